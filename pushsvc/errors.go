@@ -1,0 +1,34 @@
+package pushsvc
+
+import "errors"
+
+// Sentinel errors of the stores. They are wrapped; test with errors.Is.
+var (
+	// ErrNotFound says that the row asked for is not there.
+	ErrNotFound = errors.New("not found")
+	// ErrKeyLost says that subscriptions exist but the key they were made
+	// with does not. Making a new one would orphan them all.
+	ErrKeyLost = errors.New("subscriptions exist but their VAPID key is missing: restore the store from a backup, or import the key pair with 'caddy webpush keys import'")
+	// ErrLeaseHeld says that another engine is working on the message.
+	ErrLeaseHeld = errors.New("message is leased to another engine")
+	// ErrLeaseLost says that this engine's lease has been taken over, so
+	// nothing was written.
+	ErrLeaseLost = errors.New("lease lost")
+	// ErrIdempotencyConflict says that an idempotency key was used before
+	// with another request.
+	ErrIdempotencyConflict = errors.New("idempotency key was used with a different request")
+	// ErrClosed says that the store has been closed.
+	ErrClosed = errors.New("store is closed")
+)
+
+// FieldError is a fault in one field of somebody's input. Its text may be
+// shown to whoever sent it, so it never holds the value.
+type FieldError struct {
+	// Field is the path of the field as the sender spelled it, such as
+	// "keys.p256dh" or "actions[1].url".
+	Field string
+	// Problem says what is wrong and what would be right.
+	Problem string
+}
+
+func (e *FieldError) Error() string { return e.Field + ": " + e.Problem }

@@ -1,0 +1,89 @@
+package pushsvc
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+)
+
+// MaxSiteName is the longest name of a site in bytes: a DNS name of 253 bytes
+// with a port.
+const MaxSiteName = 259
+
+// SiteName is the canonical name of the site that a request's Host header
+// names: lower case, without trailing dot, with a port only where it is not
+// 80 for http or 443 for https. It refuses anything that is not a host name
+// or an IP address, so that two spellings of one host never make two sites
+// and odd bytes never become one (security note T22).
+func SiteName(host string) (string, error) {
+	if host == "" {
+		return "", errors.New("empty host")
+	}
+	if len(host) > MaxSiteName {
+		return "", fmt.Errorf("host is longer than %d bytes", MaxSiteName)
+	}
+	name, port, err := splitHostPort(strings.ToLower(host))
+	if err != nil {
+		return "", err
+	}
+	name = strings.TrimSuffix(name, ".")
+	if !validHost(name) {
+		return "", errors.New("host is neither a DNS name in ASCII form nor an IP address")
+	}
+	if strings.Contains(name, ":") {
+		name = "[" + name + "]"
+	}
+	if port == "" || port == "80" || port == "443" {
+		return name, nil
+	}
+	return name + ":" + port, nil
+}
+
+func splitHostPort(host string) (name, port string, err error) {
+	if strings.HasPrefix(host, "[") && strings.HasSuffix(host, "]") {
+		return host[1 : len(host)-1], "", nil
+	}
+	if !strings.Contains(host, ":") {
+		return host, "", nil
+	}
+	name, port, err = net.SplitHostPort(host)
+	if err != nil {
+		return "", "", errors.New("host has more than one colon or an unclosed bracket")
+	}
+	if port == "" || len(port) > 5 || strings.Trim(port, "0123456789") != "" {
+		return "", "", errors.New("port is not a number")
+	}
+	return name, port, nil
+}
+
+func validHost(name string) bool {
+	if strings.Contains(name, ":") {
+		return net.ParseIP(name) != nil
+	}
+	if name == "" || len(name) > 253 {
+		return false
+	}
+	for label := range strings.SplitSeq(name, ".") {
+		if label == "" || len(label) > 63 {
+			return false
+		}
+		for i := range len(label) {
+			c := label[i]
+			if !(c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '-' || c == '_') {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// SiteSummary is one site as operators see it in lists.
+type SiteSummary struct {
+	// Site is the canonical name.
+	Site string `json:"site"`
+	// Subscriptions is the number of live subscriptions.
+	Subscriptions int64 `json:"subscriptions"`
+	// Messages is the number of messages ever created and still kept.
+	Messages int64 `json:"messages"`
+}
