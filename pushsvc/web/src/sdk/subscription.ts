@@ -1,0 +1,100 @@
+import { decodeBase64url, sameKey } from "../shared/base64url";
+import { post } from "../shared/post";
+import type { Config, SubscribeRequest, SubscriptionProof } from "../shared/wire";
+import { local, session } from "./storage";
+import { activeWorker, findWorker } from "./worker";
+
+/** The browser's subscription at this site, whoever made it. */
+export async function currentSubscription(config: Config): Promise<PushSubscription | null> {
+  const registration = await findWorker(config);
+  return registration ? registration.pushManager.getSubscription() : null;
+}
+
+/** Makes sure that this browser is subscribed with the site's key and that the
+ * server knows. Needs granted permission. One POST per tab session and
+ * subscription: so a lost or rotated one heals at the next visit. Resolves to
+ * whether there was something to tell the server. */
+export async function connect(config: Config): Promise<boolean> {
+  const registration = await activeWorker(config);
+  const { pushManager } = registration;
+  let replaced: SubscriptionProof | undefined;
+  const drop = async (stale: PushSubscription): Promise<void> => {
+    replaced = proof(stale);
+    await stale.unsubscribe();
+  };
+  const subscribe = () =>
+    pushManager.subscribe({
+      userVisibleOnly: true,
+      applicationServerKey: decodeBase64url(config.key),
+    });
+
+  let subscription = await pushManager.getSubscription();
+  if (subscription && !sameKey(subscription.options?.applicationServerKey, config.key)) {
+    await drop(subscription);
+    subscription = null;
+  }
+  if (!subscription) {
+    try {
+      subscription = await subscribe();
+    } catch (error) {
+      // Another key is in the way that options did not tell.
+      const stale = await pushManager.getSubscription();
+      if ((error as DOMException).name !== "InvalidStateError" || !stale) throw error;
+      await drop(stale);
+      subscription = await subscribe();
+    }
+  }
+  const told = await synchronise(config, subscription, replaced);
+  // The worker in use may date from before ours was appended to it.
+  if (told) registration.update().catch(() => {});
+  return told;
+}
+
+async function synchronise(
+  config: Config,
+  subscription: PushSubscription,
+  replaced: SubscriptionProof | undefined,
+): Promise<boolean> {
+  const body = subscription.toJSON() as SubscribeRequest;
+  const stamp = body.endpoint + " " + body.keys.p256dh;
+  if (session.get("synced") === stamp) return false;
+  body.applicationServerKey = config.key;
+  body.language = navigator.language;
+  body.timeZone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  // Without query and fragment: they carry tokens and names.
+  body.page = location.origin + location.pathname;
+  const replaces = replaced || lastKnown();
+  if (replaces && replaces.endpoint !== body.endpoint) body.replaces = replaces;
+  await post(config.prefix + "/subscribe", body, 4);
+  session.set("synced", stamp);
+  local.set("sub", JSON.stringify(proof(subscription)));
+  return true;
+}
+
+/** Ends the subscription here, then tells the server. Rejects only for the
+ * first: a server that could not be told learns
+ * it from the push service, which answers 410 from now on. */
+export async function disconnect(config: Config, failed: (error: unknown) => void): Promise<void> {
+  const subscription = await currentSubscription(config);
+  session.remove("synced");
+  local.remove("sub");
+  if (!subscription) return;
+  const body = proof(subscription);
+  await subscription.unsubscribe();
+  await post(config.prefix + "/unsubscribe", body, 4).catch(failed);
+}
+
+function proof(subscription: PushSubscription): SubscriptionProof {
+  const { endpoint, keys } = subscription.toJSON() as SubscribeRequest;
+  return { endpoint, keys: { auth: keys.auth } };
+}
+
+/** The subscription that the server got last from here. If the browser has
+ * another one by now, the server can drop that and keep the visitor's history. */
+function lastKnown(): SubscriptionProof | undefined {
+  try {
+    return JSON.parse(local.get("sub"));
+  } catch {
+    return undefined;
+  }
+}

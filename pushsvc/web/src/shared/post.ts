@@ -1,0 +1,52 @@
+/** The server refused for good: repeating the same request is of no use. */
+export class Refused extends Error {
+  constructor(readonly status: number) {
+    super("webpush: server answered " + status);
+    this.name = "WebPushRefused";
+  }
+}
+
+const longestWait = 30_000;
+
+/** Milliseconds to wait before try number `tries + 1` (first failure: tries = 1).
+ * Retry-After in seconds is honoured up to half a minute; nobody waits longer
+ * on a page, and the next visit synchronises anyway. */
+export function backoff(tries: number, retryAfter: string | null, random: number): number {
+  const asked = Number(retryAfter ?? NaN) * 1000;
+  if (asked > 0) return Math.min(asked, longestWait);
+  return Math.min(500 * 4 ** (tries - 1), longestWait) * (0.75 + random / 2);
+}
+
+/** Whether a later attempt may succeed. */
+export function isTransient(status: number): boolean {
+  return status === 429 || status === 408 || status >= 500;
+}
+
+/** POSTs JSON to a path of this origin, up to `attempts` times. Resolves after
+ * a 2xx answer, rejects with Refused or with the last network error.
+ * keepalive lets the request outlive the page or the worker's event. */
+export async function post(path: string, body: unknown, attempts: number): Promise<void> {
+  for (let tries = 1; ; tries++) {
+    let failure: unknown;
+    let retryAfter: string | null = null;
+    try {
+      const response = await fetch(path, {
+        method: "POST",
+        headers: { "Content-Type": "application/json" },
+        body: JSON.stringify(body),
+        credentials: "same-origin",
+        keepalive: true,
+      });
+      if (response.ok) return;
+      failure = new Refused(response.status);
+      if (!isTransient(response.status)) throw failure;
+      retryAfter = response.headers.get("Retry-After");
+    } catch (error) {
+      if (error === failure) throw error;
+      failure = error;
+    }
+    if (tries >= attempts) throw failure;
+    const wait = backoff(tries, retryAfter, Math.random());
+    await new Promise((resolve) => setTimeout(resolve, wait));
+  }
+}

@@ -1,0 +1,136 @@
+import { decodeBase64url, sameKey } from "../shared/base64url";
+import { post } from "../shared/post";
+import type {
+  Config,
+  EventsRequest,
+  NotificationData,
+  NotificationEventReport,
+  SubscribeRequest,
+} from "../shared/wire";
+import { chooseTab } from "./clients";
+import { clickURL, ownData, planPush, type Plan } from "./payload";
+
+declare const self: ServiceWorkerGlobalScope & { [loaded]?: true };
+
+const loaded: unique symbol = Symbol.for("webpush.worker") as never;
+
+/** Registers every listener at once: a worker that adds one later misses the
+ * event that started it. There is no fetch listener: the worker never stands
+ * between the site and its visitors. */
+function start(config: Config): void {
+  if (self[loaded]) return;
+  self[loaded] = true;
+  self.addEventListener("install", () => {
+    // The life cycle of the site's own worker is not ours to change.
+    if (config.standalone) void self.skipWaiting();
+  });
+  self.addEventListener("push", (event) => {
+    const plan = planPush(textOf(event.data), config, self.registration.scope);
+    if (plan) event.waitUntil(receive(plan, config));
+  });
+  self.addEventListener("notificationclick", (event) => {
+    const data = ownData(event.notification.data);
+    if (!data) return;
+    event.notification.close();
+    const url = clickURL(data, event.action, self.registration.scope);
+    // Both start now: the report must not hold up the tab, nor the tab the report.
+    event.waitUntil(Promise.all([report(config, "clicked", data, event.action), open(url)]));
+  });
+  self.addEventListener("notificationclose", (event) => {
+    const data = ownData(event.notification.data);
+    if (data) event.waitUntil(report(config, "closed", data));
+  });
+  self.addEventListener("pushsubscriptionchange", (event) => {
+    event.waitUntil(renew(event as PushSubscriptionChangeEvent, config));
+  });
+}
+
+function textOf(data: PushMessageData | null): string | undefined {
+  try {
+    return data?.text();
+  } catch {
+    return undefined;
+  }
+}
+
+async function receive(plan: Plan, config: Config): Promise<void> {
+  // Nothing comes before showing, least of all the network: browsers count
+  // slow handlers as silent ones.
+  await show(plan);
+  await Promise.all([badge(plan.badge), report(config, "shown", plan.options.data)]);
+}
+
+async function badge(count: number | undefined): Promise<void> {
+  try {
+    if (count !== undefined) await navigator.setAppBadge(count);
+  } catch {
+    // Not installed, or the engine has no badges.
+  }
+}
+
+async function show({ title, options }: Plan): Promise<void> {
+  try {
+    await self.registration.showNotification(title, options);
+  } catch {
+    // An engine that dislikes one option still gets the words.
+    const { body, data } = options;
+    await self.registration.showNotification(title, { body, data });
+  }
+}
+
+/** Tells the server, best effort. */
+async function report(
+  config: Config,
+  type: NotificationEventReport["type"],
+  data: NotificationData,
+  action?: string,
+): Promise<void> {
+  const { message, token } = data;
+  if (!message) return;
+  const event: NotificationEventReport = { type, message, token, time: Date.now() };
+  if (action) event.action = action;
+  const body: EventsRequest = { events: [event] };
+  try {
+    await post(config.prefix + "/events", body, 3);
+  } catch {
+    // Lost: a statistic is not worth keeping the worker alive.
+  }
+}
+
+async function open(url: string): Promise<void> {
+  const [all, controlled] = await Promise.all([
+    self.clients.matchAll({ type: "window", includeUncontrolled: true }),
+    self.clients.matchAll({ type: "window" }),
+  ]);
+  const { tab, navigate } = chooseTab(url, all, controlled);
+  if (tab) {
+    try {
+      await tab.focus();
+      if (navigate) await tab.navigate(url);
+      return;
+    } catch {
+      // Closed meanwhile, or the engine refuses: a new tab.
+    }
+  }
+  await self.clients.openWindow(url || new URL("/", self.registration.scope).href);
+}
+
+async function renew(event: PushSubscriptionChangeEvent, config: Config): Promise<void> {
+  const old = event.oldSubscription;
+  // In a shared worker the lost subscription may be another vendor's.
+  if (old && !sameKey(old.options?.applicationServerKey, config.key)) return;
+  const subscription =
+    event.newSubscription ||
+    (await self.registration.pushManager.subscribe({
+      userVisibleOnly: true,
+      applicationServerKey: decodeBase64url(config.key),
+    }));
+  if (!sameKey(subscription.options?.applicationServerKey, config.key)) return;
+  const body = subscription.toJSON() as SubscribeRequest;
+  body.applicationServerKey = config.key;
+  const auth = old?.toJSON().keys?.auth;
+  if (old && auth) body.replaces = { endpoint: old.endpoint, keys: { auth } };
+  await post(config.prefix + "/subscribe", body, 4);
+}
+
+start(__WEBPUSH_CONFIG__);

@@ -1,0 +1,146 @@
+import type {
+  Config,
+  NotificationData,
+  Payload,
+  PayloadAction,
+  PayloadNotification,
+} from "../shared/wire";
+
+/** Members that lib.webworker leaves out because not every engine has them. */
+export interface ShowOptions extends NotificationOptions {
+  actions?: { action: string; title: string; icon?: string }[];
+  image?: string;
+  renotify?: boolean;
+  timestamp?: number;
+  vibrate?: number[];
+}
+
+/** Everything the worker does with one push. */
+export interface Plan {
+  title: string;
+  options: ShowOptions & { data: NotificationData };
+  badge?: number;
+}
+
+type Loose<T> = { [K in keyof T]?: unknown };
+
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+
+const text = (value: unknown): string => (typeof value === "string" ? value : "");
+
+/** The URL made absolute, or "" unless it is http(s). Nothing else may reach
+ * openWindow or an icon: security.md's javascript:, data: and blob: cases. */
+export function webURL(value: unknown, base: string): string {
+  if (!text(value)) return "";
+  try {
+    const url = new URL(text(value), base);
+    return /^https?:$/.test(url.protocol) ? url.href : "";
+  } catch {
+    return "";
+  }
+}
+
+/** Parses a push message. undefined means that it is none of ours. A message id
+ * is the mark: `notification` alone is also in other vendors' payloads. */
+export function parsePayload(raw: string | undefined): Payload | undefined {
+  try {
+    const value: unknown = JSON.parse(raw || "");
+    if (isObject(value) && isObject(value.notification) && text(value.id)) {
+      return value as unknown as Payload;
+    }
+  } catch {
+    // Not JSON, so not ours.
+  }
+  return undefined;
+}
+
+/** What to show, or undefined to leave a foreign message to the site's own push
+ * listener. A worker of our own always shows something: browsers punish silence
+ * (Safari ends the subscription after about three silent pushes). */
+export function planPush(raw: string | undefined, config: Config, base: string): Plan | undefined {
+  const payload = parsePayload(raw);
+  if (payload) return buildPlan(payload, config, base);
+  return config.standalone ? buildPlan({ id: "", notification: { title: "" } }, config, base) : undefined;
+}
+
+function buildPlan(payload: Payload, config: Config, base: string): Plan {
+  const source = payload.notification as Loose<PayloadNotification>;
+  const { actions, urls } = readActions(source.actions, base);
+  const data: NotificationData = {
+    webpush: true,
+    url: webURL(source.navigate, base),
+    actions: urls,
+    message: payload.id,
+    token: text(payload.token),
+    data: source.data ?? null,
+  };
+  const plan: Plan = {
+    title: text(source.title) || config.name || config.site,
+    options: { ...buildOptions(source, config, base), data },
+  };
+  // Without a tag of its own a message gets one from its id, so that a push
+  // delivered twice replaces itself.
+  if (!plan.options.tag && payload.id) plan.options.tag = "webpush:" + payload.id;
+  if (actions.length) plan.options.actions = actions;
+  const badge = payload.app_badge as unknown;
+  if (typeof badge === "number" && badge >= 0 && Number.isSafeInteger(badge)) plan.badge = badge;
+  return plan;
+}
+
+/** Takes over only members of the right type: a single bad one makes
+ * showNotification throw, and then nothing would be shown at all. */
+function buildOptions(source: Loose<PayloadNotification>, config: Config, base: string): ShowOptions {
+  const options: ShowOptions = {};
+  for (const name of ["body", "lang", "tag"] as const) {
+    if (text(source[name])) options[name] = text(source[name]);
+  }
+  for (const name of ["icon", "image", "badge"] as const) {
+    const url = webURL(source[name], base) || (name === "icon" ? webURL(config.icon, base) : "");
+    if (url) options[name] = url;
+  }
+  const dir = source.dir;
+  if (dir === "ltr" || dir === "rtl" || dir === "auto") options.dir = dir;
+  const timestamp = source.timestamp;
+  if (typeof timestamp === "number" && timestamp > 0) options.timestamp = timestamp;
+  if (source.requireInteraction === true) options.requireInteraction = true;
+  // Notifications API: renotify without tag and silent with vibrate throw TypeError.
+  if (source.renotify === true && options.tag) options.renotify = true;
+  const vibrate = source.vibrate;
+  if (source.silent === true) options.silent = true;
+  else if (Array.isArray(vibrate) && vibrate.length && vibrate.every(isDuration)) {
+    options.vibrate = vibrate as number[];
+  }
+  return options;
+}
+
+const isDuration = (value: unknown): boolean => Number.isInteger(value) && (value as number) >= 0;
+
+function readActions(source: unknown, base: string) {
+  const actions: NonNullable<ShowOptions["actions"]> = [];
+  const urls: Record<string, string> = {};
+  for (const item of Array.isArray(source) ? source : []) {
+    if (!isObject(item)) continue;
+    const entry = item as Loose<PayloadAction>;
+    const action = text(entry.action);
+    const title = text(entry.title);
+    if (!action || !title) continue;
+    const icon = webURL(entry.icon, base);
+    actions.push(icon ? { action, title, icon } : { action, title });
+    const url = webURL(entry.navigate, base);
+    // "__proto__" as an action id must stay an ordinary member.
+    if (url) Object.defineProperty(urls, action, { value: url, enumerable: true, configurable: true });
+  }
+  return { actions, urls };
+}
+
+/** Our data of a notification, or undefined when the site made it itself. */
+export function ownData(data: unknown): NotificationData | undefined {
+  return isObject(data) && data.webpush === true ? (data as unknown as NotificationData) : undefined;
+}
+
+/** Where a click leads: the button's URL, else the notification's, else "". */
+export function clickURL(data: NotificationData, action: string, base: string): string {
+  const own = Object.prototype.hasOwnProperty.call(data.actions, action);
+  return webURL((own && data.actions[action]) || data.url, base);
+}

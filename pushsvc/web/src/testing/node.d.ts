@@ -1,0 +1,16 @@
+// The three functions of Node that the tests use; no npm package is needed.
+
+declare module "node:test" {
+  export function test(name: string, body: () => void | Promise<void>): void;
+}
+
+declare module "node:assert/strict" {
+  const assert: {
+    equal(actual: unknown, expected: unknown, message?: string): void;
+    deepEqual(actual: unknown, expected: unknown, message?: string): void;
+    throws(body: () => unknown): void;
+    rejects(promise: Promise<unknown>): Promise<void>;
+    ok(value: unknown, message?: string): void;
+  };
+  export default assert;
+}

@@ -1,0 +1,41 @@
+// Package web holds the browser side of push: the page SDK and the service
+// worker, built from the TypeScript under src and committed under dist. It
+// imports nothing but the standard library; esbuild is only in the build
+// command. DESIGN.md has the decisions.
+package web
+
+import (
+	"bytes"
+	_ "embed"
+)
+
+//go:generate go run ./build
+
+// placeholder is a free identifier in the built scripts, once in each.
+const placeholder = "__WEBPUSH_CONFIG__"
+
+// The scripts are only ever read.
+var (
+	//go:embed dist/sdk.js
+	sdk []byte
+
+	//go:embed dist/sw.js
+	worker []byte
+)
+
+// SDK returns the page script of a site in a slice of its own, to be served as
+// text/javascript. config is the site's config object (src/shared/wire.ts,
+// Config) as json.Marshal wrote it: its escaping of <, >, &, U+2028 and U+2029
+// is what makes the JSON a valid expression wherever the script stands.
+func SDK(config []byte) []byte {
+	return bytes.Replace(sdk, []byte(placeholder), config, 1)
+}
+
+// Worker returns the service worker of a site in a slice of its own, to be
+// served as text/javascript. config is as for SDK, with "standalone":true if
+// the worker is served alone. To append it to the site's own worker, leave that
+// out and put "\n;" in between; the script is one expression statement without
+// directive, import, export or fetch listener, for classic and module workers.
+func Worker(config []byte) []byte {
+	return bytes.Replace(worker, []byte(placeholder), config, 1)
+}

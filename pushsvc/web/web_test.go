@@ -1,0 +1,147 @@
+package web
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+var scripts = []struct {
+	name    string
+	source  []byte
+	render  func([]byte) []byte
+	maxGzip int // bytes
+}{
+	{"sdk.js", sdk, SDK, 8000},
+	{"sw.js", worker, Worker, 3000},
+}
+
+func TestSize(t *testing.T) {
+	for _, script := range scripts {
+		t.Run(script.name, func(t *testing.T) {
+			var buf bytes.Buffer
+			w, err := gzip.NewWriterLevel(&buf, gzip.BestCompression)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := w.Write(script.source); err != nil {
+				t.Fatal(err)
+			}
+			if err := w.Close(); err != nil {
+				t.Fatal(err)
+			}
+			t.Logf("%d bytes, %d gzip", len(script.source), buf.Len())
+			if buf.Len() > script.maxGzip {
+				t.Errorf("%d bytes gzip, budget %d", buf.Len(), script.maxGzip)
+			}
+		})
+	}
+}
+
+func TestPlaceholder(t *testing.T) {
+	for _, script := range scripts {
+		t.Run(script.name, func(t *testing.T) {
+			if n := bytes.Count(script.source, []byte(placeholder)); n != 1 {
+				t.Fatalf("placeholder occurs %d times, want once", n)
+			}
+			before := bytes.Clone(script.source)
+			// A config that itself contains the placeholder stays whole.
+			config := []byte(`{"name":"` + placeholder + `"}`)
+			got := script.render(config)
+			if n := bytes.Count(got, []byte(placeholder)); n != 1 || !bytes.Contains(got, config) {
+				t.Errorf("config not inserted whole: placeholder occurs %d times", n)
+			}
+			got[0] = 'X'
+			if !bytes.Equal(script.source, before) {
+				t.Error("the result shares memory with the embedded script")
+			}
+		})
+	}
+}
+
+// TestShape checks what must be absent from the built files: module syntax, a
+// directive, a fetch listener, comments, inline markup, dynamic code.
+func TestShape(t *testing.T) {
+	forbidden := regexp.MustCompile(`\bimport\b|\bexport\b|"use strict"|["']fetch["']|onfetch|sourceMappingURL|importScripts|innerHTML|insertAdjacentHTML|\beval\b|new Function|document\.write|/\*|\bclaim\(`)
+	for _, script := range scripts {
+		t.Run(script.name, func(t *testing.T) {
+			if found := forbidden.FindAll(script.source, -1); found != nil {
+				t.Errorf("found %q", found)
+			}
+			text := strings.TrimSpace(string(script.source))
+			if !strings.HasPrefix(text, "(()=>{") || !strings.HasSuffix(text, "})();") {
+				t.Error("not one immediately invoked function")
+			}
+			for i, c := range script.source {
+				if c > 0x7e {
+					t.Fatalf("byte %#x at %d: must be ASCII, whatever charset a server names", c, i)
+				}
+			}
+		})
+	}
+}
+
+// siteWorker is what a site may serve already; it ends in a comment without a
+// line end.
+const siteWorker = `"use strict";
+const config = 1, start = 2;
+self.addEventListener("push", () => {});
+self.addEventListener("fetch", () => {});
+// end`
+
+// workerHost is the least that a worker script needs to be evaluated. It prints
+// which listeners were added while the script ran.
+const workerHost = `
+const added = [];
+globalThis.self = globalThis;
+globalThis.addEventListener = (type) => added.push(type);
+globalThis.skipWaiting = () => { throw new Error("skipWaiting called at top level"); };
+`
+
+// TestAppendedWorker runs the worker behind a site's own script, as classic
+// script and as module, once and twice.
+func TestAppendedWorker(t *testing.T) {
+	node, err := exec.LookPath("node")
+	if err != nil {
+		t.Skip("node is not in PATH; the worker was not run")
+	}
+	config, err := json.Marshal(map[string]string{"version": "1", "site": "</script>\u2028", "prefix": "/_webpush"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ours := string(Worker(config))
+	const listeners = "install,push,notificationclick,notificationclose,pushsubscriptionchange"
+	tests := []struct{ name, file, script, want string }{
+		{"alone", "sw.cjs", ours, listeners},
+		{"classic", "sw.cjs", siteWorker + "\n;" + ours, "push,fetch," + listeners},
+		{"module", "sw.mjs", siteWorker + "\n;" + ours + "\nexport {};", "push,fetch," + listeners},
+		{"twice", "sw.cjs", ours + "\n;" + ours, listeners},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			dir := t.TempDir()
+			host := filepath.Join(dir, "host.cjs")
+			file := filepath.Join(dir, test.file)
+			// The directive must stay the script's first statement.
+			script := test.script + "\nprocess.stdout.write(globalThis.added.join());"
+			for path, text := range map[string]string{host: workerHost + "globalThis.added = added;", file: script} {
+				if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			out, err := exec.CommandContext(t.Context(), node, "--require", host, file).CombinedOutput()
+			if err != nil {
+				t.Fatalf("running the worker: %v\n%s", err, out)
+			}
+			if string(out) != test.want {
+				t.Errorf("listeners %s, want %s", out, test.want)
+			}
+		})
+	}
+}
