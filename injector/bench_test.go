@@ -1,0 +1,205 @@
+package injector
+
+import (
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/net/html"
+)
+
+// devHeads returns the real pages that get our tags, and the sum of their heads.
+func devHeads(b *testing.B, in *Injector) (docs [][]byte, heads int64) {
+	b.Helper()
+	files, _ := filepath.Glob(filepath.Join(testdata(b, "pages", "dev"), "*.html"))
+	for _, f := range files {
+		doc, err := os.ReadFile(f)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if got, err := run(doc, scanner{marker: in.script[1]}, whole); err == nil && got.at > 0 {
+			docs, heads = append(docs, doc), heads+int64(got.at)
+		}
+	}
+	return docs, heads
+}
+
+// BenchmarkScan scans the heads of the real pages in pieces of 32 KiB. MB/s is
+// of head.
+func BenchmarkScan(b *testing.B) {
+	in := newInjector(b, Options{})
+	docs, heads := devHeads(b, in)
+	for _, esc := range []bool{false, true} {
+		b.Run("escapes="+strconv.FormatBool(esc), func(b *testing.B) {
+			b.SetBytes(heads)
+			b.ReportAllocs()
+			for b.Loop() {
+				for _, doc := range docs {
+					s := scanner{marker: in.script[1], checkESC: esc}
+					for off := 0; off < len(doc) && s.verdict == undecided; off += readSize {
+						s.scan(doc[off:min(off+readSize, len(doc))])
+					}
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkTokenizer is BenchmarkScan with x/net/html's tokenizer, to the same
+// places.
+func BenchmarkTokenizer(b *testing.B) {
+	in := newInjector(b, Options{})
+	docs, heads := devHeads(b, in)
+	b.SetBytes(heads)
+	b.ReportAllocs()
+	for b.Loop() {
+		for _, doc := range docs {
+			z := html.NewTokenizer(strings.NewReader(string(doc)))
+			for {
+				kind := z.Next()
+				if name, _ := z.TagName(); kind == html.ErrorToken || kind == html.EndTagToken && string(name) == "head" ||
+					kind == html.StartTagToken && string(name) == "body" {
+					break
+				}
+			}
+		}
+	}
+}
+
+// BenchmarkWriter runs whole responses through a Writer in pieces of 32 KiB, and
+// without one for comparison.
+func BenchmarkWriter(b *testing.B) {
+	in := newInjector(b, Options{})
+	for _, size := range []int{2_000, 30_000, 200_000} {
+		doc := []byte(benchPage(size))
+		length, etag, ctype := []string{strconv.Itoa(len(doc))}, []string{`"v1"`}, []string{htmlType}
+		r := navigation()
+		sink := &discard{h: http.Header{}}
+		answer := func(w http.ResponseWriter) {
+			h := w.Header()
+			h["Content-Type"], h["Content-Length"], h["Etag"] = ctype, length, etag
+			delete(h, Marker)
+			w.WriteHeader(200)
+			for off := 0; off < len(doc); off += readSize {
+				_, _ = w.Write(doc[off:min(off+readSize, len(doc))])
+			}
+		}
+		b.Run("bare/"+strconv.Itoa(size), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				answer(sink)
+			}
+		})
+		b.Run("injected/"+strconv.Itoa(size), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				w := in.NewWriter(sink, r)
+				answer(w)
+				if err := w.Finish(); err != nil || w.Reason() != ReasonInjected {
+					b.Fatal(err, w.Reason())
+				}
+			}
+		})
+	}
+}
+
+// benchPage makes a page with a head of a sixth of its size.
+func benchPage(size int) string {
+	var b strings.Builder
+	style := "<style>" + strings.Repeat(".card{margin:0 auto;padding:1rem;color:#333}\n", 15) + "</style>\n"
+	b.WriteString("<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<title>Page</title>\n")
+	for b.Len() < size/6 {
+		b.WriteString("<meta property=\"og:description\" content=\"Some words that describe the page well\">\n<link rel=\"stylesheet\" href=\"/assets/site-1234.css\">\n<script>window.data = window.data || []; function f(a) { return a < 2 }</script>\n")
+		b.WriteString(style)
+	}
+	b.WriteString("</head><body>")
+	for b.Len() < size {
+		b.WriteString("<p>Lorem ipsum dolor sit amet, consectetur adipiscing elit.</p>\n")
+	}
+	return b.String()
+}
+
+// BenchmarkPrepare is the request side with a browser's headers.
+func BenchmarkPrepare(b *testing.B) {
+	in := newInjector(b, Options{})
+	r := request("Sec-Fetch-Dest", "document", "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Site", "none", "Sec-Fetch-User", "?1",
+		"Accept", navAccept, "Accept-Encoding", "gzip, deflate, br, zstd", "Accept-Language", "de-DE,de;q=0.9",
+		"User-Agent", "Mozilla/5.0", "Cookie", "a=b", "Cache-Control", "max-age=0", "Upgrade-Insecure-Requests", "1",
+		"Sec-Ch-Ua", "x", "Sec-Ch-Ua-Mobile", "?0", "Sec-Ch-Ua-Platform", "x", "If-None-Match", `"v1`+in.suffix+`"`)
+	b.Run("classify", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			if in.Classify(r) != "" {
+				b.Fatal("not a page")
+			}
+		}
+	})
+	b.Run("request", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			in.PrepareRequest(r)
+		}
+	})
+}
+
+// BenchmarkProxy compares a reverse proxy on loopback with and without us, taking
+// turns within one run. It reports the medians' ratio and difference, and as a
+// control the ratio of two plain ones. Client and upstream share the process, so
+// the ratio is that of the whole way.
+func BenchmarkProxy(b *testing.B) {
+	in := newInjector(b, Options{})
+	for _, size := range []int{2_000, 30_000, 200_000} {
+		b.Run(strconv.Itoa(size), func(b *testing.B) { benchProxy(b, in, []byte(benchPage(size))) })
+	}
+}
+
+func benchProxy(b *testing.B, in *Injector, doc []byte) {
+	up := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", htmlType)
+		w.Header().Set("Content-Length", strconv.Itoa(len(doc)))
+		_, _ = w.Write(doc)
+	}))
+	defer up.Close()
+	target, err := url.Parse(up.URL)
+	if err != nil {
+		b.Fatal(err)
+	}
+	plain := httptest.NewServer(httputil.NewSingleHostReverseProxy(target))
+	defer plain.Close()
+	ours := httptest.NewServer(handler(in, httputil.NewSingleHostReverseProxy(target), nil))
+	defer ours.Close()
+	fetch := func(address string) time.Duration {
+		r, _ := http.NewRequest(http.MethodGet, address, nil)
+		r.Header = navigation().Header
+		start := time.Now()
+		resp, err := http.DefaultTransport.RoundTrip(r)
+		if err != nil {
+			b.Fatal(err)
+		}
+		_, _ = io.Copy(io.Discard, resp.Body)
+		_ = resp.Body.Close()
+		return time.Since(start)
+	}
+	var times [3][]time.Duration
+	for b.Loop() {
+		for i, address := range []string{plain.URL, ours.URL, plain.URL} {
+			times[i] = append(times[i], fetch(address))
+		}
+	}
+	median := func(i int) float64 {
+		slices.Sort(times[i])
+		return float64(times[i][len(times[i])/2])
+	}
+	b.ReportMetric(median(1)/median(0), "ratio")
+	b.ReportMetric(median(2)/median(0), "control")
+	b.ReportMetric((median(1)-median(0))/1000, "extra-us")
+}

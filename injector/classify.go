@@ -1,0 +1,114 @@
+package injector
+
+import (
+	"net/http"
+	"strings"
+)
+
+// kind is what the request's headers say about a possible page.
+type kind uint8
+
+const (
+	kindNone     kind = iota
+	kindDocument      // shown as a document for sure: any HTML is a page
+	kindMaybe         // fetched by a script or by who knows whom: only whole documents are pages
+)
+
+// Classify tells from a request's headers whether the answer may be a page. For
+// "" it may, and the answer decides; otherwise the request should be passed on as
+// it is, without a [Writer].
+func (in *Injector) Classify(r *http.Request) Reason {
+	_, reason := in.kind(r)
+	return reason
+}
+
+// kind follows the Fetch Metadata headers (W3C fetch-metadata 2) where they are
+// sent, and Accept where not.
+func (in *Injector) kind(r *http.Request) (kind, Reason) {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		return kindNone, ReasonMethod
+	}
+	h := r.Header
+	if len(h["Upgrade"]) > 0 || hasToken(h["Connection"], "upgrade") {
+		return kindNone, ReasonUpgrade
+	}
+	switch dest := first(h["Sec-Fetch-Dest"]); dest {
+	case "document":
+		return kindDocument, ""
+	case "iframe", "frame", "fencedframe", "object", "embed":
+		if in.opts.Frames {
+			return kindDocument, ""
+		}
+		return kindNone, ReasonFrame
+	case "", "empty":
+		return maybePage(h, dest)
+	}
+	return kindNone, ReasonNotAPage
+}
+
+// maybePage judges requests that carry no sign of a navigation. Asking for
+// text/html keeps API calls out, which would lose their compression otherwise.
+func maybePage(h http.Header, dest string) (kind, Reason) {
+	html := acceptsHTML(h["Accept"])
+	if dest == "empty" && hasPrefixFold(first(h["Sec-Purpose"]), "prefetch") && html {
+		return kindDocument, "" // <link rel=prefetch> of a page: shown later
+	}
+	whole := first(h["Hx-Boosted"]) == "true" || first(h["Hx-History-Restore-Request"]) == "true"
+	for _, name := range [...]string{"Turbo-Frame", "X-Requested-With", "X-Pjax", "X-Up-Target"} {
+		if len(h[name]) > 0 {
+			return kindNone, ReasonNotAPage
+		}
+	}
+	switch {
+	case whole: // htmx sends Accept: */*
+		return kindMaybe, ""
+	case len(h["Hx-Request"]) > 0, !html:
+		return kindNone, ReasonNotAPage
+	}
+	return kindMaybe, ""
+}
+
+// acceptsHTML reports whether Accept names text/html.
+func acceptsHTML(accept []string) bool {
+	for _, v := range accept {
+		for part := range strings.SplitSeq(v, ",") {
+			if isType(strings.TrimSpace(part), "text/html") {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// isType reports whether a header value begins with the given media type or
+// disposition, in any case, and nothing but parameters follow.
+func isType(v, want string) bool {
+	if !hasPrefixFold(v, want) {
+		return false
+	}
+	rest := strings.TrimLeft(v[len(want):], " \t")
+	return rest == "" || rest[0] == ';'
+}
+
+// hasToken reports whether a comma-separated header holds the token, in any case.
+func hasToken(values []string, token string) bool {
+	for _, v := range values {
+		for part := range strings.SplitSeq(v, ",") {
+			if strings.EqualFold(strings.Trim(part, " \t"), token) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func hasPrefixFold(s, prefix string) bool {
+	return len(s) >= len(prefix) && strings.EqualFold(s[:len(prefix)], prefix)
+}
+
+func first(values []string) string {
+	if len(values) == 0 {
+		return ""
+	}
+	return values[0]
+}

@@ -1,0 +1,159 @@
+package injector
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+)
+
+// judge decides by status and header whether a response may be changed; "" if so.
+func (in *Injector) judge(status int, h http.Header) Reason {
+	switch {
+	case status == http.StatusSwitchingProtocols:
+		return ReasonUpgrade
+	case status == http.StatusNoContent, status == http.StatusResetContent,
+		status == http.StatusPartialContent, status >= 300 && status <= 399:
+		return ReasonStatus
+	case len(h[Marker]) > 0:
+		return ReasonAlready
+	}
+	contentType, sniffed := contentType(h)
+	if !sniffed && !isType(contentType, "text/html") {
+		return ReasonNotHTML
+	}
+	if enc := first(h["Content-Encoding"]); enc != "" && !strings.EqualFold(enc, "identity") {
+		return ReasonEncoded
+	}
+	switch {
+	case isType(first(h["Content-Disposition"]), "attachment"):
+		return ReasonAttachment
+	case !in.opts.IgnoreNoTransform && hasToken(h["Cache-Control"], "no-transform"):
+		return ReasonNoTransform
+	case !asciiCompatible(contentType):
+		return ReasonCharset
+	case signed(h):
+		return ReasonSigned
+	case first(h["Content-Length"]) == "0":
+		return ReasonEmpty
+	}
+	return ""
+}
+
+// contentType returns the declared type, and whether there is none so that
+// net/http would guess it from the first bytes.
+func contentType(h http.Header) (value string, sniff bool) {
+	values, ok := h["Content-Type"]
+	return first(values), !ok && len(h["Content-Encoding"]) == 0
+}
+
+// asciiCompatible reports whether the bytes 00-7F mean ASCII wherever they stand
+// in text of the declared charset. All encodings of the Encoding Standard do but
+// for UTF-16 and ISO-2022-JP; the others here are older names.
+func asciiCompatible(contentType string) bool {
+	charset := charsetOf(contentType)
+	if charset == "" || strings.EqualFold(charset, "utf-8") {
+		return true
+	}
+	charset = strings.ToLower(charset)
+	for _, bad := range [...]string{"utf-16", "utf16", "utf-32", "utf32", "utf-7", "ucs-2", "ucs-4", "iso-2022", "iso2022", "hz-gb", "unicode"} {
+		if strings.Contains(charset, bad) {
+			return false
+		}
+	}
+	return true
+}
+
+// charsetOf returns the charset parameter of a Content-Type, or "".
+func charsetOf(contentType string) string {
+	for part := range strings.SplitSeq(contentType, ";") {
+		name, value, ok := strings.Cut(part, "=")
+		if ok && strings.EqualFold(strings.TrimSpace(name), "charset") {
+			return strings.Trim(value, " \t\"'")
+		}
+	}
+	return ""
+}
+
+// signed reports whether an HTTP message signature (RFC 9421) covers a header
+// that a change alters, or a digest is to follow in the trailers (RFC 9530).
+func signed(h http.Header) bool {
+	for _, v := range h["Signature-Input"] {
+		v = strings.ToLower(v)
+		for _, name := range [...]string{"digest", "content-length", "content-md5", "etag", "last-modified", "accept-ranges"} {
+			if strings.Contains(v, name) {
+				return true
+			}
+		}
+	}
+	for _, v := range h["Trailer"] {
+		if strings.Contains(strings.ToLower(v), "digest") {
+			return true
+		}
+	}
+	return false
+}
+
+// contentLength returns the declared length of the body, or -1.
+func contentLength(h http.Header) int64 {
+	values := h["Content-Length"]
+	if len(values) != 1 {
+		return -1
+	}
+	n, err := strconv.ParseInt(values[0], 10, 64)
+	if err != nil || n < 0 {
+		return -1
+	}
+	return n
+}
+
+// fixHeader makes the header that of a changed page. The body grows by the given
+// number of bytes, unless its length is unknown.
+func (w *Writer) fixHeader(extra int) {
+	h := w.Header()
+	// The values' slices are parts of w: they cost no allocation, and whoever
+	// changes one in place (Caddy's header replacements do) changes no other's.
+	w.set(h, 0, Marker, "injected")
+	if w.length >= 0 {
+		w.set(h, 1, "Content-Length", strconv.FormatInt(w.length+int64(extra), 10))
+	} else {
+		delete(h, "Content-Length")
+	}
+	if values := h["Etag"]; len(values) > 0 {
+		if tag := w.in.suffixed(values[0]); tag != "" {
+			w.set(h, 2, "Etag", tag)
+		} else {
+			delete(h, "Etag")
+		}
+	}
+	for _, name := range [...]string{
+		"Last-Modified", // can't tell the tags' version
+		"Accept-Ranges", // ranges would be the unchanged body's
+		"Content-Md5", "Digest", "Content-Digest", "Repr-Digest",
+	} {
+		delete(h, name)
+	}
+}
+
+func (w *Writer) set(h http.Header, slot int, name, value string) {
+	w.values[slot] = value
+	h[name] = w.values[slot : slot+1 : slot+1]
+}
+
+// fixNotModified gives a 304 the entity tag that the client holds, when it was
+// ours that PrepareRequest turned into the upstream's.
+func (w *Writer) fixNotModified() {
+	h := w.Header()
+	tag := w.in.suffixed(first(h["Etag"]))
+	if tag == "" || !holds(w.request.Header["If-None-Match"], tag) {
+		return
+	}
+	w.set(h, 2, "Etag", tag)
+	delete(h, "Last-Modified")
+	delete(h, "Accept-Ranges")
+}
+
+// isIncremental reports whether the response asks to be forwarded as it comes
+// (the Incremental header field, a structured boolean).
+func isIncremental(h http.Header) bool {
+	return hasPrefixFold(first(h["Incremental"]), "?1")
+}

@@ -1,0 +1,171 @@
+package injector
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+)
+
+// Marker is the response header that tells a second proxy on the way that the
+// page has been seen to. A response that carries it already is left alone.
+const Marker = "X-Webpush"
+
+// Snippet is what goes into a page. Both are root-relative URL paths in printable
+// ASCII, written as they are to appear in a URL (percent-encoded), with an
+// optional query. They are the same on every page of a site, as client-side
+// navigation such as Turbo Drive compares them.
+type Snippet struct {
+	Manifest string // address of the manifest; empty for no manifest link
+	Script   string // address of the script
+}
+
+// Options configures an [Injector].
+type Options struct {
+	Snippet           Snippet
+	IgnoreNoTransform bool // inject although Cache-Control says no-transform (RFC 9111 5.2.2.6)
+	Frames            bool // inject into pages shown in iframes and the like
+}
+
+// Injector changes the pages of one site. It is safe for concurrent use.
+type Injector struct {
+	opts     Options
+	manifest markup
+	script   markup
+	suffix   string    // of entity tags, see etag.go
+	buffers  sync.Pool // of *[]byte with bufferSize bytes
+}
+
+// bufferSize holds what [io.Copy] and Caddy's reverse proxy hand over at once
+// (32 KiB) and the tags, so that both go out in one Write.
+const bufferSize = readSize + 4<<10
+
+const readSize = 32 << 10
+
+// New checks the snippet and returns an Injector for it.
+func New(opts Options) (*Injector, error) {
+	if err := checkPath(opts.Snippet.Script); err != nil {
+		return nil, fmt.Errorf("checking the script's path %q: %w", opts.Snippet.Script, err)
+	}
+	in := &Injector{opts: opts}
+	in.script = markup{`<script src="`, escapeAttr(opts.Snippet.Script), `" defer="defer"`, `></script>`}
+	if opts.Snippet.Manifest != "" {
+		if err := checkPath(opts.Snippet.Manifest); err != nil {
+			return nil, fmt.Errorf("checking the manifest's path %q: %w", opts.Snippet.Manifest, err)
+		}
+		in.manifest = markup{`<link rel="manifest" href="`, escapeAttr(opts.Snippet.Manifest), `"`, `/>`}
+	}
+	sum := sha256.Sum256([]byte(in.String()))
+	in.suffix = suffixPrefix + hex.EncodeToString(sum[:suffixHex/2])
+	in.buffers.New = func() any {
+		b := make([]byte, bufferSize)
+		return &b
+	}
+	return in, nil
+}
+
+// String returns the tags as they appear on a plain page.
+func (in *Injector) String() string {
+	return string(in.script.append(in.manifest.append(nil, "", 0), "", 0))
+}
+
+// markup is one tag: its start, the URL path, what follows, and the rest. Between
+// the last two there may be space without any effect on the page.
+type markup [4]string
+
+// size returns the tag's length with the given host in its URL.
+func (m markup) size(host string) int {
+	if m[0] == "" {
+		return 0
+	}
+	n := len(m[0]) + len(m[1]) + len(m[2]) + len(m[3])
+	if host != "" {
+		n += len("//") + len(host)
+	}
+	return n
+}
+
+// append writes the tag with pad spaces in it. With a host the URL is
+// protocol-relative, otherwise root-relative.
+func (m markup) append(b []byte, host string, pad int) []byte {
+	if m[0] == "" {
+		return b
+	}
+	b = append(b, m[0]...)
+	if host != "" {
+		b = append(append(b, "//"...), host...)
+	}
+	b = append(append(b, m[1]...), m[2]...)
+	return append(appendSpaces(b, pad), m[3]...)
+}
+
+func appendSpaces(b []byte, n int) []byte {
+	for range n {
+		b = append(b, ' ')
+	}
+	return b
+}
+
+// checkPath accepts a root-relative URL reference in printable ASCII.
+func checkPath(p string) error {
+	if !strings.HasPrefix(p, "/") || strings.HasPrefix(p, "//") {
+		return errors.New("must begin with a single slash")
+	}
+	if len(p) > 1024 {
+		return errors.New("is longer than 1024 bytes")
+	}
+	for _, c := range []byte(p) {
+		if c <= ' ' || c > '~' || c == '\\' {
+			return fmt.Errorf("has the byte %q", c)
+		}
+	}
+	return nil
+}
+
+// escapeAttr escapes text for a double-quoted attribute in HTML and XML.
+func escapeAttr(s string) string {
+	return strings.NewReplacer("&", "&amp;", `"`, "&#34;", "<", "&lt;", ">", "&gt;").Replace(s)
+}
+
+// safeHost returns the request's host for use in a URL within an attribute, or
+// "" when it is not plainly a name or address with an optional port.
+func safeHost(r *http.Request) string {
+	host := r.Host
+	if host == "" || len(host) > 255 {
+		return ""
+	}
+	name, port, hasPort := host, "", false
+	if end := strings.LastIndexByte(host, ']'); host[0] == '[' && end > 0 {
+		name, port = host[1:end], host[end+1:]
+		if port != "" && port[0] != ':' {
+			return ""
+		}
+		hasPort = port != ""
+		port = strings.TrimPrefix(port, ":")
+		if !only(name, "0123456789abcdefABCDEF:.") {
+			return ""
+		}
+	} else {
+		name, port, hasPort = strings.Cut(host, ":")
+		if !only(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_") {
+			return ""
+		}
+	}
+	if hasPort && !only(port, "0123456789") {
+		return ""
+	}
+	return host
+}
+
+// only reports whether s is not empty and made of the given ASCII characters.
+func only(s, chars string) bool {
+	for i := range len(s) {
+		if strings.IndexByte(chars, s[i]) < 0 {
+			return false
+		}
+	}
+	return s != ""
+}

@@ -1,0 +1,237 @@
+package injector
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+)
+
+// size returns the length of this page's tags once their place is found. It
+// rejects the page when they need a host that the request doesn't give.
+func (w *Writer) size() int {
+	if w.scan.verdict != found {
+		return 0
+	}
+	host := ""
+	if w.scan.baseForeign {
+		if host = safeHost(w.request); host == "" {
+			w.scan.reject(ReasonHost)
+			return 0
+		}
+	}
+	n := w.in.script.size(host)
+	if !w.scan.hasManifest {
+		n += w.in.manifest.size(host)
+	}
+	return n
+}
+
+// promise returns the length of the longest tags that this request may need.
+func (w *Writer) promise() int {
+	host := safeHost(w.request)
+	return w.in.manifest.size(host) + w.in.script.size(host)
+}
+
+// tags appends this page's tags, with as much space in the last one as was
+// promised and isn't needed.
+func (w *Writer) tags(b []byte) []byte {
+	host, pad := "", 0
+	if w.length >= 0 {
+		pad = w.owed - w.size()
+	}
+	if w.scan.baseForeign {
+		host = safeHost(w.request)
+	}
+	if !w.scan.hasManifest { // the page's own comes first and wins
+		b = w.in.manifest.append(b, host, 0)
+	}
+	return w.in.script.append(b, host, pad)
+}
+
+// insert writes p with the tags at the offset at, or before what was held back
+// if that is negative. All goes out in one Write if it fits in a buffer: a
+// compressing writer below judges by the first Write.
+func (w *Writer) insert(p []byte, at int) error {
+	w.reason, w.phase = ReasonInjected, phasePass
+	buf := w.in.buffers.Get().(*[]byte)
+	defer w.in.buffers.Put(buf)
+	g := gather{w: w.down, b: (*buf)[:0]}
+	if at >= 0 {
+		g.add(w.held[:w.heldLen])
+		g.add(p[:at])
+		p = p[at:]
+	}
+	g.room(w.size() + w.owed)
+	g.b = w.tags(g.b)
+	if at < 0 {
+		g.add(w.held[:w.heldLen])
+	}
+	g.add(p)
+	return g.flush()
+}
+
+// release passes p up to the offset at, with what was held back before it, and
+// holds back the rest.
+func (w *Writer) release(p []byte, at int) error {
+	if at >= 0 {
+		if err := w.join(p[:at]); err != nil {
+			return err
+		}
+		p = p[at:]
+	}
+	w.heldLen += uint8(copy(w.held[w.heldLen:], p))
+	return nil
+}
+
+// giveUp passes everything on: there will be no tags.
+func (w *Writer) giveUp(p []byte) error {
+	w.reason, w.phase = w.scan.reason, phasePass
+	if w.owed > 0 {
+		w.phase = phasePad
+	}
+	return w.join(p)
+}
+
+// pad writes the space that was promised for tags that didn't come.
+func (w *Writer) pad() error {
+	buf := w.in.buffers.Get().(*[]byte)
+	defer w.in.buffers.Put(buf)
+	return w.write(appendSpaces((*buf)[:0], w.owed))
+}
+
+// join writes what was held back and p, in one piece if there is any of the first.
+func (w *Writer) join(p []byte) error {
+	if w.heldLen == 0 {
+		return w.write(p)
+	}
+	buf := w.in.buffers.Get().(*[]byte)
+	defer w.in.buffers.Put(buf)
+	g := gather{w: w.down, b: (*buf)[:0]}
+	g.add(w.held[:w.heldLen])
+	g.add(p)
+	w.heldLen = 0
+	return g.flush()
+}
+
+// write passes p on, if there is any.
+func (w *Writer) write(p []byte) error {
+	if len(p) == 0 {
+		return nil
+	}
+	_, err := w.down.Write(p)
+	return err
+}
+
+// gather collects pieces in a buffer and writes it when it is full.
+type gather struct {
+	w   io.Writer
+	b   []byte // its capacity stays unless the tags are larger
+	err error
+}
+
+func (g *gather) add(p []byte) {
+	n := copy(g.b[len(g.b):cap(g.b)], p)
+	g.b = g.b[:len(g.b)+n]
+	if n == len(p) || g.err != nil {
+		return
+	}
+	if g.err = g.flush(); g.err == nil {
+		_, g.err = g.w.Write(p[n:])
+	}
+}
+
+// room makes sure that n more bytes fit.
+func (g *gather) room(n int) {
+	if cap(g.b)-len(g.b) < n {
+		g.err = g.flush()
+	}
+}
+
+func (g *gather) flush() error {
+	if g.err != nil || len(g.b) == 0 {
+		return g.err
+	}
+	_, err := g.w.Write(g.b)
+	g.b = g.b[:0]
+	return err
+}
+
+// ReadFrom implements [io.ReaderFrom]. It exists because wrappers below may have
+// it: they would take the body past Write. Once there is nothing more to change
+// the rest is left to the wrapped writer, which may use sendfile.
+func (w *Writer) ReadFrom(r io.Reader) (int64, error) {
+	var total int64
+	if w.phase < phasePass {
+		n, done, err := w.readPieces(r)
+		if done || err != nil {
+			return n, err
+		}
+		total = n
+	}
+	var n int64
+	var err error
+	if rf, ok := w.down.(io.ReaderFrom); ok {
+		n, err = rf.ReadFrom(r)
+	} else {
+		n, err = io.Copy(writerOnly{w.down}, r)
+	}
+	return total + n, err
+}
+
+// readPieces reads through Write until nothing more is to be changed, or to the
+// end of r, which done reports.
+func (w *Writer) readPieces(r io.Reader) (total int64, done bool, err error) {
+	buf := w.in.buffers.Get().(*[]byte)
+	defer w.in.buffers.Put(buf)
+	for w.phase < phasePass {
+		n, readErr := r.Read((*buf)[:readSize])
+		if n > 0 {
+			m, err := w.Write((*buf)[:n])
+			total += int64(m)
+			if err != nil {
+				return total, false, err
+			}
+		}
+		if readErr == io.EOF {
+			return total, true, nil
+		}
+		if readErr != nil {
+			return total, false, readErr
+		}
+	}
+	return total, false, nil
+}
+
+// writerOnly hides all methods but Write.
+type writerOnly struct{ io.Writer }
+
+// FlushError sends the header, if it waits, and everything written so far but
+// for the few bytes of an unfinished tag name. [http.ResponseController] calls it.
+func (w *Writer) FlushError() error {
+	if w.phase == phaseStart {
+		w.WriteHeader(http.StatusOK)
+	}
+	if w.phase == phasePending {
+		if w.sniff {
+			w.pass(ReasonNotHTML)
+		} else {
+			w.commit(w.promise())
+			w.phase = phaseScan
+		}
+	}
+	if err := http.NewResponseController(w.down).Flush(); err != nil {
+		return fmt.Errorf("flushing the page: %w", err)
+	}
+	return nil
+}
+
+// Flush implements [http.Flusher].
+func (w *Writer) Flush() { _ = w.FlushError() }
+
+// Push implements [http.Pusher] where the wrapped writer does.
+func (w *Writer) Push(target string, opts *http.PushOptions) error {
+	if p, ok := w.down.(http.Pusher); ok {
+		return p.Push(target, opts)
+	}
+	return http.ErrNotSupported
+}

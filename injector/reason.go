@@ -1,0 +1,32 @@
+package injector
+
+// Reason tells what happened to a response, or why a request can't be a page.
+// The values are few and constant, fit to be a metric's label. The empty Reason
+// means "not decided" ([Writer.Reason]) or "may be a page" ([Injector.Classify]).
+type Reason string
+
+// Reasons of both [Injector.Classify] and [Writer.Reason].
+const (
+	ReasonMethod   Reason = "method"     // neither GET nor HEAD; from a Writer: HEAD, no body to change
+	ReasonUpgrade  Reason = "upgrade"    // the connection is to become something else
+	ReasonNotAPage Reason = "not-a-page" // a subresource, an API call or a part of a page
+	ReasonFrame    Reason = "frame"      // a page within a page, see Options.Frames
+)
+
+// Reasons of [Writer.Reason] alone.
+const (
+	ReasonInjected      Reason = "injected"       // the tags are in
+	ReasonNotHTML       Reason = "not-html"       // another type, or the body begins with text
+	ReasonStatus        Reason = "status"         // no body or a partial one: 1xx, 204, 205, 206, 3xx
+	ReasonEmpty         Reason = "empty"          // nothing was written, or only space
+	ReasonEncoded       Reason = "encoded"        // has a Content-Encoding
+	ReasonNoTransform   Reason = "no-transform"   // Cache-Control forbids changes
+	ReasonAttachment    Reason = "attachment"     // a download
+	ReasonCharset       Reason = "charset"        // not an ASCII-compatible encoding
+	ReasonSigned        Reason = "signed"         // a signature or a trailing digest covers what would change
+	ReasonFragment      Reason = "fragment"       // fetched by a script and not a whole document
+	ReasonAMP           Reason = "amp"            // AMP allows no scripts
+	ReasonOpenConstruct Reason = "open-construct" // ended inside a tag, comment or script
+	ReasonAlready       Reason = "already"        // injected before, by another proxy or by hand
+	ReasonHost          Reason = "host"           // has a foreign base address and the request's Host is odd
+)

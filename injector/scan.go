@@ -1,0 +1,421 @@
+package injector
+
+import "bytes"
+
+// maxHeld is the greatest number of bytes that the scanner asks its caller to
+// hold back: "</" and eight letters, plus room to spare.
+const maxHeld = 12
+
+// maxName is the length of the longest names that the scanner has to know
+// ("basefont", "noscript", "noframes", "template"). A longer one is none of them.
+const maxName = 8
+
+// state is where in the HTML tokenizer (WHATWG HTML 13.2.5) the scanner stands.
+type state uint8
+
+const (
+	stStart        state = iota // nothing read yet: a byte order mark may come
+	stBOM1                      // after EF
+	stBOM2                      // after EF BB
+	stData                      // between tags
+	stTagOpen                   // after "<"
+	stEndOpen                   // after "</"
+	stTagName                   // in the name of a start tag
+	stEndName                   // in the name of an end tag
+	stLongName                  // in the rest of an end tag's name that ends nothing
+	stMarkup                    // after "<!"
+	stMarkupDash                // after "<!-"
+	stDeclWord                  // in the word after "<!"
+	stBogus                     // in a bogus comment or a doctype: ends with ">"
+	stComStart                  // after "<!--"
+	stComStartDash              // after "<!---"
+	stComment                   // in a comment
+	stComDash                   // in a comment after "-"
+	stComEnd                    // in a comment after "--"
+	stComBang                   // in a comment after "--!"
+	stBeforeAttr                // in a tag, before an attribute
+	stAttrName                  // in an attribute's name
+	stAfterAttr                 // after an attribute's name and a space
+	stBeforeValue               // after "="
+	stValueDouble               // in "value"
+	stValueSingle               // in 'value'
+	stValueBare                 // in an unquoted value
+	stRaw                       // in the text of title, style, noscript, noframes
+	stRawOpen                   // there, after "<"
+	stRawEnd                    // there, after "</"
+	stScript                    // in a script's text
+	stScriptOpen                // there, after "<"
+	stScriptBang                // there, after "<!"
+	stScriptBangD               // there, after "<!-"
+	stScriptName                // there, after "<" and a letter (only when escaped)
+	stScriptEnd                 // there, after "</"
+)
+
+// verdict is what the scanner knows so far.
+type verdict uint8
+
+const (
+	undecided verdict = iota
+	found             // the insertion point is known
+	rejected          // this document must stay as it is; why is in scanner.reason
+)
+
+// element says which element's start tag is being read, as far as it matters.
+type element uint8
+
+const (
+	elOther element = iota
+	elEnd           // an end tag
+	elHTML
+	elLink
+	elBase
+	elScript
+	elTitle
+	elStyle
+	elNoscript
+	elNoframes
+)
+
+// scanner finds the place right before whatever ends a document's head. It is
+// fed with pieces of any size and gives the same answer for every way of
+// cutting the document. The zero value is ready after marker was set; it does
+// not allocate.
+type scanner struct {
+	marker    string // our own script's src as written in a page
+	reason    Reason // why rejected
+	name      [maxName]byte
+	src       int16 // progress of the src comparison, see attr.go
+	open      int   // offset in the current piece of the "<" that is held back
+	state     state
+	verdict   verdict
+	element   element
+	attr      attribute
+	nameLen   uint8 // maxName+1 for a name that is longer
+	pending   uint8 // bytes held back at the end of the last piece
+	rel       int8  // progress of the rel comparison
+	base      uint8 // progress of the base href classification
+	escape    uint8 // script data: 0 plain, 1 escaped, 2 double escaped
+	dashes    uint8 // script data: dashes right before this byte, at most 2
+	seenAttr  bool  // the tag's interesting attribute was seen: the first one counts
+	tagged    bool  // a construct was seen: the document did not begin with text
+	whole     bool  // a doctype, <html> or <head> was seen first
+	needWhole bool  // reject unless whole
+	anyText   bool  // accept a document that begins with text
+	checkESC  bool  // reject ISO-2022 escapes: the encoding was not declared
+
+	hasManifest bool // the head has a <link rel=manifest>
+	baseSeen    bool // the head has a <base href>
+	baseForeign bool // and it may point at another origin
+}
+
+// scan reads the next piece and returns an offset in it, from -pending to
+// len(p). While undecided, all before the offset is settled and can be sent,
+// and the bytes from it on (at most maxHeld) must be held back. Once found, the
+// offset is the insertion point; a negative one lies in front of the bytes held
+// back earlier. Once rejected it is len(p).
+func (s *scanner) scan(p []byte) int {
+	s.open = -int(s.pending)
+	i := 0
+	for i < len(p) && s.verdict == undecided {
+		i = s.step(p, i)
+	}
+	at := i
+	held := s.state == stBOM1 || s.state == stBOM2 || s.state >= stTagOpen && s.state <= stEndName
+	if s.verdict == undecided && held {
+		at = s.open
+	}
+	// Held bytes need no look: only end tags' names could hide an escape there,
+	// and readName sees to them.
+	if s.checkESC && s.verdict != rejected && at > 0 && bytes.IndexByte(p[:at], 0x1b) >= 0 {
+		s.reject(ReasonCharset)
+	}
+	if s.verdict == rejected {
+		return len(p)
+	}
+	s.pending = uint8(len(p) - at) // names are cut at maxName
+	if s.verdict == found {
+		s.pending = 0
+	}
+	return at
+}
+
+// end is called after the last piece. It decides a document that ended while
+// its head was still open, and returns the insertion point relative to the
+// document's end: 0, or less when it lies in front of the held bytes.
+func (s *scanner) end() int {
+	if s.verdict != undecided {
+		return 0
+	}
+	switch s.state {
+	case stData:
+		s.stop(0)
+		return 0
+	case stTagOpen, stEndOpen: // "<" and "</" at the end are text
+		s.stop(0)
+		return -int(s.pending)
+	case stStart, stBOM1, stBOM2:
+		s.reject(ReasonEmpty)
+	default:
+		s.reject(ReasonOpenConstruct)
+	}
+	return 0
+}
+
+// step runs the current state on p[i:] and returns the offset of the first byte
+// that it didn't consume. There is at least one byte.
+func (s *scanner) step(p []byte, i int) int {
+	switch s.state {
+	case stStart, stBOM1, stBOM2:
+		return s.start(p, i)
+	case stData:
+		return s.data(p, i)
+	case stTagOpen, stEndOpen:
+		return s.tagOpen(p, i)
+	case stTagName, stEndName:
+		return s.readName(p, i)
+	case stLongName:
+		return s.longName(p, i)
+	case stMarkup, stMarkupDash, stDeclWord, stBogus:
+		return s.markup(p, i)
+	case stComStart, stComStartDash, stComment, stComDash, stComEnd, stComBang:
+		return s.comment(p, i)
+	case stBeforeAttr:
+		return s.beforeAttr(p, i)
+	case stAttrName:
+		return s.attrName(p, i)
+	case stAfterAttr:
+		return s.afterAttr(p, i)
+	case stBeforeValue:
+		return s.beforeValue(p, i)
+	case stValueDouble, stValueSingle, stValueBare:
+		return s.value(p, i)
+	case stRaw, stRawOpen, stRawEnd:
+		return s.raw(p, i)
+	default:
+		return s.script(p, i)
+	}
+}
+
+// start skips a UTF-8 byte order mark (HTML 13.2.3.2).
+func (s *scanner) start(p []byte, i int) int {
+	c := p[i]
+	switch {
+	case s.state == stStart && c == 0xef:
+		s.open, s.state = i, stBOM1
+		return i + 1
+	case s.state == stStart && (c == 0xfe || c == 0xff || c == 0):
+		s.reject(ReasonCharset) // UTF-16 or UTF-32
+		return i
+	case s.state == stBOM1 && c == 0xbb:
+		s.state = stBOM2
+		return i + 1
+	case s.state == stBOM2 && c == 0xbf:
+		s.state = stData
+		return i + 1
+	case s.state != stStart: // not a mark: text
+		s.stop(0)
+		return s.open
+	}
+	s.state = stData
+	return i
+}
+
+// data reads what stands between tags in a head: space and "<". Anything else
+// is text, which ends the head.
+func (s *scanner) data(p []byte, i int) int {
+	for ; i < len(p); i++ {
+		switch c := p[i]; {
+		case c == '<':
+			s.open, s.state = i, stTagOpen
+			if i+1 < len(p) { // tagOpen's most common case
+				if isLetter(p[i+1]) {
+					s.tagged, s.state, s.nameLen = true, stTagName, 0
+					return s.readName(p, i+1)
+				}
+			}
+			return i + 1
+		case !isSpace(c):
+			s.stop(c)
+			return i
+		}
+	}
+	return i
+}
+
+// tagOpen handles the byte after "<" and after "</" (HTML 13.2.5.6, .7).
+func (s *scanner) tagOpen(p []byte, i int) int {
+	c, closing := p[i], s.state == stEndOpen
+	first := !s.tagged
+	s.tagged = true
+	switch {
+	case isLetter(c):
+		s.nameLen = 0
+		if s.state = stTagName; closing {
+			s.state = stEndName
+		}
+		return i
+	case closing && c == '>': // "</>" is nothing at all
+		s.state = stData
+		return i + 1
+	case closing:
+		s.state = stBogus
+		return i
+	case c == '/':
+		s.state = stEndOpen
+		return i + 1
+	case c == '!':
+		s.state = stMarkup
+		return i + 1
+	case c == '?':
+		s.state = stBogus
+		return i + 1
+	case c == 0 && first:
+		s.reject(ReasonCharset) // "<" in UTF-16 or UTF-32
+		return i
+	}
+	s.stop(c) // a lone "<" is text
+	return s.open
+}
+
+// readName collects a tag's name and decides by it.
+func (s *scanner) readName(p []byte, i int) int {
+	for ; i < len(p); i++ {
+		c := p[i]
+		if endsName(c) {
+			if s.state == stEndName {
+				return s.endTag(i)
+			}
+			return s.startTag(i)
+		}
+		if c == 0x1b && s.checkESC && s.state == stEndName {
+			s.reject(ReasonCharset)
+			return i
+		}
+		if !s.collect(c) {
+			if s.state == stEndName { // ends nothing, whatever it is
+				s.element, s.state = elEnd, stLongName
+				s.firstTag()
+				return i
+			}
+			s.firstTag()
+			s.stop(c)
+			return s.open
+		}
+	}
+	return i
+}
+
+// longName skips the rest of a long end tag's name.
+func (s *scanner) longName(p []byte, i int) int {
+	for ; i < len(p); i++ {
+		if endsName(p[i]) {
+			s.state = stBeforeAttr
+			break
+		}
+	}
+	return i
+}
+
+// startTag decides by the name of a start tag which ends at i. Those that HTML
+// 13.2.6.4.4 ("in head") keeps in the head go on, any other ends it. <template>
+// may stay, but its content needs a tree builder, so the head's last safe place
+// is before it.
+func (s *scanner) startTag(i int) int {
+	el := elOther
+	switch string(s.name[:s.nameLen]) {
+	case "html":
+		el, s.whole = elHTML, true
+	case "head":
+		s.whole = true
+	case "link":
+		el = elLink
+	case "base":
+		el = elBase
+	case "script":
+		el = elScript
+	case "title":
+		el = elTitle
+	case "style":
+		el = elStyle
+	case "noscript":
+		el = elNoscript
+	case "noframes":
+		el = elNoframes
+	case "meta", "basefont", "bgsound":
+	default:
+		s.stop('<')
+		return s.open
+	}
+	s.firstTag()
+	s.element, s.state, s.seenAttr = el, stBeforeAttr, false
+	return i
+}
+
+// endTag decides by the name of an end tag which ends at i. In a head all but
+// four are ignored (HTML 13.2.6.4.2 to .4).
+func (s *scanner) endTag(i int) int {
+	switch string(s.name[:s.nameLen]) {
+	case "head", "body", "html", "br":
+		s.stop('<')
+		return s.open
+	}
+	s.firstTag()
+	s.element, s.state = elEnd, stBeforeAttr
+	return i
+}
+
+// collect adds a letter to the name, in lower case. It reports false when the
+// name is longer than any that matters.
+func (s *scanner) collect(c byte) bool {
+	if s.nameLen >= maxName {
+		s.nameLen = maxName + 1
+		return false
+	}
+	s.name[s.nameLen] = lower(c)
+	s.nameLen++
+	return true
+}
+
+// firstTag rejects a fragment at its first tag.
+func (s *scanner) firstTag() {
+	if s.needWhole && !s.whole {
+		s.reject(ReasonFragment)
+	}
+}
+
+// stop ends the scan: the head ends here, before a construct that begins with c.
+func (s *scanner) stop(c byte) {
+	switch {
+	case s.verdict != undecided:
+	case !s.tagged && !s.anyText:
+		s.reject(ReasonNotHTML)
+		if c == 0 && s.state == stData {
+			s.reason = ReasonEmpty
+		}
+	case s.needWhole && !s.whole:
+		s.reject(ReasonFragment)
+	default:
+		s.verdict = found
+	}
+}
+
+// reject ends the scan without an insertion point.
+func (s *scanner) reject(r Reason) {
+	s.verdict, s.reason = rejected, r
+}
+
+func isSpace(c byte) bool {
+	return c == ' ' || c == '\n' || c == '\t' || c == '\r' || c == '\f'
+}
+
+func isLetter(c byte) bool { return c|0x20 >= 'a' && c|0x20 <= 'z' }
+
+// endsName reports whether c ends a tag's name.
+func endsName(c byte) bool { return c == '>' || c == '/' || isSpace(c) }
+
+func lower(c byte) byte {
+	if c >= 'A' && c <= 'Z' {
+		return c | 0x20
+	}
+	return c
+}

@@ -1,0 +1,298 @@
+package injector
+
+import "bytes"
+
+// attribute says whether the attribute being read matters.
+type attribute uint8
+
+const (
+	attrOther attribute = iota
+	attrRel             // of <link>
+	attrHref            // of <base>
+	attrSrc             // of <script>
+)
+
+// Values of scanner.src below zero; from zero on it counts matched bytes.
+const (
+	srcMismatch = -1
+	srcHost     = -2 // within the host of "//host/path"
+)
+
+// Values of scanner.base.
+const (
+	baseEmpty   uint8 = iota // only space so far
+	baseSlash                // "/" so far
+	baseDecided              // known
+)
+
+// beforeAttr skips space and slashes up to the next attribute or the tag's end
+// (HTML 13.2.5.32 and .40). It goes on by itself as long as it meets the common
+// case, attributes in double quotes.
+func (s *scanner) beforeAttr(p []byte, i int) int {
+	for i < len(p) && s.verdict == undecided {
+		c := p[i]
+		if c == '>' {
+			s.endOfTag()
+			return i + 1
+		}
+		if c == '/' || isSpace(c) {
+			i++
+			continue
+		}
+		s.state, s.nameLen = stAttrName, 1 // an "=" in front belongs to the name
+		s.name[0] = lower(c)
+		if i = s.attrName(p, i+1); s.state != stBeforeAttr {
+			return i
+		}
+	}
+	return i
+}
+
+// attrName collects an attribute's name.
+func (s *scanner) attrName(p []byte, i int) int {
+	n := s.nameLen
+	for ; i < len(p); i++ {
+		switch c := p[i]; c {
+		case '=':
+			s.nameLen = n
+			s.endOfName()
+			return s.quoted(p, i+1)
+		case '>', '/', ' ', '\n', '\t', '\r', '\f':
+			s.nameLen = n
+			s.endOfName()
+			s.state = stAfterAttr
+			return i
+		default:
+			if n < maxName {
+				s.name[n] = lower(c)
+			}
+			n = min(n+1, maxName+1)
+		}
+	}
+	s.nameLen = n
+	return i
+}
+
+// quoted is a shortcut for a value in double quotes that ends in this piece.
+func (s *scanner) quoted(p []byte, i int) int {
+	s.state = stBeforeValue
+	if i == len(p) || p[i] != '"' {
+		return i
+	}
+	n := bytes.IndexByte(p[i+1:], '"')
+	if n < 0 {
+		return i
+	}
+	if s.attr != attrOther {
+		s.follow(p[i+1 : i+1+n])
+		s.endOfValue()
+	}
+	s.state = stBeforeAttr
+	return i + n + 2
+}
+
+// endOfName finds out whether the attribute just named matters.
+func (s *scanner) endOfName() {
+	s.attr = attrOther
+	switch s.element {
+	case elHTML:
+		switch string(s.name[:min(s.nameLen, maxName)]) {
+		case "amp", "⚡", "⚡\ufe0f":
+			s.reject(ReasonAMP)
+		}
+	case elLink:
+		s.watch("rel", attrRel)
+	case elBase:
+		if !s.baseSeen {
+			s.watch("href", attrHref)
+		}
+	case elScript:
+		s.watch("src", attrSrc)
+	}
+}
+
+// watch starts following the value of the named attribute. A repeated attribute
+// is ignored, as browsers do.
+func (s *scanner) watch(name string, a attribute) {
+	if s.seenAttr || int(s.nameLen) != len(name) || string(s.name[:s.nameLen]) != name {
+		return
+	}
+	s.attr, s.seenAttr = a, true
+	s.rel, s.src, s.base = 0, 0, baseEmpty
+	if a == attrHref {
+		s.baseSeen = true
+	}
+}
+
+// afterAttr decides whether a value follows after a space.
+func (s *scanner) afterAttr(p []byte, i int) int {
+	for ; i < len(p); i++ {
+		switch c := p[i]; {
+		case isSpace(c):
+		case c == '=':
+			s.state = stBeforeValue
+			return i + 1
+		default:
+			s.state = stBeforeAttr
+			return i
+		}
+	}
+	return i
+}
+
+// beforeValue finds the kind of quotes.
+func (s *scanner) beforeValue(p []byte, i int) int {
+	for ; i < len(p); i++ {
+		switch c := p[i]; {
+		case isSpace(c):
+		case c == '"':
+			s.state = stValueDouble
+			return i + 1
+		case c == '\'':
+			s.state = stValueSingle
+			return i + 1
+		case c == '>': // missing value
+			s.state = stBeforeAttr
+			return i
+		default:
+			s.state = stValueBare
+			return i
+		}
+	}
+	return i
+}
+
+// value reads an attribute's value to its end.
+func (s *scanner) value(p []byte, i int) int {
+	var n int
+	switch s.state {
+	case stValueDouble:
+		n = bytes.IndexByte(p[i:], '"')
+	case stValueSingle:
+		n = bytes.IndexByte(p[i:], '\'')
+	default:
+		n = bareEnd(p[i:])
+	}
+	if n < 0 {
+		s.follow(p[i:])
+		return len(p)
+	}
+	s.follow(p[i : i+n])
+	s.endOfValue()
+	if s.state != stValueBare {
+		n++ // the quote
+	}
+	s.state = stBeforeAttr
+	return i + n
+}
+
+// bareEnd returns the length of an unquoted value, or -1 when its end is not in p.
+func bareEnd(p []byte) int {
+	for i, c := range p {
+		if c == '>' || isSpace(c) {
+			return i
+		}
+	}
+	return -1
+}
+
+// follow looks at a piece of a value that matters.
+func (s *scanner) follow(v []byte) {
+	switch s.attr {
+	case attrRel:
+		for _, c := range v {
+			s.followRel(c)
+		}
+	case attrHref:
+		for _, c := range v {
+			s.followBase(c)
+		}
+	case attrSrc:
+		for _, c := range v {
+			if s.src == srcMismatch {
+				break
+			}
+			s.followSrc(c)
+		}
+	}
+}
+
+// endOfValue concludes on a value that matters.
+func (s *scanner) endOfValue() {
+	switch s.attr {
+	case attrRel:
+		s.followRel(' ')
+	case attrSrc:
+		if int(s.src) == len(s.marker) {
+			s.reject(ReasonAlready)
+		}
+	}
+	s.attr = attrOther
+}
+
+// followRel looks for the token "manifest" in a list of tokens
+// (HTML 4.6.7: compared without regard to ASCII case).
+func (s *scanner) followRel(c byte) {
+	const want = "manifest"
+	switch {
+	case isSpace(c):
+		if s.rel == int8(len(want)) {
+			s.hasManifest = true
+		}
+		s.rel = 0
+	case s.rel >= 0 && int(s.rel) < len(want) && lower(c) == want[s.rel]:
+		s.rel++
+	default:
+		s.rel = -1
+	}
+}
+
+// followBase finds out whether a base address may belong to another origin. One
+// that begins with a single slash, a dot, a query or a fragment can't, and then
+// root-relative addresses keep their meaning. All else is taken for foreign.
+func (s *scanner) followBase(c byte) {
+	switch {
+	case s.base == baseDecided || c == '\t' || c == '\n' || c == '\r': // the URL parser drops these
+	case s.base == baseEmpty && c <= ' ':
+	case s.base == baseEmpty && c == '/':
+		s.base = baseSlash
+	case s.base == baseEmpty:
+		s.base = baseDecided
+		s.baseForeign = c != '.' && c != '?' && c != '#'
+	default:
+		s.base = baseDecided
+		s.baseForeign = c == '/' || c == '\\' || c == '&' // "&" may be a written-out slash
+	}
+}
+
+// followSrc compares a script's address with ours, in both forms we write it.
+func (s *scanner) followSrc(c byte) {
+	switch {
+	case s.src == srcMismatch || s.marker == "":
+		s.src = srcMismatch
+	case s.src == srcHost:
+		if c == '/' {
+			s.src = 1
+		}
+	case s.src == 1 && c == '/':
+		s.src = srcHost
+	case int(s.src) == len(s.marker) && c == '?':
+		s.reject(ReasonAlready)
+	case int(s.src) < len(s.marker) && c == s.marker[s.src]:
+		s.src++
+	default:
+		s.src = srcMismatch
+	}
+}
+
+// endOfTag is at the ">" of a tag and chooses how the text after it is read.
+func (s *scanner) endOfTag() {
+	switch s.element {
+	case elTitle, elStyle, elNoscript, elNoframes:
+		s.state = stRaw
+	case elScript:
+		s.state, s.escape, s.dashes = stScript, 0, 0
+	default:
+		s.state = stData
+	}
+}

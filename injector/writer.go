@@ -1,0 +1,223 @@
+package injector
+
+import (
+	"fmt"
+	"net/http"
+)
+
+// phase is how far a response has come.
+type phase uint8
+
+const (
+	phaseStart   phase = iota // no final status yet
+	phasePending              // the status is known; the header waits for the body's first bytes
+	phaseScan                 // the header is out, the insertion point is not known yet
+	phaseHead                 // the answer to HEAD: no body
+	phasePass                 // everything that follows passes
+	phasePad                  // so it does, and the promised length is filled up at the end
+)
+
+// Writer is an [http.ResponseWriter] that changes the page written to it. It
+// sends the header when the first bytes of the body are known, and everything
+// else as soon as it comes. It is for one request and one goroutine.
+//
+// If a handler fails half way, just don't call [Writer.Finish]: what was written
+// has passed, and nothing is added.
+type Writer struct {
+	down    http.ResponseWriter
+	in      *Injector
+	request *http.Request
+	values  [3]string // backs the header values that fixHeader sets
+	length  int64     // the upstream's Content-Length, or -1
+	status  int
+	owed    int // bytes promised on top of length and not yet used
+	reason  Reason
+	scan    scanner
+	held    [maxHeld]byte // the first heldLen of them wait for the next piece
+	heldLen uint8
+	phase   phase
+	sniff   bool // Content-Type is to be guessed from the first bytes
+}
+
+// NewWriter wraps w for the answer to r, which [Injector.Classify] takes for a
+// possible page. r is the request as it came, not the result of
+// [Injector.PrepareRequest].
+func (in *Injector) NewWriter(w http.ResponseWriter, r *http.Request) *Writer {
+	iw := &Writer{down: w, in: in, request: r, length: -1}
+	k, _ := in.kind(r)
+	iw.scan.needWhole = k == kindMaybe
+	iw.scan.marker = in.script[1]
+	return iw
+}
+
+// Header returns the header map of the wrapped writer.
+func (w *Writer) Header() http.Header { return w.down.Header() }
+
+// Unwrap returns the wrapped writer, for [http.ResponseController].
+func (w *Writer) Unwrap() http.ResponseWriter { return w.down }
+
+// Reason tells what became of the response. It is "" until that is known, which
+// is after [Writer.Finish] at the latest.
+func (w *Writer) Reason() Reason { return w.reason }
+
+// WriteHeader implements [http.ResponseWriter]. Informational answers pass; the
+// final one is held until the first Write or flush if it may be a page.
+func (w *Writer) WriteHeader(status int) {
+	if status >= 100 && status <= 199 && status != http.StatusSwitchingProtocols {
+		w.down.WriteHeader(status)
+		return
+	}
+	if w.phase == phasePending {
+		return // superfluous
+	}
+	if w.phase != phaseStart {
+		w.down.WriteHeader(status) // superfluous: let the server complain
+		return
+	}
+	h := w.Header()
+	w.status = status
+	if reason := w.in.judge(status, h); reason != "" {
+		if status == http.StatusNotModified {
+			w.fixNotModified()
+		}
+		w.pass(reason)
+		return
+	}
+	var declared string
+	declared, w.sniff = contentType(h)
+	w.scan.checkESC = charsetOf(declared) == ""
+	w.length = contentLength(h)
+	switch {
+	case w.request.Method == http.MethodHead:
+		w.head()
+	case isIncremental(h) && !w.sniff:
+		w.commit(w.promise())
+		w.phase = phaseScan
+	default:
+		w.phase = phasePending
+	}
+}
+
+// head answers HEAD as a GET would be, but for the length, which only the body
+// decides (RFC 9110 9.3.2 lets it be omitted).
+func (w *Writer) head() {
+	if w.sniff {
+		w.pass(ReasonNotHTML)
+		return
+	}
+	w.length = -1
+	w.commit(0)
+	w.phase, w.reason = phaseHead, ReasonMethod
+}
+
+// pass sends the header as it is and gets out of the way.
+func (w *Writer) pass(reason Reason) {
+	w.phase, w.reason = phasePass, reason
+	w.down.WriteHeader(w.status)
+}
+
+// commit sends the header of a page that grows by the given number of bytes.
+func (w *Writer) commit(extra int) {
+	w.fixHeader(extra)
+	if w.length >= 0 {
+		w.owed = extra
+	}
+	w.down.WriteHeader(w.status)
+}
+
+// Write implements [io.Writer].
+func (w *Writer) Write(p []byte) (int, error) {
+	if w.phase >= phasePass {
+		return w.down.Write(p)
+	}
+	if w.phase == phaseStart {
+		w.WriteHeader(http.StatusOK)
+	}
+	var err error
+	switch {
+	case w.phase >= phasePass:
+		return w.down.Write(p)
+	case w.phase == phaseHead, len(p) == 0:
+		return len(p), nil
+	case w.phase == phasePending:
+		err = w.writeFirst(p)
+	default:
+		err = w.writeNext(p)
+	}
+	if err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
+
+// writeFirst decides the header by the first piece of the body.
+func (w *Writer) writeFirst(p []byte) error {
+	if w.sniff {
+		guess := http.DetectContentType(p)
+		if !isType(guess, "text/html") {
+			w.pass(ReasonNotHTML)
+			return w.write(p)
+		}
+		w.Header()["Content-Type"] = []string{guess}
+	}
+	at := w.scan.scan(p)
+	if w.scan.verdict == undecided && w.length == int64(len(p)) {
+		at = len(p) + w.scan.end() // the whole body is here
+	}
+	size := w.size()
+	switch w.scan.verdict {
+	case rejected:
+		w.pass(w.scan.reason)
+		return w.write(p)
+	case found:
+		w.commit(size)
+		return w.insert(p, at)
+	}
+	w.commit(w.promise())
+	w.phase = phaseScan
+	return w.release(p, at)
+}
+
+// writeNext continues the search in a later piece.
+func (w *Writer) writeNext(p []byte) error {
+	at := w.scan.scan(p)
+	w.size() // may reject
+	switch w.scan.verdict {
+	case found:
+		return w.insert(p, at)
+	case rejected:
+		return w.giveUp(p)
+	}
+	return w.release(p, at)
+}
+
+// Finish ends the response. Call it once after the handler succeeded, and only
+// then: a page that was cut off must not look complete. It writes what was held
+// back and what was promised in Content-Length.
+func (w *Writer) Finish() error {
+	var err error
+	switch w.phase {
+	case phaseStart:
+		w.reason = ReasonEmpty
+	case phasePending:
+		w.pass(ReasonEmpty)
+	case phaseScan:
+		at := w.scan.end()
+		w.size() // may reject
+		if w.scan.verdict == found {
+			err = w.insert(nil, at)
+		} else {
+			err = w.giveUp(nil)
+		}
+	}
+	if err == nil && w.phase == phasePad {
+		err = w.pad()
+	}
+	if w.phase != phaseStart {
+		w.phase = phasePass
+	}
+	if err != nil {
+		return fmt.Errorf("writing the end of the page: %w", err)
+	}
+	return nil
+}
