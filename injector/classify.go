@@ -12,6 +12,7 @@ const (
 	kindNone     kind = iota
 	kindDocument      // shown as a document for sure: any HTML is a page
 	kindMaybe         // fetched by a script or by who knows whom: only whole documents are pages
+	kindUnlikely      // as kindMaybe, from a client that may as well want data: nothing is asked of the upstream for its sake
 )
 
 // Classify tells from a request's headers whether the answer may be a page. For
@@ -46,8 +47,8 @@ func (in *Injector) kind(r *http.Request) (kind, Reason) {
 	return kindNone, ReasonNotAPage
 }
 
-// maybePage judges requests that carry no sign of a navigation. Asking for
-// text/html keeps API calls out, which would lose their compression otherwise.
+// maybePage judges requests that carry no sign of a navigation. A fetch that does
+// not ask for text/html is an API call, which would lose its compression.
 func maybePage(h http.Header, dest string) (kind, Reason) {
 	html := acceptsHTML(h["Accept"])
 	if dest == "empty" && hasPrefixFold(first(h["Sec-Purpose"]), "prefetch") && html {
@@ -60,12 +61,17 @@ func maybePage(h http.Header, dest string) (kind, Reason) {
 		}
 	}
 	switch {
-	case whole: // htmx sends Accept: */*
+	case whole, html && len(h["Hx-Request"]) == 0: // htmx sends Accept: */*
 		return kindMaybe, ""
-	case len(h["Hx-Request"]) > 0, !html:
-		return kindNone, ReasonNotAPage
+	case dest == "" && len(h["Hx-Request"]) == 0 && acceptsAnything(h["Accept"]):
+		return kindUnlikely, "" // curl, crawlers, feed readers: no browser of today
 	}
-	return kindMaybe, ""
+	return kindNone, ReasonNotAPage
+}
+
+// acceptsAnything reports whether the client has not said what it wants.
+func acceptsAnything(accept []string) bool {
+	return len(accept) == 0 || len(accept) == 1 && strings.TrimSpace(accept[0]) == "*/*"
 }
 
 // acceptsHTML reports whether Accept names text/html.

@@ -50,8 +50,10 @@ func TestClassify(t *testing.T) {
 		{"unpoly", "GET", []string{"Accept", navAccept, "X-Up-Target", "main"}, ReasonNotAPage, kindNone},
 		{"old browser", "GET", []string{"Accept", navAccept}, "", kindMaybe},
 		{"old browser, upper case", "GET", []string{"Accept", "image/png, Text/HTML;q=1"}, "", kindMaybe},
-		{"curl", "GET", []string{"Accept", "*/*"}, ReasonNotAPage, kindNone},
-		{"nothing", "GET", nil, ReasonNotAPage, kindNone},
+		{"curl", "GET", []string{"Accept", "*/*"}, "", kindUnlikely},
+		{"nothing", "GET", nil, "", kindUnlikely},
+		{"data wanted", "GET", []string{"Accept", "application/json, */*"}, ReasonNotAPage, kindNone},
+		{"htmx of an old browser", "GET", []string{"Accept", "*/*", "HX-Request", "true"}, ReasonNotAPage, kindNone},
 	}
 	in := newInjector(t, Options{})
 	for _, tt := range tests {
@@ -157,5 +159,16 @@ func TestSafeHost(t *testing.T) {
 		if got := safeHost(r); (got != "") != ok || ok && got != host {
 			t.Errorf("%q: got %q", host, got)
 		}
+	}
+}
+
+// TestPrepareUnlikely: an API client must not lose the upstream's compression
+// because it might have wanted a page.
+func TestPrepareUnlikely(t *testing.T) {
+	in := newInjector(t, Options{})
+	r := request("Accept", "*/*", "Accept-Encoding", "gzip", "If-None-Match", `"v1`+in.suffix+`"`)
+	got := in.PrepareRequest(r).Header
+	if got.Get("Accept-Encoding") != "gzip" || got.Get("If-None-Match") != `"v1"` {
+		t.Errorf("got %v", got)
 	}
 }

@@ -15,7 +15,8 @@ const (
 // PrepareRequest returns a shallow copy of r with headers of its own, to be
 // passed to the handler that makes the page; r stays as it is.
 //
-//   - Accept-Encoding is identity: compressed pages can't be changed.
+//   - Accept-Encoding is identity: compressed pages can't be changed. Clients
+//     that may as well want data get what they asked for, changed or not.
 //   - If-None-Match loses our suffix, as the upstream doesn't know it; tags with
 //     a suffix of another version of ours are dropped.
 //   - On navigations, tags without a suffix and If-Modified-Since are dropped
@@ -30,12 +31,14 @@ func (in *Injector) PrepareRequest(r *http.Request) *http.Request {
 	if clone.Header == nil {
 		clone.Header = make(http.Header)
 	}
-	replace(clone.Header, "Accept-Encoding", "identity")
+	if k != kindUnlikely {
+		replace(clone.Header, "Accept-Encoding", "identity")
+	}
 	if k == kindDocument {
 		delete(clone.Header, "If-Modified-Since")
 	}
 	if inm := r.Header["If-None-Match"]; len(inm) > 0 {
-		if v := in.matches(inm, k == kindMaybe); v != "" {
+		if v := in.matches(inm, k != kindDocument); v != "" {
 			replace(clone.Header, "If-None-Match", v)
 		} else {
 			delete(clone.Header, "If-None-Match")

@@ -45,7 +45,7 @@ type Writer struct {
 func (in *Injector) NewWriter(w http.ResponseWriter, r *http.Request) *Writer {
 	iw := &Writer{down: w, in: in, request: r, length: -1}
 	k, _ := in.kind(r)
-	iw.scan.needWhole = k == kindMaybe
+	iw.scan.needWhole = k != kindDocument
 	iw.scan.marker = in.script[1]
 	return iw
 }
