@@ -4,7 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
+	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // MaxSiteName is the longest name of a site in bytes: a DNS name of 253 bytes
@@ -20,47 +23,63 @@ func SiteName(host string) (string, error) {
 	if host == "" {
 		return "", errors.New("empty host")
 	}
+	if strings.Contains(host, "/") {
+		return "", errors.New("host is a URL: leave out its scheme and path")
+	}
 	if len(host) > MaxSiteName {
 		return "", fmt.Errorf("host is longer than %d bytes", MaxSiteName)
+	}
+	for i := range len(host) {
+		// Before lower-casing, which makes a "k" of the Kelvin sign.
+		if host[i] >= utf8.RuneSelf {
+			return "", errors.New("host is not in ASCII form")
+		}
 	}
 	name, port, err := splitHostPort(strings.ToLower(host))
 	if err != nil {
 		return "", err
 	}
-	name = strings.TrimSuffix(name, ".")
-	if !validHost(name) {
-		return "", errors.New("host is neither a DNS name in ASCII form nor an IP address")
+	if host[0] == '[' {
+		addr, err := netip.ParseAddr(name)
+		if err != nil || !addr.Is6() || addr.Zone() != "" {
+			return "", errors.New("host in brackets is not an IPv6 address")
+		}
+		name = "[" + addr.String() + "]"
+	} else {
+		name = strings.TrimSuffix(name, ".")
+		if !validHost(name) {
+			return "", errors.New("host is neither a DNS name in ASCII form nor an IP address")
+		}
 	}
-	if strings.Contains(name, ":") {
-		name = "[" + name + "]"
-	}
-	if port == "" || port == "80" || port == "443" {
+	if port == 0 || port == 80 || port == 443 {
 		return name, nil
 	}
-	return name + ":" + port, nil
+	return name + ":" + strconv.Itoa(port), nil
 }
 
-func splitHostPort(host string) (name, port string, err error) {
+// splitHostPort gives the port 0 where there is none.
+func splitHostPort(host string) (name string, port int, err error) {
 	if strings.HasPrefix(host, "[") && strings.HasSuffix(host, "]") {
-		return host[1 : len(host)-1], "", nil
+		return host[1 : len(host)-1], 0, nil
 	}
 	if !strings.Contains(host, ":") {
-		return host, "", nil
+		return host, 0, nil
 	}
-	name, port, err = net.SplitHostPort(host)
+	name, digits, err := net.SplitHostPort(host)
 	if err != nil {
-		return "", "", errors.New("host has more than one colon or an unclosed bracket")
+		return "", 0, errors.New("host has more than one colon or an unclosed bracket")
 	}
-	if port == "" || len(port) > 5 || strings.Trim(port, "0123456789") != "" {
-		return "", "", errors.New("port is not a number")
+	if digits == "" || len(digits) > 5 || strings.Trim(digits, "0123456789") != "" {
+		return "", 0, errors.New("port is not a number")
+	}
+	port, err = strconv.Atoi(digits)
+	if err != nil || port < 1 || port > 65535 {
+		return "", 0, errors.New("port is not between 1 and 65535")
 	}
 	return name, port, nil
 }
 
 func validHost(name string) bool {
-	if strings.Contains(name, ":") {
-		return net.ParseIP(name) != nil
-	}
 	if name == "" || len(name) > 253 {
 		return false
 	}

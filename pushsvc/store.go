@@ -28,7 +28,10 @@ type SubscriptionStore interface {
 	// endpoint alone must not let anybody re-key it, security note T12).
 	// sub.ID is ignored; the stored row, with its ID, is returned. Where
 	// replaces is not nil and proves a subscription of the same site, that
-	// one is removed in the same transaction, and its Created is kept.
+	// one is removed in the same transaction, and its Created is kept (the
+	// earlier of the two where sub is known as well). A proof of sub's own
+	// endpoint lets sub bring new keys, under a new ID. Created and Seen are
+	// kept to the second, Expiration to the millisecond.
 	PutSubscription(ctx context.Context, sub Subscription, replaces *Proof) (Subscription, error)
 	// DeleteSubscription removes one by id; ErrNotFound where there is none.
 	DeleteSubscription(ctx context.Context, site string, id SubscriptionID) error
@@ -36,7 +39,8 @@ type SubscriptionStore interface {
 	// whether there was one. A wrong auth secret removes nothing.
 	DeleteProven(ctx context.Context, site string, proof Proof) (bool, error)
 	// SubscriptionPage gives at most limit subscriptions of the site with
-	// ids above after, in rising order. An empty page is the end.
+	// ids above after, in rising order. An empty page is the end. A row that
+	// can't be read is passed over: it must not hold up the others.
 	SubscriptionPage(ctx context.Context, site string, after SubscriptionID, limit int) ([]Subscription, error)
 	// Sites lists all sites that have or had a subscription, by name.
 	Sites(ctx context.Context) ([]SiteSummary, error)
@@ -60,8 +64,10 @@ type MessageStore interface {
 	// of its site: it sets Until and the audience's count, and returns the
 	// row. With an idempotency key seen before, and not yet expired at
 	// m.Created, it returns the row made then, created false; with the same
-	// key but another hash, ErrIdempotencyConflict. ErrNotFound where the
-	// site is unknown.
+	// key but another hash, ErrIdempotencyConflict. A message whose ID the
+	// site has already is returned as it is, created false, so that a call
+	// may be repeated without a key too. ErrNotFound where the site is
+	// unknown. Of m only ID, Site, Content and Created count.
 	CreateMessage(ctx context.Context, m Message, idem Idempotency) (row Message, created bool, err error)
 	// Message gives one; ErrNotFound.
 	Message(ctx context.Context, site, id string) (Message, error)
@@ -69,15 +75,19 @@ type MessageStore interface {
 	// before (all where empty), the newest first.
 	MessagePage(ctx context.Context, site, before string, limit int) ([]Message, error)
 	// Unfinished gives at most limit messages of all sites that are not
-	// done, the oldest first.
+	// done, the oldest (lowest id) first.
 	Unfinished(ctx context.Context, limit int) ([]Message, error)
 	// Claim leases the message to owner until the given time and raises its
-	// epoch, by compare-and-set: ErrLeaseHeld where another lease has not
-	// run out at now, ErrNotFound where it is gone or done. A queued message
+	// epoch, by compare-and-set: ErrLeaseHeld where a lease, even the
+	// owner's own, has not run out at now (it has at its very end),
+	// ErrNotFound where it is gone or done. A queued message
 	// becomes sending.
 	Claim(ctx context.Context, site, id, owner string, now, until time.Time) (Message, error)
 	// Checkpoint applies c and returns the row; ErrLeaseLost where the
-	// epoch is not the row's.
+	// epoch is not the row's, or the message is done; ErrNotFound where it is
+	// gone. A checkpoint that equals the last one applied in every field, At
+	// included, is a repetition and changes nothing. The cursor never moves
+	// back. Counts beyond Pending raise Audience, so that the sum balances.
 	Checkpoint(ctx context.Context, c Checkpoint) (Message, error)
 	// AddReceipts counts each (message, subscription, kind) once, ever, and
 	// says how many were new. Receipts for messages that the site does not
@@ -93,9 +103,10 @@ type KeyStore interface {
 	// then ErrKeyLost.
 	EnsureKey(ctx context.Context, generate func() (Key, error)) (Key, error)
 	// ImportKey adds the pair to the ring, or finds it there, and makes it
-	// current.
+	// current. A key in the ring keeps its date; another pair with its ID is
+	// refused. Where Created is zero, the store dates the key.
 	ImportKey(ctx context.Context, key Key) (Key, error)
-	// Keys lists the ring, the current one first, then by age.
+	// Keys lists the ring, the current one first, then from the oldest.
 	Keys(ctx context.Context) ([]Key, error)
 	// Secret is 32 random bytes, made once, that sign receipt tokens.
 	Secret(ctx context.Context) ([]byte, error)

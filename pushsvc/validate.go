@@ -179,7 +179,7 @@ func checkURL(field, s string) error {
 	if strings.HasPrefix(s, "/") && !strings.HasPrefix(s, "//") {
 		return nil
 	}
-	if u.Scheme != "https" && u.Scheme != "http" || u.Host == "" {
+	if u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "" {
 		return bad("is neither http(s) nor a path")
 	}
 	return nil
