@@ -1,0 +1,197 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/caddy-webpush/caddy-webpush/caddymodule/e2e/browser"
+	"github.com/caddy-webpush/caddy-webpush/caddymodule/e2e/fakeautopush"
+	"github.com/caddy-webpush/caddy-webpush/caddymodule/e2e/fakefcm"
+	"github.com/caddy-webpush/caddy-webpush/caddymodule/e2e/notifyd"
+	"github.com/caddy-webpush/caddy-webpush/caddymodule/e2e/pushservice"
+)
+
+// Launching a browser takes most of the time, so all tests share one of each;
+// every test brings a site of its own, on a port of its own, which is an origin
+// of its own: nothing of permissions, workers or subscriptions is shared.
+const (
+	launchTime = 2 * time.Minute // Firefox has taken half of it on a busy machine
+	flowTime   = 60 * time.Second
+)
+
+// world is everything outside of the product: push services, desktop, browsers.
+type world struct {
+	authority *pushservice.Authority
+	fcm       *fakefcm.Server
+	autopush  *fakeautopush.Server
+	desktop   *notifyd.Daemon
+	users     []*user
+}
+
+// user is one browser with the push service that it uses.
+type user struct {
+	name    string
+	host    string // of its endpoints
+	service *pushservice.Service
+	refuse  func() // makes the push service refuse the next subscription
+	// browser starts the browser at its first call.
+	browser func() (browser.Browser, error)
+	close   func() error
+}
+
+var shared *world
+
+func TestMain(m *testing.M) { os.Exit(run(m)) }
+
+func run(m *testing.M) int {
+	w, err := newWorld()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "e2e:", err)
+		if os.Getenv("WEBPUSH_E2E_REQUIRED") == "1" {
+			return 1
+		}
+		return 0
+	}
+	shared = w
+	code := m.Run()
+	if err := w.close(); err != nil {
+		fmt.Fprintln(os.Stderr, "e2e: closing:", err)
+		return 1
+	}
+	return code
+}
+
+// newWorld starts the fakes. The desktop comes first, since browsers look for
+// it only once.
+func newWorld() (_ *world, err error) {
+	w := &world{}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, w.close())
+		}
+	}()
+	if err := notifyd.Available(); err != nil {
+		return nil, err
+	}
+	if w.authority, err = pushservice.NewAuthority(time.Now()); err != nil {
+		return nil, err
+	}
+	if w.desktop, err = notifyd.Start(); err != nil {
+		return nil, err
+	}
+	if w.fcm, err = fakefcm.Start(fakefcm.Config{Authority: w.authority}); err != nil {
+		return nil, err
+	}
+	if w.autopush, err = fakeautopush.Start(fakeautopush.Config{Authority: w.authority}); err != nil {
+		return nil, err
+	}
+	w.users = []*user{
+		newUser("Chromium", "fcm.googleapis.com", w.fcm.Service,
+			func() { w.fcm.RefuseRegistrations("INVALID_SENDER") }, browser.FindChromium, browser.StartChromium,
+			browser.Options{Env: w.desktop.Env(), Flags: w.fcm.ChromiumFlags()}),
+		newUser("Firefox", fakeautopush.Host, w.autopush.Service,
+			func() { w.autopush.RefuseRegistrations(409) }, browser.FindFirefox, browser.StartFirefox,
+			browser.Options{Env: w.desktop.Env(), Prefs: w.autopush.FirefoxPrefs()}),
+	}
+	return w, nil
+}
+
+// newUser prepares a browser without starting it.
+func newUser(name, host string, service *pushservice.Service, refuse func(), find func() (string, error),
+	start func(context.Context, string, browser.Options) (browser.Browser, error), options browser.Options,
+) *user {
+	u := &user{name: name, host: host, service: service, refuse: refuse, close: func() error { return nil }}
+	u.browser = sync.OnceValues(func() (browser.Browser, error) {
+		path, err := find()
+		if err != nil {
+			return nil, err
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), launchTime)
+		defer cancel()
+		b, err := start(ctx, path, options)
+		if err != nil {
+			return nil, fmt.Errorf("starting %s: %w", name, err)
+		}
+		u.close = b.Close
+		return b, nil
+	})
+	return u
+}
+
+func (w *world) close() error {
+	var errs []error
+	for _, u := range w.users {
+		errs = append(errs, u.close())
+	}
+	if w.fcm != nil {
+		errs = append(errs, w.fcm.Close())
+	}
+	if w.autopush != nil {
+		errs = append(errs, w.autopush.Close())
+	}
+	if w.desktop != nil {
+		errs = append(errs, w.desktop.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// hosts maps the push services' public addresses to where the fakes listen.
+func (w *world) hosts() map[string]string {
+	return pushservice.MergeHosts(w.fcm.Hosts(), w.autopush.Hosts())
+}
+
+// attempts are all requests to both push services, for messages of failed tests.
+func (w *world) attempts() []pushservice.Attempt {
+	return append(w.fcm.Attempts(), w.autopush.Attempts()...)
+}
+
+// client is an HTTP client that reaches the fakes and nothing else.
+func (w *world) client(t *testing.T) *http.Client {
+	client := pushservice.NewClient(w.authority, w.hosts())
+	t.Cleanup(client.CloseIdleConnections)
+	return client
+}
+
+// start starts the browser or finds it running. If it is not installed, the test
+// is skipped, or fails if WEBPUSH_E2E_REQUIRED is 1.
+func (u *user) start(t *testing.T) browser.Browser {
+	t.Helper()
+	before := time.Now()
+	b, err := u.browser()
+	t.Logf("%-13s %5d ms", "start", time.Since(before).Milliseconds())
+	switch {
+	case errors.Is(err, browser.ErrNotInstalled) && os.Getenv("WEBPUSH_E2E_REQUIRED") != "1":
+		t.Skip(err)
+	case err != nil:
+		t.Fatal(err)
+	}
+	return b
+}
+
+// forEachUser runs a flow in both browsers, one after the other.
+func forEachUser(t *testing.T, flow func(ctx context.Context, t *testing.T, u *user, b browser.Browser)) {
+	for _, u := range shared.users {
+		t.Run(u.name, func(t *testing.T) {
+			b := u.start(t)
+			ctx, cancel := context.WithTimeout(t.Context(), flowTime)
+			defer cancel()
+			flow(ctx, t, u, b)
+		})
+	}
+}
+
+// must ends the test on an error.
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
