@@ -1,0 +1,258 @@
+//go:build unix
+
+package webpush
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	peer "github.com/SherClockHolmes/webpush-go"
+)
+
+// sinkVariable makes the test binary a push service, so that benchmarks
+// measure the sender's CPU alone.
+const sinkVariable = "WEBPUSH_BENCHMARK_SINK"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(sinkVariable) != "" {
+		runSink()
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// runSink serves until standard input ends. It prints its address and its
+// certificate.
+func runSink() {
+	s := newSink(&testing.B{}, func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		w.WriteHeader(http.StatusCreated)
+	})
+	fmt.Println(s.addr)
+	_ = pem.Encode(os.Stdout, &pem.Block{Type: "CERTIFICATE", Bytes: s.leaf.Certificate[0]})
+	fmt.Println("ready")
+	_, _ = io.Copy(io.Discard, os.Stdin)
+}
+
+// startSink runs runSink in another process.
+func startSink(b *testing.B) (addr string, roots *x509.CertPool) {
+	b.Helper()
+	command := exec.CommandContext(b.Context(), os.Args[0])
+	command.Env = append(os.Environ(), sinkVariable+"=1")
+	stdin, err := command.StdinPipe()
+	if err != nil {
+		b.Fatal(err)
+	}
+	stdout, err := command.StdoutPipe()
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := command.Start(); err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() {
+		stdin.Close()
+		_ = command.Wait()
+	})
+	var text strings.Builder
+	for lines := bufio.NewScanner(stdout); lines.Scan() && lines.Text() != "ready"; {
+		if addr == "" {
+			addr = lines.Text()
+			continue
+		}
+		text.WriteString(lines.Text() + "\n")
+	}
+	roots = x509.NewCertPool()
+	if !roots.AppendCertsFromPEM([]byte(text.String())) {
+		b.Fatal("the sink did not start")
+	}
+	return addr, roots
+}
+
+// cpuTime is the process's user and system time so far.
+func cpuTime(b *testing.B) time.Duration {
+	b.Helper()
+	var usage syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
+}
+
+// contest runs two ways of doing the same in turns, so that both meet the same
+// noise, and reports the CPU time per message of each and their ratio.
+func contest(b *testing.B, turn int, ours, theirs func(n int)) {
+	ours(turn)
+	theirs(turn)
+	var us, them time.Duration
+	messages := 0
+	b.ResetTimer()
+	for b.Loop() {
+		start := cpuTime(b)
+		ours(turn)
+		middle := cpuTime(b)
+		theirs(turn)
+		us += middle - start
+		them += cpuTime(b) - middle
+		messages += turn
+	}
+	b.ReportMetric(us.Seconds()*1e6/float64(messages), "ours-cpu-us/msg")
+	b.ReportMetric(them.Seconds()*1e6/float64(messages), "peer-cpu-us/msg")
+	b.ReportMetric(float64(them)/float64(us), "ratio")
+	b.ReportMetric(0, "ns/op")
+}
+
+func benchmarkMessage(b *testing.B) (*Request, *peer.Subscription, *peer.Options) {
+	b.Helper()
+	r, s := requestTo(b, "fcm.googleapis.com")
+	r.Payload = []byte(`{"id":"m1","notification":{"title":"Hello","body":"` + strings.Repeat("x", 64) + `"}}`)
+	b64 := base64.RawURLEncoding.EncodeToString
+	return r, &peer.Subscription{Endpoint: r.Endpoint, Keys: peer.Keys{P256dh: b64(r.P256DH[:]), Auth: b64(s.auth[:])}},
+		&peer.Options{Subscriber: "ops@example.com", TTL: r.TTL, VAPIDPublicKey: r.Key.PublicKey(), VAPIDPrivateKey: mustReveal(b, r.Key)}
+}
+
+// BenchmarkEncryptAgainstPeer is everything but HTTP: encryption, token,
+// request.
+func BenchmarkEncryptAgainstPeer(b *testing.B) {
+	r, subscription, options := benchmarkMessage(b)
+	client := NewClient(Config{})
+	endpoint, err := client.services.Check(r.Endpoint)
+	if err != nil {
+		b.Fatal(err)
+	}
+	options.HTTPClient = nullClient{}
+	contest(b, 200, func(n int) {
+		for range n {
+			if _, err := client.prepare(endpoint, r); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}, func(n int) {
+		for range n {
+			if _, err := peer.SendNotification(r.Payload[:len(r.Payload):len(r.Payload)], subscription, options); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}
+
+type nullClient struct{}
+
+func (nullClient) Do(*http.Request) (*http.Response, error) {
+	return &http.Response{StatusCode: http.StatusCreated, Body: http.NoBody}, nil
+}
+
+// BenchmarkSendAgainstPeer sends through TLS and HTTP/2 to a sink in another
+// process, 100 at once; webpush-go on the same transport settings.
+func BenchmarkSendAgainstPeer(b *testing.B) {
+	addr, roots := startSink(b)
+	var bytesOut [2]counter
+	dial := func(c *counter) DialFunc {
+		return func(ctx context.Context, network, _ string) (net.Conn, error) {
+			conn, err := new(net.Dialer).DialContext(ctx, network, addr)
+			return &countingConn{conn, c}, err
+		}
+	}
+	r, subscription, options := benchmarkMessage(b)
+	client := NewClient(Config{Dial: dial(&bytesOut[0]), RootCAs: roots})
+	defer client.Close()
+	transport := newTransport(dial(&bytesOut[1]), roots)
+	transport.MaxConnsPerHost = maxConns // or it would open hundreds
+	transport.TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
+	defer transport.CloseIdleConnections()
+	options.HTTPClient = &http.Client{Transport: transport, Timeout: sendTimeout}
+
+	var sent int
+	contest(b, 2000, func(n int) {
+		sent += n
+		inParallel(n, func() {
+			if result := client.Send(b.Context(), r); result.Class != ClassAccepted {
+				b.Errorf("%+v", result)
+			}
+		})
+	}, func(n int) {
+		inParallel(n, func() {
+			response, err := peer.SendNotificationWithContext(b.Context(), r.Payload[:len(r.Payload):len(r.Payload)], subscription, options)
+			if err != nil {
+				b.Error(err)
+				return
+			}
+			_, _ = io.Copy(io.Discard, response.Body)
+			response.Body.Close()
+		})
+	})
+	b.ReportMetric(float64(bytesOut[0].total())/float64(sent), "ours-B/msg")
+	b.ReportMetric(float64(bytesOut[1].total())/float64(sent), "peer-B/msg")
+}
+
+// inParallel runs do n times, 100 at once.
+func inParallel(n int, do func()) {
+	var group sync.WaitGroup
+	for range 100 {
+		group.Go(func() {
+			for range n / 100 {
+				do()
+			}
+		})
+	}
+	group.Wait()
+}
+
+type counter struct {
+	mu sync.Mutex
+	n  int
+}
+
+func (c *counter) total() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.n
+}
+
+type countingConn struct {
+	net.Conn
+	written *counter
+}
+
+func (c *countingConn) Write(p []byte) (int, error) {
+	c.written.mu.Lock()
+	c.written.n += len(p)
+	c.written.mu.Unlock()
+	return c.Conn.Write(p)
+}
+
+func BenchmarkEncrypt(b *testing.B) {
+	r, _ := requestTo(b, "fcm.googleapis.com")
+	buffer := make([]byte, 0, 4096)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := Encrypt(buffer, r.Payload, r.P256DH, r.Auth, ServiceFCM); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkCheck(b *testing.B) {
+	services := DefaultServices()
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := services.Check("https://fcm.googleapis.com/fcm/send/" + secretPath); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -1,0 +1,143 @@
+package webpush
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
+	"net/http"
+	"strconv"
+)
+
+// MaxTTL is the longest time to live of a message in seconds (28 days): FCM's
+// bound, the lowest of the push services.
+const MaxTTL = 2419200
+
+// maxTopic is the longest topic (RFC 8030 §5.4).
+const maxTopic = 32
+
+// Urgency is how much a message may cost the device's battery (RFC 8030 §5.3).
+type Urgency string
+
+// The urgencies of RFC 8030. The empty Urgency is UrgencyNormal.
+const (
+	UrgencyVeryLow Urgency = "very-low"
+	UrgencyLow     Urgency = "low"
+	UrgencyNormal  Urgency = "normal"
+	UrgencyHigh    Urgency = "high"
+)
+
+// Request is one message to one subscription.
+type Request struct {
+	// Endpoint is the subscription's URL, a secret.
+	Endpoint string
+	// P256DH and Auth are the subscription's keys as ParseSubscriptionKeys
+	// gives them.
+	P256DH [P256DHSize]byte
+	Auth   [AuthSize]byte
+	// Key is the pair that the browser subscribed with.
+	Key *KeyPair
+	// Contact is the VAPID "sub" (see CheckContact) or empty.
+	Contact string
+	// Payload is the plaintext, at most PayloadLimit bytes. Send neither
+	// changes nor keeps it.
+	Payload []byte
+	// TTL is how long the push service keeps the message for a device that is
+	// away, in seconds from 0 to MaxTTL.
+	TTL int
+	// Urgency may be empty, which is normal.
+	Urgency Urgency
+	// Topic, if not empty, makes the message replace an undelivered one of the
+	// same topic (RFC 8030 §5.4): 1 to 32 of A-Z a-z 0-9 - _.
+	Topic string
+}
+
+// RequestError says which field of a Request cannot be sent and why.
+type RequestError struct {
+	Field   string // "key", "ttl", "urgency" or "topic"
+	Problem string
+}
+
+// Error implements error.
+func (e *RequestError) Error() string { return e.Field + " " + e.Problem }
+
+// CheckTopic says whether topic is empty or fit for the Topic header.
+func CheckTopic(topic string) error {
+	if len(topic) > maxTopic {
+		return &RequestError{"topic", fmt.Sprintf("is longer than %d characters", maxTopic)}
+	}
+	for i := range len(topic) {
+		c := topic[i]
+		if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != '-' && c != '_' {
+			return &RequestError{"topic", "may have letters A-Z and a-z, digits, - and _ only"}
+		}
+	}
+	return nil
+}
+
+// CheckUrgency says whether u is empty or one of RFC 8030's.
+func CheckUrgency(u Urgency) error {
+	switch u {
+	case "", UrgencyVeryLow, UrgencyLow, UrgencyNormal, UrgencyHigh:
+		return nil
+	}
+	return &RequestError{"urgency", "must be very-low, low, normal or high"}
+}
+
+// CheckTTL says whether seconds is a time to live that every service takes.
+func CheckTTL(seconds int) error {
+	if seconds < 0 || seconds > MaxTTL {
+		return &RequestError{"ttl", fmt.Sprintf("must be between 0 and %d seconds", MaxTTL)}
+	}
+	return nil
+}
+
+func (r *Request) check() error {
+	if r.Key == nil {
+		return &RequestError{"key", "is missing"}
+	}
+	if err := CheckTTL(r.TTL); err != nil {
+		return err
+	}
+	if err := CheckUrgency(r.Urgency); err != nil {
+		return err
+	}
+	return CheckTopic(r.Topic)
+}
+
+// header is the request's HTTP header for a service, without authorization.
+func (r *Request) header(s Service) http.Header {
+	// Keys are in canonical form, so the map can be made directly.
+	h := http.Header{
+		"Content-Encoding": {"aes128gcm"},
+		"Content-Type":     {"application/octet-stream"},
+		"Ttl":              {strconv.Itoa(r.TTL)},
+		"User-Agent":       {"caddy-webpush"},
+	}
+	if r.Urgency != "" && r.Urgency != UrgencyNormal {
+		h["Urgency"] = []string{string(r.Urgency)}
+	}
+	if r.Topic != "" {
+		h["Topic"] = []string{topicFor(s, r.Topic)}
+	}
+	if s == ServiceWNS {
+		// WNS caches by default and answers 400 where that contradicts the
+		// TTL (webpush-go #66, pywebpush #162).
+		policy := "cache"
+		if r.TTL == 0 {
+			policy = "no-cache"
+		}
+		h["X-Wns-Cache-Policy"] = []string{policy}
+	}
+	return h
+}
+
+// topicFor is topic as a service takes it. Apple decodes it as base64url and
+// refuses lengths that base64url cannot have (BadWebPushTopic); those are
+// replaced by a hash, which keeps equal topics equal and different ones apart.
+func topicFor(s Service, topic string) string {
+	if s != ServiceApple || len(topic)%4 != 1 {
+		return topic
+	}
+	sum := sha256.Sum256([]byte(topic))
+	return base64.URLEncoding.EncodeToString(sum[:24]) // 32 characters, no padding
+}

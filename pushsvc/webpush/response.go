@@ -1,0 +1,179 @@
+package webpush
+
+import (
+	"bytes"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Class says what the caller must do about a subscription after an attempt.
+type Class string
+
+// The classes of outcomes.
+const (
+	// ClassAccepted: the push service took the message. It is no promise of
+	// delivery.
+	ClassAccepted Class = "accepted"
+	// ClassGone: the subscription has ended (404, 410). The only class that
+	// may ever remove a subscription.
+	ClassGone Class = "gone"
+	// ClassWrongKey: the subscription belongs to another VAPID key pair. Keep
+	// it and mark it stale.
+	ClassWrongKey Class = "wrong_key"
+	// ClassOurFault: the service refuses us, not the subscription: token,
+	// contact or clock. Stop sending to the origin and tell the operator.
+	ClassOurFault Class = "our_fault"
+	// ClassLater: try again, after RetryAfter or with exponential back-off.
+	ClassLater Class = "later"
+	// ClassFailed: this message will not go to this subscription. Keep the
+	// subscription.
+	ClassFailed Class = "failed"
+)
+
+// Reason is the cause of an outcome: a short fixed string that can label a
+// metric or key a counter.
+type Reason string
+
+// Every reason there is, by class.
+const (
+	ReasonAccepted Reason = "accepted" // 2xx
+
+	ReasonGone     Reason = "gone"      // 410
+	ReasonNotFound Reason = "not_found" // 404
+
+	ReasonWrongKey Reason = "wrong_key"
+
+	ReasonUnauthorized Reason = "unauthorized" // 401, 403
+	ReasonVAPID        Reason = "vapid"        // no token could be made; nothing was sent
+
+	ReasonThrottled      Reason = "throttled"       // 429; 406 from WNS
+	ReasonUnavailable    Reason = "unavailable"     // 503
+	ReasonServerError    Reason = "server_error"    // other 5xx
+	ReasonTimeout        Reason = "timeout"         // ours, or 408
+	ReasonDNS            Reason = "dns"             // the host name did not resolve
+	ReasonTLS            Reason = "tls"             // no trusted connection
+	ReasonNetwork        Reason = "network"         // any other transport failure
+	ReasonAddressRefused Reason = "address_refused" // the host resolved to an address that is not public
+	ReasonCanceled       Reason = "canceled"        // the caller's context ended
+
+	ReasonTooLarge        Reason = "too_large"        // 413, or over PayloadLimit
+	ReasonRedirect        Reason = "redirect"         // 3xx; never followed (RFC 8030 gives it no meaning)
+	ReasonBadRequest      Reason = "bad_request"      // other 4xx
+	ReasonProtocol        Reason = "protocol"         // a status that is no final HTTP status
+	ReasonEndpointRefused Reason = "endpoint_refused" // Services.Check; nothing was sent
+	ReasonBadKeys         Reason = "bad_keys"         // the subscription's keys; nothing was sent
+	ReasonInvalidMessage  Reason = "invalid_message"  // TTL, urgency or topic; nothing was sent
+)
+
+// Bounds on what a Retry-After header may ask for.
+const (
+	minRetryAfter = time.Second
+	maxRetryAfter = time.Hour
+)
+
+// Verdict is what an answer means.
+type Verdict struct {
+	Class  Class
+	Reason Reason
+	// RetryAfter is how long to wait at least, from 1 s to 1 h, where Class is
+	// ClassLater and the service said so; otherwise 0.
+	RetryAfter time.Duration
+	// PauseOrigin is true where the wait (or, with ClassOurFault, the stop)
+	// concerns everything sent to the origin and not this subscription alone.
+	PauseOrigin bool
+}
+
+// Classify reads a push service's answer: status, header and the first bytes
+// of the body, with now for a Retry-After that is a date. It is pure.
+func Classify(s Service, status int, header http.Header, body []byte, now time.Time) Verdict {
+	if isWrongKey(s, status, body) {
+		return Verdict{Class: ClassWrongKey, Reason: ReasonWrongKey}
+	}
+	switch {
+	case status >= 200 && status <= 299:
+		return Verdict{Class: ClassAccepted, Reason: ReasonAccepted}
+	case status >= 300 && status <= 399:
+		return Verdict{Class: ClassFailed, Reason: ReasonRedirect}
+	case status >= 500 && status <= 599:
+		return laterVerdict(s, status, header, now)
+	}
+	switch status {
+	case http.StatusNotFound:
+		return Verdict{Class: ClassGone, Reason: ReasonNotFound}
+	case http.StatusGone:
+		return Verdict{Class: ClassGone, Reason: ReasonGone}
+	case http.StatusUnauthorized, http.StatusForbidden:
+		return Verdict{Class: ClassOurFault, Reason: ReasonUnauthorized, PauseOrigin: true}
+	case http.StatusRequestEntityTooLarge:
+		return Verdict{Class: ClassFailed, Reason: ReasonTooLarge}
+	case http.StatusTooManyRequests, http.StatusRequestTimeout:
+		return laterVerdict(s, status, header, now)
+	case http.StatusNotAcceptable:
+		if s == ServiceWNS {
+			return laterVerdict(s, status, header, now)
+		}
+	}
+	if status >= 400 && status <= 499 {
+		return Verdict{Class: ClassFailed, Reason: ReasonBadRequest}
+	}
+	return Verdict{Class: ClassFailed, Reason: ReasonProtocol}
+}
+
+// isWrongKey finds the answers with which services say that a subscription was
+// made with another application server key. None of them is a documented
+// status of its own, so the body decides.
+func isWrongKey(s Service, status int, body []byte) bool {
+	says := func(text string) bool { return bytes.Contains(body, []byte(text)) }
+	switch s {
+	case ServiceApple:
+		return (status == http.StatusBadRequest || status == http.StatusForbidden) && says("VapidPkHashMismatch")
+	case ServiceFCM:
+		return status == http.StatusForbidden && says("do not correspond") ||
+			status == http.StatusBadRequest && says("UnauthorizedRegistration")
+	case ServiceMozilla, ServiceOther: // others are autopush more often than not
+		return status == http.StatusUnauthorized && says("key mismatch")
+	}
+	return false
+}
+
+func laterVerdict(s Service, status int, header http.Header, now time.Time) Verdict {
+	v := Verdict{Class: ClassLater, RetryAfter: retryAfter(header.Get("Retry-After"), now)}
+	switch status {
+	case http.StatusTooManyRequests, http.StatusNotAcceptable:
+		v.Reason = ReasonThrottled
+		// Apple counts per device, the others per sender.
+		v.PauseOrigin = s != ServiceApple
+	case http.StatusServiceUnavailable:
+		v.Reason = ReasonUnavailable
+		v.PauseOrigin = true
+	case http.StatusRequestTimeout:
+		v.Reason = ReasonTimeout
+	default:
+		v.Reason = ReasonServerError
+	}
+	return v
+}
+
+// retryAfter reads a Retry-After field (RFC 9110 §10.2.3), seconds or a date,
+// and clamps it; 0 where there is none or it cannot be read.
+func retryAfter(value string, now time.Time) time.Duration {
+	value = strings.TrimSpace(value)
+	if value == "" {
+		return 0
+	}
+	if strings.Trim(value, "0123456789") == "" {
+		// Out of int64's range is as absurd as anything over the maximum.
+		seconds, err := strconv.ParseInt(value, 10, 64)
+		if err != nil || seconds > int64(maxRetryAfter/time.Second) {
+			return maxRetryAfter
+		}
+		return max(minRetryAfter, time.Duration(seconds)*time.Second)
+	}
+	at, err := http.ParseTime(value)
+	if err != nil {
+		return 0
+	}
+	return min(max(at.Sub(now), minRetryAfter), maxRetryAfter)
+}
