@@ -1,0 +1,173 @@
+package boltstore
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+)
+
+// realistic makes a subscription as Chrome gives it: an endpoint of 198
+// characters, a key id, a language, a zone and a page.
+func realistic(n int) pushsvc.Subscription {
+	s := pushsvc.Subscription{
+		Site:     "shop.example.com",
+		Endpoint: fmt.Sprintf("https://fcm.googleapis.com/fcm/send/%011d:APA91b%0144d", n, n),
+		KeyID:    "AbCdEfGhIjk",
+		Language: "de-DE",
+		TimeZone: "Europe/Berlin",
+		Page:     "/articles/2026/11/some-article",
+		Created:  time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC).Add(time.Duration(n) * time.Second),
+	}
+	s.Seen = s.Created
+	_, _ = rand.Read(s.P256DH[:])
+	_, _ = rand.Read(s.Auth[:])
+	return s
+}
+
+// callers runs fn for the numbers from first to first+n-1 on 64 goroutines and
+// says how long it took.
+func callers(b *testing.B, first, n int, fn func(n int) error) time.Duration {
+	b.Helper()
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	start := time.Now()
+	for range 64 {
+		wg.Go(func() {
+			for i := int(next.Add(1)); i <= n; i = int(next.Add(1)) {
+				if err := fn(first + i); err != nil {
+					b.Error(err)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	return time.Since(start)
+}
+
+// BenchmarkPut64 is durable subscribing by 64 callers, by turns in our store
+// and in a plain use of bbolt (db.Batch, random keys, JSON), because the speed
+// of a disk changes from one minute to the next. Both hold 100,000 at the
+// start.
+func BenchmarkPut64(b *testing.B) {
+	const rows, slice = 100_000, 1000
+	s := open(b, filepath.Join(b.TempDir(), "webpush.db"))
+	fillStore(b, s, rows)
+	plain := openPlain(b, rows)
+	var ours, theirs time.Duration
+	n := rows
+	for b.Loop() {
+		ours += callers(b, n, slice, func(n int) error {
+			_, err := s.PutSubscription(context.Background(), realistic(n), nil)
+			return err
+		})
+		theirs += callers(b, n, slice, func(n int) error {
+			return plain.Batch(func(tx *bolt.Tx) error { return putPlain(tx, n) })
+		})
+		n += slice
+	}
+	done := float64(n - rows)
+	b.ReportMetric(done/ours.Seconds(), "store-subs/s")
+	b.ReportMetric(done/theirs.Seconds(), "batch-subs/s")
+	b.ReportMetric(theirs.Seconds()/ours.Seconds(), "ratio")
+}
+
+func openPlain(b *testing.B, rows int) *bolt.DB {
+	b.Helper()
+	db, err := bolt.Open(filepath.Join(b.TempDir(), "plain.db"), 0o600, &bolt.Options{Timeout: time.Second})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = db.Close() })
+	for first := 0; first < rows; first += 10_000 {
+		err := db.Update(func(tx *bolt.Tx) error {
+			for n := range 10_000 {
+				if err := putPlain(tx, first+n); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+	return db
+}
+
+func putPlain(tx *bolt.Tx, n int) error {
+	key := make([]byte, 16)
+	_, _ = rand.Read(key)
+	value, err := json.Marshal(realistic(n))
+	if err != nil {
+		return err
+	}
+	bucket, err := tx.CreateBucketIfNotExists([]byte("subscriptions"))
+	if err != nil {
+		return err
+	}
+	return bucket.Put(key, value)
+}
+
+// BenchmarkSize fills a store in bulk and reports what a subscription costs on
+// the disk, and how fast all are read in pages of 1,000.
+func BenchmarkSize(b *testing.B) {
+	const rows = 200_000
+	path := filepath.Join(b.TempDir(), "webpush.db")
+	s := open(b, path)
+	fillStore(b, s, rows)
+	info, err := os.Stat(path)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ResetTimer()
+	for b.Loop() {
+		var after pushsvc.SubscriptionID
+		total := 0
+		for {
+			page, err := s.SubscriptionPage(context.Background(), "shop.example.com", after, 1000)
+			if err != nil {
+				b.Fatal(err)
+			}
+			if len(page) == 0 {
+				break
+			}
+			total += len(page)
+			after = page[len(page)-1].ID
+		}
+		if total != rows {
+			b.Fatalf("read %d of %d", total, rows)
+		}
+	}
+	b.ReportMetric(float64(info.Size())/rows, "B/sub")
+	b.ReportMetric(float64(b.N)*rows/b.Elapsed().Seconds(), "rows/s")
+}
+
+// fillStore stores n subscriptions with many callers.
+func fillStore(tb testing.TB, s *Store, n int) {
+	tb.Helper()
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for range 512 {
+		wg.Go(func() {
+			for i := int(next.Add(1)); i <= n; i = int(next.Add(1)) {
+				if _, err := s.PutSubscription(context.Background(), realistic(i), nil); err != nil {
+					tb.Error(err)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+}

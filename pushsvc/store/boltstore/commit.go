@@ -1,0 +1,230 @@
+package boltstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+)
+
+const (
+	// maxBatch is the most operations in one transaction.
+	maxBatch = 1024
+	// maxPatience is the longest that a batch waits for the callers of the
+	// last one to come back with their next write.
+	maxPatience = 2 * time.Millisecond
+)
+
+// writeTx is a write transaction that knows whether it has changed anything.
+type writeTx struct {
+	tx *bolt.Tx
+	s  *Store
+	// touched says that the running operation has changed something, so that
+	// its failure spoils the transaction; dirty, that any has.
+	touched, dirty bool
+}
+
+// put stores a value, which must not be changed afterwards.
+func (w *writeTx) put(b *bolt.Bucket, key, value []byte) error {
+	w.touched = true
+	return b.Put(key, value)
+}
+
+func (w *writeTx) delete(b *bolt.Bucket, key []byte) error {
+	w.touched = true
+	return b.Delete(key)
+}
+
+// bucket gives the bucket of that name in b, and makes it where it is missing.
+func (w *writeTx) bucket(b *bolt.Bucket, name string) (*bolt.Bucket, error) {
+	if sub := b.Bucket([]byte(name)); sub != nil {
+		return sub, nil
+	}
+	w.touched = true
+	sub, err := b.CreateBucket([]byte(name))
+	if err != nil {
+		return nil, fmt.Errorf("making bucket %q: %w", name, err)
+	}
+	return sub, nil
+}
+
+// op is one caller's write. run may be called several times, in transactions
+// of which at most the last is committed.
+type op struct {
+	ctx      context.Context
+	run      func(*writeTx) error
+	err      error
+	finished bool // the committer's own
+	done     chan struct{}
+}
+
+func (o *op) finish(err error) {
+	if o.finished {
+		return
+	}
+	o.err, o.finished = err, true
+	close(o.done)
+}
+
+// write has the committer run fn and waits until it is durable. Where the
+// context ends first, the outcome is unknown. fn must do its reading before
+// its first change: a refusal then costs the others in its transaction
+// nothing.
+func write[T any](ctx context.Context, s *Store, fn func(*writeTx) (T, error)) (T, error) {
+	var out, none T
+	s.gate.RLock()
+	defer s.gate.RUnlock()
+	if s.closed {
+		return none, pushsvc.ErrClosed
+	}
+	if err := ctx.Err(); err != nil {
+		return none, err
+	}
+	o := &op{ctx: ctx, done: make(chan struct{}), run: func(w *writeTx) (err error) {
+		out, err = fn(w)
+		return err
+	}}
+	select {
+	case s.ops <- o:
+	case <-ctx.Done():
+		return none, ctx.Err()
+	}
+	select {
+	case <-o.done:
+		if o.err != nil {
+			return none, o.err
+		}
+		return out, nil
+	case <-ctx.Done():
+		// The committer may be writing to out right now.
+		return none, ctx.Err()
+	}
+}
+
+// commitLoop is the only writer. It ends when the store is closed and the
+// queue is empty.
+func (s *Store) commitLoop() {
+	defer close(s.done)
+	debug.SetPanicOnFault(true)
+	for first := range s.ops {
+		batch := s.gather(first)
+		start := time.Now()
+		// All that is known to panic is caught further in. Should anything
+		// else, then the state of the transaction is unknown.
+		if err := catch(func() error { s.commitAll(batch); return nil }); err != nil {
+			err = s.breakWith(err)
+			for _, o := range batch {
+				o.finish(err)
+			}
+		}
+		s.expected = len(batch) + len(s.ops)
+		s.patience = min(time.Since(start)/4, maxPatience)
+	}
+}
+
+// gather takes what is waiting. Callers that the last commit has set free are
+// about to come back with their next write; without giving them a moment,
+// every other transaction would carry the first of them alone.
+func (s *Store) gather(first *op) []*op {
+	batch := []*op{first}
+	var late <-chan time.Time
+	for len(batch) < maxBatch {
+		select {
+		case o, ok := <-s.ops:
+			if !ok {
+				return batch
+			}
+			batch = append(batch, o)
+			continue
+		default:
+		}
+		if len(batch) >= s.expected {
+			return batch
+		}
+		if late == nil {
+			late = time.After(s.patience)
+		}
+		select {
+		case o, ok := <-s.ops:
+			if !ok {
+				return batch
+			}
+			batch = append(batch, o)
+		case <-late:
+			return batch
+		}
+	}
+	return batch
+}
+
+// commitAll brings every operation of the batch to its end. Those whose caller
+// has gone are not started.
+func (s *Store) commitAll(batch []*op) {
+	live := make([]*op, 0, len(batch))
+	for _, o := range batch {
+		if err := o.ctx.Err(); err != nil {
+			o.finish(err)
+			continue
+		}
+		live = append(live, o)
+	}
+	for len(live) > 0 {
+		spoiler, err := s.attempt(live)
+		if spoiler >= 0 {
+			live[spoiler].finish(live[spoiler].err)
+			live = append(live[:spoiler], live[spoiler+1:]...)
+			continue
+		}
+		var damage *DamageError
+		if errors.As(err, &damage) && len(live) > 1 {
+			// A damaged page is somebody's; find out whose.
+			for _, o := range live {
+				s.commitAll([]*op{o})
+			}
+			return
+		}
+		for _, o := range live {
+			if err != nil {
+				o.err = err
+			}
+			o.finish(o.err)
+		}
+		return
+	}
+}
+
+// attempt runs all operations in one transaction and commits it. Each has its
+// own error afterwards. spoiler is the index of one that failed after it had
+// changed something, in which case nothing was committed, or negative.
+func (s *Store) attempt(ops []*op) (spoiler int, err error) {
+	tx, err := s.beginTx(true)
+	if err != nil {
+		return -1, err
+	}
+	defer s.rollback(tx) // does nothing after a commit
+	w := &writeTx{tx: tx, s: s}
+	for i, o := range ops {
+		w.touched = false
+		o.err = catch(func() error { return o.run(w) })
+		if o.err != nil && w.touched {
+			return i, nil
+		}
+		w.dirty = w.dirty || w.touched
+	}
+	if !w.dirty && !s.unsure {
+		return -1, nil
+	}
+	// After a failed commit, what we see may not be on the disk, although it
+	// can be read: the next transaction is committed even if it is empty.
+	s.unsure = true
+	if err := catch(tx.Commit); err != nil {
+		return -1, fmt.Errorf("committing: %w", withErrno(err))
+	}
+	s.unsure = false
+	return -1, nil
+}

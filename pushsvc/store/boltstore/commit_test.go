@@ -1,0 +1,258 @@
+package boltstore
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+)
+
+// block keeps the committer busy until the result is called.
+func block(t *testing.T, s *Store) (release func()) {
+	t.Helper()
+	running, free := make(chan struct{}), make(chan struct{})
+	go func() {
+		_, _ = write(context.Background(), s, func(*writeTx) (int, error) {
+			close(running)
+			<-free
+			return 0, nil
+		})
+	}()
+	<-running
+	return sync.OnceFunc(func() { close(free) })
+}
+
+// TestOneFails puts good and bad operations into one transaction: each caller
+// gets its own result.
+func TestOneFails(t *testing.T) {
+	s := open(t, filepath.Join(t.TempDir(), "webpush.db"))
+	release := block(t, s)
+	fault := errors.New("fault")
+	spoil := func(w *writeTx) error {
+		_, err := w.makeSite("spoiled.example")
+		return err
+	}
+	results := make(chan error, 60)
+	for n := range cap(results) {
+		go func() {
+			var err, want error
+			switch n % 6 {
+			case 0: // fails after a change
+				_, err = write(t.Context(), s, func(w *writeTx) (int, error) { return 0, errors.Join(spoil(w), fault) })
+				want = fault
+			case 1: // fails before one
+				_, err = write(t.Context(), s, func(*writeTx) (int, error) { return 0, fault })
+				want = fault
+			case 2: // panics after a change
+				_, err = write(t.Context(), s, func(w *writeTx) (int, error) { _ = spoil(w); panic("bug") })
+				var damage *DamageError
+				if errors.As(err, &damage) {
+					err = nil
+				} else {
+					err = fmt.Errorf("the panic gave %w", err)
+				}
+			default:
+				_, err = s.PutSubscription(t.Context(), realistic(n), nil)
+			}
+			if !errors.Is(err, want) {
+				results <- fmt.Errorf("operation %d: %w", n, err)
+				return
+			}
+			results <- nil
+		}()
+	}
+	for len(s.ops) < cap(results) {
+		time.Sleep(time.Millisecond)
+	}
+	release()
+	for range cap(results) {
+		if err := <-results; err != nil {
+			t.Error(err)
+		}
+	}
+	if page, err := s.SubscriptionPage(t.Context(), realistic(0).Site, 0, 100); err != nil || len(page) != 30 {
+		t.Errorf("%d of the 30 good ones are stored, %v", len(page), err)
+	}
+	if _, err := s.Site(t.Context(), "spoiled.example"); !errors.Is(err, pushsvc.ErrNotFound) {
+		t.Errorf("a failed operation left something behind: %v", err)
+	}
+}
+
+// TestCancelled ends contexts of callers that wait for the committer.
+func TestCancelled(t *testing.T) {
+	s := open(t, filepath.Join(t.TempDir(), "webpush.db"))
+	release := block(t, s)
+	defer release()
+	ctx, cancel := context.WithCancel(t.Context())
+	results := make(chan error)
+	const n = queueLength + 50 // more than the queue takes
+	for i := range n {
+		go func() {
+			_, err := s.PutSubscription(ctx, realistic(i), nil)
+			results <- err
+		}()
+	}
+	for len(s.ops) < queueLength {
+		time.Sleep(time.Millisecond)
+	}
+	cancel()
+	for range n {
+		if err := <-results; !errors.Is(err, context.Canceled) {
+			t.Fatalf("a cancelled caller got %v", err)
+		}
+	}
+	release()
+	// What nobody waits for any more is not done.
+	if _, err := s.PutSubscription(t.Context(), realistic(n+1), nil); err != nil {
+		t.Fatal(err)
+	}
+	if page, err := s.SubscriptionPage(t.Context(), realistic(0).Site, 0, n); err != nil || len(page) != 1 {
+		t.Errorf("%d rows, %v; want 1", len(page), err)
+	}
+}
+
+// TestCloseFinishes closes while writes wait: they are done first.
+func TestCloseFinishes(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "webpush.db")
+	s := open(t, path)
+	release := block(t, s)
+	results := make(chan error)
+	const n = 100
+	for i := range n {
+		go func() {
+			_, err := s.PutSubscription(t.Context(), realistic(i), nil)
+			results <- err
+		}()
+	}
+	for len(s.ops) < n {
+		time.Sleep(time.Millisecond)
+	}
+	closed := make(chan error)
+	go func() { closed <- s.Close() }()
+	time.Sleep(10 * time.Millisecond)
+	release()
+	for range n {
+		if err := <-results; err != nil {
+			t.Errorf("a waiting write: %v", err)
+		}
+	}
+	if err := <-closed; err != nil {
+		t.Fatal(err)
+	}
+	s = open(t, path)
+	if page, err := s.SubscriptionPage(t.Context(), realistic(0).Site, 0, 1000); err != nil || len(page) != n {
+		t.Errorf("%d of %d rows, %v", len(page), n, err)
+	}
+}
+
+// TestNothingChanged: a call that changes nothing costs no commit, so that a
+// flood of wrong proofs costs no fsyncs.
+func TestNothingChanged(t *testing.T) {
+	s := open(t, filepath.Join(t.TempDir(), "webpush.db"))
+	row, err := s.PutSubscription(t.Context(), realistic(1), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	version := func() int {
+		id, err := read(t.Context(), s, func(tx *bolt.Tx) (int, error) { return tx.ID(), nil })
+		if err != nil {
+			t.Fatal(err)
+		}
+		return id
+	}
+	before := version()
+	attack := row
+	attack.Auth[0] ^= 1
+	if _, err := s.PutSubscription(t.Context(), attack, nil); err != nil {
+		t.Fatal(err)
+	}
+	if ok, err := s.DeleteProven(t.Context(), row.Site, pushsvc.Proof{Endpoint: row.Endpoint}); ok || err != nil {
+		t.Fatal(ok, err)
+	}
+	if _, err := s.Claim(t.Context(), row.Site, "x", "x", time.Now(), time.Now()); !errors.Is(err, pushsvc.ErrNotFound) {
+		t.Fatal(err)
+	}
+	if got := version(); got != before {
+		t.Errorf("%d transactions were committed", got-before)
+	}
+}
+
+// TestBackup backs up while others write, and opens the copy.
+func TestBackup(t *testing.T) {
+	s := open(t, filepath.Join(t.TempDir(), "webpush.db"))
+	fillStore(t, s, 500)
+	if _, err := s.ImportKey(t.Context(), pushsvc.Key{ID: "id", Public: "p", Private: "q"}); err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for n := range 50 {
+			if _, err := s.PutSubscription(t.Context(), realistic(1000+n), nil); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	var copied bytes.Buffer
+	n, err := s.Backup(t.Context(), &copied)
+	wg.Wait()
+	if err != nil || n != int64(copied.Len()) {
+		t.Fatalf("%d bytes of %d, %v", n, copied.Len(), err)
+	}
+	path := filepath.Join(t.TempDir(), "copy.db")
+	if err := os.WriteFile(path, copied.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c := open(t, path)
+	page, err := c.SubscriptionPage(t.Context(), realistic(0).Site, 0, 1000)
+	sum, err2 := c.Site(t.Context(), realistic(0).Site)
+	if err := errors.Join(err, err2); err != nil || len(page) < 500 || int64(len(page)) != sum.Subscriptions {
+		t.Errorf("the copy has %d rows and counts %d, %v", len(page), sum.Subscriptions, err)
+	}
+	if keys, err := c.Keys(t.Context()); err != nil || len(keys) != 1 {
+		t.Errorf("the copy has %d keys, %v", len(keys), err)
+	}
+}
+
+// TestIndexFollows: whatever removes a subscription removes its index entry.
+func TestIndexFollows(t *testing.T) {
+	s := open(t, filepath.Join(t.TempDir(), "webpush.db"))
+	rows := map[int]pushsvc.Subscription{}
+	put := func(n int, replaces *pushsvc.Proof) {
+		t.Helper()
+		row, err := s.PutSubscription(t.Context(), realistic(n), replaces)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rows[n] = row
+	}
+	proof := func(n int) pushsvc.Proof {
+		return pushsvc.Proof{Endpoint: rows[n].Endpoint, Auth: rows[n].Auth}
+	}
+	for n := range 6 {
+		put(n, nil)
+	}
+	first := proof(0)
+	put(10, &first)
+	if err := s.DeleteSubscription(t.Context(), rows[1].Site, rows[1].ID); err != nil {
+		t.Fatal(err)
+	}
+	if ok, err := s.DeleteProven(t.Context(), rows[2].Site, proof(2)); !ok || err != nil {
+		t.Fatal(ok, err)
+	}
+	n, err := read(t.Context(), s, func(tx *bolt.Tx) ([2]uint64, error) {
+		st, _ := openSite(tx, rows[0].Site)
+		return [2]uint64{st.count(siteSubs), st.count(siteIndex)}, nil
+	})
+	if err != nil || n != [2]uint64{4, 4} {
+		t.Errorf("%d subscriptions and %d index entries, %v; want 4 of each", n[0], n[1], err)
+	}
+}

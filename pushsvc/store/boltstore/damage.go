@@ -1,0 +1,52 @@
+package boltstore
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"syscall"
+)
+
+// DamageError says that a part of the file can't be read. Its text names
+// buckets, sites and ids, never an endpoint or a key.
+type DamageError struct {
+	// Where is the place, such as `bucket "subscriptions" of site "a.example", id 7`.
+	Where string
+	// Err says what is wrong there.
+	Err error
+}
+
+func (e *DamageError) Error() string {
+	return fmt.Sprintf("database is damaged: %s: %v; restore a backup", e.Where, e.Err)
+}
+
+// Unwrap gives what is wrong.
+func (e *DamageError) Unwrap() error { return e.Err }
+
+// catch runs fn and turns a panic, or a memory fault where the goroutine has
+// debug.SetPanicOnFault, into a *DamageError: bbolt asserts its way through
+// damaged pages.
+func catch(fn func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = &DamageError{Where: "file", Err: fmt.Errorf("reading it failed: %v", p)}
+		}
+	}()
+	return fn()
+}
+
+// withErrno gives an error back the errno that bbolt has flattened to text
+// ("file resize error: %s"), so that callers can tell a full disk.
+func withErrno(err error) error {
+	if err == nil {
+		return nil
+	}
+	for _, errno := range []syscall.Errno{
+		syscall.ENOSPC, syscall.EDQUOT, syscall.EIO, syscall.EFBIG, syscall.EROFS, syscall.ENOMEM,
+	} {
+		if strings.HasSuffix(err.Error(), errno.Error()) && !errors.Is(err, errno) {
+			return fmt.Errorf("%w (%w)", err, errno)
+		}
+	}
+	return err
+}

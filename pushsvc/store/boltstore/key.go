@@ -1,0 +1,231 @@
+package boltstore
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+)
+
+// secretSize is the length of the secret that signs receipt tokens, in bytes.
+const secretSize = 32
+
+// keyRow is a key pair as it lies in the file.
+type keyRow struct {
+	Public  string    `json:"public"`
+	Private string    `json:"private"`
+	Created time.Time `json:"created"`
+}
+
+// errRingEmpty says that EnsureKey has to make a key.
+var errRingEmpty = errors.New("the key ring is empty")
+
+// EnsureKey implements pushsvc.KeyStore. generate may be called without its
+// key being used, where another caller is faster.
+func (s *Store) EnsureKey(ctx context.Context, generate func() (pushsvc.Key, error)) (pushsvc.Key, error) {
+	key, err := read(ctx, s, func(tx *bolt.Tx) (pushsvc.Key, error) { return s.ensureKey(tx) })
+	switch {
+	case err == nil:
+		return key, nil
+	case !errors.Is(err, errRingEmpty):
+		return pushsvc.Key{}, fmt.Errorf("reading the VAPID key: %w", err)
+	}
+	key, err = generate()
+	if err != nil {
+		return pushsvc.Key{}, fmt.Errorf("making a VAPID key: %w", err)
+	}
+	key.Created = s.created(key)
+	key, err = write(ctx, s, func(w *writeTx) (pushsvc.Key, error) {
+		there, err := s.ensureKey(w.tx)
+		if !errors.Is(err, errRingEmpty) {
+			return there, err
+		}
+		return w.putKey(key)
+	})
+	if err != nil {
+		return pushsvc.Key{}, fmt.Errorf("storing a VAPID key: %w", err)
+	}
+	return key, nil
+}
+
+// created is when the store learned of a new key.
+func (s *Store) created(k pushsvc.Key) time.Time {
+	if k.Created.IsZero() {
+		return s.clock().UTC()
+	}
+	return k.Created.UTC()
+}
+
+// ensureKey gives the current key, or errRingEmpty, or pushsvc.ErrKeyLost.
+func (s *Store) ensureKey(tx *bolt.Tx) (pushsvc.Key, error) {
+	id, err := metaGet(tx, metaCurrent)
+	if err != nil {
+		return pushsvc.Key{}, err
+	}
+	if id != nil {
+		key, err := readKey(tx, string(id))
+		if !errors.Is(err, pushsvc.ErrNotFound) {
+			key.Current = true
+			return key, err
+		}
+	}
+	if subscribed(tx, s.report) {
+		return pushsvc.Key{}, pushsvc.ErrKeyLost
+	}
+	return pushsvc.Key{}, errRingEmpty
+}
+
+// subscribed says whether any site has a subscription.
+func subscribed(tx *bolt.Tx, report func(error)) bool {
+	for _, st := range allSites(tx, report) {
+		if st.counts(report).subscriptions > 0 || st.lastID() != 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// ImportKey implements pushsvc.KeyStore. The date of a key that is in the ring
+// already stays.
+func (s *Store) ImportKey(ctx context.Context, key pushsvc.Key) (pushsvc.Key, error) {
+	if key.ID == "" || len(key.ID) > maxID {
+		return pushsvc.Key{}, fmt.Errorf("importing a VAPID key: its id has %d bytes, not 1 to %d", len(key.ID), maxID)
+	}
+	key.Created = s.created(key)
+	row, err := write(ctx, s, func(w *writeTx) (pushsvc.Key, error) {
+		there, err := readKey(w.tx, key.ID)
+		var damage *DamageError
+		switch {
+		case errors.Is(err, pushsvc.ErrNotFound), errors.As(err, &damage):
+			return w.putKey(key)
+		case err != nil:
+			return pushsvc.Key{}, err
+		case there.Public != key.Public || there.Private != key.Private:
+			return pushsvc.Key{}, errors.New("the ring has another key pair with this id")
+		}
+		return w.putKey(there)
+	})
+	if err != nil {
+		return pushsvc.Key{}, fmt.Errorf("importing VAPID key %q: %w", key.ID, err)
+	}
+	return row, nil
+}
+
+// Keys implements pushsvc.KeyStore. A damaged key is passed over and told to
+// Options.OnDamage.
+func (s *Store) Keys(ctx context.Context) ([]pushsvc.Key, error) {
+	keys, err := read(ctx, s, func(tx *bolt.Tx) (keys []pushsvc.Key, err error) {
+		current, err := metaGet(tx, metaCurrent)
+		if err != nil {
+			return nil, err
+		}
+		c := tx.Bucket([]byte(bucketKeys)).Cursor()
+		for id, _ := c.First(); id != nil; id, _ = c.Next() {
+			key, err := readKey(tx, string(id))
+			if err != nil {
+				s.report(err)
+				continue
+			}
+			key.Current = bytes.Equal(id, current)
+			keys = append(keys, key)
+		}
+		return keys, nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("reading the VAPID keys: %w", err)
+	}
+	slices.SortStableFunc(keys, func(a, b pushsvc.Key) int {
+		if a.Current != b.Current {
+			if a.Current {
+				return -1
+			}
+			return 1
+		}
+		return a.Created.Compare(b.Created)
+	})
+	return keys, nil
+}
+
+// Secret implements pushsvc.KeyStore.
+func (s *Store) Secret(ctx context.Context) ([]byte, error) {
+	get := func(tx *bolt.Tx) ([]byte, error) {
+		v, err := metaGet(tx, metaSecret)
+		return bytes.Clone(v), err
+	}
+	secret, err := read(ctx, s, get)
+	if err == nil && secret == nil {
+		fresh := make([]byte, secretSize)
+		_, _ = rand.Read(fresh) // never fails (crypto/rand, Go 1.24)
+		secret, err = write(ctx, s, func(w *writeTx) ([]byte, error) {
+			if there, err := get(w.tx); err != nil || there != nil {
+				return there, err
+			}
+			return fresh, w.metaPut(metaSecret, fresh)
+		})
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading the secret of receipts: %w", err)
+	}
+	return secret, nil
+}
+
+// putKey stores the pair and makes it current.
+func (w *writeTx) putKey(key pushsvc.Key) (pushsvc.Key, error) {
+	text, err := json.Marshal(keyRow{key.Public, key.Private.Reveal(), key.Created})
+	if err != nil {
+		return pushsvc.Key{}, errors.New("encoding the key failed") // err might quote it
+	}
+	id := []byte(key.ID)
+	row := newSeed(bucketKeys, "").seal(id, text)
+	if err := w.put(w.tx.Bucket([]byte(bucketKeys)), id, row); err != nil {
+		return pushsvc.Key{}, err
+	}
+	if err := w.metaPut(metaCurrent, id); err != nil {
+		return pushsvc.Key{}, err
+	}
+	key, err = readKey(w.tx, key.ID) // as any later read will give it
+	key.Current = true
+	return key, err
+}
+
+func readKey(tx *bolt.Tx, id string) (pushsvc.Key, error) {
+	v := tx.Bucket([]byte(bucketKeys)).Get([]byte(id))
+	if v == nil {
+		return pushsvc.Key{}, pushsvc.ErrNotFound
+	}
+	where := fmt.Sprintf("bucket %q, id %s", bucketKeys, printable([]byte(id)))
+	text, err := newSeed(bucketKeys, "").unseal([]byte(id), v)
+	if err != nil {
+		return pushsvc.Key{}, &DamageError{Where: where, Err: err}
+	}
+	var row keyRow
+	if err := json.Unmarshal(text, &row); err != nil {
+		return pushsvc.Key{}, &DamageError{Where: where, Err: errors.New("the row is malformed")}
+	}
+	return pushsvc.Key{ID: id, Public: row.Public, Private: pushsvc.Secret(row.Private), Created: row.Created}, nil
+}
+
+// metaGet reads a row of bucket "meta"; nil where there is none.
+func metaGet(tx *bolt.Tx, name string) ([]byte, error) {
+	v := tx.Bucket([]byte(bucketMeta)).Get([]byte(name))
+	if v == nil {
+		return nil, nil
+	}
+	p, err := newSeed(bucketMeta, "").unseal([]byte(name), v)
+	if err != nil {
+		return nil, &DamageError{Where: fmt.Sprintf("bucket %q, row %q", bucketMeta, name), Err: err}
+	}
+	return p, nil
+}
+
+func (w *writeTx) metaPut(name string, value []byte) error {
+	return w.put(w.tx.Bucket([]byte(bucketMeta)), []byte(name), newSeed(bucketMeta, "").seal([]byte(name), value))
+}

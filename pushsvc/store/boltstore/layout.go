@@ -1,0 +1,221 @@
+package boltstore
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+)
+
+// Buckets at the top of the file. Sites are buckets within "sites", so that no
+// spelling of a name or id can make one site's key another's.
+const (
+	bucketMeta       = "meta"       // see meta…
+	bucketSites      = "sites"      // site name → bucket
+	bucketKeys       = "keys"       // key id → key pair
+	bucketUnfinished = "unfinished" // message id + site → length of the id
+)
+
+// Keys of bucket "meta".
+const (
+	metaFormat  = "format"      // uint32
+	metaCurrent = "current key" // key id
+	metaSecret  = "secret"      // 32 bytes
+)
+
+// Buckets of a site.
+const (
+	siteSubs     = "subscriptions" // id8 → subscription
+	siteIndex    = "endpoints"     // first 16 bytes of SHA-256(endpoint) → id8
+	siteMessages = "messages"      // message id → message
+	siteReceipts = "receipts"      // message id → bucket of kind1 + id8
+	siteIdem     = "idempotency"   // client's key → record
+	siteExpiry   = "expiry"        // time8 + client's key → nothing
+)
+
+// siteCounts is the one plain key of a site's bucket.
+const siteCounts = "counts"
+
+// fill is how full pages of rising keys are left: nothing is inserted between.
+const fill = 0.98
+
+// site is one site within a transaction.
+type site struct {
+	name string
+	b    *bolt.Bucket
+}
+
+// openSite finds the site; false where it never had a subscription.
+func openSite(tx *bolt.Tx, name string) (site, bool) {
+	if name == "" {
+		return site{}, false
+	}
+	b := tx.Bucket([]byte(bucketSites)).Bucket([]byte(name))
+	return site{name, b}, b != nil
+}
+
+// makeSite finds or makes the site.
+func (w *writeTx) makeSite(name string) (site, error) {
+	if name == "" || len(name) > pushsvc.MaxSiteName {
+		return site{}, fmt.Errorf("site name has %d bytes, not 1 to %d", len(name), pushsvc.MaxSiteName)
+	}
+	b, err := w.bucket(w.tx.Bucket([]byte(bucketSites)), name)
+	return site{name, b}, err
+}
+
+// get reads and checks a row of one of the site's buckets; nil where there is
+// none. The result is the transaction's.
+func (s site) get(bucket string, key []byte) ([]byte, error) {
+	b := s.b.Bucket([]byte(bucket))
+	if b == nil {
+		return nil, nil
+	}
+	v := b.Get(key)
+	if v == nil {
+		return nil, nil
+	}
+	return s.open(bucket, key, v)
+}
+
+// open checks a row that has been read.
+func (s site) open(bucket string, key, value []byte) ([]byte, error) {
+	payload, err := newSeed(bucket, s.name).unseal(key, value)
+	if err != nil {
+		return nil, s.damage(bucket, key, err)
+	}
+	return payload, nil
+}
+
+// put seals and stores a row.
+func (s site) put(w *writeTx, bucket string, key, payload []byte) error {
+	b, err := w.bucket(s.b, bucket)
+	if err != nil {
+		return err
+	}
+	if bucket == siteSubs || bucket == siteMessages {
+		b.FillPercent = fill
+	}
+	return w.put(b, key, newSeed(bucket, s.name).seal(key, payload))
+}
+
+// damage names the row.
+func (s site) damage(bucket string, key []byte, err error) error {
+	id := "one row"
+	switch {
+	case bucket == siteSubs && len(key) == 8:
+		id = "id " + strconv.FormatUint(binary.BigEndian.Uint64(key), 10)
+	case bucket == siteMessages:
+		id = "id " + printable(key)
+	}
+	name := "of a site whose name is damaged"
+	if clean, err := pushsvc.SiteName(s.name); err == nil && clean == s.name {
+		name = fmt.Sprintf("of site %q", s.name)
+	}
+	return &DamageError{Where: fmt.Sprintf("bucket %q %s, %s", bucket, name, id), Err: err}
+}
+
+// printable is an id that may be shown. What a damaged page gives as a key may
+// be many rows long, with all the secrets in them.
+func printable(id []byte) string {
+	const longest = 36 // a UUID
+	if len(id) > longest || strings.Trim(string(id), "0123456789-_ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz") != "" {
+		return "(unprintable)"
+	}
+	return string(id)
+}
+
+// counts are the numbers that lists show without counting.
+type counts struct{ subscriptions, messages uint64 }
+
+// counts reads the site's numbers, or counts anew where they are damaged.
+func (s site) counts(report func(error)) counts {
+	n, err := s.readCounts()
+	if err != nil {
+		report(err)
+		return counts{s.count(siteSubs), s.count(siteMessages)}
+	}
+	return n
+}
+
+// readCounts also proves the site's name, where it comes from the file: the
+// checksum covers it.
+func (s site) readCounts() (counts, error) {
+	v := s.b.Get([]byte(siteCounts))
+	if v == nil {
+		if s.b.Bucket([]byte(siteSubs)) != nil { // else the site is just being made
+			return counts{}, s.damage(siteCounts, nil, errors.New("it is missing"))
+		}
+		return counts{}, nil
+	}
+	p, err := s.open(siteCounts, []byte(siteCounts), v)
+	if err == nil && len(p) != 16 {
+		err = s.damage(siteCounts, nil, errors.New("it has the wrong length"))
+	}
+	if err != nil {
+		return counts{}, err
+	}
+	return counts{binary.BigEndian.Uint64(p), binary.BigEndian.Uint64(p[8:])}, nil
+}
+
+// allSites gives every site of the file. One whose name can't be trusted is
+// reported and passed over.
+func allSites(tx *bolt.Tx, report func(error)) (sites []site) {
+	all := tx.Bucket([]byte(bucketSites))
+	c := all.Cursor()
+	for k, v := c.First(); k != nil; k, v = c.Next() {
+		st := site{name: string(k[:min(len(k), pushsvc.MaxSiteName+1)])}
+		if v == nil {
+			st.b = all.Bucket(k)
+		}
+		if st.b == nil {
+			report(st.damage(bucketSites, nil, errors.New("it is not a bucket")))
+			continue
+		}
+		if _, err := st.readCounts(); err != nil {
+			if clean, bad := pushsvc.SiteName(st.name); bad != nil || clean != st.name {
+				report(err)
+				continue
+			}
+		}
+		sites = append(sites, st)
+	}
+	return sites
+}
+
+func (s site) count(bucket string) (n uint64) {
+	b := s.b.Bucket([]byte(bucket))
+	if b == nil {
+		return 0
+	}
+	for c, k := b.Cursor(), []byte(nil); ; n++ {
+		if n == 0 {
+			k, _ = c.First()
+		} else {
+			k, _ = c.Next()
+		}
+		if k == nil {
+			return n
+		}
+	}
+}
+
+func (s site) putCounts(w *writeTx, c counts) error {
+	p := binary.BigEndian.AppendUint64(nil, c.subscriptions)
+	p = binary.BigEndian.AppendUint64(p, c.messages)
+	return w.put(s.b, []byte(siteCounts), newSeed(siteCounts, s.name).seal([]byte(siteCounts), p))
+}
+
+func (s site) summary(report func(error)) pushsvc.SiteSummary {
+	c := s.counts(report)
+	return pushsvc.SiteSummary{Site: s.name, Subscriptions: int64(c.subscriptions), Messages: int64(c.messages)}
+}
+
+// idKey is a subscription id as a key: bytes order as numbers do.
+func idKey(id pushsvc.SubscriptionID) []byte {
+	return binary.BigEndian.AppendUint64(nil, uint64(id))
+}

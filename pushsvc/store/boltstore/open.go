@@ -1,0 +1,277 @@
+package boltstore
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"runtime/debug"
+	"strconv"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
+)
+
+// formatVersion is the layout of the file. A store refuses newer ones.
+const formatVersion = 1
+
+// allocSize is by how much the file grows at a time: some 2,500
+// subscriptions. bbolt's own 16 MiB would be most of a small site's file.
+const allocSize = 1 << 20
+
+// Open opens the store at path, or makes it, with a parent directory (0700)
+// and a file (0600) that only we can read. The error says so where another
+// process has the file, where it is newer than this program, and where it is
+// damaged; the file is then left as it is. The deadline of ctx, where it comes
+// sooner, ends the wait for the lock; ctx has no say in the store afterwards.
+func Open(ctx context.Context, path string, o Options) (*Store, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("opening push store %s: %w", path, err)
+	}
+	if o.Timeout <= 0 {
+		o.Timeout = DefaultTimeout
+	}
+	if deadline, ok := ctx.Deadline(); ok {
+		o.Timeout = max(min(o.Timeout, time.Until(deadline)), time.Millisecond)
+	}
+	if o.Clock == nil {
+		o.Clock = time.Now
+	}
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	s := &Store{
+		clock: o.Clock, onDamage: o.OnDamage,
+		ops: make(chan *op, queueLength), done: make(chan struct{}),
+	}
+	if err := s.open(path, o.Timeout); err != nil {
+		if errors.Is(err, bolterrors.ErrTimeout) {
+			return nil, fmt.Errorf("opening push store %s: the file is locked by another process; another Caddy running? use 'caddy reload': %w", path, err)
+		}
+		return nil, fmt.Errorf("opening push store %s: %w", path, withErrno(err))
+	}
+	go s.commitLoop()
+	return s, nil
+}
+
+func (s *Store) open(path string, timeout time.Duration) error {
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		if err := create(path, timeout); err != nil {
+			return err
+		}
+	case err != nil:
+		return err
+	case info.Size() > 0:
+		if err := s.inspect(path, timeout); err != nil {
+			return err
+		}
+	}
+	db, file, err := openBolt(path, bolt.Options{Timeout: timeout})
+	if err != nil {
+		return err
+	}
+	db.AllocSize = allocSize
+	if err := catch(func() error { return initialise(db) }); err != nil {
+		_ = release(file) // not db.Close: after a panic it may wait for ever
+		return err
+	}
+	s.db, s.file = db, file
+	return s.checkSize()
+}
+
+// openBolt opens the file with recovery: bbolt panics where the list of free
+// pages is damaged. The list is kept in the file, although leaving it out
+// (NoFreelistSync) would save a page per commit: bbolt would then walk the
+// whole file at each start and after each failed commit, in a goroutine of its
+// own, where a damaged page ends the process and we can't recover.
+func openBolt(path string, o bolt.Options) (db *bolt.DB, file *os.File, err error) {
+	o.FreelistType = bolt.FreelistMapType
+	o.NoStatistics = true
+	o.InitialMmapSize = mapSize(path)
+	o.OpenFile = func(name string, flag int, mode os.FileMode) (*os.File, error) {
+		f, err := os.OpenFile(name, flag, mode)
+		file = f
+		return f, err
+	}
+	panicked := true
+	err = catch(func() (err error) {
+		db, err = bolt.Open(path, 0o600, &o)
+		panicked = false
+		return err
+	})
+	if err == nil {
+		return db, file, nil
+	}
+	if panicked && file != nil {
+		_ = release(file)
+	}
+	if errors.Is(err, bolterrors.ErrInvalid) || errors.Is(err, bolterrors.ErrChecksum) || errors.Is(err, bolterrors.ErrVersionMismatch) {
+		err = &DamageError{Where: "file", Err: fmt.Errorf("it is not a database: %w", err)}
+	}
+	return nil, nil, err
+}
+
+// mapSize leaves room in the memory map, so that a long read (a backup) does
+// not hold up a writer that needs a larger map. Mapping costs address space
+// only, except on Windows, where it would grow the file.
+func mapSize(path string) int {
+	if runtime.GOOS == "windows" || strconv.IntSize < 64 {
+		return 0
+	}
+	const least = 64 << 20
+	info, err := os.Stat(path)
+	if err != nil || info.Size() < least/2 {
+		return least
+	}
+	return int(2 * info.Size())
+}
+
+// inspect looks at an existing file without being able to change it.
+func (s *Store) inspect(path string, timeout time.Duration) error {
+	db, file, err := openBolt(path, bolt.Options{Timeout: timeout, ReadOnly: true})
+	if err != nil {
+		return err
+	}
+	err = catch(func() error {
+		return db.View(func(tx *bolt.Tx) error {
+			info, err := file.Stat()
+			if err != nil {
+				return err
+			}
+			if info.Size() < tx.Size() {
+				return &DamageError{Where: "file", Err: fmt.Errorf("it is cut short: %d of %d bytes", info.Size(), tx.Size())}
+			}
+			if err := verify(file, db.Info().PageSize, s.report); err != nil {
+				return &DamageError{Where: "file", Err: err}
+			}
+			return checkFormat(tx)
+		})
+	})
+	if err != nil {
+		_ = release(file)
+		return err
+	}
+	return db.Close()
+}
+
+// checkFormat refuses layouts that this program does not know, and files of
+// other programs.
+func checkFormat(tx *bolt.Tx) error {
+	meta := tx.Bucket([]byte(bucketMeta))
+	if meta == nil {
+		if k, _ := tx.Cursor().First(); k != nil {
+			return errors.New("the file is a bbolt database of another program")
+		}
+		return nil // made, but never used
+	}
+	v := meta.Get([]byte(metaFormat))
+	if len(v) != 4 {
+		return &DamageError{Where: `bucket "meta"`, Err: errors.New("the format version is missing")}
+	}
+	if have := binary.BigEndian.Uint32(v); have > formatVersion {
+		return fmt.Errorf("the file has format %d, this program knows formats up to %d: use the newer program, or restore a backup made by this one", have, formatVersion)
+	}
+	return nil
+}
+
+// initialise makes the top buckets where they are missing.
+func initialise(db *bolt.DB) error {
+	ready := false
+	err := db.View(func(tx *bolt.Tx) error {
+		ready = tx.Bucket([]byte(bucketMeta)) != nil
+		return nil
+	})
+	if err != nil || ready {
+		return err
+	}
+	return db.Update(func(tx *bolt.Tx) error {
+		for _, name := range []string{bucketMeta, bucketSites, bucketKeys, bucketUnfinished} {
+			if _, err := tx.CreateBucketIfNotExists([]byte(name)); err != nil {
+				return fmt.Errorf("making bucket %q: %w", name, err)
+			}
+		}
+		return tx.Bucket([]byte(bucketMeta)).Put([]byte(metaFormat), binary.BigEndian.AppendUint32(nil, formatVersion))
+	})
+}
+
+// create makes the file whole or not at all: bbolt's own first write, cut off
+// in the middle, leaves a file that it never opens again. Two processes may
+// get here at once; a link never replaces a file, so one of them wins and the
+// other opens what the winner made.
+func create(path string, timeout time.Duration) error {
+	dir := filepath.Dir(path)
+	made := missing(dir)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("making its directory: %w", err)
+	}
+	tmp, err := os.CreateTemp(dir, "."+filepath.Base(path)+".new-*")
+	if err != nil {
+		return fmt.Errorf("making the file: %w", err)
+	}
+	defer os.Remove(tmp.Name())
+	if err := tmp.Close(); err != nil {
+		return fmt.Errorf("making the file: %w", err)
+	}
+	db, _, err := openBolt(tmp.Name(), bolt.Options{Timeout: timeout})
+	if err != nil {
+		return err
+	}
+	db.AllocSize = allocSize
+	err = errors.Join(initialise(db), db.Close())
+	if err != nil {
+		return fmt.Errorf("making the file: %w", err)
+	}
+	if err := publish(tmp.Name(), path); err != nil {
+		return fmt.Errorf("making the file: %w", err)
+	}
+	for _, d := range append(made, dir) {
+		if err := syncDir(d); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func publish(tmp, path string) error {
+	err := os.Link(tmp, path)
+	if err == nil || errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	return os.Rename(tmp, path) // a file system without hard links
+}
+
+// missing lists the parents of the directories that are to be made: a new
+// name is durable once its directory has been synced.
+func missing(dir string) (parents []string) {
+	for {
+		if _, err := os.Stat(dir); err == nil || !errors.Is(err, fs.ErrNotExist) {
+			return parents
+		}
+		parent := filepath.Dir(dir)
+		if parent == dir {
+			return parents
+		}
+		parents = append(parents, parent)
+		dir = parent
+	}
+}
+
+func syncDir(dir string) error {
+	if runtime.GOOS == "windows" { // has no such thing
+		return nil
+	}
+	d, err := os.Open(dir)
+	if err != nil {
+		return fmt.Errorf("syncing directory %s: %w", dir, err)
+	}
+	defer d.Close()
+	if err := d.Sync(); err != nil {
+		return fmt.Errorf("syncing directory %s: %w", dir, err)
+	}
+	return nil
+}

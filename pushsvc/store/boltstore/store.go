@@ -1,0 +1,198 @@
+package boltstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+)
+
+// DefaultTimeout is how long Open waits for another process to let go of the
+// file.
+const DefaultTimeout = 5 * time.Second
+
+// queueLength bounds the writes that wait for the committer; callers beyond it
+// wait for their turn, or for the end of their context.
+const queueLength = 1024
+
+// Options are the settings of a Store; the zero value is good.
+type Options struct {
+	// Timeout is how long to wait for the lock on the file; zero is
+	// DefaultTimeout.
+	Timeout time.Duration
+	// Clock dates keys that come without a date; nil is time.Now.
+	Clock func() time.Time
+	// OnDamage is told of each damaged row that a list passed over, as a
+	// *DamageError. It may be called by many goroutines and must not call
+	// the store. Nil tells nobody.
+	OnDamage func(error)
+}
+
+// Store is a pushsvc.Store in one bbolt file. Make it with Open.
+type Store struct {
+	db       *bolt.DB
+	file     *os.File // db's own; to watch its size, and to unlock a broken db
+	clock    func() time.Time
+	onDamage func(error)
+
+	gate   sync.RWMutex // held for reading by every call, for writing by Close
+	closed bool
+
+	begin  sync.Mutex            // see beginTx
+	broken atomic.Pointer[error] // set once bbolt's locks can't be trusted
+	size   atomic.Int64          // largest size of the file seen; it never shrinks
+
+	ops  chan *op
+	done chan struct{} // closed when the committer has ended
+	// These are the committer's own.
+	expected int           // how many callers may be about to write
+	patience time.Duration // how long to wait for them
+	unsure   bool          // the last commit failed: its outcome is unknown
+}
+
+// Close waits for calls that are running, writes included, and releases the
+// file. Later calls of other methods give pushsvc.ErrClosed; another Close
+// does nothing.
+func (s *Store) Close() error {
+	s.gate.Lock()
+	defer s.gate.Unlock()
+	if s.closed {
+		return nil
+	}
+	s.closed = true
+	close(s.ops)
+	<-s.done
+	return closeDB(s.db, s.file, s.broken.Load() != nil)
+}
+
+// closeDB closes the database, or, where a panic may have left bbolt's own
+// locks held for ever, only lets go of the file.
+func closeDB(db *bolt.DB, file *os.File, broken bool) error {
+	if broken {
+		return release(file)
+	}
+	if err := db.Close(); err != nil {
+		return fmt.Errorf("closing the push store: %w", err)
+	}
+	return nil
+}
+
+// Backup writes a consistent copy of the whole store, keys included, while the
+// store is in use, and returns its size in bytes. The copy is a file that Open
+// opens.
+func (s *Store) Backup(ctx context.Context, w io.Writer) (int64, error) {
+	n, err := read(ctx, s, func(tx *bolt.Tx) (int64, error) { return tx.WriteTo(w) })
+	if err != nil {
+		return 0, fmt.Errorf("backing up the push store: %w", err)
+	}
+	return n, nil
+}
+
+// read runs fn in a read transaction. What fn returns must not point into the
+// transaction's memory.
+func read[T any](ctx context.Context, s *Store, fn func(*bolt.Tx) (T, error)) (out T, err error) {
+	s.gate.RLock()
+	defer s.gate.RUnlock()
+	if s.closed {
+		return out, pushsvc.ErrClosed
+	}
+	if err := ctx.Err(); err != nil {
+		return out, err
+	}
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	tx, err := s.beginTx(false)
+	if err != nil {
+		return out, err
+	}
+	defer s.rollback(tx)
+	err = catch(func() (err error) {
+		out, err = fn(tx)
+		return err
+	})
+	return out, err
+}
+
+// beginTx starts a transaction. A panic in bbolt's Begin (both meta pages are
+// damaged) leaves its locks held, where the next Begin would wait for ever; so
+// beginnings are taken one by one, and after such a panic none is tried again.
+func (s *Store) beginTx(writable bool) (tx *bolt.Tx, err error) {
+	s.begin.Lock()
+	defer s.begin.Unlock()
+	if broken := s.broken.Load(); broken != nil {
+		return nil, *broken
+	}
+	if err := s.checkSize(); err != nil {
+		return nil, s.breakWith(err)
+	}
+	panicked := true
+	err = catch(func() (err error) {
+		tx, err = s.db.Begin(writable)
+		panicked = false
+		return err
+	})
+	if panicked {
+		return nil, s.breakWith(err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("beginning a transaction: %w", err)
+	}
+	return tx, nil
+}
+
+// checkSize notices a file that was truncated behind our back, before its
+// missing pages are read.
+func (s *Store) checkSize() error {
+	info, err := s.file.Stat()
+	if err != nil {
+		return fmt.Errorf("looking at the push store's file: %w", err)
+	}
+	for {
+		old := s.size.Load()
+		if info.Size() < old {
+			return &DamageError{Where: "file", Err: fmt.Errorf("it has shrunk from %d to %d bytes", old, info.Size())}
+		}
+		if s.size.CompareAndSwap(old, info.Size()) {
+			return nil
+		}
+	}
+}
+
+// breakWith refuses all further transactions with the first error it is given.
+func (s *Store) breakWith(err error) error {
+	s.broken.CompareAndSwap(nil, &err)
+	return *s.broken.Load()
+}
+
+// rollback ends a transaction without its changes. It never reads pages, so
+// it fails only where bbolt's own memory is inconsistent.
+func (s *Store) rollback(tx *bolt.Tx) {
+	err := catch(func() error {
+		if err := tx.Rollback(); !errors.Is(err, bolterrors.ErrTxClosed) {
+			return err
+		}
+		return nil
+	})
+	if err != nil {
+		s.breakWith(err)
+	}
+}
+
+// report tells the owner of damage that a list passed over.
+func (s *Store) report(err error) {
+	if s.onDamage != nil {
+		s.onDamage(err)
+	}
+}
+
+// Interface guards.
+var _ pushsvc.Store = (*Store)(nil)

@@ -1,0 +1,336 @@
+package boltstore
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+)
+
+// PutSubscription implements pushsvc.SubscriptionStore. A stored row that is
+// damaged is replaced by the new one under its old id.
+func (s *Store) PutSubscription(ctx context.Context, sub pushsvc.Subscription, replaces *pushsvc.Proof) (pushsvc.Subscription, error) {
+	if sub.Endpoint == "" {
+		return pushsvc.Subscription{}, fmt.Errorf("storing a subscription of %s: it has no endpoint", sub.Site)
+	}
+	row, err := write(ctx, s, func(w *writeTx) (pushsvc.Subscription, error) {
+		return w.putSubscription(sub, replaces)
+	})
+	if err != nil {
+		return pushsvc.Subscription{}, fmt.Errorf("storing a subscription of %s: %w", sub.Site, err)
+	}
+	return row, nil
+}
+
+func (w *writeTx) putSubscription(sub pushsvc.Subscription, replaces *pushsvc.Proof) (pushsvc.Subscription, error) {
+	st, err := w.makeSite(sub.Site)
+	if err != nil {
+		return pushsvc.Subscription{}, err
+	}
+	old, err := st.find(sub.Endpoint)
+	if err != nil {
+		w.s.report(err)
+		err = nil
+	}
+	var former pushsvc.Subscription
+	if replaces != nil {
+		if former, err = st.proven(*replaces); err != nil {
+			w.s.report(err)
+		}
+	}
+	known := old.Endpoint != "" // a damaged row has an id only
+	sameAuth := known && equal(old.Auth, sub.Auth)
+	switch {
+	case known && !sameAuth && former.ID != old.ID:
+		return old, nil
+	case sameAuth && former.ID == old.ID:
+		former = pushsvc.Subscription{} // it replaces itself: a plain refresh
+	}
+
+	row := sub
+	row.Created = sub.Created.Truncate(time.Second)
+	row.Seen = sub.Seen.Truncate(time.Second)
+	row.Expiration = sub.Expiration.Truncate(time.Millisecond)
+	row.ID = 0
+	if sameAuth {
+		row.Created = old.Created
+	}
+	if former.ID != 0 && (!sameAuth || former.Created.Before(row.Created)) {
+		row.Created = former.Created
+	}
+	if old.ID != former.ID {
+		row.ID = old.ID
+	}
+	return w.storeSubscription(st, row, former)
+}
+
+// storeSubscription writes the row, with a new id where it has none, and
+// removes the former one.
+func (w *writeTx) storeSubscription(st site, row, former pushsvc.Subscription) (pushsvc.Subscription, error) {
+	n := st.counts(w.s.report)
+	before := n
+	if former.ID != 0 {
+		if err := st.remove(w, former.ID, former.Endpoint); err != nil {
+			return pushsvc.Subscription{}, err
+		}
+		n.subscriptions = max(n.subscriptions, 1) - 1
+	}
+	if row.ID == 0 {
+		subs, err := w.bucket(st.b, siteSubs)
+		if err != nil {
+			return pushsvc.Subscription{}, err
+		}
+		w.touched = true
+		id, err := subs.NextSequence()
+		if err != nil {
+			return pushsvc.Subscription{}, err
+		}
+		row.ID = pushsvc.SubscriptionID(id)
+		index, err := w.bucket(st.b, siteIndex)
+		if err != nil {
+			return pushsvc.Subscription{}, err
+		}
+		if err := w.put(index, indexKey(row.Endpoint), idKey(row.ID)); err != nil {
+			return pushsvc.Subscription{}, err
+		}
+		n.subscriptions++
+	}
+	payload := packSubscription(&row)
+	key := idKey(row.ID)
+	if err := st.put(w, siteSubs, key, payload); err != nil {
+		return pushsvc.Subscription{}, err
+	}
+	if n != before {
+		if err := st.putCounts(w, n); err != nil {
+			return pushsvc.Subscription{}, err
+		}
+	}
+	err := unpackSubscription(payload, &row) // as any later read will give it
+	return row, err
+}
+
+// DeleteSubscription implements pushsvc.SubscriptionStore. It removes damaged
+// rows too.
+func (s *Store) DeleteSubscription(ctx context.Context, name string, id pushsvc.SubscriptionID) error {
+	_, err := write(ctx, s, func(w *writeTx) (struct{}, error) {
+		st, ok := openSite(w.tx, name)
+		if !ok {
+			return struct{}{}, pushsvc.ErrNotFound
+		}
+		removed, err := w.removeIDs(st, []pushsvc.SubscriptionID{id})
+		if err == nil && removed == 0 {
+			err = pushsvc.ErrNotFound
+		}
+		return struct{}{}, err
+	})
+	if err != nil {
+		return fmt.Errorf("deleting subscription %d of %s: %w", id, name, err)
+	}
+	return nil
+}
+
+// removeIDs removes those of the ids that are there and says how many were.
+func (w *writeTx) removeIDs(st site, ids []pushsvc.SubscriptionID) (removed int, err error) {
+	if len(ids) == 0 {
+		return 0, nil
+	}
+	n := st.counts(w.s.report)
+	for _, id := range ids {
+		sub, err := st.subscription(idKey(id))
+		var damage *DamageError
+		switch {
+		case errors.Is(err, pushsvc.ErrNotFound):
+			continue
+		case errors.As(err, &damage): // its index entry stays and leads nowhere
+		case err != nil:
+			return 0, err
+		}
+		if err := st.remove(w, id, sub.Endpoint); err != nil {
+			return 0, err
+		}
+		n.subscriptions = max(n.subscriptions, 1) - 1
+		removed++
+	}
+	if removed == 0 {
+		return 0, nil
+	}
+	return removed, st.putCounts(w, n)
+}
+
+// DeleteProven implements pushsvc.SubscriptionStore.
+func (s *Store) DeleteProven(ctx context.Context, name string, proof pushsvc.Proof) (bool, error) {
+	found, err := write(ctx, s, func(w *writeTx) (bool, error) {
+		st, ok := openSite(w.tx, name)
+		if !ok {
+			return false, nil
+		}
+		sub, err := st.proven(proof)
+		if err != nil || sub.ID == 0 {
+			return false, err
+		}
+		removed, err := w.removeIDs(st, []pushsvc.SubscriptionID{sub.ID})
+		return removed == 1, err
+	})
+	if err != nil {
+		return false, fmt.Errorf("deleting a subscription of %s: %w", name, err)
+	}
+	return found, nil
+}
+
+// SubscriptionPage implements pushsvc.SubscriptionStore. Damaged rows are
+// passed over, told to Options.OnDamage, and not counted against the limit, so
+// that an empty page is the end in any case.
+func (s *Store) SubscriptionPage(ctx context.Context, name string, after pushsvc.SubscriptionID, limit int) ([]pushsvc.Subscription, error) {
+	page, err := read(ctx, s, func(tx *bolt.Tx) ([]pushsvc.Subscription, error) {
+		st, ok := openSite(tx, name)
+		if !ok || limit <= 0 || after+1 == 0 {
+			return nil, nil
+		}
+		b := st.b.Bucket([]byte(siteSubs))
+		if b == nil {
+			return nil, nil
+		}
+		page := make([]pushsvc.Subscription, 0, min(limit, 4096))
+		c, seed := b.Cursor(), newSeed(siteSubs, name)
+		for k, v := c.Seek(idKey(after + 1)); k != nil && len(page) < limit; k, v = c.Next() {
+			page = append(page, pushsvc.Subscription{})
+			if err := st.decode(seed, k, v, &page[len(page)-1]); err != nil {
+				s.report(err)
+				page = page[:len(page)-1]
+				continue
+			}
+			if len(page)%1024 == 0 && ctx.Err() != nil {
+				return nil, ctx.Err()
+			}
+		}
+		return page, nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("reading subscriptions of %s: %w", name, err)
+	}
+	return page, nil
+}
+
+// Sites implements pushsvc.SubscriptionStore.
+func (s *Store) Sites(ctx context.Context) ([]pushsvc.SiteSummary, error) {
+	sites, err := read(ctx, s, func(tx *bolt.Tx) ([]pushsvc.SiteSummary, error) {
+		var out []pushsvc.SiteSummary
+		for _, st := range allSites(tx, s.report) {
+			out = append(out, st.summary(s.report))
+		}
+		return out, nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("listing sites: %w", err)
+	}
+	return sites, nil
+}
+
+// Site implements pushsvc.SubscriptionStore.
+func (s *Store) Site(ctx context.Context, name string) (pushsvc.SiteSummary, error) {
+	sum, err := read(ctx, s, func(tx *bolt.Tx) (pushsvc.SiteSummary, error) {
+		st, ok := openSite(tx, name)
+		if !ok {
+			return pushsvc.SiteSummary{}, pushsvc.ErrNotFound
+		}
+		return st.summary(s.report), nil
+	})
+	if err != nil {
+		return pushsvc.SiteSummary{}, fmt.Errorf("reading site %s: %w", name, err)
+	}
+	return sum, nil
+}
+
+// subscription reads one row.
+func (s site) subscription(key []byte) (sub pushsvc.Subscription, err error) {
+	b := s.b.Bucket([]byte(siteSubs))
+	if b == nil {
+		return sub, pushsvc.ErrNotFound
+	}
+	v := b.Get(key)
+	if v == nil {
+		return sub, pushsvc.ErrNotFound
+	}
+	if err := s.decode(newSeed(siteSubs, s.name), key, v, &sub); err != nil {
+		return pushsvc.Subscription{}, err
+	}
+	return sub, nil
+}
+
+// decode checks a row and unpacks it; after an error sub is of no use.
+func (s site) decode(seed seed, key, value []byte, sub *pushsvc.Subscription) error {
+	if len(key) != 8 {
+		return s.damage(siteSubs, key, errors.New("the key has the wrong length"))
+	}
+	payload, err := seed.unseal(key, value)
+	if err == nil {
+		err = unpackSubscription(payload, sub)
+	}
+	if err != nil {
+		return s.damage(siteSubs, key, err)
+	}
+	sub.Site, sub.ID = s.name, pushsvc.SubscriptionID(binary.BigEndian.Uint64(key))
+	return nil
+}
+
+// find gives the subscription with the endpoint, or the zero value. Of a
+// damaged row it gives the id alone, and the error.
+func (s site) find(endpoint string) (pushsvc.Subscription, error) {
+	index := s.b.Bucket([]byte(siteIndex))
+	if index == nil {
+		return pushsvc.Subscription{}, nil
+	}
+	key := index.Get(indexKey(endpoint))
+	if len(key) != 8 {
+		return pushsvc.Subscription{}, nil
+	}
+	sub, err := s.subscription(key)
+	switch {
+	case errors.Is(err, pushsvc.ErrNotFound):
+		return pushsvc.Subscription{}, nil
+	case err != nil:
+		return pushsvc.Subscription{ID: pushsvc.SubscriptionID(binary.BigEndian.Uint64(key))}, err
+	case sub.Endpoint != endpoint: // the index carries no checksum; the row is the proof
+		return pushsvc.Subscription{}, s.damage(siteIndex, nil, errors.New("an entry leads to another endpoint"))
+	}
+	return sub, nil
+}
+
+// proven gives the subscription that the proof holds, or the zero value.
+func (s site) proven(p pushsvc.Proof) (pushsvc.Subscription, error) {
+	sub, err := s.find(p.Endpoint)
+	if err != nil || sub.ID == 0 || !equal(sub.Auth, p.Auth) {
+		return pushsvc.Subscription{}, err
+	}
+	return sub, nil
+}
+
+// remove deletes a row and the index entry that leads to it.
+func (s site) remove(w *writeTx, id pushsvc.SubscriptionID, endpoint string) error {
+	key := idKey(id)
+	if index := s.b.Bucket([]byte(siteIndex)); index != nil && endpoint != "" {
+		if h := indexKey(endpoint); bytes.Equal(index.Get(h), key) {
+			if err := w.delete(index, h); err != nil {
+				return err
+			}
+		}
+	}
+	return w.delete(s.b.Bucket([]byte(siteSubs)), key)
+}
+
+func indexKey(endpoint string) []byte {
+	h := sha256.Sum256([]byte(endpoint))
+	return h[:16]
+}
+
+func equal(a, b [pushsvc.AuthSize]byte) bool {
+	return subtle.ConstantTimeCompare(a[:], b[:]) == 1
+}

@@ -1,0 +1,118 @@
+package memstore
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+)
+
+// PutSubscription implements pushsvc.SubscriptionStore.
+func (s *Store) PutSubscription(ctx context.Context, sub pushsvc.Subscription, replaces *pushsvc.Proof) (pushsvc.Subscription, error) {
+	if sub.Endpoint == "" || sub.Site == "" || len(sub.Site) > pushsvc.MaxSiteName {
+		return pushsvc.Subscription{}, errors.New("storing a subscription: no endpoint, or no valid site")
+	}
+	if err := s.enter(ctx); err != nil {
+		return pushsvc.Subscription{}, err
+	}
+	defer s.mu.Unlock()
+	st := s.makeSite(sub.Site)
+	old, known := st.find(sub.Endpoint)
+	var former pushsvc.Subscription
+	if replaces != nil {
+		former, _ = st.proven(*replaces)
+	}
+	refresh := known && old.Auth == sub.Auth
+	if known && !refresh && former.ID != old.ID {
+		return old, nil
+	}
+	row := sub
+	row.Created, row.Seen = utc(sub.Created.Truncate(time.Second)), utc(sub.Seen.Truncate(time.Second))
+	row.Expiration = utc(sub.Expiration.Truncate(time.Millisecond))
+	if refresh {
+		row.ID, row.Created = old.ID, old.Created
+	} else {
+		st.lastID++
+		row.ID = st.lastID
+	}
+	if former.ID != 0 && former.ID != row.ID {
+		st.drop(former.ID)
+		if !refresh || former.Created.Before(row.Created) {
+			row.Created = former.Created
+		}
+	}
+	st.subs[row.ID], st.ids[row.Endpoint] = row, row.ID
+	return row, nil
+}
+
+func (st *site) find(endpoint string) (pushsvc.Subscription, bool) {
+	sub, ok := st.subs[st.ids[endpoint]]
+	return sub, ok
+}
+
+// drop removes a subscription, where it is there.
+func (st *site) drop(id pushsvc.SubscriptionID) {
+	if sub, ok := st.subs[id]; ok {
+		delete(st.subs, id)
+		if st.ids[sub.Endpoint] == id {
+			delete(st.ids, sub.Endpoint)
+		}
+	}
+}
+
+func (st *site) proven(p pushsvc.Proof) (pushsvc.Subscription, bool) {
+	sub, ok := st.find(p.Endpoint)
+	if !ok || sub.Auth != p.Auth {
+		return pushsvc.Subscription{}, false
+	}
+	return sub, true
+}
+
+// DeleteSubscription implements pushsvc.SubscriptionStore.
+func (s *Store) DeleteSubscription(ctx context.Context, name string, id pushsvc.SubscriptionID) error {
+	if err := s.enter(ctx); err != nil {
+		return err
+	}
+	defer s.mu.Unlock()
+	st := s.sites[name]
+	if st == nil || st.subs[id].ID == 0 {
+		return pushsvc.ErrNotFound
+	}
+	st.drop(id)
+	return nil
+}
+
+// DeleteProven implements pushsvc.SubscriptionStore.
+func (s *Store) DeleteProven(ctx context.Context, name string, proof pushsvc.Proof) (bool, error) {
+	if err := s.enter(ctx); err != nil {
+		return false, err
+	}
+	defer s.mu.Unlock()
+	st := s.sites[name]
+	if st == nil {
+		return false, nil
+	}
+	sub, ok := st.proven(proof)
+	st.drop(sub.ID)
+	return ok, nil
+}
+
+// SubscriptionPage implements pushsvc.SubscriptionStore.
+func (s *Store) SubscriptionPage(ctx context.Context, name string, after pushsvc.SubscriptionID, limit int) ([]pushsvc.Subscription, error) {
+	if err := s.enter(ctx); err != nil {
+		return nil, err
+	}
+	defer s.mu.Unlock()
+	st := s.sites[name]
+	if st == nil {
+		return nil, nil
+	}
+	var page []pushsvc.Subscription
+	for id := after + 1; id <= st.lastID && id != 0 && len(page) < limit; id++ {
+		if sub, ok := st.subs[id]; ok {
+			page = append(page, sub)
+		}
+	}
+	return page, nil
+}

@@ -1,0 +1,99 @@
+package storetest
+
+import (
+	"time"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+)
+
+var replaceTests = []test{
+	{"replaces removes the proven one and keeps its date", testReplaces},
+	{"replaces without proof removes nothing", testReplacesUnproven},
+	{"replaces by a known one keeps the older date", testReplacesKnown},
+	{"replaces itself with new keys", testReplacesItself},
+}
+
+func testReplaces(h *harness) {
+	old := h.put(siteA, 1)
+	h.put(siteA, 2)
+	next := sub(siteA, 3)
+	got := h.putSub(next, proof(1))
+	if !got.Created.Equal(old.Created) || !got.Seen.Equal(next.Seen) || got.ID <= old.ID {
+		h.Errorf("created %v, seen %v, id %d; want the old one's date, the new one's seen and id", got.Created, got.Seen, got.ID)
+	}
+	again := h.putSub(next, proof(1)) // the proof holds nothing any more
+	h.same("repeated", again, got)
+	rows := h.all(siteA)
+	if len(rows) != 2 || rows[0].Endpoint != endpoint(2) || rows[1].Endpoint != endpoint(3) {
+		h.Errorf("%d rows are left, want the second and third", len(rows))
+	}
+	if n := h.count(siteA); n != 2 {
+		h.Errorf("the site counts %d, want 2", n)
+	}
+	if ok, err := h.DeleteProven(h.Context(), siteA, *proof(1)); ok || err != nil {
+		h.Errorf("the replaced one is still there: %v, %v", ok, err)
+	}
+}
+
+func testReplacesUnproven(h *harness) {
+	h.put(siteA, 1)
+	h.put(siteB, 5)
+	for i, p := range []*pushsvc.Proof{
+		{Endpoint: endpoint(1), Auth: auth(2)},
+		{Endpoint: endpoint(1)},
+		{Endpoint: endpoint(4), Auth: auth(4)},
+		proof(5), // of another site
+		{},
+	} {
+		s := sub(siteA, 10+i)
+		if got := h.putSub(s, p); !got.Created.Equal(s.Created) {
+			h.Errorf("proof %d: created %v, want its own date", i, got.Created)
+		}
+	}
+	if n := h.count(siteA); n != 6 {
+		h.Errorf("the site counts %d, want 6", n)
+	}
+	if n := h.count(siteB); n != 1 {
+		h.Errorf("the other site counts %d, want 1", n)
+	}
+}
+
+func testReplacesKnown(h *harness) {
+	older := h.put(siteA, 1)
+	known := h.put(siteA, 2)
+	newer := h.put(siteA, 3)
+	got := h.putSub(sub(siteA, 2), proof(3))
+	if got.ID != known.ID || !got.Created.Equal(known.Created) {
+		h.Errorf("replacing a newer one: id %d, created %v; want %d, %v", got.ID, got.Created, known.ID, known.Created)
+	}
+	got = h.putSub(sub(siteA, 2), proof(1))
+	if got.ID != known.ID || !got.Created.Equal(older.Created) {
+		h.Errorf("replacing an older one: id %d, created %v; want %d, %v", got.ID, got.Created, known.ID, older.Created)
+	}
+	if rows := h.all(siteA); len(rows) != 1 || rows[0].ID == newer.ID {
+		h.Errorf("%d rows are left, want the second", len(rows))
+	}
+	// Its own proof changes nothing: a plain refresh.
+	again := sub(siteA, 2)
+	again.Seen = epoch.Add(time.Hour)
+	if got := h.putSub(again, proof(2)); got.ID != known.ID || !got.Created.Equal(older.Created) || h.count(siteA) != 1 {
+		h.Errorf("replacing itself: id %d, created %v", got.ID, got.Created)
+	}
+}
+
+// testReplacesItself: the old auth secret proves that whoever brings new keys
+// for the endpoint is its owner.
+func testReplacesItself(h *harness) {
+	old := h.put(siteA, 1)
+	next := sub(siteA, 1)
+	next.Auth = auth(2)
+	next.P256DH[7] ^= 0xff
+	got := h.putSub(next, proof(1))
+	if got.Auth != next.Auth || got.P256DH != next.P256DH || !got.Created.Equal(old.Created) {
+		h.Error("the new keys were not taken, or the date was lost")
+	}
+	if n := h.count(siteA); n != 1 {
+		h.Errorf("the site counts %d, want 1", n)
+	}
+	h.same("rows", h.all(siteA), []pushsvc.Subscription{got})
+}

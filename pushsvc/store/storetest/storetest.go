@@ -1,0 +1,256 @@
+// Package storetest is the conformance suite of the stores: what the comments
+// on pushsvc.Store promise, as tests. A store passes when
+//
+//	func TestConformance(t *testing.T) { storetest.Run(t, open) }
+//
+// does, with and without the race detector.
+package storetest
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+)
+
+// Run runs the suite. open makes an empty store of its own for each test; the
+// suite closes it.
+func Run(t *testing.T, open func(t *testing.T) pushsvc.Store) {
+	for _, group := range [][]test{subscriptionTests, replaceTests, messageTests, progressTests, keyTests, storeTests} {
+		for _, tt := range group {
+			t.Run(tt.name, func(t *testing.T) {
+				t.Parallel()
+				s := open(t)
+				t.Cleanup(func() {
+					if err := s.Close(); err != nil {
+						t.Errorf("closing the store: %v", err)
+					}
+				})
+				tt.run(&harness{T: t, Store: s})
+			})
+		}
+	}
+}
+
+// test is one promise.
+type test struct {
+	name string
+	run  func(*harness)
+}
+
+// harness is a store whose errors end the test.
+type harness struct {
+	*testing.T
+	pushsvc.Store
+}
+
+// epoch is when the tests take place.
+var epoch = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+
+const siteA, siteB = "a.example", "b.example"
+
+// sub makes the n-th subscription of a site; all of its fields depend on n.
+func sub(site string, n int) pushsvc.Subscription {
+	s := pushsvc.Subscription{
+		Site:     site,
+		Endpoint: endpoint(n),
+		Auth:     auth(n),
+		KeyID:    fmt.Sprintf("key-%d", n),
+		Language: "de-DE",
+		TimeZone: "Europe/Berlin",
+		Page:     fmt.Sprintf("/articles/%d", n),
+		Created:  epoch.Add(time.Duration(n) * time.Second),
+		Seen:     epoch.Add(time.Duration(n) * time.Second),
+	}
+	if n%2 == 0 {
+		s.Expiration = epoch.Add(time.Duration(n) * time.Hour)
+	}
+	s.P256DH[0] = 4
+	copy(s.P256DH[1:], fmt.Sprintf("public key %d", n))
+	return s
+}
+
+func endpoint(n int) string {
+	return fmt.Sprintf("https://fcm.googleapis.com/fcm/send/%032d", n)
+}
+
+func auth(n int) (a [pushsvc.AuthSize]byte) {
+	copy(a[:], fmt.Sprintf("auth %d", n))
+	return a
+}
+
+func proof(n int) *pushsvc.Proof { return &pushsvc.Proof{Endpoint: endpoint(n), Auth: auth(n)} }
+
+// messageID makes the n-th id; they rise with n, as UUIDv7 does with time.
+func messageID(n int) string {
+	return fmt.Sprintf("01935a00-%04x-7000-8000-000000000000", n)
+}
+
+func message(site string, n int) pushsvc.Message {
+	return pushsvc.Message{
+		ID: messageID(n), Site: site, Created: epoch.Add(time.Duration(n) * time.Second),
+		Content: pushsvc.Content{Title: fmt.Sprintf("Message %d", n)},
+	}
+}
+
+// put stores the n-th subscription of a site.
+func (h *harness) put(site string, n int) pushsvc.Subscription {
+	h.Helper()
+	return h.putSub(sub(site, n), nil)
+}
+
+func (h *harness) putSub(s pushsvc.Subscription, replaces *pushsvc.Proof) pushsvc.Subscription {
+	h.Helper()
+	row, err := h.PutSubscription(h.Context(), s, replaces)
+	if err != nil {
+		h.Fatalf("PutSubscription: %v", err)
+	}
+	return row
+}
+
+// putAll stores subscriptions 1 to n.
+func (h *harness) putAll(site string, n int) []pushsvc.Subscription {
+	h.Helper()
+	rows := make([]pushsvc.Subscription, n)
+	h.each(n, func(i int) error {
+		row, err := h.PutSubscription(h.Context(), sub(site, i+1), nil)
+		rows[i] = row
+		return err
+	})
+	return rows
+}
+
+// each runs fn for 0 to n-1 on up to 64 goroutines.
+func (h *harness) each(n int, fn func(i int) error) {
+	h.Helper()
+	next, errs := make(chan int), make(chan error, n)
+	for range min(64, n) {
+		go func() {
+			for i := range next {
+				errs <- fn(i)
+			}
+		}()
+	}
+	for i := range n {
+		next <- i
+	}
+	close(next)
+	for range n {
+		if err := <-errs; err != nil {
+			h.Fatalf("one of %d calls: %v", n, err)
+		}
+	}
+}
+
+// all reads every subscription of a site, in pages.
+func (h *harness) all(site string) (rows []pushsvc.Subscription) {
+	h.Helper()
+	var after pushsvc.SubscriptionID
+	for {
+		page, err := h.SubscriptionPage(h.Context(), site, after, 1000)
+		if err != nil {
+			h.Fatalf("SubscriptionPage: %v", err)
+		}
+		if len(page) == 0 {
+			return rows
+		}
+		rows = append(rows, page...)
+		after = page[len(page)-1].ID
+	}
+}
+
+func (h *harness) create(m pushsvc.Message) pushsvc.Message {
+	h.Helper()
+	row, created, err := h.CreateMessage(h.Context(), m, pushsvc.Idempotency{})
+	if err != nil || !created {
+		h.Fatalf("CreateMessage: created %v, %v", created, err)
+	}
+	return row
+}
+
+func (h *harness) message(site string, n int) pushsvc.Message {
+	h.Helper()
+	m, err := h.Message(h.Context(), site, messageID(n))
+	if err != nil {
+		h.Fatalf("Message: %v", err)
+	}
+	h.balanced(m.Progress)
+	return m
+}
+
+// claim leases the n-th message at the time for a minute.
+func (h *harness) claim(site string, n int, at time.Time) pushsvc.Message {
+	h.Helper()
+	m, err := h.Claim(h.Context(), site, messageID(n), "engine", at, at.Add(time.Minute))
+	if err != nil {
+		h.Fatalf("Claim: %v", err)
+	}
+	return m
+}
+
+func (h *harness) checkpoint(c pushsvc.Checkpoint) pushsvc.Message {
+	h.Helper()
+	m, err := h.Checkpoint(h.Context(), c)
+	if err != nil {
+		h.Fatalf("Checkpoint: %v", err)
+	}
+	h.balanced(m.Progress)
+	return m
+}
+
+// balanced is the oracle of every progress: each recipient is in exactly one
+// state.
+func (h *harness) balanced(p pushsvc.Progress) {
+	h.Helper()
+	if sum := p.Pending + p.Accepted + p.Gone + p.Left + p.FailedTotal(); sum != p.Audience {
+		h.Errorf("states sum to %d, audience is %d: %+v", sum, p.Audience, p)
+	}
+	if p.Pending < 0 || p.Left < 0 {
+		h.Errorf("a state is negative: %+v", p)
+	}
+}
+
+func (h *harness) count(site string) int64 {
+	h.Helper()
+	sum, err := h.Site(h.Context(), site)
+	if err != nil {
+		h.Fatalf("Site: %v", err)
+	}
+	return sum.Subscriptions
+}
+
+// is wants one of the sentinels.
+func (h *harness) is(what string, err, want error) {
+	h.Helper()
+	if !errors.Is(err, want) {
+		h.Errorf("%s: error %v, want %v", what, err, want)
+	}
+}
+
+// same compares rows; times by instant, empty as nil.
+func (h *harness) same(what string, got, want any) {
+	h.Helper()
+	if d := cmp.Diff(want, got, cmpopts.EquateEmpty(), cmp.Comparer(time.Time.Equal), cmp.Comparer(equalSecrets)); d != "" {
+		h.Errorf("%s (-want +got):\n%s", what, d)
+	}
+}
+
+func equalSecrets(a, b pushsvc.Secret) bool {
+	return bytes.Equal([]byte(a.Reveal()), []byte(b.Reveal()))
+}
+
+// Naughty are texts that a store must give back as it got them, also where
+// they are ids or parts of keys.
+func Naughty() []string {
+	return []string{
+		"'", `"; DROP TABLE subscriptions; --`, "%s%n", "a\x00b", "a:b", "a/b", "\\", "\x7f\x01", "\u2028",
+		"Ω≈ç√∫˜µ", "田中さん", "👩‍👩‍👧‍👦", "ﷺ", "\ufeffx", "ｆｕｌｌ", "e\u0301 é", "<script>", "null", "$1", "{{.}}",
+		"  spaces  ", "UPPER lower", "a\r\nb",
+	}
+}
