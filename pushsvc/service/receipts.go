@@ -1,0 +1,53 @@
+package service
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+)
+
+// Report is one beacon of a worker: what happened to a notification.
+type Report struct {
+	Type    pushsvc.ReceiptKind `json:"type"`
+	Message string              `json:"message"`
+	Token   string              `json:"token"`
+	// Action is the button that was pressed; empty for the notification.
+	Action string `json:"action"`
+	// Time is when it happened, in milliseconds since 1970 by the browser's
+	// clock.
+	Time float64 `json:"time"`
+}
+
+// MaxReports is how many reports one beacon may carry.
+const MaxReports = 200
+
+// Track counts what workers report. Reports that are not ours are passed over
+// in silence: whoever forges them learns nothing.
+func (s *Service) Track(ctx context.Context, site string, reports []Report) error {
+	if len(reports) > MaxReports {
+		return &pushsvc.FieldError{Field: "events", Problem: fmt.Sprintf("has more than %d entries", MaxReports)}
+	}
+	secret, err := s.Store.Secret(ctx)
+	if err != nil {
+		return fmt.Errorf("reading the receipt secret: %w", err)
+	}
+	var receipts []pushsvc.Receipt
+	for i, r := range reports {
+		switch r.Type {
+		case pushsvc.ReceiptShown, pushsvc.ReceiptClicked, pushsvc.ReceiptClosed:
+		default:
+			return &pushsvc.FieldError{Field: fmt.Sprintf("events[%d].type", i), Problem: `is none of "shown", "clicked", "closed"`}
+		}
+		if id, ok := pushsvc.OpenReceiptToken(secret, site, r.Message, r.Token); ok {
+			receipts = append(receipts, pushsvc.Receipt{MessageID: r.Message, Subscription: id, Kind: r.Type})
+		}
+	}
+	if len(receipts) == 0 {
+		return nil
+	}
+	if _, err := s.Store.AddReceipts(ctx, site, receipts); err != nil {
+		return fmt.Errorf("counting receipts: %w", err)
+	}
+	return nil
+}

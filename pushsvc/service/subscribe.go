@@ -1,0 +1,162 @@
+package service
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/webpush"
+)
+
+// SubscriptionJSON is PushSubscription.toJSON() (Push API §8.3).
+type SubscriptionJSON struct {
+	Endpoint string `json:"endpoint"`
+	// ExpirationTime is in milliseconds since 1970, or null.
+	ExpirationTime *float64 `json:"expirationTime"`
+	Keys           KeysJSON `json:"keys"`
+}
+
+// KeysJSON is a subscription's keys in base64url.
+type KeysJSON struct {
+	P256DH string `json:"p256dh"`
+	Auth   string `json:"auth"`
+}
+
+// SubscribeRequest is what the SDK posts: the subscription and where it comes
+// from.
+type SubscribeRequest struct {
+	SubscriptionJSON
+	// ApplicationServerKey is the key that the browser subscribed with; empty
+	// for the current one.
+	ApplicationServerKey string `json:"applicationServerKey"`
+	Language             string `json:"language"`
+	TimeZone             string `json:"timeZone"`
+	Page                 string `json:"page"`
+	// Replaces is the subscription that this one takes the place of.
+	Replaces *ProofJSON `json:"replaces"`
+}
+
+// ProofJSON shows that its sender holds a subscription.
+type ProofJSON struct {
+	Endpoint string `json:"endpoint"`
+	Keys     struct {
+		Auth string `json:"auth"`
+	} `json:"keys"`
+}
+
+// Subscribe stores a subscription of the site. It is durable when Subscribe
+// returns nil, and repeating the call changes nothing but when it was last
+// seen. Faults in the request are *pushsvc.FieldError.
+func (s *Service) Subscribe(ctx context.Context, site string, req SubscribeRequest) (pushsvc.SubscriptionID, error) {
+	sub, err := s.parseSubscription(req)
+	if err != nil {
+		return 0, err
+	}
+	sub.Site = site
+	if sub.KeyID, err = s.keyID(ctx, req.ApplicationServerKey); err != nil {
+		return 0, err
+	}
+	var replaces *pushsvc.Proof
+	if req.Replaces != nil {
+		// A proof that cannot be one proves nothing; the new subscription is
+		// good all the same.
+		if p, err := parseProof(*req.Replaces); err == nil && p.Endpoint != sub.Endpoint {
+			replaces = &p
+		}
+	}
+	row, err := s.Store.PutSubscription(ctx, sub, replaces)
+	if err != nil {
+		return 0, fmt.Errorf("storing the subscription: %w", err)
+	}
+	return row.ID, nil
+}
+
+func (s *Service) parseSubscription(req SubscribeRequest) (pushsvc.Subscription, error) {
+	if req.Endpoint == "" {
+		return pushsvc.Subscription{}, &pushsvc.FieldError{Field: "endpoint", Problem: "is missing"}
+	}
+	if _, err := s.Services.Check(req.Endpoint); err != nil {
+		return pushsvc.Subscription{}, &pushsvc.FieldError{Field: "endpoint", Problem: "is refused: " + strings.TrimPrefix(err.Error(), "push endpoint refused: ")}
+	}
+	p256dh, auth, err := parseKeys(req.Keys)
+	if err != nil {
+		return pushsvc.Subscription{}, err
+	}
+	now := s.Clock().Truncate(time.Second)
+	sub := pushsvc.Subscription{
+		Endpoint: req.Endpoint, P256DH: p256dh, Auth: auth,
+		Language: req.Language, TimeZone: req.TimeZone, Page: req.Page,
+		Created: now, Seen: now,
+	}
+	// 8.64e15 ms is the last moment that a JavaScript Date can hold.
+	if t := req.ExpirationTime; t != nil {
+		if *t < 0 || *t > 8.64e15 {
+			return pushsvc.Subscription{}, &pushsvc.FieldError{Field: "expirationTime", Problem: "is neither null nor milliseconds since 1970"}
+		}
+		sub.Expiration = time.UnixMilli(int64(*t))
+	}
+	sub.CleanOrigin()
+	return sub, nil
+}
+
+func parseKeys(keys KeysJSON) (p256dh [pushsvc.P256DHSize]byte, auth [pushsvc.AuthSize]byte, err error) {
+	p256dh, auth, err = webpush.ParseSubscriptionKeys(keys.P256DH, keys.Auth)
+	if err != nil {
+		return p256dh, auth, asFieldError(err)
+	}
+	return p256dh, auth, nil
+}
+
+// keyID finds the ring's key that the browser used.
+func (s *Service) keyID(ctx context.Context, public string) (string, error) {
+	keys, err := s.Store.Keys(ctx)
+	if err != nil {
+		return "", fmt.Errorf("reading the key ring: %w", err)
+	}
+	public = strings.TrimRight(public, "=")
+	for _, k := range keys {
+		if k.Public == public || public == "" && k.Current {
+			return k.ID, nil
+		}
+	}
+	return "", &pushsvc.FieldError{Field: "applicationServerKey", Problem: "is not a key of this server: unsubscribe, and subscribe with the server's own"}
+}
+
+// Unsubscribe removes the subscription that the proof holds, if there is one.
+// It does not say whether there was, so that nobody can probe for endpoints.
+func (s *Service) Unsubscribe(ctx context.Context, site string, req ProofJSON) error {
+	proof, err := parseProof(req)
+	if err != nil {
+		return err
+	}
+	if _, err := s.Store.DeleteProven(ctx, site, proof); err != nil {
+		return fmt.Errorf("removing the subscription: %w", err)
+	}
+	return nil
+}
+
+func parseProof(req ProofJSON) (pushsvc.Proof, error) {
+	switch {
+	case req.Endpoint == "":
+		return pushsvc.Proof{}, &pushsvc.FieldError{Field: "endpoint", Problem: "is missing"}
+	case len(req.Endpoint) > pushsvc.MaxEndpoint:
+		return pushsvc.Proof{}, &pushsvc.FieldError{Field: "endpoint", Problem: fmt.Sprintf("is longer than %d bytes", pushsvc.MaxEndpoint)}
+	}
+	auth, err := webpush.ParseAuth(req.Keys.Auth)
+	if err != nil {
+		return pushsvc.Proof{}, asFieldError(err)
+	}
+	return pushsvc.Proof{Endpoint: req.Endpoint, Auth: auth}, nil
+}
+
+// asFieldError names the key as the sender spelled it.
+func asFieldError(err error) error {
+	var key *webpush.KeyError
+	if errors.As(err, &key) {
+		return &pushsvc.FieldError{Field: "keys." + key.Field, Problem: key.Problem}
+	}
+	return &pushsvc.FieldError{Field: "keys", Problem: err.Error()}
+}
