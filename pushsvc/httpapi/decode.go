@@ -1,0 +1,183 @@
+package httpapi
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+)
+
+// maxDepth is how deep JSON may nest.
+const maxDepth = 16
+
+// readTimeout is how long a body may take from the first byte to the last, so
+// that nobody holds a connection open drop by drop (security note T8).
+const readTimeout = 5 * time.Second
+
+// limitReading starts readTimeout. Where the request fails, the limit stays:
+// the server reads what is left of the body before it answers. It ends with
+// the request. Not every writer can set a deadline; where it cannot, the
+// server's own limits hold.
+func limitReading(w http.ResponseWriter) {
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(readTimeout))
+}
+
+// readBody reads a request's body of at most limit bytes whose media type is
+// one of types.
+func readBody(w http.ResponseWriter, r *http.Request, limit int64, types ...string) ([]byte, error) {
+	limitReading(w)
+	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil || !slices.Contains(types, media) {
+		return nil, problem(http.StatusUnsupportedMediaType, "Content-Type must be "+strings.Join(types, " or "))
+	}
+	if ce := r.Header.Get("Content-Encoding"); ce != "" && !strings.EqualFold(ce, "identity") {
+		return nil, problem(http.StatusUnsupportedMediaType, "a body with a Content-Encoding is not taken")
+	}
+	if r.ContentLength > limit {
+		return nil, tooLarge(limit)
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
+	var max *http.MaxBytesError
+	switch {
+	case errors.As(err, &max):
+		return nil, tooLarge(limit)
+	case err != nil:
+		return nil, problem(http.StatusBadRequest, "the body ended early or took too long")
+	}
+	// A server that waits for the client to hang up would take the deadline
+	// for that.
+	_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
+	return body, nil
+}
+
+func tooLarge(limit int64) *Problem {
+	return problem(http.StatusRequestEntityTooLarge, fmt.Sprintf("the body is larger than %d bytes", limit))
+}
+
+// decodeJSON decodes exactly one JSON value. It refuses what encoding/json
+// alone lets pass and what has two meanings: names that occur twice in any
+// spelling, bytes that are not UTF-8, data behind the value. strict also
+// refuses names that v does not have.
+func decodeJSON(body []byte, v any, strict bool) error {
+	if !utf8.Valid(body) {
+		return problem(http.StatusBadRequest, "the body is not UTF-8")
+	}
+	if err := checkNames(body); err != nil {
+		return err
+	}
+	dec := json.NewDecoder(bytes.NewReader(body))
+	if strict {
+		dec.DisallowUnknownFields()
+	}
+	if err := dec.Decode(v); err != nil {
+		return jsonProblem(err)
+	}
+	return nil
+}
+
+func jsonProblem(err error) error {
+	var field *pushsvc.FieldError
+	var typ *json.UnmarshalTypeError
+	if errors.As(err, &field) {
+		return field
+	}
+	if errors.As(err, &typ) && typ.Field != "" {
+		return badField(fieldPath(typ.Field), "is not "+jsonKind(typ.Type.String()))
+	}
+	if errors.As(err, &typ) {
+		return problem(http.StatusBadRequest, "the body is not a JSON object")
+	}
+	if name, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
+		return badField(strings.Trim(name, `"`), "is not a field of this request")
+	}
+	return problem(http.StatusBadRequest, "the body is not JSON: "+strings.TrimPrefix(err.Error(), "json: "))
+}
+
+// fieldPath is the path as the sender spelled it: encoding/json also names the
+// Go structs that are embedded on the way, which begin with a capital as no
+// field of ours does.
+func fieldPath(path string) string {
+	names := slices.DeleteFunc(strings.Split(path, "."), func(name string) bool {
+		return name != "" && name[0] >= 'A' && name[0] <= 'Z'
+	})
+	return strings.Join(names, ".")
+}
+
+// jsonKind says in JSON's words what a Go type takes.
+func jsonKind(goType string) string {
+	goType = strings.TrimPrefix(goType, "*")
+	switch {
+	case goType == "bool":
+		return "true or false"
+	case goType == "string" || strings.HasSuffix(goType, "Urgency") || strings.HasSuffix(goType, "Kind") || strings.HasSuffix(goType, "Secret"):
+		return "a string"
+	case strings.HasPrefix(goType, "int") || strings.HasPrefix(goType, "float") || strings.HasPrefix(goType, "uint"):
+		return "a number of the right range"
+	case strings.HasPrefix(goType, "["):
+		return "a list"
+	default:
+		return "an object"
+	}
+}
+
+// checkNames walks the tokens of one JSON value: objects may not name a member
+// twice, not even in another case, because encoding/json would take the last.
+func checkNames(body []byte) error {
+	dec := json.NewDecoder(bytes.NewReader(body))
+	dec.UseNumber()
+	if err := checkValue(dec, 0); err != nil {
+		return err
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return problem(http.StatusBadRequest, "the body has more than one JSON value")
+	}
+	return nil
+}
+
+func checkValue(dec *json.Decoder, depth int) error {
+	if depth > maxDepth {
+		return problem(http.StatusBadRequest, fmt.Sprintf("the body nests deeper than %d levels", maxDepth))
+	}
+	tok, err := dec.Token()
+	if err != nil {
+		return jsonProblem(err)
+	}
+	var names map[string]bool
+	switch tok {
+	case json.Delim('{'):
+		names = make(map[string]bool)
+	case json.Delim('['):
+	default:
+		return nil
+	}
+	for dec.More() {
+		if names != nil {
+			tok, err := dec.Token()
+			if err != nil {
+				return jsonProblem(err)
+			}
+			// Both ways, as encoding/json folds: "ſ" and "K" match "s" and "k".
+			name := strings.ToLower(strings.ToUpper(fmt.Sprint(tok)))
+			if names[name] {
+				return problem(http.StatusBadRequest, "an object names a member twice")
+			}
+			names[name] = true
+		}
+		if err := checkValue(dec, depth+1); err != nil {
+			return err
+		}
+	}
+	if _, err := dec.Token(); err != nil { // the closing delimiter
+		return jsonProblem(err)
+	}
+	return nil
+}

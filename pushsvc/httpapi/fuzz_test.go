@@ -1,0 +1,88 @@
+package httpapi_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/httpapi"
+)
+
+// FuzzSubscribeBody: an answer is 201 with the subscription stored as the body
+// has it, or 400 or 413 with nothing stored; never anything else.
+func FuzzSubscribeBody(f *testing.F) {
+	b := newBrowser(f, 1)
+	for _, seed := range []string{
+		b.json(""), b.json(`,"replaces":` + b.proof()), b.json(`,"language":"\ud800","page":"/\u0000"`),
+		`{"endpoint":"https://fcm.googleapis.com/","Endpoint":1}`, `[`, `{"expirationTime":1e400}`,
+	} {
+		f.Add([]byte(seed))
+	}
+	x := newFixture(f)
+	public := &httpapi.Public{Service: x.service, Logger: x.logger()}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		w := httptest.NewRecorder()
+		r := httptest.NewRequest("POST", "/_webpush/subscribe", strings.NewReader(string(body)))
+		r.Header.Set("Content-Type", "application/json")
+		public.Serve(w, r, siteA, "subscribe")
+		subs, err := x.store.SubscriptionPage(t.Context(), siteA, 0, 10)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range subs {
+			if err := x.store.DeleteSubscription(t.Context(), siteA, s.ID); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var read struct{ Endpoint string }
+		_ = json.Unmarshal(body, &read)
+		switch {
+		case w.Code == http.StatusCreated && len(subs) == 1 && subs[0].Endpoint == read.Endpoint:
+		case (w.Code == 400 || w.Code == 413) && len(subs) == 0:
+			a := answer{w.Code, w.Header(), w.Body.String()}
+			a.problem(t)
+		default:
+			t.Errorf("%d %s with %d stored, of %q; log: %s", w.Code, w.Body, len(subs), body, x.log)
+		}
+	})
+}
+
+// FuzzOperatorSend: an answer is 202 with a message that fits into a push, or
+// 400, 404 or 413.
+func FuzzOperatorSend(f *testing.F) {
+	for _, seed := range []string{
+		`{"site":"a.example","title":"x"}`, `{"site":"A.example:443","title":"x","data":[1,{}],"ttl":0,"actions":[{"action":"a","title":"A"}]}`,
+		`{"site":"a.example","title":"x","Title":"y"}`, `{"title":`, `{"site":"a.example","title":"\u0000","vibrate":[1],"timestamp":1e3}`,
+	} {
+		f.Add([]byte(seed))
+	}
+	x := newFixture(f)
+	x.subscribe(siteA, 1)
+	operator := httpapi.NewOperator(x.service, x.logger())
+	f.Fuzz(func(t *testing.T, body []byte) {
+		w := httptest.NewRecorder()
+		r := httptest.NewRequest("POST", "/webpush/send", strings.NewReader(string(body)))
+		r.Header.Set("Content-Type", "application/json")
+		operator.ServeHTTP(w, r)
+		a := answer{w.Code, w.Header(), w.Body.String()}
+		switch w.Code {
+		case http.StatusAccepted:
+			var v view
+			a.read(t, 202, &v)
+			m, err := x.store.Message(t.Context(), v.Site, v.ID)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if p := pushsvc.AppendPayload(nil, m.ID, "", &m.Content); !json.Valid(p) || len(p) > pushsvc.MaxPayload || v.Site != siteA {
+				t.Errorf("%d bytes to %s: %s", len(p), v.Site, p)
+			}
+		case 400, 404, 413:
+			a.problem(t)
+		default:
+			t.Errorf("%d %s of %q", w.Code, w.Body, body)
+		}
+	})
+}

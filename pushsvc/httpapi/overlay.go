@@ -1,0 +1,266 @@
+package httpapi
+
+import (
+	"errors"
+	"io"
+	"maps"
+	"mime"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/web"
+)
+
+// Next is the rest of the site: what would have answered without us. An answer
+// may also be an error that wraps a *StatusError.
+type Next func(w http.ResponseWriter, r *http.Request) error
+
+// StatusError is an answer that nobody has written yet.
+type StatusError struct {
+	Status int
+	Err    error
+}
+
+func (e *StatusError) Error() string { return e.Err.Error() }
+
+// Unwrap gives the error behind the answer.
+func (e *StatusError) Unwrap() error { return e.Err }
+
+// maxManifest is the largest manifest of a site's own that is completed; a
+// larger one passes as it is.
+const maxManifest = 256 << 10
+
+// OverlayWorker answers a request for a worker script. Where the site has a
+// script there, it is the site's with ours behind it, because a scope has one
+// worker and the site's must go on working; where the site has none, and ours
+// is registered there (own is true), it is ours alone. Answers that say
+// nothing about whether the site has one (errors, 401) pass as they are: ours
+// alone would replace the site's worker in every browser.
+func OverlayWorker(w http.ResponseWriter, r *http.Request, next Next, c SiteConfig, own bool) error {
+	o := newOverlay(w, func(status int, h http.Header) overlayMode {
+		switch {
+		case status == http.StatusOK && isJavaScript(h) && !isEncoded(h):
+			return appending
+		case own && (isAbsent(status) || status == http.StatusOK && !isJavaScript(h)):
+			return replacing
+		default:
+			return passing
+		}
+	})
+	if err := o.ask(next, unconditional(r)); err != nil {
+		return err
+	}
+	switch o.mode {
+	case replacing:
+		o.restoreHeader()
+		ServeWorker(w, r, c)
+	case appending:
+		if r.Method == http.MethodHead {
+			return nil
+		}
+		// A line end first: the site's script may end in a comment.
+		ours := append([]byte("\n;"), web.Worker(c.json())...)
+		if _, err := w.Write(ours); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// OverlayManifest answers a request for the manifest: the site's own,
+// completed with what it lacks, or ours where the site has none.
+func OverlayManifest(w http.ResponseWriter, r *http.Request, next Next, c SiteConfig) error {
+	o := newOverlay(w, func(status int, h http.Header) overlayMode {
+		switch {
+		case isAbsent(status) || status == http.StatusOK && isHTML(h):
+			return replacing
+		case status == http.StatusOK && !isEncoded(h):
+			return holding
+		default:
+			return passing
+		}
+	})
+	if err := o.ask(next, unconditional(r)); err != nil {
+		return err
+	}
+	switch o.mode {
+	case replacing:
+		o.restoreHeader()
+		ServeManifest(w, r, c)
+	case holding:
+		if r.Method == http.MethodHead {
+			// How long the completed body is, only the body tells.
+			dropValidators(w.Header())
+		}
+		if body, ok := c.completeManifest(o.held); ok {
+			dropValidators(w.Header())
+			o.held = body
+		}
+		return o.spill()
+	}
+	return nil
+}
+
+// unconditional asks for the whole file in the clear: what we send differs
+// from what the site's validators and ranges speak of.
+func unconditional(r *http.Request) *http.Request {
+	c := r.Clone(r.Context())
+	for _, name := range []string{"If-None-Match", "If-Modified-Since", "If-Match", "If-Unmodified-Since", "If-Range", "Range"} {
+		c.Header.Del(name)
+	}
+	c.Header.Set("Accept-Encoding", "identity")
+	return c
+}
+
+func dropValidators(h http.Header) {
+	for _, name := range []string{"Content-Length", "Etag", "Last-Modified", "Accept-Ranges", "Content-Md5", "Digest", "Content-Digest", "Repr-Digest"} {
+		h.Del(name)
+	}
+}
+
+func isJavaScript(h http.Header) bool {
+	media, _, _ := mime.ParseMediaType(h.Get("Content-Type"))
+	_, sub, _ := strings.Cut(media, "/")
+	// The MIME Sniffing standard's list of JavaScript types, the living part.
+	return slices.Contains([]string{"javascript", "x-javascript", "ecmascript", "x-ecmascript"}, sub)
+}
+
+func isHTML(h http.Header) bool {
+	media, _, _ := mime.ParseMediaType(h.Get("Content-Type"))
+	return media == "text/html" || media == "application/xhtml+xml"
+}
+
+func isEncoded(h http.Header) bool {
+	ce := h.Get("Content-Encoding")
+	return ce != "" && !strings.EqualFold(ce, "identity")
+}
+
+// isAbsent says whether a status means that the site has no such file: not
+// found (object stores say 403), or sent elsewhere, which neither a worker nor
+// a missing file's page may be. The callers add the page that an application
+// gives for every path.
+func isAbsent(status int) bool {
+	switch status {
+	case http.StatusNotFound, http.StatusGone, http.StatusForbidden, http.StatusMethodNotAllowed:
+		return true
+	case http.StatusNotModified:
+		return false
+	default:
+		return status >= 300 && status < 400
+	}
+}
+
+type overlayMode int
+
+const (
+	undecided overlayMode = iota
+	passing               // as it is
+	appending             // as it is, and something behind it
+	holding               // kept, up to maxManifest
+	replacing             // thrown away
+)
+
+// overlay is a response writer that decides by the header what becomes of the
+// body.
+type overlay struct {
+	w      http.ResponseWriter
+	decide func(status int, h http.Header) overlayMode
+	before http.Header
+	mode   overlayMode
+	status int
+	held   []byte
+}
+
+func newOverlay(w http.ResponseWriter, decide func(int, http.Header) overlayMode) *overlay {
+	return &overlay{w: w, decide: decide, before: w.Header().Clone()}
+}
+
+// Unwrap serves http.ResponseController, but for flushing, which is ours.
+func (o *overlay) Unwrap() http.ResponseWriter { return o.w }
+
+func (o *overlay) Header() http.Header { return o.w.Header() }
+
+func (o *overlay) WriteHeader(status int) {
+	if o.mode != undecided {
+		return
+	}
+	if status >= 100 && status < 200 && status != http.StatusSwitchingProtocols {
+		o.w.WriteHeader(status)
+		return
+	}
+	o.status = status
+	o.mode = o.decide(status, o.w.Header())
+	switch o.mode {
+	case appending:
+		dropValidators(o.w.Header())
+		o.w.WriteHeader(status)
+	case passing:
+		o.w.WriteHeader(status)
+	}
+}
+
+func (o *overlay) Write(b []byte) (int, error) {
+	o.WriteHeader(http.StatusOK)
+	switch o.mode {
+	case replacing:
+		return len(b), nil
+	case holding:
+		if len(o.held)+len(b) <= maxManifest {
+			o.held = append(o.held, b...)
+			return len(b), nil
+		}
+		if err := o.spill(); err != nil {
+			return 0, err
+		}
+	}
+	return o.w.Write(b)
+}
+
+// ReadFrom keeps an embedded writer's ReadFrom from passing Write by.
+func (o *overlay) ReadFrom(r io.Reader) (int64, error) {
+	return io.Copy(struct{ io.Writer }{o}, r)
+}
+
+// FlushError flushes what is not held back.
+func (o *overlay) FlushError() error {
+	if o.mode == passing || o.mode == appending {
+		return http.NewResponseController(o.w).Flush()
+	}
+	return nil
+}
+
+// ask has next answer, and decides for answers that were not written.
+func (o *overlay) ask(next Next, r *http.Request) error {
+	err := next(o, r)
+	var answer *StatusError
+	switch {
+	case err == nil:
+		o.WriteHeader(http.StatusOK)
+		return nil
+	case !errors.As(err, &answer):
+		return err
+	case o.mode == undecided && o.decide(answer.Status, o.w.Header()) == replacing:
+		o.mode = replacing
+		return nil
+	default:
+		// As it came: Caddy knows its errors by their type.
+		return answer.Err
+	}
+}
+
+// spill sends what was held and passes the rest through.
+func (o *overlay) spill() error {
+	o.mode = passing
+	o.w.WriteHeader(o.status)
+	_, err := o.w.Write(o.held)
+	o.held = nil
+	return err
+}
+
+// restoreHeader takes away what the thrown-away answer had set.
+func (o *overlay) restoreHeader() {
+	h := o.w.Header()
+	clear(h)
+	maps.Copy(h, o.before)
+}

@@ -1,0 +1,111 @@
+// Package httpapi speaks HTTP for the push service: the public endpoints that
+// browsers post to on a site's own origin, and the operator's API. Both answer
+// errors as problem details (RFC 9457).
+package httpapi
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/service"
+)
+
+// Problem is an RFC 9457 problem detail. Field is our extension member: the
+// path of the field at fault, where there is one.
+type Problem struct {
+	Type   string `json:"type"`
+	Title  string `json:"title"`
+	Status int    `json:"status"`
+	Detail string `json:"detail,omitempty"`
+	Field  string `json:"field,omitempty"`
+}
+
+func (p *Problem) Error() string {
+	if p.Detail == "" {
+		return p.Title
+	}
+	return p.Title + ": " + p.Detail
+}
+
+func problem(status int, detail string) *Problem {
+	return &Problem{Type: "about:blank", Title: http.StatusText(status), Status: status, Detail: detail}
+}
+
+func badField(field, why string) *Problem {
+	p := problem(http.StatusBadRequest, field+" "+why)
+	p.Field = field
+	return p
+}
+
+// retryAfter is what a client is told to wait, in seconds, while the store
+// cannot be used.
+const retryAfter = "10"
+
+// asProblem maps an error of the lower packages to what the client may know of
+// it. What is not the client's to know becomes a 503 and is logged by fail.
+func asProblem(err error) *Problem {
+	var p *Problem
+	var field *pushsvc.FieldError
+	var site *service.UnknownSiteError
+	switch {
+	case errors.As(err, &p):
+		return p
+	case errors.As(err, &field):
+		return badField(field.Field, field.Problem)
+	case errors.As(err, &site):
+		return problem(http.StatusNotFound, site.Error())
+	case errors.Is(err, pushsvc.ErrNotFound):
+		return problem(http.StatusNotFound, "there is nothing of that id")
+	case errors.Is(err, pushsvc.ErrIdempotencyConflict):
+		return problem(http.StatusUnprocessableEntity, "this Idempotency-Key was used with a different request: use a new key for a new request")
+	default:
+		return problem(http.StatusServiceUnavailable, "the subscription store cannot be used at the moment; the server's log says why")
+	}
+}
+
+// fail answers err. Faults of ours are logged, those of clients are not.
+func fail(ctx context.Context, log *slog.Logger, w http.ResponseWriter, err error) {
+	p := asProblem(err)
+	if p.Status >= http.StatusInternalServerError {
+		w.Header().Set("Retry-After", retryAfter)
+		if !errors.Is(err, context.Canceled) {
+			log.ErrorContext(ctx, "push request failed", "error", err)
+		}
+	}
+	WriteProblem(w, p)
+}
+
+// WriteProblem answers with p as application/problem+json.
+func WriteProblem(w http.ResponseWriter, p *Problem) {
+	h := w.Header()
+	h.Set("Content-Type", "application/problem+json")
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(p.Status)
+	_ = json.NewEncoder(w).Encode(p)
+}
+
+// WriteUnavailable answers 503 for a push service that is not ready.
+func WriteUnavailable(w http.ResponseWriter) {
+	w.Header().Set("Retry-After", retryAfter)
+	WriteProblem(w, problem(http.StatusServiceUnavailable, "push is not ready at the moment"))
+}
+
+func writeJSON(w http.ResponseWriter, status int, v any) {
+	body, err := json.Marshal(v)
+	if err != nil {
+		WriteProblem(w, problem(http.StatusInternalServerError, fmt.Sprintf("encoding the answer: %v", err)))
+		return
+	}
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(status)
+	_, _ = w.Write(append(body, '\n'))
+}

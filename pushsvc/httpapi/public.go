@@ -1,0 +1,119 @@
+package httpapi
+
+import (
+	"log/slog"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/service"
+)
+
+// Limits of public bodies in bytes.
+const (
+	MaxSubscribeBody = 8 << 10
+	MaxEventsBody    = 64 << 10
+)
+
+// Public answers what browsers post on a site's own origin.
+type Public struct {
+	Service *service.Service
+	Logger  *slog.Logger
+
+	cross http.CrossOriginProtection
+}
+
+// Actions are the last path segments that Serve knows.
+var publicActions = map[string]func(*Public, http.ResponseWriter, *http.Request, string) error{
+	"subscribe":   (*Public).subscribe,
+	"unsubscribe": (*Public).unsubscribe,
+	"events":      (*Public).events,
+}
+
+// IsPublicAction says whether Serve knows the action.
+func IsPublicAction(action string) bool { return publicActions[action] != nil }
+
+// Serve answers the action ("subscribe", "unsubscribe" or "events") for the
+// site. Only POST from the site's own pages and workers is taken.
+func (p *Public) Serve(w http.ResponseWriter, r *http.Request, site, action string) {
+	if err := p.serve(w, r, site, action); err != nil {
+		fail(r.Context(), p.Logger, w, err)
+	}
+}
+
+func (p *Public) serve(w http.ResponseWriter, r *http.Request, site, action string) error {
+	limitReading(w)
+	handle := publicActions[action]
+	if handle == nil {
+		return problem(http.StatusNotFound, "there is no such endpoint")
+	}
+	if r.Method != http.MethodPost {
+		w.Header().Set("Allow", http.MethodPost)
+		return problem(http.StatusMethodNotAllowed, "only POST is taken here")
+	}
+	if err := p.cross.Check(r); err != nil || downgraded(r) {
+		return problem(http.StatusForbidden, "only pages of this site may post here")
+	}
+	return handle(p, w, r, site)
+}
+
+// downgraded tells a page of the site's unencrypted twin, which anybody on the
+// visitor's network can write, from the site. Browsers that send
+// Sec-Fetch-Site have told already.
+func downgraded(r *http.Request) bool {
+	return r.TLS != nil && strings.HasPrefix(r.Header.Get("Origin"), "http://")
+}
+
+func (p *Public) subscribe(w http.ResponseWriter, r *http.Request, site string) error {
+	body, err := readBody(w, r, MaxSubscribeBody, "application/json")
+	if err != nil {
+		return err
+	}
+	var req service.SubscribeRequest
+	if err := decodeJSON(body, &req, false); err != nil {
+		return err
+	}
+	id, err := p.Service.Subscribe(r.Context(), site, req)
+	if err != nil {
+		return err
+	}
+	writeJSON(w, http.StatusCreated, struct {
+		ID string `json:"id"`
+	}{strconv.FormatUint(uint64(id), 10)})
+	return nil
+}
+
+func (p *Public) unsubscribe(w http.ResponseWriter, r *http.Request, site string) error {
+	body, err := readBody(w, r, MaxSubscribeBody, "application/json")
+	if err != nil {
+		return err
+	}
+	var req service.ProofJSON
+	if err := decodeJSON(body, &req, false); err != nil {
+		return err
+	}
+	if err := p.Service.Unsubscribe(r.Context(), site, req); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+func (p *Public) events(w http.ResponseWriter, r *http.Request, site string) error {
+	// sendBeacon sends text as text/plain: beacons are taken in both.
+	body, err := readBody(w, r, MaxEventsBody, "application/json", "text/plain")
+	if err != nil {
+		return err
+	}
+	var req struct {
+		Events []service.Report `json:"events"`
+	}
+	if err := decodeJSON(body, &req, false); err != nil {
+		return err
+	}
+	if err := p.Service.Track(r.Context(), site, req.Events); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
