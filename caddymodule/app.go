@@ -1,0 +1,304 @@
+package caddymodule
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/google/uuid"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/delivery"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/httpapi"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/service"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/webpush"
+)
+
+func init() {
+	caddy.RegisterModule(new(App))
+}
+
+// App is what the sites of one Caddy share: the store with its subscriptions
+// and VAPID keys, and the engine that sends. It needs no configuration; a bare
+// webpush directive makes one with defaults.
+type App struct {
+	// Where subscriptions, messages and keys are kept. Default: bbolt.
+	StorageRaw json.RawMessage `json:"storage,omitempty" caddy:"namespace=webpush.storage inline_key=module"`
+
+	// Whom push services may turn to about your messages: a mailto: or https:
+	// URL, the VAPID "sub" claim. Default: the address of the site that sends,
+	// where it is a public host name; Apple's push service refuses messages
+	// of others.
+	Contact string `json:"contact,omitempty"`
+
+	// The push services that subscriptions may belong to: host names, or
+	// "*." and a suffix; "default" stands for the built-in list, those of the
+	// browsers in use. Nothing is ever sent anywhere else. Default:
+	// ["default"].
+	PushServices []string `json:"push_services,omitempty"`
+
+	// How connections to push services are opened. The default connects
+	// directly and refuses addresses that are not public.
+	DialerRaw json.RawMessage `json:"dialer,omitempty" caddy:"namespace=webpush.dialer inline_key=module"`
+
+	logger   *slog.Logger
+	storage  StoreProvider
+	services webpush.Services
+	dial     webpush.DialFunc
+	contact  string
+
+	run     atomic.Pointer[running] // nil while push is off
+	fault   atomic.Pointer[error]   // why, once Start has been tried
+	stop    context.CancelFunc      // ends the opening in the background
+	opening sync.WaitGroup
+}
+
+// Dialer is a module of the namespace webpush.dialer. A dialer other than the
+// default one also decides which addresses may be reached.
+type Dialer interface {
+	DialContext(ctx context.Context, network, address string) (net.Conn, error)
+}
+
+// running is what exists while the store is open.
+type running struct {
+	store    pushsvc.Store
+	client   *webpush.Client
+	engine   *delivery.Engine
+	service  *service.Service
+	public   *httpapi.Public
+	operator *httpapi.Operator
+
+	// keyed is true once a current key has been seen: pages need not ask the
+	// store each time.
+	keyed atomic.Bool
+}
+
+// currentKey is the public key that browsers subscribe with, or empty where
+// there is none or the store cannot tell.
+func (r *running) currentKey() string {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	keys, err := r.store.Keys(ctx)
+	if err != nil {
+		return ""
+	}
+	for _, k := range keys {
+		if k.Current {
+			r.keyed.Store(true)
+			return k.Public
+		}
+	}
+	return ""
+}
+
+// hasKey says whether browsers can subscribe.
+func (r *running) hasKey() bool { return r.keyed.Load() || r.currentKey() != "" }
+
+// CaddyModule returns the Caddy module information.
+func (*App) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  "webpush",
+		New: func() caddy.Module { return new(App) },
+	}
+}
+
+// Provision loads guest modules and reads the settings. It opens nothing.
+func (a *App) Provision(ctx caddy.Context) (err error) {
+	a.logger = ctx.Slogger()
+	if a.storage, err = loadStorage(ctx, a); err != nil {
+		return err
+	}
+	a.contact = caddy.NewReplacer().ReplaceKnown(a.Contact, "")
+	if err := webpush.CheckContact(a.contact); err != nil {
+		return err
+	}
+	if a.services, err = parseServices(a.PushServices); err != nil {
+		return err
+	}
+	if a.DialerRaw != nil {
+		mod, err := ctx.LoadModule(a, "DialerRaw")
+		if err != nil {
+			return fmt.Errorf("loading the webpush dialer: %w", err)
+		}
+		d, ok := mod.(Dialer)
+		if !ok {
+			return fmt.Errorf("dialer module %T is no webpush.dialer", mod)
+		}
+		a.dial = d.DialContext
+	}
+	return nil
+}
+
+// parseServices makes the allow-list of push services.
+func parseServices(patterns []string) (webpush.Services, error) {
+	if len(patterns) == 0 {
+		return webpush.DefaultServices(), nil
+	}
+	own := slices.DeleteFunc(slices.Clone(patterns), func(p string) bool { return p == "default" })
+	services, err := webpush.ParseServices(own)
+	if err != nil {
+		return webpush.Services{}, err
+	}
+	if len(own) < len(patterns) {
+		services = services.With(webpush.DefaultServices())
+	}
+	return services, nil
+}
+
+// reopenAfter is how long to wait before trying again to open a store.
+const reopenAfter = 2 * time.Second
+
+// Start opens the store and sets the engine going. Where the store cannot be
+// opened it says so in the log and goes on trying in the background: sites are
+// served without push meanwhile.
+func (a *App) Start() error {
+	ctx, cancel := context.WithCancel(context.Background())
+	a.stop = cancel
+	err := a.open(ctx)
+	if err == nil {
+		return nil
+	}
+	a.logger.Error("push is off until the store can be opened; sites are served without it", "error", err)
+	a.opening.Add(1)
+	go func() {
+		defer a.opening.Done()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(reopenAfter):
+			}
+			if err := a.openSafely(ctx); err == nil {
+				a.logger.Info("the store is open now; push is on")
+				return
+			}
+		}
+	}()
+	return nil
+}
+
+// openSafely is open for a goroutine: a panic is an error.
+func (a *App) openSafely(ctx context.Context) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("opening the store: %v", r)
+		}
+	}()
+	return a.open(ctx)
+}
+
+// open takes the store, makes sure of a key, and starts the engine.
+func (a *App) open(ctx context.Context) (err error) {
+	defer func() {
+		if err != nil {
+			a.fault.Store(&err)
+		}
+	}()
+	store, err := acquireStore(ctx, a.storage)
+	if err != nil {
+		return err
+	}
+	run, err := a.assemble(ctx, store)
+	if err != nil {
+		return errors.Join(err, releaseStore(a.storage))
+	}
+	a.run.Store(run)
+	run.engine.Start()
+	return nil
+}
+
+func (a *App) assemble(ctx context.Context, store pushsvc.Store) (*running, error) {
+	_, err := store.EnsureKey(ctx, func() (pushsvc.Key, error) { return service.NewKey(time.Now()) })
+	// A lost key is the operator's to bring back, by "keys import" on the
+	// running server; until then nobody can subscribe.
+	if errors.Is(err, pushsvc.ErrKeyLost) {
+		a.logger.Error("nobody can subscribe or be sent to", "error", err)
+	} else if err != nil {
+		return nil, fmt.Errorf("reading the VAPID key: %w", err)
+	}
+	id, err := uuid.NewRandom()
+	if err != nil {
+		return nil, fmt.Errorf("naming the engine: %w", err)
+	}
+	client := webpush.NewClient(webpush.Config{Services: a.services, Dial: a.dial})
+	engine := delivery.New(delivery.Config{
+		Store: store, Sender: client, Logger: a.logger, Clock: time.Now,
+		Owner: id.String(), Contact: a.contact,
+	})
+	svc := &service.Service{
+		Store: store, Engine: engine, Services: a.services, Contact: a.contact, Clock: time.Now,
+	}
+	return &running{
+		store: store, client: client, engine: engine, service: svc,
+		public:   &httpapi.Public{Service: svc, Logger: a.logger},
+		operator: httpapi.NewOperator(svc, a.logger),
+	}, nil
+}
+
+// current is what runs, or nil and why.
+func (a *App) current() (*running, error) {
+	if run := a.run.Load(); run != nil {
+		return run, nil
+	}
+	if fault := a.fault.Load(); fault != nil {
+		return nil, *fault
+	}
+	return nil, errors.New("push has not started yet")
+}
+
+// stopTimeout is how long pushes under way may take to end: longer than one
+// attempt may.
+const stopTimeout = 12 * time.Second
+
+// Stop ends the sending: pushes under way are finished and written down. What
+// answers requests goes on until Cleanup, because requests do.
+func (a *App) Stop() error {
+	a.endOpening()
+	run, _ := a.current()
+	if run == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
+	defer cancel()
+	return run.engine.Stop(ctx)
+}
+
+func (a *App) endOpening() {
+	if a.stop != nil {
+		a.stop()
+	}
+	a.opening.Wait()
+}
+
+// Cleanup gives the store back. It also runs where Start or Provision failed,
+// and then gives back nothing, because nothing was taken.
+func (a *App) Cleanup() error {
+	a.endOpening()
+	ended := errors.New("this configuration has ended")
+	a.fault.Store(&ended)
+	run := a.run.Swap(nil)
+	if run == nil {
+		return nil
+	}
+	// Stop was not called where another app failed to start.
+	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
+	defer cancel()
+	err := run.engine.Stop(ctx)
+	run.client.Close()
+	return errors.Join(err, releaseStore(a.storage))
+}
+
+// Interface guards
+var (
+	_ caddy.App          = (*App)(nil)
+	_ caddy.Provisioner  = (*App)(nil)
+	_ caddy.CleanerUpper = (*App)(nil)
+)

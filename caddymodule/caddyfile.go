@@ -1,0 +1,322 @@
+package caddymodule
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/webpush"
+)
+
+func init() {
+	httpcaddyfile.RegisterGlobalOption("webpush", parseGlobalOption)
+	httpcaddyfile.RegisterHandlerDirective("webpush", parseDirective)
+	// Inside encode, which compresses what we have written, and outside
+	// everything that answers.
+	httpcaddyfile.RegisterDirectiveOrder("webpush", httpcaddyfile.After, "encode")
+}
+
+func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
+	if existing != nil {
+		return nil, d.Err("the webpush options are given twice; write them in one block")
+	}
+	app := new(App)
+	if err := app.UnmarshalCaddyfile(d); err != nil {
+		return nil, err
+	}
+	return httpcaddyfile.App{Name: "webpush", Value: caddyconfig.JSON(app, nil)}, nil
+}
+
+func parseDirective(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
+	handler := new(Handler)
+	return handler, handler.UnmarshalCaddyfile(h.Dispenser)
+}
+
+// option parses one option's arguments; the dispenser stands on its name.
+type option func(d *caddyfile.Dispenser) error
+
+// parseBlock parses the options of a block. Each may be given once; an unknown
+// one is refused with the nearest known name.
+func parseBlock(d *caddyfile.Dispenser, options map[string]option) error {
+	seen := make(map[string]bool)
+	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		name := d.Val()
+		parse, known := options[name]
+		if !known {
+			return unknownOption(d, options)
+		}
+		if seen[name] {
+			return d.Errf("%s is given twice", name)
+		}
+		seen[name] = true
+		if err := parse(d); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// unknownOption says what could be written instead.
+func unknownOption(d *caddyfile.Dispenser, options map[string]option) error {
+	names := make([]string, 0, len(options))
+	for name := range options {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	switch near := nearest(d.Val(), names); {
+	case near != "":
+		return d.Errf("unknown option %q; did you mean %q?", d.Val(), near)
+	case len(names) > 0:
+		return d.Errf("unknown option %q; known are: %s", d.Val(), strings.Join(names, ", "))
+	default:
+		return d.Errf("unknown option %q; none is known here", d.Val())
+	}
+}
+
+// nearest is the name that s was meant to be, or "" where none is near.
+func nearest(s string, names []string) string {
+	s = strings.ReplaceAll(strings.ToLower(s), "-", "_")
+	best, bestDistance := "", 3
+	for _, name := range names {
+		if d := distance(s, name); d < bestDistance && d < len(name) {
+			best, bestDistance = name, d
+		}
+	}
+	return best
+}
+
+// distance is Levenshtein's.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := 1
+			if a[i] == b[j] {
+				cost = 0
+			}
+			diagonal, row[j+1] = row[j+1], min(row[j+1]+1, row[j]+1, diagonal+cost)
+		}
+	}
+	return row[len(b)]
+}
+
+// text is an option with one argument; example is a right one.
+func text(field *string, example string) option {
+	return func(d *caddyfile.Dispenser) error {
+		name := d.Val()
+		if !d.Args(field) || d.NextArg() {
+			return d.Errf("%s takes one value; write it like: %s %s", name, name, example)
+		}
+		return nil
+	}
+}
+
+// duration is an option with one duration.
+func duration(field *caddy.Duration) option {
+	return func(d *caddyfile.Dispenser) error {
+		var s string
+		if err := text(&s, "7d")(d); err != nil {
+			return err
+		}
+		v, err := caddy.ParseDuration(s)
+		if err != nil {
+			return d.Errf(`%q is not a duration; write it like "30s", "12h" or "7d"`, s)
+		}
+		*field = caddy.Duration(v)
+		return nil
+	}
+}
+
+// color is an option with one colour. A Caddyfile takes "#" for the beginning
+// of a comment unless it is quoted, so the colour may come without.
+func color(field *string) option {
+	return func(d *caddyfile.Dispenser) error {
+		name := d.Val()
+		if !d.Args(field) || d.NextArg() {
+			return d.Errf(`%s takes one colour; write it like 0b6bcb or "#0b6bcb", because a bare # begins a comment`, name)
+		}
+		if !strings.HasPrefix(*field, "#") {
+			*field = "#" + *field
+		}
+		return nil
+	}
+}
+
+// checked adds a check of the value while file and line are known.
+func checked(parse option, check func() error) option {
+	return func(d *caddyfile.Dispenser) error {
+		if err := parse(d); err != nil {
+			return err
+		}
+		var bad *optionError
+		switch err := check(); {
+		case errors.As(err, &bad):
+			return d.Err(bad.Error())
+		case err != nil:
+			return d.WrapErr(err)
+		}
+		return nil
+	}
+}
+
+// UnmarshalCaddyfile sets up the app from the global option. Syntax:
+//
+//	webpush {
+//		storage       bbolt [<path>]
+//		contact       mailto:<address> | https://<url>
+//		push_services [default] [<host> | *.<suffix>]...
+//		dialer        <module> ...
+//	}
+func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next() // consume the option's name
+	if d.NextArg() {
+		return d.Errf("webpush takes no %q; its options go into a block: webpush { ... }", d.Val())
+	}
+	return parseBlock(d, map[string]option{
+		"storage": guest("webpush.storage", &a.StorageRaw),
+		"dialer":  guest("webpush.dialer", &a.DialerRaw),
+		"contact": checked(text(&a.Contact, "mailto:ops@example.com"), func() error {
+			if strings.Contains(a.Contact, "{") {
+				return nil // a placeholder; Provision sees its value
+			}
+			return webpush.CheckContact(a.Contact)
+		}),
+		"push_services": checked(func(d *caddyfile.Dispenser) error {
+			a.PushServices = d.RemainingArgs()
+			if len(a.PushServices) == 0 {
+				return d.Err("push_services takes host names; write it like: push_services default push.example.net")
+			}
+			return nil
+		}, func() error { _, err := parseServices(a.PushServices); return err }),
+	})
+}
+
+// UnmarshalCaddyfile sets up the handler. Syntax:
+//
+//	webpush [<matcher>] {
+//		site     <name>
+//		name     <text>
+//		icon     <path or URL>
+//		prefix   <path>
+//		worker   <path>
+//		manifest <path>
+//		prompt {
+//			title      <text>
+//			body       <text>
+//			accept     <text>
+//			reject     <text>
+//			color      <#rrggbb>
+//			text_color <#rrggbb>
+//			after      <n> pages | <duration> | manual
+//			ask_again  <duration>
+//		}
+//	}
+func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next() // consume the directive's name
+	if d.NextArg() {
+		return d.Errf("webpush takes no %q; its options go into a block: webpush { ... }", d.Val())
+	}
+	return parseBlock(d, map[string]option{
+		"site":     checked(text(&h.Site, "shop.example.com"), h.check),
+		"name":     text(&h.Name, `"Acme News"`),
+		"icon":     checked(text(&h.Icon, "/icon-192.png"), h.check),
+		"prefix":   checked(text(&h.Prefix, "/_webpush"), h.check),
+		"worker":   checked(text(&h.Worker, "/sw.js"), h.check),
+		"manifest": checked(text(&h.Manifest, "/manifest.json"), h.check),
+		"prompt": func(d *caddyfile.Dispenser) error {
+			h.Prompt = new(Prompt)
+			return h.Prompt.unmarshalCaddyfile(d)
+		},
+	})
+}
+
+func (p *Prompt) unmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	if d.NextArg() {
+		return d.Err("prompt takes a block: prompt { ... }")
+	}
+	return parseBlock(d, map[string]option{
+		"title":      text(&p.Title, `"Breaking news, first"`),
+		"body":       text(&p.Body, `"At most two a day."`),
+		"accept":     text(&p.Accept, `"Keep me posted"`),
+		"reject":     text(&p.Reject, `"No thanks"`),
+		"color":      checked(color(&p.Color), p.check),
+		"text_color": checked(color(&p.TextColor), p.check),
+		"ask_again":  checked(duration(&p.AskAgain), p.check),
+		"after":      checked(p.parseAfter, p.check),
+	})
+}
+
+func (p *Prompt) parseAfter(d *caddyfile.Dispenser) error {
+	p.After = new(After)
+	args := d.RemainingArgs()
+	switch {
+	case len(args) == 1 && args[0] == "manual":
+		p.After.Manual = true
+		return nil
+	case len(args) == 2 && (args[1] == "pages" || args[1] == "page"):
+		n, err := strconv.Atoi(args[0])
+		if err != nil || n < 1 {
+			return d.Errf("%q is not a number of pages", args[0])
+		}
+		p.After.Pages = n
+		return nil
+	case len(args) == 1:
+		if v, err := caddy.ParseDuration(args[0]); err == nil && v > 0 {
+			p.After.Delay = caddy.Duration(v)
+			return nil
+		}
+	}
+	return d.Err(`after: write "2 pages", "30s" or "manual"`)
+}
+
+// guest is an option that names a module of the namespace and passes the rest
+// on to it.
+func guest(namespace string, raw *json.RawMessage) option {
+	return func(d *caddyfile.Dispenser) error {
+		if !d.NextArg() {
+			return d.Errf("name a module; known are: %s", strings.Join(moduleNames(namespace), ", "))
+		}
+		name := d.Val()
+		if known := moduleNames(namespace); !slices.Contains(known, name) {
+			hint := "known are: " + strings.Join(known, ", ")
+			if near := nearest(name, known); near != "" {
+				hint = fmt.Sprintf("did you mean %q?", near)
+			}
+			return d.Errf("%s: there is no module %q; %s", namespace, name, hint)
+		}
+		mod, err := caddyfile.UnmarshalModule(d, namespace+"."+name)
+		if err != nil {
+			return err
+		}
+		*raw = caddyconfig.JSONModuleObject(mod, "module", name, nil)
+		return nil
+	}
+}
+
+func moduleNames(namespace string) []string {
+	var names []string
+	for _, m := range caddy.GetModules(namespace) {
+		names = append(names, m.ID.Name())
+	}
+	return names
+}
+
+// Interface guards
+var (
+	_ caddyfile.Unmarshaler = (*App)(nil)
+	_ caddyfile.Unmarshaler = (*Handler)(nil)
+)

@@ -1,0 +1,125 @@
+package caddymodule
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	caddycmd "github.com/caddyserver/caddy/v2/cmd"
+	"github.com/spf13/cobra"
+)
+
+func init() {
+	caddycmd.RegisterCommand(caddycmd.Command{
+		Name:  "webpush",
+		Usage: "<command>",
+		Short: "Sends web pushes and manages subscribers and keys",
+		Long: `
+Talks to the running Caddy's admin endpoint, whose address is taken from
+--address, or from the config given by --config, or is Caddy's default.`,
+		CobraFunc: func(cmd *cobra.Command) {
+			c := new(command)
+			flags := cmd.PersistentFlags()
+			flags.StringVarP(&c.config, "config", "c", "", "Configuration file to take the admin address from")
+			flags.StringVarP(&c.adapter, "adapter", "a", "", "Name of the config adapter for --config")
+			flags.StringVar(&c.address, "address", "", "Address of the admin endpoint, such as localhost:2019")
+			flags.BoolVar(&c.json, "json", false, "Print JSON for scripts")
+			cmd.AddCommand(c.send(), c.subscribers(), c.messages(), c.keys())
+			cmd.RunE = func(cmd *cobra.Command, args []string) error {
+				if len(args) > 0 {
+					return fmt.Errorf("unknown command %q; see 'caddy webpush --help'", args[0])
+				}
+				return cmd.Help()
+			}
+		},
+	})
+}
+
+// command is what the subcommands share: how to reach the server and how to
+// print.
+type command struct {
+	config, adapter, address string
+	json                     bool
+}
+
+// call asks the operator's API and decodes the answer into out, unless out is
+// nil. It returns the raw answer for --json.
+func (c *command) call(method, path string, header http.Header, in, out any) ([]byte, error) {
+	addr, err := caddycmd.DetermineAdminAPIAddress(c.address, nil, c.config, c.adapter)
+	if err != nil {
+		return nil, fmt.Errorf("finding the admin endpoint: %w", err)
+	}
+	var body io.Reader
+	if in != nil {
+		b, err := json.Marshal(in)
+		if err != nil {
+			return nil, fmt.Errorf("encoding the request: %w", err)
+		}
+		body = bytes.NewReader(b)
+	}
+	resp, err := caddycmd.AdminAPIRequest(addr, method, "/webpush"+path, header, body)
+	if err != nil {
+		return nil, explain(err, addr)
+	}
+	defer resp.Body.Close()
+	raw, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return nil, fmt.Errorf("reading the answer: %w", err)
+	}
+	if out != nil {
+		if err := json.Unmarshal(raw, out); err != nil {
+			return nil, fmt.Errorf("the server at %s answered something that is not ours; is it a Caddy with the webpush module? %w", addr, err)
+		}
+	}
+	return raw, nil
+}
+
+// explain takes the problem out of what AdminAPIRequest makes of an answer,
+// and says what to do where there was none.
+func explain(err error, addr string) error {
+	_, after, found := strings.Cut(err.Error(), "caddy responded with error: HTTP ")
+	if !found {
+		return fmt.Errorf("no Caddy answers at %s; is it running, and is that its admin address (--address)? %w", addr, err)
+	}
+	status, body, _ := strings.Cut(after, ": ")
+	var p struct{ Title, Detail, Error string }
+	if json.Unmarshal([]byte(body), &p) != nil {
+		return fmt.Errorf("the server answered %s: %s", status, strings.TrimSpace(body))
+	}
+	for _, s := range []string{p.Detail, p.Error, p.Title} {
+		if s != "" {
+			return errors.New(s)
+		}
+	}
+	if status == "404" {
+		return fmt.Errorf("the Caddy at %s has no webpush module", addr)
+	}
+	return fmt.Errorf("the server answered %s", status)
+}
+
+// print writes raw JSON where --json asks for it, and what people returns
+// otherwise.
+func (c *command) print(raw []byte, people func(w io.Writer) error) error {
+	if c.json {
+		_, err := os.Stdout.Write(raw)
+		return err
+	}
+	return people(os.Stdout)
+}
+
+func sitePath(site, rest string) string { return "/sites/" + url.PathEscape(site) + rest }
+
+// localTime is how tables show times.
+func localTime(t time.Time) string {
+	if t.IsZero() {
+		return "–"
+	}
+	return t.Local().Format("2006-01-02 15:04:05")
+}

@@ -1,0 +1,14 @@
+package caddymodule
+
+// OpenStores counts the references to each open store, for tests of the life
+// cycle.
+func OpenStores() map[string]int {
+	open := make(map[string]int)
+	stores.Range(func(key, _ any) bool {
+		if n, ok := stores.References(key); ok {
+			open[key.(string)] = n
+		}
+		return true
+	})
+	return open
+}

@@ -1,0 +1,393 @@
+package caddymodule
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"path"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddy-webpush/caddy-webpush/injector"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/httpapi"
+)
+
+func init() {
+	caddy.RegisterModule(new(Handler))
+}
+
+// Handler gives the sites behind it web push. Put it in front of what answers
+// with pages: it adds the manifest link and the SDK to their heads, answers
+// the SDK, the service worker and the manifest, and takes subscriptions. All
+// settings are optional.
+type Handler struct {
+	// The site's name in the store and in commands. Default: the request's
+	// host, so that each host is a site of its own.
+	Site string `json:"site,omitempty"`
+
+	// What notifications without a title of their own and the manifest call
+	// the site. Default: the site's host.
+	Name string `json:"name,omitempty"`
+
+	// The icon of the prompt, of notifications that bring none and of the
+	// manifest: a path on the site or an https URL of a square picture,
+	// best 192 pixels wide.
+	Icon string `json:"icon,omitempty"`
+
+	// The path under which the SDK and the endpoints it posts to are.
+	// Default: /_webpush.
+	Prefix string `json:"prefix,omitempty"`
+
+	// The path of the service worker. Where the site has a worker there, ours
+	// is put behind it. Default: /sw.js.
+	Worker string `json:"worker,omitempty"`
+
+	// The path of the web app manifest. Where the site has one there, it is
+	// completed. Default: /manifest.json.
+	Manifest string `json:"manifest,omitempty"`
+
+	// The question that visitors are asked before the browser's own.
+	Prompt *Prompt `json:"prompt,omitempty"`
+
+	app      *App
+	injector *injector.Injector
+	config   httpapi.SiteConfig
+}
+
+// Prompt is the question before the browser's own. Empty texts are the
+// built-in ones.
+type Prompt struct {
+	// The heading.
+	Title string `json:"title,omitempty"`
+	// What the visitor gets by agreeing.
+	Body string `json:"body,omitempty"`
+	// The text of the button that agrees.
+	Accept string `json:"accept,omitempty"`
+	// The text of the button that refuses.
+	Reject string `json:"reject,omitempty"`
+	// The colour of the accept button, as #rgb or #rrggbb.
+	Color string `json:"color,omitempty"`
+	// The colour of the text on it. Default: black or white, whichever
+	// contrasts more.
+	TextColor string `json:"text_color,omitempty"`
+	// When to ask. Default: on the first page, when it has settled.
+	After *After `json:"after,omitempty"`
+	// How long a refusal is respected. Default: 7d.
+	AskAgain caddy.Duration `json:"ask_again,omitempty"`
+}
+
+// After is when the prompt is shown. At most one field may be set.
+type After struct {
+	// On this many pages, the present one included.
+	Pages int `json:"pages,omitempty"`
+	// This long after the visit's first page was opened.
+	Delay caddy.Duration `json:"delay,omitempty"`
+	// If true, only when a page calls webpush.prompt().
+	Manual bool `json:"manual,omitempty"`
+}
+
+// defaultAskAgain is a week, as CleverTap's prompt has it.
+const defaultAskAgain = 7 * 24 * time.Hour
+
+// CaddyModule returns the Caddy module information.
+func (*Handler) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  "http.handlers.webpush",
+		New: func() caddy.Module { return new(Handler) },
+	}
+}
+
+// Provision sets defaults and finds the app.
+func (h *Handler) Provision(ctx caddy.Context) error {
+	app, err := ctx.App("webpush")
+	if err != nil {
+		return fmt.Errorf("getting the webpush app: %w", err)
+	}
+	h.app = app.(*App)
+	setDefault(&h.Prefix, "/_webpush")
+	setDefault(&h.Worker, "/sw.js")
+	setDefault(&h.Manifest, "/manifest.json")
+	if h.Prompt == nil {
+		h.Prompt = new(Prompt)
+	}
+	if h.Prompt.After == nil {
+		h.Prompt.After = new(After)
+	}
+	if h.Prompt.AskAgain == 0 {
+		h.Prompt.AskAgain = caddy.Duration(defaultAskAgain)
+	}
+	if err := h.check(); err != nil {
+		return err
+	}
+	if h.Site != "" {
+		h.Site, _ = pushsvc.SiteName(h.Site)
+	}
+	if h.injector, err = injector.New(injector.Options{
+		Snippet: injector.Snippet{Manifest: h.Manifest, Script: h.Prefix + "/sdk.js"},
+	}); err != nil {
+		return fmt.Errorf("preparing the injector: %w", err)
+	}
+	h.config = h.siteConfig()
+	return nil
+}
+
+func setDefault(s *string, value string) {
+	if *s == "" {
+		*s = value
+	}
+}
+
+func (h *Handler) siteConfig() httpapi.SiteConfig {
+	p := h.Prompt
+	return httpapi.SiteConfig{
+		Name: h.Name, Icon: h.Icon,
+		Prefix: h.Prefix, Worker: h.Worker, Scope: "/",
+		Prompt: httpapi.PromptConfig{
+			Title: p.Title, Body: p.Body, Accept: p.Accept, Reject: p.Reject,
+			Color: p.Color, TextColor: p.TextColor,
+			After: httpapi.PromptAfter{
+				Pages:   p.After.Pages,
+				Seconds: int64(time.Duration(p.After.Delay) / time.Second),
+				Manual:  p.After.Manual,
+			},
+			AskAgain: int64(time.Duration(p.AskAgain) / time.Second),
+		},
+	}
+}
+
+// optionError is a fault in one option: its name as the Caddyfile has it, and
+// what would be right.
+type optionError struct{ option, problem string }
+
+func (e *optionError) Error() string { return e.option + ": " + e.problem }
+
+// check says which option is wrong.
+func (h *Handler) check() error {
+	if h.Site != "" {
+		if _, err := pushsvc.SiteName(h.Site); err != nil {
+			return &optionError{"site", fmt.Sprintf("%q: %v; write a host name such as shop.example.com", h.Site, err)}
+		}
+	}
+	for _, p := range []struct{ option, value, suggestion string }{
+		{"prefix", h.Prefix, "/_webpush"}, {"worker", h.Worker, "/sw.js"}, {"manifest", h.Manifest, "/manifest.json"},
+	} {
+		if err := checkPath(p.option, p.value, p.suggestion); err != nil {
+			return err
+		}
+	}
+	if h.Worker != "" && h.Worker == h.Manifest {
+		return &optionError{"manifest", "is the same path as the worker's"}
+	}
+	if err := checkIcon(h.Icon); err != nil {
+		return err
+	}
+	return h.Prompt.check()
+}
+
+var pathPattern = regexp.MustCompile(`^(/[A-Za-z0-9._~-]+)+$`)
+
+// checkPath takes paths that mean the same to every browser and proxy: no
+// escapes, no dots alone, no query.
+func checkPath(option, value, suggestion string) error {
+	if value != "" && (!pathPattern.MatchString(value) || path.Clean(value) != value) {
+		return &optionError{option, fmt.Sprintf("%q is not a plain path; write it like %q", value, suggestion)}
+	}
+	return nil
+}
+
+func checkIcon(icon string) error {
+	c := pushsvc.Content{Title: "-", Icon: icon}
+	var fe *pushsvc.FieldError
+	if errors.As(c.Validate(), &fe) {
+		return &optionError{"icon", fmt.Sprintf("%q %s", icon, fe.Problem)}
+	}
+	return nil
+}
+
+var colorPattern = regexp.MustCompile(`^#([0-9A-Fa-f]{3}|[0-9A-Fa-f]{6})$`)
+
+func (p *Prompt) check() error {
+	if p == nil {
+		return nil
+	}
+	for _, c := range []struct{ option, value string }{{"color", p.Color}, {"text_color", p.TextColor}} {
+		if c.value != "" && !colorPattern.MatchString(c.value) {
+			return &optionError{c.option, fmt.Sprintf("%q is not a colour; write it like 0b6bcb or \"#0b6bcb\"", c.value)}
+		}
+	}
+	if p.AskAgain < 0 || p.AskAgain > 0 && time.Duration(p.AskAgain) < time.Second {
+		return &optionError{"ask_again", "must be at least 1s"}
+	}
+	return p.After.check()
+}
+
+func (a *After) check() error {
+	if a == nil {
+		return nil
+	}
+	set := 0
+	for _, is := range []bool{a.Pages != 0, a.Delay != 0, a.Manual} {
+		if is {
+			set++
+		}
+	}
+	switch {
+	case set > 1:
+		return &optionError{"after", `takes one of "<n> pages", "<duration>", "manual"`}
+	case a.Pages < 0 || a.Pages > 1000:
+		return &optionError{"after", "pages must be from 1 to 1000"}
+	case a.Delay < 0 || a.Delay > 0 && time.Duration(a.Delay) < time.Second || time.Duration(a.Delay) > 24*time.Hour:
+		return &optionError{"after", "the time must be from 1s to 24h"}
+	}
+	return nil
+}
+
+// ServeHTTP implements caddyhttp.MiddlewareHandler. Whatever is in doubt goes
+// to next untouched.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	if action, ours := strings.CutPrefix(r.URL.Path, h.Prefix+"/"); ours {
+		return h.serveOwn(w, r, action)
+	}
+	if r.URL.Path == h.Worker || r.URL.Path == h.Manifest || r.Header.Get("Service-Worker") != "" {
+		if overlay := h.overlay(r); overlay != nil {
+			return overlay(w, r, answering(next))
+		}
+	}
+	return h.servePage(w, r, next)
+}
+
+// answering is next in the form that the overlays take: a handler such as
+// file_server answers "not found" by an error that Caddy writes later.
+func answering(next caddyhttp.Handler) httpapi.Next {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		err := next.ServeHTTP(w, r)
+		var answer caddyhttp.HandlerError
+		if errors.As(err, &answer) {
+			return &httpapi.StatusError{Status: answer.StatusCode, Err: err}
+		}
+		return err
+	}
+}
+
+// overlay is how to answer a request for the worker or the manifest, which the
+// site may have as well; nil where the site answers alone.
+func (h *Handler) overlay(r *http.Request) func(http.ResponseWriter, *http.Request, httpapi.Next) error {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		return nil
+	}
+	config, ok := h.ready(r)
+	if !ok {
+		return nil
+	}
+	own := r.URL.Path == h.Worker
+	switch {
+	case own || isWorkerRequest(r):
+		return func(w http.ResponseWriter, r *http.Request, next httpapi.Next) error {
+			return httpapi.OverlayWorker(w, r, next, config, own)
+		}
+	case r.URL.Path == h.Manifest:
+		return func(w http.ResponseWriter, r *http.Request, next httpapi.Next) error {
+			return httpapi.OverlayManifest(w, r, next, config)
+		}
+	}
+	return nil
+}
+
+// isWorkerRequest says whether a browser is fetching a service worker's script
+// (Service Workers, "Update", sets the header), and not one that it imports.
+func isWorkerRequest(r *http.Request) bool {
+	mode := r.Header.Get("Sec-Fetch-Mode")
+	return r.Header.Get("Service-Worker") == "script" && (mode == "" || mode == "same-origin")
+}
+
+// placeholder is where other handlers and logs find what became of a page.
+const placeholder = "http.webpush.inject"
+
+// reasonNotReady is the handler's own, beside the injector's.
+const reasonNotReady injector.Reason = "not-ready"
+
+func (h *Handler) pass(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, why injector.Reason) error {
+	setPlaceholder(r, why)
+	return next.ServeHTTP(w, r)
+}
+
+func setPlaceholder(r *http.Request, why injector.Reason) {
+	if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
+		repl.Set(placeholder, string(why))
+	}
+}
+
+func (h *Handler) servePage(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	if why := h.injector.Classify(r); why != "" {
+		return h.pass(w, r, next, why)
+	}
+	if run, _ := h.app.current(); run == nil || !run.hasKey() {
+		return h.pass(w, r, next, reasonNotReady)
+	}
+	iw := h.injector.NewWriter(w, r)
+	if err := next.ServeHTTP(iw, h.injector.PrepareRequest(r)); err != nil {
+		return err
+	}
+	err := iw.Finish()
+	setPlaceholder(r, iw.Reason())
+	return err
+}
+
+// siteName is the site that the request is for.
+func (h *Handler) siteName(r *http.Request) (string, error) {
+	if h.Site != "" {
+		return h.Site, nil
+	}
+	return pushsvc.SiteName(r.Host)
+}
+
+// ready gives the settings to serve with, and false where there is no store,
+// no key or no site.
+func (h *Handler) ready(r *http.Request) (httpapi.SiteConfig, bool) {
+	run, _ := h.app.current()
+	if run == nil {
+		return httpapi.SiteConfig{}, false
+	}
+	site, err := h.siteName(r)
+	if err != nil {
+		return httpapi.SiteConfig{}, false
+	}
+	key := run.currentKey()
+	config := h.config
+	config.Site, config.Key = site, key
+	setDefault(&config.Name, site)
+	return config, key != ""
+}
+
+// serveOwn answers what lies under the prefix. Nothing of it reaches the site.
+func (h *Handler) serveOwn(w http.ResponseWriter, r *http.Request, action string) error {
+	if action != "sdk.js" && !httpapi.IsPublicAction(action) {
+		return caddyhttp.Error(http.StatusNotFound, fmt.Errorf("webpush has no %q", r.URL.Path))
+	}
+	site, err := h.siteName(r)
+	if err != nil {
+		return caddyhttp.Error(http.StatusBadRequest, err)
+	}
+	run, _ := h.app.current()
+	config, ready := h.ready(r)
+	switch {
+	case action == "sdk.js" && ready:
+		httpapi.ServeSDK(w, r, config)
+	case action != "sdk.js" && run != nil:
+		run.public.Serve(w, r, site, action)
+	default:
+		httpapi.WriteUnavailable(w)
+	}
+	return nil
+}
+
+// Interface guards
+var (
+	_ caddy.Provisioner           = (*Handler)(nil)
+	_ caddyhttp.MiddlewareHandler = (*Handler)(nil)
+)

@@ -1,0 +1,231 @@
+package caddymodule_test
+
+import (
+	"bufio"
+	"compress/gzip"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestPages(t *testing.T) {
+	html := func(body string) http.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "text/html")
+			_, _ = io.WriteString(w, body)
+		}
+	}
+	s := start(t, site{chain: "encode\nheader X-Inject {http.webpush.inject}", upstream: upstream(t, map[string]http.HandlerFunc{
+		"/implicit": html("<!DOCTYPE html><title>x</title><p>text"),
+		"/json": func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "application/json")
+			_, _ = io.WriteString(w, `"<html><head></head>"`)
+		},
+		"/download": func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "text/html")
+			w.Header().Set("Content-Disposition", "attachment")
+			_, _ = io.WriteString(w, pageHTML)
+		},
+		"/gzip": func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "text/html")
+			w.Header().Set("Content-Encoding", "gzip")
+			z := gzip.NewWriter(w)
+			_, _ = io.WriteString(z, pageHTML)
+			_ = z.Close()
+		},
+		"/none": func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) },
+		"/lost": func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "text/html")
+			w.WriteHeader(http.StatusNotFound)
+			_, _ = io.WriteString(w, pageHTML)
+		},
+	})})
+	for _, tt := range []struct{ name, path, want string }{
+		{"page", "/", pageWithSnippet},
+		{"head without tags", "/implicit", "<!DOCTYPE html><title>x</title>" + snippet + "<p>text"},
+		{"error page", "/lost", pageWithSnippet},
+		{"json", "/json", `"<html><head></head>"`},
+		{"attachment", "/download", pageHTML},
+		{"no content", "/none", ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if _, body := s.page("a.example.com", tt.path); body != tt.want {
+				t.Errorf("got\n%s\nwant\n%s", body, tt.want)
+			}
+		})
+	}
+	t.Run("what a plain client gets", func(t *testing.T) {
+		if _, body := s.request("GET", "a.example.com", "/", nil, ""); body != pageWithSnippet {
+			t.Errorf("got %s", body)
+		}
+	})
+	t.Run("compressed by us", func(t *testing.T) {
+		header := map[string]string{"Accept-Encoding": "gzip"}
+		for k, v := range navigation {
+			header[k] = v
+		}
+		resp, body := s.request("GET", "a.example.com", "/gzip", header, "")
+		z, err := gzip.NewReader(strings.NewReader(body))
+		if err != nil {
+			t.Fatalf("%v, encoding %q", err, resp.Header.Get("Content-Encoding"))
+		}
+		if plain, err := io.ReadAll(z); err != nil || string(plain) != pageHTML {
+			t.Errorf("a page that comes compressed must pass untouched; got %q, %v", plain, err)
+		}
+	})
+	t.Run("HEAD", func(t *testing.T) {
+		resp, body := s.request("HEAD", "a.example.com", "/", navigation, "")
+		if resp.StatusCode != 200 || body != "" {
+			t.Errorf("status %d, body %q", resp.StatusCode, body)
+		}
+	})
+}
+
+func TestOwnPaths(t *testing.T) {
+	s := start(t, site{
+		options: "name \"The Shop\"\nicon /icon.png\nprompt {\ncolor 0b6bcb\nask_again 2d\nafter 3 pages\n}",
+		upstream: upstream(t, map[string]http.HandlerFunc{
+			"/own-worker.js": func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Content-Type", "text/javascript")
+				_, _ = io.WriteString(w, "// the site's")
+			},
+		}),
+	})
+	for _, tt := range []struct {
+		name, path, contentType string
+		header                  map[string]string
+		has                     []string
+	}{
+		{"SDK", "/_webpush/sdk.js", "text/javascript; charset=utf-8", nil, []string{`"site":"a.example.com"`, `"name":"The Shop"`, `"color":"#0b6bcb"`, `"askAgain":172800`, `"pages":3`, `"key":"B`}},
+		{"worker", "/sw.js", "text/javascript; charset=utf-8", nil, []string{`"standalone":true`, `"site":"a.example.com"`}},
+		{"manifest", "/manifest.json", "application/manifest+json", nil, []string{`"name":"The Shop"`, `"/icon.png"`, `"display":"standalone"`}},
+		{"the site's worker", "/own-worker.js", "text/javascript", map[string]string{"Service-Worker": "script"}, []string{"// the site's\n;", `"site":"a.example.com"`}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			resp, body := s.request("GET", "a.example.com", tt.path, tt.header, "")
+			if resp.StatusCode != 200 || resp.Header.Get("Content-Type") != tt.contentType {
+				t.Fatalf("status %d, type %q", resp.StatusCode, resp.Header.Get("Content-Type"))
+			}
+			for _, want := range tt.has {
+				if !strings.Contains(body, want) {
+					t.Errorf("lacks %s", want)
+				}
+			}
+			if strings.Contains(body, "__WEBPUSH_CONFIG__") {
+				t.Error("the placeholder is still there")
+			}
+			if tag := resp.Header.Get("ETag"); tag != "" {
+				resp, _ := s.request("GET", "a.example.com", tt.path, map[string]string{"If-None-Match": tag}, "")
+				if resp.StatusCode != http.StatusNotModified {
+					t.Errorf("with its own ETag: %d", resp.StatusCode)
+				}
+			}
+		})
+	}
+	t.Run("the site's worker as a plain file", func(t *testing.T) {
+		if _, body := s.request("GET", "a.example.com", "/own-worker.js", nil, ""); body != "// the site's" {
+			t.Errorf("got %q", body)
+		}
+	})
+	t.Run("unknown", func(t *testing.T) {
+		if resp, _ := s.request("GET", "a.example.com", "/_webpush/nothing", nil, ""); resp.StatusCode != 404 {
+			t.Errorf("status %d", resp.StatusCode)
+		}
+	})
+}
+
+func TestSubscribe(t *testing.T) {
+	s := start(t, site{upstream: upstream(t, nil)})
+	body := subscription(t, "https://fcm.googleapis.com/fcm/send/abc")
+	resp, first := s.subscribe("a.example.com", body)
+	if resp.StatusCode != http.StatusCreated {
+		t.Fatalf("status %d: %s", resp.StatusCode, first)
+	}
+	if _, again := s.subscribe("a.example.com", body); again != first {
+		t.Errorf("the same subscription again: %s, first %s", again, first)
+	}
+	resp, text := s.subscribe("a.example.com", subscription(t, "https://127.0.0.1/fcm.googleapis.com"))
+	if resp.StatusCode != 400 || resp.Header.Get("Content-Type") != "application/problem+json" || !strings.Contains(text, `"field":"endpoint"`) {
+		t.Errorf("bad endpoint: %d %s", resp.StatusCode, text)
+	}
+	if strings.Contains(text, "127.0.0.1") {
+		t.Errorf("the answer repeats the endpoint: %s", text)
+	}
+}
+
+// TestStreams are answers that must go through as they come.
+func TestStreams(t *testing.T) {
+	s := start(t, site{chain: "encode", upstream: upstream(t, map[string]http.HandlerFunc{
+		"/events": func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Type", "text/event-stream")
+			for i := range 3 {
+				fmt.Fprintf(w, "data: <html><head></head> %d\n\n", i)
+				_ = http.NewResponseController(w).Flush()
+				time.Sleep(20 * time.Millisecond)
+			}
+		},
+		"/slow": func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Type", "text/html")
+			_, _ = io.WriteString(w, "<!DOCTYPE html><title>a</title>")
+			_ = http.NewResponseController(w).Flush()
+			<-r.Context().Done()
+		},
+		"/socket": func(w http.ResponseWriter, r *http.Request) {
+			conn, rw, err := http.NewResponseController(w).Hijack()
+			if err != nil {
+				t.Errorf("hijacking: %v", err)
+				return
+			}
+			defer conn.Close()
+			fmt.Fprint(rw, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+			_ = rw.Flush()
+			line, _ := rw.ReadString('\n')
+			fmt.Fprintf(rw, "echo %s", line)
+			_ = rw.Flush()
+		},
+	})})
+	t.Run("server-sent events", func(t *testing.T) {
+		_, body := s.request("GET", "a.example.com", "/events", map[string]string{"Accept": "text/event-stream"}, "")
+		if body != "data: <html><head></head> 0\n\ndata: <html><head></head> 1\n\ndata: <html><head></head> 2\n\n" {
+			t.Errorf("got %q", body)
+		}
+	})
+	t.Run("a page that comes slowly", func(t *testing.T) {
+		req, _ := http.NewRequest("GET", s.url+"/slow", nil)
+		req.Host = "a.example.com"
+		for k, v := range navigation {
+			req.Header.Set(k, v)
+		}
+		resp, err := http.DefaultTransport.RoundTrip(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		got := make([]byte, len("<!DOCTYPE html><title>a</title>"))
+		if _, err := io.ReadFull(resp.Body, got); err != nil || string(got) != "<!DOCTYPE html><title>a</title>" {
+			t.Errorf("got %q, %v before the end of the page", got, err)
+		}
+	})
+	t.Run("websocket", func(t *testing.T) {
+		conn, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		_ = conn.SetDeadline(time.Now().Add(5 * time.Second))
+		fmt.Fprint(conn, "GET /socket HTTP/1.1\r\nHost: a.example.com\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\nAccept: text/html\r\n\r\n")
+		r := bufio.NewReader(conn)
+		resp, err := http.ReadResponse(r, nil)
+		if err != nil || resp.StatusCode != 101 {
+			t.Fatalf("%v, %v", resp, err)
+		}
+		fmt.Fprint(conn, "hello\n")
+		if line, err := r.ReadString('\n'); err != nil || line != "echo hello\n" {
+			t.Errorf("got %q, %v", line, err)
+		}
+	})
+}

@@ -1,0 +1,131 @@
+package caddymodule_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/caddy-webpush/caddy-webpush/"
+
+type listedPackage struct {
+	ImportPath string
+	Doc        string
+	Deps       []string
+	Imports    []string
+	Standard   bool
+}
+
+func listPackages(t *testing.T, args ...string) []listedPackage {
+	t.Helper()
+	cmd := exec.Command("go", append([]string{"list", "-json=ImportPath,Doc,Deps,Imports,Standard"}, args...)...)
+	cmd.Dir = ".."
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list: %v\n%s", err, stderr.String())
+	}
+	var all []listedPackage
+	for dec := json.NewDecoder(bytes.NewReader(out)); ; {
+		var p listedPackage
+		if err := dec.Decode(&p); errors.Is(err, io.EOF) {
+			return all
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, p)
+	}
+}
+
+// layers is who may import whom inside the module: a package may import its
+// own layer's list and nothing else of ours.
+var layers = map[string][]string{
+	"injector":                {},
+	"pushsvc":                 {},
+	"pushsvc/webpush":         {"pushsvc"},
+	"pushsvc/delivery":        {"pushsvc", "pushsvc/webpush"},
+	"pushsvc/service":         {"pushsvc", "pushsvc/webpush", "pushsvc/delivery"},
+	"pushsvc/web":             {},
+	"pushsvc/web/build":       {},
+	"pushsvc/httpapi":         {"pushsvc", "pushsvc/service", "pushsvc/web"},
+	"pushsvc/store/boltstore": {"pushsvc"},
+	"pushsvc/store/memstore":  {"pushsvc"},
+	"pushsvc/store/storetest": {"pushsvc"},
+}
+
+// outside is what may be imported from elsewhere, by layer; what is not named
+// may import the standard library alone.
+var outside = map[string][]string{
+	"pushsvc/service":         {"github.com/google/uuid"},
+	"pushsvc/web/build":       {"github.com/evanw/esbuild/pkg/api"},
+	"pushsvc/store/boltstore": {"go.etcd.io/bbolt", "go.etcd.io/bbolt/errors"},
+	"pushsvc/store/storetest": {"github.com/google/go-cmp/cmp", "github.com/google/go-cmp/cmp/cmpopts"},
+	"pushsvc/webpush":         {"github.com/SherClockHolmes/webpush-go"},
+}
+
+// TestImportRules keeps the arrows of the design: injector and pushsvc never
+// meet, and nothing below caddymodule knows Caddy, zap, cobra or Prometheus.
+func TestImportRules(t *testing.T) {
+	for _, p := range listPackages(t, "./injector/...", "./pushsvc/...") {
+		name := strings.TrimPrefix(p.ImportPath, module)
+		allowed, known := layers[name]
+		if !known {
+			t.Errorf("%s is in no layer: say in layers what it may import", name)
+			continue
+		}
+		for _, imp := range p.Imports {
+			inside, ours := strings.CutPrefix(imp, module)
+			switch {
+			case ours && !slices.Contains(allowed, inside):
+				t.Errorf("%s must not import %s", name, inside)
+			case !ours && strings.Contains(strings.SplitN(imp, "/", 2)[0], ".") && !slices.Contains(outside[name], imp):
+				t.Errorf("%s must not import %s", name, imp)
+			}
+		}
+	}
+}
+
+// TestNoCaddyBelow looks through everything that the libraries pull in, however
+// far down.
+func TestNoCaddyBelow(t *testing.T) {
+	for _, p := range listPackages(t, "./injector/...", "./pushsvc/...") {
+		for _, dep := range p.Deps {
+			for _, bad := range []string{"github.com/caddyserver/", "go.uber.org/zap", "github.com/spf13/cobra", "github.com/prometheus/"} {
+				if strings.HasPrefix(dep, bad) {
+					t.Errorf("%s depends on %s", p.ImportPath, dep)
+				}
+			}
+		}
+	}
+}
+
+// TestServerHasNoBuildTools keeps esbuild and test libraries out of the program
+// that users run.
+func TestServerHasNoBuildTools(t *testing.T) {
+	for _, p := range listPackages(t, "./caddymodule/cmd/caddy") {
+		for _, dep := range p.Deps {
+			for _, bad := range []string{
+				"github.com/evanw/esbuild", "github.com/google/go-cmp", "github.com/godbus/dbus", "github.com/coder/websocket",
+				module + "caddymodule/e2e", module + "pushsvc/store/memstore", module + "pushsvc/store/storetest",
+			} {
+				if strings.HasPrefix(dep, bad) {
+					t.Errorf("the server links %s", dep)
+				}
+			}
+		}
+	}
+}
+
+func TestPackagesAreDocumented(t *testing.T) {
+	for _, p := range listPackages(t, "-tags=e2e", "./...") {
+		if p.Doc == "" && !strings.HasSuffix(p.ImportPath, "/examples") {
+			t.Errorf("%s has no package comment", p.ImportPath)
+		}
+	}
+}

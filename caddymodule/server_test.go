@@ -1,0 +1,225 @@
+package caddymodule_test
+
+import (
+	"bytes"
+	"crypto/ecdh"
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+
+	"github.com/caddy-webpush/caddy-webpush/caddymodule"
+)
+
+// server is a Caddy in this process. There is one at a time: Caddy's state is
+// the process's.
+type server struct {
+	t      *testing.T
+	config []byte
+	port   int
+	url    string
+	db     string
+}
+
+// freePort is a port that was free a moment ago: one of the server's own would
+// change with each reload.
+func freePort(t *testing.T) int {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port
+}
+
+// newServer has a config and a database, and is not loaded yet.
+func newServer(t *testing.T, s site, db string) *server {
+	t.Helper()
+	port := freePort(t)
+	return &server{
+		t: t, config: adaptJSON(t, s.caddyfile(db, port)), db: db,
+		port: port, url: fmt.Sprintf("http://127.0.0.1:%d", port),
+	}
+}
+
+// site is a Caddyfile of one site on a port that the system picks. global and
+// options go into the two webpush blocks, chain in front of the directive.
+type site struct {
+	global, chain, options, upstream string
+}
+
+func (s site) caddyfile(db string, port int) string {
+	return fmt.Sprintf(`{
+	admin off
+	persist_config off
+	auto_https off
+	grace_period 2s
+	webpush {
+		storage bbolt %[1]q
+		%[2]s
+	}
+	log {
+		level ERROR
+	}
+}
+http://127.0.0.1:%[5]d, http://localhost:%[5]d, http://a.example.com:%[5]d, http://b.example.com:%[5]d {
+	bind 127.0.0.1
+	%[3]s
+	webpush {
+		%[4]s
+	}
+	reverse_proxy %[6]s
+}
+`, db, s.global, s.chain, s.options, port, s.upstream)
+}
+
+func adaptJSON(t *testing.T, text string) []byte {
+	t.Helper()
+	out, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(text), map[string]any{"filename": "Caddyfile"})
+	if err != nil {
+		t.Fatalf("adapting: %v\n%s", err, text)
+	}
+	return out
+}
+
+// start runs the site with a database of its own and stops it with the test.
+func start(t *testing.T, s site) *server {
+	t.Helper()
+	srv := newServer(t, s, filepath.Join(t.TempDir(), "webpush.db"))
+	srv.load(srv.config)
+	t.Cleanup(func() {
+		if err := caddy.Stop(); err != nil {
+			t.Errorf("stopping: %v", err)
+		}
+		if open := caddymodule.OpenStores(); len(open) != 0 {
+			t.Errorf("stores still open after the stop: %v", open)
+		}
+	})
+	return srv
+}
+
+func (s *server) load(config []byte) {
+	s.t.Helper()
+	if err := caddy.Load(config, true); err != nil {
+		s.t.Fatalf("loading: %v", err)
+	}
+}
+
+// request sends one request; host names the site. It tries again where the
+// connection is reset: Caddy resets those that wait to be accepted when it
+// closes a listener, with or without us.
+func (s *server) request(method, host, path string, header map[string]string, body string) (*http.Response, string) {
+	s.t.Helper()
+	var lost error
+	for range 10 {
+		resp, got, err := s.try(method, host, path, header, body)
+		if err == nil {
+			return resp, got
+		}
+		lost = err
+		time.Sleep(20 * time.Millisecond)
+	}
+	s.t.Fatalf("%s %s: %v", method, path, lost)
+	return nil, ""
+}
+
+func (s *server) try(method, host, path string, header map[string]string, body string) (*http.Response, string, error) {
+	req, err := http.NewRequest(method, s.url+path, strings.NewReader(body))
+	if err != nil {
+		return nil, "", err
+	}
+	req.Host = host
+	for k, v := range header {
+		req.Header.Set(k, v)
+	}
+	// One connection per request, so that reloads close nothing under us.
+	req.Close = true
+	resp, err := (&http.Transport{DisableCompression: true}).RoundTrip(req)
+	if err != nil {
+		return nil, "", err
+	}
+	defer resp.Body.Close()
+	got, err := io.ReadAll(resp.Body)
+	return resp, string(got), err
+}
+
+// navigation is what a browser sends for a page.
+var navigation = map[string]string{
+	"Accept":         "text/html,application/xhtml+xml,*/*;q=0.8",
+	"Sec-Fetch-Dest": "document",
+	"Sec-Fetch-Mode": "navigate",
+	"Sec-Fetch-Site": "none",
+}
+
+func (s *server) page(host, path string) (*http.Response, string) {
+	s.t.Helper()
+	return s.request(http.MethodGet, host, path, navigation, "")
+}
+
+// posting is what the SDK's fetch sends.
+var posting = map[string]string{"Content-Type": "application/json", "Sec-Fetch-Site": "same-origin"}
+
+func (s *server) subscribe(host, body string) (*http.Response, string) {
+	s.t.Helper()
+	return s.request(http.MethodPost, host, "/_webpush/subscribe", posting, body)
+}
+
+// subscription is a body for subscribe with a real key.
+func subscription(t *testing.T, endpoint string) string {
+	t.Helper()
+	key, err := ecdh.P256().GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b64 := base64.RawURLEncoding.EncodeToString
+	body, err := json.Marshal(map[string]any{
+		"endpoint": endpoint, "expirationTime": nil,
+		"keys":     map[string]string{"p256dh": b64(key.PublicKey().Bytes()), "auth": b64(key.PublicKey().Bytes()[1:17])},
+		"language": "de-DE", "timeZone": "Europe/Berlin", "page": "https://a.example.com/x?q=secret",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(body)
+}
+
+const (
+	pageHTML = "<!DOCTYPE html>\n<html><head><title>Site</title></head><body>hello</body></html>\n"
+	snippet  = `<link rel="manifest" href="/manifest.json"/><script src="/_webpush/sdk.js" defer="defer"></script>`
+)
+
+var pageWithSnippet = strings.Replace(pageHTML, "</head>", snippet+"</head>", 1)
+
+// upstream is a site that knows nothing of push and records what reaches it.
+func upstream(t *testing.T, routes map[string]http.HandlerFunc) string {
+	t.Helper()
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, "/_webpush/") {
+			t.Errorf("%s %s reached the site", r.Method, r.URL.Path)
+		}
+		if h := routes[r.URL.Path]; h != nil {
+			h(w, r)
+			return
+		}
+		if r.URL.Path != "/" {
+			http.NotFound(w, r)
+			return
+		}
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		_, _ = io.Copy(w, bytes.NewReader([]byte(pageHTML)))
+	}))
+	t.Cleanup(srv.Close)
+	return strings.TrimPrefix(srv.URL, "http://")
+}

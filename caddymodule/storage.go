@@ -1,0 +1,188 @@
+package caddymodule
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"sync/atomic"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"go.uber.org/zap"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/store/boltstore"
+)
+
+func init() {
+	caddy.RegisterModule(new(BoltStorage))
+}
+
+// StoreProvider is a module of the namespace webpush.storage: it knows where a
+// store is and how to open it.
+type StoreProvider interface {
+	// StoreKey names the store: two configs that mean the same store give the
+	// same key. It must not contain secrets.
+	StoreKey() string
+	// OpenStore opens the store. It is called once for all configs that name
+	// the same key, and never while the store is open.
+	OpenStore(ctx context.Context) (pushsvc.Store, error)
+}
+
+// stores holds the open stores of the process, by StoreKey. It must outlive
+// configs: two overlap during each reload, and a bbolt file can be opened once.
+var stores = caddy.NewUsagePool()
+
+// pooledStore closes the store when the last config has given it back.
+type pooledStore struct{ pushsvc.Store }
+
+// Destruct implements caddy.Destructor.
+func (p pooledStore) Destruct() error { return p.Close() }
+
+// acquireStore takes the provider's store from the pool, opening it where
+// nobody has it. Each acquireStore needs one releaseStore.
+func acquireStore(ctx context.Context, p StoreProvider) (pushsvc.Store, error) {
+	v, _, err := stores.LoadOrNew(p.StoreKey(), func() (caddy.Destructor, error) {
+		s, err := p.OpenStore(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return pooledStore{s}, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return v.(pooledStore).Store, nil
+}
+
+func releaseStore(p StoreProvider) error {
+	_, err := stores.Delete(p.StoreKey())
+	return err
+}
+
+// BoltStorage keeps everything in one bbolt file: subscriptions, messages and
+// the VAPID keys, so that a copy of the file is a whole backup. It is the
+// default storage.
+type BoltStorage struct {
+	// The path of the database file; placeholders such as {env.HOME} are
+	// replaced. The folder is made if needed. Default: webpush/webpush.db in
+	// Caddy's data directory.
+	Path string `json:"path,omitempty"`
+
+	path string
+}
+
+// CaddyModule returns the Caddy module information.
+func (*BoltStorage) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  "webpush.storage.bbolt",
+		New: func() caddy.Module { return new(BoltStorage) },
+	}
+}
+
+// Provision resolves the path. It opens nothing.
+func (b *BoltStorage) Provision(caddy.Context) error {
+	path := caddy.NewReplacer().ReplaceKnown(b.Path, "")
+	if path == "" {
+		path = filepath.Join(caddy.AppDataDir(), "webpush", "webpush.db")
+	}
+	path, err := canonicalPath(path)
+	if err != nil {
+		return fmt.Errorf("storage path %q: %w", b.Path, err)
+	}
+	b.path = path
+	return nil
+}
+
+// canonicalPath is absolute and free of symbolic links as far as it exists, so
+// that one file has one key however it is spelled.
+func canonicalPath(path string) (string, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return "", err
+	}
+	rest := ""
+	for dir := path; ; {
+		real, err := filepath.EvalSymlinks(dir)
+		if err == nil {
+			return filepath.Join(real, rest), nil
+		}
+		parent := filepath.Dir(dir)
+		if !errors.Is(err, fs.ErrNotExist) || parent == dir {
+			return "", err
+		}
+		rest = filepath.Join(filepath.Base(dir), rest)
+		dir = parent
+	}
+}
+
+// StoreKey implements StoreProvider.
+func (b *BoltStorage) StoreKey() string { return "bbolt:" + b.path }
+
+// lockTimeout is how long another process's lock on the file is waited for:
+// a Caddy that is just ending.
+const lockTimeout = 3 * time.Second
+
+// OpenStore implements StoreProvider.
+func (b *BoltStorage) OpenStore(ctx context.Context) (pushsvc.Store, error) {
+	return boltstore.Open(ctx, b.path, boltstore.Options{Timeout: lockTimeout, OnDamage: new(damageLog).report})
+}
+
+// damageLog tells of damaged rows, at most one a minute: each reading of a list
+// meets them again. It logs to Caddy's own log, because the store outlives the
+// config that opened it.
+type damageLog struct{ next atomic.Int64 } // Unix seconds
+
+func (l *damageLog) report(err error) {
+	now := time.Now().Unix()
+	if next := l.next.Load(); now >= next && l.next.CompareAndSwap(next, now+60) {
+		caddy.Log().Named("webpush").Error("a damaged row was passed over; restore a backup of the store", zap.Error(err))
+	}
+}
+
+// UnmarshalCaddyfile sets up the storage from Caddyfile tokens. Syntax:
+//
+//	storage bbolt [<path>]
+func (b *BoltStorage) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next() // consume the module's name
+	if d.NextArg() {
+		b.Path = d.Val()
+	}
+	if d.NextArg() {
+		return d.Err("storage bbolt takes one path; write it like: storage bbolt /var/lib/caddy/webpush.db")
+	}
+	if d.NextBlock(d.Nesting()) {
+		return unknownOption(d, nil)
+	}
+	return nil
+}
+
+// loadStorage loads the configured provider, or the default one.
+func loadStorage(ctx caddy.Context, app *App) (StoreProvider, error) {
+	var mod any
+	var err error
+	if app.StorageRaw != nil {
+		mod, err = ctx.LoadModule(app, "StorageRaw")
+	} else {
+		mod, err = ctx.LoadModuleByID("webpush.storage.bbolt", json.RawMessage("{}"))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("loading the webpush storage: %w", err)
+	}
+	p, ok := mod.(StoreProvider)
+	if !ok {
+		return nil, fmt.Errorf("storage module %T is no webpush.storage", mod)
+	}
+	return p, nil
+}
+
+// Interface guards
+var (
+	_ caddy.Provisioner     = (*BoltStorage)(nil)
+	_ caddyfile.Unmarshaler = (*BoltStorage)(nil)
+	_ StoreProvider         = (*BoltStorage)(nil)
+)
