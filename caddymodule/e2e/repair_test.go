@@ -1,0 +1,116 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/caddy-webpush/caddy-webpush/caddymodule/e2e/browser"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/webpush"
+)
+
+// until polls, because what the browser does by itself has no event here.
+func until(ctx context.Context, t *testing.T, what string, good func() bool) {
+	t.Helper()
+	for !good() {
+		select {
+		case <-ctx.Done():
+			t.Fatalf("%s: not in time", what)
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
+// TestSubscriptionChanged has the push service forget the browser: the worker
+// subscribes anew and replaces the old row, with no page open. Only Firefox has
+// a way to make it happen.
+func TestSubscriptionChanged(t *testing.T) {
+	u := shared.users[1]
+	b := u.start(t)
+	ctx, cancel := context.WithTimeout(t.Context(), flowTime)
+	defer cancel()
+	p := startProduct(t, "")
+	origin := p.origins[0]
+	page := visit(ctx, t, b, origin)
+	accept(ctx, t, b, page, origin)
+	must(t, page.Close(ctx))
+	before := p.subscriberID(origin)
+
+	shared.autopush.ForgetBrowsers()
+	until(ctx, t, "a new subscription", func() bool { return p.subscriberID(origin) != before })
+	if n := p.subscribers(origin); n != 1 {
+		t.Errorf("%d subscribers; the new one should have replaced the old", n)
+	}
+	if m := p.send(origin, "--title", "After the change"); m.Results.Accepted != 1 || m.Results.Audience != 1 {
+		t.Errorf("sent: %+v", m.Results)
+	}
+	_, err := shared.desktop.WaitTitle(ctx, u.name, "After the change")
+	must(t, err)
+}
+
+// subscriberID is the id of the site's first subscriber, or "".
+func (p *product) subscriberID(origin string) string {
+	p.t.Helper()
+	var list struct{ Subscriptions []struct{ ID string } }
+	p.cli(&list, "subscribers", "--site", host(origin))
+	if len(list.Subscriptions) == 0 {
+		return ""
+	}
+	return list.Subscriptions[0].ID
+}
+
+// TestKeyImport changes the VAPID key under a subscriber: the old subscription
+// goes on with its key, and the next visit makes a new one with the new key, with
+// no question asked.
+func TestKeyImport(t *testing.T) {
+	forEachUser(t, func(ctx context.Context, t *testing.T, u *user, b browser.Browser) {
+		p := startProduct(t, "")
+		origin := p.origins[0]
+		page := visit(ctx, t, b, origin)
+		accept(ctx, t, b, page, origin)
+		must(t, page.Close(ctx))
+		before := p.subscriberID(origin)
+
+		pair, err := webpush.GenerateKeyPair()
+		must(t, err)
+		private, err := pair.RevealPrivateKey()
+		must(t, err)
+		file := filepath.Join(t.TempDir(), "private")
+		must(t, os.WriteFile(file, []byte(private+"\n"), 0o600))
+		p.cli(nil, "keys", "import", "--public", pair.PublicKey(), "--private-file", file)
+
+		if m := p.send(origin, "--title", "Old key "+u.name); m.Results.Accepted != 1 {
+			t.Errorf("with the old key: %+v", m.Results)
+		}
+		_, err = shared.desktop.WaitTitle(ctx, u.name, "Old key "+u.name)
+		must(t, err)
+
+		page, err = b.Open(ctx, origin+"/")
+		must(t, err)
+		// The script may be in the browser's cache for a minute.
+		must(t, page.Eval(ctx, `fetch("/_webpush/sdk.js", {cache: "reload"}).then((r) => r.text()).then(() => null)`, nil))
+		must(t, page.Reload(ctx))
+		until(ctx, t, "a subscription with the new key", func() bool {
+			id := p.subscriberID(origin)
+			return id != before && id != ""
+		})
+		if n := p.subscribers(origin); n != 1 {
+			t.Errorf("%d subscribers; the new one should have replaced the old", n)
+		}
+		var asked bool
+		must(t, page.Eval(ctx, promptShown, &asked))
+		if asked {
+			t.Error("a subscriber was asked again")
+		}
+		must(t, page.Close(ctx))
+		if m := p.send(origin, "--title", "New key "+u.name); m.Results.Accepted != 1 {
+			t.Errorf("with the new key: %+v", m.Results)
+		}
+		_, err = shared.desktop.WaitTitle(ctx, u.name, "New key "+u.name)
+		must(t, err)
+	})
+}
