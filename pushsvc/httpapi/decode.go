@@ -8,6 +8,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -50,8 +51,10 @@ func readBody(w http.ResponseWriter, r *http.Request, limit int64, types ...stri
 	switch {
 	case errors.As(err, &max):
 		return nil, tooLarge(limit)
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return nil, problem(http.StatusRequestTimeout, fmt.Sprintf("the body took longer than %v", readTimeout))
 	case err != nil:
-		return nil, problem(http.StatusBadRequest, "the body ended early or took too long")
+		return nil, problem(http.StatusBadRequest, "the body ended early")
 	}
 	// A server that waits for the client to hang up would take the deadline
 	// for that.
