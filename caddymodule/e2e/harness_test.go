@@ -44,7 +44,9 @@ type user struct {
 	refuse  func() // makes the push service refuse the next subscription
 	// browser starts the browser at its first call.
 	browser func() (browser.Browser, error)
-	close   func() error
+	// launch starts another one, for a test that cannot share.
+	launch func() (browser.Browser, error)
+	close  func() error
 }
 
 var shared *world
@@ -109,7 +111,7 @@ func newUser(name, host string, service *pushservice.Service, refuse func(), fin
 	start func(context.Context, string, browser.Options) (browser.Browser, error), options browser.Options,
 ) *user {
 	u := &user{name: name, host: host, service: service, refuse: refuse, close: func() error { return nil }}
-	u.browser = sync.OnceValues(func() (browser.Browser, error) {
+	u.launch = func() (browser.Browser, error) {
 		path, err := find()
 		if err != nil {
 			return nil, err
@@ -120,8 +122,14 @@ func newUser(name, host string, service *pushservice.Service, refuse func(), fin
 		if err != nil {
 			return nil, fmt.Errorf("starting %s: %w", name, err)
 		}
-		u.close = b.Close
 		return b, nil
+	}
+	u.browser = sync.OnceValues(func() (browser.Browser, error) {
+		b, err := u.launch()
+		if err == nil {
+			u.close = b.Close
+		}
+		return b, err
 	})
 	return u
 }
@@ -164,8 +172,25 @@ func (w *world) client(t *testing.T) *http.Client {
 // is skipped, or fails if WEBPUSH_E2E_REQUIRED is 1.
 func (u *user) start(t *testing.T) browser.Browser {
 	t.Helper()
+	return u.started(t, u.browser)
+}
+
+// startAlone is start for a browser that no other test uses.
+func (u *user) startAlone(t *testing.T) browser.Browser {
+	t.Helper()
+	b := u.started(t, u.launch)
+	t.Cleanup(func() {
+		if err := b.Close(); err != nil {
+			t.Errorf("closing %s: %v", u.name, err)
+		}
+	})
+	return b
+}
+
+func (u *user) started(t *testing.T, start func() (browser.Browser, error)) browser.Browser {
+	t.Helper()
 	before := time.Now()
-	b, err := u.browser()
+	b, err := start()
 	t.Logf("%-13s %5d ms", "start", time.Since(before).Milliseconds())
 	switch {
 	case errors.Is(err, browser.ErrNotInstalled) && os.Getenv("WEBPUSH_E2E_REQUIRED") != "1":

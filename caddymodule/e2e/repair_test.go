@@ -27,10 +27,11 @@ func until(ctx context.Context, t *testing.T, what string, good func() bool) {
 
 // TestSubscriptionChanged has the push service forget the browser: the worker
 // subscribes anew and replaces the old row, with no page open. Only Firefox has
-// a way to make it happen.
+// a way to make it happen; where several sites are told at once, it now and then
+// loses one of their new subscriptions, so this one has a browser to itself.
 func TestSubscriptionChanged(t *testing.T) {
 	u := shared.users[1]
-	b := u.start(t)
+	b := u.startAlone(t)
 	ctx, cancel := context.WithTimeout(t.Context(), flowTime)
 	defer cancel()
 	p := startProduct(t, "")
@@ -48,8 +49,11 @@ func TestSubscriptionChanged(t *testing.T) {
 	if m := p.send(origin, "--title", "After the change"); m.Results.Accepted != 1 || m.Results.Audience != 1 {
 		t.Errorf("sent: %+v", m.Results)
 	}
-	_, err := shared.desktop.WaitTitle(ctx, u.name, "After the change")
-	must(t, err)
+	wait, stop := context.WithTimeout(ctx, 10*time.Second)
+	defer stop()
+	if _, err := shared.desktop.WaitTitle(wait, u.name, "After the change"); err != nil {
+		t.Fatalf("%v\nthe browser acknowledged %+v; %d undelivered", err, shared.autopush.Acks(), shared.autopush.Undelivered())
+	}
 }
 
 // subscriberID is the id of the site's first subscriber, or "".
