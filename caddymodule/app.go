@@ -81,26 +81,34 @@ type running struct {
 	keyed atomic.Bool
 }
 
-// currentKey is the public key that browsers subscribe with, or empty where
-// there is none or the store cannot tell.
-func (r *running) currentKey() string {
+// publicKeys are the key that browsers subscribe with, or empty where there is
+// none or the store cannot tell, and the ring's other keys.
+func (r *running) publicKeys() (current string, old []string) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	keys, err := r.store.Keys(ctx)
 	if err != nil {
-		return ""
+		return "", nil
 	}
 	for _, k := range keys {
 		if k.Current {
-			r.keyed.Store(true)
-			return k.Public
+			current = k.Public
+		} else {
+			old = append(old, k.Public)
 		}
 	}
-	return ""
+	r.keyed.Store(current != "")
+	return current, old
 }
 
 // hasKey says whether browsers can subscribe.
-func (r *running) hasKey() bool { return r.keyed.Load() || r.currentKey() != "" }
+func (r *running) hasKey() bool {
+	if r.keyed.Load() {
+		return true
+	}
+	current, _ := r.publicKeys()
+	return current != ""
+}
 
 // CaddyModule returns the Caddy module information.
 func (*App) CaddyModule() caddy.ModuleInfo {
@@ -212,6 +220,8 @@ func (a *App) open(ctx context.Context) (err error) {
 	}
 	a.run.Store(run)
 	run.engine.Start()
+	current, _ := run.publicKeys()
+	a.logger.Info("push is on", "storage", a.storage.StoreKey(), "key", service.KeyID(current))
 	return nil
 }
 

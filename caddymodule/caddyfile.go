@@ -136,6 +136,9 @@ func duration(field *caddy.Duration) option {
 		if err != nil {
 			return d.Errf(`%q is not a duration; write it like "30s", "12h" or "7d"`, s)
 		}
+		if v == 0 {
+			return d.Errf("%q is no time at all; leave the option out for its default", s)
+		}
 		*field = caddy.Duration(v)
 		return nil
 	}
@@ -288,11 +291,11 @@ func (p *Prompt) parseAfter(d *caddyfile.Dispenser) error {
 func guest(namespace string, raw *json.RawMessage) option {
 	return func(d *caddyfile.Dispenser) error {
 		if !d.NextArg() {
-			return d.Errf("name a module; known are: %s", strings.Join(moduleNames(namespace), ", "))
+			return d.Errf("name a module; %s", knownModules(namespace))
 		}
 		name := d.Val()
 		if known := moduleNames(namespace); !slices.Contains(known, name) {
-			hint := "known are: " + strings.Join(known, ", ")
+			hint := knownModules(namespace)
 			if near := nearest(name, known); near != "" {
 				hint = fmt.Sprintf("did you mean %q?", near)
 			}
@@ -305,6 +308,14 @@ func guest(namespace string, raw *json.RawMessage) option {
 		*raw = caddyconfig.JSONModuleObject(mod, "module", name, nil)
 		return nil
 	}
+}
+
+func knownModules(namespace string) string {
+	known := moduleNames(namespace)
+	if len(known) == 0 {
+		return "none is built in; it comes with a plug-in"
+	}
+	return "known are: " + strings.Join(known, ", ")
 }
 
 func moduleNames(namespace string) []string {

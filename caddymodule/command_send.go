@@ -2,15 +2,18 @@ package caddymodule
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
 
+	"github.com/caddyserver/caddy/v2"
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
@@ -22,7 +25,7 @@ type sendFlags struct {
 	site           string
 	content        pushsvc.Content
 	urgency        string
-	ttl            time.Duration
+	ttl            string
 	actions        []string
 	data           string
 	idempotencyKey string
@@ -68,7 +71,7 @@ func (c *command) send() *cobra.Command {
 	fl.BoolVar(&f.content.Renotify, "renotify", false, "Alert again when replacing a notification of the same tag")
 	fl.BoolVar(&f.content.Silent, "silent", false, "No sound, no vibration")
 	fl.BoolVar(&f.content.RequireInteraction, "require-interaction", false, "Keep the notification until it is dealt with")
-	fl.DurationVar(&f.ttl, "ttl", pushsvc.DefaultTTL*time.Second, "How long the push service keeps the message for devices that are away")
+	fl.StringVar(&f.ttl, "ttl", "1d", "How long the push service keeps the message for devices that are away, such as 90s, 12h or 7d")
 	fl.StringVar(&f.urgency, "urgency", "", "very-low, low, normal or high")
 	fl.StringVar(&f.content.Topic, "topic", "", "Replace an undelivered message of the same topic")
 	fl.StringVar(&f.idempotencyKey, "idempotency-key", "", "Name of this request: repeating it sends once (default: random)")
@@ -98,21 +101,38 @@ func (c *command) runSend(cmd *cobra.Command, f *sendFlags) error {
 			return err
 		}
 	}
-	return c.print(raw, func(w io.Writer) error {
+	if err := c.print(raw, func(w io.Writer) error {
 		if !f.wait {
-			_, err := fmt.Fprintf(w, "Message %s is on its way to %d subscribers of %s.\nSee what became of it: caddy webpush messages --site %s\n",
-				m.ID, m.Results.Audience, m.Site, m.Site)
+			_, err := fmt.Fprintf(w, "Message %s is on its way to %s of %s.\nSee what became of it: caddy webpush messages --site %s\n",
+				m.ID, plural(m.Results.Audience, "subscriber"), m.Site, m.Site)
 			return err
 		}
 		return printMessages(w, []messageAnswer{m})
-	})
+	}); err != nil {
+		return err
+	}
+	if f.wait && m.Results.Audience > 0 && m.Results.Accepted == 0 {
+		return errors.New("nobody got it: no push service accepted the message")
+	}
+	return nil
+}
+
+// plural is "1 subscriber", "2 subscribers".
+func plural(n int64, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
 }
 
 // complete turns flags that are no plain fields into the message.
 func (f *sendFlags) complete(ttlGiven bool) error {
 	f.content.Urgency = pushsvc.Urgency(f.urgency)
 	if ttlGiven {
-		seconds := int(f.ttl / time.Second)
+		seconds, err := parseTTL(f.ttl)
+		if err != nil {
+			return err
+		}
 		f.content.TTL = &seconds
 	}
 	if f.data != "" {
@@ -140,6 +160,19 @@ func (f *sendFlags) complete(ttlGiven bool) error {
 		f.idempotencyKey = id.String()
 	}
 	return nil
+}
+
+// parseTTL takes a duration as the Caddyfile does, or a number of seconds as the
+// API does.
+func parseTTL(s string) (int, error) {
+	if n, err := strconv.Atoi(s); err == nil {
+		return n, nil
+	}
+	d, err := caddy.ParseDuration(s)
+	if err != nil || d%time.Second != 0 {
+		return 0, fmt.Errorf("--ttl %q: write whole seconds, such as 90s, 12h or 7d", s)
+	}
+	return int(d / time.Second), nil
 }
 
 // waitFor polls the message until it is done, drawing a bar on a terminal.

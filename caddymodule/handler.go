@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"path"
 	"regexp"
@@ -11,10 +12,13 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
 
 	"github.com/caddy-webpush/caddy-webpush/injector"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/httpapi"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/web"
 )
 
 func init() {
@@ -55,6 +59,7 @@ type Handler struct {
 	Prompt *Prompt `json:"prompt,omitempty"`
 
 	app      *App
+	logger   *zap.Logger
 	injector *injector.Injector
 	config   httpapi.SiteConfig
 }
@@ -109,6 +114,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		return fmt.Errorf("getting the webpush app: %w", err)
 	}
 	h.app = app.(*App)
+	h.logger = ctx.Logger()
 	setDefault(&h.Prefix, "/_webpush")
 	setDefault(&h.Worker, "/sw.js")
 	setDefault(&h.Manifest, "/manifest.json")
@@ -145,7 +151,7 @@ func setDefault(s *string, value string) {
 func (h *Handler) siteConfig() httpapi.SiteConfig {
 	p := h.Prompt
 	return httpapi.SiteConfig{
-		Name: h.Name, Icon: h.Icon,
+		Version: web.Version(), Name: h.Name, Icon: h.Icon,
 		Prefix: h.Prefix, Worker: h.Worker, Scope: "/",
 		Prompt: httpapi.PromptConfig{
 			Title: p.Title, Body: p.Body, Accept: p.Accept, Reject: p.Reject,
@@ -220,7 +226,7 @@ func (p *Prompt) check() error {
 			return &optionError{c.option, fmt.Sprintf("%q is not a colour; write it like 0b6bcb or \"#0b6bcb\"", c.value)}
 		}
 	}
-	if p.AskAgain < 0 || p.AskAgain > 0 && time.Duration(p.AskAgain) < time.Second {
+	if p.AskAgain != 0 && time.Duration(p.AskAgain) < time.Second {
 		return &optionError{"ask_again", "must be at least 1s"}
 	}
 	return p.After.check()
@@ -250,10 +256,11 @@ func (a *After) check() error {
 // ServeHTTP implements caddyhttp.MiddlewareHandler. Whatever is in doubt goes
 // to next untouched.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	if action, ours := strings.CutPrefix(r.URL.Path, h.Prefix+"/"); ours {
+	own := r.URL.Path == h.Worker || r.URL.Path == h.Manifest
+	if action, ours := strings.CutPrefix(r.URL.Path, h.Prefix+"/"); ours && !own {
 		return h.serveOwn(w, r, action)
 	}
-	if r.URL.Path == h.Worker || r.URL.Path == h.Manifest || r.Header.Get("Service-Worker") != "" {
+	if own || isManifestRequest(r) || r.Header.Get("Service-Worker") != "" {
 		if overlay := h.overlay(r); overlay != nil {
 			return overlay(w, r, answering(next))
 		}
@@ -286,17 +293,32 @@ func (h *Handler) overlay(r *http.Request) func(http.ResponseWriter, *http.Reque
 	}
 	own := r.URL.Path == h.Worker
 	switch {
+	case strings.HasPrefix(r.URL.Path, h.Prefix+"/"):
+		// The site has nothing below our prefix: no need to ask it.
+		serve := httpapi.ServeManifest
+		if own {
+			serve = httpapi.ServeWorker
+		}
+		return func(w http.ResponseWriter, r *http.Request, _ httpapi.Next) error {
+			serve(w, r, config)
+			return nil
+		}
 	case own || isWorkerRequest(r):
 		return func(w http.ResponseWriter, r *http.Request, next httpapi.Next) error {
 			return httpapi.OverlayWorker(w, r, next, config, own)
 		}
-	case r.URL.Path == h.Manifest:
+	case r.URL.Path == h.Manifest || isManifestRequest(r):
+		own := r.URL.Path == h.Manifest
 		return func(w http.ResponseWriter, r *http.Request, next httpapi.Next) error {
-			return httpapi.OverlayManifest(w, r, next, config)
+			return httpapi.OverlayManifest(w, r, next, config, own)
 		}
 	}
 	return nil
 }
+
+// isManifestRequest says whether a browser is fetching a web app manifest,
+// wherever the site has it (Fetch Metadata).
+func isManifestRequest(r *http.Request) bool { return r.Header.Get("Sec-Fetch-Dest") == "manifest" }
 
 // isWorkerRequest says whether a browser is fetching a service worker's script
 // (Service Workers, "Update", sets the header), and not one that it imports.
@@ -312,13 +334,21 @@ const placeholder = "http.webpush.inject"
 const reasonNotReady injector.Reason = "not-ready"
 
 func (h *Handler) pass(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, why injector.Reason) error {
-	setPlaceholder(r, why)
+	h.account(r, why)
 	return next.ServeHTTP(w, r)
 }
 
-func setPlaceholder(r *http.Request, why injector.Reason) {
+// account tells the operator what became of a page: placeholder, and a line
+// in the debug log for those that were left as they are.
+func (h *Handler) account(r *http.Request, why injector.Reason) {
 	if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
 		repl.Set(placeholder, string(why))
+	}
+	if why == injector.ReasonInjected {
+		return
+	}
+	if c := h.logger.Check(zapcore.DebugLevel, "page left as it is"); c != nil {
+		c.Write(zap.String("reason", string(why)), zap.String("host", r.Host), zap.String("path", r.URL.Path))
 	}
 }
 
@@ -334,16 +364,34 @@ func (h *Handler) servePage(w http.ResponseWriter, r *http.Request, next caddyht
 		return err
 	}
 	err := iw.Finish()
-	setPlaceholder(r, iw.Reason())
+	h.account(r, iw.Reason())
 	return err
 }
 
-// siteName is the site that the request is for.
+// siteName is the site that the request is for. A port counts only where it is
+// the one that the request came in by: the rest of the Host header has been
+// looked at by whoever routed the request here, its port has not.
 func (h *Handler) siteName(r *http.Request) (string, error) {
 	if h.Site != "" {
 		return h.Site, nil
 	}
-	return pushsvc.SiteName(r.Host)
+	name, err := pushsvc.SiteName(r.Host)
+	if err != nil {
+		return "", err
+	}
+	host, port, err := net.SplitHostPort(name)
+	if err != nil {
+		return name, nil // no port
+	}
+	if local, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr); ok {
+		if _, own, err := net.SplitHostPort(local.String()); err == nil && own == port {
+			return name, nil
+		}
+	}
+	if strings.Contains(host, ":") {
+		host = "[" + host + "]"
+	}
+	return host, nil
 }
 
 // ready gives the settings to serve with, and false where there is no store,
@@ -357,11 +405,11 @@ func (h *Handler) ready(r *http.Request) (httpapi.SiteConfig, bool) {
 	if err != nil {
 		return httpapi.SiteConfig{}, false
 	}
-	key := run.currentKey()
 	config := h.config
-	config.Site, config.Key = site, key
+	config.Site = site
+	config.Key, config.OldKeys = run.publicKeys()
 	setDefault(&config.Name, site)
-	return config, key != ""
+	return config, config.Key != ""
 }
 
 // serveOwn answers what lies under the prefix. Nothing of it reaches the site.

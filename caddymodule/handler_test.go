@@ -229,3 +229,32 @@ func TestStreams(t *testing.T) {
 		}
 	})
 }
+
+// TestWorkerBelowPrefix: a path that the site never sees is ours alone.
+func TestWorkerBelowPrefix(t *testing.T) {
+	s := start(t, site{options: "worker /_webpush/sw.js\nmanifest /_webpush/app.webmanifest", upstream: upstream(t, nil)})
+	resp, body := s.request("GET", "a.example.com", "/_webpush/sw.js", nil, "")
+	if resp.StatusCode != 200 || resp.Header.Get("Service-Worker-Allowed") != "/" || !strings.Contains(body, `"standalone":true`) {
+		t.Errorf("worker: %d %v", resp.StatusCode, resp.Header)
+	}
+	if resp, body := s.request("GET", "a.example.com", "/_webpush/app.webmanifest", nil, ""); resp.StatusCode != 200 || !strings.Contains(body, `"name"`) {
+		t.Errorf("manifest: %d %s", resp.StatusCode, body)
+	}
+}
+
+// TestSiteName: the port of a Host header that is not the one the request came
+// in by makes no site of its own.
+func TestSiteName(t *testing.T) {
+	s := start(t, site{upstream: upstream(t, nil)})
+	for host, want := range map[string]string{
+		fmt.Sprintf("localhost:%d", s.port): fmt.Sprintf("localhost:%d", s.port),
+		"localhost:9":                       "localhost",
+		"LOCALHOST:1337":                    "localhost",
+		"a.example.com":                     "a.example.com",
+		"a.example.com:443":                 "a.example.com",
+	} {
+		if _, body := s.request("GET", host, "/_webpush/sdk.js", nil, ""); !strings.Contains(body, fmt.Sprintf(`"site":%q`, want)) {
+			t.Errorf("%s is not the site %s", host, want)
+		}
+	}
+}

@@ -67,7 +67,8 @@ func newProcess(t *testing.T, text, data string) *process {
 	p.url = fmt.Sprintf("http://127.0.0.1:%d", p.port)
 	text = strings.ReplaceAll(text, "8080", fmt.Sprint(p.port))
 	text = strings.ReplaceAll(text, "8081", fmt.Sprint(freePort(t)))
-	text = fmt.Sprintf("{\n\tadmin localhost:%d\n}\n\n%s", p.admin, text)
+	// A push service that resolves nowhere: tests send nothing to real ones.
+	text = fmt.Sprintf("{\n\tadmin localhost:%d\n\twebpush {\n\t\tpush_services default push.webpush.test\n\t}\n}\n\n%s", p.admin, text)
 	p.file = filepath.Join(t.TempDir(), "Caddyfile.example")
 	if err := os.WriteFile(p.file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
@@ -142,7 +143,7 @@ func TestExampleProcess(t *testing.T) {
 	if _, stderr, err := p.cli("send", "--site", p.host(), "--title", "x"); err == nil || !strings.Contains(stderr, "has no subscribers yet") {
 		t.Errorf("sending to nobody: %v, %q", err, stderr)
 	}
-	resp, body := p.subscribe(p.host(), subscription(t, "https://fcm.googleapis.com/fcm/send/1"))
+	resp, body := p.subscribe(p.host(), subscription(t, "https://push.webpush.test/secret/1"))
 	if resp.StatusCode != 201 {
 		t.Fatalf("subscribing: %d %s", resp.StatusCode, body)
 	}
@@ -158,16 +159,24 @@ func TestExampleProcess(t *testing.T) {
 		t.Errorf("after kill -9 the keys are\n%s, before\n%s", again, keys)
 	}
 	out, _, err := p.cli("subscribers")
-	if err != nil || !strings.Contains(out, p.host()) || strings.Contains(out, "fcm/send") {
+	if err != nil || !strings.Contains(out, p.host()) || strings.Contains(out, "secret") {
 		t.Errorf("subscribers after kill -9: %v\n%s", err, out)
 	}
 	out, _, err = p.cli("subscribers", "--site", p.host())
-	if err != nil || !strings.Contains(out, "fcm") || !strings.Contains(out, "Europe/Berlin") {
+	if err != nil || !strings.Contains(out, "other") || !strings.Contains(out, "Europe/Berlin") {
 		t.Errorf("subscribers of the site: %v\n%s", err, out)
 	}
+	// Nobody gets it: scripts must see that.
+	out, stderr, err := p.cli("send", "--site", p.host(), "--title", "x", "--ttl", "90s", "--wait")
+	if err == nil || !strings.Contains(stderr, "nobody got it") || !strings.Contains(out, "done") {
+		t.Errorf("a message that nobody got: %v, %q\n%s", err, stderr, out)
+	}
 	p.terminate()
-	if strings.Contains(p.log.String(), "fcm/send") {
+	if strings.Contains(p.log.String(), "secret") {
 		t.Error("the log has an endpoint")
+	}
+	if !strings.Contains(p.log.String(), "push is on") {
+		t.Error("the log does not say that push is on")
 	}
 }
 
@@ -188,6 +197,7 @@ func TestCommandMistakes(t *testing.T) {
 		{"bad url", []string{"send", "--site", p.host(), "--title", "x", "--url", "javascript:alert(1)"}, "url"},
 		{"bad urgency", []string{"send", "--site", p.host(), "--title", "x", "--urgency", "now"}, "urgency"},
 		{"bad action", []string{"send", "--site", p.host(), "--title", "x", "--action", "read"}, "id=Title"},
+		{"bad ttl", []string{"send", "--site", p.host(), "--title", "x", "--ttl", "1.5s"}, "whole seconds"},
 		{"bad data", []string{"send", "--site", p.host(), "--title", "x", "--data", "{"}, "--data"},
 		{"unknown command", []string{"sned"}, "sned"},
 		{"unknown message", []string{"messages", "--site", p.host(), "no-such-id"}, "nothing of that id"},

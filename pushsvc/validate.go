@@ -141,7 +141,7 @@ func (c *Content) validateTransport() error {
 	// The longest token stands for everybody's, so that a message is refused
 	// here or fits for all.
 	if n := len(AppendPayload(nil, strings.Repeat("0", 36), strings.Repeat("0", MaxReceiptToken), c)); n > MaxPayload {
-		return &FieldError{"body", fmt.Sprintf("makes the message %d bytes too long: all fields together may have %d bytes as JSON", n-MaxPayload, MaxPayload)}
+		return &FieldError{"message", fmt.Sprintf("is %d bytes too long: all fields together may have %d bytes as JSON", n-MaxPayload, MaxPayload)}
 	}
 	return nil
 }

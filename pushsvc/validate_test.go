@@ -63,7 +63,7 @@ func TestContentInvalid(t *testing.T) {
 		{"title", func(c *pushsvc.Content) { c.Title = " \t\n\u00a0" }},
 		{"title", func(c *pushsvc.Content) { c.Title = "a\xff" }},
 		{"body", func(c *pushsvc.Content) { c.Body = "a\xff" }},
-		{"body", func(c *pushsvc.Content) { c.Body = strings.Repeat("x", pushsvc.MaxPayload) }},
+		{"message", func(c *pushsvc.Content) { c.Body = strings.Repeat("x", pushsvc.MaxPayload) }},
 		{"tag", func(c *pushsvc.Content) { c.Tag = strings.Repeat("x", pushsvc.MaxTag+1) }},
 		{"tag", func(c *pushsvc.Content) { c.Tag = "\xff" }},
 		{"lang", func(c *pushsvc.Content) { c.Lang = "de_DE" }},

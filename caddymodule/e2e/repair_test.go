@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -116,5 +117,34 @@ func TestKeyImport(t *testing.T) {
 		}
 		_, err = shared.desktop.WaitTitle(ctx, u.name, "New key "+u.name)
 		must(t, err)
+	})
+}
+
+// TestForeignSubscription leaves a subscription alone that another provider made
+// for the site: the one line must not take a list away.
+func TestForeignSubscription(t *testing.T) {
+	forEachUser(t, func(ctx context.Context, t *testing.T, u *user, b browser.Browser) {
+		p := startProduct(t, "")
+		origin := p.origins[0]
+		must(t, b.SetPermission(ctx, origin, browser.Granted))
+		foreign, err := webpush.GenerateKeyPair()
+		must(t, err)
+		// A document without our script: plain text gets none.
+		page, err := b.Open(ctx, origin+"/missing")
+		must(t, err)
+		var before, after string
+		must(t, page.Eval(ctx, fmt.Sprintf(`navigator.serviceWorker.register("/sw.js").then(() => navigator.serviceWorker.ready)
+			.then((r) => r.pushManager.subscribe({userVisibleOnly: true, applicationServerKey: %q})).then((s) => s.endpoint)`, foreign.PublicKey()), &before))
+		must(t, page.Navigate(ctx, origin+"/"))
+		must(t, browser.WaitFor(ctx, page, "!!window.webpush"))
+		time.Sleep(2 * time.Second) // long enough for what should not happen
+		must(t, page.Eval(ctx, `navigator.serviceWorker.ready.then((r) => r.pushManager.getSubscription()).then((s) => s.endpoint)`, &after))
+		if after != before {
+			t.Error("the other provider's subscription was replaced")
+		}
+		if n := p.subscribers(origin); n != 0 {
+			t.Errorf("%d subscribers", n)
+		}
+		must(t, page.Close(ctx))
 	})
 }

@@ -31,12 +31,14 @@ func failure(reason webpush.Reason) webpush.Result {
 	return webpush.Result{Verdict: webpush.Verdict{Class: webpush.ClassFailed, Reason: reason}}
 }
 
-// deliver sends to one recipient and says what became of it. The end of ctx
-// means no further try; it does not cut one short, which may have arrived.
-func (r *messageRun) deliver(ctx context.Context, sub *pushsvc.Subscription) webpush.Result {
+// deliver sends to one recipient and says what became of it, and whether that
+// is the last word: it is not where the engine stops, or loses its lease, while
+// the recipient waits to be tried again. The end of ctx means no further try; it
+// does not cut one short, which may have arrived.
+func (r *messageRun) deliver(ctx context.Context, sub *pushsvc.Subscription) (result webpush.Result, final bool) {
 	key := r.keys[sub.KeyID]
 	if key == nil {
-		return failure(reasonKeyMissing)
+		return failure(reasonKeyMissing), true
 	}
 	req := webpush.Request{
 		Endpoint: sub.Endpoint, P256DH: sub.P256DH, Auth: sub.Auth,
@@ -49,12 +51,16 @@ func (r *messageRun) deliver(ctx context.Context, sub *pushsvc.Subscription) web
 	for attempt := 1; ; attempt++ {
 		ttl, alive := r.remainingTTL()
 		if !alive {
-			return failure(reasonExpired)
+			return failure(reasonExpired), true
 		}
 		req.TTL = ttl
-		result := r.cfg.Sender.Send(context.WithoutCancel(ctx), &req)
-		if result.Class != webpush.ClassLater || attempt == attempts || !r.pause(ctx, max(jitter(delay), result.RetryAfter)) {
-			return result
+		result = r.cfg.Sender.Send(context.WithoutCancel(ctx), &req)
+		wait := max(jitter(delay), result.RetryAfter)
+		if result.Class != webpush.ClassLater || attempt == attempts || wait > maxDelay {
+			return result, true
+		}
+		if !r.pause(ctx, wait) {
+			return result, false
 		}
 		delay *= 4
 	}
@@ -75,11 +81,8 @@ func (r *messageRun) remainingTTL() (int, bool) {
 	return ttl, ttl > 0
 }
 
-// pause waits, and says false where waiting makes no sense.
+// pause waits, and says false where it was cut short.
 func (r *messageRun) pause(ctx context.Context, d time.Duration) bool {
-	if d > maxDelay {
-		return false
-	}
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {

@@ -109,10 +109,11 @@ func (r *messageRun) page() (finished bool, err error) {
 	return false, r.checkpoint(ctx, c)
 }
 
-// outcome is what became of one recipient.
+// outcome is what became of one recipient; final is false for those who have
+// not been sent to, or are to be tried again.
 type outcome struct {
-	started bool
-	result  webpush.Result
+	final  bool
+	result webpush.Result
 }
 
 // sendPage sends to all of subs, or to as many as are started before the
@@ -129,12 +130,14 @@ send:
 			break send
 		case r.slots <- struct{}{}:
 		}
-		outcomes[i] = outcome{started: true, result: failure(reasonInternal)}
+		outcomes[i] = outcome{final: true, result: failure(reasonInternal)}
 		wg.Add(1)
 		go func() {
 			defer wg.Done()
 			defer func() { <-r.slots }()
-			r.guard("sending to a subscription", func() { outcomes[i].result = r.deliver(ctx, &subs[i]) })
+			r.guard("sending to a subscription", func() {
+				outcomes[i].result, outcomes[i].final = r.deliver(ctx, &subs[i])
+			})
 		}()
 	}
 	wg.Wait()
@@ -156,10 +159,12 @@ func (r *messageRun) report(outcomes []outcome) {
 	}
 }
 
+// sumUp counts up to the first recipient who is not done with. Those behind are
+// sent to again by the next engine, so that nobody is left out.
 func sumUp(cursor pushsvc.SubscriptionID, subs []pushsvc.Subscription, outcomes []outcome) pushsvc.Checkpoint {
 	c := pushsvc.Checkpoint{Cursor: cursor, Failed: make(map[string]int64)}
 	for i, o := range outcomes {
-		if !o.started {
+		if !o.final {
 			break
 		}
 		c.Cursor = subs[i].ID

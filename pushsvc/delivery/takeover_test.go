@@ -126,6 +126,27 @@ func TestStopBetweenPages(t *testing.T) {
 	f.once(all)
 }
 
+// TestStopWhileWaiting: who waits to be tried again when the engine stops is
+// tried again by the next one, not written off.
+func TestStopWhileWaiting(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	before := f.subscribe(siteA, "ok", 5)
+	f.subscribe(siteA, "busy", 20)
+	m := f.message(siteA, time.Now(), pushsvc.Content{Title: "x"})
+	e := f.engine(nil)
+	f.eventually("everybody was tried", func() bool { return f.push.count() == 25 })
+	f.stop(e)
+	if row := f.state(m); row.Progress.Accepted != 5 || row.Progress.Pending != 20 {
+		t.Errorf("after the stop: %+v", row.Progress)
+	}
+	f.engine(nil)
+	if row := f.done(m); row.Progress.Accepted != 25 || row.Progress.FailedTotal() != 0 {
+		t.Errorf("%+v", row.Progress)
+	}
+	f.once(before)
+}
+
 // dying is a sender that never comes back once its engine is dead.
 type dying struct {
 	delivery.Sender

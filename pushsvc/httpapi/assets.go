@@ -19,11 +19,14 @@ type SiteConfig struct {
 	Name    string `json:"name"`
 	Icon    string `json:"icon,omitempty"`
 	// Key is the applicationServerKey in base64url.
-	Key    string       `json:"key"`
-	Prefix string       `json:"prefix"`
-	Worker string       `json:"worker"`
-	Scope  string       `json:"scope"`
-	Prompt PromptConfig `json:"prompt"`
+	Key string `json:"key"`
+	// OldKeys are the ring's other keys: the SDK replaces subscriptions made
+	// with them, and leaves those of others alone.
+	OldKeys []string     `json:"oldKeys,omitempty"`
+	Prefix  string       `json:"prefix"`
+	Worker  string       `json:"worker"`
+	Scope   string       `json:"scope"`
+	Prompt  PromptConfig `json:"prompt"`
 	// Standalone is true for a worker that we serve alone, not behind the
 	// site's own.
 	Standalone bool `json:"standalone,omitempty"`
@@ -107,12 +110,19 @@ func (c SiteConfig) manifest() map[string]any {
 	return m
 }
 
-// completeManifest adds what the site's own manifest lacks, and false where
-// there is nothing to add or the body is no manifest. What the site says
-// stays as it is.
-func (c SiteConfig) completeManifest(body []byte) ([]byte, bool) {
+// completeManifest adds what the site's own manifest lacks, and gives false
+// where there is nothing to add or the body is no manifest: known says that it
+// is one, else a member of one has to be there, because build tools have files
+// of that name too. What the site says stays as it is.
+func (c SiteConfig) completeManifest(body []byte, known bool) ([]byte, bool) {
 	var own map[string]json.RawMessage
 	if err := json.Unmarshal(body, &own); err != nil || own == nil {
+		return nil, false
+	}
+	for _, member := range []string{"name", "short_name", "start_url", "icons", "display"} {
+		known = known || own[member] != nil
+	}
+	if !known {
 		return nil, false
 	}
 	added := false

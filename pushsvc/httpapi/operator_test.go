@@ -126,7 +126,7 @@ func TestOperatorSendBad(t *testing.T) {
 		{`{"site":"a.example","title":"x","vibrate":"long"}`, "vibrate", 400},
 		{`{"site":"a.example","title":"x","renotify":"yes"}`, "renotify", 400},
 		{`{"site":"a.example","title":"x","timestamp":-5}`, "timestamp", 400},
-		{`{"site":"a.example","title":"x","body":"` + strings.Repeat("x", pushsvc.MaxPayload) + `"}`, "body", 400},
+		{`{"site":"a.example","title":"x","body":"` + strings.Repeat("x", pushsvc.MaxPayload) + `"}`, "message", 400},
 		{`{"site":"a.example","title":"x","body":"` + strings.Repeat("x", httpapi.MaxOperatorBody) + `"}`, "", 413},
 		{`[]`, "", 400},
 		{`{"site":"a.example","title":"x"}{}`, "", 400},

@@ -35,14 +35,15 @@ const maxManifest = 256 << 10
 // script there, it is the site's with ours behind it, because a scope has one
 // worker and the site's must go on working; where the site has none, and ours
 // is registered there (own is true), it is ours alone. Answers that say
-// nothing about whether the site has one (errors, 401) pass as they are: ours
-// alone would replace the site's worker in every browser.
+// nothing about whether the site has one (errors, refusals, redirects) pass as
+// they are: ours alone would replace the site's worker in every browser.
 func OverlayWorker(w http.ResponseWriter, r *http.Request, next Next, c SiteConfig, own bool) error {
 	o := newOverlay(w, func(status int, h http.Header) overlayMode {
 		switch {
-		case status == http.StatusOK && isJavaScript(h) && !isEncoded(h):
+		case status == http.StatusOK && IsJavaScript(h) && !isEncoded(h):
+			markWorker(h, c, own)
 			return appending
-		case own && (isAbsent(status) || status == http.StatusOK && !isJavaScript(h)):
+		case own && (isAbsent(status) || status == http.StatusOK && !IsJavaScript(h)):
 			return replacing
 		default:
 			return passing
@@ -68,12 +69,16 @@ func OverlayWorker(w http.ResponseWriter, r *http.Request, next Next, c SiteConf
 	return nil
 }
 
-// OverlayManifest answers a request for the manifest: the site's own,
-// completed with what it lacks, or ours where the site has none.
-func OverlayManifest(w http.ResponseWriter, r *http.Request, next Next, c SiteConfig) error {
+// OverlayManifest answers a request for a manifest: the site's own, completed
+// with what it lacks; or ours where the site has none and the path is that of
+// our own link (own is true).
+func OverlayManifest(w http.ResponseWriter, r *http.Request, next Next, c SiteConfig, own bool) error {
 	o := newOverlay(w, func(status int, h http.Header) overlayMode {
 		switch {
-		case isAbsent(status) || status == http.StatusOK && isHTML(h):
+		case isAbsent(status) || isElsewhere(status) || status == http.StatusOK && isHTML(h):
+			if !own {
+				return passing
+			}
 			return replacing
 		case status == http.StatusOK && !isEncoded(h):
 			return holding
@@ -89,17 +94,30 @@ func OverlayManifest(w http.ResponseWriter, r *http.Request, next Next, c SiteCo
 		o.restoreHeader()
 		ServeManifest(w, r, c)
 	case holding:
+		known := r.Header.Get("Sec-Fetch-Dest") == "manifest" || isManifest(w.Header())
 		if r.Method == http.MethodHead {
 			// How long the completed body is, only the body tells.
 			dropValidators(w.Header())
 		}
-		if body, ok := c.completeManifest(o.held); ok {
+		if body, ok := c.completeManifest(o.held, known); ok {
 			dropValidators(w.Header())
 			o.held = body
 		}
 		return o.spill()
 	}
 	return nil
+}
+
+// markWorker sets the header of the site's worker with ours behind it. Elsewhere
+// than at our own path, the same URL is a plain script to those who do not ask
+// for a worker, so that no cache may keep what workers get.
+func markWorker(h http.Header, c SiteConfig, own bool) {
+	if own {
+		h.Set("Service-Worker-Allowed", c.Scope)
+		return
+	}
+	h.Set("Cache-Control", "private, no-store")
+	h.Add("Vary", "Service-Worker")
 }
 
 // unconditional asks for the whole file in the clear: what we send differs
@@ -119,11 +137,17 @@ func dropValidators(h http.Header) {
 	}
 }
 
-func isJavaScript(h http.Header) bool {
+// IsJavaScript says whether browsers take the Content-Type for JavaScript.
+func IsJavaScript(h http.Header) bool {
 	media, _, _ := mime.ParseMediaType(h.Get("Content-Type"))
 	_, sub, _ := strings.Cut(media, "/")
 	// The MIME Sniffing standard's list of JavaScript types, the living part.
 	return slices.Contains([]string{"javascript", "x-javascript", "ecmascript", "x-ecmascript"}, sub)
+}
+
+func isManifest(h http.Header) bool {
+	media, _, _ := mime.ParseMediaType(h.Get("Content-Type"))
+	return media == "application/manifest+json"
 }
 
 func isHTML(h http.Header) bool {
@@ -136,19 +160,19 @@ func isEncoded(h http.Header) bool {
 	return ce != "" && !strings.EqualFold(ce, "identity")
 }
 
-// isAbsent says whether a status means that the site has no such file: not
-// found (object stores say 403), or sent elsewhere, which neither a worker nor
-// a missing file's page may be. The callers add the page that an application
-// gives for every path.
+// isAbsent says whether a status means that the site has no such file. The
+// callers add the page that an application gives for every path. A redirect or a
+// refusal may be the site's answer to those who are not logged in: ours in its
+// place would put the site's own worker out of their browsers.
 func isAbsent(status int) bool {
-	switch status {
-	case http.StatusNotFound, http.StatusGone, http.StatusForbidden, http.StatusMethodNotAllowed:
-		return true
-	case http.StatusNotModified:
-		return false
-	default:
-		return status >= 300 && status < 400
-	}
+	return status == http.StatusNotFound || status == http.StatusGone || status == http.StatusMethodNotAllowed
+}
+
+// isElsewhere says whether a status sends away or refuses (object stores do so
+// for what they do not have). For a manifest that is as good as absent: browsers
+// fetch it without cookies, and ours is linked only where the page has no link.
+func isElsewhere(status int) bool {
+	return status == http.StatusForbidden || status >= 300 && status < 400 && status != http.StatusNotModified
 }
 
 type overlayMode int

@@ -67,8 +67,10 @@ func worker(own bool) func(http.ResponseWriter, *http.Request, httpapi.Next) err
 	}
 }
 
-func manifest(w http.ResponseWriter, r *http.Request, next httpapi.Next) error {
-	return httpapi.OverlayManifest(w, r, next, config())
+func manifest(own bool) func(http.ResponseWriter, *http.Request, httpapi.Next) error {
+	return func(w http.ResponseWriter, r *http.Request, next httpapi.Next) error {
+		return httpapi.OverlayManifest(w, r, next, config(), own)
+	}
 }
 
 // served is what one of the Serve functions answers.
@@ -99,11 +101,11 @@ func TestOverlayWorker(t *testing.T) {
 		{"validators", appended, appended, upstream{200, []string{"Content-Type", javascript, "Etag", `"x"`, "Last-Modified", "Mon, 23 Nov 2026 06:00:00 GMT", "Content-Length", fmt.Sprint(len(theirs)), "Accept-Ranges", "bytes"}, theirs}},
 		{"not found", ours, passes, upstream{404, []string{"Content-Type", "text/html", "Etag", `"x"`, "Set-Cookie", "a=b"}, "<h1>no</h1>"}},
 		{"gone", ours, passes, upstream{410, nil, ""}},
-		{"forbidden", ours, passes, upstream{403, []string{"Content-Type", "application/xml"}, "<Error/>"}},
+		{"forbidden", passes, passes, upstream{403, []string{"Content-Type", "application/xml"}, "<Error/>"}},
 		{"the application's page", ours, passes, upstream{200, []string{"Content-Type", "text/html; charset=utf-8", "Content-Length", "13"}, "<!doctype html"[:13]}},
 		{"no type", ours, passes, upstream{200, []string{"Content-Type", ""}, "{}"}},
-		{"redirect", ours, passes, upstream{302, []string{"Location", "https://login.example/"}, "moved"}},
-		{"permanent redirect", ours, passes, upstream{308, []string{"Location", "/"}, ""}},
+		{"redirect", passes, passes, upstream{302, []string{"Location", "https://login.example/"}, "moved"}},
+		{"permanent redirect", passes, passes, upstream{308, []string{"Location", "/"}, ""}},
 		{"server error", passes, passes, upstream{500, []string{"Content-Type", "text/html"}, "oops"}},
 		{"bad gateway", passes, passes, upstream{502, nil, ""}},
 		{"unavailable", passes, passes, upstream{503, []string{"Retry-After", "5"}, ""}},
@@ -126,6 +128,7 @@ func TestOverlayWorker(t *testing.T) {
 					checkPassed(t, tt.up, get)
 				case appended:
 					checkAppended(t, tt.up, get)
+					checkCaching(t, own, get)
 				case ours:
 					checkOurs(t, served(httpapi.ServeWorker), get)
 				}
@@ -172,6 +175,19 @@ func checkAppended(t *testing.T, up upstream, got answer) {
 	}
 }
 
+// checkCaching: at a path of the site's, the same URL is a script without ours to
+// others, so that no cache may keep it; at ours, the scope may be the root.
+func checkCaching(t *testing.T, own bool, got answer) {
+	t.Helper()
+	cache, vary, scope := got.header.Get("Cache-Control"), got.header.Get("Vary"), got.header.Get("Service-Worker-Allowed")
+	if own && scope != "/" {
+		t.Errorf("Service-Worker-Allowed: %q", scope)
+	}
+	if !own && (cache != "private, no-store" || !strings.Contains(vary, "Service-Worker")) {
+		t.Errorf("Cache-Control: %q, Vary: %q", cache, vary)
+	}
+}
+
 func checkOurs(t *testing.T, want *httptest.ResponseRecorder, got answer) {
 	t.Helper()
 	if got.status != 200 || got.body != want.Body.String() {
@@ -201,7 +217,7 @@ func TestOverlayUnconditional(t *testing.T) {
 		w.WriteHeader(404)
 		return nil
 	}
-	for _, overlay := range []func(http.ResponseWriter, *http.Request, httpapi.Next) error{worker(true), manifest} {
+	for _, overlay := range []func(http.ResponseWriter, *http.Request, httpapi.Next) error{worker(true), manifest(true)} {
 		front(t, "GET", overlay, asked, "Accept-Encoding", "gzip, br", "If-None-Match", `"x"`, "If-Modified-Since", "Mon, 23 Nov 2026 06:00:00 GMT", "Range", "bytes=0-3", "If-Range", `"x"`, "If-Match", `"y"`)
 	}
 	absent := upstream{404, nil, "no"}.next
@@ -224,7 +240,7 @@ func TestOverlayError(t *testing.T) {
 		{down, false},
 		{fmt.Errorf("proxying: %w", down), false},
 		{&httpapi.StatusError{Status: 404, Err: down}, true},
-		{fmt.Errorf("files: %w", &httpapi.StatusError{Status: 403, Err: down}), true},
+		{fmt.Errorf("files: %w", &httpapi.StatusError{Status: 410, Err: down}), true},
 		{&httpapi.StatusError{Status: 500, Err: down}, false},
 		{&httpapi.StatusError{Status: 502, Err: down}, false},
 		{&httpapi.StatusError{Status: 401, Err: down}, false},
@@ -239,7 +255,7 @@ func TestOverlayError(t *testing.T) {
 			overlay func(http.ResponseWriter, *http.Request, httpapi.Next) error
 			serve   func(http.ResponseWriter, *http.Request, httpapi.SiteConfig)
 		}{
-			{"worker", worker(true), httpapi.ServeWorker}, {"other worker", worker(false), nil}, {"manifest", manifest, httpapi.ServeManifest},
+			{"worker", worker(true), httpapi.ServeWorker}, {"other worker", worker(false), nil}, {"manifest", manifest(true), httpapi.ServeManifest},
 		} {
 			w := httptest.NewRecorder()
 			err := o.overlay(w, httptest.NewRequest("GET", "/", nil), next)
@@ -286,14 +302,18 @@ func TestOverlayManifest(t *testing.T) {
 		{"larger than is held", "=", upstream{200, append(typed, "Content-Length", fmt.Sprint(len(large))), large}},
 		{"complete", "=", upstream{200, typed, ` {"name":"x","icons":[],"display":"browser"} `}},
 		{"complete by short name", "=", upstream{200, typed, `{"short_name":"x","icons":null,"display":""}`}},
+		{"a build tool's list of files", "=", upstream{200, []string{"Content-Type", "application/json"}, `{"main.js":"main.1.js"}`}},
+		{"sent away", "", upstream{307, []string{"Location", "/login"}, ""}},
+		{"refused", "", upstream{403, []string{"Content-Type", "application/xml"}, "<Error/>"}},
 		{"nothing in it", `{"display":"standalone","icons":` + icons + `,"name":"Acme </script> News"}`, upstream{200, typed, `{}`}},
 		{"some", `{"id":"/app","name":"Mine & yours","start_url":"/x?a=1","display":"standalone","icons":` + icons + `}`, upstream{200, typed, `{"id":"/app","name":"Mine & yours","start_url":"/x?a=1"}`}},
 		{"as JSON, without status", `{"theme_color":"#fff","short_name":"x","display":"minimal-ui","icons":` + icons + `}`, upstream{0, []string{"Content-Type", "application/json"}, `{"theme_color":"#fff","short_name":"x","display":"minimal-ui"}`}},
 		{"strange members", `{"Name":"other","n":1e400,"name":"x","display":{},"icons":7}`, upstream{200, typed, `{"Name":"other","n":1e400,"name":"x","display":{},"icons":7}`}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			got := front(t, "GET", manifest, tt.up.next)
-			head := front(t, "HEAD", manifest, tt.up.next)
+			got := front(t, "GET", manifest(true), tt.up.next)
+			head := front(t, "HEAD", manifest(true), tt.up.next)
+			elsewhere := front(t, "GET", manifest(false), tt.up.next)
 			switch tt.want {
 			case "":
 				checkOurs(t, served(httpapi.ServeManifest), got)
@@ -301,6 +321,11 @@ func TestOverlayManifest(t *testing.T) {
 				checkPassed(t, tt.up, got)
 			default:
 				checkManifest(t, tt.want, got)
+				checkManifest(t, tt.want, elsewhere)
+			}
+			if tt.want == "" || tt.want == "=" {
+				// Ours is never where only the site links to a manifest.
+				checkPassed(t, tt.up, elsewhere)
 			}
 			if head.status != got.status || head.body != "" {
 				t.Errorf("HEAD %+v, GET %d", head, got.status)
@@ -346,7 +371,7 @@ func FuzzCompleteManifest(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
 		w := httptest.NewRecorder()
-		err := manifest(w, httptest.NewRequest("GET", "/manifest.json", nil), func(w http.ResponseWriter, _ *http.Request) error {
+		err := manifest(true)(w, httptest.NewRequest("GET", "/manifest.json", nil), func(w http.ResponseWriter, _ *http.Request) error {
 			w.Header().Set("Content-Type", "application/manifest+json")
 			_, _ = w.Write(body)
 			return nil

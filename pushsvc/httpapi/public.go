@@ -3,7 +3,6 @@ package httpapi
 import (
 	"log/slog"
 	"net/http"
-	"strconv"
 	"strings"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/service"
@@ -73,13 +72,12 @@ func (p *Public) subscribe(w http.ResponseWriter, r *http.Request, site string) 
 	if err := decodeJSON(body, &req, false); err != nil {
 		return err
 	}
-	id, err := p.Service.Subscribe(r.Context(), site, req)
-	if err != nil {
+	if _, err := p.Service.Subscribe(r.Context(), site, req); err != nil {
 		return err
 	}
-	writeJSON(w, http.StatusCreated, struct {
-		ID string `json:"id"`
-	}{strconv.FormatUint(uint64(id), 10)})
+	// Nothing about the row: an id would tell whether the endpoint was known,
+	// and how many subscribers the site has.
+	writeJSON(w, http.StatusCreated, struct{}{})
 	return nil
 }
 

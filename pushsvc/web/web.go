@@ -6,7 +6,9 @@ package web
 
 import (
 	"bytes"
+	"crypto/sha256"
 	_ "embed"
+	"encoding/hex"
 )
 
 //go:generate go run ./build
@@ -22,6 +24,14 @@ var (
 	//go:embed dist/sw.js
 	worker []byte
 )
+
+// Version names the scripts: eight hexadecimal digits over both.
+func Version() string {
+	sum := sha256.New()
+	sum.Write(sdk)
+	sum.Write(worker)
+	return hex.EncodeToString(sum.Sum(nil)[:4])
+}
 
 // SDK returns the page script of a site in a slice of its own, to be served as
 // text/javascript. config is the site's config object (src/shared/wire.ts,

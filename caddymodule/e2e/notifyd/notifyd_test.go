@@ -12,6 +12,7 @@ import (
 
 // app plays a browser: it shows notifications and hears signals.
 type app struct {
+	daemon  *Daemon
 	t       *testing.T
 	object  dbus.BusObject
 	signals chan *dbus.Signal
@@ -45,7 +46,7 @@ func start(t *testing.T) (*Daemon, *app) {
 	if err := conn.AddMatchSignal(dbus.WithMatchInterface(busName)); err != nil {
 		t.Fatal(err)
 	}
-	a := &app{t: t, object: conn.Object(busName, objectPath), signals: make(chan *dbus.Signal, 16)}
+	a := &app{t: t, daemon: d, object: conn.Object(busName, objectPath), signals: make(chan *dbus.Signal, 16)}
 	conn.Signal(a.signals)
 	return d, a
 }
@@ -56,6 +57,12 @@ func (a *app) notify(replaces uint32, title string) uint32 {
 	err := a.object.Call(busName+".Notify", 0, "Chromium", replaces, "", title, "body",
 		[]string{"default", "Activate", "0", "Yes"}, map[string]dbus.Variant{"urgency": dbus.MakeVariant(byte(1))}, int32(-1)).Store(&id)
 	if err != nil {
+		a.t.Fatal(err)
+	}
+	// The daemon shows tests what it has answered, a moment after the answer.
+	ctx, cancel := context.WithTimeout(a.t.Context(), 5*time.Second)
+	defer cancel()
+	if _, err := a.daemon.WaitTitle(ctx, "", title); err != nil {
 		a.t.Fatal(err)
 	}
 	return id

@@ -4,7 +4,7 @@ import { delayUntilAsk, nextStep, type Step, type Visitor } from "./ask";
 
 const now = 1_800_000_000_000;
 const day = 86_400_000;
-const base: Visitor = { permission: "default", subscribed: false, out: false, asked: 0, now };
+const base: Visitor = { permission: "default", subscribed: false, out: false, asked: 0, private: false, now };
 
 const steps: [string, Partial<Visitor>, number | undefined, Step][] = [
   ["new visitor", {}, 604800, "ask"],
@@ -12,6 +12,9 @@ const steps: [string, Partial<Visitor>, number | undefined, Step][] = [
   ["denied, subscription left over", { permission: "denied", subscribed: true }, 604800, "nothing"],
   ["granted", { permission: "granted" }, 604800, "subscribe"],
   ["granted, asked lately elsewhere", { permission: "granted", asked: now - 1 }, 604800, "subscribe"],
+  ["granted, with privacy control", { permission: "granted", private: true }, 604800, "ask"],
+  ["granted and asked, with privacy control", { permission: "granted", private: true, asked: now - 1 }, 604800, "nothing"],
+  ["subscribed, with privacy control", { permission: "granted", private: true, subscribed: true }, 604800, "sync"],
   ["granted and subscribed", { permission: "granted", subscribed: true }, 604800, "sync"],
   ["granted but unsubscribed by own wish", { permission: "granted", out: true }, 604800, "nothing"],
   ["permission reset after own wish", { out: true }, 604800, "nothing"],

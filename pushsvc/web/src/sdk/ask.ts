@@ -8,6 +8,8 @@ export interface Visitor {
   out: boolean;
   /** Time of the last refusal or dismissal in ms, 0 for never. */
   asked: number;
+  /** Sends Global Privacy Control: nothing without an act on this site. */
+  private: boolean;
   now: number;
 }
 
@@ -19,7 +21,10 @@ const week = 604_800;
 /** Decides what the SDK does by itself, the triggers of prompt.after aside. */
 export function nextStep(visitor: Visitor, askAgain: number = week): Step {
   if (visitor.permission === "denied" || visitor.out) return "nothing";
-  if (visitor.permission === "granted") return visitor.subscribed ? "sync" : "subscribe";
+  if (visitor.permission === "granted") {
+    if (visitor.subscribed) return "sync";
+    if (!visitor.private) return "subscribe";
+  }
   return askedLately(visitor, askAgain) ? "nothing" : "ask";
 }
 

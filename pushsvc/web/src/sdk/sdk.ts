@@ -49,7 +49,7 @@ export class SDK implements WebPush {
     if (options?.force) Object.assign(visitor, { out: false, asked: 0 });
     const step = nextStep(visitor, this.config.prompt?.askAgain);
     if (step === "nothing") return visitor.permission === "denied" ? "denied" : "suppressed";
-    return step === "ask" ? this.ask() : this.join();
+    return step === "ask" ? this.ask() : this.join(false);
   }
 
   subscribe(): Promise<Outcome> {
@@ -76,7 +76,7 @@ export class SDK implements WebPush {
     try {
       const { prompt = {} } = this.config;
       const step = nextStep(await this.visitor(), prompt.askAgain);
-      if (step === "sync" || step === "subscribe") await this.join();
+      if (step === "sync" || step === "subscribe") await this.join(false);
       if (step !== "ask") return;
       const now = Date.now();
       const delay = delayUntilAsk(prompt, views, sessionStart(now), now);
@@ -91,7 +91,8 @@ export class SDK implements WebPush {
 
   private async visitor(): Promise<Visitor> {
     const { permission, subscribed, optedOut } = await this.state();
-    return { permission, subscribed, out: optedOut, asked: Number(local.get("asked")), now: Date.now() };
+    const gpc = !!(navigator as { globalPrivacyControl?: boolean }).globalPrivacyControl;
+    return { permission, subscribed, out: optedOut, asked: Number(local.get("asked")), private: gpc, now: Date.now() };
   }
 
   /** One prompt at a time: a second call gets the answer of the first. */
@@ -109,11 +110,12 @@ export class SDK implements WebPush {
     // The question may have been answered in another tab.
     const recheck = () => {
       const asked = Number(local.get("asked")) > opened;
-      if (Notification.permission === "default" && !asked) return;
+      if (Notification.permission === before && !asked) return;
       prompt.close();
       done(asked ? "suppressed" : this.prompt());
     };
     const opened = Date.now();
+    const before = Notification.permission;
     document.addEventListener("visibilitychange", recheck);
     this.showing = { prompt, outcome };
     this.emit("shown");
@@ -137,7 +139,7 @@ export class SDK implements WebPush {
     const permission = await Notification.requestPermission();
     if (permission === "granted") {
       local.remove("out");
-      return this.join();
+      return this.join(true);
     }
     const result = permission === "denied" ? "denied" : "dismissed";
     this.refused(result);
@@ -149,9 +151,12 @@ export class SDK implements WebPush {
     this.emit(result);
   }
 
-  private async join(): Promise<Outcome> {
+  /** Subscribes; wanted is true after an act of the visitor's. */
+  private async join(wanted: boolean): Promise<Outcome> {
     try {
-      if (!(await connect(this.config))) return "subscribed";
+      const told = await connect(this.config, wanted);
+      if (told === null) return "suppressed";
+      if (!told) return "subscribed";
     } catch (error) {
       this.emit("error", error);
       return "failed";

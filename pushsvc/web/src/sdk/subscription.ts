@@ -10,11 +10,25 @@ export async function currentSubscription(config: Config): Promise<PushSubscript
   return registration ? registration.pushManager.getSubscription() : null;
 }
 
+/** Whose a subscription is: one that another provider made for this site is
+ * not ours to end, or its list would bleed away. */
+function ours(subscription: PushSubscription, config: Config): boolean {
+  const used = subscription.options?.applicationServerKey;
+  return (
+    [config.key, ...(config.oldKeys ?? [])].some((key) => sameKey(used, key)) ||
+    lastKnown()?.endpoint === subscription.endpoint
+  );
+}
+
 /** Makes sure that this browser is subscribed with the site's key and that the
  * server knows. Needs granted permission. One POST per tab session and
- * subscription: so a lost or rotated one heals at the next visit. Resolves to
- * whether there was something to tell the server. */
-export async function connect(config: Config): Promise<boolean> {
+ * subscription: so a lost or rotated one heals at the next visit. Another
+ * provider's subscription is replaced only if the visitor asked for it (wanted).
+ * Resolves to whether there was something to tell the server, null for a
+ * subscription that was left alone. */
+export async function connect(config: Config, wanted: boolean): Promise<boolean | null> {
+  const existing = await currentSubscription(config);
+  if (existing && !wanted && !ours(existing, config)) return null;
   const registration = await activeWorker(config);
   const { pushManager } = registration;
   let replaced: SubscriptionProof | undefined;

@@ -35,6 +35,8 @@ export interface Config {
   icon?: string;
   /** applicationServerKey: uncompressed P-256 point, 87 characters. */
   key: string;
+  /** The server's earlier keys: subscriptions made with them are ours too. */
+  oldKeys?: string[];
   prefix: string;
   worker: string;
   scope: string;
