@@ -6,7 +6,9 @@
 // follows the WHATWG tokenizer and the "in head" rules, reads the page as it
 // passes and holds back no more than an unfinished tag name. What is not fully
 // understood (other types, encodings, partial answers, fragments, documents that
-// end inside an open construct) passes byte for byte.
+// end inside an open construct) passes byte for byte. So does a page whose
+// Content-Security-Policy would block the script: [Writer.Blocked] and [CheckCSP]
+// tell by which directive. Each page has one [Reason].
 //
 // The package knows neither push nor Caddy: it wraps an [net/http.ResponseWriter].
 // A middleware uses it so:

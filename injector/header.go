@@ -7,7 +7,7 @@ import (
 )
 
 // judge decides by status and header whether a response may be changed; "" if so.
-func (in *Injector) judge(status int, h http.Header) Reason {
+func (in *Injector) judge(status int, h http.Header, k kind) Reason {
 	switch {
 	case status == http.StatusSwitchingProtocols:
 		return ReasonUpgrade
@@ -18,10 +18,10 @@ func (in *Injector) judge(status int, h http.Header) Reason {
 		return ReasonAlready
 	}
 	contentType, sniffed := contentType(h)
-	if !sniffed && !isType(contentType, "text/html") {
+	if !sniffed && !isType(contentType, "text/html") && !isType(contentType, xhtmlType) {
 		return ReasonNotHTML
 	}
-	if enc := first(h["Content-Encoding"]); enc != "" && !strings.EqualFold(enc, "identity") {
+	if !in.readable(h, k) {
 		return ReasonEncoded
 	}
 	switch {
@@ -37,6 +37,16 @@ func (in *Injector) judge(status int, h http.Header) Reason {
 		return ReasonEmpty
 	}
 	return ""
+}
+
+// readable reports whether the body is plain or can be decoded. Clients whose wish
+// for a compressed answer was passed on get what they asked for.
+func (in *Injector) readable(h http.Header, k kind) bool {
+	values := h["Content-Encoding"]
+	if len(values) == 0 || len(values) == 1 && (values[0] == "" || strings.EqualFold(values[0], "identity")) {
+		return true
+	}
+	return in.opts.Decode && k != kindUnlikely && codecOf(h) != codecNone
 }
 
 // contentType returns the declared type, and whether there is none so that
@@ -118,8 +128,14 @@ func (w *Writer) fixHeader(extra int) {
 	} else {
 		delete(h, "Content-Length")
 	}
+	if w.codec != codecNone {
+		delete(h, "Content-Encoding")
+	}
+	if w.csp.extended {
+		h[cspHeader] = w.csp.headers
+	}
 	if values := h["Etag"]; len(values) > 0 {
-		if tag := w.in.suffixed(values[0]); tag != "" {
+		if tag := w.in.suffixed(values[0]); tag != "" && !w.csp.fresh {
 			w.set(h, 2, "Etag", tag)
 		} else {
 			delete(h, "Etag")
@@ -150,6 +166,10 @@ func (w *Writer) fixNotModified() {
 	w.set(h, 2, "Etag", tag)
 	delete(h, "Last-Modified")
 	delete(h, "Accept-Ranges")
+	// Caches update the stored header: it must go on to allow our tags.
+	if policies := h[cspHeader]; len(policies) > 0 && w.guard(policies) && w.csp.extended && !w.csp.fresh {
+		h[cspHeader] = w.csp.headers
+	}
 }
 
 // isIncremental reports whether the response asks to be forwarded as it comes

@@ -28,6 +28,19 @@ type Options struct {
 	Snippet           Snippet
 	IgnoreNoTransform bool // inject although Cache-Control says no-transform (RFC 9111 5.2.2.6)
 	Frames            bool // inject into pages shown in iframes and the like
+
+	// Decode changes pages that come compressed with gzip, zstd or brotli although
+	// they were asked for plain. They go on plain.
+	Decode bool
+
+	// Uses says what the script does, for the page's Content-Security-Policy to
+	// be asked. Script and Manifest are set from Snippet.
+	Uses Addresses
+	// CSPExtend adds to the policies in a page's header what they lack to allow
+	// Uses: exact paths, the name of the Trusted Types policy, and a nonce where
+	// only nonces count and no shared cache keeps the page. Without it policies
+	// are never changed. Report-only policies aren't in either case.
+	CSPExtend bool
 }
 
 // Injector changes the pages of one site. It is safe for concurrent use.
@@ -36,7 +49,9 @@ type Injector struct {
 	manifest markup
 	script   markup
 	suffix   string    // of entity tags, see etag.go
+	site     site      // without an origin
 	buffers  sync.Pool // of *[]byte with bufferSize bytes
+	zstd     sync.Pool // of *zstd.Decoder
 }
 
 // bufferSize holds what [io.Copy] and Caddy's reverse proxy hand over at once
@@ -58,6 +73,11 @@ func New(opts Options) (*Injector, error) {
 		}
 		in.manifest = markup{`<link rel="manifest" href="`, escapeAttr(opts.Snippet.Manifest), `"`, `/>`}
 	}
+	in.opts.Uses.Script, in.opts.Uses.Manifest = opts.Snippet.Script, opts.Snippet.Manifest
+	if err := in.opts.Uses.check(); err != nil {
+		return nil, err
+	}
+	in.site = in.opts.Uses.site()
 	sum := sha256.Sum256([]byte(in.String()))
 	in.suffix = suffixPrefix + hex.EncodeToString(sum[:suffixHex/2])
 	in.buffers.New = func() any {
@@ -69,15 +89,15 @@ func New(opts Options) (*Injector, error) {
 
 // String returns the tags as they appear on a plain page.
 func (in *Injector) String() string {
-	return string(in.script.append(in.manifest.append(nil, "", 0), "", 0))
+	return string(in.script.append(in.manifest.append(nil, "", "", 0), "", "", 0))
 }
 
 // markup is one tag: its start, the URL path, what follows, and the rest. Between
-// the last two there may be space without any effect on the page.
+// the last two there may be a nonce, and space without any effect on the page.
 type markup [4]string
 
-// size returns the tag's length with the given host in its URL.
-func (m markup) size(host string) int {
+// size returns the tag's length with the given host in its URL and a nonce.
+func (m markup) size(host, nonce string) int {
 	if m[0] == "" {
 		return 0
 	}
@@ -85,12 +105,17 @@ func (m markup) size(host string) int {
 	if host != "" {
 		n += len("//") + len(host)
 	}
+	if nonce != "" {
+		n += len(nonceAttr) + len(nonce) + 1
+	}
 	return n
 }
 
+const nonceAttr = ` nonce="`
+
 // append writes the tag with pad spaces in it. With a host the URL is
 // protocol-relative, otherwise root-relative.
-func (m markup) append(b []byte, host string, pad int) []byte {
+func (m markup) append(b []byte, host, nonce string, pad int) []byte {
 	if m[0] == "" {
 		return b
 	}
@@ -99,6 +124,9 @@ func (m markup) append(b []byte, host string, pad int) []byte {
 		b = append(append(b, "//"...), host...)
 	}
 	b = append(append(b, m[1]...), m[2]...)
+	if nonce != "" {
+		b = append(append(append(b, nonceAttr...), nonce...), '"')
+	}
 	return append(appendSpaces(b, pad), m[3]...)
 }
 
@@ -107,6 +135,23 @@ func appendSpaces(b []byte, n int) []byte {
 		b = append(b, ' ')
 	}
 	return b
+}
+
+// check accepts addresses that can be put in a policy.
+func (a Addresses) check() error {
+	for i, p := range [...]string{a.Worker, a.Connect, a.Image} {
+		if p == "" {
+			continue
+		}
+		if err := checkPath(p); err != nil {
+			return fmt.Errorf("checking the path %q of the %s: %w", p, [...]Use{UseWorker, UseConnect, UseImage}[i], err)
+		}
+	}
+	// Trusted Types 2.3: the characters of a policy's name.
+	if a.TrustedTypes != "" && !only(a.TrustedTypes, base64Chars+"#=.@%") {
+		return fmt.Errorf("checking the name %q of the Trusted Types policy: has other characters", a.TrustedTypes)
+	}
+	return nil
 }
 
 // checkPath accepts a root-relative URL reference in printable ASCII.

@@ -50,6 +50,8 @@ type outcome struct {
 	reason      Reason
 	hasManifest bool
 	baseForeign bool
+	policies    string // of <meta> elements
+	policyLost  bool
 }
 
 // run feeds a scanner with the document cut by next, which gets the number of
@@ -67,7 +69,7 @@ func run(doc []byte, s scanner, next func(left int) int) (outcome, error) {
 		case s.verdict == undecided && (n-at > maxHeld || n-at != int(s.pending)):
 			return outcome{}, fmt.Errorf("scan holds back %d, says %d", n-at, s.pending)
 		case s.verdict == found:
-			return outcome{at: off + at, hasManifest: s.hasManifest, baseForeign: s.baseForeign}, nil
+			return outcome{at: off + at, hasManifest: s.hasManifest, baseForeign: s.baseForeign, policies: string(s.text[:s.textLen]), policyLost: s.metaLost}, nil
 		}
 		off += n
 	}
@@ -75,7 +77,7 @@ func run(doc []byte, s scanner, next func(left int) int) (outcome, error) {
 	if s.verdict != found {
 		return outcome{at: -1, reason: s.reason}, nil
 	}
-	return outcome{at: off + at, hasManifest: s.hasManifest, baseForeign: s.baseForeign}, nil
+	return outcome{at: off + at, hasManifest: s.hasManifest, baseForeign: s.baseForeign, policies: string(s.text[:s.textLen]), policyLost: s.metaLost}, nil
 }
 
 func whole(left int) int { return left }
@@ -100,9 +102,9 @@ func judgeDOM(in *Injector, doc []byte) error {
 	}
 	var tags []byte
 	if !got.hasManifest {
-		tags = in.manifest.append(tags, "", 0)
+		tags = in.manifest.append(tags, "", "", 0)
 	}
-	tags = in.script.append(tags, "", 0)
+	tags = in.script.append(tags, "", "", 0)
 	changed := append(append(append([]byte(nil), doc[:got.at]...), tags...), doc[got.at:]...)
 	return compareDOM(doc, changed, !got.hasManifest)
 }

@@ -6,6 +6,15 @@ import (
 	"net/http"
 )
 
+// settle concludes once the place is known: it returns the length of the tags, or
+// rejects the page after all.
+func (w *Writer) settle() int {
+	if w.scan.verdict == found && w.scan.metaCSP {
+		w.guardMeta()
+	}
+	return w.size()
+}
+
 // size returns the length of this page's tags once their place is found. It
 // rejects the page when they need a host that the request doesn't give.
 func (w *Writer) size() int {
@@ -19,17 +28,25 @@ func (w *Writer) size() int {
 			return 0
 		}
 	}
-	n := w.in.script.size(host)
-	if !w.scan.hasManifest {
-		n += w.in.manifest.size(host)
+	n := w.in.script.size(host, w.csp.nonce)
+	if w.links() {
+		n += w.in.manifest.size(host, "")
 	}
 	return n
 }
 
+// links reports whether the manifest's link is put in: the page's own comes first
+// and wins, and what a policy blocks would only fill the console.
+func (w *Writer) links() bool { return !w.scan.hasManifest && !w.csp.noLink }
+
 // promise returns the length of the longest tags that this request may need.
 func (w *Writer) promise() int {
 	host := safeHost(w.request)
-	return w.in.manifest.size(host) + w.in.script.size(host)
+	n := w.in.script.size(host, w.csp.nonce)
+	if w.links() {
+		n += w.in.manifest.size(host, "")
+	}
+	return n
 }
 
 // tags appends this page's tags, with as much space in the last one as was
@@ -42,10 +59,10 @@ func (w *Writer) tags(b []byte) []byte {
 	if w.scan.baseForeign {
 		host = safeHost(w.request)
 	}
-	if !w.scan.hasManifest { // the page's own comes first and wins
-		b = w.in.manifest.append(b, host, 0)
+	if w.links() {
+		b = w.in.manifest.append(b, host, "", 0)
 	}
-	return w.in.script.append(b, host, pad)
+	return w.in.script.append(b, host, w.csp.nonce, pad)
 }
 
 // insert writes p with the tags at the offset at, or before what was held back
@@ -161,7 +178,7 @@ func (g *gather) flush() error {
 // the rest is left to the wrapped writer, which may use sendfile.
 func (w *Writer) ReadFrom(r io.Reader) (int64, error) {
 	var total int64
-	if w.phase < phasePass {
+	if w.phase < phasePass || w.codec != codecNone {
 		n, done, err := w.readPieces(r)
 		if done || err != nil {
 			return n, err
@@ -183,7 +200,7 @@ func (w *Writer) ReadFrom(r io.Reader) (int64, error) {
 func (w *Writer) readPieces(r io.Reader) (total int64, done bool, err error) {
 	buf := w.in.buffers.Get().(*[]byte)
 	defer w.in.buffers.Put(buf)
-	for w.phase < phasePass {
+	for w.phase < phasePass || w.codec != codecNone {
 		n, readErr := r.Read((*buf)[:readSize])
 		if n > 0 {
 			m, err := w.Write((*buf)[:n])
@@ -212,6 +229,9 @@ func (w *Writer) FlushError() error {
 		w.WriteHeader(http.StatusOK)
 	}
 	if w.phase == phasePending {
+		if w.codec != codecNone {
+			return nil // nothing decoded yet: it may still pass as it is
+		}
 		if w.sniff {
 			w.pass(ReasonNotHTML)
 		} else {

@@ -10,6 +10,9 @@ const maxHeld = 12
 // ("basefont", "noscript", "noframes", "template"). A longer one is none of them.
 const maxName = 8
 
+// maxAttr is the same for attributes ("http-equiv").
+const maxAttr = 10
+
 // state is where in the HTML tokenizer (WHATWG HTML 13.2.5) the scanner stands.
 type state uint8
 
@@ -49,6 +52,11 @@ const (
 	stScriptBangD               // there, after "<!-"
 	stScriptName                // there, after "<" and a letter (only when escaped)
 	stScriptEnd                 // there, after "</"
+	stXMLLong                   // XHTML: in the rest of a long start tag's name
+	stXMLComment                // XHTML: in a comment
+	stXMLData                   // XHTML: in a CDATA section
+	stXMLPI                     // XHTML: in a processing instruction
+	stXMLDoctype                // XHTML: in the doctype
 )
 
 // verdict is what the scanner knows so far.
@@ -67,8 +75,10 @@ const (
 	elOther element = iota
 	elEnd           // an end tag
 	elHTML
+	elHead // in XHTML
 	elLink
 	elBase
+	elMeta
 	elScript
 	elTitle
 	elStyle
@@ -83,9 +93,12 @@ const (
 type scanner struct {
 	marker    string // our own script's src as written in a page
 	reason    Reason // why rejected
-	name      [maxName]byte
-	src       int16 // progress of the src comparison, see attr.go
-	open      int   // offset in the current piece of the "<" that is held back
+	name      [maxAttr]byte
+	text      []byte // policies of <meta> elements, see scan_meta.go
+	content   []byte // part of the current piece that may become one
+	textLen   int    // how much of it is settled
+	src       int16  // progress of the src comparison, see attr.go
+	open      int    // offset in the current piece of the "<" that is held back
 	state     state
 	verdict   verdict
 	element   element
@@ -93,6 +106,8 @@ type scanner struct {
 	nameLen   uint8 // maxName+1 for a name that is longer
 	pending   uint8 // bytes held back at the end of the last piece
 	rel       int8  // progress of the rel comparison
+	equiv     int8  // progress of the http-equiv comparison
+	meta      metaFlags
 	base      uint8 // progress of the base href classification
 	escape    uint8 // script data: 0 plain, 1 escaped, 2 double escaped
 	dashes    uint8 // script data: dashes right before this byte, at most 2
@@ -101,11 +116,17 @@ type scanner struct {
 	whole     bool  // a doctype, <html> or <head> was seen first
 	needWhole bool  // reject unless whole
 	anyText   bool  // accept a document that begins with text
+	xml       bool  // the document is XHTML
+	slash     bool  // XHTML: a slash was right before this byte in a tag
+	depth     int8  // XHTML: open elements
+	namespace int8  // XHTML: progress of the xmlns comparison
 	checkESC  bool  // reject ISO-2022 escapes: the encoding was not declared
 
 	hasManifest bool // the head has a <link rel=manifest>
 	baseSeen    bool // the head has a <base href>
 	baseForeign bool // and it may point at another origin
+	metaCSP     bool // the head has a <meta http-equiv=Content-Security-Policy>
+	metaLost    bool // and the policy of one isn't known
 }
 
 // scan reads the next piece and returns an offset in it, from -pending to
@@ -117,7 +138,14 @@ func (s *scanner) scan(p []byte) int {
 	s.open = -int(s.pending)
 	i := 0
 	for i < len(p) && s.verdict == undecided {
-		i = s.step(p, i)
+		if s.xml {
+			i = s.stepXML(p, i)
+		} else {
+			i = s.step(p, i)
+		}
+	}
+	if s.content != nil {
+		s.keepContent()
 	}
 	at := i
 	held := s.state == stBOM1 || s.state == stBOM2 || s.state >= stTagOpen && s.state <= stEndName
@@ -144,6 +172,10 @@ func (s *scanner) scan(p []byte) int {
 // document's end: 0, or less when it lies in front of the held bytes.
 func (s *scanner) end() int {
 	if s.verdict != undecided {
+		return 0
+	}
+	if s.xml && s.state != stStart {
+		s.reject(ReasonXHTML)
 		return 0
 	}
 	switch s.state {
@@ -341,13 +373,15 @@ func (s *scanner) startTag(i int) int {
 		el = elNoscript
 	case "noframes":
 		el = elNoframes
-	case "meta", "basefont", "bgsound":
+	case "meta":
+		el = elMeta
+	case "basefont", "bgsound":
 	default:
 		s.stop('<')
 		return s.open
 	}
 	s.firstTag()
-	s.element, s.state, s.seenAttr = el, stBeforeAttr, false
+	s.element, s.state, s.seenAttr, s.meta = el, stBeforeAttr, false, 0
 	return i
 }
 
@@ -387,6 +421,8 @@ func (s *scanner) firstTag() {
 func (s *scanner) stop(c byte) {
 	switch {
 	case s.verdict != undecided:
+	case s.xml:
+		s.reject(ReasonXHTML)
 	case !s.tagged && !s.anyText:
 		s.reject(ReasonNotHTML)
 		if c == 0 && s.state == stData {

@@ -6,10 +6,13 @@ import "bytes"
 type attribute uint8
 
 const (
-	attrOther attribute = iota
-	attrRel             // of <link>
-	attrHref            // of <base>
-	attrSrc             // of <script>
+	attrOther     attribute = iota
+	attrRel                 // of <link>
+	attrHref                // of <base>
+	attrSrc                 // of <script>
+	attrEquiv               // http-equiv of <meta>
+	attrContent             // of <meta>
+	attrNamespace           // xmlns, in XHTML
 )
 
 // Values of scanner.src below zero; from zero on it counts matched bytes.
@@ -36,11 +39,13 @@ func (s *scanner) beforeAttr(p []byte, i int) int {
 			return i + 1
 		}
 		if c == '/' || isSpace(c) {
+			s.slash = c == '/'
 			i++
 			continue
 		}
+		s.slash = false
 		s.state, s.nameLen = stAttrName, 1 // an "=" in front belongs to the name
-		s.name[0] = lower(c)
+		s.name[0] = c
 		if i = s.attrName(p, i+1); s.state != stBeforeAttr {
 			return i
 		}
@@ -63,10 +68,10 @@ func (s *scanner) attrName(p []byte, i int) int {
 			s.state = stAfterAttr
 			return i
 		default:
-			if n < maxName {
-				s.name[n] = lower(c)
+			if n < maxAttr {
+				s.name[n] = c
 			}
-			n = min(n+1, maxName+1)
+			n = min(n+1, maxAttr+1)
 		}
 	}
 	s.nameLen = n
@@ -95,9 +100,12 @@ func (s *scanner) quoted(p []byte, i int) int {
 func (s *scanner) endOfName() {
 	s.attr = attrOther
 	switch s.element {
-	case elHTML:
-		switch string(s.name[:min(s.nameLen, maxName)]) {
-		case "amp", "⚡", "⚡\ufe0f":
+	case elHTML, elHead:
+		if s.xml {
+			s.watch("xmlns", attrNamespace)
+			return
+		}
+		if s.named("amp") || s.named("⚡") || s.named("⚡\ufe0f") {
 			s.reject(ReasonAMP)
 		}
 	case elLink:
@@ -108,19 +116,37 @@ func (s *scanner) endOfName() {
 		}
 	case elScript:
 		s.watch("src", attrSrc)
+	case elMeta:
+		s.watchMeta()
 	}
+}
+
+// named reports whether the attribute has this name, in any case but in XHTML.
+func (s *scanner) named(name string) bool {
+	if int(s.nameLen) != len(name) {
+		return false
+	}
+	for i := range len(name) {
+		if c := s.name[i]; c != name[i] && (s.xml || lower(c) != name[i]) {
+			return false
+		}
+	}
+	return true
 }
 
 // watch starts following the value of the named attribute. A repeated attribute
 // is ignored, as browsers do.
 func (s *scanner) watch(name string, a attribute) {
-	if s.seenAttr || int(s.nameLen) != len(name) || string(s.name[:s.nameLen]) != name {
+	if s.seenAttr || !s.named(name) {
 		return
 	}
 	s.attr, s.seenAttr = a, true
 	s.rel, s.src, s.base = 0, 0, baseEmpty
-	if a == attrHref {
+	switch {
+	case a == attrHref:
 		s.baseSeen = true
+	case a == attrNamespace && s.element == elHead:
+		s.reject(ReasonXHTML)
 	}
 }
 
@@ -214,6 +240,16 @@ func (s *scanner) follow(v []byte) {
 			}
 			s.followSrc(c)
 		}
+	case attrEquiv:
+		for _, c := range v {
+			s.followEquiv(c)
+		}
+	case attrContent:
+		s.followContent(v)
+	case attrNamespace:
+		for _, c := range v {
+			s.followNamespace(c)
+		}
 	}
 }
 
@@ -226,6 +262,8 @@ func (s *scanner) endOfValue() {
 		if int(s.src) == len(s.marker) {
 			s.reject(ReasonAlready)
 		}
+	case attrEquiv:
+		s.endOfEquiv()
 	}
 	s.attr = attrOther
 }
@@ -287,11 +325,18 @@ func (s *scanner) followSrc(c byte) {
 
 // endOfTag is at the ">" of a tag and chooses how the text after it is read.
 func (s *scanner) endOfTag() {
+	if s.xml {
+		s.endOfTagXML()
+		return
+	}
 	switch s.element {
 	case elTitle, elStyle, elNoscript, elNoframes:
 		s.state = stRaw
 	case elScript:
 		s.state, s.escape, s.dashes = stScript, 0, 0
+	case elMeta:
+		s.endOfMeta()
+		s.state = stData
 	default:
 		s.state = stData
 	}

@@ -341,9 +341,9 @@ func checkWriter(t *testing.T, in *Injector, doc []byte, rnd *rand.Rand) {
 		host = "site.example"
 	}
 	if !want.hasManifest {
-		tags = in.manifest.append(tags, host, 0)
+		tags = in.manifest.append(tags, host, "", 0)
 	}
-	tags = in.script.append(tags, host, 0)
+	tags = in.script.append(tags, host, "", 0)
 	head, tail := string(tags[:len(tags)-len("></script>")]), "></script>"
 	rest, ok := strings.CutPrefix(got, string(doc[:want.at])+head)
 	if !ok || strings.TrimLeft(rest, " ") != tail+string(doc[want.at:]) || w.Reason() != ReasonInjected {

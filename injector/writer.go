@@ -32,11 +32,15 @@ type Writer struct {
 	status  int
 	owed    int // bytes promised on top of length and not yet used
 	reason  Reason
+	csp     cspState
+	decoder *decoder
 	scan    scanner
 	held    [maxHeld]byte // the first heldLen of them wait for the next piece
 	heldLen uint8
 	phase   phase
-	sniff   bool // Content-Type is to be guessed from the first bytes
+	kind    kind
+	codec   codec // of the body as it comes, if it is to be decoded
+	sniff   bool  // Content-Type is to be guessed from the first bytes
 }
 
 // NewWriter wraps w for the answer to r, which [Injector.Classify] takes for a
@@ -44,8 +48,8 @@ type Writer struct {
 // [Injector.PrepareRequest].
 func (in *Injector) NewWriter(w http.ResponseWriter, r *http.Request) *Writer {
 	iw := &Writer{down: w, in: in, request: r, length: -1}
-	k, _ := in.kind(r)
-	iw.scan.needWhole = k != kindDocument
+	iw.kind, _ = in.kind(r)
+	iw.scan.needWhole = iw.kind != kindDocument
 	iw.scan.marker = in.script[1]
 	return iw
 }
@@ -76,7 +80,7 @@ func (w *Writer) WriteHeader(status int) {
 	}
 	h := w.Header()
 	w.status = status
-	if reason := w.in.judge(status, h); reason != "" {
+	if reason := w.in.judge(status, h, w.kind); reason != "" {
 		if status == http.StatusNotModified {
 			w.fixNotModified()
 		}
@@ -86,16 +90,26 @@ func (w *Writer) WriteHeader(status int) {
 	var declared string
 	declared, w.sniff = contentType(h)
 	w.scan.checkESC = charsetOf(declared) == ""
+	w.scan.xml = isType(declared, xhtmlType)
 	w.length = contentLength(h)
+	w.codec = codecOf(h)
 	switch {
+	case !w.sniff && !w.allowed():
+		w.pass(ReasonCSP)
 	case w.request.Method == http.MethodHead:
 		w.head()
-	case isIncremental(h) && !w.sniff:
+	case isIncremental(h) && !w.sniff && w.codec == codecNone:
 		w.commit(w.promise())
 		w.phase = phaseScan
 	default:
 		w.phase = phasePending
 	}
+}
+
+// allowed reports whether the page's policies allow our tags.
+func (w *Writer) allowed() bool {
+	policies := w.Header()[cspHeader]
+	return len(policies) == 0 || w.guard(policies)
 }
 
 // head answers HEAD as a GET would be, but for the length, which only the body
@@ -127,22 +141,19 @@ func (w *Writer) commit(extra int) {
 
 // Write implements [io.Writer].
 func (w *Writer) Write(p []byte) (int, error) {
-	if w.phase >= phasePass {
-		return w.down.Write(p)
-	}
 	if w.phase == phaseStart {
 		w.WriteHeader(http.StatusOK)
 	}
 	var err error
 	switch {
-	case w.phase >= phasePass:
-		return w.down.Write(p)
 	case w.phase == phaseHead, len(p) == 0:
 		return len(p), nil
-	case w.phase == phasePending:
-		err = w.writeFirst(p)
+	case w.codec != codecNone:
+		err = w.writeEncoded(p)
+	case w.phase >= phasePass:
+		return w.down.Write(p)
 	default:
-		err = w.writeNext(p)
+		err = w.writePlain(p)
 	}
 	if err != nil {
 		return 0, err
@@ -150,27 +161,55 @@ func (w *Writer) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// writePlain takes a piece of the page, decoded if it had to be.
+func (w *Writer) writePlain(p []byte) error {
+	switch w.phase {
+	case phasePending:
+		return w.writeFirst(p)
+	case phaseScan:
+		return w.writeNext(p)
+	}
+	return w.write(p)
+}
+
 // writeFirst decides the header by the first piece of the body.
 func (w *Writer) writeFirst(p []byte) error {
+	at, reason := w.decide(p)
+	if reason != "" {
+		w.pass(reason)
+		return w.write(p)
+	}
+	return w.begin(p, at)
+}
+
+// decide looks at the first piece of the body. It returns where the tags go or
+// what is to be held back, see [scanner.scan], or why the page isn't changed.
+func (w *Writer) decide(p []byte) (at int, reason Reason) {
 	if w.sniff {
 		guess := http.DetectContentType(p)
 		if !isType(guess, "text/html") {
-			w.pass(ReasonNotHTML)
-			return w.write(p)
+			return 0, ReasonNotHTML
+		}
+		if !w.allowed() {
+			return 0, ReasonCSP
 		}
 		w.Header()["Content-Type"] = []string{guess}
 	}
-	at := w.scan.scan(p)
+	at = w.scan.scan(p)
 	if w.scan.verdict == undecided && w.length == int64(len(p)) {
 		at = len(p) + w.scan.end() // the whole body is here
 	}
-	size := w.size()
-	switch w.scan.verdict {
-	case rejected:
-		w.pass(w.scan.reason)
-		return w.write(p)
-	case found:
-		w.commit(size)
+	w.settle()
+	if w.scan.verdict == rejected {
+		return 0, w.scan.reason
+	}
+	return at, ""
+}
+
+// begin sends the header and the first piece of a page that decide accepted.
+func (w *Writer) begin(p []byte, at int) error {
+	if w.scan.verdict == found {
+		w.commit(w.size())
 		return w.insert(p, at)
 	}
 	w.commit(w.promise())
@@ -181,7 +220,7 @@ func (w *Writer) writeFirst(p []byte) error {
 // writeNext continues the search in a later piece.
 func (w *Writer) writeNext(p []byte) error {
 	at := w.scan.scan(p)
-	w.size() // may reject
+	w.settle()
 	switch w.scan.verdict {
 	case found:
 		return w.insert(p, at)
@@ -194,8 +233,28 @@ func (w *Writer) writeNext(p []byte) error {
 // Finish ends the response. Call it once after the handler succeeded, and only
 // then: a page that was cut off must not look complete. It writes what was held
 // back and what was promised in Content-Length.
+//
+// A page that had to be decoded and turned out broken or too large after it had
+// begun is aborted: Finish panics with [http.ErrAbortHandler].
 func (w *Writer) Finish() error {
 	var err error
+	if w.codec != codecNone {
+		err = w.finishEncoded()
+	}
+	if err == nil {
+		err = w.finishPlain()
+	}
+	if w.phase != phaseStart {
+		w.phase = phasePass
+	}
+	if err != nil {
+		return fmt.Errorf("writing the end of the page: %w", err)
+	}
+	return nil
+}
+
+// finishPlain writes what is missing at the end.
+func (w *Writer) finishPlain() (err error) {
 	switch w.phase {
 	case phaseStart:
 		w.reason = ReasonEmpty
@@ -203,7 +262,7 @@ func (w *Writer) Finish() error {
 		w.pass(ReasonEmpty)
 	case phaseScan:
 		at := w.scan.end()
-		w.size() // may reject
+		w.settle()
 		if w.scan.verdict == found {
 			err = w.insert(nil, at)
 		} else {
@@ -213,11 +272,5 @@ func (w *Writer) Finish() error {
 	if err == nil && w.phase == phasePad {
 		err = w.pad()
 	}
-	if w.phase != phaseStart {
-		w.phase = phasePass
-	}
-	if err != nil {
-		return fmt.Errorf("writing the end of the page: %w", err)
-	}
-	return nil
+	return err
 }

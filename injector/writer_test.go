@@ -39,12 +39,21 @@ func withTags(in *Injector, page string) string {
 // response runs one response through a Writer in pieces of the given size.
 func response(t *testing.T, in *Injector, r *http.Request, status int, h http.Header, body string, size int) (*httptest.ResponseRecorder, Reason) {
 	t.Helper()
-	rec := httptest.NewRecorder()
+	rec := newRecorder()
 	w := in.NewWriter(rec, r)
+	send(t, w, h, body, size, status)
+	return rec, w.Reason()
+}
+
+func newRecorder() *httptest.ResponseRecorder { return httptest.NewRecorder() }
+
+// send writes a whole response in pieces of the given size, with 200 for no status.
+func send(t *testing.T, w *Writer, h http.Header, body string, size int, status ...int) {
+	t.Helper()
 	for k, v := range h {
 		w.Header()[k] = v
 	}
-	w.WriteHeader(status)
+	w.WriteHeader(append(status, 200)[0])
 	for off := 0; off < len(body); off += size {
 		piece := body[off:min(off+size, len(body))]
 		n, err := w.Write([]byte(piece))
@@ -55,7 +64,6 @@ func response(t *testing.T, in *Injector, r *http.Request, status int, h http.He
 	if err := w.Finish(); err != nil {
 		t.Fatalf("Finish: %v", err)
 	}
-	return rec, w.Reason()
 }
 
 func headers(lines ...string) http.Header {
@@ -81,7 +89,8 @@ func TestUntouched(t *testing.T) {
 	}{
 		{"json", 200, []string{"Content-Type", "application/json"}, page, ReasonNotHTML},
 		{"javascript", 200, []string{"Content-Type", "text/javascript"}, page, ReasonNotHTML},
-		{"xhtml", 200, []string{"Content-Type", "application/xhtml+xml"}, page, ReasonNotHTML},
+		{"xhtml without a namespace", 200, []string{"Content-Type", "application/xhtml+xml"}, page, ReasonXHTML},
+		{"other xml", 200, []string{"Content-Type", "application/xml"}, page, ReasonNotHTML},
 		{"htmlx", 200, []string{"Content-Type", "text/htmlx"}, page, ReasonNotHTML},
 		{"event stream", 200, []string{"Content-Type", "text/event-stream"}, page, ReasonNotHTML},
 		{"guessed text", 200, nil, "plain </head>", ReasonNotHTML},
@@ -134,7 +143,7 @@ func TestUntouched(t *testing.T) {
 // several ways of writing.
 func TestInjected(t *testing.T) {
 	plain := newInjector(t, Options{})
-	script := string(plain.script.append(nil, "", 0))
+	script := string(plain.script.append(nil, "", "", 0))
 	tests := []struct {
 		name   string
 		lines  []string // request

@@ -1,0 +1,125 @@
+package injector
+
+import "strings"
+
+// extension adds to policies what our tags need and nothing else: the exact
+// paths, a nonce of our own where only nonces count, the name of our Trusted
+// Types policy. It never adds to a directive that governs more than the use.
+type extension struct {
+	site  *site
+	nonce string        // our script's, from the policies or our own
+	fresh func() string // makes a nonce; nil where none may be added
+	made  bool          // fresh was called
+}
+
+// headers returns the header's values with what is missing, and whether anything
+// was. Values that need nothing stay as they are.
+func (e *extension) headers(values []string) (out []string, changed bool) {
+	ps := parsePolicies(nil, values)
+	demanded := typesDemanded(ps)
+	e.prepare(ps)
+	out = make([]string, len(values))
+	for i, v := range values {
+		var pieces []string
+		for text := range strings.SplitSeq(v, ",") {
+			p := parsePolicy(text)
+			pieces = append(pieces, e.policy(&p, demanded))
+		}
+		out[i] = strings.Join(pieces, ",")
+		changed = changed || out[i] != v
+	}
+	return out, changed
+}
+
+// prepare makes a nonce of our own if a policy counts only nonces and none of the
+// existing ones will do.
+func (e *extension) prepare(ps []policy) {
+	if e.fresh == nil {
+		return
+	}
+	for i := range ps {
+		d, blocked := ps[i].blocks(useScript, e.site, e.nonce)
+		if blocked && hasKeyword(ps[i].value[d], strictDynamic) {
+			e.nonce, e.made = e.fresh(), true
+			return
+		}
+	}
+}
+
+// policy returns the text of one policy with what is missing.
+func (e *extension) policy(p *policy, demanded bool) string {
+	text := p.text
+	for u := range numUses {
+		d, blocked := p.blocks(u, e.site, e.nonce)
+		if !blocked || d == dirSandbox {
+			continue
+		}
+		source := e.site.source(u)
+		if u == useScript && hasKeyword(p.value[d], strictDynamic) {
+			if !e.made {
+				continue
+			}
+			source = "'nonce-" + e.nonce + "'"
+		}
+		list := p.value[d]
+		if d != fallbacks[u][0] {
+			list = inherited(list, u)
+		}
+		text = addSource(text, fallbacks[u][0], list, source)
+	}
+	if p.typesBlocked(e.site, demanded) {
+		text = addSource(text, dirTypes, p.value[dirTypes], e.site.types)
+	}
+	return text
+}
+
+// inherited returns what of a fallback's list means something for a use.
+func inherited(list string, u use) string {
+	if u == useScript {
+		return list
+	}
+	var kept []string
+	for src := range strings.FieldsSeq(list) {
+		dynamic := u == useWorker && strings.EqualFold(src, strictDynamic)
+		if src[0] != '\'' || dynamic || strings.EqualFold(src, "'self'") {
+			kept = append(kept, src)
+		}
+	}
+	return strings.Join(kept, " ")
+}
+
+// addSource gives a directive the list and one more source. A policy that hasn't
+// got the directive gets it at its end.
+func addSource(text string, d directive, list, source string) string {
+	var b strings.Builder
+	b.WriteString(d.String())
+	for src := range strings.FieldsSeq(list) {
+		if !strings.EqualFold(src, "'none'") { // means nothing beside another source
+			b.WriteByte(' ')
+			b.WriteString(src)
+		}
+	}
+	b.WriteByte(' ')
+	b.WriteString(source)
+	off := 0
+	for part := range strings.SplitSeq(text, ";") {
+		if name, _ := cutDirective(part); strings.EqualFold(name, d.String()) && isASCII(part) {
+			lead := len(part) - len(strings.TrimLeft(part, cspSpace))
+			return text[:off+lead] + b.String() + text[off+len(part):]
+		}
+		off += len(part) + len(";")
+	}
+	text = strings.TrimRight(text, cspSpace+";")
+	return text + "; " + b.String()
+}
+
+// sourceCount returns the number of sources in a list that can match.
+func sourceCount(list string) int {
+	n := 0
+	for src := range strings.FieldsSeq(list) {
+		if !strings.EqualFold(src, "'none'") {
+			n++
+		}
+	}
+	return n
+}
