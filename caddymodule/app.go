@@ -50,6 +50,7 @@ type App struct {
 	DialerRaw json.RawMessage `json:"dialer,omitempty" caddy:"namespace=webpush.dialer inline_key=module"`
 
 	logger   *slog.Logger
+	metrics  *metrics
 	storage  StoreProvider
 	services webpush.Services
 	dial     webpush.DialFunc
@@ -121,6 +122,9 @@ func (*App) CaddyModule() caddy.ModuleInfo {
 // Provision loads guest modules and reads the settings. It opens nothing.
 func (a *App) Provision(ctx caddy.Context) (err error) {
 	a.logger = ctx.Slogger()
+	if a.metrics, err = newMetrics(ctx); err != nil {
+		return fmt.Errorf("registering metrics: %w", err)
+	}
 	if a.storage, err = loadStorage(ctx, a); err != nil {
 		return err
 	}

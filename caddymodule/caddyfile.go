@@ -125,6 +125,18 @@ func text(field *string, example string) option {
 	}
 }
 
+// flag is an option without arguments.
+func flag(field *bool) option {
+	return func(d *caddyfile.Dispenser) error {
+		name := d.Val()
+		if d.NextArg() {
+			return d.Errf("%s takes no value; it is switched on by its name alone", name)
+		}
+		*field = true
+		return nil
+	}
+}
+
 // duration is an option with one duration.
 func duration(field *caddy.Duration) option {
 	return func(d *caddyfile.Dispenser) error {
@@ -217,6 +229,9 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 //		prefix   <path>
 //		worker   <path>
 //		manifest <path>
+//		csp      keep | extend
+//		frames
+//		no_transform ignore
 //		prompt {
 //			title      <text>
 //			body       <text>
@@ -240,6 +255,16 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"prefix":   checked(text(&h.Prefix, "/_webpush"), h.check),
 		"worker":   checked(text(&h.Worker, "/sw.js"), h.check),
 		"manifest": checked(text(&h.Manifest, "/manifest.json"), h.check),
+		"csp":      checked(text(&h.CSP, "extend"), h.check),
+		"frames":   flag(&h.Frames),
+		"no_transform": func(d *caddyfile.Dispenser) error {
+			var s string
+			if err := text(&s, "ignore")(d); err != nil || s == "ignore" {
+				h.IgnoreNoTransform = true
+				return err
+			}
+			return d.Errf("no_transform: %q is not a way to treat it; write it like: no_transform ignore", s)
+		},
 		"prompt": func(d *caddyfile.Dispenser) error {
 			h.Prompt = new(Prompt)
 			return h.Prompt.unmarshalCaddyfile(d)

@@ -31,7 +31,7 @@ Talks to the running Caddy's admin endpoint, whose address is taken from
 			flags.StringVarP(&c.adapter, "adapter", "a", "", "Name of the config adapter for --config")
 			flags.StringVar(&c.address, "address", "", "Address of the admin endpoint, such as localhost:2019")
 			flags.BoolVar(&c.json, "json", false, "Print JSON for scripts")
-			cmd.AddCommand(c.send(), c.subscribers(), c.messages(), c.keys())
+			cmd.AddCommand(c.send(), c.subscribers(), c.messages(), c.keys(), c.doctor())
 			cmd.RunE = func(cmd *cobra.Command, args []string) error {
 				if len(args) > 0 {
 					return fmt.Errorf("unknown command %q; see 'caddy webpush --help'", args[0])

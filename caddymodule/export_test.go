@@ -1,5 +1,10 @@
 package caddymodule
 
+import (
+	"context"
+	"net/http"
+)
+
 // OpenStores counts the references to each open store, for tests of the life
 // cycle.
 func OpenStores() map[string]int {
@@ -11,4 +16,15 @@ func OpenStores() map[string]int {
 		return true
 	})
 	return open
+}
+
+// Checkup and Diagnosis are what the doctor says.
+type (
+	Checkup   = checkup
+	Diagnosis = diagnosis
+)
+
+// Examine runs the doctor.
+func Examine(ctx context.Context, transport http.RoundTripper, address string) (Checkup, error) {
+	return newDoctor(transport).examine(ctx, address)
 }

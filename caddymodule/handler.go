@@ -8,6 +8,7 @@ import (
 	"path"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -55,6 +56,18 @@ type Handler struct {
 	// completed. Default: /manifest.json.
 	Manifest string `json:"manifest,omitempty"`
 
+	// What to do where a page's Content-Security-Policy keeps our parts from
+	// working: "keep" leaves the policy and the page as they are, "extend" adds
+	// the exact sources that are missing. Default: keep.
+	CSP string `json:"csp,omitempty"`
+
+	// If true, pages in frames get the script as well.
+	Frames bool `json:"frames,omitempty"`
+
+	// If true, pages are changed although their Cache-Control says
+	// no-transform.
+	IgnoreNoTransform bool `json:"ignore_no_transform,omitempty"`
+
 	// The question that visitors are asked before the browser's own.
 	Prompt *Prompt `json:"prompt,omitempty"`
 
@@ -62,6 +75,8 @@ type Handler struct {
 	logger   *zap.Logger
 	injector *injector.Injector
 	config   httpapi.SiteConfig
+	// warned holds what warnBlocked has said: uses and directives, which are few.
+	warned sync.Map
 }
 
 // Prompt is the question before the browser's own. Empty texts are the
@@ -95,6 +110,12 @@ type After struct {
 	// If true, only when a page calls webpush.prompt().
 	Manual bool `json:"manual,omitempty"`
 }
+
+// The values of the option csp.
+const (
+	cspKeep   = "keep"
+	cspExtend = "extend"
+)
 
 // defaultAskAgain is a week, as CleverTap's prompt has it.
 const defaultAskAgain = 7 * 24 * time.Hour
@@ -134,7 +155,12 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		h.Site, _ = pushsvc.SiteName(h.Site)
 	}
 	if h.injector, err = injector.New(injector.Options{
-		Snippet: injector.Snippet{Manifest: h.Manifest, Script: h.Prefix + "/sdk.js"},
+		Snippet:           injector.Snippet{Manifest: h.Manifest, Script: h.Prefix + "/sdk.js"},
+		IgnoreNoTransform: h.IgnoreNoTransform,
+		Frames:            h.Frames,
+		Decode:            true,
+		Uses:              injector.Addresses{Worker: h.Worker, Connect: h.Prefix + "/", TrustedTypes: "webpush"},
+		CSPExtend:         h.CSP == cspExtend,
 	}); err != nil {
 		return fmt.Errorf("preparing the injector: %w", err)
 	}
@@ -185,6 +211,11 @@ func (h *Handler) check() error {
 		if err := checkPath(p.option, p.value, p.suggestion); err != nil {
 			return err
 		}
+	}
+	switch h.CSP {
+	case "", cspKeep, cspExtend:
+	default:
+		return &optionError{"csp", fmt.Sprintf("%q is neither keep nor extend", h.CSP)}
 	}
 	if h.Worker != "" && h.Worker == h.Manifest {
 		return &optionError{"manifest", "is the same path as the worker's"}
@@ -338,9 +369,10 @@ func (h *Handler) pass(w http.ResponseWriter, r *http.Request, next caddyhttp.Ha
 	return next.ServeHTTP(w, r)
 }
 
-// account tells the operator what became of a page: placeholder, and a line
-// in the debug log for those that were left as they are.
+// account tells the operator what became of a page: counter, placeholder, and a
+// line in the debug log for those that were left as they are.
 func (h *Handler) account(r *http.Request, why injector.Reason) {
+	h.app.metrics.page(why)
 	if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
 		repl.Set(placeholder, string(why))
 	}
@@ -365,7 +397,21 @@ func (h *Handler) servePage(w http.ResponseWriter, r *http.Request, next caddyht
 	}
 	err := iw.Finish()
 	h.account(r, iw.Reason())
+	h.warnBlocked(r, iw.Blocked())
 	return err
+}
+
+// warnBlocked says once which directive of a page's policy keeps what of ours
+// from working: it is the same on every page.
+func (h *Handler) warnBlocked(r *http.Request, findings []injector.Finding) {
+	for _, f := range findings {
+		if _, told := h.warned.LoadOrStore(string(f.Use)+" "+f.Directive, true); told {
+			continue
+		}
+		h.logger.Warn("a page's Content-Security-Policy blocks a part of webpush; run 'caddy webpush doctor' on the page",
+			zap.String("use", string(f.Use)), zap.String("directive", f.Directive), zap.String("cure", f.Cure),
+			zap.String("host", r.Host), zap.String("path", r.URL.Path))
+	}
 }
 
 // siteName is the site that the request is for. A port counts only where it is

@@ -62,6 +62,7 @@ var layers = map[string][]string{
 // outside is what may be imported from elsewhere, by layer; what is not named
 // may import the standard library alone.
 var outside = map[string][]string{
+	"injector":                {"github.com/andybalholm/brotli", "github.com/klauspost/compress/flate", "github.com/klauspost/compress/gzip", "github.com/klauspost/compress/zstd"},
 	"pushsvc/service":         {"github.com/google/uuid"},
 	"pushsvc/web/build":       {"github.com/evanw/esbuild/pkg/api"},
 	"pushsvc/store/boltstore": {"go.etcd.io/bbolt", "go.etcd.io/bbolt/errors"},

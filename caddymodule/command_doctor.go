@@ -1,0 +1,88 @@
+package caddymodule
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/signal"
+
+	"github.com/spf13/cobra"
+)
+
+// errUnhealthy ends the command with a status that scripts see.
+var errUnhealthy = errors.New("something keeps visitors from subscribing")
+
+func (c *command) doctor() *cobra.Command {
+	var insecure bool
+	cmd := &cobra.Command{
+		Use:   "doctor <URL>",
+		Short: "Says what would keep a site's visitors from subscribing, and the cure",
+		Long: `Fetches a page as a browser would, and what the page needs for push: script,
+worker, manifest, endpoint, Content-Security-Policy. Says what works, what does
+not and how to mend it.
+
+It needs no running Caddy of yours: any address will do. The exit status is 0
+where visitors can subscribe, warnings or not, and 1 where they cannot.`,
+		Example: `  caddy webpush doctor https://shop.example.com/
+  caddy webpush doctor --json localhost:8080`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt)
+			defer stop()
+			return c.runDoctor(ctx, args[0], insecure)
+		},
+	}
+	cmd.Flags().BoolVarP(&insecure, "insecure", "k", false, "Accept certificates that are not trusted here")
+	return cmd
+}
+
+func (c *command) runDoctor(ctx context.Context, address string, insecure bool) error {
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.DisableCompression = true
+	transport.TLSClientConfig = &tls.Config{InsecureSkipVerify: insecure} //nolint:gosec // the operator's own site, at the operator's wish
+	result, err := newDoctor(transport).examine(ctx, address)
+	if err != nil {
+		return err
+	}
+	raw, err := json.MarshalIndent(result, "", "  ")
+	if err != nil {
+		return fmt.Errorf("encoding the result: %w", err)
+	}
+	if err := c.print(append(raw, '\n'), func(w io.Writer) error { return printCheckup(w, result) }); err != nil {
+		return err
+	}
+	if !result.Healthy {
+		return errUnhealthy
+	}
+	return nil
+}
+
+var verdictSigns = map[verdict]string{healthy: "✓", caution: "!", illness: "✗"}
+
+func printCheckup(w io.Writer, r checkup) error {
+	fmt.Fprintf(w, "%s\n\n", r.URL)
+	warnings := 0
+	for _, d := range r.Diagnoses {
+		fmt.Fprintf(w, " %s %-12s %s\n", verdictSigns[d.Verdict], d.Check, printable(d.Finding))
+		if d.Cure != "" {
+			fmt.Fprintf(w, "   %-12s → %s\n", "", printable(d.Cure))
+		}
+		if d.Verdict == caution {
+			warnings++
+		}
+	}
+	summary := "\nVisitors can subscribe here."
+	switch {
+	case !r.Healthy:
+		summary = "\nVisitors cannot subscribe here."
+	case warnings > 0:
+		summary = fmt.Sprintf("\nVisitors can subscribe here; %d thing(s) could be better.", warnings)
+	}
+	_, err := fmt.Fprintln(w, summary)
+	return err
+}
