@@ -256,8 +256,13 @@ func TestUnsubscribe(t *testing.T) {
 				continue
 			}
 			// Browsers tell their push service a moment later.
-			for gone := int64(0); gone == 0; {
-				gone = p.send(origin, "--title", "Anybody there?").Results.Gone
+			for gone := false; !gone; {
+				var m results
+				// It fails when nobody got it, which is what we wait for.
+				err := p.tryCLI(&m, "send", "--wait", "--site", host(origin), "--title", "Anybody there?")
+				if gone = m.Results.Gone == 1; gone != (err != nil) {
+					t.Fatalf("%v, %+v", err, m)
+				}
 				must(t, ctx.Err())
 			}
 			if n := p.subscribers(origin); n != 0 {

@@ -174,16 +174,25 @@ func (p *product) command(args ...string) *exec.Cmd {
 // prints.
 func (p *product) cli(result any, args ...string) {
 	p.t.Helper()
+	if err := p.tryCLI(result, args...); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// tryCLI is cli for commands that may fail: what they print is decoded first.
+func (p *product) tryCLI(result any, args ...string) error {
+	p.t.Helper()
 	cmd := p.command(append([]string{"webpush", "--address", p.admin, "--json"}, args...)...)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
-	if err != nil {
-		p.t.Fatalf("caddy webpush %s: %v\n%s", strings.Join(args, " "), err, stderr.String())
-	}
-	if result != nil {
+	if result != nil && len(out) > 0 {
 		must(p.t, json.Unmarshal(out, result))
 	}
+	if err != nil {
+		return fmt.Errorf("caddy webpush %s: %w\n%s", strings.Join(args, " "), err, stderr.String())
+	}
+	return nil
 }
 
 // host is the site's name: the origin without its scheme.
