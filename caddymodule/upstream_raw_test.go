@@ -1,0 +1,264 @@
+package caddymodule_test
+
+import (
+	"bufio"
+	"bytes"
+	"compress/gzip"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// rawUpstream is a site that speaks bytes, not HTTP: conduct answers a request
+// in whatever way, then the connection is closed.
+func rawUpstream(t *testing.T, conduct func(path string, c net.Conn)) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var open sync.WaitGroup
+	t.Cleanup(func() {
+		l.Close()
+		open.Wait()
+	})
+	open.Go(func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			open.Go(func() {
+				defer c.Close()
+				_ = c.SetDeadline(time.Now().Add(2 * patience))
+				// The request is read to its end: closing with bytes unread
+				// would be a reset.
+				if r, err := http.ReadRequest(bufio.NewReader(c)); err == nil {
+					conduct(r.URL.Path, c)
+				}
+			})
+		}
+	})
+	return l.Addr().String()
+}
+
+// patience is how long any answer may take.
+const patience = 15 * time.Second
+
+// client is one way of asking for a page.
+type client struct {
+	name, proto string
+	gzip        bool // asks for compression and undoes it
+}
+
+var clients = []client{
+	{name: "HTTP/1.1", proto: "HTTP/1.1"},
+	{name: "compressed", proto: "HTTP/1.1", gzip: true},
+	{name: "HTTP/1.0", proto: "HTTP/1.0"},
+}
+
+// reply is everything that came back on a connection.
+type reply struct {
+	interim         []int // informational answers
+	status          int   // 0 if there was no answer
+	header, trailer http.Header
+	body            []byte
+	cut             bool   // the answer's end did not come
+	rest            []byte // what came behind it
+}
+
+var errHang = errors.New("no end of the answer in time")
+
+// fetch sends a request and reads until the server closes.
+func (cl client) fetch(address, method, path string) (reply, error) {
+	c, err := cl.ask(address, method, path)
+	if err != nil {
+		return reply{}, err
+	}
+	defer c.Close()
+	raw, err := io.ReadAll(c)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return reply{}, fmt.Errorf("%w; got %d bytes", errHang, len(raw))
+	}
+	return parseReply(raw, method), nil
+}
+
+// ask opens a connection, on which patience is running, and sends a request.
+func (cl client) ask(address, method, path string) (net.Conn, error) {
+	c, err := net.Dial("tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("dialing: %w", err)
+	}
+	_ = c.SetDeadline(time.Now().Add(patience))
+	var request strings.Builder
+	fmt.Fprintf(&request, "%s %s %s\r\nHost: a.example.com\r\nConnection: close\r\n", method, path, cl.proto)
+	for k, v := range navigation {
+		fmt.Fprintf(&request, "%s: %s\r\n", k, v)
+	}
+	if cl.gzip {
+		request.WriteString("Accept-Encoding: gzip\r\n")
+	}
+	if _, err := io.WriteString(c, request.String()+"\r\n"); err != nil {
+		c.Close()
+		return nil, fmt.Errorf("asking: %w", err)
+	}
+	return c, nil
+}
+
+func parseReply(raw []byte, method string) reply {
+	var got reply
+	r := bufio.NewReader(bytes.NewReader(raw))
+	for {
+		resp, err := http.ReadResponse(r, &http.Request{Method: method})
+		if err != nil {
+			got.cut = true
+			return got
+		}
+		if resp.StatusCode < 200 && resp.StatusCode != http.StatusSwitchingProtocols {
+			got.interim = append(got.interim, resp.StatusCode)
+			continue
+		}
+		got.status, got.header = resp.StatusCode, resp.Header
+		if resp.ContentLength >= 0 { // ReadResponse takes the field out of some
+			got.header.Set("Content-Length", fmt.Sprint(resp.ContentLength))
+		}
+		got.body, err = io.ReadAll(resp.Body)
+		got.cut = err != nil
+		got.trailer = resp.Trailer
+		got.rest, _ = io.ReadAll(r)
+		return got
+	}
+}
+
+// plainBody is the body with our side's compression undone, as far as it goes.
+func (r reply) plainBody() []byte {
+	if r.header.Get("Content-Encoding") != "gzip" {
+		return r.body
+	}
+	z, err := gzip.NewReader(bytes.NewReader(r.body))
+	if err != nil {
+		return r.body
+	}
+	body, _ := io.ReadAll(z)
+	return body
+}
+
+// fate is what became of an answer on its way through webpush.
+type fate string
+
+const (
+	injected fate = "injected" // our tags are in, and nothing else has changed
+	same     fate = "same"     // nothing has changed
+	padded   fate = "padded"   // spaces at the end make up for a promised length
+	cut      fate = "cut"      // the upstream broke off, and so did both of us
+	either   fate = ""         // injected or same
+)
+
+var tagsPattern = regexp.MustCompile(`<link rel="manifest" href="/manifest\.json"/><script src="/_webpush/sdk\.js" defer="defer" *></script>`)
+
+// compare judges what came through webpush by what came without. broken says
+// that the upstream broke off, which a client of HTTP/1.0 may be unable to see.
+func (cl client) compare(plain, ours reply, broken bool) (fate, error) {
+	broken = plain.cut || broken && cl.proto == "HTTP/1.0"
+	switch {
+	case plain.cut != ours.cut:
+		return "", fmt.Errorf("cut off: %t without us, %t with us", plain.cut, ours.cut)
+	case plain.cut && (plain.status == 0 || ours.status == 0):
+		return cut, nil // net/http drops a small answer whole
+	case plain.status != ours.status:
+		return "", fmt.Errorf("status %d without us, %d with us", plain.status, ours.status)
+	case len(ours.rest) > 0:
+		return "", fmt.Errorf("%d bytes behind the answer: %.60q", len(ours.rest), ours.rest)
+	case !slices.Equal(plain.interim, ours.interim):
+		return "", fmt.Errorf("informational answers %v without us, %v with us", plain.interim, ours.interim)
+	case !broken && !cmp.Equal(plain.trailer, ours.trailer):
+		return "", fmt.Errorf("trailers: %s", cmp.Diff(plain.trailer, ours.trailer))
+	}
+	was, is := plain.body, ours.body
+	if cl.gzip && !bytes.Equal(was, is) {
+		was, is = plain.plainBody(), ours.plainBody()
+	}
+	if broken {
+		return compareBroken(was, is)
+	}
+	what, err := compareBodies(was, is)
+	if err != nil {
+		return "", err
+	}
+	return what, cl.compareHeaders(plain.header, ours.header, ours.header.Get("X-Webpush") != "")
+}
+
+func compareBodies(was, is []byte) (fate, error) {
+	without, tags := takeOut(is, was)
+	switch {
+	case tags && bytes.Equal(without, was):
+		return injected, nil
+	case bytes.Equal(is, was):
+		return same, nil
+	case bytes.HasPrefix(is, was) && len(bytes.Trim(is[len(was):], " ")) == 0:
+		return padded, nil
+	}
+	return "", fmt.Errorf("body:\n without us %s\n with us    %s", clip(was), clip(is))
+}
+
+// compareBroken compares what came before an end that should not be: either may
+// have lost the last pieces, but none in the middle, and nothing of ours comes
+// at such an end.
+func compareBroken(was, is []byte) (fate, error) {
+	without, tags := takeOut(is, was)
+	switch {
+	case !bytes.HasPrefix(was, without) && !bytes.HasPrefix(without, was):
+		return "", fmt.Errorf("cut off, and differs:\n without us %s\n with us    %s", clip(was), clip(is))
+	case tags && bytes.HasSuffix(is, []byte("></script>")):
+		return "", fmt.Errorf("our tags at the end of a page that was cut off: %s", clip(is))
+	}
+	return cut, nil
+}
+
+// takeOut removes our tags, where they are not the upstream's own.
+func takeOut(page, upstreams []byte) ([]byte, bool) {
+	at := tagsPattern.FindAllIndex(page, -1)
+	if len(at) != len(tagsPattern.FindAllIndex(upstreams, -1))+1 {
+		return page, false
+	}
+	return slices.Concat(page[:at[0][0]], page[at[0][1]:]), true
+}
+
+// compareHeaders allows no change but those that the change of the body forces.
+func (cl client) compareHeaders(was, is http.Header, changed bool) error {
+	was, is = was.Clone(), is.Clone()
+	drop := []string{"Date"}
+	if changed {
+		drop = append(drop, "X-Webpush", "Content-Length", "Etag", "Last-Modified", "Accept-Ranges", "Content-Md5", "Digest", "Content-Digest", "Repr-Digest")
+	}
+	if cl.gzip { // a few bytes more or less decide whether encode compresses
+		drop = append(drop, "Content-Encoding", "Content-Length", "Vary", "Etag", "Accept-Ranges")
+	}
+	for _, name := range drop {
+		was.Del(name)
+		is.Del(name)
+	}
+	if diff := cmp.Diff(was, is); diff != "" {
+		return fmt.Errorf("header (- without us, + with us):\n%s", diff)
+	}
+	return nil
+}
+
+// clip is the beginning and the end of a body, for messages.
+func clip(b []byte) string {
+	if len(b) <= 400 {
+		return fmt.Sprintf("(%d) %q", len(b), b)
+	}
+	return fmt.Sprintf("(%d) %q ... %q", len(b), b[:200], b[len(b)-200:])
+}
