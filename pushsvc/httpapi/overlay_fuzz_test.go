@@ -21,7 +21,11 @@ func FuzzOverlayWorker(f *testing.F) {
 		{200, "text/html", "", "<!DOCTYPE html>"},
 		{404, "text/plain", "", "no"},
 		{200, "application/javascript", "gzip", "\x1f\x8b"},
-		{301, "", "", ""}, {403, "", "", ""}, {500, "text/html", "", "oops"}, {206, javascript, "", "x"}, {204, "", "", ""},
+		{301, "", "", ""},
+		{403, "", "", ""},
+		{500, "text/html", "", "oops"},
+		{206, javascript, "", "x"},
+		{204, "", "", ""},
 	} {
 		f.Add(seed.status, seed.contentType, seed.encoding, seed.body, true, 3)
 		f.Add(seed.status, seed.contentType, seed.encoding, seed.body, false, 1)
