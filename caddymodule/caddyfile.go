@@ -232,6 +232,7 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 //		csp      keep | extend
 //		frames
 //		no_transform ignore
+//		retire
 //		prompt {
 //			title      <text>
 //			body       <text>
@@ -257,6 +258,7 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"manifest": checked(text(&h.Manifest, "/manifest.json"), h.check),
 		"csp":      checked(text(&h.CSP, "extend"), h.check),
 		"frames":   flag(&h.Frames),
+		"retire":   flag(&h.Retire),
 		"no_transform": func(d *caddyfile.Dispenser) error {
 			var s string
 			if err := text(&s, "ignore")(d); err != nil || s == "ignore" {

@@ -224,6 +224,7 @@ var cures = map[injector.Reason]string{
 	injector.ReasonCharset:       "serve pages as UTF-8",
 	injector.ReasonAMP:           "AMP pages allow no scripts; push works from the pages that they stand for",
 	injector.ReasonOpenConstruct: "the page ends inside an unfinished tag, comment or script; mend the page",
+	injector.ReasonLength:        "declare the charset in Content-Type, or let clients use HTTP/1.1",
 	injector.ReasonSigned:        "the site signs its pages' digests; sign behind Caddy, or not at all",
 }
 
@@ -297,6 +298,11 @@ func (d *doctor) script(ctx context.Context) bool {
 	if resp.StatusCode != http.StatusOK || !found || json.NewDecoder(strings.NewReader(`{"version":`+from)).Decode(&d.config) != nil {
 		d.say("script", illness, fmt.Sprintf("let requests for %s through to webpush: logins, caches and rewrites must leave it alone", address),
 			"%s answers %s, and not with our script", address, resp.Status)
+		return false
+	}
+	if d.config.Retire {
+		d.say("script", illness, "take the option retire away if the site is to have push again",
+			"the site %q gives push up: its visitors are unsubscribed", d.config.Site)
 		return false
 	}
 	d.say("script", healthy, "", "the script loads, for the site %q", d.config.Site)

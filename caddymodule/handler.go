@@ -68,6 +68,12 @@ type Handler struct {
 	// no-transform.
 	IgnoreNoTransform bool `json:"ignore_no_transform,omitempty"`
 
+	// If true, push is given up: browsers that come by are unsubscribed and lose
+	// our worker, their subscriptions are removed, nobody is asked, and the
+	// site's own worker and manifest are what they were before. Leave it in for
+	// some weeks, then take webpush out.
+	Retire bool `json:"retire,omitempty"`
+
 	// The question that visitors are asked before the browser's own.
 	Prompt *Prompt `json:"prompt,omitempty"`
 
@@ -75,6 +81,9 @@ type Handler struct {
 	logger   *zap.Logger
 	injector *injector.Injector
 	config   httpapi.SiteConfig
+	// outcomes has the reasons as the placeholder's values: to make one costs an
+	// allocation.
+	outcomes map[injector.Reason]any
 	// warned holds what warnBlocked has said: uses and directives, which are few.
 	warned sync.Map
 }
@@ -154,8 +163,12 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if h.Site != "" {
 		h.Site, _ = pushsvc.SiteName(h.Site)
 	}
+	snippet := injector.Snippet{Manifest: h.Manifest, Script: h.Prefix + "/sdk.js"}
+	if h.Retire {
+		snippet.Manifest = "" // the pages are to have the links of their own only
+	}
 	if h.injector, err = injector.New(injector.Options{
-		Snippet:           injector.Snippet{Manifest: h.Manifest, Script: h.Prefix + "/sdk.js"},
+		Snippet:           snippet,
 		IgnoreNoTransform: h.IgnoreNoTransform,
 		Frames:            h.Frames,
 		Decode:            true,
@@ -165,6 +178,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		return fmt.Errorf("preparing the injector: %w", err)
 	}
 	h.config = h.siteConfig()
+	h.outcomes = newOutcomes()
 	return nil
 }
 
@@ -178,7 +192,7 @@ func (h *Handler) siteConfig() httpapi.SiteConfig {
 	p := h.Prompt
 	return httpapi.SiteConfig{
 		Version: web.Version(), Name: h.Name, Icon: h.Icon,
-		Prefix: h.Prefix, Worker: h.Worker, Scope: "/",
+		Prefix: h.Prefix, Worker: h.Worker, Scope: "/", Retire: h.Retire,
 		Prompt: httpapi.PromptConfig{
 			Title: p.Title, Body: p.Body, Accept: p.Accept, Reject: p.Reject,
 			Color: p.Color, TextColor: p.TextColor,
@@ -299,70 +313,19 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	return h.servePage(w, r, next)
 }
 
-// answering is next in the form that the overlays take: a handler such as
-// file_server answers "not found" by an error that Caddy writes later.
-func answering(next caddyhttp.Handler) httpapi.Next {
-	return func(w http.ResponseWriter, r *http.Request) error {
-		err := next.ServeHTTP(w, r)
-		var answer caddyhttp.HandlerError
-		if errors.As(err, &answer) {
-			return &httpapi.StatusError{Status: answer.StatusCode, Err: err}
-		}
-		return err
-	}
-}
-
-// overlay is how to answer a request for the worker or the manifest, which the
-// site may have as well; nil where the site answers alone.
-func (h *Handler) overlay(r *http.Request) func(http.ResponseWriter, *http.Request, httpapi.Next) error {
-	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		return nil
-	}
-	config, ok := h.ready(r)
-	if !ok {
-		return nil
-	}
-	own := r.URL.Path == h.Worker
-	switch {
-	case strings.HasPrefix(r.URL.Path, h.Prefix+"/"):
-		// The site has nothing below our prefix: no need to ask it.
-		serve := httpapi.ServeManifest
-		if own {
-			serve = httpapi.ServeWorker
-		}
-		return func(w http.ResponseWriter, r *http.Request, _ httpapi.Next) error {
-			serve(w, r, config)
-			return nil
-		}
-	case own || isWorkerRequest(r):
-		return func(w http.ResponseWriter, r *http.Request, next httpapi.Next) error {
-			return httpapi.OverlayWorker(w, r, next, config, own)
-		}
-	case r.URL.Path == h.Manifest || isManifestRequest(r):
-		own := r.URL.Path == h.Manifest
-		return func(w http.ResponseWriter, r *http.Request, next httpapi.Next) error {
-			return httpapi.OverlayManifest(w, r, next, config, own)
-		}
-	}
-	return nil
-}
-
-// isManifestRequest says whether a browser is fetching a web app manifest,
-// wherever the site has it (Fetch Metadata).
-func isManifestRequest(r *http.Request) bool { return r.Header.Get("Sec-Fetch-Dest") == "manifest" }
-
-// isWorkerRequest says whether a browser is fetching a service worker's script
-// (Service Workers, "Update", sets the header), and not one that it imports.
-func isWorkerRequest(r *http.Request) bool {
-	mode := r.Header.Get("Sec-Fetch-Mode")
-	return r.Header.Get("Service-Worker") == "script" && (mode == "" || mode == "same-origin")
-}
-
 // placeholder is where other handlers and logs find what became of a page.
 const placeholder = "http.webpush.inject"
 
 // reasonNotReady is the handler's own, beside the injector's.
 const reasonNotReady injector.Reason = "not-ready"
+
+func newOutcomes() map[injector.Reason]any {
+	outcomes := make(map[injector.Reason]any)
+	for _, why := range append(injector.Reasons(), reasonNotReady) {
+		outcomes[why] = string(why)
+	}
+	return outcomes
+}
 
 func (h *Handler) pass(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, why injector.Reason) error {
 	h.account(r, why)
@@ -374,7 +337,7 @@ func (h *Handler) pass(w http.ResponseWriter, r *http.Request, next caddyhttp.Ha
 func (h *Handler) account(r *http.Request, why injector.Reason) {
 	h.app.metrics.page(why)
 	if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
-		repl.Set(placeholder, string(why))
+		repl.Set(placeholder, h.outcomes[why])
 	}
 	if why == injector.ReasonInjected {
 		return
@@ -392,11 +355,19 @@ func (h *Handler) servePage(w http.ResponseWriter, r *http.Request, next caddyht
 		return h.pass(w, r, next, reasonNotReady)
 	}
 	iw := h.injector.NewWriter(w, r)
-	if err := next.ServeHTTP(iw, h.injector.PrepareRequest(r)); err != nil {
+	iw.PrepareRequest()
+	// A response that is aborted, which is a panic, counts as well. Nothing else
+	// may be done here: what was cut off must not be added to.
+	defer func() {
+		iw.RestoreRequest()
+		if why := iw.Reason(); why != "" {
+			h.account(r, why)
+		}
+	}()
+	if err := next.ServeHTTP(iw, r); err != nil {
 		return err
 	}
 	err := iw.Finish()
-	h.account(r, iw.Reason())
 	h.warnBlocked(r, iw.Blocked())
 	return err
 }
@@ -456,28 +427,6 @@ func (h *Handler) ready(r *http.Request) (httpapi.SiteConfig, bool) {
 	config.Key, config.OldKeys = run.publicKeys()
 	setDefault(&config.Name, site)
 	return config, config.Key != ""
-}
-
-// serveOwn answers what lies under the prefix. Nothing of it reaches the site.
-func (h *Handler) serveOwn(w http.ResponseWriter, r *http.Request, action string) error {
-	if action != "sdk.js" && !httpapi.IsPublicAction(action) {
-		return caddyhttp.Error(http.StatusNotFound, fmt.Errorf("webpush has no %q", r.URL.Path))
-	}
-	site, err := h.siteName(r)
-	if err != nil {
-		return caddyhttp.Error(http.StatusBadRequest, err)
-	}
-	run, _ := h.app.current()
-	config, ready := h.ready(r)
-	switch {
-	case action == "sdk.js" && ready:
-		httpapi.ServeSDK(w, r, config)
-	case action != "sdk.js" && run != nil:
-		run.public.Serve(w, r, site, action)
-	default:
-		httpapi.WriteUnavailable(w)
-	}
-	return nil
 }
 
 // Interface guards

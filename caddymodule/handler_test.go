@@ -273,6 +273,69 @@ func TestWorkerBelowPrefix(t *testing.T) {
 	}
 }
 
+// TestRetire: push is given up. Pages have the script that undoes and no link of
+// ours, the site's own files are the site's, nobody can subscribe any more and
+// everybody can unsubscribe.
+func TestRetire(t *testing.T) {
+	own := func(contentType, body string) http.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", contentType)
+			_, _ = io.WriteString(w, body)
+		}
+	}
+	up := upstream(t, map[string]http.HandlerFunc{
+		"/own-worker.js": own("text/javascript", "// the site's"),
+		"/own.json":      own("application/manifest+json", `{"name":"x"}`),
+	})
+	s := start(t, site{upstream: up})
+	endpoint := "https://fcm.googleapis.com/fcm/send/retire"
+	body := subscription(t, endpoint)
+	if resp, got := s.subscribe("a.example.com", body); resp.StatusCode != http.StatusCreated {
+		t.Fatalf("subscribe: %d %s", resp.StatusCode, got)
+	}
+	text := site{options: "retire", upstream: up}.caddyfile(s.db, s.port)
+	s.load(adaptJSON(t, text))
+
+	script := `<script src="/_webpush/sdk.js" defer="defer"></script>`
+	if _, got := s.page("a.example.com", "/"); got != strings.Replace(pageHTML, "</head>", script+"</head>", 1) {
+		t.Errorf("the page is\n%s", got)
+	}
+	for _, tt := range []struct {
+		path   string
+		header map[string]string
+		status int
+		has    string
+	}{
+		{"/_webpush/sdk.js", nil, 200, `"retire":true`},
+		{"/sw.js", map[string]string{"Service-Worker": "script"}, 200, "unregister"},
+		{"/manifest.json", map[string]string{"Sec-Fetch-Dest": "manifest"}, 404, ""},
+		{"/own.json", map[string]string{"Sec-Fetch-Dest": "manifest"}, 200, `{"name":"x"}`},
+		{"/own-worker.js", map[string]string{"Service-Worker": "script"}, 200, "// the site's"},
+	} {
+		resp, got := s.request("GET", "a.example.com", tt.path, tt.header, "")
+		if resp.StatusCode != tt.status || !strings.Contains(got, tt.has) || strings.HasPrefix(tt.path, "/own") && got != tt.has {
+			t.Errorf("%s: %d %s", tt.path, resp.StatusCode, got)
+		}
+	}
+	if resp, got := s.subscribe("a.example.com", subscription(t, endpoint+"2")); resp.StatusCode != http.StatusGone {
+		t.Errorf("subscribe: %d %s", resp.StatusCode, got)
+	}
+	if resp, got := s.request("POST", "a.example.com", "/_webpush/unsubscribe", posting, body); resp.StatusCode != http.StatusNoContent {
+		t.Errorf("unsubscribe: %d %s", resp.StatusCode, got)
+	}
+	report, found := examine(t, s.url+"/")
+	if report.Healthy || !strings.Contains(found["script"].Cure, "retire") {
+		t.Errorf("the doctor says %+v", report)
+	}
+	s.load(adaptJSON(t, site{options: "retire\nmanifest /_webpush/m.json\nworker /_webpush/w.js", upstream: up}.caddyfile(s.db, s.port)))
+	if resp, _ := s.request("GET", "a.example.com", "/_webpush/m.json", nil, ""); resp.StatusCode != http.StatusGone {
+		t.Errorf("the manifest below the prefix: %d", resp.StatusCode)
+	}
+	if resp, got := s.request("GET", "a.example.com", "/_webpush/w.js", nil, ""); resp.StatusCode != 200 || !strings.Contains(got, "unregister") {
+		t.Errorf("the worker below the prefix: %d %s", resp.StatusCode, got)
+	}
+}
+
 // TestSiteName: the port of a Host header that is not the one the request came
 // in by makes no site of its own.
 func TestSiteName(t *testing.T) {

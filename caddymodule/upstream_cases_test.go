@@ -32,7 +32,7 @@ func chunkParts(head string, pieces ...string) []string {
 
 var (
 	// bigHead has a script of 2 MB in the head.
-	bigHead = "<!DOCTYPE html><head><script>" + strings.Repeat("x('</head>');\n", 2<<20/14) + "</script></head><body>text"
+	bigHead = "<!DOCTYPE html><head><meta charset=utf-8><script>" + strings.Repeat("x('</head>');\n", 2<<20/14) + "</script></head><body>text"
 	// longPage has a body that takes several reads.
 	longPage = strings.Replace(pageHTML, "hello", strings.Repeat("<p>hello\n", 20_000), 1)
 )
@@ -48,9 +48,9 @@ func lengthMisdeeds() []misdeed {
 		{name: "long page in chunks", want: injected, do: chunks("", letters(longPage, 30_000)...)},
 		{name: "chunks of one byte", want: injected, do: say(okHTML+chunked+"\r\n", bytewise(pageHTML), "0\r\n\r\n")},
 		{name: "border of chunks in the end tag", want: injected, do: chunks("", head+"</he", "ad>"+rest)},
-		{name: "length and pieces", want: injected, do: say(okHTML+fmt.Sprintf("Content-Length: %d\r\n\r\n", len(pageHTML))+head+"</", "head>"+rest)},
+		{name: "length and pieces", want: either, do: say(okHTML+fmt.Sprintf("Content-Length: %d\r\n\r\n", len(pageHTML))+head+"</", "head>"+rest)},
 		{name: "slow drip in chunks", want: injected, do: drip(slow, chunkParts(okHTML, letters(pageHTML, 8)...)...)},
-		{name: "slow drip with a length", want: injected, do: drip(slow, letters(okHTML+sized(pageHTML), 16)...)},
+		{name: "slow drip with a length", want: either, do: drip(slow, letters(okHTML+sized(pageHTML), 16)...)},
 		{name: "slow drip to the close", want: injected, do: drip(slow, letters(okHTML+"\r\n"+pageHTML, 16)...)},
 		{name: "length too long", want: cut, do: say(okHTML + "Content-Length: 5000\r\n\r\n" + pageHTML)},
 		{name: "length too long, long page", want: cut, do: say(okHTML + "Content-Length: 500000\r\n\r\n" + longPage)},
@@ -196,7 +196,7 @@ func headerMisdeeds() []misdeed {
 		{name: "marked by another proxy", want: same, do: html("X-Webpush: injected\r\n", pageHTML)},
 		{name: "download", want: same, do: html("Content-Disposition: attachment; filename=a.html\r\n", pageHTML)},
 		{name: "inline", want: injected, do: html("Content-Disposition: inline\r\n", pageHTML)},
-		{name: "Incremental", want: injected, do: html("Incremental: ?1\r\n", pageHTML)},
+		{name: "Incremental", want: either, do: html("Incremental: ?1\r\n", pageHTML)},
 		{name: "no-transform", want: same, do: html("Cache-Control: no-transform\r\n", pageHTML)},
 	}
 }
@@ -226,18 +226,17 @@ func codingMisdeeds() []misdeed {
 		return html("Content-Encoding: "+coding+"\r\n", body)
 	}
 	z := gzipped(pageHTML)
-	// Without us, Go's transport asks for gzip in the client's place and undoes
-	// it; with us identity is asked for, and what comes compressed all the same
-	// passes.
-	const known = "a client that did not ask for it gets gzip"
+	// For a client that names no coding Go's transport asks for gzip and undoes it,
+	// with and without us. What is broken is cut off then; one that asked for gzip
+	// gets it as it came.
 	return []misdeed{
 		{name: "gzip", want: either, do: with("gzip", z)},
-		{name: "gzip in capitals", want: either, known: known, do: with("GZIP", z)},
-		{name: "gzip that is none", want: same, known: known, do: with("gzip", pageHTML)},
+		{name: "gzip in capitals", want: either, do: with("GZIP", z)},
+		{name: "gzip that is none", want: either, do: with("gzip", pageHTML)},
 		{name: "gzip of nothing", want: same, do: with("gzip", "")},
-		{name: "gzip that ends early", want: either, known: known, do: with("gzip", z[:len(z)-12])},
-		{name: "gzip with a wrong sum", want: either, known: known, do: with("gzip", z[:len(z)-8]+"\x00\x00\x00\x00"+z[len(z)-4:])},
-		{name: "gzip with text behind it", want: either, known: known, do: with("gzip", z+pageHTML)},
+		{name: "gzip that ends early", want: either, do: with("gzip", z[:len(z)-12])},
+		{name: "gzip with a wrong sum", want: either, do: with("gzip", z[:len(z)-8]+"\x00\x00\x00\x00"+z[len(z)-4:])},
+		{name: "gzip with text behind it", want: either, do: with("gzip", z+pageHTML)},
 		{name: "gzip twice", want: either, do: with("gzip, gzip", gzipped(z))},
 		{name: "deflate", want: either, do: with("deflate", deflated(pageHTML))},
 		{name: "br that is none", want: same, do: with("br", pageHTML)},
@@ -247,7 +246,7 @@ func codingMisdeeds() []misdeed {
 		{name: "coding without a value", want: either, do: with("", pageHTML)},
 		{name: "identity, then gzip", want: either, do: with("identity\r\nContent-Encoding: gzip", z)},
 		{name: "several codings", want: same, do: with("br, gzip", z)},
-		{name: "several fields", want: same, known: known, do: with("gzip\r\nContent-Encoding: br", z)},
+		{name: "several fields", want: either, do: with("gzip\r\nContent-Encoding: br", z)},
 		{name: "gzip as a transfer coding", want: same, status: 502, do: say(okHTML + "Transfer-Encoding: gzip, chunked\r\n\r\n" + chunk(z) + "0\r\n\r\n")},
 	}
 }
@@ -268,7 +267,10 @@ func pageMisdeeds() []misdeed {
 		{name: "two heads", want: injected, do: html("", "<html><head><title>a</title></head><head></head><body></body></html>")},
 		{name: "plaintext", want: injected, do: html("", "<!DOCTYPE html><plaintext></head><body>")},
 		{name: "comment without end", want: same, do: html("", "<!DOCTYPE html><head><!-- "+open[:100])},
-		{name: "long comment without end", want: padded, do: html("", "<!DOCTYPE html><head><!-- "+open)},
+		{name: "long comment without end", want: same, do: html("", "<!DOCTYPE html><head><!-- "+open)},
+		{name: "long comment without end, a charset", want: padded, do: html("", "<!DOCTYPE html><meta charset=utf-8><!-- "+open)},
+		{name: "long title without end, a charset", want: padded, do: html("", "<!DOCTYPE html><meta charset=utf-8><title>"+open)},
+		{name: "long attribute without end, a charset", want: padded, do: html("", "<!DOCTYPE html><meta charset=utf-8><meta content=\""+open)},
 		{name: "long comment without end in chunks", want: same, do: chunks("", "<!DOCTYPE html><head><!-- ", open)},
 		{name: "script without end", want: same, do: html("", "<!DOCTYPE html><head><script>"+open[:100])},
 		{name: "title without end in pieces", want: same, do: chunks("", "<!DOCTYPE html><title>", "a", "b")},

@@ -143,7 +143,7 @@ func parseReply(raw []byte, method string) reply {
 
 // plainBody is the body with our side's compression undone, as far as it goes.
 func (r reply) plainBody() []byte {
-	if r.header.Get("Content-Encoding") != "gzip" {
+	if !strings.EqualFold(r.header.Get("Content-Encoding"), "gzip") {
 		return r.body
 	}
 	z, err := gzip.NewReader(bytes.NewReader(r.body))
@@ -160,12 +160,16 @@ type fate string
 const (
 	injected fate = "injected" // our tags are in, and nothing else has changed
 	same     fate = "same"     // nothing has changed
-	padded   fate = "padded"   // spaces at the end make up for a promised length
+	padded   fate = "padded"   // what doesn't count at the end makes up for a promised length
 	cut      fate = "cut"      // the upstream broke off, and so did both of us
-	either   fate = ""         // injected or same
+	either   fate = ""         // as without us, be it injected, same or cut
 )
 
 var tagsPattern = regexp.MustCompile(`<link rel="manifest" href="/manifest\.json"/><script src="/_webpush/sdk\.js" defer="defer" *></script>`)
+
+// fillPattern is space within an open tag, an end tag that is dropped as it isn't
+// closed, or the end of a comment and an end tag of nothing.
+var fillPattern = regexp.MustCompile(`^( +|</(title|style|script) +|(-->)?</x +>)$`)
 
 // compare judges what came through webpush by what came without. broken says
 // that the upstream broke off, which a client of HTTP/1.0 may be unable to see.
@@ -206,7 +210,7 @@ func compareBodies(was, is []byte) (fate, error) {
 		return injected, nil
 	case bytes.Equal(is, was):
 		return same, nil
-	case bytes.HasPrefix(is, was) && len(bytes.Trim(is[len(was):], " ")) == 0:
+	case bytes.HasPrefix(is, was) && fillPattern.Match(is[len(was):]):
 		return padded, nil
 	}
 	return "", fmt.Errorf("body:\n without us %s\n with us    %s", clip(was), clip(is))

@@ -44,10 +44,40 @@ func BenchmarkScan(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				for _, doc := range docs {
-					s := scanner{marker: in.script[1], checkESC: esc}
+					s := scanner{marker: in.script[1], undeclared: esc}
 					for off := 0; off < len(doc) && s.verdict == undecided; off += readSize {
 						s.scan(doc[off:min(off+readSize, len(doc))])
 					}
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkScanText scans one long construct in a head, in pieces of 32 KiB.
+func BenchmarkScanText(b *testing.B) {
+	const size = 2 << 20
+	code := "function f(a,b){return a<b&&b>0||!a}var s='</p>'+\"<b>\";for(i=0;i<9;i++)f(i,s)\n"
+	for _, tt := range []struct{ name, open, text string }{
+		{"script", "<script>", code},
+		{"script, minified", "<script>", strings.ReplaceAll(code, "\n", ";")},
+		{"script, escaped", "<script><!--", code},
+		{"json", "<script>", `{"id":12345,"title":"Some title","url":"https:\\/\\/site.example\\/a-page","html":"\\u003cp\\u003e"},`},
+		{"style", "<style>", ".card{margin:0 auto;padding:1rem;color:#333}\n"},
+		{"comment", "<!--", "a comment - with some dashes\n"},
+		{"attribute", `<meta content="`, "a long description, "},
+	} {
+		doc := []byte("<!doctype html><html><head><meta charset=utf-8>" + tt.open + strings.Repeat(tt.text, size/len(tt.text)))
+		b.Run(tt.name, func(b *testing.B) {
+			b.SetBytes(int64(len(doc)))
+			b.ReportAllocs()
+			for b.Loop() {
+				s := scanner{marker: "/_webpush/sdk.js", undeclared: true}
+				for off := 0; off < len(doc) && s.verdict == undecided; off += readSize {
+					s.scan(doc[off:min(off+readSize, len(doc))])
+				}
+				if s.verdict != undecided {
+					b.Fatal(s.reason)
 				}
 			}
 		})
@@ -146,7 +176,9 @@ func BenchmarkPrepare(b *testing.B) {
 	b.Run("request", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			in.PrepareRequest(r)
+			w := in.NewWriter(nil, r)
+			w.PrepareRequest()
+			w.RestoreRequest()
 		}
 	})
 }

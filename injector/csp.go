@@ -243,6 +243,9 @@ func unshared(h http.Header) bool {
 // sent and in <meta> elements before the tags. It is meant for pages with a
 // policy that someone looks into, and takes a few microseconds.
 func (w *Writer) Blocked() []Finding {
+	if len(w.csp.headers) == 0 && !w.scan.metaCSP {
+		return nil
+	}
 	s := w.site()
 	return findings(parsePolicies(nil, w.csp.headers), w.scan.policies(), &s)
 }

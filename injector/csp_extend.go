@@ -80,8 +80,7 @@ func inherited(list string, u use) string {
 	}
 	var kept []string
 	for src := range strings.FieldsSeq(list) {
-		dynamic := u == useWorker && strings.EqualFold(src, strictDynamic)
-		if src[0] != '\'' || dynamic || strings.EqualFold(src, "'self'") {
+		if src[0] != '\'' || strings.EqualFold(src, "'self'") {
 			kept = append(kept, src)
 		}
 	}

@@ -85,7 +85,7 @@ func oracleAllows(policies []map[string][]string, page *url.URL, p probe) bool {
 		}
 		for _, name := range oracleFallbacks[p.dest] {
 			if list, ok := directives[name]; ok {
-				if !oracleList(name, list, page, p) {
+				if !oracleList(list, page, p) {
 					return false
 				}
 				break
@@ -96,7 +96,7 @@ func oracleAllows(policies []map[string][]string, page *url.URL, p probe) bool {
 }
 
 // oracleList reports whether the directive with this list allows p.
-func oracleList(name string, list []string, page *url.URL, p probe) bool {
+func oracleList(list []string, page *url.URL, p probe) bool {
 	nonced := p.nonce != "" && slices.ContainsFunc(list, func(s string) bool {
 		m := oracleNonce.FindStringSubmatch(s)
 		return m != nil && m[1] == p.nonce
@@ -118,7 +118,7 @@ func oracleList(name string, list []string, page *url.URL, p probe) bool {
 			return nonced
 		}
 	case "worker":
-		if name == "script-src" && strict {
+		if strict {
 			return true
 		}
 	}

@@ -149,7 +149,9 @@ func (p *policy) blocks(u use, s *site, nonce string) (directive, bool) {
 		return 0, false
 	case u == useScript && hasKeyword(list, strictDynamic): // our tag is in the page, not made by a script
 		return d, true
-	case u == useWorker && d == dirScript && hasKeyword(list, strictDynamic): // CSP3 6.7.1.1: not parser-inserted
+	case u == useWorker && hasKeyword(list, strictDynamic):
+		// A worker isn't parser-inserted. CSP3 6.7.1.1 says so for script-src
+		// alone, browsers hold it wherever the list comes from.
 		return 0, false
 	}
 	return d, !matchesList(list, s.origin, s.paths[u])

@@ -1,9 +1,6 @@
 package injector
 
-import (
-	"net/http"
-	"strings"
-)
+import "strings"
 
 // An injected page is another representation than the upstream's, so its entity
 // tag gets a suffix with a hash of the tags: "v1" becomes "v1-wp0a1b2c3d".
@@ -12,11 +9,24 @@ const (
 	suffixHex    = 8
 )
 
-// PrepareRequest returns a shallow copy of r with headers of its own, to be
-// passed to the handler that makes the page; r stays as it is.
+// The headers of a request that are changed for the handler.
+const (
+	slotEncoding = iota
+	slotMatch
+	slotSince
+	numChanged
+)
+
+var changedHeaders = [numChanged]string{"Accept-Encoding", "If-None-Match", "If-Modified-Since"}
+
+// PrepareRequest changes the headers of the Writer's request for the handler that
+// makes the page, in place: the copy of a request costs more than all the rest of
+// us. [Writer.RestoreRequest] undoes it when the handler has returned.
 //
 //   - Accept-Encoding is identity: compressed pages can't be changed. Clients
-//     that may as well want data get what they asked for, changed or not.
+//     that may as well want data get what they asked for, changed or not. One
+//     that names no coding stays as it is, for Go's Transport may ask for gzip in
+//     its place, and then undoes it.
 //   - If-None-Match loses our suffix, as the upstream doesn't know it; tags with
 //     a suffix of another version of ours are dropped.
 //   - On navigations, tags without a suffix and If-Modified-Since are dropped
@@ -24,38 +34,42 @@ const (
 //
 // Range and If-Range stay: a partial answer passes unchanged, and If-Range with
 // our suffix makes the upstream send all.
-func (in *Injector) PrepareRequest(r *http.Request) *http.Request {
-	k, _ := in.kind(r)
-	clone := r.WithContext(r.Context())
-	clone.Header = r.Header.Clone()
-	if clone.Header == nil {
-		clone.Header = make(http.Header)
+func (w *Writer) PrepareRequest() {
+	h := w.request.Header
+	for slot, name := range changedHeaders {
+		w.client[slot] = h[name]
 	}
-	if k != kindUnlikely {
-		replace(clone.Header, "Accept-Encoding", "identity")
+	w.prepared = true
+	if w.kind != kindUnlikely && first(w.client[slotEncoding]) != "" {
+		w.set(h, slotAccept, changedHeaders[slotEncoding], "identity")
 	}
-	if k == kindDocument {
-		delete(clone.Header, "If-Modified-Since")
+	if w.kind == kindDocument {
+		delete(h, changedHeaders[slotSince])
 	}
-	if inm := r.Header["If-None-Match"]; len(inm) > 0 {
-		if v := in.matches(inm, k != kindDocument); v != "" {
-			replace(clone.Header, "If-None-Match", v)
+	if inm := w.client[slotMatch]; len(inm) > 0 {
+		if v := w.in.matches(inm, w.kind != kindDocument); v != "" {
+			w.set(h, slotIfNone, changedHeaders[slotMatch], v)
 		} else {
-			delete(clone.Header, "If-None-Match")
+			delete(h, changedHeaders[slotMatch])
 		}
 	}
-	return clone
 }
 
-// replace sets a header, in the place of its first value if there is one. The
-// map must be the caller's own.
-func replace(h http.Header, name, value string) {
-	if old := h[name]; len(old) > 0 {
-		old[0] = value
-		h[name] = old[:1]
+// RestoreRequest gives the request the client's headers back, for handlers around
+// us and for logs. It may be deferred, and does nothing if nothing was prepared.
+func (w *Writer) RestoreRequest() {
+	if !w.prepared {
 		return
 	}
-	h[name] = []string{value}
+	w.prepared = false
+	h := w.request.Header
+	for slot, name := range changedHeaders {
+		if values := w.client[slot]; values != nil {
+			h[name] = values
+		} else {
+			delete(h, name)
+		}
+	}
 }
 
 // matches rewrites If-None-Match for the upstream. Members without a suffix of
@@ -117,12 +131,16 @@ func hasSuffix(tag string) bool {
 }
 
 // suffixed returns the entity tag of the changed page, or "" for a malformed one.
-func (in *Injector) suffixed(etag string) string {
+func (in *Injector) suffixed(etag string) string { return string(in.appendSuffixed(nil, etag)) }
+
+// appendSuffixed appends what suffixed returns.
+func (in *Injector) appendSuffixed(b []byte, etag string) []byte {
 	tag, rest := cutTag(etag)
 	if tag == "" || tag == "*" || rest != "" {
-		return ""
+		return b
 	}
-	return tag[:len(tag)-1] + in.suffix + `"`
+	b = append(b, tag[:len(tag)-1]...)
+	return append(append(b, in.suffix...), '"')
 }
 
 // holds reports whether If-None-Match has the given tag, by weak comparison

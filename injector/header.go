@@ -120,11 +120,10 @@ func contentLength(h http.Header) int64 {
 // number of bytes, unless its length is unknown.
 func (w *Writer) fixHeader(extra int) {
 	h := w.Header()
-	// The values' slices are parts of w: they cost no allocation, and whoever
-	// changes one in place (Caddy's header replacements do) changes no other's.
-	w.set(h, 0, Marker, "injected")
-	if w.length >= 0 {
-		w.set(h, 1, "Content-Length", strconv.FormatInt(w.length+int64(extra), 10))
+	length, tag := w.newValues(extra)
+	w.set(h, slotMarker, Marker, "injected")
+	if length != "" {
+		w.set(h, slotLength, "Content-Length", length)
 	} else {
 		delete(h, "Content-Length")
 	}
@@ -134,12 +133,10 @@ func (w *Writer) fixHeader(extra int) {
 	if w.csp.extended {
 		h[cspHeader] = w.csp.headers
 	}
-	if values := h["Etag"]; len(values) > 0 {
-		if tag := w.in.suffixed(values[0]); tag != "" && !w.csp.fresh {
-			w.set(h, 2, "Etag", tag)
-		} else {
-			delete(h, "Etag")
-		}
+	if tag != "" {
+		w.set(h, slotETag, "Etag", tag)
+	} else {
+		delete(h, "Etag")
 	}
 	for _, name := range [...]string{
 		"Last-Modified", // can't tell the tags' version
@@ -150,6 +147,35 @@ func (w *Writer) fixHeader(extra int) {
 	}
 }
 
+// newValues returns the page's Content-Length and entity tag, or "" for those that
+// it is not to have. Both are parts of one string, for one allocation.
+func (w *Writer) newValues(extra int) (length, tag string) {
+	var buf [128]byte
+	b := buf[:0]
+	if w.length >= 0 {
+		b = strconv.AppendInt(b, w.length+int64(extra), 10)
+	}
+	n := len(b)
+	if values := w.Header()["Etag"]; len(values) > 0 && !w.csp.fresh {
+		b = w.in.appendSuffixed(b, values[0])
+	}
+	both := string(b)
+	return both[:n], both[n:]
+}
+
+// The parts of Writer.values.
+const (
+	slotMarker = iota
+	slotLength
+	slotETag
+	slotAccept // of the request
+	slotIfNone // of the request
+	numValues
+)
+
+// set sets a header. The values' slices are parts of w: they cost no allocation,
+// and whoever changes one in place (Caddy's header replacements do) changes no
+// other's.
 func (w *Writer) set(h http.Header, slot int, name, value string) {
 	w.values[slot] = value
 	h[name] = w.values[slot : slot+1 : slot+1]
@@ -159,11 +185,15 @@ func (w *Writer) set(h http.Header, slot int, name, value string) {
 // ours that PrepareRequest turned into the upstream's.
 func (w *Writer) fixNotModified() {
 	h := w.Header()
+	had := w.client[slotMatch]
+	if !w.prepared {
+		had = w.request.Header["If-None-Match"]
+	}
 	tag := w.in.suffixed(first(h["Etag"]))
-	if tag == "" || !holds(w.request.Header["If-None-Match"], tag) {
+	if tag == "" || !holds(had, tag) {
 		return
 	}
-	w.set(h, 2, "Etag", tag)
+	w.set(h, slotETag, "Etag", tag)
 	delete(h, "Last-Modified")
 	delete(h, "Accept-Ranges")
 	// Caches update the stored header: it must go on to allow our tags.

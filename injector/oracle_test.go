@@ -106,7 +106,15 @@ func judgeDOM(in *Injector, doc []byte) error {
 	}
 	tags = in.script.append(tags, "", "", 0)
 	changed := append(append(append([]byte(nil), doc[:got.at]...), tags...), doc[got.at:]...)
-	return compareDOM(doc, changed, !got.hasManifest)
+	if err := compareDOM(doc, changed, !got.hasManifest); err != nil || bytes.IndexByte(doc, 0) < 0 {
+		return err
+	}
+	// Browsers drop a NUL in text, where the standard opens the body for it.
+	drop := func(b []byte) []byte { return bytes.ReplaceAll(b, []byte{0}, nil) }
+	if err := compareDOM(drop(doc), drop(changed), !got.hasManifest); err != nil {
+		return fmt.Errorf("without NULs: %w", err)
+	}
+	return nil
 }
 
 func compareDOM(doc, changed []byte, manifest bool) error {
@@ -283,8 +291,8 @@ func TestHTML5Lib(t *testing.T) {
 	}
 	rate := float64(right+alone) / float64(right+alone+wrong)
 	t.Logf("right %d, left alone %d, wrong %d: %.2f %%", right, alone, wrong, 100*rate)
-	if rate < 0.998 {
-		t.Errorf("rate %.4f, want at least 0.998", rate)
+	if wrong > 0 {
+		t.Errorf("%d are wrong", wrong)
 	}
 	if right < 9*alone {
 		t.Errorf("left %d alone and changed only %d", alone, right)

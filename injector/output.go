@@ -6,13 +6,15 @@ import (
 	"net/http"
 )
 
-// settle concludes once the place is known: it returns the length of the tags, or
-// rejects the page after all.
-func (w *Writer) settle() int {
+// settle concludes once the place is known, at the given offset in the piece p:
+// it may reject the page after all.
+func (w *Writer) settle(p []byte, at int) {
 	if w.scan.verdict == found && w.scan.metaCSP {
 		w.guardMeta()
 	}
-	return w.size()
+	if n := w.size(); n > 0 && w.scan.displaces(p, at, n) {
+		w.scan.reject(ReasonCharset)
+	}
 }
 
 // size returns the length of this page's tags once their place is found. It
@@ -50,8 +52,12 @@ func (w *Writer) promise() int {
 }
 
 // tags appends this page's tags, with as much space in the last one as was
-// promised and isn't needed.
+// promised and isn't needed. A page that turned out unfit gets all of that as
+// bytes that mean nothing.
 func (w *Writer) tags(b []byte) []byte {
+	if w.scan.reason != "" {
+		return w.scan.filler(b, w.owed)
+	}
 	host, pad := "", 0
 	if w.length >= 0 {
 		pad = w.owed - w.size()
@@ -65,11 +71,14 @@ func (w *Writer) tags(b []byte) []byte {
 	return w.in.script.append(b, host, w.csp.nonce, pad)
 }
 
-// insert writes p with the tags at the offset at, or before what was held back
-// if that is negative. All goes out in one Write if it fits in a buffer: a
-// compressing writer below judges by the first Write.
+// insert writes p with the tags, or what takes their place, at the offset at, or
+// before what was held back if that is negative. All goes out in one Write if it
+// fits in a buffer: a compressing writer below judges by the first Write.
 func (w *Writer) insert(p []byte, at int) error {
-	w.reason, w.phase = ReasonInjected, phasePass
+	w.phase = phasePass
+	if w.reason = w.scan.reason; w.reason == "" {
+		w.reason = ReasonInjected
+	}
 	buf := w.in.buffers.Get().(*[]byte)
 	defer w.in.buffers.Put(buf)
 	g := gather{w: w.down, b: (*buf)[:0]}
@@ -100,20 +109,14 @@ func (w *Writer) release(p []byte, at int) error {
 	return nil
 }
 
-// giveUp passes everything on: there will be no tags.
+// giveUp passes everything on: there will be no tags. Where they were promised,
+// it is the document's end.
 func (w *Writer) giveUp(p []byte) error {
-	w.reason, w.phase = w.scan.reason, phasePass
 	if w.owed > 0 {
-		w.phase = phasePad
+		return w.insert(p, len(p))
 	}
+	w.reason, w.phase = w.scan.reason, phasePass
 	return w.join(p)
-}
-
-// pad writes the space that was promised for tags that didn't come.
-func (w *Writer) pad() error {
-	buf := w.in.buffers.Get().(*[]byte)
-	defer w.in.buffers.Put(buf)
-	return w.write(appendSpaces((*buf)[:0], w.owed))
 }
 
 // join writes what was held back and p, in one piece if there is any of the first.
@@ -235,8 +238,7 @@ func (w *Writer) FlushError() error {
 		if w.sniff {
 			w.pass(ReasonNotHTML)
 		} else {
-			w.commit(w.promise())
-			w.phase = phaseScan
+			w.commitOpen()
 		}
 	}
 	if err := http.NewResponseController(w.down).Flush(); err != nil {

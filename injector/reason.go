@@ -28,6 +28,7 @@ const (
 	ReasonFragment      Reason = "fragment"       // fetched by a script and not a whole document
 	ReasonAMP           Reason = "amp"            // AMP allows no scripts
 	ReasonOpenConstruct Reason = "open-construct" // ended inside a tag, comment or script
+	ReasonLength        Reason = "length"         // its length can't be kept, and a client of HTTP/1.0 knows its end by nothing else
 	ReasonXHTML         Reason = "xhtml"          // application/xhtml+xml without a plain <html><head>…</head>
 	ReasonAlready       Reason = "already"        // injected before, by another proxy or by hand
 	ReasonCSP           Reason = "csp"            // the page's Content-Security-Policy blocks the script or all its posts, see Writer.Blocked
@@ -42,6 +43,6 @@ func Reasons() []Reason {
 		ReasonMethod, ReasonUpgrade, ReasonNotAPage, ReasonFrame,
 		ReasonNotHTML, ReasonStatus, ReasonEmpty, ReasonEncoded, ReasonBroken, ReasonNoTransform, ReasonAttachment,
 		ReasonCharset, ReasonSigned, ReasonFragment, ReasonAMP, ReasonOpenConstruct, ReasonXHTML, ReasonAlready,
-		ReasonCSP, ReasonHost,
+		ReasonCSP, ReasonHost, ReasonLength,
 	}
 }

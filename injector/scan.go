@@ -112,7 +112,10 @@ type scanner struct {
 	escape    uint8 // script data: 0 plain, 1 escaped, 2 double escaped
 	dashes    uint8 // script data: dashes right before this byte, at most 2
 	seenAttr  bool  // the tag's interesting attribute was seen: the first one counts
+	label     int8  // progress in the declaration of a charset
 	tagged    bool  // a construct was seen: the document did not begin with text
+	began     bool  // a start tag was seen: the document is a page
+	opened    bool  // one was seen that opens the head
 	whole     bool  // a doctype, <html> or <head> was seen first
 	needWhole bool  // reject unless whole
 	anyText   bool  // accept a document that begins with text
@@ -120,7 +123,13 @@ type scanner struct {
 	slash     bool  // XHTML: a slash was right before this byte in a tag
 	depth     int8  // XHTML: open elements
 	namespace int8  // XHTML: progress of the xmlns comparison
-	checkESC  bool  // reject ISO-2022 escapes: the encoding was not declared
+	late      bool  // the header is out: what would be rejected is scanned to the head's end, with the reason noted
+	read      int   // bytes in the pieces so far
+
+	// undeclared means that no charset was declared so far: ISO-2022 escapes are
+	// rejected. declared ends it, at the end of the tag that brings it.
+	undeclared bool
+	declared   bool
 
 	hasManifest bool // the head has a <link rel=manifest>
 	baseSeen    bool // the head has a <base href>
@@ -136,12 +145,17 @@ type scanner struct {
 // back earlier. Once rejected it is len(p).
 func (s *scanner) scan(p []byte) int {
 	s.open = -int(s.pending)
+	s.read += len(p)
 	i := 0
 	for i < len(p) && s.verdict == undecided {
 		if s.xml {
 			i = s.stepXML(p, i)
 		} else {
 			i = s.step(p, i)
+		}
+		if s.declared && s.undeclared {
+			s.checkEscapes(p[:i])
+			s.undeclared = false
 		}
 	}
 	if s.content != nil {
@@ -154,8 +168,8 @@ func (s *scanner) scan(p []byte) int {
 	}
 	// Held bytes need no look: only end tags' names could hide an escape there,
 	// and readName sees to them.
-	if s.checkESC && s.verdict != rejected && at > 0 && bytes.IndexByte(p[:at], 0x1b) >= 0 {
-		s.reject(ReasonCharset)
+	if s.undeclared && at > 0 {
+		s.checkEscapes(p[:at])
 	}
 	if s.verdict == rejected {
 		return len(p)
@@ -165,6 +179,13 @@ func (s *scanner) scan(p []byte) int {
 		s.pending = 0
 	}
 	return at
+}
+
+// checkEscapes rejects ISO-2022, in which any byte may be a part of any character.
+func (s *scanner) checkEscapes(p []byte) {
+	if s.verdict != rejected && bytes.IndexByte(p, 0x1b) >= 0 {
+		s.reject(ReasonCharset)
+	}
 }
 
 // end is called after the last piece. It decides a document that ended while
@@ -242,7 +263,7 @@ func (s *scanner) start(p []byte, i int) int {
 		s.state = stBOM2
 		return i + 1
 	case s.state == stBOM2 && c == 0xbf:
-		s.state = stData
+		s.state, s.undeclared = stData, false
 		return i + 1
 	case s.state != stStart: // not a mark: text
 		s.stop(0)
@@ -267,6 +288,12 @@ func (s *scanner) data(p []byte, i int) int {
 			}
 			return i + 1
 		case !isSpace(c):
+			if c == 0 && !s.opened {
+				// By the standard a NUL opens the body, for browsers it is
+				// nothing at all. Once the head is open there is a place
+				// that suits both, in front of it.
+				s.reject(ReasonNotHTML)
+			}
 			s.stop(c)
 			return i
 		}
@@ -319,7 +346,7 @@ func (s *scanner) readName(p []byte, i int) int {
 			}
 			return s.startTag(i)
 		}
-		if c == 0x1b && s.checkESC && s.state == stEndName {
+		if c == 0x1b && s.undeclared && s.state == stEndName {
 			s.reject(ReasonCharset)
 			return i
 		}
@@ -381,6 +408,7 @@ func (s *scanner) startTag(i int) int {
 		return s.open
 	}
 	s.firstTag()
+	s.began, s.opened = true, s.opened || el != elHTML
 	s.element, s.state, s.seenAttr, s.meta = el, stBeforeAttr, false, 0
 	return i
 }
@@ -435,10 +463,20 @@ func (s *scanner) stop(c byte) {
 	}
 }
 
-// reject ends the scan without an insertion point.
+// reject ends the scan without an insertion point. Where that comes late it only
+// notes the reason, for the place is needed all the same: see [scanner.filler].
 func (s *scanner) reject(r Reason) {
-	s.verdict, s.reason = rejected, r
+	if s.reason == "" {
+		s.reason = r
+	}
+	if !s.late || r == ReasonOpenConstruct {
+		s.verdict = rejected
+	}
 }
+
+// page reports whether the document is certain to be a page that can be read to
+// its head's end: nothing but its end in an open construct will reject it.
+func (s *scanner) page() bool { return s.began && !s.undeclared && !s.xml }
 
 func isSpace(c byte) bool {
 	return c == ' ' || c == '\n' || c == '\t' || c == '\r' || c == '\f'

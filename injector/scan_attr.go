@@ -12,6 +12,7 @@ const (
 	attrSrc                 // of <script>
 	attrEquiv               // http-equiv of <meta>
 	attrContent             // of <meta>
+	attrCharset             // of <meta>
 	attrNamespace           // xmlns, in XHTML
 )
 
@@ -246,6 +247,8 @@ func (s *scanner) follow(v []byte) {
 		}
 	case attrContent:
 		s.followContent(v)
+	case attrCharset:
+		s.followLabel(v)
 	case attrNamespace:
 		for _, c := range v {
 			s.followNamespace(c)
@@ -264,6 +267,8 @@ func (s *scanner) endOfValue() {
 		}
 	case attrEquiv:
 		s.endOfEquiv()
+	case attrContent, attrCharset:
+		s.endOfLabel()
 	}
 	s.attr = attrOther
 }

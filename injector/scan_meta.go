@@ -21,6 +21,7 @@ const (
 	metaNamed                         // name or property
 	metaMissed                        // content, but it wasn't collected
 	metaEarly                         // content before http-equiv
+	metaCharset                       // a charset that is ASCII-compatible
 )
 
 // maxPolicy bounds the text of a page's policies. A longer one isn't known.
@@ -38,7 +39,12 @@ func (s *scanner) watchMeta() {
 			s.meta |= metaEquiv
 			s.attr, s.equiv = attrEquiv, 0
 		}
+	case s.named("charset"):
+		if s.undeclared {
+			s.attr, s.label = attrCharset, labelStart
+		}
 	case s.named("content"):
+		s.label = 0
 		switch {
 		case s.meta&metaContent != 0: // a repeated attribute is ignored
 		case s.meta&metaPolicy != 0:
@@ -49,6 +55,9 @@ func (s *scanner) watchMeta() {
 			s.attr = attrContent
 		default:
 			s.meta |= metaContent | metaMissed
+			if s.undeclared && s.meta&metaNamed == 0 {
+				s.attr = attrContent // it may declare a charset
+			}
 		}
 	}
 }
@@ -70,6 +79,9 @@ func (s *scanner) endOfEquiv() {
 
 // followContent collects a piece of content's value.
 func (s *scanner) followContent(v []byte) {
+	if s.undeclared && s.meta&metaPolicy == 0 {
+		s.followLabel(v)
+	}
 	switch {
 	case s.meta&metaMissed != 0:
 	case len(s.text)+len(v) > maxPolicy:
@@ -108,8 +120,61 @@ func likePolicy(text []byte) bool {
 	return end <= 0 || bytes.IndexByte(word, '-') >= 0 || bytes.EqualFold(word, []byte("sandbox"))
 }
 
+// Values of scanner.label. Below them it counts the matched bytes of "charset".
+const (
+	labelWord   = int8(len("charset"))
+	labelStart  = labelWord + 1 // after its "="
+	labelWithin = labelStart + 1
+	labelEnd    = labelWithin + 1
+)
+
+// followLabel collects the label of a charset in scanner.name, which is free
+// while a value is read (HTML 2.5.5, "extracting a character encoding").
+func (s *scanner) followLabel(v []byte) {
+	for _, c := range v {
+		switch {
+		case s.label == labelEnd:
+			return
+		case s.label < labelWord && lower(c) == "charset"[s.label]:
+			s.label++
+		case s.label < labelWord, s.label == labelWord && c != '=' && !isSpace(c):
+			s.label = 0
+			if lower(c) == 'c' {
+				s.label = 1
+			}
+		case s.label == labelWord:
+			if c == '=' {
+				s.label = labelStart
+			}
+		case isSpace(c), c == ';', c == '"', c == '\'':
+			if s.label == labelWithin {
+				s.label = labelEnd
+			}
+		default:
+			if s.label == labelStart {
+				s.label, s.nameLen = labelWithin, 0
+			}
+			if s.nameLen < maxAttr {
+				s.name[s.nameLen] = lower(c)
+				s.nameLen++
+			}
+		}
+	}
+}
+
+// endOfLabel notes a charset, unless it is ISO-2022-JP or CSISO2022JP.
+func (s *scanner) endOfLabel() {
+	if s.label >= labelWithin && !bytes.Contains(s.name[:s.nameLen], []byte("2022")) {
+		s.meta |= metaCharset
+	}
+	s.label = 0
+}
+
 // endOfMeta keeps the collected content if it is a policy.
 func (s *scanner) endOfMeta() {
+	if s.meta&(metaCharset|metaNamed) == metaCharset {
+		s.declared = true
+	}
 	if s.meta&metaPolicy != 0 && s.meta&metaContent != 0 {
 		s.metaCSP = true
 		if s.meta&metaEarly != 0 && s.content != nil {
@@ -133,6 +198,9 @@ func (s *scanner) endOfMeta() {
 // policies returns the policies seen in <meta> elements. There is no list in an
 // element, and three directives don't count there (CSP3 3.3, "sandbox" of ours).
 func (s *scanner) policies() []policy {
+	if s.textLen == 0 {
+		return nil
+	}
 	var ps []policy
 	for text := range bytes.SplitSeq(bytes.TrimSuffix(s.text[:s.textLen], []byte{0}), []byte{0}) {
 		p := parsePolicy(html.UnescapeString(string(text)))
@@ -140,4 +208,28 @@ func (s *scanner) policies() []policy {
 		ps = append(ps, p)
 	}
 	return ps
+}
+
+// prescan is how far browsers look for a <meta> with a charset whatever they find
+// on the way (HTML 13.2.3.2).
+const prescan = 1024
+
+// displaces reports whether n bytes at the offset at in the piece p would push
+// the declaration of the page's charset beyond the reach of browsers. As it comes
+// behind the head's end then, only p can tell.
+func (s *scanner) displaces(p []byte, at, n int) bool {
+	at = max(at, 0)
+	from := s.read - len(p) + at
+	if !s.undeclared || from >= prescan {
+		return false
+	}
+	const word = "charset"
+	p = p[at:min(len(p), at+prescan-from)]
+	for i := range len(p) - len(word) + 1 {
+		if p[i]|0x20 == word[0] && hasPrefixFold(string(p[i:i+len(word)]), word) {
+			end := bytes.IndexByte(p[i:], '>')
+			return end < 0 || from+i+end+1+n > prescan
+		}
+	}
+	return false
 }

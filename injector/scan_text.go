@@ -131,7 +131,7 @@ func (s *scanner) script(p []byte, i int) int {
 		if s.escape > 0 {
 			return s.escaped(p, i)
 		}
-		n := bytes.IndexByte(p[i:], '<')
+		n := markIn(p[i:])
 		if n < 0 {
 			return len(p)
 		}
@@ -163,6 +163,25 @@ func (s *scanner) script(p []byte, i int) int {
 		return i + 1
 	}
 	return s.scriptTag(c, i)
+}
+
+// markIn returns the offset of the first "<" in a script's text that may matter:
+// one before "s", "/s" or "!", or at the end of the piece. Code is full of others.
+func markIn(p []byte) int {
+	for i := 0; ; i++ {
+		n := bytes.IndexByte(p[i:], '<')
+		if n < 0 {
+			return -1
+		}
+		i += n
+		rest := p[i+1:]
+		if len(rest) > 1 && rest[0] == '/' {
+			rest = rest[1:]
+		}
+		if len(rest) == 0 || rest[0] == '/' || rest[0] == '!' || rest[0]|0x20 == 's' {
+			return i
+		}
+	}
 }
 
 // scriptTag reads the name after "<" or "</" in a script's text.
@@ -203,7 +222,7 @@ func (s *scanner) escaped(p []byte, i int) int {
 			s.dashes = 0
 		}
 	}
-	n := bytes.IndexByte(p[i:], '<')
+	n := markIn(p[i:])
 	text := p[i:]
 	if n >= 0 {
 		text = text[:n]

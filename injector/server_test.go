@@ -252,7 +252,8 @@ func TestStreaming(t *testing.T) {
 	}
 }
 
-// TestFlushFirst wants the header out before any body, and a right length then.
+// TestFlushFirst wants the header out before any body. Nothing is known of the
+// page then, so that its length can't be promised.
 func TestFlushFirst(t *testing.T) {
 	in := newInjector(t, Options{})
 	address := serve(t, handler(in, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -268,7 +269,7 @@ func TestFlushFirst(t *testing.T) {
 		_, _ = io.WriteString(w, page)
 	}), nil))
 	resp, body := get(t, "GET", address)
-	if unpad(body) != withTags(in, page) || resp.ContentLength != int64(len(body)) {
+	if body != withTags(in, page) || resp.ContentLength != -1 {
 		t.Errorf("length %d, body %q", resp.ContentLength, body)
 	}
 }

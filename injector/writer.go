@@ -14,7 +14,6 @@ const (
 	phaseScan                 // the header is out, the insertion point is not known yet
 	phaseHead                 // the answer to HEAD: no body
 	phasePass                 // everything that follows passes
-	phasePad                  // so it does, and the promised length is filled up at the end
 )
 
 // Writer is an [http.ResponseWriter] that changes the page written to it. It
@@ -24,28 +23,29 @@ const (
 // If a handler fails half way, just don't call [Writer.Finish]: what was written
 // has passed, and nothing is added.
 type Writer struct {
-	down    http.ResponseWriter
-	in      *Injector
-	request *http.Request
-	values  [3]string // backs the header values that fixHeader sets
-	length  int64     // the upstream's Content-Length, or -1
-	status  int
-	owed    int // bytes promised on top of length and not yet used
-	reason  Reason
-	csp     cspState
-	decoder *decoder
-	scan    scanner
-	held    [maxHeld]byte // the first heldLen of them wait for the next piece
-	heldLen uint8
-	phase   phase
-	kind    kind
-	codec   codec // of the body as it comes, if it is to be decoded
-	sniff   bool  // Content-Type is to be guessed from the first bytes
+	down     http.ResponseWriter
+	in       *Injector
+	request  *http.Request
+	values   [numValues]string    // backs the header values that set sets
+	client   [numChanged][]string // the request's headers before PrepareRequest
+	length   int64                // the upstream's Content-Length, or -1
+	status   int
+	owed     int // bytes promised on top of length and not yet used
+	reason   Reason
+	csp      cspState
+	decoder  *decoder
+	scan     scanner
+	held     [maxHeld]byte // the first heldLen of them wait for the next piece
+	heldLen  uint8
+	phase    phase
+	kind     kind
+	codec    codec // of the body as it comes, if it is to be decoded
+	sniff    bool  // Content-Type is to be guessed from the first bytes
+	prepared bool  // client is set
 }
 
 // NewWriter wraps w for the answer to r, which [Injector.Classify] takes for a
-// possible page. r is the request as it came, not the result of
-// [Injector.PrepareRequest].
+// possible page. r is the request as it came.
 func (in *Injector) NewWriter(w http.ResponseWriter, r *http.Request) *Writer {
 	iw := &Writer{down: w, in: in, request: r, length: -1}
 	iw.kind, _ = in.kind(r)
@@ -89,7 +89,7 @@ func (w *Writer) WriteHeader(status int) {
 	}
 	var declared string
 	declared, w.sniff = contentType(h)
-	w.scan.checkESC = charsetOf(declared) == ""
+	w.scan.undeclared = charsetOf(declared) == ""
 	w.scan.xml = isType(declared, xhtmlType)
 	w.length = contentLength(h)
 	w.codec = codecOf(h)
@@ -99,8 +99,7 @@ func (w *Writer) WriteHeader(status int) {
 	case w.request.Method == http.MethodHead:
 		w.head()
 	case isIncremental(h) && !w.sniff && w.codec == codecNone:
-		w.commit(w.promise())
-		w.phase = phaseScan
+		w.commitOpen()
 	default:
 		w.phase = phasePending
 	}
@@ -137,6 +136,22 @@ func (w *Writer) commit(extra int) {
 		w.owed = extra
 	}
 	w.down.WriteHeader(w.status)
+}
+
+// commitOpen sends the header of a page whose tags aren't known yet. Its length is
+// kept where that can be made good whatever comes. Else it is left out, unless that
+// would keep a client from noticing that a page was cut off.
+func (w *Writer) commitOpen() {
+	if w.length >= 0 && !w.scan.page() {
+		if w.request.ProtoMajor == 1 && w.request.ProtoMinor == 0 {
+			w.pass(ReasonLength)
+			return
+		}
+		w.length = -1
+	}
+	w.commit(w.promise())
+	w.scan.late = w.owed > 0
+	w.phase = phaseScan
 }
 
 // Write implements [io.Writer].
@@ -199,7 +214,7 @@ func (w *Writer) decide(p []byte) (at int, reason Reason) {
 	if w.scan.verdict == undecided && w.length == int64(len(p)) {
 		at = len(p) + w.scan.end() // the whole body is here
 	}
-	w.settle()
+	w.settle(p, at)
 	if w.scan.verdict == rejected {
 		return 0, w.scan.reason
 	}
@@ -212,15 +227,16 @@ func (w *Writer) begin(p []byte, at int) error {
 		w.commit(w.size())
 		return w.insert(p, at)
 	}
-	w.commit(w.promise())
-	w.phase = phaseScan
+	if w.commitOpen(); w.phase == phasePass {
+		return w.write(p)
+	}
 	return w.release(p, at)
 }
 
 // writeNext continues the search in a later piece.
 func (w *Writer) writeNext(p []byte) error {
 	at := w.scan.scan(p)
-	w.settle()
+	w.settle(p, at)
 	switch w.scan.verdict {
 	case found:
 		return w.insert(p, at)
@@ -262,15 +278,12 @@ func (w *Writer) finishPlain() (err error) {
 		w.pass(ReasonEmpty)
 	case phaseScan:
 		at := w.scan.end()
-		w.settle()
+		w.settle(nil, at)
 		if w.scan.verdict == found {
 			err = w.insert(nil, at)
 		} else {
 			err = w.giveUp(nil)
 		}
-	}
-	if err == nil && w.phase == phasePad {
-		err = w.pad()
 	}
 	return err
 }

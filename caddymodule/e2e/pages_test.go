@@ -167,7 +167,7 @@ func (l *tally) add(e *exhibit, complaint string) {
 	switch {
 	case complaint != "":
 		l.wrong = append(l.wrong, e.name+": "+complaint)
-	case e.changed != nil:
+	case e.changed != nil && e.reason == "":
 		l.right = append(l.right, e.name)
 	default:
 		if l.alone == nil {

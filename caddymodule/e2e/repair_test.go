@@ -28,9 +28,7 @@ func until(ctx context.Context, t *testing.T, what string, good func() bool) {
 
 // TestSubscriptionChanged has the push service forget the browser: the worker
 // subscribes anew and replaces the old row, with no page open. Only Firefox has
-// a way to make it happen. Whether it shows what is sent to the new subscription
-// is not looked at: it now and then does not (it answers with code 102), for a
-// reason that is not known yet.
+// a way to make it happen.
 func TestSubscriptionChanged(t *testing.T) {
 	u := shared.users[1]
 	b := u.startAlone(t)
@@ -50,6 +48,9 @@ func TestSubscriptionChanged(t *testing.T) {
 	}
 	if m := p.send(origin, "--title", "After the change"); m.Results.Accepted != 1 || m.Results.Audience != 1 {
 		t.Errorf("sent: %+v", m.Results)
+	}
+	if _, err := shared.desktop.WaitTitle(ctx, u.name, "After the change"); err != nil {
+		t.Errorf("%v; the browser acknowledged %+v", err, shared.autopush.Acks())
 	}
 }
 

@@ -30,6 +30,9 @@ type SiteConfig struct {
 	// Standalone is true for a worker that we serve alone, not behind the
 	// site's own.
 	Standalone bool `json:"standalone,omitempty"`
+	// Retire is true where the site gives push up: ServeSDK, ServeWorker and
+	// OverlayWorker then give scripts that undo what the others did.
+	Retire bool `json:"retire,omitempty"`
 }
 
 // PromptConfig is the soft prompt; empty texts are the SDK's own.
@@ -72,15 +75,29 @@ func (c SiteConfig) json() []byte {
 
 // ServeSDK answers the page SDK with the site's settings.
 func ServeSDK(w http.ResponseWriter, r *http.Request, c SiteConfig) {
-	serveAsset(w, r, web.SDK(c.json()), "text/javascript; charset=utf-8", sdkCache)
+	script := web.SDK
+	if c.Retire {
+		script = web.RetireSDK
+	}
+	serveAsset(w, r, script(c.json()), "text/javascript; charset=utf-8", sdkCache)
 }
 
 // ServeWorker answers the service worker with the site's settings.
 func ServeWorker(w http.ResponseWriter, r *http.Request, c SiteConfig) {
 	c.Standalone = true
+	script := web.Worker
+	if c.Retire {
+		script = web.RetireWorker
+	}
 	// The scope may be above the worker's own folder (Service Workers §6.5).
 	w.Header().Set("Service-Worker-Allowed", c.Scope)
-	serveAsset(w, r, web.Worker(c.json()), "text/javascript; charset=utf-8", workerCache)
+	serveAsset(w, r, script(c.json()), "text/javascript; charset=utf-8", workerCache)
+}
+
+// ServeRetired answers what is no more where the site gives push up, such as a
+// subscription from a page that was open before.
+func ServeRetired(w http.ResponseWriter, _ *http.Request, c SiteConfig) {
+	WriteProblem(w, problem(http.StatusGone, fmt.Sprintf("%s has given push up", c.Site)))
 }
 
 // ServeManifest answers a web app manifest of our own.

@@ -36,10 +36,15 @@ const maxManifest = 256 << 10
 // worker and the site's must go on working; where the site has none, and ours
 // is registered there (own is true), it is ours alone. Answers that say
 // nothing about whether the site has one (errors, refusals, redirects) pass as
-// they are: ours alone would replace the site's worker in every browser.
+// they are: ours alone would replace the site's worker in every browser. Where
+// the site gives push up, its own script passes as well, with only the header
+// that lets browsers take it for the scope that they have.
 func OverlayWorker(w http.ResponseWriter, r *http.Request, next Next, c SiteConfig, own bool) error {
 	o := newOverlay(w, func(status int, h http.Header) overlayMode {
 		switch {
+		case c.Retire && status == http.StatusOK && IsJavaScript(h):
+			h.Set("Service-Worker-Allowed", c.Scope)
+			return passing
 		case status == http.StatusOK && IsJavaScript(h) && !isEncoded(h):
 			markWorker(h, c, own)
 			return appending

@@ -140,6 +140,53 @@ func TestOverlayWorker(t *testing.T) {
 	}
 }
 
+// TestOverlayWorkerRetired: where the site gives push up, its own worker is
+// untouched, and ours makes way for the one that takes itself away.
+func TestOverlayWorkerRetired(t *testing.T) {
+	c := config()
+	c.Retire = true
+	retired := func(w http.ResponseWriter, r *http.Request, next httpapi.Next) error {
+		return httpapi.OverlayWorker(w, r, next, c, true)
+	}
+	ours := httptest.NewRecorder()
+	httpapi.ServeWorker(ours, httptest.NewRequest("GET", "/sw.js", nil), c)
+	for _, want := range []string{"unregister", "/unsubscribe", c.Key} {
+		if !strings.Contains(ours.Body.String(), want) {
+			t.Fatalf("the worker lacks %q", want)
+		}
+	}
+	if strings.Contains(ours.Body.String(), "showNotification") {
+		t.Fatal("the worker still shows notifications")
+	}
+	for _, tt := range []struct {
+		name   string
+		passes bool
+		up     upstream
+	}{
+		{"script", true, upstream{200, []string{"Content-Type", javascript, "Etag", `"x"`, "Content-Length", fmt.Sprint(len(theirs))}, theirs}},
+		{"gzip", true, upstream{200, []string{"Content-Type", javascript, "Content-Encoding", "gzip"}, "\x1f\x8b\x08 not really"}},
+		{"redirect", true, upstream{302, []string{"Location", "/login"}, ""}},
+		{"forbidden", true, upstream{403, nil, "no"}},
+		{"server error", true, upstream{500, nil, "oops"}},
+		{"not found", false, upstream{404, []string{"Content-Type", "text/html"}, "<h1>no</h1>"}},
+		{"gone", false, upstream{410, nil, ""}},
+		{"the application's page", false, upstream{200, []string{"Content-Type", "text/html"}, "<!doctype html>"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			got := front(t, "GET", retired, tt.up.next)
+			if !tt.passes {
+				checkOurs(t, ours, got)
+				return
+			}
+			checkPassed(t, tt.up, got)
+			// A worker that was registered with our header needs it to be updated.
+			if allowed := got.header.Get("Service-Worker-Allowed"); tt.name == "script" && allowed != "/" {
+				t.Errorf("Service-Worker-Allowed: %q", allowed)
+			}
+		})
+	}
+}
+
 func checkPassed(t *testing.T, up upstream, got answer) {
 	t.Helper()
 	status := up.status

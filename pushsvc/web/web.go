@@ -23,6 +23,12 @@ var (
 
 	//go:embed dist/sw.js
 	worker []byte
+
+	//go:embed dist/retire.js
+	retireSDK []byte
+
+	//go:embed dist/retire-sw.js
+	retireWorker []byte
 )
 
 // Version names the scripts: eight hexadecimal digits over both.
@@ -48,4 +54,19 @@ func SDK(config []byte) []byte {
 // directive, import, export or fetch listener, for classic and module workers.
 func Worker(config []byte) []byte {
 	return bytes.Replace(worker, []byte(placeholder), config, 1)
+}
+
+// RetireSDK returns what stands in the place of the page script where a site
+// gives push up: it ends the browser's subscription and forgets the visitor.
+// config is as for SDK.
+func RetireSDK(config []byte) []byte {
+	return bytes.Replace(retireSDK, []byte(placeholder), config, 1)
+}
+
+// RetireWorker returns what stands in the place of our worker where a site gives
+// push up: browsers install it by their own update check, and it ends the
+// subscription and unregisters itself. It must never be appended to another
+// script. config is as for SDK.
+func RetireWorker(config []byte) []byte {
+	return bytes.Replace(retireWorker, []byte(placeholder), config, 1)
 }

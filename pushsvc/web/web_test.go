@@ -20,6 +20,8 @@ var scripts = []struct {
 }{
 	{"sdk.js", sdk, SDK, 8000},
 	{"sw.js", worker, Worker, 3000},
+	{"retire.js", retireSDK, RetireSDK, 2000},
+	{"retire-sw.js", retireWorker, RetireWorker, 1500},
 }
 
 func TestSize(t *testing.T) {

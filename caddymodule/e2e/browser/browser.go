@@ -106,7 +106,8 @@ type Page interface {
 	// kept for this page until the next call.
 	Screenshot(ctx context.Context, path string, view Viewport) error
 	// Console returns what page scripts have logged since the tab was opened or
-	// found by WaitPage, uncaught exceptions included.
+	// found by WaitPage, uncaught exceptions included; of Chromium also what the
+	// browser itself has to say about the page.
 	Console() []ConsoleEntry
 	// Close closes the tab.
 	Close(ctx context.Context) error

@@ -42,6 +42,7 @@ func (c *chromium) attach(ctx context.Context, targetID string) (*chromiumPage, 
 		{"Page.enable", nil},
 		{"Page.setLifecycleEventsEnabled", map[string]any{"enabled": true}},
 		{"Runtime.enable", nil},
+		{"Log.enable", nil},
 	} {
 		if err := p.call(ctx, step.method, step.params, nil); err != nil {
 			p.stop()
@@ -100,6 +101,13 @@ func (p *chromiumPage) event(m message) {
 		}
 		if json.Unmarshal(m.Params, &e) == nil {
 			p.log("error", e.ExceptionDetails.Text+" "+e.ExceptionDetails.Exception.Description)
+		}
+	case "Log.entryAdded":
+		var e struct {
+			Entry struct{ Level, Text, URL string }
+		}
+		if json.Unmarshal(m.Params, &e) == nil {
+			p.log(e.Entry.Level, strings.TrimSpace(e.Entry.Text+" "+e.Entry.URL))
 		}
 	}
 }

@@ -206,9 +206,14 @@ func (s *Server) register(uaid string, q request) registerReply {
 		reply.Status, s.refuse = s.refuse[0], s.refuse[1:]
 		return reply
 	}
-	token := newToken()
-	s.channels[q.ChannelID] = token
-	s.Register(pushservice.Registration{Token: token, Key: strings.TrimRight(q.Key, "="), Device: uaid})
+	token := s.channels[q.ChannelID]
+	// Firefox asks twice where a worker subscribes while the handshake ends, and
+	// keeps the first answer: the second must not take the channel away from it.
+	if r, live := s.Lookup(token); !live || r.Device != uaid {
+		token = newToken()
+		s.channels[q.ChannelID] = token
+		s.Register(pushservice.Registration{Token: token, Key: strings.TrimRight(q.Key, "="), Device: uaid})
+	}
 	reply.PushEndpoint = "https://" + Host + path + token
 	return reply
 }

@@ -132,6 +132,24 @@ func (f *fixture) subscribe(x *fox, channel string) *application {
 	return &application{public, private, reply["pushEndpoint"].(string), channel}
 }
 
+// TestRegisterTwice: Firefox sends a register that a worker asks for while the
+// handshake ends a second time, and keeps the endpoint of the first answer. To
+// the real service both answers mean the same channel.
+func TestRegisterTwice(t *testing.T) {
+	f := start(t)
+	x, _ := f.connect("")
+	register := object{"messageType": "register", "channelID": "one"}
+	first, second := x.ask(register), x.ask(register)
+	if first["pushEndpoint"] == nil || first["pushEndpoint"] != second["pushEndpoint"] {
+		t.Errorf("the endpoint changed from %v to %v", first["pushEndpoint"], second["pushEndpoint"])
+	}
+	x.write(object{"messageType": "unregister", "channelID": "one"})
+	_ = x.read()
+	if third := x.ask(register); third["pushEndpoint"] == first["pushEndpoint"] {
+		t.Error("an endpoint that is gone came back")
+	}
+}
+
 func (f *fixture) send(a *application) int {
 	f.t.Helper()
 	response, err := webpush.SendNotificationWithContext(f.ctx, []byte("hello"), &webpush.Subscription{

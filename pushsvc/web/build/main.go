@@ -1,5 +1,5 @@
 // Command build bundles the browser side of pushsvc/web: src/sdk and src/sw
-// become dist/sdk.js and dist/sw.js. It needs no Node: esbuild runs as a Go
+// become the scripts under dist. It needs no Node: esbuild runs as a Go
 // library. Run it by `go generate ./pushsvc/web`; with -check it writes nothing
 // and fails if a committed file is not what the sources give.
 package main
@@ -24,6 +24,8 @@ const placeholder = "__WEBPUSH_CONFIG__"
 var entries = []struct{ out, in string }{
 	{"dist/sdk.js", "src/sdk/main.ts"},
 	{"dist/sw.js", "src/sw/main.ts"},
+	{"dist/retire.js", "src/sdk/retire.ts"},
+	{"dist/retire-sw.js", "src/sw/retire.ts"},
 }
 
 func main() {

@@ -5,6 +5,7 @@ import { countView, idle, onRoute, sessionStart, visible } from "./page";
 import { showPrompt, type Answer, type Prompt } from "./prompt";
 import { local } from "./storage";
 import { connect, currentSubscription, disconnect } from "./subscription";
+import { tryWorker } from "./worker";
 
 type Listener = (detail?: unknown) => void;
 
@@ -21,6 +22,10 @@ const supported = (): boolean =>
 export class SDK implements WebPush {
   readonly version: string;
   private readonly listeners: [EventName, Listener][] = [];
+  /** Why the worker could not be registered at the last try. */
+  private failure: string | undefined;
+  private requested: Promise<Outcome> | undefined;
+  private trial: Promise<void> | undefined;
   private showing: { prompt: Prompt; outcome: Promise<Outcome> } | undefined;
 
   constructor(private readonly config: Config) {
@@ -45,15 +50,33 @@ export class SDK implements WebPush {
 
   async prompt(options?: { force?: boolean }): Promise<Outcome> {
     if (!supported()) return "unsupported";
+    if (this.requested) return this.requested;
     const visitor = await this.visitor();
     if (options?.force) Object.assign(visitor, { out: false, asked: 0 });
     const step = nextStep(visitor, this.config.prompt?.askAgain);
     if (step === "nothing") return visitor.permission === "denied" ? "denied" : "suppressed";
-    return step === "ask" ? this.ask() : this.join(false);
+    if (step !== "ask") return this.join(false);
+    return (await this.workerFails()) ? "failed" : this.ask();
   }
 
-  subscribe(): Promise<Outcome> {
-    return supported() ? this.request() : Promise.resolve("unsupported");
+  /** Whether the worker cannot be registered here. Says so once per page. */
+  private async workerFails(): Promise<boolean> {
+    const before = this.failure;
+    this.failure = undefined;
+    try {
+      // Two tries at once would be in each other's way.
+      if (!this.showing) await (this.trial ??= tryWorker(this.config).finally(() => (this.trial = undefined)));
+    } catch (error) {
+      this.failure = String(error);
+      if (this.failure !== before) this.emit("error", error);
+    }
+    return this.failure !== undefined;
+  }
+
+  async subscribe(): Promise<Outcome> {
+    if (!supported()) return "unsupported";
+    // Nothing may come before request(): only what is known already counts.
+    return this.failure ? "failed" : this.request();
   }
 
   async unsubscribe(): Promise<void> {
@@ -134,8 +157,13 @@ export class SDK implements WebPush {
     return result;
   }
 
-  /** The browser's question, and all that follows from a yes. */
-  private async request(): Promise<Outcome> {
+  /** The browser's question, and all that follows from a yes; one at a time,
+   * because it may wait while the visitor goes on to other routes. */
+  private request(): Promise<Outcome> {
+    return (this.requested ??= this.requestNow().finally(() => (this.requested = undefined)));
+  }
+
+  private async requestNow(): Promise<Outcome> {
     const permission = await Notification.requestPermission();
     if (permission === "granted") {
       local.remove("out");

@@ -27,5 +27,5 @@ export function memory(kind: "localStorage" | "sessionStorage"): Memory {
 
 /** Outlives the visit: asked, out, views, sub. */
 export const local = memory("localStorage");
-/** One tab session: since, synced. */
+/** One tab session: since, synced, worker. */
 export const session = memory("sessionStorage");

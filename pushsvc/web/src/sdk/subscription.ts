@@ -12,7 +12,7 @@ export async function currentSubscription(config: Config): Promise<PushSubscript
 
 /** Whose a subscription is: one that another provider made for this site is
  * not ours to end, or its list would bleed away. */
-function ours(subscription: PushSubscription, config: Config): boolean {
+export function ours(subscription: PushSubscription, config: Config): boolean {
   const used = subscription.options?.applicationServerKey;
   return (
     [config.key, ...(config.oldKeys ?? [])].some((key) => sameKey(used, key)) ||

@@ -1,4 +1,5 @@
 import type { Config } from "../shared/wire";
+import { session } from "./storage";
 
 interface PolicyFactory {
   createPolicy(name: string, rules: { createScriptURL(url: string): string }): {
@@ -18,24 +19,62 @@ export async function findWorker(config: Config): Promise<ServiceWorkerRegistrat
 
 /** The registration with an active worker; registers ours where the site has none. */
 export async function activeWorker(config: Config): Promise<ServiceWorkerRegistration> {
-  const registration =
-    (await findWorker(config)) ||
-    (await navigator.serviceWorker.register(scriptURL(config.worker), {
-      scope: config.scope,
-      updateViaCache: "none",
-    }));
+  const registration = (await findWorker(config)) || (await register(config, config.scope));
   await activation(registration);
   return registration;
 }
 
+/** Rejects where our worker cannot be registered on this page, so that nobody is
+ * asked for a permission of no use. Tries with a scope that no page is in, and
+ * leaves nothing behind; once per tab session, for it is a request. */
+export async function tryWorker(config: Config): Promise<void> {
+  if (session.get("worker") === config.worker || (await findWorker(config))) return;
+  const registration = await register(config, config.prefix + "/");
+  session.set("worker", config.worker);
+  await registration.unregister();
+}
+
+async function register(config: Config, scope: string): Promise<ServiceWorkerRegistration> {
+  let blocked = "";
+  const watch = (event: SecurityPolicyViolationEvent) => {
+    if (event.disposition === "report") return;
+    if (event.blockedURI.includes(config.worker) || event.blockedURI.startsWith("trusted-types")) {
+      blocked = decidingDirective(event.effectiveDirective, event.originalPolicy);
+    }
+  };
+  document.addEventListener("securitypolicyviolation", watch);
+  try {
+    return await navigator.serviceWorker.register(scriptURL(config.worker), { scope, updateViaCache: "none" });
+  } catch (error) {
+    // The event is a task of its own, before or after the rejection.
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    throw blocked
+      ? new Error(`the page's Content-Security-Policy (${blocked}) blocks the service worker ${config.worker}`)
+      : error;
+  } finally {
+    document.removeEventListener("securitypolicyviolation", watch);
+  }
+}
+
+/** The directive to change: worker-src stands for the first one of its fallbacks
+ * that the policy has (CSP level 3, 6.8.3). */
+export function decidingDirective(effective: string, policy: string): string {
+  const chain = ["worker-src", "child-src", "script-src", "default-src"];
+  const has = (name: string) => new RegExp("(^|[;,\\s])" + name + "(?![-\\w])", "i").test(policy);
+  return (chain.includes(effective) && chain.find(has)) || effective;
+}
+
+let trustedURL: string | undefined;
+
 /** register() is a Trusted Types sink. Where the page's policy does not allow
- * the name `webpush`, a default policy may still accept the string. */
+ * the name `webpush`, a default policy may still accept the string. A name is
+ * to be had once. */
 function scriptURL(url: string): string {
   const factory = (window as { trustedTypes?: PolicyFactory }).trustedTypes;
   try {
-    return factory
+    return (trustedURL ??= factory
       ? factory.createPolicy("webpush", { createScriptURL: () => url }).createScriptURL(url)
-      : url;
+      : url);
   } catch {
     return url;
   }

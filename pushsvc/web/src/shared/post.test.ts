@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { backoff, isTransient, post } from "./post";
+import { backoff, isTaken, isTransient, post } from "./post";
 
 test("backoff grows, is jittered by a quarter and bounded", () => {
   assert.equal(backoff(1, null, 0.5), 500);
@@ -20,6 +20,11 @@ test("Retry-After counts in seconds up to half a minute; dates do not", () => {
 test("only overload and server trouble are worth another try", () => {
   assert.deepEqual([429, 408, 500, 503].map(isTransient), [true, true, true, true]);
   assert.deepEqual([400, 403, 404, 413, 415].map(isTransient), [false, false, false, false, false]);
+});
+
+test("only our server's answers count as taken", () => {
+  assert.deepEqual([201, 204].map(isTaken), [true, true]);
+  assert.deepEqual([200, 202, 206, 302, 404].map(isTaken), [false, false, false, false, false]);
 });
 
 test("post repeats transient failures and stops at a refusal", async () => {
@@ -43,6 +48,9 @@ test("post repeats transient failures and stops at a refusal", async () => {
   await run(new TypeError("offline"), 201);
   assert.equal(calls, 2);
   await assert.rejects(run(400));
+  assert.equal(calls, 1);
+  // The start page of a site that has one for every path.
+  await assert.rejects(run(200));
   assert.equal(calls, 1);
   await assert.rejects(run(503, 503, 503));
   assert.equal(calls, 3);

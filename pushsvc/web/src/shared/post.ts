@@ -22,8 +22,14 @@ export function isTransient(status: number): boolean {
   return status === 429 || status === 408 || status >= 500;
 }
 
-/** POSTs JSON to a path of this origin, up to `attempts` times. Resolves after
- * a 2xx answer, rejects with Refused or with the last network error.
+/** Whether an answer is one of our server's: a site that answers every path with
+ * its start page, or with a login, says 200. */
+export function isTaken(status: number): boolean {
+  return status === 201 || status === 204;
+}
+
+/** POSTs JSON to a path of this origin, up to `attempts` times. Resolves when
+ * it was taken, rejects with Refused or with the last network error.
  * keepalive lets the request outlive the page or the worker's event. */
 export async function post(path: string, body: unknown, attempts: number): Promise<void> {
   for (let tries = 1; ; tries++) {
@@ -37,7 +43,7 @@ export async function post(path: string, body: unknown, attempts: number): Promi
         credentials: "same-origin",
         keepalive: true,
       });
-      if (response.ok) return;
+      if (isTaken(response.status)) return;
       failure = new Refused(response.status);
       if (!isTransient(response.status)) throw failure;
       retryAfter = response.headers.get("Retry-After");

@@ -8,6 +8,7 @@ import type {
   SubscribeRequest,
 } from "../shared/wire";
 import { chooseTab } from "./clients";
+import { forget, leaveIfGone } from "./leave";
 import { clickURL, ownData, planPush, type Plan } from "./payload";
 
 declare const self: ServiceWorkerGlobalScope & { [loaded]?: true };
@@ -41,7 +42,7 @@ function start(config: Config): void {
     if (data) event.waitUntil(report(config, "closed", data));
   });
   self.addEventListener("pushsubscriptionchange", (event) => {
-    event.waitUntil(renew(event as PushSubscriptionChangeEvent, config));
+    event.waitUntil(renew(event as PushSubscriptionChangeEvent, config).catch(() => leaveIfGone(config)));
   });
 }
 
@@ -78,7 +79,7 @@ async function show({ title, options }: Plan): Promise<void> {
   }
 }
 
-/** Tells the server, best effort. */
+/** Tells the server, best effort. Where nobody takes it, webpush may be gone. */
 async function report(
   config: Config,
   type: NotificationEventReport["type"],
@@ -86,14 +87,17 @@ async function report(
   action?: string,
 ): Promise<void> {
   const { message, token } = data;
-  if (!message) return;
+  // A push that was none of ours has nothing to report.
+  if (!message) return leaveIfGone(config);
   const event: NotificationEventReport = { type, message, token, time: Date.now() };
   if (action) event.action = action;
   const body: EventsRequest = { events: [event] };
   try {
     await post(config.prefix + "/events", body, 3);
+    if (config.standalone) await forget();
   } catch {
     // Lost: a statistic is not worth keeping the worker alive.
+    await leaveIfGone(config, type === "shown" ? undefined : message);
   }
 }
 

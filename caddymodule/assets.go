@@ -1,0 +1,100 @@
+package caddymodule
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/httpapi"
+)
+
+// answering is next in the form that the overlays take: a handler such as
+// file_server answers "not found" by an error that Caddy writes later.
+func answering(next caddyhttp.Handler) httpapi.Next {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		err := next.ServeHTTP(w, r)
+		var answer caddyhttp.HandlerError
+		if errors.As(err, &answer) {
+			return &httpapi.StatusError{Status: answer.StatusCode, Err: err}
+		}
+		return err
+	}
+}
+
+// overlay is how to answer a request for the worker or the manifest, which the
+// site may have as well; nil where the site answers alone.
+func (h *Handler) overlay(r *http.Request) func(http.ResponseWriter, *http.Request, httpapi.Next) error {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		return nil
+	}
+	config, ok := h.ready(r)
+	if !ok {
+		return nil
+	}
+	own := r.URL.Path == h.Worker
+	switch {
+	case strings.HasPrefix(r.URL.Path, h.Prefix+"/"):
+		// The site has nothing below our prefix: no need to ask it.
+		serve := httpapi.ServeManifest
+		switch {
+		case own:
+			serve = httpapi.ServeWorker
+		case h.Retire:
+			serve = httpapi.ServeRetired
+		}
+		return func(w http.ResponseWriter, r *http.Request, _ httpapi.Next) error {
+			serve(w, r, config)
+			return nil
+		}
+	case h.Retire && !own:
+		return nil
+	case own || isWorkerRequest(r):
+		return func(w http.ResponseWriter, r *http.Request, next httpapi.Next) error {
+			return httpapi.OverlayWorker(w, r, next, config, own)
+		}
+	case r.URL.Path == h.Manifest || isManifestRequest(r):
+		own := r.URL.Path == h.Manifest
+		return func(w http.ResponseWriter, r *http.Request, next httpapi.Next) error {
+			return httpapi.OverlayManifest(w, r, next, config, own)
+		}
+	}
+	return nil
+}
+
+// isManifestRequest says whether a browser is fetching a web app manifest,
+// wherever the site has it (Fetch Metadata).
+func isManifestRequest(r *http.Request) bool { return r.Header.Get("Sec-Fetch-Dest") == "manifest" }
+
+// isWorkerRequest says whether a browser is fetching a service worker's script
+// (Service Workers, "Update", sets the header), and not one that it imports.
+func isWorkerRequest(r *http.Request) bool {
+	mode := r.Header.Get("Sec-Fetch-Mode")
+	return r.Header.Get("Service-Worker") == "script" && (mode == "" || mode == "same-origin")
+}
+
+// serveOwn answers what lies under the prefix. Nothing of it reaches the site.
+func (h *Handler) serveOwn(w http.ResponseWriter, r *http.Request, action string) error {
+	if action != "sdk.js" && !httpapi.IsPublicAction(action) {
+		return caddyhttp.Error(http.StatusNotFound, fmt.Errorf("webpush has no %q", r.URL.Path))
+	}
+	site, err := h.siteName(r)
+	if err != nil {
+		return caddyhttp.Error(http.StatusBadRequest, err)
+	}
+	run, _ := h.app.current()
+	config, ready := h.ready(r)
+	switch {
+	case action == "sdk.js" && ready:
+		httpapi.ServeSDK(w, r, config)
+	case action == "subscribe" && h.Retire:
+		httpapi.ServeRetired(w, r, config)
+	case action != "sdk.js" && run != nil:
+		run.public.Serve(w, r, site, action)
+	default:
+		httpapi.WriteUnavailable(w)
+	}
+	return nil
+}

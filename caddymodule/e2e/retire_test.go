@@ -1,0 +1,353 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/caddy-webpush/caddy-webpush/caddymodule/e2e/browser"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/webpush"
+)
+
+// changingSite is sitePages, and an answer for every other path that a test can
+// change.
+type changingSite struct {
+	other atomic.Pointer[http.HandlerFunc]
+	looks atomic.Int64 // requests for /sw.js that are no browser's update check
+}
+
+func newChangingSite() *changingSite {
+	s := new(changingSite)
+	s.answer(http.NotFound)
+	return s
+}
+
+func (s *changingSite) answer(h http.HandlerFunc) { s.other.Store(&h) }
+
+func (s *changingSite) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if page, ok := sitePages[r.URL.Path]; ok && r.Method == http.MethodGet {
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		_, _ = io.WriteString(w, page)
+		return
+	}
+	if r.URL.Path == "/sw.js" && r.Method == http.MethodGet && r.Header.Get("Service-Worker") == "" {
+		s.looks.Add(1)
+	}
+	(*s.other.Load())(w, r)
+}
+
+// unavailable and everyPage are what sites answer when they fail, and when they
+// have the same page for every path.
+func unavailable(w http.ResponseWriter, _ *http.Request) {
+	http.Error(w, "later", http.StatusServiceUnavailable)
+}
+
+func everyPage(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	_, _ = io.WriteString(w, sitePages["/"])
+}
+
+// ownWorker is a site's own service worker.
+func ownWorker(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path != "/sw.js" {
+		http.NotFound(w, r)
+		return
+	}
+	w.Header().Set("Content-Type", "text/javascript")
+	_, _ = io.WriteString(w, `self.addEventListener("install", () => self.skipWaiting()); // the site's`)
+}
+
+// reconfigure puts another directive in the place of a site's webpush, as an
+// operator would: in the Caddyfile, and by a reload. absent takes the site away.
+func (p *product) reconfigure(origin, directive string) {
+	p.t.Helper()
+	file := filepath.Join(p.dir, "Caddyfile")
+	kept := file + ".kept"
+	if _, err := os.Stat(kept); err != nil {
+		text, err := os.ReadFile(file)
+		must(p.t, err)
+		must(p.t, os.WriteFile(kept, text, 0o600))
+	}
+	text, err := os.ReadFile(kept)
+	must(p.t, err)
+	block := regexp.MustCompile(`(?s)(\n` + regexp.QuoteMeta(origin) + ` \{\n\tencode\n)\twebpush \{.*?\n\t\}\n(\treverse_proxy [^\n]*\n\}\n)`)
+	if !block.Match(text) {
+		p.t.Fatalf("%s has no webpush in\n%s", origin, text)
+	}
+	change := "${1}\t" + directive + "\n${2}"
+	if directive == absent {
+		change = ""
+	}
+	must(p.t, os.WriteFile(file, block.ReplaceAll(text, []byte(change)), 0o600))
+	out, err := p.command("reload", "--force", "--address", p.admin, "--config", p.withDialer(file)).CombinedOutput()
+	if err != nil {
+		p.t.Fatalf("reloading: %v\n%s", err, out)
+	}
+}
+
+const absent = "absent"
+
+// standing is what a browser has of a site.
+type standing struct {
+	Workers    int  // registrations
+	Subscribed bool // on any of them
+	Caches     int
+	Kept       string // local and session storage under our name
+}
+
+// standingAt opens a page of the site that does not have our script.
+func standingAt(ctx context.Context, t *testing.T, b browser.Browser, origin string) standing {
+	t.Helper()
+	page, err := b.Open(ctx, origin+"/plain.txt")
+	must(t, err)
+	defer func() { must(t, page.Close(ctx)) }()
+	return standingOf(ctx, t, page)
+}
+
+// waitStanding waits in one page of the site, because browsers put off their
+// update check while there are new ones.
+func waitStanding(ctx context.Context, t *testing.T, b browser.Browser, origin, what string, good func(standing) bool) {
+	t.Helper()
+	page, err := b.Open(ctx, origin+"/plain.txt")
+	must(t, err)
+	defer func() { must(t, page.Close(ctx)) }()
+	until(ctx, t, what, func() bool { return good(standingOf(ctx, t, page)) })
+}
+
+func left(s standing) bool { return s.Workers == 0 && !s.Subscribed && s.Caches == 0 }
+
+func standingOf(ctx context.Context, t *testing.T, page browser.Page) standing {
+	t.Helper()
+	var s standing
+	must(t, page.Eval(ctx, `(async () => {
+		const all = await navigator.serviceWorker.getRegistrations();
+		const subscriptions = await Promise.all(all.map((r) => r.pushManager.getSubscription()));
+		const kept = [...Object.keys(localStorage), ...Object.keys(sessionStorage)].filter((k) => k.startsWith("webpush:"));
+		return {Workers: all.length, Subscribed: subscriptions.some((s) => s !== null),
+			Caches: (await caches.keys()).length, Kept: kept.sort().join()};
+	})()`, &s))
+	return s
+}
+
+// pushAndAnswer sends a message, and the user clicks on it or puts it away.
+func pushAndAnswer(ctx context.Context, t *testing.T, u *user, p *product, origin, title string, answer func(uint32) error) {
+	t.Helper()
+	p.send(origin, "--title", title, "--url", "/sale")
+	shown, err := shared.desktop.WaitTitle(ctx, u.name, title)
+	must(t, err)
+	must(t, answer(shown.ID))
+}
+
+// forgetLook takes away what keeps the worker from looking again for hours.
+func forgetLook(ctx context.Context, t *testing.T, b browser.Browser, origin, note string) {
+	t.Helper()
+	page, err := b.Open(ctx, origin+"/plain.txt")
+	must(t, err)
+	must(t, page.Eval(ctx, fmt.Sprintf(`caches.delete("webpush").then(async () => {
+		const note = %s;
+		if (note) await (await caches.open("webpush")).put("/webpush-note", new Response(JSON.stringify(note)));
+	})`, note), nil))
+	must(t, page.Close(ctx))
+}
+
+// joined is a site with a subscriber and no page open, beside one that keeps
+// webpush and with it the commands going.
+func joined(ctx context.Context, t *testing.T, b browser.Browser, site http.Handler) (*product, string) {
+	t.Helper()
+	p := startProductBefore(t, site, "", "")
+	origin := p.origins[1]
+	page := visit(ctx, t, b, origin)
+	accept(ctx, t, b, page, origin)
+	must(t, page.Close(ctx))
+	return p, origin
+}
+
+// TestTakenOut takes webpush out of a site whose visitor has our worker. A site
+// that fails, or that cannot be reached, keeps it; one that has nothing there any
+// more loses it at the next wake-up, yet not before the last notification has
+// been clicked.
+func TestTakenOut(t *testing.T) {
+	forEachUser(t, func(ctx context.Context, t *testing.T, u *user, b browser.Browser) {
+		site := newChangingSite()
+		p, origin := joined(ctx, t, b, site)
+
+		site.answer(unavailable)
+		p.reconfigure(origin, "")
+		before := site.looks.Load()
+		pushAndAnswer(ctx, t, u, p, origin, "Failing "+u.name, shared.desktop.Dismiss)
+		until(ctx, t, "a look at the failing site", func() bool { return site.looks.Load() > before })
+		time.Sleep(time.Second) // for what should not happen
+		if s := standingAt(ctx, t, b, origin); s.Workers != 1 || !s.Subscribed {
+			t.Fatalf("a site that fails: %+v", s)
+		}
+
+		forgetLook(ctx, t, b, origin, "null")
+		p.reconfigure(origin, absent)
+		pushAndAnswer(ctx, t, u, p, origin, "Offline "+u.name, shared.desktop.Dismiss)
+		time.Sleep(5 * time.Second) // three reports that fail, and a look
+		p.reconfigure(origin, "")
+		if s := standingAt(ctx, t, b, origin); s.Workers != 1 || !s.Subscribed {
+			t.Fatalf("a site that cannot be reached: %+v", s)
+		}
+
+		site.answer(http.NotFound)
+		forgetLook(ctx, t, b, origin, "null")
+		before = site.looks.Load()
+		pushAndAnswer(ctx, t, u, p, origin, "Last "+u.name, func(id uint32) error {
+			until(ctx, t, "a look", func() bool { return site.looks.Load() > before })
+			time.Sleep(time.Second)
+			if s := standingAt(ctx, t, b, origin); s.Workers != 1 {
+				t.Errorf("before the click: %+v", s)
+			}
+			return shared.desktop.Click(id)
+		})
+		opened, err := b.WaitPage(ctx, func(url string) bool { return url == origin+"/sale" })
+		must(t, err)
+		must(t, opened.Close(ctx))
+		waitStanding(ctx, t, b, origin, "the worker's leave", left)
+	})
+}
+
+// TestTakenOutPages is the same at a site that answers every path with a page:
+// that could as well be a login or a filter, so that it has to be so for a day.
+func TestTakenOutPages(t *testing.T) {
+	forEachUser(t, func(ctx context.Context, t *testing.T, u *user, b browser.Browser) {
+		site := newChangingSite()
+		p, origin := joined(ctx, t, b, site)
+		site.answer(everyPage)
+		p.reconfigure(origin, "")
+
+		before := site.looks.Load()
+		pushAndAnswer(ctx, t, u, p, origin, "Pages "+u.name, shared.desktop.Dismiss)
+		until(ctx, t, "a look", func() bool { return site.looks.Load() > before })
+		time.Sleep(time.Second) // for what should not happen
+		if s := standingAt(ctx, t, b, origin); s.Workers != 1 || !s.Subscribed {
+			t.Fatalf("on the first day: %+v", s)
+		}
+
+		forgetLook(ctx, t, b, origin, "{at: Date.now() - 7 * 3600e3, since: Date.now() - 25 * 3600e3}")
+		pushAndAnswer(ctx, t, u, p, origin, "Next day "+u.name, shared.desktop.Dismiss)
+		waitStanding(ctx, t, b, origin, "the worker's leave", left)
+	})
+}
+
+// TestTakenOutOwnWorker: a registration that is the site's stays, even where its
+// script is no more.
+func TestTakenOutOwnWorker(t *testing.T) {
+	forEachUser(t, func(ctx context.Context, t *testing.T, u *user, b browser.Browser) {
+		site := newChangingSite()
+		site.answer(ownWorker)
+		p, origin := joined(ctx, t, b, site)
+		site.answer(http.NotFound)
+		p.reconfigure(origin, "")
+		pushAndAnswer(ctx, t, u, p, origin, "Own "+u.name, shared.desktop.Click)
+		opened, err := b.WaitPage(ctx, func(url string) bool { return url == origin+"/sale" })
+		must(t, err)
+		must(t, opened.Close(ctx))
+		time.Sleep(2 * time.Second) // for what should not happen
+		if s := standingAt(ctx, t, b, origin); s.Workers != 1 || !s.Subscribed {
+			t.Errorf("%+v", s)
+		}
+	})
+}
+
+// TestRetire gives push up in the orderly way: visitors who come by are
+// unsubscribed at both ends and keep nothing of ours.
+func TestRetire(t *testing.T) {
+	forEachUser(t, func(ctx context.Context, t *testing.T, u *user, b browser.Browser) {
+		p, origin := joined(ctx, t, b, newChangingSite())
+		p.reconfigure(origin, "webpush {\n\t\tretire\n\t}")
+		page, err := b.Open(ctx, origin+"/sale")
+		must(t, err)
+		// The script may be in the browser's cache for a minute.
+		must(t, page.Eval(ctx, `fetch("/_webpush/sdk.js", {cache: "reload"}).then((r) => r.text()).then(() => null)`, nil))
+		said := len(page.Console()) // of a script from before
+		must(t, page.Reload(ctx))
+		must(t, browser.WaitFor(ctx, page, "window.webpush"))
+		var call struct{ Supported, Manifest bool }
+		var outcome string
+		must(t, page.Eval(ctx, `webpush.state().then((s) => ({...s, manifest: !!document.querySelector("link[rel=manifest]")}))`, &call))
+		must(t, page.Eval(ctx, `webpush.prompt({force: true})`, &outcome))
+		if call.Supported || call.Manifest || outcome != "unsupported" {
+			t.Errorf("in the page: %+v, prompt %q", call, outcome)
+		}
+		until(ctx, t, "the removal of the row", func() bool { return p.subscribers(origin) == 0 })
+		waitStanding(ctx, t, b, origin, "the worker's leave", func(s standing) bool { return s == standing{} })
+		for _, line := range page.Console()[said:] {
+			if strings.Contains(line.Text, "webpush") {
+				t.Errorf("the console says %+v", line)
+			}
+		}
+		must(t, page.Close(ctx))
+	})
+}
+
+// TestRetireByUpdate: where no page has our script, the browser's own update
+// check brings the worker that takes itself away.
+func TestRetireByUpdate(t *testing.T) {
+	forEachUser(t, func(ctx context.Context, t *testing.T, u *user, b browser.Browser) {
+		p, origin := joined(ctx, t, b, newChangingSite())
+		p.reconfigure(origin, "webpush {\n\t\tretire\n\t}")
+		waitStanding(ctx, t, b, origin, "the worker's leave", left)
+		until(ctx, t, "the removal of the row", func() bool { return p.subscribers(origin) == 0 })
+	})
+}
+
+// TestRetireOwnWorker: the site's worker becomes what it was, and stays.
+func TestRetireOwnWorker(t *testing.T) {
+	forEachUser(t, func(ctx context.Context, t *testing.T, u *user, b browser.Browser) {
+		site := newChangingSite()
+		site.answer(ownWorker)
+		p, origin := joined(ctx, t, b, site)
+		p.reconfigure(origin, "webpush {\n\t\tretire\n\t}")
+		page, err := b.Open(ctx, origin+"/sale")
+		must(t, err)
+		must(t, page.Eval(ctx, `fetch("/_webpush/sdk.js", {cache: "reload"}).then((r) => r.text()).then(() => null)`, nil))
+		must(t, page.Reload(ctx))
+		until(ctx, t, "the removal of the row", func() bool { return p.subscribers(origin) == 0 })
+		waitStanding(ctx, t, b, origin, "the end of the subscription", func(s standing) bool { return !s.Subscribed && s.Kept == "" })
+		var script string
+		must(t, page.Eval(ctx, `fetch("/sw.js").then((r) => r.text())`, &script))
+		if !strings.HasSuffix(script, "// the site's") {
+			t.Errorf("the worker is %q", script)
+		}
+		if s := standingAt(ctx, t, b, origin); s.Workers != 1 {
+			t.Errorf("%+v", s)
+		}
+		must(t, page.Close(ctx))
+	})
+}
+
+// TestRetireForeign: what another provider has made with our worker's
+// registration is not ours to end.
+func TestRetireForeign(t *testing.T) {
+	forEachUser(t, func(ctx context.Context, t *testing.T, u *user, b browser.Browser) {
+		p := startProductBefore(t, newChangingSite(), "", "")
+		origin := p.origins[1]
+		must(t, b.SetPermission(ctx, origin, browser.Granted))
+		foreign, err := webpush.GenerateKeyPair()
+		must(t, err)
+		page, err := b.Open(ctx, origin+"/plain.txt")
+		must(t, err)
+		must(t, page.Eval(ctx, fmt.Sprintf(`navigator.serviceWorker.register("/sw.js").then(() => navigator.serviceWorker.ready)
+			.then((r) => r.pushManager.subscribe({userVisibleOnly: true, applicationServerKey: %q})).then(() => null)`, foreign.PublicKey()), nil))
+		p.reconfigure(origin, "webpush {\n\t\tretire\n\t}")
+		must(t, page.Navigate(ctx, origin+"/"))
+		must(t, browser.WaitFor(ctx, page, "!!window.webpush"))
+		time.Sleep(3 * time.Second) // for what should not happen
+		if s := standingAt(ctx, t, b, origin); s.Workers != 1 || !s.Subscribed {
+			t.Errorf("%+v", s)
+		}
+		must(t, page.Close(ctx))
+	})
+}

@@ -1,0 +1,193 @@
+package caddymodule
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
+
+	"github.com/caddy-webpush/caddy-webpush/injector"
+)
+
+// pageHandler is a handler of pages only, without Caddy or a store around it.
+func pageHandler(t *testing.T) *Handler {
+	t.Helper()
+	m, err := newMetrics(caddy.Context{Context: context.Background()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := &Handler{
+		Prefix: "/_webpush", Worker: "/sw.js", Manifest: "/manifest.json",
+		app: &App{metrics: m}, logger: zap.NewNop(), outcomes: newOutcomes(),
+	}
+	run := new(running)
+	run.keyed.Store(true)
+	h.app.run.Store(run)
+	h.injector, err = injector.New(injector.Options{
+		Snippet: injector.Snippet{Manifest: h.Manifest, Script: h.Prefix + "/sdk.js"},
+		Uses:    injector.Addresses{Worker: h.Worker, Connect: h.Prefix + "/", TrustedTypes: "webpush"},
+		Decode:  true,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+// pageRequest is a browser's, as Caddy hands it over.
+func pageRequest() *http.Request {
+	r := httptest.NewRequest(http.MethodGet, "/", nil)
+	for k, v := range map[string]string{
+		"Accept": "text/html,application/xhtml+xml,*/*;q=0.8", "Accept-Encoding": "gzip, deflate, br, zstd", "Accept-Language": "de",
+		"Cookie": "a=b", "If-Modified-Since": "Wed, 01 Jan 2025 00:00:00 GMT", "Sec-Fetch-Dest": "document", "Sec-Fetch-Mode": "navigate",
+		"Sec-Fetch-Site": "none", "Sec-Fetch-User": "?1", "Upgrade-Insecure-Requests": "1", "User-Agent": "Mozilla/5.0",
+	} {
+		r.Header.Set(k, v)
+	}
+	return r.WithContext(context.WithValue(r.Context(), caddy.ReplacerCtxKey, caddy.NewReplacer()))
+}
+
+// fixedPage answers with a page as reverse_proxy does, in two pieces.
+func fixedPage(page string, lines ...string) caddyhttp.HandlerFunc {
+	length := []string{strconv.Itoa(len(page))}
+	body := []byte(page)
+	values := make(map[string][]string)
+	for i := 0; i < len(lines); i += 2 {
+		values[lines[i]] = []string{lines[i+1]}
+	}
+	return func(w http.ResponseWriter, _ *http.Request) error {
+		h := w.Header()
+		h["Content-Length"] = length
+		for k, v := range values {
+			h[k] = v
+		}
+		w.WriteHeader(http.StatusOK)
+		_, err := w.Write(body[:60])
+		if err == nil {
+			_, err = w.Write(body[60:])
+		}
+		return err
+	}
+}
+
+// nowhere takes an answer and keeps nothing of it.
+type nowhere struct{ header http.Header }
+
+func (n *nowhere) Header() http.Header         { return n.header }
+func (n *nowhere) WriteHeader(int)             {}
+func (n *nowhere) Write(p []byte) (int, error) { return len(p), nil }
+
+// TestPageAllocations wants at most three more for a page with us than without,
+// the request's side and the bookkeeping included.
+func TestPageAllocations(t *testing.T) {
+	h := pageHandler(t)
+	page := "<!DOCTYPE html><html><head><meta charset=utf-8><title>Site</title></head><body>" + strings.Repeat("text ", 100)
+	for _, tt := range []struct {
+		name, match string
+		lines       []string
+		most        float64
+		want        injector.Reason
+	}{
+		{"page", "", []string{"Content-Type", "text/html", "Etag", `"v1"`, "Last-Modified", "x"}, 3, injector.ReasonInjected},
+		{"page, asked for again", `"v0-wp00000000"`, []string{"Content-Type", "text/html", "Etag", `"v1"`}, 3, injector.ReasonInjected},
+		{"not a page after all", "", []string{"Content-Type", "application/pdf"}, 3, injector.ReasonNotHTML},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			next := fixedPage(page, tt.lines...)
+			r := pageRequest()
+			if tt.match != "" {
+				r.Header.Set("If-None-Match", tt.match)
+			}
+			w := &nowhere{make(http.Header)}
+			measure := func(serve func() error) float64 {
+				return testing.AllocsPerRun(500, func() {
+					clear(w.header)
+					if err := serve(); err != nil {
+						t.Fatal(err)
+					}
+				})
+			}
+			without := measure(func() error { return next(w, r) })
+			with := measure(func() error { return h.ServeHTTP(w, r, next) })
+			if got, _ := replacer(r).Get(placeholder); got != string(tt.want) {
+				t.Fatalf("the page is %v, want %s", got, tt.want)
+			}
+			t.Logf("%v allocations without us, %v with us", without, with)
+			if with-without > tt.most {
+				t.Errorf("%v allocations more, want at most %v", with-without, tt.most)
+			}
+		})
+	}
+}
+
+func replacer(r *http.Request) *caddy.Replacer {
+	return r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
+}
+
+// TestAbortedPage: a response that ends in a panic counts if it is known what
+// became of it, gets nothing more, and the request is as it was.
+func TestAbortedPage(t *testing.T) {
+	var z bytes.Buffer
+	zw := gzip.NewWriter(&z)
+	fmt.Fprint(zw, "<!DOCTYPE html><html><head><title>x</title></head>")
+	_ = zw.Flush()
+	for i := range 5000 {
+		fmt.Fprint(zw, i*i*7919, "<p>")
+	}
+	_ = zw.Close()
+	broken := z.Bytes()[:z.Len()-100]
+	for _, tt := range []struct {
+		name string
+		next caddyhttp.HandlerFunc
+		want any
+		tags bool
+	}{
+		{"broken gzip", func(w http.ResponseWriter, _ *http.Request) error {
+			w.Header().Set("Content-Type", "text/html")
+			w.Header().Set("Content-Encoding", "gzip")
+			_, err := w.Write(broken)
+			return err
+		}, "broken", true},
+		{"after the tags", func(w http.ResponseWriter, _ *http.Request) error {
+			w.Header().Set("Content-Type", "text/html")
+			_, _ = w.Write([]byte("<!DOCTYPE html><head></head>"))
+			panic(http.ErrAbortHandler)
+		}, "injected", true},
+		{"in the head", func(w http.ResponseWriter, _ *http.Request) error {
+			w.Header().Set("Content-Type", "text/html")
+			_, _ = w.Write([]byte("<!DOCTYPE html><head>"))
+			panic(http.ErrAbortHandler)
+		}, nil, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			h, r, rec := pageHandler(t), pageRequest(), httptest.NewRecorder()
+			sent := r.Header.Clone()
+			func() {
+				defer func() {
+					if got := recover(); got != http.ErrAbortHandler {
+						t.Errorf("panicked with %v", got)
+					}
+				}()
+				_ = h.ServeHTTP(rec, r, tt.next)
+			}()
+			if got, _ := replacer(r).Get(placeholder); got != tt.want {
+				t.Errorf("the page is %v, want %v", got, tt.want)
+			}
+			if got := strings.Contains(rec.Body.String(), "sdk.js"); got != tt.tags {
+				t.Errorf("tags: %t, want %t", got, tt.tags)
+			}
+			if diff := fmt.Sprint(r.Header); diff != fmt.Sprint(sent) {
+				t.Errorf("the request's header became %s, was %s", diff, sent)
+			}
+		})
+	}
+}
