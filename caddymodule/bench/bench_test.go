@@ -1,0 +1,292 @@
+//go:build linux
+
+package main
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"io"
+	"math"
+	"math/rand/v2"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/net/html"
+)
+
+func TestQuantile(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		values []float64
+		q      float64
+		want   float64
+	}{
+		{"odd median", []float64{9, 1, 5}, 0.5, 5},
+		{"even median", []float64{4, 1, 3, 2}, 0.5, 2.5},
+		{"between", []float64{0, 10}, 0.25, 2.5},
+		{"last", []float64{1, 2, 3}, 1, 3},
+		{"one", []float64{7}, 0.99, 7},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := quantile(tt.values, tt.q); got != tt.want {
+				t.Errorf("got %v, want %v", got, tt.want)
+			}
+		})
+	}
+	if got := quantile(nil, 0.5); !math.IsNaN(got) {
+		t.Errorf("of nothing: %v", got)
+	}
+}
+
+// TestMedianInterval draws from a lopsided distribution whose median is known:
+// about 95 of 100 intervals must have it, and not nearly all.
+func TestMedianInterval(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 4))
+	for _, n := range []int{8, 20, 24, 51} {
+		const draws = 4000
+		inside := 0
+		for range draws {
+			values := make([]float64, n)
+			for i := range values {
+				values[i] = r.ExpFloat64()
+			}
+			if e := medianOf(values); e.low <= math.Ln2 && math.Ln2 <= e.high {
+				inside++
+			}
+		}
+		if share := float64(inside) / draws; share < 0.94 || share > 0.995 {
+			t.Errorf("%d values: %.3f of the intervals have the median", n, share)
+		}
+	}
+}
+
+func TestJudge(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		e      estimate
+		budget float64
+		want   verdict
+	}{
+		{"below", estimate{1.04, 0.9, 1.2}, 1.05, pass},
+		{"surely above", estimate{1.2, 1.1, 1.3}, 1.05, miss},
+		{"perhaps above", estimate{1.1, 1.0, 1.2}, 1.05, unsure},
+		{"no budget", estimate{9, 9, 9}, 0, noLimit},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := judge(tt.e, tt.budget); got != tt.want {
+				t.Errorf("got %q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
+// TestGeneratedPages holds what the figures rest on: exact sizes, the same bytes
+// every time, a head that browsers see as one, and real pages' compressibility.
+func TestGeneratedPages(t *testing.T) {
+	for _, n := range []int{2000, 30_000, 200_000, 2_000_000} {
+		p := generatePage(n)
+		if len(p) != n {
+			t.Errorf("%d bytes, want %d", len(p), n)
+		}
+		if !bytes.Equal(p, generatePage(n)) {
+			t.Errorf("%d: two pages differ", n)
+		}
+		head := bytes.Index(p, []byte("</head>"))
+		if want := min(n/6, largestHead); head < want || head > want+1500 {
+			t.Errorf("%d: the head has %d bytes, want about %d", n, head, want)
+		}
+		doc, err := html.Parse(bytes.NewReader(p))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for node := range doc.Descendants() {
+			if node.Data == "style" && node.Parent.Data != "head" {
+				t.Errorf("%d: the head ended before </head>", n)
+			}
+		}
+		var out bytes.Buffer
+		w := gzip.NewWriter(&out)
+		_, _ = w.Write(p)
+		_ = w.Close()
+		if ratio := float64(n) / float64(out.Len()); ratio < 2 || ratio > 8 {
+			t.Errorf("%d: compresses by %.1f", n, ratio)
+		}
+	}
+}
+
+// TestLoad counts against a server in this process: no request is lost, and the
+// first byte of a streamed page does not wait for the last.
+func TestLoad(t *testing.T) {
+	pages := []page{{"p", generatePage(2000)}}
+	srv := httptest.NewServer(newUpstream(pages))
+	defer srv.Close()
+	address := strings.TrimPrefix(srv.URL, "http://")
+	p := newPool(address)
+	defer p.close()
+	got, err := p.load(navigation(address, "/p", asIs), 4, 0, 25)
+	if err != nil || got.requests != 100 || len(got.first) != 100 {
+		t.Errorf("%d requests, %d times: %v", got.requests, len(got.first), err)
+	}
+	got, err = p.load(navigation(address, "/p", asIs), 2, 50*time.Millisecond, 0)
+	if err != nil || got.requests == 0 {
+		t.Errorf("by time: %d requests: %v", got.requests, err)
+	}
+	var out bytes.Buffer
+	a, err := p.open[0].get(navigation(address, "/stream/p", asIs), &out)
+	if err != nil || !bytes.Equal(out.Bytes(), pages[0].body) || a.firstByte >= streamPause {
+		t.Errorf("streamed: %d bytes, the first after %v: %v", out.Len(), a.firstByte, err)
+	}
+	if _, err := p.load(navigation(address, "/no-such", asIs), 2, 0, 1); err == nil || !strings.Contains(err.Error(), "404") {
+		t.Errorf("a missing page: %v", err)
+	}
+}
+
+// TestCheck must refuse what is not the set-up that a row says it is.
+func TestCheck(t *testing.T) {
+	p := page{"p", generatePage(2000)}
+	changed := bytes.Replace(p.body, []byte("</head>"), []byte(snippet+"</head>"), 1)
+	c := comparison{coding: asIs}
+	for _, tt := range []struct {
+		name    string
+		injects bool
+		coding  string
+		body    []byte
+		ok      bool
+	}{
+		{"plain", false, "", p.body, true},
+		{"injected", true, "", changed, true},
+		{"injected where plain was meant", false, "", changed, false},
+		{"plain where injected was meant", true, "", p.body, false},
+		{"twice", true, "", bytes.Replace(changed, []byte("</head>"), []byte(snippet+"</head>"), 1), false},
+		{"cut", true, "", changed[:len(changed)-200], false},
+		{"compressed where it should not be", false, "gzip", p.body, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if err := check(c, p, tt.injects, tt.coding, bytes.NewReader(tt.body)); (err == nil) != tt.ok {
+				t.Errorf("error %v", err)
+			}
+		})
+	}
+}
+
+// TestCPUTime reads the clock of a child that burns CPU and of one that sleeps.
+func TestCPUTime(t *testing.T) {
+	busy, idle := exec.Command("sh", "-c", "while :; do :; done"), exec.Command("sleep", "60")
+	for _, cmd := range []*exec.Cmd{busy, idle} {
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = cmd.Process.Kill(); _ = cmd.Wait() }()
+	}
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		b, err := cpuTime(busy.Process.Pid)
+		if err != nil {
+			t.Fatal(err)
+		}
+		i, err := cpuTime(idle.Process.Pid)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if b > 200*time.Millisecond && i < b/2 {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("busy %v, idle %v", b, i)
+		}
+	}
+	if _, err := cpuTime(1 << 22); err == nil {
+		t.Error("a clock of a process that cannot be")
+	}
+}
+
+func TestParsers(t *testing.T) {
+	raw, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := parseStatus(raw)
+	if err != nil || m.total < 1<<20 || m.anonymous > m.total {
+		t.Errorf("own memory %+v: %v", m, err)
+	}
+	if _, err := parseStatus([]byte("Name:\tx\nVmRSS:\t 12 kB\n")); err == nil {
+		t.Error("status without RssAnon is taken")
+	}
+	if n, err := parseVars([]byte(`{"cmdline":[],"memstats":{"Mallocs":1234567890}}`)); err != nil || n != 1234567890 {
+		t.Errorf("%v, %v", n, err)
+	}
+	for _, bad := range []string{`{"memstats":{}}`, `{`, ``} {
+		if _, err := parseVars([]byte(bad)); err == nil {
+			t.Errorf("%q is taken", bad)
+		}
+	}
+}
+
+func TestOptions(t *testing.T) {
+	o, err := parseOptions([]string{"-sizes", "2000, 2000000", "-for", "1m"}, io.Discard)
+	if err != nil || len(o.sizes) != 2 || sizeName(o.sizes[0]) != "2kB" || sizeName(o.sizes[1]) != "2MB" || o.total != time.Minute {
+		t.Errorf("%+v: %v", o, err)
+	}
+	for _, bad := range [][]string{{"-sizes", "x"}, {"-sizes", "10"}, {"-epochs", "0"}, {"-slice", "0s"}, {"-nope"}} {
+		if _, err := parseOptions(bad, io.Discard); err == nil {
+			t.Errorf("%v is taken", bad)
+		}
+	}
+}
+
+// TestMain lets the test binary play the upstream, as the command does.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == upstreamArgument {
+		os.Exit(run(context.Background(), os.Args[1:], os.Stdout, os.Stderr))
+	}
+	os.Exit(m.Run())
+}
+
+// TestFailedStart starts the upstream and then a proxy that ends at once: the
+// error says so with the proxy's own words, and nothing is left behind.
+func TestFailedStart(t *testing.T) {
+	tmp := t.TempDir()
+	t.Setenv("TMPDIR", tmp)
+	proxy := filepath.Join(t.TempDir(), "proxy")
+	script := "#!/bin/sh\necho no such directive >&2\nexit 1\n"
+	if err := os.WriteFile(proxy, []byte(script), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	o, err := parseOptions([]string{"-sizes", "2000"}, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := start(t.Context(), o, proxy, nil)
+	if err == nil || !strings.Contains(err.Error(), plain) || !strings.Contains(err.Error(), "no such directive") {
+		t.Errorf("error %v", err)
+	}
+	if len(f.processes) < 2 {
+		t.Fatalf("%d processes were started", len(f.processes))
+	}
+	f.stop()
+	for _, p := range f.processes {
+		select {
+		case <-p.Done():
+		default:
+			t.Errorf("process %d is still there", p.PID())
+		}
+	}
+	if _, err := os.Stat(f.dir); !os.IsNotExist(err) {
+		t.Errorf("%s is still there: %v", f.dir, err)
+	}
+}
+
+func TestNoPages(t *testing.T) {
+	o, err := parseOptions([]string{"-pages", t.TempDir(), "-nginx", ""}, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := measure(t.Context(), o, io.Discard); err == nil || !strings.Contains(err.Error(), "no *.html in") {
+		t.Errorf("a folder without pages: %v", err)
+	}
+}

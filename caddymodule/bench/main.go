@@ -1,0 +1,119 @@
+//go:build linux
+
+// Command bench measures what the module costs a Caddy that proxies pages: CPU
+// time, allocations and memory of the proxy, and the time to the first byte.
+//
+//	go run ./caddymodule/bench
+//
+// It builds caddymodule/cmd/caddy and runs one process of it for each set-up
+// (plain reverse_proxy twice, with webpush, with encode twice, with encode and
+// webpush), nginx with and without sub_filter where it is installed, and an
+// upstream. All of them live on loopback and end with the command. Set-ups take
+// turns in short slices, in random order, many rounds long: every slice is
+// compared with those of the same round alone. The second plain process is the
+// control: it shows what is noise. Needs Linux (CPU clocks of other processes,
+// /proc).
+//
+// The exit status is 1 if a budget was missed beyond doubt, 2 if nothing could
+// be measured.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// upstreamArgument as the first argument makes this program the upstream.
+const upstreamArgument = "serve-pages"
+
+// options is what the command line says.
+type options struct {
+	total       time.Duration // for all epochs together, builds not counted
+	epochs      int           // how often all processes are started anew
+	slice       time.Duration // one set-up's turn
+	sizes       []int         // of the generated pages, bytes
+	dir         string        // real pages, instead of generated ones
+	connections int           // at most, while CPU is measured
+	crowd       int           // connections while memory is measured
+	procs       int           // GOMAXPROCS of every Go process
+	caddy       string        // a program built before
+	nginx       string        // its name or path; empty for none
+	profiles    string        // a folder for profiles
+}
+
+func parseOptions(args []string, out io.Writer) (options, error) {
+	var o options
+	var sizes string
+	fs := flag.NewFlagSet("bench", flag.ContinueOnError)
+	fs.SetOutput(out)
+	fs.DurationVar(&o.total, "for", 5*time.Minute, "how long to measure")
+	fs.IntVar(&o.epochs, "epochs", 3, "how often to start all processes anew")
+	fs.DurationVar(&o.slice, "slice", 120*time.Millisecond, "how long one process is loaded before the next one's turn")
+	fs.StringVar(&sizes, "sizes", "2000,30000,200000,2000000", "sizes of the generated pages, bytes")
+	fs.StringVar(&o.dir, "pages", "", "measure with the `folder`'s *.html instead of generated pages")
+	fs.IntVar(&o.connections, "connections", 32, "connections at most; more than 32 and reverse_proxy dials its upstream anew all the time")
+	fs.IntVar(&o.crowd, "crowd", 256, "connections while memory is measured")
+	fs.IntVar(&o.procs, "procs", runtime.NumCPU(), "GOMAXPROCS of every process")
+	fs.StringVar(&o.caddy, "caddy", "", "a `program` to measure instead of building caddymodule/cmd/caddy")
+	fs.StringVar(&o.nginx, "nginx", "nginx", "the nginx `program`, empty for none")
+	fs.StringVar(&o.profiles, "profile", "", "also write CPU and allocation profiles into the `folder`")
+	if err := fs.Parse(args); err != nil {
+		return o, err
+	}
+	for s := range strings.SplitSeq(sizes, ",") {
+		n, err := strconv.Atoi(strings.TrimSpace(s))
+		if err != nil || n < 1000 || n > 64<<20 {
+			return o, fmt.Errorf("-sizes: %q is not a number of bytes from 1000 to 64 Mi", s)
+		}
+		o.sizes = append(o.sizes, n)
+	}
+	if o.epochs < 1 || o.connections < 1 || o.crowd < 1 || o.procs < 1 || o.slice < time.Millisecond {
+		return o, errors.New("all numbers must be positive")
+	}
+	return o, nil
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	defer stop()
+	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// run is main with its surroundings given: the exit status is what it returns,
+// so that deferred ends of processes happen first.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	if len(args) > 0 && args[0] == upstreamArgument {
+		if err := serveUpstream(ctx, args[1:], stdout); err != nil {
+			fmt.Fprintln(stderr, "upstream:", err)
+			return 2
+		}
+		return 0
+	}
+	o, err := parseOptions(args, stderr)
+	if errors.Is(err, flag.ErrHelp) {
+		return 0
+	}
+	if err != nil {
+		fmt.Fprintln(stderr, "bench:", err)
+		return 2
+	}
+	results, err := measure(ctx, o, stderr)
+	if err != nil {
+		fmt.Fprintln(stderr, "bench:", err)
+		return 2
+	}
+	if missed := results.print(stdout); missed {
+		return 1
+	}
+	return 0
+}
