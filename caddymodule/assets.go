@@ -34,9 +34,10 @@ func (h *Handler) overlay(r *http.Request) func(http.ResponseWriter, *http.Reque
 	if !ok {
 		return nil
 	}
-	own := r.URL.Path == h.Worker
+	path := h.path(r)
+	own := path == h.Worker
 	switch {
-	case strings.HasPrefix(r.URL.Path, h.Prefix+"/"):
+	case strings.HasPrefix(path, h.Prefix+"/"):
 		// The site has nothing below our prefix: no need to ask it.
 		serve := httpapi.ServeManifest
 		switch {
@@ -55,8 +56,8 @@ func (h *Handler) overlay(r *http.Request) func(http.ResponseWriter, *http.Reque
 		return func(w http.ResponseWriter, r *http.Request, next httpapi.Next) error {
 			return httpapi.OverlayWorker(w, r, next, config, own)
 		}
-	case r.URL.Path == h.Manifest || isManifestRequest(r):
-		own := r.URL.Path == h.Manifest
+	case path == h.Manifest || isManifestRequest(r):
+		own := path == h.Manifest
 		return func(w http.ResponseWriter, r *http.Request, next httpapi.Next) error {
 			return httpapi.OverlayManifest(w, r, next, config, own)
 		}

@@ -248,6 +248,11 @@ func (d *doctor) tagged() bool {
 			"the page could carry the script, but does not: it does not come through webpush, or push is off")
 	default:
 		d.say("page", illness, cures[why], "the page has no script, because it is of a kind that is left as it is: %s", why)
+		if why == injector.ReasonCSP {
+			// What the script would have told, had it been there.
+			d.config.Prefix, d.config.Worker = "/_webpush", "/sw.js"
+			d.policy()
+		}
 	}
 	return false
 }

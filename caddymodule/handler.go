@@ -301,8 +301,9 @@ func (a *After) check() error {
 // ServeHTTP implements caddyhttp.MiddlewareHandler. Whatever is in doubt goes
 // to next untouched.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	own := r.URL.Path == h.Worker || r.URL.Path == h.Manifest
-	if action, ours := strings.CutPrefix(r.URL.Path, h.Prefix+"/"); ours && !own {
+	path := h.path(r)
+	own := path == h.Worker || path == h.Manifest
+	if action, ours := strings.CutPrefix(path, h.Prefix+"/"); ours && !own {
 		return h.serveOwn(w, r, action)
 	}
 	if own || isManifestRequest(r) || r.Header.Get("Service-Worker") != "" {
@@ -311,6 +312,19 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		}
 	}
 	return h.servePage(w, r, next)
+}
+
+// path is what the browser asked for, where that is ours: Caddy runs try_files
+// and other rewrites before us, and they have a page for every path. Else it is
+// what the request has become, so that we also work behind handle_path.
+func (h *Handler) path(r *http.Request) string {
+	if orig, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request); ok && orig.URL != nil {
+		p := orig.URL.Path
+		if p == h.Worker || p == h.Manifest || strings.HasPrefix(p, h.Prefix+"/") {
+			return p
+		}
+	}
+	return r.URL.Path
 }
 
 // placeholder is where other handlers and logs find what became of a page.

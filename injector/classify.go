@@ -26,10 +26,21 @@ func (in *Injector) Classify(r *http.Request) Reason {
 // kind follows the Fetch Metadata headers (W3C fetch-metadata 2) where they are
 // sent, and Accept where not.
 func (in *Injector) kind(r *http.Request) (kind, Reason) {
-	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+	switch r.Method {
+	case http.MethodGet, http.MethodHead:
+	case http.MethodPost:
+		// A form's answer is a page, too, often with what was wrong in it.
+		if k, reason := in.byHeader(r.Header); k == kindDocument || k == kindMaybe {
+			return k, reason
+		}
+		return kindNone, ReasonMethod
+	default:
 		return kindNone, ReasonMethod
 	}
-	h := r.Header
+	return in.byHeader(r.Header)
+}
+
+func (in *Injector) byHeader(h http.Header) (kind, Reason) {
 	if len(h["Upgrade"]) > 0 || hasToken(h["Connection"], "upgrade") {
 		return kindNone, ReasonUpgrade
 	}
@@ -54,19 +65,24 @@ func maybePage(h http.Header, dest string) (kind, Reason) {
 	if dest == "empty" && hasPrefixFold(first(h["Sec-Purpose"]), "prefetch") && html {
 		return kindDocument, "" // <link rel=prefetch> of a page: shown later
 	}
-	whole := first(h["Hx-Boosted"]) == "true" || first(h["Hx-History-Restore-Request"]) == "true"
 	for _, name := range [...]string{"Turbo-Frame", "X-Requested-With", "X-Pjax", "X-Up-Target"} {
 		if len(h[name]) > 0 {
 			return kindNone, ReasonNotAPage
 		}
 	}
 	switch {
-	case whole, html && len(h["Hx-Request"]) == 0: // htmx sends Accept: */*
+	case swapsWholePages(h), html && len(h["Hx-Request"]) == 0: // htmx sends Accept: */*
 		return kindMaybe, ""
-	case dest == "" && len(h["Hx-Request"]) == 0 && acceptsAnything(h["Accept"]):
-		return kindUnlikely, "" // curl, crawlers, feed readers: no browser of today
+	case len(h["Hx-Request"]) == 0 && acceptsAnything(h["Accept"]):
+		return kindUnlikely, "" // a worker that keeps pages for later; curl, crawlers, feed readers
 	}
 	return kindNone, ReasonNotAPage
+}
+
+// swapsWholePages reports whether htmx fetches a page to put its body, and the
+// title, in the place of the present one's.
+func swapsWholePages(h http.Header) bool {
+	return first(h["Hx-Boosted"]) == "true" || first(h["Hx-History-Restore-Request"]) == "true"
 }
 
 // acceptsAnything reports whether the client has not said what it wants.

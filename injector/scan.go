@@ -118,6 +118,8 @@ type scanner struct {
 	opened    bool  // one was seen that opens the head
 	whole     bool  // a doctype, <html> or <head> was seen first
 	needWhole bool  // reject unless whole
+	framed    bool  // <html> or <head> stands there
+	needTags  bool  // reject unless framed: to htmx a page without them is a fragment
 	anyText   bool  // accept a document that begins with text
 	xml       bool  // the document is XHTML
 	slash     bool  // XHTML: a slash was right before this byte in a tag
@@ -383,9 +385,9 @@ func (s *scanner) startTag(i int) int {
 	el := elOther
 	switch string(s.name[:s.nameLen]) {
 	case "html":
-		el, s.whole = elHTML, true
+		el, s.whole, s.framed = elHTML, true, true
 	case "head":
-		s.whole = true
+		s.whole, s.framed = true, true
 	case "link":
 		el = elLink
 	case "base":
@@ -459,6 +461,12 @@ func (s *scanner) stop(c byte) {
 	case s.needWhole && !s.whole:
 		s.reject(ReasonFragment)
 	default:
+		if s.needTags && !s.framed {
+			s.reject(ReasonFragment)
+		}
+		if s.verdict == rejected {
+			return
+		}
 		s.verdict = found
 	}
 }

@@ -179,7 +179,7 @@ func (s *scanner) startTagXML() {
 	el := elOther
 	switch {
 	case s.depth == 0 && name == "html":
-		el, s.whole = elHTML, true
+		el, s.whole, s.framed = elHTML, true, true
 	case s.depth == 1 && name == "head":
 		el = elHead
 	case s.depth < 2:

@@ -292,6 +292,7 @@ func TestLateRejection(t *testing.T) {
 		{"already", "<html><script src='/_webpush/sdk.js'></script><p>", nil, ReasonAlready},
 		{"text", "\n\nhello", nil, ReasonNotHTML},
 		{"fragment", "<!-- --><p>", []string{"Accept", "text/html"}, ReasonFragment},
+		{"fragment to htmx", "<!doctype html><title>x</title><p>", []string{"HX-Request", "true", "HX-Boosted", "true"}, ReasonFragment},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			for size := 1; size < len(tt.body); size++ {

@@ -19,5 +19,6 @@
 //
 // They skip where a browser or dbus-daemon is missing, unless
 // WEBPUSH_E2E_REQUIRED=1, which turns that into a failure. Firefox also needs
-// libnotify (libnotify.so.4) to show notifications on the desktop.
+// libnotify (libnotify.so.4) to show notifications on the desktop. TestSites needs
+// Node and what "npm ci --ignore-scripts" installs in the folder sites.
 package e2e

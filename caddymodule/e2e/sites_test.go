@@ -1,0 +1,363 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddy-webpush/caddy-webpush/caddymodule/e2e/browser"
+)
+
+// site is one of a kind that people run.
+type site struct {
+	name string
+	// answer starts it and returns what answers for it in a Caddyfile.
+	answer func(t *testing.T) string
+	// options of webpush.
+	options string
+	// behave uses the site and fails where it does not do what it is there for. It
+	// runs without webpush and with it.
+	behave func(v *visitor)
+	// with looks at more in the site with webpush.
+	with func(v *visitor)
+	// without takes the place of with and of what is wanted of all sites where
+	// webpush cannot work.
+	without func(v *visitor)
+	// untouched says that webpush has to leave the site's pages as they are.
+	untouched bool
+}
+
+// visitor is a browser at a site, without or with webpush.
+type visitor struct {
+	*testing.T
+	ctx     context.Context
+	user    *user
+	browser browser.Browser
+	page    browser.Page
+	product *product
+	origin  string
+	ours    bool
+}
+
+// siteTime is how long a browser may take for one site, without and with us.
+const siteTime = 30 * time.Second
+
+// TestSites visits sites of the kinds that people run, without webpush and with
+// it: they work as before, say nothing more to the console, and have the script
+// once, however their pages are loaded, swapped, streamed or cached.
+func TestSites(t *testing.T) {
+	needPackages(t)
+	sites := allSites(t)
+	for _, u := range shared.users {
+		t.Run(u.name, func(t *testing.T) {
+			b := u.start(t)
+			p := startSites(t, sites)
+			for i, s := range sites {
+				t.Run(s.name, func(t *testing.T) {
+					ctx, cancel := context.WithTimeout(t.Context(), siteTime)
+					defer cancel()
+					mine := *p
+					mine.t = t
+					clock := &lap{t, time.Now()}
+					plain := visitor{T: t, ctx: ctx, user: u, browser: b, product: &mine, origin: p.origins[2*i+1]}
+					before := plain.visit(s)
+					clock.done("without us")
+					with := plain
+					with.origin, with.ours = p.origins[2*i], true
+					after := with.visit(s)
+					clock.done("with us")
+					for _, line := range after {
+						if !slices.Contains(before, line) {
+							t.Errorf("only with webpush the console has %q", line)
+						}
+					}
+				})
+			}
+		})
+	}
+}
+
+func allSites(t *testing.T) []site {
+	t.Helper()
+	return slices.Concat(swappingSites(), appSites(t), policySites(), pageSites())
+}
+
+// visit uses the site and returns what its console had to say.
+func (v *visitor) visit(s site) []string {
+	v.Helper()
+	must(v.T, v.browser.SetPermission(v.ctx, v.origin, browser.Default))
+	var err error
+	v.page, err = v.browser.Open(v.ctx, "about:blank")
+	must(v.T, err)
+	s.behave(v)
+	var complaints []string
+	switch {
+	case !v.ours:
+		complaints = v.complaints()
+	case s.without != nil:
+		s.without(v)
+	default:
+		if s.untouched {
+			v.wantUntouched()
+		} else {
+			v.wantOnce()
+		}
+		if s.with != nil {
+			s.with(v)
+		}
+		complaints = v.complaints()
+	}
+	must(v.T, v.page.Close(v.ctx))
+	return complaints
+}
+
+// goTo loads a page as a visitor who types its address.
+func (v *visitor) goTo(path string) {
+	v.Helper()
+	must(v.T, visitPage(v.ctx, v.page, v.origin, path))
+}
+
+func (v *visitor) wait(expression string) {
+	v.Helper()
+	must(v.T, browser.WaitFor(v.ctx, v.page, expression))
+}
+
+func (v *visitor) click(selector string) {
+	v.Helper()
+	must(v.T, v.page.Click(v.ctx, selector))
+}
+
+func (v *visitor) eval(expression string, result any) {
+	v.Helper()
+	must(v.T, v.page.Eval(v.ctx, expression, result))
+}
+
+// want compares what an expression gives.
+func (v *visitor) want(expression, want string) {
+	v.Helper()
+	var got string
+	v.eval("Promise.resolve("+expression+").then(String)", &got)
+	if got != want {
+		v.Errorf("%s is %q, want %q", expression, got, want)
+	}
+}
+
+// heading waits for the page with this heading.
+func (v *visitor) heading(text string) {
+	v.Helper()
+	v.wait(fmt.Sprintf(`document.querySelector("h1")?.textContent === %q`, text))
+}
+
+// manifests is how many links to a manifest the head has.
+const manifests = `document.head.querySelectorAll('link[rel="manifest"]').length`
+
+// tags is how many of our scripts the document has.
+const tags = "document.querySelectorAll('script[src*=\"/_webpush/sdk.js\"]').length"
+
+// wantTag wants our script once in the document, if webpush is there.
+func (v *visitor) wantTag() {
+	v.Helper()
+	if v.ours {
+		v.want(tags, "1")
+	}
+}
+
+// wantManifest wants the link to our manifest in the head, if webpush is there.
+func (v *visitor) wantManifest() {
+	v.Helper()
+	if v.ours {
+		v.want(manifests, "1")
+	}
+}
+
+// wantOnce wants the script to be there once, to have run once since the page
+// was loaded, and to have asked once.
+func (v *visitor) wantOnce() {
+	v.Helper()
+	v.wait("window.webpush && " + promptShown)
+	v.want(tags, "1")
+	v.want("seen.runs", "1")
+	v.want("seen.prompts", "1")
+	v.want(`document.querySelector('script[src*="/_webpush/sdk.js"]').parentNode.localName`, "head")
+}
+
+func (v *visitor) wantUntouched() {
+	v.Helper()
+	v.want(tags, "0")
+	v.want("typeof window.webpush", "undefined")
+}
+
+// wantPush subscribes by the prompt, and sends.
+func (v *visitor) wantPush() {
+	v.Helper()
+	accept(v.ctx, v.T, v.browser, v.page, v.origin)
+	title := v.Name()
+	m := v.product.send(v.origin, "--title", title)
+	if r := m.Results; r.Audience != 1 || r.Accepted != 1 {
+		v.Fatalf("sent: %+v; the push service saw %+v", r, shared.attempts())
+	}
+	_, err := shared.desktop.WaitTitle(v.ctx, v.user.name, title)
+	must(v.T, err)
+}
+
+// complaints are errors and warnings of the page in all its ways to tell, with
+// nothing in them that differs between two sites that are the same.
+func (v *visitor) complaints() []string {
+	v.Helper()
+	var seen []string
+	v.eval("window.seen?.errors ?? []", &seen)
+	for _, e := range v.page.Console() {
+		if e.Level == "error" || e.Level == "warning" {
+			seen = append(seen, e.Level+": "+e.Text)
+		}
+	}
+	for i := range seen {
+		seen[i] = strings.ReplaceAll(seen[i], v.origin, "http://site")
+	}
+	return seen
+}
+
+// startSites runs one Caddy with two origins for each site: the first with
+// webpush, the second without.
+func startSites(t *testing.T, sites []site) *product {
+	t.Helper()
+	var answers, blocks, origins []string
+	for _, s := range sites {
+		answers = append(answers, s.answer(t))
+	}
+	for i, address := range freeAddresses(t, 2*len(sites)) {
+		webpush := ""
+		if i%2 == 0 {
+			webpush = "webpush {\n\t\t" + sites[i/2].options + "\n\t}"
+		}
+		origins = append(origins, "http://"+address)
+		blocks = append(blocks, fmt.Sprintf("%s {\n\tencode\n\t%s\n\t%s\n}\n", origins[i], webpush, answers[i/2]))
+	}
+	return startProductWith(t, origins, strings.Join(blocks, "\n"))
+}
+
+// freeAddresses is freeAddress for many that are all different.
+func freeAddresses(t *testing.T, n int) []string {
+	t.Helper()
+	var addresses []string
+	for range n {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		must(t, err)
+		defer l.Close()
+		addresses = append(addresses, l.Addr().String())
+	}
+	return addresses
+}
+
+// startProductWith is startProduct for sites that are written out.
+func startProductWith(t *testing.T, origins []string, blocks string) *product {
+	t.Helper()
+	p := &product{t: t, dir: t.TempDir(), admin: freeAddress(t), origins: origins}
+	pem := filepath.Join(p.dir, "ca.pem")
+	must(t, shared.authority.WritePEM(pem))
+	p.env = append(os.Environ(), asCaddy+"=1", "SSL_CERT_FILE="+pem,
+		"XDG_DATA_HOME="+p.dir, "XDG_CONFIG_HOME="+p.dir, "HOME="+p.dir)
+	file := filepath.Join(p.dir, "Caddyfile")
+	text := fmt.Sprintf("{\n\tadmin %s\n\tauto_https off\n\twebpush {\n\t\tcontact mailto:ops@example.com\n\t}\n"+
+		"\tlog webpush {\n\t\toutput file %q\n\t\tinclude http.handlers.webpush\n\t\tformat json\n\t}\n}\n\n%s",
+		p.admin, filepath.Join(p.dir, "webpush.log"), blocks)
+	must(t, os.WriteFile(file, []byte(text), 0o600))
+	p.run(p.withDialer(file))
+	return p
+}
+
+// packages are where npm puts what sites/package-lock.json names.
+const packages = "sites/node_modules"
+
+// needPackages skips the test where npm's packages are missing, or fails if
+// WEBPUSH_E2E_REQUIRED is 1.
+func needPackages(t *testing.T) {
+	t.Helper()
+	lock, err := os.Stat("sites/package-lock.json")
+	must(t, err)
+	installed, err := os.Stat(packages + "/.package-lock.json")
+	_, noNode := exec.LookPath("node")
+	switch {
+	case noNode != nil, errors.Is(err, fs.ErrNotExist), err == nil && installed.ModTime().Before(lock.ModTime()):
+		const cure = "Node or npm's packages are missing or old: install Node and run npm ci --ignore-scripts in caddymodule/e2e/sites"
+		if os.Getenv("WEBPUSH_E2E_REQUIRED") == "1" {
+			t.Fatal(cure)
+		}
+		t.Skip(cure)
+	case err != nil:
+		t.Fatal(err)
+	}
+}
+
+// proxied starts a server and returns the line of a Caddyfile that leads to it.
+func proxied(t *testing.T, h http.Handler) string {
+	t.Helper()
+	server := httptest.NewServer(h)
+	t.Cleanup(server.Close)
+	return "reverse_proxy " + strings.TrimPrefix(server.URL, "http://")
+}
+
+// notFound is the status for what a site does not have. Browsers ask for the icon
+// once, and the console says if there is none.
+func notFound(r *http.Request) int {
+	if r.URL.Path == "/favicon.ico" {
+		return http.StatusNoContent
+	}
+	return http.StatusNotFound
+}
+
+// source is a file of the sites' folder.
+func source(t *testing.T, name string) string {
+	t.Helper()
+	raw, err := os.ReadFile(filepath.Join("sites", filepath.FromSlash(name)))
+	must(t, err)
+	return string(raw)
+}
+
+// files serves texts by their paths, as what their types say. What begins with
+// "sites/" is the file of that name.
+func files(t *testing.T, texts map[string]string) *http.ServeMux {
+	t.Helper()
+	mux := http.NewServeMux()
+	all := map[string]string{"/record.js": "sites/record.js"}
+	maps.Copy(all, texts)
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(notFound(r)) })
+	for at, text := range all {
+		if name, ok := strings.CutPrefix(text, "sites/"); ok {
+			text = source(t, name)
+		}
+		kind := "text/html; charset=utf-8"
+		switch path.Ext(at) {
+		case ".js":
+			kind = "text/javascript"
+		case ".css":
+			kind = "text/css"
+		case ".webmanifest":
+			kind = "application/manifest+json"
+		}
+		if strings.HasSuffix(at, "/") {
+			at += "{$}"
+		}
+		mux.HandleFunc("GET "+at, func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", kind)
+			_, _ = io.WriteString(w, text)
+		})
+	}
+	return mux
+}
