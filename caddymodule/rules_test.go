@@ -48,7 +48,8 @@ func listPackages(t *testing.T, args ...string) []listedPackage {
 var layers = map[string][]string{
 	"injector":                {},
 	"pushsvc":                 {},
-	"pushsvc/webpush":         {"pushsvc"},
+	"pushsvc/webpush":         {"pushsvc", "pushsvc/webpush/h2push"},
+	"pushsvc/webpush/h2push":  {},
 	"pushsvc/delivery":        {"pushsvc", "pushsvc/webpush"},
 	"pushsvc/service":         {"pushsvc", "pushsvc/webpush", "pushsvc/delivery"},
 	"pushsvc/web":             {},
@@ -67,7 +68,8 @@ var outside = map[string][]string{
 	"pushsvc/web/build":       {"github.com/evanw/esbuild/pkg/api"},
 	"pushsvc/store/boltstore": {"go.etcd.io/bbolt", "go.etcd.io/bbolt/errors"},
 	"pushsvc/store/storetest": {"github.com/google/go-cmp/cmp", "github.com/google/go-cmp/cmp/cmpopts"},
-	"pushsvc/webpush":         {"github.com/SherClockHolmes/webpush-go"},
+	"pushsvc/webpush":         {"github.com/SherClockHolmes/webpush-go", "golang.org/x/net/http2"},
+	"pushsvc/webpush/h2push":  {"golang.org/x/net/http2", "golang.org/x/net/http2/hpack"},
 }
 
 // TestImportRules keeps the arrows of the design: injector and pushsvc never

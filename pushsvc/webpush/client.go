@@ -1,17 +1,15 @@
 package webpush
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
-	"io"
 	"net"
-	"net/http"
-	"net/url"
-	"sync/atomic"
+	"sync"
 	"time"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/webpush/h2push"
 )
 
 const (
@@ -29,6 +27,8 @@ const (
 	// maxTries bounds how often a message is repeated that the service says
 	// it did not look at, as when a connection is being retired.
 	maxTries = 10
+	// maxBarren is the same for connections without any answer so far.
+	maxBarren = 3
 	// idleTimeout closes unused connections.
 	idleTimeout = 5 * time.Minute
 )
@@ -58,6 +58,7 @@ type Client struct {
 	tokens   *tokens
 	now      func() time.Time
 	timeout  time.Duration
+	messages sync.Pool // of *message
 }
 
 // NewClient makes a Client.
@@ -76,35 +77,11 @@ func NewClient(c Config) *Client {
 	}
 	return &Client{
 		services: c.Services,
-		pool:     newPool(newTransport(c.Dial, c.RootCAs)),
+		pool:     newPool(newConnector(c.Dial, c.RootCAs)),
 		tokens:   newTokens(c.Clock),
 		now:      c.Clock,
 		timeout:  c.Timeout,
-	}
-}
-
-func newTransport(dial DialFunc, roots *x509.CertPool) *http.Transport {
-	return &http.Transport{
-		// Explicitly none: through a proxy the dialer would see the proxy's
-		// address only, and the proxy would connect wherever it is told.
-		Proxy:                  nil,
-		DialContext:            dial,
-		ForceAttemptHTTP2:      true,
-		DisableCompression:     true, // no bombs; answers are short
-		TLSHandshakeTimeout:    handshakeTimeout,
-		IdleConnTimeout:        idleTimeout,
-		MaxResponseHeaderBytes: maxAnswerHeader,
-		TLSClientConfig: &tls.Config{
-			MinVersion:         tls.VersionTLS12,
-			RootCAs:            roots,
-			ClientSessionCache: tls.NewLRUClientSessionCache(64),
-		},
-		HTTP2: &http.HTTP2Config{
-			// Push services close connections that ping more often than
-			// every five minutes (too_many_pings).
-			SendPingTimeout:  idleTimeout,
-			WriteByteTimeout: sendTimeout,
-		},
+		messages: sync.Pool{New: newMessage},
 	}
 }
 
@@ -137,19 +114,22 @@ func (c *Client) Send(ctx context.Context, r *Request) Result {
 		return Result{Verdict: Verdict{Class: ClassFailed, Reason: ReasonEndpointRefused}, Err: err}
 	}
 	result := Result{Service: endpoint.Service, Host: endpoint.Host}
-	message, err := c.prepare(endpoint, r)
-	if err != nil {
+	m := c.messages.Get().(*message)
+	defer c.messages.Put(m)
+	if err := c.prepare(m, endpoint, r); err != nil {
 		result.Verdict, result.Err = localVerdict(err), err
 		return result
 	}
 
-	sending, cancel := context.WithTimeout(ctx, c.timeout)
-	defer cancel()
-	got, err := c.exchange(sending, endpoint.Host, message)
+	got, err := c.exchange(ctx, m)
 	result.Status, result.MaybeSent = got.status, got.maybeSent
 	if err != nil {
 		result.Verdict = transportVerdict(ctx, err)
 		result.Err = &sendError{host: endpoint.Host, cause: err, text: withhold(err.Error(), r.Endpoint)}
+		return result
+	}
+	if got.status/100 == 2 {
+		result.Verdict = Verdict{Class: ClassAccepted, Reason: ReasonAccepted}
 		return result
 	}
 	result.Verdict = Classify(endpoint.Service, got.status, got.header, got.text, c.now())
@@ -159,116 +139,54 @@ func (c *Client) Send(ctx context.Context, r *Request) Result {
 	return result
 }
 
-// message is a request that is ready to be sent, more than once if need be.
-type message struct {
-	url    *url.URL
-	host   string
-	header http.Header
-	body   []byte
-}
-
 // prepare checks, signs and encrypts r.
-func (c *Client) prepare(endpoint Endpoint, r *Request) (*message, error) {
+func (c *Client) prepare(m *message, endpoint Endpoint, r *Request) error {
 	if err := r.check(); err != nil {
-		return nil, err
+		return err
 	}
 	if len(r.Payload) > PayloadLimit(endpoint.Service) {
 		// Before the token, so that a hopeless message costs nothing.
-		return nil, &PayloadError{Size: len(r.Payload), Limit: PayloadLimit(endpoint.Service)}
+		return &PayloadError{Size: len(r.Payload), Limit: PayloadLimit(endpoint.Service)}
 	}
 	authorization, err := c.tokens.authorization(r.Key, endpoint.Origin, r.Contact)
 	if err != nil {
-		return nil, &vapidError{err}
+		return &vapidError{err}
 	}
-	body, err := Encrypt(nil, r.Payload, r.P256DH, r.Auth, endpoint.Service)
+	m.request.Body, err = Encrypt(m.request.Body[:0], r.Payload, r.P256DH, r.Auth, endpoint.Service)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	header := r.header(endpoint.Service)
-	header["Authorization"] = []string{authorization}
-	return &message{url: endpoint.url, host: endpoint.Host, header: header, body: body}, nil
-}
-
-// answer is what a push service said; status is 0 where it said nothing.
-type answer struct {
-	status    int
-	header    http.Header
-	text      []byte // the beginning of the body
-	maybeSent bool
+	m.request.Authority, m.request.Path = endpoint.Host, endpoint.target
+	m.request.Header = r.appendHeader(m.request.Header[:0], endpoint.Service, authorization)
+	return nil
 }
 
 // exchange sends m and reads the answer. A service that is retiring a
-// connection hands back what it did not look at; that is repeated at once.
-func (c *Client) exchange(ctx context.Context, host string, m *message) (answer, error) {
-	for try := 1; ; try++ {
-		got, again, err := c.try(ctx, host, m)
-		if err == nil || !again || try == maxTries || ctx.Err() != nil {
+// connection hands back what it did not look at; that is repeated at once,
+// unless it does so on connections on which it never answered anything.
+func (c *Client) exchange(ctx context.Context, m *message) (answer, error) {
+	deadline := time.Now().Add(c.timeout)
+	for try, barren := 1, 0; ; try++ {
+		l, h, err := c.pool.acquire(ctx, m.request.Authority, deadline)
+		if err != nil {
+			return answer{}, err
+		}
+		got, again, err := l.send(ctx, m, deadline)
+		if got.wantsH1 {
+			h.http1.Store(true)
+			l.shutdown()
+		}
+		c.pool.release(m.request.Authority, h)
+		if err == nil || !again || try == maxTries || ctx.Err() != nil || errors.Is(err, context.DeadlineExceeded) {
+			return got, err
+		}
+		if !l.served() {
+			barren++
+		}
+		if barren == maxBarren {
 			return got, err
 		}
 	}
-}
-
-// try sends m once. again says that the service did not look at it.
-//
-// It uses a connection's RoundTrip instead of http.Client, which follows no
-// redirects, keeps no cookies and does not put the URL into its errors.
-func (c *Client) try(ctx context.Context, host string, m *message) (got answer, again bool, err error) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	l, err := c.pool.acquire(ctx, host)
-	if err != nil {
-		return answer{}, false, err
-	}
-	defer l.release()
-	body := &requestBody{Reader: *bytes.NewReader(m.body)}
-	request := &http.Request{
-		Method:        http.MethodPost,
-		URL:           m.url,
-		Host:          m.host,
-		Header:        m.header,
-		Body:          body,
-		ContentLength: int64(len(m.body)),
-	}
-	response, err := l.roundTrip(request.WithContext(ctx))
-	if err != nil {
-		again = isUnprocessed(err, body)
-		return answer{maybeSent: !again}, again, err
-	}
-	text := readAnswer(response, cancel)
-	return answer{status: response.StatusCode, header: response.Header, text: text}, false, nil
-}
-
-// requestBody notes whether the transport has begun to read it, which it does
-// only once the header is on its way.
-type requestBody struct {
-	bytes.Reader
-	touched atomic.Bool
-}
-
-func (b *requestBody) Read(p []byte) (int, error) {
-	b.touched.Store(true)
-	return b.Reader.Read(p)
-}
-
-// WriteTo hides bytes.Reader's, which would pass Read by.
-func (b *requestBody) WriteTo(w io.Writer) (int64, error) {
-	b.touched.Store(true)
-	return b.Reader.WriteTo(w)
-}
-
-func (b *requestBody) Close() error { return nil }
-
-// readAnswer reads the first bytes of an answer's body within bodyTimeout and
-// closes it. Errors do not matter, as the status has arrived.
-func readAnswer(response *http.Response, cancel context.CancelFunc) []byte {
-	defer response.Body.Close()
-	if response.ContentLength == 0 || response.Body == http.NoBody {
-		return nil
-	}
-	timer := time.AfterFunc(bodyTimeout, cancel)
-	defer timer.Stop()
-	text, _ := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
-	return text
 }
 
 // localVerdict is for what kept a message from being sent at all.
@@ -298,6 +216,7 @@ func transportVerdict(ctx context.Context, err error) Verdict {
 		certificate *tls.CertificateVerificationError
 		alert       tls.AlertError
 		record      tls.RecordHeaderError
+		operation   *net.OpError
 		timeout     net.Error
 	)
 	v := Verdict{Class: ClassLater, Reason: ReasonNetwork}
@@ -308,9 +227,11 @@ func transportVerdict(ctx context.Context, err error) Verdict {
 		v.Reason = ReasonAddressRefused
 	case errors.As(err, &dns):
 		v.Reason = ReasonDNS
-	case errors.As(err, &certificate), errors.As(err, &alert), errors.As(err, &record):
+	case errors.As(err, &certificate), errors.As(err, &alert), errors.As(err, &record),
+		// crypto/tls's words for an alert that was received or sent.
+		errors.As(err, &operation) && (operation.Op == "remote error" || operation.Op == "local error"):
 		v.Reason = ReasonTLS
-	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, h2push.ErrSilent), errors.As(err, &timeout) && timeout.Timeout():
 		v.Reason = ReasonTimeout
 	}
 	return v

@@ -393,17 +393,22 @@ func TestSendIgnoresProxy(t *testing.T) {
 	for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"} {
 		t.Setenv(name, "http://"+proxy.Addr().String())
 	}
-	s := newSink(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusCreated) })
+	created := func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusCreated) }
 	r, _ := requestTo(t, "fcm.googleapis.com")
-	if result := s.client(t, nil).Send(t.Context(), r); result.Class != ClassAccepted || hits.Load() != 0 {
-		t.Errorf("%+v, %d connections to the proxy", result, hits.Load())
+	for name, s := range map[string]*sink{"HTTP/2": newSink(t, created), "HTTP/1.1": newHTTP1Sink(t, created)} {
+		if result := s.client(t, nil).Send(t.Context(), r); result.Class != ClassAccepted || hits.Load() != 0 {
+			t.Errorf("%s: %+v, %d connections to the proxy", name, result, hits.Load())
+		}
 	}
-	// Teeth: with the environment's proxy the same client does go there.
-	client := s.client(t, nil)
-	client.pool.transport.Proxy = func(*http.Request) (*url.URL, error) { return url.Parse(os.Getenv("HTTPS_PROXY")) }
-	client.pool.transport.DialContext = new(net.Dialer).DialContext
-	if result := client.Send(t.Context(), r); result.Class != ClassLater {
-		t.Errorf("through the proxy: %+v", result)
+	// Teeth: the transport that most programs use does go there.
+	transport := &http.Transport{Proxy: func(*http.Request) (*url.URL, error) { return url.Parse(os.Getenv("HTTPS_PROXY")) }}
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, r.Endpoint, http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if answer, err := transport.RoundTrip(request); err == nil {
+		answer.Body.Close()
+		t.Error("an answer through a proxy that is none")
 	}
 	waitFor(t, func() bool { return hits.Load() > 0 })
 }

@@ -3,12 +3,15 @@ package webpush
 import (
 	"bytes"
 	"crypto/ecdh"
+	"crypto/hmac"
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"io"
+	"math/big"
 	"net/http"
 	"strings"
 	"testing"
@@ -48,14 +51,15 @@ func rfcRecord(t *testing.T) *record {
 
 func TestSealRFC8291AppendixA(t *testing.T) {
 	t.Parallel()
-	key, nonce, err := rfcRecord(t).derive()
+	r := rfcRecord(t)
+	key, nonce, err := r.derive(r.sender.PublicKey().Bytes())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := base64.RawURLEncoding.EncodeToString(key); got != "oIhVW04MRdy2XN9CiKLxTg" {
+	if got := base64.RawURLEncoding.EncodeToString(key[:]); got != "oIhVW04MRdy2XN9CiKLxTg" {
 		t.Errorf("content encryption key %s", got)
 	}
-	if got := base64.RawURLEncoding.EncodeToString(nonce); got != "4h_95klXJ5E_qnoN" {
+	if got := base64.RawURLEncoding.EncodeToString(nonce[:]); got != "4h_95klXJ5E_qnoN" {
 		t.Errorf("nonce %s", got)
 	}
 	body, err := rfcRecord(t).seal([]byte("before"), []byte(rfcPlain))
@@ -139,6 +143,93 @@ func TestSubscriberSharedHKDF(t *testing.T) {
 		if got := hex.EncodeToString(handHKDF(bin(p.IKM), bin(p.Salt), bin(p.Info), p.Size)); got != p.OKM {
 			t.Errorf("%s: %s, want %s", v.ID, got, p.OKM)
 		}
+	}
+}
+
+// TestHMACShared: our HKDF, as far as messages need it, on Wycheproof's.
+func TestHMACShared(t *testing.T) {
+	t.Parallel()
+	type vector struct {
+		Result, ID, IKM, Salt, Info, OKM string
+		Size                             int
+	}
+	seen := 0
+	for _, row := range sharedRows[struct{ Payload, Result, ID string }](t, "hkdf_prim.jsonl") {
+		var v vector
+		if err := json.Unmarshal([]byte(row.Payload), &v); err != nil {
+			t.Fatal(err)
+		}
+		bin := func(s string) []byte { b, _ := hex.DecodeString(s); return b }
+		ikm, salt, info := bin(v.IKM), bin(v.Salt), bin(v.Info)
+		if row.Result != "valid" || len(salt) > sha256.BlockSize || len(ikm) > maxMAC || len(info)+1 > maxMAC {
+			continue
+		}
+		seen++
+		prk := hmacSHA256(salt, ikm)
+		okm := hmacSHA256(prk[:], append(info, 1))
+		n := min(v.Size, len(okm))
+		if got := hex.EncodeToString(okm[:n]); got != v.OKM[:2*n] {
+			t.Errorf("%s: %s, want %s", row.ID, got, v.OKM)
+		}
+	}
+	if seen < 20 {
+		t.Errorf("%d vectors only", seen)
+	}
+}
+
+// TestHMAC holds ours against crypto/hmac for all lengths that it may get.
+func TestHMAC(t *testing.T) {
+	t.Parallel()
+	data := make([]byte, maxMAC+sha256.BlockSize)
+	_, _ = rand.Read(data)
+	for key := range sha256.BlockSize + 1 {
+		for text := range maxMAC + 1 {
+			mac := hmac.New(sha256.New, data[:key])
+			mac.Write(data[key : key+text])
+			if got := hmacSHA256(data[:key], data[key:key+text]); !bytes.Equal(got[:], mac.Sum(nil)) {
+				t.Fatalf("key of %d, text of %d bytes", key, text)
+			}
+		}
+	}
+}
+
+// TestECDHShared: keys taken in agree as Wycheproof says, at the curve's edges
+// too.
+func TestECDHShared(t *testing.T) {
+	t.Parallel()
+	type row struct{ Payload, Result, ID, Private, Shared string }
+	seen := 0
+	for _, r := range sharedRows[row](t, "p256dh.jsonl") {
+		if r.Result != "valid" || r.Private == "" || r.Shared == "" {
+			continue
+		}
+		point, _, err := ParseSubscriptionKeys(payloadText(t, r.Payload), base64.RawURLEncoding.EncodeToString(make([]byte, 16)))
+		if err != nil {
+			t.Errorf("%s: %v", r.ID, err)
+			continue
+		}
+		raw, err := hex.DecodeString(r.Private)
+		if err != nil {
+			t.Fatal(err)
+		}
+		scalar := make([]byte, 32)
+		new(big.Int).SetBytes(raw).FillBytes(scalar)
+		private, err := ecdh.P256().NewPrivateKey(scalar)
+		if err != nil {
+			t.Fatal(err)
+		}
+		public, err := ecdh.P256().NewPublicKey(point[:])
+		if err != nil {
+			t.Fatal(err)
+		}
+		shared, err := private.ECDH(public)
+		if err != nil || hex.EncodeToString(shared) != r.Shared {
+			t.Errorf("%s: %x, %v", r.ID, shared, err)
+		}
+		seen++
+	}
+	if seen < 50 {
+		t.Errorf("%d vectors only", seen)
 	}
 }
 

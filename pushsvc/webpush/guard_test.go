@@ -150,6 +150,17 @@ func TestParseServicesRefuses(t *testing.T) {
 	}
 }
 
+// TestIsPlain: plainEndpoint takes no byte that the rules for URLs look at.
+func TestIsPlain(t *testing.T) {
+	t.Parallel()
+	const plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_:/"
+	for c := range 256 {
+		if want := c < 128 && strings.ContainsRune(plain, rune(c)); isPlain(byte(c)) != want {
+			t.Errorf("%d: %v", c, !want)
+		}
+	}
+}
+
 func FuzzCheck(f *testing.F) {
 	for _, s := range []string{
 		"https://fcm.googleapis.com/fcm/send/a:b", "https://a.notify.windows.com/w/?token=%2f", "https://[::1]/",
@@ -160,6 +171,9 @@ func FuzzCheck(f *testing.F) {
 	services := DefaultServices()
 	f.Fuzz(func(t *testing.T, endpoint string) {
 		got, err := services.Check(endpoint)
+		if parsed, parseErr := services.parse(endpoint); parsed != got || (parseErr == nil) != (err == nil) {
+			t.Fatalf("%q: %+v and %v without the parser, %+v and %v with it", endpoint, got, err, parsed, parseErr)
+		}
 		if err != nil {
 			if len(endpoint) > 16 && strings.Contains(err.Error(), endpoint) {
 				t.Fatal("error repeats the endpoint")

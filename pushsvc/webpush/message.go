@@ -4,8 +4,9 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
-	"net/http"
 	"strconv"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/webpush/h2push"
 )
 
 // MaxTTL is the longest time to live of a message in seconds (28 days): FCM's
@@ -104,20 +105,33 @@ func (r *Request) check() error {
 	return CheckTopic(r.Topic)
 }
 
-// header is the request's HTTP header for a service, without authorization.
-func (r *Request) header(s Service) http.Header {
-	// Keys are in canonical form, so the map can be made directly.
-	h := http.Header{
-		"Content-Encoding": {"aes128gcm"},
-		"Content-Type":     {"application/octet-stream"},
-		"Ttl":              {strconv.Itoa(r.TTL)},
-		"User-Agent":       {"caddy-webpush"},
-	}
+// message is a request that is ready to be sent, more than once if need be.
+// Its slices are used again for other messages.
+type message struct {
+	request h2push.Request
+}
+
+func newMessage() any {
+	return &message{h2push.Request{
+		Header: make([]h2push.Field, 0, 8),
+		Body:   make([]byte, 0, headerSize+512+delimiter+tagSize),
+	}}
+}
+
+// appendHeader appends the header of r for a service, all but the length.
+// What changes least comes first.
+func (r *Request) appendHeader(h []h2push.Field, s Service, authorization string) []h2push.Field {
+	h = append(h,
+		h2push.Field{Name: "user-agent", Value: "caddy-webpush"},
+		h2push.Field{Name: "content-encoding", Value: "aes128gcm"},
+		h2push.Field{Name: "content-type", Value: "application/octet-stream"},
+		h2push.Field{Name: "authorization", Value: authorization},
+		h2push.Field{Name: "ttl", Value: strconv.Itoa(r.TTL)})
 	if r.Urgency != "" && r.Urgency != UrgencyNormal {
-		h["Urgency"] = []string{string(r.Urgency)}
+		h = append(h, h2push.Field{Name: "urgency", Value: string(r.Urgency)})
 	}
 	if r.Topic != "" {
-		h["Topic"] = []string{topicFor(s, r.Topic)}
+		h = append(h, h2push.Field{Name: "topic", Value: topicFor(s, r.Topic)})
 	}
 	if s == ServiceWNS {
 		// WNS caches by default and answers 400 where that contradicts the
@@ -126,7 +140,7 @@ func (r *Request) header(s Service) http.Header {
 		if r.TTL == 0 {
 			policy = "no-cache"
 		}
-		h["X-Wns-Cache-Policy"] = []string{policy}
+		h = append(h, h2push.Field{Name: "x-wns-cache-policy", Value: policy})
 	}
 	return h
 }

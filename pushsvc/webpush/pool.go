@@ -2,11 +2,9 @@ package webpush
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"net"
-	"net/http"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -29,7 +27,7 @@ const (
 // (552 connections for 400 cold senders instead of 4), and its MaxConnsPerHost
 // is known to hang over HTTP/2 (golang/go #34941).
 type pool struct {
-	transport *http.Transport
+	connector *connector
 
 	closed atomic.Bool // connections are closed once idle
 
@@ -37,12 +35,14 @@ type pool struct {
 	hosts map[string]*host
 }
 
-// host is guarded by the pool's mu, but for wake.
+// host is guarded by the pool's mu, but for wake and http1.
 type host struct {
-	conns   []*http.ClientConn
+	links   []link
 	dialing bool
 	waiting int
 	limit   int // connections
+	// http1 is set where the host asked for HTTP/1.1 over HTTP/2.
+	http1 atomic.Bool
 	// failures counts failed dials, failure is the last one's error.
 	failures int
 	failure  error
@@ -58,20 +58,14 @@ func (h *host) signal() {
 	}
 }
 
-func newPool(transport *http.Transport) *pool {
-	return &pool{transport: transport, hosts: make(map[string]*host)}
+func newPool(connector *connector) *pool {
+	return &pool{connector: connector, hosts: make(map[string]*host)}
 }
 
-// lease is the right to one request on a connection.
-type lease struct {
-	pool *pool
-	host *host
-	conn *http.ClientConn
-}
-
-// acquire waits for a free stream to a host. It fails when ctx ends or a dial
-// that began or ended while waiting fails.
-func (p *pool) acquire(ctx context.Context, name string) (*lease, error) {
+// acquire waits for a free stream to a host until the deadline; the caller
+// must send on it and then call release. It fails when ctx ends or a
+// dial that began or ended while waiting fails.
+func (p *pool) acquire(ctx context.Context, name string, deadline time.Time) (link, *host, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	h := p.hosts[name]
@@ -79,6 +73,15 @@ func (p *pool) acquire(ctx context.Context, name string) (*lease, error) {
 		h = &host{limit: maxConns, wake: make(chan struct{}, 1)}
 		p.hosts[name] = h
 	}
+	if l := h.reserve(); l != nil {
+		return l, h, nil
+	}
+	l, err := p.await(ctx, name, h, deadline)
+	return l, h, err
+}
+
+// await is acquire where nothing is free. p.mu is held, but not while waiting.
+func (p *pool) await(ctx context.Context, name string, h *host, deadline time.Time) (link, error) {
 	h.waiting++
 	defer func() {
 		h.waiting--
@@ -87,20 +90,21 @@ func (p *pool) acquire(ctx context.Context, name string) (*lease, error) {
 	}()
 	failures := h.failures
 	for {
-		if conn := p.reserve(h); conn != nil {
+		p.prune(h)
+		if l := h.reserve(); l != nil {
 			h.signal()
-			return &lease{p, h, conn}, nil
+			return l, nil
 		}
 		if h.failures != failures {
 			h.signal()
 			return nil, h.failure
 		}
-		if !h.dialing && len(h.conns) < h.limit {
+		if !h.dialing && len(h.links) < h.limit {
 			h.dialing = true
 			go p.dial(name, h)
 		}
 		p.mu.Unlock()
-		err := h.wait(ctx)
+		err := h.wait(ctx, deadline)
 		p.mu.Lock()
 		if err != nil {
 			return nil, err
@@ -108,8 +112,12 @@ func (p *pool) acquire(ctx context.Context, name string) (*lease, error) {
 	}
 }
 
-func (h *host) wait(ctx context.Context) error {
-	timer := time.NewTimer(recheck)
+func (h *host) wait(ctx context.Context, deadline time.Time) error {
+	left := time.Until(deadline)
+	if left <= 0 {
+		return fmt.Errorf("waiting for a connection: %w", context.DeadlineExceeded)
+	}
+	timer := time.NewTimer(min(recheck, left))
 	defer timer.Stop()
 	select {
 	case <-h.wake:
@@ -120,63 +128,74 @@ func (h *host) wait(ctx context.Context) error {
 	return nil
 }
 
-// reserve takes a stream on a connection and drops connections that ended.
-func (p *pool) reserve(h *host) *http.ClientConn {
-	p.prune(h)
-	for _, conn := range h.conns {
-		if conn.Reserve() == nil {
-			return conn
+// reserve takes a stream on the first connection that has one, so that
+// messages are together and leave together.
+func (h *host) reserve() link {
+	for _, l := range h.links {
+		if l.reserve() {
+			return l
 		}
 	}
 	return nil
 }
 
-// prune drops connections that are closed, those that the service retired
-// (GOAWAY) and nobody uses any more and, in a closed pool, the idle ones.
+// prune drops connections that have ended and, in a closed pool, tells the
+// others to end.
 func (p *pool) prune(h *host) {
 	closing := p.closed.Load() && h.waiting == 0 // who waits may want an idle one
-	h.conns = slices.DeleteFunc(h.conns, func(conn *http.ClientConn) bool {
-		if conn.Err() != nil {
-			return true
+	h.links = slices.DeleteFunc(h.links, func(l link) bool {
+		if closing && !l.ended() {
+			go guarded(l.shutdown) // may wait for the peer
 		}
-		if conn.InFlight() > 0 || conn.Available() > 0 && !closing {
-			return false
-		}
-		go conn.Close() // may wait for the peer
-		return true
+		return l.ended()
 	})
+}
+
+// guarded keeps a panic from ending the program. What runs like this leaves
+// nothing behind that others would have to wait for.
+func guarded(run func()) {
+	defer func() { _ = recover() }()
+	run()
 }
 
 // dial opens a connection for whoever waits. Its time is its own, as the send
 // that asked for it may end before.
 func (p *pool) dial(name string, h *host) {
+	var l link
+	err := errors.New("panic")
+	defer func() {
+		if value := recover(); value != nil {
+			err = fmt.Errorf("panic of type %T", value)
+		}
+		p.dialed(name, h, l, err)
+	}()
 	ctx, cancel := context.WithTimeout(context.Background(), dialTimeout+handshakeTimeout)
 	defer cancel()
-	conn, err := p.transport.NewClientConn(ctx, "https", net.JoinHostPort(name, "443"))
+	// The hook runs with locks held, some of them under mu, so it must not
+	// take that.
+	l, err = p.connector.open(ctx, name, h.http1.Load(), func() {
+		h.signal()
+		go guarded(func() { p.sweep(name, h) })
+	})
+}
 
+// dialed tells those who wait what came of a dial.
+func (p *pool) dialed(name string, h *host, l link, err error) {
 	p.mu.Lock()
+	defer p.mu.Unlock()
 	h.dialing = false
 	if err != nil {
 		h.failures++
 		h.failure = fmt.Errorf("connecting: %w", err)
 	} else {
-		h.conns = append(h.conns, conn)
+		h.links = append(h.links, l)
+		if _, ok := l.(*link1); ok {
+			h.limit = maxConns1
+		}
 	}
 	p.prune(h)
 	p.forget(name, h)
 	h.signal()
-	p.mu.Unlock()
-	if conn == nil {
-		return
-	}
-	// The hook runs inside calls that are made under mu, so it must not take
-	// it.
-	conn.SetStateHook(func(conn *http.ClientConn) {
-		h.signal()
-		if conn.Err() != nil || p.closed.Load() && conn.InFlight() == 0 {
-			go p.sweep(name, h)
-		}
-	})
 }
 
 // sweep lets go of connections that ended and of hosts without any.
@@ -190,25 +209,18 @@ func (p *pool) sweep(name string, h *host) {
 // forget drops a host that nobody uses: the names below a wildcard of the
 // allow-list are visitors' choices and must not pile up.
 func (p *pool) forget(name string, h *host) {
-	if h.waiting == 0 && !h.dialing && len(h.conns) == 0 && p.hosts[name] == h {
+	if h.waiting == 0 && !h.dialing && len(h.links) == 0 && p.hosts[name] == h {
 		delete(p.hosts, name)
 	}
 }
 
-// roundTrip sends the request that the lease is for. The lease must be
-// released once the answer's body is closed.
-func (l *lease) roundTrip(request *http.Request) (*http.Response, error) {
-	answer, err := l.conn.RoundTrip(request)
-	if err == nil && answer.ProtoMajor == 1 {
-		l.pool.mu.Lock()
-		l.host.limit = maxConns1
-		l.pool.mu.Unlock()
+// release is called after a send on a link of the host.
+func (p *pool) release(name string, h *host) {
+	h.signal()
+	if p.closed.Load() {
+		p.sweep(name, h)
 	}
-	return answer, err
 }
-
-// release tells those who wait that a stream is free.
-func (l *lease) release() { l.host.signal() }
 
 // close closes idle connections now and the others when they become idle.
 func (p *pool) close() {
@@ -219,16 +231,4 @@ func (p *pool) close() {
 		p.prune(h)
 		p.forget(name, h)
 	}
-}
-
-// isUnprocessed says whether a failed request can be repeated at once without
-// the push service seeing it twice: its body never left, or HTTP/2 says so
-// (RFC 9113 §6.8, §8.7). net/http has no types for the latter.
-func isUnprocessed(err error, body *requestBody) bool {
-	if !body.touched.Load() {
-		return true
-	}
-	text := err.Error()
-	return strings.Contains(text, "graceful shutdown GOAWAY") || strings.Contains(text, "REFUSED_STREAM") ||
-		strings.Contains(text, "client conn not usable")
 }

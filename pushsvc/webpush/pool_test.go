@@ -117,23 +117,3 @@ func TestPoolHTTP1(t *testing.T) {
 		t.Errorf("%d connections", n)
 	}
 }
-
-func TestIsUnprocessed(t *testing.T) {
-	t.Parallel()
-	for text, want := range map[string]bool{
-		"http2: Transport received Server's graceful shutdown GOAWAY":   true,
-		"stream error: stream ID 5; REFUSED_STREAM; received from peer": true,
-		"http2: client conn not usable":                                 true,
-		"stream error: stream ID 5; INTERNAL_ERROR":                     false,
-		"unexpected EOF": false,
-	} {
-		body := new(requestBody)
-		if !isUnprocessed(errors.New(text), body) {
-			t.Errorf("%s: not repeated although the body never left", text)
-		}
-		body.touched.Store(true)
-		if got := isUnprocessed(errors.New(text), body); got != want {
-			t.Errorf("%s: %v", text, got)
-		}
-	}
-}

@@ -55,6 +55,15 @@ func newAuthority(t testing.TB) *authority {
 	return &authority{pool: pool, leaf: tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}}
 }
 
+func mustLeaf(t testing.TB, leaf tls.Certificate) *x509.Certificate {
+	t.Helper()
+	certificate, err := x509.ParseCertificate(leaf.Certificate[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return certificate
+}
+
 // sink is a push service on loopback that answers for every push service's
 // name.
 type sink struct {

@@ -1,0 +1,105 @@
+package h2push
+
+import "time"
+
+const (
+	// maxChatter is how many frames that lead nowhere are borne within
+	// chatterTime, besides those that come with answers.
+	maxChatter  = 4096
+	chatterTime = time.Second
+	// forgiven is how many such frames an answer makes good, or a DATA frame
+	// that went out because of one.
+	forgiven = 8
+)
+
+// chatter counts frames that bring no request further, such as PING, SETTINGS
+// or WINDOW_UPDATE. A few belong to every exchange; a flood of them is an
+// attack (CVE-2019-9512 and its kin).
+type chatter struct {
+	count int
+	since time.Time
+}
+
+// tooMuch counts one. It looks at the clock once in maxChatter frames.
+func (h *chatter) tooMuch(now func() time.Time) bool {
+	if h.count++; h.count < maxChatter {
+		return false
+	}
+	h.count = 0
+	before := h.since
+	h.since = now()
+	return h.since.Sub(before) < chatterTime
+}
+
+func (h *chatter) forgive() { h.count = max(0, h.count-forgiven) }
+
+// health is what is known of the peer being there.
+type health struct {
+	frames uint64 // ever heard
+	pinged bool   // a PING is out, and nothing was heard since
+	last   time.Time
+	ping   *time.Timer
+
+	idle   *time.Timer
+	idleAt uint32 // nextID when idle last fired
+}
+
+func (h *health) stop() {
+	if h.ping != nil {
+		h.ping.Stop()
+	}
+	if h.idle != nil {
+		h.idle.Stop()
+	}
+}
+
+// heard notes a frame; any shows that the peer is there. c.mu is held.
+func (c *Conn) heard() {
+	c.health.frames++
+	if c.health.pinged {
+		c.health.pinged = false
+		c.health.ping.Stop()
+		c.config.OnChange()
+	}
+}
+
+// suspect is called when a request timed out and nothing at all was heard in
+// the meantime. The connection takes no requests until the peer shows a sign
+// of life. c.mu is held.
+func (c *Conn) suspect() {
+	h := &c.health
+	if h.pinged || c.err != nil {
+		return
+	}
+	now := time.Now()
+	if !h.last.IsZero() && now.Sub(h.last) < c.config.PingInterval {
+		c.retire(ErrSilent)
+		return
+	}
+	h.last, h.pinged = now, true
+	_ = c.framer.WritePing(false, [8]byte{})
+	c.wakeWriter()
+	frames := h.frames
+	h.ping = time.AfterFunc(c.config.PingTimeout, func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.health.pinged && c.health.frames == frames {
+			c.failLocked(ErrSilent)
+		}
+	})
+}
+
+// checkIdle closes a connection that nobody has used since it last looked.
+func (c *Conn) checkIdle() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.err != nil {
+		return
+	}
+	if c.health.idleAt == c.nextID && len(c.streams)+c.reserved == 0 {
+		c.retire(ErrClosed)
+		return
+	}
+	c.health.idleAt = c.nextID
+	c.health.idle.Reset(c.config.IdleTimeout)
+}
