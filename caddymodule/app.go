@@ -49,8 +49,13 @@ type App struct {
 	// directly and refuses addresses that are not public.
 	DialerRaw json.RawMessage `json:"dialer,omitempty" caddy:"namespace=webpush.dialer inline_key=module"`
 
+	// How long messages are kept, with who saw and clicked them, after they
+	// have been sent or cancelled; negative for ever. Default: 90d.
+	KeepMessages caddy.Duration `json:"keep_messages,omitempty"`
+
 	logger   *slog.Logger
 	metrics  *metrics
+	observer *observer
 	storage  StoreProvider
 	services webpush.Services
 	dial     webpush.DialFunc
@@ -73,6 +78,7 @@ type running struct {
 	store    pushsvc.Store
 	client   *webpush.Client
 	engine   *delivery.Engine
+	pruner   *pruner // nil where messages are kept for ever
 	service  *service.Service
 	public   *httpapi.Public
 	operator *httpapi.Operator
@@ -122,10 +128,19 @@ func (*App) CaddyModule() caddy.ModuleInfo {
 // Provision loads guest modules and reads the settings. It opens nothing.
 func (a *App) Provision(ctx caddy.Context) (err error) {
 	a.logger = ctx.Slogger()
-	if a.metrics, err = newMetrics(ctx); err != nil {
+	if a.metrics, err = newMetrics(ctx, a.run.Load); err != nil {
 		return fmt.Errorf("registering metrics: %w", err)
 	}
+	if a.observer, err = newObserver(ctx, a.metrics, a.logger); err != nil {
+		return err
+	}
 	if a.storage, err = loadStorage(ctx, a); err != nil {
+		return err
+	}
+	if a.KeepMessages == 0 {
+		a.KeepMessages = defaultKeepMessages
+	}
+	if err := a.checkKeep(); err != nil {
 		return err
 	}
 	a.contact = caddy.NewReplacer().ReplaceKnown(a.Contact, "")
@@ -145,6 +160,20 @@ func (a *App) Provision(ctx caddy.Context) (err error) {
 			return fmt.Errorf("dialer module %T is no webpush.dialer", mod)
 		}
 		a.dial = d.DialContext
+	}
+	return nil
+}
+
+// defaultKeepMessages is how long messages are kept.
+const defaultKeepMessages = caddy.Duration(90 * 24 * time.Hour)
+
+// errKeepShort says why there is a least time: a message that was paused or
+// looked at yesterday must not be gone today.
+var errKeepShort = errors.New(`keep_messages must be a day or more, such as "90d", or "forever"`)
+
+func (a *App) checkKeep() error {
+	if a.KeepMessages > 0 && a.KeepMessages < caddy.Duration(24*time.Hour) {
+		return errKeepShort
 	}
 	return nil
 }
@@ -223,7 +252,11 @@ func (a *App) open(ctx context.Context) (err error) {
 		return errors.Join(err, releaseStore(a.storage))
 	}
 	a.run.Store(run)
+	a.observer.start()
 	run.engine.Start()
+	if run.pruner != nil {
+		run.pruner.start()
+	}
 	current, _ := run.publicKeys()
 	a.logger.Info("push is on", "storage", a.storage.StoreKey(), "key", service.KeyID(current))
 	return nil
@@ -245,13 +278,19 @@ func (a *App) assemble(ctx context.Context, store pushsvc.Store) (*running, erro
 	client := webpush.NewClient(webpush.Config{Services: a.services, Dial: a.dial})
 	engine := delivery.New(delivery.Config{
 		Store: store, Sender: client, Logger: a.logger, Clock: time.Now,
-		Owner: id.String(), Contact: a.contact,
+		Owner: id.String(), Contact: a.contact, Observer: a.observer,
 	})
 	svc := &service.Service{
 		Store: store, Engine: engine, Services: a.services, Contact: a.contact, Clock: time.Now,
+		KeyChanged: a.observer.keyChanged,
+	}
+	var old *pruner
+	if a.KeepMessages > 0 {
+		old = &pruner{store: store, logger: a.logger, keep: time.Duration(a.KeepMessages), first: pruneFirst}
 	}
 	return &running{
-		store: store, client: client, engine: engine, service: svc,
+		pruner: old,
+		store:  store, client: client, engine: engine, service: svc,
 		public:   &httpapi.Public{Service: svc, Logger: a.logger},
 		operator: httpapi.NewOperator(svc, a.logger),
 	}, nil
@@ -280,9 +319,22 @@ func (a *App) Stop() error {
 	if run == nil {
 		return nil
 	}
+	return a.stopWork(run)
+}
+
+// eventsTimeout is how long subscribers of events may take at the end.
+const eventsTimeout = 2 * time.Second
+
+// stopWork ends what works in the background. It may be called again.
+func (a *App) stopWork(run *running) error {
 	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
 	defer cancel()
-	return run.engine.Stop(ctx)
+	if run.pruner != nil {
+		run.pruner.stop()
+	}
+	err := run.engine.Stop(ctx)
+	a.observer.stop(eventsTimeout)
+	return err
 }
 
 func (a *App) endOpening() {
@@ -303,9 +355,7 @@ func (a *App) Cleanup() error {
 		return nil
 	}
 	// Stop was not called where another app failed to start.
-	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
-	defer cancel()
-	err := run.engine.Stop(ctx)
+	err := a.stopWork(run)
 	run.client.Close()
 	return errors.Join(err, releaseStore(a.storage))
 }

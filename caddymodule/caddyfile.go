@@ -195,6 +195,7 @@ func checked(parse option, check func() error) option {
 //		contact       mailto:<address> | https://<url>
 //		push_services [default] [<host> | *.<suffix>]...
 //		dialer        <module> ...
+//		keep_messages <duration> | forever
 //	}
 func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // consume the option's name
@@ -202,8 +203,9 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		return d.Errf("webpush takes no %q; its options go into a block: webpush { ... }", d.Val())
 	}
 	return parseBlock(d, map[string]option{
-		"storage": guest("webpush.storage", &a.StorageRaw),
-		"dialer":  guest("webpush.dialer", &a.DialerRaw),
+		"storage":       guest("webpush.storage", &a.StorageRaw),
+		"dialer":        guest("webpush.dialer", &a.DialerRaw),
+		"keep_messages": a.parseKeep,
 		"contact": checked(text(&a.Contact, "mailto:ops@example.com"), func() error {
 			if strings.Contains(a.Contact, "{") {
 				return nil // a placeholder; Provision sees its value
@@ -218,6 +220,26 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			return nil
 		}, func() error { _, err := parseServices(a.PushServices); return err }),
 	})
+}
+
+func (a *App) parseKeep(d *caddyfile.Dispenser) error {
+	var s string
+	if err := text(&s, "90d")(d); err != nil {
+		return err
+	}
+	if s == "forever" {
+		a.KeepMessages = -1
+		return nil
+	}
+	v, err := caddy.ParseDuration(s)
+	if err != nil {
+		return d.Errf(`%q is not a duration; write it like "90d", or "forever"`, s)
+	}
+	a.KeepMessages = caddy.Duration(v)
+	if a.checkKeep() != nil || v == 0 {
+		return d.Err(errKeepShort.Error())
+	}
+	return nil
 }
 
 // UnmarshalCaddyfile sets up the handler. Syntax:

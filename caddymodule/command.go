@@ -20,10 +20,13 @@ func init() {
 	caddycmd.RegisterCommand(caddycmd.Command{
 		Name:  "webpush",
 		Usage: "<command>",
-		Short: "Sends web pushes and manages subscribers and keys",
+		Short: "Sends web pushes and manages subscribers, messages, keys and backups",
 		Long: `
 Talks to the running Caddy's admin endpoint, whose address is taken from
---address, or from the config given by --config, or is Caddy's default.`,
+--address, or from the config given by --config, or is Caddy's default. Only
+doctor and restore need no running Caddy.
+
+The exit status is 0 where the command did what it was asked to, else 1.`,
 		CobraFunc: func(cmd *cobra.Command) {
 			c := new(command)
 			flags := cmd.PersistentFlags()
@@ -31,7 +34,7 @@ Talks to the running Caddy's admin endpoint, whose address is taken from
 			flags.StringVarP(&c.adapter, "adapter", "a", "", "Name of the config adapter for --config")
 			flags.StringVar(&c.address, "address", "", "Address of the admin endpoint, such as localhost:2019")
 			flags.BoolVar(&c.json, "json", false, "Print JSON for scripts")
-			cmd.AddCommand(c.send(), c.subscribers(), c.messages(), c.keys(), c.doctor())
+			cmd.AddCommand(c.send(), c.subscribers(), c.messages(), c.keys(), c.backup(), c.restore(), c.compact(), c.doctor())
 			cmd.RunE = func(cmd *cobra.Command, args []string) error {
 				if len(args) > 0 {
 					return fmt.Errorf("unknown command %q; see 'caddy webpush --help'", args[0])
@@ -49,13 +52,23 @@ type command struct {
 	json                     bool
 }
 
-// call asks the operator's API and decodes the answer into out, unless out is
-// nil. It returns the raw answer for --json.
-func (c *command) call(method, path string, header http.Header, in, out any) ([]byte, error) {
+// open asks the operator's API and gives the answer to be read; the caller
+// closes its body. Answers that say something failed are errors.
+func (c *command) open(method, path string, header http.Header, body io.Reader) (*http.Response, error) {
 	addr, err := caddycmd.DetermineAdminAPIAddress(c.address, nil, c.config, c.adapter)
 	if err != nil {
 		return nil, fmt.Errorf("finding the admin endpoint: %w", err)
 	}
+	resp, err := caddycmd.AdminAPIRequest(addr, method, "/webpush"+path, header, body)
+	if err != nil {
+		return nil, explain(err, addr)
+	}
+	return resp, nil
+}
+
+// call asks the operator's API and decodes the answer into out, unless out is
+// nil. It returns the raw answer for --json.
+func (c *command) call(method, path string, header http.Header, in, out any) ([]byte, error) {
 	var body io.Reader
 	if in != nil {
 		b, err := json.Marshal(in)
@@ -64,10 +77,15 @@ func (c *command) call(method, path string, header http.Header, in, out any) ([]
 		}
 		body = bytes.NewReader(b)
 	}
-	resp, err := caddycmd.AdminAPIRequest(addr, method, "/webpush"+path, header, body)
+	resp, err := c.open(method, path, header, body)
 	if err != nil {
-		return nil, explain(err, addr)
+		return nil, err
 	}
+	return readAnswer(resp, out)
+}
+
+// readAnswer reads the whole answer and decodes it into out, unless out is nil.
+func readAnswer(resp *http.Response, out any) ([]byte, error) {
 	defer resp.Body.Close()
 	raw, err := io.ReadAll(resp.Body)
 	if err != nil {
@@ -75,7 +93,7 @@ func (c *command) call(method, path string, header http.Header, in, out any) ([]
 	}
 	if out != nil {
 		if err := json.Unmarshal(raw, out); err != nil {
-			return nil, fmt.Errorf("the server at %s answered something that is not ours; is it a Caddy with the webpush module? %w", addr, err)
+			return nil, fmt.Errorf("the server answered something that is not ours; is it a Caddy with the webpush module? %w", err)
 		}
 	}
 	return raw, nil
@@ -114,6 +132,15 @@ func (c *command) print(raw []byte, people func(w io.Writer) error) error {
 	return people(os.Stdout)
 }
 
+// printValue is print for what the API did not answer.
+func (c *command) printValue(v any, people func(w io.Writer) error) error {
+	raw, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Errorf("encoding the result: %w", err)
+	}
+	return c.print(append(raw, '\n'), people)
+}
+
 func sitePath(site, rest string) string { return "/sites/" + url.PathEscape(site) + rest }
 
 // localTime is how tables show times.
@@ -122,4 +149,22 @@ func localTime(t time.Time) string {
 		return "–"
 	}
 	return t.Local().Format("2006-01-02 15:04:05")
+}
+
+// plural is "1 subscriber", "2 subscribers".
+func plural(n int64, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
+}
+
+// printable keeps somebody's text from steering the terminal.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r >= 0x7f && r < 0xa0 {
+			return '·'
+		}
+		return r
+	}, s)
 }

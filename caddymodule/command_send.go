@@ -5,12 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"os"
 	"slices"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -23,24 +23,22 @@ import (
 // sendFlags is a message on the command line.
 type sendFlags struct {
 	site           string
-	content        pushsvc.Content
+	body           sendRequest
 	urgency        string
-	ttl            string
+	ttl, at, rate  string
 	actions        []string
 	data           string
 	idempotencyKey string
 	wait           bool
 }
 
-// messageAnswer is what the API says of a message.
-type messageAnswer struct {
-	ID       string           `json:"id"`
-	Site     string           `json:"site"`
-	State    pushsvc.State    `json:"state"`
-	Created  time.Time        `json:"created"`
-	Message  pushsvc.Content  `json:"message"`
-	Results  pushsvc.Progress `json:"results"`
-	Warnings []string         `json:"warnings"`
+// sendRequest is what the API takes.
+type sendRequest struct {
+	pushsvc.Content
+	SendAt       string   `json:"send_at,omitempty"`
+	Rate         *float64 `json:"rate,omitempty"`
+	Subscription string   `json:"subscription,omitempty"`
+	DryRun       bool     `json:"dry_run,omitempty"`
 }
 
 func (c *command) send() *cobra.Command {
@@ -48,34 +46,21 @@ func (c *command) send() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "send --site <site> --title <text> [--body <text>] [--url <URL>]",
 		Short: "Sends a notification to all subscribers of a site",
+		Long: `Stores a message for all present subscribers of a site and returns; the server
+sends it from then on, through restarts too. What can't be delivered at the
+moment is tried again until --ttl has passed.
+
+With --wait it shows the progress until the message is done; Ctrl-C ends the
+waiting, not the message. The exit status is 1 where nobody got it.`,
 		Example: `  caddy webpush send --site shop.example.com --title "Sale" --body "Ends tonight" --url /sale
-  caddy webpush send --site localhost:8080 --title "New post" --action "read=Read now=/post" --wait`,
+  caddy webpush send --site localhost:8080 --title "New post" --action "read=Read now=/post" --wait
+  caddy webpush send --site shop.example.com --title "Sale" --dry-run
+  caddy webpush send --site shop.example.com --title "Sale" --to 17 --wait
+  caddy webpush send --site shop.example.com --title "Sale" --at "2026-11-24 09:00" --rate 500/s`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return c.runSend(cmd, &f) },
 	}
-	fl := cmd.Flags()
-	fl.StringVar(&f.site, "site", "", "Site to send to, such as shop.example.com (required)")
-	fl.StringVar(&f.content.Title, "title", "", "Title of the notification (required)")
-	fl.StringVar(&f.content.Body, "body", "", "Text below the title")
-	fl.StringVar(&f.content.URL, "url", "", "What a click opens: a URL, or a path on the site")
-	fl.StringVar(&f.content.Icon, "icon", "", "URL or path of the icon")
-	fl.StringVar(&f.content.Image, "image", "", "URL or path of a large picture")
-	fl.StringVar(&f.content.Badge, "badge", "", "URL or path of the small monochrome badge")
-	fl.StringVar(&f.content.Tag, "tag", "", "Replace a shown notification of the same tag")
-	fl.StringVar(&f.content.Dir, "dir", "", "Text direction: auto, ltr or rtl")
-	fl.StringVar(&f.content.Lang, "lang", "", "Language of the texts, such as en or pt-BR")
-	fl.StringArrayVar(&f.actions, "action", nil, "Button, as id=Title or id=Title=URL; may be repeated")
-	fl.StringVar(&f.data, "data", "", "JSON that the worker gets with the notification")
-	fl.IntSliceVar(&f.content.Vibrate, "vibrate", nil, "Vibration pattern in ms, such as 200,100,200")
-	fl.Int64Var(&f.content.Timestamp, "timestamp", 0, "Time the notification is about, in ms since 1970")
-	fl.BoolVar(&f.content.Renotify, "renotify", false, "Alert again when replacing a notification of the same tag")
-	fl.BoolVar(&f.content.Silent, "silent", false, "No sound, no vibration")
-	fl.BoolVar(&f.content.RequireInteraction, "require-interaction", false, "Keep the notification until it is dealt with")
-	fl.StringVar(&f.ttl, "ttl", "1d", "How long the push service keeps the message for devices that are away, such as 90s, 12h or 7d")
-	fl.StringVar(&f.urgency, "urgency", "", "very-low, low, normal or high")
-	fl.StringVar(&f.content.Topic, "topic", "", "Replace an undelivered message of the same topic")
-	fl.StringVar(&f.idempotencyKey, "idempotency-key", "", "Name of this request: repeating it sends once (default: random)")
-	fl.BoolVar(&f.wait, "wait", false, "Wait until the message has been sent to all, and show the progress")
+	f.register(cmd)
 	for _, required := range []string{"site", "title"} {
 		// It cannot fail: the flag has just been made.
 		_ = cmd.MarkFlagRequired(required)
@@ -83,63 +68,116 @@ func (c *command) send() *cobra.Command {
 	return cmd
 }
 
+func (f *sendFlags) register(cmd *cobra.Command) {
+	fl, content := cmd.Flags(), &f.body.Content
+	fl.StringVar(&f.site, "site", "", "Site to send to, such as shop.example.com (required)")
+	fl.StringVar(&content.Title, "title", "", "Title of the notification (required)")
+	fl.StringVar(&content.Body, "body", "", "Text below the title")
+	fl.StringVar(&content.URL, "url", "", "What a click opens: a URL, or a path on the site")
+	fl.StringVar(&content.Icon, "icon", "", "URL or path of the icon")
+	fl.StringVar(&content.Image, "image", "", "URL or path of a large picture")
+	fl.StringVar(&content.Badge, "badge", "", "URL or path of the small monochrome badge")
+	fl.StringVar(&content.Tag, "tag", "", "Replace a shown notification of the same tag")
+	fl.StringVar(&content.Dir, "dir", "", "Text direction: auto, ltr or rtl")
+	fl.StringVar(&content.Lang, "lang", "", "Language of the texts, such as en or pt-BR")
+	fl.StringArrayVar(&f.actions, "action", nil, "Button, as id=Title or id=Title=URL; may be repeated")
+	fl.StringVar(&f.data, "data", "", "JSON that the worker gets with the notification")
+	fl.IntSliceVar(&content.Vibrate, "vibrate", nil, "Vibration pattern in ms, such as 200,100,200")
+	fl.Int64Var(&content.Timestamp, "timestamp", 0, "Time the notification is about, in ms since 1970")
+	fl.BoolVar(&content.Renotify, "renotify", false, "Alert again when replacing a notification of the same tag")
+	fl.BoolVar(&content.Silent, "silent", false, "No sound, no vibration")
+	fl.BoolVar(&content.RequireInteraction, "require-interaction", false, "Keep the notification until it is dealt with")
+	fl.StringVar(&f.ttl, "ttl", "1d", "How long the message is worth delivering, to devices that are away too, such as 90s, 12h or 7d")
+	fl.StringVar(&f.urgency, "urgency", "", "very-low, low, normal or high")
+	fl.StringVar(&content.Topic, "topic", "", "Replace an undelivered message of the same topic")
+	fl.StringVar(&f.at, "at", "", `When to send: "2026-11-24 09:00" in local time, 2026-11-24T09:00:00Z, or +90m (default: now)`)
+	fl.StringVar(&f.rate, "rate", "", "At most so many pushes: 500/s, 30000/m or 1000000/h (default: as fast as goes)")
+	fl.StringVar(&f.body.Subscription, "to", "", "Send to this subscriber alone, by the id that 'caddy webpush subscribers' shows")
+	fl.BoolVar(&f.body.DryRun, "dry-run", false, "Check everything and count the audience, but send nothing")
+	fl.StringVar(&f.idempotencyKey, "idempotency-key", "", "Name of this request: repeating it within 30 days sends once (default: random)")
+	fl.BoolVar(&f.wait, "wait", false, "Wait until the message has been sent to all, and show the progress")
+}
+
 func (c *command) runSend(cmd *cobra.Command, f *sendFlags) error {
-	if err := f.complete(cmd.Flags().Changed("ttl")); err != nil {
+	if err := f.complete(cmd.Flags().Changed("ttl"), time.Now()); err != nil {
 		return err
 	}
 	header := http.Header{"Idempotency-Key": {f.idempotencyKey}}
 	var m messageAnswer
-	raw, err := c.call(http.MethodPost, sitePath(f.site, "/messages"), header, f.content, &m)
+	raw, err := c.call(http.MethodPost, sitePath(f.site, "/messages"), header, f.body, &m)
 	if err != nil {
 		return err
 	}
 	for _, w := range m.Warnings {
 		fmt.Fprintln(os.Stderr, "warning:", w)
 	}
-	if f.wait {
-		if raw, err = c.waitFor(&m); err != nil {
-			return err
-		}
+	switch {
+	case f.body.DryRun:
+		return c.print(raw, func(w io.Writer) error { return printDryRun(w, m) })
+	case !f.wait:
+		return c.print(raw, func(w io.Writer) error { return printSent(w, m) })
 	}
-	if err := c.print(raw, func(w io.Writer) error {
-		if !f.wait {
-			_, err := fmt.Fprintf(w, "Message %s is on its way to %s of %s.\nSee what became of it: caddy webpush messages --site %s\n",
-				m.ID, plural(m.Results.Audience, "subscriber"), m.Site, m.Site)
-			return err
-		}
-		return printMessages(w, []messageAnswer{m})
-	}); err != nil {
+	if raw, err = c.waitFor(cmd.Context(), &m); err != nil {
 		return err
 	}
-	if f.wait && m.Results.Audience > 0 && m.Results.Accepted == 0 {
+	if err := c.print(raw, func(w io.Writer) error { return printMessages(w, []messageAnswer{m}) }); err != nil {
+		return err
+	}
+	if m.Results.Audience > 0 && m.Results.Accepted == 0 {
 		return errors.New("nobody got it: no push service accepted the message")
 	}
 	return nil
 }
 
-// plural is "1 subscriber", "2 subscribers".
-func plural(n int64, thing string) string {
-	if n == 1 {
-		return "1 " + thing
+func printSent(w io.Writer, m messageAnswer) error {
+	when := "is on its way"
+	if m.State == pushsvc.StateScheduled {
+		when = "will be sent at " + localTime(m.SendAt)
 	}
-	return fmt.Sprintf("%d %ss", n, thing)
+	_, err := fmt.Fprintf(w, "Message %s %s to %s of %s.\nSee what became of it: caddy webpush messages --site %s %s\n",
+		m.ID, when, plural(m.Results.Audience, "subscriber"), m.Site, m.Site, m.ID)
+	return err
 }
 
-// complete turns flags that are no plain fields into the message.
-func (f *sendFlags) complete(ttlGiven bool) error {
-	f.content.Urgency = pushsvc.Urgency(f.urgency)
+func printDryRun(w io.Writer, m messageAnswer) error {
+	when := "now"
+	if m.State == pushsvc.StateScheduled {
+		when = "at " + localTime(m.SendAt)
+	}
+	fmt.Fprintf(w, "Nothing was sent. It would go to %s of %s, %s, and expire at %s.\n",
+		plural(m.Audience.Total, "subscriber"), m.Site, when, localTime(m.Expires))
+	for _, name := range slices.Sorted(maps.Keys(m.Audience.Services)) {
+		fmt.Fprintf(w, "  %-8s %d\n", name, m.Audience.Services[name])
+	}
+	content, err := json.MarshalIndent(m.Message, "", "  ")
+	if err != nil {
+		return fmt.Errorf("showing the message: %w", err)
+	}
+	_, err = fmt.Fprintf(w, "%s\n", content)
+	return err
+}
+
+// complete turns flags that are no plain fields into the request.
+func (f *sendFlags) complete(ttlGiven bool, now time.Time) (err error) {
+	f.body.Urgency = pushsvc.Urgency(f.urgency)
+	if f.body.SendAt, err = parseAt(f.at, now); err != nil {
+		return err
+	}
+	if f.body.Rate, err = parseRate(f.rate); err != nil {
+		return err
+	}
 	if ttlGiven {
 		seconds, err := parseTTL(f.ttl)
 		if err != nil {
 			return err
 		}
-		f.content.TTL = &seconds
+		f.body.TTL = &seconds
 	}
 	if f.data != "" {
 		if !json.Valid([]byte(f.data)) {
 			return fmt.Errorf("--data is not JSON: %s", f.data)
 		}
-		f.content.Data = json.RawMessage(f.data)
+		f.body.Data = json.RawMessage(f.data)
 	}
 	for _, s := range f.actions {
 		parts := strings.SplitN(s, "=", 3)
@@ -150,7 +188,7 @@ func (f *sendFlags) complete(ttlGiven bool) error {
 		if len(parts) == 3 {
 			a.URL = parts[2]
 		}
-		f.content.Actions = append(f.content.Actions, a)
+		f.body.Actions = append(f.body.Actions, a)
 	}
 	if f.idempotencyKey == "" {
 		id, err := uuid.NewRandom()
@@ -175,110 +213,36 @@ func parseTTL(s string) (int, error) {
 	return int(d / time.Second), nil
 }
 
-// waitFor polls the message until it is done, drawing a bar on a terminal.
-func (c *command) waitFor(m *messageAnswer) ([]byte, error) {
-	tty := isTerminal(os.Stderr)
-	for {
-		raw, err := c.call(http.MethodGet, sitePath(m.Site, "/messages/"+m.ID), nil, nil, m)
-		if err != nil {
-			return nil, err
+// parseAt takes a time as people write it and gives it as RFC 3339. Without a
+// time zone it is the one of now; after "+" it is counted from now.
+func parseAt(s string, now time.Time) (string, error) {
+	if s == "" {
+		return "", nil
+	}
+	if after, relative := strings.CutPrefix(s, "+"); relative {
+		if d, err := caddy.ParseDuration(after); err == nil && d >= 0 {
+			return now.Add(d).Format(time.RFC3339), nil
 		}
-		if tty {
-			fmt.Fprintf(os.Stderr, "\r%s", progressBar(m.Results))
+	}
+	for _, layout := range []string{time.RFC3339, "2006-01-02 15:04", time.DateTime, "2006-01-02T15:04", "2006-01-02T15:04:05"} {
+		if t, err := time.ParseInLocation(layout, s, now.Location()); err == nil {
+			return t.Format(time.RFC3339), nil
 		}
-		if m.State == pushsvc.StateDone {
-			if tty {
-				fmt.Fprintln(os.Stderr)
-			}
-			return raw, nil
-		}
-		time.Sleep(200 * time.Millisecond)
 	}
+	return "", fmt.Errorf(`--at %q: write it like "2026-11-24 09:00" (local time), 2026-11-24T09:00:00Z or +90m`, s)
 }
 
-func isTerminal(f *os.File) bool {
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
-}
-
-// progressBar is one line: a bar, the share and the counts.
-func progressBar(p pushsvc.Progress) string {
-	const width = 30
-	done := p.Audience - p.Pending
-	filled, percent := width, int64(100)
-	if p.Audience > 0 {
-		filled, percent = int(done*width/p.Audience), done*100/p.Audience
+// parseRate takes a number per second, or per minute or hour where it says so.
+func parseRate(s string) (*float64, error) {
+	if s == "" {
+		return nil, nil
 	}
-	return fmt.Sprintf("[%s%s] %3d%%  %d/%d  accepted %d, gone %d, failed %d",
-		strings.Repeat("█", filled), strings.Repeat("░", width-filled), percent,
-		done, p.Audience, p.Accepted, p.Gone, p.FailedTotal())
-}
-
-func (c *command) messages() *cobra.Command {
-	var site string
-	var limit int
-	cmd := &cobra.Command{
-		Use:   "messages --site <site> [<id>]",
-		Short: "Shows what became of a site's messages, the newest first",
-		Args:  cobra.MaximumNArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error {
-			if len(args) == 1 {
-				var m messageAnswer
-				raw, err := c.call(http.MethodGet, sitePath(site, "/messages/"+args[0]), nil, nil, &m)
-				if err != nil {
-					return err
-				}
-				return c.print(raw, func(w io.Writer) error { return printMessages(w, []messageAnswer{m}) })
-			}
-			var list struct{ Messages []messageAnswer }
-			raw, err := c.call(http.MethodGet, sitePath(site, fmt.Sprintf("/messages?limit=%d", limit)), nil, nil, &list)
-			if err != nil {
-				return err
-			}
-			return c.print(raw, func(w io.Writer) error { return printMessages(w, list.Messages) })
-		},
+	number, unit, _ := strings.Cut(s, "/")
+	seconds, known := map[string]float64{"": 1, "s": 1, "m": 60, "h": 3600}[unit]
+	n, err := strconv.ParseFloat(number, 64)
+	if err != nil || !known || !(n > 0) {
+		return nil, fmt.Errorf("--rate %q: write it like 500, 500/s, 30000/m or 1000000/h", s)
 	}
-	cmd.Flags().StringVar(&site, "site", "", "Site whose messages to show (required)")
-	cmd.Flags().IntVar(&limit, "limit", 20, "How many to show, at most 1000")
-	_ = cmd.MarkFlagRequired("site")
-	return cmd
-}
-
-func printMessages(w io.Writer, messages []messageAnswer) error {
-	if len(messages) == 0 {
-		_, err := fmt.Fprintln(w, "No messages yet.")
-		return err
-	}
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "ID\tCREATED\tSTATE\tAUDIENCE\tACCEPTED\tGONE\tFAILED\tSHOWN\tCLICKED\tCLOSED\tTITLE")
-	for _, m := range messages {
-		p := m.Results
-		fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%d\t%d\t%s\t%d\t%d\t%d\t%s\n",
-			m.ID, localTime(m.Created), m.State, p.Audience, p.Accepted, p.Gone, failures(p),
-			p.Shown, p.Clicked, p.Closed, printable(m.Message.Title))
-	}
-	return t.Flush()
-}
-
-// failures is the number of failed recipients, with the reasons.
-func failures(p pushsvc.Progress) string {
-	if len(p.Failed) == 0 {
-		return "0"
-	}
-	var reasons []string
-	for reason, n := range p.Failed {
-		reasons = append(reasons, fmt.Sprintf("%s %d", reason, n))
-	}
-	slices.Sort(reasons)
-	return fmt.Sprintf("%d (%s)", p.FailedTotal(), strings.Join(reasons, ", "))
-}
-
-// printable keeps somebody's text from steering the terminal.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r >= 0x7f && r < 0xa0 {
-			return '·'
-		}
-		return r
-	}, s)
+	rate := n / seconds
+	return &rate, nil
 }

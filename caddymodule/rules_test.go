@@ -51,10 +51,11 @@ var layers = map[string][]string{
 	"pushsvc/webpush":         {"pushsvc", "pushsvc/webpush/h2push"},
 	"pushsvc/webpush/h2push":  {},
 	"pushsvc/delivery":        {"pushsvc", "pushsvc/webpush"},
-	"pushsvc/service":         {"pushsvc", "pushsvc/webpush", "pushsvc/delivery"},
+	"pushsvc/transfer":        {},
+	"pushsvc/service":         {"pushsvc", "pushsvc/webpush", "pushsvc/delivery", "pushsvc/transfer"},
 	"pushsvc/web":             {},
 	"pushsvc/web/build":       {},
-	"pushsvc/httpapi":         {"pushsvc", "pushsvc/service", "pushsvc/web"},
+	"pushsvc/httpapi":         {"pushsvc", "pushsvc/service", "pushsvc/transfer", "pushsvc/web"},
 	"pushsvc/store/boltstore": {"pushsvc"},
 	"pushsvc/store/memstore":  {"pushsvc"},
 	"pushsvc/store/storetest": {"pushsvc"},
@@ -64,6 +65,7 @@ var layers = map[string][]string{
 // may import the standard library alone.
 var outside = map[string][]string{
 	"injector":                {"github.com/andybalholm/brotli", "github.com/klauspost/compress/flate", "github.com/klauspost/compress/gzip", "github.com/klauspost/compress/zstd"},
+	"pushsvc/delivery":        {"golang.org/x/time/rate"},
 	"pushsvc/service":         {"github.com/google/uuid"},
 	"pushsvc/web/build":       {"github.com/evanw/esbuild/pkg/api"},
 	"pushsvc/store/boltstore": {"go.etcd.io/bbolt", "go.etcd.io/bbolt/errors"},

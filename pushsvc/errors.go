@@ -9,8 +9,11 @@ var (
 	// ErrKeyLost says that subscriptions exist but the key they were made
 	// with does not. Making a new one would orphan them all.
 	ErrKeyLost = errors.New("subscriptions exist but their VAPID key is missing: restore the store from a backup, or import the key pair with 'caddy webpush keys import'")
-	// ErrLeaseHeld says that another engine is working on the message.
-	ErrLeaseHeld = errors.New("message is leased to another engine")
+	// ErrNothingDue says that there is nothing to claim at present: all is
+	// leased to engines, or due later.
+	ErrNothingDue = errors.New("nothing is due")
+	// ErrWrongState says that a command does not fit the message's state.
+	ErrWrongState = errors.New("the message's state does not allow that")
 	// ErrLeaseLost says that this engine's lease has been taken over, so
 	// nothing was written.
 	ErrLeaseLost = errors.New("lease lost")

@@ -75,31 +75,58 @@ func (c *Content) TTLSeconds() int {
 // State is where a message is on its way.
 type State string
 
-// A message is queued, then sending, then done. Only done is final.
+// A message is scheduled or queued, then sending, then done or cancelled, which
+// are final. A paused one goes on from where it was; a cancelling one waits for
+// what is under way.
 const (
-	StateQueued  State = "queued"
-	StateSending State = "sending"
-	StateDone    State = "done"
+	StateScheduled  State = "scheduled"
+	StateQueued     State = "queued"
+	StateSending    State = "sending"
+	StatePaused     State = "paused"
+	StateCancelling State = "cancelling"
+	StateDone       State = "done"
+	StateCancelled  State = "cancelled"
+)
+
+// Final says whether nothing will happen to the message any more.
+func (s State) Final() bool { return s == StateDone || s == StateCancelled }
+
+// Command is what an operator tells a message on its way.
+type Command string
+
+// The commands. Pausing a final message, resuming one that isn't paused, and
+// pausing a cancelling one, and cancelling a done one give ErrWrongState.
+const (
+	CommandPause  Command = "pause"
+	CommandResume Command = "resume"
+	CommandCancel Command = "cancel"
 )
 
 // Progress counts a message's recipients. Each is in exactly one of Pending,
-// Accepted, Gone, Left and Failed, so that they always sum to Audience; Shown,
-// Clicked and Closed count the accepted ones of whom a receipt came back, each
-// recipient once per kind.
+// Accepted, Later, Gone, Left, Failed, Expired and Cancelled, so that they
+// always sum to Audience; Shown, Clicked and Closed count the accepted ones of
+// whom a receipt came back, each recipient once per kind.
 type Progress struct {
 	Audience int64 `json:"audience"`
-	Pending  int64 `json:"pending"`
+	// Pending is who has not had a turn.
+	Pending int64 `json:"pending"`
 	// Accepted is what the push services answered 2xx to. It is not proof
 	// of delivery (RFC 8030 §5).
 	Accepted int64 `json:"accepted"`
+	// Later is who is to be tried again.
+	Later int64 `json:"later"`
 	// Gone is what they answered 404 or 410 to: those subscriptions have
 	// been removed.
 	Gone int64 `json:"gone"`
 	// Left counts those who unsubscribed between the request and their turn.
 	Left int64 `json:"left"`
-	// Failed counts the rest by reason, one of the fixed list in package
-	// webpush.
+	// Failed counts by reason, one of the fixed list in package webpush and
+	// the engine's own.
 	Failed map[string]int64 `json:"failed"`
+	// Expired is whose turn came after the message's time to live.
+	Expired int64 `json:"expired"`
+	// Cancelled is who had not been sent to when the message was cancelled.
+	Cancelled int64 `json:"cancelled"`
 
 	Shown   int64 `json:"shown"`
 	Clicked int64 `json:"clicked"`
@@ -115,6 +142,11 @@ func (p *Progress) FailedTotal() int64 {
 	return n
 }
 
+// Settled is the number of recipients whose state is final.
+func (p *Progress) Settled() int64 {
+	return p.Accepted + p.Gone + p.Left + p.FailedTotal() + p.Expired + p.Cancelled
+}
+
 // Message is a message and how far it has come.
 type Message struct {
 	// ID is a UUIDv7 (RFC 9562 §5.7).
@@ -122,42 +154,127 @@ type Message struct {
 	Site    string
 	Content Content
 	State   State
+	// SendAt is when it is to be sent; zero for at once. The time to live
+	// counts from it.
+	SendAt time.Time
+	// Rate is the most pushes per second; zero for as fast as goes.
+	Rate float64
+	// Only is the one recipient of a test; zero for everybody.
+	Only SubscriptionID
 	// Created, Started and Finished are zero until they happen.
 	Created, Started, Finished time.Time
-
-	// Until is the highest subscription id that belongs to the audience:
-	// who subscribes later is not sent to.
-	Until SubscriptionID
-	// Cursor is the last subscription id that has been dealt with.
-	Cursor SubscriptionID
-
-	// Owner, Epoch and Lease say which engine works on the message. A write
-	// with an old Epoch is refused.
-	Owner string
-	Epoch int64
-	Lease time.Time
+	// NextTry is when the first of Progress.Later is due; zero where there
+	// is none.
+	NextTry time.Time
 
 	Progress Progress
 }
 
-// Checkpoint is what an engine writes after a page of recipients: everything
-// in it is applied in one transaction, or nothing.
+// Birth is when the message's time to live begins.
+func (m *Message) Birth() time.Time {
+	if m.SendAt.After(m.Created) {
+		return m.SendAt
+	}
+	return m.Created
+}
+
+// LaterRange is the number of the range that holds the recipients to be tried
+// again.
+const LaterRange = -1
+
+// MaxSettled is the most ids that Range.Settled holds.
+const MaxSettled = 4096
+
+// Range is one part of a message's audience, which one engine works on at a
+// time. A message is planned into ranges when it is made: who subscribes later
+// is in none of them.
+type Range struct {
+	Site, MessageID string
+	// N counts from 0, or is LaterRange.
+	N int
+	// Cursor and Until bound what is left: ids above Cursor, up to and with
+	// Until. Both are zero in the LaterRange.
+	Cursor, Until SubscriptionID
+	// Settled are ids above Cursor, rising, that have been dealt with.
+	Settled []SubscriptionID
+	// Owner, Epoch and Lease say which engine works on the range. A write
+	// with an old Epoch is refused.
+	Owner string
+	Epoch int64
+	Lease time.Time
+	// Noted is what Note recorded since the last checkpoint, by engines that
+	// did not come to writing the next one. The claiming engine takes it
+	// into its first checkpoint as its own. Each id is there once.
+	Noted []Outcome
+}
+
+// OutcomeKind is what became of one recipient in one attempt.
+type OutcomeKind byte
+
+// The kinds. They are stored: none may change its number.
+const (
+	OutcomeAccepted    OutcomeKind = 1
+	OutcomeGone        OutcomeKind = 2 // and to be removed
+	OutcomeFailed      OutcomeKind = 3
+	OutcomeLater       OutcomeKind = 4
+	OutcomeExpired     OutcomeKind = 5
+	OutcomeLeft        OutcomeKind = 6
+	OutcomeQuarantined OutcomeKind = 7 // said to be gone, but not to be believed yet
+)
+
+// Outcome is what became of one recipient.
+type Outcome struct {
+	ID   SubscriptionID
+	Kind OutcomeKind
+	// Reason is why, for Failed, Later and Quarantined: short, of a fixed
+	// list.
+	Reason string
+	// Attempt counts the tries so far, and Due is when the next one may be
+	// made; for Later only.
+	Attempt int
+	Due     time.Time
+}
+
+// ReasonQuarantined counts, under Failed, who was said to be gone together
+// with so many others that it is not believed yet.
+const ReasonQuarantined = "quarantined"
+
+// Retry is a recipient who is to be tried again.
+type Retry struct {
+	ID      SubscriptionID
+	Attempt int
+	Due     time.Time
+	Reason  string
+	// Subscription is the row; its ID is zero where it has been removed in
+	// the meantime.
+	Subscription Subscription
+}
+
+// Checkpoint is what an engine writes about a range: everything in it is
+// applied in one transaction, or nothing.
 type Checkpoint struct {
 	Site, MessageID string
+	Range           int
 	// Epoch is the lease's; a checkpoint of an older one gives ErrLeaseLost.
 	Epoch int64
 	// Cursor is the new position. It never moves back: a lower one leaves
-	// the row's as it is.
+	// the row's as it is. Zero in the LaterRange.
 	Cursor SubscriptionID
-	// Accepted and Failed are added to the message's counters, and Gone's
-	// length; the subscriptions in Gone are removed.
-	Accepted int64
-	Failed   map[string]int64
-	Gone     []SubscriptionID
-	// Lease is the new end of the lease; zero gives the message back.
+	// Settled replaces the row's: ids above Cursor, rising, at most
+	// MaxSettled. Empty in the LaterRange.
+	Settled []SubscriptionID
+	// Outcomes are those since the last checkpoint of the range. Each moves
+	// its recipient from Pending (in the LaterRange: from Later) to where its
+	// kind says: Gone removes the subscription, Quarantined counts as Failed
+	// and sets the subscription's Doubted where it is zero, Later stores the
+	// retry. An outcome for an id that the range's row has as settled
+	// already (in the LaterRange: that isn't in it) is passed over, so that
+	// nobody is counted twice.
+	Outcomes []Outcome
+	// Lease is the new end of the lease; zero gives the range back.
 	Lease time.Time
-	// Done ends the message: whoever is still pending is counted as Left,
-	// and Finished is set to At.
+	// Done ends the range. In the LaterRange it is not used: that range is
+	// at its end when it is empty.
 	Done bool
 	// At is the time of the checkpoint.
 	At time.Time

@@ -2,6 +2,7 @@ package pushsvc
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 )
 
@@ -41,11 +42,13 @@ type payloadAction struct {
 }
 
 // AppendPayload appends the plaintext for one recipient: the message's id, the
-// recipient's receipt token and the notification. Content must be valid.
+// recipient's receipt token and the notification. Where the content has no tag,
+// the message is its own: should it come twice, it replaces itself instead of
+// being shown twice. Content must be valid.
 func AppendPayload(dst []byte, id, token string, c *Content) []byte {
 	n := notification{
 		Title: c.Title, Navigate: c.URL, Body: c.Body, Icon: c.Icon, Image: c.Image, Badge: c.Badge,
-		Tag: c.Tag, Dir: c.Dir, Lang: c.Lang, Vibrate: c.Vibrate, Timestamp: c.Timestamp,
+		Tag: cmp.Or(c.Tag, id), Dir: c.Dir, Lang: c.Lang, Vibrate: c.Vibrate, Timestamp: c.Timestamp,
 		Renotify: c.Renotify, Silent: c.Silent, RequireInteraction: c.RequireInteraction, Data: c.Data,
 	}
 	for _, a := range c.Actions {

@@ -25,7 +25,7 @@ func TestAppendPayload(t *testing.T) {
 	}
 	c = pushsvc.Content{Title: "x", Silent: true}
 	got = string(pushsvc.AppendPayload(nil, "i", "t", &c))
-	if want := `{"id":"i","token":"t","notification":{"title":"x","silent":true}}`; got != want {
+	if want := `{"id":"i","token":"t","notification":{"title":"x","tag":"i","silent":true}}`; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 }

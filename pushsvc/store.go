@@ -26,13 +26,20 @@ type SubscriptionStore interface {
 	// Page. The keys of a known endpoint never change unless sub.Auth is
 	// the stored one (else the call changes nothing and succeeds: an
 	// endpoint alone must not let anybody re-key it, security note T12).
-	// sub.ID is ignored; the stored row, with its ID, is returned. Where
+	// sub.ID is ignored, Doubted is
+	// cleared; the stored row, with its ID, is returned. Where
 	// replaces is not nil and proves a subscription of the same site, that
 	// one is removed in the same transaction, and its Created is kept (the
 	// earlier of the two where sub is known as well). A proof of sub's own
 	// endpoint lets sub bring new keys, under a new ID. Created and Seen are
 	// kept to the second, Expiration to the millisecond.
 	PutSubscription(ctx context.Context, sub Subscription, replaces *Proof) (Subscription, error)
+	// ImportSubscriptions is PutSubscription for many, in one transaction,
+	// without proofs: a known endpoint with other keys changes nothing. Their
+	// Site is the call's; Created, Seen and Doubted of new ones are kept as
+	// given. What is known and was seen later than the imported one says is
+	// left as it is; what was seen earlier loses its Doubted.
+	ImportSubscriptions(ctx context.Context, site string, subs []Subscription) (Imported, error)
 	// DeleteSubscription removes one by id; ErrNotFound where there is none.
 	DeleteSubscription(ctx context.Context, site string, id SubscriptionID) error
 	// DeleteProven removes the subscription that the proof holds and says
@@ -48,6 +55,14 @@ type SubscriptionStore interface {
 	Site(ctx context.Context, site string) (SiteSummary, error)
 }
 
+// Imported counts what became of imported subscriptions.
+type Imported struct {
+	// Added are new, Known had been there before (and may have been
+	// refreshed), Conflicting have a known endpoint but other keys and were
+	// left out.
+	Added, Known, Conflicting int
+}
+
 // Idempotency makes a repeated request harmless. The zero value is none.
 type Idempotency struct {
 	// Key is the client's, at most 255 bytes; it counts per site.
@@ -58,41 +73,83 @@ type Idempotency struct {
 	Expires time.Time
 }
 
-// MessageStore keeps messages and their progress.
+// MessageStore keeps messages, the ranges of their audience, and progress.
+//
+// It is made for several engines in several processes over one database: a
+// range is leased by compare-and-set with an epoch, nothing needs a lock that
+// outlives a call, and no call touches more than one message.
 type MessageStore interface {
-	// CreateMessage stores a queued message for all present subscriptions
-	// of its site: it sets Until and the audience's count, and returns the
-	// row. With an idempotency key seen before, and not yet expired at
-	// m.Created, it returns the row made then, created false; with the same
-	// key but another hash, ErrIdempotencyConflict. A message whose ID the
-	// site has already is returned as it is, created false, so that a call
-	// may be repeated without a key too. ErrNotFound where the site is
-	// unknown. Of m only ID, Site, Content and Created count.
+	// CreateMessage stores a message for all present subscriptions of its
+	// site (or the one in m.Only; ErrNotFound where it is not there), plans
+	// its ranges, sets the audience's count and the state (scheduled where
+	// SendAt is after Created, else queued), and returns the row. With an
+	// idempotency key seen before, and not yet expired at m.Created, it
+	// returns the row made then (unless that has been pruned), created false; with the same key but another
+	// hash, ErrIdempotencyConflict. A message whose ID the site has already
+	// is returned as it is, created false, so that a call may be repeated
+	// without a key too. ErrNotFound where the site is unknown. Of m only
+	// ID, Site, Content, SendAt, Rate, Only and Created count.
 	CreateMessage(ctx context.Context, m Message, idem Idempotency) (row Message, created bool, err error)
 	// Message gives one; ErrNotFound.
 	Message(ctx context.Context, site, id string) (Message, error)
 	// MessagePage gives at most limit messages of the site with ids below
 	// before (all where empty), the newest first.
 	MessagePage(ctx context.Context, site, before string, limit int) ([]Message, error)
-	// Unfinished gives at most limit messages of all sites that are not
-	// done, the oldest (lowest id) first.
-	Unfinished(ctx context.Context, limit int) ([]Message, error)
-	// Claim leases the message to owner until the given time and raises its
-	// epoch, by compare-and-set: ErrLeaseHeld where a lease, even the
-	// owner's own, has not run out at now (it has at its very end),
-	// ErrNotFound where it is gone or done. A queued message
-	// becomes sending.
-	Claim(ctx context.Context, site, id, owner string, now, until time.Time) (Message, error)
-	// Checkpoint applies c and returns the row; ErrLeaseLost where the
-	// epoch is not the row's, or the message is done; ErrNotFound where it is
-	// gone. A checkpoint that equals the last one applied in every field, At
-	// included, is a repetition and changes nothing. The cursor never moves
-	// back. Counts beyond Pending raise Audience, so that the sum balances.
-	Checkpoint(ctx context.Context, c Checkpoint) (Message, error)
+	// Unfinished gives at most limit messages of all sites with ids above
+	// after (all where empty), the oldest (lowest id) first, that are neither
+	// final nor paused, and not scheduled for later than now.
+	Unfinished(ctx context.Context, now time.Time, after string, limit int) ([]Message, error)
+	// Control carries out an operator's command and returns the row, or
+	// ErrWrongState, or ErrNotFound. Pause of what is paused and cancel of
+	// what is cancelling or cancelled return the row; resume makes a message
+	// that had begun sending, another queued or scheduled. A cancelled message is cancelling until
+	// the leases on its ranges have been given back or have run out, which
+	// Control itself and every later Claim and Checkpoint look at; then
+	// Pending and Later become Cancelled, and the state is cancelled.
+	Control(ctx context.Context, site, id string, command Command, now time.Time) (Message, error)
+	// Claim leases a range of the message to owner until the given time and
+	// raises the range's epoch: the LaterRange where something in it is due,
+	// else one that is not done; never one whose lease, even the owner's own,
+	// has not run out at now (it has at its very end). ErrNothingDue where
+	// there is none, or the message is paused, scheduled for later, or
+	// cancelling: the message's row is returned with that error, so that a
+	// caller sees NextTry, and a cancelling message that this call has made
+	// cancelled. ErrNotFound where it is gone or final. A queued or
+	// scheduled message becomes sending.
+	Claim(ctx context.Context, site, id, owner string, now, until time.Time) (Message, Range, error)
+	// RangePage gives at most limit subscriptions of a claimed range with ids
+	// above after, in rising order; empty at its end. Ids that are in
+	// r.Settled may be among them. A row that can't be read is passed over.
+	RangePage(ctx context.Context, r Range, after SubscriptionID, limit int) ([]Subscription, error)
+	// LaterPage gives at most limit recipients of the LaterRange that are due
+	// at now, the earliest first, also those that have been noted; none
+	// where the message is final, ErrNotFound where it is gone.
+	LaterPage(ctx context.Context, site, id string, now time.Time, limit int) ([]Retry, error)
+	// Note records outcomes at once and cheaply, without the durability of a
+	// transaction: they survive the death of the process, though maybe not
+	// that of the machine, and come back as Range.Noted unless a checkpoint
+	// of the range has settled the id since; so it may be called while a
+	// checkpoint without them is being written. It bounds how many are sent
+	// to twice after a crash. A store may keep nothing. ErrLeaseLost where
+	// the epoch is not the range's, or the range or message is done. Of r
+	// only Site, MessageID, N and Epoch count.
+	Note(ctx context.Context, r Range, outcomes []Outcome) error
+	// Checkpoint applies c and returns both rows, Noted empty; ErrLeaseLost where the
+	// epoch is not the range's, or the range or message is done; ErrNotFound
+	// where it is gone. A checkpoint that equals the range's last one applied
+	// in every field, At included, is a repetition and changes nothing.
+	// Outcomes beyond Pending raise Audience, so that the sum balances. When
+	// all ranges are done and the LaterRange is empty, the message is done
+	// and who is still pending is counted as Left.
+	Checkpoint(ctx context.Context, c Checkpoint) (Message, Range, error)
 	// AddReceipts counts each (message, subscription, kind) once, ever, and
 	// says how many were new. Receipts for messages that the site does not
 	// have are passed over.
 	AddReceipts(ctx context.Context, site string, receipts []Receipt) (int, error)
+	// PruneMessages removes at most limit final messages of all sites that
+	// finished before the given time, with all that belongs to them, and says
+	// how many.
+	PruneMessages(ctx context.Context, before time.Time, limit int) (int, error)
 }
 
 // KeyStore keeps the VAPID key ring with the subscriptions, so that one

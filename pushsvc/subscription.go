@@ -41,6 +41,10 @@ type Subscription struct {
 	// Created and Seen are when the subscription was first and last sent to
 	// us, to the second.
 	Created, Seen time.Time
+	// Doubted is when a push service first said that the subscription is
+	// gone, together with so many others that it was not believed; zero where
+	// that has not happened since the browser was last seen. To the second.
+	Doubted time.Time
 }
 
 // Proof shows that its bearer holds a subscription: the endpoint and the auth

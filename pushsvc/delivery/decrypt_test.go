@@ -17,7 +17,7 @@ import (
 // payload is what the worker reads.
 type payload struct {
 	ID, Token    string
-	Notification struct{ Title, Navigate, Body string }
+	Notification struct{ Title, Navigate, Body, Tag string }
 }
 
 // read decrypts a push with the subscriber's keys and opens its token.

@@ -1,16 +1,16 @@
-// Package delivery is the engine that takes stored messages to their
-// audience: it claims a message, reads its recipients page by page, sends to
-// each, and checkpoints what became of them, so that a crash repeats at most
-// the page that was under way.
+// Package delivery is the engine that takes stored messages to their audience.
+// It claims ranges of a message, reads their recipients page by page, sends to
+// each, and writes down what became of them, so that a crash repeats at most
+// the pushes that were under way. DESIGN.md has the states and the figures.
 package delivery
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
@@ -22,8 +22,29 @@ type Sender interface {
 	Send(ctx context.Context, req *webpush.Request) webpush.Result
 }
 
-// Config is what an engine needs. All fields but those with a default must be
-// set.
+// Observer is told what happens. Its methods are called from many goroutines,
+// in the way of the work: they must be quick.
+type Observer interface {
+	// Pushed tells of one attempt and how long it took.
+	Pushed(r webpush.Result, took time.Duration)
+	// Changed tells of a message that has begun to be sent, or has ended
+	// (done or cancelled), while this engine had to do with it.
+	Changed(m pushsvc.Message)
+}
+
+// Stats is what the engine is at.
+type Stats struct {
+	// InFlight is how many pushes are under way.
+	InFlight int
+	// Running is how many messages are being worked on.
+	Running int
+	// OldestDue is since when somebody who could be sent to has been
+	// waiting; zero where nobody has. It is as of the last look at the store.
+	OldestDue time.Time
+}
+
+// Config is what an engine needs. All fields but those with a default, and
+// Observer, must be set.
 type Config struct {
 	Store  pushsvc.Store
 	Sender Sender
@@ -33,28 +54,59 @@ type Config struct {
 	Owner string
 	// Contact is the VAPID "sub"; empty for that of the message's site.
 	Contact string
+	// Observer may be nil.
+	Observer Observer
 
-	// PageSize is how many recipients are read, and checkpointed, together.
-	// Default: 500.
-	PageSize int
-	// Concurrency is how many pushes may be under way at once. Default: 64.
+	// Concurrency is how many pushes may be under way at once, and so the
+	// most that a crash repeats. Default: 512.
 	Concurrency int
-	// Messages is how many messages are worked on side by side. Default: 4.
-	Messages int
-	// Lease is how long a message stays ours without a sign of life.
+	// PerOrigin is how many of them may go to one host. Default: three
+	// quarters of Concurrency.
+	PerOrigin int
+	// Messages is how many messages are worked on side by side, and Ranges
+	// how many ranges of each. Default: 16 and 4.
+	Messages, Ranges int
+	// Turn is how long a message may keep others waiting that have no place
+	// among Messages. Default: 5s.
+	Turn time.Duration
+	// PageSize is how many recipients are read together. Default: 256.
+	PageSize int
+	// CheckpointEvery and CheckpointSize say when what became of recipients
+	// is written: after so long or so many. Default: 1s and 500.
+	CheckpointEvery time.Duration
+	CheckpointSize  int
+	// Lease is how long a range stays ours without a sign of life.
 	// Default: 15s.
 	Lease time.Duration
 	// Poll is how often the store is asked for work that nobody woke us for:
-	// messages of engines that died. Default: 5s.
+	// of engines that died. Default: 5s.
 	Poll time.Duration
+	// Attempts is how often one recipient is tried before they count as
+	// failed. Default: 12, some four hours where the push service names no
+	// time of its own.
+	Attempts int
+	// RetryMin and RetryMax bound the wait between two attempts, which
+	// doubles from one to the next. A push service may ask for more.
+	// Default: 5s and 1h.
+	RetryMin, RetryMax time.Duration
 }
 
 func (c *Config) setDefaults() {
-	defaultTo(&c.PageSize, 500)
-	defaultTo(&c.Concurrency, 64)
-	defaultTo(&c.Messages, 4)
+	defaultTo(&c.Concurrency, 512)
+	defaultTo(&c.PerOrigin, max(c.Concurrency*3/4, 1))
+	defaultTo(&c.Messages, 16)
+	defaultTo(&c.Ranges, 4)
+	defaultTo(&c.Turn, 5*time.Second)
+	defaultTo(&c.PageSize, 256)
+	defaultTo(&c.CheckpointEvery, time.Second)
+	defaultTo(&c.CheckpointSize, 500)
 	defaultTo(&c.Lease, 15*time.Second)
 	defaultTo(&c.Poll, 5*time.Second)
+	defaultTo(&c.Attempts, 12)
+	defaultTo(&c.RetryMin, 5*time.Second)
+	defaultTo(&c.RetryMax, time.Hour)
+	// More would not fit into a range's row.
+	c.PageSize = min(c.PageSize, maxWindow/2)
 }
 
 func defaultTo[T comparable](field *T, value T) {
@@ -66,38 +118,62 @@ func defaultTo[T comparable](field *T, value T) {
 
 // Engine sends messages until it is stopped.
 type Engine struct {
-	cfg  Config
-	wake chan struct{}
-	stop chan struct{}
-	done chan struct{}
-	once sync.Once
+	cfg   Config
+	sched *scheduler
+	wake  chan struct{}
+	freed chan struct{} // a run has ended
+	stop  chan struct{}
+	done  chan struct{}
+	once  sync.Once
+	work  sync.WaitGroup // runs and pushes
 
-	slots   chan struct{} // one per push under way
-	mu      sync.Mutex
-	running map[string]bool // by message id
-	work    sync.WaitGroup
+	inFlight  atomic.Int64
+	oldestDue atomic.Pointer[time.Time]
+
+	mu        sync.Mutex
+	campaigns map[string]*campaign // those with a run, by message id
+	memories  map[string]*memory   // of messages not yet ended
+	plan      planner
 }
 
 // New makes an engine; Start sets it going.
 func New(cfg Config) *Engine {
 	cfg.setDefaults()
-	return &Engine{
-		cfg:     cfg,
-		wake:    make(chan struct{}, 1),
-		stop:    make(chan struct{}),
-		done:    make(chan struct{}),
-		slots:   make(chan struct{}, cfg.Concurrency),
-		running: make(map[string]bool),
+	e := &Engine{
+		cfg:       cfg,
+		wake:      make(chan struct{}, 1),
+		freed:     make(chan struct{}, 1),
+		stop:      make(chan struct{}),
+		done:      make(chan struct{}),
+		campaigns: make(map[string]*campaign),
+		memories:  make(map[string]*memory),
 	}
+	e.plan = planner{engine: e, retryAt: make(map[string]time.Time)}
+	e.sched = newScheduler(&e.cfg, e.launch)
+	return e
 }
 
 // Start begins to work in the background.
-func (e *Engine) Start() { go e.loop() }
+func (e *Engine) Start() {
+	e.work.Add(2)
+	go e.plan.loop()
+	go e.watch()
+	go func() {
+		e.work.Wait()
+		e.sched.close()
+		close(e.done)
+	}()
+}
 
-// Wake makes the engine look for queued messages soon. It never blocks.
-func (e *Engine) Wake() {
+// Wake makes the engine look soon for messages to send, and at those under
+// way. It never blocks.
+func (e *Engine) Wake() { signal(e.wake) }
+
+func (e *Engine) roomAgain() { signal(e.freed) }
+
+func signal(c chan struct{}) {
 	select {
-	case e.wake <- struct{}{}:
+	case c <- struct{}{}:
 	default:
 	}
 }
@@ -107,7 +183,10 @@ func (e *Engine) Wake() {
 // context's error where they took longer; what was not written is sent again
 // by the next engine.
 func (e *Engine) Stop(ctx context.Context) error {
-	e.once.Do(func() { close(e.stop) })
+	e.once.Do(func() {
+		close(e.stop)
+		e.sched.halt()
+	})
 	select {
 	case <-e.done:
 		return nil
@@ -116,19 +195,24 @@ func (e *Engine) Stop(ctx context.Context) error {
 	}
 }
 
-func (e *Engine) loop() {
-	defer close(e.done)
-	defer e.work.Wait()
-	poll := time.NewTicker(e.cfg.Poll)
-	defer poll.Stop()
-	for {
-		e.guard("looking for messages", e.startMessages)
-		select {
-		case <-e.stop:
-			return
-		case <-e.wake:
-		case <-poll.C:
-		}
+// Stats says what the engine is at.
+func (e *Engine) Stats() Stats {
+	s := Stats{InFlight: int(e.inFlight.Load())}
+	if due := e.oldestDue.Load(); due != nil {
+		s.OldestDue = *due
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	s.Running = len(e.campaigns)
+	return s
+}
+
+func (e *Engine) stopping() bool {
+	select {
+	case <-e.stop:
+		return true
+	default:
+		return false
 	}
 }
 
@@ -144,65 +228,9 @@ func (e *Engine) guard(doing string, f func()) {
 	f()
 }
 
-// startMessages claims what is unfinished and not yet ours, as far as there
-// is room.
-func (e *Engine) startMessages() {
-	ctx, cancel := context.WithTimeout(context.Background(), e.cfg.Lease)
-	defer cancel()
-	// More than there is room for, because the first ones may be others'.
-	messages, err := e.cfg.Store.Unfinished(ctx, 16*e.cfg.Messages)
-	if err != nil {
-		if !errors.Is(err, pushsvc.ErrClosed) {
-			e.cfg.Logger.Error("reading unfinished messages", "error", err)
-		}
-		return
-	}
-	for _, m := range messages {
-		if e.stopping() || !e.reserve(m.ID) {
-			continue
-		}
-		now := e.cfg.Clock()
-		claimed, err := e.cfg.Store.Claim(ctx, m.Site, m.ID, e.cfg.Owner, now, now.Add(e.cfg.Lease))
-		if err != nil {
-			e.release(m.ID)
-			if !errors.Is(err, pushsvc.ErrLeaseHeld) && !errors.Is(err, pushsvc.ErrNotFound) {
-				e.cfg.Logger.Error("claiming a message", "message", m.ID, "error", err)
-			}
-			continue
-		}
-		e.work.Add(1)
-		go func() {
-			defer e.work.Done()
-			defer e.Wake() // there is room again
-			defer e.release(m.ID)
-			e.guard("sending message "+m.ID, func() { e.run(claimed) })
-		}()
-	}
-}
-
-// reserve says whether the message may be started: it is not running here,
-// and there is room.
-func (e *Engine) reserve(id string) bool {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.running[id] || len(e.running) >= e.cfg.Messages {
-		return false
-	}
-	e.running[id] = true
-	return true
-}
-
-func (e *Engine) release(id string) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	delete(e.running, id)
-}
-
-func (e *Engine) stopping() bool {
-	select {
-	case <-e.stop:
-		return true
-	default:
-		return false
+// changed tells the observer.
+func (e *Engine) changed(m pushsvc.Message) {
+	if e.cfg.Observer != nil {
+		e.guard("telling of a message", func() { e.cfg.Observer.Changed(m) })
 	}
 }

@@ -5,244 +5,378 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/webpush"
 )
 
-// run takes one claimed message through its pages until it is done, lost to
-// another engine, or we are told to stop.
-func (e *Engine) run(m pushsvc.Message) {
-	log := e.cfg.Logger.With("message", m.ID, "site", m.Site)
-	keys, secret, err := e.signing(m)
-	if err != nil {
-		// The lease runs out by itself, and the next try comes then.
-		log.Error("cannot sign messages", "error", err)
+var errMass = errors.New("the push service says of very many subscriptions that they are gone: they are kept, and removed if it says so again tomorrow or later")
+
+// inbox is how jobs come back to their run. What it holds is bounded by what
+// the run has handed out.
+type inbox struct {
+	signal chan struct{}
+	free   func(slots int)
+
+	mu     sync.Mutex
+	jobs   []*job
+	closed bool
+}
+
+func (b *inbox) put(j *job) {
+	b.mu.Lock()
+	closed := b.closed
+	if !closed {
+		b.jobs = append(b.jobs, j)
+	}
+	b.mu.Unlock()
+	if closed {
+		if j.slot { // only pushes have one, and they hold no lock here
+			b.free(1)
+		}
 		return
 	}
-	log.Info("sending", "audience", m.Progress.Audience, "from", m.Cursor)
-	r := &messageRun{Engine: e, msg: m, keys: keys, secret: secret, reported: make(map[string]bool)}
+	signal(b.signal)
+}
+
+func (b *inbox) take() []*job {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	jobs := b.jobs
+	b.jobs = nil
+	return jobs
+}
+
+func (b *inbox) close() []*job {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.closed = true
+	return b.jobs
+}
+
+// rangeRun is one claimed range under way. Its fields without a lock are its
+// goroutine's.
+type rangeRun struct {
+	engine   *Engine
+	campaign *campaign
+	rng      pushsvc.Range
+	inbox    inbox
+
+	waiting  atomic.Int64 // in the scheduler's queue
+	startEnd atomic.Int64 // no push is started after; Unix ns
+
+	window window                          // of a range of the audience
+	known  map[pushsvc.SubscriptionID]bool // of the later range: read and not yet written
+	forget []pushsvc.SubscriptionID        // of known: written, but maybe on the page being read
+
+	out      int    // jobs handed out
+	idle     []*job // came back because the lease was about to run out
+	gone     []*job // said to be gone, not yet sentenced
+	outcomes []pushsvc.Outcome
+	recent   map[string]*tally // since the last checkpoint, by host
+	holding  int               // slots of the results being dealt with
+	held     int               // slots of results that could not be noted
+
+	pages    chan page
+	reading  bool
+	ended    bool // everything has been read
+	faults   int  // of reading, in a row
+	readAt   time.Time
+	wrote    time.Time
+	draining bool
+}
+
+func (e *Engine) newRun(c *campaign, rng pushsvc.Range, now time.Time) *rangeRun {
+	r := &rangeRun{
+		engine: e, campaign: c, rng: rng, wrote: now,
+		inbox:  inbox{signal: make(chan struct{}, 1), free: e.sched.release},
+		recent: make(map[string]*tally), pages: make(chan page, 1),
+	}
+	r.leased(rng.Lease)
+	if r.isLater() {
+		r.known = make(map[pushsvc.SubscriptionID]bool)
+	} else {
+		r.window = newWindow(&rng)
+	}
+	for _, o := range rng.Noted {
+		if !toBeAsked(o) {
+			r.outcomes = append(r.outcomes, o)
+			if r.isLater() {
+				r.known[o.ID] = true
+			}
+		}
+	}
+	r.rng.Noted, r.rng.Settled = nil, nil
+	return r
+}
+
+func (r *rangeRun) isLater() bool { return r.rng.N == pushsvc.LaterRange }
+
+// leased takes note of the lease's end. Pushes are started up to some time
+// before, whatever the store says: clocks differ, and a push takes its time.
+func (r *rangeRun) leased(until time.Time) {
+	r.rng.Lease = until
+	r.startEnd.Store(until.Add(-r.engine.cfg.Lease / 3).UnixNano())
+}
+
+// mayStart says whether a push of the run may be started.
+func (r *rangeRun) mayStart(now time.Time) bool {
+	return now.UnixNano() < r.startEnd.Load() && !r.campaign.halted.Load()
+}
+
+// crowded says whether the run can't read on because of those who wait.
+func (r *rangeRun) crowded() bool { return r.waiting.Load() >= int64(r.engine.cfg.PageSize) }
+
+// run works on the range until it is done or given back, or the lease is lost.
+func (r *rangeRun) run() error {
+	defer r.abandon()
+	cfg := &r.engine.cfg
+	tick := time.NewTicker(max(min(cfg.CheckpointEvery/2, cfg.Lease/6, 250*time.Millisecond), 5*time.Millisecond))
+	defer tick.Stop()
+	stop := r.engine.stop
 	for {
-		finished, err := r.page()
-		switch {
-		case errors.Is(err, pushsvc.ErrLeaseLost):
-			log.Warn("another engine has taken the message over")
-			return
-		case err != nil:
-			log.Error("sending a page; the message is resumed when its lease has run out", "error", err)
-			return
-		case finished:
-			log.Info("sent", "accepted", r.msg.Progress.Accepted, "gone", r.msg.Progress.Gone,
-				"left", r.msg.Progress.Left, "failed", r.msg.Progress.FailedTotal())
-			return
-		case e.stopping():
-			r.giveBack()
-			log.Info("stopped before the end; the next start goes on", "pending", r.msg.Progress.Pending)
-			return
-		}
-	}
-}
-
-// giveBack ends the lease, where the stop came after the last checkpoint.
-func (r *messageRun) giveBack() {
-	if r.msg.Lease.IsZero() {
-		return
-	}
-	if err := r.checkpoint(context.Background(), pushsvc.Checkpoint{Cursor: r.msg.Cursor}); err != nil {
-		r.cfg.Logger.Warn("giving a message back; the next start waits for its lease", "message", r.msg.ID, "error", err)
-	}
-}
-
-// signing reads the key ring and the receipt secret.
-func (e *Engine) signing(m pushsvc.Message) (map[string]*webpush.KeyPair, []byte, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), e.cfg.Lease)
-	defer cancel()
-	ring, err := e.cfg.Store.Keys(ctx)
-	if err != nil {
-		return nil, nil, fmt.Errorf("reading the key ring: %w", err)
-	}
-	keys := make(map[string]*webpush.KeyPair, len(ring))
-	for _, k := range ring {
-		pair, err := webpush.ParseKeyPair(k.Public, k.Private.Reveal())
-		if err != nil {
-			return nil, nil, fmt.Errorf("key %s of the ring: %w", k.ID, err)
-		}
-		keys[k.ID] = pair
-	}
-	secret, err := e.cfg.Store.Secret(ctx)
-	if err != nil {
-		return nil, nil, fmt.Errorf("reading the receipt secret: %w", err)
-	}
-	return keys, secret, nil
-}
-
-// messageRun is one message under way. msg is as the last checkpoint left it.
-type messageRun struct {
-	*Engine
-	msg    pushsvc.Message
-	keys   map[string]*webpush.KeyPair
-	secret []byte
-	// reported holds the kinds of failure that have been logged.
-	reported map[string]bool
-}
-
-// page sends the next page and checkpoints it.
-func (r *messageRun) page() (finished bool, err error) {
-	ctx := context.Background()
-	subs, err := r.cfg.Store.SubscriptionPage(ctx, r.msg.Site, r.msg.Cursor, r.cfg.PageSize)
-	if err != nil {
-		return false, fmt.Errorf("reading recipients: %w", err)
-	}
-	for i := range subs {
-		if subs[i].ID > r.msg.Until {
-			subs = subs[:i]
-			break
-		}
-	}
-	if len(subs) == 0 {
-		return true, r.checkpoint(ctx, pushsvc.Checkpoint{Cursor: r.msg.Until, Done: true})
-	}
-	leased, giveUp := r.keepLease(ctx)
-	c := r.sendPage(leased, subs)
-	giveUp()
-	return false, r.checkpoint(ctx, c)
-}
-
-// outcome is what became of one recipient; final is false for those who have
-// not been sent to, or are to be tried again.
-type outcome struct {
-	final  bool
-	result webpush.Result
-}
-
-// sendPage sends to all of subs, or to as many as are started before the
-// engine stops, and sums up.
-func (r *messageRun) sendPage(ctx context.Context, subs []pushsvc.Subscription) pushsvc.Checkpoint {
-	outcomes := make([]outcome, len(subs))
-	var wg sync.WaitGroup
-send:
-	for i := range subs {
+		r.read()
 		select {
-		case <-r.stop:
-			break send
-		case <-ctx.Done():
-			break send
-		case r.slots <- struct{}{}:
+		case <-r.inbox.signal:
+			if err := r.collect(); err != nil {
+				return err
+			}
+		case p := <-r.pages:
+			if err := r.take(p); err != nil {
+				return err
+			}
+		case <-stop:
+			stop = nil
+		case <-tick.C:
 		}
-		outcomes[i] = outcome{final: true, result: failure(reasonInternal)}
-		wg.Add(1)
-		go func() {
-			defer wg.Done()
-			defer func() { <-r.slots }()
-			r.guard("sending to a subscription", func() {
-				outcomes[i].result, outcomes[i].final = r.deliver(ctx, &subs[i])
-			})
-		}()
-	}
-	wg.Wait()
-	r.report(outcomes)
-	return sumUp(r.msg.Cursor, subs, outcomes)
-}
-
-// report logs the first failure of each kind: a million subscriptions that fail
-// alike are one line.
-func (r *messageRun) report(outcomes []outcome) {
-	for _, o := range outcomes {
-		kind := string(o.result.Service) + " " + string(o.result.Reason)
-		if o.result.Err == nil || r.reported[kind] {
-			continue
+		if finished, err := r.advance(); finished || err != nil {
+			return err
 		}
-		r.reported[kind] = true
-		r.cfg.Logger.Warn("pushes fail", "message", r.msg.ID, "site", r.msg.Site,
-			"service", string(o.result.Service), "reason", string(o.result.Reason), "error", o.result.Err)
 	}
 }
 
-// sumUp counts up to the first recipient who is not done with. Those behind are
-// sent to again by the next engine, so that nobody is left out.
-func sumUp(cursor pushsvc.SubscriptionID, subs []pushsvc.Subscription, outcomes []outcome) pushsvc.Checkpoint {
-	c := pushsvc.Checkpoint{Cursor: cursor, Failed: make(map[string]int64)}
-	for i, o := range outcomes {
-		if !o.final {
-			break
-		}
-		c.Cursor = subs[i].ID
-		switch o.result.Class {
-		case webpush.ClassAccepted:
-			c.Accepted++
-		case webpush.ClassGone:
-			c.Gone = append(c.Gone, subs[i].ID)
-		default:
-			c.Failed[string(o.result.Reason)]++
-		}
+// advance does what is due by time or by what has come in.
+func (r *rangeRun) advance() (finished bool, err error) {
+	if !r.draining && (r.engine.stopping() || r.campaign.halted.Load()) {
+		r.draining = true
+		r.out -= len(r.engine.sched.withdraw(r))
+		r.idle = nil
 	}
-	return c
+	now := r.engine.cfg.Clock()
+	if !r.reading && r.out == 0 && (r.draining || r.ended && len(r.idle) == 0) {
+		r.decide(now, true)
+		// Not done where it is draining: some have been withdrawn.
+		return true, r.checkpoint(now, time.Time{}, !r.draining)
+	}
+	if !r.due(now) && (len(r.gone) == 0 || now.Sub(r.wrote) < r.engine.cfg.CheckpointEvery) {
+		return false, nil
+	}
+	r.decide(now, false)
+	if !r.due(now) {
+		return false, nil // it is too early to say of those who are said to be gone
+	}
+	if err := r.checkpoint(now, now.Add(r.engine.cfg.Lease), false); err != nil {
+		return false, err
+	}
+	if len(r.idle) > 0 {
+		r.handOut(r.idle, false)
+		r.idle = nil
+	}
+	return false, nil
 }
 
-// checkpoint writes c, and tries again for as long as the lease lasts: the
-// pushes have been sent, so that giving up early would repeat them. Each try is
-// the same, down to its times, because one that failed may have been written
-// all the same, and the store knows it again by that.
-func (r *messageRun) checkpoint(ctx context.Context, c pushsvc.Checkpoint) error {
-	c.Site, c.MessageID, c.Epoch = r.msg.Site, r.msg.ID, r.msg.Epoch
-	c.At = r.cfg.Clock()
-	deadline := c.At.Add(r.cfg.Lease)
-	if !c.Done && !r.stopping() {
-		c.Lease = deadline
+// due says whether it is time for a checkpoint.
+func (r *rangeRun) due(now time.Time) bool {
+	cfg, since := &r.engine.cfg, now.Sub(r.wrote)
+	return len(r.outcomes) >= cfg.CheckpointSize || r.held > 0 ||
+		len(r.outcomes) > 0 && since >= cfg.CheckpointEvery || since >= cfg.Lease/3
+}
+
+// handOut gives jobs to the scheduler.
+func (r *rangeRun) handOut(jobs []*job, first bool) {
+	r.out += len(jobs)
+	r.engine.sched.enqueue(r.campaign.lane, jobs, first)
+}
+
+// collect deals with the jobs that came back: what became of each is noted
+// before its slot is given to another.
+func (r *rangeRun) collect() error {
+	now := r.engine.cfg.Clock()
+	var notes []pushsvc.Outcome
+	var again []*job
+	jobs := r.inbox.take()
+	for _, j := range jobs {
+		if j.slot {
+			j.slot = false
+			r.holding++
+		}
 	}
-	for wait := 50 * time.Millisecond; ; wait *= 2 {
-		row, err := r.cfg.Store.Checkpoint(ctx, c)
+	r.out -= len(jobs)
+	for _, j := range jobs {
+		switch j.fate {
+		case fateReturned:
+			r.idle = append(r.idle, j)
+		case fateExpired:
+			r.settle(pushsvc.Outcome{ID: j.sub.ID, Kind: pushsvc.OutcomeExpired})
+		case fateDeferred:
+			r.settle(r.later(pushsvc.Outcome{ID: j.sub.ID, Reason: string(j.why)}, j.attempt, j.due, now))
+		case fateSent:
+			o, retry := r.sent(j, now)
+			if retry {
+				again = append(again, j)
+			} else {
+				notes = append(notes, o)
+			}
+		}
+	}
+	if r.draining {
+		r.idle, again = nil, nil
+	}
+	if err := r.note(notes); err != nil {
+		return err
+	}
+	if len(again) > 0 {
+		r.handOut(again, true)
+	}
+	return nil
+}
+
+// sent deals with an attempt's outcome, and gives what is to be noted of it.
+func (r *rangeRun) sent(j *job, now time.Time) (note pushsvc.Outcome, again bool) {
+	r.count(j)
+	r.campaign.report(&j.result)
+	o, again := r.judge(j, now)
+	if again {
+		return o, true
+	}
+	if o.Kind != pushsvc.OutcomeGone {
+		r.settle(o)
+		return o, false
+	}
+	r.gone = append(r.gone, j)
+	kind, sure := r.sentence(j, now)
+	if o.Kind = kind; !sure {
+		// Nobody is to be removed on the strength of this note.
+		o.Kind = pushsvc.OutcomeQuarantined
+	} else if kind == pushsvc.OutcomeQuarantined {
+		o.Reason = pushsvc.ReasonQuarantined
+	}
+	return o, false
+}
+
+// toBeAsked says whether a note is of somebody who was said to be gone before
+// it could be known whether to believe it: they are sent to again, which
+// reaches nobody where it is true.
+func toBeAsked(o pushsvc.Outcome) bool {
+	return o.Kind == pushsvc.OutcomeQuarantined && o.Reason != pushsvc.ReasonQuarantined
+}
+
+// settle puts an outcome into the next checkpoint.
+func (r *rangeRun) settle(o pushsvc.Outcome) {
+	r.outcomes = append(r.outcomes, o)
+	if !r.isLater() {
+		r.window.settle(o.ID)
+	}
+}
+
+// note records outcomes of pushes and frees their slots. Where that fails, the
+// slots stay taken until the next checkpoint, which is made at once: so there
+// are never more outcomes that a crash would forget than there are slots.
+func (r *rangeRun) note(notes []pushsvc.Outcome) error {
+	var err error
+	if len(notes) > 0 {
+		err = r.engine.cfg.Store.Note(context.Background(), r.rng, notes)
+	}
+	n := r.holding
+	r.holding = 0
+	if err != nil && !lost(err) {
+		r.held += n
+		return nil
+	}
+	r.engine.sched.release(n)
+	if err != nil {
+		return fmt.Errorf("noting outcomes: %w", err)
+	}
+	return nil
+}
+
+// abandon lets go of what the run still has with others.
+func (r *rangeRun) abandon() {
+	slots := r.holding + r.held
+	r.holding, r.held = 0, 0
+	r.engine.sched.withdraw(r)
+	for _, j := range r.inbox.close() {
+		if j.slot {
+			slots++
+		}
+	}
+	r.engine.sched.release(slots)
+}
+
+// lost says whether an error of the store means that the range is no longer
+// ours.
+func lost(err error) bool {
+	return errors.Is(err, pushsvc.ErrLeaseLost) || errors.Is(err, pushsvc.ErrClosed) || errors.Is(err, pushsvc.ErrNotFound)
+}
+
+// checkpoint writes what has become of recipients, and tries again for as long
+// as the lease lasts. Each try is the same, down to its times, because one that
+// failed may have been written all the same: the store knows it again by that.
+func (r *rangeRun) checkpoint(now, lease time.Time, done bool) error {
+	c := pushsvc.Checkpoint{
+		Site: r.rng.Site, MessageID: r.rng.MessageID, Range: r.rng.N, Epoch: r.rng.Epoch,
+		Outcomes: r.outcomes, Lease: lease, At: now,
+	}
+	if !r.isLater() {
+		c.Done, c.Cursor, c.Settled = done, r.window.cursor, r.window.settled()
+		if done {
+			c.Cursor, c.Settled = r.rng.Until, nil
+		}
+	}
+	for wait := 20 * time.Millisecond; ; wait = min(2*wait, time.Second) {
+		row, _, err := r.engine.cfg.Store.Checkpoint(context.Background(), c)
 		if err == nil {
-			r.msg = row
+			r.written(c, row)
 			return nil
 		}
-		if errors.Is(err, pushsvc.ErrLeaseLost) || errors.Is(err, pushsvc.ErrClosed) || r.cfg.Clock().Add(wait).After(deadline) {
-			return fmt.Errorf("writing the checkpoint: %w", err)
+		if lost(err) || r.engine.cfg.Clock().Add(wait).After(r.rng.Lease) {
+			return fmt.Errorf("writing a checkpoint: %w", err)
 		}
+		r.campaign.report(&webpush.Result{Verdict: webpush.Verdict{Reason: "store"}, Err: err})
 		time.Sleep(wait)
 	}
 }
 
-// keepLease renews the lease while a page is under way. The context it returns
-// ends where that fails for good, because another engine may be sending the
-// page by then: no push is started any more, and what is under way comes to its
-// end, so that what is written of it is true if the lease was ours after all.
-// giveUp ends the renewals and waits for the last one.
-func (r *messageRun) keepLease(parent context.Context) (ctx context.Context, giveUp func()) {
-	ctx, cancel := context.WithCancel(parent)
-	beat := pushsvc.Checkpoint{Site: r.msg.Site, MessageID: r.msg.ID, Epoch: r.msg.Epoch, Cursor: r.msg.Cursor}
-	valid := r.msg.Lease
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		r.guard("keeping a lease", func() { r.beat(ctx, cancel, beat, valid) })
-	}()
-	return ctx, func() {
-		cancel()
-		<-ended
+// written takes in that a checkpoint is in the store.
+func (r *rangeRun) written(c pushsvc.Checkpoint, row pushsvc.Message) {
+	if r.isLater() {
+		for _, o := range c.Outcomes {
+			r.forget = append(r.forget, o.ID)
+		}
+		r.forgetWritten()
 	}
+	r.outcomes = nil
+	clear(r.recent)
+	r.wrote = c.At
+	if !c.Lease.IsZero() {
+		r.leased(c.Lease)
+	}
+	slots := r.held
+	r.held = 0
+	r.engine.sched.release(slots)
+	r.campaign.update(row)
 }
 
-func (r *messageRun) beat(ctx context.Context, cancel context.CancelFunc, c pushsvc.Checkpoint, valid time.Time) {
-	tick := time.NewTicker(r.cfg.Lease / 3)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-		c.At = r.cfg.Clock()
-		c.Lease = c.At.Add(r.cfg.Lease)
-		// Not ctx: a renewal cut off half way might still be written after
-		// the page's own checkpoint.
-		_, err := r.cfg.Store.Checkpoint(context.WithoutCancel(ctx), c)
-		if err == nil {
-			valid = c.Lease
-		} else if errors.Is(err, pushsvc.ErrLeaseLost) || r.cfg.Clock().After(valid) {
-			cancel()
-			return
-		}
+// forgetWritten forgets who is written; not while a page is being read, which
+// may be as the store was before.
+func (r *rangeRun) forgetWritten() {
+	if r.reading {
+		return
 	}
+	for _, id := range r.forget {
+		delete(r.known, id)
+	}
+	r.forget = r.forget[:0]
 }

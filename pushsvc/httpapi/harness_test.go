@@ -32,7 +32,7 @@ const siteA, siteB = "a.example", "b.example"
 // fixture is both fronts on real servers over a real store.
 type fixture struct {
 	testing.TB
-	store   *boltstore.Store
+	store   pushsvc.Store
 	service *service.Service
 	wakes   *wakes
 	// public answers {action} of {site} at /{site}/{action}.
@@ -66,6 +66,26 @@ func (l *lockedBuffer) String() string {
 
 func newFixture(t testing.TB) *fixture {
 	t.Helper()
+	store := openStore(t)
+	f := &fixture{TB: t, store: store, wakes: new(wakes), log: new(lockedBuffer)}
+	var err error
+	f.key, err = store.EnsureKey(t.Context(), func() (pushsvc.Key, error) { return service.NewKey(time.Now()) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.service = &service.Service{
+		Store: store, Engine: f.wakes, Services: webpush.DefaultServices(), Contact: "mailto:ops@example.com", Clock: time.Now,
+	}
+	f.public = httptest.NewServer(f.publicHandler())
+	t.Cleanup(f.public.Close)
+	f.operator = httptest.NewServer(httpapi.NewOperator(f.service, f.logger()))
+	t.Cleanup(f.operator.Close)
+	return f
+}
+
+// openStore opens a real store, which must not be found damaged.
+func openStore(t testing.TB) pushsvc.Store {
+	t.Helper()
 	damage := make(chan error, 1)
 	store, err := boltstore.Open(t.Context(), filepath.Join(t.TempDir(), "webpush.db"), boltstore.Options{
 		OnDamage: func(err error) {
@@ -84,19 +104,7 @@ func newFixture(t testing.TB) *fixture {
 			t.Errorf("the store is damaged: %v", <-damage)
 		}
 	})
-	f := &fixture{TB: t, store: store, wakes: new(wakes), log: new(lockedBuffer)}
-	f.key, err = store.EnsureKey(t.Context(), func() (pushsvc.Key, error) { return service.NewKey(time.Now()) })
-	if err != nil {
-		t.Fatal(err)
-	}
-	f.service = &service.Service{
-		Store: store, Engine: f.wakes, Services: webpush.DefaultServices(), Contact: "mailto:ops@example.com", Clock: time.Now,
-	}
-	f.public = httptest.NewServer(f.publicHandler())
-	t.Cleanup(f.public.Close)
-	f.operator = httptest.NewServer(httpapi.NewOperator(f.service, f.logger()))
-	t.Cleanup(f.operator.Close)
-	return f
+	return store
 }
 
 func (f *fixture) logger() *slog.Logger { return slog.New(slog.NewTextHandler(f.log, nil)) }

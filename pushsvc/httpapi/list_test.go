@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -12,15 +11,10 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/httpapi"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/service"
-	"github.com/caddy-webpush/caddy-webpush/pushsvc/store/boltstore"
 )
 
 func TestOperatorEmpty(t *testing.T) {
-	store, err := boltstore.Open(t.Context(), filepath.Join(t.TempDir(), "webpush.db"), boltstore.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = store.Close() })
+	store := openStore(t)
 	o := httpapi.NewOperator(&service.Service{Store: store, Engine: new(wakes)}, nil)
 	for path, want := range map[string]string{"/webpush/sites": `{"sites":[]}`, "/webpush/keys": `{"keys":[]}`} {
 		w := httptest.NewRecorder()

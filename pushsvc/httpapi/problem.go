@@ -13,6 +13,7 @@ import (
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/service"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/transfer"
 )
 
 // Problem is an RFC 9457 problem detail. Field is our extension member: the
@@ -52,6 +53,8 @@ func asProblem(err error) *Problem {
 	var p *Problem
 	var field *pushsvc.FieldError
 	var site *service.UnknownSiteError
+	var state *service.StateError
+	var format *transfer.FormatError
 	switch {
 	case errors.As(err, &p):
 		return p
@@ -59,6 +62,12 @@ func asProblem(err error) *Problem {
 		return badField(field.Field, field.Problem)
 	case errors.As(err, &site):
 		return problem(http.StatusNotFound, site.Error())
+	case errors.As(err, &state):
+		return problem(http.StatusConflict, state.Error())
+	case errors.As(err, &format):
+		return problem(http.StatusBadRequest, format.Problem)
+	case errors.Is(err, service.ErrUnsupported):
+		return problem(http.StatusNotImplemented, service.ErrUnsupported.Error())
 	case errors.Is(err, pushsvc.ErrNotFound):
 		return problem(http.StatusNotFound, "there is nothing of that id")
 	case errors.Is(err, pushsvc.ErrIdempotencyConflict):
@@ -71,7 +80,7 @@ func asProblem(err error) *Problem {
 // fail answers err. Faults of ours are logged, those of clients are not.
 func fail(ctx context.Context, log *slog.Logger, w http.ResponseWriter, err error) {
 	p := asProblem(err)
-	if p.Status >= http.StatusInternalServerError {
+	if p.Status >= http.StatusInternalServerError && p.Status != http.StatusNotImplemented {
 		w.Header().Set("Retry-After", retryAfter)
 		if !errors.Is(err, context.Canceled) {
 			log.ErrorContext(ctx, "push request failed", "error", err)

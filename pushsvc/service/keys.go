@@ -1,9 +1,13 @@
 package service
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/base64"
+	"errors"
+	"fmt"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
@@ -51,4 +55,64 @@ func PushService(endpoint string) string {
 		return string(webpush.ServiceOther)
 	}
 	return string(webpush.ServiceOf(u.Hostname()))
+}
+
+// ImportKey adds a VAPID key pair to the ring and makes it current. Both
+// halves are base64url, with or without padding.
+func (s *Service) ImportKey(ctx context.Context, public string, private pushsvc.Secret) (pushsvc.Key, error) {
+	pair, err := webpush.ParseKeyPair(public, private.Reveal())
+	if err != nil {
+		var key *webpush.KeyError
+		if errors.As(err, &key) {
+			return pushsvc.Key{}, &pushsvc.FieldError{Field: strings.ReplaceAll(key.Field, " ", "_"), Problem: key.Problem}
+		}
+		return pushsvc.Key{}, &pushsvc.FieldError{Field: "private_key", Problem: err.Error()}
+	}
+	key, err := RingKey(pair, s.Clock())
+	if err != nil {
+		return pushsvc.Key{}, fmt.Errorf("reading the key pair: %w", err)
+	}
+	return s.storeKey(ctx, key)
+}
+
+// RotateKey makes a new key pair and makes it current. The others stay: what
+// was subscribed with them is sent to with them, until the browsers, each with
+// its next visit, have subscribed with the new one.
+func (s *Service) RotateKey(ctx context.Context) (pushsvc.Key, error) {
+	key, err := NewKey(s.Clock())
+	if err != nil {
+		return pushsvc.Key{}, fmt.Errorf("making a key pair: %w", err)
+	}
+	return s.storeKey(ctx, key)
+}
+
+func (s *Service) storeKey(ctx context.Context, key pushsvc.Key) (pushsvc.Key, error) {
+	row, err := s.Store.ImportKey(ctx, key)
+	if err != nil {
+		return pushsvc.Key{}, fmt.Errorf("storing the key pair: %w", err)
+	}
+	if s.KeyChanged != nil {
+		s.KeyChanged(row)
+	}
+	return row, nil
+}
+
+// KeyCounts counts the subscriptions of all sites by the id of the key that
+// they were made with. It reads them all: seconds where there are millions.
+func (s *Service) KeyCounts(ctx context.Context) (map[string]int64, error) {
+	sites, err := s.Store.Sites(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("listing sites: %w", err)
+	}
+	counts := make(map[string]int64)
+	for _, site := range sites {
+		err := s.each(ctx, site.Site, func(sub *pushsvc.Subscription) error {
+			counts[sub.KeyID]++
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return counts, nil
 }

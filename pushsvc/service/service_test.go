@@ -3,14 +3,15 @@ package service_test
 import (
 	"errors"
 	"fmt"
-	"path/filepath"
+	"io"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/service"
-	"github.com/caddy-webpush/caddy-webpush/pushsvc/store/boltstore"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/store/memstore"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/transfer"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/webpush"
 )
 
@@ -31,11 +32,7 @@ func (f *fixture) Wake() { f.wakes++ }
 
 func newFixture(t *testing.T) *fixture {
 	t.Helper()
-	store, err := boltstore.Open(t.Context(), filepath.Join(t.TempDir(), "webpush.db"), boltstore.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = store.Close() })
+	store := memstore.New()
 	f := &fixture{now: time.Date(2026, 11, 23, 12, 0, 0, 999, time.UTC)}
 	f.Service = &service.Service{
 		Store: store, Engine: f, Services: webpush.DefaultServices(), Contact: "mailto:ops@example.com",
@@ -158,7 +155,7 @@ func TestSend(t *testing.T) {
 	content := pushsvc.Content{Title: "x"}
 	send := func() service.Sent {
 		t.Helper()
-		sent, err := f.Send(t.Context(), "A.example:443", content, "key", [32]byte{1})
+		sent, err := f.Send(t.Context(), service.SendRequest{Site: "A.example:443", Content: content, IdempotencyKey: "key", RequestHash: [32]byte{1}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -172,7 +169,7 @@ func TestSend(t *testing.T) {
 	if again := send(); again.Created || again.Message.ID != first.Message.ID {
 		t.Errorf("within 30 days: %+v", again)
 	}
-	if _, err := f.Send(t.Context(), "a.example", content, "key", [32]byte{2}); !errors.Is(err, pushsvc.ErrIdempotencyConflict) {
+	if _, err := f.Send(t.Context(), service.SendRequest{Site: "a.example", Content: content, IdempotencyKey: "key", RequestHash: [32]byte{2}}); !errors.Is(err, pushsvc.ErrIdempotencyConflict) {
 		t.Errorf("another request: %v", err)
 	}
 	f.now = f.now.Add(2 * time.Second)
@@ -187,7 +184,7 @@ func TestSend(t *testing.T) {
 		{"a.example", "", "", "title"},
 		{"a.example", "x", strings.Repeat("x", service.MaxIdempotencyKey+1), "Idempotency-Key"},
 	} {
-		if _, err := f.Send(t.Context(), tt.site, pushsvc.Content{Title: tt.title}, tt.key, [32]byte{}); fieldOf(err) != tt.field {
+		if _, err := f.Send(t.Context(), service.SendRequest{Site: tt.site, Content: pushsvc.Content{Title: tt.title}, IdempotencyKey: tt.key}); fieldOf(err) != tt.field {
 			t.Errorf("%+v: %v", tt, err)
 		}
 	}
@@ -207,7 +204,7 @@ func TestUnknownSite(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	_, sendErr := f.Send(t.Context(), "x.example", pushsvc.Content{Title: "x"}, "", [32]byte{})
+	_, sendErr := f.Send(t.Context(), service.SendRequest{Site: "x.example", Content: pushsvc.Content{Title: "x"}})
 	for _, err := range []error{sendErr, second(f.Site(t.Context(), "X.example."))} {
 		if !errors.As(err, &unknown) || unknown.Site != "x.example" || len(unknown.Known) != 20 || unknown.Known[0] != "site-00.example" {
 			t.Errorf("%v", err)
@@ -230,7 +227,7 @@ func TestTrack(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	sent, err := f.Send(t.Context(), "a.example", pushsvc.Content{Title: "x"}, "", [32]byte{})
+	sent, err := f.Send(t.Context(), service.SendRequest{Site: "a.example", Content: pushsvc.Content{Title: "x"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -275,10 +272,16 @@ func TestClosedStore(t *testing.T) {
 	for name, err := range map[string]error{
 		"Subscribe":   second(f.Subscribe(t.Context(), "a.example", request(1))),
 		"Unsubscribe": f.Unsubscribe(t.Context(), "a.example", proof),
-		"Send":        second(f.Send(t.Context(), "a.example", pushsvc.Content{Title: "x"}, "", [32]byte{})),
+		"Send":        second(f.Send(t.Context(), service.SendRequest{Site: "a.example", Content: pushsvc.Content{Title: "x"}})),
 		"Track":       f.Track(t.Context(), "a.example", nil),
 		"Site":        second(f.Site(t.Context(), "a.example")),
 		"ImportKey":   second(f.ImportKey(t.Context(), key.Public, key.Private)),
+		"RotateKey":   second(f.RotateKey(t.Context())),
+		"KeyCounts":   second(f.KeyCounts(t.Context())),
+		"DryRun":      second(f.DryRun(t.Context(), service.SendRequest{Site: "a.example", Content: pushsvc.Content{Title: "x"}})),
+		"Control":     second(f.Control(t.Context(), "a.example", "x", pushsvc.CommandPause)),
+		"Export":      second(f.Export(t.Context(), "a.example", io.Discard)),
+		"Import":      second(f.Import(t.Context(), "a.example", strings.NewReader(fileLine(1, key.Public)), service.ImportOptions{Format: transfer.FormatAuto})),
 	} {
 		if !errors.Is(err, pushsvc.ErrClosed) || fieldOf(err) != "" || strings.Contains(err.Error(), "web.push.apple.com/Q") {
 			t.Errorf("%s: %v", name, err)

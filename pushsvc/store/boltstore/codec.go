@@ -69,6 +69,10 @@ var endpointPrefixes = [...]string{
 	"https://web.push.apple.com/",
 }
 
+// doubtedFlag, in the byte that names the beginning of the endpoint, says that
+// the time of the doubt follows.
+const doubtedFlag = 0x80
+
 // packSubscription makes the payload of a subscription: everything but site
 // and id, which are its place.
 func packSubscription(s *pushsvc.Subscription) []byte {
@@ -88,7 +92,11 @@ func packSubscription(s *pushsvc.Subscription) []byte {
 		p = binary.AppendUvarint(p, uint64(len(text)))
 		p = append(p, text...)
 	}
-	p = append(p, byte(prefix))
+	if s.Doubted.IsZero() {
+		p = append(p, byte(prefix))
+	} else {
+		p = appendTime(append(p, byte(prefix)|doubtedFlag), s.Doubted, time.Second)
+	}
 	return append(p, s.Endpoint[len(endpointPrefixes[prefix]):]...)
 }
 
@@ -102,18 +110,23 @@ func unpackSubscription(payload []byte, s *pushsvc.Subscription) error {
 	s.Seen = r.time(time.Second)
 	s.Expiration = r.time(time.Millisecond)
 	keyID, language, zone, page := r.text(), r.text(), r.text(), r.text()
-	prefix := r.take(1)
-	if r.bad || int(prefix[0]) >= len(endpointPrefixes) {
+	flags := r.byte()
+	s.Doubted = time.Time{}
+	if flags&doubtedFlag != 0 {
+		s.Doubted = r.time(time.Second)
+	}
+	prefix := flags &^ doubtedFlag
+	if r.bad || int(prefix) >= len(endpointPrefixes) {
 		return errors.New("the row is malformed")
 	}
 	var all strings.Builder
-	all.Grow(len(endpointPrefixes[prefix[0]]) + len(r.rest) + len(keyID) + len(language) + len(zone) + len(page))
-	all.WriteString(endpointPrefixes[prefix[0]])
+	all.Grow(len(endpointPrefixes[prefix]) + len(r.rest) + len(keyID) + len(language) + len(zone) + len(page))
+	all.WriteString(endpointPrefixes[prefix])
 	for _, text := range [...][]byte{r.rest, keyID, language, zone, page} {
 		all.Write(text)
 	}
 	texts := all.String()
-	s.Endpoint, texts = cut(texts, len(endpointPrefixes[prefix[0]])+len(r.rest))
+	s.Endpoint, texts = cut(texts, len(endpointPrefixes[prefix])+len(r.rest))
 	s.KeyID, texts = cut(texts, len(keyID))
 	s.Language, texts = cut(texts, len(language))
 	s.TimeZone, s.Page = cut(texts, len(zone))
@@ -150,6 +163,13 @@ func (r *reader) take(n uint64) []byte {
 	p := r.rest[:n]
 	r.rest = r.rest[n:]
 	return p
+}
+
+func (r *reader) byte() byte {
+	if p := r.take(1); p != nil {
+		return p[0]
+	}
+	return 0
 }
 
 func (r *reader) text() []byte { return r.take(r.uvarint()) }

@@ -27,6 +27,8 @@ type writeTx struct {
 	// touched says that the running operation has changed something, so that
 	// its failure spoils the transaction; dirty, that any has.
 	touched, dirty bool
+	// fresh are changes of the index that wait in memory.
+	fresh map[string]*staged
 }
 
 // put stores a value, which must not be changed afterwards.
@@ -125,6 +127,9 @@ func (s *Store) commitLoop() {
 		s.expected = len(batch) + len(s.ops)
 		s.patience = min(time.Since(start)/4, maxPatience)
 	}
+	if err := catch(s.settleIndex); err != nil {
+		s.report(err) // the next start makes good for it
+	}
 }
 
 // gather takes what is waiting. Callers that the last commit has set free are
@@ -207,7 +212,7 @@ func (s *Store) attempt(ops []*op) (spoiler int, err error) {
 		return -1, err
 	}
 	defer s.rollback(tx) // does nothing after a commit
-	w := &writeTx{tx: tx, s: s}
+	w := &writeTx{tx: tx, s: s, fresh: map[string]*staged{}}
 	for i, o := range ops {
 		w.touched = false
 		o.err = catch(func() error { return o.run(w) })
@@ -219,6 +224,12 @@ func (s *Store) attempt(ops []*op) (spoiler int, err error) {
 	if !w.dirty && !s.unsure {
 		return -1, nil
 	}
+	if failed, err := w.flushIndex(); err != nil {
+		s.report(err)
+		s.recent.stuck[failed] = true
+		s.rollback(tx)
+		return s.attempt(ops)
+	}
 	// After a failed commit, what we see may not be on the disk, although it
 	// can be read: the next transaction is committed even if it is empty.
 	s.unsure = true
@@ -226,5 +237,6 @@ func (s *Store) attempt(ops []*op) (spoiler int, err error) {
 		return -1, fmt.Errorf("committing: %w", withErrno(err))
 	}
 	s.unsure = false
+	s.recent.adopt(w.fresh)
 	return -1, nil
 }

@@ -178,7 +178,7 @@ func TestNothingChanged(t *testing.T) {
 	if ok, err := s.DeleteProven(t.Context(), row.Site, pushsvc.Proof{Endpoint: row.Endpoint}); ok || err != nil {
 		t.Fatal(ok, err)
 	}
-	if _, err := s.Claim(t.Context(), row.Site, "x", "x", time.Now(), time.Now()); !errors.Is(err, pushsvc.ErrNotFound) {
+	if _, _, err := s.Claim(t.Context(), row.Site, "x", "x", time.Now(), time.Now()); !errors.Is(err, pushsvc.ErrNotFound) {
 		t.Fatal(err)
 	}
 	if got := version(); got != before {
@@ -224,7 +224,8 @@ func TestBackup(t *testing.T) {
 
 // TestIndexFollows: whatever removes a subscription removes its index entry.
 func TestIndexFollows(t *testing.T) {
-	s := open(t, filepath.Join(t.TempDir(), "webpush.db"))
+	path := filepath.Join(t.TempDir(), "webpush.db")
+	s := open(t, path)
 	rows := map[int]pushsvc.Subscription{}
 	put := func(n int, replaces *pushsvc.Proof) {
 		t.Helper()
@@ -248,6 +249,10 @@ func TestIndexFollows(t *testing.T) {
 	if ok, err := s.DeleteProven(t.Context(), rows[2].Site, proof(2)); !ok || err != nil {
 		t.Fatal(ok, err)
 	}
+	if err := s.Close(); err != nil { // which stores the entries that wait
+		t.Fatal(err)
+	}
+	s = open(t, path)
 	n, err := read(t.Context(), s, func(tx *bolt.Tx) ([2]uint64, error) {
 		st, _ := openSite(tx, rows[0].Site)
 		return [2]uint64{st.count(siteSubs), st.count(siteIndex)}, nil

@@ -101,7 +101,7 @@ func TestOpenRefuses(t *testing.T) {
 		{"all but a page", good[:used(t, good)-4096], "cut short"},
 		{"both meta pages zeroed", append(make([]byte, 2*4096), good[2*4096:]...), "damaged"},
 		{"endless page", endless(t, good), "claims to be"},
-		{"newer format", newer(t, good), "format 2, this program knows formats up to 1"},
+		{"newer format", newer(t, good), "format 3, this program knows formats up to 2"},
 		{"another program's", foreign(t), "another program"},
 	}
 	for _, c := range cases {
@@ -376,7 +376,7 @@ func useDamaged(t *testing.T, path string, rows map[string]pushsvc.Subscription)
 		_, err = s.MessagePage(ctx, site, "", 100)
 		count(err)
 	}
-	_, err = s.Unfinished(ctx, 100)
+	_, err = s.Unfinished(ctx, time.Unix(1, 0), "", 100)
 	count(err)
 	_, err = s.Keys(ctx)
 	count(err)
@@ -389,7 +389,7 @@ func useDamaged(t *testing.T, path string, rows map[string]pushsvc.Subscription)
 		count(err)
 		count(s.DeleteSubscription(ctx, sub.Site, pushsvc.SubscriptionID(1+n*41)))
 	}
-	_, err = s.Claim(ctx, "shop.example.com", "01935a01", "x", time.Unix(1, 0), time.Unix(2, 0))
+	_, _, err = s.Claim(ctx, "shop.example.com", "01935a01", "x", time.Unix(1, 0), time.Unix(2, 0))
 	count(err)
 	count(s.Close())
 	return true, errs

@@ -32,14 +32,20 @@ const (
 const (
 	siteSubs     = "subscriptions" // id8 → subscription
 	siteIndex    = "endpoints"     // first 16 bytes of SHA-256(endpoint) → id8
-	siteMessages = "messages"      // message id → message
+	siteMessages = "messages"      // message id → what never changes
+	siteProgress = "progress"      // message id → what does
+	siteRanges   = "ranges"        // message id → bucket of number4 → range
+	siteLater    = "later"         // message id → bucket, see later…
 	siteReceipts = "receipts"      // message id → bucket of kind1 + id8
 	siteIdem     = "idempotency"   // client's key → record
 	siteExpiry   = "expiry"        // time8 + client's key → nothing
 )
 
-// siteCounts is the one plain key of a site's bucket.
-const siteCounts = "counts"
+// Plain keys of a site's bucket.
+const (
+	siteCounts  = "counts"  // how many there are
+	siteIndexed = "indexed" // id8: all up to this one are in "endpoints"
+)
 
 // fill is how full pages of rising keys are left: nothing is inserted between.
 const fill = 0.98
@@ -97,7 +103,7 @@ func (s site) put(w *writeTx, bucket string, key, payload []byte) error {
 	if err != nil {
 		return err
 	}
-	if bucket == siteSubs || bucket == siteMessages {
+	if bucket == siteSubs || bucket == siteMessages || bucket == siteProgress {
 		b.FillPercent = fill
 	}
 	return w.put(b, key, newSeed(bucket, s.name).seal(key, payload))
@@ -109,7 +115,7 @@ func (s site) damage(bucket string, key []byte, err error) error {
 	switch {
 	case bucket == siteSubs && len(key) == 8:
 		id = "id " + strconv.FormatUint(binary.BigEndian.Uint64(key), 10)
-	case bucket == siteMessages:
+	case bucket == siteMessages, bucket == siteProgress, bucket == siteRanges, bucket == siteLater:
 		id = "id " + printable(key)
 	}
 	name := "of a site whose name is damaged"

@@ -43,29 +43,44 @@ func (w *writeTx) createMessage(m pushsvc.Message, idem pushsvc.Idempotency) (cr
 		return created{}, err
 	} else if id != "" {
 		row, err := st.message(id)
-		return created{row: row.Message}, err
+		if !errors.Is(err, pushsvc.ErrNotFound) { // it has been pruned: the key is free again
+			return created{row: row.Message}, err
+		}
 	}
 	if row, err := st.message(m.ID); !errors.Is(err, pushsvc.ErrNotFound) {
 		return created{row: row.Message}, err
 	}
 
 	n := st.counts(w.s.report)
-	audience := int64(n.subscriptions)
-	row := message{Message: pushsvc.Message{
-		ID: m.ID, Site: m.Site, Content: m.Content,
-		State: pushsvc.StateQueued, Created: m.Created.UTC(), Until: st.lastID(),
-		Progress: pushsvc.Progress{Audience: audience, Pending: audience},
-	}}
+	audience, from, until := int64(n.subscriptions), pushsvc.SubscriptionID(0), st.lastID()
+	if m.Only != 0 {
+		if _, err := st.subscription(idKey(m.Only)); err != nil {
+			return created{}, err
+		}
+		audience, from, until = 1, m.Only-1, m.Only
+	}
+	row := message{Message: m}
+	row.State = pushsvc.StateQueued
+	if m.SendAt.After(m.Created) {
+		row.State = pushsvc.StateScheduled
+	}
+	row.Started, row.Finished, row.NextTry = time.Time{}, time.Time{}, time.Time{}
+	row.Progress = pushsvc.Progress{Audience: audience, Pending: audience}
 	n.messages++
+	var err error
+	if row.open, err = w.plan(st, m.ID, from, until); err != nil {
+		return created{}, err
+	}
 	if err := errors.Join(
-		st.putMessage(w, row),
+		st.putContent(w, m),
+		st.putProgress(w, row),
 		st.putCounts(w, n),
 		w.putUnfinished(m.ID, m.Site),
 		st.remember(w, idem, m),
 	); err != nil {
 		return created{}, err
 	}
-	row, err := st.message(m.ID) // as any later read will give it
+	row, err = st.message(m.ID) // as any later read will give it
 	return created{row: row.Message, new: true}, err
 }
 
@@ -136,99 +151,12 @@ func (s *Store) MessagePage(ctx context.Context, name, before string, limit int)
 
 // Unfinished implements pushsvc.MessageStore. Damaged rows are passed over and
 // told to Options.OnDamage.
-func (s *Store) Unfinished(ctx context.Context, limit int) ([]pushsvc.Message, error) {
+func (s *Store) Unfinished(ctx context.Context, now time.Time, after string, limit int) ([]pushsvc.Message, error) {
 	page, err := read(ctx, s, func(tx *bolt.Tx) ([]pushsvc.Message, error) {
-		return unfinished(tx, limit, s.report), nil
+		return unfinished(tx, now, after, limit, s.report), nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("listing unfinished messages: %w", err)
 	}
 	return page, nil
-}
-
-// Claim implements pushsvc.MessageStore.
-func (s *Store) Claim(ctx context.Context, name, id, owner string, now, until time.Time) (pushsvc.Message, error) {
-	m, err := write(ctx, s, func(w *writeTx) (message, error) {
-		st, ok := openSite(w.tx, name)
-		if !ok {
-			return message{}, pushsvc.ErrNotFound
-		}
-		m, err := st.message(id)
-		switch {
-		case err != nil:
-			return message{}, err
-		case m.State == pushsvc.StateDone:
-			return message{}, pushsvc.ErrNotFound
-		case m.Lease.After(now):
-			return message{}, pushsvc.ErrLeaseHeld
-		}
-		m.Owner, m.Lease, m.State = owner, until.UTC(), pushsvc.StateSending
-		m.Epoch++
-		if m.Started.IsZero() {
-			m.Started = now.UTC()
-		}
-		if err := st.putMessage(w, m); err != nil {
-			return message{}, err
-		}
-		return st.message(id)
-	})
-	if err != nil {
-		return pushsvc.Message{}, fmt.Errorf("claiming message %q of %s: %w", id, name, err)
-	}
-	return m.Message, nil
-}
-
-// Checkpoint implements pushsvc.MessageStore.
-func (s *Store) Checkpoint(ctx context.Context, c pushsvc.Checkpoint) (pushsvc.Message, error) {
-	if err := validate(c); err != nil {
-		return pushsvc.Message{}, err
-	}
-	m, err := write(ctx, s, func(w *writeTx) (message, error) { return w.checkpoint(c) })
-	if err != nil {
-		return pushsvc.Message{}, fmt.Errorf("checkpoint of message %q of %s: %w", c.MessageID, c.Site, err)
-	}
-	return m.Message, nil
-}
-
-func validate(c pushsvc.Checkpoint) error {
-	if c.Accepted < 0 {
-		return errors.New("checkpoint: accepted is negative")
-	}
-	for reason, n := range c.Failed {
-		if n < 0 {
-			return fmt.Errorf("checkpoint: failed[%q] is negative", reason)
-		}
-	}
-	return nil
-}
-
-func (w *writeTx) checkpoint(c pushsvc.Checkpoint) (message, error) {
-	st, ok := openSite(w.tx, c.Site)
-	if !ok {
-		return message{}, pushsvc.ErrNotFound
-	}
-	m, err := st.message(c.MessageID)
-	switch {
-	case err != nil:
-		return message{}, err
-	case m.Epoch != c.Epoch:
-		return message{}, pushsvc.ErrLeaseLost
-	case m.last != "" && m.last == digest(c):
-		return m, nil // repeated by a caller who didn't see it succeed
-	case m.State == pushsvc.StateDone:
-		return message{}, pushsvc.ErrLeaseLost
-	}
-	if _, err := w.removeIDs(st, c.Gone); err != nil {
-		return message{}, err
-	}
-	m.apply(c)
-	if err := st.putMessage(w, m); err != nil {
-		return message{}, err
-	}
-	if c.Done {
-		if err := w.deleteUnfinished(m.ID, m.Site); err != nil {
-			return message{}, err
-		}
-	}
-	return st.message(c.MessageID)
 }

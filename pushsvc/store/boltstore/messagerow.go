@@ -1,13 +1,10 @@
 package boltstore
 
 import (
-	"crypto/sha256"
 	"encoding/binary"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -19,29 +16,36 @@ import (
 // "unfinished".
 const maxID = 255
 
-// messageRow is a message as it lies in the file, apart from Content.Data,
-// whose bytes follow the JSON as they are, because encoding/json rewrites raw
-// JSON. Fields may be added; none may change its meaning.
+// messageRow is what never changes of a message, as it lies in the file, apart
+// from Content.Data, whose bytes follow the JSON as they are, because
+// encoding/json rewrites raw JSON. Fields may be added; none may change its
+// meaning.
 type messageRow struct {
-	Content  pushsvc.Content        `json:"content"`
-	State    pushsvc.State          `json:"state"`
-	Created  time.Time              `json:"created,omitzero"`
-	Started  time.Time              `json:"started,omitzero"`
-	Finished time.Time              `json:"finished,omitzero"`
-	Until    pushsvc.SubscriptionID `json:"until,omitzero"`
-	Cursor   pushsvc.SubscriptionID `json:"cursor,omitzero"`
-	Owner    string                 `json:"owner,omitzero"`
-	Epoch    int64                  `json:"epoch,omitzero"`
-	Lease    time.Time              `json:"lease,omitzero"`
-	Progress pushsvc.Progress       `json:"progress"`
-	// Last is the digest of the checkpoint that was applied last.
-	Last string `json:"last,omitzero"`
+	Content pushsvc.Content        `json:"content"`
+	SendAt  time.Time              `json:"sendAt,omitzero"`
+	Rate    float64                `json:"rate,omitzero"`
+	Only    pushsvc.SubscriptionID `json:"only,omitzero"`
+	Created time.Time              `json:"created,omitzero"`
+}
+
+// progressRow is what changes with each checkpoint: a row of its own, so that
+// a checkpoint doesn't write the content again.
+type progressRow struct {
+	State    pushsvc.State    `json:"state"`
+	Started  time.Time        `json:"started,omitzero"`
+	Finished time.Time        `json:"finished,omitzero"`
+	NextTry  time.Time        `json:"nextTry,omitzero"`
+	Progress pushsvc.Progress `json:"progress"`
+	// Waits is until when a scheduled message needs no looking at.
+	Waits time.Time `json:"waits,omitzero"`
+	// Open is how many ranges are not done.
+	Open int `json:"open,omitzero"`
 }
 
 // message is a message with what only the store needs to know of it.
 type message struct {
 	pushsvc.Message
-	last string
+	open int
 }
 
 // message reads one; pushsvc.ErrNotFound.
@@ -56,15 +60,40 @@ func (s site) message(id string) (message, error) {
 	if payload == nil {
 		return message{}, pushsvc.ErrNotFound
 	}
-	m, err := unpackMessage(payload)
-	if err != nil {
+	m := message{Message: pushsvc.Message{ID: id, Site: s.name}}
+	if err := unpackMessage(payload, &m.Message); err != nil {
 		return message{}, s.damage(siteMessages, []byte(id), err)
 	}
-	m.ID, m.Site = id, s.name
+	p, err := s.progress(id)
+	if err != nil {
+		return message{}, err
+	}
+	m.State, m.Started, m.Finished, m.NextTry = p.State, p.Started, p.Finished, p.NextTry
+	m.Progress, m.open = p.Progress, p.Open
 	return m, nil
 }
 
-func (s site) putMessage(w *writeTx, m message) error {
+// progress reads the changing part of a message that exists.
+func (s site) progress(id string) (progressRow, error) {
+	payload, err := s.get(siteProgress, []byte(id))
+	if err != nil {
+		return progressRow{}, err
+	}
+	var p progressRow
+	if payload == nil {
+		return p, s.damage(siteProgress, []byte(id), errors.New("it is missing"))
+	}
+	if json.Unmarshal(payload, &p) != nil {
+		return p, s.damage(siteProgress, []byte(id), errors.New("the row is malformed"))
+	}
+	if p.Progress.Failed == nil {
+		p.Progress.Failed = map[string]int64{}
+	}
+	return p, nil
+}
+
+// putContent stores what never changes.
+func (s site) putContent(w *writeTx, m pushsvc.Message) error {
 	payload, err := packMessage(m)
 	if err != nil {
 		return err
@@ -72,15 +101,27 @@ func (s site) putMessage(w *writeTx, m message) error {
 	return s.put(w, siteMessages, []byte(m.ID), payload)
 }
 
-func packMessage(m message) ([]byte, error) {
+// putProgress stores what does.
+func (s site) putProgress(w *writeTx, m message) error {
+	p := progressRow{
+		State: m.State, Started: m.Started.UTC(), Finished: m.Finished.UTC(), NextTry: m.NextTry.UTC(),
+		Progress: m.Progress, Open: m.open,
+	}
+	if m.State == pushsvc.StateScheduled {
+		p.Waits = m.SendAt.UTC()
+	}
+	text, err := json.Marshal(p)
+	if err != nil {
+		return fmt.Errorf("encoding the progress of message %s: %w", m.ID, err)
+	}
+	return s.put(w, siteProgress, []byte(m.ID), text)
+}
+
+func packMessage(m pushsvc.Message) ([]byte, error) {
 	data := m.Content.Data
 	m.Content.Data = nil
 	text, err := json.Marshal(messageRow{
-		Content: m.Content, State: m.State,
-		Created: m.Created.UTC(), Started: m.Started.UTC(), Finished: m.Finished.UTC(),
-		Until: m.Until, Cursor: m.Cursor,
-		Owner: m.Owner, Epoch: m.Epoch, Lease: m.Lease.UTC(),
-		Progress: m.Progress, Last: m.last,
+		Content: m.Content, SendAt: m.SendAt.UTC(), Rate: m.Rate, Only: m.Only, Created: m.Created.UTC(),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("encoding message %s: %w", m.ID, err)
@@ -89,71 +130,27 @@ func packMessage(m message) ([]byte, error) {
 	return append(append(p, text...), data...), nil
 }
 
-func unpackMessage(payload []byte) (message, error) {
-	n, size := binary.Uvarint(payload)
-	if size <= 0 || n > uint64(len(payload)-size) {
-		return message{}, errors.New("the row is malformed")
+// unpackText takes apart what has its length in front.
+func unpackText(payload []byte, into any) (rest []byte, err error) {
+	r := reader{rest: payload}
+	text := r.text()
+	if r.bad || json.Unmarshal(text, into) != nil {
+		return nil, errors.New("the row is malformed")
 	}
-	text, data := payload[size:size+int(n)], payload[size+int(n):]
+	return r.rest, nil
+}
+
+func unpackMessage(payload []byte, m *pushsvc.Message) error {
 	var r messageRow
-	if err := json.Unmarshal(text, &r); err != nil {
-		return message{}, errors.New("the row is malformed")
+	data, err := unpackText(payload, &r)
+	if err != nil {
+		return err
 	}
 	if len(data) > 0 {
 		r.Content.Data = append(json.RawMessage(nil), data...)
 	}
-	if r.Progress.Failed == nil {
-		r.Progress.Failed = map[string]int64{}
-	}
-	return message{
-		Message: pushsvc.Message{
-			Content: r.Content, State: r.State,
-			Created: r.Created, Started: r.Started, Finished: r.Finished,
-			Until: r.Until, Cursor: r.Cursor,
-			Owner: r.Owner, Epoch: r.Epoch, Lease: r.Lease, Progress: r.Progress,
-		},
-		last: r.Last,
-	}, nil
-}
-
-// apply moves the message on. Whoever is counted twice over (a damaged count
-// at the start) raises the audience: the sum always balances, and a refusal
-// would only make the engine send the page again.
-func (m *message) apply(c pushsvc.Checkpoint) {
-	p := &m.Progress
-	p.Failed = maps.Clone(p.Failed)
-	p.Accepted += c.Accepted
-	p.Gone += int64(len(c.Gone))
-	for reason, n := range c.Failed {
-		p.Failed[reason] += n
-	}
-	rest := p.Audience - p.Accepted - p.Gone - p.Left - p.FailedTotal()
-	if rest < 0 {
-		p.Audience -= rest
-		rest = 0
-	}
-	p.Pending = rest
-	m.Cursor = max(m.Cursor, c.Cursor)
-	m.Lease = c.Lease
-	if c.Lease.IsZero() {
-		m.Owner = ""
-	}
-	if c.Done {
-		p.Left += p.Pending
-		p.Pending = 0
-		m.State, m.Finished, m.Lease, m.Owner = pushsvc.StateDone, c.At, time.Time{}, ""
-	}
-	m.last = digest(c)
-}
-
-// digest tells a repeated checkpoint from a new one: their times differ.
-func digest(c pushsvc.Checkpoint) string {
-	text, err := json.Marshal(c) // maps in the order of their keys
-	if err != nil {
-		return ""
-	}
-	sum := sha256.Sum256(text)
-	return hex.EncodeToString(sum[:8])
+	m.Content, m.SendAt, m.Rate, m.Only, m.Created = r.Content, r.SendAt, r.Rate, r.Only, r.Created
+	return nil
 }
 
 // unfinishedKey orders messages of all sites by their ids, which rise with
@@ -170,20 +167,43 @@ func (w *writeTx) deleteUnfinished(id, site string) error {
 	return w.delete(w.tx.Bucket([]byte(bucketUnfinished)), unfinishedKey(id, site))
 }
 
-// unfinished reads at most limit messages; damaged ones are reported and
+// eachUnfinished calls fn with the site and id of messages that are not final,
+// by rising id from after on, until it says no; damaged rows are reported and
 // passed over.
-func unfinished(tx *bolt.Tx, limit int, report func(error)) (out []pushsvc.Message) {
+func eachUnfinished(tx *bolt.Tx, after string, report func(error), fn func(st site, id string) bool) {
+	bad := func(what string) {
+		report(&DamageError{Where: fmt.Sprintf("bucket %q, one row", bucketUnfinished), Err: errors.New(what)})
+	}
 	c := tx.Bucket([]byte(bucketUnfinished)).Cursor()
-	for k, v := c.First(); k != nil && len(out) < limit; k, v = c.Next() {
+	for k, v := c.Seek([]byte(after)); k != nil; k, v = c.Next() {
 		if len(v) != 1 || int(v[0]) > len(k) {
-			report(&DamageError{Where: fmt.Sprintf("bucket %q, one row", bucketUnfinished), Err: errors.New("it is malformed")})
+			bad("it is malformed")
 			continue
 		}
 		id, name := string(k[:v[0]]), string(k[v[0]:])
+		if id <= after && after != "" {
+			continue
+		}
 		st, ok := openSite(tx, name)
 		if !ok {
-			report(&DamageError{Where: fmt.Sprintf("bucket %q, one row", bucketUnfinished), Err: errors.New("its site is missing")})
+			bad("its site is missing")
 			continue
+		}
+		if !fn(st, id) {
+			return
+		}
+	}
+}
+
+// unfinished reads at most limit messages that need looking at.
+func unfinished(tx *bolt.Tx, now time.Time, after string, limit int, report func(error)) (out []pushsvc.Message) {
+	eachUnfinished(tx, after, report, func(st site, id string) bool {
+		if len(out) >= limit {
+			return false
+		}
+		p, err := st.progress(id)
+		if err == nil && (p.State.Final() || p.State == pushsvc.StatePaused || p.Waits.After(now)) {
+			return true
 		}
 		m, err := st.message(id)
 		if errors.Is(err, pushsvc.ErrNotFound) {
@@ -191,11 +211,10 @@ func unfinished(tx *bolt.Tx, limit int, report func(error)) (out []pushsvc.Messa
 		}
 		if err != nil {
 			report(err)
-			continue
+			return true
 		}
-		if m.State != pushsvc.StateDone {
-			out = append(out, m.Message)
-		}
-	}
+		out = append(out, m.Message)
+		return true
+	})
 	return out
 }

@@ -18,7 +18,7 @@ import (
 )
 
 // formatVersion is the layout of the file. A store refuses newer ones.
-const formatVersion = 1
+const formatVersion = 2
 
 // allocSize is by how much the file grows at a time: some 2,500
 // subscriptions. bbolt's own 16 MiB would be most of a small site's file.
@@ -46,6 +46,7 @@ func Open(ctx context.Context, path string, o Options) (*Store, error) {
 	s := &Store{
 		clock: o.Clock, onDamage: o.OnDamage,
 		ops: make(chan *op, queueLength), done: make(chan struct{}),
+		notes: newNotes(path), recent: newRecent(),
 	}
 	if err := s.open(path, o.Timeout); err != nil {
 		if errors.Is(err, bolterrors.ErrTimeout) {
@@ -76,12 +77,41 @@ func (s *Store) open(path string, timeout time.Duration) error {
 		return err
 	}
 	db.AllocSize = allocSize
-	if err := catch(func() error { return initialise(db) }); err != nil {
+	err = catch(func() error {
+		if err := initialise(db); err != nil {
+			return err
+		}
+		return s.prepare(db)
+	})
+	if err != nil {
 		_ = release(file) // not db.Close: after a panic it may wait for ever
 		return err
 	}
 	s.db, s.file = db, file
 	return s.checkSize()
+}
+
+// prepare brings an older format up to date and removes what a crash has left
+// over.
+func (s *Store) prepare(db *bolt.DB) error {
+	if err := migrate(db, s.report); err != nil {
+		return err
+	}
+	wanted := map[string]bool{}
+	err := db.View(func(tx *bolt.Tx) error {
+		eachUnfinished(tx, "", s.report, func(st site, id string) bool {
+			wanted[prefix(st.name, id)] = true
+			return true
+		})
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if err := s.notes.sweep(wanted); err != nil {
+		s.report(err) // they are in nobody's way
+	}
+	return nil
 }
 
 // openBolt opens the file with recovery: bbolt panics where the list of free

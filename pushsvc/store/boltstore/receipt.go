@@ -55,7 +55,7 @@ func (w *writeTx) addReceipts(name string, receipts []pushsvc.Receipt) (int, err
 		}
 	}
 	for id := range changed {
-		if err := st.putMessage(w, *messages[id]); err != nil {
+		if err := st.putProgress(w, *messages[id]); err != nil {
 			return 0, err
 		}
 	}

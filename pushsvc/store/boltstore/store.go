@@ -52,12 +52,15 @@ type Store struct {
 	broken atomic.Pointer[error] // set once bbolt's locks can't be trusted
 	size   atomic.Int64          // largest size of the file seen; it never shrinks
 
+	notes *notes
+
 	ops  chan *op
 	done chan struct{} // closed when the committer has ended
 	// These are the committer's own.
 	expected int           // how many callers may be about to write
 	patience time.Duration // how long to wait for them
 	unsure   bool          // the last commit failed: its outcome is unknown
+	recent   *recent       // the index of what was stored lately
 }
 
 // Close waits for calls that are running, writes included, and releases the
@@ -72,6 +75,7 @@ func (s *Store) Close() error {
 	s.closed = true
 	close(s.ops)
 	<-s.done
+	s.notes.close()
 	return closeDB(s.db, s.file, s.broken.Load() != nil)
 }
 
@@ -106,6 +110,11 @@ func read[T any](ctx context.Context, s *Store, fn func(*bolt.Tx) (T, error)) (o
 	if s.closed {
 		return out, pushsvc.ErrClosed
 	}
+	return readOpen(ctx, s, fn)
+}
+
+// readOpen is read for a caller who holds the gate.
+func readOpen[T any](ctx context.Context, s *Store, fn func(*bolt.Tx) (T, error)) (out T, err error) {
 	if err := ctx.Err(); err != nil {
 		return out, err
 	}

@@ -35,14 +35,14 @@ func (w *writeTx) putSubscription(sub pushsvc.Subscription, replaces *pushsvc.Pr
 	if err != nil {
 		return pushsvc.Subscription{}, err
 	}
-	old, err := st.find(sub.Endpoint)
+	old, err := w.find(st, sub.Endpoint)
 	if err != nil {
 		w.s.report(err)
 		err = nil
 	}
 	var former pushsvc.Subscription
 	if replaces != nil {
-		if former, err = st.proven(*replaces); err != nil {
+		if former, err = w.proven(st, *replaces); err != nil {
 			w.s.report(err)
 		}
 	}
@@ -59,6 +59,7 @@ func (w *writeTx) putSubscription(sub pushsvc.Subscription, replaces *pushsvc.Pr
 	row.Created = sub.Created.Truncate(time.Second)
 	row.Seen = sub.Seen.Truncate(time.Second)
 	row.Expiration = sub.Expiration.Truncate(time.Millisecond)
+	row.Doubted = time.Time{}
 	row.ID = 0
 	if sameAuth {
 		row.Created = old.Created
@@ -78,29 +79,17 @@ func (w *writeTx) storeSubscription(st site, row, former pushsvc.Subscription) (
 	n := st.counts(w.s.report)
 	before := n
 	if former.ID != 0 {
-		if err := st.remove(w, former.ID, former.Endpoint); err != nil {
+		if err := w.remove(st, former.ID, former.Endpoint); err != nil {
 			return pushsvc.Subscription{}, err
 		}
 		n.subscriptions = max(n.subscriptions, 1) - 1
 	}
 	if row.ID == 0 {
-		subs, err := w.bucket(st.b, siteSubs)
-		if err != nil {
+		var err error
+		if row.ID, err = w.newID(st); err != nil {
 			return pushsvc.Subscription{}, err
 		}
-		w.touched = true
-		id, err := subs.NextSequence()
-		if err != nil {
-			return pushsvc.Subscription{}, err
-		}
-		row.ID = pushsvc.SubscriptionID(id)
-		index, err := w.bucket(st.b, siteIndex)
-		if err != nil {
-			return pushsvc.Subscription{}, err
-		}
-		if err := w.put(index, indexKey(row.Endpoint), idKey(row.ID)); err != nil {
-			return pushsvc.Subscription{}, err
-		}
+		w.index(st, indexKey(row.Endpoint), row.ID)
 		n.subscriptions++
 	}
 	payload := packSubscription(&row)
@@ -153,7 +142,7 @@ func (w *writeTx) removeIDs(st site, ids []pushsvc.SubscriptionID) (removed int,
 		case err != nil:
 			return 0, err
 		}
-		if err := st.remove(w, id, sub.Endpoint); err != nil {
+		if err := w.remove(st, id, sub.Endpoint); err != nil {
 			return 0, err
 		}
 		n.subscriptions = max(n.subscriptions, 1) - 1
@@ -172,7 +161,7 @@ func (s *Store) DeleteProven(ctx context.Context, name string, proof pushsvc.Pro
 		if !ok {
 			return false, nil
 		}
-		sub, err := st.proven(proof)
+		sub, err := w.proven(st, proof)
 		if err != nil || sub.ID == 0 {
 			return false, err
 		}
@@ -189,7 +178,16 @@ func (s *Store) DeleteProven(ctx context.Context, name string, proof pushsvc.Pro
 // passed over, told to Options.OnDamage, and not counted against the limit, so
 // that an empty page is the end in any case.
 func (s *Store) SubscriptionPage(ctx context.Context, name string, after pushsvc.SubscriptionID, limit int) ([]pushsvc.Subscription, error) {
-	page, err := read(ctx, s, func(tx *bolt.Tx) ([]pushsvc.Subscription, error) {
+	page, err := s.subscriptionPage(ctx, name, after, ^pushsvc.SubscriptionID(0), limit)
+	if err != nil {
+		return nil, fmt.Errorf("reading subscriptions of %s: %w", name, err)
+	}
+	return page, nil
+}
+
+// subscriptionPage reads rows above after, up to and with until.
+func (s *Store) subscriptionPage(ctx context.Context, name string, after, until pushsvc.SubscriptionID, limit int) ([]pushsvc.Subscription, error) {
+	return read(ctx, s, func(tx *bolt.Tx) ([]pushsvc.Subscription, error) {
 		st, ok := openSite(tx, name)
 		if !ok || limit <= 0 || after+1 == 0 {
 			return nil, nil
@@ -199,8 +197,8 @@ func (s *Store) SubscriptionPage(ctx context.Context, name string, after pushsvc
 			return nil, nil
 		}
 		page := make([]pushsvc.Subscription, 0, min(limit, 4096))
-		c, seed := b.Cursor(), newSeed(siteSubs, name)
-		for k, v := c.Seek(idKey(after + 1)); k != nil && len(page) < limit; k, v = c.Next() {
+		c, seed, last := b.Cursor(), newSeed(siteSubs, name), idKey(until)
+		for k, v := c.Seek(idKey(after + 1)); k != nil && len(page) < limit && bytes.Compare(k, last) <= 0; k, v = c.Next() {
 			page = append(page, pushsvc.Subscription{})
 			if err := st.decode(seed, k, v, &page[len(page)-1]); err != nil {
 				s.report(err)
@@ -213,10 +211,6 @@ func (s *Store) SubscriptionPage(ctx context.Context, name string, after pushsvc
 		}
 		return page, nil
 	})
-	if err != nil {
-		return nil, fmt.Errorf("reading subscriptions of %s: %w", name, err)
-	}
-	return page, nil
 }
 
 // Sites implements pushsvc.SubscriptionStore.
@@ -281,32 +275,46 @@ func (s site) decode(seed seed, key, value []byte, sub *pushsvc.Subscription) er
 	return nil
 }
 
+// newID gives the site's next id.
+func (w *writeTx) newID(st site) (pushsvc.SubscriptionID, error) {
+	subs, err := w.bucket(st.b, siteSubs)
+	if err != nil {
+		return 0, err
+	}
+	w.touched = true
+	id, err := subs.NextSequence()
+	if err != nil {
+		return 0, fmt.Errorf("making an id: %w", err)
+	}
+	return pushsvc.SubscriptionID(id), nil
+}
+
 // find gives the subscription with the endpoint, or the zero value. Of a
 // damaged row it gives the id alone, and the error.
-func (s site) find(endpoint string) (pushsvc.Subscription, error) {
-	index := s.b.Bucket([]byte(siteIndex))
-	if index == nil {
+func (w *writeTx) find(st site, endpoint string) (pushsvc.Subscription, error) {
+	return w.findHash(st, indexKey(endpoint), endpoint)
+}
+
+func (w *writeTx) findHash(st site, h hash, endpoint string) (pushsvc.Subscription, error) {
+	id := w.lookup(st, h)
+	if id == 0 {
 		return pushsvc.Subscription{}, nil
 	}
-	key := index.Get(indexKey(endpoint))
-	if len(key) != 8 {
-		return pushsvc.Subscription{}, nil
-	}
-	sub, err := s.subscription(key)
+	sub, err := st.subscription(idKey(id))
 	switch {
 	case errors.Is(err, pushsvc.ErrNotFound):
 		return pushsvc.Subscription{}, nil
 	case err != nil:
-		return pushsvc.Subscription{ID: pushsvc.SubscriptionID(binary.BigEndian.Uint64(key))}, err
+		return pushsvc.Subscription{ID: id}, err
 	case sub.Endpoint != endpoint: // the index carries no checksum; the row is the proof
-		return pushsvc.Subscription{}, s.damage(siteIndex, nil, errors.New("an entry leads to another endpoint"))
+		return pushsvc.Subscription{}, st.damage(siteIndex, nil, errors.New("an entry leads to another endpoint"))
 	}
 	return sub, nil
 }
 
 // proven gives the subscription that the proof holds, or the zero value.
-func (s site) proven(p pushsvc.Proof) (pushsvc.Subscription, error) {
-	sub, err := s.find(p.Endpoint)
+func (w *writeTx) proven(st site, p pushsvc.Proof) (pushsvc.Subscription, error) {
+	sub, err := w.find(st, p.Endpoint)
 	if err != nil || sub.ID == 0 || !equal(sub.Auth, p.Auth) {
 		return pushsvc.Subscription{}, err
 	}
@@ -314,21 +322,21 @@ func (s site) proven(p pushsvc.Proof) (pushsvc.Subscription, error) {
 }
 
 // remove deletes a row and the index entry that leads to it.
-func (s site) remove(w *writeTx, id pushsvc.SubscriptionID, endpoint string) error {
-	key := idKey(id)
-	if index := s.b.Bucket([]byte(siteIndex)); index != nil && endpoint != "" {
-		if h := indexKey(endpoint); bytes.Equal(index.Get(h), key) {
-			if err := w.delete(index, h); err != nil {
+func (w *writeTx) remove(st site, id pushsvc.SubscriptionID, endpoint string) error {
+	if endpoint != "" {
+		if h := indexKey(endpoint); w.lookup(st, h) == id {
+			if err := w.unindex(st, h); err != nil {
 				return err
 			}
 		}
 	}
-	return w.delete(s.b.Bucket([]byte(siteSubs)), key)
+	return w.delete(st.b.Bucket([]byte(siteSubs)), idKey(id))
 }
 
-func indexKey(endpoint string) []byte {
-	h := sha256.Sum256([]byte(endpoint))
-	return h[:16]
+func indexKey(endpoint string) (h hash) {
+	sum := sha256.Sum256([]byte(endpoint))
+	copy(h[:], sum[:])
+	return h
 }
 
 func equal(a, b [pushsvc.AuthSize]byte) bool {

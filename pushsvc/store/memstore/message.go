@@ -1,16 +1,21 @@
 package memstore
 
 import (
-	"bytes"
+	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
 	"time"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+)
+
+// A message for everybody is planned into ranges of at least so many ids, and
+// at most so many ranges.
+const (
+	leastRange = 2500
+	mostRanges = 256
 )
 
 // CreateMessage implements pushsvc.MessageStore.
@@ -26,7 +31,7 @@ func (s *Store) CreateMessage(ctx context.Context, m pushsvc.Message, idem pushs
 	if st == nil {
 		return pushsvc.Message{}, false, pushsvc.ErrNotFound
 	}
-	if r, ok := st.idem[idem.Key]; ok && idem.Key != "" && m.Created.Before(r.Expires) {
+	if r, ok := st.idem[idem.Key]; ok && idem.Key != "" && m.Created.Before(r.Expires) && st.messages[r.message] != nil {
 		if r.RequestHash != idem.RequestHash {
 			return pushsvc.Message{}, false, pushsvc.ErrIdempotencyConflict
 		}
@@ -35,20 +40,52 @@ func (s *Store) CreateMessage(ctx context.Context, m pushsvc.Message, idem pushs
 	if old := st.messages[m.ID]; old != nil {
 		return old.copy(), false, nil
 	}
-	n := int64(len(st.subs))
-	row := &message{Message: pushsvc.Message{
-		ID: m.ID, Site: m.Site, Content: m.Content, State: pushsvc.StateQueued, Created: utc(m.Created),
-		Progress: pushsvc.Progress{Audience: n, Pending: n, Failed: map[string]int64{}},
-	}}
-	for id := range st.subs {
-		row.Until = max(row.Until, id)
+	if _, there := st.subs[m.Only]; m.Only != 0 && !there {
+		return pushsvc.Message{}, false, pushsvc.ErrNotFound
 	}
-	row.Message = row.copy() // the content is the caller's
+	row := st.plan(m)
 	st.messages[m.ID] = row
 	if idem.Key != "" {
 		st.idem[idem.Key] = record{idem, m.ID}
 	}
 	return row.copy(), true, nil
+}
+
+// plan makes the row of a new message with its ranges.
+func (st *site) plan(m pushsvc.Message) *message {
+	audience := int64(len(st.subs))
+	var from, until pushsvc.SubscriptionID
+	for id := range st.subs {
+		until = max(until, id)
+	}
+	n := min(max(until/leastRange, 1), mostRanges)
+	if m.Only != 0 {
+		audience, from, until, n = 1, m.Only-1, m.Only, 1
+	}
+	row := &message{
+		Message: pushsvc.Message{
+			ID: m.ID, Site: m.Site, Content: m.Content, State: pushsvc.StateQueued,
+			SendAt: utc(m.SendAt), Rate: m.Rate, Only: m.Only, Created: utc(m.Created),
+			Progress: pushsvc.Progress{Audience: audience, Pending: audience, Failed: map[string]int64{}},
+		},
+		parts: map[int]*part{},
+		later: map[pushsvc.SubscriptionID]pushsvc.Retry{},
+	}
+	row.Message = row.copy() // the content is the caller's
+	if m.SendAt.After(m.Created) {
+		row.State = pushsvc.StateScheduled
+	}
+	add := func(i int, cursor, until pushsvc.SubscriptionID) {
+		row.parts[i] = &part{
+			Range: pushsvc.Range{Site: m.Site, MessageID: m.ID, N: i, Cursor: cursor, Until: until},
+			notes: map[pushsvc.SubscriptionID]pushsvc.Outcome{},
+		}
+	}
+	add(pushsvc.LaterRange, 0, 0)
+	for i := range n {
+		add(int(i), from+(until-from)*i/n, from+(until-from)*(i+1)/n)
+	}
+	return row
 }
 
 // copy shares nothing with the row that either side may change.
@@ -107,109 +144,47 @@ func (s *Store) MessagePage(ctx context.Context, name, before string, limit int)
 }
 
 // Unfinished implements pushsvc.MessageStore.
-func (s *Store) Unfinished(ctx context.Context, limit int) ([]pushsvc.Message, error) {
+func (s *Store) Unfinished(ctx context.Context, now time.Time, after string, limit int) ([]pushsvc.Message, error) {
 	if err := s.enter(ctx); err != nil {
 		return nil, err
 	}
 	defer s.mu.Unlock()
-	open := map[string]*message{} // by id and site
-	for name, st := range s.sites {
+	var open []*message
+	for _, st := range s.sites {
 		for id, m := range st.messages {
-			if m.State != pushsvc.StateDone {
-				open[id+"\x00"+name] = m
+			waits := m.State == pushsvc.StateScheduled && m.SendAt.After(now)
+			if id > after && !m.State.Final() && m.State != pushsvc.StatePaused && !waits {
+				open = append(open, m)
 			}
 		}
 	}
+	slices.SortFunc(open, func(a, b *message) int { return cmp.Or(cmp.Compare(a.ID, b.ID), cmp.Compare(a.Site, b.Site)) })
 	var page []pushsvc.Message
-	for _, k := range sortedKeys(open) {
-		if len(page) < limit {
-			page = append(page, open[k].copy())
-		}
+	for _, m := range open[:min(max(limit, 0), len(open))] {
+		page = append(page, m.copy())
 	}
 	return page, nil
 }
 
-// Claim implements pushsvc.MessageStore.
-func (s *Store) Claim(ctx context.Context, name, id, owner string, now, until time.Time) (pushsvc.Message, error) {
+// PruneMessages implements pushsvc.MessageStore.
+func (s *Store) PruneMessages(ctx context.Context, before time.Time, limit int) (int, error) {
 	if err := s.enter(ctx); err != nil {
-		return pushsvc.Message{}, err
+		return 0, err
 	}
 	defer s.mu.Unlock()
-	m := s.message(name, id)
-	switch {
-	case m == nil || m.State == pushsvc.StateDone:
-		return pushsvc.Message{}, pushsvc.ErrNotFound
-	case m.Lease.After(now):
-		return pushsvc.Message{}, pushsvc.ErrLeaseHeld
-	}
-	m.State, m.Owner, m.Lease = pushsvc.StateSending, owner, utc(until)
-	m.Epoch++
-	if m.Started.IsZero() {
-		m.Started = utc(now)
-	}
-	return m.copy(), nil
-}
-
-// Checkpoint implements pushsvc.MessageStore.
-func (s *Store) Checkpoint(ctx context.Context, c pushsvc.Checkpoint) (pushsvc.Message, error) {
-	for reason, n := range c.Failed {
-		if n < 0 {
-			return pushsvc.Message{}, fmt.Errorf("checkpoint: failed[%q] is negative", reason)
+	n := 0
+	for _, st := range s.sites {
+		for id, m := range st.messages {
+			if n >= limit || !m.State.Final() || !m.Finished.Before(before) {
+				continue
+			}
+			n++
+			delete(st.messages, id)
+			maps.DeleteFunc(st.receipts, func(r pushsvc.Receipt, _ bool) bool { return r.MessageID == id })
+			maps.DeleteFunc(st.idem, func(_ string, r record) bool { return r.message == id })
 		}
 	}
-	if c.Accepted < 0 {
-		return pushsvc.Message{}, errors.New("checkpoint: accepted is negative")
-	}
-	if err := s.enter(ctx); err != nil {
-		return pushsvc.Message{}, err
-	}
-	defer s.mu.Unlock()
-	m := s.message(c.Site, c.MessageID)
-	switch {
-	case m == nil:
-		return pushsvc.Message{}, pushsvc.ErrNotFound
-	case m.Epoch != c.Epoch:
-		return pushsvc.Message{}, pushsvc.ErrLeaseLost
-	case m.last != nil && same(*m.last, c):
-		return m.copy(), nil
-	case m.State == pushsvc.StateDone:
-		return pushsvc.Message{}, pushsvc.ErrLeaseLost
-	}
-	for _, id := range c.Gone {
-		s.sites[c.Site].drop(id)
-	}
-	m.apply(c)
-	return m.copy(), nil
-}
-
-func same(a, b pushsvc.Checkpoint) bool {
-	x, errA := json.Marshal(a)
-	y, errB := json.Marshal(b)
-	return errA == nil && errB == nil && bytes.Equal(x, y)
-}
-
-func (m *message) apply(c pushsvc.Checkpoint) {
-	p := &m.Progress
-	p.Accepted += c.Accepted
-	p.Gone += int64(len(c.Gone))
-	for reason, n := range c.Failed {
-		p.Failed[reason] += n
-	}
-	p.Pending = p.Audience - p.Accepted - p.Gone - p.Left - p.FailedTotal()
-	if p.Pending < 0 {
-		p.Audience -= p.Pending
-		p.Pending = 0
-	}
-	m.Cursor, m.Lease = max(m.Cursor, c.Cursor), utc(c.Lease)
-	if c.Lease.IsZero() {
-		m.Owner = ""
-	}
-	if c.Done {
-		p.Left, p.Pending = p.Left+p.Pending, 0
-		m.State, m.Finished, m.Lease, m.Owner = pushsvc.StateDone, utc(c.At), time.Time{}, ""
-	}
-	c.Gone, c.Failed = slices.Clone(c.Gone), maps.Clone(c.Failed)
-	m.last = &c
+	return n, nil
 }
 
 // AddReceipts implements pushsvc.MessageStore.

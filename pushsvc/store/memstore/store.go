@@ -39,7 +39,16 @@ type site struct {
 
 type message struct {
 	pushsvc.Message
-	last *pushsvc.Checkpoint // the one applied last
+	parts map[int]*part // by number, with the LaterRange
+	later map[pushsvc.SubscriptionID]pushsvc.Retry
+}
+
+// part is one range of a message.
+type part struct {
+	pushsvc.Range
+	done  bool
+	last  *pushsvc.Checkpoint // the one applied last
+	notes map[pushsvc.SubscriptionID]pushsvc.Outcome
 }
 
 type record struct {

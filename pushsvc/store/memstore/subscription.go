@@ -3,6 +3,7 @@ package memstore
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
@@ -29,7 +30,7 @@ func (s *Store) PutSubscription(ctx context.Context, sub pushsvc.Subscription, r
 	}
 	row := sub
 	row.Created, row.Seen = utc(sub.Created.Truncate(time.Second)), utc(sub.Seen.Truncate(time.Second))
-	row.Expiration = utc(sub.Expiration.Truncate(time.Millisecond))
+	row.Expiration, row.Doubted = utc(sub.Expiration.Truncate(time.Millisecond)), time.Time{}
 	if refresh {
 		row.ID, row.Created = old.ID, old.Created
 	} else {
@@ -44,6 +45,44 @@ func (s *Store) PutSubscription(ctx context.Context, sub pushsvc.Subscription, r
 	}
 	st.subs[row.ID], st.ids[row.Endpoint] = row, row.ID
 	return row, nil
+}
+
+// ImportSubscriptions implements pushsvc.SubscriptionStore.
+func (s *Store) ImportSubscriptions(ctx context.Context, name string, subs []pushsvc.Subscription) (pushsvc.Imported, error) {
+	if name == "" || len(name) > pushsvc.MaxSiteName || slices.ContainsFunc(subs, func(s pushsvc.Subscription) bool { return s.Endpoint == "" }) {
+		return pushsvc.Imported{}, errors.New("importing subscriptions: one has no endpoint, or the site is not valid")
+	}
+	if err := s.enter(ctx); err != nil {
+		return pushsvc.Imported{}, err
+	}
+	defer s.mu.Unlock()
+	var n pushsvc.Imported
+	for _, row := range subs {
+		st := s.makeSite(name)
+		row.Site, row.Created, row.Seen = name, utc(row.Created.Truncate(time.Second)), utc(row.Seen.Truncate(time.Second))
+		row.Expiration, row.Doubted = utc(row.Expiration.Truncate(time.Millisecond)), utc(row.Doubted.Truncate(time.Second))
+		old, known := st.find(row.Endpoint)
+		switch {
+		case known && old.Auth != row.Auth:
+			n.Conflicting++
+			continue
+		case known && row.Seen.Before(old.Seen):
+			n.Known++
+			continue
+		case known:
+			n.Known++
+			row.ID, row.Created = old.ID, old.Created
+			if !row.Seen.After(old.Seen) {
+				row.Doubted = old.Doubted
+			}
+		default:
+			n.Added++
+			st.lastID++
+			row.ID = st.lastID
+		}
+		st.subs[row.ID], st.ids[row.Endpoint] = row, row.ID
+	}
+	return n, nil
 }
 
 func (st *site) find(endpoint string) (pushsvc.Subscription, bool) {
@@ -104,15 +143,20 @@ func (s *Store) SubscriptionPage(ctx context.Context, name string, after pushsvc
 		return nil, err
 	}
 	defer s.mu.Unlock()
+	return s.page(name, after, ^pushsvc.SubscriptionID(0), limit), nil
+}
+
+// page gives rows with ids above after, up to and with until.
+func (s *Store) page(name string, after, until pushsvc.SubscriptionID, limit int) []pushsvc.Subscription {
 	st := s.sites[name]
 	if st == nil {
-		return nil, nil
+		return nil
 	}
 	var page []pushsvc.Subscription
-	for id := after + 1; id <= st.lastID && id != 0 && len(page) < limit; id++ {
+	for id := after + 1; id <= min(until, st.lastID) && id != 0 && len(page) < limit; id++ {
 		if sub, ok := st.subs[id]; ok {
 			page = append(page, sub)
 		}
 	}
-	return page, nil
+	return page
 }

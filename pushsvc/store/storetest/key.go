@@ -181,10 +181,22 @@ func (h *harness) calls() map[string]func() error {
 		},
 		"Message":     func() error { _, err := h.Message(ctx, siteA, messageID(1)); return err },
 		"MessagePage": func() error { _, err := h.MessagePage(ctx, siteA, "", 1); return err },
-		"Unfinished":  func() error { _, err := h.Unfinished(ctx, 1); return err },
-		"Claim":       func() error { _, err := h.Claim(ctx, siteA, messageID(1), "x", epoch, epoch); return err },
+		"Unfinished":  func() error { _, err := h.Unfinished(ctx, epoch, "", 1); return err },
+		"Claim":       func() error { _, _, err := h.Claim(ctx, siteA, messageID(1), "x", epoch, epoch); return err },
+		"Control": func() error {
+			_, err := h.Control(ctx, siteA, messageID(1), pushsvc.CommandPause, epoch)
+			return err
+		},
 		"Checkpoint": func() error {
-			_, err := h.Checkpoint(ctx, pushsvc.Checkpoint{Site: siteA, MessageID: messageID(1)})
+			_, _, err := h.Checkpoint(ctx, pushsvc.Checkpoint{Site: siteA, MessageID: messageID(1)})
+			return err
+		},
+		"Note":          func() error { return h.Note(ctx, pushsvc.Range{Site: siteA, MessageID: messageID(1)}, nil) },
+		"RangePage":     func() error { _, err := h.RangePage(ctx, pushsvc.Range{Site: siteA, Until: 9}, 0, 1); return err },
+		"LaterPage":     func() error { _, err := h.LaterPage(ctx, siteA, messageID(1), epoch, 1); return err },
+		"PruneMessages": func() error { _, err := h.PruneMessages(ctx, epoch, 1); return err },
+		"ImportSubscriptions": func() error {
+			_, err := h.ImportSubscriptions(ctx, siteA, []pushsvc.Subscription{sub(siteA, 1)})
 			return err
 		},
 		"AddReceipts": func() error {

@@ -19,6 +19,10 @@ var messageTests = []test{
 	{"message created twice", testCreateTwice},
 	{"message pages", testMessagePages},
 	{"message unfinished", testUnfinished},
+	{"message to one", testOnly},
+	{"message at a time", testScheduled},
+	{"message pruned", testPrune},
+	{"message pruned, its key", testPrunedKey},
 	{"idempotency", testIdempotency},
 	{"idempotency at once", testIdempotencyRace},
 	{"idempotency limits", testIdempotencyLimits},
@@ -43,11 +47,11 @@ func testMessageRoundTrip(h *harness) {
 		m := message(siteA, n)
 		m.Content = content
 		// Only the content, id, site and date are the caller's.
-		m.State, m.Owner, m.Epoch, m.Progress.Accepted = pushsvc.StateDone, "me", 7, 9
+		m.State, m.Started, m.NextTry, m.Progress.Accepted = pushsvc.StateDone, epoch, epoch, 9
+		m.Rate, m.SendAt = 2.5, m.Created.Add(-time.Minute)
 		want := message(siteA, n)
-		want.Content = content
+		want.Content, want.Rate, want.SendAt = content, m.Rate, m.SendAt
 		want.State = pushsvc.StateQueued
-		want.Until = h.all(siteA)[2].ID
 		want.Progress = pushsvc.Progress{Audience: 3, Pending: 3}
 		got := h.create(m)
 		h.same("row returned", got, want)
@@ -103,14 +107,68 @@ func testAudience(h *harness) {
 	h.putAll(siteB, 9)
 	m := h.create(message(siteA, 1))
 	later := h.put(siteA, 6)
-	if m.Until < rows[4].ID || m.Until >= later.ID || m.Progress.Audience != 5 || m.Progress.Pending != 5 {
-		h.Errorf("until %d, progress %+v; want %d, 5", m.Until, m.Progress, rows[4].ID)
+	if m.Progress.Audience != 5 || m.Progress.Pending != 5 {
+		h.Errorf("progress %+v; want 5", m.Progress)
 	}
-	if got := h.message(siteA, 1); got.Until != m.Until || got.Progress.Audience != 5 {
+	r := h.claim(siteA, 1, epoch)
+	if r.Cursor >= rows[0].ID || r.Until < rows[4].ID || r.Until >= later.ID {
+		h.Errorf("range from %d to %d; want %d to %d", r.Cursor, r.Until, rows[0].ID, rows[4].ID)
+	}
+	if got := h.message(siteA, 1); got.Progress.Audience != 5 {
 		h.Errorf("a later subscription changed the audience: %+v", got)
 	}
-	if m := h.create(message(siteA, 2)); m.Until < later.ID || m.Progress.Audience != 6 {
-		h.Errorf("the next message has until %d, audience %d", m.Until, m.Progress.Audience)
+	if m := h.create(message(siteA, 2)); m.Progress.Audience != 6 {
+		h.Errorf("the next message has audience %d", m.Progress.Audience)
+	}
+}
+
+// testOnly sends to one.
+func testOnly(h *harness) {
+	rows := sorted(h.putAll(siteA, 5))
+	h.put(siteB, 1)
+	m := message(siteA, 1)
+	m.Only = rows[2].ID
+	got := h.create(m)
+	if got.Only != m.Only || got.Progress.Audience != 1 || got.Progress.Pending != 1 {
+		h.Errorf("row %+v", got)
+	}
+	r := h.claim(siteA, 1, epoch)
+	page, err := h.RangePage(h.Context(), r, r.Cursor, 10)
+	if err != nil {
+		h.Fatal(err)
+	}
+	h.same("recipients", page, rows[2:3])
+	h.idle(siteA, 1, epoch) // it is the only range
+	if m := h.finish(r, epoch, pushsvc.OutcomeAccepted); m.State != pushsvc.StateDone || m.Progress.Accepted != 1 {
+		h.Errorf("at the end: %+v", m)
+	}
+	m = message(siteA, 2)
+	m.Only = rows[4].ID + 99
+	_, _, err = h.CreateMessage(h.Context(), m, pushsvc.Idempotency{})
+	h.is("one who is not there", err, pushsvc.ErrNotFound)
+	_, err = h.Message(h.Context(), siteA, m.ID)
+	h.is("and the message", err, pushsvc.ErrNotFound)
+}
+
+// testScheduled sends at a time.
+func testScheduled(h *harness) {
+	h.putAll(siteA, 2)
+	m := message(siteA, 1)
+	m.SendAt = epoch.Add(time.Hour)
+	if got := h.create(m); got.State != pushsvc.StateScheduled || !got.SendAt.Equal(m.SendAt) {
+		h.Errorf("row %+v", got)
+	}
+	before, due := m.SendAt.Add(-time.Second), m.SendAt
+	if got := h.idle(siteA, 1, before); got.State != pushsvc.StateScheduled {
+		h.Errorf("before its time it is %s", got.State)
+	}
+	if ids := h.unfinished(before, "", 9); len(ids) != 0 {
+		h.Errorf("unfinished before its time: %v", ids)
+	}
+	h.same("unfinished at its time", h.unfinished(due, "", 9), []string{m.ID})
+	h.claim(siteA, 1, due)
+	if got := h.message(siteA, 1); got.State != pushsvc.StateSending || !got.Started.Equal(due) {
+		h.Errorf("claimed: %+v", got)
 	}
 }
 
@@ -172,33 +230,106 @@ func messageIDs(page []pushsvc.Message) (ids []string) {
 	return ids
 }
 
+func (h *harness) unfinished(now time.Time, after string, limit int) []string {
+	h.Helper()
+	page, err := h.Unfinished(h.Context(), now, after, limit)
+	if err != nil {
+		h.Fatal(err)
+	}
+	for _, m := range page {
+		h.balanced(m.Progress)
+		if m.Site != siteA && m.Site != siteB {
+			h.Errorf("message of site %q", m.Site)
+		}
+	}
+	return messageIDs(page)
+}
+
 func testUnfinished(h *harness) {
 	h.put(siteA, 1)
 	h.put(siteB, 1)
-	for n := range 6 {
+	for n := range 8 {
 		h.create(message([]string{siteA, siteB}[n%2], n))
 	}
-	m := h.claim(siteA, 2, epoch)
-	h.checkpoint(pushsvc.Checkpoint{Site: siteA, MessageID: m.ID, Epoch: m.Epoch, Done: true, At: epoch})
+	h.finish(h.claim(siteA, 2, epoch), epoch, pushsvc.OutcomeAccepted)
 	h.claim(siteB, 3, epoch) // sending is not done
+	h.control(siteA, 4, pushsvc.CommandPause, epoch)
+	h.control(siteB, 5, pushsvc.CommandCancel, epoch)
 	for _, c := range []struct {
+		after string
 		limit int
 		want  []int
-	}{{10, []int{0, 1, 3, 4, 5}}, {2, []int{0, 1}}, {0, nil}} {
-		page, err := h.Unfinished(h.Context(), c.limit)
-		if err != nil {
-			h.Fatal(err)
-		}
+	}{{"", 10, []int{0, 1, 3, 6, 7}}, {"", 2, []int{0, 1}}, {"", 0, nil}, {messageID(1), 2, []int{3, 6}}, {messageID(7), 9, nil}, {messageID(2) + "x", 1, []int{3}}} {
 		var want []string
 		for _, n := range c.want {
 			want = append(want, messageID(n))
 		}
-		h.same(fmt.Sprintf("limit %d", c.limit), messageIDs(page), want)
-		for _, m := range page {
-			if m.Site != siteA && m.Site != siteB {
-				h.Errorf("message of site %q", m.Site)
-			}
+		h.same(fmt.Sprintf("after %q, limit %d", c.after, c.limit), h.unfinished(epoch, c.after, c.limit), want)
+	}
+	h.control(siteA, 4, pushsvc.CommandResume, epoch)
+	h.same("resumed", h.unfinished(epoch, messageID(3), 1), []string{messageID(4)})
+}
+
+// testPrune removes what has been final for long, and all that belongs to it.
+func testPrune(h *harness) {
+	rows := sorted(h.putAll(siteA, 3))
+	h.putAll(siteB, 3)
+	for n := range 6 {
+		site := []string{siteA, siteB}[n%2]
+		h.create(message(site, n))
+		if n < 4 {
+			h.finish(h.claim(site, n, epoch), epoch.Add(time.Duration(n)*time.Hour), pushsvc.OutcomeAccepted)
 		}
+	}
+	h.control(siteA, 4, pushsvc.CommandCancel, epoch)
+	receipt := []pushsvc.Receipt{{MessageID: messageID(0), Subscription: rows[0].ID, Kind: pushsvc.ReceiptShown}}
+	if n, err := h.AddReceipts(h.Context(), siteA, receipt); n != 1 || err != nil {
+		h.Fatal(n, err)
+	}
+	prune := func(before time.Time, limit, want int) {
+		h.Helper()
+		if n, err := h.PruneMessages(h.Context(), before, limit); n != want || err != nil {
+			h.Errorf("pruned %d, %v; want %d", n, err, want)
+		}
+	}
+	prune(epoch, 10, 0)
+	prune(epoch.Add(3*time.Hour), 0, 0)
+	prune(epoch.Add(3*time.Hour), 3, 3) // 0, 1, 2 and 4, in any order
+	prune(epoch.Add(3*time.Hour), 3, 1)
+	prune(epoch.Add(3*time.Hour), 3, 0) // finished at that very time
+	h.same("left unfinished", h.unfinished(epoch, "", 9), []string{messageID(5)})
+	if p := h.message(siteB, 3).Progress; p.Accepted != 3 {
+		h.Errorf("one that is left: %+v", p)
+	}
+	_, err := h.Message(h.Context(), siteA, messageID(0))
+	h.is("one that is gone", err, pushsvc.ErrNotFound)
+	_, err = h.LaterPage(h.Context(), siteA, messageID(0), epoch, 9)
+	h.is("its retries", err, pushsvc.ErrNotFound)
+	if sum, err := h.Site(h.Context(), siteA); err != nil || sum.Messages != 0 || sum.Subscriptions != 3 {
+		h.Errorf("the site counts %+v, %v", sum, err)
+	}
+	h.create(message(siteA, 0)) // nothing is left of the first one
+	if n, err := h.AddReceipts(h.Context(), siteA, receipt); n != 1 || err != nil {
+		h.Errorf("a receipt for the new one: %d, %v", n, err)
+	}
+}
+
+// testPrunedKey: the key of a message that has been pruned makes another.
+func testPrunedKey(h *harness) {
+	h.put(siteA, 1)
+	key := pushsvc.Idempotency{Key: "k", RequestHash: [32]byte{1}, Expires: epoch.Add(1000 * time.Hour)}
+	if _, created, err := h.CreateMessage(h.Context(), message(siteA, 1), key); err != nil || !created {
+		h.Fatal(created, err)
+	}
+	h.control(siteA, 1, pushsvc.CommandCancel, epoch)
+	if n, err := h.PruneMessages(h.Context(), epoch.Add(time.Hour), 9); n != 1 || err != nil {
+		h.Fatal(n, err)
+	}
+	if m, created, err := h.CreateMessage(h.Context(), message(siteA, 2), key); err != nil || !created || m.ID != messageID(2) {
+		h.Errorf("%s, created %v, %v", m.ID, created, err)
+	}
+	if m, created, err := h.CreateMessage(h.Context(), message(siteA, 3), key); err != nil || created || m.ID != messageID(2) {
+		h.Errorf("again: %s, created %v, %v", m.ID, created, err)
 	}
 }
 

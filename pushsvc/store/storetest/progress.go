@@ -1,9 +1,8 @@
 package storetest
 
 import (
-	"errors"
 	"fmt"
-	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -11,162 +10,167 @@ import (
 )
 
 var progressTests = []test{
-	{"claim", testClaim},
-	{"claim race has one winner", testClaimRace},
 	{"checkpoint", testCheckpoint},
+	{"checkpoint counts every kind", testKinds},
 	{"checkpoint of an old epoch", testOldEpoch},
 	{"checkpoint repeated counts once", testRepeatedCheckpoint},
+	{"checkpoint counts nobody twice", testSettledOnce},
 	{"checkpoint gone removes", testGone},
+	{"checkpoint quarantined doubts", testQuarantined},
 	{"checkpoint done counts who left", testLeft},
-	{"checkpoint refuses negative counts", testNegative},
+	{"checkpoint refusals", testCheckpointRefusals},
 	{"checkpoint never unbalances", testSurplus},
-	{"campaign of random steps balances", testCampaign},
 	{"receipts count once", testReceipts},
 	{"receipts at once with checkpoints", testReceiptRace},
-}
-
-func testClaim(h *harness) {
-	h.put(siteA, 1)
-	h.create(message(siteA, 1))
-	_, err := h.Claim(h.Context(), siteA, messageID(2), "x", epoch, epoch.Add(time.Minute))
-	h.is("unknown message", err, pushsvc.ErrNotFound)
-	_, err = h.Claim(h.Context(), siteB, messageID(1), "x", epoch, epoch.Add(time.Minute))
-	h.is("unknown site", err, pushsvc.ErrNotFound)
-
-	m := h.claim(siteA, 1, epoch)
-	if m.State != pushsvc.StateSending || m.Owner != "engine" || m.Epoch != 1 ||
-		!m.Lease.Equal(epoch.Add(time.Minute)) || !m.Started.Equal(epoch) || !m.Finished.IsZero() {
-		h.Errorf("claimed: %+v", m)
-	}
-	h.same("row read", h.message(siteA, 1), m)
-	for _, owner := range []string{"other", "engine"} {
-		_, err = h.Claim(h.Context(), siteA, messageID(1), owner, epoch.Add(59*time.Second), epoch.Add(2*time.Minute))
-		h.is("claimed by "+owner+" while leased", err, pushsvc.ErrLeaseHeld)
-	}
-	m = h.claim(siteA, 1, epoch.Add(time.Minute)) // a lease has run out at its end
-	if m.Epoch != 2 || !m.Started.Equal(epoch) {
-		h.Errorf("claimed again: epoch %d, started %v", m.Epoch, m.Started)
-	}
-	h.checkpoint(pushsvc.Checkpoint{Site: siteA, MessageID: m.ID, Epoch: 2, At: epoch}) // gives it back
-	if m = h.claim(siteA, 1, epoch.Add(time.Minute)); m.Epoch != 3 {
-		h.Errorf("claimed after it was given back: epoch %d", m.Epoch)
-	}
-	h.checkpoint(pushsvc.Checkpoint{Site: siteA, MessageID: m.ID, Epoch: 3, Done: true, At: epoch})
-	_, err = h.Claim(h.Context(), siteA, messageID(1), "x", epoch.Add(time.Hour), epoch.Add(2*time.Hour))
-	h.is("claiming what is done", err, pushsvc.ErrNotFound)
-}
-
-func testClaimRace(h *harness) {
-	h.put(siteA, 1)
-	h.create(message(siteA, 1))
-	for round := range 10 {
-		at := epoch.Add(time.Duration(round) * time.Minute)
-		var mu sync.Mutex
-		var winners []pushsvc.Message
-		h.each(24, func(i int) error {
-			m, err := h.Claim(h.Context(), siteA, messageID(1), fmt.Sprint("engine ", i), at, at.Add(time.Minute))
-			if errors.Is(err, pushsvc.ErrLeaseHeld) {
-				return nil
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			winners = append(winners, m)
-			return err
-		})
-		if len(winners) != 1 || winners[0].Epoch != int64(round+1) {
-			h.Fatalf("round %d has %d winners", round, len(winners))
-		}
-		if got := h.message(siteA, 1); got.Owner != winners[0].Owner {
-			h.Errorf("round %d: the owner is %q, the winner %q", round, got.Owner, winners[0].Owner)
-		}
-	}
 }
 
 func testCheckpoint(h *harness) {
 	rows := sorted(h.putAll(siteA, 10))
 	h.create(message(siteA, 1))
-	m := h.claim(siteA, 1, epoch)
-	m = h.checkpoint(pushsvc.Checkpoint{
-		Site: siteA, MessageID: m.ID, Epoch: 1, Cursor: rows[3].ID, Accepted: 2, Failed: map[string]int64{"timeout": 1, "rejected": 1},
-		Lease: epoch.Add(2 * time.Minute), At: epoch.Add(time.Second),
-	})
-	want := pushsvc.Progress{Audience: 10, Pending: 6, Accepted: 2, Failed: map[string]int64{"timeout": 1, "rejected": 1}}
+	r := h.claim(siteA, 1, epoch)
+	c := on(r, epoch.Add(time.Second), outcomes(pushsvc.OutcomeAccepted, rows[:3])...)
+	c.Cursor = rows[1].ID
+	c.Settled = []pushsvc.SubscriptionID{rows[3].ID, rows[8].ID}
+	c.Outcomes[2].ID = rows[3].ID
+	c.Outcomes = append(c.Outcomes, pushsvc.Outcome{ID: rows[8].ID, Kind: pushsvc.OutcomeFailed, Reason: "timeout"})
+	m, got := h.checkpoint(c)
+	want := pushsvc.Progress{Audience: 10, Pending: 6, Accepted: 3, Failed: map[string]int64{"timeout": 1}}
 	h.same("progress", m.Progress, want)
-	if m.Cursor != rows[3].ID || m.State != pushsvc.StateSending || !m.Lease.Equal(epoch.Add(2*time.Minute)) || m.Owner != "engine" {
-		h.Errorf("row %+v", m)
-	}
+	next := r
+	next.Cursor, next.Settled, next.Lease = c.Cursor, c.Settled, c.Lease
+	h.same("range", got, next)
 	h.same("row read", h.message(siteA, 1), m)
 
-	m = h.checkpoint(pushsvc.Checkpoint{ // a heartbeat
-		Site: siteA, MessageID: m.ID, Epoch: 1, Cursor: rows[3].ID, Lease: epoch.Add(3 * time.Minute), At: epoch.Add(2 * time.Second),
-	})
+	m, got = h.checkpoint(on(got, epoch.Add(2*time.Second))) // a heartbeat
 	h.same("progress after a heartbeat", m.Progress, want)
+	next.Lease = epoch.Add(2*time.Second + time.Minute)
+	h.same("range after a heartbeat", got, next)
 
-	m = h.checkpoint(pushsvc.Checkpoint{
-		Site: siteA, MessageID: m.ID, Epoch: 1, Cursor: rows[9].ID, Accepted: 4, Failed: map[string]int64{"timeout": 2}, Done: true, At: epoch.Add(3 * time.Second),
-	})
-	h.same("progress at the end", m.Progress, pushsvc.Progress{
-		Audience: 10, Accepted: 6, Failed: map[string]int64{"timeout": 3, "rejected": 1},
-	})
-	if m.State != pushsvc.StateDone || !m.Finished.Equal(epoch.Add(3*time.Second)) || !m.Lease.IsZero() {
+	// Another engine goes on from there.
+	r = h.claim(siteA, 1, epoch.Add(time.Hour))
+	next.Epoch, next.Lease = 2, epoch.Add(time.Hour+time.Minute)
+	h.same("range claimed again", r, next)
+	page, err := h.RangePage(h.Context(), r, r.Cursor, 100)
+	if err != nil {
+		h.Fatal(err)
+	}
+	page = slices.DeleteFunc(page, func(s pushsvc.Subscription) bool { return slices.Contains(r.Settled, s.ID) })
+	c = on(r, epoch.Add(time.Hour), outcomes(pushsvc.OutcomeAccepted, page)...)
+	c.Cursor, c.Settled, c.Done = r.Until, nil, true
+	m, _ = h.checkpoint(c)
+	h.same("progress at the end", m.Progress, pushsvc.Progress{Audience: 10, Accepted: 9, Failed: map[string]int64{"timeout": 1}})
+	if m.State != pushsvc.StateDone || !m.Finished.Equal(c.At) || !m.NextTry.IsZero() {
 		h.Errorf("row at the end %+v", m)
 	}
-	_, err := h.Checkpoint(h.Context(), pushsvc.Checkpoint{Site: siteA, MessageID: m.ID, Epoch: 1, Accepted: 1, At: epoch.Add(4 * time.Second)})
+	_, _, err = h.Checkpoint(h.Context(), on(r, epoch.Add(2*time.Hour)))
 	h.is("another checkpoint of what is done", err, pushsvc.ErrLeaseLost)
+	h.is("a note on what is done", h.Note(h.Context(), r, outcomes(pushsvc.OutcomeAccepted, page)), pushsvc.ErrLeaseLost)
+}
+
+func testKinds(h *harness) {
+	rows := sorted(h.putAll(siteA, 8))
+	h.create(message(siteA, 1))
+	r := h.claim(siteA, 1, epoch)
+	c := on(r, epoch)
+	for i, kind := range []pushsvc.OutcomeKind{
+		pushsvc.OutcomeAccepted, pushsvc.OutcomeGone, pushsvc.OutcomeFailed, pushsvc.OutcomeFailed,
+		pushsvc.OutcomeLater, pushsvc.OutcomeExpired, pushsvc.OutcomeLeft, pushsvc.OutcomeQuarantined,
+	} {
+		c.Outcomes = append(c.Outcomes, pushsvc.Outcome{ID: rows[i].ID, Kind: kind, Reason: fmt.Sprint("why ", i), Attempt: 1, Due: epoch.Add(time.Minute)})
+	}
+	c.Cursor, c.Done = r.Until, true
+	m, _ := h.checkpoint(c)
+	h.same("progress", m.Progress, pushsvc.Progress{
+		Audience: 8, Accepted: 1, Gone: 1, Later: 1, Expired: 1, Left: 1,
+		Failed: map[string]int64{"why 2": 1, "why 3": 1, pushsvc.ReasonQuarantined: 1},
+	})
+	if m.State != pushsvc.StateSending || !m.NextTry.Equal(epoch.Add(time.Minute)) {
+		h.Errorf("state %s, next try %v", m.State, m.NextTry)
+	}
 }
 
 func testOldEpoch(h *harness) {
 	rows := h.putAll(siteA, 3)
 	h.create(message(siteA, 1))
+	unclaimed := pushsvc.Checkpoint{Site: siteA, MessageID: messageID(1), At: epoch}
+	_, _, err := h.Checkpoint(h.Context(), unclaimed)
+	h.is("a range that nobody has claimed", err, pushsvc.ErrLeaseLost)
 	h.claim(siteA, 1, epoch)
-	h.claim(siteA, 1, epoch.Add(time.Hour))
+	r := h.claim(siteA, 1, epoch.Add(time.Hour))
 	before := h.message(siteA, 1)
-	for _, e := range []int64{0, 1, 3} {
-		_, err := h.Checkpoint(h.Context(), pushsvc.Checkpoint{
-			Site: siteA, MessageID: messageID(1), Epoch: e, Cursor: 9, Accepted: 1, Gone: []pushsvc.SubscriptionID{rows[0].ID}, Done: true, At: epoch,
-		})
+	for _, e := range []int64{-1, 0, 1, 3} {
+		c := on(r, epoch, outcomes(pushsvc.OutcomeGone, rows)...)
+		c.Epoch, c.Done = e, true
+		_, _, err := h.Checkpoint(h.Context(), c)
 		h.is(fmt.Sprint("epoch ", e), err, pushsvc.ErrLeaseLost)
+		old := r
+		old.Epoch = e
+		h.is(fmt.Sprint("note of epoch ", e), h.Note(h.Context(), old, c.Outcomes), pushsvc.ErrLeaseLost)
 	}
 	h.same("row", h.message(siteA, 1), before)
 	if n := h.count(siteA); n != 3 {
 		h.Errorf("the site counts %d, want 3", n)
 	}
-	_, err := h.Checkpoint(h.Context(), pushsvc.Checkpoint{Site: siteA, MessageID: messageID(7), At: epoch})
-	h.is("unknown message", err, pushsvc.ErrNotFound)
+	for name, c := range map[string]pushsvc.Checkpoint{
+		"unknown message": {Site: siteA, MessageID: messageID(7), Epoch: 1, At: epoch},
+		"unknown site":    {Site: siteB, MessageID: messageID(1), Epoch: 1, At: epoch},
+		"unknown range":   {Site: siteA, MessageID: messageID(1), Range: 999, Epoch: 1, At: epoch},
+		"negative range":  {Site: siteA, MessageID: messageID(1), Range: -2, Epoch: 1, At: epoch},
+	} {
+		_, _, err := h.Checkpoint(h.Context(), c)
+		h.is(name, err, pushsvc.ErrNotFound)
+	}
 }
 
 // testRepeatedCheckpoint repeats a call whose outcome was unknown.
 func testRepeatedCheckpoint(h *harness) {
 	rows := sorted(h.putAll(siteA, 8))
 	h.create(message(siteA, 1))
-	h.claim(siteA, 1, epoch)
-	c := pushsvc.Checkpoint{
-		Site: siteA, MessageID: messageID(1), Epoch: 1, Cursor: rows[2].ID, Accepted: 1, Failed: map[string]int64{"a": 1, "b": 1, "c": 1},
-		Gone: []pushsvc.SubscriptionID{rows[1].ID}, Lease: epoch.Add(time.Hour), At: epoch.Add(time.Second),
-	}
-	first := h.checkpoint(c)
-	h.same("repeated", h.checkpoint(c), first)
-	c.At = c.At.Add(time.Second) // another page with the same result
-	if m := h.checkpoint(c); m.Progress.Accepted != 2 || m.Progress.Gone != 2 || m.Progress.FailedTotal() != 6 {
+	r := h.claim(siteA, 1, epoch)
+	// Two whom the range does not have are counted with each new checkpoint.
+	extra := []pushsvc.Outcome{{ID: 1 << 40, Kind: pushsvc.OutcomeAccepted}, {ID: 1<<40 + 1, Kind: pushsvc.OutcomeFailed, Reason: "a"}}
+	c := on(r, epoch.Add(time.Second), append(outcomes(pushsvc.OutcomeGone, rows[1:2]), extra...)...)
+	c.Cursor = rows[2].ID
+	first, _ := h.checkpoint(c)
+	again, _ := h.checkpoint(c)
+	h.same("repeated", again, first)
+	c.At = c.At.Add(time.Second)
+	if m, _ := h.checkpoint(c); m.Progress.Accepted != 2 || m.Progress.Gone != 1 || m.Progress.FailedTotal() != 2 {
 		h.Errorf("the next one was taken for a repetition: %+v", m.Progress)
 	}
-	done := pushsvc.Checkpoint{Site: siteA, MessageID: messageID(1), Epoch: 1, Cursor: rows[7].ID, Done: true, At: epoch.Add(time.Minute)}
-	first = h.checkpoint(done)
-	h.same("end repeated", h.checkpoint(done), first)
+	done := on(r, epoch.Add(time.Minute))
+	done.Cursor, done.Done = r.Until, true
+	first, _ = h.checkpoint(done)
+	again, _ = h.checkpoint(done)
+	h.same("end repeated", again, first)
+}
+
+// testSettledOnce: an engine that reports somebody again, in a checkpoint of
+// its own, counts nobody twice.
+func testSettledOnce(h *harness) {
+	rows := sorted(h.putAll(siteA, 5))
+	h.create(message(siteA, 1))
+	r := h.claim(siteA, 1, epoch)
+	c := on(r, epoch, outcomes(pushsvc.OutcomeAccepted, rows[:3])...)
+	c.Outcomes[2].ID = rows[4].ID
+	c.Cursor, c.Settled = rows[1].ID, []pushsvc.SubscriptionID{rows[4].ID}
+	first, r := h.checkpoint(c)
+	again, _ := h.checkpoint(on(r, epoch.Add(time.Second), append(c.Outcomes, outcomes(pushsvc.OutcomeGone, rows[:2])...)...))
+	h.same("progress", again.Progress, first.Progress)
+	if n := h.count(siteA); n != 5 {
+		h.Errorf("%d are left of 5", n)
+	}
 }
 
 func testGone(h *harness) {
 	rows := sorted(h.putAll(siteA, 5))
 	h.put(siteB, 1)
 	h.create(message(siteA, 1))
-	h.claim(siteA, 1, epoch)
+	r := h.claim(siteA, 1, epoch)
 	if err := h.DeleteSubscription(h.Context(), siteA, rows[1].ID); err != nil { // between the send and the checkpoint
 		h.Fatal(err)
 	}
-	m := h.checkpoint(pushsvc.Checkpoint{
-		Site: siteA, MessageID: messageID(1), Epoch: 1, Cursor: rows[2].ID, Accepted: 1,
-		Gone: []pushsvc.SubscriptionID{rows[0].ID, rows[1].ID}, Lease: epoch.Add(time.Minute), At: epoch,
-	})
+	m, _ := h.checkpoint(on(r, epoch, append(outcomes(pushsvc.OutcomeGone, rows[:2]), outcomes(pushsvc.OutcomeAccepted, rows[2:3])...)...))
 	if m.Progress.Gone != 2 || m.Progress.Pending != 2 {
 		h.Errorf("progress %+v", m.Progress)
 	}
@@ -179,11 +183,44 @@ func testGone(h *harness) {
 	}
 }
 
+// testQuarantined marks rows and keeps them; a visit clears the mark.
+func testQuarantined(h *harness) {
+	rows := sorted(h.putAll(siteA, 3))
+	for n := range 2 { // the second message finds the first one's mark
+		h.create(message(siteA, n))
+		at := epoch.Add(time.Duration(n)*time.Hour + 999*time.Millisecond)
+		h.finish(h.claim(siteA, n, at), at, pushsvc.OutcomeQuarantined)
+	}
+	for i := range rows {
+		rows[i].Doubted = epoch
+	}
+	h.same("rows", h.all(siteA), rows)
+	if p := h.message(siteA, 1).Progress; p.Failed[pushsvc.ReasonQuarantined] != 3 {
+		h.Errorf("progress %+v", p)
+	}
+	again := h.put(siteA, 1)
+	if !again.Doubted.IsZero() {
+		h.Errorf("after a visit it is doubted since %v", again.Doubted)
+	}
+	for _, row := range h.all(siteA) {
+		if row.Doubted.IsZero() != (row.ID == again.ID) {
+			h.Errorf("row %d is doubted since %v", row.ID, row.Doubted)
+		}
+	}
+	other := sub(siteA, 2) // no proof, no change
+	other.Auth = auth(9)
+	if got := h.putSub(other, nil); !got.Doubted.Equal(epoch) {
+		h.Errorf("a stranger's visit made it %v", got.Doubted)
+	}
+}
+
 func testLeft(h *harness) {
 	rows := sorted(h.putAll(siteA, 6))
 	h.create(message(siteA, 1))
-	h.claim(siteA, 1, epoch)
-	h.checkpoint(pushsvc.Checkpoint{Site: siteA, MessageID: messageID(1), Epoch: 1, Cursor: rows[1].ID, Accepted: 2, Lease: epoch.Add(time.Minute), At: epoch})
+	r := h.claim(siteA, 1, epoch)
+	c := on(r, epoch, outcomes(pushsvc.OutcomeAccepted, rows[:2])...)
+	c.Cursor = rows[1].ID
+	_, r = h.checkpoint(c)
 	for _, row := range rows[2:4] {
 		if ok, err := h.DeleteProven(h.Context(), siteA, pushsvc.Proof{Endpoint: row.Endpoint, Auth: row.Auth}); !ok || err != nil {
 			h.Fatalf("%v, %v", ok, err)
@@ -192,28 +229,41 @@ func testLeft(h *harness) {
 	if m := h.message(siteA, 1); m.Progress.Left != 0 || m.Progress.Pending != 4 {
 		h.Errorf("before the end: %+v", m.Progress)
 	}
-	page, err := h.SubscriptionPage(h.Context(), siteA, rows[1].ID, 10)
-	if err != nil || len(page) != 2 {
-		h.Fatalf("%d are left to send to, %v", len(page), err)
-	}
-	m := h.checkpoint(pushsvc.Checkpoint{
-		Site: siteA, MessageID: messageID(1), Epoch: 1, Cursor: page[1].ID, Accepted: 1, Failed: map[string]int64{"timeout": 1}, Done: true, At: epoch,
-	})
-	h.same("progress", m.Progress, pushsvc.Progress{Audience: 6, Accepted: 3, Left: 2, Failed: map[string]int64{"timeout": 1}})
+	m := h.finish(r, epoch.Add(time.Second), pushsvc.OutcomeFailed)
+	h.same("progress", m.Progress, pushsvc.Progress{Audience: 6, Accepted: 2, Left: 2, Failed: map[string]int64{"why": 2}})
 }
 
-func testNegative(h *harness) {
+func testCheckpointRefusals(h *harness) {
 	h.putAll(siteA, 3)
 	h.create(message(siteA, 1))
-	h.claim(siteA, 1, epoch)
+	r := h.claim(siteA, 1, epoch)
 	before := h.message(siteA, 1)
-	for _, c := range []pushsvc.Checkpoint{{Accepted: -1}, {Failed: map[string]int64{"x": -1}}} {
-		c.Site, c.MessageID, c.Epoch, c.At = siteA, messageID(1), 1, epoch
-		if _, err := h.Checkpoint(h.Context(), c); err == nil {
-			h.Errorf("%+v was taken", c)
+	many := make([]pushsvc.SubscriptionID, pushsvc.MaxSettled+1)
+	for i := range many {
+		many[i] = pushsvc.SubscriptionID(1000 + i)
+	}
+	for name, change := range map[string]func(*pushsvc.Checkpoint){
+		"no kind":         func(c *pushsvc.Checkpoint) { c.Outcomes = []pushsvc.Outcome{{ID: 1}} },
+		"unknown kind":    func(c *pushsvc.Checkpoint) { c.Outcomes = []pushsvc.Outcome{{ID: 1, Kind: 8}} },
+		"too many":        func(c *pushsvc.Checkpoint) { c.Settled = many },
+		"falling":         func(c *pushsvc.Checkpoint) { c.Settled = []pushsvc.SubscriptionID{3, 2} },
+		"retries settled": func(c *pushsvc.Checkpoint) { c.Range, c.Settled = pushsvc.LaterRange, many[:1] },
+	} {
+		c := on(r, epoch)
+		change(&c)
+		if _, _, err := h.Checkpoint(h.Context(), c); err == nil {
+			h.Errorf("%s: taken", name)
 		}
 	}
 	h.same("row", h.message(siteA, 1), before)
+	c := on(r, epoch)
+	c.Settled = many[1:]
+	if _, got := h.checkpoint(c); !slices.Equal(got.Settled, many[1:]) {
+		h.Errorf("of %d settled ids %d are there", len(c.Settled), len(got.Settled))
+	}
+	if got := h.claim(siteA, 1, epoch.Add(time.Hour)); !slices.Equal(got.Settled, many[1:]) {
+		h.Errorf("of %d settled ids the next engine sees %d", len(c.Settled), len(got.Settled))
+	}
 }
 
 // testSurplus counts more recipients than there are, and moves the cursor
@@ -221,72 +271,17 @@ func testNegative(h *harness) {
 func testSurplus(h *harness) {
 	rows := sorted(h.putAll(siteA, 3))
 	h.create(message(siteA, 1))
-	h.claim(siteA, 1, epoch)
-	c := pushsvc.Checkpoint{Site: siteA, MessageID: messageID(1), Epoch: 1, Cursor: rows[2].ID, Accepted: 5, Lease: epoch.Add(time.Minute), At: epoch}
-	if m := h.checkpoint(c); m.Progress.Accepted != 5 || m.Progress.Pending != 0 {
+	r := h.claim(siteA, 1, epoch)
+	c := on(r, epoch, outcomes(pushsvc.OutcomeAccepted, append(rows, make([]pushsvc.Subscription, 2)...))...)
+	c.Cursor = rows[2].ID
+	c.Outcomes[3].ID, c.Outcomes[4].ID = 1<<40, 1<<40+1
+	if m, _ := h.checkpoint(c); m.Progress.Accepted != 5 || m.Progress.Pending != 0 || m.Progress.Audience != 5 {
 		h.Errorf("progress %+v", m.Progress)
 	}
-	c.Cursor, c.Accepted, c.Done = rows[0].ID, 0, true
-	if m := h.checkpoint(c); m.Cursor != rows[2].ID || m.Progress.Left != 0 {
-		h.Errorf("cursor %d, progress %+v", m.Cursor, m.Progress)
-	}
-}
-
-// testCampaign sends to an audience that comes and goes, from engines that
-// crash, with a random but repeatable course.
-func testCampaign(h *harness) {
-	r := rand.New(rand.NewPCG(1, 2))
-	h.putAll(siteA, 150)
-	m := h.create(message(siteA, 1))
-	at := epoch
-	var accepted, gone, failed int64
-	for m.State != pushsvc.StateDone {
-		at = at.Add(time.Hour)
-		m = h.claim(siteA, 1, at)
-		for range 1 + r.IntN(4) { // pages until the crash
-			h.put(siteA, 1000+r.IntN(50))
-			_, err := h.DeleteProven(h.Context(), siteA, *proof(1 + r.IntN(150)))
-			if err != nil {
-				h.Fatal(err)
-			}
-			page, err := h.SubscriptionPage(h.Context(), siteA, m.Cursor, 9)
-			if err != nil {
-				h.Fatal(err)
-			}
-			c := pushsvc.Checkpoint{Site: siteA, MessageID: m.ID, Epoch: m.Epoch, Cursor: m.Until, Failed: map[string]int64{}, Lease: at.Add(time.Minute), Done: true}
-			at = at.Add(time.Second)
-			c.At = at
-			for _, row := range page {
-				if row.ID > m.Until {
-					break
-				}
-				c.Cursor, c.Done = row.ID, false
-				switch r.IntN(4) {
-				case 0:
-					c.Gone = append(c.Gone, row.ID)
-				case 1:
-					c.Failed[fmt.Sprint("reason ", r.IntN(3))]++
-				default:
-					c.Accepted++
-				}
-			}
-			m = h.checkpoint(c)
-			h.same("repeated", h.checkpoint(c), m)
-			accepted, gone = accepted+c.Accepted, gone+int64(len(c.Gone))
-			for _, n := range c.Failed {
-				failed += n
-			}
-			if m.State == pushsvc.StateDone {
-				break
-			}
-		}
-	}
-	p := m.Progress
-	if p.Audience != 150 || p.Pending != 0 || p.Accepted != accepted || p.Gone != gone || p.FailedTotal() != failed {
-		h.Errorf("progress %+v; want accepted %d, gone %d, failed %d", p, accepted, gone, failed)
-	}
-	if n := int64(len(h.all(siteA))); n != h.count(siteA) {
-		h.Errorf("the site counts %d and has %d", h.count(siteA), n)
+	back := on(r, epoch.Add(time.Second))
+	back.Cursor, back.Settled = rows[0].ID, []pushsvc.SubscriptionID{rows[1].ID, rows[2].ID + 1}
+	if _, got := h.checkpoint(back); got.Cursor != rows[2].ID || !slices.Equal(got.Settled, back.Settled[1:]) {
+		h.Errorf("cursor %d, settled %v", got.Cursor, got.Settled)
 	}
 }
 
@@ -332,14 +327,13 @@ func testReceipts(h *harness) {
 func testReceiptRace(h *harness) {
 	rows := sorted(h.putAll(siteA, 20))
 	h.create(message(siteA, 1))
-	h.claim(siteA, 1, epoch)
+	r := h.claim(siteA, 1, epoch)
 	var mu sync.Mutex
 	added := 0
 	h.each(100, func(i int) error {
 		if i%5 == 0 {
-			_, err := h.Checkpoint(h.Context(), pushsvc.Checkpoint{
-				Site: siteA, MessageID: messageID(1), Epoch: 1, Cursor: rows[i/5].ID, Accepted: 1, Lease: epoch.Add(time.Minute), At: epoch.Add(time.Duration(i) * time.Millisecond),
-			})
+			c := on(r, epoch.Add(time.Duration(i)*time.Millisecond), pushsvc.Outcome{ID: rows[i/5].ID, Kind: pushsvc.OutcomeAccepted})
+			_, _, err := h.Checkpoint(h.Context(), c)
 			return err
 		}
 		n, err := h.AddReceipts(h.Context(), siteA, []pushsvc.Receipt{{MessageID: messageID(1), Subscription: rows[i%20].ID, Kind: pushsvc.ReceiptShown}})

@@ -22,7 +22,7 @@ import (
 // Run runs the suite. open makes an empty store of its own for each test; the
 // suite closes it.
 func Run(t *testing.T, open func(t *testing.T) pushsvc.Store) {
-	for _, group := range [][]test{subscriptionTests, replaceTests, messageTests, progressTests, keyTests, storeTests} {
+	for _, group := range [][]test{subscriptionTests, replaceTests, importTests, messageTests, rangeTests, progressTests, laterTests, noteTests, controlTests, campaignTests, keyTests, storeTests} {
 		for _, tt := range group {
 			t.Run(tt.name, func(t *testing.T) {
 				t.Parallel()
@@ -184,35 +184,76 @@ func (h *harness) message(site string, n int) pushsvc.Message {
 	return m
 }
 
-// claim leases the n-th message at the time for a minute.
-func (h *harness) claim(site string, n int, at time.Time) pushsvc.Message {
+// claim leases a range of the n-th message at the time for a minute.
+func (h *harness) claim(site string, n int, at time.Time) pushsvc.Range {
 	h.Helper()
-	m, err := h.Claim(h.Context(), site, messageID(n), "engine", at, at.Add(time.Minute))
+	m, r, err := h.Claim(h.Context(), site, messageID(n), "engine", at, at.Add(time.Minute))
 	if err != nil {
 		h.Fatalf("Claim: %v", err)
+	}
+	h.balanced(m.Progress)
+	return r
+}
+
+// idle wants nothing to be claimed at the time, and gives the message's row.
+func (h *harness) idle(site string, n int, at time.Time) pushsvc.Message {
+	h.Helper()
+	m, r, err := h.Claim(h.Context(), site, messageID(n), "idler", at, at.Add(time.Minute))
+	if !errors.Is(err, pushsvc.ErrNothingDue) {
+		h.Errorf("claim at %v: error %v, range %d; want %v", at.Sub(epoch), err, r.N, pushsvc.ErrNothingDue)
 	}
 	return m
 }
 
-func (h *harness) checkpoint(c pushsvc.Checkpoint) pushsvc.Message {
+// on begins a checkpoint of a claimed range that moves nothing and keeps the
+// lease for a minute.
+func on(r pushsvc.Range, at time.Time, outcomes ...pushsvc.Outcome) pushsvc.Checkpoint {
+	return pushsvc.Checkpoint{
+		Site: r.Site, MessageID: r.MessageID, Range: r.N, Epoch: r.Epoch, Cursor: r.Cursor,
+		Settled: r.Settled, Outcomes: outcomes, Lease: at.Add(time.Minute), At: at,
+	}
+}
+
+func (h *harness) checkpoint(c pushsvc.Checkpoint) (pushsvc.Message, pushsvc.Range) {
 	h.Helper()
-	m, err := h.Checkpoint(h.Context(), c)
+	m, r, err := h.Checkpoint(h.Context(), c)
 	if err != nil {
 		h.Fatalf("Checkpoint: %v", err)
 	}
 	h.balanced(m.Progress)
+	return m, r
+}
+
+// finish settles everybody whom the range has and ends it.
+func (h *harness) finish(r pushsvc.Range, at time.Time, kind pushsvc.OutcomeKind) pushsvc.Message {
+	h.Helper()
+	rows, err := h.RangePage(h.Context(), r, r.Cursor, 1<<20)
+	if err != nil {
+		h.Fatal(err)
+	}
+	c := on(r, at, outcomes(kind, rows)...)
+	c.Cursor, c.Settled, c.Done = r.Until, nil, true
+	m, _ := h.checkpoint(c)
 	return m
+}
+
+// outcomes are the same for all rows.
+func outcomes(kind pushsvc.OutcomeKind, rows []pushsvc.Subscription) (out []pushsvc.Outcome) {
+	for _, row := range rows {
+		out = append(out, pushsvc.Outcome{ID: row.ID, Kind: kind, Reason: "why"})
+	}
+	return out
 }
 
 // balanced is the oracle of every progress: each recipient is in exactly one
 // state.
 func (h *harness) balanced(p pushsvc.Progress) {
 	h.Helper()
-	if sum := p.Pending + p.Accepted + p.Gone + p.Left + p.FailedTotal(); sum != p.Audience {
+	if sum := p.Pending + p.Accepted + p.Later + p.Gone + p.Left + p.FailedTotal() + p.Expired + p.Cancelled; sum != p.Audience {
 		h.Errorf("states sum to %d, audience is %d: %+v", sum, p.Audience, p)
 	}
-	if p.Pending < 0 || p.Left < 0 {
-		h.Errorf("a state is negative: %+v", p)
+	if p.Pending < 0 || p.Left < 0 || p.Later < 0 || p.Failed == nil {
+		h.Errorf("a state is negative, or Failed is nil: %+v", p)
 	}
 }
 

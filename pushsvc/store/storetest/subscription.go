@@ -297,7 +297,7 @@ func testIsolation(h *harness) {
 		if got := h.all(b); len(got) != 1 {
 			h.Errorf("site %q has %d rows, want 1", b, len(got))
 		}
-		if m := h.message(a, 10*i); m.Progress.Shown != 0 || m.Epoch != 1 || m.Progress.Pending != 5 {
+		if m := h.message(a, 10*i); m.Progress.Shown != 0 || m.State != pushsvc.StateSending || m.Progress.Pending != 5 {
 			h.Errorf("the message of %q was changed: %+v", a, m)
 		}
 	}
@@ -318,10 +318,21 @@ func (h *harness) foreign(site string, s pushsvc.Subscription, n int) {
 	if page, err := h.MessagePage(ctx, site, "", 10); err != nil || len(page) != 0 {
 		h.Errorf("MessagePage: %d, %v", len(page), err)
 	}
-	_, err = h.Claim(ctx, site, id, "thief", epoch.Add(time.Hour), epoch.Add(2*time.Hour))
+	_, _, err = h.Claim(ctx, site, id, "thief", epoch.Add(time.Hour), epoch.Add(2*time.Hour))
 	h.is("Claim", err, pushsvc.ErrNotFound)
-	_, err = h.Checkpoint(ctx, pushsvc.Checkpoint{Site: site, MessageID: id, Epoch: 1, Accepted: 1, Gone: []pushsvc.SubscriptionID{s.ID}, At: epoch})
+	gone := []pushsvc.Outcome{{ID: s.ID, Kind: pushsvc.OutcomeGone}}
+	_, _, err = h.Checkpoint(ctx, pushsvc.Checkpoint{Site: site, MessageID: id, Epoch: 1, Outcomes: gone, At: epoch})
 	h.is("Checkpoint", err, pushsvc.ErrNotFound)
+	if err := h.Note(ctx, pushsvc.Range{Site: site, MessageID: id, Epoch: 1}, gone); err == nil {
+		h.Error("Note: noted")
+	}
+	_, err = h.Control(ctx, site, id, pushsvc.CommandCancel, epoch)
+	h.is("Control", err, pushsvc.ErrNotFound)
+	_, err = h.LaterPage(ctx, site, id, epoch, 9)
+	h.is("LaterPage", err, pushsvc.ErrNotFound)
+	if page, err := h.RangePage(ctx, pushsvc.Range{Site: site, MessageID: id, Until: s.ID}, s.ID-1, 9); err != nil || len(page) != 0 {
+		h.Errorf("RangePage: %d, %v", len(page), err)
+	}
 	if n, err := h.AddReceipts(ctx, site, []pushsvc.Receipt{{MessageID: id, Subscription: s.ID, Kind: pushsvc.ReceiptShown}}); n != 0 || err != nil {
 		h.Errorf("AddReceipts: %d, %v", n, err)
 	}

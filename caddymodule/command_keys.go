@@ -1,0 +1,144 @@
+package caddymodule
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+)
+
+func (c *command) keys() *cobra.Command {
+	var count bool
+	list := func(*cobra.Command, []string) error { return c.listKeys(count) }
+	cmd := &cobra.Command{
+		Use:   "keys",
+		Short: "Lists the VAPID keys, imports a pair, or makes a new one",
+		Args:  cobra.NoArgs,
+		RunE:  list,
+	}
+	listCmd := &cobra.Command{Use: "list", Short: "Lists the VAPID keys, the current one first", Args: cobra.NoArgs, RunE: list}
+	for _, cmd := range []*cobra.Command{cmd, listCmd} {
+		cmd.Flags().BoolVar(&count, "count", false, "Count the subscribers of each key; reads them all")
+	}
+	cmd.AddCommand(listCmd, c.importKey(), c.rotateKey())
+	return cmd
+}
+
+func (c *command) listKeys(count bool) error {
+	var list struct {
+		Keys []struct {
+			pushsvc.Key
+			Subscriptions int64 `json:"subscriptions"`
+		}
+	}
+	path := "/keys"
+	if count {
+		path += "?count=true"
+	}
+	raw, err := c.call(http.MethodGet, path, nil, nil, &list)
+	if err != nil {
+		return err
+	}
+	return c.print(raw, func(w io.Writer) error {
+		t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+		subscribers := ""
+		if count {
+			subscribers = "SUBSCRIBERS\t"
+		}
+		fmt.Fprintf(t, "ID\tCREATED\tCURRENT\t%sPUBLIC KEY\n", subscribers)
+		for _, k := range list.Keys {
+			current := ""
+			if k.Current {
+				current = "yes"
+			}
+			if count {
+				subscribers = fmt.Sprintf("%d\t", k.Subscriptions)
+			}
+			fmt.Fprintf(t, "%s\t%s\t%s\t%s%s\n", k.ID, localTime(k.Created), current, subscribers, k.Public)
+		}
+		return t.Flush()
+	})
+}
+
+func (c *command) importKey() *cobra.Command {
+	var public, file string
+	cmd := &cobra.Command{
+		Use:   "import --public <key> [--private-file <file>]",
+		Short: "Imports a VAPID key pair and makes it the current one",
+		Long: `Imports a VAPID key pair, both halves in base64url as other web push software
+has them, and makes it the current one: new subscriptions are made with it.
+Subscriptions made with an earlier key go on with that.
+
+The private key is read from --private-file, or from standard input, so that it
+shows in no process list and no shell history.`,
+		Example: `  caddy webpush keys import --public BNc… --private-file vapid.key
+  printf %s "$VAPID_PRIVATE_KEY" | caddy webpush keys import --public BNc…`,
+		Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			key, raw, err := c.postKey(public, file)
+			if err != nil {
+				return err
+			}
+			return c.print(raw, func(w io.Writer) error { return printCurrent(w, key) })
+		},
+	}
+	cmd.Flags().StringVar(&public, "public", "", "The public key, 87 characters of base64url (required)")
+	cmd.Flags().StringVar(&file, "private-file", "", "File with the private key, 43 characters of base64url")
+	_ = cmd.MarkFlagRequired("public")
+	return cmd
+}
+
+// postKey imports the pair whose private half is in the file, or comes from
+// standard input where there is none.
+func (c *command) postKey(public, file string) (key pushsvc.Key, raw []byte, err error) {
+	in := os.Stdin
+	if file != "" {
+		f, err := os.Open(file)
+		if err != nil {
+			return key, nil, fmt.Errorf("opening the private key: %w", err)
+		}
+		defer f.Close()
+		in = f
+	} else if isTerminal(os.Stdin) {
+		fmt.Fprintln(os.Stderr, "Paste the private key and press Enter, then Ctrl-D:")
+	}
+	private, err := io.ReadAll(io.LimitReader(in, 4096))
+	if err != nil {
+		return key, nil, fmt.Errorf("reading the private key: %w", err)
+	}
+	raw, err = c.call(http.MethodPost, "/keys", nil, map[string]string{
+		"public_key": strings.TrimSpace(public), "private_key": strings.TrimSpace(string(private)),
+	}, &key)
+	return key, raw, err
+}
+
+func printCurrent(w io.Writer, key pushsvc.Key) error {
+	_, err := fmt.Fprintf(w, "Key %s is the current one now.\n", key.ID)
+	return err
+}
+
+func (c *command) rotateKey() *cobra.Command {
+	return &cobra.Command{
+		Use:   "rotate",
+		Short: "Makes a new VAPID key pair, the current one from then on",
+		Long: `Makes a new VAPID key pair and makes it the current one: new subscriptions are
+made with it. The earlier ones stay, and sign for the subscriptions made with
+them until the browsers have subscribed anew, each with its next visit.
+'caddy webpush keys --count' shows how many still go by which key.`,
+		Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			var key pushsvc.Key
+			raw, err := c.call(http.MethodPost, "/keys/rotate", nil, nil, &key)
+			if err != nil {
+				return err
+			}
+			return c.print(raw, func(w io.Writer) error { return printCurrent(w, key) })
+		},
+	}
+}

@@ -1,0 +1,238 @@
+package caddymodule
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/signal"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+)
+
+// messageAnswer is what the API says of a message.
+type messageAnswer struct {
+	ID           string          `json:"id"`
+	Site         string          `json:"site"`
+	State        pushsvc.State   `json:"state"`
+	Created      time.Time       `json:"created"`
+	SendAt       time.Time       `json:"send_at"`
+	Started      time.Time       `json:"started"`
+	Finished     time.Time       `json:"finished"`
+	NextTry      time.Time       `json:"next_try"`
+	Expires      time.Time       `json:"expires"`
+	Rate         float64         `json:"rate"`
+	Subscription string          `json:"subscription"`
+	Message      pushsvc.Content `json:"message"`
+	Audience     struct {
+		Total    int64            `json:"total"`
+		Services map[string]int64 `json:"services"`
+	} `json:"audience"`
+	Results  pushsvc.Progress `json:"results"`
+	Warnings []string         `json:"warnings"`
+}
+
+func (c *command) messages() *cobra.Command {
+	var site string
+	var limit int
+	list := func() error {
+		var list struct{ Messages []messageAnswer }
+		raw, err := c.call(http.MethodGet, sitePath(site, fmt.Sprintf("/messages?limit=%d", limit)), nil, nil, &list)
+		if err != nil {
+			return err
+		}
+		return c.print(raw, func(w io.Writer) error { return printMessages(w, list.Messages) })
+	}
+	show := func(id string) error {
+		var m messageAnswer
+		raw, err := c.call(http.MethodGet, sitePath(site, "/messages/"+id), nil, nil, &m)
+		if err != nil {
+			return err
+		}
+		return c.print(raw, func(w io.Writer) error { return printMessage(w, m) })
+	}
+	cmd := &cobra.Command{
+		Use:   "messages --site <site> [<id>]",
+		Short: "Shows what became of a site's messages, pauses and cancels them",
+		Example: `  caddy webpush messages --site shop.example.com
+  caddy webpush messages pause --site shop.example.com 019f8b7c-2f3e-7d41-9a55-0c1d2e3f4a5b`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			if len(args) == 1 {
+				return show(args[0])
+			}
+			return list()
+		},
+	}
+	cmd.PersistentFlags().StringVar(&site, "site", "", "Site whose messages to show (required)")
+	_ = cmd.MarkPersistentFlagRequired("site")
+	listCmd := &cobra.Command{
+		Use: "list --site <site>", Short: "Lists a site's messages, the newest first", Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error { return list() },
+	}
+	for _, cmd := range []*cobra.Command{cmd, listCmd} {
+		cmd.Flags().IntVar(&limit, "limit", 20, "How many to show, at most 1000")
+	}
+	cmd.AddCommand(listCmd, &cobra.Command{
+		Use: "show --site <site> <id>", Short: "Shows one message with all its results", Args: cobra.ExactArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error { return show(args[0]) },
+	})
+	for _, command := range []struct {
+		name pushsvc.Command
+		what string
+	}{
+		{pushsvc.CommandPause, "Pauses a message; what is under way is finished"},
+		{pushsvc.CommandResume, "Lets a paused message go on"},
+		{pushsvc.CommandCancel, "Ends a message for good; who has not had it will not get it"},
+	} {
+		cmd.AddCommand(&cobra.Command{
+			Use: string(command.name) + " --site <site> <id>", Short: command.what, Args: cobra.ExactArgs(1),
+			RunE: func(_ *cobra.Command, args []string) error { return c.control(site, args[0], command.name) },
+		})
+	}
+	return cmd
+}
+
+// control gives a message a command and says what state it is in now.
+func (c *command) control(site, id string, command pushsvc.Command) error {
+	var m messageAnswer
+	raw, err := c.call(http.MethodPost, sitePath(site, "/messages/"+id+"/"+string(command)), nil, nil, &m)
+	if err != nil {
+		return err
+	}
+	return c.print(raw, func(w io.Writer) error {
+		_, err := fmt.Fprintf(w, "Message %s is %s: %s\n", m.ID, m.State, counts(m.Results))
+		return err
+	})
+}
+
+// waitFor polls the message until it is done, and shows how far it is. An
+// interrupt ends the waiting alone.
+func (c *command) waitFor(ctx context.Context, m *messageAnswer) ([]byte, error) {
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt)
+	defer stop()
+	show := newProgress()
+	poll := time.NewTicker(200 * time.Millisecond)
+	defer poll.Stop()
+	for {
+		raw, err := c.call(http.MethodGet, sitePath(m.Site, "/messages/"+m.ID), nil, nil, m)
+		if err != nil {
+			return nil, fmt.Errorf("%w\n%s", err, stillThere(m))
+		}
+		text := waitingLine(m, show.clock().Sub(show.started))
+		if m.State.Final() {
+			show.finish(text)
+			if m.State == pushsvc.StateCancelled {
+				return raw, errors.New("the message was cancelled: " + counts(m.Results))
+			}
+			return raw, nil
+		}
+		show.show(text)
+		select {
+		case <-ctx.Done():
+			show.finish(text)
+			return nil, errors.New("interrupted\n" + stillThere(m))
+		case <-poll.C:
+		}
+	}
+}
+
+// stillThere says what goes on without the one who waited.
+func stillThere(m *messageAnswer) string {
+	return fmt.Sprintf("The message goes on.\n  See it:    caddy webpush messages show --site %s %s\n  Cancel it: caddy webpush messages cancel --site %s %s", m.Site, m.ID, m.Site, m.ID)
+}
+
+func waitingLine(m *messageAnswer, elapsed time.Duration) string {
+	switch m.State {
+	case pushsvc.StateScheduled:
+		return "scheduled for " + localTime(m.SendAt)
+	case pushsvc.StatePaused, pushsvc.StateCancelling:
+		return string(m.State) + "  " + messageProgress(m.Results, 0)
+	default:
+		return messageProgress(m.Results, elapsed)
+	}
+}
+
+func printMessages(w io.Writer, messages []messageAnswer) error {
+	if len(messages) == 0 {
+		_, err := fmt.Fprintln(w, "No messages yet.")
+		return err
+	}
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "ID\tCREATED\tSTATE\tAUDIENCE\tPENDING\tACCEPTED\tGONE\tFAILED\tSHOWN\tCLICKED\tCLOSED\tTITLE")
+	for _, m := range messages {
+		p := m.Results
+		fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%d\t%d\t%d\t%s\t%d\t%d\t%d\t%s\n",
+			m.ID, localTime(m.Created), m.State, p.Audience, p.Pending+p.Later, p.Accepted, p.Gone, failures(p),
+			p.Shown, p.Clicked, p.Closed, printable(m.Message.Title))
+	}
+	return t.Flush()
+}
+
+// printMessage is everything about one.
+func printMessage(w io.Writer, m messageAnswer) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	row := func(name string, value any) { fmt.Fprintf(t, "%s\t%v\n", name, value) }
+	row("id", m.ID)
+	row("site", m.Site)
+	row("title", printable(m.Message.Title))
+	row("state", m.State)
+	row("created", localTime(m.Created))
+	for _, at := range []struct {
+		name string
+		time time.Time
+	}{{"send at", m.SendAt}, {"started", m.Started}, {"finished", m.Finished}, {"next try", m.NextTry}, {"expires", m.Expires}} {
+		if !at.time.IsZero() {
+			row(at.name, localTime(at.time))
+		}
+	}
+	if m.Rate > 0 {
+		row("rate", fmt.Sprintf("%g/s", m.Rate))
+	}
+	if m.Subscription != "" {
+		row("only to", m.Subscription)
+	}
+	p := m.Results
+	row("audience", p.Audience)
+	for _, n := range []struct {
+		name string
+		n    int64
+	}{
+		{"pending", p.Pending}, {"to be tried again", p.Later}, {"accepted", p.Accepted}, {"gone", p.Gone}, {"left", p.Left},
+		{"expired", p.Expired}, {"cancelled", p.Cancelled},
+	} {
+		row("  "+n.name, n.n)
+	}
+	row("  failed", failures(p))
+	row("shown", p.Shown)
+	row("clicked", p.Clicked)
+	row("closed", p.Closed)
+	return t.Flush()
+}
+
+// counts is a message's results in one line.
+func counts(p pushsvc.Progress) string {
+	return fmt.Sprintf("%d of %d accepted, %d still to be sent, %d cancelled", p.Accepted, p.Audience, p.Pending+p.Later, p.Cancelled)
+}
+
+// failures is the number of failed recipients, with the reasons. Those whose
+// turn came too late are among them.
+func failures(p pushsvc.Progress) string {
+	var reasons []string
+	for reason, n := range p.Failed {
+		reasons = append(reasons, fmt.Sprintf("%s %d", reason, n))
+	}
+	if len(reasons) == 0 {
+		return "0"
+	}
+	slices.Sort(reasons)
+	return fmt.Sprintf("%d (%s)", p.FailedTotal(), strings.Join(reasons, ", "))
+}

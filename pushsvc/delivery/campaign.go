@@ -1,0 +1,193 @@
+package delivery
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/webpush"
+)
+
+// idleTTL is how long a message with a time to live of 0 ("now or never" for
+// the push service, RFC 8030 §5.2) may wait in our own queue.
+const idleTTL = pushsvc.DefaultTTL * time.Second
+
+// campaign is a message that this engine works on: what all its runs share.
+type campaign struct {
+	engine *Engine
+	log    *slog.Logger
+	first  pushsvc.Message // the row as it was at the beginning: what never changes
+	lane   *lane
+
+	keys       map[string]*webpush.KeyPair
+	secret     []byte
+	topic      string
+	head, tail []byte // of the payload, around the receipt token
+	deadline   time.Time
+
+	halted atomic.Bool // paused, cancelled or giving way
+
+	mu       sync.Mutex
+	row      pushsvc.Message // as seen last
+	seen     time.Time
+	begun    time.Time
+	runs     map[*rangeRun]bool
+	*memory
+}
+
+// memory is what outlives a campaign between two of its retries. The
+// campaign's lock guards it.
+type memory struct {
+	tallies  map[string]*tally // by host
+	reported map[string]bool   // kinds of failure that have been logged
+}
+
+// maxMemories bounds the messages remembered.
+const maxMemories = 1024
+
+// recall gives a message's memory. It forgets others where there are too many:
+// that costs some lines of log at most.
+func (e *Engine) recall(id string) *memory {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	m := e.memories[id]
+	if m == nil {
+		for old := range e.memories {
+			if len(e.memories) < maxMemories {
+				break
+			}
+			delete(e.memories, old)
+		}
+		m = &memory{make(map[string]*tally), make(map[string]bool)}
+		e.memories[id] = m
+	}
+	return m
+}
+
+func (e *Engine) forget(id string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.memories, id)
+}
+
+// newCampaign prepares a claimed message.
+func (e *Engine) newCampaign(ctx context.Context, m pushsvc.Message) (*campaign, error) {
+	c := &campaign{
+		engine: e, log: e.cfg.Logger.With("message", m.ID, "site", m.Site), first: m,
+		topic: m.Content.Topic, row: m, seen: e.cfg.Clock(), begun: e.cfg.Clock(),
+		runs: make(map[*rangeRun]bool), memory: e.recall(m.ID),
+	}
+	ttl := time.Duration(m.Content.TTLSeconds()) * time.Second
+	if ttl == 0 {
+		ttl = idleTTL
+	}
+	c.deadline = m.Birth().Add(ttl)
+	if c.topic == "" {
+		c.topic = defaultTopic(m.ID)
+	}
+	if err := c.readKeys(ctx); err != nil {
+		return nil, err
+	}
+	// The token is the payload's only part that differs between recipients.
+	const field = `"token":"`
+	whole := pushsvc.AppendPayload(nil, m.ID, "", &m.Content)
+	at := bytes.Index(whole, []byte(field)) + len(field)
+	c.head, c.tail = whole[:at], whole[at:]
+	return c, nil
+}
+
+// defaultTopic makes a message its own topic, so that a push that is repeated
+// after a crash replaces the first where it is still undelivered. 22 characters
+// decode as base64url, as Apple asks.
+func defaultTopic(id string) string {
+	sum := sha256.Sum256([]byte(id))
+	return base64.RawURLEncoding.EncodeToString(sum[:16])
+}
+
+func (c *campaign) readKeys(ctx context.Context) error {
+	ring, err := c.engine.cfg.Store.Keys(ctx)
+	if err != nil {
+		return fmt.Errorf("reading the key ring: %w", err)
+	}
+	c.keys = make(map[string]*webpush.KeyPair, len(ring))
+	for _, k := range ring {
+		pair, err := webpush.ParseKeyPair(k.Public, k.Private.Reveal())
+		if err != nil {
+			return fmt.Errorf("key %s of the ring: %w", k.ID, err)
+		}
+		c.keys[k.ID] = pair
+	}
+	if c.secret, err = c.engine.cfg.Store.Secret(ctx); err != nil {
+		return fmt.Errorf("reading the receipt secret: %w", err)
+	}
+	return nil
+}
+
+// payload is the plaintext for one recipient.
+func (c *campaign) payload(sub *pushsvc.Subscription) []byte {
+	token := pushsvc.ReceiptToken(c.secret, c.first.Site, c.first.ID, sub.ID)
+	b := make([]byte, 0, len(c.head)+len(token)+len(c.tail))
+	b = append(b, c.head...)
+	b = append(b, token...)
+	return append(b, c.tail...)
+}
+
+// expired says whether the message's time to live has ended at t.
+func (c *campaign) expired(t time.Time) bool { return !t.Before(c.deadline) }
+
+// ttlAt is what is left of the time to live in seconds. It is at least 1 where
+// the message has one, and never more than the operator's: the clock may have
+// been set back, and push services refuse what is beyond their bound.
+func (c *campaign) ttlAt(now time.Time) int {
+	ttl := c.first.Content.TTLSeconds()
+	if ttl == 0 {
+		return 0
+	}
+	return min(max(int(c.deadline.Sub(now)/time.Second), 1), ttl)
+}
+
+// update takes in a row as the store has it.
+func (c *campaign) update(m pushsvc.Message) {
+	c.mu.Lock()
+	ended := m.State.Final() && !c.row.State.Final()
+	c.row, c.seen = m, c.engine.cfg.Clock()
+	switch m.State {
+	case pushsvc.StatePaused, pushsvc.StateCancelling, pushsvc.StateCancelled:
+		c.halted.Store(true)
+	}
+	c.mu.Unlock()
+	if ended {
+		c.engine.forget(c.first.ID)
+		c.log.Info("message ended", "state", string(m.State), "accepted", m.Progress.Accepted, "gone", m.Progress.Gone,
+			"left", m.Progress.Left, "failed", m.Progress.FailedTotal(), "expired", m.Progress.Expired, "cancelled", m.Progress.Cancelled)
+		c.engine.changed(m)
+	}
+}
+
+// report logs the first failure of each kind: a million subscriptions that fail
+// alike are one line.
+func (c *campaign) report(r *webpush.Result) {
+	if r.Err == nil {
+		return
+	}
+	kind := string(r.Service) + " " + string(r.Reason)
+	c.mu.Lock()
+	known := c.reported[kind]
+	c.reported[kind] = true
+	c.mu.Unlock()
+	if known {
+		return
+	}
+	text := "pushes fail"
+	if r.Class == webpush.ClassOurFault {
+		text = "the push service refuses us: check the contact, the clock and the VAPID key"
+	}
+	c.log.Warn(text, "service", string(r.Service), "reason", string(r.Reason), "error", r.Err)
+}

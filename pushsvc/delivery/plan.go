@@ -1,0 +1,374 @@
+package delivery
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+)
+
+const (
+	// watchEvery is how often the state of a message under way is looked at,
+	// so that a pause is seen within a second.
+	watchEvery = 500 * time.Millisecond
+	// listPage and listMost bound how many unfinished messages are looked at.
+	listPage, listMost = 256, 4096
+)
+
+// planner decides which ranges of which messages are worked on. Its fields are
+// its goroutine's.
+type planner struct {
+	engine *Engine
+	// served is the message that got a place last: the next in order is the
+	// first of the next round.
+	served string
+	// retryAt is when a message that had nothing to claim is asked again.
+	retryAt map[string]time.Time
+}
+
+func (p *planner) loop() {
+	defer p.engine.work.Done()
+	for {
+		wait := p.engine.cfg.Poll
+		p.engine.guard("looking for messages", func() { wait = p.round() })
+		timer := time.NewTimer(wait)
+		select {
+		case <-p.engine.stop:
+			timer.Stop()
+			return
+		case <-p.engine.wake:
+			timer.Stop()
+			clear(p.retryAt)
+		case <-p.engine.freed:
+			timer.Stop()
+		case <-timer.C:
+		}
+	}
+}
+
+// round claims what there is room for and says when to look again.
+func (p *planner) round() time.Duration {
+	e := p.engine
+	ctx, cancel := context.WithTimeout(context.Background(), e.cfg.Lease)
+	defer cancel()
+	now := e.cfg.Clock()
+	messages, err := p.list(ctx, now)
+	if err != nil {
+		if !errors.Is(err, pushsvc.ErrClosed) {
+			e.cfg.Logger.Error("reading unfinished messages", "error", err)
+		}
+		return e.cfg.Poll
+	}
+	p.noteOldest(messages, now)
+	for id, at := range p.retryAt {
+		if !now.Before(at) {
+			delete(p.retryAt, id)
+		}
+	}
+	var waiting int
+	for pass := 1; pass <= e.cfg.Ranges; pass++ {
+		for i := range messages {
+			if e.stopping() {
+				return 0
+			}
+			m := &messages[i]
+			switch runs, halted := e.runsOf(m.ID); {
+			case halted || runs >= pass && !p.laterDue(m.ID, runs, now) || p.retryAt[m.ID].After(now):
+			case runs == 0 && !e.room():
+				waiting++
+			default:
+				p.claim(ctx, m, now)
+			}
+		}
+		if pass == 1 && waiting > 0 {
+			e.giveTurns(waiting, now)
+		}
+	}
+	wait := e.cfg.Poll
+	if waiting > 0 {
+		wait = min(wait, e.cfg.Turn)
+	}
+	return p.nextLook(messages, wait)
+}
+
+// list gives the unfinished messages, beginning behind the one served last.
+func (p *planner) list(ctx context.Context, now time.Time) ([]pushsvc.Message, error) {
+	var all []pushsvc.Message
+	for after := ""; len(all) < listMost; {
+		page, err := p.engine.cfg.Store.Unfinished(ctx, now, after, listPage)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, page...)
+		if len(page) < listPage {
+			break
+		}
+		after = page[len(page)-1].ID
+	}
+	i := slices.IndexFunc(all, func(m pushsvc.Message) bool { return m.ID > p.served })
+	if i > 0 {
+		all = slices.Concat(all[i:], all[:i])
+	}
+	return all, nil
+}
+
+// noteOldest finds since when somebody has been waiting.
+func (p *planner) noteOldest(messages []pushsvc.Message, now time.Time) {
+	var oldest time.Time
+	for i := range messages {
+		m := &messages[i]
+		due := m.NextTry
+		if m.Progress.Pending > 0 {
+			due = m.Birth()
+		}
+		if !due.IsZero() && !due.After(now) && (oldest.IsZero() || due.Before(oldest)) {
+			oldest = due
+		}
+	}
+	p.engine.oldestDue.Store(&oldest)
+}
+
+// nextLook is when there is something to do that no one will wake us for.
+func (p *planner) nextLook(messages []pushsvc.Message, wait time.Duration) time.Duration {
+	now := p.engine.cfg.Clock()
+	for i := range messages {
+		m := &messages[i]
+		next := p.engine.nextTry(m)
+		if at := p.retryAt[m.ID]; at.After(next) {
+			next = at
+		}
+		if next.After(now) {
+			wait = min(wait, next.Sub(now))
+		}
+	}
+	return max(wait, 20*time.Millisecond)
+}
+
+// laterDue says whether a message with enough runs may have one more, for
+// those who are to be tried again.
+func (p *planner) laterDue(id string, runs int, now time.Time) bool {
+	e := p.engine
+	e.mu.Lock()
+	c := e.campaigns[id]
+	e.mu.Unlock()
+	if c == nil || runs > e.cfg.Ranges {
+		return false
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for r := range c.runs {
+		if r.isLater() {
+			return false
+		}
+	}
+	return !c.row.NextTry.IsZero() && !c.row.NextTry.After(now)
+}
+
+// claim tries to get a range of a message and sets it going.
+func (p *planner) claim(ctx context.Context, m *pushsvc.Message, now time.Time) {
+	e := p.engine
+	row, rng, err := e.cfg.Store.Claim(ctx, m.Site, m.ID, e.cfg.Owner, now, now.Add(e.cfg.Lease))
+	switch {
+	case errors.Is(err, pushsvc.ErrNothingDue):
+		at := now.Add(e.cfg.Poll)
+		if !row.NextTry.IsZero() && row.NextTry.Before(at) {
+			at = row.NextTry
+		}
+		p.retryAt[m.ID] = at
+		if row.State.Final() {
+			e.changed(row) // it was the last look that a cancelled message needs
+		}
+		return
+	case errors.Is(err, pushsvc.ErrNotFound), errors.Is(err, pushsvc.ErrClosed):
+		p.retryAt[m.ID] = now.Add(e.cfg.Poll)
+		return
+	case err != nil:
+		p.retryAt[m.ID] = now.Add(e.cfg.Poll)
+		e.cfg.Logger.Error("claiming a message", "message", m.ID, "error", err)
+		return
+	}
+	if runs, _ := e.runsOf(m.ID); runs == 0 {
+		p.served = m.ID
+	}
+	if err := e.begin(ctx, row, rng, now); err != nil {
+		// The lease runs out by itself, and the next try comes then.
+		e.cfg.Logger.Error("cannot sign messages", "message", m.ID, "site", m.Site, "error", err)
+		p.retryAt[m.ID] = now.Add(e.cfg.Lease)
+		return
+	}
+	if m.State != pushsvc.StateSending && m.State != pushsvc.StateCancelling {
+		e.cfg.Logger.Info("sending", "message", m.ID, "site", m.Site, "audience", row.Progress.Audience)
+		e.changed(row)
+		m.State = row.State
+	}
+}
+
+// begin starts a run of a claimed range. Only the planner calls it.
+func (e *Engine) begin(ctx context.Context, m pushsvc.Message, rng pushsvc.Range, now time.Time) error {
+	r, err := e.enlist(ctx, m, rng, now)
+	if err != nil {
+		return err
+	}
+	c := r.campaign
+	e.work.Add(1)
+	go func() {
+		defer e.work.Done()
+		defer e.roomAgain()
+		defer e.end(c, r)
+		e.guard("sending message "+m.ID, func() {
+			if err := r.run(); err != nil && !errors.Is(err, pushsvc.ErrClosed) {
+				c.log.Warn("a part of a message is left to whoever takes it over", "range", rng.N, "error", err)
+			}
+		})
+	}()
+	return nil
+}
+
+// enlist makes the run, and the campaign where it is its first.
+func (e *Engine) enlist(ctx context.Context, m pushsvc.Message, rng pushsvc.Range, now time.Time) (*rangeRun, error) {
+	if r := e.join(nil, rng, now); r != nil {
+		return r, nil
+	}
+	made, err := e.newCampaign(ctx, m)
+	if err != nil {
+		return nil, err
+	}
+	return e.join(made, rng, now), nil
+}
+
+// join makes the run as one of the campaign under way, or of the one made for
+// it; nil where there is neither.
+func (e *Engine) join(made *campaign, rng pushsvc.Range, now time.Time) *rangeRun {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	c := e.campaigns[rng.MessageID]
+	if c == nil {
+		if made == nil {
+			return nil
+		}
+		c = made
+		c.lane = e.sched.newLane(c.first.Rate)
+		e.campaigns[rng.MessageID] = c
+	}
+	r := e.newRun(c, rng, now)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.runs[r] = true
+	return r
+}
+
+// end takes a run off the books.
+func (e *Engine) end(c *campaign, r *rangeRun) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.runs, r)
+	if len(c.runs) == 0 && e.campaigns[c.first.ID] == c {
+		delete(e.campaigns, c.first.ID)
+		e.sched.dropLane(c.lane)
+	}
+}
+
+// runsOf says how many runs a message has here, and whether they are ending.
+func (e *Engine) runsOf(id string) (runs int, halted bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	c := e.campaigns[id]
+	if c == nil {
+		return 0, false
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.runs), c.halted.Load()
+}
+
+// room says whether one more message may be worked on.
+func (e *Engine) room() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return len(e.campaigns) < e.cfg.Messages
+}
+
+// nextTry is the message's, as seen last.
+func (e *Engine) nextTry(m *pushsvc.Message) time.Time {
+	e.mu.Lock()
+	c := e.campaigns[m.ID]
+	e.mu.Unlock()
+	if c == nil {
+		return m.NextTry
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for r := range c.runs {
+		if r.isLater() {
+			return time.Time{} // its end wakes us
+		}
+	}
+	return c.row.NextTry
+}
+
+// giveTurns makes messages that have had their turn give way to n others.
+func (e *Engine) giveTurns(n int, now time.Time) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var had []*campaign
+	for _, c := range e.campaigns {
+		if c.halted.Load() {
+			n-- // its place comes free already
+		} else if now.Sub(c.begun) >= e.cfg.Turn {
+			had = append(had, c)
+		}
+	}
+	slices.SortFunc(had, func(a, b *campaign) int {
+		return cmp.Or(a.begun.Compare(b.begun), cmp.Compare(a.first.ID, b.first.ID))
+	})
+	for _, c := range had[:max(min(n, len(had)), 0)] {
+		c.halted.Store(true)
+	}
+}
+
+// watch looks at the messages under way, for what operators tell them.
+func (e *Engine) watch() {
+	defer e.work.Done()
+	tick := time.NewTicker(watchEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-e.stop:
+			return
+		case <-tick.C:
+		}
+		e.guard("watching messages", e.look)
+	}
+}
+
+func (e *Engine) look() {
+	ctx, cancel := context.WithTimeout(context.Background(), e.cfg.Lease)
+	defer cancel()
+	e.mu.Lock()
+	var all []*campaign
+	for _, c := range e.campaigns {
+		all = append(all, c)
+	}
+	e.mu.Unlock()
+	now := e.cfg.Clock()
+	for _, c := range all {
+		c.mu.Lock()
+		fresh := now.Sub(c.seen) < watchEvery/2
+		c.mu.Unlock()
+		if fresh || c.halted.Load() {
+			continue
+		}
+		m, err := e.cfg.Store.Message(ctx, c.first.Site, c.first.ID)
+		switch {
+		case err == nil:
+			c.update(m)
+		case errors.Is(err, pushsvc.ErrNotFound):
+			c.halted.Store(true) // a checkpoint will say the same
+		}
+	}
+}

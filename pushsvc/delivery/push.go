@@ -1,0 +1,119 @@
+package delivery
+
+import (
+	"cmp"
+	"context"
+	"strings"
+	"time"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/webpush"
+)
+
+// Reasons of our own, beside webpush's.
+const (
+	reasonKeyMissing webpush.Reason = "key_missing" // the ring lacks the subscription's VAPID key
+	reasonInternal   webpush.Reason = "internal"    // a fault of ours; the log has it
+	reasonSlow       webpush.Reason = "slow_origin" // no place came free in time; nothing was sent
+)
+
+func failure(reason webpush.Reason) webpush.Result {
+	return webpush.Result{Verdict: webpush.Verdict{Class: webpush.ClassFailed, Reason: reason}}
+}
+
+// hostOf is the host of an endpoint, which the sender will check; whatever it
+// is, it only has to tell origins apart.
+func hostOf(endpoint string) string {
+	rest := strings.TrimPrefix(endpoint, "https://")
+	if i := strings.IndexByte(rest, '/'); i >= 0 {
+		rest = rest[:i]
+	}
+	return strings.TrimSuffix(rest, ":443")
+}
+
+// launch makes one attempt in the background. The scheduler calls it with its
+// lock held.
+func (e *Engine) launch(j *job) {
+	e.inFlight.Add(1)
+	e.work.Add(1)
+	go e.push(j)
+}
+
+// push makes one attempt and hands the job back.
+func (e *Engine) push(j *job) {
+	defer e.work.Done()
+	defer e.inFlight.Add(-1)
+	begun := e.cfg.Clock()
+	j.fate, j.result = fateSent, failure(reasonInternal)
+	if j.run.campaign.expired(begun) {
+		j.fate = fateExpired
+	} else {
+		e.guard("sending to a subscription", func() { j.result = j.run.campaign.send(j.sub, begun) })
+	}
+	took := e.cfg.Clock().Sub(begun)
+	if j.fate == fateSent && e.cfg.Observer != nil {
+		e.guard("telling of a push", func() { e.cfg.Observer.Pushed(j.result, took) })
+	}
+	e.sched.answered(j, took)
+	j.run.inbox.put(j)
+}
+
+// send makes one attempt to reach one recipient. Nothing cuts it short but the
+// sender's own timeout: it may have arrived.
+func (c *campaign) send(sub *pushsvc.Subscription, now time.Time) webpush.Result {
+	key := c.keys[sub.KeyID]
+	if key == nil {
+		return failure(reasonKeyMissing)
+	}
+	content := &c.first.Content
+	return c.engine.cfg.Sender.Send(context.Background(), &webpush.Request{
+		Endpoint: sub.Endpoint, P256DH: sub.P256DH, Auth: sub.Auth,
+		Key: key, Contact: cmp.Or(c.engine.cfg.Contact, webpush.SiteContact(c.first.Site)),
+		Urgency: webpush.Urgency(content.Urgency), Topic: c.topic, TTL: c.ttlAt(now),
+		Payload: c.payload(sub),
+	})
+}
+
+// judge says what an attempt's outcome means for its recipient; again is true
+// where it is to be tried once more without going through the store.
+func (r *rangeRun) judge(j *job, now time.Time) (o pushsvc.Outcome, again bool) {
+	o = pushsvc.Outcome{ID: j.sub.ID, Reason: string(j.result.Reason)}
+	j.attempt++
+	most := r.engine.cfg.Attempts
+	switch j.result.Class {
+	case webpush.ClassAccepted:
+		o.Kind, o.Reason = pushsvc.OutcomeAccepted, ""
+		return o, false
+	case webpush.ClassGone:
+		o.Kind = pushsvc.OutcomeGone
+		return o, false
+	case webpush.ClassOurFault:
+		most = min(most, stopAfter)
+	case webpush.ClassLater:
+	default: // failed, wrong key
+		o.Kind = pushsvc.OutcomeFailed
+		return o, false
+	}
+	if j.attempt >= most {
+		o.Kind = pushsvc.OutcomeFailed
+		return o, false
+	}
+	wait := backoff(r.engine.cfg.RetryMin, r.engine.cfg.RetryMax, j.attempt)
+	if j.result.RetryAfter > 0 {
+		wait = j.result.RetryAfter
+		if wait <= shortPause && j.result.PauseOrigin && !r.draining {
+			return o, true // it waits for the origin's pause to end
+		}
+		wait += backoff(wait/16+1, wait, 1)
+	}
+	return r.later(o, j.attempt, now.Add(wait), now), false
+}
+
+// later makes o a retry, or expired where its turn would come too late.
+func (r *rangeRun) later(o pushsvc.Outcome, attempt int, due, now time.Time) pushsvc.Outcome {
+	if r.campaign.expired(due) {
+		return pushsvc.Outcome{ID: o.ID, Kind: pushsvc.OutcomeExpired}
+	}
+	o.Kind, o.Attempt, o.Due = pushsvc.OutcomeLater, attempt, due
+	return o
+}

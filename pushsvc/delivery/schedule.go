@@ -1,0 +1,410 @@
+package delivery
+
+import (
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/webpush"
+)
+
+// fate is how a job comes back from the scheduler.
+type fate byte
+
+const (
+	// fateSent: an attempt was made, and result is its outcome.
+	fateSent fate = iota
+	// fateExpired: its turn came too late.
+	fateExpired
+	// fateDeferred: its origin is not to be sent to before due, and why.
+	fateDeferred
+	// fateReturned: its run may not start pushes at present.
+	fateReturned
+)
+
+// job is one recipient on the way through the scheduler.
+type job struct {
+	run     *rangeRun
+	sub     *pushsvc.Subscription
+	gate    *gate
+	attempt int // tries so far
+	queued  time.Time
+
+	fate   fate
+	slot   bool // it holds one until it is noted
+	result webpush.Result
+	due    time.Time
+	why    webpush.Reason
+}
+
+// scheduler decides which push is started next: messages take turns, and so
+// do the origins within each; nothing starts that its origin, its message's
+// rate or its run's lease does not allow.
+type scheduler struct {
+	cfg    *Config
+	launch func(*job)
+
+	mu       sync.Mutex
+	halted   bool
+	free     int // slots
+	unproven int // pushes under way to origins that have never answered
+	gates    map[gateKey]*gate
+	origins  map[string]*origin
+	lanes    []*lane
+	turn     int
+	timer    *time.Timer
+	armed    time.Time // when the timer goes off; zero where it doesn't
+}
+
+// lane holds what waits of one message.
+type lane struct {
+	limit *rate.Limiter // nil for none
+	ready time.Time     // no token before
+	rows  []*row
+	turn  int
+}
+
+// row holds what waits of one message at one gate.
+type row struct {
+	gate *gate
+	jobs []*job
+}
+
+func newScheduler(cfg *Config, launch func(*job)) *scheduler {
+	s := &scheduler{
+		cfg: cfg, launch: launch, free: cfg.Concurrency,
+		gates: make(map[gateKey]*gate), origins: make(map[string]*origin),
+	}
+	s.timer = time.AfterFunc(time.Hour, s.ring)
+	s.timer.Stop()
+	return s
+}
+
+// newLane makes the lane of a message with at most perSecond pushes a second.
+func (s *scheduler) newLane(perSecond float64) *lane {
+	l := new(lane)
+	if perSecond > 0 {
+		// A twentieth of a second's worth at once, for timers are late.
+		burst := max(int(perSecond/20), 1)
+		l.limit = rate.NewLimiter(rate.Limit(perSecond), burst)
+		l.limit.AllowN(s.cfg.Clock(), burst-1)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lanes = append(s.lanes, l)
+	return l
+}
+
+func (s *scheduler) dropLane(l *lane) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lanes = slices.DeleteFunc(s.lanes, func(x *lane) bool { return x == l })
+}
+
+// halt ends all starting.
+func (s *scheduler) halt() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.halted = true
+}
+
+func (s *scheduler) close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.timer.Stop()
+}
+
+// enqueue takes jobs of one lane; first puts them before those that wait.
+func (s *scheduler) enqueue(l *lane, jobs []*job, first bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.cfg.Clock()
+	for _, j := range jobs {
+		if j.gate == nil {
+			j.gate = s.gate(hostOf(j.sub.Endpoint), j.sub.KeyID)
+		}
+		j.queued = now
+		j.run.waiting.Add(1)
+		l.row(j.gate).put(j, first)
+		if until, why := j.gate.pause(); until.Sub(now) > shortPause {
+			s.evict(l, j.gate, now, until, why)
+		}
+	}
+	for _, r := range l.rows {
+		s.spill(r, now)
+	}
+	s.pump(now)
+}
+
+// gate finds or makes the gate of an origin and a key.
+func (s *scheduler) gate(host, keyID string) *gate {
+	k := gateKey{host, keyID}
+	if g := s.gates[k]; g != nil {
+		return g
+	}
+	if len(s.gates) >= maxGates {
+		s.sweep()
+	}
+	o := s.origins[host]
+	if o == nil {
+		o = &origin{limit: min(firstLimit, float64(s.cfg.PerOrigin)), threshold: float64(s.cfg.PerOrigin)}
+		s.origins[host] = o
+	}
+	g := &gate{origin: o}
+	s.gates[k] = g
+	return g
+}
+
+// sweep forgets gates of which nothing is to be remembered.
+func (s *scheduler) sweep() {
+	used := make(map[string]bool)
+	for k, g := range s.gates {
+		if g.queued == 0 && g.key.idle() && g.origin.idle() {
+			delete(s.gates, k)
+		} else {
+			used[k.host] = true
+		}
+	}
+	for host := range s.origins {
+		if !used[host] {
+			delete(s.origins, host)
+		}
+	}
+}
+
+func (l *lane) row(g *gate) *row {
+	for _, r := range l.rows {
+		if r.gate == g {
+			return r
+		}
+	}
+	r := &row{gate: g}
+	l.rows = append(l.rows, r)
+	return r
+}
+
+func (r *row) put(j *job, first bool) {
+	r.gate.queued++
+	if first {
+		r.jobs = slices.Insert(r.jobs, 0, j)
+	} else {
+		r.jobs = append(r.jobs, j)
+	}
+}
+
+func (r *row) pop() *job {
+	j := r.jobs[0]
+	r.jobs[0] = nil
+	r.jobs = r.jobs[1:]
+	r.gate.queued--
+	j.run.waiting.Add(-1)
+	return j
+}
+
+// filter takes out of a row what keep does not want, in order.
+func (r *row) filter(keep func(*job) bool) (out []*job) {
+	r.jobs = slices.DeleteFunc(r.jobs, func(j *job) bool {
+		if keep(j) {
+			return false
+		}
+		j.run.waiting.Add(-1)
+		out = append(out, j)
+		return true
+	})
+	r.gate.queued -= len(out)
+	return out
+}
+
+// evict sends those who wait at a paused gate back to their runs, to be tried
+// again after the pause; they have not used an attempt.
+func (s *scheduler) evict(l *lane, g *gate, now, until time.Time, why webpush.Reason) {
+	for _, j := range l.row(g).filter(func(*job) bool { return false }) {
+		j.fate, j.why = fateDeferred, why
+		// A little apart, so that they don't all come back at once.
+		j.due = until.Add(rand.N(time.Second + until.Sub(now)/16))
+		j.run.inbox.put(j)
+	}
+}
+
+// answered learns from an attempt's outcome before its run does. The slot
+// stays taken until the run has written the outcome down.
+func (s *scheduler) answered(j *job, took time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now, g := s.cfg.Clock(), j.gate
+	if !g.origin.proven {
+		s.unproven--
+	}
+	before := g.origin.proven
+	g.answered(s.cfg, now, &j.result, took)
+	if !before && g.origin.proven {
+		s.unproven -= g.origin.inFlight // they are proven now
+	}
+	if until, why := g.pause(); until.Sub(now) > shortPause {
+		for _, l := range s.lanes {
+			for _, r := range l.rows {
+				if r.gate.origin == g.origin && (r.gate == g || g.origin.until.Equal(until)) {
+					s.evict(l, r.gate, now, until, why)
+				}
+			}
+		}
+	}
+	s.pump(now)
+}
+
+// release frees n slots.
+func (s *scheduler) release(n int) {
+	if n == 0 {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.free += n
+	s.pump(s.cfg.Clock())
+}
+
+// withdraw takes back what waits of a run.
+func (s *scheduler) withdraw(run *rangeRun) (out []*job) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, r := range run.campaign.lane.rows {
+		out = append(out, r.filter(func(j *job) bool { return j.run != run })...)
+	}
+	return out
+}
+
+// pump starts what may start.
+func (s *scheduler) pump(now time.Time) {
+	for s.free > 0 && !s.halted {
+		j := s.pick(now)
+		if j == nil {
+			break
+		}
+		s.free--
+		j.slot = true
+		if !j.gate.origin.proven {
+			s.unproven++
+		}
+		j.gate.origin.inFlight++
+		j.gate.key.inFlight++
+		s.launch(j)
+	}
+	s.arm(now)
+}
+
+// pick finds the next job to start: the first of the next message in turn.
+func (s *scheduler) pick(now time.Time) *job {
+	for range s.lanes {
+		s.turn++
+		if j := s.lanes[s.turn%len(s.lanes)].pick(s, now); j != nil {
+			return j
+		}
+	}
+	return nil
+}
+
+func (l *lane) pick(s *scheduler, now time.Time) *job {
+	if now.Before(l.ready) {
+		return nil
+	}
+	for i := 0; i < len(l.rows); i++ {
+		l.turn++
+		r := l.rows[l.turn%len(l.rows)]
+		if len(r.jobs) == 0 {
+			l.rows = slices.DeleteFunc(l.rows, func(x *row) bool { return len(x.jobs) == 0 })
+			i = -1
+			continue
+		}
+		if !r.gate.admits(now) || !r.gate.origin.proven && s.unproven >= max(s.cfg.Concurrency/2, 1) {
+			continue
+		}
+		if !r.jobs[0].run.mayStart(now) {
+			j := r.pop()
+			j.fate = fateReturned
+			j.run.inbox.put(j)
+			i = -1
+			continue
+		}
+		if !l.takeToken(now) {
+			return nil
+		}
+		return r.pop()
+	}
+	return nil
+}
+
+func (l *lane) takeToken(now time.Time) bool {
+	if l.limit == nil || l.limit.AllowN(now, 1) {
+		return true
+	}
+	missing := 1 - l.limit.TokensAt(now)
+	l.ready = now.Add(time.Duration(missing / float64(l.limit.Limit()) * float64(time.Second)))
+	return false
+}
+
+// arm sets the timer for the first moment at which time alone lets something
+// start, or somebody's patience ends.
+func (s *scheduler) arm(now time.Time) {
+	var at time.Time
+	sooner := func(t time.Time) {
+		if t.After(now) && (at.IsZero() || t.Before(at)) {
+			at = t
+		}
+	}
+	for _, l := range s.lanes {
+		for _, r := range l.rows {
+			if len(r.jobs) == 0 {
+				continue
+			}
+			sooner(now.Add(patience / 4))
+			sooner(l.ready)
+			until, _ := r.gate.pause()
+			sooner(until)
+		}
+	}
+	if at.IsZero() || s.halted || !s.armed.IsZero() && !at.Before(s.armed) {
+		return
+	}
+	s.armed = at
+	s.timer.Reset(max(at.Sub(now), time.Millisecond))
+}
+
+// ring is what the timer calls.
+func (s *scheduler) ring() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.cfg.Clock()
+	s.armed = time.Time{}
+	for _, l := range s.lanes {
+		for _, r := range l.rows {
+			s.spill(r, now)
+		}
+	}
+	s.pump(now)
+}
+
+// spill sends those back to the queue who wait for a place at an origin that
+// is slow or down, too long or more than can have one soon, while others
+// behind them in their range cannot be read.
+func (s *scheduler) spill(r *row, now time.Time) {
+	g := r.gate
+	if !g.isSlow(now) {
+		return
+	}
+	n, most := 0, int(g.origin.limit)+firstLimit
+	if g.origin.latency < slow && g.origin.streak <= 1 {
+		most = len(r.jobs) // it may be over in a moment
+	}
+	for _, j := range r.filter(func(j *job) bool {
+		n++
+		return !j.run.crowded() || n <= most && now.Sub(j.queued) < patience
+	}) {
+		j.fate, j.why = fateDeferred, reasonSlow
+		j.due = g.origin.reserve(now, s.cfg.RetryMin, s.cfg.RetryMax)
+		j.run.inbox.put(j)
+	}
+}

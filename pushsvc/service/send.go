@@ -1,0 +1,281 @@
+package service
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/webpush"
+)
+
+// idempotencyPeriod is how long a repeated request is recognised.
+const idempotencyPeriod = 30 * 24 * time.Hour
+
+// MaxIdempotencyKey is the longest idempotency key in bytes.
+const MaxIdempotencyKey = 255
+
+// Bounds on when and how fast a message may be sent.
+const (
+	// MaxAhead is how far in the future SendAt may be.
+	MaxAhead = 366 * 24 * time.Hour
+	// sendAtGrace is how long SendAt may have passed: clocks differ, and a
+	// request that is repeated after a timeout must not turn into an error.
+	sendAtGrace = 15 * time.Minute
+	minRate     = 0.01
+	maxRate     = 1e6
+)
+
+// SendRequest is what an operator asks for.
+type SendRequest struct {
+	// Site is the site as the operator spelled it.
+	Site    string
+	Content pushsvc.Content
+	// SendAt is when to send; zero for at once.
+	SendAt time.Time
+	// Rate is the most pushes per second; nil for as fast as goes.
+	Rate *float64
+	// Only is the one subscription to send to; zero for all.
+	Only pushsvc.SubscriptionID
+	// IdempotencyKey makes repeats of the same request harmless for 30 days;
+	// RequestHash tells whether it is the same. Empty for none.
+	IdempotencyKey string
+	RequestHash    [32]byte
+}
+
+// Sent is the answer to a request to send.
+type Sent struct {
+	Message pushsvc.Message
+	// Created is false where an idempotency key repeated an earlier request.
+	Created bool
+	// Warnings are for the operator, in plain words.
+	Warnings []string
+}
+
+// check says which field is wrong, as a *pushsvc.FieldError, and gives the
+// site's canonical name.
+func (r *SendRequest) check(now time.Time) (site string, err error) {
+	if site, err = pushsvc.SiteName(r.Site); err != nil {
+		return "", &pushsvc.FieldError{Field: "site", Problem: err.Error()}
+	}
+	if err := r.Content.Validate(); err != nil {
+		return "", err
+	}
+	switch {
+	case len(r.IdempotencyKey) > MaxIdempotencyKey:
+		return "", &pushsvc.FieldError{Field: "Idempotency-Key", Problem: fmt.Sprintf("is longer than %d bytes", MaxIdempotencyKey)}
+	case !r.SendAt.IsZero() && r.SendAt.Before(now.Add(-sendAtGrace)):
+		return "", &pushsvc.FieldError{Field: "send_at", Problem: "has passed: leave it out to send at once"}
+	case r.SendAt.After(now.Add(MaxAhead)):
+		return "", &pushsvc.FieldError{Field: "send_at", Problem: "is more than a year ahead"}
+	case r.Rate != nil && !(*r.Rate >= minRate && *r.Rate <= maxRate):
+		return "", &pushsvc.FieldError{Field: "rate", Problem: fmt.Sprintf("is not between %g and %.0f pushes per second: leave it out to send as fast as the push services take it", minRate, float64(maxRate))}
+	}
+	return site, nil
+}
+
+// message is the row that the request asks for.
+func (r *SendRequest) message(site string, now time.Time) pushsvc.Message {
+	m := pushsvc.Message{Site: site, Content: r.Content, SendAt: r.SendAt, Only: r.Only, Created: now}
+	if r.Rate != nil {
+		m.Rate = *r.Rate
+	}
+	return m
+}
+
+// Send checks the request and stores a message for all present subscriptions
+// of the site, or the one asked for. It has been stored durably when Send
+// returns; the engine sends it after that. Faults in the request are
+// *pushsvc.FieldError, an *UnknownSiteError, or ErrIdempotencyConflict.
+func (s *Service) Send(ctx context.Context, r SendRequest) (Sent, error) {
+	now := s.Clock()
+	site, err := r.check(now)
+	if err != nil {
+		return Sent{}, err
+	}
+	id, err := uuid.NewV7()
+	if err != nil {
+		return Sent{}, fmt.Errorf("making a message id: %w", err)
+	}
+	m := r.message(site, now)
+	m.ID = id.String()
+	msg, created, err := s.Store.CreateMessage(ctx, m,
+		pushsvc.Idempotency{Key: r.IdempotencyKey, RequestHash: r.RequestHash, Expires: now.Add(idempotencyPeriod)})
+	if errors.Is(err, pushsvc.ErrNotFound) {
+		return Sent{}, s.unknownRecipient(ctx, site)
+	}
+	if err != nil {
+		return Sent{}, fmt.Errorf("storing the message: %w", err)
+	}
+	s.Engine.Wake()
+	return Sent{Message: msg, Created: created, Warnings: s.warnings(&msg)}, nil
+}
+
+// unknownRecipient says whether it is the site or the subscription that there
+// is none of.
+func (s *Service) unknownRecipient(ctx context.Context, site string) error {
+	if _, err := s.Site(ctx, site); err != nil {
+		return err
+	}
+	return &pushsvc.FieldError{Field: "subscription", Problem: "is none of this site's: take an id from its list of subscriptions"}
+}
+
+func (s *Service) warnings(m *pushsvc.Message) []string {
+	var w []string
+	if s.Contact == "" && webpush.SiteContact(m.Site) == "" {
+		w = append(w, `no contact is configured, and this site is no public host name that could stand for one: Apple's push service will refuse the message; add "contact mailto:you@your-domain" to the webpush options`)
+	}
+	ttl := time.Duration(m.Content.TTLSeconds()) * time.Second
+	if m.Rate > 0 && ttl > 0 {
+		if takes := float64(m.Progress.Audience) / m.Rate; takes > ttl.Seconds() {
+			w = append(w, fmt.Sprintf("at %g pushes per second the last of %d recipients would have a turn after %s, but the message expires after %s: raise rate or ttl",
+				m.Rate, m.Progress.Audience, inWords(takes), inWords(ttl.Seconds())))
+		}
+	}
+	return w
+}
+
+// inWords is a number of seconds as people say it, rounded.
+func inWords(seconds float64) string {
+	for _, unit := range []struct {
+		seconds float64
+		name    string
+	}{{86400, "day"}, {3600, "hour"}, {60, "minute"}, {1, "second"}} {
+		if seconds >= 2*unit.seconds || unit.seconds == 1 {
+			return fmt.Sprintf("%.0f %ss", seconds/unit.seconds, unit.name)
+		}
+	}
+	return ""
+}
+
+// Audience is who a message would go to.
+type Audience struct {
+	// Total is the number of subscriptions.
+	Total int64
+	// Services counts them by push service, as PushService names them.
+	Services map[string]int64
+}
+
+// DryRun is what a request to send would do.
+type DryRun struct {
+	// Message is what would be stored, without an id.
+	Message  pushsvc.Message
+	Audience Audience
+	Warnings []string
+}
+
+// DryRun checks the request as Send does, counts the audience, and stores
+// nothing. It reads the whole audience: seconds for millions.
+func (s *Service) DryRun(ctx context.Context, r SendRequest) (DryRun, error) {
+	now := s.Clock()
+	site, err := r.check(now)
+	if err != nil {
+		return DryRun{}, err
+	}
+	if _, err := s.Site(ctx, site); err != nil {
+		return DryRun{}, err
+	}
+	a := Audience{Services: make(map[string]int64)}
+	count := func(sub *pushsvc.Subscription) error {
+		a.Total++
+		a.Services[PushService(sub.Endpoint)]++
+		return nil
+	}
+	if r.Only != 0 {
+		err = s.one(ctx, site, r.Only, count)
+	} else {
+		err = s.each(ctx, site, count)
+	}
+	if err != nil {
+		return DryRun{}, err
+	}
+	m := r.message(site, now)
+	m.State = pushsvc.StateQueued
+	if m.SendAt.After(now) {
+		m.State = pushsvc.StateScheduled
+	}
+	m.Progress.Audience, m.Progress.Pending = a.Total, a.Total
+	return DryRun{Message: m, Audience: a, Warnings: s.warnings(&m)}, nil
+}
+
+// pageSize is how many subscriptions are read or written together.
+const pageSize = 1000
+
+// each calls fn for every subscription of the site, by rising id.
+func (s *Service) each(ctx context.Context, site string, fn func(*pushsvc.Subscription) error) error {
+	var after pushsvc.SubscriptionID
+	for {
+		page, err := s.Store.SubscriptionPage(ctx, site, after, pageSize)
+		if err != nil {
+			return fmt.Errorf("reading subscriptions: %w", err)
+		}
+		for i := range page {
+			if err := fn(&page[i]); err != nil {
+				return err
+			}
+			after = page[i].ID
+		}
+		if len(page) == 0 {
+			return nil
+		}
+	}
+}
+
+// one calls fn for one subscription of the site.
+func (s *Service) one(ctx context.Context, site string, id pushsvc.SubscriptionID, fn func(*pushsvc.Subscription) error) error {
+	page, err := s.Store.SubscriptionPage(ctx, site, id-1, 1)
+	if err != nil {
+		return fmt.Errorf("reading subscriptions: %w", err)
+	}
+	if len(page) == 0 || page[0].ID != id {
+		return s.unknownRecipient(ctx, site)
+	}
+	return fn(&page[0])
+}
+
+// StateError says that a command does not fit a message's state.
+type StateError struct {
+	Command pushsvc.Command
+	State   pushsvc.State
+}
+
+func (e *StateError) Error() string {
+	verb := map[pushsvc.Command]string{
+		pushsvc.CommandPause: "paused", pushsvc.CommandResume: "resumed", pushsvc.CommandCancel: "cancelled",
+	}[e.Command]
+	why := "it is " + string(e.State)
+	if e.Command == pushsvc.CommandResume && !e.State.Final() {
+		why += ", and only a paused one can be"
+	}
+	return fmt.Sprintf("the message can't be %s: %s", verb, why)
+}
+
+// Unwrap makes the error a pushsvc.ErrWrongState.
+func (e *StateError) Unwrap() error { return pushsvc.ErrWrongState }
+
+// Control pauses, resumes or cancels a message. It gives the row, or a
+// *StateError, or pushsvc.ErrNotFound.
+func (s *Service) Control(ctx context.Context, site, id string, command pushsvc.Command) (pushsvc.Message, error) {
+	name, err := pushsvc.SiteName(site)
+	if err != nil {
+		return pushsvc.Message{}, &pushsvc.FieldError{Field: "site", Problem: err.Error()}
+	}
+	id = strings.ToLower(id)
+	row, err := s.Store.Control(ctx, name, id, command, s.Clock())
+	switch {
+	case errors.Is(err, pushsvc.ErrWrongState):
+		now, readErr := s.Store.Message(ctx, name, id)
+		if readErr != nil {
+			return pushsvc.Message{}, fmt.Errorf("reading the message: %w", readErr)
+		}
+		return pushsvc.Message{}, &StateError{Command: command, State: now.State}
+	case err != nil:
+		return pushsvc.Message{}, fmt.Errorf("controlling the message: %w", err)
+	}
+	s.Engine.Wake()
+	return row, nil
+}

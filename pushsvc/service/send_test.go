@@ -1,0 +1,158 @@
+package service_test
+
+import (
+	"errors"
+	"math"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/service"
+)
+
+// subscribers makes n of site a.example and gives their ids.
+func (f *fixture) subscribers(t *testing.T, n int) (ids []pushsvc.SubscriptionID) {
+	t.Helper()
+	f.withKey(t)
+	for i := range n {
+		id, err := f.Subscribe(t.Context(), "a.example", request(i))
+		if err != nil {
+			t.Fatal(err)
+		}
+		ids = append(ids, id)
+	}
+	return ids
+}
+
+func ptr[T any](v T) *T { return &v }
+
+// TestSendOptions: when, how fast and to whom come into the row.
+func TestSendOptions(t *testing.T) {
+	f := newFixture(t)
+	ids := f.subscribers(t, 3)
+	at := f.now.Add(time.Hour)
+	sent, err := f.Send(t.Context(), service.SendRequest{
+		Site: "a.example", Content: pushsvc.Content{Title: "x"}, SendAt: at, Rate: ptr(2.5), Only: ids[1],
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m := sent.Message; m.State != pushsvc.StateScheduled || !m.SendAt.Equal(at) || m.Rate != 2.5 || m.Only != ids[1] || m.Progress.Audience != 1 {
+		t.Errorf("%+v", m)
+	}
+	if f.wakes != 1 {
+		t.Errorf("%d wakes", f.wakes)
+	}
+	// Just passed: a request that was repeated after a time-out.
+	if sent, err := f.Send(t.Context(), service.SendRequest{Site: "a.example", Content: pushsvc.Content{Title: "x"}, SendAt: f.now.Add(-time.Minute)}); err != nil || sent.Message.State != pushsvc.StateQueued {
+		t.Errorf("%+v, %v", sent.Message, err)
+	}
+}
+
+func TestSendRequestErrors(t *testing.T) {
+	f := newFixture(t)
+	f.subscribers(t, 1)
+	for _, tt := range []struct {
+		name, field string
+		change      func(*service.SendRequest)
+	}{
+		{"past", "send_at", func(r *service.SendRequest) { r.SendAt = f.now.Add(-time.Hour) }},
+		{"far future", "send_at", func(r *service.SendRequest) { r.SendAt = f.now.Add(367 * 24 * time.Hour) }},
+		{"rate 0", "rate", func(r *service.SendRequest) { r.Rate = ptr(0.0) }},
+		{"rate below 0", "rate", func(r *service.SendRequest) { r.Rate = ptr(-1.0) }},
+		{"rate not a number", "rate", func(r *service.SendRequest) { r.Rate = ptr(math.NaN()) }},
+		{"rate without bound", "rate", func(r *service.SendRequest) { r.Rate = ptr(math.Inf(1)) }},
+		{"nobody", "subscription", func(r *service.SendRequest) { r.Only = 99 }},
+	} {
+		r := service.SendRequest{Site: "a.example", Content: pushsvc.Content{Title: "x"}}
+		tt.change(&r)
+		_, sendErr := f.Send(t.Context(), r)
+		_, dryErr := f.DryRun(t.Context(), r)
+		if fieldOf(sendErr) != tt.field || fieldOf(dryErr) != tt.field {
+			t.Errorf("%s: %v; dry run: %v; want the field %s", tt.name, sendErr, dryErr, tt.field)
+		}
+	}
+	var unknown *service.UnknownSiteError
+	r := service.SendRequest{Site: "c.example", Content: pushsvc.Content{Title: "x"}, Only: 1}
+	if _, err := f.Send(t.Context(), r); !errors.As(err, &unknown) {
+		t.Errorf("another site: %v", err)
+	}
+	if _, err := f.DryRun(t.Context(), r); !errors.As(err, &unknown) {
+		t.Errorf("dry run of another site: %v", err)
+	}
+	if rows, err := f.Store.MessagePage(t.Context(), "a.example", "", 10); err != nil || len(rows) != 0 {
+		t.Errorf("%d messages stored, %v", len(rows), err)
+	}
+	if f.wakes != 0 {
+		t.Error("the engine was woken for nothing")
+	}
+}
+
+// TestDryRun counts over more than one page of the store.
+func TestDryRun(t *testing.T) {
+	f := newFixture(t)
+	ids := f.subscribers(t, 2500)
+	r := request(0)
+	r.Endpoint = "https://fcm.googleapis.com/fcm/send/x"
+	if _, err := f.Subscribe(t.Context(), "a.example", r); err != nil {
+		t.Fatal(err)
+	}
+	run, err := f.DryRun(t.Context(), service.SendRequest{Site: "A.example", Content: pushsvc.Content{Title: "x"}, SendAt: f.now.Add(time.Hour)})
+	if err != nil || run.Audience.Total != 2501 || run.Audience.Services["apple"] != 2500 || run.Audience.Services["fcm"] != 1 ||
+		run.Message.State != pushsvc.StateScheduled || run.Message.ID != "" || run.Message.Site != "a.example" || len(run.Warnings) != 0 {
+		t.Errorf("%+v, %v", run, err)
+	}
+	run, err = f.DryRun(t.Context(), service.SendRequest{Site: "a.example", Content: pushsvc.Content{Title: "x"}, Only: ids[7]})
+	if err != nil || run.Audience.Total != 1 || run.Message.State != pushsvc.StateQueued {
+		t.Errorf("to one: %+v, %v", run, err)
+	}
+	run, err = f.DryRun(t.Context(), service.SendRequest{Site: "a.example", Content: pushsvc.Content{Title: "x", TTL: ptr(600)}, Rate: ptr(1.0)})
+	if err != nil || len(run.Warnings) != 1 || !strings.Contains(run.Warnings[0], "after 42 minutes, but the message expires after 10 minutes") {
+		t.Errorf("a rate that is too low: %q, %v", run.Warnings, err)
+	}
+	if sum, err := f.Site(t.Context(), "a.example"); err != nil || sum.Messages != 0 {
+		t.Errorf("a dry run stored something: %+v, %v", sum, err)
+	}
+}
+
+func TestControl(t *testing.T) {
+	f := newFixture(t)
+	f.subscribers(t, 2)
+	sent, err := f.Send(t.Context(), service.SendRequest{Site: "a.example", Content: pushsvc.Content{Title: "x"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := sent.Message.ID
+	for _, tt := range []struct {
+		command pushsvc.Command
+		state   pushsvc.State
+		says    string
+	}{
+		{pushsvc.CommandResume, "", "can't be resumed: it is queued, and only a paused one can be"},
+		{pushsvc.CommandPause, pushsvc.StatePaused, ""},
+		{pushsvc.CommandPause, pushsvc.StatePaused, ""},
+		{pushsvc.CommandResume, pushsvc.StateQueued, ""},
+		{pushsvc.CommandCancel, pushsvc.StateCancelled, ""},
+		{pushsvc.CommandCancel, pushsvc.StateCancelled, ""},
+		{pushsvc.CommandPause, "", "can't be paused: it is cancelled"},
+		{pushsvc.CommandResume, "", "can't be resumed: it is cancelled"},
+	} {
+		m, err := f.Control(t.Context(), "A.example", strings.ToUpper(id), tt.command)
+		if tt.says != "" {
+			if !errors.Is(err, pushsvc.ErrWrongState) || !strings.Contains(err.Error(), tt.says) {
+				t.Errorf("%s: %v; want %q", tt.command, err, tt.says)
+			}
+		} else if err != nil || m.State != tt.state {
+			t.Errorf("%s: %s, %v; want %s", tt.command, m.State, err, tt.state)
+		}
+	}
+	for _, tt := range []struct{ site, id string }{{"b.example", id}, {"a.example", "x"}} {
+		if _, err := f.Control(t.Context(), tt.site, tt.id, pushsvc.CommandPause); !errors.Is(err, pushsvc.ErrNotFound) {
+			t.Errorf("%+v: %v", tt, err)
+		}
+	}
+	if _, err := f.Control(t.Context(), "a b", id, pushsvc.CommandPause); fieldOf(err) != "site" {
+		t.Errorf("%v", err)
+	}
+}

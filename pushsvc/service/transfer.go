@@ -1,0 +1,265 @@
+package service
+
+import (
+	"bufio"
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/transfer"
+)
+
+// Export writes all subscriptions of the site to w, one a line, secrets and
+// all, in a form that Import takes (and most web push software too). It says
+// how many it wrote. Who subscribes meanwhile may be among them.
+func (s *Service) Export(ctx context.Context, site string, w io.Writer) (int64, error) {
+	sum, err := s.Site(ctx, site)
+	if err != nil {
+		return 0, err
+	}
+	keys, err := s.Store.Keys(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("reading the key ring: %w", err)
+	}
+	public := make(map[string]string, len(keys))
+	for _, k := range keys {
+		public[k.ID] = k.Public
+	}
+	out := bufio.NewWriterSize(w, 64<<10)
+	var n int64
+	var line []byte
+	err = s.each(ctx, sum.Site, func(sub *pushsvc.Subscription) error {
+		line = transfer.AppendRecord(line[:0], transfer.Record{
+			Endpoint: sub.Endpoint,
+			P256DH:   base64.RawURLEncoding.EncodeToString(sub.P256DH[:]),
+			Auth:     base64.RawURLEncoding.EncodeToString(sub.Auth[:]),
+			Key:      public[sub.KeyID], Expiration: sub.Expiration,
+			Language: sub.Language, TimeZone: sub.TimeZone, Page: sub.Page,
+			Created: sub.Created, Seen: sub.Seen,
+		})
+		n++
+		_, err := out.Write(line)
+		return err
+	})
+	if err != nil {
+		return n, err
+	}
+	return n, out.Flush()
+}
+
+// MaxFaults is how many faulty rows an import tells one by one.
+const MaxFaults = 100
+
+// ImportOptions says how to read a file.
+type ImportOptions struct {
+	Format transfer.Format
+	// Key is the VAPID key of rows that name none: its id, its public key, or
+	// "current"; empty where each row must name its own.
+	Key string
+	// DryRun checks everything and stores nothing.
+	DryRun bool
+}
+
+// Fault is one row that was refused. It never holds what was in the row.
+type Fault struct {
+	Line   int    `json:"line"`
+	Field  string `json:"field,omitempty"`
+	Reason string `json:"reason"`
+}
+
+// Imported is what became of the rows of a file. Each is counted once.
+type Imported struct {
+	Format transfer.Format `json:"format"`
+	DryRun bool            `json:"dry_run,omitempty"`
+	// Rows is how many there were.
+	Rows int64 `json:"rows"`
+	// Added are new; Known were there before; Conflicting have a known
+	// endpoint but other keys, and changed nothing. In a dry run, all that are
+	// good count as Added.
+	Added       int64 `json:"added"`
+	Known       int64 `json:"known"`
+	Conflicting int64 `json:"conflicting"`
+	// Skipped are marked as unsubscribed, or are no web push at all.
+	Skipped int64 `json:"skipped"`
+	// Refused are not fit for sending; Faults tells the first MaxFaults.
+	Refused int64   `json:"refused"`
+	Faults  []Fault `json:"faults"`
+}
+
+// Import stores the subscriptions that r lists, in the order of the file and a
+// thousand at a time. Repeating it is harmless. A fault in a row costs that row
+// alone. Where the error is not nil, what was counted has been stored all the
+// same. A *transfer.FormatError says that r is not to be read at all.
+func (s *Service) Import(ctx context.Context, site string, r io.Reader, o ImportOptions) (Imported, error) {
+	im := &importing{service: s, options: o, now: s.Clock().Truncate(time.Second)}
+	im.result = Imported{Format: o.Format, DryRun: o.DryRun, Faults: []Fault{}}
+	var err error
+	if im.site, err = pushsvc.SiteName(site); err != nil {
+		return im.result, &pushsvc.FieldError{Field: "site", Problem: err.Error()}
+	}
+	if err := im.readRing(ctx); err != nil {
+		return im.result, err
+	}
+	rows, err := transfer.NewReader(r, o.Format)
+	if err != nil {
+		return im.result, fmt.Errorf("reading the file: %w", err)
+	}
+	err = im.run(ctx, rows)
+	im.result.Format = rows.Format()
+	return im.result, err
+}
+
+// importing is one import under way.
+type importing struct {
+	service *Service
+	options ImportOptions
+	site    string
+	now     time.Time
+	// ids are the ring's keys by public key; fallback is that of rows that
+	// name none.
+	ids      map[string]string
+	fallback string
+	batch    []pushsvc.Subscription
+	result   Imported
+}
+
+func (im *importing) readRing(ctx context.Context) error {
+	keys, err := im.service.Store.Keys(ctx)
+	if err != nil {
+		return fmt.Errorf("reading the key ring: %w", err)
+	}
+	im.ids = make(map[string]string, len(keys))
+	wanted := urlBase64(im.options.Key)
+	for _, k := range keys {
+		im.ids[k.Public] = k.ID
+		if wanted != "" && (k.ID == wanted || k.Public == wanted || wanted == "current" && k.Current) {
+			im.fallback = k.ID
+		}
+	}
+	if wanted != "" && im.fallback == "" {
+		return &pushsvc.FieldError{Field: "key", Problem: `is neither "current" nor a key of the ring: import the pair first`}
+	}
+	return nil
+}
+
+func (im *importing) run(ctx context.Context, rows *transfer.Reader) error {
+	for {
+		rec, err := rows.Next()
+		var bad *transfer.RecordError
+		switch {
+		case errors.Is(err, io.EOF):
+			return im.flush(ctx)
+		case errors.As(err, &bad):
+			im.refuse(bad.Line, bad.Field, bad.Problem)
+		case err != nil:
+			// What was read whole is kept.
+			return errors.Join(fmt.Errorf("reading the file: %w", err), im.flush(ctx))
+		default:
+			im.take(rec)
+		}
+		if len(im.batch) == pageSize {
+			if err := im.flush(ctx); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// take puts a record into the batch, or counts it among the others.
+func (im *importing) take(rec transfer.Record) {
+	if rec.Skip != "" {
+		im.result.Rows++
+		im.result.Skipped++
+		return
+	}
+	sub, err := im.subscription(rec)
+	var field *pushsvc.FieldError
+	if errors.As(err, &field) {
+		im.refuse(rec.Line, field.Field, field.Problem)
+		return
+	}
+	im.result.Rows++
+	im.batch = append(im.batch, sub)
+}
+
+func (im *importing) refuse(line int, field, reason string) {
+	im.result.Rows++
+	im.result.Refused++
+	if len(im.result.Faults) < MaxFaults {
+		im.result.Faults = append(im.result.Faults, Fault{line, field, reason})
+	}
+}
+
+// subscription checks a record as Subscribe checks a browser's.
+func (im *importing) subscription(rec transfer.Record) (pushsvc.Subscription, error) {
+	var req SubscribeRequest
+	req.Endpoint, req.Keys = rec.Endpoint, KeysJSON{P256DH: urlBase64(rec.P256DH), Auth: urlBase64(rec.Auth)}
+	req.Language, req.TimeZone, req.Page = rec.Language, rec.TimeZone, rec.Page
+	sub, err := im.service.parseSubscription(req)
+	if err != nil {
+		return sub, err
+	}
+	sub.Site, sub.Expiration = im.site, rec.Expiration
+	sub.Created, sub.Seen = im.moment(rec.Created), im.moment(rec.Seen)
+	if rec.Seen.IsZero() || sub.Seen.Before(sub.Created) {
+		sub.Seen = sub.Created
+	}
+	sub.KeyID, err = im.keyID(rec.Key)
+	return sub, err
+}
+
+// moment is a time of the file, or now where there is none or it is yet to
+// come.
+func (im *importing) moment(t time.Time) time.Time {
+	if t.IsZero() || t.After(im.now) {
+		return im.now
+	}
+	return t.Truncate(time.Second)
+}
+
+func (im *importing) keyID(public string) (string, error) {
+	if public == "" {
+		if im.fallback == "" {
+			return "", &pushsvc.FieldError{Field: "applicationServerKey", Problem: `is missing: say which VAPID key the subscriptions were made with (key=<id>, or "current"); where it is not in the ring, import the pair first`}
+		}
+		return im.fallback, nil
+	}
+	if id := im.ids[urlBase64(public)]; id != "" {
+		return id, nil
+	}
+	return "", &pushsvc.FieldError{Field: "applicationServerKey", Problem: "is not in the key ring: without the private key nobody can send to this subscription; import the pair first"}
+}
+
+// urlBase64 is a key in base64url, where a file has it in standard base64 as
+// OneSignal's do.
+func urlBase64(key string) string {
+	return base64Alphabet.Replace(strings.TrimRight(key, "="))
+}
+
+var base64Alphabet = strings.NewReplacer("+", "-", "/", "_")
+
+// flush stores the batch.
+func (im *importing) flush(ctx context.Context) error {
+	if len(im.batch) == 0 {
+		return nil
+	}
+	defer func() { im.batch = im.batch[:0] }()
+	if im.options.DryRun {
+		im.result.Added += int64(len(im.batch))
+		return nil
+	}
+	n, err := im.service.Store.ImportSubscriptions(ctx, im.site, im.batch)
+	if err != nil {
+		im.result.Rows -= int64(len(im.batch)) // nobody knows
+		return fmt.Errorf("storing subscriptions: %w", err)
+	}
+	im.result.Added += int64(n.Added)
+	im.result.Known += int64(n.Known)
+	im.result.Conflicting += int64(n.Conflicting)
+	return nil
+}

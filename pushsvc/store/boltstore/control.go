@@ -1,0 +1,97 @@
+package boltstore
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+)
+
+// Control implements pushsvc.MessageStore.
+func (s *Store) Control(ctx context.Context, name, id string, command pushsvc.Command, now time.Time) (pushsvc.Message, error) {
+	m, err := write(ctx, s, func(w *writeTx) (message, error) {
+		st, ok := openSite(w.tx, name)
+		if !ok {
+			return message{}, pushsvc.ErrNotFound
+		}
+		m, err := st.message(id)
+		if err != nil {
+			return message{}, err
+		}
+		return m, w.control(st, &m, command, now)
+	})
+	if err != nil {
+		return pushsvc.Message{}, fmt.Errorf("%s message %q of %s: %w", command, id, name, err)
+	}
+	if m.State.Final() {
+		s.notes.forget(name, id)
+	}
+	return m.Message, nil
+}
+
+func (w *writeTx) control(st site, m *message, command pushsvc.Command, now time.Time) error {
+	before := m.State
+	switch command {
+	case pushsvc.CommandPause:
+		if m.State.Final() || m.State == pushsvc.StateCancelling {
+			return pushsvc.ErrWrongState
+		}
+		m.State = pushsvc.StatePaused
+	case pushsvc.CommandResume:
+		if m.State != pushsvc.StatePaused {
+			return pushsvc.ErrWrongState
+		}
+		switch {
+		case !m.Started.IsZero():
+			m.State = pushsvc.StateSending
+		case m.SendAt.After(now):
+			m.State = pushsvc.StateScheduled
+		default:
+			m.State = pushsvc.StateQueued
+		}
+	case pushsvc.CommandCancel:
+		switch m.State {
+		case pushsvc.StateDone:
+			return pushsvc.ErrWrongState
+		case pushsvc.StateCancelled:
+			return nil
+		}
+		m.State = pushsvc.StateCancelling
+		if err := w.endCancelled(st, m, now); err != nil {
+			return err
+		}
+	default:
+		return fmt.Errorf("the command %q is not known", command)
+	}
+	if m.State == before {
+		return nil
+	}
+	return st.putProgress(w, *m)
+}
+
+// endCancelled makes a cancelling message, on which no engine works any more,
+// cancelled; first it counts what engines that died have noted.
+func (w *writeTx) endCancelled(st site, m *message, now time.Time) error {
+	if st.leased(m.ID, now, w.s.report) {
+		return nil
+	}
+	var parts []part
+	st.parts(m.ID, w.s.report, func(_ int, done bool) bool { return !done }, func(p part) bool {
+		parts = append(parts, p)
+		return true
+	})
+	for _, p := range parts {
+		if noted := w.s.notes.of(p.Range); len(noted) > 0 {
+			if err := w.apply(st, m, p, st.fresh(p, noted), now); err != nil {
+				return err
+			}
+		}
+	}
+	n := &m.Progress
+	n.Cancelled, n.Pending, n.Later = n.Cancelled+n.Pending+n.Later, 0, 0
+	if err := w.end(st, m, pushsvc.StateCancelled, now); err != nil {
+		return err
+	}
+	return st.putProgress(w, *m)
+}

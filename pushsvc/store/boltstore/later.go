@@ -1,0 +1,142 @@
+package boltstore
+
+import (
+	"encoding/binary"
+	"errors"
+	"time"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+)
+
+// The first byte of a key in a message's bucket of "later".
+const (
+	laterByID  = 0 // + id8 → retry
+	laterByDue = 1 // + time8 + id8 → nothing
+)
+
+func laterKey(id pushsvc.SubscriptionID) []byte {
+	return binary.BigEndian.AppendUint64([]byte{laterByID}, uint64(id))
+}
+
+// dueKey orders by time; the flipped sign bit puts times before 1970 first.
+func dueKey(due time.Time, id pushsvc.SubscriptionID) []byte {
+	k := binary.BigEndian.AppendUint64([]byte{laterByDue}, uint64(due.UnixMilli())^1<<63)
+	return binary.BigEndian.AppendUint64(k, uint64(id))
+}
+
+// openDueKey takes one apart.
+func openDueKey(k []byte) (due time.Time, id pushsvc.SubscriptionID, ok bool) {
+	if len(k) != 17 || k[0] != laterByDue {
+		return due, 0, false
+	}
+	ms := int64(binary.BigEndian.Uint64(k[1:]) ^ 1<<63)
+	return time.UnixMilli(ms).UTC(), pushsvc.SubscriptionID(binary.BigEndian.Uint64(k[9:])), true
+}
+
+func packRetry(r pushsvc.Retry) []byte {
+	p := binary.AppendUvarint(nil, uint64(max(r.Attempt, 0)))
+	p = appendTime(p, r.Due, time.Millisecond)
+	return append(p, r.Reason...)
+}
+
+func unpackRetry(payload []byte, r *pushsvc.Retry) error {
+	rd := reader{rest: payload}
+	r.Attempt = int(rd.uvarint())
+	r.Due = rd.time(time.Millisecond)
+	r.Reason = string(rd.rest)
+	if rd.bad {
+		return errors.New("the row is malformed")
+	}
+	return nil
+}
+
+// retry reads one; false where there is none. A damaged one is there, with its
+// id alone, and the error.
+func (sh shelf) retry(id pushsvc.SubscriptionID) (r pushsvc.Retry, there bool, err error) {
+	r.ID = id
+	payload, err := sh.get(laterKey(id))
+	if err != nil || payload == nil {
+		return r, err != nil, err
+	}
+	if err := unpackRetry(payload, &r); err != nil {
+		return pushsvc.Retry{ID: id}, true, sh.damage(err)
+	}
+	return r, true, nil
+}
+
+// putRetry stores one under both of its keys.
+func (sh shelf) putRetry(w *writeTx, r pushsvc.Retry) error {
+	if err := sh.put(w, laterKey(r.ID), packRetry(r)); err != nil {
+		return err
+	}
+	return w.put(sh.b, dueKey(r.Due, r.ID), []byte{})
+}
+
+// dropRetry removes one, and says whether it was there. Where its row is
+// damaged, its time has to be searched for.
+func (sh shelf) dropRetry(w *writeTx, id pushsvc.SubscriptionID) (bool, error) {
+	r, there, err := sh.retry(id)
+	if !there {
+		return false, nil
+	}
+	if err != nil {
+		w.s.report(err)
+		c := sh.b.Cursor()
+		for k, _ := c.Seek([]byte{laterByDue}); k != nil; k, _ = c.Next() {
+			if due, other, ok := openDueKey(k); ok && other == id {
+				r.Due = due
+				break
+			}
+		}
+	}
+	if err := w.delete(sh.b, dueKey(r.Due, id)); err != nil {
+		return false, err
+	}
+	return true, w.delete(sh.b, laterKey(id))
+}
+
+// nextTry is when the first is due; zero where there is none.
+func (sh shelf) nextTry() time.Time {
+	if sh.b == nil {
+		return time.Time{}
+	}
+	k, _ := sh.b.Cursor().Seek([]byte{laterByDue})
+	due, _, _ := openDueKey(k)
+	return due
+}
+
+// duePage gives at most limit retries that are due, the earliest first. Of a
+// damaged one its key says enough to try it again.
+func (sh shelf) duePage(now time.Time, limit int, report func(error)) (page []pushsvc.Retry) {
+	if sh.b == nil {
+		return nil
+	}
+	c := sh.b.Cursor()
+	for k, _ := c.Seek([]byte{laterByDue}); k != nil && len(page) < limit; k, _ = c.Next() {
+		due, id, ok := openDueKey(k)
+		if !ok {
+			report(sh.damage(errors.New("a retry has a malformed key")))
+			continue
+		}
+		if due.After(now) {
+			break
+		}
+		r, there, err := sh.retry(id)
+		switch {
+		case err != nil:
+			report(err)
+			r.Due, r.Attempt = due, 1
+		case !there || !r.Due.Equal(due):
+			report(sh.damage(errors.New("a retry's time leads nowhere")))
+			continue
+		}
+		sub, err := sh.st.subscription(idKey(id))
+		if err == nil {
+			r.Subscription = sub
+		} else if !errors.Is(err, pushsvc.ErrNotFound) {
+			report(err) // nobody can be sent to with it
+		}
+		page = append(page, r)
+	}
+	return page
+}

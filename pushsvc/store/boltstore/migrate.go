@@ -1,0 +1,106 @@
+package boltstore
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+)
+
+// messageRow1 is a message of format 1, where one row held everything and one
+// engine worked on a whole message.
+type messageRow1 struct {
+	Content  pushsvc.Content        `json:"content"`
+	State    pushsvc.State          `json:"state"`
+	Created  time.Time              `json:"created,omitzero"`
+	Started  time.Time              `json:"started,omitzero"`
+	Finished time.Time              `json:"finished,omitzero"`
+	Until    pushsvc.SubscriptionID `json:"until,omitzero"`
+	Cursor   pushsvc.SubscriptionID `json:"cursor,omitzero"`
+	Progress pushsvc.Progress       `json:"progress"`
+}
+
+// migrate brings the file to the present format in one transaction: cut off in
+// the middle, it is as it was.
+func migrate(db *bolt.DB, report func(error)) error {
+	have := uint32(0)
+	err := db.View(func(tx *bolt.Tx) error {
+		v := tx.Bucket([]byte(bucketMeta)).Get([]byte(metaFormat))
+		if len(v) != 4 {
+			return &DamageError{Where: `bucket "meta"`, Err: errors.New("the format version is missing")}
+		}
+		have = binary.BigEndian.Uint32(v)
+		return nil
+	})
+	if err != nil || have == formatVersion {
+		return err
+	}
+	err = db.Update(func(tx *bolt.Tx) error {
+		w := &writeTx{tx: tx, s: &Store{onDamage: report}}
+		for _, st := range allSites(tx, report) {
+			if err := w.migrateSite(st); err != nil {
+				return err
+			}
+		}
+		return tx.Bucket([]byte(bucketMeta)).Put([]byte(metaFormat), binary.BigEndian.AppendUint32(nil, formatVersion))
+	})
+	if err != nil {
+		return fmt.Errorf("bringing the file from format %d to %d: %w", have, formatVersion, withErrno(err))
+	}
+	return nil
+}
+
+func (w *writeTx) migrateSite(st site) error {
+	if err := st.putIndexed(w, st.lastID()); err != nil {
+		return err
+	}
+	b := st.b.Bucket([]byte(siteMessages))
+	if b == nil {
+		return nil
+	}
+	var ids []string // changing a bucket moves its cursors
+	c := b.Cursor()
+	for k, _ := c.First(); k != nil; k, _ = c.Next() {
+		ids = append(ids, string(k))
+	}
+	for _, id := range ids {
+		payload, err := st.get(siteMessages, []byte(id))
+		var row messageRow1
+		var data []byte
+		if err == nil {
+			if data, err = unpackText(payload, &row); err != nil {
+				err = st.damage(siteMessages, []byte(id), err)
+			}
+		}
+		if err != nil {
+			w.s.report(err) // it stays, and stays damaged
+			continue
+		}
+		row.Content.Data = append(json.RawMessage(nil), data...)
+		if err := w.migrateMessage(st, id, row); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// migrateMessage splits a message's row, and plans what is left of it. Its
+// lease was that of a process that has ended: we have its lock.
+func (w *writeTx) migrateMessage(st site, id string, row messageRow1) error {
+	m := message{Message: pushsvc.Message{
+		ID: id, Site: st.name, Content: row.Content, State: row.State,
+		Created: row.Created, Started: row.Started, Finished: row.Finished, Progress: row.Progress,
+	}}
+	if !m.State.Final() {
+		var err error
+		if m.open, err = w.plan(st, id, min(row.Cursor, row.Until), row.Until); err != nil {
+			return err
+		}
+	}
+	return errors.Join(st.putContent(w, m.Message), st.putProgress(w, m))
+}

@@ -1,0 +1,283 @@
+package transfer
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// jsonKeys is a subscription's keys in base64url.
+type jsonKeys struct {
+	P256DH string `json:"p256dh"`
+	Auth   string `json:"auth"`
+}
+
+// jsonRecord is what records of all kinds may have. encoding/json matches names
+// whatever their case, so that expirationTime and expirationtime are one.
+type jsonRecord struct {
+	Endpoint       string       `json:"endpoint"`
+	ExpirationTime millis       `json:"expirationTime"`
+	Keys           jsonKeys     `json:"keys"`
+	P256DH         string       `json:"p256dh"`
+	Auth           string       `json:"auth"`
+	Subscription   subscription `json:"subscription"`
+
+	// As Firebase's client keeps and sends them.
+	Token               text         `json:"token"`
+	FCMToken            text         `json:"fcmToken"`
+	SubscriptionOptions *jsonOptions `json:"subscriptionOptions"`
+	Web                 *jsonOptions `json:"web"`
+
+	ApplicationServerKey  string `json:"applicationServerKey"`
+	ApplicationServerKey2 string `json:"application_server_key"`
+	VAPIDKey              string `json:"vapidKey"`
+	VAPIDPublicKey        string `json:"vapidPublicKey"`
+	VAPIDPublicKey2       string `json:"vapid_public_key"`
+
+	Language  text   `json:"language"`
+	Lang      text   `json:"lang"`
+	Locale    text   `json:"locale"`
+	TimeZone  text   `json:"timeZone"`
+	TimeZone2 text   `json:"time_zone"`
+	Page      text   `json:"page"`
+	Created   moment `json:"created"`
+	CreatedAt moment `json:"createdAt"`
+	Created2  moment `json:"created_at"`
+	CreatedMS moment `json:"createTime"`
+	Seen      moment `json:"seen"`
+	Updated   moment `json:"updatedAt"`
+	Updated2  moment `json:"updated_at"`
+}
+
+// jsonOptions is a subscription in one of Firebase's shapes.
+type jsonOptions struct {
+	Endpoint          string `json:"endpoint"`
+	P256DH            string `json:"p256dh"`
+	Auth              string `json:"auth"`
+	VAPIDKey          string `json:"vapidKey"`
+	ApplicationPubKey string `json:"applicationPubKey"`
+}
+
+// subscription is a PushSubscription as an object, or as text that is one.
+type subscription struct {
+	Endpoint       string   `json:"endpoint"`
+	ExpirationTime millis   `json:"expirationTime"`
+	Keys           jsonKeys `json:"keys"`
+}
+
+func (s *subscription) UnmarshalJSON(b []byte) error {
+	type plain subscription
+	var inner string
+	if json.Unmarshal(b, &inner) == nil && inner != "" {
+		b = []byte(inner)
+	}
+	if b[0] != '{' {
+		return nil // an id of something else
+	}
+	return json.Unmarshal(b, (*plain)(s))
+}
+
+// text is a string that is only information: anything else is left out.
+type text string
+
+func (t *text) UnmarshalJSON(b []byte) error {
+	var s string
+	if json.Unmarshal(b, &s) == nil {
+		*t = text(s)
+	}
+	return nil
+}
+
+// moment is a time as files write it: RFC 3339, seconds or milliseconds since
+// 1970, or either as MongoDB's {"$date": …}. Anything else is left out.
+type moment struct{ time.Time }
+
+func (m *moment) UnmarshalJSON(b []byte) error {
+	var extended struct {
+		Date json.RawMessage `json:"$date"`
+	}
+	if json.Unmarshal(b, &extended) == nil && len(extended.Date) > 0 && extended.Date[0] != '{' {
+		b = extended.Date
+	}
+	m.Time = parseMoment(string(bytes.Trim(b, `"`)))
+	return nil
+}
+
+// millis is a time in milliseconds since 1970 (Push API §8.3), however small.
+type millis struct{ moment }
+
+func (m *millis) UnmarshalJSON(b []byte) error {
+	if ms, err := strconv.ParseFloat(string(b), 64); err == nil {
+		if ms > 0 && ms <= maxMillis {
+			m.Time = time.UnixMilli(int64(ms)).UTC()
+		}
+		return nil
+	}
+	return m.moment.UnmarshalJSON(b)
+}
+
+// maxMillis is the last moment that a JavaScript Date can hold.
+const maxMillis = 8.64e15
+
+// layouts of times; "2006-01-02 15:04:05 UTC" is how OneSignal writes them.
+var layouts = []string{time.RFC3339Nano, "2006-01-02 15:04:05 MST", "2006-01-02 15:04:05 -0700", "2006-01-02 15:04:05.999999999", "2006-01-02T15:04:05.999999999", time.DateOnly}
+
+// parseMoment gives the zero time where s is none from 1970 on.
+func parseMoment(s string) time.Time {
+	if n, err := strconv.ParseFloat(s, 64); err == nil {
+		if n < 1e11 { // seconds, until the year 5138
+			n *= 1000
+		}
+		if n > 0 && n <= maxMillis {
+			return time.UnixMilli(int64(n)).UTC()
+		}
+		return time.Time{}
+	}
+	for _, layout := range layouts {
+		if t, err := time.Parse(layout, s); err == nil && t.Unix() > 0 {
+			return t.UTC()
+		}
+	}
+	return time.Time{}
+}
+
+// firebaseKey is the VAPID public key that Firebase's client uses where the
+// site brings none (DEFAULT_VAPID_KEY of firebase-js-sdk).
+const firebaseKey = "BDOU99-h67HcA6JeFXHbSNMu7e2yNNu3RzoMj8TM4W88jITfq7ZmPvIM1Iv-4_l2LxQcYwhqby2xGpWwzjfAnG4"
+
+const (
+	bareToken  = "is a Firebase registration token alone: only Firebase knows the browser's endpoint and keys that belong to it, and does not give them away. Such a subscriber cannot be imported, and has to subscribe here at the next visit"
+	foreignKey = "is Firebase's own key, whose private half only Google has: nobody else can send to this subscription"
+)
+
+// parseObject reads one JSON value.
+func parseObject(value []byte) (Record, Format, error) {
+	value = bytes.TrimSpace(value)
+	if len(value) > 0 && value[0] == '"' {
+		return Record{}, "", stringError(value)
+	}
+	if len(value) == 0 || value[0] != '{' {
+		return Record{}, "", &RecordError{Problem: "is no JSON object"}
+	}
+	var j jsonRecord
+	if err := json.Unmarshal(value, &j); err != nil {
+		var typ *json.UnmarshalTypeError
+		if errors.As(err, &typ) && typ.Field != "" {
+			return Record{}, "", &RecordError{Field: typ.Field, Problem: "is of the wrong type"}
+		}
+		return Record{}, "", &RecordError{Problem: "is not JSON"}
+	}
+	rec, kind := j.record()
+	switch {
+	case rec.Endpoint == "" && j.Token+j.FCMToken != "":
+		return Record{}, "", &RecordError{Field: "token", Problem: bareToken}
+	case rec.Endpoint == "":
+		return Record{}, "", &RecordError{Field: "endpoint", Problem: `is missing: a record has "endpoint" and "keys" with "p256dh" and "auth", itself or under "subscription"`}
+	case strings.TrimRight(rec.Key, "=") == firebaseKey:
+		return Record{}, "", &RecordError{Field: "vapidKey", Problem: foreignKey}
+	}
+	return rec, kind, nil
+}
+
+func stringError(value []byte) error {
+	var s string
+	if json.Unmarshal(value, &s) == nil && looksLikeToken(s) {
+		return &RecordError{Problem: bareToken}
+	}
+	return &RecordError{Problem: "is no JSON object"}
+}
+
+// looksLikeToken tells a Firebase registration token, "<instance>:APA91b…".
+func looksLikeToken(s string) bool {
+	_, rest, found := strings.Cut(s, ":")
+	return found && strings.HasPrefix(rest, "APA91") || strings.HasPrefix(s, "APA91")
+}
+
+func (j *jsonRecord) record() (Record, Format) {
+	rec := Record{
+		Endpoint: j.Endpoint,
+		P256DH:   first(j.Keys.P256DH, j.P256DH), Auth: first(j.Keys.Auth, j.Auth),
+		Key:        first(j.ApplicationServerKey, j.ApplicationServerKey2, j.VAPIDKey, j.VAPIDPublicKey, j.VAPIDPublicKey2),
+		Expiration: j.ExpirationTime.Time,
+		Created:    firstTime(j.Created, j.CreatedAt, j.Created2, j.CreatedMS),
+		Seen:       firstTime(j.Seen, j.Updated, j.Updated2),
+		Language:   string(first(j.Language, j.Lang, j.Locale)),
+		TimeZone:   string(first(j.TimeZone, j.TimeZone2)),
+		Page:       string(j.Page),
+	}
+	if s := j.Subscription; s.Endpoint != "" {
+		rec.Endpoint, rec.P256DH, rec.Auth, rec.Expiration = s.Endpoint, s.Keys.P256DH, s.Keys.Auth, s.ExpirationTime.Time
+	}
+	for _, o := range []*jsonOptions{j.SubscriptionOptions, j.Web} {
+		if o == nil {
+			continue
+		}
+		rec.Endpoint, rec.P256DH, rec.Auth = o.Endpoint, o.P256DH, o.Auth
+		// Without a key of the site's it is Firebase's.
+		rec.Key = first(o.VAPIDKey, o.ApplicationPubKey, rec.Key, firebaseKey)
+		return rec, FormatFirebase
+	}
+	return rec, FormatWebPush
+}
+
+// first is the first value that is not empty.
+func first[T ~string](values ...T) T {
+	for _, v := range values {
+		if v != "" {
+			return v
+		}
+	}
+	return ""
+}
+
+func firstTime(values ...moment) time.Time {
+	for _, v := range values {
+		if !v.IsZero() {
+			return v.Time
+		}
+	}
+	return time.Time{}
+}
+
+// exported is one line of our own export.
+type exported struct {
+	Endpoint             string   `json:"endpoint"`
+	ExpirationTime       *int64   `json:"expirationTime"`
+	Keys                 jsonKeys `json:"keys"`
+	ApplicationServerKey string   `json:"applicationServerKey,omitempty"`
+	Language             string   `json:"language,omitempty"`
+	TimeZone             string   `json:"timeZone,omitempty"`
+	Page                 string   `json:"page,omitempty"`
+	Created              string   `json:"created,omitempty"`
+	Seen                 string   `json:"seen,omitempty"`
+}
+
+// AppendRecord appends the record as one line of our own export: a
+// PushSubscription (Push API §8.3) with more members. Reading it gives the
+// record again, times to the second and Expiration to the millisecond.
+func AppendRecord(dst []byte, r Record) []byte {
+	e := exported{
+		Endpoint: r.Endpoint, Keys: jsonKeys{r.P256DH, r.Auth}, ApplicationServerKey: r.Key,
+		Language: r.Language, TimeZone: r.TimeZone, Page: r.Page,
+		Created: formatMoment(r.Created), Seen: formatMoment(r.Seen),
+	}
+	if !r.Expiration.IsZero() {
+		ms := r.Expiration.UnixMilli()
+		e.ExpirationTime = &ms
+	}
+	var buf bytes.Buffer
+	enc := json.NewEncoder(&buf)
+	enc.SetEscapeHTML(false)
+	_ = enc.Encode(e) // strings and a number: it can't fail
+	return append(dst, buf.Bytes()...)
+}
+
+func formatMoment(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format(time.RFC3339)
+}
