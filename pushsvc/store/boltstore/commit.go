@@ -60,6 +60,7 @@ func (w *writeTx) bucket(b *bolt.Bucket, name string) (*bolt.Bucket, error) {
 type op struct {
 	ctx      context.Context
 	run      func(*writeTx) error
+	alone    func() error // instead of run: something that the committer does between transactions
 	err      error
 	finished bool // the committer's own
 	done     chan struct{}
@@ -91,20 +92,26 @@ func write[T any](ctx context.Context, s *Store, fn func(*writeTx) (T, error)) (
 		out, err = fn(w)
 		return err
 	}}
+	if err := s.await(o); err != nil {
+		return none, err
+	}
+	return out, nil
+}
+
+// await hands the committer an operation and waits for its end. The caller
+// holds the gate.
+func (s *Store) await(o *op) error {
 	select {
 	case s.ops <- o:
-	case <-ctx.Done():
-		return none, ctx.Err()
+	case <-o.ctx.Done():
+		return o.ctx.Err()
 	}
 	select {
 	case <-o.done:
-		if o.err != nil {
-			return none, o.err
-		}
-		return out, nil
-	case <-ctx.Done():
-		// The committer may be writing to out right now.
-		return none, ctx.Err()
+		return o.err
+	case <-o.ctx.Done():
+		// The committer may be writing to the result right now.
+		return o.ctx.Err()
 	}
 }
 
@@ -176,6 +183,10 @@ func (s *Store) commitAll(batch []*op) {
 			o.finish(err)
 			continue
 		}
+		if o.alone != nil {
+			o.finish(catch(o.alone))
+			continue
+		}
 		live = append(live, o)
 	}
 	for len(live) > 0 {
@@ -236,7 +247,13 @@ func (s *Store) attempt(ops []*op) (spoiler int, err error) {
 	if err := catch(tx.Commit); err != nil {
 		return -1, fmt.Errorf("committing: %w", withErrno(err))
 	}
+	if err := s.syncName(); err != nil {
+		return -1, err
+	}
 	s.unsure = false
+	if s.onCommit != nil {
+		s.onCommit(tx.Stats())
+	}
 	s.recent.adopt(w.fresh)
 	return -1, nil
 }

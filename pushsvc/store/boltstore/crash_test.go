@@ -56,11 +56,15 @@ func child(t *testing.T, job, path, argument string) *exec.Cmd {
 // subscribeForever subscribes with eight goroutines, whose endpoints begin at
 // first, and prints the id and endpoint of each that was acknowledged.
 func subscribeForever(path, first string) error {
-	from, err := strconv.Atoi(first)
+	s, err := Open(context.Background(), path, Options{})
 	if err != nil {
 		return err
 	}
-	s, err := Open(context.Background(), path, Options{})
+	return subscribe(s, first)
+}
+
+func subscribe(s *Store, first string) error {
+	from, err := strconv.Atoi(first)
 	if err != nil {
 		return err
 	}
@@ -84,40 +88,70 @@ func subscribeForever(path, first string) error {
 	return nil
 }
 
+// moments is how often the tests that kill something do so: as often as the
+// environment says, else the few times that do for a normal run.
+func moments(t *testing.T, few int) int {
+	t.Helper()
+	text := os.Getenv("BOLTSTORE_TEST_MOMENTS")
+	if text == "" {
+		return few
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// note takes an acknowledgement that a child has printed; the last may be cut.
+func note(acked map[string]string, line string) {
+	id, endpoint, complete := strings.Cut(line, " ")
+	if complete && len(endpoint) == len(realistic(0).Endpoint) {
+		acked[endpoint] = id
+	}
+}
+
 // TestKill kills a process in the middle of subscribing, again and again, and
 // wants everything that it acknowledged.
 func TestKill(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "webpush.db")
 	acked := map[string]string{} // id by endpoint
-	for round := range 20 {
+	for round := range moments(t, 20) {
 		cmd := child(t, "subscribe", path, strconv.Itoa(round*1_000_000))
-		out, err := cmd.StdoutPipe()
-		if err != nil {
-			t.Fatal(err)
+		for _, line := range killed(t, cmd, time.Duration(rand.IntN(60_000))*time.Microsecond) {
+			note(acked, line)
 		}
-		cmd.Stderr = os.Stderr
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		lines := bufio.NewScanner(out)
-		if !lines.Scan() || lines.Text() != "ready" {
-			t.Fatalf("round %d: the child did not start: %q", round, lines.Text())
-		}
-		kill := time.AfterFunc(time.Duration(rand.IntN(60_000))*time.Microsecond, func() { _ = cmd.Process.Kill() })
-		for lines.Scan() {
-			id, endpoint, complete := strings.Cut(lines.Text(), " ")
-			if complete && len(endpoint) == len(realistic(0).Endpoint) { // the last line may be cut
-				acked[endpoint] = id
-			}
-		}
-		_ = cmd.Wait()
-		kill.Stop()
 		checkAcked(t, path, acked)
 	}
 	if len(acked) < 100 {
 		t.Errorf("only %d subscriptions were acknowledged in all rounds: the test tests nothing", len(acked))
 	}
 	t.Logf("%d acknowledged, none lost", len(acked))
+}
+
+// killed starts a child, kills it the time after it is ready, and gives the
+// lines that it printed since.
+func killed(t *testing.T, cmd *exec.Cmd, after time.Duration) (printed []string) {
+	t.Helper()
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd.Stderr = os.Stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewScanner(out)
+	if !lines.Scan() || lines.Text() != "ready" {
+		t.Fatalf("the child did not start: %q", lines.Text())
+	}
+	kill := time.AfterFunc(after, func() { _ = cmd.Process.Kill() })
+	for lines.Scan() {
+		printed = append(printed, lines.Text())
+	}
+	_ = cmd.Wait()
+	kill.Stop()
+	return printed
 }
 
 func checkAcked(t *testing.T, path string, acked map[string]string) {
@@ -129,12 +163,21 @@ func checkAcked(t *testing.T, path string, acked map[string]string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	byEndpoint := map[string]pushsvc.Subscription{}
 	for _, row := range page {
 		have[row.Endpoint] = fmt.Sprint(row.ID)
+		byEndpoint[row.Endpoint] = row
 	}
+	again := 20 // whose browsers come again
 	for endpoint, id := range acked {
 		if have[endpoint] != id {
 			t.Errorf("subscription %s was acknowledged and is gone", id)
+		}
+		if again--; again > 0 {
+			sub := byEndpoint[endpoint]
+			if row, err := s.PutSubscription(t.Context(), sub, nil); err != nil || fmt.Sprint(row.ID) != id {
+				t.Errorf("subscription %s comes again and gets id %d, %v", id, row.ID, err)
+			}
 		}
 	}
 	if len(acked) == 0 {

@@ -10,6 +10,9 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
 )
@@ -134,4 +137,51 @@ func fillUp(s *Store, want syscall.Errno, makeRoom func() error) error {
 		return fmt.Errorf("%d acknowledged subscriptions are gone", len(acked))
 	}
 	return nil
+}
+
+// TestNotesNoRoom: noting fails with the errno, the rest goes on.
+func TestNotesNoRoom(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "webpush.db")
+	dir := path + ".notes"
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=64k"); err != nil {
+		t.Skipf("mounting a small tmpfs is not permitted here: %v", err)
+	}
+	t.Cleanup(func() { _ = syscall.Unmount(dir, syscall.MNT_DETACH) })
+	s := open(t, path)
+	if err := campaign(s, "m", 10); err != nil {
+		t.Fatal(err)
+	}
+	r := claimAt(t, s, "m", noteDay)
+	noted := 0
+	var err error
+	for err == nil && noted < 100_000 {
+		if err = s.Note(t.Context(), r, accepted(noted+1, noted+100)); err == nil {
+			noted += 100
+		}
+	}
+	if !errors.Is(err, syscall.ENOSPC) {
+		t.Fatalf("after %d notes: %v", noted, err)
+	}
+	c := pushsvc.Checkpoint{Site: noteSite, MessageID: "m", Epoch: 1, Cursor: 50, Lease: noteDay.Add(time.Hour), At: noteDay}
+	if _, _, err := s.Checkpoint(t.Context(), c); err != nil {
+		t.Errorf("a checkpoint while there is no room for notes: %v", err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s = open(t, path)
+	r = claimAt(t, s, "m", noteDay.Add(2*time.Hour))
+	if !cmp.Equal(r.Noted, accepted(51, noted)) {
+		t.Errorf("%d are noted, want 51 to %d", len(r.Noted), noted)
+	}
+	c = pushsvc.Checkpoint{Site: noteSite, MessageID: "m", Epoch: 2, Cursor: 1 << 20, Lease: noteDay.Add(3 * time.Hour), At: noteDay}
+	if _, _, err := s.Checkpoint(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Note(t.Context(), r, accepted(1<<20+1, 1<<20+5)); err != nil {
+		t.Errorf("after a checkpoint made room: %v", err)
+	}
 }

@@ -44,11 +44,15 @@ func Open(ctx context.Context, path string, o Options) (*Store, error) {
 	}
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	s := &Store{
-		clock: o.Clock, onDamage: o.OnDamage,
+		path: path, clock: o.Clock, onDamage: o.OnDamage,
 		ops: make(chan *op, queueLength), done: make(chan struct{}),
 		notes: newNotes(path), recent: newRecent(),
 	}
-	if err := s.open(path, o.Timeout); err != nil {
+	err := s.open(path, o.Timeout)
+	for tries := 0; errors.Is(err, errReplaced) && tries < 10; tries++ {
+		err = s.open(path, o.Timeout)
+	}
+	if err != nil {
 		if errors.Is(err, bolterrors.ErrTimeout) {
 			return nil, fmt.Errorf("opening push store %s: the file is locked by another process; another Caddy running? use 'caddy reload': %w", path, err)
 		}
@@ -56,6 +60,27 @@ func Open(ctx context.Context, path string, o Options) (*Store, error) {
 	}
 	go s.commitLoop()
 	return s, nil
+}
+
+// errReplaced says that the file is not the one of that name any more: the
+// process that had it has put another in its place.
+var errReplaced = errors.New("the file has been replaced")
+
+// inPlace makes sure that the file, once we have its lock, is still the one
+// that the next process will open.
+func inPlace(path string, file *os.File) error {
+	have, err := file.Stat()
+	if err != nil {
+		return err
+	}
+	want, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	if !os.SameFile(have, want) {
+		return errReplaced
+	}
+	return nil
 }
 
 func (s *Store) open(path string, timeout time.Duration) error {
@@ -68,13 +93,16 @@ func (s *Store) open(path string, timeout time.Duration) error {
 	case err != nil:
 		return err
 	case info.Size() > 0:
-		if err := s.inspect(path, timeout); err != nil {
+		if err := inspect(path, timeout, s.report, checkFormat); err != nil {
 			return err
 		}
 	}
 	db, file, err := openBolt(path, bolt.Options{Timeout: timeout})
 	if err != nil {
 		return err
+	}
+	if err := inPlace(path, file); err != nil {
+		return errors.Join(err, db.Close())
 	}
 	db.AllocSize = allocSize
 	err = catch(func() error {
@@ -111,6 +139,9 @@ func (s *Store) prepare(db *bolt.DB) error {
 	if err := s.notes.sweep(wanted); err != nil {
 		s.report(err) // they are in nobody's way
 	}
+	if err := sweepCompacting(s.path); err != nil {
+		s.report(err)
+	}
 	return nil
 }
 
@@ -122,7 +153,9 @@ func (s *Store) prepare(db *bolt.DB) error {
 func openBolt(path string, o bolt.Options) (db *bolt.DB, file *os.File, err error) {
 	o.FreelistType = bolt.FreelistMapType
 	o.NoStatistics = true
-	o.InitialMmapSize = mapSize(path)
+	if o.InitialMmapSize == 0 {
+		o.InitialMmapSize = mapSize(path)
+	}
 	o.OpenFile = func(name string, flag int, mode os.FileMode) (*os.File, error) {
 		f, err := os.OpenFile(name, flag, mode)
 		file = f
@@ -161,8 +194,9 @@ func mapSize(path string) int {
 	return int(2 * info.Size())
 }
 
-// inspect looks at an existing file without being able to change it.
-func (s *Store) inspect(path string, timeout time.Duration) error {
+// inspect looks at an existing file, its structure first and then what is in
+// it, with look, without being able to change it.
+func inspect(path string, timeout time.Duration, report func(error), look func(*bolt.Tx) error) error {
 	db, file, err := openBolt(path, bolt.Options{Timeout: timeout, ReadOnly: true})
 	if err != nil {
 		return err
@@ -176,10 +210,10 @@ func (s *Store) inspect(path string, timeout time.Duration) error {
 			if info.Size() < tx.Size() {
 				return &DamageError{Where: "file", Err: fmt.Errorf("it is cut short: %d of %d bytes", info.Size(), tx.Size())}
 			}
-			if err := verify(file, db.Info().PageSize, s.report); err != nil {
+			if err := verify(file, db.Info().PageSize, report); err != nil {
 				return &DamageError{Where: "file", Err: err}
 			}
-			return checkFormat(tx)
+			return look(tx)
 		})
 	})
 	if err != nil {

@@ -40,15 +40,18 @@ type Options struct {
 
 // Store is a pushsvc.Store in one bbolt file. Make it with Open.
 type Store struct {
-	db       *bolt.DB
-	file     *os.File // db's own; to watch its size, and to unlock a broken db
+	path     string
 	clock    func() time.Time
 	onDamage func(error)
 
 	gate   sync.RWMutex // held for reading by every call, for writing by Close
 	closed bool
 
-	begin  sync.Mutex            // see beginTx
+	begin   sync.Mutex // see beginTx; also guards the two
+	db      *bolt.DB
+	file    *os.File       // db's own; to watch its size, and to unlock a broken db
+	retired sync.WaitGroup // files that Compact has replaced and somebody reads still
+
 	broken atomic.Pointer[error] // set once bbolt's locks can't be trusted
 	size   atomic.Int64          // largest size of the file seen; it never shrinks
 
@@ -61,6 +64,9 @@ type Store struct {
 	patience time.Duration // how long to wait for them
 	unsure   bool          // the last commit failed: its outcome is unknown
 	recent   *recent       // the index of what was stored lately
+	onCommit func(bolt.TxStats)
+	// renamed says that the file's name is not known to be durable.
+	renamed bool
 }
 
 // Close waits for calls that are running, writes included, and releases the
@@ -76,6 +82,7 @@ func (s *Store) Close() error {
 	close(s.ops)
 	<-s.done
 	s.notes.close()
+	s.retired.Wait()
 	return closeDB(s.db, s.file, s.broken.Load() != nil)
 }
 

@@ -1,0 +1,273 @@
+package boltstore
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+)
+
+// offlineTimeout is how long CheckFile and Restore wait for a process that has
+// the file: one that is ending, not one that runs.
+const offlineTimeout = time.Second
+
+// Checked is what CheckFile found.
+type Checked struct {
+	// Format is the layout of the file.
+	Format int
+	// Sites, Subscriptions, Messages and Keys count the rows that are whole.
+	Sites, Subscriptions, Messages, Keys int
+	// Damaged counts what is not, and Damage has the first of them, at most
+	// ten, as *DamageError.
+	Damaged int
+	Damage  []error
+}
+
+func (c *Checked) report(err error) {
+	c.Damaged++
+	if len(c.Damage) < 10 {
+		c.Damage = append(c.Damage, err)
+	}
+}
+
+// CheckFile reads a whole store, or a backup of one, which no process has
+// open, and changes nothing. It gives an error where Open would refuse the
+// file.
+func CheckFile(ctx context.Context, path string) (Checked, error) {
+	var c Checked
+	if _, err := os.Stat(path); err != nil {
+		return c, fmt.Errorf("checking push store %s: %w", path, err)
+	}
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	err := inspect(path, offlineTimeout, c.report, func(tx *bolt.Tx) error {
+		if err := checkFormat(tx); err != nil {
+			return err
+		}
+		meta := tx.Bucket([]byte(bucketMeta))
+		if meta == nil {
+			return errors.New("the file is empty")
+		}
+		c.Format = int(binary.BigEndian.Uint32(meta.Get([]byte(metaFormat))))
+		return c.rows(ctx, tx)
+	})
+	if err != nil {
+		return c, fmt.Errorf("checking push store %s: %w", path, lockedError(err))
+	}
+	return c, nil
+}
+
+// lockedError says what bbolt's error of a file in use means.
+func lockedError(err error) error {
+	if errors.Is(err, bolterrors.ErrTimeout) {
+		return fmt.Errorf("the file is locked by another process; stop Caddy first: %w", err)
+	}
+	return withErrno(err)
+}
+
+// rows reads every row that has a checksum. A damaged page ends the look at
+// its bucket, not that at the others.
+func (c *Checked) rows(ctx context.Context, tx *bolt.Tx) error {
+	guard := func(fn func()) {
+		if err := catch(func() error { fn(); return nil }); err != nil {
+			c.report(err)
+		}
+	}
+	guard(func() {
+		keys := tx.Bucket([]byte(bucketKeys))
+		for cur, k := keys.Cursor(), []byte(nil); ; {
+			if k == nil {
+				k, _ = cur.First()
+			} else {
+				k, _ = cur.Next()
+			}
+			if k == nil {
+				return
+			}
+			c.row(&c.Keys, func() error { _, err := readKey(tx, string(k)); return err })
+		}
+	})
+	var sites []site
+	guard(func() { sites = allSites(tx, c.report) })
+	for _, st := range sites {
+		c.Sites++
+		guard(func() { c.subscriptions(ctx, st) })
+		guard(func() { c.messages(st) })
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+func (c *Checked) row(n *int, read func() error) {
+	if err := read(); err != nil {
+		c.report(err)
+		return
+	}
+	*n++
+}
+
+func (c *Checked) subscriptions(ctx context.Context, st site) {
+	b := st.b.Bucket([]byte(siteSubs))
+	if b == nil {
+		return
+	}
+	counted, _ := st.readCounts()
+	indexed := st.indexed(c.report)
+	if c.Format < 2 {
+		indexed = st.lastID()
+	}
+	index, seed, n := st.b.Bucket([]byte(siteIndex)), newSeed(siteSubs, st.name), uint64(0)
+	cur := b.Cursor()
+	for k, v := cur.First(); k != nil && (n%1024 > 0 || ctx.Err() == nil); k, v = cur.Next() {
+		n++
+		var sub pushsvc.Subscription
+		c.row(&c.Subscriptions, func() error {
+			if err := st.decode(seed, k, v, &sub); err != nil {
+				return err
+			}
+			h := indexKey(sub.Endpoint)
+			if sub.ID <= indexed && (index == nil || !bytes.Equal(index.Get(h[:]), k)) {
+				return st.damage(siteSubs, k, errors.New("the index of endpoints doesn't lead to it"))
+			}
+			return nil
+		})
+	}
+	if n != counted.subscriptions && ctx.Err() == nil {
+		c.report(st.damage(siteCounts, nil, fmt.Errorf("it says %d subscriptions, there are %d", counted.subscriptions, n)))
+	}
+}
+
+func (c *Checked) messages(st site) {
+	b := st.b.Bucket([]byte(siteMessages))
+	if b == nil {
+		return
+	}
+	cur := b.Cursor()
+	for k, _ := cur.First(); k != nil; k, _ = cur.Next() {
+		id := string(k)
+		c.row(&c.Messages, func() error {
+			if c.Format < 2 {
+				_, err := st.get(siteMessages, k)
+				return err
+			}
+			_, err := st.message(id)
+			return err
+		})
+		st.parts(id, c.report, func(int, bool) bool { return true }, func(part) bool { return true })
+		later := st.shelf(siteLater, id)
+		if later.b == nil {
+			continue
+		}
+		lc := later.b.Cursor()
+		for k, _ := lc.Seek([]byte{laterByDue}); k != nil; k, _ = lc.Next() {
+			if due, id, ok := openDueKey(k); !ok {
+				c.report(later.damage(errors.New("a retry has a malformed key")))
+			} else if r, there, err := later.retry(id); err != nil || !there || !r.Due.Equal(due) {
+				c.report(errors.Join(later.damage(errors.New("a retry is damaged")), err))
+			}
+		}
+	}
+}
+
+// Restore puts a backup in the place of the store at path, which no process
+// may have open, once it has been read wholly. The store that was there, if
+// any, is kept as path with ".replaced" at its end, in the place of an earlier
+// one. It returns what CheckFile says of the backup; a backup with damaged
+// rows is restored all the same, for it may be the best there is.
+func Restore(ctx context.Context, backup, path string) (Checked, error) {
+	c, err := CheckFile(ctx, backup)
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	if err != nil {
+		return c, fmt.Errorf("restoring from a backup: %w", err)
+	}
+	if err := restore(ctx, backup, path); err != nil {
+		return c, fmt.Errorf("restoring push store %s: %w", path, lockedError(err))
+	}
+	return c, nil
+}
+
+func restore(ctx context.Context, backup, path string) error {
+	if err := unused(path); err != nil {
+		return err
+	}
+	dir := filepath.Dir(path)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	tmp, err := os.CreateTemp(dir, compacting(path)+"*") // which the next start removes
+	if err != nil {
+		return err
+	}
+	defer os.Remove(tmp.Name())
+	err = errors.Join(copyFile(ctx, tmp, backup), tmp.Close())
+	if err != nil {
+		return err
+	}
+	if err := keep(path); err != nil {
+		return err
+	}
+	if err := os.Rename(tmp.Name(), path); err != nil {
+		return err
+	}
+	return syncDir(dir)
+}
+
+// unused makes sure that no process has the store. One that is too damaged to
+// be opened is nobody's.
+func unused(path string) error {
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	db, _, err := openBolt(path, bolt.Options{Timeout: offlineTimeout, ReadOnly: true})
+	switch {
+	case errors.Is(err, bolterrors.ErrTimeout):
+		return err
+	case err != nil:
+		return nil
+	}
+	return db.Close()
+}
+
+func copyFile(ctx context.Context, to *os.File, from string) error {
+	in, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	for err == nil {
+		if err = ctx.Err(); err == nil {
+			_, err = io.CopyN(to, in, 8<<20)
+		}
+	}
+	if !errors.Is(err, io.EOF) {
+		return err
+	}
+	return to.Sync()
+}
+
+// keep gives the present store another name, and leaves it its own until the
+// backup takes that.
+func keep(path string) error {
+	old := path + ".replaced"
+	if err := os.Remove(old); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	err := os.Link(path, old)
+	if err == nil || errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return os.Rename(path, old) // a file system without hard links
+}
