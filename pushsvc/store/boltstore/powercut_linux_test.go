@@ -1,0 +1,176 @@
+package boltstore
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"testing"
+	"time"
+	"unsafe"
+)
+
+func init() { jobs["lying"] = subscribeLying }
+
+// subscribeLying subscribes on a disk whose syncs do nothing.
+func subscribeLying(path, first string) error {
+	s, err := Open(context.Background(), path, Options{})
+	if err != nil {
+		return err
+	}
+	s.db.NoSync = true
+	return subscribe(s, first)
+}
+
+// disk is a file system of its own whose power can be cut.
+type disk struct {
+	*testing.T
+	image, dir string
+}
+
+// newDisk makes an ext4 in a file. It needs root, mkfs.ext4 and loop devices.
+func newDisk(t *testing.T) *disk {
+	t.Helper()
+	d := &disk{T: t, image: filepath.Join(t.TempDir(), "image"), dir: t.TempDir()}
+	if err := os.WriteFile(d.image, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(d.image, 256<<20); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command("mkfs.ext4", "-q", "-F", d.image).CombinedOutput(); err != nil {
+		t.Skipf("no power to cut here: mkfs.ext4: %v %s", err, out)
+	}
+	if out, err := exec.Command("mount", "-o", "loop", d.image, d.dir).CombinedOutput(); err != nil {
+		t.Skipf("no power to cut here: mounting a loop device: %v %s", err, out)
+	}
+	t.Cleanup(func() { _ = exec.Command("umount", "-l", d.dir).Run() })
+	return d
+}
+
+// cut takes the power away: what the file system has not synced is lost, its
+// journal included.
+func (d *disk) cut() error {
+	const (
+		shutdown   = 0x8004587d // FS_IOC_SHUTDOWN, _IOR('X', 125, __u32)
+		noLogFlush = 2          // EXT4_GOING_FLAGS_NOLOGFLUSH
+	)
+	dir, err := os.Open(d.dir)
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	how := uint32(noLogFlush)
+	if _, _, errno := syscall.Syscall(syscall.SYS_IOCTL, dir.Fd(), shutdown, uintptr(unsafe.Pointer(&how))); errno != 0 {
+		return errno
+	}
+	return nil
+}
+
+// start mounts it again, which replays its journal.
+func (d *disk) start() {
+	d.Helper()
+	for tries := 0; ; tries++ { // the child's memory map may not be gone yet
+		out, err := exec.Command("umount", d.dir).CombinedOutput()
+		if err == nil {
+			break
+		}
+		if tries == 50 {
+			d.Fatalf("umount: %v %s", err, out)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	if out, err := exec.Command("mount", "-o", "loop", d.image, d.dir).CombinedOutput(); err != nil {
+		d.Fatalf("mount: %v %s", err, out)
+	}
+}
+
+// outage runs the job until its power is cut and adds to what was acknowledged.
+func (d *disk) outage(job, path string, round int, acked map[string]string) {
+	d.Helper()
+	cmd := child(d.T, job, path, strconv.Itoa(round*1_000_000))
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		d.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		d.Fatal(err)
+	}
+	cut := make(chan error, 1)
+	// From before the first byte of a new store on.
+	time.AfterFunc(time.Duration(rand.IntN(150_000))*time.Microsecond, func() {
+		cut <- d.cut()
+		_ = cmd.Process.Kill()
+	})
+	lines := bufio.NewScanner(out)
+	for lines.Scan() {
+		note(acked, lines.Text())
+	}
+	if err := <-cut; err != nil {
+		d.Skipf("no power to cut here: %v", err)
+	}
+	_ = cmd.Wait()
+	d.start()
+}
+
+// TestPowerCut takes the power away while the store is made, subscribes, and
+// compacts, and wants everything that was acknowledged.
+func TestPowerCut(t *testing.T) {
+	d := newDisk(t)
+	total := 0
+	var path string
+	var acked map[string]string
+	for round := range moments(t, 8) {
+		if round%4 == 0 {
+			total += len(acked)
+			path, acked = filepath.Join(d.dir, fmt.Sprint(round), "webpush.db"), map[string]string{}
+		}
+		d.outage([]string{"subscribe", "compact"}[round%2], path, round, acked)
+		checkAcked(t, path, acked)
+	}
+	if total += len(acked); total == 0 {
+		t.Error("nothing was acknowledged: the test tests nothing")
+	}
+	t.Logf("%d acknowledged, none lost", total)
+}
+
+// TestPowerCutTeeth: on a disk that lies about its syncs the same is noticed.
+func TestPowerCutTeeth(t *testing.T) {
+	d := newDisk(t)
+	for round := range 20 {
+		path, acked := filepath.Join(d.dir, fmt.Sprint(round, ".db")), map[string]string{}
+		d.outage("lying", path, 0, acked)
+		if len(acked) == 0 {
+			continue
+		}
+		there := map[string]bool{}
+		if s, err := Open(t.Context(), path, Options{}); err == nil {
+			page, err := s.SubscriptionPage(t.Context(), realistic(0).Site, 0, 1<<20)
+			if err != nil {
+				t.Logf("the store is damaged: %v", err)
+			}
+			for _, row := range page {
+				there[row.Endpoint] = true
+			}
+			_ = s.Close()
+		} else {
+			t.Logf("the store doesn't open: %v", err)
+		}
+		lost := 0
+		for endpoint := range acked {
+			if !there[endpoint] {
+				lost++
+			}
+		}
+		if lost > 0 {
+			t.Logf("%d of %d acknowledged were lost, and it was noticed", lost, len(acked))
+			return
+		}
+	}
+	t.Error("a disk that lies about its syncs was not noticed: the test tests nothing")
+}
