@@ -34,11 +34,11 @@ type campaign struct {
 
 	halted atomic.Bool // paused, cancelled or giving way
 
-	mu       sync.Mutex
-	row      pushsvc.Message // as seen last
-	seen     time.Time
-	begun    time.Time
-	runs     map[*rangeRun]bool
+	mu    sync.Mutex
+	row   pushsvc.Message // as seen last
+	seen  time.Time
+	begun time.Time
+	runs  map[*rangeRun]bool
 	*memory
 }
 

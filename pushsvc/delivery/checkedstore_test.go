@@ -48,7 +48,6 @@ func (s *checkedStore) check(m pushsvc.Message) {
 	s.audience[m.ID] = p.Audience
 }
 
-
 func (s *checkedStore) Message(ctx context.Context, site, id string) (pushsvc.Message, error) {
 	m, err := s.Store.Message(ctx, site, id)
 	if err == nil {

@@ -98,7 +98,9 @@ func TestStopWhileLater(t *testing.T) {
 	before := f.subscribeTo(apple, siteA, "ok", 5)
 	broken := f.subscribeTo(apple, siteA, "broken", 4) // fewer than break the circuit
 	m := f.message(siteA, time.Now(), pushsvc.Content{})
-	change := func(c *delivery.Config) { c.RetryMin, c.RetryMax, c.Attempts = 200*time.Millisecond, 200*time.Millisecond, 4 }
+	change := func(c *delivery.Config) {
+		c.RetryMin, c.RetryMax, c.Attempts = 200*time.Millisecond, 200*time.Millisecond, 4
+	}
 	for range 3 {
 		e := f.engine(change)
 		n := f.push.count()
@@ -280,7 +282,9 @@ func TestStoreOutage(t *testing.T) {
 			down.Store(true)
 		}
 	})
-	f.engine(func(c *delivery.Config) { c.Concurrency, c.Lease, c.CheckpointEvery = slots, lease, 20*time.Millisecond })
+	f.engine(func(c *delivery.Config) {
+		c.Concurrency, c.Lease, c.CheckpointEvery = slots, lease, 20*time.Millisecond
+	})
 	f.eventually("it is in the middle", func() bool { return f.push.count() >= 100 })
 	time.Sleep(2 * lease)
 	if n := f.push.count(); n > 100+2*slots {
