@@ -1,0 +1,263 @@
+package boltstore
+
+import (
+	"bytes"
+	"errors"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"testing"
+
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+)
+
+// TestIndexModel puts, imports, re-keys and deletes at random, and crashes now
+// and then; each endpoint leads to its row all the time.
+func TestIndexModel(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 4))
+	path := filepath.Join(t.TempDir(), "webpush.db")
+	s := open(t, path)
+	model := map[string]map[int]pushsvc.Subscription{"a.example": {}, "b.example": {}}
+	names := []string{"a.example", "b.example"}
+	put := func(site string, n int, replaces *pushsvc.Proof) {
+		t.Helper()
+		sub := realistic(n)
+		sub.Site = site
+		old, known := model[site][n]
+		if known {
+			sub.Auth = old.Auth
+		}
+		row, err := s.PutSubscription(t.Context(), sub, replaces)
+		if err != nil || known && row.ID != old.ID {
+			t.Fatalf("%s %d: id %d, want %d, %v", site, n, row.ID, old.ID, err)
+		}
+		model[site][n] = row
+	}
+	for step := range 120 {
+		site := names[r.IntN(2)]
+		switch r.IntN(6) {
+		case 0: // many
+			subs := make([]pushsvc.Subscription, 400)
+			for i := range subs {
+				subs[i] = realistic(1_000_000 + step*1000 + i)
+				subs[i].Site = site
+			}
+			if n, err := s.ImportSubscriptions(t.Context(), site, subs); err != nil || n.Added != len(subs) {
+				t.Fatalf("%+v, %v", n, err)
+			}
+			for i, row := range lastRows(t, s, site, len(subs)) {
+				model[site][1_000_000+step*1000+i] = row
+			}
+		case 1: // some leave
+			gone := 0
+			for n, row := range model[site] {
+				if gone++; gone > 5 {
+					break
+				}
+				if err := s.DeleteSubscription(t.Context(), site, row.ID); err != nil {
+					t.Fatalf("%s %d: %v", site, n, err)
+				}
+				delete(model[site], n)
+			}
+		case 2: // one changes its endpoint
+			for n, row := range model[site] {
+				delete(model[site], n)
+				put(site, 5_000_000+step, &pushsvc.Proof{Endpoint: row.Endpoint, Auth: row.Auth})
+				break
+			}
+		case 3: // known ones come again
+			again := 0
+			for n := range model[site] {
+				if again++; again > 5 {
+					break
+				}
+				put(site, n, nil)
+			}
+		case 4:
+			put(site, r.IntN(100), nil)
+		case 5: // a crash: what has been committed, and nothing else, is there
+			if step%2 == 0 {
+				break
+			}
+			data, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
+			path = writeFile(t, data)
+			s = open(t, path)
+		}
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	total := 0
+	for _, rows := range model {
+		total += len(rows)
+	}
+	c, err := CheckFile(t.Context(), path)
+	if err != nil || c.Damaged != 0 || c.Subscriptions != total || total < 5*leastWaiting {
+		t.Errorf("%+v, %v; want %d", c, err, total)
+	}
+	s = open(t, path)
+	for site, rows := range model {
+		var subs []pushsvc.Subscription
+		for n, row := range rows {
+			sub := realistic(n)
+			sub.Auth, sub.Seen = row.Auth, row.Seen.Add(-1)
+			subs = append(subs, sub)
+		}
+		if n, err := s.ImportSubscriptions(t.Context(), site, subs); err != nil || n.Known != len(rows) {
+			t.Errorf("%s has %d: %+v, %v", site, len(rows), n, err)
+		}
+	}
+}
+
+// lastRows are the newest n of a site.
+func lastRows(t *testing.T, s *Store, site string, n int) []pushsvc.Subscription {
+	t.Helper()
+	rows, err := s.SubscriptionPage(t.Context(), site, 0, 1<<20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return rows[len(rows)-n:]
+}
+
+// TestIndexWaits: entries wait in memory, not too many, and not for ever.
+func TestIndexWaits(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "webpush.db")
+	s := open(t, path)
+	const n = 20_000
+	if err := campaign(s, "m", n); err != nil {
+		t.Fatal(err)
+	}
+	stored := func() uint64 {
+		n, err := read(t.Context(), s, func(tx *bolt.Tx) (uint64, error) {
+			st, _ := openSite(tx, noteSite)
+			return st.count(siteIndex), nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	if have := stored(); have == n || have < n-n/8-n/256*2 {
+		t.Errorf("%d of %d are in the bucket", have, n)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s = open(t, path)
+	if have := stored(); have != n {
+		t.Errorf("%d of %d are in the bucket after a start", have, n)
+	}
+}
+
+// TestIndexDamaged: a page of the index that can't be written holds up those
+// whose entries are on it, and nobody else.
+func TestIndexDamaged(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "webpush.db")
+	s := open(t, path)
+	const n = 30_000
+	if err := campaign(s, "m", n); err != nil {
+		t.Fatal(err)
+	}
+	// A crash, so that entries are made anew that belong on the page.
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path = writeFile(t, data)
+	zeroIndexLeaf(t, path)
+	s, err = Open(t.Context(), path, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	failed := 0
+	results := make(chan error, 1000)
+	for i := range cap(results) {
+		go func() {
+			_, err := s.PutSubscription(t.Context(), realistic(n+i), nil)
+			results <- err
+		}()
+	}
+	for range cap(results) {
+		var damage *DamageError
+		if err := <-results; errors.As(err, &damage) {
+			failed++
+		} else if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if failed == 0 || failed > 60 {
+		t.Errorf("%d of %d failed", failed, cap(results))
+	}
+	subs := make([]pushsvc.Subscription, 0, 25_000)
+	_, err = read(t.Context(), s, func(tx *bolt.Tx) (int, error) { // whose entries have a place
+		st, _ := openSite(tx, noteSite)
+		for i := range cap(subs) {
+			sub := realistic(100_000 + i)
+			h := indexKey(sub.Endpoint)
+			if catch(func() error { st.b.Bucket([]byte(siteIndex)).Get(h[:]); return nil }) == nil {
+				subs = append(subs, sub)
+			}
+		}
+		return 0, nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(subs) == cap(subs) {
+		t.Error("all have a place: the test tests nothing")
+	}
+	for len(subs) > 0 { // enough for each bin to have its turn
+		k := min(1000, len(subs))
+		if got, err := s.ImportSubscriptions(t.Context(), noteSite, subs[:k]); err != nil || got.Added != k {
+			t.Fatalf("%+v, %v", got, err)
+		}
+		subs = subs[k:]
+	}
+	if len(s.recent.stuck) == 0 {
+		t.Error("no bin is stuck: the test tests nothing")
+	}
+}
+
+// zeroIndexLeaf clears a page in the middle of the index.
+func zeroIndexLeaf(t *testing.T, path string) {
+	t.Helper()
+	var page int64
+	edit(t, path, func(tx *bolt.Tx) error {
+		st, _ := openSite(tx, noteSite)
+		index := st.b.Bucket([]byte(siteIndex))
+		k, _ := index.Cursor().Seek([]byte{0x80})
+		data, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		for at := int64(2 * 4096); at < int64(len(data)); at += 4096 {
+			p := data[at:][:4096]
+			if p[8] == flagLeaf && p[9] == 0 && bytes.Contains(p, k) {
+				page = at
+			}
+		}
+		return nil
+	})
+	if page == 0 {
+		t.Fatal("no page of the index was found")
+	}
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.WriteAt(make([]byte, 4096), page); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
