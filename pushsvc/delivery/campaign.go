@@ -29,6 +29,7 @@ type campaign struct {
 	keys       map[string]*webpush.KeyPair
 	secret     []byte
 	topic      string
+	contact    string // the VAPID "sub"
 	head, tail []byte // of the payload, around the receipt token
 	deadline   time.Time
 
@@ -89,6 +90,9 @@ func (e *Engine) newCampaign(ctx context.Context, m pushsvc.Message) (*campaign,
 		ttl = idleTTL
 	}
 	c.deadline = m.Birth().Add(ttl)
+	if c.contact = e.cfg.Contact; c.contact == "" {
+		c.contact = webpush.SiteContact(m.Site)
+	}
 	if c.topic == "" {
 		c.topic = defaultTopic(m.ID)
 	}

@@ -27,9 +27,11 @@ const (
 	// slow is the time to answer from which an origin may not hold up
 	// others, and patience how long a recipient of it waits for a place.
 	slow, patience = 2 * time.Second, 2 * time.Second
-	// maxGates bounds the origins remembered: their names are in part
-	// visitors' choices.
-	maxGates = 1024
+	// From maxGates on, origins are forgotten that are not in use, and have
+	// not answered for memoryOfDown where they are down: their names are in
+	// part visitors' choices.
+	maxGates     = 1024
+	memoryOfDown = 10 * time.Minute
 )
 
 // breaker lets everything pass, or nothing until a time and then one push at a
@@ -40,6 +42,7 @@ type breaker struct {
 	until    time.Time // no push before
 	probing  bool
 	inFlight int
+	last     time.Time      // of the attempts
 	why      webpush.Reason // of the pause
 }
 
@@ -63,8 +66,11 @@ func (b *breaker) trip(now time.Time, d time.Duration, why webpush.Reason) bool 
 
 func (b *breaker) reset() { b.failures, b.streak, b.probing = 0, 0, false }
 
-// idle says whether forgetting b loses nothing.
-func (b *breaker) idle() bool { return b.inFlight == 0 && b.failures == 0 && !b.probing }
+// idle says whether forgetting b loses nothing, or little.
+func (b *breaker) idle(now time.Time) bool {
+	clean := b.failures == 0 && !b.probing
+	return b.inFlight == 0 && !now.Before(b.until) && (clean || now.Sub(b.last) > memoryOfDown)
+}
 
 // origin is one push service's host: what it can take, and whether it is up.
 type origin struct {
@@ -107,6 +113,7 @@ func (g *gate) answered(cfg *Config, now time.Time, r *webpush.Result, took time
 	o := g.origin
 	o.inFlight--
 	g.key.inFlight--
+	o.last, g.key.last = now, now
 	if r.Status == 0 && r.Class == webpush.ClassFailed || r.Reason == webpush.ReasonCanceled {
 		return // nothing was sent
 	}

@@ -76,6 +76,7 @@ func (p *planner) round() time.Duration {
 			}
 			m := &messages[i]
 			switch runs, halted := e.runsOf(m.ID); {
+			case runs == 0 && allLater(m, now):
 			case halted || runs >= pass && !p.laterDue(m.ID, runs, now) || p.retryAt[m.ID].After(now):
 			case runs == 0 && !e.room():
 				waiting++
@@ -92,6 +93,12 @@ func (p *planner) round() time.Duration {
 		wait = min(wait, e.cfg.Turn)
 	}
 	return p.nextLook(messages, wait)
+}
+
+// allLater says that all there is to do for a message has its time to come: to
+// ask for a range of it would be a write in vain.
+func allLater(m *pushsvc.Message, now time.Time) bool {
+	return m.State != pushsvc.StateCancelling && m.Progress.Pending == 0 && m.NextTry.After(now)
 }
 
 // list gives the unfinished messages, beginning behind the one served last.

@@ -1,7 +1,6 @@
 package delivery
 
 import (
-	"cmp"
 	"context"
 	"strings"
 	"time"
@@ -68,7 +67,7 @@ func (c *campaign) send(sub *pushsvc.Subscription, now time.Time) webpush.Result
 	content := &c.first.Content
 	return c.engine.cfg.Sender.Send(context.Background(), &webpush.Request{
 		Endpoint: sub.Endpoint, P256DH: sub.P256DH, Auth: sub.Auth,
-		Key: key, Contact: cmp.Or(c.engine.cfg.Contact, webpush.SiteContact(c.first.Site)),
+		Key: key, Contact: c.contact,
 		Urgency: webpush.Urgency(content.Urgency), Topic: c.topic, TTL: c.ttlAt(now),
 		Payload: c.payload(sub),
 	})
@@ -106,11 +105,22 @@ func (r *rangeRun) judge(j *job, now time.Time) (o pushsvc.Outcome, again bool) 
 		}
 		wait += backoff(wait/16+1, wait, 1)
 	}
-	return r.later(o, j.attempt, now.Add(wait), now), false
+	return r.later(o, j.attempt, now.Add(wait)), false
+}
+
+// deferred makes a retry of somebody who had no attempt.
+func (r *rangeRun) deferred(j *job, now time.Time) pushsvc.Outcome {
+	due := j.due
+	if left := r.campaign.deadline.Sub(now); j.why == reasonSlow && due.Sub(now) > left*3/4 {
+		// The place they have been promised is an estimate: they may get
+		// another before the message's time to live ends.
+		due = now.Add(left * 3 / 4)
+	}
+	return r.later(pushsvc.Outcome{ID: j.sub.ID, Reason: string(j.why)}, j.attempt, due)
 }
 
 // later makes o a retry, or expired where its turn would come too late.
-func (r *rangeRun) later(o pushsvc.Outcome, attempt int, due, now time.Time) pushsvc.Outcome {
+func (r *rangeRun) later(o pushsvc.Outcome, attempt int, due time.Time) pushsvc.Outcome {
 	if r.campaign.expired(due) {
 		return pushsvc.Outcome{ID: o.ID, Kind: pushsvc.OutcomeExpired}
 	}

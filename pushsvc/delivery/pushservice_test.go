@@ -29,7 +29,6 @@ type post struct {
 	header http.Header
 	body   []byte
 	at     time.Time
-	status int
 }
 
 // pushService is a push service on loopback that goes by the names of the real
@@ -40,6 +39,7 @@ type pushService struct {
 	addr   string
 	pem    []byte // the certificate to trust
 	pool   *x509.CertPool
+	leaf   tls.Certificate
 	// arrived, where it is set, is called before each answer.
 	arrived atomic.Pointer[func(name string)]
 	// answer, where it is set, takes the place of respond.
@@ -56,6 +56,7 @@ func newPushService(t testing.TB) *pushService {
 	p := &pushService{posts: make(map[string][]post)}
 	leaf, der := certificate(t, fcm, mozilla, apple, "*.notify.windows.com", "android.googleapis.com", "jmt17.google.com")
 	p.pem = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+	p.leaf = leaf
 	p.pool = x509.NewCertPool()
 	p.pool.AppendCertsFromPEM(p.pem)
 	server := httptest.NewUnstartedServer(http.HandlerFunc(p.serve))

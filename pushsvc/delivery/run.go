@@ -170,6 +170,11 @@ func (r *rangeRun) advance() (finished bool, err error) {
 		// Not done where it is draining: some have been withdrawn.
 		return true, r.checkpoint(now, time.Time{}, !r.draining)
 	}
+	if len(r.idle) > 0 && r.mayStart(now) {
+		idle := r.idle
+		r.idle = nil
+		r.handOut(idle, false)
+	}
 	if !r.due(now) && (len(r.gone) == 0 || now.Sub(r.wrote) < r.engine.cfg.CheckpointEvery) {
 		return false, nil
 	}
@@ -179,10 +184,6 @@ func (r *rangeRun) advance() (finished bool, err error) {
 	}
 	if err := r.checkpoint(now, now.Add(r.engine.cfg.Lease), false); err != nil {
 		return false, err
-	}
-	if len(r.idle) > 0 {
-		r.handOut(r.idle, false)
-		r.idle = nil
 	}
 	return false, nil
 }
@@ -221,7 +222,7 @@ func (r *rangeRun) collect() error {
 		case fateExpired:
 			r.settle(pushsvc.Outcome{ID: j.sub.ID, Kind: pushsvc.OutcomeExpired})
 		case fateDeferred:
-			r.settle(r.later(pushsvc.Outcome{ID: j.sub.ID, Reason: string(j.why)}, j.attempt, j.due, now))
+			r.settle(r.deferred(j, now))
 		case fateSent:
 			o, retry := r.sent(j, now)
 			if retry {

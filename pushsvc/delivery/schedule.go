@@ -54,6 +54,7 @@ type scheduler struct {
 	unproven int // pushes under way to origins that have never answered
 	gates    map[gateKey]*gate
 	origins  map[string]*origin
+	sweepAt  int // how many gates
 	lanes    []*lane
 	turn     int
 	timer    *time.Timer
@@ -146,8 +147,9 @@ func (s *scheduler) gate(host, keyID string) *gate {
 	if g := s.gates[k]; g != nil {
 		return g
 	}
-	if len(s.gates) >= maxGates {
-		s.sweep()
+	if len(s.gates) >= max(s.sweepAt, maxGates) {
+		s.sweep(s.cfg.Clock())
+		s.sweepAt = 2 * len(s.gates)
 	}
 	o := s.origins[host]
 	if o == nil {
@@ -160,10 +162,10 @@ func (s *scheduler) gate(host, keyID string) *gate {
 }
 
 // sweep forgets gates of which nothing is to be remembered.
-func (s *scheduler) sweep() {
+func (s *scheduler) sweep(now time.Time) {
 	used := make(map[string]bool)
 	for k, g := range s.gates {
-		if g.queued == 0 && g.key.idle() && g.origin.idle() {
+		if g.queued == 0 && g.key.idle(now) && g.origin.idle(now) {
 			delete(s.gates, k)
 		} else {
 			used[k.host] = true

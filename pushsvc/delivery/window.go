@@ -42,7 +42,9 @@ func newWindow(r *pushsvc.Range) window {
 // to be dealt with.
 func (w *window) add(id pushsvc.SubscriptionID) bool {
 	for len(w.ahead) > 0 && w.ahead[0] < id {
-		w.ahead = w.ahead[1:] // it is no longer there
+		// It is no longer there, or can't be read at present.
+		w.entries = append(w.entries, entry{w.ahead[0], true})
+		w.ahead = w.ahead[1:]
 	}
 	settled := len(w.ahead) > 0 && w.ahead[0] == id
 	if settled {

@@ -1,0 +1,69 @@
+package delivery
+
+import (
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+)
+
+// TestWindow holds the window against a plain list of who is settled, over
+// random ranges, crashes and removed rows: nobody counts as settled who isn't,
+// and nobody who is settled and still there is dealt with again.
+func TestWindow(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(300) {
+		rnd := rand.New(rand.NewPCG(seed, 1))
+		var rows []pushsvc.SubscriptionID
+		for id := pushsvc.SubscriptionID(1); id < 400; id++ {
+			if rnd.IntN(3) > 0 {
+				rows = append(rows, id)
+			}
+		}
+		settled := make(map[pushsvc.SubscriptionID]bool)
+		stored := pushsvc.Range{Until: 400}
+		for range 5 { // lives of an engine
+			w := newWindow(&stored)
+			stored.Noted = nil
+			var open []pushsvc.SubscriptionID
+			for _, id := range rows {
+				if id <= stored.Cursor || rnd.IntN(40) == 0 && len(open) > 50 {
+					continue
+				}
+				if fresh := w.add(id); fresh == settled[id] {
+					t.Fatalf("seed %d: %d is to be dealt with: %v, and settled: %v", seed, id, fresh, settled[id])
+				} else if fresh {
+					open = append(open, id)
+				}
+				if rnd.IntN(120) == 0 {
+					break
+				}
+			}
+			for _, id := range open {
+				if rnd.IntN(3) == 0 {
+					settled[id] = true
+					if rnd.IntN(10) == 0 { // noted, and the process died
+						stored.Noted = append(stored.Noted, pushsvc.Outcome{ID: id, Kind: pushsvc.OutcomeAccepted})
+					} else {
+						w.settle(id)
+					}
+				}
+			}
+			stored.Cursor, stored.Settled = w.cursor, w.settled()
+			for _, id := range rows {
+				_, above := slices.BinarySearch(stored.Settled, id)
+				noted := slices.ContainsFunc(stored.Noted, func(o pushsvc.Outcome) bool { return o.ID == id })
+				if said := id <= stored.Cursor || above || noted; said != settled[id] {
+					t.Fatalf("seed %d: %d is settled: %v, and is said to be: %v", seed, id, settled[id], said)
+				}
+			}
+			if !slices.IsSorted(stored.Settled) {
+				t.Fatalf("seed %d: settled %v", seed, stored.Settled)
+			}
+			rows = slices.DeleteFunc(rows, func(id pushsvc.SubscriptionID) bool {
+				return settled[id] && rnd.IntN(30) == 0 // gone
+			})
+		}
+	}
+}
