@@ -7,12 +7,15 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
+	"net/netip"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/google/uuid"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
@@ -52,6 +55,11 @@ type App struct {
 	// How long messages are kept, with who saw and clicked them, after they
 	// have been sent or cancelled; negative for ever. Default: 90d.
 	KeepMessages caddy.Duration `json:"keep_messages,omitempty"`
+
+	// How many subscriptions one client may post in a minute, by Caddy's
+	// client_ip; an IPv6 network of 64 bits is one client. Negative for no
+	// limit. Default: 300.
+	SubscribeLimit int `json:"subscribe_limit,omitempty"`
 
 	logger   *slog.Logger
 	metrics  *metrics
@@ -291,9 +299,40 @@ func (a *App) assemble(ctx context.Context, store pushsvc.Store) (*running, erro
 	return &running{
 		pruner: old,
 		store:  store, client: client, engine: engine, service: svc,
-		public:   &httpapi.Public{Service: svc, Logger: a.logger},
+		public:   a.publicAPI(svc),
 		operator: httpapi.NewOperator(svc, a.logger),
 	}, nil
+}
+
+// defaultSubscribeLimit is generous: a whole office may have one address.
+const defaultSubscribeLimit = 300
+
+// publicAPI is what browsers post to.
+func (a *App) publicAPI(svc *service.Service) *httpapi.Public {
+	p := &httpapi.Public{Service: svc, Logger: a.logger, Client: clientAddress}
+	perMinute := a.SubscribeLimit
+	if perMinute == 0 {
+		perMinute = defaultSubscribeLimit
+	}
+	if perMinute < 0 {
+		return p
+	}
+	p.Limit = httpapi.NewClientLimit(perMinute)
+	var next atomic.Int64 // Unix seconds
+	p.Limited = func() {
+		now := time.Now().Unix()
+		if at := next.Load(); now >= at && next.CompareAndSwap(at, now+60) {
+			a.logger.Warn("a client posts more subscriptions than subscribe_limit allows; if it is a proxy of yours, name it in the servers option trusted_proxies", "limit_per_minute", perMinute)
+		}
+	}
+	return p
+}
+
+// clientAddress is who Caddy takes for the client, proxies it trusts aside.
+func clientAddress(r *http.Request) netip.Addr {
+	ip, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
+	addr, _ := netip.ParseAddr(ip)
+	return addr
 }
 
 // current is what runs, or nil and why.

@@ -191,11 +191,12 @@ func checked(parse option, check func() error) option {
 // UnmarshalCaddyfile sets up the app from the global option. Syntax:
 //
 //	webpush {
-//		storage       bbolt [<path>]
-//		contact       mailto:<address> | https://<url>
-//		push_services [default] [<host> | *.<suffix>]...
-//		dialer        <module> ...
-//		keep_messages <duration> | forever
+//		storage         bbolt [<path>]
+//		contact         mailto:<address> | https://<url>
+//		push_services   [default] [<host> | *.<suffix>]...
+//		dialer          <module> ...
+//		keep_messages   <duration> | forever
+//		subscribe_limit <number per minute> | off
 //	}
 func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // consume the option's name
@@ -203,9 +204,10 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		return d.Errf("webpush takes no %q; its options go into a block: webpush { ... }", d.Val())
 	}
 	return parseBlock(d, map[string]option{
-		"storage":       guest("webpush.storage", &a.StorageRaw),
-		"dialer":        guest("webpush.dialer", &a.DialerRaw),
-		"keep_messages": a.parseKeep,
+		"storage":         guest("webpush.storage", &a.StorageRaw),
+		"dialer":          guest("webpush.dialer", &a.DialerRaw),
+		"keep_messages":   a.parseKeep,
+		"subscribe_limit": a.parseLimit,
 		"contact": checked(text(&a.Contact, "mailto:ops@example.com"), func() error {
 			if strings.Contains(a.Contact, "{") {
 				return nil // a placeholder; Provision sees its value
@@ -239,6 +241,23 @@ func (a *App) parseKeep(d *caddyfile.Dispenser) error {
 	if a.checkKeep() != nil || v == 0 {
 		return d.Err(errKeepShort.Error())
 	}
+	return nil
+}
+
+func (a *App) parseLimit(d *caddyfile.Dispenser) error {
+	var s string
+	if err := text(&s, "300")(d); err != nil {
+		return err
+	}
+	if s == "off" {
+		a.SubscribeLimit = -1
+		return nil
+	}
+	n, err := strconv.Atoi(s)
+	if err != nil || n < 1 {
+		return d.Errf(`%q is not a number of subscriptions per client and minute; write it like "300", or "off"`, s)
+	}
+	a.SubscribeLimit = n
 	return nil
 }
 

@@ -9,13 +9,12 @@ import (
 	"io/fs"
 	"net/http"
 	"os"
-	"path/filepath"
-	"runtime"
-	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/store/boltstore"
 )
 
 func (c *command) backup() *cobra.Command {
@@ -37,12 +36,12 @@ The file holds private keys and is readable by its owner only.`,
 
 func (c *command) runBackup(ctx context.Context, file string, force bool) error {
 	var got received
-	var sum storeSummary
+	var checked boltstore.Checked
 	err := writeFile(file, force, func(w io.Writer, temp string) (err error) {
 		if got, err = c.download("/backup", nil, w, 0); err != nil {
 			return err
 		}
-		if sum, err = inspectBolt(ctx, temp); err != nil {
+		if checked, err = boltstore.CheckFile(ctx, temp); err != nil {
 			return fmt.Errorf("the copy is not whole, so it was thrown away: %w", err)
 		}
 		return nil
@@ -50,14 +49,44 @@ func (c *command) runBackup(ctx context.Context, file string, force bool) error 
 	if err != nil {
 		return err
 	}
-	return c.printValue(struct {
+	sum := summary(checked)
+	if err := c.printValue(struct {
 		File  string `json:"file"`
 		Bytes int64  `json:"bytes"`
 		storeSummary
 	}{file, got.bytes, sum}, func(w io.Writer) error {
-		_, err := fmt.Fprintf(w, "%s: %s, checked: %s. Keep it safe: it holds private keys.\n", file, megabytes(got.bytes), sum)
+		_, err := fmt.Fprintf(w, "%s: %s, read through: %s. Keep it safe: it holds private keys.\n", file, megabytes(got.bytes), sum)
 		return err
-	})
+	}); err != nil {
+		return err
+	}
+	return damage(checked)
+}
+
+// storeSummary is what is in a store.
+type storeSummary struct {
+	Sites         int `json:"sites"`
+	Subscriptions int `json:"subscriptions"`
+	Messages      int `json:"messages"`
+	Keys          int `json:"keys"`
+	Damaged       int `json:"damaged"`
+}
+
+func summary(c boltstore.Checked) storeSummary {
+	return storeSummary{c.Sites, c.Subscriptions, c.Messages, c.Keys, c.Damaged}
+}
+
+func (s storeSummary) String() string {
+	return fmt.Sprintf("%s of %s, %s, %s", plural(int64(s.Subscriptions), "subscriber"), plural(int64(s.Sites), "site"),
+		plural(int64(s.Messages), "message"), plural(int64(s.Keys), "key"))
+}
+
+// damage is an error where a store has rows that can't be read.
+func damage(c boltstore.Checked) error {
+	if c.Damaged == 0 {
+		return nil
+	}
+	return fmt.Errorf("%s of the store can't be read any more, and went into the copy as they are: %w", plural(int64(c.Damaged), "part"), errors.Join(c.Damage...))
 }
 
 func (c *command) compact() *cobra.Command {
@@ -94,8 +123,7 @@ store that is in use is left alone. A store that is there already is replaced
 only with --force, and kept beside under another name.
 
 Messages that were under way when the backup was made go on from there at the
-next start: who got one since then gets it again. Cancel or pause them if that
-matters: they are listed.`,
+next start: who got one since then may get it again.`,
 		Example: `  caddy webpush restore webpush.backup --config /etc/caddy/Caddyfile`,
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -147,46 +175,29 @@ func (c *command) storagePath(given string) (string, error) {
 }
 
 func (c *command) runRestore(ctx context.Context, file, target string, force bool) error {
-	source, err := os.Open(file)
+	info, err := os.Stat(file)
 	if err != nil {
-		return fmt.Errorf("opening the backup: %w", err)
+		return fmt.Errorf("looking for the backup: %w", err)
 	}
-	defer source.Close()
-	if a, err := source.Stat(); err == nil {
-		if b, err := os.Stat(target); err == nil && os.SameFile(a, b) {
-			return errors.New("the backup is the store itself")
-		}
+	present, err := os.Stat(target)
+	switch {
+	case err == nil && os.SameFile(info, present):
+		return errors.New("the backup is the store itself")
+	case err == nil && !force:
+		return fmt.Errorf("%s is there already; --force replaces it, and keeps it as %s", target, target+".replaced")
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("looking for the store: %w", err)
 	}
-	unlock, present, err := lockBolt(target)
+	checked, err := boltstore.Restore(ctx, file, target)
 	if err != nil {
 		return err
-	}
-	defer unlock()
-	if present && !force {
-		return fmt.Errorf("%s is there already; --force replaces it, and keeps it under another name", target)
-	}
-	if err := os.MkdirAll(filepath.Dir(target), 0o700); err != nil {
-		return fmt.Errorf("making the store's folder: %w", err)
 	}
 	kept := ""
-	var sum storeSummary
-	err = writeFile(target, true, func(w io.Writer, temp string) (err error) {
-		if _, err := io.Copy(w, source); err != nil {
-			return fmt.Errorf("copying the backup: %w", err)
-		}
-		if sum, err = inspectBolt(ctx, temp); err != nil {
-			return fmt.Errorf("the backup can't be used, so nothing was changed: %w", err)
-		}
-		if present {
-			kept = target + ".replaced-" + timestamp(time.Now())
-			return setAside(target, kept)
-		}
-		return nil
-	})
-	if err != nil {
-		return err
+	if present != nil {
+		kept = target + ".replaced"
 	}
-	return c.printValue(struct {
+	sum := summary(checked)
+	if err := c.printValue(struct {
 		Restored string `json:"restored"`
 		Kept     string `json:"kept,omitempty"`
 		storeSummary
@@ -197,33 +208,8 @@ func (c *command) runRestore(ctx context.Context, file, target string, force boo
 		}
 		_, err := fmt.Fprintln(w, "Start Caddy now.")
 		return err
-	})
-}
-
-// createBeside makes a file that only we can read, in the folder of another.
-func createBeside(name string) (*os.File, error) {
-	f, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".*")
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("the folder %s is not there", filepath.Dir(name))
+	}); err != nil {
+		return err
 	}
-	if err != nil {
-		return nil, fmt.Errorf("making a file beside %s: %w", name, err)
-	}
-	return f, nil
-}
-
-// syncFolder makes a rename durable. Windows can't, and needs not.
-func syncFolder(name string) error {
-	if runtime.GOOS == "windows" {
-		return nil
-	}
-	dir, err := os.Open(filepath.Dir(name))
-	if err != nil {
-		return fmt.Errorf("syncing the folder of %s: %w", name, err)
-	}
-	defer dir.Close()
-	if err := dir.Sync(); err != nil {
-		return fmt.Errorf("syncing the folder of %s: %w", name, err)
-	}
-	return nil
+	return damage(checked)
 }

@@ -206,8 +206,13 @@ func printMessage(w io.Writer, m messageAnswer) error {
 		name string
 		n    int64
 	}{
-		{"pending", p.Pending}, {"to be tried again", p.Later}, {"accepted", p.Accepted}, {"gone", p.Gone}, {"left", p.Left},
-		{"expired", p.Expired}, {"cancelled", p.Cancelled},
+		{"pending", p.Pending},
+		{"to be tried again", p.Later},
+		{"accepted", p.Accepted},
+		{"gone", p.Gone},
+		{"left", p.Left},
+		{"expired", p.Expired},
+		{"cancelled", p.Cancelled},
 	} {
 		row("  "+n.name, n.n)
 	}

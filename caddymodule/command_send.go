@@ -237,8 +237,11 @@ func parseRate(s string) (*float64, error) {
 	if s == "" {
 		return nil, nil
 	}
-	number, unit, _ := strings.Cut(s, "/")
-	seconds, known := map[string]float64{"": 1, "s": 1, "m": 60, "h": 3600}[unit]
+	number, unit, given := strings.Cut(s, "/")
+	seconds, known := map[string]float64{"s": 1, "m": 60, "h": 3600}[unit]
+	if !given {
+		seconds, known = 1, true
+	}
 	n, err := strconv.ParseFloat(number, 64)
 	if err != nil || !known || !(n > 0) {
 		return nil, fmt.Errorf("--rate %q: write it like 500, 500/s, 30000/m or 1000000/h", s)

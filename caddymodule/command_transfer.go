@@ -12,7 +12,6 @@ import (
 	"os"
 	"strconv"
 	"text/tabwriter"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -287,39 +286,3 @@ func printImported(w io.Writer, site string, r service.Imported) error {
 	}
 	return nil
 }
-
-// writeFile writes a file whole or not at all: beside its place first, synced,
-// then renamed. write may look at what it has written under the given name;
-// what it returns decides. Where replace is false, a file that is there already
-// is an error.
-func writeFile(name string, replace bool, write func(w io.Writer, temp string) error) (err error) {
-	if _, err := os.Lstat(name); err == nil && !replace {
-		return fmt.Errorf("%s is there already; --force replaces it", name)
-	}
-	temp, err := createBeside(name)
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			_ = temp.Close()
-			_ = os.Remove(temp.Name())
-		}
-	}()
-	if err := write(temp, temp.Name()); err != nil {
-		return err
-	}
-	if err := temp.Sync(); err != nil {
-		return fmt.Errorf("writing %s: %w", name, err)
-	}
-	if err := temp.Close(); err != nil {
-		return fmt.Errorf("writing %s: %w", name, err)
-	}
-	if err := os.Rename(temp.Name(), name); err != nil {
-		return fmt.Errorf("writing %s: %w", name, err)
-	}
-	return syncFolder(name)
-}
-
-// timestamp names files that stand for others.
-func timestamp(now time.Time) string { return now.UTC().Format("20060102-150405") }

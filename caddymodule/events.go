@@ -31,7 +31,8 @@ const (
 // dropped with a line in the log: a hook that hangs must not stop the sending.
 const waitingEvents = 256
 
-// observer tells metrics, events and the log what the engine does.
+// observer tells metrics and events what the engine does. The engine has its
+// own log.
 type observer struct {
 	metrics *metrics
 	logger  *slog.Logger
@@ -137,12 +138,8 @@ func (o *observer) Changed(m pushsvc.Message) {
 		if m.State == pushsvc.StateCancelled {
 			name = EventMessageCancelled
 		}
-		o.logger.Info("a message has ended", "site", m.Site, "message", m.ID, "state", string(m.State),
-			"audience", p.Audience, "accepted", p.Accepted, "gone", p.Gone, "left", p.Left, "failed", p.Failed,
-			"expired", p.Expired, "cancelled", p.Cancelled, "took", m.Finished.Sub(m.Started).Round(time.Millisecond).String())
 		o.enqueue(name, data)
 	default:
-		o.logger.Info("a message is being sent", "site", m.Site, "message", m.ID, "audience", m.Progress.Audience)
 		o.enqueue(EventMessageStarted, data)
 	}
 }

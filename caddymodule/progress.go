@@ -104,8 +104,12 @@ func messageProgress(p pushsvc.Progress, elapsed time.Duration) string {
 		name string
 		n    int64
 	}{
-		{"to be tried again", p.Later}, {"gone", p.Gone}, {"left", p.Left}, {"failed", p.FailedTotal()},
-		{"expired", p.Expired}, {"cancelled", p.Cancelled},
+		{"to be tried again", p.Later},
+		{"gone", p.Gone},
+		{"left", p.Left},
+		{"failed", p.FailedTotal()},
+		{"expired", p.Expired},
+		{"cancelled", p.Cancelled},
 	} {
 		if part.n > 0 {
 			text += fmt.Sprintf(", %s %d", part.name, part.n)

@@ -2,6 +2,7 @@ package caddymodule_test
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/ecdh"
 	"crypto/rand"
 	"encoding/base64"
@@ -58,6 +59,8 @@ func newServer(t *testing.T, s site, db string) *server {
 // options go into the two webpush blocks, chain in front of the directive.
 type site struct {
 	global, chain, options, upstream string
+	// limit is the option subscribe_limit, which is off where it is empty.
+	limit string
 }
 
 func (s site) caddyfile(db string, port int) string {
@@ -68,6 +71,7 @@ func (s site) caddyfile(db string, port int) string {
 	grace_period 2s
 	webpush {
 		storage bbolt %[1]q
+		subscribe_limit %[7]s
 		%[2]s
 	}
 	log {
@@ -82,7 +86,7 @@ http://127.0.0.1:%[5]d, http://localhost:%[5]d, http://a.example.com:%[5]d, http
 	}
 	reverse_proxy %[6]s
 }
-`, db, s.global, s.chain, s.options, port, s.upstream)
+`, db, s.global, s.chain, s.options, port, s.upstream, cmp.Or(s.limit, "off"))
 }
 
 func adaptJSON(t *testing.T, text string) []byte {

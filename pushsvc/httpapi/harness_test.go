@@ -109,8 +109,20 @@ func openStore(t testing.TB) pushsvc.Store {
 
 func (f *fixture) logger() *slog.Logger { return slog.New(slog.NewTextHandler(f.log, nil)) }
 
+// limit starts the public front anew with a limit.
+func (f *fixture) limit(l *httpapi.ClientLimit, limited *int) {
+	f.public.Close()
+	f.public = httptest.NewServer(f.handler(&httpapi.Public{
+		Service: f.service, Logger: f.logger(), Limit: l, Limited: func() { *limited++ },
+	}))
+	f.Cleanup(f.public.Close)
+}
+
 func (f *fixture) publicHandler() http.Handler {
-	public := &httpapi.Public{Service: f.service, Logger: f.logger()}
+	return f.handler(&httpapi.Public{Service: f.service, Logger: f.logger()})
+}
+
+func (f *fixture) handler(public *httpapi.Public) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/{site}/{action}", func(w http.ResponseWriter, r *http.Request) {
 		public.Serve(w, r, r.PathValue("site"), r.PathValue("action"))

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"strings"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/service"
@@ -18,6 +19,13 @@ const (
 type Public struct {
 	Service *service.Service
 	Logger  *slog.Logger
+	// Limit bounds the subscriptions that one client posts; nil for no limit.
+	Limit *ClientLimit
+	// Client says who posts; nil for who is at the other end of the
+	// connection.
+	Client func(*http.Request) netip.Addr
+	// Limited is told of each post that Limit refuses; nil allowed.
+	Limited func()
 
 	cross http.CrossOriginProtection
 }
@@ -64,6 +72,9 @@ func downgraded(r *http.Request) bool {
 }
 
 func (p *Public) subscribe(w http.ResponseWriter, r *http.Request, site string) error {
+	if err := p.limited(w, r); err != nil {
+		return err
+	}
 	body, err := readBody(w, r, MaxSubscribeBody, "application/json")
 	if err != nil {
 		return err

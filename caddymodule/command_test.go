@@ -1,0 +1,293 @@
+package caddymodule_test
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/service"
+)
+
+// ok runs a command that must succeed and gives what it printed.
+func (p *process) ok(args ...string) string {
+	p.t.Helper()
+	out, stderr, err := p.cli(args...)
+	if err != nil {
+		p.t.Fatalf("%v: %v\n%s%s", args, err, out, stderr)
+	}
+	return out
+}
+
+// says runs a command whose output must have all of the texts.
+func (p *process) says(args []string, want ...string) string {
+	p.t.Helper()
+	out := p.ok(args...)
+	for _, text := range want {
+		if !strings.Contains(out, text) {
+			p.t.Errorf("%v printed\n%s\nwithout %q", args, out, text)
+		}
+	}
+	return out
+}
+
+// refused runs a command that must fail and say so.
+func (p *process) refused(want string, args ...string) {
+	p.t.Helper()
+	out, stderr, err := p.cli(args...)
+	if err == nil || !strings.Contains(stderr, want) {
+		p.t.Errorf("%v: %v, told %q; want an error with %q\n%s", args, err, stderr, want, out)
+	}
+}
+
+// sent is what "send --json" says.
+func (p *process) sent(args ...string) (m struct{ ID, State string }) {
+	p.t.Helper()
+	out := p.ok(append([]string{"send", "--json", "--site", p.host(), "--title", "x"}, args...)...)
+	if err := json.Unmarshal([]byte(out), &m); err != nil || m.ID == "" {
+		p.t.Fatalf("%v: %s", err, out)
+	}
+	return m
+}
+
+// readers makes n subscribers whose push service resolves nowhere.
+func (p *process) readers(n int) {
+	p.t.Helper()
+	for i := range n {
+		if resp, body := p.subscribe(p.host(), subscription(p.t, fmt.Sprintf("https://push.webpush.test/secret/%d", i))); resp.StatusCode != 201 {
+			p.t.Fatalf("subscribing: %d %s", resp.StatusCode, body)
+		}
+	}
+}
+
+// TestMessageCommands: a message is scheduled, looked at, paused, resumed,
+// cancelled and waited for.
+func TestMessageCommands(t *testing.T) {
+	p := newProcess(t, "", t.TempDir())
+	p.start()
+	p.readers(3)
+	site := []string{"--site", p.host()}
+	p.says(append([]string{"send", "--title", "Dry", "--dry-run", "--at", "+1h", "--rate", "10/m"}, site...), "Nothing was sent", "3 subscribers", "other", `"title": "Dry"`)
+	p.says(append([]string{"messages"}, site...), "No messages yet")
+	p.says(append([]string{"send", "--title", "Later", "--at", "+2h"}, site...), "will be sent at", "3 subscribers")
+	m := p.sent("--at", "+1h", "--rate", "0.5", "--to", "2", "--urgency", "high")
+	if m.State != "scheduled" {
+		t.Errorf("state %s", m.State)
+	}
+	p.says(append([]string{"messages", "list"}, site...), m.ID, "scheduled", "Later")
+	p.says(append([]string{"messages", "show", m.ID}, site...), "0.5/s", "only to", "send at", "expires", "pending")
+	p.refused("only a paused one", "messages", "resume", "--site", p.host(), m.ID)
+	p.says(append([]string{"messages", "pause", m.ID}, site...), "is paused")
+	p.says(append([]string{"messages", "resume", m.ID}, site...), "is scheduled")
+	p.says(append([]string{"messages", "cancel", m.ID}, site...), "is cancelled", "1 cancelled")
+	p.says(append([]string{"messages", m.ID, "--json"}, site...), `"state":"cancelled"`)
+	p.refused("can't be paused: it is cancelled", "messages", "pause", "--site", p.host(), m.ID)
+	p.refused("nothing of that id", "messages", "cancel", "--site", p.host(), "x")
+	p.refused(`"site"`, "messages", "cancel", m.ID)
+	for _, tt := range [][]string{{"--at", "tomorrow"}, {"--at", "2001-01-01 00:00"}, {"--rate", "fast"}, {"--to", "99"}, {"--to", "x"}} {
+		want := map[string]string{"--at": "at", "--rate": "--rate", "--to": "subscription"}[tt[0]]
+		p.refused(want, append([]string{"send", "--title", "x", "--site", p.host()}, tt...)...)
+	}
+	t.Run("cancelled while waited for", func(t *testing.T) {
+		wait := p.waiting("--at", "+1h", "--idempotency-key", "k1")
+		p.ok("messages", "cancel", "--site", p.host(), wait.id)
+		if err := wait.cmd.Wait(); err == nil || !strings.Contains(wait.stderr.String(), "the message was cancelled") {
+			t.Errorf("%v, told %q", err, wait.stderr.String())
+		}
+	})
+	t.Run("interrupted", func(t *testing.T) {
+		wait := p.waiting("--at", "+1h", "--idempotency-key", "k2")
+		if err := wait.cmd.Process.Signal(syscall.SIGINT); err != nil {
+			t.Fatal(err)
+		}
+		err := wait.cmd.Wait()
+		if text := wait.stderr.String(); err == nil || !strings.Contains(text, "The message goes on") || !strings.Contains(text, "messages cancel --site "+p.host()+" "+wait.id) {
+			t.Errorf("%v, told %q", err, text)
+		}
+		p.says([]string{"messages", "show", "--site", p.host(), wait.id}, "scheduled")
+	})
+	p.terminate()
+}
+
+// waitingCommand is a "send --wait" that waits.
+type waitingCommand struct {
+	cmd    *exec.Cmd
+	stderr *bytes.Buffer
+	id     string
+}
+
+// waiting starts one and returns when its message is there.
+func (p *process) waiting(args ...string) waitingCommand {
+	p.t.Helper()
+	before := p.newestMessage()
+	w := waitingCommand{stderr: new(bytes.Buffer)}
+	w.cmd = p.command(append([]string{"webpush", "--address", fmt.Sprintf("localhost:%d", p.admin), "send", "--wait", "--site", p.host(), "--title", "x"}, args...)...)
+	w.cmd.Stderr = w.stderr
+	if err := w.cmd.Start(); err != nil {
+		p.t.Fatal(err)
+	}
+	p.t.Cleanup(func() { _ = w.cmd.Process.Kill() })
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		if w.id = p.newestMessage(); w.id != before {
+			time.Sleep(300 * time.Millisecond) // the command has begun to wait
+			return w
+		}
+		if time.Now().After(deadline) {
+			p.t.Fatalf("no message came: %s", w.stderr)
+		}
+	}
+}
+
+func (p *process) newestMessage() string {
+	p.t.Helper()
+	var list struct{ Messages []struct{ ID string } }
+	if err := json.Unmarshal([]byte(p.ok("messages", "--json", "--limit", "1", "--site", p.host())), &list); err != nil {
+		p.t.Fatal(err)
+	}
+	if len(list.Messages) == 0 {
+		return ""
+	}
+	return list.Messages[0].ID
+}
+
+// TestTransferCommands: subscribers go from one server to another by a file,
+// with their key, and come from OneSignal.
+func TestTransferCommands(t *testing.T) {
+	from, to := newProcess(t, "", t.TempDir()), newProcess(t, "", t.TempDir())
+	from.start()
+	to.start()
+	from.readers(5)
+	dir := t.TempDir()
+	file := filepath.Join(dir, "subscribers.ndjson")
+	from.says([]string{"subscribers", "export", "--site", from.host(), file}, "5 subscribers of "+from.host(), "Keep it safe")
+	text, err := os.ReadFile(file)
+	if info, serr := os.Stat(file); err != nil || serr != nil || info.Mode().Perm() != 0o600 || bytes.Count(text, []byte("\n")) != 5 {
+		t.Fatalf("%v, %v, %q", err, serr, text)
+	}
+	if out := from.ok("subscribers", "export", "--site", from.host()); out != string(text) {
+		t.Errorf("to standard output came\n%s", out)
+	}
+	from.refused("--site is missing", "subscribers", "export", file)
+	from.refused("has no subscribers", "subscribers", "export", "--site", "shop.example.com", filepath.Join(dir, "none"))
+	if _, err := os.Stat(filepath.Join(dir, "none")); err == nil {
+		t.Error("a failed export left a file")
+	}
+
+	// Without the key pair nobody could be sent to.
+	out, stderr, err := to.cli("subscribers", "import", "--site", to.host(), file)
+	if err == nil || !strings.Contains(stderr, "no row of the file could be used") || !strings.Contains(out, "line 5: applicationServerKey is not in the key ring") {
+		t.Errorf("%v, %q\n%s", err, stderr, out)
+	}
+	pair, err := service.NewKey(time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	private := filepath.Join(dir, "vapid.key")
+	if err := os.WriteFile(private, []byte(pair.Private.Reveal()+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var foreign strings.Builder
+	foreign.WriteString("id,identifier,invalid_identifier,device_type,web_auth,web_p256,tags\n")
+	for i, line := range strings.Split(strings.TrimSpace(string(text)), "\n") {
+		var sub struct {
+			Endpoint string
+			Keys     struct{ P256DH, Auth string }
+		}
+		if err := json.Unmarshal([]byte(line), &sub); err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(&foreign, "%d,%s,%t,5,%s,%s,\"{\"\"a\"\":1}\"\n", i, sub.Endpoint, i == 4, sub.Keys.Auth, sub.Keys.P256DH)
+	}
+	csv := filepath.Join(dir, "players.csv.gz")
+	var packed bytes.Buffer
+	zip := gzip.NewWriter(&packed)
+	if _, err := zip.Write([]byte(foreign.String())); err != nil || zip.Close() != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(csv, packed.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	to.refused("import the pair first", "subscribers", "import", "--site", to.host(), csv, "--key", "nonsense")
+	to.says([]string{"subscribers", "import", "--site", to.host(), csv, "--key", "current", "--dry-run"}, "Nothing was stored", "(onesignal)")
+	to.says([]string{"subscribers", "import", "--site", to.host(), csv, "--vapid-public", pair.Public, "--vapid-private-file", private}, "added        4", "skipped      1")
+	to.says([]string{"subscribers", "import", "--json", "--site", to.host(), csv, "--key", pair.ID, "--format", "onesignal"}, `"added":0,"known":4`)
+	to.says([]string{"keys", "list", "--count"}, pair.ID, "SUBSCRIBERS", "4")
+	to.refused("none of auto", "subscribers", "import", "--site", to.host(), csv, "--format", "xml")
+	to.refused("neither JSON nor a table", "subscribers", "import", "--site", to.host(), private)
+	to.refused("opening the subscribers", "subscribers", "import", "--site", to.host(), filepath.Join(dir, "none"))
+
+	to.says([]string{"keys", "rotate"}, "is the current one now")
+	if out := to.ok("keys"); strings.Count(out, "\n") != 4 || strings.Contains(out, "SUBSCRIBERS") {
+		t.Errorf("keys after a rotation:\n%s", out)
+	}
+	from.terminate()
+	to.terminate()
+	for _, log := range []string{from.log.String(), to.log.String()} {
+		if strings.Contains(log, "secret") || strings.Contains(log, pair.Private.Reveal()) {
+			t.Error("a log has a secret")
+		}
+	}
+}
+
+// TestBackupCommands: a store is copied while it is used, and brought back.
+func TestBackupCommands(t *testing.T) {
+	p := newProcess(t, "", t.TempDir())
+	p.start()
+	p.readers(4)
+	keys := p.ok("keys")
+	file := filepath.Join(t.TempDir(), "webpush.backup")
+	p.says([]string{"backup", file}, "4 subscribers of 1 site", "1 key", "Keep it safe")
+	if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 {
+		t.Fatalf("%v, %v", info, err)
+	}
+	p.refused("--force", "backup", file)
+	p.says([]string{"backup", "--json", "--force", file}, `"subscriptions":4`)
+	p.says([]string{"compact"}, "The store was")
+	p.says([]string{"subscribers", "remove", "--site", p.host(), "1"}, "Removed")
+
+	restore := func(args ...string) (string, error) {
+		out, err := p.command(append([]string{"webpush", "restore", "--config", p.file}, args...)...).CombinedOutput()
+		return string(out), err
+	}
+	if out, err := restore("--force", file); err == nil || !strings.Contains(out, "stop Caddy first") {
+		t.Errorf("under a running server: %v\n%s", err, out)
+	}
+	p.says([]string{"subscribers"}, "3")
+	p.terminate()
+	if out, err := restore(file); err == nil || !strings.Contains(out, "--force replaces it") {
+		t.Errorf("over another store: %v\n%s", err, out)
+	}
+	junk := filepath.Join(t.TempDir(), "junk")
+	if err := os.WriteFile(junk, bytes.Repeat([]byte("junk "), 10_000), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := restore("--force", junk); err == nil {
+		t.Errorf("junk was restored:\n%s", out)
+	}
+	out, err := restore("--force", file)
+	if err != nil || !strings.Contains(out, "is restored: 4 subscribers") || !strings.Contains(out, "is kept as") {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	p.start()
+	p.says([]string{"subscribers"}, "4")
+	if after := p.ok("keys"); after != keys {
+		t.Errorf("the keys are\n%s, before\n%s", after, keys)
+	}
+	p.terminate()
+
+	// To another place that there is nothing at.
+	other := filepath.Join(t.TempDir(), "new", "webpush.db")
+	if out, err := restore("--json", "--storage", other, file); err != nil || !strings.Contains(out, `"subscriptions":4`) || strings.Contains(out, "kept") {
+		t.Errorf("%v\n%s", err, out)
+	}
+	if got := stored(t, other, p.host()); got != 4 {
+		t.Errorf("%d subscriptions", got)
+	}
+}

@@ -1,0 +1,56 @@
+package caddymodule
+
+import (
+	"fmt"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/store/memstore"
+)
+
+// TestPruner removes what ended long ago, over several batches, and nothing
+// else.
+func TestPruner(t *testing.T) {
+	store := memstore.New()
+	if _, err := store.PutSubscription(t.Context(), pushsvc.Subscription{Site: "a.example", Endpoint: "https://fcm.googleapis.com/fcm/send/1", Created: time.Now(), Seen: time.Now()}, nil); err != nil {
+		t.Fatal(err)
+	}
+	put := func(id string, age time.Duration, ended bool) {
+		t.Helper()
+		at := time.Now().Add(-age)
+		if _, _, err := store.CreateMessage(t.Context(), pushsvc.Message{ID: id, Site: "a.example", Content: pushsvc.Content{Title: "x"}, Created: at}, pushsvc.Idempotency{}); err != nil {
+			t.Fatal(err)
+		}
+		if !ended {
+			return
+		}
+		if m, err := store.Control(t.Context(), "a.example", id, pushsvc.CommandCancel, at); err != nil || !m.State.Final() {
+			t.Fatalf("%+v, %v", m, err)
+		}
+	}
+	const day = 24 * time.Hour
+	for i := range 2*pruneBatch + 1 {
+		put(fmt.Sprintf("0190a000-0000-7000-8000-%012d", i), 100*day, true)
+	}
+	put("0190b000-0000-7000-8000-000000000000", 100*day, false)
+	put("0190c000-0000-7000-8000-000000000000", 80*day, true)
+	p := &pruner{store: store, logger: slog.New(slog.DiscardHandler), keep: 90 * day}
+	p.start()
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		rows, err := store.MessagePage(t.Context(), "a.example", "", 100)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(rows) == 2 {
+			break
+		}
+		if len(rows) < 2 || time.Now().After(deadline) {
+			t.Fatalf("%d messages left", len(rows))
+		}
+	}
+	p.stop()
+	// One that was never started ends as well.
+	new(pruner).stop()
+}

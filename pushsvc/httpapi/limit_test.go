@@ -1,0 +1,115 @@
+package httpapi_test
+
+import (
+	"encoding/binary"
+	"net/http"
+	"net/netip"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/httpapi"
+)
+
+func TestClientLimit(t *testing.T) {
+	now := time.Unix(1_000_000, 0)
+	l := httpapi.NewClientLimit(6)
+	take := func(client string) bool {
+		addr, _ := netip.ParseAddr(client)
+		wait, ok := l.Take(addr, now)
+		if ok == (wait > 0) || wait > 10*time.Second {
+			t.Errorf("%s: %t, wait %v", client, ok, wait)
+		}
+		return ok
+	}
+	for range 6 {
+		if !take("192.0.2.1") {
+			t.Fatal("refused at once")
+		}
+	}
+	if take("192.0.2.1") || take("::ffff:192.0.2.1") {
+		t.Error("the seventh was taken")
+	}
+	if !take("192.0.2.2") {
+		t.Error("another client is refused")
+	}
+	for i := range 6 {
+		if !take("2001:db8::" + strconv.Itoa(i+1)) {
+			t.Error("refused at once")
+		}
+	}
+	if take("2001:db8::ffff:1") || take("2001:db8::1%eth0") {
+		t.Error("an address of the same network is another client")
+	}
+	if !take("2001:db8:0:1::1") {
+		t.Error("another network is the same client")
+	}
+	now = now.Add(10 * time.Second)
+	if !take("192.0.2.1") || take("192.0.2.1") {
+		t.Error("in ten seconds there is one more")
+	}
+	now = now.Add(-time.Hour)
+	if take("192.0.2.1") {
+		t.Error("a clock set back gives more")
+	}
+	now = now.Add(3 * time.Hour)
+	for range 6 {
+		if !take("192.0.2.1") {
+			t.Error("an hour fills no more than the bucket")
+		}
+	}
+	if take("192.0.2.1") {
+		t.Error("an hour fills more than the bucket")
+	}
+	for range 100 {
+		if !take("") {
+			t.Error("a client without an address is refused")
+		}
+	}
+}
+
+// TestClientLimitBounded: a million clients need no memory of their own, and
+// hardly any refuses another.
+func TestClientLimitBounded(t *testing.T) {
+	now := time.Unix(1_000_000, 0)
+	l := httpapi.NewClientLimit(1)
+	refused := 0
+	allocated := testing.AllocsPerRun(1, func() {
+		for i := range 1_000_000 {
+			var a [4]byte
+			binary.BigEndian.PutUint32(a[:], uint32(i))
+			if _, ok := l.Take(netip.AddrFrom4(a), now); !ok {
+				refused++
+			}
+		}
+	})
+	// The function runs twice, so each client comes again; by then others
+	// have its place.
+	if allocated > 10 || refused > 100_000 {
+		t.Errorf("%v allocations, %d refused", allocated, refused)
+	}
+}
+
+func TestSubscribeLimit(t *testing.T) {
+	f := newFixture(t)
+	limited := 0
+	f.limit(httpapi.NewClientLimit(3), &limited)
+	for i := range 5 {
+		a := f.post(siteA, "subscribe", newBrowser(t, i).json(""))
+		if i < 3 {
+			f.subscribed(a)
+			continue
+		}
+		wait, err := strconv.Atoi(a.header.Get("Retry-After"))
+		if a.status != http.StatusTooManyRequests || a.problem(t).Detail == "" || err != nil || wait < 1 || wait > 21 {
+			t.Errorf("%d %s, Retry-After %q", a.status, a.body, a.header.Get("Retry-After"))
+		}
+	}
+	if limited != 2 || f.count(siteA) != 3 {
+		t.Errorf("%d told, %d stored", limited, f.count(siteA))
+	}
+	// What is not a subscription goes on.
+	if a := f.post(siteA, "unsubscribe", newBrowser(t, 1).proof()); a.status != http.StatusNoContent {
+		t.Errorf("unsubscribe: %d %s", a.status, a.body)
+	}
+}
