@@ -230,7 +230,7 @@ type Outcome struct {
 	// list.
 	Reason string
 	// Attempt counts the tries so far, and Due is when the next one may be
-	// made; for Later only.
+	// made, to the millisecond; for Later only.
 	Attempt int
 	Due     time.Time
 }

@@ -134,8 +134,9 @@ func (s *Store) commitLoop() {
 		s.expected = len(batch) + len(s.ops)
 		s.patience = min(time.Since(start)/4, maxPatience)
 	}
-	if err := catch(s.settleIndex); err != nil {
-		s.report(err) // the next start makes good for it
+	var damage *DamageError
+	if err := catch(s.settleIndex); errors.As(err, &damage) {
+		s.report(err) // of this and other errors the next start makes good
 	}
 }
 

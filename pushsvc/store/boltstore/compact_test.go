@@ -246,6 +246,31 @@ func TestCompactWaiting(t *testing.T) {
 	}
 }
 
+// TestInPlace tells a file that has been replaced since it was opened.
+func TestInPlace(t *testing.T) {
+	path := writeFile(t, []byte("one"))
+	file, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	if err := inPlace(path, file); err != nil {
+		t.Errorf("in its place: %v", err)
+	}
+	if err := os.Rename(writeFile(t, []byte("two")), path); err != nil {
+		t.Fatal(err)
+	}
+	if err := inPlace(path, file); !errors.Is(err, errReplaced) {
+		t.Errorf("replaced: %v", err)
+	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	if err := inPlace(path, file); err == nil {
+		t.Error("removed: in its place")
+	}
+}
+
 // subscribeAndCompact does both for ever.
 func subscribeAndCompact(path, first string) error {
 	s, err := Open(context.Background(), path, Options{})

@@ -3,6 +3,7 @@ package boltstore
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -173,4 +174,63 @@ func TestPowerCutTeeth(t *testing.T) {
 		}
 	}
 	t.Error("a disk that lies about its syncs was not noticed: the test tests nothing")
+}
+
+// TestDiskFails takes the disk away from a store that is open: errors with
+// their errno, no panic, and all that was acknowledged when it comes back.
+func TestDiskFails(t *testing.T) {
+	d := newDisk(t)
+	path := filepath.Join(d.dir, "webpush.db")
+	s := open(t, path)
+	if err := campaign(s, "m", 100); err != nil {
+		t.Fatal(err)
+	}
+	r := claimAt(t, s, "m", noteDay)
+	if err := d.cut(); err != nil {
+		t.Skipf("no disk to take away here: %v", err)
+	}
+	for range 3 {
+		if _, err := s.PutSubscription(t.Context(), realistic(1000), nil); !errors.Is(err, syscall.EIO) {
+			t.Errorf("a subscribe: %v", err)
+		}
+		if err := s.Note(t.Context(), r, accepted(1, 3)); !errors.Is(err, syscall.EIO) {
+			t.Errorf("a note: %v", err)
+		}
+		if _, _, err := s.Compact(t.Context()); !errors.Is(err, syscall.EIO) {
+			t.Errorf("compacting: %v", err)
+		}
+		if page, err := s.SubscriptionPage(t.Context(), noteSite, 0, 1000); err != nil || len(page) != 100 {
+			t.Errorf("%d rows, %v", len(page), err)
+		}
+	}
+	_ = s.Close()
+	d.start()
+	s = open(t, path)
+	defer s.Close() // before the disk goes
+	if page, err := s.SubscriptionPage(t.Context(), noteSite, 0, 1000); err != nil || len(page) != 100 {
+		t.Errorf("after a start: %d rows, %v", len(page), err)
+	}
+	if got := claimAt(t, s, "m", noteDay.Add(time.Hour)); got.Epoch != r.Epoch+1 {
+		t.Errorf("after a start: %+v", got)
+	}
+}
+
+// TestReadOnlyDisk opens a store where nothing can be written.
+func TestReadOnlyDisk(t *testing.T) {
+	d := newDisk(t)
+	path := filepath.Join(d.dir, "webpush.db")
+	if err := open(t, path).Close(); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command("mount", "-o", "remount,ro", d.dir).CombinedOutput(); err != nil {
+		t.Skipf("remounting: %v %s", err, out)
+	}
+	for _, p := range []string{path, filepath.Join(d.dir, "new.db"), filepath.Join(d.dir, "new", "webpush.db")} {
+		if _, err := Open(t.Context(), p, Options{}); !errors.Is(err, syscall.EROFS) {
+			t.Errorf("%s: %v", filepath.Base(p), err)
+		}
+	}
+	if c, err := CheckFile(t.Context(), path); err != nil || c.Damaged != 0 {
+		t.Errorf("checking it: %+v, %v", c, err)
+	}
 }
