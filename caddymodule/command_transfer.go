@@ -77,6 +77,7 @@ func (c *command) download(path string, header http.Header, w io.Writer, lines i
 	}
 	defer resp.Body.Close()
 	show := newProgress()
+	defer show.abandon()
 	text := func() string {
 		elapsed := show.clock().Sub(show.started)
 		if lines > 0 {
@@ -154,6 +155,7 @@ func (c *command) runImport(site, file string, f importFlags) error {
 		return err
 	}
 	defer in.close()
+	defer in.show.abandon()
 	if f.vapidPublic != "" {
 		key, _, err := c.postKey(f.vapidPublic, f.vapidFile)
 		if err != nil {

@@ -100,6 +100,7 @@ func TestProgress(t *testing.T) {
 			p.show(step.text)
 		}
 		p.finish("end")
+		p.abandon() // nothing is open
 		if out.String() != tt.want {
 			t.Errorf("terminal %t: %q, want %q", tt.terminal, out.String(), tt.want)
 		}

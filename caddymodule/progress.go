@@ -63,6 +63,14 @@ func (p *progress) finish(text string) {
 	p.text = ""
 }
 
+// abandon ends the line where one was begun, so that an error gets its own.
+func (p *progress) abandon() {
+	if p.terminal && p.text != "" {
+		fmt.Fprintln(p.w)
+	}
+	p.text = ""
+}
+
 func (p *progress) write(text string) {
 	p.text, p.shown = text, p.clock()
 	if p.terminal {
