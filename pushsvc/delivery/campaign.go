@@ -3,6 +3,7 @@ package delivery
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
@@ -26,12 +27,13 @@ type campaign struct {
 	first  pushsvc.Message // the row as it was at the beginning: what never changes
 	lane   *lane
 
-	keys       map[string]*webpush.KeyPair
-	secret     []byte
-	topic      string
-	contact    string // the VAPID "sub"
-	head, tail []byte // of the payload, around the receipt token
-	deadline   time.Time
+	keys    map[string]*webpush.KeyPair
+	secret  []byte
+	topic   string
+	contact string // the VAPID "sub"
+	// forms are the payload's, by push service; "" is everybody else's.
+	forms    map[webpush.Service]form
+	deadline time.Time
 
 	halted atomic.Bool // paused, cancelled or giving way
 
@@ -99,11 +101,10 @@ func (e *Engine) newCampaign(ctx context.Context, m pushsvc.Message) (*campaign,
 	if err := c.readKeys(ctx); err != nil {
 		return nil, err
 	}
-	// The token is the payload's only part that differs between recipients.
-	const field = `"token":"`
-	whole := pushsvc.AppendPayload(nil, m.ID, "", &m.Content)
-	at := bytes.Index(whole, []byte(field)) + len(field)
-	c.head, c.tail = whole[:at], whole[at:]
+	mark := rand.Text()
+	whole := pushsvc.AppendPayload(nil, m.ID, mark, &m.Content)
+	// A service that takes a form of its own gets it here.
+	c.forms = map[webpush.Service]form{"": newForm(whole, mark)}
 	return c, nil
 }
 
@@ -134,13 +135,27 @@ func (c *campaign) readKeys(ctx context.Context) error {
 	return nil
 }
 
+// form is a payload around the receipt token, its only part that differs
+// between recipients.
+type form struct{ head, tail []byte }
+
+// newForm takes apart a payload with mark for a token.
+func newForm(whole []byte, mark string) form {
+	head, tail, _ := bytes.Cut(whole, []byte(mark))
+	return form{head, tail}
+}
+
 // payload is the plaintext for one recipient.
 func (c *campaign) payload(sub *pushsvc.Subscription) []byte {
 	token := pushsvc.ReceiptToken(c.secret, c.first.Site, c.first.ID, sub.ID)
-	b := make([]byte, 0, len(c.head)+len(token)+len(c.tail))
-	b = append(b, c.head...)
+	f, own := c.forms[webpush.ServiceOf(hostOf(sub.Endpoint))]
+	if !own {
+		f = c.forms[""]
+	}
+	b := make([]byte, 0, len(f.head)+len(token)+len(f.tail))
+	b = append(b, f.head...)
 	b = append(b, token...)
-	return append(b, c.tail...)
+	return append(b, f.tail...)
 }
 
 // expired says whether the message's time to live has ended at t.

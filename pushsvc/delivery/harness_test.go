@@ -229,7 +229,7 @@ func (f *fixture) done(m pushsvc.Message) pushsvc.Message {
 
 func (f *fixture) eventually(what string, is func() bool) {
 	f.Helper()
-	for deadline := time.Now().Add(30 * time.Second); !is(); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(2 * time.Minute); !is(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			f.Fatalf("waited in vain until %s; log:\n%s", what, f.log)
 		}

@@ -101,7 +101,7 @@ func (f *fixture) checkPush(s *subscriber, p post, m pushsvc.Message) {
 	f.Helper()
 	got, id := s.read(f, p, f.secret)
 	c := m.Content
-	if got.ID != m.ID || id != s.ID || got.Notification.Title != c.Title || got.Notification.Navigate != c.URL || got.Notification.Body != c.Body {
+	if got.ID != m.ID || id != s.ID || got.Notification.Title != c.Title || strings.TrimPrefix(got.Notification.Navigate, "https://"+siteA) != c.URL || got.Notification.Body != c.Body {
 		f.Errorf("%s (%d) reads %+v with the token of %d", s.name, s.ID, got, id)
 	}
 	if ttl, err := strconv.Atoi(p.header.Get("Ttl")); err != nil || ttl > c.TTLSeconds() || ttl < c.TTLSeconds()-60 {

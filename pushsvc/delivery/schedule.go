@@ -89,8 +89,8 @@ func newScheduler(cfg *Config, launch func(*job)) *scheduler {
 func (s *scheduler) newLane(perSecond float64) *lane {
 	l := new(lane)
 	if perSecond > 0 {
-		// A twentieth of a second's worth at once, for timers are late.
-		burst := max(int(perSecond/20), 1)
+		// An eighth of a second's worth at once, for timers are late.
+		burst := max(int(perSecond/8), 1)
 		l.limit = rate.NewLimiter(rate.Limit(perSecond), burst)
 		l.limit.AllowN(s.cfg.Clock(), burst-1)
 	}
