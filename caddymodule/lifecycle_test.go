@@ -74,8 +74,17 @@ func oneReference(t *testing.T) {
 
 func (s *server) mustSubscribe(n int) {
 	s.t.Helper()
-	if resp, body := s.subscribe("a.example.com", subscription(s.t, fmt.Sprintf("https://fcm.googleapis.com/fcm/send/%d", n))); resp.StatusCode != http.StatusCreated {
-		s.t.Fatalf("subscribing: %d %s", resp.StatusCode, body)
+	for tries := 1; ; tries++ {
+		resp, body := s.subscribe("a.example.com", subscription(s.t, fmt.Sprintf("https://fcm.googleapis.com/fcm/send/%d", n)))
+		switch {
+		case resp.StatusCode == http.StatusCreated:
+			return
+		case resp.StatusCode != http.StatusServiceUnavailable || tries == 10:
+			s.t.Fatalf("subscribing: %d %s", resp.StatusCode, body)
+		}
+		// A connection that the configuration before took and then left: the
+		// SDK tries again as well.
+		time.Sleep(20 * time.Millisecond)
 	}
 }
 
