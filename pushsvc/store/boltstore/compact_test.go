@@ -52,23 +52,7 @@ func TestCompactErases(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	// How many of the endpoints are to be found in the file.
-	found := func(odd int) (found int) {
-		data, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		there := map[string]bool{}
-		for _, text := range regexp.MustCompile(`\d{11}:APA91b\d{144}`).FindAll(data, -1) {
-			there[string(text)] = true
-		}
-		for i, row := range rows {
-			if i%2 == odd && there[row.Endpoint[len(endpointPrefixes[1]):]] {
-				found++
-			}
-		}
-		return found
-	}
+	found := func(odd int) int { return endpointsIn(t, path, rows, odd) }
 	if found(0) == 0 {
 		t.Fatal("nothing of what was deleted is in the file: the test tests nothing")
 	}
@@ -86,6 +70,33 @@ func TestCompactErases(t *testing.T) {
 	if err != nil || info.Size() != after || after >= before || info.Mode().Perm() != 0o600 {
 		t.Errorf("%d bytes before, %d after, file %v, %v", before, after, info, err)
 	}
+	asBefore(t, s, path, n, want)
+}
+
+// endpointsIn counts the rows of odd or even number whose endpoint is
+// somewhere in the file.
+func endpointsIn(t *testing.T, path string, rows []pushsvc.Subscription, odd int) (found int) {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	there := map[string]bool{}
+	for _, text := range regexp.MustCompile(`\d{11}:APA91b\d{144}`).FindAll(data, -1) {
+		there[string(text)] = true
+	}
+	for i, row := range rows {
+		if i%2 == odd && there[row.Endpoint[len(endpointPrefixes[1]):]] {
+			found++
+		}
+	}
+	return found
+}
+
+// asBefore looks at everything in a store, of whose n subscriptions those that
+// are wanted are left, before and after a start.
+func asBefore(t *testing.T, s *Store, path string, n int, want []pushsvc.Subscription) {
+	t.Helper()
 	for round := range 2 { // the second after a start
 		got, err := s.SubscriptionPage(t.Context(), noteSite, 0, n)
 		if d := cmp.Diff(want, got); d != "" || err != nil {
@@ -99,7 +110,7 @@ func TestCompactErases(t *testing.T) {
 		} else {
 			want = append(want, row)
 		}
-		if m, err := s.Message(t.Context(), noteSite, "m"); err != nil || m.Progress.Audience != n {
+		if m, err := s.Message(t.Context(), noteSite, "m"); err != nil || m.Progress.Audience != int64(n) {
 			t.Errorf("message %+v, %v", m, err)
 		}
 		if keys, err := s.Keys(t.Context()); err != nil || len(keys) != 1 {
@@ -122,9 +133,47 @@ func TestCompactInUse(t *testing.T) {
 	if err := campaign(s, "m", 3000); err != nil {
 		t.Fatal(err)
 	}
+	var acked sync.Map
+	end := useMeanwhile(t, s, &acked)
+	for range 12 {
+		if _, _, err := s.Compact(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, _, err := s.Compact(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("with a context that has ended: %v", err)
+	}
+	backups := end()
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := s.Compact(t.Context()); !errors.Is(err, pushsvc.ErrClosed) {
+		t.Errorf("of a closed store: %v", err)
+	}
+	s = open(t, path)
+	page, err := s.SubscriptionPage(t.Context(), noteSite, 0, 1<<20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := len(page) - 3000
+	for _, row := range page {
+		acked.Delete(row.Endpoint)
+	}
+	acked.Range(func(_, id any) bool { t.Errorf("subscription %v was acknowledged and is gone", id); return true })
+	if left, _ := filepath.Glob(filepath.Join(filepath.Dir(path), ".*")); len(left) != 0 || n == 0 {
+		t.Errorf("%d were stored meanwhile, files left over: %v", n, left)
+	}
+	t.Logf("%d stored and %d backups made during 12 compactions", n, backups)
+}
+
+// useMeanwhile writes, reads and backs up until the end is called, which says
+// how many backups there were.
+func useMeanwhile(t *testing.T, s *Store, acked *sync.Map) (end func() int64) {
+	t.Helper()
 	stop := make(chan struct{})
 	var wg sync.WaitGroup
-	var acked sync.Map
 	var next, backups atomic.Int64
 	each := func(fn func() error) {
 		wg.Go(func() {
@@ -171,38 +220,11 @@ func TestCompactInUse(t *testing.T) {
 		}
 		return errors.Join(err, os.Remove(copied))
 	})
-	for range 12 {
-		if _, _, err := s.Compact(t.Context()); err != nil {
-			t.Error(err)
-		}
+	return func() int64 {
+		close(stop)
+		wg.Wait()
+		return backups.Load()
 	}
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if _, _, err := s.Compact(ctx); !errors.Is(err, context.Canceled) {
-		t.Errorf("with a context that has ended: %v", err)
-	}
-	close(stop)
-	wg.Wait()
-	if err := s.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if _, _, err := s.Compact(t.Context()); !errors.Is(err, pushsvc.ErrClosed) {
-		t.Errorf("of a closed store: %v", err)
-	}
-	s = open(t, path)
-	page, err := s.SubscriptionPage(t.Context(), noteSite, 0, 1<<20)
-	if err != nil {
-		t.Fatal(err)
-	}
-	n := len(page) - 3000
-	for _, row := range page {
-		acked.Delete(row.Endpoint)
-	}
-	acked.Range(func(_, id any) bool { t.Errorf("subscription %v was acknowledged and is gone", id); return true })
-	if left, _ := filepath.Glob(filepath.Join(filepath.Dir(path), ".*")); len(left) != 0 || n == 0 {
-		t.Errorf("%d were stored meanwhile, files left over: %v", n, left)
-	}
-	t.Logf("%d stored and %d backups made during 12 compactions", n, backups.Load())
 }
 
 // TestCompactWaiting: who waits for the store gets the file that is in its

@@ -26,5 +26,11 @@
 // single transaction. One that fails is taken out and the others are run again
 // without it, so that nobody's mistake is somebody else's error.
 //
+// # Beside the file
+//
+// What was sent to whom since the last checkpoint of a range is noted in files
+// in a directory next to the database, which survive the death of the process.
+// Losing them costs pushes that are sent twice, nothing else.
+//
 // DESIGN.md in the folder above has the layout of the file and the figures.
 package boltstore

@@ -13,107 +13,127 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
 )
 
-// TestIndexModel puts, imports, re-keys and deletes at random, and crashes now
-// and then; each endpoint leads to its row all the time.
-func TestIndexModel(t *testing.T) {
-	r := rand.New(rand.NewPCG(3, 4))
-	path := filepath.Join(t.TempDir(), "webpush.db")
-	s := open(t, path)
-	model := map[string]map[int]pushsvc.Subscription{"a.example": {}, "b.example": {}}
-	names := []string{"a.example", "b.example"}
-	put := func(site string, n int, replaces *pushsvc.Proof) {
-		t.Helper()
-		sub := realistic(n)
-		sub.Site = site
-		old, known := model[site][n]
-		if known {
-			sub.Auth = old.Auth
+// indexModel is a store beside what it should have, by site and number.
+type indexModel struct {
+	*testing.T
+	s    *Store
+	path string
+	rows map[string]map[int]pushsvc.Subscription
+}
+
+// put stores a subscription, which keeps its id where it is known.
+func (m *indexModel) put(site string, n int, replaces *pushsvc.Proof) {
+	m.Helper()
+	sub := realistic(n)
+	sub.Site = site
+	old, known := m.rows[site][n]
+	if known {
+		sub.Auth = old.Auth
+	}
+	row, err := m.s.PutSubscription(m.Context(), sub, replaces)
+	if err != nil || known && row.ID != old.ID {
+		m.Fatalf("%s %d: id %d, want %d, %v", site, n, row.ID, old.ID, err)
+	}
+	m.rows[site][n] = row
+}
+
+// add imports many new ones.
+func (m *indexModel) add(site string, first int) {
+	m.Helper()
+	subs := make([]pushsvc.Subscription, 400)
+	for i := range subs {
+		subs[i] = realistic(first + i)
+	}
+	if n, err := m.s.ImportSubscriptions(m.Context(), site, subs); err != nil || n.Added != len(subs) {
+		m.Fatalf("%+v, %v", n, err)
+	}
+	for i, row := range lastRows(m.T, m.s, site, len(subs)) {
+		m.rows[site][first+i] = row
+	}
+}
+
+// some calls fn with a few of a site's.
+func (m *indexModel) some(site string, few int, fn func(n int, row pushsvc.Subscription)) {
+	for n, row := range m.rows[site] {
+		if few--; few < 0 {
+			return
 		}
-		row, err := s.PutSubscription(t.Context(), sub, replaces)
-		if err != nil || known && row.ID != old.ID {
-			t.Fatalf("%s %d: id %d, want %d, %v", site, n, row.ID, old.ID, err)
-		}
-		model[site][n] = row
+		fn(n, row)
 	}
-	for step := range 120 {
-		site := names[r.IntN(2)]
-		switch r.IntN(6) {
-		case 0: // many
-			subs := make([]pushsvc.Subscription, 400)
-			for i := range subs {
-				subs[i] = realistic(1_000_000 + step*1000 + i)
-				subs[i].Site = site
-			}
-			if n, err := s.ImportSubscriptions(t.Context(), site, subs); err != nil || n.Added != len(subs) {
-				t.Fatalf("%+v, %v", n, err)
-			}
-			for i, row := range lastRows(t, s, site, len(subs)) {
-				model[site][1_000_000+step*1000+i] = row
-			}
-		case 1: // some leave
-			gone := 0
-			for n, row := range model[site] {
-				if gone++; gone > 5 {
-					break
-				}
-				if err := s.DeleteSubscription(t.Context(), site, row.ID); err != nil {
-					t.Fatalf("%s %d: %v", site, n, err)
-				}
-				delete(model[site], n)
-			}
-		case 2: // one changes its endpoint
-			for n, row := range model[site] {
-				delete(model[site], n)
-				put(site, 5_000_000+step, &pushsvc.Proof{Endpoint: row.Endpoint, Auth: row.Auth})
-				break
-			}
-		case 3: // known ones come again
-			again := 0
-			for n := range model[site] {
-				if again++; again > 5 {
-					break
-				}
-				put(site, n, nil)
-			}
-		case 4:
-			put(site, r.IntN(100), nil)
-		case 5: // a crash: what has been committed, and nothing else, is there
-			if step%2 == 0 {
-				break
-			}
-			data, err := os.ReadFile(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := s.Close(); err != nil {
-				t.Fatal(err)
-			}
-			path = writeFile(t, data)
-			s = open(t, path)
-		}
+}
+
+// crash goes on with what has been committed.
+func (m *indexModel) crash() {
+	m.Helper()
+	data, err := os.ReadFile(m.path)
+	if err != nil {
+		m.Fatal(err)
 	}
-	if err := s.Close(); err != nil {
-		t.Fatal(err)
+	if err := m.s.Close(); err != nil {
+		m.Fatal(err)
 	}
-	total := 0
-	for _, rows := range model {
-		total += len(rows)
-	}
-	c, err := CheckFile(t.Context(), path)
-	if err != nil || c.Damaged != 0 || c.Subscriptions != total || total < 5*leastWaiting {
-		t.Errorf("%+v, %v; want %d", c, err, total)
-	}
-	s = open(t, path)
-	for site, rows := range model {
+	m.path = writeFile(m.T, data)
+	m.s = open(m.T, m.path)
+}
+
+// known imports all again: each endpoint leads to its row.
+func (m *indexModel) known() (total int) {
+	m.Helper()
+	for site, rows := range m.rows {
 		var subs []pushsvc.Subscription
 		for n, row := range rows {
 			sub := realistic(n)
 			sub.Auth, sub.Seen = row.Auth, row.Seen.Add(-1)
 			subs = append(subs, sub)
 		}
-		if n, err := s.ImportSubscriptions(t.Context(), site, subs); err != nil || n.Known != len(rows) {
-			t.Errorf("%s has %d: %+v, %v", site, len(rows), n, err)
+		if n, err := m.s.ImportSubscriptions(m.Context(), site, subs); err != nil || n.Known != len(rows) {
+			m.Errorf("%s has %d: %+v, %v", site, len(rows), n, err)
 		}
+		total += len(rows)
+	}
+	return total
+}
+
+// TestIndexModel puts, imports, re-keys and deletes at random, and crashes now
+// and then; each endpoint leads to its row all the time.
+func TestIndexModel(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 4))
+	path := filepath.Join(t.TempDir(), "webpush.db")
+	m := &indexModel{T: t, s: open(t, path), path: path, rows: map[string]map[int]pushsvc.Subscription{"a.example": {}, "b.example": {}}}
+	for step := range 120 {
+		site := []string{"a.example", "b.example"}[r.IntN(2)]
+		switch r.IntN(7) {
+		case 0, 1:
+			m.add(site, 1_000_000+step*1000)
+		case 2: // some leave
+			m.some(site, 5, func(n int, row pushsvc.Subscription) {
+				if err := m.s.DeleteSubscription(t.Context(), site, row.ID); err != nil {
+					t.Fatalf("%s %d: %v", site, n, err)
+				}
+				delete(m.rows[site], n)
+			})
+		case 3: // one changes its endpoint
+			m.some(site, 1, func(n int, row pushsvc.Subscription) {
+				delete(m.rows[site], n)
+				m.put(site, 5_000_000+step, &pushsvc.Proof{Endpoint: row.Endpoint, Auth: row.Auth})
+			})
+		case 4: // some come again
+			m.some(site, 5, func(n int, _ pushsvc.Subscription) { m.put(site, n, nil) })
+		case 5:
+			m.put(site, r.IntN(100), nil)
+		case 6:
+			m.crash()
+		}
+	}
+	total := m.known()
+	m.crash()
+	m.known()
+	if err := m.s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	c, err := CheckFile(t.Context(), m.path)
+	if err != nil || c.Damaged != 0 || c.Subscriptions != total || total < 5*leastWaiting {
+		t.Errorf("%+v, %v; want %d", c, err, total)
 	}
 }
 
