@@ -21,7 +21,7 @@ import (
 // pageHandler is a handler of pages only, without Caddy or a store around it.
 func pageHandler(t *testing.T) *Handler {
 	t.Helper()
-	m, err := newMetrics(caddy.Context{Context: context.Background()})
+	m, err := newMetrics(caddy.Context{Context: context.Background()}, func() *running { return nil })
 	if err != nil {
 		t.Fatal(err)
 	}

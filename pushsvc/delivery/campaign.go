@@ -103,8 +103,12 @@ func (e *Engine) newCampaign(ctx context.Context, m pushsvc.Message) (*campaign,
 	}
 	mark := rand.Text()
 	whole := pushsvc.AppendPayload(nil, m.ID, mark, &m.Content)
-	// A service that takes a form of its own gets it here.
 	c.forms = map[webpush.Service]form{"": newForm(whole, mark)}
+	// Mutable, so that the worker, where there is one, can say that it was
+	// shown. What can't be declarative goes to the worker as it is.
+	if own, err := webpush.Declarative(whole, "https://"+m.Site+"/", true); err == nil {
+		c.forms[webpush.ServiceApple] = newForm(own, mark)
+	}
 	return c, nil
 }
 
