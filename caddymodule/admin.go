@@ -34,18 +34,13 @@ func (a *adminAPI) Routes() []caddy.AdminRoute {
 func (*adminAPI) serve(w http.ResponseWriter, r *http.Request) error {
 	app, err := caddy.ActiveContext().AppIfConfigured("webpush")
 	if err != nil {
-		httpapi.WriteProblem(w, &httpapi.Problem{
-			Type: "about:blank", Title: http.StatusText(http.StatusServiceUnavailable), Status: http.StatusServiceUnavailable,
-			Detail: `no site of the running configuration uses webpush; add the line "webpush" to one`,
-		})
+		httpapi.WriteProblem(w, httpapi.NewProblem(http.StatusServiceUnavailable,
+			`no site of the running configuration uses webpush; add the line "webpush" to one`))
 		return nil
 	}
 	run, fault := app.(*App).current()
 	if run == nil {
-		httpapi.WriteProblem(w, &httpapi.Problem{
-			Type: "about:blank", Title: http.StatusText(http.StatusServiceUnavailable), Status: http.StatusServiceUnavailable,
-			Detail: "push is off: " + fault.Error(),
-		})
+		httpapi.WriteProblem(w, httpapi.NewProblem(http.StatusServiceUnavailable, "push is off: "+fault.Error()))
 		return nil
 	}
 	run.operator.ServeHTTP(w, r)

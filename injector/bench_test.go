@@ -1,18 +1,12 @@
 package injector
 
 import (
-	"io"
 	"net/http"
-	"net/http/httptest"
-	"net/http/httputil"
-	"net/url"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"golang.org/x/net/html"
 )
@@ -181,57 +175,4 @@ func BenchmarkPrepare(b *testing.B) {
 			w.RestoreRequest()
 		}
 	})
-}
-
-// BenchmarkProxy compares a reverse proxy on loopback with and without us, taking
-// turns within one run. It reports the medians' ratio and difference, and as a
-// control the ratio of two plain ones. Client and upstream share the process, so
-// the ratio is that of the whole way.
-func BenchmarkProxy(b *testing.B) {
-	in := newInjector(b, Options{})
-	for _, size := range []int{2_000, 30_000, 200_000} {
-		b.Run(strconv.Itoa(size), func(b *testing.B) { benchProxy(b, in, []byte(benchPage(size))) })
-	}
-}
-
-func benchProxy(b *testing.B, in *Injector, doc []byte) {
-	up := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", htmlType)
-		w.Header().Set("Content-Length", strconv.Itoa(len(doc)))
-		_, _ = w.Write(doc)
-	}))
-	defer up.Close()
-	target, err := url.Parse(up.URL)
-	if err != nil {
-		b.Fatal(err)
-	}
-	plain := httptest.NewServer(httputil.NewSingleHostReverseProxy(target))
-	defer plain.Close()
-	ours := httptest.NewServer(handler(in, httputil.NewSingleHostReverseProxy(target), nil))
-	defer ours.Close()
-	fetch := func(address string) time.Duration {
-		r, _ := http.NewRequest(http.MethodGet, address, nil)
-		r.Header = navigation().Header
-		start := time.Now()
-		resp, err := http.DefaultTransport.RoundTrip(r)
-		if err != nil {
-			b.Fatal(err)
-		}
-		_, _ = io.Copy(io.Discard, resp.Body)
-		_ = resp.Body.Close()
-		return time.Since(start)
-	}
-	var times [3][]time.Duration
-	for b.Loop() {
-		for i, address := range []string{plain.URL, ours.URL, plain.URL} {
-			times[i] = append(times[i], fetch(address))
-		}
-	}
-	median := func(i int) float64 {
-		slices.Sort(times[i])
-		return float64(times[i][len(times[i])/2])
-	}
-	b.ReportMetric(median(1)/median(0), "ratio")
-	b.ReportMetric(median(2)/median(0), "control")
-	b.ReportMetric((median(1)-median(0))/1000, "extra-us")
 }

@@ -33,6 +33,9 @@ func (p *Problem) Error() string {
 	return p.Title + ": " + p.Detail
 }
 
+// NewProblem is a problem that its status and a sentence tell all about.
+func NewProblem(status int, detail string) *Problem { return problem(status, detail) }
+
 func problem(status int, detail string) *Problem {
 	return &Problem{Type: "about:blank", Title: http.StatusText(status), Status: status, Detail: detail}
 }
