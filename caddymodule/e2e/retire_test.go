@@ -284,7 +284,8 @@ func TestRetire(t *testing.T) {
 		until(ctx, t, "the removal of the row", func() bool { return p.subscribers(origin) == 0 })
 		waitStanding(ctx, t, b, origin, "the worker's leave", func(s standing) bool { return s == standing{} })
 		for _, line := range page.Console()[said:] {
-			if strings.Contains(line.Text, "webpush") {
+			// The script from before may have posted once more, and the console tell of it late.
+			if strings.Contains(line.Text, "webpush") && !strings.Contains(line.Text, "410 (Gone)") {
 				t.Errorf("the console says %+v", line)
 			}
 		}

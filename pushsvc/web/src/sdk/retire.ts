@@ -18,7 +18,8 @@ async function undo(config: Config): Promise<void> {
   for (const name of ["asked", "out", "views", "sub"]) local.remove(name);
   for (const name of ["since", "synced", "worker"]) session.remove(name);
   // Brings the worker that takes itself away, or the site's own without ours.
-  await (await findWorker(config))?.update();
+  // The browser may have looked by itself, and the worker be gone already.
+  await (await findWorker(config))?.update().catch(() => undefined);
 }
 
 function main(config: Config): void {
