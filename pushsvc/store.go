@@ -25,14 +25,15 @@ type SubscriptionStore interface {
 	// same site and endpoint: Seen, KeyID, Expiration, Language, TimeZone,
 	// Page. The keys of a known endpoint never change unless sub.Auth is
 	// the stored one (else the call changes nothing and succeeds: an
-	// endpoint alone must not let anybody re-key it, security note T12).
-	// sub.ID is ignored, Doubted is
-	// cleared; the stored row, with its ID, is returned. Where
-	// replaces is not nil and proves a subscription of the same site, that
-	// one is removed in the same transaction, and its Created is kept (the
-	// earlier of the two where sub is known as well). A proof of sub's own
-	// endpoint lets sub bring new keys, under a new ID. Created and Seen are
-	// kept to the second, Expiration to the millisecond.
+	// endpoint alone must not let anybody re-key it). sub.ID is ignored,
+	// Doubted is cleared; the stored row, with its ID, is returned. Where
+	// replaces is not nil and proves a subscription of the same site, sub
+	// takes its place in the same transaction, with its ID and Created: it
+	// is the same recipient, also of messages on their way. Where sub is
+	// known as well, it keeps its own ID and the earlier Created, and the
+	// proven one is removed. A proof of sub's own endpoint lets sub bring
+	// new keys. Created and Seen are kept to the second, Expiration to the
+	// millisecond.
 	PutSubscription(ctx context.Context, sub Subscription, replaces *Proof) (Subscription, error)
 	// ImportSubscriptions is PutSubscription for many, in one transaction,
 	// without proofs: a known endpoint with other keys changes nothing. Their
@@ -139,8 +140,8 @@ type MessageStore interface {
 	// where it is gone. A checkpoint that equals the range's last one applied
 	// in every field, At included, is a repetition and changes nothing.
 	// Outcomes beyond Pending raise Audience, so that the sum balances. When
-	// all ranges are done and the LaterRange is empty, the message is done
-	// and who is still pending is counted as Left.
+	// all ranges are done, who is still pending is counted as Left; when the
+	// LaterRange is empty too, the message is done.
 	Checkpoint(ctx context.Context, c Checkpoint) (Message, Range, error)
 	// AddReceipts counts each (message, subscription, kind) once, ever, and
 	// says how many were new. Receipts for messages that the site does not
@@ -159,10 +160,11 @@ type KeyStore interface {
 	// what generate gives and makes it current, unless subscriptions exist:
 	// then ErrKeyLost.
 	EnsureKey(ctx context.Context, generate func() (Key, error)) (Key, error)
-	// ImportKey adds the pair to the ring, or finds it there, and makes it
-	// current. A key in the ring keeps its date; another pair with its ID is
-	// refused. Where Created is zero, the store dates the key.
-	ImportKey(ctx context.Context, key Key) (Key, error)
+	// ImportKey adds the pair to the ring, or finds it there. It makes it the
+	// current one where that is asked for, or where the ring has none; else
+	// the current one stays. A key in the ring keeps its date; another pair
+	// with its ID is refused. Where Created is zero, the store dates the key.
+	ImportKey(ctx context.Context, key Key, current bool) (Key, error)
 	// Keys lists the ring, the current one first, then from the oldest.
 	Keys(ctx context.Context) ([]Key, error)
 	// Secret is 32 random bytes, made once, that sign receipt tokens.

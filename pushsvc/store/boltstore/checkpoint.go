@@ -81,9 +81,11 @@ func (w *writeTx) checkpoint(c pushsvc.Checkpoint) (moved, error) {
 	switch {
 	case m.State == pushsvc.StateCancelling:
 		err = w.endCancelled(st, &m, c.At)
-	case m.open <= 0 && m.Progress.Later <= 0:
+	case m.open <= 0:
 		m.Progress.Left, m.Progress.Pending = m.Progress.Left+m.Progress.Pending, 0
-		err = w.end(st, &m, pushsvc.StateDone, c.At)
+		if m.Progress.Later <= 0 {
+			err = w.end(st, &m, pushsvc.StateDone, c.At)
+		}
 	}
 	if err == nil {
 		err = st.putProgress(w, m)

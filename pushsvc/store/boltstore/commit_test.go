@@ -190,7 +190,7 @@ func TestNothingChanged(t *testing.T) {
 func TestBackup(t *testing.T) {
 	s := open(t, filepath.Join(t.TempDir(), "webpush.db"))
 	fillStore(t, s, 500)
-	if _, err := s.ImportKey(t.Context(), pushsvc.Key{ID: "id", Public: "p", Private: "q"}); err != nil {
+	if _, err := s.ImportKey(t.Context(), pushsvc.Key{ID: "id", Public: "p", Private: "q"}, true); err != nil {
 		t.Fatal(err)
 	}
 	var wg sync.WaitGroup

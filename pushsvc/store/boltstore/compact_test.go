@@ -31,7 +31,7 @@ func TestCompactErases(t *testing.T) {
 	if err := campaign(s, "m", n); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.ImportKey(t.Context(), pushsvc.Key{ID: "id", Public: "p", Private: "q"}); err != nil {
+	if _, err := s.ImportKey(t.Context(), pushsvc.Key{ID: "id", Public: "p", Private: "q"}, true); err != nil {
 		t.Fatal(err)
 	}
 	rows, err := s.SubscriptionPage(t.Context(), noteSite, 0, n)

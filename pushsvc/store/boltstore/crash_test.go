@@ -214,7 +214,7 @@ func TestReopen(t *testing.T) {
 	if n, err := s.AddReceipts(ctx, sub.Site, receipts); n != 1 || err != nil {
 		t.Fatal(n, err)
 	}
-	key, err := s.ImportKey(ctx, pushsvc.Key{ID: "id", Public: "public", Private: "private"})
+	key, err := s.ImportKey(ctx, pushsvc.Key{ID: "id", Public: "public", Private: "private"}, true)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -57,7 +57,7 @@ func sample(t *testing.T) ([]byte, map[string]pushsvc.Subscription) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := s.ImportKey(t.Context(), pushsvc.Key{ID: "id", Public: "public", Private: "private"}); err != nil {
+	if _, err := s.ImportKey(t.Context(), pushsvc.Key{ID: "id", Public: "public", Private: "private"}, true); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Close(); err != nil {

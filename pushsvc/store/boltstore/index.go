@@ -182,6 +182,16 @@ func (w *writeTx) index(st site, h hash, id pushsvc.SubscriptionID) {
 	f.added++
 }
 
+// indexNow adds an entry of an id that is not new: after a crash only those of
+// the newest ids are made anew, so that this one must not wait.
+func (w *writeTx) indexNow(st site, h hash, id pushsvc.SubscriptionID) error {
+	w.index(st, h, id)
+	if w.s.recent.stuck[bin{st.name, int(h[0])}] {
+		return nil
+	}
+	return w.putIndex(st, map[hash]pushsvc.SubscriptionID{h: id})
+}
+
 // unindex removes one, wherever it is.
 func (w *writeTx) unindex(st site, h hash) error {
 	w.touched = true

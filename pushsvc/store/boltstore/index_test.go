@@ -116,6 +116,9 @@ func TestIndexModel(t *testing.T) {
 			m.some(site, 1, func(n int, row pushsvc.Subscription) {
 				delete(m.rows[site], n)
 				m.put(site, 5_000_000+step, &pushsvc.Proof{Endpoint: row.Endpoint, Auth: row.Auth})
+				if next := m.rows[site][5_000_000+step]; next.ID != row.ID {
+					t.Fatalf("it has id %d, not the former's %d", next.ID, row.ID)
+				}
 			})
 		case 4: // some come again
 			m.some(site, 5, func(n int, _ pushsvc.Subscription) { m.put(site, n, nil) })

@@ -48,7 +48,7 @@ func (s *Store) EnsureKey(ctx context.Context, generate func() (pushsvc.Key, err
 		if !errors.Is(err, errRingEmpty) {
 			return there, err
 		}
-		return w.putKey(key)
+		return w.putKey(key, true)
 	})
 	if err != nil {
 		return pushsvc.Key{}, fmt.Errorf("storing a VAPID key: %w", err)
@@ -95,7 +95,7 @@ func subscribed(tx *bolt.Tx, report func(error)) bool {
 
 // ImportKey implements pushsvc.KeyStore. The date of a key that is in the ring
 // already stays.
-func (s *Store) ImportKey(ctx context.Context, key pushsvc.Key) (pushsvc.Key, error) {
+func (s *Store) ImportKey(ctx context.Context, key pushsvc.Key, current bool) (pushsvc.Key, error) {
 	if key.ID == "" || len(key.ID) > maxID {
 		return pushsvc.Key{}, fmt.Errorf("importing a VAPID key: its id has %d bytes, not 1 to %d", len(key.ID), maxID)
 	}
@@ -105,13 +105,13 @@ func (s *Store) ImportKey(ctx context.Context, key pushsvc.Key) (pushsvc.Key, er
 		var damage *DamageError
 		switch {
 		case errors.Is(err, pushsvc.ErrNotFound), errors.As(err, &damage):
-			return w.putKey(key)
+			return w.putKey(key, current)
 		case err != nil:
 			return pushsvc.Key{}, err
 		case there.Public != key.Public || there.Private != key.Private:
 			return pushsvc.Key{}, errors.New("the ring has another key pair with this id")
 		}
-		return w.putKey(there)
+		return w.putKey(there, current)
 	})
 	if err != nil {
 		return pushsvc.Key{}, fmt.Errorf("importing VAPID key %q: %w", key.ID, err)
@@ -177,8 +177,9 @@ func (s *Store) Secret(ctx context.Context) ([]byte, error) {
 	return secret, nil
 }
 
-// putKey stores the pair and makes it current.
-func (w *writeTx) putKey(key pushsvc.Key) (pushsvc.Key, error) {
+// putKey stores the pair. It makes it current where that is asked for, or where
+// the ring has no current one.
+func (w *writeTx) putKey(key pushsvc.Key, current bool) (pushsvc.Key, error) {
 	text, err := json.Marshal(keyRow{key.Public, key.Private.Reveal(), key.Created})
 	if err != nil {
 		return pushsvc.Key{}, errors.New("encoding the key failed") // err might quote it
@@ -188,11 +189,22 @@ func (w *writeTx) putKey(key pushsvc.Key) (pushsvc.Key, error) {
 	if err := w.put(w.tx.Bucket([]byte(bucketKeys)), id, row); err != nil {
 		return pushsvc.Key{}, err
 	}
-	if err := w.metaPut(metaCurrent, id); err != nil {
+	before, err := metaGet(w.tx, metaCurrent)
+	if err != nil && !current {
 		return pushsvc.Key{}, err
 	}
+	if before != nil && !current {
+		// What a damaged or lost row was current for, nobody can subscribe with.
+		_, err := readKey(w.tx, string(before))
+		current = err != nil
+	}
+	if current = current || before == nil; current {
+		if err := w.metaPut(metaCurrent, id); err != nil {
+			return pushsvc.Key{}, err
+		}
+	}
 	key, err = readKey(w.tx, key.ID) // as any later read will give it
-	key.Current = true
+	key.Current = current || bytes.Equal(id, before)
 	return key, err
 }
 

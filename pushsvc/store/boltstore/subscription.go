@@ -2,6 +2,7 @@ package boltstore
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
@@ -60,37 +61,42 @@ func (w *writeTx) putSubscription(sub pushsvc.Subscription, replaces *pushsvc.Pr
 	row.Seen = sub.Seen.Truncate(time.Second)
 	row.Expiration = sub.Expiration.Truncate(time.Millisecond)
 	row.Doubted = time.Time{}
-	row.ID = 0
+	row.ID = cmp.Or(old.ID, former.ID)
 	if sameAuth {
 		row.Created = old.Created
 	}
 	if former.ID != 0 && (!sameAuth || former.Created.Before(row.Created)) {
 		row.Created = former.Created
 	}
-	if old.ID != former.ID {
-		row.ID = old.ID
-	}
 	return w.storeSubscription(st, row, former)
 }
 
-// storeSubscription writes the row, with a new id where it has none, and
-// removes the former one.
+// storeSubscription writes the row, with a new id where it has none, in the
+// place of the former one where it has that one's, and removes it otherwise.
 func (w *writeTx) storeSubscription(st site, row, former pushsvc.Subscription) (pushsvc.Subscription, error) {
 	n := st.counts(w.s.report)
 	before := n
-	if former.ID != 0 {
+	if former.ID != 0 && former.Endpoint != row.Endpoint {
 		if err := w.remove(st, former.ID, former.Endpoint); err != nil {
 			return pushsvc.Subscription{}, err
 		}
 		n.subscriptions = max(n.subscriptions, 1) - 1
 	}
-	if row.ID == 0 {
+	switch row.ID {
+	case 0:
 		var err error
 		if row.ID, err = w.newID(st); err != nil {
 			return pushsvc.Subscription{}, err
 		}
 		w.index(st, indexKey(row.Endpoint), row.ID)
 		n.subscriptions++
+	case former.ID:
+		if err := w.indexNow(st, indexKey(row.Endpoint), row.ID); err != nil {
+			return pushsvc.Subscription{}, err
+		}
+		if former.Endpoint != row.Endpoint {
+			n.subscriptions++
+		}
 	}
 	payload := packSubscription(&row)
 	key := idKey(row.ID)

@@ -31,11 +31,12 @@ func (s *Store) EnsureKey(ctx context.Context, generate func() (pushsvc.Key, err
 	if err != nil {
 		return pushsvc.Key{}, fmt.Errorf("making a VAPID key: %w", err)
 	}
-	return s.add(key), nil
+	return s.add(key, true), nil
 }
 
-// add makes the key current.
-func (s *Store) add(key pushsvc.Key) pushsvc.Key {
+// add puts the key into the ring, as the current one where that is asked for
+// or where there is none.
+func (s *Store) add(key pushsvc.Key, current bool) pushsvc.Key {
 	if key.Created.IsZero() {
 		now := time.Now
 		if s.Clock != nil {
@@ -43,16 +44,17 @@ func (s *Store) add(key pushsvc.Key) pushsvc.Key {
 		}
 		key.Created = now()
 	}
-	key.Created, key.Current = utc(key.Created), true
+	isCurrent := func(k pushsvc.Key) bool { return k.Current }
+	key.Created, key.Current = utc(key.Created), current || !slices.ContainsFunc(s.keys, isCurrent)
 	for i := range s.keys {
-		s.keys[i].Current = false
+		s.keys[i].Current = s.keys[i].Current && !key.Current
 	}
 	s.keys = append(s.keys, key)
 	return key
 }
 
 // ImportKey implements pushsvc.KeyStore.
-func (s *Store) ImportKey(ctx context.Context, key pushsvc.Key) (pushsvc.Key, error) {
+func (s *Store) ImportKey(ctx context.Context, key pushsvc.Key, current bool) (pushsvc.Key, error) {
 	if key.ID == "" || len(key.ID) > 255 {
 		return pushsvc.Key{}, errors.New("importing a VAPID key: no valid id")
 	}
@@ -62,14 +64,14 @@ func (s *Store) ImportKey(ctx context.Context, key pushsvc.Key) (pushsvc.Key, er
 	defer s.mu.Unlock()
 	i := slices.IndexFunc(s.keys, func(k pushsvc.Key) bool { return k.ID == key.ID })
 	if i < 0 {
-		return s.add(key), nil
+		return s.add(key, current), nil
 	}
 	there := s.keys[i]
 	if there.Public != key.Public || there.Private != key.Private {
 		return pushsvc.Key{}, errors.New("importing a VAPID key: the ring has another key pair with this id")
 	}
 	s.keys = slices.Delete(s.keys, i, i+1)
-	return s.add(there), nil
+	return s.add(there, current || there.Current), nil
 }
 
 // Keys implements pushsvc.KeyStore.

@@ -334,16 +334,19 @@ func (p *part) move(c pushsvc.Checkpoint) {
 	}
 }
 
-// endDone ends a message in which nobody is left to be sent to.
+// endDone counts as left who has had no turn where all ranges are done, and ends
+// the message where nobody is to be tried again either.
 func (m *message) endDone(now time.Time) {
 	for n, p := range m.parts {
 		if n >= 0 && !p.done {
 			return
 		}
 	}
-	if m.Progress.Later > 0 || m.State == pushsvc.StateCancelling {
+	if m.State == pushsvc.StateCancelling {
 		return
 	}
 	m.Progress.Left, m.Progress.Pending = m.Progress.Left+m.Progress.Pending, 0
-	m.end(pushsvc.StateDone, now)
+	if m.Progress.Later == 0 {
+		m.end(pushsvc.StateDone, now)
+	}
 }

@@ -1,6 +1,7 @@
 package memstore
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -32,16 +33,17 @@ func (s *Store) PutSubscription(ctx context.Context, sub pushsvc.Subscription, r
 	row.Created, row.Seen = utc(sub.Created.Truncate(time.Second)), utc(sub.Seen.Truncate(time.Second))
 	row.Expiration, row.Doubted = utc(sub.Expiration.Truncate(time.Millisecond)), time.Time{}
 	if refresh {
-		row.ID, row.Created = old.ID, old.Created
-	} else {
-		st.lastID++
-		row.ID = st.lastID
+		row.Created = old.Created
 	}
-	if former.ID != 0 && former.ID != row.ID {
+	if former.ID != 0 {
 		st.drop(former.ID)
 		if !refresh || former.Created.Before(row.Created) {
 			row.Created = former.Created
 		}
+	}
+	if row.ID = cmp.Or(old.ID, former.ID); row.ID == 0 {
+		st.lastID++
+		row.ID = st.lastID
 	}
 	st.subs[row.ID], st.ids[row.Endpoint] = row, row.ID
 	return row, nil

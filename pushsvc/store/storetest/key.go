@@ -81,7 +81,7 @@ func testKeyLost(h *harness) {
 	if keys, err := h.Keys(h.Context()); err != nil || len(keys) != 0 {
 		h.Errorf("the ring has %d keys, %v", len(keys), err)
 	}
-	if _, err := h.ImportKey(h.Context(), key(2)); err != nil {
+	if _, err := h.ImportKey(h.Context(), key(2), false); err != nil {
 		h.Fatalf("importing the lost key: %v", err)
 	}
 	got, err := h.EnsureKey(h.Context(), made)
@@ -99,19 +99,25 @@ func testImportKey(h *harness) {
 		name string
 		key  pushsvc.Key
 		want []pushsvc.Key
+		kept bool // the current one stays
 	}{
-		{"an older one", key(3), []pushsvc.Key{current(key(3)), key(5)}},
-		{"a newer one", key(9), []pushsvc.Key{current(key(9)), key(3), key(5)}},
-		{"the first again", key(5), []pushsvc.Key{current(key(5)), key(3), key(9)}},
-		{"the same again", key(5), []pushsvc.Key{current(key(5)), key(3), key(9)}},
+		{"an older one", key(3), []pushsvc.Key{current(key(3)), key(5)}, false},
+		{"a newer one", key(9), []pushsvc.Key{current(key(9)), key(3), key(5)}, false},
+		{"the first again", key(5), []pushsvc.Key{current(key(5)), key(3), key(9)}, false},
+		{"the same again", key(5), []pushsvc.Key{current(key(5)), key(3), key(9)}, false},
+		{"one beside", key(7), []pushsvc.Key{current(key(5)), key(3), key(7), key(9)}, true},
+		{"it again", key(7), []pushsvc.Key{current(key(5)), key(3), key(7), key(9)}, true},
+		{"the current one beside itself", key(5), []pushsvc.Key{current(key(5)), key(3), key(7), key(9)}, true},
 	}
 	for _, step := range steps {
 		in := step.key
-		got, err := h.ImportKey(h.Context(), in)
+		got, err := h.ImportKey(h.Context(), in, !step.kept)
 		if err != nil {
 			h.Fatal(err)
 		}
-		h.same(step.name, got, step.want[0])
+		want := in
+		want.Current = in.ID == step.want[0].ID
+		h.same(step.name, got, want)
 		keys, err := h.Keys(h.Context())
 		if err != nil {
 			h.Fatal(err)
@@ -125,17 +131,17 @@ func testImportKey(h *harness) {
 	}
 	later := key(3)
 	later.Created = epoch.Add(1000 * time.Hour)
-	if got, err := h.ImportKey(h.Context(), later); err != nil || !got.Created.Equal(key(3).Created) {
+	if got, err := h.ImportKey(h.Context(), later, true); err != nil || !got.Created.Equal(key(3).Created) {
 		h.Errorf("an import changed the date to %v, %v", got.Created, err)
 	}
 	dateless := key(4)
 	dateless.Created = time.Time{}
-	if got, err := h.ImportKey(h.Context(), dateless); err != nil || got.Created.IsZero() {
+	if got, err := h.ImportKey(h.Context(), dateless, true); err != nil || got.Created.IsZero() {
 		h.Errorf("an import without a date has %v, %v", got.Created, err)
 	}
 	other := key(3)
 	other.Private = "another"
-	if _, err := h.ImportKey(h.Context(), other); err == nil {
+	if _, err := h.ImportKey(h.Context(), other, true); err == nil {
 		h.Error("another pair with the same id was taken")
 	}
 }
@@ -207,7 +213,7 @@ func (h *harness) calls() map[string]func() error {
 			_, err := h.EnsureKey(ctx, func() (pushsvc.Key, error) { return key(1), nil })
 			return err
 		},
-		"ImportKey": func() error { _, err := h.ImportKey(ctx, key(1)); return err },
+		"ImportKey": func() error { _, err := h.ImportKey(ctx, key(1), true); return err },
 		"Keys":      func() error { _, err := h.Keys(ctx); return err },
 		"Secret":    func() error { _, err := h.Secret(ctx); return err },
 	}

@@ -10,6 +10,7 @@ import (
 var laterTests = []test{
 	{"later queue", testLater},
 	{"later queue and who left", testLaterLeft},
+	{"later queue alone", testLaterAlone},
 	{"later queue of strangers", testLaterStrangers},
 	{"later queue of many", testManyLater},
 }
@@ -112,6 +113,31 @@ func testLaterLeft(h *harness) {
 	m, _ := h.checkpoint(on(h.claim(siteA, 1, at), at, outcomes(pushsvc.OutcomeLeft, rows)...))
 	if m.State != pushsvc.StateDone || m.Progress.Left != 3 {
 		h.Errorf("%+v", m)
+	}
+}
+
+// testLaterAlone: once all ranges are done, nobody waits for a first turn, be
+// there ever so many to be tried again.
+func testLaterAlone(h *harness) {
+	rows := sorted(h.putAll(siteA, 3))
+	h.create(message(siteA, 1))
+	if err := h.DeleteSubscription(h.Context(), siteA, rows[2].ID); err != nil {
+		h.Fatal(err)
+	}
+	r := h.claim(siteA, 1, epoch)
+	due := epoch.Add(time.Hour)
+	c := on(r, epoch, outcomes(pushsvc.OutcomeAccepted, rows[:1])...)
+	c.Outcomes = append(c.Outcomes, pushsvc.Outcome{ID: rows[1].ID, Kind: pushsvc.OutcomeLater, Attempt: 1, Due: due})
+	c.Cursor, c.Done = r.Until, true
+	m, _ := h.checkpoint(c)
+	h.same("progress", m.Progress, pushsvc.Progress{Audience: 3, Accepted: 1, Later: 1, Left: 1})
+	if m.State != pushsvc.StateSending || !m.NextTry.Equal(due) {
+		h.Errorf("%s, next try %v", m.State, m.NextTry)
+	}
+	m, _ = h.checkpoint(on(h.claim(siteA, 1, due), due, outcomes(pushsvc.OutcomeAccepted, rows[1:2])...))
+	h.same("progress at the end", m.Progress, pushsvc.Progress{Audience: 3, Accepted: 2, Left: 1})
+	if m.State != pushsvc.StateDone {
+		h.Errorf("at the end it is %s", m.State)
 	}
 }
 

@@ -1,13 +1,16 @@
 package storetest
 
 import (
+	"cmp"
+	"slices"
 	"time"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
 )
 
 var replaceTests = []test{
-	{"replaces removes the proven one and keeps its date", testReplaces},
+	{"replaces takes the place of the proven one", testReplaces},
+	{"replaces in the middle of a message", testReplacesMeanwhile},
 	{"replaces without proof removes nothing", testReplacesUnproven},
 	{"replaces by a known one keeps the older date", testReplacesKnown},
 	{"replaces itself with new keys", testReplacesItself},
@@ -18,20 +21,48 @@ func testReplaces(h *harness) {
 	h.put(siteA, 2)
 	next := sub(siteA, 3)
 	got := h.putSub(next, proof(1))
-	if !got.Created.Equal(old.Created) || !got.Seen.Equal(next.Seen) || got.ID <= old.ID {
-		h.Errorf("created %v, seen %v, id %d; want the old one's date, the new one's seen and id", got.Created, got.Seen, got.ID)
-	}
+	want := next
+	want.ID, want.Created = old.ID, old.Created
+	h.same("row returned", got, want)
 	again := h.putSub(next, proof(1)) // the proof holds nothing any more
 	h.same("repeated", again, got)
 	rows := h.all(siteA)
-	if len(rows) != 2 || rows[0].Endpoint != endpoint(2) || rows[1].Endpoint != endpoint(3) {
-		h.Errorf("%d rows are left, want the second and third", len(rows))
+	if len(rows) != 2 || rows[0].Endpoint != endpoint(3) || rows[1].Endpoint != endpoint(2) {
+		h.Errorf("%d rows are left, want the third in the place of the first, and the second", len(rows))
 	}
 	if n := h.count(siteA); n != 2 {
 		h.Errorf("the site counts %d, want 2", n)
 	}
 	if ok, err := h.DeleteProven(h.Context(), siteA, *proof(1)); ok || err != nil {
 		h.Errorf("the replaced one is still there: %v, %v", ok, err)
+	}
+	if after := h.put(siteA, 4); after.ID <= rows[1].ID {
+		h.Errorf("the next one has id %d, not above %d", after.ID, rows[1].ID)
+	}
+}
+
+// testReplacesMeanwhile: who subscribes anew while a message is on its way is
+// the same recipient, be it before their turn, after it, or between two tries.
+func testReplacesMeanwhile(h *harness) {
+	rows := h.putAll(siteA, 3)
+	slices.SortFunc(rows, func(a, b pushsvc.Subscription) int { return cmp.Compare(a.ID, b.ID) })
+	h.create(message(siteA, 1))
+	at := epoch.Add(time.Minute)
+	r := h.claim(siteA, 1, at)
+	c := on(r, at, outcomes(pushsvc.OutcomeAccepted, rows[:1])...)
+	c.Outcomes = append(c.Outcomes, outcomes(pushsvc.OutcomeLater, rows[1:2])...)
+	c.Outcomes[1].Due, c.Cursor = at, rows[1].ID
+	h.checkpoint(c)
+	for i, row := range rows {
+		h.putSub(sub(siteA, 11+i), &pushsvc.Proof{Endpoint: row.Endpoint, Auth: row.Auth})
+	}
+	page, err := h.RangePage(h.Context(), r, rows[1].ID, 10)
+	if err != nil || len(page) != 1 || page[0].ID != rows[2].ID || page[0].Endpoint != endpoint(13) {
+		h.Errorf("who is ahead: %+v, %v", page, err)
+	}
+	later, err := h.LaterPage(h.Context(), siteA, messageID(1), at, 10)
+	if err != nil || len(later) != 1 || later[0].ID != rows[1].ID || later[0].Subscription.Endpoint != endpoint(12) {
+		h.Errorf("who is to be tried again: %+v, %v", later, err)
 	}
 }
 
@@ -89,8 +120,8 @@ func testReplacesItself(h *harness) {
 	next.Auth = auth(2)
 	next.P256DH[7] ^= 0xff
 	got := h.putSub(next, proof(1))
-	if got.Auth != next.Auth || got.P256DH != next.P256DH || !got.Created.Equal(old.Created) {
-		h.Error("the new keys were not taken, or the date was lost")
+	if got.Auth != next.Auth || got.P256DH != next.P256DH || !got.Created.Equal(old.Created) || got.ID != old.ID {
+		h.Error("the new keys were not taken, or the date or id was lost")
 	}
 	if n := h.count(siteA); n != 1 {
 		h.Errorf("the site counts %d, want 1", n)

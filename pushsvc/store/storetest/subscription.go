@@ -12,7 +12,7 @@ import (
 var subscriptionTests = []test{
 	{"subscription round trip", testSubscriptionRoundTrip},
 	{"subscription upsert is idempotent", testUpsert},
-	{"subscription re-key is refused (T12)", testReKey},
+	{"subscription re-key is refused", testReKey},
 	{"subscription delete by id", testDelete},
 	{"subscription delete by proof", testDeleteProven},
 	{"subscription ids are never used twice", testIDs},
