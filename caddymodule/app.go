@@ -290,7 +290,7 @@ func (a *App) assemble(ctx context.Context, store pushsvc.Store) (*running, erro
 	})
 	svc := &service.Service{
 		Store: store, Engine: engine, Services: a.services, Contact: a.contact, Clock: time.Now,
-		KeyChanged: a.observer.keyChanged,
+		KeyChanged: a.observer.keyChanged, Ended: a.observer.ended,
 	}
 	var old *pruner
 	if a.KeepMessages > 0 {

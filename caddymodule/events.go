@@ -144,6 +144,15 @@ func (o *observer) Changed(m pushsvc.Message) {
 	}
 }
 
+// ended tells of a message that was cancelled while nothing of it was being
+// sent, so that the engine has not told of it.
+func (o *observer) ended(m pushsvc.Message) {
+	p := m.Progress
+	o.logger.Info("message ended", "message", m.ID, "site", m.Site, "state", string(m.State), "accepted", p.Accepted, "gone", p.Gone,
+		"left", p.Left, "failed", p.FailedTotal(), "expired", p.Expired, "cancelled", p.Cancelled)
+	o.Changed(m)
+}
+
 // keyChanged tells of a new current key.
 func (o *observer) keyChanged(k pushsvc.Key) {
 	o.logger.Info("another VAPID key is the current one", "key", k.ID)

@@ -2,6 +2,7 @@ package caddymodule_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -72,6 +73,21 @@ func gather(t *testing.T, admin int) string {
 	return ours.String()
 }
 
+// newest is the id of the site's last message.
+func newest(t *testing.T, admin int) string {
+	t.Helper()
+	resp, err := http.Get(fmt.Sprintf("http://127.0.0.1:%d/webpush/sites/a.example.com/messages?limit=1", admin))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	var list struct{ Messages []struct{ ID string } }
+	if err := json.NewDecoder(resp.Body).Decode(&list); err != nil || len(list.Messages) != 1 {
+		t.Fatalf("%v, %+v", err, list)
+	}
+	return list.Messages[0].ID
+}
+
 // TestMetricsAndEvents sends to a push service that can't be reached, and looks
 // at what is told of it.
 func TestMetricsAndEvents(t *testing.T) {
@@ -101,6 +117,9 @@ func TestMetricsAndEvents(t *testing.T) {
 	}
 	operate("send", `{"site":"a.example.com","title":"x","ttl":1}`)
 	operate("keys/rotate", "")
+	// Cancelled before its time: no engine is ever at work on it.
+	operate("send", `{"site":"a.example.com","title":"later","send_at":"`+time.Now().Add(time.Hour).Format(time.RFC3339)+`"}`)
+	operate("sites/a.example.com/messages/"+newest(t, admin)+"/cancel", "")
 	var seen map[string]caddy.Event
 	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(100 * time.Millisecond) {
 		seen = make(map[string]caddy.Event)
@@ -109,7 +128,7 @@ func TestMetricsAndEvents(t *testing.T) {
 			seen[e.Name()] = e
 		}
 		recorded.Unlock()
-		if len(seen) == 3 {
+		if len(seen) == 4 {
 			break
 		}
 		if time.Now().After(deadline) {
@@ -120,6 +139,9 @@ func TestMetricsAndEvents(t *testing.T) {
 	if started.Data["site"] != "a.example.com" || started.Data["audience"] != int64(2) || finished.Data["message"] != started.Data["message"] ||
 		finished.Data["accepted"] != int64(0) || finished.Data["expired"].(int64)+finished.Data["failed"].(int64) != 2 || len(key.Data["key"].(string)) != 11 {
 		t.Errorf("started %v\nfinished %v\nkey %v", started.Data, finished.Data, key.Data)
+	}
+	if cancelled := seen["message_cancelled"]; cancelled.Data["cancelled"] != int64(2) || cancelled.Data["message"] == started.Data["message"] {
+		t.Errorf("cancelled %v", cancelled.Data)
 	}
 	text := gather(t, admin)
 	for _, want := range []string{

@@ -265,7 +265,8 @@ func (s *Service) Control(ctx context.Context, site, id string, command pushsvc.
 		return pushsvc.Message{}, &pushsvc.FieldError{Field: "site", Problem: err.Error()}
 	}
 	id = strings.ToLower(id)
-	row, err := s.Store.Control(ctx, name, id, command, s.Clock())
+	at := s.Clock()
+	row, err := s.Store.Control(ctx, name, id, command, at)
 	switch {
 	case errors.Is(err, pushsvc.ErrWrongState):
 		now, readErr := s.Store.Message(ctx, name, id)
@@ -275,6 +276,10 @@ func (s *Service) Control(ctx context.Context, site, id string, command pushsvc.
 		return pushsvc.Message{}, &StateError{Command: command, State: now.State}
 	case err != nil:
 		return pushsvc.Message{}, fmt.Errorf("controlling the message: %w", err)
+	}
+	// A repeated cancel gives the row of the first.
+	if s.Ended != nil && row.State.Final() && row.Finished.Equal(at) {
+		s.Ended(row)
 	}
 	s.Engine.Wake()
 	return row, nil

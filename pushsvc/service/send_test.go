@@ -124,6 +124,8 @@ func TestControl(t *testing.T) {
 		t.Fatal(err)
 	}
 	id := sent.Message.ID
+	var ended []pushsvc.Message
+	f.Ended = func(m pushsvc.Message) { ended = append(ended, m) }
 	for _, tt := range []struct {
 		command pushsvc.Command
 		state   pushsvc.State
@@ -138,6 +140,7 @@ func TestControl(t *testing.T) {
 		{pushsvc.CommandPause, "", "can't be paused: it is cancelled"},
 		{pushsvc.CommandResume, "", "can't be resumed: it is cancelled"},
 	} {
+		f.now = f.now.Add(time.Second)
 		m, err := f.Control(t.Context(), "A.example", strings.ToUpper(id), tt.command)
 		if tt.says != "" {
 			if !errors.Is(err, pushsvc.ErrWrongState) || !strings.Contains(err.Error(), tt.says) {
@@ -146,6 +149,9 @@ func TestControl(t *testing.T) {
 		} else if err != nil || m.State != tt.state {
 			t.Errorf("%s: %s, %v; want %s", tt.command, m.State, err, tt.state)
 		}
+	}
+	if len(ended) != 1 || ended[0].ID != id || ended[0].State != pushsvc.StateCancelled || ended[0].Progress.Cancelled != 2 {
+		t.Errorf("of the end was told: %+v", ended)
 	}
 	for _, tt := range []struct{ site, id string }{{"b.example", id}, {"a.example", "x"}} {
 		if _, err := f.Control(t.Context(), tt.site, tt.id, pushsvc.CommandPause); !errors.Is(err, pushsvc.ErrNotFound) {

@@ -31,7 +31,10 @@ type Service struct {
 	Contact string
 	// KeyChanged is told of a key that has become current; nil allowed.
 	KeyChanged func(pushsvc.Key)
-	Clock      func() time.Time
+	// Ended is told of a message that a command has ended by itself, because no
+	// engine was at work on it; nil allowed. The engine tells of all others.
+	Ended func(pushsvc.Message)
+	Clock func() time.Time
 }
 
 // UnknownSiteError says that a site has never had a subscriber, and which
