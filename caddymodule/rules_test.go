@@ -59,11 +59,15 @@ var layers = map[string][]string{
 	"pushsvc/store/boltstore": {"pushsvc"},
 	"pushsvc/store/memstore":  {"pushsvc"},
 	"pushsvc/store/storetest": {"pushsvc"},
+	"pushsvc/bench": {
+		"pushsvc", "pushsvc/webpush", "pushsvc/delivery", "pushsvc/service", "pushsvc/transfer", "pushsvc/store/boltstore",
+	},
 }
 
 // outside is what may be imported from elsewhere, by layer; what is not named
 // may import the standard library alone.
 var outside = map[string][]string{
+	"pushsvc/bench":           {"github.com/SherClockHolmes/webpush-go"},
 	"injector":                {"github.com/andybalholm/brotli", "github.com/klauspost/compress/flate", "github.com/klauspost/compress/gzip", "github.com/klauspost/compress/zstd"},
 	"pushsvc/delivery":        {"golang.org/x/time/rate"},
 	"pushsvc/service":         {"github.com/google/uuid"},
