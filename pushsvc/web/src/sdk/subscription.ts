@@ -2,7 +2,7 @@ import { decodeBase64url, sameKey } from "../shared/base64url";
 import { post } from "../shared/post";
 import type { Config, SubscribeRequest, SubscriptionProof } from "../shared/wire";
 import { local, session } from "./storage";
-import { activeWorker, findWorker } from "./worker";
+import { activeWorker, findWorker, isVendors, takeOver } from "./worker";
 
 /** The browser's subscription at this site, whoever made it. */
 export async function currentSubscription(config: Config): Promise<PushSubscription | null> {
@@ -23,12 +23,14 @@ export function ours(subscription: PushSubscription, config: Config): boolean {
 /** Makes sure that this browser is subscribed with the site's key and that the
  * server knows. Needs granted permission. One POST per tab session and
  * subscription: so a lost or rotated one heals at the next visit. Another
- * provider's subscription is replaced only if the visitor asked for it (wanted).
+ * provider's subscription is replaced only if the visitor asked for it (wanted),
+ * or if the site moves away from that provider.
  * Resolves to whether there was something to tell the server, null for a
  * subscription that was left alone. */
 export async function connect(config: Config, wanted: boolean): Promise<boolean | null> {
-  const existing = await currentSubscription(config);
-  if (existing && !wanted && !ours(existing, config)) return null;
+  const found = await findWorker(config);
+  const existing = await found?.pushManager.getSubscription();
+  if (existing && !wanted && !ours(existing, config) && !isVendors(found, config)) return null;
   const registration = await activeWorker(config);
   const { pushManager } = registration;
   let replaced: SubscriptionProof | undefined;
@@ -58,6 +60,7 @@ export async function connect(config: Config, wanted: boolean): Promise<boolean 
       subscription = await subscribe();
     }
   }
+  await takeOver(config, registration);
   const told = await synchronise(config, subscription, replaced);
   // The worker in use may date from before ours was appended to it.
   if (told) registration.update().catch(() => {});

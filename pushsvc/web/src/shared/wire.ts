@@ -64,8 +64,10 @@ export interface Config {
   /** Providers that the site moves away from: their subscriptions become ours
    * without a question. */
   migrate?: string[];
+  /** The paths of their workers, as they may be registered in browsers. */
+  vendorWorkers?: string[];
   /** Leaves the other provider's worker and subscription as they are; ours has
-   * a registration of its own, whose scope is `prefix`. */
+   * a registration of its own, whose scope is below `prefix`. */
   dualRun?: boolean;
   /** Only in the worker's config, and only where the worker's file is ours
    * alone. Absent when it was appended to the site's own worker. */
