@@ -118,7 +118,7 @@ func TestAppendedWorker(t *testing.T) {
 		t.Fatal(err)
 	}
 	ours := string(Worker(config))
-	const listeners = "install,push,notificationclick,notificationclose,pushsubscriptionchange"
+	const listeners = "install,push,notificationclick,notificationclose,pushsubscriptionchange,sync"
 	tests := []struct{ name, file, script, want string }{
 		{"alone", "sw.cjs", ours, listeners},
 		{"classic", "sw.cjs", siteWorker + "\n;" + ours, "push,fetch," + listeners},
