@@ -15,6 +15,13 @@ export interface FaceTexts {
   reject?: string;
 }
 
+/** Something that the visitor can choose to hear of. */
+export interface Topic {
+  id: string;
+  label: string;
+  checked?: boolean;
+}
+
 export interface FaceOptions {
   kind: FaceKind;
   texts: FaceTexts;
@@ -34,10 +41,13 @@ export interface FaceOptions {
   host?: HTMLElement;
   /** Only with kind preferences: what the switch shows at first. */
   subscribed?: boolean;
+  /** Check boxes in dialog, bar, bell and preferences. */
+  topics?: Topic[];
   /** Called synchronously in the visitor's click or key press, so that it may ask
    * for permission. With kind preferences it may be called again and again:
-   * accept switches on, reject off. */
-  answered(answer: Answer): void;
+   * accept switches on or chooses other topics, reject switches off. topics are
+   * the ids of those that are checked, with accept and where there are any. */
+  answered(answer: Answer, topics?: string[]): void;
 }
 
 /** What show() gave. */
