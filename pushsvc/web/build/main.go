@@ -31,6 +31,7 @@ var entries = []entry{
 	{"dist/sw.js", "src/sw/main.ts", false},
 	{"dist/retire.js", "src/sdk/retire.ts", false},
 	{"dist/retire-sw.js", "src/sw/retire.ts", false},
+	{"dist/compat.js", "src/compat/main.ts", true},
 	{"dist/ui.js", "src/ui/main.ts", true},
 	{"dist/texts.js", "src/ui/texts.ts", true},
 }

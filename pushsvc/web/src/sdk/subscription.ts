@@ -1,6 +1,7 @@
 import { decodeBase64url, sameKey } from "../shared/base64url";
 import { post } from "../shared/post";
 import type { Config, SubscribeRequest, SubscriptionProof } from "../shared/wire";
+import { trace } from "./log";
 import { local, session } from "./storage";
 import { activeWorker, findWorker, isVendors, takeOver } from "./worker";
 
@@ -30,7 +31,10 @@ export function ours(subscription: PushSubscription, config: Config): boolean {
 export async function connect(config: Config, wanted: boolean): Promise<boolean | null> {
   const found = await findWorker(config);
   const existing = await found?.pushManager.getSubscription();
-  if (existing && !wanted && !ours(existing, config) && !isVendors(found, config)) return null;
+  // Where pages speak CleverTap to us, its subscribers come over as it did itself
+  // when its key changed.
+  const moves = isVendors(found, config) || (config.compat && !config.dualRun);
+  if (existing && !wanted && !moves && !ours(existing, config)) return null;
   const registration = await activeWorker(config);
   const { pushManager } = registration;
   let replaced: SubscriptionProof | undefined;
@@ -82,7 +86,7 @@ async function synchronise(
   body.page = location.origin + location.pathname;
   const replaces = replaced || lastKnown();
   if (replaces && replaces.endpoint !== body.endpoint) body.replaces = replaces;
-  await post(config.prefix + "/subscribe", body, 4);
+  await tell(config, "subscribe", body);
   session.set("synced", stamp);
   local.set("sub", JSON.stringify(proof(subscription)));
   return true;
@@ -98,7 +102,22 @@ export async function disconnect(config: Config, failed: (error: unknown) => voi
   if (!subscription) return;
   const body = proof(subscription);
   await subscription.unsubscribe();
-  await post(config.prefix + "/unsubscribe", body, 4).catch(failed);
+  await tell(config, "unsubscribe", body).catch(failed);
+}
+
+/** Tells the server of a subscription that went with the visitor's permission. */
+export async function revoke(config: Config): Promise<void> {
+  const gone = lastKnown();
+  session.remove("synced");
+  local.remove("sub");
+  // One that cannot be told now learns it from the push service.
+  if (gone) await tell(config, "unsubscribe", gone).catch(() => {});
+}
+
+async function tell(config: Config, action: string, body: object): Promise<void> {
+  trace("POST", action, Object.keys(body).join());
+  await post(config.prefix + "/" + action, body, 4);
+  trace("POST", action, "taken");
 }
 
 function proof(subscription: PushSubscription): SubscriptionProof {
