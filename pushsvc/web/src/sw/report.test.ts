@@ -43,7 +43,7 @@ test("what the server could not be told goes with the next report", async () => 
   assert.deepEqual(syncs, ["webpush", "webpush"]);
   assert.equal(cache.size, 1);
   await report(config, "closed", about("2"));
-  assert.deepEqual(sent.at(-1), ["shown 1", "shown 2", "closed 2"]);
+  assert.deepEqual(sent[sent.length - 1], ["shown 1", "shown 2", "closed 2"]);
   assert.equal(cache.size, 0);
 });
 
@@ -53,7 +53,7 @@ test("Background Sync tells the rest, and rejects to be called again", async () 
   await assert.rejects(reportRest(config));
   assert.equal(cache.size, 1);
   await reportRest(config);
-  assert.deepEqual([sent.at(-1), cache.size], [["shown 1"], 0]);
+  assert.deepEqual([sent[sent.length - 1], cache.size], [["shown 1"], 0]);
   const before = sent.length;
   await reportRest(config);
   assert.equal(sent.length, before);
@@ -70,7 +70,7 @@ test("no more than fifty are kept", async () => {
   cache.set("/webpush-reports", new Response(JSON.stringify(Array.from({ length: 60 }, (_, i) => ({ type: "shown", message: String(i) })))));
   await report(config, "shown", about("new"));
   assert.equal(sent[0]?.length, 50);
-  assert.equal(sent[0]?.at(-1), "shown new");
+  assert.equal(sent[0]?.slice(-1)[0], "shown new");
 });
 
 test("blocked storage does not hold a report up", async () => {
