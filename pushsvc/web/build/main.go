@@ -98,12 +98,11 @@ func bundle(dir string, e entry) ([]byte, error) {
 }
 
 // moduleOptions makes of browserOptions those of a module. Engines with push and
-// constructed style sheets know await at top level, and take modules as UTF-8
-// whatever the server says.
+// constructed style sheets know await at top level. ASCII here too: the standard
+// says that modules are UTF-8, but Chromium reads them as the server says.
 func moduleOptions(options *api.BuildOptions) {
 	options.Format = api.FormatESModule
 	options.Target = api.ES2022
-	options.Charset = api.CharsetUTF8
 }
 
 // browserOptions gives one IIFE without any directive, so that it may follow

@@ -14,14 +14,16 @@ const known = ["en", ...others];
 const choose = (tag: string): string => chooseLanguage([tag, ...navigator.languages], known);
 
 /** The texts besides English, loaded before anything can be shown, so that show
- * need not wait. Without them all is in English. import.meta.url has the version. */
-const texts: Record<string, string> =
-  choose(document.documentElement.lang) === "en"
-    ? {}
-    : await import("./texts.js" + new URL(import.meta.url).search).then(
-        (module: { default: Record<string, string> }) => module.default,
-        () => ({}),
-      );
+ * need not wait. Without them all is in English. */
+const texts = await loadTexts().catch(() => ({}) as Record<string, string>);
+
+async function loadTexts(): Promise<Record<string, string>> {
+  if (choose(document.documentElement.lang) === "en") return {};
+  // Ours has the version in its query. In a variable, because the build resolves
+  // what stands in the parentheses.
+  const address = "./texts.js" + new URL(import.meta.url).search;
+  return ((await import(address)) as { default: Record<string, string> }).default;
+}
 
 /** Shows a face; undefined where the engine lacks constructed style sheets, or
  * with preferences without an element to fill. */
@@ -43,7 +45,7 @@ function showPanel(making: Making): Face | undefined {
   };
   const dialog = buildPanel(making, finish);
   if (options.kind === "bar" && getComputedStyle(root.host).getPropertyValue("--webpush-bar").trim() === "top") {
-    dialog.classList.add("above");
+    root.host.classList.add("above");
   }
   root.append(dialog);
   applyColours(dialog, options);
