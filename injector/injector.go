@@ -38,7 +38,9 @@ type Options struct {
 	Uses Addresses
 	// Modules says that the script imports modules that lie beside it.
 	Modules bool
-	// Blocking gives the script no defer: it runs before all others of the page.
+	// Blocking gives the script no defer and a place before the page's first one:
+	// it runs before all others. Where that is not at the head's end, the manifest's
+	// link stays out. XHTML has the script at the head's end nevertheless.
 	Blocking bool
 	// CSPExtend adds to the policies in a page's header what they lack to allow
 	// Uses: exact paths, the name of the Trusted Types policy, and a nonce where

@@ -118,6 +118,7 @@ type scanner struct {
 	opened    bool  // one was seen that opens the head
 	whole     bool  // a doctype, <html> or <head> was seen first
 	needWhole bool  // reject unless whole
+	early     bool  // stop before the first script
 	anyText   bool  // accept a document that begins with text
 	xml       bool  // the document is XHTML
 	slash     bool  // XHTML: a slash was right before this byte in a tag
@@ -391,6 +392,12 @@ func (s *scanner) startTag(i int) int {
 	case "base":
 		el = elBase
 	case "script":
+		if s.early {
+			// The page's own manifest may be further down, and the first one counts.
+			s.hasManifest = true
+			s.stop('<')
+			return s.open
+		}
 		el = elScript
 	case "title":
 		el = elTitle

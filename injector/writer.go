@@ -50,6 +50,7 @@ func (in *Injector) NewWriter(w http.ResponseWriter, r *http.Request) *Writer {
 	iw := &Writer{down: w, in: in, request: r, length: -1}
 	iw.kind, _ = in.kind(r)
 	iw.scan.needWhole = iw.kind != kindDocument
+	iw.scan.early = iw.in.opts.Blocking
 	iw.scan.marker = in.script[1]
 	return iw
 }
