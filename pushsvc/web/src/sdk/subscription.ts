@@ -84,7 +84,8 @@ async function synchronise(
   body.timeZone = Intl.DateTimeFormat().resolvedOptions().timeZone;
   // Without query and fragment: they carry tokens and names.
   body.page = location.origin + location.pathname;
-  const replaces = replaced || lastKnown();
+  // What was replaced here may be another provider's, which the server never had.
+  const replaces = lastKnown() || replaced;
   if (replaces && replaces.endpoint !== body.endpoint) body.replaces = replaces;
   await tell(config, "subscribe", body);
   session.set("synced", stamp);
