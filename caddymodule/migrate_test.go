@@ -3,6 +3,7 @@ package caddymodule_test
 import (
 	"io"
 	"net/http"
+	"os"
 	"path"
 	"slices"
 	"strings"
@@ -18,15 +19,21 @@ func TestVendorTable(t *testing.T) {
 	if !slices.IsSorted(names) || len(slices.Compact(slices.Clone(names))) != len(names) {
 		t.Errorf("names %q", names)
 	}
+	readme, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
 	owner := make(map[string]string)
 	for _, name := range names {
 		paths := caddymodule.VendorWorkers([]string{name})
-		if len(paths) == 0 {
-			t.Errorf("%s has no worker", name)
+		_, row, _ := strings.Cut(string(readme), "\n| `"+name+"` | ")
+		row, _, _ = strings.Cut(row, "\n")
+		if len(paths) == 0 || row == "" {
+			t.Errorf("%s has no worker, or no row in the README", name)
 		}
 		for _, p := range paths {
-			if path.Clean(p) != p || path.Ext(p) != ".js" {
-				t.Errorf("%s: %q", name, p)
+			if path.Clean(p) != p || path.Ext(p) != ".js" || !strings.Contains(row, path.Base(p)+"`") {
+				t.Errorf("%s: %q, in the README %q", name, p, row)
 			}
 			if other := owner[p]; other != "" {
 				t.Errorf("%s and %s both have %s", name, other, p)
