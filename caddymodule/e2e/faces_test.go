@@ -241,6 +241,44 @@ func axeClean(ctx context.Context, t *testing.T, page browser.Page, what string)
 	}
 }
 
+// TestFacesBarOnTop moves the bar by the site's own style sheet.
+func TestFacesBarOnTop(t *testing.T) {
+	forEachUser(t, func(ctx context.Context, t *testing.T, u *user, b browser.Browser) {
+		page := openFaces(ctx, t, b, facesSite(t)+"/?lang=en&dir=ltr")
+		for top, want := range map[string][2]bool{"": {false, true}, "top": {true, false}} {
+			must(t, page.Eval(ctx, fmt.Sprintf("document.documentElement.style.setProperty('--webpush-bar', %q)", top), nil))
+			showFace(ctx, t, page, `{kind: "bar"}`)
+			var edges [2]bool
+			must(t, page.Eval(ctx, `(() => {
+				const r = at("dialog").getBoundingClientRect();
+				return [r.top === 0, Math.abs(r.bottom - innerHeight) < 1];
+			})()`, &edges))
+			if edges != want {
+				t.Errorf("--webpush-bar: %s is at the top, bottom: %v, want %v", top, edges, want)
+			}
+		}
+	})
+}
+
+// TestFacesScheme puts the page's own color-scheme before the visitor's wish.
+func TestFacesScheme(t *testing.T) {
+	forEachUser(t, func(ctx context.Context, t *testing.T, u *user, b browser.Browser) {
+		page := openFaces(ctx, t, b, facesSite(t)+"/?lang=en&dir=ltr")
+		for _, wish := range []bool{false, true} {
+			must(t, page.Screenshot(ctx, filepath.Join(t.TempDir(), "size.png"), browser.Viewport{Width: 800, Height: 600, Dark: wish}))
+			for scheme, want := range map[string]bool{"light": false, "dark": true, "light dark": wish, "normal": wish} {
+				must(t, page.Eval(ctx, fmt.Sprintf("document.documentElement.style.colorScheme = %q", scheme), nil))
+				showFace(ctx, t, page, `{kind: "dialog", color: "#ffd400"}`)
+				var got struct{ Surface, Accept string }
+				must(t, page.Eval(ctx, `({surface: getComputedStyle(at("dialog")).backgroundColor, accept: getComputedStyle(at("accept")).color})`, &got))
+				if dark := got.Surface == "rgb(29, 32, 37)"; dark != want || got.Accept != "rgb(17, 17, 17)" {
+					t.Errorf("color-scheme %s, wish for dark %v: %+v", scheme, wish, got)
+				}
+			}
+		}
+	})
+}
+
 // TestFacesKeyboard uses every face without a mouse: Tab, Space, Enter, Escape.
 // Answers come inside the key press, so that they may ask for permission; of all
 // keys Escape gives no such right.
@@ -344,9 +382,11 @@ func TestFacesLook(t *testing.T) {
 			browser.Viewport
 		}{
 			{"phone-light", "lang=en&dir=ltr", browser.Viewport{Width: 390, Height: 700}},
-			{"phone-dark-rtl", "lang=ar&dir=rtl", browser.Viewport{Width: 390, Height: 700, Dark: true}},
-			{"desktop-light-rtl", "lang=he&dir=rtl", browser.Viewport{Width: 1280, Height: 600}},
-			{"desktop-dark", "lang=de&dir=ltr", browser.Viewport{Width: 1280, Height: 600, Dark: true}},
+			{"phone-dark", "lang=de&dir=ltr", browser.Viewport{Width: 390, Height: 700, Dark: true}},
+			{"phone-rtl", "lang=ar&dir=rtl", browser.Viewport{Width: 390, Height: 700}},
+			{"desktop-light", "lang=en&dir=ltr", browser.Viewport{Width: 1280, Height: 600}},
+			{"desktop-dark", "lang=en&dir=ltr", browser.Viewport{Width: 1280, Height: 600, Dark: true}},
+			{"desktop-rtl", "lang=he&dir=rtl", browser.Viewport{Width: 1280, Height: 600}},
 		} {
 			page := openFaces(ctx, t, b, site+"/?"+view.query)
 			must(t, page.Screenshot(ctx, filepath.Join(t.TempDir(), "size.png"), view.Viewport))
