@@ -73,7 +73,7 @@ func (a *AskAgain) UnmarshalJSON(b []byte) error {
 
 // After is when the prompt is shown by itself: pages and delay must both hold,
 // and then one of the triggers scroll, click, event and exit must happen, where
-// any are given. If nothing is given, it is on the first page, once it has
+// any are given. If this is given and empty, it is on the first page, once it has
 // settled.
 type After struct {
 	// On this many pages, the present one included.
