@@ -34,6 +34,10 @@ main { max-width: 700px; margin: 0 auto; padding: 20px }
 h1 { margin: 0; font-size: 24px }
 `
 
+const facesText = `<p dir="auto">The Lighthouse Log is a year of letters from the last keeper on the point, with the
+weather of every day and the ships that passed.</p><p dir="auto">Knots and Other Arguments has essays for people who splice
+their own lines, and a chapter for those who never will.</p><p dir="auto">Low Water is a novel in which nobody gets wet.</p>`
+
 // facesScript shows faces as the SDK does, and keeps what they say.
 const facesScript = `
 import { show } from "/_webpush/ui.js?v=1";
@@ -89,9 +93,9 @@ func facesSite(t *testing.T) string {
 		_, _ = fmt.Fprintf(w, `<!DOCTYPE html><html lang="%s" dir="%s"><head><title>Harbour Books</title>
 <meta name="viewport" content="width=device-width"><link rel="stylesheet" href="/site.css">
 <script type="module" src="/site.js"></script></head>
-<body><header><h1>Harbour Books</h1></header><main><p>The Lighthouse Log: a year of letters from the last keeper on the point. %s</p>
+<body><header><h1>Harbour Books</h1></header><main>%s
 <webpush-preferences></webpush-preferences></main></body></html>`,
-			html.EscapeString(q.Get("lang")), html.EscapeString(q.Get("dir")), strings.Repeat("Nobody gets wet. ", 60))
+			html.EscapeString(q.Get("lang")), html.EscapeString(q.Get("dir")), strings.Repeat(facesText, 3))
 	})
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)
