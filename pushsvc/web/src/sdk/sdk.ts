@@ -42,6 +42,9 @@ export class SDK implements WebPush {
   /** Ends the waiting for the prompt's time on the route before. */
   private waiting: AbortController | undefined;
 
+  /** The last of what touches the subscription. */
+  private turn: Promise<unknown> = Promise.resolve();
+
   constructor(private readonly config: Config) {
     this.version = config.version;
   }
@@ -109,13 +112,13 @@ export class SDK implements WebPush {
   async unsubscribe(): Promise<void> {
     if (!supported()) return;
     local.set("out", "1");
-    await disconnect(this.config, (error) => this.emit("error", error));
+    await this.inTurn(() => disconnect(this.config, (error) => this.emit("error", error)));
     this.emit("unsubscribed");
   }
 
   async logout(): Promise<void> {
     if (!supported() || !(await currentSubscription(this.config))) return;
-    await disconnect(this.config, (error) => this.emit("error", error));
+    await this.inTurn(() => disconnect(this.config, (error) => this.emit("error", error)));
     this.emit("unsubscribed");
     if (Notification.permission === "granted" && !local.get("out")) await this.join(false);
   }
@@ -128,7 +131,7 @@ export class SDK implements WebPush {
     await ready;
     definePreferences(this.config, this);
     if (!installable() && !supported()) return;
-    if (supported() && Notification.permission !== "granted") await revoke(this.config);
+    if (supported() && Notification.permission !== "granted") await this.inTurn(() => revoke(this.config));
     onRoute(() => this.run(countView()));
     await this.run(countView());
   }
@@ -258,10 +261,18 @@ export class SDK implements WebPush {
     this.emit(result);
   }
 
+  /** Runs what touches the subscription after what does so already: a click may
+   * come while the visit is still being synchronised. */
+  private inTurn<T>(action: () => Promise<T>): Promise<T> {
+    const result = this.turn.then(action);
+    this.turn = result.catch(() => {});
+    return result;
+  }
+
   /** Subscribes; wanted is true after an act of the visitor's. */
   private async join(wanted: boolean): Promise<Outcome> {
     try {
-      const told = await connect(this.config, wanted);
+      const told = await this.inTurn(() => connect(this.config, wanted));
       if (told === null) return "suppressed";
       if (!told) return "subscribed";
     } catch (error) {
