@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -50,6 +51,11 @@ func (h *Handler) overlay(r *http.Request) func(http.ResponseWriter, *http.Reque
 			serve(w, r, config)
 			return nil
 		}
+	case slices.Contains(h.vendors, r.URL.Path) && !own:
+		return func(w http.ResponseWriter, r *http.Request, _ httpapi.Next) error {
+			httpapi.ServeWorker(w, r, config)
+			return nil
+		}
 	case h.Retire && !own:
 		return nil
 	case own || isWorkerRequest(r):
@@ -76,9 +82,18 @@ func isWorkerRequest(r *http.Request) bool {
 	return r.Header.Get("Service-Worker") == "script" && (mode == "" || mode == "same-origin")
 }
 
+// importable is the worker below the prefix: for the site's own worker to import,
+// and for browsers that have it registered from the time of a dual run.
+const importable = "sw.js"
+
 // serveOwn answers what lies under the prefix. Nothing of it reaches the site.
 func (h *Handler) serveOwn(w http.ResponseWriter, r *http.Request, action string) error {
-	if action != "sdk.js" && !httpapi.IsPublicAction(action) {
+	if httpapi.IsModule(action) {
+		httpapi.ServeModule(w, r, action)
+		return nil
+	}
+	script := action == "sdk.js" || action == importable
+	if !script && !httpapi.IsPublicAction(action) {
 		return caddyhttp.Error(http.StatusNotFound, fmt.Errorf("webpush has no %q", r.URL.Path))
 	}
 	site, err := h.siteName(r)
@@ -90,9 +105,16 @@ func (h *Handler) serveOwn(w http.ResponseWriter, r *http.Request, action string
 	switch {
 	case action == "sdk.js" && ready:
 		httpapi.ServeSDK(w, r, config)
+	case action == importable && ready:
+		w.Header().Add("Vary", "Service-Worker")
+		if isWorkerRequest(r) {
+			httpapi.ServeWorker(w, r, config)
+		} else {
+			httpapi.ServeWorkerPart(w, r, config)
+		}
 	case action == "subscribe" && h.Retire:
 		httpapi.ServeRetired(w, r, config)
-	case action != "sdk.js" && run != nil:
+	case !script && run != nil:
 		run.public.Serve(w, r, site, action)
 	default:
 		httpapi.WriteUnavailable(w)

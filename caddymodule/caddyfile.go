@@ -44,9 +44,9 @@ func parseDirective(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 // option parses one option's arguments; the dispenser stands on its name.
 type option func(d *caddyfile.Dispenser) error
 
-// parseBlock parses the options of a block. Each may be given once; an unknown
-// one is refused with the nearest known name.
-func parseBlock(d *caddyfile.Dispenser, options map[string]option) error {
+// parseBlock parses the options of a block. Each may be given once but for those
+// of repeated; an unknown one is refused with the nearest known name.
+func parseBlock(d *caddyfile.Dispenser, options map[string]option, repeated ...string) error {
 	seen := make(map[string]bool)
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
 		name := d.Val()
@@ -54,7 +54,7 @@ func parseBlock(d *caddyfile.Dispenser, options map[string]option) error {
 		if !known {
 			return unknownOption(d, options)
 		}
-		if seen[name] {
+		if seen[name] && !slices.Contains(repeated, name) {
 			return d.Errf("%s is given twice", name)
 		}
 		seen[name] = true
@@ -137,21 +137,34 @@ func flag(field *bool) option {
 	}
 }
 
-// duration is an option with one duration.
-func duration(field *caddy.Duration) option {
+// list is an option with one argument or more; example is a right one.
+func list(field *[]string, example string) option {
 	return func(d *caddyfile.Dispenser) error {
-		var s string
-		if err := text(&s, "7d")(d); err != nil {
+		name := d.Val()
+		if *field = d.RemainingArgs(); len(*field) == 0 {
+			return d.Errf("%s takes one value or more; write it like: %s %s", name, name, example)
+		}
+		return nil
+	}
+}
+
+// durations is an option with one duration or more.
+func durations(field *AskAgain, example string) option {
+	return func(d *caddyfile.Dispenser) error {
+		var words []string
+		if err := list(&words, example)(d); err != nil {
 			return err
 		}
-		v, err := caddy.ParseDuration(s)
-		if err != nil {
-			return d.Errf(`%q is not a duration; write it like "30s", "12h" or "7d"`, s)
+		for _, s := range words {
+			v, err := caddy.ParseDuration(s)
+			if err != nil {
+				return d.Errf(`%q is not a duration; write it like "30s", "12h" or "7d"`, s)
+			}
+			if v == 0 {
+				return d.Errf("%q is no time at all; leave the option out for its default", s)
+			}
+			*field = append(*field, caddy.Duration(v))
 		}
-		if v == 0 {
-			return d.Errf("%q is no time at all; leave the option out for its default", s)
-		}
-		*field = caddy.Duration(v)
 		return nil
 	}
 }
@@ -274,7 +287,11 @@ func (a *App) parseLimit(d *caddyfile.Dispenser) error {
 //		frames
 //		no_transform ignore
 //		retire
+//		compat       clevertap
+//		migrate_from <provider> | <path of a worker>...
+//		dual_run
 //		prompt {
+//			kind       dialog | bar | bell
 //			title      <text>
 //			body       <text>
 //			accept     <text>
@@ -282,7 +299,11 @@ func (a *App) parseLimit(d *caddyfile.Dispenser) error {
 //			color      <#rrggbb>
 //			text_color <#rrggbb>
 //			after      <n> pages | <duration> | manual
-//			ask_again  <duration>
+//			after      scroll <n>% | click <selector> | event <name> | exit
+//			paths      <pattern>...
+//			not_paths  <pattern>...
+//			ask_again  <duration>...
+//			consent    <selector>
 //		}
 //	}
 func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
@@ -291,15 +312,18 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		return d.Errf("webpush takes no %q; its options go into a block: webpush { ... }", d.Val())
 	}
 	return parseBlock(d, map[string]option{
-		"site":     checked(text(&h.Site, "shop.example.com"), h.check),
-		"name":     text(&h.Name, `"Acme News"`),
-		"icon":     checked(text(&h.Icon, "/icon-192.png"), h.check),
-		"prefix":   checked(text(&h.Prefix, "/_webpush"), h.check),
-		"worker":   checked(text(&h.Worker, "/sw.js"), h.check),
-		"manifest": checked(text(&h.Manifest, "/manifest.json"), h.check),
-		"csp":      checked(text(&h.CSP, "extend"), h.check),
-		"frames":   flag(&h.Frames),
-		"retire":   flag(&h.Retire),
+		"site":         checked(text(&h.Site, "shop.example.com"), h.check),
+		"name":         text(&h.Name, `"Acme News"`),
+		"icon":         checked(text(&h.Icon, "/icon-192.png"), h.check),
+		"prefix":       checked(text(&h.Prefix, "/_webpush"), h.check),
+		"worker":       checked(text(&h.Worker, "/sw.js"), h.check),
+		"manifest":     checked(text(&h.Manifest, "/manifest.json"), h.check),
+		"csp":          checked(text(&h.CSP, "extend"), h.check),
+		"frames":       flag(&h.Frames),
+		"retire":       flag(&h.Retire),
+		"dual_run":     flag(&h.DualRun),
+		"compat":       checked(text(&h.Compat, "clevertap"), h.check),
+		"migrate_from": checked(list(&h.MigrateFrom, "onesignal"), h.check),
 		"no_transform": func(d *caddyfile.Dispenser) error {
 			var s string
 			if err := text(&s, "ignore")(d); err != nil || s == "ignore" {
@@ -320,38 +344,72 @@ func (p *Prompt) unmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		return d.Err("prompt takes a block: prompt { ... }")
 	}
 	return parseBlock(d, map[string]option{
+		"kind":       checked(text(&p.Kind, "bar"), p.check),
 		"title":      text(&p.Title, `"Breaking news, first"`),
 		"body":       text(&p.Body, `"At most two a day."`),
 		"accept":     text(&p.Accept, `"Keep me posted"`),
 		"reject":     text(&p.Reject, `"No thanks"`),
 		"color":      checked(color(&p.Color), p.check),
 		"text_color": checked(color(&p.TextColor), p.check),
-		"ask_again":  checked(duration(&p.AskAgain), p.check),
+		"paths":      checked(list(&p.Paths, "/news/*"), p.check),
+		"not_paths":  checked(list(&p.NotPaths, "/checkout*"), p.check),
+		"ask_again":  checked(durations(&p.AskAgain, "7d"), p.check),
+		"consent":    checked(text(&p.Consent, `"#cookie-banner"`), p.check),
 		"after":      checked(p.parseAfter, p.check),
-	})
+	}, "after")
 }
 
+// parseAfter parses one line of after: each adds a condition or a trigger. With
+// 0s alone, which adds nothing, the prompt comes at once.
 func (p *Prompt) parseAfter(d *caddyfile.Dispenser) error {
-	p.After = new(After)
-	args := d.RemainingArgs()
-	switch {
-	case len(args) == 1 && args[0] == "manual":
-		p.After.Manual = true
-		return nil
-	case len(args) == 2 && (args[1] == "pages" || args[1] == "page"):
-		n, err := strconv.Atoi(args[0])
-		if err != nil || n < 1 {
-			return d.Errf("%q is not a number of pages", args[0])
+	if p.After == nil {
+		p.After = new(After)
+	}
+	a, args := p.After, d.RemainingArgs()
+	if len(args) == 2 && args[1] != "" {
+		value := args[1]
+		switch args[0] {
+		case "scroll":
+			n, err := strconv.Atoi(strings.TrimSuffix(value, "%"))
+			if err != nil || n < 1 {
+				return d.Errf("%q is no share of a page; write it like: after scroll 50%%", value)
+			}
+			return give(d, &a.Scroll, n)
+		case "click":
+			return give(d, &a.Click, value)
+		case "event":
+			return give(d, &a.Event, value)
 		}
-		p.After.Pages = n
-		return nil
-	case len(args) == 1:
-		if v, err := caddy.ParseDuration(args[0]); err == nil && v > 0 {
-			p.After.Delay = caddy.Duration(v)
-			return nil
+		if value == "pages" || value == "page" {
+			n, err := strconv.Atoi(args[0])
+			if err != nil || n < 1 {
+				return d.Errf("%q is not a number of pages", args[0])
+			}
+			return give(d, &a.Pages, n)
 		}
 	}
-	return d.Err(`after: write "2 pages", "30s" or "manual"`)
+	if len(args) == 1 {
+		switch args[0] {
+		case "manual":
+			return give(d, &a.Manual, true)
+		case "exit":
+			return give(d, &a.Exit, true)
+		}
+		if v, err := caddy.ParseDuration(args[0]); err == nil && v >= 0 {
+			return give(d, &a.Delay, caddy.Duration(v))
+		}
+	}
+	return d.Err(`after: write "2 pages", "30s", "scroll 50%", "click <selector>", "event <name>", "exit" or "manual"`)
+}
+
+// give sets a part of after that must not have been given before.
+func give[T comparable](d *caddyfile.Dispenser, field *T, value T) error {
+	var none T
+	if *field != none {
+		return d.Err("after: this is given twice; one line for each condition or trigger")
+	}
+	*field = value
+	return nil
 }
 
 // guest is an option that names a module of the namespace and passes the rest

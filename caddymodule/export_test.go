@@ -28,3 +28,9 @@ type (
 func Examine(ctx context.Context, transport http.RoundTripper, address string) (Checkup, error) {
 	return newDoctor(transport).examine(ctx, address)
 }
+
+// VendorNames and VendorWorkers read the table of providers.
+var (
+	VendorNames   = vendorNames
+	VendorWorkers = vendorWorkers
+)

@@ -7,9 +7,9 @@ import (
 	"net/http"
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -74,6 +74,20 @@ type Handler struct {
 	// some weeks, then take webpush out.
 	Retire bool `json:"retire,omitempty"`
 
+	// The provider whose page API the script speaks as well, so that pages need
+	// not be changed: "clevertap". Its worker's place is taken as by migrate_from.
+	// Default: none.
+	Compat string `json:"compat,omitempty"`
+
+	// The push providers that the site moves away from: names, or paths of
+	// service workers. Browsers that have a worker of theirs get ours in its
+	// place, and its subscriber is ours after the next visit, without a question.
+	MigrateFrom []string `json:"migrate_from,omitempty"`
+
+	// If true, another provider's worker and subscriptions stay as they are, and
+	// ours stands beside them in a registration of its own.
+	DualRun bool `json:"dual_run,omitempty"`
+
 	// The question that visitors are asked before the browser's own.
 	Prompt *Prompt `json:"prompt,omitempty"`
 
@@ -81,43 +95,13 @@ type Handler struct {
 	logger   *zap.Logger
 	injector *injector.Injector
 	config   httpapi.SiteConfig
+	// vendors has the paths that are answered with our worker alone.
+	vendors []string
 	// outcomes has the reasons as the placeholder's values: to make one costs an
 	// allocation.
 	outcomes map[injector.Reason]any
 	// warned holds what warnBlocked has said: uses and directives, which are few.
 	warned sync.Map
-}
-
-// Prompt is the question before the browser's own. Empty texts are the
-// built-in ones.
-type Prompt struct {
-	// The heading.
-	Title string `json:"title,omitempty"`
-	// What the visitor gets by agreeing.
-	Body string `json:"body,omitempty"`
-	// The text of the button that agrees.
-	Accept string `json:"accept,omitempty"`
-	// The text of the button that refuses.
-	Reject string `json:"reject,omitempty"`
-	// The colour of the accept button, as #rgb or #rrggbb.
-	Color string `json:"color,omitempty"`
-	// The colour of the text on it. Default: black or white, whichever
-	// contrasts more.
-	TextColor string `json:"text_color,omitempty"`
-	// When to ask. Default: on the first page, when it has settled.
-	After *After `json:"after,omitempty"`
-	// How long a refusal is respected. Default: 7d.
-	AskAgain caddy.Duration `json:"ask_again,omitempty"`
-}
-
-// After is when the prompt is shown. At most one field may be set.
-type After struct {
-	// On this many pages, the present one included.
-	Pages int `json:"pages,omitempty"`
-	// This long after the visit's first page was opened.
-	Delay caddy.Duration `json:"delay,omitempty"`
-	// If true, only when a page calls webpush.prompt().
-	Manual bool `json:"manual,omitempty"`
 }
 
 // The values of the option csp.
@@ -126,8 +110,8 @@ const (
 	cspExtend = "extend"
 )
 
-// defaultAskAgain is a week, as CleverTap's prompt has it.
-const defaultAskAgain = 7 * 24 * time.Hour
+// compatCleverTap is the value of the option compat.
+const compatCleverTap = "clevertap"
 
 // CaddyModule returns the Caddy module information.
 func (*Handler) CaddyModule() caddy.ModuleInfo {
@@ -146,17 +130,16 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	h.app = app.(*App)
 	h.logger = ctx.Logger()
 	setDefault(&h.Prefix, "/_webpush")
+	if h.DualRun {
+		// Not the site's own worker with ours behind it: the site has that already.
+		setDefault(&h.Worker, h.Prefix+"/sw.js")
+	}
 	setDefault(&h.Worker, "/sw.js")
 	setDefault(&h.Manifest, "/manifest.json")
 	if h.Prompt == nil {
 		h.Prompt = new(Prompt)
 	}
-	if h.Prompt.After == nil {
-		h.Prompt.After = new(After)
-	}
-	if h.Prompt.AskAgain == 0 {
-		h.Prompt.AskAgain = caddy.Duration(defaultAskAgain)
-	}
+	h.Prompt.setDefaults()
 	if err := h.check(); err != nil {
 		return err
 	}
@@ -172,12 +155,15 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		IgnoreNoTransform: h.IgnoreNoTransform,
 		Frames:            h.Frames,
 		Decode:            true,
+		Modules:           true,
+		Blocking:          h.Compat != "", // CleverTap's embed snippet must find us there
 		Uses:              injector.Addresses{Worker: h.Worker, Connect: h.Prefix + "/", TrustedTypes: "webpush"},
 		CSPExtend:         h.CSP == cspExtend,
 	}); err != nil {
 		return fmt.Errorf("preparing the injector: %w", err)
 	}
 	h.config = h.siteConfig()
+	h.vendors = h.config.VendorWorkers
 	h.outcomes = newOutcomes()
 	return nil
 }
@@ -189,21 +175,17 @@ func setDefault(s *string, value string) {
 }
 
 func (h *Handler) siteConfig() httpapi.SiteConfig {
-	p := h.Prompt
-	return httpapi.SiteConfig{
+	c := httpapi.SiteConfig{
 		Version: web.Version(), Name: h.Name, Icon: h.Icon,
 		Prefix: h.Prefix, Worker: h.Worker, Scope: "/", Retire: h.Retire,
-		Prompt: httpapi.PromptConfig{
-			Title: p.Title, Body: p.Body, Accept: p.Accept, Reject: p.Reject,
-			Color: p.Color, TextColor: p.TextColor,
-			After: httpapi.PromptAfter{
-				Pages:   p.After.Pages,
-				Seconds: int64(time.Duration(p.After.Delay) / time.Second),
-				Manual:  p.After.Manual,
-			},
-			AskAgain: int64(time.Duration(p.AskAgain) / time.Second),
-		},
+		Compat: h.Compat, DualRun: h.DualRun, Prompt: h.Prompt.config(),
 	}
+	if h.DualRun {
+		c.Scope = h.Prefix + "/"
+	} else {
+		c.Migrate, c.VendorWorkers = h.MigrateFrom, vendorWorkers(append(slices.Clone(h.MigrateFrom), h.Compat))
+	}
+	return c
 }
 
 // optionError is a fault in one option: its name as the Caddyfile has it, and
@@ -230,6 +212,14 @@ func (h *Handler) check() error {
 	case "", cspKeep, cspExtend:
 	default:
 		return &optionError{"csp", fmt.Sprintf("%q is neither keep nor extend", h.CSP)}
+	}
+	switch h.Compat {
+	case "", compatCleverTap:
+	default:
+		return &optionError{"compat", fmt.Sprintf("%q is not known here; write it like: compat clevertap", h.Compat)}
+	}
+	if err := checkVendors(h.MigrateFrom); err != nil {
+		return err
 	}
 	if h.Worker != "" && h.Worker == h.Manifest {
 		return &optionError{"manifest", "is the same path as the worker's"}
@@ -260,44 +250,6 @@ func checkIcon(icon string) error {
 	return nil
 }
 
-var colorPattern = regexp.MustCompile(`^#([0-9A-Fa-f]{3}|[0-9A-Fa-f]{6})$`)
-
-func (p *Prompt) check() error {
-	if p == nil {
-		return nil
-	}
-	for _, c := range []struct{ option, value string }{{"color", p.Color}, {"text_color", p.TextColor}} {
-		if c.value != "" && !colorPattern.MatchString(c.value) {
-			return &optionError{c.option, fmt.Sprintf("%q is not a colour; write it like 0b6bcb or \"#0b6bcb\"", c.value)}
-		}
-	}
-	if p.AskAgain != 0 && time.Duration(p.AskAgain) < time.Second {
-		return &optionError{"ask_again", "must be at least 1s"}
-	}
-	return p.After.check()
-}
-
-func (a *After) check() error {
-	if a == nil {
-		return nil
-	}
-	set := 0
-	for _, is := range []bool{a.Pages != 0, a.Delay != 0, a.Manual} {
-		if is {
-			set++
-		}
-	}
-	switch {
-	case set > 1:
-		return &optionError{"after", `takes one of "<n> pages", "<duration>", "manual"`}
-	case a.Pages < 0 || a.Pages > 1000:
-		return &optionError{"after", "pages must be from 1 to 1000"}
-	case a.Delay < 0 || a.Delay > 0 && time.Duration(a.Delay) < time.Second || time.Duration(a.Delay) > 24*time.Hour:
-		return &optionError{"after", "the time must be from 1s to 24h"}
-	}
-	return nil
-}
-
 // ServeHTTP implements caddyhttp.MiddlewareHandler. Whatever is in doubt goes
 // to next untouched.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
@@ -306,7 +258,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	if action, ours := strings.CutPrefix(path, h.Prefix+"/"); ours && !own {
 		return h.serveOwn(w, r, action)
 	}
-	if own || isManifestRequest(r) || r.Header.Get("Service-Worker") != "" {
+	if own || isManifestRequest(r) || slices.Contains(h.vendors, r.URL.Path) || r.Header.Get("Service-Worker") != "" {
 		if overlay := h.overlay(r); overlay != nil {
 			return overlay(w, r, answering(next))
 		}

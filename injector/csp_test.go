@@ -324,3 +324,27 @@ func BenchmarkCSP(b *testing.B) {
 		}
 	}
 }
+
+// TestOptionsOfScript: a script with modules beside it needs its folder, and one
+// that must come before all others has no defer.
+func TestOptionsOfScript(t *testing.T) {
+	in := newInjector(t, Options{Modules: true, Blocking: true, CSPExtend: true})
+	if got, want := in.String(), `<script src="/_webpush/sdk.js"></script>`; !strings.Contains(got, want) {
+		t.Errorf("the tags are %s, want %s among them", got, want)
+	}
+	s := in.site
+	s.origin = makeOrigin("https", "shop.example")
+	if got, want := s.source(useScript), "shop.example/_webpush/"; got != want {
+		t.Errorf("the source is %s, want %s", got, want)
+	}
+	for policy, want := range map[string]bool{
+		"script-src shop.example/_webpush/":       false,
+		"script-src shop.example/_webpush/sdk.js": true,
+		"script-src 'self'":                       false,
+	} {
+		ps := parsePolicies(nil, []string{policy})
+		if _, blocked := ps[0].blocks(useScript, &s, ""); blocked != want {
+			t.Errorf("%s: blocked is %v, want %v", policy, blocked, want)
+		}
+	}
+}

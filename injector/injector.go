@@ -36,6 +36,12 @@ type Options struct {
 	// Uses says what the script does, for the page's Content-Security-Policy to
 	// be asked. Script and Manifest are set from Snippet.
 	Uses Addresses
+	// Modules says that the script imports modules that lie beside it.
+	Modules bool
+	// Blocking gives the script no defer and a place before the page's first one:
+	// it runs before all others. Where that is not at the head's end, the manifest's
+	// link stays out. XHTML has the script at the head's end nevertheless.
+	Blocking bool
 	// CSPExtend adds to the policies in a page's header what they lack to allow
 	// Uses: exact paths, the name of the Trusted Types policy, and a nonce where
 	// only nonces count and no shared cache keeps the page. Without it policies
@@ -67,6 +73,9 @@ func New(opts Options) (*Injector, error) {
 	}
 	in := &Injector{opts: opts}
 	in.script = markup{`<script src="`, escapeAttr(opts.Snippet.Script), `" defer="defer"`, `></script>`}
+	if opts.Blocking {
+		in.script[2] = `"`
+	}
 	if opts.Snippet.Manifest != "" {
 		if err := checkPath(opts.Snippet.Manifest); err != nil {
 			return nil, fmt.Errorf("checking the manifest's path %q: %w", opts.Snippet.Manifest, err)
@@ -74,6 +83,10 @@ func New(opts Options) (*Injector, error) {
 		in.manifest = markup{`<link rel="manifest" href="`, escapeAttr(opts.Snippet.Manifest), `"`, `/>`}
 	}
 	in.opts.Uses.Script, in.opts.Uses.Manifest = opts.Snippet.Script, opts.Snippet.Manifest
+	if opts.Modules {
+		file, _, _ := strings.Cut(opts.Snippet.Script, "?")
+		in.opts.Uses.Script = file[:strings.LastIndexByte(file, '/')+1]
+	}
 	if err := in.opts.Uses.check(); err != nil {
 		return nil, err
 	}

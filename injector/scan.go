@@ -120,6 +120,7 @@ type scanner struct {
 	needWhole bool  // reject unless whole
 	framed    bool  // <html> or <head> stands there
 	needTags  bool  // reject unless framed: to htmx a page without them is a fragment
+	early     bool  // stop before the first script
 	anyText   bool  // accept a document that begins with text
 	xml       bool  // the document is XHTML
 	slash     bool  // XHTML: a slash was right before this byte in a tag
@@ -393,6 +394,12 @@ func (s *scanner) startTag(i int) int {
 	case "base":
 		el = elBase
 	case "script":
+		if s.early {
+			// The page's own manifest may be further down, and the first one counts.
+			s.hasManifest = true
+			s.stop('<')
+			return s.open
+		}
 		el = elScript
 	case "title":
 		el = elTitle

@@ -51,6 +51,7 @@ func (in *Injector) NewWriter(w http.ResponseWriter, r *http.Request) *Writer {
 	iw.kind, _ = in.kind(r)
 	iw.scan.needWhole = iw.kind != kindDocument
 	iw.scan.needTags = swapsWholePages(r.Header)
+	iw.scan.early = iw.in.opts.Blocking
 	iw.scan.marker = in.script[1]
 	return iw
 }

@@ -355,3 +355,25 @@ func TestNotModified(t *testing.T) {
 		})
 	}
 }
+
+// TestBlocking: the script comes before the page's first, however the page is cut.
+func TestBlocking(t *testing.T) {
+	in := newInjector(t, Options{Blocking: true})
+	script := `<script src="` + testSnippet.Script + `"></script>`
+	for _, tt := range []struct{ name, page, at, tags string }{
+		{"before the first script", `<!doctype html><html><head><meta charset="utf-8"><title>t</title><script>a</script><script src="/b"></script><link rel="manifest" href="/m"></head><body>`, `<script>a`, script},
+		{"not before one in a comment", `<!doctype html><html><head><!-- <script> --><title><script></title><SCRIPT async src="/b"></SCRIPT></head>`, `<SCRIPT`, script},
+		{"no script in the head", page, "</head>", in.String()},
+		{"no head", `<!doctype html><script>a</script><p>`, `<script>a`, script},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			want := strings.Replace(tt.page, tt.at, tt.tags+tt.at, 1)
+			for _, size := range []int{1, 3, len(tt.page)} {
+				rec, reason := response(t, in, navigation(), 200, headers("Content-Type", htmlType), tt.page, size)
+				if got := rec.Body.String(); got != want {
+					t.Errorf("pieces of %d: %q\n%s", size, reason, got)
+				}
+			}
+		})
+	}
+}

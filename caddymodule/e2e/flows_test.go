@@ -206,7 +206,7 @@ func productFocus(ctx context.Context, t *testing.T, u *user, b browser.Browser,
 // TestRefusal refuses, and is asked again only after ask_again.
 func TestRefusal(t *testing.T) {
 	forEachUser(t, func(ctx context.Context, t *testing.T, u *user, b browser.Browser) {
-		p := startProduct(t, "prompt {\n\t\t\task_again 4s\n\t\t}")
+		p := startProduct(t, "prompt {\n\t\t\tafter 1 page\n\t\t\task_again 4s\n\t\t}")
 		origin := p.origins[0]
 		page := visit(ctx, t, b, origin)
 		must(t, page.Click(ctx, "#reject"))
@@ -228,6 +228,26 @@ func TestRefusal(t *testing.T) {
 		must(t, browser.WaitFor(ctx, page, promptShown))
 		must(t, page.Press(ctx, browser.Escape))
 		must(t, browser.WaitFor(ctx, page, "!"+promptShown))
+		must(t, page.Close(ctx))
+	})
+}
+
+// TestSecondPage asks nobody on the first page that they see, unless told so.
+func TestSecondPage(t *testing.T) {
+	forEachUser(t, func(ctx context.Context, t *testing.T, u *user, b browser.Browser) {
+		origin := startProduct(t, "prompt {\n\t\t}").origins[0]
+		must(t, b.SetPermission(ctx, origin, browser.Default))
+		page, err := b.Open(ctx, origin+"/")
+		must(t, err)
+		must(t, browser.WaitFor(ctx, page, "window.webpush"))
+		time.Sleep(3 * time.Second) // for what should not happen
+		var asked bool
+		must(t, page.Eval(ctx, promptShown, &asked))
+		if asked {
+			t.Error("asked on the first page")
+		}
+		must(t, page.Navigate(ctx, origin+"/sale"))
+		must(t, browser.WaitFor(ctx, page, promptShown))
 		must(t, page.Close(ctx))
 	})
 }
@@ -345,7 +365,7 @@ func TestPromptLooks(t *testing.T) {
 	}
 	quickstart := http.FileServer(http.Dir("../../examples/quickstart/site"))
 	forEachUser(t, func(ctx context.Context, t *testing.T, u *user, b browser.Browser) {
-		p := startProductBefore(t, quickstart, "prompt {\n\t\t\ttitle \"Offers, first\"\n\t\t\tbody \"At most two a week. Stop any time.\"\n\t\t\taccept \"Keep me posted\"\n\t\t\treject \"No thanks\"\n\t\t}")
+		p := startProductBefore(t, quickstart, "prompt {\n\t\t\tafter 1 page\n\t\t\ttitle \"Offers, first\"\n\t\t\tbody \"At most two a week. Stop any time.\"\n\t\t\taccept \"Keep me posted\"\n\t\t\treject \"No thanks\"\n\t\t}")
 		page := visit(ctx, t, b, p.origins[0])
 		for _, view := range []struct {
 			name string
@@ -378,7 +398,7 @@ func TestPromptLooks(t *testing.T) {
 // and covers nothing but itself.
 func TestPromptDialog(t *testing.T) {
 	forEachUser(t, func(ctx context.Context, t *testing.T, u *user, b browser.Browser) {
-		p := startProduct(t, "prompt {\n\t\t\ttitle \"Offers, first\"\n\t\t\tbody \"Twice a week\"\n\t\t\task_again 1s\n\t\t}")
+		p := startProduct(t, "prompt {\n\t\t\tafter 1 page\n\t\t\ttitle \"Offers, first\"\n\t\t\tbody \"Twice a week\"\n\t\t\task_again 1s\n\t\t}")
 		page := visit(ctx, t, b, p.origins[0])
 		var dialog struct {
 			Tag, Role, Label, Description, Accept, Reject, Focus string

@@ -74,8 +74,11 @@ var sitePages = map[string]string{
 	"/more": `<!DOCTYPE html><html lang="en"><head><title>More</title></head><body><h1>More</h1></body></html>`,
 }
 
+// atOnce has the prompt on the first page: by default it comes on the second.
+const atOnce = "prompt {\n\t\t\tafter 1 page\n\t\t}"
+
 // startProduct runs one Caddy with a site per option block, each on an origin
-// of its own.
+// of its own. Where the options do not speak of the prompt, it comes at once.
 func startProduct(t *testing.T, options ...string) *product {
 	t.Helper()
 	return startProductBefore(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -105,6 +108,9 @@ func startProductBefore(t *testing.T, site http.Handler, options ...string) *pro
 	for _, o := range options {
 		origin := "http://" + freeAddress(t)
 		p.origins = append(p.origins, origin)
+		if !strings.Contains(o, "prompt {") {
+			o += "\n\t\t" + atOnce
+		}
 		fmt.Fprintf(&text, "\n%s {\n\tencode\n\twebpush {\n\t\t%s\n\t}\n\treverse_proxy %s\n}\n",
 			origin, o, strings.TrimPrefix(upstream.URL, "http://"))
 	}

@@ -145,3 +145,20 @@ func TestForeignSubscription(t *testing.T) {
 		must(t, page.Close(ctx))
 	})
 }
+
+// TestLateReports shows a notification while the site cannot be reached: the view
+// is counted when the next one is reported.
+func TestLateReports(t *testing.T) {
+	forEachUser(t, func(ctx context.Context, t *testing.T, u *user, b browser.Browser) {
+		p, origin := joined(ctx, t, b, newChangingSite())
+		p.reconfigure(origin, absent)
+		first := p.send(origin, "--title", "Unreported "+u.name)
+		_, err := shared.desktop.WaitTitle(ctx, u.name, "Unreported "+u.name)
+		must(t, err)
+		time.Sleep(5 * time.Second) // three reports that fail
+		p.reconfigure(origin, "webpush")
+		second := p.send(origin, "--title", "Reported "+u.name)
+		p.waitResults(ctx, origin, second.ID, "the second view", func(m results) bool { return m.Results.Shown == 1 })
+		p.waitResults(ctx, origin, first.ID, "the first view", func(m results) bool { return m.Results.Shown == 1 })
+	})
+}

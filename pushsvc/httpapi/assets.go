@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/web"
@@ -27,6 +28,17 @@ type SiteConfig struct {
 	Worker  string       `json:"worker"`
 	Scope   string       `json:"scope"`
 	Prompt  PromptConfig `json:"prompt"`
+	// Compat names a provider whose page API the SDK speaks as well:
+	// "clevertap".
+	Compat string `json:"compat,omitempty"`
+	// Migrate names the providers that the site moves away from.
+	Migrate []string `json:"migrate,omitempty"`
+	// VendorWorkers are the paths of their workers: browsers that have one get
+	// ours in its place.
+	VendorWorkers []string `json:"vendorWorkers,omitempty"`
+	// DualRun leaves another provider's worker and subscription as they are: ours
+	// stands beside it, in Scope.
+	DualRun bool `json:"dualRun,omitempty"`
 	// Standalone is true for a worker that we serve alone, not behind the
 	// site's own.
 	Standalone bool `json:"standalone,omitempty"`
@@ -35,31 +47,11 @@ type SiteConfig struct {
 	Retire bool `json:"retire,omitempty"`
 }
 
-// PromptConfig is the soft prompt; empty texts are the SDK's own.
-type PromptConfig struct {
-	Title     string      `json:"title"`
-	Body      string      `json:"body"`
-	Accept    string      `json:"accept"`
-	Reject    string      `json:"reject"`
-	Color     string      `json:"color,omitempty"`
-	TextColor string      `json:"textColor,omitempty"`
-	After     PromptAfter `json:"after"`
-	// AskAgain is how long a refusal is respected, in seconds.
-	AskAgain int64 `json:"askAgain"`
-}
-
-// PromptAfter is what has to happen before the prompt is shown by itself; the
-// zero value is nothing.
-type PromptAfter struct {
-	Pages   int   `json:"pages,omitempty"`
-	Seconds int64 `json:"seconds,omitempty"`
-	Manual  bool  `json:"manual,omitempty"`
-}
-
 // Cache times of what we serve. The worker is checked for news on each visit
 // by the browser itself.
 const (
 	sdkCache      = "public, max-age=60"
+	moduleCache   = "public, max-age=31536000, immutable"
 	workerCache   = "no-cache"
 	manifestCache = "public, max-age=300"
 )
@@ -79,8 +71,37 @@ func ServeSDK(w http.ResponseWriter, r *http.Request, c SiteConfig) {
 	if c.Retire {
 		script = web.RetireSDK
 	}
-	serveAsset(w, r, script(c.json()), "text/javascript; charset=utf-8", sdkCache)
+	serveAsset(w, r, script(c.json()), javascript, sdkCache)
 }
+
+// IsModule says whether ServeModule knows the module.
+func IsModule(name string) bool {
+	_, known := web.Module(name)
+	return known
+}
+
+// ServeModule answers a module that the SDK loads when it needs it. The SDK asks
+// with its own version in ?v=, so that the answer can be kept for good; an SDK
+// that is older than the server keeps it for a minute.
+func ServeModule(w http.ResponseWriter, r *http.Request, name string) {
+	body, known := web.Module(name)
+	if !known {
+		WriteProblem(w, problem(http.StatusNotFound, "there is no such module"))
+		return
+	}
+	cache := sdkCache
+	if r.URL.Query().Get("v") == web.Version() {
+		cache = moduleCache
+	}
+	serveAsset(w, r, body, javascript, cache)
+}
+
+// javascript is the type of scripts and modules.
+const javascript = "text/javascript; charset=utf-8"
+
+// widestScope lets a worker have any scope (Service Workers §6.5): its own may be
+// above its folder, and a provider's that ours replaces is wherever it was.
+const widestScope = "/"
 
 // ServeWorker answers the service worker with the site's settings.
 func ServeWorker(w http.ResponseWriter, r *http.Request, c SiteConfig) {
@@ -89,9 +110,19 @@ func ServeWorker(w http.ResponseWriter, r *http.Request, c SiteConfig) {
 	if c.Retire {
 		script = web.RetireWorker
 	}
-	// The scope may be above the worker's own folder (Service Workers §6.5).
-	w.Header().Set("Service-Worker-Allowed", c.Scope)
-	serveAsset(w, r, script(c.json()), "text/javascript; charset=utf-8", workerCache)
+	w.Header().Set("Service-Worker-Allowed", widestScope)
+	serveAsset(w, r, script(c.json()), javascript, workerCache)
+}
+
+// ServeWorkerPart answers the service worker for the site's own worker to import:
+// it leaves to that one what is not ours. Where the site gives push up, nothing
+// is left of it.
+func ServeWorkerPart(w http.ResponseWriter, r *http.Request, c SiteConfig) {
+	body := []byte("// webpush has been given up here\n")
+	if !c.Retire {
+		body = web.Worker(c.json())
+	}
+	serveAsset(w, r, body, javascript, workerCache)
 }
 
 // ServeRetired answers what is no more where the site gives push up, such as a
@@ -120,6 +151,8 @@ func (c SiteConfig) manifest() map[string]any {
 	m := map[string]any{
 		"name": name, "short_name": name,
 		"id": "/", "start_url": "/", "scope": "/", "display": "standalone",
+		// What browsers subscribe with that know no VAPID key; the same for all.
+		"gcm_sender_id": "103953800507",
 	}
 	if c.Icon != "" {
 		m["icons"] = []map[string]string{{"src": c.Icon, "sizes": "192x192"}}
@@ -146,7 +179,7 @@ func (c SiteConfig) completeManifest(body []byte, known bool) ([]byte, bool) {
 	for key, value := range c.manifest() {
 		// Ours are right for a site without a manifest; in one that has its
 		// own identity and start, they would change the installed app.
-		if key == "id" || key == "start_url" || key == "scope" || key == "short_name" {
+		if slices.Contains([]string{"id", "start_url", "scope", "short_name", "gcm_sender_id"}, key) {
 			continue
 		}
 		if key == "name" && own["short_name"] != nil {

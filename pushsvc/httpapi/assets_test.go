@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/httpapi"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/web"
 )
 
 // TestServe is the header of what we serve (security note T19).
@@ -62,10 +63,10 @@ func TestServe(t *testing.T) {
 func TestServeConfig(t *testing.T) {
 	c := httpapi.SiteConfig{
 		Version: "1", Site: siteA, Name: "<&>\u2028", Icon: "/icon.png", Key: "K", Prefix: "/_webpush", Worker: "/sw.js", Scope: "/",
-		Prompt: httpapi.PromptConfig{Title: "T", Color: "#0b6bcb", After: httpapi.PromptAfter{Pages: 2}, AskAgain: 604800},
+		Prompt: httpapi.PromptConfig{Title: "T", Color: "#0b6bcb", After: &httpapi.PromptAfter{Pages: 2}, AskAgain: []int64{604800}},
 	}
 	want := `{"version":"1","site":"a.example","name":"\u003c\u0026\u003e\u2028","icon":"/icon.png","key":"K","prefix":"/_webpush","worker":"/sw.js","scope":"/",` +
-		`"prompt":{"title":"T","body":"","accept":"","reject":"","color":"#0b6bcb","after":{"pages":2},"askAgain":604800}`
+		`"prompt":{"title":"T","body":"","accept":"","reject":"","color":"#0b6bcb","after":{"pages":2},"askAgain":[604800]}`
 	for name, tt := range map[string]struct {
 		serve func(http.ResponseWriter, *http.Request, httpapi.SiteConfig)
 		want  string
@@ -102,5 +103,39 @@ func TestWriteUnavailable(t *testing.T) {
 	a := answer{w.Code, w.Header(), w.Body.String()}
 	if a.problem(t); w.Code != 503 || w.Header().Get("Retry-After") == "" {
 		t.Errorf("%d %v", w.Code, w.Header())
+	}
+}
+
+// TestServeModule: what the SDK asks for by its version may be kept for good.
+func TestServeModule(t *testing.T) {
+	for _, name := range []string{"ui.js", "compat.js"} {
+		if !httpapi.IsModule(name) {
+			t.Errorf("%s is not served", name)
+			continue
+		}
+		for query, want := range map[string]string{
+			"?v=" + web.Version(): "public, max-age=31536000, immutable",
+			"?v=00000000":         "public, max-age=60",
+			"":                    "public, max-age=60",
+		} {
+			w := httptest.NewRecorder()
+			httpapi.ServeModule(w, httptest.NewRequest("GET", "/_webpush/"+name+query, nil), name)
+			h := w.Header()
+			if w.Code != 200 || w.Body.Len() == 0 || h.Get("Content-Type") != javascript || h.Get("Cache-Control") != want {
+				t.Errorf("%s%s: %d %v", name, query, w.Code, h)
+			}
+			again := httptest.NewRequest("GET", "/_webpush/"+name+query, nil)
+			again.Header.Set("If-None-Match", h.Get("Etag"))
+			w = httptest.NewRecorder()
+			if httpapi.ServeModule(w, again, name); w.Code != http.StatusNotModified {
+				t.Errorf("%s with its own ETag: %d", name, w.Code)
+			}
+		}
+	}
+	for _, name := range []string{"", "sdk.js", "sw.js", "retire.js", "../web.go"} {
+		w := httptest.NewRecorder()
+		if httpapi.ServeModule(w, httptest.NewRequest("GET", "/", nil), name); httpapi.IsModule(name) || w.Code != 404 {
+			t.Errorf("%q: %d", name, w.Code)
+		}
 	}
 }

@@ -43,10 +43,10 @@ func OverlayWorker(w http.ResponseWriter, r *http.Request, next Next, c SiteConf
 	o := newOverlay(w, func(status int, h http.Header) overlayMode {
 		switch {
 		case c.Retire && status == http.StatusOK && IsJavaScript(h):
-			h.Set("Service-Worker-Allowed", c.Scope)
+			h.Set("Service-Worker-Allowed", widestScope)
 			return passing
 		case status == http.StatusOK && IsJavaScript(h) && !isEncoded(h):
-			markWorker(h, c, own)
+			markWorker(h, own)
 			return appending
 		case own && (isAbsent(status) || status == http.StatusOK && !IsJavaScript(h)):
 			return replacing
@@ -116,9 +116,9 @@ func OverlayManifest(w http.ResponseWriter, r *http.Request, next Next, c SiteCo
 // markWorker sets the header of the site's worker with ours behind it. Elsewhere
 // than at our own path, the same URL is a plain script to those who do not ask
 // for a worker, so that no cache may keep what workers get.
-func markWorker(h http.Header, c SiteConfig, own bool) {
+func markWorker(h http.Header, own bool) {
 	if own {
-		h.Set("Service-Worker-Allowed", c.Scope)
+		h.Set("Service-Worker-Allowed", widestScope)
 		return
 	}
 	h.Set("Cache-Control", "private, no-store")

@@ -31,11 +31,16 @@ var (
 	retireWorker []byte
 )
 
-// Version names the scripts: eight hexadecimal digits over both.
+// Version names the scripts: eight hexadecimal digits over all that a page and
+// its worker load.
 func Version() string {
 	sum := sha256.New()
 	sum.Write(sdk)
 	sum.Write(worker)
+	for _, name := range lazyModules {
+		body, _ := Module(name)
+		sum.Write(body)
+	}
 	return hex.EncodeToString(sum.Sum(nil)[:4])
 }
 

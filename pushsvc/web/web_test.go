@@ -24,25 +24,50 @@ var scripts = []struct {
 	{"retire-sw.js", retireWorker, RetireWorker, 1500},
 }
 
+// modules are what the page script imports when it needs it.
+var modules = []struct {
+	name    string
+	maxGzip int // bytes
+}{
+	{"ui.js", 8000},
+	{"texts.js", 8000},
+	{"compat.js", 6000},
+}
+
 func TestSize(t *testing.T) {
 	for _, script := range scripts {
-		t.Run(script.name, func(t *testing.T) {
-			var buf bytes.Buffer
-			w, err := gzip.NewWriterLevel(&buf, gzip.BestCompression)
-			if err != nil {
-				t.Fatal(err)
+		t.Run(script.name, func(t *testing.T) { checkSize(t, script.source, script.maxGzip) })
+	}
+	for _, module := range modules {
+		t.Run(module.name, func(t *testing.T) {
+			source, ok := Module(module.name)
+			if !ok {
+				t.Fatal("not among the modules")
 			}
-			if _, err := w.Write(script.source); err != nil {
-				t.Fatal(err)
-			}
-			if err := w.Close(); err != nil {
-				t.Fatal(err)
-			}
-			t.Logf("%d bytes, %d gzip", len(script.source), buf.Len())
-			if buf.Len() > script.maxGzip {
-				t.Errorf("%d bytes gzip, budget %d", buf.Len(), script.maxGzip)
-			}
+			checkSize(t, source, module.maxGzip)
 		})
+	}
+}
+
+func checkSize(t *testing.T, source []byte, maxGzip int) {
+	t.Helper()
+	var buf bytes.Buffer
+	w, err := gzip.NewWriterLevel(&buf, gzip.BestCompression)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Write(source); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%d bytes, %d gzip", len(source), buf.Len())
+	if buf.Len() > maxGzip {
+		t.Errorf("%d bytes gzip, budget %d", buf.Len(), maxGzip)
+	}
+	if len(source) == 0 {
+		t.Error("empty")
 	}
 }
 
@@ -67,14 +92,41 @@ func TestPlaceholder(t *testing.T) {
 	}
 }
 
-// TestShape checks what must be absent from the built files: module syntax, a
-// directive, a fetch listener, comments, inline markup, dynamic code.
+// forbidden is what no file has: a directive, a fetch listener, comments, inline
+// markup, dynamic code.
+var forbidden = regexp.MustCompile(`"use strict"|["']fetch["']|onfetch|sourceMappingURL|importScripts|innerHTML|insertAdjacentHTML|\beval\b|new Function|document\.write|/\*|\bclaim\(`)
+
+// moduleSyntax is what makes a script a module; import() does not.
+var moduleSyntax = regexp.MustCompile(`\bimport\b[^(]|\bexport\b`)
+
+func TestModuleShape(t *testing.T) {
+	for _, module := range modules {
+		t.Run(module.name, func(t *testing.T) {
+			source, _ := Module(module.name)
+			if found := forbidden.FindAll(source, -1); found != nil {
+				t.Errorf("found %q", found)
+			}
+			if !bytes.Contains(source, []byte("export{")) {
+				t.Error("exports nothing")
+			}
+			if bytes.Contains(source, []byte(placeholder)) {
+				t.Error("a module has no config")
+			}
+		})
+	}
+}
+
 func TestShape(t *testing.T) {
-	forbidden := regexp.MustCompile(`\bimport\b|\bexport\b|"use strict"|["']fetch["']|onfetch|sourceMappingURL|importScripts|innerHTML|insertAdjacentHTML|\beval\b|new Function|document\.write|/\*|\bclaim\(`)
 	for _, script := range scripts {
 		t.Run(script.name, func(t *testing.T) {
 			if found := forbidden.FindAll(script.source, -1); found != nil {
 				t.Errorf("found %q", found)
+			}
+			if found := moduleSyntax.FindAll(script.source, -1); found != nil {
+				t.Errorf("found %q", found)
+			}
+			if n := bytes.Count(script.source, []byte("import(")); n > 0 && script.name != "sdk.js" {
+				t.Errorf("import() %d times", n)
 			}
 			text := strings.TrimSpace(string(script.source))
 			if !strings.HasPrefix(text, "(()=>{") || !strings.HasSuffix(text, "})();") {
@@ -118,7 +170,7 @@ func TestAppendedWorker(t *testing.T) {
 		t.Fatal(err)
 	}
 	ours := string(Worker(config))
-	const listeners = "install,push,notificationclick,notificationclose,pushsubscriptionchange"
+	const listeners = "install,push,notificationclick,notificationclose,pushsubscriptionchange,sync"
 	tests := []struct{ name, file, script, want string }{
 		{"alone", "sw.cjs", ours, listeners},
 		{"classic", "sw.cjs", siteWorker + "\n;" + ours, "push,fetch," + listeners},

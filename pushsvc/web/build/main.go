@@ -1,5 +1,5 @@
-// Command build bundles the browser side of pushsvc/web: src/sdk and src/sw
-// become the scripts under dist. It needs no Node: esbuild runs as a Go
+// Command build bundles the browser side of pushsvc/web: the folders of src become
+// the scripts and modules under dist. It needs no Node: esbuild runs as a Go
 // library. Run it by `go generate ./pushsvc/web`; with -check it writes nothing
 // and fails if a committed file is not what the sources give.
 package main
@@ -19,13 +19,21 @@ import (
 // placeholder is the free identifier that the server replaces by the config.
 const placeholder = "__WEBPUSH_CONFIG__"
 
-// entries maps each committed file to its entry point, both relative to the
-// folder of package web.
-var entries = []struct{ out, in string }{
-	{"dist/sdk.js", "src/sdk/main.ts"},
-	{"dist/sw.js", "src/sw/main.ts"},
-	{"dist/retire.js", "src/sdk/retire.ts"},
-	{"dist/retire-sw.js", "src/sw/retire.ts"},
+// entry maps a committed file to its entry point, both relative to the folder of
+// package web.
+type entry struct {
+	out, in string
+	module  bool // an ES module without config, else a script with it
+}
+
+var entries = []entry{
+	{"dist/sdk.js", "src/sdk/main.ts", false},
+	{"dist/sw.js", "src/sw/main.ts", false},
+	{"dist/retire.js", "src/sdk/retire.ts", false},
+	{"dist/retire-sw.js", "src/sw/retire.ts", false},
+	{"dist/compat.js", "src/compat/main.ts", true},
+	{"dist/ui.js", "src/ui/main.ts", true},
+	{"dist/texts.js", "src/ui/texts.ts", true},
 }
 
 func main() {
@@ -41,7 +49,7 @@ func main() {
 // run builds every entry under dir and writes it, or with check compares it.
 func run(dir string, check bool) error {
 	for _, entry := range entries {
-		code, err := bundle(dir, entry.in)
+		code, err := bundle(dir, entry)
 		if err != nil {
 			return fmt.Errorf("bundling %s: %w", entry.in, err)
 		}
@@ -69,19 +77,32 @@ func compare(path string, want []byte) error {
 	return nil
 }
 
-// bundle returns the finished script of one entry point. It depends on nothing
+// bundle returns the finished file of one entry point. It depends on nothing
 // but the sources and the esbuild version: no paths, no tsconfig.
-func bundle(dir, entry string) ([]byte, error) {
+func bundle(dir string, e entry) ([]byte, error) {
 	options := browserOptions(dir)
-	options.EntryPoints = []string{entry}
+	want := 1
+	if e.module {
+		moduleOptions(&options)
+		want = 0
+	}
+	options.EntryPoints = []string{e.in}
 	code, err := build(options)
 	if err != nil {
 		return nil, err
 	}
-	if n := bytes.Count(code, []byte(placeholder)); n != 1 {
-		return nil, fmt.Errorf("%s occurs %d times, want once", placeholder, n)
+	if n := bytes.Count(code, []byte(placeholder)); n != want {
+		return nil, fmt.Errorf("%s occurs %d times, want %d", placeholder, n, want)
 	}
 	return code, nil
+}
+
+// moduleOptions makes of browserOptions those of a module. Engines with push and
+// constructed style sheets know await at top level. ASCII here too: the standard
+// says that modules are UTF-8, but Chromium reads them as the server says.
+func moduleOptions(options *api.BuildOptions) {
+	options.Format = api.FormatESModule
+	options.Target = api.ES2022
 }
 
 // browserOptions gives one IIFE without any directive, so that it may follow

@@ -41,13 +41,13 @@ func TestBundleReportsBrokenSource(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "x.ts"), []byte("let = ;"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := bundle(dir, "x.ts"); err == nil || !strings.Contains(err.Error(), "x.ts") {
+	if _, err := bundle(dir, entry{in: "x.ts"}); err == nil || !strings.Contains(err.Error(), "x.ts") {
 		t.Fatalf("got error %v, want one that names x.ts", err)
 	}
 	if err := os.WriteFile(filepath.Join(dir, "x.ts"), []byte("console.log(1)"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := bundle(dir, "x.ts"); err == nil || !strings.Contains(err.Error(), placeholder) {
+	if _, err := bundle(dir, entry{in: "x.ts"}); err == nil || !strings.Contains(err.Error(), placeholder) {
 		t.Fatalf("got error %v, want one about the placeholder", err)
 	}
 }

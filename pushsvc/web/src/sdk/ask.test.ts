@@ -1,12 +1,15 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { delayUntilAsk, nextStep, type Step, type Visitor } from "./ask";
+import type { After, Config } from "../shared/wire";
+import { afterOf, delayUntilAsk, nextStep, pathAllowed, type Step, type Visitor } from "./ask";
 
 const now = 1_800_000_000_000;
 const day = 86_400_000;
-const base: Visitor = { permission: "default", subscribed: false, out: false, asked: 0, private: false, now };
+const base: Visitor = { permission: "default", subscribed: false, out: false, robot: false, asked: 0, refusals: 0, private: false, now };
 
-const steps: [string, Partial<Visitor>, number | undefined, Step][] = [
+const backoff = [3 * 86400, 7 * 86400, 30 * 86400];
+
+const steps: [string, Partial<Visitor>, number | number[] | undefined, Step][] = [
   ["new visitor", {}, 604800, "ask"],
   ["denied", { permission: "denied" }, 604800, "nothing"],
   ["denied, subscription left over", { permission: "denied", subscribed: true }, 604800, "nothing"],
@@ -26,6 +29,17 @@ const steps: [string, Partial<Visitor>, number | undefined, Step][] = [
   ["askAgain zero", { asked: now - 1 }, 0, "ask"],
   ["stamp slightly ahead of the clock", { asked: now + 1000 }, 604800, "nothing"],
   ["stamp a year ahead", { asked: now + 365 * day }, 604800, "ask"],
+  ["crawler", { robot: true }, 604800, "nothing"],
+  ["crawler that grants everything", { robot: true, permission: "granted" }, 604800, "nothing"],
+  ["list: first refusal, within", { asked: now - 2 * day, refusals: 1 }, backoff, "nothing"],
+  ["list: first refusal, after", { asked: now - 3 * day, refusals: 1 }, backoff, "ask"],
+  ["list: second refusal, within", { asked: now - 6 * day, refusals: 2 }, backoff, "nothing"],
+  ["list: second refusal, after", { asked: now - 7 * day, refusals: 2 }, backoff, "ask"],
+  ["list: third refusal, within", { asked: now - 29 * day, refusals: 3 }, backoff, "nothing"],
+  ["list: ninth refusal, within", { asked: now - 29 * day, refusals: 9 }, backoff, "nothing"],
+  ["list: ninth refusal, after", { asked: now - 30 * day, refusals: 9 }, backoff, "ask"],
+  ["list: refusal of a visitor of before lists", { asked: now - 2 * day }, backoff, "nothing"],
+  ["list is empty: a week", { asked: now - 6 * day, refusals: 1 }, [], "nothing"],
   ["stamp is rubbish", { asked: NaN }, 604800, "ask"],
 ];
 
@@ -34,10 +48,8 @@ for (const [name, visitor, askAgain, want] of steps) {
 }
 
 test("delayUntilAsk", () => {
-  const delay = (after: object | undefined, views: number, since = now) =>
-    delayUntilAsk(after ? { after } : {}, views, since, now);
+  const delay = (after: After, views: number, since = now) => delayUntilAsk(after, views, since, now);
   assert.equal(delay({}, 1), 0);
-  assert.equal(delay(undefined, 1), 0);
   assert.equal(delay({ manual: true }, 99), Infinity);
   assert.equal(delay({ pages: 2 }, 1), Infinity);
   assert.equal(delay({ pages: 2 }, 2), 0);
@@ -47,3 +59,32 @@ test("delayUntilAsk", () => {
   assert.equal(delay({ seconds: 30 }, 1, now + day), 30_000);
   assert.equal(delay({ pages: 2, seconds: 30 }, 1), Infinity);
 });
+
+test("afterOf: never on the first page unless the site says so", () => {
+  const after = (config: object) => afterOf(config as Config);
+  assert.deepEqual(after({}), { pages: 2 });
+  assert.deepEqual(after({ prompt: {} }), { pages: 2 });
+  assert.deepEqual(after({ prompt: { after: {} } }), {});
+  assert.deepEqual(after({ compat: "clevertap" }), { manual: true });
+  assert.deepEqual(after({ compat: "clevertap", prompt: { after: { exit: true } } }), { exit: true });
+});
+
+const paths: [string, string[] | undefined, string[] | undefined, boolean][] = [
+  ["/", undefined, undefined, true],
+  ["/a", ["/a"], undefined, true],
+  ["/a/b", ["/a"], undefined, false],
+  ["/a/b/c", ["/a/*"], undefined, true],
+  ["/a", ["/a/*"], undefined, false],
+  ["/x/checkout/pay", undefined, ["*/checkout*"], false],
+  ["/shop", undefined, ["/checkout*"], true],
+  ["/a/secret", ["/a/*"], ["/a/secret"], false],
+  ["/b", ["/a/*", "/b"], undefined, true],
+  ["/axb", ["/a.b"], undefined, false],
+  ["/a(b)+[c]", ["/a(b)+[c]"], undefined, true],
+  ["/a\n", ["/a*"], undefined, true],
+  ["/", [], [], true],
+];
+
+for (const [path, within, out, want] of paths) {
+  test(`pathAllowed: ${path} in ${within} out ${out}`, () => assert.equal(pathAllowed(path, { in: within, out }), want));
+}

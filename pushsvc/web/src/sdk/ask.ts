@@ -1,4 +1,4 @@
-import type { PromptConfig } from "../shared/wire";
+import type { After, Config, PromptConfig } from "../shared/wire";
 
 /** What is known about this visitor when the page has come to rest. */
 export interface Visitor {
@@ -6,9 +6,14 @@ export interface Visitor {
   subscribed: boolean;
   /** Unsubscribed on this site by own wish. */
   out: boolean;
+  /** Crawlers, and the browsers inside other apps, where push does not work. */
+  robot: boolean;
   /** Time of the last refusal or dismissal in ms, 0 for never. */
   asked: number;
-  /** Sends Global Privacy Control: nothing without an act on this site. */
+  /** How many refusals and dismissals there were. */
+  refusals: number;
+  /** Sends Global Privacy Control or Do Not Track: nothing without an act on
+   * this site. */
   private: boolean;
   now: number;
 }
@@ -18,26 +23,41 @@ export type Step = "nothing" | "subscribe" | "sync" | "ask";
 
 const week = 604_800;
 
-/** Decides what the SDK does by itself, the triggers of prompt.after aside. */
-export function nextStep(visitor: Visitor, askAgain: number = week): Step {
-  if (visitor.permission === "denied" || visitor.out) return "nothing";
-  if (visitor.permission === "granted") {
-    if (visitor.subscribed) return "sync";
-    if (!visitor.private) return "subscribe";
-  }
+/** Decides what the SDK does by itself, place and time aside (prompt.paths,
+ * prompt.after). Whether push is supported has been looked at before. */
+export function nextStep(visitor: Visitor, askAgain: PromptConfig["askAgain"] = week): Step {
+  const { permission, subscribed, out, robot } = visitor;
+  if (permission === "denied" || out) return "nothing";
+  if (permission === "granted" && subscribed) return "sync";
+  if (robot) return "nothing";
+  if (permission === "granted" && !visitor.private) return "subscribe";
   return askedLately(visitor, askAgain) ? "nothing" : "ask";
 }
 
 /** The distance is absolute: a stamp from a clock that ran ahead must not
  * silence the prompt for years. */
-function askedLately({ asked, now }: Visitor, askAgain: number): boolean {
-  return asked > 0 && Math.abs(now - asked) < askAgain * 1000;
+function askedLately({ asked, refusals, now }: Visitor, askAgain: number | number[]): boolean {
+  const list = Array.isArray(askAgain) ? askAgain : [askAgain];
+  const seconds = list[Math.min(Math.max(refusals, 1), list.length) - 1] ?? week;
+  return asked > 0 && Math.abs(now - asked) < seconds * 1000;
 }
 
-/** Milliseconds until the prompt may show by itself, Infinity for not on this
- * page. since is the time of the first page view of this tab session. */
-export function delayUntilAsk(prompt: PromptConfig, views: number, since: number, now: number): number {
-  const after = prompt.after ?? {};
+/** When the prompt shows by itself. Never on a visitor's first page unless the
+ * site says so; where the site's pages ask by CleverTap's call, only then. */
+export function afterOf({ prompt, compat }: Config): After {
+  return prompt?.after ?? (compat ? { manual: true } : { pages: 2 });
+}
+
+/** Milliseconds until the prompt may show by itself, triggers aside; Infinity for
+ * not on this page. since is the time of the first page view of this tab session. */
+export function delayUntilAsk(after: After, views: number, since: number, now: number): number {
   if (after.manual || views < (after.pages ?? 0)) return Infinity;
   return Math.max(0, (after.seconds ?? 0) * 1000 - Math.max(0, now - since));
+}
+
+/** Whether the prompt may show by itself on this path. */
+export function pathAllowed(path: string, { in: within = [], out = [] }: NonNullable<PromptConfig["paths"]> = {}): boolean {
+  const matches = (pattern: string) =>
+    new RegExp("^" + pattern.split("*").map((part) => part.replace(/[^\w/]/g, "\\$&")).join(".*") + "$", "s").test(path);
+  return !out.some(matches) && (!within.length || within.some(matches));
 }

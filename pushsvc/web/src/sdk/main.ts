@@ -1,12 +1,15 @@
 import type { WebPush } from "./api";
+import { adopt } from "./adopt";
 import { SDK } from "./sdk";
+import { stubClevertap } from "./stub";
 
 const loaded = Symbol.for("webpush.sdk");
 
 function main(): void {
   // Loaded twice, say by a proxy in front of a proxy: the first one serves.
   if (loaded in window) return;
-  const sdk = new SDK(__WEBPUSH_CONFIG__);
+  const config = __WEBPUSH_CONFIG__;
+  const sdk = new SDK(config);
   Object.defineProperty(window, loaded, { value: true });
   // A global that the site itself made under that name stays the site's. An
   // element with that id is no obstacle: it is not an own property.
@@ -18,10 +21,15 @@ function main(): void {
       subscribe: () => sdk.subscribe(),
       unsubscribe: () => sdk.unsubscribe(),
       on: (event, listener) => sdk.on(event, listener),
+      event: (name) => sdk.event(name),
+      logout: () => sdk.logout(),
+      debug: (on) => sdk.debug(on),
     };
     Object.defineProperty(window, "webpush", { value: Object.freeze(api), configurable: true, writable: true, enumerable: true });
   }
-  void sdk.start();
+  const compat = config.compat ? stubClevertap(sdk, config) : undefined;
+  compat?.catch((error) => console.warn("webpush:", error));
+  void sdk.start(adopt(config, compat));
 }
 
 main();

@@ -1,13 +1,20 @@
+import type { Answer, FaceKind, FaceOptions, UI } from "../shared/face";
 import type { Config } from "../shared/wire";
-import type { EventName, Outcome, State, WebPush } from "./api";
-import { nextStep, delayUntilAsk, type Visitor } from "./ask";
+import type { EventName, Outcome, PromptOptions, State, WebPush } from "./api";
+import { afterOf, delayUntilAsk, nextStep, pathAllowed, type Visitor } from "./ask";
+import { isInstallable, isRobot } from "./device";
+import { load } from "./lazy";
+import { trace } from "./log";
 import { countView, idle, onRoute, sessionStart, visible } from "./page";
-import { showPrompt, type Answer, type Prompt } from "./prompt";
-import { local } from "./storage";
-import { connect, currentSubscription, disconnect } from "./subscription";
+import { definePreferences } from "./preferences";
+import { local, session } from "./storage";
+import { connect, currentSubscription, disconnect, revoke } from "./subscription";
+import { bannerShown, Events, triggered } from "./triggers";
 import { tryWorker } from "./worker";
 
 type Listener = (detail?: unknown) => void;
+
+const sleep = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
 
 /** Push needs all of these. On iOS Notification may exist without PushManager;
  * frames get no say, because the question would seem to be the outer page's. */
@@ -18,15 +25,25 @@ const supported = (): boolean =>
   "PushManager" in window &&
   "Notification" in window;
 
+/** iOS in the browser: push comes with the home screen. */
+const installable = (): boolean =>
+  isSecureContext && window.top === window && !supported() && isInstallable(navigator.userAgent, navigator.maxTouchPoints);
+
 /** One page's SDK. Nothing happens before start. */
 export class SDK implements WebPush {
   readonly version: string;
   private readonly listeners: [EventName, Listener][] = [];
+  private readonly events = new Events();
   /** Why the worker could not be registered at the last try. */
   private failure: string | undefined;
   private requested: Promise<Outcome> | undefined;
   private trial: Promise<void> | undefined;
-  private showing: { prompt: Prompt; outcome: Promise<Outcome> } | undefined;
+  private showing: Promise<Outcome> | undefined;
+  /** Ends the waiting for the prompt's time on the route before. */
+  private waiting: AbortController | undefined;
+
+  /** The last of what touches the subscription. */
+  private turn: Promise<unknown> = Promise.resolve();
 
   constructor(private readonly config: Config) {
     this.version = config.version;
@@ -41,6 +58,15 @@ export class SDK implements WebPush {
     };
   }
 
+  event(name: string): void {
+    this.events.add(String(name));
+  }
+
+  debug(on: boolean): void {
+    if (on) session.set("debug", "1");
+    else session.remove("debug");
+  }
+
   async state(): Promise<State> {
     const optedOut = !!local.get("out");
     if (!supported()) return { supported: false, permission: "denied", subscribed: false, optedOut };
@@ -48,15 +74,19 @@ export class SDK implements WebPush {
     return { supported: true, permission: Notification.permission, subscribed, optedOut };
   }
 
-  async prompt(options?: { force?: boolean }): Promise<Outcome> {
-    if (!supported()) return "unsupported";
+  async prompt(options: PromptOptions = {}): Promise<Outcome> {
+    const hint = installable();
+    if (!hint && !supported()) return "unsupported";
     if (this.requested) return this.requested;
     const visitor = await this.visitor();
-    if (options?.force) Object.assign(visitor, { out: false, asked: 0 });
-    const step = nextStep(visitor, this.config.prompt?.askAgain);
-    if (step === "nothing") return visitor.permission === "denied" ? "denied" : "suppressed";
+    if (hint) visitor.permission = "default";
+    if (options.force) Object.assign(visitor, { out: false, asked: 0 });
+    const step = nextStep(visitor, options.askAgain ?? this.config.prompt?.askAgain);
+    trace("prompt", step, visitor);
+    if (step === "nothing" && visitor.permission === "denied") return options.help ? this.help() : "denied";
+    if (step === "nothing") return "suppressed";
     if (step !== "ask") return this.join(false);
-    return (await this.workerFails()) ? "failed" : this.ask();
+    return !hint && (await this.workerFails()) ? "failed" : this.ask(hint ? "ios" : options.kind, options);
   }
 
   /** Whether the worker cannot be registered here. Says so once per page. */
@@ -82,31 +112,50 @@ export class SDK implements WebPush {
   async unsubscribe(): Promise<void> {
     if (!supported()) return;
     local.set("out", "1");
-    await disconnect(this.config, (error) => this.emit("error", error));
+    await this.inTurn(() => disconnect(this.config, (error) => this.emit("error", error)));
     this.emit("unsubscribed");
   }
 
-  /** Does by itself what the visitor's state and prompt.after ask for. */
-  async start(): Promise<void> {
+  async logout(): Promise<void> {
+    if (!supported() || !(await currentSubscription(this.config))) return;
+    await this.inTurn(() => disconnect(this.config, (error) => this.emit("error", error)));
+    this.emit("unsubscribed");
+    if (Notification.permission === "granted" && !local.get("out")) await this.join(false);
+  }
+
+  /** Does by itself what the visitor's state and prompt.after ask for. ready is
+   * what has to be there first. */
+  async start(ready?: Promise<void>): Promise<void> {
     await idle();
     await visible();
-    if (!supported()) return;
+    await ready;
+    definePreferences(this.config, this);
+    if (!installable() && !supported()) return;
+    if (supported() && Notification.permission !== "granted") await this.inTurn(() => revoke(this.config));
     onRoute(() => this.run(countView()));
     await this.run(countView());
   }
 
   private async run(views: number): Promise<void> {
+    this.waiting?.abort();
+    const { signal } = (this.waiting = new AbortController());
     try {
       const { prompt = {} } = this.config;
-      const step = nextStep(await this.visitor(), prompt.askAgain);
+      const visitor = await this.visitor();
+      if (!supported()) visitor.permission = "default";
+      const step = nextStep(visitor, prompt.askAgain);
+      trace("visit", views, step, visitor);
       if (step === "sync" || step === "subscribe") await this.join(false);
-      if (step !== "ask") return;
+      if (step !== "ask" || !pathAllowed(location.pathname, prompt.paths)) return;
+      const after = afterOf(this.config);
       const now = Date.now();
-      const delay = delayUntilAsk(prompt, views, sessionStart(now), now);
+      const delay = delayUntilAsk(after, views, sessionStart(now), now);
       if (delay === Infinity) return;
-      await new Promise((resolve) => setTimeout(resolve, delay));
-      await visible();
-      await this.prompt();
+      await sleep(delay);
+      await triggered(after, this.events, signal);
+      // The banner that stands in the way may come and go at any time.
+      while ((await visible(), !signal.aborted && bannerShown(prompt.consent))) await sleep(500);
+      if (!signal.aborted) await this.prompt();
     } catch (error) {
       this.emit("error", error);
     }
@@ -114,40 +163,71 @@ export class SDK implements WebPush {
 
   private async visitor(): Promise<Visitor> {
     const { permission, subscribed, optedOut } = await this.state();
-    const gpc = !!(navigator as { globalPrivacyControl?: boolean }).globalPrivacyControl;
-    return { permission, subscribed, out: optedOut, asked: Number(local.get("asked")), private: gpc, now: Date.now() };
+    const { globalPrivacyControl, doNotTrack, userAgent } = navigator as Navigator & { globalPrivacyControl?: boolean };
+    return {
+      permission,
+      subscribed,
+      out: optedOut,
+      robot: isRobot(userAgent),
+      asked: Number(local.get("asked")),
+      refusals: Number(local.get("refusals")),
+      private: !!globalPrivacyControl || doNotTrack === "1",
+      now: Date.now(),
+    };
+  }
+
+  private help(): Promise<Outcome> {
+    return (this.showing ??= this.open("denied", {}, () => "denied"));
   }
 
   /** One prompt at a time: a second call gets the answer of the first. */
-  private ask(): Promise<Outcome> {
-    if (this.showing) return this.showing.outcome;
-    let settle!: (outcome: Outcome | Promise<Outcome>) => void;
-    const outcome = new Promise<Outcome>((resolve) => (settle = resolve));
-    const done = (result: Outcome | Promise<Outcome>) => {
-      document.removeEventListener("visibilitychange", recheck);
+  private ask(kind: FaceKind | undefined, options: PromptOptions): Promise<Outcome> {
+    const answered = (answer: Answer) => this.answered(answer, kind === "ios");
+    return (this.showing ??= this.open(kind ?? this.config.prompt?.kind ?? "dialog", options, answered));
+  }
+
+  private open(kind: FaceKind, options: PromptOptions, answered: (answer: Answer) => Outcome | Promise<Outcome>): Promise<Outcome> {
+    return this.openNow(kind, options, answered).catch((error): Outcome => {
       this.showing = undefined;
-      settle(result);
-    };
-    const prompt = showPrompt(this.config, (answer) => done(this.answered(answer)));
-    if (!prompt) return Promise.resolve("unsupported");
-    // The question may have been answered in another tab.
-    const recheck = () => {
-      const asked = Number(local.get("asked")) > opened;
-      if (Notification.permission === before && !asked) return;
-      prompt.close();
-      done(asked ? "suppressed" : this.prompt());
-    };
-    const opened = Date.now();
-    const before = Notification.permission;
-    document.addEventListener("visibilitychange", recheck);
-    this.showing = { prompt, outcome };
-    this.emit("shown");
-    return outcome;
+      this.emit("error", error);
+      return "failed";
+    });
+  }
+
+  private async openNow(
+    kind: FaceKind,
+    options: PromptOptions,
+    answered: (answer: Answer) => Outcome | Promise<Outcome>,
+  ): Promise<Outcome> {
+    const { show } = await load<UI>(this.config, "ui");
+    let asked: string;
+    const permission = () => (supported() ? Notification.permission : "default");
+    const before = permission();
+    return new Promise((resolve) => {
+      const done = (result: Outcome | Promise<Outcome>) => {
+        document.removeEventListener("visibilitychange", recheck);
+        this.showing = undefined;
+        face?.close();
+        resolve(result);
+      };
+      // The question may have been answered in another tab.
+      const recheck = () => {
+        const answered = local.get("asked") !== asked;
+        if (permission() === before && !answered) return;
+        face?.close();
+        done(answered ? "suppressed" : this.prompt());
+      };
+      const face = show(faceOptions(this.config, kind, options, (answer) => done(answered(answer))));
+      if (!face) return done("unsupported");
+      document.addEventListener("visibilitychange", recheck);
+      if (kind !== "denied") this.emit("shown");
+      asked = local.get("asked");
+    });
   }
 
   /** Runs inside the visitor's click: nothing may come before request(). */
-  private answered(answer: Answer): Outcome | Promise<Outcome> {
-    if (answer === "accept") {
+  private answered(answer: Answer, hint: boolean): Outcome | Promise<Outcome> {
+    if (answer === "accept" && !hint) {
       const outcome = this.request();
       this.emit("accepted");
       return outcome;
@@ -165,6 +245,7 @@ export class SDK implements WebPush {
 
   private async requestNow(): Promise<Outcome> {
     const permission = await Notification.requestPermission();
+    trace("permission", permission);
     if (permission === "granted") {
       local.remove("out");
       return this.join(true);
@@ -176,13 +257,22 @@ export class SDK implements WebPush {
 
   private refused(result: "rejected" | "dismissed" | "denied"): void {
     local.set("asked", String(Date.now()));
+    local.set("refusals", String((Number(local.get("refusals")) || 0) + 1));
     this.emit(result);
+  }
+
+  /** Runs what touches the subscription after what does so already: a click may
+   * come while the visit is still being synchronised. */
+  private inTurn<T>(action: () => Promise<T>): Promise<T> {
+    const result = this.turn.then(action);
+    this.turn = result.catch(() => {});
+    return result;
   }
 
   /** Subscribes; wanted is true after an act of the visitor's. */
   private async join(wanted: boolean): Promise<Outcome> {
     try {
-      const told = await connect(this.config, wanted);
+      const told = await this.inTurn(() => connect(this.config, wanted));
       if (told === null) return "suppressed";
       if (!told) return "subscribed";
     } catch (error) {
@@ -190,12 +280,14 @@ export class SDK implements WebPush {
       return "failed";
     }
     local.remove("asked");
+    local.remove("refusals");
     this.emit("subscribed");
     return "subscribed";
   }
 
   private emit(event: EventName, detail?: unknown): void {
     if (event === "error") console.warn("webpush:", detail);
+    else trace(event);
     for (const [name, listener] of [...this.listeners]) {
       if (name !== event) continue;
       try {
@@ -209,3 +301,32 @@ export class SDK implements WebPush {
     }
   }
 }
+
+/** What ui.js is told: the call's own wishes before the site's. */
+export function faceOptions(
+  { prompt = {}, icon, name, site }: Config,
+  kind: FaceKind,
+  options: PromptOptions,
+  answered: (answer: Answer) => void,
+): FaceOptions {
+  // The site's words are about the question; the other faces have their own.
+  const own = kind === "ios" || kind === "denied" || kind === "preferences" ? {} : prompt;
+  const { title, body, accept, reject } = { ...own, ...defined(options) };
+  return {
+    kind,
+    texts: { title, body, accept, reject },
+    color: options.color || prompt.color,
+    textColor: options.textColor || prompt.textColor,
+    ariaAccept: options.ariaAccept,
+    ariaReject: options.ariaReject,
+    icon,
+    name: name || site,
+    language: document.documentElement.lang || navigator.language,
+    answered,
+  };
+}
+
+/** Without the members that are missing or empty. */
+const defined = (options: PromptOptions): PromptOptions =>
+  Object.fromEntries(Object.entries(options).filter(([, value]) => value));
+

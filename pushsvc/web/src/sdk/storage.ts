@@ -25,7 +25,7 @@ export function memory(kind: "localStorage" | "sessionStorage"): Memory {
   };
 }
 
-/** Outlives the visit: asked, out, views, sub. */
+/** Outlives the visit: asked, refusals, out, views, sub, adopted. */
 export const local = memory("localStorage");
-/** One tab session: since, synced, worker. */
+/** One tab session: since, synced, worker, debug. */
 export const session = memory("sessionStorage");

@@ -1,8 +1,9 @@
 import { decodeBase64url, sameKey } from "../shared/base64url";
 import { post } from "../shared/post";
 import type { Config, SubscribeRequest, SubscriptionProof } from "../shared/wire";
+import { trace } from "./log";
 import { local, session } from "./storage";
-import { activeWorker, findWorker } from "./worker";
+import { activeWorker, findWorker, isVendors, takeOver } from "./worker";
 
 /** The browser's subscription at this site, whoever made it. */
 export async function currentSubscription(config: Config): Promise<PushSubscription | null> {
@@ -23,12 +24,17 @@ export function ours(subscription: PushSubscription, config: Config): boolean {
 /** Makes sure that this browser is subscribed with the site's key and that the
  * server knows. Needs granted permission. One POST per tab session and
  * subscription: so a lost or rotated one heals at the next visit. Another
- * provider's subscription is replaced only if the visitor asked for it (wanted).
+ * provider's subscription is replaced only if the visitor asked for it (wanted),
+ * or if the site moves away from that provider.
  * Resolves to whether there was something to tell the server, null for a
  * subscription that was left alone. */
 export async function connect(config: Config, wanted: boolean): Promise<boolean | null> {
-  const existing = await currentSubscription(config);
-  if (existing && !wanted && !ours(existing, config)) return null;
+  const found = await findWorker(config);
+  const existing = await found?.pushManager.getSubscription();
+  // Where pages speak CleverTap to us, its subscribers come over as it did itself
+  // when its key changed.
+  const moves = isVendors(found, config) || (config.compat && !config.dualRun);
+  if (existing && !wanted && !moves && !ours(existing, config)) return null;
   const registration = await activeWorker(config);
   const { pushManager } = registration;
   let replaced: SubscriptionProof | undefined;
@@ -58,6 +64,7 @@ export async function connect(config: Config, wanted: boolean): Promise<boolean 
       subscription = await subscribe();
     }
   }
+  await takeOver(config, registration);
   const told = await synchronise(config, subscription, replaced);
   // The worker in use may date from before ours was appended to it.
   if (told) registration.update().catch(() => {});
@@ -77,9 +84,10 @@ async function synchronise(
   body.timeZone = Intl.DateTimeFormat().resolvedOptions().timeZone;
   // Without query and fragment: they carry tokens and names.
   body.page = location.origin + location.pathname;
-  const replaces = replaced || lastKnown();
+  // What was replaced here may be another provider's, which the server never had.
+  const replaces = lastKnown() || replaced;
   if (replaces && replaces.endpoint !== body.endpoint) body.replaces = replaces;
-  await post(config.prefix + "/subscribe", body, 4);
+  await tell(config, "subscribe", body);
   session.set("synced", stamp);
   local.set("sub", JSON.stringify(proof(subscription)));
   return true;
@@ -95,7 +103,22 @@ export async function disconnect(config: Config, failed: (error: unknown) => voi
   if (!subscription) return;
   const body = proof(subscription);
   await subscription.unsubscribe();
-  await post(config.prefix + "/unsubscribe", body, 4).catch(failed);
+  await tell(config, "unsubscribe", body).catch(failed);
+}
+
+/** Tells the server of a subscription that went with the visitor's permission. */
+export async function revoke(config: Config): Promise<void> {
+  const gone = lastKnown();
+  session.remove("synced");
+  local.remove("sub");
+  // One that cannot be told now learns it from the push service.
+  if (gone) await tell(config, "unsubscribe", gone).catch(() => {});
+}
+
+async function tell(config: Config, action: string, body: object): Promise<void> {
+  trace("POST", action, Object.keys(body).join());
+  await post(config.prefix + "/" + action, body, 4);
+  trace("POST", action, "taken");
 }
 
 function proof(subscription: PushSubscription): SubscriptionProof {

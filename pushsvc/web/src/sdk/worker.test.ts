@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Config } from "../shared/wire";
-import { decidingDirective, tryWorker } from "./worker";
+import { decidingDirective, isVendors, takeOver, tryWorker } from "./worker";
 
 const directives: [string, string, string][] = [
   ["worker-src", "default-src 'self'; worker-src 'none'", "worker-src"],
@@ -35,6 +35,7 @@ async function attempt(register: () => Promise<unknown>, own?: object): Promise<
   const define = (name: string, value: unknown) => Object.defineProperty(globalThis, name, { value, configurable: true });
   define("window", globalThis);
   define("document", document);
+  define("location", { origin: "https://site.example" });
   define("navigator", { serviceWorker });
   try {
     await tryWorker(config);
@@ -58,7 +59,12 @@ test("tryWorker leaves nothing behind", async () => {
 });
 
 test("tryWorker asks nothing where the site has a worker", async () => {
-  assert.deepEqual(await attempt(async () => {}, {}), []);
+  assert.deepEqual(await attempt(async () => {}, { scope: "https://site.example/" }), []);
+});
+
+test("tryWorker: a registration elsewhere is not the one", async () => {
+  const elsewhere = { scope: "https://site.example/app/" };
+  assert.deepEqual(await attempt(async () => {}, elsewhere), ["/sw.js /_webpush/", "unregister"]);
 });
 
 test("tryWorker names the directive", async () => {
@@ -67,4 +73,57 @@ test("tryWorker names the directive", async () => {
   assert.deepEqual(await attempt(blocked(ours, "enforce")), ["/sw.js /_webpush/", said]);
   assert.deepEqual(await attempt(blocked(ours, "report")), ["/sw.js /_webpush/", "refused"]);
   assert.deepEqual(await attempt(blocked("https://site.example/other.js", "enforce")), ["/sw.js /_webpush/", "refused"]);
+});
+
+/** One registration of the site, by its scope and its worker's address. */
+function registration(scope: string, script: string, did: string[]) {
+  const active = Object.assign(new EventTarget(), { scriptURL: "https://site.example" + script, state: "activated" });
+  return {
+    scope: "https://site.example" + scope,
+    active,
+    unregister: async () => did.push("unregister " + scope),
+  } as unknown as ServiceWorkerRegistration;
+}
+
+/** Runs takeOver for the first of the registrations. */
+async function move(vendorWorkers: string[] | undefined, ...all: [string, string][]): Promise<string[]> {
+  const did: string[] = [];
+  const registrations = all.map(([scope, script]) => registration(scope, script, did));
+  const serviceWorker = {
+    getRegistrations: async () => registrations,
+    register: async (url: string, { scope }: { scope: string }) => void did.push(`${url} ${scope}`),
+  };
+  const define = (name: string, value: unknown) => Object.defineProperty(globalThis, name, { value, configurable: true });
+  define("window", globalThis);
+  define("document", new EventTarget());
+  define("location", { origin: "https://site.example" });
+  define("navigator", { serviceWorker });
+  await takeOver({ ...config, vendorWorkers }, registrations[0]!);
+  return did;
+}
+
+const vendor = ["/OneSignalSDKWorker.js", "/push/onesignal/OneSignalSDKWorker.js"];
+
+test("takeOver puts ours in the place of a provider's worker", async () => {
+  assert.deepEqual(await move(vendor, ["/", "/OneSignalSDKWorker.js?appId=1"]), ["/sw.js /"]);
+});
+
+test("takeOver ends a provider's registrations beside ours, and the dual run's", async () => {
+  const all: [string, string][] = [["/", "/sw.js"], ["/push/onesignal/", vendor[1]!], ["/_webpush/", "/sw.js"], ["/app/", "/app/sw.js"]];
+  assert.deepEqual(await move(vendor, ...all), ["unregister /push/onesignal/", "unregister /_webpush/"]);
+});
+
+test("takeOver leaves everything where the site moves away from nobody", async () => {
+  assert.deepEqual(await move(undefined, ["/", "/OneSignalSDKWorker.js"], ["/_webpush/", "/sw.js"]), []);
+});
+
+test("takeOver does not register over our own path, where the site's worker may be", async () => {
+  assert.deepEqual(await move(["/sw.js"], ["/", "/sw.js"]), []);
+});
+
+test("isVendors compares whole paths", () => {
+  const with_ = (vendorWorkers?: string[]) => ({ ...config, vendorWorkers }) as Config;
+  assert.equal(isVendors(registration("/", "/a/OneSignalSDKWorker.js", []), with_(vendor)), false);
+  assert.equal(isVendors(registration("/", "/OneSignalSDKWorker.js", []), with_()), false);
+  assert.equal(isVendors(undefined, with_(vendor)), false);
 });

@@ -7,14 +7,12 @@ interface PolicyFactory {
   };
 }
 
-/** The registration whose subscription is ours, if there is one. The root
- * registration comes first: where the site has a worker of its own, the server
- * appends ours to it. */
+/** The registration whose subscription is ours, if there is one: the root one,
+ * because where the site has a worker of its own, the server appends ours to it;
+ * with dualRun one beside it. */
 export async function findWorker(config: Config): Promise<ServiceWorkerRegistration | undefined> {
-  const container = navigator.serviceWorker;
-  const root = await container.getRegistration("/");
-  if (root || config.scope === "/") return root;
-  return container.getRegistration(config.scope);
+  const found = await navigator.serviceWorker.getRegistration(config.scope);
+  return found?.scope === location.origin + config.scope ? found : undefined;
 }
 
 /** The registration with an active worker; registers ours where the site has none. */
@@ -22,6 +20,27 @@ export async function activeWorker(config: Config): Promise<ServiceWorkerRegistr
   const registration = (await findWorker(config)) || (await register(config, config.scope));
   await activation(registration);
   return registration;
+}
+
+/** Whether a registration is that of a provider whom the site moves away from. */
+export function isVendors(registration: ServiceWorkerRegistration | undefined, config: Config): boolean {
+  const url = registration?.active?.scriptURL;
+  return !!url && !!config.vendorWorkers?.includes(new URL(url).pathname);
+}
+
+/** Puts our worker in the place of a provider's, and takes its other registrations
+ * away, with their subscriptions. kept is the one that has our subscription. */
+export async function takeOver(config: Config, kept: ServiceWorkerRegistration): Promise<void> {
+  if (!config.vendorWorkers) return;
+  if (isVendors(kept, config) && kept.active?.scriptURL !== location.origin + config.worker) {
+    await register(config, config.scope);
+    await activation(kept, true);
+  }
+  for (const other of await navigator.serviceWorker.getRegistrations()) {
+    // Below our prefix there is one from the time of a dual run.
+    const old = isVendors(other, config) || other.scope === location.origin + config.prefix + "/";
+    if (old && other.scope !== kept.scope) await other.unregister();
+  }
 }
 
 /** Rejects where our worker cannot be registered on this page, so that nobody is
@@ -80,14 +99,16 @@ function scriptURL(url: string): string {
   }
 }
 
-/** Resolves when the registration has an activated worker. Not
+/** Resolves when the registration has an activated worker, or with newest when the
+ * latest one is. Not
  * navigator.serviceWorker.ready: that never settles on a page outside the scope. */
-function activation(registration: ServiceWorkerRegistration): Promise<void> {
+function activation(registration: ServiceWorkerRegistration, newest?: boolean): Promise<void> {
   return new Promise((resolve, reject) => {
     const fail = () => reject(new Error("webpush: the service worker did not become active"));
     const timer = setTimeout(fail, 30_000);
     const check = () => {
-      const worker = registration.active || registration.waiting || registration.installing;
+      const { active, waiting, installing } = registration;
+      const worker = newest ? installing || waiting || active : active || waiting || installing;
       if (worker?.state === "activated") {
         clearTimeout(timer);
         resolve();

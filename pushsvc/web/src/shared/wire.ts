@@ -2,18 +2,29 @@
 // caddymodule). Member names are JSON names; times are milliseconds since the
 // epoch; binary values are base64url without padding.
 
-/** When the soft prompt shows by itself. `{}` is the first idle moment. */
+/** When the soft prompt shows by itself: pages and seconds must both hold, and
+ * then one of the triggers must happen, if there are any. `{}` is the first idle
+ * moment; without `after` it is the second page view. */
 export interface After {
   /** Page views on this origin, this one included. */
   pages?: number;
   /** Seconds since the first page view of this tab session. */
   seconds?: number;
+  /** Trigger: per cent of the page's scrollable height. */
+  scroll?: number;
+  /** Trigger: a click inside an element that this CSS selector finds. */
+  click?: string;
+  /** Trigger: `webpush.event(name)`. */
+  event?: string;
+  /** Trigger: the visitor seems to be leaving. */
+  exit?: boolean;
   /** Never by itself: only `webpush.prompt()`. */
   manual?: boolean;
 }
 
-/** Texts may be empty: then the built-in English ones are used. */
+/** Texts may be empty: then the built-in ones of the page's language are used. */
 export interface PromptConfig {
+  kind?: "dialog" | "bar" | "bell";
   title?: string;
   body?: string;
   accept?: string;
@@ -23,8 +34,15 @@ export interface PromptConfig {
   /** Any CSS colour: text on `color`. */
   textColor?: string;
   after?: After;
-  /** Seconds of silence after a refusal or dismissal. */
-  askAgain?: number;
+  /** Paths where it may show by itself: `*` stands for anything, a pattern covers
+   * the whole path. in empty or missing: everywhere. out wins. */
+  paths?: { in?: string[]; out?: string[] };
+  /** Seconds of silence after a refusal or dismissal; of a list the first number
+   * after the first one, and so on, the last for all that follow. */
+  askAgain?: number | number[];
+  /** CSS selector of the site's consent banner: while it is visible, the prompt
+   * waits. Well-known banners are known without. */
+  consent?: string;
 }
 
 /** What the server puts in place of `__WEBPUSH_CONFIG__`. */
@@ -41,6 +59,16 @@ export interface Config {
   worker: string;
   scope: string;
   prompt?: PromptConfig;
+  /** Puts `window.clevertap` on the page. */
+  compat?: "clevertap";
+  /** Providers that the site moves away from: their subscriptions become ours
+   * without a question. */
+  migrate?: string[];
+  /** The paths of their workers, as they may be registered in browsers. */
+  vendorWorkers?: string[];
+  /** Leaves the other provider's worker and subscription as they are; ours has
+   * a registration of its own, whose scope is below `prefix`. */
+  dualRun?: boolean;
   /** Only in the worker's config, and only where the worker's file is ours
    * alone. Absent when it was appended to the site's own worker. */
   standalone?: boolean;

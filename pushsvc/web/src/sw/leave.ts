@@ -4,6 +4,7 @@
 
 import { sameKey } from "../shared/base64url";
 import type { Config } from "../shared/wire";
+import { forget, recall, remember } from "./memory";
 import { ownData } from "./payload";
 
 declare const self: { location: { href: string }; registration: ServiceWorkerRegistration };
@@ -51,24 +52,6 @@ export function decide(worker: Finding, sdk: Finding, showing: boolean, note: No
   return { at: sure ? 0 : now, since };
 }
 
-const cacheName = "webpush";
-const notePath = "/webpush-note";
-
-async function recall(): Promise<Note> {
-  const kept = await caches.match(notePath, { cacheName });
-  return kept ? kept.json() : { at: 0, since: 0 };
-}
-
-async function remember(note: Note): Promise<void> {
-  const cache = await caches.open(cacheName);
-  await cache.put(notePath, new Response(JSON.stringify(note)));
-}
-
-/** The server took a report: whatever was noted is no longer so. */
-export async function forget(): Promise<void> {
-  await caches.delete(cacheName);
-}
-
 async function look(url: string): Promise<Finding> {
   const { status, headers } = await fetch(url, { cache: "no-store", redirect: "manual" });
   return readAnswer(status, headers.get("Content-Type"));
@@ -86,7 +69,7 @@ export async function leaveIfGone(config: Config, except?: string): Promise<void
     if (registration.waiting || registration.installing) return;
     if (registration.active?.scriptURL !== self.location.href) return;
     const now = Date.now();
-    const note = await recall();
+    const note = await recall<Note>("note", { at: 0, since: 0 });
     if (!isDue(note, now)) return;
     const worker = await look(self.location.href);
     const sdk = worker === "other" ? worker : await look(config.prefix + "/sdk.js");
@@ -96,7 +79,7 @@ export async function leaveIfGone(config: Config, except?: string): Promise<void
       return data && (!except || data.message !== except);
     });
     const stay = decide(worker, sdk, showing, note, now);
-    await (stay ? remember(stay) : leave(config));
+    await (stay ? remember("note", stay) : leave(config));
   } catch {
     // Offline, or no storage.
   }

@@ -1,15 +1,10 @@
-import { decodeBase64url, sameKey } from "../shared/base64url";
+import { sameKey } from "../shared/base64url";
 import { post } from "../shared/post";
-import type {
-  Config,
-  EventsRequest,
-  NotificationData,
-  NotificationEventReport,
-  SubscribeRequest,
-} from "../shared/wire";
+import type { Config, SubscribeRequest } from "../shared/wire";
 import { chooseTab } from "./clients";
-import { forget, leaveIfGone } from "./leave";
+import { leaveIfGone } from "./leave";
 import { clickURL, ownData, planPush, type Plan } from "./payload";
+import { report, reportRest, syncTag } from "./report";
 
 declare const self: ServiceWorkerGlobalScope & { [loaded]?: true };
 
@@ -26,7 +21,9 @@ function start(config: Config): void {
     if (config.standalone) void self.skipWaiting();
   });
   self.addEventListener("push", (event) => {
-    const plan = planPush(textOf(event.data), config, self.registration.scope);
+    // A mutable declarative push: the browser shows it unless we do (Push API, 3.3).
+    if ((event as { notification?: unknown }).notification) return;
+    const plan = planPush(event.data, config, self.registration.scope);
     if (plan) event.waitUntil(receive(plan, config));
   });
   self.addEventListener("notificationclick", (event) => {
@@ -44,14 +41,10 @@ function start(config: Config): void {
   self.addEventListener("pushsubscriptionchange", (event) => {
     event.waitUntil(renew(event as PushSubscriptionChangeEvent, config).catch(() => leaveIfGone(config)));
   });
-}
-
-function textOf(data: PushMessageData | null): string | undefined {
-  try {
-    return data?.text();
-  } catch {
-    return undefined;
-  }
+  // Only where there is Background Sync.
+  self.addEventListener("sync" as "push", (event) => {
+    if ((event as ExtendableEvent & { tag?: string }).tag === syncTag) event.waitUntil(reportRest(config));
+  });
 }
 
 async function receive(plan: Plan, config: Config): Promise<void> {
@@ -76,28 +69,6 @@ async function show({ title, options }: Plan): Promise<void> {
     // An engine that dislikes one option still gets the words.
     const { body, data } = options;
     await self.registration.showNotification(title, { body, data });
-  }
-}
-
-/** Tells the server, best effort. Where nobody takes it, webpush may be gone. */
-async function report(
-  config: Config,
-  type: NotificationEventReport["type"],
-  data: NotificationData,
-  action?: string,
-): Promise<void> {
-  const { message, token } = data;
-  // A push that was none of ours has nothing to report.
-  if (!message) return leaveIfGone(config);
-  const event: NotificationEventReport = { type, message, token, time: Date.now() };
-  if (action) event.action = action;
-  const body: EventsRequest = { events: [event] };
-  try {
-    await post(config.prefix + "/events", body, 3);
-    if (config.standalone) await forget();
-  } catch {
-    // Lost: a statistic is not worth keeping the worker alive.
-    await leaveIfGone(config, type === "shown" ? undefined : message);
   }
 }
 
@@ -127,7 +98,7 @@ async function renew(event: PushSubscriptionChangeEvent, config: Config): Promis
     event.newSubscription ||
     (await self.registration.pushManager.subscribe({
       userVisibleOnly: true,
-      applicationServerKey: decodeBase64url(config.key),
+      applicationServerKey: config.key,
     }));
   if (!sameKey(subscription.options?.applicationServerKey, config.key)) return;
   const body = subscription.toJSON() as SubscribeRequest;

@@ -17,8 +17,11 @@ const config: Config = {
 };
 const appended: Config = { ...config, standalone: undefined };
 
+/** A push message with this text; no text is a push without data. */
+const message = (raw: string | undefined) => (raw === undefined ? null : { json: () => JSON.parse(raw) as unknown });
+
 const plan = (notification: object, rest: object = {}) =>
-  planPush(JSON.stringify({ id: "m1", token: "t1", notification: { title: "T", ...notification }, ...rest }), config, base)!;
+  planPush(message(JSON.stringify({ id: "m1", token: "t1", notification: { title: "T", ...notification }, ...rest })), config, base)!;
 
 test("webURL lets only http and https through", () => {
   assert.equal(webURL("https://x.example/a b", base), "https://x.example/a%20b");
@@ -83,25 +86,53 @@ test("app_badge must be a whole number from 0", () => {
   assert.equal(plan({}, { app_badge: 0 }).badge, 0);
 });
 
-const foreign: (string | undefined)[] = [undefined, "", "garbage", "null", "[]", "1", "{}", '{"title":"x"}',
-  '{"notification":{"title":"from another vendor"}}', '{"id":"m","notification":[]}', '{"id":7,"notification":{"title":"x"}}'];
+const garbage: (string | undefined)[] = [undefined, "", "garbage", "null", "[]", "1", "{}", '{"id":"m","notification":[]}',
+  '{"title":5,"alert":{},"notificationOptions":"x","deepLink":["/x"]}', '{"notification":{"title":""}}'];
+
+const foreign: [string, string, string | undefined, string][] = [
+  ['{"title":"Plain","body":"B","icon":"javascript:x"}', "Plain", "B", ""],
+  ['{"notification":{"title":"Firebase","body":"B","navigate":"/f"}}', "Firebase", "B", base + "f"],
+  ['{"id":7,"notification":{"title":"No id of ours","body":"B"}}', "No id of ours", "B", ""],
+  ['{"title":"CleverTap","notificationOptions":{"body":"B"},"deepLink":"https://x.example/d"}', "CleverTap", "B", "https://x.example/d"],
+  ['{"custom":{"i":"1"},"title":"OneSignal","alert":"B"}', "OneSignal", "B", ""],
+  // Push API, 3.3, in an engine that leaves it to the worker.
+  ['{"web_push":8030,"notification":{"title":"Declarative","body":"B","navigate":"https://x.example/"}}', "Declarative", "B", "https://x.example/"],
+];
 
 test("a worker of our own shows something for anything", () => {
-  for (const raw of foreign) {
-    const got = planPush(raw, config, base);
+  for (const raw of garbage) {
+    const got = planPush(message(raw), config, base);
     assert.equal(got?.title, "Acme", String(raw));
+    assert.equal(got?.options.body, undefined);
     assert.equal(got?.options.data.message, "");
   }
-  assert.equal(planPush("x", { ...config, name: "" }, base)?.title, "site.example");
+  assert.equal(planPush(message("x"), { ...config, name: "" }, base)?.title, "site.example");
   assert.equal(plan({ title: "" }).title, "Acme");
 });
 
-test("appended to the site's worker, foreign messages stay the site's", () => {
-  for (const raw of foreign) {
-    assert.equal(parsePayload(raw), undefined);
-    assert.equal(planPush(raw, appended, base), undefined, String(raw));
+test("a worker of our own shows other providers' words, as nobody's message", () => {
+  for (const [raw, title, body, url] of foreign) {
+    const got = planPush(message(raw), config, base)!;
+    assert.equal(got.title, title);
+    assert.equal(got.options.body, body, raw);
+    assert.equal(got.options.icon, base + "icon.png");
+    assert.equal(got.options.data.url, url);
+    assert.equal(got.options.data.message, "");
   }
-  assert.equal(planPush('{"id":"m","notification":{"title":"ours"}}', appended, base)?.title, "ours");
+});
+
+test("appended to the site's worker, foreign messages stay the site's", () => {
+  for (const raw of [...garbage, ...foreign.map(([raw]) => raw)]) {
+    assert.equal(parsePayload(message(raw)).id, "");
+    assert.equal(planPush(message(raw), appended, base), undefined, String(raw));
+  }
+  assert.equal(planPush(message('{"id":"m","notification":{"title":"ours"}}'), appended, base)?.title, "ours");
+});
+
+test("the same message twice has the same tag, so that it replaces itself", () => {
+  const [first, second] = [plan({ body: "1" }), plan({ body: "2" })];
+  assert.equal(first.options.tag, second.options.tag);
+  assert.notEqual(first.options.tag, planPush(message('{"id":"m2","notification":{"title":"T"}}'), config, base)?.options.tag);
 });
 
 test("clickURL: the button's, else the notification's, else none", () => {

@@ -22,6 +22,11 @@ export interface Plan {
   badge?: number;
 }
 
+/** The part of PushMessageData that is needed. */
+interface Message {
+  json(): unknown;
+}
+
 type Loose<T> = { [K in keyof T]?: unknown };
 
 const isObject = (value: unknown): value is Record<string, unknown> =>
@@ -41,27 +46,31 @@ export function webURL(value: unknown, base: string): string {
   }
 }
 
-/** Parses a push message. undefined means that it is none of ours. A message id
- * is the mark: `notification` alone is also in other vendors' payloads. */
-export function parsePayload(raw: string | undefined): Payload | undefined {
+/** Reads a push message, whoever sent it. One of ours has an id. Others keep
+ * their words where they are in one of the usual places: a browser may still be
+ * sent to by the provider that the site comes from. */
+export function parsePayload(message: Message | null): Payload {
+  let value: unknown;
   try {
-    const value: unknown = JSON.parse(raw || "");
-    if (isObject(value) && isObject(value.notification) && text(value.id)) {
-      return value as unknown as Payload;
-    }
+    value = message?.json();
   } catch {
     // Not JSON, so not ours.
   }
-  return undefined;
+  const all = isObject(value) ? value : {};
+  const { notification } = all;
+  // CleverTap has notificationOptions and deepLink, OneSignal has alert.
+  const source = isObject(notification)
+    ? notification
+    : { body: all.alert, navigate: all.deepLink, ...all, ...(all.notificationOptions as object) };
+  return { ...all, id: notification === source ? text(all.id) : "", notification: source as unknown as PayloadNotification };
 }
 
 /** What to show, or undefined to leave a foreign message to the site's own push
  * listener. A worker of our own always shows something: browsers punish silence
  * (Safari ends the subscription after about three silent pushes). */
-export function planPush(raw: string | undefined, config: Config, base: string): Plan | undefined {
-  const payload = parsePayload(raw);
-  if (payload) return buildPlan(payload, config, base);
-  return config.standalone ? buildPlan({ id: "", notification: { title: "" } }, config, base) : undefined;
+export function planPush(message: Message | null, config: Config, base: string): Plan | undefined {
+  const payload = parsePayload(message);
+  return payload.id || config.standalone ? buildPlan(payload, config, base) : undefined;
 }
 
 function buildPlan(payload: Payload, config: Config, base: string): Plan {
@@ -99,8 +108,8 @@ function buildOptions(source: Loose<PayloadNotification>, config: Config, base: 
     const url = webURL(source[name], base) || (name === "icon" ? webURL(config.icon, base) : "");
     if (url) options[name] = url;
   }
-  const dir = source.dir;
-  if (dir === "ltr" || dir === "rtl" || dir === "auto") options.dir = dir;
+  const dir = text(source.dir);
+  if (/^(ltr|rtl|auto)$/.test(dir)) options.dir = dir as NotificationDirection;
   const timestamp = source.timestamp;
   if (typeof timestamp === "number" && timestamp > 0) options.timestamp = timestamp;
   if (source.requireInteraction === true) options.requireInteraction = true;
@@ -118,7 +127,7 @@ const isDuration = (value: unknown): boolean => Number.isInteger(value) && (valu
 
 function readActions(source: unknown, base: string) {
   const actions: NonNullable<ShowOptions["actions"]> = [];
-  const urls: Record<string, string> = {};
+  const urls: [string, string][] = [];
   for (const item of Array.isArray(source) ? source : []) {
     if (!isObject(item)) continue;
     const entry = item as Loose<PayloadAction>;
@@ -128,10 +137,10 @@ function readActions(source: unknown, base: string) {
     const icon = webURL(entry.icon, base);
     actions.push(icon ? { action, title, icon } : { action, title });
     const url = webURL(entry.navigate, base);
-    // "__proto__" as an action id must stay an ordinary member.
-    if (url) Object.defineProperty(urls, action, { value: url, enumerable: true, configurable: true });
+    if (url) urls.push([action, url]);
   }
-  return { actions, urls };
+  // "__proto__" as an action id becomes an ordinary member.
+  return { actions, urls: Object.fromEntries(urls) };
 }
 
 /** Our data of a notification, or undefined when the site made it itself. */

@@ -1,4 +1,4 @@
-// The three functions of Node that the tests use; no npm package is needed.
+// What of Node the tests use; no npm package is needed.
 
 declare module "node:test" {
   export function test(name: string, body: () => void | Promise<void>): void;
@@ -7,6 +7,7 @@ declare module "node:test" {
 declare module "node:assert/strict" {
   const assert: {
     equal(actual: unknown, expected: unknown, message?: string): void;
+    notEqual(actual: unknown, expected: unknown, message?: string): void;
     deepEqual(actual: unknown, expected: unknown, message?: string): void;
     throws(body: () => unknown): void;
     rejects(promise: Promise<unknown>): Promise<void>;

@@ -1,0 +1,180 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddy-webpush/caddy-webpush/caddymodule/e2e/browser"
+)
+
+// embed is a page with the snippet that CleverTap's guide has its users paste, as
+// it is, but for the account.
+const embed = `<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>Shop</title>
+<script type="text/javascript">
+var clevertap = {event:[], profile:[], account:[], onUserLogin:[], notifications:[], privacy:[]};
+clevertap.account.push({"id": "TEST-ACCOUNT"});
+clevertap.privacy.push({optOut: false});
+clevertap.privacy.push({useIP: false});
+(function () {
+	var wzrk = document.createElement('script');
+	wzrk.type = 'text/javascript';
+	wzrk.async = true;
+	wzrk.src = ('https:' == document.location.protocol ? 'https://d2r1yp2w7bby2u.cloudfront.net' : 'http://static.clevertap.com') + '/js/clevertap.min.js';
+	var s = document.getElementsByTagName('script')[0];
+	s.parentNode.insertBefore(wzrk, s);
+})();
+window.called = [];
+const on = (name) => () => called.push(name);
+</script></head><body><h1>Shop</h1><button id="own" type="button">Notify me</button><script>SCRIPT</script></body></html>`
+
+const (
+	objectForm = `clevertap.event.push("Viewed", {a: 1}); clevertap.event.push("Left");
+		clevertap.notifications.push({titleText: "Prices that fall", bodyText: "Know <first>", okButtonText: "Yes please",
+			rejectButtonText: "Not today", okButtonColor: "#0a7d33", okButtonAriaLabel: "Yes, notify me", hidePoweredByCT: true,
+			okCallback: on("ok"), rejectCallback: on("reject"), subscriptionCallback: on("subscribed")});`
+	positionalForm = `clevertap.notifications.push("Prices that fall", "Know first", "Yes please", "Not today", "#0a7d33", false, 4);`
+	skipDialog     = `document.getElementById("own").onclick = () => clevertap.notifications.push({skipDialog: true, subscriptionCallback: on("subscribed")});`
+)
+
+// clevertapSite has a page per form; the site knows of CleverTap and of nothing else.
+func clevertapSite(w http.ResponseWriter, r *http.Request) {
+	script, ok := map[string]string{"/": objectForm, "/positional": positionalForm, "/skip": skipDialog, "/none": ""}[r.URL.Path]
+	if !ok {
+		http.NotFound(w, r)
+		return
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	_, _ = io.WriteString(w, strings.Replace(embed, "SCRIPT", script, 1))
+}
+
+const compatOption = "compat clevertap\n\t\tprompt {\n\t\t}"
+
+// openAs opens a page of the site with a permission that is there already.
+func openAs(ctx context.Context, t *testing.T, b browser.Browser, origin, path string, p browser.Permission) browser.Page {
+	t.Helper()
+	must(t, b.SetPermission(ctx, origin, p))
+	page, err := b.Open(ctx, origin+path)
+	must(t, err)
+	return page
+}
+
+// evaluated is what an expression gives.
+func evaluated[T any](ctx context.Context, t *testing.T, page browser.Page, expression string) T {
+	t.Helper()
+	var v T
+	must(t, page.Eval(ctx, expression, &v))
+	return v
+}
+
+// TestClevertapEmbed: a page with CleverTap's snippet and its call of the prompt
+// works as it is, from the stub's replay to the callbacks, and asks no server but
+// its own for anything.
+func TestClevertapEmbed(t *testing.T) {
+	forEachUser(t, func(ctx context.Context, t *testing.T, u *user, b browser.Browser) {
+		p := startProductBefore(t, http.HandlerFunc(clevertapSite), compatOption)
+		origin := p.origins[0]
+		page := openAs(ctx, t, b, origin, "/", browser.Default)
+		must(t, browser.WaitFor(ctx, page, promptShown))
+		texts := evaluated[[]string](ctx, t, page,
+			`["title", "body", "accept", "reject"].map((id) => document.getElementById("webpush-prompt").shadowRoot.getElementById(id).textContent)`)
+		if want := []string{"Prices that fall", "Know <first>", "Yes please", "Not today"}; !slices.Equal(texts, want) {
+			t.Errorf("the prompt says %q", texts)
+		}
+		label := evaluated[string](ctx, t, page, `document.getElementById("webpush-prompt").shadowRoot.getElementById("accept").ariaLabel ?? ""`)
+		if label != "Yes, notify me" {
+			t.Errorf("the button is labelled %q", label)
+		}
+		foreign := evaluated[[]string](ctx, t, page, `[...performance.getEntriesByType("resource").map((e) => e.name), ...[...document.scripts].map((s) => s.src)]
+			.filter((url) => url && !url.startsWith(location.origin + "/"))`)
+		if len(foreign) > 0 {
+			t.Errorf("the page called %q", foreign)
+		}
+		if !evaluated[bool](ctx, t, page, `!!document.querySelector("script[data-webpush]")`) {
+			t.Error("the snippet's script is not on the page: the page did not run as published")
+		}
+
+		accept(ctx, t, b, page, origin)
+		must(t, browser.WaitFor(ctx, page, `called.length > 1`))
+		if called := evaluated[[]string](ctx, t, page, "called"); !slices.Equal(called, []string{"ok", "subscribed"}) {
+			t.Errorf("called back: %q", called)
+		}
+		if n := p.subscribers(origin); n != 1 {
+			t.Errorf("%d subscribers", n)
+		}
+		must(t, page.Close(ctx))
+
+		// From now on silently, and the page learns of it.
+		page = openAs(ctx, t, b, origin, "/", browser.Granted)
+		must(t, browser.WaitFor(ctx, page, `called.length > 0`))
+		if called := evaluated[[]string](ctx, t, page, "called"); !slices.Equal(called, []string{"subscribed"}) {
+			t.Errorf("on the next page called back: %q", called)
+		}
+		if evaluated[bool](ctx, t, page, promptShown) {
+			t.Error("asked again")
+		}
+		must(t, page.Close(ctx))
+	})
+}
+
+// TestClevertapPositional refuses the prompt of the positional form, and is asked
+// again after askAgainTimeInSeconds and not before, whatever Caddy's own interval.
+func TestClevertapPositional(t *testing.T) {
+	forEachUser(t, func(ctx context.Context, t *testing.T, u *user, b browser.Browser) {
+		origin := startProductBefore(t, http.HandlerFunc(clevertapSite), compatOption).origins[0]
+		page := openAs(ctx, t, b, origin, "/positional", browser.Default)
+		must(t, browser.WaitFor(ctx, page, promptShown))
+		must(t, page.Click(ctx, "#reject"))
+		must(t, browser.WaitFor(ctx, page, "!"+promptShown))
+		must(t, page.Navigate(ctx, origin+"/positional"))
+		must(t, browser.WaitFor(ctx, page, `window.webpush && clevertap.getAccountID`))
+		time.Sleep(time.Second) // for what should not happen
+		if evaluated[bool](ctx, t, page, promptShown) {
+			t.Error("asked again at once")
+		}
+		// The clock: five seconds are set into the past instead of waited for.
+		must(t, page.Eval(ctx, `void localStorage.setItem("webpush:asked", localStorage.getItem("webpush:asked") - 5000)`, nil))
+		must(t, page.Navigate(ctx, origin+"/positional"))
+		must(t, browser.WaitFor(ctx, page, promptShown))
+		must(t, page.Close(ctx))
+	})
+}
+
+// TestClevertapSkipDialog asks the browser's own question in the page's own click;
+// log-out makes an unknown subscriber; a revoked permission ends the subscription.
+func TestClevertapSkipDialog(t *testing.T) {
+	forEachUser(t, func(ctx context.Context, t *testing.T, u *user, b browser.Browser) {
+		p := startProductBefore(t, http.HandlerFunc(clevertapSite), compatOption)
+		origin := p.origins[0]
+		page := openAs(ctx, t, b, origin, "/skip", browser.Default)
+		must(t, browser.WaitFor(ctx, page, `window.webpush && clevertap.getAccountID`))
+		must(t, b.SetPermission(ctx, origin, browser.Granted))
+		must(t, page.Click(ctx, "#own"))
+		must(t, browser.WaitFor(ctx, page, `called.includes("subscribed")`))
+		if evaluated[bool](ctx, t, page, promptShown) {
+			t.Error("a prompt of ours as well")
+		}
+
+		before := evaluated[string](ctx, t, page, `localStorage.getItem("webpush:sub")`)
+		must(t, page.Eval(ctx, `webpush.logout().then(() => window.loggedOut = true)`, nil))
+		must(t, browser.WaitFor(ctx, page, `window.loggedOut`))
+		if after := evaluated[string](ctx, t, page, `localStorage.getItem("webpush:sub")`); after == before || after == "" {
+			t.Error("after log-out the subscription is the same")
+		}
+		if n := p.subscribers(origin); n != 1 {
+			t.Errorf("%d subscribers after log-out", n)
+		}
+
+		must(t, page.Close(ctx))
+		page = openAs(ctx, t, b, origin, "/none", browser.Denied)
+		must(t, browser.WaitFor(ctx, page, `window.webpush && !localStorage.getItem("webpush:sub")`))
+		until(ctx, t, "the server's row to go", func() bool { return p.subscribers(origin) == 0 })
+		must(t, page.Close(ctx))
+	})
+}

@@ -1,0 +1,135 @@
+package caddymodule_test
+
+import (
+	"io"
+	"net/http"
+	"os"
+	"path"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/caddy-webpush/caddy-webpush/caddymodule"
+)
+
+// TestVendorTable checks the table's form: names in order, each once; paths as
+// the option takes them, none with two providers.
+func TestVendorTable(t *testing.T) {
+	names := caddymodule.VendorNames()
+	if !slices.IsSorted(names) || len(slices.Compact(slices.Clone(names))) != len(names) {
+		t.Errorf("names %q", names)
+	}
+	readme, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	owner := make(map[string]string)
+	for _, name := range names {
+		paths := caddymodule.VendorWorkers([]string{name})
+		_, row, _ := strings.Cut(string(readme), "\n| `"+name+"` | ")
+		row, _, _ = strings.Cut(row, "\n")
+		if len(paths) == 0 || row == "" {
+			t.Errorf("%s has no worker, or no row in the README", name)
+		}
+		for _, p := range paths {
+			if path.Clean(p) != p || path.Ext(p) != ".js" || !strings.Contains(row, path.Base(p)+"`") {
+				t.Errorf("%s: %q, in the README %q", name, p, row)
+			}
+			if other := owner[p]; other != "" {
+				t.Errorf("%s and %s both have %s", name, other, p)
+			}
+			owner[p] = name
+		}
+	}
+	got := caddymodule.VendorWorkers([]string{"/z.js", "clevertap", "firebase", "/z.js", "clevertap"})
+	if want := []string{"/clevertap_sw.js", "/firebase-messaging-sw.js", "/z.js"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// TestMigrate: who has a provider's worker gets ours, and nobody's pages change.
+func TestMigrate(t *testing.T) {
+	const theirs = "// the provider's"
+	worker := func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/javascript")
+		_, _ = io.WriteString(w, theirs)
+	}
+	up := upstream(t, map[string]http.HandlerFunc{"/OneSignalSDKWorker.js": worker, "/sw.js": worker})
+	fetching := map[string]string{"Service-Worker": "script", "Sec-Fetch-Mode": "same-origin"}
+	for _, tt := range []struct {
+		name, options, path string
+		header              map[string]string
+		has, hasNot         string
+	}{
+		{"replaced", "migrate_from onesignal", "/OneSignalSDKWorker.js", fetching, `"standalone":true`, theirs},
+		{"replaced with a query", "migrate_from onesignal", "/OneSignalSDKWorker.js?appId=1", fetching, `"standalone":true`, theirs},
+		{"replaced where the site has none", "migrate_from onesignal", "/push/onesignal/OneSignalSDKWorker.js", fetching, `"standalone":true`, theirs},
+		{"replaced by path", "migrate_from /OneSignalSDKWorker.js", "/OneSignalSDKWorker.js", nil, `"standalone":true`, theirs},
+		{"given up", "migrate_from onesignal\nretire", "/OneSignalSDKWorker.js", fetching, "unregister", theirs},
+		{"the site's own at our path", "migrate_from /sw.js", "/sw.js", fetching, theirs + "\n;", `"standalone":true`},
+		{"another provider", "migrate_from clevertap", "/OneSignalSDKWorker.js", fetching, theirs + "\n;", `"standalone":true`},
+		{"dual run", "migrate_from onesignal\ndual_run", "/OneSignalSDKWorker.js", fetching, theirs + "\n;", `"standalone":true`},
+		{"ours in a dual run", "migrate_from onesignal\ndual_run", "/_webpush/sw.js", fetching, `"scope":"/_webpush/"`, theirs},
+		{"nobody's", "", "/OneSignalSDKWorker.js", nil, theirs, "webpush"},
+		{"the SDK", "migrate_from clevertap /w.js", "/_webpush/sdk.js", nil, `"migrate":["clevertap","/w.js"],"vendorWorkers":["/clevertap_sw.js","/w.js"]`, `"dualRun":`},
+		{"the SDK with CleverTap's API", "compat clevertap", "/_webpush/sdk.js", nil, `"compat":"clevertap","vendorWorkers":["/clevertap_sw.js"]`, `"migrate":`},
+		{"the SDK in a dual run", "migrate_from clevertap\ndual_run", "/_webpush/sdk.js", nil, `"dualRun":true`, "clevertap_sw"},
+		{"the SDK without", "", "/_webpush/sdk.js", nil, `"worker":"/sw.js"`, `"migrate":`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := start(t, site{options: tt.options, upstream: up})
+			resp, body := s.request("GET", "a.example.com", tt.path, tt.header, "")
+			if resp.StatusCode != 200 || !strings.Contains(body, tt.has) || strings.Contains(body, tt.hasNot) {
+				t.Fatalf("status %d, %v\n%s", resp.StatusCode, resp.Header, body)
+			}
+			if strings.Contains(tt.has, "standalone") && resp.Header.Get("Service-Worker-Allowed") != "/" {
+				t.Errorf("Service-Worker-Allowed: %q", resp.Header.Get("Service-Worker-Allowed"))
+			}
+		})
+	}
+}
+
+// TestImportable: the site's own worker may import ours, which then leaves to it
+// what is not ours; a browser that registers it gets the whole.
+func TestImportable(t *testing.T) {
+	up := upstream(t, nil)
+	s := start(t, site{upstream: up})
+	const address = "/_webpush/sw.js"
+	resp, body := s.request("GET", "a.example.com", address, map[string]string{"Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "serviceworker"}, "")
+	if resp.StatusCode != 200 || strings.Contains(body, "standalone\":") || !strings.Contains(body, `"site":"a.example.com"`) {
+		t.Errorf("imported: %d\n%s", resp.StatusCode, body)
+	}
+	if got := resp.Header.Get("Content-Type") + ", " + resp.Header.Get("Cache-Control") + ", " + resp.Header.Get("Vary"); got != "text/javascript; charset=utf-8, no-cache, Service-Worker" {
+		t.Errorf("header %s", got)
+	}
+	if _, body := s.request("GET", "a.example.com", address, map[string]string{"Service-Worker": "script"}, ""); !strings.Contains(body, `"standalone":true`) {
+		t.Error("a worker that is registered is not ours alone")
+	}
+	s.load(adaptJSON(t, site{options: "retire", upstream: up}.caddyfile(s.db, s.port)))
+	if resp, body := s.request("GET", "a.example.com", address, nil, ""); resp.StatusCode != 200 || strings.Contains(body, "addEventListener") {
+		t.Errorf("given up: %d\n%s", resp.StatusCode, body)
+	}
+}
+
+// TestPromptConfig: what the script is told of the prompt's options.
+func TestPromptConfig(t *testing.T) {
+	up := upstream(t, nil)
+	for _, tt := range []struct{ name, prompt, want string }{
+		// The script's own default then: the second page.
+		{"nothing", "", `"reject":"","askAgain":[604800]}`},
+		{"at once", "after 0s", `"after":{},"askAgain":[604800]}`},
+		{"first page", "after 1 page", `"after":{"pages":1},`},
+		{
+			"everything", "kind bell\nafter 3 pages\nafter 90s\nafter scroll 40%\nafter click .a\nafter event e\nafter exit\npaths /a*\nnot_paths /b\nask_again 3d 7d\nconsent .c",
+			`"after":{"pages":3,"seconds":90,"scroll":40,"click":".a","event":"e","exit":true},"paths":{"in":["/a*"],"out":["/b"]},"askAgain":[259200,604800],"consent":".c"}`,
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := start(t, site{options: "prompt {\n" + tt.prompt + "\n}", upstream: up})
+			_, body := s.request("GET", "a.example.com", "/_webpush/sdk.js", nil, "")
+			if !strings.Contains(body, tt.want) || strings.Contains(body, `"compat":`) {
+				t.Errorf("lacks %s in\n%s", tt.want, body[max(0, len(body)-900):])
+			}
+		})
+	}
+}

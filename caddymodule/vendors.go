@@ -1,0 +1,93 @@
+package caddymodule
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// vendor is a push provider whose web SDK registers a service worker on the
+// site's own origin.
+type vendor struct {
+	// name is what the option migrate_from calls it.
+	name string
+	// workers are the paths where its worker is by the provider's own documentation
+	// or SDK. Sites may have put it elsewhere; then they name the path.
+	workers []string
+}
+
+// vendorTable has the providers whose paths could be looked up: in their published
+// SDKs (clevertap, onesignal, firebase, moengage), in their documentation (airship,
+// pushwoosh), or in their plug-ins and what many sites have (insider, pushengage,
+// sendpulse, webpushr).
+var vendorTable = []vendor{
+	// The default of its option workerUrl.
+	{"airship", []string{"/push-worker.js"}},
+	// The default of its option serviceWorkerPath.
+	{"clevertap", []string{"/clevertap_sw.js"}},
+	// Registered by the SDK with the scope /firebase-cloud-messaging-push-scope.
+	{"firebase", []string{"/firebase-messaging-sw.js"}},
+	{"insider", []string{"/insider-sw-sdk.js"}},
+	// The default of its option swPath.
+	{"moengage", []string{"/serviceworker.js"}},
+	// The second was in use until November 2021; the folder is what its
+	// documentation recommends, with the scope /push/onesignal/.
+	{"onesignal", []string{
+		"/OneSignalSDKWorker.js", "/OneSignalSDKUpdaterWorker.js",
+		"/push/onesignal/OneSignalSDKWorker.js", "/push/onesignal/OneSignalSDKUpdaterWorker.js",
+	}},
+	{"pushengage", []string{"/service-worker.js"}},
+	{"pushwoosh", []string{"/pushwoosh-service-worker.js"}},
+	{"sendpulse", []string{"/sp-push-worker-fb.js"}},
+	{"webpushr", []string{"/webpushr-sw.js"}},
+}
+
+// vendorNames are the providers that are known by name.
+func vendorNames() []string {
+	names := make([]string, len(vendorTable))
+	for i, v := range vendorTable {
+		names[i] = v.name
+	}
+	return names
+}
+
+// vendorWorkers are the paths of the workers of what migrate_from names, each
+// once.
+func vendorWorkers(from []string) []string {
+	var paths []string
+	for _, entry := range from {
+		if strings.HasPrefix(entry, "/") {
+			paths = append(paths, entry)
+			continue
+		}
+		for _, v := range vendorTable {
+			if v.name == entry {
+				paths = append(paths, v.workers...)
+			}
+		}
+	}
+	slices.Sort(paths)
+	return slices.Compact(paths)
+}
+
+// checkVendors says which entry of migrate_from is wrong.
+func checkVendors(from []string) error {
+	const option = "migrate_from"
+	for _, entry := range from {
+		if strings.HasPrefix(entry, "/") {
+			if err := checkPath(option, entry, "/js/worker.js"); err != nil {
+				return err
+			}
+			continue
+		}
+		if slices.Contains(vendorNames(), entry) {
+			continue
+		}
+		if near := nearest(entry, vendorNames()); near != "" {
+			return &optionError{option, fmt.Sprintf("%q is not known; did you mean %q?", entry, near)}
+		}
+		return &optionError{option, fmt.Sprintf("%q is not known; known are: %s; for others write the path of their service worker, such as /js/worker.js",
+			entry, strings.Join(vendorNames(), ", "))}
+	}
+	return nil
+}

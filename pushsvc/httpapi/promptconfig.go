@@ -1,0 +1,44 @@
+package httpapi
+
+// PromptConfig is the soft prompt; empty texts are the SDK's own.
+type PromptConfig struct {
+	// Kind is "dialog", "bar" or "bell"; empty is a dialog.
+	Kind      string `json:"kind,omitempty"`
+	Title     string `json:"title"`
+	Body      string `json:"body"`
+	Accept    string `json:"accept"`
+	Reject    string `json:"reject"`
+	Color     string `json:"color,omitempty"`
+	TextColor string `json:"textColor,omitempty"`
+	// After is when it shows by itself; nil is the SDK's default.
+	After *PromptAfter `json:"after,omitempty"`
+	// Paths are where it may show by itself; nil is everywhere.
+	Paths *PromptPaths `json:"paths,omitempty"`
+	// AskAgain is how long the first refusal is respected, the second and so on,
+	// in seconds; the last is for all that follow.
+	AskAgain []int64 `json:"askAgain"`
+	// Consent is a CSS selector of the site's consent banner, to wait for.
+	Consent string `json:"consent,omitempty"`
+}
+
+// PromptAfter is what has to happen before the prompt is shown by itself: pages
+// and seconds both, and then one of the triggers, where there are any. The zero
+// value is nothing.
+type PromptAfter struct {
+	Pages   int   `json:"pages,omitempty"`
+	Seconds int64 `json:"seconds,omitempty"`
+	// Scroll is in per cent of the page's scrollable height.
+	Scroll int `json:"scroll,omitempty"`
+	// Click is a CSS selector.
+	Click string `json:"click,omitempty"`
+	// Event is a name that the page gives to webpush.event().
+	Event  string `json:"event,omitempty"`
+	Exit   bool   `json:"exit,omitempty"`
+	Manual bool   `json:"manual,omitempty"`
+}
+
+// PromptPaths are patterns of whole paths, where * stands for anything. Out wins.
+type PromptPaths struct {
+	In  []string `json:"in,omitempty"`
+	Out []string `json:"out,omitempty"`
+}

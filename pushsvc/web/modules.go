@@ -1,0 +1,23 @@
+package web
+
+import (
+	"embed"
+	"slices"
+)
+
+//go:embed dist/*.js
+var dist embed.FS
+
+// lazyModules are what the SDK loads where it needs it, by import().
+var lazyModules = []string{"ui.js", "texts.js", "compat.js"}
+
+// Module returns one of the ES modules that the SDK loads when it needs them,
+// to be served as text/javascript beside the SDK, and false for other names.
+// They hold no config.
+func Module(name string) ([]byte, bool) {
+	if !slices.Contains(lazyModules, name) {
+		return nil, false
+	}
+	body, err := dist.ReadFile("dist/" + name)
+	return body, err == nil
+}

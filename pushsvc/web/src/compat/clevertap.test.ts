@@ -1,0 +1,308 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { PromptOptions } from "../sdk/api";
+import type { SDK } from "../sdk/sdk";
+import { consoleOf, define, storageArea } from "../testing/page";
+import { CleverTap } from "./clevertap";
+import { install } from "./main";
+
+/** What the SDK was asked to do, in order. */
+let did: string[] = [];
+/** How the next prompt is answered. */
+let answers: string[] = [];
+let outcome = "subscribed";
+
+/** A page on which nothing has happened, and the API on it. */
+function fresh(): CleverTap {
+  did = [];
+  answers = [];
+  outcome = "subscribed";
+  define({
+    window: globalThis,
+    localStorage: storageArea(),
+    sessionStorage: storageArea(),
+    location: new URL("https://shop.example/"),
+    isSecureContext: true,
+    navigator: { serviceWorker: {} },
+    PushManager: class {},
+    Notification: { permission: "default" },
+    document: { readyState: "complete", getElementById: (id: string) => ({ remove: () => did.push("remove " + id) }) },
+    $WZRK_WR: undefined,
+    $CLTP_WR: undefined,
+  });
+  const listeners: [string, () => void][] = [];
+  const sdk = {
+    event: (name: string) => did.push("event " + name),
+    logout: async () => void did.push("logout"),
+    unsubscribe: async () => void did.push("unsubscribe"),
+    subscribe: async () => (did.push("subscribe"), outcome),
+    prompt: async (options: PromptOptions) => {
+      did.push("prompt " + Object.values(options).filter((value) => value !== undefined).join());
+      for (const [event, listener] of [...listeners]) if (answers.includes(event)) listener();
+      return outcome;
+    },
+    on: (event: string, listener: () => void) => {
+      listeners.push([event, listener]);
+      return () => listeners.splice(listeners.findIndex(([, l]) => l === listener), 1);
+    },
+  };
+  const api = install(sdk as unknown as SDK, {} as never, []);
+  api.init("TEST-ID");
+  return api;
+}
+
+type Any = Record<string, any>;
+const settled = () => new Promise((resolve) => setTimeout(resolve));
+const full = { titleText: "T", bodyText: "B", okButtonText: "Y", rejectButtonText: "N" };
+
+/** Each name of the API table (event, profile, privacy and others are objects):
+ * what is called, what it gives, what the SDK then did. */
+const table: [string, (c: Any) => unknown, unknown, string[]?][] = [
+  ["event.push", (c) => c.event.push("Added", { x: 1 }, "Bought"), 0, ["event Added", "event Bought"]],
+  ["event.push: reserved", (c) => c.event.push("App Launched"), 0],
+  ["event.push: Charged", (c) => c.event.push("Charged", { Amount: 1, "Charged ID": 7, Items: [{ a: 1 }] }), 0, ["event Charged"]],
+  ["event.push: Charged, nested", (c) => c.event.push("Charged", { Amount: { a: 1 } }), 0],
+  ["event.getDetails: gated", (c) => c.event.getDetails("Added"), undefined],
+  ["event.getEventDetails", (c) => c.event.getEventDetails("Added"), undefined],
+  ["profile.push", (c) => c.profile.push({ Site: { Name: "A" } }), undefined],
+  ["profile.getAttribute", (c) => c.profile.getAttribute("Name"), undefined],
+  ...[
+    "setMultiValuesForKey",
+    "addMultiValueForKey",
+    "addMultiValuesForKey",
+    "removeMultiValueForKey",
+    "removeMultiValuesForKey",
+    "removeValueForKey",
+    "handleIncrementValue",
+    "handleDecrementValue",
+  ].map((name): [string, (c: Any) => unknown, unknown] => ["profile." + name, (c) => c.profile[name]("key", 1), undefined]),
+  ["onUserLogin.push", (c) => c.onUserLogin.push({ Site: { Identity: 1 } }), undefined],
+  ["onUserLogin.clear", (c) => c.onUserLogin.clear(), undefined, ["logout"]],
+  ["privacy.push: optOut", (c) => c.privacy.push({ optOut: true }), undefined, ["unsubscribe"]],
+  ["privacy.push: useIP", (c) => c.privacy.push({ useIP: true }), undefined],
+  ["notifications.enable", (c) => c.notifications.enable({ ...full }), undefined, ["prompt T,B,Y,N,#f28046,604800"]],
+  ["user.getTotalVisits", (c) => c.user.getTotalVisits(), undefined],
+  ["user.getLastVisit", (c) => c.user.getLastVisit(), undefined],
+  ["session.getTimeElapsed", (c) => ((c.enablePersonalization = true), c.session.getTimeElapsed()), 0],
+  ["session.getPageCount", (c) => ((c.enablePersonalization = true), c.session.getPageCount()), 1],
+  ["enablePersonalization", (c) => c.session.getPageCount(), undefined],
+  ["spa", (c) => c.spa, false],
+  ["dismissSpamControl", (c) => c.dismissSpamControl, true],
+  ["enableFetchApi", (c) => c.enableFetchApi, false],
+  ["enableEncryptionInTransit", (c) => c.enableEncryptionInTransit, false],
+  ["domainSpecification", (c) => c.domainSpecification, undefined],
+  ["init: again", (c) => (c.init("OTHER"), c.getAccountID()), "TEST-ID"],
+  ["getAccountID", (c) => c.getAccountID(), "TEST-ID"],
+  ["getCleverTapID", (c) => c.getCleverTapID(), null],
+  ["getSDKVersion", (c) => c.getSDKVersion().startsWith("web-sdk-v"), true],
+  ["logout", (c) => c.logout(), undefined, ["logout"]],
+  ["clear", (c) => c.clear(), undefined, ["logout"]],
+  ["setLogLevel", (c) => (c.setLogLevel(3), sessionStorage.getItem("WZRK_D")), ""],
+  ["getLocation", (c) => c.getLocation(1, 2), undefined],
+  ["isLocalStorageEncryptionEnabled", (c) => c.isLocalStorageEncryptionEnabled(), false],
+  ["getInboxMessageCount", (c) => c.getInboxMessageCount(), 0],
+  ["getInboxMessageUnreadCount", (c) => c.getInboxMessageUnreadCount(), 0],
+  ["getAllInboxMessages", (c) => c.getAllInboxMessages(), {}],
+  ["getUnreadInboxMessages", (c) => c.getUnreadInboxMessages(), {}],
+  ["getAllQualifiedCampaignDetails", (c) => c.getAllQualifiedCampaignDetails(), []],
+  ["defineVariable", (c) => c.defineVariable("a", 1).value, 1],
+  ["defineFileVariable", (c) => c.defineFileVariable("a").name, "a"],
+  ["getVariables", (c) => c.getVariables(), {}],
+  ["getVariants", (c) => c.getVariants(), []],
+  ...[
+    "pageChanged",
+    "setOffline",
+    "delayEvents",
+    "getSCDomain",
+    "setLibrary",
+    "setSCSDKVersion",
+    "enableLocalStorageEncryption",
+    "raiseNotificationViewed",
+    "raiseNotificationClicked",
+    "raisePopupNotificationClicked",
+    "renderNotificationViewed",
+    "renderNotificationClicked",
+    "getInboxMessageForId",
+    "deleteInboxMessage",
+    "markReadInboxMessage",
+    "markReadInboxMessagesForIds",
+    "markReadAllInboxMessage",
+    "toggleInbox",
+    "syncVariables",
+    "fetchVariables",
+    "getVariableValue",
+    "addVariablesChangedCallback",
+    "addOneTimeVariablesChangedCallback",
+  ].map((name): [string, (c: Any) => unknown, unknown] => [name, (c) => c[name](), undefined]),
+  ["$WZRK_WR.closeIframe", () => void (globalThis as Any).$WZRK_WR.closeIframe(1, "wizParDiv0"), undefined, ["remove wizParDiv0"]],
+  ["$WZRK_WR.setEnum", () => (globalThis as Any).$WZRK_WR.setEnum("a"), "$E_a"],
+  ["$CLTP_WR.is_onloadcalled", () => (globalThis as Any).$CLTP_WR.is_onloadcalled(), true],
+  ...["s", "tr", "enableWebPush", "isMuted", "getMuteExpiry"].map((name): [string, (c: Any) => unknown, unknown] => [
+    "$WZRK_WR." + name,
+    () => typeof (globalThis as Any).$WZRK_WR[name](),
+    { isMuted: "boolean", getMuteExpiry: "number" }[name] ?? "undefined",
+  ]),
+];
+
+for (const [name, call, want, calls = []] of table) {
+  test("API: " + name, async () => {
+    const api = fresh();
+    let got: unknown;
+    consoleOf(() => (got = call(api)));
+    await settled();
+    assert.deepEqual(got, want);
+    assert.deepEqual(did, calls);
+  });
+}
+
+test("enablePersonalization: what CleverTap left in storage", () => {
+  const api = fresh() as Any;
+  api.enablePersonalization = true;
+  localStorage.setItem("WZRK_EV", '{"Added":[3,1700000000,1700000100]}');
+  localStorage.setItem("WZRK_PR", '{"Name":"A"}');
+  localStorage.setItem("WZRK_META", '{"sc":4,"ps":1700000000}');
+  assert.deepEqual(api.event.getDetails("Added"), { firstTime: new Date(1.7e12), lastTime: new Date(1.7e12 + 1e5), count: 3 });
+  assert.equal(api.profile.getAttribute("Name"), "A");
+  assert.equal(api.user.getTotalVisits(), 4);
+  assert.deepEqual(api.user.getLastVisit(), new Date(1.7e12));
+});
+
+/** What the console is told, in CleverTap's form. */
+const said: [string, (c: Any) => unknown, RegExp[]][] = [
+  ["init without an account", () => new CleverTap({} as SDK).init(), [/^! CleverTap error: Incorrect embed script\.$/]],
+  ["push before init", () => new CleverTap({} as SDK).notifications.push(full), [/^! CleverTap error: Account ID is not set$/]],
+  ["reserved name", (c) => c.event.push("Stayed"), [/^! CleverTap error: 513: .*Stayed/]],
+  ["name too long", (c) => c.event.push("x".repeat(1025)), [/^! CleverTap error: 510: /]],
+  ["no name", (c) => c.event.push({ x: 1 }), [/^! CleverTap error: 510: /]],
+  ["key too long", (c) => c.event.push("A", { ["k".repeat(1025)]: 1 }), [/^! CleverTap error: 520: /]],
+  ["value too long", (c) => c.event.push("A", { k: "v".repeat(1025) }), [/^! CleverTap error: 521: /]],
+  ["Charged with nested values", (c) => c.event.push("Charged", { Items: [{ a: {} }] }), [/^! CleverTap error: 511: /]],
+  ["Charged with many items", (c) => c.event.push("Charged", { Items: Array(51).fill({}) }), [/^! CleverTap error: 522: /]],
+  ["Charged ID twice", (c) => [1, 2].map(() => c.event.push("Charged", { "Charged ID": 1 })), [/^! CleverTap error: .*Duplicate/]],
+  ["options without effect: one line", (c) => c.notifications.push({ ...full, hidePoweredByCT: true, apnsWebPushId: "x" }), [/^CleverTap \[\d+\]: hidePoweredByCT, apnsWebPushId: accepted/]],
+  ["a text is missing", (c) => c.notifications.push("T", "B", "Y"), [/^! CleverTap error: Missing input parameters;/]],
+  ["location out of range", (c) => c.getLocation(91, 0), [/^! CleverTap error: /]],
+  ["increment by nothing", (c) => c.profile.handleIncrementValue("a", 0), [/^! CleverTap error: /]],
+  ["multi value without key", (c) => c.profile.addMultiValueForKey(), [/^! CleverTap error: /]],
+  ["level 0: not a word", (c) => (c.setLogLevel(0), c.event.push("Stayed")), []],
+  ["level 1: errors only", (c) => (c.setLogLevel(1), c.event.push("Stayed"), c.notifications.push({ ...full, hidePoweredByCT: true })), [/513/]],
+  ["level 3: everything", (c) => (c.setLogLevel(3), c.event.push("A", { k: 1 })), [/^CleverTap \[\d+\]: event A \(k\): accepted, not stored$/]],
+  ["WZRK_D: everything", (c) => (sessionStorage.setItem("WZRK_D", ""), c.setOffline(true)), [/^CleverTap \[\d+\]: setOffline: accepted/]],
+  ["no such level", (c) => c.setLogLevel(9), [/^! CleverTap error: .*log level/]],
+];
+
+for (const [name, call, want] of said) {
+  test("console: " + name, async () => {
+    const api = fresh();
+    const lines = consoleOf(() => void call(api));
+    await settled();
+    assert.equal(lines.length, want.length, lines.join("\n"));
+    want.forEach((pattern, i) => assert.ok(pattern.test(lines[i]!), lines[i]));
+  });
+}
+
+test("notifications.push: object form, callbacks in order", async () => {
+  const api = fresh();
+  const called: string[] = [];
+  const on = (name: string) => () => called.push(name);
+  answers = ["shown", "accepted"];
+  const options = { ...full, okCallback: on("ok"), rejectCallback: on("reject"), subscriptionCallback: on("subscribed") };
+  api.notifications.push({ ...options, okButtonColor: "#112233", okButtonAriaLabel: "yes", rejectButtonAriaLabel: "no" });
+  await settled();
+  assert.deepEqual(did, ["prompt T,B,Y,N,#112233,yes,no,604800"]);
+  assert.deepEqual(called, ["ok", "subscribed"]);
+  assert.ok(Number(localStorage.getItem("webpush:asked")) > 0, "counted from when it was shown");
+});
+
+test("notifications.push: refused", async () => {
+  const api = fresh();
+  const called: string[] = [];
+  answers = ["shown", "rejected"];
+  outcome = "rejected";
+  api.notifications.push({ ...full, okCallback: () => called.push("ok"), rejectCallback: () => called.push("reject"), subscriptionCallback: () => called.push("subscribed") });
+  await settled();
+  assert.deepEqual(called, ["reject"]);
+  api.notifications.push({ ...full });
+  await settled();
+  assert.equal(did.length, 1, "asked again within a week");
+});
+
+test("notifications.push: a browser's refusal after a yes is none of rejectCallback's", async () => {
+  const api = fresh();
+  const called: string[] = [];
+  answers = ["shown", "accepted", "dismissed"];
+  outcome = "dismissed";
+  api.notifications.push({ ...full, okCallback: () => called.push("ok"), rejectCallback: () => called.push("reject") });
+  await settled();
+  assert.deepEqual(called, ["ok"]);
+});
+
+test("notifications.push: positional form, skipDialog", async () => {
+  const api = fresh();
+  let subscribed = false;
+  api.notifications.push("T", "B", "Y", "N", "#112233", true, 60);
+  await settled();
+  api.notifications.push({ skipDialog: true, subscriptionCallback: () => (subscribed = true) });
+  await settled();
+  assert.deepEqual(did, ["subscribe", "subscribe"]);
+  assert.ok(subscribed);
+});
+
+test("privacy.push: optOut ends by optOut: false, and by nothing else", async () => {
+  const api = fresh();
+  api.privacy.push({ optOut: true });
+  api.notifications.push({ ...full });
+  await settled();
+  assert.deepEqual(did, ["unsubscribe"]);
+  api.privacy.push({ optOut: false });
+  assert.equal(localStorage.getItem("webpush:out"), null);
+  localStorage.setItem("webpush:out", "1");
+  api.privacy.push({ optOut: false });
+  assert.equal(localStorage.getItem("webpush:out"), "1", "the visitor's own wish");
+});
+
+test("stub: everything is replayed, in CleverTap's order", async () => {
+  const api = fresh();
+  const stub: Any = {
+    notifications: [{ ...full }],
+    event: ["A", { x: 1 }, "B"],
+    privacy: [{ optOut: false }],
+    profile: [],
+    onUserLogin: [],
+    account: [],
+    spa: true,
+  };
+  api.adopt(stub);
+  await settled();
+  assert.deepEqual(did, ["event A", "event B", "prompt T,B,Y,N,#f28046,604800"]);
+  assert.equal(api.spa, true);
+  stub.event.push("C");
+  assert.equal(did[did.length - 1], "event C", "whoever keeps the stub has the API");
+});
+
+test("stub: waits for an account, which may be on the stub", async () => {
+  fresh();
+  const sdk = { event: (name: string) => did.push("event " + name) } as unknown as SDK;
+  const api = new CleverTap(sdk);
+  api.adopt({ event: ["early"] });
+  assert.deepEqual(did, []);
+  api.adopt({ event: ["late"], account: [{ id: "X" }] });
+  assert.deepEqual(did, ["event early", "event late"]);
+});
+
+test("stub of our own: calls come first", () => {
+  fresh();
+  const sdk = { event: (name: string) => did.push("event " + name) } as unknown as SDK;
+  const api = new CleverTap(sdk);
+  api.adopt({ calls: [["init", ["X"]]], event: ["A"] });
+  assert.deepEqual(did, ["event A"]);
+  assert.equal(api.getAccountID(), "X");
+});
+
+test("init: a page in CleverTap's preview stays silent", () => {
+  fresh();
+  define({ location: new URL("https://shop.example/?e=x&wzrk_ex=0") });
+  const api = new CleverTap({} as SDK);
+  api.init("X");
+  assert.equal(api.getAccountID(), null);
+});

@@ -1,0 +1,257 @@
+import type { SDK } from "../sdk/sdk";
+import { local, session } from "../sdk/storage";
+import type { Stub } from "../sdk/stub";
+import { addAccepted } from "./accepted";
+import { Log } from "./log";
+import { decide, readWish, type Surroundings, type Wish } from "./prompt";
+import { objects, pairEvents, splitPrompts } from "./queue";
+import { chargedFits, eventName, properties } from "./rules";
+import { read } from "./storage";
+
+/** How CleverTap's SDK plays back what came before it. */
+const replayOrder = ["privacy", "onUserLogin", "privacy", "event", "profile", "notifications"];
+
+const flags = [
+  "spa",
+  "enablePersonalization",
+  "dismissSpamControl",
+  "enableFetchApi",
+  "enableEncryptionInTransit",
+  "domainSpecification",
+  "notificationCallback",
+  "popupCallback",
+];
+
+type Site = Record<string, unknown>;
+
+/** `window.clevertap`: CleverTap's names, their order of decisions, their words on
+ * the console. Nothing of it throws, and nothing of it calls CleverTap. */
+export class CleverTap {
+  [name: string]: unknown;
+  spa = false;
+  enablePersonalization = false;
+  dismissSpamControl = true;
+  enableFetchApi = false;
+  enableEncryptionInTransit = false;
+
+  private readonly log = new Log();
+  private accountId = "";
+  private prompting = false;
+  /** Stubs that wait for an account. */
+  private readonly waiting: Stub[] = [];
+
+  readonly account = { push: (...args: unknown[]) => this.setAccount(args) };
+  readonly event = {
+    push: (...args: unknown[]) => this.pushEvents(args),
+    getDetails: (name: string) => this.eventDetails(name),
+    getEventDetails: (name: string) => this.eventDetails(name),
+  };
+  readonly profile: Record<string, unknown> = {
+    push: (...args: unknown[]) => objects(args).forEach((profile) => this.accept("profile", profile)),
+    getAttribute: (name: string) => this.personal(() => (read("WZRK_PR") as Site | undefined)?.[name]),
+  };
+  readonly onUserLogin = {
+    push: (...args: unknown[]) => objects(args).forEach((profile) => this.accept("onUserLogin", profile)),
+    clear: () => this.clear(),
+  };
+  readonly privacy = { push: (...args: unknown[]) => objects(args).forEach((wish) => this.setPrivacy(wish)) };
+  readonly notifications = {
+    push: (...args: unknown[]) => splitPrompts(args).forEach((call) => void this.pushPrompt(call)),
+    enable: (...args: unknown[]) => splitPrompts(args).forEach((call) => void this.pushPrompt(call)),
+  };
+  readonly user = {
+    getTotalVisits: () => this.personal(() => (read("WZRK_META") as Site | undefined)?.sc),
+    getLastVisit: () =>
+      this.personal(() => {
+        const seconds = Number((read("WZRK_META") as Site | undefined)?.ps);
+        return seconds ? new Date(seconds * 1000) : undefined;
+      }),
+  };
+  readonly session = {
+    getTimeElapsed: () => this.personal(() => Math.floor((Date.now() - (Number(session.get("since")) || Date.now())) / 1000)),
+    getPageCount: () => this.personal(() => Number(session.get("pages"))),
+  };
+  /** `$WZRK_WR`, which custom pop-ups call. */
+  readonly responses: Record<string, unknown> = {
+    closeIframe: (_campaign: unknown, id: string) => document.getElementById(id)?.remove(),
+    setEnum: (value: unknown) => "$E_" + String(value),
+    is_onloadcalled: () => document.readyState === "complete",
+    isMuted: () => false,
+    getMuteExpiry: () => 0,
+    logout: () => this.logout(),
+    clear: () => this.clear(),
+  };
+
+  constructor(private readonly sdk: SDK) {
+    session.set("pages", String((Number(session.get("pages")) || 0) + 1));
+    addAccepted(this, this.log);
+  }
+
+  init(id?: string, ..._rest: unknown[]): void {
+    if (this.accountId) return;
+    const query = new URLSearchParams(location.search);
+    if (query.has("e") && query.get("wzrk_ex") === "0") return;
+    if (!id) return this.log.error("Incorrect embed script.");
+    this.accountId = String(id);
+    for (const stub of this.waiting.splice(0)) this.replay(stub);
+  }
+
+  setLogLevel(level: unknown): void {
+    this.log.setLevel(level);
+  }
+
+  getAccountID(): string | null {
+    return this.accountId || null;
+  }
+
+  logout(): void {
+    void this.sdk.logout();
+  }
+
+  clear(): void {
+    void this.sdk.logout();
+  }
+
+  /** Takes a stub over: what it holds is played back as soon as there is an
+   * account, and whoever keeps a reference to it has the API. */
+  adopt(stub: Stub): void {
+    const queue = (name: string) => (Array.isArray(stub[name]) ? (stub[name] as unknown[]) : []);
+    const held: Stub = Object.fromEntries([...new Set(replayOrder)].map((name) => [name, queue(name)]));
+    for (const name of flags) if (stub[name] !== undefined) this[name] = stub[name];
+    const account = queue("account");
+    const calls = queue("calls") as [string, unknown[]][];
+    Object.setPrototypeOf(stub, this);
+    for (const name of Object.keys(stub)) if (name in this || name === "calls") delete stub[name];
+    this.waiting.push(held);
+    for (const [name, args] of calls) (this[name] as (...args: unknown[]) => void)(...args);
+    if (account.length) this.setAccount(account);
+    if (this.accountId) for (const waiting of this.waiting.splice(0)) this.replay(waiting);
+  }
+
+  private replay(held: Stub): void {
+    for (const name of replayOrder) {
+      const queue = (held[name] as unknown[]).splice(0);
+      const target = this[name] as { push(...args: unknown[]): unknown };
+      if (queue.length) target.push(...queue);
+    }
+  }
+
+  private setAccount(args: unknown[]): void {
+    const [account, ...rest] = args;
+    const id = (account as { id?: unknown } | undefined)?.id;
+    if (id) this.init(String(id), ...rest);
+  }
+
+  private pushEvents(args: unknown[]): number {
+    if (typeof args[0] !== "string") this.log.error("Event name should be string", 510);
+    for (const [given, props = {}] of pairEvents(args)) {
+      const name = eventName(given, this.log);
+      if (name === undefined) continue;
+      if (name === "Charged" && !(chargedFits(props, this.log) && this.newCharge(props["Charged ID"]))) continue;
+      this.accept("event " + name, properties(props, this.log));
+      this.sdk.event(name);
+    }
+    return 0;
+  }
+
+  /** A sale that was told already is not told again. */
+  private newCharge(id: unknown): boolean {
+    if (id == null) return true;
+    if (local.get("charged") === String(id) || String(read("WZRK_CHARGED_ID")) === String(id)) {
+      this.log.error("Duplicate charged Id - Dropped");
+      return false;
+    }
+    local.set("charged", String(id));
+    return true;
+  }
+
+  private eventDetails(name: string): { firstTime: Date; lastTime: Date; count: number } | undefined {
+    return this.personal(() => {
+      const [count, first, last] = (read("WZRK_EV") as Record<string, number[]> | undefined)?.[name] ?? [];
+      return count && first && last
+        ? { firstTime: new Date(first * 1000), lastTime: new Date(last * 1000), count }
+        : undefined;
+    });
+  }
+
+  private personal<T>(value: () => T): T | undefined {
+    return this.enablePersonalization ? value() : undefined;
+  }
+
+  /** Takes what cannot be stored yet; after optOut nothing is taken. */
+  private accept(what: string, props: Record<string, unknown>): void {
+    const dropped = local.get("out") === "ct" ? "dropped: opted out" : "accepted, not stored";
+    this.log.debug(`${what} (${Object.keys(props).join(", ")}): ${dropped}`);
+  }
+
+  private setPrivacy(wish: Record<string, unknown>): void {
+    if (wish.optOut === true) {
+      void this.sdk.unsubscribe();
+      // Told from unsubscribing by own wish: optOut: false ends this one only.
+      local.set("out", "ct");
+    } else if (wish.optOut === false && local.get("out") === "ct") {
+      local.remove("out");
+    }
+    this.log.debug("privacy: " + JSON.stringify(wish));
+  }
+
+  private async pushPrompt(args: unknown[]): Promise<void> {
+    const wish = readWish(args);
+    if (wish.ignored.length) this.log.info(`${wish.ignored.join(", ")}: accepted, without effect here`);
+    const decision = decide(this.surroundings(), wish);
+    this.log.debug("notifications.push: " + decision.step);
+    if (decision.step === "nothing") {
+      if (decision.error) this.log.error(decision.error);
+      return;
+    }
+    if (local.get("out") === "ct") return;
+    this.prompting = true;
+    const outcome = await (decision.step === "subscribe" ? this.sdk.subscribe() : this.show(wish)).finally(
+      () => (this.prompting = false),
+    );
+    if (outcome === "subscribed") wish.subscriptionCallback?.();
+  }
+
+  private surroundings(): Surroundings {
+    const notification = "Notification" in window;
+    return {
+      account: !!this.accountId,
+      serviceWorker: "serviceWorker" in navigator,
+      secure: isSecureContext,
+      pushManager: "PushManager" in window,
+      notification,
+      permission: notification ? Notification.permission : "default",
+      shown: Number(local.get("asked")),
+      open: this.prompting,
+      now: Date.now(),
+    };
+  }
+
+  private show(wish: Wish): ReturnType<SDK["prompt"]> {
+    let accepted = false;
+    const refuse = () => {
+      if (!accepted) wish.rejectCallback?.();
+    };
+    const listeners = [
+      // CleverTap counts from when it was shown, not from the answer.
+      this.sdk.on("shown", () => local.set("asked", String(Date.now()))),
+      this.sdk.on("accepted", () => {
+        accepted = true;
+        wish.okCallback?.();
+      }),
+      this.sdk.on("rejected", refuse),
+      this.sdk.on("dismissed", refuse),
+    ];
+    const options = {
+      title: wish.titleText,
+      body: wish.bodyText,
+      accept: wish.okButtonText,
+      reject: wish.rejectButtonText,
+      color: wish.okButtonColor,
+      ariaAccept: wish.okButtonAriaLabel,
+      ariaReject: wish.rejectButtonAriaLabel,
+      askAgain: wish.askAgainTimeInSeconds,
+    };
+    return this.sdk.prompt(options).finally(() => listeners.forEach((off) => off()));
+  }
+}

@@ -1,0 +1,22 @@
+// compat.js: window.clevertap on the same code as window.webpush.
+
+import type { SDK } from "../sdk/sdk";
+import { local } from "../sdk/storage";
+import type { Stub } from "../sdk/stub";
+import type { Config } from "../shared/wire";
+import { CleverTap } from "./clevertap";
+import * as storage from "./storage";
+
+/** Makes the API of every stub on the page and replays what they hold. */
+export function install(sdk: SDK, _config: Config, stubs: Stub[]): CleverTap {
+  const api = new CleverTap(sdk);
+  const page = window as unknown as Record<string, unknown>;
+  for (const name of ["$WZRK_WR", "$CLTP_WR"]) page[name] ??= api.responses;
+  for (const stub of stubs) api.adopt(stub);
+  return api;
+}
+
+/** Reads once what CleverTap left in the visitor's storage. */
+export function adoptStorage(): void {
+  storage.adoptStorage(local);
+}

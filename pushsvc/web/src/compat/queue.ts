@@ -1,0 +1,51 @@
+// Stubs are plain arrays, so that calls which came before the SDK lie flattened in
+// them: event.push("A", {x: 1}); event.push("B") is ["A", {x: 1}, "B"].
+
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+
+/** The event calls in a queue, one [name] or [name, props] each. Objects without
+ * a name before them belong to nothing and are left out. */
+export function pairEvents(queue: unknown[]): [string, Record<string, unknown>?][] {
+  const calls: [string, Record<string, unknown>?][] = [];
+  queue.forEach((name, i) => {
+    if (typeof name !== "string") return;
+    const props = queue[i + 1];
+    calls.push(isObject(props) ? [name, props] : [name]);
+  });
+  return calls;
+}
+
+/** The calls of notifications.push in a queue. Each object is a call of its own;
+ * positional ones are four texts, then perhaps a colour, a boolean, a number. */
+export function splitPrompts(queue: unknown[]): unknown[][] {
+  const calls: unknown[][] = [];
+  for (let i = 0; i < queue.length; ) {
+    const first = queue[i];
+    if (isObject(first)) {
+      calls.push([first]);
+      i++;
+      continue;
+    }
+    const call = queue.slice(i, i + 4);
+    const end = call.findIndex(isObject);
+    if (end > 0) call.length = end;
+    i += call.length;
+    const rest: ((value: unknown) => boolean)[] = [
+      (value) => value == null || (typeof value === "string" && value.startsWith("#")),
+      (value) => value == null || typeof value === "boolean",
+      (value) => value == null || typeof value === "number",
+    ];
+    for (const fits of rest) {
+      if (call.length < 4 || i >= queue.length || !fits(queue[i])) break;
+      call.push(queue[i++]);
+    }
+    calls.push(call);
+  }
+  return calls;
+}
+
+/** The objects in a queue: calls of profile, onUserLogin and privacy. */
+export function objects(queue: unknown[]): Record<string, unknown>[] {
+  return queue.filter(isObject);
+}

@@ -1,0 +1,41 @@
+import type { Face, UI } from "../shared/face";
+import type { Config } from "../shared/wire";
+import { load } from "./lazy";
+import { faceOptions, type SDK } from "./sdk";
+
+/** Makes `<webpush-preferences>` the visitor's own settings, wherever the site puts
+ * it and whenever. An element of that name that the site defined itself stays. */
+export function definePreferences(config: Config, sdk: SDK): void {
+  if (!window.customElements || customElements.get("webpush-preferences")) return;
+  class Preferences extends HTMLElement {
+    private face: Face | undefined;
+    private off: (() => void)[] = [];
+
+    connectedCallback(): void {
+      this.off = (["subscribed", "unsubscribed"] as const).map((event) => sdk.on(event, () => this.fill()));
+      this.fill();
+    }
+
+    disconnectedCallback(): void {
+      this.off.forEach((off) => off());
+      this.face?.close();
+      this.face = undefined;
+    }
+
+    private async fill(): Promise<void> {
+      const [{ show }, state] = await Promise.all([load<UI>(config, "ui"), sdk.state()]);
+      this.face?.close();
+      this.face = undefined;
+      if (!this.isConnected || !state.supported) return;
+      const options = faceOptions(config, "preferences", {}, (answer) => {
+        if (answer !== "accept") return void sdk.unsubscribe();
+        sdk.subscribe().then((outcome) => {
+          if (outcome === "denied") void sdk.prompt({ help: true });
+          if (outcome !== "subscribed") void this.fill();
+        });
+      });
+      this.face = show({ ...options, host: this, subscribed: state.subscribed });
+    }
+  }
+  customElements.define("webpush-preferences", Preferences);
+}

@@ -1,0 +1,20 @@
+// What the worker remembers: JSON in one cache, because workers have no other
+// store that takes one line.
+
+const cacheName = "webpush";
+
+/** What was remembered under a name, or otherwise. */
+export async function recall<T>(name: string, otherwise: T): Promise<T> {
+  const kept = await caches.match("/webpush-" + name, { cacheName });
+  return kept ? kept.json() : otherwise;
+}
+
+export async function remember(name: string, value: unknown): Promise<void> {
+  const cache = await caches.open(cacheName);
+  await cache.put("/webpush-" + name, new Response(JSON.stringify(value)));
+}
+
+/** Forgets all of it. */
+export async function forget(): Promise<void> {
+  await caches.delete(cacheName);
+}

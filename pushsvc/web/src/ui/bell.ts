@@ -1,0 +1,56 @@
+// The bell: a button that floats and opens the question.
+
+import type { Face } from "../shared/face";
+import { bell, button } from "./elements";
+import { floatingRoot, openDialog } from "./floating";
+import { direction } from "./language";
+import { applyColours, followScheme } from "./look";
+import { buildPanel, type Finish, type Making } from "./panel";
+
+/** Shows the bell. Escape in the question leads back to the bell and is no
+ * answer, since nobody was asked without having wanted to be. */
+export function showBell(making: Making): Face | undefined {
+  const { options, texts } = making;
+  const root = floatingRoot();
+  if (!root) return undefined;
+  let closeDialog: (() => void) | undefined;
+  const opener = button("bell", "", () => {
+    const dialog = buildPanel(making, finish);
+    root.append(dialog);
+    applyColours(dialog, options);
+    closeDialog = openDialog(root, dialog, fold);
+    // After the focus has left it.
+    opener.hidden = true;
+  });
+  opener.className = "face";
+  opener.dir = direction(making.language);
+  opener.setAttribute("aria-haspopup", "dialog");
+  opener.setAttribute("aria-label", (opener.title = texts.notifications));
+  if (!options.texts.title) opener.lang = making.language;
+  opener.append(bell());
+  const stopScheme = followScheme(opener);
+  root.append(opener);
+  applyColours(opener, options);
+
+  const fold = () => {
+    opener.hidden = false;
+    const inside = root.activeElement;
+    closeDialog?.();
+    closeDialog = undefined;
+    if (inside) opener.focus({ preventScroll: true });
+  };
+  const finish: Finish = (answer, topics) => {
+    options.answered(answer, topics);
+    face.close();
+  };
+  const face: Face = {
+    element: root.host as HTMLElement,
+    close() {
+      closeDialog?.();
+      closeDialog = undefined;
+      stopScheme();
+      root.host.remove();
+    },
+  };
+  return face;
+}

@@ -1,0 +1,66 @@
+// What floats over the page: the host, its style sheet, focus and Escape.
+
+import { followScheme } from "./look";
+import styles from "./ui.css";
+
+/** Prepares a root for our elements; undefined where the engine lacks constructed
+ * style sheets (a <style> would need the site's CSP to allow inline styles). */
+export function styledRoot(host: HTMLElement): ShadowRoot | undefined {
+  const root = host.shadowRoot ?? host.attachShadow({ mode: "open" });
+  try {
+    const sheet = new CSSStyleSheet();
+    sheet.replaceSync(styles);
+    root.adoptedStyleSheets = [sheet];
+  } catch {
+    return undefined;
+  }
+  return root;
+}
+
+/** The host of all that floats. Its id is public. */
+export function floatingRoot(): ShadowRoot | undefined {
+  const host = document.createElement("div");
+  host.id = "webpush-prompt";
+  const root = styledRoot(host);
+  // Not into body: frameworks swap its children, and a transform on it would
+  // catch position: fixed.
+  if (root) document.documentElement.append(host);
+  return root;
+}
+
+/** Opens a dialog inside root without being modal. escaped runs at Escape, as
+ * long as it is open. Returns what closes it and gives the focus back. */
+export function openDialog(root: ShadowRoot, dialog: HTMLDialogElement, escaped: () => void): () => void {
+  const before = document.activeElement;
+  const stopScheme = followScheme(dialog);
+  if (isTyping(before)) {
+    // show() would take the caret away.
+    dialog.open = true;
+  } else {
+    dialog.show();
+    // The dialog itself and not a button: Space must scroll on, not accept.
+    dialog.focus({ preventScroll: true });
+  }
+  const onKey = (event: KeyboardEvent) => {
+    if (event.key === "Escape" && !event.defaultPrevented && !event.isComposing) escaped();
+  };
+  addEventListener("keydown", onKey);
+  return () => {
+    removeEventListener("keydown", onKey);
+    stopScheme();
+    const inside = root.activeElement;
+    dialog.remove();
+    if (inside && before instanceof HTMLElement && before !== root.host) before.focus({ preventScroll: true });
+  };
+}
+
+/** Whether the focus is somewhere where keys make text, frames included: what
+ * goes on in a frame cannot be seen. */
+function isTyping(focused: Element | null): boolean {
+  let node = focused;
+  while (node?.shadowRoot?.activeElement) node = node.shadowRoot.activeElement;
+  return (
+    node instanceof HTMLElement &&
+    (node.isContentEditable || /^(INPUT|TEXTAREA|SELECT|IFRAME)$/.test(node.tagName))
+  );
+}

@@ -1,0 +1,61 @@
+// ui.js: all that the visitor sees of us in the page. The SDK loads it when it
+// has something to show.
+
+import type { Face, FaceOptions } from "../shared/face";
+import { showBell } from "./bell";
+import { floatingRoot, openDialog } from "./floating";
+import { chooseLanguage } from "./language";
+import { applyColours } from "./look";
+import { buildPanel, type Finish, type Making } from "./panel";
+import { showPreferences } from "./preferences";
+import { others, wording } from "./wording";
+
+const known = ["en", ...others];
+const choose = (tag: string): string => chooseLanguage([tag, ...navigator.languages], known);
+
+/** The texts besides English, loaded before anything can be shown, so that show
+ * need not wait. Without them all is in English. */
+const texts = await loadTexts().catch(() => ({}) as Record<string, string>);
+
+async function loadTexts(): Promise<Record<string, string>> {
+  if (choose(document.documentElement.lang) === "en") return {};
+  // Ours has the version in its query. In a variable, because the build resolves
+  // what stands in the parentheses.
+  const address = "./texts.js" + new URL(import.meta.url).search;
+  return ((await import(address)) as { default: Record<string, string> }).default;
+}
+
+/** Shows a face; undefined where the engine lacks constructed style sheets, or
+ * with preferences without an element to fill. */
+export function show(options: FaceOptions): Face | undefined {
+  const wanted = choose(options.language);
+  const language = texts[wanted] ? wanted : "en";
+  const making: Making = { options, language, texts: wording(texts[language]) };
+  if (options.kind === "preferences") return options.host && showPreferences(making, options.host);
+  return options.kind === "bell" ? showBell(making) : showPanel(making);
+}
+
+function showPanel(making: Making): Face | undefined {
+  const { options } = making;
+  const root = floatingRoot();
+  if (!root) return undefined;
+  const finish: Finish = (answer, topics) => {
+    options.answered(answer, topics);
+    face.close();
+  };
+  const dialog = buildPanel(making, finish);
+  if (options.kind === "bar" && getComputedStyle(root.host).getPropertyValue("--webpush-bar").trim() === "top") {
+    root.host.classList.add("above");
+  }
+  root.append(dialog);
+  applyColours(dialog, options);
+  const closeDialog = openDialog(root, dialog, () => finish("dismiss"));
+  const face: Face = {
+    element: root.host as HTMLElement,
+    close() {
+      closeDialog();
+      root.host.remove();
+    },
+  };
+  return face;
+}

@@ -1,0 +1,109 @@
+// What stands in the dialogs: the question, the hint, the help.
+
+import type { Answer, FaceOptions } from "../shared/face";
+import { button, element, mutedBell, shareSign, siteIcon } from "./elements";
+import { placeOf, unblockSteps } from "./help";
+import { direction, fill } from "./language";
+import { topicBoxes } from "./boxes";
+import type { Texts } from "./wording";
+
+/** What a panel is made from. */
+export interface Making {
+  options: FaceOptions;
+  texts: Texts;
+  /** Language of texts. */
+  language: string;
+}
+
+/** Takes an answer away, synchronously in the visitor's click. */
+export type Finish = (answer: Answer, topics?: string[]) => void;
+
+/** Builds a closed dialog. */
+export function buildPanel(making: Making, finish: Finish): HTMLDialogElement {
+  const { options, texts } = making;
+  switch (options.kind) {
+    case "ios":
+      return steps(making, siteIcon(options.icon), texts.add, texts.addBody, iosSteps(making), finish);
+    case "denied":
+      return steps(making, mutedBell(), texts.blocked, texts.blockedBody, deniedSteps(making), finish);
+    default:
+      return question(making, finish);
+  }
+}
+
+/** Puts the site's names into a text. */
+export function named({ options, texts }: Making, text: string): string {
+  return fill(text, { n: options.name || location.hostname, s: location.host, a: texts.add });
+}
+
+function question(making: Making, finish: Finish): HTMLDialogElement {
+  const { options, texts } = making;
+  const own = options.texts;
+  const dialog = frame(making, siteIcon(options.icon), own.title || texts.title, own.body || named(making, texts.body), !own.title);
+  if (options.kind === "bar") dialog.classList.add("bar");
+  const topics = topicBoxes(options.topics);
+  if (topics) dialog.append(topics.element);
+  const answer = (id: "accept" | "reject", label: string | undefined, spoken: string | undefined) => {
+    const node = button(id, label || texts[id], () => (id === "accept" ? finish(id, topics?.checked()) : finish(id)));
+    if (spoken) node.setAttribute("aria-label", spoken);
+    return node;
+  };
+  const buttons = element("div", "buttons", "buttons");
+  buttons.append(
+    answer("reject", own.reject, options.ariaReject),
+    answer("accept", own.accept, options.ariaAccept),
+  );
+  dialog.append(buttons);
+  return dialog;
+}
+
+/** Dialog with title and body; its language is ours where the title is. */
+function frame(making: Making, icon: Element, title: string, body: string, ours: boolean): HTMLDialogElement {
+  const dialog = element("dialog", "dialog", "face");
+  dialog.tabIndex = -1;
+  if (ours) dialog.lang = making.language;
+  dialog.dir = ours ? direction(making.language) : getComputedStyle(document.documentElement).direction;
+  dialog.setAttribute("aria-labelledby", "title");
+  dialog.setAttribute("aria-describedby", "body");
+  const top = element("div", "", "top");
+  const text = element("div", "", "text");
+  text.append(element("h2", "title", "", title), element("p", "body", "", body));
+  top.append(icon, text);
+  dialog.append(top);
+  return dialog;
+}
+
+function steps(
+  making: Making,
+  icon: Element,
+  title: string,
+  body: string,
+  items: (Node | string)[][],
+  finish: Finish,
+): HTMLDialogElement {
+  const own = making.options.texts;
+  const dialog = frame(making, icon, own.title || title, own.body || named(making, body), !own.title);
+  const list = element("ol", "steps");
+  for (const item of items) {
+    const line = element("li");
+    const text = element("span");
+    text.append(...item);
+    line.append(text);
+    list.append(line);
+  }
+  const buttons = element("div", "buttons", "buttons");
+  buttons.append(button("close", own.reject || making.texts.close, () => finish("dismiss")));
+  dialog.append(list, buttons);
+  return dialog;
+}
+
+function iosSteps(making: Making): (Node | string)[][] {
+  const { share, choose, start } = making.texts;
+  return [[named(making, share), " ", shareSign()], [named(making, choose)], [named(making, start)]];
+}
+
+function deniedSteps(making: Making): string[][] {
+  const place = placeOf(navigator.userAgent, navigator.maxTouchPoints);
+  const name = making.options.name || location.hostname;
+  return unblockSteps(place, making.texts, name).map((step) => [named(making, step)]);
+}

@@ -1,0 +1,51 @@
+// The visitor's own settings, in the page: inside an element of the site's.
+
+import type { Face } from "../shared/face";
+import { box, topicBoxes } from "./boxes";
+import { element } from "./elements";
+import { styledRoot } from "./floating";
+import { direction } from "./language";
+import { applyColours } from "./look";
+import { named, type Making } from "./panel";
+
+/** Elements whose switch had the focus when they were emptied: the SDK fills them
+ * anew after each change, and the keyboard should stay where it was. */
+const focused = new WeakSet<HTMLElement>();
+
+/** Fills host with a switch and the topics. Each change is an answer at once; how
+ * it went is seen by the SDK filling anew. */
+export function showPreferences(making: Making, host: HTMLElement): Face | undefined {
+  const { options, texts } = making;
+  const root = styledRoot(host);
+  if (!root) return undefined;
+  const face = element("section", "preferences", "face inline");
+  face.lang = making.language;
+  face.dir = direction(making.language);
+  face.setAttribute("aria-labelledby", "title");
+
+  const { label, input } = box(named(making, texts.receive), !!options.subscribed, "switch");
+  label.id = "receive";
+  label.part.add("receive");
+  input.setAttribute("role", "switch");
+  const topics = topicBoxes(options.topics, () => options.answered("accept", topics?.checked()));
+  const enable = () => {
+    if (topics) topics.element.hidden = !input.checked;
+  };
+  input.addEventListener("change", () => {
+    enable();
+    if (input.checked) options.answered("accept", topics?.checked());
+    else options.answered("reject");
+  });
+  enable();
+  face.append(element("h2", "title", "", texts.notifications), label, ...(topics ? [topics.element] : []));
+  root.replaceChildren(face);
+  applyColours(face, options);
+  if (focused.delete(host)) input.focus({ preventScroll: true });
+  return {
+    element: host,
+    close() {
+      if (root.activeElement === input) focused.add(host);
+      face.remove();
+    },
+  };
+}
