@@ -492,19 +492,3 @@ func (s *scanner) reject(r Reason) {
 // page reports whether the document is certain to be a page that can be read to
 // its head's end: nothing but its end in an open construct will reject it.
 func (s *scanner) page() bool { return s.began && !s.undeclared && !s.xml }
-
-func isSpace(c byte) bool {
-	return c == ' ' || c == '\n' || c == '\t' || c == '\r' || c == '\f'
-}
-
-func isLetter(c byte) bool { return c|0x20 >= 'a' && c|0x20 <= 'z' }
-
-// endsName reports whether c ends a tag's name.
-func endsName(c byte) bool { return c == '>' || c == '/' || isSpace(c) }
-
-func lower(c byte) byte {
-	if c >= 'A' && c <= 'Z' {
-		return c | 0x20
-	}
-	return c
-}

@@ -243,3 +243,19 @@ func (s *scanner) escaped(p []byte, i int) int {
 	}
 	return len(p)
 }
+
+func isSpace(c byte) bool {
+	return c == ' ' || c == '\n' || c == '\t' || c == '\r' || c == '\f'
+}
+
+func isLetter(c byte) bool { return c|0x20 >= 'a' && c|0x20 <= 'z' }
+
+// endsName reports whether c ends a tag's name.
+func endsName(c byte) bool { return c == '>' || c == '/' || isSpace(c) }
+
+func lower(c byte) byte {
+	if c >= 'A' && c <= 'Z' {
+		return c | 0x20
+	}
+	return c
+}
