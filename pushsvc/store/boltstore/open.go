@@ -46,7 +46,7 @@ func Open(ctx context.Context, path string, o Options) (*Store, error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	s := &Store{
 		path: path, clock: o.Clock, onDamage: o.OnDamage,
-		ops: make(chan *op, queueLength), done: make(chan struct{}),
+		ops: make(chan *op, queueLength), done: make(chan struct{}), closing: make(chan struct{}),
 		notes: newNotes(path), recent: newRecent(),
 	}
 	err := s.open(path, o.Timeout)
