@@ -25,7 +25,7 @@ func SiteName(host string) (string, error) {
 		return "", errors.New("empty host")
 	}
 	if strings.Contains(host, "/") {
-		return "", errors.New("is a host name: leave out https:// and the path")
+		return "", errors.New("must be a host name, without https:// and the path")
 	}
 	if len(host) > MaxSiteName {
 		return "", fmt.Errorf("host is longer than %d bytes", MaxSiteName)
