@@ -107,9 +107,12 @@ func explain(err error, addr string) error {
 		return fmt.Errorf("no Caddy answers at %s; is it running, and is that its admin address (--address)? %w", addr, err)
 	}
 	status, body, _ := strings.Cut(after, ": ")
-	var p struct{ Title, Detail, Error string }
+	var p struct{ Title, Detail, Error, Field string }
 	if json.Unmarshal([]byte(body), &p) != nil {
 		return fmt.Errorf("the server answered %s: %s", status, strings.TrimSpace(body))
+	}
+	if flag := flagOf[p.Field]; flag != "" {
+		p.Detail = flag + strings.TrimPrefix(p.Detail, p.Field)
 	}
 	for _, s := range []string{p.Detail, p.Error, p.Title} {
 		if s != "" {
@@ -120,6 +123,13 @@ func explain(err error, addr string) error {
 		return fmt.Errorf("the Caddy at %s has no webpush module", addr)
 	}
 	return fmt.Errorf("the server answered %s", status)
+}
+
+// flagOf names the flags whose fields the API calls otherwise.
+var flagOf = map[string]string{
+	"site": "--site", "send_at": "--at", "subscription": "--to", "key": "--key", "format": "--format", "rate": "--rate", "ttl": "--ttl",
+	"Idempotency-Key": "--idempotency-key", "requireInteraction": "--require-interaction", "limit": "--limit",
+	"public_key": "the public key", "private_key": "the private key",
 }
 
 // print writes raw JSON where --json asks for it, and what people returns

@@ -24,11 +24,21 @@ func (c *command) backup() *cobra.Command {
 		Short: "Copies the whole store of the running server to a file",
 		Long: `Copies the whole store, as it is at this moment, to a file: the subscribers of
 all sites, the messages, and the VAPID keys. The server goes on working. The
-copy is checked, and is there whole or not at all. 'restore' brings it back.
+copy is checked, and is there whole or not at all. 'restore' brings it back. To
+standard output, where "-" is named, it goes unchecked.
 
 The file holds private keys and is readable by its owner only.`,
 		Args: cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error { return c.runBackup(cmd.Context(), args[0], force) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if args[0] != "-" {
+				return c.runBackup(cmd.Context(), args[0], force)
+			}
+			if isTerminal(os.Stdout) {
+				return errors.New("standard output is a terminal: name a file, or send it on to a program")
+			}
+			_, err := c.download("/backup", nil, os.Stdout, 0)
+			return err
+		},
 	}
 	cmd.Flags().BoolVarP(&force, "force", "f", false, "Replace the file if it is there already")
 	return cmd
@@ -122,6 +132,8 @@ func (c *command) restore() *cobra.Command {
 store that is in use is left alone. A store that is there already is replaced
 only with --force, and kept beside under another name.
 
+Run it as the user that Caddy runs as: the store has to be that user's.
+
 Messages that were under way when the backup was made go on from there at the
 next start: who got one since then may get it again.`,
 		Example: `  caddy webpush restore webpush.backup --config /etc/caddy/Caddyfile`,
@@ -184,7 +196,7 @@ func (c *command) runRestore(ctx context.Context, file, target string, force boo
 	case err == nil && os.SameFile(info, present):
 		return errors.New("the backup is the store itself")
 	case err == nil && !force:
-		return fmt.Errorf("%s is there already; --force replaces it, and keeps it as %s", target, target+".replaced")
+		return fmt.Errorf("%s is there already; --force replaces it, and keeps it beside under another name", target)
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("looking for the store: %w", err)
 	}
@@ -192,10 +204,7 @@ func (c *command) runRestore(ctx context.Context, file, target string, force boo
 	if err != nil {
 		return err
 	}
-	kept := ""
-	if present != nil {
-		kept = target + ".replaced"
-	}
+	kept := checked.Kept
 	sum := summary(checked)
 	if err := c.printValue(struct {
 		Restored string `json:"restored"`

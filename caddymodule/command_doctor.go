@@ -46,8 +46,11 @@ func (c *command) runDoctor(ctx context.Context, address string, insecure bool) 
 	transport.DisableCompression = true
 	transport.TLSClientConfig = &tls.Config{InsecureSkipVerify: insecure} //nolint:gosec // the operator's own site, at the operator's wish
 	result, err := newDoctor(transport).examine(ctx, address)
-	if err != nil {
+	if err != nil && !c.json {
 		return err
+	}
+	if err != nil {
+		result = checkup{URL: address, Diagnoses: []diagnosis{{Check: "page", Verdict: illness, Finding: err.Error()}}}
 	}
 	raw, err := json.MarshalIndent(result, "", "  ")
 	if err != nil {

@@ -68,12 +68,15 @@ func (c *command) listKeys(count bool) error {
 
 func (c *command) importKey() *cobra.Command {
 	var public, file string
+	var keep bool
 	cmd := &cobra.Command{
 		Use:   "import --public <key> [--private-file <file>]",
 		Short: "Imports a VAPID key pair and makes it the current one",
 		Long: `Imports a VAPID key pair, both halves in base64url as other web push software
-has them, and makes it the current one: new subscriptions are made with it.
-Subscriptions made with an earlier key go on with that.
+has them, and makes it the current one, unless --keep-current is given: new
+subscriptions of all sites are made with the current one, and browsers that have
+another change over with their next visit. Until then they are sent to with
+that.
 
 The private key is read from --private-file, or from standard input, so that it
 shows in no process list and no shell history.`,
@@ -81,7 +84,7 @@ shows in no process list and no shell history.`,
   printf %s "$VAPID_PRIVATE_KEY" | caddy webpush keys import --public BNc…`,
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			key, raw, err := c.postKey(public, file)
+			key, raw, err := c.postKey(public, file, !keep)
 			if err != nil {
 				return err
 			}
@@ -90,13 +93,14 @@ shows in no process list and no shell history.`,
 	}
 	cmd.Flags().StringVar(&public, "public", "", "The public key, 87 characters of base64url (required)")
 	cmd.Flags().StringVar(&file, "private-file", "", "File with the private key, 43 characters of base64url")
+	cmd.Flags().BoolVar(&keep, "keep-current", false, "Put the pair into the ring only")
 	_ = cmd.MarkFlagRequired("public")
 	return cmd
 }
 
 // postKey imports the pair whose private half is in the file, or comes from
 // standard input where there is none.
-func (c *command) postKey(public, file string) (key pushsvc.Key, raw []byte, err error) {
+func (c *command) postKey(public, file string, current bool) (key pushsvc.Key, raw []byte, err error) {
 	in := os.Stdin
 	if file != "" {
 		f, err := os.Open(file)
@@ -112,14 +116,18 @@ func (c *command) postKey(public, file string) (key pushsvc.Key, raw []byte, err
 	if err != nil {
 		return key, nil, fmt.Errorf("reading the private key: %w", err)
 	}
-	raw, err = c.call(http.MethodPost, "/keys", nil, map[string]string{
-		"public_key": strings.TrimSpace(public), "private_key": strings.TrimSpace(string(private)),
+	raw, err = c.call(http.MethodPost, "/keys", nil, map[string]any{
+		"public_key": strings.TrimSpace(public), "private_key": strings.TrimSpace(string(private)), "current": current,
 	}, &key)
 	return key, raw, err
 }
 
 func printCurrent(w io.Writer, key pushsvc.Key) error {
-	_, err := fmt.Fprintf(w, "Key %s is the current one now.\n", key.ID)
+	is := "is the current one now"
+	if !key.Current {
+		is = "is in the ring"
+	}
+	_, err := fmt.Fprintf(w, "Key %s %s.\n", key.ID, is)
 	return err
 }
 

@@ -72,7 +72,7 @@ func (c *command) messages() *cobra.Command {
 			return list()
 		},
 	}
-	cmd.PersistentFlags().StringVar(&site, "site", "", "Site whose messages to show (required)")
+	cmd.PersistentFlags().StringVar(&site, "site", "", "Site of the messages (required)")
 	_ = cmd.MarkPersistentFlagRequired("site")
 	listCmd := &cobra.Command{
 		Use: "list --site <site>", Short: "Lists a site's messages, the newest first", Args: cobra.NoArgs,
@@ -167,7 +167,7 @@ func printMessages(w io.Writer, messages []messageAnswer) error {
 		return err
 	}
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "ID\tCREATED\tSTATE\tAUDIENCE\tPENDING\tACCEPTED\tGONE\tFAILED\tSHOWN\tCLICKED\tCLOSED\tTITLE")
+	fmt.Fprintln(t, "ID\tCREATED\tSTATE\tAUDIENCE\tTO SEND\tACCEPTED\tGONE\tFAILED\tSHOWN\tCLICKED\tCLOSED\tTITLE")
 	for _, m := range messages {
 		p := m.Results
 		fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%d\t%d\t%d\t%s\t%d\t%d\t%d\t%s\n",

@@ -99,6 +99,9 @@ func (f *sendFlags) register(cmd *cobra.Command) {
 }
 
 func (c *command) runSend(cmd *cobra.Command, f *sendFlags) error {
+	if f.wait && f.body.DryRun {
+		return errors.New("--dry-run sends nothing, so there is nothing to --wait for")
+	}
 	if err := f.complete(cmd.Flags().Changed("ttl"), time.Now()); err != nil {
 		return err
 	}
@@ -146,6 +149,10 @@ func printDryRun(w io.Writer, m messageAnswer) error {
 	}
 	fmt.Fprintf(w, "Nothing was sent. It would go to %s of %s, %s, and expire at %s.\n",
 		plural(m.Audience.Total, "subscriber"), m.Site, when, localTime(m.Expires))
+	if m.Rate > 0 {
+		takes := time.Duration(float64(m.Audience.Total) / m.Rate * float64(time.Second)).Round(time.Second)
+		fmt.Fprintf(w, "At %.3g/s that takes %s.\n", m.Rate, takes)
+	}
 	for _, name := range slices.Sorted(maps.Keys(m.Audience.Services)) {
 		fmt.Fprintf(w, "  %-8s %d\n", name, m.Audience.Services[name])
 	}

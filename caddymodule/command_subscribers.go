@@ -99,7 +99,7 @@ func (c *command) listSubscribers(site string, limit int) error {
 		if err := t.Flush(); err != nil || list.Next == "" {
 			return err
 		}
-		_, err := fmt.Fprintf(w, "There are more: raise --limit, or follow \"next\" of the API.\n")
+		_, err := fmt.Fprintf(w, "There are more: raise --limit, or write all to a file with 'subscribers export'.\n")
 		return err
 	})
 }

@@ -74,7 +74,7 @@ func TestMessageCommands(t *testing.T) {
 	p.start()
 	p.readers(3)
 	site := []string{"--site", p.host()}
-	p.says(append([]string{"send", "--title", "Dry", "--dry-run", "--at", "+1h", "--rate", "10/m"}, site...), "Nothing was sent", "3 subscribers", "other", `"title": "Dry"`)
+	p.says(append([]string{"send", "--title", "Dry", "--dry-run", "--at", "+1h", "--rate", "10/m"}, site...), "Nothing was sent", "3 subscribers", "At 0.167/s that takes 18s", "other", `"title": "Dry"`)
 	p.says(append([]string{"messages"}, site...), "No messages yet")
 	p.says(append([]string{"send", "--title", "Later", "--at", "+2h"}, site...), "will be sent at", "3 subscribers")
 	m := p.sent("--at", "+1h", "--rate", "0.5", "--to", "2", "--urgency", "high")
@@ -92,7 +92,7 @@ func TestMessageCommands(t *testing.T) {
 	p.refused("nothing of that id", "messages", "cancel", "--site", p.host(), "x")
 	p.refused(`"site"`, "messages", "cancel", m.ID)
 	for _, tt := range [][]string{{"--at", "tomorrow"}, {"--at", "2001-01-01 00:00"}, {"--rate", "fast"}, {"--to", "99"}, {"--to", "x"}} {
-		want := map[string]string{"--at": "at", "--rate": "--rate", "--to": "subscription"}[tt[0]]
+		want := map[string]string{"--at": "--at", "--rate": "--rate", "--to": "--to"}[tt[0]]
 		p.refused(want, append([]string{"send", "--title", "x", "--site", p.host()}, tt...)...)
 	}
 	t.Run("cancelled while waited for", func(t *testing.T) {
@@ -182,7 +182,7 @@ func TestTransferCommands(t *testing.T) {
 
 	// Without the key pair nobody could be sent to.
 	out, stderr, err := to.cli("subscribers", "import", "--site", to.host(), file)
-	if err == nil || !strings.Contains(stderr, "no row of the file could be used") || !strings.Contains(out, "line 5: applicationServerKey is not in the key ring") {
+	if err == nil || !strings.Contains(stderr, "no row of the file could be used") || !strings.Contains(out, "line 5, row 5: applicationServerKey is not in the key ring") {
 		t.Errorf("%v, %q\n%s", err, stderr, out)
 	}
 	pair, err := service.NewKey(time.Now())
@@ -215,13 +215,42 @@ func TestTransferCommands(t *testing.T) {
 		t.Fatal(err)
 	}
 	to.refused("import the pair first", "subscribers", "import", "--site", to.host(), csv, "--key", "nonsense")
-	to.says([]string{"subscribers", "import", "--site", to.host(), csv, "--key", "current", "--dry-run"}, "Nothing was stored", "(onesignal)")
+	to.says([]string{"subscribers", "import", "--site", to.host(), csv, "--key", "current", "--dry-run"}, "Nothing was stored", "(onesignal)", "usable       4")
 	to.says([]string{"subscribers", "import", "--site", to.host(), csv, "--vapid-public", pair.Public, "--vapid-private-file", private}, "added        4", "skipped      1")
 	to.says([]string{"subscribers", "import", "--json", "--site", to.host(), csv, "--key", pair.ID, "--format", "onesignal"}, `"added":0,"known":4`)
 	to.says([]string{"keys", "list", "--count"}, pair.ID, "SUBSCRIBERS", "4")
 	to.refused("none of auto", "subscribers", "import", "--site", to.host(), csv, "--format", "xml")
 	to.refused("neither JSON nor a table", "subscribers", "import", "--site", to.host(), private)
 	to.refused("opening the subscribers", "subscribers", "import", "--site", to.host(), filepath.Join(dir, "none"))
+
+	if out := to.ok("keys"); !strings.Contains(strings.Split(out, "\n")[2], pair.ID) {
+		t.Errorf("the imported key is the current one:\n%s", out)
+	}
+	to.says([]string{"subscribers", "import", "--site", to.host(), csv, "--vapid-public", pair.Public, "--dry-run"}, "usable       4")
+	cut := filepath.Join(dir, "cut.gz")
+	if err := os.WriteFile(cut, packed.Bytes()[:packed.Len()-20], 0o600); err != nil {
+		t.Fatal(err)
+	}
+	to.refused("reading the subscribers: unexpected EOF", "subscribers", "import", "--site", to.host(), cut, "--key", pair.ID)
+	to.refused("is a folder", "subscribers", "import", "--site", to.host(), dir)
+	empty := filepath.Join(dir, "empty")
+	if err := os.WriteFile(empty, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	to.refused("has no rows", "subscribers", "import", "--site", to.host(), empty)
+	from.refused("--force", "subscribers", "export", "--site", from.host(), file)
+	from.ok("subscribers", "export", "--force", "--site", from.host(), file)
+	stranger, err := service.NewKey(time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(private, []byte(stranger.Private.Reveal()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	to.refused("the key ring is as it was", "subscribers", "import", "--site", to.host(), private, "--vapid-public", stranger.Public, "--vapid-private-file", private)
+	if out := to.ok("keys"); strings.Contains(out, stranger.ID) {
+		t.Errorf("a file that is none brought a key:\n%s", out)
+	}
 
 	to.says([]string{"keys", "rotate"}, "is the current one now")
 	if out := to.ok("keys"); strings.Count(out, "\n") != 4 || strings.Contains(out, "SUBSCRIBERS") {

@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"os"
 	"strconv"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -20,7 +21,8 @@ import (
 )
 
 func (c *command) export(site *string) *cobra.Command {
-	return &cobra.Command{
+	var force bool
+	cmd := &cobra.Command{
 		Use:   "export --site <site> [<file>]",
 		Short: "Writes all subscribers of a site, with their keys, to a file",
 		Long: `Writes all subscribers of a site to a file, or to standard output where none or
@@ -35,20 +37,22 @@ subscribers. It is readable by its owner only.`,
 				_, err := c.download(sitePath(*site, "/subscriptions"), ndjsonHeader, os.Stdout, 0)
 				return err
 			}
-			return c.exportFile(*site, args[0])
+			return c.exportFile(*site, args[0], force)
 		},
 	}
+	cmd.Flags().BoolVarP(&force, "force", "f", false, "Replace the file if it is there already")
+	return cmd
 }
 
 var ndjsonHeader = http.Header{"Accept": {"application/x-ndjson"}}
 
-func (c *command) exportFile(site, file string) error {
+func (c *command) exportFile(site, file string, force bool) error {
 	var sum pushsvc.SiteSummary
 	if _, err := c.call(http.MethodGet, sitePath(site, ""), nil, nil, &sum); err != nil {
 		return err
 	}
 	var got received
-	err := writeFile(file, true, func(w io.Writer, _ string) (err error) {
+	err := writeFile(file, force, func(w io.Writer, _ string) (err error) {
 		got, err = c.download(sitePath(site, "/subscriptions"), ndjsonHeader, w, sum.Subscriptions)
 		return err
 	})
@@ -110,7 +114,7 @@ func (c *command) download(path string, header http.Header, w io.Writer, lines i
 type importFlags struct {
 	format, key            string
 	vapidPublic, vapidFile string
-	dryRun                 bool
+	makeCurrent, dryRun    bool
 }
 
 func (c *command) importSubscribers(site *string) *cobra.Command {
@@ -126,11 +130,14 @@ unpacked.
 
 A subscription can only be sent to with the VAPID key pair that it was made
 with. Where the file does not name it, give --key; where it is not in the key
-ring yet, give --vapid-public and --vapid-private-file, or use 'keys import'.
+ring yet, give --vapid-public and --vapid-private-file: the pair is put into the
+ring once the beginning of the file has been found to be good. It does not become
+the current one, which all sites' new subscriptions are made with, unless
+--make-current says so.
 
 Each row is checked as a browser's subscription is. One that can't be used is
-told with its line and costs nothing else; importing a file again is harmless.
-The exit status is 1 where no row could be used.`,
+told with its line and row, and costs nothing else; importing a file again is
+harmless. The exit status is 1 where no row could be used.`,
 		Example: `  caddy webpush subscribers import --site shop.example.com subscribers.ndjson
   caddy webpush subscribers import --site shop.example.com players.csv.gz --vapid-public BNc… --vapid-private-file onesignal.key
   caddy webpush subscribers import --site shop.example.com list.json --key current --dry-run`,
@@ -140,16 +147,30 @@ The exit status is 1 where no row could be used.`,
 	fl := cmd.Flags()
 	fl.StringVar(&f.format, "format", "auto", "auto, web-push, onesignal, firebase or csv")
 	fl.StringVar(&f.key, "key", "", `VAPID key of rows that name none: an id of 'caddy webpush keys', a public key, or "current"`)
-	fl.StringVar(&f.vapidPublic, "vapid-public", "", "Import this VAPID key pair first, and use it for rows that name none")
+	fl.StringVar(&f.vapidPublic, "vapid-public", "", "Public half of a VAPID key pair to import first; rows that name none are made with it")
 	fl.StringVar(&f.vapidFile, "vapid-private-file", "", "File with the private key of --vapid-public")
+	fl.BoolVar(&f.makeCurrent, "make-current", false, "Make --vapid-public the current key of all sites")
 	fl.BoolVar(&f.dryRun, "dry-run", false, "Check the file, but store nothing")
-	cmd.MarkFlagsRequiredTogether("vapid-public", "vapid-private-file")
-	cmd.MarkFlagsMutuallyExclusive("vapid-public", "key")
-	cmd.MarkFlagsMutuallyExclusive("vapid-public", "dry-run")
 	return cmd
 }
 
+// check finds flags that do not go together.
+func (f *importFlags) check() error {
+	switch {
+	case f.vapidPublic != "" && f.key != "":
+		return errors.New("--vapid-public and --key both say which key the rows belong to: give one of them")
+	case f.vapidPublic == "" && (f.vapidFile != "" || f.makeCurrent):
+		return errors.New("--vapid-public is missing: it is the public half of the pair")
+	case f.vapidPublic != "" && f.vapidFile == "" && !f.dryRun:
+		return errors.New("--vapid-private-file is missing: it names a file with the private half of --vapid-public")
+	}
+	return nil
+}
+
 func (c *command) runImport(site, file string, f importFlags) error {
+	if err := f.check(); err != nil {
+		return err
+	}
 	in, err := openImport(file)
 	if err != nil {
 		return err
@@ -157,32 +178,76 @@ func (c *command) runImport(site, file string, f importFlags) error {
 	defer in.close()
 	defer in.show.abandon()
 	if f.vapidPublic != "" {
-		key, _, err := c.postKey(f.vapidPublic, f.vapidFile)
-		if err != nil {
+		if err := c.bringKey(site, in, &f); err != nil {
 			return err
 		}
-		f.key = key.ID
-		fmt.Fprintf(os.Stderr, "Key %s is in the ring, and the current one now.\n", key.ID)
 	}
-	query := url.Values{"format": {f.format}, "key": {f.key}, "dry_run": {strconv.FormatBool(f.dryRun)}}
-	header := http.Header{"Content-Type": {"application/octet-stream"}}
-	resp, err := c.open(http.MethodPost, sitePath(site, "/subscriptions?"+query.Encode()), header, in)
-	if err != nil {
-		return err
-	}
-	var result service.Imported
-	raw, err := readAnswer(resp, &result)
-	if err != nil {
+	result, raw, err := c.postSubscribers(site, in, f)
+	switch {
+	case in.err != nil:
+		return in.broken(f.dryRun)
+	case err != nil:
 		return err
 	}
 	in.finish()
 	if err := c.print(raw, func(w io.Writer) error { return printImported(w, site, result) }); err != nil {
 		return err
 	}
-	if result.Rows > 0 && result.Added+result.Known == 0 {
+	switch {
+	case result.Rows == 0:
+		return errors.New("the file has no rows")
+	case result.Added+result.Known == 0:
 		return errors.New("no row of the file could be used")
 	}
 	return nil
+}
+
+// bringKey puts the pair into the ring, or in a dry run only uses its public
+// half. The ring stays as it is where the file's beginning is of no use.
+func (c *command) bringKey(site string, in *importFile, f *importFlags) error {
+	f.key = strings.TrimSpace(f.vapidPublic)
+	if f.dryRun {
+		return nil
+	}
+	head, err := in.peek()
+	if err != nil {
+		return in.broken(true)
+	}
+	trial := *f
+	trial.dryRun = true
+	tried, _, err := c.postSubscribers(site, bytes.NewReader(head), trial)
+	if err != nil {
+		return fmt.Errorf("%w; the key ring is as it was", err)
+	}
+	if tried.Added+tried.Skipped == 0 {
+		if err := printImported(os.Stderr, site, tried); err != nil {
+			return err
+		}
+		return errors.New("no row of the file's beginning could be used, so the key ring is as it was")
+	}
+	key, _, err := c.postKey(f.vapidPublic, f.vapidFile, f.makeCurrent)
+	if err != nil {
+		return err
+	}
+	f.key = key.ID
+	is := "is in the ring"
+	if key.Current {
+		is = "is the current one"
+	}
+	fmt.Fprintf(os.Stderr, "Key %s %s.\n", key.ID, is)
+	return nil
+}
+
+// postSubscribers sends what in gives and says what became of it.
+func (c *command) postSubscribers(site string, in io.Reader, f importFlags) (result service.Imported, raw []byte, err error) {
+	query := url.Values{"format": {f.format}, "key": {f.key}, "dry_run": {strconv.FormatBool(f.dryRun)}}
+	header := http.Header{"Content-Type": {"application/octet-stream"}}
+	resp, err := c.open(http.MethodPost, sitePath(site, "/subscriptions?"+query.Encode()), header, in)
+	if err != nil {
+		return result, nil, err
+	}
+	raw, err = readAnswer(resp, &result)
+	return result, raw, err
 }
 
 // importFile is a file on its way to the server. It shows how far it is.
@@ -193,6 +258,7 @@ type importFile struct {
 	size   int64 // 0 where unknown
 	packed int64 // bytes read of the file
 	rows   int64
+	err    error // what broke the reading
 }
 
 func openImport(name string) (*importFile, error) {
@@ -203,6 +269,10 @@ func openImport(name string) (*importFile, error) {
 			return nil, fmt.Errorf("opening the subscribers: %w", err)
 		}
 		i.file = file
+		if info, err := file.Stat(); err == nil && info.IsDir() {
+			i.close()
+			return nil, fmt.Errorf("%s is a folder: name a file in it", name)
+		}
 		if info, err := file.Stat(); err == nil && info.Mode().IsRegular() {
 			i.size = info.Size()
 		}
@@ -235,7 +305,34 @@ func (i *importFile) Read(p []byte) (int, error) {
 	n, err := i.in.Read(p)
 	i.rows += int64(bytes.Count(p[:n], []byte("\n")))
 	i.show.show(i.text())
+	if err != nil && !errors.Is(err, io.EOF) {
+		i.err = err
+	}
 	return n, err
+}
+
+// sampleSize is how much of a file is tried before the key ring is changed.
+const sampleSize = 256 << 10
+
+// peek gives the beginning of the file, which is read again after that.
+func (i *importFile) peek() ([]byte, error) {
+	buffered := bufio.NewReaderSize(i.in, sampleSize)
+	i.in = buffered
+	head, err := buffered.Peek(sampleSize)
+	if err != nil && !errors.Is(err, io.EOF) {
+		i.err = err
+		return nil, err
+	}
+	return head, nil
+}
+
+// broken says that the file could not be read to its end, and what is there
+// of it.
+func (i *importFile) broken(nothingStored bool) error {
+	if nothingStored {
+		return fmt.Errorf("reading the subscribers: %w; nothing was stored", i.err)
+	}
+	return fmt.Errorf("reading the subscribers: %w; some of the %d rows before that are stored. Mend the file and import it whole: what is known already is passed over", i.err, i.rows)
 }
 
 func (i *importFile) text() string {
@@ -251,7 +348,9 @@ func (i *importFile) finish() {
 func (i *importFile) close() { _ = i.file.Close() }
 
 func printImported(w io.Writer, site string, r service.Imported) error {
+	added, note := "added", "to "+site
 	if r.DryRun {
+		added, note = "usable", "new or known"
 		fmt.Fprintln(w, "Nothing was stored.")
 	}
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
@@ -261,7 +360,7 @@ func printImported(w io.Writer, site string, r service.Imported) error {
 		n    int64
 		note string
 	}{
-		{"added", r.Added, "to " + site},
+		{added, r.Added, note},
 		{"known", r.Known, "were there before"},
 		{"conflicting", r.Conflicting, "known with other keys, left as they were"},
 		{"skipped", r.Skipped, "unsubscribed, or no web push"},
@@ -281,7 +380,11 @@ func printImported(w io.Writer, site string, r service.Imported) error {
 		if field != "" {
 			field += " "
 		}
-		fmt.Fprintf(w, "line %d: %s%s\n", fault.Line, printable(field), printable(fault.Reason))
+		text := printable(field + fault.Reason)
+		if fault.Field == "applicationServerKey" && strings.HasPrefix(fault.Reason, "is missing") {
+			text = "names no VAPID key: say with --key, or --vapid-public, which one the subscriptions were made with"
+		}
+		fmt.Fprintf(w, "line %d, row %d: %s\n", fault.Line, fault.Row, text)
 	}
 	if more := r.Refused - int64(len(r.Faults)); more > 0 {
 		fmt.Fprintf(w, "and %d more\n", more)

@@ -67,10 +67,7 @@ func newDoctor(transport http.RoundTripper) *doctor {
 // examine looks at everything that a visitor's subscription needs, from the
 // page inwards. The error says that the page could not be had at all.
 func (d *doctor) examine(ctx context.Context, address string) (checkup, error) {
-	if !strings.Contains(address, "://") {
-		address = "https://" + address
-	}
-	if err := d.fetchPage(ctx, address); err != nil {
+	if err := d.findPage(ctx, address); err != nil {
 		return checkup{}, err
 	}
 	d.report.URL = d.page.Request.URL.String()
@@ -123,6 +120,19 @@ var asNavigation = map[string]string{
 	"Sec-Fetch-Mode":            "navigate",
 	"Sec-Fetch-Site":            "none",
 	"Upgrade-Insecure-Requests": "1",
+}
+
+// findPage fetches the page; where the address does not say how, by https, or
+// by http where only that is spoken there.
+func (d *doctor) findPage(ctx context.Context, address string) error {
+	if strings.Contains(address, "://") {
+		return d.fetchPage(ctx, address)
+	}
+	err := d.fetchPage(ctx, "https://"+address)
+	if errors.Is(err, http.ErrSchemeMismatch) {
+		return d.fetchPage(ctx, "http://"+address)
+	}
+	return err
 }
 
 func (d *doctor) fetchPage(ctx context.Context, address string) (err error) {

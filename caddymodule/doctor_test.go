@@ -133,5 +133,11 @@ func TestDoctorCommand(t *testing.T) {
 	if err != nil || json.Unmarshal([]byte(out), &report) != nil || !report.Healthy || len(report.Diagnoses) < 6 {
 		t.Errorf("%v %s\n%s", err, stderr, out)
 	}
+	if out, stderr, err := p.cli("doctor", p.host()); err != nil || !strings.Contains(out, "http://"+p.host()) {
+		t.Errorf("without a scheme: %v %s\n%s", err, stderr, out)
+	}
+	if out, _, err := p.cli("doctor", "--json", "http://127.0.0.1:1/"); err == nil || json.Unmarshal([]byte(out), &report) != nil || report.Healthy {
+		t.Errorf("where nobody answers: %v\n%s", err, out)
+	}
 	p.terminate()
 }

@@ -201,7 +201,7 @@ func TestCommandMistakes(t *testing.T) {
 		{"bad data", []string{"send", "--site", p.host(), "--title", "x", "--data", "{"}, "--data"},
 		{"unknown command", []string{"sned"}, "sned"},
 		{"unknown message", []string{"messages", "--site", p.host(), "no-such-id"}, "nothing of that id"},
-		{"bad key", []string{"keys", "import", "--public", "abc", "--private-file", os.DevNull}, "private_key"},
+		{"bad key", []string{"keys", "import", "--public", "abc", "--private-file", os.DevNull}, "private key"},
 		{"missing subscriber", []string{"subscribers", "remove", "--site", p.host(), "99"}, "nothing of that id"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

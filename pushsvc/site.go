@@ -18,13 +18,14 @@ const MaxSiteName = 259
 // names: lower case, without trailing dot, with a port only where it is not
 // 80 for http or 443 for https. It refuses anything that is not a host name
 // or an IP address, so that two spellings of one host never make two sites
-// and odd bytes never become one (security note T22).
+// and odd bytes, which would end up in file names, logs and commands, never
+// become one.
 func SiteName(host string) (string, error) {
 	if host == "" {
 		return "", errors.New("empty host")
 	}
 	if strings.Contains(host, "/") {
-		return "", errors.New("host is a URL: leave out its scheme and path")
+		return "", errors.New("must be a host name, without https:// and the path")
 	}
 	if len(host) > MaxSiteName {
 		return "", fmt.Errorf("host is longer than %d bytes", MaxSiteName)

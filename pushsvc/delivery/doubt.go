@@ -1,6 +1,7 @@
 package delivery
 
 import (
+	"context"
 	"time"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
@@ -84,6 +85,10 @@ func (r *rangeRun) decide(now time.Time, last bool) {
 			continue
 		}
 		o := pushsvc.Outcome{ID: j.sub.ID, Kind: kind, Reason: string(j.result.Reason)}
+		if r.moved(j) {
+			r.settle(r.later(o, 0, now))
+			continue
+		}
 		if kind == pushsvc.OutcomeQuarantined {
 			o.Reason = pushsvc.ReasonQuarantined
 			r.campaign.report(&webpush.Result{
@@ -95,4 +100,16 @@ func (r *rangeRun) decide(now time.Time, last bool) {
 	}
 	clear(r.gone[len(kept):])
 	r.gone = kept
+}
+
+// moved says whether the subscription of a push has another endpoint or other
+// keys by now: what was said of the old ones is not to be held against it.
+func (r *rangeRun) moved(j *job) bool {
+	ctx, cancel := context.WithTimeout(context.Background(), r.engine.cfg.Lease)
+	defer cancel()
+	page, err := r.engine.cfg.Store.SubscriptionPage(ctx, r.rng.Site, j.sub.ID-1, 1)
+	if err != nil || len(page) == 0 || page[0].ID != j.sub.ID {
+		return false
+	}
+	return page[0].Endpoint != j.sub.Endpoint || page[0].Auth != j.sub.Auth
 }

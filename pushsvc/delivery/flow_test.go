@@ -218,7 +218,7 @@ func TestOurFault(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := f.store.ImportKey(t.Context(), second); err != nil {
+	if _, err := f.store.ImportKey(t.Context(), second, true); err != nil {
 		t.Fatal(err)
 	}
 	var refused atomic.Int64

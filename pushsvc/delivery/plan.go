@@ -77,6 +77,7 @@ func (p *planner) round() time.Duration {
 			m := &messages[i]
 			switch runs, halted := e.runsOf(m.ID); {
 			case runs == 0 && allLater(m, now):
+			case e.overdue(m.ID, now):
 			case halted || runs >= pass && !p.laterDue(m.ID, runs, now) || p.retryAt[m.ID].After(now):
 			case runs == 0 && !e.room():
 				waiting++
@@ -291,6 +292,26 @@ func (e *Engine) runsOf(id string) (runs int, halted bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return len(c.runs), c.halted.Load()
+}
+
+// overdue says whether a run of the message has not renewed its lease in time,
+// because the store stalls. To claim its range would be to take it from
+// ourselves, with what has been sent and not yet written.
+func (e *Engine) overdue(id string, now time.Time) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	c := e.campaigns[id]
+	if c == nil {
+		return false
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for r := range c.runs {
+		if now.UnixNano() >= r.startEnd.Load() {
+			return true
+		}
+	}
+	return false
 }
 
 // room says whether one more message may be worked on.

@@ -53,8 +53,8 @@ func (e *Engine) push(j *job) {
 	if j.fate == fateSent && e.cfg.Observer != nil {
 		e.guard("telling of a push", func() { e.cfg.Observer.Pushed(j.result, took) })
 	}
-	e.sched.answered(j, took)
-	j.run.inbox.put(j)
+	e.guard("learning from a push", func() { e.sched.answered(j, took) })
+	e.guard("handing a push back", func() { j.run.inbox.put(j) })
 }
 
 // send makes one attempt to reach one recipient. Nothing cuts it short but the

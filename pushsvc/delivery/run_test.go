@@ -2,6 +2,7 @@ package delivery_test
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/base64"
 	"slices"
 	"strconv"
@@ -219,6 +220,46 @@ func TestLeftWhileLater(t *testing.T) {
 	f.unsubscribe(s)
 	if p := f.done(m).Progress; p.Left != 1 {
 		t.Errorf("%+v", p)
+	}
+}
+
+// TestMoved: who subscribes anew while a push to their old endpoint is under
+// way gets it at the new one, and what the old one says removes nobody.
+func TestMoved(t *testing.T) {
+	t.Parallel()
+	for _, old := range []string{"ok", "gone410", "broken"} {
+		t.Run(old, func(t *testing.T) {
+			t.Parallel()
+			f := newFixture(t)
+			before := f.subscribe(siteA, old, 1)[0]
+			m := f.message(siteA, time.Now(), pushsvc.Content{})
+			next := before.Subscription
+			next.Endpoint = "https://" + mozilla + "/push/v2/ok-next"
+			_, _ = rand.Read(next.Auth[:])
+			f.push.onPush(func(name string) {
+				if name != before.name {
+					return
+				}
+				if _, err := f.store.PutSubscription(context.Background(), next, &pushsvc.Proof{Endpoint: before.Endpoint, Auth: before.Auth}); err != nil {
+					t.Error(err)
+				}
+			})
+			f.engine(nil)
+			want := pushsvc.Progress{Audience: 1, Accepted: 1, Failed: map[string]int64{}}
+			if diff := cmp.Diff(want, f.done(m).Progress); diff != "" {
+				t.Error(diff)
+			}
+			pushes := 1
+			if old == "ok" {
+				pushes = 0 // they have it already
+			}
+			if n := len(f.push.of("ok-next")); n != pushes {
+				t.Errorf("%d pushes to the new endpoint, not %d", n, pushes)
+			}
+			if _, there := f.subscriptions(siteA)["ok-next"]; !there {
+				t.Error("the new subscription has been removed")
+			}
+		})
 	}
 }
 

@@ -298,6 +298,33 @@ func TestStoreOutage(t *testing.T) {
 	f.repeated(all, slots)
 }
 
+// TestStalledCheckpoint: a write takes longer than the lease lasts. The engine
+// does not take its own range from itself meanwhile: who was sent to while it
+// waited is written down afterwards, and nobody is sent to twice.
+func TestStalledCheckpoint(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	all := f.subscribe(siteA, "ok", 400)
+	m := f.message(siteA, time.Now(), pushsvc.Content{})
+	const slots, lease = 16, 500 * time.Millisecond
+	var stalled atomic.Bool
+	f.store.before = func(pushsvc.Checkpoint) error {
+		if f.push.count() >= 100 && stalled.CompareAndSwap(false, true) {
+			time.Sleep(3 * lease)
+		}
+		return nil
+	}
+	f.push.onPush(func(string) { time.Sleep(2 * time.Millisecond) })
+	f.engine(func(c *delivery.Config) {
+		c.Concurrency, c.Lease, c.CheckpointEvery, c.PageSize = slots, lease, 20*time.Millisecond, 200
+	})
+	want := pushsvc.Progress{Audience: 400, Accepted: 400, Failed: map[string]int64{}}
+	if diff := cmp.Diff(want, f.done(m).Progress); diff != "" || !stalled.Load() {
+		t.Errorf("stalled: %v\n%s", stalled.Load(), diff)
+	}
+	f.once(all)
+}
+
 // TestNoNotes: where outcomes cannot be noted, checkpoints take their place,
 // and nothing stalls.
 func TestNoNotes(t *testing.T) {

@@ -21,7 +21,7 @@ import (
 const maxDepth = 16
 
 // readTimeout is how long a body may take from the first byte to the last, so
-// that nobody holds a connection open drop by drop (security note T8).
+// that nobody holds a connection open drop by drop.
 const readTimeout = 5 * time.Second
 
 // limitReading starts readTimeout. Where the request fails, the limit stays:

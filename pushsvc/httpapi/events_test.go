@@ -142,8 +142,8 @@ func TestEventsBad(t *testing.T) {
 	}
 }
 
-// TestCrossSite is the matrix of security note T14: who may post, by what the
-// browser says of the request.
+// TestCrossSite is the matrix of who may post, by what the browser says of the
+// request.
 func TestCrossSite(t *testing.T) {
 	f := newFixture(t)
 	secure := httptest.NewTLSServer(f.publicHandler())
@@ -209,7 +209,7 @@ func TestCrossSite(t *testing.T) {
 }
 
 // TestSlowBody: a body that drips is cut, whatever the rest of the request
-// looks like (security note T8).
+// looks like.
 func TestSlowBody(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)

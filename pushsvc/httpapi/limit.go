@@ -14,8 +14,8 @@ import (
 // each. A client that comes to another's slot takes it over.
 const limitSlots = 1 << 15
 
-// ClientLimit bounds how many subscriptions one client may post (security note
-// T11): so many at once, and in a minute. Its memory is fixed, however many
+// ClientLimit bounds how many subscriptions one client may post, since nothing
+// proves that one is a browser's and each costs a row: so many at once, and in a minute. Its memory is fixed, however many
 // clients there are. A client is an IPv4 address, or an IPv6 network of 64
 // bits, which is what one customer has. It is safe for concurrent use.
 type ClientLimit struct {

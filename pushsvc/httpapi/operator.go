@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/service"
@@ -30,11 +31,13 @@ type Operator struct {
 	service *service.Service
 	logger  *slog.Logger
 	mux     *http.ServeMux
+	// idle is how long a client may take nothing of a long answer.
+	idle time.Duration
 }
 
 // NewOperator makes the API's handler; its paths begin with /webpush/.
 func NewOperator(s *service.Service, log *slog.Logger) *Operator {
-	o := &Operator{service: s, logger: log, mux: http.NewServeMux()}
+	o := &Operator{service: s, logger: log, mux: http.NewServeMux(), idle: idleTimeout}
 	for _, r := range o.routes() {
 		o.mux.HandleFunc(r.pattern, o.dispatch(r.methods))
 	}

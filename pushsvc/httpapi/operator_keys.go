@@ -50,6 +50,8 @@ func (o *Operator) importKey(w http.ResponseWriter, r *http.Request) error {
 	var body struct {
 		Public  string `json:"public_key"`
 		Private string `json:"private_key"`
+		// Current is whether to make it the current one; true where it is left out.
+		Current *bool `json:"current"`
 	}
 	if err := o.decode(w, r, &body); err != nil {
 		return err
@@ -59,7 +61,7 @@ func (o *Operator) importKey(w http.ResponseWriter, r *http.Request) error {
 			return badField(f.name, "is missing: import takes a pair, each half in base64url")
 		}
 	}
-	key, err := o.service.ImportKey(r.Context(), body.Public, pushsvc.Secret(body.Private))
+	key, err := o.service.ImportKey(r.Context(), body.Public, pushsvc.Secret(body.Private), body.Current == nil || *body.Current)
 	if err != nil {
 		return err
 	}

@@ -42,11 +42,15 @@ func (o *Operator) exportSubscriptions(w http.ResponseWriter, r *http.Request) e
 // stream answers with what write gives. Where that fails after it has begun,
 // the connection is broken off, so that nobody takes the part for the whole.
 func (o *Operator) stream(w http.ResponseWriter, r *http.Request, media, name string, write func(io.Writer) error) error {
-	out := &lateHeader{w: w, media: media, name: name}
+	out := &lateHeader{w: w, control: http.NewResponseController(w), idle: o.idle, media: media, name: name}
 	err := write(out)
 	switch {
 	case err == nil:
 		_, _ = out.Write(nil) // an empty answer has a header too
+		// What the server still holds has its time, and what comes after this
+		// on the connection is not our business.
+		_ = out.control.Flush()
+		_ = out.control.SetWriteDeadline(time.Time{})
 		return nil
 	case !out.begun:
 		return err
@@ -61,6 +65,8 @@ func (o *Operator) stream(w http.ResponseWriter, r *http.Request, media, name st
 // error before them can be answered.
 type lateHeader struct {
 	w           http.ResponseWriter
+	control     *http.ResponseController
+	idle        time.Duration
 	media, name string
 	begun       bool
 }
@@ -77,7 +83,14 @@ func (l *lateHeader) Write(p []byte) (int, error) {
 		}
 		l.w.WriteHeader(http.StatusOK)
 	}
-	return l.w.Write(p)
+	// The store is held open while this is written: a client that is suspended
+	// must not hold up its end. Each write has the whole time anew.
+	_ = l.control.SetWriteDeadline(time.Now().Add(l.idle))
+	n, err := l.w.Write(p)
+	if err != nil {
+		return n, fmt.Errorf("writing the answer: %w", err)
+	}
+	return n, nil
 }
 
 // importTypes are the media types of files of subscriptions. What a file is,

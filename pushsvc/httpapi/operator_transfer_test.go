@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -48,7 +50,7 @@ func TestOperatorImport(t *testing.T) {
 		{"csv", "?key=current", csv, "text/csv; charset=utf-8", `"format":"csv","rows":2,"added":2`},
 		{"csv again", "?format=csv&key=" + f.key.ID, csv, "application/octet-stream", `"rows":2,"added":0,"known":2`},
 		{"nothing", "", "", "application/x-ndjson", `"rows":0`},
-		{"faulty", "", "{}\n" + lines[0] + "\n", "application/x-ndjson", `"known":1,"conflicting":0,"skipped":0,"refused":1,"faults":[{"line":1,"field":"endpoint","reason":`},
+		{"faulty", "", "{}\n" + lines[0] + "\n", "application/x-ndjson", `"known":1,"conflicting":0,"skipped":0,"refused":1,"faults":[{"line":1,"row":1,"field":"endpoint","reason":`},
 	} {
 		a := f.importFile(tt.query, tt.text, tt.media)
 		if a.status != 200 || !strings.Contains(a.body, tt.want) {
@@ -260,5 +262,56 @@ func TestOperatorRotateKey(t *testing.T) {
 	}
 	if a := f.operate("GET", "keys?count=x", ""); a.status != 400 || a.problem(t).Field != "count" {
 		t.Errorf("%d %s", a.status, a.body)
+	}
+}
+
+// endless is a store whose copies never end by themselves.
+type endless struct {
+	pushsvc.Store
+	ended chan error
+}
+
+func (s *endless) Backup(_ context.Context, w io.Writer) (n int64, err error) {
+	page := make([]byte, 64<<10)
+	for err == nil {
+		var k int
+		k, err = w.Write(page)
+		n += int64(k)
+	}
+	s.ended <- err
+	return n, err
+}
+
+// TestOperatorDeafClient: who takes nothing of a copy does not hold the store
+// for ever.
+func TestOperatorDeafClient(t *testing.T) {
+	f := newFixture(t)
+	store := &endless{f.store, make(chan error, 1)}
+	f.service.Store = store
+	api := httpapi.NewOperator(f.service, f.logger())
+	api.SetIdle(300 * time.Millisecond)
+	server := httptest.NewServer(api)
+	defer server.Close()
+	conn, err := net.Dial("tcp", server.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := io.WriteString(conn, "GET /webpush/backup HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	// As long as it reads, it gets more than one deadline's worth.
+	for begun := time.Now(); time.Since(begun) < time.Second; time.Sleep(time.Millisecond) {
+		if _, err := conn.Read(make([]byte, 256<<10)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	select {
+	case err := <-store.ended:
+		if !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("the copy ended with %v", err)
+		}
+	case <-time.After(20 * time.Second):
+		t.Fatal("the copy goes on for a client that reads nothing")
 	}
 }

@@ -210,7 +210,7 @@ func TestSubscribeRequests(t *testing.T) {
 }
 
 // TestSubscribeKeysStay: who knows an endpoint alone can neither re-key it nor
-// take its place (security note T12).
+// take its place without a proof of having been it.
 func TestSubscribeKeysStay(t *testing.T) {
 	f := newFixture(t)
 	victim, id := f.subscribe(siteA, 1)
@@ -231,7 +231,7 @@ func TestSubscribeKeysStay(t *testing.T) {
 	third := newBrowser(t, 3)
 	f.subscribed(f.post(siteA, "subscribe", third.json(`,"replaces":`+victim.proof())))
 	subs = f.subscriptions(siteA)
-	if len(subs) != 2 || subs[1].Endpoint != third.endpoint || !subs[1].Created.Equal(before.Created) {
+	if len(subs) != 2 || subs[0].ID != before.ID || subs[0].Endpoint != third.endpoint || !subs[1].Created.Equal(before.Created) {
 		t.Errorf("a proven replacement gives %+v", subs)
 	}
 }

@@ -57,9 +57,10 @@ func PushService(endpoint string) string {
 	return string(webpush.ServiceOf(u.Hostname()))
 }
 
-// ImportKey adds a VAPID key pair to the ring and makes it current. Both
-// halves are base64url, with or without padding.
-func (s *Service) ImportKey(ctx context.Context, public string, private pushsvc.Secret) (pushsvc.Key, error) {
+// ImportKey adds a VAPID key pair to the ring. Where current is false, the
+// current one stays what it is, if there is one: all sites' new subscriptions
+// are made with that. Both halves are base64url, with or without padding.
+func (s *Service) ImportKey(ctx context.Context, public string, private pushsvc.Secret, current bool) (pushsvc.Key, error) {
 	pair, err := webpush.ParseKeyPair(public, private.Reveal())
 	if err != nil {
 		var key *webpush.KeyError
@@ -72,7 +73,7 @@ func (s *Service) ImportKey(ctx context.Context, public string, private pushsvc.
 	if err != nil {
 		return pushsvc.Key{}, fmt.Errorf("reading the key pair: %w", err)
 	}
-	return s.storeKey(ctx, key)
+	return s.storeKey(ctx, key, current)
 }
 
 // RotateKey makes a new key pair and makes it current. The others stay: what
@@ -83,15 +84,15 @@ func (s *Service) RotateKey(ctx context.Context) (pushsvc.Key, error) {
 	if err != nil {
 		return pushsvc.Key{}, fmt.Errorf("making a key pair: %w", err)
 	}
-	return s.storeKey(ctx, key)
+	return s.storeKey(ctx, key, true)
 }
 
-func (s *Service) storeKey(ctx context.Context, key pushsvc.Key) (pushsvc.Key, error) {
-	row, err := s.Store.ImportKey(ctx, key)
+func (s *Service) storeKey(ctx context.Context, key pushsvc.Key, current bool) (pushsvc.Key, error) {
+	row, err := s.Store.ImportKey(ctx, key, current)
 	if err != nil {
 		return pushsvc.Key{}, fmt.Errorf("storing the key pair: %w", err)
 	}
-	if s.KeyChanged != nil {
+	if s.KeyChanged != nil && row.Current {
 		s.KeyChanged(row)
 	}
 	return row, nil

@@ -117,7 +117,7 @@ func TestSubscribeKeys(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	current, err := f.ImportKey(t.Context(), pair.Public, pair.Private)
+	current, err := f.ImportKey(t.Context(), pair.Public, pair.Private, true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -275,7 +275,7 @@ func TestClosedStore(t *testing.T) {
 		"Send":        second(f.Send(t.Context(), service.SendRequest{Site: "a.example", Content: pushsvc.Content{Title: "x"}})),
 		"Track":       f.Track(t.Context(), "a.example", nil),
 		"Site":        second(f.Site(t.Context(), "a.example")),
-		"ImportKey":   second(f.ImportKey(t.Context(), key.Public, key.Private)),
+		"ImportKey":   second(f.ImportKey(t.Context(), key.Public, key.Private, true)),
 		"RotateKey":   second(f.RotateKey(t.Context())),
 		"KeyCounts":   second(f.KeyCounts(t.Context())),
 		"DryRun":      second(f.DryRun(t.Context(), service.SendRequest{Site: "a.example", Content: pushsvc.Content{Title: "x"}})),
@@ -303,7 +303,7 @@ func TestImportKeyErrors(t *testing.T) {
 	}{
 		{"", key.Private, "public_key"}, {key.Public, "", "private_key"}, {key.Public, other.Private, "public_key"}, {key.Public, "!", "private_key"},
 	} {
-		_, err := f.ImportKey(t.Context(), tt.public, tt.private)
+		_, err := f.ImportKey(t.Context(), tt.public, tt.private, true)
 		if fieldOf(err) != tt.field || tt.private != "" && strings.Contains(err.Error(), tt.private.Reveal()) {
 			t.Errorf("%+v: %v", tt, err)
 		}

@@ -3,6 +3,7 @@ package service
 import (
 	"bufio"
 	"context"
+	"crypto/ecdh"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -59,7 +60,8 @@ const MaxFaults = 100
 type ImportOptions struct {
 	Format transfer.Format
 	// Key is the VAPID key of rows that name none: its id, its public key, or
-	// "current"; empty where each row must name its own.
+	// "current"; empty where each row must name its own. In a dry run the
+	// public key may be one that is not in the ring yet.
 	Key string
 	// DryRun checks everything and stores nothing.
 	DryRun bool
@@ -67,7 +69,10 @@ type ImportOptions struct {
 
 // Fault is one row that was refused. It never holds what was in the row.
 type Fault struct {
+	// Line is where the row begins in the file, and Row its number among the
+	// rows; both from 1.
 	Line   int    `json:"line"`
+	Row    int64  `json:"row"`
 	Field  string `json:"field,omitempty"`
 	Reason string `json:"reason"`
 }
@@ -141,10 +146,25 @@ func (im *importing) readRing(ctx context.Context) error {
 			im.fallback = k.ID
 		}
 	}
+	if im.options.DryRun && im.fallback == "" && isPublicKey(wanted) {
+		im.fallback = KeyID(wanted)
+		im.ids[wanted] = im.fallback
+	}
 	if wanted != "" && im.fallback == "" {
 		return &pushsvc.FieldError{Field: "key", Problem: `is neither "current" nor a key of the ring: import the pair first`}
 	}
 	return nil
+}
+
+// isPublicKey says whether this is a VAPID public key: an uncompressed point of
+// P-256 in base64url (RFC 8292 §3.2).
+func isPublicKey(s string) bool {
+	raw, err := base64.RawURLEncoding.DecodeString(s)
+	if err != nil {
+		return false
+	}
+	_, err = ecdh.P256().NewPublicKey(raw)
+	return err == nil
 }
 
 func (im *importing) run(ctx context.Context, rows *transfer.Reader) error {
@@ -191,7 +211,7 @@ func (im *importing) refuse(line int, field, reason string) {
 	im.result.Rows++
 	im.result.Refused++
 	if len(im.result.Faults) < MaxFaults {
-		im.result.Faults = append(im.result.Faults, Fault{line, field, reason})
+		im.result.Faults = append(im.result.Faults, Fault{line, im.result.Rows, field, reason})
 	}
 }
 

@@ -263,7 +263,7 @@ func TestExportImport(t *testing.T) {
 	if got := to.importing(t, file.String(), service.ImportOptions{}); got.Refused != 1500 || got.Faults[0].Field != "applicationServerKey" {
 		t.Errorf("without the key pair: %+v", got.Faults)
 	}
-	if _, err := to.ImportKey(t.Context(), key.Public, key.Private); err != nil {
+	if _, err := to.ImportKey(t.Context(), key.Public, key.Private, true); err != nil {
 		t.Fatal(err)
 	}
 	if got := to.importing(t, file.String(), service.ImportOptions{}); got.Added != 1500 {

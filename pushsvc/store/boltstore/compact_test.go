@@ -360,7 +360,7 @@ func TestRestore(t *testing.T) {
 		switch {
 		case want == "" && (err != nil || c.Subscriptions != 100 || c.Messages != 1 || c.Damaged != 0 || c.Format != formatVersion):
 			t.Errorf("%+v, %v", c, err)
-		case want != "" && (err == nil || !strings.Contains(err.Error(), want)):
+		case want != "" && (err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "restore a backup")):
 			t.Errorf("error %v, want %q in it", err, want)
 		}
 	}
@@ -382,12 +382,20 @@ func TestRestore(t *testing.T) {
 	}
 	restore("")
 	rows(path, 100)
+	restore("")
+	rows(path+".replaced", 101) // the first is never written over
+	rows(path+".replaced-3", 100)
 
 	data, err := os.ReadFile(backup)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, broken := range map[string][]byte{"cut short": data[:len(data)/2], "is not a database": []byte("nonsense, and more of it"), "no such file": nil} {
+	for name, broken := range map[string][]byte{
+		"is no backup of caddy-webpush, or not a whole one: it is cut short":                           data[:len(data)/2],
+		"is no backup of caddy-webpush, or not a whole one: it is not a database":                      []byte("nonsense, and more of it"),
+		"is no backup of caddy-webpush, or not a whole one: it is not a database: file size too small": bytes.Repeat([]byte("nonsense\n"), 629),
+		"no such file": nil,
+	} {
 		if broken == nil {
 			err = os.Remove(backup)
 		} else {

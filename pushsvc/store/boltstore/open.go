@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"strconv"
+	"strings"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -45,7 +46,7 @@ func Open(ctx context.Context, path string, o Options) (*Store, error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	s := &Store{
 		path: path, clock: o.Clock, onDamage: o.OnDamage,
-		ops: make(chan *op, queueLength), done: make(chan struct{}),
+		ops: make(chan *op, queueLength), done: make(chan struct{}), closing: make(chan struct{}),
 		notes: newNotes(path), recent: newRecent(),
 	}
 	err := s.open(path, o.Timeout)
@@ -173,7 +174,8 @@ func openBolt(path string, o bolt.Options) (db *bolt.DB, file *os.File, err erro
 	if panicked && file != nil {
 		_ = release(file)
 	}
-	if errors.Is(err, bolterrors.ErrInvalid) || errors.Is(err, bolterrors.ErrChecksum) || errors.Is(err, bolterrors.ErrVersionMismatch) {
+	tooSmall := strings.HasPrefix(err.Error(), "file size too small") // bbolt has no name for it
+	if tooSmall || errors.Is(err, bolterrors.ErrInvalid) || errors.Is(err, bolterrors.ErrChecksum) || errors.Is(err, bolterrors.ErrVersionMismatch) {
 		err = &DamageError{Where: "file", Err: fmt.Errorf("it is not a database: %w", err)}
 	}
 	return nil, nil, err

@@ -33,6 +33,8 @@ type Checked struct {
 	// ten, as *DamageError.
 	Damaged int
 	Damage  []error
+	// Kept is where Restore left the store that was there; empty for none.
+	Kept string
 }
 
 func (c *Checked) report(err error) {
@@ -184,45 +186,69 @@ func (c *Checked) messages(st site) {
 
 // Restore puts a backup in the place of the store at path, which no process
 // may have open, once it has been read wholly. The store that was there, if
-// any, is kept as path with ".replaced" at its end, in the place of an earlier
-// one. It returns what CheckFile says of the backup; a backup with damaged
+// any, is kept as path with ".replaced" at its end, and a number where that name
+// is taken: Checked.Kept. It belongs to the owner of the former file, or of its
+// directory, whoever runs this. It returns what CheckFile says of the backup; a backup with damaged
 // rows is restored all the same, for it may be the best there is.
 func Restore(ctx context.Context, backup, path string) (Checked, error) {
 	c, err := CheckFile(ctx, backup)
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
-	if err != nil {
+	var damage *DamageError
+	switch {
+	case errors.As(err, &damage):
+		return c, fmt.Errorf("restoring: %s is no backup of caddy-webpush, or not a whole one: %w", backup, damage.Err)
+	case err != nil:
 		return c, fmt.Errorf("restoring from a backup: %w", err)
 	}
-	if err := restore(ctx, backup, path); err != nil {
+	if c.Kept, err = restore(ctx, backup, path); err != nil {
 		return c, fmt.Errorf("restoring push store %s: %w", path, lockedError(err))
 	}
 	return c, nil
 }
 
-func restore(ctx context.Context, backup, path string) error {
+func restore(ctx context.Context, backup, path string) (kept string, err error) {
 	if err := unused(path); err != nil {
-		return err
+		return "", err
 	}
 	dir := filepath.Dir(path)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return err
+		return "", err
 	}
 	tmp, err := os.CreateTemp(dir, compacting(path)+"*") // which the next start removes
 	if err != nil {
-		return err
+		return "", err
 	}
 	defer os.Remove(tmp.Name())
-	err = errors.Join(copyFile(ctx, tmp, backup), tmp.Close())
+	err = errors.Join(copyFile(ctx, tmp, backup), giveAway(tmp, path, dir), tmp.Close())
+	if err != nil {
+		return "", err
+	}
+	if kept, err = keep(path); err != nil {
+		return "", err
+	}
+	if err := os.Rename(tmp.Name(), path); err != nil {
+		return kept, err
+	}
+	return kept, syncDir(dir)
+}
+
+// giveAway makes the file belong to whoever has the former one, or else the
+// directory: root restores, and Caddy must be able to read it.
+func giveAway(f *os.File, former, dir string) error {
+	like, err := os.Stat(former)
+	if errors.Is(err, fs.ErrNotExist) {
+		if os.Geteuid() != 0 {
+			return nil // it is their own first store, in a directory that may be everybody's
+		}
+		like, err = os.Stat(dir)
+	}
 	if err != nil {
 		return err
 	}
-	if err := keep(path); err != nil {
-		return err
+	if err := chownLike(f, like); err != nil {
+		return fmt.Errorf("giving the file to the owner of the store (restore as the user that Caddy runs as): %w", err)
 	}
-	if err := os.Rename(tmp.Name(), path); err != nil {
-		return err
-	}
-	return syncDir(dir)
+	return nil
 }
 
 // unused makes sure that no process has the store. One that is too damaged to
@@ -258,16 +284,23 @@ func copyFile(ctx context.Context, to *os.File, from string) error {
 	return to.Sync()
 }
 
-// keep gives the present store another name, and leaves it its own until the
-// backup takes that.
-func keep(path string) error {
-	old := path + ".replaced"
-	if err := os.Remove(old); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
+// keep gives the present store, if any, another name that is free, and leaves it
+// its own until the backup takes that.
+func keep(path string) (kept string, err error) {
+	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
+		return "", nil
 	}
-	err := os.Link(path, old)
-	if err == nil || errors.Is(err, fs.ErrNotExist) {
-		return nil
+	kept = path + ".replaced"
+	for n := 2; ; n++ {
+		if _, err := os.Lstat(kept); errors.Is(err, fs.ErrNotExist) {
+			break
+		} else if err != nil {
+			return "", err
+		}
+		kept = fmt.Sprintf("%s.replaced-%d", path, n)
 	}
-	return os.Rename(path, old) // a file system without hard links
+	if err := os.Link(path, kept); err == nil {
+		return kept, nil
+	}
+	return kept, os.Rename(path, kept) // a file system without hard links
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"runtime/debug"
 	"sync"
@@ -46,6 +45,9 @@ type Store struct {
 
 	gate   sync.RWMutex // held for reading by every call, for writing by Close
 	closed bool
+	// closing is closed when Close is called, for what must not hold it up.
+	closing chan struct{}
+	hurry   sync.Once
 
 	begin   sync.Mutex // see beginTx; also guards the two
 	db      *bolt.DB
@@ -70,9 +72,10 @@ type Store struct {
 }
 
 // Close waits for calls that are running, writes included, and releases the
-// file. Later calls of other methods give pushsvc.ErrClosed; another Close
+// file; a backup under way is broken off. Later calls of other methods give pushsvc.ErrClosed; another Close
 // does nothing.
 func (s *Store) Close() error {
+	s.hurry.Do(func() { close(s.closing) })
 	s.gate.Lock()
 	defer s.gate.Unlock()
 	if s.closed {
@@ -96,17 +99,6 @@ func closeDB(db *bolt.DB, file *os.File, broken bool) error {
 		return fmt.Errorf("closing the push store: %w", err)
 	}
 	return nil
-}
-
-// Backup writes a consistent copy of the whole store, keys included, while the
-// store is in use, and returns its size in bytes. The copy is a file that Open
-// opens.
-func (s *Store) Backup(ctx context.Context, w io.Writer) (int64, error) {
-	n, err := read(ctx, s, func(tx *bolt.Tx) (int64, error) { return tx.WriteTo(w) })
-	if err != nil {
-		return 0, fmt.Errorf("backing up the push store: %w", err)
-	}
-	return n, nil
 }
 
 // read runs fn in a read transaction. What fn returns must not point into the

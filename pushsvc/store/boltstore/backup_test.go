@@ -1,0 +1,92 @@
+package boltstore
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+)
+
+// stuck is a client that takes nothing until it is let go.
+type stuck struct{ reached, let chan struct{} }
+
+func (s stuck) Write(p []byte) (int, error) {
+	select {
+	case s.reached <- struct{}{}:
+	default:
+	}
+	<-s.let
+	return len(p), nil
+}
+
+// within fails where f takes long.
+func within(t *testing.T, what string, f func() error) {
+	t.Helper()
+	done := make(chan error, 1)
+	go func() { done <- f() }()
+	select {
+	case err := <-done:
+		if err != nil {
+			t.Errorf("%s: %v", what, err)
+		}
+	case <-time.After(20 * time.Second):
+		t.Fatalf("%s hangs", what)
+	}
+}
+
+// TestBackupStuck: whoever takes a backup slowly, or not at all, holds up
+// neither writers, be the file to grow, nor compacting, nor Close, which ends
+// the backup.
+func TestBackupStuck(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "webpush.db")
+	s := open(t, path)
+	fillStore(t, s, 500)
+	w := stuck{make(chan struct{}, 1), make(chan struct{})}
+	ended := make(chan error, 1)
+	go func() {
+		_, err := s.Backup(context.Background(), w)
+		ended <- err
+	}()
+	<-w.reached
+	within(t, "a write", func() error {
+		_, err := s.PutSubscription(t.Context(), realistic(1000), nil)
+		return err
+	})
+	s.begin.Lock()
+	readers := s.db.Stats().OpenTxN
+	s.begin.Unlock()
+	if readers != 0 {
+		t.Errorf("%d transactions are open: a larger memory map would have to wait for them", readers)
+	}
+	within(t, "Close", s.Close)
+	close(w.let)
+	within(t, "the backup", func() error {
+		if err := <-ended; !errors.Is(err, pushsvc.ErrClosed) {
+			t.Errorf("the backup ends with %v", err)
+		}
+		return nil
+	})
+	left, err := os.ReadDir(filepath.Dir(path))
+	for _, e := range left {
+		if strings.HasPrefix(e.Name(), ".") {
+			t.Errorf("%s is left over, %v", e.Name(), err)
+		}
+	}
+}
+
+// TestBackupEnds: the end of the context is the backup's.
+func TestBackupEnds(t *testing.T) {
+	s := open(t, filepath.Join(t.TempDir(), "webpush.db"))
+	fillStore(t, s, 5000)
+	ctx, cancel := context.WithCancel(t.Context())
+	w := stuck{make(chan struct{}, 1), make(chan struct{})}
+	go func() { <-w.reached; cancel(); close(w.let) }()
+	if _, err := s.Backup(ctx, w); !errors.Is(err, context.Canceled) {
+		t.Errorf("it ends with %v", err)
+	}
+}
