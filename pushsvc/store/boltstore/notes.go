@@ -177,6 +177,11 @@ func (n *notes) settled(p part, outcomes []pushsvc.Outcome) {
 		n.discard(f, p.Range)
 		return
 	}
+	if p.N == pushsvc.LaterRange && f.epoch > p.Epoch {
+		// Given back and claimed again before we came here: what is noted of
+		// these ids may be the new owner's. It has ours too, and settles them.
+		return
+	}
 	if p.N == pushsvc.LaterRange {
 		for _, o := range outcomes {
 			if note, ok := f.outcomes[o.ID]; ok && (note.Kind != pushsvc.OutcomeLater || note.Attempt <= o.Attempt || o.Kind != pushsvc.OutcomeLater) {

@@ -269,3 +269,27 @@ func TestNotesShrink(t *testing.T) {
 		t.Errorf("%d are noted, want the last %d", len(r.Noted), ahead)
 	}
 }
+
+// TestNotesOfTheNext: whoever has given a range back, and is late to forget its
+// notes, leaves those of the next owner.
+func TestNotesOfTheNext(t *testing.T) {
+	n := newNotes(filepath.Join(t.TempDir(), "db"))
+	defer n.close()
+	later := pushsvc.Range{Site: noteSite, MessageID: "m", N: pushsvc.LaterRange, Epoch: 1}
+	n.claimed(part{Range: later})
+	before := pushsvc.Outcome{ID: 7, Kind: pushsvc.OutcomeLater, Attempt: 1, Due: noteDay}
+	if err := n.add(later, []pushsvc.Outcome{before}, nil); err != nil {
+		t.Fatal(err)
+	}
+	next := later
+	next.Epoch = 2
+	n.claimed(part{Range: next})
+	after := pushsvc.Outcome{ID: 7, Kind: pushsvc.OutcomeAccepted, Due: noteDay}
+	if err := n.add(next, []pushsvc.Outcome{after}, nil); err != nil {
+		t.Fatal(err)
+	}
+	n.settled(part{Range: later}, []pushsvc.Outcome{before})
+	if diff := cmp.Diff([]pushsvc.Outcome{after}, n.of(next)); diff != "" {
+		t.Errorf("the next owner's notes: %s", diff)
+	}
+}
