@@ -3,7 +3,7 @@ package pushsvc
 import "time"
 
 // SubscriptionID names a subscription in its store. Ids rise with time and
-// are never used twice. Zero is no subscription.
+// are never given to another recipient. Zero is no subscription.
 type SubscriptionID uint64
 
 // Lengths of a subscription's keys in bytes (RFC 8291 §3.1, §3.2).

@@ -12,7 +12,7 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/web"
 )
 
-// SiteConfig is what the SDK and the worker are told (shared/wire.ts). It is
+// SiteConfig is what the SDK and the worker are told (web/src/shared/wire.ts). It is
 // public: whoever loads a page can read it.
 type SiteConfig struct {
 	Version string `json:"version"`

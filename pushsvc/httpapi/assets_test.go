@@ -12,7 +12,7 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/web"
 )
 
-// TestServe is the header of what we serve (security note T19).
+// TestServe is the header of what we serve.
 func TestServe(t *testing.T) {
 	for _, tt := range []struct {
 		name, contentType, cache string

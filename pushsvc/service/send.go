@@ -202,7 +202,7 @@ func (s *Service) DryRun(ctx context.Context, r SendRequest) (DryRun, error) {
 	return DryRun{Message: m, Audience: a, Warnings: s.warnings(&m)}, nil
 }
 
-// pageSize is how many subscriptions are read or written together.
+// pageSize is how many subscriptions are read together.
 const pageSize = 1000
 
 // each calls fn for every subscription of the site, by rising id.

@@ -56,6 +56,10 @@ func (s *Service) Export(ctx context.Context, site string, w io.Writer) (int64, 
 // MaxFaults is how many faulty rows an import tells one by one.
 const MaxFaults = 100
 
+// importSize is how many subscriptions are stored together: enough that the
+// store's pages come out full, 3 MB at most of the usual ones.
+const importSize = 5000
+
 // ImportOptions says how to read a file.
 type ImportOptions struct {
 	Format transfer.Format
@@ -96,8 +100,8 @@ type Imported struct {
 	Faults  []Fault `json:"faults"`
 }
 
-// Import stores the subscriptions that r lists, in the order of the file and a
-// thousand at a time. Repeating it is harmless. A fault in a row costs that row
+// Import stores the subscriptions that r lists, in the order of the file and
+// five thousand at a time. Repeating it is harmless. A fault in a row costs that row
 // alone. Where the error is not nil, what was counted has been stored all the
 // same. A *transfer.FormatError says that r is not to be read at all.
 func (s *Service) Import(ctx context.Context, site string, r io.Reader, o ImportOptions) (Imported, error) {
@@ -182,7 +186,7 @@ func (im *importing) run(ctx context.Context, rows *transfer.Reader) error {
 		default:
 			im.take(rec)
 		}
-		if len(im.batch) == pageSize {
+		if len(im.batch) == importSize {
 			if err := im.flush(ctx); err != nil {
 				return err
 			}
