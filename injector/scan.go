@@ -186,9 +186,14 @@ func (s *scanner) scan(p []byte) int {
 
 // checkEscapes rejects ISO-2022, in which any byte may be a part of any character.
 func (s *scanner) checkEscapes(p []byte) {
-	if s.verdict != rejected && bytes.IndexByte(p, 0x1b) >= 0 {
-		s.reject(ReasonCharset)
+	if bytes.IndexByte(p, 0x1b) < 0 {
+		return
 	}
+	if s.verdict == rejected {
+		s.reason = ReasonCharset // the escape came before what rejected the document
+		return
+	}
+	s.reject(ReasonCharset)
 }
 
 // end is called after the last piece. It decides a document that ended while
