@@ -186,7 +186,7 @@ func TestDualRun(t *testing.T) {
 		s.weSend(ctx, t, u, "Ours beside")
 		s.vendorSends(ctx, t, u, "Theirs beside", "Vendor: ")
 
-		before := s.subscriberID(s.origin)
+		before := s.endpoint(s.origin)
 		s.reconfigure(s.origin, "webpush {\n\t\tmigrate_from onesignal\n\t}")
 		page, err := b.Open(ctx, s.origin+"/")
 		must(t, err)
@@ -198,7 +198,7 @@ func TestDualRun(t *testing.T) {
 			return len(all) == 1 && all["/"] == "/sw.js"
 		})
 		until(ctx, t, "a row in the place of the old one", func() bool {
-			return s.subscriberID(s.origin) != before && s.subscribers(s.origin) == 1
+			return s.endpoint(s.origin) != before && s.subscribers(s.origin) == 1
 		})
 		must(t, page.Close(ctx))
 		s.weSend(ctx, t, u, "Ours alone")

@@ -4,7 +4,11 @@ package e2e
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"testing"
@@ -39,10 +43,10 @@ func TestSubscriptionChanged(t *testing.T) {
 	page := visit(ctx, t, b, origin)
 	accept(ctx, t, b, page, origin)
 	must(t, page.Close(ctx))
-	before := p.subscriberID(origin)
+	before := p.endpoint(origin)
 
 	shared.autopush.ForgetBrowsers()
-	until(ctx, t, "a new subscription", func() bool { return p.subscriberID(origin) != before })
+	until(ctx, t, "a new subscription", func() bool { return p.endpoint(origin) != before })
 	if n := p.subscribers(origin); n != 1 {
 		t.Errorf("%d subscribers; the new one should have replaced the old", n)
 	}
@@ -54,15 +58,21 @@ func TestSubscriptionChanged(t *testing.T) {
 	}
 }
 
-// subscriberID is the id of the site's first subscriber, or "".
-func (p *product) subscriberID(origin string) string {
+// endpoint is that of the site's first subscriber, or "": a subscription that
+// takes another's place keeps its id.
+func (p *product) endpoint(origin string) string {
 	p.t.Helper()
-	var list struct{ Subscriptions []struct{ ID string } }
-	p.cli(&list, "subscribers", "--site", host(origin))
-	if len(list.Subscriptions) == 0 {
-		return ""
+	r, err := http.NewRequest(http.MethodGet, "http://"+p.admin+"/webpush/sites/"+host(origin)+"/subscriptions", nil)
+	must(p.t, err)
+	r.Header.Set("Accept", "application/x-ndjson")
+	resp, err := http.DefaultClient.Do(r)
+	must(p.t, err)
+	defer resp.Body.Close()
+	var row struct{ Endpoint string }
+	if err := json.NewDecoder(resp.Body).Decode(&row); err != nil && !errors.Is(err, io.EOF) {
+		p.t.Fatal(err)
 	}
-	return list.Subscriptions[0].ID
+	return row.Endpoint
 }
 
 // TestKeyImport changes the VAPID key under a subscriber: the old subscription
@@ -75,7 +85,7 @@ func TestKeyImport(t *testing.T) {
 		page := visit(ctx, t, b, origin)
 		accept(ctx, t, b, page, origin)
 		must(t, page.Close(ctx))
-		before := p.subscriberID(origin)
+		before := p.endpoint(origin)
 
 		pair, err := webpush.GenerateKeyPair()
 		must(t, err)
@@ -97,7 +107,7 @@ func TestKeyImport(t *testing.T) {
 		must(t, page.Eval(ctx, `fetch("/_webpush/sdk.js", {cache: "reload"}).then((r) => r.text()).then(() => null)`, nil))
 		must(t, page.Reload(ctx))
 		until(ctx, t, "a subscription with the new key", func() bool {
-			id := p.subscriberID(origin)
+			id := p.endpoint(origin)
 			return id != before && id != ""
 		})
 		if n := p.subscribers(origin); n != 1 {

@@ -244,12 +244,20 @@ func startSites(t *testing.T, sites []site) *product {
 	for i, address := range freeAddresses(t, 2*len(sites)) {
 		webpush := ""
 		if i%2 == 0 {
-			webpush = "webpush {\n\t\t" + sites[i/2].options + "\n\t}"
+			webpush = "webpush {\n\t\t" + sitesOptions(sites[i/2].options) + "\n\t}"
 		}
 		origins = append(origins, "http://"+address)
 		blocks = append(blocks, fmt.Sprintf("%s {\n\tencode\n\t%s\n\t%s\n}\n", origins[i], webpush, answers[i/2]))
 	}
 	return startProductWith(t, origins, strings.Join(blocks, "\n"))
+}
+
+// sitesOptions has the question come on the first page.
+func sitesOptions(own string) string {
+	if before, after, found := strings.Cut(own, "prompt {"); found {
+		return before + "prompt {\n\t\t\tafter 1 page" + after
+	}
+	return own + "\n\t\t" + atOnce
 }
 
 // freeAddresses is freeAddress for many that are all different.
