@@ -1,4 +1,5 @@
 import type { Answer, FaceKind, FaceOptions, UI } from "../shared/face";
+import type { Refused } from "../shared/post";
 import type { Config } from "../shared/wire";
 import type { EventName, Outcome, PromptOptions, State, WebPush } from "./api";
 import { afterOf, delayUntilAsk, nextStep, pathAllowed, type Visitor } from "./ask";
@@ -286,8 +287,9 @@ export class SDK implements WebPush {
   }
 
   private emit(event: EventName, detail?: unknown): void {
-    if (event === "error") console.warn("webpush:", detail);
-    else trace(event);
+    // A site that has given push up says 410 to scripts from before: no fault.
+    if (event === "error" && (detail as Refused | undefined)?.status !== 410) console.warn("webpush:", detail);
+    else trace(event, detail);
     for (const [name, listener] of [...this.listeners]) {
       if (name !== event) continue;
       try {
