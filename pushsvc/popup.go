@@ -153,8 +153,8 @@ type PopupTheme struct {
 // given must hold; the zero value is everywhere.
 type PopupWhere struct {
 	Paths PopupPaths `json:"paths,omitzero"`
-	// Query has parameters that the page's address must have, each with the
-	// value, or any where it is "*".
+	// Query has parameters that the page's address must have, and patterns of
+	// their values, where * stands for anything.
 	Query map[string]string `json:"query,omitempty"`
 	// Referrer has hosts that the visitor may have come from, where * stands
 	// for anything; "" is none at all.

@@ -234,8 +234,11 @@ func (w *PopupWhere) validate() error {
 		name     string
 		patterns []string
 	}{
-		{"where.paths.in", w.Paths.In}, {"where.paths.out", w.Paths.Out}, {"where.referrer", w.Referrer},
-		{"where.devices", w.Devices}, {"where.languages", w.Languages},
+		{"where.paths.in", w.Paths.In},
+		{"where.paths.out", w.Paths.Out},
+		{"where.referrer", w.Referrer},
+		{"where.devices", w.Devices},
+		{"where.languages", w.Languages},
 	} {
 		if len(f.patterns) > maxPatterns {
 			return &FieldError{f.name, fmt.Sprintf("has more than %d entries", maxPatterns)}
