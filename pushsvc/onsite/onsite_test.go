@@ -120,8 +120,8 @@ func TestDayStart(t *testing.T) {
 	for _, tt := range []struct{ zone, now, want string }{
 		{"UTC", "2026-11-23T23:59:59Z", "2026-11-23T00:00:00Z"},
 		{"Europe/Berlin", "2026-11-23T23:30:00Z", "2026-11-23T23:00:00Z"},
-		{"Europe/Berlin", "2026-03-29T21:59:59Z", "2026-03-28T23:00:00Z"}, // 23 hours
-		{"Europe/Berlin", "2026-10-25T22:59:59Z", "2026-10-24T22:00:00Z"}, // 25 hours
+		{"Europe/Berlin", "2026-03-29T21:59:59Z", "2026-03-28T23:00:00Z"},    // 23 hours
+		{"Europe/Berlin", "2026-10-25T22:59:59Z", "2026-10-24T22:00:00Z"},    // 25 hours
 		{"America/Santiago", "2026-09-06T12:00:00Z", "2026-09-06T04:00:00Z"}, // no midnight
 		{"Pacific/Kiritimati", "2026-11-23T09:59:59Z", "2026-11-22T10:00:00Z"},
 		{"Asia/Kathmandu", "2026-11-23T18:15:00Z", "2026-11-23T18:15:00Z"},
