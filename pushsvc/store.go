@@ -14,6 +14,7 @@ type Store interface {
 	MessageStore
 	KeyStore
 	SettingStore
+	PeopleStore
 
 	// Close waits for running transactions and releases the store. Later
 	// calls of other methods give ErrClosed.
@@ -33,7 +34,7 @@ type SubscriptionStore interface {
 	// is the same recipient, also of messages on their way. Where sub is
 	// known as well, it keeps its own ID and the earlier Created, and the
 	// proven one is removed. A proof of sub's own endpoint lets sub bring
-	// new keys. Created and Seen are kept to the second, Expiration to the
+	// new keys. A zero Device leaves a known one. Created and Seen are kept to the second, Expiration to the
 	// millisecond.
 	PutSubscription(ctx context.Context, sub Subscription, replaces *Proof) (Subscription, error)
 	// ImportSubscriptions is PutSubscription for many, in one transaction,

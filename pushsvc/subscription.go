@@ -38,6 +38,9 @@ type Subscription struct {
 	TimeZone string
 	// Page is the path of the page on which the visitor agreed, or empty.
 	Page string
+	// Device is the browser that it is of; zero where that is not known, or not
+	// wanted to be.
+	Device DeviceID
 	// Created and Seen are when the subscription was first and last sent to
 	// us, to the second.
 	Created, Seen time.Time

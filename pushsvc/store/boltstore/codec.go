@@ -69,9 +69,11 @@ var endpointPrefixes = [...]string{
 	"https://web.push.apple.com/",
 }
 
-// doubtedFlag, in the byte that names the beginning of the endpoint, says that
-// the time of the doubt follows.
-const doubtedFlag = 0x80
+// Flags in the byte that names the beginning of the endpoint.
+const (
+	doubtedFlag = 0x80 // the time of the doubt follows
+	deviceFlag  = 0x20 // the device follows, behind those
+)
 
 // packSubscription makes the payload of a subscription: everything but site
 // and id, which are its place.
@@ -92,10 +94,15 @@ func packSubscription(s *pushsvc.Subscription) []byte {
 		p = binary.AppendUvarint(p, uint64(len(text)))
 		p = append(p, text...)
 	}
-	if s.Doubted.IsZero() {
-		p = append(p, byte(prefix))
-	} else {
-		p = appendTime(append(p, byte(prefix)|doubtedFlag), s.Doubted, time.Second)
+	flags := len(p)
+	p = append(p, byte(prefix))
+	if !s.Doubted.IsZero() {
+		p[flags] |= doubtedFlag
+		p = appendTime(p, s.Doubted, time.Second)
+	}
+	if !s.Device.IsZero() {
+		p[flags] |= deviceFlag
+		p = append(p, s.Device[:]...)
 	}
 	return append(p, s.Endpoint[len(endpointPrefixes[prefix]):]...)
 }
@@ -115,7 +122,11 @@ func unpackSubscription(payload []byte, s *pushsvc.Subscription) error {
 	if flags&doubtedFlag != 0 {
 		s.Doubted = r.time(time.Second)
 	}
-	prefix := flags &^ doubtedFlag
+	s.Device = pushsvc.DeviceID{}
+	if flags&deviceFlag != 0 {
+		copy(s.Device[:], r.take(uint64(len(s.Device))))
+	}
+	prefix := flags &^ (doubtedFlag | deviceFlag)
 	if r.bad || int(prefix) >= len(endpointPrefixes) {
 		return errors.New("the row is malformed")
 	}

@@ -20,6 +20,7 @@ const (
 	bucketKeys       = "keys"       // key id → key pair
 	bucketUnfinished = "unfinished" // message id + site → length of the id
 	// bucketSettings: see setting.go
+	bucketPeople = "people" // site name → bucket, see people…; made with the first
 )
 
 // Keys of bucket "meta".
@@ -104,7 +105,7 @@ func (s site) put(w *writeTx, bucket string, key, payload []byte) error {
 	if err != nil {
 		return err
 	}
-	if bucket == siteSubs || bucket == siteMessages || bucket == siteProgress {
+	if bucket == siteSubs || bucket == siteMessages || bucket == siteProgress || bucket == peopleHistory {
 		b.FillPercent = fill
 	}
 	return w.put(b, key, newSeed(bucket, s.name).seal(key, payload))

@@ -23,6 +23,7 @@ type Store struct {
 	mu     sync.Mutex
 	closed bool
 	sites  map[string]*site
+	people map[string]*people
 	keys   []pushsvc.Key
 	secret []byte
 
