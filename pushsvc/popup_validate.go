@@ -23,7 +23,6 @@ const (
 	MaxPopupVariants = 10
 	MaxPopupKV       = 50
 	MaxPopupCap      = 10_000
-	MaxEventName     = 1024
 	maxPopupText     = 500 // labels, buttons, coupons
 	maxPopupValue    = 1 << 10
 	maxPatterns      = 50

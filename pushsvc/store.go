@@ -15,6 +15,7 @@ type Store interface {
 	KeyStore
 	SettingStore
 	PeopleStore
+	PopupStore
 
 	// Close waits for running transactions and releases the store. Later
 	// calls of other methods give ErrClosed.

@@ -19,7 +19,7 @@ const (
 	bucketSites      = "sites"      // site name → bucket
 	bucketKeys       = "keys"       // key id → key pair
 	bucketUnfinished = "unfinished" // message id + site → length of the id
-	// bucketSettings: see setting.go
+	// bucketSettings: see setting.go; bucketPopups: see popup.go
 	bucketPeople = "people" // site name → bucket, see people…; made with the first
 )
 

@@ -28,6 +28,7 @@ type Store struct {
 	secret []byte
 
 	settings map[string]*settings // by site
+	popups   map[string]*popups   // by site
 }
 
 // site is what belongs to one site.
