@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
@@ -35,6 +36,10 @@ type Service struct {
 	// engine was at work on it; nil allowed. The engine tells of all others.
 	Ended func(pushsvc.Message)
 	Clock func() time.Time
+	// Logger is told of faults that nobody else is told of; nil for nowhere.
+	Logger *slog.Logger
+
+	popups popupCache
 }
 
 // UnknownSiteError says that a site has never had a subscriber, and which
