@@ -197,7 +197,7 @@ type Device struct {
 	ID      DeviceID  `json:"id"`
 	Created time.Time `json:"created"`
 	Seen    time.Time `json:"seen"`
-	// Batches has the first 8 bytes of each of the last MaxDeviceBatches batch
+	// Batches has 8 bytes of a digest of each of the last MaxDeviceBatches batch
 	// ids, the oldest first.
 	Batches []byte `json:"batches,omitempty"`
 }
@@ -303,12 +303,9 @@ func (p *Profile) takeDevice(id DeviceID) (Device, bool) {
 
 // knows says whether the batch has been applied.
 func (d *Device) knows(batch string) bool {
-	id, ok := parse16(batch)
-	if !ok {
-		return false
-	}
-	for b := range slices.Chunk(d.Batches, 8) {
-		if string(b) == string(id[:8]) {
+	mark := batchMark(batch)
+	for b := range slices.Chunk(d.Batches, len(mark)) {
+		if string(b) == string(mark[:]) {
 			return true
 		}
 	}
@@ -317,14 +314,18 @@ func (d *Device) knows(batch string) bool {
 
 // remember keeps the batch's id, and forgets the oldest.
 func (d *Device) remember(batch string) {
-	id, ok := parse16(batch)
-	if !ok {
+	if batch == "" {
 		return
 	}
-	d.Batches = append(slices.Clone(d.Batches), id[:8]...)
-	if over := len(d.Batches) - 8*MaxDeviceBatches; over > 0 {
-		d.Batches = d.Batches[over:]
-	}
+	mark := batchMark(batch)
+	d.Batches = append(slices.Clone(d.Batches), mark[:]...)
+	d.Batches = d.Batches[max(len(d.Batches)-len(mark)*MaxDeviceBatches, 0):]
+}
+
+func batchMark(batch string) (mark [8]byte) {
+	sum := sha256.Sum256([]byte(batch))
+	copy(mark[:], sum[:])
+	return mark
 }
 
 // absorb takes over what an anonymous profile has, once it is known whose it

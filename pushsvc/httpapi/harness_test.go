@@ -38,6 +38,7 @@ type fixture struct {
 	// public answers {action} of {site} at /{site}/{action}.
 	public, operator *httptest.Server
 	key              pushsvc.Key
+	identitySecret   pushsvc.Secret
 	log              *lockedBuffer
 }
 
@@ -125,7 +126,7 @@ func (f *fixture) publicHandler() http.Handler {
 func (f *fixture) handler(public *httpapi.Public) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/{site}/{action}", func(w http.ResponseWriter, r *http.Request) {
-		public.Serve(w, r, r.PathValue("site"), r.PathValue("action"))
+		public.Serve(w, r, httpapi.Site{Name: r.PathValue("site"), CookiePath: "/" + r.PathValue("site") + "/", IdentitySecret: f.identitySecret}, r.PathValue("action"))
 	})
 	return mux
 }

@@ -21,17 +21,19 @@ type Public struct {
 	Logger  *slog.Logger
 	// Limit bounds the subscriptions that one client posts; nil for no limit.
 	Limit *ClientLimit
+	// EventLimit bounds the batches of events likewise.
+	EventLimit *ClientLimit
 	// Client says who posts; nil for who is at the other end of the
 	// connection.
 	Client func(*http.Request) netip.Addr
-	// Limited is told of each post that Limit refuses; nil allowed.
+	// Limited is told of each post that a limit refuses; nil allowed.
 	Limited func()
 
 	cross http.CrossOriginProtection
 }
 
 // Actions are the last path segments that Serve knows.
-var publicActions = map[string]func(*Public, http.ResponseWriter, *http.Request, string) error{
+var publicActions = map[string]func(*Public, http.ResponseWriter, *http.Request, Site) error{
 	"subscribe":   (*Public).subscribe,
 	"unsubscribe": (*Public).unsubscribe,
 	"events":      (*Public).events,
@@ -42,13 +44,13 @@ func IsPublicAction(action string) bool { return publicActions[action] != nil }
 
 // Serve answers the action ("subscribe", "unsubscribe" or "events") for the
 // site. Only POST from the site's own pages and workers is taken.
-func (p *Public) Serve(w http.ResponseWriter, r *http.Request, site, action string) {
+func (p *Public) Serve(w http.ResponseWriter, r *http.Request, site Site, action string) {
 	if err := p.serve(w, r, site, action); err != nil {
 		fail(r.Context(), p.Logger, w, err)
 	}
 }
 
-func (p *Public) serve(w http.ResponseWriter, r *http.Request, site, action string) error {
+func (p *Public) serve(w http.ResponseWriter, r *http.Request, site Site, action string) error {
 	limitReading(w)
 	handle := publicActions[action]
 	if handle == nil {
@@ -71,8 +73,8 @@ func downgraded(r *http.Request) bool {
 	return r.TLS != nil && strings.HasPrefix(r.Header.Get("Origin"), "http://")
 }
 
-func (p *Public) subscribe(w http.ResponseWriter, r *http.Request, site string) error {
-	if err := p.limited(w, r); err != nil {
+func (p *Public) subscribe(w http.ResponseWriter, r *http.Request, site Site) error {
+	if err := p.limited(w, r, p.Limit, "subscriptions"); err != nil {
 		return err
 	}
 	body, err := readBody(w, r, MaxSubscribeBody, "application/json")
@@ -83,16 +85,22 @@ func (p *Public) subscribe(w http.ResponseWriter, r *http.Request, site string) 
 	if err := decodeJSON(body, &req, false); err != nil {
 		return err
 	}
-	if _, err := p.Service.Subscribe(r.Context(), site, req); err != nil {
+	v, err := p.visitor(r, site, "")
+	if err != nil {
 		return err
 	}
+	req.Of = v.device
+	if _, err := p.Service.Subscribe(r.Context(), site.Name, req); err != nil {
+		return err
+	}
+	v.setCookie(w, r, site)
 	// Nothing about the row: an id would tell whether the endpoint was known,
 	// and how many subscribers the site has.
 	writeJSON(w, http.StatusCreated, struct{}{})
 	return nil
 }
 
-func (p *Public) unsubscribe(w http.ResponseWriter, r *http.Request, site string) error {
+func (p *Public) unsubscribe(w http.ResponseWriter, r *http.Request, site Site) error {
 	body, err := readBody(w, r, MaxSubscribeBody, "application/json")
 	if err != nil {
 		return err
@@ -101,26 +109,36 @@ func (p *Public) unsubscribe(w http.ResponseWriter, r *http.Request, site string
 	if err := decodeJSON(body, &req, false); err != nil {
 		return err
 	}
-	if err := p.Service.Unsubscribe(r.Context(), site, req); err != nil {
+	if err := p.Service.Unsubscribe(r.Context(), site.Name, req); err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)
 	return nil
 }
 
-func (p *Public) events(w http.ResponseWriter, r *http.Request, site string) error {
+func (p *Public) events(w http.ResponseWriter, r *http.Request, site Site) error {
 	// sendBeacon sends text as text/plain: beacons are taken in both.
 	body, err := readBody(w, r, MaxEventsBody, "application/json", "text/plain")
 	if err != nil {
 		return err
 	}
-	var req struct {
-		Events []service.Report `json:"events"`
-	}
+	var req service.RecordRequest
 	if err := decodeJSON(body, &req, false); err != nil {
 		return err
 	}
-	if err := p.Service.Track(r.Context(), site, req.Events); err != nil {
+	if req.Batch == "" {
+		// A worker's reports on notifications, which have tokens of their own.
+		reports := make([]service.Report, len(req.Events))
+		for i := range req.Events {
+			reports[i] = req.Events[i].Report
+		}
+		if err := p.Service.Track(r.Context(), site.Name, reports); err != nil {
+			return err
+		}
+		w.WriteHeader(http.StatusNoContent)
+		return nil
+	}
+	if err := p.record(w, r, site, req); err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)

@@ -35,7 +35,11 @@ type Service struct {
 	// Ended is told of a message that a command has ended by itself, because no
 	// engine was at work on it; nil allowed. The engine tells of all others.
 	Ended func(pushsvc.Message)
-	Clock func() time.Time
+	// Conversions gives a site's; nil allowed.
+	Conversions func(ctx context.Context, site string) []pushsvc.Conversion
+	// PeopleLimits bound what each site keeps of visitors.
+	PeopleLimits pushsvc.PeopleLimits
+	Clock        func() time.Time
 	// Logger is told of faults that nobody else is told of; nil for nowhere.
 	Logger *slog.Logger
 

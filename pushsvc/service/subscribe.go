@@ -37,6 +37,8 @@ type SubscribeRequest struct {
 	Page                 string `json:"page"`
 	// Replaces is the subscription that this one takes the place of.
 	Replaces *ProofJSON `json:"replaces"`
+	// Of is the device that posts; zero where it is not to be known.
+	Of pushsvc.DeviceID `json:"-"`
 }
 
 // ProofJSON shows that its sender holds a subscription.
@@ -55,7 +57,7 @@ func (s *Service) Subscribe(ctx context.Context, site string, req SubscribeReque
 	if err != nil {
 		return 0, err
 	}
-	sub.Site = site
+	sub.Site, sub.Device = site, req.Of
 	if sub.KeyID, err = s.keyID(ctx, req.ApplicationServerKey); err != nil {
 		return 0, err
 	}
