@@ -111,6 +111,11 @@ gives some back to the Caddyfile.
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return c.runSetPrompt(cmd, *site, f) },
 	}
+	f.add(cmd)
+	return cmd
+}
+
+func (f *promptFlags) add(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringVar(&f.file, "file", "", `JSON file with all settings; "-" is standard input`)
 	flags.StringVar(&f.kind, "kind", "", "dialog, bar or bell")
@@ -128,7 +133,6 @@ gives some back to the Caddyfile.
 	flags.BoolVar(&f.enabled, "enabled", true, "Whether anybody is to be asked but by a page's own call")
 	flags.StringSliceVar(&f.unset, "unset", nil, "Settings to give back to the Caddyfile, such as title,after")
 	flags.Int64Var(&f.revision, "revision", -1, "Change nothing unless this is still the revision, as 'prompt' shows it")
-	return cmd
 }
 
 func (c *command) runSetPrompt(cmd *cobra.Command, site string, f promptFlags) error {
