@@ -102,11 +102,13 @@ func (h *Handler) serveOwn(w http.ResponseWriter, r *http.Request, action string
 	}
 	run, _ := h.app.current()
 	config, ready := h.ready(r)
-	switch {
-	case action == "sdk.js" && ready && run != nil:
-		// In the SDK alone: a worker that changes is installed anew by every
-		// browser, with all that the site's own does then.
+	// Not in the worker: one that changes is installed anew by every browser,
+	// with all that the site's own does then.
+	if ready && run != nil && action != importable {
 		config.Prompt = config.Prompt.With(run.service.Prompts.Of(site).Settings)
+	}
+	switch {
+	case action == "sdk.js" && ready:
 		httpapi.ServeSDK(w, r, config)
 	case action == importable && ready:
 		w.Header().Add("Vary", "Service-Worker")
