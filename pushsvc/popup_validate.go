@@ -25,8 +25,8 @@ const (
 	MaxPopupCap      = 10_000
 	maxPopupText     = 500 // labels, buttons, coupons
 	maxPopupValue    = 1 << 10
-	maxPatterns      = 50
 	maxPattern       = 500
+	maxPlaces        = 50 // entries of a list of where
 	maxControl       = 90
 	maxAudience      = 4 << 10
 	// MaxConversion is the longest time in which a conversion counts.

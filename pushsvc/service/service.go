@@ -42,6 +42,10 @@ type Service struct {
 	Clock        func() time.Time
 	// Logger is told of faults that nobody else is told of; nil for nowhere.
 	Logger *slog.Logger
+	// Prompts is what operators set of prompts, Configured what the server's
+	// configuration says of them. Both are needed by the methods on prompts alone.
+	Prompts    *Prompts
+	Configured ConfiguredSites
 
 	popups popupCache
 }
