@@ -297,8 +297,9 @@ func (a *App) assemble(ctx context.Context, store pooledStore) (*running, error)
 	svc := &service.Service{
 		Store: store.Store, Engine: engine, Services: a.services, Contact: a.contact, Clock: time.Now,
 		KeyChanged: a.observer.keyChanged, Ended: a.observer.ended,
-		Prompts: store.prompts, Configured: a,
+		Prompts: store.prompts, Configured: a, Logger: a.logger,
 	}
+	svc.Conversions = svc.PopupConversions
 	var old *pruner
 	if a.KeepMessages > 0 {
 		old = &pruner{store: store.Store, logger: a.logger, keep: time.Duration(a.KeepMessages), first: pruneFirst}

@@ -121,7 +121,7 @@ func jsonKind(goType string) string {
 	switch {
 	case goType == "bool":
 		return "true or false"
-	case goType == "string" || strings.HasSuffix(goType, "Urgency") || strings.HasSuffix(goType, "Kind") || strings.HasSuffix(goType, "Secret"):
+	case goType == "string" || strings.HasSuffix(goType, "Urgency") || strings.HasSuffix(goType, "Kind") || strings.HasSuffix(goType, "PopupState") || strings.HasSuffix(goType, "Secret"):
 		return "a string"
 	case strings.HasPrefix(goType, "int") || strings.HasPrefix(goType, "float") || strings.HasPrefix(goType, "uint"):
 		return "a number of the right range"

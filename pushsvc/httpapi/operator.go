@@ -38,7 +38,7 @@ type Operator struct {
 // NewOperator makes the API's handler; its paths begin with /webpush/.
 func NewOperator(s *service.Service, log *slog.Logger) *Operator {
 	o := &Operator{service: s, logger: log, mux: http.NewServeMux(), idle: idleTimeout}
-	for _, r := range o.routes() {
+	for _, r := range append(o.routes(), o.popupRoutes()...) {
 		o.mux.HandleFunc(r.pattern, o.dispatch(r.methods))
 	}
 	o.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {

@@ -37,12 +37,13 @@ var publicActions = map[string]func(*Public, http.ResponseWriter, *http.Request,
 	"subscribe":   (*Public).subscribe,
 	"unsubscribe": (*Public).unsubscribe,
 	"events":      (*Public).events,
+	"messages":    (*Public).messages,
 }
 
 // IsPublicAction says whether Serve knows the action.
 func IsPublicAction(action string) bool { return publicActions[action] != nil }
 
-// Serve answers the action ("subscribe", "unsubscribe" or "events") for the
+// Serve answers the action ("subscribe", "unsubscribe", "events" or "messages") for the
 // site. Only POST from the site's own pages and workers is taken.
 func (p *Public) Serve(w http.ResponseWriter, r *http.Request, site Site, action string) {
 	if err := p.serve(w, r, site, action); err != nil {
