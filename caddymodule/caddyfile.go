@@ -298,6 +298,9 @@ func (a *App) parseLimit(d *caddyfile.Dispenser) error {
 //			reject     <text>
 //			color      <#rrggbb>
 //			text_color <#rrggbb>
+//			topics {
+//				<id> <label> [checked]
+//			}
 //			after      <n> pages | <duration> | manual
 //			after      scroll <n>% | click <selector> | event <name> | exit
 //			paths      <pattern>...
@@ -351,12 +354,44 @@ func (p *Prompt) unmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"reject":     text(&p.Reject, `"No thanks"`),
 		"color":      checked(color(&p.Color), p.check),
 		"text_color": checked(color(&p.TextColor), p.check),
+		"topics":     p.parseTopics,
 		"paths":      checked(list(&p.Paths, "/news/*"), p.check),
 		"not_paths":  checked(list(&p.NotPaths, "/checkout*"), p.check),
 		"ask_again":  checked(durations(&p.AskAgain, "7d"), p.check),
 		"consent":    checked(text(&p.Consent, `"#cookie-banner"`), p.check),
 		"after":      checked(p.parseAfter, p.check),
 	}, "after")
+}
+
+// parseTopics parses the block of topics, one a line.
+func (p *Prompt) parseTopics(d *caddyfile.Dispenser) error {
+	if d.NextArg() {
+		return d.Err("topics takes a block, one topic a line: topics { ... }")
+	}
+	add := func(d *caddyfile.Dispenser) error {
+		t := Topic{ID: d.Val()}
+		args := d.RemainingArgs()
+		switch {
+		case len(args) == 2 && args[1] == "checked":
+			t.Checked = true
+		case len(args) > 1:
+			return d.Errf(`topics: after the label only "checked" may follow; write it like: %s "News" checked`, t.ID)
+		}
+		if len(args) > 0 {
+			t.Label = args[0]
+		}
+		p.Topics = append(p.Topics, t)
+		return nil
+	}
+	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		if err := checked(add, p.check)(d); err != nil {
+			return err
+		}
+	}
+	if len(p.Topics) == 0 {
+		return d.Err(`topics has none; write one a line, like: news "News" checked`)
+	}
+	return nil
 }
 
 // parseAfter parses one line of after: each adds a condition or a trigger. With

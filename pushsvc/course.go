@@ -83,6 +83,8 @@ func (p *Progress) Count(o Outcome, again bool) {
 		p.Expired++
 	case OutcomeLeft:
 		p.Left++
+	case OutcomePassed:
+		p.Audience--
 	}
 }
 
@@ -95,7 +97,7 @@ func (p *Progress) Cancel() {
 func (p *Progress) Close() { p.Left, p.Pending = p.Left+p.Pending, 0 }
 
 // Known says whether k is one of the kinds.
-func (k OutcomeKind) Known() bool { return k >= OutcomeAccepted && k <= OutcomeQuarantined }
+func (k OutcomeKind) Known() bool { return k >= OutcomeAccepted && k <= OutcomePassed }
 
 // Validate says what is wrong with a checkpoint, whatever the row that it is
 // about.

@@ -27,7 +27,7 @@ func FuzzSubscribeBody(f *testing.F) {
 		w := httptest.NewRecorder()
 		r := httptest.NewRequest("POST", "/_webpush/subscribe", strings.NewReader(string(body)))
 		r.Header.Set("Content-Type", "application/json")
-		public.Serve(w, r, siteA, "subscribe")
+		public.Serve(w, r, httpapi.PublicSite{Name: siteA, Topics: []string{"news"}}, "subscribe")
 		subs, err := x.store.SubscriptionPage(t.Context(), siteA, 0, 10)
 		if err != nil {
 			t.Fatal(err)

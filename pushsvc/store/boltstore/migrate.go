@@ -42,7 +42,11 @@ func migrate(db *bolt.DB, report func(error)) error {
 	}
 	err = db.Update(func(tx *bolt.Tx) error {
 		w := &writeTx{tx: tx, s: &Store{onDamage: report}}
+		// Format 3 adds topics to the rows of 2, and leaves those without alone.
 		for _, st := range allSites(tx, report) {
+			if have > 1 {
+				break
+			}
 			if err := w.migrateSite(st); err != nil {
 				return err
 			}

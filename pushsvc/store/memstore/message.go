@@ -57,7 +57,7 @@ func (st *site) plan(m pushsvc.Message) *message {
 	row := &message{
 		Message: pushsvc.Message{
 			ID: m.ID, Site: m.Site, Content: m.Content,
-			SendAt: utc(m.SendAt), Rate: m.Rate, Only: m.Only, Created: utc(m.Created),
+			SendAt: utc(m.SendAt), Rate: m.Rate, Only: m.Only, Topics: m.Topics, Created: utc(m.Created),
 		},
 		parts: map[int]*part{},
 		later: map[pushsvc.SubscriptionID]pushsvc.Retry{},
@@ -74,6 +74,7 @@ func (st *site) plan(m pushsvc.Message) *message {
 func (m *message) copy() pushsvc.Message {
 	out := m.Message
 	out.Progress.Failed = maps.Clone(m.Progress.Failed)
+	out.Topics = slices.Clone(m.Topics)
 	c := &out.Content
 	c.Actions = slices.Clone(c.Actions)
 	c.Vibrate = slices.Clone(c.Vibrate)
