@@ -115,7 +115,7 @@ func (h *Handler) serveOwn(w http.ResponseWriter, r *http.Request, action string
 	case action == "subscribe" && h.Retire:
 		httpapi.ServeRetired(w, r, config)
 	case !script && run != nil:
-		run.public.Serve(w, r, site, action)
+		run.public.Serve(w, r, h.publicSite(site, config), action)
 	default:
 		httpapi.WriteUnavailable(w)
 	}

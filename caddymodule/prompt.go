@@ -10,6 +10,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/caddy-webpush/caddy-webpush/pushsvc"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/httpapi"
 )
 
@@ -31,6 +32,9 @@ type Prompt struct {
 	// The colour of the text on it. Default: black or white, whichever
 	// contrasts more.
 	TextColor string `json:"text_color,omitempty"`
+	// What the visitor can choose to hear of: a check box for each in the prompt
+	// and in <webpush-preferences>.
+	Topics []Topic `json:"topics,omitempty"`
 	// When to ask. Default: on the second page; with compat only when a page calls
 	// for it.
 	After *After `json:"after,omitempty"`
@@ -45,6 +49,17 @@ type Prompt struct {
 	// A CSS selector of the site's consent banner: nobody is asked while it is
 	// there. The banners of well-known providers are known without.
 	Consent string `json:"consent,omitempty"`
+}
+
+// Topic is something that a visitor can choose to hear of.
+type Topic struct {
+	// What messages name it by: letters, digits, - and _, at most 64.
+	ID string `json:"id"`
+	// The text of its check box.
+	Label string `json:"label"`
+	// If true, the box is checked at first, and who is subscribed without being
+	// asked, because the browser's permission was there, has chosen it.
+	Checked bool `json:"checked,omitempty"`
 }
 
 // AskAgain is one duration or more. In JSON, one need not be in a list.
@@ -111,6 +126,9 @@ func (p *Prompt) config() httpapi.PromptConfig {
 		Kind: p.Kind, Title: p.Title, Body: p.Body, Accept: p.Accept, Reject: p.Reject,
 		Color: p.Color, TextColor: p.TextColor, Consent: p.Consent,
 	}
+	for _, t := range p.Topics {
+		c.Topics = append(c.Topics, httpapi.Topic(t))
+	}
 	if a := p.After; a != nil {
 		c.After = &httpapi.PromptAfter{
 			Pages: a.Pages, Seconds: seconds(a.Delay), Scroll: a.Scroll,
@@ -152,6 +170,9 @@ func (p *Prompt) check() error {
 			return &optionError{c.option, fmt.Sprintf("%q is not a colour; write it like 0b6bcb or \"#0b6bcb\"", c.value)}
 		}
 	}
+	if err := checkTopics(p.Topics); err != nil {
+		return err
+	}
 	if len(p.AskAgain) > maxAskAgain {
 		return &optionError{"ask_again", fmt.Sprintf("takes at most %d durations", maxAskAgain)}
 	}
@@ -170,6 +191,28 @@ func (p *Prompt) check() error {
 		return err
 	}
 	return p.After.check()
+}
+
+func checkTopics(topics []Topic) error {
+	if len(topics) > pushsvc.MaxTopics {
+		return &optionError{"topics", fmt.Sprintf("takes at most %d topics", pushsvc.MaxTopics)}
+	}
+	seen := make(map[string]bool)
+	for _, t := range topics {
+		switch {
+		case !pushsvc.IsTopicID(t.ID):
+			return &optionError{"topics", fmt.Sprintf("%q is no id of a topic; write it with at most %d letters, digits, - and _", t.ID, pushsvc.MaxTopicID)}
+		case seen[t.ID]:
+			return &optionError{"topics", fmt.Sprintf("%q is given twice", t.ID)}
+		case strings.TrimSpace(t.Label) == "":
+			return &optionError{"topics", fmt.Sprintf("%q has no label; write it like: %s \"News\"", t.ID, t.ID)}
+		}
+		seen[t.ID] = true
+		if err := checkText("topics", t.Label); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // oneOf says what could be written instead of an unknown value.
