@@ -122,9 +122,9 @@ func (h *Handler) serveOwn(w http.ResponseWriter, r *http.Request, action string
 	case action == "subscribe" && h.Retire:
 		httpapi.ServeRetired(w, r, config)
 	case isImage && run != nil:
-		run.public.ServeUpload(w, r, httpapi.Site{Name: site}, image)
+		run.public.ServeUpload(w, r, httpapi.PublicSite{Name: site}, image)
 	case !script && run != nil:
-		run.public.Serve(w, r, httpapi.Site{Name: site, CookiePath: h.Prefix + "/"}, action)
+		run.public.Serve(w, r, h.publicSite(site, config), action)
 	default:
 		httpapi.WriteUnavailable(w)
 	}

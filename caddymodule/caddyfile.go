@@ -37,7 +37,7 @@ func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
 }
 
 func parseDirective(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
-	handler := new(Handler)
+	handler := &Handler{named: h.MatcherToken}
 	return handler, handler.UnmarshalCaddyfile(h.Dispenser)
 }
 
@@ -210,6 +210,8 @@ func checked(parse option, check func() error) option {
 //		dialer          <module> ...
 //		keep_messages   <duration> | forever
 //		subscribe_limit <number per minute> | off
+//		event_limit     <number per minute> | off
+//		retain_events   <duration> | forever
 //	}
 func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // consume the option's name
@@ -219,8 +221,10 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	return parseBlock(d, map[string]option{
 		"storage":         guest("webpush.storage", &a.StorageRaw),
 		"dialer":          guest("webpush.dialer", &a.DialerRaw),
-		"keep_messages":   a.parseKeep,
-		"subscribe_limit": a.parseLimit,
+		"keep_messages":   keep(&a.KeepMessages, a.checkKeep),
+		"retain_events":   keep(&a.RetainEvents, a.checkKeep),
+		"subscribe_limit": perMinute(&a.SubscribeLimit, "subscriptions"),
+		"event_limit":     perMinute(&a.EventLimit, "batches of events"),
 		"contact": checked(text(&a.Contact, "mailto:ops@example.com"), func() error {
 			if strings.Contains(a.Contact, "{") {
 				return nil // a placeholder; Provision sees its value
@@ -237,41 +241,51 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	})
 }
 
-func (a *App) parseKeep(d *caddyfile.Dispenser) error {
-	var s string
-	if err := text(&s, "90d")(d); err != nil {
-		return err
-	}
-	if s == "forever" {
-		a.KeepMessages = -1
+// keep is an option that says for how long something is kept.
+func keep(field *caddy.Duration, check func() error) option {
+	return func(d *caddyfile.Dispenser) error {
+		var s string
+		if err := text(&s, "90d")(d); err != nil {
+			return err
+		}
+		if s == "forever" {
+			*field = -1
+			return nil
+		}
+		v, err := caddy.ParseDuration(s)
+		if err != nil {
+			return d.Errf(`%q is not a duration; write it like "90d", or "forever"`, s)
+		}
+		*field = caddy.Duration(v)
+		if err := check(); err != nil {
+			return d.Err(err.Error())
+		}
+		if v == 0 {
+			*field = 1 // not the default; the check says what is wrong with it
+			return d.Err(check().Error())
+		}
 		return nil
 	}
-	v, err := caddy.ParseDuration(s)
-	if err != nil {
-		return d.Errf(`%q is not a duration; write it like "90d", or "forever"`, s)
-	}
-	a.KeepMessages = caddy.Duration(v)
-	if a.checkKeep() != nil || v == 0 {
-		return d.Err(errKeepShort.Error())
-	}
-	return nil
 }
 
-func (a *App) parseLimit(d *caddyfile.Dispenser) error {
-	var s string
-	if err := text(&s, "300")(d); err != nil {
-		return err
-	}
-	if s == "off" {
-		a.SubscribeLimit = -1
+// perMinute is an option that says how many of something a client may post.
+func perMinute(field *int, what string) option {
+	return func(d *caddyfile.Dispenser) error {
+		var s string
+		if err := text(&s, "300")(d); err != nil {
+			return err
+		}
+		if s == "off" {
+			*field = -1
+			return nil
+		}
+		n, err := strconv.Atoi(s)
+		if err != nil || n < 1 {
+			return d.Errf(`%q is not a number of %s per client and minute; write it like "300", or "off"`, s, what)
+		}
+		*field = n
 		return nil
 	}
-	n, err := strconv.Atoi(s)
-	if err != nil || n < 1 {
-		return d.Errf(`%q is not a number of subscriptions per client and minute; write it like "300", or "off"`, s)
-	}
-	a.SubscribeLimit = n
-	return nil
 }
 
 // UnmarshalCaddyfile sets up the handler. Syntax:
@@ -290,6 +304,12 @@ func (a *App) parseLimit(d *caddyfile.Dispenser) error {
 //		compat       clevertap
 //		migrate_from <provider> | <path of a worker>...
 //		dual_run
+//		identify        <placeholder>
+//		identity_secret <secret>
+//		event <name> [<matcher>] {
+//			<matcher> ...
+//			prop <key> <value>
+//		}
 //		prompt {
 //			kind       dialog | bar | bell
 //			title      <text>
@@ -298,6 +318,9 @@ func (a *App) parseLimit(d *caddyfile.Dispenser) error {
 //			reject     <text>
 //			color      <#rrggbb>
 //			text_color <#rrggbb>
+//			topics {
+//				<id> <label> [checked]
+//			}
 //			after      <n> pages | <duration> | manual
 //			after      scroll <n>% | click <selector> | event <name> | exit
 //			paths      <pattern>...
@@ -312,18 +335,21 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		return d.Errf("webpush takes no %q; its options go into a block: webpush { ... }", d.Val())
 	}
 	return parseBlock(d, map[string]option{
-		"site":         checked(text(&h.Site, "shop.example.com"), h.check),
-		"name":         text(&h.Name, `"Acme News"`),
-		"icon":         checked(text(&h.Icon, "/icon-192.png"), h.check),
-		"prefix":       checked(text(&h.Prefix, "/_webpush"), h.check),
-		"worker":       checked(text(&h.Worker, "/sw.js"), h.check),
-		"manifest":     checked(text(&h.Manifest, "/manifest.json"), h.check),
-		"csp":          checked(text(&h.CSP, "extend"), h.check),
-		"frames":       flag(&h.Frames),
-		"retire":       flag(&h.Retire),
-		"dual_run":     flag(&h.DualRun),
-		"compat":       checked(text(&h.Compat, "clevertap"), h.check),
-		"migrate_from": checked(list(&h.MigrateFrom, "onesignal"), h.check),
+		"site":            checked(text(&h.Site, "shop.example.com"), h.check),
+		"name":            text(&h.Name, `"Acme News"`),
+		"icon":            checked(text(&h.Icon, "/icon-192.png"), h.check),
+		"prefix":          checked(text(&h.Prefix, "/_webpush"), h.check),
+		"worker":          checked(text(&h.Worker, "/sw.js"), h.check),
+		"manifest":        checked(text(&h.Manifest, "/manifest.json"), h.check),
+		"csp":             checked(text(&h.CSP, "extend"), h.check),
+		"frames":          flag(&h.Frames),
+		"retire":          flag(&h.Retire),
+		"dual_run":        flag(&h.DualRun),
+		"compat":          checked(text(&h.Compat, "clevertap"), h.check),
+		"migrate_from":    checked(list(&h.MigrateFrom, "onesignal"), h.check),
+		"identify":        checked(text(&h.Identify, "{http.auth.user.id}"), h.check),
+		"identity_secret": text(&h.IdentitySecret, "{env.IDENTITY_SECRET}"),
+		"event":           checked(h.parseEvent, h.check),
 		"no_transform": func(d *caddyfile.Dispenser) error {
 			var s string
 			if err := text(&s, "ignore")(d); err != nil || s == "ignore" {
@@ -336,7 +362,7 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			h.Prompt = new(Prompt)
 			return h.Prompt.unmarshalCaddyfile(d)
 		},
-	})
+	}, "event")
 }
 
 func (p *Prompt) unmarshalCaddyfile(d *caddyfile.Dispenser) error {
@@ -351,12 +377,44 @@ func (p *Prompt) unmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"reject":     text(&p.Reject, `"No thanks"`),
 		"color":      checked(color(&p.Color), p.check),
 		"text_color": checked(color(&p.TextColor), p.check),
+		"topics":     p.parseTopics,
 		"paths":      checked(list(&p.Paths, "/news/*"), p.check),
 		"not_paths":  checked(list(&p.NotPaths, "/checkout*"), p.check),
 		"ask_again":  checked(durations(&p.AskAgain, "7d"), p.check),
 		"consent":    checked(text(&p.Consent, `"#cookie-banner"`), p.check),
 		"after":      checked(p.parseAfter, p.check),
 	}, "after")
+}
+
+// parseTopics parses the block of topics, one a line.
+func (p *Prompt) parseTopics(d *caddyfile.Dispenser) error {
+	if d.NextArg() {
+		return d.Err("topics takes a block, one topic a line: topics { ... }")
+	}
+	add := func(d *caddyfile.Dispenser) error {
+		t := Topic{ID: d.Val()}
+		args := d.RemainingArgs()
+		switch {
+		case len(args) == 2 && args[1] == "checked":
+			t.Checked = true
+		case len(args) > 1:
+			return d.Errf(`topics: after the label only "checked" may follow; write it like: %s "News" checked`, t.ID)
+		}
+		if len(args) > 0 {
+			t.Label = args[0]
+		}
+		p.Topics = append(p.Topics, t)
+		return nil
+	}
+	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		if err := checked(add, p.check)(d); err != nil {
+			return err
+		}
+	}
+	if len(p.Topics) == 0 {
+		return d.Err(`topics has none; write one a line, like: news "News" checked`)
+	}
+	return nil
 }
 
 // parseAfter parses one line of after.

@@ -13,7 +13,7 @@ import (
 const MaxMessagesBody = 32 << 10
 
 // messages answers which pop-ups the visitor may see on a page.
-func (p *Public) messages(w http.ResponseWriter, r *http.Request, site Site) error {
+func (p *Public) messages(w http.ResponseWriter, r *http.Request, site PublicSite) error {
 	if err := p.limited(w, r, p.EventLimit, "requests"); err != nil {
 		return err
 	}
@@ -46,7 +46,7 @@ func UploadName(path string) (string, bool) {
 }
 
 // ServeUpload answers with an image that an operator has uploaded.
-func (p *Public) ServeUpload(w http.ResponseWriter, r *http.Request, site Site, name string) {
+func (p *Public) ServeUpload(w http.ResponseWriter, r *http.Request, site PublicSite, name string) {
 	u, err := p.Service.Store.Upload(r.Context(), site.Name, name)
 	if errors.Is(err, pushsvc.ErrNotFound) {
 		WriteProblem(w, problem(http.StatusNotFound, "there is no such image"))

@@ -300,7 +300,7 @@ func TestPopupStats(t *testing.T) {
 	want := map[string]int64{}
 	for i := range 40 {
 		v := &visit{fixture: f, site: siteA, n: 10 * i} // another batch, another browser
-		v.send(`{"type":"event","name":"Seen"}`) // now there is a profile
+		v.send(`{"type":"event","name":"Seen"}`)        // now there is a profile
 		got := v.ask("")
 		if len(got.Popups)+len(got.Controls) != 1 {
 			t.Fatalf("%+v", got)
@@ -442,7 +442,7 @@ func TestUploads(t *testing.T) {
 			t.Errorf("%s is no upload's path", u.Path)
 		}
 		w := httptest.NewRecorder()
-		(&httpapi.Public{Service: f.service, Logger: f.logger()}).ServeUpload(w, httptest.NewRequest("GET", "/_webpush/"+u.Path, nil), httpapi.Site{Name: siteA}, name)
+		(&httpapi.Public{Service: f.service, Logger: f.logger()}).ServeUpload(w, httptest.NewRequest("GET", "/_webpush/"+u.Path, nil), httpapi.PublicSite{Name: siteA}, name)
 		for header, want := range map[string]string{
 			"Content-Type": u.Type, "X-Content-Type-Options": "nosniff", "Cache-Control": "public, max-age=31536000, immutable",
 			"Content-Security-Policy": "default-src 'none'; sandbox",
@@ -481,7 +481,7 @@ func TestUploads(t *testing.T) {
 		t.Errorf("%d %s", a.status, a.body)
 	}
 	w := httptest.NewRecorder()
-	(&httpapi.Public{Service: f.service, Logger: f.logger()}).ServeUpload(w, httptest.NewRequest("GET", "/x", nil), httpapi.Site{Name: siteA}, list.Uploads[0].Name)
+	(&httpapi.Public{Service: f.service, Logger: f.logger()}).ServeUpload(w, httptest.NewRequest("GET", "/x", nil), httpapi.PublicSite{Name: siteA}, list.Uploads[0].Name)
 	if w.Code != 404 {
 		t.Errorf("a deleted one: %d", w.Code)
 	}

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"strings"
 
+	"github.com/caddy-webpush/caddy-webpush/pushsvc"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/service"
 )
 
@@ -32,8 +33,20 @@ type Public struct {
 	cross http.CrossOriginProtection
 }
 
+// PublicSite is the site that something is posted to.
+type PublicSite struct {
+	Name string
+	// Topics are the ids of the site's topics.
+	Topics []string
+	// CookiePath is where browsers send the cookie; empty for none at all, and
+	// then nobody is known again.
+	CookiePath string
+	// IdentitySecret, where there is one, is what logins must be signed with.
+	IdentitySecret pushsvc.Secret
+}
+
 // Actions are the last path segments that Serve knows.
-var publicActions = map[string]func(*Public, http.ResponseWriter, *http.Request, Site) error{
+var publicActions = map[string]func(*Public, http.ResponseWriter, *http.Request, PublicSite) error{
 	"subscribe":   (*Public).subscribe,
 	"unsubscribe": (*Public).unsubscribe,
 	"events":      (*Public).events,
@@ -45,13 +58,13 @@ func IsPublicAction(action string) bool { return publicActions[action] != nil }
 
 // Serve answers the action ("subscribe", "unsubscribe", "events" or "messages") for the
 // site. Only POST from the site's own pages and workers is taken.
-func (p *Public) Serve(w http.ResponseWriter, r *http.Request, site Site, action string) {
+func (p *Public) Serve(w http.ResponseWriter, r *http.Request, site PublicSite, action string) {
 	if err := p.serve(w, r, site, action); err != nil {
 		fail(r.Context(), p.Logger, w, err)
 	}
 }
 
-func (p *Public) serve(w http.ResponseWriter, r *http.Request, site Site, action string) error {
+func (p *Public) serve(w http.ResponseWriter, r *http.Request, site PublicSite, action string) error {
 	limitReading(w)
 	handle := publicActions[action]
 	if handle == nil {
@@ -74,7 +87,7 @@ func downgraded(r *http.Request) bool {
 	return r.TLS != nil && strings.HasPrefix(r.Header.Get("Origin"), "http://")
 }
 
-func (p *Public) subscribe(w http.ResponseWriter, r *http.Request, site Site) error {
+func (p *Public) subscribe(w http.ResponseWriter, r *http.Request, site PublicSite) error {
 	if err := p.limited(w, r, p.Limit, "subscriptions"); err != nil {
 		return err
 	}
@@ -90,18 +103,21 @@ func (p *Public) subscribe(w http.ResponseWriter, r *http.Request, site Site) er
 	if err != nil {
 		return err
 	}
-	req.Of = v.device
-	if _, err := p.Service.Subscribe(r.Context(), site.Name, req); err != nil {
+	req.Of, req.SiteTopics = v.device, site.Topics
+	row, err := p.Service.Subscribe(r.Context(), site.Name, req)
+	if err != nil {
 		return err
 	}
 	v.setCookie(w, r, site)
-	// Nothing about the row: an id would tell whether the endpoint was known,
+	// No more about the row: an id would tell whether the endpoint was known,
 	// and how many subscribers the site has.
-	writeJSON(w, http.StatusCreated, struct{}{})
+	writeJSON(w, http.StatusCreated, struct {
+		Topics []string `json:"topics,omitzero"`
+	}{row.Topics})
 	return nil
 }
 
-func (p *Public) unsubscribe(w http.ResponseWriter, r *http.Request, site Site) error {
+func (p *Public) unsubscribe(w http.ResponseWriter, r *http.Request, site PublicSite) error {
 	body, err := readBody(w, r, MaxSubscribeBody, "application/json")
 	if err != nil {
 		return err
@@ -117,7 +133,7 @@ func (p *Public) unsubscribe(w http.ResponseWriter, r *http.Request, site Site) 
 	return nil
 }
 
-func (p *Public) events(w http.ResponseWriter, r *http.Request, site Site) error {
+func (p *Public) events(w http.ResponseWriter, r *http.Request, site PublicSite) error {
 	// sendBeacon sends text as text/plain: beacons are taken in both.
 	body, err := readBody(w, r, MaxEventsBody, "application/json", "text/plain")
 	if err != nil {

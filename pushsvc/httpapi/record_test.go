@@ -281,7 +281,7 @@ func FuzzEvents(f *testing.F) {
 		w := httptest.NewRecorder()
 		r := httptest.NewRequest("POST", "/_webpush/events", strings.NewReader(string(body)))
 		r.Header.Set("Content-Type", "application/json")
-		public.Serve(w, r, httpapi.Site{Name: siteA, CookiePath: "/_webpush/"}, "events")
+		public.Serve(w, r, httpapi.PublicSite{Name: siteA, CookiePath: "/_webpush/"}, "events")
 		page, err := x.store.ProfilePage(t.Context(), siteA, "", 10)
 		if err != nil {
 			t.Fatal(err)

@@ -17,17 +17,6 @@ const cookieAge = 400 * 24 * 60 * 60
 // optedOut is the cookie of who wants not to be known.
 const optedOut = "0"
 
-// Site is what Public has to know of the site that a request is for.
-type Site struct {
-	// Name is the site's in the store.
-	Name string
-	// CookiePath is where browsers send the cookie; empty for none at all, and
-	// then nobody is known again.
-	CookiePath string
-	// IdentitySecret, where there is one, is what logins must be signed with.
-	IdentitySecret pushsvc.Secret
-}
-
 // visitor is who sends a request.
 type visitor struct {
 	cookie pushsvc.DeviceCookie
@@ -49,7 +38,7 @@ func signalled(r *http.Request) bool {
 
 // visitor finds out who sends. A browser without a cookie gets one, which is
 // the same for the same seed; see service.Device.
-func (p *Public) visitor(r *http.Request, site Site, seed string) (v visitor, err error) {
+func (p *Public) visitor(r *http.Request, site PublicSite, seed string) (v visitor, err error) {
 	if site.CookiePath == "" || signalled(r) {
 		return v, nil
 	}
@@ -65,7 +54,7 @@ func (p *Public) visitor(r *http.Request, site Site, seed string) (v visitor, er
 }
 
 // setCookie lets the browser be known again. It renews what is there.
-func (v visitor) setCookie(w http.ResponseWriter, r *http.Request, site Site) {
+func (v visitor) setCookie(w http.ResponseWriter, r *http.Request, site PublicSite) {
 	value := string(v.cookie)
 	if v.out {
 		value = optedOut
@@ -80,7 +69,7 @@ func (v visitor) setCookie(w http.ResponseWriter, r *http.Request, site Site) {
 }
 
 // record stores a batch.
-func (p *Public) record(w http.ResponseWriter, r *http.Request, site Site, req service.RecordRequest) error {
+func (p *Public) record(w http.ResponseWriter, r *http.Request, site PublicSite, req service.RecordRequest) error {
 	if err := p.limited(w, r, p.EventLimit, "events"); err != nil {
 		return err
 	}

@@ -357,3 +357,15 @@ func (s *Service) ExportPerson(ctx context.Context, site, id string) (Export, er
 	}
 	return out, nil
 }
+
+// Told stores what the proxy itself knows of a visitor: identities are believed.
+func (s *Service) Told(ctx context.Context, site string, b pushsvc.Batch) error {
+	b.Limits = s.PeopleLimits
+	if s.Conversions != nil {
+		b.Conversions = s.Conversions(ctx, site)
+	}
+	if _, err := s.Store.Track(ctx, site, b); err != nil {
+		return fmt.Errorf("storing events: %w", err)
+	}
+	return nil
+}

@@ -72,6 +72,7 @@ var endpointPrefixes = [...]string{
 // Flags in the byte that names the beginning of the endpoint.
 const (
 	doubtedFlag = 0x80 // the time of the doubt follows
+	topicsFlag  = 0x40 // the topics follow, behind that: their number, and each with its length
 	deviceFlag  = 0x20 // the device follows, behind those
 )
 
@@ -100,6 +101,14 @@ func packSubscription(s *pushsvc.Subscription) []byte {
 		p[flags] |= doubtedFlag
 		p = appendTime(p, s.Doubted, time.Second)
 	}
+	if s.Topics != nil {
+		p[flags] |= topicsFlag
+		p = binary.AppendUvarint(p, uint64(len(s.Topics)))
+		for _, id := range s.Topics {
+			p = binary.AppendUvarint(p, uint64(len(id)))
+			p = append(p, id...)
+		}
+	}
 	if !s.Device.IsZero() {
 		p[flags] |= deviceFlag
 		p = append(p, s.Device[:]...)
@@ -122,11 +131,15 @@ func unpackSubscription(payload []byte, s *pushsvc.Subscription) error {
 	if flags&doubtedFlag != 0 {
 		s.Doubted = r.time(time.Second)
 	}
+	s.Topics = nil
+	if flags&topicsFlag != 0 {
+		s.Topics = r.texts()
+	}
 	s.Device = pushsvc.DeviceID{}
 	if flags&deviceFlag != 0 {
 		copy(s.Device[:], r.take(uint64(len(s.Device))))
 	}
-	prefix := flags &^ (doubtedFlag | deviceFlag)
+	prefix := flags &^ (doubtedFlag | topicsFlag | deviceFlag)
 	if r.bad || int(prefix) >= len(endpointPrefixes) {
 		return errors.New("the row is malformed")
 	}
@@ -181,6 +194,20 @@ func (r *reader) byte() byte {
 		return p[0]
 	}
 	return 0
+}
+
+// texts gives none, but not nil, where their number is 0.
+func (r *reader) texts() []string {
+	n := r.uvarint()
+	if n > uint64(len(r.rest)) { // each has a length of a byte at least
+		r.rest, r.bad = nil, true
+		return nil
+	}
+	all := make([]string, n)
+	for i := range all {
+		all[i] = string(r.text())
+	}
+	return all
 }
 
 func (r *reader) text() []byte { return r.take(r.uvarint()) }

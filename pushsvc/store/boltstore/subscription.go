@@ -68,6 +68,12 @@ func (w *writeTx) putSubscription(sub pushsvc.Subscription, replaces *pushsvc.Pr
 	if row.Device.IsZero() {
 		row.Device = former.Device
 	}
+	if row.Topics == nil {
+		row.Topics = old.Topics
+	}
+	if row.Topics == nil {
+		row.Topics = former.Topics
+	}
 	if sameAuth {
 		row.Created = old.Created
 	}

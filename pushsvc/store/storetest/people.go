@@ -457,7 +457,7 @@ func testPeopleSiteBounds(h *harness) {
 
 func testPeopleSubscriptions(h *harness) {
 	s := sub(siteA, 1)
-	s.Device = device(1)
+	s.Device, s.Topics = device(1), []string{"news"}
 	row := h.putSub(s, nil)
 	h.same("device", row.Device, device(1))
 	if f := h.facts(1); !f.Subscribed || f.Profile != nil || h.facts(2).Subscribed {

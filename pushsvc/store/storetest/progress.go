@@ -244,7 +244,7 @@ func testCheckpointRefusals(h *harness) {
 	}
 	for name, change := range map[string]func(*pushsvc.Checkpoint){
 		"no kind":         func(c *pushsvc.Checkpoint) { c.Outcomes = []pushsvc.Outcome{{ID: 1}} },
-		"unknown kind":    func(c *pushsvc.Checkpoint) { c.Outcomes = []pushsvc.Outcome{{ID: 1, Kind: 8}} },
+		"unknown kind":    func(c *pushsvc.Checkpoint) { c.Outcomes = []pushsvc.Outcome{{ID: 1, Kind: 9}} },
 		"too many":        func(c *pushsvc.Checkpoint) { c.Settled = many },
 		"falling":         func(c *pushsvc.Checkpoint) { c.Settled = []pushsvc.SubscriptionID{3, 2} },
 		"retries settled": func(c *pushsvc.Checkpoint) { c.Range, c.Settled = pushsvc.LaterRange, many[:1] },

@@ -27,8 +27,11 @@ export function definePreferences(config: Config, sdk: SDK): void {
       this.face?.close();
       this.face = undefined;
       if (!this.isConnected || !state.supported) return;
-      const options = faceOptions(config, "preferences", {}, (answer) => {
+      const options = faceOptions(config, "preferences", {}, (answer, topics) => {
         if (answer !== "accept") return void sdk.unsubscribe();
+        // It has told of what went wrong.
+        if (topics) sdk.setTopics(topics).catch(() => {});
+        if (state.subscribed) return;
         sdk.subscribe().then((outcome) => {
           if (outcome === "denied") void sdk.prompt({ help: true });
           if (outcome !== "subscribed") void this.fill();
