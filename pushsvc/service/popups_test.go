@@ -1,0 +1,258 @@
+package service_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/service"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/store/memstore"
+)
+
+// shop is a service with a clock of its own.
+type shop struct {
+	*testing.T
+	*service.Service
+	now time.Time
+	log bytes.Buffer
+}
+
+const shopSite = "shop.example.com"
+
+func newShop(t *testing.T) *shop {
+	s := &shop{T: t, now: time.Date(2026, 11, 23, 22, 30, 0, 0, time.UTC)}
+	s.Service = &service.Service{
+		Store: memstore.New(), Clock: func() time.Time { return s.now }, Logger: slog.New(slog.NewTextHandler(&s.log, nil)),
+	}
+	return s
+}
+
+func (s *shop) put(text string) {
+	s.Helper()
+	var p pushsvc.Popup
+	if err := json.Unmarshal([]byte(text), &p); err != nil {
+		s.Fatal(err)
+	}
+	if _, err := s.PutPopup(s.Context(), shopSite, p, pushsvc.AnyRevision); err != nil {
+		s.Fatal(err)
+	}
+}
+
+func device(n int) (d pushsvc.DeviceID) {
+	copy(d[:], fmt.Sprintf("device %d", n))
+	return d
+}
+
+// ids asks for a device's pop-ups.
+func (s *shop) ids(d pushsvc.DeviceID, zone string) string {
+	s.Helper()
+	answer, err := s.Messages(s.Context(), shopSite, d, service.MessagesRequest{Page: service.PageInput{Path: "/"}, TimeZone: zone})
+	if err != nil {
+		s.Fatal(err)
+	}
+	var out []string
+	for _, p := range answer.Popups {
+		out = append(out, p.ID+p.Variant)
+	}
+	return strings.Join(out, " ")
+}
+
+// viewed has a device see a pop-up.
+func (s *shop) viewed(d pushsvc.DeviceID, popup string) {
+	s.Helper()
+	_, err := s.Store.Track(s.Context(), shopSite, pushsvc.Batch{Device: d, At: s.now, Entries: []pushsvc.Entry{
+		{Kind: pushsvc.EntryPopup, Time: s.now, Popup: &pushsvc.PopupAct{Popup: popup, Act: pushsvc.ActViewed}},
+	}})
+	if err != nil {
+		s.Fatal(err)
+	}
+}
+
+// TestPopupDays: a cap by day is by the calendar of the pop-up's zone, and from
+// and until are by its clock.
+func TestPopupDays(t *testing.T) {
+	s := newShop(t)
+	if _, err := s.SetPopupSettings(t.Context(), shopSite, pushsvc.PopupSettings{}, pushsvc.AnyRevision); err != nil {
+		t.Fatal(err)
+	}
+	s.put(`{"id":"berlin","state":"running","kind":"box","content":{"title":"T"},"timeZone":"Europe/Berlin","caps":{"day":1},"until":"2026-11-25T00:00"}`)
+	s.put(`{"id":"visitor","state":"running","kind":"box","content":{"title":"T"},"caps":{"day":1}}`)
+	d := device(1)
+	s.viewed(d, "berlin") // 23:30 there
+	s.viewed(d, "visitor")
+	if got := s.ids(d, "America/New_York"); got != "" {
+		t.Errorf("after both: %s", got)
+	}
+	s.now = s.now.Add(31 * time.Minute)
+	if got := s.ids(d, "America/New_York"); got != "berlin" {
+		t.Errorf("after midnight in Berlin: %s", got)
+	}
+	if got := s.ids(d, "Europe/Berlin"); got != "berlin visitor" {
+		t.Errorf("the visitor is in Berlin too: %s", got)
+	}
+	s.now = time.Date(2026, 11, 24, 23, 0, 0, 0, time.UTC)
+	if got := s.ids(d, "America/New_York"); got != "visitor" {
+		t.Errorf("after the end in Berlin: %s", got)
+	}
+}
+
+// TestPopupLogin: caps and variants go with the person to all their devices.
+func TestPopupLogin(t *testing.T) {
+	s := newShop(t)
+	s.put(`{"id":"once","state":"running","kind":"box","content":{"title":"T"},"caps":{"lifetime":1},"variants":[{"id":"-a","weight":1},{"id":"-b","weight":1}]}`)
+	login := func(d pushsvc.DeviceID) {
+		t.Helper()
+		_, err := s.Store.Track(t.Context(), shopSite, pushsvc.Batch{Device: d, At: s.now, Entries: []pushsvc.Entry{
+			{Kind: pushsvc.EntryLogin, Time: s.now, Identities: []pushsvc.Identity{{Kind: pushsvc.IdentityEmail, Value: "a@b.example"}}},
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for n := range 8 {
+		login(device(n))
+		if a, b := s.ids(device(0), ""), s.ids(device(n), ""); a != b || a == "" {
+			t.Errorf("one device gets %s, another %s", a, b)
+		}
+	}
+	s.viewed(device(0), "once")
+	if got := s.ids(device(7), ""); got != "" {
+		t.Errorf("seen on another device, and again here: %s", got)
+	}
+	if got := s.ids(device(9), ""); got == "" {
+		t.Error("a stranger does not get it")
+	}
+}
+
+// TestPopupHoldout: those who are held out get nothing, and always the same ones.
+func TestPopupHoldout(t *testing.T) {
+	s := newShop(t)
+	s.put(`{"id":"p","state":"running","kind":"box","content":{"title":"T"}}`)
+	if _, err := s.SetPopupSettings(t.Context(), shopSite, pushsvc.PopupSettings{Holdout: 50}, 0); err != nil {
+		t.Fatal(err)
+	}
+	out := 0
+	for n := range 200 {
+		first := s.ids(device(n), "")
+		if first != s.ids(device(n), "") {
+			t.Fatal("held out once, and once not")
+		}
+		if first == "" {
+			out++
+		}
+	}
+	if out < 60 || out > 140 {
+		t.Errorf("%d of 200 are held out", out)
+	}
+	if _, err := s.SetPopupSettings(t.Context(), shopSite, pushsvc.PopupSettings{}, 0); !errors.Is(err, pushsvc.ErrRevision) {
+		t.Errorf("over what somebody has set: %v", err)
+	}
+}
+
+// deaf is a store that is down.
+type deaf struct {
+	pushsvc.Store
+	down bool
+}
+
+var errDown = errors.New("the store is down")
+
+func (d *deaf) PopupSites(ctx context.Context) ([]string, error) {
+	if d.down {
+		return nil, errDown
+	}
+	return d.Store.PopupSites(ctx)
+}
+
+// TestPopupStoreDown: pages are told of no pop-ups while the store can't be read,
+// and of them again when it can.
+func TestPopupStoreDown(t *testing.T) {
+	s := newShop(t)
+	s.put(`{"id":"p","state":"running","kind":"box","content":{"title":"T"}}`)
+	store := &deaf{Store: s.Store, down: true}
+	fresh := &service.Service{Store: store, Clock: s.Clock}
+	if c := fresh.PopupsConfig(t.Context(), shopSite); c != nil {
+		t.Errorf("%+v", c)
+	}
+	if _, err := fresh.Messages(t.Context(), shopSite, device(1), service.MessagesRequest{}); err == nil {
+		t.Error("no error of a store that is down")
+	}
+	store.down = false
+	s.now = s.now.Add(2 * time.Second)
+	if c := fresh.PopupsConfig(t.Context(), shopSite); c == nil || len(c.List) != 1 || c.V == "" {
+		t.Errorf("%+v", c)
+	}
+	if c := fresh.PopupsConfig(t.Context(), "other.example.com"); c != nil {
+		t.Errorf("another site is told %+v", c)
+	}
+}
+
+// TestPopupWritesAreSeen: while many write and many ask, nobody gets what is half
+// written, and at the end all is as written last.
+func TestPopupWritesAreSeen(t *testing.T) {
+	s := newShop(t)
+	var wg sync.WaitGroup
+	for n := range 4 {
+		wg.Go(func() {
+			for range 20 {
+				state := pushsvc.PopupRunning
+				p := pushsvc.Popup{ID: fmt.Sprintf("p%d", n), State: state, Kind: pushsvc.PopupInbox, Content: pushsvc.PopupContent{Title: "T"}}
+				if _, err := s.PutPopup(t.Context(), shopSite, p, pushsvc.AnyRevision); err != nil {
+					t.Error(err)
+				}
+				if _, err := s.SetPopupState(t.Context(), shopSite, p.ID, pushsvc.PopupPaused); err != nil {
+					t.Error(err)
+				}
+			}
+			if _, err := s.SetPopupState(t.Context(), shopSite, fmt.Sprintf("p%d", n), pushsvc.PopupRunning); err != nil {
+				t.Error(err)
+			}
+		})
+		wg.Go(func() {
+			for range 50 {
+				if _, err := s.Messages(t.Context(), shopSite, device(n), service.MessagesRequest{}); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if got := s.ids(device(1), ""); got != "p0 p1 p2 p3" {
+		t.Errorf("got %s", got)
+	}
+}
+
+// TestPopupReadme: what the README shows is taken.
+func TestPopupReadme(t *testing.T) {
+	raw, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, chapter, _ := strings.Cut(string(raw), "\n## Pop-ups\n")
+	_, text, _ := strings.Cut(chapter, "```json\n")
+	text, _, _ = strings.Cut(text, "```")
+	s := newShop(t)
+	s.put(text)
+	s.now = time.Date(2026, 12, 2, 12, 0, 0, 0, time.UTC)
+	if _, err := s.SetPopupState(t.Context(), shopSite, "stay", pushsvc.PopupRunning); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Store.Track(t.Context(), shopSite, pushsvc.Batch{Device: device(1), At: s.now, Entries: []pushsvc.Entry{
+		{Kind: pushsvc.EntryEvent, Name: "Added to cart", Time: s.now},
+	}}); err != nil {
+		t.Fatal(err)
+	}
+	answer, err := s.Messages(t.Context(), shopSite, device(1), service.MessagesRequest{Device: "desktop"})
+	if err != nil || len(answer.Popups)+len(answer.Controls) != 1 {
+		t.Errorf("%+v, %v", answer, err)
+	}
+}
