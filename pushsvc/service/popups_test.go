@@ -256,3 +256,116 @@ func TestPopupReadme(t *testing.T) {
 		t.Errorf("%+v, %v", answer, err)
 	}
 }
+
+// act reports what a device did with a pop-up, as its browser does.
+func (s *shop) act(d pushsvc.DeviceID, popup, variant string, n int) {
+	s.Helper()
+	secret, err := s.Store.Secret(s.Context())
+	if err != nil {
+		s.Fatal(err)
+	}
+	entry := service.EntryInput{Act: pushsvc.ActViewed, Popup: popup, Variant: variant}
+	entry.Type, entry.Token = "popup", pushsvc.PopupToken(secret, shopSite, popup, variant, d)
+	_, err = s.Record(s.Context(), shopSite, service.Sender{Device: d}, service.RecordRequest{
+		Batch: fmt.Sprintf("AAAAAAAAAAAAAAAAAA%03dA", n), Session: session, Events: []service.EntryInput{entry},
+	})
+	if err != nil {
+		s.Fatal(err)
+	}
+}
+
+const session = "SSSSSSSSSSSSSSSSSSSSSA"
+
+// TestPopupCounting: neither inboxes nor what was kept from the visitor count
+// among the pop-ups of a session, and inboxes come whatever was seen.
+func TestPopupCounting(t *testing.T) {
+	s := newShop(t)
+	s.put(`{"id":"box","state":"running","kind":"box","content":{"title":"T"}}`)
+	s.put(`{"id":"inbox","state":"running","kind":"inbox","content":{"title":"T"}}`)
+	d := device(1)
+	in := func(shown map[string]int) string {
+		t.Helper()
+		answer, err := s.Messages(t.Context(), shopSite, d, service.MessagesRequest{Session: session, Shown: shown})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var out []string
+		for _, p := range answer.Popups {
+			out = append(out, p.ID)
+		}
+		return strings.Join(out, " ")
+	}
+	s.act(d, "gone", pushsvc.PopupControl, 1)
+	if got := in(map[string]int{"inbox": 3}); got != "box inbox" {
+		t.Errorf("after a control and three messages in the inbox: %s", got)
+	}
+	s.act(d, "inbox", "", 2)
+	if got := in(nil); got != "box inbox" {
+		t.Errorf("after a view of the inbox: %s", got)
+	}
+	s.act(d, "box", "", 3)
+	if got := in(nil); got != "inbox" {
+		t.Errorf("after a view of the box: %s", got)
+	}
+	facts, err := s.Store.Facts(t.Context(), shopSite, d)
+	if err != nil || facts.Profile.Popups["gone"].Viewed != 0 || facts.Profile.Popups["box"].Viewed != 1 {
+		t.Errorf("%+v, %v", facts.Profile, err)
+	}
+}
+
+// TestPopupReturning: a visitor who has cleared their storage is not new.
+func TestPopupReturning(t *testing.T) {
+	s := newShop(t)
+	s.put(`{"id":"new","state":"running","kind":"box","content":{"title":"T"},"where":{"visitors":"new"}}`)
+	s.put(`{"id":"known","state":"running","kind":"box","content":{"title":"T"},"where":{"visitors":"returning"},"audience":"visits > 1"}`)
+	d := device(1)
+	if got := s.ids(d, ""); got != "new" {
+		t.Errorf("at first: %s", got)
+	}
+	for range 2 {
+		if _, err := s.Store.Track(t.Context(), shopSite, pushsvc.Batch{Device: d, At: s.now, Entries: []pushsvc.Entry{
+			{Kind: pushsvc.EntryVisit, Time: s.now, Visit: &pushsvc.Visit{Page: "/"}},
+		}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := s.ids(d, ""); got != "known" {
+		t.Errorf("after two visits: %s", got)
+	}
+}
+
+// TestPopupConversions: those of a paused pop-up count still, a draft's never.
+func TestPopupConversions(t *testing.T) {
+	s := newShop(t)
+	for _, state := range []string{"running", "paused", "draft"} {
+		s.put(fmt.Sprintf(`{"id":%q,"state":%q,"kind":"box","content":{"title":"T"},"conversion":{"event":"Charged","within":"2d"}}`, state, state))
+	}
+	var got []string
+	for _, c := range s.PopupConversions(t.Context(), shopSite) {
+		got = append(got, fmt.Sprint(c.Popup, c.Event, c.Within))
+	}
+	if fmt.Sprint(got) != "[pausedCharged48h0m0s runningCharged48h0m0s]" {
+		t.Error(got)
+	}
+}
+
+// TestPreviewEnds: an address is good for an hour.
+func TestPreviewEnds(t *testing.T) {
+	s := newShop(t)
+	s.put(`{"id":"p","state":"draft","kind":"box","content":{"title":"T"}}`)
+	p, err := s.Preview(t.Context(), shopSite, "p", "", "/x")
+	if err != nil || !p.Expires.Equal(s.now.Add(time.Hour)) {
+		t.Fatalf("%+v, %v", p, err)
+	}
+	_, token, _ := strings.Cut(p.URL, "webpush_preview=")
+	for _, tt := range []struct {
+		after time.Duration
+		good  bool
+	}{{time.Hour, true}, {time.Second, false}} {
+		s.now = s.now.Add(tt.after)
+		answer, err := s.Messages(t.Context(), shopSite, device(1), service.MessagesRequest{Preview: token})
+		if (err == nil && len(answer.Popups) == 1) != tt.good {
+			t.Errorf("after %v: %+v, %v", tt.after, answer, err)
+		}
+	}
+}
