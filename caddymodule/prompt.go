@@ -10,7 +10,6 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
-	"github.com/caddy-webpush/caddy-webpush/pushsvc"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/httpapi"
 )
 
@@ -49,17 +48,6 @@ type Prompt struct {
 	// A CSS selector of the site's consent banner: nobody is asked while it is
 	// there. The banners of well-known providers are known without.
 	Consent string `json:"consent,omitempty"`
-}
-
-// Topic is something that a visitor can choose to hear of.
-type Topic struct {
-	// What messages name it by: letters, digits, - and _, at most 64.
-	ID string `json:"id"`
-	// The text of its check box.
-	Label string `json:"label"`
-	// If true, the box is checked at first, and who is subscribed without being
-	// asked, because the browser's permission was there, has chosen it.
-	Checked bool `json:"checked,omitempty"`
 }
 
 // AskAgain is one duration or more. In JSON, one need not be in a list.
@@ -126,9 +114,7 @@ func (p *Prompt) config() httpapi.PromptConfig {
 		Kind: p.Kind, Title: p.Title, Body: p.Body, Accept: p.Accept, Reject: p.Reject,
 		Color: p.Color, TextColor: p.TextColor, Consent: p.Consent,
 	}
-	for _, t := range p.Topics {
-		c.Topics = append(c.Topics, httpapi.Topic(t))
-	}
+	c.Topics = topicsConfig(p.Topics)
 	if a := p.After; a != nil {
 		c.After = &httpapi.PromptAfter{
 			Pages: a.Pages, Seconds: seconds(a.Delay), Scroll: a.Scroll,
@@ -191,28 +177,6 @@ func (p *Prompt) check() error {
 		return err
 	}
 	return p.After.check()
-}
-
-func checkTopics(topics []Topic) error {
-	if len(topics) > pushsvc.MaxTopics {
-		return &optionError{"topics", fmt.Sprintf("takes at most %d topics", pushsvc.MaxTopics)}
-	}
-	seen := make(map[string]bool)
-	for _, t := range topics {
-		switch {
-		case !pushsvc.IsTopicID(t.ID):
-			return &optionError{"topics", fmt.Sprintf("%q is no id of a topic; write it with at most %d letters, digits, - and _", t.ID, pushsvc.MaxTopicID)}
-		case seen[t.ID]:
-			return &optionError{"topics", fmt.Sprintf("%q is given twice", t.ID)}
-		case strings.TrimSpace(t.Label) == "":
-			return &optionError{"topics", fmt.Sprintf("%q has no label; write it like: %s \"News\"", t.ID, t.ID)}
-		}
-		seen[t.ID] = true
-		if err := checkText("topics", t.Label); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // oneOf says what could be written instead of an unknown value.

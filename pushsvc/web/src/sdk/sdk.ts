@@ -133,6 +133,7 @@ export class SDK implements WebPush {
 
   async setTopics(ids: string[]): Promise<void> {
     choose([...ids].map(String));
+    this.emit("topics", checkedOf(this.config));
     try {
       if ((await this.state()).subscribed) await this.inTurn(() => connect(this.config, false));
     } catch (error) {
