@@ -30,6 +30,9 @@ type Prompt struct {
 	// The colour of the text on it. Default: black or white, whichever
 	// contrasts more.
 	TextColor string `json:"text_color,omitempty"`
+	// What the visitor can choose to hear of: a check box for each in the prompt
+	// and in <webpush-preferences>.
+	Topics []Topic `json:"topics,omitempty"`
 	// When to ask. Default: on the second page; with compat only when a page calls
 	// for it.
 	After *After `json:"after,omitempty"`
@@ -119,6 +122,9 @@ func (p *Prompt) settings() (s pushsvc.PromptSettings) {
 		if f.from != "" {
 			*f.to = &f.from
 		}
+	}
+	for _, t := range p.Topics {
+		s.Topics = append(s.Topics, pushsvc.PromptTopic(t))
 	}
 	if a := p.After; a != nil {
 		s.After = &pushsvc.PromptAfter{

@@ -16,6 +16,8 @@ type PromptConfig struct {
 	Reject    string `json:"reject"`
 	Color     string `json:"color,omitempty"`
 	TextColor string `json:"textColor,omitempty"`
+	// Topics are what a visitor can choose.
+	Topics []Topic `json:"topics,omitempty"`
 	// After is when it shows by itself; nil is the SDK's default.
 	After *PromptAfter `json:"after,omitempty"`
 	// Paths are where it may show by itself; nil is everywhere.
@@ -43,6 +45,22 @@ type PromptAfter struct {
 	Manual bool   `json:"manual,omitempty"`
 }
 
+// Topic is something that a visitor can choose to hear of.
+type Topic struct {
+	ID      string `json:"id"`
+	Label   string `json:"label"`
+	Checked bool   `json:"checked,omitempty"`
+}
+
+// TopicIDs are the topics' ids.
+func (c *PromptConfig) TopicIDs() []string {
+	ids := make([]string, len(c.Topics))
+	for i, t := range c.Topics {
+		ids[i] = t.ID
+	}
+	return ids
+}
+
 // PromptPaths are patterns of whole paths, where * stands for anything. Out wins.
 type PromptPaths struct {
 	In  []string `json:"in,omitempty"`
@@ -68,6 +86,12 @@ func (c PromptConfig) With(s pushsvc.PromptSettings) PromptConfig {
 	}
 	if s.Enabled != nil && !*s.Enabled {
 		c.After = &PromptAfter{Manual: true}
+	}
+	if s.Topics != nil {
+		c.Topics = make([]Topic, len(s.Topics))
+		for i, t := range s.Topics {
+			c.Topics[i] = Topic(t)
+		}
 	}
 	if s.AskAgain != nil {
 		c.AskAgain = make([]int64, len(s.AskAgain))

@@ -25,7 +25,7 @@ export function memory(kind: "localStorage" | "sessionStorage"): Memory {
   };
 }
 
-/** Outlives the visit: asked, refusals, out, views, sub, adopted. */
+/** Outlives the visit: asked, refusals, out, views, sub, topics, adopted. */
 export const local = memory("localStorage");
 /** One tab session: since, synced, worker, debug. */
 export const session = memory("sessionStorage");
