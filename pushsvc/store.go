@@ -14,6 +14,7 @@ type Store interface {
 	MessageStore
 	KeyStore
 	PeopleStore
+	SettingStore
 
 	// Close waits for running transactions and releases the store. Later
 	// calls of other methods give ErrClosed.

@@ -77,6 +77,8 @@ func newFixture(t testing.TB) *fixture {
 	f.service = &service.Service{
 		Store: store, Engine: f.wakes, Services: webpush.DefaultServices(), Contact: "mailto:ops@example.com", Clock: time.Now,
 	}
+	f.service.Configured = configured{}
+	f.service.Prompts = service.NewPrompts(store, time.Now, func(err error) { t.Errorf("prompts: %v", err) })
 	f.public = httptest.NewServer(f.publicHandler())
 	t.Cleanup(f.public.Close)
 	f.operator = httptest.NewServer(httpapi.NewOperator(f.service, f.logger()))

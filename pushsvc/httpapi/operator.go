@@ -56,7 +56,7 @@ type route struct {
 
 // routes is the API: every path and method it answers.
 func (o *Operator) routes() []route {
-	const get, post, del = http.MethodGet, http.MethodPost, http.MethodDelete
+	const get, post, put, del = http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete
 	return []route{
 		{"/webpush/sites", map[string]handler{get: o.listSites}},
 		{"/webpush/sites/{site}", map[string]handler{get: o.showSite}},
@@ -70,6 +70,8 @@ func (o *Operator) routes() []route {
 		{"/webpush/sites/{site}/profiles", map[string]handler{get: o.listProfiles}},
 		{"/webpush/sites/{site}/profiles/{id}", map[string]handler{get: o.exportProfile, del: o.eraseProfile}},
 		{"/webpush/sites/{site}/events", map[string]handler{get: o.listEvents}},
+		{"/webpush/sites/{site}/prompt", map[string]handler{get: o.showPrompt, put: o.setPrompt, del: o.resetPrompt}},
+		{"/webpush/prompts", map[string]handler{get: o.listPrompts}},
 		{"/webpush/send", map[string]handler{post: o.send}},
 		{"/webpush/keys", map[string]handler{get: o.listKeys, post: o.importKey}},
 		{"/webpush/keys/rotate", map[string]handler{post: o.rotateKey}},

@@ -39,6 +39,10 @@ type Service struct {
 	// PeopleLimits bound what each site keeps of visitors.
 	PeopleLimits pushsvc.PeopleLimits
 	Clock        func() time.Time
+	// Prompts is what operators set of prompts, Configured what the server's
+	// configuration says of them. Both are needed by the methods on prompts alone.
+	Prompts    *Prompts
+	Configured ConfiguredSites
 }
 
 // UnknownSiteError says that a site has never had a subscriber, and which

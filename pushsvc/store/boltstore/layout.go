@@ -20,6 +20,7 @@ const (
 	bucketKeys       = "keys"       // key id → key pair
 	bucketUnfinished = "unfinished" // message id + site → length of the id
 	bucketPeople     = "people"     // site name → bucket, see people…; made with the first
+	// bucketSettings: see setting.go
 )
 
 // Keys of bucket "meta".
@@ -116,7 +117,7 @@ func (s site) damage(bucket string, key []byte, err error) error {
 	switch {
 	case bucket == siteSubs && len(key) == 8:
 		id = "id " + strconv.FormatUint(binary.BigEndian.Uint64(key), 10)
-	case bucket == siteMessages, bucket == siteProgress, bucket == siteRanges, bucket == siteLater:
+	case bucket == siteMessages, bucket == siteProgress, bucket == siteRanges, bucket == siteLater, bucket == bucketSettings:
 		id = "id " + printable(key)
 	}
 	name := "of a site whose name is damaged"

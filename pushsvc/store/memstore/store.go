@@ -26,6 +26,8 @@ type Store struct {
 	people map[string]*people
 	keys   []pushsvc.Key
 	secret []byte
+
+	settings map[string]*settings // by site
 }
 
 // site is what belongs to one site.
