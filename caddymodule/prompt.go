@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -49,17 +47,6 @@ type Prompt struct {
 	// A CSS selector of the site's consent banner: nobody is asked while it is
 	// there. The banners of well-known providers are known without.
 	Consent string `json:"consent,omitempty"`
-}
-
-// Topic is something that a visitor can choose to hear of.
-type Topic struct {
-	// What messages name it by: letters, digits, - and _, at most 64.
-	ID string `json:"id"`
-	// The text of its check box.
-	Label string `json:"label"`
-	// If true, the box is checked at first, and who is subscribed without being
-	// asked, because the browser's permission was there, has chosen it.
-	Checked bool `json:"checked,omitempty"`
 }
 
 // AskAgain is one duration or more. In JSON, one need not be in a list.
@@ -111,13 +98,7 @@ type After struct {
 // config is what the SDK is told.
 func (p *Prompt) config() httpapi.PromptConfig {
 	byDefault := pushsvc.PromptSettings{AskAgain: pushsvc.AskAgain{pushsvc.DefaultAskAgain}}
-	c := httpapi.PromptConfig{}.With(byDefault).With(p.settings())
-	if p != nil {
-		for _, t := range p.Topics {
-			c.Topics = append(c.Topics, httpapi.Topic(t))
-		}
-	}
-	return c
+	return httpapi.PromptConfig{}.With(byDefault).With(p.settings())
 }
 
 // settings are what is said here, in the form that the operator's API has too.
@@ -141,6 +122,9 @@ func (p *Prompt) settings() (s pushsvc.PromptSettings) {
 		if f.from != "" {
 			*f.to = &f.from
 		}
+	}
+	for _, t := range p.Topics {
+		s.Topics = append(s.Topics, pushsvc.PromptTopic(t))
 	}
 	if a := p.After; a != nil {
 		s.After = &pushsvc.PromptAfter{
@@ -167,34 +151,6 @@ func (p *Prompt) check() error {
 		return &optionError{field.Field, field.Problem}
 	} else if err != nil {
 		return err
-	}
-	if p == nil {
-		return nil
-	}
-	return checkTopics(p.Topics)
-}
-
-// maxTopicLabel bounds what goes into every page's script, in bytes.
-const maxTopicLabel = 500
-
-func checkTopics(topics []Topic) error {
-	if len(topics) > pushsvc.MaxTopics {
-		return &optionError{"topics", fmt.Sprintf("takes at most %d topics", pushsvc.MaxTopics)}
-	}
-	seen := make(map[string]bool)
-	for _, t := range topics {
-		switch {
-		case !pushsvc.IsTopicID(t.ID):
-			return &optionError{"topics", fmt.Sprintf("%q is no id of a topic; write it with at most %d letters, digits, - and _", t.ID, pushsvc.MaxTopicID)}
-		case seen[t.ID]:
-			return &optionError{"topics", fmt.Sprintf("%q is given twice", t.ID)}
-		case strings.TrimSpace(t.Label) == "":
-			return &optionError{"topics", fmt.Sprintf("%q has no label; write it like: %s \"News\"", t.ID, t.ID)}
-		}
-		seen[t.ID] = true
-		if len(t.Label) > maxTopicLabel {
-			return &optionError{"topics", fmt.Sprintf("%q has a label longer than %d bytes", t.ID, maxTopicLabel)}
-		}
 	}
 	return nil
 }

@@ -69,7 +69,6 @@ func TestTopics(t *testing.T) {
 		must(t, page.Click(ctx, `input[value="deals"]`))
 		accept(ctx, t, b, page, origin)
 		p.waitTopics(ctx, origin, "news")
-		must(t, page.Close(ctx))
 
 		if r := p.send(origin, "--title", "Deals "+u.name, "--topic", "deals", "--topic", "sport").Results; r.Audience != 0 || r.Accepted != 0 {
 			t.Errorf("to topics that nobody has chosen: %+v", r)
@@ -81,10 +80,10 @@ func TestTopics(t *testing.T) {
 		_, err := shared.desktop.WaitTitle(ctx, u.name, title)
 		must(t, err)
 
-		// The visitor's own settings.
-		page, err = b.Open(ctx, origin+"/settings")
-		must(t, err)
+		// The visitor's own settings; in the same tab, so that all is told already.
+		must(t, page.Navigate(ctx, origin+"/settings"))
 		must(t, browser.WaitFor(ctx, page, boxes("webpush-preferences")+` === "news+ deals sport"`))
+		must(t, page.Eval(ctx, `void (window.told = [], webpush.on("topics", (ids) => told.push(ids.join())), webpush.on("subscribed", () => told.push("subscribed")))`, nil))
 		must(t, page.Click(ctx, `input[value="sport"]`))
 		p.waitTopics(ctx, origin, "news", "sport")
 		must(t, page.Click(ctx, `input[value="news"]`))
@@ -96,7 +95,12 @@ func TestTopics(t *testing.T) {
 		if !slices.Equal(got, []string{"deals"}) {
 			t.Errorf("chosen: %q", got)
 		}
+		must(t, page.Eval(ctx, `told`, &got))
+		if !slices.Equal(got, []string{"news,sport", "sport", "deals"}) {
+			t.Errorf("the page was told of %q", got)
+		}
 		p.waitTopics(ctx, origin, "deals")
+		must(t, browser.WaitFor(ctx, page, boxes("webpush-preferences")+` === "news deals+ sport"`))
 
 		// A page that has forgotten all learns it from the server, and a visitor
 		// who logs out goes on with the site's defaults.

@@ -233,9 +233,12 @@ func (c *cleaner) login(e pushsvc.Entry, in EntryInput) *pushsvc.FieldError {
 	}
 	for i, given := range in.Identities {
 		id := pushsvc.Identity{Kind: given.Kind, Value: given.Value}
+		if !id.Kind.Known() {
+			return fault(fmt.Sprintf("identities[%d].kind", i), `is none of "identity", "email", "gpid", "fbid"`)
+		}
 		clean, ok := id.Clean()
 		if !ok {
-			return fault(fmt.Sprintf("identities[%d]", i), fmt.Sprintf("is no identity: kind is identity, email, gpid or fbid, value has 1 to %d bytes", pushsvc.MaxIdentity))
+			continue // nobody's name; what else the batch has is good all the same
 		}
 		if c.from.Secret != "" {
 			signature := given.Signature
@@ -368,4 +371,24 @@ func (s *Service) Told(ctx context.Context, site string, b pushsvc.Batch) error 
 		return fmt.Errorf("storing events: %w", err)
 	}
 	return nil
+}
+
+// People gives what a site has of people: an UnknownSiteError where it has
+// neither people nor ever had a subscription.
+func (s *Service) People(ctx context.Context, site string) (pushsvc.PeopleSummary, error) {
+	name, err := pushsvc.SiteName(site)
+	if err != nil {
+		return pushsvc.PeopleSummary{}, &pushsvc.FieldError{Field: "site", Problem: err.Error()}
+	}
+	all, err := s.Store.PeopleSites(ctx)
+	if err != nil {
+		return pushsvc.PeopleSummary{}, fmt.Errorf("listing sites: %w", err)
+	}
+	for _, sum := range all {
+		if sum.Site == name {
+			return sum, nil
+		}
+	}
+	_, err = s.Site(ctx, name)
+	return pushsvc.PeopleSummary{Site: name}, err
 }

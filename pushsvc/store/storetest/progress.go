@@ -178,7 +178,7 @@ func testGone(h *harness) {
 	if h.count(siteA) != 3 || h.count(siteB) != 1 {
 		h.Errorf("the sites count %d and %d, want 3 and 1", h.count(siteA), h.count(siteB))
 	}
-	if got := h.put(siteA, 1); got.ID <= rows[4].ID {
+	if got := h.putSub(rows[0], nil); got.ID <= rows[4].ID {
 		h.Errorf("who comes back has the old id %d", got.ID)
 	}
 }

@@ -9,6 +9,7 @@ export type EventName =
   | "denied"
   | "subscribed"
   | "unsubscribed"
+  | "topics"
   | "error";
 
 /** How a prompt ended. suppressed: asked lately, or unsubscribed by own wish

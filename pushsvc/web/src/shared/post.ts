@@ -34,25 +34,19 @@ export function isTaken(status: number): boolean {
 export async function post(path: string, body: unknown, attempts: number): Promise<Response> {
   for (let tries = 1; ; tries++) {
     let failure: unknown;
-    let retryAfter: string | null | undefined;
-    try {
-      const response = await fetch(path, {
-        method: "POST",
-        headers: { "Content-Type": "application/json" },
-        body: JSON.stringify(body),
-        credentials: "same-origin",
-        keepalive: true,
-      });
+    const response = await fetch(path, {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify(body),
+      credentials: "same-origin",
+      keepalive: true,
+    }).catch((error) => void (failure = error));
+    if (response) {
       if (isTaken(response.status)) return response;
       failure = new Refused(response.status);
-      if (!isTransient(response.status)) throw failure;
-      retryAfter = response.headers.get("Retry-After");
-    } catch (error) {
-      if (error === failure) throw error;
-      failure = error;
     }
-    if (tries >= attempts) throw failure;
-    const wait = backoff(tries, retryAfter, Math.random());
+    if (tries >= attempts || (response && !isTransient(response.status))) throw failure;
+    const wait = backoff(tries, response?.headers.get("Retry-After"), Math.random());
     await new Promise((resolve) => setTimeout(resolve, wait));
   }
 }
