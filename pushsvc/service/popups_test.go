@@ -369,3 +369,32 @@ func TestPreviewEnds(t *testing.T) {
 		}
 	}
 }
+
+// TestPopupsConfigBounded: many pop-ups with many patterns don't make the script
+// of every page long.
+func TestPopupsConfigBounded(t *testing.T) {
+	s := newShop(t)
+	paths := `"/` + strings.Repeat("x", 300) + `*"`
+	for n := range 20 {
+		s.put(fmt.Sprintf(`{"id":"p%02d","state":"running","kind":"box","content":{"title":"T"},"where":{"paths":{"in":[%s]}},"caps":{"session":3}}`,
+			n, strings.Repeat(paths+",", 10)+paths))
+	}
+	s.put(`{"id":"short","state":"running","kind":"box","content":{"title":"T"},"where":{"paths":{"in":["/a"]}}}`)
+	c := s.PopupsConfig(t.Context(), shopSite)
+	text, err := json.Marshal(c)
+	if err != nil || len(text) > 17<<10 || len(c.List) != 21 {
+		t.Fatalf("%d bytes for %d pop-ups, %v", len(text), len(c.List), err)
+	}
+	whole := 0
+	for _, r := range c.List {
+		if r.ID == "short" && len(r.Where.Paths.In) != 1 || r.ID != "short" && r.Session != 3 {
+			t.Errorf("%+v", r)
+		}
+		if len(r.Where.Paths.In) > 0 {
+			whole++
+		}
+	}
+	if whole < 2 {
+		t.Error("all are shortened")
+	}
+}
