@@ -2,7 +2,7 @@ import type { Answer, FaceKind, FaceOptions, UI } from "../shared/face";
 import type { Refused } from "../shared/post";
 import type { Config } from "../shared/wire";
 import type { EventName, Outcome, PromptOptions, State, WebPush } from "./api";
-import { afterOf, delayUntilAsk, nextStep, pathAllowed, type Visitor } from "./ask";
+import { afterOf, bellHelps, delayUntilAsk, nextStep, pathAllowed, type Visitor } from "./ask";
 import { isInstallable, isRobot } from "./device";
 import { load } from "./lazy";
 import { trace } from "./log";
@@ -147,7 +147,8 @@ export class SDK implements WebPush {
       const step = nextStep(visitor, prompt.askAgain);
       trace("visit", views, step, visitor);
       if (step === "sync" || step === "subscribe") await this.join(false);
-      if (step !== "ask" || !pathAllowed(location.pathname, prompt.paths)) return;
+      const helps = bellHelps(visitor, prompt.kind);
+      if ((step !== "ask" && !helps) || !pathAllowed(location.pathname, prompt.paths)) return;
       const after = afterOf(this.config);
       const now = Date.now();
       const delay = delayUntilAsk(after, views, sessionStart(now), now);
@@ -156,7 +157,7 @@ export class SDK implements WebPush {
       await triggered(after, this.events, signal);
       // The banner that stands in the way may come and go at any time.
       while ((await visible(), !signal.aborted && bannerShown(prompt.consent))) await sleep(500);
-      if (!signal.aborted) await this.prompt();
+      if (!signal.aborted) await (helps ? this.help("bell") : this.prompt());
     } catch (error) {
       this.emit("error", error);
     }
@@ -177,8 +178,8 @@ export class SDK implements WebPush {
     };
   }
 
-  private help(): Promise<Outcome> {
-    return (this.showing ??= this.open("denied", {}, () => "denied"));
+  private help(kind: FaceKind = "denied"): Promise<Outcome> {
+    return (this.showing ??= this.open(kind, {}, () => "denied"));
   }
 
   /** One prompt at a time: a second call gets the answer of the first. */
@@ -207,6 +208,7 @@ export class SDK implements WebPush {
     return new Promise((resolve) => {
       const done = (result: Outcome | Promise<Outcome>) => {
         document.removeEventListener("visibilitychange", recheck);
+        removeEventListener("storage", recheck);
         this.showing = undefined;
         face?.close();
         resolve(result);
@@ -221,6 +223,7 @@ export class SDK implements WebPush {
       const face = show(faceOptions(this.config, kind, options, (answer) => done(answered(answer))));
       if (!face) return done("unsupported");
       document.addEventListener("visibilitychange", recheck);
+      addEventListener("storage", recheck);
       if (kind !== "denied") this.emit("shown");
       asked = local.get("asked");
     });
