@@ -31,7 +31,7 @@ var modules = []struct {
 }{
 	{"ui.js", 8000},
 	{"texts.js", 8000},
-	{"compat.js", 6000},
+	{"compat.js", 8000},
 }
 
 func TestSize(t *testing.T) {

@@ -1,6 +1,7 @@
 import type { Answer, FaceKind, FaceOptions, UI } from "../shared/face";
 import type { Refused } from "../shared/post";
 import type { Config } from "../shared/wire";
+import { alone } from "./alone";
 import type { EventName, Outcome, PromptOptions, State, WebPush } from "./api";
 import { afterOf, bellHelps, delayUntilAsk, nextStep, pathAllowed, type Visitor } from "./ask";
 import { isInstallable, isRobot } from "./device";
@@ -118,6 +119,7 @@ export class SDK implements WebPush {
   }
 
   async logout(): Promise<void> {
+    local.remove("ct");
     if (!supported() || !(await currentSubscription(this.config))) return;
     await this.inTurn(() => disconnect(this.config, (error) => this.emit("error", error)));
     this.emit("unsubscribed");
@@ -265,10 +267,10 @@ export class SDK implements WebPush {
     this.emit(result);
   }
 
-  /** Runs what touches the subscription after what does so already: a click may
-   * come while the visit is still being synchronised. */
+  /** Runs what touches the subscription after what does so already, here or in
+   * another tab: a click may come while the visit is still being synchronised. */
   private inTurn<T>(action: () => Promise<T>): Promise<T> {
-    const result = this.turn.then(action);
+    const result = this.turn.then(() => alone(action));
     this.turn = result.catch(() => {});
     return result;
   }
