@@ -11,10 +11,12 @@ import { countView, idle, onRoute, sessionStart, visible } from "./page";
 import { definePreferences } from "./preferences";
 import { local, session } from "./storage";
 import { connect, currentSubscription, disconnect, revoke } from "./subscription";
+import { checkedOf, choose, topicsOf } from "./topics";
 import { bannerShown, Events, triggered } from "./triggers";
 import { tryWorker } from "./worker";
 
 type Listener = (detail?: unknown) => void;
+type Answered = (answer: Answer, topics?: string[]) => Outcome | Promise<Outcome>;
 
 const sleep = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
 
@@ -122,8 +124,24 @@ export class SDK implements WebPush {
     local.remove("ct");
     if (!supported() || !(await currentSubscription(this.config))) return;
     await this.inTurn(() => disconnect(this.config, (error) => this.emit("error", error)));
+    choose();
     this.emit("unsubscribed");
     if (Notification.permission === "granted" && !local.get("out")) await this.join(false);
+  }
+
+  async topics(): Promise<string[]> {
+    return checkedOf(this.config) ?? [];
+  }
+
+  async setTopics(ids: string[]): Promise<void> {
+    choose([...ids].map(String));
+    this.emit("topics", checkedOf(this.config));
+    try {
+      if ((await this.state()).subscribed) await this.inTurn(() => connect(this.config, false));
+    } catch (error) {
+      this.emit("error", error);
+      throw error;
+    }
   }
 
   /** Does by itself what the visitor's state and prompt.after ask for. ready is
@@ -186,11 +204,11 @@ export class SDK implements WebPush {
 
   /** One prompt at a time: a second call gets the answer of the first. */
   private ask(kind: FaceKind | undefined, options: PromptOptions): Promise<Outcome> {
-    const answered = (answer: Answer) => this.answered(answer, kind === "ios");
+    const answered: Answered = (answer, topics) => this.answered(answer, kind === "ios", topics);
     return (this.showing ??= this.open(kind ?? this.config.prompt?.kind ?? "dialog", options, answered));
   }
 
-  private open(kind: FaceKind, options: PromptOptions, answered: (answer: Answer) => Outcome | Promise<Outcome>): Promise<Outcome> {
+  private open(kind: FaceKind, options: PromptOptions, answered: Answered): Promise<Outcome> {
     return this.openNow(kind, options, answered).catch((error): Outcome => {
       this.showing = undefined;
       this.emit("error", error);
@@ -198,11 +216,7 @@ export class SDK implements WebPush {
     });
   }
 
-  private async openNow(
-    kind: FaceKind,
-    options: PromptOptions,
-    answered: (answer: Answer) => Outcome | Promise<Outcome>,
-  ): Promise<Outcome> {
+  private async openNow(kind: FaceKind, options: PromptOptions, answered: Answered): Promise<Outcome> {
     const { show } = await load<UI>(this.config, "ui");
     let asked: string;
     const permission = () => (supported() ? Notification.permission : "default");
@@ -222,7 +236,7 @@ export class SDK implements WebPush {
         face?.close();
         done(answered ? "suppressed" : this.prompt());
       };
-      const face = show(faceOptions(this.config, kind, options, (answer) => done(answered(answer))));
+      const face = show(faceOptions(this.config, kind, options, (answer, topics) => done(answered(answer, topics))));
       if (!face) return done("unsupported");
       document.addEventListener("visibilitychange", recheck);
       addEventListener("storage", recheck);
@@ -232,9 +246,10 @@ export class SDK implements WebPush {
   }
 
   /** Runs inside the visitor's click: nothing may come before request(). */
-  private answered(answer: Answer, hint: boolean): Outcome | Promise<Outcome> {
+  private answered(answer: Answer, hint: boolean, topics?: string[]): Outcome | Promise<Outcome> {
     if (answer === "accept" && !hint) {
       const outcome = this.request();
+      if (topics) choose(topics);
       this.emit("accepted");
       return outcome;
     }
@@ -311,11 +326,12 @@ export class SDK implements WebPush {
 
 /** What ui.js is told: the call's own wishes before the site's. */
 export function faceOptions(
-  { prompt = {}, icon, name, site }: Config,
+  config: Config,
   kind: FaceKind,
   options: PromptOptions,
-  answered: (answer: Answer) => void,
+  answered: FaceOptions["answered"],
 ): FaceOptions {
+  const { prompt = {}, icon, name, site } = config;
   // The site's words are about the question; the other faces have their own.
   const own = kind === "ios" || kind === "denied" || kind === "preferences" ? {} : prompt;
   const { title, body, accept, reject } = { ...own, ...defined(options) };
@@ -328,6 +344,7 @@ export function faceOptions(
     ariaReject: options.ariaReject,
     icon,
     name: name || site,
+    topics: topicsOf(config),
     language: document.documentElement.lang || navigator.language,
     answered,
   };
