@@ -43,6 +43,8 @@ export class SDK implements WebPush {
   private requested: Promise<Outcome> | undefined;
   private trial: Promise<void> | undefined;
   private showing: Promise<Outcome> | undefined;
+  /** Takes away the bell that is on display: who calls for the question gets it. */
+  private fold: (() => void) | undefined;
   /** Ends the waiting for the prompt's time on the route before. */
   private waiting: AbortController | undefined;
 
@@ -177,7 +179,7 @@ export class SDK implements WebPush {
       await triggered(after, this.events, signal);
       // The banner that stands in the way may come and go at any time.
       while ((await visible(), !signal.aborted && bannerShown(prompt.consent))) await sleep(500);
-      if (!signal.aborted) await (helps ? this.help("bell") : this.prompt());
+      if (!signal.aborted && !this.fold) await (helps ? this.help("bell") : this.prompt());
     } catch (error) {
       this.emit("error", error);
     }
@@ -199,12 +201,17 @@ export class SDK implements WebPush {
   }
 
   private help(kind: FaceKind = "denied"): Promise<Outcome> {
+    this.fold?.();
     return (this.showing ??= this.open(kind, {}, () => "denied"));
   }
 
   /** One prompt at a time: a second call gets the answer of the first. */
   private ask(kind: FaceKind | undefined, options: PromptOptions): Promise<Outcome> {
     const answered: Answered = (answer, topics) => this.answered(answer, kind === "ios", topics);
+    if (this.fold) {
+      this.fold();
+      kind ??= "dialog";
+    }
     return (this.showing ??= this.open(kind ?? this.config.prompt?.kind ?? "dialog", options, answered));
   }
 
@@ -225,7 +232,7 @@ export class SDK implements WebPush {
       const done = (result: Outcome | Promise<Outcome>) => {
         document.removeEventListener("visibilitychange", recheck);
         removeEventListener("storage", recheck);
-        this.showing = undefined;
+        this.showing = this.fold = undefined;
         face?.close();
         resolve(result);
       };
@@ -238,6 +245,7 @@ export class SDK implements WebPush {
       };
       const face = show(faceOptions(this.config, kind, options, (answer, topics) => done(answered(answer, topics))));
       if (!face) return done("unsupported");
+      if (kind === "bell") this.fold = () => done("suppressed");
       document.addEventListener("visibilitychange", recheck);
       addEventListener("storage", recheck);
       if (kind !== "denied") this.emit("shown");
