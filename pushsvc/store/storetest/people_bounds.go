@@ -207,4 +207,3 @@ func testPeoplePruneAnonymous(h *harness) {
 	h.same("who is left", []bool{h.facts(1).Profile == nil, h.facts(2).Profile == nil, h.facts(3).Profile == nil, h.facts(4).Profile == nil}, []bool{true, false, false, false})
 	h.same("numbers", h.people(siteA), pushsvc.PeopleCounts{Profiles: 3, Anonymous: 2, EventNames: 1})
 }
-

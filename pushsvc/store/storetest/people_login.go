@@ -116,4 +116,3 @@ func testPeopleOptOut(h *harness) {
 	}
 	h.same("numbers", h.people(siteA), pushsvc.PeopleCounts{Profiles: 2, Anonymous: 1, EventNames: 2})
 }
-
