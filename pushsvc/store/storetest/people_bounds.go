@@ -1,0 +1,209 @@
+package storetest
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+)
+
+func testPeopleBounds(h *harness) {
+	long := map[string]any{"text": string(make([]byte, 1000))}
+	for n := range 300 {
+		h.track(1, pushsvc.Entry{
+			Kind: pushsvc.EntryEvent, Name: fmt.Sprintf("E%d", n), Time: epoch.Add(time.Duration(n) * time.Second), Props: long,
+		})
+	}
+	p := h.profile(1)
+	if _, there := p.Events["E299"]; len(p.Events) != pushsvc.MaxPersonEvents || !there {
+		h.Errorf("%d events are counted, the latest of them %v", len(p.Events), there)
+	}
+	history := h.person(p.ID).History
+	if n := len(history); n == 0 || n > pushsvc.MaxHistory || history[n-1].Name != "E299" {
+		h.Errorf("%d events of history", n)
+	}
+	size := 0
+	for _, ref := range p.History {
+		size += ref.Size
+	}
+	if size > pushsvc.MaxHistorySize || size < pushsvc.MaxHistorySize/2 {
+		h.Errorf("%d bytes of history", size)
+	}
+	for n := range pushsvc.MaxDevices + 5 {
+		h.track(100+n, login("ann"))
+	}
+	ann, err := h.PersonBy(h.Context(), siteA, login("ann").Identities[0])
+	if err != nil || len(ann.Devices) != pushsvc.MaxDevices || h.facts(100).Profile != nil || h.profile(124).ID != ann.ID {
+		h.Errorf("%d devices, %v; the oldest should be nobody's", len(ann.Devices), err)
+	}
+	big := map[string]any{}
+	for n := range 40 {
+		big[fmt.Sprint("k", n)] = string(make([]byte, 200)) // JSON makes 6 bytes of each
+	}
+	h.track(1, pushsvc.Entry{Kind: pushsvc.EntryProfile, Time: epoch, Set: map[string]any{"Name": "Ann"}})
+	h.track(1, pushsvc.Entry{Kind: pushsvc.EntryProfile, Time: epoch, Set: big})
+	h.same("attributes", h.profile(1).Attributes, map[string]any{"Name": "Ann"})
+}
+
+func testPeopleSiteBounds(h *harness) {
+	limits := pushsvc.PeopleLimits{Anonymous: 2, EventNames: 2}
+	send := func(n int, entries ...pushsvc.Entry) pushsvc.Tracked {
+		return h.trackBatch(siteA, pushsvc.Batch{Device: device(n), ID: batchID(n), At: epoch, Entries: entries, Limits: limits, Rejected: 1})
+	}
+	send(1, event("E", epoch))
+	send(2, event("F", epoch), event("G", epoch))
+	if t := send(3, event("E", epoch), event("H", epoch)); !t.Refused || h.facts(3).Profile != nil {
+		h.Error("the third anonymous profile is not refused")
+	}
+	if t := send(4, login("ann")); t.Refused || len(h.profile(4).Identities) != 1 {
+		h.Error("a known person is refused")
+	}
+	if t := send(5, login("ann"), event("E", epoch), pushsvc.Entry{Kind: pushsvc.EntryLogout}); !t.Refused || h.facts(5).Profile != nil {
+		h.Error("a logout makes the third anonymous profile")
+	}
+	if p := h.profile(4); p.Events["E"].Count != 1 || len(p.Devices) != 1 {
+		h.Errorf("what came before the logout: %+v", p)
+	}
+	send(6, login("bob"))
+	h.same("numbers", h.people(siteA), pushsvc.PeopleCounts{
+		Profiles: 4, Anonymous: 2, EventNames: 2, RefusedProfiles: 2, RefusedEvents: 2, RefusedLogins: 6,
+	})
+	sum, err := h.EventSummary(h.Context(), siteA)
+	if err != nil || len(sum) != 2 || sum[0].Count != 2 {
+		h.Errorf("summary: %+v, %v", sum, err)
+	}
+}
+
+func testPeopleSubscriptions(h *harness) {
+	s := sub(siteA, 1)
+	s.Device, s.Topics = device(1), []string{"news"}
+	row := h.putSub(s, nil)
+	h.same("device", row.Device, device(1))
+	if f := h.facts(1); !f.Subscribed || f.Profile != nil || h.facts(2).Subscribed {
+		h.Errorf("facts: %+v", f)
+	}
+	s.Device = pushsvc.DeviceID{}
+	h.same("a visit without a device", h.putSub(s, nil).Device, device(1))
+	h.track(1, login("ann"))
+	ann := h.profile(1).ID
+	h.same("of the person", h.person(ann).Subscriptions, []pushsvc.Subscription{row})
+	other := sub(siteA, 2) // the browser's next subscription takes the first's place
+	h.putSub(other, proof(1))
+	h.same("after a replacement", h.facts(1).Subscribed, true)
+	other.Device = device(2)
+	h.putSub(other, nil)
+	h.same("after another device has it", []bool{h.facts(1).Subscribed, h.facts(2).Subscribed}, []bool{false, true})
+	stranger := sub(siteA, 2)
+	stranger.Auth, stranger.Device = auth(9), device(9)
+	h.putSub(stranger, nil)
+	if h.facts(9).Subscribed {
+		h.Error("whoever knows an endpoint can link it to a device")
+	}
+	if err := h.DeleteSubscription(h.Context(), siteA, row.ID); err != nil || h.facts(2).Subscribed {
+		h.Errorf("after it was deleted it is still there, %v", err)
+	}
+}
+
+func testPeopleErase(h *harness) {
+	s := sub(siteA, 1)
+	s.Device = device(1)
+	h.putSub(s, nil)
+	kept := h.put(siteA, 2)
+	h.track(1, login("ann"), event("E", epoch))
+	h.track(2, login("ann"))
+	h.track(3, login("bob"), event("E", epoch))
+	id := h.profile(1).ID
+	if err := h.ErasePerson(h.Context(), siteA, id); err != nil {
+		h.Fatal(err)
+	}
+	_, err := h.Person(h.Context(), siteA, id)
+	h.is("the profile", err, pushsvc.ErrNotFound)
+	_, err = h.PersonBy(h.Context(), siteA, login("ann").Identities[0])
+	h.is("by identity", err, pushsvc.ErrNotFound)
+	h.is("erasing again", h.ErasePerson(h.Context(), siteA, id), pushsvc.ErrNotFound)
+	if h.facts(1).Profile != nil || h.facts(2).Profile != nil || h.facts(1).Subscribed || h.profile(3).Events["E"].Count != 1 {
+		h.Error("devices or a subscription are still there, or somebody else's are not")
+	}
+	h.same("subscriptions", h.all(siteA), []pushsvc.Subscription{kept})
+	h.same("count", h.count(siteA), int64(1))
+	h.same("numbers", h.people(siteA), pushsvc.PeopleCounts{Profiles: 1, EventNames: 1})
+	h.track(1, login("ann"))
+	if p := h.profile(1); p.ID == id || len(p.Events) != 0 {
+		h.Errorf("who comes back is not new: %+v", p)
+	}
+}
+
+func testPeoplePages(h *harness) {
+	for n := range 25 {
+		h.track(n, event("E", epoch))
+	}
+	var ids []string
+	after := ""
+	for {
+		page, err := h.ProfilePage(h.Context(), siteA, after, 10)
+		if err != nil {
+			h.Fatal(err)
+		}
+		if len(page) == 0 {
+			break
+		}
+		for _, p := range page {
+			ids = append(ids, p.ID)
+		}
+		after = ids[len(ids)-1]
+	}
+	if len(ids) != 25 || !slices.IsSorted(ids) || len(slices.Compact(ids)) != 25 {
+		h.Errorf("%d ids, sorted %v", len(ids), slices.IsSorted(ids))
+	}
+}
+
+func testPeoplePruneHistory(h *harness) {
+	for n := range 5 {
+		h.track(1, event("E", epoch.Add(time.Duration(n)*time.Hour)))
+	}
+	h.track(1, event("Late", epoch.Add(-time.Hour)))
+	prune := func(before time.Time, limit int) int {
+		n, err := h.PruneHistory(h.Context(), siteA, before, limit)
+		if err != nil {
+			h.Fatal(err)
+		}
+		return n
+	}
+	h.same("first", prune(epoch.Add(2*time.Hour), 1), 1)
+	h.same("second", prune(epoch.Add(2*time.Hour), 100), 1)
+	h.same("third", prune(epoch.Add(2*time.Hour), 100), 0)
+	p := h.profile(1)
+	h.same("counts stay", p.Events["E"].Count, int64(5))
+	h.same("history", len(h.person(p.ID).History), 4)
+	h.same("all", prune(epoch.Add(24*time.Hour), 100), 4)
+	h.same("nothing", len(h.person(p.ID).History), 0)
+}
+
+func testPeoplePruneAnonymous(h *harness) {
+	day := 24 * time.Hour
+	at := func(n int, at time.Time, entries ...pushsvc.Entry) {
+		h.trackBatch(siteA, pushsvc.Batch{Device: device(n), At: at, Entries: entries})
+	}
+	at(1, epoch, event("E", epoch))
+	at(2, epoch, login("ann"))
+	at(3, epoch.Add(10*day), event("E", epoch.Add(10*day)))
+	at(4, epoch, event("E", epoch))
+	s := sub(siteA, 1)
+	s.Device = device(4)
+	h.putSub(s, nil)
+	removed, after, rounds := 0, "", 0
+	for {
+		next, n, err := h.PruneAnonymous(h.Context(), siteA, after, epoch.Add(5*day), 3)
+		if err != nil {
+			h.Fatal(err)
+		}
+		removed, rounds = removed+n, rounds+1
+		if after = next; next == "" {
+			break
+		}
+	}
+	h.same("removed", []int{removed, rounds}, []int{1, 2})
+	h.same("who is left", []bool{h.facts(1).Profile == nil, h.facts(2).Profile == nil, h.facts(3).Profile == nil, h.facts(4).Profile == nil}, []bool{true, false, false, false})
+	h.same("numbers", h.people(siteA), pushsvc.PeopleCounts{Profiles: 3, Anonymous: 2, EventNames: 1})
+}

@@ -1,0 +1,148 @@
+package pushsvc
+
+import (
+	"encoding/json"
+	"errors"
+	"maps"
+	"slices"
+	"time"
+)
+
+// finish bounds everybody and numbers the history.
+func (a *applier) finish() (Change, error) {
+	before := *a.change.Counts
+	a.counts.RefusedLogins += a.b.Rejected
+	refused := a.settle()
+	for _, p := range a.order {
+		switch {
+		case p == a.now && refused, p.dropped && !p.stored:
+			continue
+		case p.dropped:
+			a.counts.Profiles = max(a.counts.Profiles, 1) - 1
+			a.counts.Anonymous = max(a.counts.Anonymous, 1) - 1
+			a.change.Drop = append(a.change.Drop, p.ID)
+			continue
+		}
+		if !p.stored && p != a.now && !p.Known() {
+			continue // left behind within the batch: nobody's
+		}
+		if err := a.keep(p); err != nil {
+			return Change{}, err
+		}
+	}
+	a.change.Counts = nil
+	if a.counts != before {
+		a.change.Counts = &a.counts
+	}
+	return a.change, nil
+}
+
+// settle puts the device where it belongs now, and says whether that is
+// nowhere because the site is full.
+func (a *applier) settle() (refused bool) {
+	if a.now == nil {
+		setIn(&a.change.Devices, a.b.Device, "")
+		a.dropDevice()
+		return false
+	}
+	if !a.now.stored && !a.now.Known() && a.counts.Anonymous >= a.b.Limits.anonymous() {
+		a.change.Refused = true
+		a.dropDevice()
+		setIn(&a.change.Devices, a.b.Device, "")
+		if len(a.order) == 1 { // all of it was this device's
+			a.counts.EventNames = a.change.Counts.EventNames
+			a.change.Events, a.change.Popups = nil, nil
+		}
+		a.counts.RefusedProfiles++
+		return true
+	}
+	a.device.Seen = milli(a.b.At)
+	a.device.remember(a.b.ID)
+	a.dropDevice()
+	a.now.Devices = append(slices.Clone(a.now.Devices), a.device)
+	setIn(&a.change.Devices, a.b.Device, a.now.ID)
+	if a.now.Seen.Before(a.device.Seen) {
+		a.now.Seen = a.device.Seen
+	}
+	for len(a.now.Devices) > MaxDevices {
+		setIn(&a.change.Devices, a.now.Devices[0].ID, "")
+		a.now.Devices = a.now.Devices[1:]
+	}
+	return false
+}
+
+// dropDevice takes the batch's device from everybody.
+func (a *applier) dropDevice() {
+	for _, p := range a.order {
+		p.takeDevice(a.b.Device)
+	}
+}
+
+// keep bounds a profile and has it written.
+func (a *applier) keep(p *person) error {
+	switch {
+	case !p.stored:
+		a.counts.Profiles++
+		if !p.Known() {
+			a.counts.Anonymous++
+		}
+	case p.Known() && !p.wasKnown:
+		a.counts.Anonymous = max(a.counts.Anonymous, 1) - 1
+	}
+	if p.altered && size(p.Attributes) > max(MaxAttributesSize, size(p.before)) {
+		p.Attributes = p.before
+	}
+	p.bound(a.b.At)
+	if len(p.records) > 0 {
+		seq, err := a.tx.NextHistory()
+		if err != nil {
+			return err
+		}
+		text, err := json.Marshal(p.records)
+		if err != nil {
+			return errors.New("encoding events failed") // err might quote them
+		}
+		setIn(&a.change.History, seq, json.RawMessage(text))
+		p.History = append(slices.Clone(p.History), HistoryRef{Seq: seq, N: len(p.records), Size: len(text)})
+	}
+	events, bytes, keep := 0, 0, len(p.History)
+	for ; keep > 0; keep-- {
+		h := p.History[keep-1]
+		if events, bytes = events+h.N, bytes+h.Size; (events > MaxHistory || bytes > MaxHistorySize) && keep < len(p.History) {
+			break
+		}
+	}
+	for _, h := range p.History[:keep] {
+		a.change.DropHistory = append(a.change.DropHistory, h.Seq)
+	}
+	p.History = p.History[keep:]
+	a.change.Put = append(a.change.Put, p.Profile)
+	return nil
+}
+
+// bound lets the oldest go.
+func (p *person) bound(now time.Time) {
+	p.Shown = slices.DeleteFunc(p.Shown, func(s Shown) bool { return now.Sub(s.At) > shownFor })
+	p.Shown = p.Shown[max(len(p.Shown)-MaxShown, 0):]
+	dropOldest(p.Events, MaxPersonEvents, func(c EventCount) time.Time { return c.Last })
+	dropOldest(p.Popups, MaxPersonPopups, func(c PopupCount) time.Time { return c.Last })
+}
+
+func dropOldest[V any](m map[string]V, most int, when func(V) time.Time) {
+	if len(m) <= most {
+		return
+	}
+	keys := slices.SortedFunc(maps.Keys(m), func(a, b string) int { return when(m[a]).Compare(when(m[b])) })
+	for _, k := range keys[:len(m)-most] {
+		delete(m, k)
+	}
+}
+
+// size is how many bytes of JSON a value is.
+func size(v any) int {
+	text, err := json.Marshal(v)
+	if err != nil {
+		return 1 << 30 // not of JSON: never kept
+	}
+	return len(text)
+}
