@@ -61,6 +61,7 @@ type App struct {
 	// limit. Default: 300.
 	SubscribeLimit int `json:"subscribe_limit,omitempty"`
 
+	ctx      caddy.Context
 	logger   *slog.Logger
 	metrics  *metrics
 	observer *observer
@@ -135,6 +136,7 @@ func (*App) CaddyModule() caddy.ModuleInfo {
 
 // Provision loads guest modules and reads the settings. It opens nothing.
 func (a *App) Provision(ctx caddy.Context) (err error) {
+	a.ctx = ctx
 	a.logger = ctx.Slogger()
 	if a.metrics, err = newMetrics(ctx, a.run.Load); err != nil {
 		return fmt.Errorf("registering metrics: %w", err)
@@ -270,7 +272,7 @@ func (a *App) open(ctx context.Context) (err error) {
 	return nil
 }
 
-func (a *App) assemble(ctx context.Context, store pushsvc.Store) (*running, error) {
+func (a *App) assemble(ctx context.Context, store pooledStore) (*running, error) {
 	_, err := store.EnsureKey(ctx, func() (pushsvc.Key, error) { return service.NewKey(time.Now()) })
 	// A lost key is the operator's to bring back, by "keys import" on the
 	// running server; until then nobody can subscribe.
@@ -279,26 +281,31 @@ func (a *App) assemble(ctx context.Context, store pushsvc.Store) (*running, erro
 	} else if err != nil {
 		return nil, fmt.Errorf("reading the VAPID key: %w", err)
 	}
+	// Sites are served as the config has them until it can be read.
+	if err := store.prompts.Read(ctx); err != nil {
+		a.logger.Error("prompts are as the configuration has them", "error", err)
+	}
 	id, err := uuid.NewRandom()
 	if err != nil {
 		return nil, fmt.Errorf("naming the engine: %w", err)
 	}
 	client := webpush.NewClient(webpush.Config{Services: a.services, Dial: a.dial})
 	engine := delivery.New(delivery.Config{
-		Store: store, Sender: client, Logger: a.logger, Clock: time.Now,
+		Store: store.Store, Sender: client, Logger: a.logger, Clock: time.Now,
 		Owner: id.String(), Contact: a.contact, Observer: a.observer,
 	})
 	svc := &service.Service{
-		Store: store, Engine: engine, Services: a.services, Contact: a.contact, Clock: time.Now,
+		Store: store.Store, Engine: engine, Services: a.services, Contact: a.contact, Clock: time.Now,
 		KeyChanged: a.observer.keyChanged, Ended: a.observer.ended,
+		Prompts: store.prompts, Configured: a,
 	}
 	var old *pruner
 	if a.KeepMessages > 0 {
-		old = &pruner{store: store, logger: a.logger, keep: time.Duration(a.KeepMessages), first: pruneFirst}
+		old = &pruner{store: store.Store, logger: a.logger, keep: time.Duration(a.KeepMessages), first: pruneFirst}
 	}
 	return &running{
 		pruner: old,
-		store:  store, client: client, engine: engine, service: svc,
+		store:  store.Store, client: client, engine: engine, service: svc,
 		public:   a.publicAPI(svc),
 		operator: httpapi.NewOperator(svc, a.logger),
 	}, nil

@@ -106,6 +106,11 @@ func (h *Handler) serveOwn(w http.ResponseWriter, r *http.Request, action string
 	}
 	run, _ := h.app.current()
 	config, ready := h.ready(r)
+	// Not in the worker: one that changes is installed anew by every browser,
+	// with all that the site's own does then.
+	if ready && run != nil && action != importable {
+		config.Prompt = config.Prompt.With(run.service.Prompts.Of(site).Settings)
+	}
 	switch {
 	case action == "sdk.js" && ready:
 		httpapi.ServeSDK(w, r, config)
@@ -119,7 +124,7 @@ func (h *Handler) serveOwn(w http.ResponseWriter, r *http.Request, action string
 	case action == "subscribe" && h.Retire:
 		httpapi.ServeRetired(w, r, config)
 	case !script && run != nil:
-		run.public.Serve(w, r, site, action)
+		run.public.Serve(w, r, httpapi.PublicSite{Name: site, Topics: config.Prompt.TopicIDs()}, action)
 	default:
 		httpapi.WriteUnavailable(w)
 	}

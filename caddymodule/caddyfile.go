@@ -298,6 +298,9 @@ func (a *App) parseLimit(d *caddyfile.Dispenser) error {
 //			reject     <text>
 //			color      <#rrggbb>
 //			text_color <#rrggbb>
+//			topics {
+//				<id> <label> [checked]
+//			}
 //			after      <n> pages | <duration> | manual
 //			after      scroll <n>% | click <selector> | event <name> | exit
 //			paths      <pattern>...
@@ -351,6 +354,7 @@ func (p *Prompt) unmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"reject":     text(&p.Reject, `"No thanks"`),
 		"color":      checked(color(&p.Color), p.check),
 		"text_color": checked(color(&p.TextColor), p.check),
+		"topics":     p.parseTopics,
 		"paths":      checked(list(&p.Paths, "/news/*"), p.check),
 		"not_paths":  checked(list(&p.NotPaths, "/checkout*"), p.check),
 		"ask_again":  checked(durations(&p.AskAgain, "7d"), p.check),
@@ -359,54 +363,61 @@ func (p *Prompt) unmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	}, "after")
 }
 
-// parseAfter parses one line of after: each adds a condition or a trigger. With
-// 0s alone, which adds nothing, the prompt comes at once.
+// parseAfter parses one line of after.
 func (p *Prompt) parseAfter(d *caddyfile.Dispenser) error {
 	if p.After == nil {
 		p.After = new(After)
 	}
-	a, args := p.After, d.RemainingArgs()
+	if err := p.After.add(d.RemainingArgs()); err != nil {
+		return d.Err(err.Error())
+	}
+	return nil
+}
+
+// add takes the words of one line of after: each adds a condition or a trigger.
+// With 0s alone, which adds nothing, the prompt comes at once.
+func (a *After) add(args []string) error {
 	if len(args) == 2 && args[1] != "" {
 		value := args[1]
 		switch args[0] {
 		case "scroll":
 			n, err := strconv.Atoi(strings.TrimSuffix(value, "%"))
 			if err != nil || n < 1 {
-				return d.Errf("%q is no share of a page; write it like: after scroll 50%%", value)
+				return fmt.Errorf("%q is no share of a page; write it like: after scroll 50%%", value)
 			}
-			return give(d, &a.Scroll, n)
+			return give(&a.Scroll, n)
 		case "click":
-			return give(d, &a.Click, value)
+			return give(&a.Click, value)
 		case "event":
-			return give(d, &a.Event, value)
+			return give(&a.Event, value)
 		}
 		if value == "pages" || value == "page" {
 			n, err := strconv.Atoi(args[0])
 			if err != nil || n < 1 {
-				return d.Errf("%q is not a number of pages", args[0])
+				return fmt.Errorf("%q is not a number of pages", args[0])
 			}
-			return give(d, &a.Pages, n)
+			return give(&a.Pages, n)
 		}
 	}
 	if len(args) == 1 {
 		switch args[0] {
 		case "manual":
-			return give(d, &a.Manual, true)
+			return give(&a.Manual, true)
 		case "exit":
-			return give(d, &a.Exit, true)
+			return give(&a.Exit, true)
 		}
 		if v, err := caddy.ParseDuration(args[0]); err == nil && v >= 0 {
-			return give(d, &a.Delay, caddy.Duration(v))
+			return give(&a.Delay, caddy.Duration(v))
 		}
 	}
-	return d.Err(`after: write "2 pages", "30s", "scroll 50%", "click <selector>", "event <name>", "exit" or "manual"`)
+	return errors.New(`after: write "2 pages", "30s", "scroll 50%", "click <selector>", "event <name>", "exit" or "manual"`)
 }
 
 // give sets a part of after that must not have been given before.
-func give[T comparable](d *caddyfile.Dispenser, field *T, value T) error {
+func give[T comparable](field *T, value T) error {
 	var none T
 	if *field != none {
-		return d.Err("after: this is given twice; one line for each condition or trigger")
+		return errors.New("after: this is given twice; one line for each condition or trigger")
 	}
 	*field = value
 	return nil

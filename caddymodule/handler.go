@@ -136,10 +136,6 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	}
 	setDefault(&h.Worker, "/sw.js")
 	setDefault(&h.Manifest, "/manifest.json")
-	if h.Prompt == nil {
-		h.Prompt = new(Prompt)
-	}
-	h.Prompt.setDefaults()
 	if err := h.check(); err != nil {
 		return err
 	}

@@ -1,5 +1,11 @@
 package httpapi
 
+import (
+	"time"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+)
+
 // PromptConfig is the soft prompt; empty texts are the SDK's own.
 type PromptConfig struct {
 	// Kind is "dialog", "bar" or "bell"; empty is a dialog.
@@ -10,6 +16,8 @@ type PromptConfig struct {
 	Reject    string `json:"reject"`
 	Color     string `json:"color,omitempty"`
 	TextColor string `json:"textColor,omitempty"`
+	// Topics are what a visitor can choose.
+	Topics []Topic `json:"topics,omitempty"`
 	// After is when it shows by itself; nil is the SDK's default.
 	After *PromptAfter `json:"after,omitempty"`
 	// Paths are where it may show by itself; nil is everywhere.
@@ -37,8 +45,84 @@ type PromptAfter struct {
 	Manual bool   `json:"manual,omitempty"`
 }
 
+// Topic is something that a visitor can choose to hear of.
+type Topic struct {
+	ID      string `json:"id"`
+	Label   string `json:"label"`
+	Checked bool   `json:"checked,omitempty"`
+}
+
+// TopicIDs are the topics' ids.
+func (c *PromptConfig) TopicIDs() []string {
+	ids := make([]string, len(c.Topics))
+	for i, t := range c.Topics {
+		ids[i] = t.ID
+	}
+	return ids
+}
+
 // PromptPaths are patterns of whole paths, where * stands for anything. Out wins.
 type PromptPaths struct {
 	In  []string `json:"in,omitempty"`
 	Out []string `json:"out,omitempty"`
+}
+
+// With gives the config with what the settings say in place of its own. They must
+// be valid. It shares no memory with c that it changes.
+func (c PromptConfig) With(s pushsvc.PromptSettings) PromptConfig {
+	set(&c.Kind, s.Kind)
+	set(&c.Title, s.Title)
+	set(&c.Body, s.Body)
+	set(&c.Accept, s.Accept)
+	set(&c.Reject, s.Reject)
+	set(&c.Color, s.Color)
+	set(&c.TextColor, s.TextColor)
+	set(&c.Consent, s.Consent)
+	if a := s.After; a != nil {
+		c.After = &PromptAfter{
+			Pages: a.Pages, Seconds: int64(time.Duration(a.Delay) / time.Second), Scroll: a.Scroll,
+			Click: a.Click, Event: a.Event, Exit: a.Exit, Manual: a.Manual,
+		}
+	}
+	if s.Enabled != nil && !*s.Enabled {
+		c.After = &PromptAfter{Manual: true}
+	}
+	if s.Topics != nil {
+		c.Topics = make([]Topic, len(s.Topics))
+		for i, t := range s.Topics {
+			c.Topics[i] = Topic(t)
+		}
+	}
+	if s.AskAgain != nil {
+		c.AskAgain = make([]int64, len(s.AskAgain))
+		for i, d := range s.AskAgain {
+			c.AskAgain[i] = int64(d / time.Second)
+		}
+	}
+	c.Paths = c.Paths.with(s.Paths, s.NotPaths)
+	return c
+}
+
+func set[T any](field, value *T) {
+	if value != nil {
+		*field = *value
+	}
+}
+
+// with gives nil where it is everywhere.
+func (p *PromptPaths) with(in, out []string) *PromptPaths {
+	var merged PromptPaths
+	if p != nil {
+		merged = *p
+	}
+	if in != nil {
+		merged.In = in
+	}
+	if out != nil {
+		merged.Out = out
+	}
+	if len(merged.In)+len(merged.Out) == 0 {
+		return nil
+	}
+	return &merged
 }

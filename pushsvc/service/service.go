@@ -35,6 +35,10 @@ type Service struct {
 	// engine was at work on it; nil allowed. The engine tells of all others.
 	Ended func(pushsvc.Message)
 	Clock func() time.Time
+	// Prompts is what operators set of prompts, Configured what the server's
+	// configuration says of them. Both are needed by the methods on prompts alone.
+	Prompts    *Prompts
+	Configured ConfiguredSites
 }
 
 // UnknownSiteError says that a site has never had a subscriber, and which

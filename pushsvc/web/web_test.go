@@ -31,7 +31,7 @@ var modules = []struct {
 }{
 	{"ui.js", 8000},
 	{"texts.js", 8000},
-	{"compat.js", 6000},
+	{"compat.js", 8000},
 	{"popup.js", 8000},
 	{"popup-more.js", 6000},
 	{"popup-words.js", 4000},

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import type { PromptOptions } from "../sdk/api";
 import type { SDK } from "../sdk/sdk";
@@ -12,8 +13,8 @@ let did: string[] = [];
 let answers: string[] = [];
 let outcome = "subscribed";
 
-/** A page on which nothing has happened, and the API on it. */
-function fresh(): CleverTap {
+/** A page with this in its storage, and the API on it. */
+function fresh(left: Record<string, unknown> = {}, stubs: Record<string, unknown>[] = []): CleverTap {
   did = [];
   answers = [];
   outcome = "subscribed";
@@ -30,6 +31,7 @@ function fresh(): CleverTap {
     $WZRK_WR: undefined,
     $CLTP_WR: undefined,
   });
+  for (const [name, value] of Object.entries(left)) localStorage.setItem(name, JSON.stringify(value));
   const listeners: [string, () => void][] = [];
   const sdk = {
     event: (name: string) => did.push("event " + name),
@@ -46,7 +48,7 @@ function fresh(): CleverTap {
       return () => listeners.splice(listeners.findIndex(([, l]) => l === listener), 1);
     },
   };
-  const api = install(sdk as unknown as SDK, {} as never, []);
+  const api = install(sdk as unknown as SDK, {} as never, stubs);
   api.init("TEST-ID");
   return api;
 }
@@ -58,13 +60,14 @@ const full = { titleText: "T", bodyText: "B", okButtonText: "Y", rejectButtonTex
 /** Each name of the API table (event, profile, privacy and others are objects):
  * what is called, what it gives, what the SDK then did. */
 const table: [string, (c: Any) => unknown, unknown, string[]?][] = [
+  ["account.push", (c) => (c.account.push({ id: "OTHER" }), c.getAccountID()), "TEST-ID"],
   ["event.push", (c) => c.event.push("Added", { x: 1 }, "Bought"), 0, ["event Added", "event Bought"]],
   ["event.push: reserved", (c) => c.event.push("App Launched"), 0],
   ["event.push: Charged", (c) => c.event.push("Charged", { Amount: 1, "Charged ID": 7, Items: [{ a: 1 }] }), 0, ["event Charged"]],
   ["event.push: Charged, nested", (c) => c.event.push("Charged", { Amount: { a: 1 } }), 0],
   ["event.getDetails: gated", (c) => c.event.getDetails("Added"), undefined],
   ["event.getEventDetails", (c) => c.event.getEventDetails("Added"), undefined],
-  ["profile.push", (c) => c.profile.push({ Site: { Name: "A" } }), undefined],
+  ["profile.push", (c) => c.profile.push({ Site: { Name: "A" } }), 0],
   ["profile.getAttribute", (c) => c.profile.getAttribute("Name"), undefined],
   ...[
     "setMultiValuesForKey",
@@ -76,21 +79,28 @@ const table: [string, (c: Any) => unknown, unknown, string[]?][] = [
     "handleIncrementValue",
     "handleDecrementValue",
   ].map((name): [string, (c: Any) => unknown, unknown] => ["profile." + name, (c) => c.profile[name]("key", 1), undefined]),
-  ["onUserLogin.push", (c) => c.onUserLogin.push({ Site: { Identity: 1 } }), undefined],
+  ["onUserLogin.push", (c) => c.onUserLogin.push({ Site: { Identity: 1 } }), 0],
   ["onUserLogin.clear", (c) => c.onUserLogin.clear(), undefined, ["logout"]],
-  ["privacy.push: optOut", (c) => c.privacy.push({ optOut: true }), undefined, ["unsubscribe"]],
-  ["privacy.push: useIP", (c) => c.privacy.push({ useIP: true }), undefined],
-  ["notifications.enable", (c) => c.notifications.enable({ ...full }), undefined, ["prompt T,B,Y,N,#f28046,604800"]],
+  ["privacy.push: optOut", (c) => c.privacy.push({ optOut: true }), 0, ["unsubscribe"]],
+  ["privacy.push: useIP", (c) => c.privacy.push({ useIP: true }), 0],
+  ["privacy.push: both at once", (c) => c.privacy.push({ optOut: true }, { useIP: true }), 0, ["unsubscribe"]],
+  ["notifications.push: object form", (c) => c.notifications.push({ ...full }), 0, ["prompt T,B,Y,N,#f28046,604800"]],
+  ["notifications.push: positional form", (c) => c.notifications.push("T", "B", "Y", "N"), 0, ["prompt T,B,Y,N,#f28046,604800"]],
+  ["notifications.enable", (c) => c.notifications.enable({ ...full }), 0, ["prompt T,B,Y,N,#f28046,604800"]],
   ["user.getTotalVisits", (c) => c.user.getTotalVisits(), undefined],
   ["user.getLastVisit", (c) => c.user.getLastVisit(), undefined],
   ["session.getTimeElapsed", (c) => ((c.enablePersonalization = true), c.session.getTimeElapsed()), 0],
   ["session.getPageCount", (c) => ((c.enablePersonalization = true), c.session.getPageCount()), 1],
+  ["pageChanged", (c) => ((c.enablePersonalization = true), c.pageChanged(), c.session.getPageCount()), 2],
   ["enablePersonalization", (c) => c.session.getPageCount(), undefined],
   ["spa", (c) => c.spa, false],
   ["dismissSpamControl", (c) => c.dismissSpamControl, true],
   ["enableFetchApi", (c) => c.enableFetchApi, false],
   ["enableEncryptionInTransit", (c) => c.enableEncryptionInTransit, false],
   ["domainSpecification", (c) => c.domainSpecification, undefined],
+  ["notificationCallback", (c) => ((c.notificationCallback = settled), c.notificationCallback === settled), true],
+  ["popupCallback", (c) => ((c.popupCallback = settled), c.popupCallback === settled), true],
+  ["init", (c) => (c.init("TEST-ID", "eu1", "example.com", "token", { antiFlicker: {} }), c.getAccountID()), "TEST-ID"],
   ["init: again", (c) => (c.init("OTHER"), c.getAccountID()), "TEST-ID"],
   ["getAccountID", (c) => c.getAccountID(), "TEST-ID"],
   ["getCleverTapID", (c) => c.getCleverTapID(), null],
@@ -110,7 +120,6 @@ const table: [string, (c: Any) => unknown, unknown, string[]?][] = [
   ["getVariables", (c) => c.getVariables(), {}],
   ["getVariants", (c) => c.getVariants(), []],
   ...[
-    "pageChanged",
     "setOffline",
     "delayEvents",
     "getSCDomain",
@@ -137,7 +146,11 @@ const table: [string, (c: Any) => unknown, unknown, string[]?][] = [
   ["$WZRK_WR.closeIframe", () => void (globalThis as Any).$WZRK_WR.closeIframe(1, "wizParDiv0"), undefined, ["remove wizParDiv0"]],
   ["$WZRK_WR.setEnum", () => (globalThis as Any).$WZRK_WR.setEnum("a"), "$E_a"],
   ["$CLTP_WR.is_onloadcalled", () => (globalThis as Any).$CLTP_WR.is_onloadcalled(), true],
-  ...["s", "tr", "enableWebPush", "isMuted", "getMuteExpiry"].map((name): [string, (c: Any) => unknown, unknown] => [
+  ["$WZRK_WR.logout", () => (globalThis as Any).$WZRK_WR.logout(), undefined, ["logout"]],
+  ["$WZRK_WR.clear", () => (globalThis as Any).$WZRK_WR.clear(), undefined, ["logout"]],
+  ["$WZRK_WR.setSubscriptionGroups, getSubscriptionGroups", () => ((globalThis as Any).$WZRK_WR.setSubscriptionGroups(["a"]), (globalThis as Any).$WZRK_WR.getSubscriptionGroups()), ["a"]],
+  ["$WZRK_WR.setIsGlobalUnsubscribe, isGlobalUnsubscribe", () => ((globalThis as Any).$WZRK_WR.setIsGlobalUnsubscribe(false), (globalThis as Any).$WZRK_WR.isGlobalUnsubscribe()), false],
+  ...["s", "tr", "enableWebPush", "subEmail", "getEmail", "unSubEmail", "unsubEmailGroups", "changeSubscriptionGroups", "setUpdatedCategoryLong", "isMuted", "getMuteExpiry"].map((name): [string, (c: Any) => unknown, unknown] => [
     "$WZRK_WR." + name,
     () => typeof (globalThis as Any).$WZRK_WR[name](),
     { isMuted: "boolean", getMuteExpiry: "number" }[name] ?? "undefined",
@@ -155,7 +168,7 @@ for (const [name, call, want, calls = []] of table) {
   });
 }
 
-test("enablePersonalization: what CleverTap left in storage", () => {
+test("enablePersonalization: WZRK_EV, WZRK_PR and WZRK_META as CleverTap left them", () => {
   const api = fresh() as Any;
   api.enablePersonalization = true;
   localStorage.setItem("WZRK_EV", '{"Added":[3,1700000000,1700000100]}');
@@ -179,13 +192,22 @@ const said: [string, (c: Any) => unknown, RegExp[]][] = [
   ["Charged with nested values", (c) => c.event.push("Charged", { Items: [{ a: {} }] }), [/^! CleverTap error: 511: /]],
   ["Charged with many items", (c) => c.event.push("Charged", { Items: Array(51).fill({}) }), [/^! CleverTap error: 522: /]],
   ["Charged ID twice", (c) => [1, 2].map(() => c.event.push("Charged", { "Charged ID": 1 })), [/^! CleverTap error: .*Duplicate/]],
+  ["Charged ID that WZRK_CHARGED_ID has", (c) => (localStorage.setItem("WZRK_CHARGED_ID", "%2277%22"), c.event.push("Charged", { "Charged ID": 77 })), [/Duplicate/]],
   ["options without effect: one line", (c) => c.notifications.push({ ...full, hidePoweredByCT: true, apnsWebPushId: "x" }), [/^CleverTap \[\d+\]: hidePoweredByCT, apnsWebPushId: accepted/]],
   ["a text is missing", (c) => c.notifications.push("T", "B", "Y"), [/^! CleverTap error: Missing input parameters;/]],
   ["location out of range", (c) => c.getLocation(91, 0), [/^! CleverTap error: /]],
   ["increment by nothing", (c) => c.profile.handleIncrementValue("a", 0), [/^! CleverTap error: /]],
+  ["increment", (c) => (c.setLogLevel(3), c.profile.handleIncrementValue("a", 2)), [/profile\.handleIncrementValue: accepted/]],
+  ["profile: a wrong value", (c) => c.profile.push({ Site: { Gender: "X", Name: "A" } }), [/^! CleverTap error: Gender value /]],
+  ["profile: no profile", (c) => c.profile.push({ Name: "A" }), [/^! CleverTap error: Profile object is in incorrect format$/]],
+  ["profile: what is kept", (c) => (c.setLogLevel(3), c.profile.push({ Site: { Name: "A", Age: "x" } })), [/^! .*Age/, /: profile \(Name\): accepted, not stored$/]],
+  ["onUserLogin: a restricted name, nested", (c) => c.onUserLogin.push({ Site: { Identity: 1, Email: { a: 1 } } }), [/^! CleverTap error: 513: 'Email'/]],
+  ["nested beyond the limits", (c) => c.event.push("A", { a: { b: { c: { d: {} } } } }), [/^! CleverTap error: 541: .*Limit: 3$/, /545: Empty value for key 'a.b.c'/, /'a.b'/, /'a'/]],
   ["multi value without key", (c) => c.profile.addMultiValueForKey(), [/^! CleverTap error: /]],
   ["level 0: not a word", (c) => (c.setLogLevel(0), c.event.push("Stayed")), []],
   ["level 1: errors only", (c) => (c.setLogLevel(1), c.event.push("Stayed"), c.notifications.push({ ...full, hidePoweredByCT: true })), [/513/]],
+  ["level 2, the default: errors and information", (c) => (c.event.push("Stayed"), c.notifications.push({ ...full, hidePoweredByCT: true }), c.setOffline(true)), [/513/, /hidePoweredByCT/]],
+  ["level 4: everything", (c) => (c.setLogLevel(4), c.setOffline(true)), [/setOffline/]],
   ["level 3: everything", (c) => (c.setLogLevel(3), c.event.push("A", { k: 1 })), [/^CleverTap \[\d+\]: event A \(k\): accepted, not stored$/]],
   ["WZRK_D: everything", (c) => (sessionStorage.setItem("WZRK_D", ""), c.setOffline(true)), [/^CleverTap \[\d+\]: setOffline: accepted/]],
   ["no such level", (c) => c.setLogLevel(9), [/^! CleverTap error: .*log level/]],
@@ -280,6 +302,63 @@ test("stub: everything is replayed, in CleverTap's order", async () => {
   assert.equal(did[did.length - 1], "event C", "whoever keeps the stub has the API");
 });
 
+test("stub: queues are replayed in CleverTap's order: privacy, onUserLogin, event, profile, notifications", async () => {
+  const api = fresh();
+  api.setLogLevel(3);
+  const lines = consoleOf(() =>
+    api.adopt({
+      notifications: [{ ...full }],
+      profile: [{ Site: { Name: "A" } }],
+      event: ["E"],
+      onUserLogin: [{ Site: { Identity: 1 } }],
+      privacy: [{ useIP: true }],
+    }),
+  );
+  await settled();
+  const order = ["privacy", "onUserLogin", "event E", "profile", "notifications.push"];
+  assert.deepEqual(lines.map((line) => order.find((name) => line.includes(": " + name))), order);
+});
+
+const before: [string, Record<string, unknown>, string[]][] = [
+  ["nothing", {}, ["prompt T,B,Y,N,#f28046,604800"]],
+  ["WZRK_META of who was asked just now", { WZRK_META: { notif_last_time: Math.floor(Date.now() / 1000) } }, []],
+  ["WZRK_G of who had opted out", { WZRK_G: "a:OO" }, []],
+  ["WZRK_META that was read already", { WZRK_META: { notif_last_time: Math.floor(Date.now() / 1000) }, "webpush:adopted": 1 }, ["prompt T,B,Y,N,#f28046,604800"]],
+];
+
+for (const [name, left, want] of before) {
+  test("install: a stub on the first page, with " + name, async () => {
+    fresh(left, [{ account: [{ id: "X" }], notifications: [{ ...full }] }]);
+    await settled();
+    assert.deepEqual(did, want);
+    assert.equal(localStorage.getItem("webpush:adopted"), "1");
+  });
+}
+
+test("stub: two notifications.push are two calls", async () => {
+  const api = fresh();
+  api.adopt({ notifications: [{ skipDialog: true }, { skipDialog: true }] });
+  await settled();
+  assert.deepEqual(did, ["subscribe", "subscribe"]);
+});
+
+test("stub: account.push with id, region, domain and token", () => {
+  fresh();
+  const api = new CleverTap({} as SDK);
+  api.adopt({ account: [{ id: "X" }, "eu1", "example.com", "token"], enablePersonalization: true, dismissSpamControl: false });
+  assert.deepEqual([api.getAccountID(), api.enablePersonalization, api.dismissSpamControl], ["X", true, false]);
+});
+
+test("setLogLevel: level 3 sets WZRK_D, every other one deletes it", () => {
+  const api = fresh();
+  for (const level of [0, 1, 2, 4]) {
+    api.setLogLevel(3);
+    assert.equal(sessionStorage.getItem("WZRK_D"), "");
+    api.setLogLevel(level);
+    assert.equal(sessionStorage.getItem("WZRK_D"), null, String(level));
+  }
+});
+
 test("stub: waits for an account, which may be on the stub", async () => {
   fresh();
   const sdk = { event: (name: string) => did.push("event " + name) } as unknown as SDK;
@@ -305,4 +384,20 @@ test("init: a page in CleverTap's preview stays silent", () => {
   const api = new CleverTap({} as SDK);
   api.init("X");
   assert.equal(api.getAccountID(), null);
+});
+
+/** What is no name of CleverTap's, but of the class. */
+const own = ["log", "accountId", "prompting", "waiting", "sdk", "responses"];
+
+test("CLEVERTAP.md has a row for every member", () => {
+  const api = fresh() as Any;
+  const rows = new Set([...readFileSync("../CLEVERTAP.md", "utf8").matchAll(/^\| (.*?) \|/gm)].flatMap(([, names]) => [...names!.matchAll(/`(.+?)`/g)].map(([, name]) => name!.replace(/^\$\w+_WR\./, ""))));
+  const missing = ["init", "setLogLevel", "getAccountID", "logout", "clear", "pageChanged", "domainSpecification", "notificationCallback", "popupCallback", ...Object.keys(api.responses)];
+  for (const [name, value] of Object.entries(api)) {
+    if (own.includes(name)) continue;
+    if (typeof value === "object") missing.push(...Object.keys(value as object).map((member) => name + "." + member));
+    else missing.push(name);
+  }
+  assert.ok(missing.length > 90, String(missing.length));
+  assert.deepEqual(missing.filter((name) => !rows.has(name)), []);
 });

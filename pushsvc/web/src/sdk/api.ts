@@ -9,6 +9,7 @@ export type EventName =
   | "denied"
   | "subscribed"
   | "unsubscribed"
+  | "topics"
   | "error";
 
 /** How a prompt ended. suppressed: asked lately, or unsubscribed by own wish
@@ -62,6 +63,10 @@ export interface WebPush {
   on(event: EventName, listener: (detail?: unknown) => void): () => void;
   /** Something happened that the prompt may wait for (`after event <name>`). */
   event(name: string): void;
+  /** Ids of the topics that this visitor has chosen, or would by default. */
+  topics(): Promise<string[]>;
+  /** Chooses exactly these; resolves when a subscriber's choice is stored. */
+  setTopics(ids: string[]): Promise<void>;
   /** Somebody has logged out: this browser goes on as a new, unknown subscriber. */
   logout(): Promise<void>;
   /** Tells every step on the console, for this tab session. */

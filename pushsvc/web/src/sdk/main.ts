@@ -22,6 +22,8 @@ function main(): void {
       unsubscribe: () => sdk.unsubscribe(),
       on: (event, listener) => sdk.on(event, listener),
       event: (name) => sdk.event(name),
+      topics: () => sdk.topics(),
+      setTopics: (ids) => sdk.setTopics(ids),
       logout: () => sdk.logout(),
       debug: (on) => sdk.debug(on),
     };

@@ -1,8 +1,9 @@
 import type { Answer, FaceKind, FaceOptions, UI } from "../shared/face";
 import type { Refused } from "../shared/post";
 import type { Config } from "../shared/wire";
+import { alone } from "./alone";
 import type { EventName, Outcome, PromptOptions, State, WebPush } from "./api";
-import { afterOf, delayUntilAsk, nextStep, pathAllowed, type Visitor } from "./ask";
+import { afterOf, bellHelps, delayUntilAsk, nextStep, pathAllowed, type Visitor } from "./ask";
 import { isInstallable, isRobot } from "./device";
 import { load } from "./lazy";
 import { trace } from "./log";
@@ -10,10 +11,12 @@ import { countView, idle, onRoute, sessionStart, visible } from "./page";
 import { definePreferences } from "./preferences";
 import { local, session } from "./storage";
 import { connect, currentSubscription, disconnect, revoke } from "./subscription";
+import { checkedOf, choose, topicsOf } from "./topics";
 import { bannerShown, Events, triggered } from "./triggers";
 import { tryWorker } from "./worker";
 
 type Listener = (detail?: unknown) => void;
+type Answered = (answer: Answer, topics?: string[]) => Outcome | Promise<Outcome>;
 
 const sleep = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
 
@@ -40,6 +43,8 @@ export class SDK implements WebPush {
   private requested: Promise<Outcome> | undefined;
   private trial: Promise<void> | undefined;
   private showing: Promise<Outcome> | undefined;
+  /** Takes away the bell that is on display: who calls for the question gets it. */
+  private fold: (() => void) | undefined;
   /** Ends the waiting for the prompt's time on the route before. */
   private waiting: AbortController | undefined;
 
@@ -118,10 +123,27 @@ export class SDK implements WebPush {
   }
 
   async logout(): Promise<void> {
+    local.remove("ct");
     if (!supported() || !(await currentSubscription(this.config))) return;
     await this.inTurn(() => disconnect(this.config, (error) => this.emit("error", error)));
+    choose();
     this.emit("unsubscribed");
     if (Notification.permission === "granted" && !local.get("out")) await this.join(false);
+  }
+
+  async topics(): Promise<string[]> {
+    return checkedOf(this.config) ?? [];
+  }
+
+  async setTopics(ids: string[]): Promise<void> {
+    choose([...ids].map(String));
+    this.emit("topics", checkedOf(this.config));
+    try {
+      if ((await this.state()).subscribed) await this.inTurn(() => connect(this.config, false));
+    } catch (error) {
+      this.emit("error", error);
+      throw error;
+    }
   }
 
   /** Does by itself what the visitor's state and prompt.after ask for. ready is
@@ -147,7 +169,8 @@ export class SDK implements WebPush {
       const step = nextStep(visitor, prompt.askAgain);
       trace("visit", views, step, visitor);
       if (step === "sync" || step === "subscribe") await this.join(false);
-      if (step !== "ask" || !pathAllowed(location.pathname, prompt.paths)) return;
+      const helps = bellHelps(visitor, prompt.kind);
+      if ((step !== "ask" && !helps) || !pathAllowed(location.pathname, prompt.paths)) return;
       const after = afterOf(this.config);
       const now = Date.now();
       const delay = delayUntilAsk(after, views, sessionStart(now), now);
@@ -156,7 +179,7 @@ export class SDK implements WebPush {
       await triggered(after, this.events, signal);
       // The banner that stands in the way may come and go at any time.
       while ((await visible(), !signal.aborted && bannerShown(prompt.consent))) await sleep(500);
-      if (!signal.aborted) await this.prompt();
+      if (!signal.aborted && !this.fold) await (helps ? this.help("bell") : this.prompt());
     } catch (error) {
       this.emit("error", error);
     }
@@ -177,17 +200,22 @@ export class SDK implements WebPush {
     };
   }
 
-  private help(): Promise<Outcome> {
-    return (this.showing ??= this.open("denied", {}, () => "denied"));
+  private help(kind: FaceKind = "denied"): Promise<Outcome> {
+    this.fold?.();
+    return (this.showing ??= this.open(kind, {}, () => "denied"));
   }
 
   /** One prompt at a time: a second call gets the answer of the first. */
   private ask(kind: FaceKind | undefined, options: PromptOptions): Promise<Outcome> {
-    const answered = (answer: Answer) => this.answered(answer, kind === "ios");
+    const answered: Answered = (answer, topics) => this.answered(answer, kind === "ios", topics);
+    if (this.fold) {
+      this.fold();
+      kind ??= "dialog";
+    }
     return (this.showing ??= this.open(kind ?? this.config.prompt?.kind ?? "dialog", options, answered));
   }
 
-  private open(kind: FaceKind, options: PromptOptions, answered: (answer: Answer) => Outcome | Promise<Outcome>): Promise<Outcome> {
+  private open(kind: FaceKind, options: PromptOptions, answered: Answered): Promise<Outcome> {
     return this.openNow(kind, options, answered).catch((error): Outcome => {
       this.showing = undefined;
       this.emit("error", error);
@@ -195,11 +223,7 @@ export class SDK implements WebPush {
     });
   }
 
-  private async openNow(
-    kind: FaceKind,
-    options: PromptOptions,
-    answered: (answer: Answer) => Outcome | Promise<Outcome>,
-  ): Promise<Outcome> {
+  private async openNow(kind: FaceKind, options: PromptOptions, answered: Answered): Promise<Outcome> {
     const { show } = await load<UI>(this.config, "ui");
     let asked: string;
     const permission = () => (supported() ? Notification.permission : "default");
@@ -207,7 +231,8 @@ export class SDK implements WebPush {
     return new Promise((resolve) => {
       const done = (result: Outcome | Promise<Outcome>) => {
         document.removeEventListener("visibilitychange", recheck);
-        this.showing = undefined;
+        removeEventListener("storage", recheck);
+        this.showing = this.fold = undefined;
         face?.close();
         resolve(result);
       };
@@ -218,18 +243,21 @@ export class SDK implements WebPush {
         face?.close();
         done(answered ? "suppressed" : this.prompt());
       };
-      const face = show(faceOptions(this.config, kind, options, (answer) => done(answered(answer))));
+      const face = show(faceOptions(this.config, kind, options, (answer, topics) => done(answered(answer, topics))));
       if (!face) return done("unsupported");
+      if (kind === "bell") this.fold = () => done("suppressed");
       document.addEventListener("visibilitychange", recheck);
+      addEventListener("storage", recheck);
       if (kind !== "denied") this.emit("shown");
       asked = local.get("asked");
     });
   }
 
   /** Runs inside the visitor's click: nothing may come before request(). */
-  private answered(answer: Answer, hint: boolean): Outcome | Promise<Outcome> {
+  private answered(answer: Answer, hint: boolean, topics?: string[]): Outcome | Promise<Outcome> {
     if (answer === "accept" && !hint) {
       const outcome = this.request();
+      if (topics) choose(topics);
       this.emit("accepted");
       return outcome;
     }
@@ -262,10 +290,10 @@ export class SDK implements WebPush {
     this.emit(result);
   }
 
-  /** Runs what touches the subscription after what does so already: a click may
-   * come while the visit is still being synchronised. */
+  /** Runs what touches the subscription after what does so already, here or in
+   * another tab: a click may come while the visit is still being synchronised. */
   private inTurn<T>(action: () => Promise<T>): Promise<T> {
-    const result = this.turn.then(action);
+    const result = this.turn.then(() => alone(action));
     this.turn = result.catch(() => {});
     return result;
   }
@@ -306,11 +334,12 @@ export class SDK implements WebPush {
 
 /** What ui.js is told: the call's own wishes before the site's. */
 export function faceOptions(
-  { prompt = {}, icon, name, site }: Config,
+  config: Config,
   kind: FaceKind,
   options: PromptOptions,
-  answered: (answer: Answer) => void,
+  answered: FaceOptions["answered"],
 ): FaceOptions {
+  const { prompt = {}, icon, name, site } = config;
   // The site's words are about the question; the other faces have their own.
   const own = kind === "ios" || kind === "denied" || kind === "preferences" ? {} : prompt;
   const { title, body, accept, reject } = { ...own, ...defined(options) };
@@ -323,6 +352,7 @@ export function faceOptions(
     ariaReject: options.ariaReject,
     icon,
     name: name || site,
+    topics: topicsOf(config),
     language: document.documentElement.lang || navigator.language,
     answered,
   };

@@ -1,0 +1,93 @@
+package pushsvc
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// A site's topics are what its visitors can choose to hear of. They are named by
+// ids; their labels are the site's configuration.
+const (
+	// MaxTopics is the most topics of a site, of a subscription, and of a
+	// message.
+	MaxTopics = 10
+	// MaxTopicID is the longest id in bytes.
+	MaxTopicID = 64
+)
+
+// IsTopicID says whether s has the form of a topic's id: letters, digits, - and
+// _, at most MaxTopicID of them.
+func IsTopicID(s string) bool {
+	return s != "" && len(s) <= MaxTopicID && strings.Trim(s, base64URLAlphabet) == ""
+}
+
+// PromptTopic is something that a visitor can choose to hear of.
+type PromptTopic struct {
+	ID string `json:"id"`
+	// Label is the text of its check box.
+	Label string `json:"label"`
+	// Checked is whether the box is at first.
+	Checked bool `json:"checked,omitempty"`
+}
+
+// maxTopicLabel is in bytes: labels are in every page's script.
+const maxTopicLabel = 500
+
+func validateTopics(topics []PromptTopic) error {
+	if len(topics) > MaxTopics {
+		return &FieldError{"topics", fmt.Sprintf("takes at most %d topics", MaxTopics)}
+	}
+	seen := make(map[string]bool)
+	for _, t := range topics {
+		switch {
+		case !IsTopicID(t.ID):
+			return &FieldError{"topics", fmt.Sprintf("%q is no id of a topic; write it with at most %d letters, digits, - and _", t.ID, MaxTopicID)}
+		case seen[t.ID]:
+			return &FieldError{"topics", fmt.Sprintf("%q is given twice", t.ID)}
+		case strings.TrimSpace(t.Label) == "":
+			return &FieldError{"topics", fmt.Sprintf("%q has no label; write it like: %s \"News\"", t.ID, t.ID)}
+		case len(t.Label) > maxTopicLabel:
+			return &FieldError{"topics", fmt.Sprintf("the label of %q is longer than %d bytes", t.ID, maxTopicLabel)}
+		}
+		seen[t.ID] = true
+	}
+	return nil
+}
+
+// CleanTopics gives those of the ids that can be one, rising, each once, and at
+// most MaxTopics of them. What comes from outside is only information: a strange
+// id is no reason to lose a subscriber. Nil stays nil.
+func CleanTopics(ids []string) []string {
+	if ids == nil {
+		return nil
+	}
+	out := make([]string, 0, min(len(ids), MaxTopics))
+	for _, id := range ids {
+		if IsTopicID(id) {
+			out = append(out, id)
+		}
+	}
+	slices.Sort(out)
+	out = slices.Compact(out)
+	return out[:min(len(out), MaxTopics)]
+}
+
+// CheckTopics says which of a message's topics is wrong, as a *FieldError.
+func CheckTopics(ids []string) error {
+	if len(ids) > MaxTopics {
+		return &FieldError{"topics", fmt.Sprintf("has more than %d entries", MaxTopics)}
+	}
+	for i, id := range ids {
+		if !IsTopicID(id) {
+			return &FieldError{fmt.Sprintf("topics[%d]", i), fmt.Sprintf("is no topic's id: at most %d letters, digits, - and _", MaxTopicID)}
+		}
+	}
+	return nil
+}
+
+// IsFor says whether the message is for the subscription: one without topics is
+// for all, one with topics for those who have chosen any of them.
+func (m *Message) IsFor(s *Subscription) bool {
+	return len(m.Topics) == 0 || slices.ContainsFunc(m.Topics, func(id string) bool { return slices.Contains(s.Topics, id) })
+}
