@@ -3,6 +3,7 @@ import { local, session } from "../sdk/storage";
 import type { Stub } from "../sdk/stub";
 import { addAccepted } from "./accepted";
 import { Log } from "./log";
+import { closeIframe } from "./popups";
 import { decide, readWish, type Surroundings, type Wish } from "./prompt";
 import { attributesOf, profile } from "./profile_rules";
 import { objects, pairEvents, splitPrompts } from "./queue";
@@ -76,7 +77,7 @@ export class CleverTap {
   };
   /** `$WZRK_WR`, which custom pop-ups call. */
   readonly responses: Record<string, unknown> = {
-    closeIframe: (_campaign: unknown, id: string) => document.getElementById(id)?.remove(),
+    closeIframe,
     setEnum: (value: unknown) => "$E_" + String(value),
     is_onloadcalled: () => document.readyState === "complete",
     isMuted: () => false,
