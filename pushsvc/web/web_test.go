@@ -31,7 +31,9 @@ var modules = []struct {
 }{
 	{"ui.js", 8000},
 	{"texts.js", 8000},
-	{"compat.js", 6000},
+	{"compat.js", 8000},
+	{"wait.js", 1500},
+	{"track.js", 4000},
 }
 
 func TestSize(t *testing.T) {

@@ -34,6 +34,8 @@ var entries = []entry{
 	{"dist/compat.js", "src/compat/main.ts", true},
 	{"dist/ui.js", "src/ui/main.ts", true},
 	{"dist/texts.js", "src/ui/texts.ts", true},
+	{"dist/wait.js", "src/sdk/wait.ts", true},
+	{"dist/track.js", "src/track/main.ts", true},
 }
 
 func main() {

@@ -32,6 +32,11 @@ function main(config: Config): void {
       unsubscribe: async () => {},
       on: () => () => {},
       event: () => {},
+      profile: () => {},
+      login: () => {},
+      privacy: () => {},
+      raiseNotificationViewed: () => {},
+      raiseNotificationClicked: () => {},
       logout: async () => {},
       debug: () => {},
     };

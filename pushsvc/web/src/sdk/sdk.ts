@@ -1,21 +1,43 @@
+import type { Entry } from "../shared/entries";
 import type { Answer, FaceKind, FaceOptions, UI } from "../shared/face";
 import type { Refused } from "../shared/post";
+import { couldApply } from "../shared/onsite";
 import type { Config } from "../shared/wire";
-import type { EventName, Outcome, PromptOptions, State, WebPush } from "./api";
+import type { EventName, Login, NotificationDetails, Outcome, Privacy, PromptOptions, State, WebPush } from "./api";
 import { afterOf, delayUntilAsk, nextStep, pathAllowed, type Visitor } from "./ask";
 import { isInstallable, isRobot } from "./device";
 import { load } from "./lazy";
 import { trace } from "./log";
 import { countView, idle, onRoute, sessionStart, visible } from "./page";
 import { definePreferences } from "./preferences";
+import { Queue, waiting } from "./queue";
 import { local, session } from "./storage";
 import { connect, currentSubscription, disconnect, revoke } from "./subscription";
-import { bannerShown, Events, triggered } from "./triggers";
+import { Events } from "./triggers";
+import { countVisit, isPrivate } from "./visit";
+import type * as Wait from "./wait";
 import { tryWorker } from "./worker";
 
 type Listener = (detail?: unknown) => void;
 
 const sleep = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
+
+/** track.js as a module. */
+export interface Track {
+  start(sdk: SDK): Sender;
+}
+
+/** Sends what waits. */
+export interface Sender {
+  wake(): void;
+}
+
+/** onsite.js as a module. */
+export interface Onsite {
+  /** Somebody sees the page, or another route of it. */
+  visit(sdk: SDK): void;
+  raise(act: "viewed" | "clicked", details?: NotificationDetails): void;
+}
 
 /** Push needs all of these. On iOS Notification may exist without PushManager;
  * frames get no say, because the question would seem to be the outer page's. */
@@ -31,10 +53,19 @@ const installable = (): boolean =>
   isSecureContext && window.top === window && !supported() && isInstallable(navigator.userAgent, navigator.maxTouchPoints);
 
 /** One page's SDK. Nothing happens before start. */
-export class SDK implements WebPush {
+export class SDK implements Omit<WebPush, "raiseNotificationViewed" | "raiseNotificationClicked"> {
   readonly version: string;
+  /** What waits to be told to the server. */
+  readonly queue = new Queue();
+  /** Gets the pop-ups in place of our own rendering. */
+  notificationCallback: WebPush["notificationCallback"];
   private readonly listeners: [EventName, Listener][] = [];
-  private readonly events = new Events();
+  readonly events = new Events();
+  /** Whether the page had its first idle moment. */
+  private rested = false;
+  private optedOut = false;
+  private sender: Promise<Sender> | undefined;
+  private onsite: Promise<Onsite> | undefined;
   /** Why the worker could not be registered at the last try. */
   private failure: string | undefined;
   private requested: Promise<Outcome> | undefined;
@@ -46,8 +77,14 @@ export class SDK implements WebPush {
   /** The last of what touches the subscription. */
   private turn: Promise<unknown> = Promise.resolve();
 
-  constructor(private readonly config: Config) {
+  constructor(readonly config: Config) {
     this.version = config.version;
+    // The last moment of a page, when nothing but a beacon is left. What it took
+    // stays in storage, and is sent again: nothing tells whether it arrived.
+    addEventListener("pagehide", () => {
+      const batch = !this.queue.held && this.queue.take();
+      if (batch) navigator.sendBeacon(config.prefix + "/events", batch.text + "]}");
+    });
   }
 
   on(event: EventName, listener: Listener): () => void {
@@ -59,8 +96,64 @@ export class SDK implements WebPush {
     };
   }
 
-  event(name: string): void {
-    this.events.add(String(name));
+  event(name: string, props?: Record<string, unknown>): void {
+    this.events.add((name = String(name)));
+    this.record({ type: "event", name, props });
+  }
+
+  profile(set: Record<string, unknown>): void {
+    this.record({ type: "profile", set });
+  }
+
+  login({ signature, set, ...given }: Login): void {
+    const identities = Object.entries(given)
+      .filter(([, value]) => value)
+      .map(([kind, value]) => ({ kind: kind as keyof typeof given, value: String(value) }));
+    this.record({ type: "login", identities, set, signature });
+  }
+
+  privacy({ optOut }: Privacy): void {
+    if (optOut == null) return;
+    local.remove("optout");
+    this.optedOut = false;
+    if (optOut) {
+      this.queue.take();
+      for (const name of waiting()) localStorage.removeItem(name);
+    }
+    this.record({ type: "optout", value: optOut });
+    this.optedOut = optOut;
+    if (optOut) local.set("optout", "1");
+  }
+
+  /** Keeps something for the server; false if it was not taken: the visitor is
+   * not to be followed, or too much waits already. */
+  record(entry: Entry): boolean {
+    if (this.config.track === false || isPrivate() || this.optedOut || local.get("optout")) return false;
+    try {
+      const taken = this.queue.add(entry);
+      trace("record", entry.type, taken);
+      this.send();
+      return taken;
+    } catch (error) {
+      // What the page gave is no JSON.
+      this.emit("error", error);
+      return false;
+    }
+  }
+
+  /** Has track.js send what waits, if something does and the page is at rest. A
+   * visit alone is told only where somebody may want to know. */
+  send(): void {
+    const { compat, popups, track } = this.config;
+    const landed = (compat || popups) && track !== false && local.get("landing");
+    if (!this.rested || isPrivate() || !(landed || this.queue.batch || waiting().length)) return;
+    const fail = () => (this.sender = undefined);
+    (this.sender ??= load<Track>(this.config, "track").then(({ start }) => start(this))).then((sender) => sender.wake(), fail);
+  }
+
+  /** Tells what became of a pop-up that the page has shown itself. */
+  raise(act: "viewed" | "clicked", details?: NotificationDetails): void {
+    this.onsite?.then(({ raise }) => raise(act, details));
   }
 
   debug(on: boolean): void {
@@ -118,6 +211,7 @@ export class SDK implements WebPush {
   }
 
   async logout(): Promise<void> {
+    this.record({ type: "logout" });
     if (!supported() || !(await currentSubscription(this.config))) return;
     await this.inTurn(() => disconnect(this.config, (error) => this.emit("error", error)));
     this.emit("unsubscribed");
@@ -130,14 +224,35 @@ export class SDK implements WebPush {
     await idle();
     await visible();
     await ready;
+    this.rested = true;
     definePreferences(this.config, this);
-    if (!installable() && !supported()) return;
     if (supported() && Notification.permission !== "granted") await this.inTurn(() => revoke(this.config));
-    onRoute(() => this.run(countView()));
-    await this.run(countView());
+    onRoute(() => this.page());
+    await this.page();
+  }
+
+  private page(): Promise<void> {
+    countVisit(Date.now());
+    this.send();
+    this.showPopups();
+    return this.run(countView());
+  }
+
+  /** Hands the page to onsite.js, if it is there or a pop-up could apply. */
+  private showPopups(): void {
+    const { popups } = this.config;
+    const wanted =
+      this.onsite || local.get("inbox") || location.search.includes("webpush_preview=") || popups?.list.some((rule) => couldApply(rule, {}));
+    if (wanted) (this.onsite ??= load<Onsite>(this.config, "onsite")).then(({ visit }) => visit(this), () => (this.onsite = undefined));
+  }
+
+  /** Whether a question is open, our own or the browser's. */
+  asking(): boolean {
+    return !!(this.showing || this.requested);
   }
 
   private async run(views: number): Promise<void> {
+    if (!installable() && !supported()) return;
     this.waiting?.abort();
     const { signal } = (this.waiting = new AbortController());
     try {
@@ -153,6 +268,7 @@ export class SDK implements WebPush {
       const delay = delayUntilAsk(after, views, sessionStart(now), now);
       if (delay === Infinity) return;
       await sleep(delay);
+      const { bannerShown, triggered } = await load<typeof Wait>(this.config, "wait");
       await triggered(after, this.events, signal);
       // The banner that stands in the way may come and go at any time.
       while ((await visible(), !signal.aborted && bannerShown(prompt.consent))) await sleep(500);
@@ -164,15 +280,14 @@ export class SDK implements WebPush {
 
   private async visitor(): Promise<Visitor> {
     const { permission, subscribed, optedOut } = await this.state();
-    const { globalPrivacyControl, doNotTrack, userAgent } = navigator as Navigator & { globalPrivacyControl?: boolean };
     return {
       permission,
       subscribed,
       out: optedOut,
-      robot: isRobot(userAgent),
+      robot: isRobot(navigator.userAgent),
       asked: Number(local.get("asked")),
       refusals: Number(local.get("refusals")),
-      private: !!globalPrivacyControl || doNotTrack === "1",
+      private: isPrivate(),
       now: Date.now(),
     };
   }
@@ -286,7 +401,7 @@ export class SDK implements WebPush {
     return "subscribed";
   }
 
-  private emit(event: EventName, detail?: unknown): void {
+  emit(event: EventName, detail?: unknown): void {
     // A site that has given push up says 410 to scripts from before: no fault.
     if (event === "error" && (detail as Refused | undefined)?.status !== 410) console.warn("webpush:", detail);
     else trace(event, detail);

@@ -2,6 +2,8 @@
 // caddymodule). Member names are JSON names; times are milliseconds since the
 // epoch; binary values are base64url without padding.
 
+import type { PopupRule } from "./onsite";
+
 /** When the soft prompt shows by itself: pages and seconds must both hold, and
  * then one of the triggers must happen, if there are any. `{}` is the first idle
  * moment; without `after` it is the second page view. */
@@ -45,6 +47,14 @@ export interface PromptConfig {
   consent?: string;
 }
 
+/** What the page is told of the site's pop-ups: which could apply where, and
+ * nothing of their content. */
+export interface PopupsConfig {
+  /** Changes with the pop-ups. */
+  v: string;
+  list: PopupRule[];
+}
+
 /** What the server puts in place of `__WEBPUSH_CONFIG__`. */
 export interface Config {
   version: string;
@@ -59,6 +69,10 @@ export interface Config {
   worker: string;
   scope: string;
   prompt?: PromptConfig;
+  /** The site's running pop-ups; missing where there are none. */
+  popups?: PopupsConfig;
+  /** false: no events, profiles and visits are recorded. */
+  track?: boolean;
   /** Puts `window.clevertap` on the page. */
   compat?: "clevertap";
   /** Providers that the site moves away from: their subscriptions become ours
