@@ -20,12 +20,16 @@ var (
 	// ErrIdempotencyConflict says that an idempotency key was used before
 	// with another request.
 	ErrIdempotencyConflict = errors.New("idempotency key was used with a different request")
+	// ErrRevision says that what was to be written over is not what the caller
+	// has seen last.
+	ErrRevision = errors.New("it has been changed meanwhile")
 	// ErrClosed says that the store has been closed.
 	ErrClosed = errors.New("store is closed")
 )
 
 // FieldError is a fault in one field of somebody's input. Its text may be
-// shown to whoever sent it, so it never holds the value.
+// shown to whoever sent it and may be logged, so it never holds a value that
+// could be an endpoint, a key or an identity.
 type FieldError struct {
 	// Field is the path of the field as the sender spelled it, such as
 	// "keys.p256dh" or "actions[1].url".

@@ -13,6 +13,7 @@ type Store interface {
 	SubscriptionStore
 	MessageStore
 	KeyStore
+	SettingStore
 
 	// Close waits for running transactions and releases the store. Later
 	// calls of other methods give ErrClosed.

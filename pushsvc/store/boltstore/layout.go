@@ -19,6 +19,7 @@ const (
 	bucketSites      = "sites"      // site name → bucket
 	bucketKeys       = "keys"       // key id → key pair
 	bucketUnfinished = "unfinished" // message id + site → length of the id
+	// bucketSettings: see setting.go
 )
 
 // Keys of bucket "meta".
@@ -115,7 +116,7 @@ func (s site) damage(bucket string, key []byte, err error) error {
 	switch {
 	case bucket == siteSubs && len(key) == 8:
 		id = "id " + strconv.FormatUint(binary.BigEndian.Uint64(key), 10)
-	case bucket == siteMessages, bucket == siteProgress, bucket == siteRanges, bucket == siteLater:
+	case bucket == siteMessages, bucket == siteProgress, bucket == siteRanges, bucket == siteLater, bucket == bucketSettings:
 		id = "id " + printable(key)
 	}
 	name := "of a site whose name is damaged"

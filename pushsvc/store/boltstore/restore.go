@@ -27,8 +27,9 @@ const offlineTimeout = time.Second
 type Checked struct {
 	// Format is the layout of the file.
 	Format int
-	// Sites, Subscriptions, Messages and Keys count the rows that are whole.
-	Sites, Subscriptions, Messages, Keys int
+	// Sites, Subscriptions, Messages, Keys and Settings count the rows that are
+	// whole.
+	Sites, Subscriptions, Messages, Keys, Settings int
 	// Damaged counts what is not, and Damage has the first of them, at most
 	// ten, as *DamageError.
 	Damaged int
@@ -100,6 +101,7 @@ func (c *Checked) rows(ctx context.Context, tx *bolt.Tx) error {
 			c.row(&c.Keys, func() error { _, err := readKey(tx, string(k)); return err })
 		}
 	})
+	guard(func() { c.settings(tx) })
 	var sites []site
 	guard(func() { sites = allSites(tx, c.report) })
 	for _, st := range sites {

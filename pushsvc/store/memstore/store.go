@@ -25,6 +25,8 @@ type Store struct {
 	sites  map[string]*site
 	keys   []pushsvc.Key
 	secret []byte
+
+	settings map[string]*settings // by site
 }
 
 // site is what belongs to one site.

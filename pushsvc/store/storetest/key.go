@@ -214,8 +214,15 @@ func (h *harness) calls() map[string]func() error {
 			return err
 		},
 		"ImportKey": func() error { _, err := h.ImportKey(ctx, key(1), true); return err },
-		"Keys":      func() error { _, err := h.Keys(ctx); return err },
-		"Secret":    func() error { _, err := h.Secret(ctx); return err },
+		"Setting":   func() error { _, err := h.Setting(ctx, siteA, "prompt"); return err },
+		"Settings":  func() error { _, err := h.Settings(ctx, "prompt"); return err },
+		"PutSetting": func() error {
+			_, err := h.PutSetting(ctx, setting(siteA, "prompt", "{}"), pushsvc.AnyRevision)
+			return err
+		},
+		"DeleteSetting": func() error { return h.DeleteSetting(ctx, siteA, "prompt", pushsvc.AnyRevision) },
+		"Keys":          func() error { _, err := h.Keys(ctx); return err },
+		"Secret":        func() error { _, err := h.Secret(ctx); return err },
 	}
 }
 

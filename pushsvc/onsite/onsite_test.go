@@ -1,0 +1,272 @@
+package onsite_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"os"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/onsite"
+)
+
+// tableCase is one line of the table that web/src/shared/onsite.test.ts runs too.
+type tableCase struct {
+	Name  string
+	Popup pushsvc.Popup
+	Page  onsite.Page
+	Now   time.Time
+	Zone  string
+	Seen  onsite.Seen
+	// Rule is what pages are told, where it is given.
+	Rule json.RawMessage
+	// Reason is empty where the pop-up applies.
+	Reason onsite.Reason
+	// PageCannotTell says that the page takes it for one that applies.
+	PageCannotTell bool
+}
+
+// usual is when cases without a time of their own are.
+var usual = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+
+func table(t *testing.T) []tableCase {
+	t.Helper()
+	raw, err := os.ReadFile("testdata/cases.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var cases []tableCase
+	dec := json.NewDecoder(strings.NewReader(string(raw)))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&cases); err != nil {
+		t.Fatal(err)
+	}
+	for i := range cases {
+		c := &cases[i]
+		c.Popup.ID = "p"
+		if c.Popup.State == "" {
+			c.Popup.State = pushsvc.PopupRunning
+		}
+		if c.Now.IsZero() {
+			c.Now = usual
+		}
+	}
+	return cases
+}
+
+func TestTable(t *testing.T) {
+	for _, c := range table(t) {
+		t.Run(c.Name, func(t *testing.T) {
+			if got := onsite.Decide(&c.Popup, c.Page, c.Now, c.Zone, c.Seen); got != c.Reason {
+				t.Errorf("not for the visitor because of %q, want %q", got, c.Reason)
+			}
+			if c.Rule == nil {
+				return
+			}
+			rule, _ := onsite.Public(&c.Popup, c.Now)
+			text, err := json.Marshal(rule)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got, want map[string]any
+			if err := json.Unmarshal(text, &got); err != nil {
+				t.Fatal(err)
+			}
+			if err := json.Unmarshal(c.Rule, &want); err != nil {
+				t.Fatal(err)
+			}
+			want["id"] = "p"
+			if !reflect.DeepEqual(got, want) {
+				t.Errorf("the page is told\n%v\nwant\n%v", got, want)
+			}
+		})
+	}
+}
+
+// TestPublicEnds: what is over for the last clock on Earth is no longer told.
+func TestPublicEnds(t *testing.T) {
+	for _, tt := range []struct {
+		zone string
+		now  string
+		want bool
+	}{
+		{"", "2026-12-01T00:00:00Z", true},
+		{"visitor", "2026-12-01T11:59:59Z", true},
+		{"visitor", "2026-12-01T12:00:00Z", false},
+		{"Europe/Berlin", "2026-11-30T22:59:59Z", true},
+		{"Europe/Berlin", "2026-11-30T23:00:00Z", false},
+	} {
+		now, err := time.Parse(time.RFC3339, tt.now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := pushsvc.Popup{State: pushsvc.PopupRunning, Until: "2026-12-01T00:00", TimeZone: tt.zone}
+		if _, got := onsite.Public(&p, now); got != tt.want {
+			t.Errorf("%s at %s: %v", tt.zone, tt.now, got)
+		}
+	}
+	if _, told := onsite.Public(&pushsvc.Popup{State: pushsvc.PopupPaused}, usual); told {
+		t.Error("pages are told of a paused one")
+	}
+}
+
+// TestDayStart: days are those of the calendar, also where they have 23 or 25
+// hours, or no midnight.
+func TestDayStart(t *testing.T) {
+	for _, tt := range []struct{ zone, now, want string }{
+		{"UTC", "2026-11-23T23:59:59Z", "2026-11-23T00:00:00Z"},
+		{"Europe/Berlin", "2026-11-23T23:30:00Z", "2026-11-23T23:00:00Z"},
+		{"Europe/Berlin", "2026-03-29T21:59:59Z", "2026-03-28T23:00:00Z"},    // 23 hours
+		{"Europe/Berlin", "2026-10-25T22:59:59Z", "2026-10-24T22:00:00Z"},    // 25 hours
+		{"America/Santiago", "2026-09-06T12:00:00Z", "2026-09-06T04:00:00Z"}, // no midnight
+		{"Pacific/Kiritimati", "2026-11-23T09:59:59Z", "2026-11-22T10:00:00Z"},
+		{"Asia/Kathmandu", "2026-11-23T18:15:00Z", "2026-11-23T18:15:00Z"},
+	} {
+		zone, err := time.LoadLocation(tt.zone)
+		if err != nil {
+			t.Fatal(err)
+		}
+		now, _ := time.Parse(time.RFC3339, tt.now)
+		if got := onsite.DayStart(now, zone).UTC().Format(time.RFC3339); got != tt.want {
+			t.Errorf("%s in %s: %s, want %s", tt.now, tt.zone, got, tt.want)
+		}
+	}
+}
+
+// TestDaysNeverGoBack walks hours through two years in zones that change their
+// clocks in odd ways.
+func TestDaysNeverGoBack(t *testing.T) {
+	for _, name := range []string{"Europe/Berlin", "America/Santiago", "Africa/Casablanca", "Australia/Lord_Howe", "Asia/Beirut", "America/Havana"} {
+		zone, err := time.LoadLocation(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		last := time.Time{}
+		for now := usual; now.Before(usual.AddDate(2, 0, 0)); now = now.Add(30 * time.Minute) {
+			start := onsite.DayStart(now, zone)
+			if start.After(now) || now.Sub(start) > 25*time.Hour || start.Before(last) || start.In(zone).Day() != now.In(zone).Day() {
+				t.Fatalf("%s: at %v the day began at %v", name, now.In(zone), start)
+			}
+			last = start
+		}
+	}
+}
+
+// visitors are as many as the A/B tests look at.
+const visitors = 10_000
+
+// near wants a count within three standard deviations of a share.
+func near(t *testing.T, what string, got int, share float64) {
+	t.Helper()
+	mean, sigma := visitors*share, math.Sqrt(visitors*share*(1-share))
+	if math.Abs(float64(got)-mean) > 3*sigma {
+		t.Errorf("%s: %d of %d, want %.0f ± %.0f", what, got, visitors, mean, 3*sigma)
+	}
+}
+
+func TestAssign(t *testing.T) {
+	p := &pushsvc.Popup{ID: "sale", Control: 20, Variants: []pushsvc.PopupVariant{{ID: "a", Weight: 1}, {ID: "none"}, {ID: "b", Weight: 3}}}
+	other := *p
+	other.ID = "other"
+	got, both := map[string]int{}, 0
+	held := 0
+	for i := range visitors {
+		visitor := fmt.Sprintf("01935a00-%04x-7000-8000-%012x", i&0xffff, i)
+		v := onsite.Assign("a.example", p, visitor)
+		got[v]++
+		if v != onsite.Assign("a.example", p, visitor) {
+			t.Fatal("the same visitor is in another variant")
+		}
+		if v == "a" && onsite.Assign("a.example", &other, visitor) == "a" {
+			both++
+		}
+		if onsite.HeldOut("a.example", visitor, 5) {
+			held++
+		}
+	}
+	near(t, "control", got[pushsvc.PopupControl], 0.2)
+	near(t, "a", got["a"], 0.2)
+	near(t, "b", got["b"], 0.6)
+	near(t, "a in two pop-ups", both, 0.04)
+	near(t, "held out", held, 0.05)
+	if got["none"] != 0 || len(got) != 3 {
+		t.Errorf("%v", got)
+	}
+	plain := &pushsvc.Popup{ID: "plain"}
+	if v := onsite.Assign("a.example", plain, "x"); v != pushsvc.PopupBase {
+		t.Errorf("variant %q of a pop-up without", v)
+	}
+	// Who was watched only stays so when variants are changed.
+	wider := *p
+	wider.Variants = p.Variants[:1]
+	for i := range 1000 {
+		visitor := fmt.Sprint(i)
+		if (onsite.Assign("s", p, visitor) == pushsvc.PopupControl) != (onsite.Assign("s", &wider, visitor) == pushsvc.PopupControl) {
+			t.Fatal("the control group has changed with the variants")
+		}
+	}
+}
+
+// TestAssignGolden: a release that put visitors into other variants would spoil
+// every test that is running.
+func TestAssignGolden(t *testing.T) {
+	p := &pushsvc.Popup{ID: "sale", Control: 20, Variants: []pushsvc.PopupVariant{{ID: "a", Weight: 1}, {ID: "b", Weight: 1}}}
+	var got []string
+	for i := range 16 {
+		got = append(got, onsite.Assign("shop.example.com", p, fmt.Sprintf("visitor %d", i)))
+	}
+	if s := strings.Join(got, " "); s != golden {
+		t.Errorf("got  %s\nwant %s", s, golden)
+	}
+}
+
+const golden = "a a b a a a a a b a b a control a a a"
+
+func TestFull(t *testing.T) {
+	s := pushsvc.PopupSettings{PerSession: 1, PerDay: 3}
+	for _, tt := range []struct {
+		session, today int
+		want           bool
+	}{{0, 0, false}, {1, 0, true}, {0, 2, false}, {0, 3, true}} {
+		if got := onsite.Full(s, tt.session, tt.today); got != tt.want {
+			t.Errorf("%+v: %v", tt, got)
+		}
+	}
+	if onsite.Full(pushsvc.PopupSettings{}, 99, 99) {
+		t.Error("no bound is full")
+	}
+}
+
+func TestConverts(t *testing.T) {
+	c := &pushsvc.PopupConversion{Event: "Charged", Within: "24h"}
+	for _, tt := range []struct {
+		c     *pushsvc.PopupConversion
+		event string
+		after time.Duration
+		want  bool
+	}{
+		{c, "Charged", 0, true},
+		{c, "Charged", 24 * time.Hour, true},
+		{c, "Charged", 24*time.Hour + 1, false},
+		{c, "Charged", -1, false},
+		{c, "charged", time.Hour, false},
+		{nil, "Charged", time.Hour, false},
+		{&pushsvc.PopupConversion{Event: "Charged", Within: "?"}, "Charged", 0, false},
+	} {
+		if got := onsite.Converts(tt.c, tt.event, usual.Add(tt.after), usual); got != tt.want {
+			t.Errorf("%+v: %v", tt, got)
+		}
+	}
+}
+
+func TestOrder(t *testing.T) {
+	rows := []pushsvc.PopupRow{{Popup: pushsvc.Popup{ID: "b"}}, {Popup: pushsvc.Popup{ID: "a"}}, {Popup: pushsvc.Popup{ID: "z", Priority: 1}}}
+	onsite.Order(rows)
+	if got := rows[0].Popup.ID + rows[1].Popup.ID + rows[2].Popup.ID; got != "zab" {
+		t.Error(got)
+	}
+}

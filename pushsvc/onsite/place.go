@@ -1,0 +1,138 @@
+package onsite
+
+import (
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+)
+
+// Page is where a visitor is, and how they came. It is what the page says of
+// itself: anybody may say anything.
+type Page struct {
+	Path string `json:"path"`
+	// Query is the address's, with or without its question mark.
+	Query string `json:"query,omitempty"`
+	// Referrer is an URL; empty where there is none.
+	Referrer string `json:"referrer,omitempty"`
+	// UTM is of the visit; what it lacks is taken from Query.
+	UTM pushsvc.PopupUTM `json:"utm,omitzero"`
+	// Device is "desktop", "phone" or "tablet".
+	Device string `json:"device,omitempty"`
+	// Language is a BCP 47 tag.
+	Language string `json:"language,omitempty"`
+	// Visits counts this one; 1 is a new visitor's.
+	Visits int64 `json:"visits,omitempty"`
+}
+
+// Reason is why a pop-up is not for a visitor on a page at a time; empty where it
+// is.
+type Reason string
+
+// The reasons.
+const (
+	NotRunning Reason = "state"
+	NotPath    Reason = "path"
+	NotQuery   Reason = "query"
+	NotComing  Reason = "referrer"
+	NotUTM     Reason = "utm"
+	NotDevice  Reason = "device"
+	NotTongue  Reason = "language"
+	NotVisitor Reason = "visitors"
+	NotYet     Reason = "from"
+	NotAnyMore Reason = "until"
+	CapSession Reason = "session"
+	CapDay     Reason = "day"
+	CapAll     Reason = "lifetime"
+)
+
+// Place says whether where holds on the page.
+func Place(where *pushsvc.PopupWhere, page Page) Reason {
+	query, _ := url.ParseQuery(strings.TrimPrefix(page.Query, "?"))
+	switch {
+	case !pathAllowed(where.Paths, page.Path):
+		return NotPath
+	case !queryHas(where.Query, query):
+		return NotQuery
+	case len(where.Referrer) > 0 && !like(host(page.Referrer), lower(where.Referrer)...):
+		return NotComing
+	case !utmIs(where.UTM, page.UTM, query):
+		return NotUTM
+	case len(where.Devices) > 0 && !slices.Contains(where.Devices, page.Device):
+		return NotDevice
+	case len(where.Languages) > 0 && !speaks(where.Languages, page.Language):
+		return NotTongue
+	case where.Visitors == "new" && page.Visits > 1, where.Visitors == "returning" && page.Visits <= 1:
+		return NotVisitor
+	}
+	return ""
+}
+
+func pathAllowed(paths pushsvc.PopupPaths, path string) bool {
+	return !like(path, paths.Out...) && (len(paths.In) == 0 || like(path, paths.In...))
+}
+
+func queryHas(want map[string]string, query url.Values) bool {
+	for name, pattern := range want {
+		if !slices.ContainsFunc(query[name], func(v string) bool { return like(v, pattern) }) {
+			return false
+		}
+	}
+	return true
+}
+
+func utmIs(want, have pushsvc.PopupUTM, query url.Values) bool {
+	for _, u := range []struct{ want, have, name string }{
+		{want.Source, have.Source, "source"}, {want.Medium, have.Medium, "medium"}, {want.Campaign, have.Campaign, "campaign"},
+	} {
+		if u.have == "" {
+			u.have = query.Get("utm_" + u.name)
+		}
+		if u.want != "" && !like(u.have, u.want) {
+			return false
+		}
+	}
+	return true
+}
+
+func speaks(languages []string, tag string) bool {
+	tag = strings.ToLower(tag) + "-"
+	return slices.ContainsFunc(languages, func(l string) bool { return strings.HasPrefix(tag, strings.ToLower(l)+"-") })
+}
+
+// host is the host name of an URL; empty where there is none.
+func host(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return ""
+	}
+	return strings.ToLower(u.Hostname())
+}
+
+// like says whether one of the patterns covers the whole text; * stands for
+// anything. The time is bounded by the product of their lengths.
+func like(text string, patterns ...string) bool {
+	return slices.ContainsFunc(patterns, func(p string) bool { return glob(p, text) })
+}
+
+func glob(pattern, text string) bool {
+	first, rest, star := strings.Cut(pattern, "*")
+	if !star {
+		return pattern == text
+	}
+	text, ok := strings.CutPrefix(text, first)
+	if !ok {
+		return false
+	}
+	parts := strings.Split(rest, "*")
+	last := parts[len(parts)-1]
+	for _, part := range parts[:len(parts)-1] {
+		i := strings.Index(text, part)
+		if i < 0 {
+			return false
+		}
+		text = text[i+len(part):]
+	}
+	return strings.HasSuffix(text, last)
+}

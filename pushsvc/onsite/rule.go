@@ -1,0 +1,68 @@
+package onsite
+
+import (
+	"strings"
+	"time"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+)
+
+// Rule is what every page is told about a running pop-up, so that it need not ask
+// where none can apply (web/src/shared/onsite.ts). Whoever loads a page can read
+// it: there is nothing in it about what the pop-up says and for whom it is.
+type Rule struct {
+	ID    string             `json:"id"`
+	Where pushsvc.PopupWhere `json:"where,omitzero"`
+	When  pushsvc.PopupWhen  `json:"when,omitzero"`
+	// From and Until are milliseconds since 1970, or, by the visitor's clock, a
+	// time without a zone.
+	From  any `json:"from,omitempty"`
+	Until any `json:"until,omitempty"`
+	// Session is the pop-up's cap.
+	Session  int `json:"session,omitempty"`
+	Priority int `json:"priority,omitempty"`
+	// Free is true for what does not count among all pop-ups of a session.
+	Free bool `json:"free,omitempty"`
+}
+
+// Public makes the rule of a pop-up. False where it is over everywhere on Earth,
+// or not running.
+func Public(p *pushsvc.Popup, now time.Time) (Rule, bool) {
+	r := Rule{ID: p.ID, Where: p.Where, When: p.When, Session: p.Caps.Session, Priority: p.Priority, Free: Uncounted(p.Kind)}
+	r.Where.Referrer = lower(p.Where.Referrer)
+	r.Where.Languages = lower(p.Where.Languages)
+	zone, late := time.UTC, 12*time.Hour // the last clock on Earth is at UTC-12
+	fixed := p.TimeZone != "" && p.TimeZone != pushsvc.ZoneVisitor
+	if fixed {
+		zone, late = Zone(p, ""), 0
+	}
+	for _, end := range []struct {
+		text string
+		to   *any
+	}{{p.From, &r.From}, {p.Until, &r.Until}} {
+		t, err := pushsvc.ParseWindow(end.text, zone)
+		switch {
+		case err != nil:
+		case fixed:
+			*end.to = t.UnixMilli()
+		default:
+			*end.to = end.text
+		}
+	}
+	if until, err := pushsvc.ParseWindow(p.Until, zone); err == nil && !now.Before(until.Add(late)) {
+		return r, false
+	}
+	return r, p.State == pushsvc.PopupRunning
+}
+
+// Uncounted says whether a kind does not count among all pop-ups of a session or
+// day: an inbox waits to be opened.
+func Uncounted(kind pushsvc.PopupKind) bool { return kind == pushsvc.PopupInbox }
+
+func lower(list []string) []string {
+	var out []string
+	for _, s := range list {
+		out = append(out, strings.ToLower(s))
+	}
+	return out
+}

@@ -1,0 +1,304 @@
+package pushsvc
+
+import (
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// Bounds on a pop-up.
+const (
+	MaxPopup         = 256 << 10 // bytes of JSON
+	MaxPopupHTML     = 64 << 10
+	MaxPopupID       = 64
+	MaxPopupName     = 200
+	MaxPopupTitle    = 1 << 10
+	MaxPopupBody     = 8 << 10
+	MaxPopupButtons  = 3
+	MaxPopupOptions  = 10
+	MaxPopupVariants = 10
+	MaxPopupKV       = 50
+	MaxPopupCap      = 10_000
+	MaxEventName     = 1024
+	maxPopupText     = 500 // labels, buttons, coupons
+	maxPopupValue    = 1 << 10
+	maxPatterns      = 50
+	maxPattern       = 500
+	maxControl       = 90
+	maxAudience      = 4 << 10
+	// MaxConversion is the longest time in which a conversion counts.
+	MaxConversion = 90 * 24 * time.Hour
+)
+
+// Validate says which field is wrong and how to mend it, as a *FieldError; nil
+// where the pop-up can be shown. What the audience and the templates say is not
+// looked into.
+func (p *Popup) Validate() error {
+	for _, check := range []func() error{
+		p.validateSelf, p.validateMessage, p.validateVariants, p.validateWhen, p.validateWindow, p.validateRest,
+	} {
+		if err := check(); err != nil {
+			return err
+		}
+	}
+	if err := p.Where.validate(); err != nil {
+		return err
+	}
+	text, err := json.Marshal(p)
+	if err != nil {
+		return fmt.Errorf("encoding the pop-up: %w", err)
+	}
+	if len(text) > MaxPopup {
+		return &FieldError{"popup", fmt.Sprintf("is %d bytes too long: all fields together may have %d bytes as JSON", len(text)-MaxPopup, MaxPopup)}
+	}
+	return nil
+}
+
+var popupID = regexp.MustCompile(`^[a-z0-9_-]{1,64}$`)
+
+// CheckPopupID says whether it can be a pop-up's or a variant's.
+func CheckPopupID(field, id string) error {
+	if !popupID.MatchString(id) {
+		return &FieldError{field, fmt.Sprintf(`is not 1 to %d of a–z, 0–9, "-" and "_", such as "spring-sale"`, MaxPopupID)}
+	}
+	return nil
+}
+
+// oneOf takes an empty value where it is among the choices.
+func oneOf(field, value string, choices ...string) error {
+	if slices.Contains(choices, value) {
+		return nil
+	}
+	var quoted []string
+	for _, c := range choices {
+		if c != "" {
+			quoted = append(quoted, `"`+c+`"`)
+		}
+	}
+	return &FieldError{field, "is none of " + strings.Join(quoted, ", ")}
+}
+
+// within checks the size of a number.
+func within(field string, n, least, most int) error {
+	if n < least || n > most {
+		return &FieldError{field, fmt.Sprintf("is not between %d and %d", least, most)}
+	}
+	return nil
+}
+
+// text checks the size and the bytes of a text.
+func text(field, s string, most int) error {
+	switch {
+	case len(s) > most:
+		return &FieldError{field, fmt.Sprintf("is longer than %d bytes", most)}
+	case !utf8.ValidString(s):
+		return &FieldError{field, "is not valid UTF-8"}
+	case strings.ContainsRune(s, 0):
+		return &FieldError{field, "has a zero byte"}
+	}
+	return nil
+}
+
+// corners are where a corner may be, edges where a banner may.
+var (
+	corners = []string{"bottom-right", "bottom-left", "top-right", "top-left"}
+	edges   = []string{"top", "bottom"}
+)
+
+func (p *Popup) validateSelf() error {
+	if err := CheckPopupID("id", p.ID); err != nil {
+		return err
+	}
+	if err := text("name", p.Name, MaxPopupName); err != nil {
+		return err
+	}
+	if err := oneOf("state", string(p.State), string(PopupDraft), string(PopupRunning), string(PopupPaused)); err != nil {
+		return err
+	}
+	if err := oneOf("kind", string(p.Kind), string(PopupBox), string(PopupBanner), string(PopupInterstitial), string(PopupCorner),
+		string(PopupImage), string(PopupInbox), string(PopupHTML), string(PopupCustom)); err != nil {
+		return err
+	}
+	places := []string{""}
+	switch p.Kind {
+	case PopupBanner:
+		places = append(places, edges...)
+	case PopupCorner:
+		places = append(places, corners...)
+	case PopupHTML:
+		places = slices.Concat(places, edges, corners, []string{"full"})
+	}
+	if len(places) == 1 && p.Position != "" {
+		return &FieldError{"position", "is for banner, corner and html alone: leave it out"}
+	}
+	return oneOf("position", p.Position, places...)
+}
+
+func (p *Popup) validateMessage() error {
+	if err := p.Content.validate("content.", p.Kind); err != nil {
+		return err
+	}
+	if err := p.Click.validate("click.", &p.Content); err != nil {
+		return err
+	}
+	return p.Theme.validate("theme.")
+}
+
+func (p *Popup) validateVariants() error {
+	if len(p.Variants) > MaxPopupVariants {
+		return &FieldError{"variants", fmt.Sprintf("has more than %d entries", MaxPopupVariants)}
+	}
+	seen, weights := map[string]bool{}, 0
+	for i, v := range p.Variants {
+		at := fmt.Sprintf("variants[%d].", i)
+		if err := CheckPopupID(at+"id", v.ID); err != nil {
+			return err
+		}
+		if seen[v.ID] {
+			return &FieldError{at + "id", "is used by an earlier variant"}
+		}
+		if v.ID == PopupControl {
+			return &FieldError{at + "id", `is the name of the visitors who see nothing: take another, and give their share in "control"`}
+		}
+		seen[v.ID] = true
+		if err := within(at+"weight", v.Weight, 0, 10_000); err != nil {
+			return err
+		}
+		weights += v.Weight
+		content, click, theme := p.Variant(v.ID)
+		if v.Content != nil {
+			if err := content.validate(at+"content.", p.Kind); err != nil {
+				return err
+			}
+		}
+		if v.Click != nil || v.Content != nil {
+			field := at + "click."
+			if v.Click == nil {
+				field = "click."
+			}
+			if err := click.validate(field, &content); err != nil {
+				return err
+			}
+		}
+		if err := theme.validate(at + "theme."); err != nil {
+			return err
+		}
+	}
+	if len(p.Variants) > 0 && weights == 0 {
+		return &FieldError{"variants", `have no weight: give each a number such as "weight": 50`}
+	}
+	return within("control", p.Control, 0, maxControl)
+}
+
+func (p *Popup) validateWhen() error {
+	for _, f := range []struct {
+		name        string
+		value, most int
+	}{
+		{"when.seconds", p.When.Seconds, 3600},
+		{"when.scroll", p.When.Scroll, 100},
+		{"when.idle", p.When.Idle, 3600},
+		{"caps.session", p.Caps.Session, MaxPopupCap},
+		{"caps.day", p.Caps.Day, MaxPopupCap},
+		{"caps.lifetime", p.Caps.Lifetime, MaxPopupCap},
+	} {
+		if err := within(f.name, f.value, 0, f.most); err != nil {
+			return err
+		}
+	}
+	if err := text("when.event", p.When.Event, MaxEventName); err != nil {
+		return err
+	}
+	return text("when.click", p.When.Click, maxPattern)
+}
+
+// windowLayouts are how From and Until may be written.
+var windowLayouts = []string{"2006-01-02T15:04", "2006-01-02T15:04:05"}
+
+// ParseWindow reads From or Until by the clock of the zone.
+func ParseWindow(s string, zone *time.Location) (time.Time, error) {
+	for _, layout := range windowLayouts {
+		if t, err := time.ParseInLocation(layout, s, zone); err == nil {
+			return t, nil
+		}
+	}
+	return time.Time{}, fmt.Errorf("%q is no time such as 2026-12-01T09:00", s)
+}
+
+func (p *Popup) validateWindow() error {
+	zone := time.UTC
+	if p.TimeZone != "" && p.TimeZone != ZoneVisitor {
+		var err error
+		// "Local" would be the server's, whatever that is.
+		if zone, err = time.LoadLocation(p.TimeZone); err != nil || p.TimeZone == "Local" {
+			return &FieldError{"timeZone", `is neither "visitor" nor a time zone such as "Europe/Berlin"`}
+		}
+	}
+	var ends [2]time.Time
+	for i, f := range []struct{ name, value string }{{"from", p.From}, {"until", p.Until}} {
+		if f.value == "" {
+			continue
+		}
+		t, err := ParseWindow(f.value, zone)
+		if err != nil || t.Year() < 1970 {
+			return &FieldError{f.name, `is no time without a zone such as "2026-12-01T09:00": the zone is in timeZone`}
+		}
+		ends[i] = t
+	}
+	if p.From != "" && p.Until != "" && !ends[0].Before(ends[1]) {
+		return &FieldError{"until", "is not after from"}
+	}
+	return nil
+}
+
+func (p *Popup) validateRest() error {
+	if err := text("audience", p.Audience, maxAudience); err != nil {
+		return err
+	}
+	if err := within("priority", p.Priority, -1_000_000, 1_000_000); err != nil {
+		return err
+	}
+	if p.Conversion == nil {
+		return nil
+	}
+	if p.Conversion.Event == "" {
+		return &FieldError{"conversion.event", `is missing: it names the event that counts, such as "Charged"`}
+	}
+	if err := text("conversion.event", p.Conversion.Event, MaxEventName); err != nil {
+		return err
+	}
+	if _, err := p.Conversion.Window(); err != nil {
+		return &FieldError{"conversion.within", fmt.Sprintf(`is no time of up to %d days such as "24h" or "7d"`, MaxConversion/(24*time.Hour))}
+	}
+	return nil
+}
+
+// Window reads Within.
+func (c *PopupConversion) Window() (time.Duration, error) {
+	within := c.Within
+	days, found := strings.CutSuffix(within, "d")
+	unit := time.Duration(1)
+	if found {
+		within, unit = days+"h", 24
+	}
+	d, err := time.ParseDuration(within)
+	if err != nil || d <= 0 || d > MaxConversion/unit {
+		return 0, fmt.Errorf("%q is no time between 0 and %v", c.Within, MaxConversion)
+	}
+	return d * unit, nil
+}
+
+// Validate says which setting is wrong.
+func (s *PopupSettings) Validate() error {
+	if err := within("popupsPerSession", s.PerSession, 0, MaxPopupCap); err != nil {
+		return err
+	}
+	if err := within("popupsPerDay", s.PerDay, 0, MaxPopupCap); err != nil {
+		return err
+	}
+	return within("holdout", s.Holdout, 0, maxControl)
+}

@@ -1,0 +1,187 @@
+package boltstore
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+)
+
+// bucketSettings is at the top of the file, not in the sites' own buckets: a
+// setting makes no site. It holds a bucket per site, whose sequence is the last
+// revision, and which therefore stays when it is empty. Files from before have
+// none; programs from before leave it alone.
+const bucketSettings = "settings" // site name → bucket of setting name → row
+
+// settingHeader is what is in front of the document: revision (8), time in
+// milliseconds (8).
+const settingHeader = 16
+
+// settings gives the bucket of a site's settings; nil where there is none.
+func settings(tx *bolt.Tx, site string) *bolt.Bucket {
+	all := tx.Bucket([]byte(bucketSettings))
+	if all == nil || site == "" {
+		return nil
+	}
+	return all.Bucket([]byte(site))
+}
+
+// Setting implements pushsvc.SettingStore.
+func (s *Store) Setting(ctx context.Context, site, name string) (pushsvc.Setting, error) {
+	row, err := read(ctx, s, func(tx *bolt.Tx) (pushsvc.Setting, error) { return readSetting(tx, site, name) })
+	if err != nil {
+		return pushsvc.Setting{}, fmt.Errorf("reading setting %q of %s: %w", name, site, err)
+	}
+	return row, nil
+}
+
+// Settings implements pushsvc.SettingStore. A damaged one is told to
+// Options.OnDamage.
+func (s *Store) Settings(ctx context.Context, name string) ([]pushsvc.Setting, error) {
+	rows, err := read(ctx, s, func(tx *bolt.Tx) (rows []pushsvc.Setting, err error) {
+		eachSettingSite(tx, func(site string) {
+			row, err := readSetting(tx, site, name)
+			switch {
+			case err == nil:
+				rows = append(rows, row)
+			case !errors.Is(err, pushsvc.ErrNotFound):
+				s.report(err)
+			}
+		})
+		return rows, ctx.Err()
+	})
+	if err != nil {
+		return nil, fmt.Errorf("reading all settings %q: %w", name, err)
+	}
+	return rows, nil
+}
+
+// eachSettingSite calls fn with each site that has or had settings.
+func eachSettingSite(tx *bolt.Tx, fn func(site string)) {
+	all := tx.Bucket([]byte(bucketSettings))
+	if all == nil {
+		return
+	}
+	c := all.Cursor()
+	for k, v := c.First(); k != nil; k, v = c.Next() {
+		if v == nil && len(k) <= pushsvc.MaxSiteName {
+			fn(string(k))
+		}
+	}
+}
+
+// PutSetting implements pushsvc.SettingStore. A damaged row is written over
+// where any revision is expected.
+func (s *Store) PutSetting(ctx context.Context, row pushsvc.Setting, expect pushsvc.Revision) (pushsvc.Setting, error) {
+	var stored pushsvc.Setting
+	err := pushsvc.CheckSetting(row)
+	if err == nil {
+		stored, err = write(ctx, s, func(w *writeTx) (pushsvc.Setting, error) { return w.putSetting(row, expect) })
+	}
+	if err != nil {
+		return pushsvc.Setting{}, fmt.Errorf("storing setting %q of %s: %w", row.Name, row.Site, err)
+	}
+	return stored, nil
+}
+
+func (w *writeTx) putSetting(row pushsvc.Setting, expect pushsvc.Revision) (pushsvc.Setting, error) {
+	there, err := expectSetting(w.tx, row.Site, row.Name, expect)
+	switch {
+	case there.Revision > 0 && bytes.Equal(there.Document, row.Document):
+		return there, nil
+	case err != nil && !errors.Is(err, pushsvc.ErrNotFound):
+		return pushsvc.Setting{}, err
+	case err != nil && expect > 0:
+		return pushsvc.Setting{}, pushsvc.ErrRevision
+	}
+	w.touched = true
+	all, err := w.tx.CreateBucketIfNotExists([]byte(bucketSettings))
+	if err != nil {
+		return pushsvc.Setting{}, fmt.Errorf("making bucket %q: %w", bucketSettings, err)
+	}
+	b, err := w.bucket(all, row.Site)
+	if err != nil {
+		return pushsvc.Setting{}, err
+	}
+	revision, err := b.NextSequence()
+	if err != nil {
+		return pushsvc.Setting{}, fmt.Errorf("counting the setting's revision: %w", err)
+	}
+	payload := binary.BigEndian.AppendUint64(make([]byte, 0, settingHeader+len(row.Document)), revision)
+	payload = binary.BigEndian.AppendUint64(payload, uint64(row.Updated.UnixMilli()))
+	payload = append(payload, row.Document...)
+	if err := w.put(b, []byte(row.Name), newSeed(bucketSettings, row.Site).seal([]byte(row.Name), payload)); err != nil {
+		return pushsvc.Setting{}, err
+	}
+	return readSetting(w.tx, row.Site, row.Name)
+}
+
+// expectSetting reads a row and says whether it is what the caller expects:
+// ErrRevision, with the row, where it is not. Damage is nothing to a caller who
+// takes any revision.
+func expectSetting(tx *bolt.Tx, site, name string, expect pushsvc.Revision) (pushsvc.Setting, error) {
+	there, err := readSetting(tx, site, name)
+	var damage *DamageError
+	switch {
+	case errors.As(err, &damage) && expect == pushsvc.AnyRevision:
+		return pushsvc.Setting{}, nil
+	case err != nil:
+		return pushsvc.Setting{}, err
+	case expect != pushsvc.AnyRevision && expect != there.Revision:
+		return there, pushsvc.ErrRevision
+	}
+	return there, nil
+}
+
+// DeleteSetting implements pushsvc.SettingStore.
+func (s *Store) DeleteSetting(ctx context.Context, site, name string, expect pushsvc.Revision) error {
+	_, err := write(ctx, s, func(w *writeTx) (struct{}, error) {
+		if _, err := expectSetting(w.tx, site, name, expect); err != nil {
+			return struct{}{}, err
+		}
+		return struct{}{}, w.delete(settings(w.tx, site), []byte(name))
+	})
+	if err != nil {
+		return fmt.Errorf("removing setting %q of %s: %w", name, site, err)
+	}
+	return nil
+}
+
+func readSetting(tx *bolt.Tx, siteName, name string) (pushsvc.Setting, error) {
+	b := settings(tx, siteName)
+	if b == nil || name == "" {
+		return pushsvc.Setting{}, pushsvc.ErrNotFound
+	}
+	v := b.Get([]byte(name))
+	if v == nil {
+		return pushsvc.Setting{}, pushsvc.ErrNotFound
+	}
+	p, err := newSeed(bucketSettings, siteName).unseal([]byte(name), v)
+	if err == nil && len(p) < settingHeader {
+		err = errors.New("the row is malformed")
+	}
+	if err != nil {
+		return pushsvc.Setting{}, (site{name: siteName}).damage(bucketSettings, []byte(name), err)
+	}
+	return pushsvc.Setting{
+		Site: siteName, Name: name, Document: bytes.Clone(p[settingHeader:]),
+		Revision: pushsvc.Revision(binary.BigEndian.Uint64(p)),
+		Updated:  time.UnixMilli(int64(binary.BigEndian.Uint64(p[8:]))).UTC(),
+	}, nil
+}
+
+// settings reads every row of every site's settings.
+func (c *Checked) settings(tx *bolt.Tx) {
+	eachSettingSite(tx, func(name string) {
+		cur := settings(tx, name).Cursor()
+		for k, _ := cur.First(); k != nil; k, _ = cur.Next() {
+			c.row(&c.Settings, func() error { _, err := readSetting(tx, name, string(k)); return err })
+		}
+	})
+}

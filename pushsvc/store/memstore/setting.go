@@ -1,0 +1,102 @@
+package memstore
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+)
+
+// settings is what belongs to one site; a site without subscribers may have it.
+type settings struct {
+	last pushsvc.Revision
+	rows map[string]pushsvc.Setting // by name
+}
+
+// Setting implements pushsvc.SettingStore.
+func (s *Store) Setting(ctx context.Context, site, name string) (pushsvc.Setting, error) {
+	if err := s.enter(ctx); err != nil {
+		return pushsvc.Setting{}, err
+	}
+	defer s.mu.Unlock()
+	return s.setting(site, name)
+}
+
+func (s *Store) setting(site, name string) (pushsvc.Setting, error) {
+	st := s.settings[site]
+	if st == nil {
+		return pushsvc.Setting{}, pushsvc.ErrNotFound
+	}
+	row, ok := st.rows[name]
+	if !ok {
+		return pushsvc.Setting{}, pushsvc.ErrNotFound
+	}
+	row.Document = bytes.Clone(row.Document)
+	return row, nil
+}
+
+// Settings implements pushsvc.SettingStore.
+func (s *Store) Settings(ctx context.Context, name string) ([]pushsvc.Setting, error) {
+	if err := s.enter(ctx); err != nil {
+		return nil, err
+	}
+	defer s.mu.Unlock()
+	var out []pushsvc.Setting
+	for _, site := range sortedKeys(s.settings) {
+		if row, err := s.setting(site, name); err == nil {
+			out = append(out, row)
+		}
+	}
+	return out, nil
+}
+
+// PutSetting implements pushsvc.SettingStore.
+func (s *Store) PutSetting(ctx context.Context, row pushsvc.Setting, expect pushsvc.Revision) (pushsvc.Setting, error) {
+	if err := pushsvc.CheckSetting(row); err != nil {
+		return pushsvc.Setting{}, fmt.Errorf("storing setting %q of %s: %w", row.Name, row.Site, err)
+	}
+	if err := s.enter(ctx); err != nil {
+		return pushsvc.Setting{}, err
+	}
+	defer s.mu.Unlock()
+	there, err := s.setting(row.Site, row.Name)
+	switch {
+	case err == nil && bytes.Equal(there.Document, row.Document):
+		return there, nil
+	case expect != pushsvc.AnyRevision && expect != there.Revision:
+		return pushsvc.Setting{}, pushsvc.ErrRevision
+	}
+	if s.settings == nil {
+		s.settings = map[string]*settings{}
+	}
+	st := s.settings[row.Site]
+	if st == nil {
+		st = &settings{rows: map[string]pushsvc.Setting{}}
+		s.settings[row.Site] = st
+	}
+	st.last++
+	row.Revision, row.Updated = st.last, utc(row.Updated).Truncate(time.Millisecond)
+	row.Document = slices.Clone(row.Document)
+	st.rows[row.Name] = row
+	return s.setting(row.Site, row.Name)
+}
+
+// DeleteSetting implements pushsvc.SettingStore.
+func (s *Store) DeleteSetting(ctx context.Context, site, name string, expect pushsvc.Revision) error {
+	if err := s.enter(ctx); err != nil {
+		return err
+	}
+	defer s.mu.Unlock()
+	there, err := s.setting(site, name)
+	switch {
+	case err != nil:
+		return err
+	case expect != pushsvc.AnyRevision && expect != there.Revision:
+		return pushsvc.ErrRevision
+	}
+	delete(s.settings[site].rows, name)
+	return nil
+}
