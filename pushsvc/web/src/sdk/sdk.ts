@@ -1,7 +1,6 @@
 import type { Entry } from "../shared/entries";
 import type { Answer, FaceKind, FaceOptions, UI } from "../shared/face";
 import type { Refused } from "../shared/post";
-import { couldApply } from "../shared/onsite";
 import type { Config } from "../shared/wire";
 import type { EventName, Login, NotificationDetails, Outcome, Privacy, PromptOptions, State, WebPush } from "./api";
 import { afterOf, delayUntilAsk, nextStep, pathAllowed, type Visitor } from "./ask";
@@ -9,6 +8,7 @@ import { isInstallable, isRobot } from "./device";
 import { load } from "./lazy";
 import { trace } from "./log";
 import { countView, idle, onRoute, sessionStart, visible } from "./page";
+import { candidates, pageFacts } from "./place";
 import { definePreferences } from "./preferences";
 import { Queue, waiting } from "./queue";
 import { local, session } from "./storage";
@@ -145,7 +145,7 @@ export class SDK implements Omit<WebPush, "raiseNotificationViewed" | "raiseNoti
    * visit alone is told only where somebody may want to know. */
   send(): void {
     const { compat, popups, track } = this.config;
-    const landed = (compat || popups) && track !== false && local.get("landing");
+    const landed = (compat || popups) && track !== false && local.get("visit").split(" ")[0] !== local.get("told");
     if (!this.rested || isPrivate() || !(landed || this.queue.batch || waiting().length)) return;
     const fail = () => (this.sender = undefined);
     (this.sender ??= load<Track>(this.config, "track").then(({ start }) => start(this))).then((sender) => sender.wake(), fail);
@@ -242,7 +242,8 @@ export class SDK implements Omit<WebPush, "raiseNotificationViewed" | "raiseNoti
   private showPopups(): void {
     const { popups } = this.config;
     const wanted =
-      this.onsite || local.get("inbox") || location.search.includes("webpush_preview=") || popups?.list.some((rule) => couldApply(rule, {}));
+      this.onsite || local.get("inbox") || location.search.includes("webpush_preview=") || 
+      (popups && candidates(popups, pageFacts(Date.now())).length);
     if (wanted) (this.onsite ??= load<Onsite>(this.config, "onsite")).then(({ visit }) => visit(this), () => (this.onsite = undefined));
   }
 

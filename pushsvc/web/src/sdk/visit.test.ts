@@ -29,8 +29,17 @@ test("countVisit: the first page is noted, not the next ones", () => {
   countVisit(1e12);
   define({ location: new URL("https://shop.example/b"), document: { referrer: "https://shop.example/a" } });
   countVisit(1e12 + minute);
-  assert.equal(localStorage.getItem("webpush:landing"), "1000000000000 https://shop.example/a?b=c https://search.example/");
-  assert.equal(localStorage.getItem("webpush:visit"), "1000000000000");
+  assert.equal(localStorage.getItem("webpush:visit"), "1000000000000 https://shop.example/a?b=c https://search.example/");
+});
+
+test("countVisit: what was shown is counted by visit", () => {
+  define({ window: globalThis, localStorage: storageArea(), location: new URL("https://shop.example/"), document: { referrer: "" } });
+  countVisit(1e12);
+  localStorage.setItem("webpush:shown", '{"a":1}');
+  countVisit(1e12 + minute);
+  assert.equal(localStorage.getItem("webpush:shown"), '{"a":1}');
+  countVisit(1e12 + 30 * minute);
+  assert.equal(localStorage.getItem("webpush:shown"), null);
 });
 
 test("isPrivate: Global Privacy Control and Do Not Track", () => {

@@ -3,13 +3,13 @@ import { local } from "./storage";
 /** Twenty minutes without a page end a visit. */
 const pause = 1_200_000;
 
-/** Counts a page into the visit, or begins one, over all tabs. `landing` is when the
- * visit began, on which page, and where from, until track.js has told it. The
+/** Counts a page into the visit, or begins one, over all tabs. `visit` is when it
+ * began, on which page, and where from; `told` what track.js has told of it. The
  * distance is absolute, since clocks are set. */
 export function countVisit(now: number): void {
   if (Math.abs(now - Number(local.get("seen"))) > pause) {
-    local.set("visit", String(now));
-    local.set("landing", [now, location.href, document.referrer].join(" "));
+    local.remove("shown");
+    local.set("visit", [now, location.href, document.referrer].join(" "));
     local.set("visits", String(Number(local.get("visits")) + 1));
   }
   local.set("seen", String(now));

@@ -2,7 +2,7 @@
 // caddymodule). Member names are JSON names; times are milliseconds since the
 // epoch; binary values are base64url without padding.
 
-import type { PopupRule } from "./onsite";
+import type { PopupsConfig } from "./onsite";
 
 /** When the soft prompt shows by itself: pages and seconds must both hold, and
  * then one of the triggers must happen, if there are any. `{}` is the first idle
@@ -45,14 +45,6 @@ export interface PromptConfig {
   /** CSS selector of the site's consent banner: while it is visible, the prompt
    * waits. Well-known banners are known without. */
   consent?: string;
-}
-
-/** What the page is told of the site's pop-ups: which could apply where, and
- * nothing of their content. */
-export interface PopupsConfig {
-  /** Changes with the pop-ups. */
-  v: string;
-  list: PopupRule[];
 }
 
 /** What the server puts in place of `__WEBPUSH_CONFIG__`. */

@@ -2,7 +2,7 @@ import type { SDK } from "../sdk/sdk";
 import { openFor, waiting } from "../sdk/queue";
 import { local } from "../sdk/storage";
 import { type Fate, fateOf, pauseAfter } from "./fate";
-import { visitEntry } from "./visit";
+import { visitEntry, withoutQuery } from "./visit";
 
 /** Time for a few entries to come together. */
 const gather = 1000;
@@ -46,8 +46,13 @@ export class Sender {
   }
 
   private tellVisit(): void {
-    const entry = visitEntry(local.get("landing"));
-    local.remove("landing");
+    const visit = local.get("visit");
+    const stamp = visit.split(" ")[0]!;
+    if (stamp === local.get("told")) return;
+    local.set("told", stamp);
+    // Queries carry tokens and names.
+    local.set("visit", withoutQuery(visit));
+    const entry = visitEntry(visit);
     if (entry) this.sdk.record(entry);
   }
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { visitEntry } from "./visit";
+import { visitEntry, withoutQuery } from "./visit";
 
 const page = "https://shop.example/sale?utm_source=mail&utm_medium=letter&utm_campaign=spring&token=secret#x";
 
@@ -21,3 +21,11 @@ const rows: [string, string, unknown][] = [
 ];
 
 for (const [name, landing, want] of rows) test("visitEntry: " + name, () => assert.deepEqual(visitEntry(landing), want));
+
+test("withoutQuery: campaigns stay, tokens go", () => {
+  assert.equal(
+    withoutQuery(`5 ${page} https://mail.example/read?id=7`),
+    "5 https://shop.example/sale?utm_source=mail&utm_medium=letter&utm_campaign=spring https://mail.example/read",
+  );
+  assert.equal(withoutQuery("5 https://shop.example/?token=1 "), "5 https://shop.example/? ");
+});

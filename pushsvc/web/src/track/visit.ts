@@ -3,10 +3,10 @@ import type { Entry, UTM } from "../shared/entries";
 const longest = 120;
 
 /** The first page of a visit as the server is told: without query and fragment, and
- * where the visitor came from only if that was another site. landing is what the
+ * where the visitor came from only if that was another site. visit is what the
  * SDK has noted: time, address, referrer. */
-export function visitEntry(landing: string): (Entry & { type: "visit"; time: number }) | undefined {
-  const [time, href, from] = landing.split(" ");
+export function visitEntry(visit: string): (Entry & { type: "visit"; time: number }) | undefined {
+  const [time, href, from] = visit.split(" ");
   const page = address(href);
   if (!Number(time) || !page) return undefined;
   const entry: Entry & { type: "visit"; time: number } = { type: "visit", page: page.pathname, time: Number(time) };
@@ -16,6 +16,16 @@ export function visitEntry(landing: string): (Entry & { type: "visit"; time: num
   const utm = utmOf(page.searchParams);
   if (utm) entry.utm = utm;
   return entry;
+}
+
+/** The same without what is in addresses besides campaigns. */
+export function withoutQuery(visit: string): string {
+  const [time, href, from] = visit.split(" ");
+  const page = address(href);
+  if (!page) return visit;
+  const kept = new URLSearchParams(Object.entries(utmOf(page.searchParams) ?? {}).map(([name, value]) => ["utm_" + name, value]));
+  const referrer = address(from);
+  return [time, page.origin + page.pathname + "?" + kept, referrer ? referrer.origin + referrer.pathname : ""].join(" ");
 }
 
 function utmOf(query: URLSearchParams): UTM | undefined {
