@@ -33,6 +33,7 @@ var modules = []struct {
 	{"texts.js", 8000},
 	{"compat.js", 8000},
 	{"wait.js", 1500},
+	{"join.js", 3000},
 	{"track.js", 4000},
 }
 

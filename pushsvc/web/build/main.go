@@ -35,6 +35,7 @@ var entries = []entry{
 	{"dist/ui.js", "src/ui/main.ts", true},
 	{"dist/texts.js", "src/ui/texts.ts", true},
 	{"dist/wait.js", "src/sdk/wait.ts", true},
+	{"dist/join.js", "src/sdk/join.ts", true},
 	{"dist/track.js", "src/track/main.ts", true},
 }
 

@@ -5,6 +5,7 @@ import type { Config } from "../shared/wire";
 import type { EventName, Login, NotificationDetails, Outcome, Privacy, PromptOptions, State, WebPush } from "./api";
 import { afterOf, delayUntilAsk, nextStep, pathAllowed, type Visitor } from "./ask";
 import { isInstallable, isRobot } from "./device";
+import type * as Join from "./join";
 import { load } from "./lazy";
 import { trace } from "./log";
 import { countView, idle, onRoute, sessionStart, visible } from "./page";
@@ -12,11 +13,10 @@ import { candidates, pageFacts } from "./place";
 import { definePreferences } from "./preferences";
 import { Queue, waiting } from "./queue";
 import { local, session } from "./storage";
-import { connect, currentSubscription, disconnect, revoke } from "./subscription";
+import { currentSubscription } from "./subscription";
 import { Events } from "./triggers";
 import { countVisit, isPrivate } from "./visit";
 import type * as Wait from "./wait";
-import { tryWorker } from "./worker";
 
 type Listener = (detail?: unknown) => void;
 
@@ -189,7 +189,7 @@ export class SDK implements Omit<WebPush, "raiseNotificationViewed" | "raiseNoti
     this.failure = undefined;
     try {
       // Two tries at once would be in each other's way.
-      if (!this.showing) await (this.trial ??= tryWorker(this.config).finally(() => (this.trial = undefined)));
+      if (!this.showing) await (this.trial ??= this.joining().then(({ tryWorker }) => tryWorker(this.config)).finally(() => (this.trial = undefined)));
     } catch (error) {
       this.failure = String(error);
       if (this.failure !== before) this.emit("error", error);
@@ -206,14 +206,14 @@ export class SDK implements Omit<WebPush, "raiseNotificationViewed" | "raiseNoti
   async unsubscribe(): Promise<void> {
     if (!supported()) return;
     local.set("out", "1");
-    await this.inTurn(() => disconnect(this.config, (error) => this.emit("error", error)));
+    await this.disconnect();
     this.emit("unsubscribed");
   }
 
   async logout(): Promise<void> {
     this.record({ type: "logout" });
     if (!supported() || !(await currentSubscription(this.config))) return;
-    await this.inTurn(() => disconnect(this.config, (error) => this.emit("error", error)));
+    await this.disconnect();
     this.emit("unsubscribed");
     if (Notification.permission === "granted" && !local.get("out")) await this.join(false);
   }
@@ -226,7 +226,7 @@ export class SDK implements Omit<WebPush, "raiseNotificationViewed" | "raiseNoti
     await ready;
     this.rested = true;
     definePreferences(this.config, this);
-    if (supported() && Notification.permission !== "granted") await this.inTurn(() => revoke(this.config));
+    if (supported() && Notification.permission !== "granted" && local.get("sub")) await this.inTurn(({ revoke }) => revoke(this.config));
     onRoute(() => this.page());
     await this.page();
   }
@@ -380,16 +380,24 @@ export class SDK implements Omit<WebPush, "raiseNotificationViewed" | "raiseNoti
 
   /** Runs what touches the subscription after what does so already: a click may
    * come while the visit is still being synchronised. */
-  private inTurn<T>(action: () => Promise<T>): Promise<T> {
-    const result = this.turn.then(action);
+  private inTurn<T>(action: (join: typeof Join) => Promise<T>): Promise<T> {
+    const result = this.turn.then(() => this.joining()).then(action);
     this.turn = result.catch(() => {});
     return result;
+  }
+
+  private joining(): Promise<typeof Join> {
+    return load<typeof Join>(this.config, "join");
+  }
+
+  private disconnect(): Promise<void> {
+    return this.inTurn(({ disconnect }) => disconnect(this.config, (error) => this.emit("error", error)));
   }
 
   /** Subscribes; wanted is true after an act of the visitor's. */
   private async join(wanted: boolean): Promise<Outcome> {
     try {
-      const told = await this.inTurn(() => connect(this.config, wanted));
+      const told = await this.inTurn(({ connect }) => connect(this.config, wanted));
       if (told === null) return "suppressed";
       if (!told) return "subscribed";
     } catch (error) {

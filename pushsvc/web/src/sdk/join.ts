@@ -1,0 +1,5 @@
+// join.js: what makes and ends a subscription, for those who have one or are about
+// to. Most pages are of neither.
+
+export { connect, disconnect, revoke } from "./subscription";
+export { tryWorker } from "./worker";
