@@ -98,12 +98,19 @@ func newWorld() (_ *world, err error) {
 	w.users = []*user{
 		newUser("Chromium", "fcm.googleapis.com", w.fcm.Service,
 			func() { w.fcm.RefuseRegistrations("INVALID_SENDER") }, browser.FindChromium, browser.StartChromium,
-			browser.Options{Env: w.desktop.Env(), Flags: w.fcm.ChromiumFlags()}),
+			browser.Options{Env: w.desktop.Env(), Flags: append(w.fcm.ChromiumFlags(), soonAgain...)}),
 		newUser("Firefox", fakeautopush.Host, w.autopush.Service,
 			func() { w.autopush.RefuseRegistrations(409) }, browser.FindFirefox, browser.StartFirefox,
 			browser.Options{Env: w.desktop.Env(), Prefs: w.autopush.FirefoxPrefs()}),
 	}
 	return w, nil
+}
+
+// soonAgain has Chromium try a Background Sync that failed again after seconds, and
+// more often, instead of after five minutes and fifteen.
+var soonAgain = []string{
+	"--force-fieldtrials=BackgroundSync/Tests",
+	"--force-fieldtrial-params=BackgroundSync.Tests:initial_retry_delay_sec/2/retry_delay_factor/1/max_sync_attempts/20",
 }
 
 // newUser prepares a browser without starting it.

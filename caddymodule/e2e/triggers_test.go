@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"testing"
@@ -53,5 +54,34 @@ func TestTriggers(t *testing.T) {
 			}
 			must(t, page.Close(ctx))
 		}
+	})
+}
+
+// TestLeaveWhileLoading goes on to the next page while the question is being
+// fetched: browsers break that off, and the console must not have it as a fault.
+func TestLeaveWhileLoading(t *testing.T) {
+	forEachUser(t, func(ctx context.Context, t *testing.T, u *user, b browser.Browser) {
+		asked := make(chan struct{}, 10)
+		stalled := proxied(t, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			asked <- struct{}{}
+			<-r.Context().Done()
+		}))
+		origin := "http://" + freeAddress(t)
+		startProductWith(t, []string{origin}, fmt.Sprintf("%s {\n\troute {\n\t\t@ui path /_webpush/ui.js\n\t\t%s\n\t\twebpush {\n\t\t%s\n\t\t}\n\t\t%s\n\t}\n}\n",
+			origin, "reverse_proxy @ui"+stalled[len("reverse_proxy"):], atOnce, proxied(t, http.HandlerFunc(tallSite))))
+		page := openAs(ctx, t, b, origin, "/", browser.Default)
+		select {
+		case <-asked:
+		case <-ctx.Done():
+			t.Fatal("the question was not fetched")
+		}
+		must(t, page.Navigate(ctx, origin+"/next"))
+		must(t, browser.WaitFor(ctx, page, `window.webpush && localStorage.getItem("webpush:views") === "2"`))
+		for _, line := range page.Console() {
+			if line.Level != "info" && line.Level != "log" {
+				t.Errorf("the console has %+v", line)
+			}
+		}
+		must(t, page.Close(ctx))
 	})
 }

@@ -1,6 +1,7 @@
 // Names that pages may call, and that must neither fail nor do anything here yet.
 
 import type { Log } from "./log";
+import { operation, operators } from "./profile_rules";
 import { read } from "./storage";
 
 /** Version of CleverTap's SDK whose names these are. */
@@ -10,7 +11,6 @@ const variable = (name: unknown, value: unknown) => ({ name, value, defaultValue
 
 /** What each gives. */
 const answers: Record<string, (...args: never[]) => unknown> = {
-  pageChanged: () => undefined,
   setOffline: () => undefined,
   delayEvents: () => undefined,
   getCleverTapID: () => read("WZRK_G") ?? null,
@@ -47,16 +47,18 @@ const answers: Record<string, (...args: never[]) => unknown> = {
   getVariants: () => [],
 };
 
-const profileMethods = [
-  "setMultiValuesForKey",
-  "addMultiValueForKey",
-  "addMultiValuesForKey",
-  "removeMultiValueForKey",
-  "removeMultiValuesForKey",
-  "removeValueForKey",
+/** What CleverTap's server and its e-mail preference pages call. */
+const responses = [
+  "s",
+  "tr",
+  "enableWebPush",
+  "subEmail",
+  "getEmail",
+  "unSubEmail",
+  "unsubEmailGroups",
+  "changeSubscriptionGroups",
+  "setUpdatedCategoryLong",
 ];
-
-const responses = ["s", "tr", "enableWebPush"];
 
 interface Target {
   [name: string]: unknown;
@@ -79,19 +81,17 @@ export function addAccepted(api: Target, log: Log): void {
     if (longitude !== undefined && !valid(longitude, 180)) return log.error("A valid lat and lng must be passed");
     say("getLocation");
   };
-  for (const name of profileMethods) {
-    api.profile[name] = (key: unknown) => {
-      if (typeof key !== "string" || !key) return log.error(name + " should be called with a key");
-      say("profile." + name);
+  for (const name of Object.keys(operators)) {
+    api.profile[name] = (key: unknown, value: unknown) => {
+      if (operation(name, key, value, log)) say("profile." + name);
     };
   }
-  for (const name of ["handleIncrementValue", "handleDecrementValue"]) {
-    api.profile[name] = (key: unknown, by: unknown) => {
-      if (typeof key !== "string" || !(typeof by === "number" && by > 0)) {
-        return log.error(name + " should be called with a key and a number greater than zero");
-      }
-      say("profile." + name);
-    };
-  }
+  const groups = { subscriptions: [] as unknown, none: true };
+  Object.assign(api.responses, {
+    setSubscriptionGroups: (value: unknown) => void (groups.subscriptions = value),
+    getSubscriptionGroups: () => groups.subscriptions,
+    setIsGlobalUnsubscribe: (value: unknown) => void (groups.none = !!value),
+    isGlobalUnsubscribe: () => groups.none,
+  });
   for (const name of responses) api.responses[name] = () => say("$WZRK_WR." + name);
 }

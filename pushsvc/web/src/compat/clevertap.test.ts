@@ -58,13 +58,14 @@ const full = { titleText: "T", bodyText: "B", okButtonText: "Y", rejectButtonTex
 /** Each name of the API table (event, profile, privacy and others are objects):
  * what is called, what it gives, what the SDK then did. */
 const table: [string, (c: Any) => unknown, unknown, string[]?][] = [
+  ["account.push", (c) => (c.account.push({ id: "OTHER" }), c.getAccountID()), "TEST-ID"],
   ["event.push", (c) => c.event.push("Added", { x: 1 }, "Bought"), 0, ["event Added", "event Bought"]],
   ["event.push: reserved", (c) => c.event.push("App Launched"), 0],
   ["event.push: Charged", (c) => c.event.push("Charged", { Amount: 1, "Charged ID": 7, Items: [{ a: 1 }] }), 0, ["event Charged"]],
   ["event.push: Charged, nested", (c) => c.event.push("Charged", { Amount: { a: 1 } }), 0],
   ["event.getDetails: gated", (c) => c.event.getDetails("Added"), undefined],
   ["event.getEventDetails", (c) => c.event.getEventDetails("Added"), undefined],
-  ["profile.push", (c) => c.profile.push({ Site: { Name: "A" } }), undefined],
+  ["profile.push", (c) => c.profile.push({ Site: { Name: "A" } }), 0],
   ["profile.getAttribute", (c) => c.profile.getAttribute("Name"), undefined],
   ...[
     "setMultiValuesForKey",
@@ -76,21 +77,28 @@ const table: [string, (c: Any) => unknown, unknown, string[]?][] = [
     "handleIncrementValue",
     "handleDecrementValue",
   ].map((name): [string, (c: Any) => unknown, unknown] => ["profile." + name, (c) => c.profile[name]("key", 1), undefined]),
-  ["onUserLogin.push", (c) => c.onUserLogin.push({ Site: { Identity: 1 } }), undefined],
+  ["onUserLogin.push", (c) => c.onUserLogin.push({ Site: { Identity: 1 } }), 0],
   ["onUserLogin.clear", (c) => c.onUserLogin.clear(), undefined, ["logout"]],
-  ["privacy.push: optOut", (c) => c.privacy.push({ optOut: true }), undefined, ["unsubscribe"]],
-  ["privacy.push: useIP", (c) => c.privacy.push({ useIP: true }), undefined],
-  ["notifications.enable", (c) => c.notifications.enable({ ...full }), undefined, ["prompt T,B,Y,N,#f28046,604800"]],
+  ["privacy.push: optOut", (c) => c.privacy.push({ optOut: true }), 0, ["unsubscribe"]],
+  ["privacy.push: useIP", (c) => c.privacy.push({ useIP: true }), 0],
+  ["privacy.push: both at once", (c) => c.privacy.push({ optOut: true }, { useIP: true }), 0, ["unsubscribe"]],
+  ["notifications.push: object form", (c) => c.notifications.push({ ...full }), 0, ["prompt T,B,Y,N,#f28046,604800"]],
+  ["notifications.push: positional form", (c) => c.notifications.push("T", "B", "Y", "N"), 0, ["prompt T,B,Y,N,#f28046,604800"]],
+  ["notifications.enable", (c) => c.notifications.enable({ ...full }), 0, ["prompt T,B,Y,N,#f28046,604800"]],
   ["user.getTotalVisits", (c) => c.user.getTotalVisits(), undefined],
   ["user.getLastVisit", (c) => c.user.getLastVisit(), undefined],
   ["session.getTimeElapsed", (c) => ((c.enablePersonalization = true), c.session.getTimeElapsed()), 0],
   ["session.getPageCount", (c) => ((c.enablePersonalization = true), c.session.getPageCount()), 1],
+  ["pageChanged", (c) => ((c.enablePersonalization = true), c.pageChanged(), c.session.getPageCount()), 2],
   ["enablePersonalization", (c) => c.session.getPageCount(), undefined],
   ["spa", (c) => c.spa, false],
   ["dismissSpamControl", (c) => c.dismissSpamControl, true],
   ["enableFetchApi", (c) => c.enableFetchApi, false],
   ["enableEncryptionInTransit", (c) => c.enableEncryptionInTransit, false],
   ["domainSpecification", (c) => c.domainSpecification, undefined],
+  ["notificationCallback", (c) => ((c.notificationCallback = settled), c.notificationCallback === settled), true],
+  ["popupCallback", (c) => ((c.popupCallback = settled), c.popupCallback === settled), true],
+  ["init", (c) => (c.init("TEST-ID", "eu1", "example.com", "token", { antiFlicker: {} }), c.getAccountID()), "TEST-ID"],
   ["init: again", (c) => (c.init("OTHER"), c.getAccountID()), "TEST-ID"],
   ["getAccountID", (c) => c.getAccountID(), "TEST-ID"],
   ["getCleverTapID", (c) => c.getCleverTapID(), null],
@@ -110,7 +118,6 @@ const table: [string, (c: Any) => unknown, unknown, string[]?][] = [
   ["getVariables", (c) => c.getVariables(), {}],
   ["getVariants", (c) => c.getVariants(), []],
   ...[
-    "pageChanged",
     "setOffline",
     "delayEvents",
     "getSCDomain",
@@ -137,7 +144,11 @@ const table: [string, (c: Any) => unknown, unknown, string[]?][] = [
   ["$WZRK_WR.closeIframe", () => void (globalThis as Any).$WZRK_WR.closeIframe(1, "wizParDiv0"), undefined, ["remove wizParDiv0"]],
   ["$WZRK_WR.setEnum", () => (globalThis as Any).$WZRK_WR.setEnum("a"), "$E_a"],
   ["$CLTP_WR.is_onloadcalled", () => (globalThis as Any).$CLTP_WR.is_onloadcalled(), true],
-  ...["s", "tr", "enableWebPush", "isMuted", "getMuteExpiry"].map((name): [string, (c: Any) => unknown, unknown] => [
+  ["$WZRK_WR.logout", () => (globalThis as Any).$WZRK_WR.logout(), undefined, ["logout"]],
+  ["$WZRK_WR.clear", () => (globalThis as Any).$WZRK_WR.clear(), undefined, ["logout"]],
+  ["$WZRK_WR.setSubscriptionGroups, getSubscriptionGroups", () => ((globalThis as Any).$WZRK_WR.setSubscriptionGroups(["a"]), (globalThis as Any).$WZRK_WR.getSubscriptionGroups()), ["a"]],
+  ["$WZRK_WR.setIsGlobalUnsubscribe, isGlobalUnsubscribe", () => ((globalThis as Any).$WZRK_WR.setIsGlobalUnsubscribe(false), (globalThis as Any).$WZRK_WR.isGlobalUnsubscribe()), false],
+  ...["s", "tr", "enableWebPush", "subEmail", "getEmail", "unSubEmail", "unsubEmailGroups", "changeSubscriptionGroups", "setUpdatedCategoryLong", "isMuted", "getMuteExpiry"].map((name): [string, (c: Any) => unknown, unknown] => [
     "$WZRK_WR." + name,
     () => typeof (globalThis as Any).$WZRK_WR[name](),
     { isMuted: "boolean", getMuteExpiry: "number" }[name] ?? "undefined",
@@ -183,9 +194,17 @@ const said: [string, (c: Any) => unknown, RegExp[]][] = [
   ["a text is missing", (c) => c.notifications.push("T", "B", "Y"), [/^! CleverTap error: Missing input parameters;/]],
   ["location out of range", (c) => c.getLocation(91, 0), [/^! CleverTap error: /]],
   ["increment by nothing", (c) => c.profile.handleIncrementValue("a", 0), [/^! CleverTap error: /]],
+  ["increment", (c) => (c.setLogLevel(3), c.profile.handleIncrementValue("a", 2)), [/profile\.handleIncrementValue: accepted/]],
+  ["profile: a wrong value", (c) => c.profile.push({ Site: { Gender: "X", Name: "A" } }), [/^! CleverTap error: Gender value /]],
+  ["profile: no profile", (c) => c.profile.push({ Name: "A" }), [/^! CleverTap error: Profile object is in incorrect format$/]],
+  ["profile: what is kept", (c) => (c.setLogLevel(3), c.profile.push({ Site: { Name: "A", Age: "x" } })), [/^! .*Age/, /: profile \(Name\): accepted, not stored$/]],
+  ["onUserLogin: a restricted name, nested", (c) => c.onUserLogin.push({ Site: { Identity: 1, Email: { a: 1 } } }), [/^! CleverTap error: 513: 'Email'/]],
+  ["nested beyond the limits", (c) => c.event.push("A", { a: { b: { c: { d: {} } } } }), [/^! CleverTap error: 541: .*Limit: 3$/, /545: Empty value for key 'a.b.c'/, /'a.b'/, /'a'/]],
   ["multi value without key", (c) => c.profile.addMultiValueForKey(), [/^! CleverTap error: /]],
   ["level 0: not a word", (c) => (c.setLogLevel(0), c.event.push("Stayed")), []],
   ["level 1: errors only", (c) => (c.setLogLevel(1), c.event.push("Stayed"), c.notifications.push({ ...full, hidePoweredByCT: true })), [/513/]],
+  ["level 2, the default: errors and information", (c) => (c.event.push("Stayed"), c.notifications.push({ ...full, hidePoweredByCT: true }), c.setOffline(true)), [/513/, /hidePoweredByCT/]],
+  ["level 4: everything", (c) => (c.setLogLevel(4), c.setOffline(true)), [/setOffline/]],
   ["level 3: everything", (c) => (c.setLogLevel(3), c.event.push("A", { k: 1 })), [/^CleverTap \[\d+\]: event A \(k\): accepted, not stored$/]],
   ["WZRK_D: everything", (c) => (sessionStorage.setItem("WZRK_D", ""), c.setOffline(true)), [/^CleverTap \[\d+\]: setOffline: accepted/]],
   ["no such level", (c) => c.setLogLevel(9), [/^! CleverTap error: .*log level/]],
@@ -278,6 +297,47 @@ test("stub: everything is replayed, in CleverTap's order", async () => {
   assert.equal(api.spa, true);
   stub.event.push("C");
   assert.equal(did[did.length - 1], "event C", "whoever keeps the stub has the API");
+});
+
+test("stub: queues are replayed in CleverTap's order: privacy, onUserLogin, event, profile, notifications", async () => {
+  const api = fresh();
+  api.setLogLevel(3);
+  const lines = consoleOf(() =>
+    api.adopt({
+      notifications: [{ ...full }],
+      profile: [{ Site: { Name: "A" } }],
+      event: ["E"],
+      onUserLogin: [{ Site: { Identity: 1 } }],
+      privacy: [{ useIP: true }],
+    }),
+  );
+  await settled();
+  const order = ["privacy", "onUserLogin", "event E", "profile", "notifications.push"];
+  assert.deepEqual(lines.map((line) => order.find((name) => line.includes(": " + name))), order);
+});
+
+test("stub: two notifications.push are two calls", async () => {
+  const api = fresh();
+  api.adopt({ notifications: [{ skipDialog: true }, { skipDialog: true }] });
+  await settled();
+  assert.deepEqual(did, ["subscribe", "subscribe"]);
+});
+
+test("stub: account.push with id, region, domain and token", () => {
+  fresh();
+  const api = new CleverTap({} as SDK);
+  api.adopt({ account: [{ id: "X" }, "eu1", "example.com", "token"], enablePersonalization: true, dismissSpamControl: false });
+  assert.deepEqual([api.getAccountID(), api.enablePersonalization, api.dismissSpamControl], ["X", true, false]);
+});
+
+test("setLogLevel: level 3 sets WZRK_D, every other one deletes it", () => {
+  const api = fresh();
+  for (const level of [0, 1, 2, 4]) {
+    api.setLogLevel(3);
+    assert.equal(sessionStorage.getItem("WZRK_D"), "");
+    api.setLogLevel(level);
+    assert.equal(sessionStorage.getItem("WZRK_D"), null, String(level));
+  }
 });
 
 test("stub: waits for an account, which may be on the stub", async () => {

@@ -4,8 +4,9 @@ import type { Stub } from "../sdk/stub";
 import { addAccepted } from "./accepted";
 import { Log } from "./log";
 import { decide, readWish, type Surroundings, type Wish } from "./prompt";
+import { attributesOf, profile } from "./profile_rules";
 import { objects, pairEvents, splitPrompts } from "./queue";
-import { chargedFits, eventName, properties } from "./rules";
+import { charge, eventName, properties } from "./rules";
 import { read } from "./storage";
 
 /** How CleverTap's SDK plays back what came before it. */
@@ -47,17 +48,19 @@ export class CleverTap {
     getEventDetails: (name: string) => this.eventDetails(name),
   };
   readonly profile: Record<string, unknown> = {
-    push: (...args: unknown[]) => objects(args).forEach((profile) => this.accept("profile", profile)),
+    push: (...args: unknown[]) => this.pushProfiles("profile", args),
     getAttribute: (name: string) => this.personal(() => (read("WZRK_PR") as Site | undefined)?.[name]),
   };
   readonly onUserLogin = {
-    push: (...args: unknown[]) => objects(args).forEach((profile) => this.accept("onUserLogin", profile)),
+    push: (...args: unknown[]) => this.pushProfiles("onUserLogin", args),
     clear: () => this.clear(),
   };
-  readonly privacy = { push: (...args: unknown[]) => objects(args).forEach((wish) => this.setPrivacy(wish)) };
+  readonly privacy = {
+    push: (...args: unknown[]) => (objects(args).forEach((wish) => this.setPrivacy(wish)), 0),
+  };
   readonly notifications = {
-    push: (...args: unknown[]) => splitPrompts(args).forEach((call) => void this.pushPrompt(call)),
-    enable: (...args: unknown[]) => splitPrompts(args).forEach((call) => void this.pushPrompt(call)),
+    push: (...args: unknown[]) => (splitPrompts(args).forEach((call) => void this.pushPrompt(call)), 0),
+    enable: (...args: unknown[]) => this.notifications.push(...args),
   };
   readonly user = {
     getTotalVisits: () => this.personal(() => (read("WZRK_META") as Site | undefined)?.sc),
@@ -83,7 +86,7 @@ export class CleverTap {
   };
 
   constructor(private readonly sdk: SDK) {
-    session.set("pages", String((Number(session.get("pages")) || 0) + 1));
+    this.pageChanged();
     addAccepted(this, this.log);
   }
 
@@ -98,6 +101,11 @@ export class CleverTap {
 
   setLogLevel(level: unknown): void {
     this.log.setLevel(level);
+  }
+
+  /** One more page of this tab session. */
+  pageChanged(): void {
+    session.set("pages", String((Number(session.get("pages")) || 0) + 1));
   }
 
   getAccountID(): string | null {
@@ -147,9 +155,19 @@ export class CleverTap {
     for (const [given, props = {}] of pairEvents(args)) {
       const name = eventName(given, this.log);
       if (name === undefined) continue;
-      if (name === "Charged" && !(chargedFits(props, this.log) && this.newCharge(props["Charged ID"]))) continue;
-      this.accept("event " + name, properties(props, this.log));
+      const kept = name === "Charged" ? charge(props, this.log) : properties(props, this.log);
+      if (!kept || (name === "Charged" && !this.newCharge(props["Charged ID"]))) continue;
+      this.accept("event " + name, kept);
       this.sdk.event(name);
+    }
+    return 0;
+  }
+
+  private pushProfiles(method: string, args: unknown[]): number {
+    for (const given of objects(args)) {
+      const attributes = attributesOf(given);
+      if (!attributes || !Object.keys(attributes).length) this.log.error("Profile object is in incorrect format");
+      else this.accept(method, profile(attributes, this.log));
     }
     return 0;
   }

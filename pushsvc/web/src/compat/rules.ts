@@ -14,40 +14,118 @@ export function eventName(name: unknown, log: Log): string | undefined {
   return kept;
 }
 
-/** Properties as they are kept: keys and texts without the characters that
- * CleverTap takes out, no longer than it keeps them, dates as $D_<seconds>. */
-export function properties(given: Record<string, unknown>, log: Log): Record<string, unknown> {
-  const kept: Record<string, unknown> = {};
-  for (const [name, value] of Object.entries(given)) {
-    let key = name.replace(/[.:$'"\\]/g, "").trim();
-    if (key.length > longest) {
-      log.error(`Property key is longer than ${longest} characters and was cut`, 520);
-      key = key.slice(0, longest);
-    }
-    if (key && value != null) kept[key] = plain(value, log);
-  }
-  return kept;
+/** Levels of objects and lists below the outermost, objects and lists per level,
+ * members of a list, names in all: what is beyond is left out. */
+const deepest = 3;
+const widest = 5;
+const longestList = 100;
+const mostNames = 100;
+
+/** What is known of one object while it is being read. */
+interface Reading {
+  log: Log;
+  names: number;
+  /** Codes that were told already. */
+  told: Set<number>;
 }
 
-function plain(value: unknown, log: Log): unknown {
-  if (value instanceof Date) return "$D_" + Math.round(value.getTime() / 1000);
-  if (typeof value !== "string") return value;
+/** Whether a value is an object that is neither a list nor a date. */
+export const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof Date);
+
+/** Properties as they are kept: keys and texts without the characters that
+ * CleverTap takes out, no longer than it keeps them, dates as $D_<seconds>,
+ * nothing empty, and nested no further than its limits (541 to 545). Always fit
+ * for JSON. */
+export function properties(given: Record<string, unknown>, log: Log): Record<string, unknown> {
+  return members(given, { log, names: 0, told: new Set() }, 0, "", 543);
+}
+
+function exceeded(reading: Reading, what: string, count: string, limit: number, code: number): void {
+  if (!reading.told.has(code)) reading.log.error(`Event data exceeded maximum ${what}. ${count}, Limit: ${limit}`, code);
+  reading.told.add(code);
+}
+
+function members(
+  given: Record<string, unknown>,
+  reading: Reading,
+  depth: number,
+  path: string,
+  code: number,
+): Record<string, unknown> {
+  const kept: [string, unknown][] = [];
+  let nested = 0;
+  for (const [name, value] of Object.entries(given)) {
+    const key = keyOf(name, reading.log);
+    const at = path ? `${path}.${key}` : key;
+    const container = isObject(value) || Array.isArray(value);
+    if (!key || (container && nested >= widest)) {
+      if (key) exceeded(reading, code === 542 ? "array key count" : "object key count", `Count: ${nested + 1}`, widest, code);
+      continue;
+    }
+    if (reading.names >= mostNames) {
+      exceeded(reading, "key-value pair count", `Count: ${mostNames + 1}`, mostNames, 544);
+      break;
+    }
+    reading.names++;
+    const clean = valueOf(value, reading, depth, at);
+    if (clean === undefined) reading.names--;
+    else kept.push([key, clean]);
+    if (container && clean !== undefined) nested++;
+  }
+  return Object.fromEntries(kept);
+}
+
+function keyOf(name: string, log: Log): string {
+  const key = name.replace(/[.:$'"\\]/g, "").trim();
+  if (key.length > longest) log.error(`Property key is longer than ${longest} characters and was cut`, 520);
+  return key.slice(0, longest);
+}
+
+/** A value as it is kept, undefined for one that is left out. */
+function valueOf(value: unknown, reading: Reading, depth: number, at: string, inList = false): unknown {
+  if (Array.isArray(value) || isObject(value)) {
+    // An object in a list is one level below the list's own, as CleverTap counts.
+    const below = Array.isArray(value) && !inList ? depth : depth + 1;
+    if (below > deepest) return exceeded(reading, "nesting depth", `Depth: ${below}`, deepest, 541);
+    const clean = Array.isArray(value)
+      ? list(value, reading, below, at)
+      : members(value, reading, below, at, inList ? 542 : 543);
+    if (Object.keys(clean).length) return clean;
+    return reading.log.info(`545: Empty value for key '${at}' was removed`);
+  }
+  const clean = plain(value, reading.log);
+  return clean === undefined ? reading.log.info(`545: Null value for key '${at}' was removed`) : clean;
+}
+
+function list(given: unknown[], reading: Reading, depth: number, at: string): unknown[] {
+  if (given.length > longestList) exceeded(reading, "array length", `Length: ${given.length}`, longestList, 543);
+  return given
+    .slice(0, longestList)
+    .map((value, i) => valueOf(value, reading, depth, `${at}[${i}]`, true))
+    .filter((value) => value !== undefined);
+}
+
+/** A value that is not nested: a text, a number, a boolean, or undefined. */
+export function plain(value: unknown, log: Log): unknown {
+  if (value instanceof Date) return isNaN(+value) ? undefined : "$D_" + Math.round(+value / 1000);
+  if (typeof value === "boolean" || (typeof value === "number" && isFinite(value))) return value;
+  if (typeof value !== "string") return undefined;
   const text = value.replace(/['"\\]/g, "");
   if (text.length > longest) log.error(`Property value is longer than ${longest} characters and was cut`, 521);
   return text.slice(0, longest);
 }
 
-const flat = (value: unknown): boolean => typeof value !== "object" || value === null || value instanceof Date;
-
-/** Whether a Charged event is well formed: Items, and nothing else, is a list of
- * flat objects. */
-export function chargedFits(props: Record<string, unknown>, log: Log): boolean {
-  const items = props.Items ?? [];
-  const fits =
-    Array.isArray(items) &&
-    items.every((item) => typeof item === "object" && item !== null && Object.values(item).every(flat)) &&
-    Object.entries(props).every(([name, value]) => name === "Items" || flat(value));
-  if (!fits) log.error("Charged event structure invalid; it was dropped", 511);
-  else if (items.length > 50) log.error("Charged Items exceed 50 limit; the rest was dropped", 522);
-  return fits;
+/** A Charged event's properties as they are kept, undefined for one that is
+ * dropped: Items, and nothing else, is a list of flat objects. */
+export function charge(given: Record<string, unknown>, log: Log): Record<string, unknown> | undefined {
+  const { Items: items = [], ...rest } = given;
+  const flat = (value: unknown): value is Record<string, unknown> =>
+    isObject(value) && !Object.values(value).some((member) => isObject(member) || Array.isArray(member));
+  if (!Array.isArray(items) || !items.every(flat) || !flat(rest)) {
+    return void log.error("Charged event structure invalid; it was dropped", 511);
+  }
+  if (items.length > 50) log.error("Charged Items exceed 50 limit; the rest was dropped", 522);
+  const kept = properties(rest, log);
+  return items.length ? { ...kept, Items: items.slice(0, 50).map((item) => properties(item, log)) } : kept;
 }

@@ -10,7 +10,7 @@ export async function adopt(config: Config, compat: Promise<void> | undefined): 
     await compat;
     if ((!compat && !config.migrate?.includes("clevertap")) || local.get("adopted")) return;
     // Without their storage there is nothing to fetch a module for.
-    if (localStorage.getItem("WZRK_META")) (await load<Compat>(config, "compat")).adoptStorage();
+    if (localStorage.getItem("WZRK_META") || localStorage.getItem("WZRK_G")) (await load<Compat>(config, "compat")).adoptStorage();
     local.set("adopted", "1");
   } catch {
     // The next page tries again.

@@ -15,8 +15,8 @@ async function undo(config: Config): Promise<void> {
   if (subscription && ours(subscription, config)) {
     await disconnect(config, (error) => console.warn("webpush:", error));
   }
-  for (const name of ["asked", "refusals", "out", "views", "sub", "adopted"]) local.remove(name);
-  for (const name of ["since", "synced", "worker", "debug"]) session.remove(name);
+  for (const name of ["asked", "refusals", "out", "views", "sub", "adopted", "ct", "charged"]) local.remove(name);
+  for (const name of ["since", "synced", "worker", "debug", "pages"]) session.remove(name);
   // Brings the worker that takes itself away, or the site's own without ours.
   // The browser may have looked by itself, and the worker be gone already.
   await (await findWorker(config))?.update().catch(() => undefined);

@@ -212,6 +212,7 @@ export class SDK implements Omit<WebPush, "raiseNotificationViewed" | "raiseNoti
 
   async logout(): Promise<void> {
     this.record({ type: "logout" });
+    local.remove("ct");
     if (!supported() || !(await currentSubscription(this.config))) return;
     await this.disconnect();
     this.emit("unsubscribed");
@@ -378,10 +379,10 @@ export class SDK implements Omit<WebPush, "raiseNotificationViewed" | "raiseNoti
     this.emit(result);
   }
 
-  /** Runs what touches the subscription after what does so already: a click may
-   * come while the visit is still being synchronised. */
+  /** Runs what touches the subscription after what does so already, here or in
+   * another tab: a click may come while the visit is still being synchronised. */
   private inTurn<T>(action: (join: typeof Join) => Promise<T>): Promise<T> {
-    const result = this.turn.then(() => this.joining()).then(action);
+    const result = this.turn.then(() => this.joining()).then((join) => join.alone(() => action(join)));
     this.turn = result.catch(() => {});
     return result;
   }

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { define } from "../testing/page";
 import type { After } from "../shared/wire";
-import { Events, triggered } from "./triggers";
+import { Events, hurriedUp, leftByTop, triggered, wasAway } from "./triggers";
 
 /** A page to act on: returns what is done to it, and whether the trigger fired. */
 function page(after: After, coarse = false) {
@@ -36,7 +36,8 @@ function page(after: After, coarse = false) {
     },
     leave: (clientY: number, relatedTarget: unknown = null) =>
       root.dispatchEvent(Object.assign(new Event("mouseleave"), { clientY, relatedTarget })),
-    tab: (visibilityState: string) => {
+    tab: (visibilityState: string, after = 0) => {
+      clock.now += after;
       document.visibilityState = visibilityState;
       document.dispatchEvent(new Event("visibilitychange"));
     },
@@ -70,9 +71,11 @@ const rows: [string, After, boolean, (act: Act) => void, boolean][] = [
   ["exit: a finger that scrolls up in a hurry", { exit: true }, true, (a) => (a.scroll(2000, 100), a.scroll(1000, 100), a.scroll(0, 100)), true],
   ["exit: a finger that reads upwards", { exit: true }, true, (a) => (a.scroll(2000, 100), a.scroll(1900, 400), a.scroll(1800, 400)), false],
   ["exit: a short flick", { exit: true }, true, (a) => (a.scroll(2000, 100), a.scroll(1850, 20)), false],
-  ["exit: back from another tab, by finger", { exit: true }, true, (a) => (a.tab("hidden"), a.tab("visible")), true],
+  ["exit: back from another tab, by finger", { exit: true }, true, (a) => (a.tab("hidden"), a.tab("visible", 5000)), true],
+  ["exit: back from a glance at a message, by finger", { exit: true }, true, (a) => (a.tab("hidden"), a.tab("visible", 4999)), false],
+  ["exit: shown for the first time, by finger", { exit: true }, true, (a) => a.tab("visible", 60_000), false],
   ["exit: off to another tab", { exit: true }, true, (a) => a.tab("hidden"), false],
-  ["exit: back from another tab, by mouse", { exit: true }, false, (a) => (a.tab("hidden"), a.tab("visible")), false],
+  ["exit: back from another tab, by mouse", { exit: true }, false, (a) => (a.tab("hidden"), a.tab("visible", 60_000)), false],
   ["several: the first one counts", { scroll: 90, event: "added" }, false, (a) => a.event("added"), true],
   ["aborted: deaf", { event: "added", exit: true }, false, (a) => (a.abort(), a.event("added"), a.leave(-1)), false],
 ];
@@ -90,4 +93,28 @@ test("triggered: an event from before it was waited for", async () => {
   const events = new Events();
   events.add("added");
   await triggered({ event: "added" }, events, new AbortController().signal);
+});
+
+const ways: [string, number, number, boolean][] = [
+  // pixels up, ms
+  ["a page in a blink", 1000, 100, true],
+  ["at the speed's limit", 1000, 500, false],
+  ["just above it", 1001, 500, true],
+  ["too short", 200, 10, false],
+  ["just long enough", 201, 10, true],
+  ["reading", 300, 400, false],
+  ["down", -2000, 10, false],
+  ["at once", 500, 0, true],
+];
+
+for (const [name, up, ms, want] of ways) {
+  test("hurriedUp: " + name, () => assert.equal(hurriedUp({ y: 5000, time: 1000 }, { y: 5000 - up, time: 1000 + ms }), want));
+}
+
+test("wasAway: from five seconds on", () => {
+  assert.deepEqual([0, 4999, 5000, 3_600_000, -Infinity].map(wasAway), [false, false, true, true, false]);
+});
+
+test("leftByTop: by the upper edge, into nothing", () => {
+  assert.deepEqual([leftByTop(0, null), leftByTop(-1, null), leftByTop(1, null), leftByTop(-1, {})], [true, true, false, false]);
 });

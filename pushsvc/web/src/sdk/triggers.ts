@@ -54,29 +54,47 @@ function onScroll(percent: number, fire: () => void, signal: AbortSignal): void 
   check();
 }
 
-/** Pixels in a millisecond: nobody reads at this speed. */
-const flick = 2;
+/** Where the page was scrolled to, in pixels, and when, in ms. */
+export interface Spot {
+  y: number;
+  time: number;
+}
 
-/** With a mouse: the pointer leaves by the top, where tabs and address bar are.
- * With a finger: back up in a hurry, to where those come out; or back from another
- * tab. */
-function onExit(fire: () => void, signal: AbortSignal): void {
+/** Whether a pointer went out by the top, where tabs and address bar are; into is
+ * what it went to, if the page knows. */
+export const leftByTop = (y: number, into: unknown): boolean => y <= 0 && !into;
+
+/** Whether a finger scrolled up from one spot to another faster than anybody
+ * reads, 2 pixels in a millisecond, and by more than a flick. */
+export const hurriedUp = (from: Spot, to: Spot): boolean =>
+  from.y - to.y > Math.max(200, 2 * (to.time - from.time));
+
+/** Whether who has been away for so many ms went to look elsewhere: shorter is a
+ * message that was glanced at. */
+export const wasAway = (hidden: number): boolean => hidden >= 5000;
+
+/** With a mouse: the pointer leaves by the top. With a finger: back up in a hurry,
+ * to where tabs and address bar come out; or back from somewhere else. */
+export function onExit(fire: () => void, signal: AbortSignal): void {
   const leave = (event: MouseEvent) => {
-    if (event.clientY <= 0 && !event.relatedTarget) fire();
+    if (leftByTop(event.clientY, event.relatedTarget)) fire();
   };
   document.documentElement.addEventListener("mouseleave", leave, { signal });
   if (!matchMedia("(pointer: coarse)").matches) return;
-  let from = { y: scrollY, time: Date.now() };
+  let from: Spot = { y: scrollY, time: Date.now() };
   const scrolled = () => {
-    const now = { y: scrollY, time: Date.now() };
-    if (now.y > from.y || now.time - from.time > 500) from = now;
-    if (from.y - now.y > Math.max(200, flick * (now.time - from.time))) fire();
+    const to = { y: scrollY, time: Date.now() };
+    // Down, or after a rest, the way up begins anew.
+    if (to.y > from.y || to.time - from.time > 500) from = to;
+    if (hurriedUp(from, to)) fire();
   };
   addEventListener("scroll", scrolled, { passive: true, signal });
-  const back = () => {
-    if (document.visibilityState === "visible") fire();
+  let gone = Infinity;
+  const turn = () => {
+    if (document.visibilityState === "hidden") gone = Date.now();
+    else if (wasAway(Date.now() - gone)) fire();
   };
-  document.addEventListener("visibilitychange", back, { signal });
+  document.addEventListener("visibilitychange", turn, { signal });
 }
 
 /** The widespread consent banners; the operator's selector is for all others. */

@@ -15,3 +15,6 @@ declare module "node:assert/strict" {
   };
   export default assert;
 }
+
+/** Runs after everything that is due by now. */
+declare function setImmediate(run: (value?: unknown) => void): void;

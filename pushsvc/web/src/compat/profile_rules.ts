@@ -1,0 +1,113 @@
+// What CleverTap takes for a visitor's attributes, and what it says otherwise.
+
+import type { Log } from "./log";
+import { isObject, plain, properties } from "./rules";
+
+/** Attributes with a meaning of their own, which are never nested. */
+const restricted = ["Name", "Email", "Education", "Married", "DOB", "Gender", "Phone", "Age", "FBID", "GPID", "Birthday", "Identity"];
+
+const genders: Record<string, string> = { male: "M", female: "F", others: "O", unknown: "U" };
+const oneOf = (...values: string[]) => (value: unknown) => (values.includes(value as string) ? value : undefined);
+const yesOrNo = oneOf("Y", "N");
+
+/** What each makes of its value, undefined for a wrong one; then the text says why. */
+const checks: Record<string, [(value: unknown) => unknown, string]> = {
+  Gender: [
+    (value) => oneOf("M", "F", "O", "U")(genders[String(value).toLowerCase()] ?? value),
+    "Gender value should be one of M, F, O, U, male, female, others, unknown",
+  ],
+  Employed: [yesOrNo, "Employed value should be either Y or N"],
+  Married: [yesOrNo, "Married value should be either Y or N"],
+  Education: [oneOf("School", "College", "Graduate"), "Education value should be either School, College or Graduate"],
+  Age: [number, "Age value should be a number"],
+  DOB: [
+    (value) => (/^\$D_(\d{8}|-?\d+)$/.test(String(value)) ? value : undefined),
+    "DOB value should be a Date Object or $D_ and yyyymmdd",
+  ],
+  Phone: [
+    (value) => (/^\+\d{8,15}$/.test(String(value)) ? Number(value) : undefined),
+    "Phone number should be formatted as +[country code][number]",
+  ],
+  Identity: [(value) => (["string", "number"].includes(typeof value) ? value : undefined), "Identity should be a string or a number"],
+};
+
+function number(value: unknown): unknown {
+  const given = typeof value === "string" && value.trim() ? Number(value) : value;
+  return typeof given === "number" && isFinite(given) ? given : undefined;
+}
+
+/** What social networks call it. */
+const social = { displayName: "Name", name: "Name", email: "Email", gender: "Gender" };
+
+/** The attributes in one argument of profile.push and onUserLogin.push,
+ * `{Site: {...}}`, or what a social network gave under its name; undefined where
+ * there are none. */
+export function attributesOf(given: Record<string, unknown>): Record<string, unknown> | undefined {
+  if (isObject(given.Site)) return given.Site;
+  for (const [network, id] of [["Facebook", "FBID"], ["Google Plus", "GPID"]] as const) {
+    const user = given[network];
+    if (!isObject(user) || user.error) continue;
+    const names = Object.entries({ ...social, id });
+    return Object.fromEntries(names.flatMap(([theirs, ours]) => (user[theirs] == null ? [] : [[ours, user[theirs]]])));
+  }
+  return undefined;
+}
+
+/** Attributes as they are kept. A wrong one is left out, and the rest stays;
+ * those that are free of meaning follow the rules of event properties. */
+export function profile(given: Record<string, unknown>, log: Log): Record<string, unknown> {
+  const kept = properties(given, log);
+  for (const name of restricted) {
+    if (typeof kept[name] !== "object") continue;
+    delete kept[name];
+    log.error(`'${name}' is a restricted profile property and cannot have nested values`, 513);
+  }
+  for (const [name, [check, why]] of Object.entries(checks)) {
+    if (!(name in kept)) continue;
+    const value = check(kept[name]);
+    if (value === undefined) {
+      delete kept[name];
+      log.error(why + ". This property has been ignored.");
+    } else kept[name] = value;
+  }
+  return kept;
+}
+
+/** profile's methods for single attributes, and what they do on the wire. */
+export const operators: Record<string, string> = {
+  setMultiValuesForKey: "$set",
+  addMultiValueForKey: "$add",
+  addMultiValuesForKey: "$add",
+  removeMultiValueForKey: "$remove",
+  removeMultiValuesForKey: "$remove",
+  removeValueForKey: "$delete",
+  handleIncrementValue: "$incr",
+  handleDecrementValue: "$decr",
+};
+
+/** One call of such a method as `{<key>: {<operator>: <operand>}}`, undefined for
+ * one that is dropped. Multi-values are texts in lower case and numbers, each
+ * once; keys may be paths such as `Cars[0].seats`. */
+export function operation(method: string, key: unknown, given: unknown, log: Log): Record<string, unknown> | undefined {
+  const operator = operators[method]!;
+  const wrong = (why: string) => void log.error(`${method} should be called with ${why}`);
+  if (typeof key !== "string" || !key) return wrong("a key");
+  const name = key.slice(0, 1024);
+  if (operator === "$delete") return { [name]: { $delete: true } };
+  if (/cr$/.test(operator)) {
+    const by = typeof given === "number" && given > 0 && isFinite(given);
+    return by ? { [name]: { [operator]: given } } : wrong("a key and a number greater than zero");
+  }
+  if (/Values/.test(method) !== Array.isArray(given)) {
+    return wrong("a key and " + (Array.isArray(given) ? "one value" : "a list of values"));
+  }
+  const values = (Array.isArray(given) ? given : [given]).slice(0, 100).flatMap((value): (string | number)[] => {
+    const clean = plain(value, log);
+    if (typeof clean === "string") return [clean.toLowerCase()];
+    if (typeof clean === "number") return [clean];
+    log.error(method + ": only strings and numbers are supported");
+    return [];
+  });
+  if (!values.length && operator !== "$set") return undefined;
+  return { [name]: { [operator]: [...new Set(values)] } };
+}
