@@ -92,6 +92,10 @@ func (h *Handler) serveOwn(w http.ResponseWriter, r *http.Request, action string
 		httpapi.ServeModule(w, r, action)
 		return nil
 	}
+	if httpapi.IsFrame(action) {
+		httpapi.ServeFrame(w, r, action)
+		return nil
+	}
 	script := action == "sdk.js" || action == importable
 	if !script && !httpapi.IsPublicAction(action) {
 		return caddyhttp.Error(http.StatusNotFound, fmt.Errorf("webpush has no %q", r.URL.Path))

@@ -207,8 +207,14 @@ func etag(body []byte) string {
 	return `"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`
 }
 
-// serveAsset answers GET and HEAD with validators.
+// serveAsset answers GET and HEAD with validators; only the site's own pages may
+// load it (Fetch, Cross-Origin-Resource-Policy).
 func serveAsset(w http.ResponseWriter, r *http.Request, body []byte, contentType, cache string) {
+	serveTo(w, r, body, contentType, cache, "same-origin")
+}
+
+// serveTo is serveAsset for whoever resourcePolicy lets load it.
+func serveTo(w http.ResponseWriter, r *http.Request, body []byte, contentType, cache, resourcePolicy string) {
 	h := w.Header()
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		h.Set("Allow", "GET, HEAD")
@@ -220,7 +226,7 @@ func serveAsset(w http.ResponseWriter, r *http.Request, body []byte, contentType
 	h.Set("Cache-Control", cache)
 	h.Set("Content-Type", contentType)
 	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Cross-Origin-Resource-Policy", "same-origin")
+	h.Set("Cross-Origin-Resource-Policy", resourcePolicy)
 	if matches(r.Header.Get("If-None-Match"), tag) {
 		w.WriteHeader(http.StatusNotModified)
 		return

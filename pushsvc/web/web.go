@@ -37,6 +37,7 @@ func Version() string {
 	sum := sha256.New()
 	sum.Write(sdk)
 	sum.Write(worker)
+	sum.Write(frame)
 	for _, name := range lazyModules {
 		body, _ := Module(name)
 		sum.Write(body)

@@ -35,6 +35,9 @@ var modules = []struct {
 	{"wait.js", 1500},
 	{"join.js", 3000},
 	{"track.js", 4000},
+	{"popup.js", 8000},
+	{"popup-more.js", 6000},
+	{"popup-words.js", 4000},
 }
 
 func TestSize(t *testing.T) {
@@ -49,6 +52,36 @@ func TestSize(t *testing.T) {
 			}
 			checkSize(t, source, module.maxGzip)
 		})
+	}
+	t.Run("frame.js", func(t *testing.T) { checkSize(t, Frame(), 2500) })
+}
+
+// TestFrame has the script stand inside a document, whatever it contains.
+func TestFrame(t *testing.T) {
+	script := Frame()
+	if found := forbidden.FindAll(script, -1); len(found) != 1 || string(found[0]) != "document.write" {
+		t.Errorf("found %q, want only the place where the HTML is written", found)
+	}
+	if found := moduleSyntax.FindAll(script, -1); found != nil {
+		t.Errorf("found %q", found)
+	}
+	for _, what := range []string{placeholder, "</script", "<!--", "<script"} {
+		if bytes.Contains(script, []byte(what)) {
+			t.Errorf("has %q", what)
+		}
+	}
+	for i, c := range script {
+		if c > 0x7e {
+			t.Fatalf("byte %#x at %d: must be ASCII", c, i)
+		}
+	}
+	document := FrameDocument()
+	if !bytes.HasPrefix(document, []byte("<!DOCTYPE html>")) || bytes.Count(document, script) != 1 {
+		t.Errorf("the document is %.60q…", document)
+	}
+	script[0] = 'X'
+	if Frame()[0] == 'X' {
+		t.Error("the result shares memory with the embedded script")
 	}
 }
 

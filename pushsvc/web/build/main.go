@@ -23,20 +23,33 @@ const placeholder = "__WEBPUSH_CONFIG__"
 // package web.
 type entry struct {
 	out, in string
-	module  bool // an ES module without config, else a script with it
+	form    form
 }
 
+// form is what a file is to browsers.
+type form int
+
+const (
+	script form = iota // one function that is called at once, with the config
+	module             // an ES module without it
+	plain              // as script, without it
+)
+
 var entries = []entry{
-	{"dist/sdk.js", "src/sdk/main.ts", false},
-	{"dist/sw.js", "src/sw/main.ts", false},
-	{"dist/retire.js", "src/sdk/retire.ts", false},
-	{"dist/retire-sw.js", "src/sw/retire.ts", false},
-	{"dist/compat.js", "src/compat/main.ts", true},
-	{"dist/ui.js", "src/ui/main.ts", true},
-	{"dist/texts.js", "src/ui/texts.ts", true},
-	{"dist/wait.js", "src/sdk/wait.ts", true},
-	{"dist/join.js", "src/sdk/join.ts", true},
-	{"dist/track.js", "src/track/main.ts", true},
+	{"dist/sdk.js", "src/sdk/main.ts", script},
+	{"dist/sw.js", "src/sw/main.ts", script},
+	{"dist/retire.js", "src/sdk/retire.ts", script},
+	{"dist/retire-sw.js", "src/sw/retire.ts", script},
+	{"dist/compat.js", "src/compat/main.ts", module},
+	{"dist/ui.js", "src/ui/main.ts", module},
+	{"dist/texts.js", "src/ui/texts.ts", module},
+	{"dist/wait.js", "src/sdk/wait.ts", module},
+	{"dist/join.js", "src/sdk/join.ts", module},
+	{"dist/track.js", "src/track/main.ts", module},
+	{"dist/popup.js", "src/popup/main.ts", module},
+	{"dist/popup-more.js", "src/popup/more.ts", module},
+	{"dist/popup-words.js", "src/popup/words.ts", module},
+	{"dist/frame.js", "src/frame/main.ts", plain},
 }
 
 func main() {
@@ -84,10 +97,13 @@ func compare(path string, want []byte) error {
 // but the sources and the esbuild version: no paths, no tsconfig.
 func bundle(dir string, e entry) ([]byte, error) {
 	options := browserOptions(dir)
-	want := 1
-	if e.module {
+	want := 0
+	switch e.form {
+	case script:
+		want = 1
+	case module:
 		moduleOptions(&options)
-		want = 0
+	case plain:
 	}
 	options.EntryPoints = []string{e.in}
 	code, err := build(options)

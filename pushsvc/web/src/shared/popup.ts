@@ -199,16 +199,17 @@ export interface PopupCallbackMessage {
 
 // Between popup.js and the frame of custom HTML, by postMessage. The frame is
 // {prefix}/frame.html?v={version}: a fixed document with frame.js inside, which
-// gets the HTML by message and writes it. It needs from the server:
-//   Content-Type: text/html; charset=utf-8
-//   Content-Security-Policy: sandbox allow-scripts allow-popups
-//     allow-popups-to-escape-sandbox allow-forms; frame-ancestors 'self'
-//   X-Frame-Options: SAMEORIGIN, X-Content-Type-Options: nosniff,
-//   Cache-Control: immutable with the right v (as ServeModule)
-// So it has an opaque origin even where somebody opens it by itself, and the
-// site's own policy does not stop its inline scripts. httpapi.ServeFrame (POPUP).
+// says that it is ready, gets the HTML with a port by message, and writes it. The
+// server answers it by httpapi.ServeFrame, with a policy of its own that has
+// `sandbox`: it has an opaque origin even where somebody opens it by itself, and
+// the site's own policy does not stop its inline scripts.
 
-/** From popup.js to the frame. */
+/** From the frame to the page, once. */
+export interface FrameReady {
+  webpush: "ready";
+}
+
+/** From popup.js to the frame, once, with a MessagePort. */
 export interface FrameStart {
   webpush: "start";
   html: string;
@@ -217,14 +218,14 @@ export interface FrameStart {
   msgId: string;
   pivotId?: string;
   kv?: Record<string, string>;
+  /** The frame has the page's origin and needs no stand-in for its parent. */
+  trusted?: boolean;
 }
 
-/** From the frame to popup.js. */
-export type FrameMessage = { webpush: string } & (
-  | { say: "ready" }
+/** From the frame to popup.js through the port. */
+export type FrameMessage =
   | { say: "size"; height: number }
   | { say: "close"; reason: "script" | "escape" }
   | { say: "click"; element: string; url?: string; newTab?: boolean; props: Record<string, string> }
   | { say: "open"; url: string; newTab?: boolean }
-  | { say: "call"; name: string; args: unknown[] }
-);
+  | { say: "call"; name: string; args: unknown[] };

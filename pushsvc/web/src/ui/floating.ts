@@ -1,6 +1,7 @@
 // What floats over the page: the host, its style sheet, focus and Escape.
 
 import { followScheme } from "./look";
+import { isTyping } from "./typing";
 import styles from "./ui.css";
 
 /** Prepares a root for our elements; undefined where the engine lacks constructed
@@ -52,15 +53,4 @@ export function openDialog(root: ShadowRoot, dialog: HTMLDialogElement, escaped:
     dialog.remove();
     if (inside && before instanceof HTMLElement && before !== root.host) before.focus({ preventScroll: true });
   };
-}
-
-/** Whether the focus is somewhere where keys make text, frames included: what
- * goes on in a frame cannot be seen. */
-function isTyping(focused: Element | null): boolean {
-  let node = focused;
-  while (node?.shadowRoot?.activeElement) node = node.shadowRoot.activeElement;
-  return (
-    node instanceof HTMLElement &&
-    (node.isContentEditable || /^(INPUT|TEXTAREA|SELECT|IFRAME)$/.test(node.tagName))
-  );
 }

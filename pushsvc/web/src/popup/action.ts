@@ -1,0 +1,119 @@
+// What a click does.
+
+import type { Action, PopupHost, WirePopup } from "../shared/popup";
+import { element } from "../ui/elements";
+import { sign } from "./signs";
+import type { Reason, Stage } from "./stage";
+import { webURL } from "./url";
+import type { Words } from "./wording";
+
+/** What a click is about and where it is: a stage, or a message of the inbox. */
+export interface Target {
+  options: PopupHost & { popup: WirePopup };
+  words: Words;
+  root: ShadowRoot;
+  element: HTMLElement;
+  finish(reason: Reason): void;
+}
+
+/** How long "Copied" and "Thank you!" stand before it closes, in ms. */
+const feedbackTime = 2500;
+
+/** A link where the click opens something, else a button. A click with a key or
+ * the middle button held stays the browser's; it counts all the same. */
+export function control(stage: Target, id: string, action: Action | undefined, name: string): HTMLElement {
+  const url = action?.do === "open" ? webURL(action.url) : undefined;
+  const node = url ? element("a") : element("button");
+  if (node instanceof HTMLAnchorElement) {
+    node.href = url!;
+    node.rel = "noopener";
+    if (action!.newTab) node.target = "_blank";
+  } else {
+    node.type = "button";
+  }
+  node.id = id;
+  node.addEventListener("click", (event) => {
+    const click = event as MouseEvent;
+    if (url && (click.ctrlKey || click.metaKey || click.shiftKey || click.altKey)) {
+      stage.options.act({ act: "clicked", element: name }, stage.options.popup);
+      return;
+    }
+    event.preventDefault();
+    perform(stage, action, name, node);
+  });
+  node.addEventListener("auxclick", (event) => {
+    if (url && (event as MouseEvent).button === 1) stage.options.act({ act: "clicked", element: name }, stage.options.popup);
+  });
+  return node;
+}
+
+/** Tells of the click and does what it wants, in the click. node is what was
+ * clicked, if it is ours. */
+export function perform(stage: Target, action: Action = {}, name: string, node?: HTMLElement, props?: Record<string, string>): void {
+  const { options, root } = stage;
+  const { popup } = options;
+  options.act({ act: "clicked", element: name, ...(props && { props }) }, popup);
+  const kind = action.do;
+  if (kind === "submit") {
+    root.querySelector("form")?.requestSubmit();
+    return;
+  }
+  let close = action.close || kind === "close" || (popup.closeAfterClick && kind !== "copy");
+  if (kind === "copy") {
+    const copied = copy(stage, action.text ?? "");
+    if (node) void copied.then((ok) => ok && sayCopied(stage, node));
+    if (close) setTimeout(() => stage.finish("action"), feedbackTime);
+    return;
+  }
+  if (kind === "open" || kind === "call" || kind === "subscribe") {
+    const url = webURL(action.url);
+    const { url: _, ...rest } = action;
+    if (kind !== "open" || url) options.run({ ...rest, ...(url && { url }) }, popup.content.kv ?? {}, popup);
+    // What asks for permission must not stand behind us.
+    close ||= kind === "subscribe";
+  }
+  if (close) stage.finish("action");
+}
+
+/** To the clipboard, by the old way where the new one is not allowed. */
+async function copy(stage: Target, text: string): Promise<boolean> {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    // Inside the dialog: nothing else can have the selection while it is modal.
+    const field = element("textarea", "", "spoken");
+    field.value = text;
+    const focused = stage.root.activeElement as HTMLElement | null;
+    stage.element.append(field);
+    field.select();
+    const done = document.execCommand("copy");
+    field.remove();
+    focused?.focus({ preventScroll: true });
+    return done;
+  }
+}
+
+/** The button says so for a while; who does not see it hears it. */
+function sayCopied(stage: Target, node: HTMLElement): void {
+  const before = [...node.childNodes];
+  const said = element("span", "", "spoken", stage.words.copied);
+  said.setAttribute("role", "status");
+  stage.element.append(said);
+  node.replaceChildren(sign("done"), stage.words.copied);
+  setTimeout(() => {
+    said.remove();
+    node.replaceChildren(...before);
+  }, feedbackTime);
+}
+
+/** Says that an answer was taken, and closes a while later. */
+export function thank(stage: Stage): void {
+  const thanks = element("p", "thanks", "thanks", stage.words.thanks);
+  thanks.tabIndex = -1;
+  thanks.setAttribute("role", "status");
+  stage.root.querySelector("#buttons")?.remove();
+  stage.root.querySelector("form")!.replaceWith(thanks);
+  thanks.focus({ preventScroll: true });
+  setTimeout(() => stage.finish("action"), feedbackTime);
+}

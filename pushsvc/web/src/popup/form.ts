@@ -1,0 +1,87 @@
+// One question: an e-mail address, a line of text, or a choice.
+
+import type { PopupInput } from "../shared/popup";
+import { element } from "../ui/elements";
+import { thank } from "./action";
+import type { Stage } from "./stage";
+
+/** The longest answer, in UTF-16 units. */
+const longest = 500;
+
+export function buildForm(stage: Stage, input: PopupInput): HTMLFormElement {
+  const form = element("form", "form", input.kind);
+  // Our words, in the page's language, instead of the browser's bubbles.
+  form.noValidate = true;
+  const problem = element("p", "problem");
+  problem.setAttribute("role", "alert");
+  problem.hidden = true;
+  const send = element("button", "submit", "button main", input.submit || stage.words.send);
+  send.type = "submit";
+  const fields = input.kind === "choice" ? choice(form, input, send) : line(form, input, send);
+  form.append(problem);
+  const name = input.event || "answer";
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    const value = answerOf(fields);
+    const wrong = fault(stage, input, fields, value);
+    for (const field of fields) {
+      field.setAttribute("aria-invalid", String(!!wrong));
+      field.setAttribute("aria-describedby", "problem");
+    }
+    problem.hidden = !wrong;
+    problem.textContent = wrong;
+    if (wrong) {
+      fields[0]?.focus();
+      return;
+    }
+    stage.options.act({ act: "submitted", element: name, value }, stage.options.popup);
+    thank(stage);
+  });
+  return form;
+}
+
+function line(form: HTMLFormElement, input: PopupInput, send: HTMLElement): HTMLInputElement[] {
+  const label = element("label", "label", "label", input.label);
+  label.htmlFor = "answer";
+  const field = element("input", "answer");
+  field.type = input.kind;
+  field.maxLength = longest;
+  field.required = true;
+  if (input.kind === "email") {
+    field.autocomplete = "email";
+    field.name = "email";
+  }
+  const row = element("div", "", "row");
+  row.append(field, send);
+  form.append(label, row);
+  return [field];
+}
+
+function choice(form: HTMLFormElement, input: PopupInput, send: HTMLElement): HTMLInputElement[] {
+  const group = element("fieldset", "answer-group");
+  group.append(element("legend", "label", "label", input.label));
+  const fields = (input.options ?? []).map((text) => {
+    const label = element("label", "", "option");
+    const field = element("input");
+    field.type = "radio";
+    field.name = "answer";
+    field.required = true;
+    field.value = text;
+    label.append(field, element("span", "", "", text));
+    group.append(label);
+    return field;
+  });
+  form.append(group, send);
+  return fields;
+}
+
+function answerOf(fields: HTMLInputElement[]): string {
+  const field = fields.find((field) => field.type !== "radio" || field.checked);
+  return (field?.value ?? "").trim().slice(0, longest);
+}
+
+/** What is wrong with the answer, empty if nothing is. */
+function fault({ words }: Stage, { kind }: PopupInput, fields: HTMLInputElement[], value: string): string {
+  if (!value) return kind === "choice" ? words.choose : words.required;
+  return kind === "email" && !fields[0]!.validity.valid ? words.email : "";
+}

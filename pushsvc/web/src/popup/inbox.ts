@@ -1,0 +1,179 @@
+// The inbox: a bell with a count, and the list of messages behind it. They are
+// kept in the browser, so that a message may be read on a later page.
+
+import type { PopupHost, PopupOptions, WirePopup } from "../shared/popup";
+import { local } from "../sdk/storage";
+import { fill } from "../ui/language";
+import { addStyles } from "./html";
+import type { Kit } from "./main";
+import type { Stage } from "./stage";
+import type { Words } from "./wording";
+
+/** As many as are kept, and for how long, in ms. */
+const most = 15;
+const longest = 30 * 86_400_000;
+
+export interface Message {
+  popup: WirePopup;
+  /** When it came, ms since the epoch. */
+  at: number;
+  seen?: boolean;
+  read?: boolean;
+}
+
+/** The messages that are kept, newest first. Whatever else stands there is left
+ * out: the page's own scripts can write it. */
+export function readMessages(text: string, now: number): Message[] {
+  try {
+    const list = JSON.parse(text) as Message[];
+    return list.filter(({ popup, at }) => typeof popup.id === "string" && typeof popup.content === "object" && popup.content && at > now - longest).slice(0, most);
+  } catch {
+    return [];
+  }
+}
+
+/** Puts a message in front; one that is there already stays as read as it was. */
+export function withMessage(list: Message[], popup: WirePopup, now: number): Message[] {
+  const known = list.find((message) => message.popup.id === popup.id);
+  const { when: _when, caps: _caps, ...kept } = popup;
+  const message = known ? { ...known, popup: kept } : { popup: kept, at: now };
+  if (known) return list.map((other) => (other === known ? message : other));
+  return [message, ...list].slice(0, most);
+}
+
+const load = () => readMessages(local.get("inbox"), Date.now());
+const save = (list: Message[]) => local.set("inbox", JSON.stringify(list));
+
+const bells = new WeakMap<ShadowRoot, Bell>();
+
+/** Puts the bell into its root, or fills it anew. first is a message to add. */
+export function fillInbox(kit: Kit, root: ShadowRoot, options: PopupHost, words: Words, first?: WirePopup): void {
+  if (first) save(withMessage(load(), first, Date.now()));
+  const list = load();
+  // Where storage is blocked, a message lives as long as the page.
+  if (first && !list.length) list.push({ popup: first, at: Date.now() });
+  const bell = bells.get(root);
+  if (bell) bell.fill(list);
+  else if (list.length) bells.set(root, new Bell(kit, root, options, words, list));
+}
+
+class Bell {
+  private readonly opener: HTMLButtonElement;
+  private readonly count: HTMLElement;
+  private open: Stage | undefined;
+
+  constructor(
+    private readonly kit: Kit,
+    root: ShadowRoot,
+    private readonly options: PopupHost,
+    private readonly words: Words,
+    private list: Message[],
+  ) {
+    addStyles(root);
+    const { theme, position } = list[0]!.popup;
+    const place = /^(bottom|top)-(left|right)$/.test(position ?? "") ? position! : "bottom-right";
+    const opener = (this.opener = kit.button("bell", "", () => this.unfold(place)));
+    this.count = kit.element("span", "count");
+    opener.className = "face " + place;
+    opener.dir = options.dir ?? getComputedStyle(document.documentElement).direction;
+    opener.setAttribute("aria-haspopup", "dialog");
+    opener.append(kit.sign("inbox"), this.count);
+    root.append(opener);
+    kit.dress(opener, theme);
+    this.fill(list);
+  }
+
+  fill(list: Message[]): void {
+    this.list = list;
+    const unread = list.filter((message) => !message.read).length;
+    this.count.textContent = String(unread);
+    this.count.hidden = !unread;
+    const label = this.words.messages + (unread ? ", " + fill(this.words.unread, { n: String(unread) }) : "");
+    this.opener.setAttribute("aria-label", (this.opener.title = label));
+  }
+
+  private unfold(place: string): void {
+    const { kit, options, list, opener } = this;
+    const root = this.open ? undefined : kit.newRoot("");
+    if (!root) return;
+    addStyles(root);
+    const host: PopupOptions = {
+      ...options,
+      popup: list[0]!.popup,
+      // Opening and closing the list is nothing about a message.
+      act: () => {},
+      closed: () => {
+        this.open = undefined;
+        opener.hidden = false;
+        opener.focus({ preventScroll: true });
+      },
+    };
+    const stage = (this.open = new kit.Stage(root, host, this.words, "corner inbox " + place, false));
+    this.fillList(stage);
+    stage.open();
+    // After the focus has left it.
+    opener.hidden = true;
+    for (const message of list.filter((message) => !message.seen)) {
+      message.seen = true;
+      options.act({ act: "viewed" }, message.popup);
+    }
+    save(list);
+  }
+
+  private fillList(stage: Stage): void {
+    const { kit, words, list } = this;
+    const { element } = kit;
+    const head = element("div", "", "head");
+    head.append(element("h2", "title", "", words.messages));
+    stage.element.setAttribute("aria-labelledby", "title");
+    const rows = element("ul");
+    const items = list.map((message) => this.item(stage, message));
+    for (const item of items) {
+      const row = element("li");
+      row.append(item);
+      rows.append(row);
+    }
+    const all = kit.button("all", words.readAll, () => {
+      for (const message of list) message.read = true;
+      for (const item of items) item.classList.remove("unread");
+      save(list);
+      this.fill(list);
+      all.hidden = true;
+      stage.element.focus();
+    });
+    all.hidden = list.every((message) => message.read);
+    head.append(all);
+    stage.element.append(head, rows, stage.cross());
+  }
+
+  private item(stage: Stage, message: Message): HTMLElement {
+    const { kit, options, words } = this;
+    const { element } = kit;
+    const { popup } = message;
+    const { title, body, image, imageAlt, buttons } = popup.content;
+    // Its clicks are about the message, and what closes closes the list.
+    const target = { options: { ...options, popup }, words, root: stage.root, element: stage.element, finish: () => stage.close() };
+    const node = kit.control(target, "", popup.click ?? buttons?.[0]?.action, "body");
+    node.className = "item" + (message.read ? "" : " unread");
+    node.addEventListener("click", () => {
+      message.read = true;
+      node.classList.remove("unread");
+      save(this.list);
+      this.fill(this.list);
+    });
+    const url = kit.webURL(image);
+    if (url) {
+      const picture = element("img");
+      picture.alt = imageAlt ?? "";
+      picture.addEventListener("error", () => picture.remove());
+      picture.src = url;
+      node.append(picture);
+    }
+    const text = element("span");
+    if (title) text.append(element("b", "", "", title));
+    const day = new Date(message.at).toLocaleDateString(options.language, { day: "numeric", month: "long" });
+    text.append(body ?? "", element("small", "", "", day));
+    node.append(text);
+    return node;
+  }
+}

@@ -1,0 +1,118 @@
+// popup.js: shows pop-ups. onsite.js loads it when there is one to show.
+
+import type { PopupFace, PopupHost, PopupOptions, WirePopup } from "../shared/popup";
+import { chooseLanguage } from "../ui/language";
+import { others } from "../ui/wording";
+import { fillImage, fillText } from "./content";
+import { control, perform } from "./action";
+import { button, element } from "../ui/elements";
+import { sign } from "./signs";
+import { dress, newRoot, Stage } from "./stage";
+import { webURL } from "./url";
+import { wording, type Words } from "./wording";
+import type * as More from "./more";
+
+/** What popup-more.js has from here, so that nothing is loaded twice. */
+const kit = { button, control, dress, element, newRoot, perform, sign, webURL, Stage };
+export type Kit = typeof kit;
+
+const known = ["en", ...others];
+const choose = (tag: string): string => chooseLanguage([tag, ...navigator.languages], known);
+
+/** The words besides English, loaded before anything can be shown, so that show
+ * need not wait. Without them all is in English. */
+const lines = await loadWords().catch(() => ({}) as Record<string, string>);
+
+async function loadWords(): Promise<Record<string, string>> {
+  if (choose(document.documentElement.lang) === "en") return {};
+  return (await load<{ default: Record<string, string> }>("popup-words.js")).default;
+}
+
+/** Loads another of our modules. Our address has the version in its query. */
+function load<T>(name: string): Promise<T> {
+  // In a variable, because the build resolves what stands in the parentheses.
+  const address = "./" + name + new URL(import.meta.url).search;
+  return import(address) as Promise<T>;
+}
+
+const more = () => load<typeof More>("popup-more.js");
+
+function wordsOf(language: string): Words {
+  return wording(lines[choose(language)]);
+}
+
+/** Shows a pop-up, see Popups. */
+export function show(options: PopupOptions): PopupFace | undefined {
+  const { popup } = options;
+  const words = wordsOf(options.language);
+  if (popup.kind === "custom") return undefined;
+  if (popup.kind === "inbox") return showInbox(options, popup);
+  const root = newRoot("");
+  if (!root) return undefined;
+  const layout = layoutOf(options);
+  const stage = new Stage(root, options, words, layout, isModal(options, layout));
+  fill(stage, layout);
+  // A site that has CleverTap's API may wait for CleverTap's event.
+  if ("clevertap" in window) document.dispatchEvent(new Event("CT_campaign_rendered"));
+  return stage;
+}
+
+/** Shows the messages that earlier pages have kept, see Popups. */
+export function inbox(host: PopupHost): PopupFace | undefined {
+  return showInbox(host);
+}
+
+/** There is one bell on a page; its host stands before the rest is loaded. */
+let bell: { root: ShadowRoot; face: PopupFace } | undefined;
+
+function showInbox(host: PopupHost, popup?: WirePopup): PopupFace | undefined {
+  if (!bell?.root.host.isConnected) {
+    const root = newRoot("webpush-inbox");
+    if (!root) return undefined;
+    const element = root.host as HTMLElement;
+    bell = { root, face: { element, close: () => element.remove() } };
+  }
+  const { root, face } = bell;
+  more().then(({ fillInbox }) => root.host.isConnected && fillInbox(kit, root, host, wordsOf(host.language), popup), face.close);
+  return face;
+}
+
+function fill(stage: Stage, layout: string): void {
+  switch (stage.options.popup.kind) {
+    case "html":
+      more().then(({ fillHTML }) => fillHTML(kit, stage), () => stage.fail("frame"));
+      return;
+    case "image":
+      return fillImage(stage);
+    default:
+      fillText(stage, layout.startsWith("banner"));
+      stage.open();
+  }
+}
+
+/** The classes of the dialog. */
+function layoutOf({ popup: { kind, position } }: PopupOptions): string {
+  const edge = position === "top" || position === "bottom" ? position : undefined;
+  const corner = /^(bottom|top)-(left|right)$/.test(position ?? "") ? position : undefined;
+  switch (kind) {
+    case "banner":
+      return "banner " + (edge ?? "bottom");
+    case "corner":
+      return "corner " + (corner ?? "bottom-right");
+    case "image":
+      return "picture box";
+    case "html":
+      if (edge) return "html banner " + edge;
+      if (corner) return "html corner " + corner;
+      return position === "full" ? "html interstitial" : "html box";
+    default:
+      return kind;
+  }
+}
+
+/** Corner and banner leave the page usable; the others unless their overlay is
+ * switched off. A full view has nothing beside it. */
+function isModal({ popup }: PopupOptions, layout: string): boolean {
+  if (/corner|banner/.test(layout)) return false;
+  return layout.includes("interstitial") || popup.theme?.overlay !== 0;
+}

@@ -1,0 +1,194 @@
+// What a pop-up stands in: the host with its shadow root, the dialog, focus,
+// Escape, and the ways in which it ends.
+
+import type { PopupFace, PopupOptions } from "../shared/popup";
+import { applyColours, followScheme } from "../ui/look";
+import { textOn } from "../ui/colour";
+import { button, element } from "../ui/elements";
+import { isTyping } from "../ui/typing";
+import { sign } from "./signs";
+import type { Words } from "./wording";
+import styles from "./popup.css";
+
+/** How an end comes about: element of act "closed". */
+export type Reason = "button" | "escape" | "overlay" | "action" | "script";
+
+/** The ids that CleverTap's wrapper and overlay have, by our class of layout.
+ * Scripts of sites and of custom HTML look for them to close a pop-up. */
+const legacyIds: Record<string, [wrapper: string, overlay: string]> = {
+  interstitial: ["intentPreview", "intentOpacityDiv"],
+  banner: ["wizParDiv2", "intentOpacityDiv2"],
+  picture: ["wzrkImageOnlyDiv", "intentOpacityDiv0"],
+};
+
+/** A host under <html> with an open shadow root; undefined where the engine lacks
+ * constructed style sheets (a <style> would need the site's CSP to allow it). */
+export function newRoot(id: string): ShadowRoot | undefined {
+  const host = element("div");
+  host.id = id;
+  host.className = "webpush-popup";
+  const root = host.attachShadow({ mode: "open" });
+  try {
+    const sheet = new CSSStyleSheet();
+    sheet.replaceSync(styles);
+    root.adoptedStyleSheets = [sheet];
+  } catch {
+    return undefined;
+  }
+  // Not into body: frameworks swap its children, and a transform on it would
+  // catch position: fixed.
+  document.documentElement.append(host);
+  return root;
+}
+
+/** Runs gone when somebody else than us takes the host or what is in it away, or
+ * hides it. Returns what stops it. */
+function watch(host: HTMLElement, gone: () => void): () => void {
+  const parts = [host, ...host.children] as HTMLElement[];
+  const observer = new MutationObserver(() => {
+    if (parts.some((part) => !part.isConnected || part.hidden || part.style.display === "none" || part.style.visibility === "hidden")) gone();
+  });
+  observer.observe(document.documentElement, { childList: true });
+  observer.observe(host, { childList: true, subtree: true, attributes: true, attributeFilter: ["style", "hidden"] });
+  return () => observer.disconnect();
+}
+
+/** Keeps light or dark, colours and sizes of a face. Returns what stops it. */
+export function dress(face: HTMLElement, theme: PopupOptions["popup"]["theme"] = {}): () => void {
+  const { mode, color, textColor, background, foreground, radius, overlay, width } = theme;
+  let stop = () => {};
+  if (mode === "dark" || mode === "light") face.classList.toggle("dark", mode === "dark");
+  else stop = followScheme(face);
+  const set = (name: string, value: string) => face.style.setProperty(name, value);
+  const pixels = (name: string, value: number | undefined) => value! >= 0 && set(name, value + "px");
+  pixels("--own-radius", radius);
+  pixels("--own-width", width || undefined);
+  if (overlay! >= 0) set("--own-overlay", String(Math.min(overlay!, 1)));
+  const valid = (value: string | undefined) => value && CSS.supports("color", value);
+  if (valid(background)) set("--own-background", background!);
+  if (valid(background) || valid(foreground)) {
+    face.style.color = valid(foreground) ? foreground! : "";
+    const wanted = valid(foreground) ? getComputedStyle(face).color : undefined;
+    face.style.color = "";
+    // Read on the colour as it came out: it may be the scheme's own.
+    set("--own-ink", textOn(getComputedStyle(face).backgroundColor, wanted));
+    set("--own-muted", "var(--ink)");
+  }
+  applyColours(face, { color, textColor });
+  return stop;
+}
+
+/** One pop-up on display. */
+export class Stage implements PopupFace {
+  readonly element: HTMLDialogElement;
+  private readonly before = document.activeElement;
+  private readonly ends: (() => void)[] = [];
+  private over = false;
+  private waiting = false;
+
+  /** modal: the page behind it waits. */
+  constructor(
+    readonly root: ShadowRoot,
+    readonly options: PopupOptions,
+    readonly words: Words,
+    layout: string,
+    private readonly modal: boolean,
+  ) {
+    const dialog = (this.element = element("dialog", "dialog", "face " + layout));
+    dialog.tabIndex = -1;
+    dialog.dir = options.dir ?? getComputedStyle(document.documentElement).direction;
+    const host = root.host as HTMLElement;
+    const ids = legacyIds[layout.replace("html ", "").split(" ")[0]!] ?? ["wizParDiv0", "intentOpacityDiv0"];
+    host.id = ids[0];
+    const overlay = element("div");
+    overlay.id = ids[1];
+    host.append(overlay);
+    root.append(dialog);
+    this.ends.push(
+      watch(host, () => this.finish("script")),
+      dress(dialog, options.popup.theme),
+    );
+    const onKey = (event: KeyboardEvent) => {
+      if (event.key === "Escape" && !event.defaultPrevented && !event.isComposing) this.finish("escape");
+    };
+    addEventListener("keydown", onKey);
+    this.ends.push(() => removeEventListener("keydown", onKey));
+    // Android's way back closes a modal dialog too.
+    dialog.addEventListener("close", () => dialog.open || this.finish("escape"));
+    dialog.addEventListener("cancel", (event) => {
+      event.preventDefault();
+      this.finish("escape");
+    });
+    // Of a press that began on the backdrop, so that marking text out of the
+    // dialog does not close it.
+    let outside = false;
+    const isOutside = ({ target, clientX: x, clientY: y }: MouseEvent) => {
+      const box = dialog.getBoundingClientRect();
+      return modal && target === dialog && (x < box.left || x > box.right || y < box.top || y > box.bottom);
+    };
+    dialog.addEventListener("pointerdown", (event) => (outside = isOutside(event)));
+    dialog.addEventListener("click", (event) => outside && isOutside(event) && this.finish("overlay"));
+  }
+
+  /** The cross. */
+  cross(): HTMLButtonElement {
+    const cross = button("close", "", () => this.finish("button"));
+    cross.setAttribute("aria-label", this.words.close);
+    cross.append(sign("close"));
+    return cross;
+  }
+
+  /** Lays it out where nobody sees it, until open(). */
+  wait(): void {
+    this.waiting = this.element.open = true;
+    this.element.classList.add("waiting");
+  }
+
+  /** Shows it. Without being modal it leaves the focus to who is typing. */
+  open(): void {
+    const dialog = this.element;
+    if (this.over || (dialog.open && !this.waiting)) return;
+    dialog.open = this.waiting = false;
+    dialog.classList.remove("waiting");
+    if (this.modal) {
+      dialog.setAttribute("aria-modal", "true");
+      dialog.showModal();
+    } else if (isTyping(this.before)) {
+      dialog.open = true;
+      return;
+    } else {
+      dialog.show();
+    }
+    // The dialog itself and not a button: Space must not answer.
+    dialog.focus({ preventScroll: true });
+  }
+
+  /** Ends it with act "closed". */
+  finish(reason: Reason): void {
+    if (this.over) return;
+    this.close(() => this.options.act({ act: "closed", element: reason }, this.options.popup));
+  }
+
+  /** Ends it because there is nothing that could be shown. */
+  fail(what: string): void {
+    if (this.over) return;
+    this.close(() => this.options.act({ act: "error", element: what }, this.options.popup));
+  }
+
+  close(tell?: () => void): void {
+    if (this.over) return;
+    this.over = true;
+    for (const end of this.ends) end();
+    const inside = this.root.activeElement;
+    if (this.element.open) this.element.close();
+    this.root.host.remove();
+    if (inside && this.before instanceof HTMLElement) this.before.focus({ preventScroll: true });
+    tell?.();
+    this.options.closed();
+  }
+
+  /** Runs end when it is gone. */
+  atEnd(end: () => void): void {
+    this.ends.push(end);
+  }
+}

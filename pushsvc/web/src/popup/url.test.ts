@@ -1,0 +1,20 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { webURL } from "./url";
+
+const base = "https://shop.example/a/b?c";
+
+test("webURL takes http and https, and what is relative to the page", () => {
+  assert.equal(webURL("https://x.example/y", base), "https://x.example/y");
+  assert.equal(webURL("HTTP://x.example", base), "http://x.example/");
+  assert.equal(webURL("/sale", base), "https://shop.example/sale");
+  assert.equal(webURL("//x.example/y", base), "https://x.example/y");
+  assert.equal(webURL("?q", base), "https://shop.example/a/b?q");
+});
+
+test("webURL refuses every other scheme, however it is spelt", () => {
+  const refused = ["javascript:alert(1)", "JaVaScRiPt:alert(1)", " \u0001javascript:alert(1)", "java\tscript:alert(1)", "java\nscript:alert(1)",
+    "data:text/html,x", "vbscript:x", "blob:https://shop.example/1", "file:///etc/passwd", "about:blank", "http://", "https://[", "mailto:a@b.c", ""];
+  for (const text of refused) assert.equal(webURL(text, base), undefined, JSON.stringify(text));
+  assert.equal(webURL(undefined, base), undefined);
+});
