@@ -1,7 +1,6 @@
 // Names that pages may call, and that must neither fail nor do anything here yet.
 
 import type { Log } from "./log";
-import { operation, operators } from "./profile_rules";
 import { read } from "./storage";
 
 /** Version of CleverTap's SDK whose names these are. */
@@ -11,8 +10,6 @@ const variable = (name: unknown, value: unknown) => ({ name, value, defaultValue
 
 /** What each gives. */
 const answers: Record<string, (...args: never[]) => unknown> = {
-  setOffline: () => undefined,
-  delayEvents: () => undefined,
   getCleverTapID: () => read("WZRK_G") ?? null,
   getSDKVersion: () => version,
   getSCDomain: () => undefined,
@@ -20,11 +17,6 @@ const answers: Record<string, (...args: never[]) => unknown> = {
   setSCSDKVersion: () => undefined,
   enableLocalStorageEncryption: () => undefined,
   isLocalStorageEncryptionEnabled: () => false,
-  raiseNotificationViewed: () => undefined,
-  raiseNotificationClicked: () => undefined,
-  raisePopupNotificationClicked: () => undefined,
-  renderNotificationViewed: () => undefined,
-  renderNotificationClicked: () => undefined,
   getAllQualifiedCampaignDetails: () => [],
   getInboxMessageCount: () => 0,
   getInboxMessageUnreadCount: () => 0,
@@ -62,7 +54,6 @@ const responses = [
 
 interface Target {
   [name: string]: unknown;
-  readonly profile: Record<string, unknown>;
   readonly responses: Record<string, unknown>;
 }
 
@@ -73,17 +64,6 @@ export function addAccepted(api: Target, log: Log): void {
     api[name] = (...args: never[]) => {
       say(name);
       return answer(...args);
-    };
-  }
-  api.getLocation = (latitude?: unknown, longitude?: unknown) => {
-    const valid = (value: unknown, limit: number) => typeof value === "number" && Math.abs(value) <= limit;
-    if (latitude !== undefined && !valid(latitude, 90)) return log.error("A valid lat and lng must be passed");
-    if (longitude !== undefined && !valid(longitude, 180)) return log.error("A valid lat and lng must be passed");
-    say("getLocation");
-  };
-  for (const name of Object.keys(operators)) {
-    api.profile[name] = (key: unknown, value: unknown) => {
-      if (operation(name, key, value, log)) say("profile." + name);
     };
   }
   const groups = { subscriptions: [] as unknown, none: true };

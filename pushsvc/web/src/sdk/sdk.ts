@@ -1,6 +1,7 @@
 import type { Entry } from "../shared/entries";
 import type { Answer, FaceKind, FaceOptions, UI } from "../shared/face";
 import type { Refused } from "../shared/post";
+import type { PopupCallbackMessage } from "../shared/popup";
 import type { Config } from "../shared/wire";
 import type { EventName, Login, NotificationDetails, Outcome, Privacy, PromptOptions, State, WebPush } from "./api";
 import { afterOf, delayUntilAsk, nextStep, pathAllowed, type Visitor } from "./ask";
@@ -59,6 +60,8 @@ export class SDK implements Omit<WebPush, "raiseNotificationViewed" | "raiseNoti
   readonly queue = new Queue();
   /** Gets the pop-ups in place of our own rendering. */
   notificationCallback: WebPush["notificationCallback"];
+  /** Gets what is clicked in them. */
+  popupCallback?: (message: PopupCallbackMessage) => void;
   private readonly listeners: [EventName, Listener][] = [];
   readonly events = new Events();
   /** Whether the page had its first idle moment. */
@@ -96,9 +99,9 @@ export class SDK implements Omit<WebPush, "raiseNotificationViewed" | "raiseNoti
     };
   }
 
-  event(name: string, props?: Record<string, unknown>): void {
+  event(name: string, props?: Record<string, unknown>): boolean {
     this.events.add((name = String(name)));
-    this.record({ type: "event", name, props });
+    return this.record({ type: "event", name, props });
   }
 
   profile(set: Record<string, unknown>): void {
@@ -232,7 +235,8 @@ export class SDK implements Omit<WebPush, "raiseNotificationViewed" | "raiseNoti
     await this.page();
   }
 
-  private page(): Promise<void> {
+  /** A page or a route is seen. */
+  page(): Promise<void> {
     countVisit(Date.now());
     this.send();
     this.showPopups();

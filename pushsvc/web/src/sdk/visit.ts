@@ -9,6 +9,7 @@ const pause = 1_200_000;
 export function countVisit(now: number): void {
   if (Math.abs(now - Number(local.get("seen"))) > pause) {
     local.remove("shown");
+    local.set("before", local.get("seen"));
     local.set("visit", [now, location.href, document.referrer].join(" "));
     local.set("visits", String(Number(local.get("visits")) + 1));
   }
