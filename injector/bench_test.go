@@ -78,6 +78,36 @@ func BenchmarkScanText(b *testing.B) {
 	}
 }
 
+// BenchmarkScanTags scans a head of 33 kB that is all tags, as caddymodule/bench
+// has it: little text, which costs nothing, and much that is looked at.
+func BenchmarkScanTags(b *testing.B) {
+	var head strings.Builder
+	head.WriteString("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<title>Some words</title>\n")
+	for head.Len() < 33_000 {
+		head.WriteString(`<meta property="og:wordset" content="ba termon ri selca du fengo hu isjo ker lanmi no orpa">
+<link rel="stylesheet" href="/assets/termon-0a1b2c3d.css" media="all">
+<script type="application/ld+json">{"@type":"word","name":"ba termon ri selca du fengo hu isjo ker lanmi","id":123456}</script>
+<style>.ba-ter{margin:0 12px;color:#a1b2c3}.mon-ri{margin:0 3px;color:#112233}.sel-ca{margin:0 30px;color:#445566}</style>
+<script>window.xba=window.xba||[];for(var i=0;i<7;i++)xba.push("termon ri selca du fengo hu")</script>
+<!-- isjo ker lanmi no -->
+<link rel="preload" as="font" href="/fonts/orpa.woff2" crossorigin>
+`)
+	}
+	head.WriteString("</head><body>")
+	doc := []byte(head.String())
+	b.SetBytes(int64(len(doc)))
+	b.ReportAllocs()
+	for b.Loop() {
+		s := scanner{marker: "/_webpush/sdk.js", undeclared: true}
+		for off := 0; off < len(doc) && s.verdict == undecided; off += readSize {
+			s.scan(doc[off:min(off+readSize, len(doc))])
+		}
+		if s.verdict != found {
+			b.Fatal(s.reason)
+		}
+	}
+}
+
 // BenchmarkTokenizer is BenchmarkScan with x/net/html's tokenizer, to the same
 // places.
 func BenchmarkTokenizer(b *testing.B) {

@@ -287,14 +287,11 @@ func (s *scanner) data(p []byte, i int) int {
 	for ; i < len(p); i++ {
 		switch c := p[i]; {
 		case c == '<':
-			s.open, s.state = i, stTagOpen
-			if i+1 < len(p) { // tagOpen's most common case
-				if isLetter(p[i+1]) {
-					s.tagged, s.state, s.nameLen = true, stTagName, 0
-					return s.readName(p, i+1)
-				}
+			i = s.construct(p, i)
+			if s.state != stData || s.verdict != undecided || s.declared && s.undeclared {
+				return i
 			}
-			return i + 1
+			i--
 		case !isSpace(c):
 			if c == 0 && !s.opened {
 				// By the standard a NUL opens the body, for browsers it is

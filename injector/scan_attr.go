@@ -45,6 +45,10 @@ func (s *scanner) beforeAttr(p []byte, i int) int {
 			continue
 		}
 		s.slash = false
+		if next, ok := s.simpleAttr(p, i); ok {
+			i = next
+			continue
+		}
 		s.state, s.nameLen = stAttrName, 1 // an "=" in front belongs to the name
 		s.name[0] = c
 		if i = s.attrName(p, i+1); s.state != stBeforeAttr {

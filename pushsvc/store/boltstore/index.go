@@ -315,35 +315,60 @@ func (r *recent) adopt(fresh map[string]*staged) {
 	}
 }
 
+// settledBins is how many bins go in at a time: pages that a transaction touches
+// stay in memory until it ends, and those of all bins are most of the index.
+const settledBins = 16
+
 // settleIndex puts all that waits into the buckets, so that the next start has
-// nothing to make anew.
+// nothing to make anew. What has gone in when it fails does no harm: it is put
+// there once more.
 func (s *Store) settleIndex() error {
 	if s.recent.count == 0 || s.broken.Load() != nil {
 		return nil
 	}
+	for name, e := range s.recent.sites {
+		if e.count == 0 {
+			continue
+		}
+		for n := 0; n < len(e.bins); n += settledBins {
+			last := n+settledBins >= len(e.bins)
+			if err := s.settleBins(name, e.bins[n:min(n+settledBins, len(e.bins))], last); err != nil {
+				return err
+			}
+		}
+	}
+	s.recent = newRecent()
+	return nil
+}
+
+// settleBins puts some of a site's bins into the bucket, and after the last ones
+// notes that none is missing.
+func (s *Store) settleBins(name string, bins []map[hash]pushsvc.SubscriptionID, last bool) error {
 	tx, err := s.beginTx(true)
 	if err != nil {
 		return err
 	}
 	defer s.rollback(tx)
+	st, ok := openSite(tx, name)
+	if !ok {
+		return nil
+	}
 	w := &writeTx{tx: tx, s: s}
-	for name, e := range s.recent.sites {
-		st, ok := openSite(tx, name)
-		if !ok || e.count == 0 {
-			continue
+	for _, entries := range bins {
+		if err := w.putIndex(st, entries); err != nil {
+			return err
 		}
-		for _, entries := range e.bins {
-			if err := w.putIndex(st, entries); err != nil {
-				return err
-			}
-		}
+	}
+	if last {
 		if err := st.putIndexed(w, st.lastID()); err != nil {
 			return err
 		}
 	}
+	if !w.touched {
+		return nil
+	}
 	if err := tx.Commit(); err != nil {
 		return fmt.Errorf("committing: %w", withErrno(err))
 	}
-	s.recent = newRecent()
 	return nil
 }

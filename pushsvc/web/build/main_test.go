@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -54,37 +55,128 @@ func TestBundleReportsBrokenSource(t *testing.T) {
 
 // TestTypeScript runs the tests of the pure modules under Node.
 func TestTypeScript(t *testing.T) {
-	node, err := exec.LookPath("node")
-	if err != nil {
+	for name, source := range typeScriptTests(t, "../src/*/*.test.ts") {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			runTypeScript(t, name, source)
+		})
+	}
+}
+
+// typeScriptTests are the files of tests, by their names without ending. Without
+// Node the test is skipped.
+func typeScriptTests(t *testing.T, pattern string) map[string]string {
+	t.Helper()
+	if _, err := exec.LookPath("node"); err != nil {
 		t.Skip("node is not in PATH; the tests under src/**/*.test.ts did not run")
 	}
-	sources, err := filepath.Glob("../src/*/*.test.ts")
+	sources, err := filepath.Glob(pattern)
 	if err != nil || len(sources) == 0 {
 		t.Fatalf("no tests found: %v", err)
 	}
+	named := make(map[string]string)
 	for _, source := range sources {
-		name := strings.TrimSuffix(filepath.Base(source), ".test.ts")
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			options := browserOptions("..")
-			options.EntryPoints = []string{"./" + filepath.ToSlash(strings.TrimPrefix(source, "../"))}
-			options.Platform = api.PlatformNode
-			options.Format = api.FormatESModule
-			code, err := build(options)
-			if err != nil {
-				t.Fatal(err)
-			}
-			file := filepath.Join(t.TempDir(), name+".mjs")
-			if err := os.WriteFile(file, code, 0o644); err != nil {
-				t.Fatal(err)
-			}
-			out, err := exec.CommandContext(t.Context(), node, "--test", file).CombinedOutput()
-			if err != nil {
-				t.Fatalf("%v\n%s", err, out)
-			}
-			if !strings.Contains(string(out), "# pass") && !strings.Contains(string(out), "pass ") {
-				t.Fatalf("node reported no passed test:\n%s", out)
-			}
-		})
+		named[strings.TrimSuffix(filepath.ToSlash(strings.TrimPrefix(source, "../src/")), ".test.ts")] = source
 	}
+	return named
+}
+
+// runTypeScript runs one file of tests and returns what passed in it.
+func runTypeScript(t *testing.T, name, source string) []string {
+	t.Helper()
+	options := browserOptions("..")
+	options.EntryPoints = []string{"./" + filepath.ToSlash(strings.TrimPrefix(source, "../"))}
+	options.Platform = api.PlatformNode
+	options.Format = api.FormatESModule
+	code, err := build(options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), filepath.Base(name)+".mjs")
+	if err := os.WriteFile(file, code, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.CommandContext(t.Context(), "node", "--test", "--test-reporter=tap", file).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	var passed []string
+	for _, match := range regexp.MustCompile(`(?m)^ *ok \d+ - (.*)$`).FindAllSubmatch(out, -1) {
+		passed = append(passed, string(match[1]))
+	}
+	if len(passed) == 0 {
+		t.Fatalf("node reported no passed test:\n%s", out)
+	}
+	return passed
+}
+
+// backticked is what stands between backticks.
+var backticked = regexp.MustCompile("`([^`]+)`")
+
+// TestCleverTapTable checks CLEVERTAP.md: every test in it exists, and each name
+// is in the title of one of its tests, unless a browser test has the row.
+func TestCleverTapTable(t *testing.T) {
+	exists := make(map[string]bool)
+	for _, pattern := range []string{"../src/compat/*.test.ts", "../src/sw/payload.test.ts"} {
+		for name, source := range typeScriptTests(t, pattern) {
+			for _, title := range runTypeScript(t, name, source) {
+				exists[title] = true
+			}
+		}
+	}
+	for _, name := range goTests(t, "../../../caddymodule/e2e/*_test.go") {
+		exists[name] = true
+	}
+	text, err := os.ReadFile("../CLEVERTAP.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := 0
+	for line := range strings.Lines(string(text)) {
+		cells := strings.Split(strings.Trim(line, "| \n"), " | ")
+		if !strings.HasPrefix(line, "| ") || len(cells) != 3 || cells[0] == "name" {
+			continue
+		}
+		rows++
+		var titles []string
+		inBrowser := false
+		for _, match := range backticked.FindAllStringSubmatch(cells[2], -1) {
+			if !exists[match[1]] {
+				t.Errorf("%s: there is no test %q", cells[0], match[1])
+			}
+			titles = append(titles, match[1])
+			inBrowser = inBrowser || strings.HasPrefix(match[1], "Test")
+		}
+		for _, match := range backticked.FindAllStringSubmatch(cells[0], -1) {
+			if !inBrowser && !strings.Contains(strings.Join(titles, "\n"), match[1]) {
+				t.Errorf("%s: none of its tests names %q", cells[0], match[1])
+			}
+		}
+		if len(titles) == 0 {
+			t.Errorf("%s: no test", cells[0])
+		}
+	}
+	if rows < 100 {
+		t.Errorf("%d rows", rows)
+	}
+}
+
+// goTests are the names of the test functions in some files.
+func goTests(t *testing.T, pattern string) []string {
+	t.Helper()
+	files, err := filepath.Glob(pattern)
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no tests found: %v", err)
+	}
+	var names []string
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, match := range regexp.MustCompile(`(?m)^func (Test\w+)\(`).FindAllSubmatch(text, -1) {
+			names = append(names, string(match[1]))
+		}
+	}
+	return names
 }

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import type { PromptOptions } from "../sdk/api";
 import type { SDK } from "../sdk/sdk";
@@ -166,7 +167,7 @@ for (const [name, call, want, calls = []] of table) {
   });
 }
 
-test("enablePersonalization: what CleverTap left in storage", () => {
+test("enablePersonalization: WZRK_EV, WZRK_PR and WZRK_META as CleverTap left them", () => {
   const api = fresh() as Any;
   api.enablePersonalization = true;
   localStorage.setItem("WZRK_EV", '{"Added":[3,1700000000,1700000100]}');
@@ -190,6 +191,7 @@ const said: [string, (c: Any) => unknown, RegExp[]][] = [
   ["Charged with nested values", (c) => c.event.push("Charged", { Items: [{ a: {} }] }), [/^! CleverTap error: 511: /]],
   ["Charged with many items", (c) => c.event.push("Charged", { Items: Array(51).fill({}) }), [/^! CleverTap error: 522: /]],
   ["Charged ID twice", (c) => [1, 2].map(() => c.event.push("Charged", { "Charged ID": 1 })), [/^! CleverTap error: .*Duplicate/]],
+  ["Charged ID that WZRK_CHARGED_ID has", (c) => (localStorage.setItem("WZRK_CHARGED_ID", "%2277%22"), c.event.push("Charged", { "Charged ID": 77 })), [/Duplicate/]],
   ["options without effect: one line", (c) => c.notifications.push({ ...full, hidePoweredByCT: true, apnsWebPushId: "x" }), [/^CleverTap \[\d+\]: hidePoweredByCT, apnsWebPushId: accepted/]],
   ["a text is missing", (c) => c.notifications.push("T", "B", "Y"), [/^! CleverTap error: Missing input parameters;/]],
   ["location out of range", (c) => c.getLocation(91, 0), [/^! CleverTap error: /]],
@@ -365,4 +367,20 @@ test("init: a page in CleverTap's preview stays silent", () => {
   const api = new CleverTap({} as SDK);
   api.init("X");
   assert.equal(api.getAccountID(), null);
+});
+
+/** What is no name of CleverTap's, but of the class. */
+const own = ["log", "accountId", "prompting", "waiting", "sdk", "responses"];
+
+test("CLEVERTAP.md has a row for every member", () => {
+  const api = fresh() as Any;
+  const rows = new Set([...readFileSync("../CLEVERTAP.md", "utf8").matchAll(/^\| (.*?) \|/gm)].flatMap(([, names]) => [...names!.matchAll(/`(.+?)`/g)].map(([, name]) => name!.replace(/^\$\w+_WR\./, ""))));
+  const missing = ["init", "setLogLevel", "getAccountID", "logout", "clear", "pageChanged", "domainSpecification", "notificationCallback", "popupCallback", ...Object.keys(api.responses)];
+  for (const [name, value] of Object.entries(api)) {
+    if (own.includes(name)) continue;
+    if (typeof value === "object") missing.push(...Object.keys(value as object).map((member) => name + "." + member));
+    else missing.push(name);
+  }
+  assert.ok(missing.length > 90, String(missing.length));
+  assert.deepEqual(missing.filter((name) => !rows.has(name)), []);
 });

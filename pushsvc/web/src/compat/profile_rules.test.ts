@@ -54,6 +54,8 @@ const values: [string, unknown, unknown][] = [
   ["DOB", "1990-01-31", undefined],
   ["MSG-push", false, false],
   ["MSG-email", true, true],
+  ["MSG-sms", true, true],
+  ["MSG-whatsapp", true, true],
   ["Plan", "gold", "gold"],
 ];
 

@@ -20,11 +20,11 @@ const many = (n: number, value: (i: number) => unknown = (i) => i): Props =>
 const names: [string, unknown, unknown, number[]][] = [
   ["as given", "Added to cart", "Added to cart", []],
   ["1024 characters", long.slice(1), long.slice(1), []],
-  ["1025 characters", long, long.slice(1), [510]],
-  ["none", "", undefined, [510]],
-  ["no text", 7, undefined, [510]],
+  ["510, 1025 characters", long, long.slice(1), [510]],
+  ["510, none", "", undefined, [510]],
+  ["510, no text", 7, undefined, [510]],
   ...["Stayed", "UTM Visited", "App Launched", "Notification Sent", "Notification Viewed", "Notification Clicked"].map(
-    (name): [string, unknown, unknown, number[]] => ["reserved, " + name, name, undefined, [513]],
+    (name): [string, unknown, unknown, number[]] => ["513, " + name, name, undefined, [513]],
   ),
 ];
 

@@ -1,0 +1,154 @@
+package injector
+
+import "bytes"
+
+// What lies whole in one piece, as nearly all of a head does, needs no state of
+// its own for each byte. These shortcuts give what the states would: TestSplits
+// holds them against pieces of one byte, which cannot take them.
+
+// endsAttr are the bytes that end an attribute's name.
+var endsAttr = [256]bool{'=': true, '>': true, '/': true, ' ': true, '\n': true, '\t': true, '\r': true, '\f': true}
+
+// construct reads on from the "<" at i, as far as that is simple.
+func (s *scanner) construct(p []byte, i int) int {
+	s.open, s.state = i, stTagOpen
+	switch rest := p[i+1:]; {
+	case len(rest) == 0:
+	case isLetter(rest[0]):
+		return s.simpleTag(p, i+1)
+	case len(rest) > 3 && rest[0] == '!' && rest[1] == '-' && rest[2] == '-' && rest[3] != '-' && rest[3] != '>':
+		s.tagged, s.state = true, stComment
+		i = s.commentText(p, i+4)
+		if s.state == stComEnd && i < len(p) && p[i] == '>' {
+			s.state = stData
+			i++
+		}
+		return i
+	}
+	return i + 1
+}
+
+// simpleTag reads a start tag from its name on, and the text of an element that
+// has no other tags in it.
+func (s *scanner) simpleTag(p []byte, i int) int {
+	n := 0
+	for ; i < len(p) && n < maxName && isLetter(p[i]); i++ {
+		s.name[n] = p[i] | 0x20
+		n++
+	}
+	s.tagged, s.state, s.nameLen = true, stTagName, uint8(n) // at most maxName
+	if i = s.readName(p, i); s.state != stBeforeAttr || s.verdict != undecided {
+		return i
+	}
+	i = s.beforeAttr(p, i)
+	if s.verdict != undecided {
+		return i
+	}
+	switch s.state {
+	case stRaw:
+		return s.simpleText(p, i)
+	case stScript:
+		return s.simpleScript(p, i)
+	}
+	return i
+}
+
+// simpleText is raw for a text and the end tag behind it.
+func (s *scanner) simpleText(p []byte, i int) int {
+	name := rawName(s.element)
+	for ; ; i++ {
+		n := bytes.IndexByte(p[i:], '<')
+		if n < 0 {
+			return len(p)
+		}
+		i += n
+		end := i + len("</") + len(name)
+		if end >= len(p) {
+			s.state = stRawOpen
+			return i + 1
+		}
+		if p[i+1] == '/' && named(p[i+2:end], name) && endsName(p[end]) {
+			s.element, s.state = elEnd, stBeforeAttr
+			return s.beforeAttr(p, end)
+		}
+	}
+}
+
+// rawName is the name of an element whose text simpleText reads.
+func rawName(el element) string {
+	switch el {
+	case elTitle:
+		return "title"
+	case elStyle:
+		return "style"
+	case elNoscript:
+		return "noscript"
+	}
+	return "noframes"
+}
+
+// simpleScript is script for one that is not escaped, and the end tag behind it.
+func (s *scanner) simpleScript(p []byte, i int) int {
+	n := markIn(p[i:])
+	if n < 0 {
+		return len(p)
+	}
+	i += n
+	end := i + len("</script")
+	if end < len(p) && p[i+1] == '/' && named(p[i+2:end], "script") && endsName(p[end]) {
+		s.element, s.state = elEnd, stBeforeAttr
+		return s.beforeAttr(p, end)
+	}
+	s.state = stScriptOpen
+	return i + 1
+}
+
+// named reports whether a tag's name, which has its length, is the given one.
+func named(name []byte, want string) bool {
+	for i := range len(want) {
+		if lower(name[i]) != want[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// simpleAttr reads an attribute whose value is in double quotes, from its name at
+// i on, and gives false for any other.
+func (s *scanner) simpleAttr(p []byte, i int) (int, bool) {
+	end := i + 1 // an "=" in front belongs to the name
+	for end < len(p) && !endsAttr[p[end]] {
+		end++
+	}
+	if end+1 >= len(p) || p[end] != '=' || p[end+1] != '"' {
+		return i, false
+	}
+	value := p[end+2:]
+	n := bytes.IndexByte(value, '"')
+	if n < 0 {
+		return i, false
+	}
+	if s.mayMatter(end - i) {
+		s.nameLen = uint8(min(end-i, maxAttr+1))
+		copy(s.name[:], p[i:end])
+		if s.endOfName(); s.attr != attrOther {
+			s.follow(value[:n])
+			s.endOfValue()
+		}
+	}
+	return end + 2 + n + 1, true
+}
+
+// mayMatter says whether an attribute with a name of n bytes could be one that
+// endOfName looks for.
+func (s *scanner) mayMatter(n int) bool {
+	switch s.element {
+	case elLink, elScript:
+		return n == len("rel") && !s.seenAttr // as long as "src"
+	case elMeta:
+		return n <= len("http-equiv") && n >= len("name")
+	case elHTML, elHead, elBase:
+		return true
+	}
+	return s.xml
+}
