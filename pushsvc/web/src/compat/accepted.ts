@@ -1,4 +1,4 @@
-// Names that pages may call, and that must neither fail nor do anything here yet.
+// Names that pages may call, and that must neither fail nor do anything here.
 
 import type { Log } from "./log";
 import { read } from "./storage";
@@ -12,32 +12,36 @@ const variable = (name: unknown, value: unknown) => ({ name, value, defaultValue
 const answers: Record<string, (...args: never[]) => unknown> = {
   getCleverTapID: () => read("WZRK_G") ?? null,
   getSDKVersion: () => version,
-  getSCDomain: () => undefined,
-  setLibrary: () => undefined,
-  setSCSDKVersion: () => undefined,
-  enableLocalStorageEncryption: () => undefined,
   isLocalStorageEncryptionEnabled: () => false,
   getAllQualifiedCampaignDetails: () => [],
   getInboxMessageCount: () => 0,
   getInboxMessageUnreadCount: () => 0,
   getAllInboxMessages: () => ({}),
   getUnreadInboxMessages: () => ({}),
-  getInboxMessageForId: () => undefined,
-  deleteInboxMessage: () => undefined,
-  markReadInboxMessage: () => undefined,
-  markReadInboxMessagesForIds: () => undefined,
-  markReadAllInboxMessage: () => undefined,
-  toggleInbox: () => undefined,
   defineVariable: variable,
   defineFileVariable: (name: unknown) => variable(name, undefined),
-  syncVariables: () => undefined,
   fetchVariables: (done?: () => void) => done?.(),
   getVariables: () => ({}),
-  getVariableValue: () => undefined,
-  addVariablesChangedCallback: () => undefined,
-  addOneTimeVariablesChangedCallback: () => undefined,
   getVariants: () => [],
 };
+
+/** What gives nothing. */
+const silent = [
+  "getSCDomain",
+  "setLibrary",
+  "setSCSDKVersion",
+  "enableLocalStorageEncryption",
+  "getInboxMessageForId",
+  "deleteInboxMessage",
+  "markReadInboxMessage",
+  "markReadInboxMessagesForIds",
+  "markReadAllInboxMessage",
+  "toggleInbox",
+  "syncVariables",
+  "getVariableValue",
+  "addVariablesChangedCallback",
+  "addOneTimeVariablesChangedCallback",
+];
 
 /** What CleverTap's server and its e-mail preference pages call. */
 const responses = [
@@ -60,10 +64,10 @@ interface Target {
 /** Adds the names to the API. */
 export function addAccepted(api: Target, log: Log): void {
   const say = (name: string) => log.debug(name + ": accepted, without effect here");
-  for (const [name, answer] of Object.entries(answers)) {
+  for (const name of [...silent, ...Object.keys(answers)]) {
     api[name] = (...args: never[]) => {
       say(name);
-      return answer(...args);
+      return answers[name]?.(...args);
     };
   }
   const groups = { subscriptions: [] as unknown, none: true };

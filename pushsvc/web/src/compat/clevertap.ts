@@ -89,11 +89,10 @@ export class CleverTap {
     for (const name of Object.keys(operators)) {
       this.profile[name] = (key: unknown, value: unknown) => this.operate(name, key, value);
     }
-    for (const name of ["raise", "render", "raisePopup"]) {
-      for (const act of ["Viewed", "Clicked"]) {
-        this[name + "Notification" + act] = (of?: NotificationDetails) => sdk.raise(act.toLowerCase() as "viewed", of);
-      }
-    }
+    const viewed = (of?: NotificationDetails) => sdk.raise("viewed", of);
+    const clicked = (of?: NotificationDetails) => sdk.raise("clicked", of);
+    this.raiseNotificationViewed = this.renderNotificationViewed = viewed;
+    this.raiseNotificationClicked = this.renderNotificationClicked = this.raisePopupNotificationClicked = clicked;
     for (const name of ["setOffline", "delayEvents"]) this[name] = (hold: unknown) => this.hold(hold);
     for (const name of ["notificationCallback", "popupCallback"] as const) {
       Object.defineProperty(this, name, { get: () => sdk[name], set: (callback) => (sdk[name] = callback) });
