@@ -4,7 +4,6 @@
 import type { Identity, ProfileOp, Value } from "../shared/entries";
 import type { SDK } from "../sdk/sdk";
 import { local } from "../sdk/storage";
-import { countVisit } from "../sdk/visit";
 import { read } from "./storage";
 
 /** Events and characters of a profile that the copy has at most. */
@@ -64,14 +63,6 @@ export function identitiesOf(profile: Values): Identity[] {
   });
 }
 
-/** Offset of the clock as CleverTap writes it: GMT+0530. west is what
- * Date.getTimezoneOffset gives. */
-export function zoneOf(west: number): string {
-  const minutes = Math.abs(west);
-  const clock = Math.floor(minutes / 60) * 100 + (minutes % 60);
-  return "GMT" + (west > 0 ? "-" : "+") + String(clock).padStart(4, "0");
-}
-
 /** Tells one login from another without keeping who it was. */
 function mark(text: string): string {
   let sum = 0;
@@ -95,9 +86,7 @@ export class People {
   }
 
   set(profile: Values): boolean {
-    const tz = zoneOf(new Date().getTimezoneOffset());
-    const set = { tz, ...profile };
-    return this.profile({ set }, { ...kept("pr"), ...set });
+    return this.profile({ set: profile }, { ...kept("pr"), ...profile });
   }
 
   operate(key: string, operation: Values): boolean {
@@ -177,7 +166,7 @@ export class People {
   }
 
   pageSeen(): void {
-    countVisit(Date.now());
+    this.sdk.seen();
     const start = this.start();
     const [of, pages] = local.get("pages").split(" ");
     local.set("pages", start + " " + (of === start ? Number(pages) + 1 : 1));

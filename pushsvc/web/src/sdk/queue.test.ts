@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { listedArea } from "../testing/area";
 import { Clock } from "../testing/clock";
 import { define } from "../testing/page";
-import { Queue, waiting } from "./queue";
+import { closed, Queue, waiting } from "./queue";
 
 function fresh(area: Storage = listedArea()): Clock {
   define({ window: globalThis, localStorage: area });
@@ -22,9 +22,10 @@ test("queue: a batch in storage is what is sent, but for its end", () => {
   clock.now += 5;
   assert.ok(queue.add(named("b")));
   const [name] = waiting();
-  const { batch, sent, events } = JSON.parse(localStorage.getItem(name!) + "]}");
+  const { batch, session, sent, events } = JSON.parse(closed(localStorage.getItem(name!)!));
   assert.ok(/^[\w-]{22}$/.test(batch), batch);
-  assert.equal(sent, clock.now - 5);
+  assert.equal(session, queue.session());
+  assert.equal(sent, clock.now);
   assert.deepEqual(events, [
     { time: clock.now - 5, type: "event", name: "a" },
     { time: clock.now, type: "event", name: "b" },

@@ -1,6 +1,6 @@
-import { encodeBase64url } from "../shared/base64url";
 import type { Entry } from "../shared/entries";
 import { local } from "./storage";
+import { randomId } from "./visit";
 
 /** A page adds to a batch no longer than this, in ms: what is older is nobody's, and
  * whoever comes may send it. */
@@ -21,6 +21,11 @@ export function waiting(): string[] {
   }
 }
 
+/** A batch as it is sent. */
+export function closed(text: string): string {
+  return `${text}],"sent":${Date.now()}}`;
+}
+
 /** What a page has added to the queue: its name there, without `webpush:`, and its
  * text but for the end. stored is false where site data is blocked. */
 export interface OpenBatch {
@@ -36,6 +41,8 @@ export interface OpenBatch {
 export class Queue {
   /** Nothing leaves, but it is kept. */
   held = false;
+  /** Where storage is blocked, this page is a visit of its own. */
+  private readonly alone = randomId();
   private opened = 0;
   private count = 0;
   batch: OpenBatch | undefined;
@@ -49,16 +56,22 @@ export class Queue {
     const size = waiting().reduce((sum, name) => sum + localStorage[name].length, line.length);
     if (size > room || (batch && this.count > 199)) return false;
     if (!batch) {
-      const id = encodeBase64url(crypto.getRandomValues(new Uint8Array(16)));
+      const id = randomId();
       this.opened = now;
       this.count = 0;
-      batch = { name: "queue:" + now.toString(36) + id, text: `{"batch":"${id}","sent":${now},"events":[`, stored: false };
+      batch = { name: "queue:" + now.toString(36) + id, text: `{"batch":"${id}","session":"${this.session()}","events":[`, stored: false };
     }
     batch.text += (this.count++ ? "," : "") + line;
     local.set(batch.name, batch.text);
     batch.stored = local.get(batch.name) === batch.text;
     this.batch = batch;
     return true;
+  }
+
+  /** Names the visit to the server, which knows by it a browser that has no
+   * cookie yet. */
+  session(): string {
+    return local.get("session") || this.alone;
   }
 
   /** Ends the page's own batch and gives it, if there is one. */

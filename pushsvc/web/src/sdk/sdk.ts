@@ -1,5 +1,6 @@
 import type { Entry } from "../shared/entries";
 import type { Answer, FaceKind, FaceOptions, UI } from "../shared/face";
+import type { PageFacts, PopupRule } from "../shared/onsite";
 import type { Refused } from "../shared/post";
 import type { PopupCallbackMessage } from "../shared/popup";
 import type { Config } from "../shared/wire";
@@ -12,7 +13,7 @@ import { trace } from "./log";
 import { countView, idle, onRoute, sessionStart, visible } from "./page";
 import { candidates, pageFacts } from "./place";
 import { definePreferences } from "./preferences";
-import { Queue, waiting } from "./queue";
+import { closed, Queue, waiting } from "./queue";
 import { local, session } from "./storage";
 import { currentSubscription } from "./subscription";
 import { Events } from "./triggers";
@@ -36,7 +37,7 @@ export interface Sender {
 /** onsite.js as a module. */
 export interface Onsite {
   /** Somebody sees the page, or another route of it. */
-  visit(sdk: SDK): void;
+  visit(sdk: SDK, page: PageFacts, candidates: PopupRule[]): void;
   raise(act: "viewed" | "clicked", details?: NotificationDetails): void;
 }
 
@@ -86,7 +87,7 @@ export class SDK implements Omit<WebPush, "raiseNotificationViewed" | "raiseNoti
     // stays in storage, and is sent again: nothing tells whether it arrived.
     addEventListener("pagehide", () => {
       const batch = !this.queue.held && this.queue.take();
-      if (batch) navigator.sendBeacon(config.prefix + "/events", batch.text + "]}");
+      if (batch) navigator.sendBeacon(config.prefix + "/events", closed(batch.text));
     });
   }
 
@@ -131,8 +132,9 @@ export class SDK implements Omit<WebPush, "raiseNotificationViewed" | "raiseNoti
   /** Keeps something for the server; false if it was not taken: the visitor is
    * not to be followed, or too much waits already. */
   record(entry: Entry): boolean {
-    if (this.config.track === false || isPrivate() || this.optedOut || local.get("optout")) return false;
+    if ((this.config.track === false && entry.type !== "popup") || isPrivate() || this.optedOut || local.get("optout")) return false;
     try {
+      this.seen();
       const taken = this.queue.add(entry);
       trace("record", entry.type, taken);
       this.send();
@@ -145,11 +147,14 @@ export class SDK implements Omit<WebPush, "raiseNotificationViewed" | "raiseNoti
   }
 
   /** Has track.js send what waits, if something does and the page is at rest. A
-   * visit alone is told only where somebody may want to know. */
+   * visit alone is told only where somebody may want to know; who the visitor was
+   * to CleverTap, always. */
   send(): void {
     const { compat, popups, track } = this.config;
-    const landed = (compat || popups) && track !== false && local.get("visit").split(" ")[0] !== local.get("told");
-    if (!this.rested || isPrivate() || !(landed || this.queue.batch || waiting().length)) return;
+    const landed = (compat || popups) && local.get("visit").split(" ")[0] !== local.get("told");
+    const adopted = local.get("ct") && !local.get("ctsent");
+    const untold = track !== false && (landed || adopted);
+    if (!this.rested || isPrivate() || !(untold || this.queue.batch || waiting().length)) return;
     const fail = () => (this.sender = undefined);
     (this.sender ??= load<Track>(this.config, "track").then(({ start }) => start(this))).then((sender) => sender.wake(), fail);
   }
@@ -235,9 +240,14 @@ export class SDK implements Omit<WebPush, "raiseNotificationViewed" | "raiseNoti
     await this.page();
   }
 
+  /** The visit goes on, or begins. */
+  seen(): void {
+    countVisit(Date.now());
+  }
+
   /** A page or a route is seen. */
   page(): Promise<void> {
-    countVisit(Date.now());
+    this.seen();
     this.send();
     this.showPopups();
     return this.run(countView());
@@ -246,10 +256,11 @@ export class SDK implements Omit<WebPush, "raiseNotificationViewed" | "raiseNoti
   /** Hands the page to onsite.js, if it is there or a pop-up could apply. */
   private showPopups(): void {
     const { popups } = this.config;
-    const wanted =
-      this.onsite || local.get("inbox") || location.search.includes("webpush_preview=") || 
-      (popups && candidates(popups, pageFacts(Date.now())).length);
-    if (wanted) (this.onsite ??= load<Onsite>(this.config, "onsite")).then(({ visit }) => visit(this), () => (this.onsite = undefined));
+    const page = pageFacts(Date.now());
+    const list = popups ? candidates(popups, page) : [];
+    if (!this.onsite && !list.length && !local.get("inbox") && !location.search.includes("webpush_preview=")) return;
+    const fail = () => (this.onsite = undefined);
+    (this.onsite ??= load<Onsite>(this.config, "onsite")).then(({ visit }) => visit(this, page, list), fail);
   }
 
   /** Whether a question is open, our own or the browser's. */

@@ -33,7 +33,6 @@ export type Entry =
       variant?: string;
       token: string;
       element?: string;
-      value?: string;
     };
 
 export interface UTM {
@@ -47,6 +46,9 @@ export interface UTM {
 export interface Batch {
   /** 16 random bytes. */
   batch: string;
+  /** The visit's. */
+  session: string;
+  /** ms: when it was sent, this time. */
   sent: number;
   events: (Entry & { time: number })[];
 }

@@ -283,6 +283,17 @@ test("sender: the visit goes along once", async () => {
   assert.deepEqual(server.taken, ["a", "visit", "b", "c"]);
 });
 
+test("sender: who the visitor was to CleverTap, once", async () => {
+  const { server, clock, tab } = browser();
+  localStorage.setItem("webpush:ct", '{"id":"0a1b"}');
+  const { add } = tab();
+  add("a");
+  await clock.advance(1000);
+  add("b");
+  await clock.advance(1000);
+  assert.deepEqual(server.taken, ["a", "adopt", "b"]);
+});
+
 test("sender: says nothing where all is well", async () => {
   const { clock, tab } = browser();
   const lines = consoleOf(() => tab().add("a"));

@@ -1,7 +1,8 @@
 import type { SDK } from "../sdk/sdk";
-import { openFor, waiting } from "../sdk/queue";
+import { closed, openFor, waiting } from "../sdk/queue";
 import { local } from "../sdk/storage";
 import { type Fate, fateOf, pauseAfter } from "./fate";
+import { adoptEntry } from "./adopt";
 import { visitEntry, withoutQuery } from "./visit";
 
 /** Time for a few entries to come together. */
@@ -41,6 +42,7 @@ export class Sender {
 
   /** Something was added. */
   wake(): void {
+    this.tellAdoption();
     this.tellVisit();
     if (!this.pausing) this.flushIn(gather);
   }
@@ -53,6 +55,15 @@ export class Sender {
     // Queries carry tokens and names.
     local.set("visit", withoutQuery(visit));
     const entry = visitEntry(visit);
+    if (entry) this.sdk.record(entry);
+  }
+
+  /** Who the visitor was to CleverTap, once. */
+  private tellAdoption(): void {
+    const known = local.get("ct");
+    if (!known || local.get("ctsent")) return;
+    local.set("ctsent", "1");
+    const entry = adoptEntry(known);
     if (entry) this.sdk.record(entry);
   }
 
@@ -96,7 +107,7 @@ export class Sender {
       }
       // Somebody may still be adding to it. A clock that was set back tells nothing.
       if (!this.own.has(name) && age >= 0 && age < closedAfter) return this.flushIn(closedAfter - age);
-      if (!this.follow(await this.post(text + "]}"), name)) return;
+      if (!this.follow(await this.post(closed(text)), name)) return;
     }
   }
 
