@@ -119,7 +119,7 @@ func (h *Handler) serveOwn(w http.ResponseWriter, r *http.Request, action string
 	case action == "subscribe" && h.Retire:
 		httpapi.ServeRetired(w, r, config)
 	case !script && run != nil:
-		run.public.Serve(w, r, site, action)
+		run.public.Serve(w, r, httpapi.PublicSite{Name: site, Topics: config.Prompt.TopicIDs()}, action)
 	default:
 		httpapi.WriteUnavailable(w)
 	}

@@ -298,6 +298,9 @@ func (a *App) parseLimit(d *caddyfile.Dispenser) error {
 //			reject     <text>
 //			color      <#rrggbb>
 //			text_color <#rrggbb>
+//			topics {
+//				<id> <label> [checked]
+//			}
 //			after      <n> pages | <duration> | manual
 //			after      scroll <n>% | click <selector> | event <name> | exit
 //			paths      <pattern>...
@@ -351,6 +354,7 @@ func (p *Prompt) unmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"reject":     text(&p.Reject, `"No thanks"`),
 		"color":      checked(color(&p.Color), p.check),
 		"text_color": checked(color(&p.TextColor), p.check),
+		"topics":     p.parseTopics,
 		"paths":      checked(list(&p.Paths, "/news/*"), p.check),
 		"not_paths":  checked(list(&p.NotPaths, "/checkout*"), p.check),
 		"ask_again":  checked(durations(&p.AskAgain, "7d"), p.check),

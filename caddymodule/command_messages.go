@@ -31,6 +31,7 @@ type messageAnswer struct {
 	Expires      time.Time       `json:"expires"`
 	Rate         float64         `json:"rate"`
 	Subscription string          `json:"subscription"`
+	Topics       []string        `json:"topics"`
 	Message      pushsvc.Content `json:"message"`
 	Audience     struct {
 		Total    int64            `json:"total"`
@@ -199,6 +200,9 @@ func printMessage(w io.Writer, m messageAnswer) error {
 	}
 	if m.Subscription != "" {
 		row("only to", m.Subscription)
+	}
+	if len(m.Topics) > 0 {
+		row("topics", strings.Join(m.Topics, ", "))
 	}
 	p := m.Results
 	row("audience", p.Audience)

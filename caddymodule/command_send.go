@@ -38,6 +38,7 @@ type sendRequest struct {
 	SendAt       string   `json:"send_at,omitempty"`
 	Rate         *float64 `json:"rate,omitempty"`
 	Subscription string   `json:"subscription,omitempty"`
+	Topics       []string `json:"topics,omitempty"`
 	DryRun       bool     `json:"dry_run,omitempty"`
 }
 
@@ -56,6 +57,7 @@ waiting, not the message. The exit status is 1 where nobody got it.`,
   caddy webpush send --site localhost:8080 --title "New post" --action "read=Read now=/post" --wait
   caddy webpush send --site shop.example.com --title "Sale" --dry-run
   caddy webpush send --site shop.example.com --title "Sale" --to 17 --wait
+  caddy webpush send --site shop.example.com --title "Sale" --topic deals --topic fashion
   caddy webpush send --site shop.example.com --title "Sale" --at "2026-11-24 09:00" --rate 500/s`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return c.runSend(cmd, &f) },
@@ -89,7 +91,8 @@ func (f *sendFlags) register(cmd *cobra.Command) {
 	fl.BoolVar(&content.RequireInteraction, "require-interaction", false, "Keep the notification until it is dealt with")
 	fl.StringVar(&f.ttl, "ttl", "1d", "How long the message is worth delivering, to devices that are away too, such as 90s, 12h or 7d")
 	fl.StringVar(&f.urgency, "urgency", "", "very-low, low, normal or high")
-	fl.StringVar(&content.Topic, "topic", "", "Replace an undelivered message of the same topic")
+	fl.StringArrayVar(&f.body.Topics, "topic", nil, "Send to those who have chosen this topic, by its id; may be repeated for those of any")
+	fl.StringVar(&content.Topic, "collapse-key", "", "Replace an undelivered message of the same key (topic of RFC 8030)")
 	fl.StringVar(&f.at, "at", "", `When to send: "2026-11-24 09:00" in local time, 2026-11-24T09:00:00Z, or +90m (default: now)`)
 	fl.StringVar(&f.rate, "rate", "", "At most so many pushes: 500/s, 30000/m or 1000000/h (default: as fast as goes)")
 	fl.StringVar(&f.body.Subscription, "to", "", "Send to this subscriber alone, by the id that 'caddy webpush subscribers' shows")
@@ -137,8 +140,13 @@ func printSent(w io.Writer, m messageAnswer) error {
 	if m.State == pushsvc.StateScheduled {
 		when = "will be sent at " + localTime(m.SendAt)
 	}
+	to := plural(m.Results.Audience, "subscriber")
+	if len(m.Topics) > 0 {
+		// Nobody has counted them yet.
+		to = "the subscribers to " + strings.Join(m.Topics, " or ")
+	}
 	_, err := fmt.Fprintf(w, "Message %s %s to %s of %s.\nSee what became of it: caddy webpush messages --site %s %s\n",
-		m.ID, when, plural(m.Results.Audience, "subscriber"), m.Site, m.Site, m.ID)
+		m.ID, when, to, m.Site, m.Site, m.ID)
 	return err
 }
 

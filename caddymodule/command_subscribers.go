@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -81,6 +82,7 @@ func (c *command) listSubscribers(site string, limit int) error {
 	var list struct {
 		Subscriptions []struct {
 			ID, Service, Language, TimeZone, Page string
+			Topics                                []string
 			Created, Seen                         time.Time
 		}
 		Next string
@@ -91,10 +93,10 @@ func (c *command) listSubscribers(site string, limit int) error {
 	}
 	return c.print(raw, func(w io.Writer) error {
 		t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-		fmt.Fprintln(t, "ID\tSERVICE\tSUBSCRIBED\tLAST SEEN\tLANGUAGE\tTIME ZONE\tPAGE")
+		fmt.Fprintln(t, "ID\tSERVICE\tSUBSCRIBED\tLAST SEEN\tLANGUAGE\tTIME ZONE\tTOPICS\tPAGE")
 		for _, s := range list.Subscriptions {
-			fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", s.ID, s.Service,
-				localTime(s.Created), localTime(s.Seen), printable(s.Language), printable(s.TimeZone), printable(s.Page))
+			fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", s.ID, s.Service,
+				localTime(s.Created), localTime(s.Seen), printable(s.Language), printable(s.TimeZone), strings.Join(s.Topics, ","), printable(s.Page))
 		}
 		if err := t.Flush(); err != nil || list.Next == "" {
 			return err

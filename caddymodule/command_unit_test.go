@@ -37,6 +37,21 @@ func TestParseAt(t *testing.T) {
 	}
 }
 
+// TestPrintSent: nobody has counted yet whom a message with topics is for.
+func TestPrintSent(t *testing.T) {
+	for _, tt := range []struct {
+		topics []string
+		want   string
+	}{{nil, "to 3 subscribers of a.example."}, {[]string{"deals", "news"}, "to the subscribers to deals or news of a.example."}} {
+		m := messageAnswer{ID: "id", Site: "a.example", Topics: tt.topics}
+		m.Results.Audience = 3
+		var b bytes.Buffer
+		if err := printSent(&b, m); err != nil || !strings.Contains(b.String(), "is on its way "+tt.want) {
+			t.Errorf("%q: %s, %v", tt.topics, b.String(), err)
+		}
+	}
+}
+
 func TestParseRate(t *testing.T) {
 	for in, want := range map[string]float64{"500": 500, "500/s": 500, "30000/m": 500, "3600/h": 1, "0.5": 0.5} {
 		if got, err := parseRate(in); err != nil || *got != want {

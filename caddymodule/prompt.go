@@ -31,6 +31,9 @@ type Prompt struct {
 	// The colour of the text on it. Default: black or white, whichever
 	// contrasts more.
 	TextColor string `json:"text_color,omitempty"`
+	// What the visitor can choose to hear of: a check box for each in the prompt
+	// and in <webpush-preferences>.
+	Topics []Topic `json:"topics,omitempty"`
 	// When to ask. Default: on the second page; with compat only when a page calls
 	// for it.
 	After *After `json:"after,omitempty"`
@@ -111,6 +114,7 @@ func (p *Prompt) config() httpapi.PromptConfig {
 		Kind: p.Kind, Title: p.Title, Body: p.Body, Accept: p.Accept, Reject: p.Reject,
 		Color: p.Color, TextColor: p.TextColor, Consent: p.Consent,
 	}
+	c.Topics = topicsConfig(p.Topics)
 	if a := p.After; a != nil {
 		c.After = &httpapi.PromptAfter{
 			Pages: a.Pages, Seconds: seconds(a.Delay), Scroll: a.Scroll,
@@ -151,6 +155,9 @@ func (p *Prompt) check() error {
 		if c.value != "" && !colorPattern.MatchString(c.value) {
 			return &optionError{c.option, fmt.Sprintf("%q is not a colour; write it like 0b6bcb or \"#0b6bcb\"", c.value)}
 		}
+	}
+	if err := checkTopics(p.Topics); err != nil {
+		return err
 	}
 	if len(p.AskAgain) > maxAskAgain {
 		return &optionError{"ask_again", fmt.Sprintf("takes at most %d durations", maxAskAgain)}

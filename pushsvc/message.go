@@ -104,7 +104,8 @@ const (
 
 // Progress counts a message's recipients. Each is in exactly one of Pending,
 // Accepted, Later, Gone, Left, Failed, Expired and Cancelled, so that they
-// always sum to Audience; Shown, Clicked and Closed count the accepted ones of
+// always sum to Audience. A message with topics is planned for all subscriptions:
+// Audience falls with each that is found not to have chosen any. Shown, Clicked and Closed count the accepted ones of
 // whom a receipt came back, each recipient once per kind.
 type Progress struct {
 	Audience int64 `json:"audience"`
@@ -161,6 +162,9 @@ type Message struct {
 	Rate float64
 	// Only is the one recipient of a test; zero for everybody.
 	Only SubscriptionID
+	// Topics, where there are any, are whom it is for: who has chosen one of
+	// them when it is their turn.
+	Topics []string
 	// Created, Started and Finished are zero until they happen.
 	Created, Started, Finished time.Time
 	// NextTry is when the first of Progress.Later is due; zero where there
@@ -220,6 +224,7 @@ const (
 	OutcomeExpired     OutcomeKind = 5
 	OutcomeLeft        OutcomeKind = 6
 	OutcomeQuarantined OutcomeKind = 7 // said to be gone, but not to be believed yet
+	OutcomePassed      OutcomeKind = 8 // none of the message's recipients: has chosen none of its topics
 )
 
 // Outcome is what became of one recipient.
@@ -265,7 +270,7 @@ type Checkpoint struct {
 	Settled []SubscriptionID
 	// Outcomes are those since the last checkpoint of the range. Each moves
 	// its recipient from Pending (in the LaterRange: from Later) to where its
-	// kind says: Gone removes the subscription, Quarantined counts as Failed
+	// kind says, or out of the Audience: Gone removes the subscription, Quarantined counts as Failed
 	// and sets the subscription's Doubted where it is zero, Later stores the
 	// retry. An outcome for an id that the range's row has as settled
 	// already (in the LaterRange: that isn't in it) is passed over, so that

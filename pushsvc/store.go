@@ -24,13 +24,14 @@ type Store interface {
 type SubscriptionStore interface {
 	// PutSubscription inserts the subscription, or refreshes the one of the
 	// same site and endpoint: Seen, KeyID, Expiration, Language, TimeZone,
-	// Page. The keys of a known endpoint never change unless sub.Auth is
+	// Page, and Topics where they are not nil. The keys of a known endpoint never change unless sub.Auth is
 	// the stored one (else the call changes nothing and succeeds: an
 	// endpoint alone must not let anybody re-key it). sub.ID is ignored,
 	// Doubted is cleared; the stored row, with its ID, is returned. Where
 	// replaces is not nil and proves a subscription of the same site, sub
 	// takes its place in the same transaction, with its ID and Created: it
-	// is the same recipient, also of messages on their way. Where sub is
+	// is the same recipient, also of messages on their way, and keeps its
+	// Topics where sub's are nil. Where sub is
 	// known as well, it keeps its own ID and the earlier Created, and the
 	// proven one is removed. A proof of sub's own endpoint lets sub bring
 	// new keys. Created and Seen are kept to the second, Expiration to the
@@ -40,7 +41,8 @@ type SubscriptionStore interface {
 	// without proofs: a known endpoint with other keys changes nothing. Their
 	// Site is the call's; Created, Seen and Doubted of new ones are kept as
 	// given. What is known and was seen later than the imported one says is
-	// left as it is; what was seen earlier loses its Doubted.
+	// left as it is; what was seen earlier loses its Doubted. Topics are kept
+	// where the imported one's are nil.
 	ImportSubscriptions(ctx context.Context, site string, subs []Subscription) (Imported, error)
 	// DeleteSubscription removes one by id; ErrNotFound where there is none.
 	DeleteSubscription(ctx context.Context, site string, id SubscriptionID) error
@@ -90,7 +92,8 @@ type MessageStore interface {
 	// hash, ErrIdempotencyConflict. A message whose ID the site has already
 	// is returned as it is, created false, so that a call may be repeated
 	// without a key too. ErrNotFound where the site is unknown. Of m only
-	// ID, Site, Content, SendAt, Rate, Only and Created count.
+	// ID, Site, Content, SendAt, Rate, Only, Topics and Created count. Topics
+	// change nothing of the plan.
 	CreateMessage(ctx context.Context, m Message, idem Idempotency) (row Message, created bool, err error)
 	// Message gives one; ErrNotFound.
 	Message(ctx context.Context, site, id string) (Message, error)

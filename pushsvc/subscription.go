@@ -38,6 +38,10 @@ type Subscription struct {
 	TimeZone string
 	// Page is the path of the page on which the visitor agreed, or empty.
 	Page string
+	// Topics are the ids of those of the site's topics that the visitor has
+	// chosen, as CleanTopics gives them. Nil is somebody who has never had the
+	// choice, and empty one who has chosen none; both get what is for all.
+	Topics []string
 	// Created and Seen are when the subscription was first and last sent to
 	// us, to the second.
 	Created, Seen time.Time

@@ -90,11 +90,13 @@ type crashed struct {
 	push    *pushService
 	path    string
 	names   map[pushsvc.SubscriptionID]string
+	others  []string // whom the message is not for
 	message pushsvc.Message
 }
 
 // newCrashed stores a message to n subscribers, of whom every 20th is gone and
-// every 50th is to be tried again.
+// every 50th is to be tried again; a tenth as many between them have not chosen
+// its topic.
 func newCrashed(t testing.TB, n int) *crashed {
 	t.Helper()
 	c := &crashed{TB: t, push: newPushService(t), path: filepath.Join(t.TempDir(), "webpush.db"), names: make(map[pushsvc.SubscriptionID]string)}
@@ -103,7 +105,8 @@ func newCrashed(t testing.TB, n int) *crashed {
 	defer store.Close()
 	f := &fixture{TB: t, store: &checkedStore{Store: store, tb: t}, key: ensureKey(t, store)}
 	template := f.subscribeAt(siteA, "ok", f.key.ID, fcm).Subscription // whose keys all have
-	subs := make([]pushsvc.Subscription, n-1)
+	template.Topics = []string{"news"}
+	subs := make([]pushsvc.Subscription, n-1+n/10)
 	for i := range subs {
 		host, kind := fcm, "ok"
 		switch {
@@ -115,15 +118,22 @@ func newCrashed(t testing.TB, n int) *crashed {
 			host = mozilla
 		}
 		subs[i] = template
+		if i%11 == 5 && i/11 < n/10 {
+			subs[i].Topics = nil
+		}
 		subs[i].Endpoint = fmt.Sprintf("https://%s/push/v2/%s-i%d", host, kind, i)
 	}
 	if _, err := store.ImportSubscriptions(t.Context(), siteA, subs); err != nil {
 		t.Fatal(err)
 	}
 	for name, s := range f.subscriptions(siteA) {
-		c.names[s.ID] = name
+		if len(s.Topics) > 0 {
+			c.names[s.ID] = name
+		} else {
+			c.others = append(c.others, name)
+		}
 	}
-	c.message = f.message(siteA, time.Now(), pushsvc.Content{})
+	c.message = f.create(pushsvc.Message{Site: siteA, Topics: []string{"news"}})
 	return c
 }
 
@@ -325,7 +335,12 @@ func (c *crashed) finished() {
 			gone++
 		}
 	}
-	if p.Pending != 0 || p.Audience != int64(len(c.names)) || p.Accepted != p.Audience-int64(gone) || p.Gone != int64(gone) {
+	for _, name := range c.others {
+		if len(c.push.of(name)) > 0 {
+			c.Errorf("%s was pushed to without having chosen the topic", name)
+		}
+	}
+	if p.Pending != 0 || len(c.others) == 0 || p.Audience != int64(len(c.names)) || p.Accepted != p.Audience-int64(gone) || p.Gone != int64(gone) {
 		c.Errorf("%d were gone: %+v", gone, p)
 	}
 }

@@ -81,6 +81,8 @@ func (r *rangeRun) take(p page) error {
 		switch {
 		case sub.ID == 0:
 			r.settle(pushsvc.Outcome{ID: id, Kind: pushsvc.OutcomeLeft})
+		case !r.campaign.first.IsFor(sub):
+			r.settle(pushsvc.Outcome{ID: id, Kind: pushsvc.OutcomePassed})
 		case r.campaign.expired(now):
 			r.settle(pushsvc.Outcome{ID: id, Kind: pushsvc.OutcomeExpired})
 		default:

@@ -17,6 +17,7 @@ func FuzzSubscribeBody(f *testing.F) {
 	b := newBrowser(f, 1)
 	for _, seed := range []string{
 		b.json(""), b.json(`,"replaces":` + b.proof()), b.json(`,"language":"\ud800","page":"/\u0000"`),
+		b.json(`,"topics":["news","x","news"]`), b.json(`,"topics":null,"defaultTopics":["news"]`),
 		`{"endpoint":"https://fcm.googleapis.com/","Endpoint":1}`, `[`, `{"expirationTime":1e400}`,
 	} {
 		f.Add([]byte(seed))
@@ -27,7 +28,7 @@ func FuzzSubscribeBody(f *testing.F) {
 		w := httptest.NewRecorder()
 		r := httptest.NewRequest("POST", "/_webpush/subscribe", strings.NewReader(string(body)))
 		r.Header.Set("Content-Type", "application/json")
-		public.Serve(w, r, siteA, "subscribe")
+		public.Serve(w, r, httpapi.PublicSite{Name: siteA, Topics: []string{"news"}}, "subscribe")
 		subs, err := x.store.SubscriptionPage(t.Context(), siteA, 0, 10)
 		if err != nil {
 			t.Fatal(err)
@@ -40,7 +41,8 @@ func FuzzSubscribeBody(f *testing.F) {
 		var read struct{ Endpoint string }
 		_ = json.Unmarshal(body, &read)
 		switch {
-		case w.Code == http.StatusCreated && len(subs) == 1 && subs[0].Endpoint == read.Endpoint:
+		case w.Code == http.StatusCreated && len(subs) == 1 && subs[0].Endpoint == read.Endpoint && len(subs[0].Topics) <= 1 &&
+			(len(subs[0].Topics) == 0 || subs[0].Topics[0] == "news"):
 		case (w.Code == 400 || w.Code == 413) && len(subs) == 0:
 			a := answer{w.Code, w.Header(), w.Body.String()}
 			a.problem(t)
@@ -54,7 +56,7 @@ func FuzzSubscribeBody(f *testing.F) {
 // 400, 404 or 413.
 func FuzzOperatorSend(f *testing.F) {
 	for _, seed := range []string{
-		`{"site":"a.example","title":"x"}`, `{"site":"A.example:443","title":"x","data":[1,{}],"ttl":0,"actions":[{"action":"a","title":"A"}]}`,
+		`{"site":"a.example","title":"x"}`, `{"site":"A.example:443","title":"x","data":[1,{}],"ttl":0,"topics":["news","a"],"actions":[{"action":"a","title":"A"}]}`,
 		`{"site":"a.example","title":"x","Title":"y"}`, `{"title":`, `{"site":"a.example","title":"\u0000","vibrate":[1],"timestamp":1e3}`,
 	} {
 		f.Add([]byte(seed))

@@ -118,6 +118,9 @@ func (f *fixture) limit(l *httpapi.ClientLimit, limited *int) {
 	f.Cleanup(f.public.Close)
 }
 
+// siteTopics are those of all sites under test.
+var siteTopics = []string{"news", "deals"}
+
 func (f *fixture) publicHandler() http.Handler {
 	return f.handler(&httpapi.Public{Service: f.service, Logger: f.logger()})
 }
@@ -125,7 +128,7 @@ func (f *fixture) publicHandler() http.Handler {
 func (f *fixture) handler(public *httpapi.Public) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/{site}/{action}", func(w http.ResponseWriter, r *http.Request) {
-		public.Serve(w, r, r.PathValue("site"), r.PathValue("action"))
+		public.Serve(w, r, httpapi.PublicSite{Name: r.PathValue("site"), Topics: siteTopics}, r.PathValue("action"))
 	})
 	return mux
 }

@@ -23,12 +23,14 @@ type sendBody struct {
 	Rate   *float64 `json:"rate,omitempty"`
 	// Subscription is the id of the one to send to, as lists have it.
 	Subscription string `json:"subscription,omitempty"`
-	DryRun       bool   `json:"dry_run,omitempty"`
+	// Topics are whom to send to: who has chosen one of them.
+	Topics []string `json:"topics,omitempty"`
+	DryRun bool     `json:"dry_run,omitempty"`
 }
 
 // request reads what is text.
 func (b *sendBody) request() (service.SendRequest, error) {
-	r := service.SendRequest{Site: b.Site, Content: b.Content, Rate: b.Rate}
+	r := service.SendRequest{Site: b.Site, Content: b.Content, Rate: b.Rate, Topics: b.Topics}
 	if b.SendAt != "" {
 		at, err := time.Parse(time.RFC3339, b.SendAt)
 		if err != nil {
@@ -138,6 +140,7 @@ type messageView struct {
 	Expires      time.Time       `json:"expires"`
 	Rate         float64         `json:"rate,omitempty"`
 	Subscription string          `json:"subscription,omitempty"`
+	Topics       []string        `json:"topics,omitempty"`
 	Message      pushsvc.Content `json:"message"`
 	// Audience is in the answer to a dry run alone.
 	Audience *audienceView    `json:"audience,omitempty"`
@@ -155,7 +158,7 @@ func viewMessage(m pushsvc.Message) messageView {
 	v := messageView{
 		ID: m.ID, Site: m.Site, State: m.State, Created: m.Created.UTC(),
 		SendAt: optionalTime(m.SendAt), Started: optionalTime(m.Started), Finished: optionalTime(m.Finished),
-		NextTry: optionalTime(m.NextTry), Rate: m.Rate, Message: m.Content, Results: m.Progress,
+		NextTry: optionalTime(m.NextTry), Rate: m.Rate, Topics: m.Topics, Message: m.Content, Results: m.Progress,
 		Expires: m.Birth().Add(time.Duration(m.Content.TTLSeconds()) * time.Second).UTC(),
 	}
 	if m.Only != 0 {

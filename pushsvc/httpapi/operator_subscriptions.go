@@ -197,6 +197,8 @@ type subscriptionView struct {
 	Language   string     `json:"language,omitempty"`
 	TimeZone   string     `json:"timeZone,omitempty"`
 	Page       string     `json:"page,omitempty"`
+	// Topics are missing where there was never a choice.
+	Topics []string `json:"topics,omitzero"`
 }
 
 func (o *Operator) listSubscriptions(w http.ResponseWriter, r *http.Request) error {
@@ -224,7 +226,7 @@ func (o *Operator) listSubscriptions(w http.ResponseWriter, r *http.Request) err
 		list.Subscriptions = append(list.Subscriptions, subscriptionView{
 			ID: strconv.FormatUint(uint64(s.ID), 10), Service: service.PushService(s.Endpoint), KeyID: s.KeyID,
 			Created: s.Created.UTC(), Seen: s.Seen.UTC(), Expiration: optionalTime(s.Expiration),
-			Language: s.Language, TimeZone: s.TimeZone, Page: s.Page,
+			Language: s.Language, TimeZone: s.TimeZone, Page: s.Page, Topics: s.Topics,
 		})
 	}
 	if len(rows) == limit {

@@ -10,6 +10,8 @@ type PromptConfig struct {
 	Reject    string `json:"reject"`
 	Color     string `json:"color,omitempty"`
 	TextColor string `json:"textColor,omitempty"`
+	// Topics are what a visitor can choose.
+	Topics []Topic `json:"topics,omitempty"`
 	// After is when it shows by itself; nil is the SDK's default.
 	After *PromptAfter `json:"after,omitempty"`
 	// Paths are where it may show by itself; nil is everywhere.
@@ -35,6 +37,22 @@ type PromptAfter struct {
 	Event  string `json:"event,omitempty"`
 	Exit   bool   `json:"exit,omitempty"`
 	Manual bool   `json:"manual,omitempty"`
+}
+
+// Topic is something that a visitor can choose to hear of.
+type Topic struct {
+	ID      string `json:"id"`
+	Label   string `json:"label"`
+	Checked bool   `json:"checked,omitempty"`
+}
+
+// TopicIDs are the topics' ids.
+func (c *PromptConfig) TopicIDs() []string {
+	ids := make([]string, len(c.Topics))
+	for i, t := range c.Topics {
+		ids[i] = t.ID
+	}
+	return ids
 }
 
 // PromptPaths are patterns of whole paths, where * stands for anything. Out wins.

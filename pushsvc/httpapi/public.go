@@ -30,8 +30,15 @@ type Public struct {
 	cross http.CrossOriginProtection
 }
 
+// PublicSite is the site that something is posted to.
+type PublicSite struct {
+	Name string
+	// Topics are the ids of the site's topics.
+	Topics []string
+}
+
 // Actions are the last path segments that Serve knows.
-var publicActions = map[string]func(*Public, http.ResponseWriter, *http.Request, string) error{
+var publicActions = map[string]func(*Public, http.ResponseWriter, *http.Request, PublicSite) error{
 	"subscribe":   (*Public).subscribe,
 	"unsubscribe": (*Public).unsubscribe,
 	"events":      (*Public).events,
@@ -42,13 +49,13 @@ func IsPublicAction(action string) bool { return publicActions[action] != nil }
 
 // Serve answers the action ("subscribe", "unsubscribe" or "events") for the
 // site. Only POST from the site's own pages and workers is taken.
-func (p *Public) Serve(w http.ResponseWriter, r *http.Request, site, action string) {
+func (p *Public) Serve(w http.ResponseWriter, r *http.Request, site PublicSite, action string) {
 	if err := p.serve(w, r, site, action); err != nil {
 		fail(r.Context(), p.Logger, w, err)
 	}
 }
 
-func (p *Public) serve(w http.ResponseWriter, r *http.Request, site, action string) error {
+func (p *Public) serve(w http.ResponseWriter, r *http.Request, site PublicSite, action string) error {
 	limitReading(w)
 	handle := publicActions[action]
 	if handle == nil {
@@ -71,7 +78,7 @@ func downgraded(r *http.Request) bool {
 	return r.TLS != nil && strings.HasPrefix(r.Header.Get("Origin"), "http://")
 }
 
-func (p *Public) subscribe(w http.ResponseWriter, r *http.Request, site string) error {
+func (p *Public) subscribe(w http.ResponseWriter, r *http.Request, site PublicSite) error {
 	if err := p.limited(w, r); err != nil {
 		return err
 	}
@@ -83,16 +90,20 @@ func (p *Public) subscribe(w http.ResponseWriter, r *http.Request, site string) 
 	if err := decodeJSON(body, &req, false); err != nil {
 		return err
 	}
-	if _, err := p.Service.Subscribe(r.Context(), site, req); err != nil {
+	req.SiteTopics = site.Topics
+	row, err := p.Service.Subscribe(r.Context(), site.Name, req)
+	if err != nil {
 		return err
 	}
-	// Nothing about the row: an id would tell whether the endpoint was known,
+	// No more about the row: an id would tell whether the endpoint was known,
 	// and how many subscribers the site has.
-	writeJSON(w, http.StatusCreated, struct{}{})
+	writeJSON(w, http.StatusCreated, struct {
+		Topics []string `json:"topics,omitzero"`
+	}{row.Topics})
 	return nil
 }
 
-func (p *Public) unsubscribe(w http.ResponseWriter, r *http.Request, site string) error {
+func (p *Public) unsubscribe(w http.ResponseWriter, r *http.Request, site PublicSite) error {
 	body, err := readBody(w, r, MaxSubscribeBody, "application/json")
 	if err != nil {
 		return err
@@ -101,14 +112,14 @@ func (p *Public) unsubscribe(w http.ResponseWriter, r *http.Request, site string
 	if err := decodeJSON(body, &req, false); err != nil {
 		return err
 	}
-	if err := p.Service.Unsubscribe(r.Context(), site, req); err != nil {
+	if err := p.Service.Unsubscribe(r.Context(), site.Name, req); err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)
 	return nil
 }
 
-func (p *Public) events(w http.ResponseWriter, r *http.Request, site string) error {
+func (p *Public) events(w http.ResponseWriter, r *http.Request, site PublicSite) error {
 	// sendBeacon sends text as text/plain: beacons are taken in both.
 	body, err := readBody(w, r, MaxEventsBody, "application/json", "text/plain")
 	if err != nil {
@@ -120,7 +131,7 @@ func (p *Public) events(w http.ResponseWriter, r *http.Request, site string) err
 	if err := decodeJSON(body, &req, false); err != nil {
 		return err
 	}
-	if err := p.Service.Track(r.Context(), site, req.Events); err != nil {
+	if err := p.Service.Track(r.Context(), site.Name, req.Events); err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)

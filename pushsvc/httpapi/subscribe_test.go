@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"net/http"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -225,7 +226,7 @@ func TestSubscribeKeysStay(t *testing.T) {
 	f.subscribed(f.post(siteA, "subscribe", other.json(`,"replaces":`+proof)))
 	f.subscribed(f.post(siteB, "subscribe", other.json(`,"replaces":`+victim.proof())))
 	subs := f.subscriptions(siteA)
-	if len(subs) != 2 || subs[0] != before {
+	if len(subs) != 2 || !reflect.DeepEqual(subs[0], before) {
 		t.Errorf("now %+v, before %+v", subs, before)
 	}
 	third := newBrowser(t, 3)

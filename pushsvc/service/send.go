@@ -41,6 +41,8 @@ type SendRequest struct {
 	Rate *float64
 	// Only is the one subscription to send to; zero for all.
 	Only pushsvc.SubscriptionID
+	// Topics, where there are any, are whom to send to: who has chosen one.
+	Topics []string
 	// IdempotencyKey makes repeats of the same request harmless for 30 days;
 	// RequestHash tells whether it is the same. Empty for none.
 	IdempotencyKey string
@@ -65,7 +67,12 @@ func (r *SendRequest) check(now time.Time) (site string, err error) {
 	if err := r.Content.Validate(); err != nil {
 		return "", err
 	}
+	if err := pushsvc.CheckTopics(r.Topics); err != nil {
+		return "", err
+	}
 	switch {
+	case r.Only != 0 && len(r.Topics) > 0:
+		return "", &pushsvc.FieldError{Field: "topics", Problem: "cannot go with subscription: a message to one is for that one, whatever was chosen"}
 	case len(r.IdempotencyKey) > MaxIdempotencyKey:
 		return "", &pushsvc.FieldError{Field: "Idempotency-Key", Problem: fmt.Sprintf("is longer than %d bytes", MaxIdempotencyKey)}
 	case !r.SendAt.IsZero() && r.SendAt.Before(now.Add(-sendAtGrace)):
@@ -80,7 +87,7 @@ func (r *SendRequest) check(now time.Time) (site string, err error) {
 
 // message is the row that the request asks for.
 func (r *SendRequest) message(site string, now time.Time) pushsvc.Message {
-	m := pushsvc.Message{Site: site, Content: r.Content, SendAt: r.SendAt, Only: r.Only, Created: now}
+	m := pushsvc.Message{Site: site, Content: r.Content, SendAt: r.SendAt, Only: r.Only, Topics: pushsvc.CleanTopics(r.Topics), Created: now}
 	if r.Rate != nil {
 		m.Rate = *r.Rate
 	}
@@ -130,7 +137,8 @@ func (s *Service) warnings(m *pushsvc.Message) []string {
 		w = append(w, `no contact is configured, and this site is no public host name that could stand for one: Apple's push service will refuse the message; add "contact mailto:you@your-domain" to the webpush options`)
 	}
 	ttl := time.Duration(m.Content.TTLSeconds()) * time.Second
-	if m.Rate > 0 && ttl > 0 {
+	// Of a stored message with topics nobody has counted yet whom it is for.
+	if m.Rate > 0 && ttl > 0 && (len(m.Topics) == 0 || m.ID == "") {
 		if takes := float64(m.Progress.Audience) / m.Rate; takes > ttl.Seconds() {
 			w = append(w, fmt.Sprintf("at %g pushes per second the last of %d recipients would have a turn after %s, but the message expires after %s: raise rate or ttl",
 				m.Rate, m.Progress.Audience, inWords(takes), inWords(ttl.Seconds())))
@@ -180,7 +188,11 @@ func (s *Service) DryRun(ctx context.Context, r SendRequest) (DryRun, error) {
 		return DryRun{}, err
 	}
 	a := Audience{Services: make(map[string]int64)}
+	m := r.message(site, now)
 	count := func(sub *pushsvc.Subscription) error {
+		if !m.IsFor(sub) {
+			return nil
+		}
 		a.Total++
 		a.Services[PushService(sub.Endpoint)]++
 		return nil
@@ -193,7 +205,6 @@ func (s *Service) DryRun(ctx context.Context, r SendRequest) (DryRun, error) {
 	if err != nil {
 		return DryRun{}, err
 	}
-	m := r.message(site, now)
 	m.State = pushsvc.StateQueued
 	if m.SendAt.After(now) {
 		m.State = pushsvc.StateScheduled

@@ -16,11 +16,11 @@ func (f *fixture) subscribers(t *testing.T, n int) (ids []pushsvc.SubscriptionID
 	t.Helper()
 	f.withKey(t)
 	for i := range n {
-		id, err := f.Subscribe(t.Context(), "a.example", request(i))
+		row, err := f.Subscribe(t.Context(), "a.example", request(i))
 		if err != nil {
 			t.Fatal(err)
 		}
-		ids = append(ids, id)
+		ids = append(ids, row.ID)
 	}
 	return ids
 }

@@ -126,11 +126,11 @@ func TestSubscribeKeys(t *testing.T) {
 	} {
 		r := request(i)
 		r.ApplicationServerKey = tt.public
-		id, err := f.Subscribe(t.Context(), "a.example", r)
+		row, err := f.Subscribe(t.Context(), "a.example", r)
 		if err != nil {
 			t.Fatal(err)
 		}
-		rows, err := f.Store.SubscriptionPage(t.Context(), "a.example", id-1, 1)
+		rows, err := f.Store.SubscriptionPage(t.Context(), "a.example", row.ID-1, 1)
 		if err != nil || rows[0].KeyID != tt.want {
 			t.Errorf("%q: %+v, %v; want the key %s", tt.public, rows, err, tt.want)
 		}
@@ -223,7 +223,7 @@ func second[T any](_ T, err error) error { return err }
 func TestTrack(t *testing.T) {
 	f := newFixture(t)
 	f.withKey(t)
-	id, err := f.Subscribe(t.Context(), "a.example", request(1))
+	row, err := f.Subscribe(t.Context(), "a.example", request(1))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -235,7 +235,7 @@ func TestTrack(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	good := service.Report{Type: pushsvc.ReceiptClicked, Message: sent.Message.ID, Token: pushsvc.ReceiptToken(secret, "a.example", sent.Message.ID, id)}
+	good := service.Report{Type: pushsvc.ReceiptClicked, Message: sent.Message.ID, Token: pushsvc.ReceiptToken(secret, "a.example", sent.Message.ID, row.ID)}
 	bad := good
 	bad.Type = "pressed"
 	if err := f.Track(t.Context(), "a.example", []service.Report{good, bad}); fieldOf(err) != "events[1].type" {

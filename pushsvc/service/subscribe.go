@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -35,6 +36,14 @@ type SubscribeRequest struct {
 	Language             string `json:"language"`
 	TimeZone             string `json:"timeZone"`
 	Page                 string `json:"page"`
+	// Topics are the ids of what the visitor has chosen; nil where the visitor
+	// was not asked, or nobody remembers: then what is stored stays.
+	Topics []string `json:"topics"`
+	// DefaultTopics are for a subscription that has never had a choice.
+	DefaultTopics []string `json:"defaultTopics"`
+	// SiteTopics are the ids of the site's topics, by its settings. Others are
+	// left out, because a page may be older than the settings.
+	SiteTopics []string `json:"-"`
 	// Replaces is the subscription that this one takes the place of.
 	Replaces *ProofJSON `json:"replaces"`
 }
@@ -47,17 +56,24 @@ type ProofJSON struct {
 	} `json:"keys"`
 }
 
+// Subscribed is what a subscriber may know of the row.
+type Subscribed struct {
+	ID pushsvc.SubscriptionID
+	// Topics are those stored; nil where there has never been a choice.
+	Topics []string
+}
+
 // Subscribe stores a subscription of the site. It is durable when Subscribe
 // returns nil, and repeating the call changes nothing but when it was last
 // seen. Faults in the request are *pushsvc.FieldError.
-func (s *Service) Subscribe(ctx context.Context, site string, req SubscribeRequest) (pushsvc.SubscriptionID, error) {
+func (s *Service) Subscribe(ctx context.Context, site string, req SubscribeRequest) (Subscribed, error) {
 	sub, err := s.parseSubscription(req)
 	if err != nil {
-		return 0, err
+		return Subscribed{}, err
 	}
-	sub.Site = site
+	sub.Site, sub.Topics = site, among(req.SiteTopics, req.Topics)
 	if sub.KeyID, err = s.keyID(ctx, req.ApplicationServerKey); err != nil {
-		return 0, err
+		return Subscribed{}, err
 	}
 	var replaces *pushsvc.Proof
 	if req.Replaces != nil {
@@ -68,10 +84,34 @@ func (s *Service) Subscribe(ctx context.Context, site string, req SubscribeReque
 		}
 	}
 	row, err := s.Store.PutSubscription(ctx, sub, replaces)
-	if err != nil {
-		return 0, fmt.Errorf("storing the subscription: %w", err)
+	ours := row.Auth == sub.Auth // else the endpoint is known with other keys
+	if err == nil && ours && row.Topics == nil {
+		if sub.Topics = among(req.SiteTopics, req.DefaultTopics); sub.Topics != nil {
+			row, err = s.Store.PutSubscription(ctx, sub, nil)
+		}
 	}
-	return row.ID, nil
+	if err != nil {
+		return Subscribed{}, fmt.Errorf("storing the subscription: %w", err)
+	}
+	if !ours {
+		row.Topics = nil // not the sender's to see
+	}
+	return Subscribed{ID: row.ID, Topics: row.Topics}, nil
+}
+
+// among gives those of the ids that are known; nil where none were given, or
+// where the site has no topics.
+func among(known, ids []string) []string {
+	if len(known) == 0 || ids == nil {
+		return nil
+	}
+	out := []string{}
+	for _, id := range known {
+		if slices.Contains(ids, id) {
+			out = append(out, id)
+		}
+	}
+	return pushsvc.CleanTopics(out)
 }
 
 func (s *Service) parseSubscription(req SubscribeRequest) (pushsvc.Subscription, error) {

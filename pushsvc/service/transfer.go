@@ -41,7 +41,7 @@ func (s *Service) Export(ctx context.Context, site string, w io.Writer) (int64, 
 			Auth:     base64.RawURLEncoding.EncodeToString(sub.Auth[:]),
 			Key:      public[sub.KeyID], Expiration: sub.Expiration,
 			Language: sub.Language, TimeZone: sub.TimeZone, Page: sub.Page,
-			Created: sub.Created, Seen: sub.Seen,
+			Topics: sub.Topics, Created: sub.Created, Seen: sub.Seen,
 		})
 		n++
 		_, err := out.Write(line)
@@ -228,7 +228,7 @@ func (im *importing) subscription(rec transfer.Record) (pushsvc.Subscription, er
 	if err != nil {
 		return sub, err
 	}
-	sub.Site, sub.Expiration = im.site, rec.Expiration
+	sub.Site, sub.Expiration, sub.Topics = im.site, rec.Expiration, pushsvc.CleanTopics(rec.Topics)
 	sub.Created, sub.Seen = im.moment(rec.Created), im.moment(rec.Seen)
 	if rec.Seen.IsZero() || sub.Seen.Before(sub.Created) {
 		sub.Seen = sub.Created

@@ -285,7 +285,7 @@ func TestRotation(t *testing.T) {
 	old := f.withKey(t)
 	var told []string
 	f.KeyChanged = func(k pushsvc.Key) { told = append(told, k.ID) }
-	id, err := f.Subscribe(t.Context(), "a.example", request(1))
+	row, err := f.Subscribe(t.Context(), "a.example", request(1))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -300,8 +300,8 @@ func TestRotation(t *testing.T) {
 	// The browser comes by with its old subscription: it stays on the old key.
 	r := request(1)
 	r.ApplicationServerKey = old.Public
-	if again, err := f.Subscribe(t.Context(), "a.example", r); err != nil || again != id || f.rows(t)[0].KeyID != old.ID {
-		t.Errorf("%d, %v, %+v", again, err, f.rows(t))
+	if again, err := f.Subscribe(t.Context(), "a.example", r); err != nil || again.ID != row.ID || f.rows(t)[0].KeyID != old.ID {
+		t.Errorf("%+v, %v, %+v", again, err, f.rows(t))
 	}
 	// It has subscribed anew, in place of the old one.
 	r = request(2)

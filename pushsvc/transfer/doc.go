@@ -69,6 +69,8 @@ type Record struct {
 	Expiration, Created, Seen time.Time
 	// Language is a BCP 47 tag, TimeZone an IANA name, Page a path.
 	Language, TimeZone, Page string
+	// Topics are ids; nil where the file does not say.
+	Topics []string
 	// Skip says why the record is not for importing, though nothing is wrong
 	// with it: "unsubscribed", or "another channel" such as e-mail.
 	Skip string

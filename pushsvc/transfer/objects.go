@@ -67,7 +67,7 @@ func isMap(sample []byte) bool {
 	if err != nil || c != '{' && c != '[' {
 		return false
 	}
-	return !slices.Contains([]string{"keys", "subscription", "subscriptionOptions", "web", "_id", "id", "expirationTime"}, name)
+	return !slices.Contains([]string{"keys", "subscription", "subscriptionOptions", "web", "topics", "_id", "id", "expirationTime"}, name)
 }
 
 // next implements the Reader.

@@ -43,6 +43,7 @@ type jsonRecord struct {
 	TimeZone  text   `json:"timeZone"`
 	TimeZone2 text   `json:"time_zone"`
 	Page      text   `json:"page"`
+	Topics    names  `json:"topics"`
 	Created   moment `json:"created"`
 	CreatedAt moment `json:"createdAt"`
 	Created2  moment `json:"created_at"`
@@ -87,6 +88,17 @@ func (t *text) UnmarshalJSON(b []byte) error {
 	var s string
 	if json.Unmarshal(b, &s) == nil {
 		*t = text(s)
+	}
+	return nil
+}
+
+// names is a list of strings that is only information: anything else is left out.
+type names []string
+
+func (n *names) UnmarshalJSON(b []byte) error {
+	var list []string
+	if json.Unmarshal(b, &list) == nil {
+		*n = list
 	}
 	return nil
 }
@@ -207,6 +219,7 @@ func (j *jsonRecord) record() (Record, Format) {
 		Language:   string(first(j.Language, j.Lang, j.Locale)),
 		TimeZone:   string(first(j.TimeZone, j.TimeZone2)),
 		Page:       string(j.Page),
+		Topics:     j.Topics,
 	}
 	if s := j.Subscription; s.Endpoint != "" {
 		rec.Endpoint, rec.P256DH, rec.Auth, rec.Expiration = s.Endpoint, s.Keys.P256DH, s.Keys.Auth, s.ExpirationTime.Time
@@ -251,6 +264,7 @@ type exported struct {
 	Language             string   `json:"language,omitempty"`
 	TimeZone             string   `json:"timeZone,omitempty"`
 	Page                 string   `json:"page,omitempty"`
+	Topics               []string `json:"topics,omitzero"`
 	Created              string   `json:"created,omitempty"`
 	Seen                 string   `json:"seen,omitempty"`
 }
@@ -261,7 +275,7 @@ type exported struct {
 func AppendRecord(dst []byte, r Record) []byte {
 	e := exported{
 		Endpoint: r.Endpoint, Keys: jsonKeys{r.P256DH, r.Auth}, ApplicationServerKey: r.Key,
-		Language: r.Language, TimeZone: r.TimeZone, Page: r.Page,
+		Language: r.Language, TimeZone: r.TimeZone, Page: r.Page, Topics: r.Topics,
 		Created: formatMoment(r.Created), Seen: formatMoment(r.Seen),
 	}
 	if !r.Expiration.IsZero() {

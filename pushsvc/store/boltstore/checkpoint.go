@@ -4,9 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
-	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
@@ -14,7 +12,7 @@ import (
 
 // Checkpoint implements pushsvc.MessageStore.
 func (s *Store) Checkpoint(ctx context.Context, c pushsvc.Checkpoint) (pushsvc.Message, pushsvc.Range, error) {
-	if err := validate(c); err != nil {
+	if err := c.Validate(); err != nil {
 		return pushsvc.Message{}, pushsvc.Range{}, err
 	}
 	out, err := write(ctx, s, func(w *writeTx) (moved, error) { return w.checkpoint(c) })
@@ -27,23 +25,6 @@ func (s *Store) Checkpoint(ctx context.Context, c pushsvc.Checkpoint) (pushsvc.M
 		s.notes.settled(out.p, c.Outcomes)
 	}
 	return out.m.Message, out.p.Range, nil
-}
-
-func validate(c pushsvc.Checkpoint) error {
-	switch {
-	case len(c.Settled) > pushsvc.MaxSettled:
-		return fmt.Errorf("checkpoint: %d settled ids, the most are %d", len(c.Settled), pushsvc.MaxSettled)
-	case !slices.IsSorted(c.Settled):
-		return errors.New("checkpoint: the settled ids don't rise")
-	case c.Range == pushsvc.LaterRange && len(c.Settled) > 0:
-		return errors.New("checkpoint: the range of retries has no settled ids")
-	}
-	for _, o := range c.Outcomes {
-		if o.Kind < pushsvc.OutcomeAccepted || o.Kind > pushsvc.OutcomeQuarantined {
-			return fmt.Errorf("checkpoint: an outcome of the unknown kind %d", o.Kind)
-		}
-	}
-	return nil
 }
 
 func (w *writeTx) checkpoint(c pushsvc.Checkpoint) (moved, error) {
@@ -71,7 +52,8 @@ func (w *writeTx) checkpoint(c pushsvc.Checkpoint) (moved, error) {
 	if err := w.apply(st, &m, p, c.Outcomes, c.At); err != nil {
 		return moved{}, err
 	}
-	if p.move(c) {
+	if p.Move(c) {
+		p.done = true
 		m.open--
 	}
 	p.last = sum
@@ -82,7 +64,7 @@ func (w *writeTx) checkpoint(c pushsvc.Checkpoint) (moved, error) {
 	case m.State == pushsvc.StateCancelling:
 		err = w.endCancelled(st, &m, c.At)
 	case m.open <= 0:
-		m.Progress.Left, m.Progress.Pending = m.Progress.Left+m.Progress.Pending, 0
+		m.Progress.Close()
 		if m.Progress.Later <= 0 {
 			err = w.end(st, &m, pushsvc.StateDone, c.At)
 		}
@@ -93,54 +75,20 @@ func (w *writeTx) checkpoint(c pushsvc.Checkpoint) (moved, error) {
 	return moved{m: m, p: p}, err
 }
 
-// move applies what the checkpoint says of the range itself, and says whether
-// that ends it.
-func (p *part) move(c pushsvc.Checkpoint) (ended bool) {
-	p.Lease = time.Time{}
-	if !c.Lease.IsZero() {
-		p.Lease = c.Lease.UTC().Round(0)
-	} else {
-		p.Owner = ""
-	}
-	if p.N == pushsvc.LaterRange {
-		return false
-	}
-	p.Cursor = max(p.Cursor, c.Cursor)
-	p.Settled = nil
-	for _, id := range c.Settled {
-		if id > p.Cursor {
-			p.Settled = append(p.Settled, id)
-		}
-	}
-	if c.Done {
-		p.done, p.Owner, p.Lease, p.Settled = true, "", time.Time{}, nil
-	}
-	return c.Done
-}
-
-// apply counts what became of recipients, unless that has been counted. What
-// is more than there are (a damaged count at the start) raises the audience:
-// the sum always balances, and a refusal would only make the engine send
-// again.
+// apply counts what became of recipients, unless that has been counted.
 func (w *writeTx) apply(st site, m *message, p part, outcomes []pushsvc.Outcome, at time.Time) error {
 	later := st.shelf(siteLater, m.ID)
 	settled := p.settled(later)
 	var gone, doubted []pushsvc.SubscriptionID
-	n := &m.Progress
 	for _, o := range outcomes {
 		if settled(o.ID) {
 			continue
 		}
-		switch {
-		case p.N == pushsvc.LaterRange:
+		again := p.N == pushsvc.LaterRange
+		if again {
 			if _, err := later.dropRetry(w, o.ID); err != nil {
 				return err
 			}
-			n.Later = max(n.Later, 1) - 1
-		case n.Pending > 0:
-			n.Pending--
-		default:
-			n.Audience++
 		}
 		switch o.Kind {
 		case pushsvc.OutcomeGone:
@@ -153,32 +101,13 @@ func (w *writeTx) apply(st site, m *message, p part, outcomes []pushsvc.Outcome,
 				return err
 			}
 		}
-		count(n, o)
+		m.Progress.Count(o, again)
 	}
 	m.NextTry = later.nextTry()
 	if _, err := w.removeIDs(st, gone); err != nil {
 		return err
 	}
 	return w.doubt(st, doubted, at)
-}
-
-func count(n *pushsvc.Progress, o pushsvc.Outcome) {
-	switch o.Kind {
-	case pushsvc.OutcomeAccepted:
-		n.Accepted++
-	case pushsvc.OutcomeGone:
-		n.Gone++
-	case pushsvc.OutcomeFailed:
-		n.Failed[o.Reason]++
-	case pushsvc.OutcomeQuarantined:
-		n.Failed[pushsvc.ReasonQuarantined]++
-	case pushsvc.OutcomeLater:
-		n.Later++
-	case pushsvc.OutcomeExpired:
-		n.Expired++
-	case pushsvc.OutcomeLeft:
-		n.Left++
-	}
 }
 
 func (w *writeTx) putLater(st site, id string, o pushsvc.Outcome) (shelf, error) {

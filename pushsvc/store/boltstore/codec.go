@@ -69,9 +69,11 @@ var endpointPrefixes = [...]string{
 	"https://web.push.apple.com/",
 }
 
-// doubtedFlag, in the byte that names the beginning of the endpoint, says that
-// the time of the doubt follows.
-const doubtedFlag = 0x80
+// Flags in the byte that names the beginning of the endpoint.
+const (
+	doubtedFlag = 0x80 // the time of the doubt follows
+	topicsFlag  = 0x40 // the topics follow, behind that: their number, and each with its length
+)
 
 // packSubscription makes the payload of a subscription: everything but site
 // and id, which are its place.
@@ -92,10 +94,19 @@ func packSubscription(s *pushsvc.Subscription) []byte {
 		p = binary.AppendUvarint(p, uint64(len(text)))
 		p = append(p, text...)
 	}
-	if s.Doubted.IsZero() {
-		p = append(p, byte(prefix))
-	} else {
-		p = appendTime(append(p, byte(prefix)|doubtedFlag), s.Doubted, time.Second)
+	flags := len(p)
+	p = append(p, byte(prefix))
+	if !s.Doubted.IsZero() {
+		p[flags] |= doubtedFlag
+		p = appendTime(p, s.Doubted, time.Second)
+	}
+	if s.Topics != nil {
+		p[flags] |= topicsFlag
+		p = binary.AppendUvarint(p, uint64(len(s.Topics)))
+		for _, id := range s.Topics {
+			p = binary.AppendUvarint(p, uint64(len(id)))
+			p = append(p, id...)
+		}
 	}
 	return append(p, s.Endpoint[len(endpointPrefixes[prefix]):]...)
 }
@@ -115,7 +126,11 @@ func unpackSubscription(payload []byte, s *pushsvc.Subscription) error {
 	if flags&doubtedFlag != 0 {
 		s.Doubted = r.time(time.Second)
 	}
-	prefix := flags &^ doubtedFlag
+	s.Topics = nil
+	if flags&topicsFlag != 0 {
+		s.Topics = r.texts()
+	}
+	prefix := flags &^ (doubtedFlag | topicsFlag)
 	if r.bad || int(prefix) >= len(endpointPrefixes) {
 		return errors.New("the row is malformed")
 	}
@@ -170,6 +185,20 @@ func (r *reader) byte() byte {
 		return p[0]
 	}
 	return 0
+}
+
+// texts gives none, but not nil, where their number is 0.
+func (r *reader) texts() []string {
+	n := r.uvarint()
+	if n > uint64(len(r.rest)) { // each has a length of a byte at least
+		r.rest, r.bad = nil, true
+		return nil
+	}
+	all := make([]string, n)
+	for i := range all {
+		all[i] = string(r.text())
+	}
+	return all
 }
 
 func (r *reader) text() []byte { return r.take(r.uvarint()) }

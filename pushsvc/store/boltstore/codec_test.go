@@ -3,6 +3,7 @@ package boltstore
 import (
 	"bytes"
 	"math"
+	"reflect"
 	"testing"
 	"time"
 
@@ -20,12 +21,16 @@ func TestPackSubscription(t *testing.T) {
 	firefox.Endpoint = "https://updates.push.services.mozilla.com/wpush/v2/gAAA"
 	doubted := realistic(12)
 	doubted.Doubted = time.Unix(1_800_000_000, 0).UTC()
+	topics := doubted
+	topics.Topics = []string{"deals", "news"}
+	none := realistic(13)
+	none.Topics = []string{}
 	prefix := realistic(10)
 	prefix.Endpoint = endpointPrefixes[1]
 	unknown := realistic(11)
 	unknown.Endpoint = "https://push.example/\xff\x00"
 	for name, s := range map[string]pushsvc.Subscription{
-		"full": full, "old": old, "empty": {}, "firefox": firefox, "doubted": doubted, "prefix alone": prefix, "other service": unknown,
+		"full": full, "old": old, "empty": {}, "firefox": firefox, "doubted": doubted, "topics": topics, "none of the topics": none, "prefix alone": prefix, "other service": unknown,
 	} {
 		s.Site = ""
 		var got pushsvc.Subscription
@@ -75,13 +80,15 @@ func FuzzUnpackSubscription(f *testing.F) {
 	s := realistic(1)
 	s.Expiration = time.UnixMilli(1)
 	f.Add(packSubscription(&s))
+	s.Topics, s.Doubted = []string{"news", ""}, time.Unix(1, 0)
+	f.Add(packSubscription(&s))
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, payload []byte) {
 		var s, again pushsvc.Subscription
 		if unpackSubscription(payload, &s) != nil {
 			return
 		}
-		if err := unpackSubscription(packSubscription(&s), &again); err != nil || s != again {
+		if err := unpackSubscription(packSubscription(&s), &again); err != nil || !reflect.DeepEqual(s, again) {
 			t.Errorf("%+v packs and unpacks to %+v, %v", s, again, err)
 		}
 	})

@@ -32,37 +32,13 @@ func (s *Store) Control(ctx context.Context, name, id string, command pushsvc.Co
 
 func (w *writeTx) control(st site, m *message, command pushsvc.Command, now time.Time) error {
 	before := m.State
-	switch command {
-	case pushsvc.CommandPause:
-		if m.State.Final() || m.State == pushsvc.StateCancelling {
-			return pushsvc.ErrWrongState
-		}
-		m.State = pushsvc.StatePaused
-	case pushsvc.CommandResume:
-		if m.State != pushsvc.StatePaused {
-			return pushsvc.ErrWrongState
-		}
-		switch {
-		case !m.Started.IsZero():
-			m.State = pushsvc.StateSending
-		case m.SendAt.After(now):
-			m.State = pushsvc.StateScheduled
-		default:
-			m.State = pushsvc.StateQueued
-		}
-	case pushsvc.CommandCancel:
-		switch m.State {
-		case pushsvc.StateDone:
-			return pushsvc.ErrWrongState
-		case pushsvc.StateCancelled:
-			return nil
-		}
-		m.State = pushsvc.StateCancelling
+	if err := m.Command(command, now); err != nil {
+		return err
+	}
+	if m.State == pushsvc.StateCancelling {
 		if err := w.endCancelled(st, m, now); err != nil {
 			return err
 		}
-	default:
-		return fmt.Errorf("the command %q is not known", command)
 	}
 	if m.State == before {
 		return nil
@@ -88,8 +64,7 @@ func (w *writeTx) endCancelled(st site, m *message, now time.Time) error {
 			}
 		}
 	}
-	n := &m.Progress
-	n.Cancelled, n.Pending, n.Later = n.Cancelled+n.Pending+n.Later, 0, 0
+	m.Progress.Cancel()
 	if err := w.end(st, m, pushsvc.StateCancelled, now); err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"strconv"
 	"strings"
 	"sync"
@@ -227,7 +228,7 @@ func TestReopen(t *testing.T) {
 	}
 
 	s = open(t, path)
-	if page, err := s.SubscriptionPage(ctx, sub.Site, 0, 10); err != nil || len(page) != 1 || page[0] != sub {
+	if page, err := s.SubscriptionPage(ctx, sub.Site, 0, 10); err != nil || len(page) != 1 || !reflect.DeepEqual(page[0], sub) {
 		t.Errorf("subscriptions: %d, %v", len(page), err)
 	}
 	if m, created, err := s.CreateMessage(ctx, message, pushsvc.Idempotency{Key: "k"}); err != nil || created || m.Progress.Shown != 1 {

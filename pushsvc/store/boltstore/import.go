@@ -88,6 +88,9 @@ func (w *writeTx) importOne(st site, row pushsvc.Subscription, h hash) (known, a
 		return true, false, nil
 	case known:
 		row.Created = old.Created
+		if row.Topics == nil {
+			row.Topics = old.Topics
+		}
 		if !row.Seen.After(old.Seen) {
 			row.Doubted = old.Doubted
 		}

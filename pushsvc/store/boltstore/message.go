@@ -60,15 +60,10 @@ func (w *writeTx) createMessage(m pushsvc.Message, idem pushsvc.Idempotency) (cr
 		audience, from, until = 1, m.Only-1, m.Only
 	}
 	row := message{Message: m}
-	row.State = pushsvc.StateQueued
-	if m.SendAt.After(m.Created) {
-		row.State = pushsvc.StateScheduled
-	}
-	row.Started, row.Finished, row.NextTry = time.Time{}, time.Time{}, time.Time{}
-	row.Progress = pushsvc.Progress{Audience: audience, Pending: audience}
+	row.Enter(audience)
 	n.messages++
 	var err error
-	if row.open, err = w.plan(st, m.ID, from, until); err != nil {
+	if row.open, err = w.plan(st, &m, from, until); err != nil {
 		return created{}, err
 	}
 	if err := errors.Join(

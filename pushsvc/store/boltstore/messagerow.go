@@ -25,6 +25,7 @@ type messageRow struct {
 	SendAt  time.Time              `json:"sendAt,omitzero"`
 	Rate    float64                `json:"rate,omitzero"`
 	Only    pushsvc.SubscriptionID `json:"only,omitzero"`
+	Topics  []string               `json:"topics,omitempty"`
 	Created time.Time              `json:"created,omitzero"`
 }
 
@@ -121,7 +122,7 @@ func packMessage(m pushsvc.Message) ([]byte, error) {
 	data := m.Content.Data
 	m.Content.Data = nil
 	text, err := json.Marshal(messageRow{
-		Content: m.Content, SendAt: m.SendAt.UTC(), Rate: m.Rate, Only: m.Only, Created: m.Created.UTC(),
+		Content: m.Content, SendAt: m.SendAt.UTC(), Rate: m.Rate, Only: m.Only, Topics: m.Topics, Created: m.Created.UTC(),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("encoding message %s: %w", m.ID, err)
@@ -149,7 +150,7 @@ func unpackMessage(payload []byte, m *pushsvc.Message) error {
 	if len(data) > 0 {
 		r.Content.Data = append(json.RawMessage(nil), data...)
 	}
-	m.Content, m.SendAt, m.Rate, m.Only, m.Created = r.Content, r.SendAt, r.Rate, r.Only, r.Created
+	m.Content, m.SendAt, m.Rate, m.Only, m.Topics, m.Created = r.Content, r.SendAt, r.Rate, r.Only, r.Topics, r.Created
 	return nil
 }
 

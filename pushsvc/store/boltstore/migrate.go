@@ -42,7 +42,11 @@ func migrate(db *bolt.DB, report func(error)) error {
 	}
 	err = db.Update(func(tx *bolt.Tx) error {
 		w := &writeTx{tx: tx, s: &Store{onDamage: report}}
+		// Format 3 adds topics to the rows of 2, and leaves those without alone.
 		for _, st := range allSites(tx, report) {
+			if have > 1 {
+				break
+			}
 			if err := w.migrateSite(st); err != nil {
 				return err
 			}
@@ -98,7 +102,7 @@ func (w *writeTx) migrateMessage(st site, id string, row messageRow1) error {
 	}}
 	if !m.State.Final() {
 		var err error
-		if m.open, err = w.plan(st, id, min(row.Cursor, row.Until), row.Until); err != nil {
+		if m.open, err = w.plan(st, &m.Message, min(row.Cursor, row.Until), row.Until); err != nil {
 			return err
 		}
 	}

@@ -3,6 +3,7 @@ package boltstore
 import (
 	"bytes"
 	"compress/gzip"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -56,9 +57,49 @@ func format1Sub(site string, n int) pushsvc.Subscription {
 	return s
 }
 
+// TestMigrateFormat2: rows of format 2 are read as they are, and a program that
+// knows no topics refuses the file from then on.
+func TestMigrateFormat2(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "store.db")
+	s := open(t, path)
+	without := format1Sub("a.example", 1)
+	if _, err := s.PutSubscription(t.Context(), without, nil); err != nil {
+		t.Fatal(err)
+	}
+	m := pushsvc.Message{ID: "m", Site: "a.example", Created: format1Day}
+	if _, _, err := s.CreateMessage(t.Context(), m, pushsvc.Idempotency{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	edit(t, path, func(tx *bolt.Tx) error {
+		return tx.Bucket([]byte(bucketMeta)).Put([]byte(metaFormat), binary.BigEndian.AppendUint32(nil, 2))
+	})
+	s = open(t, path)
+	with := without
+	with.Topics = []string{"news"}
+	rows, err := s.SubscriptionPage(t.Context(), "a.example", 0, 10)
+	if err != nil || !cmp.Equal(rows, []pushsvc.Subscription{without}) {
+		t.Errorf("%+v, %v", rows, err)
+	}
+	if got, err := s.PutSubscription(t.Context(), with, nil); err != nil || !cmp.Equal(got, with) {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if row, err := s.Message(t.Context(), "a.example", "m"); err != nil || row.Progress.Pending != 1 || row.Topics != nil {
+		t.Errorf("%+v, %v", row, err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if c, err := CheckFile(t.Context(), path); err != nil || c.Format != 3 || c.Damaged != 0 {
+		t.Errorf("%+v, %v", c, err)
+	}
+}
+
 func TestMigrate(t *testing.T) {
 	path := format1(t)
-	for round := range 2 { // the second finds format 2
+	for round := range 2 { // the second finds the new format
 		s := open(t, path)
 		for site, gone := range map[string]map[int]bool{"a.example": {7: true, 30: true}, "b.example": nil} {
 			var want []pushsvc.Subscription

@@ -395,7 +395,7 @@ func unpackOutcomes(payload []byte) (out []pushsvc.Outcome, err error) {
 		o.Attempt = int(r.uvarint())
 		o.Due = r.time(time.Millisecond)
 		o.Reason = string(r.text())
-		if o.Kind < pushsvc.OutcomeAccepted || o.Kind > pushsvc.OutcomeQuarantined {
+		if !o.Kind.Known() {
 			r.bad = true
 		}
 		if r.bad {

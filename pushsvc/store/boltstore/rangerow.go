@@ -8,13 +8,6 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
 )
 
-// A message for everybody is planned into ranges of at least so many ids, and
-// at most so many ranges.
-const (
-	leastRange = 2500
-	mostRanges = 256
-)
-
 // rangeDone is the flag of a range that has ended. The flags come first in its
 // row, so that a search for something to do need not read further.
 const rangeDone = 1
@@ -98,7 +91,7 @@ func (r *reader) instant() time.Time {
 
 // part reads a range; pushsvc.ErrNotFound.
 func (s site) part(id string, n int) (part, error) {
-	if n < pushsvc.LaterRange || n > mostRanges {
+	if n < pushsvc.LaterRange || n > pushsvc.MaxRanges {
 		return part{}, pushsvc.ErrNotFound
 	}
 	sh, key := s.shelf(siteRanges, id), rangeKey(n)
@@ -162,18 +155,12 @@ func (s site) parts(id string, report func(error), want func(n int, done bool) b
 }
 
 // plan stores the ranges of a message and says how many are to be done.
-func (w *writeTx) plan(st site, id string, cursor, until pushsvc.SubscriptionID) (int, error) {
-	n := min(max((until-cursor)/leastRange, 1), mostRanges)
-	if err := st.putPart(w, part{Range: pushsvc.Range{MessageID: id, N: pushsvc.LaterRange}}); err != nil {
-		return 0, err
-	}
-	for i := range n {
-		p := part{Range: pushsvc.Range{
-			MessageID: id, N: int(i), Cursor: cursor + (until-cursor)*i/n, Until: cursor + (until-cursor)*(i+1)/n,
-		}}
-		if err := st.putPart(w, p); err != nil {
+func (w *writeTx) plan(st site, m *pushsvc.Message, cursor, until pushsvc.SubscriptionID) (int, error) {
+	ranges := m.PlanRanges(cursor, until)
+	for _, r := range ranges {
+		if err := st.putPart(w, part{Range: r}); err != nil {
 			return 0, err
 		}
 	}
-	return int(n), nil
+	return len(ranges) - 1, nil // one is the LaterRange
 }

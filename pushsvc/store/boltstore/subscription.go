@@ -62,6 +62,12 @@ func (w *writeTx) putSubscription(sub pushsvc.Subscription, replaces *pushsvc.Pr
 	row.Expiration = sub.Expiration.Truncate(time.Millisecond)
 	row.Doubted = time.Time{}
 	row.ID = cmp.Or(old.ID, former.ID)
+	if row.Topics == nil {
+		row.Topics = old.Topics
+	}
+	if row.Topics == nil {
+		row.Topics = former.Topics
+	}
 	if sameAuth {
 		row.Created = old.Created
 	}

@@ -11,13 +11,6 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
 )
 
-// A message for everybody is planned into ranges of at least so many ids, and
-// at most so many ranges.
-const (
-	leastRange = 2500
-	mostRanges = 256
-)
-
 // CreateMessage implements pushsvc.MessageStore.
 func (s *Store) CreateMessage(ctx context.Context, m pushsvc.Message, idem pushsvc.Idempotency) (pushsvc.Message, bool, error) {
 	if m.ID == "" || len(m.ID) > 255 || len(idem.Key) > 255 {
@@ -58,32 +51,21 @@ func (st *site) plan(m pushsvc.Message) *message {
 	for id := range st.subs {
 		until = max(until, id)
 	}
-	n := min(max(until/leastRange, 1), mostRanges)
 	if m.Only != 0 {
-		audience, from, until, n = 1, m.Only-1, m.Only, 1
+		audience, from, until = 1, m.Only-1, m.Only
 	}
 	row := &message{
 		Message: pushsvc.Message{
-			ID: m.ID, Site: m.Site, Content: m.Content, State: pushsvc.StateQueued,
-			SendAt: utc(m.SendAt), Rate: m.Rate, Only: m.Only, Created: utc(m.Created),
-			Progress: pushsvc.Progress{Audience: audience, Pending: audience, Failed: map[string]int64{}},
+			ID: m.ID, Site: m.Site, Content: m.Content,
+			SendAt: utc(m.SendAt), Rate: m.Rate, Only: m.Only, Topics: m.Topics, Created: utc(m.Created),
 		},
 		parts: map[int]*part{},
 		later: map[pushsvc.SubscriptionID]pushsvc.Retry{},
 	}
+	row.Enter(audience)
 	row.Message = row.copy() // the content is the caller's
-	if m.SendAt.After(m.Created) {
-		row.State = pushsvc.StateScheduled
-	}
-	add := func(i int, cursor, until pushsvc.SubscriptionID) {
-		row.parts[i] = &part{
-			Range: pushsvc.Range{Site: m.Site, MessageID: m.ID, N: i, Cursor: cursor, Until: until},
-			notes: map[pushsvc.SubscriptionID]pushsvc.Outcome{},
-		}
-	}
-	add(pushsvc.LaterRange, 0, 0)
-	for i := range n {
-		add(int(i), from+(until-from)*i/n, from+(until-from)*(i+1)/n)
+	for _, r := range row.PlanRanges(from, until) {
+		row.parts[r.N] = &part{Range: r, notes: map[pushsvc.SubscriptionID]pushsvc.Outcome{}}
 	}
 	return row
 }
@@ -92,6 +74,7 @@ func (st *site) plan(m pushsvc.Message) *message {
 func (m *message) copy() pushsvc.Message {
 	out := m.Message
 	out.Progress.Failed = maps.Clone(m.Progress.Failed)
+	out.Topics = slices.Clone(m.Topics)
 	c := &out.Content
 	c.Actions = slices.Clone(c.Actions)
 	c.Vibrate = slices.Clone(c.Vibrate)

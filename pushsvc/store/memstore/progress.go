@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"slices"
 	"time"
 
@@ -22,29 +21,10 @@ func (s *Store) Control(ctx context.Context, name, id string, command pushsvc.Co
 	if m == nil {
 		return pushsvc.Message{}, pushsvc.ErrNotFound
 	}
-	switch {
-	case command == pushsvc.CommandPause && (m.State.Final() || m.State == pushsvc.StateCancelling),
-		command == pushsvc.CommandResume && m.State != pushsvc.StatePaused,
-		command == pushsvc.CommandCancel && m.State == pushsvc.StateDone:
-		return pushsvc.Message{}, pushsvc.ErrWrongState
-	case command == pushsvc.CommandPause:
-		m.State = pushsvc.StatePaused
-	case command == pushsvc.CommandResume:
-		m.State = pushsvc.StateSending
-		if m.Started.IsZero() {
-			m.State = pushsvc.StateQueued
-		}
-		if m.Started.IsZero() && m.SendAt.After(now) {
-			m.State = pushsvc.StateScheduled
-		}
-	case command == pushsvc.CommandCancel:
-		if !m.State.Final() {
-			m.State = pushsvc.StateCancelling
-		}
-		s.endCancelled(m, now)
-	default:
-		return pushsvc.Message{}, errors.New("controlling a message: no such command")
+	if err := m.Command(command, now); err != nil {
+		return pushsvc.Message{}, err
 	}
+	s.endCancelled(m, now)
 	return m.copy(), nil
 }
 
@@ -62,8 +42,7 @@ func (s *Store) endCancelled(m *message, now time.Time) {
 	for _, p := range m.parts {
 		s.apply(m, p, p.noted(m), now)
 	}
-	p := &m.Progress
-	p.Cancelled, p.Pending, p.Later = p.Cancelled+p.Pending+p.Later, 0, 0
+	m.Progress.Cancel()
 	m.end(pushsvc.StateCancelled, now)
 }
 
@@ -211,7 +190,7 @@ func (s *Store) Note(ctx context.Context, r pushsvc.Range, outcomes []pushsvc.Ou
 
 // Checkpoint implements pushsvc.MessageStore.
 func (s *Store) Checkpoint(ctx context.Context, c pushsvc.Checkpoint) (pushsvc.Message, pushsvc.Range, error) {
-	if err := valid(c); err != nil {
+	if err := c.Validate(); err != nil {
 		return pushsvc.Message{}, pushsvc.Range{}, err
 	}
 	if err := s.enter(ctx); err != nil {
@@ -243,21 +222,6 @@ func (s *Store) Checkpoint(ctx context.Context, c pushsvc.Checkpoint) (pushsvc.M
 	return m.copy(), p.copy(), nil
 }
 
-func valid(c pushsvc.Checkpoint) error {
-	if len(c.Settled) > pushsvc.MaxSettled {
-		return errors.New("checkpoint: too many settled ids")
-	}
-	if !slices.IsSorted(c.Settled) || c.Range == pushsvc.LaterRange && len(c.Settled) > 0 {
-		return errors.New("checkpoint: the settled ids don't rise, or it is the range of retries, which has none")
-	}
-	for _, o := range c.Outcomes {
-		if o.Kind < pushsvc.OutcomeAccepted || o.Kind > pushsvc.OutcomeQuarantined {
-			return errors.New("checkpoint: an outcome of no known kind")
-		}
-	}
-	return nil
-}
-
 func same(a, b pushsvc.Checkpoint) bool {
 	x, errA := json.Marshal(a)
 	y, errB := json.Marshal(b)
@@ -266,39 +230,23 @@ func same(a, b pushsvc.Checkpoint) bool {
 
 // apply counts what became of recipients, unless that has been counted.
 func (s *Store) apply(m *message, p *part, outcomes []pushsvc.Outcome, at time.Time) {
-	n := &m.Progress
+	again := p.N == pushsvc.LaterRange
 	for _, o := range outcomes {
 		if p.settled(m, o.ID) {
 			continue
 		}
-		switch {
-		case p.N == pushsvc.LaterRange:
-			n.Later--
+		if again {
 			delete(m.later, o.ID)
-		case n.Pending > 0:
-			n.Pending--
-		default:
-			n.Audience++
 		}
 		switch o.Kind {
-		case pushsvc.OutcomeAccepted:
-			n.Accepted++
 		case pushsvc.OutcomeGone:
-			n.Gone++
 			s.sites[m.Site].drop(o.ID)
-		case pushsvc.OutcomeFailed:
-			n.Failed[o.Reason]++
 		case pushsvc.OutcomeQuarantined:
-			n.Failed[pushsvc.ReasonQuarantined]++
 			s.sites[m.Site].doubt(o.ID, at)
 		case pushsvc.OutcomeLater:
-			n.Later++
 			m.later[o.ID] = pushsvc.Retry{ID: o.ID, Attempt: o.Attempt, Reason: o.Reason, Due: utc(o.Due.Truncate(time.Millisecond))}
-		case pushsvc.OutcomeExpired:
-			n.Expired++
-		case pushsvc.OutcomeLeft:
-			n.Left++
 		}
+		m.Progress.Count(o, again)
 	}
 	m.NextTry = time.Time{}
 	for _, r := range m.later {
@@ -316,22 +264,12 @@ func (st *site) doubt(id pushsvc.SubscriptionID, at time.Time) {
 	}
 }
 
-// move applies what the checkpoint says of the range itself.
+// move applies what the checkpoint says of the range itself, and keeps it, to
+// know it again.
 func (p *part) move(c pushsvc.Checkpoint) {
 	c.Settled, c.Outcomes = slices.Clone(c.Settled), slices.Clone(c.Outcomes)
 	p.last = &c
-	p.Lease = utc(c.Lease)
-	if c.Lease.IsZero() {
-		p.Owner = ""
-	}
-	if p.N == pushsvc.LaterRange {
-		return
-	}
-	p.Cursor = max(p.Cursor, c.Cursor)
-	p.Settled = slices.DeleteFunc(slices.Clone(c.Settled), func(id pushsvc.SubscriptionID) bool { return id <= p.Cursor })
-	if c.Done {
-		p.done, p.Owner, p.Lease, p.Settled = true, "", time.Time{}, nil
-	}
+	p.done = p.Move(c) || p.done
 }
 
 // endDone counts as left who has had no turn where all ranges are done, and ends
@@ -345,7 +283,7 @@ func (m *message) endDone(now time.Time) {
 	if m.State == pushsvc.StateCancelling {
 		return
 	}
-	m.Progress.Left, m.Progress.Pending = m.Progress.Left+m.Progress.Pending, 0
+	m.Progress.Close()
 	if m.Progress.Later == 0 {
 		m.end(pushsvc.StateDone, now)
 	}

@@ -45,6 +45,7 @@ func (s *Store) PutSubscription(ctx context.Context, sub pushsvc.Subscription, r
 		st.lastID++
 		row.ID = st.lastID
 	}
+	row.Topics = chosen(row.Topics, old.Topics, former.Topics)
 	st.subs[row.ID], st.ids[row.Endpoint] = row, row.ID
 	return row, nil
 }
@@ -82,9 +83,20 @@ func (s *Store) ImportSubscriptions(ctx context.Context, name string, subs []pus
 			st.lastID++
 			row.ID = st.lastID
 		}
+		row.Topics = chosen(row.Topics, old.Topics)
 		st.subs[row.ID], st.ids[row.Endpoint] = row, row.ID
 	}
 	return n, nil
+}
+
+// chosen copies the first of the choices that is one.
+func chosen(choices ...[]string) []string {
+	for _, c := range choices {
+		if c != nil {
+			return append([]string{}, c...)
+		}
+	}
+	return nil
 }
 
 func (st *site) find(endpoint string) (pushsvc.Subscription, bool) {

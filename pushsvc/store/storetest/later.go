@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"reflect"
 	"slices"
 	"time"
 
@@ -107,7 +108,7 @@ func testLaterLeft(h *harness) {
 	}
 	at := epoch.Add(time.Hour)
 	page, err := h.LaterPage(h.Context(), siteA, messageID(1), at, 10)
-	if err != nil || len(page) != 3 || page[1].ID != rows[1].ID || page[1].Subscription.ID != 0 || page[2].Subscription != rows[2] {
+	if err != nil || len(page) != 3 || page[1].ID != rows[1].ID || page[1].Subscription.ID != 0 || !reflect.DeepEqual(page[2].Subscription, rows[2]) {
 		h.Fatalf("%+v, %v", page, err)
 	}
 	m, _ := h.checkpoint(on(h.claim(siteA, 1, at), at, outcomes(pushsvc.OutcomeLeft, rows)...))

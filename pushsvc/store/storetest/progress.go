@@ -178,7 +178,7 @@ func testGone(h *harness) {
 	if h.count(siteA) != 3 || h.count(siteB) != 1 {
 		h.Errorf("the sites count %d and %d, want 3 and 1", h.count(siteA), h.count(siteB))
 	}
-	if got := h.put(siteA, 1); got.ID <= rows[4].ID {
+	if got := h.putSub(rows[0], nil); got.ID <= rows[4].ID {
 		h.Errorf("who comes back has the old id %d", got.ID)
 	}
 }
@@ -244,7 +244,7 @@ func testCheckpointRefusals(h *harness) {
 	}
 	for name, change := range map[string]func(*pushsvc.Checkpoint){
 		"no kind":         func(c *pushsvc.Checkpoint) { c.Outcomes = []pushsvc.Outcome{{ID: 1}} },
-		"unknown kind":    func(c *pushsvc.Checkpoint) { c.Outcomes = []pushsvc.Outcome{{ID: 1, Kind: 8}} },
+		"unknown kind":    func(c *pushsvc.Checkpoint) { c.Outcomes = []pushsvc.Outcome{{ID: 1, Kind: 9}} },
 		"too many":        func(c *pushsvc.Checkpoint) { c.Settled = many },
 		"falling":         func(c *pushsvc.Checkpoint) { c.Settled = []pushsvc.SubscriptionID{3, 2} },
 		"retries settled": func(c *pushsvc.Checkpoint) { c.Range, c.Settled = pushsvc.LaterRange, many[:1] },

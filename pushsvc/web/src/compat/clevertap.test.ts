@@ -19,8 +19,8 @@ let taken = true;
 let answers: string[] = [];
 let outcome = "subscribed";
 
-/** A page on which nothing has happened, and the API on it. */
-function fresh(): CleverTap {
+/** A page with this in its storage, and the API on it. */
+function fresh(left: Record<string, unknown> = {}, stubs: Record<string, unknown>[] = []): CleverTap {
   did = [];
   entries = [];
   taken = true;
@@ -39,6 +39,7 @@ function fresh(): CleverTap {
     $WZRK_WR: undefined,
     $CLTP_WR: undefined,
   });
+  for (const [name, value] of Object.entries(left)) localStorage.setItem(name, JSON.stringify(value));
   const listeners: [string, () => void][] = [];
   const sdk = {
     queue: { held: false },
@@ -63,7 +64,7 @@ function fresh(): CleverTap {
       return () => listeners.splice(listeners.findIndex(([, l]) => l === listener), 1);
     },
   };
-  const api = install(sdk as unknown as SDK, {} as never, []);
+  const api = install(sdk as unknown as SDK, {} as never, stubs);
   api.init("TEST-ID");
   return api;
 }
@@ -340,6 +341,22 @@ test("stub: queues are replayed in CleverTap's order: privacy, onUserLogin, even
   const order = ["privacy", "onUserLogin", "event E", "profile", "notifications.push"];
   assert.deepEqual(lines.map((line) => order.find((name) => line.includes(": " + name))), order);
 });
+
+const before: [string, Record<string, unknown>, string[]][] = [
+  ["nothing", {}, ["prompt T,B,Y,N,#f28046,604800"]],
+  ["WZRK_META of who was asked just now", { WZRK_META: { notif_last_time: Math.floor(Date.now() / 1000) } }, []],
+  ["WZRK_G of who had opted out", { WZRK_G: "a:OO" }, []],
+  ["WZRK_META that was read already", { WZRK_META: { notif_last_time: Math.floor(Date.now() / 1000) }, "webpush:adopted": 1 }, ["prompt T,B,Y,N,#f28046,604800"]],
+];
+
+for (const [name, left, want] of before) {
+  test("install: a stub on the first page, with " + name, async () => {
+    fresh(left, [{ account: [{ id: "X" }], notifications: [{ ...full }] }]);
+    await settled();
+    assert.deepEqual(did, want);
+    assert.equal(localStorage.getItem("webpush:adopted"), "1");
+  });
+}
 
 test("stub: two notifications.push are two calls", async () => {
   const api = fresh();

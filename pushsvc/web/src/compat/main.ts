@@ -11,6 +11,8 @@ import * as storage from "./storage";
 export function install(sdk: SDK, _config: Config, stubs: Stub[]): CleverTap {
   const api = new CleverTap(sdk);
   const page = window as unknown as Record<string, unknown>;
+  // What the page wants depends on it: who was asked lately, who opted out.
+  if (!local.get("adopted")) adoptStorage();
   for (const name of ["$WZRK_WR", "$CLTP_WR"]) page[name] ??= api.responses;
   for (const stub of stubs) api.adopt(stub);
   return api;
@@ -19,4 +21,5 @@ export function install(sdk: SDK, _config: Config, stubs: Stub[]): CleverTap {
 /** Reads once what CleverTap left in the visitor's storage. */
 export function adoptStorage(): void {
   storage.adoptStorage(local);
+  local.set("adopted", "1");
 }

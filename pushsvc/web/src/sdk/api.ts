@@ -12,6 +12,7 @@ export type EventName =
   | "subscribed"
   | "unsubscribed"
   | "popup"
+  | "topics"
   | "error";
 
 /** How a prompt ended. suppressed: asked lately, or unsubscribed by own wish
@@ -107,6 +108,10 @@ export interface WebPush {
   raiseNotificationViewed(details?: NotificationDetails): void;
   /** It was clicked: counts, then does what the pop-up's click does. */
   raiseNotificationClicked(details?: NotificationDetails): void;
+  /** Ids of the topics that this visitor has chosen, or would by default. */
+  topics(): Promise<string[]>;
+  /** Chooses exactly these; resolves when a subscriber's choice is stored. */
+  setTopics(ids: string[]): Promise<void>;
   /** Somebody has logged out: this browser goes on as a new, unknown subscriber. */
   logout(): Promise<void>;
   /** Tells every step on the console, for this tab session. */

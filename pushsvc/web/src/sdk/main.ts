@@ -33,6 +33,8 @@ function main(): void {
       set notificationCallback(callback) {
         sdk.notificationCallback = callback;
       },
+      topics: () => sdk.topics(),
+      setTopics: (ids) => sdk.setTopics(ids),
       logout: () => sdk.logout(),
       debug: (on) => sdk.debug(on),
     };

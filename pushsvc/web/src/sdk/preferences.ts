@@ -10,9 +10,15 @@ export function definePreferences(config: Config, sdk: SDK): void {
   class Preferences extends HTMLElement {
     private face: Face | undefined;
     private off: (() => void)[] = [];
+    /** While it makes a choice itself: it shows that already. */
+    private choosing = false;
 
     connectedCallback(): void {
-      this.off = (["subscribed", "unsubscribed"] as const).map((event) => sdk.on(event, () => this.fill()));
+      this.off = (["subscribed", "unsubscribed", "topics"] as const).map((event) =>
+        sdk.on(event, () => {
+          if (!this.choosing) void this.fill();
+        }),
+      );
       this.fill();
     }
 
@@ -27,8 +33,13 @@ export function definePreferences(config: Config, sdk: SDK): void {
       this.face?.close();
       this.face = undefined;
       if (!this.isConnected || !state.supported) return;
-      const options = faceOptions(config, "preferences", {}, (answer) => {
+      const options = faceOptions(config, "preferences", {}, (answer, topics) => {
         if (answer !== "accept") return void sdk.unsubscribe();
+        this.choosing = true;
+        // It has told of what went wrong.
+        if (topics) sdk.setTopics(topics).catch(() => {});
+        this.choosing = false;
+        if (state.subscribed) return;
         sdk.subscribe().then((outcome) => {
           if (outcome === "denied") void sdk.prompt({ help: true });
           if (outcome !== "subscribed") void this.fill();

@@ -43,6 +43,8 @@ function main(config: Config): void {
       privacy: () => {},
       raiseNotificationViewed: () => {},
       raiseNotificationClicked: () => {},
+      topics: async () => [],
+      setTopics: async () => {},
       logout: async () => {},
       debug: () => {},
     };

@@ -16,11 +16,13 @@ import { definePreferences } from "./preferences";
 import { closed, Queue, waiting } from "./queue";
 import { local, session } from "./storage";
 import { currentSubscription } from "./subscription";
+import { checkedOf, choose, topicsOf } from "./topics";
 import { Events } from "./triggers";
 import { countVisit, isPrivate } from "./visit";
 import type * as Wait from "./wait";
 
 type Listener = (detail?: unknown) => void;
+type Answered = (answer: Answer, topics?: string[]) => Outcome | Promise<Outcome>;
 
 const sleep = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
 
@@ -223,8 +225,24 @@ export class SDK implements Omit<WebPush, "raiseNotificationViewed" | "raiseNoti
     local.remove("ct");
     if (!supported() || !(await currentSubscription(this.config))) return;
     await this.disconnect();
+    choose();
     this.emit("unsubscribed");
     if (Notification.permission === "granted" && !local.get("out")) await this.join(false);
+  }
+
+  async topics(): Promise<string[]> {
+    return checkedOf(this.config) ?? [];
+  }
+
+  async setTopics(ids: string[]): Promise<void> {
+    choose([...ids].map(String));
+    this.emit("topics", checkedOf(this.config));
+    try {
+      if ((await this.state()).subscribed) await this.inTurn(({ connect }) => connect(this.config, false));
+    } catch (error) {
+      this.emit("error", error);
+      throw error;
+    }
   }
 
   /** Does by itself what the visitor's state and prompt.after ask for. ready is
@@ -315,11 +333,11 @@ export class SDK implements Omit<WebPush, "raiseNotificationViewed" | "raiseNoti
 
   /** One prompt at a time: a second call gets the answer of the first. */
   private ask(kind: FaceKind | undefined, options: PromptOptions): Promise<Outcome> {
-    const answered = (answer: Answer) => this.answered(answer, kind === "ios");
+    const answered: Answered = (answer, topics) => this.answered(answer, kind === "ios", topics);
     return (this.showing ??= this.open(kind ?? this.config.prompt?.kind ?? "dialog", options, answered));
   }
 
-  private open(kind: FaceKind, options: PromptOptions, answered: (answer: Answer) => Outcome | Promise<Outcome>): Promise<Outcome> {
+  private open(kind: FaceKind, options: PromptOptions, answered: Answered): Promise<Outcome> {
     return this.openNow(kind, options, answered).catch((error): Outcome => {
       this.showing = undefined;
       this.emit("error", error);
@@ -327,11 +345,7 @@ export class SDK implements Omit<WebPush, "raiseNotificationViewed" | "raiseNoti
     });
   }
 
-  private async openNow(
-    kind: FaceKind,
-    options: PromptOptions,
-    answered: (answer: Answer) => Outcome | Promise<Outcome>,
-  ): Promise<Outcome> {
+  private async openNow(kind: FaceKind, options: PromptOptions, answered: Answered): Promise<Outcome> {
     const { show } = await load<UI>(this.config, "ui");
     let asked: string;
     const permission = () => (supported() ? Notification.permission : "default");
@@ -350,7 +364,7 @@ export class SDK implements Omit<WebPush, "raiseNotificationViewed" | "raiseNoti
         face?.close();
         done(answered ? "suppressed" : this.prompt());
       };
-      const face = show(faceOptions(this.config, kind, options, (answer) => done(answered(answer))));
+      const face = show(faceOptions(this.config, kind, options, (answer, topics) => done(answered(answer, topics))));
       if (!face) return done("unsupported");
       document.addEventListener("visibilitychange", recheck);
       if (kind !== "denied") this.emit("shown");
@@ -359,9 +373,10 @@ export class SDK implements Omit<WebPush, "raiseNotificationViewed" | "raiseNoti
   }
 
   /** Runs inside the visitor's click: nothing may come before request(). */
-  private answered(answer: Answer, hint: boolean): Outcome | Promise<Outcome> {
+  private answered(answer: Answer, hint: boolean, topics?: string[]): Outcome | Promise<Outcome> {
     if (answer === "accept" && !hint) {
       const outcome = this.request();
+      if (topics) choose(topics);
       this.emit("accepted");
       return outcome;
     }
@@ -446,11 +461,12 @@ export class SDK implements Omit<WebPush, "raiseNotificationViewed" | "raiseNoti
 
 /** What ui.js is told: the call's own wishes before the site's. */
 export function faceOptions(
-  { prompt = {}, icon, name, site }: Config,
+  config: Config,
   kind: FaceKind,
   options: PromptOptions,
-  answered: (answer: Answer) => void,
+  answered: FaceOptions["answered"],
 ): FaceOptions {
+  const { prompt = {}, icon, name, site } = config;
   // The site's words are about the question; the other faces have their own.
   const own = kind === "ios" || kind === "denied" || kind === "preferences" ? {} : prompt;
   const { title, body, accept, reject } = { ...own, ...defined(options) };
@@ -463,6 +479,7 @@ export function faceOptions(
     ariaReject: options.ariaReject,
     icon,
     name: name || site,
+    topics: topicsOf(config),
     language: document.documentElement.lang || navigator.language,
     answered,
   };

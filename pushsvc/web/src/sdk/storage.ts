@@ -25,7 +25,7 @@ export function memory(kind: "localStorage" | "sessionStorage"): Memory {
   };
 }
 
-/** Outlives the visit: asked, refusals, out, views, sub, adopted, ct, charged. */
+/** Outlives the visit: asked, refusals, out, views, sub, topics, adopted, ct, charged. */
 export const local = memory("localStorage");
 /** One tab session: since, synced, worker, debug, pages. */
 export const session = memory("sessionStorage");

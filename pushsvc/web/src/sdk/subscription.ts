@@ -1,8 +1,9 @@
 import { decodeBase64url, sameKey } from "../shared/base64url";
 import { post } from "../shared/post";
-import type { Config, SubscribeRequest, SubscriptionProof } from "../shared/wire";
+import type { Config, SubscribeAnswer, SubscribeRequest, SubscriptionProof } from "../shared/wire";
 import { trace } from "./log";
 import { local, session } from "./storage";
+import { checkedOf, choose, chosen } from "./topics";
 import { activeWorker, findWorker, isVendors, takeOver } from "./worker";
 
 /** The browser's subscription at this site, whoever made it. */
@@ -77,8 +78,9 @@ async function synchronise(
   replaced: SubscriptionProof | undefined,
 ): Promise<boolean> {
   const body = subscription.toJSON() as SubscribeRequest;
-  const stamp = body.endpoint + " " + body.keys.p256dh;
-  if (session.get("synced") === stamp) return false;
+  const stamp = () => [body.endpoint, body.keys.p256dh, local.get("topics")].join(" ");
+  const before = stamp();
+  if (session.get("synced") === before) return false;
   body.applicationServerKey = config.key;
   body.language = navigator.language;
   body.timeZone = Intl.DateTimeFormat().resolvedOptions().timeZone;
@@ -87,8 +89,15 @@ async function synchronise(
   // What was replaced here may be another provider's, which the server never had.
   const replaces = lastKnown() || replaced;
   if (replaces && replaces.endpoint !== body.endpoint) body.replaces = replaces;
-  await tell(config, "subscribe", body);
-  session.set("synced", stamp);
+  const remembered = chosen();
+  body[remembered ? "topics" : "defaultTopics"] = checkedOf(config);
+  const answer = await tell(config, "subscribe", body);
+  if (!remembered) {
+    const { topics }: SubscribeAnswer = await answer.json().catch(() => ({}));
+    // Not over what was chosen meanwhile.
+    if (topics && !chosen()) choose(topics);
+  }
+  session.set("synced", remembered ? before : stamp());
   local.set("sub", JSON.stringify(proof(subscription)));
   return true;
 }
@@ -115,10 +124,11 @@ export async function revoke(config: Config): Promise<void> {
   if (gone) await tell(config, "unsubscribe", gone).catch(() => {});
 }
 
-async function tell(config: Config, action: string, body: object): Promise<void> {
+async function tell(config: Config, action: string, body: object): Promise<Response> {
   trace("POST", action, Object.keys(body).join());
-  await post(config.prefix + "/" + action, body, 4);
+  const answer = await post(config.prefix + "/" + action, body, 4);
   trace("POST", action, "taken");
+  return answer;
 }
 
 function proof(subscription: PushSubscription): SubscriptionProof {

@@ -1,5 +1,7 @@
 // The contract between the SDK, which decides, and ui.js, which shows.
 
+import type { Topic } from "./wire";
+
 /** What can be shown: the three kinds of the soft prompt, the hint for iOS to add
  * the site to the home screen, help to unblock, and the visitor's own settings. */
 export type FaceKind = "dialog" | "bar" | "bell" | "ios" | "denied" | "preferences";
@@ -13,13 +15,6 @@ export interface FaceTexts {
   body?: string;
   accept?: string;
   reject?: string;
-}
-
-/** Something that the visitor can choose to hear of. */
-export interface Topic {
-  id: string;
-  label: string;
-  checked?: boolean;
 }
 
 export interface FaceOptions {

@@ -24,6 +24,13 @@ export interface After {
   manual?: boolean;
 }
 
+/** Something that the visitor can choose to hear of. */
+export interface Topic {
+  id: string;
+  label: string;
+  checked?: boolean;
+}
+
 /** Texts may be empty: then the built-in ones of the page's language are used. */
 export interface PromptConfig {
   kind?: "dialog" | "bar" | "bell";
@@ -35,6 +42,8 @@ export interface PromptConfig {
   color?: string;
   /** Any CSS colour: text on `color`. */
   textColor?: string;
+  /** What the visitor can choose to hear of. */
+  topics?: Topic[];
   after?: After;
   /** Paths where it may show by itself: `*` stands for anything, a pattern covers
    * the whole path. in empty or missing: everywhere. out wins. */
@@ -95,7 +104,17 @@ export interface SubscribeRequest {
   language?: string;
   timeZone?: string;
   page?: string;
+  /** Ids of what the visitor has chosen; without, the server keeps what it has. */
+  topics?: string[];
+  /** Ids for a subscription that has never had a choice. */
+  defaultTopics?: string[];
   replaces?: SubscriptionProof;
+}
+
+/** Answer to it. */
+export interface SubscribeAnswer {
+  /** What is stored; missing where there was never a choice. */
+  topics?: string[];
 }
 
 /** Body of POST {prefix}/unsubscribe. */

@@ -1,6 +1,6 @@
 // Check boxes: the topics, and the switch of the visitor's own settings.
 
-import type { Topic } from "../shared/face";
+import type { Topic } from "../shared/wire";
 import { element } from "./elements";
 
 /** A check box with its label around it. */
