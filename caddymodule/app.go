@@ -61,6 +61,16 @@ type App struct {
 	// limit. Default: 300.
 	SubscribeLimit int `json:"subscribe_limit,omitempty"`
 
+	// How many batches of events one client may post in a minute, likewise.
+	// Default: 3000.
+	EventLimit int `json:"event_limit,omitempty"`
+
+	// How long the events of visitors are kept one by one, and anonymous
+	// profiles of visitors who don't come back; negative for ever. Counts stay as
+	// long as the profile. Default: 90d.
+	RetainEvents caddy.Duration `json:"retain_events,omitempty"`
+
+	ctx      caddy.Context
 	logger   *slog.Logger
 	metrics  *metrics
 	observer *observer
@@ -86,7 +96,8 @@ type running struct {
 	store    pushsvc.Store
 	client   *webpush.Client
 	engine   *delivery.Engine
-	pruner   *pruner // nil where messages are kept for ever
+	pruner   *pruner // nil where all is kept for ever
+	pages    *pages
 	service  *service.Service
 	public   *httpapi.Public
 	operator *httpapi.Operator
@@ -135,6 +146,7 @@ func (*App) CaddyModule() caddy.ModuleInfo {
 
 // Provision loads guest modules and reads the settings. It opens nothing.
 func (a *App) Provision(ctx caddy.Context) (err error) {
+	a.ctx = ctx
 	a.logger = ctx.Slogger()
 	if a.metrics, err = newMetrics(ctx, a.run.Load); err != nil {
 		return fmt.Errorf("registering metrics: %w", err)
@@ -146,7 +158,10 @@ func (a *App) Provision(ctx caddy.Context) (err error) {
 		return err
 	}
 	if a.KeepMessages == 0 {
-		a.KeepMessages = defaultKeepMessages
+		a.KeepMessages = defaultKeep
+	}
+	if a.RetainEvents == 0 {
+		a.RetainEvents = defaultKeep
 	}
 	if err := a.checkKeep(); err != nil {
 		return err
@@ -172,16 +187,22 @@ func (a *App) Provision(ctx caddy.Context) (err error) {
 	return nil
 }
 
-// defaultKeepMessages is how long messages are kept.
-const defaultKeepMessages = caddy.Duration(90 * 24 * time.Hour)
+// defaultKeep is how long messages and events are kept.
+const defaultKeep = caddy.Duration(90 * 24 * time.Hour)
 
 // errKeepShort says why there is a least time: a message that was paused or
 // looked at yesterday must not be gone today.
 var errKeepShort = errors.New(`keep_messages must be a day or more, such as "90d", or "forever"`)
 
+// errRetainShort likewise: caps of pop-ups look at a day.
+var errRetainShort = errors.New(`retain_events must be a day or more, such as "90d", or "forever"`)
+
 func (a *App) checkKeep() error {
 	if a.KeepMessages > 0 && a.KeepMessages < caddy.Duration(24*time.Hour) {
 		return errKeepShort
+	}
+	if a.RetainEvents > 0 && a.RetainEvents < caddy.Duration(24*time.Hour) {
+		return errRetainShort
 	}
 	return nil
 }
@@ -270,7 +291,7 @@ func (a *App) open(ctx context.Context) (err error) {
 	return nil
 }
 
-func (a *App) assemble(ctx context.Context, store pushsvc.Store) (*running, error) {
+func (a *App) assemble(ctx context.Context, store pooledStore) (*running, error) {
 	_, err := store.EnsureKey(ctx, func() (pushsvc.Key, error) { return service.NewKey(time.Now()) })
 	// A lost key is the operator's to bring back, by "keys import" on the
 	// running server; until then nobody can subscribe.
@@ -279,53 +300,72 @@ func (a *App) assemble(ctx context.Context, store pushsvc.Store) (*running, erro
 	} else if err != nil {
 		return nil, fmt.Errorf("reading the VAPID key: %w", err)
 	}
+	// Sites are served as the config has them until it can be read.
+	if err := store.prompts.Read(ctx); err != nil {
+		a.logger.Error("prompts are as the configuration has them", "error", err)
+	}
 	id, err := uuid.NewRandom()
 	if err != nil {
 		return nil, fmt.Errorf("naming the engine: %w", err)
 	}
 	client := webpush.NewClient(webpush.Config{Services: a.services, Dial: a.dial})
 	engine := delivery.New(delivery.Config{
-		Store: store, Sender: client, Logger: a.logger, Clock: time.Now,
+		Store: store.Store, Sender: client, Logger: a.logger, Clock: time.Now,
 		Owner: id.String(), Contact: a.contact, Observer: a.observer,
 	})
 	svc := &service.Service{
-		Store: store, Engine: engine, Services: a.services, Contact: a.contact, Clock: time.Now,
+		Store: store.Store, Engine: engine, Services: a.services, Contact: a.contact, Clock: time.Now,
 		KeyChanged: a.observer.keyChanged, Ended: a.observer.ended,
+		Prompts: store.prompts, Configured: a, Logger: a.logger,
 	}
+	svc.Conversions = svc.PopupConversions
 	var old *pruner
-	if a.KeepMessages > 0 {
-		old = &pruner{store: store, logger: a.logger, keep: time.Duration(a.KeepMessages), first: pruneFirst}
+	if a.KeepMessages > 0 || a.RetainEvents > 0 {
+		old = &pruner{
+			store: store.Store, logger: a.logger, first: pruneFirst,
+			keep: time.Duration(a.KeepMessages), retain: time.Duration(a.RetainEvents),
+		}
 	}
 	return &running{
 		pruner: old,
-		store:  store, client: client, engine: engine, service: svc,
+		pages:  newPages(svc, a.logger, a.metrics.dropped.Inc),
+		store:  store.Store, client: client, engine: engine, service: svc,
 		public:   a.publicAPI(svc),
 		operator: httpapi.NewOperator(svc, a.logger),
 	}, nil
 }
 
-// defaultSubscribeLimit is generous: a whole office may have one address.
-const defaultSubscribeLimit = 300
+// The limits are generous: a whole office may have one address.
+const (
+	defaultSubscribeLimit = 300
+	defaultEventLimit     = 3000
+)
 
 // publicAPI is what browsers post to.
 func (a *App) publicAPI(svc *service.Service) *httpapi.Public {
-	p := &httpapi.Public{Service: svc, Logger: a.logger, Client: clientAddress}
-	perMinute := a.SubscribeLimit
-	if perMinute == 0 {
-		perMinute = defaultSubscribeLimit
+	p := &httpapi.Public{
+		Service: svc, Logger: a.logger, Client: clientAddress,
+		Limit: clientLimit(a.SubscribeLimit, defaultSubscribeLimit), EventLimit: clientLimit(a.EventLimit, defaultEventLimit),
 	}
-	if perMinute < 0 {
-		return p
-	}
-	p.Limit = httpapi.NewClientLimit(perMinute)
 	var next atomic.Int64 // Unix seconds
 	p.Limited = func() {
 		now := time.Now().Unix()
 		if at := next.Load(); now >= at && next.CompareAndSwap(at, now+60) {
-			a.logger.Warn("a client posts more subscriptions than subscribe_limit allows; if it is a proxy of yours, name it in the servers option trusted_proxies", "limit_per_minute", perMinute)
+			a.logger.Warn("a client posts more than subscribe_limit or event_limit allows; if it is a proxy of yours, name it in the servers option trusted_proxies")
 		}
 	}
 	return p
+}
+
+// clientLimit makes a limit; nil where there is to be none.
+func clientLimit(perMinute, otherwise int) *httpapi.ClientLimit {
+	switch {
+	case perMinute < 0:
+		return nil
+	case perMinute == 0:
+		perMinute = otherwise
+	}
+	return httpapi.NewClientLimit(perMinute)
 }
 
 // clientAddress is who Caddy takes for the client, proxies it trusts aside.
@@ -371,6 +411,7 @@ func (a *App) stopWork(run *running) error {
 	if run.pruner != nil {
 		run.pruner.stop()
 	}
+	run.pages.stop()
 	err := run.engine.Stop(ctx)
 	a.observer.stop(eventsTimeout)
 	return err

@@ -97,7 +97,8 @@ func (h *Handler) serveOwn(w http.ResponseWriter, r *http.Request, action string
 		return nil
 	}
 	script := action == "sdk.js" || action == importable
-	if !script && !httpapi.IsPublicAction(action) {
+	image, isImage := httpapi.UploadName(action)
+	if !script && !isImage && !httpapi.IsPublicAction(action) {
 		return caddyhttp.Error(http.StatusNotFound, fmt.Errorf("webpush has no %q", r.URL.Path))
 	}
 	site, err := h.siteName(r)
@@ -106,6 +107,12 @@ func (h *Handler) serveOwn(w http.ResponseWriter, r *http.Request, action string
 	}
 	run, _ := h.app.current()
 	config, ready := h.ready(r)
+	// Not in the worker: one that changes is installed anew by every browser,
+	// with all that the site's own does then.
+	if ready && run != nil && action != importable {
+		config.Prompt = config.Prompt.With(run.service.Prompts.Of(site).Settings)
+		config.Popups = run.service.PopupsConfig(r.Context(), site)
+	}
 	switch {
 	case action == "sdk.js" && ready:
 		httpapi.ServeSDK(w, r, config)
@@ -118,8 +125,10 @@ func (h *Handler) serveOwn(w http.ResponseWriter, r *http.Request, action string
 		}
 	case action == "subscribe" && h.Retire:
 		httpapi.ServeRetired(w, r, config)
+	case isImage && run != nil:
+		run.public.ServeUpload(w, r, httpapi.PublicSite{Name: site}, image)
 	case !script && run != nil:
-		run.public.Serve(w, r, httpapi.PublicSite{Name: site, Topics: config.Prompt.TopicIDs()}, action)
+		run.public.Serve(w, r, h.publicSite(site, config), action)
 	default:
 		httpapi.WriteUnavailable(w)
 	}

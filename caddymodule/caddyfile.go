@@ -37,7 +37,7 @@ func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
 }
 
 func parseDirective(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
-	handler := new(Handler)
+	handler := &Handler{named: h.MatcherToken}
 	return handler, handler.UnmarshalCaddyfile(h.Dispenser)
 }
 
@@ -210,6 +210,8 @@ func checked(parse option, check func() error) option {
 //		dialer          <module> ...
 //		keep_messages   <duration> | forever
 //		subscribe_limit <number per minute> | off
+//		event_limit     <number per minute> | off
+//		retain_events   <duration> | forever
 //	}
 func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // consume the option's name
@@ -219,8 +221,10 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	return parseBlock(d, map[string]option{
 		"storage":         guest("webpush.storage", &a.StorageRaw),
 		"dialer":          guest("webpush.dialer", &a.DialerRaw),
-		"keep_messages":   a.parseKeep,
-		"subscribe_limit": a.parseLimit,
+		"keep_messages":   keep(&a.KeepMessages, a.checkKeep),
+		"retain_events":   keep(&a.RetainEvents, a.checkKeep),
+		"subscribe_limit": perMinute(&a.SubscribeLimit, "subscriptions"),
+		"event_limit":     perMinute(&a.EventLimit, "batches of events"),
 		"contact": checked(text(&a.Contact, "mailto:ops@example.com"), func() error {
 			if strings.Contains(a.Contact, "{") {
 				return nil // a placeholder; Provision sees its value
@@ -237,41 +241,51 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	})
 }
 
-func (a *App) parseKeep(d *caddyfile.Dispenser) error {
-	var s string
-	if err := text(&s, "90d")(d); err != nil {
-		return err
-	}
-	if s == "forever" {
-		a.KeepMessages = -1
+// keep is an option that says for how long something is kept.
+func keep(field *caddy.Duration, check func() error) option {
+	return func(d *caddyfile.Dispenser) error {
+		var s string
+		if err := text(&s, "90d")(d); err != nil {
+			return err
+		}
+		if s == "forever" {
+			*field = -1
+			return nil
+		}
+		v, err := caddy.ParseDuration(s)
+		if err != nil {
+			return d.Errf(`%q is not a duration; write it like "90d", or "forever"`, s)
+		}
+		*field = caddy.Duration(v)
+		if err := check(); err != nil {
+			return d.Err(err.Error())
+		}
+		if v == 0 {
+			*field = 1 // not the default; the check says what is wrong with it
+			return d.Err(check().Error())
+		}
 		return nil
 	}
-	v, err := caddy.ParseDuration(s)
-	if err != nil {
-		return d.Errf(`%q is not a duration; write it like "90d", or "forever"`, s)
-	}
-	a.KeepMessages = caddy.Duration(v)
-	if a.checkKeep() != nil || v == 0 {
-		return d.Err(errKeepShort.Error())
-	}
-	return nil
 }
 
-func (a *App) parseLimit(d *caddyfile.Dispenser) error {
-	var s string
-	if err := text(&s, "300")(d); err != nil {
-		return err
-	}
-	if s == "off" {
-		a.SubscribeLimit = -1
+// perMinute is an option that says how many of something a client may post.
+func perMinute(field *int, what string) option {
+	return func(d *caddyfile.Dispenser) error {
+		var s string
+		if err := text(&s, "300")(d); err != nil {
+			return err
+		}
+		if s == "off" {
+			*field = -1
+			return nil
+		}
+		n, err := strconv.Atoi(s)
+		if err != nil || n < 1 {
+			return d.Errf(`%q is not a number of %s per client and minute; write it like "300", or "off"`, s, what)
+		}
+		*field = n
 		return nil
 	}
-	n, err := strconv.Atoi(s)
-	if err != nil || n < 1 {
-		return d.Errf(`%q is not a number of subscriptions per client and minute; write it like "300", or "off"`, s)
-	}
-	a.SubscribeLimit = n
-	return nil
 }
 
 // UnmarshalCaddyfile sets up the handler. Syntax:
@@ -290,6 +304,12 @@ func (a *App) parseLimit(d *caddyfile.Dispenser) error {
 //		compat       clevertap
 //		migrate_from <provider> | <path of a worker>...
 //		dual_run
+//		identify        <placeholder>
+//		identity_secret <secret>
+//		event <name> [<matcher>] {
+//			<matcher> ...
+//			prop <key> <value>
+//		}
 //		prompt {
 //			kind       dialog | bar | bell
 //			title      <text>
@@ -315,18 +335,21 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		return d.Errf("webpush takes no %q; its options go into a block: webpush { ... }", d.Val())
 	}
 	return parseBlock(d, map[string]option{
-		"site":         checked(text(&h.Site, "shop.example.com"), h.check),
-		"name":         text(&h.Name, `"Acme News"`),
-		"icon":         checked(text(&h.Icon, "/icon-192.png"), h.check),
-		"prefix":       checked(text(&h.Prefix, "/_webpush"), h.check),
-		"worker":       checked(text(&h.Worker, "/sw.js"), h.check),
-		"manifest":     checked(text(&h.Manifest, "/manifest.json"), h.check),
-		"csp":          checked(text(&h.CSP, "extend"), h.check),
-		"frames":       flag(&h.Frames),
-		"retire":       flag(&h.Retire),
-		"dual_run":     flag(&h.DualRun),
-		"compat":       checked(text(&h.Compat, "clevertap"), h.check),
-		"migrate_from": checked(list(&h.MigrateFrom, "onesignal"), h.check),
+		"site":            checked(text(&h.Site, "shop.example.com"), h.check),
+		"name":            text(&h.Name, `"Acme News"`),
+		"icon":            checked(text(&h.Icon, "/icon-192.png"), h.check),
+		"prefix":          checked(text(&h.Prefix, "/_webpush"), h.check),
+		"worker":          checked(text(&h.Worker, "/sw.js"), h.check),
+		"manifest":        checked(text(&h.Manifest, "/manifest.json"), h.check),
+		"csp":             checked(text(&h.CSP, "extend"), h.check),
+		"frames":          flag(&h.Frames),
+		"retire":          flag(&h.Retire),
+		"dual_run":        flag(&h.DualRun),
+		"compat":          checked(text(&h.Compat, "clevertap"), h.check),
+		"migrate_from":    checked(list(&h.MigrateFrom, "onesignal"), h.check),
+		"identify":        checked(text(&h.Identify, "{http.auth.user.id}"), h.check),
+		"identity_secret": text(&h.IdentitySecret, "{env.IDENTITY_SECRET}"),
+		"event":           checked(h.parseEvent, h.check),
 		"no_transform": func(d *caddyfile.Dispenser) error {
 			var s string
 			if err := text(&s, "ignore")(d); err != nil || s == "ignore" {
@@ -339,7 +362,7 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			h.Prompt = new(Prompt)
 			return h.Prompt.unmarshalCaddyfile(d)
 		},
-	})
+	}, "event")
 }
 
 func (p *Prompt) unmarshalCaddyfile(d *caddyfile.Dispenser) error {
@@ -369,48 +392,56 @@ func (p *Prompt) parseAfter(d *caddyfile.Dispenser) error {
 	if p.After == nil {
 		p.After = new(After)
 	}
-	a, args := p.After, d.RemainingArgs()
+	if err := p.After.add(d.RemainingArgs()); err != nil {
+		return d.Err(err.Error())
+	}
+	return nil
+}
+
+// add takes the words of one line of after: each adds a condition or a trigger.
+// With 0s alone, which adds nothing, the prompt comes at once.
+func (a *After) add(args []string) error {
 	if len(args) == 2 && args[1] != "" {
 		value := args[1]
 		switch args[0] {
 		case "scroll":
 			n, err := strconv.Atoi(strings.TrimSuffix(value, "%"))
 			if err != nil || n < 1 {
-				return d.Errf("%q is no share of a page; write it like: after scroll 50%%", value)
+				return fmt.Errorf("%q is no share of a page; write it like: after scroll 50%%", value)
 			}
-			return give(d, &a.Scroll, n)
+			return give(&a.Scroll, n)
 		case "click":
-			return give(d, &a.Click, value)
+			return give(&a.Click, value)
 		case "event":
-			return give(d, &a.Event, value)
+			return give(&a.Event, value)
 		}
 		if value == "pages" || value == "page" {
 			n, err := strconv.Atoi(args[0])
 			if err != nil || n < 1 {
-				return d.Errf("%q is not a number of pages", args[0])
+				return fmt.Errorf("%q is not a number of pages", args[0])
 			}
-			return give(d, &a.Pages, n)
+			return give(&a.Pages, n)
 		}
 	}
 	if len(args) == 1 {
 		switch args[0] {
 		case "manual":
-			return give(d, &a.Manual, true)
+			return give(&a.Manual, true)
 		case "exit":
-			return give(d, &a.Exit, true)
+			return give(&a.Exit, true)
 		}
 		if v, err := caddy.ParseDuration(args[0]); err == nil && v >= 0 {
-			return give(d, &a.Delay, caddy.Duration(v))
+			return give(&a.Delay, caddy.Duration(v))
 		}
 	}
-	return d.Err(`after: write "2 pages", "30s", "scroll 50%", "click <selector>", "event <name>", "exit" or "manual"`)
+	return errors.New(`after: write "2 pages", "30s", "scroll 50%", "click <selector>", "event <name>", "exit" or "manual"`)
 }
 
 // give sets a part of after that must not have been given before.
-func give[T comparable](d *caddyfile.Dispenser, field *T, value T) error {
+func give[T comparable](field *T, value T) error {
 	var none T
 	if *field != none {
-		return d.Err("after: this is given twice; one line for each condition or trigger")
+		return errors.New("after: this is given twice; one line for each condition or trigger")
 	}
 	*field = value
 	return nil

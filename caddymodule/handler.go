@@ -91,6 +91,24 @@ type Handler struct {
 	// The question that visitors are asked before the browser's own.
 	Prompt *Prompt `json:"prompt,omitempty"`
 
+	// What signs the identities that pages log visitors in with: HMAC-SHA256 with
+	// this secret of kind, colon and identity, in hexadecimal. With it, logins
+	// that are not signed are not believed. May be a placeholder such as
+	// {env.IDENTITY_SECRET}. Default: none.
+	IdentitySecret string `json:"identity_secret,omitempty"`
+
+	// Who the visitor is, by the proxy's own knowledge: a placeholder such as
+	// {http.auth.user.id}, or {http.response.header.X-User} for a header of the
+	// site's answer. Default: none.
+	Identify string `json:"identify,omitempty"`
+
+	// Events that are counted without code in pages.
+	Events []*Event `json:"events,omitempty"`
+
+	identitySecret pushsvc.Secret
+	// named reads a matcher's name in a Caddyfile; nil elsewhere.
+	named func() (caddy.ModuleMap, bool, error)
+
 	app      *App
 	logger   *zap.Logger
 	injector *injector.Injector
@@ -136,11 +154,10 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	}
 	setDefault(&h.Worker, "/sw.js")
 	setDefault(&h.Manifest, "/manifest.json")
-	if h.Prompt == nil {
-		h.Prompt = new(Prompt)
-	}
-	h.Prompt.setDefaults()
 	if err := h.check(); err != nil {
+		return err
+	}
+	if err := h.provisionPeople(ctx); err != nil {
 		return err
 	}
 	if h.Site != "" {
@@ -227,6 +244,9 @@ func (h *Handler) check() error {
 	if err := checkIcon(h.Icon); err != nil {
 		return err
 	}
+	if err := h.checkPeople(); err != nil {
+		return err
+	}
 	return h.Prompt.check()
 }
 
@@ -258,6 +278,15 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	if action, ours := strings.CutPrefix(path, h.Prefix+"/"); ours && !own {
 		return h.serveOwn(w, r, action)
 	}
+	if h.watches() {
+		return h.serveWatched(w, r, next, own)
+	}
+	return h.serveSite(w, r, next, own)
+}
+
+// serveSite answers with what the site has, and what is ours in it; own says
+// that the path is our worker's or manifest's.
+func (h *Handler) serveSite(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, own bool) error {
 	if own || isManifestRequest(r) || slices.Contains(h.vendors, r.URL.Path) || r.Header.Get("Service-Worker") != "" {
 		if overlay := h.overlay(r); overlay != nil {
 			return overlay(w, r, answering(next))

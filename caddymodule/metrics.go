@@ -20,6 +20,7 @@ type metrics struct {
 	pages    map[injector.Reason]prometheus.Counter
 	pushes   *prometheus.CounterVec
 	duration *prometheus.HistogramVec
+	dropped  prometheus.Counter
 }
 
 // newMetrics registers the counters; state gives what gauges show.
@@ -39,6 +40,10 @@ func newMetrics(ctx caddy.Context, state func() *running) (*metrics, error) {
 			Help:    "How long an attempt took, from encryption to the push service's answer.",
 			Buckets: []float64{.01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
 		}, []string{"service"}),
+		dropped: prometheus.NewCounter(prometheus.CounterOpts{
+			Namespace: "caddy", Subsystem: "webpush", Name: "page_events_dropped_total",
+			Help: "Pages whose events or identity were left out, because the store was too slow or failed.",
+		}),
 	}
 	// Resolved once: the page path should not look labels up.
 	for _, reason := range append(injector.Reasons(), reasonNotReady) {
@@ -48,7 +53,7 @@ func newMetrics(ctx caddy.Context, state func() *running) (*metrics, error) {
 	if reg == nil {
 		return m, nil
 	}
-	for _, c := range []prometheus.Collector{pages, m.pushes, m.duration, newGauges(state)} {
+	for _, c := range []prometheus.Collector{pages, m.pushes, m.duration, m.dropped, newGauges(state)} {
 		if err := reg.Register(c); err != nil && !errors.As(err, new(prometheus.AlreadyRegisteredError)) {
 			return nil, err
 		}

@@ -3,13 +3,12 @@ package caddymodule
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
-	"regexp"
-	"strings"
+	"errors"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/caddy-webpush/caddy-webpush/pushsvc"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/httpapi"
 )
 
@@ -96,147 +95,68 @@ type After struct {
 	Manual bool `json:"manual,omitempty"`
 }
 
-// defaultAskAgain is a week, as CleverTap's prompt has it.
-const defaultAskAgain = 7 * 24 * time.Hour
-
-// promptKinds are the values of the option kind.
-var promptKinds = []string{"dialog", "bar", "bell"}
-
-func (p *Prompt) setDefaults() {
-	if len(p.AskAgain) == 0 {
-		p.AskAgain = AskAgain{caddy.Duration(defaultAskAgain)}
-	}
-}
-
-// config is what the SDK is told. Defaults are set.
+// config is what the SDK is told.
 func (p *Prompt) config() httpapi.PromptConfig {
-	c := httpapi.PromptConfig{
-		Kind: p.Kind, Title: p.Title, Body: p.Body, Accept: p.Accept, Reject: p.Reject,
-		Color: p.Color, TextColor: p.TextColor, Consent: p.Consent,
-	}
-	c.Topics = topicsConfig(p.Topics)
-	if a := p.After; a != nil {
-		c.After = &httpapi.PromptAfter{
-			Pages: a.Pages, Seconds: seconds(a.Delay), Scroll: a.Scroll,
-			Click: a.Click, Event: a.Event, Exit: a.Exit, Manual: a.Manual,
-		}
-	}
-	for _, d := range p.AskAgain {
-		c.AskAgain = append(c.AskAgain, seconds(d))
-	}
-	if len(p.Paths)+len(p.NotPaths) > 0 {
-		c.Paths = &httpapi.PromptPaths{In: p.Paths, Out: p.NotPaths}
+	byDefault := pushsvc.PromptSettings{AskAgain: pushsvc.AskAgain{pushsvc.DefaultAskAgain}}
+	c := httpapi.PromptConfig{}.With(byDefault).With(p.settings())
+	if p != nil {
+		c.Topics = topicsConfig(p.Topics)
 	}
 	return c
 }
 
-func seconds(d caddy.Duration) int64 { return int64(time.Duration(d) / time.Second) }
-
-var colorPattern = regexp.MustCompile(`^#([0-9A-Fa-f]{3}|[0-9A-Fa-f]{6})$`)
-
-// Limits of what goes into every page's script.
-const (
-	maxPatterns = 100
-	maxAskAgain = 10
-	maxText     = 500 // bytes of a selector, a name or a pattern
-)
+// settings are what is said here, in the form that the operator's API has too.
+func (p *Prompt) settings() (s pushsvc.PromptSettings) {
+	if p == nil {
+		return s
+	}
+	for _, f := range []struct {
+		to   **string
+		from string
+	}{
+		{&s.Kind, p.Kind},
+		{&s.Title, p.Title},
+		{&s.Body, p.Body},
+		{&s.Accept, p.Accept},
+		{&s.Reject, p.Reject},
+		{&s.Color, p.Color},
+		{&s.TextColor, p.TextColor},
+		{&s.Consent, p.Consent},
+	} {
+		if f.from != "" {
+			*f.to = &f.from
+		}
+	}
+	if a := p.After; a != nil {
+		s.After = &pushsvc.PromptAfter{
+			Pages: a.Pages, Delay: pushsvc.PromptDelay(a.Delay), Scroll: a.Scroll,
+			Click: a.Click, Event: a.Event, Exit: a.Exit, Manual: a.Manual,
+		}
+	}
+	for _, d := range p.AskAgain {
+		s.AskAgain = append(s.AskAgain, time.Duration(d))
+	}
+	if len(p.Paths) > 0 {
+		s.Paths = p.Paths
+	}
+	if len(p.NotPaths) > 0 {
+		s.NotPaths = p.NotPaths
+	}
+	return s
+}
 
 // check says which option is wrong.
 func (p *Prompt) check() error {
+	var field *pushsvc.FieldError
+	if err := p.settings().Validate(); errors.As(err, &field) {
+		return &optionError{field.Field, field.Problem}
+	} else if err != nil {
+		return err
+	}
 	if p == nil {
 		return nil
 	}
-	if p.Kind != "" {
-		if err := oneOf("kind", p.Kind, promptKinds); err != nil {
-			return err
-		}
-	}
-	for _, c := range []struct{ option, value string }{{"color", p.Color}, {"text_color", p.TextColor}} {
-		if c.value != "" && !colorPattern.MatchString(c.value) {
-			return &optionError{c.option, fmt.Sprintf("%q is not a colour; write it like 0b6bcb or \"#0b6bcb\"", c.value)}
-		}
-	}
-	if err := checkTopics(p.Topics); err != nil {
-		return err
-	}
-	if len(p.AskAgain) > maxAskAgain {
-		return &optionError{"ask_again", fmt.Sprintf("takes at most %d durations", maxAskAgain)}
-	}
-	for _, d := range p.AskAgain {
-		if time.Duration(d) < time.Second {
-			return &optionError{"ask_again", "must be at least 1s"}
-		}
-	}
-	if err := checkPatterns("paths", p.Paths); err != nil {
-		return err
-	}
-	if err := checkPatterns("not_paths", p.NotPaths); err != nil {
-		return err
-	}
-	if err := checkText("consent", p.Consent); err != nil {
-		return err
-	}
-	return p.After.check()
-}
-
-// oneOf says what could be written instead of an unknown value.
-func oneOf(option, value string, known []string) error {
-	for _, k := range known {
-		if value == k {
-			return nil
-		}
-	}
-	if near := nearest(value, known); near != "" {
-		return &optionError{option, fmt.Sprintf("%q is not known; did you mean %q?", value, near)}
-	}
-	return &optionError{option, fmt.Sprintf("%q is not known; known are: %s", value, strings.Join(known, ", "))}
-}
-
-func checkPatterns(option string, patterns []string) error {
-	if len(patterns) > maxPatterns {
-		return &optionError{option, fmt.Sprintf("takes at most %d patterns", maxPatterns)}
-	}
-	for _, pattern := range patterns {
-		switch {
-		case !strings.HasPrefix(pattern, "/") && !strings.HasPrefix(pattern, "*"):
-			return &optionError{option, fmt.Sprintf("%q does not begin with /; write it like %q", pattern, "/"+pattern)}
-		case strings.ContainsAny(pattern, "?#"):
-			return &optionError{option, fmt.Sprintf("%q has more than a path; leave out what begins with ? or #", pattern)}
-		}
-		if err := checkText(option, pattern); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func checkText(option, value string) error {
-	if len(value) > maxText {
-		return &optionError{option, fmt.Sprintf("is longer than %d bytes", maxText)}
-	}
-	return nil
-}
-
-func (a *After) check() error {
-	if a == nil {
-		return nil
-	}
-	rest := *a
-	rest.Manual = false
-	switch {
-	case a.Manual && rest != After{}:
-		return &optionError{"after", "manual stands alone; take out either it or the others"}
-	case a.Pages < 0 || a.Pages > 1000:
-		return &optionError{"after", "pages must be from 1 to 1000"}
-	case a.Delay < 0 || a.Delay > 0 && time.Duration(a.Delay) < time.Second || time.Duration(a.Delay) > 24*time.Hour:
-		return &optionError{"after", "the time must be from 1s to 24h"}
-	case a.Scroll < 0 || a.Scroll > 100:
-		return &optionError{"after", "scroll must be from 1% to 100%"}
-	}
-	if err := checkText("after click", a.Click); err != nil {
-		return err
-	}
-	return checkText("after event", a.Event)
+	return checkTopics(p.Topics)
 }
 
 // Interface guards

@@ -17,14 +17,16 @@ const (
 	pruneEvery = 24 * time.Hour
 	pruneFirst = time.Minute // after the start, which has enough to do
 	pruneBatch = 10
+	pruneRows  = 500
 	prunePause = 200 * time.Millisecond
 )
 
-// pruner removes messages that ended long ago.
+// pruner removes messages that ended long ago, and what visitors did.
 type pruner struct {
 	store  pushsvc.Store
 	logger *slog.Logger
-	keep   time.Duration
+	keep   time.Duration // of messages; for ever where it is not positive
+	retain time.Duration // of events and anonymous profiles; likewise
 	first  time.Duration // until the first time
 	cancel context.CancelFunc
 	done   sync.WaitGroup
@@ -59,9 +61,71 @@ func (p *pruner) stop() {
 func (p *pruner) prune(ctx context.Context) {
 	defer func() {
 		if r := recover(); r != nil {
-			p.logger.Error("removing old messages failed unexpectedly", "panic", fmt.Sprint(r))
+			p.logger.Error("removing what is old failed unexpectedly", "panic", fmt.Sprint(r))
 		}
 	}()
+	if p.keep > 0 {
+		p.pruneMessages(ctx)
+	}
+	if p.retain > 0 {
+		if err := p.prunePeople(ctx, time.Now().Add(-p.retain)); err != nil && !errors.Is(err, context.Canceled) && !errors.Is(err, pushsvc.ErrClosed) {
+			p.logger.Error("removing old events", "error", err)
+		}
+	}
+}
+
+// prunePeople removes events, and anonymous profiles, from before the time.
+func (p *pruner) prunePeople(ctx context.Context, before time.Time) error {
+	sites, err := p.store.PeopleSites(ctx)
+	if err != nil {
+		return err
+	}
+	events, profiles := 0, 0
+	for _, site := range sites {
+		for {
+			n, err := p.store.PruneHistory(ctx, site.Site, before, pruneRows)
+			if err != nil {
+				return err
+			}
+			events += n
+			if n < pruneRows {
+				break
+			}
+			if !rest(ctx) {
+				return nil
+			}
+		}
+		for after := ""; ; {
+			next, n, err := p.store.PruneAnonymous(ctx, site.Site, after, before, pruneRows)
+			if err != nil {
+				return err
+			}
+			profiles += n
+			if after = next; after == "" {
+				break
+			}
+			if !rest(ctx) {
+				return nil
+			}
+		}
+	}
+	if events+profiles > 0 {
+		p.logger.Info("old events were removed", "batches", events, "anonymous_profiles", profiles, "older_than", p.retain.String())
+	}
+	return nil
+}
+
+// rest lets others write; false where it is time to stop.
+func rest(ctx context.Context) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(prunePause):
+		return true
+	}
+}
+
+func (p *pruner) pruneMessages(ctx context.Context) {
 	total := 0
 	for {
 		n, err := p.store.PruneMessages(ctx, time.Now().Add(-p.keep), pruneBatch)
@@ -74,10 +138,8 @@ func (p *pruner) prune(ctx context.Context) {
 		if total += n; n == 0 {
 			break
 		}
-		select {
-		case <-ctx.Done():
+		if !rest(ctx) {
 			return
-		case <-time.After(prunePause):
 		}
 	}
 	if total > 0 {

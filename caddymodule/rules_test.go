@@ -53,7 +53,7 @@ var layers = map[string][]string{
 	"pushsvc/delivery":        {"pushsvc", "pushsvc/webpush"},
 	"pushsvc/onsite":          {"pushsvc"},
 	"pushsvc/audience":        {},
-	"pushsvc/personal":        {},
+	"pushsvc/personal":        {"pushsvc"},
 	"pushsvc/transfer":        {},
 	"pushsvc/service":         {"pushsvc", "pushsvc/webpush", "pushsvc/delivery", "pushsvc/transfer", "pushsvc/onsite", "pushsvc/audience", "pushsvc/personal"},
 	"pushsvc/web":             {},
@@ -70,8 +70,8 @@ var layers = map[string][]string{
 // outside is what may be imported from elsewhere, by layer; what is not named
 // may import the standard library alone.
 var outside = map[string][]string{
-	"pushsvc/bench":           {"github.com/SherClockHolmes/webpush-go"},
-	"injector":                {"github.com/andybalholm/brotli", "github.com/klauspost/compress/flate", "github.com/klauspost/compress/gzip", "github.com/klauspost/compress/zstd"},
+	"pushsvc/bench": {"github.com/SherClockHolmes/webpush-go"},
+	"injector":      {"github.com/andybalholm/brotli", "github.com/klauspost/compress/flate", "github.com/klauspost/compress/gzip", "github.com/klauspost/compress/zstd"},
 	"pushsvc/audience": {
 		"cel.dev/cel-go/cel", "cel.dev/cel-go/common/ast", "cel.dev/cel-go/common/types", "cel.dev/cel-go/common/types/ref",
 		"cel.dev/cel-go/common/types/traits", "cel.dev/cel-go/ext", "cel.dev/cel-go/interpreter",

@@ -16,6 +16,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/service"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/store/boltstore"
 )
 
@@ -38,26 +39,31 @@ type StoreProvider interface {
 // configs: two overlap during each reload, and a bbolt file can be opened once.
 var stores = caddy.NewUsagePool()
 
-// pooledStore closes the store when the last config has given it back.
-type pooledStore struct{ pushsvc.Store }
+// pooledStore closes the store when the last config has given it back. What
+// operators have set in it is in memory once, so that a reload misses nothing
+// of it.
+type pooledStore struct {
+	pushsvc.Store
+	prompts *service.Prompts
+}
 
 // Destruct implements caddy.Destructor.
 func (p pooledStore) Destruct() error { return p.Close() }
 
 // acquireStore takes the provider's store from the pool, opening it where
 // nobody has it. Each acquireStore needs one releaseStore.
-func acquireStore(ctx context.Context, p StoreProvider) (pushsvc.Store, error) {
+func acquireStore(ctx context.Context, p StoreProvider) (pooledStore, error) {
 	v, _, err := stores.LoadOrNew(p.StoreKey(), func() (caddy.Destructor, error) {
 		s, err := p.OpenStore(ctx)
 		if err != nil {
 			return nil, err
 		}
-		return pooledStore{s}, nil
+		return pooledStore{s, service.NewPrompts(s, time.Now, new(promptLog).report)}, nil
 	})
 	if err != nil {
-		return nil, err
+		return pooledStore{}, err
 	}
-	return v.(pooledStore).Store, nil
+	return v.(pooledStore), nil
 }
 
 func releaseStore(p StoreProvider) error {
@@ -143,12 +149,26 @@ func (b *BoltStorage) OpenStore(ctx context.Context) (pushsvc.Store, error) {
 // damageLog tells of damaged rows, at most one a minute: each reading of a list
 // meets them again. It logs to Caddy's own log, because the store outlives the
 // config that opened it.
-type damageLog struct{ next atomic.Int64 } // Unix seconds
+type damageLog struct{ minuteLog }
 
 func (l *damageLog) report(err error) {
+	l.log("a damaged row was passed over; restore a backup of the store", err)
+}
+
+// promptLog tells of settings that are not used, as seldom.
+type promptLog struct{ minuteLog }
+
+func (l *promptLog) report(err error) {
+	l.log("what is set of prompts by 'caddy webpush prompt' may not be what visitors get", err)
+}
+
+// minuteLog is a line in Caddy's own log, at most one a minute.
+type minuteLog struct{ next atomic.Int64 } // Unix seconds
+
+func (l *minuteLog) log(message string, err error) {
 	now := time.Now().Unix()
 	if next := l.next.Load(); now >= next && l.next.CompareAndSwap(next, now+60) {
-		caddy.Log().Named("webpush").Error("a damaged row was passed over; restore a backup of the store", zap.Error(err))
+		caddy.Log().Named("webpush").Error(message, zap.Error(err))
 	}
 }
 

@@ -242,8 +242,8 @@ type PopupSettings struct {
 // DefaultPopupSettings are those of a site where nobody has set any.
 func DefaultPopupSettings() PopupSettings { return PopupSettings{PerSession: 1} }
 
-// PopupRow is a pop-up as it is stored.
-type PopupRow struct {
+// StoredPopup is a pop-up as it is stored.
+type StoredPopup struct {
 	Site     string
 	Popup    Popup
 	Revision Revision

@@ -240,8 +240,8 @@ func (w *PopupWhere) validate() error {
 		{"where.devices", w.Devices},
 		{"where.languages", w.Languages},
 	} {
-		if len(f.patterns) > maxPatterns {
-			return &FieldError{f.name, fmt.Sprintf("has more than %d entries", maxPatterns)}
+		if len(f.patterns) > maxPlaces {
+			return &FieldError{f.name, fmt.Sprintf("has more than %d entries", maxPlaces)}
 		}
 		for i, p := range f.patterns {
 			if err := checkPlace(f.name, fmt.Sprintf("%s[%d]", f.name, i), p); err != nil {
@@ -249,8 +249,8 @@ func (w *PopupWhere) validate() error {
 			}
 		}
 	}
-	if len(w.Query) > maxPatterns {
-		return &FieldError{"where.query", fmt.Sprintf("has more than %d members", maxPatterns)}
+	if len(w.Query) > maxPlaces {
+		return &FieldError{"where.query", fmt.Sprintf("has more than %d members", maxPlaces)}
 	}
 	for k, v := range w.Query {
 		if k == "" {

@@ -23,11 +23,10 @@ const (
 	MaxPopupVariants = 10
 	MaxPopupKV       = 50
 	MaxPopupCap      = 10_000
-	MaxEventName     = 1024
 	maxPopupText     = 500 // labels, buttons, coupons
 	maxPopupValue    = 1 << 10
-	maxPatterns      = 50
 	maxPattern       = 500
+	maxPlaces        = 50 // entries of a list of where
 	maxControl       = 90
 	maxAudience      = 4 << 10
 	// MaxConversion is the longest time in which a conversion counts.

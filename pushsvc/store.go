@@ -14,6 +14,8 @@ type Store interface {
 	MessageStore
 	KeyStore
 	SettingStore
+	PeopleStore
+	PopupStore
 
 	// Close waits for running transactions and releases the store. Later
 	// calls of other methods give ErrClosed.
@@ -34,7 +36,7 @@ type SubscriptionStore interface {
 	// Topics where sub's are nil. Where sub is
 	// known as well, it keeps its own ID and the earlier Created, and the
 	// proven one is removed. A proof of sub's own endpoint lets sub bring
-	// new keys. Created and Seen are kept to the second, Expiration to the
+	// new keys. A zero Device leaves a known one. Created and Seen are kept to the second, Expiration to the
 	// millisecond.
 	PutSubscription(ctx context.Context, sub Subscription, replaces *Proof) (Subscription, error)
 	// ImportSubscriptions is PutSubscription for many, in one transaction,

@@ -42,6 +42,9 @@ type Subscription struct {
 	// chosen, as CleanTopics gives them. Nil is somebody who has never had the
 	// choice, and empty one who has chosen none; both get what is for all.
 	Topics []string
+	// Device is the browser that it is of; zero where that is not known, or not
+	// wanted to be.
+	Device DeviceID
 	// Created and Seen are when the subscription was first and last sent to
 	// us, to the second.
 	Created, Seen time.Time

@@ -85,3 +85,43 @@ func TestLeaveWhileLoading(t *testing.T) {
 		must(t, page.Close(ctx))
 	})
 }
+
+// TestPromptChanged: what an operator sets is what the next page view shows, while
+// Caddy runs on; and with enabled=false nobody is asked.
+func TestPromptChanged(t *testing.T) {
+	forEachUser(t, func(ctx context.Context, t *testing.T, u *user, b browser.Browser) {
+		p := startProduct(t, "prompt {\n\t\t\tafter 1 page\n\t\t\ttitle \"From the file\"\n\t\t}")
+		origin := p.origins[0]
+		page := openAs(ctx, t, b, origin, "/", browser.Default)
+		shows := func(bar bool, title string) {
+			t.Helper()
+			must(t, browser.WaitFor(ctx, page, promptShown))
+			root := `document.getElementById("webpush-prompt").shadowRoot.`
+			if got := evaluated[string](ctx, t, page, root+`getElementById("title").textContent`); got != title {
+				t.Errorf("the title is %q, want %q", got, title)
+			}
+			if got := evaluated[bool](ctx, t, page, root+`getElementById("dialog").classList.contains("bar")`); got != bar {
+				t.Errorf("the prompt is a bar: %v, want %v", got, bar)
+			}
+		}
+		set := func(flags ...string) {
+			t.Helper()
+			p.cli(nil, append([]string{"prompt", "set", "--site", host(origin)}, flags...)...)
+			// The minute for which browsers keep the script is over.
+			must(t, page.Eval(ctx, `fetch("/_webpush/sdk.js", {cache: "reload"}).then((r) => r.text())`, nil))
+			must(t, page.Navigate(ctx, origin+"/sale"))
+		}
+		shows(false, "From the file")
+		set("--kind", "bar", "--title", "From the operator")
+		shows(true, "From the operator")
+		set("--enabled=false")
+		must(t, browser.WaitFor(ctx, page, `window.webpush && localStorage.getItem("webpush:views") === "3"`))
+		time.Sleep(700 * time.Millisecond) // for what should not happen
+		if evaluated[bool](ctx, t, page, promptShown) {
+			t.Error("asked although nobody is to be")
+		}
+		must(t, page.Eval(ctx, "void webpush.prompt()", nil))
+		shows(true, "From the operator")
+		must(t, page.Close(ctx))
+	})
+}

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/service"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/web"
 )
 
@@ -28,6 +29,8 @@ type SiteConfig struct {
 	Worker  string       `json:"worker"`
 	Scope   string       `json:"scope"`
 	Prompt  PromptConfig `json:"prompt"`
+	// Popups are the running pop-ups, in the SDK alone; nil where there are none.
+	Popups *service.PopupsConfig `json:"popups,omitempty"`
 	// Compat names a provider whose page API the SDK speaks as well:
 	// "clevertap".
 	Compat string `json:"compat,omitempty"`

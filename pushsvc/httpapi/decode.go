@@ -121,7 +121,7 @@ func jsonKind(goType string) string {
 	switch {
 	case goType == "bool":
 		return "true or false"
-	case goType == "string" || strings.HasSuffix(goType, "Urgency") || strings.HasSuffix(goType, "Kind") || strings.HasSuffix(goType, "Secret"):
+	case goType == "string" || strings.HasSuffix(goType, "Urgency") || strings.HasSuffix(goType, "Kind") || strings.HasSuffix(goType, "PopupState") || strings.HasSuffix(goType, "Secret"):
 		return "a string"
 	case strings.HasPrefix(goType, "int") || strings.HasPrefix(goType, "float") || strings.HasPrefix(goType, "uint"):
 		return "a number of the right range"
@@ -137,7 +137,7 @@ func jsonKind(goType string) string {
 func checkNames(body []byte) error {
 	dec := json.NewDecoder(bytes.NewReader(body))
 	dec.UseNumber()
-	if err := checkValue(dec, 0); err != nil {
+	if err := checkValue(dec, 0, false); err != nil {
 		return err
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
@@ -146,7 +146,11 @@ func checkNames(body []byte) error {
 	return nil
 }
 
-func checkValue(dec *json.Decoder, depth int) error {
+// freeNames are the members whose values are a site's own, in which "a" and "A"
+// are two names.
+var freeNames = map[string]bool{"props": true, "set": true, "value": true}
+
+func checkValue(dec *json.Decoder, depth int, free bool) error {
 	if depth > maxDepth {
 		return problem(http.StatusBadRequest, fmt.Sprintf("the body nests deeper than %d levels", maxDepth))
 	}
@@ -163,19 +167,24 @@ func checkValue(dec *json.Decoder, depth int) error {
 		return nil
 	}
 	for dec.More() {
+		within := free
 		if names != nil {
 			tok, err := dec.Token()
 			if err != nil {
 				return jsonProblem(err)
 			}
 			// Both ways, as encoding/json folds: "ſ" and "K" match "s" and "k".
-			name := strings.ToLower(strings.ToUpper(fmt.Sprint(tok)))
+			name := fmt.Sprint(tok)
+			within = free || freeNames[name]
+			if !free {
+				name = strings.ToLower(strings.ToUpper(name))
+			}
 			if names[name] {
 				return problem(http.StatusBadRequest, "an object names a member twice")
 			}
 			names[name] = true
 		}
-		if err := checkValue(dec, depth+1); err != nil {
+		if err := checkValue(dec, depth+1, within); err != nil {
 			return err
 		}
 	}

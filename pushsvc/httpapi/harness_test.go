@@ -38,6 +38,7 @@ type fixture struct {
 	// public answers {action} of {site} at /{site}/{action}.
 	public, operator *httptest.Server
 	key              pushsvc.Key
+	identitySecret   pushsvc.Secret
 	log              *lockedBuffer
 }
 
@@ -76,6 +77,8 @@ func newFixture(t testing.TB) *fixture {
 	f.service = &service.Service{
 		Store: store, Engine: f.wakes, Services: webpush.DefaultServices(), Contact: "mailto:ops@example.com", Clock: time.Now,
 	}
+	f.service.Configured = configured{}
+	f.service.Prompts = service.NewPrompts(store, time.Now, func(err error) { t.Errorf("prompts: %v", err) })
 	f.public = httptest.NewServer(f.publicHandler())
 	t.Cleanup(f.public.Close)
 	f.operator = httptest.NewServer(httpapi.NewOperator(f.service, f.logger()))
@@ -128,7 +131,10 @@ func (f *fixture) publicHandler() http.Handler {
 func (f *fixture) handler(public *httpapi.Public) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/{site}/{action}", func(w http.ResponseWriter, r *http.Request) {
-		public.Serve(w, r, httpapi.PublicSite{Name: r.PathValue("site"), Topics: siteTopics}, r.PathValue("action"))
+		public.Serve(w, r, httpapi.PublicSite{
+			Name: r.PathValue("site"), Topics: siteTopics,
+			CookiePath: "/" + r.PathValue("site") + "/", IdentitySecret: f.identitySecret,
+		}, r.PathValue("action"))
 	})
 	return mux
 }

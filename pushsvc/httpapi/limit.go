@@ -14,8 +14,9 @@ import (
 // each. A client that comes to another's slot takes it over.
 const limitSlots = 1 << 15
 
-// ClientLimit bounds how many subscriptions one client may post, since nothing
-// proves that one is a browser's and each costs a row: so many at once, and in a minute. Its memory is fixed, however many
+// ClientLimit bounds how many subscriptions, or batches of events, one client
+// may post, since nothing proves that one is a browser's and each costs a row:
+// so many at once, and in a minute. Its memory is fixed, however many
 // clients there are. A client is an IPv4 address, or an IPv6 network of 64
 // bits, which is what one customer has. It is safe for concurrent use.
 type ClientLimit struct {
@@ -73,15 +74,15 @@ func (l *ClientLimit) Take(client netip.Addr, now time.Time) (wait time.Duration
 }
 
 // limited refuses a client that posts too fast.
-func (p *Public) limited(w http.ResponseWriter, r *http.Request) error {
-	if p.Limit == nil {
+func (p *Public) limited(w http.ResponseWriter, r *http.Request, limit *ClientLimit, what string) error {
+	if limit == nil {
 		return nil
 	}
 	client := remoteAddress
 	if p.Client != nil {
 		client = p.Client
 	}
-	wait, ok := p.Limit.Take(client(r), p.Service.Clock())
+	wait, ok := limit.Take(client(r), p.Service.Clock())
 	if ok {
 		return nil
 	}
@@ -89,7 +90,7 @@ func (p *Public) limited(w http.ResponseWriter, r *http.Request) error {
 		p.Limited()
 	}
 	w.Header().Set("Retry-After", strconv.Itoa(int(wait/time.Second)+1))
-	return problem(http.StatusTooManyRequests, "too many subscriptions come from this address: try again later")
+	return problem(http.StatusTooManyRequests, "too many "+what+" come from this address: try again later")
 }
 
 // remoteAddress is who is at the other end of the connection.

@@ -38,7 +38,7 @@ type Operator struct {
 // NewOperator makes the API's handler; its paths begin with /webpush/.
 func NewOperator(s *service.Service, log *slog.Logger) *Operator {
 	o := &Operator{service: s, logger: log, mux: http.NewServeMux(), idle: idleTimeout}
-	for _, r := range o.routes() {
+	for _, r := range append(o.routes(), o.popupRoutes()...) {
 		o.mux.HandleFunc(r.pattern, o.dispatch(r.methods))
 	}
 	o.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
@@ -56,7 +56,7 @@ type route struct {
 
 // routes is the API: every path and method it answers.
 func (o *Operator) routes() []route {
-	const get, post, del = http.MethodGet, http.MethodPost, http.MethodDelete
+	const get, post, put, del = http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete
 	return []route{
 		{"/webpush/sites", map[string]handler{get: o.listSites}},
 		{"/webpush/sites/{site}", map[string]handler{get: o.showSite}},
@@ -67,6 +67,8 @@ func (o *Operator) routes() []route {
 		{"/webpush/sites/{site}/messages/{id}/pause", map[string]handler{post: o.control(pushsvc.CommandPause)}},
 		{"/webpush/sites/{site}/messages/{id}/resume", map[string]handler{post: o.control(pushsvc.CommandResume)}},
 		{"/webpush/sites/{site}/messages/{id}/cancel", map[string]handler{post: o.control(pushsvc.CommandCancel)}},
+		{"/webpush/sites/{site}/prompt", map[string]handler{get: o.showPrompt, put: o.setPrompt, del: o.resetPrompt}},
+		{"/webpush/prompts", map[string]handler{get: o.listPrompts}},
 		{"/webpush/send", map[string]handler{post: o.send}},
 		{"/webpush/keys", map[string]handler{get: o.listKeys, post: o.importKey}},
 		{"/webpush/keys/rotate", map[string]handler{post: o.rotateKey}},

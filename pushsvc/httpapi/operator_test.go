@@ -224,6 +224,9 @@ func TestOperatorRoutes(t *testing.T) {
 		"sites/a.example/messages": "GET, POST", "sites/a.example/messages/x": "GET", "send": "POST", "keys": "GET, POST",
 		"sites/a.example/messages/x/pause": "POST", "sites/a.example/messages/x/resume": "POST", "sites/a.example/messages/x/cancel": "POST",
 		"keys/rotate": "POST", "backup": "GET", "compact": "POST",
+		"sites/a.example/popups": "GET, POST", "sites/a.example/popups/x": "DELETE, GET, PUT", "sites/a.example/popups/x/state": "POST",
+		"sites/a.example/popups/x/stats": "GET", "sites/a.example/popups/x/preview": "POST", "sites/a.example/popup-settings": "GET, PUT",
+		"sites/a.example/uploads": "GET, POST", "sites/a.example/uploads/x": "DELETE",
 	} {
 		for _, method := range []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"} {
 			a := f.operate(method, path, "")
@@ -236,7 +239,7 @@ func TestOperatorRoutes(t *testing.T) {
 			}
 		}
 	}
-	for _, path := range []string{"", "site", "sites/a.example/popups", "sites/a.example/", "keys/1"} {
+	for _, path := range []string{"", "site", "sites/a.example/popups/x/y", "sites/a.example/", "keys/1"} {
 		if a := f.operate("GET", path, ""); a.status != 404 || a.problem(t).Detail == "" {
 			t.Errorf("/webpush/%s: %d %s", path, a.status, a.body)
 		}

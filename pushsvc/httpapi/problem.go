@@ -56,6 +56,7 @@ func asProblem(err error) *Problem {
 	var p *Problem
 	var field *pushsvc.FieldError
 	var site *service.UnknownSiteError
+	var unconfigured *service.UnconfiguredSiteError
 	var state *service.StateError
 	var format *transfer.FormatError
 	switch {
@@ -65,6 +66,12 @@ func asProblem(err error) *Problem {
 		return badField(field.Field, field.Problem)
 	case errors.As(err, &site):
 		return problem(http.StatusNotFound, site.Error())
+	case errors.As(err, &unconfigured):
+		return problem(http.StatusNotFound, unconfigured.Error())
+	case errors.Is(err, pushsvc.ErrRevision):
+		return problem(http.StatusPreconditionFailed, "somebody has changed this since you read it: read it again, and write with the ETag of that answer")
+	case errors.Is(err, pushsvc.ErrFull):
+		return fullProblem()
 	case errors.As(err, &state):
 		return problem(http.StatusConflict, state.Error())
 	case errors.As(err, &format):

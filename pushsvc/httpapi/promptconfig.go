@@ -1,5 +1,11 @@
 package httpapi
 
+import (
+	"time"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+)
+
 // PromptConfig is the soft prompt; empty texts are the SDK's own.
 type PromptConfig struct {
 	// Kind is "dialog", "bar" or "bell"; empty is a dialog.
@@ -59,4 +65,58 @@ func (c *PromptConfig) TopicIDs() []string {
 type PromptPaths struct {
 	In  []string `json:"in,omitempty"`
 	Out []string `json:"out,omitempty"`
+}
+
+// With gives the config with what the settings say in place of its own. They must
+// be valid. It shares no memory with c that it changes.
+func (c PromptConfig) With(s pushsvc.PromptSettings) PromptConfig {
+	set(&c.Kind, s.Kind)
+	set(&c.Title, s.Title)
+	set(&c.Body, s.Body)
+	set(&c.Accept, s.Accept)
+	set(&c.Reject, s.Reject)
+	set(&c.Color, s.Color)
+	set(&c.TextColor, s.TextColor)
+	set(&c.Consent, s.Consent)
+	if a := s.After; a != nil {
+		c.After = &PromptAfter{
+			Pages: a.Pages, Seconds: int64(time.Duration(a.Delay) / time.Second), Scroll: a.Scroll,
+			Click: a.Click, Event: a.Event, Exit: a.Exit, Manual: a.Manual,
+		}
+	}
+	if s.Enabled != nil && !*s.Enabled {
+		c.After = &PromptAfter{Manual: true}
+	}
+	if s.AskAgain != nil {
+		c.AskAgain = make([]int64, len(s.AskAgain))
+		for i, d := range s.AskAgain {
+			c.AskAgain[i] = int64(d / time.Second)
+		}
+	}
+	c.Paths = c.Paths.with(s.Paths, s.NotPaths)
+	return c
+}
+
+func set[T any](field, value *T) {
+	if value != nil {
+		*field = *value
+	}
+}
+
+// with gives nil where it is everywhere.
+func (p *PromptPaths) with(in, out []string) *PromptPaths {
+	var merged PromptPaths
+	if p != nil {
+		merged = *p
+	}
+	if in != nil {
+		merged.In = in
+	}
+	if out != nil {
+		merged.Out = out
+	}
+	if len(merged.In)+len(merged.Out) == 0 {
+		return nil
+	}
+	return &merged
 }

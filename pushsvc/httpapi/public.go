@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"strings"
 
+	"github.com/caddy-webpush/caddy-webpush/pushsvc"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/service"
 )
 
@@ -21,10 +22,12 @@ type Public struct {
 	Logger  *slog.Logger
 	// Limit bounds the subscriptions that one client posts; nil for no limit.
 	Limit *ClientLimit
+	// EventLimit bounds the batches of events likewise.
+	EventLimit *ClientLimit
 	// Client says who posts; nil for who is at the other end of the
 	// connection.
 	Client func(*http.Request) netip.Addr
-	// Limited is told of each post that Limit refuses; nil allowed.
+	// Limited is told of each post that a limit refuses; nil allowed.
 	Limited func()
 
 	cross http.CrossOriginProtection
@@ -35,6 +38,11 @@ type PublicSite struct {
 	Name string
 	// Topics are the ids of the site's topics.
 	Topics []string
+	// CookiePath is where browsers send the cookie; empty for none at all, and
+	// then nobody is known again.
+	CookiePath string
+	// IdentitySecret, where there is one, is what logins must be signed with.
+	IdentitySecret pushsvc.Secret
 }
 
 // Actions are the last path segments that Serve knows.
@@ -42,12 +50,13 @@ var publicActions = map[string]func(*Public, http.ResponseWriter, *http.Request,
 	"subscribe":   (*Public).subscribe,
 	"unsubscribe": (*Public).unsubscribe,
 	"events":      (*Public).events,
+	"messages":    (*Public).messages,
 }
 
 // IsPublicAction says whether Serve knows the action.
 func IsPublicAction(action string) bool { return publicActions[action] != nil }
 
-// Serve answers the action ("subscribe", "unsubscribe" or "events") for the
+// Serve answers the action ("subscribe", "unsubscribe", "events" or "messages") for the
 // site. Only POST from the site's own pages and workers is taken.
 func (p *Public) Serve(w http.ResponseWriter, r *http.Request, site PublicSite, action string) {
 	if err := p.serve(w, r, site, action); err != nil {
@@ -79,7 +88,7 @@ func downgraded(r *http.Request) bool {
 }
 
 func (p *Public) subscribe(w http.ResponseWriter, r *http.Request, site PublicSite) error {
-	if err := p.limited(w, r); err != nil {
+	if err := p.limited(w, r, p.Limit, "subscriptions"); err != nil {
 		return err
 	}
 	body, err := readBody(w, r, MaxSubscribeBody, "application/json")
@@ -90,11 +99,16 @@ func (p *Public) subscribe(w http.ResponseWriter, r *http.Request, site PublicSi
 	if err := decodeJSON(body, &req, false); err != nil {
 		return err
 	}
-	req.SiteTopics = site.Topics
+	v, err := p.visitor(r, site, "")
+	if err != nil {
+		return err
+	}
+	req.Of, req.SiteTopics = v.device, site.Topics
 	row, err := p.Service.Subscribe(r.Context(), site.Name, req)
 	if err != nil {
 		return err
 	}
+	v.setCookie(w, r, site)
 	// No more about the row: an id would tell whether the endpoint was known,
 	// and how many subscribers the site has.
 	writeJSON(w, http.StatusCreated, struct {
@@ -125,13 +139,23 @@ func (p *Public) events(w http.ResponseWriter, r *http.Request, site PublicSite)
 	if err != nil {
 		return err
 	}
-	var req struct {
-		Events []service.Report `json:"events"`
-	}
+	var req service.RecordRequest
 	if err := decodeJSON(body, &req, false); err != nil {
 		return err
 	}
-	if err := p.Service.Track(r.Context(), site.Name, req.Events); err != nil {
+	if req.Batch == "" {
+		// A worker's reports on notifications, which have tokens of their own.
+		reports := make([]service.Report, len(req.Events))
+		for i := range req.Events {
+			reports[i] = req.Events[i].Report
+		}
+		if err := p.Service.Track(r.Context(), site.Name, reports); err != nil {
+			return err
+		}
+		w.WriteHeader(http.StatusNoContent)
+		return nil
+	}
+	if err := p.record(w, r, site, req); err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)

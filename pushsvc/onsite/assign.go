@@ -52,8 +52,8 @@ func HeldOut(site, visitor string, percent int) bool {
 }
 
 // Order sorts pop-ups: the highest priority first, then by id.
-func Order(rows []pushsvc.PopupRow) {
-	slices.SortFunc(rows, func(a, b pushsvc.PopupRow) int {
+func Order(rows []pushsvc.StoredPopup) {
+	slices.SortFunc(rows, func(a, b pushsvc.StoredPopup) int {
 		return cmp.Or(cmp.Compare(b.Popup.Priority, a.Popup.Priority), cmp.Compare(a.Popup.ID, b.Popup.ID))
 	})
 }

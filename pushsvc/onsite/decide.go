@@ -87,13 +87,3 @@ func Decide(p *pushsvc.Popup, page Page, now time.Time, visitorZone string, seen
 func Full(s pushsvc.PopupSettings, session, today int) bool {
 	return s.PerSession > 0 && session >= s.PerSession || s.PerDay > 0 && today >= s.PerDay
 }
-
-// Converts says whether an event at a time is what the pop-up was for, to a
-// visitor who saw or clicked it last at seen.
-func Converts(c *pushsvc.PopupConversion, event string, at, seen time.Time) bool {
-	if c == nil || c.Event != event || at.Before(seen) {
-		return false
-	}
-	window, err := c.Window()
-	return err == nil && at.Sub(seen) <= window
-}

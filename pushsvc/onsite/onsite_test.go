@@ -241,30 +241,8 @@ func TestFull(t *testing.T) {
 	}
 }
 
-func TestConverts(t *testing.T) {
-	c := &pushsvc.PopupConversion{Event: "Charged", Within: "24h"}
-	for _, tt := range []struct {
-		c     *pushsvc.PopupConversion
-		event string
-		after time.Duration
-		want  bool
-	}{
-		{c, "Charged", 0, true},
-		{c, "Charged", 24 * time.Hour, true},
-		{c, "Charged", 24*time.Hour + 1, false},
-		{c, "Charged", -1, false},
-		{c, "charged", time.Hour, false},
-		{nil, "Charged", time.Hour, false},
-		{&pushsvc.PopupConversion{Event: "Charged", Within: "?"}, "Charged", 0, false},
-	} {
-		if got := onsite.Converts(tt.c, tt.event, usual.Add(tt.after), usual); got != tt.want {
-			t.Errorf("%+v: %v", tt, got)
-		}
-	}
-}
-
 func TestOrder(t *testing.T) {
-	rows := []pushsvc.PopupRow{{Popup: pushsvc.Popup{ID: "b"}}, {Popup: pushsvc.Popup{ID: "a"}}, {Popup: pushsvc.Popup{ID: "z", Priority: 1}}}
+	rows := []pushsvc.StoredPopup{{Popup: pushsvc.Popup{ID: "b"}}, {Popup: pushsvc.Popup{ID: "a"}}, {Popup: pushsvc.Popup{ID: "z", Priority: 1}}}
 	onsite.Order(rows)
 	if got := rows[0].Popup.ID + rows[1].Popup.ID + rows[2].Popup.ID; got != "zab" {
 		t.Error(got)

@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
@@ -34,7 +35,19 @@ type Service struct {
 	// Ended is told of a message that a command has ended by itself, because no
 	// engine was at work on it; nil allowed. The engine tells of all others.
 	Ended func(pushsvc.Message)
-	Clock func() time.Time
+	// Conversions gives a site's; nil allowed.
+	Conversions func(ctx context.Context, site string) []pushsvc.Conversion
+	// PeopleLimits bound what each site keeps of visitors.
+	PeopleLimits pushsvc.PeopleLimits
+	Clock        func() time.Time
+	// Logger is told of faults that nobody else is told of; nil for nowhere.
+	Logger *slog.Logger
+	// Prompts is what operators set of prompts, Configured what the server's
+	// configuration says of them. Both are needed by the methods on prompts alone.
+	Prompts    *Prompts
+	Configured ConfiguredSites
+
+	popups popupCache
 }
 
 // UnknownSiteError says that a site has never had a subscriber, and which

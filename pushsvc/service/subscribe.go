@@ -46,6 +46,8 @@ type SubscribeRequest struct {
 	SiteTopics []string `json:"-"`
 	// Replaces is the subscription that this one takes the place of.
 	Replaces *ProofJSON `json:"replaces"`
+	// Of is the device that posts; zero where it is not to be known.
+	Of pushsvc.DeviceID `json:"-"`
 }
 
 // ProofJSON shows that its sender holds a subscription.
@@ -71,7 +73,7 @@ func (s *Service) Subscribe(ctx context.Context, site string, req SubscribeReque
 	if err != nil {
 		return Subscribed{}, err
 	}
-	sub.Site, sub.Topics = site, among(req.SiteTopics, req.Topics)
+	sub.Site, sub.Device, sub.Topics = site, req.Of, among(req.SiteTopics, req.Topics)
 	if sub.KeyID, err = s.keyID(ctx, req.ApplicationServerKey); err != nil {
 		return Subscribed{}, err
 	}

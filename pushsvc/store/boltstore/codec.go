@@ -73,6 +73,7 @@ var endpointPrefixes = [...]string{
 const (
 	doubtedFlag = 0x80 // the time of the doubt follows
 	topicsFlag  = 0x40 // the topics follow, behind that: their number, and each with its length
+	deviceFlag  = 0x20 // the device follows, behind those
 )
 
 // packSubscription makes the payload of a subscription: everything but site
@@ -108,6 +109,10 @@ func packSubscription(s *pushsvc.Subscription) []byte {
 			p = append(p, id...)
 		}
 	}
+	if !s.Device.IsZero() {
+		p[flags] |= deviceFlag
+		p = append(p, s.Device[:]...)
+	}
 	return append(p, s.Endpoint[len(endpointPrefixes[prefix]):]...)
 }
 
@@ -130,7 +135,11 @@ func unpackSubscription(payload []byte, s *pushsvc.Subscription) error {
 	if flags&topicsFlag != 0 {
 		s.Topics = r.texts()
 	}
-	prefix := flags &^ (doubtedFlag | topicsFlag)
+	s.Device = pushsvc.DeviceID{}
+	if flags&deviceFlag != 0 {
+		copy(s.Device[:], r.take(uint64(len(s.Device))))
+	}
+	prefix := flags &^ (doubtedFlag | topicsFlag | deviceFlag)
 	if r.bad || int(prefix) >= len(endpointPrefixes) {
 		return errors.New("the row is malformed")
 	}

@@ -95,7 +95,7 @@ func (w *writeTx) importOne(st site, row pushsvc.Subscription, h hash) (known, a
 			row.Doubted = old.Doubted
 		}
 	}
-	row.ID = old.ID
+	row.ID, row.Device = old.ID, old.Device // files tell of no browser
 	if row.ID == 0 {
 		if row.ID, err = w.newID(st); err != nil {
 			return false, false, err

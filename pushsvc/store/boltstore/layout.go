@@ -19,7 +19,8 @@ const (
 	bucketSites      = "sites"      // site name → bucket
 	bucketKeys       = "keys"       // key id → key pair
 	bucketUnfinished = "unfinished" // message id + site → length of the id
-	// bucketSettings: see setting.go
+	// bucketSettings: see setting.go; bucketPopups: see popup.go
+	bucketPeople = "people" // site name → bucket, see people…; made with the first
 )
 
 // Keys of bucket "meta".
@@ -104,7 +105,7 @@ func (s site) put(w *writeTx, bucket string, key, payload []byte) error {
 	if err != nil {
 		return err
 	}
-	if bucket == siteSubs || bucket == siteMessages || bucket == siteProgress {
+	if bucket == siteSubs || bucket == siteMessages || bucket == siteProgress || bucket == peopleHistory {
 		b.FillPercent = fill
 	}
 	return w.put(b, key, newSeed(bucket, s.name).seal(key, payload))

@@ -27,9 +27,9 @@ const offlineTimeout = time.Second
 type Checked struct {
 	// Format is the layout of the file.
 	Format int
-	// Sites, Subscriptions, Messages, Keys and Settings count the rows that are
-	// whole.
-	Sites, Subscriptions, Messages, Keys, Settings int
+	// Sites, Subscriptions, Messages, Keys, Settings, Popups and Uploads count the
+	// rows that are whole.
+	Sites, Subscriptions, Messages, Keys, Settings, Popups, Uploads int
 	// Damaged counts what is not, and Damage has the first of them, at most
 	// ten, as *DamageError.
 	Damaged int
@@ -102,6 +102,7 @@ func (c *Checked) rows(ctx context.Context, tx *bolt.Tx) error {
 		}
 	})
 	guard(func() { c.settings(tx) })
+	guard(func() { c.popups(tx) })
 	var sites []site
 	guard(func() { sites = allSites(tx, c.report) })
 	for _, st := range sites {

@@ -62,6 +62,12 @@ func (w *writeTx) putSubscription(sub pushsvc.Subscription, replaces *pushsvc.Pr
 	row.Expiration = sub.Expiration.Truncate(time.Millisecond)
 	row.Doubted = time.Time{}
 	row.ID = cmp.Or(old.ID, former.ID)
+	if row.Device.IsZero() {
+		row.Device = old.Device
+	}
+	if row.Device.IsZero() {
+		row.Device = former.Device
+	}
 	if row.Topics == nil {
 		row.Topics = old.Topics
 	}
@@ -73,6 +79,16 @@ func (w *writeTx) putSubscription(sub pushsvc.Subscription, replaces *pushsvc.Pr
 	}
 	if former.ID != 0 && (!sameAuth || former.Created.Before(row.Created)) {
 		row.Created = former.Created
+	}
+	if row.Device != old.Device {
+		if err := w.unlink(st.name, old); err != nil {
+			return pushsvc.Subscription{}, err
+		}
+	}
+	if row.Device != former.Device || row.ID != former.ID {
+		if err := w.unlink(st.name, former); err != nil {
+			return pushsvc.Subscription{}, err
+		}
 	}
 	return w.storeSubscription(st, row, former)
 }
@@ -113,6 +129,9 @@ func (w *writeTx) storeSubscription(st site, row, former pushsvc.Subscription) (
 		if err := st.putCounts(w, n); err != nil {
 			return pushsvc.Subscription{}, err
 		}
+	}
+	if err := w.link(row); err != nil {
+		return pushsvc.Subscription{}, err
 	}
 	err := unpackSubscription(payload, &row) // as any later read will give it
 	return row, err
@@ -155,6 +174,9 @@ func (w *writeTx) removeIDs(st site, ids []pushsvc.SubscriptionID) (removed int,
 			return 0, err
 		}
 		if err := w.remove(st, id, sub.Endpoint); err != nil {
+			return 0, err
+		}
+		if err := w.unlink(st.name, sub); err != nil {
 			return 0, err
 		}
 		n.subscriptions = max(n.subscriptions, 1) - 1

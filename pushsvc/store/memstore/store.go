@@ -23,10 +23,12 @@ type Store struct {
 	mu     sync.Mutex
 	closed bool
 	sites  map[string]*site
+	people map[string]*people
 	keys   []pushsvc.Key
 	secret []byte
 
 	settings map[string]*settings // by site
+	popups   map[string]*popups   // by site
 }
 
 // site is what belongs to one site.

@@ -41,6 +41,11 @@ func (s *Store) PutSubscription(ctx context.Context, sub pushsvc.Subscription, r
 			row.Created = former.Created
 		}
 	}
+	for _, d := range []pushsvc.DeviceID{old.Device, former.Device} {
+		if row.Device.IsZero() {
+			row.Device = d
+		}
+	}
 	if row.ID = cmp.Or(old.ID, former.ID); row.ID == 0 {
 		st.lastID++
 		row.ID = st.lastID
@@ -65,6 +70,7 @@ func (s *Store) ImportSubscriptions(ctx context.Context, name string, subs []pus
 		row.Site, row.Created, row.Seen = name, utc(row.Created.Truncate(time.Second)), utc(row.Seen.Truncate(time.Second))
 		row.Expiration, row.Doubted = utc(row.Expiration.Truncate(time.Millisecond)), utc(row.Doubted.Truncate(time.Second))
 		old, known := st.find(row.Endpoint)
+		row.Device = old.Device
 		switch {
 		case known && old.Auth != row.Auth:
 			n.Conflicting++

@@ -6,10 +6,11 @@ import type { SDK } from "../sdk/sdk";
 import { local } from "../sdk/storage";
 import type * as Wait from "../sdk/wait";
 import { webURL } from "../popup/url";
+import type { WireControl } from "../shared/messages";
 import type { PageFacts, PopupRule } from "../shared/onsite";
 import type { Action, PopupEvent, PopupFace, PopupHost, Popups, WirePopup } from "../shared/popup";
 import { perform } from "./action";
-import { ask, type Control } from "./ask";
+import { ask } from "./ask";
 import { choose, isFree } from "./choose";
 import { clickMessage, message, messageId } from "./message";
 import { whenSeen } from "./seen";
@@ -79,7 +80,7 @@ export class Runner {
   }
 
   /** What would be shown now is not, and counts as such. */
-  private keep(control: Control): void {
+  private keep(control: WireControl): void {
     if (this.choice({ ...control, kind: "box" }) !== "drop") {
       this.sdk.record({ type: "popup", act: "viewed", popup: control.id, variant: control.variant, token: control.token });
     }

@@ -1,0 +1,366 @@
+package caddymodule
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"io"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/httpapi"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/service"
+)
+
+// Event is one that the proxy itself counts, without code in pages.
+type Event struct {
+	// The event's name, such as Charged.
+	Name string `json:"name"`
+
+	// Which requests it is counted for, once they have been answered with a page
+	// (2xx, HTML). Sets are or-ed, the matchers in one and-ed. Default: all.
+	MatcherSetsRaw caddyhttp.RawMatcherSets `json:"match,omitempty" caddy:"namespace=http.matchers"`
+
+	// The event's properties: keys, and values in which placeholders are
+	// replaced once the page has been answered. Empty values are left out.
+	Props map[string]string `json:"props,omitempty"`
+
+	matchers caddyhttp.MatcherSets
+}
+
+// Bounds of what a handler may be told to count.
+const (
+	maxEventRules = 100
+	maxEventProps = 50
+)
+
+// provisionPeople loads the matchers of events.
+func (h *Handler) provisionPeople(ctx caddy.Context) error {
+	h.identitySecret = pushsvc.Secret(caddy.NewReplacer().ReplaceAll(h.IdentitySecret, ""))
+	if h.IdentitySecret != "" && h.identitySecret == "" {
+		return &optionError{"identity_secret", "is empty: set the variable that it is read from"}
+	}
+	for _, e := range h.Events {
+		if len(e.MatcherSetsRaw) == 0 {
+			continue
+		}
+		loaded, err := ctx.LoadModule(e, "MatcherSetsRaw")
+		if err != nil {
+			return fmt.Errorf("loading the matchers of event %q: %w", e.Name, err)
+		}
+		if err := e.matchers.FromInterface(loaded); err != nil {
+			return fmt.Errorf("loading the matchers of event %q: %w", e.Name, err)
+		}
+	}
+	return nil
+}
+
+// checkPeople says which option is wrong.
+func (h *Handler) checkPeople() error {
+	if h.Identify != "" && !strings.Contains(h.Identify, "{") {
+		return &optionError{"identify", fmt.Sprintf("%q has no placeholder, so that everybody would be one person; write it like: identify {http.auth.user.id}", h.Identify)}
+	}
+	if len(h.Events) > maxEventRules {
+		return &optionError{"event", fmt.Sprintf("is given more than %d times", maxEventRules)}
+	}
+	for _, e := range h.Events {
+		switch name, ok := pushsvc.CleanEventName(e.Name); {
+		case !ok || name != e.Name:
+			return &optionError{"event", fmt.Sprintf("%q is reserved or no name of an event", e.Name)}
+		case len(e.Props) > maxEventProps:
+			return &optionError{"event", fmt.Sprintf("%q has more than %d properties", e.Name, maxEventProps)}
+		}
+	}
+	return nil
+}
+
+// watches says whether pages themselves tell something of visitors.
+func (h *Handler) watches() bool { return h.Identify != "" || len(h.Events) > 0 }
+
+// publicSite is the site that something is posted to. The cookie is for our own
+// endpoints alone, unless pages are to be watched.
+func (h *Handler) publicSite(name string, config httpapi.SiteConfig) httpapi.PublicSite {
+	site := httpapi.PublicSite{Name: name, Topics: config.Prompt.TopicIDs(), IdentitySecret: h.identitySecret}
+	switch {
+	case h.Retire:
+	case h.watches():
+		site.CookiePath = "/"
+	default:
+		site.CookiePath = h.Prefix + "/"
+	}
+	return site
+}
+
+// watched is a request whose page may tell something.
+type watched struct {
+	h       *Handler
+	device  pushsvc.DeviceID
+	events  []*Event
+	cookies []string // the request's header, with ours
+	status  int
+	caddyhttp.ResponseWriterWrapper
+}
+
+// WriteHeader notes how the request is answered.
+func (p *watched) WriteHeader(status int) {
+	if p.status == 0 && status >= http.StatusOK {
+		p.status = status
+	}
+	p.ResponseWriterWrapper.WriteHeader(status)
+}
+
+// Write answers 200 where nothing else has been said.
+func (p *watched) Write(b []byte) (int, error) {
+	if p.status == 0 {
+		p.status = http.StatusOK
+	}
+	return p.ResponseWriterWrapper.Write(b)
+}
+
+// ReadFrom is Write for who copies.
+func (p *watched) ReadFrom(from io.Reader) (int64, error) {
+	if p.status == 0 {
+		p.status = http.StatusOK
+	}
+	return p.ResponseWriterWrapper.ReadFrom(from)
+}
+
+// serveWatched serves a site whose pages may tell something.
+func (h *Handler) serveWatched(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, own bool) error {
+	p := h.watch(w, r)
+	if p == nil {
+		return h.serveSite(w, r, next, own)
+	}
+	defer p.restore(r)
+	if len(p.events) == 0 && h.Identify == "" || p.device.IsZero() || r.Method == http.MethodHead || isPrefetch(r) {
+		return h.serveSite(w, r, next, own)
+	}
+	if err := h.serveSite(p, r, next, own); err != nil {
+		return err
+	}
+	p.tell(r)
+	return nil
+}
+
+// isPrefetch says whether nobody has asked for the page yet (Fetch Metadata's
+// Sec-Purpose, and Purpose before it).
+func isPrefetch(r *http.Request) bool {
+	return strings.HasPrefix(r.Header.Get("Sec-Purpose"), "prefetch") || r.Header.Get("Purpose") == "prefetch"
+}
+
+// watch takes our cookie out of the request, and finds out whether its page may
+// tell something: nil where it may not.
+func (h *Handler) watch(w http.ResponseWriter, r *http.Request) *watched {
+	p := &watched{h: h, cookies: r.Header["Cookie"]}
+	p.ResponseWriter = w
+	cookie, err := r.Cookie(httpapi.CookieName)
+	if err != nil {
+		return nil
+	}
+	anonymous := httpapi.Anonymous(r)
+	withoutCookie(r)
+	_, device, ok := pushsvc.ParseDeviceCookie(cookie.Value)
+	if !ok || anonymous {
+		return p
+	}
+	p.device = device
+	for _, e := range h.Events {
+		match := true
+		if len(e.matchers) > 0 {
+			if match, err = e.matchers.AnyMatchWithError(r); err != nil {
+				match = false // the page is more than its count
+			}
+		}
+		if match {
+			p.events = append(p.events, e)
+		}
+	}
+	return p
+}
+
+// withoutCookie takes our cookie, which is a secret of ours and the browser's,
+// out of what the site gets.
+func withoutCookie(r *http.Request) {
+	var kept []string
+	for _, line := range r.Header["Cookie"] {
+		parts := slices.DeleteFunc(strings.Split(line, ";"), func(part string) bool {
+			name, _, _ := strings.Cut(strings.TrimSpace(part), "=")
+			return name == httpapi.CookieName
+		})
+		if line = strings.TrimSpace(strings.Join(parts, ";")); line != "" {
+			kept = append(kept, line)
+		}
+	}
+	if kept == nil {
+		r.Header.Del("Cookie")
+	} else {
+		r.Header["Cookie"] = kept
+	}
+}
+
+// restore gives the request its cookie back.
+func (p *watched) restore(r *http.Request) {
+	if len(p.cookies) > 0 {
+		r.Header["Cookie"] = p.cookies
+	}
+}
+
+// tell hands on what a page that has been answered tells. It never waits and
+// never fails.
+func (p *watched) tell(r *http.Request) {
+	if p.status < 200 || p.status > 299 || !strings.HasPrefix(p.Header().Get("Content-Type"), "text/html") {
+		return
+	}
+	repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
+	run, _ := p.h.app.current()
+	if !ok || run == nil {
+		return
+	}
+	site, err := p.h.siteName(r)
+	if err != nil {
+		return
+	}
+	now := time.Now()
+	t := pageTold{site: site, batch: pushsvc.Batch{Device: p.device, At: now}}
+	if p.h.Identify != "" {
+		// What the placeholder stands for is never looked at for placeholders again.
+		id, ok := pushsvc.Identity{Kind: pushsvc.IdentityID, Value: repl.ReplaceAll(p.h.Identify, "")}.Clean()
+		if ok && run.pages.fresh(site, p.device, id.Value, now) {
+			t.batch.Entries = append(t.batch.Entries, pushsvc.Entry{Kind: pushsvc.EntryLogin, Time: now, Identities: []pushsvc.Identity{id}})
+		}
+	}
+	for _, e := range p.events {
+		props := map[string]any{}
+		for key, value := range e.Props {
+			if v := repl.ReplaceAll(value, ""); v != "" {
+				props[key] = v
+			}
+		}
+		t.batch.Entries = append(t.batch.Entries, pushsvc.Entry{Kind: pushsvc.EntryEvent, Time: now, Name: e.Name, Props: pushsvc.CleanProps(props, false)})
+	}
+	if len(t.batch.Entries) > 0 {
+		run.pages.put(t)
+	}
+}
+
+// pageTold is what one page told.
+type pageTold struct {
+	site  string
+	batch pushsvc.Batch
+}
+
+// How much may wait for the store, and how many write at a time: what a device's
+// pages told stays in order.
+const (
+	pageQueues   = 8
+	pageQueueLen = 256
+	pagesTimeout = 3 * time.Second
+)
+
+// pages stores what pages tell, behind the visitors' backs: a page waits for
+// nothing.
+type pages struct {
+	service *service.Service
+	logger  *slog.Logger
+	dropped func()
+	queues  [pageQueues]chan pageTold
+	done    sync.WaitGroup
+	mu      sync.RWMutex // held for writing by stop
+	stopped bool
+	said    atomic.Int64 // Unix seconds of the last word on a full queue
+
+	seed maphash.Seed
+	seen [seenSlots]atomic.Uint64
+}
+
+func newPages(s *service.Service, logger *slog.Logger, dropped func()) *pages {
+	p := &pages{service: s, logger: logger, dropped: dropped, seed: maphash.MakeSeed()}
+	for i := range p.queues {
+		p.queues[i] = make(chan pageTold, pageQueueLen)
+		p.done.Go(func() {
+			for t := range p.queues[i] {
+				p.store(t)
+			}
+		})
+	}
+	return p
+}
+
+func (p *pages) put(t pageTold) {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	if p.stopped {
+		return
+	}
+	select {
+	case p.queues[t.batch.Device[0]%pageQueues] <- t:
+	default:
+		p.dropped()
+		now := time.Now().Unix()
+		if last := p.said.Load(); now-last >= 60 && p.said.CompareAndSwap(last, now) {
+			p.logger.Warn("events of pages are left out: the store is slower than visitors come")
+		}
+	}
+}
+
+func (p *pages) store(t pageTold) {
+	defer func() {
+		if r := recover(); r != nil {
+			p.logger.Error("storing what a page told failed unexpectedly", "panic", fmt.Sprint(r))
+		}
+	}()
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	if err := p.service.Told(ctx, t.site, t.batch); err != nil && !errors.Is(err, pushsvc.ErrClosed) {
+		p.dropped()
+		p.logger.Error("storing what a page told", "error", err)
+	}
+}
+
+// stop ends it; what waits is stored, if that doesn't take long.
+func (p *pages) stop() {
+	p.mu.Lock()
+	if !p.stopped {
+		p.stopped = true
+		for _, q := range p.queues {
+			close(q)
+		}
+	}
+	p.mu.Unlock()
+	ended := make(chan struct{})
+	go func() { p.done.Wait(); close(ended) }()
+	select {
+	case <-ended:
+	case <-time.After(pagesTimeout):
+	}
+}
+
+// seenSlots is how many devices are remembered to have been identified lately,
+// so that not every page writes. A device that comes to another's slot takes it
+// over.
+const seenSlots = 1 << 14
+
+// seenFor is how long that lasts, in seconds.
+const seenFor = 600
+
+// fresh says whether the identity is news of the device.
+func (p *pages) fresh(site string, device pushsvc.DeviceID, value string, now time.Time) bool {
+	slot := &p.seen[maphash.Comparable(p.seed, device)%seenSlots]
+	period := now.Unix() / seenFor
+	mark := maphash.Comparable(p.seed, struct {
+		site, value string
+		device      pushsvc.DeviceID
+		period      int64
+	}{site, value, device, period}) | 1
+	return slot.Swap(mark) != mark
+}

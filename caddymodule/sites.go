@@ -1,0 +1,168 @@
+package caddymodule
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"net"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/service"
+)
+
+// place is where in the config a handler stands: on a server, behind host
+// matchers.
+type place struct {
+	handler *Handler
+	server  *caddyhttp.Server
+	// hosts are the host matchers on the way, from the outside in: of each list
+	// one must match.
+	hosts [][]caddyhttp.MatchHost
+}
+
+// Prompt implements service.ConfiguredSites: where several handlers serve a site,
+// the first counts.
+func (a *App) Prompt(site string) (said, byDefault pushsvc.PromptSettings, ok bool) {
+	for _, p := range a.places() {
+		if p.serves(site) {
+			return p.handler.Prompt.settings(), pushsvc.DefaultPrompt(p.handler.Compat != ""), true
+		}
+	}
+	return said, byDefault, false
+}
+
+// Names implements service.ConfiguredSites.
+func (a *App) Names() []string {
+	var names []string
+	for _, p := range a.places() {
+		names = append(names, p.names()...)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// places are the handlers of this config.
+func (a *App) places() []place {
+	app, err := a.ctx.AppIfConfigured("http")
+	if err != nil {
+		return nil
+	}
+	var found []place
+	servers := app.(*caddyhttp.App).Servers
+	for _, name := range slices.Sorted(maps.Keys(servers)) {
+		server := servers[name]
+		found = append(found, walkRoutes(server, server.Routes, nil)...)
+		for _, route := range server.NamedRoutes {
+			found = append(found, walkRoutes(server, caddyhttp.RouteList{*route}, nil)...)
+		}
+	}
+	return found
+}
+
+func walkRoutes(server *caddyhttp.Server, routes caddyhttp.RouteList, hosts [][]caddyhttp.MatchHost) (found []place) {
+	for _, route := range routes {
+		on := hosts
+		if match := routeHosts(route); len(match) > 0 {
+			on = append(slices.Clone(hosts), match)
+		}
+		for _, handler := range route.Handlers {
+			switch h := handler.(type) {
+			case *Handler:
+				found = append(found, place{h, server, on})
+			case *caddyhttp.Subroute:
+				found = append(found, walkRoutes(server, h.Routes, on)...)
+			}
+		}
+	}
+	return found
+}
+
+// routeHosts are the hosts that lead into the route; none where all do.
+func routeHosts(route caddyhttp.Route) (hosts []caddyhttp.MatchHost) {
+	for _, set := range route.MatcherSets {
+		before := len(hosts)
+		for _, matcher := range set {
+			switch m := matcher.(type) {
+			case caddyhttp.MatchHost:
+				hosts = append(hosts, m)
+			case *caddyhttp.MatchHost:
+				hosts = append(hosts, *m)
+			}
+		}
+		if len(hosts) == before {
+			return nil
+		}
+	}
+	return hosts
+}
+
+// serves says whether the handler has requests of the site, whose name is
+// canonical (Handler.siteName).
+func (p place) serves(site string) bool {
+	if p.handler.Site != "" {
+		return p.handler.Site == site
+	}
+	if _, port, err := net.SplitHostPort(site); err == nil && !slices.Contains(p.ports(), port) {
+		return false
+	}
+	ctx := context.WithValue(context.Background(), caddy.ReplacerCtxKey, caddy.NewReplacer())
+	r := (&http.Request{Host: site}).WithContext(ctx)
+	matches := func(m caddyhttp.MatchHost) bool {
+		ok, err := m.MatchWithError(r)
+		return ok && err == nil
+	}
+	for _, hosts := range p.hosts {
+		if !slices.ContainsFunc(hosts, matches) {
+			return false
+		}
+	}
+	return true
+}
+
+// ports are those that the server listens on.
+func (p place) ports() (ports []string) {
+	for _, listen := range p.server.Listen {
+		address, err := caddy.ParseNetworkAddress(listen)
+		if err != nil || address.StartPort == 0 { // a socket has none
+			continue
+		}
+		for i := range address.PortRangeSize() {
+			ports = append(ports, strconv.FormatUint(uint64(address.StartPort+i), 10))
+		}
+	}
+	return ports
+}
+
+// names are the sites of the handler that no pattern stands for.
+func (p place) names() (names []string) {
+	if p.handler.Site != "" {
+		return []string{p.handler.Site}
+	}
+	if len(p.hosts) == 0 {
+		return nil
+	}
+	port := ""
+	if ports := p.ports(); len(ports) > 0 && !slices.Contains(ports, "443") && !slices.Contains(ports, "80") {
+		port = ":" + ports[0]
+	}
+	for _, host := range slices.Concat(p.hosts[len(p.hosts)-1]...) {
+		host = caddy.NewReplacer().ReplaceAll(host, "")
+		if strings.Contains(host, ":") {
+			host = fmt.Sprintf("[%s]", strings.Trim(host, "[]"))
+		}
+		if name, err := pushsvc.SiteName(host + port); err == nil {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// Interface guards
+var _ service.ConfiguredSites = (*App)(nil)

@@ -1,0 +1,201 @@
+package pushsvc
+
+import (
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// OpKind is how an operation changes an attribute.
+type OpKind string
+
+// The operations, CleverTap's $incr, $decr, $set, $add, $remove and $delete.
+const (
+	// OpIncrement and OpDecrement change a number; one that is not there begins
+	// at 0, but not within another attribute.
+	OpIncrement OpKind = "incr"
+	OpDecrement OpKind = "decr"
+	// OpSet, OpAdd and OpRemove change a list of values, each there once.
+	OpSet    OpKind = "set"
+	OpAdd    OpKind = "add"
+	OpRemove OpKind = "remove"
+	// OpDelete removes the attribute.
+	OpDelete OpKind = "delete"
+)
+
+// Known says whether k is one of the kinds.
+func (k OpKind) Known() bool {
+	return slices.Contains([]OpKind{OpIncrement, OpDecrement, OpSet, OpAdd, OpRemove, OpDelete}, k)
+}
+
+// Op changes one attribute. Key is a path such as "A[0].b".
+type Op struct {
+	Kind  OpKind `json:"op"`
+	Key   string `json:"key"`
+	Value any    `json:"value"`
+}
+
+// maxPath is how many steps a path has at most.
+const maxPath = 8
+
+// step is one step of a path: a key, or an index where the key is empty.
+type step struct {
+	key   string
+	index int
+}
+
+// parsePath takes "A[0].b" apart; nil where it is no path.
+func parsePath(path string) (steps []step) {
+	for i, part := range strings.Split(path, ".") {
+		name, rest, _ := strings.Cut(part, "[")
+		name = cleanKey(name)
+		if name == "" || i >= maxPath {
+			return nil
+		}
+		steps = append(steps, step{key: name})
+		for rest != "" {
+			digits, after, closed := strings.Cut(rest, "]")
+			n, err := strconv.Atoi(digits)
+			if !closed || err != nil || n < 0 || n >= MaxList || len(steps) >= maxPath {
+				return nil
+			}
+			steps = append(steps, step{index: n})
+			if after == "" {
+				break
+			}
+			if after[0] != '[' {
+				return nil
+			}
+			rest = after[1:]
+		}
+	}
+	return steps
+}
+
+// applyOp changes the attributes; what doesn't fit changes nothing. Values are
+// copied on the way, never changed in place.
+func applyOp(attributes map[string]any, op Op) map[string]any {
+	steps := parsePath(op.Key)
+	if steps == nil {
+		return attributes
+	}
+	left := MaxProps
+	value, _ := cleanValue(op.Value, 1, &left)
+	_, there := attributes[steps[0].key]
+	if !there && (len(steps) > 1 || len(attributes) >= MaxAttributes) {
+		return attributes
+	}
+	out, ok := change(attributes, steps, func(old any) (any, bool) { return operate(op.Kind, old, value) })
+	if !ok {
+		return attributes
+	}
+	changed, _ := out.(map[string]any)
+	return changed
+}
+
+// change replaces what lies at the end of the path with what fn makes of it;
+// nil removes it. False where the path leads nowhere or fn refuses.
+func change(at any, steps []step, fn func(any) (any, bool)) (any, bool) {
+	if len(steps) == 0 {
+		return fn(at)
+	}
+	s := steps[0]
+	if s.key == "" {
+		list, _ := at.([]any)
+		if s.index >= len(list) {
+			return nil, false
+		}
+		v, ok := change(list[s.index], steps[1:], fn)
+		switch {
+		case !ok:
+			return nil, false
+		case v == nil:
+			return slices.Delete(slices.Clone(list), s.index, s.index+1), true
+		}
+		list = slices.Clone(list)
+		list[s.index] = v
+		return list, true
+	}
+	object, isObject := at.(map[string]any)
+	if !isObject && at != nil {
+		return nil, false
+	}
+	v, ok := change(object[s.key], steps[1:], fn)
+	if !ok {
+		return nil, false
+	}
+	out := make(map[string]any, len(object)+1)
+	for k, have := range object {
+		if k != s.key {
+			out[k] = have
+		}
+	}
+	if v != nil {
+		out[s.key] = v
+	}
+	return out, true
+}
+
+// operate is what an operation makes of a value.
+func operate(kind OpKind, old, value any) (any, bool) {
+	switch kind {
+	case OpIncrement, OpDecrement:
+		n, isNumber := value.(float64)
+		have, wasNumber := old.(float64)
+		if !isNumber || n < 0 || old != nil && !wasNumber {
+			return nil, false
+		}
+		if kind == OpDecrement {
+			n = -n
+		}
+		return have + n, true
+	case OpSet:
+		return listOr(distinct(nil, asList(value)))
+	case OpAdd:
+		return listOr(distinct(asList(old), asList(value)))
+	case OpRemove:
+		if old == nil {
+			return nil, false
+		}
+		gone := asList(value)
+		kept := slices.DeleteFunc(slices.Clone(asList(old)), func(v any) bool { return contains(gone, v) })
+		return listOr(kept)
+	case OpDelete:
+		return nil, old != nil
+	}
+	return nil, false
+}
+
+// listOr is the list, or nothing where it is empty.
+func listOr(list []any) (any, bool) {
+	if len(list) == 0 {
+		return nil, true
+	}
+	return list, true
+}
+
+func asList(v any) []any {
+	switch v := v.(type) {
+	case nil:
+		return nil
+	case []any:
+		return v
+	}
+	return []any{v}
+}
+
+// distinct adds values to a list, each once, the newest MaxList of them.
+func distinct(list, add []any) []any {
+	out := slices.Clone(list)
+	for _, v := range add {
+		if !contains(out, v) {
+			out = append(out, v)
+		}
+	}
+	return out[max(len(out)-MaxList, 0):]
+}
+
+func contains(list []any, v any) bool {
+	return slices.ContainsFunc(list, func(have any) bool { return reflect.DeepEqual(have, v) })
+}

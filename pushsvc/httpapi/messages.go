@@ -1,0 +1,62 @@
+package httpapi
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/service"
+)
+
+// MaxMessagesBody is the largest body of a request for pop-ups, in bytes.
+const MaxMessagesBody = 32 << 10
+
+// messages answers which pop-ups the visitor may see on a page.
+func (p *Public) messages(w http.ResponseWriter, r *http.Request, site PublicSite) error {
+	if err := p.limited(w, r, p.EventLimit, "requests"); err != nil {
+		return err
+	}
+	body, err := readBody(w, r, MaxMessagesBody, "application/json", "text/plain")
+	if err != nil {
+		return err
+	}
+	var req service.MessagesRequest
+	if err := decodeJSON(body, &req, false); err != nil {
+		return err
+	}
+	v, err := p.visitor(r, site, req.Session)
+	if err != nil {
+		return err
+	}
+	answer, err := p.Service.Messages(r.Context(), site.Name, v.device, req)
+	if err != nil {
+		return err
+	}
+	v.setCookie(w, r, site)
+	writeJSON(w, http.StatusOK, answer)
+	return nil
+}
+
+// UploadName is the name of the upload that lies at a path below the prefix;
+// false where the path is none of an upload's.
+func UploadName(path string) (string, bool) {
+	name, ok := strings.CutPrefix(path, uploadsFolder)
+	return name, ok && service.ImageType(name) != "" && !strings.Contains(name, "/")
+}
+
+// ServeUpload answers with an image that an operator has uploaded.
+func (p *Public) ServeUpload(w http.ResponseWriter, r *http.Request, site PublicSite, name string) {
+	u, err := p.Service.Store.Upload(r.Context(), site.Name, name)
+	if errors.Is(err, pushsvc.ErrNotFound) {
+		WriteProblem(w, problem(http.StatusNotFound, "there is no such image"))
+		return
+	}
+	if err != nil {
+		fail(r.Context(), p.Logger, w, err)
+		return
+	}
+	// Whoever opens it by itself gets an image and nothing that could run.
+	w.Header().Set("Content-Security-Policy", "default-src 'none'; sandbox")
+	serveAsset(w, r, u.Data, service.ImageType(name), moduleCache)
+}

@@ -1,0 +1,284 @@
+package httpapi
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/service"
+)
+
+// maxPopupBody leaves room for white space around pushsvc.MaxPopup.
+const maxPopupBody = 4 * pushsvc.MaxPopup
+
+// popupView is a pop-up as lists and writes answer it. What a GET of one answers
+// is the pop-up alone: it can be edited and put back.
+type popupView struct {
+	Site     string           `json:"site"`
+	Revision pushsvc.Revision `json:"revision"`
+	Created  time.Time        `json:"created"`
+	Updated  time.Time        `json:"updated"`
+	Popup    pushsvc.Popup    `json:"popup"`
+}
+
+func viewPopup(p pushsvc.StoredPopup) popupView {
+	return popupView{p.Site, p.Revision, p.Created.UTC(), p.Updated.UTC(), p.Popup}
+}
+
+func (o *Operator) listPopups(w http.ResponseWriter, r *http.Request) error {
+	rows, err := o.service.Popups(r.Context(), r.PathValue("site"))
+	if err != nil {
+		return err
+	}
+	list := struct {
+		Popups []popupView `json:"popups"`
+	}{[]popupView{}}
+	for _, row := range rows {
+		list.Popups = append(list.Popups, viewPopup(row))
+	}
+	writeJSON(w, http.StatusOK, list)
+	return nil
+}
+
+func (o *Operator) showPopup(w http.ResponseWriter, r *http.Request) error {
+	row, err := o.service.Popup(r.Context(), r.PathValue("site"), r.PathValue("id"))
+	if err != nil {
+		return err
+	}
+	w.Header().Set("ETag", revisionTag(row.Revision))
+	w.Header().Set("Last-Modified", row.Updated.UTC().Format(http.TimeFormat))
+	writeJSON(w, http.StatusOK, row.Popup)
+	return nil
+}
+
+// ParsePopup reads a pop-up as the API takes it. Faults are a *Problem or a
+// *pushsvc.FieldError.
+func ParsePopup(body []byte) (p pushsvc.Popup, err error) {
+	if err := decodeJSON(body, &p, true); err != nil {
+		return pushsvc.Popup{}, err
+	}
+	return p, nil
+}
+
+// createPopup takes a new one, with its id.
+func (o *Operator) createPopup(w http.ResponseWriter, r *http.Request) error {
+	return o.storePopup(w, r, "", 0)
+}
+
+// putPopup takes a new one, or another state of one. If-Match and If-None-Match
+// say what it may replace.
+func (o *Operator) putPopup(w http.ResponseWriter, r *http.Request) error {
+	expect, err := ifMatch(r)
+	if err != nil {
+		return err
+	}
+	if r.Header.Get("If-None-Match") == "*" {
+		expect = 0
+	}
+	return o.storePopup(w, r, r.PathValue("id"), expect)
+}
+
+func (o *Operator) storePopup(w http.ResponseWriter, r *http.Request, id string, expect pushsvc.Revision) error {
+	body, err := readBody(w, r, maxPopupBody, "application/json")
+	if err != nil {
+		return err
+	}
+	p, err := ParsePopup(body)
+	if err != nil {
+		return err
+	}
+	if id != "" && p.ID == "" {
+		p.ID = id
+	}
+	if id != "" && p.ID != id {
+		return badField("id", "is another than the one in the path: leave it out of the body")
+	}
+	row, err := o.service.PutPopup(r.Context(), r.PathValue("site"), p, expect)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("ETag", revisionTag(row.Revision))
+	status := http.StatusOK
+	if row.Created.Equal(row.Updated) {
+		status = http.StatusCreated
+		w.Header().Set("Location", "/webpush/sites/"+url.PathEscape(row.Site)+"/popups/"+row.Popup.ID)
+	}
+	writeJSON(w, status, viewPopup(row))
+	return nil
+}
+
+func (o *Operator) deletePopup(w http.ResponseWriter, r *http.Request) error {
+	expect, err := ifMatch(r)
+	if err != nil {
+		return err
+	}
+	if err := o.service.DeletePopup(r.Context(), r.PathValue("site"), r.PathValue("id"), expect); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+// setPopupState runs or pauses.
+func (o *Operator) setPopupState(w http.ResponseWriter, r *http.Request) error {
+	var body struct {
+		State pushsvc.PopupState `json:"state"`
+	}
+	if err := o.decode(w, r, &body); err != nil {
+		return err
+	}
+	row, err := o.service.SetPopupState(r.Context(), r.PathValue("site"), r.PathValue("id"), body.State)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("ETag", revisionTag(row.Revision))
+	writeJSON(w, http.StatusOK, viewPopup(row))
+	return nil
+}
+
+func (o *Operator) popupStats(w http.ResponseWriter, r *http.Request) error {
+	var q service.StatsQuery
+	for _, f := range []struct {
+		name string
+		to   *time.Time
+	}{{"from", &q.From}, {"to", &q.To}} {
+		text := r.FormValue(f.name)
+		if text == "" {
+			continue
+		}
+		t, err := time.Parse(time.RFC3339, text)
+		if err != nil {
+			return badField(f.name, `is no time with a time zone as RFC 3339 writes it, such as "2026-11-24T09:00:00+01:00"`)
+		}
+		*f.to = t
+	}
+	stats, err := o.service.PopupStats(r.Context(), r.PathValue("site"), r.PathValue("id"), q)
+	if err != nil {
+		return err
+	}
+	writeJSON(w, http.StatusOK, stats)
+	return nil
+}
+
+// previewPopup makes an address that shows a pop-up to whoever opens it.
+func (o *Operator) previewPopup(w http.ResponseWriter, r *http.Request) error {
+	var body struct {
+		Page    string `json:"page"`
+		Variant string `json:"variant"`
+	}
+	if err := o.decode(w, r, &body); err != nil {
+		return err
+	}
+	preview, err := o.service.Preview(r.Context(), r.PathValue("site"), r.PathValue("id"), body.Variant, body.Page)
+	if err != nil {
+		return err
+	}
+	writeJSON(w, http.StatusCreated, preview)
+	return nil
+}
+
+func (o *Operator) showPopupSettings(w http.ResponseWriter, r *http.Request) error {
+	set, revision, err := o.service.PopupSettings(r.Context(), r.PathValue("site"))
+	if err != nil {
+		return err
+	}
+	w.Header().Set("ETag", revisionTag(revision))
+	writeJSON(w, http.StatusOK, set)
+	return nil
+}
+
+// setPopupSettings takes all of them: what is left out is its default.
+func (o *Operator) setPopupSettings(w http.ResponseWriter, r *http.Request) error {
+	expect, err := ifMatch(r)
+	if err != nil {
+		return err
+	}
+	set := pushsvc.DefaultPopupSettings()
+	if err := o.decode(w, r, &set); err != nil {
+		return err
+	}
+	revision, err := o.service.SetPopupSettings(r.Context(), r.PathValue("site"), set, expect)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("ETag", revisionTag(revision))
+	writeJSON(w, http.StatusOK, set)
+	return nil
+}
+
+// uploadView is an image as operators see it.
+type uploadView struct {
+	pushsvc.Upload
+	Type string `json:"type"`
+	// Path is where it is below the site's prefix.
+	Path string `json:"path"`
+}
+
+// uploadsFolder is where uploads are, below the prefix.
+const uploadsFolder = "i/"
+
+func viewUpload(u pushsvc.Upload) uploadView {
+	return uploadView{u, service.ImageType(u.Name), uploadsFolder + u.Name}
+}
+
+func (o *Operator) listUploads(w http.ResponseWriter, r *http.Request) error {
+	rows, err := o.service.Uploads(r.Context(), r.PathValue("site"))
+	if err != nil {
+		return err
+	}
+	list := struct {
+		Uploads []uploadView `json:"uploads"`
+	}{[]uploadView{}}
+	for _, row := range rows {
+		list.Uploads = append(list.Uploads, viewUpload(row))
+	}
+	writeJSON(w, http.StatusOK, list)
+	return nil
+}
+
+// upload takes an image's bytes as they are. Its type is what they say, not the
+// header.
+func (o *Operator) upload(w http.ResponseWriter, r *http.Request) error {
+	body, err := readBody(w, r, pushsvc.MaxUploadSize,
+		"image/png", "image/jpeg", "image/gif", "image/webp", "image/avif", "application/octet-stream")
+	if err != nil {
+		return err
+	}
+	row, err := o.service.PutUpload(r.Context(), r.PathValue("site"), body)
+	if err != nil {
+		return err
+	}
+	writeJSON(w, http.StatusCreated, viewUpload(row))
+	return nil
+}
+
+func (o *Operator) deleteUpload(w http.ResponseWriter, r *http.Request) error {
+	if err := o.service.DeleteUpload(r.Context(), r.PathValue("site"), r.PathValue("name")); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+// popupRoutes are the part of the API that is about pop-ups.
+func (o *Operator) popupRoutes() []route {
+	const get, post, put, del = http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete
+	const site, one = "/webpush/sites/{site}", "/webpush/sites/{site}/popups/{id}"
+	return []route{
+		{site + "/popups", map[string]handler{get: o.listPopups, post: o.createPopup}},
+		{one, map[string]handler{get: o.showPopup, put: o.putPopup, del: o.deletePopup}},
+		{one + "/state", map[string]handler{post: o.setPopupState}},
+		{one + "/stats", map[string]handler{get: o.popupStats}},
+		{one + "/preview", map[string]handler{post: o.previewPopup}},
+		{site + "/popup-settings", map[string]handler{get: o.showPopupSettings, put: o.setPopupSettings}},
+		{site + "/uploads", map[string]handler{get: o.listUploads, post: o.upload}},
+		{site + "/uploads/{name}", map[string]handler{del: o.deleteUpload}},
+	}
+}
+
+// full says what the site has too many of.
+func fullProblem() *Problem {
+	return problem(http.StatusConflict, fmt.Sprintf("the site has as many as it may, which are %d pop-ups and %d images: delete some", pushsvc.MaxPopups, pushsvc.MaxUploads))
+}

@@ -1,0 +1,107 @@
+package httpapi
+
+import (
+	"bytes"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/service"
+)
+
+func (o *Operator) listPrompts(w http.ResponseWriter, r *http.Request) error {
+	list, err := o.service.AllPrompts(r.Context())
+	if err != nil {
+		return err
+	}
+	writeJSON(w, http.StatusOK, struct {
+		Prompts []service.PromptSummary `json:"prompts"`
+	}{list})
+	return nil
+}
+
+func (o *Operator) showPrompt(w http.ResponseWriter, r *http.Request) error {
+	view, err := o.service.Prompt(r.Context(), r.PathValue("site"))
+	if err != nil {
+		return err
+	}
+	writePrompt(w, view)
+	return nil
+}
+
+// writePrompt answers with the view. The ETag is that of what the API has set,
+// which is what a PUT replaces: it does not change with the configuration.
+func writePrompt(w http.ResponseWriter, view service.PromptView) {
+	w.Header().Set("ETag", revisionTag(view.Revision))
+	writeJSON(w, http.StatusOK, view)
+}
+
+func (o *Operator) setPrompt(w http.ResponseWriter, r *http.Request) error {
+	expect, err := ifMatch(r)
+	if err != nil {
+		return err
+	}
+	body, err := readBody(w, r, pushsvc.MaxSettingDocument, "application/json")
+	if err != nil {
+		return err
+	}
+	settings, err := ParsePrompt(body)
+	if err != nil {
+		return err
+	}
+	view, err := o.service.SetPrompt(r.Context(), r.PathValue("site"), settings, expect)
+	if err != nil {
+		return err
+	}
+	writePrompt(w, view)
+	return nil
+}
+
+func (o *Operator) resetPrompt(w http.ResponseWriter, r *http.Request) error {
+	expect, err := ifMatch(r)
+	if err != nil {
+		return err
+	}
+	if err := o.service.ResetPrompt(r.Context(), r.PathValue("site"), expect); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+// ParsePrompt reads a prompt's settings as the API takes them. Faults are a
+// *Problem or a *pushsvc.FieldError.
+func ParsePrompt(body []byte) (s pushsvc.PromptSettings, err error) {
+	if bytes.Equal(bytes.TrimSpace(body), []byte("null")) { // which encoding/json lets pass
+		return s, problem(http.StatusBadRequest, "the body is not a JSON object")
+	}
+	if err := decodeJSON(body, &s, true); err != nil {
+		return pushsvc.PromptSettings{}, err
+	}
+	if err := s.Validate(); err != nil {
+		return pushsvc.PromptSettings{}, err
+	}
+	return s, nil
+}
+
+// revisionTag is a revision as an ETag.
+func revisionTag(n pushsvc.Revision) string { return strconv.Quote(strconv.FormatInt(int64(n), 10)) }
+
+// ifMatch is the revision that a write expects (RFC 9110 §13.1.1). Tags that are
+// none of ours, or weak, match nothing.
+func ifMatch(r *http.Request) (pushsvc.Revision, error) {
+	header := strings.TrimSpace(r.Header.Get("If-Match"))
+	if header == "" || header == "*" {
+		return pushsvc.AnyRevision, nil
+	}
+	tag, quoted := strings.CutPrefix(strings.TrimSuffix(header, `"`), `"`)
+	n, err := strconv.ParseInt(tag, 10, 64)
+	if strings.Contains(header, ",") {
+		return 0, badField("If-Match", "takes one ETag, as an earlier answer had it")
+	}
+	if !quoted || err != nil || n < 0 || revisionTag(pushsvc.Revision(n)) != header {
+		return 0, pushsvc.ErrRevision
+	}
+	return pushsvc.Revision(n), nil
+}

@@ -1,0 +1,517 @@
+package httpapi_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/httpapi"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/service"
+)
+
+// api asks the operator's API about a site; headers are name, value.
+func (f *fixture) api(method, site, path, body string, headers ...string) answer {
+	f.Helper()
+	return f.do(method, f.operator.URL+"/webpush/sites/"+site+path, body, append([]string{"Content-Type", "application/json"}, headers...)...)
+}
+
+// putPopup stores a running pop-up; more is JSON that begins with a comma.
+func (f *fixture) putPopup(site, id, more string) {
+	f.Helper()
+	a := f.api("PUT", site, "/popups/"+id, `{"state":"running","kind":"box","content":{"title":"T"}`+more+`}`)
+	if a.status != http.StatusCreated && a.status != http.StatusOK {
+		f.Fatalf("%d %s", a.status, a.body)
+	}
+}
+
+// ask asks for pop-ups as a page does.
+func (v *visit) ask(more string) service.MessagesAnswer {
+	v.Helper()
+	a := v.askRaw(`{"session":"` + random(1) + `","page":{"path":"/"},"device":"desktop","language":"en","timeZone":"UTC","visits":1` + more + `}`)
+	var out service.MessagesAnswer
+	if err := json.Unmarshal([]byte(a.body), &out); err != nil || a.status != http.StatusOK {
+		v.Fatalf("%d %s", a.status, a.body)
+	}
+	return out
+}
+
+func (v *visit) askRaw(body string) answer {
+	v.Helper()
+	headers := append([]string{"Content-Type", "application/json", "Sec-Fetch-Site", "same-origin"}, v.headers...)
+	if v.cookie != "" {
+		headers = append(headers, "Cookie", "__webpush="+v.cookie)
+	}
+	a := v.do("POST", v.public.URL+"/"+v.site+"/messages", body, headers...)
+	for _, c := range (&http.Response{Header: a.header}).Cookies() {
+		v.cookie = c.Value
+	}
+	return a
+}
+
+func ids(answer service.MessagesAnswer) string {
+	var all []string
+	for _, p := range answer.Popups {
+		all = append(all, p.ID)
+	}
+	for _, c := range answer.Controls {
+		all = append(all, "-"+c.ID)
+	}
+	return strings.Join(all, " ")
+}
+
+// report tells what the visitor did with a pop-up.
+func (v *visit) report(p service.WirePopup, act, element string) {
+	v.Helper()
+	entry := fmt.Sprintf(`{"type":"popup","act":%q,"popup":%q,"variant":%q,"token":%q,"element":%q}`, act, p.ID, p.Variant, p.Token, element)
+	v.n++
+	if a := v.sendBatch(v.n, random(1), entry); a.status != http.StatusNoContent {
+		v.Fatalf("%d %s", a.status, a.body)
+	}
+}
+
+// TestPopupAPI: a pop-up's life as an operator sees it.
+func TestPopupAPI(t *testing.T) {
+	f := newFixture(t)
+	if a := f.api("GET", siteA, "/popups", ""); a.status != 200 || a.body != "{\"popups\":[]}\n" {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+	a := f.api("PUT", siteA, "/popups/sale", `{"kind":"box","content":{"title":"Hi {{ profile.Name }}"}}`)
+	if a.status != http.StatusCreated || a.header.Get("Location") != "/webpush/sites/a.example/popups/sale" || !strings.Contains(a.body, `"state":"draft"`) {
+		t.Errorf("%d %s %s", a.status, a.header.Get("Location"), a.body)
+	}
+	first := a.header.Get("ETag")
+	if a := f.api("GET", siteA, "/popups/sale", ""); a.status != 200 || a.header.Get("ETag") != first ||
+		a.body != `{"id":"sale","state":"draft","kind":"box","content":{"title":"Hi {{ profile.Name }}"}}`+"\n" {
+		t.Errorf("%d %s %s", a.status, a.header.Get("ETag"), a.body)
+	}
+	for _, tt := range []struct {
+		method, path, body, header, value string
+		status                            int
+	}{
+		{"PUT", "/popups/sale", `{"kind":"box","content":{"title":"2"}}`, "If-Match", `"77"`, 412},
+		{"PUT", "/popups/sale", `{"kind":"box","content":{"title":"2"}}`, "If-None-Match", "*", 412},
+		{"POST", "/popups", `{"id":"sale","kind":"box","content":{"title":"2"}}`, "", "", 412},
+		{"PUT", "/popups/sale", `{"kind":"box","content":{"title":"2"}}`, "If-Match", first, 200},
+		{"PUT", "/popups/sale", `{"kind":"box","content":{"title":"3"}}`, "If-Match", first, 412},
+		{"POST", "/popups", `{"id":"other","kind":"box","content":{"title":"2"}}`, "", "", 201},
+		{"POST", "/popups/sale/state", `{"state":"running"}`, "", "", 200},
+		{"POST", "/popups/sale/state", `{"state":"on"}`, "", "", 400},
+		{"POST", "/popups/none/state", `{"state":"running"}`, "", "", 404},
+		{"DELETE", "/popups/other", "", "If-Match", first, 412},
+		{"DELETE", "/popups/other", "", "", "", 204},
+		{"DELETE", "/popups/other", "", "", "", 404},
+		{"GET", "/popups/other", "", "", "", 404},
+		{"PATCH", "/popups/sale", "", "", "", 405},
+	} {
+		headers := []string{}
+		if tt.header != "" {
+			headers = append(headers, tt.header, tt.value)
+		}
+		if a := f.api(tt.method, siteA, tt.path, tt.body, headers...); a.status != tt.status {
+			t.Errorf("%s %s %s %s: %d %s", tt.method, tt.path, tt.header, tt.value, a.status, a.body)
+		} else if a.status >= 400 {
+			a.problem(t)
+		}
+	}
+	if a := f.api("GET", siteA, "/popups", ""); !strings.Contains(a.body, `"id":"sale","state":"running"`) || strings.Contains(a.body, "other") {
+		t.Error(a.body)
+	}
+	if a := f.api("GET", siteB, "/popups/sale", ""); a.status != 404 {
+		t.Errorf("the other site has it too: %s", a.body)
+	}
+}
+
+// TestPopupFaultsAPI: whoever writes a pop-up is told which field is wrong.
+func TestPopupFaultsAPI(t *testing.T) {
+	f := newFixture(t)
+	for body, field := range map[string]string{
+		`{"kind":"box","content":{"title":"T"},"audience":"visits > \"x\""}`:                               "audience",
+		`{"kind":"box","content":{"title":"{% for i in (1..9) %}"}}`:                                       "content.title",
+		`{"kind":"box","content":{"title":"T"},"click":{"do":"open","url":"javascript:alert(1)"}}`:         "click.url",
+		`{"kind":"box","content":{"title":"T","colour":"red"}}`:                                            "colour",
+		`{"kind":"box","content":{"title":7}}`:                                                             "content.title",
+		`{"id":"another","kind":"box","content":{"title":"T"}}`:                                            "id",
+		`{"kind":"box","content":{"title":"T"},"variants":[{"id":"a","weight":1,"content":{"title":""}}]}`: "variants[0].content.title",
+		`{"kind":"box","content":{"title":"T"},"state":7}`:                                                 "state",
+	} {
+		if p := f.api("PUT", siteA, "/popups/x", body).problem(t); p.Status != 400 || p.Field != field {
+			t.Errorf("%s: %+v; want field %s", body, p, field)
+		}
+	}
+	for _, tt := range []struct{ site, body string }{{siteA, ""}, {siteA, "[]"}, {"not%20a%20site", `{"kind":"box","content":{"title":"T"}}`}} {
+		if a := f.api("PUT", tt.site, "/popups/x", tt.body); a.status != 400 {
+			t.Errorf("%s %s: %d", tt.site, tt.body, a.status)
+		}
+	}
+}
+
+// TestMessages: what is running goes to the pages where it may be, and a write
+// shows at once.
+func TestMessages(t *testing.T) {
+	f := newFixture(t)
+	v := &visit{fixture: f, site: siteA}
+	if got := ids(v.ask("")); got != "" {
+		t.Errorf("a site without pop-ups has %s", got)
+	}
+	f.putPopup(siteA, "low", "")
+	f.putPopup(siteA, "high", `,"priority":5,"where":{"paths":{"out":["/checkout*"]}}`)
+	f.putPopup(siteA, "phone", `,"where":{"devices":["phone"]}`)
+	f.putPopup(siteB, "theirs", "")
+	if got := ids(v.ask("")); got != "high low" {
+		t.Errorf("got %s", got)
+	}
+	if v.cookie == "" {
+		t.Error("no cookie came")
+	}
+	if got := ids(v.ask(`,"candidates":["low","theirs"]`)); got != "low" {
+		t.Errorf("of candidates: %s", got)
+	}
+}
+
+// TestMessagesPage goes through what a page says of itself.
+func TestMessagesPage(t *testing.T) {
+	f := newFixture(t)
+	f.putPopup(siteA, "high", `,"priority":5,"where":{"paths":{"out":["/checkout*"]}}`)
+	f.putPopup(siteA, "inbox", `,"where":{"query":{"a":"1"}}`)
+	v := &visit{fixture: f, site: siteA}
+	for body, want := range map[string]string{
+		`{"page":{"path":"/checkout/1"}}`:          "",
+		`{"page":{"path":"/cart","query":"?a=1"}}`: "high inbox",
+		`{}`: "high",
+		`{"page":{"path":"/"},"shown":{"high":1}}`:    "",
+		`{"page":{"path":"/"},"shown":{"gone":1}}`:    "",
+		`{"page":{"path":"/"},"shown":{"high":-100}}`: "high",
+	} {
+		a := v.askRaw(body)
+		var out service.MessagesAnswer
+		if err := json.Unmarshal([]byte(a.body), &out); err != nil || ids(out) != want {
+			t.Errorf("%s: %d %s; want %s", body, a.status, a.body, want)
+		}
+	}
+	for _, bad := range []string{``, `[]`, `{"session":"short"}`, `{"page":{"path":7}}`, `{"page":{"path":"` + strings.Repeat("x", 9000) + `"}}`} {
+		if a := v.askRaw(bad); a.status != 400 {
+			t.Errorf("%.40s: %d %s", bad, a.status, a.body)
+		}
+	}
+	if a := f.do("POST", f.public.URL+"/"+siteA+"/messages", `{}`, "Content-Type", "application/json", "Sec-Fetch-Site", "cross-site"); a.status != 403 {
+		t.Errorf("another site may ask: %d", a.status)
+	}
+}
+
+// TestMessagesPersonal: who is meant, and what is filled in, is by the profile.
+func TestMessagesPersonal(t *testing.T) {
+	f := newFixture(t)
+	f.putPopup(siteA, "buyers", `,"audience":"events.Charged.count > 0"`)
+	a := f.api("PUT", siteA, "/popups/html", `{"state":"running","kind":"html","content":{"html":"<p>{{ profile.Name | default: \"friend\" }}</p>","kv":{"n":"{{ profile.Name }}"}},"click":{"do":"open","url":"/p/{{ profile.Path }}"}}`)
+	if a.status != 201 {
+		t.Fatal(a.body)
+	}
+	v := &visit{fixture: f, site: siteA}
+	first := v.ask("")
+	if ids(first) != "html" || first.Popups[0].Content.HTML != "<p>friend</p>" {
+		t.Errorf("%+v", first)
+	}
+	v.send(`{"type":"event","name":"Charged"}`, `{"type":"profile","set":{"Name":"<b>Bob","Path":"a b"}}`)
+	second := v.ask("")
+	if ids(second) != "buyers html" || second.Popups[1].Content.HTML != "<p>&lt;b&gt;Bob</p>" || second.Popups[1].Content.KV["n"] != "<b>Bob" || second.Popups[1].Click.URL != "/p/a%20b" {
+		t.Errorf("%+v", second)
+	}
+	// An address that can't be one takes the pop-up away, and is told once.
+	v.send(`{"type":"profile","set":{"Path":"\\"}}`)
+	v.ask("")
+	if got := ids(v.ask("")); got != "buyers" {
+		t.Errorf("got %s", got)
+	}
+	if n := strings.Count(f.log.String(), "can't be shown"); n > 1 || strings.Contains(f.log.String(), "Bob") {
+		t.Errorf("the log has\n%s", f.log)
+	}
+}
+
+// TestMessagesCaps: reported views count, in the session, over all sessions and
+// over all pop-ups, on whatever page.
+func TestMessagesCaps(t *testing.T) {
+	f := newFixture(t)
+	f.putPopup(siteA, "once", `,"caps":{"lifetime":1}`)
+	v := &visit{fixture: f, site: siteA}
+	got := v.ask("")
+	if ids(got) != "once" {
+		t.Fatal(ids(got))
+	}
+	v.report(got.Popups[0], "viewed", "")
+	if got := ids(v.ask("")); got != "" {
+		t.Errorf("after its only view: %s", got)
+	}
+	if a := f.api("PUT", siteA, "/popup-settings", `{"popupsPerSession":0,"popupsPerDay":2}`); a.status != 200 {
+		t.Fatal(a.body)
+	}
+	f.putPopup(siteA, "daily", `,"caps":{"session":1}`)
+	got = v.ask("")
+	if ids(got) != "daily" {
+		t.Fatal(ids(got))
+	}
+	v.report(got.Popups[0], "viewed", "")
+	another := `{"session":"` + random(2) + `","page":{"path":"/"}}`
+	if a := v.askRaw(another); a.body != "{\"popups\":[]}\n" {
+		t.Errorf("after two in a day: %s", a.body)
+	}
+	f.api("PUT", siteA, "/popup-settings", `{"popupsPerSession":0}`)
+	if a := v.askRaw(another); !strings.Contains(a.body, `"id":"daily"`) || strings.Contains(a.body, `"id":"once"`) {
+		t.Errorf("in a new session: %s", a.body)
+	}
+	if a := f.api("GET", siteA, "/popup-settings", ""); a.body != `{"popupsPerSession":0,"popupsPerDay":0,"holdout":0}`+"\n" {
+		t.Error(a.body)
+	}
+	if p := f.api("PUT", siteA, "/popup-settings", `{"holdout":91}`).problem(t); p.Field != "holdout" {
+		t.Errorf("%+v", p)
+	}
+}
+
+// TestMessagesAnonymous: of who is not to be known nothing is kept or used.
+func TestMessagesAnonymous(t *testing.T) {
+	f := newFixture(t)
+	f.putPopup(siteA, "all", "")
+	f.putPopup(siteA, "buyers", `,"audience":"events.Charged.count > 0"`)
+	v := &visit{fixture: f, site: siteA}
+	v.send(`{"type":"event","name":"Charged"}`)
+	known := v.cookie
+	v.headers = []string{"Sec-GPC", "1"}
+	got := v.ask("")
+	if ids(got) != "all" || v.cookie != known {
+		t.Errorf("%s, cookie %v", ids(got), v.cookie != known)
+	}
+	v.headers = nil
+	v.report(got.Popups[0], "viewed", "") // the token is nobody's
+	if n := v.profile().Popups["all"].Viewed; n != 0 {
+		t.Errorf("%d views by a token that is not the device's", n)
+	}
+}
+
+// TestPopupStats: what visitors did is counted by variant and hour, once, with
+// what came of it; those of the control group are counted and see nothing.
+func TestPopupStats(t *testing.T) {
+	f := newFixture(t)
+	f.service.Conversions = f.service.PopupConversions
+	f.putPopup(siteA, "ab", `,"control":50,"variants":[{"id":"a","weight":1},{"id":"b","weight":1,"content":{"title":"B"}}],"conversion":{"event":"Charged","within":"1h"}`)
+	want := map[string]int64{}
+	for i := range 40 {
+		v := &visit{fixture: f, site: siteA, n: 10 * i} // another batch, another browser
+		v.send(`{"type":"event","name":"Seen"}`)        // now there is a profile
+		got := v.ask("")
+		if len(got.Popups)+len(got.Controls) != 1 {
+			t.Fatalf("%+v", got)
+		}
+		if len(got.Controls) == 1 {
+			c := got.Controls[0]
+			v.report(service.WirePopup{ID: c.ID, Variant: c.Variant, Token: c.Token}, "viewed", "")
+			v.report(service.WirePopup{ID: c.ID, Variant: c.Variant, Token: c.Token}, "clicked", "x")
+			want["control viewed"]++
+		} else {
+			p := got.Popups[0]
+			if (p.Variant == "b") != (p.Content.Title == "B") {
+				t.Errorf("variant %s says %q", p.Variant, p.Content.Title)
+			}
+			v.report(p, "viewed", "")
+			v.report(p, "clicked", "shop")
+			want[p.Variant+" viewed"]++
+		}
+		v.send(`{"type":"event","name":"Charged"}`)
+		v.send(`{"type":"event","name":"Charged"}`) // once per view
+	}
+	var stats service.PopupStats
+	a := f.api("GET", siteA, "/popups/ab/stats", "")
+	if err := json.Unmarshal([]byte(a.body), &stats); err != nil || len(stats.Hours) == 0 {
+		t.Fatalf("%s", a.body)
+	}
+	if len(stats.Variants) != 3 {
+		t.Fatalf("variants: %s", a.body)
+	}
+	for _, r := range stats.Variants {
+		n := want[r.Variant+" viewed"]
+		clicks := n
+		if r.Variant == pushsvc.PopupControl {
+			clicks = 0
+		}
+		if r.Viewed != n || r.Converted != n || r.Clicked != clicks || r.Elements["shop"] != clicks || n == 0 {
+			t.Errorf("%+v; want %d", r, n)
+		}
+	}
+	for query, status := range map[string]int{"?from=2001-01-01T00:00:00Z&to=2002-01-01T00:00:00Z": 200, "?from=yesterday": 400} {
+		if a := f.api("GET", siteA, "/popups/ab/stats"+query, ""); a.status != status || status == 200 && !strings.Contains(a.body, `"hours":[]`) {
+			t.Errorf("%s: %d %s", query, a.status, a.body)
+		}
+	}
+	if a := f.api("GET", siteA, "/popups/none/stats", ""); a.status != 404 {
+		t.Errorf("%d", a.status)
+	}
+	f.api("DELETE", siteA, "/popups/ab", "")
+	if a := f.api("GET", siteA, "/popups/ab/stats", ""); a.status != 200 {
+		t.Errorf("what a deleted one has counted: %d", a.status)
+	}
+}
+
+// TestPreview: an operator sees a draft on any page, and nobody else does.
+func TestPreview(t *testing.T) {
+	f := newFixture(t)
+	a := f.api("PUT", siteA, "/popups/draft", `{"kind":"box","content":{"title":"Draft"},"where":{"paths":{"in":["/nowhere"]}},"when":{"seconds":9},"variants":[{"id":"a","weight":0},{"id":"b","weight":1,"content":{"title":"B"}}]}`)
+	if a.status != 201 {
+		t.Fatal(a.body)
+	}
+	preview := func(body string) string {
+		t.Helper()
+		var p service.Preview
+		a := f.api("POST", siteA, "/popups/draft/preview", body)
+		if err := json.Unmarshal([]byte(a.body), &p); err != nil || a.status != 201 {
+			t.Fatalf("%d %s", a.status, a.body)
+		}
+		return p.URL
+	}
+	token := func(address string) string {
+		u, err := url.Parse(address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return u.Query().Get("webpush_preview")
+	}
+	address := preview(`{}`)
+	if !strings.HasPrefix(address, "https://a.example?webpush_preview=") && !strings.HasPrefix(address, "https://a.example/?webpush_preview=") {
+		t.Error(address)
+	}
+	v := &visit{fixture: f, site: siteA}
+	got := v.ask(`,"preview":"` + token(address) + `"`)
+	if !got.Preview || ids(got) != "draft" || got.Popups[0].Token != "" || got.Popups[0].When.Seconds != 0 || got.Popups[0].Content.Title != "Draft" {
+		t.Errorf("%+v", got)
+	}
+	other := preview(`{"page":"http://localhost:8080/x?a=1#top","variant":"b"}`)
+	if !strings.HasPrefix(other, "http://localhost:8080/x?a=1&webpush_preview=draft.b.") || !strings.HasSuffix(other, "#top") {
+		t.Error(other)
+	}
+	if got := v.ask(`,"preview":"` + token(other) + `"`); got.Popups[0].Content.Title != "B" {
+		t.Errorf("%+v", got)
+	}
+	good := token(address)
+	for _, bad := range []string{"x", "draft.a.9999999999.AAAAAAAAAAAAAAAAAAAAAA", good + "A", "b" + good, strings.Replace(good, ".a.", ".b.", 1), strings.Repeat(".", 99)} {
+		if a := v.askRaw(`{"preview":"` + bad + `"}`); a.status != 400 {
+			t.Errorf("%s: %d %s", bad, a.status, a.body)
+		}
+	}
+	theirs := &visit{fixture: f, site: siteB}
+	if a := theirs.askRaw(`{"preview":"` + good + `"}`); a.status != 400 {
+		t.Errorf("on another site: %d %s", a.status, a.body)
+	}
+	for body, status := range map[string]int{`{"variant":"c"}`: 400, `{"page":"javascript:alert(1)"}`: 400, `{"page":"//evil.example"}`: 400} {
+		if a := f.api("POST", siteA, "/popups/draft/preview", body); a.status != status {
+			t.Errorf("%s: %d %s", body, a.status, a.body)
+		}
+	}
+	if got := ids(v.ask("")); got != "" {
+		t.Errorf("visitors see the draft: %s", got)
+	}
+}
+
+// TestUploads: images are what their bytes say, and can't run anything.
+func TestUploads(t *testing.T) {
+	f := newFixture(t)
+	post := func(data, contentType string) answer {
+		t.Helper()
+		return f.do("POST", f.operator.URL+"/webpush/sites/"+siteA+"/uploads", data, "Content-Type", contentType)
+	}
+	endings := map[string]string{
+		"\x89PNG\r\n\x1a\n...":         ".png",
+		"\xff\xd8\xff\xe0":             ".jpg",
+		"GIF89a<script>alert(1)":       ".gif",
+		"RIFF\x00\x00\x00\x00WEBPVP8 ": ".webp",
+		"\x00\x00\x00\x1cftypavif":     ".avif",
+	}
+	for data, ending := range endings {
+		var u struct{ Name, Type, Path string }
+		a := post(data, "application/octet-stream")
+		if err := json.Unmarshal([]byte(a.body), &u); err != nil || a.status != 201 || !strings.HasSuffix(u.Name, ending) || u.Path != "i/"+u.Name {
+			t.Fatalf("%q: %d %s", data, a.status, a.body)
+		}
+		again := post(data, "image/png")
+		if again.status != 201 || again.body != a.body {
+			t.Errorf("once more: %d %s", again.status, again.body)
+		}
+		name, ok := httpapi.UploadName(u.Path)
+		if !ok || name != u.Name {
+			t.Errorf("%s is no upload's path", u.Path)
+		}
+		w := httptest.NewRecorder()
+		(&httpapi.Public{Service: f.service, Logger: f.logger()}).ServeUpload(w, httptest.NewRequest("GET", "/_webpush/"+u.Path, nil), httpapi.PublicSite{Name: siteA}, name)
+		for header, want := range map[string]string{
+			"Content-Type": u.Type, "X-Content-Type-Options": "nosniff", "Cache-Control": "public, max-age=31536000, immutable",
+			"Content-Security-Policy": "default-src 'none'; sandbox",
+		} {
+			if got := w.Header().Get(header); got != want {
+				t.Errorf("%s: %s is %q, want %q", name, header, got, want)
+			}
+		}
+		if w.Code != 200 || w.Body.String() != data {
+			t.Errorf("%d %q", w.Code, w.Body)
+		}
+	}
+	for data, contentType := range map[string]string{
+		`<svg xmlns="http://www.w3.org/2000/svg"/>`: "image/png", "<html>": "image/gif", "": "image/webp", "RIFF": "image/webp", "\x00\x00": "image/avif",
+	} {
+		if a := post(data, contentType); a.status != 400 {
+			t.Errorf("%q: %d %s", data, a.status, a.body)
+		}
+	}
+	if a := post("\x89PNG\r\n\x1a\n", "image/svg+xml"); a.status != http.StatusUnsupportedMediaType {
+		t.Errorf("%d", a.status)
+	}
+	if a := post("\x89PNG\r\n\x1a\n"+strings.Repeat("x", pushsvc.MaxUploadSize), "image/png"); a.status != http.StatusRequestEntityTooLarge {
+		t.Errorf("%d", a.status)
+	}
+	var list struct{ Uploads []struct{ Name string } }
+	if err := json.Unmarshal([]byte(f.api("GET", siteA, "/uploads", "").body), &list); err != nil || len(list.Uploads) != len(endings) {
+		t.Fatalf("%+v, %v", list, err)
+	}
+	for _, path := range []string{"i/", "i/x.svg", "i/../keys.png", "x.png", "i/a/b.png"} {
+		if _, ok := httpapi.UploadName(path); ok {
+			t.Errorf("%s is taken for an upload", path)
+		}
+	}
+	if a := f.api("DELETE", siteA, "/uploads/"+list.Uploads[0].Name, ""); a.status != 204 {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+	w := httptest.NewRecorder()
+	(&httpapi.Public{Service: f.service, Logger: f.logger()}).ServeUpload(w, httptest.NewRequest("GET", "/x", nil), httpapi.PublicSite{Name: siteA}, list.Uploads[0].Name)
+	if w.Code != 404 {
+		t.Errorf("a deleted one: %d", w.Code)
+	}
+}
+
+// TestPopupsConfig: pages are told where running pop-ups are, and not what they
+// say and for whom; nothing where none is running.
+func TestPopupsConfig(t *testing.T) {
+	f := newFixture(t)
+	sdk := func() (body, tag string) {
+		t.Helper()
+		w := httptest.NewRecorder()
+		httpapi.ServeSDK(w, httptest.NewRequest("GET", "/sdk.js", nil), httpapi.SiteConfig{Site: siteA, Popups: f.service.PopupsConfig(t.Context(), siteA)})
+		return w.Body.String(), w.Header().Get("ETag")
+	}
+	before, tagBefore := sdk()
+	if strings.Contains(before, `"popups":`) {
+		t.Error("pages are told of pop-ups that are not there")
+	}
+	f.putPopup(siteA, "x", `,"audience":"profile.secret == 1","where":{"paths":{"in":["/a"]}},"when":{"exit":true},"caps":{"session":2,"day":3}`)
+	after, tagAfter := sdk()
+	if !strings.Contains(after, `"list":[{"id":"x","where":{"paths":{"in":["/a"]}},"when":{"exit":true},"session":2}],"perSession":1}`) || strings.Contains(after, "secret") {
+		_, told, _ := strings.Cut(after, `"popups":`)
+		t.Errorf("%.300s", told)
+	}
+	if tagBefore == tagAfter {
+		t.Error("the ETag is the same")
+	}
+	f.api("POST", siteA, "/popups/x/state", `{"state":"paused"}`)
+	if paused, tag := sdk(); paused != before || tag != tagBefore {
+		t.Error("pages are told of a paused one")
+	}
+}

@@ -1,0 +1,117 @@
+package pushsvc
+
+import (
+	"context"
+	"time"
+)
+
+// PeopleStore keeps what sites know of their visitors. Sites share nothing. A
+// site need not have subscriptions.
+type PeopleStore interface {
+	// Track applies the batch as Apply says; it is durable when Track returns. A
+	// repeated batch changes nothing.
+	Track(ctx context.Context, site string, b Batch) (Tracked, error)
+	// Facts gives what is known of a device's person; the zero value, without
+	// an error, where nothing is.
+	Facts(ctx context.Context, site string, device DeviceID) (Facts, error)
+	// Person gives one, with history and subscriptions; ErrNotFound.
+	Person(ctx context.Context, site, id string) (Person, error)
+	// PersonBy gives the profile that has the identity; ErrNotFound.
+	PersonBy(ctx context.Context, site string, identity Identity) (Profile, error)
+	// ProfilePage gives at most limit profiles with ids above after, in rising
+	// order. An empty page is the end. A row that can't be read is passed over.
+	ProfilePage(ctx context.Context, site, after string, limit int) ([]Profile, error)
+	// ErasePerson removes a profile with all that belongs to it: devices,
+	// identities, history and the subscriptions of its devices. What its
+	// events added to the site's counters stays. ErrNotFound.
+	ErasePerson(ctx context.Context, site, id string) error
+	// EventSummary lists the events that the site has counted, by name.
+	EventSummary(ctx context.Context, site string) ([]EventSummary, error)
+	// PopupStats lists the pop-up's counters of the hours that begin from from
+	// on and before to, by hour; zeros for no bound.
+	PopupStats(ctx context.Context, site, popup string, from, to time.Time) ([]PopupCounter, error)
+	// PeopleSites lists the sites that have or had people, by name.
+	PeopleSites(ctx context.Context) ([]PeopleSummary, error)
+	// PruneHistory removes at most limit rows of the site's history, all of
+	// whose events happened before the given time, and says how many.
+	PruneHistory(ctx context.Context, site string, before time.Time, limit int) (int, error)
+	// PruneAnonymous looks at limit profiles with ids above after, and removes
+	// those that are anonymous and were last seen before the given time, as
+	// ErasePerson does, but for devices that have a subscription: these stay. It
+	// gives the last id that it looked at, "" at the end, and how many it
+	// removed.
+	PruneAnonymous(ctx context.Context, site, after string, before time.Time, limit int) (next string, removed int, err error)
+}
+
+// Facts are what is known of a visitor.
+type Facts struct {
+	// Profile is nil where the device is unknown. Its History is not the
+	// events themselves.
+	Profile *Profile
+	// Subscribed says whether the device has a subscription.
+	Subscribed bool
+}
+
+// Person is all that is kept of one.
+type Person struct {
+	Profile Profile
+	// History are the latest events, the oldest first.
+	History       []EventRecord
+	Subscriptions []Subscription
+}
+
+// EventSummary is one event of a site.
+type EventSummary struct {
+	Name string `json:"name"`
+	EventCount
+}
+
+// PopupCounter is one of a pop-up's counters.
+type PopupCounter struct {
+	PopupStat
+	Count int64
+}
+
+// PeopleSummary is what a site has of people.
+type PeopleSummary struct {
+	Site string `json:"site"`
+	PeopleCounts
+}
+
+// PopupHour are the counters of one pop-up in one hour, as a store's row.
+type PopupHour []PopupRow
+
+// PopupRow is one counter of a PopupHour.
+type PopupRow struct {
+	Variant string `json:"v,omitempty"`
+	Act     Act    `json:"a"`
+	Element string `json:"e,omitempty"`
+	Count   int64  `json:"n"`
+}
+
+// maxPopupRows bounds a PopupHour: elements come from browsers.
+const maxPopupRows = 500
+
+// Add counts; beyond the bound, without the element.
+func (h PopupHour) Add(s PopupStat, n int64) PopupHour {
+	for {
+		for i, r := range h {
+			if r.Variant == s.Variant && r.Act == s.Act && r.Element == s.Element {
+				h[i].Count += n
+				return h
+			}
+		}
+		if len(h) < maxPopupRows || s.Element == "" {
+			return append(h, PopupRow{s.Variant, s.Act, s.Element, n})
+		}
+		s.Element = ""
+	}
+}
+
+// Counters gives the row's counters.
+func (h PopupHour) Counters(popup string, hour time.Time) (out []PopupCounter) {
+	for _, r := range h {
+		out = append(out, PopupCounter{PopupStat{Popup: popup, Variant: r.Variant, Act: r.Act, Element: r.Element, Hour: hour}, r.Count})
+	}
+	return out
+}

@@ -1,0 +1,402 @@
+package pushsvc
+
+import (
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// Bounds of what is kept of one person. Who goes beyond one loses what is
+// oldest, or, where nothing is older, what was to be added.
+const (
+	MaxIdentities     = 10
+	MaxIdentity       = 256 // bytes
+	MaxDevices        = 20
+	MaxDeviceBatches  = 64
+	MaxAttributes     = 256
+	MaxAttributesSize = 32 << 10 // bytes of JSON
+	MaxPersonEvents   = 200      // names with a count of their own
+	MaxPersonPopups   = 200
+	MaxShown          = 100
+	MaxHistory        = 200      // events
+	MaxHistorySize    = 64 << 10 // bytes of JSON
+)
+
+// shownFor is how long it is remembered when a pop-up was seen; caps by day and
+// windows of conversions look no further back.
+const shownFor = 8 * 24 * time.Hour
+
+// DeviceID names one browser of one site in the store. It is a digest of what
+// the browser's cookie has: who reads the store can't pretend to be somebody.
+type DeviceID [16]byte
+
+// DeviceCookie is a device's secret as the cookie has it: 16 bytes in base64url,
+// 22 characters. Who has it is that browser.
+type DeviceCookie string
+
+// ParseDeviceCookie says whether the text can be a device's secret, and which
+// device that is.
+func ParseDeviceCookie(text string) (DeviceCookie, DeviceID, bool) {
+	if _, ok := parse16(text); !ok {
+		return "", DeviceID{}, false
+	}
+	return DeviceCookie(text), DeviceCookie(text).ID(), true
+}
+
+// NewDeviceCookie makes the secret of a browser that came without one. seed is
+// 22 random characters that the browser says again when it repeats what was not
+// acknowledged, so that it is the same device then.
+func NewDeviceCookie(secret []byte, site, seed string) DeviceCookie {
+	mac := hmac.New(sha256.New, secret)
+	mac.Write(macText("device", site, seed))
+	return DeviceCookie(base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:16]))
+}
+
+// ID is what the store calls the device.
+func (c DeviceCookie) ID() (d DeviceID) {
+	sum := sha256.Sum256([]byte("device\x00" + c))
+	copy(d[:], sum[:])
+	return d
+}
+
+// IsRandomID says whether the text is 16 bytes in base64url, as batches and
+// sessions are named.
+func IsRandomID(text string) bool { _, ok := parse16(text); return ok }
+
+func parse16(text string) (b [16]byte, ok bool) {
+	if len(text) != 22 {
+		return b, false
+	}
+	n, err := base64.RawURLEncoding.Strict().Decode(b[:], []byte(text))
+	return b, err == nil && n == 16
+}
+
+// macText joins texts so that no two lists look alike.
+func macText(texts ...string) (b []byte) {
+	for _, t := range texts {
+		b = binary.AppendUvarint(b, uint64(len(t)))
+		b = append(b, t...)
+	}
+	return b
+}
+
+// IsZero says that there is no device.
+func (d DeviceID) IsZero() bool { return d == DeviceID{} }
+
+// MarshalText implements encoding.TextMarshaler: hexadecimal.
+func (d DeviceID) MarshalText() ([]byte, error) { return hex.AppendEncode(nil, d[:]), nil }
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (d *DeviceID) UnmarshalText(text []byte) error {
+	if len(text) != 2*len(d) {
+		return errors.New("a device's id has the wrong length")
+	}
+	_, err := hex.Decode(d[:], text)
+	return err
+}
+
+// PopupToken is what a browser that was given a pop-up reports with, so that
+// nobody else can count as having seen it: a MAC over site, pop-up, variant and
+// device, in base64url.
+func PopupToken(secret []byte, site, popup, variant string, device DeviceID) string {
+	mac := hmac.New(sha256.New, secret)
+	mac.Write(macText("popup", site, popup, variant, string(device[:])))
+	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:tokenMAC])
+}
+
+// CheckPopupToken says whether PopupToken made the token for these.
+func CheckPopupToken(secret []byte, site, popup, variant string, device DeviceID, token string) bool {
+	return hmac.Equal([]byte(token), []byte(PopupToken(secret, site, popup, variant, device)))
+}
+
+// IdentityKind is what kind of name an identity is.
+type IdentityKind string
+
+// The kinds, as CleverTap has them.
+const (
+	IdentityID     IdentityKind = "identity" // the site's own number or name of a person
+	IdentityEmail  IdentityKind = "email"
+	IdentityGoogle IdentityKind = "gpid"
+	IdentityFB     IdentityKind = "fbid"
+)
+
+// Identity is a name under which one person is known on all devices.
+type Identity struct {
+	Kind  IdentityKind `json:"kind"`
+	Value string       `json:"value"`
+}
+
+// Clean is the identity as it is stored; false where it is none: an unknown
+// kind, or empty, or longer than MaxIdentity.
+func (i Identity) Clean() (Identity, bool) {
+	i.Value = strings.TrimSpace(i.Value)
+	switch i.Kind {
+	case IdentityEmail:
+		i.Value = strings.ToLower(i.Value)
+	case IdentityID, IdentityGoogle, IdentityFB:
+	default:
+		return Identity{}, false
+	}
+	ok := i.Value != "" && len(i.Value) <= MaxIdentity && utf8.ValidString(i.Value) && !strings.ContainsRune(i.Value, 0)
+	return i, ok
+}
+
+// SignIdentity is the signature that identity_secret asks for: HMAC-SHA256 of
+// kind, colon and value, in hexadecimal.
+func SignIdentity(secret Secret, i Identity) string {
+	mac := hmac.New(sha256.New, []byte(secret.Reveal()))
+	mac.Write([]byte(string(i.Kind) + ":" + i.Value))
+	return hex.EncodeToString(mac.Sum(nil))
+}
+
+// CheckIdentity says whether the signature is the identity's, as it was given
+// or as it is stored.
+func CheckIdentity(secret Secret, i Identity, signature string) bool {
+	clean, _ := i.Clean()
+	given := []byte(strings.ToLower(signature))
+	// Both, always: the time it takes must not tell which.
+	a, b := hmac.Equal(given, []byte(SignIdentity(secret, i))), hmac.Equal(given, []byte(SignIdentity(secret, clean)))
+	return a || b
+}
+
+// Profile is one person on one site: known by identities, or so far only by a
+// browser. What is in it came from that person's browsers, unless said
+// otherwise; times are to the millisecond.
+type Profile struct {
+	// ID is a UUIDv7.
+	ID            string                `json:"id"`
+	Created       time.Time             `json:"created"`
+	Seen          time.Time             `json:"seen"`
+	Identities    []Identity            `json:"identities,omitempty"`
+	Aliases       []string              `json:"aliases,omitempty"`
+	Attributes    map[string]any        `json:"attributes,omitempty"`
+	Devices       []Device              `json:"devices,omitempty"`
+	Events        map[string]EventCount `json:"events,omitempty"`
+	Popups        map[string]PopupCount `json:"popups,omitempty"`
+	Shown         []Shown               `json:"shown,omitempty"`
+	Visits        int64                 `json:"visits,omitempty"`
+	LastVisit     time.Time             `json:"lastVisit,omitzero"`
+	PreviousVisit time.Time             `json:"previousVisit,omitzero"`
+	// FirstSource and LastSource are where visits came from.
+	FirstSource *Visit       `json:"firstSource,omitempty"`
+	LastSource  *Visit       `json:"lastSource,omitempty"`
+	History     []HistoryRef `json:"history,omitempty"`
+}
+
+// Device is one browser of a person's.
+type Device struct {
+	ID      DeviceID  `json:"id"`
+	Created time.Time `json:"created"`
+	Seen    time.Time `json:"seen"`
+	// Batches has 8 bytes of a digest of each of the last MaxDeviceBatches batch
+	// ids, the oldest first.
+	Batches []byte `json:"batches,omitempty"`
+}
+
+// EventCount is how often and when something happened.
+type EventCount struct {
+	Count int64     `json:"count"`
+	First time.Time `json:"first"`
+	Last  time.Time `json:"last"`
+}
+
+// Add gives both counts in one.
+func (c EventCount) Add(o EventCount) EventCount {
+	switch {
+	case o.Count == 0:
+		return c
+	case c.Count == 0:
+		return o
+	}
+	c.Count += o.Count
+	if o.First.Before(c.First) {
+		c.First = o.First
+	}
+	if o.Last.After(c.Last) {
+		c.Last = o.Last
+	}
+	return c
+}
+
+// PopupCount is what a person did with one pop-up, ever.
+type PopupCount struct {
+	Viewed  int64     `json:"viewed,omitempty"`
+	Clicked int64     `json:"clicked,omitempty"`
+	Closed  int64     `json:"closed,omitempty"`
+	Last    time.Time `json:"last,omitzero"` // when it was last seen
+}
+
+// Shown is one time that a pop-up was seen, or would have been but for its
+// control group.
+type Shown struct {
+	Popup     string    `json:"popup"`
+	Variant   string    `json:"variant,omitempty"`
+	At        time.Time `json:"at"`
+	Session   string    `json:"session,omitempty"`
+	Control   bool      `json:"control,omitempty"`
+	Converted bool      `json:"converted,omitempty"`
+}
+
+// HistoryRef says where events of a profile are kept.
+type HistoryRef struct {
+	Seq  uint64 `json:"seq"`
+	N    int    `json:"n"`
+	Size int    `json:"size"`
+}
+
+// EventRecord is one event of a person's history.
+type EventRecord struct {
+	Name  string         `json:"name"`
+	Time  time.Time      `json:"time"`
+	Props map[string]any `json:"props,omitempty"`
+}
+
+// Known says whether the person has an identity.
+func (p *Profile) Known() bool { return len(p.Identities) > 0 }
+
+// ViewsSince is how often the pop-up, or where it is empty any, was seen from
+// that time on. It looks at most 8 days and MaxShown views back.
+func (p *Profile) ViewsSince(popup string, from time.Time) (n int) {
+	for _, s := range p.Shown {
+		if !s.Control && (popup == "" || s.Popup == popup) && !s.At.Before(from) {
+			n++
+		}
+	}
+	return n
+}
+
+// ViewsIn is how often the pop-up, or where it is empty any, was seen in the
+// session.
+func (p *Profile) ViewsIn(session, popup string) (n int) {
+	for _, s := range p.Shown {
+		if !s.Control && session != "" && s.Session == session && (popup == "" || s.Popup == popup) {
+			n++
+		}
+	}
+	return n
+}
+
+// device finds one of the person's.
+func (p *Profile) device(id DeviceID) int {
+	return slices.IndexFunc(p.Devices, func(d Device) bool { return d.ID == id })
+}
+
+// takeDevice removes one and gives it.
+func (p *Profile) takeDevice(id DeviceID) (Device, bool) {
+	i := p.device(id)
+	if i < 0 {
+		return Device{}, false
+	}
+	d := p.Devices[i]
+	p.Devices = slices.Delete(slices.Clone(p.Devices), i, i+1)
+	return d, true
+}
+
+// knows says whether the batch has been applied.
+func (d *Device) knows(batch string) bool {
+	mark := batchMark(batch)
+	for b := range slices.Chunk(d.Batches, len(mark)) {
+		if string(b) == string(mark[:]) {
+			return true
+		}
+	}
+	return false
+}
+
+// remember keeps the batch's id, and forgets the oldest.
+func (d *Device) remember(batch string) {
+	if batch == "" {
+		return
+	}
+	mark := batchMark(batch)
+	d.Batches = append(slices.Clone(d.Batches), mark[:]...)
+	d.Batches = d.Batches[max(len(d.Batches)-len(mark)*MaxDeviceBatches, 0):]
+}
+
+func batchMark(batch string) (mark [8]byte) {
+	sum := sha256.Sum256([]byte(batch))
+	copy(mark[:], sum[:])
+	return mark
+}
+
+// absorb takes over what an anonymous profile has, once it is known whose it
+// was. What both have stays as the known one has it; counts are added.
+func (p *Profile) absorb(o *Profile) {
+	if o.Created.Before(p.Created) {
+		p.Created = o.Created
+	}
+	p.Aliases = appendNew(p.Aliases, o.Aliases, MaxIdentities)
+	if len(o.Attributes) > 0 {
+		all := maps.Clone(o.Attributes)
+		maps.Copy(all, p.Attributes)
+		p.Attributes = all
+	}
+	for name, c := range o.Events {
+		p.count(name, c)
+	}
+	for id, c := range o.Popups {
+		have := p.Popups[id]
+		have.Viewed, have.Clicked, have.Closed = have.Viewed+c.Viewed, have.Clicked+c.Clicked, have.Closed+c.Closed
+		if c.Last.After(have.Last) {
+			have.Last = c.Last
+		}
+		setIn(&p.Popups, id, have)
+	}
+	p.Shown = append(slices.Clone(p.Shown), o.Shown...)
+	slices.SortStableFunc(p.Shown, func(a, b Shown) int { return a.At.Compare(b.At) })
+	p.Visits += o.Visits
+	if o.LastVisit.After(p.LastVisit) {
+		p.PreviousVisit, p.LastVisit = p.LastVisit, o.LastVisit
+	}
+	if p.FirstSource == nil {
+		p.FirstSource = o.FirstSource
+	}
+	if o.LastSource != nil {
+		p.LastSource = o.LastSource
+	}
+	p.History = append(slices.Clone(p.History), o.History...)
+	slices.SortFunc(p.History, func(a, b HistoryRef) int { return int(int64(a.Seq - b.Seq)) })
+}
+
+// count adds to an event's count.
+func (p *Profile) count(name string, c EventCount) { setIn(&p.Events, name, p.Events[name].Add(c)) }
+
+func setIn[K comparable, V any](m *map[K]V, key K, value V) {
+	if *m == nil {
+		*m = map[K]V{}
+	}
+	(*m)[key] = value
+}
+
+// appendNew adds what is missing, and drops the oldest beyond the most.
+func appendNew[T comparable](have, add []T, most int) []T {
+	out := slices.Clone(have)
+	for _, v := range add {
+		if !slices.Contains(out, v) {
+			out = append(out, v)
+		}
+	}
+	return out[max(len(out)-most, 0):]
+}
+
+// NewProfileID is a UUIDv7 (RFC 9562 §5.7): ids rise with time.
+func NewProfileID(now time.Time) string {
+	var b [16]byte
+	_, _ = rand.Read(b[6:]) // never fails (crypto/rand, Go 1.24)
+	ms := uint64(now.UnixMilli())
+	for i := range 6 {
+		b[i] = byte(ms >> (40 - 8*i))
+	}
+	b[6], b[8] = b[6]&0x0f|0x70, b[8]&0x3f|0x80
+	text := hex.EncodeToString(b[:])
+	return text[:8] + "-" + text[8:12] + "-" + text[12:16] + "-" + text[16:20] + "-" + text[20:]
+}

@@ -1,0 +1,165 @@
+package personal_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/personal"
+)
+
+var anna = map[string]any{
+	"Name": "Anna", "points": float64(1234567), "price": 1234567.5, "empty": "", "tags": []any{"a", "b"},
+	"evil": `<img src=x onerror=alert(1)>"'&`, "path": "a b/c", "host": "//evil.example",
+}
+
+func values(profile map[string]any) (plain, escaped personal.Values) {
+	return personal.Values{"profile": personal.Plain(profile)}, personal.Values{"profile": personal.Escaped(profile)}
+}
+
+func TestText(t *testing.T) {
+	plain, _ := values(anna)
+	for in, want := range map[string]string{
+		"Hello":              "Hello",
+		"Hello { there }":    "Hello { there }",
+		"{{ profile.Name }}": "Anna",
+		`Hello {{ profile.Name | default: "friend" }}!`:                                     "Hello Anna!",
+		`Hello {{ profile.Nobody | default: "friend | foe" }}!`:                             "Hello friend | foe!",
+		`{{ profile.empty | default: "friend" }}`:                                           "friend",
+		"{{ nothing.at.all }}":                                                              "",
+		"{{ profile.points }} {{ profile.price }}":                                          "1234567 1234567.5",
+		"{{ profile.points | divided_by: 2 | round }}":                                      "617283",
+		"{{ profile.Name | upcase | truncate: 3 }}":                                         "AN…",
+		"{{ profile.Name | truncate: -5 }}":                                                 "…",
+		`{{ profile.tags | join: ", " }}`:                                                   "a, b",
+		"{% if profile.points > 1000 %}rich{% elsif profile.x %}?{% else %}poor{% endif %}": "rich",
+		`{% case profile.Name %}{% when "Anna" %}A{% else %}B{% endcase %}`:                 "A",
+		"{%- unless profile.x -%} no x {%- endunless -%}":                                   "no x",
+		"{{ profile.evil }}":                                                                anna["evil"].(string),
+	} {
+		text, err := personal.Compile(in)
+		if err != nil {
+			t.Errorf("%q: %v", in, err)
+			continue
+		}
+		if got, err := text.Render(plain); got != want || err != nil {
+			t.Errorf("%q gives %q, %v; want %q", in, got, err, want)
+		}
+	}
+}
+
+// TestRefused: what could take long or grow is no part of it, nor is what is no
+// template.
+func TestRefused(t *testing.T) {
+	for in, says := range map[string]string{
+		"{% for i in (1..1000000000) %}x{% endfor %}": `tag "for"`,
+		"{% assign a = 1 %}":                          `tag "assign"`,
+		"{%capture x%}{%endcapture%}":                 `tag "capture"`,
+		"{%-include 'x'-%}":                           `tag "include"`,
+		"{% tablerow x in y %}{% endtablerow %}":      `tag "tablerow"`,
+		`{{ profile.x | replace: "a", "aaaaaaaa" }}`:  `filter "replace"`,
+		`{{ profile.x | date: "%1000000d" }}`:         `filter "date"`,
+		`{{ "a|b" | default:"|" | inspect }}`:         `filter "inspect"`,
+		"{% if x %}":                                  "no Liquid template",
+		"{{ profile. }}":                              "no Liquid template",
+		"{% if profile.x | json %}{% endif %}":        `filter "json"`,
+		"{% endif %}":                                 "no Liquid template",
+	} {
+		if _, err := personal.Compile(in); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%q: %v; want %s", in, err, says)
+		}
+	}
+}
+
+func TestOutputIsBounded(t *testing.T) {
+	text, err := personal.Compile(strings.Repeat("{{ profile.long }}", 200))
+	if err != nil {
+		t.Fatal(err)
+	}
+	plain, _ := values(map[string]any{"long": strings.Repeat("x", 1024)})
+	if out, err := text.Render(plain); err == nil {
+		t.Errorf("%d bytes", len(out))
+	}
+}
+
+func TestPopup(t *testing.T) {
+	p := &pushsvc.Popup{
+		Content: pushsvc.PopupContent{
+			Title: "Hi {{ profile.Name }}", HTML: "<p>{{ profile.evil }}</p>", Image: "/i/{{ profile.path }}.png",
+			Buttons: []pushsvc.PopupButton{{ID: "a", Text: "{{ profile.Name }}", Action: pushsvc.PopupAction{Do: "open", URL: "/p?n={{ profile.path | url_encode }}"}}},
+			Input:   &pushsvc.PopupInput{Options: []string{"{{ profile.Name }}", "no"}},
+			KV:      map[string]string{"k": "{{ profile.evil }}"},
+		},
+		Variants: []pushsvc.PopupVariant{{ID: "b", Weight: 1, Content: &pushsvc.PopupContent{Title: "B {{ profile.Name }}"}}},
+	}
+	c, err := personal.CompilePopup(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	plain, escaped := values(anna)
+	m, err := c.Render("", plain, escaped)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range []struct{ got, want string }{
+		{m.Content.Title, "Hi Anna"},
+		{m.Content.HTML, "<p>&lt;img src=x onerror=alert(1)&gt;&#34;&#39;&amp;</p>"},
+		{m.Content.Image, "/i/a%20b/c.png"},
+		{m.Content.Buttons[0].Text, "Anna"},
+		{m.Content.Buttons[0].Action.URL, "/p?n=a+b%2Fc"},
+		{m.Content.Input.Options[0], "Anna"},
+		{m.Content.KV["k"], anna["evil"].(string)},
+	} {
+		if f.got != f.want {
+			t.Errorf("got %q, want %q", f.got, f.want)
+		}
+	}
+	if p.Content.Buttons[0].Text != "{{ profile.Name }}" || p.Content.KV["k"] != "{{ profile.evil }}" || p.Content.Input.Options[0] != "{{ profile.Name }}" {
+		t.Error("the pop-up itself was filled in")
+	}
+	if m, err := c.Render("b", plain, escaped); err != nil || m.Content.Title != "B Anna" {
+		t.Errorf("%+v, %v", m, err)
+	}
+}
+
+// TestPopupAddress: what a profile has does not make another address of a link.
+func TestPopupAddress(t *testing.T) {
+	c, err := personal.CompilePopup(&pushsvc.Popup{Click: pushsvc.PopupAction{Do: "open", URL: "/x{{ profile.x }}"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for value, good := range map[string]bool{"1": true, "\\evil": false, "\n": true, "a\x01b": false, "\r\nX: y": false} {
+		plain, escaped := values(map[string]any{"x": value})
+		if m, err := c.Render("", plain, escaped); (err == nil) != good {
+			t.Errorf("%q: %q, %v", value, m.Click.URL, err)
+		}
+	}
+}
+
+func TestPopupFaults(t *testing.T) {
+	p := &pushsvc.Popup{Variants: []pushsvc.PopupVariant{{ID: "a", Content: &pushsvc.PopupContent{Buttons: []pushsvc.PopupButton{{Text: "{% for %}"}}}}}}
+	_, err := personal.CompilePopup(p)
+	var fe *pushsvc.FieldError
+	if !errors.As(err, &fe) || fe.Field != "variants[0].content.buttons[0].text" {
+		t.Errorf("%v", err)
+	}
+}
+
+func FuzzText(f *testing.F) {
+	for _, s := range []string{"{{ profile.Name | truncate: 3 }}", "{% if profile.x %}a{% endif %}", `{{ "a" | times: 3 }}`, "{{ profile.tags | join: 1 }}"} {
+		f.Add(s)
+	}
+	plain, escaped := values(anna)
+	f.Fuzz(func(t *testing.T, s string) {
+		text, err := personal.Compile(s)
+		if err != nil {
+			return
+		}
+		out, err := text.Render(plain)
+		if err == nil && len(out) > personal.MaxOutput {
+			t.Errorf("%d bytes", len(out))
+		}
+		_, _ = text.Render(escaped)
+	})
+}

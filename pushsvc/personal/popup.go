@@ -1,0 +1,146 @@
+package personal
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+)
+
+// Popup is a pop-up whose templates are compiled. It may be used by many
+// goroutines.
+type Popup struct {
+	popup *pushsvc.Popup
+	texts map[string]*Text // by source
+}
+
+// Message is what one visitor is told.
+type Message struct {
+	Content pushsvc.PopupContent
+	Click   pushsvc.PopupAction
+	Theme   pushsvc.PopupTheme
+}
+
+// CompilePopup compiles all texts of a pop-up and its variants. Faults are
+// *pushsvc.FieldError.
+func CompilePopup(p *pushsvc.Popup) (*Popup, error) {
+	c := &Popup{popup: p, texts: map[string]*Text{}}
+	check := func(at string, content *pushsvc.PopupContent, click *pushsvc.PopupAction) error {
+		return visit(at, content, click, func(field string, s *string, _ use) error {
+			if c.texts[*s] != nil || !strings.Contains(*s, "{") {
+				return nil
+			}
+			t, err := Compile(*s)
+			if err != nil {
+				return &pushsvc.FieldError{Field: field, Problem: err.Error()}
+			}
+			c.texts[*s] = t
+			return nil
+		})
+	}
+	content := clone(p.Content)
+	click := p.Click
+	if err := check("", &content, &click); err != nil {
+		return nil, err
+	}
+	for i, v := range p.Variants {
+		content, click, _ := p.Variant(v.ID)
+		content = clone(content)
+		if err := check(fmt.Sprintf("variants[%d].", i), &content, &click); err != nil {
+			return nil, err
+		}
+	}
+	return c, nil
+}
+
+// Render fills in one variant. values are Plain's, escaped are Escaped's: those
+// go into HTML. An address that is none any more, once it is filled in, is an
+// error: the pop-up can't be shown to this visitor.
+func (c *Popup) Render(variant string, values, escaped Values) (Message, error) {
+	content, click, theme := c.popup.Variant(variant)
+	m := Message{clone(content), click, theme}
+	err := visit("", &m.Content, &m.Click, func(field string, s *string, u use) error {
+		t := c.texts[*s]
+		if t == nil {
+			return nil
+		}
+		with := values
+		if u == markup {
+			with = escaped
+		}
+		out, err := t.Render(with)
+		if err != nil {
+			return fmt.Errorf("%s: %w", field, err)
+		}
+		*s = out
+		if u == address {
+			*s = strings.ReplaceAll(strings.TrimSpace(out), " ", "%20")
+			return pushsvc.CheckURL(field, *s)
+		}
+		return nil
+	})
+	return m, err
+}
+
+// use is what becomes of a text.
+type use int
+
+const (
+	words use = iota
+	address
+	markup
+)
+
+// visit calls fn with every text that may be a template.
+func visit(at string, c *pushsvc.PopupContent, click *pushsvc.PopupAction, fn func(field string, s *string, u use) error) error {
+	type text struct {
+		field string
+		s     *string
+		u     use
+	}
+	texts := []text{
+		{"content.title", &c.Title, words},
+		{"content.body", &c.Body, words},
+		{"content.image", &c.Image, address},
+		{"content.imageAlt", &c.ImageAlt, words},
+		{"content.html", &c.HTML, markup},
+		{"click.url", &click.URL, address},
+		{"click.text", &click.Text, words},
+	}
+	for i := range c.Buttons {
+		b, name := &c.Buttons[i], fmt.Sprintf("content.buttons[%d].", i)
+		texts = append(texts, text{name + "text", &b.Text, words}, text{name + "action.url", &b.Action.URL, address}, text{name + "action.text", &b.Action.Text, words})
+	}
+	if c.Input != nil {
+		texts = append(texts, text{"content.input.label", &c.Input.Label, words}, text{"content.input.submit", &c.Input.Submit, words})
+		for i := range c.Input.Options {
+			texts = append(texts, text{fmt.Sprintf("content.input.options[%d]", i), &c.Input.Options[i], words})
+		}
+	}
+	for _, t := range texts {
+		if err := fn(at+t.field, t.s, t.u); err != nil {
+			return err
+		}
+	}
+	for _, k := range slices.Sorted(maps.Keys(c.KV)) {
+		v := c.KV[k]
+		if err := fn(at+"content.kv."+k, &v, words); err != nil {
+			return err
+		}
+		c.KV[k] = v
+	}
+	return nil
+}
+
+// clone copies what visit may change.
+func clone(c pushsvc.PopupContent) pushsvc.PopupContent {
+	c.Buttons, c.KV = slices.Clone(c.Buttons), maps.Clone(c.KV)
+	if c.Input != nil {
+		in := *c.Input
+		in.Options = slices.Clone(in.Options)
+		c.Input = &in
+	}
+	return c
+}

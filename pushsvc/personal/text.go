@@ -1,0 +1,157 @@
+// Package personal fills texts with what is known of a visitor: Liquid templates
+// without loops and variables of their own, so that the time and the memory that
+// one takes are bounded by its length, and by that of what is filled in.
+package personal
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"html"
+	"math"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/osteele/liquid"
+)
+
+// MaxOutput is the longest text that a template may give, in bytes.
+const MaxOutput = 128 << 10
+
+// Values are what templates can name.
+type Values map[string]any
+
+// Text is a compiled template. It may be used by many goroutines.
+type Text struct {
+	template *liquid.Template // nil where the text is the same for everybody
+	plain    string
+}
+
+// tags are those that take no more time than they are long. There is no "for",
+// and no "assign" either: it could double a text again and again.
+var tags = []string{"if", "elsif", "else", "endif", "unless", "endunless", "case", "when", "endcase", "comment", "endcomment"}
+
+// filters are those that give no more than they get, or a fixed amount.
+var filters = []string{
+	"default", "upcase", "downcase", "capitalize", "strip", "lstrip", "rstrip", "escape", "url_encode", "truncate",
+	"size", "first", "last", "round", "ceil", "floor", "abs", "plus", "minus", "times", "divided_by", "modulo",
+	"append", "prepend", "join", "strip_html", "strip_newlines", "newline_to_br",
+}
+
+// engine has Liquid's own filters, but for one that panics.
+var engine = func() *liquid.Engine {
+	e := liquid.NewEngine()
+	e.RegisterFilter("truncate", truncate)
+	return e
+}()
+
+func truncate(s string, length func(int) int, ellipsis func(string) string) string {
+	n, end, runes := length(50), ellipsis("…"), []rune(s)
+	if len(runes) <= n {
+		return s
+	}
+	return string(runes[:max(0, n-len([]rune(end)))]) + end
+}
+
+// place is one place of a template.
+var place = regexp.MustCompile(`(?s)\{%-?\s*(\w*)(.*?)-?%\}|\{\{-?(.*?)-?\}\}`)
+
+// quoted is a text within an expression.
+var quoted = regexp.MustCompile(`"[^"]*"|'[^']*'`)
+
+// Compile reads a template. Its faults are for whoever wrote it.
+func Compile(source string) (*Text, error) {
+	if !strings.Contains(source, "{{") && !strings.Contains(source, "{%") {
+		return &Text{plain: source}, nil
+	}
+	for _, m := range place.FindAllStringSubmatch(source, -1) {
+		if tag := m[1]; strings.HasPrefix(m[0], "{%") && !slices.Contains(tags, tag) {
+			return nil, fmt.Errorf("has the Liquid tag %q, which is not one of %s", tag, strings.Join(tags, ", "))
+		}
+		for i, part := range strings.Split(quoted.ReplaceAllString(m[2]+m[3], `""`), "|") {
+			name, _, _ := strings.Cut(strings.TrimSpace(part), ":")
+			if name = strings.TrimSpace(name); i > 0 && !slices.Contains(filters, name) {
+				return nil, fmt.Errorf("has the Liquid filter %q, which is not one of %s", name, strings.Join(filters, ", "))
+			}
+		}
+	}
+	t, err := parse(source)
+	if err != nil {
+		return nil, fmt.Errorf("is no Liquid template: %w", err)
+	}
+	return &Text{template: t}, nil
+}
+
+// parse is the engine's, whose faults may be panics.
+func parse(source string) (t *liquid.Template, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = errors.New("a tag is not as Liquid writes it")
+		}
+	}()
+	t, fault := engine.ParseString(source)
+	if fault != nil {
+		return nil, fault
+	}
+	return t, nil
+}
+
+// Render fills in the values. What is not there is an empty text.
+func (t *Text) Render(values Values) (out string, err error) {
+	if t.template == nil {
+		return t.plain, nil
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("filling in a template: %v", r)
+		}
+	}()
+	w := &bounded{}
+	if fault := t.template.FRender(w, liquid.Bindings(values)); fault != nil {
+		return "", fmt.Errorf("filling in a template: %w", fault)
+	}
+	return w.b.String(), nil
+}
+
+// bounded is a buffer of at most MaxOutput bytes.
+type bounded struct{ b bytes.Buffer }
+
+func (w *bounded) Write(p []byte) (int, error) {
+	if w.b.Len()+len(p) > MaxOutput {
+		return 0, fmt.Errorf("the text is longer than %d bytes", MaxOutput)
+	}
+	return w.b.Write(p)
+}
+
+// Plain makes values fit for texts: whole numbers without their exponent.
+func Plain(v any) any { return walk(v, func(s string) string { return s }) }
+
+// Escaped makes values fit for HTML, as text and in quoted attributes.
+func Escaped(v any) any { return walk(v, html.EscapeString) }
+
+func walk(v any, each func(string) string) any {
+	switch v := v.(type) {
+	case string:
+		return each(v)
+	case float64:
+		if v == math.Trunc(v) && math.Abs(v) < 1<<53 {
+			return int64(v)
+		}
+		return strconv.FormatFloat(v, 'f', -1, 64)
+	case []any:
+		out := make([]any, len(v))
+		for i := range v {
+			out[i] = walk(v[i], each)
+		}
+		return out
+	case map[string]any:
+		out := make(map[string]any, len(v))
+		for k, e := range v {
+			out[k] = walk(e, each)
+		}
+		return out
+	}
+	return v
+}

@@ -1,0 +1,86 @@
+package pushsvc
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// Bounds on what a site may have of pop-ups.
+const (
+	MaxPopups     = 200
+	MaxUploads    = 200
+	MaxUploadSize = 1 << 20 // bytes
+)
+
+// ErrFull says that the site has as many as it may.
+var ErrFull = errors.New("the site has as many as it may")
+
+// PopupStore keeps pop-ups and the images that belong to them by site. A site
+// need not have subscribers, and is no Site of a SubscriptionStore by a pop-up
+// alone. Revisions are as those of a SettingStore.
+type PopupStore interface {
+	// PutPopup stores p.Popup under its ID if the present revision is the
+	// expected one (AnyRevision is always, 0 is where there is none), else it
+	// gives ErrRevision. Where the very same is there already it changes
+	// nothing and succeeds, whatever is expected. Created is kept of what it
+	// replaces. The row is returned. ErrFull where it would be one more than
+	// MaxPopups. p.Revision is ignored.
+	PutPopup(ctx context.Context, p StoredPopup, expect Revision) (StoredPopup, error)
+	// Popup gives one; ErrNotFound.
+	Popup(ctx context.Context, site, id string) (StoredPopup, error)
+	// Popups gives those of a site by id. One that can't be read is passed
+	// over.
+	Popups(ctx context.Context, site string) ([]StoredPopup, error)
+	// PopupSites lists the sites that have or had a pop-up or an upload.
+	PopupSites(ctx context.Context) ([]string, error)
+	// DeletePopup removes one if its revision is the expected one, else it
+	// gives ErrRevision; ErrNotFound where there is none.
+	DeletePopup(ctx context.Context, site, id string, expect Revision) error
+
+	// PutUpload stores an image. One of the same name is the same image: then
+	// nothing changes, and that row is returned. ErrFull where it would be one
+	// more than MaxUploads.
+	PutUpload(ctx context.Context, u Upload) (Upload, error)
+	// Upload gives one; ErrNotFound.
+	Upload(ctx context.Context, site, name string) (Upload, error)
+	// Uploads gives those of a site by name, without their Data. One that can't
+	// be read is passed over.
+	Uploads(ctx context.Context, site string) ([]Upload, error)
+	// DeleteUpload removes one; ErrNotFound where there is none.
+	DeleteUpload(ctx context.Context, site, name string) error
+}
+
+// Upload is an image that an operator has uploaded.
+type Upload struct {
+	Site string `json:"-"`
+	// Name is a digest of Data with the type's ending.
+	Name string `json:"name"`
+	// Size is Data's, in bytes.
+	Size int `json:"size"`
+	// Created is to the millisecond.
+	Created time.Time `json:"created"`
+	Data    []byte    `json:"-"`
+}
+
+// CheckPopup refuses what no store takes: it is for stores.
+func CheckPopup(site, id string) error {
+	switch {
+	case site == "" || len(site) > MaxSiteName:
+		return errors.New("the pop-up's site has no name, or too long a one")
+	case id == "" || len(id) > MaxPopupID:
+		return errors.New("the pop-up has no id, or too long a one")
+	}
+	return nil
+}
+
+// CheckUpload refuses what no store takes: it is for stores.
+func CheckUpload(u Upload) error {
+	if err := CheckPopup(u.Site, u.Name); err != nil {
+		return err
+	}
+	if len(u.Data) > MaxUploadSize {
+		return errors.New("the image is too large")
+	}
+	return nil
+}

@@ -1,0 +1,104 @@
+package pushsvc_test
+
+import (
+	"encoding/json"
+	"errors"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+)
+
+func prompt(t testing.TB, text string) (s pushsvc.PromptSettings) {
+	t.Helper()
+	if err := json.Unmarshal([]byte(text), &s); err != nil {
+		t.Fatalf("%s: %v", text, err)
+	}
+	return s
+}
+
+func TestPromptValidate(t *testing.T) {
+	for _, tt := range []struct{ text, field string }{
+		{`{}`, ""},
+		{`{"enabled":false,"kind":"bell","title":"","color":"#0B6","text_color":"","after":{},"paths":[],"ask_again":"1s","consent":""}`, ""},
+		{`{"after":{"pages":1000,"delay":"24h","scroll":100,"click":".a","event":"e","exit":true}}`, ""},
+		{`{"after":{"manual":true}}`, ""},
+		{`{"after":{"delay":null}}`, ""},
+		{`{"kind":""}`, "kind"},
+		{`{"kind":"Bar"}`, "kind"},
+		{`{"color":"blue"}`, "color"},
+		{`{"text_color":"0b6bcb"}`, "text_color"},
+		{`{"ask_again":[]}`, "ask_again"},
+		{`{"ask_again":["7d","0s"]}`, "ask_again"},
+		{`{"ask_again":["1d","1d","1d","1d","1d","1d","1d","1d","1d","1d","1d"]}`, "ask_again"},
+		{`{"paths":["/a","b"]}`, "paths"},
+		{`{"not_paths":["/a?b"]}`, "not_paths"},
+		{`{"paths":["/` + strings.Repeat("a", 500) + `"]}`, "paths"},
+		{`{"paths":["` + strings.Repeat(`/","`, 100) + `/"]}`, "paths"},
+		{`{"consent":"` + strings.Repeat("a", 501) + `"}`, "consent"},
+		{`{"after":{"manual":true,"pages":1}}`, "after"},
+		{`{"after":{"pages":1001}}`, "after"},
+		{`{"after":{"pages":-1}}`, "after"},
+		{`{"after":{"delay":"25h"}}`, "after"},
+		{`{"after":{"delay":"1ms"}}`, "after"},
+		{`{"after":{"scroll":101}}`, "after"},
+		{`{"after":{"click":"` + strings.Repeat("a", 501) + `"}}`, "after click"},
+		{`{"after":{"event":"` + strings.Repeat("a", 501) + `"}}`, "after event"},
+	} {
+		var field *pushsvc.FieldError
+		err := prompt(t, tt.text).Validate()
+		if errors.As(err, &field) != (tt.field != "") || field != nil && field.Field != tt.field || field == nil && err != nil {
+			t.Errorf("%.80s: %v; want a fault in %q", tt.text, err, tt.field)
+		}
+	}
+	for _, tt := range []struct{ text, field string }{{`{"ask_again":7}`, "ask_again"}, {`{"ask_again":["1d","soon"]}`, "ask_again"}, {`{"after":{"delay":30}}`, "after"}} {
+		var s pushsvc.PromptSettings
+		var field *pushsvc.FieldError
+		if err := json.Unmarshal([]byte(tt.text), &s); !errors.As(err, &field) || field.Field != tt.field {
+			t.Errorf("%s: %v", tt.text, err)
+		}
+	}
+	for _, manual := range []bool{false, true} {
+		all := pushsvc.DefaultPrompt(manual)
+		if err := all.Validate(); err != nil {
+			t.Error(err)
+		}
+		if n := reflect.TypeFor[pushsvc.PromptSettings]().NumField(); len(all.Said()) != n {
+			t.Errorf("the default says %q, not all %d members", all.Said(), n)
+		}
+	}
+}
+
+// TestPromptOver: each member by itself wins, also where it is said to be empty,
+// and survives being stored.
+func TestPromptOver(t *testing.T) {
+	all := prompt(t, `{"enabled":false,"kind":"bar","title":"T","body":"B","accept":"A","reject":"R","color":"#111","text_color":"#222",
+		"after":{"pages":3},"paths":["/a"],"not_paths":["/b"],"ask_again":["1d"],"consent":"#c"}`)
+	empty := prompt(t, `{"enabled":true,"kind":"dialog","title":"","body":"","accept":"","reject":"","color":"","text_color":"",
+		"after":{},"paths":[],"not_paths":[],"ask_again":["2d"],"consent":""}`)
+	stored := func(s pushsvc.PromptSettings) pushsvc.PromptSettings {
+		raw, err := json.Marshal(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return prompt(t, string(raw))
+	}
+	for _, tt := range []struct{ upper, lower, want pushsvc.PromptSettings }{
+		{all, empty, all},
+		{empty, all, empty},
+		{pushsvc.PromptSettings{}, all, all},
+		{all, pushsvc.PromptSettings{}, all},
+	} {
+		if got := stored(tt.upper).Over(stored(tt.lower)); !reflect.DeepEqual(got, tt.want) {
+			t.Errorf("%+v over %+v gives %+v", tt.upper, tt.lower, got)
+		}
+	}
+	got := prompt(t, `{"title":"X","paths":null}`).Over(all)
+	if *got.Title != "X" || *got.Body != "B" || got.Paths[0] != "/a" {
+		t.Errorf("%+v", got)
+	}
+	if said := prompt(t, `{"paths":[],"title":"","after":{}}`).Said(); !reflect.DeepEqual(said, []string{"after", "paths", "title"}) {
+		t.Errorf("said %q", said)
+	}
+}

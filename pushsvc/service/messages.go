@@ -1,0 +1,316 @@
+package service
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/audience"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/onsite"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/personal"
+)
+
+// Bounds of a MessagesRequest.
+const (
+	maxCandidates = 200
+	maxAnswered   = 10
+	maxPage       = 8 << 10 // bytes of path, query and referrer
+)
+
+// MessagesRequest is what a page asks for pop-ups with.
+type MessagesRequest struct {
+	// Session names the browser's session: 16 random bytes in base64url.
+	Session  string    `json:"session"`
+	Page     PageInput `json:"page"`
+	Device   string    `json:"device"`
+	Language string    `json:"language"`
+	TimeZone string    `json:"timeZone"`
+	Visits   int64     `json:"visits"`
+	Views    int64     `json:"views"`
+	// Candidates are the pop-ups that can apply, as far as the page can tell;
+	// none are all.
+	Candidates []string `json:"candidates"`
+	// Shown is how often each was seen in this session.
+	Shown map[string]int `json:"shown"`
+	// Preview is what the page's address has in webpush_preview.
+	Preview string `json:"preview"`
+}
+
+// PageInput is where the visitor is.
+type PageInput struct {
+	Path     string           `json:"path"`
+	Query    string           `json:"query"`
+	Referrer string           `json:"referrer"`
+	UTM      pushsvc.PopupUTM `json:"utm"`
+}
+
+// MessagesAnswer is what a page is to do.
+type MessagesAnswer struct {
+	// Popups may be shown, the most important first.
+	Popups []WirePopup `json:"popups"`
+	// Controls are those that this visitor would see but for being in their
+	// control group. The page waits as it would, and then reports them as viewed,
+	// but shows nothing.
+	Controls []WireControl `json:"controls,omitempty"`
+	// Preview is true where an operator looks at a pop-up: it is shown at once,
+	// and nothing is reported.
+	Preview bool `json:"preview,omitempty"`
+}
+
+// WirePopup is a pop-up for one visitor (web/src/shared/popup.ts).
+type WirePopup struct {
+	ID       string               `json:"id"`
+	Variant  string               `json:"variant,omitempty"`
+	Token    string               `json:"token"`
+	Kind     pushsvc.PopupKind    `json:"kind"`
+	Position string               `json:"position,omitempty"`
+	Priority int                  `json:"priority,omitempty"`
+	Content  pushsvc.PopupContent `json:"content"`
+	Click    pushsvc.PopupAction  `json:"click,omitzero"`
+	Theme    pushsvc.PopupTheme   `json:"theme,omitzero"`
+	When     pushsvc.PopupWhen    `json:"when,omitzero"`
+	Caps     SessionCap           `json:"caps,omitzero"`
+	Legacy   LegacyNames          `json:"legacy"`
+}
+
+// WireControl is a pop-up that is kept from the visitor.
+type WireControl struct {
+	ID       string            `json:"id"`
+	Variant  string            `json:"variant"`
+	Token    string            `json:"token"`
+	Priority int               `json:"priority,omitempty"`
+	When     pushsvc.PopupWhen `json:"when,omitzero"`
+	Caps     SessionCap        `json:"caps,omitzero"`
+}
+
+// SessionCap is the cap that the page sees to.
+type SessionCap struct {
+	Session int `json:"session,omitempty"`
+}
+
+// LegacyNames are what CleverTap's API calls a pop-up and its variant.
+type LegacyNames struct {
+	MsgID   string `json:"msgId"`
+	PivotID string `json:"pivotId,omitempty"`
+}
+
+func (r *MessagesRequest) check() error {
+	switch {
+	case r.Session != "" && !pushsvc.IsRandomID(r.Session):
+		return &pushsvc.FieldError{Field: "session", Problem: "is not 16 random bytes in base64url, which are 22 characters"}
+	case len(r.Page.Path)+len(r.Page.Query)+len(r.Page.Referrer) > maxPage:
+		return &pushsvc.FieldError{Field: "page", Problem: fmt.Sprintf("is longer than %d bytes", maxPage)}
+	case len(r.Candidates) > maxCandidates:
+		return &pushsvc.FieldError{Field: "candidates", Problem: fmt.Sprintf("has more than %d entries", maxCandidates)}
+	case len(r.Shown) > maxCandidates:
+		return &pushsvc.FieldError{Field: "shown", Problem: fmt.Sprintf("has more than %d members", maxCandidates)}
+	}
+	return nil
+}
+
+// Messages gives the pop-ups that a visitor may see on a page. device is zero for
+// who is not to be known: of them nothing counts but what the page says. Faults
+// are *pushsvc.FieldError.
+func (s *Service) Messages(ctx context.Context, site string, device pushsvc.DeviceID, r MessagesRequest) (MessagesAnswer, error) {
+	answer := MessagesAnswer{Popups: []WirePopup{}}
+	if err := r.check(); err != nil {
+		return answer, err
+	}
+	st, err := s.popupSite(ctx, site)
+	if err != nil {
+		return answer, err
+	}
+	if len(st.running) == 0 && r.Preview == "" {
+		return answer, nil
+	}
+	secret, err := s.Store.Secret(ctx)
+	if err != nil {
+		return answer, fmt.Errorf("reading the secret: %w", err)
+	}
+	v := &asking{service: s, site: site, st: st, device: device, r: r, now: s.Clock(), secret: secret}
+	if !device.IsZero() {
+		if v.facts, err = s.Store.Facts(ctx, site, device); err != nil {
+			return answer, fmt.Errorf("reading what is known of the visitor: %w", err)
+		}
+	}
+	if r.Preview != "" {
+		return v.preview(ctx)
+	}
+	v.answer(ctx, &answer)
+	return answer, nil
+}
+
+// asking is one request for pop-ups.
+type asking struct {
+	service *Service
+	site    string
+	st      *popupSite
+	device  pushsvc.DeviceID
+	facts   pushsvc.Facts
+	r       MessagesRequest
+	now     time.Time
+	secret  []byte
+}
+
+// who is by what the visitor is put into variants: the person where one is
+// known, so that all devices of theirs see the same.
+func (v *asking) who() string {
+	switch {
+	case v.facts.Profile != nil:
+		return v.facts.Profile.ID
+	case !v.device.IsZero():
+		text, _ := v.device.MarshalText()
+		return string(text)
+	}
+	return v.r.Session
+}
+
+func (v *asking) visits() int64 {
+	if v.facts.Profile != nil {
+		return max(v.facts.Profile.Visits, v.r.Visits)
+	}
+	return v.r.Visits
+}
+
+func (v *asking) page() onsite.Page {
+	return onsite.Page{
+		Path: v.r.Page.Path, Query: v.r.Page.Query, Referrer: v.r.Page.Referrer, UTM: v.r.Page.UTM,
+		Device: v.r.Device, Language: v.r.Language, Visits: v.visits(),
+	}
+}
+
+// seen is how often the visitor saw a pop-up. The page and the profile may each
+// know of views that the other doesn't: reports may be on their way, and storage
+// may have been cleared.
+func (v *asking) seen(p *pushsvc.Popup) onsite.Seen {
+	n := onsite.Seen{Session: v.r.Shown[p.ID]}
+	if profile := v.facts.Profile; profile != nil {
+		n.Session = max(n.Session, profile.ViewsIn(v.r.Session, p.ID))
+		n.Today = profile.ViewsSince(p.ID, onsite.DayStart(v.now, onsite.Zone(p, v.r.TimeZone)))
+		n.Ever = int(profile.Popups[p.ID].Viewed)
+	}
+	n.Today, n.Ever = max(n.Today, n.Session), max(n.Ever, n.Session)
+	return n
+}
+
+// full says whether the visitor has seen enough pop-ups of all kinds that count.
+func (v *asking) full() bool {
+	free := map[string]bool{}
+	for _, p := range v.st.running {
+		free[p.Popup.ID] = onsite.Uncounted(p.Popup.Kind)
+	}
+	session, profileSession, today := 0, 0, 0
+	for id, n := range v.r.Shown {
+		if !free[id] {
+			session += max(n, 0)
+		}
+	}
+	if profile := v.facts.Profile; profile != nil {
+		day := onsite.DayStart(v.now, onsite.Zone(&pushsvc.Popup{}, v.r.TimeZone))
+		for _, shown := range profile.Shown {
+			if shown.Control || free[shown.Popup] {
+				continue
+			}
+			if v.r.Session != "" && shown.Session == v.r.Session {
+				profileSession++
+			}
+			if !shown.At.Before(day) {
+				today++
+			}
+		}
+	}
+	session = max(session, profileSession)
+	return onsite.Full(v.st.settings, session, max(today, session))
+}
+
+// visitor is who the audience's expression is about.
+func (v *asking) visitor() audience.Visitor {
+	who := audience.Visitor{
+		Device: v.r.Device, Subscribed: v.facts.Subscribed, Visits: v.visits(), Language: v.r.Language, Now: v.now,
+	}
+	if profile := v.facts.Profile; profile != nil {
+		who.Attributes = profile.Attributes
+		who.Events = make(map[string]audience.Event, len(profile.Events))
+		for name, c := range profile.Events {
+			who.Events[name] = audience.Event(c)
+		}
+	}
+	return who
+}
+
+// values are what templates can name.
+func (v *asking) values() (plain, escaped personal.Values) {
+	attributes := map[string]any{}
+	if v.facts.Profile != nil && v.facts.Profile.Attributes != nil {
+		attributes = v.facts.Profile.Attributes
+	}
+	all := map[string]any{
+		"profile": attributes, "site": v.site, "language": v.r.Language, "device": v.r.Device, "visits": float64(v.visits()),
+	}
+	plain, _ = personal.Plain(all).(map[string]any)
+	escaped, _ = personal.Escaped(all).(map[string]any)
+	return plain, escaped
+}
+
+func (v *asking) answer(ctx context.Context, out *MessagesAnswer) {
+	if onsite.HeldOut(v.site, v.who(), v.st.settings.Holdout) {
+		return
+	}
+	full, page, visitor := v.full(), v.page(), v.visitor()
+	plain, escaped := v.values()
+	for _, p := range v.st.running {
+		if len(out.Popups)+len(out.Controls) == maxAnswered {
+			return
+		}
+		if full && !onsite.Uncounted(p.Popup.Kind) || len(v.r.Candidates) > 0 && !slices.Contains(v.r.Candidates, p.Popup.ID) {
+			continue
+		}
+		if onsite.Decide(&p.Popup, page, v.now, v.r.TimeZone, v.seen(&p.Popup)) != "" {
+			continue
+		}
+		meant, err := p.who.Includes(visitor)
+		if err != nil {
+			v.complain(ctx, p, err)
+		}
+		if !meant {
+			continue
+		}
+		variant := onsite.Assign(v.site, &p.Popup, v.who())
+		if variant == pushsvc.PopupControl {
+			out.Controls = append(out.Controls, WireControl{
+				ID: p.Popup.ID, Variant: variant, Token: v.token(p, variant), Priority: p.Popup.Priority, When: p.Popup.When,
+				Caps: SessionCap{p.Popup.Caps.Session},
+			})
+			continue
+		}
+		m, err := p.texts.Render(variant, plain, escaped)
+		if err != nil {
+			v.complain(ctx, p, err)
+			continue
+		}
+		out.Popups = append(out.Popups, v.wire(&p.Popup, variant, v.token(p, variant), m))
+	}
+}
+
+func (v *asking) token(p *runningPopup, variant string) string {
+	return pushsvc.PopupToken(v.secret, v.site, p.Popup.ID, variant, v.device)
+}
+
+func (v *asking) wire(p *pushsvc.Popup, variant, token string, m personal.Message) WirePopup {
+	return WirePopup{
+		ID: p.ID, Variant: variant, Token: token, Kind: p.Kind, Position: p.Position, Priority: p.Priority,
+		Content: m.Content, Click: m.Click, Theme: m.Theme, When: p.When, Caps: SessionCap{p.Caps.Session},
+		Legacy: LegacyNames{MsgID: p.ID + "_" + v.now.UTC().Format("20060102"), PivotID: variant},
+	}
+}
+
+// complain tells once why a pop-up fails for somebody. What was to be filled in
+// is somebody's and not said.
+func (v *asking) complain(ctx context.Context, p *runningPopup, err error) {
+	if p.told.CompareAndSwap(false, true) {
+		v.service.log().WarnContext(ctx, "a pop-up can't be shown to a visitor; this is said once",
+			"site", v.site, "popup", p.Popup.ID, "error", err)
+	}
+}

@@ -1,0 +1,250 @@
+package service
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/audience"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/personal"
+)
+
+// popupSettings is the name of the setting that has a site's PopupSettings.
+const popupSettings = "popups"
+
+// siteName is the canonical name, or a *pushsvc.FieldError.
+func siteName(site string) (string, error) {
+	name, err := pushsvc.SiteName(site)
+	if err != nil {
+		return "", &pushsvc.FieldError{Field: "site", Problem: err.Error()}
+	}
+	return name, nil
+}
+
+// compile checks all that is in a pop-up; faults are *pushsvc.FieldError.
+func compile(p *pushsvc.Popup) (*audience.Audience, *personal.Popup, error) {
+	if err := p.Validate(); err != nil {
+		return nil, nil, err
+	}
+	who, err := audience.Compile(p.Audience)
+	if err != nil {
+		return nil, nil, &pushsvc.FieldError{Field: "audience", Problem: err.Error()}
+	}
+	texts, err := personal.CompilePopup(p)
+	if err != nil {
+		return nil, nil, err
+	}
+	return who, texts, nil
+}
+
+// PutPopup checks a pop-up and stores it, if its revision is the expected one:
+// else pushsvc.ErrRevision. Visitors get it from then on. Faults are
+// *pushsvc.FieldError; pushsvc.ErrFull where the site has too many.
+func (s *Service) PutPopup(ctx context.Context, site string, p pushsvc.Popup, expect pushsvc.Revision) (pushsvc.StoredPopup, error) {
+	name, err := siteName(site)
+	if err != nil {
+		return pushsvc.StoredPopup{}, err
+	}
+	if p.State == "" {
+		p.State = pushsvc.PopupDraft
+	}
+	if _, _, err := compile(&p); err != nil {
+		return pushsvc.StoredPopup{}, err
+	}
+	now := s.Clock()
+	row, err := s.Store.PutPopup(ctx, pushsvc.StoredPopup{Site: name, Popup: p, Created: now, Updated: now}, expect)
+	if err != nil {
+		return row, err
+	}
+	return row, s.reloadPopups(ctx, name)
+}
+
+// Popup gives one; pushsvc.ErrNotFound.
+func (s *Service) Popup(ctx context.Context, site, id string) (pushsvc.StoredPopup, error) {
+	name, err := siteName(site)
+	if err != nil {
+		return pushsvc.StoredPopup{}, err
+	}
+	return s.Store.Popup(ctx, name, id)
+}
+
+// Popups gives those of a site, by id.
+func (s *Service) Popups(ctx context.Context, site string) ([]pushsvc.StoredPopup, error) {
+	name, err := siteName(site)
+	if err != nil {
+		return nil, err
+	}
+	return s.Store.Popups(ctx, name)
+}
+
+// stateTries is how often a change of state is tried when others write too.
+const stateTries = 5
+
+// SetPopupState runs or pauses a pop-up.
+func (s *Service) SetPopupState(ctx context.Context, site, id string, state pushsvc.PopupState) (pushsvc.StoredPopup, error) {
+	for try := 1; ; try++ {
+		row, err := s.Popup(ctx, site, id)
+		if err != nil {
+			return row, err
+		}
+		row.Popup.State = state
+		row, err = s.PutPopup(ctx, site, row.Popup, row.Revision)
+		if !errors.Is(err, pushsvc.ErrRevision) || try == stateTries {
+			return row, err
+		}
+	}
+}
+
+// DeletePopup removes one, if its revision is the expected one. What was counted
+// stays.
+func (s *Service) DeletePopup(ctx context.Context, site, id string, expect pushsvc.Revision) error {
+	name, err := siteName(site)
+	if err != nil {
+		return err
+	}
+	if err := s.Store.DeletePopup(ctx, name, id, expect); err != nil {
+		return err
+	}
+	return s.reloadPopups(ctx, name)
+}
+
+// PopupSettings gives what is set for all pop-ups of a site, and its revision: 0
+// where nobody has set anything.
+func (s *Service) PopupSettings(ctx context.Context, site string) (pushsvc.PopupSettings, pushsvc.Revision, error) {
+	set := pushsvc.DefaultPopupSettings()
+	name, err := siteName(site)
+	if err != nil {
+		return set, 0, err
+	}
+	row, err := s.Store.Setting(ctx, name, popupSettings)
+	switch {
+	case errors.Is(err, pushsvc.ErrNotFound):
+		return set, 0, nil
+	case err != nil:
+		return set, 0, err
+	}
+	if err := json.Unmarshal(row.Document, &set); err != nil {
+		return pushsvc.DefaultPopupSettings(), row.Revision, fmt.Errorf("reading the settings of pop-ups of %s: %w", name, err)
+	}
+	return set, row.Revision, nil
+}
+
+// SetPopupSettings stores what is to hold for all pop-ups of a site.
+func (s *Service) SetPopupSettings(ctx context.Context, site string, set pushsvc.PopupSettings, expect pushsvc.Revision) (pushsvc.Revision, error) {
+	name, err := siteName(site)
+	if err != nil {
+		return 0, err
+	}
+	if err := set.Validate(); err != nil {
+		return 0, err
+	}
+	text, err := json.Marshal(set)
+	if err != nil {
+		return 0, fmt.Errorf("encoding the settings of pop-ups: %w", err)
+	}
+	row, err := s.Store.PutSetting(ctx, pushsvc.Setting{Site: name, Name: popupSettings, Document: text, Updated: s.Clock()}, expect)
+	if err != nil {
+		return 0, err
+	}
+	return row.Revision, s.reloadPopups(ctx, name)
+}
+
+// PopupResult is what came of a pop-up for one of its variants.
+type PopupResult struct {
+	// Variant is empty for a pop-up without variants, and "control" for the
+	// visitors who were only watched.
+	Variant string `json:"variant"`
+	// Viewed counts views; of the control group, the times at which it would
+	// have been seen.
+	Viewed    int64 `json:"viewed"`
+	Clicked   int64 `json:"clicked"`
+	Closed    int64 `json:"closed"`
+	Submitted int64 `json:"submitted"`
+	Errors    int64 `json:"errors"`
+	Converted int64 `json:"converted"`
+	// Elements are the clicks by what was clicked.
+	Elements map[string]int64 `json:"elements,omitempty"`
+}
+
+// add counts one counter.
+func (r *PopupResult) add(c pushsvc.PopupCounter) {
+	switch c.Act {
+	case pushsvc.ActViewed, pushsvc.ActControl:
+		r.Viewed += c.Count
+	case pushsvc.ActClicked:
+		r.Clicked += c.Count
+		if c.Element != "" {
+			if r.Elements == nil {
+				r.Elements = map[string]int64{}
+			}
+			r.Elements[c.Element] += c.Count
+		}
+	case pushsvc.ActClosed:
+		r.Closed += c.Count
+	case pushsvc.ActSubmitted:
+		r.Submitted += c.Count
+	case pushsvc.ActError:
+		r.Errors += c.Count
+	case pushsvc.ActConverted:
+		r.Converted += c.Count
+	}
+}
+
+// PopupStats is what came of a pop-up: all in all, and hour by hour.
+type PopupStats struct {
+	Popup    string        `json:"popup"`
+	Variants []PopupResult `json:"variants"`
+	Hours    []PopupHour   `json:"hours"`
+}
+
+// PopupHour is what came of a pop-up in one hour.
+type PopupHour struct {
+	// Hour is when it began, in UTC.
+	Hour     string        `json:"hour"`
+	Variants []PopupResult `json:"variants"`
+}
+
+// PopupStats counts what visitors did with a pop-up between two times; zeros are
+// no bound. pushsvc.ErrNotFound where there is neither such a pop-up nor anything
+// counted.
+func (s *Service) PopupStats(ctx context.Context, site, id string, q StatsQuery) (PopupStats, error) {
+	stats := PopupStats{Popup: id, Variants: []PopupResult{}, Hours: []PopupHour{}}
+	name, err := siteName(site)
+	if err != nil {
+		return stats, err
+	}
+	counters, err := s.Store.PopupStats(ctx, name, id, q.From, q.To)
+	if err != nil {
+		return stats, fmt.Errorf("reading what came of pop-up %q: %w", id, err)
+	}
+	row, err := s.Store.Popup(ctx, name, id)
+	if err != nil && (!errors.Is(err, pushsvc.ErrNotFound) || len(counters) == 0) {
+		return stats, err
+	}
+	// Variants without a view are in the table too.
+	for _, v := range row.Popup.Variants {
+		stats.Variants = append(stats.Variants, PopupResult{Variant: v.ID})
+	}
+	for _, c := range counters {
+		result(&stats.Variants, c.Variant).add(c)
+		hour := c.Hour.UTC().Format("2006-01-02T15:04:05Z")
+		if n := len(stats.Hours); n == 0 || stats.Hours[n-1].Hour != hour {
+			stats.Hours = append(stats.Hours, PopupHour{Hour: hour})
+		}
+		result(&stats.Hours[len(stats.Hours)-1].Variants, c.Variant).add(c)
+	}
+	return stats, nil
+}
+
+// result finds or makes the entry of a variant.
+func result(list *[]PopupResult, variant string) *PopupResult {
+	i := slices.IndexFunc(*list, func(r PopupResult) bool { return r.Variant == variant })
+	if i < 0 {
+		i = len(*list)
+		*list = append(*list, PopupResult{Variant: variant})
+	}
+	return &(*list)[i]
+}

@@ -1,0 +1,124 @@
+package service
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+)
+
+// PreviewParameter is the query parameter that shows a pop-up to an operator.
+const PreviewParameter = "webpush_preview"
+
+// previewTime is how long a preview's address is good.
+const previewTime = time.Hour
+
+// Preview is an address that shows a pop-up, whatever its state.
+type Preview struct {
+	URL     string    `json:"url"`
+	Expires time.Time `json:"expires"`
+}
+
+// Preview makes the address. page is an URL, or a path of the site; empty is its
+// start page. variant is empty for the first one.
+func (s *Service) Preview(ctx context.Context, site, id, variant, page string) (Preview, error) {
+	row, err := s.Popup(ctx, site, id)
+	if err != nil {
+		return Preview{}, err
+	}
+	variants := row.Popup.Variants
+	if variant == "" && len(variants) > 0 {
+		variant = variants[0].ID
+	}
+	if variant != "" && !hasVariant(variants, variant) {
+		return Preview{}, &pushsvc.FieldError{Field: "variant", Problem: "is none of the pop-up's"}
+	}
+	if page == "" || strings.HasPrefix(page, "/") && !strings.HasPrefix(page, "//") {
+		page = "https://" + row.Site + page
+	}
+	if err := pushsvc.CheckURL("page", page); err != nil {
+		return Preview{}, err
+	}
+	u, err := url.Parse(page)
+	if err != nil {
+		return Preview{}, &pushsvc.FieldError{Field: "page", Problem: "is no URL"}
+	}
+	secret, err := s.Store.Secret(ctx)
+	if err != nil {
+		return Preview{}, fmt.Errorf("reading the secret: %w", err)
+	}
+	expires := s.Clock().Add(previewTime).Truncate(time.Second)
+	query := u.Query()
+	query.Set(PreviewParameter, previewToken(secret, row.Site, id, variant, expires))
+	u.RawQuery = query.Encode()
+	return Preview{u.String(), expires.UTC()}, nil
+}
+
+func hasVariant(variants []pushsvc.PopupVariant, id string) bool {
+	for _, v := range variants {
+		if v.ID == id {
+			return true
+		}
+	}
+	return false
+}
+
+// previewToken is id.variant.seconds.MAC: none of them has a dot.
+func previewToken(secret []byte, site, id, variant string, expires time.Time) string {
+	text := id + "." + variant + "." + strconv.FormatInt(expires.Unix(), 10)
+	mac := hmac.New(sha256.New, secret)
+	fmt.Fprintf(mac, "preview %d:%s%s", len(site), site, text)
+	return text + "." + base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:16])
+}
+
+// openPreview gives what a token is for; false where it is none, or too old.
+func openPreview(secret []byte, site, token string, now time.Time) (id, variant string, ok bool) {
+	parts := strings.Split(token, ".")
+	if len(parts) != 4 {
+		return "", "", false
+	}
+	seconds, err := strconv.ParseInt(parts[2], 10, 64)
+	if err != nil {
+		return "", "", false
+	}
+	expires := time.Unix(seconds, 0)
+	want := previewToken(secret, site, parts[0], parts[1], expires)
+	if !hmac.Equal([]byte(want), []byte(token)) || now.After(expires) {
+		return "", "", false
+	}
+	return parts[0], parts[1], true
+}
+
+// preview gives the one pop-up that a token is for, read from the store: it may be
+// a draft. It has no token, so that nothing of it is counted.
+func (v *asking) preview(ctx context.Context) (MessagesAnswer, error) {
+	answer := MessagesAnswer{Popups: []WirePopup{}, Preview: true}
+	id, variant, ok := openPreview(v.secret, v.site, v.r.Preview, v.now)
+	if !ok {
+		return answer, &pushsvc.FieldError{Field: "preview", Problem: "is not good any more: make a new address"}
+	}
+	row, err := v.service.Store.Popup(ctx, v.site, id)
+	if err != nil {
+		return answer, err
+	}
+	_, texts, err := compile(&row.Popup)
+	if err != nil {
+		return answer, err
+	}
+	plain, escaped := v.values()
+	m, err := texts.Render(variant, plain, escaped)
+	if err != nil {
+		return answer, &pushsvc.FieldError{Field: "preview", Problem: "can't be filled in for you: " + err.Error()}
+	}
+	p := v.wire(&row.Popup, variant, "", m)
+	p.When, p.Caps = pushsvc.PopupWhen{}, SessionCap{}
+	answer.Popups = append(answer.Popups, p)
+	return answer, nil
+}

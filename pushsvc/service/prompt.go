@@ -1,0 +1,185 @@
+package service
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+)
+
+// ConfiguredSites is what the server's configuration says of its sites.
+type ConfiguredSites interface {
+	// Prompt gives what it says of the prompt of the site, whose name is
+	// canonical, and what holds for the rest; false where it has no such site.
+	Prompt(site string) (said, byDefault pushsvc.PromptSettings, ok bool)
+	// Names lists the sites, but for those that a pattern stands for.
+	Names() []string
+}
+
+// SettingSource is who says a setting.
+type SettingSource string
+
+// The sources, from the lowest up: each wins over those before it.
+const (
+	SourceDefault   SettingSource = "default"
+	SourceCaddyfile SettingSource = "caddyfile"
+	SourceAPI       SettingSource = "api"
+)
+
+// PromptView is the prompt of one site as operators see it.
+type PromptView struct {
+	Site string `json:"site"`
+	// Settings is what visitors get, Sources who says each member of it.
+	Settings pushsvc.PromptSettings   `json:"settings"`
+	Sources  map[string]SettingSource `json:"sources"`
+	// Override is what the API has set: the part that a PUT replaces.
+	Override pushsvc.PromptSettings `json:"override"`
+	// Revision is the override's; 0 for none.
+	Revision pushsvc.Revision `json:"revision"`
+	Updated  time.Time        `json:"updated,omitzero"`
+}
+
+// PromptSummary is one line of the list of all sites' prompts.
+type PromptSummary struct {
+	Site string `json:"site"`
+	// Configured is false for what is stored but of no use: the configuration
+	// has no such site.
+	Configured bool `json:"configured"`
+	// Set has the members that the API has set.
+	Set      []string         `json:"set"`
+	Revision pushsvc.Revision `json:"revision"`
+	Updated  time.Time        `json:"updated,omitzero"`
+}
+
+// UnconfiguredSiteError says that the configuration has no such site, and which
+// it has.
+type UnconfiguredSiteError struct {
+	Site  string
+	Known []string
+	// Stored is true where something is set for the site nevertheless.
+	Stored bool
+}
+
+func (e *UnconfiguredSiteError) Error() string {
+	text := fmt.Sprintf("the running configuration has no site %q with webpush", e.Site)
+	if len(e.Known) > 0 {
+		text += fmt.Sprintf("; it has: %q", e.Known[:min(len(e.Known), knownSitesShown)])
+	}
+	if e.Stored {
+		text += "; what was set for its prompt is kept until it is deleted"
+	}
+	return text
+}
+
+// Prompt gives what holds for a site's prompt; an *UnconfiguredSiteError where
+// the configuration does not have the site.
+func (s *Service) Prompt(ctx context.Context, site string) (PromptView, error) {
+	name, err := s.promptSite(ctx, site)
+	if err != nil {
+		return PromptView{}, err
+	}
+	o, err := s.Prompts.get(ctx, name)
+	if err != nil {
+		return PromptView{}, err
+	}
+	return s.promptView(name, o), nil
+}
+
+// SetPrompt puts settings in the place of all that the API has set of a site's
+// prompt, if the revision is the expected one; else pushsvc.ErrRevision.
+func (s *Service) SetPrompt(ctx context.Context, site string, settings pushsvc.PromptSettings, expect pushsvc.Revision) (PromptView, error) {
+	name, err := s.promptSite(ctx, site)
+	if err != nil {
+		return PromptView{}, err
+	}
+	if err := settings.Validate(); err != nil {
+		return PromptView{}, err
+	}
+	o, err := s.Prompts.put(ctx, name, settings, expect)
+	if err != nil {
+		return PromptView{}, err
+	}
+	return s.promptView(name, o), nil
+}
+
+// ResetPrompt removes what the API has set of a site's prompt, if the revision is
+// the expected one; else pushsvc.ErrRevision. Where nothing is set it succeeds.
+// The configuration need not have the site.
+func (s *Service) ResetPrompt(ctx context.Context, site string, expect pushsvc.Revision) error {
+	name, err := siteField(site)
+	if err != nil {
+		return err
+	}
+	err = s.Prompts.remove(ctx, name, expect)
+	if !errors.Is(err, pushsvc.ErrNotFound) {
+		return err
+	}
+	if expect > 0 {
+		return fmt.Errorf("removing the prompt's settings of %s: %w", name, pushsvc.ErrRevision)
+	}
+	_, err = s.promptSite(ctx, name)
+	return err
+}
+
+// AllPrompts lists the configured sites, and those for which something is set, by
+// name.
+func (s *Service) AllPrompts(ctx context.Context) ([]PromptSummary, error) {
+	if err := s.Prompts.Read(ctx); err != nil {
+		return nil, err
+	}
+	set := s.Prompts.current.Load().sites
+	names := slices.AppendSeq(s.Configured.Names(), maps.Keys(set))
+	slices.Sort(names)
+	out := []PromptSummary{}
+	for _, name := range slices.Compact(names) {
+		o := set[name]
+		_, _, ok := s.Configured.Prompt(name)
+		out = append(out, PromptSummary{name, ok, o.Settings.Said(), o.Revision, o.Updated})
+	}
+	return out, nil
+}
+
+func siteField(site string) (string, error) {
+	name, err := pushsvc.SiteName(site)
+	if err != nil {
+		return "", &pushsvc.FieldError{Field: "site", Problem: err.Error()}
+	}
+	return name, nil
+}
+
+// promptSite gives the canonical name of a configured site.
+func (s *Service) promptSite(ctx context.Context, site string) (string, error) {
+	name, err := siteField(site)
+	if err != nil {
+		return "", err
+	}
+	if _, _, ok := s.Configured.Prompt(name); ok {
+		return name, nil
+	}
+	o, err := s.Prompts.get(ctx, name)
+	if err != nil {
+		return "", err
+	}
+	return "", &UnconfiguredSiteError{Site: name, Known: s.Configured.Names(), Stored: o.Revision > 0}
+}
+
+func (s *Service) promptView(site string, o PromptOverride) PromptView {
+	said, byDefault, _ := s.Configured.Prompt(site)
+	v := PromptView{
+		Site: site, Settings: o.Settings.Over(said.Over(byDefault)), Sources: map[string]SettingSource{},
+		Override: o.Settings, Revision: o.Revision, Updated: o.Updated,
+	}
+	for _, layer := range []struct {
+		settings pushsvc.PromptSettings
+		source   SettingSource
+	}{{byDefault, SourceDefault}, {said, SourceCaddyfile}, {o.Settings, SourceAPI}} {
+		for _, member := range layer.settings.Said() {
+			v.Sources[member] = layer.source
+		}
+	}
+	return v
+}

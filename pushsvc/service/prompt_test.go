@@ -1,0 +1,228 @@
+package service_test
+
+import (
+	"context"
+	"errors"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/service"
+)
+
+const site = "a.example"
+
+// sites is a configuration.
+type sites map[string]pushsvc.PromptSettings
+
+// Prompt implements service.ConfiguredSites.
+func (s sites) Prompt(name string) (said, byDefault pushsvc.PromptSettings, ok bool) {
+	said, ok = s[name]
+	return said, pushsvc.DefaultPrompt(false), ok
+}
+
+// Names implements service.ConfiguredSites.
+func (s sites) Names() (names []string) {
+	for name := range s {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// withPrompts gives the service two sites and prompts; faults ends up with what
+// these complain about.
+func (f *fixture) withPrompts(t *testing.T) (faults chan error) {
+	t.Helper()
+	faults = make(chan error, 100)
+	f.Configured = sites{site: {Kind: ptr("bar"), Title: ptr("From the file")}, "b.example": {}}
+	f.Prompts = service.NewPrompts(f.Store, func() time.Time { return f.now }, func(err error) { faults <- err })
+	if err := f.Prompts.Read(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return faults
+}
+
+// TestPromptLayers: visitors and operators see the API's settings over the
+// file's over the default, and where each comes from.
+func TestPromptLayers(t *testing.T) {
+	f := newFixture(t)
+	f.withPrompts(t)
+	check := func(v service.PromptView, kind, title, from string, revision bool) {
+		t.Helper()
+		got := []string{*v.Settings.Kind, *v.Settings.Title, string(v.Sources["kind"]) + " " + string(v.Sources["title"]) + " " + string(v.Sources["body"])}
+		if !reflect.DeepEqual(got, []string{kind, title, from}) || v.Revision > 0 != revision || len(v.Sources) != 13 {
+			t.Errorf("got %q, revision %d, sources %v", got, v.Revision, v.Sources)
+		}
+	}
+	v, err := f.Prompt(t.Context(), "A.example:443")
+	if err != nil || v.Site != site {
+		t.Fatalf("%+v, %v", v, err)
+	}
+	check(v, "bar", "From the file", "caddyfile caddyfile default", false)
+	v, err = f.SetPrompt(t.Context(), site, pushsvc.PromptSettings{Kind: ptr("bell"), Body: ptr("")}, v.Revision)
+	if err != nil || !v.Updated.Equal(f.now.Truncate(time.Millisecond)) {
+		t.Fatalf("%+v, %v", v, err)
+	}
+	check(v, "bell", "From the file", "api caddyfile api", true)
+	if o := f.Prompts.Of(site); o.Settings.Kind == nil || *o.Settings.Kind != "bell" || o.Revision != v.Revision {
+		t.Errorf("visitors get %+v", o)
+	}
+	if o := f.Prompts.Of("b.example"); o.Revision != 0 || len(o.Settings.Said()) != 0 {
+		t.Errorf("another site has %+v", o)
+	}
+	if _, err := f.SetPrompt(t.Context(), site, pushsvc.PromptSettings{}, 0); !errors.Is(err, pushsvc.ErrRevision) {
+		t.Errorf("writing over what one has not seen: %v", err)
+	}
+	if _, err := f.SetPrompt(t.Context(), site, pushsvc.PromptSettings{Kind: ptr("x")}, v.Revision); fieldOf(err) != "kind" {
+		t.Errorf("a wrong kind: %v", err)
+	}
+	if _, err := f.SetPrompt(t.Context(), site, pushsvc.PromptSettings{Title: ptr(strings.Repeat("<", 5000))}, v.Revision); fieldOf(err) != "prompt" {
+		t.Errorf("too much: %v", err)
+	}
+	if err := f.ResetPrompt(t.Context(), site, v.Revision+1); !errors.Is(err, pushsvc.ErrRevision) {
+		t.Errorf("removing what one has not seen: %v", err)
+	}
+	if err := f.ResetPrompt(t.Context(), site, v.Revision); err != nil {
+		t.Fatal(err)
+	}
+	if v, err = f.Prompt(t.Context(), site); err != nil {
+		t.Fatal(err)
+	}
+	check(v, "bar", "From the file", "caddyfile caddyfile default", false)
+	if o := f.Prompts.Of(site); o.Revision != 0 || len(o.Settings.Said()) != 0 {
+		t.Errorf("visitors still get %+v", o)
+	}
+	if err := f.ResetPrompt(t.Context(), site, pushsvc.AnyRevision); err != nil {
+		t.Errorf("removing nothing: %v", err)
+	}
+	if err := f.ResetPrompt(t.Context(), site, 1); !errors.Is(err, pushsvc.ErrRevision) {
+		t.Errorf("removing what somebody else has removed: %v", err)
+	}
+}
+
+// TestPromptUnconfigured: a site that the configuration does not have is refused,
+// and what is stored for it can be seen and removed.
+func TestPromptUnconfigured(t *testing.T) {
+	f := newFixture(t)
+	f.withPrompts(t)
+	var unknown *service.UnconfiguredSiteError
+	if _, err := f.Prompt(t.Context(), "c.example"); !errors.As(err, &unknown) || unknown.Stored || !strings.Contains(err.Error(), `"a.example" "b.example"`) {
+		t.Errorf("%v", err)
+	}
+	if _, err := f.SetPrompt(t.Context(), "c.example", pushsvc.PromptSettings{}, 0); !errors.As(err, &unknown) {
+		t.Errorf("%v", err)
+	}
+	if err := f.ResetPrompt(t.Context(), "c.example", pushsvc.AnyRevision); !errors.As(err, &unknown) {
+		t.Errorf("%v", err)
+	}
+	if _, err := f.Prompt(t.Context(), "c/d"); fieldOf(err) != "site" {
+		t.Errorf("%v", err)
+	}
+	if _, err := f.SetPrompt(t.Context(), site, pushsvc.PromptSettings{Title: ptr("x")}, 0); err != nil {
+		t.Fatal(err)
+	}
+	delete(f.Configured.(sites), site)
+	if _, err := f.Prompt(t.Context(), site); !errors.As(err, &unknown) || !unknown.Stored || !strings.Contains(err.Error(), "until it is deleted") {
+		t.Errorf("%v", err)
+	}
+	list, err := f.AllPrompts(t.Context())
+	if err != nil || len(list) != 2 || list[0].Configured || !reflect.DeepEqual(list[0].Set, []string{"title"}) || !list[1].Configured || list[1].Revision != 0 {
+		t.Errorf("%+v, %v", list, err)
+	}
+	if err := f.ResetPrompt(t.Context(), site, pushsvc.AnyRevision); err != nil {
+		t.Error(err)
+	}
+	if list, err := f.AllPrompts(t.Context()); err != nil || len(list) != 1 {
+		t.Errorf("%+v, %v", list, err)
+	}
+}
+
+// TestPromptsOfOtherProcesses: what another one writes to the same store is seen
+// soon, without anybody waiting for the store.
+func TestPromptsOfOtherProcesses(t *testing.T) {
+	f := newFixture(t)
+	f.withPrompts(t)
+	here := service.NewPrompts(f.Store, func() time.Time { return f.now }, func(err error) { t.Error(err) })
+	if err := here.Read(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.SetPrompt(t.Context(), site, pushsvc.PromptSettings{Kind: ptr("bell")}, 0); err != nil {
+		t.Fatal(err)
+	}
+	f.now = f.now.Add(9 * time.Second)
+	if o := here.Of(site); o.Revision != 0 {
+		t.Fatalf("read with a request: %+v", o)
+	}
+	f.now = f.now.Add(time.Second)
+	for deadline := time.Now().Add(10 * time.Second); here.Of(site).Revision == 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("never read again")
+		}
+	}
+}
+
+// TestPromptsFaults: a store that fails or holds what nobody understands leaves
+// visitors with what there was, or the file's, and is told once.
+func TestPromptsFaults(t *testing.T) {
+	f := newFixture(t)
+	faults := f.withPrompts(t)
+	v, err := f.SetPrompt(t.Context(), site, pushsvc.PromptSettings{Kind: ptr("bell")}, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, document := range []string{`{"kind":"telegram"}`, `[`, `{"kind":1}`} {
+		row, err := f.Store.PutSetting(t.Context(), pushsvc.Setting{Site: site, Name: "prompt", Document: []byte(document)}, pushsvc.AnyRevision)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := f.Prompts.Read(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if o := f.Prompts.Of(site); len(o.Settings.Said()) != 0 || o.Revision != row.Revision {
+			t.Errorf("%s: %+v", document, o)
+		}
+		if got := <-faults; !strings.Contains(got.Error(), site) {
+			t.Errorf("%s: %v", document, got)
+		}
+		v.Revision = row.Revision
+	}
+	if _, err := f.SetPrompt(t.Context(), site, pushsvc.PromptSettings{Kind: ptr("bell")}, v.Revision); err != nil {
+		t.Fatalf("writing over it: %v", err)
+	}
+	f.Prompts = service.NewPrompts(failing{f.Store}, func() time.Time { return f.now }, func(err error) { faults <- err })
+	for range 100 {
+		f.Prompts.Of(site)
+	}
+	if err := <-faults; !errors.Is(err, errFailing) {
+		t.Errorf("%v", err)
+	}
+	time.Sleep(10 * time.Millisecond)
+	for range 100 {
+		f.Prompts.Of(site)
+	}
+	if time.Sleep(10 * time.Millisecond); len(faults) > 0 {
+		t.Errorf("told %d times more", len(faults))
+	}
+	if _, err := f.SetPrompt(t.Context(), site, pushsvc.PromptSettings{}, pushsvc.AnyRevision); !errors.Is(err, errFailing) {
+		t.Errorf("%v", err)
+	}
+}
+
+var errFailing = errors.New("the store fails")
+
+// failing is a store whose settings can't be used.
+type failing struct{ pushsvc.Store }
+
+func (failing) Setting(context.Context, string, string) (pushsvc.Setting, error) {
+	return pushsvc.Setting{}, errFailing
+}
+
+func (failing) Settings(context.Context, string) ([]pushsvc.Setting, error) { return nil, errFailing }
+
+func (failing) PutSetting(context.Context, pushsvc.Setting, pushsvc.Revision) (pushsvc.Setting, error) {
+	return pushsvc.Setting{}, errFailing
+}

@@ -1,0 +1,371 @@
+package service
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"fmt"
+	"math"
+	"regexp"
+	"time"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+)
+
+// maxLate is how long ago what a browser tells may have happened: it may have
+// been offline.
+const maxLate = 7 * 24 * time.Hour
+
+// RecordRequest is what the SDK posts of a visitor.
+type RecordRequest struct {
+	// Batch names the post: 16 random bytes in base64url. Posted again, it
+	// changes nothing.
+	Batch string `json:"batch"`
+	// Session is the browser's session, named likewise; or empty.
+	Session string `json:"session"`
+	// Sent is when it was sent, in milliseconds since 1970 by the browser's
+	// clock: what that is wrong by, the entries' times are.
+	Sent   float64      `json:"sent"`
+	Events []EntryInput `json:"events"`
+}
+
+// EntryInput is one entry of a RecordRequest. Type says which fields count.
+type EntryInput struct {
+	Report
+	Name       string            `json:"name"`
+	Props      map[string]any    `json:"props"`
+	Set        map[string]any    `json:"set"`
+	Ops        []pushsvc.Op      `json:"ops"`
+	Identities []IdentityInput   `json:"identities"`
+	Signature  string            `json:"signature"`
+	Page       string            `json:"page"`
+	Referrer   string            `json:"referrer"`
+	UTM        map[string]string `json:"utm"`
+	Value      any               `json:"value"`
+	Device     string            `json:"device"`
+	Act        pushsvc.Act       `json:"act"`
+	Popup      string            `json:"popup"`
+	Variant    string            `json:"variant"`
+	Element    string            `json:"element"`
+}
+
+// IdentityInput is an identity with a signature of its own, which the entry may
+// have for all.
+type IdentityInput struct {
+	Kind      pushsvc.IdentityKind `json:"kind"`
+	Value     string               `json:"value"`
+	Signature string               `json:"signature"`
+}
+
+// Sender is who posts.
+type Sender struct {
+	Device pushsvc.DeviceID
+	// Secret is the site's identity_secret; with one, only signed identities
+	// are believed.
+	Secret pushsvc.Secret
+}
+
+// Device gives the device that the cookie is of. Where it is none, it makes one
+// for the seed: the same for the same seed, so that a browser that has not heard
+// the answer is no other when it posts again. Without a seed it is a new one.
+func (s *Service) Device(ctx context.Context, site, cookie, seed string) (pushsvc.DeviceCookie, pushsvc.DeviceID, error) {
+	if c, id, ok := pushsvc.ParseDeviceCookie(cookie); ok {
+		return c, id, nil
+	}
+	if !pushsvc.IsRandomID(seed) {
+		var fresh [16]byte
+		_, _ = rand.Read(fresh[:]) // never fails (crypto/rand, Go 1.24)
+		seed = base64.RawURLEncoding.EncodeToString(fresh[:])
+	}
+	secret, err := s.Store.Secret(ctx)
+	if err != nil {
+		return "", pushsvc.DeviceID{}, fmt.Errorf("reading the secret: %w", err)
+	}
+	c := pushsvc.NewDeviceCookie(secret, site, seed)
+	return c, c.ID(), nil
+}
+
+// Record stores what a visitor's browser tells. It is durable when Record
+// returns nil. What is too long is cut, what is not allowed left out, as
+// pushsvc.CleanProps says; faults of the form are *pushsvc.FieldError.
+func (s *Service) Record(ctx context.Context, site string, from Sender, req RecordRequest) (pushsvc.Tracked, error) {
+	b, reports, err := s.batch(ctx, site, from, req)
+	if err != nil {
+		return pushsvc.Tracked{}, err
+	}
+	if len(reports) > 0 {
+		if err := s.Track(ctx, site, reports); err != nil {
+			return pushsvc.Tracked{}, err
+		}
+	}
+	if len(b.Entries) == 0 && b.Rejected == 0 {
+		return pushsvc.Tracked{}, nil
+	}
+	out, err := s.Store.Track(ctx, site, b)
+	if err != nil {
+		return pushsvc.Tracked{}, fmt.Errorf("storing events: %w", err)
+	}
+	return out, nil
+}
+
+// batch checks and cleans a request.
+func (s *Service) batch(ctx context.Context, site string, from Sender, req RecordRequest) (pushsvc.Batch, []Report, error) {
+	b := pushsvc.Batch{Device: from.Device, ID: req.Batch, Session: req.Session, At: s.Clock(), Limits: s.PeopleLimits}
+	switch {
+	case !pushsvc.IsRandomID(req.Batch):
+		return b, nil, &pushsvc.FieldError{Field: "batch", Problem: "is not 16 random bytes in base64url, which are 22 characters"}
+	case req.Session != "" && !pushsvc.IsRandomID(req.Session):
+		return b, nil, &pushsvc.FieldError{Field: "session", Problem: "is not 16 random bytes in base64url, which are 22 characters"}
+	case len(req.Events) > pushsvc.MaxEntries:
+		return b, nil, &pushsvc.FieldError{Field: "events", Problem: fmt.Sprintf("has more than %d entries", pushsvc.MaxEntries)}
+	}
+	secret, err := s.Store.Secret(ctx)
+	if err != nil {
+		return b, nil, fmt.Errorf("reading the secret: %w", err)
+	}
+	if s.Conversions != nil {
+		b.Conversions = s.Conversions(ctx, site)
+	}
+	c := cleaner{site: site, from: from, secret: secret, now: b.At, skew: skew(b.At, req.Sent)}
+	for i, in := range req.Events {
+		if err := c.entry(in); err != nil {
+			return b, nil, &pushsvc.FieldError{Field: fmt.Sprintf("events[%d].%s", i, err.Field), Problem: err.Problem}
+		}
+	}
+	b.Entries, b.Rejected = c.entries, c.rejected
+	return b, c.reports, nil
+}
+
+// skew is how far the browser's clock is behind ours, as far as it matters.
+func skew(now time.Time, sent float64) time.Duration {
+	if sent <= 0 || sent > 8.64e15 || math.IsNaN(sent) {
+		return 0
+	}
+	return now.Sub(time.UnixMilli(int64(sent)))
+}
+
+// cleaner makes entries of what was posted.
+type cleaner struct {
+	site   string
+	from   Sender
+	secret []byte
+	now    time.Time
+	skew   time.Duration
+
+	entries  []pushsvc.Entry
+	reports  []Report
+	rejected int64
+}
+
+func (c *cleaner) time(ms float64) time.Time {
+	if ms <= 0 || ms > 8.64e15 || math.IsNaN(ms) {
+		return c.now
+	}
+	t := time.UnixMilli(int64(ms)).Add(c.skew)
+	switch {
+	case t.After(c.now):
+		return c.now
+	case t.Before(c.now.Add(-maxLate)):
+		return c.now.Add(-maxLate)
+	}
+	return t
+}
+
+func fault(field, problem string) *pushsvc.FieldError {
+	return &pushsvc.FieldError{Field: field, Problem: problem}
+}
+
+// entry adds one; its error names the field within it.
+func (c *cleaner) entry(in EntryInput) *pushsvc.FieldError {
+	e := pushsvc.Entry{Kind: pushsvc.EntryKind(in.Type), Time: c.time(in.Time)}
+	switch e.Kind {
+	case pushsvc.EntryEvent:
+		name, ok := pushsvc.CleanEventName(in.Name)
+		if !ok {
+			return nil // reserved or empty: the SDK has told the page
+		}
+		e.Name, e.Props = name, pushsvc.CleanProps(in.Props, false)
+	case pushsvc.EntryProfile:
+		for i, op := range in.Ops {
+			if !op.Kind.Known() {
+				return fault(fmt.Sprintf("ops[%d].op", i), `is none of "incr", "decr", "set", "add", "remove", "delete"`)
+			}
+		}
+		if len(in.Ops) > pushsvc.MaxProps {
+			return fault("ops", fmt.Sprintf("has more than %d operations", pushsvc.MaxProps))
+		}
+		e.Set, e.Ops = pushsvc.CleanProps(in.Set, true), in.Ops
+	case pushsvc.EntryLogin:
+		return c.login(e, in)
+	case pushsvc.EntryAdopt:
+		if e.Alias = cut(in.Device, 64); e.Alias != "" {
+			c.entries = append(c.entries, e)
+		}
+		e.Kind, e.Alias = pushsvc.EntryLogin, ""
+		return c.login(e, in)
+	case pushsvc.EntryLogout:
+	case pushsvc.EntryVisit:
+		e.Visit = visit(in)
+	case pushsvc.EntryOptOut:
+		out, ok := in.Value.(bool)
+		if !ok {
+			return fault("value", "is neither true nor false")
+		}
+		e.OptOut = out
+	case pushsvc.EntryPopup:
+		return c.popup(e, in)
+	default:
+		switch in.Report.Type {
+		case pushsvc.ReceiptShown, pushsvc.ReceiptClicked, pushsvc.ReceiptClosed:
+			c.reports = append(c.reports, in.Report)
+			return nil
+		}
+		return fault("type", `is none of "event", "profile", "login", "logout", "visit", "optout", "adopt", "popup", "shown", "clicked", "closed"`)
+	}
+	c.entries = append(c.entries, e)
+	return nil
+}
+
+// login believes the identities that are signed, where the site has them signed.
+func (c *cleaner) login(e pushsvc.Entry, in EntryInput) *pushsvc.FieldError {
+	if len(in.Identities) > pushsvc.MaxIdentities {
+		return fault("identities", fmt.Sprintf("has more than %d entries", pushsvc.MaxIdentities))
+	}
+	for i, given := range in.Identities {
+		id := pushsvc.Identity{Kind: given.Kind, Value: given.Value}
+		clean, ok := id.Clean()
+		if !ok {
+			return fault(fmt.Sprintf("identities[%d]", i), fmt.Sprintf("is no identity: kind is identity, email, gpid or fbid, value has 1 to %d bytes", pushsvc.MaxIdentity))
+		}
+		if c.from.Secret != "" {
+			signature := given.Signature
+			if signature == "" {
+				signature = in.Signature
+			}
+			if !pushsvc.CheckIdentity(c.from.Secret, id, signature) {
+				c.rejected++
+				continue
+			}
+		}
+		e.Identities = append(e.Identities, clean)
+	}
+	if len(e.Identities) == 0 {
+		return nil
+	}
+	e.Set = pushsvc.CleanProps(in.Set, true)
+	c.entries = append(c.entries, e)
+	return nil
+}
+
+var (
+	popupPattern   = regexp.MustCompile(`^[a-z0-9_-]{1,64}$`)
+	variantPattern = regexp.MustCompile(`^[A-Za-z0-9_-]{0,64}$`)
+)
+
+// popup passes over what has no genuine token: whoever forges it learns nothing.
+func (c *cleaner) popup(e pushsvc.Entry, in EntryInput) *pushsvc.FieldError {
+	switch {
+	case !in.Act.Reported():
+		return fault("act", `is none of "viewed", "clicked", "closed", "submitted", "error"`)
+	case !popupPattern.MatchString(in.Popup):
+		return fault("popup", "is no id of a pop-up")
+	case !variantPattern.MatchString(in.Variant):
+		return fault("variant", "is no id of a variant")
+	case !pushsvc.CheckPopupToken(c.secret, c.site, in.Popup, in.Variant, c.from.Device, in.Token):
+		return nil
+	}
+	act := in.Act
+	if in.Variant == pushsvc.PopupControl {
+		// The page kept it from the visitor when it would have shown it.
+		if act != pushsvc.ActViewed {
+			return nil
+		}
+		act = pushsvc.ActControl
+	}
+	e.Popup = &pushsvc.PopupAct{Popup: in.Popup, Variant: in.Variant, Act: act, Element: cut(in.Element, 64)}
+	c.entries = append(c.entries, e)
+	return nil
+}
+
+// maxUTM is the longest UTM parameter in characters, CleverTap's.
+const maxUTM = 120
+
+func visit(in EntryInput) *pushsvc.Visit {
+	v := &pushsvc.Visit{Page: cut(in.Page, pushsvc.MaxPage), Referrer: cut(in.Referrer, pushsvc.MaxPage)}
+	for _, name := range []string{"source", "medium", "campaign"} {
+		if value := cut(in.UTM[name], maxUTM); value != "" {
+			if v.UTM == nil {
+				v.UTM = map[string]string{}
+			}
+			v.UTM[name] = value
+		}
+	}
+	return v
+}
+
+// cut cuts a text to so many characters.
+func cut(text string, most int) string {
+	n := 0
+	for i := range text {
+		if n == most {
+			return text[:i]
+		}
+		n++
+	}
+	return text
+}
+
+// Export is all that is kept of one person, for that person to have. It has no
+// keys of subscriptions and no secrets.
+type Export struct {
+	pushsvc.Profile
+	HistoryEvents []pushsvc.EventRecord `json:"historyEvents"`
+	Subscriptions []ExportSubscription  `json:"subscriptions"`
+}
+
+// ExportSubscription is a subscription without its secrets.
+type ExportSubscription struct {
+	ID       pushsvc.SubscriptionID `json:"id"`
+	Service  string                 `json:"service"`
+	Created  time.Time              `json:"created"`
+	Seen     time.Time              `json:"seen"`
+	Language string                 `json:"language,omitempty"`
+	TimeZone string                 `json:"timeZone,omitempty"`
+	Page     string                 `json:"page,omitempty"`
+}
+
+// ExportPerson gives all that is kept of one person.
+func (s *Service) ExportPerson(ctx context.Context, site, id string) (Export, error) {
+	p, err := s.Store.Person(ctx, site, id)
+	if err != nil {
+		return Export{}, fmt.Errorf("exporting a profile: %w", err)
+	}
+	out := Export{Profile: p.Profile, HistoryEvents: p.History, Subscriptions: []ExportSubscription{}}
+	// How rows are found, and which posts were seen, says nothing of anybody.
+	out.History = nil
+	for i := range out.Devices {
+		out.Devices[i].Batches = nil
+	}
+	if out.HistoryEvents == nil {
+		out.HistoryEvents = []pushsvc.EventRecord{}
+	}
+	for _, sub := range p.Subscriptions {
+		out.Subscriptions = append(out.Subscriptions, ExportSubscription{
+			ID: sub.ID, Service: PushService(sub.Endpoint), Created: sub.Created, Seen: sub.Seen,
+			Language: sub.Language, TimeZone: sub.TimeZone, Page: sub.Page,
+		})
+	}
+	return out, nil
+}
+
+// Told stores what the proxy itself knows of a visitor: identities are believed.
+func (s *Service) Told(ctx context.Context, site string, b pushsvc.Batch) error {
+	b.Limits = s.PeopleLimits
+	if s.Conversions != nil {
+		b.Conversions = s.Conversions(ctx, site)
+	}
+	if _, err := s.Store.Track(ctx, site, b); err != nil {
+		return fmt.Errorf("storing events: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,78 @@
+package service
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"strings"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+)
+
+// imageTypes are the media types of uploads, by ending.
+var imageTypes = map[string]string{
+	"png": "image/png", "jpg": "image/jpeg", "gif": "image/gif", "webp": "image/webp", "avif": "image/avif",
+}
+
+// ImageType is the media type of an upload's name.
+func ImageType(name string) string {
+	_, ending, _ := strings.Cut(name, ".")
+	return imageTypes[ending]
+}
+
+// imageEnding tells an image by its first bytes; empty where it is none of ours.
+// SVG is none: it can have scripts.
+func imageEnding(data []byte) string {
+	has := func(at int, text string) bool { return len(data) >= at && bytes.HasPrefix(data[at:], []byte(text)) }
+	switch {
+	case has(0, "\x89PNG\r\n\x1a\n"):
+		return "png"
+	case has(0, "\xff\xd8\xff"):
+		return "jpg"
+	case has(0, "GIF87a"), has(0, "GIF89a"):
+		return "gif"
+	case has(0, "RIFF") && has(8, "WEBP"):
+		return "webp"
+	case has(4, "ftypavif"), has(4, "ftypavis"):
+		return "avif"
+	}
+	return ""
+}
+
+// PutUpload stores an image. What it is, its bytes say.
+func (s *Service) PutUpload(ctx context.Context, site string, data []byte) (pushsvc.Upload, error) {
+	name, err := siteName(site)
+	if err != nil {
+		return pushsvc.Upload{}, err
+	}
+	if len(data) > pushsvc.MaxUploadSize {
+		return pushsvc.Upload{}, &pushsvc.FieldError{Field: "image", Problem: fmt.Sprintf("is larger than %d bytes", pushsvc.MaxUploadSize)}
+	}
+	ending := imageEnding(data)
+	if ending == "" {
+		return pushsvc.Upload{}, &pushsvc.FieldError{Field: "image", Problem: "is neither PNG, JPEG, GIF, WebP nor AVIF"}
+	}
+	sum := sha256.Sum256(data)
+	u := pushsvc.Upload{Site: name, Name: hex.EncodeToString(sum[:12]) + "." + ending, Created: s.Clock(), Data: data, Size: len(data)}
+	return s.Store.PutUpload(ctx, u)
+}
+
+// Uploads gives those of a site, without their bytes.
+func (s *Service) Uploads(ctx context.Context, site string) ([]pushsvc.Upload, error) {
+	name, err := siteName(site)
+	if err != nil {
+		return nil, err
+	}
+	return s.Store.Uploads(ctx, name)
+}
+
+// DeleteUpload removes an image.
+func (s *Service) DeleteUpload(ctx context.Context, site, upload string) error {
+	name, err := siteName(site)
+	if err != nil {
+		return err
+	}
+	return s.Store.DeleteUpload(ctx, name, upload)
+}

@@ -1,0 +1,341 @@
+package boltstore
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+)
+
+// Buckets of a site in bucket "people". They are not in the site's own, which
+// says that it had a subscription.
+const (
+	peopleProfiles   = "profiles"   // id16 → JSON
+	peopleDevices    = "devices"    // device16 → id16
+	peopleIdentities = "identities" // kind, colon, value → id16
+	peopleHistory    = "history"    // number8, rising → JSON
+	peopleEvents     = "events"     // name → JSON
+	peoplePopups     = "popups"     // pop-up, 0, hour8 → JSON
+	peopleLinks      = "links"      // device16 + id8 of a subscription → nothing
+)
+
+// peopleNumbers is the row of a site's counts.
+const peopleNumbers = "numbers"
+
+// openPeople finds what a site has of people; false where it never had any.
+func openPeople(tx *bolt.Tx, name string) (site, bool) {
+	all := tx.Bucket([]byte(bucketPeople))
+	if all == nil || name == "" {
+		return site{}, false
+	}
+	b := all.Bucket([]byte(name))
+	return site{name, b}, b != nil
+}
+
+// makePeople finds or makes it.
+func (w *writeTx) makePeople(name string) (site, error) {
+	if name == "" || len(name) > pushsvc.MaxSiteName {
+		return site{}, fmt.Errorf("site name has %d bytes, not 1 to %d", len(name), pushsvc.MaxSiteName)
+	}
+	all := w.tx.Bucket([]byte(bucketPeople))
+	if all == nil {
+		var err error
+		w.touched = true
+		if all, err = w.tx.CreateBucket([]byte(bucketPeople)); err != nil {
+			return site{}, fmt.Errorf("making bucket %q: %w", bucketPeople, err)
+		}
+	}
+	b, err := w.bucket(all, name)
+	return site{name, b}, err
+}
+
+// profileKey is a profile's id as a key; nil where it is no id.
+func profileKey(id string) []byte {
+	if len(id) != 36 {
+		return nil
+	}
+	key, err := hex.DecodeString(strings.ReplaceAll(id, "-", ""))
+	if err != nil || len(key) != 16 {
+		return nil
+	}
+	return key
+}
+
+func profileID(key []byte) string {
+	text := hex.EncodeToString(key)
+	if len(text) != 32 {
+		return ""
+	}
+	return text[:8] + "-" + text[8:12] + "-" + text[12:16] + "-" + text[16:20] + "-" + text[20:]
+}
+
+func identityKey(i pushsvc.Identity) []byte { return []byte(string(i.Kind) + ":" + i.Value) }
+
+// getJSON reads a row; false where there is none.
+func (s site) getJSON(bucket string, key []byte, v any) (bool, error) {
+	p, err := s.get(bucket, key)
+	if err != nil || p == nil {
+		return false, err
+	}
+	return true, s.openJSON(bucket, key, p, v)
+}
+
+func (s site) openJSON(bucket string, key, payload []byte, v any) error {
+	if err := json.Unmarshal(payload, v); err != nil {
+		return s.damage(bucket, key, errors.New("the row is malformed"))
+	}
+	return nil
+}
+
+func (s site) putJSON(w *writeTx, bucket string, key []byte, v any) error {
+	text, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Errorf("encoding a row of bucket %q failed", bucket) // err might quote it
+	}
+	return s.put(w, bucket, key, text)
+}
+
+// removeRow removes a row of a bucket, where both are there.
+func (s site) removeRow(w *writeTx, bucket string, key []byte) error {
+	b := s.b.Bucket([]byte(bucket))
+	if b == nil || b.Get(key) == nil {
+		return nil
+	}
+	return w.delete(b, key)
+}
+
+// profile reads one; nil where there is none.
+func (s site) profile(key []byte) (*pushsvc.Profile, error) {
+	var p pushsvc.Profile
+	there, err := s.getJSON(peopleProfiles, key, &p)
+	if !there || err != nil {
+		return nil, err
+	}
+	p.ID = profileID(key)
+	return &p, nil
+}
+
+// led reads the profile that a row of another bucket leads to.
+func (s site) led(bucket string, key []byte) (*pushsvc.Profile, error) {
+	id, err := s.get(bucket, key)
+	if err != nil || id == nil {
+		return nil, err
+	}
+	return s.profile(id)
+}
+
+// peopleTx is a pushsvc.PeopleTx in one transaction.
+type peopleTx struct {
+	site
+	w *writeTx
+}
+
+// ProfileOf gives nil for a damaged row, which is told: the visitor goes on as
+// a new one.
+func (t peopleTx) ProfileOf(d pushsvc.DeviceID) (*pushsvc.Profile, error) {
+	return t.healing(t.led(peopleDevices, d[:]))
+}
+
+func (t peopleTx) ProfileBy(i pushsvc.Identity) (*pushsvc.Profile, error) {
+	return t.healing(t.led(peopleIdentities, identityKey(i)))
+}
+
+func (t peopleTx) healing(p *pushsvc.Profile, err error) (*pushsvc.Profile, error) {
+	var damage *DamageError
+	if errors.As(err, &damage) {
+		t.w.s.report(err)
+		return nil, nil
+	}
+	return p, err
+}
+
+func (t peopleTx) CountsEvent(name string) (bool, error) {
+	b := t.b.Bucket([]byte(peopleEvents))
+	return b != nil && b.Get([]byte(name)) != nil, nil
+}
+
+func (t peopleTx) Counts() (pushsvc.PeopleCounts, error) { return t.numbers(t.w.s.report), nil }
+
+func (t peopleTx) NextHistory() (uint64, error) {
+	b, err := t.w.bucket(t.b, peopleHistory)
+	if err != nil {
+		return 0, err
+	}
+	t.w.touched = true
+	return b.NextSequence()
+}
+
+// numbers reads the site's counts, or counts anew where they are damaged.
+func (s site) numbers(report func(error)) (n pushsvc.PeopleCounts) {
+	v := s.b.Get([]byte(peopleNumbers))
+	if v == nil {
+		return n
+	}
+	p, err := s.open(peopleNumbers, []byte(peopleNumbers), v)
+	if err == nil {
+		err = s.openJSON(peopleNumbers, nil, p, &n)
+	}
+	if err == nil {
+		return n
+	}
+	report(err)
+	n = pushsvc.PeopleCounts{EventNames: int64(s.count(peopleEvents))}
+	s.eachProfile(nil, report, func(p *pushsvc.Profile) bool {
+		n.Profiles++
+		if !p.Known() {
+			n.Anonymous++
+		}
+		return true
+	})
+	return n
+}
+
+func (s site) putNumbers(w *writeTx, n pushsvc.PeopleCounts) error {
+	text, err := json.Marshal(n)
+	if err != nil {
+		return fmt.Errorf("encoding counts: %w", err)
+	}
+	return w.put(s.b, []byte(peopleNumbers), newSeed(peopleNumbers, s.name).seal([]byte(peopleNumbers), text))
+}
+
+// eachProfile calls fn with profiles above the key, until it gives false.
+func (s site) eachProfile(after []byte, report func(error), fn func(*pushsvc.Profile) bool) {
+	b := s.b.Bucket([]byte(peopleProfiles))
+	if b == nil {
+		return
+	}
+	c := b.Cursor()
+	k, v := c.First()
+	if after != nil {
+		if k, v = c.Seek(after); bytes.Equal(k, after) {
+			k, v = c.Next()
+		}
+	}
+	for ; k != nil; k, v = c.Next() {
+		p := pushsvc.Profile{}
+		payload, err := s.open(peopleProfiles, k, v)
+		if err == nil {
+			err = s.openJSON(peopleProfiles, k, payload, &p)
+		}
+		if err != nil {
+			report(err)
+			continue
+		}
+		p.ID = profileID(k)
+		if !fn(&p) {
+			return
+		}
+	}
+}
+
+// Track implements pushsvc.PeopleStore.
+func (s *Store) Track(ctx context.Context, name string, b pushsvc.Batch) (pushsvc.Tracked, error) {
+	out, err := write(ctx, s, func(w *writeTx) (pushsvc.Tracked, error) {
+		st, err := w.makePeople(name)
+		if err != nil {
+			return pushsvc.Tracked{}, err
+		}
+		c, err := pushsvc.Apply(peopleTx{st, w}, b)
+		if err != nil {
+			return pushsvc.Tracked{}, err
+		}
+		return c.Tracked, w.change(st, c)
+	})
+	if err != nil {
+		return pushsvc.Tracked{}, fmt.Errorf("storing events of %s: %w", name, err)
+	}
+	return out, nil
+}
+
+// change writes what Apply says.
+func (w *writeTx) change(st site, c pushsvc.Change) error {
+	for seq, records := range c.History {
+		if err := st.putJSON(w, peopleHistory, numberKey(seq), records); err != nil {
+			return err
+		}
+	}
+	for _, seq := range c.DropHistory {
+		if err := st.removeRow(w, peopleHistory, numberKey(seq)); err != nil {
+			return err
+		}
+	}
+	for _, id := range c.Drop {
+		if err := st.removeRow(w, peopleProfiles, profileKey(id)); err != nil {
+			return err
+		}
+	}
+	for _, p := range c.Put {
+		if err := st.putJSON(w, peopleProfiles, profileKey(p.ID), p); err != nil {
+			return err
+		}
+	}
+	for d, id := range c.Devices {
+		if err := w.lead(st, peopleDevices, d[:], id); err != nil {
+			return err
+		}
+	}
+	for i, id := range c.Identities {
+		if err := w.lead(st, peopleIdentities, identityKey(i), id); err != nil {
+			return err
+		}
+	}
+	if err := w.changeCounters(st, c); err != nil {
+		return err
+	}
+	if c.Counts == nil {
+		return nil
+	}
+	return st.putNumbers(w, *c.Counts)
+}
+
+func (w *writeTx) changeCounters(st site, c pushsvc.Change) error {
+	for name, add := range c.Events {
+		var have pushsvc.EventCount
+		if _, err := st.getJSON(peopleEvents, []byte(name), &have); err != nil {
+			w.s.report(err) // it begins anew
+			have = pushsvc.EventCount{}
+		}
+		if err := st.putJSON(w, peopleEvents, []byte(name), have.Add(add)); err != nil {
+			return err
+		}
+	}
+	for stat, n := range c.Popups {
+		key := popupKey(stat.Popup, stat.Hour.Unix()/3600)
+		var hour pushsvc.PopupHour
+		if _, err := st.getJSON(peoplePopups, key, &hour); err != nil {
+			w.s.report(err)
+			hour = nil
+		}
+		if err := st.putJSON(w, peoplePopups, key, hour.Add(stat, n)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// lead makes a row lead to a profile, or removes it. What is so already isn't
+// written again: its page is not like the others to be written.
+func (w *writeTx) lead(st site, bucket string, key []byte, id string) error {
+	if id == "" {
+		return st.removeRow(w, bucket, key)
+	}
+	want := profileKey(id)
+	if have, err := st.get(bucket, key); err == nil && bytes.Equal(have, want) {
+		return nil
+	}
+	return st.put(w, bucket, bytes.Clone(key), want)
+}
+
+func numberKey(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }
+
+func popupKey(popup string, hour int64) []byte {
+	return binary.BigEndian.AppendUint64([]byte(popup+"\x00"), uint64(hour))
+}

@@ -1,0 +1,180 @@
+package boltstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+)
+
+// ErasePerson implements pushsvc.PeopleStore. The bytes are gone from the file
+// after Compact.
+func (s *Store) ErasePerson(ctx context.Context, name, id string) error {
+	_, err := write(ctx, s, func(w *writeTx) (struct{}, error) {
+		people, p, err := findPerson(w.tx, name, id)
+		if err != nil {
+			return struct{}{}, err
+		}
+		return struct{}{}, w.erase(people, p)
+	})
+	if err != nil {
+		return fmt.Errorf("erasing a profile of %s: %w", name, err)
+	}
+	return nil
+}
+
+func (w *writeTx) erase(people site, p *pushsvc.Profile) error {
+	c := pushsvc.Change{
+		Drop: []string{p.ID}, Devices: map[pushsvc.DeviceID]string{}, Identities: map[pushsvc.Identity]string{},
+	}
+	st, subscribed := openSite(w.tx, people.name)
+	for _, d := range p.Devices {
+		c.Devices[d.ID] = ""
+		if !subscribed {
+			continue
+		}
+		var ids []pushsvc.SubscriptionID
+		for _, sub := range linked(people, st, d.ID, w.s.report) {
+			ids = append(ids, sub.ID)
+		}
+		if _, err := w.removeIDs(st, ids); err != nil {
+			return err
+		}
+	}
+	for _, i := range p.Identities {
+		c.Identities[i] = ""
+	}
+	for _, h := range p.History {
+		c.DropHistory = append(c.DropHistory, h.Seq)
+	}
+	n := people.numbers(w.s.report)
+	n.Profiles = max(n.Profiles, 1) - 1
+	if !p.Known() {
+		n.Anonymous = max(n.Anonymous, 1) - 1
+	}
+	c.Counts = &n
+	return w.change(people, c)
+}
+
+// PruneHistory implements pushsvc.PeopleStore. It reads first, so that writers
+// wait only for what is to be done.
+func (s *Store) PruneHistory(ctx context.Context, name string, before time.Time, limit int) (int, error) {
+	old, err := read(ctx, s, func(tx *bolt.Tx) (old []uint64, err error) {
+		people, ok := openPeople(tx, name)
+		if !ok {
+			return nil, nil
+		}
+		return people.oldHistory(before, limit, s.report), nil
+	})
+	if err == nil && len(old) > 0 {
+		_, err = write(ctx, s, func(w *writeTx) (struct{}, error) {
+			people, ok := openPeople(w.tx, name)
+			if !ok {
+				return struct{}{}, nil
+			}
+			return struct{}{}, w.change(people, pushsvc.Change{DropHistory: old})
+		})
+	}
+	if err != nil {
+		return 0, fmt.Errorf("removing old events of %s: %w", name, err)
+	}
+	return len(old), nil
+}
+
+// oldHistory gives rows whose events are all older. They lie in the order in
+// which they came; a damaged one is as old as those around it.
+func (s site) oldHistory(before time.Time, limit int, report func(error)) (old []uint64) {
+	b := s.b.Bucket([]byte(peopleHistory))
+	if b == nil {
+		return nil
+	}
+	var damaged []uint64
+	c := b.Cursor()
+	for k, _ := c.First(); len(k) == 8 && len(old) < limit; k, _ = c.Next() {
+		var records []pushsvc.EventRecord
+		if _, err := s.getJSON(peopleHistory, k, &records); err != nil {
+			report(err)
+			damaged = append(damaged, seqOf(k))
+			continue
+		}
+		for _, r := range records {
+			if !r.Time.Before(before) {
+				return old
+			}
+		}
+		old = append(append(old, damaged...), seqOf(k))
+		damaged = nil
+	}
+	return old
+}
+
+func seqOf(key []byte) (n uint64) {
+	for _, b := range key {
+		n = n<<8 | uint64(b)
+	}
+	return n
+}
+
+// PruneAnonymous implements pushsvc.PeopleStore.
+func (s *Store) PruneAnonymous(ctx context.Context, name, after string, before time.Time, limit int) (next string, removed int, err error) {
+	type seen struct {
+		next string
+		old  []string
+	}
+	page, err := read(ctx, s, func(tx *bolt.Tx) (out seen, err error) {
+		people, ok := openPeople(tx, name)
+		if !ok || limit <= 0 {
+			return out, nil
+		}
+		n := 0
+		people.eachProfile(profileKey(after), s.report, func(p *pushsvc.Profile) bool {
+			n++
+			if !p.Known() && p.Seen.Before(before) {
+				out.old = append(out.old, p.ID)
+			}
+			if n == limit {
+				out.next = p.ID
+			}
+			return n < limit
+		})
+		return out, nil
+	})
+	if err == nil && len(page.old) > 0 {
+		removed, err = write(ctx, s, func(w *writeTx) (int, error) { return w.pruneAnonymous(name, page.old, before) })
+	}
+	if err != nil {
+		return "", 0, fmt.Errorf("removing old profiles of %s: %w", name, err)
+	}
+	return page.next, removed, nil
+}
+
+func (w *writeTx) pruneAnonymous(name string, ids []string, before time.Time) (removed int, err error) {
+	st, _ := openSite(w.tx, name)
+	for _, id := range ids {
+		people, p, err := findPerson(w.tx, name, id)
+		switch {
+		case errors.Is(err, pushsvc.ErrNotFound):
+			continue
+		case err != nil:
+			return removed, err
+		case p.Known() || !p.Seen.Before(before): // since it was looked at
+			continue
+		}
+		subscribed := false
+		for _, d := range p.Devices {
+			subscribed = subscribed || len(linked(people, st, d.ID, w.s.report)) > 0
+		}
+		if subscribed {
+			continue
+		}
+		if err := w.erase(people, p); err != nil {
+			return removed, err
+		}
+		removed++
+	}
+	return removed, nil
+}

@@ -1,0 +1,61 @@
+package boltstore
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+)
+
+// A subscription's row has its device, a link leads from the device to the row.
+// The row is the proof: a link to another's row leads nowhere.
+
+func linkKey(d pushsvc.DeviceID, id pushsvc.SubscriptionID) []byte {
+	return binary.BigEndian.AppendUint64(bytes.Clone(d[:]), uint64(id))
+}
+
+// link stores the way from a subscription's device to it.
+func (w *writeTx) link(sub pushsvc.Subscription) error {
+	if sub.Device.IsZero() {
+		return nil
+	}
+	people, err := w.makePeople(sub.Site)
+	if err != nil {
+		return err
+	}
+	b, err := w.bucket(people.b, peopleLinks)
+	key := linkKey(sub.Device, sub.ID)
+	if err != nil || b.Get(key) != nil {
+		return err
+	}
+	return w.put(b, key, []byte{})
+}
+
+func (w *writeTx) unlink(name string, sub pushsvc.Subscription) error {
+	people, ok := openPeople(w.tx, name)
+	if sub.Device.IsZero() || !ok {
+		return nil
+	}
+	return people.removeRow(w, peopleLinks, linkKey(sub.Device, sub.ID))
+}
+
+// linked gives the subscriptions of a device. people and st are the same site's.
+func linked(people, st site, d pushsvc.DeviceID, report func(error)) (subs []pushsvc.Subscription) {
+	b := people.b.Bucket([]byte(peopleLinks))
+	if b == nil || st.b == nil {
+		return nil
+	}
+	c := b.Cursor()
+	for k, _ := c.Seek(d[:]); len(k) == 24 && bytes.HasPrefix(k, d[:]); k, _ = c.Next() {
+		sub, err := st.subscription(k[16:])
+		switch {
+		case errors.Is(err, pushsvc.ErrNotFound):
+		case err != nil:
+			report(err)
+		case sub.Device == d:
+			subs = append(subs, sub)
+		}
+	}
+	return subs
+}

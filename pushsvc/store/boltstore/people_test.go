@@ -1,0 +1,282 @@
+package boltstore
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+)
+
+func init() { jobs["track"] = trackForever }
+
+const peopleSite = "shop.example.com"
+
+var peopleEpoch = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+
+func visitor(n int) (d pushsvc.DeviceID) {
+	sum := sha256.Sum256([]byte(fmt.Sprint("visitor", n)))
+	copy(d[:], sum[:])
+	return d
+}
+
+// visitorBatch is what a page of a shop tells: so many events with a few
+// properties each.
+func visitorBatch(device, number, events int) pushsvc.Batch {
+	sum := sha256.Sum256([]byte(fmt.Sprint("batch", number)))
+	b := pushsvc.Batch{Device: visitor(device), ID: base64.RawURLEncoding.EncodeToString(sum[:16]), At: peopleEpoch}
+	for n := range events {
+		b.Entries = append(b.Entries, pushsvc.Entry{
+			Kind: pushsvc.EntryEvent, Name: [...]string{"Product Viewed", "Added To Cart", "Searched"}[n%3], Time: peopleEpoch,
+			Props: map[string]any{"Product": "Trail running shoe", "Price": 129.9, "Category": "Shoes", "SKU": strconv.Itoa(number)},
+		})
+	}
+	return b
+}
+
+// killedVisitors is how many devices the killed processes have, one for each
+// goroutine.
+const killedVisitors = 8
+
+// trackForever tells the store batches from that number on, each device one
+// after the other, and prints those that were acknowledged.
+func trackForever(path, first string) error {
+	from, err := strconv.Atoi(first)
+	if err != nil {
+		return err
+	}
+	s, err := Open(context.Background(), path, Options{})
+	if err != nil {
+		return err
+	}
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	fmt.Println("ready")
+	for g := range killedVisitors {
+		wg.Go(func() {
+			for n := from; ; n++ {
+				b := killedBatch(g, n)
+				if _, err := s.Track(context.Background(), peopleSite, b); err != nil {
+					fmt.Fprintln(os.Stderr, err)
+				}
+				mu.Lock()
+				fmt.Printf("%d %d.\n", g, n)
+				mu.Unlock()
+			}
+		})
+	}
+	wg.Wait()
+	return nil
+}
+
+// killedBatch is the n-th batch of a device: one event, one view.
+func killedBatch(g, n int) pushsvc.Batch {
+	b := visitorBatch(g, n*killedVisitors+g, 1)
+	b.Entries[0].Name = "E"
+	b.Entries = append(b.Entries, pushsvc.Entry{Kind: pushsvc.EntryPopup, Time: peopleEpoch, Popup: &pushsvc.PopupAct{Popup: "sale", Act: pushsvc.ActViewed}})
+	return b
+}
+
+// TestTrackKilled kills a process in the middle of storing events. Browsers then
+// repeat what was not acknowledged, and some of what was: nothing acknowledged
+// may be lost, and nothing may count twice.
+func TestTrackKilled(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "webpush.db")
+	want := [killedVisitors]int64{} // events that each device knows to be stored
+	next, total := 0, 0
+	for range moments(t, 20) {
+		acked := [killedVisitors]int{}
+		for g := range acked {
+			acked[g] = next - 1
+		}
+		for _, line := range killed(t, child(t, "track", path, strconv.Itoa(next)), time.Duration(rand.IntN(60_000))*time.Microsecond) {
+			var g, n int
+			if c, err := fmt.Sscanf(line, "%d %d.", &g, &n); err == nil && c == 2 && line[len(line)-1] == '.' {
+				acked[g] = n
+			}
+		}
+		s := open(t, path)
+		for g, last := range acked {
+			want[g] += int64(last - next + 1)
+			total += last - next + 1
+			f, err := s.Facts(t.Context(), peopleSite, visitor(g))
+			if err != nil {
+				t.Fatal(err)
+			}
+			// One batch may have been stored without the news of it.
+			if have := events(f); have != want[g] && have != want[g]+1 {
+				t.Errorf("device %d has %d events, %d were acknowledged", g, have, want[g])
+			}
+			for n := max(next, last-3); n <= last+1; n++ {
+				if _, err := s.Track(t.Context(), peopleSite, killedBatch(g, n)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want[g]++ // the one that had not been acknowledged
+		}
+		checkKilled(t, s, want)
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		next += 1_000_000
+	}
+	if total < 100 {
+		t.Errorf("only %d batches were acknowledged in all rounds: the test tests nothing", total)
+	}
+	t.Logf("%d acknowledged, none lost, none counted twice", total)
+}
+
+func events(f pushsvc.Facts) int64 {
+	if f.Profile == nil {
+		return 0
+	}
+	return f.Profile.Events["E"].Count
+}
+
+// checkKilled compares all counters with what the devices know.
+func checkKilled(t *testing.T, s *Store, want [killedVisitors]int64) {
+	t.Helper()
+	all := int64(0)
+	for g, n := range want {
+		all += n
+		f, err := s.Facts(t.Context(), peopleSite, visitor(g))
+		if err != nil || events(f) != n || f.Profile.Popups["sale"].Viewed != n {
+			t.Errorf("device %d has %d events, %v; want %d", g, events(f), err, n)
+		}
+	}
+	sum, err := s.EventSummary(t.Context(), peopleSite)
+	if err != nil || len(sum) != 1 || sum[0].Count != all {
+		t.Errorf("the site counts %+v, %v; want %d", sum, err, all)
+	}
+	stats, err := s.PopupStats(t.Context(), peopleSite, "sale", time.Time{}, time.Time{})
+	if err != nil || len(stats) != 1 || stats[0].Count != all {
+		t.Errorf("the pop-up counts %+v, %v; want %d", stats, err, all)
+	}
+}
+
+// TestPeopleOnDemand opens a file that has no people yet, as older programs
+// leave it, and finds again what is stored then, also after Compact.
+func TestPeopleOnDemand(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "webpush.db")
+	s := open(t, path)
+	if _, err := s.PutSubscription(t.Context(), realistic(1), nil); err != nil {
+		t.Fatal(err)
+	}
+	has := func() (there bool) {
+		_ = s.db.View(func(tx *bolt.Tx) error { there = tx.Bucket([]byte(bucketPeople)) != nil; return nil })
+		return there
+	}
+	if f, err := s.Facts(t.Context(), peopleSite, visitor(1)); err != nil || f.Profile != nil || has() {
+		t.Fatalf("facts: %+v, %v; the bucket is there: %v", f, err, has())
+	}
+	if _, err := s.Track(t.Context(), peopleSite, visitorBatch(1, 1, 3)); err != nil || !has() {
+		t.Fatal(err)
+	}
+	if _, _, err := s.Compact(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s = open(t, path)
+	if f, err := s.Facts(t.Context(), peopleSite, visitor(1)); err != nil || f.Profile == nil || f.Profile.Events["Searched"].Count != 1 {
+		t.Errorf("after it was opened again: %+v, %v", f, err)
+	}
+}
+
+// TestPeopleDamaged loses a profile's row to damage: its person goes on as
+// somebody new, everybody else is untouched.
+func TestPeopleDamaged(t *testing.T) {
+	s := open(t, filepath.Join(t.TempDir(), "webpush.db"))
+	var damage atomic.Int64
+	s.onDamage = func(error) { damage.Add(1) }
+	for n := range 2 {
+		if _, err := s.Track(t.Context(), peopleSite, visitorBatch(n, n, 3)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	err := s.db.Update(func(tx *bolt.Tx) error {
+		people, _ := openPeople(tx, peopleSite)
+		b := people.b.Bucket([]byte(peopleProfiles))
+		k, v := b.Cursor().First()
+		bad := append([]byte(nil), v...)
+		bad[len(bad)/2] ^= 1
+		return b.Put(k, bad)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	lost := 0
+	for n := range 2 {
+		f, err := s.Facts(t.Context(), peopleSite, visitor(n))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if f.Profile == nil {
+			lost++
+		}
+		if _, err := s.Track(t.Context(), peopleSite, visitorBatch(n, 10+n, 3)); err != nil {
+			t.Errorf("visitor %d can't go on: %v", n, err)
+		}
+		if f, err = s.Facts(t.Context(), peopleSite, visitor(n)); err != nil || f.Profile == nil {
+			t.Errorf("visitor %d is not kept any more: %v", n, err)
+		}
+	}
+	if lost != 1 || damage.Load() == 0 {
+		t.Errorf("%d profiles are lost, %d times told", lost, damage.Load())
+	}
+}
+
+// BenchmarkTrack64 stores batches of 64 callers at a time, of visitors who have
+// been there before in random order.
+func BenchmarkTrack64(b *testing.B) {
+	for _, events := range []int{1, 10, 50} {
+		for _, visitors := range []int{1_000, 100_000} {
+			b.Run(fmt.Sprintf("events=%d/visitors=%d", events, visitors), func(b *testing.B) { benchmarkTrack(b, events, visitors) })
+		}
+	}
+}
+
+func benchmarkTrack(b *testing.B, events, visitors int) {
+	s, err := Open(b.Context(), filepath.Join(b.TempDir(), "webpush.db"), Options{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer s.Close()
+	var next atomic.Int64
+	batches := func(total int64, device func(n int64) int) {
+		next.Store(0)
+		var wg sync.WaitGroup
+		for range 64 {
+			wg.Go(func() {
+				for n := next.Add(1); n <= total; n = next.Add(1) {
+					if _, err := s.Track(context.Background(), peopleSite, visitorBatch(device(n), rand.IntN(1<<40), events)); err != nil {
+						b.Error(err)
+						return
+					}
+				}
+			})
+		}
+		wg.Wait()
+	}
+	batches(int64(visitors), func(n int64) int { return int(n) })
+	b.ResetTimer()
+	const each = 2000
+	for range b.N {
+		batches(each, func(int64) int { return rand.IntN(visitors) })
+	}
+	b.ReportMetric(float64(b.N*each*events)/b.Elapsed().Seconds(), "events/s")
+	b.ReportMetric(float64(b.N*each)/b.Elapsed().Seconds(), "batches/s")
+	b.ReportMetric(0, "ns/op")
+}

@@ -1,0 +1,369 @@
+package boltstore
+
+import (
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+)
+
+// bucketPopups is at the top of the file, as bucketSettings is: a pop-up makes no
+// site. It holds a bucket per site, with those below, whose sequence is the last
+// revision. Files from before have none; programs from before leave it alone.
+const bucketPopups = "popups"
+
+// Buckets of a site in bucket "popups".
+const (
+	popupRows    = "rows"    // id → JSON
+	popupUploads = "uploads" // name → time in milliseconds (8), size (4), bytes
+)
+
+// uploadHeader is what is in front of an image's bytes.
+const uploadHeader = 12
+
+// popupRow is a pop-up as it lies in the file.
+type popupRow struct {
+	Popup    pushsvc.Popup    `json:"popup"`
+	Revision pushsvc.Revision `json:"revision"`
+	Created  time.Time        `json:"created"`
+	Updated  time.Time        `json:"updated"`
+}
+
+// openPopups finds what a site has of pop-ups; false where it never had any.
+func openPopups(tx *bolt.Tx, name string) (site, bool) {
+	all := tx.Bucket([]byte(bucketPopups))
+	if all == nil || name == "" {
+		return site{}, false
+	}
+	b := all.Bucket([]byte(name))
+	return site{name, b}, b != nil
+}
+
+// makePopups finds or makes it.
+func (w *writeTx) makePopups(name string) (site, error) {
+	w.touched = true
+	all, err := w.tx.CreateBucketIfNotExists([]byte(bucketPopups))
+	if err != nil {
+		return site{}, fmt.Errorf("making bucket %q: %w", bucketPopups, err)
+	}
+	b, err := w.bucket(all, name)
+	return site{name, b}, err
+}
+
+// storedPopup reads one; pushsvc.ErrNotFound where there is none.
+func (s site) storedPopup(id string) (pushsvc.StoredPopup, error) {
+	var row popupRow
+	there, err := s.getJSON(popupRows, []byte(id), &row)
+	switch {
+	case err != nil:
+		return pushsvc.StoredPopup{}, err
+	case !there:
+		return pushsvc.StoredPopup{}, pushsvc.ErrNotFound
+	}
+	return pushsvc.StoredPopup{Site: s.name, Popup: row.Popup, Revision: row.Revision, Created: row.Created, Updated: row.Updated}, nil
+}
+
+// PutPopup implements pushsvc.PopupStore. A damaged row is written over where
+// any revision is expected.
+func (s *Store) PutPopup(ctx context.Context, p pushsvc.StoredPopup, expect pushsvc.Revision) (pushsvc.StoredPopup, error) {
+	row, err := pushsvc.StoredPopup{}, pushsvc.CheckPopup(p.Site, p.Popup.ID)
+	if err == nil {
+		row, err = write(ctx, s, func(w *writeTx) (pushsvc.StoredPopup, error) { return w.putPopup(p, expect) })
+	}
+	if err != nil {
+		return row, fmt.Errorf("storing pop-up %q of %s: %w", p.Popup.ID, p.Site, err)
+	}
+	return row, nil
+}
+
+func (w *writeTx) putPopup(p pushsvc.StoredPopup, expect pushsvc.Revision) (pushsvc.StoredPopup, error) {
+	there, err := pushsvc.StoredPopup{}, pushsvc.ErrNotFound
+	st, has := openPopups(w.tx, p.Site)
+	if has {
+		there, err = st.storedPopup(p.Popup.ID)
+	}
+	var damage *DamageError
+	switch {
+	case errors.As(err, &damage) && expect == pushsvc.AnyRevision:
+		there.Created = p.Created
+	case err != nil && !errors.Is(err, pushsvc.ErrNotFound):
+		return pushsvc.StoredPopup{}, err
+	case err == nil && samePopup(there.Popup, p.Popup):
+		return there, nil
+	case expect != pushsvc.AnyRevision && expect != there.Revision:
+		return pushsvc.StoredPopup{}, pushsvc.ErrRevision
+	case err != nil && has && st.rows(popupRows) >= pushsvc.MaxPopups:
+		return pushsvc.StoredPopup{}, pushsvc.ErrFull
+	case err != nil:
+		there.Created = p.Created
+	}
+	if st, err = w.makePopups(p.Site); err != nil {
+		return pushsvc.StoredPopup{}, err
+	}
+	revision, err := st.b.NextSequence()
+	if err != nil {
+		return pushsvc.StoredPopup{}, fmt.Errorf("counting the pop-up's revision: %w", err)
+	}
+	row := popupRow{p.Popup, pushsvc.Revision(revision), there.Created.UTC().Truncate(time.Millisecond), p.Updated.UTC().Truncate(time.Millisecond)}
+	if err := st.putJSON(w, popupRows, []byte(p.Popup.ID), row); err != nil {
+		return pushsvc.StoredPopup{}, err
+	}
+	return st.storedPopup(p.Popup.ID)
+}
+
+// samePopup compares what is stored of two.
+func samePopup(a, b pushsvc.Popup) bool {
+	x, errX := json.Marshal(a)
+	y, errY := json.Marshal(b)
+	return errX == nil && errY == nil && string(x) == string(y)
+}
+
+// rows counts what a bucket has, which is few.
+func (s site) rows(bucket string) (n int) {
+	b := s.b.Bucket([]byte(bucket))
+	if b == nil {
+		return 0
+	}
+	c := b.Cursor()
+	for k, _ := c.First(); k != nil; k, _ = c.Next() {
+		n++
+	}
+	return n
+}
+
+// Popup implements pushsvc.PopupStore.
+func (s *Store) Popup(ctx context.Context, name, id string) (pushsvc.StoredPopup, error) {
+	row, err := read(ctx, s, func(tx *bolt.Tx) (pushsvc.StoredPopup, error) {
+		st, ok := openPopups(tx, name)
+		if !ok || id == "" {
+			return pushsvc.StoredPopup{}, pushsvc.ErrNotFound
+		}
+		return st.storedPopup(id)
+	})
+	if err != nil {
+		return row, fmt.Errorf("reading pop-up %q of %s: %w", id, name, err)
+	}
+	return row, nil
+}
+
+// Popups implements pushsvc.PopupStore. A damaged one is told to
+// Options.OnDamage.
+func (s *Store) Popups(ctx context.Context, name string) ([]pushsvc.StoredPopup, error) {
+	rows, err := read(ctx, s, func(tx *bolt.Tx) (rows []pushsvc.StoredPopup, err error) {
+		st, ok := openPopups(tx, name)
+		if !ok {
+			return nil, nil
+		}
+		st.each(popupRows, func(k []byte) {
+			row, err := st.storedPopup(string(k))
+			if err != nil {
+				s.report(err)
+				return
+			}
+			rows = append(rows, row)
+		})
+		return rows, nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("reading the pop-ups of %s: %w", name, err)
+	}
+	return rows, nil
+}
+
+// each calls fn with every key of a bucket.
+func (s site) each(bucket string, fn func(k []byte)) {
+	b := s.b.Bucket([]byte(bucket))
+	if b == nil {
+		return
+	}
+	c := b.Cursor()
+	for k, _ := c.First(); k != nil; k, _ = c.Next() {
+		fn(k)
+	}
+}
+
+// PopupSites implements pushsvc.PopupStore.
+func (s *Store) PopupSites(ctx context.Context) ([]string, error) {
+	names, err := read(ctx, s, func(tx *bolt.Tx) (names []string, err error) {
+		all := tx.Bucket([]byte(bucketPopups))
+		if all == nil {
+			return nil, nil
+		}
+		c := all.Cursor()
+		for k, v := c.First(); k != nil; k, v = c.Next() {
+			if v == nil && len(k) <= pushsvc.MaxSiteName {
+				names = append(names, string(k))
+			}
+		}
+		return names, nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("listing the sites with pop-ups: %w", err)
+	}
+	return names, nil
+}
+
+// DeletePopup implements pushsvc.PopupStore. A damaged row is removed where any
+// revision is expected.
+func (s *Store) DeletePopup(ctx context.Context, name, id string, expect pushsvc.Revision) error {
+	_, err := write(ctx, s, func(w *writeTx) (struct{}, error) {
+		st, ok := openPopups(w.tx, name)
+		if !ok || id == "" {
+			return struct{}{}, pushsvc.ErrNotFound
+		}
+		row, err := st.storedPopup(id)
+		var damage *DamageError
+		switch {
+		case errors.As(err, &damage) && expect == pushsvc.AnyRevision:
+		case err != nil:
+			return struct{}{}, err
+		case expect != pushsvc.AnyRevision && expect != row.Revision:
+			return struct{}{}, pushsvc.ErrRevision
+		}
+		return struct{}{}, st.removeRow(w, popupRows, []byte(id))
+	})
+	if err != nil {
+		return fmt.Errorf("removing pop-up %q of %s: %w", id, name, err)
+	}
+	return nil
+}
+
+// upload reads one, without its bytes unless they are asked for.
+func (s site) upload(name string, whole bool) (pushsvc.Upload, error) {
+	p, err := s.get(popupUploads, []byte(name))
+	if err != nil {
+		return pushsvc.Upload{}, err
+	}
+	if p == nil {
+		return pushsvc.Upload{}, pushsvc.ErrNotFound
+	}
+	if len(p) < uploadHeader || int(binary.BigEndian.Uint32(p[8:])) != len(p)-uploadHeader {
+		return pushsvc.Upload{}, s.damage(popupUploads, []byte(name), errors.New("the row is malformed"))
+	}
+	u := pushsvc.Upload{
+		Site: s.name, Name: name, Size: len(p) - uploadHeader,
+		Created: time.UnixMilli(int64(binary.BigEndian.Uint64(p))).UTC(),
+	}
+	if whole {
+		u.Data = append([]byte{}, p[uploadHeader:]...)
+	}
+	return u, nil
+}
+
+// PutUpload implements pushsvc.PopupStore. A damaged image is written over.
+func (s *Store) PutUpload(ctx context.Context, u pushsvc.Upload) (pushsvc.Upload, error) {
+	row, err := pushsvc.Upload{}, pushsvc.CheckUpload(u)
+	if err == nil {
+		row, err = write(ctx, s, func(w *writeTx) (pushsvc.Upload, error) { return w.putUpload(u) })
+	}
+	if err != nil {
+		return row, fmt.Errorf("storing an image of %s: %w", u.Site, err)
+	}
+	return row, nil
+}
+
+func (w *writeTx) putUpload(u pushsvc.Upload) (pushsvc.Upload, error) {
+	if st, ok := openPopups(w.tx, u.Site); ok {
+		there, err := st.upload(u.Name, true)
+		if err == nil {
+			return there, nil
+		}
+		if errors.Is(err, pushsvc.ErrNotFound) && st.rows(popupUploads) >= pushsvc.MaxUploads {
+			return pushsvc.Upload{}, pushsvc.ErrFull
+		}
+	}
+	st, err := w.makePopups(u.Site)
+	if err != nil {
+		return pushsvc.Upload{}, err
+	}
+	p := binary.BigEndian.AppendUint64(make([]byte, 0, uploadHeader+len(u.Data)), uint64(u.Created.UnixMilli()))
+	p = binary.BigEndian.AppendUint32(p, uint32(len(u.Data)))
+	if err := st.put(w, popupUploads, []byte(u.Name), append(p, u.Data...)); err != nil {
+		return pushsvc.Upload{}, err
+	}
+	return st.upload(u.Name, true)
+}
+
+// Upload implements pushsvc.PopupStore.
+func (s *Store) Upload(ctx context.Context, site, name string) (pushsvc.Upload, error) {
+	u, err := read(ctx, s, func(tx *bolt.Tx) (pushsvc.Upload, error) {
+		st, ok := openPopups(tx, site)
+		if !ok || name == "" {
+			return pushsvc.Upload{}, pushsvc.ErrNotFound
+		}
+		return st.upload(name, true)
+	})
+	if err != nil {
+		return u, fmt.Errorf("reading image %q of %s: %w", name, site, err)
+	}
+	return u, nil
+}
+
+// Uploads implements pushsvc.PopupStore. A damaged one is told to
+// Options.OnDamage.
+func (s *Store) Uploads(ctx context.Context, site string) ([]pushsvc.Upload, error) {
+	rows, err := read(ctx, s, func(tx *bolt.Tx) (rows []pushsvc.Upload, err error) {
+		st, ok := openPopups(tx, site)
+		if !ok {
+			return nil, nil
+		}
+		st.each(popupUploads, func(k []byte) {
+			u, err := st.upload(string(k), false)
+			if err != nil {
+				s.report(err)
+				return
+			}
+			rows = append(rows, u)
+		})
+		return rows, nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("reading the images of %s: %w", site, err)
+	}
+	return rows, nil
+}
+
+// DeleteUpload implements pushsvc.PopupStore.
+func (s *Store) DeleteUpload(ctx context.Context, site, name string) error {
+	_, err := write(ctx, s, func(w *writeTx) (struct{}, error) {
+		st, ok := openPopups(w.tx, site)
+		if !ok || name == "" {
+			return struct{}{}, pushsvc.ErrNotFound
+		}
+		if _, err := st.upload(name, false); errors.Is(err, pushsvc.ErrNotFound) {
+			return struct{}{}, err
+		}
+		return struct{}{}, st.removeRow(w, popupUploads, []byte(name))
+	})
+	if err != nil {
+		return fmt.Errorf("removing image %q of %s: %w", name, site, err)
+	}
+	return nil
+}
+
+// popups reads every pop-up and every image.
+func (c *Checked) popups(tx *bolt.Tx) {
+	all := tx.Bucket([]byte(bucketPopups))
+	if all == nil {
+		return
+	}
+	cur := all.Cursor()
+	for name, v := cur.First(); name != nil; name, v = cur.Next() {
+		st, ok := openPopups(tx, string(name))
+		if v != nil || !ok {
+			continue
+		}
+		st.each(popupRows, func(k []byte) {
+			c.row(&c.Popups, func() error { _, err := st.storedPopup(string(k)); return err })
+		})
+		st.each(popupUploads, func(k []byte) {
+			c.row(&c.Uploads, func() error { _, err := st.upload(string(k), false); return err })
+		})
+	}
+}

@@ -1,0 +1,681 @@
+package storetest
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+)
+
+var peopleTests = []test{
+	{"people/counts events", testPeopleEvents},
+	{"people/repeated batch", testPeopleRepeated},
+	{"people/attributes", testPeopleAttributes},
+	{"people/login keeps what was anonymous", testPeopleLogin},
+	{"people/login merges into who is known", testPeopleMerge},
+	{"people/another login switches", testPeopleSwitch},
+	{"people/logout", testPeopleLogout},
+	{"people/opt out", testPeopleOptOut},
+	{"people/visits", testPeopleVisits},
+	{"people/pop-ups", testPeoplePopups},
+	{"people/conversions", testPeopleConversions},
+	{"people/elements of pop-ups are bounded", testPeopleElements},
+	{"people/bounds of one", testPeopleBounds},
+	{"people/bounds of a site", testPeopleSiteBounds},
+	{"people/subscriptions", testPeopleSubscriptions},
+	{"people/erase", testPeopleErase},
+	{"people/pages", testPeoplePages},
+	{"people/history is pruned", testPeoplePruneHistory},
+	{"people/anonymous are pruned", testPeoplePruneAnonymous},
+	{"people/sites apart", testPeopleSites},
+	{"people/naughty texts", testPeopleNaughty},
+	{"people/many at once", testPeopleConcurrent},
+	{"people/nothing known", testPeopleNothing},
+}
+
+func device(n int) pushsvc.DeviceID { return pushsvc.DeviceID{byte(n), byte(n >> 8), 7} }
+
+// batchID is the n-th.
+func batchID(n int) string {
+	sum := sha256.Sum256([]byte(fmt.Sprint("batch", n)))
+	return base64.RawURLEncoding.EncodeToString(sum[:16])
+}
+
+func event(name string, at time.Time) pushsvc.Entry {
+	return pushsvc.Entry{Kind: pushsvc.EntryEvent, Name: name, Time: at}
+}
+
+func login(value string) pushsvc.Entry {
+	return pushsvc.Entry{Kind: pushsvc.EntryLogin, Time: epoch, Identities: []pushsvc.Identity{{Kind: pushsvc.IdentityID, Value: value}}}
+}
+
+func popup(act pushsvc.Act, at time.Time) pushsvc.Entry {
+	return pushsvc.Entry{Kind: pushsvc.EntryPopup, Time: at, Popup: &pushsvc.PopupAct{Popup: "sale", Variant: "a", Act: act}}
+}
+
+// track has the n-th device tell the entries, in a batch of its own.
+func (h *harness) track(n int, entries ...pushsvc.Entry) pushsvc.Tracked {
+	h.Helper()
+	return h.trackBatch(siteA, pushsvc.Batch{Device: device(n), At: epoch, Entries: entries})
+}
+
+func (h *harness) trackBatch(site string, b pushsvc.Batch) pushsvc.Tracked {
+	h.Helper()
+	out, err := h.Track(h.Context(), site, b)
+	if err != nil {
+		h.Fatalf("Track: %v", err)
+	}
+	return out
+}
+
+func (h *harness) facts(n int) pushsvc.Facts {
+	h.Helper()
+	f, err := h.Facts(h.Context(), siteA, device(n))
+	if err != nil {
+		h.Fatalf("Facts: %v", err)
+	}
+	return f
+}
+
+// profile wants the n-th device to be somebody's.
+func (h *harness) profile(n int) pushsvc.Profile {
+	h.Helper()
+	f := h.facts(n)
+	if f.Profile == nil {
+		h.Fatalf("device %d is unknown", n)
+	}
+	return *f.Profile
+}
+
+func (h *harness) person(id string) pushsvc.Person {
+	h.Helper()
+	p, err := h.Person(h.Context(), siteA, id)
+	if err != nil {
+		h.Fatalf("Person: %v", err)
+	}
+	return p
+}
+
+func (h *harness) people(site string) pushsvc.PeopleCounts {
+	h.Helper()
+	all, err := h.PeopleSites(h.Context())
+	if err != nil {
+		h.Fatal(err)
+	}
+	for _, s := range all {
+		if s.Site == site {
+			return s.PeopleCounts
+		}
+	}
+	return pushsvc.PeopleCounts{}
+}
+
+// stats gives the counters of the pop-up "sale", by variant, act and element.
+func (h *harness) stats() map[string]int64 {
+	h.Helper()
+	all, err := h.PopupStats(h.Context(), siteA, "sale", time.Time{}, time.Time{})
+	if err != nil {
+		h.Fatal(err)
+	}
+	out := map[string]int64{}
+	for _, c := range all {
+		out[fmt.Sprintf("%s %s%s", c.Variant, c.Act, c.Element)] += c.Count
+	}
+	return out
+}
+
+func testPeopleEvents(h *harness) {
+	later := epoch.Add(time.Hour)
+	h.track(1, event("Viewed", epoch), pushsvc.Entry{Kind: pushsvc.EntryEvent, Name: "Charged", Time: epoch, Props: map[string]any{"Amount": 12.5, "Items": []any{map[string]any{"n": "a"}}}})
+	h.track(1, event("Viewed", later))
+	h.track(2, event("Viewed", epoch.Add(-time.Hour)))
+	p := h.profile(1)
+	h.same("counts", p.Events, map[string]pushsvc.EventCount{
+		"Viewed": {Count: 2, First: epoch, Last: later}, "Charged": {Count: 1, First: epoch, Last: epoch},
+	})
+	h.same("history", h.person(p.ID).History, []pushsvc.EventRecord{
+		{Name: "Viewed", Time: epoch},
+		{Name: "Charged", Time: epoch, Props: map[string]any{"Amount": 12.5, "Items": []any{map[string]any{"n": "a"}}}},
+		{Name: "Viewed", Time: later},
+	})
+	sum, err := h.EventSummary(h.Context(), siteA)
+	if err != nil {
+		h.Fatal(err)
+	}
+	h.same("summary", sum, []pushsvc.EventSummary{
+		{Name: "Charged", EventCount: pushsvc.EventCount{Count: 1, First: epoch, Last: epoch}},
+		{Name: "Viewed", EventCount: pushsvc.EventCount{Count: 3, First: epoch.Add(-time.Hour), Last: later}},
+	})
+	h.same("numbers", h.people(siteA), pushsvc.PeopleCounts{Profiles: 2, Anonymous: 2, EventNames: 2})
+}
+
+func testPeopleRepeated(h *harness) {
+	send := func(n int) bool {
+		b := pushsvc.Batch{Device: device(1), ID: batchID(n), At: epoch, Entries: []pushsvc.Entry{
+			event("E", epoch), popup(pushsvc.ActViewed, epoch), login("me"),
+		}}
+		return h.trackBatch(siteA, b).Repeated
+	}
+	for n := range pushsvc.MaxDeviceBatches {
+		if send(n) {
+			h.Fatalf("batch %d is taken for a repetition", n)
+		}
+	}
+	for n := range pushsvc.MaxDeviceBatches {
+		if !send(n) {
+			h.Fatalf("batch %d is not known any more", n)
+		}
+	}
+	const times = pushsvc.MaxDeviceBatches
+	p := h.profile(1)
+	h.same("event", p.Events["E"].Count, int64(times))
+	h.same("views", p.Popups["sale"].Viewed, int64(times))
+	h.same("stats", h.stats(), map[string]int64{"a viewed": times})
+	// Another device's batch of the same name is another.
+	if h.trackBatch(siteA, pushsvc.Batch{Device: device(2), ID: batchID(0), At: epoch, Entries: []pushsvc.Entry{event("E", epoch)}}).Repeated {
+		h.Error("another device's batch is taken for a repetition")
+	}
+	// The device takes its batches along when it changes hands.
+	out := pushsvc.Batch{Device: device(1), ID: batchID(1000), At: epoch, Entries: []pushsvc.Entry{{Kind: pushsvc.EntryLogout, Time: epoch}}}
+	h.trackBatch(siteA, out)
+	if !h.trackBatch(siteA, out).Repeated || !send(times-1) {
+		h.Error("after a logout, a repeated batch is new")
+	}
+}
+
+func testPeopleAttributes(h *harness) {
+	set := func(set map[string]any, ops ...pushsvc.Op) map[string]any {
+		h.track(1, pushsvc.Entry{Kind: pushsvc.EntryProfile, Time: epoch, Set: set, Ops: ops})
+		return h.profile(1).Attributes
+	}
+	h.same("set", set(map[string]any{"Name": "Ann", "Age": 33.0, "A": []any{map[string]any{"b": 1.0}}}),
+		map[string]any{"Name": "Ann", "Age": 33.0, "A": []any{map[string]any{"b": 1.0}}})
+	h.same("change", set(map[string]any{"Name": nil, "Plan": "pro"},
+		pushsvc.Op{Kind: pushsvc.OpIncrement, Key: "A[0].b", Value: 4.0},
+		pushsvc.Op{Kind: pushsvc.OpDecrement, Key: "Age", Value: 3.0},
+		pushsvc.Op{Kind: pushsvc.OpAdd, Key: "tags", Value: []any{"x", "y", "x"}},
+	), map[string]any{"Age": 30.0, "Plan": "pro", "A": []any{map[string]any{"b": 5.0}}, "tags": []any{"x", "y"}})
+	h.same("lists", set(nil,
+		pushsvc.Op{Kind: pushsvc.OpRemove, Key: "tags", Value: "x"}, pushsvc.Op{Kind: pushsvc.OpDelete, Key: "Plan"},
+	), map[string]any{"Age": 30.0, "A": []any{map[string]any{"b": 5.0}}, "tags": []any{"y"}})
+}
+
+func testPeopleLogin(h *harness) {
+	h.track(1, event("E", epoch))
+	before := h.profile(1)
+	e := login("ann")
+	e.Identities = append(e.Identities, pushsvc.Identity{Kind: pushsvc.IdentityEmail, Value: "ann@a.example"})
+	e.Set = map[string]any{"Name": "Ann"}
+	h.track(1, e)
+	p := h.profile(1)
+	if p.ID != before.ID || p.Events["E"].Count != 1 || p.Attributes["Name"] != "Ann" || len(p.Identities) != 2 {
+		h.Errorf("the first login makes another profile: %+v", p)
+	}
+	byMail, err := h.PersonBy(h.Context(), siteA, e.Identities[1])
+	if err != nil || byMail.ID != p.ID {
+		h.Errorf("by e-mail address: %q, %v", byMail.ID, err)
+	}
+	_, err = h.PersonBy(h.Context(), siteA, pushsvc.Identity{Kind: pushsvc.IdentityID, Value: "ann@a.example"})
+	h.is("another kind of identity", err, pushsvc.ErrNotFound)
+	h.same("numbers", h.people(siteA), pushsvc.PeopleCounts{Profiles: 1, EventNames: 1})
+}
+
+func testPeopleMerge(h *harness) {
+	h.track(1, login("ann"), event("E", epoch), popup(pushsvc.ActViewed, epoch), pushsvc.Entry{Kind: pushsvc.EntryProfile, Time: epoch, Set: map[string]any{"Name": "Ann"}})
+	known := h.profile(1)
+	h.track(2, event("E", epoch.Add(-time.Hour)), event("F", epoch), popup(pushsvc.ActViewed, epoch.Add(time.Minute)),
+		pushsvc.Entry{Kind: pushsvc.EntryProfile, Time: epoch, Set: map[string]any{"Name": "?", "City": "Rome"}},
+		pushsvc.Entry{Kind: pushsvc.EntryVisit, Time: epoch})
+	anonymous := h.profile(2)
+	h.track(2, login("ann"), event("G", epoch))
+	p := h.profile(2)
+	if p.ID != known.ID || len(p.Devices) != 2 {
+		h.Errorf("the device belongs to %q with %d devices, want %q with 2", p.ID, len(p.Devices), known.ID)
+	}
+	h.same("attributes", p.Attributes, map[string]any{"Name": "Ann", "City": "Rome"})
+	h.same("events", p.Events["E"], pushsvc.EventCount{Count: 2, First: epoch.Add(-time.Hour), Last: epoch})
+	h.same("views", p.Popups["sale"].Viewed, int64(2))
+	h.same("visits", p.Visits, int64(1))
+	var names []string
+	for _, r := range h.person(p.ID).History {
+		names = append(names, r.Name)
+	}
+	h.same("history", names, []string{"E", "E", "F", "G"})
+	_, err := h.Person(h.Context(), siteA, anonymous.ID)
+	h.is("the anonymous profile", err, pushsvc.ErrNotFound)
+	h.same("numbers", h.people(siteA), pushsvc.PeopleCounts{Profiles: 1, EventNames: 3})
+}
+
+func testPeopleSwitch(h *harness) {
+	h.track(1, login("ann"), event("E", epoch))
+	h.track(1, login("bob"), event("F", epoch))
+	h.track(2, login("cid"))
+	h.track(2, login("ann"))
+	bob, ann := h.profile(1), h.profile(2)
+	if bob.ID == ann.ID || bob.Events["E"].Count != 0 || bob.Events["F"].Count != 1 || len(bob.Devices) != 1 {
+		h.Errorf("bob: %+v", bob)
+	}
+	if ann.Events["E"].Count != 1 || len(ann.Devices) != 1 || ann.Devices[0].ID != device(2) {
+		h.Errorf("ann: %+v", ann)
+	}
+	h.same("numbers", h.people(siteA), pushsvc.PeopleCounts{Profiles: 3, EventNames: 2})
+	// A batch that goes through several hands leaves nobody out.
+	h.track(3, event("E", epoch), login("dan"), event("E", epoch), login("eve"), event("E", epoch), event("E", epoch))
+	dan, err := h.PersonBy(h.Context(), siteA, pushsvc.Identity{Kind: pushsvc.IdentityID, Value: "dan"})
+	if err != nil || dan.Events["E"].Count != 2 || len(dan.Devices) != 0 || h.profile(3).Events["E"].Count != 2 {
+		h.Errorf("dan %+v, %v; eve %+v", dan.Events, err, h.profile(3).Events)
+	}
+}
+
+func testPeopleLogout(h *harness) {
+	h.track(1, login("ann"), event("E", epoch))
+	ann := h.profile(1)
+	logout := pushsvc.Entry{Kind: pushsvc.EntryLogout, Time: epoch}
+	h.track(1, logout)
+	after := h.profile(1)
+	if after.ID == ann.ID || after.Known() || len(after.Events) != 0 {
+		h.Errorf("after the logout: %+v", after)
+	}
+	h.track(1, logout, event("F", epoch))
+	if h.profile(1).ID != after.ID {
+		h.Error("a logout of somebody anonymous makes a new profile")
+	}
+	h.track(1, login("ann"))
+	if p := h.profile(1); p.ID != ann.ID || p.Events["F"].Count != 1 {
+		h.Errorf("after the next login: %+v", p)
+	}
+}
+
+func testPeopleOptOut(h *harness) {
+	out := pushsvc.Entry{Kind: pushsvc.EntryOptOut, OptOut: true}
+	h.track(1, event("E", epoch))
+	id := h.profile(1).ID
+	if t := h.track(1, out, event("F", epoch)); !t.Forgotten {
+		h.Error("the store doesn't say that the visitor has opted out")
+	}
+	_, err := h.Person(h.Context(), siteA, id)
+	h.is("an anonymous profile that opted out", err, pushsvc.ErrNotFound)
+	h.track(2, login("ann"))
+	ann := h.profile(2).ID
+	h.track(2, out)
+	if f := h.facts(2); f.Profile != nil || len(h.person(ann).Profile.Devices) != 0 {
+		h.Error("the device of a known person who opted out is still theirs")
+	}
+	h.track(3, out)
+	if h.facts(3).Profile != nil {
+		h.Error("opting out makes a profile")
+	}
+	if t := h.track(1, pushsvc.Entry{Kind: pushsvc.EntryOptOut}, event("G", epoch)); t.Forgotten || h.profile(1).Events["G"].Count != 1 {
+		h.Error("opting in again does not work")
+	}
+	h.same("numbers", h.people(siteA), pushsvc.PeopleCounts{Profiles: 2, Anonymous: 1, EventNames: 2})
+}
+
+func testPeopleVisits(h *harness) {
+	first := &pushsvc.Visit{Page: "/a", Referrer: "https://x.example", UTM: map[string]string{"source": "x"}}
+	second := &pushsvc.Visit{Page: "/b"}
+	h.track(1, pushsvc.Entry{Kind: pushsvc.EntryVisit, Time: epoch, Visit: first})
+	h.track(1, pushsvc.Entry{Kind: pushsvc.EntryVisit, Time: epoch.Add(time.Hour), Visit: second})
+	p := h.profile(1)
+	h.same("visits", []any{p.Visits, p.PreviousVisit, p.LastVisit, p.FirstSource, p.LastSource}, []any{int64(2), epoch, epoch.Add(time.Hour), first, second})
+}
+
+func testPeoplePopups(h *harness) {
+	next := epoch.Add(time.Hour)
+	view := func(session string, at time.Time) {
+		h.trackBatch(siteA, pushsvc.Batch{Device: device(1), At: at, Session: session, Entries: []pushsvc.Entry{popup(pushsvc.ActViewed, at)}})
+	}
+	view("s1", epoch)
+	view("s2", next)
+	h.track(1, popup(pushsvc.ActClicked, next), popup(pushsvc.ActClosed, next), popup(pushsvc.ActSubmitted, next), popup(pushsvc.ActControl, next))
+	p := h.profile(1)
+	h.same("counts", p.Popups["sale"], pushsvc.PopupCount{Viewed: 2, Clicked: 1, Closed: 1, Last: next})
+	h.same("caps", []int{p.ViewsSince("sale", epoch), p.ViewsSince("", next), p.ViewsSince("other", epoch), p.ViewsIn("s1", ""), p.ViewsIn("", "")}, []int{2, 1, 0, 1, 0})
+	all, err := h.PopupStats(h.Context(), siteA, "sale", next, next.Add(time.Hour))
+	if err != nil {
+		h.Fatal(err)
+	}
+	got := map[pushsvc.Act]int64{}
+	for _, c := range all {
+		got[c.Act] += c.Count
+		h.same("hour", c.Hour, next)
+	}
+	h.same("one hour", got, map[pushsvc.Act]int64{"viewed": 1, "clicked": 1, "closed": 1, "submitted": 1, "control": 1})
+	if all, err = h.PopupStats(h.Context(), siteA, "sale", next.Add(time.Minute), time.Time{}); err != nil || len(all) != 0 {
+		h.Errorf("after the last hour: %v, %v", all, err)
+	}
+	if all, err = h.PopupStats(h.Context(), siteA, "sal", time.Time{}, time.Time{}); err != nil || len(all) != 0 {
+		h.Errorf("a pop-up whose name is the beginning of another's: %v, %v", all, err)
+	}
+	view("s3", epoch.Add(9*24*time.Hour))
+	if p := h.profile(1); p.ViewsSince("", epoch) != 1 || p.Popups["sale"].Viewed != 3 {
+		h.Errorf("after nine days %d views are in sight, %d ever", p.ViewsSince("", epoch), p.Popups["sale"].Viewed)
+	}
+}
+
+func testPeopleConversions(h *harness) {
+	send := func(n int, entries ...pushsvc.Entry) {
+		h.trackBatch(siteA, pushsvc.Batch{
+			Device: device(n), At: epoch, Entries: entries,
+			Conversions: []pushsvc.Conversion{{Popup: "sale", Event: "Charged", Within: time.Hour}},
+		})
+	}
+	send(1, popup(pushsvc.ActViewed, epoch))
+	send(1, event("Charged", epoch.Add(time.Minute)), event("Charged", epoch.Add(2*time.Minute)), event("Other", epoch))
+	send(2, popup(pushsvc.ActViewed, epoch), event("Charged", epoch.Add(2*time.Hour)))
+	send(3, event("Charged", epoch), popup(pushsvc.ActViewed, epoch.Add(time.Minute)))
+	send(4, popup(pushsvc.ActControl, epoch), event("Charged", epoch.Add(time.Hour)))
+	h.same("stats", h.stats(), map[string]int64{"a viewed": 3, "a control": 1, "a converted": 1, "control converted": 1})
+}
+
+func testPeopleElements(h *harness) {
+	var entries []pushsvc.Entry
+	for n := range 700 {
+		e := popup(pushsvc.ActClicked, epoch)
+		e.Popup.Element = fmt.Sprintf("#%d", n)
+		entries = append(entries, e)
+	}
+	h.track(1, entries...)
+	got, sum := h.stats(), int64(0)
+	for _, n := range got {
+		sum += n
+	}
+	if sum != 700 || len(got) > 501 || got["a clicked"] < 199 {
+		h.Errorf("%d elements with %d clicks in all, %d of them on no element", len(got), sum, got["a clicked"])
+	}
+}
+
+func testPeopleBounds(h *harness) {
+	long := map[string]any{"text": string(make([]byte, 1000))}
+	for n := range 300 {
+		h.track(1, pushsvc.Entry{
+			Kind: pushsvc.EntryEvent, Name: fmt.Sprintf("E%d", n), Time: epoch.Add(time.Duration(n) * time.Second), Props: long,
+		})
+	}
+	p := h.profile(1)
+	if _, there := p.Events["E299"]; len(p.Events) != pushsvc.MaxPersonEvents || !there {
+		h.Errorf("%d events are counted, the latest of them %v", len(p.Events), there)
+	}
+	history := h.person(p.ID).History
+	if n := len(history); n == 0 || n > pushsvc.MaxHistory || history[n-1].Name != "E299" {
+		h.Errorf("%d events of history", n)
+	}
+	size := 0
+	for _, ref := range p.History {
+		size += ref.Size
+	}
+	if size > pushsvc.MaxHistorySize || size < pushsvc.MaxHistorySize/2 {
+		h.Errorf("%d bytes of history", size)
+	}
+	for n := range pushsvc.MaxDevices + 5 {
+		h.track(100+n, login("ann"))
+	}
+	ann, err := h.PersonBy(h.Context(), siteA, login("ann").Identities[0])
+	if err != nil || len(ann.Devices) != pushsvc.MaxDevices || h.facts(100).Profile != nil || h.profile(124).ID != ann.ID {
+		h.Errorf("%d devices, %v; the oldest should be nobody's", len(ann.Devices), err)
+	}
+	big := map[string]any{}
+	for n := range 40 {
+		big[fmt.Sprint("k", n)] = string(make([]byte, 200)) // JSON makes 6 bytes of each
+	}
+	h.track(1, pushsvc.Entry{Kind: pushsvc.EntryProfile, Time: epoch, Set: map[string]any{"Name": "Ann"}})
+	h.track(1, pushsvc.Entry{Kind: pushsvc.EntryProfile, Time: epoch, Set: big})
+	h.same("attributes", h.profile(1).Attributes, map[string]any{"Name": "Ann"})
+}
+
+func testPeopleSiteBounds(h *harness) {
+	limits := pushsvc.PeopleLimits{Anonymous: 2, EventNames: 2}
+	send := func(n int, entries ...pushsvc.Entry) pushsvc.Tracked {
+		return h.trackBatch(siteA, pushsvc.Batch{Device: device(n), ID: batchID(n), At: epoch, Entries: entries, Limits: limits, Rejected: 1})
+	}
+	send(1, event("E", epoch))
+	send(2, event("F", epoch), event("G", epoch))
+	if t := send(3, event("E", epoch), event("H", epoch)); !t.Refused || h.facts(3).Profile != nil {
+		h.Error("the third anonymous profile is not refused")
+	}
+	if t := send(4, login("ann")); t.Refused || len(h.profile(4).Identities) != 1 {
+		h.Error("a known person is refused")
+	}
+	if t := send(5, login("ann"), event("E", epoch), pushsvc.Entry{Kind: pushsvc.EntryLogout}); !t.Refused || h.facts(5).Profile != nil {
+		h.Error("a logout makes the third anonymous profile")
+	}
+	if p := h.profile(4); p.Events["E"].Count != 1 || len(p.Devices) != 1 {
+		h.Errorf("what came before the logout: %+v", p)
+	}
+	send(6, login("bob"))
+	h.same("numbers", h.people(siteA), pushsvc.PeopleCounts{
+		Profiles: 4, Anonymous: 2, EventNames: 2, RefusedProfiles: 2, RefusedEvents: 2, RefusedLogins: 6,
+	})
+	sum, err := h.EventSummary(h.Context(), siteA)
+	if err != nil || len(sum) != 2 || sum[0].Count != 2 {
+		h.Errorf("summary: %+v, %v", sum, err)
+	}
+}
+
+func testPeopleSubscriptions(h *harness) {
+	s := sub(siteA, 1)
+	s.Device, s.Topics = device(1), []string{"news"}
+	row := h.putSub(s, nil)
+	h.same("device", row.Device, device(1))
+	if f := h.facts(1); !f.Subscribed || f.Profile != nil || h.facts(2).Subscribed {
+		h.Errorf("facts: %+v", f)
+	}
+	s.Device = pushsvc.DeviceID{}
+	h.same("a visit without a device", h.putSub(s, nil).Device, device(1))
+	h.track(1, login("ann"))
+	ann := h.profile(1).ID
+	h.same("of the person", h.person(ann).Subscriptions, []pushsvc.Subscription{row})
+	other := sub(siteA, 2) // the browser's next subscription takes the first's place
+	h.putSub(other, proof(1))
+	h.same("after a replacement", h.facts(1).Subscribed, true)
+	other.Device = device(2)
+	h.putSub(other, nil)
+	h.same("after another device has it", []bool{h.facts(1).Subscribed, h.facts(2).Subscribed}, []bool{false, true})
+	stranger := sub(siteA, 2)
+	stranger.Auth, stranger.Device = auth(9), device(9)
+	h.putSub(stranger, nil)
+	if h.facts(9).Subscribed {
+		h.Error("whoever knows an endpoint can link it to a device")
+	}
+	if err := h.DeleteSubscription(h.Context(), siteA, row.ID); err != nil || h.facts(2).Subscribed {
+		h.Errorf("after it was deleted it is still there, %v", err)
+	}
+}
+
+func testPeopleErase(h *harness) {
+	s := sub(siteA, 1)
+	s.Device = device(1)
+	h.putSub(s, nil)
+	kept := h.put(siteA, 2)
+	h.track(1, login("ann"), event("E", epoch))
+	h.track(2, login("ann"))
+	h.track(3, login("bob"), event("E", epoch))
+	id := h.profile(1).ID
+	if err := h.ErasePerson(h.Context(), siteA, id); err != nil {
+		h.Fatal(err)
+	}
+	_, err := h.Person(h.Context(), siteA, id)
+	h.is("the profile", err, pushsvc.ErrNotFound)
+	_, err = h.PersonBy(h.Context(), siteA, login("ann").Identities[0])
+	h.is("by identity", err, pushsvc.ErrNotFound)
+	h.is("erasing again", h.ErasePerson(h.Context(), siteA, id), pushsvc.ErrNotFound)
+	if h.facts(1).Profile != nil || h.facts(2).Profile != nil || h.facts(1).Subscribed || h.profile(3).Events["E"].Count != 1 {
+		h.Error("devices or a subscription are still there, or somebody else's are not")
+	}
+	h.same("subscriptions", h.all(siteA), []pushsvc.Subscription{kept})
+	h.same("count", h.count(siteA), int64(1))
+	h.same("numbers", h.people(siteA), pushsvc.PeopleCounts{Profiles: 1, EventNames: 1})
+	h.track(1, login("ann"))
+	if p := h.profile(1); p.ID == id || len(p.Events) != 0 {
+		h.Errorf("who comes back is not new: %+v", p)
+	}
+}
+
+func testPeoplePages(h *harness) {
+	for n := range 25 {
+		h.track(n, event("E", epoch))
+	}
+	var ids []string
+	after := ""
+	for {
+		page, err := h.ProfilePage(h.Context(), siteA, after, 10)
+		if err != nil {
+			h.Fatal(err)
+		}
+		if len(page) == 0 {
+			break
+		}
+		for _, p := range page {
+			ids = append(ids, p.ID)
+		}
+		after = ids[len(ids)-1]
+	}
+	if len(ids) != 25 || !slices.IsSorted(ids) || len(slices.Compact(ids)) != 25 {
+		h.Errorf("%d ids, sorted %v", len(ids), slices.IsSorted(ids))
+	}
+}
+
+func testPeoplePruneHistory(h *harness) {
+	for n := range 5 {
+		h.track(1, event("E", epoch.Add(time.Duration(n)*time.Hour)))
+	}
+	h.track(1, event("Late", epoch.Add(-time.Hour)))
+	prune := func(before time.Time, limit int) int {
+		n, err := h.PruneHistory(h.Context(), siteA, before, limit)
+		if err != nil {
+			h.Fatal(err)
+		}
+		return n
+	}
+	h.same("first", prune(epoch.Add(2*time.Hour), 1), 1)
+	h.same("second", prune(epoch.Add(2*time.Hour), 100), 1)
+	h.same("third", prune(epoch.Add(2*time.Hour), 100), 0)
+	p := h.profile(1)
+	h.same("counts stay", p.Events["E"].Count, int64(5))
+	h.same("history", len(h.person(p.ID).History), 4)
+	h.same("all", prune(epoch.Add(24*time.Hour), 100), 4)
+	h.same("nothing", len(h.person(p.ID).History), 0)
+}
+
+func testPeoplePruneAnonymous(h *harness) {
+	day := 24 * time.Hour
+	at := func(n int, at time.Time, entries ...pushsvc.Entry) {
+		h.trackBatch(siteA, pushsvc.Batch{Device: device(n), At: at, Entries: entries})
+	}
+	at(1, epoch, event("E", epoch))
+	at(2, epoch, login("ann"))
+	at(3, epoch.Add(10*day), event("E", epoch.Add(10*day)))
+	at(4, epoch, event("E", epoch))
+	s := sub(siteA, 1)
+	s.Device = device(4)
+	h.putSub(s, nil)
+	removed, after, rounds := 0, "", 0
+	for {
+		next, n, err := h.PruneAnonymous(h.Context(), siteA, after, epoch.Add(5*day), 3)
+		if err != nil {
+			h.Fatal(err)
+		}
+		removed, rounds = removed+n, rounds+1
+		if after = next; next == "" {
+			break
+		}
+	}
+	h.same("removed", []int{removed, rounds}, []int{1, 2})
+	h.same("who is left", []bool{h.facts(1).Profile == nil, h.facts(2).Profile == nil, h.facts(3).Profile == nil, h.facts(4).Profile == nil}, []bool{true, false, false, false})
+	h.same("numbers", h.people(siteA), pushsvc.PeopleCounts{Profiles: 3, Anonymous: 2, EventNames: 1})
+}
+
+func testPeopleSites(h *harness) {
+	h.track(1, login("ann"), event("E", epoch), popup(pushsvc.ActViewed, epoch))
+	id := h.profile(1).ID
+	f, err := h.Facts(h.Context(), siteB, device(1))
+	if err != nil || f.Profile != nil {
+		h.Errorf("another site's facts: %+v, %v", f, err)
+	}
+	_, err = h.Person(h.Context(), siteB, id)
+	h.is("another site's profile", err, pushsvc.ErrNotFound)
+	h.is("erasing another site's profile", h.ErasePerson(h.Context(), siteB, id), pushsvc.ErrNotFound)
+	h.trackBatch(siteB, pushsvc.Batch{Device: device(1), At: epoch, Entries: []pushsvc.Entry{login("ann"), event("F", epoch)}})
+	_, err = h.Person(h.Context(), siteB, id)
+	h.is("another site's profile, once it has people", err, pushsvc.ErrNotFound)
+	h.same("this site's events", len(h.profile(1).Events), 1)
+	all, err := h.PeopleSites(h.Context())
+	if err != nil || len(all) != 2 || all[0].Site != siteA || all[1].Site != siteB {
+		h.Errorf("sites: %+v, %v", all, err)
+	}
+	// Who has only visitors is no site with subscriptions.
+	_, err = h.Site(h.Context(), siteA)
+	h.is("a site without subscriptions", err, pushsvc.ErrNotFound)
+}
+
+func testPeopleNaughty(h *harness) {
+	for n, text := range Naughty() {
+		e := login(text)
+		e.Set = map[string]any{text: text}
+		h.track(n+1, e, pushsvc.Entry{Kind: pushsvc.EntryEvent, Name: text, Time: epoch, Props: map[string]any{text: text}},
+			pushsvc.Entry{Kind: pushsvc.EntryVisit, Time: epoch, Visit: &pushsvc.Visit{Page: text, Referrer: text}})
+		p, err := h.PersonBy(h.Context(), siteA, e.Identities[0])
+		if err != nil || p.Attributes[text] != text || p.Events[text].Count != 1 || p.LastSource.Page != text {
+			h.Errorf("%q: %+v, %v", text, p, err)
+			continue
+		}
+		if history := h.person(p.ID).History; len(history) != 1 || history[0].Props[text] != text {
+			h.Errorf("%q: history %+v", text, history)
+		}
+	}
+	h.same("profiles", h.people(siteA).Profiles, int64(len(Naughty())))
+}
+
+func testPeopleConcurrent(h *harness) {
+	h.each(400, func(n int) error {
+		_, err := h.Track(h.Context(), siteA, pushsvc.Batch{
+			Device: device(n % 8), ID: batchID(n / 2), At: epoch, Entries: []pushsvc.Entry{event("E", epoch), login(fmt.Sprint(n % 2))},
+		})
+		return err
+	})
+	// Each batch was told to two devices: n and n+1 are of different parity.
+	sum, err := h.EventSummary(h.Context(), siteA)
+	if err != nil || len(sum) != 1 || sum[0].Count != 400 {
+		h.Errorf("summary: %+v, %v", sum, err)
+	}
+	var all int64
+	page, err := h.ProfilePage(h.Context(), siteA, "", 100)
+	for _, p := range page {
+		all += p.Events["E"].Count
+	}
+	if err != nil || len(page) != 2 || all != 400 {
+		h.Errorf("%d profiles with %d events, %v", len(page), all, err)
+	}
+}
+
+func testPeopleNothing(h *harness) {
+	ctx := h.Context()
+	if f, err := h.Facts(ctx, siteA, device(1)); err != nil || f.Profile != nil || f.Subscribed {
+		h.Errorf("facts: %+v, %v", f, err)
+	}
+	for _, id := range []string{"", "x", "01935a00-0000-7000-8000-000000000000"} {
+		_, err := h.Person(ctx, siteA, id)
+		h.is("Person "+id, err, pushsvc.ErrNotFound)
+		h.is("ErasePerson "+id, h.ErasePerson(ctx, siteA, id), pushsvc.ErrNotFound)
+	}
+	_, err := h.PersonBy(ctx, siteA, pushsvc.Identity{Kind: pushsvc.IdentityID, Value: "x"})
+	h.is("PersonBy", err, pushsvc.ErrNotFound)
+	page, err1 := h.ProfilePage(ctx, siteA, "", 10)
+	sum, err2 := h.EventSummary(ctx, siteA)
+	stats, err3 := h.PopupStats(ctx, siteA, "x", epoch, epoch)
+	n, err4 := h.PruneHistory(ctx, siteA, epoch, 10)
+	next, m, err5 := h.PruneAnonymous(ctx, siteA, "", epoch, 10)
+	sites, err6 := h.PeopleSites(ctx)
+	for _, err := range []error{err1, err2, err3, err4, err5, err6} {
+		h.is("of nothing", err, nil)
+	}
+	if len(page)+len(sum)+len(stats)+n+m+len(sites)+len(next) != 0 {
+		h.Error("something is there")
+	}
+	if _, err := h.Track(ctx, "", pushsvc.Batch{Device: device(1), At: epoch}); err == nil {
+		h.Error("a site without a name is taken")
+	}
+}

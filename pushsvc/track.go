@@ -1,0 +1,532 @@
+package pushsvc
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+)
+
+// PeopleTx is what Apply reads of a site within a store's transaction. Profiles
+// that it gives are Apply's to change.
+type PeopleTx interface {
+	// ProfileOf gives the profile that the device belongs to, or nil.
+	ProfileOf(DeviceID) (*Profile, error)
+	// ProfileBy gives the profile that has the identity, or nil.
+	ProfileBy(Identity) (*Profile, error)
+	// CountsEvent says whether the site counts the event already.
+	CountsEvent(name string) (bool, error)
+	// Counts are the site's.
+	Counts() (PeopleCounts, error)
+	// NextHistory gives a number for a row of history; numbers rise.
+	NextHistory() (uint64, error)
+}
+
+// PeopleCounts are the numbers that a site keeps of its people.
+type PeopleCounts struct {
+	Profiles   int64 `json:"profiles"`
+	Anonymous  int64 `json:"anonymous"`
+	EventNames int64 `json:"event_names"`
+	// RefusedProfiles, RefusedEvents and RefusedLogins were beyond a bound, or
+	// not signed.
+	RefusedProfiles int64 `json:"refused_profiles"`
+	RefusedEvents   int64 `json:"refused_events"`
+	RefusedLogins   int64 `json:"refused_logins"`
+}
+
+// PopupStat names one counter: what was done with a pop-up in one hour.
+type PopupStat struct {
+	Popup, Variant string
+	Act            Act
+	Element        string
+	// Hour begins it, UTC.
+	Hour time.Time
+}
+
+// Change is what a batch changes: the store writes it, whole.
+type Change struct {
+	Tracked
+	// Put are rows to write, Drop ids of profiles to remove.
+	Put  []*Profile
+	Drop []string
+	// Devices and Identities lead to profiles; "" removes the entry.
+	Devices    map[DeviceID]string
+	Identities map[Identity]string
+	// History are rows to write, DropHistory numbers of rows to remove.
+	History     map[uint64][]EventRecord
+	DropHistory []uint64
+	// Events and Popups are to be added to the site's counters.
+	Events map[string]EventCount
+	Popups map[PopupStat]int64
+	// Counts are the site's new ones, where they are not nil.
+	Counts *PeopleCounts
+}
+
+// Apply works out what the batch changes. It is the same for every store, and
+// the only place that knows what entries mean.
+func Apply(tx PeopleTx, b Batch) (Change, error) {
+	a := &applier{tx: tx, b: b, loaded: map[string]*person{}}
+	if err := a.start(); err != nil || a.change.Repeated {
+		return a.change, err
+	}
+	for _, e := range b.Entries {
+		if err := a.apply(e); err != nil {
+			return Change{}, err
+		}
+	}
+	return a.finish()
+}
+
+// person is a profile that the batch has to do with.
+type person struct {
+	*Profile
+	stored   bool // it is in the store
+	dropped  bool
+	wasKnown bool
+	records  []EventRecord
+	before   map[string]any // attributes before the first change
+	altered  bool           // attributes
+}
+
+type applier struct {
+	tx     PeopleTx
+	b      Batch
+	change Change
+	counts PeopleCounts
+	now    *person
+	device Device
+	loaded map[string]*person
+	order  []*person
+}
+
+func (a *applier) start() (err error) {
+	if a.counts, err = a.tx.Counts(); err != nil {
+		return err
+	}
+	before := a.counts
+	a.change.Counts = &before
+	p, err := a.tx.ProfileOf(a.b.Device)
+	if err != nil {
+		return err
+	}
+	if p == nil {
+		a.now = a.fresh()
+		a.device = Device{ID: a.b.Device, Created: milli(a.b.At)}
+		return nil
+	}
+	a.now = a.load(p)
+	a.device, _ = p.takeDevice(a.b.Device)
+	if a.device.ID.IsZero() { // the row was damaged and has been made anew
+		a.device = Device{ID: a.b.Device, Created: milli(a.b.At)}
+	}
+	if a.b.ID != "" && a.device.knows(a.b.ID) {
+		a.change = Change{Tracked: Tracked{Repeated: true}}
+	}
+	return nil
+}
+
+func milli(t time.Time) time.Time { return t.UTC().Truncate(time.Millisecond) }
+
+// load makes sure that there is one copy of each profile.
+func (a *applier) load(p *Profile) *person {
+	if have := a.loaded[p.ID]; have != nil {
+		return have
+	}
+	have := &person{Profile: p, stored: true, wasKnown: p.Known()}
+	p.Events, p.Popups = maps.Clone(p.Events), maps.Clone(p.Popups)
+	a.loaded[p.ID] = have
+	a.order = append(a.order, have)
+	return have
+}
+
+// fresh is a new anonymous profile.
+func (a *applier) fresh() *person {
+	p := &person{Profile: &Profile{ID: NewProfileID(a.b.At), Created: milli(a.b.At), Seen: milli(a.b.At)}}
+	a.loaded[p.ID] = p
+	a.order = append(a.order, p)
+	return p
+}
+
+func (a *applier) apply(e Entry) error {
+	e.Time = milli(e.Time)
+	if a.change.Forgotten && !(e.Kind == EntryOptOut && !e.OptOut) {
+		return nil
+	}
+	p := a.now
+	switch e.Kind {
+	case EntryEvent:
+		return a.event(e)
+	case EntryProfile:
+		p.set(e.Set)
+		for _, op := range e.Ops {
+			p.touch()
+			p.Attributes = applyOp(p.Attributes, op)
+		}
+	case EntryLogin:
+		return a.login(e)
+	case EntryLogout:
+		if p.Known() {
+			a.now = a.fresh()
+		}
+	case EntryVisit:
+		p.visit(e)
+	case EntryOptOut:
+		a.optOut(e.OptOut)
+	case EntryAdopt:
+		if e.Alias != "" {
+			p.Aliases = appendNew(p.Aliases, []string{e.Alias}, MaxIdentities)
+		}
+	case EntryPopup:
+		a.popup(e)
+	default:
+		return fmt.Errorf("an entry of the unknown kind %q", e.Kind)
+	}
+	return nil
+}
+
+func (a *applier) event(e Entry) error {
+	if _, counted := a.change.Events[e.Name]; !counted {
+		known, err := a.tx.CountsEvent(e.Name)
+		if err != nil {
+			return err
+		}
+		if !known {
+			if a.counts.EventNames >= a.b.Limits.eventNames() {
+				a.counts.RefusedEvents++
+				return nil
+			}
+			a.counts.EventNames++
+		}
+	}
+	one := EventCount{Count: 1, First: e.Time, Last: e.Time}
+	setIn(&a.change.Events, e.Name, a.change.Events[e.Name].Add(one))
+	a.now.count(e.Name, one)
+	a.now.records = append(a.now.records, EventRecord{Name: e.Name, Time: e.Time, Props: e.Props})
+	a.convert(e)
+	return nil
+}
+
+// convert counts the event for the last view of each pop-up that it is the
+// success of, once.
+func (a *applier) convert(e Entry) {
+	for _, c := range a.b.Conversions {
+		if c.Event != e.Name {
+			continue
+		}
+		shown := a.now.Shown
+		for i := len(shown) - 1; i >= 0; i-- {
+			s := shown[i]
+			since := e.Time.Sub(s.At)
+			if s.Popup != c.Popup || since < 0 || since > c.Within {
+				continue
+			}
+			if !s.Converted {
+				a.now.Shown = slices.Clone(shown)
+				a.now.Shown[i].Converted = true
+				variant := s.Variant
+				if s.Control {
+					variant = string(ActControl)
+				}
+				a.stat(PopupAct{Popup: s.Popup, Variant: variant, Act: ActConverted}, e.Time)
+			}
+			break
+		}
+	}
+}
+
+func (a *applier) popup(e Entry) {
+	act := e.Popup
+	a.stat(*act, e.Time)
+	c := a.now.Popups[act.Popup]
+	switch act.Act {
+	case ActViewed, ActControl:
+		a.now.Shown = append(slices.Clone(a.now.Shown), Shown{
+			Popup: act.Popup, Variant: act.Variant, At: e.Time, Session: a.b.Session, Control: act.Act == ActControl,
+		})
+		if act.Act == ActControl {
+			return
+		}
+		c.Viewed++
+		if e.Time.After(c.Last) {
+			c.Last = e.Time
+		}
+	case ActClicked:
+		c.Clicked++
+	case ActClosed:
+		c.Closed++
+	default:
+		return
+	}
+	setIn(&a.now.Popups, act.Popup, c)
+}
+
+func (a *applier) stat(act PopupAct, at time.Time) {
+	key := PopupStat{Popup: act.Popup, Variant: act.Variant, Act: act.Act, Element: act.Element, Hour: at.Truncate(time.Hour)}
+	setIn(&a.change.Popups, key, a.change.Popups[key]+1)
+}
+
+func (a *applier) optOut(out bool) {
+	if out == a.change.Forgotten {
+		return
+	}
+	a.change.Forgotten = out
+	if !out {
+		a.now = a.fresh()
+		return
+	}
+	// A known person has other devices; an anonymous one is this device.
+	if !a.now.Known() {
+		a.drop(a.now)
+	}
+	a.now = nil
+}
+
+// drop removes a profile, its history with it.
+func (a *applier) drop(p *person) {
+	p.dropped = true
+	for _, h := range p.History {
+		a.change.DropHistory = append(a.change.DropHistory, h.Seq)
+	}
+	p.History, p.records = nil, nil
+}
+
+func (a *applier) by(i Identity) (*person, error) {
+	if id, changed := a.change.Identities[i]; changed {
+		return a.loaded[id], nil
+	}
+	p, err := a.tx.ProfileBy(i)
+	if err != nil || p == nil {
+		return nil, err
+	}
+	return a.load(p), nil
+}
+
+// login finds out whose device this is. What an anonymous visitor did belongs
+// to whoever logs in; what another person did stays with that person.
+func (a *applier) login(e Entry) error {
+	var target *person
+	for _, i := range e.Identities {
+		p, err := a.by(i)
+		if err != nil {
+			return err
+		}
+		if p != nil {
+			target = p
+			break
+		}
+	}
+	switch {
+	case len(e.Identities) == 0:
+		return nil
+	case target == nil && a.now.Known():
+		a.now = a.fresh()
+	case target == nil, target == a.now:
+	case a.now.Known():
+		a.now = target
+	default:
+		a.merge(target, a.now)
+		a.now = target
+	}
+	for _, i := range e.Identities {
+		p, err := a.by(i)
+		if err != nil {
+			return err
+		}
+		if p == nil {
+			a.now.Identities = append(slices.Clone(a.now.Identities), i)
+			setIn(&a.change.Identities, i, a.now.ID)
+		}
+	}
+	if over := len(a.now.Identities) - MaxIdentities; over > 0 {
+		for _, i := range a.now.Identities[:over] {
+			setIn(&a.change.Identities, i, "")
+		}
+		a.now.Identities = a.now.Identities[over:]
+	}
+	a.now.set(e.Set)
+	return nil
+}
+
+// merge moves all that the anonymous one has to the known one.
+func (a *applier) merge(known, anonymous *person) {
+	known.touch()
+	known.absorb(anonymous.Profile)
+	known.records = append(known.records, anonymous.records...)
+	for _, d := range anonymous.Devices {
+		known.Devices = append(slices.Clone(known.Devices), d)
+		setIn(&a.change.Devices, d.ID, known.ID)
+	}
+	anonymous.dropped, anonymous.records = true, nil
+}
+
+// visit counts the visit; visits of batches that came late don't go back.
+func (p *person) visit(e Entry) {
+	p.Visits++
+	if e.Time.After(p.LastVisit) {
+		p.PreviousVisit, p.LastVisit = p.LastVisit, e.Time
+	}
+	if e.Visit != nil {
+		p.LastSource = e.Visit
+		if p.FirstSource == nil {
+			p.FirstSource = e.Visit
+		}
+	}
+}
+
+// touch keeps the attributes as they were before the batch.
+func (p *person) touch() {
+	if !p.altered {
+		p.altered, p.before = true, p.Attributes
+		p.Attributes = maps.Clone(p.Attributes)
+	}
+}
+
+func (p *person) set(set map[string]any) {
+	for _, key := range slices.Sorted(maps.Keys(set)) {
+		p.touch()
+		value := set[key]
+		_, there := p.Attributes[key]
+		switch {
+		case value == nil:
+			delete(p.Attributes, key)
+		case there || len(p.Attributes) < MaxAttributes:
+			setIn(&p.Attributes, key, value)
+		}
+	}
+}
+
+// finish bounds everybody and numbers the history.
+func (a *applier) finish() (Change, error) {
+	before := *a.change.Counts
+	a.counts.RefusedLogins += a.b.Rejected
+	refused := a.settle()
+	for _, p := range a.order {
+		switch {
+		case p == a.now && refused, p.dropped && !p.stored:
+			continue
+		case p.dropped:
+			a.counts.Profiles = max(a.counts.Profiles, 1) - 1
+			a.counts.Anonymous = max(a.counts.Anonymous, 1) - 1
+			a.change.Drop = append(a.change.Drop, p.ID)
+			continue
+		}
+		if !p.stored && p != a.now && !p.Known() {
+			continue // left behind within the batch: nobody's
+		}
+		if err := a.keep(p); err != nil {
+			return Change{}, err
+		}
+	}
+	a.change.Counts = nil
+	if a.counts != before {
+		a.change.Counts = &a.counts
+	}
+	return a.change, nil
+}
+
+// settle puts the device where it belongs now, and says whether that is
+// nowhere because the site is full.
+func (a *applier) settle() (refused bool) {
+	if a.now == nil {
+		setIn(&a.change.Devices, a.b.Device, "")
+		a.dropDevice()
+		return false
+	}
+	if !a.now.stored && !a.now.Known() && a.counts.Anonymous >= a.b.Limits.anonymous() {
+		a.change.Refused = true
+		a.dropDevice()
+		setIn(&a.change.Devices, a.b.Device, "")
+		if len(a.order) == 1 { // all of it was this device's
+			a.counts.EventNames = a.change.Counts.EventNames
+			a.change.Events, a.change.Popups = nil, nil
+		}
+		a.counts.RefusedProfiles++
+		return true
+	}
+	a.device.Seen = milli(a.b.At)
+	a.device.remember(a.b.ID)
+	a.dropDevice()
+	a.now.Devices = append(slices.Clone(a.now.Devices), a.device)
+	setIn(&a.change.Devices, a.b.Device, a.now.ID)
+	if a.now.Seen.Before(a.device.Seen) {
+		a.now.Seen = a.device.Seen
+	}
+	for len(a.now.Devices) > MaxDevices {
+		setIn(&a.change.Devices, a.now.Devices[0].ID, "")
+		a.now.Devices = a.now.Devices[1:]
+	}
+	return false
+}
+
+// dropDevice takes the batch's device from everybody.
+func (a *applier) dropDevice() {
+	for _, p := range a.order {
+		p.takeDevice(a.b.Device)
+	}
+}
+
+// keep bounds a profile and has it written.
+func (a *applier) keep(p *person) error {
+	switch {
+	case !p.stored:
+		a.counts.Profiles++
+		if !p.Known() {
+			a.counts.Anonymous++
+		}
+	case p.Known() && !p.wasKnown:
+		a.counts.Anonymous = max(a.counts.Anonymous, 1) - 1
+	}
+	if p.altered && size(p.Attributes) > max(MaxAttributesSize, size(p.before)) {
+		p.Attributes = p.before
+	}
+	p.bound(a.b.At)
+	if len(p.records) > 0 {
+		seq, err := a.tx.NextHistory()
+		if err != nil {
+			return err
+		}
+		setIn(&a.change.History, seq, p.records)
+		p.History = append(slices.Clone(p.History), HistoryRef{Seq: seq, N: len(p.records), Size: size(p.records)})
+	}
+	events, bytes, keep := 0, 0, len(p.History)
+	for ; keep > 0; keep-- {
+		h := p.History[keep-1]
+		if events, bytes = events+h.N, bytes+h.Size; (events > MaxHistory || bytes > MaxHistorySize) && keep < len(p.History) {
+			break
+		}
+	}
+	for _, h := range p.History[:keep] {
+		a.change.DropHistory = append(a.change.DropHistory, h.Seq)
+	}
+	p.History = p.History[keep:]
+	a.change.Put = append(a.change.Put, p.Profile)
+	return nil
+}
+
+// bound lets the oldest go.
+func (p *person) bound(now time.Time) {
+	p.Shown = slices.DeleteFunc(p.Shown, func(s Shown) bool { return now.Sub(s.At) > shownFor })
+	p.Shown = p.Shown[max(len(p.Shown)-MaxShown, 0):]
+	dropOldest(p.Events, MaxPersonEvents, func(c EventCount) time.Time { return c.Last })
+	dropOldest(p.Popups, MaxPersonPopups, func(c PopupCount) time.Time { return c.Last })
+}
+
+func dropOldest[V any](m map[string]V, most int, when func(V) time.Time) {
+	if len(m) <= most {
+		return
+	}
+	keys := slices.SortedFunc(maps.Keys(m), func(a, b string) int { return when(m[a]).Compare(when(m[b])) })
+	for _, k := range keys[:len(m)-most] {
+		delete(m, k)
+	}
+}
+
+// size is how many bytes of JSON a value is.
+func size(v any) int {
+	text, err := json.Marshal(v)
+	if err != nil {
+		return 1 << 30 // not of JSON: never kept
+	}
+	return len(text)
+}
