@@ -411,7 +411,6 @@ func (a *App) stopWork(run *running) error {
 	if run.pruner != nil {
 		run.pruner.stop()
 	}
-	run.pages.stop()
 	err := run.engine.Stop(ctx)
 	a.observer.stop(eventsTimeout)
 	return err
@@ -436,6 +435,7 @@ func (a *App) Cleanup() error {
 	}
 	// Stop was not called where another app failed to start.
 	err := a.stopWork(run)
+	run.pages.stop() // requests go on until now
 	run.client.Close()
 	return errors.Join(err, releaseStore(a.storage))
 }

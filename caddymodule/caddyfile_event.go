@@ -27,7 +27,7 @@ func (h *Handler) parseEvent(d *caddyfile.Dispenser) error {
 		named, ok, err := h.named()
 		switch {
 		case err != nil:
-			return err
+			return d.WrapErr(err)
 		case !ok:
 			return d.Errf("event: %q is no matcher; after the name write a path, @<name> or a block", given)
 		}
@@ -61,7 +61,7 @@ func (h *Handler) parseEvent(d *caddyfile.Dispenser) error {
 		if _, twice := set[name]; twice {
 			return d.Errf("event: the matcher %s is given twice", name)
 		}
-		raw, err := parseMatcher(d, name, tokens)
+		raw, err := parseMatcher(name, tokens)
 		if err != nil {
 			return err
 		}
@@ -75,7 +75,9 @@ func (h *Handler) parseEvent(d *caddyfile.Dispenser) error {
 }
 
 // parseMatcher makes a request matcher of its lines.
-func parseMatcher(d *caddyfile.Dispenser, name string, tokens []caddyfile.Token) ([]byte, error) {
+func parseMatcher(name string, tokens []caddyfile.Token) ([]byte, error) {
+	d := caddyfile.NewDispenser(tokens)
+	d.Next() // errors name the line that it stands on
 	mod, err := caddy.GetModule("http.matchers." + name)
 	if err != nil {
 		known := append(moduleNames("http.matchers"), "prop")
@@ -89,7 +91,8 @@ func parseMatcher(d *caddyfile.Dispenser, name string, tokens []caddyfile.Token)
 	if !ok {
 		return nil, d.Errf("event: the matcher %q can't be written in a Caddyfile", name)
 	}
-	if err := parser.UnmarshalCaddyfile(caddyfile.NewDispenser(tokens)); err != nil {
+	d.Reset()
+	if err := parser.UnmarshalCaddyfile(d); err != nil {
 		return nil, err
 	}
 	return caddyconfig.JSON(matcher, nil), nil

@@ -20,7 +20,7 @@ func init() {
 	caddycmd.RegisterCommand(caddycmd.Command{
 		Name:  "webpush",
 		Usage: "<command>",
-		Short: "Sends web pushes and manages subscribers, messages, the question, keys and backups",
+		Short: "Sends web pushes and manages subscribers, profiles, messages, the question, keys and backups",
 		Long: `
 Talks to the running Caddy's admin endpoint, whose address is taken from
 --address, or from the config given by --config, or is Caddy's default. Only
@@ -34,7 +34,7 @@ The exit status is 0 where the command did what it was asked to, else 1.`,
 			flags.StringVarP(&c.adapter, "adapter", "a", "", "Name of the config adapter for --config")
 			flags.StringVar(&c.address, "address", "", "Address of the admin endpoint, such as localhost:2019")
 			flags.BoolVar(&c.json, "json", false, "Print JSON for scripts")
-			cmd.AddCommand(c.send(), c.subscribers(), c.messages(), c.prompt(), c.keys(), c.backup(), c.restore(), c.compact(), c.doctor())
+			cmd.AddCommand(c.send(), c.subscribers(), c.profiles(), c.messages(), c.prompt(), c.keys(), c.backup(), c.restore(), c.compact(), c.doctor())
 			cmd.RunE = func(cmd *cobra.Command, args []string) error {
 				if len(args) > 0 {
 					return fmt.Errorf("unknown command %q; see 'caddy webpush --help'", args[0])

@@ -369,3 +369,23 @@ func (s *Service) Told(ctx context.Context, site string, b pushsvc.Batch) error 
 	}
 	return nil
 }
+
+// People gives what a site has of people: an UnknownSiteError where it has
+// neither people nor ever had a subscription.
+func (s *Service) People(ctx context.Context, site string) (pushsvc.PeopleSummary, error) {
+	name, err := pushsvc.SiteName(site)
+	if err != nil {
+		return pushsvc.PeopleSummary{}, &pushsvc.FieldError{Field: "site", Problem: err.Error()}
+	}
+	all, err := s.Store.PeopleSites(ctx)
+	if err != nil {
+		return pushsvc.PeopleSummary{}, fmt.Errorf("listing sites: %w", err)
+	}
+	for _, sum := range all {
+		if sum.Site == name {
+			return sum, nil
+		}
+	}
+	_, err = s.Site(ctx, name)
+	return pushsvc.PeopleSummary{Site: name}, err
+}

@@ -1,0 +1,185 @@
+package caddymodule
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+)
+
+// profileRow is a person in the API's list.
+type profileRow struct {
+	ID            string
+	Identities    []pushsvc.Identity
+	Created, Seen time.Time
+	Devices       int
+}
+
+func (c *command) profiles() *cobra.Command {
+	var site, identity, cursor string
+	var limit int
+	list := func(*cobra.Command, []string) error { return c.listProfiles(site, identity, cursor, limit) }
+	cmd := &cobra.Command{
+		Use:   "profiles --site <site>",
+		Short: "Lists the visitors that a site knows; shows, exports and erases one",
+		Example: `  caddy webpush profiles --site shop.example.com --identity ann@example.com
+  caddy webpush profiles export --site shop.example.com ann@example.com > ann.json
+  caddy webpush profiles erase --site shop.example.com 019f8b7c-2f3e-7d41-9a55-0c1d2e3f4a5b`,
+		Args: cobra.NoArgs,
+		RunE: list,
+	}
+	cmd.PersistentFlags().StringVar(&site, "site", "", "Site of the visitors (required)")
+	_ = cmd.MarkPersistentFlagRequired("site")
+	listCmd := &cobra.Command{Use: "list --site <site>", Short: "Lists the visitors, from the oldest", Args: cobra.NoArgs, RunE: list}
+	for _, cmd := range []*cobra.Command{cmd, listCmd} {
+		cmd.Flags().StringVar(&identity, "identity", "", "Only who has this identity or e-mail address; or <kind>:<value>")
+		cmd.Flags().StringVar(&cursor, "cursor", "", "Where an earlier list ended")
+		cmd.Flags().IntVar(&limit, "limit", 100, "How many to list, at most 1000")
+	}
+	one := func(use, short string, run func(site, id string) error) *cobra.Command {
+		return &cobra.Command{
+			Use: use + " --site <site> <id or identity>", Short: short, Args: cobra.ExactArgs(1),
+			RunE: func(_ *cobra.Command, args []string) error {
+				id, err := c.profileID(site, args[0])
+				if err != nil {
+					return err
+				}
+				return run(site, id)
+			},
+		}
+	}
+	cmd.AddCommand(listCmd,
+		one("show", "Shows what is known of a visitor", c.showProfile),
+		one("export", "Prints all that is kept of a visitor, as JSON", c.exportProfile),
+		one("erase", "Erases a visitor: profile, events, devices and subscriptions", c.eraseProfile),
+	)
+	return cmd
+}
+
+var profileIDPattern = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
+
+// profileID is the id, or that of the one who has the identity.
+func (c *command) profileID(site, given string) (string, error) {
+	if profileIDPattern.MatchString(given) {
+		return given, nil
+	}
+	var list struct{ Profiles []profileRow }
+	if _, err := c.call(http.MethodGet, sitePath(site, "/profiles?identity="+url.QueryEscape(given)), nil, nil, &list); err != nil {
+		return "", err
+	}
+	if len(list.Profiles) != 1 {
+		return "", fmt.Errorf("%s knows nobody by %q; 'caddy webpush profiles --site %s' lists them", site, given, site)
+	}
+	return list.Profiles[0].ID, nil
+}
+
+func (c *command) listProfiles(site, identity, cursor string, limit int) error {
+	var list struct {
+		Profiles []profileRow
+		Next     string
+		Counts   pushsvc.PeopleCounts
+	}
+	query := url.Values{"limit": {fmt.Sprint(limit)}}
+	if identity != "" {
+		query.Set("identity", identity)
+	}
+	if cursor != "" {
+		query.Set("cursor", cursor)
+	}
+	raw, err := c.call(http.MethodGet, sitePath(site, "/profiles?"+query.Encode()), nil, nil, &list)
+	if err != nil {
+		return err
+	}
+	return c.print(raw, func(w io.Writer) error {
+		if len(list.Profiles) == 0 {
+			_, err := fmt.Fprintln(w, "There is nobody.")
+			return err
+		}
+		t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+		fmt.Fprintln(t, "ID\tKNOWN AS\tDEVICES\tSINCE\tLAST SEEN")
+		for _, p := range list.Profiles {
+			fmt.Fprintf(t, "%s\t%s\t%d\t%s\t%s\n", p.ID, knownAs(p.Identities), p.Devices, localTime(p.Created), localTime(p.Seen))
+		}
+		if err := t.Flush(); err != nil {
+			return err
+		}
+		fmt.Fprintf(w, "The site has %s, %d of them anonymous.\n", plural(list.Counts.Profiles, "profile"), list.Counts.Anonymous)
+		if list.Next != "" {
+			fmt.Fprintf(w, "There are more: --cursor %s\n", list.Next)
+		}
+		return nil
+	})
+}
+
+func knownAs(identities []pushsvc.Identity) string {
+	if len(identities) == 0 {
+		return "–"
+	}
+	var all []string
+	for _, i := range identities {
+		all = append(all, printable(i.Value))
+	}
+	return strings.Join(all, ", ")
+}
+
+func (c *command) showProfile(site, id string) error {
+	var p struct {
+		pushsvc.Profile
+		HistoryEvents []pushsvc.EventRecord
+		Subscriptions []struct{ Service string }
+	}
+	raw, err := c.call(http.MethodGet, sitePath(site, "/profiles/"+id), nil, nil, &p)
+	if err != nil {
+		return err
+	}
+	return c.print(raw, func(w io.Writer) error {
+		t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+		fmt.Fprintf(t, "Profile\t%s\nKnown as\t%s\nSince\t%s\nLast seen\t%s\nVisits\t%d\nDevices\t%d\nSubscriptions\t%d\n",
+			p.ID, knownAs(p.Identities), localTime(p.Created), localTime(p.Seen), p.Visits, len(p.Devices), len(p.Subscriptions))
+		for _, key := range slices.Sorted(maps.Keys(p.Attributes)) {
+			value, err := json.Marshal(p.Attributes[key])
+			if err != nil {
+				return fmt.Errorf("showing an attribute: %w", err)
+			}
+			fmt.Fprintf(t, "  %s\t%s\n", printable(key), printable(string(value)))
+		}
+		if len(p.Events) > 0 {
+			fmt.Fprintln(t, "EVENT\tCOUNT\tLAST")
+		}
+		for _, name := range slices.Sorted(maps.Keys(p.Events)) {
+			fmt.Fprintf(t, "%s\t%d\t%s\n", printable(name), p.Events[name].Count, localTime(p.Events[name].Last))
+		}
+		return t.Flush()
+	})
+}
+
+func (c *command) exportProfile(site, id string) error {
+	raw, err := c.call(http.MethodGet, sitePath(site, "/profiles/"+id), nil, nil, nil)
+	if err != nil {
+		return err
+	}
+	return c.print(raw, func(w io.Writer) error { _, err := w.Write(raw); return err })
+}
+
+func (c *command) eraseProfile(site, id string) error {
+	if _, err := c.call(http.MethodDelete, sitePath(site, "/profiles/"+id), nil, nil, nil); err != nil {
+		return err
+	}
+	return c.printValue(struct {
+		Erased string `json:"erased"`
+	}{id}, func(w io.Writer) error {
+		_, err := fmt.Fprintln(w, "Erased. Backups made before have it still; 'caddy webpush compact' takes the last bytes out of the store's file.")
+		return err
+	})
+}

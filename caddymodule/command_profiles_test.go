@@ -1,0 +1,39 @@
+package caddymodule_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"strings"
+	"testing"
+)
+
+// TestProfileCommands: a visitor is listed, shown, exported and erased.
+func TestProfileCommands(t *testing.T) {
+	p := newProcess(t, "", t.TempDir())
+	p.start()
+	site := []string{"--site", p.host()}
+	with := func(args ...string) []string { return append(append([]string{"profiles"}, args...), site...) }
+	p.refused("has no subscribers", with()...)
+	resp, body := p.request("POST", p.host(), "/_webpush/events", map[string]string{"Content-Type": "application/json"},
+		`{"batch":"AAAAAAAAAAAAAAAAAAAAAA","events":[{"type":"event","name":"Charged\u001b[31m","props":{"Amount":5}},
+		{"type":"login","identities":[{"kind":"email","value":"Ann@example.com"}],"set":{"Plan":"pro"}}]}`)
+	if resp.StatusCode != http.StatusNoContent {
+		t.Fatalf("events: %d %s", resp.StatusCode, body)
+	}
+	p.says(with(), "ann@example.com", "KNOWN AS", "1 profile, 0 of them anonymous")
+	p.says(with("list", "--identity", "nobody"), "There is nobody.")
+	if out := p.says(with("show", "ann@example.com"), "ann@example.com", "Plan", `"pro"`, "Charged·[31m"); strings.Contains(out, "\x1b") {
+		t.Errorf("a visitor's text steers the terminal: %q", out)
+	}
+	var export struct {
+		ID            string
+		HistoryEvents []struct{ Props map[string]any }
+	}
+	if err := json.Unmarshal([]byte(p.ok(with("export", "email:ann@example.com")...)), &export); err != nil || len(export.HistoryEvents) != 1 || export.HistoryEvents[0].Props["Amount"] != 5.0 {
+		t.Errorf("export: %+v, %v", export, err)
+	}
+	p.refused("knows nobody by", with("erase", "bob@example.com")...)
+	p.says(with("erase", export.ID), "Erased.")
+	p.refused("nothing of that id", with("show", export.ID)...)
+	p.says(with(), "There is nobody.")
+}

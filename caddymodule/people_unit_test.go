@@ -1,0 +1,93 @@
+package caddymodule
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/service"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/store/memstore"
+)
+
+// stuckStore is a store whose disk hangs until it is let go.
+type stuckStore struct {
+	pushsvc.Store
+	free   chan struct{}
+	stored atomic.Int64
+}
+
+func (s *stuckStore) Track(ctx context.Context, site string, b pushsvc.Batch) (pushsvc.Tracked, error) {
+	<-s.free
+	switch n := s.stored.Add(1); {
+	case n%7 == 1:
+		panic("a panic of the store")
+	case n%7 == 2:
+		return pushsvc.Tracked{}, errors.New("disk full")
+	}
+	return s.Store.Track(ctx, site, b)
+}
+
+// TestPagesNeverWait: pages go on although the store hangs, panics or fails;
+// what can't wait is left out and counted.
+func TestPagesNeverWait(t *testing.T) {
+	store := &stuckStore{Store: memstore.New(), free: make(chan struct{})}
+	var dropped atomic.Int64
+	p := newPages(&service.Service{Store: store, Clock: time.Now}, slog.New(slog.NewTextHandler(io.Discard, nil)), func() { dropped.Add(1) })
+	const told = 2 * pageQueues * pageQueueLen
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for n := range told {
+			p.put(pageTold{site: "a.example", batch: pushsvc.Batch{Device: pushsvc.DeviceID{byte(n), byte(n >> 8), 1}, At: time.Now(), Entries: []pushsvc.Entry{{Kind: pushsvc.EntryEvent, Name: "E", Time: time.Now()}}}})
+		}
+	}()
+	select {
+	case <-done:
+	case <-time.After(30 * time.Second):
+		t.Fatal("a page waits for the store")
+	}
+	full := dropped.Load()
+	if full < told-pageQueues*(pageQueueLen+1) || full == told {
+		t.Errorf("%d of %d were left out", full, told)
+	}
+	close(store.free)
+	p.stop()
+	p.put(pageTold{}) // after the end: nothing
+	sum, err := store.EventSummary(t.Context(), "a.example")
+	if err != nil || len(sum) != 1 {
+		t.Fatalf("%+v, %v", sum, err)
+	}
+	tried := store.stored.Load()
+	if tried != told-full || sum[0].Count < tried*5/7-1 || sum[0].Count > tried*5/7+2 {
+		t.Errorf("of %d, %d were left out, %d tried, %d stored", told, full, tried, sum[0].Count)
+	}
+}
+
+// TestPagesFresh: a known identity isn't told with each page, another is.
+func TestPagesFresh(t *testing.T) {
+	p := newPages(nil, slog.New(slog.NewTextHandler(io.Discard, nil)), func() {})
+	defer p.stop()
+	now := time.Unix(600_000, 0)
+	d := pushsvc.DeviceID{1}
+	for i, tt := range []struct {
+		site, value string
+		at          time.Time
+		want        bool
+	}{
+		{"a", "ann", now, true},
+		{"a", "ann", now.Add(time.Minute), false},
+		{"a", "bob", now, true},
+		{"a", "ann", now, true},
+		{"b", "ann", now, true},
+		{"b", "ann", now.Add(seenFor * time.Second), true},
+	} {
+		if got := p.fresh(tt.site, d, tt.value, tt.at); got != tt.want {
+			t.Errorf("%d: %t", i, got)
+		}
+	}
+}

@@ -1,0 +1,152 @@
+package httpapi
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+)
+
+// profileView is a person in a list.
+type profileView struct {
+	ID         string             `json:"id"`
+	Identities []pushsvc.Identity `json:"identities"`
+	Created    time.Time          `json:"created"`
+	Seen       time.Time          `json:"seen"`
+	Devices    int                `json:"devices"`
+	Visits     int64              `json:"visits"`
+	Events     int64              `json:"events"`
+	Attributes map[string]any     `json:"attributes,omitempty"`
+}
+
+func viewProfile(p pushsvc.Profile) profileView {
+	v := profileView{
+		ID: p.ID, Identities: p.Identities, Created: p.Created, Seen: p.Seen,
+		Devices: len(p.Devices), Visits: p.Visits, Attributes: p.Attributes,
+	}
+	if v.Identities == nil {
+		v.Identities = []pushsvc.Identity{}
+	}
+	for _, e := range p.Events {
+		v.Events += e.Count
+	}
+	return v
+}
+
+// listProfiles lists a site's people, or the one with an identity.
+func (o *Operator) listProfiles(w http.ResponseWriter, r *http.Request) error {
+	sum, err := o.service.People(r.Context(), r.PathValue("site"))
+	if err != nil {
+		return err
+	}
+	limit, err := pageLimit(r)
+	if err != nil {
+		return err
+	}
+	list := struct {
+		Profiles []profileView        `json:"profiles"`
+		Next     string               `json:"next,omitempty"`
+		Counts   pushsvc.PeopleCounts `json:"counts"`
+	}{Profiles: []profileView{}, Counts: sum.PeopleCounts}
+	if identity := r.FormValue("identity"); identity != "" {
+		p, err := o.personBy(r, sum.Site, identity)
+		switch {
+		case err == nil:
+			list.Profiles = append(list.Profiles, viewProfile(p))
+		case !errors.Is(err, pushsvc.ErrNotFound):
+			return err
+		}
+		writeJSON(w, http.StatusOK, list)
+		return nil
+	}
+	after, err := base64.RawURLEncoding.DecodeString(r.FormValue("cursor"))
+	if err != nil || len(after) != 0 && len(after) != 36 {
+		return badField("cursor", `is not one that an earlier page gave as "next"`)
+	}
+	page, err := o.service.Store.ProfilePage(r.Context(), sum.Site, string(after), limit)
+	if err != nil {
+		return fmt.Errorf("listing profiles: %w", err)
+	}
+	for _, p := range page {
+		list.Profiles = append(list.Profiles, viewProfile(p))
+	}
+	if len(page) == limit {
+		list.Next = base64.RawURLEncoding.EncodeToString([]byte(page[limit-1].ID))
+	}
+	writeJSON(w, http.StatusOK, list)
+	return nil
+}
+
+// personBy finds who has the identity: "<kind>:<value>", or a value alone,
+// which is the site's own or an e-mail address.
+func (o *Operator) personBy(r *http.Request, site, identity string) (pushsvc.Profile, error) {
+	kind, value, _ := strings.Cut(identity, ":")
+	tries := []pushsvc.Identity{
+		{Kind: pushsvc.IdentityKind(kind), Value: value},
+		{Kind: pushsvc.IdentityID, Value: identity},
+		{Kind: pushsvc.IdentityEmail, Value: identity},
+	}
+	for _, i := range tries {
+		clean, ok := i.Clean()
+		if !ok {
+			continue
+		}
+		p, err := o.service.Store.PersonBy(r.Context(), site, clean)
+		if err == nil {
+			return p, nil
+		}
+		if !errors.Is(err, pushsvc.ErrNotFound) {
+			return p, fmt.Errorf("finding a profile: %w", err)
+		}
+	}
+	return pushsvc.Profile{}, pushsvc.ErrNotFound
+}
+
+// exportProfile gives all that is kept of one person.
+func (o *Operator) exportProfile(w http.ResponseWriter, r *http.Request) error {
+	sum, err := o.service.People(r.Context(), r.PathValue("site"))
+	if err != nil {
+		return err
+	}
+	p, err := o.service.ExportPerson(r.Context(), sum.Site, r.PathValue("id"))
+	if err != nil {
+		return err
+	}
+	writeJSON(w, http.StatusOK, p)
+	return nil
+}
+
+func (o *Operator) eraseProfile(w http.ResponseWriter, r *http.Request) error {
+	sum, err := o.service.People(r.Context(), r.PathValue("site"))
+	if err != nil {
+		return err
+	}
+	if err := o.service.Store.ErasePerson(r.Context(), sum.Site, r.PathValue("id")); err != nil {
+		return fmt.Errorf("erasing a profile: %w", err)
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+func (o *Operator) listEvents(w http.ResponseWriter, r *http.Request) error {
+	sum, err := o.service.People(r.Context(), r.PathValue("site"))
+	if err != nil {
+		return err
+	}
+	events, err := o.service.Store.EventSummary(r.Context(), sum.Site)
+	if err != nil {
+		return fmt.Errorf("listing events: %w", err)
+	}
+	if events == nil {
+		events = []pushsvc.EventSummary{}
+	}
+	writeJSON(w, http.StatusOK, struct {
+		Events []pushsvc.EventSummary `json:"events"`
+		Counts pushsvc.PeopleCounts   `json:"counts"`
+	}{events, sum.PeopleCounts})
+	return nil
+}

@@ -1,0 +1,193 @@
+package pushsvc_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/store/memstore"
+)
+
+var day = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+
+// TestOps: each case changes one profile's attributes, all JSON.
+func TestOps(t *testing.T) {
+	const before = `{"n":5,"s":"text","l":["a","b"],"A":[{"b":1,"c":{"d":[1,2]}},7],"o":{"x":{"y":1.5}}}`
+	for _, tt := range []struct{ op, key, value, want string }{
+		{"incr", "n", `2`, `{"n":7}`},
+		{"decr", "n", `7`, `{"n":-2}`},
+		{"incr", "new", `2`, `{"new":2}`},
+		{"incr", "s", `2`, ``},
+		{"incr", "n", `-2`, ``},
+		{"incr", "n", `"2"`, ``},
+		{"incr", "A[0].b", `4`, `{"A":[{"b":5,"c":{"d":[1,2]}},7]}`},
+		{"incr", "A[1]", `1`, `{"A":[{"b":1,"c":{"d":[1,2]}},8]}`},
+		{"incr", "A[0].c.d[1]", `1`, `{"A":[{"b":1,"c":{"d":[1,3]}},7]}`},
+		{"incr", "o.x.y", `1`, `{"o":{"x":{"y":2.5}}}`},
+		{"incr", "A[9].b", `1`, ``},
+		{"incr", "A[-1].b", `1`, ``},
+		{"incr", "A[0", `1`, ``},
+		{"incr", "A[0]x", `1`, ``},
+		{"incr", "n.b", `1`, ``},
+		{"incr", "missing.b", `1`, ``},
+		{"incr", "", `1`, ``},
+		{"incr", "a.b.c.d.e.f.g.h.i", `1`, ``},
+		{"set", "l", `["x","x","y"]`, `{"l":["x","y"]}`},
+		{"set", "s", `"one"`, `{"s":["one"]}`},
+		{"set", "l", `null`, `{"l":null}`},
+		{"add", "l", `["b","c"]`, `{"l":["a","b","c"]}`},
+		{"add", "s", `"more"`, `{"s":["text","more"]}`},
+		{"add", "new", `"x"`, `{"new":["x"]}`},
+		{"remove", "l", `["a"]`, `{"l":["b"]}`},
+		{"remove", "l", `["a","b"]`, `{"l":null}`},
+		{"remove", "new", `["a"]`, ``},
+		{"delete", "s", ``, `{"s":null}`},
+		{"delete", "A[0].c", ``, `{"A":[{"b":1},7]}`},
+		{"delete", "A[0]", ``, `{"A":[7]}`},
+		{"delete", "new", ``, ``},
+	} {
+		t.Run(tt.op+" "+tt.key, func(t *testing.T) {
+			want := object(t, before)
+			if tt.want != "" {
+				for k, v := range object(t, tt.want) {
+					if v == nil {
+						delete(want, k)
+					} else {
+						want[k] = v
+					}
+				}
+			}
+			var value any
+			if tt.value != "" {
+				if err := json.Unmarshal([]byte(tt.value), &value); err != nil {
+					t.Fatal(err)
+				}
+			}
+			s := memstore.New()
+			for _, e := range []pushsvc.Entry{
+				{Kind: pushsvc.EntryProfile, Time: day, Set: object(t, before)},
+				{Kind: pushsvc.EntryProfile, Time: day, Ops: []pushsvc.Op{{Kind: pushsvc.OpKind(tt.op), Key: tt.key, Value: value}}},
+			} {
+				if _, err := s.Track(t.Context(), "a.example", pushsvc.Batch{Device: pushsvc.DeviceID{1}, At: day, Entries: []pushsvc.Entry{e}}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			f, err := s.Facts(t.Context(), "a.example", pushsvc.DeviceID{1})
+			if err != nil || !reflect.DeepEqual(f.Profile.Attributes, want) {
+				t.Errorf("%v, %v\nwant %v", f.Profile.Attributes, err, want)
+			}
+		})
+	}
+}
+
+func object(t *testing.T, text string) (m map[string]any) {
+	t.Helper()
+	if err := json.Unmarshal([]byte(text), &m); err != nil {
+		t.Fatalf("%s: %v", text, err)
+	}
+	return m
+}
+
+func TestCleanProps(t *testing.T) {
+	many := map[string]any{}
+	for n := range 150 {
+		many[fmt.Sprintf("k%03d", n)] = true
+	}
+	if got := pushsvc.CleanProps(many, false); len(got) != pushsvc.MaxProps || got["k099"] != true {
+		t.Errorf("%d of 150 keys are left", len(got))
+	}
+	long := strings.Repeat("ü", 2000)
+	list := make([]any, 300)
+	for i := range list {
+		list[i] = float64(i)
+	}
+	for _, tt := range []struct {
+		in    string
+		nulls bool
+		want  string
+	}{
+		{`{"a":1,"b":"x","c":true,"d":null}`, false, `{"a":1,"b":"x","c":true}`},
+		{`{"a":null,"b":{"c":null}}`, true, `{"a":null}`},
+		{`{" a.b:$'\"\\ ":1,"$":2,"  ":3,"__proto__":4}`, false, `{"ab":1}`},
+		{`{"a":{"b":{"c":1,"d":{"e":1}}}}`, false, `{"a":{"b":{"c":1}}}`},
+		{`{"a":[[["x"]]],"e":[],"o":{}}`, false, `{"a":[[["x"]]]}`},
+		{`{"a":"x\u0000y","` + long + `":"` + long + `"}`, false, `{"a":"xy","` + strings.Repeat("ü", 1024) + `":"` + strings.Repeat("ü", 1024) + `"}`},
+	} {
+		if got := pushsvc.CleanProps(object(t, tt.in), tt.nulls); !reflect.DeepEqual(got, object(t, tt.want)) {
+			t.Errorf("%.100s: %.200v", tt.in, got)
+		}
+	}
+	if got := pushsvc.CleanProps(map[string]any{"l": list}, false); len(got["l"].([]any)) != pushsvc.MaxList {
+		t.Errorf("%v", got)
+	}
+	for name, want := range map[string]string{"Charged": "Charged", " x ": "x", "Stayed": "", "App Launched": "", "": "", strings.Repeat("é", 1030): strings.Repeat("é", 1024)} {
+		if got, ok := pushsvc.CleanEventName(name); ok != (want != "") || ok && got != want {
+			t.Errorf("%.30q: %.30q %t", name, got, ok)
+		}
+	}
+}
+
+func TestIdentities(t *testing.T) {
+	for _, tt := range []struct {
+		in   pushsvc.Identity
+		want string
+	}{
+		{pushsvc.Identity{Kind: "email", Value: " Ann@A.example "}, "ann@a.example"},
+		{pushsvc.Identity{Kind: "identity", Value: "Ann"}, "Ann"},
+		{pushsvc.Identity{Kind: "fbid", Value: "1"}, "1"},
+		{pushsvc.Identity{Kind: "phone", Value: "1"}, ""},
+		{pushsvc.Identity{Kind: "identity", Value: " "}, ""},
+		{pushsvc.Identity{Kind: "identity", Value: "a\x00b"}, ""},
+		{pushsvc.Identity{Kind: "identity", Value: "\xff"}, ""},
+		{pushsvc.Identity{Kind: "identity", Value: strings.Repeat("x", 257)}, ""},
+	} {
+		if got, ok := tt.in.Clean(); ok != (tt.want != "") || ok && got.Value != tt.want {
+			t.Errorf("%q: %q, %t", tt.in, got, ok)
+		}
+	}
+	// The vector of the README: printf '%s' 'email:ann@example.com' | openssl dgst -sha256 -hmac s3cret
+	ann := pushsvc.Identity{Kind: pushsvc.IdentityEmail, Value: "ann@example.com"}
+	const signature = "9c7b7408388f55fc81f1132003d0369e5af328ea3e8cc2e7669a6d03a3527d9c"
+	if got := pushsvc.SignIdentity("s3cret", ann); got != signature {
+		t.Errorf("signature %s, want %s", got, signature)
+	}
+	for given, want := range map[string]bool{signature: true, strings.ToUpper(signature): true, "": false, signature[1:]: false} {
+		if pushsvc.CheckIdentity("s3cret", ann, given) != want || pushsvc.CheckIdentity("other", ann, given) {
+			t.Errorf("%q is taken: %t", given, !want)
+		}
+	}
+}
+
+func TestDeviceCookies(t *testing.T) {
+	secret := []byte("secret")
+	a := pushsvc.NewDeviceCookie(secret, "a.example", "seed")
+	for _, other := range []pushsvc.DeviceCookie{
+		pushsvc.NewDeviceCookie(secret, "a.example", "seeds"), pushsvc.NewDeviceCookie(secret, "b.example", "seed"),
+		pushsvc.NewDeviceCookie([]byte("other"), "a.example", "seed"), pushsvc.NewDeviceCookie(secret, "a.examples", "eed"),
+	} {
+		if a == other {
+			t.Errorf("two devices have the cookie %s", a)
+		}
+	}
+	if c, id, ok := pushsvc.ParseDeviceCookie(string(a)); !ok || c != a || id != a.ID() || id.IsZero() {
+		t.Errorf("%s is no cookie", a)
+	}
+	for _, bad := range []string{"", "0", string(a) + "A", string(a[1:]), strings.Repeat("!", 22), strings.Repeat("B", 22)} {
+		if _, _, ok := pushsvc.ParseDeviceCookie(bad); ok {
+			t.Errorf("%q is a cookie", bad)
+		}
+	}
+	device := a.ID()
+	token := pushsvc.PopupToken(secret, "a.example", "sale", "b", device)
+	if !pushsvc.CheckPopupToken(secret, "a.example", "sale", "b", device, token) ||
+		pushsvc.CheckPopupToken(secret, "a.example", "saleb", "", device, token) || pushsvc.CheckPopupToken(secret, "a.example", "sale", "b", device, "") {
+		t.Error("tokens of pop-ups")
+	}
+	if len(pushsvc.NewProfileID(day)) != 36 || pushsvc.NewProfileID(day)[14] != '7' || pushsvc.NewProfileID(day) > pushsvc.NewProfileID(day.Add(time.Millisecond)) {
+		t.Error("ids of profiles don't rise")
+	}
+}
