@@ -194,9 +194,9 @@ func pageLayout(ctx context.Context, t *testing.T, page browser.Page) string {
 	return layout
 }
 
-// TestFacesAxe has axe-core look at every face, light and dark, in both writing
-// directions.
-func TestFacesAxe(t *testing.T) {
+// axeSource is axe-core's script; the test is skipped where it is not installed.
+func axeSource(t *testing.T) string {
+	t.Helper()
 	const file = "faces/node_modules/axe-core/axe.min.js"
 	axe, err := os.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -207,13 +207,20 @@ func TestFacesAxe(t *testing.T) {
 		t.Skip(cure)
 	}
 	must(t, err)
+	return string(axe)
+}
+
+// TestFacesAxe has axe-core look at every face, light and dark, in both writing
+// directions.
+func TestFacesAxe(t *testing.T) {
+	axe := axeSource(t)
 	forEachUser(t, func(ctx context.Context, t *testing.T, u *user, b browser.Browser) {
 		site := facesSite(t)
 		for _, lang := range []string{"en&dir=ltr", "he&dir=rtl"} {
 			for _, dark := range []bool{false, true} {
 				page := openFaces(ctx, t, b, site+"/?lax&lang="+lang)
 				must(t, page.Screenshot(ctx, filepath.Join(t.TempDir(), "size.png"), browser.Viewport{Width: 800, Height: 700, Dark: dark}))
-				must(t, page.Eval(ctx, "(() => {"+string(axe)+"\n})()", nil))
+				must(t, page.Eval(ctx, "(() => {"+axe+"\n})()", nil))
 				for _, f := range faces {
 					showFace(ctx, t, page, f.options)
 					axeClean(ctx, t, page, fmt.Sprintf("%s %s dark=%v", f.name, lang, dark))

@@ -30,7 +30,6 @@ export function standIn(start: FrameStart, send: (message: FrameMessage) => void
   };
   for (const name of ["window", "self", "parent", "top", "frames"]) parent[name] = parent;
   Object.defineProperty(parent, "location", { get: () => location, set: open });
-  Object.defineProperty(parent.document, "location", { get: () => location, set: open, configurable: true });
   Object.defineProperty(window, "parent", { value: parent, configurable: true, writable: true });
   Object.assign(window, { clevertap, wizrocket: clevertap, $WZRK_WR: responses, $CLTP_WR: responses });
   return {

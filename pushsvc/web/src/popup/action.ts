@@ -3,7 +3,7 @@
 import type { Action, PopupHost, WirePopup } from "../shared/popup";
 import { element } from "../ui/elements";
 import { sign } from "./signs";
-import type { Reason, Stage } from "./stage";
+import type { Reason } from "./stage";
 import { webURL } from "./url";
 import type { Words } from "./wording";
 
@@ -17,7 +17,7 @@ export interface Target {
 }
 
 /** How long "Copied" and "Thank you!" stand before it closes, in ms. */
-const feedbackTime = 2500;
+export const feedbackTime = 2500;
 
 /** A link where the click opens something, else a button. A click with a key or
  * the middle button held stays the browser's; it counts all the same. */
@@ -105,15 +105,4 @@ function sayCopied(stage: Target, node: HTMLElement): void {
     said.remove();
     node.replaceChildren(...before);
   }, feedbackTime);
-}
-
-/** Says that an answer was taken, and closes a while later. */
-export function thank(stage: Stage): void {
-  const thanks = element("p", "thanks", "thanks", stage.words.thanks);
-  thanks.tabIndex = -1;
-  thanks.setAttribute("role", "status");
-  stage.root.querySelector("#buttons")?.remove();
-  stage.root.querySelector("form")!.replaceWith(thanks);
-  thanks.focus({ preventScroll: true });
-  setTimeout(() => stage.finish("action"), feedbackTime);
 }

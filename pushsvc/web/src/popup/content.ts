@@ -3,7 +3,6 @@
 
 import { element } from "../ui/elements";
 import { control } from "./action";
-import { buildForm } from "./form";
 import { sign } from "./signs";
 import type { Stage } from "./stage";
 import { webURL } from "./url";
@@ -11,27 +10,21 @@ import { webURL } from "./url";
 /** Fills a box, an interstitial, a corner or a banner. */
 export function fillText(stage: Stage, banner: boolean): void {
   const { element: dialog, options } = stage;
-  const { content } = options.popup;
   const picture = image(stage, () => dialog.classList.replace("over", "bare"));
-  dialog.classList.add(picture && !banner ? "over" : "bare");
+  // Where no image of its own says whose it is, the site's icon does.
+  const icon = picture ? undefined : siteIcon(options.site.icon);
+  const small = banner ? picture ?? icon : dialog.matches(".corner") ? icon : undefined;
   const text = element("div", "text");
-  const words = element("div", "words");
+  const lead = element("div", "lead");
+  const words = element("div");
   fillWords(stage, words);
-  const icon = !picture || banner ? siteIcon(options.site.icon) : undefined;
-  const thumb = banner ? picture ?? icon : icon;
-  if (thumb && dialog.matches(".banner, .corner")) {
-    const lead = element("div", "", "lead");
-    lead.append(thumb, words);
-    text.append(lead);
-  } else {
-    if (picture) dialog.append(picture);
-    text.append(words);
-    if (banner) words.className = "lead";
-  }
-  if (picture && !picture.parentNode) dialog.append(picture);
-  if (content.input) text.append(buildForm(stage, content.input));
+  if (small) lead.append(small);
+  lead.append(words);
+  text.append(lead);
   const buttons = buildButtons(stage);
   if (buttons.childElementCount) text.append(buttons);
+  if (picture && !banner) dialog.append(picture);
+  dialog.classList.add(picture && !banner ? "over" : "bare");
   dialog.append(text, stage.cross());
 }
 

@@ -1,14 +1,17 @@
 // One question: an e-mail address, a line of text, or a choice.
 
 import type { PopupInput } from "../shared/popup";
-import { element } from "../ui/elements";
-import { thank } from "./action";
+import { addStyles } from "./html";
+import type { Kit } from "./main";
 import type { Stage } from "./stage";
 
-/** The longest answer, in UTF-16 units. */
+/** The longest answer, in UTF-16 code units. */
 const longest = 500;
 
-export function buildForm(stage: Stage, input: PopupInput): HTMLFormElement {
+/** Puts the question before the buttons. */
+export function fillForm(kit: Kit, stage: Stage, input: PopupInput): void {
+  addStyles(stage.root);
+  const { element } = kit;
   const form = element("form", "form", input.kind);
   // Our words, in the page's language, instead of the browser's bubbles.
   form.noValidate = true;
@@ -17,7 +20,7 @@ export function buildForm(stage: Stage, input: PopupInput): HTMLFormElement {
   problem.hidden = true;
   const send = element("button", "submit", "button main", input.submit || stage.words.send);
   send.type = "submit";
-  const fields = input.kind === "choice" ? choice(form, input, send) : line(form, input, send);
+  const fields = input.kind === "choice" ? choice(kit, form, input, send) : line(kit, form, input, send);
   form.append(problem);
   const name = input.event || "answer";
   form.addEventListener("submit", (event) => {
@@ -35,12 +38,23 @@ export function buildForm(stage: Stage, input: PopupInput): HTMLFormElement {
       return;
     }
     stage.options.act({ act: "submitted", element: name, value }, stage.options.popup);
-    thank(stage);
+    thank(kit, stage, form);
   });
-  return form;
+  stage.root.querySelector("#lead")!.after(form);
 }
 
-function line(form: HTMLFormElement, input: PopupInput, send: HTMLElement): HTMLInputElement[] {
+/** Says that the answer was taken, and closes a while later. */
+function thank({ element, feedbackTime }: Kit, stage: Stage, form: HTMLElement): void {
+  const thanks = element("p", "thanks", "thanks", stage.words.thanks);
+  thanks.tabIndex = -1;
+  thanks.setAttribute("role", "status");
+  stage.root.querySelector("#buttons")?.remove();
+  form.replaceWith(thanks);
+  thanks.focus({ preventScroll: true });
+  setTimeout(() => stage.finish("action"), feedbackTime);
+}
+
+function line({ element }: Kit, form: HTMLFormElement, input: PopupInput, send: HTMLElement): HTMLInputElement[] {
   const label = element("label", "label", "label", input.label);
   label.htmlFor = "answer";
   const field = element("input", "answer");
@@ -57,7 +71,7 @@ function line(form: HTMLFormElement, input: PopupInput, send: HTMLElement): HTML
   return [field];
 }
 
-function choice(form: HTMLFormElement, input: PopupInput, send: HTMLElement): HTMLInputElement[] {
+function choice({ element }: Kit, form: HTMLFormElement, input: PopupInput, send: HTMLElement): HTMLInputElement[] {
   const group = element("fieldset", "answer-group");
   group.append(element("legend", "label", "label", input.label));
   const fields = (input.options ?? []).map((text) => {

@@ -10,8 +10,10 @@ const sandbox = "allow-scripts allow-popups allow-popups-to-escape-sandbox allow
 /** How HTML closes itself: then it needs no cross of ours. */
 const closesItself = /wizParDiv|intentPreview|intentOpacityDiv|wzrkImageOnlyDiv|wizAdvBuilder|closeIframe/;
 
-/** How long the frame may take to answer, in ms. */
-const patience = 15_000;
+/** How long the frame may take to answer, and how long after it has loaded: its
+ * word comes by another way than the event. In ms. */
+const patience = 20_000;
+const grace = 3_000;
 
 export function addStyles(root: ShadowRoot): void {
   const sheet = new CSSStyleSheet();
@@ -62,10 +64,13 @@ function load(stage: Stage, frame: HTMLIFrameElement, trusted: boolean): void {
     if (frame.dataset.second || !inline(true)) stage.fail("frame");
     frame.dataset.second = "1";
   };
-  frame.addEventListener("load", fallBack);
+  const later = (ms: number, then: () => void) => {
+    const timer = setTimeout(then, ms);
+    stage.atEnd(() => clearTimeout(timer));
+  };
+  frame.addEventListener("load", () => later(grace, fallBack));
   frame.addEventListener("error", fallBack);
-  const timer = setTimeout(() => ready() || stage.fail("frame"), patience);
-  stage.atEnd(() => clearTimeout(timer));
+  later(patience, () => ready() || stage.fail("frame"));
   if (trusted && inline(false)) return;
   frame.setAttribute("sandbox", sandbox);
   frame.src = `${prefix}/frame.html?v=${version}`;

@@ -4,7 +4,7 @@ import type { PopupFace, PopupHost, PopupOptions, WirePopup } from "../shared/po
 import { chooseLanguage } from "../ui/language";
 import { others } from "../ui/wording";
 import { fillImage, fillText } from "./content";
-import { control, perform } from "./action";
+import { control, feedbackTime, perform } from "./action";
 import { button, element } from "../ui/elements";
 import { sign } from "./signs";
 import { dress, newRoot, Stage } from "./stage";
@@ -13,7 +13,7 @@ import { wording, type Words } from "./wording";
 import type * as More from "./more";
 
 /** What popup-more.js has from here, so that nothing is loaded twice. */
-const kit = { button, control, dress, element, newRoot, perform, sign, webURL, Stage };
+const kit = { button, control, dress, element, feedbackTime, newRoot, perform, sign, webURL, Stage };
 export type Kit = typeof kit;
 
 const known = ["en", ...others];
@@ -78,7 +78,8 @@ function showInbox(host: PopupHost, popup?: WirePopup): PopupFace | undefined {
 }
 
 function fill(stage: Stage, layout: string): void {
-  switch (stage.options.popup.kind) {
+  const { kind, content: { input } } = stage.options.popup;
+  switch (kind) {
     case "html":
       more().then(({ fillHTML }) => fillHTML(kit, stage), () => stage.fail("frame"));
       return;
@@ -86,7 +87,8 @@ function fill(stage: Stage, layout: string): void {
       return fillImage(stage);
     default:
       fillText(stage, layout.startsWith("banner"));
-      stage.open();
+      if (!input) stage.open();
+      else more().then(({ fillForm }) => (fillForm(kit, stage, input), stage.open()), () => stage.fail("form"));
   }
 }
 
