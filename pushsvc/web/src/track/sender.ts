@@ -24,6 +24,8 @@ export class Sender {
   private running = false;
   private again = false;
   private stopped = false;
+  /** The page goes, or sleeps: the SDK's beacon has what it can have. */
+  private leaving = false;
   private tries = 0;
   private timer: ReturnType<typeof setTimeout> | undefined;
   /** While a failed try is to be repeated, nothing else hurries. */
@@ -33,6 +35,11 @@ export class Sender {
     addEventListener("online", () => {
       this.tries = 0;
       this.flush();
+    });
+    addEventListener("pagehide", () => (this.leaving = true));
+    addEventListener("pageshow", () => {
+      this.leaving = false;
+      if (waiting().length) this.wake();
     });
     document.addEventListener("visibilitychange", () => {
       // The system may end a page that nobody sees.
@@ -76,7 +83,7 @@ export class Sender {
     clearTimeout(this.timer);
     this.pausing = false;
     const { queue } = this.sdk;
-    if (this.stopped || queue.held || navigator.onLine === false) return;
+    if (this.stopped || this.leaving || queue.held || navigator.onLine === false) return;
     const batch = queue.take();
     if (batch) this.own.set(batch.name, batch.stored ? "" : batch.text);
     if (this.running) {
@@ -154,15 +161,23 @@ export class Sender {
   }
 }
 
-/** Runs action while no other tab sends: two that send the same batch make more
- * work, though nothing counts twice. Until this browser has its cookie, requests
- * for which the server would make one take turns. */
-export async function alone(action: () => Promise<void>): Promise<void> {
+/** How long another tab is waited for, in ms. */
+const patience = 5000;
+
+/** Runs action while no other tab sends. Two that send the same batch make more
+ * work, but nothing counts twice: so nobody waits long, and a page that goes to
+ * sleep takes no lock along. */
+async function alone(action: () => Promise<void>): Promise<void> {
   if (!navigator.locks) return action();
   let began = false;
-  const run = () => ((began = true), action());
+  const gone = new AbortController();
+  const asleep = new Promise<void>((resolve) => addEventListener("pagehide", () => resolve(), { signal: gone.signal }));
+  const run = () => {
+    began = true;
+    return Promise.race([action(), asleep]).finally(() => gone.abort());
+  };
   try {
-    await navigator.locks.request(local.get("device") ? "webpush:queue" : "webpush", { signal: AbortSignal.timeout?.(2 * answerWithin) }, run);
+    await navigator.locks.request("webpush:queue", { signal: AbortSignal.timeout?.(patience) }, run);
   } catch (error) {
     if (began) throw error;
     await action();
