@@ -80,7 +80,10 @@ function browser(area: Storage | undefined = listedArea(), withLocks = true) {
     document.visibilityState = "hidden";
     document.dispatchEvent(new Event("visibilitychange"));
   };
-  return { server, clock, tab, online, hide };
+  const sleep = () => {
+    for (const name of ["pagehide", "pageshow"]) frame.dispatchEvent(new Event(name));
+  };
+  return { server, clock, tab, online, hide, sleep };
 }
 
 test("sender: what comes together goes together, a second later", async () => {
@@ -201,6 +204,19 @@ test("sender: two tabs take turns", async () => {
   assert.equal(server.most, 1);
   assert.deepEqual([...server.taken].sort(), ["a", "b"]);
   assert.equal(server.requests.length, 2);
+});
+
+test("sender: a page that goes to sleep takes no lock along", async () => {
+  const { server, clock, tab, sleep } = browser();
+  const asleep = tab();
+  server.hold = new Promise(() => {});
+  asleep.add("a");
+  await clock.advance(1000);
+  sleep();
+  server.hold = undefined;
+  tab().add("b");
+  await clock.advance(20_000);
+  assert.deepEqual(server.taken, ["a", "b"]);
 });
 
 test("sender: without locks or storage nothing is counted twice either", async () => {
