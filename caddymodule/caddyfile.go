@@ -386,8 +386,7 @@ func (p *Prompt) unmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	}, "after")
 }
 
-// parseAfter parses one line of after: each adds a condition or a trigger. With
-// 0s alone, which adds nothing, the prompt comes at once.
+// parseAfter parses one line of after.
 func (p *Prompt) parseAfter(d *caddyfile.Dispenser) error {
 	if p.After == nil {
 		p.After = new(After)

@@ -34,7 +34,7 @@ The exit status is 0 where the command did what it was asked to, else 1.`,
 			flags.StringVarP(&c.adapter, "adapter", "a", "", "Name of the config adapter for --config")
 			flags.StringVar(&c.address, "address", "", "Address of the admin endpoint, such as localhost:2019")
 			flags.BoolVar(&c.json, "json", false, "Print JSON for scripts")
-			cmd.AddCommand(c.send(), c.subscribers(), c.profiles(), c.messages(), c.prompt(), c.keys(), c.backup(), c.restore(), c.compact(), c.doctor())
+			cmd.AddCommand(c.send(), c.subscribers(), c.profiles(), c.messages(), c.prompt(), c.popups(), c.keys(), c.backup(), c.restore(), c.compact(), c.doctor())
 			cmd.RunE = func(cmd *cobra.Command, args []string) error {
 				if len(args) > 0 {
 					return fmt.Errorf("unknown command %q; see 'caddy webpush --help'", args[0])

@@ -89,7 +89,7 @@ func (c *command) getPrompt(site string) (view service.PromptView, raw []byte, e
 // promptFlags are the options of the Caddyfile's prompt as flags.
 type promptFlags struct {
 	file, kind, title, body, accept, reject, color, textColor, consent string
-	after, paths, notPaths, askAgain, unset                            []string
+	topics, after, paths, notPaths, askAgain, unset                    []string
 	enabled                                                            bool
 	revision                                                           int64
 }
@@ -125,6 +125,7 @@ func (f *promptFlags) add(cmd *cobra.Command) {
 	flags.StringVar(&f.reject, "reject", "", "The text of the button that refuses")
 	flags.StringVar(&f.color, "color", "", "The colour of the accept button, such as 0b6bcb")
 	flags.StringVar(&f.textColor, "text-color", "", "The colour of the text on it")
+	flags.StringArrayVar(&f.topics, "topics", nil, `What visitors can choose, such as news="Breaking news"; with "*" before the id it is checked at first; may be repeated`)
 	flags.StringArrayVar(&f.after, "after", nil, `When to ask: "2 pages", "30s", "scroll 50%", "click <selector>", "event <name>", "exit" or "manual"; may be repeated`)
 	flags.StringArrayVar(&f.paths, "paths", nil, "Where to ask, such as /news/*; may be repeated")
 	flags.StringArrayVar(&f.notPaths, "not-paths", nil, "Where not to ask; may be repeated")
@@ -201,6 +202,7 @@ func (f promptFlags) merge(set pushsvc.PromptSettings, given func(flag string) b
 		"kind": f.kind, "title": f.title, "body": f.body, "accept": f.accept, "reject": f.reject, "consent": f.consent,
 		"color": withHash(f.color), "text_color": withHash(f.textColor), "enabled": f.enabled,
 		"paths": patterns(f.paths), "not_paths": patterns(f.notPaths), "ask_again": f.askAgain, "after": after,
+		"topics": f.parseTopics(),
 	}
 	changed := len(f.unset) > 0
 	for member, value := range flags {
@@ -233,6 +235,17 @@ func (f promptFlags) parseAfter() (*pushsvc.PromptAfter, error) {
 		}
 	}
 	return p.settings().After, nil
+}
+
+// parseTopics reads id=Label, or *id=Label; the server checks them.
+func (f promptFlags) parseTopics() []pushsvc.PromptTopic {
+	topics := []pushsvc.PromptTopic{}
+	for _, text := range patterns(f.topics) {
+		id, label, _ := strings.Cut(text, "=")
+		id, checked := strings.CutPrefix(id, "*")
+		topics = append(topics, pushsvc.PromptTopic{ID: id, Label: label, Checked: checked})
+	}
+	return topics
 }
 
 // withHash takes colours as the Caddyfile does.
@@ -287,6 +300,14 @@ func printPrompt(w io.Writer, v service.PromptView) error {
 	for _, d := range s.AskAgain {
 		again = append(again, pushsvc.FormatDuration(d))
 	}
+	var topics []string
+	for _, topic := range s.Topics {
+		mark := ""
+		if topic.Checked {
+			mark = "*"
+		}
+		topics = append(topics, mark+topic.ID+"="+topic.Label)
+	}
 	for _, row := range []struct{ member, value string }{
 		{"enabled", fmt.Sprint(s.Enabled == nil || *s.Enabled)},
 		{"kind", builtIn(s.Kind)},
@@ -296,6 +317,7 @@ func printPrompt(w io.Writer, v service.PromptView) error {
 		{"reject", builtIn(s.Reject)},
 		{"color", builtIn(s.Color)},
 		{"text_color", builtIn(s.TextColor)},
+		{"topics", list(topics)},
 		{"after", describeAfter(s.After)},
 		{"paths", list(s.Paths)},
 		{"not_paths", list(s.NotPaths)},

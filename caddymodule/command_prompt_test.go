@@ -83,8 +83,15 @@ func TestPromptCommands(t *testing.T) {
 	if workers() != before {
 		t.Error("a worker has changed")
 	}
-	p.says([]string{"prompt", "set", "--site", "named.example", "--reject", "Later"}, "after       manual")
-	has(strings.Replace(p.host(), "localhost", "127.0.0.1", 1), `"site":"named.example"`, `"reject":"Later"`)
+	p.says([]string{"prompt", "set", "--site", "named.example", "--reject", "Later", "--topics", "*news=News"}, "after       manual", "*news=News")
+	named := strings.Replace(p.host(), "localhost", "127.0.0.1", 1)
+	has(named, `"site":"named.example"`, `"reject":"Later"`, `"topics":[{"id":"news","label":"News","checked":true}]`)
+	// What a browser posts is held against the topics that are set.
+	body := strings.Replace(subscription(t, "https://push.webpush.test/1"), "{", `{"topics":["news","other"],`, 1)
+	if resp, text := p.subscribe(named, body); resp.StatusCode != http.StatusCreated {
+		t.Fatalf("subscribing: %d %s", resp.StatusCode, text)
+	}
+	p.says([]string{"subscribers", "--site", "named.example", "--json"}, `"topics":["news"]`)
 
 	p.says(prompt("set", "--title", "Ω <b>", "--unset", "after,paths"), "Ω <b>", "Revision 2", "3 pages")
 	has(p.host(), `"title":"Ω \u003cb\u003e"`, `"after":{"pages":3}`, `"kind":"bell"`)

@@ -30,6 +30,8 @@ func TestPromptFlags(t *testing.T) {
 		{`--paths /a --paths /b --not-paths=`, `{"not_paths":[],"paths":["/a","/b"],"title":""}`, ""},
 		{`--after 2_pages --after 30s --after click_.a_>_b`, `{"after":{"pages":2,"delay":"30s","click":".a > b"},"paths":["/old"],"title":""}`, ""},
 		{`--after 0s --ask-again 3d --enabled=false`, `{"after":{},"ask_again":["3d"],"enabled":false,"paths":["/old"],"title":""}`, ""},
+		{`--topics news=Breaking_news --topics *a=A=B`, `{"paths":["/old"],"title":"","topics":[{"id":"news","label":"Breaking news"},{"id":"a","label":"A=B","checked":true}]}`, ""},
+		{`--topics=`, `{"paths":["/old"],"title":"","topics":[]}`, ""},
 		{`--after soon`, "", "--after"},
 		{`--after 2_pages --after 3_pages`, "", "given twice"},
 		{`--unset colour`, "", "known are"},

@@ -122,6 +122,9 @@ type Handler struct {
 	warned sync.Map
 }
 
+// defaultPrefix is where the endpoints are unless the site says otherwise.
+const defaultPrefix = "/_webpush"
+
 // The values of the option csp.
 const (
 	cspKeep   = "keep"
@@ -147,7 +150,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	}
 	h.app = app.(*App)
 	h.logger = ctx.Logger()
-	setDefault(&h.Prefix, "/_webpush")
+	setDefault(&h.Prefix, defaultPrefix)
 	if h.DualRun {
 		// Not the site's own worker with ours behind it: the site has that already.
 		setDefault(&h.Worker, h.Prefix+"/sw.js")

@@ -98,11 +98,7 @@ type After struct {
 // config is what the SDK is told.
 func (p *Prompt) config() httpapi.PromptConfig {
 	byDefault := pushsvc.PromptSettings{AskAgain: pushsvc.AskAgain{pushsvc.DefaultAskAgain}}
-	c := httpapi.PromptConfig{}.With(byDefault).With(p.settings())
-	if p != nil {
-		c.Topics = topicsConfig(p.Topics)
-	}
-	return c
+	return httpapi.PromptConfig{}.With(byDefault).With(p.settings())
 }
 
 // settings are what is said here, in the form that the operator's API has too.
@@ -126,6 +122,9 @@ func (p *Prompt) settings() (s pushsvc.PromptSettings) {
 		if f.from != "" {
 			*f.to = &f.from
 		}
+	}
+	for _, t := range p.Topics {
+		s.Topics = append(s.Topics, pushsvc.PromptTopic(t))
 	}
 	if a := p.After; a != nil {
 		s.After = &pushsvc.PromptAfter{
@@ -153,10 +152,7 @@ func (p *Prompt) check() error {
 	} else if err != nil {
 		return err
 	}
-	if p == nil {
-		return nil
-	}
-	return checkTopics(p.Topics)
+	return nil
 }
 
 // Interface guards

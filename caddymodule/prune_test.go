@@ -54,3 +54,37 @@ func TestPruner(t *testing.T) {
 	// One that was never started ends as well.
 	new(pruner).stop()
 }
+
+// TestPrunePeople removes what visitors did long ago, whatever messages are kept
+// for, and who has not come back.
+func TestPrunePeople(t *testing.T) {
+	store := memstore.New()
+	const day = 24 * time.Hour
+	now := time.Now()
+	track := func(n byte, age time.Duration, identity string) {
+		t.Helper()
+		at := now.Add(-age)
+		b := pushsvc.Batch{Device: pushsvc.DeviceID{n}, At: at, Entries: []pushsvc.Entry{{Kind: pushsvc.EntryEvent, Name: "E", Time: at}}}
+		if identity != "" {
+			b.Entries = append(b.Entries, pushsvc.Entry{Kind: pushsvc.EntryLogin, Time: at, Identities: []pushsvc.Identity{{Kind: pushsvc.IdentityID, Value: identity}}})
+		}
+		if _, err := store.Track(t.Context(), "a.example", b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	track(1, 100*day, "")
+	track(2, 100*day, "ann")
+	track(3, 80*day, "")
+	p := &pruner{store: store, logger: slog.New(slog.DiscardHandler), keep: -1, retain: 90 * day}
+	p.prune(t.Context())
+	page, err := store.ProfilePage(t.Context(), "a.example", "", 10)
+	if err != nil || len(page) != 2 {
+		t.Fatalf("%d profiles are left, %v", len(page), err)
+	}
+	for _, profile := range page {
+		person, err := store.Person(t.Context(), "a.example", profile.ID)
+		if old := profile.Known(); err != nil || old != (len(person.History) == 0) || person.Profile.Events["E"].Count != 1 {
+			t.Errorf("%+v, %v", person, err)
+		}
+	}
+}

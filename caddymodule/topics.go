@@ -1,13 +1,7 @@
 package caddymodule
 
 import (
-	"fmt"
-	"strings"
-
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
-
-	"github.com/caddy-webpush/caddy-webpush/pushsvc"
-	"github.com/caddy-webpush/caddy-webpush/pushsvc/httpapi"
 )
 
 // Topic is something that a visitor can choose to hear of.
@@ -19,39 +13,6 @@ type Topic struct {
 	// If true, the box is checked at first, and who is subscribed without being
 	// asked, because the browser's permission was there, has chosen it.
 	Checked bool `json:"checked,omitempty"`
-}
-
-// maxTopicLabel is in bytes: labels are in every page's script.
-const maxTopicLabel = 500
-
-// topicsConfig is what the SDK is told.
-func topicsConfig(topics []Topic) (c []httpapi.Topic) {
-	for _, t := range topics {
-		c = append(c, httpapi.Topic(t))
-	}
-	return c
-}
-
-// checkTopics says what is wrong with them.
-func checkTopics(topics []Topic) error {
-	if len(topics) > pushsvc.MaxTopics {
-		return &optionError{"topics", fmt.Sprintf("takes at most %d topics", pushsvc.MaxTopics)}
-	}
-	seen := make(map[string]bool)
-	for _, t := range topics {
-		switch {
-		case !pushsvc.IsTopicID(t.ID):
-			return &optionError{"topics", fmt.Sprintf("%q is no id of a topic; write it with at most %d letters, digits, - and _", t.ID, pushsvc.MaxTopicID)}
-		case seen[t.ID]:
-			return &optionError{"topics", fmt.Sprintf("%q is given twice", t.ID)}
-		case strings.TrimSpace(t.Label) == "":
-			return &optionError{"topics", fmt.Sprintf("%q has no label; write it like: %s \"News\"", t.ID, t.ID)}
-		case len(t.Label) > maxTopicLabel:
-			return &optionError{"topics", fmt.Sprintf("the label of %q is longer than %d bytes", t.ID, maxTopicLabel)}
-		}
-		seen[t.ID] = true
-	}
-	return nil
 }
 
 // parseTopics parses the block of topics, one a line.

@@ -43,7 +43,8 @@ func TestExamples(t *testing.T) {
 			if err != nil || len(warnings) > 0 {
 				t.Fatalf("adapting: %v, %v", err, warnings)
 			}
-			config = []byte(strings.Replace(string(config), `{"apps":`, `{"admin":{"disabled":true},"apps":`, 1))
+			admin := "localhost:" + freePort(t)
+			config = []byte(strings.Replace(string(config), `{"apps":`, `{"admin":{"listen":"`+admin+`"},"apps":`, 1))
 			if err := caddy.Load(config, true); err != nil {
 				t.Fatal(err)
 			}
@@ -52,6 +53,7 @@ func TestExamples(t *testing.T) {
 			for block := range strings.SplitSeq(text, "\nhttp://") {
 				if host, rest, ok := strings.Cut(block, " {"); ok && strings.Contains(rest, "webpush") && strings.HasPrefix(host, "localhost") {
 					look(t, "http://"+host)
+					putPopups(t, admin, host)
 					sites++
 				}
 			}
@@ -77,6 +79,68 @@ func onFreePorts(t *testing.T, text string) string {
 		}
 		return ports[s]
 	})
+}
+
+// freePort is one that nobody listens on.
+func freePort(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return fmt.Sprint(l.Addr().(*net.TCPAddr).Port)
+}
+
+// putPopups stores and runs the folder's pop-ups, and asks for them as a visitor's
+// browser would.
+func putPopups(t *testing.T, admin, site string) {
+	t.Helper()
+	files, err := filepath.Glob("popups/*.json")
+	if err != nil || len(files) == 0 {
+		return
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		id := strings.TrimSuffix(filepath.Base(file), ".json")
+		path := "http://" + admin + "/webpush/sites/" + site + "/popups/" + id
+		if status, body := post(t, http.MethodPut, path, string(text)); status != http.StatusCreated {
+			t.Fatalf("%s: %d %s", file, status, body)
+		}
+		if status, body := post(t, http.MethodPost, path+"/state", `{"state":"running"}`); status != http.StatusOK {
+			t.Fatalf("%s: %d %s", file, status, body)
+		}
+	}
+	for page, want := range map[string]string{"/": "welcome", "/checkout.html": ""} {
+		status, body := post(t, http.MethodPost, "http://"+site+"/_webpush/messages", `{"page":{"path":"`+page+`"},"visits":1}`)
+		if status != http.StatusOK || want != "" && !strings.Contains(body, `"id":"`+want+`"`) || want == "" && strings.Contains(body, `"id"`) {
+			t.Errorf("%s: %d %s; want %q", page, status, body, want)
+		}
+	}
+}
+
+// post sends JSON as a page of the site does.
+func post(t *testing.T, method, url, body string) (status int, answer string) {
+	t.Helper()
+	req, err := http.NewRequest(method, url, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Close = true
+	resp, err := http.DefaultTransport.RoundTrip(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, string(text)
 }
 
 // look reads the page as a visitor's browser would, and what the page names.

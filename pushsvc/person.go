@@ -129,6 +129,11 @@ const (
 	IdentityFB     IdentityKind = "fbid"
 )
 
+// Known says whether k is one of the kinds.
+func (k IdentityKind) Known() bool {
+	return slices.Contains([]IdentityKind{IdentityID, IdentityEmail, IdentityGoogle, IdentityFB}, k)
+}
+
 // Identity is a name under which one person is known on all devices.
 type Identity struct {
 	Kind  IdentityKind `json:"kind"`
@@ -139,14 +144,10 @@ type Identity struct {
 // kind, or empty, or longer than MaxIdentity.
 func (i Identity) Clean() (Identity, bool) {
 	i.Value = strings.TrimSpace(i.Value)
-	switch i.Kind {
-	case IdentityEmail:
+	if i.Kind == IdentityEmail {
 		i.Value = strings.ToLower(i.Value)
-	case IdentityID, IdentityGoogle, IdentityFB:
-	default:
-		return Identity{}, false
 	}
-	ok := i.Value != "" && len(i.Value) <= MaxIdentity && utf8.ValidString(i.Value) && !strings.ContainsRune(i.Value, 0)
+	ok := i.Kind.Known() && i.Value != "" && len(i.Value) <= MaxIdentity && utf8.ValidString(i.Value) && !strings.ContainsRune(i.Value, 0)
 	return i, ok
 }
 

@@ -26,6 +26,8 @@ type PromptSettings struct {
 	// The colours, as #rgb or #rrggbb; empty is the built-in one.
 	Color     *string `json:"color,omitempty"`
 	TextColor *string `json:"text_color,omitempty"`
+	// Topics are what a visitor can choose; none is no choice.
+	Topics []PromptTopic `json:"topics,omitzero"`
 	// After is when it comes by itself.
 	After *PromptAfter `json:"after,omitempty"`
 	// Paths and NotPaths are patterns of whole paths, in which * stands for
@@ -78,7 +80,7 @@ func DefaultPrompt(manual bool) PromptSettings {
 	}
 	return PromptSettings{
 		Enabled: &on, Kind: &kind, Title: &none, Body: &none, Accept: &none, Reject: &none, Color: &none, TextColor: &none,
-		After: &after, Paths: []string{}, NotPaths: []string{}, AskAgain: AskAgain{DefaultAskAgain}, Consent: &none,
+		After: &after, Topics: []PromptTopic{}, Paths: []string{}, NotPaths: []string{}, AskAgain: AskAgain{DefaultAskAgain}, Consent: &none,
 	}
 }
 
@@ -91,7 +93,8 @@ func (p PromptSettings) Over(base PromptSettings) PromptSettings {
 		Accept: said(p.Accept, base.Accept), Reject: said(p.Reject, base.Reject),
 		Color: said(p.Color, base.Color), TextColor: said(p.TextColor, base.TextColor),
 		After: said(p.After, base.After), Consent: said(p.Consent, base.Consent),
-		Paths: saidList(p.Paths, base.Paths), NotPaths: saidList(p.NotPaths, base.NotPaths),
+		Topics: saidList(p.Topics, base.Topics),
+		Paths:  saidList(p.Paths, base.Paths), NotPaths: saidList(p.NotPaths, base.NotPaths),
 		AskAgain: saidList(p.AskAgain, base.AskAgain),
 	}
 }
@@ -151,6 +154,9 @@ func (p PromptSettings) Validate() error {
 		if c.value != nil && *c.value != "" && !colorPattern.MatchString(*c.value) {
 			return &FieldError{c.field, fmt.Sprintf("%q is not a colour; write it like 0b6bcb or \"#0b6bcb\"", *c.value)}
 		}
+	}
+	if err := validateTopics(p.Topics); err != nil {
+		return err
 	}
 	if p.AskAgain != nil && len(p.AskAgain) == 0 || len(p.AskAgain) > maxAskAgain {
 		return &FieldError{"ask_again", fmt.Sprintf("takes one duration or more, at most %d", maxAskAgain)}

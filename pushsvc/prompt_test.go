@@ -25,6 +25,13 @@ func TestPromptValidate(t *testing.T) {
 		{`{"after":{"pages":1000,"delay":"24h","scroll":100,"click":".a","event":"e","exit":true}}`, ""},
 		{`{"after":{"manual":true}}`, ""},
 		{`{"after":{"delay":null}}`, ""},
+		{`{"topics":[]}`, ""},
+		{`{"topics":[{"id":"news","label":"News","checked":true},{"id":"x","label":"X"}]}`, ""},
+		{`{"topics":[{"id":"a b","label":"News"}]}`, "topics"},
+		{`{"topics":[{"id":"a","label":" "}]}`, "topics"},
+		{`{"topics":[{"id":"a","label":"A"},{"id":"a","label":"B"}]}`, "topics"},
+		{`{"topics":[{"id":"a","label":"` + strings.Repeat("A", 501) + `"}]}`, "topics"},
+		{`{"topics":[{},{},{},{},{},{},{},{},{},{},{}]}`, "topics"},
 		{`{"kind":""}`, "kind"},
 		{`{"kind":"Bar"}`, "kind"},
 		{`{"color":"blue"}`, "color"},
@@ -74,9 +81,9 @@ func TestPromptValidate(t *testing.T) {
 // and survives being stored.
 func TestPromptOver(t *testing.T) {
 	all := prompt(t, `{"enabled":false,"kind":"bar","title":"T","body":"B","accept":"A","reject":"R","color":"#111","text_color":"#222",
-		"after":{"pages":3},"paths":["/a"],"not_paths":["/b"],"ask_again":["1d"],"consent":"#c"}`)
+		"topics":[{"id":"a","label":"A"}],"after":{"pages":3},"paths":["/a"],"not_paths":["/b"],"ask_again":["1d"],"consent":"#c"}`)
 	empty := prompt(t, `{"enabled":true,"kind":"dialog","title":"","body":"","accept":"","reject":"","color":"","text_color":"",
-		"after":{},"paths":[],"not_paths":[],"ask_again":["2d"],"consent":""}`)
+		"topics":[],"after":{},"paths":[],"not_paths":[],"ask_again":["2d"],"consent":""}`)
 	stored := func(s pushsvc.PromptSettings) pushsvc.PromptSettings {
 		raw, err := json.Marshal(s)
 		if err != nil {

@@ -13,8 +13,8 @@ type Store interface {
 	SubscriptionStore
 	MessageStore
 	KeyStore
-	SettingStore
 	PeopleStore
+	SettingStore
 	PopupStore
 
 	// Close waits for running transactions and releases the store. Later

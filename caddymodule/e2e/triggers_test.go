@@ -57,35 +57,6 @@ func TestTriggers(t *testing.T) {
 	})
 }
 
-// TestLeaveWhileLoading goes on to the next page while the question is being
-// fetched: browsers break that off, and the console must not have it as a fault.
-func TestLeaveWhileLoading(t *testing.T) {
-	forEachUser(t, func(ctx context.Context, t *testing.T, u *user, b browser.Browser) {
-		asked := make(chan struct{}, 10)
-		stalled := proxied(t, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-			asked <- struct{}{}
-			<-r.Context().Done()
-		}))
-		origin := "http://" + freeAddress(t)
-		startProductWith(t, []string{origin}, fmt.Sprintf("%s {\n\troute {\n\t\t@ui path /_webpush/ui.js\n\t\t%s\n\t\twebpush {\n\t\t%s\n\t\t}\n\t\t%s\n\t}\n}\n",
-			origin, "reverse_proxy @ui"+stalled[len("reverse_proxy"):], atOnce, proxied(t, http.HandlerFunc(tallSite))))
-		page := openAs(ctx, t, b, origin, "/", browser.Default)
-		select {
-		case <-asked:
-		case <-ctx.Done():
-			t.Fatal("the question was not fetched")
-		}
-		must(t, page.Navigate(ctx, origin+"/next"))
-		must(t, browser.WaitFor(ctx, page, `window.webpush && localStorage.getItem("webpush:views") === "2"`))
-		for _, line := range page.Console() {
-			if line.Level != "info" && line.Level != "log" {
-				t.Errorf("the console has %+v", line)
-			}
-		}
-		must(t, page.Close(ctx))
-	})
-}
-
 // TestPromptChanged: what an operator sets is what the next page view shows, while
 // Caddy runs on; and with enabled=false nobody is asked.
 func TestPromptChanged(t *testing.T) {
@@ -122,6 +93,35 @@ func TestPromptChanged(t *testing.T) {
 		}
 		must(t, page.Eval(ctx, "void webpush.prompt()", nil))
 		shows(true, "From the operator")
+		must(t, page.Close(ctx))
+	})
+}
+
+// TestLeaveWhileLoading goes on to the next page while the question is being
+// fetched: browsers break that off, and the console must not have it as a fault.
+func TestLeaveWhileLoading(t *testing.T) {
+	forEachUser(t, func(ctx context.Context, t *testing.T, u *user, b browser.Browser) {
+		asked := make(chan struct{}, 10)
+		stalled := proxied(t, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			asked <- struct{}{}
+			<-r.Context().Done()
+		}))
+		origin := "http://" + freeAddress(t)
+		startProductWith(t, []string{origin}, fmt.Sprintf("%s {\n\troute {\n\t\t@ui path /_webpush/ui.js\n\t\t%s\n\t\twebpush {\n\t\t%s\n\t\t}\n\t\t%s\n\t}\n}\n",
+			origin, "reverse_proxy @ui"+stalled[len("reverse_proxy"):], atOnce, proxied(t, http.HandlerFunc(tallSite))))
+		page := openAs(ctx, t, b, origin, "/", browser.Default)
+		select {
+		case <-asked:
+		case <-ctx.Done():
+			t.Fatal("the question was not fetched")
+		}
+		must(t, page.Navigate(ctx, origin+"/next"))
+		must(t, browser.WaitFor(ctx, page, `window.webpush && localStorage.getItem("webpush:views") === "2"`))
+		for _, line := range page.Console() {
+			if line.Level != "info" && line.Level != "log" {
+				t.Errorf("the console has %+v", line)
+			}
+		}
 		must(t, page.Close(ctx))
 	})
 }

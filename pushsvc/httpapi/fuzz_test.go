@@ -88,3 +88,31 @@ func FuzzOperatorSend(f *testing.F) {
 		}
 	})
 }
+
+// FuzzMessagesBody: an answer is 200 with pop-ups that have a token, or 400 or 413.
+func FuzzMessagesBody(f *testing.F) {
+	for _, seed := range []string{
+		`{"session":"AAAAAAAAAAAAAAAAAA001A","page":{"path":"/","query":"?a=%zz","referrer":"::"},"timeZone":"../x","language":"\ud800"}`,
+		`{"preview":"p..9999999999.AAAAAAAAAAAAAAAAAAAAAA"}`, `{"candidates":["p"],"shown":{"p":-1}}`, `{"visits":1e400}`, `{"timeZone":"Local"}`,
+	} {
+		f.Add([]byte(seed))
+	}
+	x := newFixture(f)
+	x.putPopup(siteA, "p", `,"audience":"language != \"xx\"","where":{"paths":{"out":["/never"]}},"from":"2026-01-01T00:00","caps":{"day":9}`)
+	public := &httpapi.Public{Service: x.service, Logger: x.logger()}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		w := httptest.NewRecorder()
+		r := httptest.NewRequest("POST", "/_webpush/messages", strings.NewReader(string(body)))
+		r.Header.Set("Content-Type", "application/json")
+		public.Serve(w, r, httpapi.PublicSite{Name: siteA, CookiePath: "/"}, "messages")
+		var out struct{ Popups []struct{ ID, Token string } }
+		switch err := json.Unmarshal(w.Body.Bytes(), &out); {
+		case w.Code == http.StatusOK && err == nil && len(out.Popups) <= 1 && (len(out.Popups) == 0 || out.Popups[0].Token != ""):
+		case w.Code == 400 || w.Code == 413:
+			a := answer{w.Code, w.Header(), w.Body.String()}
+			a.problem(t)
+		default:
+			t.Errorf("%d %s, of %q; log: %s", w.Code, w.Body, body, x.log)
+		}
+	})
+}

@@ -43,7 +43,7 @@ func TestPromptAPI(t *testing.T) {
 		}
 	}
 	is("at first", do("GET", ""), 200, `"0"`, `"override":{},"revision":0`)
-	is("all of it", do("GET", ""), 200, `"0"`, `"settings":{"enabled":true,"kind":"dialog","title":"From the file","body":"","accept":"","reject":"","color":"","text_color":"","after":{"pages":2},"paths":[],"not_paths":[],"ask_again":["7d"],"consent":""},"sources":{`)
+	is("all of it", do("GET", ""), 200, `"0"`, `"settings":{"enabled":true,"kind":"dialog","title":"From the file","body":"","accept":"","reject":"","color":"","text_color":"","topics":[],"after":{"pages":2},"paths":[],"not_paths":[],"ask_again":["7d"],"consent":""},"sources":{`)
 	is("the first write", do("PUT", `{"kind":"bar","after":{"delay":"30s"}}`, "If-Match", `"0"`), 200, `"1"`, `"kind":"bar"`)
 	is("its repetition", do("PUT", `{"kind":"bar","after":{"delay":"30s"}}`, "If-Match", `"0"`), 200, `"1"`, `"kind":"bar"`)
 	is("by who has not seen it", do("PUT", `{"kind":"bell"}`, "If-Match", `"0"`), 412, "", "read it again")
@@ -123,9 +123,9 @@ func TestPromptConfigWith(t *testing.T) {
 	for _, tt := range []struct{ settings, want string }{
 		{`{}`, string(before)},
 		{
-			`{"enabled":true,"kind":"bar","title":"T","body":"B","accept":"A","reject":"R","color":"#111","text_color":"#222",
+			`{"enabled":true,"kind":"bar","title":"T","body":"B","accept":"A","reject":"R","color":"#111","text_color":"#222","topics":[{"id":"a","label":"A","checked":true}],
 			"after":{"pages":3,"delay":"1m","scroll":5,"click":"c","event":"e","exit":true},"paths":["/p"],"not_paths":["/n"],"ask_again":["1d","2d"],"consent":"#c"}`,
-			`{"kind":"bar","title":"T","body":"B","accept":"A","reject":"R","color":"#111","textColor":"#222",
+			`{"kind":"bar","title":"T","body":"B","accept":"A","reject":"R","color":"#111","textColor":"#222","topics":[{"id":"a","label":"A","checked":true}],
 			"after":{"pages":3,"seconds":60,"scroll":5,"click":"c","event":"e","exit":true},"paths":{"in":["/p"],"out":["/n"]},"askAgain":[86400,172800],"consent":"#c"}`,
 		},
 		{`{"title":"","after":{}}`, strings.NewReplacer(`"base"`, `""`, `{"pages":9}`, `{}`).Replace(string(before))},

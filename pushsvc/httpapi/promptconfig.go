@@ -87,6 +87,12 @@ func (c PromptConfig) With(s pushsvc.PromptSettings) PromptConfig {
 	if s.Enabled != nil && !*s.Enabled {
 		c.After = &PromptAfter{Manual: true}
 	}
+	if s.Topics != nil {
+		c.Topics = make([]Topic, len(s.Topics))
+		for i, t := range s.Topics {
+			c.Topics[i] = Topic(t)
+		}
+	}
 	if s.AskAgain != nil {
 		c.AskAgain = make([]int64, len(s.AskAgain))
 		for i, d := range s.AskAgain {

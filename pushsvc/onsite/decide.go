@@ -1,6 +1,7 @@
 package onsite
 
 import (
+	"sync"
 	"time"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
@@ -21,12 +22,39 @@ func Zone(p *pushsvc.Popup, visitor string) *time.Location {
 	if name == "" || name == pushsvc.ZoneVisitor {
 		name = visitor
 	}
-	if name == "Local" {
-		return time.UTC // it would be the server's
+	return location(name)
+}
+
+// locations holds zones that have been looked up, each of which is a file. Names
+// come from browsers: their number is bounded.
+var locations struct {
+	sync.RWMutex
+	m map[string]*time.Location
+}
+
+// maxLocations is more than there are zones.
+const maxLocations = 1000
+
+// location finds a zone; UTC where there is none of that name, and for Local,
+// which would be the server's.
+func location(name string) *time.Location {
+	locations.RLock()
+	zone := locations.m[name]
+	locations.RUnlock()
+	if zone != nil {
+		return zone
 	}
 	zone, err := time.LoadLocation(name)
-	if err != nil {
+	if err != nil || name == "Local" {
 		return time.UTC
+	}
+	locations.Lock()
+	defer locations.Unlock()
+	if locations.m == nil {
+		locations.m = map[string]*time.Location{}
+	}
+	if len(locations.m) < maxLocations {
+		locations.m[name] = zone
 	}
 	return zone
 }

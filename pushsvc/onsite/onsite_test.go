@@ -248,3 +248,21 @@ func TestOrder(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+func TestZone(t *testing.T) {
+	for _, tt := range []struct{ popup, visitor, want string }{
+		{"", "Europe/Berlin", "Europe/Berlin"},
+		{"visitor", "Europe/Berlin", "Europe/Berlin"},
+		{"Asia/Tokyo", "Europe/Berlin", "Asia/Tokyo"},
+		{"", "", "UTC"},
+		{"", "Local", "UTC"},
+		{"", "../../etc/passwd", "UTC"},
+		{"", strings.Repeat("x", 5000), "UTC"},
+	} {
+		for range 2 { // the second one is remembered
+			if got := onsite.Zone(&pushsvc.Popup{TimeZone: tt.popup}, tt.visitor).String(); got != tt.want {
+				t.Errorf("%q, %.20q: %s", tt.popup, tt.visitor, got)
+			}
+		}
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"reflect"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -158,15 +159,41 @@ func (s *Service) readPopups(ctx context.Context, site string) (*popupSite, erro
 		config.List = append(config.List, rule)
 	}
 	if len(config.List) > 0 {
-		text, err := json.Marshal(config)
+		st.config, err = shorten(config)
+	}
+	return st, err
+}
+
+// maxPopupsConfig is how many bytes of JSON the script of every page has for
+// pop-ups.
+const maxPopupsConfig = 16 << 10
+
+// shorten leaves out of a large list what pages can do without: they ask the
+// server then where none can apply, too.
+func shorten(c *PopupsConfig) (*PopupsConfig, error) {
+	for {
+		text, err := json.Marshal(c)
 		if err != nil {
 			return nil, fmt.Errorf("encoding what pages are told of pop-ups: %w", err)
 		}
 		sum := sha256.Sum256(text)
-		config.V = base64.RawURLEncoding.EncodeToString(sum[:6])
-		st.config = config
+		c.V = base64.RawURLEncoding.EncodeToString(sum[:6])
+		if len(text) <= maxPopupsConfig {
+			return c, nil
+		}
+		longest, most := 0, 0
+		for i, r := range c.List {
+			if text, err := json.Marshal(r); err == nil && len(text) > most {
+				longest, most = i, len(text)
+			}
+		}
+		r := &c.List[longest]
+		least := onsite.Rule{ID: r.ID, Session: r.Session, Priority: r.Priority, Free: r.Free}
+		if reflect.DeepEqual(*r, least) {
+			return c, nil // nothing is left to leave out
+		}
+		*r, c.V = least, ""
 	}
-	return st, nil
 }
 
 // log is where faults go that nobody is there to be told of.

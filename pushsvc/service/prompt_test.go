@@ -54,7 +54,7 @@ func TestPromptLayers(t *testing.T) {
 	check := func(v service.PromptView, kind, title, from string, revision bool) {
 		t.Helper()
 		got := []string{*v.Settings.Kind, *v.Settings.Title, string(v.Sources["kind"]) + " " + string(v.Sources["title"]) + " " + string(v.Sources["body"])}
-		if !reflect.DeepEqual(got, []string{kind, title, from}) || v.Revision > 0 != revision || len(v.Sources) != 13 {
+		if !reflect.DeepEqual(got, []string{kind, title, from}) || v.Revision > 0 != revision || len(v.Sources) != 14 {
 			t.Errorf("got %q, revision %d, sources %v", got, v.Revision, v.Sources)
 		}
 	}

@@ -233,9 +233,12 @@ func (c *cleaner) login(e pushsvc.Entry, in EntryInput) *pushsvc.FieldError {
 	}
 	for i, given := range in.Identities {
 		id := pushsvc.Identity{Kind: given.Kind, Value: given.Value}
+		if !id.Kind.Known() {
+			return fault(fmt.Sprintf("identities[%d].kind", i), `is none of "identity", "email", "gpid", "fbid"`)
+		}
 		clean, ok := id.Clean()
 		if !ok {
-			return fault(fmt.Sprintf("identities[%d]", i), fmt.Sprintf("is no identity: kind is identity, email, gpid or fbid, value has 1 to %d bytes", pushsvc.MaxIdentity))
+			continue // nobody's name; what else the batch has is good all the same
 		}
 		if c.from.Secret != "" {
 			signature := given.Signature

@@ -23,6 +23,10 @@ func TestPackSubscription(t *testing.T) {
 	doubted.Doubted = time.Unix(1_800_000_000, 0).UTC()
 	topics := doubted
 	topics.Topics = []string{"deals", "news"}
+	linked := topics
+	linked.Device = pushsvc.DeviceID{1, 2, 3}
+	device := realistic(14)
+	device.Device = pushsvc.DeviceID{4}
 	none := realistic(13)
 	none.Topics = []string{}
 	prefix := realistic(10)
@@ -30,7 +34,7 @@ func TestPackSubscription(t *testing.T) {
 	unknown := realistic(11)
 	unknown.Endpoint = "https://push.example/\xff\x00"
 	for name, s := range map[string]pushsvc.Subscription{
-		"full": full, "old": old, "empty": {}, "firefox": firefox, "doubted": doubted, "topics": topics, "none of the topics": none, "prefix alone": prefix, "other service": unknown,
+		"full": full, "old": old, "empty": {}, "firefox": firefox, "doubted": doubted, "topics": topics, "device": device, "doubt, topics and device": linked, "none of the topics": none, "prefix alone": prefix, "other service": unknown,
 	} {
 		s.Site = ""
 		var got pushsvc.Subscription

@@ -19,8 +19,8 @@ const (
 	bucketSites      = "sites"      // site name → bucket
 	bucketKeys       = "keys"       // key id → key pair
 	bucketUnfinished = "unfinished" // message id + site → length of the id
+	bucketPeople     = "people"     // site name → bucket, see people…; made with the first
 	// bucketSettings: see setting.go; bucketPopups: see popup.go
-	bucketPeople = "people" // site name → bucket, see people…; made with the first
 )
 
 // Keys of bucket "meta".

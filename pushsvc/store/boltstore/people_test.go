@@ -1,6 +1,7 @@
 package boltstore
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
@@ -233,8 +234,61 @@ func TestPeopleDamaged(t *testing.T) {
 			t.Errorf("visitor %d is not kept any more: %v", n, err)
 		}
 	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if c, err := CheckFile(t.Context(), s.path); err != nil || c.Profiles != 2 || c.Damaged != 1 {
+		t.Errorf("the check finds %+v, %v; want 2 profiles and 1 damaged row", c, err)
+	}
 	if lost != 1 || damage.Load() == 0 {
 		t.Errorf("%d profiles are lost, %d times told", lost, damage.Load())
+	}
+}
+
+// TestPeopleErased looks for what a person told in the bytes of the file, once
+// that has been erased and the file compacted.
+func TestPeopleErased(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "webpush.db")
+	s := open(t, path)
+	const marker = "marker-of-the-person"
+	b := visitorBatch(1, 1, 3)
+	b.Entries[0].Props = map[string]any{"x": marker}
+	b.Entries = append(b.Entries,
+		pushsvc.Entry{Kind: pushsvc.EntryLogin, Time: peopleEpoch, Identities: []pushsvc.Identity{{Kind: pushsvc.IdentityID, Value: marker}}, Set: map[string]any{"Name": marker}})
+	sub := realistic(1)
+	sub.Device, sub.Page = visitor(1), "/"+marker
+	if _, err := s.PutSubscription(t.Context(), sub, nil); err != nil {
+		t.Fatal(err)
+	}
+	for n := range 3 {
+		b.ID = visitorBatch(0, n, 0).ID
+		if _, err := s.Track(t.Context(), peopleSite, b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	find := func() int {
+		raw, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		device := visitor(1)
+		return bytes.Count(raw, []byte(marker)) + bytes.Count(raw, device[:])
+	}
+	if find() < 4 {
+		t.Fatal("the marker is not in the file: the test tests nothing")
+	}
+	p, err := s.PersonBy(t.Context(), peopleSite, pushsvc.Identity{Kind: pushsvc.IdentityID, Value: marker})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.ErasePerson(t.Context(), peopleSite, p.ID); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := s.Compact(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if n := find(); n != 0 {
+		t.Errorf("the person is in the file %d times", n)
 	}
 }
 

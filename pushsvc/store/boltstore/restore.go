@@ -27,9 +27,9 @@ const offlineTimeout = time.Second
 type Checked struct {
 	// Format is the layout of the file.
 	Format int
-	// Sites, Subscriptions, Messages, Keys, Settings, Popups and Uploads count the
+	// Sites, Subscriptions, Messages, Keys, Settings, Profiles, Popups and Uploads count the
 	// rows that are whole.
-	Sites, Subscriptions, Messages, Keys, Settings, Popups, Uploads int
+	Sites, Subscriptions, Messages, Keys, Settings, Profiles, Popups, Uploads int
 	// Damaged counts what is not, and Damage has the first of them, at most
 	// ten, as *DamageError.
 	Damaged int
@@ -113,7 +113,35 @@ func (c *Checked) rows(ctx context.Context, tx *bolt.Tx) error {
 			return ctx.Err()
 		}
 	}
+	var people []site
+	guard(func() { people = allPeople(tx, c.report) })
+	for _, p := range people {
+		guard(func() { c.people(ctx, p) })
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+	}
 	return nil
+}
+
+// people reads what a site knows of its visitors.
+func (c *Checked) people(ctx context.Context, p site) {
+	p.eachProfile(nil, c.report, func(*pushsvc.Profile) bool {
+		c.Profiles++
+		return c.Profiles%1024 > 0 || ctx.Err() == nil
+	})
+	for _, bucket := range []string{peopleDevices, peopleIdentities, peopleHistory, peopleEvents, peoplePopups} {
+		b := p.b.Bucket([]byte(bucket))
+		if b == nil {
+			continue
+		}
+		cur := b.Cursor()
+		for k, v := cur.First(); k != nil; k, v = cur.Next() {
+			if _, err := p.open(bucket, k, v); err != nil {
+				c.report(err)
+			}
+		}
+	}
 }
 
 func (c *Checked) row(n *int, read func() error) {

@@ -1,0 +1,123 @@
+package caddymodule_test
+
+import (
+	"encoding/json"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// ask sends a request to the site as one of its pages does.
+func (p *process) ask(method, path, body string) (status int, header http.Header, text string) {
+	p.t.Helper()
+	r, err := http.NewRequest(method, p.url+path, strings.NewReader(body))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	r.Host = p.host()
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("Sec-Fetch-Site", "same-origin")
+	resp, err := http.DefaultTransport.RoundTrip(r)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	raw, err := io.ReadAll(resp.Body)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return resp.StatusCode, resp.Header, string(raw)
+}
+
+// TestPopupCommands: a pop-up is put, looked at, run, seen by a page, counted,
+// paused and deleted.
+func TestPopupCommands(t *testing.T) {
+	p := newProcess(t, "", t.TempDir())
+	p.start()
+	dir := t.TempDir()
+	file := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	popups := func(args ...string) []string {
+		return append([]string{"popups", args[0], "--site", p.host()}, args[1:]...)
+	}
+	good := file("sale.json", `{"id":"sale","name":"Sale","kind":"box","content":{"title":"Hello"},"caps":{"day":1},"variants":[{"id":"a","weight":1}]}`)
+	p.says(popups("list"), "No pop-ups yet")
+	p.refused("--site is missing", "popups", "list")
+	p.refused("--site is missing", "popups")
+	for _, tt := range []struct{ text, says string }{
+		{`{"id":"x","kind":"box","content":{}}`, "content.title is missing"},
+		{`{"id":"x","kind":"box","contents":{}}`, "contents is not a field"},
+		{`{"kind":"box"}`, "id is missing"},
+		{"{\n  \"id\": \"x\",\n  kind: 1}", "line 3, column 3"},
+		{`[]`, "no JSON object"},
+		{`{"id":"x","kind":"box","content":{"title":"T"},"audience":"visits >"}`, "line 1, column 9"},
+	} {
+		bad := file("bad.json", tt.text)
+		p.refused(bad+": ", popups("put", bad)...)
+		p.refused(tt.says, popups("put", bad)...)
+	}
+	p.refused("opening the file", popups("put", filepath.Join(dir, "none.json"))...)
+	p.says(popups("put", good), "sale of "+p.host(), "a draft")
+	p.says(popups("list"), "sale", "draft", "box", "Sale")
+	p.says(popups("show", "sale"), `"title": "Hello"`)
+	p.refused("nothing of that id", popups("show", "other")...)
+	address := p.says(popups("preview", "sale", "--page", p.url+"/x"), p.url+"/x?webpush_preview=sale.a.")
+	_, token, _ := strings.Cut(strings.TrimSpace(address), "webpush_preview=")
+	if status, _, body := p.ask("POST", "/_webpush/messages", `{"preview":"`+token+`"}`); status != 200 || !strings.Contains(body, `"preview":true`) || !strings.Contains(body, "Hello") {
+		t.Errorf("the preview: %d %s", status, body)
+	}
+	if _, _, sdk := p.ask("GET", "/_webpush/sdk.js", ""); strings.Contains(sdk, `"popups":`) {
+		t.Error("pages are told of a draft")
+	}
+	p.says(popups("run", "sale"), "is running")
+	p.kill() // what was acknowledged is stored
+	p.start()
+	if _, _, sdk := p.ask("GET", "/_webpush/sdk.js", ""); !strings.Contains(sdk, `"list":[{"id":"sale"}]`) {
+		t.Error("pages are not told of what is running")
+	}
+	if _, _, worker := p.ask("GET", "/sw.js", ""); strings.Contains(worker, `"list":[{"id":"sale"`) {
+		t.Error("the worker changes with the pop-ups")
+	}
+	status, header, body := p.ask("POST", "/_webpush/messages", `{"page":{"path":"/"}}`)
+	if status != 200 || !strings.Contains(body, `"id":"sale","variant":"a","token":"`) || !strings.Contains(header.Get("Set-Cookie"), "__webpush=") {
+		t.Errorf("%d %v %s", status, header, body)
+	}
+	p.says(popups("stats", "sale", "--hours"), "VARIANT", "a", "0")
+	p.refused("--from", popups("stats", "sale", "--from", "yesterday")...)
+	var stats struct{ Variants []struct{ Variant string } }
+	if err := json.Unmarshal([]byte(p.ok(popups("stats", "sale", "--json")...)), &stats); err != nil || len(stats.Variants) != 1 {
+		t.Errorf("%+v, %v", stats, err)
+	}
+	p.says(popups("settings"), "At most 1 in a session and as many as there are in a day; 0%")
+	p.says(popups("settings", "--per-day", "3", "--holdout", "5"), "At most 1 in a session and 3 in a day; 5%")
+	p.refused("holdout", popups("settings", "--holdout", "95")...)
+
+	picture := strings.TrimSpace(p.ok(popups("upload", file("x.bin", "\x89PNG\r\n\x1a\n..."))...))
+	if status, header, body := p.ask("GET", picture, ""); status != 200 || header.Get("Content-Type") != "image/png" || !strings.HasSuffix(body, "...") {
+		t.Errorf("%s: %d %v", picture, status, header)
+	}
+	p.refused("PNG, JPEG", popups("upload", file("x.svg", "<svg/>"))...)
+	name := strings.TrimPrefix(picture, "/_webpush/i/")
+	p.says(popups("uploads"), name, "image/png")
+	p.says(popups("uploads", "--remove", name), "Removed")
+	if status, _, _ := p.ask("GET", picture, ""); status != 404 {
+		t.Errorf("a removed image: %d", status)
+	}
+
+	p.says(popups("put", "--run", good), "running")
+	p.says(popups("pause", "sale"), "paused")
+	if _, _, body := p.ask("POST", "/_webpush/messages", `{}`); body != "{\"popups\":[]}\n" {
+		t.Errorf("a paused one: %s", body)
+	}
+	p.says(popups("delete", "sale"), "Removed")
+	p.refused("nothing of that id", popups("delete", "sale")...)
+	p.terminate()
+}

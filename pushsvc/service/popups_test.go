@@ -1,0 +1,400 @@
+package service_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/service"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/store/memstore"
+)
+
+// shop is a service with a clock of its own.
+type shop struct {
+	*testing.T
+	*service.Service
+	now time.Time
+	log bytes.Buffer
+}
+
+const shopSite = "shop.example.com"
+
+func newShop(t *testing.T) *shop {
+	s := &shop{T: t, now: time.Date(2026, 11, 23, 22, 30, 0, 0, time.UTC)}
+	s.Service = &service.Service{
+		Store: memstore.New(), Clock: func() time.Time { return s.now }, Logger: slog.New(slog.NewTextHandler(&s.log, nil)),
+	}
+	return s
+}
+
+func (s *shop) put(text string) {
+	s.Helper()
+	var p pushsvc.Popup
+	if err := json.Unmarshal([]byte(text), &p); err != nil {
+		s.Fatal(err)
+	}
+	if _, err := s.PutPopup(s.Context(), shopSite, p, pushsvc.AnyRevision); err != nil {
+		s.Fatal(err)
+	}
+}
+
+func device(n int) (d pushsvc.DeviceID) {
+	copy(d[:], fmt.Sprintf("device %d", n))
+	return d
+}
+
+// ids asks for a device's pop-ups.
+func (s *shop) ids(d pushsvc.DeviceID, zone string) string {
+	s.Helper()
+	answer, err := s.Messages(s.Context(), shopSite, d, service.MessagesRequest{Page: service.PageInput{Path: "/"}, TimeZone: zone})
+	if err != nil {
+		s.Fatal(err)
+	}
+	var out []string
+	for _, p := range answer.Popups {
+		out = append(out, p.ID+p.Variant)
+	}
+	return strings.Join(out, " ")
+}
+
+// viewed has a device see a pop-up.
+func (s *shop) viewed(d pushsvc.DeviceID, popup string) {
+	s.Helper()
+	_, err := s.Store.Track(s.Context(), shopSite, pushsvc.Batch{Device: d, At: s.now, Entries: []pushsvc.Entry{
+		{Kind: pushsvc.EntryPopup, Time: s.now, Popup: &pushsvc.PopupAct{Popup: popup, Act: pushsvc.ActViewed}},
+	}})
+	if err != nil {
+		s.Fatal(err)
+	}
+}
+
+// TestPopupDays: a cap by day is by the calendar of the pop-up's zone, and from
+// and until are by its clock.
+func TestPopupDays(t *testing.T) {
+	s := newShop(t)
+	if _, err := s.SetPopupSettings(t.Context(), shopSite, pushsvc.PopupSettings{}, pushsvc.AnyRevision); err != nil {
+		t.Fatal(err)
+	}
+	s.put(`{"id":"berlin","state":"running","kind":"box","content":{"title":"T"},"timeZone":"Europe/Berlin","caps":{"day":1},"until":"2026-11-25T00:00"}`)
+	s.put(`{"id":"visitor","state":"running","kind":"box","content":{"title":"T"},"caps":{"day":1}}`)
+	d := device(1)
+	s.viewed(d, "berlin") // 23:30 there
+	s.viewed(d, "visitor")
+	if got := s.ids(d, "America/New_York"); got != "" {
+		t.Errorf("after both: %s", got)
+	}
+	s.now = s.now.Add(31 * time.Minute)
+	if got := s.ids(d, "America/New_York"); got != "berlin" {
+		t.Errorf("after midnight in Berlin: %s", got)
+	}
+	if got := s.ids(d, "Europe/Berlin"); got != "berlin visitor" {
+		t.Errorf("the visitor is in Berlin too: %s", got)
+	}
+	s.now = time.Date(2026, 11, 24, 23, 0, 0, 0, time.UTC)
+	if got := s.ids(d, "America/New_York"); got != "visitor" {
+		t.Errorf("after the end in Berlin: %s", got)
+	}
+}
+
+// TestPopupLogin: caps and variants go with the person to all their devices.
+func TestPopupLogin(t *testing.T) {
+	s := newShop(t)
+	s.put(`{"id":"once","state":"running","kind":"box","content":{"title":"T"},"caps":{"lifetime":1},"variants":[{"id":"-a","weight":1},{"id":"-b","weight":1}]}`)
+	login := func(d pushsvc.DeviceID) {
+		t.Helper()
+		_, err := s.Store.Track(t.Context(), shopSite, pushsvc.Batch{Device: d, At: s.now, Entries: []pushsvc.Entry{
+			{Kind: pushsvc.EntryLogin, Time: s.now, Identities: []pushsvc.Identity{{Kind: pushsvc.IdentityEmail, Value: "a@b.example"}}},
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for n := range 8 {
+		login(device(n))
+		if a, b := s.ids(device(0), ""), s.ids(device(n), ""); a != b || a == "" {
+			t.Errorf("one device gets %s, another %s", a, b)
+		}
+	}
+	s.viewed(device(0), "once")
+	if got := s.ids(device(7), ""); got != "" {
+		t.Errorf("seen on another device, and again here: %s", got)
+	}
+	if got := s.ids(device(9), ""); got == "" {
+		t.Error("a stranger does not get it")
+	}
+}
+
+// TestPopupHoldout: those who are held out get nothing, and always the same ones.
+func TestPopupHoldout(t *testing.T) {
+	s := newShop(t)
+	s.put(`{"id":"p","state":"running","kind":"box","content":{"title":"T"}}`)
+	if _, err := s.SetPopupSettings(t.Context(), shopSite, pushsvc.PopupSettings{Holdout: 50}, 0); err != nil {
+		t.Fatal(err)
+	}
+	out := 0
+	for n := range 200 {
+		first := s.ids(device(n), "")
+		if first != s.ids(device(n), "") {
+			t.Fatal("held out once, and once not")
+		}
+		if first == "" {
+			out++
+		}
+	}
+	if out < 60 || out > 140 {
+		t.Errorf("%d of 200 are held out", out)
+	}
+	if _, err := s.SetPopupSettings(t.Context(), shopSite, pushsvc.PopupSettings{}, 0); !errors.Is(err, pushsvc.ErrRevision) {
+		t.Errorf("over what somebody has set: %v", err)
+	}
+}
+
+// deaf is a store that is down.
+type deaf struct {
+	pushsvc.Store
+	down bool
+}
+
+var errDown = errors.New("the store is down")
+
+func (d *deaf) PopupSites(ctx context.Context) ([]string, error) {
+	if d.down {
+		return nil, errDown
+	}
+	return d.Store.PopupSites(ctx)
+}
+
+// TestPopupStoreDown: pages are told of no pop-ups while the store can't be read,
+// and of them again when it can.
+func TestPopupStoreDown(t *testing.T) {
+	s := newShop(t)
+	s.put(`{"id":"p","state":"running","kind":"box","content":{"title":"T"}}`)
+	store := &deaf{Store: s.Store, down: true}
+	fresh := &service.Service{Store: store, Clock: s.Clock}
+	if c := fresh.PopupsConfig(t.Context(), shopSite); c != nil {
+		t.Errorf("%+v", c)
+	}
+	if _, err := fresh.Messages(t.Context(), shopSite, device(1), service.MessagesRequest{}); err == nil {
+		t.Error("no error of a store that is down")
+	}
+	store.down = false
+	s.now = s.now.Add(2 * time.Second)
+	if c := fresh.PopupsConfig(t.Context(), shopSite); c == nil || len(c.List) != 1 || c.V == "" {
+		t.Errorf("%+v", c)
+	}
+	if c := fresh.PopupsConfig(t.Context(), "other.example.com"); c != nil {
+		t.Errorf("another site is told %+v", c)
+	}
+}
+
+// TestPopupWritesAreSeen: while many write and many ask, nobody gets what is half
+// written, and at the end all is as written last.
+func TestPopupWritesAreSeen(t *testing.T) {
+	s := newShop(t)
+	var wg sync.WaitGroup
+	for n := range 4 {
+		wg.Go(func() {
+			for range 20 {
+				state := pushsvc.PopupRunning
+				p := pushsvc.Popup{ID: fmt.Sprintf("p%d", n), State: state, Kind: pushsvc.PopupInbox, Content: pushsvc.PopupContent{Title: "T"}}
+				if _, err := s.PutPopup(t.Context(), shopSite, p, pushsvc.AnyRevision); err != nil {
+					t.Error(err)
+				}
+				if _, err := s.SetPopupState(t.Context(), shopSite, p.ID, pushsvc.PopupPaused); err != nil {
+					t.Error(err)
+				}
+			}
+			if _, err := s.SetPopupState(t.Context(), shopSite, fmt.Sprintf("p%d", n), pushsvc.PopupRunning); err != nil {
+				t.Error(err)
+			}
+		})
+		wg.Go(func() {
+			for range 50 {
+				if _, err := s.Messages(t.Context(), shopSite, device(n), service.MessagesRequest{}); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if got := s.ids(device(1), ""); got != "p0 p1 p2 p3" {
+		t.Errorf("got %s", got)
+	}
+}
+
+// TestPopupReadme: what the README shows is taken.
+func TestPopupReadme(t *testing.T) {
+	raw, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, chapter, _ := strings.Cut(string(raw), "\n## Pop-ups\n")
+	_, text, _ := strings.Cut(chapter, "```json\n")
+	text, _, _ = strings.Cut(text, "```")
+	s := newShop(t)
+	s.put(text)
+	s.now = time.Date(2026, 12, 2, 12, 0, 0, 0, time.UTC)
+	if _, err := s.SetPopupState(t.Context(), shopSite, "stay", pushsvc.PopupRunning); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Store.Track(t.Context(), shopSite, pushsvc.Batch{Device: device(1), At: s.now, Entries: []pushsvc.Entry{
+		{Kind: pushsvc.EntryEvent, Name: "Added to cart", Time: s.now},
+	}}); err != nil {
+		t.Fatal(err)
+	}
+	answer, err := s.Messages(t.Context(), shopSite, device(1), service.MessagesRequest{Device: "desktop"})
+	if err != nil || len(answer.Popups)+len(answer.Controls) != 1 {
+		t.Errorf("%+v, %v", answer, err)
+	}
+}
+
+// act reports what a device did with a pop-up, as its browser does.
+func (s *shop) act(d pushsvc.DeviceID, popup, variant string, n int) {
+	s.Helper()
+	secret, err := s.Store.Secret(s.Context())
+	if err != nil {
+		s.Fatal(err)
+	}
+	entry := service.EntryInput{Act: pushsvc.ActViewed, Popup: popup, Variant: variant}
+	entry.Type, entry.Token = "popup", pushsvc.PopupToken(secret, shopSite, popup, variant, d)
+	_, err = s.Record(s.Context(), shopSite, service.Sender{Device: d}, service.RecordRequest{
+		Batch: fmt.Sprintf("AAAAAAAAAAAAAAAAAA%03dA", n), Session: session, Events: []service.EntryInput{entry},
+	})
+	if err != nil {
+		s.Fatal(err)
+	}
+}
+
+const session = "SSSSSSSSSSSSSSSSSSSSSA"
+
+// TestPopupCounting: neither inboxes nor what was kept from the visitor count
+// among the pop-ups of a session, and inboxes come whatever was seen.
+func TestPopupCounting(t *testing.T) {
+	s := newShop(t)
+	s.put(`{"id":"box","state":"running","kind":"box","content":{"title":"T"}}`)
+	s.put(`{"id":"inbox","state":"running","kind":"inbox","content":{"title":"T"}}`)
+	d := device(1)
+	in := func(shown map[string]int) string {
+		t.Helper()
+		answer, err := s.Messages(t.Context(), shopSite, d, service.MessagesRequest{Session: session, Shown: shown})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var out []string
+		for _, p := range answer.Popups {
+			out = append(out, p.ID)
+		}
+		return strings.Join(out, " ")
+	}
+	s.act(d, "gone", pushsvc.PopupControl, 1)
+	if got := in(map[string]int{"inbox": 3}); got != "box inbox" {
+		t.Errorf("after a control and three messages in the inbox: %s", got)
+	}
+	s.act(d, "inbox", "", 2)
+	if got := in(nil); got != "box inbox" {
+		t.Errorf("after a view of the inbox: %s", got)
+	}
+	s.act(d, "box", "", 3)
+	if got := in(nil); got != "inbox" {
+		t.Errorf("after a view of the box: %s", got)
+	}
+	facts, err := s.Store.Facts(t.Context(), shopSite, d)
+	if err != nil || facts.Profile.Popups["gone"].Viewed != 0 || facts.Profile.Popups["box"].Viewed != 1 {
+		t.Errorf("%+v, %v", facts.Profile, err)
+	}
+}
+
+// TestPopupReturning: a visitor who has cleared their storage is not new.
+func TestPopupReturning(t *testing.T) {
+	s := newShop(t)
+	s.put(`{"id":"new","state":"running","kind":"box","content":{"title":"T"},"where":{"visitors":"new"}}`)
+	s.put(`{"id":"known","state":"running","kind":"box","content":{"title":"T"},"where":{"visitors":"returning"},"audience":"visits > 1"}`)
+	d := device(1)
+	if got := s.ids(d, ""); got != "new" {
+		t.Errorf("at first: %s", got)
+	}
+	for range 2 {
+		if _, err := s.Store.Track(t.Context(), shopSite, pushsvc.Batch{Device: d, At: s.now, Entries: []pushsvc.Entry{
+			{Kind: pushsvc.EntryVisit, Time: s.now, Visit: &pushsvc.Visit{Page: "/"}},
+		}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := s.ids(d, ""); got != "known" {
+		t.Errorf("after two visits: %s", got)
+	}
+}
+
+// TestPopupConversions: those of a paused pop-up count still, a draft's never.
+func TestPopupConversions(t *testing.T) {
+	s := newShop(t)
+	for _, state := range []string{"running", "paused", "draft"} {
+		s.put(fmt.Sprintf(`{"id":%q,"state":%q,"kind":"box","content":{"title":"T"},"conversion":{"event":"Charged","within":"2d"}}`, state, state))
+	}
+	var got []string
+	for _, c := range s.PopupConversions(t.Context(), shopSite) {
+		got = append(got, fmt.Sprint(c.Popup, c.Event, c.Within))
+	}
+	if fmt.Sprint(got) != "[pausedCharged48h0m0s runningCharged48h0m0s]" {
+		t.Error(got)
+	}
+}
+
+// TestPreviewEnds: an address is good for an hour.
+func TestPreviewEnds(t *testing.T) {
+	s := newShop(t)
+	s.put(`{"id":"p","state":"draft","kind":"box","content":{"title":"T"}}`)
+	p, err := s.Preview(t.Context(), shopSite, "p", "", "/x")
+	if err != nil || !p.Expires.Equal(s.now.Add(time.Hour)) {
+		t.Fatalf("%+v, %v", p, err)
+	}
+	_, token, _ := strings.Cut(p.URL, "webpush_preview=")
+	for _, tt := range []struct {
+		after time.Duration
+		good  bool
+	}{{time.Hour, true}, {time.Second, false}} {
+		s.now = s.now.Add(tt.after)
+		answer, err := s.Messages(t.Context(), shopSite, device(1), service.MessagesRequest{Preview: token})
+		if (err == nil && len(answer.Popups) == 1) != tt.good {
+			t.Errorf("after %v: %+v, %v", tt.after, answer, err)
+		}
+	}
+}
+
+// TestPopupsConfigBounded: many pop-ups with many patterns don't make the script
+// of every page long.
+func TestPopupsConfigBounded(t *testing.T) {
+	s := newShop(t)
+	paths := `"/` + strings.Repeat("x", 300) + `*"`
+	for n := range 20 {
+		s.put(fmt.Sprintf(`{"id":"p%02d","state":"running","kind":"box","content":{"title":"T"},"where":{"paths":{"in":[%s]}},"caps":{"session":3}}`,
+			n, strings.Repeat(paths+",", 10)+paths))
+	}
+	s.put(`{"id":"short","state":"running","kind":"box","content":{"title":"T"},"where":{"paths":{"in":["/a"]}}}`)
+	c := s.PopupsConfig(t.Context(), shopSite)
+	text, err := json.Marshal(c)
+	if err != nil || len(text) > 17<<10 || len(c.List) != 21 {
+		t.Fatalf("%d bytes for %d pop-ups, %v", len(text), len(c.List), err)
+	}
+	whole := 0
+	for _, r := range c.List {
+		if r.ID == "short" && len(r.Where.Paths.In) != 1 || r.ID != "short" && r.Session != 3 {
+			t.Errorf("%+v", r)
+		}
+		if len(r.Where.Paths.In) > 0 {
+			whole++
+		}
+	}
+	if whole < 2 {
+		t.Error("all are shortened")
+	}
+}
