@@ -17,6 +17,10 @@
 //
 //	go test -tags e2e ./caddymodule/e2e/...
 //
+// The README's pictures of what visitors see are Chromium's:
+//
+//	WEBPUSH_E2E_PICTURES=$PWD/.github/images go test -tags e2e -count=1 -run 'Looks?$/Chromium' ./caddymodule/e2e/
+//
 // They skip where a browser or dbus-daemon is missing, unless
 // WEBPUSH_E2E_REQUIRED=1, which turns that into a failure. Firefox also needs
 // libnotify (libnotify.so.4) to show notifications on the desktop. TestSites needs

@@ -4,11 +4,7 @@ package e2e
 
 import (
 	"context"
-	"fmt"
 	"html"
-	"net/http"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -203,55 +199,6 @@ func productFocus(ctx context.Context, t *testing.T, u *user, b browser.Browser,
 	must(t, page.Close(ctx))
 }
 
-// TestRefusal refuses, and is asked again only after ask_again.
-func TestRefusal(t *testing.T) {
-	forEachUser(t, func(ctx context.Context, t *testing.T, u *user, b browser.Browser) {
-		p := startProduct(t, "prompt {\n\t\t\tafter 1 page\n\t\t\task_again 4s\n\t\t}")
-		origin := p.origins[0]
-		page := visit(ctx, t, b, origin)
-		must(t, page.Click(ctx, "#reject"))
-		refused := time.Now()
-		must(t, browser.WaitFor(ctx, page, "!"+promptShown))
-		if n := p.subscribers(origin); n != 0 {
-			t.Fatalf("%d subscribers after refusing", n)
-		}
-		must(t, page.Reload(ctx))
-		// Long enough for a prompt that comes after all.
-		time.Sleep(time.Second)
-		var asked bool
-		must(t, page.Eval(ctx, promptShown, &asked))
-		if asked && time.Since(refused) < 4*time.Second {
-			t.Error("asked again at once")
-		}
-		time.Sleep(time.Until(refused.Add(4500 * time.Millisecond)))
-		must(t, page.Reload(ctx))
-		must(t, browser.WaitFor(ctx, page, promptShown))
-		must(t, page.Press(ctx, browser.Escape))
-		must(t, browser.WaitFor(ctx, page, "!"+promptShown))
-		must(t, page.Close(ctx))
-	})
-}
-
-// TestSecondPage asks nobody on the first page that they see, unless told so.
-func TestSecondPage(t *testing.T) {
-	forEachUser(t, func(ctx context.Context, t *testing.T, u *user, b browser.Browser) {
-		origin := startProduct(t, "prompt {\n\t\t}").origins[0]
-		must(t, b.SetPermission(ctx, origin, browser.Default))
-		page, err := b.Open(ctx, origin+"/")
-		must(t, err)
-		must(t, browser.WaitFor(ctx, page, "window.webpush"))
-		time.Sleep(3 * time.Second) // for what should not happen
-		var asked bool
-		must(t, page.Eval(ctx, promptShown, &asked))
-		if asked {
-			t.Error("asked on the first page")
-		}
-		must(t, page.Navigate(ctx, origin+"/sale"))
-		must(t, browser.WaitFor(ctx, page, promptShown))
-		must(t, page.Close(ctx))
-	})
-}
-
 // TestUnsubscribe leaves by the page, and behind the server's back: the next
 // message gets 410, and the row goes.
 func TestUnsubscribe(t *testing.T) {
@@ -350,44 +297,6 @@ func TestReturningVisitor(t *testing.T) {
 		must(t, page.Eval(ctx, promptShown, &asked))
 		if asked {
 			t.Error("a subscriber was asked again")
-		}
-		must(t, page.Close(ctx))
-	})
-}
-
-// TestPromptLooks looks at the prompt on a real page at the widths and in the
-// colours that visitors have. WEBPUSH_E2E_PICTURES names a folder to keep the
-// pictures in; the README's are from there.
-func TestPromptLooks(t *testing.T) {
-	dir := os.Getenv("WEBPUSH_E2E_PICTURES")
-	if dir == "" {
-		dir = t.TempDir()
-	}
-	quickstart := http.FileServer(http.Dir("../../examples/quickstart/site"))
-	forEachUser(t, func(ctx context.Context, t *testing.T, u *user, b browser.Browser) {
-		p := startProductBefore(t, quickstart, "prompt {\n\t\t\tafter 1 page\n\t\t\ttitle \"Offers, first\"\n\t\t\tbody \"At most two a week. Stop any time.\"\n\t\t\taccept \"Keep me posted\"\n\t\t\treject \"No thanks\"\n\t\t}")
-		page := visit(ctx, t, b, p.origins[0])
-		for _, view := range []struct {
-			name string
-			browser.Viewport
-		}{
-			{"light", browser.Viewport{Width: 1000, Height: 620}},
-			{"dark", browser.Viewport{Width: 1000, Height: 620, Dark: true}},
-			{"phone", browser.Viewport{Width: 390, Height: 700}},
-		} {
-			must(t, page.Screenshot(ctx, filepath.Join(t.TempDir(), "sizing.png"), view.Viewport))
-			must(t, browser.WaitFor(ctx, page, settled))
-			path := filepath.Join(dir, fmt.Sprintf("prompt-%s-%s.png", view.name, strings.ToLower(u.name)))
-			must(t, page.Screenshot(ctx, path, view.Viewport))
-			// The prompt lies inside the view at every width.
-			var inside bool
-			must(t, page.Eval(ctx, `(() => {
-				const r = document.getElementById("webpush-prompt").shadowRoot.getElementById("dialog").getBoundingClientRect();
-				return r.width > 0 && r.left >= 0 && r.top >= 0 && r.right <= innerWidth && r.bottom <= innerHeight;
-			})()`, &inside))
-			if !inside {
-				t.Errorf("at %dx%d the prompt is not inside the view", view.Width, view.Height)
-			}
 		}
 		must(t, page.Close(ctx))
 	})

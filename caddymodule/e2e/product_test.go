@@ -100,8 +100,7 @@ func startProductBefore(t *testing.T, site http.Handler, options ...string) *pro
 	p := &product{t: t, dir: t.TempDir(), admin: freeAddress(t)}
 	pem := filepath.Join(p.dir, "ca.pem")
 	must(t, shared.authority.WritePEM(pem))
-	p.env = append(os.Environ(), asCaddy+"=1", "SSL_CERT_FILE="+pem,
-		"XDG_DATA_HOME="+p.dir, "XDG_CONFIG_HOME="+p.dir, "HOME="+p.dir)
+	p.env = productEnv(p.dir, pem)
 
 	var text strings.Builder
 	fmt.Fprintf(&text, "{\n\tadmin %s\n\tauto_https off\n\twebpush {\n\t\tcontact mailto:ops@example.com\n\t}\n}\n", p.admin)
@@ -118,6 +117,15 @@ func startProductBefore(t *testing.T, site http.Handler, options ...string) *pro
 	must(t, os.WriteFile(file, []byte(text.String()), 0o600))
 	p.run(p.withDialer(file))
 	return p
+}
+
+// productEnv is the environment of Caddy and of its commands. The race detector
+// has every program sleep for a second at its end, for goroutines that go on; a
+// test that runs thirty commands has no time for that.
+func productEnv(dir, pem string) []string {
+	return append(os.Environ(), asCaddy+"=1", "SSL_CERT_FILE="+pem,
+		"XDG_DATA_HOME="+dir, "XDG_CONFIG_HOME="+dir, "HOME="+dir,
+		"GORACE=atexit_sleep_ms=0 "+os.Getenv("GORACE"))
 }
 
 // withDialer adapts the Caddyfile and puts the dialer into the JSON.

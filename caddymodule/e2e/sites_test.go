@@ -279,8 +279,7 @@ func startProductWith(t *testing.T, origins []string, blocks string) *product {
 	p := &product{t: t, dir: t.TempDir(), admin: freeAddress(t), origins: origins}
 	pem := filepath.Join(p.dir, "ca.pem")
 	must(t, shared.authority.WritePEM(pem))
-	p.env = append(os.Environ(), asCaddy+"=1", "SSL_CERT_FILE="+pem,
-		"XDG_DATA_HOME="+p.dir, "XDG_CONFIG_HOME="+p.dir, "HOME="+p.dir)
+	p.env = productEnv(p.dir, pem)
 	file := filepath.Join(p.dir, "Caddyfile")
 	text := fmt.Sprintf("{\n\tadmin %s\n\tauto_https off\n\twebpush {\n\t\tcontact mailto:ops@example.com\n\t}\n"+
 		"\tlog webpush {\n\t\toutput file %q\n\t\tinclude http.handlers.webpush\n\t\tformat json\n\t}\n}\n\n%s",

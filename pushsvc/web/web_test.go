@@ -35,7 +35,7 @@ var modules = []struct {
 	{"wait.js", 1500},
 	{"join.js", 3000},
 	{"track.js", 4000},
-	{"onsite.js", 4500},
+	{"onsite.js", 4000},
 	{"popup.js", 8000},
 	{"popup-more.js", 6000},
 	{"popup-words.js", 4000},

@@ -70,6 +70,12 @@ type Browser interface {
 	Name() string
 	// Open loads a URL in a new foreground tab and waits for its load event.
 	Open(ctx context.Context, url string) (Page, error)
+	// OpenPrivate is Open in a new private window: off the record, with nothing of
+	// what the browser knows. The window ends with the page.
+	OpenPrivate(ctx context.Context, url string) (Page, error)
+	// BlockStorage keeps an origin from cookies and all other site data, as a
+	// user can in the browser's settings.
+	BlockStorage(ctx context.Context, origin string) error
 	// Pages lists the URLs of all tabs, in no particular order.
 	Pages(ctx context.Context) ([]string, error)
 	// WaitPage waits for a tab whose URL match accepts, such as one that a
@@ -95,6 +101,15 @@ type Page interface {
 	// undefined decodes as null. Wrap statements in an async function:
 	// (async () => { ...; return x })().
 	Eval(ctx context.Context, expression string, result any) error
+	// Preload has every document that this page loads from now on run a script
+	// before its own. It is the page's own world, and no policy of the site's
+	// concerns it. Later calls come after earlier ones.
+	Preload(ctx context.Context, script string) error
+	// Front brings the tab to the front of its window.
+	Front(ctx context.Context) error
+	// LeaveTop moves the mouse over the page and then out of it, to the top,
+	// where the browser's tabs and address are.
+	LeaveTop(ctx context.Context) error
 	// Click waits until the element is displayed, at rest and not covered, and
 	// clicks on its middle with real mouse events, which count as a user
 	// gesture. The CSS selector also finds elements inside open shadow roots; it

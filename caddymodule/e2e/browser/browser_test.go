@@ -109,6 +109,10 @@ func TestBrowsers(t *testing.T) {
 			t.Run("console", func(t *testing.T) { testConsole(ctx, t, page) })
 			t.Run("tabs", func(t *testing.T) { testTabs(ctx, t, b, page, url) })
 			t.Run("navigation", func(t *testing.T) { testNavigation(ctx, t, page, url) })
+			t.Run("preload", func(t *testing.T) { testPreload(ctx, t, page, url) })
+			t.Run("mouse", func(t *testing.T) { testLeaveTop(ctx, t, page) })
+			t.Run("private", func(t *testing.T) { testPrivate(ctx, t, b, page, url) })
+			t.Run("storage", func(t *testing.T) { testBlockStorage(ctx, t, b, page, url) })
 			check(t, b.Close())
 			closed = true
 			testGone(t, profile)
@@ -257,6 +261,65 @@ func testConsole(ctx context.Context, t *testing.T, page Page) {
 			t.Fatalf("console has %+v", page.Console())
 		}
 	}
+}
+
+func testPreload(ctx context.Context, t *testing.T, page Page, url string) {
+	check(t, page.Preload(ctx, `window.before = [document.scripts.length]`))
+	check(t, page.Preload(ctx, `before.push("again") // to the end`))
+	for range 2 {
+		check(t, page.Navigate(ctx, url+"/"))
+		var before []any
+		check(t, page.Eval(ctx, "before", &before))
+		if diff := cmp.Diff([]any{0.0, "again"}, before); diff != "" {
+			t.Error(diff)
+		}
+	}
+}
+
+func testLeaveTop(ctx context.Context, t *testing.T, page Page) {
+	check(t, page.Eval(ctx, `void (window.left = [], document.documentElement.addEventListener("mouseleave",
+		(e) => left.push([e.isTrusted, e.clientY <= 0, e.relatedTarget])))`, nil))
+	check(t, page.LeaveTop(ctx))
+	check(t, WaitFor(ctx, page, "left.length"))
+	var left []any
+	check(t, page.Eval(ctx, "left", &left))
+	if diff := cmp.Diff([]any{[]any{true, true, nil}}, left); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func testPrivate(ctx context.Context, t *testing.T, b Browser, page Page, url string) {
+	check(t, page.Eval(ctx, `localStorage.setItem("kept", "1")`, nil))
+	private, err := b.OpenPrivate(ctx, url+"/private")
+	check(t, err)
+	var kept any
+	check(t, private.Eval(ctx, `localStorage.getItem("kept")`, &kept))
+	if kept != nil {
+		t.Errorf("the private window knows of %v", kept)
+	}
+	check(t, private.Close(ctx))
+	urls, err := b.Pages(ctx)
+	check(t, err)
+	if slices.Contains(urls, url+"/private") {
+		t.Errorf("tabs are %v", urls)
+	}
+}
+
+func testBlockStorage(ctx context.Context, t *testing.T, b Browser, page Page, url string) {
+	look := `(() => { try { return String(localStorage.length >= 0) } catch (e) { return e.name } })()`
+	check(t, b.BlockStorage(ctx, url))
+	for ctx.Err() == nil { // a setting of which nobody says when it holds
+		check(t, page.Reload(ctx))
+		var got string
+		check(t, page.Eval(ctx, look, &got))
+		if got == "SecurityError" {
+			return
+		}
+		if got != "true" {
+			t.Fatal(got)
+		}
+	}
+	t.Error("storage is not blocked")
 }
 
 func testTabs(ctx context.Context, t *testing.T, b Browser, page Page, url string) {

@@ -141,18 +141,47 @@ func (c *chromium) SetPermission(ctx context.Context, origin string, state Permi
 }
 
 func (c *chromium) Open(ctx context.Context, url string) (Page, error) {
+	return c.open(ctx, "", url)
+}
+
+func (c *chromium) OpenPrivate(ctx context.Context, url string) (Page, error) {
+	var made struct{ BrowserContextID string }
+	if err := c.remote.call(ctx, "", "Target.createBrowserContext", nil, &made); err != nil {
+		return nil, err
+	}
+	return c.open(ctx, made.BrowserContextID, url)
+}
+
+// open opens a tab in a browser context, "" for the default one.
+func (c *chromium) open(ctx context.Context, private, url string) (Page, error) {
+	params := map[string]any{"url": "about:blank"}
+	if private != "" {
+		params["browserContextId"] = private
+	}
 	var created struct{ TargetID string }
-	if err := c.remote.call(ctx, "", "Target.createTarget", map[string]any{"url": "about:blank"}, &created); err != nil {
+	if err := c.remote.call(ctx, "", "Target.createTarget", params, &created); err != nil {
 		return nil, err
 	}
 	page, err := c.attach(ctx, created.TargetID)
 	if err != nil {
 		return nil, err
 	}
+	page.private = private
 	if err := page.Navigate(ctx, url); err != nil {
 		return nil, errors.Join(err, page.Close(ctx))
 	}
 	return page, nil
+}
+
+// BlockStorage uses what the page of settings itself sends, as the DevTools
+// protocol has no command for it.
+func (c *chromium) BlockStorage(ctx context.Context, origin string) error {
+	settings, err := c.Open(ctx, "chrome://settings/content/siteData")
+	if err != nil {
+		return err
+	}
+	block := fmt.Sprintf(`chrome.send("setCategoryPermissionForPattern", [%q, "", "cookies", "block", false])`, origin)
+	return errors.Join(settings.Eval(ctx, "void "+block, nil), settings.Close(ctx))
 }
 
 type target struct {

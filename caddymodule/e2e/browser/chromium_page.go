@@ -16,6 +16,7 @@ type chromiumPage struct {
 	browser *chromium
 	target  string
 	session string
+	private string // browser context to dispose of with the page, if any
 	stop    func() // ends listening
 
 	mu      sync.Mutex
@@ -189,8 +190,29 @@ func (p *chromiumPage) Eval(ctx context.Context, expression string, result any) 
 	return decodeScript(answer.Result.Value, result)
 }
 
+func (p *chromiumPage) Preload(ctx context.Context, script string) error {
+	return p.call(ctx, "Page.addScriptToEvaluateOnNewDocument", map[string]any{"source": script}, nil)
+}
+
+func (p *chromiumPage) Front(ctx context.Context) error {
+	return p.call(ctx, "Page.bringToFront", nil, nil)
+}
+
+func (p *chromiumPage) LeaveTop(ctx context.Context) error {
+	if err := p.Front(ctx); err != nil {
+		return err
+	}
+	for _, y := range []int{200, 100, 10, -1} {
+		params := map[string]any{"type": "mouseMoved", "x": 200, "y": y}
+		if err := p.call(ctx, "Input.dispatchMouseEvent", params, nil); err != nil {
+			return fmt.Errorf("moving the mouse: %w", err)
+		}
+	}
+	return nil
+}
+
 func (p *chromiumPage) Click(ctx context.Context, selector string) error {
-	if err := p.call(ctx, "Page.bringToFront", nil, nil); err != nil {
+	if err := p.Front(ctx); err != nil {
 		return err
 	}
 	at, err := locate(ctx, p, selector)
@@ -227,7 +249,7 @@ func (p *chromiumPage) Press(ctx context.Context, key Key) error {
 	if !ok {
 		return fmt.Errorf("unknown key %q", key)
 	}
-	if err := p.call(ctx, "Page.bringToFront", nil, nil); err != nil {
+	if err := p.Front(ctx); err != nil {
 		return err
 	}
 	params := map[string]any{
@@ -246,7 +268,7 @@ func (p *chromiumPage) Press(ctx context.Context, key Key) error {
 }
 
 func (p *chromiumPage) Screenshot(ctx context.Context, path string, view Viewport) error {
-	if err := p.call(ctx, "Page.bringToFront", nil, nil); err != nil {
+	if err := p.Front(ctx); err != nil {
 		return err
 	}
 	size := map[string]any{"width": view.Width, "height": view.Height, "deviceScaleFactor": 1, "mobile": false}
@@ -297,6 +319,9 @@ func writePNG(path, data string) error {
 
 func (p *chromiumPage) Close(ctx context.Context) error {
 	p.stop()
+	if p.private != "" {
+		return p.browser.remote.call(ctx, "", "Target.disposeBrowserContext", map[string]any{"browserContextId": p.private}, nil)
+	}
 	var closed struct{ Success bool }
 	if err := p.call(ctx, "Target.closeTarget", map[string]any{"targetId": p.target}, &closed); err != nil {
 		return err

@@ -180,6 +180,39 @@ func (f *firefox) Open(ctx context.Context, url string) (Page, error) {
 	return page, nil
 }
 
+// OpenPrivate opens the window with the page in it: one that is opened empty
+// loads a page of its own, at a time that nobody tells.
+func (f *firefox) OpenPrivate(ctx context.Context, url string) (Page, error) {
+	before, err := f.tabs(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := f.inWindow(ctx, fmt.Sprintf(`void openTrustedLinkIn(%q, "window", {private: true})`, url)); err != nil {
+		return nil, err
+	}
+	for {
+		tabs, err := f.tabs(ctx)
+		if err != nil {
+			return nil, err
+		}
+		for _, t := range tabs {
+			if t.URL != url || slices.ContainsFunc(before, func(old tab) bool { return old.Context == t.Context }) {
+				continue
+			}
+			page := f.page(t.Context)
+			return page, WaitFor(ctx, page, `document.readyState === "complete"`)
+		}
+		if err := pause(ctx, poll); err != nil {
+			return nil, fmt.Errorf("waiting for the private window, saw %v: %w", tabs, err)
+		}
+	}
+}
+
+func (f *firefox) BlockStorage(ctx context.Context, origin string) error {
+	return f.inWindow(ctx, fmt.Sprintf(`Services.perms.addFromPrincipal(
+		Services.scriptSecurityManager.createContentPrincipalFromOrigin(%q), "cookie", Services.perms.DENY_ACTION)`, origin))
+}
+
 type tab struct {
 	Context string
 	URL     string
@@ -226,6 +259,11 @@ func (f *firefox) WaitPage(ctx context.Context, match func(url string) bool) (Pa
 // setScheme sets the colour scheme that the selected tab's pages see, through the
 // browser's own window.
 func (f *firefox) setScheme(ctx context.Context, scheme string) error {
+	return f.inWindow(ctx, fmt.Sprintf(`void (gBrowser.selectedBrowser.browsingContext.prefersColorSchemeOverride = %q)`, scheme))
+}
+
+// inWindow evaluates an expression in the browser's own window.
+func (f *firefox) inWindow(ctx context.Context, expression string) error {
 	var tree struct{ Contexts []tab }
 	params := map[string]any{"moz:scope": "chrome"}
 	if err := f.call(ctx, "browsingContext.getTree", params, &tree); err != nil {
@@ -235,7 +273,6 @@ func (f *firefox) setScheme(ctx context.Context, scheme string) error {
 	if i < 0 {
 		return fmt.Errorf("firefox has no window among %v", tree.Contexts)
 	}
-	expression := fmt.Sprintf(`void (gBrowser.selectedBrowser.browsingContext.prefersColorSchemeOverride = %q)`, scheme)
 	return f.eval(ctx, tree.Contexts[i].Context, expression, nil)
 }
 

@@ -76,8 +76,31 @@ func (p *firefoxPage) Eval(ctx context.Context, expression string, result any) e
 	return p.browser.eval(ctx, p.context, expression, result)
 }
 
+func (p *firefoxPage) Preload(ctx context.Context, script string) error {
+	params := map[string]any{"functionDeclaration": "() => {" + script + "\n}", "contexts": []string{p.context}}
+	return p.browser.call(ctx, "script.addPreloadScript", params, nil)
+}
+
+func (p *firefoxPage) Front(ctx context.Context) error {
+	return p.call(ctx, "browsingContext.activate", nil, nil)
+}
+
+// LeaveTop moves the mouse in the browser's window, since WebDriver's stays within
+// the page.
+func (p *firefoxPage) LeaveTop(ctx context.Context) error {
+	if err := p.Front(ctx); err != nil {
+		return err
+	}
+	return p.browser.inWindow(ctx, `(() => {
+		const r = gBrowser.selectedBrowser.getBoundingClientRect();
+		for (const y of [200, 100, 10, -10]) {
+			synthesizeMouseEvent("mousemove", r.left + 200, r.top + y, {}, {isDOMEventSynthesized: false});
+		}
+	})()`)
+}
+
 func (p *firefoxPage) Click(ctx context.Context, selector string) error {
-	if err := p.call(ctx, "browsingContext.activate", nil, nil); err != nil {
+	if err := p.Front(ctx); err != nil {
 		return err
 	}
 	at, err := locate(ctx, p, selector)
@@ -110,7 +133,7 @@ func (p *firefoxPage) Press(ctx context.Context, key Key) error {
 	if !ok {
 		return fmt.Errorf("unknown key %q", key)
 	}
-	if err := p.call(ctx, "browsingContext.activate", nil, nil); err != nil {
+	if err := p.Front(ctx); err != nil {
 		return err
 	}
 	var down, up []any
@@ -123,7 +146,7 @@ func (p *firefoxPage) Press(ctx context.Context, key Key) error {
 }
 
 func (p *firefoxPage) Screenshot(ctx context.Context, path string, view Viewport) error {
-	if err := p.call(ctx, "browsingContext.activate", nil, nil); err != nil {
+	if err := p.Front(ctx); err != nil {
 		return err
 	}
 	size := map[string]any{

@@ -4,6 +4,7 @@ import { local } from "../sdk/storage";
 import type { Stub } from "../sdk/stub";
 import { addAccepted } from "./accepted";
 import { Log } from "./log";
+import { closeIframe } from "./popups";
 import { decide, readWish, type Surroundings, type Wish } from "./prompt";
 import { People } from "./people";
 import { attributesOf, operation, operators, profile } from "./profile_rules";
@@ -72,7 +73,7 @@ export class CleverTap {
   };
   /** `$WZRK_WR`, which custom pop-ups call. */
   readonly responses: Record<string, unknown> = {
-    closeIframe: (_campaign: unknown, id: string) => document.getElementById(id)?.remove(),
+    closeIframe,
     setEnum: (value: unknown) => "$E_" + String(value),
     is_onloadcalled: () => document.readyState === "complete",
     isMuted: () => false,

@@ -11,16 +11,13 @@ const page = window.parent;
 const least = 20;
 
 function start(from: FrameStart, port: MessagePort): void {
-  let clicking: (() => void)[] | undefined;
+  let clicking: FrameMessage[] | undefined;
   const send = (message: FrameMessage) => port.postMessage(message);
-  // In a click, its report goes out before what the click causes, or in the place
-  // of nothing but a close: see watchClicks.
-  const close = (reason: "script" | "escape" = "script") => {
-    const say = () => send({ say: "close", reason });
-    if (clicking) clicking.push(say);
-    else say();
-  };
-  const names = from.trusted ? undefined : standIn(from, send, close);
+  // In a click, its report goes out before what it causes: the page may be gone
+  // then.
+  const cause = (message: FrameMessage) => (clicking ? void clicking.push(message) : send(message));
+  const close = (reason: "script" | "escape" = "script") => cause({ say: "close", reason });
+  const names = from.trusted ? undefined : standIn(from, cause, () => close());
   const base = document.createElement("base");
   base.href = from.page;
   const html = from.html.replace(/\b(?:window\.)?top(?=\.(?:document|location|clevertap|wizrocket|\$WZRK_WR)\b)/g, "window.parent");
@@ -34,11 +31,12 @@ function start(from: FrameStart, port: MessagePort): void {
     end(click, needed) {
       const caused = clicking ?? [];
       clicking = undefined;
-      if (click && (needed || !caused.length)) {
+      // A click that does nothing but close is told as that.
+      if (click && (needed || !caused.length || caused.some(({ say }) => say !== "close"))) {
         send(click);
         names?.clicked(click.props);
       }
-      for (const say of caused) say();
+      caused.forEach(send);
     },
   });
   document.write("<!DOCTYPE html>" + base.outerHTML + html);

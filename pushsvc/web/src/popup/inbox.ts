@@ -25,8 +25,9 @@ export interface Message {
  * out: the page's own scripts can write it. */
 export function readMessages(text: string, now: number): Message[] {
   try {
-    const list = JSON.parse(text) as Message[];
-    return list.filter(({ popup, at }) => typeof popup.id === "string" && typeof popup.content === "object" && popup.content && at > now - longest).slice(0, most);
+    const list = JSON.parse(text) as (Message | null)[];
+    const sound = list.filter((message) => typeof message?.popup?.id === "string" && !!message.popup.content && message.at > now - longest);
+    return (sound as Message[]).slice(0, most);
   } catch {
     return [];
   }

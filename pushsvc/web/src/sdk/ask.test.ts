@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { After, Config } from "../shared/wire";
-import { afterOf, delayUntilAsk, nextStep, pathAllowed, type Step, type Visitor } from "./ask";
+import { afterOf, bellHelps, delayUntilAsk, nextStep, pathAllowed, type Step, type Visitor } from "./ask";
 
 const now = 1_800_000_000_000;
 const day = 86_400_000;
@@ -88,3 +88,13 @@ const paths: [string, string[] | undefined, string[] | undefined, boolean][] = [
 for (const [path, within, out, want] of paths) {
   test(`pathAllowed: ${path} in ${within} out ${out}`, () => assert.equal(pathAllowed(path, { in: within, out }), want));
 }
+
+test("the bell helps who has blocked us, and nobody else", () => {
+  const denied = { ...base, permission: "denied" as const };
+  assert.equal(bellHelps(denied, "bell"), true);
+  assert.equal(bellHelps(denied, "dialog"), false);
+  assert.equal(bellHelps(denied, undefined), false);
+  assert.equal(bellHelps(base, "bell"), false);
+  assert.equal(bellHelps({ ...denied, out: true }, "bell"), false);
+  assert.equal(bellHelps({ ...denied, robot: true }, "bell"), false);
+});

@@ -34,6 +34,12 @@ export function nextStep(visitor: Visitor, askAgain: PromptConfig["askAgain"] = 
   return askedLately(visitor, askAgain) ? "nothing" : "ask";
 }
 
+/** Whether the bell is there for somebody who has blocked notifications: it leads
+ * the way back. */
+export function bellHelps({ permission, out, robot }: Visitor, kind: PromptConfig["kind"]): boolean {
+  return kind === "bell" && permission === "denied" && !out && !robot;
+}
+
 /** The distance is absolute: a stamp from a clock that ran ahead must not
  * silence the prompt for years. */
 function askedLately({ asked, refusals, now }: Visitor, askAgain: number | number[]): boolean {

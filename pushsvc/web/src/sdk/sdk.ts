@@ -5,7 +5,7 @@ import type { Refused } from "../shared/post";
 import type { PopupCallbackMessage } from "../shared/popup";
 import type { Config } from "../shared/wire";
 import type { EventName, Login, NotificationDetails, Outcome, Privacy, PromptOptions, State, WebPush } from "./api";
-import { afterOf, delayUntilAsk, nextStep, pathAllowed, type Visitor } from "./ask";
+import { afterOf, bellHelps, delayUntilAsk, nextStep, pathAllowed, type Visitor } from "./ask";
 import { isInstallable, isRobot } from "./device";
 import type * as Join from "./join";
 import { load } from "./lazy";
@@ -77,6 +77,8 @@ export class SDK implements Omit<WebPush, "raiseNotificationViewed" | "raiseNoti
   private requested: Promise<Outcome> | undefined;
   private trial: Promise<void> | undefined;
   private showing: Promise<Outcome> | undefined;
+  /** Takes away the bell that is on display: who calls for the question gets it. */
+  private fold: (() => void) | undefined;
   /** Ends the waiting for the prompt's time on the route before. */
   private waiting: AbortController | undefined;
 
@@ -297,7 +299,8 @@ export class SDK implements Omit<WebPush, "raiseNotificationViewed" | "raiseNoti
       const step = nextStep(visitor, prompt.askAgain);
       trace("visit", views, step, visitor);
       if (step === "sync" || step === "subscribe") await this.join(false);
-      if (step !== "ask" || !pathAllowed(location.pathname, prompt.paths)) return;
+      const helps = bellHelps(visitor, prompt.kind);
+      if ((step !== "ask" && !helps) || !pathAllowed(location.pathname, prompt.paths)) return;
       const after = afterOf(this.config);
       const now = Date.now();
       const delay = delayUntilAsk(after, views, sessionStart(now), now);
@@ -307,7 +310,7 @@ export class SDK implements Omit<WebPush, "raiseNotificationViewed" | "raiseNoti
       await triggered(after, this.events, signal);
       // The banner that stands in the way may come and go at any time.
       while ((await visible(), !signal.aborted && bannerShown(prompt.consent))) await sleep(500);
-      if (!signal.aborted) await this.prompt();
+      if (!signal.aborted && !this.fold) await (helps ? this.help("bell") : this.prompt());
     } catch (error) {
       this.emit("error", error);
     }
@@ -327,13 +330,18 @@ export class SDK implements Omit<WebPush, "raiseNotificationViewed" | "raiseNoti
     };
   }
 
-  private help(): Promise<Outcome> {
-    return (this.showing ??= this.open("denied", {}, () => "denied"));
+  private help(kind: FaceKind = "denied"): Promise<Outcome> {
+    this.fold?.();
+    return (this.showing ??= this.open(kind, {}, () => "denied"));
   }
 
   /** One prompt at a time: a second call gets the answer of the first. */
   private ask(kind: FaceKind | undefined, options: PromptOptions): Promise<Outcome> {
     const answered: Answered = (answer, topics) => this.answered(answer, kind === "ios", topics);
+    if (this.fold) {
+      this.fold();
+      kind ??= "dialog";
+    }
     return (this.showing ??= this.open(kind ?? this.config.prompt?.kind ?? "dialog", options, answered));
   }
 
@@ -353,7 +361,8 @@ export class SDK implements Omit<WebPush, "raiseNotificationViewed" | "raiseNoti
     return new Promise((resolve) => {
       const done = (result: Outcome | Promise<Outcome>) => {
         document.removeEventListener("visibilitychange", recheck);
-        this.showing = undefined;
+        removeEventListener("storage", recheck);
+        this.showing = this.fold = undefined;
         face?.close();
         resolve(result);
       };
@@ -366,7 +375,9 @@ export class SDK implements Omit<WebPush, "raiseNotificationViewed" | "raiseNoti
       };
       const face = show(faceOptions(this.config, kind, options, (answer, topics) => done(answered(answer, topics))));
       if (!face) return done("unsupported");
+      if (kind === "bell") this.fold = () => done("suppressed");
       document.addEventListener("visibilitychange", recheck);
+      addEventListener("storage", recheck);
       if (kind !== "denied") this.emit("shown");
       asked = local.get("asked");
     });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Config } from "../shared/wire";
-import { decidingDirective, isVendors, takeOver, tryWorker } from "./worker";
+import { findWorker, decidingDirective, isVendors, takeOver, tryWorker } from "./worker";
 
 const directives: [string, string, string][] = [
   ["worker-src", "default-src 'self'; worker-src 'none'", "worker-src"],
@@ -126,4 +126,10 @@ test("isVendors compares whole paths", () => {
   assert.equal(isVendors(registration("/", "/a/OneSignalSDKWorker.js", []), with_(vendor)), false);
   assert.equal(isVendors(registration("/", "/OneSignalSDKWorker.js", []), with_()), false);
   assert.equal(isVendors(undefined, with_(vendor)), false);
+});
+
+test("where site data is blocked there is no worker, and no exception", async () => {
+  const refuse = () => Promise.reject(new DOMException("blocked", "NotSupportedError"));
+  Object.defineProperty(globalThis, "navigator", { value: { serviceWorker: { getRegistration: refuse } }, configurable: true });
+  assert.equal(await findWorker(config), undefined);
 });

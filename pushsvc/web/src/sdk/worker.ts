@@ -9,9 +9,10 @@ interface PolicyFactory {
 
 /** The registration whose subscription is ours, if there is one: the root one,
  * because where the site has a worker of its own, the server appends ours to it;
- * with dualRun one beside it. */
+ * with dualRun one beside it. Browsers reject the mere question where the visitor
+ * blocks site data: then there is none. */
 export async function findWorker(config: Config): Promise<ServiceWorkerRegistration | undefined> {
-  const found = await navigator.serviceWorker.getRegistration(config.scope);
+  const found = await navigator.serviceWorker.getRegistration(config.scope).catch(() => undefined);
   return found?.scope === location.origin + config.scope ? found : undefined;
 }
 

@@ -7,15 +7,19 @@ import { direction } from "./language";
 import { applyColours, followScheme } from "./look";
 import { buildPanel, type Finish, type Making } from "./panel";
 
-/** Shows the bell. Escape in the question leads back to the bell and is no
- * answer, since nobody was asked without having wanted to be. */
+/** Shows the bell. It opens the question, or help where notifications are blocked
+ * by then. Escape in the question leads back to the bell and is no answer, since
+ * nobody was asked without having wanted to be; help always does. */
 export function showBell(making: Making): Face | undefined {
   const { options, texts } = making;
   const root = floatingRoot();
   if (!root) return undefined;
   let closeDialog: (() => void) | undefined;
   const opener = button("bell", "", () => {
-    const dialog = buildPanel(making, finish);
+    const dialog =
+      globalThis.Notification?.permission === "denied"
+        ? buildPanel({ ...making, options: { ...options, kind: "denied", texts: {} } }, fold)
+        : buildPanel(making, finish);
     root.append(dialog);
     applyColours(dialog, options);
     closeDialog = openDialog(root, dialog, fold);

@@ -1,0 +1,211 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"time"
+)
+
+const day = 24 * time.Hour
+
+// askedAgain refuses again and again: after 3, 7 and 30 days of silence the
+// question comes back, and after 30 from then on.
+func askedAgain(v *visitor, _ *line) {
+	v.goTo("/")
+	v.wait(promptShown)
+	for i, silence := range []time.Duration{3 * day, 7 * day, 30 * day, 30 * day} {
+		v.refuse()
+		if i == 0 {
+			v.wantRows(0)
+		}
+		v.pass(silence - time.Hour)
+		if got := v.step("/next"); got != "nothing" {
+			v.Fatalf("an hour before the end of %s: %s", silence, got)
+		}
+		v.want(promptShown, "false")
+		v.want("webpush.prompt()", "suppressed")
+		v.pass(2 * time.Hour)
+		v.goTo("/")
+		v.wait(promptShown)
+	}
+	v.wantSilence()
+}
+
+// askedAgainAfterAWeek is the same without a word about it in the Caddyfile; to
+// put the question away is to refuse it.
+func askedAgainAfterAWeek(v *visitor, _ *line) {
+	v.goTo("/")
+	v.wait(promptShown)
+	must(v.T, v.page.Press(v.ctx, "Escape"))
+	v.wait("!" + promptShown)
+	v.pass(7*day - time.Hour)
+	if got := v.step("/next"); got != "nothing" {
+		v.Errorf("an hour before the week is over: %s", got)
+	}
+	v.pass(2 * time.Hour)
+	v.goTo("/")
+	v.wait(promptShown)
+}
+
+// afterSecondPage asks nobody on the first page that they see, unless told so.
+func afterSecondPage(v *visitor, _ *line) {
+	if got := v.step("/"); got != "ask" {
+		v.Errorf("decided to %s", got)
+	}
+	time.Sleep(time.Second) // for what should not happen
+	v.want(promptShown, "false")
+	v.goTo("/next")
+	v.wait(promptShown)
+}
+
+// afterSeconds counts from the first page of the visit, over all its pages.
+func afterSeconds(v *visitor, _ *line) {
+	v.preload(`window.waits = []; { const set = setTimeout; window.setTimeout = (f, ms, ...more) => (waits.push(ms), set(f, ms, ...more)); }`)
+	v.goTo("/")
+	v.wait("waits.some((ms) => ms > 85_000 && ms <= 90_000)")
+	v.want(promptShown, "false")
+	v.pass(60 * time.Second)
+	v.goTo("/next")
+	v.wait("waits.some((ms) => ms > 0 && ms <= 30_000 && ms > 20_000)")
+	v.want(promptShown, "false")
+	v.pass(29 * time.Second)
+	v.goTo("/later")
+	v.wait(promptShown)
+}
+
+// afterExit moves the real pointer: about the page, and out of it by the top.
+func afterExit(v *visitor, _ *line) {
+	v.step("/")
+	v.click("h1")
+	v.want(promptShown, "false")
+	until(v.ctx, v.T, "the question", func() bool {
+		must(v.T, v.page.LeaveTop(v.ctx))
+		return evaluated[bool](v.ctx, v.T, v.page, promptShown)
+	})
+}
+
+// afterRoute takes a route of a single-page site for the second page; the query
+// is none.
+func afterRoute(v *visitor, _ *line) {
+	v.step("/")
+	v.want(`"navigation" in window`, "true")
+	v.eval(`history.pushState(null, "", "/?sort=price")`, nil)
+	v.eval(`history.replaceState(null, "", "/#top")`, nil)
+	v.want(`localStorage.getItem("webpush:views")`, "1")
+	v.want(promptShown, "false")
+	v.eval(`history.pushState(null, "", "/products/7")`, nil)
+	v.wait(promptShown)
+	v.want(`localStorage.getItem("webpush:views")`, "2")
+	if got := len(steps(v.page)); got != 2 {
+		v.Errorf("%d decisions on two routes", got)
+	}
+}
+
+// grantedEarlier comes with a permission from before: subscribed without a word,
+// and reached.
+func grantedEarlier(v *visitor, _ *line) {
+	must(v.T, v.browser.SetPermission(v.ctx, v.origin, "granted"))
+	if got := v.step("/"); got != "subscribe" {
+		v.Errorf("decided to %s", got)
+	}
+	v.wantRows(1)
+	v.wantReached("Granted")
+	v.want(promptShown, "false")
+	if got := v.step("/next"); got != "sync" {
+		v.Errorf("on the next page: %s", got)
+	}
+	v.want(promptShown, "false")
+	v.wantSilence()
+}
+
+// wantReached sends a message, and waits for the notification.
+func (v *visitor) wantReached(title string) {
+	v.Helper()
+	title += " " + v.Name()
+	if m := v.product.send(v.origin, "--title", title); m.Results.Audience != 1 || m.Results.Accepted != 1 {
+		v.Fatalf("sent: %+v", m.Results)
+	}
+	_, err := shared.desktop.WaitTitle(v.ctx, v.user.name, title)
+	must(v.T, err)
+}
+
+const (
+	bellShown = `!!document.getElementById("webpush-prompt")?.shadowRoot?.getElementById("bell")?.checkVisibility()`
+	helpShown = `!!document.getElementById("webpush-prompt")?.shadowRoot?.getElementById("steps")?.checkVisibility()`
+	nothing   = `!document.getElementById("webpush-prompt")`
+)
+
+// bellAsks goes by the bell: it is there, asks when pressed, makes room for a
+// question that the site calls for, and goes with the answer.
+func bellAsks(v *visitor, _ *line) {
+	v.goTo("/")
+	v.wait(bellShown)
+	v.want(promptShown, "false")
+	v.click("#bell")
+	v.wait(promptShown)
+	must(v.T, v.page.Press(v.ctx, "Escape"))
+	v.wait(bellShown)
+	v.want(`localStorage.getItem("webpush:asked")`, "null")
+	v.want(`(webpush.prompt(), true)`, "true")
+	v.wait(promptShown)
+	v.want(bellShown, "false")
+	accept(v.ctx, v.T, v.browser, v.page, v.origin)
+	v.want(nothing, "true")
+	v.wantRows(1)
+	if got := v.step("/next"); got != "sync" {
+		v.Errorf("on the next page: %s", got)
+	}
+	v.want(nothing, "true")
+	v.wantSilence()
+}
+
+// bellHelps is the bell for somebody who has blocked notifications: it leads the
+// way back, and goes when he has gone it.
+func bellHelps(v *visitor, _ *line) {
+	v.goTo("/")
+	v.wait(bellShown)
+	// Blocked while the bell is there, and from then on.
+	must(v.T, v.browser.SetPermission(v.ctx, v.origin, "denied"))
+	for range 2 {
+		v.click("#bell")
+		v.wait(helpShown)
+		v.want(promptShown, "false")
+		v.click("#close")
+		v.wait(bellShown)
+		v.goTo("/next")
+		v.wait(bellShown)
+	}
+	must(v.T, v.browser.SetPermission(v.ctx, v.origin, "granted"))
+	v.wantRows(0)
+	v.goTo("/")
+	v.wantRows(1)
+	v.want(nothing, "true")
+}
+
+// preferencesSwitch uses the visitor's own settings in the page.
+func preferencesSwitch(v *visitor, _ *line) {
+	on := `document.querySelector("webpush-preferences").shadowRoot?.querySelector("[role=switch]")?.checked`
+	v.goTo("/settings")
+	v.wait(on + " === false")
+	must(v.T, v.browser.SetPermission(v.ctx, v.origin, "granted"))
+	// By itself the permission is no wish, but the visit of somebody who gave it.
+	for range 2 {
+		v.click("[role=switch]")
+		v.wait(on + " === true")
+		v.wantRows(1)
+		v.click("[role=switch]")
+		v.wait(on + " === false")
+		v.wantRows(0)
+	}
+	// Switched off by own wish: it stays so.
+	if got := v.step("/settings"); got != "nothing" {
+		v.Errorf("after switching off: %s", got)
+	}
+	v.wait(on + " === false")
+	v.wantRows(0)
+	must(v.T, v.browser.SetPermission(v.ctx, v.origin, "denied"))
+	v.click("[role=switch]")
+	v.wait(helpShown)
+	v.wait(on + " === false")
+	v.wantSilence()
+}
