@@ -283,9 +283,9 @@ export class SDK implements Omit<WebPush, "raiseNotificationViewed" | "raiseNoti
     (this.onsite ??= load<Onsite>(this.config, "onsite")).then(({ visit }) => visit(this, page, list), fail);
   }
 
-  /** Whether a question is open, our own or the browser's. */
+  /** Whether a question is open, our own or the browser's. The bell is none. */
   asking(): boolean {
-    return !!(this.showing || this.requested);
+    return !!((this.showing && !this.fold) || this.requested);
   }
 
   private async run(views: number): Promise<void> {
