@@ -2,6 +2,7 @@ package pushsvc
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -53,8 +54,9 @@ type Change struct {
 	// Devices and Identities lead to profiles; "" removes the entry.
 	Devices    map[DeviceID]string
 	Identities map[Identity]string
-	// History are rows to write, DropHistory numbers of rows to remove.
-	History     map[uint64][]EventRecord
+	// History are rows to write, JSON of []EventRecord; DropHistory numbers of
+	// rows to remove.
+	History     map[uint64]json.RawMessage
 	DropHistory []uint64
 	// Events and Popups are to be added to the site's counters.
 	Events map[string]EventCount
@@ -486,8 +488,12 @@ func (a *applier) keep(p *person) error {
 		if err != nil {
 			return err
 		}
-		setIn(&a.change.History, seq, p.records)
-		p.History = append(slices.Clone(p.History), HistoryRef{Seq: seq, N: len(p.records), Size: size(p.records)})
+		text, err := json.Marshal(p.records)
+		if err != nil {
+			return errors.New("encoding events failed") // err might quote them
+		}
+		setIn(&a.change.History, seq, json.RawMessage(text))
+		p.History = append(slices.Clone(p.History), HistoryRef{Seq: seq, N: len(p.records), Size: len(text)})
 	}
 	events, bytes, keep := 0, 0, len(p.History)
 	for ; keep > 0; keep-- {

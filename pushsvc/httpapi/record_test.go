@@ -248,6 +248,25 @@ func TestRecordLimit(t *testing.T) {
 	}
 }
 
+// TestSecureCookie: over TLS the cookie is for TLS; without a path there is none.
+func TestSecureCookie(t *testing.T) {
+	f := newFixture(t)
+	public := &httpapi.Public{Service: f.service, Logger: f.logger()}
+	for path, want := range map[string]string{"/_webpush/": "; Secure", "": ""} {
+		w := httptest.NewRecorder()
+		r := httptest.NewRequest("POST", "https://a.example/_webpush/events", strings.NewReader(`{"batch":"`+random(1)+`","events":[`+anEvent+`]}`))
+		r.Header.Set("Content-Type", "application/json")
+		public.Serve(w, r, httpapi.PublicSite{Name: siteA, CookiePath: path}, "events")
+		set := w.Header().Get("Set-Cookie")
+		if w.Code != http.StatusNoContent || (path == "") != (set == "") || !strings.Contains(set, want) {
+			t.Errorf("path %q: %d, %q", path, w.Code, set)
+		}
+	}
+	if f.people(siteA) != 1 {
+		t.Errorf("%d profiles, want that of the one with a cookie", f.people(siteA))
+	}
+}
+
 func TestSubscribeLinks(t *testing.T) {
 	f := newFixture(t)
 	b := newBrowser(t, 1)

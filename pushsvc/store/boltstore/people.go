@@ -258,7 +258,7 @@ func (s *Store) Track(ctx context.Context, name string, b pushsvc.Batch) (pushsv
 // change writes what Apply says.
 func (w *writeTx) change(st site, c pushsvc.Change) error {
 	for seq, records := range c.History {
-		if err := st.putJSON(w, peopleHistory, numberKey(seq), records); err != nil {
+		if err := st.put(w, peopleHistory, numberKey(seq), records); err != nil {
 			return err
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"slices"
 	"time"
 
@@ -17,7 +18,7 @@ type people struct {
 	profiles   map[string][]byte
 	devices    map[pushsvc.DeviceID]string
 	identities map[pushsvc.Identity]string
-	history    map[uint64][]byte
+	history    map[uint64]json.RawMessage
 	last       uint64
 	events     map[string]pushsvc.EventCount
 	popups     map[popupHour]pushsvc.PopupHour
@@ -70,13 +71,7 @@ func (p *people) change(c pushsvc.Change) error {
 	for i, id := range c.Identities {
 		lead(p.identities, i, id)
 	}
-	for seq, records := range c.History {
-		text, err := json.Marshal(records)
-		if err != nil {
-			return err
-		}
-		p.history[seq] = text
-	}
+	maps.Copy(p.history, c.History)
 	for _, seq := range c.DropHistory {
 		delete(p.history, seq)
 	}
@@ -114,7 +109,7 @@ func (s *Store) Track(ctx context.Context, name string, b pushsvc.Batch) (pushsv
 	if p == nil {
 		p = &people{
 			profiles: map[string][]byte{}, devices: map[pushsvc.DeviceID]string{}, identities: map[pushsvc.Identity]string{},
-			history: map[uint64][]byte{}, events: map[string]pushsvc.EventCount{}, popups: map[popupHour]pushsvc.PopupHour{},
+			history: map[uint64]json.RawMessage{}, events: map[string]pushsvc.EventCount{}, popups: map[popupHour]pushsvc.PopupHour{},
 		}
 	}
 	c, err := pushsvc.Apply(p, b)
