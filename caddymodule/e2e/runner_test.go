@@ -131,7 +131,7 @@ func (x *tracker) atEvent() {
 	x.run(page, `webpush.event("go")`)
 	must(x.T, browser.WaitFor(x.ctx, page, popupOpen))
 	x.counted("greeting", map[string]int64{"viewed": 1})
-	must(x.T, page.Click(x.ctx, "#yes"))
+	must(x.T, page.Click(x.ctx, "#button-1"))
 	must(x.T, browser.WaitFor(x.ctx, page, "!"+"("+popupOpen+")"))
 	told := evaluated[[]string](x.ctx, x.T, page, "told")
 	for _, want := range []string{"shown greeting", "viewed greeting", "clicked greeting yes", `greet {"coupon":"X"}`, "closed greeting action"} {
