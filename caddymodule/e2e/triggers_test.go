@@ -44,6 +44,9 @@ func TestTriggers(t *testing.T) {
 		for i, tt := range tests {
 			page := openAs(ctx, t, b, p.origins[i], tt.path, browser.Default)
 			must(t, browser.WaitFor(ctx, page, `window.webpush && localStorage.getItem("webpush:views")`))
+			if tt.name != "manual" && tt.name != "path" {
+				must(t, browser.WaitFor(ctx, page, `performance.getEntriesByType("resource").some((e) => e.name.includes("/wait.js") && e.responseEnd)`))
+			}
 			time.Sleep(700 * time.Millisecond) // for what should not happen
 			if evaluated[bool](ctx, t, page, promptShown) {
 				t.Errorf("%s: asked before it", tt.name)

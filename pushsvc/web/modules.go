@@ -9,7 +9,10 @@ import (
 var dist embed.FS
 
 // lazyModules are what the SDK loads where it needs it, by import().
-var lazyModules = []string{"ui.js", "texts.js", "compat.js", "popup.js", "popup-more.js", "popup-words.js"}
+var lazyModules = []string{
+	"ui.js", "texts.js", "compat.js", "wait.js", "join.js", "track.js", "onsite.js",
+	"popup.js", "popup-more.js", "popup-words.js",
+}
 
 // Module returns one of the ES modules that the SDK loads when it needs them,
 // to be served as text/javascript beside the SDK, and false for other names.

@@ -1,7 +1,6 @@
-// Names that pages may call, and that must neither fail nor do anything here yet.
+// Names that pages may call, and that must neither fail nor do anything here.
 
 import type { Log } from "./log";
-import { operation, operators } from "./profile_rules";
 import { read } from "./storage";
 
 /** Version of CleverTap's SDK whose names these are. */
@@ -11,41 +10,38 @@ const variable = (name: unknown, value: unknown) => ({ name, value, defaultValue
 
 /** What each gives. */
 const answers: Record<string, (...args: never[]) => unknown> = {
-  setOffline: () => undefined,
-  delayEvents: () => undefined,
   getCleverTapID: () => read("WZRK_G") ?? null,
   getSDKVersion: () => version,
-  getSCDomain: () => undefined,
-  setLibrary: () => undefined,
-  setSCSDKVersion: () => undefined,
-  enableLocalStorageEncryption: () => undefined,
   isLocalStorageEncryptionEnabled: () => false,
-  raiseNotificationViewed: () => undefined,
-  raiseNotificationClicked: () => undefined,
-  raisePopupNotificationClicked: () => undefined,
-  renderNotificationViewed: () => undefined,
-  renderNotificationClicked: () => undefined,
   getAllQualifiedCampaignDetails: () => [],
   getInboxMessageCount: () => 0,
   getInboxMessageUnreadCount: () => 0,
   getAllInboxMessages: () => ({}),
   getUnreadInboxMessages: () => ({}),
-  getInboxMessageForId: () => undefined,
-  deleteInboxMessage: () => undefined,
-  markReadInboxMessage: () => undefined,
-  markReadInboxMessagesForIds: () => undefined,
-  markReadAllInboxMessage: () => undefined,
-  toggleInbox: () => undefined,
   defineVariable: variable,
   defineFileVariable: (name: unknown) => variable(name, undefined),
-  syncVariables: () => undefined,
   fetchVariables: (done?: () => void) => done?.(),
   getVariables: () => ({}),
-  getVariableValue: () => undefined,
-  addVariablesChangedCallback: () => undefined,
-  addOneTimeVariablesChangedCallback: () => undefined,
   getVariants: () => [],
 };
+
+/** What gives nothing. */
+const silent = [
+  "getSCDomain",
+  "setLibrary",
+  "setSCSDKVersion",
+  "enableLocalStorageEncryption",
+  "getInboxMessageForId",
+  "deleteInboxMessage",
+  "markReadInboxMessage",
+  "markReadInboxMessagesForIds",
+  "markReadAllInboxMessage",
+  "toggleInbox",
+  "syncVariables",
+  "getVariableValue",
+  "addVariablesChangedCallback",
+  "addOneTimeVariablesChangedCallback",
+];
 
 /** What CleverTap's server and its e-mail preference pages call. */
 const responses = [
@@ -62,28 +58,16 @@ const responses = [
 
 interface Target {
   [name: string]: unknown;
-  readonly profile: Record<string, unknown>;
   readonly responses: Record<string, unknown>;
 }
 
 /** Adds the names to the API. */
 export function addAccepted(api: Target, log: Log): void {
   const say = (name: string) => log.debug(name + ": accepted, without effect here");
-  for (const [name, answer] of Object.entries(answers)) {
+  for (const name of [...silent, ...Object.keys(answers)]) {
     api[name] = (...args: never[]) => {
       say(name);
-      return answer(...args);
-    };
-  }
-  api.getLocation = (latitude?: unknown, longitude?: unknown) => {
-    const valid = (value: unknown, limit: number) => typeof value === "number" && Math.abs(value) <= limit;
-    if (latitude !== undefined && !valid(latitude, 90)) return log.error("A valid lat and lng must be passed");
-    if (longitude !== undefined && !valid(longitude, 180)) return log.error("A valid lat and lng must be passed");
-    say("getLocation");
-  };
-  for (const name of Object.keys(operators)) {
-    api.profile[name] = (key: unknown, value: unknown) => {
-      if (operation(name, key, value, log)) say("profile." + name);
+      return answers[name]?.(...args);
     };
   }
   const groups = { subscriptions: [] as unknown, none: true };

@@ -3,12 +3,18 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import type { PromptOptions } from "../sdk/api";
 import type { SDK } from "../sdk/sdk";
+import type { Entry } from "../shared/entries";
 import { consoleOf, define, storageArea } from "../testing/page";
+import { countVisit } from "../sdk/visit";
 import { CleverTap } from "./clevertap";
 import { install } from "./main";
 
 /** What the SDK was asked to do, in order. */
 let did: string[] = [];
+/** What the SDK was asked to record besides events. */
+let entries: unknown[] = [];
+/** Whether it records. */
+let taken = true;
 /** How the next prompt is answered. */
 let answers: string[] = [];
 let outcome = "subscribed";
@@ -16,6 +22,8 @@ let outcome = "subscribed";
 /** A page with this in its storage, and the API on it. */
 function fresh(left: Record<string, unknown> = {}, stubs: Record<string, unknown>[] = []): CleverTap {
   did = [];
+  entries = [];
+  taken = true;
   answers = [];
   outcome = "subscribed";
   define({
@@ -27,14 +35,22 @@ function fresh(left: Record<string, unknown> = {}, stubs: Record<string, unknown
     navigator: { serviceWorker: {} },
     PushManager: class {},
     Notification: { permission: "default" },
-    document: { readyState: "complete", getElementById: (id: string) => ({ remove: () => did.push("remove " + id) }) },
+    document: { readyState: "complete", referrer: "", getElementById: (id: string) => ({ remove: () => did.push("remove " + id) }) },
     $WZRK_WR: undefined,
     $CLTP_WR: undefined,
   });
   for (const [name, value] of Object.entries(left)) localStorage.setItem(name, JSON.stringify(value));
   const listeners: [string, () => void][] = [];
   const sdk = {
-    event: (name: string) => did.push("event " + name),
+    queue: { held: false },
+    seen: () => countVisit(Date.now()),
+    event: (name: string) => (did.push("event " + name), taken),
+    record: (entry: Entry) => (entries.push(entry), taken),
+    profile: (values: unknown) => entries.push(values),
+    privacy: ({ optOut }: { optOut: boolean }) => did.push("privacy " + optOut),
+    raise: (act: string, of?: { msgId: string }) => void did.push(act + " " + (of?.msgId ?? "the last one")),
+    send: () => did.push("send"),
+    page: () => did.push("page"),
     logout: async () => void did.push("logout"),
     unsubscribe: async () => void did.push("unsubscribe"),
     subscribe: async () => (did.push("subscribe"), outcome),
@@ -52,6 +68,9 @@ function fresh(left: Record<string, unknown> = {}, stubs: Record<string, unknown
   api.init("TEST-ID");
   return api;
 }
+
+/** An SDK that only knows visits. */
+const bare = { seen: () => {} } as SDK;
 
 type Any = Record<string, any>;
 const settled = () => new Promise((resolve) => setTimeout(resolve));
@@ -81,9 +100,9 @@ const table: [string, (c: Any) => unknown, unknown, string[]?][] = [
   ].map((name): [string, (c: Any) => unknown, unknown] => ["profile." + name, (c) => c.profile[name]("key", 1), undefined]),
   ["onUserLogin.push", (c) => c.onUserLogin.push({ Site: { Identity: 1 } }), 0],
   ["onUserLogin.clear", (c) => c.onUserLogin.clear(), undefined, ["logout"]],
-  ["privacy.push: optOut", (c) => c.privacy.push({ optOut: true }), 0, ["unsubscribe"]],
+  ["privacy.push: optOut", (c) => c.privacy.push({ optOut: true }), 0, ["privacy true", "unsubscribe"]],
   ["privacy.push: useIP", (c) => c.privacy.push({ useIP: true }), 0],
-  ["privacy.push: both at once", (c) => c.privacy.push({ optOut: true }, { useIP: true }), 0, ["unsubscribe"]],
+  ["privacy.push: both at once", (c) => c.privacy.push({ optOut: true }, { useIP: true }), 0, ["privacy true", "unsubscribe"]],
   ["notifications.push: object form", (c) => c.notifications.push({ ...full }), 0, ["prompt T,B,Y,N,#f28046,604800"]],
   ["notifications.push: positional form", (c) => c.notifications.push("T", "B", "Y", "N"), 0, ["prompt T,B,Y,N,#f28046,604800"]],
   ["notifications.enable", (c) => c.notifications.enable({ ...full }), 0, ["prompt T,B,Y,N,#f28046,604800"]],
@@ -91,7 +110,7 @@ const table: [string, (c: Any) => unknown, unknown, string[]?][] = [
   ["user.getLastVisit", (c) => c.user.getLastVisit(), undefined],
   ["session.getTimeElapsed", (c) => ((c.enablePersonalization = true), c.session.getTimeElapsed()), 0],
   ["session.getPageCount", (c) => ((c.enablePersonalization = true), c.session.getPageCount()), 1],
-  ["pageChanged", (c) => ((c.enablePersonalization = true), c.pageChanged(), c.session.getPageCount()), 2],
+  ["pageChanged", (c) => ((c.enablePersonalization = true), c.pageChanged(), c.session.getPageCount()), 2, ["page"]],
   ["enablePersonalization", (c) => c.session.getPageCount(), undefined],
   ["spa", (c) => c.spa, false],
   ["dismissSpamControl", (c) => c.dismissSpamControl, true],
@@ -119,18 +138,19 @@ const table: [string, (c: Any) => unknown, unknown, string[]?][] = [
   ["defineFileVariable", (c) => c.defineFileVariable("a").name, "a"],
   ["getVariables", (c) => c.getVariables(), {}],
   ["getVariants", (c) => c.getVariants(), []],
+  ["setOffline", (c) => c.setOffline(true), undefined],
+  ["setOffline: and back", (c) => (c.setOffline(true), c.setOffline(false)), undefined, ["send"]],
+  ["delayEvents", (c) => (c.delayEvents(true), c.delayEvents(false)), undefined, ["send"]],
+  ["raiseNotificationViewed", (c) => c.raiseNotificationViewed(), undefined, ["viewed the last one"]],
+  ["raiseNotificationClicked", (c) => c.raiseNotificationClicked(), undefined, ["clicked the last one"]],
+  ["raisePopupNotificationClicked", (c) => c.raisePopupNotificationClicked({ msgId: "a_1" }), undefined, ["clicked a_1"]],
+  ["renderNotificationViewed", (c) => c.renderNotificationViewed({ msgId: "a_1" }), undefined, ["viewed a_1"]],
+  ["renderNotificationClicked", (c) => c.renderNotificationClicked({ msgId: "a_1" }), undefined, ["clicked a_1"]],
   ...[
-    "setOffline",
-    "delayEvents",
     "getSCDomain",
     "setLibrary",
     "setSCSDKVersion",
     "enableLocalStorageEncryption",
-    "raiseNotificationViewed",
-    "raiseNotificationClicked",
-    "raisePopupNotificationClicked",
-    "renderNotificationViewed",
-    "renderNotificationClicked",
     "getInboxMessageForId",
     "deleteInboxMessage",
     "markReadInboxMessage",
@@ -176,14 +196,14 @@ test("enablePersonalization: WZRK_EV, WZRK_PR and WZRK_META as CleverTap left th
   localStorage.setItem("WZRK_META", '{"sc":4,"ps":1700000000}');
   assert.deepEqual(api.event.getDetails("Added"), { firstTime: new Date(1.7e12), lastTime: new Date(1.7e12 + 1e5), count: 3 });
   assert.equal(api.profile.getAttribute("Name"), "A");
-  assert.equal(api.user.getTotalVisits(), 4);
+  assert.equal(api.user.getTotalVisits(), 5, "this one too");
   assert.deepEqual(api.user.getLastVisit(), new Date(1.7e12));
 });
 
 /** What the console is told, in CleverTap's form. */
 const said: [string, (c: Any) => unknown, RegExp[]][] = [
-  ["init without an account", () => new CleverTap({} as SDK).init(), [/^! CleverTap error: Incorrect embed script\.$/]],
-  ["push before init", () => new CleverTap({} as SDK).notifications.push(full), [/^! CleverTap error: Account ID is not set$/]],
+  ["init without an account", () => new CleverTap(bare).init(), [/^! CleverTap error: Incorrect embed script\.$/]],
+  ["push before init", () => new CleverTap(bare).notifications.push(full), [/^! CleverTap error: Account ID is not set$/]],
   ["reserved name", (c) => c.event.push("Stayed"), [/^! CleverTap error: 513: .*Stayed/]],
   ["name too long", (c) => c.event.push("x".repeat(1025)), [/^! CleverTap error: 510: /]],
   ["no name", (c) => c.event.push({ x: 1 }), [/^! CleverTap error: 510: /]],
@@ -197,19 +217,19 @@ const said: [string, (c: Any) => unknown, RegExp[]][] = [
   ["a text is missing", (c) => c.notifications.push("T", "B", "Y"), [/^! CleverTap error: Missing input parameters;/]],
   ["location out of range", (c) => c.getLocation(91, 0), [/^! CleverTap error: /]],
   ["increment by nothing", (c) => c.profile.handleIncrementValue("a", 0), [/^! CleverTap error: /]],
-  ["increment", (c) => (c.setLogLevel(3), c.profile.handleIncrementValue("a", 2)), [/profile\.handleIncrementValue: accepted/]],
+  ["increment", (c) => (c.setLogLevel(3), c.profile.handleIncrementValue("a", 2)), [/profile\.handleIncrementValue \(a\): recorded/]],
   ["profile: a wrong value", (c) => c.profile.push({ Site: { Gender: "X", Name: "A" } }), [/^! CleverTap error: Gender value /]],
   ["profile: no profile", (c) => c.profile.push({ Name: "A" }), [/^! CleverTap error: Profile object is in incorrect format$/]],
-  ["profile: what is kept", (c) => (c.setLogLevel(3), c.profile.push({ Site: { Name: "A", Age: "x" } })), [/^! .*Age/, /: profile \(Name\): accepted, not stored$/]],
+  ["profile: what is kept", (c) => (c.setLogLevel(3), c.profile.push({ Site: { Name: "A", Age: "x" } })), [/^! .*Age/, /: profile \(Name\): recorded$/]],
   ["onUserLogin: a restricted name, nested", (c) => c.onUserLogin.push({ Site: { Identity: 1, Email: { a: 1 } } }), [/^! CleverTap error: 513: 'Email'/]],
   ["nested beyond the limits", (c) => c.event.push("A", { a: { b: { c: { d: {} } } } }), [/^! CleverTap error: 541: .*Limit: 3$/, /545: Empty value for key 'a.b.c'/, /'a.b'/, /'a'/]],
   ["multi value without key", (c) => c.profile.addMultiValueForKey(), [/^! CleverTap error: /]],
   ["level 0: not a word", (c) => (c.setLogLevel(0), c.event.push("Stayed")), []],
   ["level 1: errors only", (c) => (c.setLogLevel(1), c.event.push("Stayed"), c.notifications.push({ ...full, hidePoweredByCT: true })), [/513/]],
   ["level 2, the default: errors and information", (c) => (c.event.push("Stayed"), c.notifications.push({ ...full, hidePoweredByCT: true }), c.setOffline(true)), [/513/, /hidePoweredByCT/]],
-  ["level 4: everything", (c) => (c.setLogLevel(4), c.setOffline(true)), [/setOffline/]],
-  ["level 3: everything", (c) => (c.setLogLevel(3), c.event.push("A", { k: 1 })), [/^CleverTap \[\d+\]: event A \(k\): accepted, not stored$/]],
-  ["WZRK_D: everything", (c) => (sessionStorage.setItem("WZRK_D", ""), c.setOffline(true)), [/^CleverTap \[\d+\]: setOffline: accepted/]],
+  ["level 4: everything", (c) => (c.setLogLevel(4), c.setLibrary("x", 1)), [/setLibrary/]],
+  ["level 3: everything", (c) => (c.setLogLevel(3), c.event.push("A", { k: 1 })), [/^CleverTap \[\d+\]: event A \(k\): recorded$/]],
+  ["WZRK_D: everything", (c) => (sessionStorage.setItem("WZRK_D", ""), c.setLibrary("x", 1)), [/^CleverTap \[\d+\]: setLibrary: accepted/]],
   ["no such level", (c) => c.setLogLevel(9), [/^! CleverTap error: .*log level/]],
 ];
 
@@ -275,8 +295,11 @@ test("privacy.push: optOut ends by optOut: false, and by nothing else", async ()
   api.privacy.push({ optOut: true });
   api.notifications.push({ ...full });
   await settled();
-  assert.deepEqual(did, ["unsubscribe"]);
+  assert.deepEqual(did, ["privacy true", "unsubscribe"]);
+  api.privacy.push({ optOut: true });
+  assert.deepEqual(did.slice(2), ["unsubscribe"], "told once");
   api.privacy.push({ optOut: false });
+  assert.equal(did[3], "privacy false");
   assert.equal(localStorage.getItem("webpush:out"), null);
   localStorage.setItem("webpush:out", "1");
   api.privacy.push({ optOut: false });
@@ -344,7 +367,7 @@ test("stub: two notifications.push are two calls", async () => {
 
 test("stub: account.push with id, region, domain and token", () => {
   fresh();
-  const api = new CleverTap({} as SDK);
+  const api = new CleverTap(bare);
   api.adopt({ account: [{ id: "X" }, "eu1", "example.com", "token"], enablePersonalization: true, dismissSpamControl: false });
   assert.deepEqual([api.getAccountID(), api.enablePersonalization, api.dismissSpamControl], ["X", true, false]);
 });
@@ -361,7 +384,7 @@ test("setLogLevel: level 3 sets WZRK_D, every other one deletes it", () => {
 
 test("stub: waits for an account, which may be on the stub", async () => {
   fresh();
-  const sdk = { event: (name: string) => did.push("event " + name) } as unknown as SDK;
+  const sdk = { ...bare, event: (name: string) => did.push("event " + name) } as unknown as SDK;
   const api = new CleverTap(sdk);
   api.adopt({ event: ["early"] });
   assert.deepEqual(did, []);
@@ -371,7 +394,7 @@ test("stub: waits for an account, which may be on the stub", async () => {
 
 test("stub of our own: calls come first", () => {
   fresh();
-  const sdk = { event: (name: string) => did.push("event " + name) } as unknown as SDK;
+  const sdk = { ...bare, event: (name: string) => did.push("event " + name) } as unknown as SDK;
   const api = new CleverTap(sdk);
   api.adopt({ calls: [["init", ["X"]]], event: ["A"] });
   assert.deepEqual(did, ["event A"]);
@@ -381,13 +404,13 @@ test("stub of our own: calls come first", () => {
 test("init: a page in CleverTap's preview stays silent", () => {
   fresh();
   define({ location: new URL("https://shop.example/?e=x&wzrk_ex=0") });
-  const api = new CleverTap({} as SDK);
+  const api = new CleverTap(bare);
   api.init("X");
   assert.equal(api.getAccountID(), null);
 });
 
 /** What is no name of CleverTap's, but of the class. */
-const own = ["log", "accountId", "prompting", "waiting", "sdk", "responses"];
+const own = ["log", "accountId", "prompting", "waiting", "sdk", "people", "responses"];
 
 test("CLEVERTAP.md has a row for every member", () => {
   const api = fresh() as Any;
@@ -400,4 +423,94 @@ test("CLEVERTAP.md has a row for every member", () => {
   }
   assert.ok(missing.length > 90, String(missing.length));
   assert.deepEqual(missing.filter((name) => !rows.has(name)), []);
+});
+
+const login = (...identities: [string, string][]) => ({
+  type: "login",
+  identities: identities.map(([kind, value]) => ({ kind, value })),
+});
+
+/** What is recorded besides events. */
+const recorded: [string, (c: Any) => unknown, unknown[]][] = [
+  ["profile.push", (c) => c.profile.push({ Site: { Name: "A", Age: "x" } }), [{ type: "profile", set: { Name: "A" } }]],
+  ["Facebook", (c) => c.profile.push({ Facebook: { name: "A", id: "7" } }), [{ type: "profile", set: { Name: "A", FBID: "7" } }]],
+  ["increment", (c) => c.profile.handleIncrementValue("Score", 2), [{ type: "profile", ops: [{ op: "incr", key: "Score", value: 2 }] }]],
+  ["decrement, nested", (c) => c.profile.handleDecrementValue("Cars[0].seats", 1), [{ type: "profile", ops: [{ op: "decr", key: "Cars[0].seats", value: 1 }] }]],
+  ["multi-values", (c) => c.profile.addMultiValuesForKey("Tags", ["A", "a", "b"]), [{ type: "profile", ops: [{ op: "add", key: "Tags", value: ["a", "b"] }] }]],
+  ["removal", (c) => c.profile.removeValueForKey("Tags"), [{ type: "profile", ops: [{ op: "delete", key: "Tags" }] }]],
+  [
+    "login: identities in CleverTap's order",
+    (c) => c.onUserLogin.push({ Site: { FBID: "f", Email: "a@example.com", GPID: "g", Identity: 7, Name: "A" } }),
+    [{ ...login(["identity", "7"], ["email", "a@example.com"], ["gpid", "g"], ["fbid", "f"]), set: { FBID: "f", Email: "a@example.com", GPID: "g", Identity: 7, Name: "A" } }],
+  ],
+  ["login: signed", (c) => c.onUserLogin.push({ Site: { Identity: "7" }, signature: "abc" }), [{ ...login(["identity", "7"]), set: { Identity: "7" }, signature: "abc" }]],
+  ["login: the same once in a visit", (c) => [1, 2].map(() => c.onUserLogin.push({ Site: { Identity: "7" } })), [{ ...login(["identity", "7"]), set: { Identity: "7" } }]],
+  ["login: of nobody is a profile", (c) => c.onUserLogin.push({ Site: { Name: "A" } }), [{ type: "profile", set: { Name: "A" } }]],
+  [
+    "login: after a log-out it is told again",
+    (c) => (c.onUserLogin.push({ Site: { Identity: "7" } }), c.logout(), c.onUserLogin.push({ Site: { Identity: "7" } })),
+    [{ ...login(["identity", "7"]), set: { Identity: "7" } }, { ...login(["identity", "7"]), set: { Identity: "7" } }],
+  ],
+  ["clear: nothing until somebody logs in", (c) => (c.clear(), c.profile.push({ Site: { Name: "A" } }), c.onUserLogin.push({ Site: { Identity: "7" } })), [{ ...login(["identity", "7"]), set: { Identity: "7" } }]],
+  ["getLocation", (c) => c.getLocation(48.1, 11.6), [{ Latitude: 48.1, Longitude: 11.6 }]],
+  ["getLocation: none to give", (c) => c.getLocation(), []],
+];
+
+for (const [name, call, want] of recorded) {
+  test("recorded: " + name, async () => {
+    const api = fresh();
+    consoleOf(() => void call(api));
+    await settled();
+    assert.deepEqual(entries, want);
+  });
+}
+
+test("getLocation: the browser is asked once in a day", () => {
+  const api = fresh() as Any;
+  let asked = 0;
+  const geolocation = { getCurrentPosition: (done: (at: unknown) => void) => (asked++, done({ coords: { latitude: 1.5, longitude: 2.5 } })) };
+  define({ navigator: { serviceWorker: {}, geolocation } });
+  api.getLocation();
+  api.getLocation();
+  assert.equal(asked, 1);
+  assert.deepEqual(entries, [{ Latitude: 1.5, Longitude: 2.5 }, { Latitude: 1.5, Longitude: 2.5 }]);
+});
+
+test("getters: what was pushed here, on top of what CleverTap knew", () => {
+  const api = fresh() as Any;
+  api.enablePersonalization = true;
+  localStorage.setItem("WZRK_EV", '{"Added":[3,1700000000,1700000100]}');
+  localStorage.setItem("WZRK_PR", '{"Name":"A","Score":3}');
+  api.event.push("Added", "Bought");
+  api.profile.push({ Site: { Name: "B" } });
+  api.profile.handleIncrementValue("Score", 2);
+  const added = api.event.getDetails("Added");
+  assert.equal(added.count, 4);
+  assert.deepEqual(added.firstTime, new Date(1.7e12));
+  assert.ok(added.lastTime > new Date(1.7e12 + 1e5));
+  assert.equal(api.event.getDetails("Bought").count, 1);
+  assert.deepEqual([api.profile.getAttribute("Name"), api.profile.getAttribute("Score")], ["B", 5]);
+});
+
+test("getters: somebody else's are not given", () => {
+  const api = fresh() as Any;
+  api.enablePersonalization = true;
+  localStorage.setItem("WZRK_EV", '{"Added":[3,1700000000,1700000100]}');
+  api.onUserLogin.push({ Site: { Identity: "1", Name: "A" } });
+  api.event.push("Bought");
+  api.onUserLogin.push({ Site: { Identity: "2" } });
+  assert.equal(api.event.getDetails("Bought"), undefined);
+  assert.equal(api.event.getDetails("Added"), undefined);
+  assert.equal(api.profile.getAttribute("Name"), undefined);
+  assert.equal(api.profile.getAttribute("Identity"), "2");
+});
+
+test("getters: nothing is counted of what is not recorded", () => {
+  const api = fresh() as Any;
+  api.enablePersonalization = true;
+  taken = false;
+  api.event.push("Added");
+  api.profile.push({ Site: { Name: "A" } });
+  assert.equal(api.event.getDetails("Added"), undefined);
+  assert.equal(api.profile.getAttribute("Name"), undefined);
 });

@@ -1,11 +1,13 @@
+import type { NotificationDetails } from "../sdk/api";
 import type { SDK } from "../sdk/sdk";
-import { local, session } from "../sdk/storage";
+import { local } from "../sdk/storage";
 import type { Stub } from "../sdk/stub";
 import { addAccepted } from "./accepted";
 import { Log } from "./log";
 import { closeIframe } from "./popups";
 import { decide, readWish, type Surroundings, type Wish } from "./prompt";
-import { attributesOf, profile } from "./profile_rules";
+import { People } from "./people";
+import { attributesOf, operation, operators, profile } from "./profile_rules";
 import { objects, pairEvents, splitPrompts } from "./queue";
 import { charge, eventName, properties } from "./rules";
 import { read } from "./storage";
@@ -23,8 +25,6 @@ const flags = [
   "notificationCallback",
   "popupCallback",
 ];
-
-type Site = Record<string, unknown>;
 
 /** `window.clevertap`: CleverTap's names, their order of decisions, their words on
  * the console. Nothing of it throws, and nothing of it calls CleverTap. */
@@ -45,12 +45,12 @@ export class CleverTap {
   readonly account = { push: (...args: unknown[]) => this.setAccount(args) };
   readonly event = {
     push: (...args: unknown[]) => this.pushEvents(args),
-    getDetails: (name: string) => this.eventDetails(name),
-    getEventDetails: (name: string) => this.eventDetails(name),
+    getDetails: (name: string) => this.personal(() => this.people.details(name)),
+    getEventDetails: (name: string) => this.personal(() => this.people.details(name)),
   };
   readonly profile: Record<string, unknown> = {
     push: (...args: unknown[]) => this.pushProfiles("profile", args),
-    getAttribute: (name: string) => this.personal(() => (read("WZRK_PR") as Site | undefined)?.[name]),
+    getAttribute: (name: string) => this.personal(() => this.people.attribute(name)),
   };
   readonly onUserLogin = {
     push: (...args: unknown[]) => this.pushProfiles("onUserLogin", args),
@@ -64,16 +64,12 @@ export class CleverTap {
     enable: (...args: unknown[]) => this.notifications.push(...args),
   };
   readonly user = {
-    getTotalVisits: () => this.personal(() => (read("WZRK_META") as Site | undefined)?.sc),
-    getLastVisit: () =>
-      this.personal(() => {
-        const seconds = Number((read("WZRK_META") as Site | undefined)?.ps);
-        return seconds ? new Date(seconds * 1000) : undefined;
-      }),
+    getTotalVisits: () => this.personal(() => this.people.visits()),
+    getLastVisit: () => this.personal(() => this.people.lastVisit()),
   };
   readonly session = {
-    getTimeElapsed: () => this.personal(() => Math.floor((Date.now() - (Number(session.get("since")) || Date.now())) / 1000)),
-    getPageCount: () => this.personal(() => Number(session.get("pages"))),
+    getTimeElapsed: () => this.personal(() => this.people.elapsed()),
+    getPageCount: () => this.personal(() => this.people.pages()),
   };
   /** `$WZRK_WR`, which custom pop-ups call. */
   readonly responses: Record<string, unknown> = {
@@ -86,9 +82,22 @@ export class CleverTap {
     clear: () => this.clear(),
   };
 
+  private readonly people: People;
+
   constructor(private readonly sdk: SDK) {
-    this.pageChanged();
+    this.people = new People(sdk);
     addAccepted(this, this.log);
+    for (const name of Object.keys(operators)) {
+      this.profile[name] = (key: unknown, value: unknown) => this.operate(name, key, value);
+    }
+    const viewed = (of?: NotificationDetails) => sdk.raise("viewed", of);
+    const clicked = (of?: NotificationDetails) => sdk.raise("clicked", of);
+    this.raiseNotificationViewed = this.renderNotificationViewed = viewed;
+    this.raiseNotificationClicked = this.renderNotificationClicked = this.raisePopupNotificationClicked = clicked;
+    for (const name of ["setOffline", "delayEvents"]) this[name] = (hold: unknown) => this.hold(hold);
+    for (const name of ["notificationCallback", "popupCallback"] as const) {
+      Object.defineProperty(this, name, { get: () => sdk[name], set: (callback) => (sdk[name] = callback) });
+    }
   }
 
   init(id?: string, ..._rest: unknown[]): void {
@@ -104,9 +113,17 @@ export class CleverTap {
     this.log.setLevel(level);
   }
 
-  /** One more page of this tab session. */
+  /** One more page of this visit. */
   pageChanged(): void {
-    session.set("pages", String((Number(session.get("pages")) || 0) + 1));
+    this.people.pageSeen();
+    void this.sdk.page();
+  }
+
+  getLocation(latitude?: unknown, longitude?: unknown): void {
+    const valid = (value: unknown, limit: number) => typeof value === "number" && Math.abs(value) <= limit;
+    const given = latitude !== undefined || longitude !== undefined;
+    if (given && !(valid(latitude, 90) && valid(longitude, 180))) return this.log.error("A valid lat and lng must be passed");
+    if (local.get("out") !== "ct") this.people.location(latitude as number, longitude as number);
   }
 
   getAccountID(): string | null {
@@ -114,11 +131,16 @@ export class CleverTap {
   }
 
   logout(): void {
-    void this.sdk.logout();
+    this.people.logout();
   }
 
   clear(): void {
-    void this.sdk.logout();
+    this.people.logout(true);
+  }
+
+  private hold(hold: unknown): void {
+    this.sdk.queue.held = !!hold;
+    if (!hold) this.sdk.send();
   }
 
   /** Takes a stub over: what it holds is played back as soon as there is an
@@ -158,8 +180,7 @@ export class CleverTap {
       if (name === undefined) continue;
       const kept = name === "Charged" ? charge(props, this.log) : properties(props, this.log);
       if (!kept || (name === "Charged" && !this.newCharge(props["Charged ID"]))) continue;
-      this.accept("event " + name, kept);
-      this.sdk.event(name);
+      this.say("event " + name, kept, this.people.event(name, kept));
     }
     return 0;
   }
@@ -168,9 +189,18 @@ export class CleverTap {
     for (const given of objects(args)) {
       const attributes = attributesOf(given);
       if (!attributes || !Object.keys(attributes).length) this.log.error("Profile object is in incorrect format");
-      else this.accept(method, profile(attributes, this.log));
+      else {
+        const kept = profile(attributes, this.log);
+        this.say(method, kept, method === "onUserLogin" ? this.people.login(kept, given.signature) : this.people.set(kept));
+      }
     }
     return 0;
+  }
+
+  private operate(method: string, key: unknown, value: unknown): void {
+    for (const [name, change] of Object.entries(operation(method, key, value, this.log) ?? {})) {
+      this.say("profile." + method, { [name]: change }, this.people.operate(name, change as Record<string, unknown>));
+    }
   }
 
   /** A sale that was told already is not told again. */
@@ -184,32 +214,24 @@ export class CleverTap {
     return true;
   }
 
-  private eventDetails(name: string): { firstTime: Date; lastTime: Date; count: number } | undefined {
-    return this.personal(() => {
-      const [count, first, last] = (read("WZRK_EV") as Record<string, number[]> | undefined)?.[name] ?? [];
-      return count && first && last
-        ? { firstTime: new Date(first * 1000), lastTime: new Date(last * 1000), count }
-        : undefined;
-    });
-  }
-
   private personal<T>(value: () => T): T | undefined {
     return this.enablePersonalization ? value() : undefined;
   }
 
-  /** Takes what cannot be stored yet; after optOut nothing is taken. */
-  private accept(what: string, props: Record<string, unknown>): void {
-    const dropped = local.get("out") === "ct" ? "dropped: opted out" : "accepted, not stored";
-    this.log.debug(`${what} (${Object.keys(props).join(", ")}): ${dropped}`);
+  /** Names of what was given, never values: they are the visitor's. */
+  private say(what: string, props: Record<string, unknown>, taken: boolean): void {
+    this.log.debug(`${what} (${Object.keys(props).join(", ")}): ${taken ? "recorded" : "dropped"}`);
   }
 
   private setPrivacy(wish: Record<string, unknown>): void {
     if (wish.optOut === true) {
+      if (local.get("out") !== "ct") this.sdk.privacy({ optOut: true });
       void this.sdk.unsubscribe();
       // Told from unsubscribing by own wish: optOut: false ends this one only.
       local.set("out", "ct");
     } else if (wish.optOut === false && local.get("out") === "ct") {
       local.remove("out");
+      this.sdk.privacy({ optOut: false });
     }
     this.log.debug("privacy: " + JSON.stringify(wish));
   }

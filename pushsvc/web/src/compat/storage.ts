@@ -55,5 +55,7 @@ export function adoptStorage(local: Memory): void {
   if (asked > Number(local.get("asked"))) local.set("asked", String(asked));
   const { known: found, out } = known(read("WZRK_G"), read("WZRK_K"), read("WZRK_CAMP"));
   if (Object.keys(found).length) local.set("ct", JSON.stringify(found));
-  if (out && !local.get("out")) local.set("out", "ct");
+  if (!out || local.get("out")) return;
+  local.set("out", "ct");
+  local.set("optout", "1");
 }

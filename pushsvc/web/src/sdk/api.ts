@@ -1,4 +1,6 @@
 import type { FaceTexts } from "../shared/face";
+import type { Identity } from "../shared/entries";
+import type { CallbackMessage } from "../shared/popup";
 
 /** What `webpush.on` can listen to. */
 export type EventName =
@@ -9,6 +11,7 @@ export type EventName =
   | "denied"
   | "subscribed"
   | "unsubscribed"
+  | "popup"
   | "topics"
   | "error";
 
@@ -49,6 +52,37 @@ export interface PromptOptions extends FaceTexts {
   askAgain?: number | number[];
 }
 
+/** Who the visitor is, by one or more names, and what else is known. */
+export type Login = { [Kind in Identity["kind"]]?: string | number } & {
+  /** Where the site has `identity_secret`: HMAC-SHA256 of kind + ":" + value of
+   * the first name, in hexadecimal. */
+  signature?: string;
+  set?: Record<string, unknown>;
+};
+
+export interface Privacy {
+  /** true: nothing is recorded from now on, and what waits is forgotten. */
+  optOut?: boolean;
+}
+
+/** Which pop-up a page speaks of that renders them itself; without, the one that
+ * the callback got last. */
+export interface NotificationDetails {
+  msgId?: string;
+  pivotId?: string;
+  kv?: Record<string, unknown>;
+  msgCTkv?: Record<string, unknown>[];
+}
+
+/** Detail of the event `popup`. */
+export interface PopupDetail {
+  act: "shown" | "viewed" | "clicked" | "closed" | "submitted" | "error";
+  id: string;
+  variant?: string;
+  element?: string;
+  value?: string;
+}
+
 /** `window.webpush`. */
 export interface WebPush {
   readonly version: string;
@@ -61,8 +95,19 @@ export interface WebPush {
   unsubscribe(): Promise<void>;
   /** Listens; returns a function that stops listening. */
   on(event: EventName, listener: (detail?: unknown) => void): () => void;
-  /** Something happened that the prompt may wait for (`after event <name>`). */
-  event(name: string): void;
+  /** Something happened: it is recorded, and prompt and pop-ups may wait for it. */
+  event(name: string, props?: Record<string, unknown>): void;
+  /** Sets values of the visitor's profile; null takes one away. */
+  profile(values: Record<string, unknown>): void;
+  /** Says who the visitor is: what was recorded before belongs to that person. */
+  login(who: Login): void;
+  privacy(wish: Privacy): void;
+  /** Gets pop-ups to render in the site's own way, in place of ours. */
+  notificationCallback?: (message: CallbackMessage) => void;
+  /** The page shows what notificationCallback got. */
+  raiseNotificationViewed(details?: NotificationDetails): void;
+  /** It was clicked: counts, then does what the pop-up's click does. */
+  raiseNotificationClicked(details?: NotificationDetails): void;
   /** Ids of the topics that this visitor has chosen, or would by default. */
   topics(): Promise<string[]>;
   /** Chooses exactly these; resolves when a subscriber's choice is stored. */

@@ -13,3 +13,9 @@ export function isInstallable(agent: string, touchPoints: number): boolean {
   const [, major, minor] = /(?:iPhone OS|CPU OS|Version)[ /](\d+)[._](\d+)/.exec(agent) ?? [];
   return Number(major) * 100 + Number(minor) >= 1604;
 }
+
+/** What kind of device it is, by what its browser calls itself. */
+export function deviceOf(agent: string, touchPoints: number): "desktop" | "phone" | "tablet" {
+  if (/iPad|Tablet|Android(?!.*Mobile)/.test(agent) || (/Macintosh/.test(agent) && touchPoints > 1)) return "tablet";
+  return /Mobi/.test(agent) ? "phone" : "desktop";
+}

@@ -21,7 +21,18 @@ function main(): void {
       subscribe: () => sdk.subscribe(),
       unsubscribe: () => sdk.unsubscribe(),
       on: (event, listener) => sdk.on(event, listener),
-      event: (name) => sdk.event(name),
+      event: (name, props) => sdk.event(name, props),
+      profile: (values) => sdk.profile(values),
+      login: (who) => sdk.login(who),
+      privacy: (wish) => sdk.privacy(wish),
+      raiseNotificationViewed: (details) => sdk.raise("viewed", details),
+      raiseNotificationClicked: (details) => sdk.raise("clicked", details),
+      get notificationCallback() {
+        return sdk.notificationCallback;
+      },
+      set notificationCallback(callback) {
+        sdk.notificationCallback = callback;
+      },
       topics: () => sdk.topics(),
       setTopics: (ids) => sdk.setTopics(ids),
       logout: () => sdk.logout(),

@@ -3,10 +3,15 @@
 
 import type { Config } from "../shared/wire";
 import type { WebPush } from "./api";
+import { waiting } from "./queue";
 import { idle } from "./page";
 import { local, session } from "./storage";
 import { currentSubscription, disconnect, ours } from "./subscription";
 import { findWorker } from "./worker";
+
+/** What events, visits and pop-ups have left. */
+const tracked =
+  "topics optout device session seen before visit visits told ctsent shown dnd inbox pages ev pr who login stranger geo".split(" ");
 
 async function undo(config: Config): Promise<void> {
   await idle();
@@ -15,7 +20,8 @@ async function undo(config: Config): Promise<void> {
   if (subscription && ours(subscription, config)) {
     await disconnect(config, (error) => console.warn("webpush:", error));
   }
-  for (const name of ["asked", "refusals", "out", "views", "sub", "topics", "adopted", "ct", "charged"]) local.remove(name);
+  for (const name of ["asked", "refusals", "out", "views", "sub", "adopted", "ct", "charged", ...tracked]) local.remove(name);
+  for (const name of waiting()) localStorage.removeItem(name);
   for (const name of ["since", "synced", "worker", "debug", "pages"]) session.remove(name);
   // Brings the worker that takes itself away, or the site's own without ours.
   // The browser may have looked by itself, and the worker be gone already.
@@ -32,6 +38,11 @@ function main(config: Config): void {
       unsubscribe: async () => {},
       on: () => () => {},
       event: () => {},
+      profile: () => {},
+      login: () => {},
+      privacy: () => {},
+      raiseNotificationViewed: () => {},
+      raiseNotificationClicked: () => {},
       topics: async () => [],
       setTopics: async () => {},
       logout: async () => {},

@@ -1,24 +1,47 @@
+import type { Entry } from "../shared/entries";
 import type { Answer, FaceKind, FaceOptions, UI } from "../shared/face";
+import type { PageFacts, PopupRule } from "../shared/onsite";
 import type { Refused } from "../shared/post";
+import type { PopupCallbackMessage } from "../shared/popup";
 import type { Config } from "../shared/wire";
-import { alone } from "./alone";
-import type { EventName, Outcome, PromptOptions, State, WebPush } from "./api";
+import type { EventName, Login, NotificationDetails, Outcome, Privacy, PromptOptions, State, WebPush } from "./api";
 import { afterOf, bellHelps, delayUntilAsk, nextStep, pathAllowed, type Visitor } from "./ask";
 import { isInstallable, isRobot } from "./device";
+import type * as Join from "./join";
 import { load } from "./lazy";
 import { trace } from "./log";
 import { countView, idle, onRoute, sessionStart, visible } from "./page";
+import { candidates, pageFacts } from "./place";
 import { definePreferences } from "./preferences";
+import { closed, Queue, waiting } from "./queue";
 import { local, session } from "./storage";
-import { connect, currentSubscription, disconnect, revoke } from "./subscription";
+import { currentSubscription } from "./subscription";
 import { checkedOf, choose, topicsOf } from "./topics";
-import { bannerShown, Events, triggered } from "./triggers";
-import { tryWorker } from "./worker";
+import { Events } from "./triggers";
+import { countVisit, isPrivate } from "./visit";
+import type * as Wait from "./wait";
 
 type Listener = (detail?: unknown) => void;
 type Answered = (answer: Answer, topics?: string[]) => Outcome | Promise<Outcome>;
 
 const sleep = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
+
+/** track.js as a module. */
+export interface Track {
+  start(sdk: SDK): Sender;
+}
+
+/** Sends what waits. */
+export interface Sender {
+  wake(): void;
+}
+
+/** onsite.js as a module. */
+export interface Onsite {
+  /** Somebody sees the page, or another route of it. */
+  visit(sdk: SDK, page: PageFacts, candidates: PopupRule[]): void;
+  raise(act: "viewed" | "clicked", details?: NotificationDetails): void;
+}
 
 /** Push needs all of these. On iOS Notification may exist without PushManager;
  * frames get no say, because the question would seem to be the outer page's. */
@@ -34,10 +57,21 @@ const installable = (): boolean =>
   isSecureContext && window.top === window && !supported() && isInstallable(navigator.userAgent, navigator.maxTouchPoints);
 
 /** One page's SDK. Nothing happens before start. */
-export class SDK implements WebPush {
+export class SDK implements Omit<WebPush, "raiseNotificationViewed" | "raiseNotificationClicked"> {
   readonly version: string;
+  /** What waits to be told to the server. */
+  readonly queue = new Queue();
+  /** Gets the pop-ups in place of our own rendering. */
+  notificationCallback: WebPush["notificationCallback"];
+  /** Gets what is clicked in them. */
+  popupCallback?: (message: PopupCallbackMessage) => void;
   private readonly listeners: [EventName, Listener][] = [];
-  private readonly events = new Events();
+  readonly events = new Events();
+  /** Whether the page had its first idle moment. */
+  private rested = false;
+  private optedOut = false;
+  private sender: Promise<Sender> | undefined;
+  private onsite: Promise<Onsite> | undefined;
   /** Why the worker could not be registered at the last try. */
   private failure: string | undefined;
   private requested: Promise<Outcome> | undefined;
@@ -51,8 +85,14 @@ export class SDK implements WebPush {
   /** The last of what touches the subscription. */
   private turn: Promise<unknown> = Promise.resolve();
 
-  constructor(private readonly config: Config) {
+  constructor(readonly config: Config) {
     this.version = config.version;
+    // The last moment of a page, when nothing but a beacon is left. What it took
+    // stays in storage, and is sent again: nothing tells whether it arrived.
+    addEventListener("pagehide", () => {
+      const batch = !this.queue.held && this.queue.take();
+      if (batch) navigator.sendBeacon(config.prefix + "/events", closed(batch.text));
+    });
   }
 
   on(event: EventName, listener: Listener): () => void {
@@ -64,8 +104,68 @@ export class SDK implements WebPush {
     };
   }
 
-  event(name: string): void {
-    this.events.add(String(name));
+  event(name: string, props?: Record<string, unknown>): boolean {
+    this.events.add((name = String(name)));
+    return this.record({ type: "event", name, props });
+  }
+
+  profile(set: Record<string, unknown>): void {
+    this.record({ type: "profile", set });
+  }
+
+  login({ signature, set, ...given }: Login): void {
+    const identities = Object.entries(given)
+      .filter(([, value]) => value)
+      .map(([kind, value]) => ({ kind: kind as keyof typeof given, value: String(value) }));
+    this.record({ type: "login", identities, set, signature });
+  }
+
+  privacy({ optOut }: Privacy): void {
+    if (optOut == null) return;
+    local.remove("optout");
+    this.optedOut = false;
+    if (optOut) {
+      this.queue.take();
+      for (const name of waiting()) localStorage.removeItem(name);
+    }
+    this.record({ type: "optout", value: optOut });
+    this.optedOut = optOut;
+    if (optOut) local.set("optout", "1");
+  }
+
+  /** Keeps something for the server; false if it was not taken: the visitor is
+   * not to be followed, or too much waits already. */
+  record(entry: Entry): boolean {
+    if ((this.config.track === false && entry.type !== "popup") || isPrivate() || this.optedOut || local.get("optout")) return false;
+    try {
+      this.seen();
+      const taken = this.queue.add(entry);
+      trace("record", entry.type, taken);
+      this.send();
+      return taken;
+    } catch (error) {
+      // What the page gave is no JSON.
+      this.emit("error", error);
+      return false;
+    }
+  }
+
+  /** Has track.js send what waits, if something does and the page is at rest. A
+   * visit alone is told only where somebody may want to know; who the visitor was
+   * to CleverTap, always. */
+  send(): void {
+    const { compat, popups, track } = this.config;
+    const landed = (compat || popups) && local.get("visit").split(" ")[0] !== local.get("told");
+    const adopted = local.get("ct") && !local.get("ctsent");
+    const untold = track !== false && (landed || adopted);
+    if (!this.rested || isPrivate() || !(untold || this.queue.batch || waiting().length)) return;
+    const fail = () => (this.sender = undefined);
+    (this.sender ??= load<Track>(this.config, "track").then(({ start }) => start(this))).then((sender) => sender.wake(), fail);
+  }
+
+  /** Tells what became of a pop-up that the page has shown itself. */
+  raise(act: "viewed" | "clicked", details?: NotificationDetails): void {
+    this.onsite?.then(({ raise }) => raise(act, details));
   }
 
   debug(on: boolean): void {
@@ -101,7 +201,7 @@ export class SDK implements WebPush {
     this.failure = undefined;
     try {
       // Two tries at once would be in each other's way.
-      if (!this.showing) await (this.trial ??= tryWorker(this.config).finally(() => (this.trial = undefined)));
+      if (!this.showing) await (this.trial ??= this.joining().then(({ tryWorker }) => tryWorker(this.config)).finally(() => (this.trial = undefined)));
     } catch (error) {
       this.failure = String(error);
       if (this.failure !== before) this.emit("error", error);
@@ -118,14 +218,15 @@ export class SDK implements WebPush {
   async unsubscribe(): Promise<void> {
     if (!supported()) return;
     local.set("out", "1");
-    await this.inTurn(() => disconnect(this.config, (error) => this.emit("error", error)));
+    await this.disconnect();
     this.emit("unsubscribed");
   }
 
   async logout(): Promise<void> {
+    this.record({ type: "logout" });
     local.remove("ct");
     if (!supported() || !(await currentSubscription(this.config))) return;
-    await this.inTurn(() => disconnect(this.config, (error) => this.emit("error", error)));
+    await this.disconnect();
     choose();
     this.emit("unsubscribed");
     if (Notification.permission === "granted" && !local.get("out")) await this.join(false);
@@ -139,7 +240,7 @@ export class SDK implements WebPush {
     choose([...ids].map(String));
     this.emit("topics", checkedOf(this.config));
     try {
-      if ((await this.state()).subscribed) await this.inTurn(() => connect(this.config, false));
+      if ((await this.state()).subscribed) await this.inTurn(({ connect }) => connect(this.config, false));
     } catch (error) {
       this.emit("error", error);
       throw error;
@@ -152,14 +253,43 @@ export class SDK implements WebPush {
     await idle();
     await visible();
     await ready;
+    this.rested = true;
     definePreferences(this.config, this);
-    if (!installable() && !supported()) return;
-    if (supported() && Notification.permission !== "granted") await this.inTurn(() => revoke(this.config));
-    onRoute(() => this.run(countView()));
-    await this.run(countView());
+    if (supported() && Notification.permission !== "granted" && local.get("sub")) await this.inTurn(({ revoke }) => revoke(this.config));
+    onRoute(() => this.page());
+    await this.page();
+  }
+
+  /** The visit goes on, or begins. */
+  seen(): void {
+    countVisit(Date.now());
+  }
+
+  /** A page or a route is seen. */
+  page(): Promise<void> {
+    this.seen();
+    this.send();
+    this.showPopups();
+    return this.run(countView());
+  }
+
+  /** Hands the page to onsite.js, if it is there or a pop-up could apply. */
+  private showPopups(): void {
+    const { popups } = this.config;
+    const page = pageFacts(Date.now());
+    const list = popups ? candidates(popups, page) : [];
+    if (!this.onsite && !list.length && !local.get("inbox") && !location.search.includes("webpush_preview=")) return;
+    const fail = () => (this.onsite = undefined);
+    (this.onsite ??= load<Onsite>(this.config, "onsite")).then(({ visit }) => visit(this, page, list), fail);
+  }
+
+  /** Whether a question is open, our own or the browser's. The bell is none. */
+  asking(): boolean {
+    return !!((this.showing && !this.fold) || this.requested);
   }
 
   private async run(views: number): Promise<void> {
+    if (!installable() && !supported()) return;
     this.waiting?.abort();
     const { signal } = (this.waiting = new AbortController());
     try {
@@ -176,6 +306,7 @@ export class SDK implements WebPush {
       const delay = delayUntilAsk(after, views, sessionStart(now), now);
       if (delay === Infinity) return;
       await sleep(delay);
+      const { bannerShown, triggered } = await load<typeof Wait>(this.config, "wait");
       await triggered(after, this.events, signal);
       // The banner that stands in the way may come and go at any time.
       while ((await visible(), !signal.aborted && bannerShown(prompt.consent))) await sleep(500);
@@ -187,15 +318,14 @@ export class SDK implements WebPush {
 
   private async visitor(): Promise<Visitor> {
     const { permission, subscribed, optedOut } = await this.state();
-    const { globalPrivacyControl, doNotTrack, userAgent } = navigator as Navigator & { globalPrivacyControl?: boolean };
     return {
       permission,
       subscribed,
       out: optedOut,
-      robot: isRobot(userAgent),
+      robot: isRobot(navigator.userAgent),
       asked: Number(local.get("asked")),
       refusals: Number(local.get("refusals")),
-      private: !!globalPrivacyControl || doNotTrack === "1",
+      private: isPrivate(),
       now: Date.now(),
     };
   }
@@ -292,16 +422,24 @@ export class SDK implements WebPush {
 
   /** Runs what touches the subscription after what does so already, here or in
    * another tab: a click may come while the visit is still being synchronised. */
-  private inTurn<T>(action: () => Promise<T>): Promise<T> {
-    const result = this.turn.then(() => alone(action));
+  private inTurn<T>(action: (join: typeof Join) => Promise<T>): Promise<T> {
+    const result = this.turn.then(() => this.joining()).then((join) => join.alone(() => action(join)));
     this.turn = result.catch(() => {});
     return result;
+  }
+
+  private joining(): Promise<typeof Join> {
+    return load<typeof Join>(this.config, "join");
+  }
+
+  private disconnect(): Promise<void> {
+    return this.inTurn(({ disconnect }) => disconnect(this.config, (error) => this.emit("error", error)));
   }
 
   /** Subscribes; wanted is true after an act of the visitor's. */
   private async join(wanted: boolean): Promise<Outcome> {
     try {
-      const told = await this.inTurn(() => connect(this.config, wanted));
+      const told = await this.inTurn(({ connect }) => connect(this.config, wanted));
       if (told === null) return "suppressed";
       if (!told) return "subscribed";
     } catch (error) {
@@ -314,7 +452,7 @@ export class SDK implements WebPush {
     return "subscribed";
   }
 
-  private emit(event: EventName, detail?: unknown): void {
+  emit(event: EventName, detail?: unknown): void {
     // A site that has given push up says 410 to scripts from before: no fault.
     if (event === "error" && (detail as Refused | undefined)?.status !== 410) console.warn("webpush:", detail);
     else trace(event, detail);

@@ -4,8 +4,10 @@
 import type { Config, Topic } from "../shared/wire";
 import { local } from "./storage";
 
-/** Where storage is blocked. */
-let choice: string[] | undefined;
+/** Where storage is blocked. On the page, because join.js has a copy of this
+ * module. */
+const choice: unique symbol = Symbol.for("webpush.topics") as never;
+const page = globalThis as { [choice]?: string[] };
 
 /** The ids that were chosen in this browser; undefined where nobody remembers. */
 export function chosen(): string[] | undefined {
@@ -15,12 +17,12 @@ export function chosen(): string[] | undefined {
   } catch {
     // Nothing there.
   }
-  return choice;
+  return page[choice];
 }
 
 /** Remembers a choice; without one, forgets it. */
 export function choose(ids?: string[]): void {
-  choice = ids;
+  page[choice] = ids;
   if (ids) local.set("topics", JSON.stringify(ids));
   else local.remove("topics");
 }

@@ -2,6 +2,8 @@
 // caddymodule). Member names are JSON names; times are milliseconds since the
 // epoch; binary values are base64url without padding.
 
+import type { PopupsConfig } from "./onsite";
+
 /** When the soft prompt shows by itself: pages and seconds must both hold, and
  * then one of the triggers must happen, if there are any. `{}` is the first idle
  * moment; without `after` it is the second page view. */
@@ -68,6 +70,10 @@ export interface Config {
   worker: string;
   scope: string;
   prompt?: PromptConfig;
+  /** The site's running pop-ups; missing where there are none. */
+  popups?: PopupsConfig;
+  /** false: no events, profiles and visits are recorded. */
+  track?: boolean;
   /** Puts `window.clevertap` on the page. */
   compat?: "clevertap";
   /** Providers that the site moves away from: their subscriptions become ours

@@ -1,0 +1,193 @@
+// What CleverTap's API records, and what it answers of it: on the SDK's queue, and
+// beside it a copy in this browser for the getters, which cannot wait.
+
+import type { Identity, ProfileOp, Value } from "../shared/entries";
+import type { SDK } from "../sdk/sdk";
+import { local } from "../sdk/storage";
+import { read } from "./storage";
+
+/** Events and characters of a profile that the copy has at most. */
+const mostEvents = 200;
+const longestProfile = 20_000;
+
+/** How often, first, last; in seconds, as CleverTap's WZRK_EV. */
+type Count = [count: number, first: number, last: number];
+
+type Values = Record<string, unknown>;
+
+const kept = <T>(name: string): Record<string, T> => {
+  try {
+    return JSON.parse(local.get(name)) ?? {};
+  } catch {
+    return {};
+  }
+};
+
+const meta = (): Values => (read("WZRK_META") as Values | undefined) ?? {};
+
+/** One occurrence more, of no more names than are kept. */
+export function counted(events: Record<string, Count>, name: string, seconds: number): Record<string, Count> {
+  const known = Object.entries(events).find(([other]) => other === name)?.[1];
+  if (!known && Object.keys(events).length >= mostEvents) return events;
+  const [count, first] = known ?? [0, seconds];
+  return { ...events, [name]: [count + 1, first, seconds] };
+}
+
+/** What CleverTap had counted before and what we have. */
+export function sumOf(theirs: Count | undefined, ours: Count | undefined): Count | undefined {
+  if (!theirs || !ours) return ours ?? theirs;
+  return [theirs[0] + ours[0], Math.min(theirs[1], ours[1]), Math.max(theirs[2], ours[2])];
+}
+
+/** A profile after an operation, as the server will have it. Paths into nested
+ * values are left to the server. */
+export function operated(values: Values, { op, key, value }: ProfileOp): Values {
+  const { [key]: before, ...rest } = values;
+  const list = (some: unknown): unknown[] => (some == null ? [] : [some].flat());
+  if (op === "delete") return rest;
+  if (op === "incr" || op === "decr") {
+    if (before !== undefined && typeof before !== "number") return values;
+    return { ...values, [key]: (before ?? 0) + (op === "incr" ? 1 : -1) * Number(value) };
+  }
+  const given = list(value);
+  if (op === "set") return { ...values, [key]: given };
+  if (op === "add") return { ...values, [key]: [...new Set([...list(before), ...given])] };
+  return before === undefined ? values : { ...values, [key]: list(before).filter((one) => !given.includes(one)) };
+}
+
+/** By what a profile says who somebody is, in CleverTap's order. */
+export function identitiesOf(profile: Values): Identity[] {
+  return ([["Identity", "identity"], ["Email", "email"], ["GPID", "gpid"], ["FBID", "fbid"]] as const).flatMap(([name, kind]) => {
+    const value = profile[name];
+    return (typeof value === "string" && value) || typeof value === "number" ? [{ kind, value: String(value) }] : [];
+  });
+}
+
+/** Tells one login from another without keeping who it was. */
+function mark(text: string): string {
+  let sum = 0;
+  for (const char of text) sum = (Math.imul(sum, 31) + char.codePointAt(0)!) | 0;
+  return text.length + "." + sum;
+}
+
+export class People {
+  /** After clear(): nothing is recorded until somebody logs in. */
+  private cleared = false;
+
+  constructor(private readonly sdk: SDK) {
+    this.pageSeen();
+  }
+
+  /** Whether it was recorded. */
+  event(name: string, props: Values): boolean {
+    if (this.cleared || !this.sdk.event(name, props)) return false;
+    local.set("ev", JSON.stringify(counted(kept<Count>("ev"), name, Math.round(Date.now() / 1000))));
+    return true;
+  }
+
+  set(profile: Values): boolean {
+    return this.profile({ set: profile }, { ...kept("pr"), ...profile });
+  }
+
+  operate(key: string, operation: Values): boolean {
+    const [name, value] = Object.entries(operation)[0]!;
+    const op = { op: name.slice(1) as ProfileOp["op"], key, ...(name !== "$delete" && { value: value as Value }) };
+    return this.profile({ ops: [op] }, /[.[]/.test(key) ? kept("pr") : operated({ ...(read("WZRK_PR") as Values), ...kept("pr") }, op));
+  }
+
+  private profile(change: { set?: Values; ops?: ProfileOp[] }, after: Values): boolean {
+    if (this.cleared || !this.sdk.record({ type: "profile", ...change })) return false;
+    const text = JSON.stringify(after);
+    if (text.length < longestProfile) local.set("pr", text);
+    return true;
+  }
+
+  /** Somebody has logged in. Sites tell it on every page: the same is told once in
+   * a visit. */
+  login(profile: Values, signature: unknown): boolean {
+    const identities = identitiesOf(profile);
+    if (!identities.length) return this.set(profile);
+    this.cleared = false;
+    const who = mark(JSON.stringify(identities));
+    const login = mark(JSON.stringify(profile) + this.start());
+    if (local.get("login") === login) return true;
+    const entry = { type: "login" as const, identities, set: profile, ...(typeof signature === "string" && { signature }) };
+    if (!this.sdk.record(entry)) return false;
+    // Somebody else: what is known here was of the one before.
+    if (local.get("who") && local.get("who") !== who) this.forget();
+    local.set("who", who);
+    local.set("login", login);
+    local.set("pr", JSON.stringify({ ...kept("pr"), ...profile }));
+    return true;
+  }
+
+  /** Nobody is logged in any more. */
+  logout(clear = false): void {
+    this.forget();
+    this.cleared = clear;
+    void this.sdk.logout();
+  }
+
+  private forget(): void {
+    for (const name of ["ev", "pr", "who", "login"]) local.remove(name);
+    // CleverTap's own copies were of the same person.
+    local.set("stranger", "1");
+  }
+
+  details(name: string): { firstTime: Date; lastTime: Date; count: number } | undefined {
+    const theirs = this.theirs<Record<string, Count>>("WZRK_EV");
+    const [count, first, last] = sumOf(theirs?.[name], kept<Count>("ev")[name]) ?? [];
+    return count && first && last ? { firstTime: new Date(first * 1000), lastTime: new Date(last * 1000), count } : undefined;
+  }
+
+  attribute(name: string): unknown {
+    return { ...this.theirs<Values>("WZRK_PR"), ...kept("pr") }[name];
+  }
+
+  private theirs<T>(name: string): T | undefined {
+    return local.get("stranger") ? undefined : (read(name) as T | undefined);
+  }
+
+  visits(): number {
+    return (Number(meta().sc) || 0) + Number(local.get("visits"));
+  }
+
+  lastVisit(): Date | undefined {
+    const time = Number(local.get("before")) || Number(meta().ps) * 1000;
+    return time ? new Date(time) : undefined;
+  }
+
+  elapsed(): number {
+    return Math.floor((Date.now() - (Number(this.start()) || Date.now())) / 1000);
+  }
+
+  pages(): number {
+    return Number(local.get("pages").split(" ")[1]) || 1;
+  }
+
+  pageSeen(): void {
+    this.sdk.seen();
+    const start = this.start();
+    const [of, pages] = local.get("pages").split(" ");
+    local.set("pages", start + " " + (of === start ? Number(pages) + 1 : 1));
+  }
+
+  private start(): string {
+    return local.get("visit").split(" ")[0]!;
+  }
+
+  /** Where the visitor is. Without numbers the browser is asked, and asks the
+   * visitor; its answer is good for a day. */
+  location(latitude?: number, longitude?: number): void {
+    if (latitude !== undefined && longitude !== undefined) {
+      this.sdk.profile({ Latitude: latitude, Longitude: longitude });
+      return;
+    }
+    const [at, lat, lng] = local.get("geo").split(" ").map(Number);
+    if (at && Math.abs(Date.now() - at) < 86_400_000) return this.location(lat, lng);
+    navigator.geolocation?.getCurrentPosition(({ coords: { latitude, longitude } }) => {
+      local.set("geo", [Date.now(), latitude, longitude].join(" "));
+      this.location(latitude, longitude);
+    });
+  }
+}

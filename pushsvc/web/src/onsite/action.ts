@@ -1,0 +1,40 @@
+import type { Action } from "../shared/popup";
+
+/** What actions need of the SDK. */
+export interface Doer {
+  subscribe(): unknown;
+}
+
+/** Calls a function of the page by its name, a path of own properties. False if
+ * there is none: what prototypes have is not meant for this. */
+export function callByName(root: object, path: string, kv: Record<string, string>): boolean {
+  let owner: unknown;
+  let at: unknown = root;
+  for (const name of path.split(".")) {
+    if ((typeof at !== "object" && typeof at !== "function") || !at || !Object.prototype.hasOwnProperty.call(at, name)) return false;
+    owner = at;
+    at = (at as Record<string, unknown>)[name];
+  }
+  if (typeof at !== "function") return false;
+  at.call(owner, kv);
+  return true;
+}
+
+/** Does what a click wants, synchronously in it. */
+export function perform({ do: kind, url, newTab, function: name }: Action, kv: Record<string, string>, doer: Doer): void {
+  if (kind === "open" && url) {
+    if (newTab) window.open(url, "_blank", "noopener");
+    else location.assign(url);
+  } else if (kind === "call" && name) {
+    try {
+      if (!callByName(window, name, kv)) console.warn(`webpush: the page has no function ${name}, which a pop-up calls`);
+    } catch (error) {
+      // The site's own mistake goes to the site's own error handling.
+      setTimeout(() => {
+        throw error;
+      });
+    }
+  } else if (kind === "subscribe") {
+    doer.subscribe();
+  }
+}

@@ -1,0 +1,35 @@
+import type { MessagesAnswer, MessagesRequest } from "../shared/messages";
+import type { SDK } from "../sdk/sdk";
+import type { PageFacts, PopupRule } from "../shared/onsite";
+import { local } from "../sdk/storage";
+
+const nothing: MessagesAnswer = { popups: [] };
+
+/** Asks the server which pop-ups this visitor may see here. No answer is none. */
+export async function ask({ config, queue }: SDK, page: PageFacts, list: PopupRule[], preview: string | undefined, signal: AbortSignal): Promise<MessagesAnswer> {
+  const { path, query, referrer, utm, device, language, visits } = page;
+  const { "": _all, ...shown } = page.shown;
+  const body: MessagesRequest = {
+    session: queue.session(),
+    page: { path, query, referrer, utm },
+    device,
+    language,
+    timeZone: Intl.DateTimeFormat().resolvedOptions().timeZone,
+    visits,
+    views: Number(local.get("views")),
+    candidates: list.map(({ id }) => id),
+    shown,
+    preview,
+  };
+  const response = await fetch(config.prefix + "/messages", {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify(body),
+    credentials: "same-origin",
+    signal,
+  });
+  // A site that answers every path with its start page says 200 too.
+  if (response.status !== 200 || !/^application\/json\b/.test(response.headers.get("Content-Type") ?? "")) return nothing;
+  const answer = (await response.json()) as MessagesAnswer;
+  return Array.isArray(answer.popups) ? answer : nothing;
+}

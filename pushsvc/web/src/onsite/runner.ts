@@ -1,0 +1,234 @@
+import type { NotificationDetails } from "../sdk/api";
+import { load } from "../sdk/lazy";
+import { visible } from "../sdk/page";
+import { shownNow } from "../sdk/place";
+import type { SDK } from "../sdk/sdk";
+import { local } from "../sdk/storage";
+import type * as Wait from "../sdk/wait";
+import { webURL } from "../popup/url";
+import type { WireControl } from "../shared/messages";
+import type { PageFacts, PopupRule } from "../shared/onsite";
+import type { Action, PopupEvent, PopupFace, PopupHost, Popups, WirePopup } from "../shared/popup";
+import { perform } from "./action";
+import { ask } from "./ask";
+import { choose, isFree } from "./choose";
+import { clickMessage, message, messageId } from "./message";
+import { whenSeen } from "./seen";
+import { due, type When } from "./when";
+
+const sleep = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
+
+/** A pop-up that is, or was, before the visitor. */
+interface Display {
+  popup: WirePopup;
+  /** Nothing is reported. */
+  preview: boolean;
+  seen: boolean;
+  counted: boolean;
+  /** When it was clicked last, in ms. */
+  clicked: number;
+  face?: PopupFace;
+}
+
+type Surroundings = typeof Wait;
+
+type CleverTap = { dismissSpamControl?: boolean };
+
+/** One page's pop-ups. */
+export class Runner {
+  private route = new AbortController();
+  private path: string | undefined;
+  private open: Display | undefined;
+  private belled = false;
+  private surroundings: Surroundings | undefined;
+  /** What notificationCallback got, by what CleverTap calls it; the last one too. */
+  private readonly handed = new Map<string, Display>();
+  private last: Display | undefined;
+
+  constructor(private readonly sdk: SDK) {}
+
+  /** A page or a route of it is seen. */
+  async visit(page: PageFacts, list: PopupRule[]): Promise<void> {
+    this.route.abort();
+    const { signal } = (this.route = new AbortController());
+    if (this.path !== undefined && this.path !== location.pathname) this.open?.face?.close();
+    this.path = location.pathname;
+    this.showBell();
+    const token = new URLSearchParams(location.search).get("webpush_preview") || undefined;
+    if (!list.length && !token) return;
+    try {
+      const [answer, surroundings] = await Promise.all([
+        ask(this.sdk, page, list, token, signal),
+        load<Surroundings>(this.sdk.config, "wait"),
+      ]);
+      this.surroundings = surroundings;
+      const preview = !!answer.preview;
+      for (const popup of answer.popups) void this.wait(popup.when as When, preview, signal, () => this.show(popup, preview, signal));
+      for (const control of answer.controls ?? []) void this.wait(control.when, false, signal, () => this.keep(control));
+    } catch (error) {
+      // Offline, or on to the next route. Pop-ups are no reason for alarm.
+      if (!signal.aborted) console.debug("webpush:", error);
+    }
+  }
+
+  /** Runs then at its time, unless the visitor has gone on by then. */
+  private async wait(when: When = {}, preview: boolean, signal: AbortSignal, then: () => unknown): Promise<void> {
+    if (!preview) await due(when, this.surroundings!.triggered, this.sdk.events, signal);
+    // Never over a question, the browser's own, or a consent banner.
+    while ((await visible(), !signal.aborted && (this.sdk.asking() || this.surroundings!.bannerShown(this.sdk.config.prompt?.consent)))) await sleep(500);
+    if (!signal.aborted) then();
+  }
+
+  /** What would be shown now is not, and counts as such. */
+  private keep(control: WireControl): void {
+    if (this.choice({ ...control, kind: "box" }) !== "drop") {
+      this.sdk.record({ type: "popup", act: "viewed", popup: control.id, variant: control.variant, token: control.token });
+    }
+  }
+
+  private choice(popup: Pick<WirePopup, "id" | "kind" | "priority" | "caps">): ReturnType<typeof choose> {
+    const { config } = this.sdk;
+    const { clevertap } = window as { clevertap?: CleverTap };
+    return choose(popup, {
+      open: this.open && { priority: this.open.popup.priority ?? 0, seen: this.open.seen },
+      shown: shownNow(),
+      perSession: config.popups?.perSession,
+      dismissSpamControl: config.compat && clevertap?.dismissSpamControl,
+      dismissed: local.get("dnd").split(" "),
+    });
+  }
+
+  private async show(popup: WirePopup, preview: boolean, signal: AbortSignal): Promise<void> {
+    const choice = preview ? "replace" : this.choice(popup);
+    if (choice === "drop") return;
+    if (choice === "replace") this.open?.face?.close();
+    const display: Display = { popup, preview, seen: false, counted: false, clicked: 0 };
+    if (this.sdk.notificationCallback && !isFree(popup.kind)) return this.hand(display, this.sdk.notificationCallback);
+    if (popup.kind === "custom") return;
+    const free = isFree(popup.kind);
+    // Nothing else may come while it is being loaded.
+    if (!free) this.open = display;
+    const gone = new AbortController();
+    const closed = () => {
+      gone.abort();
+      if (this.open === display) this.open = undefined;
+    };
+    try {
+      const { show } = await load<Popups>(this.sdk.config, "popup");
+      const current = !signal.aborted && (free || this.open === display);
+      const face = current ? show({ ...this.host(preview), popup, closed }) : undefined;
+      if (!face) return closed();
+      display.face = face;
+      this.tell(display, { act: "shown" });
+      // The inbox reports of its messages one by one.
+      if (!free) whenSeen(face.element, () => this.viewed(display), gone.signal);
+    } catch (error) {
+      closed();
+      console.warn("webpush:", error);
+    }
+  }
+
+  /** The bell with what earlier pages have left in it. */
+  private showBell(): void {
+    if (this.belled || !local.get("inbox")) return;
+    this.belled = true;
+    load<Popups>(this.sdk.config, "popup").then(({ inbox }) => inbox(this.host(false)), (error) => console.warn("webpush:", error));
+  }
+
+  /** What the renderer is told, and tells. */
+  private host(preview: boolean): PopupHost {
+    const { name, site, icon, prefix, version } = this.sdk.config;
+    const displayOf = (of: WirePopup): Display =>
+      this.open?.popup === of ? this.open : { popup: of, preview, seen: false, counted: true, clicked: 0 };
+    return {
+      site: { name: name || site, icon },
+      language: document.documentElement.lang || navigator.language,
+      prefix,
+      version,
+      act: (event, of) => this.act(event, displayOf(of)),
+      run: (action, kv) => this.run(action, kv),
+      call: (name, args, of) => this.call(name, args, displayOf(of)),
+    };
+  }
+
+  private act(event: PopupEvent, display: Display): void {
+    const { popup, preview } = display;
+    if (event.act === "viewed") return this.viewed(display);
+    if (event.act !== "error") this.count(display);
+    if (event.act === "clicked") {
+      display.clicked = Date.now();
+      this.sdk.popupCallback?.(clickMessage(popup, event.props, new Date()));
+    }
+    if (event.act === "closed" && !preview) local.set("dnd", [...new Set([...local.get("dnd").split(" ").slice(-99), popup.id])].join(" ").trim());
+    this.tell(display, event);
+    // The answer to a question is an event of the site's.
+    if (event.act === "submitted" && event.element && !preview) this.sdk.event(event.element, { answer: event.value, popup: popup.id });
+  }
+
+  private viewed(display: Display): void {
+    if (display.seen) return;
+    display.seen = true;
+    this.count(display);
+    this.tell(display, { act: "viewed" });
+  }
+
+  /** It was before the visitor: one of those that a visit may have. */
+  private count(display: Display): void {
+    const { popup, preview } = display;
+    if (display.counted || preview) return;
+    display.counted = true;
+    const shown = shownNow();
+    for (const name of isFree(popup.kind) ? [popup.id] : [popup.id, ""]) shown[name] = (shown[name] ?? 0) + 1;
+    local.set("shown", JSON.stringify(shown));
+  }
+
+  private tell({ popup, preview }: Display, { act, element, value }: Omit<PopupEvent, "act"> & { act: PopupEvent["act"] | "shown" }): void {
+    const { id, variant = "", token } = popup;
+    if (!preview && act !== "shown") this.sdk.record({ type: "popup", act, popup: id, variant, token, element });
+    this.sdk.emit("popup", { act, id, variant, element, value });
+  }
+
+  private run(action: Action, kv: Record<string, string>): void {
+    perform({ ...action, url: webURL(action.url) }, kv, this.sdk);
+  }
+
+  /** Gives it to the page, which shows it and raises what becomes of it. */
+  private hand(display: Display, callback: NonNullable<SDK["notificationCallback"]>): void {
+    const { popup } = display;
+    this.handed.set(messageId(popup, new Date()), (this.last = display));
+    this.sdk.emit("popup", { act: "shown", id: popup.id, variant: popup.variant });
+    try {
+      callback(message(popup, new Date()));
+    } catch (error) {
+      // The site's own mistake goes to the site's own error handling.
+      setTimeout(() => {
+        throw error;
+      });
+    }
+  }
+
+  /** The page tells of one that it shows: of the last one, or by its id. */
+  raise(act: "viewed" | "clicked", details?: NotificationDetails): void {
+    const display = details ? this.handed.get(String(details.msgId)) : this.last;
+    if (display) this.raised(act, display);
+  }
+
+  private raised(act: "viewed" | "clicked", display: Display): void {
+    if (act === "viewed") return this.viewed(display);
+    // Custom HTML may have been found clicked already.
+    if (Date.now() - display.clicked > 500) this.act({ act }, display);
+    const { click, content } = display.popup;
+    if (click) this.run(click, content.kv ?? {});
+  }
+
+  /** HTML in the sandbox has called one of the names that it may. */
+  private call(name: string, args: unknown[], display: Display): void {
+    const [family, method] = name.split(".") as [string, string | undefined];
+    if (!method) return this.raised(name.endsWith("Viewed") ? "viewed" : "clicked", display);
+    const api = (window as unknown as Record<string, Record<string, Record<string, (...args: unknown[]) => void>> | undefined>).clevertap;
+    if (this.sdk.config.compat && api) api[family]?.[method]?.(...args);
+    else if (family === "event") this.sdk.event(String(args[0]), args[1] as Record<string, unknown>);
+    else if (family === "profile") this.sdk.profile((args[0] as { Site?: Record<string, unknown> })?.Site ?? {});
+    else void this.sdk.prompt();
+  }
+}

@@ -1,0 +1,30 @@
+import { encodeBase64url } from "../shared/base64url";
+import { local } from "./storage";
+
+/** 16 random bytes. */
+export const randomId = (): string => encodeBase64url(crypto.getRandomValues(new Uint8Array(16)));
+
+/** Twenty minutes without a page end a visit. */
+const pause = 1_200_000;
+
+/** Counts a page into the visit, or begins one, over all tabs. `visit` is when it
+ * began, on which page, and where from; `told` what track.js has told of it;
+ * `session` names it to the server. The distance is absolute, since clocks are
+ * set. */
+export function countVisit(now: number): void {
+  if (Math.abs(now - Number(local.get("seen"))) > pause) {
+    local.remove("shown");
+    local.set("session", randomId());
+    local.set("before", local.get("seen"));
+    local.set("visit", [now, location.href, document.referrer].join(" "));
+    local.set("visits", String(Number(local.get("visits")) + 1));
+  }
+  local.set("seen", String(now));
+}
+
+/** Whether the browser asks not to be followed: Global Privacy Control, Do Not
+ * Track. */
+export function isPrivate(): boolean {
+  const { globalPrivacyControl, doNotTrack } = navigator as Navigator & { globalPrivacyControl?: boolean };
+  return !!globalPrivacyControl || doNotTrack === "1";
+}

@@ -1,0 +1,42 @@
+// A clock that stands until it is moved.
+
+type Timer = { id: number; at: number; run: () => void };
+
+const realTimeout = globalThis.setTimeout;
+
+/** Lets all that is ready run: promises, and answers of what was faked. */
+export async function settle(): Promise<void> {
+  for (let i = 0; i < 20; i++) await new Promise<void>((resolve) => void realTimeout(resolve));
+}
+
+/** Takes Date.now, setTimeout and clearTimeout over. */
+export class Clock {
+  private timers: Timer[] = [];
+  private ids = 0;
+
+  constructor(public now = 1_800_000_000_000) {
+    Date.now = () => this.now;
+    globalThis.setTimeout = ((run: () => void, ms = 0) => {
+      this.timers.push({ id: ++this.ids, at: this.now + ms, run });
+      return this.ids;
+    }) as unknown as typeof setTimeout;
+    globalThis.clearTimeout = ((id: number) => {
+      this.timers = this.timers.filter((timer) => timer.id !== id);
+    }) as typeof clearTimeout;
+  }
+
+  /** Moves on, running what comes due on the way. */
+  async advance(ms: number): Promise<void> {
+    const end = this.now + ms;
+    await settle();
+    for (;;) {
+      const [next] = this.timers.filter(({ at }) => at <= end).sort((a, b) => a.at - b.at);
+      if (!next) break;
+      this.timers = this.timers.filter((timer) => timer !== next);
+      this.now = Math.max(this.now, next.at);
+      next.run();
+      await settle();
+    }
+    this.now = end;
+  }
+}

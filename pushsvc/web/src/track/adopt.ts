@@ -1,0 +1,24 @@
+import type { Entry, Identity } from "../shared/entries";
+
+/** What CleverTap's storage said of the visitor (`webpush:ct`, see src/compat) as
+ * an entry; undefined where that is nothing. */
+export function adoptEntry(text: string): (Entry & { type: "adopt" }) | undefined {
+  let known: { id?: string; identities?: string[] };
+  try {
+    known = JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+  const entry: Entry & { type: "adopt" } = { type: "adopt" };
+  if (typeof known?.id === "string" && known.id) entry.device = known.id;
+  const identities = Array.isArray(known?.identities) ? known.identities.map(identity).filter(({ value }) => value) : [];
+  if (identities.length) entry.identities = identities;
+  return entry.device || entry.identities ? entry : undefined;
+}
+
+/** CleverTap keeps them as texts that begin with their kind, or do not tell it. */
+function identity(text: string): Identity {
+  const [, prefix, rest] = /^(GP|FB):(.*)$/s.exec(text) ?? [];
+  if (prefix) return { kind: prefix === "GP" ? "gpid" : "fbid", value: rest! };
+  return { kind: /^[^@\s]+@[^@\s]+$/.test(text) ? "email" : "identity", value: text };
+}

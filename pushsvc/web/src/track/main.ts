@@ -1,0 +1,8 @@
+// track.js: sends what the SDK has kept. Loaded when there is something to send.
+
+import type { SDK } from "../sdk/sdk";
+import { Sender } from "./sender";
+
+export function start(sdk: SDK): Sender {
+  return new Sender(sdk);
+}

@@ -1,0 +1,185 @@
+import type { SDK } from "../sdk/sdk";
+import { closed, openFor, waiting } from "../sdk/queue";
+import { local } from "../sdk/storage";
+import { type Fate, fateOf, pauseAfter } from "./fate";
+import { adoptEntry } from "./adopt";
+import { visitEntry, withoutQuery } from "./visit";
+
+/** Time for a few entries to come together. */
+const gather = 1000;
+
+/** A foreign batch is closed by then for sure. */
+const closedAfter = openFor + 2000;
+
+/** The server counts nothing that is older. */
+const week = 604_800_000;
+
+const answerWithin = 30_000;
+
+/** One page's part in sending the queue, its own batches and those that other pages
+ * have left. */
+export class Sender {
+  /** Batches of this page that are closed, by name; the text only without storage. */
+  private readonly own = new Map<string, string>();
+  private running = false;
+  private again = false;
+  private stopped = false;
+  /** The page goes, or sleeps: the SDK's beacon has what it can have. */
+  private leaving = false;
+  private tries = 0;
+  private timer: ReturnType<typeof setTimeout> | undefined;
+  /** While a failed try is to be repeated, nothing else hurries. */
+  private pausing = false;
+
+  constructor(private readonly sdk: SDK) {
+    addEventListener("online", () => {
+      this.tries = 0;
+      this.flush();
+    });
+    addEventListener("pagehide", () => (this.leaving = true));
+    addEventListener("pageshow", () => {
+      this.leaving = false;
+      if (waiting().length) this.wake();
+    });
+    document.addEventListener("visibilitychange", () => {
+      // The system may end a page that nobody sees.
+      if (document.visibilityState === "hidden" && !this.pausing) this.flush();
+    });
+  }
+
+  /** Something was added. */
+  wake(): void {
+    this.tellAdoption();
+    this.tellVisit();
+    if (!this.pausing) this.flushIn(gather);
+  }
+
+  private tellVisit(): void {
+    const visit = local.get("visit");
+    const stamp = visit.split(" ")[0]!;
+    if (stamp === local.get("told")) return;
+    local.set("told", stamp);
+    // Queries carry tokens and names.
+    local.set("visit", withoutQuery(visit));
+    const entry = visitEntry(visit);
+    if (entry) this.sdk.record(entry);
+  }
+
+  /** Who the visitor was to CleverTap, once. */
+  private tellAdoption(): void {
+    const known = local.get("ct");
+    if (!known || local.get("ctsent")) return;
+    local.set("ctsent", "1");
+    const entry = adoptEntry(known);
+    if (entry) this.sdk.record(entry);
+  }
+
+  private flushIn(ms: number): void {
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.flush(), ms);
+  }
+
+  private flush(): void {
+    clearTimeout(this.timer);
+    this.pausing = false;
+    const { queue } = this.sdk;
+    if (this.stopped || this.leaving || queue.held || navigator.onLine === false) return;
+    const batch = queue.take();
+    if (batch) this.own.set(batch.name, batch.stored ? "" : batch.text);
+    if (this.running) {
+      this.again = true;
+      return;
+    }
+    this.running = true;
+    this.again = false;
+    alone(() => this.drain())
+      .catch((error) => console.warn("webpush:", error))
+      .then(() => {
+        this.running = false;
+        if (this.again) this.flush();
+      });
+  }
+
+  /** Sends what may be sent, in the order in which it was added. */
+  private async drain(): Promise<void> {
+    for (;;) {
+      const names = [...new Set([...waiting().map((name) => name.slice(8)), ...this.own.keys()])].sort();
+      const name = names[0];
+      if (!name || this.sdk.queue.held) return;
+      const age = Date.now() - parseInt(name.slice(6, 14), 36);
+      const text = this.own.get(name) || local.get(name);
+      if (!text || age > week) {
+        this.forget(name);
+        continue;
+      }
+      // Somebody may still be adding to it. A clock that was set back tells nothing.
+      if (!this.own.has(name) && age >= 0 && age < closedAfter) return this.flushIn(closedAfter - age);
+      if (!this.follow(await this.post(closed(text)), name)) return;
+    }
+  }
+
+  /** Acts on what became of a batch; true to go on with the next one. */
+  private follow([fate, retryAfter]: [Fate, string | null], name: string): boolean {
+    if (fate === "taken" || fate === "refused") {
+      if (fate === "taken") local.set("device", "1");
+      else console.warn("webpush: the server refused a batch of events; it was dropped");
+      this.forget(name);
+      this.tries = 0;
+      return true;
+    }
+    if (fate === "later") {
+      this.pausing = true;
+      this.flushIn(pauseAfter(++this.tries, retryAfter, Math.random()));
+      return false;
+    }
+    this.stopped = true;
+    if (fate === "retired") waiting().forEach((name) => this.forget(name.slice(8)));
+    return false;
+  }
+
+  private async post(body: string): Promise<[Fate, string | null]> {
+    const { config } = this.sdk;
+    try {
+      const response = await fetch(config.prefix + "/events", {
+        method: "POST",
+        headers: { "Content-Type": "application/json" },
+        body,
+        credentials: "same-origin",
+        // Outlives the page; engines take 64 KiB at once that way.
+        keepalive: new Blob([body]).size < 60_000,
+        signal: AbortSignal.timeout?.(answerWithin),
+      });
+      return [fateOf(response.status), response.headers.get("Retry-After")];
+    } catch {
+      return ["later", null];
+    }
+  }
+
+  private forget(name: string): void {
+    this.own.delete(name);
+    local.remove(name);
+  }
+}
+
+/** How long another tab is waited for, in ms. */
+const patience = 5000;
+
+/** Runs action while no other tab sends. Two that send the same batch make more
+ * work, but nothing counts twice: so nobody waits long, and a page that goes to
+ * sleep takes no lock along. */
+async function alone(action: () => Promise<void>): Promise<void> {
+  if (!navigator.locks) return action();
+  let began = false;
+  const gone = new AbortController();
+  const asleep = new Promise<void>((resolve) => addEventListener("pagehide", () => resolve(), { signal: gone.signal }));
+  const run = () => {
+    began = true;
+    return Promise.race([action(), asleep]).finally(() => gone.abort());
+  };
+  try {
+    await navigator.locks.request("webpush:queue", { signal: AbortSignal.timeout?.(patience) }, run);
+  } catch (error) {
+    if (began) throw error;
+    await action();
+  }
+}
