@@ -15,6 +15,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -212,10 +213,20 @@ func (p *product) tryCLI(result any, args ...string) error {
 // host is the site's name: the origin without its scheme.
 func host(origin string) string { return strings.TrimPrefix(origin, "http://") }
 
+// given are the addresses that freeAddress has given.
+var given sync.Map
+
+// freeAddress is one that no earlier test of this run has had: browsers keep what
+// they know of an origin, and there are few ports for so many.
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
-	defer l.Close()
-	return l.Addr().String()
+	for {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		must(t, err)
+		address := l.Addr().String()
+		must(t, l.Close())
+		if _, again := given.LoadOrStore(address, true); !again {
+			return address
+		}
+	}
 }
