@@ -133,6 +133,9 @@ func TestOwnPaths(t *testing.T) {
 	}{
 		{"SDK", "/_webpush/sdk.js", "text/javascript; charset=utf-8", nil, []string{`"site":"a.example.com"`, `"name":"The Shop"`, `"color":"#0b6bcb"`, `"askAgain":[172800]`, `"pages":3`, `"key":"B`}},
 		{"worker", "/sw.js", "text/javascript; charset=utf-8", nil, []string{`"standalone":true`, `"site":"a.example.com"`}},
+		{"module", "/_webpush/popup.js", "text/javascript; charset=utf-8", nil, []string{"export{"}},
+		{"frame of custom HTML", "/_webpush/frame.html", "text/html; charset=utf-8", nil, []string{"<!DOCTYPE html>", "<script>(()=>{"}},
+		{"its script", "/_webpush/frame.js", "text/javascript; charset=utf-8", nil, []string{"document.write"}},
 		{"manifest", "/manifest.json", "application/manifest+json", nil, []string{`"name":"The Shop"`, `"/icon.png"`, `"display":"standalone"`}},
 		{"the site's worker", "/own-worker.js", "text/javascript", map[string]string{"Service-Worker": "script"}, []string{"// the site's\n;", `"site":"a.example.com"`}},
 	} {
