@@ -104,6 +104,8 @@ type Batch struct {
 	Conversions []Conversion
 	// Rejected is how many logins were refused before.
 	Rejected int64
+	// Malformed is how many entries could not be read.
+	Malformed int64
 	// Limits are the site's; zero for the defaults.
 	Limits PeopleLimits
 }

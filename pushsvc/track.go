@@ -33,6 +33,8 @@ type PeopleCounts struct {
 	RefusedProfiles int64 `json:"refused_profiles"`
 	RefusedEvents   int64 `json:"refused_events"`
 	RefusedLogins   int64 `json:"refused_logins"`
+	// RefusedEntries could not be read.
+	RefusedEntries int64 `json:"refused_entries"`
 }
 
 // PopupStat names one counter: what was done with a pop-up in one hour.

@@ -12,6 +12,7 @@ import (
 func (a *applier) finish() (Change, error) {
 	before := *a.change.Counts
 	a.counts.RefusedLogins += a.b.Rejected
+	a.counts.RefusedEntries += a.b.Malformed
 	refused := a.settle()
 	for _, p := range a.order {
 		switch {

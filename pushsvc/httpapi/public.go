@@ -139,8 +139,8 @@ func (p *Public) events(w http.ResponseWriter, r *http.Request, site PublicSite)
 	if err != nil {
 		return err
 	}
-	var req service.RecordRequest
-	if err := decodeJSON(body, &req, false); err != nil {
+	req, err := decodeRecord(body)
+	if err != nil {
 		return err
 	}
 	if req.Batch == "" {
@@ -152,12 +152,10 @@ func (p *Public) events(w http.ResponseWriter, r *http.Request, site PublicSite)
 		if err := p.Service.Track(r.Context(), site.Name, reports); err != nil {
 			return err
 		}
-		w.WriteHeader(http.StatusNoContent)
-		return nil
-	}
-	if err := p.record(w, r, site, req); err != nil {
+	} else if err := p.record(w, r, site, req); err != nil {
 		return err
 	}
+	w.Header().Set("Cache-Control", "no-store") // a cookie is nobody else's
 	w.WriteHeader(http.StatusNoContent)
 	return nil
 }
