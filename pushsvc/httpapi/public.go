@@ -41,6 +41,9 @@ type PublicSite struct {
 	// CookiePath is where browsers send the cookie; empty for none at all, and
 	// then nobody is known again.
 	CookiePath string
+	// OtherPath is where the site's cookie may be from before, when its settings
+	// were others; empty for nowhere.
+	OtherPath string
 	// IdentitySecret, where there is one, is what logins must be signed with.
 	IdentitySecret pushsvc.Secret
 }

@@ -299,6 +299,46 @@ func TestSecureCookie(t *testing.T) {
 	}
 }
 
+// TestOldCookie: a site that begins to watch pages has its cookie at another path,
+// and browsers send both: a choice made in one holds, and the other goes.
+func TestOldCookie(t *testing.T) {
+	f := newFixture(t)
+	public := &httpapi.Public{Service: f.service, Logger: f.logger()}
+	others := map[string]string{"/": "/_webpush/", "/_webpush/": "/"}
+	post := func(path, cookies, entry string, n int) []*http.Cookie {
+		w := httptest.NewRecorder()
+		r := httptest.NewRequest("POST", "https://a.example/_webpush/events", strings.NewReader(`{"batch":"`+random(n)+`","events":[`+entry+`]}`))
+		r.Header.Set("Content-Type", "application/json")
+		r.Header.Set("Cookie", cookies)
+		public.Serve(w, r, httpapi.PublicSite{Name: siteA, CookiePath: path, OtherPath: others[path]}, "events")
+		if w.Code != http.StatusNoContent {
+			t.Errorf("%s: %d %s", cookies, w.Code, w.Body)
+		}
+		return w.Result().Cookies()
+	}
+	const known = "AAAAAAAAAAAAAAAAAA777A"
+	post("/", "__webpush="+known+"; __webpush=0", anEvent, 1)
+	r := httptest.NewRequest("GET", "/", nil)
+	r.Header.Set("Cookie", "__webpush="+known+"; __webpush=0")
+	if n := f.people(siteA); n != 0 || !httpapi.Anonymous(r) {
+		t.Errorf("who has opted out is known by the older cookie: %d profiles", n)
+	}
+	for path, other := range others {
+		set := post(path, "__webpush="+known+"; __webpush="+known, `{"type":"optout","value":true}`, 2)
+		if len(set) != 2 || set[0].Path != path || set[0].Value != "0" || set[1].Path != other || set[1].MaxAge >= 0 {
+			t.Errorf("at %s: %v", path, set)
+		}
+	}
+	if set := post("/", "__webpush="+known, anEvent, 3); len(set) != 1 {
+		t.Errorf("with one cookie: %v", set)
+	}
+	// Choosing to be known again removes both.
+	set := post("/", "__webpush="+known+"; __webpush=0", `{"type":"optout","value":false}`, 4)
+	if len(set) != 2 || len(set[0].Value) != 22 || set[0].Value == known || set[1].MaxAge >= 0 {
+		t.Errorf("after opting in: %v", set)
+	}
+}
+
 func TestSubscribeLinks(t *testing.T) {
 	f := newFixture(t)
 	b := newBrowser(t, 1)
