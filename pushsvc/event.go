@@ -5,6 +5,9 @@ import "time"
 // MaxEntries is how many entries a batch may have.
 const MaxEntries = 200
 
+// MaxOps is how many operations all entries of a batch may have together.
+const MaxOps = 1000
+
 // Bounds of one site. What is beyond them is counted and left out.
 const (
 	// MaxSiteEvents is how many event names a site counts.

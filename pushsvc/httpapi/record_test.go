@@ -259,6 +259,23 @@ func TestRecordMalformed(t *testing.T) {
 	}
 }
 
+// TestRecordOps: what a batch costs while all others wait is bounded.
+func TestRecordOps(t *testing.T) {
+	f := newFixture(t)
+	v := &visit{fixture: f, site: siteA}
+	entry := `{"type":"profile","ops":[` + strings.Repeat(`{"op":"incr","key":"n","value":1},`, 99) + `{"op":"incr","key":"n","value":1}]}`
+	entries := []string{anEvent}
+	for range 12 {
+		entries = append(entries, entry)
+	}
+	if a := v.send(entries...); a.status != http.StatusNoContent {
+		t.Fatalf("%d %s", a.status, a.body)
+	}
+	if p := v.profile(); p.Attributes["n"] != float64(pushsvc.MaxOps) || p.Events["Viewed"].Count != 1 {
+		t.Errorf("%+v", p)
+	}
+}
+
 func TestRecordLimit(t *testing.T) {
 	f := newFixture(t)
 	limited := 0

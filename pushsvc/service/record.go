@@ -159,6 +159,7 @@ type cleaner struct {
 	entries  []pushsvc.Entry
 	reports  []Report
 	rejected int64
+	ops      int
 }
 
 func (c *cleaner) time(ms float64) time.Time {
@@ -186,13 +187,13 @@ func (c *cleaner) entry(in EntryInput) bool {
 		}
 		e.Name, e.Props = name, pushsvc.CleanProps(in.Props, false)
 	case pushsvc.EntryProfile:
+		if c.ops += len(in.Ops); len(in.Ops) > pushsvc.MaxProps || c.ops > pushsvc.MaxOps {
+			return false
+		}
 		for _, op := range in.Ops {
 			if !op.Kind.Known() {
 				return false
 			}
-		}
-		if len(in.Ops) > pushsvc.MaxProps {
-			return false
 		}
 		e.Set, e.Ops = pushsvc.CleanProps(in.Set, true), in.Ops
 	case pushsvc.EntryLogin:
