@@ -211,17 +211,17 @@ func (a *applier) event(e Entry) error {
 }
 
 // convert counts the event for the last view of each pop-up that it is the
-// success of, once.
+// success of, once. Time runs from the view and, anew, from the last click.
 func (a *applier) convert(e Entry) {
 	for _, c := range a.b.Conversions {
 		if c.Event != e.Name {
 			continue
 		}
+		after := func(t time.Time) bool { return !t.IsZero() && !e.Time.Before(t) && e.Time.Sub(t) <= c.Within }
 		shown := a.now.Shown
 		for i := len(shown) - 1; i >= 0; i-- {
 			s := shown[i]
-			since := e.Time.Sub(s.At)
-			if s.Popup != c.Popup || since < 0 || since > c.Within {
+			if s.Popup != c.Popup || !after(s.At) && !after(s.Clicked) {
 				continue
 			}
 			if !s.Converted {
@@ -243,25 +243,66 @@ func (a *applier) popup(e Entry) {
 	a.stat(*act, e.Time)
 	c := a.now.Popups[act.Popup]
 	switch act.Act {
-	case ActViewed, ActControl:
-		a.now.Shown = append(slices.Clone(a.now.Shown), Shown{
-			Popup: act.Popup, Variant: act.Variant, At: e.Time, Session: a.b.Session, Control: act.Act == ActControl,
-		})
-		if act.Act == ActControl {
-			return
-		}
+	case ActControl:
+		a.shown(Shown{At: e.Time, Control: true}, act)
+		return
+	case ActViewed:
+		a.viewed(e)
 		c.Viewed++
 		if e.Time.After(c.Last) {
 			c.Last = e.Time
 		}
 	case ActClicked:
+		a.clicked(e)
 		c.Clicked++
+	case ActSubmitted:
+		a.clicked(e)
+		return
 	case ActClosed:
 		c.Closed++
 	default:
 		return
 	}
 	setIn(&a.now.Popups, act.Popup, c)
+}
+
+// shown adds one.
+func (a *applier) shown(s Shown, act *PopupAct) {
+	s.Popup, s.Variant, s.Session = act.Popup, act.Variant, a.b.Session
+	a.now.Shown = append(slices.Clone(a.now.Shown), s)
+}
+
+// lastShown is the index of the pop-up's last one in Shown, negative for none.
+func (a *applier) lastShown(popup string) int {
+	for i, s := range slices.Backward(a.now.Shown) {
+		if s.Popup == popup && !s.Control {
+			return i
+		}
+	}
+	return -1
+}
+
+// viewed notes a view, or that what was clicked has been seen.
+func (a *applier) viewed(e Entry) {
+	if i := a.lastShown(e.Popup.Popup); i >= 0 && a.now.Shown[i].Unseen && a.now.Shown[i].Session == a.b.Session {
+		a.now.Shown = slices.Clone(a.now.Shown)
+		a.now.Shown[i].Unseen = false
+		return
+	}
+	a.shown(Shown{At: e.Time}, e.Popup)
+}
+
+// clicked notes a click on what was seen last.
+func (a *applier) clicked(e Entry) {
+	i := a.lastShown(e.Popup.Popup)
+	if i < 0 {
+		a.shown(Shown{At: e.Time, Clicked: e.Time, Unseen: true}, e.Popup)
+		return
+	}
+	if e.Time.After(a.now.Shown[i].Clicked) {
+		a.now.Shown = slices.Clone(a.now.Shown)
+		a.now.Shown[i].Clicked = e.Time
+	}
 }
 
 func (a *applier) stat(act PopupAct, at time.Time) {

@@ -93,7 +93,7 @@ func (a *applier) keep(p *person) error {
 	if p.altered && size(p.Attributes) > max(MaxAttributesSize, size(p.before)) {
 		p.Attributes = p.before
 	}
-	p.bound(a.b.At)
+	p.bound(a.b)
 	if len(p.records) > 0 {
 		seq, err := a.tx.NextHistory()
 		if err != nil {
@@ -122,8 +122,16 @@ func (a *applier) keep(p *person) error {
 }
 
 // bound lets the oldest go.
-func (p *person) bound(now time.Time) {
-	p.Shown = slices.DeleteFunc(p.Shown, func(s Shown) bool { return now.Sub(s.At) > shownFor })
+func (p *person) bound(b Batch) {
+	p.Shown = slices.DeleteFunc(p.Shown, func(s Shown) bool {
+		keep := shownFor
+		for _, c := range b.Conversions {
+			if c.Popup == s.Popup {
+				keep = max(keep, c.Within)
+			}
+		}
+		return b.At.Sub(s.last()) > keep
+	})
 	p.Shown = p.Shown[max(len(p.Shown)-MaxShown, 0):]
 	dropOldest(p.Events, MaxPersonEvents, func(c EventCount) time.Time { return c.Last })
 	dropOldest(p.Popups, MaxPersonPopups, func(c PopupCount) time.Time { return c.Last })
