@@ -25,10 +25,13 @@ const (
 	MaxAttributes     = 256
 	MaxAttributesSize = 32 << 10 // bytes of JSON
 	MaxPersonEvents   = 200      // names with a count of their own
-	MaxPersonPopups   = 200
-	MaxShown          = 100
-	MaxHistory        = 200      // events
-	MaxHistorySize    = 64 << 10 // bytes of JSON
+	// MaxPersonEventNames is in bytes: names come from browsers and are written
+	// with each batch.
+	MaxPersonEventNames = 32 << 10
+	MaxPersonPopups     = 200
+	MaxShown            = 100
+	MaxHistory          = 200      // events
+	MaxHistorySize      = 64 << 10 // bytes of JSON
 )
 
 // shownFor is how long it is remembered when a pop-up was seen; caps by day look

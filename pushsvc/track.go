@@ -73,12 +73,23 @@ func Apply(tx PeopleTx, b Batch) (Change, error) {
 	if err := a.start(); err != nil || a.change.Repeated {
 		return a.change, err
 	}
-	for _, e := range b.Entries {
+	for _, e := range afterOptOut(b.Entries) {
 		if err := a.apply(e); err != nil {
 			return Change{}, err
 		}
 	}
 	return a.finish()
+}
+
+// afterOptOut leaves out what was before the visitor's wish not to be known. The
+// device is nobody's then, so that a repeated batch would count it twice.
+func afterOptOut(entries []Entry) []Entry {
+	for i, e := range slices.Backward(entries) {
+		if e.Kind == EntryOptOut && e.OptOut {
+			return entries[i:]
+		}
+	}
+	return entries
 }
 
 // person is a profile that the batch has to do with.
@@ -99,6 +110,7 @@ type applier struct {
 	counts PeopleCounts
 	now    *person
 	device Device
+	made   int64 // people that became known
 	loaded map[string]*person
 	order  []*person
 }
@@ -189,25 +201,36 @@ func (a *applier) apply(e Entry) error {
 }
 
 func (a *applier) event(e Entry) error {
-	if _, counted := a.change.Events[e.Name]; !counted {
-		known, err := a.tx.CountsEvent(e.Name)
-		if err != nil {
-			return err
-		}
-		if !known {
-			if a.counts.EventNames >= a.b.Limits.eventNames() {
-				a.counts.RefusedEvents++
-				return nil
-			}
-			a.counts.EventNames++
-		}
-	}
 	one := EventCount{Count: 1, First: e.Time, Last: e.Time}
-	setIn(&a.change.Events, e.Name, a.change.Events[e.Name].Add(one))
+	counts, err := a.siteCounts(e.Name)
+	if err != nil {
+		return err
+	}
+	if counts {
+		setIn(&a.change.Events, e.Name, a.change.Events[e.Name].Add(one))
+	}
+	// Names that strangers have used up are still the person's.
 	a.now.count(e.Name, one)
 	a.now.records = append(a.now.records, EventRecord{Name: e.Name, Time: e.Time, Props: e.Props})
 	a.convert(e)
 	return nil
+}
+
+// siteCounts says whether the site counts the event, or has room to begin.
+func (a *applier) siteCounts(name string) (bool, error) {
+	if _, counted := a.change.Events[name]; counted {
+		return true, nil
+	}
+	known, err := a.tx.CountsEvent(name)
+	switch {
+	case err != nil || known:
+		return known, err
+	case a.counts.EventNames >= a.b.Limits.eventNames():
+		a.counts.RefusedEvents++
+		return false, nil
+	}
+	a.counts.EventNames++
+	return true, nil
 }
 
 // convert counts the event for the last view of each pop-up that it is the
@@ -359,6 +382,13 @@ func (a *applier) login(e Entry) error {
 			target = p
 			break
 		}
+	}
+	if len(e.Identities) > 0 && target == nil {
+		if !a.b.Trusted && a.counts.Profiles-a.counts.Anonymous+a.made >= a.b.Limits.known() {
+			a.counts.RefusedLogins++
+			return nil
+		}
+		a.made++
 	}
 	switch {
 	case len(e.Identities) == 0:

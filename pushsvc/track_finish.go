@@ -134,6 +134,18 @@ func (p *person) bound(b Batch) {
 	})
 	p.Shown = p.Shown[max(len(p.Shown)-MaxShown, 0):]
 	dropOldest(p.Events, MaxPersonEvents, func(c EventCount) time.Time { return c.Last })
+	size := 0
+	for name := range p.Events {
+		size += len(name)
+	}
+	if size > MaxPersonEventNames {
+		size = 0
+		for _, name := range slices.SortedFunc(maps.Keys(p.Events), func(a, b string) int { return p.Events[b].Last.Compare(p.Events[a].Last) }) {
+			if size += len(name); size > MaxPersonEventNames {
+				delete(p.Events, name)
+			}
+		}
+	}
 	dropOldest(p.Popups, MaxPersonPopups, func(c PopupCount) time.Time { return c.Last })
 }
 

@@ -113,7 +113,7 @@ func (s *Service) Record(ctx context.Context, site string, from Sender, req Reco
 
 // batch checks and cleans a request.
 func (s *Service) batch(ctx context.Context, site string, from Sender, req RecordRequest) (pushsvc.Batch, []Report, error) {
-	b := pushsvc.Batch{Device: from.Device, ID: req.Batch, Session: req.Session, At: s.Clock(), Limits: s.PeopleLimits}
+	b := pushsvc.Batch{Device: from.Device, ID: req.Batch, Session: req.Session, At: s.Clock(), Limits: s.PeopleLimits, Trusted: from.Secret != ""}
 	switch {
 	case !pushsvc.IsRandomID(req.Batch):
 		return b, nil, &pushsvc.FieldError{Field: "batch", Problem: "is not 16 random bytes in base64url, which are 22 characters"}
@@ -364,7 +364,7 @@ func (s *Service) ExportPerson(ctx context.Context, site, id string) (Export, er
 
 // Told stores what the proxy itself knows of a visitor: identities are believed.
 func (s *Service) Told(ctx context.Context, site string, b pushsvc.Batch) error {
-	b.Limits = s.PeopleLimits
+	b.Limits, b.Trusted = s.PeopleLimits, true
 	if s.Conversions != nil {
 		b.Conversions = s.Conversions(ctx, site)
 	}

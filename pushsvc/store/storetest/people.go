@@ -25,6 +25,7 @@ var peopleTests = []test{
 	{"people/elements of pop-ups are bounded", testPeopleElements},
 	{"people/bounds of one", testPeopleBounds},
 	{"people/bounds of a site", testPeopleSiteBounds},
+	{"people/strangers", testPeopleStrangers},
 	{"people/subscriptions", testPeopleSubscriptions},
 	{"people/erase", testPeopleErase},
 	{"people/pages", testPeoplePages},
