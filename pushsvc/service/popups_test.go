@@ -398,3 +398,17 @@ func TestPopupsConfigBounded(t *testing.T) {
 		t.Error("all are shortened")
 	}
 }
+
+// TestPopupsHangUp: whoever hangs up while all pop-ups are read for the first time
+// takes them from nobody.
+func TestPopupsHangUp(t *testing.T) {
+	s := newShop(t)
+	s.put(`{"id":"p","kind":"box","state":"running","content":{"title":"T"}}`)
+	fresh := &service.Service{Store: s.Store, Clock: s.Clock}
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, _ = fresh.Messages(gone, shopSite, pushsvc.DeviceID{}, service.MessagesRequest{})
+	if c := fresh.PopupsConfig(t.Context(), shopSite); c == nil || len(c.List) != 1 {
+		t.Errorf("the next one gets %+v", c)
+	}
+}
