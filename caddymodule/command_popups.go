@@ -385,9 +385,18 @@ func bound(n int) string {
 
 // uploadAnswer is what the API says of an image.
 type uploadAnswer struct {
-	Name, Type, Path string
-	Size             int
-	Created          time.Time
+	Name, Type, Path, Address string
+	Size                      int
+	Created                   time.Time
+}
+
+// address is where a site has it: by default where the server has no such site
+// yet.
+func (u uploadAnswer) address() string {
+	if u.Address == "" {
+		return defaultPrefix + "/" + u.Path
+	}
+	return u.Address
 }
 
 func (c *command) upload(site *string) *cobra.Command {
@@ -415,7 +424,7 @@ func (c *command) upload(site *string) *cobra.Command {
 				return err
 			}
 			return c.print(raw, func(w io.Writer) error {
-				_, err := fmt.Fprintln(w, defaultPrefix+"/"+u.Path)
+				_, err := fmt.Fprintln(w, u.address())
 				return err
 			})
 		},
@@ -441,7 +450,7 @@ func (c *command) uploads(site *string) *cobra.Command {
 				t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 				fmt.Fprintln(t, "NAME\tTYPE\tBYTES\tUPLOADED\tADDRESS")
 				for _, u := range list.Uploads {
-					fmt.Fprintf(t, "%s\t%s\t%d\t%s\t%s\n", u.Name, u.Type, u.Size, localTime(u.Created), defaultPrefix+"/"+u.Path)
+					fmt.Fprintf(t, "%s\t%s\t%d\t%s\t%s\n", u.Name, u.Type, u.Size, localTime(u.Created), u.address())
 				}
 				return t.Flush()
 			})

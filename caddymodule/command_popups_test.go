@@ -117,6 +117,12 @@ func TestPopupCommands(t *testing.T) {
 	if _, _, body := p.ask("POST", "/_webpush/messages", `{}`); body != "{\"popups\":[]}\n" {
 		t.Errorf("a paused one: %s", body)
 	}
+	p.reload("http://localhost:8080 {\n\twebpush {\n\t\tprefix /push\n\t}\n\trespond ok\n}\n")
+	picture = strings.TrimSpace(p.ok(popups("upload", file("x.bin", "\x89PNG\r\n\x1a\n..."))...))
+	if status, _, _ := p.ask("GET", picture, ""); status != 200 || !strings.HasPrefix(picture, "/push/i/") {
+		t.Errorf("with another prefix: %s: %d", picture, status)
+	}
+	p.says(popups("uploads"), picture)
 	p.says(popups("delete", "sale"), "Removed")
 	p.refused("nothing of that id", popups("delete", "sale")...)
 	p.terminate()
