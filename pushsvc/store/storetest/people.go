@@ -240,6 +240,13 @@ func testPeoplePopups(h *harness) {
 	if all, err = h.PopupStats(h.Context(), siteA, "sal", time.Time{}, time.Time{}); err != nil || len(all) != 0 {
 		h.Errorf("a pop-up whose name is the beginning of another's: %v, %v", all, err)
 	}
+	old := time.Date(1960, 1, 1, 0, 0, 0, 0, time.UTC)
+	if all, err = h.PopupStats(h.Context(), siteA, "sale", old, time.Time{}); err != nil || len(all) != 6 {
+		h.Errorf("from 1960 on: %v, %v", all, err)
+	}
+	if all, err = h.PopupStats(h.Context(), siteA, "sale", old, old.AddDate(1, 0, 0)); err != nil || len(all) != 0 {
+		h.Errorf("in 1960: %v, %v", all, err)
+	}
 	view("s3", epoch.Add(9*24*time.Hour))
 	if p := h.profile(1); p.ViewsSince("", epoch) != 1 || p.Popups["sale"].Viewed != 3 {
 		h.Errorf("after nine days %d views are in sight, %d ever", p.ViewsSince("", epoch), p.Popups["sale"].Viewed)
