@@ -163,3 +163,19 @@ func FuzzText(f *testing.F) {
 		_, _ = text.Render(escaped)
 	})
 }
+
+// TestEscapedKeys: a visitor who gives an object for a name brings no markup of
+// theirs into the HTML by its keys.
+func TestEscapedKeys(t *testing.T) {
+	for _, source := range []string{"{{ profile.Name }}", "{{ profile }}", "{{ profile.List | join: ' ' }}", "{{ profile.Name | first }}", "{{ profile.List | append: profile.Name }}"} {
+		text, err := personal.Compile(source)
+		if err != nil {
+			t.Fatal(err)
+		}
+		evil := map[string]any{"<img src=x onerror=alert(1)>": "<b>"}
+		values, _ := personal.Escaped(map[string]any{"profile": map[string]any{"Name": evil, "List": []any{evil, "a"}}}).(map[string]any)
+		if out, err := text.Render(values); err == nil && strings.Contains(out, "<") {
+			t.Errorf("%s: %s", source, out)
+		}
+	}
+}
