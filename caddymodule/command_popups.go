@@ -140,11 +140,20 @@ runs from now on.`,
 					return fmt.Errorf("%s: %w", file, err)
 				}
 			}
+			c.warnUnconfigured(*site)
 			return nil
 		},
 	}
 	cmd.Flags().BoolVar(&run, "run", false, "Show them to visitors at once")
 	return cmd
+}
+
+// warnUnconfigured tells where the running configuration lacks the site: pop-ups
+// may be stored before the site is there, but most often its name is misspelt.
+func (c *command) warnUnconfigured(site string) {
+	if _, err := c.call(http.MethodGet, sitePath(site, "/prompt"), nil, nil, nil); err != nil {
+		fmt.Fprintln(os.Stderr, "warning:", err)
+	}
 }
 
 func (c *command) putPopup(site, file string, run bool) error {

@@ -50,6 +50,13 @@ func TestPopupCommands(t *testing.T) {
 	}
 	good := file("sale.json", `{"id":"sale","name":"Sale","kind":"box","content":{"title":"Hello"},"caps":{"day":1},"variants":[{"id":"a","weight":1}]}`)
 	p.says(popups("list"), "No pop-ups yet")
+	for site, warns := range map[string]bool{p.host(): false, "wrong.example": true} {
+		_, told, err := p.cli("popups", "put", "--site", site, good)
+		if err != nil || strings.Contains(told, "no site \"wrong.example\"") != warns || !warns && told != "" {
+			t.Errorf("put at %s: %v, told %q", site, err, told)
+		}
+		p.ok("popups", "delete", "--site", site, "sale")
+	}
 	p.refused("--site is missing", "popups", "list")
 	p.refused("--site is missing", "popups")
 	for _, tt := range []struct{ text, says string }{
