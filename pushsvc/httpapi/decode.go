@@ -64,7 +64,7 @@ func readBody(w http.ResponseWriter, r *http.Request, limit int64, types ...stri
 }
 
 func tooLarge(limit int64) *Problem {
-	return problem(http.StatusRequestEntityTooLarge, fmt.Sprintf("the body is larger than %d bytes", limit))
+	return problem(http.StatusRequestEntityTooLarge, fmt.Sprintf("what is sent is larger than %d bytes, the most that is taken here", limit))
 }
 
 // decodeJSON decodes exactly one JSON value. It refuses what encoding/json

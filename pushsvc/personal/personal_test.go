@@ -64,6 +64,8 @@ func TestRefused(t *testing.T) {
 		"{% if x %}":                                  "no Liquid template",
 		"{{ profile. }}":                              "no Liquid template",
 		"{% if profile.x | json %}{% endif %}":        `filter "json"`,
+		"Hello {{ profile.Name":                       `{{ that is not closed, before " profile.Name"`,
+		"Hello {{ profile.Name }}, {% if x":           "{% that is not closed",
 		"{% endif %}":                                 "no Liquid template",
 	} {
 		if _, err := personal.Compile(in); err == nil || !strings.Contains(err.Error(), says) {

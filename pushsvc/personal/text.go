@@ -77,6 +77,13 @@ func Compile(source string) (*Text, error) {
 			}
 		}
 	}
+	// The engine takes what is never closed for plain text.
+	rest := place.ReplaceAllString(source, " ")
+	for _, open := range []string{"{{", "{%"} {
+		if _, from, ok := strings.Cut(rest, open); ok {
+			return nil, fmt.Errorf("has a %s that is not closed, before %.20q", open, from)
+		}
+	}
 	t, err := parse(source)
 	if err != nil {
 		return nil, fmt.Errorf("is no Liquid template: %w", err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"math"
 	"regexp"
@@ -391,5 +392,8 @@ func (s *Service) People(ctx context.Context, site string) (pushsvc.PeopleSummar
 		}
 	}
 	_, err = s.Site(ctx, name)
+	if unknown := (*UnknownSiteError)(nil); errors.As(err, &unknown) {
+		unknown.People = true
+	}
 	return pushsvc.PeopleSummary{Site: name}, err
 }
