@@ -82,6 +82,11 @@ const requestTimeout = 30 * time.Second
 
 // get sends the request and reads the answer's body into out.
 func (c *connection) get(request []byte, out io.Writer) (answer, error) {
+	return c.do(request, out, http.StatusOK)
+}
+
+// do sends any request, whose answer must have the status.
+func (c *connection) do(request []byte, out io.Writer, status int) (answer, error) {
 	started := time.Now()
 	if err := c.SetDeadline(started.Add(requestTimeout)); err != nil {
 		return answer{}, fmt.Errorf("setting a deadline: %w", err)
@@ -103,7 +108,7 @@ func (c *connection) get(request []byte, out io.Writer) (answer, error) {
 	switch {
 	case err != nil:
 		return answer{}, fmt.Errorf("reading a body: %w", err)
-	case resp.StatusCode != http.StatusOK:
+	case resp.StatusCode != status:
 		return answer{}, fmt.Errorf("status %d", resp.StatusCode)
 	case resp.Close:
 		return answer{}, errors.New("the proxy wants to close the connection")
