@@ -138,7 +138,26 @@ func startForEvents(ctx context.Context, o options, caddy string) (*fleet, error
 	if err != nil {
 		return f, fmt.Errorf("starting caddy: %w", err)
 	}
-	return f, nil
+	return f, f.servers[webpush].waitForStore(ctx)
+}
+
+// waitForStore waits until the module is there, which opens its store while
+// Caddy serves already.
+func (s *server) waitForStore(ctx context.Context) error {
+	for deadline := time.Now().Add(20 * time.Second); ; {
+		resp, err := http.Get("http://" + s.address + "/_webpush/sdk.js")
+		if err == nil {
+			_ = resp.Body.Close()
+			if resp.StatusCode == http.StatusOK {
+				return nil
+			}
+			err = fmt.Errorf("status %d", resp.StatusCode)
+		}
+		if ctx.Err() != nil || time.Now().After(deadline) {
+			return fmt.Errorf("waiting for the store: %w", err)
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
 }
 
 func (b *eventBench) measure(ctx context.Context) error {

@@ -103,13 +103,16 @@ func (c *connection) do(request []byte, out io.Writer, status int) (answer, erro
 		return answer{}, fmt.Errorf("reading an answer: %w", err)
 	}
 	a.header = resp.Header
+	if resp.StatusCode != status {
+		text, _ := io.ReadAll(io.LimitReader(resp.Body, 500))
+		_ = resp.Body.Close()
+		return answer{}, fmt.Errorf("status %d: %s", resp.StatusCode, text)
+	}
 	a.size, err = io.Copy(out, resp.Body)
 	_ = resp.Body.Close()
 	switch {
 	case err != nil:
 		return answer{}, fmt.Errorf("reading a body: %w", err)
-	case resp.StatusCode != status:
-		return answer{}, fmt.Errorf("status %d", resp.StatusCode)
 	case resp.Close:
 		return answer{}, errors.New("the proxy wants to close the connection")
 	}
