@@ -106,6 +106,11 @@ func (h *Handler) serveOwn(w http.ResponseWriter, r *http.Request, action string
 		return caddyhttp.Error(http.StatusBadRequest, err)
 	}
 	run, _ := h.app.current()
+	if run != nil && (action == "events" || action == "messages") {
+		// Asked most often, and in no need of keys and the prompt's settings.
+		run.public.Serve(w, r, h.publicSite(site, h.config), action)
+		return nil
+	}
 	config, ready := h.ready(r)
 	// Not in the worker: one that changes is installed anew by every browser,
 	// with all that the site's own does then.

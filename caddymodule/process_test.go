@@ -68,7 +68,7 @@ func newProcess(t *testing.T, text, data string) *process {
 	text = strings.ReplaceAll(text, "8080", fmt.Sprint(p.port))
 	text = strings.ReplaceAll(text, "8081", fmt.Sprint(freePort(t)))
 	// A push service that resolves nowhere: tests send nothing to real ones.
-	text = fmt.Sprintf("{\n\tadmin localhost:%d\n\twebpush {\n\t\tpush_services default push.webpush.test\n\t\tsubscribe_limit off\n\t}\n}\n\n%s", p.admin, text)
+	text = fmt.Sprintf("{\n\tadmin localhost:%d\n\twebpush {\n\t\tpush_services default push.webpush.test\n\t\tsubscribe_limit off\n\t\tevent_limit off\n\t}\n}\n\n%s", p.admin, text)
 	p.file = filepath.Join(t.TempDir(), "Caddyfile.example")
 	if err := os.WriteFile(p.file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)

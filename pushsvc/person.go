@@ -177,7 +177,10 @@ func CheckIdentity(secret Secret, i Identity, signature string) bool {
 // otherwise; times are to the millisecond.
 type Profile struct {
 	// ID is a UUIDv7.
-	ID            string                `json:"id"`
+	ID string `json:"id"`
+	// Group is by what pop-ups' variants are chosen: the device that the profile
+	// began with, for the choice was made before there was a profile.
+	Group         DeviceID              `json:"group,omitzero"`
 	Created       time.Time             `json:"created"`
 	Seen          time.Time             `json:"seen"`
 	Identities    []Identity            `json:"identities,omitempty"`

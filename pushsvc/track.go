@@ -157,7 +157,7 @@ func (a *applier) load(p *Profile) *person {
 
 // fresh is a new anonymous profile.
 func (a *applier) fresh() *person {
-	p := &person{Profile: &Profile{ID: NewProfileID(a.b.At), Created: milli(a.b.At), Seen: milli(a.b.At)}}
+	p := &person{Profile: &Profile{ID: NewProfileID(a.b.At), Group: a.b.Device, Created: milli(a.b.At), Seen: milli(a.b.At)}}
 	a.loaded[p.ID] = p
 	a.order = append(a.order, p)
 	return p

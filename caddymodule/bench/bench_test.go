@@ -9,10 +9,12 @@ import (
 	"io"
 	"math"
 	"math/rand/v2"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -147,6 +149,35 @@ func TestLoad(t *testing.T) {
 	}
 }
 
+// TestPace keeps to the pace, and counts the wait of requests that are late.
+func TestPace(t *testing.T) {
+	slow := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		time.Sleep(20 * time.Millisecond)
+		w.WriteHeader(http.StatusNoContent)
+	}))
+	defer slow.Close()
+	address := strings.TrimPrefix(slow.URL, "http://")
+	p := newPool(address)
+	defer p.close()
+	if err := p.resize(4); err != nil {
+		t.Fatal(err)
+	}
+	o := paced{d: 500 * time.Millisecond, perSecond: 40, status: http.StatusNoContent, next: func() []byte { return navigation(address, "/", asIs) }}
+	got, err := p.pace(t.Context(), o)
+	if err != nil || got.requests != 20 || len(got.first) != 20 {
+		t.Errorf("%d requests, %d times, want 20: %v", got.requests, len(got.first), err)
+	}
+	o.perSecond = 400 // twice what 4 connections can have
+	got, err = p.pace(t.Context(), o)
+	if last := slices.Max(got.first); err != nil || got.requests != 200 || last < 300*time.Millisecond {
+		t.Errorf("%d requests, the latest after %v: %v", got.requests, last, err)
+	}
+	o.status = http.StatusOK
+	if _, err := p.pace(t.Context(), o); err == nil || !strings.Contains(err.Error(), "status 204") {
+		t.Errorf("a wrong status: %v", err)
+	}
+}
+
 // TestCheck must refuse what is not the set-up that a row says it is.
 func TestCheck(t *testing.T) {
 	p := page{"p", generatePage(2000)}
@@ -232,7 +263,7 @@ func TestOptions(t *testing.T) {
 	if err != nil || len(o.sizes) != 2 || sizeName(o.sizes[0]) != "2kB" || sizeName(o.sizes[1]) != "2MB" || o.total != time.Minute {
 		t.Errorf("%+v: %v", o, err)
 	}
-	for _, bad := range [][]string{{"-sizes", "x"}, {"-sizes", "10"}, {"-epochs", "0"}, {"-slice", "0s"}, {"-nope"}} {
+	for _, bad := range [][]string{{"-sizes", "x"}, {"-sizes", "10"}, {"-epochs", "0"}, {"-rate", "0"}, {"-visitors", "0"}, {"-slice", "0s"}, {"-nope"}} {
 		if _, err := parseOptions(bad, io.Discard); err == nil {
 			t.Errorf("%v is taken", bad)
 		}

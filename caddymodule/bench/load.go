@@ -82,6 +82,11 @@ const requestTimeout = 30 * time.Second
 
 // get sends the request and reads the answer's body into out.
 func (c *connection) get(request []byte, out io.Writer) (answer, error) {
+	return c.do(request, out, http.StatusOK)
+}
+
+// do sends any request, whose answer must have the status.
+func (c *connection) do(request []byte, out io.Writer, status int) (answer, error) {
 	started := time.Now()
 	if err := c.SetDeadline(started.Add(requestTimeout)); err != nil {
 		return answer{}, fmt.Errorf("setting a deadline: %w", err)
@@ -98,13 +103,16 @@ func (c *connection) get(request []byte, out io.Writer) (answer, error) {
 		return answer{}, fmt.Errorf("reading an answer: %w", err)
 	}
 	a.header = resp.Header
+	if resp.StatusCode != status {
+		text, _ := io.ReadAll(io.LimitReader(resp.Body, 500))
+		_ = resp.Body.Close()
+		return answer{}, fmt.Errorf("status %d: %s", resp.StatusCode, text)
+	}
 	a.size, err = io.Copy(out, resp.Body)
 	_ = resp.Body.Close()
 	switch {
 	case err != nil:
 		return answer{}, fmt.Errorf("reading a body: %w", err)
-	case resp.StatusCode != http.StatusOK:
-		return answer{}, fmt.Errorf("status %d", resp.StatusCode)
 	case resp.Close:
 		return answer{}, errors.New("the proxy wants to close the connection")
 	}

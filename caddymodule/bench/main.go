@@ -14,6 +14,10 @@
 // control: it shows what is noise. Needs Linux (CPU clocks of other processes,
 // /proc).
 //
+//	go run ./caddymodule/bench -events
+//
+// measures the taking of events instead: see measureEvents.
+//
 // The exit status is 1 if a budget was missed beyond doubt, 2 if nothing could
 // be measured.
 package main
@@ -49,6 +53,9 @@ type options struct {
 	caddy       string        // a program built before
 	nginx       string        // its name or path; empty for none
 	profiles    string        // a folder for profiles
+	events      bool          // measure the taking of events instead
+	rate        int           // events per second beside pages
+	visitors    int           // who post them
 }
 
 func parseOptions(args []string, out io.Writer) (options, error) {
@@ -67,6 +74,9 @@ func parseOptions(args []string, out io.Writer) (options, error) {
 	fs.StringVar(&o.caddy, "caddy", "", "a `program` to measure instead of building caddymodule/cmd/caddy")
 	fs.StringVar(&o.nginx, "nginx", "nginx", "the nginx `program`, empty for none")
 	fs.StringVar(&o.profiles, "profile", "", "also write CPU and allocation profiles into the `folder`")
+	fs.BoolVar(&o.events, "events", false, "measure what taking visitors' events costs instead, and what pages notice of it")
+	fs.IntVar(&o.rate, "rate", 5000, "with -events: events per second beside pages")
+	fs.IntVar(&o.visitors, "visitors", 2000, "with -events: who post them")
 	if err := fs.Parse(args); err != nil {
 		return o, err
 	}
@@ -77,7 +87,7 @@ func parseOptions(args []string, out io.Writer) (options, error) {
 		}
 		o.sizes = append(o.sizes, n)
 	}
-	if o.epochs < 1 || o.connections < 1 || o.crowd < 1 || o.procs < 1 || o.slice < time.Millisecond {
+	if o.epochs < 1 || o.connections < 1 || o.crowd < 1 || o.procs < 1 || o.rate < 1 || o.visitors < 1 || o.slice < time.Millisecond {
 		return o, errors.New("all numbers must be positive")
 	}
 	return o, nil
@@ -106,6 +116,15 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if err != nil {
 		fmt.Fprintln(stderr, "bench:", err)
 		return 2
+	}
+	if o.events {
+		r, err := measureEvents(ctx, o, stderr)
+		if err != nil {
+			fmt.Fprintln(stderr, "bench:", err)
+			return 2
+		}
+		r.print(stdout)
+		return 0
 	}
 	results, err := measure(ctx, o, stderr)
 	if err != nil {

@@ -86,7 +86,7 @@ func start(ctx context.Context, o options, caddy string, env []string) (*fleet, 
 		{encode + controlSuffix, "encode"},
 		{encodeWebpush, "encode\n\twebpush"},
 	} {
-		if err := tryAgain(ctx, func() error { return f.startCaddy(ctx, o, caddy, c.name, c.directives, upstream) }); err != nil {
+		if err := tryAgain(ctx, func() error { return f.startCaddy(ctx, o, caddy, c.name, "", c.directives, upstream) }); err != nil {
 			return f, fmt.Errorf("starting caddy for %q: %w", c.name, err)
 		}
 	}
@@ -163,7 +163,7 @@ func (f *fleet) startUpstream(o options) (address string, err error) {
 	return strings.TrimSpace(line), nil
 }
 
-func (f *fleet) startCaddy(ctx context.Context, o options, program, name, directives, upstream string) error {
+func (f *fleet) startCaddy(ctx context.Context, o options, program, name, global, directives, upstream string) error {
 	short := fileName(name)
 	address, err := freeAddress()
 	if err != nil {
@@ -178,13 +178,14 @@ func (f *fleet) startCaddy(ctx context.Context, o options, program, name, direct
 	log {
 		level ERROR
 	}
+	%s
 }
 http://%s {
 	bind 127.0.0.1
 	%s
 	reverse_proxy %s
 }
-`, s.admin, address, directives, upstream))
+`, s.admin, global, address, directives, upstream))
 	if err != nil {
 		return err
 	}

@@ -155,16 +155,18 @@ type asking struct {
 }
 
 // who is by what the visitor is put into variants: the person where one is
-// known, so that all devices of theirs see the same.
+// known, so that all devices of theirs see the same; and the same before and
+// after there is a profile.
 func (v *asking) who() string {
-	switch {
-	case v.facts.Profile != nil:
-		return v.facts.Profile.ID
-	case !v.device.IsZero():
-		text, _ := v.device.MarshalText()
-		return string(text)
+	device := v.device
+	if profile := v.facts.Profile; profile != nil && !profile.Group.IsZero() {
+		device = profile.Group
 	}
-	return v.r.Session
+	if device.IsZero() {
+		return v.r.Session
+	}
+	text, _ := device.MarshalText()
+	return string(text)
 }
 
 func (v *asking) visits() int64 {

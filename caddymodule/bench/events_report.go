@@ -1,0 +1,41 @@
+//go:build linux
+
+package main
+
+import (
+	"fmt"
+	"io"
+)
+
+// print writes the tables.
+func (r *eventResults) print(w io.Writer) {
+	fmt.Fprintf(w, "\n%d visitors, %d connections that post, GOMAXPROCS %d. %d events were acknowledged, and the store has counted\n"+
+		"just as many.\n", r.options.visitors, posters, r.options.procs, r.events)
+	t := newTable(w, "As many posts as it takes", "events per post\tevents/s acknowledged\tposts/s\tCPU per event, µs\tCPU per post, µs\tposts: p50, ms\tp99, ms\t")
+	for _, c := range r.capacities {
+		events, seconds := float64(c.posts*c.size), c.took.Seconds()
+		fmt.Fprintf(t, "%d\t%.0f\t%.0f\t%.0f\t%.0f\t%.1f\t%.1f\t\n", c.size, events/seconds, float64(c.posts)/seconds,
+			float64(c.cpu.Microseconds())/events, float64(c.cpu.Microseconds())/float64(c.posts),
+			quantile(c.latency, 0.5)/1e6, quantile(c.latency, 0.99)/1e6)
+	}
+	_ = t.Flush()
+	t = newTable(w, fmt.Sprintf("%d pages a second, first byte, beside %d events a second in posts of %d; %d turns of %v each; ratios to \"no posts\"",
+		pagesASec, r.options.rate, besideSize, len(r.p99[quiet]), turnsLength),
+		"\tp50, ms\tp99, ms\tp50, ratio\tp99, ratio\tCPU of the proxy\t")
+	for _, kind := range turnKinds {
+		fmt.Fprintf(t, "%s\t%.2f\t%.2f\t", kind, quantile(r.pages[kind], 0.5)/1e6, quantile(r.pages[kind], 0.99)/1e6)
+		if kind == quiet {
+			fmt.Fprint(t, "1\t1\t")
+		} else {
+			fmt.Fprintf(t, "%s\t%s\t", interval(medianOf(ratios(r.p50[kind], r.p50[quiet])), "%.2f"),
+				interval(medianOf(ratios(r.p99[kind], r.p99[quiet])), "%.2f"))
+		}
+		fmt.Fprintf(t, "%.0f %%\t\n", 100*quantile(r.cpu[kind], 0.5))
+	}
+	_ = t.Flush()
+	fmt.Fprintf(w, "\nBeside pages %.0f events a second were acknowledged; posts took %.1f ms, p99 %.1f ms.\n",
+		quantile(r.posted, 0.5), quantile(r.latency, 0.5)/1e6, quantile(r.latency, 0.99)/1e6)
+	for _, p := range r.profiles {
+		fmt.Fprintln(w, "profile:", p)
+	}
+}

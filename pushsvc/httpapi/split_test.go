@@ -1,0 +1,182 @@
+package httpapi_test
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"math"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/service"
+)
+
+// asker is a browser that posts straight to a handler: without a network, many are fast.
+type asker struct {
+	testing.TB
+	handler http.Handler
+	cookie  string
+}
+
+// numbered is the n-th of browsers that are the same in each run.
+func (b asker) numbered(n int) asker {
+	sum := sha256.Sum256(fmt.Append(nil, "visitor ", n))
+	b.cookie = base64.RawURLEncoding.EncodeToString(sum[:16])
+	return b
+}
+
+func (b asker) post(path, body string) *httptest.ResponseRecorder {
+	r := httptest.NewRequest(http.MethodPost, path, strings.NewReader(body))
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("Sec-Fetch-Site", "same-origin")
+	r.Header.Set("Cookie", "__webpush="+b.cookie)
+	w := httptest.NewRecorder()
+	b.handler.ServeHTTP(w, r)
+	return w
+}
+
+const asking = `{"page":{"path":"/"},"device":"desktop","language":"en","timeZone":"UTC","visits":1}`
+
+// messages asks for pop-ups.
+func (b asker) messages() (out service.MessagesAnswer) {
+	b.Helper()
+	w := b.post("/"+siteA+"/messages", asking)
+	if err := json.Unmarshal(w.Body.Bytes(), &out); err != nil || w.Code != http.StatusOK {
+		b.Fatalf("%d %s: %v", w.Code, w.Body, err)
+	}
+	return out
+}
+
+// groups are the variants that an answer puts the visitor in, by pop-up.
+func groups(answer service.MessagesAnswer) map[string]string {
+	in := map[string]string{}
+	for _, p := range answer.Popups {
+		in[p.ID] = p.Variant
+	}
+	for _, c := range answer.Controls {
+		in[c.ID] = c.Variant
+	}
+	return in
+}
+
+// TestSplit asks as 10,000 visitors: variants and control groups have their
+// shares within 3 standard deviations, those of one pop-up say nothing of those
+// of another, and who comes back is in the same group.
+func TestSplit(t *testing.T) {
+	f := newFixture(t)
+	f.putPopup(siteA, "sale", `,"control":20,"variants":[{"id":"a","weight":1},{"id":"b","weight":3}]`)
+	f.putPopup(siteA, "news", `,"control":50,"variants":[{"id":"x","weight":1},{"id":"y","weight":1},{"id":"z","weight":2}]`)
+	shares := map[string]map[string]float64{
+		"sale": {"control": 0.2, "a": 0.8 / 4, "b": 0.8 * 3 / 4},
+		"news": {"control": 0.5, "x": 0.5 / 4, "y": 0.5 / 4, "z": 0.5 / 2},
+	}
+	anybody := asker{TB: t, handler: f.publicHandler()}
+	const visitors = 10_000
+	counts, pairs := map[string]map[string]int{"sale": {}, "news": {}}, map[[2]string]int{}
+	for n := range visitors {
+		visitor := anybody.numbered(n)
+		in := groups(visitor.messages())
+		if len(in) != 2 {
+			t.Fatalf("visitor %d is in %v", n, in)
+		}
+		for popup, group := range in {
+			counts[popup][group]++
+		}
+		pairs[[2]string{in["sale"], in["news"]}]++
+		if again := groups(visitor.messages()); again["sale"] != in["sale"] || again["news"] != in["news"] {
+			t.Fatalf("visitor %d was in %v, then in %v", n, in, again)
+		}
+	}
+	within := func(what string, have int, share float64) {
+		t.Helper()
+		mean, sigma := visitors*share, math.Sqrt(visitors*share*(1-share))
+		if off := (float64(have) - mean) / sigma; math.Abs(off) > 3 {
+			t.Errorf("%s: %d of %d visitors, %.1f σ from %.0f", what, have, visitors, off, mean)
+		}
+	}
+	for popup, of := range shares {
+		for group, share := range of {
+			within(popup+" "+group, counts[popup][group], share)
+		}
+	}
+	for sale, a := range shares["sale"] {
+		for news, b := range shares["news"] {
+			within(sale+" and "+news, pairs[[2]string{sale, news}], a*b)
+		}
+	}
+}
+
+// TestSplitStays: what a visitor does does not put them into another group. The
+// first report makes the profile, and a login makes it known.
+func TestSplitStays(t *testing.T) {
+	f := newFixture(t)
+	f.putPopup(siteA, "sale", `,"control":20,"variants":[{"id":"a","weight":1},{"id":"b","weight":1}]`)
+	anybody := asker{TB: t, handler: f.publicHandler()}
+	for n := range 40 {
+		visitor := anybody.numbered(n)
+		first := visitor.messages()
+		token := ""
+		for _, p := range first.Popups {
+			token = p.Token
+		}
+		for _, c := range first.Controls {
+			token = c.Token
+		}
+		was := groups(first)["sale"]
+		for i, entry := range []string{
+			fmt.Sprintf(`{"type":"popup","act":"viewed","popup":"sale","variant":%q,"token":%q}`, was, token),
+			`{"type":"event","name":"Viewed"}`,
+			fmt.Sprintf(`{"type":"login","identities":[{"kind":"identity","value":"person %d"}]}`, n),
+			`{"type":"logout"}`,
+		} {
+			w := visitor.post("/"+siteA+"/events", fmt.Sprintf(`{"batch":%q,"events":[%s]}`, random(i), entry))
+			if w.Code != http.StatusNoContent {
+				t.Fatalf("%d %s", w.Code, w.Body)
+			}
+			if now := groups(visitor.messages())["sale"]; now != was {
+				t.Fatalf("visitor %d was in %q, and after %s in %q", n, was, entry, now)
+			}
+		}
+	}
+}
+
+// BenchmarkMessages is what a request for pop-ups costs, from the request to the
+// answer, where ten run that all apply.
+func BenchmarkMessages(b *testing.B) {
+	f := newFixture(b)
+	for n := range 10 {
+		a := f.api("PUT", siteA, fmt.Sprintf("/popups/popup-%d", n), `{"state":"running","kind":"box","content":{"title":"Hello {{ profile.Name | default: \"friend\" }}","body":"10 % off","buttons":[{"id":"shop","text":"To the shop","action":{"do":"open","url":"/sale"}}]},`+
+			`"audience":"events.Viewed.count > 0 && !subscribed && device == \"desktop\"","where":{"paths":{"in":["/products/*"]}},`+
+			`"caps":{"session":5,"day":10},"control":10,"variants":[{"id":"a","weight":1},{"id":"b","weight":1,"content":{"title":"Hi {{ profile.Name }}"}}]}`)
+		if a.status != http.StatusCreated {
+			b.Fatalf("%d %s", a.status, a.body)
+		}
+	}
+	visitor := asker{TB: b, handler: f.publicHandler()}.numbered(1)
+	for i := range 10 {
+		w := visitor.post("/"+siteA+"/events", fmt.Sprintf(`{"batch":%q,"events":[{"type":"event","name":"Viewed"},{"type":"profile","set":{"Name":"Ann","Age":40}}]}`, random(i)))
+		if w.Code != http.StatusNoContent {
+			b.Fatalf("%d %s", w.Code, w.Body)
+		}
+	}
+	body := strings.Replace(asking, `"path":"/"`, `"path":"/products/1"`, 1)
+	for _, of := range []struct {
+		name string
+		who  asker
+		want int
+	}{{"known", visitor, 10}, {"new", visitor.numbered(2), 0}} {
+		b.Run(of.name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				of.who.post("/"+siteA+"/messages", body)
+			}
+			var out service.MessagesAnswer
+			if err := json.Unmarshal(of.who.post("/"+siteA+"/messages", body).Body.Bytes(), &out); err != nil || len(groups(out)) != of.want {
+				b.Errorf("%d pop-ups, want %d: %v", len(groups(out)), of.want, err)
+			}
+		})
+	}
+}
