@@ -128,7 +128,7 @@ func (h *Handler) serveOwn(w http.ResponseWriter, r *http.Request, action string
 		} else {
 			httpapi.ServeWorkerPart(w, r, config)
 		}
-	case action == "subscribe" && h.Retire:
+	case !script && !isImage && action != "unsubscribe" && h.Retire:
 		httpapi.ServeRetired(w, r, config)
 	case isImage && run != nil:
 		run.public.ServeUpload(w, r, httpapi.PublicSite{Name: site}, image)

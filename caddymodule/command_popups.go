@@ -35,7 +35,7 @@ func (c *command) popups() *cobra.Command {
 		Short: "Lists the pop-ups of a site; puts, runs, pauses, previews and counts them",
 		Long: `Pop-ups are JSON files: 'put' checks one and stores it, 'run' shows it to visitors,
 'pause' no longer does. All of it takes effect at once, without a reload; pages
-that are open see it within a minute.`,
+that are loaded from then on have it within a minute.`,
 		Example: `  caddy webpush popups put --site shop.example.com sale.json
   caddy webpush popups preview --site shop.example.com sale
   caddy webpush popups run --site shop.example.com sale
@@ -128,18 +128,32 @@ func (c *command) putPopups(site *string) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "put --site <site> <file>…",
 		Short: "Stores pop-ups from JSON files; - is the standard input",
-		Args:  cobra.MinimumNArgs(1),
+		Long: `Checks pop-ups and stores them, each in place of the one that had its id. A file
+that has no "state" makes a draft, also of one that was running: with --run it
+runs from now on.`,
+		Example: `  caddy webpush popups put --site shop.example.com sale.json
+  caddy webpush popups put --site shop.example.com --run popups/*.json`,
+		Args: cobra.MinimumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			for _, file := range args {
 				if err := c.putPopup(*site, file, run); err != nil {
 					return fmt.Errorf("%s: %w", file, err)
 				}
 			}
+			c.warnUnconfigured(*site)
 			return nil
 		},
 	}
 	cmd.Flags().BoolVar(&run, "run", false, "Show them to visitors at once")
 	return cmd
+}
+
+// warnUnconfigured tells where the running configuration lacks the site: pop-ups
+// may be stored before the site is there, but most often its name is misspelt.
+func (c *command) warnUnconfigured(site string) {
+	if _, err := c.call(http.MethodGet, sitePath(site, "/prompt"), nil, nil, nil); err != nil {
+		fmt.Fprintln(os.Stderr, "warning:", err)
+	}
 }
 
 func (c *command) putPopup(site, file string, run bool) error {
@@ -330,7 +344,7 @@ func (c *command) previewPopup(site *string) *cobra.Command {
 			})
 		},
 	}
-	cmd.Flags().StringVar(&page, "page", "", "Page to show it on: a path, or an URL; the start page where it is left out")
+	cmd.Flags().StringVar(&page, "page", "", "Page to show it on: a path, or a URL; the start page where it is left out")
 	cmd.Flags().StringVar(&variant, "variant", "", "Variant to show; the first one where it is left out")
 	return cmd
 }
@@ -363,7 +377,7 @@ func (c *command) popupSettings(site *string) *cobra.Command {
 				}
 			}
 			return c.print(raw, func(w io.Writer) error {
-				_, err := fmt.Fprintf(w, "At most %s in a session and %s in a day; %d%% of the visitors never see any.\n",
+				_, err := fmt.Fprintf(w, "Pop-ups in one session: %s; in one day: %s. %d%% of the visitors never see any.\n",
 					bound(set.PerSession), bound(set.PerDay), set.Holdout)
 				return err
 			})
@@ -378,16 +392,25 @@ func (c *command) popupSettings(site *string) *cobra.Command {
 // bound is a cap in words.
 func bound(n int) string {
 	if n == 0 {
-		return "as many as there are"
+		return "no bound"
 	}
-	return fmt.Sprint(n)
+	return fmt.Sprintf("%d at most", n)
 }
 
 // uploadAnswer is what the API says of an image.
 type uploadAnswer struct {
-	Name, Type, Path string
-	Size             int
-	Created          time.Time
+	Name, Type, Path, Address string
+	Size                      int
+	Created                   time.Time
+}
+
+// address is where a site has it: by default where the server has no such site
+// yet.
+func (u uploadAnswer) address() string {
+	if u.Address == "" {
+		return defaultPrefix + "/" + u.Path
+	}
+	return u.Address
 }
 
 func (c *command) upload(site *string) *cobra.Command {
@@ -415,7 +438,7 @@ func (c *command) upload(site *string) *cobra.Command {
 				return err
 			}
 			return c.print(raw, func(w io.Writer) error {
-				_, err := fmt.Fprintln(w, defaultPrefix+"/"+u.Path)
+				_, err := fmt.Fprintln(w, u.address())
 				return err
 			})
 		},
@@ -441,7 +464,7 @@ func (c *command) uploads(site *string) *cobra.Command {
 				t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 				fmt.Fprintln(t, "NAME\tTYPE\tBYTES\tUPLOADED\tADDRESS")
 				for _, u := range list.Uploads {
-					fmt.Fprintf(t, "%s\t%s\t%d\t%s\t%s\n", u.Name, u.Type, u.Size, localTime(u.Created), defaultPrefix+"/"+u.Path)
+					fmt.Fprintf(t, "%s\t%s\t%d\t%s\t%s\n", u.Name, u.Type, u.Size, localTime(u.Created), u.address())
 				}
 				return t.Flush()
 			})

@@ -50,6 +50,13 @@ func TestPopupCommands(t *testing.T) {
 	}
 	good := file("sale.json", `{"id":"sale","name":"Sale","kind":"box","content":{"title":"Hello"},"caps":{"day":1},"variants":[{"id":"a","weight":1}]}`)
 	p.says(popups("list"), "No pop-ups yet")
+	for site, warns := range map[string]bool{p.host(): false, "wrong.example": true} {
+		_, told, err := p.cli("popups", "put", "--site", site, good)
+		if err != nil || strings.Contains(told, "no site \"wrong.example\"") != warns || !warns && told != "" {
+			t.Errorf("put at %s: %v, told %q", site, err, told)
+		}
+		p.ok("popups", "delete", "--site", site, "sale")
+	}
 	p.refused("--site is missing", "popups", "list")
 	p.refused("--site is missing", "popups")
 	for _, tt := range []struct{ text, says string }{
@@ -96,8 +103,8 @@ func TestPopupCommands(t *testing.T) {
 	if err := json.Unmarshal([]byte(p.ok(popups("stats", "sale", "--json")...)), &stats); err != nil || len(stats.Variants) != 1 {
 		t.Errorf("%+v, %v", stats, err)
 	}
-	p.says(popups("settings"), "At most 1 in a session and as many as there are in a day; 0%")
-	p.says(popups("settings", "--per-day", "3", "--holdout", "5"), "At most 1 in a session and 3 in a day; 5%")
+	p.says(popups("settings"), "in one session: 1 at most; in one day: no bound. 0%")
+	p.says(popups("settings", "--per-day", "3", "--holdout", "5"), "in one session: 1 at most; in one day: 3 at most. 5%")
 	p.refused("holdout", popups("settings", "--holdout", "95")...)
 
 	picture := strings.TrimSpace(p.ok(popups("upload", file("x.bin", "\x89PNG\r\n\x1a\n..."))...))
@@ -117,6 +124,12 @@ func TestPopupCommands(t *testing.T) {
 	if _, _, body := p.ask("POST", "/_webpush/messages", `{}`); body != "{\"popups\":[]}\n" {
 		t.Errorf("a paused one: %s", body)
 	}
+	p.reload("http://localhost:8080 {\n\twebpush {\n\t\tprefix /push\n\t}\n\trespond ok\n}\n")
+	picture = strings.TrimSpace(p.ok(popups("upload", file("x.bin", "\x89PNG\r\n\x1a\n..."))...))
+	if status, _, _ := p.ask("GET", picture, ""); status != 200 || !strings.HasPrefix(picture, "/push/i/") {
+		t.Errorf("with another prefix: %s: %d", picture, status)
+	}
+	p.says(popups("uploads"), picture)
 	p.says(popups("delete", "sale"), "Removed")
 	p.refused("nothing of that id", popups("delete", "sale")...)
 	p.terminate()

@@ -13,7 +13,7 @@ func TestProfileCommands(t *testing.T) {
 	p.start()
 	site := []string{"--site", p.host()}
 	with := func(args ...string) []string { return append(append([]string{"profiles"}, args...), site...) }
-	p.refused("has no subscribers", with()...)
+	p.refused("no known visitors", with()...)
 	resp, body := p.request("POST", p.host(), "/_webpush/events", map[string]string{"Content-Type": "application/json"},
 		`{"batch":"AAAAAAAAAAAAAAAAAAAAAA","events":[{"type":"event","name":"Charged\u001b[31m","props":{"Amount":5}},
 		{"type":"login","identities":[{"kind":"email","value":"Ann@example.com"}],"set":{"Plan":"pro"}}]}`)

@@ -323,6 +323,13 @@ func TestRetire(t *testing.T) {
 	if resp, got := s.subscribe("a.example.com", subscription(t, endpoint+"2")); resp.StatusCode != http.StatusGone {
 		t.Errorf("subscribe: %d %s", resp.StatusCode, got)
 	}
+	batch := `{"batch":"AAAAAAAAAAAAAAAAAAA01A","events":[{"type":"event","name":"E"}]}`
+	for action, body := range map[string]string{"events": batch, "messages": `{}`} {
+		resp, got := s.request("POST", "a.example.com", "/_webpush/"+action, posting, body)
+		if resp.StatusCode != http.StatusGone || len(resp.Cookies()) != 0 {
+			t.Errorf("%s: %d %s", action, resp.StatusCode, got)
+		}
+	}
 	if resp, got := s.request("POST", "a.example.com", "/_webpush/unsubscribe", posting, body); resp.StatusCode != http.StatusNoContent {
 		t.Errorf("unsubscribe: %d %s", resp.StatusCode, got)
 	}

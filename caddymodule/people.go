@@ -94,9 +94,9 @@ func (h *Handler) publicSite(name string, config httpapi.SiteConfig) httpapi.Pub
 	switch {
 	case h.Retire:
 	case h.watches():
-		site.CookiePath = "/"
+		site.CookiePath, site.OtherPath = "/", h.Prefix+"/"
 	default:
-		site.CookiePath = h.Prefix + "/"
+		site.CookiePath, site.OtherPath = h.Prefix+"/", "/"
 	}
 	return site
 }
@@ -170,7 +170,7 @@ func (h *Handler) watch(w http.ResponseWriter, r *http.Request) *watched {
 	anonymous := httpapi.Anonymous(r)
 	withoutCookie(r)
 	_, device, ok := pushsvc.ParseDeviceCookie(cookie.Value)
-	if !ok || anonymous {
+	if !ok || anonymous || h.Retire {
 		return p
 	}
 	p.device = device

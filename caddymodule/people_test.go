@@ -199,3 +199,29 @@ func TestCookiePath(t *testing.T) {
 		t.Errorf("the site saw %q", saw)
 	}
 }
+
+// TestPageEventsRetired: a site that has given push up watches nobody any more,
+// and still gets no cookie of ours.
+func TestPageEventsRetired(t *testing.T) {
+	var mu sync.Mutex
+	seen := ""
+	up := upstream(t, map[string]http.HandlerFunc{"/page": func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		seen = r.Header.Get("Cookie")
+		mu.Unlock()
+		w.Header().Set("Content-Type", "text/html")
+		_, _ = io.WriteString(w, pageHTML)
+	}})
+	s := start(t, site{options: "event Any", upstream: up})
+	c := s.visitor("01")
+	s.load(adaptJSON(t, site{options: "event Any\nretire", upstream: up}.caddyfile(s.db, s.port)))
+	s.request("GET", peopleHost, "/page", map[string]string{"Cookie": "a=1; __webpush=" + c.Value, "Sec-Fetch-Dest": "document"}, "")
+	mu.Lock()
+	if seen != "a=1" {
+		t.Errorf("the site sees the cookies %q", seen)
+	}
+	mu.Unlock()
+	if p, _ := person(t, s.stopped(), c.Value); len(p.Events) != 1 {
+		t.Errorf("a page of a retired site is counted: %+v", p.Events)
+	}
+}

@@ -38,6 +38,16 @@ func (a *App) Prompt(site string) (said, byDefault pushsvc.PromptSettings, ok bo
 	return said, byDefault, false
 }
 
+// Prefix implements service.ConfiguredSites, as Prompt does.
+func (a *App) Prefix(site string) string {
+	for _, p := range a.places() {
+		if p.serves(site) {
+			return p.handler.Prefix
+		}
+	}
+	return ""
+}
+
 // Names implements service.ConfiguredSites.
 func (a *App) Names() []string {
 	var names []string

@@ -130,17 +130,24 @@ func post(t *testing.T, method, url, body string) (status int, answer string) {
 		t.Fatal(err)
 	}
 	req.Header.Set("Content-Type", "application/json")
+	resp, answer := exchange(t, req)
+	return resp.StatusCode, answer
+}
+
+// exchange gives the answer to a request, on a connection of its own, and its body.
+func exchange(t *testing.T, req *http.Request) (*http.Response, string) {
+	t.Helper()
 	req.Close = true
 	resp, err := http.DefaultTransport.RoundTrip(req)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer resp.Body.Close()
-	text, err := io.ReadAll(resp.Body)
+	body, err := io.ReadAll(resp.Body)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return resp.StatusCode, string(text)
+	return resp, string(body)
 }
 
 // look reads the page as a visitor's browser would, and what the page names.
@@ -174,18 +181,9 @@ func get(t *testing.T, url, contentType string) string {
 		t.Fatal(err)
 	}
 	req.Header.Set("Accept", "text/html,*/*;q=0.8")
-	req.Close = true
-	resp, err := http.DefaultTransport.RoundTrip(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
+	resp, body := exchange(t, req)
 	if got := resp.Header.Get("Content-Type"); resp.StatusCode != http.StatusOK || !strings.HasPrefix(got, contentType) {
 		t.Fatalf("%s: status %d, type %q", url, resp.StatusCode, got)
 	}
-	return string(body)
+	return body
 }

@@ -1,7 +1,7 @@
 package pushsvc
 
 import (
-	"reflect"
+	"encoding/json"
 	"slices"
 	"strconv"
 	"strings"
@@ -73,8 +73,8 @@ func parsePath(path string) (steps []step) {
 	return steps
 }
 
-// applyOp changes the attributes; what doesn't fit changes nothing. Values are
-// copied on the way, never changed in place.
+// applyOp changes the attributes, which are the caller's; what doesn't fit changes
+// nothing. Values are copied on the way, never changed in place.
 func applyOp(attributes map[string]any, op Op) map[string]any {
 	steps := parsePath(op.Key)
 	if steps == nil {
@@ -86,12 +86,15 @@ func applyOp(attributes map[string]any, op Op) map[string]any {
 	if !there && (len(steps) > 1 || len(attributes) >= MaxAttributes) {
 		return attributes
 	}
-	out, ok := change(attributes, steps, func(old any) (any, bool) { return operate(op.Kind, old, value) })
-	if !ok {
-		return attributes
+	out, ok := change(attributes[steps[0].key], steps[1:], func(old any) (any, bool) { return operate(op.Kind, old, value) })
+	switch {
+	case !ok:
+	case out == nil:
+		delete(attributes, steps[0].key)
+	default:
+		setIn(&attributes, steps[0].key, out)
 	}
-	changed, _ := out.(map[string]any)
-	return changed
+	return attributes
 }
 
 // change replaces what lies at the end of the path with what fn makes of it;
@@ -158,8 +161,11 @@ func operate(kind OpKind, old, value any) (any, bool) {
 		if old == nil {
 			return nil, false
 		}
-		gone := asList(value)
-		kept := slices.DeleteFunc(slices.Clone(asList(old)), func(v any) bool { return contains(gone, v) })
+		gone := map[any]bool{}
+		for _, v := range asList(value) {
+			gone[mark(v)] = true
+		}
+		kept := slices.DeleteFunc(slices.Clone(asList(old)), func(v any) bool { return gone[mark(v)] })
 		return listOr(kept)
 	case OpDelete:
 		return nil, old != nil
@@ -188,14 +194,30 @@ func asList(v any) []any {
 // distinct adds values to a list, each once, the newest MaxList of them.
 func distinct(list, add []any) []any {
 	out := slices.Clone(list)
+	there := make(map[any]bool, len(list)+len(add))
+	for _, v := range list {
+		there[mark(v)] = true
+	}
 	for _, v := range add {
-		if !contains(out, v) {
+		if m := mark(v); !there[m] {
+			there[m] = true
 			out = append(out, v)
 		}
 	}
 	return out[max(len(out)-MaxList, 0):]
 }
 
-func contains(list []any, v any) bool {
-	return slices.ContainsFunc(list, func(have any) bool { return reflect.DeepEqual(have, v) })
+// mark is the same for the same values: all writers wait while lists are
+// compared, so that each value is looked at once.
+func mark(v any) any {
+	switch v.(type) {
+	case string, float64, bool, int64:
+		return v
+	}
+	type composed string
+	text, err := json.Marshal(v) // keys in order
+	if err != nil {
+		return composed("") // not of JSON: the whole is refused when it is stored
+	}
+	return composed(text)
 }

@@ -5,13 +5,18 @@ import "time"
 // MaxEntries is how many entries a batch may have.
 const MaxEntries = 200
 
+// MaxOps is how many operations all entries of a batch may have together.
+const MaxOps = 1000
+
 // Bounds of one site. What is beyond them is counted and left out.
 const (
 	// MaxSiteEvents is how many event names a site counts.
 	MaxSiteEvents = 500
-	// MaxAnonymous is how many anonymous profiles a site keeps; who is known
-	// by an identity is always kept.
+	// MaxAnonymous is how many anonymous profiles a site keeps.
 	MaxAnonymous = 1_000_000
+	// MaxKnown is how many profiles there may be for the first login of somebody
+	// whom the site doesn't vouch for to make one more: anybody can post those.
+	MaxKnown = 5_000_000
 )
 
 // EntryKind is what an entry of a batch tells.
@@ -104,12 +109,24 @@ type Batch struct {
 	Conversions []Conversion
 	// Rejected is how many logins were refused before.
 	Rejected int64
+	// Malformed is how many entries could not be read.
+	Malformed int64
+	// Trusted says that the site vouches for its logins: they are signed, or the
+	// proxy's own.
+	Trusted bool
 	// Limits are the site's; zero for the defaults.
 	Limits PeopleLimits
 }
 
-// PeopleLimits bound a site; zeros are MaxAnonymous and MaxSiteEvents.
-type PeopleLimits struct{ Anonymous, EventNames int64 }
+// PeopleLimits bound a site; zeros are MaxAnonymous, MaxKnown and MaxSiteEvents.
+type PeopleLimits struct{ Anonymous, Known, EventNames int64 }
+
+func (l PeopleLimits) known() int64 {
+	if l.Known > 0 {
+		return l.Known
+	}
+	return MaxKnown
+}
 
 func (l PeopleLimits) anonymous() int64 {
 	if l.Anonymous > 0 {

@@ -25,14 +25,17 @@ const (
 	MaxAttributes     = 256
 	MaxAttributesSize = 32 << 10 // bytes of JSON
 	MaxPersonEvents   = 200      // names with a count of their own
-	MaxPersonPopups   = 200
-	MaxShown          = 100
-	MaxHistory        = 200      // events
-	MaxHistorySize    = 64 << 10 // bytes of JSON
+	// MaxPersonEventNames is in bytes: names come from browsers and are written
+	// with each batch.
+	MaxPersonEventNames = 32 << 10
+	MaxPersonPopups     = 200
+	MaxShown            = 100
+	MaxHistory          = 200      // events
+	MaxHistorySize      = 64 << 10 // bytes of JSON
 )
 
-// shownFor is how long it is remembered when a pop-up was seen; caps by day and
-// windows of conversions look no further back.
+// shownFor is how long it is remembered when a pop-up was seen; caps by day look
+// no further back. Where a conversion of the pop-up counts for longer, it is that.
 const shownFor = 8 * 24 * time.Hour
 
 // DeviceID names one browser of one site in the store. It is a digest of what
@@ -248,6 +251,22 @@ type Shown struct {
 	Session   string    `json:"session,omitempty"`
 	Control   bool      `json:"control,omitempty"`
 	Converted bool      `json:"converted,omitempty"`
+	// Clicked is when it was last clicked or answered.
+	Clicked time.Time `json:"clicked,omitzero"`
+	// Unseen is true for a click without a view: browsers report a view after a
+	// second, and people may be faster.
+	Unseen bool `json:"unseen,omitempty"`
+}
+
+// Viewed says whether it was before the visitor's eyes.
+func (s *Shown) Viewed() bool { return !s.Control && !s.Unseen }
+
+// last is when something was last done with it.
+func (s *Shown) last() time.Time {
+	if s.Clicked.After(s.At) {
+		return s.Clicked
+	}
+	return s.At
 }
 
 // HistoryRef says where events of a profile are kept.
@@ -271,7 +290,7 @@ func (p *Profile) Known() bool { return len(p.Identities) > 0 }
 // that time on. It looks at most 8 days and MaxShown views back.
 func (p *Profile) ViewsSince(popup string, from time.Time) (n int) {
 	for _, s := range p.Shown {
-		if !s.Control && (popup == "" || s.Popup == popup) && !s.At.Before(from) {
+		if s.Viewed() && (popup == "" || s.Popup == popup) && !s.At.Before(from) {
 			n++
 		}
 	}
@@ -282,7 +301,7 @@ func (p *Profile) ViewsSince(popup string, from time.Time) (n int) {
 // session.
 func (p *Profile) ViewsIn(session, popup string) (n int) {
 	for _, s := range p.Shown {
-		if !s.Control && session != "" && s.Session == session && (popup == "" || s.Popup == popup) {
+		if s.Viewed() && session != "" && s.Session == session && (popup == "" || s.Popup == popup) {
 			n++
 		}
 	}

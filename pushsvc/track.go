@@ -33,6 +33,8 @@ type PeopleCounts struct {
 	RefusedProfiles int64 `json:"refused_profiles"`
 	RefusedEvents   int64 `json:"refused_events"`
 	RefusedLogins   int64 `json:"refused_logins"`
+	// RefusedEntries could not be read.
+	RefusedEntries int64 `json:"refused_entries"`
 }
 
 // PopupStat names one counter: what was done with a pop-up in one hour.
@@ -71,12 +73,23 @@ func Apply(tx PeopleTx, b Batch) (Change, error) {
 	if err := a.start(); err != nil || a.change.Repeated {
 		return a.change, err
 	}
-	for _, e := range b.Entries {
+	for _, e := range afterOptOut(b.Entries) {
 		if err := a.apply(e); err != nil {
 			return Change{}, err
 		}
 	}
 	return a.finish()
+}
+
+// afterOptOut leaves out what was before the visitor's wish not to be known. The
+// device is nobody's then, so that a repeated batch would count it twice.
+func afterOptOut(entries []Entry) []Entry {
+	for i, e := range slices.Backward(entries) {
+		if e.Kind == EntryOptOut && e.OptOut {
+			return entries[i:]
+		}
+	}
+	return entries
 }
 
 // person is a profile that the batch has to do with.
@@ -97,6 +110,7 @@ type applier struct {
 	counts PeopleCounts
 	now    *person
 	device Device
+	made   int64 // people that became known
 	loaded map[string]*person
 	order  []*person
 }
@@ -187,39 +201,50 @@ func (a *applier) apply(e Entry) error {
 }
 
 func (a *applier) event(e Entry) error {
-	if _, counted := a.change.Events[e.Name]; !counted {
-		known, err := a.tx.CountsEvent(e.Name)
-		if err != nil {
-			return err
-		}
-		if !known {
-			if a.counts.EventNames >= a.b.Limits.eventNames() {
-				a.counts.RefusedEvents++
-				return nil
-			}
-			a.counts.EventNames++
-		}
-	}
 	one := EventCount{Count: 1, First: e.Time, Last: e.Time}
-	setIn(&a.change.Events, e.Name, a.change.Events[e.Name].Add(one))
+	counts, err := a.siteCounts(e.Name)
+	if err != nil {
+		return err
+	}
+	if counts {
+		setIn(&a.change.Events, e.Name, a.change.Events[e.Name].Add(one))
+	}
+	// Names that strangers have used up are still the person's.
 	a.now.count(e.Name, one)
 	a.now.records = append(a.now.records, EventRecord{Name: e.Name, Time: e.Time, Props: e.Props})
 	a.convert(e)
 	return nil
 }
 
+// siteCounts says whether the site counts the event, or has room to begin.
+func (a *applier) siteCounts(name string) (bool, error) {
+	if _, counted := a.change.Events[name]; counted {
+		return true, nil
+	}
+	known, err := a.tx.CountsEvent(name)
+	switch {
+	case err != nil || known:
+		return known, err
+	case a.counts.EventNames >= a.b.Limits.eventNames():
+		a.counts.RefusedEvents++
+		return false, nil
+	}
+	a.counts.EventNames++
+	return true, nil
+}
+
 // convert counts the event for the last view of each pop-up that it is the
-// success of, once.
+// success of, once. Time runs from the view and, anew, from the last click.
 func (a *applier) convert(e Entry) {
 	for _, c := range a.b.Conversions {
 		if c.Event != e.Name {
 			continue
 		}
+		after := func(t time.Time) bool { return !t.IsZero() && !e.Time.Before(t) && e.Time.Sub(t) <= c.Within }
 		shown := a.now.Shown
 		for i := len(shown) - 1; i >= 0; i-- {
 			s := shown[i]
-			since := e.Time.Sub(s.At)
-			if s.Popup != c.Popup || since < 0 || since > c.Within {
+			if s.Popup != c.Popup || !after(s.At) && !after(s.Clicked) {
 				continue
 			}
 			if !s.Converted {
@@ -241,25 +266,66 @@ func (a *applier) popup(e Entry) {
 	a.stat(*act, e.Time)
 	c := a.now.Popups[act.Popup]
 	switch act.Act {
-	case ActViewed, ActControl:
-		a.now.Shown = append(slices.Clone(a.now.Shown), Shown{
-			Popup: act.Popup, Variant: act.Variant, At: e.Time, Session: a.b.Session, Control: act.Act == ActControl,
-		})
-		if act.Act == ActControl {
-			return
-		}
+	case ActControl:
+		a.shown(Shown{At: e.Time, Control: true}, act)
+		return
+	case ActViewed:
+		a.viewed(e)
 		c.Viewed++
 		if e.Time.After(c.Last) {
 			c.Last = e.Time
 		}
 	case ActClicked:
+		a.clicked(e)
 		c.Clicked++
+	case ActSubmitted:
+		a.clicked(e)
+		return
 	case ActClosed:
 		c.Closed++
 	default:
 		return
 	}
 	setIn(&a.now.Popups, act.Popup, c)
+}
+
+// shown adds one.
+func (a *applier) shown(s Shown, act *PopupAct) {
+	s.Popup, s.Variant, s.Session = act.Popup, act.Variant, a.b.Session
+	a.now.Shown = append(slices.Clone(a.now.Shown), s)
+}
+
+// lastShown is the index of the pop-up's last one in Shown, negative for none.
+func (a *applier) lastShown(popup string) int {
+	for i, s := range slices.Backward(a.now.Shown) {
+		if s.Popup == popup && !s.Control {
+			return i
+		}
+	}
+	return -1
+}
+
+// viewed notes a view, or that what was clicked has been seen.
+func (a *applier) viewed(e Entry) {
+	if i := a.lastShown(e.Popup.Popup); i >= 0 && a.now.Shown[i].Unseen && a.now.Shown[i].Session == a.b.Session {
+		a.now.Shown = slices.Clone(a.now.Shown)
+		a.now.Shown[i].Unseen = false
+		return
+	}
+	a.shown(Shown{At: e.Time}, e.Popup)
+}
+
+// clicked notes a click on what was seen last.
+func (a *applier) clicked(e Entry) {
+	i := a.lastShown(e.Popup.Popup)
+	if i < 0 {
+		a.shown(Shown{At: e.Time, Clicked: e.Time, Unseen: true}, e.Popup)
+		return
+	}
+	if e.Time.After(a.now.Shown[i].Clicked) {
+		a.now.Shown = slices.Clone(a.now.Shown)
+		a.now.Shown[i].Clicked = e.Time
+	}
 }
 
 func (a *applier) stat(act PopupAct, at time.Time) {
@@ -316,6 +382,13 @@ func (a *applier) login(e Entry) error {
 			target = p
 			break
 		}
+	}
+	if len(e.Identities) > 0 && target == nil {
+		if !a.b.Trusted && a.counts.Profiles-a.counts.Anonymous+a.made >= a.b.Limits.known() {
+			a.counts.RefusedLogins++
+			return nil
+		}
+		a.made++
 	}
 	switch {
 	case len(e.Identities) == 0:

@@ -12,6 +12,7 @@ import (
 func (a *applier) finish() (Change, error) {
 	before := *a.change.Counts
 	a.counts.RefusedLogins += a.b.Rejected
+	a.counts.RefusedEntries += a.b.Malformed
 	refused := a.settle()
 	for _, p := range a.order {
 		switch {
@@ -92,7 +93,7 @@ func (a *applier) keep(p *person) error {
 	if p.altered && size(p.Attributes) > max(MaxAttributesSize, size(p.before)) {
 		p.Attributes = p.before
 	}
-	p.bound(a.b.At)
+	p.bound(a.b)
 	if len(p.records) > 0 {
 		seq, err := a.tx.NextHistory()
 		if err != nil {
@@ -121,10 +122,30 @@ func (a *applier) keep(p *person) error {
 }
 
 // bound lets the oldest go.
-func (p *person) bound(now time.Time) {
-	p.Shown = slices.DeleteFunc(p.Shown, func(s Shown) bool { return now.Sub(s.At) > shownFor })
+func (p *person) bound(b Batch) {
+	p.Shown = slices.DeleteFunc(p.Shown, func(s Shown) bool {
+		keep := shownFor
+		for _, c := range b.Conversions {
+			if c.Popup == s.Popup {
+				keep = max(keep, c.Within)
+			}
+		}
+		return b.At.Sub(s.last()) > keep
+	})
 	p.Shown = p.Shown[max(len(p.Shown)-MaxShown, 0):]
 	dropOldest(p.Events, MaxPersonEvents, func(c EventCount) time.Time { return c.Last })
+	size := 0
+	for name := range p.Events {
+		size += len(name)
+	}
+	if size > MaxPersonEventNames {
+		size = 0
+		for _, name := range slices.SortedFunc(maps.Keys(p.Events), func(a, b string) int { return p.Events[b].Last.Compare(p.Events[a].Last) }) {
+			if size += len(name); size > MaxPersonEventNames {
+				delete(p.Events, name)
+			}
+		}
+	}
 	dropOldest(p.Popups, MaxPersonPopups, func(c PopupCount) time.Time { return c.Last })
 }
 

@@ -173,16 +173,23 @@ func TestFacesShown(t *testing.T) {
 					t.Errorf("%s %s is %+v", p.lang, f.name, got)
 				}
 			}
-			var violations []string
-			must(t, page.Eval(ctx, "violations", &violations))
-			if len(violations) > 0 {
-				t.Errorf("the policy was violated: %q", violations)
-			}
-			for _, line := range page.Console() {
-				t.Errorf("the console has %q", line.Text)
-			}
+			quiet(ctx, t, page)
 		}
 	})
+}
+
+// quiet fails the test where the page's policy was violated, or its console has
+// anything.
+func quiet(ctx context.Context, t *testing.T, page browser.Page) {
+	t.Helper()
+	var violations []string
+	must(t, page.Eval(ctx, "violations", &violations))
+	if len(violations) > 0 {
+		t.Errorf("the policy was violated: %q", violations)
+	}
+	for _, line := range page.Console() {
+		t.Errorf("the console has %q", line.Text)
+	}
 }
 
 // pageLayout is where the page's own things are.

@@ -15,6 +15,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/service"
 )
 
 // maxDepth is how deep JSON may nest.
@@ -63,7 +64,7 @@ func readBody(w http.ResponseWriter, r *http.Request, limit int64, types ...stri
 }
 
 func tooLarge(limit int64) *Problem {
-	return problem(http.StatusRequestEntityTooLarge, fmt.Sprintf("the body is larger than %d bytes", limit))
+	return problem(http.StatusRequestEntityTooLarge, fmt.Sprintf("what is sent is larger than %d bytes, the most that is taken here", limit))
 }
 
 // decodeJSON decodes exactly one JSON value. It refuses what encoding/json
@@ -83,6 +84,68 @@ func decodeJSON(body []byte, v any, strict bool) error {
 	}
 	if err := dec.Decode(v); err != nil {
 		return jsonProblem(err)
+	}
+	return nil
+}
+
+// decodeRecord decodes what browsers tell. An entry of a batch that can't be read
+// is left out and counted, because a browser would lose the rest with it: it
+// does not repeat what is refused. Reports of workers are refused as a whole.
+func decodeRecord(body []byte) (req service.RecordRequest, err error) {
+	var raw struct {
+		Batch   string            `json:"batch"`
+		Session string            `json:"session"`
+		Sent    float64           `json:"sent"`
+		Events  []json.RawMessage `json:"events"`
+	}
+	if !utf8.Valid(body) {
+		return req, problem(http.StatusBadRequest, "the body is not UTF-8")
+	}
+	if err := json.Unmarshal(body, &raw); err != nil {
+		return req, jsonProblem(err)
+	}
+	if raw.Batch == "" {
+		return req, decodeJSON(body, &req, false)
+	}
+	if err := checkTopNames(body); err != nil {
+		return req, err
+	}
+	if len(raw.Events) > pushsvc.MaxEntries {
+		return req, badField("events", fmt.Sprintf("has more than %d entries", pushsvc.MaxEntries))
+	}
+	req = service.RecordRequest{Batch: raw.Batch, Session: raw.Session, Sent: raw.Sent}
+	for _, text := range raw.Events {
+		var e service.EntryInput
+		if err := decodeJSON(text, &e, false); err != nil {
+			req.Malformed++
+			continue
+		}
+		req.Events = append(req.Events, e)
+	}
+	return req, nil
+}
+
+// checkTopNames is checkNames for the members of the outermost object alone.
+func checkTopNames(body []byte) error {
+	dec := json.NewDecoder(bytes.NewReader(body))
+	names := map[string]bool{}
+	if _, err := dec.Token(); err != nil {
+		return jsonProblem(err)
+	}
+	for dec.More() {
+		tok, err := dec.Token()
+		if err != nil {
+			return jsonProblem(err)
+		}
+		name := strings.ToLower(strings.ToUpper(fmt.Sprint(tok)))
+		if names[name] {
+			return problem(http.StatusBadRequest, "an object names a member twice")
+		}
+		names[name] = true
+		var skip json.RawMessage
+		if err := dec.Decode(&skip); err != nil {
+			return jsonProblem(err)
+		}
 	}
 	return nil
 }

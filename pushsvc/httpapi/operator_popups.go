@@ -214,13 +214,21 @@ type uploadView struct {
 	Type string `json:"type"`
 	// Path is where it is below the site's prefix.
 	Path string `json:"path"`
+	// Address is where the site has it; empty where the server has no such site.
+	Address string `json:"address,omitempty"`
 }
 
 // uploadsFolder is where uploads are, below the prefix.
 const uploadsFolder = "i/"
 
-func viewUpload(u pushsvc.Upload) uploadView {
-	return uploadView{u, service.ImageType(u.Name), uploadsFolder + u.Name}
+func (o *Operator) viewUpload(u pushsvc.Upload) uploadView {
+	v := uploadView{Upload: u, Type: service.ImageType(u.Name), Path: uploadsFolder + u.Name}
+	if configured := o.service.Configured; configured != nil {
+		if prefix := configured.Prefix(u.Site); prefix != "" {
+			v.Address = prefix + "/" + v.Path
+		}
+	}
+	return v
 }
 
 func (o *Operator) listUploads(w http.ResponseWriter, r *http.Request) error {
@@ -232,7 +240,7 @@ func (o *Operator) listUploads(w http.ResponseWriter, r *http.Request) error {
 		Uploads []uploadView `json:"uploads"`
 	}{[]uploadView{}}
 	for _, row := range rows {
-		list.Uploads = append(list.Uploads, viewUpload(row))
+		list.Uploads = append(list.Uploads, o.viewUpload(row))
 	}
 	writeJSON(w, http.StatusOK, list)
 	return nil
@@ -250,7 +258,7 @@ func (o *Operator) upload(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	writeJSON(w, http.StatusCreated, viewUpload(row))
+	writeJSON(w, http.StatusCreated, o.viewUpload(row))
 	return nil
 }
 

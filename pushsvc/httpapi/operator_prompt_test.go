@@ -22,6 +22,13 @@ func (configured) Prompt(site string) (said, byDefault pushsvc.PromptSettings, o
 }
 
 // Names implements service.ConfiguredSites.
+func (configured) Prefix(site string) string {
+	if site == siteA {
+		return "/push"
+	}
+	return ""
+}
+
 func (configured) Names() []string { return []string{siteA, siteB} }
 
 // TestPromptAPI: the settings are read, written by who has seen them last, and

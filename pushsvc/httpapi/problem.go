@@ -79,7 +79,7 @@ func asProblem(err error) *Problem {
 	case errors.Is(err, service.ErrUnsupported):
 		return problem(http.StatusNotImplemented, service.ErrUnsupported.Error())
 	case errors.Is(err, pushsvc.ErrNotFound):
-		return problem(http.StatusNotFound, "the site has nothing of that id: give the whole id, as its list of messages, subscribers or profiles has it")
+		return problem(http.StatusNotFound, "the site has nothing of that id: give the whole id, as the list has it")
 	case errors.Is(err, pushsvc.ErrIdempotencyConflict):
 		return problem(http.StatusUnprocessableEntity, "this Idempotency-Key was used with a different request: use a new key for a new request")
 	default:

@@ -41,6 +41,9 @@ type PublicSite struct {
 	// CookiePath is where browsers send the cookie; empty for none at all, and
 	// then nobody is known again.
 	CookiePath string
+	// OtherPath is where the site's cookie may be from before, when its settings
+	// were others; empty for nowhere.
+	OtherPath string
 	// IdentitySecret, where there is one, is what logins must be signed with.
 	IdentitySecret pushsvc.Secret
 }
@@ -139,8 +142,8 @@ func (p *Public) events(w http.ResponseWriter, r *http.Request, site PublicSite)
 	if err != nil {
 		return err
 	}
-	var req service.RecordRequest
-	if err := decodeJSON(body, &req, false); err != nil {
+	req, err := decodeRecord(body)
+	if err != nil {
 		return err
 	}
 	if req.Batch == "" {
@@ -152,12 +155,10 @@ func (p *Public) events(w http.ResponseWriter, r *http.Request, site PublicSite)
 		if err := p.Service.Track(r.Context(), site.Name, reports); err != nil {
 			return err
 		}
-		w.WriteHeader(http.StatusNoContent)
-		return nil
-	}
-	if err := p.record(w, r, site, req); err != nil {
+	} else if err := p.record(w, r, site, req); err != nil {
 		return err
 	}
+	w.Header().Set("Cache-Control", "no-store") // a cookie is nobody else's
 	w.WriteHeader(http.StatusNoContent)
 	return nil
 }

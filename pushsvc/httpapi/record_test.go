@@ -77,6 +77,9 @@ func TestRecord(t *testing.T) {
 	if a.status != http.StatusNoContent || a.body != "" {
 		t.Fatalf("%d %s", a.status, a.body)
 	}
+	if a.header.Get("Cache-Control") != "no-store" {
+		t.Errorf("an answer with a cookie may be kept: %v", a.header)
+	}
 	set := a.header.Get("Set-Cookie")
 	for _, part := range []string{"__webpush=" + v.cookie, "Path=/" + siteA + "/", "Max-Age=34560000", "HttpOnly", "SameSite=Lax"} {
 		if !strings.Contains(set, part) {
@@ -202,16 +205,12 @@ func TestRecordBad(t *testing.T) {
 		{`{"batch":"x","events":[]}`, "batch"},
 		{`{"batch":"` + random(1) + `","session":"x","events":[]}`, "session"},
 		{`{"batch":"` + random(1) + `","events":[` + many + `]}`, "events"},
-		{`{"batch":"` + random(1) + `","events":[` + anEvent + `,{"type":"nonsense"}]}`, "events[1].type"},
-		{`{"batch":"` + random(1) + `","events":[{"type":"profile","ops":[{"op":"incr"},{"op":"eval"}]}]}`, "events[0].ops[1].op"},
-		{`{"batch":"` + random(1) + `","events":[{"type":"login","identities":[{"kind":"email"},{"kind":"root","value":"x"}]}]}`, "events[0].identities[1].kind"},
-		{`{"batch":"` + random(1) + `","events":[{"type":"optout","value":"yes"}]}`, "events[0].value"},
-		{`{"batch":"` + random(1) + `","events":[{"type":"popup","act":"control","popup":"x"}]}`, "events[0].act"},
-		{`{"batch":"` + random(1) + `","events":[{"type":"popup","act":"viewed","popup":"X Y"}]}`, "events[0].popup"},
-		{`{"batch":"` + random(1) + `","events":[{"type":"event","name":7}]}`, "events.name"},
-		{`{"batch":"` + random(1) + `","events":[{"type":"event","name":"x","props":[]}]}`, "events.props"},
-		{`{"batch":"` + random(1) + `","events":[{"type":"event","name":"x","Name":"y"}]}`, ""},
-		{`{"batch":"` + random(1) + `","events":[{"type":"event","name":"x","props":{"a":1,"a":2}}]}`, ""},
+		{`{"batch":"` + random(1) + `","Batch":"` + random(2) + `","events":[` + anEvent + `]}`, ""},
+		{`{"batch":"` + random(1) + `","events":[` + anEvent + `]} {}`, ""},
+		{`{"batch":"` + random(1) + `","events":[` + anEvent + `,]}`, ""},
+		{`{"batch":"` + random(1) + `","events":{}}`, "events"},
+		{`{"batch":7,"events":[]}`, "batch"},
+		{`{"events":[{"type":"shown"},{"type":"nonsense"}]}`, "events[1].type"},
 	} {
 		a := f.post(siteA, "events", tt.body)
 		if p := a.problem(t); a.status != http.StatusBadRequest || p.Field != tt.field {
@@ -224,6 +223,56 @@ func TestRecordBad(t *testing.T) {
 	v := &visit{fixture: f, site: siteA, headers: []string{"Sec-Fetch-Site", "cross-site"}}
 	if a := v.send(anEvent); a.status != http.StatusForbidden || f.people(siteA) != 0 || v.cookie != "" {
 		t.Errorf("from another site: %d", a.status)
+	}
+}
+
+// TestRecordMalformed: an entry that can't be read is left out and counted; what
+// came with it is kept.
+func TestRecordMalformed(t *testing.T) {
+	f := newFixture(t)
+	v := &visit{fixture: f, site: siteA}
+	deep := `{"type":"event","name":"Deep","props":` + strings.Repeat(`{"a":`, 20) + "1" + strings.Repeat("}", 20) + "}"
+	bad := []string{
+		`{"type":"nonsense"}`, `7`, `null`, deep,
+		`{"type":"profile","ops":[{"op":"incr"},{"op":"eval"}]}`,
+		`{"type":"login","identities":[{"kind":"email"},{"kind":"root","value":"x"}]}`,
+		`{"type":"optout","value":"yes"}`,
+		`{"type":"popup","act":"control","popup":"x"}`,
+		`{"type":"popup","act":"viewed","popup":"X Y"}`,
+		`{"type":"event","name":7}`,
+		`{"type":"event","name":"x","props":[]}`,
+		`{"type":"event","name":"x","Name":"y"}`,
+		`{"type":"event","name":"x","props":{"a":1,"a":2}}`,
+		`{"type":"event","name":"x","props":{"a":1e400}}`,
+	}
+	for i, entry := range bad {
+		if a := v.send(anEvent, entry, anEvent); a.status != http.StatusNoContent {
+			t.Errorf("%.80s: %d %s", entry, a.status, a.body)
+		}
+		if p := v.profile(); p == nil || p.Events["Viewed"].Count != int64(2*(i+1)) || len(p.Events) != 1 {
+			t.Errorf("%.80s: %+v", entry, p)
+		}
+	}
+	all, err := f.store.PeopleSites(t.Context())
+	if err != nil || len(all) != 1 || all[0].RefusedEntries != int64(len(bad)) {
+		t.Errorf("%+v, %v; want %d refused entries", all, err, len(bad))
+	}
+}
+
+// TestRecordOps: what a batch costs while all others wait is bounded.
+func TestRecordOps(t *testing.T) {
+	f := newFixture(t)
+	v := &visit{fixture: f, site: siteA}
+	entry := `{"type":"profile","ops":[` + strings.Repeat(`{"op":"incr","key":"n","value":1},`, 99) + `{"op":"incr","key":"n","value":1}]}`
+	entries := []string{anEvent}
+	for range 12 {
+		entries = append(entries, entry)
+	}
+	if a := v.send(entries...); a.status != http.StatusNoContent {
+		t.Fatalf("%d %s", a.status, a.body)
+	}
+	if p := v.profile(); p.Attributes["n"] != float64(pushsvc.MaxOps) || p.Events["Viewed"].Count != 1 {
+		t.Errorf("%+v", p)
 	}
 }
 
@@ -264,6 +313,46 @@ func TestSecureCookie(t *testing.T) {
 	}
 	if f.people(siteA) != 1 {
 		t.Errorf("%d profiles, want that of the one with a cookie", f.people(siteA))
+	}
+}
+
+// TestOldCookie: a site that begins to watch pages has its cookie at another path,
+// and browsers send both: a choice made in one holds, and the other goes.
+func TestOldCookie(t *testing.T) {
+	f := newFixture(t)
+	public := &httpapi.Public{Service: f.service, Logger: f.logger()}
+	others := map[string]string{"/": "/_webpush/", "/_webpush/": "/"}
+	post := func(path, cookies, entry string, n int) []*http.Cookie {
+		w := httptest.NewRecorder()
+		r := httptest.NewRequest("POST", "https://a.example/_webpush/events", strings.NewReader(`{"batch":"`+random(n)+`","events":[`+entry+`]}`))
+		r.Header.Set("Content-Type", "application/json")
+		r.Header.Set("Cookie", cookies)
+		public.Serve(w, r, httpapi.PublicSite{Name: siteA, CookiePath: path, OtherPath: others[path]}, "events")
+		if w.Code != http.StatusNoContent {
+			t.Errorf("%s: %d %s", cookies, w.Code, w.Body)
+		}
+		return w.Result().Cookies()
+	}
+	const known = "AAAAAAAAAAAAAAAAAA777A"
+	post("/", "__webpush="+known+"; __webpush=0", anEvent, 1)
+	r := httptest.NewRequest("GET", "/", nil)
+	r.Header.Set("Cookie", "__webpush="+known+"; __webpush=0")
+	if n := f.people(siteA); n != 0 || !httpapi.Anonymous(r) {
+		t.Errorf("who has opted out is known by the older cookie: %d profiles", n)
+	}
+	for path, other := range others {
+		set := post(path, "__webpush="+known+"; __webpush="+known, `{"type":"optout","value":true}`, 2)
+		if len(set) != 2 || set[0].Path != path || set[0].Value != "0" || set[1].Path != other || set[1].MaxAge >= 0 {
+			t.Errorf("at %s: %v", path, set)
+		}
+	}
+	if set := post("/", "__webpush="+known, anEvent, 3); len(set) != 1 {
+		t.Errorf("with one cookie: %v", set)
+	}
+	// Choosing to be known again removes both.
+	set := post("/", "__webpush="+known+"; __webpush=0", `{"type":"optout","value":false}`, 4)
+	if len(set) != 2 || len(set[0].Value) != 22 || set[0].Value == known || set[1].MaxAge >= 0 {
+		t.Errorf("after opting in: %v", set)
 	}
 }
 

@@ -26,9 +26,9 @@ func TestUploads(t *testing.T) {
 		"\x00\x00\x00\x1cftypavif":     ".avif",
 	}
 	for data, ending := range endings {
-		var u struct{ Name, Type, Path string }
+		var u struct{ Name, Type, Path, Address string }
 		a := post(data, "application/octet-stream")
-		if err := json.Unmarshal([]byte(a.body), &u); err != nil || a.status != 201 || !strings.HasSuffix(u.Name, ending) || u.Path != "i/"+u.Name {
+		if err := json.Unmarshal([]byte(a.body), &u); err != nil || a.status != 201 || !strings.HasSuffix(u.Name, ending) || u.Path != "i/"+u.Name || u.Address != "/push/"+u.Path {
 			t.Fatalf("%q: %d %s", data, a.status, a.body)
 		}
 		again := post(data, "image/png")

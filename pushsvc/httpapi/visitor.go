@@ -22,13 +22,26 @@ type visitor struct {
 	cookie pushsvc.DeviceCookie
 	device pushsvc.DeviceID // zero for who is not to be known
 	out    bool             // has opted out
+	twice  bool             // has our cookie at two paths
 }
 
 // Anonymous says whether the request's sender is not to be known: Global Privacy
 // Control (W3C GPC §3.1), Do Not Track, or the visitor's own choice.
 func Anonymous(r *http.Request) bool {
-	c, err := r.Cookie(CookieName)
-	return signalled(r) || err == nil && c.Value == optedOut
+	_, out, _ := ourCookies(r)
+	return signalled(r) || out
+}
+
+// ourCookies reads the cookie. A browser has it at two paths where the site's
+// has moved: having opted out in either is having opted out.
+func ourCookies(r *http.Request) (value string, out, twice bool) {
+	for i, c := range r.CookiesNamed(CookieName) {
+		out, twice = out || c.Value == optedOut, i > 0
+		if i == 0 {
+			value = c.Value
+		}
+	}
+	return value, out, twice
 }
 
 // signalled says whether the browser asks not to be tracked.
@@ -42,12 +55,9 @@ func (p *Public) visitor(r *http.Request, site PublicSite, seed string) (v visit
 	if site.CookiePath == "" || signalled(r) {
 		return v, nil
 	}
-	value := ""
-	if c, err := r.Cookie(CookieName); err == nil {
-		value = c.Value
-	}
-	if value == optedOut {
-		return visitor{out: true}, nil
+	value, out, twice := ourCookies(r)
+	if v = (visitor{out: out, twice: twice}); out {
+		return v, nil
 	}
 	v.cookie, v.device, err = p.Service.Device(r.Context(), site.Name, value, seed)
 	return v, err
@@ -62,10 +72,15 @@ func (v visitor) setCookie(w http.ResponseWriter, r *http.Request, site PublicSi
 	if value == "" || site.CookiePath == "" {
 		return
 	}
-	http.SetCookie(w, &http.Cookie{
+	c := http.Cookie{
 		Name: CookieName, Value: value, Path: site.CookiePath, MaxAge: cookieAge,
 		HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: r.TLS != nil,
-	})
+	}
+	http.SetCookie(w, &c)
+	if v.twice && site.OtherPath != "" {
+		c.Value, c.Path, c.MaxAge = "", site.OtherPath, -1
+		http.SetCookie(w, &c)
+	}
 }
 
 // record stores a batch.
@@ -85,9 +100,11 @@ func (p *Public) record(w http.ResponseWriter, r *http.Request, site PublicSite,
 		req.Events = req.Events[from:] // not what was before the choice
 		back := r.Clone(r.Context())
 		back.Header.Del("Cookie")
+		twice := v.twice
 		if v, err = p.visitor(back, site, seed); err != nil {
 			return err
 		}
+		v.twice = twice
 	}
 	if v.device.IsZero() {
 		return nil // nothing of who is not to be known
@@ -97,7 +114,7 @@ func (p *Public) record(w http.ResponseWriter, r *http.Request, site PublicSite,
 		return err
 	}
 	if out.Forgotten {
-		v = visitor{out: true}
+		v.cookie, v.out = "", true
 	}
 	v.setCookie(w, r, site)
 	return nil
@@ -107,11 +124,13 @@ func (p *Public) record(w http.ResponseWriter, r *http.Request, site PublicSite,
 // where the last choice is another, or none was made.
 func optsIn(entries []service.EntryInput) int {
 	for i, e := range slices.Backward(entries) {
-		switch {
-		case e.Type != "optout":
-		case e.Value == false:
+		if e.Type != "optout" {
+			continue
+		}
+		switch e.Value {
+		case false:
 			return i
-		default:
+		case true:
 			return -1
 		}
 	}

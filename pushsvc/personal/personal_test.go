@@ -64,6 +64,8 @@ func TestRefused(t *testing.T) {
 		"{% if x %}":                                  "no Liquid template",
 		"{{ profile. }}":                              "no Liquid template",
 		"{% if profile.x | json %}{% endif %}":        `filter "json"`,
+		"Hello {{ profile.Name":                       `{{ that is not closed, before " profile.Name"`,
+		"Hello {{ profile.Name }}, {% if x":           "{% that is not closed",
 		"{% endif %}":                                 "no Liquid template",
 	} {
 		if _, err := personal.Compile(in); err == nil || !strings.Contains(err.Error(), says) {
@@ -162,4 +164,20 @@ func FuzzText(f *testing.F) {
 		}
 		_, _ = text.Render(escaped)
 	})
+}
+
+// TestEscapedKeys: a visitor who gives an object for a name brings no markup of
+// theirs into the HTML by its keys.
+func TestEscapedKeys(t *testing.T) {
+	for _, source := range []string{"{{ profile.Name }}", "{{ profile }}", "{{ profile.List | join: ' ' }}", "{{ profile.Name | first }}", "{{ profile.List | append: profile.Name }}"} {
+		text, err := personal.Compile(source)
+		if err != nil {
+			t.Fatal(err)
+		}
+		evil := map[string]any{"<img src=x onerror=alert(1)>": "<b>"}
+		values, _ := personal.Escaped(map[string]any{"profile": map[string]any{"Name": evil, "List": []any{evil, "a"}}}).(map[string]any)
+		if out, err := text.Render(values); err == nil && strings.Contains(out, "<") {
+			t.Errorf("%s: %s", source, out)
+		}
+	}
 }

@@ -77,6 +77,13 @@ func Compile(source string) (*Text, error) {
 			}
 		}
 	}
+	// The engine takes what is never closed for plain text.
+	rest := place.ReplaceAllString(source, " ")
+	for _, open := range []string{"{{", "{%"} {
+		if _, from, ok := strings.Cut(rest, open); ok {
+			return nil, fmt.Errorf("has a %s that is not closed, before %.20q", open, from)
+		}
+	}
 	t, err := parse(source)
 	if err != nil {
 		return nil, fmt.Errorf("is no Liquid template: %w", err)
@@ -128,7 +135,8 @@ func (w *bounded) Write(p []byte) (int, error) {
 // Plain makes values fit for texts: whole numbers without their exponent.
 func Plain(v any) any { return walk(v, func(s string) string { return s }) }
 
-// Escaped makes values fit for HTML, as text and in quoted attributes.
+// Escaped makes values fit for HTML, as text and in quoted attributes; keys as well,
+// which come from browsers too.
 func Escaped(v any) any { return walk(v, html.EscapeString) }
 
 func walk(v any, each func(string) string) any {
@@ -149,7 +157,7 @@ func walk(v any, each func(string) string) any {
 	case map[string]any:
 		out := make(map[string]any, len(v))
 		for k, e := range v {
-			out[k] = walk(e, each)
+			out[each(k)] = walk(e, each) // an object that is filled in shows its keys
 		}
 		return out
 	}

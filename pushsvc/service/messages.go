@@ -212,7 +212,7 @@ func (v *asking) full() bool {
 	if profile := v.facts.Profile; profile != nil {
 		day := onsite.DayStart(v.now, onsite.Zone(&pushsvc.Popup{}, v.r.TimeZone))
 		for _, shown := range profile.Shown {
-			if shown.Control || free[shown.Popup] {
+			if !shown.Viewed() || free[shown.Popup] {
 				continue
 			}
 			if v.r.Session != "" && shown.Session == v.r.Session {

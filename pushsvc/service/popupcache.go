@@ -80,13 +80,15 @@ func (s *Service) popupSite(ctx context.Context, site string) (*popupSite, error
 	return s.popupSite(ctx, site)
 }
 
-// loadPopups reads all sites, once.
+// loadPopups reads all sites, once, for whoever comes: also where the one who asks
+// first hangs up.
 func (s *Service) loadPopups(ctx context.Context) error {
 	s.popups.writing.Lock()
 	defer s.popups.writing.Unlock()
 	if s.popups.sites != nil {
 		return nil
 	}
+	ctx = context.WithoutCancel(ctx)
 	names, err := s.Store.PopupSites(ctx)
 	sites := make(map[string]*popupSite, len(names))
 	for _, name := range names {

@@ -349,6 +349,28 @@ func TestPopupConversions(t *testing.T) {
 	}
 }
 
+// TestPreviewAddress: where nobody says on which page, it is the start page of
+// where the site most likely is.
+func TestPreviewAddress(t *testing.T) {
+	s := newShop(t)
+	for _, tt := range []struct{ site, page, want string }{
+		{"shop.example", "", "https://shop.example/?webpush_preview=p."},
+		{"shop.example", "/x?a=1", "https://shop.example/x?a=1&webpush_preview=p."},
+		{"shop.example:8443", "", "https://shop.example:8443/?"},
+		{"localhost:8080", "", "http://localhost:8080/?"},
+		{"127.0.0.1:8080", "/x", "http://127.0.0.1:8080/x?"},
+		{"localhost", "", "https://localhost/?"},
+	} {
+		p := pushsvc.Popup{ID: "p", Kind: pushsvc.PopupBox, Content: pushsvc.PopupContent{Title: "T"}}
+		if _, err := s.PutPopup(t.Context(), tt.site, p, pushsvc.AnyRevision); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := s.Preview(t.Context(), tt.site, "p", "", tt.page); err != nil || !strings.HasPrefix(got.URL, tt.want) {
+			t.Errorf("%s %q: %q, %v", tt.site, tt.page, got.URL, err)
+		}
+	}
+}
+
 // TestPreviewEnds: an address is good for an hour.
 func TestPreviewEnds(t *testing.T) {
 	s := newShop(t)
@@ -396,5 +418,19 @@ func TestPopupsConfigBounded(t *testing.T) {
 	}
 	if whole < 2 {
 		t.Error("all are shortened")
+	}
+}
+
+// TestPopupsHangUp: whoever hangs up while all pop-ups are read for the first time
+// takes them from nobody.
+func TestPopupsHangUp(t *testing.T) {
+	s := newShop(t)
+	s.put(`{"id":"p","kind":"box","state":"running","content":{"title":"T"}}`)
+	fresh := &service.Service{Store: s.Store, Clock: s.Clock}
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, _ = fresh.Messages(gone, shopSite, pushsvc.DeviceID{}, service.MessagesRequest{})
+	if c := fresh.PopupsConfig(t.Context(), shopSite); c == nil || len(c.List) != 1 {
+		t.Errorf("the next one gets %+v", c)
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
+	"net"
+	"net/netip"
 	"net/url"
 	"strconv"
 	"strings"
@@ -26,7 +28,7 @@ type Preview struct {
 	Expires time.Time `json:"expires"`
 }
 
-// Preview makes the address. page is an URL, or a path of the site; empty is its
+// Preview makes the address. page is a URL, or a path of the site; empty is its
 // start page. variant is empty for the first one.
 func (s *Service) Preview(ctx context.Context, site, id, variant, page string) (Preview, error) {
 	row, err := s.Popup(ctx, site, id)
@@ -41,14 +43,14 @@ func (s *Service) Preview(ctx context.Context, site, id, variant, page string) (
 		return Preview{}, &pushsvc.FieldError{Field: "variant", Problem: "is none of the pop-up's"}
 	}
 	if page == "" || strings.HasPrefix(page, "/") && !strings.HasPrefix(page, "//") {
-		page = "https://" + row.Site + page
+		page = origin(row.Site) + "/" + strings.TrimPrefix(page, "/")
 	}
 	if err := pushsvc.CheckURL("page", page); err != nil {
 		return Preview{}, err
 	}
 	u, err := url.Parse(page)
 	if err != nil {
-		return Preview{}, &pushsvc.FieldError{Field: "page", Problem: "is no URL"}
+		return Preview{}, &pushsvc.FieldError{Field: "page", Problem: "is no URL: give a path such as \"/sale\", or a whole one"}
 	}
 	secret, err := s.Store.Secret(ctx)
 	if err != nil {
@@ -59,6 +61,17 @@ func (s *Service) Preview(ctx context.Context, site, id, variant, page string) (
 	query.Set(PreviewParameter, previewToken(secret, row.Site, id, variant, expires))
 	u.RawQuery = query.Encode()
 	return Preview{u.String(), expires.UTC()}, nil
+}
+
+// origin is where a site most likely is, by its name: https, but for ports of
+// this machine, as they are in trials.
+func origin(site string) string {
+	if host, _, err := net.SplitHostPort(site); err == nil {
+		if ip, err := netip.ParseAddr(host); err == nil && ip.IsLoopback() || host == "localhost" {
+			return "http://" + site
+		}
+	}
+	return "https://" + site
 }
 
 func hasVariant(variants []pushsvc.PopupVariant, id string) bool {

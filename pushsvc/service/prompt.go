@@ -16,6 +16,9 @@ type ConfiguredSites interface {
 	// Prompt gives what it says of the prompt of the site, whose name is
 	// canonical, and what holds for the rest; false where it has no such site.
 	Prompt(site string) (said, byDefault pushsvc.PromptSettings, ok bool)
+	// Prefix is the path below which the site has our endpoints; empty where it
+	// has no such site.
+	Prefix(site string) string
 	// Names lists the sites, but for those that a pattern stands for.
 	Names() []string
 }

@@ -24,6 +24,8 @@ func (s sites) Prompt(name string) (said, byDefault pushsvc.PromptSettings, ok b
 	return said, pushsvc.DefaultPrompt(false), ok
 }
 
+func (sites) Prefix(string) string { return "/_webpush" }
+
 // Names implements service.ConfiguredSites.
 func (s sites) Names() (names []string) {
 	for name := range s {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"math"
 	"regexp"
@@ -27,6 +28,8 @@ type RecordRequest struct {
 	// clock: what that is wrong by, the entries' times are.
 	Sent   float64      `json:"sent"`
 	Events []EntryInput `json:"events"`
+	// Malformed is how many entries could not be read.
+	Malformed int64 `json:"-"`
 }
 
 // EntryInput is one entry of a RecordRequest. Type says which fields count.
@@ -87,7 +90,8 @@ func (s *Service) Device(ctx context.Context, site, cookie, seed string) (pushsv
 
 // Record stores what a visitor's browser tells. It is durable when Record
 // returns nil. What is too long is cut, what is not allowed left out, as
-// pushsvc.CleanProps says; faults of the form are *pushsvc.FieldError.
+// pushsvc.CleanProps says, an entry that is none is left out and counted; faults
+// of the batch are *pushsvc.FieldError.
 func (s *Service) Record(ctx context.Context, site string, from Sender, req RecordRequest) (pushsvc.Tracked, error) {
 	b, reports, err := s.batch(ctx, site, from, req)
 	if err != nil {
@@ -98,7 +102,7 @@ func (s *Service) Record(ctx context.Context, site string, from Sender, req Reco
 			return pushsvc.Tracked{}, err
 		}
 	}
-	if len(b.Entries) == 0 && b.Rejected == 0 {
+	if len(b.Entries) == 0 && b.Rejected == 0 && b.Malformed == 0 {
 		return pushsvc.Tracked{}, nil
 	}
 	out, err := s.Store.Track(ctx, site, b)
@@ -110,7 +114,7 @@ func (s *Service) Record(ctx context.Context, site string, from Sender, req Reco
 
 // batch checks and cleans a request.
 func (s *Service) batch(ctx context.Context, site string, from Sender, req RecordRequest) (pushsvc.Batch, []Report, error) {
-	b := pushsvc.Batch{Device: from.Device, ID: req.Batch, Session: req.Session, At: s.Clock(), Limits: s.PeopleLimits}
+	b := pushsvc.Batch{Device: from.Device, ID: req.Batch, Session: req.Session, At: s.Clock(), Limits: s.PeopleLimits, Trusted: from.Secret != ""}
 	switch {
 	case !pushsvc.IsRandomID(req.Batch):
 		return b, nil, &pushsvc.FieldError{Field: "batch", Problem: "is not 16 random bytes in base64url, which are 22 characters"}
@@ -127,9 +131,10 @@ func (s *Service) batch(ctx context.Context, site string, from Sender, req Recor
 		b.Conversions = s.Conversions(ctx, site)
 	}
 	c := cleaner{site: site, from: from, secret: secret, now: b.At, skew: skew(b.At, req.Sent)}
-	for i, in := range req.Events {
-		if err := c.entry(in); err != nil {
-			return b, nil, &pushsvc.FieldError{Field: fmt.Sprintf("events[%d].%s", i, err.Field), Problem: err.Problem}
+	b.Malformed = req.Malformed
+	for _, in := range req.Events {
+		if !c.entry(in) {
+			b.Malformed++
 		}
 	}
 	b.Entries, b.Rejected = c.entries, c.rejected
@@ -155,6 +160,7 @@ type cleaner struct {
 	entries  []pushsvc.Entry
 	reports  []Report
 	rejected int64
+	ops      int
 }
 
 func (c *cleaner) time(ms float64) time.Time {
@@ -171,28 +177,24 @@ func (c *cleaner) time(ms float64) time.Time {
 	return t
 }
 
-func fault(field, problem string) *pushsvc.FieldError {
-	return &pushsvc.FieldError{Field: field, Problem: problem}
-}
-
-// entry adds one; its error names the field within it.
-func (c *cleaner) entry(in EntryInput) *pushsvc.FieldError {
+// entry adds one; false where it is none of the form that it has to have.
+func (c *cleaner) entry(in EntryInput) bool {
 	e := pushsvc.Entry{Kind: pushsvc.EntryKind(in.Type), Time: c.time(in.Time)}
 	switch e.Kind {
 	case pushsvc.EntryEvent:
 		name, ok := pushsvc.CleanEventName(in.Name)
 		if !ok {
-			return nil // reserved or empty: the SDK has told the page
+			return true // reserved or empty: the SDK has told the page
 		}
 		e.Name, e.Props = name, pushsvc.CleanProps(in.Props, false)
 	case pushsvc.EntryProfile:
-		for i, op := range in.Ops {
-			if !op.Kind.Known() {
-				return fault(fmt.Sprintf("ops[%d].op", i), `is none of "incr", "decr", "set", "add", "remove", "delete"`)
-			}
+		if c.ops += len(in.Ops); len(in.Ops) > pushsvc.MaxProps || c.ops > pushsvc.MaxOps {
+			return false
 		}
-		if len(in.Ops) > pushsvc.MaxProps {
-			return fault("ops", fmt.Sprintf("has more than %d operations", pushsvc.MaxProps))
+		for _, op := range in.Ops {
+			if !op.Kind.Known() {
+				return false
+			}
 		}
 		e.Set, e.Ops = pushsvc.CleanProps(in.Set, true), in.Ops
 	case pushsvc.EntryLogin:
@@ -209,7 +211,7 @@ func (c *cleaner) entry(in EntryInput) *pushsvc.FieldError {
 	case pushsvc.EntryOptOut:
 		out, ok := in.Value.(bool)
 		if !ok {
-			return fault("value", "is neither true nor false")
+			return false
 		}
 		e.OptOut = out
 	case pushsvc.EntryPopup:
@@ -218,23 +220,23 @@ func (c *cleaner) entry(in EntryInput) *pushsvc.FieldError {
 		switch in.Report.Type {
 		case pushsvc.ReceiptShown, pushsvc.ReceiptClicked, pushsvc.ReceiptClosed:
 			c.reports = append(c.reports, in.Report)
-			return nil
+			return true
 		}
-		return fault("type", `is none of "event", "profile", "login", "logout", "visit", "optout", "adopt", "popup", "shown", "clicked", "closed"`)
+		return false
 	}
 	c.entries = append(c.entries, e)
-	return nil
+	return true
 }
 
 // login believes the identities that are signed, where the site has them signed.
-func (c *cleaner) login(e pushsvc.Entry, in EntryInput) *pushsvc.FieldError {
+func (c *cleaner) login(e pushsvc.Entry, in EntryInput) bool {
 	if len(in.Identities) > pushsvc.MaxIdentities {
-		return fault("identities", fmt.Sprintf("has more than %d entries", pushsvc.MaxIdentities))
+		return false
 	}
-	for i, given := range in.Identities {
+	for _, given := range in.Identities {
 		id := pushsvc.Identity{Kind: given.Kind, Value: given.Value}
 		if !id.Kind.Known() {
-			return fault(fmt.Sprintf("identities[%d].kind", i), `is none of "identity", "email", "gpid", "fbid"`)
+			return false
 		}
 		clean, ok := id.Clean()
 		if !ok {
@@ -253,11 +255,11 @@ func (c *cleaner) login(e pushsvc.Entry, in EntryInput) *pushsvc.FieldError {
 		e.Identities = append(e.Identities, clean)
 	}
 	if len(e.Identities) == 0 {
-		return nil
+		return true
 	}
 	e.Set = pushsvc.CleanProps(in.Set, true)
 	c.entries = append(c.entries, e)
-	return nil
+	return true
 }
 
 var (
@@ -266,28 +268,28 @@ var (
 )
 
 // popup passes over what has no genuine token: whoever forges it learns nothing.
-func (c *cleaner) popup(e pushsvc.Entry, in EntryInput) *pushsvc.FieldError {
+func (c *cleaner) popup(e pushsvc.Entry, in EntryInput) bool {
 	switch {
 	case !in.Act.Reported():
-		return fault("act", `is none of "viewed", "clicked", "closed", "submitted", "error"`)
+		return false
 	case !popupPattern.MatchString(in.Popup):
-		return fault("popup", "is no id of a pop-up")
+		return false
 	case !variantPattern.MatchString(in.Variant):
-		return fault("variant", "is no id of a variant")
+		return false
 	case !pushsvc.CheckPopupToken(c.secret, c.site, in.Popup, in.Variant, c.from.Device, in.Token):
-		return nil
+		return true
 	}
 	act := in.Act
 	if in.Variant == pushsvc.PopupControl {
 		// The page kept it from the visitor when it would have shown it.
 		if act != pushsvc.ActViewed {
-			return nil
+			return true
 		}
 		act = pushsvc.ActControl
 	}
 	e.Popup = &pushsvc.PopupAct{Popup: in.Popup, Variant: in.Variant, Act: act, Element: cut(in.Element, 64)}
 	c.entries = append(c.entries, e)
-	return nil
+	return true
 }
 
 // maxUTM is the longest UTM parameter in characters, CleverTap's.
@@ -363,7 +365,7 @@ func (s *Service) ExportPerson(ctx context.Context, site, id string) (Export, er
 
 // Told stores what the proxy itself knows of a visitor: identities are believed.
 func (s *Service) Told(ctx context.Context, site string, b pushsvc.Batch) error {
-	b.Limits = s.PeopleLimits
+	b.Limits, b.Trusted = s.PeopleLimits, true
 	if s.Conversions != nil {
 		b.Conversions = s.Conversions(ctx, site)
 	}
@@ -390,5 +392,8 @@ func (s *Service) People(ctx context.Context, site string) (pushsvc.PeopleSummar
 		}
 	}
 	_, err = s.Site(ctx, name)
+	if unknown := (*UnknownSiteError)(nil); errors.As(err, &unknown) {
+		unknown.People = true
+	}
 	return pushsvc.PeopleSummary{Site: name}, err
 }

@@ -51,14 +51,18 @@ type Service struct {
 }
 
 // UnknownSiteError says that a site has never had a subscriber, and which
-// sites have.
+// sites have. People is whether visitors were asked for, who need not subscribe.
 type UnknownSiteError struct {
-	Site  string
-	Known []string
+	Site   string
+	Known  []string
+	People bool
 }
 
 func (e *UnknownSiteError) Error() string {
-	if len(e.Known) == 0 {
+	switch {
+	case e.People:
+		return fmt.Sprintf("site %q has no known visitors and no subscribers yet; 'caddy webpush prompt' lists the sites of the configuration", e.Site)
+	case len(e.Known) == 0:
 		return fmt.Sprintf("site %q has no subscribers yet, nor has any other", e.Site)
 	}
 	return fmt.Sprintf("site %q has no subscribers; sites that have: %q", e.Site, e.Known)

@@ -155,7 +155,7 @@ func (s *Store) PopupStats(ctx context.Context, name, popup string, from, to tim
 		}
 		first, last := int64(0), int64(math.MaxInt64)
 		if !from.IsZero() {
-			first = (from.Unix() + 3599) / 3600
+			first = max((from.Unix()+3599)/3600, 0)
 		}
 		if !to.IsZero() {
 			last = (to.Unix() + 3599) / 3600

@@ -155,25 +155,31 @@ func (s *Store) Popup(ctx context.Context, name, id string) (pushsvc.StoredPopup
 // Popups implements pushsvc.PopupStore. A damaged one is told to
 // Options.OnDamage.
 func (s *Store) Popups(ctx context.Context, name string) ([]pushsvc.StoredPopup, error) {
-	rows, err := read(ctx, s, func(tx *bolt.Tx) (rows []pushsvc.StoredPopup, err error) {
-		st, ok := openPopups(tx, name)
-		if !ok {
-			return nil, nil
-		}
-		st.each(popupRows, func(k []byte) {
-			row, err := st.storedPopup(string(k))
-			if err != nil {
-				s.report(err)
-				return
-			}
-			rows = append(rows, row)
-		})
-		return rows, nil
-	})
+	rows, err := readable(ctx, s, name, popupRows, site.storedPopup)
 	if err != nil {
 		return nil, fmt.Errorf("reading the pop-ups of %s: %w", name, err)
 	}
 	return rows, nil
+}
+
+// readable gives all rows of a bucket of a site's pop-ups but for damaged ones,
+// which it reports.
+func readable[T any](ctx context.Context, s *Store, name, bucket string, row func(site, string) (T, error)) ([]T, error) {
+	return read(ctx, s, func(tx *bolt.Tx) (rows []T, err error) {
+		st, ok := openPopups(tx, name)
+		if !ok {
+			return nil, nil
+		}
+		st.each(bucket, func(k []byte) {
+			r, err := row(st, string(k))
+			if err != nil {
+				s.report(err)
+				return
+			}
+			rows = append(rows, r)
+		})
+		return rows, nil
+	})
 }
 
 // each calls fn with every key of a bucket.
@@ -307,24 +313,12 @@ func (s *Store) Upload(ctx context.Context, site, name string) (pushsvc.Upload, 
 
 // Uploads implements pushsvc.PopupStore. A damaged one is told to
 // Options.OnDamage.
-func (s *Store) Uploads(ctx context.Context, site string) ([]pushsvc.Upload, error) {
-	rows, err := read(ctx, s, func(tx *bolt.Tx) (rows []pushsvc.Upload, err error) {
-		st, ok := openPopups(tx, site)
-		if !ok {
-			return nil, nil
-		}
-		st.each(popupUploads, func(k []byte) {
-			u, err := st.upload(string(k), false)
-			if err != nil {
-				s.report(err)
-				return
-			}
-			rows = append(rows, u)
-		})
-		return rows, nil
+func (s *Store) Uploads(ctx context.Context, name string) ([]pushsvc.Upload, error) {
+	rows, err := readable(ctx, s, name, popupUploads, func(st site, id string) (pushsvc.Upload, error) {
+		return st.upload(id, false)
 	})
 	if err != nil {
-		return nil, fmt.Errorf("reading the images of %s: %w", site, err)
+		return nil, fmt.Errorf("reading the images of %s: %w", name, err)
 	}
 	return rows, nil
 }

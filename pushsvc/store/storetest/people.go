@@ -21,9 +21,11 @@ var peopleTests = []test{
 	{"people/visits", testPeopleVisits},
 	{"people/pop-ups", testPeoplePopups},
 	{"people/conversions", testPeopleConversions},
+	{"people/conversions after clicks", testPeopleClicks},
 	{"people/elements of pop-ups are bounded", testPeopleElements},
 	{"people/bounds of one", testPeopleBounds},
 	{"people/bounds of a site", testPeopleSiteBounds},
+	{"people/strangers", testPeopleStrangers},
 	{"people/subscriptions", testPeopleSubscriptions},
 	{"people/erase", testPeopleErase},
 	{"people/pages", testPeoplePages},
@@ -238,6 +240,13 @@ func testPeoplePopups(h *harness) {
 	if all, err = h.PopupStats(h.Context(), siteA, "sal", time.Time{}, time.Time{}); err != nil || len(all) != 0 {
 		h.Errorf("a pop-up whose name is the beginning of another's: %v, %v", all, err)
 	}
+	old := time.Date(1960, 1, 1, 0, 0, 0, 0, time.UTC)
+	if all, err = h.PopupStats(h.Context(), siteA, "sale", old, time.Time{}); err != nil || len(all) != 6 {
+		h.Errorf("from 1960 on: %v, %v", all, err)
+	}
+	if all, err = h.PopupStats(h.Context(), siteA, "sale", old, old.AddDate(1, 0, 0)); err != nil || len(all) != 0 {
+		h.Errorf("in 1960: %v, %v", all, err)
+	}
 	view("s3", epoch.Add(9*24*time.Hour))
 	if p := h.profile(1); p.ViewsSince("", epoch) != 1 || p.Popups["sale"].Viewed != 3 {
 		h.Errorf("after nine days %d views are in sight, %d ever", p.ViewsSince("", epoch), p.Popups["sale"].Viewed)
@@ -257,6 +266,47 @@ func testPeopleConversions(h *harness) {
 	send(3, event("Charged", epoch), popup(pushsvc.ActViewed, epoch.Add(time.Minute)))
 	send(4, popup(pushsvc.ActControl, epoch), event("Charged", epoch.Add(time.Hour)))
 	h.same("stats", h.stats(), map[string]int64{"a viewed": 3, "a control": 1, "a converted": 1, "control converted": 1})
+}
+
+// testPeopleClicks: time runs from the last click as well, and who clicked before
+// the view was reported has seen it. Each view converts once.
+func testPeopleClicks(h *harness) {
+	at := func(minutes int) time.Time { return epoch.Add(time.Duration(minutes) * time.Minute) }
+	send := func(n int, entries ...pushsvc.Entry) {
+		for _, e := range entries {
+			h.trackBatch(siteA, pushsvc.Batch{
+				Device: device(n), At: e.Time, Entries: []pushsvc.Entry{e}, Session: batchID(n),
+				Conversions: []pushsvc.Conversion{{Popup: "sale", Event: "Charged", Within: time.Hour}, {Popup: "long", Event: "Late", Within: pushsvc.MaxConversion}},
+			})
+		}
+	}
+	converted := func() int64 { return h.stats()["a converted"] }
+	send(1, popup(pushsvc.ActViewed, at(0)), popup(pushsvc.ActClicked, at(50)), event("Charged", at(100)), event("Charged", at(101)))
+	h.same("after a click", converted(), int64(1))
+	send(1, popup(pushsvc.ActClicked, at(102)), event("Charged", at(103)))
+	h.same("a second click on what has converted", converted(), int64(1))
+	send(1, popup(pushsvc.ActViewed, at(110)), event("Charged", at(111)))
+	h.same("after the next view", converted(), int64(2))
+	send(2, popup(pushsvc.ActClicked, at(0)), event("Charged", at(30)))
+	h.same("after a click without a view", converted(), int64(3))
+	if p := h.profile(2); p.ViewsSince("", epoch) != 0 || p.ViewsIn(batchID(2), "") != 0 || p.Popups["sale"].Viewed != 0 {
+		h.Errorf("a click counts as a view: %+v", p)
+	}
+	send(2, popup(pushsvc.ActViewed, at(1)), event("Charged", at(31)))
+	h.same("the view comes after its click", converted(), int64(3))
+	if p := h.profile(2); p.ViewsSince("", epoch) != 1 || p.ViewsIn(batchID(2), "") != 1 || len(p.Shown) != 1 {
+		h.Errorf("the view after its click: %+v", p)
+	}
+	send(3, popup(pushsvc.ActClicked, at(0)), event("Charged", at(61)))
+	send(4, popup(pushsvc.ActSubmitted, at(0)), event("Charged", at(1)))
+	h.same("too late after a click; in time after an answer", converted(), int64(4))
+	view := popup(pushsvc.ActViewed, at(0))
+	view.Popup.Popup = "long"
+	send(5, view, event("Other", at(20*24*60)), event("Late", at(80*24*60)))
+	all, err := h.PopupStats(h.Context(), siteA, "long", time.Time{}, time.Time{})
+	if err != nil || len(all) != 2 || all[1].Act != pushsvc.ActConverted {
+		h.Errorf("eighty days after the view: %+v, %v", all, err)
+	}
 }
 
 func testPeopleElements(h *harness) {

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 	"time"
@@ -72,6 +73,47 @@ func testPeopleSiteBounds(h *harness) {
 	sum, err := h.EventSummary(h.Context(), siteA)
 	if err != nil || len(sum) != 2 || sum[0].Count != 2 {
 		h.Errorf("summary: %+v, %v", sum, err)
+	}
+}
+
+// testPeopleStrangers: whoever posts what comes to mind takes neither room without
+// end nor the site's own events away.
+func testPeopleStrangers(h *harness) {
+	limits := pushsvc.PeopleLimits{Known: 2, EventNames: 1}
+	send := func(n int, trusted bool, entries ...pushsvc.Entry) {
+		h.trackBatch(siteA, pushsvc.Batch{Device: device(n), At: epoch, Entries: entries, Limits: limits, Trusted: trusted})
+	}
+	send(1, false, login("a"), event("Junk", epoch))
+	send(2, false, login("b"), login("c"), login("d"), event("Charged", epoch))
+	if p := h.profile(2); len(p.Identities) != 1 || p.Events["Charged"].Count != 1 {
+		h.Errorf("a person beyond the bound: %+v", p)
+	}
+	send(3, false, login("e"), event("E", epoch))
+	if p := h.profile(3); p.Known() {
+		h.Error("a stranger's login beyond the bound is kept")
+	}
+	send(4, false, login("a"))
+	if p := h.profile(4); len(p.Identities) != 1 || p.Identities[0].Value != "a" {
+		h.Errorf("a known person can't log in any more: %+v", p)
+	}
+	send(3, true, login("f"))
+	if p := h.profile(3); !p.Known() {
+		h.Error("a trusted login is refused")
+	}
+	h.same("numbers", h.people(siteA), pushsvc.PeopleCounts{Profiles: 3, EventNames: 1, RefusedEvents: 2, RefusedLogins: 3})
+	if sum, err := h.EventSummary(h.Context(), siteA); err != nil || len(sum) != 1 {
+		h.Errorf("summary: %+v, %v", sum, err)
+	}
+	for n := range 40 {
+		name := fmt.Sprint(n, string(bytes.Repeat([]byte("x"), 1000)))
+		h.track(5, event(name, epoch.Add(time.Duration(n)*time.Second)))
+	}
+	size := 0
+	for name := range h.profile(5).Events {
+		size += len(name)
+	}
+	if size > pushsvc.MaxPersonEventNames || size < pushsvc.MaxPersonEventNames/2 {
+		h.Errorf("names of events take %d bytes in a row that is written with each batch", size)
 	}
 }
 

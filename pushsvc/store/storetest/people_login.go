@@ -115,4 +115,12 @@ func testPeopleOptOut(h *harness) {
 		h.Error("opting in again does not work")
 	}
 	h.same("numbers", h.people(siteA), pushsvc.PeopleCounts{Profiles: 2, Anonymous: 1, EventNames: 2})
+	// A browser that hears no answer repeats it: its device is nobody's by then.
+	for range 2 {
+		h.trackBatch(siteA, pushsvc.Batch{Device: device(4), ID: batchID(4), At: epoch, Entries: []pushsvc.Entry{event("E", epoch), popup(pushsvc.ActViewed, epoch), out}})
+	}
+	sum, err := h.EventSummary(h.Context(), siteA)
+	if err != nil || len(sum) != 2 || sum[0].Count != 1 || len(h.stats()) != 0 {
+		h.Errorf("an opt-out that is repeated counts what was before it: %+v, %v, %v", sum, err, h.stats())
+	}
 }
