@@ -106,7 +106,7 @@ func (h *Handler) serveOwn(w http.ResponseWriter, r *http.Request, action string
 		return caddyhttp.Error(http.StatusBadRequest, err)
 	}
 	run, _ := h.app.current()
-	if run != nil && (action == "events" || action == "messages") {
+	if run != nil && !h.Retire && (action == "events" || action == "messages") {
 		// Asked most often, and in no need of keys and the prompt's settings.
 		run.public.Serve(w, r, h.publicSite(site, h.config), action)
 		return nil
