@@ -208,8 +208,8 @@ func (x *onPage) cut() {
 	count := func(name string) int { return known(x.p.people(x.ctx, x.origin), "").Events[name].Count }
 	must(x.T, visitPage(x.ctx, x.page, x.origin, "/"))
 	x.run(x.page, `webpush.event("Before")`)
-	until(x.ctx, x.T, "an event", func() bool { return count("Before") == 1 })
 	x.wait("all told", nothingWaits)
+	until(x.ctx, x.T, "an event", func() bool { return count("Before") == 1 })
 
 	x.line.set(0, true)
 	x.run(x.page, `webpush.event("Tunnel"), webpush.event("Tunnel")`)

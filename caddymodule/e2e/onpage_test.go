@@ -160,6 +160,8 @@ func (x *onPage) put(popups ...m) {
 		args = append(args, file)
 	}
 	x.p.cli(nil, args...)
+	// Browsers keep the script, which has the pop-ups' rules, for a minute.
+	must(x.T, x.page.Eval(x.ctx, `location.origin === `+js(x.origin)+` && fetch("/_webpush/sdk.js", {cache: "reload"}).then((answer) => answer.text()).then(() => true)`, nil))
 }
 
 // everyTime has the site show as many pop-ups as there are.
