@@ -66,7 +66,12 @@ func (x *onPage) caps() {
 	x.groups(known(x.p.people(x.ctx, x.origin), "ann-7").ID)
 
 	other := *x
-	other.page = x.tab(x.b.OpenPrivate)
+	for _, u := range shared.users {
+		if u.name != x.b.Name() {
+			other.b = u.start(x.T)
+		}
+	}
+	other.page = other.tab()
 	other.wants("/l", "life", "nobody knows the other device")
 	other.run(other.page, `webpush.login({identity: "ann-7"})`)
 	other.wait("the login", nothingWaits)

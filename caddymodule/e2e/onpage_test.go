@@ -110,7 +110,7 @@ func TestPopupsOnSite(t *testing.T) {
 					mine.t = t
 					x := &onPage{tracker{t, ctx, &mine, b, p.origins[i]}, p, nil, "sites/" + host(p.origins[i]), line}
 					must(t, b.SetPermission(ctx, x.origin, browser.Default))
-					x.page = x.tab(b.Open)
+					x.page = x.tab()
 					c.run(x)
 					must(t, x.page.Close(ctx))
 				})
@@ -139,9 +139,9 @@ func startOnPage(t *testing.T) (*product, *line) {
 	return startProductWith(t, origins, strings.Join(blocks, "\n")), between
 }
 
-func (x *onPage) tab(open func(context.Context, string) (browser.Page, error)) browser.Page {
+func (x *onPage) tab() browser.Page {
 	x.Helper()
-	page, err := open(x.ctx, "about:blank")
+	page, err := x.b.Open(x.ctx, "about:blank")
 	must(x.T, err)
 	must(x.T, page.Preload(x.ctx, onPageWatch))
 	return page
