@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { choose, type Standing } from "./choose";
+import { byImportance, choose, type Standing } from "./choose";
 
 type Popup = Parameters<typeof choose>[0];
 const box: Popup = { id: "a", kind: "box" };
@@ -31,3 +31,9 @@ for (const [name, popup, at, want] of rows) {
 // CLEVERTAP.md names this one.
 test("choose: dismissSpamControl is false", () =>
   assert.equal(choose(box, { shown: {}, dismissed: ["a"], dismissSpamControl: false }), "drop"));
+
+test("byImportance: control groups are among the others", () => {
+  const of = (id: string, priority?: number) => ({ popup: { id, priority } });
+  const list = byImportance([of("shown", 1), of("plain"), of("zero", 0), of("kept", 5), of("alike", 1), of("under", -1)]);
+  assert.deepEqual(list.map(({ popup }) => popup.id), ["kept", "alike", "shown", "plain", "zero", "under"]);
+});

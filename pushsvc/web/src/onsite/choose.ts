@@ -30,3 +30,9 @@ export function choose(popup: Pick<WirePopup, "id" | "kind" | "priority" | "caps
   // Of those that come at the same time the most important stays.
   return open.seen || (popup.priority ?? 0) > open.priority ? "replace" : "drop";
 }
+
+/** The most important first, as the server sorts them. What a control group is
+ * kept from is among the others: it would be shown before what is less important,
+ * which is on display otherwise when its turn comes. */
+export const byImportance = <T extends { popup: { id: string; priority?: number } }>(list: T[]): T[] =>
+  list.sort(({ popup: a }, { popup: b }) => (b.priority ?? 0) - (a.priority ?? 0) || (a.id < b.id ? -1 : 1));

@@ -11,7 +11,7 @@ import type { PageFacts, PopupRule } from "../shared/onsite";
 import type { Action, PopupEvent, PopupFace, PopupHost, Popups, WirePopup } from "../shared/popup";
 import { perform } from "./action";
 import { ask } from "./ask";
-import { choose, isFree } from "./choose";
+import { byImportance, choose, isFree } from "./choose";
 import { clickMessage, message, messageId } from "./message";
 import { whenSeen } from "./seen";
 import { due, type When } from "./when";
@@ -63,8 +63,9 @@ export class Runner {
       ]);
       this.surroundings = surroundings;
       const preview = !!answer.preview;
-      for (const popup of answer.popups) void this.wait(popup.when as When, preview, signal, () => this.show(popup, preview, signal));
-      for (const control of answer.controls ?? []) void this.wait(control.when, false, signal, () => this.keep(control));
+      const shows = answer.popups.map((popup) => ({ popup, then: () => this.show(popup, preview, signal) }));
+      const keeps = (answer.controls ?? []).map((popup) => ({ popup, then: () => this.keep(popup) }));
+      for (const { popup, then } of byImportance([...shows, ...keeps])) void this.wait(popup.when as When, preview, signal, then);
     } catch (error) {
       // Offline, or on to the next route. Pop-ups are no reason for alarm.
       if (!signal.aborted) console.debug("webpush:", error);
@@ -137,7 +138,7 @@ export class Runner {
 
   /** What the renderer is told, and tells. */
   private host(preview: boolean): PopupHost {
-    const { name, site, icon, prefix, version } = this.sdk.config;
+    const { name, site, icon, prefix, version, compat } = this.sdk.config;
     const displayOf = (of: WirePopup): Display =>
       this.open?.popup === of ? this.open : { popup: of, preview, seen: false, counted: true, clicked: 0 };
     return {
@@ -145,6 +146,7 @@ export class Runner {
       language: document.documentElement.lang || navigator.language,
       prefix,
       version,
+      api: compat ? (window as { clevertap?: object }).clevertap : undefined,
       act: (event, of) => this.act(event, displayOf(of)),
       run: (action, kv) => this.run(action, kv),
       call: (name, args, of) => this.call(name, args, displayOf(of)),

@@ -5,6 +5,7 @@ import type { PopupHost, PopupOptions, WirePopup } from "../shared/popup";
 import { local } from "../sdk/storage";
 import { fill } from "../ui/language";
 import { addStyles } from "./html";
+import { inboxFunctions } from "./inbox_api";
 import type { Kit } from "./main";
 import type { Stage } from "./stage";
 import type { Words } from "./wording";
@@ -61,27 +62,47 @@ export function fillInbox(kit: Kit, root: ShadowRoot, options: PopupHost, words:
 class Bell {
   private readonly opener: HTMLButtonElement;
   private readonly count: HTMLElement;
+  private readonly place: string;
   private open: Stage | undefined;
 
   constructor(
     private readonly kit: Kit,
-    root: ShadowRoot,
+    private readonly root: ShadowRoot,
     private readonly options: PopupHost,
     private readonly words: Words,
     private list: Message[],
   ) {
     addStyles(root);
     const { theme, position } = list[0]!.popup;
-    const place = /^(bottom|top)-(left|right)$/.test(position ?? "") ? position! : "bottom-right";
-    const opener = (this.opener = kit.button("bell", "", () => this.unfold(place)));
+    this.place = /^(bottom|top)-(left|right)$/.test(position ?? "") ? position! : "bottom-right";
+    const opener = (this.opener = kit.button("bell", "", () => this.unfold()));
     this.count = kit.element("span", "count");
-    opener.className = "face " + place;
+    opener.className = "face " + this.place;
     opener.dir = options.dir ?? getComputedStyle(document.documentElement).direction;
     opener.setAttribute("aria-haspopup", "dialog");
     opener.append(kit.sign("inbox"), this.count);
     root.append(opener);
     kit.dress(opener, theme);
     this.fill(list);
+    if (options.api) Object.assign(options.api, inboxFunctions(this));
+  }
+
+  get messages(): Message[] {
+    return this.list;
+  }
+
+  /** Keeps other messages; the list, if it is open, shows what it showed, and so
+   * it closes. Without a message there is no bell. */
+  change(list: Message[]): void {
+    this.open?.close();
+    save(list);
+    this.fill(list);
+    if (!list.length) this.root.host.remove();
+  }
+
+  toggle(): void {
+    if (this.open) this.open.close();
+    else if (this.list.length) this.unfold();
   }
 
   fill(list: Message[]): void {
@@ -93,8 +114,8 @@ class Bell {
     this.opener.setAttribute("aria-label", (this.opener.title = label));
   }
 
-  private unfold(place: string): void {
-    const { kit, options, list, opener } = this;
+  private unfold(): void {
+    const { kit, options, list, opener, place } = this;
     const root = this.open ? undefined : kit.newRoot("");
     if (!root) return;
     addStyles(root);

@@ -124,6 +124,8 @@ export interface PopupHost {
   /** Config.prefix and Config.version, for {prefix}/frame.html?v={version}. */
   prefix: string;
   version: string;
+  /** `window.clevertap`, if it is ours: the inbox gives it its functions. */
+  api?: object;
   /** Called synchronously in the click or key press, before run. `of` is the
    * pop-up that it is about (inbox messages differ from the first one shown).
    * "viewed" comes from here for inbox messages only (first seen in the open

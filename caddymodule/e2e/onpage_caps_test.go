@@ -1,0 +1,230 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"net"
+	"net/http"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/onsite"
+)
+
+// small is a pop-up that comes at once.
+func small(id string, priority int, more m) m {
+	popup := m{"id": id, "kind": "corner", "priority": priority, "content": m{"title": id}}
+	for name, value := range more {
+		popup[name] = value
+	}
+	return popup
+}
+
+// restart ends the Caddy and starts it on the same data.
+func (x *onPage) restart() {
+	x.Helper()
+	if out, err := x.p.command("stop", "--address", x.p.admin).CombinedOutput(); err != nil {
+		x.Fatalf("stopping: %v\n%s", err, out)
+	}
+	until(x.ctx, x.T, "the end of Caddy", func() bool {
+		conn, err := net.Dial("tcp", x.p.admin)
+		if err == nil {
+			_ = conn.Close()
+		}
+		return err != nil
+	})
+	x.all.run(filepath.Join(x.p.dir, "caddy.json"))
+}
+
+// caps shows what is capped once: not again in the session, the day or ever, with
+// storage cleared, after a restart, and on the visitor's other device. What comes
+// in its place is less important.
+func (x *onPage) caps() {
+	x.everyTime()
+	x.put(small("rest", 0, nil),
+		small("session", 5, m{"where": paths("/s"), "caps": m{"session": 1}}),
+		small("day", 5, m{"where": paths("/d"), "caps": m{"day": 1}}),
+		small("life", 5, m{"where": paths("/l"), "caps": m{"lifetime": 1}}))
+	for path, id := range map[string]string{"/s": "session", "/d": "day", "/l": "life"} {
+		x.sees(path, id)
+		x.wants(path, "rest", "capped")
+	}
+	x.run(x.page, "localStorage.clear(), sessionStorage.clear()")
+	x.wants("/s", "session", "a new session")
+	x.wants("/d", "rest", "cleared storage")
+	x.wants("/l", "rest", "cleared storage")
+	x.restart()
+	x.run(x.page, "localStorage.clear(), sessionStorage.clear()")
+	x.wants("/d", "rest", "after a restart")
+	x.wants("/l", "rest", "after a restart")
+
+	x.run(x.page, `webpush.login({identity: "ann-7"})`)
+	x.until("a login", func(people []person) bool { return known(people, "ann-7").ID != "" })
+	x.groups(known(x.p.people(x.ctx, x.origin), "ann-7").ID)
+
+	other := *x
+	for _, u := range shared.users {
+		if u.name != x.b.Name() {
+			other.b = u.start(x.T)
+		}
+	}
+	other.page = other.tab()
+	other.wants("/l", "life", "nobody knows the other device")
+	other.run(other.page, `webpush.login({identity: "ann-7"})`)
+	other.wait("the login", nothingWaits)
+	other.wants("/l", "rest", "after the login on another device")
+	other.wants("/d", "rest", "after the login on another device")
+	must(x.T, other.page.Close(x.ctx))
+}
+
+// groups has pop-ups of which it is known what the person gets: nothing, and the
+// second variant.
+func (x *onPage) groups(person string) {
+	x.Helper()
+	named := map[string]string{}
+	for i := 0; len(named) < 2; i++ {
+		p := pushsvc.Popup{ID: "split-" + strconv.Itoa(i), Control: 50, Variants: []pushsvc.PopupVariant{{ID: "a", Weight: 1}, {ID: "b", Weight: 1}}}
+		if variant := onsite.Assign(host(x.origin), &p, person); variant != "a" && named[variant] == "" {
+			named[variant] = p.ID
+		}
+	}
+	for variant, id := range named {
+		x.put(small(id, 5, m{
+			"where": paths("/" + variant), "control": 50,
+			"variants": []m{{"id": "a", "weight": 1}, {"id": "b", "weight": 1, "content": m{"title": "The second"}}},
+		}))
+	}
+	x.wants("/control", "rest", "in the control group")
+	x.variant(named["control"], "control")
+	x.sees("/b", named["b"])
+	if title := evaluated[string](x.ctx, x.T, x.page, `document.querySelector(".webpush-popup").shadowRoot.getElementById("title").textContent`); title != "The second" {
+		x.Errorf("the second variant says %q", title)
+	}
+	x.variant(named["b"], "b")
+}
+
+// variant wants one view, and it of the variant.
+func (x *onPage) variant(id, variant string) {
+	x.Helper()
+	x.counted(id, map[string]int64{"viewed": 1})
+	var stats struct {
+		Variants []struct {
+			Variant string
+			Viewed  int
+		}
+	}
+	x.p.api(x.ctx, http.MethodGet, x.site+"/popups/"+id+"/stats", nil, &stats)
+	for _, v := range stats.Variants {
+		if (v.Viewed == 1) != (v.Variant == variant) {
+			x.Errorf("%s: counted %+v, want one view of %s", id, stats, variant)
+		}
+	}
+}
+
+// enough is one pop-up in a session: the more important one. The inbox is none.
+func (x *onPage) enough() {
+	x.put(small("less", 1, nil), small("more", 2, m{"where": paths("/", "/next")}), m{"id": "bell", "kind": "inbox", "content": m{"title": "T"}})
+	must(x.T, visitPage(x.ctx, x.page, x.origin, "/"))
+	x.waitTold("shown more")
+	x.waitTold("viewed more")
+	x.waitTold("shown bell")
+	for _, path := range []string{"/next", "/other"} {
+		must(x.T, visitPage(x.ctx, x.page, x.origin, path))
+		x.waitTold("shown bell")
+		if told := x.told(); !slices.Equal(told, []string{"shown bell"}) {
+			x.Errorf("on %s the page was told %q, although the session has had its pop-up", path, told)
+		}
+	}
+	x.counted("more", map[string]int64{"viewed": 1})
+	x.counted("less", map[string]int64{"viewed": 0})
+}
+
+// cleverTap has CleverTap's own switches and callbacks.
+func (x *onPage) cleverTap() {
+	x.everyTime()
+	x.put(small("rest", 0, m{"where": paths("/spam")}), small("first", 5, m{"where": paths("/spam")}),
+		small("second", 1, m{"where": paths("/spam"), "when": m{"event": "more"}}),
+		small("own", 5, m{
+			"kind": "box", "where": paths("/own"), "when": m{"seconds": 1, "scroll": 90, "idle": 50, "exit": true},
+			"click":    m{"do": "call", "function": "shop.greet"},
+			"content":  m{"title": "Title", "body": "Text", "image": "/lighthouse.svg", "kv": m{"a": "1"}, "buttons": []m{{"id": "b", "text": "Go"}}},
+			"variants": []m{{"id": "a", "weight": 1}},
+		}),
+		m{"id": "news", "kind": "inbox", "where": paths("/box"), "content": m{"title": "News"}},
+		m{"id": "old", "kind": "inbox", "where": paths("/box"), "content": m{"title": "Old"}})
+	x.spam()
+	x.callbacks()
+	x.inbox()
+}
+
+func (x *onPage) spam() {
+	x.wants("/spam", "first", "dismissSpamControl is true")
+	x.waitTold("viewed first")
+	x.run(x.page, `webpush.event("more")`)
+	x.waitTold("shown second")
+	x.wait("one of them", `document.querySelectorAll(".webpush-popup").length === 1`)
+	x.click("#close")
+	x.waitTold("closed second button")
+	x.wants("/spam", "first", "dismissSpamControl is true")
+	x.click("#close")
+	x.waitTold("closed first button")
+	x.wants("/spam", "first", "closed before, and dismissSpamControl is true")
+	x.wants("/spam?spam=false", "rest", "closed before, and dismissSpamControl is false")
+}
+
+// callbacks compares what the page gets with CleverTap's guide, and has it raise
+// in both of the guide's ways.
+func (x *onPage) callbacks() {
+	must(x.T, visitPage(x.ctx, x.page, x.origin, "/own"))
+	x.wait("the message", "messages.length > 0")
+	got := evaluated[string](x.ctx, x.T, x.page, "JSON.stringify(messages[0])")
+	want := `{"msgContent":{"title":"Title","description":"Text","imageUrl":"/lighthouse.svg","ctaText":"Go"},"msgId":"own_` +
+		time.Now().UTC().Format("20060102") + `","pivotId":"a","kv":{"a":"1"},"deliveryTrigger":{"inactive":50,"scroll":90,"isExitIntent":true,"deliveryDelayed":1}}`
+	if got != want {
+		x.Errorf("the page got\n%s\nwant\n%s", got, want)
+	}
+	x.run(x.page, `clevertap.raiseNotificationViewed(), clevertap.renderNotificationViewed({msgId: messages[0].msgId, pivotId: "a"})`)
+	x.run(x.page, `clevertap.renderNotificationClicked({msgId: messages[0].msgId, pivotId: "a", kv: {wzrk_x: "1"}}), clevertap.renderNotificationClicked({})`)
+	x.wait("the call", `called[0] === '{"a":"1"}'`)
+	x.counted("own", map[string]int64{"viewed": 1, "clicked": 1})
+}
+
+// inbox has CleverTap's functions of it, on this page and the next one.
+func (x *onPage) inbox() {
+	must(x.T, visitPage(x.ctx, x.page, x.origin, "/box"))
+	x.wait("two messages", "clevertap.getInboxMessageCount() === 2 && clevertap.getInboxMessageUnreadCount() === 2")
+	x.run(x.page, `clevertap.markReadInboxMessage("old"), clevertap.toggleInbox()`)
+	x.waitTold("viewed news")
+	if title := evaluated[string](x.ctx, x.T, x.page, `clevertap.getUnreadInboxMessages().news.msg[0].title`); title != "News" {
+		x.Errorf("the unread message says %q", title)
+	}
+	must(x.T, visitPage(x.ctx, x.page, x.origin, "/own"))
+	x.wait("one unread of two", "clevertap.getInboxMessageCount() === 2 && clevertap.getInboxMessageUnreadCount() === 1")
+	x.run(x.page, `clevertap.deleteInboxMessage("old"), clevertap.deleteInboxMessage("news")`)
+	x.wait("no bell without a message", `clevertap.getInboxMessageCount() === 0 && !document.getElementById("webpush-inbox")`)
+}
+
+// cut loses the line: before what happened was sent, and after it had arrived but
+// before the browser knew.
+func (x *onPage) cut() {
+	count := func(name string) int { return known(x.p.people(x.ctx, x.origin), "").Events[name].Count }
+	must(x.T, visitPage(x.ctx, x.page, x.origin, "/"))
+	x.run(x.page, `webpush.event("Before")`)
+	x.wait("all told", nothingWaits)
+	until(x.ctx, x.T, "an event", func() bool { return count("Before") == 1 })
+
+	x.line.set(0, true)
+	x.run(x.page, `webpush.event("Tunnel"), webpush.event("Tunnel")`)
+	x.wait("a failure", "failed > 0")
+	x.line.set(time.Second, false)
+	until(x.ctx, x.T, "the events", func() bool { return count("Tunnel") == 2 })
+	x.line.set(0, true)
+	x.line.set(0, false)
+	x.wait("the end of what waits", nothingWaits)
+	if n := count("Tunnel"); n != 2 {
+		x.Errorf("told twice and counted %d times, want 2 events", n)
+	}
+}
