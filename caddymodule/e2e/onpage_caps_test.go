@@ -63,7 +63,7 @@ func (x *onPage) caps() {
 
 	x.run(x.page, `webpush.login({identity: "ann-7"})`)
 	x.until("a login", func(people []person) bool { return known(people, "ann-7").ID != "" })
-	x.groups(known(x.p.people(x.ctx, x.origin), "ann-7").ID)
+	x.groups(known(x.p.people(x.ctx, x.origin), "ann-7").Group)
 
 	other := *x
 	for _, u := range shared.users {
@@ -80,14 +80,14 @@ func (x *onPage) caps() {
 	must(x.T, other.page.Close(x.ctx))
 }
 
-// groups has pop-ups of which it is known what the person gets: nothing, and the
-// second variant.
-func (x *onPage) groups(person string) {
+// groups has pop-ups of which it is known what the person gets, by the group that
+// the API names: nothing, and the second variant.
+func (x *onPage) groups(group string) {
 	x.Helper()
 	named := map[string]string{}
 	for i := 0; len(named) < 2; i++ {
 		p := pushsvc.Popup{ID: "split-" + strconv.Itoa(i), Control: 50, Variants: []pushsvc.PopupVariant{{ID: "a", Weight: 1}, {ID: "b", Weight: 1}}}
-		if variant := onsite.Assign(host(x.origin), &p, person); variant != "a" && named[variant] == "" {
+		if variant := onsite.Assign(host(x.origin), &p, group); variant != "a" && named[variant] == "" {
 			named[variant] = p.ID
 		}
 	}

@@ -42,7 +42,7 @@ func (p *product) api(ctx context.Context, method, path string, body, result any
 
 // person is what the API exports of one.
 type person struct {
-	ID         string
+	ID, Group  string
 	Identities []struct{ Kind, Value string }
 	Attributes map[string]any
 	Visits     int
