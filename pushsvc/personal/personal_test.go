@@ -1,9 +1,15 @@
 package personal_test
 
 import (
+	"encoding/json"
 	"errors"
+	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+
+	"golang.org/x/net/html"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/personal"
@@ -180,4 +186,57 @@ func TestEscapedKeys(t *testing.T) {
 			t.Errorf("%s: %s", source, out)
 		}
 	}
+}
+
+// TestCorpus has strings that browsers have run as scripts in what a visitor can
+// give: they are words where words are shown, text and an attribute's value in
+// HTML, and change no link's host.
+func TestCorpus(t *testing.T) {
+	folder := os.Getenv("WEBPUSH_TESTDATA")
+	file, err := os.ReadFile(filepath.Join(folder, "adversarial", "xss.jsonl"))
+	if folder == "" || err != nil {
+		t.Skip("WEBPUSH_TESTDATA names no folder with adversarial/xss.jsonl")
+	}
+	shown, err := personal.CompilePopup(&pushsvc.Popup{Content: pushsvc.PopupContent{
+		Title: "{{ profile.Name }}", HTML: `<p title="{{ profile.Name }}">{{ profile.Name }}</p>`, KV: map[string]string{"k": "{{ profile.Name }}"},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	link, err := personal.CompilePopup(&pushsvc.Popup{Click: pushsvc.PopupAction{Do: "open", URL: "https://shop.example/?q={{ profile.Name }}"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for line := range strings.Lines(string(file)) {
+		var row struct{ Payload string }
+		if err := json.Unmarshal([]byte(line), &row); err != nil {
+			t.Fatal(err)
+		}
+		n++
+		plain, escaped := values(map[string]any{"Name": row.Payload})
+		m, err := link.Render("", plain, escaped)
+		if u, parseErr := url.Parse(m.Click.URL); err == nil && (parseErr != nil || u.Scheme != "https" || u.Host != "shop.example") {
+			t.Errorf("%q makes the link %q", row.Payload, m.Click.URL)
+		}
+		if m, err = shown.Render("", plain, escaped); err != nil {
+			t.Errorf("%q: %v", row.Payload, err)
+		}
+		if m.Content.Title != row.Payload || m.Content.KV["k"] != row.Payload {
+			t.Errorf("%q is shown as %q and %q", row.Payload, m.Content.Title, m.Content.KV["k"])
+		}
+		// As the parser reads all text (HTML 13.2.3.5).
+		want := strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(row.Payload)
+		z := html.NewTokenizer(strings.NewReader(m.Content.HTML))
+		z.Next()
+		start := z.Token()
+		text := ""
+		for z.Next() == html.TextToken {
+			text += z.Token().Data
+		}
+		if start.Data != "p" || len(start.Attr) != 1 || start.Attr[0].Val != want || text != want || z.Token().Type != html.EndTagToken || z.Next() != html.ErrorToken {
+			t.Errorf("%q makes the HTML %q", row.Payload, m.Content.HTML)
+		}
+	}
+	t.Logf("%d strings", n)
 }
