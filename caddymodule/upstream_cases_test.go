@@ -19,7 +19,7 @@ func html(header, page string) func(net.Conn) { return say(okHTML + header + siz
 
 // chunks is an answer with a page in pieces that arrive one by one.
 func chunks(header string, pieces ...string) func(net.Conn) {
-	return drip(5*time.Millisecond, chunkParts(okHTML+header, pieces...)...)
+	return say(chunkParts(okHTML+header, pieces...)...)
 }
 
 func chunkParts(head string, pieces ...string) []string {

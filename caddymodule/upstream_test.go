@@ -25,7 +25,6 @@ type misdeed struct {
 	want   fate
 	status int    // wanted of both; 0 for any
 	method string // GET unless set
-	known  string // why compare's complaint is expected for now; want does not count then
 	do     func(c net.Conn)
 }
 
@@ -37,9 +36,23 @@ const (
 	okHTML  = okLine + isHTML
 )
 
+// slowed is a connection on which say takes more time.
+type slowed struct {
+	*net.TCPConn
+	factor time.Duration
+}
+
 // say writes the parts one by one, with a pause in between so that they arrive
 // one by one.
-func say(parts ...string) func(net.Conn) { return drip(5*time.Millisecond, parts...) }
+func say(parts ...string) func(net.Conn) {
+	return func(c net.Conn) {
+		pause := 5 * time.Millisecond
+		if s, ok := c.(slowed); ok {
+			pause *= s.factor
+		}
+		drip(pause, parts...)(c)
+	}
+}
 
 func drip(pause time.Duration, parts ...string) func(net.Conn) {
 	return func(c net.Conn) {
@@ -70,7 +83,7 @@ func thenReset(do func(net.Conn)) func(net.Conn) {
 	return func(c net.Conn) {
 		do(c)
 		time.Sleep(20 * time.Millisecond) // let what was sent arrive
-		_ = c.(*net.TCPConn).SetLinger(0)
+		_ = c.(interface{ SetLinger(int) error }).SetLinger(0)
 	}
 }
 
@@ -121,6 +134,7 @@ func TestUpstreamMisbehaves(t *testing.T) {
 	byPath := make(map[string]func(net.Conn))
 	for i, m := range cases {
 		byPath[fmt.Sprintf("/%d", i)] = m.do
+		byPath[fmt.Sprintf("/slowed/%d", i)] = func(c net.Conn) { m.do(slowed{c.(*net.TCPConn), 40}) }
 	}
 	plain, ours := twoSites(t, rawUpstream(t, func(path string, c net.Conn) {
 		if do := byPath[path]; do != nil {
@@ -132,13 +146,15 @@ func TestUpstreamMisbehaves(t *testing.T) {
 		for i, m := range cases {
 			t.Run(m.name, func(t *testing.T) {
 				t.Parallel()
-				complaints := 0
 				for _, cl := range clients {
 					what, err := m.check(t, cl, plain, ours, fmt.Sprintf("/%d", i))
+					if err != nil {
+						// encode decides by the first piece, and on a busy machine two
+						// pieces may reach one site together and the other one by one.
+						t.Logf("%s: asked again with longer pauses: %v", cl.name, err)
+						what, err = m.check(t, cl, plain, ours, fmt.Sprintf("/slowed/%d", i))
+					}
 					switch {
-					case err != nil && m.known != "":
-						complaints++
-						t.Logf("%s: known (%s): %v", cl.name, m.known, err)
 					case err != nil:
 						t.Errorf("%s: %v", cl.name, err)
 					case what != m.want && !(m.want == either && what != padded):
@@ -146,9 +162,6 @@ func TestUpstreamMisbehaves(t *testing.T) {
 					default:
 						t.Logf("%s: %s", cl.name, what)
 					}
-				}
-				if m.known != "" && complaints == 0 {
-					t.Errorf("mended: %s. Take it out of the case", m.known)
 				}
 			})
 		}
