@@ -105,37 +105,48 @@ func (h *Handler) serveOwn(w http.ResponseWriter, r *http.Request, action string
 	if err != nil {
 		return caddyhttp.Error(http.StatusBadRequest, err)
 	}
-	run, _ := h.app.current()
-	if run != nil && !h.Retire && (action == "events" || action == "messages") {
-		// Asked most often, and in no need of keys and the prompt's settings.
-		run.public.Serve(w, r, h.publicSite(site, h.config), action)
+	if script {
+		h.serveScript(w, r, action)
 		return nil
 	}
-	config, ready := h.ready(r)
-	// Not in the worker: one that changes is installed anew by every browser,
-	// with all that the site's own does then.
-	if ready && run != nil && action != importable {
-		config.Prompt = config.Prompt.With(run.service.Prompts.Of(site).Settings)
-		config.Popups = run.service.PopupsConfig(r.Context(), site)
-	}
+	run, _ := h.app.current()
+	config := h.config
+	config.Site = site
 	switch {
-	case action == "sdk.js" && ready:
-		httpapi.ServeSDK(w, r, config)
-	case action == importable && ready:
+	case !isImage && action != "unsubscribe" && h.Retire:
+		httpapi.ServeRetired(w, r, config)
+	case run == nil:
+		httpapi.WriteUnavailable(w)
+	case isImage:
+		run.public.ServeUpload(w, r, httpapi.PublicSite{Name: site}, image)
+	default:
+		if action == "subscribe" { // the only one that asks for topics
+			config.Prompt = config.Prompt.With(run.service.Prompts.Of(site).Settings)
+		}
+		run.public.Serve(w, r, h.publicSite(site, config), action)
+	}
+	return nil
+}
+
+// serveScript answers the SDK, or the worker below the prefix.
+func (h *Handler) serveScript(w http.ResponseWriter, r *http.Request, action string) {
+	run, _ := h.app.current()
+	config, ready := h.ready(r)
+	switch {
+	case !ready || run == nil:
+		httpapi.WriteUnavailable(w)
+	case action == importable:
+		// Without the settings that change at run time: a worker that changes is
+		// installed anew by every browser, with all that the site's own does then.
 		w.Header().Add("Vary", "Service-Worker")
 		if isWorkerRequest(r) {
 			httpapi.ServeWorker(w, r, config)
 		} else {
 			httpapi.ServeWorkerPart(w, r, config)
 		}
-	case !script && !isImage && action != "unsubscribe" && h.Retire:
-		httpapi.ServeRetired(w, r, config)
-	case isImage && run != nil:
-		run.public.ServeUpload(w, r, httpapi.PublicSite{Name: site}, image)
-	case !script && run != nil:
-		run.public.Serve(w, r, h.publicSite(site, config), action)
 	default:
-		httpapi.WriteUnavailable(w)
+		config.Prompt = config.Prompt.With(run.service.Prompts.Of(config.Site).Settings)
+		config.Popups = run.service.PopupsConfig(r.Context(), config.Site)
+		httpapi.ServeSDK(w, r, config)
 	}
-	return nil
 }
