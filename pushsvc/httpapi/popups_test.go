@@ -133,7 +133,7 @@ func TestPopupFaultsAPI(t *testing.T) {
 		`{"kind":"box","content":{"title":"T"},"audience":"visits > \"x\""}`:                               "audience",
 		`{"kind":"box","content":{"title":"{% for i in (1..9) %}"}}`:                                       "content.title",
 		`{"kind":"box","content":{"title":"T"},"click":{"do":"open","url":"javascript:alert(1)"}}`:         "click.url",
-		`{"kind":"box","content":{"title":"T","colour":"red"}}`:                                            "colour",
+		`{"kind":"box","content":{"title":"T","colour":"red"}}`:                                            "content.colour",
 		`{"kind":"box","content":{"title":7}}`:                                                             "content.title",
 		`{"id":"another","kind":"box","content":{"title":"T"}}`:                                            "id",
 		`{"kind":"box","content":{"title":"T"},"variants":[{"id":"a","weight":1,"content":{"title":""}}]}`: "variants[0].content.title",
