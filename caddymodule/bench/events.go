@@ -18,6 +18,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/bench/stats"
 )
 
 // eventSizes are how many events the posts have. The SDK's have a few.
@@ -325,8 +327,8 @@ func (b *eventBench) turn(ctx context.Context, kind string) error {
 	}
 	first := floats(r.pages.first)
 	b.pages[kind] = append(b.pages[kind], first...)
-	b.p50[kind] = append(b.p50[kind], quantile(first, 0.5))
-	b.p99[kind] = append(b.p99[kind], quantile(first, 0.99))
+	b.p50[kind] = append(b.p50[kind], stats.Quantile(first, 0.5))
+	b.p99[kind] = append(b.p99[kind], stats.Quantile(first, 0.99))
 	b.cpu[kind] = append(b.cpu[kind], r.cpu.Seconds()/r.took.Seconds())
 	return nil
 }
