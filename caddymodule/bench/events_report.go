@@ -23,7 +23,7 @@ func (r *eventResults) print(w io.Writer) {
 	_ = t.Flush()
 	t = newTable(w, fmt.Sprintf("%d pages a second, first byte, beside %d events a second in posts of %d; %d turns of %v each; ratios to \"no posts\"",
 		pagesASec, r.options.rate, besideSize, len(r.p99[quiet]), turnsLength),
-		"\tp50, ms\tp99, ms\tp50, ratio\tp99, ratio\tCPU of the proxy\t")
+		"\tp50, ms\tp99, ms\tp50, ratio\tp99, ratio\tp99, to \"the same posts to the site\"\tCPU of the proxy\t")
 	for _, kind := range turnKinds {
 		fmt.Fprintf(t, "%s\t%.2f\t%.2f\t", kind, stats.Quantile(r.pages[kind], 0.5)/1e6, stats.Quantile(r.pages[kind], 0.99)/1e6)
 		if kind == quiet {
@@ -31,6 +31,11 @@ func (r *eventResults) print(w io.Writer) {
 		} else {
 			fmt.Fprintf(t, "%s\t%s\t", interval(stats.MedianOf(stats.Ratios(r.p50[kind], r.p50[quiet])), "%.2f"),
 				interval(stats.MedianOf(stats.Ratios(r.p99[kind], r.p99[quiet])), "%.2f"))
+		}
+		if kind == notKept || kind == stored {
+			fmt.Fprintf(t, "%s\t", interval(stats.MedianOf(stats.Ratios(r.p99[kind], r.p99[toSite])), "%.2f"))
+		} else {
+			fmt.Fprint(t, "\t")
 		}
 		fmt.Fprintf(t, "%.0f %%\t\n", 100*stats.Quantile(r.cpu[kind], 0.5))
 	}

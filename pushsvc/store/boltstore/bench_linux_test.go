@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"math/rand/v2"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -76,4 +77,29 @@ func aBatch(n int64, visitors, size int) pushsvc.Batch {
 		})
 	}
 	return batch
+}
+
+// BenchmarkTrackPaced stores 500 batches of ten events a second, which come when
+// they come, and not when the last one is stored: how many commits that makes,
+// and what it costs.
+func BenchmarkTrackPaced(b *testing.B) {
+	s := open(b, filepath.Join(b.TempDir(), "webpush.db"))
+	commits := 0
+	s.onCommit = func(bolt.TxStats) { commits++ }
+	var wg sync.WaitGroup
+	begun, before := time.Now(), cpuTime(b)
+	next := begun
+	for n := range b.N {
+		next = next.Add(time.Duration(rand.ExpFloat64() * float64(2*time.Millisecond)))
+		time.Sleep(time.Until(next))
+		wg.Go(func() {
+			if _, err := s.Track(context.Background(), "shop.example.com", aBatch(int64(n), 2000, 10)); err != nil {
+				b.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	b.ReportMetric(float64(commits)/time.Since(begun).Seconds(), "commits/s")
+	b.ReportMetric(float64((cpuTime(b)-before).Nanoseconds())/float64(b.N), "cpu-ns/op")
+	b.ReportMetric(0, "ns/op")
 }
