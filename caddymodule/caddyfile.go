@@ -316,8 +316,8 @@ func perMinute(field *int, what string) option {
 //			body       <text>
 //			accept     <text>
 //			reject     <text>
-//			color      <#rrggbb>
-//			text_color <#rrggbb>
+//			color      <rrggbb>
+//			text_color <rrggbb>
 //			topics {
 //				<id> <label> [checked]
 //			}

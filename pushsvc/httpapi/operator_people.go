@@ -39,11 +39,7 @@ func viewProfile(p pushsvc.Profile) profileView {
 
 // listProfiles lists a site's people, or the one with an identity.
 func (o *Operator) listProfiles(w http.ResponseWriter, r *http.Request) error {
-	sum, err := o.service.People(r.Context(), r.PathValue("site"))
-	if err != nil {
-		return err
-	}
-	limit, err := pageLimit(r)
+	sum, limit, err := listed(r, o.service.People)
 	if err != nil {
 		return err
 	}
