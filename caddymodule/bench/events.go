@@ -63,8 +63,7 @@ type capacity struct {
 type eventResults struct {
 	options    options
 	capacities []capacity
-	pages      map[string][]float64 // ns to the first byte, all turns
-	p50, p99   map[string][]float64 // of each turn
+	p50, p99   map[string][]float64 // ns to a page's first byte, of each turn
 	cpu        map[string][]float64 // CPU seconds of the proxy per second, of each turn
 	posted     []float64            // events stored per second, of each stored turn
 	latency    []float64            // ns, of posts beside pages
@@ -112,7 +111,7 @@ func measureEvents(ctx context.Context, o options, progress io.Writer) (*eventRe
 	s, begun := f.servers[webpush], time.Now()
 	b := &eventBench{
 		eventResults: &eventResults{
-			options: o, pages: map[string][]float64{}, p50: map[string][]float64{}, p99: map[string][]float64{}, cpu: map[string][]float64{},
+			options: o, p50: map[string][]float64{}, p99: map[string][]float64{}, cpu: map[string][]float64{},
 		},
 		server: s, page: pages[min(1, len(pages)-1)], posts: newPool(s.address), names: map[string]*atomic.Int64{},
 		say: func(format string, args ...any) {
@@ -326,7 +325,6 @@ func (b *eventBench) turn(ctx context.Context, kind string) error {
 		b.latency = append(b.latency, floats(r.posts.first)...)
 	}
 	first := floats(r.pages.first)
-	b.pages[kind] = append(b.pages[kind], first...)
 	b.p50[kind] = append(b.p50[kind], stats.Quantile(first, 0.5))
 	b.p99[kind] = append(b.p99[kind], stats.Quantile(first, 0.99))
 	b.cpu[kind] = append(b.cpu[kind], r.cpu.Seconds()/r.took.Seconds())

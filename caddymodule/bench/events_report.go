@@ -21,11 +21,11 @@ func (r *eventResults) print(w io.Writer) {
 			stats.Quantile(c.latency, 0.5)/1e6, stats.Quantile(c.latency, 0.99)/1e6)
 	}
 	_ = t.Flush()
-	t = newTable(w, fmt.Sprintf("%d pages a second, first byte, beside %d events a second in posts of %d; %d turns of %v each; ratios to \"no posts\"",
+	t = newTable(w, fmt.Sprintf("%d pages a second, first byte, beside %d events a second in posts of %d; %d turns of %v each: medians of the turns' own, ratios to \"no posts\" of the same round",
 		pagesASec, r.options.rate, besideSize, len(r.p99[quiet]), turnsLength),
 		"\tp50, ms\tp99, ms\tp50, ratio\tp99, ratio\tp99, to \"the same posts to the site\"\tCPU of the proxy\t")
 	for _, kind := range turnKinds {
-		fmt.Fprintf(t, "%s\t%.2f\t%.2f\t", kind, stats.Quantile(r.pages[kind], 0.5)/1e6, stats.Quantile(r.pages[kind], 0.99)/1e6)
+		fmt.Fprintf(t, "%s\t%.2f\t%.2f\t", kind, stats.Quantile(r.p50[kind], 0.5)/1e6, stats.Quantile(r.p99[kind], 0.5)/1e6)
 		if kind == quiet {
 			fmt.Fprint(t, "1\t1\t")
 		} else {
