@@ -93,17 +93,19 @@ func (x *onPage) groups(group string) {
 	}
 	for variant, id := range named {
 		x.put(small(id, 5, m{
-			"where": paths("/" + variant), "control": 50,
+			"where": paths("/" + variant), "control": 50, "caps": m{"session": 1},
 			"variants": []m{{"id": "a", "weight": 1}, {"id": "b", "weight": 1, "content": m{"title": "The second"}}},
 		}))
 	}
 	x.wants("/control", "rest", "in the control group")
 	x.variant(named["control"], "control")
+	x.wants("/control", "rest", "kept from the visitor before")
 	x.sees("/b", named["b"])
 	if title := evaluated[string](x.ctx, x.T, x.page, `document.querySelector(".webpush-popup").shadowRoot.getElementById("title").textContent`); title != "The second" {
 		x.Errorf("the second variant says %q", title)
 	}
 	x.variant(named["b"], "b")
+	x.variant(named["control"], "control") // what was told before the view of b has come
 }
 
 // variant wants one view, and it of the variant.

@@ -222,7 +222,8 @@ func testPeoplePopups(h *harness) {
 	view("s2", next)
 	h.track(1, popup(pushsvc.ActClicked, next), popup(pushsvc.ActClosed, next), popup(pushsvc.ActSubmitted, next), popup(pushsvc.ActControl, next))
 	p := h.profile(1)
-	h.same("counts", p.Popups["sale"], pushsvc.PopupCount{Viewed: 2, Clicked: 1, Closed: 1, Last: next})
+	h.same("counts", p.Popups["sale"], pushsvc.PopupCount{Viewed: 2, Clicked: 1, Closed: 1, Kept: 1, Last: next})
+	h.same("caps of the control group", []int{p.KeptSince("sale", next), p.KeptSince("sale", next.Add(time.Minute)), p.KeptSince("other", epoch), p.KeptIn("s1", "sale"), p.KeptIn("", "sale")}, []int{1, 0, 0, 0, 0})
 	h.same("caps", []int{p.ViewsSince("sale", epoch), p.ViewsSince("", next), p.ViewsSince("other", epoch), p.ViewsIn("s1", ""), p.ViewsIn("", "")}, []int{2, 1, 0, 1, 0})
 	all, err := h.PopupStats(h.Context(), siteA, "sale", next, next.Add(time.Hour))
 	if err != nil {
