@@ -90,7 +90,7 @@ func TestPromptAPIRefuses(t *testing.T) {
 		{`{"color":"red"}`, "color", 400},
 		{`{"after":"2 pages"}`, "after", 400},
 		{`{"after":{"pages":"2"}}`, "after.pages", 400},
-		{`{"after":{"minutes":2}}`, "minutes", 400},
+		{`{"after":{"minutes":2}}`, "after.minutes", 400},
 		{`{"after":{"delay":"soon"}}`, "after", 400},
 		{`{"ask_again":"soon"}`, "ask_again", 400},
 		{`{"paths":"/a"}`, "paths", 400},
