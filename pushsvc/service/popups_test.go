@@ -365,6 +365,22 @@ func TestPopupControlCaps(t *testing.T) {
 	}
 }
 
+// TestPopupStatsFolded: what is too old to be told by the hour is in the sums still.
+func TestPopupStatsFolded(t *testing.T) {
+	s := newShop(t)
+	s.put(`{"id":"p","state":"running","kind":"box","content":{"title":"T"}}`)
+	s.viewed(device(1), "p")
+	s.now = s.now.Add(time.Hour)
+	s.viewed(device(1), "p")
+	if n, err := s.Store.FoldPopups(t.Context(), shopSite, s.now, 100); err != nil || n != 1 {
+		t.Fatal(n, err)
+	}
+	stats, err := s.PopupStats(t.Context(), shopSite, "p", service.StatsQuery{})
+	if err != nil || len(stats.Variants) != 1 || stats.Variants[0].Viewed != 2 || len(stats.Hours) != 1 || stats.Hours[0].Hour != "2026-11-23T23:00:00Z" || stats.Hours[0].Variants[0].Viewed != 1 {
+		t.Errorf("%+v, %v", stats, err)
+	}
+}
+
 // TestPopupReturning: a visitor who has cleared their storage is not new.
 func TestPopupReturning(t *testing.T) {
 	s := newShop(t)

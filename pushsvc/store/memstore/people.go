@@ -333,6 +333,31 @@ func (s *Store) PruneHistory(ctx context.Context, name string, before time.Time,
 	return n, nil
 }
 
+// FoldPopups implements pushsvc.PeopleStore.
+func (s *Store) FoldPopups(ctx context.Context, name string, before time.Time, limit int) (n int, err error) {
+	if err := s.enter(ctx); err != nil {
+		return 0, err
+	}
+	defer s.mu.Unlock()
+	p := s.people[name]
+	if p == nil {
+		return 0, nil
+	}
+	for key, hour := range p.popups {
+		if n == limit {
+			break
+		}
+		if key.hour.Equal(pushsvc.FoldedHour) || !key.hour.Before(before.Truncate(time.Hour)) {
+			continue
+		}
+		total := popupHour{key.popup, pushsvc.FoldedHour}
+		p.popups[total] = p.popups[total].Fold(hour)
+		delete(p.popups, key)
+		n++
+	}
+	return n, nil
+}
+
 // PruneAnonymous implements pushsvc.PeopleStore.
 func (s *Store) PruneAnonymous(ctx context.Context, name, after string, before time.Time, limit int) (next string, removed int, err error) {
 	page, err := s.ProfilePage(ctx, name, after, limit)

@@ -31,6 +31,7 @@ var peopleTests = []test{
 	{"people/pages", testPeoplePages},
 	{"people/history is pruned", testPeoplePruneHistory},
 	{"people/anonymous are pruned", testPeoplePruneAnonymous},
+	{"people/hours of pop-ups are folded", testPeopleFoldPopups},
 	{"people/sites apart", testPeopleSites},
 	{"people/naughty texts", testPeopleNaughty},
 	{"people/many at once", testPeopleConcurrent},
@@ -406,12 +407,13 @@ func testPeopleNothing(h *harness) {
 	sum, err2 := h.EventSummary(ctx, siteA)
 	stats, err3 := h.PopupStats(ctx, siteA, "x", epoch, epoch)
 	n, err4 := h.PruneHistory(ctx, siteA, epoch, 10)
+	folded, err7 := h.FoldPopups(ctx, siteA, epoch, 10)
 	next, m, err5 := h.PruneAnonymous(ctx, siteA, "", epoch, 10)
 	sites, err6 := h.PeopleSites(ctx)
-	for _, err := range []error{err1, err2, err3, err4, err5, err6} {
+	for _, err := range []error{err1, err2, err3, err4, err5, err6, err7} {
 		h.is("of nothing", err, nil)
 	}
-	if len(page)+len(sum)+len(stats)+n+m+len(sites)+len(next) != 0 {
+	if len(page)+len(sum)+len(stats)+n+m+folded+len(sites)+len(next) != 0 {
 		h.Error("something is there")
 	}
 	if _, err := h.Track(ctx, "", pushsvc.Batch{Device: device(1), At: epoch}); err == nil {

@@ -249,3 +249,61 @@ func testPeoplePruneAnonymous(h *harness) {
 	h.same("who is left", []bool{h.facts(1).Profile == nil, h.facts(2).Profile == nil, h.facts(3).Profile == nil, h.facts(4).Profile == nil}, []bool{true, false, false, false})
 	h.same("numbers", h.people(siteA), pushsvc.PeopleCounts{Profiles: 3, Anonymous: 2, EventNames: 1})
 }
+
+// testPeopleFoldPopups: hours become one, some at a time, and no count is lost, nor
+// is anything of other pop-ups and sites.
+func testPeopleFoldPopups(h *harness) {
+	acted := func(site, popup string, hour int, element string) {
+		at := epoch.Add(time.Duration(hour) * time.Hour)
+		h.trackBatch(site, pushsvc.Batch{Device: device(1), At: at, Entries: []pushsvc.Entry{
+			{Kind: pushsvc.EntryPopup, Time: at, Popup: &pushsvc.PopupAct{Popup: popup, Variant: "a", Act: pushsvc.ActViewed}},
+			{Kind: pushsvc.EntryPopup, Time: at, Popup: &pushsvc.PopupAct{Popup: popup, Variant: "a", Act: pushsvc.ActClicked, Element: element}},
+		}})
+	}
+	for hour := range 6 {
+		acted(siteA, "sale", hour, fmt.Sprint("b", hour%2))
+		acted(siteA, "sale-2", hour, "b0")
+		acted(siteB, "sale", hour, "b0")
+	}
+	fold := func(hours, limit int) int {
+		n, err := h.FoldPopups(h.Context(), siteA, epoch.Add(time.Duration(hours)*time.Hour), limit)
+		if err != nil {
+			h.Fatal(err)
+		}
+		return n
+	}
+	stats := func(site, popup string) (hours []int64, sums map[string]int64) {
+		all, err := h.PopupStats(h.Context(), site, popup, time.Time{}, time.Time{})
+		if err != nil {
+			h.Fatal(err)
+		}
+		sums = map[string]int64{}
+		for _, c := range all {
+			sums[c.Variant+" "+string(c.Act)+" "+c.Element] += c.Count
+			if n := c.Hour.Unix() / 3600; !slices.Contains(hours, n) {
+				hours = append(hours, n)
+			}
+		}
+		return hours, sums
+	}
+	_, before := stats(siteA, "sale")
+	first := epoch.Unix() / 3600
+	h.same("some at a time", []int{fold(4, 3), fold(4, 3), fold(4, 3), fold(4, 3)}, []int{3, 3, 2, 0})
+	for _, popup := range []string{"sale", "sale-2"} {
+		hours, sums := stats(siteA, popup)
+		h.same(popup+": hours", hours, []int64{0, first + 4, first + 5})
+		if popup == "sale" {
+			h.same("sums", sums, before)
+		}
+	}
+	h.same("more of them later", []int{fold(5, 100), fold(5, 100)}, []int{2, 0})
+	hours, sums := stats(siteA, "sale")
+	h.same("hours at the end", hours, []int64{0, first + 5})
+	h.same("sums at the end", sums, before)
+	other, _ := stats(siteB, "sale")
+	h.same("another site's hours", len(other), 6)
+	all, err := h.PopupStats(h.Context(), siteA, "sale", epoch, time.Time{})
+	if err != nil || len(all) != 2 {
+		h.Errorf("from a time on: %+v, %v", all, err)
+	}
+}
