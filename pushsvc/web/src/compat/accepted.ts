@@ -1,6 +1,7 @@
 // Names that pages may call, and that must neither fail nor do anything here.
 
 import type { Log } from "./log";
+import { local } from "../sdk/storage";
 import { read } from "./storage";
 
 /** Version of CleverTap's SDK whose names these are. */
@@ -10,7 +11,7 @@ const variable = (name: unknown, value: unknown) => ({ name, value, defaultValue
 
 /** What each gives. */
 const answers: Record<string, (...args: never[]) => unknown> = {
-  getCleverTapID: () => read("WZRK_G") ?? null,
+  getCleverTapID: () => local.get("cid") || (read("WZRK_G") ?? null),
   getSDKVersion: () => version,
   isLocalStorageEncryptionEnabled: () => false,
   getAllQualifiedCampaignDetails: () => [],
