@@ -196,7 +196,9 @@ func TestDeviceCookies(t *testing.T) {
 // the batch with it.
 func TestOpsOverflow(t *testing.T) {
 	s := memstore.New()
-	incr := func(key string, by float64) pushsvc.Op { return pushsvc.Op{Kind: pushsvc.OpIncrement, Key: key, Value: by} }
+	incr := func(key string, by float64) pushsvc.Op {
+		return pushsvc.Op{Kind: pushsvc.OpIncrement, Key: key, Value: by}
+	}
 	for _, ops := range [][]pushsvc.Op{{incr("big", 1.7e308)}, {incr("big", 1.7e308), incr("n", 1)}} {
 		if _, err := s.Track(t.Context(), "a.example", pushsvc.Batch{Device: pushsvc.DeviceID{1}, At: day, Entries: []pushsvc.Entry{{Kind: pushsvc.EntryProfile, Time: day, Ops: ops}}}); err != nil {
 			t.Fatal(err)

@@ -421,7 +421,10 @@ func TestPopupConversions(t *testing.T) {
 // where the site most likely is.
 func TestPreviewAddress(t *testing.T) {
 	s := newShop(t)
+	s.Configured = sites{"shop": {}, "shop.example": {}}
 	for _, tt := range []struct{ site, page, want string }{
+		{"shop", "/x", "http://shop.localhost:8080/x?"},
+		{"other", "/x", "https://other/x?"},
 		{"shop.example", "", "https://shop.example/?webpush_preview=p."},
 		{"shop.example", "/x?a=1", "https://shop.example/x?a=1&webpush_preview=p."},
 		{"shop.example:8443", "", "https://shop.example:8443/?"},
