@@ -207,6 +207,11 @@ func (x *onPage) inbox() {
 	x.wait("one unread of two", "clevertap.getInboxMessageCount() === 2 && clevertap.getInboxMessageUnreadCount() === 1")
 	x.run(x.page, `clevertap.deleteInboxMessage("old"), clevertap.deleteInboxMessage("news")`)
 	x.wait("no bell without a message", `clevertap.getInboxMessageCount() === 0 && !document.getElementById("webpush-inbox")`)
+
+	must(x.T, visitPage(x.ctx, x.page, x.origin, "/box"))
+	x.wait("two messages", `document.getElementById("webpush-inbox") && clevertap.getInboxMessageCount() === 2`)
+	x.run(x.page, `webpush.logout()`)
+	x.wait("no message of who has logged out", `!document.getElementById("webpush-inbox") && !localStorage.getItem("webpush:inbox")`)
 }
 
 // cut loses the line: before what happened was sent, and after it had arrived but
