@@ -101,7 +101,7 @@ func (c *command) listPopups(site string) error {
 		t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 		fmt.Fprintln(t, "ID\tSTATE\tKIND\tPRIORITY\tVARIANTS\tCHANGED\tNAME")
 		for _, p := range list.Popups {
-			fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%d\t%s\t%s\n", p.Popup.ID, p.Popup.State, p.Popup.Kind, p.Popup.Priority,
+			fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%d\t%s\t%s\n", p.Popup.ID, shortState(p.Popup, time.Now()), p.Popup.Kind, p.Popup.Priority,
 				max(1, len(p.Popup.Variants)), localTime(p.Updated), printable(p.Popup.Name))
 		}
 		return t.Flush()
@@ -178,16 +178,9 @@ func (c *command) putPopup(site, file string, run bool) error {
 		return err
 	}
 	return c.print(raw, func(w io.Writer) error {
-		_, err := fmt.Fprintf(w, "Pop-up %s of %s is stored and %s.\n", p.Popup.ID, p.Site, stateWords[p.Popup.State])
+		_, err := fmt.Fprintf(w, "Pop-up %s of %s is stored and %s.\n", p.Popup.ID, p.Site, stateWords(p.Popup, time.Now()))
 		return err
 	})
-}
-
-// stateWords say what a state means to visitors.
-var stateWords = map[pushsvc.PopupState]string{
-	pushsvc.PopupDraft:   "a draft: nobody sees it until it is run",
-	pushsvc.PopupRunning: "running",
-	pushsvc.PopupPaused:  "paused",
 }
 
 // readPopup reads a file of at most four times what a pop-up may be.
@@ -240,7 +233,7 @@ func (c *command) popupState(site *string, name, short string, state pushsvc.Pop
 				return err
 			}
 			return c.print(raw, func(w io.Writer) error {
-				_, err := fmt.Fprintf(w, "Pop-up %s of %s is %s.\n", p.Popup.ID, p.Site, stateWords[p.Popup.State])
+				_, err := fmt.Fprintf(w, "Pop-up %s of %s is %s.\n", p.Popup.ID, p.Site, stateWords(p.Popup, time.Now()))
 				return err
 			})
 		},
