@@ -23,7 +23,8 @@ type PeopleStore interface {
 	ProfilePage(ctx context.Context, site, after string, limit int) ([]Profile, error)
 	// ErasePerson removes a profile with all that belongs to it: devices,
 	// identities, history and the subscriptions of its devices. What its
-	// events added to the site's counters stays. ErrNotFound.
+	// events added to the site's counters stays, but for names that nobody
+	// else has had: they may tell who it was. ErrNotFound.
 	ErasePerson(ctx context.Context, site, id string) error
 	// EventSummary lists the events that the site has counted, by name.
 	EventSummary(ctx context.Context, site string) ([]EventSummary, error)

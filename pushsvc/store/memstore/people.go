@@ -254,6 +254,12 @@ func (s *Store) erase(name, id string) error {
 	for _, h := range profile.History {
 		delete(p.history, h.Seq)
 	}
+	for event, c := range profile.Events {
+		if have, counted := p.events[event]; counted && have.Count <= c.Count {
+			delete(p.events, event)
+			p.counts.EventNames--
+		}
+	}
 	delete(p.profiles, id)
 	p.counts.Profiles--
 	if !profile.Known() {

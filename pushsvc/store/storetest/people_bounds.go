@@ -152,9 +152,9 @@ func testPeopleErase(h *harness) {
 	s.Device = device(1)
 	h.putSub(s, nil)
 	kept := h.put(siteA, 2)
-	h.track(1, login("ann"), event("E", epoch))
-	h.track(2, login("ann"))
-	h.track(3, login("bob"), event("E", epoch))
+	h.track(1, login("ann"), event("E", epoch), event("Ann's own", epoch))
+	h.track(2, login("ann"), event("Ann's own", epoch))
+	h.track(3, login("bob"), event("E", epoch), event("Bob's own", epoch))
 	id := h.profile(1).ID
 	if err := h.ErasePerson(h.Context(), siteA, id); err != nil {
 		h.Fatal(err)
@@ -169,7 +169,11 @@ func testPeopleErase(h *harness) {
 	}
 	h.same("subscriptions", h.all(siteA), []pushsvc.Subscription{kept})
 	h.same("count", h.count(siteA), int64(1))
-	h.same("numbers", h.people(siteA), pushsvc.PeopleCounts{Profiles: 1, EventNames: 1})
+	h.same("numbers", h.people(siteA), pushsvc.PeopleCounts{Profiles: 1, EventNames: 2})
+	events, err := h.EventSummary(h.Context(), siteA)
+	if err != nil || len(events) != 2 || events[0].Name != "Bob's own" || events[1].Name != "E" || events[1].Count != 2 {
+		h.Errorf("the site's events: %+v, %v", events, err)
+	}
 	h.track(1, login("ann"))
 	if p := h.profile(1); p.ID == id || len(p.Events) != 0 {
 		h.Errorf("who comes back is not new: %+v", p)
@@ -227,7 +231,7 @@ func testPeoplePruneAnonymous(h *harness) {
 	at := func(n int, at time.Time, entries ...pushsvc.Entry) {
 		h.trackBatch(siteA, pushsvc.Batch{Device: device(n), At: at, Entries: entries})
 	}
-	at(1, epoch, event("E", epoch))
+	at(1, epoch, event("E", epoch), event("made up", epoch))
 	at(2, epoch, login("ann"))
 	at(3, epoch.Add(10*day), event("E", epoch.Add(10*day)))
 	at(4, epoch, event("E", epoch))
