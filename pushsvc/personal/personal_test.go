@@ -148,8 +148,10 @@ func TestPopupAddress(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for value, good := range map[string]bool{"1": true, "\\evil": false, "\n": true, "a\x01b": false, "\r\nX: y": false,
-		"/../y": false, "/..": false, "/./y": false, "/%2e%2E/y": false, "/.%2e?x": false, "/..#a": false, "/..y/...": true, "?x=/../": true, "#/../": true} {
+	for value, good := range map[string]bool{
+		"1": true, "\\evil": false, "\n": true, "a\x01b": false, "\r\nX: y": false,
+		"/../y": false, "/..": false, "/./y": false, "/%2e%2E/y": false, "/.%2e?x": false, "/..#a": false, "/..y/...": true, "?x=/../": true, "#/../": true,
+	} {
 		plain, escaped := values(map[string]any{"x": value})
 		if m, err := c.Render("", plain, escaped); (err == nil) != good {
 			t.Errorf("%q: %q, %v", value, m.Click.URL, err)
