@@ -222,7 +222,7 @@ const said: [string, (c: Any) => unknown, RegExp[]][] = [
   ["increment", (c) => (c.setLogLevel(3), c.profile.handleIncrementValue("a", 2)), [/profile\.handleIncrementValue \(a\): recorded/]],
   ["profile: a wrong value", (c) => c.profile.push({ Site: { Gender: "X", Name: "A" } }), [/^! CleverTap error: Gender value /]],
   ["profile: no profile", (c) => c.profile.push({ Name: "A" }), [/^! CleverTap error: Profile object is in incorrect format$/]],
-  ["profile: what is kept", (c) => (c.setLogLevel(3), c.profile.push({ Site: { Name: "A", Age: "x" } })), [/^! .*Age/, /: profile \(Name\): recorded$/]],
+  ["profile: what is kept", (c) => (c.setLogLevel(3), c.profile.push({ Site: { Name: "A", Age: "x" } })), [/^! .*Age/, /: profile \(Name, tz\): recorded$/]],
   ["onUserLogin: a restricted name, nested", (c) => c.onUserLogin.push({ Site: { Identity: 1, Email: { a: 1 } } }), [/^! CleverTap error: 513: 'Email'/]],
   ["nested beyond the limits", (c) => c.event.push("A", { a: { b: { c: { d: {} } } } }), [/^! CleverTap error: 541: .*Limit: 3$/, /545: Empty value for key 'a.b.c'/, /'a.b'/, /'a'/]],
   ["multi value without key", (c) => c.profile.addMultiValueForKey(), [/^! CleverTap error: /]],
