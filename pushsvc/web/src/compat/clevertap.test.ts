@@ -459,7 +459,7 @@ const recorded: [string, (c: Any) => unknown, unknown[]][] = [
   ["clear: nothing until somebody logs in", (c) => (c.clear(), c.profile.push({ Site: { Name: "A" } }), c.onUserLogin.push({ Site: { Identity: "7" } })), [{ ...login(["identity", "7"]), set: { Identity: "7", tz } }]],
   ["profile.push: a tz of the site's own", (c) => c.profile.push({ Site: { Name: "A", tz: "GMT+0530" } }), [{ type: "profile", set: { Name: "A", tz: "GMT+0530" } }]],
   [
-    "login: the site's own name of the browser, once",
+    "login: CustomCTID, once",
     (c) => ["Kiosk:7", "kiosk:7", "no/ne", 7].map((CustomCTID) => c.onUserLogin.push({ Site: { Identity: "7", CustomCTID } })),
     [{ ...login(["identity", "7"]), set: { Identity: "7", tz } }, { type: "adopt", device: "_w_kiosk:7" }, { type: "adopt", device: "_w_7" }],
   ],
