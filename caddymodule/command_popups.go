@@ -272,52 +272,6 @@ func (c *command) popupStats(site *string) *cobra.Command {
 	return cmd
 }
 
-func printPopupStats(w io.Writer, stats service.PopupStats, hours bool) error {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(t, "VARIANT\tVIEWED\tCLICKED\t\tCLOSED\tSUBMITTED\tCONVERTED\t\t")
-	row := func(first string, r service.PopupResult) {
-		fmt.Fprintf(t, "%s\t%d\t%d\t%s\t%d\t%d\t%d\t%s\t\n", first, r.Viewed, r.Clicked, share(r.Clicked, r.Viewed), r.Closed, r.Submitted,
-			r.Converted, share(r.Converted, r.Viewed))
-	}
-	for _, r := range stats.Variants {
-		row(variantName(r.Variant), r)
-	}
-	if hours {
-		for _, h := range stats.Hours {
-			at, err := time.Parse(time.RFC3339, h.Hour)
-			if err != nil {
-				return fmt.Errorf("the server answered something that is not ours: %w", err)
-			}
-			for _, r := range h.Variants {
-				row(at.Local().Format("2006-01-02 15:04")+" "+variantName(r.Variant), r)
-			}
-		}
-	}
-	if err := t.Flush(); err != nil {
-		return err
-	}
-	if len(stats.Variants) == 0 {
-		_, err := fmt.Fprintln(w, "Nobody has seen it yet.")
-		return err
-	}
-	return nil
-}
-
-func variantName(v string) string {
-	if v == pushsvc.PopupBase {
-		return "–"
-	}
-	return printable(v)
-}
-
-// share is a part of a whole in per cent.
-func share(part, whole int64) string {
-	if whole == 0 {
-		return "–"
-	}
-	return fmt.Sprintf("%.1f%%", 100*float64(part)/float64(whole))
-}
-
 func (c *command) previewPopup(site *string) *cobra.Command {
 	var page, variant string
 	cmd := &cobra.Command{
