@@ -331,8 +331,8 @@ func perMinute(field *int, what string) option {
 //			body       <text>
 //			accept     <text>
 //			reject     <text>
-//			color      <#rrggbb>
-//			text_color <#rrggbb>
+//			color      <rrggbb>
+//			text_color <rrggbb>
 //			topics {
 //				<id> <label> [checked]
 //			}

@@ -20,7 +20,7 @@ func init() {
 	caddycmd.RegisterCommand(caddycmd.Command{
 		Name:  "webpush",
 		Usage: "<command>",
-		Short: "Sends web pushes and manages subscribers, profiles, messages, the question, keys and backups",
+		Short: "Sends web pushes and manages subscribers, profiles, messages, the question, pop-ups, keys and backups",
 		Long: `
 Talks to the running Caddy's admin endpoint, whose address is taken from
 --address, or from the config given by --config, or is Caddy's default. Only
@@ -173,6 +173,32 @@ func (c *command) printValue(v any, people func(w io.Writer) error) error {
 	return c.print(append(raw, '\n'), people)
 }
 
+// removed deletes what is at the path.
+func (c *command) removed(path, name string) error {
+	if _, err := c.call(http.MethodDelete, path, nil, nil, nil); err != nil {
+		return err
+	}
+	return c.printValue(struct {
+		Removed string `json:"removed"`
+	}{name}, func(w io.Writer) error {
+		_, err := fmt.Fprintln(w, "Removed.")
+		return err
+	})
+}
+
+// needSite refuses commands without --site, the flag of site.
+func needSite(site *string, what string, commands ...*cobra.Command) {
+	for _, cmd := range commands {
+		cmd.PreRunE = func(*cobra.Command, []string) error {
+			if *site == "" {
+				return fmt.Errorf("--site is missing: it names the site of the %s, such as shop.example.com", what)
+			}
+			return nil
+		}
+	}
+}
+
+// sitePath is of what the site has; what rest has of ids is escaped.
 func sitePath(site, rest string) string { return "/sites/" + url.PathEscape(site) + rest }
 
 // localTime is how tables show times.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"os/signal"
 	"slices"
@@ -54,7 +55,7 @@ func (c *command) messages() *cobra.Command {
 	}
 	show := func(id string) error {
 		var m messageAnswer
-		raw, err := c.call(http.MethodGet, sitePath(site, "/messages/"+id), nil, nil, &m)
+		raw, err := c.call(http.MethodGet, sitePath(site, "/messages/"+url.PathEscape(id)), nil, nil, &m)
 		if err != nil {
 			return err
 		}
@@ -105,7 +106,7 @@ func (c *command) messages() *cobra.Command {
 // control gives a message a command and says what state it is in now.
 func (c *command) control(site, id string, command pushsvc.Command) error {
 	var m messageAnswer
-	raw, err := c.call(http.MethodPost, sitePath(site, "/messages/"+id+"/"+string(command)), nil, nil, &m)
+	raw, err := c.call(http.MethodPost, sitePath(site, "/messages/"+url.PathEscape(id)+"/"+string(command)), nil, nil, &m)
 	if err != nil {
 		return err
 	}

@@ -61,30 +61,8 @@ that are loaded from then on have it within a minute.`,
 		},
 		c.popupStats(&site), c.previewPopup(&site), c.popupSettings(&site), c.upload(&site), c.uploads(&site),
 	)
-	need := func(*cobra.Command, []string) error {
-		if site == "" {
-			return errors.New("--site is missing: it names the site of the pop-ups, such as shop.example.com")
-		}
-		return nil
-	}
-	cmd.PreRunE = need
-	for _, sub := range cmd.Commands() {
-		sub.PreRunE = need
-	}
+	needSite(&site, "pop-ups", append(cmd.Commands(), cmd)...)
 	return cmd
-}
-
-// removed deletes what is at the path.
-func (c *command) removed(path, name string) error {
-	if _, err := c.call(http.MethodDelete, path, nil, nil, nil); err != nil {
-		return err
-	}
-	return c.printValue(struct {
-		Removed string `json:"removed"`
-	}{name}, func(w io.Writer) error {
-		_, err := fmt.Fprintln(w, "Removed.")
-		return err
-	})
 }
 
 func (c *command) listPopups(site string) error {

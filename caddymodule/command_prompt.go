@@ -47,14 +47,7 @@ restarts. Visitors see a change within a minute. Without --site it lists the sit
 	}
 	cmd.PersistentFlags().StringVar(&site, "site", "", "Site of the question")
 	cmd.AddCommand(c.setPrompt(&site), c.resetPrompt(&site))
-	for _, sub := range cmd.Commands() {
-		sub.PreRunE = func(*cobra.Command, []string) error {
-			if site == "" {
-				return errors.New("--site is missing: it names the site of the question, such as shop.example.com")
-			}
-			return nil
-		}
-	}
+	needSite(&site, "question", cmd.Commands()...)
 	return cmd
 }
 

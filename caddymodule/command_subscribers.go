@@ -1,10 +1,10 @@
 package caddymodule
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -19,7 +19,7 @@ func (c *command) subscribers() *cobra.Command {
 	var limit int
 	cmd := &cobra.Command{
 		Use:   "subscribers [--site <site>]",
-		Short: "Lists the sites, or the subscribers of one; exports and imports them",
+		Short: "Lists the sites, or the subscribers of one; exports, imports and removes them",
 		Args:  cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			if site == "" {
@@ -35,26 +35,11 @@ func (c *command) subscribers() *cobra.Command {
 		Short: "Removes a subscriber",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
-			if _, err := c.call(http.MethodDelete, sitePath(site, "/subscriptions/"+args[0]), nil, nil, nil); err != nil {
-				return err
-			}
-			return c.printValue(struct {
-				Removed string `json:"removed"`
-			}{args[0]}, func(w io.Writer) error {
-				_, err := fmt.Fprintln(w, "Removed.")
-				return err
-			})
+			return c.removed(sitePath(site, "/subscriptions/"+url.PathEscape(args[0])), args[0])
 		},
 	}
 	cmd.AddCommand(remove, c.export(&site), c.importSubscribers(&site))
-	for _, sub := range cmd.Commands() {
-		sub.PreRunE = func(*cobra.Command, []string) error {
-			if site == "" {
-				return errors.New("--site is missing: it names the site of the subscribers, such as shop.example.com")
-			}
-			return nil
-		}
-	}
+	needSite(&site, "subscribers", cmd.Commands()...)
 	return cmd
 }
 

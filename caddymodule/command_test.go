@@ -90,6 +90,9 @@ func TestMessageCommands(t *testing.T) {
 	p.says(append([]string{"messages", m.ID, "--json"}, site...), `"state":"cancelled"`)
 	p.refused("can't be paused: it is cancelled", "messages", "pause", "--site", p.host(), m.ID)
 	p.refused("nothing of that id", "messages", "cancel", "--site", p.host(), "x")
+	p.refused("nothing of that id", "messages", "cancel", "--site", p.host(), m.ID+"/cancel?")
+	p.refused("nothing of that id", "messages", "show", "--site", p.host(), m.ID+"?limit=1")
+	p.refused("nothing of that id", "subscribers", "remove", "--site", p.host(), "1?x")
 	p.refused(`"site"`, "messages", "cancel", m.ID)
 	for _, tt := range [][]string{{"--at", "tomorrow"}, {"--at", "2001-01-01 00:00"}, {"--rate", "fast"}, {"--to", "99"}, {"--to", "x"}} {
 		want := map[string]string{"--at": "--at", "--rate": "--rate", "--to": "--to"}[tt[0]]

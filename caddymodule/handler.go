@@ -36,7 +36,7 @@ type Handler struct {
 	Site string `json:"site,omitempty"`
 
 	// What notifications without a title of their own and the manifest call
-	// the site. Default: the site's host.
+	// the site. Default: the site's name.
 	Name string `json:"name,omitempty"`
 
 	// The icon of the prompt, of notifications that bring none and of the

@@ -46,24 +46,26 @@ func listPackages(t *testing.T, args ...string) []listedPackage {
 // layers is who may import whom inside the module: a package may import its
 // own layer's list and nothing else of ours.
 var layers = map[string][]string{
-	"injector":                {},
-	"pushsvc":                 {},
-	"pushsvc/webpush":         {"pushsvc", "pushsvc/webpush/h2push"},
-	"pushsvc/webpush/h2push":  {},
-	"pushsvc/delivery":        {"pushsvc", "pushsvc/webpush"},
-	"pushsvc/onsite":          {"pushsvc"},
-	"pushsvc/audience":        {},
-	"pushsvc/personal":        {"pushsvc"},
-	"pushsvc/transfer":        {},
-	"pushsvc/service":         {"pushsvc", "pushsvc/webpush", "pushsvc/delivery", "pushsvc/transfer", "pushsvc/onsite", "pushsvc/audience", "pushsvc/personal"},
-	"pushsvc/web":             {},
-	"pushsvc/web/build":       {},
-	"pushsvc/httpapi":         {"pushsvc", "pushsvc/service", "pushsvc/transfer", "pushsvc/web"},
-	"pushsvc/store/boltstore": {"pushsvc"},
-	"pushsvc/store/memstore":  {"pushsvc"},
-	"pushsvc/store/storetest": {"pushsvc"},
+	"injector":                 {},
+	"pushsvc":                  {},
+	"pushsvc/webpush":          {"pushsvc", "pushsvc/webpush/h2push"},
+	"pushsvc/webpush/h2push":   {},
+	"pushsvc/webpush/certtest": {},
+	"pushsvc/delivery":         {"pushsvc", "pushsvc/webpush"},
+	"pushsvc/onsite":           {"pushsvc"},
+	"pushsvc/audience":         {},
+	"pushsvc/personal":         {"pushsvc"},
+	"pushsvc/transfer":         {},
+	"pushsvc/service":          {"pushsvc", "pushsvc/webpush", "pushsvc/delivery", "pushsvc/transfer", "pushsvc/onsite", "pushsvc/audience", "pushsvc/personal"},
+	"pushsvc/web":              {},
+	"pushsvc/web/build":        {},
+	"pushsvc/httpapi":          {"pushsvc", "pushsvc/service", "pushsvc/transfer", "pushsvc/web"},
+	"pushsvc/store/boltstore":  {"pushsvc"},
+	"pushsvc/store/memstore":   {"pushsvc"},
+	"pushsvc/store/storetest":  {"pushsvc"},
 	"pushsvc/bench": {
-		"pushsvc", "pushsvc/webpush", "pushsvc/delivery", "pushsvc/service", "pushsvc/transfer", "pushsvc/store/boltstore",
+		"pushsvc", "pushsvc/webpush", "pushsvc/webpush/certtest", "pushsvc/delivery", "pushsvc/service", "pushsvc/transfer",
+		"pushsvc/store/boltstore",
 	},
 }
 
@@ -130,6 +132,7 @@ func TestServerHasNoBuildTools(t *testing.T) {
 			for _, bad := range []string{
 				"github.com/evanw/esbuild", "github.com/google/go-cmp", "github.com/godbus/dbus", "github.com/coder/websocket",
 				module + "caddymodule/e2e", module + "pushsvc/store/memstore", module + "pushsvc/store/storetest",
+				module + "pushsvc/webpush/certtest",
 			} {
 				if strings.HasPrefix(dep, bad) {
 					t.Errorf("the server links %s", dep)

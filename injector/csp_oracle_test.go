@@ -431,8 +431,8 @@ func extensionWorks(out []string, after []map[string][]string, nonce string, pag
 	return nil
 }
 
-// TestCSPProperty is issue 3's: what an extension allows in addition is our
-// nonce, our exact paths and our Trusted Types policy, and nothing gets lost.
+// TestCSPProperty: what an extension allows in addition is our nonce, our exact
+// paths and our Trusted Types policy, and nothing gets lost.
 func TestCSPProperty(t *testing.T) {
 	m := policyMaker{rand.New(rand.NewPCG(3, 33))}
 	extended, fresh, failed, count := 0, 0, 0, 3000

@@ -97,7 +97,7 @@ type scanner struct {
 	text      []byte // policies of <meta> elements, see scan_meta.go
 	content   []byte // part of the current piece that may become one
 	textLen   int    // how much of it is settled
-	src       int16  // progress of the src comparison, see attr.go
+	src       int16  // progress of the src comparison, see scan_attr.go
 	open      int    // offset in the current piece of the "<" that is held back
 	state     state
 	verdict   verdict

@@ -87,7 +87,7 @@ func (c *PopupContent) validateButtons(at string) error {
 		at := fmt.Sprintf("%sbuttons[%d].", at, i)
 		switch {
 		case !popupID.MatchString(b.ID):
-			return CheckPopupID(at+"id", b.ID)
+			return checkPopupID(at+"id", b.ID)
 		case seen[b.ID]:
 			return &FieldError{at + "id", "is used by an earlier button"}
 		case strings.TrimSpace(b.Text) == "":

@@ -59,8 +59,8 @@ func (p *Popup) Validate() error {
 
 var popupID = regexp.MustCompile(`^[a-z0-9_-]{1,64}$`)
 
-// CheckPopupID says whether it can be a pop-up's or a variant's.
-func CheckPopupID(field, id string) error {
+// checkPopupID says whether it can be a pop-up's or a variant's.
+func checkPopupID(field, id string) error {
 	if !popupID.MatchString(id) {
 		return &FieldError{field, fmt.Sprintf(`is not 1 to %d of a–z, 0–9, "-" and "_", such as "spring-sale"`, MaxPopupID)}
 	}
@@ -109,7 +109,7 @@ var (
 )
 
 func (p *Popup) validateSelf() error {
-	if err := CheckPopupID("id", p.ID); err != nil {
+	if err := checkPopupID("id", p.ID); err != nil {
 		return err
 	}
 	if err := text("name", p.Name, MaxPopupName); err != nil {
@@ -154,7 +154,7 @@ func (p *Popup) validateVariants() error {
 	seen, weights := map[string]bool{}, 0
 	for i, v := range p.Variants {
 		at := fmt.Sprintf("variants[%d].", i)
-		if err := CheckPopupID(at+"id", v.ID); err != nil {
+		if err := checkPopupID(at+"id", v.ID); err != nil {
 			return err
 		}
 		if seen[v.ID] {

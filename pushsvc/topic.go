@@ -16,9 +16,9 @@ const (
 	MaxTopicID = 64
 )
 
-// IsTopicID says whether s has the form of a topic's id: letters, digits, - and
+// isTopicID says whether s has the form of a topic's id: letters, digits, - and
 // _, at most MaxTopicID of them.
-func IsTopicID(s string) bool {
+func isTopicID(s string) bool {
 	return s != "" && len(s) <= MaxTopicID && strings.Trim(s, base64URLAlphabet) == ""
 }
 
@@ -41,7 +41,7 @@ func validateTopics(topics []PromptTopic) error {
 	seen := make(map[string]bool)
 	for _, t := range topics {
 		switch {
-		case !IsTopicID(t.ID):
+		case !isTopicID(t.ID):
 			return &FieldError{"topics", fmt.Sprintf("%q is no id of a topic; write it with at most %d letters, digits, - and _", t.ID, MaxTopicID)}
 		case seen[t.ID]:
 			return &FieldError{"topics", fmt.Sprintf("%q is given twice", t.ID)}
@@ -64,7 +64,7 @@ func CleanTopics(ids []string) []string {
 	}
 	out := make([]string, 0, min(len(ids), MaxTopics))
 	for _, id := range ids {
-		if IsTopicID(id) {
+		if isTopicID(id) {
 			out = append(out, id)
 		}
 	}
@@ -79,7 +79,7 @@ func CheckTopics(ids []string) error {
 		return &FieldError{"topics", fmt.Sprintf("has more than %d entries", MaxTopics)}
 	}
 	for i, id := range ids {
-		if !IsTopicID(id) {
+		if !isTopicID(id) {
 			return &FieldError{fmt.Sprintf("topics[%d]", i), fmt.Sprintf("is no topic's id: at most %d letters, digits, - and _", MaxTopicID)}
 		}
 	}

@@ -10,7 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"sync"
 	"time"
@@ -18,7 +17,6 @@ import (
 	peer "github.com/SherClockHolmes/webpush-go"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
-	"github.com/caddy-webpush/caddy-webpush/pushsvc/store/boltstore"
 )
 
 const (
@@ -76,28 +74,15 @@ type loop struct {
 }
 
 // sendByLoop sends to the first subscribers of a store.
-func sendByLoop(ctx context.Context, t task, in io.Reader, answers *json.Encoder) error {
-	ctx, cancel := untilEnd(ctx, in)
-	defer cancel()
-	roots, err := rootsOf(t.Certificate)
-	if err != nil {
-		return err
-	}
-	store, err := boltstore.Open(ctx, t.Store, boltstore.Options{})
-	if err != nil {
-		return fmt.Errorf("opening the store: %w", err)
-	}
-	defer store.Close()
-	key, err := currentKey(ctx, store)
+func sendByLoop(ctx context.Context, t task, b between, answers *json.Encoder) error {
+	key, err := currentKey(ctx, b.store)
 	if err != nil {
 		return err
 	}
 	transport := &http.Transport{
 		ForceAttemptHTTP2: true, DisableCompression: true, MaxConnsPerHost: loopConns,
-		TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
-		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
-			return new(net.Dialer).DialContext(ctx, network, t.Address)
-		},
+		TLSClientConfig: &tls.Config{RootCAs: b.roots, MinVersion: tls.VersionTLS12},
+		DialContext:     b.dial,
 	}
 	defer transport.CloseIdleConnections()
 	c := content()
@@ -109,7 +94,7 @@ func sendByLoop(ctx context.Context, t task, in io.Reader, answers *json.Encoder
 		},
 		payload: payloadFor(1<<20, pushsvc.Message{Site: site, ID: exampleID}),
 	}
-	o, err := timed(t.N, func() error { return l.run(ctx, store, t.N) })
+	o, err := timed(t.N, func() error { return l.run(ctx, b.store, t.N) })
 	if err != nil {
 		return fmt.Errorf("sending: %w", err)
 	}

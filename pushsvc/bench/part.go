@@ -22,13 +22,15 @@ const (
 	partLoop     = "webpush-go"
 )
 
-// parts are the processes' own main functions. They answer in lines of JSON and
-// end with their standard input.
-var parts = map[string]func(ctx context.Context, t task, in io.Reader, answers *json.Encoder) error{
+// part is a process's own main function. It answers in lines of JSON and ends
+// with its standard input.
+type part func(ctx context.Context, t task, in io.Reader, answers *json.Encoder) error
+
+var parts = map[string]part{
 	partSink:     serveSink,
 	partImport:   importRows,
-	partCampaign: sendCampaign,
-	partLoop:     sendByLoop,
+	partCampaign: sender(sendCampaign),
+	partLoop:     sender(sendByLoop),
 }
 
 // task is what a process is told, as JSON in its second argument.
@@ -67,7 +69,7 @@ type outcome struct {
 	Problem string `json:"problem,omitempty"`
 }
 
-func runPart(ctx context.Context, part func(context.Context, task, io.Reader, *json.Encoder) error, args []string, stdin io.Reader, stdout io.Writer) error {
+func runPart(ctx context.Context, run part, args []string, stdin io.Reader, stdout io.Writer) error {
 	var t task
 	if len(args) != 1 {
 		return errors.New("this is for the program itself to call")
@@ -75,7 +77,7 @@ func runPart(ctx context.Context, part func(context.Context, task, io.Reader, *j
 	if err := json.Unmarshal([]byte(args[0]), &t); err != nil {
 		return fmt.Errorf("reading the task: %w", err)
 	}
-	return part(ctx, t, stdin, json.NewEncoder(stdout))
+	return run(ctx, t, stdin, json.NewEncoder(stdout))
 }
 
 // untilEnd gives a context that ends with in, which the process that started

@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -87,34 +88,47 @@ func importRows(ctx context.Context, t task, in io.Reader, answers *json.Encoder
 	return answers.Encode(o)
 }
 
+// between is what a sender sends from, and to.
+type between struct {
+	store *boltstore.Store
+	roots *x509.CertPool
+	// dial connects to the push service, whatever the address.
+	dial func(ctx context.Context, network, addr string) (net.Conn, error)
+}
+
+// sender makes a part of what sends.
+func sender(send func(ctx context.Context, t task, b between, answers *json.Encoder) error) part {
+	return func(ctx context.Context, t task, in io.Reader, answers *json.Encoder) error {
+		ctx, cancel := untilEnd(ctx, in)
+		defer cancel()
+		roots, err := rootsOf(t.Certificate)
+		if err != nil {
+			return err
+		}
+		store, err := boltstore.Open(ctx, t.Store, boltstore.Options{})
+		if err != nil {
+			return fmt.Errorf("opening the store: %w", err)
+		}
+		defer store.Close()
+		dial := func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, network, t.Address)
+		}
+		return send(ctx, t, between{store, roots, dial}, answers)
+	}
+}
+
 // sendCampaign is a server's sending half: store, engine, client, and one
 // message to everybody.
-func sendCampaign(ctx context.Context, t task, in io.Reader, answers *json.Encoder) error {
-	ctx, cancel := untilEnd(ctx, in)
-	defer cancel()
-	roots, err := rootsOf(t.Certificate)
-	if err != nil {
-		return err
-	}
-	store, err := boltstore.Open(ctx, t.Store, boltstore.Options{})
-	if err != nil {
-		return fmt.Errorf("opening the store: %w", err)
-	}
-	defer store.Close()
-	client := webpush.NewClient(webpush.Config{
-		RootCAs: roots,
-		Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
-			return new(net.Dialer).DialContext(ctx, network, t.Address)
-		},
-	})
+func sendCampaign(ctx context.Context, t task, b between, answers *json.Encoder) error {
+	client := webpush.NewClient(webpush.Config{RootCAs: b.roots, Dial: b.dial})
 	defer client.Close()
 	var words strings.Builder
 	w := &watcher{ended: make(chan struct{})}
 	engine := delivery.New(delivery.Config{
-		Store: store, Sender: client, Logger: slog.New(slog.NewTextHandler(&words, nil)), Clock: time.Now,
+		Store: b.store, Sender: client, Logger: slog.New(slog.NewTextHandler(&words, nil)), Clock: time.Now,
 		Owner: "bench", Contact: "mailto:" + contact, Observer: w,
 	})
-	s := &service.Service{Store: store, Engine: engine, Services: webpush.DefaultServices(), Contact: "mailto:" + contact, Clock: time.Now}
+	s := &service.Service{Store: b.store, Engine: engine, Services: webpush.DefaultServices(), Contact: "mailto:" + contact, Clock: time.Now}
 	engine.Start()
 	o, err := timed(t.N, func() error {
 		sent, err := s.Send(ctx, service.SendRequest{Site: site, Content: content()})
@@ -126,7 +140,7 @@ func sendCampaign(ctx context.Context, t task, in io.Reader, answers *json.Encod
 		if err != nil {
 			return err
 		}
-		return balanced(ctx, store, sent.Message.ID, t.N)
+		return balanced(ctx, b.store, sent.Message.ID, t.N)
 	})
 	if err != nil {
 		return fmt.Errorf("sending: %w; log: %s", err, words.String())

@@ -5,19 +5,13 @@ package main
 import (
 	"bufio"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"crypto/x509/pkix"
 	"encoding/json"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
 	"log"
-	"math/big"
 	"net"
 	"net/http"
 	"strconv"
@@ -25,6 +19,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/webpush/certtest"
 )
 
 // streams is how many requests a connection takes at once, as FCM's do.
@@ -67,7 +63,7 @@ type greeting struct {
 // makes it forget what came and expect so many subscribers; it then, and for an
 // empty line, answers with what has come.
 func serveSink(ctx context.Context, _ task, in io.Reader, answers *json.Encoder) error {
-	certificate, text, err := selfSigned(pushHost)
+	certificate, err := certtest.New(pushHost)
 	if err != nil {
 		return err
 	}
@@ -83,7 +79,7 @@ func serveSink(ctx context.Context, _ task, in io.Reader, answers *json.Encoder)
 	}
 	defer server.Close()
 	go func() { _ = server.ServeTLS(&countingListener{listener, s}, "", "") }()
-	if err := answers.Encode(greeting{listener.Addr().String(), text}); err != nil {
+	if err := answers.Encode(greeting{listener.Addr().String(), string(certtest.PEM(certificate))}); err != nil {
 		return fmt.Errorf("telling the address: %w", err)
 	}
 	for lines := bufio.NewScanner(in); lines.Scan(); {
@@ -161,26 +157,6 @@ func (s *sink) take(r *http.Request, size, at int64) bool {
 	s.got.Last = at
 	s.got.Bodies += size
 	return true
-}
-
-// selfSigned makes a certificate that is its own authority.
-func selfSigned(host string) (tls.Certificate, string, error) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return tls.Certificate{}, "", fmt.Errorf("making the server's key: %w", err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: host},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
-		IsCA: true, BasicConstraintsValid: true, DNSNames: []string{host},
-		KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		return tls.Certificate{}, "", fmt.Errorf("making the server's certificate: %w", err)
-	}
-	text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, string(text), nil
 }
 
 // rootsOf are those of a task.

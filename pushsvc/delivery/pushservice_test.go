@@ -2,15 +2,10 @@ package delivery_test
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/pem"
 	"io"
 	"log"
-	"math/big"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -22,6 +17,7 @@ import (
 	"time"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/webpush"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/webpush/certtest"
 )
 
 // post is one push as the push service got it.
@@ -54,11 +50,11 @@ type pushService struct {
 func newPushService(t testing.TB) *pushService {
 	t.Helper()
 	p := &pushService{posts: make(map[string][]post)}
-	leaf, der := certificate(t, fcm, mozilla, apple, "*.notify.windows.com", "android.googleapis.com", "jmt17.google.com")
-	p.pem = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
-	p.leaf = leaf
-	p.pool = x509.NewCertPool()
-	p.pool.AppendCertsFromPEM(p.pem)
+	leaf, err := certtest.New(fcm, mozilla, apple, "*.notify.windows.com", "android.googleapis.com", "jmt17.google.com")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.leaf, p.pem, p.pool = leaf, certtest.PEM(leaf), certtest.Pool(leaf)
 	server := httptest.NewUnstartedServer(http.HandlerFunc(p.serve))
 	server.EnableHTTP2 = true
 	server.TLS = &tls.Config{Certificates: []tls.Certificate{leaf}}
@@ -83,24 +79,6 @@ func newClient(addr string, pool *x509.CertPool, change func(*webpush.Config)) *
 		change(&cfg)
 	}
 	return webpush.NewClient(cfg)
-}
-
-func certificate(t testing.TB, names ...string) (tls.Certificate, []byte) {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), DNSNames: names,
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, der
 }
 
 func (p *pushService) serve(w http.ResponseWriter, r *http.Request) {

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"context"
 	"encoding/base64"
 	"encoding/binary"
 	"fmt"
@@ -133,6 +134,15 @@ func (o *Operator) decode(w http.ResponseWriter, r *http.Request, v any) error {
 		return err
 	}
 	return decodeJSON(body, v, true)
+}
+
+// listed reads what every long list's request has: the site, as find knows it,
+// and how many rows are wanted.
+func listed[S any](r *http.Request, find func(context.Context, string) (S, error)) (sum S, limit int, err error) {
+	if sum, err = find(r.Context(), r.PathValue("site")); err == nil {
+		limit, err = pageLimit(r)
+	}
+	return sum, limit, err
 }
 
 func pageLimit(r *http.Request) (int, error) {

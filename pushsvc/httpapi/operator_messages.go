@@ -192,11 +192,7 @@ func (o *Operator) showMessage(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (o *Operator) listMessages(w http.ResponseWriter, r *http.Request) error {
-	sum, err := o.service.Site(r.Context(), r.PathValue("site"))
-	if err != nil {
-		return err
-	}
-	limit, err := pageLimit(r)
+	sum, limit, err := listed(r, o.service.Site)
 	if err != nil {
 		return err
 	}

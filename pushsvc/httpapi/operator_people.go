@@ -73,11 +73,7 @@ func (o *Operator) searchProfiles(w http.ResponseWriter, r *http.Request) error 
 
 // listProfiles lists a site's people.
 func (o *Operator) listProfiles(w http.ResponseWriter, r *http.Request) error {
-	sum, err := o.service.People(r.Context(), r.PathValue("site"))
-	if err != nil {
-		return err
-	}
-	limit, err := pageLimit(r)
+	sum, limit, err := listed(r, o.service.People)
 	if err != nil {
 		return err
 	}

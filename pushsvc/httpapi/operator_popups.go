@@ -54,9 +54,9 @@ func (o *Operator) showPopup(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// ParsePopup reads a pop-up as the API takes it. Faults are a *Problem or a
+// parsePopup reads a pop-up as the API takes it. Faults are a *Problem or a
 // *pushsvc.FieldError.
-func ParsePopup(body []byte) (p pushsvc.Popup, err error) {
+func parsePopup(body []byte) (p pushsvc.Popup, err error) {
 	if err := decodeJSON(body, &p, true); err != nil {
 		return pushsvc.Popup{}, err
 	}
@@ -90,7 +90,7 @@ func (o *Operator) storePopup(w http.ResponseWriter, r *http.Request, id string,
 	if err != nil {
 		return err
 	}
-	p, err := ParsePopup(body)
+	p, err := parsePopup(body)
 	if err != nil {
 		return err
 	}

@@ -202,11 +202,7 @@ type subscriptionView struct {
 }
 
 func (o *Operator) listSubscriptions(w http.ResponseWriter, r *http.Request) error {
-	sum, err := o.service.Site(r.Context(), r.PathValue("site"))
-	if err != nil {
-		return err
-	}
-	limit, err := pageLimit(r)
+	sum, limit, err := listed(r, o.service.Site)
 	if err != nil {
 		return err
 	}

@@ -9,7 +9,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/base64"
-	"encoding/pem"
 	"fmt"
 	"io"
 	"net"
@@ -24,6 +23,8 @@ import (
 	"time"
 
 	peer "github.com/SherClockHolmes/webpush-go"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/webpush/certtest"
 )
 
 // sinkVariable makes the test binary a push service, so that benchmarks
@@ -46,7 +47,7 @@ func runSink() {
 		w.WriteHeader(http.StatusCreated)
 	})
 	fmt.Println(s.addr)
-	_ = pem.Encode(os.Stdout, &pem.Block{Type: "CERTIFICATE", Bytes: s.leaf.Certificate[0]})
+	fmt.Print(string(certtest.PEM(s.leaf)))
 	fmt.Println("ready")
 	_, _ = io.Copy(io.Discard, os.Stdin)
 }

@@ -36,7 +36,7 @@ const (
 // Config is what a Client is made of. The zero Config is for production.
 type Config struct {
 	// Services are the push services that may be sent to; DefaultServices
-	// where Empty.
+	// where there are none.
 	Services Services
 	// Dial opens connections; PublicDialer() where nil. Another dialer gives
 	// up the guard against inward addresses.
@@ -63,7 +63,7 @@ type Client struct {
 
 // NewClient makes a Client.
 func NewClient(c Config) *Client {
-	if c.Services.Empty() {
+	if c.Services.empty() {
 		c.Services = DefaultServices()
 	}
 	if c.Dial == nil {

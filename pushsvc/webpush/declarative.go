@@ -21,11 +21,6 @@ type DeclarativeError struct {
 // Error implements error.
 func (e *DeclarativeError) Error() string { return "declarative push: " + e.Field + " " + e.Problem }
 
-// IsDeclarative says whether messages to a service should go through
-// Declarative. Apple's browsers show such messages themselves, even when the
-// web app's worker was removed, and never count them as silent pushes.
-func IsDeclarative(s Service) bool { return s == ServiceApple }
-
 // Declarative turns a payload, a JSON object with a member "notification" in
 // the shape of Notification options with "title" and "navigate", into a
 // declarative push message (Push API §3.3; Safari 18.4): "web_push" is added,
@@ -33,6 +28,9 @@ func IsDeclarative(s Service) bool { return s == ServiceApple }
 // specification forbids together is taken apart. Other members stay as they
 // are. mutable lets a service worker change the notification first, at the
 // price of waking it.
+//
+// It is for ServiceApple: Apple's browsers show such messages themselves, even
+// when the web app's worker was removed, and never count them as silent pushes.
 //
 // WebKit treats a message with any mistake as an opaque one, so everything is
 // checked; the error is a *DeclarativeError.

@@ -128,8 +128,8 @@ func (s Services) With(more Services) Services {
 	}
 }
 
-// Empty says whether s allows nothing at all.
-func (s Services) Empty() bool { return len(s.hosts) == 0 && len(s.suffixes) == 0 }
+// empty says whether s allows nothing at all.
+func (s Services) empty() bool { return len(s.hosts) == 0 && len(s.suffixes) == 0 }
 
 func (s Services) allow(host string) bool {
 	if slices.Contains(s.hosts, host) {

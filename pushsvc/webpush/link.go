@@ -23,7 +23,6 @@ type link interface {
 	// send makes one attempt. again says that the service did not act on it.
 	send(ctx context.Context, m *message, deadline time.Time) (got answer, again bool, err error)
 	ended() bool
-	inFlight() int
 	// served says whether there ever was an answer.
 	served() bool
 	// shutdown closes the link when what is under way has ended.
@@ -44,7 +43,6 @@ type link2 struct{ conn *h2push.Conn }
 
 func (l link2) reserve() bool { return l.conn.Reserve() }
 func (l link2) ended() bool   { return l.conn.Err() != nil }
-func (l link2) inFlight() int { return l.conn.InFlight() }
 func (l link2) served() bool  { return l.conn.Served() > 0 }
 func (l link2) shutdown()     { l.conn.Shutdown() }
 
@@ -100,7 +98,6 @@ func newTransport(dialTLS DialFunc) *http.Transport {
 
 func (l *link1) reserve() bool { return l.conn.Reserve() == nil }
 func (l *link1) ended() bool   { return l.conn.Err() != nil }
-func (l *link1) inFlight() int { return l.conn.InFlight() }
 func (l *link1) served() bool  { return l.answered.Load() }
 
 func (l *link1) shutdown() {

@@ -61,8 +61,8 @@ type RequestError struct {
 // Error implements error.
 func (e *RequestError) Error() string { return e.Field + " " + e.Problem }
 
-// CheckTopic says whether topic is empty or fit for the Topic header.
-func CheckTopic(topic string) error {
+// checkTopic says whether topic is empty or fit for the Topic header.
+func checkTopic(topic string) error {
 	if len(topic) > maxTopic {
 		return &RequestError{"topic", fmt.Sprintf("is longer than %d characters", maxTopic)}
 	}
@@ -75,8 +75,8 @@ func CheckTopic(topic string) error {
 	return nil
 }
 
-// CheckUrgency says whether u is empty or one of RFC 8030's.
-func CheckUrgency(u Urgency) error {
+// checkUrgency says whether u is empty or one of RFC 8030's.
+func checkUrgency(u Urgency) error {
 	switch u {
 	case "", UrgencyVeryLow, UrgencyLow, UrgencyNormal, UrgencyHigh:
 		return nil
@@ -84,8 +84,8 @@ func CheckUrgency(u Urgency) error {
 	return &RequestError{"urgency", "must be very-low, low, normal or high"}
 }
 
-// CheckTTL says whether seconds is a time to live that every service takes.
-func CheckTTL(seconds int) error {
+// checkTTL says whether seconds is a time to live that every service takes.
+func checkTTL(seconds int) error {
 	if seconds < 0 || seconds > MaxTTL {
 		return &RequestError{"ttl", fmt.Sprintf("must be between 0 and %d seconds", MaxTTL)}
 	}
@@ -96,13 +96,13 @@ func (r *Request) check() error {
 	if r.Key == nil {
 		return &RequestError{"key", "is missing"}
 	}
-	if err := CheckTTL(r.TTL); err != nil {
+	if err := checkTTL(r.TTL); err != nil {
 		return err
 	}
-	if err := CheckUrgency(r.Urgency); err != nil {
+	if err := checkUrgency(r.Urgency); err != nil {
 		return err
 	}
-	return CheckTopic(r.Topic)
+	return checkTopic(r.Topic)
 }
 
 // message is a request that is ready to be sent, more than once if need be.

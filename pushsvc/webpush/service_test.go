@@ -263,7 +263,7 @@ func TestSendHTTP11Required(t *testing.T) {
 		over[1].Add(1)
 		w.WriteHeader(http.StatusCreated)
 	})
-	first.pool.AddCert(mustLeaf(t, second.leaf))
+	first.pool.AddCert(second.leaf.Leaf)
 	client := first.client(t, func(c *Config) {
 		c.Dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
 			if first.dials.Load() == 0 {

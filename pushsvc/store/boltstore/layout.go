@@ -60,20 +60,55 @@ type site struct {
 
 // openSite finds the site; false where it never had a subscription.
 func openSite(tx *bolt.Tx, name string) (site, bool) {
-	if name == "" {
-		return site{}, false
-	}
-	b := tx.Bucket([]byte(bucketSites)).Bucket([]byte(name))
-	return site{name, b}, b != nil
+	return openIn(tx, bucketSites, name)
 }
 
 // makeSite finds or makes the site.
 func (w *writeTx) makeSite(name string) (site, error) {
+	return w.makeIn(bucketSites, name)
+}
+
+// openIn finds what a bucket at the top of the file has of a site; false where
+// it never had any.
+func openIn(tx *bolt.Tx, bucket, name string) (site, bool) {
+	all := tx.Bucket([]byte(bucket))
+	if all == nil || name == "" {
+		return site{}, false
+	}
+	b := all.Bucket([]byte(name))
+	return site{name, b}, b != nil
+}
+
+// makeIn finds or makes it.
+func (w *writeTx) makeIn(bucket, name string) (site, error) {
 	if name == "" || len(name) > pushsvc.MaxSiteName {
 		return site{}, fmt.Errorf("site name has %d bytes, not 1 to %d", len(name), pushsvc.MaxSiteName)
 	}
-	b, err := w.bucket(w.tx.Bucket([]byte(bucketSites)), name)
+	all := w.tx.Bucket([]byte(bucket))
+	if all == nil {
+		var err error
+		w.touched = true
+		if all, err = w.tx.CreateBucket([]byte(bucket)); err != nil {
+			return site{}, fmt.Errorf("making bucket %q: %w", bucket, err)
+		}
+	}
+	b, err := w.bucket(all, name)
 	return site{name, b}, err
+}
+
+// eachIn calls fn with the name of each site of which a bucket at the top of the
+// file has or had something.
+func eachIn(tx *bolt.Tx, bucket string, fn func(name string)) {
+	all := tx.Bucket([]byte(bucket))
+	if all == nil {
+		return
+	}
+	c := all.Cursor()
+	for k, v := c.First(); k != nil; k, v = c.Next() {
+		if v == nil && len(k) <= pushsvc.MaxSiteName {
+			fn(string(k))
+		}
+	}
 }
 
 // get reads and checks a row of one of the site's buckets; nil where there is
@@ -196,19 +231,19 @@ func allSites(tx *bolt.Tx, report func(error)) (sites []site) {
 }
 
 func (s site) count(bucket string) (n uint64) {
+	s.each(bucket, func([]byte) { n++ })
+	return n
+}
+
+// each calls fn with every key of a bucket.
+func (s site) each(bucket string, fn func(k []byte)) {
 	b := s.b.Bucket([]byte(bucket))
 	if b == nil {
-		return 0
+		return
 	}
-	for c, k := b.Cursor(), []byte(nil); ; n++ {
-		if n == 0 {
-			k, _ = c.First()
-		} else {
-			k, _ = c.Next()
-		}
-		if k == nil {
-			return n
-		}
+	c := b.Cursor()
+	for k, _ := c.First(); k != nil; k, _ = c.Next() {
+		fn(k)
 	}
 }
 

@@ -200,21 +200,7 @@ func (n *notes) settled(p part, outcomes []pushsvc.Outcome) {
 
 // forget removes all notes of a message.
 func (n *notes) forget(site, message string) {
-	n.mu.Lock()
-	var files []*noteFile
-	for k, f := range n.open {
-		if k.site == site && k.message == message {
-			files = append(files, f)
-			delete(n.open, k)
-		}
-	}
-	n.mu.Unlock()
-	for _, f := range files {
-		f.mu.Lock()
-		f.remove()
-		f.gone = true
-		f.mu.Unlock()
-	}
+	n.part(func(k noteKey) bool { return k.site == site && k.message == message }, (*noteFile).remove)
 	entries, _ := os.ReadDir(n.dir) // what is left over goes with the next start
 	for _, e := range entries {
 		if strings.HasPrefix(e.Name(), prefix(site, message)) {
@@ -245,13 +231,23 @@ func (n *notes) sweep(wanted map[string]bool) error {
 }
 
 func (n *notes) close() {
+	n.part(func(noteKey) bool { return true }, (*noteFile).shut)
+}
+
+// part takes leave of the files that which names, each by end.
+func (n *notes) part(which func(noteKey) bool, end func(*noteFile)) {
 	n.mu.Lock()
-	files := slices.Collect(maps.Values(n.open))
-	clear(n.open)
+	var files []*noteFile
+	for k, f := range n.open {
+		if which(k) {
+			files = append(files, f)
+			delete(n.open, k)
+		}
+	}
 	n.mu.Unlock()
 	for _, f := range files {
 		f.mu.Lock()
-		f.shut()
+		end(f)
 		f.gone = true
 		f.mu.Unlock()
 	}

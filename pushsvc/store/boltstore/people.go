@@ -32,30 +32,11 @@ const peopleNumbers = "numbers"
 
 // openPeople finds what a site has of people; false where it never had any.
 func openPeople(tx *bolt.Tx, name string) (site, bool) {
-	all := tx.Bucket([]byte(bucketPeople))
-	if all == nil || name == "" {
-		return site{}, false
-	}
-	b := all.Bucket([]byte(name))
-	return site{name, b}, b != nil
+	return openIn(tx, bucketPeople, name)
 }
 
 // makePeople finds or makes it.
-func (w *writeTx) makePeople(name string) (site, error) {
-	if name == "" || len(name) > pushsvc.MaxSiteName {
-		return site{}, fmt.Errorf("site name has %d bytes, not 1 to %d", len(name), pushsvc.MaxSiteName)
-	}
-	all := w.tx.Bucket([]byte(bucketPeople))
-	if all == nil {
-		var err error
-		w.touched = true
-		if all, err = w.tx.CreateBucket([]byte(bucketPeople)); err != nil {
-			return site{}, fmt.Errorf("making bucket %q: %w", bucketPeople, err)
-		}
-	}
-	b, err := w.bucket(all, name)
-	return site{name, b}, err
-}
+func (w *writeTx) makePeople(name string) (site, error) { return w.makeIn(bucketPeople, name) }
 
 // profileKey is a profile's id as a key; nil where it is no id.
 func profileKey(id string) []byte {

@@ -121,19 +121,14 @@ func (s *Store) EventSummary(ctx context.Context, name string) ([]pushsvc.EventS
 		if !ok {
 			return nil, nil
 		}
-		b := people.b.Bucket([]byte(peopleEvents))
-		if b == nil {
-			return nil, nil
-		}
-		c := b.Cursor()
-		for k, _ := c.First(); k != nil; k, _ = c.Next() {
+		people.each(peopleEvents, func(k []byte) {
 			e := pushsvc.EventSummary{Name: string(k)}
 			if _, err := people.getJSON(peopleEvents, k, &e.EventCount); err != nil {
 				s.report(err)
-				continue
+				return
 			}
 			all = append(all, e)
-		}
+		})
 		return all, nil
 	})
 	if err != nil {

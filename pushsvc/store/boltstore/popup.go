@@ -37,24 +37,11 @@ type popupRow struct {
 
 // openPopups finds what a site has of pop-ups; false where it never had any.
 func openPopups(tx *bolt.Tx, name string) (site, bool) {
-	all := tx.Bucket([]byte(bucketPopups))
-	if all == nil || name == "" {
-		return site{}, false
-	}
-	b := all.Bucket([]byte(name))
-	return site{name, b}, b != nil
+	return openIn(tx, bucketPopups, name)
 }
 
 // makePopups finds or makes it.
-func (w *writeTx) makePopups(name string) (site, error) {
-	w.touched = true
-	all, err := w.tx.CreateBucketIfNotExists([]byte(bucketPopups))
-	if err != nil {
-		return site{}, fmt.Errorf("making bucket %q: %w", bucketPopups, err)
-	}
-	b, err := w.bucket(all, name)
-	return site{name, b}, err
-}
+func (w *writeTx) makePopups(name string) (site, error) { return w.makeIn(bucketPopups, name) }
 
 // storedPopup reads one; pushsvc.ErrNotFound where there is none.
 func (s site) storedPopup(id string) (pushsvc.StoredPopup, error) {
@@ -98,7 +85,7 @@ func (w *writeTx) putPopup(p pushsvc.StoredPopup, expect pushsvc.Revision) (push
 		return there, nil
 	case expect != pushsvc.AnyRevision && expect != there.Revision:
 		return pushsvc.StoredPopup{}, pushsvc.ErrRevision
-	case err != nil && has && st.rows(popupRows) >= pushsvc.MaxPopups:
+	case err != nil && has && st.count(popupRows) >= pushsvc.MaxPopups:
 		return pushsvc.StoredPopup{}, pushsvc.ErrFull
 	case err != nil:
 		there.Created = p.Created
@@ -106,6 +93,7 @@ func (w *writeTx) putPopup(p pushsvc.StoredPopup, expect pushsvc.Revision) (push
 	if st, err = w.makePopups(p.Site); err != nil {
 		return pushsvc.StoredPopup{}, err
 	}
+	w.touched = true
 	revision, err := st.b.NextSequence()
 	if err != nil {
 		return pushsvc.StoredPopup{}, fmt.Errorf("counting the pop-up's revision: %w", err)
@@ -122,19 +110,6 @@ func samePopup(a, b pushsvc.Popup) bool {
 	x, errX := json.Marshal(a)
 	y, errY := json.Marshal(b)
 	return errX == nil && errY == nil && string(x) == string(y)
-}
-
-// rows counts what a bucket has, which is few.
-func (s site) rows(bucket string) (n int) {
-	b := s.b.Bucket([]byte(bucket))
-	if b == nil {
-		return 0
-	}
-	c := b.Cursor()
-	for k, _ := c.First(); k != nil; k, _ = c.Next() {
-		n++
-	}
-	return n
 }
 
 // Popup implements pushsvc.PopupStore.
@@ -182,31 +157,10 @@ func readable[T any](ctx context.Context, s *Store, name, bucket string, row fun
 	})
 }
 
-// each calls fn with every key of a bucket.
-func (s site) each(bucket string, fn func(k []byte)) {
-	b := s.b.Bucket([]byte(bucket))
-	if b == nil {
-		return
-	}
-	c := b.Cursor()
-	for k, _ := c.First(); k != nil; k, _ = c.Next() {
-		fn(k)
-	}
-}
-
 // PopupSites implements pushsvc.PopupStore.
 func (s *Store) PopupSites(ctx context.Context) ([]string, error) {
 	names, err := read(ctx, s, func(tx *bolt.Tx) (names []string, err error) {
-		all := tx.Bucket([]byte(bucketPopups))
-		if all == nil {
-			return nil, nil
-		}
-		c := all.Cursor()
-		for k, v := c.First(); k != nil; k, v = c.Next() {
-			if v == nil && len(k) <= pushsvc.MaxSiteName {
-				names = append(names, string(k))
-			}
-		}
+		eachIn(tx, bucketPopups, func(name string) { names = append(names, name) })
 		return names, nil
 	})
 	if err != nil {
@@ -280,7 +234,7 @@ func (w *writeTx) putUpload(u pushsvc.Upload) (pushsvc.Upload, error) {
 		if err == nil {
 			return there, nil
 		}
-		if errors.Is(err, pushsvc.ErrNotFound) && st.rows(popupUploads) >= pushsvc.MaxUploads {
+		if errors.Is(err, pushsvc.ErrNotFound) && st.count(popupUploads) >= pushsvc.MaxUploads {
 			return pushsvc.Upload{}, pushsvc.ErrFull
 		}
 	}

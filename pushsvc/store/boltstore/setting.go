@@ -25,11 +25,8 @@ const settingHeader = 16
 
 // settings gives the bucket of a site's settings; nil where there is none.
 func settings(tx *bolt.Tx, site string) *bolt.Bucket {
-	all := tx.Bucket([]byte(bucketSettings))
-	if all == nil || site == "" {
-		return nil
-	}
-	return all.Bucket([]byte(site))
+	st, _ := openIn(tx, bucketSettings, site)
+	return st.b
 }
 
 // Setting implements pushsvc.SettingStore.
@@ -45,7 +42,7 @@ func (s *Store) Setting(ctx context.Context, site, name string) (pushsvc.Setting
 // Options.OnDamage.
 func (s *Store) Settings(ctx context.Context, name string) ([]pushsvc.Setting, error) {
 	rows, err := read(ctx, s, func(tx *bolt.Tx) (rows []pushsvc.Setting, err error) {
-		eachSettingSite(tx, func(site string) {
+		eachIn(tx, bucketSettings, func(site string) {
 			row, err := readSetting(tx, site, name)
 			switch {
 			case err == nil:
@@ -60,20 +57,6 @@ func (s *Store) Settings(ctx context.Context, name string) ([]pushsvc.Setting, e
 		return nil, fmt.Errorf("reading all settings %q: %w", name, err)
 	}
 	return rows, nil
-}
-
-// eachSettingSite calls fn with each site that has or had settings.
-func eachSettingSite(tx *bolt.Tx, fn func(site string)) {
-	all := tx.Bucket([]byte(bucketSettings))
-	if all == nil {
-		return
-	}
-	c := all.Cursor()
-	for k, v := c.First(); k != nil; k, v = c.Next() {
-		if v == nil && len(k) <= pushsvc.MaxSiteName {
-			fn(string(k))
-		}
-	}
 }
 
 // PutSetting implements pushsvc.SettingStore. A damaged row is written over
@@ -100,23 +83,19 @@ func (w *writeTx) putSetting(row pushsvc.Setting, expect pushsvc.Revision) (push
 	case err != nil && expect > 0:
 		return pushsvc.Setting{}, pushsvc.ErrRevision
 	}
-	w.touched = true
-	all, err := w.tx.CreateBucketIfNotExists([]byte(bucketSettings))
-	if err != nil {
-		return pushsvc.Setting{}, fmt.Errorf("making bucket %q: %w", bucketSettings, err)
-	}
-	b, err := w.bucket(all, row.Site)
+	st, err := w.makeIn(bucketSettings, row.Site)
 	if err != nil {
 		return pushsvc.Setting{}, err
 	}
-	revision, err := b.NextSequence()
+	w.touched = true
+	revision, err := st.b.NextSequence()
 	if err != nil {
 		return pushsvc.Setting{}, fmt.Errorf("counting the setting's revision: %w", err)
 	}
 	payload := binary.BigEndian.AppendUint64(make([]byte, 0, settingHeader+len(row.Document)), revision)
 	payload = binary.BigEndian.AppendUint64(payload, uint64(row.Updated.UnixMilli()))
 	payload = append(payload, row.Document...)
-	if err := w.put(b, []byte(row.Name), newSeed(bucketSettings, row.Site).seal([]byte(row.Name), payload)); err != nil {
+	if err := w.put(st.b, []byte(row.Name), newSeed(bucketSettings, row.Site).seal([]byte(row.Name), payload)); err != nil {
 		return pushsvc.Setting{}, err
 	}
 	return readSetting(w.tx, row.Site, row.Name)
@@ -178,7 +157,7 @@ func readSetting(tx *bolt.Tx, siteName, name string) (pushsvc.Setting, error) {
 
 // settings reads every row of every site's settings.
 func (c *Checked) settings(tx *bolt.Tx) {
-	eachSettingSite(tx, func(name string) {
+	eachIn(tx, bucketSettings, func(name string) {
 		cur := settings(tx, name).Cursor()
 		for k, _ := cur.First(); k != nil; k, _ = cur.Next() {
 			c.row(&c.Settings, func() error { _, err := readSetting(tx, name, string(k)); return err })

@@ -1,4 +1,5 @@
-// Names that pages may call, and that must neither fail nor do anything here.
+// Names that pages may call, and that must neither fail nor do anything here. Those
+// of the inbox are taken over by its bell when there is one (popup/inbox_api.ts).
 
 import type { Log } from "./log";
 import { local } from "../sdk/storage";

@@ -1,79 +1,14 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import type { PromptOptions } from "../sdk/api";
 import type { SDK } from "../sdk/sdk";
-import type { Entry } from "../shared/entries";
-import { consoleOf, define, storageArea } from "../testing/page";
-import { countVisit } from "../sdk/visit";
+import { type Any, did, fresh, says, settled } from "../testing/clevertap";
+import { consoleOf, define } from "../testing/page";
 import { CleverTap } from "./clevertap";
-import { install } from "./main";
-
-/** What the SDK was asked to do, in order. */
-let did: string[] = [];
-/** What the SDK was asked to record besides events. */
-let entries: unknown[] = [];
-/** Whether it records. */
-let taken = true;
-/** How the next prompt is answered. */
-let answers: string[] = [];
-let outcome = "subscribed";
-
-/** A page with this in its storage, and the API on it. */
-function fresh(left: Record<string, unknown> = {}, stubs: Record<string, unknown>[] = []): CleverTap {
-  did = [];
-  entries = [];
-  taken = true;
-  answers = [];
-  outcome = "subscribed";
-  define({
-    window: globalThis,
-    localStorage: storageArea(),
-    sessionStorage: storageArea(),
-    location: new URL("https://shop.example/"),
-    isSecureContext: true,
-    navigator: { serviceWorker: {} },
-    PushManager: class {},
-    Notification: { permission: "default" },
-    document: { readyState: "complete", referrer: "", getElementById: (id: string) => ({ remove: () => did.push("remove " + id) }) },
-    $WZRK_WR: undefined,
-    $CLTP_WR: undefined,
-  });
-  for (const [name, value] of Object.entries(left)) localStorage.setItem(name, JSON.stringify(value));
-  const listeners: [string, () => void][] = [];
-  const sdk = {
-    queue: { held: false },
-    seen: () => countVisit(Date.now()),
-    event: (name: string) => (did.push("event " + name), taken),
-    record: (entry: Entry) => (entries.push(entry), taken),
-    profile: (values: unknown) => entries.push(values),
-    privacy: ({ optOut }: { optOut: boolean }) => did.push("privacy " + optOut),
-    raise: (act: string, of?: { msgId: string }) => void did.push(act + " " + (of?.msgId ?? "the last one")),
-    send: () => did.push("send"),
-    page: () => did.push("page"),
-    logout: async () => void did.push("logout"),
-    unsubscribe: async () => void did.push("unsubscribe"),
-    subscribe: async () => (did.push("subscribe"), outcome),
-    prompt: async (options: PromptOptions) => {
-      did.push("prompt " + Object.values(options).filter((value) => value !== undefined).join());
-      for (const [event, listener] of [...listeners]) if (answers.includes(event)) listener();
-      return outcome;
-    },
-    on: (event: string, listener: () => void) => {
-      listeners.push([event, listener]);
-      return () => listeners.splice(listeners.findIndex(([, l]) => l === listener), 1);
-    },
-  };
-  const api = install(sdk as unknown as SDK, {} as never, stubs);
-  api.init("TEST-ID");
-  return api;
-}
 
 /** An SDK that only knows visits. */
 const bare = { seen: () => {} } as SDK;
 
-type Any = Record<string, any>;
-const settled = () => new Promise((resolve) => setTimeout(resolve));
 const full = { titleText: "T", bodyText: "B", okButtonText: "Y", rejectButtonText: "N" };
 
 /** Each name of the API table (event, profile, privacy and others are objects):
@@ -249,7 +184,7 @@ test("notifications.push: object form, callbacks in order", async () => {
   const api = fresh();
   const called: string[] = [];
   const on = (name: string) => () => called.push(name);
-  answers = ["shown", "accepted"];
+  says.answers = ["shown", "accepted"];
   const options = { ...full, okCallback: on("ok"), rejectCallback: on("reject"), subscriptionCallback: on("subscribed") };
   api.notifications.push({ ...options, okButtonColor: "#112233", okButtonAriaLabel: "yes", rejectButtonAriaLabel: "no" });
   await settled();
@@ -261,8 +196,8 @@ test("notifications.push: object form, callbacks in order", async () => {
 test("notifications.push: refused", async () => {
   const api = fresh();
   const called: string[] = [];
-  answers = ["shown", "rejected"];
-  outcome = "rejected";
+  says.answers = ["shown", "rejected"];
+  says.outcome = "rejected";
   api.notifications.push({ ...full, okCallback: () => called.push("ok"), rejectCallback: () => called.push("reject"), subscriptionCallback: () => called.push("subscribed") });
   await settled();
   assert.deepEqual(called, ["reject"]);
@@ -274,8 +209,8 @@ test("notifications.push: refused", async () => {
 test("notifications.push: a browser's refusal after a yes is none of rejectCallback's", async () => {
   const api = fresh();
   const called: string[] = [];
-  answers = ["shown", "accepted", "dismissed"];
-  outcome = "dismissed";
+  says.answers = ["shown", "accepted", "dismissed"];
+  says.outcome = "dismissed";
   api.notifications.push({ ...full, okCallback: () => called.push("ok"), rejectCallback: () => called.push("reject") });
   await settled();
   assert.deepEqual(called, ["ok"]);
@@ -425,103 +360,4 @@ test("CLEVERTAP.md has a row for every member", () => {
   }
   assert.ok(missing.length > 90, String(missing.length));
   assert.deepEqual(missing.filter((name) => !rows.has(name)), []);
-});
-
-/** What each profile has of itself. */
-const tz = /GMT[+-]\d{4}/.exec(String(new Date()))![0];
-
-const login = (...identities: [string, string][]) => ({
-  type: "login",
-  identities: identities.map(([kind, value]) => ({ kind, value })),
-});
-
-/** What is recorded besides events. */
-const recorded: [string, (c: Any) => unknown, unknown[]][] = [
-  ["profile.push", (c) => c.profile.push({ Site: { Name: "A", Age: "x" } }), [{ type: "profile", set: { Name: "A", tz } }]],
-  ["Facebook", (c) => c.profile.push({ Facebook: { name: "A", id: "7" } }), [{ type: "profile", set: { Name: "A", FBID: "7", tz } }]],
-  ["increment", (c) => c.profile.handleIncrementValue("Score", 2), [{ type: "profile", ops: [{ op: "incr", key: "Score", value: 2 }] }]],
-  ["decrement, nested", (c) => c.profile.handleDecrementValue("Cars[0].seats", 1), [{ type: "profile", ops: [{ op: "decr", key: "Cars[0].seats", value: 1 }] }]],
-  ["multi-values", (c) => c.profile.addMultiValuesForKey("Tags", ["A", "a", "b"]), [{ type: "profile", ops: [{ op: "add", key: "Tags", value: ["a", "b"] }] }]],
-  ["removal", (c) => c.profile.removeValueForKey("Tags"), [{ type: "profile", ops: [{ op: "delete", key: "Tags" }] }]],
-  [
-    "login: identities in CleverTap's order",
-    (c) => c.onUserLogin.push({ Site: { FBID: "f", Email: "a@example.com", GPID: "g", Identity: 7, Name: "A" } }),
-    [{ ...login(["identity", "7"], ["email", "a@example.com"], ["gpid", "g"], ["fbid", "f"]), set: { FBID: "f", Email: "a@example.com", GPID: "g", Identity: 7, Name: "A", tz } }],
-  ],
-  ["login: signed", (c) => c.onUserLogin.push({ Site: { Identity: "7" }, signature: "abc" }), [{ ...login(["identity", "7"]), set: { Identity: "7", tz }, signature: "abc" }]],
-  ["login: the same once in a visit", (c) => [1, 2].map(() => c.onUserLogin.push({ Site: { Identity: "7" } })), [{ ...login(["identity", "7"]), set: { Identity: "7", tz } }]],
-  ["login: of nobody is a profile", (c) => c.onUserLogin.push({ Site: { Name: "A" } }), [{ type: "profile", set: { Name: "A", tz } }]],
-  [
-    "login: after a log-out it is told again",
-    (c) => (c.onUserLogin.push({ Site: { Identity: "7" } }), c.logout(), c.onUserLogin.push({ Site: { Identity: "7" } })),
-    [{ ...login(["identity", "7"]), set: { Identity: "7", tz } }, { ...login(["identity", "7"]), set: { Identity: "7", tz } }],
-  ],
-  ["clear: nothing until somebody logs in", (c) => (c.clear(), c.profile.push({ Site: { Name: "A" } }), c.onUserLogin.push({ Site: { Identity: "7" } })), [{ ...login(["identity", "7"]), set: { Identity: "7", tz } }]],
-  ["profile.push: a tz of the site's own", (c) => c.profile.push({ Site: { Name: "A", tz: "GMT+0530" } }), [{ type: "profile", set: { Name: "A", tz: "GMT+0530" } }]],
-  [
-    "login: CustomCTID, once",
-    (c) => ["Kiosk:7", "kiosk:7", "no/ne", 7].map((CustomCTID) => c.onUserLogin.push({ Site: { Identity: "7", CustomCTID } })),
-    [{ ...login(["identity", "7"]), set: { Identity: "7", tz } }, { type: "adopt", device: "_w_kiosk:7" }, { type: "adopt", device: "_w_7" }],
-  ],
-  ["getLocation", (c) => c.getLocation(48.1, 11.6), [{ Latitude: 48.1, Longitude: 11.6 }]],
-  ["getLocation: none to give", (c) => c.getLocation(), []],
-];
-
-for (const [name, call, want] of recorded) {
-  test("recorded: " + name, async () => {
-    const api = fresh();
-    consoleOf(() => void call(api));
-    await settled();
-    assert.deepEqual(entries, want);
-  });
-}
-
-test("getLocation: the browser is asked once in a day", () => {
-  const api = fresh() as Any;
-  let asked = 0;
-  const geolocation = { getCurrentPosition: (done: (at: unknown) => void) => (asked++, done({ coords: { latitude: 1.5, longitude: 2.5 } })) };
-  define({ navigator: { serviceWorker: {}, geolocation } });
-  api.getLocation();
-  api.getLocation();
-  assert.equal(asked, 1);
-  assert.deepEqual(entries, [{ Latitude: 1.5, Longitude: 2.5 }, { Latitude: 1.5, Longitude: 2.5 }]);
-});
-
-test("getters: what was pushed here, on top of what CleverTap knew", () => {
-  const api = fresh() as Any;
-  api.enablePersonalization = true;
-  localStorage.setItem("WZRK_EV", '{"Added":[3,1700000000,1700000100]}');
-  localStorage.setItem("WZRK_PR", '{"Name":"A","Score":3}');
-  api.event.push("Added", "Bought");
-  api.profile.push({ Site: { Name: "B" } });
-  api.profile.handleIncrementValue("Score", 2);
-  const added = api.event.getDetails("Added");
-  assert.equal(added.count, 4);
-  assert.deepEqual(added.firstTime, new Date(1.7e12));
-  assert.ok(added.lastTime > new Date(1.7e12 + 1e5));
-  assert.equal(api.event.getDetails("Bought").count, 1);
-  assert.deepEqual([api.profile.getAttribute("Name"), api.profile.getAttribute("Score")], ["B", 5]);
-});
-
-test("getters: somebody else's are not given", () => {
-  const api = fresh() as Any;
-  api.enablePersonalization = true;
-  localStorage.setItem("WZRK_EV", '{"Added":[3,1700000000,1700000100]}');
-  api.onUserLogin.push({ Site: { Identity: "1", Name: "A" } });
-  api.event.push("Bought");
-  api.onUserLogin.push({ Site: { Identity: "2" } });
-  assert.equal(api.event.getDetails("Bought"), undefined);
-  assert.equal(api.event.getDetails("Added"), undefined);
-  assert.equal(api.profile.getAttribute("Name"), undefined);
-  assert.equal(api.profile.getAttribute("Identity"), "2");
-});
-
-test("getters: nothing is counted of what is not recorded", () => {
-  const api = fresh() as Any;
-  api.enablePersonalization = true;
-  taken = false;
-  api.event.push("Added");
-  api.profile.push({ Site: { Name: "A" } });
-  assert.equal(api.event.getDetails("Added"), undefined);
-  assert.equal(api.profile.getAttribute("Name"), undefined);
 });

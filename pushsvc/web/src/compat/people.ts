@@ -56,7 +56,7 @@ export function operated(values: Values, { op, key, value }: ProfileOp): Values 
 }
 
 /** By what a profile says who somebody is, in CleverTap's order. */
-export function identitiesOf(profile: Values): Identity[] {
+function identitiesOf(profile: Values): Identity[] {
   return ([["Identity", "identity"], ["Email", "email"], ["GPID", "gpid"], ["FBID", "fbid"]] as const).flatMap(([name, kind]) => {
     const value = profile[name];
     return (typeof value === "string" && value) || typeof value === "number" ? [{ kind, value: String(value) }] : [];

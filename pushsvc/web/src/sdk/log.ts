@@ -2,7 +2,7 @@ import { session } from "./storage";
 
 /** Whether the console tells every step: webpush.debug(true), or what CleverTap's
  * guide tells its users to type. For this tab session. */
-export function verbose(): boolean {
+function verbose(): boolean {
   try {
     return !!session.get("debug") || sessionStorage.getItem("WZRK_D") !== null;
   } catch {

@@ -1,7 +1,8 @@
 import type { Face, UI } from "../shared/face";
 import type { Config } from "../shared/wire";
+import { faceOptions } from "./face";
 import { load } from "./lazy";
-import { faceOptions, type SDK } from "./sdk";
+import type { SDK } from "./sdk";
 
 /** Makes `<webpush-preferences>` the visitor's own settings, wherever the site puts
  * it and whenever. An element of that name that the site defined itself stays. */

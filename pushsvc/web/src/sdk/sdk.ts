@@ -1,5 +1,5 @@
 import type { Entry } from "../shared/entries";
-import type { Answer, FaceKind, FaceOptions, UI } from "../shared/face";
+import type { Answer, FaceKind, UI } from "../shared/face";
 import type { PageFacts, PopupRule } from "../shared/onsite";
 import type { Refused } from "../shared/post";
 import type { PopupCallbackMessage } from "../shared/popup";
@@ -7,6 +7,7 @@ import type { Config } from "../shared/wire";
 import type { EventName, Login, NotificationDetails, Outcome, Privacy, PromptOptions, State, WebPush } from "./api";
 import { afterOf, bellHelps, delayUntilAsk, nextStep, pathAllowed, type Visitor } from "./ask";
 import { isInstallable, isRobot } from "./device";
+import { faceOptions } from "./face";
 import type * as Join from "./join";
 import { load } from "./lazy";
 import { trace } from "./log";
@@ -17,7 +18,7 @@ import { definePreferences } from "./preferences";
 import { closed, Queue, waiting } from "./queue";
 import { local, session } from "./storage";
 import { currentSubscription } from "./subscription";
-import { checkedOf, choose, topicsOf } from "./topics";
+import { checkedOf, choose } from "./topics";
 import { Events } from "./triggers";
 import { countVisit, isPrivate } from "./visit";
 import type * as Wait from "./wait";
@@ -471,34 +472,3 @@ export class SDK implements Omit<WebPush, "raiseNotificationViewed" | "raiseNoti
     }
   }
 }
-
-/** What ui.js is told: the call's own wishes before the site's. */
-export function faceOptions(
-  config: Config,
-  kind: FaceKind,
-  options: PromptOptions,
-  answered: FaceOptions["answered"],
-): FaceOptions {
-  const { prompt = {}, icon, name, site } = config;
-  // The site's words are about the question; the other faces have their own.
-  const own = kind === "ios" || kind === "denied" || kind === "preferences" ? {} : prompt;
-  const { title, body, accept, reject } = { ...own, ...defined(options) };
-  return {
-    kind,
-    texts: { title, body, accept, reject },
-    color: options.color || prompt.color,
-    textColor: options.textColor || prompt.textColor,
-    ariaAccept: options.ariaAccept,
-    ariaReject: options.ariaReject,
-    icon,
-    name: name || site,
-    topics: topicsOf(config),
-    language: document.documentElement.lang || navigator.language,
-    answered,
-  };
-}
-
-/** Without the members that are missing or empty. */
-const defined = (options: PromptOptions): PromptOptions =>
-  Object.fromEntries(Object.entries(options).filter(([, value]) => value));
-

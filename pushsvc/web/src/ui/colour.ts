@@ -8,7 +8,7 @@ export function parseRGB(text: string): RGB | undefined {
 }
 
 /** Relative luminance, 0 to 1 (WCAG 2.2). */
-export function luminance(rgb: RGB): number {
+function luminance(rgb: RGB): number {
   const [r, g, b] = rgb.map((value) => {
     const part = value / 255;
     return part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4;

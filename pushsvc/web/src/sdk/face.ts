@@ -1,0 +1,34 @@
+import type { FaceKind, FaceOptions } from "../shared/face";
+import type { Config } from "../shared/wire";
+import type { PromptOptions } from "./api";
+import { topicsOf } from "./topics";
+
+/** What ui.js is told: the call's own wishes before the site's. */
+export function faceOptions(
+  config: Config,
+  kind: FaceKind,
+  options: PromptOptions,
+  answered: FaceOptions["answered"],
+): FaceOptions {
+  const { prompt = {}, icon, name, site } = config;
+  // The site's words are about the question; the other faces have their own.
+  const own = kind === "ios" || kind === "denied" || kind === "preferences" ? {} : prompt;
+  const { title, body, accept, reject } = { ...own, ...defined(options) };
+  return {
+    kind,
+    texts: { title, body, accept, reject },
+    color: options.color || prompt.color,
+    textColor: options.textColor || prompt.textColor,
+    ariaAccept: options.ariaAccept,
+    ariaReject: options.ariaReject,
+    icon,
+    name: name || site,
+    topics: topicsOf(config),
+    language: document.documentElement.lang || navigator.language,
+    answered,
+  };
+}
+
+/** Without the members that are missing or empty. */
+const defined = (options: PromptOptions): PromptOptions =>
+  Object.fromEntries(Object.entries(options).filter(([, value]) => value));
