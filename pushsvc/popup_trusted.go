@@ -29,6 +29,8 @@ func templatesInText(html string) bool {
 		case len(html) > 1 && html[0] == '<' && (isLetter(html[1]) || strings.IndexByte("/!?", html[1]) >= 0):
 			part = html[:tagEnd(html)]
 			part = html[:len(part)+rawLength(part, html[len(part):])]
+		case html[0] == '<' && hasTemplate(html[1:min(len(html), 3)]):
+			return false // what it gives would be the name of a tag
 		default:
 			html = html[1:]
 			continue
@@ -123,6 +125,9 @@ func rawLength(tag, rest string) int {
 			return len(rest)
 		}
 		from += i
+		if name == "script" && strings.Contains(rest[:from], "<!--") {
+			return len(rest) // it may end elsewhere (HTML §13.2.5.20): no templates behind it
+		}
 		after := rest[from+2+len(name):]
 		if after == "" || strings.IndexByte(" \t\n\f\r/>", after[0]) >= 0 {
 			return from
