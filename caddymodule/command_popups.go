@@ -179,7 +179,7 @@ func readPopup(file string) ([]byte, error) {
 	if len(text) > 4*pushsvc.MaxPopup {
 		return nil, errors.New("the file is larger than any pop-up may be")
 	}
-	return text, nil
+	return bytes.TrimPrefix(text, []byte("\xef\xbb\xbf")), nil // as some editors begin UTF-8
 }
 
 // jsonFault says where a file is no JSON.

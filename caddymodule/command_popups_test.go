@@ -73,6 +73,7 @@ func TestPopupCommands(t *testing.T) {
 	}
 	p.refused("opening the file", popups("put", filepath.Join(dir, "none.json"))...)
 	p.says(popups("put", good), "sale of "+p.host(), "a draft")
+	p.says(popups("put", file("notepad.json", "\xef\xbb\xbf"+`{"id":"sale","name":"Sale","kind":"box","content":{"title":"Hello"},"caps":{"day":1},"variants":[{"id":"a","weight":1}]}`)), "a draft")
 	p.says(popups("list"), "sale", "draft", "box", "Sale")
 	p.says(popups("show", "sale"), `"title": "Hello"`)
 	p.refused("nothing of that id", popups("show", "other")...)
