@@ -93,17 +93,19 @@ func (x *onPage) groups(group string) {
 	}
 	for variant, id := range named {
 		x.put(small(id, 5, m{
-			"where": paths("/" + variant), "control": 50,
+			"where": paths("/" + variant), "control": 50, "caps": m{"session": 1},
 			"variants": []m{{"id": "a", "weight": 1}, {"id": "b", "weight": 1, "content": m{"title": "The second"}}},
 		}))
 	}
 	x.wants("/control", "rest", "in the control group")
 	x.variant(named["control"], "control")
+	x.wants("/control", "rest", "kept from the visitor before")
 	x.sees("/b", named["b"])
 	if title := evaluated[string](x.ctx, x.T, x.page, `document.querySelector(".webpush-popup").shadowRoot.getElementById("title").textContent`); title != "The second" {
 		x.Errorf("the second variant says %q", title)
 	}
 	x.variant(named["b"], "b")
+	x.variant(named["control"], "control") // what was told before the view of b has come
 }
 
 // variant wants one view, and it of the variant.
@@ -205,6 +207,11 @@ func (x *onPage) inbox() {
 	x.wait("one unread of two", "clevertap.getInboxMessageCount() === 2 && clevertap.getInboxMessageUnreadCount() === 1")
 	x.run(x.page, `clevertap.deleteInboxMessage("old"), clevertap.deleteInboxMessage("news")`)
 	x.wait("no bell without a message", `clevertap.getInboxMessageCount() === 0 && !document.getElementById("webpush-inbox")`)
+
+	must(x.T, visitPage(x.ctx, x.page, x.origin, "/box"))
+	x.wait("two messages", `document.getElementById("webpush-inbox") && clevertap.getInboxMessageCount() === 2`)
+	x.run(x.page, `webpush.logout()`)
+	x.wait("no message of who has logged out", `!document.getElementById("webpush-inbox") && !localStorage.getItem("webpush:inbox")`)
 }
 
 // cut loses the line: before what happened was sent, and after it had arrived but

@@ -83,6 +83,11 @@ func decodeJSON(body []byte, v any, strict bool) error {
 		dec.DisallowUnknownFields()
 	}
 	if err := dec.Decode(v); err != nil {
+		if strict {
+			if where := faultOf(body, v); where != nil {
+				return where
+			}
+		}
 		return jsonProblem(err)
 	}
 	return nil
@@ -156,6 +161,9 @@ func jsonProblem(err error) error {
 	if errors.As(err, &field) {
 		return field
 	}
+	if errors.Is(err, io.EOF) {
+		return problem(http.StatusBadRequest, "the body is empty: JSON is missing")
+	}
 	if errors.As(err, &typ) && typ.Field != "" {
 		return badField(fieldPath(typ.Field), "is not "+jsonKind(typ.Type.String()))
 	}
@@ -211,7 +219,7 @@ func checkNames(body []byte) error {
 
 // freeNames are the members whose values are a site's own, in which "a" and "A"
 // are two names.
-var freeNames = map[string]bool{"props": true, "set": true, "value": true}
+var freeNames = map[string]bool{"props": true, "set": true, "value": true, "kv": true, "query": true}
 
 func checkValue(dec *json.Decoder, depth int, free bool) error {
 	if depth > maxDepth {

@@ -22,6 +22,8 @@ func (configured) Prompt(site string) (said, byDefault pushsvc.PromptSettings, o
 }
 
 // Names implements service.ConfiguredSites.
+func (configured) Origin(string) string { return "" }
+
 func (configured) Prefix(site string) string {
 	if site == siteA {
 		return "/push"
@@ -90,7 +92,7 @@ func TestPromptAPIRefuses(t *testing.T) {
 		{`{"color":"red"}`, "color", 400},
 		{`{"after":"2 pages"}`, "after", 400},
 		{`{"after":{"pages":"2"}}`, "after.pages", 400},
-		{`{"after":{"minutes":2}}`, "minutes", 400},
+		{`{"after":{"minutes":2}}`, "after.minutes", 400},
 		{`{"after":{"delay":"soon"}}`, "after", 400},
 		{`{"ask_again":"soon"}`, "ask_again", 400},
 		{`{"paths":"/a"}`, "paths", 400},

@@ -122,7 +122,7 @@ func TestOperatorSendBad(t *testing.T) {
 		{`{"site":"a.example","title":"x","urgency":"urgent"}`, "urgency", 400},
 		{`{"site":"a.example","title":"x","actions":{}}`, "actions", 400},
 		{`{"site":"a.example","title":"x","actions":[{"action":"a"}]}`, "actions[0].title", 400},
-		{`{"site":"a.example","title":"x","actions":[{"action":"a","title":"A","navigate":"/"}]}`, "navigate", 400},
+		{`{"site":"a.example","title":"x","actions":[{"action":"a","title":"A","navigate":"/"}]}`, "actions[0].navigate", 400},
 		{`{"site":"a.example","title":"x","vibrate":"long"}`, "vibrate", 400},
 		{`{"site":"a.example","title":"x","renotify":"yes"}`, "renotify", 400},
 		{`{"site":"a.example","title":"x","timestamp":-5}`, "timestamp", 400},
