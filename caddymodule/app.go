@@ -61,8 +61,8 @@ type App struct {
 	// limit. Default: 300.
 	SubscribeLimit int `json:"subscribe_limit,omitempty"`
 
-	// How many batches of events one client may post in a minute, likewise.
-	// Default: 3000.
+	// How many batches of events one client may post in a minute, likewise; a large
+	// one counts once for each 4 kB of it. Default: 3000.
 	EventLimit int `json:"event_limit,omitempty"`
 
 	// How long the events of visitors are kept one by one, and anonymous

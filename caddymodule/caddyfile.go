@@ -125,6 +125,21 @@ func text(field *string, example string) option {
 	}
 }
 
+// filled is text that may not be empty, as {$NAME} is for a variable that is not
+// set: to leave such an option out unseen would leave the site open.
+func filled(field *string, example string) option {
+	return func(d *caddyfile.Dispenser) error {
+		name := d.Val()
+		if err := text(field, example)(d); err != nil {
+			return err
+		}
+		if *field == "" {
+			return d.Errf("%s is empty: set the variable that it is read from, or write it like: %s %s", name, name, example)
+		}
+		return nil
+	}
+}
+
 // flag is an option without arguments.
 func flag(field *bool) option {
 	return func(d *caddyfile.Dispenser) error {
@@ -347,8 +362,8 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"dual_run":        flag(&h.DualRun),
 		"compat":          checked(text(&h.Compat, "clevertap"), h.check),
 		"migrate_from":    checked(list(&h.MigrateFrom, "onesignal"), h.check),
-		"identify":        checked(text(&h.Identify, "{http.auth.user.id}"), h.check),
-		"identity_secret": text(&h.IdentitySecret, "{env.IDENTITY_SECRET}"),
+		"identify":        checked(filled(&h.Identify, "{http.auth.user.id}"), h.check),
+		"identity_secret": filled(&h.IdentitySecret, "{env.IDENTITY_SECRET}"),
 		"event":           checked(h.parseEvent, h.check),
 		"no_transform": func(d *caddyfile.Dispenser) error {
 			var s string

@@ -35,6 +35,7 @@ The exit status is 0 where the command did what it was asked to, else 1.`,
 			flags.StringVar(&c.address, "address", "", "Address of the admin endpoint, such as localhost:2019")
 			flags.BoolVar(&c.json, "json", false, "Print JSON for scripts")
 			cmd.AddCommand(c.send(), c.subscribers(), c.profiles(), c.messages(), c.prompt(), c.popups(), c.keys(), c.backup(), c.restore(), c.compact(), c.doctor())
+			sayUsage(cmd)
 			cmd.RunE = func(cmd *cobra.Command, args []string) error {
 				if len(args) > 0 {
 					return fmt.Errorf("unknown command %q; see 'caddy webpush --help'", args[0])
@@ -43,6 +44,27 @@ The exit status is 0 where the command did what it was asked to, else 1.`,
 			}
 		},
 	})
+}
+
+// sayUsage has wrong arguments of all subcommands answered by how it is written:
+// what cobra says counts them only.
+func sayUsage(parent *cobra.Command) {
+	for _, cmd := range parent.Commands() {
+		if check := cmd.Args; check != nil {
+			cmd.Args = func(cmd *cobra.Command, args []string) error {
+				err := check(cmd, args)
+				if err == nil {
+					return nil
+				}
+				use := strings.TrimSuffix(cmd.UseLine(), " [flags]")
+				if len(args) > 0 && cmd.HasSubCommands() {
+					return fmt.Errorf("%q is no command here; write it like: %s, or see '%s --help'", args[0], use, cmd.CommandPath())
+				}
+				return fmt.Errorf("there are too many or too few arguments; write it like: %s", use)
+			}
+		}
+		sayUsage(cmd)
+	}
 }
 
 // command is what the subcommands share: how to reach the server and how to

@@ -79,7 +79,7 @@ func (c *command) listPopups(site string) error {
 		t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 		fmt.Fprintln(t, "ID\tSTATE\tKIND\tPRIORITY\tVARIANTS\tCHANGED\tNAME")
 		for _, p := range list.Popups {
-			fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%d\t%s\t%s\n", p.Popup.ID, p.Popup.State, p.Popup.Kind, p.Popup.Priority,
+			fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%d\t%s\t%s\n", p.Popup.ID, shortState(p.Popup, time.Now()), p.Popup.Kind, p.Popup.Priority,
 				max(1, len(p.Popup.Variants)), localTime(p.Updated), printable(p.Popup.Name))
 		}
 		return t.Flush()
@@ -156,16 +156,9 @@ func (c *command) putPopup(site, file string, run bool) error {
 		return err
 	}
 	return c.print(raw, func(w io.Writer) error {
-		_, err := fmt.Fprintf(w, "Pop-up %s of %s is stored and %s.\n", p.Popup.ID, p.Site, stateWords[p.Popup.State])
+		_, err := fmt.Fprintf(w, "Pop-up %s of %s is stored and %s.\n", p.Popup.ID, p.Site, stateWords(p.Popup, time.Now()))
 		return err
 	})
-}
-
-// stateWords say what a state means to visitors.
-var stateWords = map[pushsvc.PopupState]string{
-	pushsvc.PopupDraft:   "a draft: nobody sees it until it is run",
-	pushsvc.PopupRunning: "running",
-	pushsvc.PopupPaused:  "paused",
 }
 
 // readPopup reads a file of at most four times what a pop-up may be.
@@ -186,7 +179,7 @@ func readPopup(file string) ([]byte, error) {
 	if len(text) > 4*pushsvc.MaxPopup {
 		return nil, errors.New("the file is larger than any pop-up may be")
 	}
-	return text, nil
+	return bytes.TrimPrefix(text, []byte("\xef\xbb\xbf")), nil // as some editors begin UTF-8
 }
 
 // jsonFault says where a file is no JSON.
@@ -218,7 +211,7 @@ func (c *command) popupState(site *string, name, short string, state pushsvc.Pop
 				return err
 			}
 			return c.print(raw, func(w io.Writer) error {
-				_, err := fmt.Fprintf(w, "Pop-up %s of %s is %s.\n", p.Popup.ID, p.Site, stateWords[p.Popup.State])
+				_, err := fmt.Fprintf(w, "Pop-up %s of %s is %s.\n", p.Popup.ID, p.Site, stateWords(p.Popup, time.Now()))
 				return err
 			})
 		},
@@ -255,52 +248,6 @@ func (c *command) popupStats(site *string) *cobra.Command {
 	cmd.Flags().StringVar(&to, "to", "", "Count what was before this time")
 	cmd.Flags().BoolVar(&hours, "hours", false, "Count hour by hour too")
 	return cmd
-}
-
-func printPopupStats(w io.Writer, stats service.PopupStats, hours bool) error {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(t, "VARIANT\tVIEWED\tCLICKED\t\tCLOSED\tSUBMITTED\tCONVERTED\t\t")
-	row := func(first string, r service.PopupResult) {
-		fmt.Fprintf(t, "%s\t%d\t%d\t%s\t%d\t%d\t%d\t%s\t\n", first, r.Viewed, r.Clicked, share(r.Clicked, r.Viewed), r.Closed, r.Submitted,
-			r.Converted, share(r.Converted, r.Viewed))
-	}
-	for _, r := range stats.Variants {
-		row(variantName(r.Variant), r)
-	}
-	if hours {
-		for _, h := range stats.Hours {
-			at, err := time.Parse(time.RFC3339, h.Hour)
-			if err != nil {
-				return fmt.Errorf("the server answered something that is not ours: %w", err)
-			}
-			for _, r := range h.Variants {
-				row(at.Local().Format("2006-01-02 15:04")+" "+variantName(r.Variant), r)
-			}
-		}
-	}
-	if err := t.Flush(); err != nil {
-		return err
-	}
-	if len(stats.Variants) == 0 {
-		_, err := fmt.Fprintln(w, "Nobody has seen it yet.")
-		return err
-	}
-	return nil
-}
-
-func variantName(v string) string {
-	if v == pushsvc.PopupBase {
-		return "–"
-	}
-	return printable(v)
-}
-
-// share is a part of a whole in per cent.
-func share(part, whole int64) string {
-	if whole == 0 {
-		return "–"
-	}
-	return fmt.Sprintf("%.1f%%", 100*float64(part)/float64(whole))
 }
 
 func (c *command) previewPopup(site *string) *cobra.Command {

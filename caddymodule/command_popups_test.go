@@ -73,6 +73,7 @@ func TestPopupCommands(t *testing.T) {
 	}
 	p.refused("opening the file", popups("put", filepath.Join(dir, "none.json"))...)
 	p.says(popups("put", good), "sale of "+p.host(), "a draft")
+	p.says(popups("put", file("notepad.json", "\xef\xbb\xbf"+`{"id":"sale","name":"Sale","kind":"box","content":{"title":"Hello"},"caps":{"day":1},"variants":[{"id":"a","weight":1}]}`)), "a draft")
 	p.says(popups("list"), "sale", "draft", "box", "Sale")
 	p.says(popups("show", "sale"), `"title": "Hello"`)
 	p.refused("nothing of that id", popups("show", "other")...)
@@ -84,7 +85,14 @@ func TestPopupCommands(t *testing.T) {
 	if _, _, sdk := p.ask("GET", "/_webpush/sdk.js", ""); strings.Contains(sdk, `"popups":`) {
 		t.Error("pages are told of a draft")
 	}
-	p.says(popups("run", "sale"), "is running")
+	p.says(popups("run", "sale"), "is running.")
+	p.says(popups("put", "--run", file("old.json", `{"id":"old","kind":"inbox","content":{"title":"T"},"until":"2020-01-01T00:00"}`)), "nobody sees it any more: it is until 2020-01-01T00:00")
+	p.says(popups("put", "--run", file("new.json", `{"id":"new","kind":"inbox","content":{"title":"T"},"from":"2999-01-01T00:00","timeZone":"Europe/Berlin"}`)), "visitors see it from 2999-01-01T00:00 on")
+	p.says(popups("list"), "old   over", "new   waiting", "sale  running")
+	p.says(popups("pause", "old"), "is paused.")
+	for _, id := range []string{"old", "new"} {
+		p.says(popups("delete", id), "Removed")
+	}
 	p.kill() // what was acknowledged is stored
 	p.start()
 	if _, _, sdk := p.ask("GET", "/_webpush/sdk.js", ""); !strings.Contains(sdk, `"list":[{"id":"sale"}]`) {

@@ -69,13 +69,19 @@ func (c *command) profiles() *cobra.Command {
 
 var profileIDPattern = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
 
+// searchProfiles finds who has the identity. It is not in the address, which Caddy
+// logs.
+func (c *command) searchProfiles(site, identity string, out any) ([]byte, error) {
+	return c.call(http.MethodPost, sitePath(site, "/profiles/search"), nil, map[string]string{"identity": identity}, out)
+}
+
 // profileID is the id, or that of the one who has the identity.
 func (c *command) profileID(site, given string) (string, error) {
 	if profileIDPattern.MatchString(given) {
 		return given, nil
 	}
 	var list struct{ Profiles []profileRow }
-	if _, err := c.call(http.MethodGet, sitePath(site, "/profiles?identity="+url.QueryEscape(given)), nil, nil, &list); err != nil {
+	if _, err := c.searchProfiles(site, given, &list); err != nil {
 		return "", err
 	}
 	if len(list.Profiles) != 1 {
@@ -91,13 +97,16 @@ func (c *command) listProfiles(site, identity, cursor string, limit int) error {
 		Counts   pushsvc.PeopleCounts
 	}
 	query := url.Values{"limit": {fmt.Sprint(limit)}}
-	if identity != "" {
-		query.Set("identity", identity)
-	}
 	if cursor != "" {
 		query.Set("cursor", cursor)
 	}
-	raw, err := c.call(http.MethodGet, sitePath(site, "/profiles?"+query.Encode()), nil, nil, &list)
+	ask := func() ([]byte, error) {
+		return c.call(http.MethodGet, sitePath(site, "/profiles?"+query.Encode()), nil, nil, &list)
+	}
+	if identity != "" {
+		ask = func() ([]byte, error) { return c.searchProfiles(site, identity, &list) }
+	}
+	raw, err := ask()
 	if err != nil {
 		return err
 	}

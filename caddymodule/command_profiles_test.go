@@ -22,6 +22,7 @@ func TestProfileCommands(t *testing.T) {
 	}
 	p.says(with(), "ann@example.com", "KNOWN AS", "1 profile, 0 of them anonymous")
 	p.says(with("list", "--identity", "nobody"), "There is nobody.")
+	p.says(with("list", "--identity", "Ann@example.com"), "ann@example.com")
 	if out := p.says(with("show", "ann@example.com"), "ann@example.com", "Plan", `"pro"`, "Charged·[31m"); strings.Contains(out, "\x1b") {
 		t.Errorf("a visitor's text steers the terminal: %q", out)
 	}
@@ -36,4 +37,12 @@ func TestProfileCommands(t *testing.T) {
 	p.says(with("erase", export.ID), "Erased.")
 	p.refused("nothing of that id", with("show", export.ID)...)
 	p.says(with(), "There is nobody.")
+	// Caddy logs the address of each request to its admin endpoint: who asks for an
+	// erasure is not to be left in the log by it.
+	p.terminate()
+	for _, identity := range []string{"ann@example.com", "ann%40example.com", "bob%40example.com"} {
+		if strings.Contains(strings.ToLower(p.log.String()), identity) {
+			t.Errorf("the log has %s", identity)
+		}
+	}
 }

@@ -74,14 +74,28 @@ func (p *pruner) prune(ctx context.Context) {
 	}
 }
 
-// prunePeople removes events, and anonymous profiles, from before the time.
+// prunePeople removes events, and anonymous profiles, from before the time, and
+// tells hours of pop-ups from before it no more apart.
 func (p *pruner) prunePeople(ctx context.Context, before time.Time) error {
 	sites, err := p.store.PeopleSites(ctx)
 	if err != nil {
 		return err
 	}
-	events, profiles := 0, 0
+	events, profiles, hours := 0, 0, 0
 	for _, site := range sites {
+		for {
+			n, err := p.store.FoldPopups(ctx, site.Site, before, pruneRows)
+			if err != nil {
+				return err
+			}
+			hours += n
+			if n < pruneRows {
+				break
+			}
+			if !rest(ctx) {
+				return nil
+			}
+		}
 		for {
 			n, err := p.store.PruneHistory(ctx, site.Site, before, pruneRows)
 			if err != nil {
@@ -109,8 +123,8 @@ func (p *pruner) prunePeople(ctx context.Context, before time.Time) error {
 			}
 		}
 	}
-	if events+profiles > 0 {
-		p.logger.Info("old events were removed", "batches", events, "anonymous_profiles", profiles, "older_than", p.retain.String())
+	if events+profiles+hours > 0 {
+		p.logger.Info("old events were removed", "batches", events, "anonymous_profiles", profiles, "hours_of_popups", hours, "older_than", p.retain.String())
 	}
 	return nil
 }

@@ -64,7 +64,10 @@ func TestPrunePeople(t *testing.T) {
 	track := func(n byte, age time.Duration, identity string) {
 		t.Helper()
 		at := now.Add(-age)
-		b := pushsvc.Batch{Device: pushsvc.DeviceID{n}, At: at, Entries: []pushsvc.Entry{{Kind: pushsvc.EntryEvent, Name: "E", Time: at}}}
+		b := pushsvc.Batch{Device: pushsvc.DeviceID{n}, At: at, Entries: []pushsvc.Entry{
+			{Kind: pushsvc.EntryEvent, Name: "E", Time: at},
+			{Kind: pushsvc.EntryPopup, Time: at, Popup: &pushsvc.PopupAct{Popup: "sale", Act: pushsvc.ActViewed}},
+		}}
 		if identity != "" {
 			b.Entries = append(b.Entries, pushsvc.Entry{Kind: pushsvc.EntryLogin, Time: at, Identities: []pushsvc.Identity{{Kind: pushsvc.IdentityID, Value: identity}}})
 		}
@@ -77,6 +80,14 @@ func TestPrunePeople(t *testing.T) {
 	track(3, 80*day, "")
 	p := &pruner{store: store, logger: slog.New(slog.DiscardHandler), keep: -1, retain: 90 * day}
 	p.prune(t.Context())
+	views := map[bool]int64{}
+	counters, err := store.PopupStats(t.Context(), "a.example", "sale", time.Time{}, time.Time{})
+	for _, c := range counters {
+		views[c.Hour.Equal(pushsvc.FoldedHour)] += c.Count
+	}
+	if err != nil || views[true] != 2 || views[false] != 1 {
+		t.Errorf("old views and young ones: %v, %v", views, err)
+	}
 	page, err := store.ProfilePage(t.Context(), "a.example", "", 10)
 	if err != nil || len(page) != 2 {
 		t.Fatalf("%d profiles are left, %v", len(page), err)

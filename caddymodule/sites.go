@@ -48,6 +48,34 @@ func (a *App) Prefix(site string) string {
 	return ""
 }
 
+// Origin implements service.ConfiguredSites, as Prompt does.
+func (a *App) Origin(site string) string {
+	for _, p := range a.places() {
+		if p.serves(site) {
+			return p.origin(site)
+		}
+	}
+	return ""
+}
+
+// origin is where a site that the handler serves most likely is; empty where its
+// name is none of a host, and no host is given. What comes without TLS by a usual
+// port comes from a proxy that has it, most likely.
+func (p place) origin(site string) string {
+	host := site
+	if p.handler.Site != "" {
+		names := p.hostNames()
+		if len(names) == 0 {
+			return ""
+		}
+		host = names[0]
+	}
+	if _, _, err := net.SplitHostPort(host); err == nil && len(p.server.TLSConnPolicies) == 0 {
+		return "http://" + host
+	}
+	return "https://" + host
+}
+
 // Names implements service.ConfiguredSites.
 func (a *App) Names() []string {
 	var names []string
@@ -155,6 +183,12 @@ func (p place) names() (names []string) {
 	if p.handler.Site != "" {
 		return []string{p.handler.Site}
 	}
+	return p.hostNames()
+}
+
+// hostNames are the hosts that lead to the handler, but for patterns, with the port
+// where it is none of the usual ones.
+func (p place) hostNames() (names []string) {
 	if len(p.hosts) == 0 {
 		return nil
 	}

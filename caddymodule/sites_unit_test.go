@@ -5,7 +5,36 @@ import (
 	"testing"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/caddyserver/caddy/v2/modules/caddytls"
 )
+
+// TestOrigin: where previews of a site lead.
+func TestOrigin(t *testing.T) {
+	host := [][]caddyhttp.MatchHost{{{"*.example", "www.example", "example"}}}
+	for _, tt := range []struct {
+		name, site, listen string
+		hosts              [][]caddyhttp.MatchHost
+		tls                bool
+		of, want           string
+	}{
+		{"a host", "", ":443", host, true, "example", "https://example"},
+		{"a host that another proxy has the certificate of", "", ":80", host, false, "example", "https://example"},
+		{"a port", "", ":8080", host, false, "example:8080", "http://example:8080"},
+		{"a port with TLS", "", ":8443", host, true, "example:8443", "https://example:8443"},
+		{"a name", "shop", ":443", host, true, "shop", "https://www.example"},
+		{"a name, by a port", "shop", ":8080", host, false, "shop", "http://www.example:8080"},
+		{"a name, and no host", "shop", ":443", nil, true, "shop", ""},
+		{"any host", "", ":443", nil, true, "b.example", "https://b.example"},
+	} {
+		server := &caddyhttp.Server{Listen: []string{tt.listen}}
+		if tt.tls {
+			server.TLSConnPolicies = caddytls.ConnectionPolicies{new(caddytls.ConnectionPolicy)}
+		}
+		if got := (place{&Handler{Site: tt.site}, server, tt.hosts}).origin(tt.of); got != tt.want {
+			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
+		}
+	}
+}
 
 // TestPlaces: which sites a handler serves, by its hosts and its server's ports.
 func TestPlaces(t *testing.T) {

@@ -2,6 +2,7 @@ package pushsvc
 
 import (
 	"encoding/json"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -152,7 +153,7 @@ func operate(kind OpKind, old, value any) (any, bool) {
 		if kind == OpDecrement {
 			n = -n
 		}
-		return have + n, true
+		return have + n, !math.IsInf(have+n, 0) // JSON has no such number
 	case OpSet:
 		return listOr(distinct(nil, asList(value)))
 	case OpAdd:

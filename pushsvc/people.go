@@ -23,18 +23,24 @@ type PeopleStore interface {
 	ProfilePage(ctx context.Context, site, after string, limit int) ([]Profile, error)
 	// ErasePerson removes a profile with all that belongs to it: devices,
 	// identities, history and the subscriptions of its devices. What its
-	// events added to the site's counters stays. ErrNotFound.
+	// events added to the site's counters stays, but for names that nobody
+	// else has had: they may tell who it was. ErrNotFound.
 	ErasePerson(ctx context.Context, site, id string) error
 	// EventSummary lists the events that the site has counted, by name.
 	EventSummary(ctx context.Context, site string) ([]EventSummary, error)
 	// PopupStats lists the pop-up's counters of the hours that begin from from
-	// on and before to, by hour; zeros for no bound.
+	// on and before to, by hour; zeros for no bound. What was folded is in the
+	// hour FoldedHour.
 	PopupStats(ctx context.Context, site, popup string, from, to time.Time) ([]PopupCounter, error)
 	// PeopleSites lists the sites that have or had people, by name.
 	PeopleSites(ctx context.Context) ([]PeopleSummary, error)
 	// PruneHistory removes at most limit rows of the site's history, all of
 	// whose events happened before the given time, and says how many.
 	PruneHistory(ctx context.Context, site string, before time.Time, limit int) (int, error)
+	// FoldPopups adds the counters of at most limit hours of the site's pop-ups,
+	// all before the given time, to the pop-ups' FoldedHour, and says how many
+	// hours that were. Totals stay.
+	FoldPopups(ctx context.Context, site string, before time.Time, limit int) (int, error)
 	// PruneAnonymous looks at limit profiles with ids above after, and removes
 	// those that are anonymous and were last seen before the given time, as
 	// ErasePerson does, but for devices that have a subscription: these stay. It
@@ -78,6 +84,9 @@ type PeopleSummary struct {
 	PeopleCounts
 }
 
+// FoldedHour has the counters of hours that are no longer told apart.
+var FoldedHour = time.Unix(0, 0).UTC()
+
 // PopupHour are the counters of one pop-up in one hour, as a store's row.
 type PopupHour []PopupRow
 
@@ -106,6 +115,14 @@ func (h PopupHour) Add(s PopupStat, n int64) PopupHour {
 		}
 		s.Element = ""
 	}
+}
+
+// Fold adds another hour's counters.
+func (h PopupHour) Fold(o PopupHour) PopupHour {
+	for _, r := range o {
+		h = h.Add(PopupStat{Variant: r.Variant, Act: r.Act, Element: r.Element}, r.Count)
+	}
+	return h
 }
 
 // Counters gives the row's counters.

@@ -239,7 +239,8 @@ type PopupCount struct {
 	Viewed  int64     `json:"viewed,omitempty"`
 	Clicked int64     `json:"clicked,omitempty"`
 	Closed  int64     `json:"closed,omitempty"`
-	Last    time.Time `json:"last,omitzero"` // when it was last seen
+	Kept    int64     `json:"kept,omitempty"` // would have been seen but for its control group
+	Last    time.Time `json:"last,omitzero"`  // when it was last seen, or would have been
 }
 
 // Shown is one time that a pop-up was seen, or would have been but for its
@@ -285,6 +286,27 @@ type EventRecord struct {
 
 // Known says whether the person has an identity.
 func (p *Profile) Known() bool { return len(p.Identities) > 0 }
+
+// KeptSince is how often, from that time on, the pop-up would have been seen but for
+// its control group.
+func (p *Profile) KeptSince(popup string, from time.Time) (n int) {
+	for _, s := range p.Shown {
+		if s.Control && s.Popup == popup && !s.At.Before(from) {
+			n++
+		}
+	}
+	return n
+}
+
+// KeptIn is how often it would have been in the session.
+func (p *Profile) KeptIn(session, popup string) (n int) {
+	for _, s := range p.Shown {
+		if s.Control && s.Popup == popup && session != "" && s.Session == session {
+			n++
+		}
+	}
+	return n
+}
 
 // ViewsSince is how often the pop-up, or where it is empty any, was seen from
 // that time on. It looks at most 8 days and MaxShown views back.
@@ -368,7 +390,7 @@ func (p *Profile) absorb(o *Profile) {
 	}
 	for id, c := range o.Popups {
 		have := p.Popups[id]
-		have.Viewed, have.Clicked, have.Closed = have.Viewed+c.Viewed, have.Clicked+c.Clicked, have.Closed+c.Closed
+		have.Viewed, have.Clicked, have.Closed, have.Kept = have.Viewed+c.Viewed, have.Clicked+c.Clicked, have.Closed+c.Closed, have.Kept+c.Kept
 		if c.Last.After(have.Last) {
 			have.Last = c.Last
 		}

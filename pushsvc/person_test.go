@@ -191,3 +191,21 @@ func TestDeviceCookies(t *testing.T) {
 		t.Error("ids of profiles don't rise")
 	}
 }
+
+// TestOpsOverflow: a number that would be infinite stays, and takes nothing else of
+// the batch with it.
+func TestOpsOverflow(t *testing.T) {
+	s := memstore.New()
+	incr := func(key string, by float64) pushsvc.Op {
+		return pushsvc.Op{Kind: pushsvc.OpIncrement, Key: key, Value: by}
+	}
+	for _, ops := range [][]pushsvc.Op{{incr("big", 1.7e308)}, {incr("big", 1.7e308), incr("n", 1)}} {
+		if _, err := s.Track(t.Context(), "a.example", pushsvc.Batch{Device: pushsvc.DeviceID{1}, At: day, Entries: []pushsvc.Entry{{Kind: pushsvc.EntryProfile, Time: day, Ops: ops}}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f, err := s.Facts(t.Context(), "a.example", pushsvc.DeviceID{1})
+	if want := map[string]any{"big": 1.7e308, "n": 1.0}; err != nil || !reflect.DeepEqual(f.Profile.Attributes, want) {
+		t.Errorf("%v, %v", f.Profile.Attributes, err)
+	}
+}

@@ -78,31 +78,6 @@ func (c *PopupContent) validateKind(at string, kind PopupKind) error {
 	return nil
 }
 
-// checkTrusted keeps templates where what they give is text: a visitor may have
-// filled it in, and in an attribute or a script it would be code with the page's
-// own powers.
-func checkTrusted(field, html string) error {
-	lower := strings.ToLower(html)
-	for i := range len(lower) {
-		if !strings.HasPrefix(lower[i:], "{{") && !strings.HasPrefix(lower[i:], "{%") {
-			continue
-		}
-		before := lower[:i]
-		inside := strings.LastIndexByte(before, '<') > strings.LastIndexByte(before, '>')
-		for _, raw := range []string{"script", "style", "!--"} {
-			end := "</" + raw
-			if raw == "!--" {
-				end = "-->"
-			}
-			inside = inside || strings.LastIndex(before, "<"+raw) > strings.LastIndex(before, end)
-		}
-		if inside {
-			return &FieldError{field, "has a template within a tag, a script or a style: in trusted HTML a template may stand between tags alone"}
-		}
-	}
-	return nil
-}
-
 func (c *PopupContent) validateButtons(at string) error {
 	if len(c.Buttons) > MaxPopupButtons {
 		return &FieldError{at + "buttons", fmt.Sprintf("has more than %d entries", MaxPopupButtons)}
@@ -139,7 +114,7 @@ func (in *PopupInput) validate(at string) error {
 	switch {
 	case strings.TrimSpace(in.Label) == "":
 		return &FieldError{at + "label", "is missing: it is the question"}
-	case in.Event == "":
+	case strings.TrimSpace(in.Event) == "":
 		return &FieldError{at + "event", `is missing: it names the event that an answer is, such as "Survey Answered"`}
 	case in.Kind == "choice" && len(in.Options) < 2:
 		return &FieldError{at + "options", "has fewer than two entries: a choice needs some"}
@@ -152,6 +127,9 @@ func (in *PopupInput) validate(at string) error {
 		if strings.TrimSpace(o) == "" {
 			return &FieldError{fmt.Sprintf("%soptions[%d]", at, i), "is empty"}
 		}
+		if slices.Contains(in.Options[:i], o) {
+			return &FieldError{fmt.Sprintf("%soptions[%d]", at, i), "is the same as an earlier one"}
+		}
 		if err := text(fmt.Sprintf("%soptions[%d]", at, i), o, maxPopupText); err != nil {
 			return err
 		}
@@ -159,10 +137,24 @@ func (in *PopupInput) validate(at string) error {
 	for _, f := range []struct {
 		name, value string
 		most        int
-	}{{"label", in.Label, maxPopupText}, {"submit", in.Submit, maxPopupText}, {"event", in.Event, MaxEventName}} {
+	}{{"label", in.Label, maxPopupText}, {"submit", in.Submit, maxPopupText}} {
 		if err := text(at+f.name, f.value, f.most); err != nil {
 			return err
 		}
+	}
+	return eventName(at+"event", in.Event)
+}
+
+// eventName takes names that an event can have: others would never happen.
+func eventName(field, name string) error {
+	if err := text(field, name, MaxEventName); err != nil {
+		return err
+	}
+	switch clean, ok := CleanEventName(name); {
+	case clean != name:
+		return &FieldError{field, "begins or ends with a space, which names of events don't"}
+	case !ok:
+		return &FieldError{field, fmt.Sprintf("is %q, which is reserved: pages can't record it", name)}
 	}
 	return nil
 }
@@ -277,6 +269,9 @@ func checkPlace(list, field, p string) error {
 	case "where.paths.in", "where.paths.out":
 		if !strings.HasPrefix(p, "/") && !strings.HasPrefix(p, "*") {
 			return &FieldError{field, `is no path: write it like "/products/*"`}
+		}
+		if i := strings.IndexAny(p, "?#"); i >= 0 {
+			return &FieldError{field, fmt.Sprintf("has a %q, which no path has: parameters are in where.query", p[i])}
 		}
 	case "where.referrer":
 		if strings.Contains(p, "/") || strings.Contains(p, ":") {

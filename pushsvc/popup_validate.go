@@ -209,8 +209,10 @@ func (p *Popup) validateWhen() error {
 			return err
 		}
 	}
-	if err := text("when.event", p.When.Event, MaxEventName); err != nil {
-		return err
+	if p.When.Event != "" {
+		if err := eventName("when.event", p.When.Event); err != nil {
+			return err
+		}
 	}
 	return text("when.click", p.When.Click, maxPattern)
 }
@@ -267,7 +269,7 @@ func (p *Popup) validateRest() error {
 	if p.Conversion.Event == "" {
 		return &FieldError{"conversion.event", `is missing: it names the event that counts, such as "Charged"`}
 	}
-	if err := text("conversion.event", p.Conversion.Event, MaxEventName); err != nil {
+	if err := eventName("conversion.event", p.Conversion.Event); err != nil {
 		return err
 	}
 	if _, err := p.Conversion.Window(); err != nil {

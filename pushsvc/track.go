@@ -268,13 +268,12 @@ func (a *applier) popup(e Entry) {
 	switch act.Act {
 	case ActControl:
 		a.shown(Shown{At: e.Time, Control: true}, act)
-		return
+		c.Kept++
+		c.Last = latest(c.Last, e.Time)
 	case ActViewed:
 		a.viewed(e)
 		c.Viewed++
-		if e.Time.After(c.Last) {
-			c.Last = e.Time
-		}
+		c.Last = latest(c.Last, e.Time)
 	case ActClicked:
 		a.clicked(e)
 		c.Clicked++
@@ -287,6 +286,13 @@ func (a *applier) popup(e Entry) {
 		return
 	}
 	setIn(&a.now.Popups, act.Popup, c)
+}
+
+func latest(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
 }
 
 // shown adds one.

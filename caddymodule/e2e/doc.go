@@ -21,6 +21,11 @@
 //
 //	WEBPUSH_E2E_PICTURES=$PWD/.github/images go test -tags e2e -count=1 -run 'Looks?$/Chromium' ./caddymodule/e2e/
 //
+// Both browsers go through a test at once, each at sites, with a push service and on
+// a desktop of its own. Their tests wait for what has to come, for as long as the
+// slowest machine may take, and where nothing is to come for the word that this was
+// decided; a pause is the last resort, where nothing tells.
+//
 // They skip where a browser or dbus-daemon is missing, unless
 // WEBPUSH_E2E_REQUIRED=1, which turns that into a failure. Firefox also needs
 // libnotify (libnotify.so.4) to show notifications on the desktop. TestSites needs

@@ -10,7 +10,6 @@ import (
 	"html"
 	"io/fs"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -97,9 +96,7 @@ func facesSite(t *testing.T) string {
 <webpush-preferences></webpush-preferences></main></body></html>`,
 			html.EscapeString(q.Get("lang")), html.EscapeString(q.Get("dir")), strings.Repeat(facesText, 3))
 	})
-	server := httptest.NewServer(mux)
-	t.Cleanup(server.Close)
-	return server.URL
+	return serve(t, mux)
 }
 
 // openFaces opens the page and waits until it can show faces.
@@ -308,15 +305,18 @@ func TestFacesKeyboard(t *testing.T) {
 				must(t, page.Press(ctx, key))
 			}
 		}
-		state := func() (answers, focus string, shown bool) {
-			var s struct {
-				Answers, Focus string
-				Shown          bool
-			}
-			must(t, page.Eval(ctx, `({answers: answers.join("; "), focus: root.activeElement?.id || root.activeElement?.value || "",
-				shown: !!document.getElementById("webpush-prompt")})`, &s))
-			return s.Answers, s.Focus, s.Shown
+		type state struct {
+			Answers, Focus string
+			Shown          bool
 		}
+		wants := func(what string, want state, look string) {
+			t.Helper()
+			if got := comesTo(t, want, func() state { return evaluated[state](ctx, t, page, look) }); got != want {
+				t.Errorf("%s: %+v, want %+v", what, got, want)
+			}
+		}
+		const answers = `answers: answers.join("; "), shown: !!document.getElementById("webpush-prompt")`
+		const all = `({` + answers + `, focus: root.activeElement?.id || root.activeElement?.value || ""})`
 		for _, test := range []struct {
 			name, options string
 			keys          []browser.Key
@@ -335,28 +335,18 @@ func TestFacesKeyboard(t *testing.T) {
 		} {
 			showFace(ctx, t, page, test.options)
 			press(test.keys...)
-			if answers, _, shown := state(); answers != test.answers || shown != (test.answers == "") {
-				t.Errorf("%s: answers %q, still shown %v; want %q", test.name, answers, shown, test.answers)
-			}
+			wants(test.name, state{Answers: test.answers, Shown: test.answers == ""}, "({"+answers+"})")
 		}
 
 		showFace(ctx, t, page, `{kind: "bell"}`)
-		if _, focus, _ := state(); focus != "" {
-			t.Errorf("the bell took the focus: %q", focus)
-		}
+		wants("the bell takes no focus", state{Shown: true}, all)
 		must(t, page.Eval(ctx, `at("bell").focus()`, nil))
 		press(browser.Enter)
-		if _, focus, _ := state(); focus != "dialog" {
-			t.Errorf("after the bell the focus is on %q", focus)
-		}
+		wants("after the bell", state{Shown: true, Focus: "dialog"}, all)
 		press(browser.Escape)
-		if answers, focus, shown := state(); answers != "" || focus != "bell" || !shown {
-			t.Errorf("Escape from the bell's question: answers %q, focus %q, shown %v", answers, focus, shown)
-		}
+		wants("Escape from the bell's question", state{Shown: true, Focus: "bell"}, all)
 		press(browser.Enter, browser.Tab, browser.Tab, browser.Enter)
-		if answers, _, shown := state(); answers != "accept  true" || shown {
-			t.Errorf("the bell's question: answers %q, shown %v", answers, shown)
-		}
+		wants("the bell's question", state{Answers: "accept  true"}, "({"+answers+"})")
 		preferencesByKeyboard(ctx, t, page, press)
 	})
 }
@@ -368,20 +358,20 @@ func preferencesByKeyboard(ctx context.Context, t *testing.T, page browser.Page,
 	showFace(ctx, t, page, `{kind: "preferences", subscribed: true, `+facesTopics+`}`)
 	must(t, page.Eval(ctx, `root.querySelector("input").focus()`, nil))
 	press(browser.Tab, browser.Tab, browser.Space, browser.ShiftTab, browser.ShiftTab, browser.Space)
-	var got struct {
+	type state struct {
 		Answers, Role, Focus string
 		Hidden               bool
 	}
-	look := `({answers: answers.join("; "), role: root.activeElement?.getAttribute("role") ?? "",
-		focus: document.activeElement.localName, hidden: at("topics").hidden})`
-	must(t, page.Eval(ctx, look, &got))
-	if got.Answers != "accept news,deals true; reject  true" || got.Role != "switch" || !got.Hidden {
-		t.Errorf("the preferences are %+v", got)
+	wants := func(what string, want state) {
+		t.Helper()
+		look := `({answers: answers.join("; "), role: root.activeElement?.getAttribute("role") ?? "",
+			focus: document.activeElement.localName, hidden: at("topics").hidden})`
+		if got := comesTo(t, want, func() state { return evaluated[state](ctx, t, page, look) }); got != want {
+			t.Errorf("%s, the preferences are %+v, want %+v", what, got, want)
+		}
 	}
+	wants("switched off", state{"accept news,deals true; reject  true", "switch", "webpush-preferences", true})
 	showFace(ctx, t, page, `{kind: "preferences", subscribed: false, `+facesTopics+`}`)
 	press(browser.Space)
-	must(t, page.Eval(ctx, look, &got))
-	if got.Answers != "accept news true" || got.Role != "switch" || got.Focus != "webpush-preferences" || got.Hidden {
-		t.Errorf("filled anew, the preferences are %+v", got)
-	}
+	wants("filled anew", state{"accept news true", "switch", "webpush-preferences", false})
 }

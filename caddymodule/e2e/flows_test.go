@@ -5,6 +5,7 @@ package e2e
 import (
 	"context"
 	"html"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -55,22 +56,38 @@ func accept(ctx context.Context, t *testing.T, b browser.Browser, page browser.P
 	}
 }
 
-// subscribers asks the operator's side how many the site has.
-func (p *product) subscribers(origin string) int64 {
-	p.t.Helper()
-	var list struct {
-		Sites []struct {
-			Site          string
-			Subscriptions int64
-		}
+// siteList is what the API and the command have of all sites.
+type siteList struct {
+	Sites []struct {
+		Site          string
+		Subscriptions int64
 	}
-	p.cli(&list, "subscribers")
-	for _, s := range list.Sites {
+}
+
+func (l siteList) subscribers(origin string) int64 {
+	for _, s := range l.Sites {
 		if s.Site == host(origin) {
 			return s.Subscriptions
 		}
 	}
 	return 0
+}
+
+// subscribers asks the API how many the site has: as the command does, which takes
+// a while to start, and many ask again and again.
+func (p *product) subscribers(origin string) int64 {
+	p.t.Helper()
+	var list siteList
+	p.get("sites", &list)
+	return list.subscribers(origin)
+}
+
+// get asks the API for what has to be there.
+func (p *product) get(path string, result any) {
+	p.t.Helper()
+	if status := p.api(p.t.Context(), http.MethodGet, path, nil, result); status != http.StatusOK {
+		p.t.Fatalf("%s: %d", path, status)
+	}
 }
 
 func (p *product) send(origin string, args ...string) results {
@@ -85,7 +102,7 @@ func (p *product) waitResults(ctx context.Context, origin, id, what string, good
 	p.t.Helper()
 	for {
 		var m results
-		p.cli(&m, "messages", "--site", host(origin), id)
+		p.get("sites/"+host(origin)+"/messages/"+id, &m)
 		if good(m) {
 			return
 		}
@@ -120,8 +137,10 @@ func TestProduct(t *testing.T) {
 		clock.done("prompt")
 		accept(ctx, t, b, page, origin)
 		clock.done("subscribe")
-		if n := p.subscribers(origin); n != 1 {
-			t.Fatalf("%d subscribers after accepting", n)
+		var sites siteList
+		p.cli(&sites, "subscribers")
+		if n, same := sites.subscribers(origin), p.subscribers(origin); n != 1 || same != 1 {
+			t.Fatalf("%d subscribers after accepting, and %d by the API", n, same)
 		}
 		must(t, page.Close(ctx))
 		clock.done("close page")
@@ -133,7 +152,7 @@ func TestProduct(t *testing.T) {
 		if r := m.Results; r.Audience != 1 || r.Accepted != 1 || r.Pending != 0 {
 			t.Fatalf("sent: %+v; the push service saw %+v", r, shared.attempts())
 		}
-		shown, err := shared.desktop.WaitTitle(ctx, u.name, title)
+		shown, err := u.desktop.WaitTitle(ctx, u.name, title)
 		must(t, err)
 		clock.done("shown")
 		if got := body(shown); got != "Ends <tonight> & soon" {
@@ -148,12 +167,17 @@ func TestProduct(t *testing.T) {
 		}
 		p.waitResults(ctx, origin, m.ID, "the view", func(m results) bool { return m.Results.Shown == 1 && m.Results.Clicked == 0 })
 
-		must(t, shared.desktop.Click(shown.ID))
+		must(t, u.desktop.Click(shown.ID))
 		opened, err := b.WaitPage(ctx, func(url string) bool { return url == origin+"/sale" })
 		must(t, err)
 		clock.done("click to page")
 		must(t, opened.Close(ctx))
 		p.waitResults(ctx, origin, m.ID, "the click", func(m results) bool { return m.Results.Clicked == 1 && m.Results.Shown == 1 })
+		var told results
+		p.cli(&told, "messages", "--site", host(origin), m.ID)
+		if told.Results.Clicked != 1 || told.Results.Shown != 1 {
+			t.Errorf("the command has %+v", told.Results)
+		}
 
 		productButton(ctx, t, u, b, p, origin)
 		productClose(ctx, t, u, p, origin)
@@ -164,9 +188,9 @@ func TestProduct(t *testing.T) {
 // productButton presses a button with a URL of its own.
 func productButton(ctx context.Context, t *testing.T, u *user, b browser.Browser, p *product, origin string) {
 	m := p.send(origin, "--title", "Button", "--url", "/sale", "--action", "more=Read more=/more")
-	shown, err := shared.desktop.WaitTitle(ctx, u.name, "Button")
+	shown, err := u.desktop.WaitTitle(ctx, u.name, "Button")
 	must(t, err)
-	must(t, shared.desktop.ClickAction(shown.ID, "Read more"))
+	must(t, u.desktop.ClickAction(shown.ID, "Read more"))
 	opened, err := b.WaitPage(ctx, func(url string) bool { return url == origin+"/more" })
 	must(t, err)
 	must(t, opened.Close(ctx))
@@ -176,9 +200,9 @@ func productButton(ctx context.Context, t *testing.T, u *user, b browser.Browser
 // productClose dismisses a notification.
 func productClose(ctx context.Context, t *testing.T, u *user, p *product, origin string) {
 	m := p.send(origin, "--title", "Close")
-	shown, err := shared.desktop.WaitTitle(ctx, u.name, "Close")
+	shown, err := u.desktop.WaitTitle(ctx, u.name, "Close")
 	must(t, err)
-	must(t, shared.desktop.Dismiss(shown.ID))
+	must(t, u.desktop.Dismiss(shown.ID))
 	p.waitResults(ctx, origin, m.ID, "the dismissal", func(m results) bool { return m.Results.Closed == 1 && m.Results.Clicked == 0 })
 }
 
@@ -187,9 +211,9 @@ func productFocus(ctx context.Context, t *testing.T, u *user, b browser.Browser,
 	page, err := b.Open(ctx, origin+"/sale")
 	must(t, err)
 	m := p.send(origin, "--title", "Focus", "--url", "/sale")
-	shown, err := shared.desktop.WaitTitle(ctx, u.name, "Focus")
+	shown, err := u.desktop.WaitTitle(ctx, u.name, "Focus")
 	must(t, err)
-	must(t, shared.desktop.Click(shown.ID))
+	must(t, u.desktop.Click(shown.ID))
 	p.waitResults(ctx, origin, m.ID, "the click", func(m results) bool { return m.Results.Clicked == 1 })
 	urls, err := b.Pages(ctx)
 	must(t, err)
@@ -254,7 +278,7 @@ func TestTwoSites(t *testing.T) {
 		if m := p.send(p.origins[1], "--title", title); m.Results.Audience != 1 || m.Results.Accepted != 1 {
 			t.Fatalf("sent: %+v", m.Results)
 		}
-		_, err := shared.desktop.WaitTitle(ctx, u.name, title)
+		_, err := u.desktop.WaitTitle(ctx, u.name, title)
 		must(t, err)
 		if n := len(u.service.Messages()) - before; n != 1 {
 			t.Errorf("the push service got %d messages", n)
@@ -344,8 +368,7 @@ func TestPromptDialog(t *testing.T) {
 		must(t, browser.WaitFor(ctx, page, promptShown))
 		must(t, page.Press(ctx, browser.Escape))
 		must(t, browser.WaitFor(ctx, page, "!"+promptShown))
-		var active string
-		must(t, page.Eval(ctx, "document.activeElement.localName", &active))
+		active := comesTo(t, "body", func() string { return evaluated[string](ctx, t, page, "document.activeElement.localName") })
 		if active != "body" {
 			t.Errorf("after Escape the focus is on %s", active)
 		}

@@ -21,25 +21,29 @@ import (
 
 // Launching a browser takes most of the time, so all tests share one of each;
 // every test brings a site of its own, on a port of its own, which is an origin
-// of its own: nothing of permissions, workers or subscriptions is shared.
+// of its own: nothing of permissions, workers or subscriptions is shared. The two
+// browsers share nothing at all, so that they go through a test at once.
+//
+// Times are for the slowest machine: nothing waits for their end.
 const (
 	launchTime = 2 * time.Minute // Firefox has taken half of it on a busy machine
-	flowTime   = 60 * time.Second
+	flowTime   = 3 * time.Minute
 )
 
-// world is everything outside of the product: push services, desktop, browsers.
+// world is everything outside of the product: push services, desktops, browsers.
 type world struct {
 	authority *pushservice.Authority
 	fcm       *fakefcm.Server
 	autopush  *fakeautopush.Server
-	desktop   *notifyd.Daemon
+	desktops  []*notifyd.Daemon
 	users     []*user
 }
 
-// user is one browser with the push service that it uses.
+// user is one browser with the push service that it uses, and with a desktop.
 type user struct {
 	name    string
 	host    string // of its endpoints
+	desktop *notifyd.Daemon
 	service *pushservice.Service
 	refuse  func() // makes the push service refuse the next subscription
 	// browser starts the browser at its first call.
@@ -71,8 +75,8 @@ func run(m *testing.M) int {
 	return code
 }
 
-// newWorld starts the fakes. The desktop comes first, since browsers look for
-// it only once.
+// newWorld starts the fakes. The desktops come first, since browsers look for
+// them only once.
 func newWorld() (_ *world, err error) {
 	w := &world{}
 	defer func() {
@@ -86,8 +90,12 @@ func newWorld() (_ *world, err error) {
 	if w.authority, err = pushservice.NewAuthority(time.Now()); err != nil {
 		return nil, err
 	}
-	if w.desktop, err = notifyd.Start(); err != nil {
-		return nil, err
+	for range 2 {
+		desktop, err := notifyd.Start()
+		if err != nil {
+			return nil, err
+		}
+		w.desktops = append(w.desktops, desktop)
 	}
 	if w.fcm, err = fakefcm.Start(fakefcm.Config{Authority: w.authority}); err != nil {
 		return nil, err
@@ -96,12 +104,12 @@ func newWorld() (_ *world, err error) {
 		return nil, err
 	}
 	w.users = []*user{
-		newUser("Chromium", "fcm.googleapis.com", w.fcm.Service,
+		newUser("Chromium", "fcm.googleapis.com", w.desktops[0], w.fcm.Service,
 			func() { w.fcm.RefuseRegistrations("INVALID_SENDER") }, browser.FindChromium, browser.StartChromium,
-			browser.Options{Env: w.desktop.Env(), Flags: append(w.fcm.ChromiumFlags(), soonAgain...)}),
-		newUser("Firefox", fakeautopush.Host, w.autopush.Service,
+			browser.Options{Flags: append(w.fcm.ChromiumFlags(), soonAgain...)}),
+		newUser("Firefox", fakeautopush.Host, w.desktops[1], w.autopush.Service,
 			func() { w.autopush.RefuseRegistrations(409) }, browser.FindFirefox, browser.StartFirefox,
-			browser.Options{Env: w.desktop.Env(), Prefs: w.autopush.FirefoxPrefs()}),
+			browser.Options{Prefs: w.autopush.FirefoxPrefs()}),
 	}
 	return w, nil
 }
@@ -114,10 +122,11 @@ var soonAgain = []string{
 }
 
 // newUser prepares a browser without starting it.
-func newUser(name, host string, service *pushservice.Service, refuse func(), find func() (string, error),
+func newUser(name, host string, desktop *notifyd.Daemon, service *pushservice.Service, refuse func(), find func() (string, error),
 	start func(context.Context, string, browser.Options) (browser.Browser, error), options browser.Options,
 ) *user {
-	u := &user{name: name, host: host, service: service, refuse: refuse, close: func() error { return nil }}
+	options.Env = append(options.Env, desktop.Env()...)
+	u := &user{name: name, host: host, desktop: desktop, service: service, refuse: refuse, close: func() error { return nil }}
 	u.launch = func() (browser.Browser, error) {
 		path, err := find()
 		if err != nil {
@@ -152,8 +161,8 @@ func (w *world) close() error {
 	if w.autopush != nil {
 		errs = append(errs, w.autopush.Close())
 	}
-	if w.desktop != nil {
-		errs = append(errs, w.desktop.Close())
+	for _, desktop := range w.desktops {
+		errs = append(errs, desktop.Close())
 	}
 	return errors.Join(errs...)
 }
@@ -208,16 +217,28 @@ func (u *user) started(t *testing.T, start func() (browser.Browser, error)) brow
 	return b
 }
 
-// forEachUser runs a flow in both browsers, one after the other.
-func forEachUser(t *testing.T, flow func(ctx context.Context, t *testing.T, u *user, b browser.Browser)) {
+// forBoth runs a test's part for each of the users, at once where there are two
+// processors: what a part does not make itself it must only read. The test that
+// calls it does nothing afterwards, as the parts begin when it has returned.
+func forBoth(t *testing.T, part func(t *testing.T, u *user)) {
+	t.Helper()
 	for _, u := range shared.users {
 		t.Run(u.name, func(t *testing.T) {
-			b := u.start(t)
-			ctx, cancel := context.WithTimeout(t.Context(), flowTime)
-			defer cancel()
-			flow(ctx, t, u, b)
+			t.Parallel()
+			part(t, u)
 		})
 	}
+}
+
+// forEachUser runs a flow in both browsers.
+func forEachUser(t *testing.T, flow func(ctx context.Context, t *testing.T, u *user, b browser.Browser)) {
+	t.Helper()
+	forBoth(t, func(t *testing.T, u *user) {
+		b := u.start(t)
+		ctx, cancel := context.WithTimeout(t.Context(), flowTime)
+		defer cancel()
+		flow(ctx, t, u, b)
+	})
 }
 
 // must ends the test on an error.
@@ -225,5 +246,16 @@ func must(t *testing.T, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// comesTo gives what look gives when that is as wanted, or after half a minute: what
+// a click or a key does may come a moment after the browser has taken it.
+func comesTo[T comparable](t *testing.T, want T, look func() T) T {
+	t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		if got := look(); got == want || time.Now().After(deadline) {
+			return got
+		}
 	}
 }

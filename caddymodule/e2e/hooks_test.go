@@ -39,9 +39,9 @@ func TestForcedAnswers(t *testing.T) {
 		u.service.ForceNext(pushservice.Answer{Status: http.StatusServiceUnavailable, Token: pushservice.Token(s.subscription.Endpoint)})
 		wantStatus(ctx, t, s, "lost", http.StatusServiceUnavailable)
 		wantStatus(ctx, t, s, "found", http.StatusCreated)
-		_, err := shared.desktop.WaitTitle(ctx, u.name, "found")
+		_, err := u.desktop.WaitTitle(ctx, u.name, "found")
 		must(t, err)
-		for _, shown := range shared.desktop.Notifications() {
+		for _, shown := range u.desktop.Notifications() {
 			if shown.App == u.name && shown.Title == "lost" {
 				t.Error("a message answered with 503 was delivered")
 			}
@@ -64,7 +64,7 @@ func TestRevokedPermission(t *testing.T) {
 		s.subscription = smokeSubscribe(ctx, t, b, page, origin)
 		must(t, b.SetPermission(ctx, origin, browser.Denied))
 		smokeGone(ctx, t, s)
-		for _, shown := range shared.desktop.Notifications() {
+		for _, shown := range u.desktop.Notifications() {
 			if shown.Title == "gone "+t.Name() {
 				t.Error("shown without permission")
 			}
@@ -101,8 +101,8 @@ func TestNonStableChromium(t *testing.T) {
 	fcm, err := fakefcm.Start(fakefcm.Config{Authority: shared.authority, NonStable: true})
 	must(t, err)
 	defer fcm.Close()
-	u := newUser("Chromium", "jmt17.google.com", fcm.Service, nil, browser.FindChromium, browser.StartChromium,
-		browser.Options{Env: shared.desktop.Env(), Flags: fcm.ChromiumFlags()})
+	u := newUser("Chromium", "jmt17.google.com", shared.users[0].desktop, fcm.Service, nil, browser.FindChromium, browser.StartChromium,
+		browser.Options{Flags: fcm.ChromiumFlags()})
 	defer func() { must(t, u.close()) }()
 	b := u.start(t)
 	ctx, cancel := context.WithTimeout(t.Context(), flowTime)
@@ -117,9 +117,9 @@ func TestNonStableChromium(t *testing.T) {
 		t.Skipf("this Chromium is of the stable channel: %s", s.subscription.Endpoint)
 	}
 	wantStatus(ctx, t, s, "non-stable", http.StatusCreated)
-	_, err = shared.desktop.WaitTitle(ctx, u.name, "non-stable")
+	_, err = u.desktop.WaitTitle(ctx, u.name, "non-stable")
 	must(t, err)
-	deadline := time.Now().Add(5 * time.Second)
+	deadline := time.Now().Add(30 * time.Second)
 	for fcm.Undelivered() > 0 && time.Now().Before(deadline) {
 		time.Sleep(time.Millisecond)
 	}

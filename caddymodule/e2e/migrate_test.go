@@ -9,7 +9,6 @@ import (
 	"io"
 	"net/http"
 	"testing"
-	"time"
 
 	"github.com/caddy-webpush/caddy-webpush/caddymodule/e2e/browser"
 )
@@ -76,7 +75,7 @@ func (s *vendorSubscriber) vendorSends(ctx context.Context, t *testing.T, u *use
 	t.Helper()
 	title := what + " " + t.Name()
 	smokeSend(ctx, t, s.sender, what, title)
-	_, err := shared.desktop.WaitTitle(ctx, u.name, mark+title)
+	_, err := u.desktop.WaitTitle(ctx, u.name, mark+title)
 	must(t, err)
 }
 
@@ -87,7 +86,7 @@ func (s *vendorSubscriber) weSend(ctx context.Context, t *testing.T, u *user, wh
 	if m := s.send(s.origin, "--title", title); m.Results.Audience != 1 || m.Results.Accepted != 1 {
 		t.Errorf("%s: %+v", what, m.Results)
 	}
-	_, err := shared.desktop.WaitTitle(ctx, u.name, title)
+	_, err := u.desktop.WaitTitle(ctx, u.name, title)
 	must(t, err)
 }
 
@@ -157,10 +156,9 @@ func TestNoMigration(t *testing.T) {
 	forEachUser(t, func(ctx context.Context, t *testing.T, u *user, b browser.Browser) {
 		s := subscribeToVendor(ctx, t, u, b, rootVendor)
 		s.reconfigure(s.origin, "webpush {\n\t\tmigrate_from clevertap\n\t}")
-		page, err := b.Open(ctx, s.origin+"/")
+		page, err := b.Open(ctx, "about:blank")
 		must(t, err)
-		must(t, browser.WaitFor(ctx, page, "!!window.webpush"))
-		time.Sleep(2 * time.Second) // for what should not happen
+		synchronised(ctx, t, page, s.origin)
 		if all := workers(ctx, t, page); len(all) != 1 || all["/"] != rootVendor.worker {
 			t.Errorf("the workers are %v", all)
 		}

@@ -68,7 +68,7 @@ func (x *onPage) caps() {
 	other := *x
 	for _, u := range shared.users {
 		if u.name != x.b.Name() {
-			other.b = u.start(x.T)
+			other.b = u.startAlone(x.T) // another test is in the shared one
 		}
 	}
 	other.page = other.tab()
@@ -93,17 +93,19 @@ func (x *onPage) groups(group string) {
 	}
 	for variant, id := range named {
 		x.put(small(id, 5, m{
-			"where": paths("/" + variant), "control": 50,
+			"where": paths("/" + variant), "control": 50, "caps": m{"session": 1},
 			"variants": []m{{"id": "a", "weight": 1}, {"id": "b", "weight": 1, "content": m{"title": "The second"}}},
 		}))
 	}
 	x.wants("/control", "rest", "in the control group")
 	x.variant(named["control"], "control")
+	x.wants("/control", "rest", "kept from the visitor before")
 	x.sees("/b", named["b"])
 	if title := evaluated[string](x.ctx, x.T, x.page, `document.querySelector(".webpush-popup").shadowRoot.getElementById("title").textContent`); title != "The second" {
 		x.Errorf("the second variant says %q", title)
 	}
 	x.variant(named["b"], "b")
+	x.variant(named["control"], "control") // what was told before the view of b has come
 }
 
 // variant wants one view, and it of the variant.
@@ -127,12 +129,12 @@ func (x *onPage) variant(id, variant string) {
 // enough is one pop-up in a session: the more important one. The inbox is none.
 func (x *onPage) enough() {
 	x.put(small("less", 1, nil), small("more", 2, m{"where": paths("/", "/next")}), m{"id": "bell", "kind": "inbox", "content": m{"title": "T"}})
-	must(x.T, visitPage(x.ctx, x.page, x.origin, "/"))
+	x.visit("/")
 	x.waitTold("shown more")
 	x.waitTold("viewed more")
 	x.waitTold("shown bell")
 	for _, path := range []string{"/next", "/other"} {
-		must(x.T, visitPage(x.ctx, x.page, x.origin, path))
+		x.visit(path)
 		x.waitTold("shown bell")
 		if told := x.told(); !slices.Equal(told, []string{"shown bell"}) {
 			x.Errorf("on %s the page was told %q, although the session has had its pop-up", path, told)
@@ -178,7 +180,7 @@ func (x *onPage) spam() {
 // callbacks compares what the page gets with CleverTap's guide, and has it raise
 // in both of the guide's ways.
 func (x *onPage) callbacks() {
-	must(x.T, visitPage(x.ctx, x.page, x.origin, "/own"))
+	x.visit("/own")
 	x.wait("the message", "messages.length > 0")
 	got := evaluated[string](x.ctx, x.T, x.page, "JSON.stringify(messages[0])")
 	want := `{"msgContent":{"title":"Title","description":"Text","imageUrl":"/lighthouse.svg","ctaText":"Go"},"msgId":"own_` +
@@ -194,24 +196,29 @@ func (x *onPage) callbacks() {
 
 // inbox has CleverTap's functions of it, on this page and the next one.
 func (x *onPage) inbox() {
-	must(x.T, visitPage(x.ctx, x.page, x.origin, "/box"))
+	x.visit("/box")
 	x.wait("two messages", "clevertap.getInboxMessageCount() === 2 && clevertap.getInboxMessageUnreadCount() === 2")
 	x.run(x.page, `clevertap.markReadInboxMessage("old"), clevertap.toggleInbox()`)
 	x.waitTold("viewed news")
 	if title := evaluated[string](x.ctx, x.T, x.page, `clevertap.getUnreadInboxMessages().news.msg[0].title`); title != "News" {
 		x.Errorf("the unread message says %q", title)
 	}
-	must(x.T, visitPage(x.ctx, x.page, x.origin, "/own"))
+	x.visit("/own")
 	x.wait("one unread of two", "clevertap.getInboxMessageCount() === 2 && clevertap.getInboxMessageUnreadCount() === 1")
 	x.run(x.page, `clevertap.deleteInboxMessage("old"), clevertap.deleteInboxMessage("news")`)
 	x.wait("no bell without a message", `clevertap.getInboxMessageCount() === 0 && !document.getElementById("webpush-inbox")`)
+
+	must(x.T, visitPage(x.ctx, x.page, x.origin, "/box"))
+	x.wait("two messages", `document.getElementById("webpush-inbox") && clevertap.getInboxMessageCount() === 2`)
+	x.run(x.page, `webpush.logout()`)
+	x.wait("no message of who has logged out", `!document.getElementById("webpush-inbox") && !localStorage.getItem("webpush:inbox")`)
 }
 
 // cut loses the line: before what happened was sent, and after it had arrived but
 // before the browser knew.
 func (x *onPage) cut() {
 	count := func(name string) int { return known(x.p.people(x.ctx, x.origin), "").Events[name].Count }
-	must(x.T, visitPage(x.ctx, x.page, x.origin, "/"))
+	x.visit("/")
 	x.run(x.page, `webpush.event("Before")`)
 	x.wait("all told", nothingWaits)
 	until(x.ctx, x.T, "an event", func() bool { return count("Before") == 1 })

@@ -14,14 +14,13 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/caddy-webpush/caddy-webpush/caddymodule/e2e/browser"
 )
 
 // onPageScript is the shop's own: it has a function for pop-ups to call, and keeps
 // what it is told of them.
-const onPageScript = `window.told = []; window.called = []; window.messages = [];
+const onPageScript = arrivals + `window.told = []; window.called = []; window.messages = [];
 window.shop = {greet: (kv) => called.push(JSON.stringify(kv))};
 document.addEventListener("securitypolicyviolation", (e) => told.push("violation " + e.effectiveDirective + " " + e.blockedURI));
 addEventListener("load", () => {
@@ -67,10 +66,16 @@ func onPageSite(w http.ResponseWriter, r *http.Request) {
 <body><h1>Shop</h1><button id="buy" type="button">Buy</button>%s<svg width="9" height="3000"></svg></body></html>`, script, banner)
 }
 
-// onPageWatch keeps when the server last told of pop-ups, and counts what fails.
-const onPageWatch = `{ const original = window.fetch; window.answered = window.failed = 0;
-window.fetch = (...args) => original(...args).then((response) => { if (String(args[0]).endsWith("/messages")) answered = performance.now(); return response; },
-	(error) => { failed++; throw error; }); }`
+// onPageWatch keeps when the SDK last read what the server tells of pop-ups, and
+// counts what fails, and how often a pop-up whose time has come looks whether it may.
+const onPageWatch = `{ const original = window.fetch; window.answered = window.failed = window.looks = 0;
+window.fetch = (...args) => original(...args).then((response) => {
+	const read = () => Response.prototype.json.call(response);
+	if (String(args[0]).endsWith("/messages")) response.json = () => read().then((popups) => { answered = performance.now(); return popups; });
+	return response;
+}, (error) => { failed++; throw error; });
+const later = window.setTimeout;
+window.setTimeout = (run, ms, ...more) => { if (ms === 500) looks++; return later(run, ms, ...more); }; }`
 
 // onPage is a visitor's tab at one of the sites.
 type onPage struct {
@@ -98,25 +103,23 @@ var onPageOptions = []struct {
 // groups hold across restarts, devices and cleared storage; what happened while
 // the line was cut is counted once.
 func TestPopupsOnSite(t *testing.T) {
-	for _, u := range shared.users {
-		t.Run(u.name, func(t *testing.T) {
-			b := u.start(t)
-			p, line := startOnPage(t)
-			for i, c := range onPageOptions {
-				t.Run(c.name, func(t *testing.T) {
-					ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
-					defer cancel()
-					mine := *p
-					mine.t = t
-					x := &onPage{tracker{t, ctx, &mine, b, p.origins[i]}, p, nil, "sites/" + host(p.origins[i]), line}
-					must(t, b.SetPermission(ctx, x.origin, browser.Default))
-					x.page = x.tab()
-					c.run(x)
-					must(t, x.page.Close(ctx))
-				})
-			}
-		})
-	}
+	forBoth(t, func(t *testing.T, u *user) {
+		b := u.start(t)
+		p, line := startOnPage(t)
+		for i, c := range onPageOptions {
+			t.Run(c.name, func(t *testing.T) {
+				ctx, cancel := context.WithTimeout(t.Context(), 2*flowTime)
+				defer cancel()
+				mine := *p
+				mine.t = t
+				x := &onPage{tracker{t, ctx, &mine, b, p.origins[i]}, p, nil, "sites/" + host(p.origins[i]), line}
+				must(t, b.SetPermission(ctx, x.origin, browser.Default))
+				x.page = x.tab()
+				c.run(x)
+				must(t, x.page.Close(ctx))
+			})
+		}
+	})
 }
 
 // startOnPage runs the Caddy. The line is to the last site.
@@ -144,6 +147,7 @@ func (x *onPage) tab() browser.Page {
 	page, err := x.b.Open(x.ctx, "about:blank")
 	must(x.T, err)
 	must(x.T, page.Preload(x.ctx, onPageWatch))
+	must(x.T, page.Preload(x.ctx, lingering()))
 	return page
 }
 
@@ -195,10 +199,16 @@ func (x *onPage) waitTold(line string) {
 	x.wait(line, "told.includes("+js(line)+")")
 }
 
+// visit goes to a page.
+func (x *onPage) visit(path string) {
+	x.Helper()
+	must(x.T, visitPage(x.ctx, x.page, x.origin, path))
+}
+
 // shows goes to a page and gives what is shown there first.
 func (x *onPage) shows(path string) string {
 	x.Helper()
-	must(x.T, visitPage(x.ctx, x.page, x.origin, path))
+	x.visit(path)
 	x.wait("a pop-up on "+path, `told.some((line) => line.startsWith("shown "))`)
 	return evaluated[string](x.ctx, x.T, x.page, `told.find((line) => line.startsWith("shown ")).slice(6)`)
 }
@@ -286,7 +296,12 @@ var onPageKinds = []struct {
 		m{"id": "corner", "kind": "corner", "when": m{"exit": true}, "content": m{"title": "T", "buttons": []m{
 			{"id": "code", "text": "TEN", "action": m{"do": "copy", "text": "TEN"}},
 		}}},
-		func(x *onPage) { must(x.T, x.page.LeaveTop(x.ctx)) },
+		func(x *onPage) {
+			until(x.ctx, x.T, "the pop-up of who leaves", func() bool {
+				must(x.T, x.page.LeaveTop(x.ctx))
+				return slices.Contains(x.told(), "shown corner")
+			})
+		},
 		func(x *onPage) {
 			x.click("#button-1")
 			x.wait("copied", `[...document.querySelectorAll(".webpush-popup")].some((host) => host.shadowRoot.getElementById("button-1")?.textContent === "Copied")`)
@@ -295,7 +310,7 @@ var onPageKinds = []struct {
 	},
 	{
 		m{"id": "image", "kind": "image", "when": m{"click": "#buy"}, "click": m{"do": "close"}, "content": m{"image": "/lighthouse.svg", "imageAlt": "A"}},
-		clickBuy,
+		func(x *onPage) { x.click("#buy") },
 		func(x *onPage) {
 			x.click("#whole")
 			x.waitTold("closed image action")
@@ -370,25 +385,9 @@ func (x *onPage) late() {
 	}
 }
 
-// clickBuy clicks on the page, if what that brings does not cover it yet.
-func clickBuy(x *onPage) {
-	ctx, cancel := context.WithTimeout(x.ctx, 3*time.Second)
-	defer cancel()
-	if err := x.page.Click(ctx, "#buy"); err != nil && ctx.Err() == nil {
-		x.Fatal(err)
-	}
-}
-
 // clickOwnHTML is clickInFrame, until the page was told.
 func clickOwnHTML(x *onPage) {
-	before := len(x.told())
-	for told := false; !told; must(x.T, x.ctx.Err()) {
-		x.click("iframe")
-		ctx, cancel := context.WithTimeout(x.ctx, 3*time.Second)
-		told = browser.WaitFor(ctx, x.page, fmt.Sprintf("told.length > %d", before)) == nil
-		cancel()
-	}
-	x.waitTold("clicked html buy")
+	clickInFrame(x.ctx, x.T, x.page, `told.includes("clicked html buy")`)
 }
 
 // kinds puts them by the CLI, and looks at the pages as they come.
@@ -428,18 +427,14 @@ func (x *onPage) kinds() {
 // kind goes to a pop-up's page, has it come, looks at it and answers it.
 func (x *onPage) kind(id string, trigger, answer func(x *onPage)) {
 	x.Helper()
-	must(x.T, visitPage(x.ctx, x.page, x.origin, "/k/"+id))
+	x.visit("/k/" + id)
 	shown := "told.includes(" + js("shown "+id) + ")"
 	if trigger != nil {
-		x.wait("the server's answer for "+id, "answered > 0")
-		time.Sleep(200 * time.Millisecond) // for what should not happen
+		x.wait("the server's answer for "+id, "answered > 0 && looked()")
 		if evaluated[bool](x.ctx, x.T, x.page, shown) {
 			x.Errorf("%s came before its time", id)
 		}
-		until(x.ctx, x.T, id, func() bool {
-			trigger(x)
-			return evaluated[bool](x.ctx, x.T, x.page, shown)
-		})
+		trigger(x)
 	}
 	x.waitTold("shown " + id)
 	switch id {
@@ -472,13 +467,13 @@ func (x *onPage) busy() {
 	must(x.T, x.page.Eval(x.ctx, "webpush.unsubscribe()", nil))
 	must(x.T, x.b.SetPermission(x.ctx, x.origin, browser.Default))
 	x.put(m{"id": "later", "kind": "corner", "where": paths("/busy"), "when": m{"event": "go"}, "content": m{"title": "T"}})
-	must(x.T, visitPage(x.ctx, x.page, x.origin, "/busy"))
+	x.visit("/busy")
 	x.wait("the server's answer", "answered > 0")
 	x.run(x.page, `webpush.prompt({force: true})`)
 	x.wait("the question", promptShown)
 	x.run(x.page, `webpush.event("go")`)
 	waits := func(why string) {
-		time.Sleep(700 * time.Millisecond) // for what should not happen
+		x.wait("a look at "+why, fmt.Sprintf("looks > %v", evaluated[float64](x.ctx, x.T, x.page, "looks")))
 		if slices.Contains(x.told(), "shown later") {
 			x.Errorf("shown over %s", why)
 		}

@@ -68,25 +68,26 @@ func js(value any) string {
 
 // clickInFrame clicks on the middle of the frame, by its real place on the screen:
 // the frame's origin keeps everybody out. A frame of another process may still be
-// on its way to where the page has it, so that a click that nothing tells of is
-// tried again.
-func clickInFrame(ctx context.Context, t *testing.T, page browser.Page) {
+// on its way to where the page has it, so that a click is tried again that nothing
+// tells of for longer than a slow machine takes.
+func clickInFrame(ctx context.Context, t *testing.T, page browser.Page, clicked string) {
 	t.Helper()
 	for {
 		must(t, page.Click(ctx, "iframe"))
-		wait, cancel := context.WithTimeout(ctx, 3*time.Second)
-		err := browser.WaitFor(wait, page, "told.length > 0")
+		wait, cancel := context.WithTimeout(ctx, 8*time.Second)
+		err := browser.WaitFor(wait, page, clicked)
 		cancel()
 		if err == nil {
 			return
 		}
 		must(t, ctx.Err())
+		t.Log("a click in the frame was lost")
 	}
 }
 
 // within waits for a condition as long as the slowest machine may take.
 func within(ctx context.Context, page browser.Page, condition string) error {
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	return browser.WaitFor(ctx, page, condition)
 }
@@ -101,7 +102,7 @@ func TestPopupsGuide(t *testing.T) {
 			style := `<style>html, body { margin: 0; height: 100% } .btn { position: fixed; inset: 0; min-height: 60px; display: block }</style>`
 			options := `{kind: "html", id: "1439796272", legacy: {msgId: "1439796272_20160219"}, position: ` + js(snippet.position) + `, content: {html: ` + js(snippet.html+style) + `}}`
 			showPopup(ctx, t, page, options)
-			clickInFrame(ctx, t, page)
+			clickInFrame(ctx, t, page, "told.length > 0")
 			if err := within(ctx, page, `told.includes("gone")`); err != nil {
 				t.Errorf("%s: not closed: %v; told %s", snippet.name, err, told(ctx, t, page))
 				continue
@@ -176,7 +177,7 @@ func TestPopupsHTML(t *testing.T) {
 		page := openFaces(ctx, t, b, site+"/?policy="+urlQuery(popupsPolicy)+"&lang=en&dir=ltr")
 		for _, test := range tests {
 			showPopup(ctx, t, page, customHTML(test.element))
-			clickInFrame(ctx, t, page)
+			clickInFrame(ctx, t, page, "told.length > 0")
 			want := strings.ReplaceAll(test.told, "$SITE", site)
 			// wzrk_click_url has 20 characters, which of ours is a part of the host.
 			want = strings.ReplaceAll(want, `"wzrk_click_url":"`+site+`/elsewhere?"`, `"wzrk_click_url":"`+(site + "/elsewhere")[:20]+`"`)
@@ -219,7 +220,7 @@ func trustedHTML(ctx context.Context, t *testing.T, strict browser.Page) {
 	popup := strings.Replace(customHTML(`<button class="fill" onclick="try { parent.document.title = 'changed' } catch (e) {}">B</button>`), "content: {", "content: {trusted: true, ", 1)
 	// Trusted Types without a policy for us.
 	showPopup(ctx, t, strict, popup)
-	clickInFrame(ctx, t, strict)
+	clickInFrame(ctx, t, strict, "told.length > 0")
 	var sandboxed bool
 	must(t, strict.Eval(ctx, `root.querySelector("iframe").hasAttribute("sandbox")`, &sandboxed))
 	if !sandboxed {
@@ -235,7 +236,7 @@ func trustedHTML(ctx context.Context, t *testing.T, strict browser.Page) {
 	must(t, strict.Navigate(ctx, base+"/?lang=en&dir=ltr"))
 	must(t, browser.WaitFor(ctx, strict, "window.ready === true"))
 	showPopup(ctx, t, strict, popup)
-	clickInFrame(ctx, t, strict)
+	clickInFrame(ctx, t, strict, "told.length > 0")
 	if err := within(ctx, strict, `document.title === "changed"`); err != nil {
 		t.Errorf("trusted HTML has not the page's powers: %v; told %q", err, told(ctx, t, strict))
 	}

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -15,7 +16,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -153,7 +154,7 @@ func (p *product) run(config string) {
 	proc, err := childproc.Start(cmd)
 	must(p.t, err)
 	p.t.Cleanup(func() {
-		if err := proc.Stop(15 * time.Second); err != nil {
+		if err := proc.Stop(30 * time.Second); err != nil {
 			p.t.Logf("caddy: %v", err)
 		}
 		for _, secret := range []string{"/fcm/send/", "/wp/", "/wpush/", "vapid t="} {
@@ -165,7 +166,7 @@ func (p *product) run(config string) {
 			p.t.Logf("caddy said:\n%s", log.String())
 		}
 	})
-	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
 		resp, err := http.Get(p.origins[0] + "/_webpush/sdk.js")
 		if err == nil {
 			resp.Body.Close()
@@ -213,20 +214,43 @@ func (p *product) tryCLI(result any, args ...string) error {
 // host is the site's name: the origin without its scheme.
 func host(origin string) string { return strings.TrimPrefix(origin, "http://") }
 
-// given are the addresses that freeAddress has given.
-var given sync.Map
+// Ports are taken from below those that systems give to whoever asks for any, and
+// to the near end of every connection (Linux from 32768, others from 49152): nobody
+// else gets one between freeAddress and the server for which it is.
+const (
+	firstPort = 12000
+	lastPort  = 31999
+)
+
+// ports is how many were given, begun anywhere, so that two runs differ.
+var ports = func() *atomic.Int64 {
+	n := new(atomic.Int64)
+	n.Store(rand.Int64N(lastPort - firstPort))
+	return n
+}()
 
 // freeAddress is one that no earlier test of this run has had: browsers keep what
-// they know of an origin, and there are few ports for so many.
+// they know of an origin.
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	for {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		must(t, err)
-		address := l.Addr().String()
-		must(t, l.Close())
-		if _, again := given.LoadOrStore(address, true); !again {
+	for range lastPort - firstPort {
+		address := fmt.Sprintf("127.0.0.1:%d", firstPort+ports.Add(1)%(lastPort-firstPort))
+		if l, err := net.Listen("tcp", address); err == nil {
+			must(t, l.Close())
 			return address
 		}
 	}
+	t.Fatal("no port is free")
+	return ""
+}
+
+// serve runs a site on an origin of its own, for browsers to go to.
+func serve(t *testing.T, site http.Handler) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", freeAddress(t))
+	must(t, err)
+	server := &httptest.Server{Listener: listener, Config: &http.Server{Handler: site}}
+	server.Start()
+	t.Cleanup(server.Close)
+	return server.URL
 }

@@ -22,8 +22,9 @@ import (
 // changingSite is sitePages, and an answer for every other path that a test can
 // change.
 type changingSite struct {
-	other atomic.Pointer[http.HandlerFunc]
-	looks atomic.Int64 // requests for /sw.js that are no browser's update check
+	other   atomic.Pointer[http.HandlerFunc]
+	looks   atomic.Int64 // requests for /sw.js that are no browser's update check
+	reports atomic.Int64 // of the worker's, which came to the site because webpush is gone
 }
 
 func newChangingSite() *changingSite {
@@ -42,6 +43,9 @@ func (s *changingSite) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if r.URL.Path == "/sw.js" && r.Method == http.MethodGet && r.Header.Get("Service-Worker") == "" {
 		s.looks.Add(1)
+	}
+	if r.URL.Path == "/_webpush/events" {
+		s.reports.Add(1)
 	}
 	(*s.other.Load())(w, r)
 }
@@ -143,7 +147,7 @@ func standingOf(ctx context.Context, t *testing.T, page browser.Page) standing {
 func pushAndAnswer(ctx context.Context, t *testing.T, u *user, p *product, origin, title string, answer func(uint32) error) {
 	t.Helper()
 	p.send(origin, "--title", title, "--url", "/sale")
-	shown, err := shared.desktop.WaitTitle(ctx, u.name, title)
+	shown, err := u.desktop.WaitTitle(ctx, u.name, title)
 	must(t, err)
 	must(t, answer(shown.ID))
 }
@@ -158,6 +162,13 @@ func forgetLook(ctx context.Context, t *testing.T, b browser.Browser, origin, no
 		if (note) await (await caches.open("webpush")).put("/webpush-note", new Response(JSON.stringify(note)));
 	})`, note), nil))
 	must(t, page.Close(ctx))
+}
+
+// noted waits for what the worker notes when it has looked and stays, or could not
+// be rid of: kept is "note" or "reports", good is about what is kept.
+func noted(ctx context.Context, t *testing.T, page browser.Page, kept, good string) {
+	t.Helper()
+	must(t, browser.WaitFor(ctx, page, fmt.Sprintf(`caches.match("/webpush-%s").then((kept) => kept?.json()).then((kept) => kept && %s)`, kept, good)))
 }
 
 // joined is a site with a subscriber and no page open, beside one that keeps
@@ -183,18 +194,29 @@ func TestTakenOut(t *testing.T) {
 
 		site.answer(unavailable)
 		p.reconfigure(origin, "")
+		// One report after the other, so that none comes late: it would look again.
+		page, err := b.Open(ctx, origin+"/plain.txt")
+		must(t, err)
 		before := site.looks.Load()
-		pushAndAnswer(ctx, t, u, p, origin, "Failing "+u.name, shared.desktop.Dismiss)
-		until(ctx, t, "a look at the failing site", func() bool { return site.looks.Load() > before })
-		time.Sleep(time.Second) // for what should not happen
-		if s := standingAt(ctx, t, b, origin); s.Workers != 1 || !s.Subscribed {
+		pushAndAnswer(ctx, t, u, p, origin, "Failing "+u.name, func(id uint32) error {
+			until(ctx, t, "a look at the failing site", func() bool { return site.looks.Load() > before })
+			noted(ctx, t, page, "note", "kept.at > 0")
+			return u.desktop.Dismiss(id)
+		})
+		noted(ctx, t, page, "reports", `kept.some(({type}) => type === "closed")`)
+		if s := standingOf(ctx, t, page); s.Workers != 1 || !s.Subscribed {
 			t.Fatalf("a site that fails: %+v", s)
 		}
 
 		forgetLook(ctx, t, b, origin, "null")
 		p.reconfigure(origin, absent)
-		pushAndAnswer(ctx, t, u, p, origin, "Offline "+u.name, shared.desktop.Dismiss)
-		time.Sleep(5 * time.Second) // three reports that fail, and a look
+		pushAndAnswer(ctx, t, u, p, origin, "Offline "+u.name, func(id uint32) error {
+			noted(ctx, t, page, "reports", `kept.some(({type}) => type === "shown")`)
+			return u.desktop.Dismiss(id)
+		})
+		noted(ctx, t, page, "reports", `kept.some(({type}) => type === "closed")`)
+		time.Sleep(time.Second) // for a look, of which nothing can tell
+		must(t, page.Close(ctx))
 		p.reconfigure(origin, "")
 		if s := standingAt(ctx, t, b, origin); s.Workers != 1 || !s.Subscribed {
 			t.Fatalf("a site that cannot be reached: %+v", s)
@@ -205,11 +227,14 @@ func TestTakenOut(t *testing.T) {
 		before = site.looks.Load()
 		pushAndAnswer(ctx, t, u, p, origin, "Last "+u.name, func(id uint32) error {
 			until(ctx, t, "a look", func() bool { return site.looks.Load() > before })
-			time.Sleep(time.Second)
-			if s := standingAt(ctx, t, b, origin); s.Workers != 1 {
+			page, err := b.Open(ctx, origin+"/plain.txt")
+			must(t, err)
+			noted(ctx, t, page, "note", "kept.since > 0")
+			if s := standingOf(ctx, t, page); s.Workers != 1 {
 				t.Errorf("before the click: %+v", s)
 			}
-			return shared.desktop.Click(id)
+			must(t, page.Close(ctx))
+			return u.desktop.Click(id)
 		})
 		opened, err := b.WaitPage(ctx, func(url string) bool { return url == origin+"/sale" })
 		must(t, err)
@@ -227,16 +252,22 @@ func TestTakenOutPages(t *testing.T) {
 		site.answer(everyPage)
 		p.reconfigure(origin, "")
 
+		page, err := b.Open(ctx, origin+"/plain.txt")
+		must(t, err)
 		before := site.looks.Load()
-		pushAndAnswer(ctx, t, u, p, origin, "Pages "+u.name, shared.desktop.Dismiss)
-		until(ctx, t, "a look", func() bool { return site.looks.Load() > before })
-		time.Sleep(time.Second) // for what should not happen
-		if s := standingAt(ctx, t, b, origin); s.Workers != 1 || !s.Subscribed {
+		pushAndAnswer(ctx, t, u, p, origin, "Pages "+u.name, func(id uint32) error {
+			until(ctx, t, "a look", func() bool { return site.looks.Load() > before })
+			noted(ctx, t, page, "note", "kept.at > 0")
+			return u.desktop.Dismiss(id)
+		})
+		until(ctx, t, "the report of the dismissal", func() bool { return site.reports.Load() > 1 })
+		if s := standingOf(ctx, t, page); s.Workers != 1 || !s.Subscribed {
 			t.Fatalf("on the first day: %+v", s)
 		}
+		must(t, page.Close(ctx))
 
 		forgetLook(ctx, t, b, origin, "{at: Date.now() - 7 * 3600e3, since: Date.now() - 25 * 3600e3}")
-		pushAndAnswer(ctx, t, u, p, origin, "Next day "+u.name, shared.desktop.Dismiss)
+		pushAndAnswer(ctx, t, u, p, origin, "Next day "+u.name, u.desktop.Dismiss)
 		waitStanding(ctx, t, b, origin, "the worker's leave", left)
 	})
 }
@@ -250,11 +281,12 @@ func TestTakenOutOwnWorker(t *testing.T) {
 		p, origin := joined(ctx, t, b, site)
 		site.answer(http.NotFound)
 		p.reconfigure(origin, "")
-		pushAndAnswer(ctx, t, u, p, origin, "Own "+u.name, shared.desktop.Click)
+		pushAndAnswer(ctx, t, u, p, origin, "Own "+u.name, u.desktop.Click)
 		opened, err := b.WaitPage(ctx, func(url string) bool { return url == origin+"/sale" })
 		must(t, err)
 		must(t, opened.Close(ctx))
-		time.Sleep(2 * time.Second) // for what should not happen
+		until(ctx, t, "the reports that nobody takes", func() bool { return site.reports.Load() > 1 })
+		time.Sleep(time.Second) // for what should not happen
 		if s := standingAt(ctx, t, b, origin); s.Workers != 1 || !s.Subscribed {
 			t.Errorf("%+v", s)
 		}
@@ -342,13 +374,20 @@ func TestRetireForeign(t *testing.T) {
 		must(t, err)
 		must(t, page.Eval(ctx, fmt.Sprintf(`navigator.serviceWorker.register("/sw.js").then(() => navigator.serviceWorker.ready)
 			.then((r) => r.pushManager.subscribe({userVisibleOnly: true, applicationServerKey: %q})).then(() => null)`, foreign.PublicKey()), nil))
+		must(t, page.Eval(ctx, `navigator.serviceWorker.ready.then((r) => void (r.onupdatefound = () => {
+			const worker = r.installing;
+			worker.onstatechange = () => { window.became = worker.state };
+		}))`, nil))
 		p.reconfigure(origin, "webpush {\n\t\tretire\n\t}")
-		must(t, page.Navigate(ctx, origin+"/"))
-		must(t, browser.WaitFor(ctx, page, "!!window.webpush"))
-		time.Sleep(3 * time.Second) // for what should not happen
-		if s := standingAt(ctx, t, b, origin); s.Workers != 1 || !s.Subscribed {
+		visited, err := b.Open(ctx, origin+"/")
+		must(t, err)
+		must(t, browser.WaitFor(ctx, visited, "!!window.webpush"))
+		// It is activated when it has done all that it does by itself.
+		must(t, browser.WaitFor(ctx, page, `["activated", "redundant"].includes(window.became)`))
+		if s := standingOf(ctx, t, page); s.Workers != 1 || !s.Subscribed {
 			t.Errorf("%+v", s)
 		}
+		must(t, visited.Close(ctx))
 		must(t, page.Close(ctx))
 	})
 }

@@ -17,7 +17,7 @@ import (
 // itself.
 func runnerSite(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	script := `window.told = []; const shop = window.shop = {greet: (kv) => told.push("greet " + JSON.stringify(kv))};
+	script := arrivals + `window.told = []; const shop = window.shop = {greet: (kv) => told.push("greet " + JSON.stringify(kv))};
 		addEventListener("load", () => webpush.on("popup", (d) => told.push(d.act + " " + d.id + (d.element ? " " + d.element : ""))));`
 	if r.URL.Path == "/own" {
 		script += `addEventListener("load", () => { webpush.notificationCallback = (m) => { window.message = m; }; });`
@@ -25,6 +25,20 @@ func runnerSite(w http.ResponseWriter, r *http.Request) {
 	_, _ = fmt.Fprintf(w, `<!DOCTYPE html><html lang="en"><head><title>Shop</title><script>%s</script></head>
 <body><h1>Shop</h1><div style="height: 3000px"></div></body></html>`, script)
 }
+
+// arrivals is a part of a site's own script. arrived is whether a module of ours is
+// there, and who had asked for it has gone on with it: it is the same module for the
+// page. looked is whether all that pop-ups could do on this page at once is done.
+const arrivals = `window.arrived = async (name, of = name) => {
+	const entry = performance.getEntriesByType("resource").find(({ name }) => name.includes("/_webpush/" + of + ".js"));
+	if (!entry) return false;
+	await import(entry.name.replace(of, name));
+	await new Promise((go) => setTimeout(go));
+	return true;
+};
+window.looked = async () => performance.getEntriesByType("resource").some((e) => e.name.endsWith("/messages") && e.responseEnd) &&
+	(await arrived("wait")) && (await arrived("popup", "wait"));
+`
 
 // m is JSON.
 type m = map[string]any
@@ -99,7 +113,7 @@ func TestPopupRunner(t *testing.T) {
 func (x *tracker) counted(id string, want map[string]int64) {
 	x.Helper()
 	var last map[string]int64
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
 		last = x.p.acts(x.ctx, x.origin, id)
 		good := true
 		for act, n := range want {
@@ -124,7 +138,7 @@ func (x *tracker) noneApplies() {
 
 func (x *tracker) atEvent() {
 	page := x.open("/")
-	must(x.T, browser.WaitFor(x.ctx, page, `performance.getEntriesByType("resource").some((e) => e.name.endsWith("/messages") && e.responseEnd)`))
+	must(x.T, browser.WaitFor(x.ctx, page, "looked()"))
 	if evaluated[bool](x.ctx, x.T, page, popupOpen) {
 		x.Error("shown before its event")
 	}
@@ -152,13 +166,14 @@ func (x *tracker) atEvent() {
 
 func (x *tracker) atExit() {
 	page := x.open("/exit")
-	must(x.T, browser.WaitFor(x.ctx, page, `performance.getEntriesByType("resource").some((e) => e.name.endsWith("/messages") && e.responseEnd)`))
-	time.Sleep(300 * time.Millisecond) // for what should not happen
+	must(x.T, browser.WaitFor(x.ctx, page, "looked()"))
 	if evaluated[bool](x.ctx, x.T, page, popupOpen) {
 		x.Error("shown to who stays")
 	}
-	x.run(page, `document.documentElement.dispatchEvent(new MouseEvent("mouseleave", {clientY: -1}))`)
-	must(x.T, browser.WaitFor(x.ctx, page, popupOpen))
+	until(x.ctx, x.T, "the pop-up of who leaves", func() bool {
+		x.run(page, `document.documentElement.dispatchEvent(new MouseEvent("mouseleave", {clientY: -1}))`)
+		return evaluated[bool](x.ctx, x.T, page, popupOpen)
+	})
 	must(x.T, page.Close(x.ctx))
 }
 
@@ -201,7 +216,7 @@ func (x *tracker) preview(site string) {
 	page, err := x.b.Open(x.ctx, preview.URL)
 	must(x.T, err)
 	must(x.T, browser.WaitFor(x.ctx, page, popupOpen))
-	time.Sleep(1500 * time.Millisecond) // for what should not happen
+	must(x.T, browser.WaitFor(x.ctx, page, `told.includes("viewed draft")`)) // the page is told, and nobody else
 	must(x.T, browser.WaitFor(x.ctx, page, nothingWaits))
 	if acts := x.p.acts(x.ctx, x.origin, "draft"); acts["viewed"] != 0 {
 		x.Errorf("counted %v", acts)

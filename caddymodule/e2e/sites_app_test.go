@@ -21,9 +21,7 @@ import (
 )
 
 // appSites are made of what their tools put out.
-func appSites(t *testing.T) []site {
-	t.Helper()
-	dist := build(t)
+func appSites(dist string) []site {
 	return []site{
 		{name: "React stream", answer: reactStream, behave: useReactStream},
 		{name: "Vite", answer: viteFiles(dist, "%s"), behave: useSPA, with: (*visitor).wantPush},
@@ -63,7 +61,7 @@ func reactStream(t *testing.T) string {
 	must(t, err)
 	t.Cleanup(func() {
 		_ = stdin.Close()
-		if err := proc.Stop(5 * time.Second); err != nil {
+		if err := proc.Stop(30 * time.Second); err != nil {
 			t.Errorf("stopping the server in Node: %v", err)
 		}
 	})

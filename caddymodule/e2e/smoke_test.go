@@ -12,7 +12,6 @@ import (
 	"image/png"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -84,9 +83,7 @@ func smokeSite(t *testing.T, key string) (url string, closed <-chan string) {
 	mux.HandleFunc("POST /closed", func(w http.ResponseWriter, r *http.Request) {
 		ids <- r.URL.Query().Get("id")
 	})
-	server := httptest.NewServer(mux)
-	t.Cleanup(server.Close)
-	return server.URL, ids
+	return serve(t, mux), ids
 }
 
 // sender sends with an independent implementation of Web Push.
@@ -245,23 +242,23 @@ func smokeSend(ctx context.Context, t *testing.T, s *sender, id, title string) {
 
 func smokeClick(ctx context.Context, t *testing.T, u *user, b browser.Browser, s *sender, origin string, clock *lap) {
 	smokeSend(ctx, t, s, "one", "Click ✓")
-	shown, err := shared.desktop.WaitTitle(ctx, u.name, "Click ✓")
+	shown, err := u.desktop.WaitTitle(ctx, u.name, "Click ✓")
 	must(t, err)
 	clock.done("send to shown")
 	if !strings.Contains(shown.Body, "body of one") {
 		t.Errorf("body is %q", shown.Body)
 	}
-	must(t, shared.desktop.Click(shown.ID))
+	must(t, u.desktop.Click(shown.ID))
 	smokeOpened(ctx, t, b, origin+"/opened?id=one&action=")
 	clock.done("click to page")
 }
 
 func smokeAction(ctx context.Context, t *testing.T, u *user, b browser.Browser, s *sender, origin string, clock *lap) {
 	smokeSend(ctx, t, s, "two", "Action")
-	shown, err := shared.desktop.WaitTitle(ctx, u.name, "Action")
+	shown, err := u.desktop.WaitTitle(ctx, u.name, "Action")
 	must(t, err)
 	clock.done("send to shown")
-	must(t, shared.desktop.ClickAction(shown.ID, "Read more"))
+	must(t, u.desktop.ClickAction(shown.ID, "Read more"))
 	smokeOpened(ctx, t, b, origin+"/opened?id=two&action=more")
 	clock.done("click to page")
 }
@@ -279,10 +276,10 @@ func smokeDismiss(ctx context.Context, t *testing.T, u *user, s *sender, closed 
 		<-closed
 	}
 	smokeSend(ctx, t, s, "three", "Dismiss")
-	shown, err := shared.desktop.WaitTitle(ctx, u.name, "Dismiss")
+	shown, err := u.desktop.WaitTitle(ctx, u.name, "Dismiss")
 	must(t, err)
 	clock.done("send to shown")
-	must(t, shared.desktop.Dismiss(shown.ID))
+	must(t, u.desktop.Dismiss(shown.ID))
 	for {
 		select {
 		case id := <-closed:

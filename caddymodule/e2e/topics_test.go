@@ -46,7 +46,7 @@ func (p *product) waitTopics(ctx context.Context, origin string, want ...string)
 		var list struct {
 			Subscriptions []struct{ Topics []string }
 		}
-		p.cli(&list, "subscribers", "--site", host(origin))
+		p.get("sites/"+host(origin)+"/subscriptions", &list)
 		if s := list.Subscriptions; len(s) == 1 && slices.Equal(s[0].Topics, want) {
 			return
 		}
@@ -69,6 +69,13 @@ func TestTopics(t *testing.T) {
 		must(t, page.Click(ctx, `input[value="deals"]`))
 		accept(ctx, t, b, page, origin)
 		p.waitTopics(ctx, origin, "news")
+		var rows struct {
+			Subscriptions []struct{ Topics []string }
+		}
+		p.cli(&rows, "subscribers", "--site", host(origin))
+		if len(rows.Subscriptions) != 1 || !slices.Equal(rows.Subscriptions[0].Topics, []string{"news"}) {
+			t.Errorf("the command has %+v", rows)
+		}
 
 		if r := p.send(origin, "--title", "Deals "+u.name, "--topic", "deals", "--topic", "sport").Results; r.Audience != 0 || r.Accepted != 0 {
 			t.Errorf("to topics that nobody has chosen: %+v", r)
@@ -77,7 +84,7 @@ func TestTopics(t *testing.T) {
 		if r := p.send(origin, "--title", title, "--topic", "sport", "--topic", "news").Results; r.Audience != 1 || r.Accepted != 1 {
 			t.Errorf("to one that was chosen: %+v", r)
 		}
-		_, err := shared.desktop.WaitTitle(ctx, u.name, title)
+		_, err := u.desktop.WaitTitle(ctx, u.name, title)
 		must(t, err)
 
 		// The visitor's own settings; in the same tab, so that all is told already.
@@ -111,7 +118,7 @@ func TestTopics(t *testing.T) {
 		must(t, page.Eval(ctx, `webpush.logout()`, nil))
 		p.waitTopics(ctx, origin, "deals", "news")
 		must(t, browser.WaitFor(ctx, page, boxes("webpush-preferences")+` === "news+ deals+ sport"`))
-		for _, n := range shared.desktop.Notifications() {
+		for _, n := range u.desktop.Notifications() {
 			if n.Title == "Deals "+u.name {
 				t.Error("a message for another topic was shown")
 			}

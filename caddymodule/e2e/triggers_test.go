@@ -17,7 +17,7 @@ import (
 // for one.
 func tallSite(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	_, _ = io.WriteString(w, `<!DOCTYPE html><html lang="en"><head><title>Shop</title></head><body><h1>Shop</h1>
+	_, _ = io.WriteString(w, `<!DOCTYPE html><html lang="en"><head><title>Shop</title><script>`+arrivals+`</script></head><body><h1>Shop</h1>
 <button id="buy" type="button"><b>Buy</b></button><div style="height: 5000px"></div>`)
 	if r.URL.Path == "/consent" {
 		_, _ = io.WriteString(w, `<div id="banner" style="position: fixed; bottom: 0">Cookies?</div>`)
@@ -42,14 +42,15 @@ func TestTriggers(t *testing.T) {
 	forEachUser(t, func(ctx context.Context, t *testing.T, u *user, b browser.Browser) {
 		p := startProductBefore(t, http.HandlerFunc(tallSite), options...)
 		for i, tt := range tests {
-			page := openAs(ctx, t, b, p.origins[i], tt.path, browser.Default)
-			must(t, browser.WaitFor(ctx, page, `window.webpush && localStorage.getItem("webpush:views")`))
+			page := openTraced(ctx, t, b, p.origins[i], tt.path)
+			must(t, browser.WaitFor(ctx, page, `traces.includes("visit 1 ask")`))
 			if tt.name != "manual" && tt.name != "path" {
-				must(t, browser.WaitFor(ctx, page, `performance.getEntriesByType("resource").some((e) => e.name.includes("/wait.js") && e.responseEnd)`))
+				must(t, browser.WaitFor(ctx, page, `arrived("wait")`))
 			}
-			time.Sleep(700 * time.Millisecond) // for what should not happen
-			if evaluated[bool](ctx, t, page, promptShown) {
-				t.Errorf("%s: asked before it", tt.name)
+			// Who asks looks at the visitor's state first, and says so.
+			must(t, page.Eval(ctx, `webpush.state().then(() => webpush.state())`, nil))
+			if prompts := evaluated[[]string](ctx, t, page, `traces.filter((line) => line.startsWith("prompt"))`); len(prompts) > 0 || evaluated[bool](ctx, t, page, promptShown) {
+				t.Errorf("%s: asked before it: %q", tt.name, prompts)
 			}
 			must(t, page.Eval(ctx, "void ("+tt.act+")", nil))
 			if err := browser.WaitFor(ctx, page, promptShown); err != nil {

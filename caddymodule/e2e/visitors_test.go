@@ -16,7 +16,7 @@ import (
 )
 
 // visitorTime is how long a browser may take for one case.
-const visitorTime = 60 * time.Second
+const visitorTime = 3 * time.Minute
 
 // visitorCase is a visitor in a situation of his own, at a site of his own.
 type visitorCase struct {
@@ -29,32 +29,30 @@ type visitorCase struct {
 // TestVisitors has one Caddy for all the situations in which visitors are, and
 // ways in which they answer.
 func TestVisitors(t *testing.T) {
-	for _, u := range shared.users {
-		t.Run(u.name, func(t *testing.T) {
-			b := u.start(t)
-			p, lines := startVisitors(t)
-			for i, c := range visitorCases {
-				t.Run(c.name, func(t *testing.T) {
-					ctx, cancel := context.WithTimeout(t.Context(), visitorTime)
-					defer cancel()
-					mine := *p
-					mine.t = t
-					v := &visitor{T: t, ctx: ctx, user: u, browser: b, product: &mine, origin: p.origins[i], ours: true}
-					must(t, b.SetPermission(ctx, v.origin, browser.Default))
-					v.page = v.newTab()
-					c.run(v, lines[i])
-					must(t, v.page.Close(ctx))
-				})
-			}
-		})
-	}
+	forBoth(t, func(t *testing.T, u *user) {
+		b := u.start(t)
+		p, lines := startVisitors(t)
+		for i, c := range visitorCases {
+			t.Run(c.name, func(t *testing.T) {
+				ctx, cancel := context.WithTimeout(t.Context(), visitorTime)
+				defer cancel()
+				mine := *p
+				mine.t = t
+				v := &visitor{T: t, ctx: ctx, user: u, browser: b, product: &mine, origin: p.origins[i], ours: true}
+				must(t, b.SetPermission(ctx, v.origin, browser.Default))
+				v.page = v.newTab()
+				c.run(v, lines[i])
+				must(t, v.page.Close(ctx))
+			})
+		}
+	})
 }
 
 var visitorCases = []visitorCase{
 	{name: "asked again", options: "prompt {\n\t\t\tafter 1 page\n\t\t\task_again 3d 7d 30d\n\t\t}", run: askedAgain},
 	{name: "asked again after a week", options: atOnce, run: askedAgainAfterAWeek},
 	{name: "after the second page", options: "prompt {\n\t\t}", run: afterSecondPage},
-	{name: "after seconds", options: "prompt {\n\t\t\tafter 90s\n\t\t}", run: afterSeconds},
+	{name: "after seconds", options: "prompt {\n\t\t\tafter 900s\n\t\t}", run: afterSeconds},
 	{name: "after the pointer left", options: "prompt {\n\t\t\tafter exit\n\t\t}", run: afterExit},
 	{name: "after a route", options: "prompt {\n\t\t}", run: afterRoute},
 	{name: "granted earlier", options: atOnce, run: grantedEarlier},

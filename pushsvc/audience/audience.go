@@ -116,7 +116,7 @@ func Compile(expression string) (*Audience, error) {
 		return nil, explain(issues)
 	}
 	if t := checked.OutputType(); !t.IsExactType(cel.BoolType) && !t.IsExactType(cel.DynType) {
-		return nil, &Error{Problem: fmt.Sprintf(`is neither true nor false but a %s: compare it, as in "events.Charged.count > 0"`, t)}
+		return nil, &Error{Problem: fmt.Sprintf(`is neither true nor false but %s: compare it, as in "events.Charged.count > 0"`, kind(t.String()))}
 	}
 	if err := checkUse(checked); err != nil {
 		return nil, err
@@ -131,7 +131,7 @@ func Compile(expression string) (*Audience, error) {
 // explain gives the first fault, in words for people who don't know CEL's.
 func explain(issues *cel.Issues) error {
 	first := issues.Errors()[0]
-	e := &Error{Line: first.Location.Line(), Column: first.Location.Column() + 1, Problem: first.Message}
+	e := &Error{Line: first.Location.Line(), Column: first.Location.Column() + 1, Problem: inWords(first.Message)}
 	name, undeclared := strings.CutPrefix(first.Message, "undeclared reference to '")
 	if undeclared {
 		name, _, _ = strings.Cut(name, "'")

@@ -93,23 +93,47 @@ func TestFaults(t *testing.T) {
 		line, column int
 		says         string
 	}{
-		{`visits >`, 1, 9, "Syntax error"},
+		{`visits >`, 1, 9, "ends too early"},
+		{`(`, 1, 2, "ends too early"},
+		{"subscribed\n&& profile.City ==\n", 3, 1, "ends too early"},
+		{`!`, 1, 2, "ends too early"},
+		{`profile.x in [1,2`, 1, 18, "ends too early"},
+		{`size(profile`, 1, 13, ") is missing"},
+		{`profile["a"`, 1, 12, "] is missing"},
+		{`profile.City = "Ulm"`, 1, 14, "write =="},
+		{`subscribed & visits > 1`, 1, 12, "write &&"},
+		{`subscribed | visits > 1`, 1, 12, "write ||"},
+		{`profile.City == "Ulm" and subscribed`, 1, 23, "and is written &&"},
+		{`profile.City == "Ulm" or subscribed`, 1, 23, "or is written ||"},
+		{`profile.City == “Ulm”`, 1, 17, "“ is no quotation mark"},
+		{`profile.City == "Ulm`, 1, 17, "does not end"},
+		{`visits > 1 #`, 1, 12, "# is nothing"},
+		{`true)`, 1, 5, ") can't stand here"},
+		{`a b`, 1, 3, "b can't stand here"},
+		{`now > "2026"`, 1, 5, "> does not go with a time and a text"},
+		{`language.startsWith(5)`, 1, 20, "startsWith() does not go with a text and a number"},
+		{`events.Charged > 1`, 1, 16, "> does not go with an event as a whole and a number"},
+		{`now - visits`, 1, 5, "- does not go with a time and a number"},
+		{`subscribed ? 1 : 2`, 0, 0, "but a number"},
 		{"visits > 1 &&\n porfile.x", 2, 2, `"porfile" is not known: there are profile,`},
 		{`Age > 3`, 1, 1, "profile.Age"},
-		{`visits > "2"`, 1, 8, "_>_"},
+		{`visits > "2"`, 1, 8, "> does not go with a number and a text"},
 		{`events.Charged.cuont > 1`, 1, 15, "count, first and last"},
 		{`visits`, 0, 0, `compare it`},
-		{`"a" + "b"`, 0, 0, "string"},
+		{`"a" + "b"`, 0, 0, "a text"},
 		{`has(events.Charged)`, 1, 4, "events.Charged.count > 0"},
 		{`profile.a.matches(profile.b)`, 1, 18, "written out"},
 		{`device.matches("(")`, 1, 16, "invalid matches"},
 		{`duration("soon") > duration("1h")`, 1, 10, "duration"},
-		{strings.Repeat("(", 200) + "true" + strings.Repeat(")", 200), 1, 0, "recursion"},
+		{strings.Repeat("(", 200) + "true" + strings.Repeat(")", 200), 1, 0, "deeper than 50"},
 		{strings.Repeat("a", audience.MaxExpression+1), 0, 0, "longer"},
 		{`system("id")`, 1, 7, `"system" is not known`},
 	} {
 		_, err := audience.Compile(tt.expression)
 		var fault *audience.Error
+		if err != nil && (strings.Contains(err.Error(), "Syntax error") || strings.Contains(err.Error(), "expecting") || strings.Contains(err.Error(), "EOF")) {
+			t.Errorf("%.60s: %v", tt.expression, err)
+		}
 		if !errors.As(err, &fault) || fault.Line != tt.line || tt.column != 0 && fault.Column != tt.column || !strings.Contains(fault.Error(), tt.says) {
 			t.Errorf("%.60s: %+v; want %d:%d %s", tt.expression, err, tt.line, tt.column, tt.says)
 		}

@@ -5,10 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"mime"
 	"net/http"
 	"os"
-	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -97,9 +97,9 @@ func decodeJSON(body []byte, v any, strict bool) error {
 		dec.DisallowUnknownFields()
 	}
 	if err := dec.Decode(v); err != nil {
-		if isUnknownField(err) {
-			if path := unknownField(body, reflect.TypeOf(v)); path != "" {
-				return badField(path, notOurs)
+		if strict {
+			if where := faultOf(body, v); where != nil {
+				return where
 			}
 		}
 		return jsonProblem(err)
@@ -186,19 +186,14 @@ func checkTopNames(body []byte) error {
 	return nil
 }
 
-// unknownPrefix is how encoding/json's error for an unknown field begins, which
-// has no type of its own.
-const unknownPrefix = "json: unknown field "
-
-const notOurs = "is not a field of this request"
-
-func isUnknownField(err error) bool { return strings.HasPrefix(err.Error(), unknownPrefix) }
-
 func jsonProblem(err error) error {
 	var field *pushsvc.FieldError
 	var typ *json.UnmarshalTypeError
 	if errors.As(err, &field) {
 		return field
+	}
+	if errors.Is(err, io.EOF) {
+		return problem(http.StatusBadRequest, "the body is empty: JSON is missing")
 	}
 	if errors.As(err, &typ) && typ.Field != "" {
 		return badField(fieldPath(typ.Field), "is not "+jsonKind(typ.Type.String()))
@@ -206,8 +201,8 @@ func jsonProblem(err error) error {
 	if errors.As(err, &typ) {
 		return problem(http.StatusBadRequest, "the body is not a JSON object")
 	}
-	if isUnknownField(err) {
-		return badField(strings.Trim(strings.TrimPrefix(err.Error(), unknownPrefix), `"`), notOurs)
+	if name, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
+		return badField(strings.Trim(name, `"`), "is not a field of this request")
 	}
 	return problem(http.StatusBadRequest, "the body is not JSON: "+strings.TrimPrefix(err.Error(), "json: "))
 }

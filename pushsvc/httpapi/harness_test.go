@@ -116,7 +116,7 @@ func (f *fixture) logger() *slog.Logger { return slog.New(slog.NewTextHandler(f.
 func (f *fixture) limit(l *httpapi.ClientLimit, limited *int) {
 	f.public.Close()
 	f.public = httptest.NewServer(f.handler(&httpapi.Public{
-		Service: f.service, Logger: f.logger(), Limit: l, Limited: func() { *limited++ },
+		Service: f.service, Logger: f.logger(), Limit: l, EventLimit: l, Limited: func() { *limited++ },
 	}))
 	f.Cleanup(f.public.Close)
 }

@@ -29,9 +29,9 @@ type ClientLimit struct {
 
 // limitSlot is one client's bucket.
 type limitSlot struct {
-	client uint64 // hash; 0 where nobody has it
-	last   int64  // ns since 1970
-	tokens float64
+	client uint64  // hash; 0 where nobody has it
+	last   int64   // ns since 1970
+	tokens float64 // below 0 where something large is still to be paid for
 }
 
 // NewClientLimit makes a limit of so many posts in a minute, at least 1.
@@ -42,9 +42,10 @@ func NewClientLimit(perMinute int) *ClientLimit {
 	}
 }
 
-// Take takes one post of the client's, or says how long to wait for the next.
-// A client without an address is not limited.
-func (l *ClientLimit) Take(client netip.Addr, now time.Time) (wait time.Duration, ok bool) {
+// Take takes one post of the client's that counts as so many, or says how long to
+// wait for the next. One that counts as several is taken where one is left, and paid
+// for by waiting afterwards. A client without an address is not limited.
+func (l *ClientLimit) Take(client netip.Addr, now time.Time, cost int) (wait time.Duration, ok bool) {
 	client = client.Unmap().WithZone("")
 	if !client.IsValid() {
 		return 0, true
@@ -69,12 +70,18 @@ func (l *ClientLimit) Take(client netip.Addr, now time.Time) (wait time.Duration
 	if slot.tokens < 1 {
 		return time.Duration((1 - slot.tokens) / perNano), false
 	}
-	slot.tokens--
+	slot.tokens -= float64(cost)
 	return 0, true
 }
 
+// costSize is how many bytes of a body count as one post.
+const costSize = 4 << 10
+
+// costOf is as how many posts a body counts: what it costs to keep is by its bytes.
+func costOf(size int) int { return max(1, (size+costSize-1)/costSize) }
+
 // limited refuses a client that posts too fast.
-func (p *Public) limited(w http.ResponseWriter, r *http.Request, limit *ClientLimit, what string) error {
+func (p *Public) limited(w http.ResponseWriter, r *http.Request, limit *ClientLimit, cost int, what string) error {
 	if limit == nil {
 		return nil
 	}
@@ -82,7 +89,7 @@ func (p *Public) limited(w http.ResponseWriter, r *http.Request, limit *ClientLi
 	if p.Client != nil {
 		client = p.Client
 	}
-	wait, ok := limit.Take(client(r), p.Service.Clock())
+	wait, ok := limit.Take(client(r), p.Service.Clock(), cost)
 	if ok {
 		return nil
 	}

@@ -2,9 +2,12 @@ package httpapi_test
 
 import (
 	"encoding/binary"
+	"fmt"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -16,7 +19,7 @@ func TestClientLimit(t *testing.T) {
 	l := httpapi.NewClientLimit(6)
 	take := func(client string) bool {
 		addr, _ := netip.ParseAddr(client)
-		wait, ok := l.Take(addr, now)
+		wait, ok := l.Take(addr, now, 1)
 		if ok == (wait > 0) || wait > 10*time.Second {
 			t.Errorf("%s: %t, wait %v", client, ok, wait)
 		}
@@ -78,7 +81,7 @@ func TestClientLimitBounded(t *testing.T) {
 		for i := range 1_000_000 {
 			var a [4]byte
 			binary.BigEndian.PutUint32(a[:], uint32(i))
-			if _, ok := l.Take(netip.AddrFrom4(a), now); !ok {
+			if _, ok := l.Take(netip.AddrFrom4(a), now, 1); !ok {
 				refused++
 			}
 		}
@@ -87,6 +90,43 @@ func TestClientLimitBounded(t *testing.T) {
 	// have its place.
 	if allocated > 10 || refused > 100_000 {
 		t.Errorf("%v allocations, %d refused", allocated, refused)
+	}
+}
+
+// TestClientLimitCost: what is large takes more, is never refused for that alone,
+// and is waited for.
+func TestClientLimitCost(t *testing.T) {
+	now := time.Unix(1_000_000, 0)
+	l := httpapi.NewClientLimit(6) // one in ten seconds
+	client := netip.MustParseAddr("192.0.2.1")
+	if _, ok := l.Take(client, now, 16); !ok {
+		t.Fatal("one that is larger than all of a minute's is never taken")
+	}
+	wait, ok := l.Take(client, now, 1)
+	if ok || wait != 110*time.Second {
+		t.Errorf("%t, %v to wait; want 11 times ten seconds", ok, wait)
+	}
+	if _, ok := l.Take(client, now.Add(109*time.Second), 1); ok {
+		t.Error("taken a second early")
+	}
+	if _, ok := l.Take(client, now.Add(110*time.Second), 1); !ok {
+		t.Error("not taken in time")
+	}
+}
+
+// TestEventLimitBytes: large batches of events count as several.
+func TestEventLimitBytes(t *testing.T) {
+	f := newFixture(t)
+	refused := 0
+	f.limit(httpapi.NewClientLimit(20), &refused)
+	large := `{"batch":"%s","events":[{"type":"event","name":"x"}` + strings.Repeat(`,{"type":"event","name":"`+strings.Repeat("y", 500)+`"}`, 110) + `]}`
+	var got []int
+	for n := range 4 {
+		a := f.post(siteA, "events", fmt.Sprintf(large, random(n)))
+		got = append(got, a.status)
+	}
+	if len(large) < 50<<10 || !slices.Equal(got, []int{204, 204, 429, 429}) || refused != 2 {
+		t.Errorf("batches of %d bytes: %v", len(large), got)
 	}
 }
 

@@ -14,7 +14,7 @@ const MaxMessagesBody = 32 << 10
 
 // messages answers which pop-ups the visitor may see on a page.
 func (p *Public) messages(w http.ResponseWriter, r *http.Request, site PublicSite) error {
-	if err := p.limited(w, r, p.EventLimit, "requests"); err != nil {
+	if err := p.limited(w, r, p.EventLimit, 1, "requests"); err != nil {
 		return err
 	}
 	body, err := readBody(w, r, MaxMessagesBody, "application/json", "text/plain")

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"reflect"
 	"strings"
 )
 
@@ -34,7 +33,13 @@ func walkNames(body []byte) error {
 
 // freeName says whether a member's value is a site's own, in which "a" and "A"
 // are two names.
-func freeName(name string) bool { return name == "props" || name == "set" || name == "value" }
+func freeName(name string) bool {
+	switch name {
+	case "props", "set", "value", "kv", "query":
+		return true
+	}
+	return false
+}
 
 func checkValue(dec *json.Decoder, depth int, free bool) error {
 	if depth > maxDepth {
@@ -224,85 +229,4 @@ func (s *nameScan) text() (text []byte, kind textKind, ok bool) {
 		}
 	}
 	return nil, kind, false
-}
-
-// unknownField is the path of the first member that the type does not have, as in
-// "popups[3].titel"; empty where there is none. It is for what encoding/json has
-// refused.
-func unknownField(body []byte, typ reflect.Type) string {
-	path, _ := findUnknown(json.NewDecoder(bytes.NewReader(body)), typ, "")
-	return path
-}
-
-var unmarshaler = reflect.TypeFor[json.Unmarshaler]()
-
-// findUnknown reads one value; typ is nil for any. more is false where it has
-// found a path, or the end.
-func findUnknown(dec *json.Decoder, typ reflect.Type, path string) (unknown string, more bool) {
-	for typ != nil && typ.Kind() == reflect.Pointer {
-		typ = typ.Elem()
-	}
-	if typ != nil && reflect.PointerTo(typ).Implements(unmarshaler) {
-		typ = nil // what it takes is its own business
-	}
-	tok, err := dec.Token()
-	if err != nil {
-		return "", false
-	}
-	switch tok {
-	case json.Delim('{'):
-		for dec.More() {
-			tok, err := dec.Token()
-			if err != nil {
-				return "", false
-			}
-			name := fmt.Sprint(tok)
-			at := strings.TrimPrefix(path+"."+name, ".")
-			of, known := memberType(typ, name)
-			if !known {
-				return at, false
-			}
-			if unknown, more := findUnknown(dec, of, at); !more {
-				return unknown, false
-			}
-		}
-	case json.Delim('['):
-		var of reflect.Type
-		if typ != nil && (typ.Kind() == reflect.Slice || typ.Kind() == reflect.Array) {
-			of = typ.Elem()
-		}
-		for i := 0; dec.More(); i++ {
-			if unknown, more := findUnknown(dec, of, fmt.Sprintf("%s[%d]", path, i)); !more {
-				return unknown, false
-			}
-		}
-	default:
-		return "", true
-	}
-	_, err = dec.Token() // the closing delimiter
-	return "", err == nil
-}
-
-// memberType is the type of an object's member, nil for any; false where the
-// type has none of that name.
-func memberType(typ reflect.Type, name string) (of reflect.Type, known bool) {
-	switch {
-	case typ != nil && typ.Kind() == reflect.Map:
-		return typ.Elem(), true
-	case typ == nil || typ.Kind() != reflect.Struct:
-		return nil, true
-	}
-	for _, f := range reflect.VisibleFields(typ) {
-		tag, _, _ := strings.Cut(f.Tag.Get("json"), ",")
-		switch {
-		case !f.IsExported(), tag == "-", tag == "" && f.Anonymous:
-			continue
-		case tag == "":
-			tag = f.Name
-		}
-		if strings.EqualFold(tag, name) {
-			return f.Type, true
-		}
-	}
-	return nil, false
 }

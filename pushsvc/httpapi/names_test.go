@@ -35,6 +35,7 @@ func TestNames(t *testing.T) {
 		{` { "a" : [ ] , "b" : { } , "c" : -1.5e+3 , "d" : "\"}{" , "e" : true } `, true, true},
 		{`{"props":{"Größe":1,"größe":2,"a":1,"A":2},"PROPS2":1}`, true, true},
 		{`{"set":{"a":{"b":1,"B":2}},"value":[{"x":1,"X":2}]}`, true, true},
+		{`{"kv":{"a":"1","A":"2"},"query":{"b":"","B":""}}`, true, true},
 		{`"x"`, true, true},
 		{deep(17), true, true},
 		{members(32), true, true},

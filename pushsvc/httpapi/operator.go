@@ -69,6 +69,7 @@ func (o *Operator) routes() []route {
 		{"/webpush/sites/{site}/messages/{id}/resume", map[string]handler{post: o.control(pushsvc.CommandResume)}},
 		{"/webpush/sites/{site}/messages/{id}/cancel", map[string]handler{post: o.control(pushsvc.CommandCancel)}},
 		{"/webpush/sites/{site}/profiles", map[string]handler{get: o.listProfiles}},
+		{"/webpush/sites/{site}/profiles/search", map[string]handler{post: o.searchProfiles}},
 		{"/webpush/sites/{site}/profiles/{id}", map[string]handler{get: o.exportProfile, del: o.eraseProfile}},
 		{"/webpush/sites/{site}/events", map[string]handler{get: o.listEvents}},
 		{"/webpush/sites/{site}/prompt", map[string]handler{get: o.showPrompt, put: o.setPrompt, del: o.resetPrompt}},

@@ -37,28 +37,50 @@ func viewProfile(p pushsvc.Profile) profileView {
 	return v
 }
 
-// listProfiles lists a site's people, or the one with an identity.
+// profileList is what lists of people answer.
+type profileList struct {
+	Profiles []profileView        `json:"profiles"`
+	Next     string               `json:"next,omitempty"`
+	Counts   pushsvc.PeopleCounts `json:"counts"`
+}
+
+// searchProfiles finds the one who has an identity. It is in the body: addresses
+// are written to logs.
+func (o *Operator) searchProfiles(w http.ResponseWriter, r *http.Request) error {
+	sum, err := o.service.People(r.Context(), r.PathValue("site"))
+	if err != nil {
+		return err
+	}
+	var in struct {
+		Identity string `json:"identity"`
+	}
+	if err := o.decode(w, r, &in); err != nil {
+		return err
+	}
+	if in.Identity == "" {
+		return badField("identity", `is missing: give one such as "ann@example.com" or "identity:42"`)
+	}
+	list := profileList{Profiles: []profileView{}, Counts: sum.PeopleCounts}
+	switch p, err := o.personBy(r, sum.Site, in.Identity); {
+	case err == nil:
+		list.Profiles = append(list.Profiles, viewProfile(p))
+	case !errors.Is(err, pushsvc.ErrNotFound):
+		return err
+	}
+	writeJSON(w, http.StatusOK, list)
+	return nil
+}
+
+// listProfiles lists a site's people.
 func (o *Operator) listProfiles(w http.ResponseWriter, r *http.Request) error {
 	sum, limit, err := listed(r, o.service.People)
 	if err != nil {
 		return err
 	}
-	list := struct {
-		Profiles []profileView        `json:"profiles"`
-		Next     string               `json:"next,omitempty"`
-		Counts   pushsvc.PeopleCounts `json:"counts"`
-	}{Profiles: []profileView{}, Counts: sum.PeopleCounts}
-	if identity := r.FormValue("identity"); identity != "" {
-		p, err := o.personBy(r, sum.Site, identity)
-		switch {
-		case err == nil:
-			list.Profiles = append(list.Profiles, viewProfile(p))
-		case !errors.Is(err, pushsvc.ErrNotFound):
-			return err
-		}
-		writeJSON(w, http.StatusOK, list)
-		return nil
+	if r.URL.Query().Has("identity") {
+		return badField("identity", "is not taken in an address, which logs have: POST it to …/profiles/search")
 	}
+	list := profileList{Profiles: []profileView{}, Counts: sum.PeopleCounts}
 	after, err := base64.RawURLEncoding.DecodeString(r.FormValue("cursor"))
 	if err != nil || len(after) != 0 && len(after) != 36 {
 		return badField("cursor", `is not one that an earlier page gave as "next"`)

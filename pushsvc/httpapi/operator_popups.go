@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -64,7 +65,11 @@ func parsePopup(body []byte) (p pushsvc.Popup, err error) {
 
 // createPopup takes a new one, with its id.
 func (o *Operator) createPopup(w http.ResponseWriter, r *http.Request) error {
-	return o.storePopup(w, r, "", 0)
+	err := o.storePopup(w, r, "", 0)
+	if errors.Is(err, pushsvc.ErrRevision) {
+		return problem(http.StatusConflict, "the site has a pop-up of that id already: PUT replaces it")
+	}
+	return err
 }
 
 // putPopup takes a new one, or another state of one. If-Match and If-None-Match

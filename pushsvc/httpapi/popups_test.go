@@ -95,7 +95,7 @@ func TestPopupAPI(t *testing.T) {
 	}{
 		{"PUT", "/popups/sale", `{"kind":"box","content":{"title":"2"}}`, "If-Match", `"77"`, 412},
 		{"PUT", "/popups/sale", `{"kind":"box","content":{"title":"2"}}`, "If-None-Match", "*", 412},
-		{"POST", "/popups", `{"id":"sale","kind":"box","content":{"title":"2"}}`, "", "", 412},
+		{"POST", "/popups", `{"id":"sale","kind":"box","content":{"title":"2"}}`, "", "", 409},
 		{"PUT", "/popups/sale", `{"kind":"box","content":{"title":"2"}}`, "If-Match", first, 200},
 		{"PUT", "/popups/sale", `{"kind":"box","content":{"title":"3"}}`, "If-Match", first, 412},
 		{"POST", "/popups", `{"id":"other","kind":"box","content":{"title":"2"}}`, "", "", 201},
@@ -134,6 +134,13 @@ func TestPopupFaultsAPI(t *testing.T) {
 		`{"kind":"box","content":{"title":"{% for i in (1..9) %}"}}`:                                       "content.title",
 		`{"kind":"box","content":{"title":"T"},"click":{"do":"open","url":"javascript:alert(1)"}}`:         "click.url",
 		`{"kind":"box","content":{"title":"T","colour":"red"}}`:                                            "content.colour",
+		`{"kind":"box","content":{"title":"T","buttons":[{"id":"a","text":"x"},{"id":"b","lable":"x"}]}}`:  "content.buttons[1].lable",
+		`{"kind":"box","content":{"title":"T","buttons":[{"id":"a","action":{"newTab":"yes"}}]}}`:          "content.buttons[0].action.newTab",
+		`{"kind":"box","content":{"title":"T","kv":{"a":"x","price":7}}}`:                                  "content.kv.price",
+		`{"kind":"box","content":{"title":"T"},"when":{"seconds":1.5}}`:                                    "when.seconds",
+		`{"kind":"box","content":{"title":"T"},"where":{"paths":["/x"]}}`:                                  "where.paths",
+		`{"kind":"box","content":{"title":"T"},"theme":{"radius":"4px"}}`:                                  "theme.radius",
+		`{"kind":"box","content":{"title":"T"},"KIND2":1}`:                                                 "KIND2",
 		`{"kind":"box","content":{"title":7}}`:                                                             "content.title",
 		`{"id":"another","kind":"box","content":{"title":"T"}}`:                                            "id",
 		`{"kind":"box","content":{"title":"T"},"variants":[{"id":"a","weight":1,"content":{"title":""}}]}`: "variants[0].content.title",
@@ -142,6 +149,9 @@ func TestPopupFaultsAPI(t *testing.T) {
 		if p := f.api("PUT", siteA, "/popups/x", body).problem(t); p.Status != 400 || p.Field != field {
 			t.Errorf("%s: %+v; want field %s", body, p, field)
 		}
+	}
+	if a := f.api("PUT", siteA, "/popups/x", `{"kind":"box","content":{"title":"T","kv":{"a":"1","A":"2"}},"where":{"query":{"q":"*","Q":"*"}}}`); a.status != 201 {
+		t.Errorf("names of the operator's own that differ in their case: %d %s", a.status, a.body)
 	}
 	for _, tt := range []struct{ site, body string }{{siteA, ""}, {siteA, "[]"}, {"not%20a%20site", `{"kind":"box","content":{"title":"T"}}`}} {
 		if a := f.api("PUT", tt.site, "/popups/x", tt.body); a.status != 400 {

@@ -70,6 +70,8 @@ func asProblem(err error) *Problem {
 		return problem(http.StatusNotFound, unconfigured.Error())
 	case errors.Is(err, pushsvc.ErrRevision):
 		return problem(http.StatusPreconditionFailed, "somebody has changed this since you read it: read it again, and write with the ETag of that answer")
+	case errors.Is(err, service.ErrTooManySites):
+		return problem(http.StatusForbidden, service.ErrTooManySites.Error())
 	case errors.Is(err, pushsvc.ErrFull):
 		return fullProblem()
 	case errors.As(err, &state):

@@ -91,7 +91,7 @@ func downgraded(r *http.Request) bool {
 }
 
 func (p *Public) subscribe(w http.ResponseWriter, r *http.Request, site PublicSite) error {
-	if err := p.limited(w, r, p.Limit, "subscriptions"); err != nil {
+	if err := p.limited(w, r, p.Limit, 1, "subscriptions"); err != nil {
 		return err
 	}
 	body, err := readBody(w, r, MaxSubscribeBody, "application/json")
@@ -155,7 +155,7 @@ func (p *Public) events(w http.ResponseWriter, r *http.Request, site PublicSite)
 		if err := p.Service.Track(r.Context(), site.Name, reports); err != nil {
 			return err
 		}
-	} else if err := p.record(w, r, site, req); err != nil {
+	} else if err := p.record(w, r, site, req, len(body)); err != nil {
 		return err
 	}
 	w.Header().Set("Cache-Control", "no-store") // a cookie is nobody else's

@@ -83,9 +83,9 @@ func (v visitor) setCookie(w http.ResponseWriter, r *http.Request, site PublicSi
 	}
 }
 
-// record stores a batch.
-func (p *Public) record(w http.ResponseWriter, r *http.Request, site PublicSite, req service.RecordRequest) error {
-	if err := p.limited(w, r, p.EventLimit, "events"); err != nil {
+// record stores a batch of so many bytes.
+func (p *Public) record(w http.ResponseWriter, r *http.Request, site PublicSite, req service.RecordRequest, size int) error {
+	if err := p.limited(w, r, p.EventLimit, costOf(size), "events"); err != nil {
 		return err
 	}
 	seed := req.Session

@@ -30,19 +30,22 @@ func TestText(t *testing.T) {
 		"Hello":              "Hello",
 		"Hello { there }":    "Hello { there }",
 		"{{ profile.Name }}": "Anna",
-		`Hello {{ profile.Name | default: "friend" }}!`:                                     "Hello Anna!",
-		`Hello {{ profile.Nobody | default: "friend | foe" }}!`:                             "Hello friend | foe!",
-		`{{ profile.empty | default: "friend" }}`:                                           "friend",
-		"{{ nothing.at.all }}":                                                              "",
-		"{{ profile.points }} {{ profile.price }}":                                          "1234567 1234567.5",
-		"{{ profile.points | divided_by: 2 | round }}":                                      "617283",
-		"{{ profile.Name | upcase | truncate: 3 }}":                                         "AN…",
-		"{{ profile.Name | truncate: -5 }}":                                                 "…",
-		`{{ profile.tags | join: ", " }}`:                                                   "a, b",
-		"{% if profile.points > 1000 %}rich{% elsif profile.x %}?{% else %}poor{% endif %}": "rich",
-		`{% case profile.Name %}{% when "Anna" %}A{% else %}B{% endcase %}`:                 "A",
-		"{%- unless profile.x -%} no x {%- endunless -%}":                                   "no x",
-		"{{ profile.evil }}":                                                                anna["evil"].(string),
+		`Hello {{ profile.Name | default: "friend" }}!`:                                                        "Hello Anna!",
+		`Hello {{ profile.Nobody | default: "friend | foe" }}!`:                                                "Hello friend | foe!",
+		`{{ profile.empty | default: "friend" }}`:                                                              "friend",
+		"{{ profile.at.all }}":                                                                                 "",
+		"{{ profile.points }} {{ profile.price }}":                                                             "1234567 1234567.5",
+		"{{ profile.points | divided_by: 2 | round }}":                                                         "617283",
+		"{{ profile.Name | upcase | truncate: 3 }}":                                                            "AN…",
+		"{{ profile.Name | truncate: -5 }}":                                                                    "…",
+		`{{ profile.tags | join: ", " }}`:                                                                      "a, b",
+		"{% if profile.points > 1000 %}rich{% elsif profile.x %}?{% else %}poor{% endif %}":                    "rich",
+		`{% case profile.Name %}{% when "Anna" %}A{% else %}B{% endcase %}`:                                    "A",
+		"{%- unless profile.x -%} no x {%- endunless -%}":                                                      "no x",
+		"{{ profile.evil }}":                                                                                   anna["evil"].(string),
+		`{{ profile["Name"] }}{{profile.Name-}} `:                                                              "AnnaAnna",
+		"{% if profile.Size == nil and profile.points contains 'x' or 1.5 > 2 or site == blank %}x{% endif %}": "x",
+		"{{ profile.Name | append: profile.Name | truncate: 20, '' }}{{ 'it is x' }}":                          "AnnaAnnait is x",
 	} {
 		text, err := personal.Compile(in)
 		if err != nil {
@@ -59,20 +62,28 @@ func TestText(t *testing.T) {
 // template.
 func TestRefused(t *testing.T) {
 	for in, says := range map[string]string{
-		"{% for i in (1..1000000000) %}x{% endfor %}": `tag "for"`,
-		"{% assign a = 1 %}":                          `tag "assign"`,
-		"{%capture x%}{%endcapture%}":                 `tag "capture"`,
-		"{%-include 'x'-%}":                           `tag "include"`,
-		"{% tablerow x in y %}{% endtablerow %}":      `tag "tablerow"`,
-		`{{ profile.x | replace: "a", "aaaaaaaa" }}`:  `filter "replace"`,
-		`{{ profile.x | date: "%1000000d" }}`:         `filter "date"`,
-		`{{ "a|b" | default:"|" | inspect }}`:         `filter "inspect"`,
-		"{% if x %}":                                  "no Liquid template",
-		"{{ profile. }}":                              "no Liquid template",
-		"{% if profile.x | json %}{% endif %}":        `filter "json"`,
-		"Hello {{ profile.Name":                       `{{ that is not closed, before " profile.Name"`,
-		"Hello {{ profile.Name }}, {% if x":           "{% that is not closed",
-		"{% endif %}":                                 "no Liquid template",
+		"{% for i in (1..1000000000) %}x{% endfor %}":   `tag "for"`,
+		"{% assign a = 1 %}":                            `tag "assign"`,
+		"{%capture x%}{%endcapture%}":                   `tag "capture"`,
+		"{%-include 'x'-%}":                             `tag "include"`,
+		"{% tablerow x in y %}{% endtablerow %}":        `tag "tablerow"`,
+		`{{ profile.x | replace: "a", "aaaaaaaa" }}`:    `filter "replace"`,
+		`{{ profile.x | date: "%1000000d" }}`:           `filter "date"`,
+		`{{ "a|b" | default:"|" | inspect }}`:           `filter "inspect"`,
+		"{% if visits > 1 %}x":                          "has a {% if %} without its {% endif %}",
+		"{{ profile. }}":                                "has profile., which is not",
+		"{{ }}":                                         "empty",
+		`{{ "a }}`:                                      `has "a, which is not`,
+		"{% if visits = 1 %}x{% endif %}":               "write ==",
+		"{{ Name }}":                                    `names "Name", which is not known: there are profile, site, device, language, visits; an attribute is profile.Name`,
+		"{{ profil.Name }}":                             `"profil"`,
+		"{% if visits > 1 and city == 'x' %}x{%endif%}": `"city"`,
+		"{{ 'x' | append: y }}":                         `"y"`,
+		"{{ profile[key] }}":                            `"key"`,
+		"{% if profile.x | json %}{% endif %}":          `filter "json"`,
+		"Hello {{ profile.Name":                         `{{ that is not closed, before " profile.Name"`,
+		"Hello {{ profile.Name }}, {% if x":             "{% that is not closed",
+		"{% endif %}":                                   "has a {% endif %} where",
 	} {
 		if _, err := personal.Compile(in); err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("%q: %v; want %s", in, err, says)
@@ -137,7 +148,10 @@ func TestPopupAddress(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for value, good := range map[string]bool{"1": true, "\\evil": false, "\n": true, "a\x01b": false, "\r\nX: y": false} {
+	for value, good := range map[string]bool{
+		"1": true, "\\evil": false, "\n": true, "a\x01b": false, "\r\nX: y": false,
+		"/../y": false, "/..": false, "/./y": false, "/%2e%2E/y": false, "/.%2e?x": false, "/..#a": false, "/..y/...": true, "?x=/../": true, "#/../": true,
+	} {
 		plain, escaped := values(map[string]any{"x": value})
 		if m, err := c.Render("", plain, escaped); (err == nil) != good {
 			t.Errorf("%q: %q, %v", value, m.Click.URL, err)

@@ -77,11 +77,28 @@ func (c *Popup) Render(variant string, values, escaped Values) (Message, error) 
 		*s = out
 		if u == address {
 			*s = strings.ReplaceAll(strings.TrimSpace(out), " ", "%20")
+			if climbs(*s) {
+				return fmt.Errorf("%s leads out of its folder, once it is filled in", field)
+			}
 			return pushsvc.CheckURL(field, *s)
 		}
 		return nil
 	})
 	return m, err
+}
+
+// climbs says whether a browser would go up from where an address seems to be (URL,
+// dot path segments): whoever can fill in a profile could lead a click anywhere on
+// the site.
+func climbs(address string) bool {
+	path, _, _ := strings.Cut(address, "#")
+	path, _, _ = strings.Cut(path, "?")
+	for part := range strings.SplitSeq(strings.ToLower(path), "/") {
+		if part = strings.ReplaceAll(part, "%2e", "."); part == "." || part == ".." {
+			return true
+		}
+	}
+	return false
 }
 
 // use is what becomes of a text.

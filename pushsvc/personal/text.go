@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/osteele/liquid"
 )
@@ -86,10 +88,69 @@ func Compile(source string) (*Text, error) {
 	}
 	t, err := parse(source)
 	if err != nil {
-		return nil, fmt.Errorf("is no Liquid template: %w", err)
+		return nil, errors.New(inWords(err.Error()))
+	}
+	if name := unknownName(source); name != "" {
+		return nil, fmt.Errorf("names %q, which is not known: there are %s; an attribute is profile.%s", name, strings.Join(names, ", "), name)
 	}
 	return &Text{template: t}, nil
 }
+
+// names are what templates may name: what Render is given.
+var names = []string{"profile", "site", "device", "language", "visits"}
+
+// own are Liquid's words, which name nothing.
+var own = []string{"and", "or", "contains", "true", "false", "nil", "null", "empty", "blank"}
+
+// token is a part of an expression: a name or a number, or a sign.
+var token = regexp.MustCompile(`[\pL\pN_][\pL\pN_-]*|\S`)
+
+// unknownName is the first one in a template that stands for nothing, as names that
+// are misspelt do; empty where there is none.
+func unknownName(source string) string {
+	for _, m := range place.FindAllStringSubmatch(source, -1) {
+		before := ""
+		for _, t := range token.FindAllString(quoted.ReplaceAllString(m[2]+m[3], `""`), -1) {
+			first, _ := utf8.DecodeRuneInString(t)
+			isName := (first == '_' || unicode.IsLetter(first)) && before != "." && before != "|" // neither attribute nor filter
+			if isName && !slices.Contains(names, t) && !slices.Contains(own, t) {
+				return t
+			}
+			before = t
+		}
+	}
+	return ""
+}
+
+// faults have what the engine says, and what that means.
+var faults = []struct {
+	says  *regexp.Regexp
+	means string
+}{
+	{regexp.MustCompile(`unterminated "(\w+)" block`), "has a {%% %[1]s %%} without its {%% end%[1]s %%}"},
+	{regexp.MustCompile(`Liquid error: (\w+) not inside`), "has a {%% %s %%} where there is nothing that it belongs to"},
+	{regexp.MustCompile(`(?s)syntax error in "\s*" in`), "has a {{ }} or a tag that is empty%.0s"},
+	{regexp.MustCompile(`(?s)syntax error in "(.*?)" in`), "has %s, which is not as Liquid writes it"},
+}
+
+// inWords says what a fault means, for who wrote the template.
+func inWords(fault string) string {
+	for _, f := range faults {
+		m := f.says.FindStringSubmatch(fault)
+		if m == nil {
+			continue
+		}
+		what := strings.TrimSpace(strings.ReplaceAll(m[len(m)-1], `\"`, `"`))
+		if single.MatchString(what) {
+			return fmt.Sprintf(f.means, what) + ": to compare, write =="
+		}
+		return fmt.Sprintf(f.means, what)
+	}
+	return "is no Liquid template: " + strings.TrimPrefix(fault, "Liquid error: ")
+}
+
+// single is a = that should be two.
+var single = regexp.MustCompile(`[^=!<>]=[^=]`)
 
 // parse is the engine's, whose faults may be panics.
 func parse(source string) (t *liquid.Template, err error) {

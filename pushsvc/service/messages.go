@@ -183,15 +183,20 @@ func (v *asking) page() onsite.Page {
 	}
 }
 
-// seen is how often the visitor saw a pop-up. The page and the profile may each
-// know of views that the other doesn't: reports may be on their way, and storage
-// may have been cleared.
-func (v *asking) seen(p *pushsvc.Popup) onsite.Seen {
+// seen is how often the visitor saw a pop-up; in its control group, how often they
+// would have seen it: both are counted equally often then. The page and the profile
+// may each know of views that the other doesn't: reports may be on their way, and
+// storage may have been cleared.
+func (v *asking) seen(p *pushsvc.Popup, variant string) onsite.Seen {
 	n := onsite.Seen{Session: v.r.Shown[p.ID]}
 	if profile := v.facts.Profile; profile != nil {
-		n.Session = max(n.Session, profile.ViewsIn(v.r.Session, p.ID))
-		n.Today = profile.ViewsSince(p.ID, onsite.DayStart(v.now, onsite.Zone(p, v.r.TimeZone)))
-		n.Ever = int(profile.Popups[p.ID].Viewed)
+		in, since, ever := profile.ViewsIn, profile.ViewsSince, profile.Popups[p.ID].Viewed
+		if variant == pushsvc.PopupControl {
+			in, since, ever = profile.KeptIn, profile.KeptSince, profile.Popups[p.ID].Kept
+		}
+		n.Session = max(n.Session, in(v.r.Session, p.ID))
+		n.Today = since(p.ID, onsite.DayStart(v.now, onsite.Zone(p, v.r.TimeZone)))
+		n.Ever = int(ever)
 	}
 	n.Today, n.Ever = max(n.Today, n.Session), max(n.Ever, n.Session)
 	return n
@@ -199,13 +204,14 @@ func (v *asking) seen(p *pushsvc.Popup) onsite.Seen {
 
 // full says whether the visitor has seen enough pop-ups of all kinds that count.
 func (v *asking) full() bool {
-	free := map[string]bool{}
+	free, kept := map[string]bool{}, map[string]bool{}
 	for _, p := range v.st.running {
 		free[p.Popup.ID] = onsite.Uncounted(p.Popup.Kind)
+		kept[p.Popup.ID] = p.Popup.Control > 0 && onsite.Assign(v.site, &p.Popup, v.who()) == pushsvc.PopupControl
 	}
 	session, profileSession, today := 0, 0, 0
 	for id, n := range v.r.Shown {
-		if !free[id] {
+		if !free[id] && !kept[id] {
 			session += max(n, 0)
 		}
 	}
@@ -269,7 +275,8 @@ func (v *asking) answer(ctx context.Context, out *MessagesAnswer) {
 		if full && !onsite.Uncounted(p.Popup.Kind) || len(v.r.Candidates) > 0 && !slices.Contains(v.r.Candidates, p.Popup.ID) {
 			continue
 		}
-		if onsite.Decide(&p.Popup, page, v.now, v.r.TimeZone, v.seen(&p.Popup)) != "" {
+		variant := onsite.Assign(v.site, &p.Popup, v.who())
+		if onsite.Decide(&p.Popup, page, v.now, v.r.TimeZone, v.seen(&p.Popup, variant)) != "" {
 			continue
 		}
 		meant, err := p.who.Includes(visitor)
@@ -279,7 +286,6 @@ func (v *asking) answer(ctx context.Context, out *MessagesAnswer) {
 		if !meant {
 			continue
 		}
-		variant := onsite.Assign(v.site, &p.Popup, v.who())
 		if variant == pushsvc.PopupControl {
 			out.Controls = append(out.Controls, WireControl{
 				ID: p.Popup.ID, Variant: variant, Token: v.token(p, variant), Priority: p.Popup.Priority, When: p.Popup.When,

@@ -193,7 +193,8 @@ func (r *PopupResult) add(c pushsvc.PopupCounter) {
 	}
 }
 
-// PopupStats is what came of a pop-up: all in all, and hour by hour.
+// PopupStats is what came of a pop-up: all in all, and hour by hour for as long as
+// hours are kept apart.
 type PopupStats struct {
 	Popup    string        `json:"popup"`
 	Variants []PopupResult `json:"variants"`
@@ -230,6 +231,9 @@ func (s *Service) PopupStats(ctx context.Context, site, id string, q StatsQuery)
 	}
 	for _, c := range counters {
 		result(&stats.Variants, c.Variant).add(c)
+		if c.Hour.Equal(pushsvc.FoldedHour) {
+			continue // when it was is known no more
+		}
 		hour := c.Hour.UTC().Format("2006-01-02T15:04:05Z")
 		if n := len(stats.Hours); n == 0 || stats.Hours[n-1].Hour != hour {
 			stats.Hours = append(stats.Hours, PopupHour{Hour: hour})

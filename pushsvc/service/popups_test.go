@@ -313,6 +313,74 @@ func TestPopupCounting(t *testing.T) {
 	}
 }
 
+// TestPopupControlCaps: the control group is counted where it would have seen the
+// pop-up, which is as often as its caps allow, on all devices; who is no longer in
+// it has not seen anything yet.
+func TestPopupControlCaps(t *testing.T) {
+	const popup = `{"id":"p","state":"running","kind":"box","content":{"title":"T"},"caps":{%s},"control":%d}`
+	for _, tt := range []struct {
+		caps  string
+		after time.Duration
+		again int // in another session, so long after
+	}{
+		{`"session":1`, 0, 1}, {`"day":1`, 0, 0}, {`"day":1`, 24 * time.Hour, 1}, {`"lifetime":1`, 30 * 24 * time.Hour, 0},
+	} {
+		s := newShop(t)
+		s.put(fmt.Sprintf(popup, tt.caps, 90))
+		asked := func(d pushsvc.DeviceID, session string) (controls, popups int) {
+			t.Helper()
+			answer, err := s.Messages(t.Context(), shopSite, d, service.MessagesRequest{Session: session})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return len(answer.Controls), len(answer.Popups)
+		}
+		d := device(1)
+		for n := 2; ; n++ {
+			if controls, _ := asked(d, session); controls == 1 {
+				break
+			}
+			d = device(n)
+		}
+		s.act(d, "p", pushsvc.PopupControl, 1)
+		if controls, popups := asked(d, session); controls+popups != 0 {
+			t.Errorf("%s: kept from the visitor, and again at once", tt.caps)
+		}
+		s.put(`{"id":"other","state":"running","kind":"box","content":{"title":"T"}}`)
+		answer, err := s.Messages(t.Context(), shopSite, d, service.MessagesRequest{Session: session, Shown: map[string]int{"p": 1}})
+		if err != nil || len(answer.Popups) != 1 {
+			t.Errorf("%s: what was kept from the visitor counts among the pop-ups of the session: %+v, %v", tt.caps, answer, err)
+		}
+		if err := s.DeletePopup(t.Context(), shopSite, "other", pushsvc.AnyRevision); err != nil {
+			t.Fatal(err)
+		}
+		s.now = s.now.Add(tt.after)
+		if controls, _ := asked(d, "TTTTTTTTTTTTTTTTTTTTTA"); controls != tt.again {
+			t.Errorf("%s: %v later, in another session: %d, want %d", tt.caps, tt.after, controls, tt.again)
+		}
+		s.put(fmt.Sprintf(popup, tt.caps, 0))
+		if _, popups := asked(d, session); popups != 1 {
+			t.Errorf("%s: without a control group it is not shown to who has not seen it", tt.caps)
+		}
+	}
+}
+
+// TestPopupStatsFolded: what is too old to be told by the hour is in the sums still.
+func TestPopupStatsFolded(t *testing.T) {
+	s := newShop(t)
+	s.put(`{"id":"p","state":"running","kind":"box","content":{"title":"T"}}`)
+	s.viewed(device(1), "p")
+	s.now = s.now.Add(time.Hour)
+	s.viewed(device(1), "p")
+	if n, err := s.Store.FoldPopups(t.Context(), shopSite, s.now, 100); err != nil || n != 1 {
+		t.Fatal(n, err)
+	}
+	stats, err := s.PopupStats(t.Context(), shopSite, "p", service.StatsQuery{})
+	if err != nil || len(stats.Variants) != 1 || stats.Variants[0].Viewed != 2 || len(stats.Hours) != 1 || stats.Hours[0].Hour != "2026-11-23T23:00:00Z" || stats.Hours[0].Variants[0].Viewed != 1 {
+		t.Errorf("%+v, %v", stats, err)
+	}
+}
+
 // TestPopupReturning: a visitor who has cleared their storage is not new.
 func TestPopupReturning(t *testing.T) {
 	s := newShop(t)
@@ -353,7 +421,10 @@ func TestPopupConversions(t *testing.T) {
 // where the site most likely is.
 func TestPreviewAddress(t *testing.T) {
 	s := newShop(t)
+	s.Configured = sites{"shop": {}, "shop.example": {}}
 	for _, tt := range []struct{ site, page, want string }{
+		{"shop", "/x", "http://shop.localhost:8080/x?"},
+		{"other", "/x", "https://other/x?"},
 		{"shop.example", "", "https://shop.example/?webpush_preview=p."},
 		{"shop.example", "/x?a=1", "https://shop.example/x?a=1&webpush_preview=p."},
 		{"shop.example:8443", "", "https://shop.example:8443/?"},

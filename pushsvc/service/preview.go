@@ -43,7 +43,7 @@ func (s *Service) Preview(ctx context.Context, site, id, variant, page string) (
 		return Preview{}, &pushsvc.FieldError{Field: "variant", Problem: "is none of the pop-up's"}
 	}
 	if page == "" || strings.HasPrefix(page, "/") && !strings.HasPrefix(page, "//") {
-		page = origin(row.Site) + "/" + strings.TrimPrefix(page, "/")
+		page = s.origin(row.Site) + "/" + strings.TrimPrefix(page, "/")
 	}
 	if err := pushsvc.CheckURL("page", page); err != nil {
 		return Preview{}, err
@@ -63,9 +63,14 @@ func (s *Service) Preview(ctx context.Context, site, id, variant, page string) (
 	return Preview{u.String(), expires.UTC()}, nil
 }
 
-// origin is where a site most likely is, by its name: https, but for ports of
-// this machine, as they are in trials.
-func origin(site string) string {
+// origin is where a site most likely is: as the configuration has it, or by its
+// name: https, but for ports of this machine, as they are in trials.
+func (s *Service) origin(site string) string {
+	if s.Configured != nil {
+		if at := s.Configured.Origin(site); at != "" {
+			return at
+		}
+	}
 	if host, _, err := net.SplitHostPort(site); err == nil {
 		if ip, err := netip.ParseAddr(host); err == nil && ip.IsLoopback() || host == "localhost" {
 			return "http://" + site

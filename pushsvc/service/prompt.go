@@ -19,6 +19,9 @@ type ConfiguredSites interface {
 	// Prefix is the path below which the site has our endpoints; empty where it
 	// has no such site.
 	Prefix(site string) string
+	// Origin is where the site most likely is, as https://shop.example.com; empty
+	// where nothing tells.
+	Origin(site string) string
 	// Names lists the sites, but for those that a pattern stands for.
 	Names() []string
 }

@@ -26,6 +26,14 @@ func (s sites) Prompt(name string) (said, byDefault pushsvc.PromptSettings, ok b
 
 func (sites) Prefix(string) string { return "/_webpush" }
 
+// Origin implements service.ConfiguredSites.
+func (s sites) Origin(site string) string {
+	if _, ok := s[site]; ok && !strings.Contains(site, ".") {
+		return "http://" + site + ".localhost:8080"
+	}
+	return ""
+}
+
 // Names implements service.ConfiguredSites.
 func (s sites) Names() (names []string) {
 	for name := range s {

@@ -105,6 +105,9 @@ func (s *Service) Record(ctx context.Context, site string, from Sender, req Reco
 	if len(b.Entries) == 0 && b.Rejected == 0 && b.Malformed == 0 {
 		return pushsvc.Tracked{}, nil
 	}
+	if err := s.admit(ctx, site); err != nil {
+		return pushsvc.Tracked{}, err
+	}
 	out, err := s.Store.Track(ctx, site, b)
 	if err != nil {
 		return pushsvc.Tracked{}, fmt.Errorf("storing events: %w", err)
@@ -365,6 +368,9 @@ func (s *Service) ExportPerson(ctx context.Context, site, id string) (Export, er
 
 // Told stores what the proxy itself knows of a visitor: identities are believed.
 func (s *Service) Told(ctx context.Context, site string, b pushsvc.Batch) error {
+	if err := s.admit(ctx, site); err != nil {
+		return err
+	}
 	b.Limits, b.Trusted = s.PeopleLimits, true
 	if s.Conversions != nil {
 		b.Conversions = s.Conversions(ctx, site)

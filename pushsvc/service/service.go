@@ -46,8 +46,12 @@ type Service struct {
 	// configuration says of them. Both are needed by the methods on prompts alone.
 	Prompts    *Prompts
 	Configured ConfiguredSites
+	// MaxSites is how many sites there may be for one that the configuration does
+	// not name to begin; 0 is 10,000.
+	MaxSites int
 
 	popups popupCache
+	sites  siteGate
 }
 
 // UnknownSiteError says that a site has never had a subscriber, and which

@@ -44,7 +44,7 @@ func start(t *testing.T) *fixture {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	f := &fixture{Server: s, t: t, ctx: ctx, client: pushservice.NewClient(authority, s.Hosts())}
 	t.Cleanup(func() {
 		cancel()

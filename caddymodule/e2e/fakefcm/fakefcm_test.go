@@ -106,7 +106,7 @@ func (p *phone) login(received ...string) {
 		p.t.Fatal(err)
 	}
 	p.t.Cleanup(func() { _ = conn.Close() })
-	if err := conn.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
+	if err := conn.SetDeadline(time.Now().Add(30 * time.Second)); err != nil {
 		p.t.Fatal(err)
 	}
 	body := appendText(nil, 3, p.id)
@@ -350,7 +350,7 @@ func TestBadConnections(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer conn.Close()
-			if err := conn.SetDeadline(time.Now().Add(5 * time.Second)); err != nil {
+			if err := conn.SetDeadline(time.Now().Add(30 * time.Second)); err != nil {
 				t.Fatal(err)
 			}
 			if _, err := conn.Write(b); err != nil {
@@ -406,7 +406,7 @@ func TestCloseDoesNotWaitForLogin(t *testing.T) {
 
 func waitUndelivered(t *testing.T, s *Server, want int) {
 	t.Helper()
-	deadline := time.Now().Add(5 * time.Second)
+	deadline := time.Now().Add(30 * time.Second)
 	for s.Undelivered() != want {
 		if time.Now().After(deadline) {
 			t.Fatalf("%d undelivered, want %d", s.Undelivered(), want)

@@ -98,7 +98,7 @@ const busConfig = `<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Con
 `
 
 // startTime is how long dbus-daemon may take to be ready.
-const startTime = 10 * time.Second
+const startTime = time.Minute
 
 // Available says why the daemon can't run on this machine, or nil.
 func Available() error {

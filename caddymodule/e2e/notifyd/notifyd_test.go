@@ -60,7 +60,7 @@ func (a *app) notify(replaces uint32, title string) uint32 {
 		a.t.Fatal(err)
 	}
 	// The daemon shows tests what it has answered, a moment after the answer.
-	ctx, cancel := context.WithTimeout(a.t.Context(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(a.t.Context(), 30*time.Second)
 	defer cancel()
 	if _, err := a.daemon.WaitTitle(ctx, "", title); err != nil {
 		a.t.Fatal(err)
@@ -79,7 +79,7 @@ func (a *app) hear(member string, want ...any) {
 		if diff := cmp.Diff(want, s.Body); diff != "" {
 			a.t.Error(diff)
 		}
-	case <-time.After(5 * time.Second):
+	case <-time.After(30 * time.Second):
 		a.t.Errorf("did not hear %s", member)
 	}
 }

@@ -212,8 +212,13 @@ func TestForceDropAndDelay(t *testing.T) {
 		_ = response.Body.Close()
 		t.Errorf("answered %d instead of dropping", response.StatusCode)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
+	go func() {
+		_, _ = f.WaitAttempts(ctx, 2)
+		time.Sleep(50 * time.Millisecond) // for an answer that should not come
+		cancel()
+	}()
 	if response, err := f.client.Do(f.request(t, nil, nil).WithContext(ctx)); err == nil {
 		_ = response.Body.Close()
 		t.Errorf("answered %d instead of waiting", response.StatusCode)

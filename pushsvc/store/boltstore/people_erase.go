@@ -56,6 +56,18 @@ func (w *writeTx) erase(people site, p *pushsvc.Profile) error {
 	if !p.Known() {
 		n.Anonymous = max(n.Anonymous, 1) - 1
 	}
+	for name, count := range p.Events {
+		key := []byte(name)
+		var have pushsvc.EventCount
+		counted, err := people.getJSON(peopleEvents, key, &have)
+		if err != nil || !counted || have.Count > count.Count {
+			continue // others have had it too, or nobody knows
+		}
+		if err := people.removeRow(w, peopleEvents, key); err != nil {
+			return err
+		}
+		n.EventNames = max(n.EventNames, 1) - 1
+	}
 	c.Counts = &n
 	return w.change(people, c)
 }

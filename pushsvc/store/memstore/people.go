@@ -254,6 +254,12 @@ func (s *Store) erase(name, id string) error {
 	for _, h := range profile.History {
 		delete(p.history, h.Seq)
 	}
+	for event, c := range profile.Events {
+		if have, counted := p.events[event]; counted && have.Count <= c.Count {
+			delete(p.events, event)
+			p.counts.EventNames--
+		}
+	}
 	delete(p.profiles, id)
 	p.counts.Profiles--
 	if !profile.Known() {
@@ -328,6 +334,31 @@ func (s *Store) PruneHistory(ctx context.Context, name string, before time.Time,
 			break
 		}
 		delete(p.history, seq)
+		n++
+	}
+	return n, nil
+}
+
+// FoldPopups implements pushsvc.PeopleStore.
+func (s *Store) FoldPopups(ctx context.Context, name string, before time.Time, limit int) (n int, err error) {
+	if err := s.enter(ctx); err != nil {
+		return 0, err
+	}
+	defer s.mu.Unlock()
+	p := s.people[name]
+	if p == nil {
+		return 0, nil
+	}
+	for key, hour := range p.popups {
+		if n == limit {
+			break
+		}
+		if key.hour.Equal(pushsvc.FoldedHour) || !key.hour.Before(before.Truncate(time.Hour)) {
+			continue
+		}
+		total := popupHour{key.popup, pushsvc.FoldedHour}
+		p.popups[total] = p.popups[total].Fold(hour)
+		delete(p.popups, key)
 		n++
 	}
 	return n, nil

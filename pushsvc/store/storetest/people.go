@@ -31,6 +31,7 @@ var peopleTests = []test{
 	{"people/pages", testPeoplePages},
 	{"people/history is pruned", testPeoplePruneHistory},
 	{"people/anonymous are pruned", testPeoplePruneAnonymous},
+	{"people/hours of pop-ups are folded", testPeopleFoldPopups},
 	{"people/sites apart", testPeopleSites},
 	{"people/naughty texts", testPeopleNaughty},
 	{"people/many at once", testPeopleConcurrent},
@@ -222,7 +223,8 @@ func testPeoplePopups(h *harness) {
 	view("s2", next)
 	h.track(1, popup(pushsvc.ActClicked, next), popup(pushsvc.ActClosed, next), popup(pushsvc.ActSubmitted, next), popup(pushsvc.ActControl, next))
 	p := h.profile(1)
-	h.same("counts", p.Popups["sale"], pushsvc.PopupCount{Viewed: 2, Clicked: 1, Closed: 1, Last: next})
+	h.same("counts", p.Popups["sale"], pushsvc.PopupCount{Viewed: 2, Clicked: 1, Closed: 1, Kept: 1, Last: next})
+	h.same("caps of the control group", []int{p.KeptSince("sale", next), p.KeptSince("sale", next.Add(time.Minute)), p.KeptSince("other", epoch), p.KeptIn("s1", "sale"), p.KeptIn("", "sale")}, []int{1, 0, 0, 0, 0})
 	h.same("caps", []int{p.ViewsSince("sale", epoch), p.ViewsSince("", next), p.ViewsSince("other", epoch), p.ViewsIn("s1", ""), p.ViewsIn("", "")}, []int{2, 1, 0, 1, 0})
 	all, err := h.PopupStats(h.Context(), siteA, "sale", next, next.Add(time.Hour))
 	if err != nil {
@@ -405,12 +407,13 @@ func testPeopleNothing(h *harness) {
 	sum, err2 := h.EventSummary(ctx, siteA)
 	stats, err3 := h.PopupStats(ctx, siteA, "x", epoch, epoch)
 	n, err4 := h.PruneHistory(ctx, siteA, epoch, 10)
+	folded, err7 := h.FoldPopups(ctx, siteA, epoch, 10)
 	next, m, err5 := h.PruneAnonymous(ctx, siteA, "", epoch, 10)
 	sites, err6 := h.PeopleSites(ctx)
-	for _, err := range []error{err1, err2, err3, err4, err5, err6} {
+	for _, err := range []error{err1, err2, err3, err4, err5, err6, err7} {
 		h.is("of nothing", err, nil)
 	}
-	if len(page)+len(sum)+len(stats)+n+m+len(sites)+len(next) != 0 {
+	if len(page)+len(sum)+len(stats)+n+m+folded+len(sites)+len(next) != 0 {
 		h.Error("something is there")
 	}
 	if _, err := h.Track(ctx, "", pushsvc.Batch{Device: device(1), At: epoch}); err == nil {

@@ -152,9 +152,9 @@ func testPeopleErase(h *harness) {
 	s.Device = device(1)
 	h.putSub(s, nil)
 	kept := h.put(siteA, 2)
-	h.track(1, login("ann"), event("E", epoch))
-	h.track(2, login("ann"))
-	h.track(3, login("bob"), event("E", epoch))
+	h.track(1, login("ann"), event("E", epoch), event("Ann's own", epoch))
+	h.track(2, login("ann"), event("Ann's own", epoch))
+	h.track(3, login("bob"), event("E", epoch), event("Bob's own", epoch))
 	id := h.profile(1).ID
 	if err := h.ErasePerson(h.Context(), siteA, id); err != nil {
 		h.Fatal(err)
@@ -169,7 +169,11 @@ func testPeopleErase(h *harness) {
 	}
 	h.same("subscriptions", h.all(siteA), []pushsvc.Subscription{kept})
 	h.same("count", h.count(siteA), int64(1))
-	h.same("numbers", h.people(siteA), pushsvc.PeopleCounts{Profiles: 1, EventNames: 1})
+	h.same("numbers", h.people(siteA), pushsvc.PeopleCounts{Profiles: 1, EventNames: 2})
+	events, err := h.EventSummary(h.Context(), siteA)
+	if err != nil || len(events) != 2 || events[0].Name != "Bob's own" || events[1].Name != "E" || events[1].Count != 2 {
+		h.Errorf("the site's events: %+v, %v", events, err)
+	}
 	h.track(1, login("ann"))
 	if p := h.profile(1); p.ID == id || len(p.Events) != 0 {
 		h.Errorf("who comes back is not new: %+v", p)
@@ -227,7 +231,7 @@ func testPeoplePruneAnonymous(h *harness) {
 	at := func(n int, at time.Time, entries ...pushsvc.Entry) {
 		h.trackBatch(siteA, pushsvc.Batch{Device: device(n), At: at, Entries: entries})
 	}
-	at(1, epoch, event("E", epoch))
+	at(1, epoch, event("E", epoch), event("made up", epoch))
 	at(2, epoch, login("ann"))
 	at(3, epoch.Add(10*day), event("E", epoch.Add(10*day)))
 	at(4, epoch, event("E", epoch))
@@ -248,4 +252,62 @@ func testPeoplePruneAnonymous(h *harness) {
 	h.same("removed", []int{removed, rounds}, []int{1, 2})
 	h.same("who is left", []bool{h.facts(1).Profile == nil, h.facts(2).Profile == nil, h.facts(3).Profile == nil, h.facts(4).Profile == nil}, []bool{true, false, false, false})
 	h.same("numbers", h.people(siteA), pushsvc.PeopleCounts{Profiles: 3, Anonymous: 2, EventNames: 1})
+}
+
+// testPeopleFoldPopups: hours become one, some at a time, and no count is lost, nor
+// is anything of other pop-ups and sites.
+func testPeopleFoldPopups(h *harness) {
+	acted := func(site, popup string, hour int, element string) {
+		at := epoch.Add(time.Duration(hour) * time.Hour)
+		h.trackBatch(site, pushsvc.Batch{Device: device(1), At: at, Entries: []pushsvc.Entry{
+			{Kind: pushsvc.EntryPopup, Time: at, Popup: &pushsvc.PopupAct{Popup: popup, Variant: "a", Act: pushsvc.ActViewed}},
+			{Kind: pushsvc.EntryPopup, Time: at, Popup: &pushsvc.PopupAct{Popup: popup, Variant: "a", Act: pushsvc.ActClicked, Element: element}},
+		}})
+	}
+	for hour := range 6 {
+		acted(siteA, "sale", hour, fmt.Sprint("b", hour%2))
+		acted(siteA, "sale-2", hour, "b0")
+		acted(siteB, "sale", hour, "b0")
+	}
+	fold := func(hours, limit int) int {
+		n, err := h.FoldPopups(h.Context(), siteA, epoch.Add(time.Duration(hours)*time.Hour), limit)
+		if err != nil {
+			h.Fatal(err)
+		}
+		return n
+	}
+	stats := func(site, popup string) (hours []int64, sums map[string]int64) {
+		all, err := h.PopupStats(h.Context(), site, popup, time.Time{}, time.Time{})
+		if err != nil {
+			h.Fatal(err)
+		}
+		sums = map[string]int64{}
+		for _, c := range all {
+			sums[c.Variant+" "+string(c.Act)+" "+c.Element] += c.Count
+			if n := c.Hour.Unix() / 3600; !slices.Contains(hours, n) {
+				hours = append(hours, n)
+			}
+		}
+		return hours, sums
+	}
+	_, before := stats(siteA, "sale")
+	first := epoch.Unix() / 3600
+	h.same("some at a time", []int{fold(4, 3), fold(4, 3), fold(4, 3), fold(4, 3)}, []int{3, 3, 2, 0})
+	for _, popup := range []string{"sale", "sale-2"} {
+		hours, sums := stats(siteA, popup)
+		h.same(popup+": hours", hours, []int64{0, first + 4, first + 5})
+		if popup == "sale" {
+			h.same("sums", sums, before)
+		}
+	}
+	h.same("more of them later", []int{fold(5, 100), fold(5, 100)}, []int{2, 0})
+	hours, sums := stats(siteA, "sale")
+	h.same("hours at the end", hours, []int64{0, first + 5})
+	h.same("sums at the end", sums, before)
+	other, _ := stats(siteB, "sale")
+	h.same("another site's hours", len(other), 6)
+	all, err := h.PopupStats(h.Context(), siteA, "sale", epoch, time.Time{})
+	if err != nil || len(all) != 2 {
+		h.Errorf("from a time on: %+v, %v", all, err)
+	}
 }

@@ -2,6 +2,7 @@
 // of the inbox are taken over by its bell when there is one (popup/inbox_api.ts).
 
 import type { Log } from "./log";
+import { local } from "../sdk/storage";
 import { read } from "./storage";
 
 /** Version of CleverTap's SDK whose names these are. */
@@ -11,7 +12,7 @@ const variable = (name: unknown, value: unknown) => ({ name, value, defaultValue
 
 /** What each gives. */
 const answers: Record<string, (...args: never[]) => unknown> = {
-  getCleverTapID: () => read("WZRK_G") ?? null,
+  getCleverTapID: () => local.get("cid") || (read("WZRK_G") ?? null),
   getSDKVersion: () => version,
   isLocalStorageEncryptionEnabled: () => false,
   getAllQualifiedCampaignDetails: () => [],

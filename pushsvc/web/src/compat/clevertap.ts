@@ -190,8 +190,12 @@ export class CleverTap {
       const attributes = attributesOf(given);
       if (!attributes || !Object.keys(attributes).length) this.log.error("Profile object is in incorrect format");
       else {
-        const kept = profile(attributes, this.log);
-        this.say(method, kept, method === "onUserLogin" ? this.people.login(kept, given.signature) : this.people.set(kept));
+        const { CustomCTID: id, ...rest } = attributes;
+        const login = method === "onUserLogin";
+        const kept = profile(login ? rest : attributes, this.log);
+        kept.tz ??= String(new Date()).match(/[A-Z]+[+-]\d+/)?.[0]; // GMT+0530
+        this.say(method, kept, login ? this.people.login(kept, given.signature) : this.people.set(kept));
+        if (login && id && !this.people.named(id)) this.log.error("Invalid CustomCTID");
       }
     }
     return 0;

@@ -37,6 +37,9 @@ const rows: [string, Record<string, unknown>, ProfileOp, Record<string, unknown>
 
 for (const [name, values, op, want] of rows) test("operated: " + name, () => assert.deepEqual(operated(values, op), want));
 
+/** What each profile has of itself. */
+const tz = /GMT[+-]\d{4}/.exec(String(new Date()))![0];
+
 const login = (...identities: [string, string][]) => ({
   type: "login",
   identities: identities.map(([kind, value]) => ({ kind, value })),
@@ -44,8 +47,8 @@ const login = (...identities: [string, string][]) => ({
 
 /** What is recorded besides events. */
 const recorded: [string, (c: Any) => unknown, unknown[]][] = [
-  ["profile.push", (c) => c.profile.push({ Site: { Name: "A", Age: "x" } }), [{ type: "profile", set: { Name: "A" } }]],
-  ["Facebook", (c) => c.profile.push({ Facebook: { name: "A", id: "7" } }), [{ type: "profile", set: { Name: "A", FBID: "7" } }]],
+  ["profile.push", (c) => c.profile.push({ Site: { Name: "A", Age: "x" } }), [{ type: "profile", set: { Name: "A", tz } }]],
+  ["Facebook", (c) => c.profile.push({ Facebook: { name: "A", id: "7" } }), [{ type: "profile", set: { Name: "A", FBID: "7", tz } }]],
   ["increment", (c) => c.profile.handleIncrementValue("Score", 2), [{ type: "profile", ops: [{ op: "incr", key: "Score", value: 2 }] }]],
   ["decrement, nested", (c) => c.profile.handleDecrementValue("Cars[0].seats", 1), [{ type: "profile", ops: [{ op: "decr", key: "Cars[0].seats", value: 1 }] }]],
   ["multi-values", (c) => c.profile.addMultiValuesForKey("Tags", ["A", "a", "b"]), [{ type: "profile", ops: [{ op: "add", key: "Tags", value: ["a", "b"] }] }]],
@@ -53,17 +56,23 @@ const recorded: [string, (c: Any) => unknown, unknown[]][] = [
   [
     "login: identities in CleverTap's order",
     (c) => c.onUserLogin.push({ Site: { FBID: "f", Email: "a@example.com", GPID: "g", Identity: 7, Name: "A" } }),
-    [{ ...login(["identity", "7"], ["email", "a@example.com"], ["gpid", "g"], ["fbid", "f"]), set: { FBID: "f", Email: "a@example.com", GPID: "g", Identity: 7, Name: "A" } }],
+    [{ ...login(["identity", "7"], ["email", "a@example.com"], ["gpid", "g"], ["fbid", "f"]), set: { FBID: "f", Email: "a@example.com", GPID: "g", Identity: 7, Name: "A", tz } }],
   ],
-  ["login: signed", (c) => c.onUserLogin.push({ Site: { Identity: "7" }, signature: "abc" }), [{ ...login(["identity", "7"]), set: { Identity: "7" }, signature: "abc" }]],
-  ["login: the same once in a visit", (c) => [1, 2].map(() => c.onUserLogin.push({ Site: { Identity: "7" } })), [{ ...login(["identity", "7"]), set: { Identity: "7" } }]],
-  ["login: of nobody is a profile", (c) => c.onUserLogin.push({ Site: { Name: "A" } }), [{ type: "profile", set: { Name: "A" } }]],
+  ["login: signed", (c) => c.onUserLogin.push({ Site: { Identity: "7" }, signature: "abc" }), [{ ...login(["identity", "7"]), set: { Identity: "7", tz }, signature: "abc" }]],
+  ["login: the same once in a visit", (c) => [1, 2].map(() => c.onUserLogin.push({ Site: { Identity: "7" } })), [{ ...login(["identity", "7"]), set: { Identity: "7", tz } }]],
+  ["login: of nobody is a profile", (c) => c.onUserLogin.push({ Site: { Name: "A" } }), [{ type: "profile", set: { Name: "A", tz } }]],
   [
     "login: after a log-out it is told again",
     (c) => (c.onUserLogin.push({ Site: { Identity: "7" } }), c.logout(), c.onUserLogin.push({ Site: { Identity: "7" } })),
-    [{ ...login(["identity", "7"]), set: { Identity: "7" } }, { ...login(["identity", "7"]), set: { Identity: "7" } }],
+    [{ ...login(["identity", "7"]), set: { Identity: "7", tz } }, { ...login(["identity", "7"]), set: { Identity: "7", tz } }],
   ],
-  ["clear: nothing until somebody logs in", (c) => (c.clear(), c.profile.push({ Site: { Name: "A" } }), c.onUserLogin.push({ Site: { Identity: "7" } })), [{ ...login(["identity", "7"]), set: { Identity: "7" } }]],
+  ["clear: nothing until somebody logs in", (c) => (c.clear(), c.profile.push({ Site: { Name: "A" } }), c.onUserLogin.push({ Site: { Identity: "7" } })), [{ ...login(["identity", "7"]), set: { Identity: "7", tz } }]],
+  ["profile.push: a tz of the site's own", (c) => c.profile.push({ Site: { Name: "A", tz: "GMT+0530" } }), [{ type: "profile", set: { Name: "A", tz: "GMT+0530" } }]],
+  [
+    "login: CustomCTID, once",
+    (c) => ["Kiosk:7", "kiosk:7", "no/ne", 7].map((CustomCTID) => c.onUserLogin.push({ Site: { Identity: "7", CustomCTID } })),
+    [{ ...login(["identity", "7"]), set: { Identity: "7", tz } }, { type: "adopt", device: "_w_kiosk:7" }, { type: "adopt", device: "_w_7" }],
+  ],
   ["getLocation", (c) => c.getLocation(48.1, 11.6), [{ Latitude: 48.1, Longitude: 11.6 }]],
   ["getLocation: none to give", (c) => c.getLocation(), []],
 ];

@@ -121,6 +121,15 @@ export class People {
     return true;
   }
 
+  /** The site's own name of this browser, which goes with whoever is logged in;
+   * false for one that CleverTap does not take. */
+  named(id: unknown): boolean {
+    const name = "_w_" + String(id).toLowerCase();
+    if (!/^_w_[a-z0-9()!:@$_-]{1,64}$/.test(name)) return false;
+    if (local.get("cid") !== name && this.sdk.record({ type: "adopt", device: name })) local.set("cid", name);
+    return true;
+  }
+
   /** Nobody is logged in any more. */
   logout(clear = false): void {
     this.forget();
@@ -129,7 +138,7 @@ export class People {
   }
 
   private forget(): void {
-    for (const name of ["ev", "pr", "who", "login"]) local.remove(name);
+    for (const name of ["ev", "pr", "who", "login", "cid"]) local.remove(name);
     // CleverTap's own copies were of the same person.
     local.set("stranger", "1");
   }

@@ -34,6 +34,13 @@ type Surroundings = typeof Wait;
 
 type CleverTap = { dismissSpamControl?: boolean };
 
+/** Adds to what shownNow gives. */
+function countShown(...names: string[]): void {
+  const shown = shownNow();
+  for (const name of names) shown[name] = (shown[name] ?? 0) + 1;
+  local.set("shown", JSON.stringify(shown));
+}
+
 /** One page's pop-ups. */
 export class Runner {
   private route = new AbortController();
@@ -83,6 +90,9 @@ export class Runner {
   /** What would be shown now is not, and counts as such. */
   private keep(control: WireControl): void {
     if (this.choice({ ...control, kind: "box" }) !== "drop") {
+      // By its own caps, so that both groups count equally often; of what a session
+      // may have it takes nothing.
+      countShown(control.id);
       this.sdk.record({ type: "popup", act: "viewed", popup: control.id, variant: control.variant, token: control.token });
     }
   }
@@ -179,9 +189,7 @@ export class Runner {
     const { popup, preview } = display;
     if (display.counted || preview) return;
     display.counted = true;
-    const shown = shownNow();
-    for (const name of isFree(popup.kind) ? [popup.id] : [popup.id, ""]) shown[name] = (shown[name] ?? 0) + 1;
-    local.set("shown", JSON.stringify(shown));
+    countShown(...(isFree(popup.kind) ? [popup.id] : [popup.id, ""]));
   }
 
   private tell({ popup, preview }: Display, { act, element, value }: Omit<PopupEvent, "act"> & { act: PopupEvent["act"] | "shown" }): void {

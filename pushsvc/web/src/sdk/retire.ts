@@ -11,7 +11,7 @@ import { findWorker } from "./worker";
 
 /** What events, visits and pop-ups have left. */
 const tracked =
-  "topics optout device session seen before visit visits told ctsent shown dnd inbox pages ev pr who login stranger geo".split(" ");
+  "topics optout cid session seen before visit visits told ctsent shown dnd inbox pages ev pr who login stranger geo owner".split(" ");
 
 async function undo(config: Config): Promise<void> {
   await idle();

@@ -11,6 +11,7 @@ import { faceOptions } from "./face";
 import type * as Join from "./join";
 import { load } from "./lazy";
 import { trace } from "./log";
+import { own } from "./owner";
 import { countView, idle, onRoute, sessionStart, visible } from "./page";
 import { candidates, pageFacts } from "./place";
 import { definePreferences } from "./preferences";
@@ -137,6 +138,7 @@ export class SDK implements Omit<WebPush, "raiseNotificationViewed" | "raiseNoti
   /** Keeps something for the server; false if it was not taken: the visitor is
    * not to be followed, or too much waits already. */
   record(entry: Entry): boolean {
+    own(entry);
     if ((this.config.track === false && entry.type !== "popup") || isPrivate() || this.optedOut || local.get("optout")) return false;
     try {
       this.seen();

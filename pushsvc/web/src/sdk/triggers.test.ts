@@ -4,13 +4,20 @@ import { define } from "../testing/page";
 import type { After } from "../shared/wire";
 import { Events, hurriedUp, leftByTop, triggered, wasAway } from "./triggers";
 
+/** Browsers throw at what is no selector, wherever they get it. */
+function querySelector(selector: string): null {
+  if (selector === ">>") throw new SyntaxError(selector);
+  return null;
+}
+
 /** A page to act on: returns what is done to it, and whether the trigger fired. */
 function page(after: After, coarse = false) {
   const frame = new EventTarget();
   const root = Object.assign(new EventTarget(), { scrollTop: 0, scrollHeight: 3000, clientHeight: 1000 });
-  const document = Object.assign(new EventTarget(), { documentElement: root, scrollingElement: root, visibilityState: "visible" });
+  const document = Object.assign(new EventTarget(), { documentElement: root, scrollingElement: root, visibilityState: "visible", querySelector });
   class Element extends EventTarget {
     closest(selector: string): unknown {
+      querySelector(selector);
       return selector === "#buy" ? this : null;
     }
   }
@@ -117,4 +124,19 @@ test("wasAway: from five seconds on", () => {
 
 test("leftByTop: by the upper edge, into nothing", () => {
   assert.deepEqual([leftByTop(0, null), leftByTop(-1, null), leftByTop(1, null), leftByTop(-1, {})], [true, true, false, false]);
+});
+
+test("click: what is no selector fails once, and not with each click", async () => {
+  const warned: string[] = [];
+  const { warn } = console;
+  console.warn = (text: string) => void warned.push(text);
+  try {
+    const { act, fired } = page({ click: ">>" });
+    act.click(true);
+    act.click(true);
+    assert.equal(await fired(), false);
+  } finally {
+    console.warn = warn;
+  }
+  assert.deepEqual(warned, ["webpush: this is no CSS selector: >>"]);
 });

@@ -38,6 +38,12 @@ export function triggered(after: After, events: Events, signal: AbortSignal): Pr
 }
 
 function onClick(selector: string, fire: () => void, signal: AbortSignal): void {
+  try {
+    document.querySelector(selector);
+  } catch {
+    // Else each click on the page would fail, and tell the site's error handling.
+    return console.warn("webpush: this is no CSS selector: " + selector);
+  }
   const listener = ({ target }: Event) => {
     if (target instanceof Element && target.closest(selector)) fire();
   };

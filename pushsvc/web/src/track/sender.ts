@@ -121,8 +121,7 @@ export class Sender {
   /** Acts on what became of a batch; true to go on with the next one. */
   private follow([fate, retryAfter]: [Fate, string | null], name: string): boolean {
     if (fate === "taken" || fate === "refused") {
-      if (fate === "taken") local.set("device", "1");
-      else console.warn("webpush: the server refused a batch of events; it was dropped");
+      if (fate === "refused") console.warn("webpush: the server refused a batch of events; it was dropped");
       this.forget(name);
       this.tries = 0;
       return true;
