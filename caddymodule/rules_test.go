@@ -63,8 +63,9 @@ var layers = map[string][]string{
 	"pushsvc/store/boltstore":  {"pushsvc"},
 	"pushsvc/store/memstore":   {"pushsvc"},
 	"pushsvc/store/storetest":  {"pushsvc"},
+	"pushsvc/bench/stats":      {},
 	"pushsvc/bench": {
-		"pushsvc", "pushsvc/webpush", "pushsvc/webpush/certtest", "pushsvc/delivery", "pushsvc/service", "pushsvc/transfer",
+		"pushsvc", "pushsvc/bench/stats", "pushsvc/webpush", "pushsvc/webpush/certtest", "pushsvc/delivery", "pushsvc/service", "pushsvc/transfer",
 		"pushsvc/store/boltstore",
 	},
 }

@@ -7,8 +7,6 @@ import (
 	"compress/gzip"
 	"context"
 	"io"
-	"math"
-	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -19,66 +17,22 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/bench/stats"
+
 	"golang.org/x/net/html"
 )
-
-func TestQuantile(t *testing.T) {
-	for _, tt := range []struct {
-		name   string
-		values []float64
-		q      float64
-		want   float64
-	}{
-		{"odd median", []float64{9, 1, 5}, 0.5, 5},
-		{"even median", []float64{4, 1, 3, 2}, 0.5, 2.5},
-		{"between", []float64{0, 10}, 0.25, 2.5},
-		{"last", []float64{1, 2, 3}, 1, 3},
-		{"one", []float64{7}, 0.99, 7},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			if got := quantile(tt.values, tt.q); got != tt.want {
-				t.Errorf("got %v, want %v", got, tt.want)
-			}
-		})
-	}
-	if got := quantile(nil, 0.5); !math.IsNaN(got) {
-		t.Errorf("of nothing: %v", got)
-	}
-}
-
-// TestMedianInterval draws from a lopsided distribution whose median is known:
-// about 95 of 100 intervals must have it, and not nearly all.
-func TestMedianInterval(t *testing.T) {
-	r := rand.New(rand.NewPCG(3, 4))
-	for _, n := range []int{8, 20, 24, 51} {
-		const draws = 4000
-		inside := 0
-		for range draws {
-			values := make([]float64, n)
-			for i := range values {
-				values[i] = r.ExpFloat64()
-			}
-			if e := medianOf(values); e.low <= math.Ln2 && math.Ln2 <= e.high {
-				inside++
-			}
-		}
-		if share := float64(inside) / draws; share < 0.94 || share > 0.995 {
-			t.Errorf("%d values: %.3f of the intervals have the median", n, share)
-		}
-	}
-}
 
 func TestJudge(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
-		e      estimate
+		e      stats.Estimate
 		budget float64
 		want   verdict
 	}{
-		{"below", estimate{1.04, 0.9, 1.2}, 1.05, pass},
-		{"surely above", estimate{1.2, 1.1, 1.3}, 1.05, miss},
-		{"perhaps above", estimate{1.1, 1.0, 1.2}, 1.05, unsure},
-		{"no budget", estimate{9, 9, 9}, 0, noLimit},
+		{"below", stats.Estimate{Median: 1.04, Low: 0.9, High: 1.2}, 1.05, pass},
+		{"surely above", stats.Estimate{Median: 1.2, Low: 1.1, High: 1.3}, 1.05, miss},
+		{"perhaps above", stats.Estimate{Median: 1.1, Low: 1.0, High: 1.2}, 1.05, unsure},
+		{"no budget", stats.Estimate{Median: 9, Low: 9, High: 9}, 0, noLimit},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if got := judge(tt.e, tt.budget); got != tt.want {

@@ -18,6 +18,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/bench/stats"
 )
 
 // eventSizes are how many events the posts have. The SDK's have a few.
@@ -31,19 +33,24 @@ const (
 	readers     = 8  // connections that ask for pages
 	pagesASec   = 200
 	turnsLength = 2 * time.Second
+	// profileLength is that of the turns that are profiled, after the others.
+	profileLength = 12 * time.Second
 )
 
 // The kinds of turns while pages are measured.
 const (
 	quiet      = "no posts"
 	quietAgain = "no posts, again"
+	// toSite has the same posts to a path of the site, which the proxy passes
+	// on: what any equal load of posts costs the pages, without us.
+	toSite = "the same posts to the site"
 	// notKept has the same posts with Sec-GPC: 1, which are read and answered
-	// with 204, but not stored: what any 500 posts a second cost the pages.
+	// with 204, but not stored.
 	notKept = "posts that are not stored"
 	stored  = "events stored"
 )
 
-var turnKinds = []string{quiet, quietAgain, notKept, stored}
+var turnKinds = []string{quiet, quietAgain, toSite, notKept, stored}
 
 // capacity is what a full load of posts of one size brought.
 type capacity struct {
@@ -56,8 +63,7 @@ type capacity struct {
 type eventResults struct {
 	options    options
 	capacities []capacity
-	pages      map[string][]float64 // ns to the first byte, all turns
-	p50, p99   map[string][]float64 // of each turn
+	p50, p99   map[string][]float64 // ns to a page's first byte, of each turn
 	cpu        map[string][]float64 // CPU seconds of the proxy per second, of each turn
 	posted     []float64            // events stored per second, of each stored turn
 	latency    []float64            // ns, of posts beside pages
@@ -88,18 +94,11 @@ type eventBench struct {
 //
 // This process makes the load on the same processors.
 func measureEvents(ctx context.Context, o options, progress io.Writer) (*eventResults, error) {
-	caddy := o.caddy
-	if caddy == "" {
-		dir, err := os.MkdirTemp("", "bench-build")
-		if err != nil {
-			return nil, fmt.Errorf("making a folder: %w", err)
-		}
-		defer os.RemoveAll(dir)
-		fmt.Fprintln(progress, "building caddy")
-		if caddy, err = buildCaddy(ctx, dir); err != nil {
-			return nil, err
-		}
+	caddy, remove, err := program(ctx, o, progress)
+	if err != nil {
+		return nil, err
 	}
+	defer remove()
 	pages, err := loadPages(o.dir, o.sizes)
 	if err != nil {
 		return nil, err
@@ -112,7 +111,7 @@ func measureEvents(ctx context.Context, o options, progress io.Writer) (*eventRe
 	s, begun := f.servers[webpush], time.Now()
 	b := &eventBench{
 		eventResults: &eventResults{
-			options: o, pages: map[string][]float64{}, p50: map[string][]float64{}, p99: map[string][]float64{}, cpu: map[string][]float64{},
+			options: o, p50: map[string][]float64{}, p99: map[string][]float64{}, cpu: map[string][]float64{},
 		},
 		server: s, page: pages[min(1, len(pages)-1)], posts: newPool(s.address), names: map[string]*atomic.Int64{},
 		say: func(format string, args ...any) {
@@ -124,14 +123,9 @@ func measureEvents(ctx context.Context, o options, progress io.Writer) (*eventRe
 }
 
 func startForEvents(ctx context.Context, o options, caddy string) (*fleet, error) {
-	f := &fleet{servers: map[string]*server{}}
-	var err error
-	if f.dir, err = os.MkdirTemp("", "bench"); err != nil {
-		return f, fmt.Errorf("making a folder: %w", err)
-	}
-	upstream, err := f.startUpstream(o)
+	f, upstream, err := launch(o, nil)
 	if err != nil {
-		return f, fmt.Errorf("starting the upstream: %w", err)
+		return f, err
 	}
 	global := "webpush {\n\t\tevent_limit off\n\t}"
 	err = tryAgain(ctx, func() error { return f.startCaddy(ctx, o, caddy, webpush, global, "webpush", upstream) })
@@ -185,6 +179,14 @@ func (b *eventBench) measure(ctx context.Context) error {
 			}
 		}
 	}
+	if b.options.profiles != "" {
+		for _, kind := range turnKinds[2:] {
+			b.say("profiling pages beside %s", kind)
+			if err := b.profileTurn(ctx, kind); err != nil {
+				return fmt.Errorf("profiling pages beside %s: %w", kind, err)
+			}
+		}
+	}
 	return b.verify()
 }
 
@@ -204,8 +206,11 @@ func random16() string {
 	return base64.RawURLEncoding.EncodeToString(b[:])
 }
 
-// post is what the SDK's fetch sends, of a random visitor.
-func (b *eventBench) post(name string, size int, header string) []byte {
+// ownPath is where the SDK posts.
+const ownPath = "/_webpush/events"
+
+// post is what the SDK's fetch sends, of a random visitor, to the path.
+func (b *eventBench) post(path, name string, size int, header string) []byte {
 	var body bytes.Buffer
 	now := time.Now().UnixMilli()
 	fmt.Fprintf(&body, `{"batch":%q,"session":%q,"sent":%d,"events":[`, random16(), random16(), now)
@@ -217,11 +222,11 @@ func (b *eventBench) post(name string, size int, header string) []byte {
 			name, mrand.IntN(10_000), 1+i%3, now-int64(i))
 	}
 	body.WriteString("]}")
-	return fmt.Appendf(nil, "POST /_webpush/events HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n"+
+	return fmt.Appendf(nil, "POST %s HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n"+
 		"Sec-Fetch-Site: same-origin\r\nSec-Fetch-Mode: cors\r\nSec-Fetch-Dest: empty\r\nAccept: */*\r\nAccept-Language: en-GB,en;q=0.9\r\n"+
 		"User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36\r\n"+
 		"%sCookie: session=0123456789abcdef0123456789abcdef; __webpush=%s\r\n\r\n%s",
-		b.server.address, body.Len(), header, b.cookies[mrand.IntN(len(b.cookies))], body.Bytes())
+		path, b.server.address, body.Len(), header, b.cookies[mrand.IntN(len(b.cookies))], body.Bytes())
 }
 
 // capacity posts on all connections for d.
@@ -231,14 +236,14 @@ func (b *eventBench) capacity(ctx context.Context, size int, d time.Duration) er
 	if b.options.profiles == "" {
 		profiled <- nil
 	} else {
-		go func() { profiled <- b.profile(size, int(d.Seconds())) }()
+		go func() { profiled <- b.profile(fmt.Sprintf("events-%d", size), d) }()
 	}
 	before, err := cpuTime(b.server.process.PID())
 	if err != nil {
 		return err
 	}
 	begun := time.Now()
-	t, err := b.posts.pace(ctx, paced{d: d, status: http.StatusNoContent, next: func() []byte { return b.post(name, size, "") }})
+	t, err := b.posts.pace(ctx, paced{d: d, status: http.StatusNoContent, next: func() []byte { return b.post(ownPath, name, size, "") }})
 	took := time.Since(begun)
 	b.names[name].Add(int64(t.requests * size))
 	if err != nil {
@@ -249,16 +254,16 @@ func (b *eventBench) capacity(ctx context.Context, size int, d time.Duration) er
 	return errors.Join(err, <-profiled)
 }
 
-// profile writes the CPU profile of a load with posts.
-func (b *eventBench) profile(size, seconds int) error {
-	raw, err := b.server.ask(fmt.Sprintf("/debug/pprof/profile?seconds=%d", max(seconds-1, 1)))
+// profile writes the CPU profile of a load that lasts for d.
+func (b *eventBench) profile(name string, d time.Duration) error {
+	raw, err := b.server.ask(fmt.Sprintf("/debug/pprof/profile?seconds=%d", max(int(d.Seconds())-1, 1)))
 	if err != nil {
 		return err
 	}
 	if err := os.MkdirAll(b.options.profiles, 0o755); err != nil {
 		return fmt.Errorf("making the profiles' folder: %w", err)
 	}
-	file := filepath.Join(b.options.profiles, fmt.Sprintf("events-%d.cpu", size))
+	file := filepath.Join(b.options.profiles, name+".cpu")
 	b.profiles = append(b.profiles, file)
 	if err := os.WriteFile(file, raw, 0o644); err != nil {
 		return fmt.Errorf("writing a profile: %w", err)
@@ -266,47 +271,72 @@ func (b *eventBench) profile(size, seconds int) error {
 	return nil
 }
 
-// turn asks for pages at a steady pace, beside posts or not.
-func (b *eventBench) turn(ctx context.Context, kind string) error {
+// beside is what pages and posts at the same time brought.
+type beside struct {
+	pages, posts turn
+	took, cpu    time.Duration
+}
+
+// load asks for pages at a steady pace, beside posts or not. What was
+// acknowledged is added up also where something else failed.
+func (b *eventBench) load(ctx context.Context, kind string, d time.Duration) (r beside, err error) {
 	request := navigation(b.server.address, "/"+b.page.name, asIs)
-	header := ""
-	if kind == notKept {
+	path, header := ownPath, ""
+	switch kind {
+	case toSite:
+		path = collectPath
+	case notKept:
 		header = "Sec-GPC: 1\r\n"
 	}
 	var wg sync.WaitGroup
-	var posts turn
 	var postErr error
 	before, err := cpuTime(b.server.process.PID())
 	if err != nil {
-		return err
+		return r, err
 	}
 	begun := time.Now()
-	if kind == notKept || kind == stored {
+	if kind != quiet && kind != quietAgain {
 		wg.Go(func() {
-			posts, postErr = b.posts.pace(ctx, paced{
-				d: turnsLength, perSecond: float64(b.options.rate) / besideSize, status: http.StatusNoContent,
-				next: func() []byte { return b.post(stored, besideSize, header) },
+			r.posts, postErr = b.posts.pace(ctx, paced{
+				d: d, perSecond: float64(b.options.rate) / besideSize, status: http.StatusNoContent,
+				next: func() []byte { return b.post(path, stored, besideSize, header) },
 			})
 		})
 	}
-	t, err := b.server.pool.pace(ctx, paced{d: turnsLength, perSecond: pagesASec, status: http.StatusOK, next: func() []byte { return request }})
+	r.pages, err = b.server.pool.pace(ctx, paced{d: d, perSecond: pagesASec, status: http.StatusOK, next: func() []byte { return request }})
 	wg.Wait()
-	took := time.Since(begun)
+	r.took = time.Since(begun)
 	if kind == stored {
-		b.names[stored].Add(int64(posts.requests * besideSize))
-		b.posted = append(b.posted, float64(posts.requests*besideSize)/took.Seconds())
-		b.latency = append(b.latency, floats(posts.first)...)
+		b.names[stored].Add(int64(r.posts.requests * besideSize))
 	}
 	after, cpuErr := cpuTime(b.server.process.PID())
-	if err := errors.Join(err, postErr, cpuErr); err != nil {
+	r.cpu = after - before
+	return r, errors.Join(err, postErr, cpuErr)
+}
+
+// turn measures pages, beside posts or not.
+func (b *eventBench) turn(ctx context.Context, kind string) error {
+	r, err := b.load(ctx, kind, turnsLength)
+	if err != nil {
 		return err
 	}
-	first := floats(t.first)
-	b.pages[kind] = append(b.pages[kind], first...)
-	b.p50[kind] = append(b.p50[kind], quantile(first, 0.5))
-	b.p99[kind] = append(b.p99[kind], quantile(first, 0.99))
-	b.cpu[kind] = append(b.cpu[kind], (after-before).Seconds()/took.Seconds())
+	if kind == stored {
+		b.posted = append(b.posted, float64(r.posts.requests*besideSize)/r.took.Seconds())
+		b.latency = append(b.latency, floats(r.posts.first)...)
+	}
+	first := floats(r.pages.first)
+	b.p50[kind] = append(b.p50[kind], stats.Quantile(first, 0.5))
+	b.p99[kind] = append(b.p99[kind], stats.Quantile(first, 0.99))
+	b.cpu[kind] = append(b.cpu[kind], r.cpu.Seconds()/r.took.Seconds())
 	return nil
+}
+
+// profileTurn profiles such a load, apart from the turns that are measured.
+func (b *eventBench) profileTurn(ctx context.Context, kind string) error {
+	profiled := make(chan error, 1)
+	go func() { profiled <- b.profile("pages-beside-"+fileName(kind), profileLength) }()
+	_, err := b.load(ctx, kind, profileLength)
+	return errors.Join(err, <-profiled)
 }
 
 // verify compares what the store has counted with what was acknowledged.

@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"os"
 	"os/exec"
 	"time"
 
@@ -81,18 +80,11 @@ func measure(ctx context.Context, o options, progress io.Writer) (_ *results, er
 	if err != nil {
 		return nil, err
 	}
-	caddy := o.caddy
-	if caddy == "" {
-		dir, err := os.MkdirTemp("", "bench-build")
-		if err != nil {
-			return nil, fmt.Errorf("making a folder: %w", err)
-		}
-		defer os.RemoveAll(dir)
-		fmt.Fprintln(progress, "building caddy")
-		if caddy, err = buildCaddy(ctx, dir); err != nil {
-			return nil, err
-		}
+	caddy, remove, err := program(ctx, o, progress)
+	if err != nil {
+		return nil, err
 	}
+	defer remove()
 	b := &bench{
 		results: &results{
 			options: o, comparisons: comparisons(o.nginx != ""), pages: pages, crowdPage: pages[min(1, len(pages)-1)],

@@ -7,6 +7,8 @@ import (
 	"io"
 	"math"
 	"text/tabwriter"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/bench/stats"
 )
 
 // The budgets of the design; what is not named has none.
@@ -76,12 +78,12 @@ func (r *results) rows(do func(c comparison, p page, base, again, subject cell))
 func (r *results) printCPU(w io.Writer) bool {
 	t := newTable(w, "CPU time of the proxy per request, µs", "set-up\tcoding\tpage\twithout\twith\tratio\tcontrol\tbudget\t")
 	r.rows(func(c comparison, p page, base, again, subject cell) {
-		without := means(r.cpu[base], r.cpu[again])
-		ratio := medianOf(ratios(r.cpu[subject], without))
+		without := stats.Means(r.cpu[base], r.cpu[again])
+		ratio := stats.MedianOf(stats.Ratios(r.cpu[subject], without))
 		budget := cpuBudget(c, len(p.body))
 		fmt.Fprintf(t, "%s\t%s\t%s\t%.0f\t%.0f\t%s\t%s\t%s\t%s\n", c.subject, c.coding, p.name,
-			quantile(without, 0.5)/1e3, quantile(r.cpu[subject], 0.5)/1e3, interval(ratio, "%.2f"),
-			interval(medianOf(ratios(r.cpu[again], r.cpu[base])), "%.2f"), limit(budget, "%.2f"), t.judged(judge(ratio, budget)))
+			stats.Quantile(without, 0.5)/1e3, stats.Quantile(r.cpu[subject], 0.5)/1e3, interval(ratio, "%.2f"),
+			interval(stats.MedianOf(stats.Ratios(r.cpu[again], r.cpu[base])), "%.2f"), limit(budget, "%.2f"), t.judged(judge(ratio, budget)))
 	})
 	_ = t.Flush()
 	return t.missed
@@ -93,15 +95,15 @@ func (r *results) printAllocations(w io.Writer) bool {
 		if !c.hasMetrics {
 			return
 		}
-		without := means(r.allocated[base], r.allocated[again])
-		more := quantile(differences(r.allocated[subject], without), 0.5)
-		control := quantile(differences(r.allocated[again], r.allocated[base]), 0.5)
+		without := stats.Means(r.allocated[base], r.allocated[again])
+		more := stats.Quantile(stats.Differences(r.allocated[subject], without), 0.5)
+		control := stats.Quantile(stats.Differences(r.allocated[again], r.allocated[base]), 0.5)
 		// What the control is off by, the counting itself and buffers that
 		// several requests share make.
 		noise := max(0.5, math.Abs(control))
 		fmt.Fprintf(t, "%s\t%s\t%s\t%.1f\t%.1f\t%+.1f\t%+.1f\t%d\t%s\n", c.subject, c.coding, p.name,
-			quantile(without, 0.5), quantile(r.allocated[subject], 0.5), more, control, budgetAllocations,
-			t.judged(judge(estimate{more, more - noise, more + noise}, budgetAllocations+0.5)))
+			stats.Quantile(without, 0.5), stats.Quantile(r.allocated[subject], 0.5), more, control, budgetAllocations,
+			t.judged(judge(stats.Estimate{Median: more, Low: more - noise, High: more + noise}, budgetAllocations+0.5)))
 	})
 	_ = t.Flush()
 	return t.missed
@@ -122,16 +124,16 @@ func (r *results) printMemory(w io.Writer) bool {
 			}
 			return out
 		}
-		more := func(s series) estimate {
-			return medianOf(differences(scaled(s, subject), means(scaled(s, base), scaled(s, again))))
+		more := func(s series) stats.Estimate {
+			return stats.MedianOf(stats.Differences(scaled(s, subject), stats.Means(scaled(s, base), scaled(s, again))))
 		}
 		budget := 0.0
 		if c.subject == webpush {
 			budget = budgetMemory / mib
 		}
 		fmt.Fprintf(t, "%s\t%s\t%.1f\t%+.1f\t%.1f\t%s\t%s\t%s\t%s\t%s\n", c.subject, c.coding,
-			quantile(scaled(r.idle, subject), 0.5), more(r.idle).median, quantile(scaled(r.busy, subject), 0.5), interval(more(r.busy), "%+.1f"),
-			interval(medianOf(differences(scaled(r.busy, again), scaled(r.busy, base))), "%+.1f"), interval(more(r.busyAnon), "%+.1f"),
+			stats.Quantile(scaled(r.idle, subject), 0.5), more(r.idle).Median, stats.Quantile(scaled(r.busy, subject), 0.5), interval(more(r.busy), "%+.1f"),
+			interval(stats.MedianOf(stats.Differences(scaled(r.busy, again), scaled(r.busy, base))), "%+.1f"), interval(more(r.busyAnon), "%+.1f"),
 			limit(budget, "%+.0f"), t.judged(judge(more(r.busy), budget)))
 	})
 	_ = t.Flush()
@@ -146,16 +148,16 @@ func (r *results) printFirst(w io.Writer, title string, s series) {
 		}
 		fmt.Fprintf(t, "%s\t%s\t%s", c.subject, c.coding, p.name)
 		for _, at := range []cell{base, again, subject} {
-			fmt.Fprintf(t, "\t%.0f\t%.0f", quantile(s[at], 0.5)/1e3, quantile(s[at], 0.99)/1e3)
+			fmt.Fprintf(t, "\t%.0f\t%.0f", stats.Quantile(s[at], 0.5)/1e3, stats.Quantile(s[at], 0.99)/1e3)
 		}
-		both := (quantile(s[base], 0.5) + quantile(s[again], 0.5)) / 2
-		fmt.Fprintf(t, "\t%.2f\t\n", quantile(s[subject], 0.5)/both)
+		both := (stats.Quantile(s[base], 0.5) + stats.Quantile(s[again], 0.5)) / 2
+		fmt.Fprintf(t, "\t%.2f\t\n", stats.Quantile(s[subject], 0.5)/both)
 	})
 	_ = t.Flush()
 }
 
-func interval(e estimate, format string) string {
-	return fmt.Sprintf(format+" ["+format+", "+format+"]", e.median, e.low, e.high)
+func interval(e stats.Estimate, format string) string {
+	return fmt.Sprintf(format+" ["+format+", "+format+"]", e.Median, e.Low, e.High)
 }
 
 func limit(budget float64, format string) string {

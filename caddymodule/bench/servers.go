@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -66,17 +67,26 @@ func (f *fleet) stop() {
 	_ = os.RemoveAll(f.dir)
 }
 
+// launch makes a fleet of the upstream alone, whose address it gives; env is
+// added to the environment of all that is started. The caller stops the fleet,
+// also after an error.
+func launch(o options, env []string) (f *fleet, upstream string, err error) {
+	f = &fleet{servers: map[string]*server{}, env: env}
+	if f.dir, err = os.MkdirTemp("", "bench"); err != nil {
+		return f, "", fmt.Errorf("making a folder: %w", err)
+	}
+	if upstream, err = f.startUpstream(o); err != nil {
+		return f, "", fmt.Errorf("starting the upstream: %w", err)
+	}
+	return f, upstream, nil
+}
+
 // start runs the upstream and all set-ups, with env added to their environment.
 // The caller stops the fleet, also after an error.
 func start(ctx context.Context, o options, caddy string, env []string) (*fleet, error) {
-	f := &fleet{servers: map[string]*server{}, env: env}
-	var err error
-	if f.dir, err = os.MkdirTemp("", "bench"); err != nil {
-		return f, fmt.Errorf("making a folder: %w", err)
-	}
-	upstream, err := f.startUpstream(o)
+	f, upstream, err := launch(o, env)
 	if err != nil {
-		return f, fmt.Errorf("starting the upstream: %w", err)
+		return f, err
 	}
 	for _, c := range []struct{ name, directives string }{
 		{plain, ""},
@@ -287,6 +297,25 @@ func freeAddress() (string, error) {
 	}
 	defer l.Close()
 	return l.Addr().String(), nil
+}
+
+// program gives the program to measure: the one that the options name, or one
+// that it builds. remove drops what was built.
+func program(ctx context.Context, o options, progress io.Writer) (path string, remove func(), err error) {
+	if o.caddy != "" {
+		return o.caddy, func() {}, nil
+	}
+	dir, err := os.MkdirTemp("", "bench-build")
+	if err != nil {
+		return "", nil, fmt.Errorf("making a folder: %w", err)
+	}
+	remove = func() { _ = os.RemoveAll(dir) }
+	fmt.Fprintln(progress, "building caddy")
+	if path, err = buildCaddy(ctx, dir); err != nil {
+		remove()
+		return "", nil, err
+	}
+	return path, remove, nil
 }
 
 // buildCaddy builds the program that users run.

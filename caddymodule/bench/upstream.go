@@ -51,6 +51,10 @@ func serveUpstream(ctx context.Context, args []string, stdout io.Writer) error {
 	return nil
 }
 
+// collectPath is where the site itself takes posts: it reads them and answers
+// 204.
+const collectPath = "/collect"
+
 // newUpstream answers as an application behind a proxy does: validators, a
 // policy for caches, no compression.
 func newUpstream(pages []page) http.Handler {
@@ -59,6 +63,14 @@ func newUpstream(pages []page) http.Handler {
 		byName[p.name] = p
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPost && r.URL.Path == collectPath {
+			if _, err := io.Copy(io.Discard, http.MaxBytesReader(w, r.Body, 64<<10)); err != nil {
+				http.Error(w, "the body can't be read", http.StatusBadRequest)
+				return
+			}
+			w.WriteHeader(http.StatusNoContent)
+			return
+		}
 		name, stream := strings.CutPrefix(strings.TrimPrefix(r.URL.Path, "/"), "stream/")
 		p, ok := byName[name]
 		if !ok {

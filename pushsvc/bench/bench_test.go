@@ -269,26 +269,7 @@ func TestStatus(t *testing.T) {
 	ballast[0] = 2
 }
 
-func TestStats(t *testing.T) {
-	for _, tt := range []struct {
-		name   string
-		values []float64
-		want   estimate
-	}{
-		{"odd", []float64{9, 1, 5}, estimate{5, 1, 9}},
-		{"even", []float64{4, 1, 3, 2}, estimate{2.5, 1, 4}},
-		{"one", []float64{7}, estimate{7, 7, 7}},
-	} {
-		if got := medianOf(tt.values); got != tt.want {
-			t.Errorf("%s: %v", tt.name, got)
-		}
-	}
-	if !math.IsNaN(medianOf(nil).median) {
-		t.Error("nothing has a median")
-	}
-	if got := ratios([]float64{6, 9}, means([]float64{1, 2}, []float64{3, 4})); got[0] != 3 || got[1] != 3 {
-		t.Error(got)
-	}
+func TestThousands(t *testing.T) {
 	for n, want := range map[int]string{0: "0", 999: "999", 1000: "1,000", 1_234_567: "1,234,567"} {
 		if got := thousands(n); got != want {
 			t.Errorf("%s, not %s", got, want)

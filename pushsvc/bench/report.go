@@ -11,6 +11,8 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/bench/stats"
 )
 
 // machine is what the figures were taken on.
@@ -127,9 +129,9 @@ func (r *results) print(w io.Writer) {
 }
 
 func (r *results) printContest(w io.Writer) {
-	fmt.Fprintf(w, "\n%d rounds of turns; ratios are of each round's own values, to the mean of \"ours\" and \"ours again\": median [lowest, highest].\n\n", r.options.rounds)
+	fmt.Fprintf(w, "\n%d rounds of turns; ratios are of each round's own values, to the mean of \"ours\" and \"ours again\": median [its 95 %% interval].\n\n", r.options.rounds)
 	t := newTable(w, "sender", "messages a turn", "CPU per message, µs", "messages/s per core", "times ours", "bytes on the wire", "payload")
-	base := means(r.cpu[ours], r.cpu[control])
+	base := stats.Means(r.cpu[ours], r.cpu[control])
 	for _, c := range []struct {
 		name string
 		n    int
@@ -137,10 +139,10 @@ func (r *results) printContest(w io.Writer) {
 		if len(r.cpu[c.name]) == 0 {
 			continue
 		}
-		cpu, ratio := medianOf(r.cpu[c.name]), medianOf(ratios(r.cpu[c.name], base))
-		t.row(c.name, thousands(c.n), fmt.Sprintf("%.0f [%.0f, %.0f]", cpu.median, cpu.low, cpu.high), thousands(int(1e6/cpu.median)),
-			fmt.Sprintf("%.2f [%.2f, %.2f]", ratio.median, ratio.low, ratio.high),
-			fmt.Sprintf("%.0f", medianOf(r.wire[c.name]).median), strconv.Itoa(r.plain[c.name]))
+		cpu, ratio := stats.MedianOf(r.cpu[c.name]), stats.MedianOf(stats.Ratios(r.cpu[c.name], base))
+		t.row(c.name, thousands(c.n), fmt.Sprintf("%.0f [%.0f, %.0f]", cpu.Median, cpu.Low, cpu.High), thousands(int(1e6/cpu.Median)),
+			fmt.Sprintf("%.2f [%.2f, %.2f]", ratio.Median, ratio.Low, ratio.High),
+			fmt.Sprintf("%.0f", stats.MedianOf(r.wire[c.name]).Median), strconv.Itoa(r.plain[c.name]))
 	}
 	_ = t.Flush()
 	fmt.Fprintf(w, "\nnode: %s\n", r.node)

@@ -37,8 +37,7 @@ func limitReading(w http.ResponseWriter) {
 // one of types.
 func readBody(w http.ResponseWriter, r *http.Request, limit int64, types ...string) ([]byte, error) {
 	limitReading(w)
-	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if err != nil || !slices.Contains(types, media) {
+	if !isMedia(r.Header.Get("Content-Type"), types) {
 		return nil, problem(http.StatusUnsupportedMediaType, "Content-Type must be "+strings.Join(types, " or "))
 	}
 	if ce := r.Header.Get("Content-Encoding"); ce != "" && !strings.EqualFold(ce, "identity") {
@@ -47,7 +46,9 @@ func readBody(w http.ResponseWriter, r *http.Request, limit int64, types ...stri
 	if r.ContentLength > limit {
 		return nil, tooLarge(limit)
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
+	var read bytes.Buffer
+	read.Grow(int(max(0, min(r.ContentLength, maxAhead)) + bytes.MinRead))
+	_, err := read.ReadFrom(http.MaxBytesReader(w, r.Body, limit))
 	var max *http.MaxBytesError
 	switch {
 	case errors.As(err, &max):
@@ -60,7 +61,20 @@ func readBody(w http.ResponseWriter, r *http.Request, limit int64, types ...stri
 	// A server that waits for the client to hang up would take the deadline
 	// for that.
 	_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
-	return body, nil
+	return read.Bytes(), nil
+}
+
+// maxAhead is how many bytes are made room for because a request says that so
+// many come.
+const maxAhead = 16 << 10
+
+// isMedia says whether a Content-Type is of one of the types.
+func isMedia(contentType string, types []string) bool {
+	if slices.Contains(types, contentType) {
+		return true
+	}
+	media, _, err := mime.ParseMediaType(contentType)
+	return err == nil && slices.Contains(types, media)
 }
 
 func tooLarge(limit int64) *Problem {
@@ -97,14 +111,31 @@ func decodeJSON(body []byte, v any, strict bool) error {
 // is left out and counted, because a browser would lose the rest with it: it
 // does not repeat what is refused. Reports of workers are refused as a whole.
 func decodeRecord(body []byte) (req service.RecordRequest, err error) {
+	if !utf8.Valid(body) {
+		return req, problem(http.StatusBadRequest, "the body is not UTF-8")
+	}
+	if req, ok := decodeWhole(body); ok {
+		return req, nil
+	}
+	return decodeEntries(body)
+}
+
+// decodeWhole decodes at once what has nothing that is left out or refused, which
+// is what browsers send; else false, and nothing said.
+func decodeWhole(body []byte) (req service.RecordRequest, ok bool) {
+	if !namesOnce(body) || json.Unmarshal(body, &req) != nil {
+		return req, false
+	}
+	return req, req.Batch == "" || len(req.Events) <= pushsvc.MaxEntries
+}
+
+// decodeEntries decodes one entry after the other.
+func decodeEntries(body []byte) (req service.RecordRequest, err error) {
 	var raw struct {
 		Batch   string            `json:"batch"`
 		Session string            `json:"session"`
 		Sent    float64           `json:"sent"`
 		Events  []json.RawMessage `json:"events"`
-	}
-	if !utf8.Valid(body) {
-		return req, problem(http.StatusBadRequest, "the body is not UTF-8")
 	}
 	if err := json.Unmarshal(body, &raw); err != nil {
 		return req, jsonProblem(err)
@@ -201,66 +232,4 @@ func jsonKind(goType string) string {
 	default:
 		return "an object"
 	}
-}
-
-// checkNames walks the tokens of one JSON value: objects may not name a member
-// twice, not even in another case, because encoding/json would take the last.
-func checkNames(body []byte) error {
-	dec := json.NewDecoder(bytes.NewReader(body))
-	dec.UseNumber()
-	if err := checkValue(dec, 0, false); err != nil {
-		return err
-	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return problem(http.StatusBadRequest, "the body has more than one JSON value")
-	}
-	return nil
-}
-
-// freeNames are the members whose values are a site's own, in which "a" and "A"
-// are two names.
-var freeNames = map[string]bool{"props": true, "set": true, "value": true, "kv": true, "query": true}
-
-func checkValue(dec *json.Decoder, depth int, free bool) error {
-	if depth > maxDepth {
-		return problem(http.StatusBadRequest, fmt.Sprintf("the body nests deeper than %d levels", maxDepth))
-	}
-	tok, err := dec.Token()
-	if err != nil {
-		return jsonProblem(err)
-	}
-	var names map[string]bool
-	switch tok {
-	case json.Delim('{'):
-		names = make(map[string]bool)
-	case json.Delim('['):
-	default:
-		return nil
-	}
-	for dec.More() {
-		within := free
-		if names != nil {
-			tok, err := dec.Token()
-			if err != nil {
-				return jsonProblem(err)
-			}
-			// Both ways, as encoding/json folds: "ſ" and "K" match "s" and "k".
-			name := fmt.Sprint(tok)
-			within = free || freeNames[name]
-			if !free {
-				name = strings.ToLower(strings.ToUpper(name))
-			}
-			if names[name] {
-				return problem(http.StatusBadRequest, "an object names a member twice")
-			}
-			names[name] = true
-		}
-		if err := checkValue(dec, depth+1, within); err != nil {
-			return err
-		}
-	}
-	if _, err := dec.Token(); err != nil { // the closing delimiter
-		return jsonProblem(err)
-	}
-	return nil
 }

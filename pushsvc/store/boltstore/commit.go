@@ -18,6 +18,9 @@ const (
 	// maxPatience is the longest that a batch waits for the callers of the
 	// last one to come back with their next write.
 	maxPatience = 2 * time.Millisecond
+	// spacing is how far apart commits of patient operations begin, while
+	// there are several in each.
+	spacing = 5 * time.Millisecond
 )
 
 // writeTx is a write transaction that knows whether it has changed anything.
@@ -61,6 +64,7 @@ type op struct {
 	ctx      context.Context
 	run      func(*writeTx) error
 	alone    func() error // instead of run: something that the committer does between transactions
+	patient  bool         // nobody minds some milliseconds
 	err      error
 	finished bool // the committer's own
 	done     chan struct{}
@@ -79,6 +83,11 @@ func (o *op) finish(err error) {
 // its first change: a refusal then costs the others in its transaction
 // nothing.
 func write[T any](ctx context.Context, s *Store, fn func(*writeTx) (T, error)) (T, error) {
+	return writeWhen(ctx, s, false, fn)
+}
+
+// writeWhen is write; patient says that nobody minds some milliseconds more.
+func writeWhen[T any](ctx context.Context, s *Store, patient bool, fn func(*writeTx) (T, error)) (T, error) {
 	var out, none T
 	s.gate.RLock()
 	defer s.gate.RUnlock()
@@ -88,7 +97,7 @@ func write[T any](ctx context.Context, s *Store, fn func(*writeTx) (T, error)) (
 	if err := ctx.Err(); err != nil {
 		return none, err
 	}
-	o := &op{ctx: ctx, done: make(chan struct{}), run: func(w *writeTx) (err error) {
+	o := &op{ctx: ctx, patient: patient, done: make(chan struct{}), run: func(w *writeTx) (err error) {
 		out, err = fn(w)
 		return err
 	}}
@@ -131,6 +140,7 @@ func (s *Store) commitLoop() {
 				o.finish(err)
 			}
 		}
+		s.begun, s.shared = start, len(batch) > 1
 		s.expected = len(batch) + len(s.ops)
 		s.patience = min(time.Since(start)/4, maxPatience)
 	}
@@ -140,39 +150,59 @@ func (s *Store) commitLoop() {
 	}
 }
 
-// gather takes what is waiting. Callers that the last commit has set free are
-// about to come back with their next write; without giving them a moment,
-// every other transaction would carry the first of them alone.
+// gather takes what is waiting, and waits for more until the moment that rest
+// says.
 func (s *Store) gather(first *op) []*op {
-	batch := []*op{first}
-	var late <-chan time.Time
+	batch, began := []*op{first}, time.Now()
+	patient := first.patient
+	var timer *time.Timer
 	for len(batch) < maxBatch {
 		select {
 		case o, ok := <-s.ops:
 			if !ok {
 				return batch
 			}
-			batch = append(batch, o)
+			batch, patient = append(batch, o), patient && o.patient
 			continue
 		default:
 		}
-		if len(batch) >= s.expected {
+		wait := time.Until(s.rest(began, len(batch), patient))
+		if wait <= 0 {
 			return batch
 		}
-		if late == nil {
-			late = time.After(s.patience)
+		if timer == nil {
+			timer = time.NewTimer(wait)
+			defer timer.Stop()
+		} else {
+			timer.Reset(wait)
 		}
 		select {
 		case o, ok := <-s.ops:
 			if !ok {
 				return batch
 			}
-			batch = append(batch, o)
-		case <-late:
+			batch, patient = append(batch, o), patient && o.patient
+		case <-timer.C:
 			return batch
 		}
 	}
 	return batch
+}
+
+// rest says until when a batch of so many operations, gathered since began, waits
+// for more. Callers that the last commit has set free are about to come back
+// with their next write; without giving them a moment, every other transaction
+// would carry the first of them alone. And where patient ones come faster than
+// commits need be, each commit less is work that somebody else's request does
+// not wait behind.
+func (s *Store) rest(began time.Time, operations int, patient bool) (until time.Time) {
+	if operations < s.expected {
+		until = began.Add(s.patience)
+	}
+	if next := s.begun.Add(spacing); patient && s.shared && next.After(until) {
+		until = next
+	}
+	return until
 }
 
 // commitAll brings every operation of the batch to its end. Those whose caller

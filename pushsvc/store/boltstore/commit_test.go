@@ -261,3 +261,30 @@ func TestIndexFollows(t *testing.T) {
 		t.Errorf("%d subscriptions and %d index entries, %v; want 4 of each", n[0], n[1], err)
 	}
 }
+
+// TestRest: how long a batch waits for more.
+func TestRest(t *testing.T) {
+	began := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	for _, tt := range []struct {
+		name                 string
+		sinceCommit          time.Duration // when this one's gathering began
+		shared               bool
+		expected, operations int
+		patient              bool
+		want                 time.Duration // from began on
+	}{
+		{"alone", time.Second, false, 1, 1, false, 0},
+		{"patient alone", time.Millisecond, false, 1, 1, true, 0},
+		{"others may come back", time.Second, true, 5, 4, false, time.Millisecond},
+		{"they have", time.Second, true, 5, 5, false, 0},
+		{"patient, after a shared commit", 2 * time.Millisecond, true, 5, 5, true, spacing - 2*time.Millisecond},
+		{"the same with one that is not patient", 2 * time.Millisecond, true, 5, 5, false, 0},
+		{"patient, after a long one", spacing, true, 5, 5, true, 0},
+		{"patient, after a long one, others may come back", spacing, true, 5, 4, true, time.Millisecond},
+	} {
+		s := &Store{expected: tt.expected, patience: time.Millisecond, begun: began.Add(-tt.sinceCommit), shared: tt.shared}
+		if got := s.rest(began, tt.operations, tt.patient); max(got.Sub(began), 0) != tt.want {
+			t.Errorf("%s: %v, want %v", tt.name, got.Sub(began), tt.want)
+		}
+	}
+}

@@ -219,7 +219,7 @@ func (s site) eachProfile(after []byte, report func(error), fn func(*pushsvc.Pro
 
 // Track implements pushsvc.PeopleStore.
 func (s *Store) Track(ctx context.Context, name string, b pushsvc.Batch) (pushsvc.Tracked, error) {
-	out, err := write(ctx, s, func(w *writeTx) (pushsvc.Tracked, error) {
+	out, err := writeWhen(ctx, s, true, func(w *writeTx) (pushsvc.Tracked, error) {
 		st, err := w.makePeople(name)
 		if err != nil {
 			return pushsvc.Tracked{}, err

@@ -64,6 +64,8 @@ type Store struct {
 	// These are the committer's own.
 	expected int           // how many callers may be about to write
 	patience time.Duration // how long to wait for them
+	begun    time.Time     // the last commit
+	shared   bool          // it carried several operations
 	unsure   bool          // the last commit failed: its outcome is unknown
 	recent   *recent       // the index of what was stored lately
 	onCommit func(bolt.TxStats)
