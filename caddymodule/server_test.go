@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -119,6 +120,39 @@ func (s *server) load(config []byte) {
 	if err := caddy.Load(config, true); err != nil {
 		s.t.Fatalf("loading: %v", err)
 	}
+	waitForListeners(s.t)
+}
+
+// waitForListeners waits until the servers of an earlier configuration take no
+// connections any more. Caddy does not: it goes on when the goroutines that shut
+// them down have begun, and one of those may not have come to closing yet.
+func waitForListeners(t *testing.T) {
+	t.Helper()
+	stacks := make([]byte, 4<<20)
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(time.Millisecond) {
+		if !closing(string(stacks[:runtime.Stack(stacks, true)])) {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("the listeners of an earlier configuration are still open")
+		}
+	}
+}
+
+// closing says whether one of the goroutines that shut servers down does
+// something else than wait for requests to end, which it does last.
+func closing(stacks string) bool {
+	for _, g := range strings.Split(stacks, "\n\n") {
+		if !strings.Contains(g, "caddyhttp.(*App).stop") {
+			continue
+		}
+		state, _, _ := strings.Cut(g, "\n")
+		if !strings.Contains(state, "[select") && !strings.Contains(state, "[semacquire") &&
+			!strings.Contains(state, "[sync.WaitGroup.Wait") && !strings.Contains(state, "[chan receive") {
+			return true
+		}
+	}
+	return false
 }
 
 // request sends one request; host names the site. It tries again where the
