@@ -76,6 +76,9 @@ func TestPopupCommands(t *testing.T) {
 	p.says(popups("put", file("notepad.json", "\xef\xbb\xbf"+`{"id":"sale","name":"Sale","kind":"box","content":{"title":"Hello"},"caps":{"day":1},"variants":[{"id":"a","weight":1}]}`)), "a draft")
 	p.says(popups("list"), "sale", "draft", "box", "Sale")
 	p.says(popups("show", "sale"), `"title": "Hello"`)
+	p.says(popups("put", file("own.json", `{"id":"own","kind":"html","content":{"html":"<b>Tea & cake</b>"}}`)), "a draft")
+	p.says(popups("show", "own"), `"html": "<b>Tea & cake</b>"`) // to be edited: HTML stays readable
+	p.says(popups("delete", "own"), "Removed")
 	p.refused("nothing of that id", popups("show", "other")...)
 	address := p.says(popups("preview", "sale", "--page", p.url+"/x"), p.url+"/x?webpush_preview=sale.a.")
 	_, token, _ := strings.Cut(strings.TrimSpace(address), "webpush_preview=")

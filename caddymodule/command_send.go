@@ -164,12 +164,13 @@ func printDryRun(w io.Writer, m messageAnswer) error {
 	for _, name := range slices.Sorted(maps.Keys(m.Audience.Services)) {
 		fmt.Fprintf(w, "  %-8s %d\n", name, m.Audience.Services[name])
 	}
-	content, err := json.MarshalIndent(m.Message, "", "  ")
-	if err != nil {
+	content := json.NewEncoder(w)
+	content.SetEscapeHTML(false) // for people to read
+	content.SetIndent("", "  ")
+	if err := content.Encode(m.Message); err != nil {
 		return fmt.Errorf("showing the message: %w", err)
 	}
-	_, err = fmt.Fprintf(w, "%s\n", content)
-	return err
+	return nil
 }
 
 // complete turns flags that are no plain fields into the request.

@@ -74,7 +74,7 @@ func TestMessageCommands(t *testing.T) {
 	p.start()
 	p.readers(3)
 	site := []string{"--site", p.host()}
-	p.says(append([]string{"send", "--title", "Dry", "--dry-run", "--at", "+1h", "--rate", "10/m"}, site...), "Nothing was sent", "3 subscribers", "At 0.167/s that takes 18s", "other", `"title": "Dry"`)
+	p.says(append([]string{"send", "--title", "Dry", "--body", "Q&A <now>", "--dry-run", "--at", "+1h", "--rate", "10/m"}, site...), "Nothing was sent", "3 subscribers", "At 0.167/s that takes 18s", "other", `"title": "Dry"`, `"body": "Q&A <now>"`)
 	p.says(append([]string{"messages"}, site...), "No messages yet")
 	p.says(append([]string{"send", "--title", "Later", "--at", "+2h"}, site...), "will be sent at", "3 subscribers")
 	m := p.sent("--at", "+1h", "--rate", "0.5", "--to", "2", "--urgency", "high")

@@ -4,10 +4,12 @@
 package httpapi
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 
@@ -108,7 +110,7 @@ func WriteProblem(w http.ResponseWriter, p *Problem) {
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(p.Status)
-	_ = json.NewEncoder(w).Encode(p)
+	_ = encodePlain(w, p)
 }
 
 // WriteUnavailable answers 503 for a push service that is not ready.
@@ -118,8 +120,8 @@ func WriteUnavailable(w http.ResponseWriter) {
 }
 
 func writeJSON(w http.ResponseWriter, status int, v any) {
-	body, err := json.Marshal(v)
-	if err != nil {
+	var body bytes.Buffer
+	if err := encodePlain(&body, v); err != nil {
 		WriteProblem(w, problem(http.StatusInternalServerError, fmt.Sprintf("encoding the answer: %v", err)))
 		return
 	}
@@ -128,5 +130,13 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(status)
-	_, _ = w.Write(append(body, '\n'))
+	_, _ = body.WriteTo(w)
+}
+
+// encodePlain writes v as JSON and a line break. HTML stays readable, for those who
+// edit what they got: answers are JSON by type and nosniff, never part of a page.
+func encodePlain(w io.Writer, v any) error {
+	encoder := json.NewEncoder(w)
+	encoder.SetEscapeHTML(false)
+	return encoder.Encode(v)
 }
