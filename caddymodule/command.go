@@ -74,6 +74,18 @@ type command struct {
 	json                     bool
 }
 
+// self is how to call this program for the same server again.
+func (c *command) self() string {
+	var b strings.Builder
+	b.WriteString("caddy webpush")
+	for _, flag := range []struct{ name, value string }{{"address", c.address}, {"config", c.config}, {"adapter", c.adapter}} {
+		if flag.value != "" {
+			fmt.Fprintf(&b, " --%s %s", flag.name, printable(flag.value))
+		}
+	}
+	return b.String()
+}
+
 // open asks the operator's API and gives the answer to be read; the caller
 // closes its body. Answers that say something failed are errors.
 func (c *command) open(method, path string, header http.Header, body io.Reader) (*http.Response, error) {

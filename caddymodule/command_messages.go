@@ -127,7 +127,7 @@ func (c *command) waitFor(ctx context.Context, m *messageAnswer) ([]byte, error)
 	for {
 		raw, err := c.call(http.MethodGet, sitePath(m.Site, "/messages/"+m.ID), nil, nil, m)
 		if err != nil {
-			return nil, fmt.Errorf("%w\n%s", err, stillThere(m))
+			return nil, fmt.Errorf("%w\n%s", err, c.stillThere(m))
 		}
 		text := waitingLine(m, show.clock().Sub(show.started))
 		if m.State.Final() {
@@ -141,15 +141,15 @@ func (c *command) waitFor(ctx context.Context, m *messageAnswer) ([]byte, error)
 		select {
 		case <-ctx.Done():
 			show.finish(text)
-			return nil, errors.New("interrupted\n" + stillThere(m))
+			return nil, errors.New("interrupted\n" + c.stillThere(m))
 		case <-poll.C:
 		}
 	}
 }
 
 // stillThere says what goes on without the one who waited.
-func stillThere(m *messageAnswer) string {
-	return fmt.Sprintf("The message goes on.\n  See it:    caddy webpush messages show --site %s %s\n  Cancel it: caddy webpush messages cancel --site %s %s", m.Site, m.ID, m.Site, m.ID)
+func (c *command) stillThere(m *messageAnswer) string {
+	return fmt.Sprintf("The message goes on.\n  See it:    %[1]s messages show --site %[2]s %[3]s\n  Cancel it: %[1]s messages cancel --site %[2]s %[3]s", c.self(), m.Site, m.ID)
 }
 
 func waitingLine(m *messageAnswer, elapsed time.Duration) string {

@@ -121,7 +121,7 @@ func (c *command) runSend(cmd *cobra.Command, f *sendFlags) error {
 	case f.body.DryRun:
 		return c.print(raw, func(w io.Writer) error { return printDryRun(w, m) })
 	case !f.wait:
-		return c.print(raw, func(w io.Writer) error { return printSent(w, m) })
+		return c.print(raw, func(w io.Writer) error { return c.printSent(w, m) })
 	}
 	if raw, err = c.waitFor(cmd.Context(), &m); err != nil {
 		return err
@@ -135,7 +135,7 @@ func (c *command) runSend(cmd *cobra.Command, f *sendFlags) error {
 	return nil
 }
 
-func printSent(w io.Writer, m messageAnswer) error {
+func (c *command) printSent(w io.Writer, m messageAnswer) error {
 	when := "is on its way"
 	if m.State == pushsvc.StateScheduled {
 		when = "will be sent at " + localTime(m.SendAt)
@@ -145,8 +145,8 @@ func printSent(w io.Writer, m messageAnswer) error {
 		// Nobody has counted them yet.
 		to = "the subscribers to " + strings.Join(m.Topics, " or ")
 	}
-	_, err := fmt.Fprintf(w, "Message %s %s to %s of %s.\nSee what became of it: caddy webpush messages --site %s %s\n",
-		m.ID, when, to, m.Site, m.Site, m.ID)
+	_, err := fmt.Fprintf(w, "Message %s %s to %s of %s.\nSee what became of it: %s messages --site %s %s\n",
+		m.ID, when, to, m.Site, c.self(), m.Site, m.ID)
 	return err
 }
 

@@ -46,7 +46,9 @@ func TestPrintSent(t *testing.T) {
 		m := messageAnswer{ID: "id", Site: "a.example", Topics: tt.topics}
 		m.Results.Audience = 3
 		var b bytes.Buffer
-		if err := printSent(&b, m); err != nil || !strings.Contains(b.String(), "is on its way "+tt.want) {
+		c := &command{address: "localhost:2020"}
+		if err := c.printSent(&b, m); err != nil || !strings.Contains(b.String(), "is on its way "+tt.want) ||
+			!strings.Contains(b.String(), ": caddy webpush --address localhost:2020 messages --site a.example id\n") {
 			t.Errorf("%q: %s, %v", tt.topics, b.String(), err)
 		}
 	}
