@@ -83,43 +83,26 @@ func (p *pruner) prunePeople(ctx context.Context, before time.Time) error {
 	}
 	events, profiles, hours := 0, 0, 0
 	for _, site := range sites {
-		for {
-			n, err := p.store.FoldPopups(ctx, site.Site, before, pruneRows)
-			if err != nil {
+		after := ""
+		for _, part := range []struct {
+			count *int
+			piece func() (n int, more bool, err error)
+		}{
+			{&hours, func() (int, bool, error) {
+				n, err := p.store.FoldPopups(ctx, site.Site, before, pruneRows)
+				return n, n >= pruneRows, err
+			}},
+			{&events, func() (int, bool, error) {
+				n, err := p.store.PruneHistory(ctx, site.Site, before, pruneRows)
+				return n, n >= pruneRows, err
+			}},
+			{&profiles, func() (n int, _ bool, err error) {
+				after, n, err = p.store.PruneAnonymous(ctx, site.Site, after, before, pruneRows)
+				return n, after != "", err
+			}},
+		} {
+			if err := inPieces(ctx, part.count, part.piece); err != nil {
 				return err
-			}
-			hours += n
-			if n < pruneRows {
-				break
-			}
-			if !rest(ctx) {
-				return nil
-			}
-		}
-		for {
-			n, err := p.store.PruneHistory(ctx, site.Site, before, pruneRows)
-			if err != nil {
-				return err
-			}
-			events += n
-			if n < pruneRows {
-				break
-			}
-			if !rest(ctx) {
-				return nil
-			}
-		}
-		for after := ""; ; {
-			next, n, err := p.store.PruneAnonymous(ctx, site.Site, after, before, pruneRows)
-			if err != nil {
-				return err
-			}
-			profiles += n
-			if after = next; after == "" {
-				break
-			}
-			if !rest(ctx) {
-				return nil
 			}
 		}
 	}
@@ -127,6 +110,24 @@ func (p *pruner) prunePeople(ctx context.Context, before time.Time) error {
 		p.logger.Info("old events were removed", "batches", events, "anonymous_profiles", profiles, "hours_of_popups", hours, "older_than", p.retain.String())
 	}
 	return nil
+}
+
+// inPieces does work piece by piece and counts what was done; others write in
+// between.
+func inPieces(ctx context.Context, count *int, piece func() (n int, more bool, err error)) error {
+	for {
+		n, more, err := piece()
+		if err != nil {
+			return err
+		}
+		*count += n
+		if !more {
+			return nil
+		}
+		if !rest(ctx) {
+			return ctx.Err()
+		}
+	}
 }
 
 // rest lets others write; false where it is time to stop.
