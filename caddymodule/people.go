@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -248,15 +249,21 @@ func (p *watched) tell(r *http.Request) {
 		}
 		t.batch.Entries = append(t.batch.Entries, pushsvc.Entry{Kind: pushsvc.EntryEvent, Time: now, Name: e.Name, Props: pushsvc.CleanProps(props, false)})
 	}
-	if len(t.batch.Entries) > 0 {
-		run.pages.put(t)
+	if len(t.batch.Entries) == 0 {
+		return
 	}
+	if t.client, ok = run.public.AllowPage(r); !ok {
+		p.h.app.metrics.dropped.Inc()
+		return
+	}
+	run.pages.put(t)
 }
 
 // pageTold is what one page told.
 type pageTold struct {
-	site  string
-	batch pushsvc.Batch
+	site   string
+	client netip.Addr // as one by httpapi.ClientOf
+	batch  pushsvc.Batch
 }
 
 // How much may wait for the store, and how many write at a time: what a device's
@@ -273,7 +280,7 @@ type pages struct {
 	service *service.Service
 	logger  *slog.Logger
 	dropped func()
-	queues  [pageQueues]chan pageTold
+	queues  [pageQueues]*pageQueue
 	done    sync.WaitGroup
 	mu      sync.RWMutex // held for writing by stop
 	stopped bool
@@ -286,9 +293,10 @@ type pages struct {
 func newPages(s *service.Service, logger *slog.Logger, dropped func()) *pages {
 	p := &pages{service: s, logger: logger, dropped: dropped, seed: maphash.MakeSeed()}
 	for i := range p.queues {
-		p.queues[i] = make(chan pageTold, pageQueueLen)
+		q := newPageQueue()
+		p.queues[i] = q
 		p.done.Go(func() {
-			for t := range p.queues[i] {
+			for t, ok := q.take(); ok; t, ok = q.take() {
 				p.store(t)
 			}
 		})
@@ -299,17 +307,13 @@ func newPages(s *service.Service, logger *slog.Logger, dropped func()) *pages {
 func (p *pages) put(t pageTold) {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
-	if p.stopped {
+	if p.stopped || p.queues[t.batch.Device[0]%pageQueues].put(t) {
 		return
 	}
-	select {
-	case p.queues[t.batch.Device[0]%pageQueues] <- t:
-	default:
-		p.dropped()
-		now := time.Now().Unix()
-		if last := p.said.Load(); now-last >= 60 && p.said.CompareAndSwap(last, now) {
-			p.logger.Warn("events of pages are left out: the store is slower than visitors come")
-		}
+	p.dropped()
+	now := time.Now().Unix()
+	if last := p.said.Load(); now-last >= 60 && p.said.CompareAndSwap(last, now) {
+		p.logger.Warn("events of pages are left out: the store is slower than visitors come")
 	}
 }
 
@@ -333,7 +337,7 @@ func (p *pages) stop() {
 	if !p.stopped {
 		p.stopped = true
 		for _, q := range p.queues {
-			close(q)
+			q.close()
 		}
 	}
 	p.mu.Unlock()

@@ -157,6 +157,33 @@ func TestPageEvents(t *testing.T) {
 	}
 }
 
+// TestPageEventsLimited: a page that tells something of its visitor counts for
+// event_limit, as a post does.
+func TestPageEventsLimited(t *testing.T) {
+	s := start(t, site{
+		global:  "event_limit 20",
+		options: "event Any",
+		upstream: upstream(t, map[string]http.HandlerFunc{"/": func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "text/html")
+			_, _ = io.WriteString(w, pageHTML)
+		}}),
+	})
+	c := s.visitor("01")
+	for range 60 {
+		header := map[string]string{"Cookie": "__webpush=" + c.Value}
+		for k, v := range navigation {
+			header[k] = v
+		}
+		if resp, _ := s.request("GET", peopleHost, "/", header, ""); resp.StatusCode != http.StatusOK {
+			t.Fatalf("a page is refused: %d", resp.StatusCode)
+		}
+	}
+	p, _ := person(t, s.stopped(), c.Value)
+	if n := p.Events["Any"].Count; n < 19 || n > 30 {
+		t.Errorf("%d of 60 pages are counted; want the 19 that are left of the limit", n)
+	}
+}
+
 // TestIdentify: who the site says the visitor is.
 func TestIdentify(t *testing.T) {
 	s := start(t, site{

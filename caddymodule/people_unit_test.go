@@ -3,8 +3,10 @@ package caddymodule
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
+	"net/netip"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -65,6 +67,38 @@ func TestPagesNeverWait(t *testing.T) {
 	tried := store.stored.Load()
 	if tried != told-full || sum[0].Count < tried*5/7-1 || sum[0].Count > tried*5/7+2 {
 		t.Errorf("of %d, %d were left out, %d tried, %d stored", told, full, tried, sum[0].Count)
+	}
+}
+
+// TestPagesFair: a client that floods the pages costs no other client anything.
+func TestPagesFair(t *testing.T) {
+	store := &stuckStore{Store: memstore.New(), free: make(chan struct{})}
+	p := newPages(&service.Service{Store: store, Clock: time.Now}, slog.New(slog.NewTextHandler(io.Discard, nil)), func() {})
+	tell := func(client, name string, n int) {
+		p.put(pageTold{site: "a.example", client: netip.MustParseAddr(client), batch: pushsvc.Batch{
+			Device: pushsvc.DeviceID{byte(n), byte(n >> 8), 1}, At: time.Now(), Entries: []pushsvc.Entry{{Kind: pushsvc.EntryEvent, Name: name, Time: time.Now()}},
+		}})
+	}
+	const flood, genuine = 12_000, 100
+	for n := range flood {
+		tell("192.0.2.1", "Junk", n)
+		if n%(flood/genuine) == 0 {
+			tell(fmt.Sprintf("198.51.100.%d", n*genuine/flood%30), "Charged", 1<<15+n*genuine/flood)
+		}
+	}
+	waiting := map[string]int{}
+	for _, q := range p.queues {
+		q.mu.Lock()
+		for _, told := range q.all {
+			waiting[told.batch.Entries[0].Name]++
+		}
+		q.mu.Unlock()
+	}
+	close(store.free)
+	p.stop()
+	// The first of each queue may be with the store already.
+	if waiting["Charged"] < genuine-pageQueues || waiting["Charged"]+waiting["Junk"] > pageQueues*pageQueueLen {
+		t.Errorf("waiting: %v; want all %d genuine ones", waiting, genuine)
 	}
 }
 

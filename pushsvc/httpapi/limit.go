@@ -10,15 +10,21 @@ import (
 	"time"
 )
 
-// limitSlots is how many clients a ClientLimit knows at a time, at 24 bytes
-// each. A client that comes to another's slot takes it over.
-const limitSlots = 1 << 15
+// The table of clients: limitSlots at 32 bytes each, in sets of limitWays. A client
+// that comes to a full set takes the place of the one that has spent the least.
+const (
+	limitSlots = 1 << 15
+	limitWays  = 8
+)
+
+// wideShare is how many times as much as one client an IPv6 network of 48 bits may
+// post. It is what many customers have, and has 65,536 networks of 64 bits.
+const wideShare = 16
 
 // ClientLimit bounds how many subscriptions, or batches of events, one client
 // may post, since nothing proves that one is a browser's and each costs a row:
 // so many at once, and in a minute. Its memory is fixed, however many
-// clients there are. A client is an IPv4 address, or an IPv6 network of 64
-// bits, which is what one customer has. It is safe for concurrent use.
+// clients there are. A client is what ClientOf says. It is safe for concurrent use.
 type ClientLimit struct {
 	perMinute float64
 	seed      maphash.Seed
@@ -29,9 +35,10 @@ type ClientLimit struct {
 
 // limitSlot is one client's bucket.
 type limitSlot struct {
-	client uint64  // hash; 0 where nobody has it
+	client uint64  // hash; 0 for a free slot
 	last   int64   // ns since 1970
 	tokens float64 // below 0 where something large is still to be paid for
+	most   float64 // tokens at once, and in a minute
 }
 
 // NewClientLimit makes a limit of so many posts in a minute, at least 1.
@@ -42,35 +49,91 @@ func NewClientLimit(perMinute int) *ClientLimit {
 	}
 }
 
+// ClientOf is who is limited as one: an IPv4 address, or an IPv6 network of 64 bits,
+// which is what one customer has at least. All who have no address, as on a Unix
+// socket, are one client.
+func ClientOf(addr netip.Addr) netip.Addr {
+	addr = addr.Unmap().WithZone("")
+	if !addr.Is6() {
+		return addr
+	}
+	network, _ := addr.Prefix(64)
+	return network.Addr()
+}
+
 // Take takes one post of the client's that counts as so many, or says how long to
 // wait for the next. One that counts as several is taken where one is left, and paid
-// for by waiting afterwards. A client without an address is not limited.
+// for by waiting afterwards.
 func (l *ClientLimit) Take(client netip.Addr, now time.Time, cost int) (wait time.Duration, ok bool) {
-	client = client.Unmap().WithZone("")
-	if !client.IsValid() {
-		return 0, true
-	}
-	if client.Is6() {
-		network, _ := client.Prefix(64)
-		client = network.Addr()
-	}
-	hash := maphash.Comparable(l.seed, client) | 1
+	client = ClientOf(client)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	slot := &l.slots[(hash>>1)%limitSlots]
-	if slot.client != hash {
-		*slot = limitSlot{client: hash, last: now.UnixNano(), tokens: l.perMinute}
+	own := l.slot(client, 64, l.perMinute, now)
+	if wait := own.wait(); wait > 0 || !client.Is6() {
+		return own.take(cost)
 	}
-	perNano := l.perMinute / float64(time.Minute)
-	// A clock that is set back gives nothing, and takes nothing.
-	if passed := now.UnixNano() - slot.last; passed > 0 {
-		slot.tokens = min(l.perMinute, slot.tokens+float64(passed)*perNano)
+	wide, _ := client.Prefix(48)
+	around := l.slot(wide.Addr(), 48, l.perMinute*wideShare, now)
+	if wait, ok := around.take(cost); !ok {
+		return wait, false
 	}
-	slot.last = now.UnixNano()
-	if slot.tokens < 1 {
-		return time.Duration((1 - slot.tokens) / perNano), false
+	// The second may have taken the first one's place.
+	return l.slot(client, 64, l.perMinute, now).take(cost)
+}
+
+// slot finds the bucket, or makes one, and fills it as time has passed.
+func (l *ClientLimit) slot(client netip.Addr, bits int, most float64, now time.Time) *limitSlot {
+	hash := maphash.Comparable(l.seed, netip.PrefixFrom(client, bits)) | 1
+	at := int(hash>>1) % (limitSlots / limitWays) * limitWays
+	set := l.slots[at : at+limitWays]
+	var spare *limitSlot
+	for i := range set {
+		s := &set[i]
+		s.fill(now)
+		switch {
+		case s.client == hash:
+			return s
+		case spare == nil, s.spent() < spare.spent():
+			spare = s
+		}
 	}
-	slot.tokens -= float64(cost)
+	*spare = limitSlot{client: hash, last: now.UnixNano(), tokens: most, most: most}
+	return spare
+}
+
+// fill adds what time has brought. A clock that is set back brings nothing, and
+// takes nothing.
+func (s *limitSlot) fill(now time.Time) {
+	if passed := now.UnixNano() - s.last; passed > 0 {
+		s.tokens = min(s.most, s.tokens+float64(passed)*s.perNano())
+	}
+	s.last = now.UnixNano()
+}
+
+func (s *limitSlot) perNano() float64 { return s.most / float64(time.Minute) }
+
+// spent is how long the bucket takes to be full again, in minutes; negative for a
+// free one.
+func (s *limitSlot) spent() float64 {
+	if s.client == 0 {
+		return -1
+	}
+	return 1 - s.tokens/s.most
+}
+
+// wait is how long until one post is left.
+func (s *limitSlot) wait() time.Duration {
+	if s.tokens >= 1 {
+		return 0
+	}
+	return time.Duration((1 - s.tokens) / s.perNano())
+}
+
+func (s *limitSlot) take(cost int) (time.Duration, bool) {
+	if s.tokens < 1 {
+		return s.wait(), false
+	}
+	s.tokens -= float64(cost)
 	return 0, true
 }
 
@@ -82,22 +145,39 @@ func costOf(size int) int { return max(1, (size+costSize-1)/costSize) }
 
 // limited refuses a client that posts too fast.
 func (p *Public) limited(w http.ResponseWriter, r *http.Request, limit *ClientLimit, cost int, what string) error {
-	if limit == nil {
-		return nil
-	}
-	client := remoteAddress
-	if p.Client != nil {
-		client = p.Client
-	}
-	wait, ok := limit.Take(client(r), p.Service.Clock(), cost)
+	wait, ok := p.take(limit, p.client(r), cost)
 	if ok {
 		return nil
 	}
-	if p.Limited != nil {
-		p.Limited()
-	}
 	w.Header().Set("Retry-After", strconv.Itoa(int(wait/time.Second)+1))
 	return problem(http.StatusTooManyRequests, "too many "+what+" come from this address: try again later")
+}
+
+// AllowPage takes what a page tells from what its client may post of events, and
+// reports who the client is, and whether there was enough left.
+func (p *Public) AllowPage(r *http.Request) (client netip.Addr, ok bool) {
+	client = p.client(r)
+	_, ok = p.take(p.EventLimit, client, 1)
+	return ClientOf(client), ok
+}
+
+func (p *Public) take(limit *ClientLimit, client netip.Addr, cost int) (wait time.Duration, ok bool) {
+	if limit == nil {
+		return 0, true
+	}
+	wait, ok = limit.Take(client, p.Service.Clock(), cost)
+	if !ok && p.Limited != nil {
+		p.Limited()
+	}
+	return wait, ok
+}
+
+// client is who sends a request.
+func (p *Public) client(r *http.Request) netip.Addr {
+	if p.Client != nil {
+		return p.Client(r)
+	}
+	return remoteAddress(r)
 }
 
 // remoteAddress is who is at the other end of the connection.

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -64,10 +65,48 @@ func TestClientLimit(t *testing.T) {
 	if take("192.0.2.1") {
 		t.Error("an hour fills more than the bucket")
 	}
-	for range 100 {
-		if !take("") {
-			t.Error("a client without an address is refused")
+	for i := range 7 {
+		if take("") != (i < 6) {
+			t.Error("clients without an address are not one")
 		}
+	}
+}
+
+// TestClientLimitWide: who has a network of many networks is not as many clients.
+func TestClientLimitWide(t *testing.T) {
+	now := time.Unix(1_000_000, 0)
+	l := httpapi.NewClientLimit(6)
+	taken := 0
+	for i := range 1000 {
+		addr := netip.MustParseAddr(fmt.Sprintf("2001:db8:1:%x::1", i))
+		if _, ok := l.Take(addr, now, 1); ok {
+			taken++
+		}
+	}
+	if taken != 16*6 {
+		t.Errorf("a network of 48 bits posts %d times at once; want %d", taken, 16*6)
+	}
+	if _, ok := l.Take(netip.MustParseAddr("2001:db8:2::1"), now, 1); !ok {
+		t.Error("another network is refused")
+	}
+}
+
+// TestClientLimitTakeover: clients that come meanwhile don't give one that has spent
+// all a full bucket.
+func TestClientLimitTakeover(t *testing.T) {
+	now := time.Unix(1_000_000, 0)
+	l := httpapi.NewClientLimit(100)
+	busy, taken := netip.MustParseAddr("192.0.2.1"), 0
+	for i := range 100_000 {
+		if _, ok := l.Take(busy, now, 1); ok {
+			taken++
+		}
+		var a [4]byte
+		binary.BigEndian.PutUint32(a[:], uint32(i))
+		l.Take(netip.AddrFrom4(a), now, 1)
+	}
+	if taken != 100 {
+		t.Errorf("one client posts %d times at once between 100,000 others; want 100", taken)
 	}
 }
 
@@ -133,7 +172,11 @@ func TestEventLimitBytes(t *testing.T) {
 func TestSubscribeLimit(t *testing.T) {
 	f := newFixture(t)
 	limited := 0
-	f.limit(httpapi.NewClientLimit(3), &limited)
+	f.public.Close()
+	f.public = httptest.NewServer(f.handler(&httpapi.Public{
+		Service: f.service, Logger: f.logger(), Limit: httpapi.NewClientLimit(3), Limited: func() { limited++ },
+	}))
+	t.Cleanup(f.public.Close)
 	for i := range 5 {
 		a := f.post(siteA, "subscribe", newBrowser(t, i).json(""))
 		if i < 3 {

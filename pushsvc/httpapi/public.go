@@ -22,7 +22,9 @@ type Public struct {
 	Logger  *slog.Logger
 	// Limit bounds the subscriptions that one client posts; nil for no limit.
 	Limit *ClientLimit
-	// EventLimit bounds the batches of events likewise.
+	// EventLimit bounds likewise the batches of events, and all else that costs the
+	// store something: reports of workers, requests for pop-ups, unsubscriptions, and
+	// pages that tell something of their visitor.
 	EventLimit *ClientLimit
 	// Client says who posts; nil for who is at the other end of the
 	// connection.
@@ -121,6 +123,10 @@ func (p *Public) subscribe(w http.ResponseWriter, r *http.Request, site PublicSi
 }
 
 func (p *Public) unsubscribe(w http.ResponseWriter, r *http.Request, site PublicSite) error {
+	// Not the limit of subscriptions: who may bring no more may still go.
+	if err := p.limited(w, r, p.EventLimit, 1, "requests"); err != nil {
+		return err
+	}
 	body, err := readBody(w, r, MaxSubscribeBody, "application/json")
 	if err != nil {
 		return err
@@ -148,6 +154,9 @@ func (p *Public) events(w http.ResponseWriter, r *http.Request, site PublicSite)
 	}
 	if req.Batch == "" {
 		// A worker's reports on notifications, which have tokens of their own.
+		if err := p.limited(w, r, p.EventLimit, costOf(len(body)), "events"); err != nil {
+			return err
+		}
 		reports := make([]service.Report, len(req.Events))
 		for i := range req.Events {
 			reports[i] = req.Events[i].Report

@@ -292,8 +292,13 @@ func TestRecordLimit(t *testing.T) {
 	if fmt.Sprint(got) != "[204 204 429]" || limited != 1 || v.profile().Events["Viewed"].Count != 2 {
 		t.Errorf("%v, %d times told", got, limited)
 	}
-	if a := f.post(siteA, "events", report("shown", "m", "t")); a.status != http.StatusNoContent {
-		t.Errorf("a worker's report is limited too: %d", a.status)
+	// No other entrance is without it.
+	for action, body := range map[string]string{
+		"events": report("shown", "m", "t"), "messages": "{}", "unsubscribe": newBrowser(t, 1).proof(),
+	} {
+		if a := f.post(siteA, action, body); a.status != http.StatusTooManyRequests || a.header.Get("Retry-After") == "" {
+			t.Errorf("%s is not limited: %d", action, a.status)
+		}
 	}
 }
 
