@@ -16,6 +16,7 @@ type Store interface {
 	PeopleStore
 	SettingStore
 	PopupStore
+	SiteStore
 
 	// Close waits for running transactions and releases the store. Later
 	// calls of other methods give ErrClosed.

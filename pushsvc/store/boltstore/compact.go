@@ -127,7 +127,12 @@ func (s *Store) copyTo(ctx context.Context, db *bolt.DB) error {
 	}
 	defer func() { _ = c.tx.Rollback() }() // does nothing after a commit
 	return catch(func() error {
-		err := src.ForEach(func(name []byte, b *bolt.Bucket) error { return c.bucket([][]byte{name}, b) })
+		err := src.ForEach(func(name []byte, b *bolt.Bucket) error {
+			if string(name) == bucketRemoved {
+				return nil
+			}
+			return c.bucket([][]byte{name}, b)
+		})
 		if err != nil {
 			return err
 		}

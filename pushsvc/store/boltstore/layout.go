@@ -20,7 +20,7 @@ const (
 	bucketKeys       = "keys"       // key id → key pair
 	bucketUnfinished = "unfinished" // message id + site → length of the id
 	bucketPeople     = "people"     // site name → bucket, see people…; made with the first
-	// bucketSettings: see setting.go; bucketPopups: see popup.go
+	// bucketSettings: see setting.go; bucketPopups: see popup.go; bucketRemoved: see site.go
 )
 
 // Keys of bucket "meta".
@@ -92,7 +92,13 @@ func (w *writeTx) makeIn(bucket, name string) (site, error) {
 			return site{}, fmt.Errorf("making bucket %q: %w", bucket, err)
 		}
 	}
+	if b := all.Bucket([]byte(name)); b != nil {
+		return site{name, b}, nil
+	}
 	b, err := w.bucket(all, name)
+	if last := all.Sequence(); err == nil && last > 0 { // see removeSite
+		err = b.SetSequence(last)
+	}
 	return site{name, b}, err
 }
 

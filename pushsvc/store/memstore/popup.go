@@ -22,7 +22,7 @@ type popups struct {
 func (s *Store) popupsOf(site string, make bool) *popups {
 	p := s.popups[site]
 	if p == nil {
-		p = &popups{rows: map[string][]byte{}, uploads: map[string]pushsvc.Upload{}}
+		p = &popups{last: s.lastPopup, rows: map[string][]byte{}, uploads: map[string]pushsvc.Upload{}}
 		if make {
 			if s.popups == nil {
 				s.popups = map[string]*popups{}

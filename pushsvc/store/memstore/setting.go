@@ -74,7 +74,7 @@ func (s *Store) PutSetting(ctx context.Context, row pushsvc.Setting, expect push
 	}
 	st := s.settings[row.Site]
 	if st == nil {
-		st = &settings{rows: map[string]pushsvc.Setting{}}
+		st = &settings{last: s.lastSetting, rows: map[string]pushsvc.Setting{}}
 		s.settings[row.Site] = st
 	}
 	st.last++

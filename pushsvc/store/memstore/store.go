@@ -29,6 +29,8 @@ type Store struct {
 
 	settings map[string]*settings // by site
 	popups   map[string]*popups   // by site
+	// The highest revisions of sites that were removed.
+	lastSetting, lastPopup pushsvc.Revision
 }
 
 // site is what belongs to one site.

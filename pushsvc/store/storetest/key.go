@@ -222,6 +222,10 @@ func (h *harness) calls() map[string]func() error {
 		},
 		"DeleteSetting": func() error { return h.DeleteSetting(ctx, siteA, "prompt", pushsvc.AnyRevision) },
 		"Keys":          func() error { _, err := h.Keys(ctx); return err },
+		"RemoveSite":    func() error { return h.RemoveSite(ctx, siteA) },
+		"Sweep":         func() error { _, err := h.Sweep(ctx, 1); return err },
+		"Used":          func() error { _, err := h.Used(ctx); return err },
+		"ErasePeople":   func() error { _, err := h.ErasePeople(ctx, siteA, nil); return err },
 		"Secret":        func() error { _, err := h.Secret(ctx); return err },
 	}
 }

@@ -1,0 +1,89 @@
+package memstore
+
+import (
+	"context"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+)
+
+// RemoveSite implements pushsvc.SiteStore.
+func (s *Store) RemoveSite(ctx context.Context, name string) error {
+	if err := s.enter(ctx); err != nil {
+		return err
+	}
+	defer s.mu.Unlock()
+	set, popups := s.settings[name], s.popups[name]
+	if s.sites[name] == nil && s.people[name] == nil && set == nil && popups == nil {
+		return pushsvc.ErrNotFound
+	}
+	if set != nil {
+		s.lastSetting = max(s.lastSetting, set.last)
+	}
+	if popups != nil {
+		s.lastPopup = max(s.lastPopup, popups.last)
+	}
+	delete(s.sites, name)
+	delete(s.people, name)
+	delete(s.settings, name)
+	delete(s.popups, name)
+	return nil
+}
+
+// Sweep implements pushsvc.SiteStore: RemoveSite has done it.
+func (s *Store) Sweep(ctx context.Context, _ int) (int, error) {
+	if err := s.enter(ctx); err != nil {
+		return 0, err
+	}
+	s.mu.Unlock()
+	return 0, nil
+}
+
+// Used implements pushsvc.SiteStore, roughly.
+func (s *Store) Used(ctx context.Context) (n int64, err error) {
+	if err := s.enter(ctx); err != nil {
+		return 0, err
+	}
+	defer s.mu.Unlock()
+	const row = 100 // what a map and fixed fields take
+	for _, st := range s.sites {
+		for _, sub := range st.subs {
+			n += row + int64(len(sub.Endpoint)+len(sub.Page)+len(sub.Language)+len(sub.TimeZone))
+		}
+		n += int64(len(st.messages)+len(st.receipts)) * row
+	}
+	for _, p := range s.people {
+		for _, text := range p.profiles {
+			n += row + int64(len(text))
+		}
+		for _, text := range p.history {
+			n += row + int64(len(text))
+		}
+	}
+	for _, p := range s.popups {
+		for _, text := range p.rows {
+			n += row + int64(len(text))
+		}
+		for _, u := range p.uploads {
+			n += row + int64(len(u.Data))
+		}
+	}
+	return n, nil
+}
+
+// ErasePeople implements pushsvc.SiteStore.
+func (s *Store) ErasePeople(ctx context.Context, name string, people []pushsvc.PersonSeen) (n int, err error) {
+	if err := s.enter(ctx); err != nil {
+		return 0, err
+	}
+	defer s.mu.Unlock()
+	for _, one := range people {
+		if _, p, err := s.find(name, one.ID); err != nil || !p.Seen.Equal(one.Seen) {
+			continue
+		}
+		if err := s.erase(name, one.ID); err != nil {
+			return n, err
+		}
+		n++
+	}
+	return n, nil
+}
