@@ -151,4 +151,8 @@ type Tracked struct {
 	Refused bool
 	// Forgotten says that the visitor has opted out.
 	Forgotten bool
+	// Work is what the batch cost beyond its own bytes: about how many bytes of
+	// rows were read and written for it, and as many for its operations as take
+	// the time.
+	Work int
 }

@@ -207,6 +207,9 @@ type Device struct {
 	// Batches has 8 bytes of a digest of each of the last MaxDeviceBatches batch
 	// ids, the oldest first.
 	Batches []byte `json:"batches,omitempty"`
+	// Reports is until when what it has reported on pop-ups counts against it;
+	// see mayReport.
+	Reports time.Time `json:"reports,omitzero"`
 }
 
 // EventCount is how often and when something happened.

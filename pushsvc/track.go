@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"time"
 )
@@ -33,8 +34,20 @@ type PeopleCounts struct {
 	RefusedProfiles int64 `json:"refused_profiles"`
 	RefusedEvents   int64 `json:"refused_events"`
 	RefusedLogins   int64 `json:"refused_logins"`
-	// RefusedEntries could not be read.
+	// RefusedEntries could not be read, or were more than one batch may cost.
 	RefusedEntries int64 `json:"refused_entries"`
+	// RefusedReports on pop-ups were more than one browser may make.
+	RefusedReports int64 `json:"refused_reports,omitempty"`
+}
+
+// Moved is n with what has become of from in to: the counts of a batch that was worked
+// out beside others.
+func (n PeopleCounts) Moved(from, to PeopleCounts) PeopleCounts {
+	out, f, t := reflect.ValueOf(&n).Elem(), reflect.ValueOf(from), reflect.ValueOf(to)
+	for i := range out.NumField() {
+		out.Field(i).SetInt(max(out.Field(i).Int()+t.Field(i).Int()-f.Field(i).Int(), 0))
+	}
+	return n
 }
 
 // PopupStat names one counter: what was done with a pop-up in one hour.
@@ -73,7 +86,12 @@ func Apply(tx PeopleTx, b Batch) (Change, error) {
 	if err := a.start(); err != nil || a.change.Repeated {
 		return a.change, err
 	}
-	for _, e := range afterOptOut(b.Entries) {
+	entries := afterOptOut(b.Entries)
+	for i, e := range entries {
+		if a.spent() {
+			a.counts.RefusedEntries += int64(len(entries) - i)
+			break
+		}
 		if err := a.apply(e); err != nil {
 			return Change{}, err
 		}
@@ -113,6 +131,7 @@ type applier struct {
 	made   int64 // people that became known
 	loaded map[string]*person
 	order  []*person
+	cost   cost
 }
 
 func (a *applier) start() (err error) {
@@ -136,7 +155,7 @@ func (a *applier) start() (err error) {
 		a.device = Device{ID: a.b.Device, Created: milli(a.b.At)}
 	}
 	if a.b.ID != "" && a.device.knows(a.b.ID) {
-		a.change = Change{Tracked: Tracked{Repeated: true}}
+		a.change = Change{Tracked: Tracked{Repeated: true, Work: a.change.Work}}
 	}
 	return nil
 }
@@ -152,6 +171,8 @@ func (a *applier) load(p *Profile) *person {
 	p.Events, p.Popups = maps.Clone(p.Events), maps.Clone(p.Popups)
 	a.loaded[p.ID] = have
 	a.order = append(a.order, have)
+	a.cost.people++
+	a.change.Work += p.weight()
 	return have
 }
 
@@ -175,8 +196,12 @@ func (a *applier) apply(e Entry) error {
 	case EntryProfile:
 		p.set(e.Set)
 		for _, op := range e.Ops {
+			if a.cost.ops > maxOpWork {
+				a.counts.RefusedEntries++
+				break
+			}
 			p.touch()
-			p.Attributes = applyOp(p.Attributes, op)
+			p.Attributes = applyOp(p.Attributes, op, &a.cost.ops)
 		}
 	case EntryLogin:
 		return a.login(e)
@@ -193,6 +218,10 @@ func (a *applier) apply(e Entry) error {
 			p.Aliases = appendNew(p.Aliases, []string{e.Alias}, MaxIdentities)
 		}
 	case EntryPopup:
+		if !a.device.mayReport(milli(a.b.At)) {
+			a.counts.RefusedReports++
+			return nil
+		}
 		a.popup(e)
 	default:
 		return fmt.Errorf("an entry of the unknown kind %q", e.Kind)
@@ -336,6 +365,10 @@ func (a *applier) clicked(e Entry) {
 
 func (a *applier) stat(act PopupAct, at time.Time) {
 	key := PopupStat{Popup: act.Popup, Variant: act.Variant, Act: act.Act, Element: act.Element, Hour: at.Truncate(time.Hour)}
+	if !a.cost.hour(key) {
+		a.counts.RefusedReports++
+		return
+	}
 	setIn(&a.change.Popups, key, a.change.Popups[key]+1)
 }
 
@@ -375,10 +408,21 @@ func (a *applier) by(i Identity) (*person, error) {
 	return a.load(p), nil
 }
 
+// taken says whether somebody has the identity, without making that person part of
+// the batch.
+func (a *applier) taken(i Identity) (bool, error) {
+	if id, changed := a.change.Identities[i]; changed {
+		return id != "", nil
+	}
+	p, err := a.tx.ProfileBy(i)
+	return p != nil, err
+}
+
 // login finds out whose device this is. What an anonymous visitor did belongs
 // to whoever logs in; what another person did stays with that person.
 func (a *applier) login(e Entry) error {
 	var target *person
+	a.cost.identities += len(e.Identities)
 	for _, i := range e.Identities {
 		p, err := a.by(i)
 		if err != nil {
@@ -395,6 +439,7 @@ func (a *applier) login(e Entry) error {
 			return nil
 		}
 		a.made++
+		a.cost.people++
 	}
 	switch {
 	case len(e.Identities) == 0:
@@ -409,11 +454,11 @@ func (a *applier) login(e Entry) error {
 		a.now = target
 	}
 	for _, i := range e.Identities {
-		p, err := a.by(i)
+		taken, err := a.taken(i)
 		if err != nil {
 			return err
 		}
-		if p == nil {
+		if !taken {
 			a.now.Identities = append(slices.Clone(a.now.Identities), i)
 			setIn(&a.change.Identities, i, a.now.ID)
 		}

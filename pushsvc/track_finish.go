@@ -11,6 +11,7 @@ import (
 // finish bounds everybody and numbers the history.
 func (a *applier) finish() (Change, error) {
 	before := *a.change.Counts
+	a.change.Work += a.cost.ops + hourWork*len(a.cost.hours)
 	a.counts.RefusedLogins += a.b.Rejected
 	a.counts.RefusedEntries += a.b.Malformed
 	refused := a.settle()
@@ -117,6 +118,7 @@ func (a *applier) keep(p *person) error {
 		a.change.DropHistory = append(a.change.DropHistory, h.Seq)
 	}
 	p.History = p.History[keep:]
+	a.change.Work += p.weight()
 	a.change.Put = append(a.change.Put, p.Profile)
 	return nil
 }

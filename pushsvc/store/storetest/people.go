@@ -23,6 +23,8 @@ var peopleTests = []test{
 	{"people/conversions", testPeopleConversions},
 	{"people/conversions after clicks", testPeopleClicks},
 	{"people/elements of pop-ups are bounded", testPeopleElements},
+	{"people/reports of one device are bounded", testPeopleReports},
+	{"people/cost of a batch", testPeopleCost},
 	{"people/bounds of one", testPeopleBounds},
 	{"people/bounds of a site", testPeopleSiteBounds},
 	{"people/strangers", testPeopleStrangers},
@@ -156,7 +158,7 @@ func testPeopleEvents(h *harness) {
 
 func testPeopleRepeated(h *harness) {
 	send := func(n int) bool {
-		b := pushsvc.Batch{Device: device(1), ID: batchID(n), At: epoch, Entries: []pushsvc.Entry{
+		b := pushsvc.Batch{Device: device(1), ID: batchID(n), At: epoch.Add(time.Duration(n) * time.Minute), Entries: []pushsvc.Entry{
 			event("E", epoch), popup(pushsvc.ActViewed, epoch), login("me"),
 		}}
 		return h.trackBatch(siteA, b).Repeated
@@ -312,13 +314,11 @@ func testPeopleClicks(h *harness) {
 }
 
 func testPeopleElements(h *harness) {
-	var entries []pushsvc.Entry
 	for n := range 700 {
 		e := popup(pushsvc.ActClicked, epoch)
 		e.Popup.Element = fmt.Sprintf("#%d", n)
-		entries = append(entries, e)
+		h.track(n/50+1, e)
 	}
-	h.track(1, entries...)
 	got, sum := h.stats(), int64(0)
 	for _, n := range got {
 		sum += n

@@ -1,0 +1,96 @@
+package storetest
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+)
+
+// testPeopleReports: whoever has a pop-up's token, and posts clicks as fast as posts
+// are taken, counts as one busy visitor, under whatever name.
+func testPeopleReports(h *harness) {
+	at := epoch
+	click := func(entries ...pushsvc.Entry) {
+		for range 200 {
+			entries = append(entries, popup(pushsvc.ActClicked, at))
+		}
+		h.trackBatch(siteA, pushsvc.Batch{Device: device(1), At: at, Entries: entries})
+	}
+	clicks := func() (n int64) {
+		for _, count := range h.stats() {
+			n += count
+		}
+		return n
+	}
+	for n := range 30 {
+		click(login(fmt.Sprint("somebody", n)))
+	}
+	if n := clicks(); n < 10 || n > 60 {
+		h.Errorf("6,000 clicks in one moment count as %d", n)
+	}
+	h.same("refused", h.people(siteA).RefusedReports, 6000-clicks())
+	before := clicks()
+	at = at.Add(time.Minute)
+	click()
+	if n := clicks() - before; n < 10 || n > 30 {
+		h.Errorf("200 clicks a minute later count as %d", n)
+	}
+	// A device of another time is not kept from reporting when the clock is right again.
+	h.trackBatch(siteA, pushsvc.Batch{Device: device(2), At: epoch.AddDate(1, 0, 0), Entries: []pushsvc.Entry{popup(pushsvc.ActViewed, epoch)}})
+	h.track(2, popup(pushsvc.ActViewed, epoch))
+	h.same("views", h.profile(2).Popups["sale"].Viewed, int64(2))
+}
+
+// testPeopleCost: what a batch may cost is bounded, and told, whatever its size.
+func testPeopleCost(h *harness) {
+	small := h.track(1, event("E", epoch))
+	if small.Work > 4<<10 {
+		h.Errorf("one event is %d of work", small.Work)
+	}
+	list := make([]any, pushsvc.MaxList)
+	for i := range list {
+		list[i] = make([]any, pushsvc.MaxList)
+		for j := range pushsvc.MaxList {
+			list[i].([]any)[j] = float64(i)
+		}
+	}
+	h.track(1, pushsvc.Entry{Kind: pushsvc.EntryProfile, Time: epoch, Set: map[string]any{"A": list}})
+	ops := make([]pushsvc.Op, 0, 101)
+	for range 100 {
+		ops = append(ops, pushsvc.Op{Kind: pushsvc.OpAdd, Key: "A", Value: 1.0})
+	}
+	ops = append(ops, pushsvc.Op{Kind: pushsvc.OpSet, Key: "B", Value: "x"})
+	out := h.track(1, pushsvc.Entry{Kind: pushsvc.EntryProfile, Time: epoch, Ops: ops}, event("Last", epoch))
+	p := h.profile(1)
+	if p.Attributes["B"] != nil || p.Events["Last"].Count != 0 {
+		h.Error("a batch that has cost what it may goes on")
+	}
+	if got := p.Attributes["A"].([]any); len(got) != pushsvc.MaxList || got[pushsvc.MaxList-1] != 1.0 {
+		h.Error("what came before is not kept")
+	}
+	if out.Work < 400<<10 || out.Work > 800<<10 {
+		h.Errorf("the operations are %d of work", out.Work)
+	}
+	h.same("refused", h.people(siteA).RefusedEntries, int64(2)) // the rest of the operations, and the event
+
+	var logins []pushsvc.Entry
+	for n := range 40 {
+		logins = append(logins, login(fmt.Sprint("person", n)), event("Seen", epoch))
+	}
+	h.track(2, logins...)
+	if n := h.people(siteA).Profiles; n < 5 || n > 12 {
+		h.Errorf("40 logins of one batch made %d profiles", n)
+	}
+	if h.people(siteA).RefusedEntries < 60 {
+		h.Errorf("%+v", h.people(siteA))
+	}
+	var hours []pushsvc.Entry
+	for n := range 50 {
+		hours = append(hours, popup(pushsvc.ActViewed, epoch.Add(time.Duration(-n)*time.Hour)))
+	}
+	h.track(3, hours...)
+	if n := h.stats()["a viewed"]; n < 10 || n > 25 {
+		h.Errorf("50 views of as many hours count as %d", n)
+	}
+}
