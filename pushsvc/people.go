@@ -1,7 +1,12 @@
 package pushsvc
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
 	"time"
 )
 
@@ -112,6 +117,52 @@ func (h PopupHour) Add(s PopupStat, n int64) PopupHour {
 		}
 		if len(h) < maxPopupRows || s.Element == "" {
 			return append(h, PopupRow{s.Variant, s.Act, s.Element, n})
+		}
+		s.Element = ""
+	}
+}
+
+// AddPopupText counts in a PopupHour as encoding/json writes it; nil for a row that is
+// not there yet. It looks for the counter's text instead of reading the row, which
+// takes a hundredth of the time: all writers wait meanwhile.
+func AddPopupText(text []byte, stats map[PopupStat]int64) ([]byte, error) {
+	if len(text) == 0 {
+		text = []byte("[]")
+	}
+	rows := bytes.Count(text, []byte(`"n":`)) // a quote within a text has a backslash before it
+	for s, n := range stats {
+		var err error
+		if text, rows, err = addText(text, rows, s, n); err != nil {
+			return nil, err
+		}
+	}
+	return text, nil
+}
+
+// addText adds to one counter of so many.
+func addText(text []byte, rows int, s PopupStat, n int64) ([]byte, int, error) {
+	for {
+		row, err := json.Marshal(PopupRow{s.Variant, s.Act, s.Element, 0})
+		if err != nil {
+			return nil, 0, fmt.Errorf("encoding a counter: %w", err)
+		}
+		row = row[:len(row)-len("0}")]
+		if at := bytes.Index(text, row); at >= 0 {
+			from := at + len(row)
+			length := bytes.IndexByte(text[from:], '}')
+			have, err := strconv.ParseInt(string(text[from:from+max(length, 0)]), 10, 64)
+			if err != nil {
+				return nil, 0, errors.New("a counter is no number")
+			}
+			end := append([]byte(nil), text[from+length:]...)
+			return append(strconv.AppendInt(text[:from:from], have+n, 10), end...), rows, nil
+		}
+		if rows < maxPopupRows || s.Element == "" {
+			out := bytes.Clone(bytes.TrimSuffix(text, []byte("]")))
+			if rows > 0 {
+				out = append(out, ',')
+			}
+			return append(strconv.AppendInt(append(out, row...), n, 10), "}]"...), rows + 1, nil
 		}
 		s.Element = ""
 	}

@@ -142,6 +142,11 @@ func (s site) open(bucket string, key, value []byte) ([]byte, error) {
 
 // put seals and stores a row.
 func (s site) put(w *writeTx, bucket string, key, payload []byte) error {
+	return s.putRow(w, bucket, key, newSeed(bucket, s.name).seal(key, payload))
+}
+
+// putRow stores a row that has been sealed.
+func (s site) putRow(w *writeTx, bucket string, key, row []byte) error {
 	b, err := w.bucket(s.b, bucket)
 	if err != nil {
 		return err
@@ -149,7 +154,7 @@ func (s site) put(w *writeTx, bucket string, key, payload []byte) error {
 	if bucket == siteSubs || bucket == siteMessages || bucket == siteProgress || bucket == peopleHistory {
 		b.FillPercent = fill
 	}
-	return w.put(b, key, newSeed(bucket, s.name).seal(key, payload))
+	return w.put(b, key, row)
 }
 
 // damage names the row.

@@ -2,7 +2,6 @@ package boltstore
 
 import (
 	"bytes"
-	"context"
 	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
@@ -116,7 +115,7 @@ func (s site) led(bucket string, key []byte) (*pushsvc.Profile, error) {
 // peopleTx is a pushsvc.PeopleTx in one transaction.
 type peopleTx struct {
 	site
-	w *writeTx
+	s *Store
 }
 
 // ProfileOf gives nil for a damaged row, which is told: the visitor goes on as
@@ -132,7 +131,7 @@ func (t peopleTx) ProfileBy(i pushsvc.Identity) (*pushsvc.Profile, error) {
 func (t peopleTx) healing(p *pushsvc.Profile, err error) (*pushsvc.Profile, error) {
 	var damage *DamageError
 	if errors.As(err, &damage) {
-		t.w.s.report(err)
+		t.s.report(err)
 		return nil, nil
 	}
 	return p, err
@@ -143,16 +142,9 @@ func (t peopleTx) CountsEvent(name string) (bool, error) {
 	return b != nil && b.Get([]byte(name)) != nil, nil
 }
 
-func (t peopleTx) Counts() (pushsvc.PeopleCounts, error) { return t.numbers(t.w.s.report), nil }
+func (t peopleTx) Counts() (pushsvc.PeopleCounts, error) { return t.numbers(t.s.report), nil }
 
-func (t peopleTx) NextHistory() (uint64, error) {
-	b, err := t.w.bucket(t.b, peopleHistory)
-	if err != nil {
-		return 0, err
-	}
-	t.w.touched = true
-	return b.NextSequence()
-}
+func (t peopleTx) NextHistory() (uint64, error) { return t.s.nextHistory(t.site), nil }
 
 // numbers reads the site's counts, or counts anew where they are damaged.
 func (s site) numbers(report func(error)) (n pushsvc.PeopleCounts) {
@@ -217,30 +209,20 @@ func (s site) eachProfile(after []byte, report func(error), fn func(*pushsvc.Pro
 	}
 }
 
-// Track implements pushsvc.PeopleStore.
-func (s *Store) Track(ctx context.Context, name string, b pushsvc.Batch) (pushsvc.Tracked, error) {
-	out, err := writeWhen(ctx, s, true, func(w *writeTx) (pushsvc.Tracked, error) {
-		st, err := w.makePeople(name)
-		if err != nil {
-			return pushsvc.Tracked{}, err
-		}
-		c, err := pushsvc.Apply(peopleTx{st, w}, b)
-		if err != nil {
-			return pushsvc.Tracked{}, err
-		}
-		return c.Tracked, w.change(st, c)
-	})
-	if err != nil {
-		return pushsvc.Tracked{}, fmt.Errorf("storing events of %s: %w", name, err)
-	}
-	return out, nil
-}
-
 // change writes what Apply says.
-func (w *writeTx) change(st site, c pushsvc.Change) error {
+func (w *writeTx) change(st site, c pushsvc.Change) error { return w.changeSealed(st, c, nil) }
+
+// changeSealed is change with profiles and history that have been encoded and
+// sealed before, by rowName.
+func (w *writeTx) changeSealed(st site, c pushsvc.Change, sealed map[string][]byte) error {
 	for seq, records := range c.History {
-		if err := st.put(w, peopleHistory, numberKey(seq), records); err != nil {
+		if err := st.putSealed(w, peopleHistory, numberKey(seq), sealed, records); err != nil {
 			return err
+		}
+		if b := st.b.Bucket([]byte(peopleHistory)); b.Sequence() < seq {
+			if err := b.SetSequence(seq); err != nil {
+				return err
+			}
 		}
 	}
 	for _, seq := range c.DropHistory {
@@ -254,7 +236,7 @@ func (w *writeTx) change(st site, c pushsvc.Change) error {
 		}
 	}
 	for _, p := range c.Put {
-		if err := st.putJSON(w, peopleProfiles, profileKey(p.ID), p); err != nil {
+		if err := st.putSealed(w, peopleProfiles, profileKey(p.ID), sealed, p); err != nil {
 			return err
 		}
 	}
@@ -288,14 +270,26 @@ func (w *writeTx) changeCounters(st site, c pushsvc.Change) error {
 			return err
 		}
 	}
+	hours := map[string]map[pushsvc.PopupStat]int64{}
 	for stat, n := range c.Popups {
-		key := popupKey(stat.Popup, stat.Hour.Unix()/3600)
-		var hour pushsvc.PopupHour
-		if _, err := st.getJSON(peoplePopups, key, &hour); err != nil {
-			w.s.report(err)
-			hour = nil
+		key := string(popupKey(stat.Popup, stat.Hour.Unix()/3600))
+		if hours[key] == nil {
+			hours[key] = map[pushsvc.PopupStat]int64{}
 		}
-		if err := st.putJSON(w, peoplePopups, key, hour.Add(stat, n)); err != nil {
+		hours[key][stat] = n
+	}
+	for key, stats := range hours {
+		text, err := st.get(peoplePopups, []byte(key))
+		if err == nil {
+			text, err = pushsvc.AddPopupText(text, stats)
+		}
+		if err != nil {
+			w.s.report(err) // it begins anew
+			if text, err = pushsvc.AddPopupText(nil, stats); err != nil {
+				return err
+			}
+		}
+		if err := st.put(w, peoplePopups, []byte(key), text); err != nil {
 			return err
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -131,6 +132,10 @@ func seqOf(key []byte) (n uint64) {
 	return n
 }
 
+// eraseBatch is how many profiles are erased in one transaction, since each may be
+// some 200 kB and others wait meanwhile.
+const eraseBatch = 8
+
 // PruneAnonymous implements pushsvc.PeopleStore.
 func (s *Store) PruneAnonymous(ctx context.Context, name, after string, before time.Time, limit int) (next string, removed int, err error) {
 	type seen struct {
@@ -155,8 +160,13 @@ func (s *Store) PruneAnonymous(ctx context.Context, name, after string, before t
 		})
 		return out, nil
 	})
-	if err == nil && len(page.old) > 0 {
-		removed, err = write(ctx, s, func(w *writeTx) (int, error) { return w.pruneAnonymous(name, page.old, before) })
+	for ids := range slices.Chunk(page.old, eraseBatch) {
+		if err != nil {
+			break
+		}
+		var n int
+		n, err = write(ctx, s, func(w *writeTx) (int, error) { return w.pruneAnonymous(name, ids, before) })
+		removed += n
 	}
 	if err != nil {
 		return "", 0, fmt.Errorf("removing old profiles of %s: %w", name, err)
@@ -178,7 +188,7 @@ func (w *writeTx) pruneAnonymous(name string, ids []string, before time.Time) (r
 		}
 		subscribed := false
 		for _, d := range p.Devices {
-			subscribed = subscribed || len(linked(people, st, d.ID, w.s.report)) > 0
+			subscribed = subscribed || isSubscribed(people, st, d.ID, w.s.report)
 		}
 		if subscribed {
 			continue

@@ -42,9 +42,28 @@ func (w *writeTx) unlink(name string, sub pushsvc.Subscription) error {
 
 // linked gives the subscriptions of a device. people and st are the same site's.
 func linked(people, st site, d pushsvc.DeviceID, report func(error)) (subs []pushsvc.Subscription) {
+	eachLinked(people, st, d, report, func(sub pushsvc.Subscription) bool {
+		subs = append(subs, sub)
+		return true
+	})
+	return subs
+}
+
+// isSubscribed reports whether a device has a subscription. It reads no more than
+// that takes: strangers can give a device any number.
+func isSubscribed(people, st site, d pushsvc.DeviceID, report func(error)) (there bool) {
+	eachLinked(people, st, d, report, func(pushsvc.Subscription) bool {
+		there = true
+		return false
+	})
+	return there
+}
+
+// eachLinked calls fn with the subscriptions of a device, until it returns false.
+func eachLinked(people, st site, d pushsvc.DeviceID, report func(error), fn func(pushsvc.Subscription) bool) {
 	b := people.b.Bucket([]byte(peopleLinks))
 	if b == nil || st.b == nil {
-		return nil
+		return
 	}
 	c := b.Cursor()
 	for k, _ := c.Seek(d[:]); len(k) == 24 && bytes.HasPrefix(k, d[:]); k, _ = c.Next() {
@@ -53,9 +72,8 @@ func linked(people, st site, d pushsvc.DeviceID, report func(error)) (subs []pus
 		case errors.Is(err, pushsvc.ErrNotFound):
 		case err != nil:
 			report(err)
-		case sub.Device == d:
-			subs = append(subs, sub)
+		case sub.Device == d && !fn(sub):
+			return
 		}
 	}
-	return subs
 }

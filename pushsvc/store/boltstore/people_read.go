@@ -27,7 +27,7 @@ func (s *Store) Facts(ctx context.Context, name string, device pushsvc.DeviceID)
 			err = nil
 		}
 		st, _ := openSite(tx, name)
-		f.Subscribed = len(linked(people, st, device, s.report)) > 0
+		f.Subscribed = isSubscribed(people, st, device, s.report)
 		return f, err
 	})
 	if err != nil {

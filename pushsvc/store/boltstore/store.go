@@ -59,6 +59,9 @@ type Store struct {
 
 	notes *notes
 
+	historyMu sync.Mutex
+	history   map[string]uint64 // the last number given to a row of a site's history
+
 	ops  chan *op
 	done chan struct{} // closed when the committer has ended
 	// These are the committer's own.
