@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"sync"
 	"time"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/service"
 )
 
 // The table of clients: limitSlots at 32 bytes each, in sets of limitWays. A client
@@ -81,6 +83,19 @@ func (l *ClientLimit) Take(client netip.Addr, now time.Time, cost int) (wait tim
 	return l.slot(client, 64, l.perMinute, now).take(cost)
 }
 
+// Charge takes from what the client may post what a post has turned out to cost
+// beyond what Take took for it. It may leave less than nothing.
+func (l *ClientLimit) Charge(client netip.Addr, now time.Time, cost int) {
+	client = ClientOf(client)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.slot(client, 64, l.perMinute, now).tokens -= float64(cost)
+	if client.Is6() {
+		wide, _ := client.Prefix(48)
+		l.slot(wide.Addr(), 48, l.perMinute*wideShare, now).tokens -= float64(cost)
+	}
+}
+
 // slot finds the bucket, or makes one, and fills it as time has passed.
 func (l *ClientLimit) slot(client netip.Addr, bits int, most float64, now time.Time) *limitSlot {
 	hash := maphash.Comparable(l.seed, netip.PrefixFrom(client, bits)) | 1
@@ -142,6 +157,30 @@ const costSize = 4 << 10
 
 // costOf is as how many posts a body counts: what it costs to keep is by its bytes.
 func costOf(size int) int { return max(1, (size+costSize-1)/costSize) }
+
+// Operations on attributes and identities of logins cost far more than their bytes:
+// so many of them count as one post, before anybody knows what they will cost.
+const costOps, costIdentities = 20, 10
+
+// recordCost is as how many posts a batch counts that has been read.
+func recordCost(req *service.RecordRequest, size int) int {
+	ops, identities := 0, 0
+	for _, e := range req.Events {
+		ops, identities = ops+len(e.Ops), identities+len(e.Identities)
+	}
+	return costOf(size) + ops/costOps + identities/costIdentities
+}
+
+// workSize is how much of pushsvc.Tracked.Work counts as one post more. What an
+// ordinary visitor's batch costs is less.
+const workSize = 16 << 10
+
+// charge has the client pay for what its batch has cost the store.
+func (p *Public) charge(r *http.Request, work int) {
+	if p.EventLimit != nil && work >= workSize {
+		p.EventLimit.Charge(p.client(r), p.Service.Clock(), work/workSize)
+	}
+}
 
 // limited refuses a client that posts too fast.
 func (p *Public) limited(w http.ResponseWriter, r *http.Request, limit *ClientLimit, cost int, what string) error {

@@ -196,3 +196,48 @@ func TestSubscribeLimit(t *testing.T) {
 		t.Errorf("unsubscribe: %d %s", a.status, a.body)
 	}
 }
+
+// TestClientLimitCharge: what a post has cost beyond what was known is paid for by
+// waiting.
+func TestClientLimitCharge(t *testing.T) {
+	now := time.Unix(1_000_000, 0)
+	l := httpapi.NewClientLimit(60)
+	for _, client := range []string{"192.0.2.1", "2001:db8::1"} {
+		addr := netip.MustParseAddr(client)
+		l.Charge(addr, now, 90)
+		if wait, ok := l.Take(addr, now, 1); ok || wait < 30*time.Second || wait > 32*time.Second {
+			t.Errorf("%s: %v, %t", client, wait, ok)
+		}
+	}
+}
+
+// TestEventLimitOps: a client pays for what its batches cost the store, not for their
+// bytes.
+func TestEventLimitOps(t *testing.T) {
+	f := newFixture(t)
+	refused := 0
+	f.limit(httpapi.NewClientLimit(3000), &refused)
+	ones := "[" + strings.Repeat("1,", 99) + "1]"
+	v := &visit{fixture: f, site: siteA}
+	if a := v.send(`{"type":"profile","set":{"A":[` + strings.Repeat(ones+",", 99) + ones + `]}}`); a.status != http.StatusNoContent {
+		t.Fatalf("%d %s", a.status, a.body)
+	}
+	heavy := `{"type":"profile","ops":[` + strings.Repeat(`{"op":"add","key":"A","value":1},`, 99) + `{"op":"add","key":"A","value":1}]}`
+	taken := 0
+	for range 200 {
+		start := time.Now()
+		a := v.send(slices.Repeat([]string{heavy}, 10)...)
+		if a.status == http.StatusTooManyRequests {
+			break
+		}
+		if taken++; a.status != http.StatusNoContent {
+			t.Fatalf("%d %s", a.status, a.body)
+		}
+		if took := time.Since(start); took > 3*time.Second {
+			t.Fatalf("a batch took %v", took)
+		}
+	}
+	if taken == 0 || taken > 60 {
+		t.Errorf("%d batches of 1,000 operations were taken of one client within a minute; each costs as much as 50 to 100 others", taken)
+	}
+}

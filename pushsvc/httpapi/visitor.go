@@ -85,7 +85,7 @@ func (v visitor) setCookie(w http.ResponseWriter, r *http.Request, site PublicSi
 
 // record stores a batch of so many bytes.
 func (p *Public) record(w http.ResponseWriter, r *http.Request, site PublicSite, req service.RecordRequest, size int) error {
-	if err := p.limited(w, r, p.EventLimit, costOf(size), "events"); err != nil {
+	if err := p.limited(w, r, p.EventLimit, recordCost(&req, size), "events"); err != nil {
 		return err
 	}
 	seed := req.Session
@@ -113,6 +113,7 @@ func (p *Public) record(w http.ResponseWriter, r *http.Request, site PublicSite,
 	if err != nil {
 		return err
 	}
+	p.charge(r, out.Work)
 	if out.Forgotten {
 		v.cookie, v.out = "", true
 	}
