@@ -18,6 +18,7 @@ const (
 	pruneFirst = time.Minute // after the start, which has enough to do
 	pruneBatch = 10
 	pruneRows  = 500
+	pruneHours = 10 // each may have 500 counters
 	prunePause = 200 * time.Millisecond
 )
 
@@ -89,8 +90,8 @@ func (p *pruner) prunePeople(ctx context.Context, before time.Time) error {
 			piece func() (n int, more bool, err error)
 		}{
 			{&hours, func() (int, bool, error) {
-				n, err := p.store.FoldPopups(ctx, site.Site, before, pruneRows)
-				return n, n >= pruneRows, err
+				n, err := p.store.FoldPopups(ctx, site.Site, before, pruneHours)
+				return n, n >= pruneHours, err
 			}},
 			{&events, func() (int, bool, error) {
 				n, err := p.store.PruneHistory(ctx, site.Site, before, pruneRows)
