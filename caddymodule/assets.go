@@ -51,7 +51,7 @@ func (h *Handler) overlay(r *http.Request) func(http.ResponseWriter, *http.Reque
 			serve(w, r, config)
 			return nil
 		}
-	case slices.Contains(h.vendors, r.URL.Path) && !own:
+	case slices.Contains(h.vendors, path) && !own:
 		return func(w http.ResponseWriter, r *http.Request, _ httpapi.Next) error {
 			httpapi.ServeWorker(w, r, config)
 			return nil

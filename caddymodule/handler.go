@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/url"
 	"path"
 	"regexp"
 	"slices"
@@ -290,7 +291,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 // serveSite answers with what the site has, and what is ours in it; own says
 // that the path is our worker's or manifest's.
 func (h *Handler) serveSite(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, own bool) error {
-	if own || isManifestRequest(r) || slices.Contains(h.vendors, r.URL.Path) || r.Header.Get("Service-Worker") != "" {
+	if own || isManifestRequest(r) || slices.Contains(h.vendors, h.path(r)) || r.Header.Get("Service-Worker") != "" {
 		if overlay := h.overlay(r); overlay != nil {
 			return overlay(w, r, answering(next))
 		}
@@ -302,13 +303,43 @@ func (h *Handler) serveSite(w http.ResponseWriter, r *http.Request, next caddyht
 // and other rewrites before us, and they have a page for every path. Else it is
 // what the request has become, so that we also work behind handle_path.
 func (h *Handler) path(r *http.Request) string {
-	if orig, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request); ok && orig.URL != nil {
-		p := orig.URL.Path
-		if p == h.Worker || p == h.Manifest || strings.HasPrefix(p, h.Prefix+"/") {
-			return p
-		}
+	if orig := originalURL(r); orig != nil && h.owns(orig.Path) {
+		return orig.Path
 	}
 	return r.URL.Path
+}
+
+// owns reports whether we answer at the path.
+func (h *Handler) owns(p string) bool {
+	return p == h.Worker || p == h.Manifest || strings.HasPrefix(p, h.Prefix+"/") || slices.Contains(h.vendors, p)
+}
+
+// originalURL is the URL as the browser asked for it; nil where Caddy does not
+// tell.
+func originalURL(r *http.Request) *url.URL {
+	if orig, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request); ok {
+		return orig.URL
+	}
+	return nil
+}
+
+// asVisited calls f while r has the address that the visitor sees, whatever
+// try_files and other rewrites have made of it. What handle_path has stripped off
+// stays off; a query that a rewrite has added stays. The URL is changed in place,
+// because placeholders read it there.
+func asVisited(r *http.Request, f func()) {
+	orig := originalURL(r)
+	if orig == nil || strings.HasSuffix(orig.Path, r.URL.Path) {
+		f()
+		return
+	}
+	rewritten := *r.URL
+	defer func() { *r.URL = rewritten }()
+	*r.URL = *orig
+	if orig.RawQuery == "" {
+		r.URL.RawQuery = rewritten.RawQuery
+	}
+	f()
 }
 
 // placeholder is where other handlers and logs find what became of a page.

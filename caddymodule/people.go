@@ -175,18 +175,22 @@ func (h *Handler) watch(w http.ResponseWriter, r *http.Request) *watched {
 		return p
 	}
 	p.device = device
+	asVisited(r, func() { p.events = h.matching(r) })
+	return p
+}
+
+// matching returns the events that the request is counted for.
+func (h *Handler) matching(r *http.Request) (events []*Event) {
 	for _, e := range h.Events {
-		match := true
 		if len(e.matchers) > 0 {
-			if match, err = e.matchers.AnyMatchWithError(r); err != nil {
-				match = false // the page is more than its count
+			// The page is more than its count.
+			if match, err := e.matchers.AnyMatchWithError(r); err != nil || !match {
+				continue
 			}
 		}
-		if match {
-			p.events = append(p.events, e)
-		}
+		events = append(events, e)
 	}
-	return p
+	return events
 }
 
 // withoutCookie takes our cookie, which is a secret of ours and the browser's,
@@ -242,11 +246,13 @@ func (p *watched) tell(r *http.Request) {
 	}
 	for _, e := range p.events {
 		props := map[string]any{}
-		for key, value := range e.Props {
-			if v := repl.ReplaceAll(value, ""); v != "" {
-				props[key] = v
+		asVisited(r, func() {
+			for key, value := range e.Props {
+				if v := repl.ReplaceAll(value, ""); v != "" {
+					props[key] = v
+				}
 			}
-		}
+		})
 		t.batch.Entries = append(t.batch.Entries, pushsvc.Entry{Kind: pushsvc.EntryEvent, Time: now, Name: e.Name, Props: pushsvc.CleanProps(props, false)})
 	}
 	if len(t.batch.Entries) == 0 {

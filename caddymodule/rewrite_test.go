@@ -1,6 +1,7 @@
 package caddymodule_test
 
 import (
+	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -34,5 +35,62 @@ func TestRewrites(t *testing.T) {
 	}
 	if _, body := s.page("a.example.com", "/some/route"); !strings.Contains(body, "/_webpush/sdk.js") {
 		t.Errorf("a route's page has no script:\n%s", body)
+	}
+}
+
+// TestRewritesVendors: what we answer or count at an address is found by the address
+// that the browser asked for, whatever a rewrite before us has made of it.
+func TestRewritesVendors(t *testing.T) {
+	root := t.TempDir()
+	if err := os.WriteFile(filepath.Join(root, "index.html"), []byte(pageHTML), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	page := func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		_, _ = io.WriteString(w, pageHTML)
+	}
+	up := upstream(t, map[string]http.HandlerFunc{"/index.html": page, "/index.php": page, "/front": page, "/thank-you/a": page, "/shop/thank-you/a": page})
+	for _, tt := range []struct{ name, chain string }{
+		{"none", ""},
+		{"try_files", "root " + root + "\n\ttry_files {path} /index.html"},
+		{"rewrite", "rewrite /index.php"},
+		{"rewrite with a query", "rewrite * /index.php?p={path}&{query}"},
+		{"uri", "uri path_regexp ^/.*$ /front"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := start(t, site{chain: tt.chain, options: `migrate_from onesignal /js/their-worker.js
+	compat clevertap
+	event Charged /thank-you* {
+		prop page {path}
+	}
+	event Never /index.*
+	event Other {
+		not path /thank-you*
+	}`, upstream: up})
+			for _, path := range []string{"/OneSignalSDKWorker.js", "/js/their-worker.js", "/clevertap_sw.js"} {
+				for _, header := range []map[string]string{nil, {"Service-Worker": "script", "Sec-Fetch-Mode": "same-origin"}} {
+					resp, body := s.request("GET", "a.example.com", path+"?appId=1", header, "")
+					if resp.StatusCode != http.StatusOK || !strings.Contains(body, `"standalone":true`) {
+						t.Errorf("%s %v: %d %q %.60s", path, header, resp.StatusCode, resp.Header.Get("Content-Type"), body)
+					}
+				}
+			}
+			c := s.visitor("01")
+			header := map[string]string{"Cookie": "__webpush=" + c.Value}
+			for k, v := range navigation {
+				header[k] = v
+			}
+			if resp, body := s.request("GET", "a.example.com", "/thank-you/a", header, ""); resp.StatusCode != 200 {
+				t.Fatalf("the page: %d %s", resp.StatusCode, body)
+			}
+			_, history := person(t, s.stopped(), c.Value)
+			var told []string
+			for _, e := range history {
+				told = append(told, fmt.Sprint(e.Name, e.Props["page"]))
+			}
+			if got := strings.Join(told, " "); !strings.Contains(got, "Charged/thank-you/a") || strings.Contains(got, "Never") || strings.Contains(got, "Other") {
+				t.Errorf("events %q", got)
+			}
+		})
 	}
 }
