@@ -12,14 +12,13 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/webpush"
 )
 
 func init() {
 	httpcaddyfile.RegisterGlobalOption("webpush", parseGlobalOption)
-	httpcaddyfile.RegisterHandlerDirective("webpush", parseDirective)
+	httpcaddyfile.RegisterDirective("webpush", parseDirective)
 	// Inside encode, which compresses what we have written, and outside
 	// everything that answers.
 	httpcaddyfile.RegisterDirectiveOrder("webpush", httpcaddyfile.After, "encode")
@@ -34,11 +33,6 @@ func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
 		return nil, err
 	}
 	return httpcaddyfile.App{Name: "webpush", Value: caddyconfig.JSON(app, nil)}, nil
-}
-
-func parseDirective(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
-	handler := &Handler{named: h.MatcherToken}
-	return handler, handler.UnmarshalCaddyfile(h.Dispenser)
 }
 
 // option parses one option's arguments; the dispenser stands on its name.
@@ -73,6 +67,8 @@ func unknownOption(d *caddyfile.Dispenser, options map[string]option) error {
 	}
 	slices.Sort(names)
 	switch near := nearest(d.Val(), names); {
+	case elsewhere(d.Val()) != "":
+		return d.Errf("%s", elsewhere(d.Val()))
 	case near != "":
 		return d.Errf("unknown option %q; did you mean %q?", d.Val(), near)
 	case len(names) > 0:
@@ -233,7 +229,11 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	if d.NextArg() {
 		return d.Errf("webpush takes no %q; its options go into a block: webpush { ... }", d.Val())
 	}
-	return parseBlock(d, map[string]option{
+	return parseBlock(d, a.options())
+}
+
+func (a *App) options() map[string]option {
+	return map[string]option{
 		"storage":         guest("webpush.storage", &a.StorageRaw),
 		"dialer":          guest("webpush.dialer", &a.DialerRaw),
 		"keep_messages":   keep(&a.KeepMessages, a.checkKeep),
@@ -253,7 +253,7 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			}
 			return nil
 		}, func() error { _, err := parseServices(a.PushServices); return err }),
-	})
+	}
 }
 
 // keep is an option that says for how long something is kept.
@@ -349,7 +349,11 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	if d.NextArg() {
 		return d.Errf("webpush takes no %q; its options go into a block: webpush { ... }", d.Val())
 	}
-	return parseBlock(d, map[string]option{
+	return parseBlock(d, h.options(), "event")
+}
+
+func (h *Handler) options() map[string]option {
+	return map[string]option{
 		"site":            checked(text(&h.Site, "shop.example.com"), h.check),
 		"name":            text(&h.Name, `"Acme News"`),
 		"icon":            checked(text(&h.Icon, "/icon-192.png"), h.check),
@@ -377,14 +381,18 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			h.Prompt = new(Prompt)
 			return h.Prompt.unmarshalCaddyfile(d)
 		},
-	}, "event")
+	}
 }
 
 func (p *Prompt) unmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	if d.NextArg() {
 		return d.Err("prompt takes a block: prompt { ... }")
 	}
-	return parseBlock(d, map[string]option{
+	return parseBlock(d, p.options(), "after")
+}
+
+func (p *Prompt) options() map[string]option {
+	return map[string]option{
 		"kind":       checked(text(&p.Kind, "bar"), p.check),
 		"title":      text(&p.Title, `"Breaking news, first"`),
 		"body":       text(&p.Body, `"At most two a day."`),
@@ -398,7 +406,7 @@ func (p *Prompt) unmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"ask_again":  checked(durations(&p.AskAgain, "7d"), p.check),
 		"consent":    checked(text(&p.Consent, `"#cookie-banner"`), p.check),
 		"after":      checked(p.parseAfter, p.check),
-	}, "after")
+	}
 }
 
 // parseAfter parses one line of after.

@@ -18,6 +18,7 @@ func (h *Handler) parseEvent(d *caddyfile.Dispenser) error {
 		return d.Err(`event takes a name; write it like: event "Charged" { path /thank-you* }`)
 	}
 	set := caddy.ModuleMap{}
+	everything := false
 	if d.NextArg() {
 		given := d.Val()
 		d.Prev()
@@ -34,6 +35,7 @@ func (h *Handler) parseEvent(d *caddyfile.Dispenser) error {
 		for name, raw := range named {
 			set[name] = raw
 		}
+		everything = len(named) == 0
 	}
 	if d.NextArg() {
 		return d.Errf("event: %q is one too many; the name and a matcher come before the block", d.Val())
@@ -66,6 +68,9 @@ func (h *Handler) parseEvent(d *caddyfile.Dispenser) error {
 			return err
 		}
 		set[name] = raw
+	}
+	if len(set) == 0 && !everything {
+		return d.Errf(`event: %q has no matcher, so that each page would count; write it like: event %q /thank-you*, or for each page: event %q *`, e.Name, e.Name, e.Name)
 	}
 	if len(set) > 0 {
 		e.MatcherSetsRaw = []caddy.ModuleMap{set}
