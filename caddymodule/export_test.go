@@ -34,3 +34,6 @@ var (
 	VendorNames   = vendorNames
 	VendorWorkers = vendorWorkers
 )
+
+// Deferring is the type of Caddy's writers that change headers late.
+var Deferring = deferring

@@ -293,7 +293,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 func (h *Handler) serveSite(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, own bool) error {
 	if own || isManifestRequest(r) || slices.Contains(h.vendors, h.path(r)) || r.Header.Get("Service-Worker") != "" {
 		if overlay := h.overlay(r); overlay != nil {
-			return overlay(w, r, answering(next))
+			mine := &ownAnswer{ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: w}}
+			return overlay(mine, r, answering(next))
 		}
 	}
 	return h.servePage(w, r, next)
@@ -384,6 +385,9 @@ func (h *Handler) servePage(w http.ResponseWriter, r *http.Request, next caddyht
 		return h.pass(w, r, next, reasonNotReady)
 	}
 	iw := h.injector.NewWriter(w, r)
+	if l := lateOf(w); l != nil {
+		iw.SetLater(l)
+	}
 	iw.PrepareRequest()
 	// A response that is aborted, which is a panic, counts as well. Nothing else
 	// may be done here: what was cut off must not be added to.

@@ -162,7 +162,7 @@ func TestPageEvents(t *testing.T) {
 func TestPageEventsLimited(t *testing.T) {
 	s := start(t, site{
 		global:  "event_limit 20",
-		options: "event Any",
+		options: "event Any *",
 		upstream: upstream(t, map[string]http.HandlerFunc{"/": func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "text/html")
 			_, _ = io.WriteString(w, pageHTML)
@@ -239,9 +239,9 @@ func TestPageEventsRetired(t *testing.T) {
 		w.Header().Set("Content-Type", "text/html")
 		_, _ = io.WriteString(w, pageHTML)
 	}})
-	s := start(t, site{options: "event Any", upstream: up})
+	s := start(t, site{options: "event Any *", upstream: up})
 	c := s.visitor("01")
-	s.load(adaptJSON(t, site{options: "event Any\nretire", upstream: up}.caddyfile(s.db, s.port)))
+	s.load(adaptJSON(t, site{options: "event Any *\nretire", upstream: up}.caddyfile(s.db, s.port)))
 	s.request("GET", peopleHost, "/page", map[string]string{"Cookie": "a=1; __webpush=" + c.Value, "Sec-Fetch-Dest": "document"}, "")
 	mu.Lock()
 	if seen != "a=1" {

@@ -185,7 +185,7 @@ func (w *Writer) guard(headers []string) bool {
 func (w *Writer) extend(headers []string) bool {
 	s := w.site()
 	e := extension{site: &s, nonce: w.csp.nonce}
-	if unshared(w.Header()) {
+	if unshared(w.outgoing()) {
 		e.fresh = makeNonce
 	}
 	out, changed := e.headers(headers)

@@ -131,7 +131,7 @@ func (w *Writer) fixHeader(extra int) {
 		delete(h, "Content-Encoding")
 	}
 	if w.csp.extended {
-		h[cspHeader] = w.csp.headers
+		w.setPolicies()
 	}
 	if tag != "" {
 		w.set(h, slotETag, "Etag", tag)
@@ -197,8 +197,8 @@ func (w *Writer) fixNotModified() {
 	delete(h, "Last-Modified")
 	delete(h, "Accept-Ranges")
 	// Caches update the stored header: it must go on to allow our tags.
-	if policies := h[cspHeader]; len(policies) > 0 && w.guard(policies) && w.csp.extended && !w.csp.fresh {
-		h[cspHeader] = w.csp.headers
+	if policies := w.outgoing()[cspHeader]; len(policies) > 0 && w.guard(policies) && w.csp.extended && !w.csp.fresh {
+		w.setPolicies()
 	}
 }
 

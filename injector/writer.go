@@ -33,6 +33,8 @@ type Writer struct {
 	owed     int // bytes promised on top of length and not yet used
 	reason   Reason
 	csp      cspState
+	later    Later
+	outlook  http.Header // as later will have it go out; nil where nothing changes it
 	decoder  *decoder
 	scan     scanner
 	held     [maxHeld]byte // the first heldLen of them wait for the next piece
@@ -54,6 +56,42 @@ func (in *Injector) NewWriter(w http.ResponseWriter, r *http.Request) *Writer {
 	iw.scan.early = iw.in.opts.Blocking
 	iw.scan.marker = in.script[1]
 	return iw
+}
+
+// Later is what changes a header after the Writer has passed it on, as a proxy does
+// with what it defers until the header goes out.
+type Later interface {
+	// Preview returns the header as it would go out if it were h. It leaves h alone.
+	Preview(status int, h http.Header) http.Header
+	// Keep has the field go out with these values, whatever is done to it later.
+	Keep(field string, values []string)
+}
+
+// SetLater has the Writer judge pages by the header that goes out. Call it before
+// the response begins.
+func (w *Writer) SetLater(l Later) { w.later = l }
+
+// look takes a look at the header that will go out.
+func (w *Writer) look() {
+	if w.later != nil {
+		w.outlook = w.later.Preview(w.status, w.Header())
+	}
+}
+
+// outgoing returns the header that will go out, to be read only.
+func (w *Writer) outgoing() http.Header {
+	if w.outlook != nil {
+		return w.outlook
+	}
+	return w.Header()
+}
+
+// setPolicies puts the extended policies into the header.
+func (w *Writer) setPolicies() {
+	w.Header()[cspHeader] = w.csp.headers
+	if w.later != nil {
+		w.later.Keep(cspHeader, w.csp.headers)
+	}
 }
 
 // Header returns the header map of the wrapped writer.
@@ -82,7 +120,8 @@ func (w *Writer) WriteHeader(status int) {
 	}
 	h := w.Header()
 	w.status = status
-	if reason := w.in.judge(status, h, w.kind); reason != "" {
+	w.look()
+	if reason := w.judge(); reason != "" {
 		if status == http.StatusNotModified {
 			w.fixNotModified()
 		}
@@ -90,7 +129,7 @@ func (w *Writer) WriteHeader(status int) {
 		return
 	}
 	var declared string
-	declared, w.sniff = contentType(h)
+	declared, w.sniff = contentType(w.outgoing())
 	w.scan.undeclared = charsetOf(declared) == ""
 	w.scan.xml = isType(declared, xhtmlType)
 	w.length = contentLength(h)
@@ -107,9 +146,19 @@ func (w *Writer) WriteHeader(status int) {
 	}
 }
 
+// judge decides by status and header whether the response may be changed; "" if so.
+// The header that goes out counts, but for the mark of another Writer, which may
+// be meant to go no further.
+func (w *Writer) judge() Reason {
+	if len(w.Header()[Marker]) > 0 && w.outlook != nil {
+		return ReasonAlready
+	}
+	return w.in.judge(w.status, w.outgoing(), w.kind)
+}
+
 // allowed reports whether the page's policies allow our tags.
 func (w *Writer) allowed() bool {
-	policies := w.Header()[cspHeader]
+	policies := w.outgoing()[cspHeader]
 	return len(policies) == 0 || w.guard(policies)
 }
 
@@ -207,10 +256,12 @@ func (w *Writer) decide(p []byte) (at int, reason Reason) {
 		if !isType(guess, "text/html") {
 			return 0, ReasonNotHTML
 		}
+		w.Header()["Content-Type"] = []string{guess}
+		w.look() // what is done later may depend on the type
 		if !w.allowed() {
+			delete(w.Header(), "Content-Type")
 			return 0, ReasonCSP
 		}
-		w.Header()["Content-Type"] = []string{guess}
 	}
 	at = w.scan.scan(p)
 	if w.scan.verdict == undecided && w.length == int64(len(p)) {

@@ -223,6 +223,7 @@ func (o *overlay) WriteHeader(status int) {
 	switch o.mode {
 	case appending:
 		dropValidators(o.w.Header())
+		owned(o.w)
 		o.w.WriteHeader(status)
 	case passing:
 		o.w.WriteHeader(status)
