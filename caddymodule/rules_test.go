@@ -46,7 +46,8 @@ func listPackages(t *testing.T, args ...string) []listedPackage {
 // layers is who may import whom inside the module: a package may import its
 // own layer's list and nothing else of ours.
 var layers = map[string][]string{
-	"injector":                 {},
+	"cachecontrol":             {},
+	"injector":                 {"cachecontrol"},
 	"pushsvc":                  {},
 	"pushsvc/webpush":          {"pushsvc", "pushsvc/webpush/h2push"},
 	"pushsvc/webpush/h2push":   {},
@@ -59,7 +60,7 @@ var layers = map[string][]string{
 	"pushsvc/service":          {"pushsvc", "pushsvc/webpush", "pushsvc/delivery", "pushsvc/transfer", "pushsvc/onsite", "pushsvc/audience", "pushsvc/personal"},
 	"pushsvc/web":              {},
 	"pushsvc/web/build":        {},
-	"pushsvc/httpapi":          {"pushsvc", "pushsvc/service", "pushsvc/transfer", "pushsvc/web"},
+	"pushsvc/httpapi":          {"cachecontrol", "pushsvc", "pushsvc/service", "pushsvc/transfer", "pushsvc/web"},
 	"pushsvc/store/boltstore":  {"pushsvc"},
 	"pushsvc/store/memstore":   {"pushsvc"},
 	"pushsvc/store/storetest":  {"pushsvc"},
@@ -92,7 +93,7 @@ var outside = map[string][]string{
 // TestImportRules keeps the arrows of the design: injector and pushsvc never
 // meet, and nothing below caddymodule knows Caddy, zap, cobra or Prometheus.
 func TestImportRules(t *testing.T) {
-	for _, p := range listPackages(t, "./injector/...", "./pushsvc/...") {
+	for _, p := range listPackages(t, "./cachecontrol/...", "./injector/...", "./pushsvc/...") {
 		name := strings.TrimPrefix(p.ImportPath, module)
 		allowed, known := layers[name]
 		if !known {
@@ -114,7 +115,7 @@ func TestImportRules(t *testing.T) {
 // TestNoCaddyBelow looks through everything that the libraries pull in, however
 // far down.
 func TestNoCaddyBelow(t *testing.T) {
-	for _, p := range listPackages(t, "./injector/...", "./pushsvc/...") {
+	for _, p := range listPackages(t, "./cachecontrol/...", "./injector/...", "./pushsvc/...") {
 		for _, dep := range p.Deps {
 			for _, bad := range []string{"github.com/caddyserver/", "go.uber.org/zap", "github.com/spf13/cobra", "github.com/prometheus/"} {
 				if strings.HasPrefix(dep, bad) {

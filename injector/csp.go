@@ -4,8 +4,9 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"fmt"
-	"net/http"
 	"strings"
+
+	"github.com/caddy-webpush/caddy-webpush/cachecontrol"
 )
 
 // Use names something of ours that a Content-Security-Policy may block. The
@@ -185,7 +186,7 @@ func (w *Writer) guard(headers []string) bool {
 func (w *Writer) extend(headers []string) bool {
 	s := w.site()
 	e := extension{site: &s, nonce: w.csp.nonce}
-	if unshared(w.outgoing()) {
+	if cachecontrol.Unshared(w.outgoing()) { // others would learn the nonce
 		e.fresh = makeNonce
 	}
 	out, changed := e.headers(headers)
@@ -231,12 +232,6 @@ func (w *Writer) site() site {
 // isLocal reports whether browsers take the host for this machine.
 func isLocal(host string) bool {
 	return host == "localhost" || strings.HasSuffix(host, ".localhost") || strings.HasPrefix(host, "127.") || host == "[::1]"
-}
-
-// unshared reports whether no cache keeps the response for others, who would
-// learn a nonce of ours from it.
-func unshared(h http.Header) bool {
-	return hasToken(h["Cache-Control"], "private") || hasToken(h["Cache-Control"], "no-store")
 }
 
 // Blocked tells what the page's policies block of ours, in the header as it was
