@@ -41,7 +41,7 @@ func (in *Injector) kind(r *http.Request) (kind, Reason) {
 }
 
 func (in *Injector) byHeader(h http.Header) (kind, Reason) {
-	if len(h["Upgrade"]) > 0 || hasToken(h["Connection"], "upgrade") {
+	if isUpgrade(h) {
 		return kindNone, ReasonUpgrade
 	}
 	switch dest := first(h["Sec-Fetch-Dest"]); dest {
@@ -56,6 +56,11 @@ func (in *Injector) byHeader(h http.Header) (kind, Reason) {
 		return maybePage(h, dest)
 	}
 	return kindNone, ReasonNotAPage
+}
+
+// isUpgrade reports whether the connection is to become something else.
+func isUpgrade(h http.Header) bool {
+	return len(h["Upgrade"]) > 0 || hasToken(h["Connection"], "upgrade")
 }
 
 // maybePage judges requests that carry no sign of a navigation. A fetch that does

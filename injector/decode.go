@@ -77,8 +77,9 @@ type decoder struct {
 	over    bool
 	stopped bool
 
-	raw   []byte // what was written and not yet decided on, encoded
-	first []byte // and decoded
+	raw    []byte // what was written and not yet decided on, encoded
+	first  []byte // and decoded
+	length int64  // of the encoded body, once that is decided; else 0 or less
 }
 
 // newDecoder returns a decoder that ends with ctx at the latest.

@@ -3,34 +3,31 @@ package injector
 import (
 	"errors"
 	"fmt"
-	"net/http"
+	"io"
 )
 
 // errUntouched ends the decoding of a page that isn't to be changed.
 var errUntouched = errors.New("the page is not to be changed")
 
-// writeEncoded is Write for a page that came compressed although we asked for it
+// unpackFirst takes a piece of a page that came compressed although we asked for it
 // plain. Until the first decoded bytes have decided that it is changed, the
 // encoded ones are kept, so that it can pass as it is.
-func (w *Writer) writeEncoded(p []byte) error {
+func (w *Writer) unpackFirst(p []byte) error {
 	if w.decoder == nil {
 		w.decoder = w.in.newDecoder(w.request.Context(), w.codec)
 	}
 	d := w.decoder
-	complete := w.phase == phasePending && w.length == int64(len(d.raw)+len(p))
+	complete := w.length == int64(len(d.raw)+len(p))
 	err := d.feed(p, w.emit)
 	if err == nil && complete {
 		err = d.feed(nil, w.emit)
 	}
-	if w.phase != phasePending {
-		return w.decoded(err)
-	}
-	if err == nil && len(d.first) > 0 {
+	if err == nil && w.phase == phaseFirstPacked && len(d.first) > 0 {
 		err = w.beginDecoded(d.first, complete)
 	}
 	switch {
-	case w.phase != phasePending:
-		return w.decoded(err)
+	case w.phase != phaseFirstPacked:
+		return w.unpacked(err)
 	case err == nil && len(d.raw)+len(p) <= maxRaw && !complete:
 		d.raw = append(d.raw, p...)
 		return nil
@@ -40,11 +37,19 @@ func (w *Writer) writeEncoded(p []byte) error {
 	return w.untouched(err, p)
 }
 
+// unpack takes a later piece.
+func (w *Writer) unpack(p []byte) error {
+	return w.unpacked(w.decoder.feed(p, w.emit))
+}
+
 // emit takes a piece of the decoded page. The first ones are gathered: an error
 // soon after the beginning need not break the page.
 func (w *Writer) emit(chunk []byte) error {
-	if w.phase != phasePending {
-		return w.writePlain(chunk)
+	switch w.phase {
+	case phaseScanPacked:
+		return w.writeNext(chunk)
+	case phaseRestPacked:
+		return w.write(chunk)
 	}
 	d := w.decoder
 	if len(d.first) == 0 && len(chunk) >= readSize {
@@ -59,17 +64,21 @@ func (w *Writer) emit(chunk []byte) error {
 // beginDecoded decides by the first decoded bytes. The length of the page is
 // known if they are all.
 func (w *Writer) beginDecoded(first []byte, complete bool) error {
-	length := w.length
+	packed := w.length
 	w.length = -1
 	if complete {
 		w.length = int64(len(first))
 	}
 	at, reason := w.decide(first)
+	if reason == "" && packed >= 0 && !complete && w.needsLength() {
+		reason = ReasonLength
+	}
 	if reason != "" {
-		w.length, w.scan.reason = length, reason
+		w.length, w.scan.reason = packed, reason
 		return errUntouched
 	}
-	w.decoder.raw, w.decoder.first = nil, nil
+	d := w.decoder
+	d.raw, d.first, d.length = nil, nil, packed
 	return w.begin(first, at)
 }
 
@@ -80,7 +89,6 @@ func (w *Writer) untouched(err error, p []byte) error {
 		reason = w.scan.reason
 	}
 	raw := w.decoder.raw
-	w.endDecoder()
 	w.pass(reason)
 	if err := w.write(raw); err != nil {
 		return err
@@ -88,8 +96,8 @@ func (w *Writer) untouched(err error, p []byte) error {
 	return w.write(p)
 }
 
-// decoded notes what went wrong after a decoded page has begun.
-func (w *Writer) decoded(err error) error {
+// unpacked notes what went wrong after a decoded page has begun.
+func (w *Writer) unpacked(err error) error {
 	if err == nil {
 		return nil
 	}
@@ -99,39 +107,37 @@ func (w *Writer) decoded(err error) error {
 	return fmt.Errorf("decoding the page: %w", err)
 }
 
-// finishEncoded feeds the end to the decoder. A page that has begun and turns out
-// broken is aborted as an upstream's failure would be: it must not look complete,
-// and there is no other way to say so.
-func (w *Writer) finishEncoded() error {
-	if w.decoder == nil {
-		w.codec = codecNone
+// finishPacked feeds the end to the decoder and writes what is missing.
+func (w *Writer) finishPacked() error {
+	d := w.decoder
+	if d == nil {
+		w.pass(ReasonEmpty)
 		return nil
 	}
-	defer w.endDecoder()
-	d := w.decoder
+	if d.length > d.inLen {
+		d.err = io.ErrUnexpectedEOF
+		return w.unpacked(d.err)
+	}
 	err := d.feed(nil, w.emit)
-	if w.phase == phasePending {
+	if w.phase == phaseFirstPacked {
 		switch {
 		case err == nil && len(d.first) == 0:
 			w.scan.reason, err = ReasonEmpty, errUntouched
 		case err == nil:
 			err = w.beginDecoded(d.first, true)
 		}
+		if w.phase == phaseFirstPacked {
+			return w.untouched(err, nil)
+		}
 	}
-	switch {
-	case err != nil && w.phase == phasePending:
-		return w.untouched(err, nil)
-	case d.err != nil:
-		_ = w.decoded(err)
-		panic(http.ErrAbortHandler)
+	if err != nil {
+		return w.unpacked(err)
 	}
-	return err
-}
-
-// endDecoder lets what is written from now on pass.
-func (w *Writer) endDecoder() {
-	if w.decoder != nil {
-		w.decoder.close()
+	if w.phase == phaseScanPacked {
+		if err := w.finishScan(); err != nil {
+			return err
+		}
 	}
-	w.decoder, w.codec = nil, codecNone
+	w.enter(phasePass)
+	return nil
 }

@@ -7,7 +7,8 @@ import (
 )
 
 // judge decides by status and header whether a response may be changed; "" if so.
-func (in *Injector) judge(status int, h http.Header, k kind) Reason {
+// decode says that the client may get a coded one plain.
+func (in *Injector) judge(status int, h http.Header, decode bool) Reason {
 	switch {
 	case status == http.StatusSwitchingProtocols:
 		return ReasonUpgrade
@@ -21,7 +22,7 @@ func (in *Injector) judge(status int, h http.Header, k kind) Reason {
 	if !sniffed && !isType(contentType, "text/html") && !isType(contentType, xhtmlType) {
 		return ReasonNotHTML
 	}
-	if !in.readable(h, k) {
+	if !in.readable(h, decode) {
 		return ReasonEncoded
 	}
 	switch {
@@ -39,14 +40,15 @@ func (in *Injector) judge(status int, h http.Header, k kind) Reason {
 	return ""
 }
 
-// readable reports whether the body is plain or can be decoded. Clients whose wish
-// for a compressed answer was passed on get what they asked for.
-func (in *Injector) readable(h http.Header, k kind) bool {
+// readable reports whether the body is plain or can be decoded. Clients without
+// Fetch Metadata whose wish for a compressed answer was passed on get what they
+// asked for.
+func (in *Injector) readable(h http.Header, decode bool) bool {
 	values := h["Content-Encoding"]
 	if len(values) == 0 || len(values) == 1 && (values[0] == "" || strings.EqualFold(values[0], "identity")) {
 		return true
 	}
-	return in.opts.Decode && k != kindUnlikely && codecOf(h) != codecNone
+	return in.opts.Decode && decode && codecOf(h) != codecNone
 }
 
 // contentType returns the declared type, and whether there is none so that
@@ -118,10 +120,11 @@ func contentLength(h http.Header) int64 {
 
 // fixHeader makes the header that of a changed page. The body grows by the given
 // number of bytes, unless its length is unknown.
-func (w *Writer) fixHeader(extra int) {
+func (w *Writer) fixHeader(extra int, marker string) {
 	h := w.Header()
 	length, tag := w.newValues(extra)
-	w.set(h, slotMarker, Marker, "injected")
+	w.set(h, slotMarker, Marker, marker)
+	w.addVary(h)
 	if length != "" {
 		w.set(h, slotLength, "Content-Length", length)
 	} else {
@@ -168,6 +171,7 @@ const (
 	slotMarker = iota
 	slotLength
 	slotETag
+	slotVary
 	slotAccept // of the request
 	slotIfNone // of the request
 	numValues
@@ -194,6 +198,7 @@ func (w *Writer) fixNotModified() {
 		return
 	}
 	w.set(h, slotETag, "Etag", tag)
+	w.addVary(h)
 	delete(h, "Last-Modified")
 	delete(h, "Accept-Ranges")
 	// Caches update the stored header: it must go on to allow our tags.

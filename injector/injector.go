@@ -11,8 +11,16 @@ import (
 )
 
 // Marker is the response header that tells a second proxy on the way that the
-// page has been seen to. A response that carries it already is left alone.
+// page has been seen to. A response that carries it already is left alone. Its
+// value is "injected" where the tags are known to be in when the header goes out;
+// "seen" where the rest of the page decides, or there is no body (HEAD).
 const Marker = "X-Webpush"
+
+// The values of [Marker].
+const (
+	markerInjected = "injected"
+	markerSeen     = "seen"
+)
 
 // Snippet is what goes into a page. Both are root-relative URL paths in printable
 // ASCII, written as they are to appear in a URL (percent-encoded), with an
@@ -58,6 +66,8 @@ type Injector struct {
 	site     site      // without an origin
 	buffers  sync.Pool // of *[]byte with bufferSize bytes
 	zstd     sync.Pool // of *zstd.Decoder
+
+	entered func(from, to phase) // for tests: told of each change of a Writer's phase
 }
 
 // bufferSize holds what [io.Copy] and Caddy's reverse proxy hand over at once

@@ -75,7 +75,7 @@ func (w *Writer) tags(b []byte) []byte {
 // before what was held back if that is negative. All goes out in one Write if it
 // fits in a buffer: a compressing writer below judges by the first Write.
 func (w *Writer) insert(p []byte, at int) error {
-	w.phase = phasePass
+	w.enterRest()
 	if w.reason = w.scan.reason; w.reason == "" {
 		w.reason = ReasonInjected
 	}
@@ -115,7 +115,8 @@ func (w *Writer) giveUp(p []byte) error {
 	if w.owed > 0 {
 		return w.insert(p, len(p))
 	}
-	w.reason, w.phase = w.scan.reason, phasePass
+	w.enterRest()
+	w.reason = w.scan.reason
 	return w.join(p)
 }
 
@@ -181,21 +182,23 @@ func (g *gather) flush() error {
 // the rest is left to the wrapped writer, which may use sendfile.
 func (w *Writer) ReadFrom(r io.Reader) (int64, error) {
 	var total int64
-	if w.phase < phasePass || w.codec != codecNone {
+	if w.phase != phasePass {
 		n, done, err := w.readPieces(r)
 		if done || err != nil {
 			return n, err
 		}
 		total = n
 	}
-	var n int64
-	var err error
-	if rf, ok := w.down.(io.ReaderFrom); ok {
-		n, err = rf.ReadFrom(r)
-	} else {
-		n, err = io.Copy(writerOnly{w.down}, r)
-	}
+	n, err := copyTo(w.down, r)
 	return total + n, err
+}
+
+// copyTo copies r to w, by w's own means where it has some.
+func copyTo(w io.Writer, r io.Reader) (int64, error) {
+	if rf, ok := w.(io.ReaderFrom); ok {
+		return rf.ReadFrom(r)
+	}
+	return io.Copy(writerOnly{w}, r)
 }
 
 // readPieces reads through Write until nothing more is to be changed, or to the
@@ -203,7 +206,7 @@ func (w *Writer) ReadFrom(r io.Reader) (int64, error) {
 func (w *Writer) readPieces(r io.Reader) (total int64, done bool, err error) {
 	buf := w.in.buffers.Get().(*[]byte)
 	defer w.in.buffers.Put(buf)
-	for w.phase < phasePass || w.codec != codecNone {
+	for w.phase != phasePass {
 		n, readErr := r.Read((*buf)[:readSize])
 		if n > 0 {
 			m, err := w.Write((*buf)[:n])
@@ -231,15 +234,14 @@ func (w *Writer) FlushError() error {
 	if w.phase == phaseStart {
 		w.WriteHeader(http.StatusOK)
 	}
-	if w.phase == phasePending {
-		if w.codec != codecNone {
-			return nil // nothing decoded yet: it may still pass as it is
-		}
-		if w.sniff {
-			w.pass(ReasonNotHTML)
-		} else {
-			w.commitOpen()
-		}
+	switch {
+	case w.phase == phaseFirstPacked:
+		w.flushed = true // once it passes as it is, which it still may
+		return nil
+	case w.phase == phaseFirst && w.sniff:
+		w.pass(ReasonNotHTML)
+	case w.phase == phaseFirst:
+		w.commitOpen()
 	}
 	if err := http.NewResponseController(w.down).Flush(); err != nil {
 		return fmt.Errorf("flushing the page: %w", err)
@@ -252,7 +254,11 @@ func (w *Writer) Flush() { _ = w.FlushError() }
 
 // Push implements [http.Pusher] where the wrapped writer does.
 func (w *Writer) Push(target string, opts *http.PushOptions) error {
-	if p, ok := w.down.(http.Pusher); ok {
+	return push(w.down, target, opts)
+}
+
+func push(w http.ResponseWriter, target string, opts *http.PushOptions) error {
+	if p, ok := w.(http.Pusher); ok {
 		return p.Push(target, opts)
 	}
 	return http.ErrNotSupported

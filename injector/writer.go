@@ -5,17 +5,6 @@ import (
 	"net/http"
 )
 
-// phase is how far a response has come.
-type phase uint8
-
-const (
-	phaseStart   phase = iota // no final status yet
-	phasePending              // the status is known; the header waits for the body's first bytes
-	phaseScan                 // the header is out, the insertion point is not known yet
-	phaseHead                 // the answer to HEAD: no body
-	phasePass                 // everything that follows passes
-)
-
 // Writer is an [http.ResponseWriter] that changes the page written to it. It
 // sends the header when the first bytes of the body are known, and everything
 // else as soon as it comes. It is for one request and one goroutine.
@@ -32,6 +21,8 @@ type Writer struct {
 	status   int
 	owed     int // bytes promised on top of length and not yet used
 	reason   Reason
+	vary     string // what the decision about the request depended on
+	err      error  // why the phase is phaseBroken
 	csp      cspState
 	later    Later
 	outlook  http.Header // as later will have it go out; nil where nothing changes it
@@ -41,9 +32,10 @@ type Writer struct {
 	heldLen  uint8
 	phase    phase
 	kind     kind
-	codec    codec // of the body as it comes, if it is to be decoded
+	codec    codec // of the body as it comes
 	sniff    bool  // Content-Type is to be guessed from the first bytes
 	prepared bool  // client is set
+	flushed  bool  // a flush was asked for while the header had to wait
 }
 
 // NewWriter wraps w for the answer to r, which [Injector.Classify] takes for a
@@ -52,7 +44,8 @@ func (in *Injector) NewWriter(w http.ResponseWriter, r *http.Request) *Writer {
 	iw := &Writer{down: w, in: in, request: r, length: -1}
 	iw.kind, _ = in.kind(r)
 	iw.scan.needWhole = iw.kind != kindDocument
-	iw.scan.needTags = swapsWholePages(r.Header)
+	iw.scan.needTags = iw.scan.needWhole && swapsWholePages(r.Header)
+	iw.vary = varyOn(r.Header)
 	iw.scan.early = iw.in.opts.Blocking
 	iw.scan.marker = in.script[1]
 	return iw
@@ -107,15 +100,11 @@ func (w *Writer) Reason() Reason { return w.reason }
 // WriteHeader implements [http.ResponseWriter]. Informational answers pass; the
 // final one is held until the first Write or flush if it may be a page.
 func (w *Writer) WriteHeader(status int) {
-	if status >= 100 && status <= 199 && status != http.StatusSwitchingProtocols {
-		w.down.WriteHeader(status)
-		return
-	}
-	if w.phase == phasePending {
+	switch {
+	case w.phase == phaseFirst, w.phase == phaseFirstPacked:
 		return // superfluous
-	}
-	if w.phase != phaseStart {
-		w.down.WriteHeader(status) // superfluous: let the server complain
+	case w.phase != phaseStart, status >= 100 && status <= 199 && status != http.StatusSwitchingProtocols:
+		w.down.WriteHeader(status) // superfluous, which the server complains of, or informational
 		return
 	}
 	h := w.Header()
@@ -139,10 +128,12 @@ func (w *Writer) WriteHeader(status int) {
 		w.pass(ReasonCSP)
 	case w.request.Method == http.MethodHead:
 		w.head()
-	case isIncremental(h) && !w.sniff && w.codec == codecNone:
+	case w.codec != codecNone:
+		w.enter(phaseFirstPacked)
+	case isIncremental(h) && !w.sniff:
 		w.commitOpen()
 	default:
-		w.phase = phasePending
+		w.enter(phaseFirst)
 	}
 }
 
@@ -153,8 +144,12 @@ func (w *Writer) judge() Reason {
 	if len(w.Header()[Marker]) > 0 && w.outlook != nil {
 		return ReasonAlready
 	}
-	return w.in.judge(w.status, w.outgoing(), w.kind)
+	return w.in.judge(w.status, w.outgoing(), w.decodes())
 }
+
+// decodes reports whether a coded page may be changed. For a browser's script it may
+// whatever the script accepts: the answer must not depend on that, see varyFetch.
+func (w *Writer) decodes() bool { return w.kind != kindUnlikely || w.vary == varyFetch }
 
 // allowed reports whether the page's policies allow our tags.
 func (w *Writer) allowed() bool {
@@ -170,19 +165,14 @@ func (w *Writer) head() {
 		return
 	}
 	w.length = -1
-	w.commit(0)
-	w.phase, w.reason = phaseHead, ReasonMethod
-}
-
-// pass sends the header as it is and gets out of the way.
-func (w *Writer) pass(reason Reason) {
-	w.phase, w.reason = phasePass, reason
-	w.down.WriteHeader(w.status)
+	w.commit(0, markerSeen)
+	w.enter(phaseHead)
+	w.reason = ReasonMethod
 }
 
 // commit sends the header of a page that grows by the given number of bytes.
-func (w *Writer) commit(extra int) {
-	w.fixHeader(extra)
+func (w *Writer) commit(extra int, marker string) {
+	w.fixHeader(extra, marker)
 	if w.length >= 0 {
 		w.owed = extra
 	}
@@ -194,15 +184,20 @@ func (w *Writer) commit(extra int) {
 // would keep a client from noticing that a page was cut off.
 func (w *Writer) commitOpen() {
 	if w.length >= 0 && !w.scan.page() {
-		if w.request.ProtoMajor == 1 && w.request.ProtoMinor == 0 {
+		if w.needsLength() {
 			w.pass(ReasonLength)
 			return
 		}
 		w.length = -1
 	}
-	w.commit(w.promise())
+	w.commit(w.promise(), markerSeen)
 	w.scan.late = w.owed > 0
-	w.phase = phaseScan
+	w.enterScan()
+}
+
+// needsLength reports whether the client knows a body's end by its length alone.
+func (w *Writer) needsLength() bool {
+	return w.request.ProtoMajor == 1 && w.request.ProtoMinor == 0
 }
 
 // Write implements [io.Writer].
@@ -210,32 +205,33 @@ func (w *Writer) Write(p []byte) (int, error) {
 	if w.phase == phaseStart {
 		w.WriteHeader(http.StatusOK)
 	}
-	var err error
 	switch {
+	case w.phase == phasePass:
+		return w.down.Write(p)
+	case w.phase == phaseBroken:
+		return 0, w.err
 	case w.phase == phaseHead, len(p) == 0:
 		return len(p), nil
-	case w.codec != codecNone:
-		err = w.writeEncoded(p)
-	case w.phase >= phasePass:
-		return w.down.Write(p)
-	default:
-		err = w.writePlain(p)
 	}
-	if err != nil {
+	if err := w.writePage(p); err != nil {
+		w.fail(err)
 		return 0, err
 	}
 	return len(p), nil
 }
 
-// writePlain takes a piece of the page, decoded if it had to be.
-func (w *Writer) writePlain(p []byte) error {
+// writePage takes a piece of what may be a page, in a phase that changes it.
+func (w *Writer) writePage(p []byte) error {
 	switch w.phase {
-	case phasePending:
+	case phaseFirst:
 		return w.writeFirst(p)
 	case phaseScan:
 		return w.writeNext(p)
+	case phaseFirstPacked:
+		return w.unpackFirst(p)
+	default:
+		return w.unpack(p)
 	}
-	return w.write(p)
 }
 
 // writeFirst decides the header by the first piece of the body.
@@ -252,15 +248,8 @@ func (w *Writer) writeFirst(p []byte) error {
 // what is to be held back, see [scanner.scan], or why the page isn't changed.
 func (w *Writer) decide(p []byte) (at int, reason Reason) {
 	if w.sniff {
-		guess := http.DetectContentType(p)
-		if !isType(guess, "text/html") {
-			return 0, ReasonNotHTML
-		}
-		w.Header()["Content-Type"] = []string{guess}
-		w.look() // what is done later may depend on the type
-		if !w.allowed() {
-			delete(w.Header(), "Content-Type")
-			return 0, ReasonCSP
+		if reason := w.guess(p); reason != "" {
+			return 0, reason
 		}
 	}
 	at = w.scan.scan(p)
@@ -268,16 +257,35 @@ func (w *Writer) decide(p []byte) (at int, reason Reason) {
 		at = len(p) + w.scan.end() // the whole body is here
 	}
 	w.settle(p, at)
-	if w.scan.verdict == rejected {
-		return 0, w.scan.reason
+	if w.scan.verdict != rejected {
+		return at, ""
 	}
-	return at, ""
+	if w.sniff {
+		delete(w.Header(), "Content-Type") // the server guesses again
+	}
+	return 0, w.scan.reason
+}
+
+// guess looks whether a body without a type is one that the server takes for a page,
+// and gives it the type. It returns why not.
+func (w *Writer) guess(p []byte) Reason {
+	guess := http.DetectContentType(p)
+	if !isType(guess, "text/html") {
+		return ReasonNotHTML
+	}
+	w.Header()["Content-Type"] = []string{guess}
+	w.look() // what is done later may depend on the type
+	if !w.allowed() {
+		delete(w.Header(), "Content-Type")
+		return ReasonCSP
+	}
+	return ""
 }
 
 // begin sends the header and the first piece of a page that decide accepted.
 func (w *Writer) begin(p []byte, at int) error {
 	if w.scan.verdict == found {
-		w.commit(w.size())
+		w.commit(w.size(), markerInjected)
 		return w.insert(p, at)
 	}
 	if w.commitOpen(); w.phase == phasePass {
@@ -306,37 +314,43 @@ func (w *Writer) writeNext(p []byte) error {
 // A page that had to be decoded and turned out broken or too large after it had
 // begun is aborted: Finish panics with [http.ErrAbortHandler].
 func (w *Writer) Finish() error {
-	var err error
-	if w.codec != codecNone {
-		err = w.finishEncoded()
+	if w.phase == phaseBroken {
+		return w.finishBroken()
 	}
-	if err == nil {
-		err = w.finishPlain()
-	}
-	if w.phase != phaseStart {
-		w.phase = phasePass
-	}
-	if err != nil {
-		return fmt.Errorf("writing the end of the page: %w", err)
+	if err := w.finish(); err != nil {
+		w.fail(fmt.Errorf("writing the end of the page: %w", err))
+		return w.finishBroken()
 	}
 	return nil
 }
 
-// finishPlain writes what is missing at the end.
-func (w *Writer) finishPlain() (err error) {
+// finish writes what is missing at the end.
+func (w *Writer) finish() error {
 	switch w.phase {
 	case phaseStart:
 		w.reason = ReasonEmpty
-	case phasePending:
+	case phaseFirst:
 		w.pass(ReasonEmpty)
 	case phaseScan:
-		at := w.scan.end()
-		w.settle(nil, at)
-		if w.scan.verdict == found {
-			err = w.insert(nil, at)
-		} else {
-			err = w.giveUp(nil)
-		}
+		return w.finishScan()
+	case phaseFirstPacked, phaseScanPacked, phaseRestPacked:
+		return w.finishPacked()
 	}
-	return err
+	return nil
+}
+
+// finishScan ends a page whose head was open to its end. One that is shorter than
+// its length was cut off, and nothing of ours follows.
+func (w *Writer) finishScan() error {
+	if w.length > int64(w.scan.read) {
+		w.enterRest()
+		w.reason = ReasonBroken
+		return w.join(nil)
+	}
+	at := w.scan.end()
+	w.settle(nil, at)
+	if w.scan.verdict == found {
+		return w.insert(nil, at)
+	}
+	return w.giveUp(nil)
 }

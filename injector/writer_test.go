@@ -12,7 +12,7 @@ import (
 func handler(in *Injector, next http.Handler, done func(*Writer)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if in.Classify(r) != "" {
-			next.ServeHTTP(w, r)
+			next.ServeHTTP(in.Bystander(w, r), r)
 			return
 		}
 		iw := in.NewWriter(w, r)

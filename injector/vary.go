@@ -1,0 +1,129 @@
+package injector
+
+import (
+	"io"
+	"net/http"
+	"slices"
+
+	"github.com/caddy-webpush/caddy-webpush/cachecontrol"
+)
+
+// What [Injector.Classify] and a Writer look at of a request, for caches (RFC 9110
+// 12.5.5). A destination other than a fetch by a script decides alone.
+//
+// Workers that store what they fetch match by these fields as well, as far as
+// scripts see them, and a navigation's Accept isn't that of the worker's fetch:
+// Accept is named only where it made a difference.
+const (
+	varyUpgrade = "Connection, Upgrade"
+	varyDest    = "Sec-Fetch-Dest"
+	varyFetch   = varyDest + ", Sec-Purpose, Turbo-Frame, X-Requested-With, X-PJAX, X-Up-Target, HX-Request, HX-Boosted, HX-History-Restore-Request"
+	varyAll     = varyFetch + ", Accept, Accept-Encoding"
+)
+
+// varyOn returns the request's fields that decided about it, where it asks for no
+// upgrade.
+func varyOn(h http.Header) string {
+	switch dest := first(h["Sec-Fetch-Dest"]); {
+	case dest != "" && dest != "empty":
+		return varyDest
+	case dest != "" && acceptsAnything(h["Accept"]):
+		return varyFetch
+	}
+	return varyAll
+}
+
+// addVary names what the decision depended on, where a cache may keep the answer.
+func (w *Writer) addVary(h http.Header) {
+	out := w.outgoing()
+	if !needsVary(out, w.vary) {
+		return
+	}
+	had := h["Vary"]
+	if later := out["Vary"]; w.later != nil && !slices.Equal(had, later) {
+		// An encoder on the way adds its field before that, in vain.
+		w.later.Keep("Vary", append(later[:len(later):len(later)], w.vary, "Accept-Encoding"))
+	}
+	if len(had) == 0 {
+		w.set(h, slotVary, "Vary", w.vary)
+	} else {
+		h["Vary"] = append(had[:len(had):len(had)], w.vary)
+	}
+}
+
+// needsVary reports whether the answer is to name fields in Vary: one that no cache
+// keeps, or that varies by everything or by just this, isn't.
+func needsVary(h http.Header, fields string) bool {
+	vary := h["Vary"]
+	return !cachecontrol.NoStore(h) && (len(vary) == 0 || !hasToken(vary, "*") && !hasToken(vary, fields))
+}
+
+// Bystander returns a writer for the answer to a request that [Injector.Classify]
+// says can't be a page. What comes all the same as one that would be changed for a
+// navigation is marked for caches with what decided; everything passes.
+func (in *Injector) Bystander(w http.ResponseWriter, r *http.Request) http.ResponseWriter {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		return w // no cache gives the answer to others
+	}
+	b := &bystander{ResponseWriter: w, in: in, vary: varyUpgrade}
+	if !isUpgrade(r.Header) {
+		b.vary = varyOn(r.Header)
+	}
+	return b
+}
+
+type bystander struct {
+	http.ResponseWriter
+	in   *Injector
+	vary string
+	sent bool // the final header
+}
+
+// Unwrap returns the wrapped writer, for [http.ResponseController].
+func (b *bystander) Unwrap() http.ResponseWriter { return b.ResponseWriter }
+
+// send is called before the final header goes out.
+func (b *bystander) send(status int) {
+	if b.sent {
+		return
+	}
+	b.sent = true
+	h := b.Header()
+	if b.in.judge(status, h, true) == "" && needsVary(h, b.vary) {
+		h["Vary"] = append(h["Vary"][:len(h["Vary"]):len(h["Vary"])], b.vary)
+	}
+}
+
+// WriteHeader implements [http.ResponseWriter].
+func (b *bystander) WriteHeader(status int) {
+	if status >= http.StatusOK {
+		b.send(status)
+	}
+	b.ResponseWriter.WriteHeader(status)
+}
+
+// Write implements [io.Writer].
+func (b *bystander) Write(p []byte) (int, error) {
+	b.send(http.StatusOK)
+	return b.ResponseWriter.Write(p)
+}
+
+// ReadFrom implements [io.ReaderFrom]: the wrapped writer may use sendfile.
+func (b *bystander) ReadFrom(r io.Reader) (int64, error) {
+	b.send(http.StatusOK)
+	return copyTo(b.ResponseWriter, r)
+}
+
+// FlushError sends the header, if nothing was sent, and flushes.
+func (b *bystander) FlushError() error {
+	b.send(http.StatusOK)
+	return http.NewResponseController(b.ResponseWriter).Flush()
+}
+
+// Flush implements [http.Flusher].
+func (b *bystander) Flush() { _ = b.FlushError() }
+
+// Push implements [http.Pusher] where the wrapped writer does.
+func (b *bystander) Push(target string, opts *http.PushOptions) error {
+	return push(b.ResponseWriter, target, opts)
+}
