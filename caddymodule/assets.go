@@ -58,7 +58,7 @@ func (h *Handler) overlay(r *http.Request) func(http.ResponseWriter, *http.Reque
 		}
 	case h.Retire && !own:
 		return nil
-	case own || isWorkerRequest(r):
+	case own || path != h.Manifest && isWorkerRequest(r):
 		return func(w http.ResponseWriter, r *http.Request, next httpapi.Next) error {
 			return httpapi.OverlayWorker(w, r, next, config, own)
 		}
@@ -139,7 +139,7 @@ func (h *Handler) serveScript(w http.ResponseWriter, r *http.Request, action str
 	case action == importable:
 		// Without the settings that change at run time: a worker that changes is
 		// installed anew by every browser, with all that the site's own does then.
-		w.Header().Add("Vary", "Service-Worker")
+		httpapi.VaryWorker(w.Header())
 		if isWorkerRequest(r) {
 			httpapi.ServeWorker(w, r, config)
 		} else {

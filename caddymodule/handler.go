@@ -291,10 +291,21 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 // serveSite answers with what the site has, and what is ours in it; own says
 // that the path is our worker's or manifest's.
 func (h *Handler) serveSite(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, own bool) error {
+	if !own && r.Header.Get("Service-Worker") != "" {
+		httpapi.VaryWorker(w.Header()) // whatever comes of it
+	}
 	if own || isManifestRequest(r) || slices.Contains(h.vendors, h.path(r)) || r.Header.Get("Service-Worker") != "" {
 		if overlay := h.overlay(r); overlay != nil {
 			mine := &ownAnswer{ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: w}}
-			return overlay(mine, r, answering(next))
+			site := next
+			if !own {
+				// What isn't a worker or a manifest after all is answered as without
+				// the header that asked for one.
+				site = caddyhttp.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
+					return h.servePage(w, r, next)
+				})
+			}
+			return overlay(mine, r, answering(site))
 		}
 	}
 	return h.servePage(w, r, next)
@@ -379,7 +390,7 @@ func (h *Handler) account(r *http.Request, why injector.Reason) {
 
 func (h *Handler) servePage(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	if why := h.injector.Classify(r); why != "" {
-		return h.pass(w, r, next, why)
+		return h.pass(h.injector.Bystander(w, r), r, next, why)
 	}
 	if run, _ := h.app.current(); run == nil || !run.hasKey() {
 		return h.pass(w, r, next, reasonNotReady)

@@ -231,6 +231,9 @@ func codingMisdeeds() []misdeed {
 	// gets it as it came.
 	return []misdeed{
 		{name: "gzip", want: either, do: with("gzip", z)},
+		{name: "gzip, and a policy against us", want: same, do: html("Content-Encoding: gzip\r\nContent-Security-Policy: script-src https://static.example.com\r\n", z)},
+		{name: "gzip in chunks, and a policy against us", want: same, do: chunks("Content-Encoding: gzip\r\nContent-Security-Policy: default-src 'none'\r\n", letters(z, 20)...)},
+		{name: "gzip, and a policy against our posts", want: same, do: html("Content-Encoding: gzip\r\nContent-Security-Policy: connect-src https://api.example.com\r\n", z)},
 		{name: "gzip in capitals", want: either, do: with("GZIP", z)},
 		{name: "gzip that is none", want: either, do: with("gzip", pageHTML)},
 		{name: "gzip of nothing", want: same, do: with("gzip", "")},

@@ -200,7 +200,7 @@ func (cl client) compare(plain, ours reply, broken bool) (fate, error) {
 	if err != nil {
 		return "", err
 	}
-	return what, cl.compareHeaders(plain.header, ours.header, ours.header.Get("X-Webpush") != "")
+	return what, cl.compareHeaders(plain.header, ours.header, ours.header.Get("X-Webpush") != plain.header.Get("X-Webpush"))
 }
 
 func compareBodies(was, is []byte) (fate, error) {
@@ -244,6 +244,16 @@ func (cl client) compareHeaders(was, is http.Header, changed bool) error {
 	was, is = was.Clone(), is.Clone()
 	drop := []string{"Date"}
 	if changed {
+		vary := is.Values("Vary")
+		at := slices.Index(vary, "Sec-Fetch-Dest")
+		if at < 0 {
+			return fmt.Errorf("a changed page whose Vary is %q", vary)
+		}
+		if vary = slices.Delete(vary, at, at+1); len(vary) > 0 {
+			is["Vary"] = vary
+		} else {
+			is.Del("Vary")
+		}
 		drop = append(drop, "X-Webpush", "Content-Length", "Etag", "Last-Modified", "Accept-Ranges", "Content-Md5", "Digest", "Content-Digest", "Repr-Digest")
 	}
 	if cl.gzip { // a few bytes more or less decide whether encode compresses

@@ -57,6 +57,9 @@ const (
 	moduleCache   = "public, max-age=31536000, immutable"
 	workerCache   = "no-cache"
 	manifestCache = "public, max-age=300"
+	// privateManifestCache is for ours in the place of an answer that the site may
+	// give to some visitors alone, such as a way to the login.
+	privateManifestCache = "private, max-age=300"
 )
 
 func (c SiteConfig) json() []byte {
@@ -136,12 +139,16 @@ func ServeRetired(w http.ResponseWriter, _ *http.Request, c SiteConfig) {
 
 // ServeManifest answers a web app manifest of our own.
 func ServeManifest(w http.ResponseWriter, r *http.Request, c SiteConfig) {
+	serveManifest(w, r, c, manifestCache)
+}
+
+func serveManifest(w http.ResponseWriter, r *http.Request, c SiteConfig, cache string) {
 	body, err := json.Marshal(c.manifest())
 	if err != nil {
 		WriteProblem(w, problem(http.StatusInternalServerError, fmt.Sprintf("encoding the manifest: %v", err)))
 		return
 	}
-	serveAsset(w, r, body, "application/manifest+json", manifestCache)
+	serveAsset(w, r, body, "application/manifest+json", cache)
 }
 
 // manifest has what a browser needs to install the site, which is what iOS

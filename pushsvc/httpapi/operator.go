@@ -97,11 +97,7 @@ func (o *Operator) dispatch(methods map[string]handler) http.HandlerFunc {
 			WriteProblem(w, problem(http.StatusMethodNotAllowed, r.Method+" is not allowed here"))
 			return
 		}
-		err := checkQuery(r)
-		if err == nil {
-			err = h(w, r)
-		}
-		if err != nil {
+		if err := h(w, r); err != nil {
 			fail(r.Context(), o.logger, w, err)
 		}
 	}
@@ -137,7 +133,7 @@ func (o *Operator) decode(w http.ResponseWriter, r *http.Request, v any) error {
 	if err != nil {
 		return err
 	}
-	return decodeFilled(body, v)
+	return decodeJSON(body, v, true)
 }
 
 // listed reads what every long list's request has: the site, as find knows it,

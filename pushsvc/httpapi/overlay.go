@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/caddy-webpush/caddy-webpush/cachecontrol"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/web"
 )
 
@@ -97,20 +98,49 @@ func OverlayManifest(w http.ResponseWriter, r *http.Request, next Next, c SiteCo
 	switch o.mode {
 	case replacing:
 		o.restoreHeader()
-		ServeManifest(w, r, c)
+		cache := manifestCache
+		if !isAbsent(o.status) {
+			cache = privateManifestCache
+		}
+		serveManifest(w, r, c, cache)
 	case holding:
-		known := r.Header.Get("Sec-Fetch-Dest") == "manifest" || isManifest(w.Header())
-		if r.Method == http.MethodHead {
-			// How long the completed body is, only the body tells.
-			dropValidators(w.Header())
-		}
-		if body, ok := c.completeManifest(o.held, known); ok {
-			dropValidators(w.Header())
-			o.held = body
-		}
+		o.complete(r, c, own)
 		return o.spill()
 	}
 	return nil
+}
+
+// complete puts into a manifest that is held what it lacks. Without a manifest's type
+// the file is one only to those who fetch it as such: elsewhere than at our own path
+// no cache may give theirs to others, as the site's data may be at that URL.
+func (o *overlay) complete(r *http.Request, c SiteConfig, own bool) {
+	h := o.w.Header()
+	typed := isManifest(h)
+	body, changed := c.completeManifest(o.held, typed || isManifestFetch(r))
+	if changed {
+		o.held = body
+	}
+	if changed || r.Method == http.MethodHead { // only the body tells how long the completed one is
+		dropValidators(h)
+		if !own {
+			cachecontrol.Forbid(h)
+			owned(o.w)
+		}
+	}
+	if own && !typed || !own && (changed || r.Method == http.MethodHead) {
+		addVary(h, "Sec-Fetch-Dest")
+	}
+}
+
+// isManifestFetch reports whether a browser fetches a web app manifest (Fetch
+// Metadata).
+func isManifestFetch(r *http.Request) bool { return r.Header.Get("Sec-Fetch-Dest") == "manifest" }
+
+// addVary names a header of requests that decides about the answer.
+func addVary(h http.Header, field string) {
+	if v := strings.Join(h["Vary"], ","); v != "*" && !strings.Contains(strings.ToLower(v), strings.ToLower(field)) {
+		h.Add("Vary", field)
+	}
 }
 
 // markWorker sets the header of the site's worker with ours behind it. Elsewhere
@@ -121,18 +151,28 @@ func markWorker(h http.Header, own bool) {
 		h.Set("Service-Worker-Allowed", widestScope)
 		return
 	}
-	h.Set("Cache-Control", "private, no-store")
-	h.Add("Vary", "Service-Worker")
+	cachecontrol.Forbid(h)
+	VaryWorker(h)
+}
+
+// VaryWorker names the headers by which browsers' requests for a service worker are
+// told from others.
+func VaryWorker(h http.Header) {
+	addVary(h, "Service-Worker")
+	addVary(h, "Sec-Fetch-Mode")
 }
 
 // unconditional asks for the whole file in the clear: what we send differs
-// from what the site's validators and ranges speak of.
+// from what the site's validators and ranges speak of. A client that names no coding
+// stays as it is, for the proxy's transport may ask for one and undo it.
 func unconditional(r *http.Request) *http.Request {
 	c := r.Clone(r.Context())
 	for _, name := range []string{"If-None-Match", "If-Modified-Since", "If-Match", "If-Unmodified-Since", "If-Range", "Range"} {
 		c.Header.Del(name)
 	}
-	c.Header.Set("Accept-Encoding", "identity")
+	if c.Header.Get("Accept-Encoding") != "" {
+		c.Header.Set("Accept-Encoding", "identity")
+	}
 	return c
 }
 
@@ -271,7 +311,7 @@ func (o *overlay) ask(next Next, r *http.Request) error {
 	case !errors.As(err, &answer):
 		return err
 	case o.mode == undecided && o.decide(answer.Status, o.w.Header()) == replacing:
-		o.mode = replacing
+		o.mode, o.status = replacing, answer.Status
 		return nil
 	default:
 		// As it came: Caddy knows its errors by their type.
@@ -288,9 +328,14 @@ func (o *overlay) spill() error {
 	return err
 }
 
-// restoreHeader takes away what the thrown-away answer had set.
+// restoreHeader takes away what the thrown-away answer had set, but for what it
+// depended on: so does ours in its place.
 func (o *overlay) restoreHeader() {
 	h := o.w.Header()
+	vary := h["Vary"]
 	clear(h)
 	maps.Copy(h, o.before)
+	if len(vary) > 0 {
+		h["Vary"] = vary
+	}
 }

@@ -71,6 +71,7 @@ func (p *Public) Serve(w http.ResponseWriter, r *http.Request, site PublicSite, 
 
 func (p *Public) serve(w http.ResponseWriter, r *http.Request, site PublicSite, action string) error {
 	limitReading(w)
+	w.Header().Set("Cache-Control", "no-store") // a cookie is nobody else's
 	handle := publicActions[action]
 	if handle == nil {
 		return problem(http.StatusNotFound, "there is no such endpoint")
@@ -167,7 +168,6 @@ func (p *Public) events(w http.ResponseWriter, r *http.Request, site PublicSite)
 	} else if err := p.record(w, r, site, req, len(body)); err != nil {
 		return err
 	}
-	w.Header().Set("Cache-Control", "no-store") // a cookie is nobody else's
 	w.WriteHeader(http.StatusNoContent)
 	return nil
 }
