@@ -20,7 +20,7 @@ func init() {
 	caddycmd.RegisterCommand(caddycmd.Command{
 		Name:  "webpush",
 		Usage: "<command>",
-		Short: "Sends web pushes and manages subscribers, profiles, messages, the question, pop-ups, keys and backups",
+		Short: "Sends web pushes and manages sites, subscribers, profiles, messages, the question, pop-ups, keys and backups",
 		Long: `
 Talks to the running Caddy's admin endpoint, whose address is taken from
 --address, or from the config given by --config, or is Caddy's default. Only
@@ -34,7 +34,7 @@ The exit status is 0 where the command did what it was asked to, else 1.`,
 			flags.StringVarP(&c.adapter, "adapter", "a", "", "Name of the config adapter for --config")
 			flags.StringVar(&c.address, "address", "", "Address of the admin endpoint, such as localhost:2019")
 			flags.BoolVar(&c.json, "json", false, "Print JSON for scripts")
-			cmd.AddCommand(c.send(), c.subscribers(), c.profiles(), c.messages(), c.prompt(), c.popups(), c.keys(), c.backup(), c.restore(), c.compact(), c.doctor())
+			cmd.AddCommand(c.send(), c.sites(), c.subscribers(), c.profiles(), c.messages(), c.prompt(), c.popups(), c.keys(), c.backup(), c.restore(), c.compact(), c.doctor())
 			sayUsage(cmd)
 			cmd.RunE = func(cmd *cobra.Command, args []string) error {
 				if len(args) > 0 {
@@ -162,7 +162,7 @@ func explain(err error, addr string) error {
 // flagOf names the flags whose fields the API calls otherwise.
 var flagOf = map[string]string{
 	"site": "--site", "send_at": "--at", "subscription": "--to", "key": "--key", "format": "--format", "rate": "--rate", "ttl": "--ttl",
-	"Idempotency-Key": "--idempotency-key", "requireInteraction": "--require-interaction", "limit": "--limit",
+	"Idempotency-Key": "--idempotency-key", "requireInteraction": "--require-interaction", "limit": "--limit", "where": "--where",
 	"public_key": "the public key", "private_key": "the private key",
 }
 

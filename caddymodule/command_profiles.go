@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -16,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/service"
 )
 
 // profileRow is a person in the API's list.
@@ -32,7 +34,7 @@ func (c *command) profiles() *cobra.Command {
 	list := func(*cobra.Command, []string) error { return c.listProfiles(site, identity, cursor, limit) }
 	cmd := &cobra.Command{
 		Use:   "profiles --site <site>",
-		Short: "Lists the visitors that a site knows; shows, exports and erases one",
+		Short: "Lists the visitors that a site knows; shows, exports and erases one, or many by what is known of them",
 		Example: `  caddy webpush profiles --site shop.example.com --identity ann@example.com
   caddy webpush profiles export --site shop.example.com ann@example.com > ann.json
   caddy webpush profiles erase --site shop.example.com 019f8b7c-2f3e-7d41-9a55-0c1d2e3f4a5b`,
@@ -63,6 +65,7 @@ func (c *command) profiles() *cobra.Command {
 		one("show", "Shows what is known of a visitor", c.showProfile),
 		one("export", "Prints all that is kept of a visitor, as JSON", c.exportProfile),
 		one("erase", "Erases a visitor: profile, events, devices and subscriptions", c.eraseProfile),
+		c.purge(&site),
 	)
 	return cmd
 }
@@ -191,4 +194,53 @@ func (c *command) eraseProfile(site, id string) error {
 		_, err := fmt.Fprintln(w, "Erased. Backups made before have it still; 'caddy webpush compact' takes the last bytes out of the store's file.")
 		return err
 	})
+}
+
+func (c *command) purge(site *string) *cobra.Command {
+	var where string
+	var confirm confirmation
+	cmd := &cobra.Command{
+		Use:   "purge --site <site> --where <expression>",
+		Short: "Erases all visitors whom an expression means",
+		Long: `Erases all visitors whom an expression means: profile, events, devices and
+subscriptions. The expression is one as pop-ups have for their audience, in CEL, over
+profile, events, subscribed, visits, known, created, seen and now. Who comes while the
+command runs stays.`,
+		Example: `  caddy webpush profiles purge --site shop.example.com --where '!known && !subscribed && seen - created < duration("1m")' --dry-run
+  caddy webpush profiles purge --site shop.example.com --where 'seen < timestamp("2026-01-01T00:00:00Z")' --yes`,
+		Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error { return c.purgeProfiles(*site, where, confirm) },
+	}
+	cmd.Flags().StringVar(&where, "where", "", "Who is meant (required)")
+	_ = cmd.MarkFlagRequired("where")
+	confirm.flags(cmd)
+	return cmd
+}
+
+// purgeProfiles asks for part after part.
+func (c *command) purgeProfiles(site, where string, confirm confirmation) error {
+	var sum service.Purged
+	for request := (service.PurgeRequest{Where: where, DryRun: confirm.trial()}); ; {
+		var part service.Purged
+		if _, err := c.call(http.MethodPost, sitePath(site, "/profiles/purge"), nil, request, &part); err != nil {
+			if sum.Erased > 0 {
+				return fmt.Errorf("%s erased before this went wrong: %w", plural(sum.Erased, "profile"), err)
+			}
+			return err
+		}
+		sum.Looked, sum.Matched, sum.Erased = sum.Looked+part.Looked, sum.Matched+part.Matched, sum.Erased+part.Erased
+		if request.After = part.Next; part.Next == "" {
+			break
+		}
+	}
+	err := c.printValue(sum, func(w io.Writer) error {
+		if confirm.trial() {
+			_, err := fmt.Fprintf(w, "%s of %d would be erased.\n", plural(sum.Matched, "profile"), sum.Looked)
+			return err
+		}
+		_, err := fmt.Fprintf(w, "%s of %d erased. Backups made before have them still; 'caddy webpush compact' takes the last bytes out of the store's file.\n",
+			plural(sum.Erased, "profile"), sum.Looked)
+		return err
+	})
+	return errors.Join(err, confirm.end())
 }

@@ -273,6 +273,14 @@ func (s *Shown) last() time.Time {
 	return s.At
 }
 
+// backAfter is how long after the first time somebody has come back: more than one
+// visit takes.
+const backAfter = 30 * time.Minute
+
+// CameBack reports whether a visitor, or a subscription, has been seen after the
+// first visit: what is made up seldom is.
+func CameBack(created, seen time.Time) bool { return seen.Sub(created) >= backAfter }
+
 // HistoryRef says where events of a profile are kept.
 type HistoryRef struct {
 	Seq  uint64 `json:"seq"`

@@ -7,12 +7,12 @@ import (
 
 // SiteStore has what concerns sites as a whole, and the room that the store takes.
 type SiteStore interface {
-	// RemoveSite removes all that is kept of a site at once: subscriptions,
-	// messages and what came of them, people, events, counters, settings, pop-ups
-	// and uploads. ErrNotFound where nothing is kept. The site may begin again at
-	// any time; revisions go on from where they were. The rows' room is given back
-	// by Sweep.
-	RemoveSite(ctx context.Context, site string) error
+	// RemoveSite removes all that is kept of sites at once: subscriptions, messages
+	// and what came of them, people, events, counters, settings, pop-ups and
+	// uploads. ErrNotFound where nothing is kept of any. A site may begin again at any
+	// time; revisions go on from where they were. The rows' room is given back by
+	// Sweep.
+	RemoveSite(ctx context.Context, sites ...string) error
 	// Sweep gives back the room of at most limit rows of removed sites, and says of
 	// how many; 0 is the end.
 	Sweep(ctx context.Context, limit int) (int, error)

@@ -43,6 +43,10 @@ type Visitor struct {
 	Visits int64
 	// Language is a BCP 47 tag.
 	Language string
+	// Known says whether somebody has logged in. Created and Seen are when the visitor
+	// came for the first time, and was last noticed.
+	Known         bool
+	Created, Seen time.Time
 	// Now is when.
 	Now time.Time
 }
@@ -59,7 +63,7 @@ type Event struct {
 var never = Event{First: time.Unix(0, 0).UTC(), Last: time.Unix(0, 0).UTC()}
 
 // variables are what expressions may name, for messages.
-const variables = "profile, events, device, subscribed, visits, language, now"
+const variables = "profile, events, device, subscribed, visits, language, known, created, seen, now"
 
 // environment is what all expressions share. It is made once: that takes
 // milliseconds.
@@ -72,6 +76,9 @@ var environment = sync.OnceValues(func() (*cel.Env, error) {
 		cel.Variable("subscribed", cel.BoolType),
 		cel.Variable("visits", cel.IntType),
 		cel.Variable("language", cel.StringType),
+		cel.Variable("known", cel.BoolType),
+		cel.Variable("created", cel.TimestampType),
+		cel.Variable("seen", cel.TimestampType),
 		cel.Variable("now", cel.TimestampType),
 		cel.OptionalTypes(),
 		cel.CrossTypeNumericComparisons(true),
@@ -126,6 +133,22 @@ func Compile(expression string) (*Audience, error) {
 		return nil, &Error{Problem: "can't be compiled: " + err.Error()}
 	}
 	return &Audience{program}, nil
+}
+
+// Names reports whether a valid expression uses a variable.
+func Names(expression, variable string) (uses bool) {
+	env, err := environment()
+	if err != nil {
+		return false
+	}
+	checked, issues := env.Compile(expression)
+	if issues != nil && issues.Err() != nil {
+		return false
+	}
+	ast.PostOrderVisit(checked.NativeRep().Expr(), ast.NewExprVisitor(func(e ast.Expr) {
+		uses = uses || e.Kind() == ast.IdentKind && e.AsIdent() == variable
+	}))
+	return uses
 }
 
 // explain gives the first fault, in words for people who don't know CEL's.
@@ -197,7 +220,7 @@ func (a *Audience) Includes(v Visitor) (bool, error) {
 	}
 	out, _, err := a.program.Eval(map[string]any{
 		"profile": attributes, "events": newEvents(v.Events), "device": v.Device, "subscribed": v.Subscribed,
-		"visits": v.Visits, "language": v.Language, "now": v.Now,
+		"visits": v.Visits, "language": v.Language, "known": v.Known, "created": v.Created, "seen": v.Seen, "now": v.Now,
 	})
 	var cancelled interpreter.EvalCancelledError
 	if errors.As(err, &cancelled) {

@@ -60,7 +60,7 @@ func (o *Operator) routes() []route {
 	const get, post, put, del = http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete
 	return []route{
 		{"/webpush/sites", map[string]handler{get: o.listSites}},
-		{"/webpush/sites/{site}", map[string]handler{get: o.showSite}},
+		{"/webpush/sites/{site}", map[string]handler{get: o.showSite, del: o.removeSite}},
 		{"/webpush/sites/{site}/subscriptions", map[string]handler{get: o.subscriptions, post: o.importSubscriptions}},
 		{"/webpush/sites/{site}/subscriptions/{id}", map[string]handler{del: o.deleteSubscription}},
 		{"/webpush/sites/{site}/messages", map[string]handler{get: o.listMessages, post: o.sendToSite}},
@@ -70,6 +70,7 @@ func (o *Operator) routes() []route {
 		{"/webpush/sites/{site}/messages/{id}/cancel", map[string]handler{post: o.control(pushsvc.CommandCancel)}},
 		{"/webpush/sites/{site}/profiles", map[string]handler{get: o.listProfiles}},
 		{"/webpush/sites/{site}/profiles/search", map[string]handler{post: o.searchProfiles}},
+		{"/webpush/sites/{site}/profiles/purge", map[string]handler{post: o.purgeProfiles}},
 		{"/webpush/sites/{site}/profiles/{id}", map[string]handler{get: o.exportProfile, del: o.eraseProfile}},
 		{"/webpush/sites/{site}/events", map[string]handler{get: o.listEvents}},
 		{"/webpush/sites/{site}/prompt", map[string]handler{get: o.showPrompt, put: o.setPrompt, del: o.resetPrompt}},
@@ -106,6 +107,20 @@ func (o *Operator) dispatch(methods map[string]handler) http.HandlerFunc {
 func (o *Operator) ServeHTTP(w http.ResponseWriter, r *http.Request) { o.mux.ServeHTTP(w, r) }
 
 func (o *Operator) listSites(w http.ResponseWriter, r *http.Request) error {
+	all, err := asked(r, "all")
+	if err != nil {
+		return err
+	}
+	if all {
+		rows, err := o.service.AllSites(r.Context())
+		if err != nil {
+			return err
+		}
+		writeJSON(w, http.StatusOK, struct {
+			Sites []service.SiteRow `json:"sites"`
+		}{rows})
+		return nil
+	}
 	sites, err := o.service.Store.Sites(r.Context())
 	if err != nil {
 		return fmt.Errorf("listing sites: %w", err)

@@ -52,6 +52,9 @@ func badField(field, why string) *Problem {
 // cannot be used.
 const retryAfter = "10"
 
+// retryFull is the same where there is no room: that lasts.
+const retryFull = "300"
+
 // asProblem maps an error of the lower packages to what the client may know of
 // it. What is not the client's to know becomes a 503 and is logged by fail.
 func asProblem(err error) *Problem {
@@ -60,6 +63,7 @@ func asProblem(err error) *Problem {
 	var site *service.UnknownSiteError
 	var unconfigured *service.UnconfiguredSiteError
 	var state *service.StateError
+	var inUse *service.SiteInUseError
 	var format *transfer.FormatError
 	switch {
 	case errors.As(err, &p):
@@ -73,7 +77,11 @@ func asProblem(err error) *Problem {
 	case errors.Is(err, pushsvc.ErrRevision):
 		return problem(http.StatusPreconditionFailed, "somebody has changed this since you read it: read it again, and write with the ETag of that answer")
 	case errors.Is(err, service.ErrTooManySites):
-		return problem(http.StatusForbidden, service.ErrTooManySites.Error())
+		return problem(http.StatusServiceUnavailable, service.ErrTooManySites.Error())
+	case errors.Is(err, service.ErrNoRoom):
+		return problem(http.StatusInsufficientStorage, service.ErrNoRoom.Error())
+	case errors.As(err, &inUse):
+		return problem(http.StatusConflict, inUse.Error())
 	case errors.Is(err, pushsvc.ErrFull):
 		return fullProblem()
 	case errors.As(err, &state):
@@ -94,7 +102,9 @@ func asProblem(err error) *Problem {
 // fail answers err. Faults of ours are logged, those of clients are not.
 func fail(ctx context.Context, log *slog.Logger, w http.ResponseWriter, err error) {
 	p := asProblem(err)
-	if p.Status >= http.StatusInternalServerError && p.Status != http.StatusNotImplemented {
+	if full := errors.Is(err, service.ErrTooManySites) || errors.Is(err, service.ErrNoRoom); full {
+		w.Header().Set("Retry-After", retryFull) // the service has told, once
+	} else if p.Status >= http.StatusInternalServerError && p.Status != http.StatusNotImplemented {
 		w.Header().Set("Retry-After", retryAfter)
 		if !errors.Is(err, context.Canceled) {
 			log.ErrorContext(ctx, "push request failed", "error", err)

@@ -235,16 +235,12 @@ func (v *asking) full() bool {
 
 // visitor is who the audience's expression is about.
 func (v *asking) visitor() audience.Visitor {
-	who := audience.Visitor{
-		Device: v.r.Device, Subscribed: v.facts.Subscribed, Visits: v.visits(), Language: v.r.Language, Now: v.now,
+	profile := v.facts.Profile
+	if profile == nil {
+		profile = &pushsvc.Profile{Created: v.now, Seen: v.now}
 	}
-	if profile := v.facts.Profile; profile != nil {
-		who.Attributes = profile.Attributes
-		who.Events = make(map[string]audience.Event, len(profile.Events))
-		for name, c := range profile.Events {
-			who.Events[name] = audience.Event(c)
-		}
-	}
+	who := profileVisitor(profile, v.now)
+	who.Device, who.Subscribed, who.Visits, who.Language = v.r.Device, v.facts.Subscribed, v.visits(), v.r.Language
 	return who
 }
 

@@ -1,57 +1,136 @@
 package service
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc"
 )
 
-// defaultMaxSites is how many sites the store may have for a stranger to begin one
-// more: where a pattern stands for all host names, anybody can make one up.
+// defaultMaxSites is how many sites the store may have that the configuration does not
+// name: where a pattern stands for all host names, anybody can make one up.
 const defaultMaxSites = 10_000
 
-// ErrTooManySites says that the site is none of the configuration's by its name, and
-// that the store has as many as it may.
-var ErrTooManySites = errors.New("there are as many sites as may be: only those that the configuration names begin anew")
+// ErrTooManySites says that the site is none of the configuration's by its name, that
+// the store has as many as it may, and that none of these is worth less.
+var ErrTooManySites = errors.New("there are as many sites as may be: only those that the configuration names can begin now")
+
+// Which sites have to go when others begin.
+const (
+	// smallSite is how many subscriptions, and how many profiles, such a site has at
+	// most.
+	smallSite = 64
+	// idleSite is how long after its last visit a site that somebody came back to may
+	// go.
+	idleSite = 30 * 24 * time.Hour
+	// evictedSites is how many go at a time: each time is a transaction.
+	evictedSites = 100
+	// surveyPause is how long after no site was found the next look may be.
+	surveyPause = 10 * time.Second
+)
 
 // siteGate knows which sites are there.
 type siteGate struct {
-	mu     sync.RWMutex
-	there  map[string]bool // nil until it has been read
-	warned time.Time
+	mu      sync.RWMutex
+	there   map[string]*siteUse // nil until it has been read
+	unnamed int                 // of them, those that the configuration does not name
+	warned  time.Time
+
+	evicting sync.Mutex
+	looked   time.Time // when no site was found that may go
+}
+
+// siteUse is one site. last is when somebody came to it last, in Unix seconds; 0 for
+// not since the start.
+type siteUse struct {
+	named bool
+	last  atomic.Int64
+}
+
+// forget lets a site that was removed begin again as a new one.
+func (g *siteGate) forget(sites ...string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, site := range sites {
+		if use := g.there[site]; use != nil && !use.named {
+			g.unnamed--
+			delete(g.there, site)
+		}
+	}
+}
+
+// HasSite reports whether something is stored of the site, or the configuration names
+// it: else it would be a new one.
+func (s *Service) HasSite(ctx context.Context, site string) (bool, error) {
+	use, err := s.siteUse(ctx, site)
+	return use != nil, err
+}
+
+func (s *Service) siteUse(ctx context.Context, site string) (*siteUse, error) {
+	g := &s.sites
+	g.mu.RLock()
+	use, read := g.there[site], g.there != nil
+	g.mu.RUnlock()
+	if use != nil || read {
+		return use, nil
+	}
+	if err := s.readSites(ctx); err != nil {
+		return nil, err
+	}
+	return s.siteUse(ctx, site)
 }
 
 // admit says whether the site may be stored something of.
 func (s *Service) admit(ctx context.Context, site string) error {
-	g := &s.sites
-	g.mu.RLock()
-	there, read := g.there[site], g.there != nil
-	g.mu.RUnlock()
-	if there {
-		return nil
+	use, err := s.siteUse(ctx, site)
+	if err != nil {
+		return err
 	}
-	if !read {
-		if err := s.readSites(ctx); err != nil {
+	if use == nil {
+		if err := s.room(ctx, strangers); err != nil {
 			return err
 		}
+		if use = s.begin(site); use == nil && s.evictSites(ctx) {
+			use = s.begin(site)
+		}
 	}
-	most := s.MaxSites
-	if most == 0 {
-		most = defaultMaxSites
-	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.there[site] || len(g.there) < most {
-		g.there[site] = true
+	if use != nil {
+		use.last.Store(s.Clock().Unix())
 		return nil
 	}
+	g := &s.sites
+	g.mu.Lock()
+	defer g.mu.Unlock()
 	if now := s.Clock(); now.Sub(g.warned) >= time.Hour {
 		g.warned = now
-		s.log().WarnContext(ctx, "visitors of a site that the configuration does not name are not taken: there are as many sites as may be", "site", site, "sites", len(g.there))
+		s.log().WarnContext(ctx, "visitors of a site that the configuration does not name are not taken: there are as many sites as may be; 'caddy webpush sites remove' removes some", "site", site, "sites", len(g.there))
 	}
 	return ErrTooManySites
+}
+
+func (s *Service) maxSites() int { return cmp.Or(s.MaxSites, defaultMaxSites) }
+
+// begin notes a new site; nil where there is no place for it.
+func (s *Service) begin(site string) *siteUse {
+	g := &s.sites
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if use := g.there[site]; use != nil {
+		return use
+	}
+	if g.unnamed >= s.maxSites() {
+		return nil
+	}
+	use := new(siteUse)
+	g.there[site] = use
+	g.unnamed++
+	return use
 }
 
 // readSites finds out which sites are there: what is stored, and what the
@@ -59,30 +138,173 @@ func (s *Service) admit(ctx context.Context, site string) error {
 func (s *Service) readSites(ctx context.Context) error {
 	// Whoever hangs up meanwhile takes it from nobody.
 	ctx = context.WithoutCancel(ctx)
-	subscribed, err := s.Store.Sites(ctx)
+	sizes, err := s.siteSizes(ctx)
 	if err != nil {
-		return fmt.Errorf("listing sites: %w", err)
+		return err
 	}
-	visited, err := s.Store.PeopleSites(ctx)
-	if err != nil {
-		return fmt.Errorf("listing sites: %w", err)
-	}
-	there := make(map[string]bool, len(subscribed)+len(visited))
-	for _, site := range subscribed {
-		there[site.Site] = true
-	}
-	for _, site := range visited {
-		there[site.Site] = true
-	}
+	there := make(map[string]*siteUse, len(sizes))
 	if s.Configured != nil {
 		for _, name := range s.Configured.Names() {
-			there[name] = true
+			there[name] = &siteUse{named: true}
+		}
+	}
+	unnamed := 0
+	for name := range sizes {
+		if there[name] == nil {
+			there[name] = new(siteUse)
+			unnamed++
 		}
 	}
 	s.sites.mu.Lock()
 	defer s.sites.mu.Unlock()
 	if s.sites.there == nil {
-		s.sites.there = there
+		s.sites.there, s.sites.unnamed = there, unnamed
 	}
 	return nil
+}
+
+// siteSize is what a site has.
+type siteSize struct{ subscriptions, profiles, messages int64 }
+
+// siteSizes are those of all sites that visitors have been to.
+func (s *Service) siteSizes(ctx context.Context) (map[string]siteSize, error) {
+	subscribed, err := s.Store.Sites(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("listing sites: %w", err)
+	}
+	visited, err := s.Store.PeopleSites(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("listing sites: %w", err)
+	}
+	sizes := make(map[string]siteSize, len(subscribed)+len(visited))
+	for _, site := range subscribed {
+		sizes[site.Site] = siteSize{subscriptions: site.Subscriptions, messages: site.Messages}
+	}
+	for _, site := range visited {
+		size := sizes[site.Site]
+		size.profiles = site.Profiles
+		sizes[site.Site] = size
+	}
+	return sizes, nil
+}
+
+// evictSites removes some of the sites that are worth the least, and reports whether
+// there were any: small ones that the configuration does not name, that no operator
+// has done anything for, and that nobody has come back to, or nobody for long. Those
+// that were visited longest ago go first.
+func (s *Service) evictSites(ctx context.Context) bool {
+	g := &s.sites
+	g.evicting.Lock()
+	defer g.evicting.Unlock()
+	g.mu.RLock()
+	full := g.unnamed >= s.maxSites()
+	g.mu.RUnlock()
+	now := s.Clock()
+	if !full {
+		return true // somebody else has
+	}
+	if now.Sub(g.looked) < surveyPause && !now.Before(g.looked) {
+		return false
+	}
+	ctx = context.WithoutCancel(ctx)
+	least, err := s.leastSites(ctx, now)
+	if err == nil && len(least) > 0 {
+		err = s.Store.RemoveSite(ctx, least...)
+	}
+	if err != nil {
+		s.log().ErrorContext(ctx, "removing sites that nobody comes back to", "error", err)
+	}
+	if err != nil || len(least) == 0 {
+		g.looked = now
+		return false
+	}
+	g.forget(least...)
+	s.SweepSoon()
+	return true
+}
+
+// leastSites finds those that may go, at most evictedSites.
+func (s *Service) leastSites(ctx context.Context, now time.Time) (least []string, err error) {
+	sizes, err := s.siteSizes(ctx)
+	if err != nil {
+		return nil, err
+	}
+	kept := map[string]bool{}
+	names, err := s.Store.PopupSites(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range names {
+		kept[name] = true
+	}
+	for _, setting := range settingNames {
+		rows, err := s.Store.Settings(ctx, setting)
+		if err != nil {
+			return nil, err
+		}
+		for _, row := range rows {
+			kept[row.Site] = true
+		}
+	}
+	type candidate struct {
+		name string
+		last int64
+		size int64
+	}
+	var all []candidate
+	s.sites.mu.RLock()
+	for name, use := range s.sites.there {
+		size := sizes[name]
+		if use.named || kept[name] || size.messages > 0 || size.subscriptions > smallSite || size.profiles > smallSite {
+			continue
+		}
+		// What has been begun this second may not be stored yet.
+		if last := use.last.Load(); last < now.Unix() {
+			all = append(all, candidate{name, last, size.subscriptions + size.profiles})
+		}
+	}
+	s.sites.mu.RUnlock()
+	slices.SortFunc(all, func(a, b candidate) int {
+		return cmp.Or(cmp.Compare(a.last, b.last), cmp.Compare(a.size, b.size), cmp.Compare(a.name, b.name))
+	})
+	most := min(evictedSites, s.maxSites()/20+1)
+	for _, c := range all[:min(len(all), 10*evictedSites)] {
+		ok, err := s.mayGo(ctx, c.name, now)
+		if err != nil {
+			return nil, err
+		}
+		if ok {
+			if least = append(least, c.name); len(least) == most {
+				break
+			}
+		}
+	}
+	return least, nil
+}
+
+// mayGo reports whether nobody has come back to a small site, or nobody for long.
+func (s *Service) mayGo(ctx context.Context, site string, now time.Time) (bool, error) {
+	subs, err := s.Store.SubscriptionPage(ctx, site, 0, smallSite+1)
+	if err != nil {
+		return false, err
+	}
+	people, err := s.Store.ProfilePage(ctx, site, "", smallSite+1)
+	if err != nil {
+		return false, err
+	}
+	returned, last := false, time.Time{}
+	for _, sub := range subs {
+		returned, last = returned || pushsvc.CameBack(sub.Created, sub.Seen), laterOf(last, sub.Seen)
+	}
+	for _, p := range people {
+		returned, last = returned || pushsvc.CameBack(p.Created, p.Seen), laterOf(last, p.Seen)
+	}
+	return len(subs) <= smallSite && len(people) <= smallSite && (!returned || now.Sub(last) > idleSite), nil
+}
+
+func laterOf(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
 }

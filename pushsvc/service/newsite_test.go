@@ -11,60 +11,117 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/service"
 )
 
-// TestSitesBounded: strangers make up host names where a pattern stands for all.
-// They don't begin sites without end; those that are there, and those that the
-// configuration names, go on.
+// visits has the n-th device tell an event of a site.
+func visits(t *testing.T, to *service.Service, site string, n int) error {
+	t.Helper()
+	_, err := to.Record(t.Context(), site, service.Sender{Device: device(n)}, service.RecordRequest{
+		Batch: randomID(n, to.Clock()), Events: []service.EntryInput{{Report: service.Report{Type: "event"}, Name: "x"}},
+	})
+	return err
+}
+
+// randomID names a batch.
+func randomID(n int, at time.Time) string {
+	return fmt.Sprintf("AAAA%08d%09dA", n%100_000_000, at.Unix()%1_000_000_000)
+}
+
+func made(i int) string { return fmt.Sprintf("made-up-%d.example.com", i) }
+
+func storedSites(t *testing.T, s *service.Service) map[string]bool {
+	t.Helper()
+	all, err := s.Store.PeopleSites(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	there := map[string]bool{}
+	for _, site := range all {
+		there[site.Site] = true
+	}
+	return there
+}
+
+// TestSitesBounded: strangers make up host names where a pattern stands for all. They
+// begin no sites without end, and keep nobody out: those that nobody comes back to go,
+// and those that the configuration names, that somebody has come back to, or that an
+// operator has done something for, stay.
 func TestSitesBounded(t *testing.T) {
 	s := newShop(t)
 	s.MaxSites, s.Configured = 5, sites{"named.example.com": {}}
-	n := 0
-	visit := func(to *service.Service, site string) error {
-		n++
-		_, err := to.Record(t.Context(), site, service.Sender{Device: device(n)}, service.RecordRequest{
-			Batch: fmt.Sprintf("AAAAAAAAAAAAAAAAAA%03dA", n), Events: []service.EntryInput{{Report: service.Report{Type: "event"}, Name: "x"}},
-		})
-		return err
+	second := func() { s.now = s.now.Add(time.Second) }
+	const back, popup, named = "back.example.com", "popup.example.com", "named.example.com"
+	for _, site := range []string{back, popup, named} {
+		if err := visits(t, s.Service, site, 1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := s.PutPopup(t.Context(), popup, pushsvc.Popup{ID: "p", Kind: pushsvc.PopupBox, Content: pushsvc.PopupContent{Title: "x"}}, pushsvc.AnyRevision); err != nil {
+		t.Fatal(err)
+	}
+	s.now = s.now.Add(time.Hour)
+	if err := visits(t, s.Service, back, 1); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 200 {
+		second()
+		if err := visits(t, s.Service, made(i), i); err != nil {
+			t.Fatalf("site %d: %v", i, err)
+		}
+	}
+	there := storedSites(t, s.Service)
+	if len(there) > 6 || !there[back] || !there[popup] || !there[named] || !there[made(199)] {
+		t.Errorf("stored: %v", there)
+	}
+	again := &service.Service{Store: s.Store, Clock: s.Clock, MaxSites: 5, Configured: s.Configured}
+	for i := range 20 {
+		second()
+		if err := visits(t, again, made(500+i), i); err != nil {
+			t.Errorf("after a restart: %v", err)
+		}
+	}
+	if there = storedSites(t, s.Service); len(there) > 6 || !there[back] || !there[popup] || !there[named] {
+		t.Errorf("stored after a restart: %v", there)
+	}
+}
+
+// TestSitesFull: where somebody has come back to each, newcomers wait, until those are
+// idle for long or an operator removes one.
+func TestSitesFull(t *testing.T) {
+	s := newShop(t)
+	s.MaxSites = 3
+	for range 2 {
+		for i := range 3 {
+			if err := visits(t, s.Service, made(i), i); err != nil {
+				t.Fatal(err)
+			}
+		}
+		s.now = s.now.Add(time.Hour)
 	}
 	told := func(site string) error {
 		return s.Told(t.Context(), site, pushsvc.Batch{Device: device(900), At: s.now, Entries: []pushsvc.Entry{{Kind: pushsvc.EntryEvent, Name: "x", Time: s.now}}})
 	}
-	refused := 0
-	for i := range 20 {
-		err := visit(s.Service, fmt.Sprintf("made-up-%d.example.com", i))
-		if err != nil && !errors.Is(err, service.ErrTooManySites) {
-			t.Fatal(err)
+	for range 3 {
+		s.now = s.now.Add(time.Minute)
+		if err := visits(t, s.Service, made(7), 7); !errors.Is(err, service.ErrTooManySites) {
+			t.Errorf("a fourth: %v", err)
 		}
-		if err != nil {
-			refused++
-		}
-	}
-	if refused != 16 { // four, and the one that is named
-		t.Errorf("%d of 20 are refused", refused)
-	}
-	if err := told("made-up-17.example.com"); !errors.Is(err, service.ErrTooManySites) {
-		t.Errorf("the proxy's own: %v", err)
-	}
-	for _, site := range []string{"made-up-0.example.com", "named.example.com"} {
-		if err := visit(s.Service, site); err != nil {
-			t.Errorf("%s: %v", site, err)
+		if err := told(made(8)); !errors.Is(err, service.ErrTooManySites) {
+			t.Errorf("the proxy's own: %v", err)
 		}
 	}
 	if strings.Count(s.log.String(), "are not taken") != 1 {
 		t.Errorf("told: %s", &s.log)
 	}
-	again := &service.Service{Store: s.Store, Clock: s.Clock, MaxSites: 5, Configured: s.Configured}
-	if err := visit(again, "made-up-3.example.com"); err != nil {
-		t.Errorf("one that is stored, after a restart: %v", err)
+	if _, err := s.RemoveSite(t.Context(), made(1), false); err != nil {
+		t.Fatal(err)
 	}
-	if err := visit(again, "made-up-9.example.com"); !errors.Is(err, service.ErrTooManySites) {
-		t.Errorf("another, after a restart: %v", err)
+	if err := visits(t, s.Service, made(7), 7); err != nil {
+		t.Errorf("after one was removed: %v", err)
 	}
-	s.now = s.now.Add(2 * time.Hour)
-	if err := visit(s.Service, "made-up-9.example.com"); err == nil || strings.Count(s.log.String(), "are not taken") != 2 {
-		t.Errorf("%v, told: %s", err, &s.log)
+	s.now = s.now.Add(31 * 24 * time.Hour)
+	if err := visits(t, s.Service, made(2), 2); err != nil {
+		t.Fatal(err)
 	}
-	all, err := s.Store.PeopleSites(t.Context())
-	if err != nil || len(all) != 5 {
-		t.Errorf("%d sites are stored, %v", len(all), err)
+	if err := visits(t, s.Service, made(8), 8); err != nil || !storedSites(t, s.Service)[made(2)] {
+		t.Errorf("a month later: %v", err)
 	}
 }

@@ -125,6 +125,15 @@ func (s *Service) reloadPopups(ctx context.Context, site string) error {
 	return nil
 }
 
+// forgetPopups drops what a site that was removed had.
+func (s *Service) forgetPopups(site string) {
+	s.popups.writing.Lock()
+	defer s.popups.writing.Unlock()
+	s.popups.mu.Lock()
+	defer s.popups.mu.Unlock()
+	delete(s.popups.sites, site)
+}
+
 // readPopups makes a site's from what is stored.
 func (s *Service) readPopups(ctx context.Context, site string) (*popupSite, error) {
 	rows, err := s.Store.Popups(ctx, site)

@@ -46,6 +46,9 @@ func (s *Service) Track(ctx context.Context, site string, reports []Report) erro
 	if len(receipts) == 0 {
 		return nil
 	}
+	if err := s.room(ctx, subscribed); err != nil {
+		return err
+	}
 	if _, err := s.Store.AddReceipts(ctx, site, receipts); err != nil {
 		return fmt.Errorf("counting receipts: %w", err)
 	}

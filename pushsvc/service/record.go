@@ -108,6 +108,9 @@ func (s *Service) Record(ctx context.Context, site string, from Sender, req Reco
 	if err := s.admit(ctx, site); err != nil {
 		return pushsvc.Tracked{}, err
 	}
+	if err := s.roomOf(ctx, site, from.Device); err != nil {
+		return pushsvc.Tracked{}, err
+	}
 	out, err := s.Store.Track(ctx, site, b)
 	if err != nil {
 		return pushsvc.Tracked{}, fmt.Errorf("storing events: %w", err)
@@ -369,6 +372,9 @@ func (s *Service) ExportPerson(ctx context.Context, site, id string) (Export, er
 // Told stores what the proxy itself knows of a visitor: identities are believed.
 func (s *Service) Told(ctx context.Context, site string, b pushsvc.Batch) error {
 	if err := s.admit(ctx, site); err != nil {
+		return err
+	}
+	if err := s.roomOf(ctx, site, b.Device); err != nil {
 		return err
 	}
 	b.Limits, b.Trusted = s.PeopleLimits, true

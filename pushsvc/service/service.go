@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
@@ -46,12 +47,17 @@ type Service struct {
 	// configuration says of them. Both are needed by the methods on prompts alone.
 	Prompts    *Prompts
 	Configured ConfiguredSites
-	// MaxSites is how many sites there may be for one that the configuration does
-	// not name to begin; 0 is 10,000.
+	// MaxSites is how many sites there may be that the configuration does not name;
+	// 0 is 10,000.
 	MaxSites int
+	// MaxStoreSize is how many bytes the store may take for visitors to be stored
+	// something of; see room. 0 is no bound.
+	MaxStoreSize int64
 
-	popups popupCache
-	sites  siteGate
+	popups   popupCache
+	sites    siteGate
+	used     storeRoom
+	sweeping atomic.Bool
 }
 
 // UnknownSiteError says that a site has never had a subscriber, and which

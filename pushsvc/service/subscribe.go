@@ -76,6 +76,9 @@ func (s *Service) Subscribe(ctx context.Context, site string, req SubscribeReque
 	if err := s.admit(ctx, site); err != nil {
 		return Subscribed{}, err
 	}
+	if err := s.roomBy(ctx, site, req.Of, subscribing, subscribed); err != nil {
+		return Subscribed{}, err
+	}
 	sub.Site, sub.Device, sub.Topics = site, req.Of, among(req.SiteTopics, req.Topics)
 	if sub.KeyID, err = s.keyID(ctx, req.ApplicationServerKey); err != nil {
 		return Subscribed{}, err

@@ -49,27 +49,27 @@ func eachRow(b *bolt.Bucket, path [][]byte, fn func(path [][]byte, k, v []byte) 
 	return true
 }
 
-// RemoveSite implements pushsvc.SiteStore. It moves the site's buckets, which takes as
+// RemoveSite implements pushsvc.SiteStore. It moves the sites' buckets, which takes as
 // long for a million rows as for one.
-func (s *Store) RemoveSite(ctx context.Context, name string) error {
+func (s *Store) RemoveSite(ctx context.Context, names ...string) error {
 	s.gate.RLock()
 	defer s.gate.RUnlock()
 	if s.closed {
-		return fmt.Errorf("removing site %s: %w", name, pushsvc.ErrClosed)
+		return fmt.Errorf("removing sites %q: %w", names, pushsvc.ErrClosed)
 	}
-	o := &op{ctx: ctx, done: make(chan struct{}), alone: func() error { return s.removeSite(name) }}
+	o := &op{ctx: ctx, done: make(chan struct{}), alone: func() error { return s.removeSites(names) }}
 	if err := s.await(o); err != nil {
-		return fmt.Errorf("removing site %s: %w", name, err)
+		return fmt.Errorf("removing sites %q: %w", names, err)
 	}
 	return nil
 }
 
-// removeSite runs in the committer, in a transaction of its own: a bucket that has been
-// changed in the same transaction would lose that.
-func (s *Store) removeSite(name string) error {
-	var unfinished []string
+// removeSites runs in the committer, in a transaction of its own: a bucket that has
+// been changed in the same transaction would lose that.
+func (s *Store) removeSites(names []string) error {
+	var unfinished map[string][]string // by site
 	o := &op{ctx: context.Background(), done: make(chan struct{}), run: func(w *writeTx) (err error) {
-		unfinished, err = w.removeSite(name)
+		unfinished, err = w.removeSites(names)
 		return err
 	}}
 	if _, err := s.attempt([]*op{o}); err != nil {
@@ -78,22 +78,27 @@ func (s *Store) removeSite(name string) error {
 	if o.err != nil {
 		return o.err
 	}
-	s.recent.forget(name)
-	for _, id := range unfinished {
-		s.notes.forget(name, id)
+	for _, name := range names {
+		s.recent.forget(name)
+		for _, id := range unfinished[name] {
+			s.notes.forget(name, id)
+		}
 	}
 	return nil
 }
 
-func (w *writeTx) removeSite(name string) (unfinished []string, err error) {
-	found := false
-	_ = tops(w.tx, name, func(string, site) error { found = true; return nil })
-	if !found {
+func (w *writeTx) removeSites(names []string) (unfinished map[string][]string, err error) {
+	going := map[string]bool{}
+	for _, name := range names {
+		_ = tops(w.tx, name, func(string, site) error { going[name] = true; return nil })
+	}
+	if len(going) == 0 {
 		return nil, pushsvc.ErrNotFound
 	}
+	unfinished = map[string][]string{}
 	eachUnfinished(w.tx, "", w.s.report, func(st site, id string) bool {
-		if st.name == name {
-			unfinished = append(unfinished, id)
+		if going[st.name] {
+			unfinished[st.name] = append(unfinished[st.name], id)
 		}
 		return true
 	})
@@ -110,25 +115,30 @@ func (w *writeTx) removeSite(name string) (unfinished []string, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("making bucket %q: %w", bucketRemoved, err)
 	}
-	err = tops(w.tx, name, func(top string, st site) error {
-		all := w.tx.Bucket([]byte(top))
-		// No revision comes twice: makeIn begins with the highest that was removed.
-		if err := all.SetSequence(max(all.Sequence(), st.b.Sequence())); err != nil {
-			return err
+	for name := range going {
+		err = errors.Join(err, tops(w.tx, name, func(top string, st site) error { return w.moveOut(mine, top, st) }))
+		for _, id := range unfinished[name] {
+			err = errors.Join(err, w.delete(w.tx.Bucket([]byte(bucketUnfinished)), unfinishedKey(id, name)))
 		}
-		to, err := mine.CreateBucket([]byte(top))
-		if err != nil {
-			return err
-		}
-		return all.MoveBucket([]byte(name), to)
-	})
-	for _, id := range unfinished {
-		err = errors.Join(err, w.delete(w.tx.Bucket([]byte(bucketUnfinished)), unfinishedKey(id, name)))
 	}
 	if err != nil {
-		return nil, fmt.Errorf("moving the site's rows: %w", err)
+		return nil, fmt.Errorf("moving a site's rows: %w", err)
 	}
 	return unfinished, nil
+}
+
+// moveOut moves a site's bucket of one top.
+func (w *writeTx) moveOut(mine *bolt.Bucket, top string, st site) error {
+	all := w.tx.Bucket([]byte(top))
+	// No revision comes twice: makeIn begins with the highest that was removed.
+	if err := all.SetSequence(max(all.Sequence(), st.b.Sequence())); err != nil {
+		return err
+	}
+	to, err := w.bucket(mine, top)
+	if err != nil {
+		return err
+	}
+	return all.MoveBucket([]byte(st.name), to)
 }
 
 // forget drops the entries that wait for a site that is gone.

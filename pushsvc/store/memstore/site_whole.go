@@ -7,14 +7,24 @@ import (
 )
 
 // RemoveSite implements pushsvc.SiteStore.
-func (s *Store) RemoveSite(ctx context.Context, name string) error {
+func (s *Store) RemoveSite(ctx context.Context, names ...string) error {
 	if err := s.enter(ctx); err != nil {
 		return err
 	}
 	defer s.mu.Unlock()
+	err := pushsvc.ErrNotFound
+	for _, name := range names {
+		if s.removeSite(name) {
+			err = nil
+		}
+	}
+	return err
+}
+
+func (s *Store) removeSite(name string) bool {
 	set, popups := s.settings[name], s.popups[name]
 	if s.sites[name] == nil && s.people[name] == nil && set == nil && popups == nil {
-		return pushsvc.ErrNotFound
+		return false
 	}
 	if set != nil {
 		s.lastSetting = max(s.lastSetting, set.last)
@@ -26,7 +36,7 @@ func (s *Store) RemoveSite(ctx context.Context, name string) error {
 	delete(s.people, name)
 	delete(s.settings, name)
 	delete(s.popups, name)
-	return nil
+	return true
 }
 
 // Sweep implements pushsvc.SiteStore: RemoveSite has done it.

@@ -1,0 +1,68 @@
+package httpapi
+
+import (
+	"net/http"
+	"strconv"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/service"
+)
+
+// asked reads a parameter that is true or false; false where it is not there.
+func asked(r *http.Request, name string) (bool, error) {
+	text := r.URL.Query().Get(name)
+	if text == "" {
+		return false, nil
+	}
+	yes, err := strconv.ParseBool(text)
+	if err != nil {
+		return false, badField(name, "is neither true nor false")
+	}
+	return yes, nil
+}
+
+// removeSite removes all that is kept of a site, or says what that would be.
+func (o *Operator) removeSite(w http.ResponseWriter, r *http.Request) error {
+	dryRun, err := asked(r, "dry_run")
+	if err != nil {
+		return err
+	}
+	force, err := asked(r, "force")
+	if err != nil {
+		return err
+	}
+	var kept service.SiteContents
+	if dryRun {
+		kept, err = o.service.SiteContents(r.Context(), r.PathValue("site"))
+	} else {
+		kept, err = o.service.RemoveSite(r.Context(), r.PathValue("site"), force)
+	}
+	if err != nil {
+		return err
+	}
+	writeJSON(w, http.StatusOK, struct {
+		service.SiteContents
+		Removed bool `json:"removed"`
+	}{kept, !dryRun})
+	return nil
+}
+
+// purgeProfiles erases those of a part of a site's profiles whom an expression means.
+func (o *Operator) purgeProfiles(w http.ResponseWriter, r *http.Request) error {
+	sum, err := o.service.People(r.Context(), r.PathValue("site"))
+	if err != nil {
+		return err
+	}
+	var in service.PurgeRequest
+	if err := o.decode(w, r, &in); err != nil {
+		return err
+	}
+	if in.After != "" && len(in.After) != 36 {
+		return badField("after", `is not one that an earlier answer gave as "next"`)
+	}
+	out, err := o.service.PurgeProfiles(r.Context(), sum.Site, in)
+	if err != nil {
+		return err
+	}
+	writeJSON(w, http.StatusOK, out)
+	return nil
+}

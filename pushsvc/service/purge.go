@@ -1,0 +1,133 @@
+package service
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/audience"
+)
+
+// How many profiles one call of PurgeProfiles looks at, and how many it reads and
+// erases at a time.
+const (
+	purgeLooks = 10_000
+	purgePage  = 500
+	purgeErase = 50
+)
+
+// PurgeRequest says which profiles are to be erased.
+type PurgeRequest struct {
+	// Where is an expression as pop-ups' audiences are (package audience). It has to be
+	// there: nothing means everybody by being left out.
+	Where string `json:"where"`
+	// DryRun counts and erases nothing.
+	DryRun bool `json:"dry_run"`
+	// After is the Next of an earlier answer.
+	After string `json:"after"`
+}
+
+// Purged says what became of a part of a site's profiles.
+type Purged struct {
+	Looked  int64 `json:"looked"`
+	Matched int64 `json:"matched"`
+	Erased  int64 `json:"erased"`
+	// Next is where to go on; empty at the end.
+	Next string `json:"next,omitempty"`
+}
+
+// PurgeProfiles erases the profiles that the expression means, among at most 10,000
+// from After on, with all that belongs to them. Who comes meanwhile stays. Faults are
+// *pushsvc.FieldError.
+func (s *Service) PurgeProfiles(ctx context.Context, site string, r PurgeRequest) (Purged, error) {
+	var out Purged
+	name, err := siteName(site)
+	if err != nil {
+		return out, err
+	}
+	if strings.TrimSpace(r.Where) == "" {
+		return out, &pushsvc.FieldError{Field: "where", Problem: `is missing: say who is meant, as in "!known && visits < 2"`}
+	}
+	for _, name := range []string{"device", "language"} {
+		if audience.Names(r.Where, name) {
+			return out, &pushsvc.FieldError{Field: "where", Problem: fmt.Sprintf("has %q, which is known of visitors on a page only", name)}
+		}
+	}
+	who, err := audience.Compile(r.Where)
+	if err != nil {
+		return out, &pushsvc.FieldError{Field: "where", Problem: err.Error()}
+	}
+	now, after, subscribed := s.Clock(), r.After, audience.Names(r.Where, "subscribed")
+	for out.Looked < purgeLooks {
+		page, err := s.Store.ProfilePage(ctx, name, after, purgePage)
+		if err != nil {
+			return out, fmt.Errorf("reading profiles of %s: %w", name, err)
+		}
+		if len(page) == 0 {
+			return out, nil
+		}
+		if err := s.purgePage(ctx, name, purge{who, subscribed, r.DryRun, now}, page, &out); err != nil {
+			return out, err
+		}
+		after = page[len(page)-1].ID
+	}
+	out.Next = after
+	return out, nil
+}
+
+// purge is what PurgeProfiles does with each page.
+type purge struct {
+	who        *audience.Audience
+	subscribed bool // the expression asks for it
+	dryRun     bool
+	now        time.Time
+}
+
+// purgePage erases those of a page who are meant.
+func (s *Service) purgePage(ctx context.Context, site string, do purge, page []pushsvc.Profile, out *Purged) error {
+	var meant []pushsvc.PersonSeen
+	for i := range page {
+		p := &page[i]
+		v := profileVisitor(p, do.now)
+		for _, d := range p.Devices {
+			if v.Subscribed || !do.subscribed {
+				break
+			}
+			f, err := s.Store.Facts(ctx, site, d.ID)
+			if err != nil {
+				return fmt.Errorf("reading a profile's subscriptions: %w", err)
+			}
+			v.Subscribed = f.Subscribed
+		}
+		out.Looked++
+		// An expression that takes too many steps for somebody does not mean them.
+		if yes, err := do.who.Includes(v); err == nil && yes {
+			meant = append(meant, pushsvc.PersonSeen{ID: p.ID, Seen: p.Seen})
+		}
+	}
+	out.Matched += int64(len(meant))
+	for len(meant) > 0 && !do.dryRun {
+		piece := meant[:min(purgeErase, len(meant))]
+		n, err := s.Store.ErasePeople(ctx, site, piece)
+		if err != nil {
+			return err
+		}
+		out.Erased += int64(n)
+		meant = meant[len(piece):]
+	}
+	return nil
+}
+
+// profileVisitor is what a profile alone tells an expression.
+func profileVisitor(p *pushsvc.Profile, now time.Time) audience.Visitor {
+	v := audience.Visitor{
+		Attributes: p.Attributes, Events: make(map[string]audience.Event, len(p.Events)), Visits: p.Visits,
+		Known: p.Known(), Created: p.Created, Seen: p.Seen, Now: now,
+	}
+	for name, c := range p.Events {
+		v.Events[name] = audience.Event(c)
+	}
+	return v
+}

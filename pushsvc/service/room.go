@@ -1,0 +1,94 @@
+package service
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+)
+
+// ErrNoRoom says that the store has reached what it may take.
+var ErrNoRoom = errors.New("the store has as much as it may take: the server's log says what to do")
+
+// claim is who wants room in the store: the lower, the sooner refused.
+type claim int
+
+const (
+	// strangers have nothing in the store yet, and want none but a profile.
+	strangers claim = iota
+	// returning are those who have a profile.
+	returning
+	// subscribing are strangers who subscribe.
+	subscribing
+	// subscribed are those who have a subscription, or a profile and subscribe.
+	subscribed
+)
+
+// roomFor is how many 64ths of MaxStoreSize may be used before a claim is refused. What
+// operators store, and what is removed, is never refused.
+var roomFor = [...]int64{strangers: 56, returning: 60, subscribing: 62, subscribed: 64}
+
+// roomKept is how long it is believed how much is used.
+const roomKept = time.Second
+
+// storeRoom remembers how much of the store is used.
+type storeRoom struct {
+	mu     sync.Mutex
+	used   int64
+	at     time.Time
+	warned time.Time
+}
+
+// room refuses with ErrNoRoom what is beyond the share of the store that the claim may
+// use.
+func (s *Service) room(ctx context.Context, c claim) error {
+	if s.MaxStoreSize <= 0 {
+		return nil
+	}
+	r := &s.used
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now := s.Clock()
+	if age := now.Sub(r.at); age >= roomKept || age < 0 {
+		used, err := s.Store.Used(context.WithoutCancel(ctx))
+		if err != nil {
+			return fmt.Errorf("looking how much room there is: %w", err)
+		}
+		r.used, r.at = used, now
+	}
+	if r.used < s.MaxStoreSize/64*roomFor[c] {
+		return nil
+	}
+	if now.Sub(r.warned) >= time.Hour {
+		r.warned = now
+		s.log().WarnContext(ctx, "the store has nearly reached max_store_size: visitors whom it does not know are refused, subscribers last; "+
+			"raise it, or make room with 'caddy webpush profiles purge' or 'caddy webpush sites remove'", "used", r.used, "max_store_size", s.MaxStoreSize)
+	}
+	return ErrNoRoom
+}
+
+// roomOf is room for what a device tells of itself.
+func (s *Service) roomOf(ctx context.Context, site string, device pushsvc.DeviceID) error {
+	return s.roomBy(ctx, site, device, strangers, returning)
+}
+
+// roomBy is room for one who is a stranger, or for one whom the store knows.
+func (s *Service) roomBy(ctx context.Context, site string, device pushsvc.DeviceID, stranger, known claim) error {
+	err := s.room(ctx, stranger)
+	if !errors.Is(err, ErrNoRoom) || device.IsZero() {
+		return err
+	}
+	f, readErr := s.Store.Facts(ctx, site, device)
+	switch {
+	case readErr != nil:
+		return fmt.Errorf("reading what is known of the visitor: %w", readErr)
+	case f.Subscribed:
+		return s.room(ctx, subscribed)
+	case f.Profile != nil:
+		return s.room(ctx, known)
+	}
+	return err
+}

@@ -1,0 +1,218 @@
+package service
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+)
+
+// SiteContents is what is kept of a site.
+type SiteContents struct {
+	Site          string `json:"site"`
+	Subscriptions int64  `json:"subscriptions"`
+	Messages      int64  `json:"messages"`
+	// Unfinished are those of the messages that are not sent or cancelled yet.
+	Unfinished int64 `json:"unfinished"`
+	Profiles   int64 `json:"profiles"`
+	// EventNames are the events that are counted for the site.
+	EventNames int64 `json:"event_names"`
+	Popups     int64 `json:"popups"`
+	Uploads    int64 `json:"uploads"`
+	Settings   int64 `json:"settings"`
+	// Configured is true where the server's configuration names the site.
+	Configured bool `json:"configured"`
+}
+
+// settingNames are all that operators can set for a site.
+var settingNames = []string{promptSetting, popupSettings}
+
+// SiteContents says what is kept of a site; pushsvc.ErrNotFound where nothing is.
+func (s *Service) SiteContents(ctx context.Context, site string) (SiteContents, error) {
+	name, err := siteName(site)
+	c := SiteContents{Site: name}
+	if err != nil {
+		return c, err
+	}
+	found := false
+	sum, err := s.Store.Site(ctx, name)
+	switch {
+	case err == nil:
+		c.Subscriptions, c.Messages, found = sum.Subscriptions, sum.Messages, true
+	case !errors.Is(err, pushsvc.ErrNotFound):
+		return c, fmt.Errorf("reading site %s: %w", name, err)
+	}
+	people, err := s.Store.PeopleSites(ctx)
+	if err != nil {
+		return c, fmt.Errorf("listing sites: %w", err)
+	}
+	if i := slices.IndexFunc(people, func(p pushsvc.PeopleSummary) bool { return p.Site == name }); i >= 0 {
+		c.Profiles, c.EventNames, found = people[i].Profiles, people[i].EventNames, true
+	}
+	popups, err := s.Store.Popups(ctx, name)
+	if err != nil {
+		return c, fmt.Errorf("reading site %s: %w", name, err)
+	}
+	uploads, err := s.Store.Uploads(ctx, name)
+	if err != nil {
+		return c, fmt.Errorf("reading site %s: %w", name, err)
+	}
+	for _, setting := range settingNames {
+		_, err := s.Store.Setting(ctx, name, setting)
+		switch {
+		case err == nil:
+			c.Settings++
+		case !errors.Is(err, pushsvc.ErrNotFound):
+			return c, fmt.Errorf("reading site %s: %w", name, err)
+		}
+	}
+	c.Popups, c.Uploads = int64(len(popups)), int64(len(uploads))
+	c.Configured = s.Configured != nil && slices.Contains(s.Configured.Names(), name)
+	if !found && c.Popups+c.Uploads+c.Settings == 0 {
+		return c, fmt.Errorf("nothing is kept of site %s: %w", name, pushsvc.ErrNotFound)
+	}
+	err = s.eachUnfinished(ctx, name, func(pushsvc.Message) error { c.Unfinished++; return nil })
+	return c, err
+}
+
+// eachUnfinished calls fn with the site's messages that are not final.
+func (s *Service) eachUnfinished(ctx context.Context, site string, fn func(pushsvc.Message) error) error {
+	for before := ""; ; {
+		page, err := s.Store.MessagePage(ctx, site, before, 200)
+		if err != nil {
+			return fmt.Errorf("listing messages of %s: %w", site, err)
+		}
+		if len(page) == 0 {
+			return nil
+		}
+		for _, m := range page {
+			if m.State.Final() {
+				continue
+			}
+			if err := fn(m); err != nil {
+				return err
+			}
+		}
+		before = page[len(page)-1].ID
+	}
+}
+
+// SiteInUseError says why a site is not removed.
+type SiteInUseError struct{ Contents SiteContents }
+
+func (e *SiteInUseError) Error() string {
+	var why []string
+	if e.Contents.Configured {
+		why = append(why, "the configuration names it, so that visitors begin it again: take it out first")
+	}
+	if e.Contents.Unfinished > 0 {
+		why = append(why, fmt.Sprintf("%d of its messages are not sent yet: cancel them first", e.Contents.Unfinished))
+	}
+	return fmt.Sprintf("site %s is in use: %s; or force it", e.Contents.Site, strings.Join(why, "; "))
+}
+
+// RemoveSite removes all that is kept of a site, and says what that was. It refuses
+// with a *SiteInUseError where the configuration names the site or messages of it are
+// not sent yet, unless force is true; those are cancelled then.
+func (s *Service) RemoveSite(ctx context.Context, site string, force bool) (SiteContents, error) {
+	c, err := s.SiteContents(ctx, site)
+	if err != nil {
+		return c, err
+	}
+	if (c.Configured || c.Unfinished > 0) && !force {
+		return c, &SiteInUseError{c}
+	}
+	err = s.eachUnfinished(ctx, c.Site, func(m pushsvc.Message) error {
+		_, err := s.Control(ctx, c.Site, m.ID, pushsvc.CommandCancel)
+		if errors.Is(err, pushsvc.ErrWrongState) || errors.Is(err, pushsvc.ErrNotFound) {
+			return nil // it has ended meanwhile
+		}
+		return err
+	})
+	if err != nil {
+		return c, err
+	}
+	return c, s.dropSite(ctx, c.Site)
+}
+
+// dropSite removes a site from the store and from memory.
+func (s *Service) dropSite(ctx context.Context, site string) error {
+	if err := s.Store.RemoveSite(ctx, site); err != nil && !errors.Is(err, pushsvc.ErrNotFound) {
+		return err
+	}
+	s.sites.forget(site)
+	s.forgetPopups(site)
+	if s.Prompts != nil {
+		if err := s.Prompts.Read(context.WithoutCancel(ctx)); err != nil {
+			s.log().ErrorContext(ctx, "reading prompts again", "error", err)
+		}
+	}
+	s.SweepSoon()
+	return nil
+}
+
+// How the room of removed sites is given back: in pieces, with pauses in which others
+// write.
+const (
+	sweepRows  = 500
+	sweepPause = 20 * time.Millisecond
+)
+
+// SweepSoon gives back, in the background, the room of sites that were removed.
+func (s *Service) SweepSoon() {
+	if !s.sweeping.CompareAndSwap(false, true) {
+		return
+	}
+	go func() {
+		defer s.sweeping.Store(false)
+		defer func() {
+			if r := recover(); r != nil {
+				s.log().Error("giving back room failed unexpectedly", "panic", fmt.Sprint(r))
+			}
+		}()
+		for {
+			n, err := s.Store.Sweep(context.Background(), sweepRows)
+			if err != nil && !errors.Is(err, pushsvc.ErrClosed) {
+				s.log().Error("giving back the room of removed sites", "error", err)
+			}
+			if err != nil || n == 0 {
+				return
+			}
+			time.Sleep(sweepPause)
+		}
+	}()
+}
+
+// SiteRow is one site in the list of all.
+type SiteRow struct {
+	Site          string `json:"site"`
+	Subscriptions int64  `json:"subscriptions"`
+	Messages      int64  `json:"messages"`
+	Profiles      int64  `json:"profiles"`
+	// Configured is true where the server's configuration names the site.
+	Configured bool `json:"configured"`
+}
+
+// AllSites lists the sites that visitors have been to, by name, also those without a
+// subscriber.
+func (s *Service) AllSites(ctx context.Context) ([]SiteRow, error) {
+	sizes, err := s.siteSizes(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var named []string
+	if s.Configured != nil {
+		named = s.Configured.Names()
+	}
+	rows := make([]SiteRow, 0, len(sizes))
+	for _, name := range slices.Sorted(maps.Keys(sizes)) {
+		size := sizes[name]
+		rows = append(rows, SiteRow{name, size.subscriptions, size.messages, size.profiles, slices.Contains(named, name)})
+	}
+	return rows, nil
+}

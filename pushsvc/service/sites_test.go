@@ -1,0 +1,195 @@
+package service_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/service"
+)
+
+// TestRemoveSite: what is in use is refused or forced, and then all of it is gone,
+// from memory too.
+func TestRemoveSite(t *testing.T) {
+	f := newFixture(t)
+	f.withKey(t)
+	const site = "old.example.com"
+	names := sites{site: {}}
+	f.Configured = names
+	f.Prompts = service.NewPrompts(f.Store, f.Clock, func(err error) { t.Error(err) })
+	if _, err := f.RemoveSite(t.Context(), site, true); !errors.Is(err, pushsvc.ErrNotFound) {
+		t.Errorf("of which nothing is kept: %v", err)
+	}
+	if _, err := f.Subscribe(t.Context(), site, request(1)); err != nil {
+		t.Fatal(err)
+	}
+	if err := visits(t, f.Service, site, 1); err != nil {
+		t.Fatal(err)
+	}
+	sent, err := f.Send(t.Context(), service.SendRequest{Site: site, Content: pushsvc.Content{Title: "x"}, SendAt: f.now.Add(time.Hour)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := pushsvc.Popup{ID: "p", State: pushsvc.PopupRunning, Kind: pushsvc.PopupBox, Content: pushsvc.PopupContent{Title: "x"}}
+	if _, err := f.PutPopup(t.Context(), site, p, pushsvc.AnyRevision); err != nil {
+		t.Fatal(err)
+	}
+	if f.PopupsConfig(t.Context(), site) == nil {
+		t.Fatal("the pop-up is not running")
+	}
+	want := service.SiteContents{Site: site, Subscriptions: 1, Messages: 1, Unfinished: 1, Profiles: 1, EventNames: 1, Popups: 1, Configured: true}
+	if got, err := f.SiteContents(t.Context(), "OLD.example.com."); err != nil || got != want {
+		t.Errorf("%+v, %v", got, err)
+	}
+	_, err = f.RemoveSite(t.Context(), site, false)
+	var inUse *service.SiteInUseError
+	if !errors.As(err, &inUse) || !strings.Contains(err.Error(), "the configuration names it") || !strings.Contains(err.Error(), "1 of its messages") {
+		t.Errorf("in use: %v", err)
+	}
+	delete(names, site)
+	if _, err = f.RemoveSite(t.Context(), site, false); !errors.As(err, &inUse) || strings.Contains(err.Error(), "the configuration names it") {
+		t.Errorf("with a message: %v", err)
+	}
+	if got, err := f.RemoveSite(t.Context(), site, true); err != nil || got.Subscriptions != 1 {
+		t.Errorf("forced: %+v, %v", got, err)
+	}
+	if _, err := f.Store.Message(t.Context(), site, sent.Message.ID); !errors.Is(err, pushsvc.ErrNotFound) {
+		t.Errorf("its message: %v", err)
+	}
+	if f.PopupsConfig(t.Context(), site) != nil {
+		t.Error("its pop-up goes on")
+	}
+	if err := visits(t, f.Service, site, 1); err != nil {
+		t.Errorf("it begins again: %v", err)
+	}
+}
+
+// TestPurgeProfiles: who is meant goes, with their subscriptions; nobody is meant by an
+// expression that is not there, can't be read, or is about what profiles don't tell.
+func TestPurgeProfiles(t *testing.T) {
+	s := newShop(t)
+	const people, junk = 12_000, 11_000
+	for n := range people {
+		if n == junk {
+			s.now = s.now.Add(24 * time.Hour)
+		}
+		if err := visits(t, s.Service, shopSite, n); err != nil {
+			t.Fatal(err)
+		}
+	}
+	sub := pushsvc.Subscription{Site: shopSite, Endpoint: "https://web.push.apple.com/x", Device: device(5), Created: s.now, Seen: s.now}
+	if _, err := s.Store.PutSubscription(t.Context(), sub, nil); err != nil {
+		t.Fatal(err)
+	}
+	for _, where := range []string{"", " ", "profile.", "42", `device == "phone"`, `language != "de" && !known`} {
+		if _, err := s.PurgeProfiles(t.Context(), shopSite, service.PurgeRequest{Where: where}); fieldOf(err) != "where" {
+			t.Errorf("%q: %v", where, err)
+		}
+	}
+	purge := func(r service.PurgeRequest) (sum service.Purged, calls int) {
+		t.Helper()
+		for {
+			p, err := s.PurgeProfiles(t.Context(), shopSite, r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			calls++
+			sum.Looked, sum.Matched, sum.Erased = sum.Looked+p.Looked, sum.Matched+p.Matched, sum.Erased+p.Erased
+			if r.After = p.Next; r.After == "" {
+				return sum, calls
+			}
+		}
+	}
+	const where = `!known && !subscribed && now - seen > duration("12h") && events.x.count == 1`
+	for _, dry := range []bool{true, false} {
+		erased := int64(junk - 1)
+		if dry {
+			erased = 0
+		}
+		got, calls := purge(service.PurgeRequest{Where: where, DryRun: dry})
+		if want := (service.Purged{Looked: people, Matched: junk - 1, Erased: erased}); got != want || calls < 2 {
+			t.Errorf("dry %t: %+v in %d calls; want %+v", dry, got, calls, want)
+		}
+	}
+	if got, _ := purge(service.PurgeRequest{Where: "subscribed"}); got.Erased != 1 || got.Looked != people-junk+1 {
+		t.Errorf("the subscriber: %+v", got)
+	}
+	if sum, err := s.Store.Site(t.Context(), shopSite); err != nil || sum.Subscriptions != 0 {
+		t.Errorf("subscriptions: %+v, %v", sum, err)
+	}
+}
+
+// TestRoom: what the store may take is for those first whom it knows, and for
+// subscribers.
+func TestRoom(t *testing.T) {
+	s := newShop(t)
+	f := newFixture(t)
+	f.Store, f.Clock = s.Store, s.Clock
+	f.Logger = s.Logger
+	f.withKey(t)
+	known := request(1)
+	known.Of = device(1)
+	if _, err := f.Subscribe(t.Context(), shopSite, known); err != nil {
+		t.Fatal(err)
+	}
+	for n := range 500 {
+		if err := visits(t, f.Service, shopSite, n); err != nil {
+			t.Fatal(err)
+		}
+	}
+	used, err := f.Store.Used(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 1000
+	stranger := func() error { n++; return visits(t, f.Service, shopSite, n) }
+	returning := func() error { return visits(t, f.Service, shopSite, 2) }
+	subscribe := func() error { n++; _, err := f.Subscribe(t.Context(), shopSite, request(n)); return err }
+	renew := func() error { _, err := f.Subscribe(t.Context(), shopSite, known); return err }
+	page := func() error {
+		n++
+		return f.Told(t.Context(), shopSite, pushsvc.Batch{Device: device(n), At: s.now, Entries: []pushsvc.Entry{{Kind: pushsvc.EntryEvent, Name: "x", Time: s.now}}})
+	}
+	site := func() error { n++; return visits(t, f.Service, made(n), n) }
+	all := []func() error{stranger, page, site, returning, subscribe, renew}
+	for _, tt := range []struct {
+		share   float64 // of what may be, that is used
+		refused string
+	}{
+		{0.8, "......"}, {0.91, "xxx..."}, {0.95, "xxxx.."}, {0.98, "xxxxx."}, {1.1, "xxxxxx"},
+	} {
+		s.now = s.now.Add(time.Minute)
+		f.MaxStoreSize = int64(float64(used) / tt.share)
+		var got strings.Builder
+		for _, do := range all {
+			switch err := do(); {
+			case err == nil:
+				got.WriteByte('.')
+			case errors.Is(err, service.ErrNoRoom):
+				got.WriteByte('x')
+			default:
+				t.Fatal(err)
+			}
+		}
+		if got.String() != tt.refused {
+			t.Errorf("at %v: %s, want %s (stranger, page, new site, returning, subscription, renewal)", tt.share, got.String(), tt.refused)
+		}
+	}
+	if err := f.Unsubscribe(t.Context(), shopSite, proofOf(known)); err != nil {
+		t.Errorf("leaving: %v", err)
+	}
+	if err := f.Unsubscribe(t.Context(), shopSite, service.ProofJSON{}); fieldOf(err) == "" {
+		t.Errorf("no proof: %v", err)
+	}
+	if told := strings.Count(s.log.String(), "max_store_size"); told < 1 || told > 4 {
+		t.Errorf("told %d times: %s", told, fmt.Sprint(&s.log))
+	}
+}
+
+func proofOf(r service.SubscribeRequest) (p service.ProofJSON) {
+	p.Endpoint, p.Keys.Auth = r.Endpoint, r.Keys.Auth
+	return p
+}
