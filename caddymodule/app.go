@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -65,6 +66,11 @@ type App struct {
 	// one counts once for each 4 kB of it. Default: 3000.
 	EventLimit int `json:"event_limit,omitempty"`
 
+	// How many bytes the store may take. From seven eighths of it on, visitors whom
+	// the store does not know are refused, then those it knows, and subscribers
+	// last; what operators store never is. Negative for no bound. Default: 16 GB.
+	MaxStoreSize int64 `json:"max_store_size,omitempty"`
+
 	// How long the events of visitors are kept one by one, and anonymous
 	// profiles of visitors who don't come back; negative for ever. Counts stay as
 	// long as the profile. Default: 90d.
@@ -83,6 +89,8 @@ type App struct {
 	fault   atomic.Pointer[error]   // why, once Start has been tried
 	stop    context.CancelFunc      // ends the opening in the background
 	opening sync.WaitGroup
+	// proxies has the servers that warnProxy has told of: few.
+	proxies sync.Map
 }
 
 // Dialer is a module of the namespace webpush.dialer. A dialer other than the
@@ -316,8 +324,9 @@ func (a *App) assemble(ctx context.Context, store pooledStore) (*running, error)
 	svc := &service.Service{
 		Store: store.Store, Engine: engine, Services: a.services, Contact: a.contact, Clock: time.Now,
 		KeyChanged: a.observer.keyChanged, Ended: a.observer.ended,
-		Prompts: store.prompts, Configured: a, Logger: a.logger,
+		Prompts: store.prompts, Configured: a, Logger: a.logger, MaxStoreSize: cmp.Or(a.MaxStoreSize, defaultStoreSize),
 	}
+	svc.SweepSoon() // what a crash has left over
 	svc.Conversions = svc.PopupConversions
 	var old *pruner
 	if a.KeepMessages > 0 || a.RetainEvents > 0 {
@@ -339,19 +348,26 @@ func (a *App) assemble(ctx context.Context, store pooledStore) (*running, error)
 const (
 	defaultSubscribeLimit = 300
 	defaultEventLimit     = 3000
+	// newSiteLimit is how many sites that the configuration does not name one client
+	// may begin in a minute.
+	newSiteLimit = 30
 )
+
+// defaultStoreSize is far more than most stores ever take: 30 million subscriptions.
+const defaultStoreSize = 16_000_000_000
 
 // publicAPI is what browsers post to.
 func (a *App) publicAPI(svc *service.Service) *httpapi.Public {
 	p := &httpapi.Public{
-		Service: svc, Logger: a.logger, Client: clientAddress,
+		Service: svc, Logger: a.logger, Client: a.clientAddress,
 		Limit: clientLimit(a.SubscribeLimit, defaultSubscribeLimit), EventLimit: clientLimit(a.EventLimit, defaultEventLimit),
+		SiteLimit: httpapi.NewClientLimit(newSiteLimit),
 	}
 	var next atomic.Int64 // Unix seconds
 	p.Limited = func() {
 		now := time.Now().Unix()
 		if at := next.Load(); now >= at && next.CompareAndSwap(at, now+60) {
-			a.logger.Warn("a client posts more than subscribe_limit or event_limit allows; if it is a proxy of yours, name it in the servers option trusted_proxies")
+			a.logger.Warn("a client posts more than subscribe_limit or event_limit allows; if it is a proxy of yours, name it in the servers option trusted_proxies, or give trusted_proxies_unix where it comes by a Unix socket")
 		}
 	}
 	return p
@@ -369,7 +385,8 @@ func clientLimit(perMinute, otherwise int) *httpapi.ClientLimit {
 }
 
 // clientAddress is who Caddy takes for the client, proxies it trusts aside.
-func clientAddress(r *http.Request) netip.Addr {
+func (a *App) clientAddress(r *http.Request) netip.Addr {
+	a.warnProxy(r)
 	ip, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
 	addr, _ := netip.ParseAddr(ip)
 	return addr

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+	"github.com/dustin/go-humanize"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/webpush"
 )
@@ -223,6 +225,7 @@ func checked(parse option, check func() error) option {
 //		subscribe_limit <number per minute> | off
 //		event_limit     <number per minute> | off
 //		retain_events   <duration> | forever
+//		max_store_size  <size> | off
 //	}
 func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // consume the option's name
@@ -240,6 +243,7 @@ func (a *App) options() map[string]option {
 		"retain_events":   keep(&a.RetainEvents, a.checkKeep),
 		"subscribe_limit": perMinute(&a.SubscribeLimit, "subscriptions"),
 		"event_limit":     perMinute(&a.EventLimit, "batches of events"),
+		"max_store_size":  size(&a.MaxStoreSize),
 		"contact": checked(text(&a.Contact, "mailto:ops@example.com"), func() error {
 			if strings.Contains(a.Contact, "{") {
 				return nil // a placeholder; Provision sees its value
@@ -279,6 +283,30 @@ func keep(field *caddy.Duration, check func() error) option {
 			*field = 1 // not the default; the check says what is wrong with it
 			return d.Err(check().Error())
 		}
+		return nil
+	}
+}
+
+// leastStoreSize is room for the store's own needs.
+const leastStoreSize = 1_000_000
+
+// size is an option that says how many bytes something may take.
+func size(field *int64) option {
+	return func(d *caddyfile.Dispenser) error {
+		var s string
+		name := d.Val()
+		if err := text(&s, "2GB")(d); err != nil {
+			return err
+		}
+		if s == "off" {
+			*field = -1
+			return nil
+		}
+		n, err := humanize.ParseBytes(s)
+		if err != nil || n < leastStoreSize || n > math.MaxInt64 {
+			return d.Errf(`%s: %q is no size of a store of 1MB or more; write it like "500MB", "2GB", or "off"`, name, s)
+		}
+		*field = int64(n)
 		return nil
 	}
 }

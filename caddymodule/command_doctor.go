@@ -26,7 +26,8 @@ func (c *command) doctor() *cobra.Command {
 worker, manifest, endpoint, Content-Security-Policy. Says what works, what does
 not and how to mend it.
 
-It needs no running Caddy of yours: any address will do. The exit status is 0
+It needs no running Caddy of yours: any address will do. Where one runs, it also
+looks whether that knows its clients behind proxies. The exit status is 0
 where visitors can subscribe, warnings or not, and 1 where they cannot.`,
 		Example: `  caddy webpush doctor https://shop.example.com/
   caddy webpush doctor --json localhost:8080`,
@@ -52,6 +53,7 @@ func (c *command) runDoctor(ctx context.Context, address string, insecure bool) 
 	if err != nil {
 		result = checkup{URL: address, Diagnoses: []diagnosis{{Check: "page", Verdict: illness, Finding: err.Error()}}}
 	}
+	c.proxies(&result)
 	raw, err := json.MarshalIndent(result, "", "  ")
 	if err != nil {
 		return fmt.Errorf("encoding the result: %w", err)

@@ -258,7 +258,7 @@ func (p *watched) tell(r *http.Request) {
 	if len(t.batch.Entries) == 0 {
 		return
 	}
-	if t.client, ok = run.public.AllowPage(r); !ok {
+	if t.client, ok = run.public.AllowPage(r, site); !ok {
 		p.h.app.metrics.dropped.Inc()
 		return
 	}

@@ -192,12 +192,27 @@ func (p *Public) limited(w http.ResponseWriter, r *http.Request, limit *ClientLi
 	return problem(http.StatusTooManyRequests, "too many "+what+" come from this address: try again later")
 }
 
-// AllowPage takes what a page tells from what its client may post of events, and
-// reports who the client is, and whether there was enough left.
-func (p *Public) AllowPage(r *http.Request) (client netip.Addr, ok bool) {
+// AllowPage takes what a page of the site tells from what its client may post of
+// events, and reports who the client is, and whether there was enough left.
+func (p *Public) AllowPage(r *http.Request, site string) (client netip.Addr, ok bool) {
 	client = p.client(r)
-	_, ok = p.take(p.EventLimit, client, 1)
+	if _, ok = p.take(p.EventLimit, client, 1); ok {
+		if there, err := p.Service.HasSite(r.Context(), site); err != nil {
+			ok = false
+		} else if !there {
+			_, ok = p.take(p.SiteLimit, client, 1)
+		}
+	}
 	return ClientOf(client), ok
+}
+
+// mayBegin refuses a client that begins sites too fast.
+func (p *Public) mayBegin(w http.ResponseWriter, r *http.Request, site PublicSite) error {
+	there, err := p.Service.HasSite(r.Context(), site.Name)
+	if there || err != nil {
+		return err
+	}
+	return p.limited(w, r, p.SiteLimit, 1, "new sites")
 }
 
 func (p *Public) take(limit *ClientLimit, client netip.Addr, cost int) (wait time.Duration, ok bool) {

@@ -17,7 +17,7 @@ func TestOperatorRemoveSite(t *testing.T) {
 	base := f.operator.URL + "/webpush/sites"
 	var list struct{ Sites []service.SiteRow }
 	f.do("GET", base+"?all=true", "").read(t, 200, &list)
-	if len(list.Sites) != 2 || list.Sites[0] != (service.SiteRow{Site: siteA, Subscriptions: 1, Profiles: 1}) {
+	if len(list.Sites) != 2 || list.Sites[0] != (service.SiteRow{Site: siteA, Subscriptions: 1, Profiles: 1, Configured: true}) {
 		t.Errorf("%+v", list)
 	}
 	for query, status := range map[string]int{"?dry_run=perhaps": 400, "?force=2": 400, "?dry_run=1": 200} {
@@ -45,7 +45,7 @@ func TestOperatorRemoveSite(t *testing.T) {
 		(&visit{fixture: f, site: siteA}).send(anEvent)
 	}
 	f.do("GET", base+"?all=true", "").read(t, 200, &list)
-	if len(list.Sites) != 2 || list.Sites[1] != (service.SiteRow{Site: siteB, Profiles: 1}) {
+	if len(list.Sites) != 2 || list.Sites[1] != (service.SiteRow{Site: siteB, Profiles: 1, Configured: true}) {
 		t.Errorf("%+v", list)
 	}
 }
@@ -79,7 +79,7 @@ func TestOperatorPurge(t *testing.T) {
 // not filled by it.
 func TestNoRoom(t *testing.T) {
 	f := newFixture(t)
-	f.subscribe(siteA, 1)
+	there, _ := f.subscribe(siteA, 1)
 	f.service.MaxStoreSize = 1
 	for action, body := range map[string]string{"subscribe": newBrowser(t, 2).json(""), "events": string(batchBody(random(1), 1))} {
 		a := f.post(siteA, action, body)
@@ -87,7 +87,7 @@ func TestNoRoom(t *testing.T) {
 			t.Errorf("%s: %d %s, Retry-After %q", action, a.status, a.body, a.header.Get("Retry-After"))
 		}
 	}
-	if a := f.post(siteA, "unsubscribe", newBrowser(t, 1).proof()); a.status != http.StatusNoContent {
+	if a := f.post(siteA, "unsubscribe", there.proof()); a.status != http.StatusNoContent {
 		t.Errorf("unsubscribe: %d", a.status)
 	}
 	if f.count(siteA) != 0 {

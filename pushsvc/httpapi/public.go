@@ -26,6 +26,8 @@ type Public struct {
 	// store something: reports of workers, requests for pop-ups, unsubscriptions, and
 	// pages that tell something of their visitor.
 	EventLimit *ClientLimit
+	// SiteLimit bounds the sites that one client begins; nil for no limit.
+	SiteLimit *ClientLimit
 	// Client says who posts; nil for who is at the other end of the
 	// connection.
 	Client func(*http.Request) netip.Addr
@@ -110,6 +112,9 @@ func (p *Public) subscribe(w http.ResponseWriter, r *http.Request, site PublicSi
 		return err
 	}
 	req.Of, req.SiteTopics = v.device, site.Topics
+	if err := p.mayBegin(w, r, site); err != nil {
+		return err
+	}
 	row, err := p.Service.Subscribe(r.Context(), site.Name, req)
 	if err != nil {
 		return err

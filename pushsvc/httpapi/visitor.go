@@ -109,6 +109,9 @@ func (p *Public) record(w http.ResponseWriter, r *http.Request, site PublicSite,
 	if v.device.IsZero() {
 		return nil // nothing of who is not to be known
 	}
+	if err := p.mayBegin(w, r, site); err != nil {
+		return err
+	}
 	out, err := p.Service.Record(r.Context(), site.Name, service.Sender{Device: v.device, Secret: site.IdentitySecret}, req)
 	if err != nil {
 		return err

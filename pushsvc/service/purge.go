@@ -3,6 +3,7 @@ package service
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,7 +16,7 @@ import (
 const (
 	purgeLooks = 10_000
 	purgePage  = 500
-	purgeErase = 50
+	purgeErase = 16 // each may have some 200 kB, and others wait meanwhile
 )
 
 // PurgeRequest says which profiles are to be erased.
@@ -108,14 +109,15 @@ func (s *Service) purgePage(ctx context.Context, site string, do purge, page []p
 		}
 	}
 	out.Matched += int64(len(meant))
-	for len(meant) > 0 && !do.dryRun {
-		piece := meant[:min(purgeErase, len(meant))]
+	if do.dryRun {
+		return nil
+	}
+	for piece := range slices.Chunk(meant, purgeErase) {
 		n, err := s.Store.ErasePeople(ctx, site, piece)
 		if err != nil {
 			return err
 		}
 		out.Erased += int64(n)
-		meant = meant[len(piece):]
 	}
 	return nil
 }
