@@ -174,7 +174,9 @@ func (a *App) Provision(ctx caddy.Context) (err error) {
 	if err := a.checkKeep(); err != nil {
 		return err
 	}
-	a.contact = caddy.NewReplacer().ReplaceKnown(a.Contact, "")
+	if a.contact, err = replaced("contact", a.Contact); err != nil {
+		return err
+	}
 	if err := webpush.CheckContact(a.contact); err != nil {
 		return err
 	}

@@ -54,8 +54,23 @@ func parseBlock(d *caddyfile.Dispenser, options map[string]option, repeated ...s
 			return d.Errf("%s is given twice", name)
 		}
 		seen[name] = true
+		if err := checkFilled(d); err != nil {
+			return err
+		}
 		if err := parse(d); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// checkFilled refuses an option with an empty value, as "{$NAME}" is for a variable
+// that is not set: left out unseen, such an option would open what it closes.
+func checkFilled(d *caddyfile.Dispenser) error {
+	line := *d
+	for line.NextArg() {
+		if line.Val() == "" {
+			return line.Errf("%s is given and empty: set the variable that it is read from, or leave it out", d.Val())
 		}
 	}
 	return nil
@@ -118,21 +133,6 @@ func text(field *string, example string) option {
 		name := d.Val()
 		if !d.Args(field) || d.NextArg() {
 			return d.Errf("%s takes one value; write it like: %s %s", name, name, example)
-		}
-		return nil
-	}
-}
-
-// filled is text that may not be empty, as {$NAME} is for a variable that is not
-// set: to leave such an option out unseen would leave the site open.
-func filled(field *string, example string) option {
-	return func(d *caddyfile.Dispenser) error {
-		name := d.Val()
-		if err := text(field, example)(d); err != nil {
-			return err
-		}
-		if *field == "" {
-			return d.Errf("%s is empty: set the variable that it is read from, or write it like: %s %s", name, name, example)
 		}
 		return nil
 	}
@@ -394,8 +394,8 @@ func (h *Handler) options() map[string]option {
 		"dual_run":        flag(&h.DualRun),
 		"compat":          checked(text(&h.Compat, "clevertap"), h.check),
 		"migrate_from":    checked(list(&h.MigrateFrom, "onesignal"), h.check),
-		"identify":        checked(filled(&h.Identify, "{http.auth.user.id}"), h.check),
-		"identity_secret": filled(&h.IdentitySecret, "{env.IDENTITY_SECRET}"),
+		"identify":        checked(text(&h.Identify, "{http.auth.user.id}"), h.check),
+		"identity_secret": text(&h.IdentitySecret, "{env.IDENTITY_SECRET}"),
 		"event":           checked(h.parseEvent, h.check),
 		"no_transform": func(d *caddyfile.Dispenser) error {
 			var s string

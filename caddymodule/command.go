@@ -9,11 +9,13 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 func init() {
@@ -36,6 +38,7 @@ The exit status is 0 where the command did what it was asked to, else 1.`,
 			flags.BoolVar(&c.json, "json", false, "Print JSON for scripts")
 			cmd.AddCommand(c.send(), c.sites(), c.subscribers(), c.profiles(), c.messages(), c.prompt(), c.popups(), c.keys(), c.backup(), c.restore(), c.compact(), c.doctor())
 			sayUsage(cmd)
+			cmd.PersistentPreRunE = checkGiven
 			cmd.RunE = func(cmd *cobra.Command, args []string) error {
 				if len(args) > 0 {
 					return fmt.Errorf("unknown command %q; see 'caddy webpush --help'", args[0])
@@ -66,6 +69,31 @@ func sayUsage(parent *cobra.Command) {
 		sayUsage(cmd)
 	}
 }
+
+// checkGiven refuses flags and arguments that are given and empty, as "$UNSET" is
+// in a script. Read as "not given", --to "" would send to everybody.
+func checkGiven(cmd *cobra.Command, args []string) (err error) {
+	cmd.Flags().Visit(func(f *pflag.Flag) {
+		values := []string{f.Value.String()}
+		if list, ok := f.Value.(pflag.SliceValue); ok {
+			values = list.GetSlice()
+		}
+		_, free := f.Annotations[mayBeEmpty]
+		if err == nil && !free && (len(values) == 0 || slices.ContainsFunc(values, isBlank)) {
+			err = fmt.Errorf("--%s is empty: leave it out, or set the variable that it is filled from", f.Name)
+		}
+	})
+	if err == nil && slices.ContainsFunc(args, isBlank) {
+		err = fmt.Errorf("an argument is empty: set the variable that it is filled from; write it like: %s",
+			strings.TrimSuffix(cmd.UseLine(), " [flags]"))
+	}
+	return err
+}
+
+// mayBeEmpty annotates flags whose empty value has a meaning.
+const mayBeEmpty = "webpush_may_be_empty"
+
+func isBlank(s string) bool { return strings.TrimSpace(s) == "" }
 
 // command is what the subcommands share: how to reach the server and how to
 // print.

@@ -120,12 +120,16 @@ func (f *promptFlags) add(cmd *cobra.Command) {
 	flags.StringVar(&f.textColor, "text-color", "", "The colour of the text on it")
 	flags.StringArrayVar(&f.topics, "topics", nil, `What visitors can choose, such as news="Breaking news"; with "*" before the id it is checked at first; may be repeated`)
 	flags.StringArrayVar(&f.after, "after", nil, `When to ask: "2 pages", "30s", "scroll 50%", "click <selector>", "event <name>", "exit" or "manual"; may be repeated`)
-	flags.StringArrayVar(&f.paths, "paths", nil, "Where to ask, such as /news/*; may be repeated")
+	flags.StringArrayVar(&f.paths, "paths", nil, "Where to ask, such as /news/*, or /* for everywhere; may be repeated")
 	flags.StringArrayVar(&f.notPaths, "not-paths", nil, "Where not to ask; may be repeated")
 	flags.StringArrayVar(&f.askAgain, "ask-again", nil, "How long a refusal is respected, such as 7d; may be repeated, for the second one and so on")
 	flags.StringVar(&f.consent, "consent", "", "A CSS selector of the site's consent banner")
 	flags.BoolVar(&f.enabled, "enabled", true, "Whether anybody is to be asked but by a page's own call")
 	flags.StringSliceVar(&f.unset, "unset", nil, "Settings to give back to the Caddyfile, such as title,after")
+	for _, name := range []string{"title", "body", "accept", "reject", "color", "text-color"} {
+		// It cannot fail: the flag has just been made.
+		_ = flags.SetAnnotation(name, mayBeEmpty, nil)
+	}
 	flags.Int64Var(&f.revision, "revision", -1, "Change nothing unless this is still the revision, as 'prompt' shows it")
 }
 
@@ -194,7 +198,7 @@ func (f promptFlags) merge(set pushsvc.PromptSettings, given func(flag string) b
 	flags := map[string]any{
 		"kind": f.kind, "title": f.title, "body": f.body, "accept": f.accept, "reject": f.reject, "consent": f.consent,
 		"color": withHash(f.color), "text_color": withHash(f.textColor), "enabled": f.enabled,
-		"paths": patterns(f.paths), "not_paths": patterns(f.notPaths), "ask_again": f.askAgain, "after": after,
+		"paths": f.paths, "not_paths": f.notPaths, "ask_again": f.askAgain, "after": after,
 		"topics": f.parseTopics(),
 	}
 	changed := len(f.unset) > 0
@@ -233,7 +237,7 @@ func (f promptFlags) parseAfter() (*pushsvc.PromptAfter, error) {
 // parseTopics reads id=Label, or *id=Label; the server checks them.
 func (f promptFlags) parseTopics() []pushsvc.PromptTopic {
 	topics := []pushsvc.PromptTopic{}
-	for _, text := range patterns(f.topics) {
+	for _, text := range f.topics {
 		id, label, _ := strings.Cut(text, "=")
 		id, checked := strings.CutPrefix(id, "*")
 		topics = append(topics, pushsvc.PromptTopic{ID: id, Label: label, Checked: checked})
@@ -247,11 +251,6 @@ func withHash(color string) string {
 		return color
 	}
 	return "#" + color
-}
-
-// patterns takes one that is empty for none, which is a list of nothing.
-func patterns(list []string) []string {
-	return slices.DeleteFunc(append([]string{}, list...), func(s string) bool { return s == "" })
 }
 
 func (c *command) resetPrompt(site *string) *cobra.Command {

@@ -47,10 +47,11 @@ const (
 
 // provisionPeople loads the matchers of events.
 func (h *Handler) provisionPeople(ctx caddy.Context) error {
-	h.identitySecret = pushsvc.Secret(caddy.NewReplacer().ReplaceAll(h.IdentitySecret, ""))
-	if h.IdentitySecret != "" && h.identitySecret == "" {
-		return &optionError{"identity_secret", "is empty: set the variable that it is read from"}
+	secret, err := replaced("identity_secret", h.IdentitySecret)
+	if err != nil {
+		return err
 	}
+	h.identitySecret = pushsvc.Secret(secret)
 	for _, e := range h.Events {
 		if len(e.MatcherSetsRaw) == 0 {
 			continue

@@ -93,11 +93,14 @@ func (*BoltStorage) CaddyModule() caddy.ModuleInfo {
 
 // Provision resolves the path. It opens nothing.
 func (b *BoltStorage) Provision(caddy.Context) error {
-	path := caddy.NewReplacer().ReplaceKnown(b.Path, "")
+	path, err := replaced("storage path", b.Path)
+	if err != nil {
+		return err
+	}
 	if path == "" {
 		path = filepath.Join(caddy.AppDataDir(), "webpush", "webpush.db")
 	}
-	path, err := canonicalPath(path)
+	path, err = canonicalPath(path)
 	if err != nil {
 		return fmt.Errorf("storage path %q: %w", b.Path, err)
 	}

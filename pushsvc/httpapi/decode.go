@@ -83,7 +83,7 @@ func tooLarge(limit int64) *Problem {
 
 // decodeJSON decodes exactly one JSON value. It refuses what encoding/json
 // alone lets pass and what has two meanings: names that occur twice in any
-// spelling, bytes that are not UTF-8, data behind the value. strict also
+// spelling, bytes that are not UTF-8, data after the value. strict also
 // refuses names that v does not have.
 func decodeJSON(body []byte, v any, strict bool) error {
 	if !utf8.Valid(body) {
@@ -105,6 +105,15 @@ func decodeJSON(body []byte, v any, strict bool) error {
 		return jsonProblem(err)
 	}
 	return nil
+}
+
+// decodeFilled is decodeJSON, strict, for what operators send. It also refuses
+// values that are given and empty, see [CheckGiven].
+func decodeFilled(body []byte, v any, mayBeEmpty ...string) error {
+	if err := decodeJSON(body, v, true); err != nil {
+		return err
+	}
+	return CheckGiven(body, mayBeEmpty...)
 }
 
 // decodeRecord decodes what browsers tell. An entry of a batch that can't be read

@@ -98,7 +98,11 @@ func (o *Operator) dispatch(methods map[string]handler) http.HandlerFunc {
 			WriteProblem(w, problem(http.StatusMethodNotAllowed, r.Method+" is not allowed here"))
 			return
 		}
-		if err := h(w, r); err != nil {
+		err := checkQuery(r)
+		if err == nil {
+			err = h(w, r)
+		}
+		if err != nil {
 			fail(r.Context(), o.logger, w, err)
 		}
 	}
@@ -148,7 +152,7 @@ func (o *Operator) decode(w http.ResponseWriter, r *http.Request, v any) error {
 	if err != nil {
 		return err
 	}
-	return decodeJSON(body, v, true)
+	return decodeFilled(body, v)
 }
 
 // listed reads what every long list's request has: the site, as find knows it,

@@ -86,6 +86,9 @@ func (o *Operator) accept(w http.ResponseWriter, r *http.Request, body sendBody)
 		return o.dryRun(w, r, req)
 	}
 	req.IdempotencyKey = r.Header.Get("Idempotency-Key")
+	if req.IdempotencyKey == "" && len(r.Header["Idempotency-Key"]) > 0 {
+		return badField("Idempotency-Key", "is empty: "+emptyCure)
+	}
 	if req.RequestHash, err = body.hash(); err != nil {
 		return err
 	}

@@ -57,7 +57,7 @@ func (o *Operator) showPopup(w http.ResponseWriter, r *http.Request) error {
 // parsePopup reads a pop-up as the API takes it. Faults are a *Problem or a
 // *pushsvc.FieldError.
 func parsePopup(body []byte) (p pushsvc.Popup, err error) {
-	if err := decodeJSON(body, &p, true); err != nil {
+	if err := decodeFilled(body, &p); err != nil {
 		return pushsvc.Popup{}, err
 	}
 	return p, nil

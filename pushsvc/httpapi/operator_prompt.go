@@ -70,13 +70,17 @@ func (o *Operator) resetPrompt(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
+// builtIn are the members of a prompt whose empty value is the built-in one.
+// "after" without a condition is the first page.
+var builtIn = []string{"title", "body", "accept", "reject", "color", "text_color", "after"}
+
 // ParsePrompt reads a prompt's settings as the API takes them. Faults are a
 // *Problem or a *pushsvc.FieldError.
 func ParsePrompt(body []byte) (s pushsvc.PromptSettings, err error) {
 	if bytes.Equal(bytes.TrimSpace(body), []byte("null")) { // which encoding/json lets pass
 		return s, problem(http.StatusBadRequest, "the body is not a JSON object")
 	}
-	if err := decodeJSON(body, &s, true); err != nil {
+	if err := decodeFilled(body, &s, builtIn...); err != nil {
 		return pushsvc.PromptSettings{}, err
 	}
 	if err := s.Validate(); err != nil {
@@ -92,8 +96,11 @@ func revisionTag(n pushsvc.Revision) string { return strconv.Quote(strconv.Forma
 // none of ours, or weak, match nothing.
 func ifMatch(r *http.Request) (pushsvc.Revision, error) {
 	header := strings.TrimSpace(r.Header.Get("If-Match"))
-	if header == "" || header == "*" {
+	switch {
+	case header == "*", len(r.Header["If-Match"]) == 0:
 		return pushsvc.AnyRevision, nil
+	case header == "":
+		return 0, badField("If-Match", "is empty: "+emptyCure)
 	}
 	tag, quoted := strings.CutPrefix(strings.TrimSuffix(header, `"`), `"`)
 	n, err := strconv.ParseInt(tag, 10, 64)

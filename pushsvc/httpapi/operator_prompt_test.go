@@ -60,7 +60,7 @@ func TestPromptAPI(t *testing.T) {
 	is("no tag", do("PUT", `{"kind":"bell"}`, "If-Match", `1`), 412, "", "read it again")
 	is("two tags", do("PUT", `{"kind":"bell"}`, "If-Match", `"0", "1"`), 400, "", `"field":"If-Match"`)
 	is("by who has seen it", do("PUT", `{"kind":"bell"}`, "If-Match", `"1"`), 200, `"2"`, `"kind":"bell"`)
-	is("whatever is there", do("PUT", `{"title":"","paths":[]}`), 200, `"3"`, `"override":{"title":"","paths":[]}`)
+	is("whatever is there", do("PUT", `{"title":"","paths":["/*"]}`), 200, `"3"`, `"override":{"title":"","paths":["/*"]}`)
 	is("any", do("PUT", `{"enabled":false}`, "If-Match", "*"), 200, `"4"`, `"enabled":"api"`)
 	is("again", do("GET", ""), 200, `"4"`, `"title":"caddyfile"`)
 	is("the list", f.do("GET", f.operator.URL+"/webpush/prompts", ""), 200, "", `{"site":"a.example","configured":true,"set":["enabled"],"revision":4,`)
@@ -103,6 +103,13 @@ func TestPromptAPIRefuses(t *testing.T) {
 		{`["title"]`, "", 400},
 		{`null`, "", 400},
 		{``, "", 400},
+		{`{"paths":[]}`, "paths", 400},
+		{`{"paths":null}`, "paths", 400},
+		{`{"not_paths":[""]}`, "not_paths[0]", 400},
+		{`{"topics":[]}`, "topics", 400},
+		{`{"kind":""}`, "kind", 400},
+		{`{"consent":""}`, "consent", 400},
+		{`{"after":{"click":""}}`, "after.click", 400},
 		{`{"title":"` + strings.Repeat("x", pushsvc.MaxSettingDocument) + `"}`, "", 413},
 	} {
 		a := f.do("PUT", url, tt.body, "Content-Type", "application/json")
@@ -140,8 +147,7 @@ func TestPromptConfigWith(t *testing.T) {
 		{`{"title":"","after":{}}`, strings.NewReplacer(`"base"`, `""`, `{"pages":9}`, `{}`).Replace(string(before))},
 		{`{"enabled":false}`, strings.Replace(string(before), `{"pages":9}`, `{"manual":true}`, 1)},
 		{`{"enabled":false,"after":{"pages":1}}`, strings.Replace(string(before), `{"pages":9}`, `{"manual":true}`, 1)},
-		{`{"paths":[]}`, strings.Replace(string(before), `"in":["/in"],`, ``, 1)},
-		{`{"paths":[],"not_paths":[]}`, strings.Replace(string(before), `"paths":{"in":["/in"],"out":["/out"]},`, ``, 1)},
+		{`{"paths":["/*"]}`, strings.Replace(string(before), `"/in"`, `"/*"`, 1)},
 	} {
 		s, err := httpapi.ParsePrompt([]byte(tt.settings))
 		if err != nil {

@@ -41,7 +41,8 @@ type SendRequest struct {
 	Rate *float64
 	// Only is the one subscription to send to; zero for all.
 	Only pushsvc.SubscriptionID
-	// Topics, where there are any, are whom to send to: who has chosen one.
+	// Topics are whom to send to: subscribers who have chosen one of them. Nil is
+	// everybody; a list without a topic is refused.
 	Topics []string
 	// IdempotencyKey makes repeats of the same request harmless for 30 days;
 	// RequestHash tells whether it is the same. Empty for none.
@@ -71,6 +72,8 @@ func (r *SendRequest) check(now time.Time) (site string, err error) {
 		return "", err
 	}
 	switch {
+	case r.Topics != nil && len(r.Topics) == 0:
+		return "", &pushsvc.FieldError{Field: "topics", Problem: "is empty: leave it out to send to all subscribers"}
 	case r.Only != 0 && len(r.Topics) > 0:
 		return "", &pushsvc.FieldError{Field: "topics", Problem: "cannot go with subscription: a message to one is for that one, whatever was chosen"}
 	case len(r.IdempotencyKey) > MaxIdempotencyKey:

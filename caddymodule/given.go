@@ -1,0 +1,71 @@
+package caddymodule
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/httpapi"
+)
+
+// What is given and empty is refused in each form of the configuration: it comes
+// from a variable that is not set, and its default may be the opposite of what
+// was meant.
+
+// replaced returns the option's value with its placeholders replaced. A
+// placeholder that is unknown, or empty as {env.NAME} is without the variable, is
+// an *optionError.
+func replaced(option, value string) (string, error) {
+	v, err := caddy.NewReplacer().ReplaceOrErr(value, true, true)
+	if err != nil {
+		return "", &optionError{option, fmt.Sprintf("%q: %v; set the variable that it is read from, or leave the option out", value, err)}
+	}
+	return v, nil
+}
+
+// decodeGiven decodes a module's JSON into v as strictly as Caddy does, and
+// refuses what is given and empty but for the members mayBeEmpty.
+func decodeGiven(raw []byte, v any, mayBeEmpty ...string) error {
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(v); err != nil {
+		return err
+	}
+	return httpapi.CheckGiven(raw, mayBeEmpty...)
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (a *App) UnmarshalJSON(raw []byte) error {
+	type plain App
+	return decodeGiven(raw, (*plain)(a))
+}
+
+// UnmarshalJSON implements json.Unmarshaler. A prompt without a setting is the
+// default one, "after" without a condition is the first page, and matchers judge
+// their own values.
+func (h *Handler) UnmarshalJSON(raw []byte) error {
+	type plain Handler
+	return decodeGiven(raw, (*plain)(h), "prompt", "after", "match.*")
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (p *Prompt) UnmarshalJSON(raw []byte) error {
+	type plain Prompt
+	return decodeGiven(raw, (*plain)(p), "after")
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (b *BoltStorage) UnmarshalJSON(raw []byte) error {
+	type plain BoltStorage
+	return decodeGiven(raw, (*plain)(b))
+}
+
+// Interface guards
+var (
+	_ json.Unmarshaler = (*App)(nil)
+	_ json.Unmarshaler = (*Handler)(nil)
+	_ json.Unmarshaler = (*Prompt)(nil)
+	_ json.Unmarshaler = (*BoltStorage)(nil)
+)

@@ -1,0 +1,107 @@
+package caddymodule
+
+import (
+	"encoding/json"
+	"io"
+	"strings"
+	"testing"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/spf13/cobra"
+)
+
+// TestGivenJSON: JSON that gives an option and leaves it empty is refused, and
+// what Caddy refuses in JSON is refused as before.
+func TestGivenJSON(t *testing.T) {
+	for _, tt := range []struct {
+		into       any
+		json, want string
+	}{
+		{new(App), `{"contact":"mailto:ops@example.com","storage":{"module":"bbolt"}}`, ""},
+		{new(App), `{"contact":""}`, "contact is empty"},
+		{new(App), `{"push_services":[]}`, "push_services is empty"},
+		{new(App), `{"push_services":["default",""]}`, "push_services[1] is empty"},
+		{new(App), `{"storage":{"module":"bbolt","path":""}}`, "storage.path is empty"},
+		{new(App), `{"contacts":"x"}`, "unknown field"},
+		{new(BoltStorage), `{}`, ""},
+		{new(BoltStorage), `{"path":""}`, "path is empty"},
+		{new(BoltStorage), `{"path":null}`, "path is empty"},
+		{new(Handler), `{}`, ""},
+		{new(Handler), `{"prompt":{},"events":[{"name":"Seen","match":[{"not":[{}]}],"props":{"a":""}}]}`, ""},
+		{new(Handler), `{"prompt":{"after":{},"paths":["/a"]}}`, ""},
+		{new(Handler), `{"site":""}`, "site is empty"},
+		{new(Handler), `{"identity_secret":""}`, "identity_secret is empty"},
+		{new(Handler), `{"events":[]}`, "events is empty"},
+		{new(Handler), `{"prompt":{"not_paths":[]}}`, "not_paths is empty"},
+		{new(Handler), `{"prompt":{"pahts":["/a"]}}`, "unknown field"},
+	} {
+		err := json.Unmarshal([]byte(tt.json), tt.into)
+		if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
+			t.Errorf("%T of %s: %v, want %q", tt.into, tt.json, err, tt.want)
+		}
+	}
+}
+
+// TestGivenPlaceholder: a placeholder without a value is no path: it would open
+// another store with a new key.
+func TestGivenPlaceholder(t *testing.T) {
+	for _, path := range []string{"{env.WEBPUSH_TEST_UNSET}", "{env.WEBPUSH_TEST_UNSET}/webpush.db", "{no.such.placeholder}"} {
+		b := &BoltStorage{Path: path}
+		if err := b.Provision(caddy.Context{}); err == nil || !strings.Contains(err.Error(), "storage path") || !strings.Contains(err.Error(), "set the variable") {
+			t.Errorf("%s: %v; key %s", path, err, b.StoreKey())
+		}
+	}
+	if _, err := replaced("identity_secret", "{env.WEBPUSH_TEST_UNSET}"); err == nil {
+		t.Error("an identity secret without a value is taken")
+	}
+}
+
+// TestGivenFlags: a flag or an argument that is given and empty is refused before
+// anything is asked of the server.
+func TestGivenFlags(t *testing.T) {
+	for _, tt := range []struct{ line, want string }{
+		{"send --site a --title x --to=", "--to is empty"},
+		{"send --site a --title x --to=_", "--to is empty"},
+		{"send --site a --title x --at=", "--at is empty"},
+		{"send --site a --title x --topic=", "--topic is empty"},
+		{"send --site a --title x --topic news --topic=", "--topic is empty"},
+		{"send --site a --title x --rate=", "--rate is empty"},
+		{"send --site a --title x --vibrate=", "--vibrate"},
+		{"send --site= --title x", "--site is empty"},
+		{"send --site a --title x --body=", "--body is empty"},
+		{"send --site a --title x --address=", "--address is empty"},
+		{"send --site a --title x --topic news", ""},
+		{"prompt set --site a --paths=", "--paths is empty"},
+		{"prompt set --site a --consent=", "--consent is empty"},
+		{"prompt set --site a --unset=", "--unset is empty"},
+		{"prompt set --site a --title=", ""},
+		{"messages --site a ~", "an argument is empty"},
+		{"popups delete --site a ~", "an argument is empty"},
+	} {
+		ran := false
+		root := &cobra.Command{Use: "webpush", SilenceErrors: true, SilenceUsage: true}
+		c := new(command)
+		root.PersistentFlags().StringVar(&c.address, "address", "", "")
+		root.AddCommand(c.send(), c.messages(), c.popups(), c.prompt())
+		root.PersistentPreRunE = checkGiven
+		runInstead(root, func() { ran = true })
+		args := strings.Fields(tt.line)
+		for i := range args {
+			args[i] = strings.NewReplacer("~", "", "_", " ").Replace(args[i])
+		}
+		root.SetArgs(args)
+		root.SetOut(io.Discard)
+		err := root.Execute()
+		if tt.want == "" && (err != nil || !ran) || tt.want != "" && (ran || err == nil || !strings.Contains(err.Error(), tt.want)) {
+			t.Errorf("%s: %v, ran %v; want %q", tt.line, err, ran, tt.want)
+		}
+	}
+}
+
+// runInstead puts run in the place of what the commands do.
+func runInstead(cmd *cobra.Command, run func()) {
+	for _, sub := range cmd.Commands() {
+		sub.RunE = func(*cobra.Command, []string) error { run(); return nil }
+		runInstead(sub, run)
+	}
+}
