@@ -329,6 +329,9 @@ func (a *App) assemble(ctx context.Context, store pooledStore) (*running, error)
 		Prompts: store.prompts, Configured: a, Logger: a.logger, MaxStoreSize: cmp.Or(a.MaxStoreSize, defaultStoreSize),
 	}
 	svc.SweepSoon() // what a crash has left over
+	if _, err := svc.CookieSecret(ctx); err != nil {
+		a.logger.Warn("reading the secret of cookies", "error", err) // it is read again when it is needed
+	}
 	svc.Conversions = svc.PopupConversions
 	var old *pruner
 	if a.KeepMessages > 0 || a.RetainEvents > 0 {

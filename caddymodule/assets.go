@@ -124,7 +124,7 @@ func (h *Handler) serveOwn(w http.ResponseWriter, r *http.Request, action string
 		if action == "subscribe" { // the only one that asks for topics
 			config.Prompt = config.Prompt.With(run.service.Prompts.Of(site).Settings)
 		}
-		run.public.Serve(w, r, h.publicSite(site, config), action)
+		run.public.Serve(w, r, h.publicSite(r, site, config), action)
 	}
 	return nil
 }

@@ -285,6 +285,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	if h.watches() {
 		return h.serveWatched(w, r, next, own)
 	}
+	defer withoutCookies(r, httpapi.SecureCookieName)()
 	return h.serveSite(w, r, next, own)
 }
 

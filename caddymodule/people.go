@@ -91,8 +91,8 @@ func (h *Handler) watches() bool { return h.Identify != "" || len(h.Events) > 0 
 
 // publicSite is the site that something is posted to. The cookie is for our own
 // endpoints alone, unless pages are to be watched.
-func (h *Handler) publicSite(name string, config httpapi.SiteConfig) httpapi.PublicSite {
-	site := httpapi.PublicSite{Name: name, Topics: config.Prompt.TopicIDs(), IdentitySecret: h.identitySecret}
+func (h *Handler) publicSite(r *http.Request, name string, config httpapi.SiteConfig) httpapi.PublicSite {
+	site := httpapi.PublicSite{Name: name, Topics: config.Prompt.TopicIDs(), IdentitySecret: h.identitySecret, Secure: isSecure(r)}
 	switch {
 	case h.Retire:
 	case h.watches():
@@ -103,12 +103,21 @@ func (h *Handler) publicSite(name string, config httpapi.SiteConfig) httpapi.Pub
 	return site
 }
 
+// isSecure reports whether the client came over https: to us, or to a proxy that is
+// trusted.
+func isSecure(r *http.Request) bool {
+	if r.TLS != nil {
+		return true
+	}
+	trusted, _ := caddyhttp.GetVar(r.Context(), caddyhttp.TrustedProxyVarKey).(bool)
+	return trusted && r.Header.Get("X-Forwarded-Proto") == "https"
+}
+
 // watched is a request whose page may tell something.
 type watched struct {
 	h       *Handler
-	device  pushsvc.DeviceID
+	browser pushsvc.Browser
 	events  []*Event
-	cookies []string // the request's header, with ours
 	status  int
 	caddyhttp.ResponseWriterWrapper
 }
@@ -140,11 +149,8 @@ func (p *watched) ReadFrom(from io.Reader) (int64, error) {
 // serveWatched serves a site whose pages may tell something.
 func (h *Handler) serveWatched(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, own bool) error {
 	p := h.watch(w, r)
-	if p == nil {
-		return h.serveSite(w, r, next, own)
-	}
-	defer p.restore(r)
-	if len(p.events) == 0 && h.Identify == "" || p.device.IsZero() || r.Method == http.MethodHead || isPrefetch(r) {
+	defer withoutCookies(r, httpapi.SecureCookieName, httpapi.CookieName)()
+	if p == nil || len(p.events) == 0 && h.Identify == "" || r.Method == http.MethodHead || isPrefetch(r) {
 		return h.serveSite(w, r, next, own)
 	}
 	if err := h.serveSite(p, r, next, own); err != nil {
@@ -160,22 +166,25 @@ func isPrefetch(r *http.Request) bool {
 	return strings.HasPrefix(r.Header.Get("Sec-Purpose"), "prefetch") || r.Header.Get("Purpose") == "prefetch"
 }
 
-// watch takes our cookie out of the request, and finds out whether its page may
-// tell something: nil where it may not.
+// watch finds out whether the request's page may tell something: nil where it may
+// not.
 func (h *Handler) watch(w http.ResponseWriter, r *http.Request) *watched {
-	p := &watched{h: h, cookies: r.Header["Cookie"]}
-	p.ResponseWriter = w
-	cookie, err := r.Cookie(httpapi.CookieName)
+	site := httpapi.PublicSite{Secure: isSecure(r)}
+	run, _ := h.app.current()
+	if h.Retire || run == nil || len(r.Header["Cookie"]) == 0 || httpapi.Anonymous(r, site) {
+		return nil
+	}
+	name, err := h.siteName(r)
 	if err != nil {
 		return nil
 	}
-	anonymous := httpapi.Anonymous(r)
-	withoutCookie(r)
-	_, device, ok := pushsvc.ParseDeviceCookie(cookie.Value)
-	if !ok || anonymous || h.Retire {
-		return p
+	values, _ := httpapi.Cookies(r, site)
+	b, ok, err := run.service.OpenCookies(r.Context(), name, values)
+	if err != nil || !ok {
+		return nil
 	}
-	p.device = device
+	p := &watched{h: h, browser: b}
+	p.ResponseWriter = w
 	asVisited(r, func() { p.events = h.matching(r) })
 	return p
 }
@@ -194,14 +203,20 @@ func (h *Handler) matching(r *http.Request) (events []*Event) {
 	return events
 }
 
-// withoutCookie takes our cookie, which is a secret of ours and the browser's,
-// out of what the site gets.
-func withoutCookie(r *http.Request) {
+// withoutCookies takes our cookie, which is a secret of ours and the browser's, out
+// of what the site gets; the result brings it back.
+func withoutCookies(r *http.Request, ours ...string) (restore func()) {
+	before := r.Header["Cookie"]
+	if !slices.ContainsFunc(before, func(line string) bool {
+		return slices.ContainsFunc(ours, func(name string) bool { return strings.Contains(line, name) })
+	}) {
+		return func() {}
+	}
 	var kept []string
-	for _, line := range r.Header["Cookie"] {
+	for _, line := range before {
 		parts := slices.DeleteFunc(strings.Split(line, ";"), func(part string) bool {
 			name, _, _ := strings.Cut(strings.TrimSpace(part), "=")
-			return name == httpapi.CookieName
+			return slices.Contains(ours, name)
 		})
 		if line = strings.TrimSpace(strings.Join(parts, ";")); line != "" {
 			kept = append(kept, line)
@@ -212,13 +227,7 @@ func withoutCookie(r *http.Request) {
 	} else {
 		r.Header["Cookie"] = kept
 	}
-}
-
-// restore gives the request its cookie back.
-func (p *watched) restore(r *http.Request) {
-	if len(p.cookies) > 0 {
-		r.Header["Cookie"] = p.cookies
-	}
+	return func() { r.Header["Cookie"] = before }
 }
 
 // tell hands on what a page that has been answered tells. It never waits and
@@ -237,11 +246,15 @@ func (p *watched) tell(r *http.Request) {
 		return
 	}
 	now := time.Now()
-	t := pageTold{site: site, batch: pushsvc.Batch{Device: p.device, At: now}}
+	device := p.browser.Device()
+	if run.service.Known(p.browser) != nil {
+		return // another tab has logged in or out meanwhile
+	}
+	t := pageTold{site: site, batch: pushsvc.Batch{Device: device, Line: p.browser.Line(), At: now}}
 	if p.h.Identify != "" {
 		// What the placeholder stands for is never looked at for placeholders again.
 		id, ok := pushsvc.Identity{Kind: pushsvc.IdentityID, Value: repl.ReplaceAll(p.h.Identify, "")}.Clean()
-		if ok && run.pages.fresh(site, p.device, id.Value, now) {
+		if ok && run.pages.fresh(site, device, id.Value, now) {
 			t.batch.Entries = append(t.batch.Entries, pushsvc.Entry{Kind: pushsvc.EntryLogin, Time: now, Identities: []pushsvc.Identity{id}})
 		}
 	}

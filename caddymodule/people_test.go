@@ -62,8 +62,12 @@ func (s *server) stopped() *boltstore.Store {
 
 func person(t *testing.T, store *boltstore.Store, cookie string) (pushsvc.Profile, []pushsvc.EventRecord) {
 	t.Helper()
-	_, device, _ := pushsvc.ParseDeviceCookie(cookie)
-	f, err := store.Facts(t.Context(), peopleHost, device)
+	secret, err := store.Secret(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, _ := pushsvc.OpenDeviceCookie(secret, peopleHost, cookie)
+	f, err := store.Facts(t.Context(), peopleHost, b.Device())
 	if err != nil || f.Profile == nil {
 		t.Fatalf("the visitor is unknown: %v", err)
 	}
@@ -250,5 +254,49 @@ func TestPageEventsRetired(t *testing.T) {
 	mu.Unlock()
 	if p, _ := person(t, s.stopped(), c.Value); len(p.Events) != 1 {
 		t.Errorf("a page of a retired site is counted: %+v", p.Events)
+	}
+}
+
+// TestHostCookie: a site of https, behind a proxy that has the TLS too, has a cookie
+// that other hosts can't set. The site itself never gets it, and who is behind a
+// trusted proxy is identified by it alone.
+func TestHostCookie(t *testing.T) {
+	var mu sync.Mutex
+	saw := ""
+	up := upstream(t, map[string]http.HandlerFunc{"/me": func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		saw = r.Header.Get("Cookie")
+		mu.Unlock()
+		w.Header().Set("Content-Type", "text/html")
+		w.Header().Set("X-User", r.URL.Query().Get("user"))
+		_, _ = io.WriteString(w, pageHTML)
+	}})
+	s := start(t, site{global: "", options: "", upstream: up})
+	https := map[string]string{"Origin": "https://" + peopleHost}
+	c := s.tell("", "01", `{"type":"event","name":"Hello"}`, https)
+	if c == nil || c.Name != "__Host-webpush" || c.Path != "/" || !c.Secure || !c.HttpOnly || c.Domain != "" {
+		t.Fatalf("cookie: %+v", c)
+	}
+	planted := s.visitor("02")
+	get := func(want string) {
+		t.Helper()
+		s.request("GET", peopleHost, "/me?user=ann", map[string]string{
+			"Cookie": "a=1; __Host-webpush=" + c.Value + "; __webpush=" + planted.Value, "X-Forwarded-Proto": "https",
+		}, "")
+		mu.Lock()
+		defer mu.Unlock()
+		if saw != want {
+			t.Errorf("the site sees %q, want %q", saw, want)
+		}
+	}
+	get("a=1; __webpush=" + planted.Value) // which is not ours here
+	s.load(adaptJSON(t, site{options: "identify {http.response.header.X-User}", upstream: up}.caddyfile(s.db, s.port)))
+	get("a=1")
+	store := s.stopped()
+	if p, _ := person(t, store, c.Value); fmt.Sprint(p.Identities) != "[{identity ann}]" {
+		t.Errorf("identified: %+v", p.Identities)
+	}
+	if p, _ := person(t, store, planted.Value); p.Known() {
+		t.Errorf("by a planted cookie: %+v", p.Identities)
 	}
 }

@@ -1,6 +1,9 @@
 package pushsvc
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // MaxEntries is how many entries a batch may have.
 const MaxEntries = 200
@@ -98,6 +101,11 @@ type Conversion struct {
 // Batch is what one device tells at a time.
 type Batch struct {
 	Device DeviceID
+	// Next is the device that takes Device's place where the batch changes who it
+	// belongs to: who had the cookie before is nobody then. Zero for none.
+	Next DeviceID
+	// Line is the browser's; zero for Device.
+	Line DeviceID
 	// ID is 16 random bytes in base64url; a device's batch is applied once.
 	ID string
 	// Session is the browser's session, where it says so.
@@ -116,6 +124,13 @@ type Batch struct {
 	Trusted bool
 	// Limits are the site's; zero for the defaults.
 	Limits PeopleLimits
+}
+
+func (b *Batch) line() DeviceID {
+	if b.Line.IsZero() {
+		return b.Device
+	}
+	return b.Line
 }
 
 // PeopleLimits bound a site; zeros are MaxAnonymous, MaxKnown and MaxSiteEvents.
@@ -142,6 +157,13 @@ func (l PeopleLimits) eventNames() int64 {
 	return MaxSiteEvents
 }
 
+// MayMove reports whether the entries may change who a device belongs to.
+func MayMove(entries []Entry) bool {
+	return slices.ContainsFunc(entries, func(e Entry) bool {
+		return e.Kind == EntryLogin || e.Kind == EntryLogout || e.Kind == EntryOptOut
+	})
+}
+
 // Tracked is what became of a batch.
 type Tracked struct {
 	// Repeated says that it had been applied before.
@@ -155,4 +177,6 @@ type Tracked struct {
 	// rows were read and written for it, and as many for its operations as take
 	// the time.
 	Work int
+	// Replaced says that the device is Batch.Next now, and Batch.Device nobody's.
+	Replaced bool
 }

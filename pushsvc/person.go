@@ -5,9 +5,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
-	"encoding/binary"
 	"encoding/hex"
-	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -38,87 +36,18 @@ const (
 // no further back. Where a conversion of the pop-up counts for longer, it is that.
 const shownFor = 8 * 24 * time.Hour
 
-// DeviceID names one browser of one site in the store. It is a digest of what
-// the browser's cookie has: who reads the store can't pretend to be somebody.
-type DeviceID [16]byte
-
-// DeviceCookie is a device's secret as the cookie has it: 16 bytes in base64url,
-// 22 characters. Who has it is that browser.
-type DeviceCookie string
-
-// ParseDeviceCookie says whether the text can be a device's secret, and which
-// device that is.
-func ParseDeviceCookie(text string) (DeviceCookie, DeviceID, bool) {
-	if _, ok := parse16(text); !ok {
-		return "", DeviceID{}, false
-	}
-	return DeviceCookie(text), DeviceCookie(text).ID(), true
-}
-
-// NewDeviceCookie makes the secret of a browser that came without one. seed is
-// 22 random characters that the browser says again when it repeats what was not
-// acknowledged, so that it is the same device then.
-func NewDeviceCookie(secret []byte, site, seed string) DeviceCookie {
-	mac := hmac.New(sha256.New, secret)
-	mac.Write(macText("device", site, seed))
-	return DeviceCookie(base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:16]))
-}
-
-// ID is what the store calls the device.
-func (c DeviceCookie) ID() (d DeviceID) {
-	sum := sha256.Sum256([]byte("device\x00" + c))
-	copy(d[:], sum[:])
-	return d
-}
-
-// IsRandomID says whether the text is 16 bytes in base64url, as batches and
-// sessions are named.
-func IsRandomID(text string) bool { _, ok := parse16(text); return ok }
-
-func parse16(text string) (b [16]byte, ok bool) {
-	if len(text) != 22 {
-		return b, false
-	}
-	n, err := base64.RawURLEncoding.Strict().Decode(b[:], []byte(text))
-	return b, err == nil && n == 16
-}
-
-// macText joins texts so that no two lists look alike.
-func macText(texts ...string) (b []byte) {
-	for _, t := range texts {
-		b = binary.AppendUvarint(b, uint64(len(t)))
-		b = append(b, t...)
-	}
-	return b
-}
-
-// IsZero says that there is no device.
-func (d DeviceID) IsZero() bool { return d == DeviceID{} }
-
-// MarshalText implements encoding.TextMarshaler: hexadecimal.
-func (d DeviceID) MarshalText() ([]byte, error) { return hex.AppendEncode(nil, d[:]), nil }
-
-// UnmarshalText implements encoding.TextUnmarshaler.
-func (d *DeviceID) UnmarshalText(text []byte) error {
-	if len(text) != 2*len(d) {
-		return errors.New("a device's id has the wrong length")
-	}
-	_, err := hex.Decode(d[:], text)
-	return err
-}
-
 // PopupToken is what a browser that was given a pop-up reports with, so that
 // nobody else can count as having seen it: a MAC over site, pop-up, variant and
-// device, in base64url.
-func PopupToken(secret []byte, site, popup, variant string, device DeviceID) string {
+// the browser's line, in base64url. It stays good when the cookie is replaced.
+func PopupToken(secret []byte, site, popup, variant string, line DeviceID) string {
 	mac := hmac.New(sha256.New, secret)
-	mac.Write(macText("popup", site, popup, variant, string(device[:])))
+	mac.Write(macText("popup", site, popup, variant, string(line[:])))
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:tokenMAC])
 }
 
 // CheckPopupToken says whether PopupToken made the token for these.
-func CheckPopupToken(secret []byte, site, popup, variant string, device DeviceID, token string) bool {
-	return hmac.Equal([]byte(token), []byte(PopupToken(secret, site, popup, variant, device)))
+func CheckPopupToken(secret []byte, site, popup, variant string, line DeviceID, token string) bool {
+	return hmac.Equal([]byte(token), []byte(PopupToken(secret, site, popup, variant, line)))
 }
 
 // IdentityKind is what kind of name an identity is.
@@ -178,8 +107,8 @@ func CheckIdentity(secret Secret, i Identity, signature string) bool {
 type Profile struct {
 	// ID is a UUIDv7.
 	ID string `json:"id"`
-	// Group is by what pop-ups' variants are chosen: the device that the profile
-	// began with, for the choice was made before there was a profile.
+	// Group is by what pop-ups' variants are chosen: the line of the browser that
+	// the profile began with, for the choice was made before there was a profile.
 	Group         DeviceID              `json:"group,omitzero"`
 	Created       time.Time             `json:"created"`
 	Seen          time.Time             `json:"seen"`
@@ -249,12 +178,13 @@ type PopupCount struct {
 // Shown is one time that a pop-up was seen, or would have been but for its
 // control group.
 type Shown struct {
-	Popup     string    `json:"popup"`
-	Variant   string    `json:"variant,omitempty"`
-	At        time.Time `json:"at"`
-	Session   string    `json:"session,omitempty"`
-	Control   bool      `json:"control,omitempty"`
-	Converted bool      `json:"converted,omitempty"`
+	Popup   string    `json:"popup"`
+	Variant string    `json:"variant,omitempty"`
+	At      time.Time `json:"at"`
+	// Session is the SessionMark of the browser's session.
+	Session   string `json:"session,omitempty"`
+	Control   bool   `json:"control,omitempty"`
+	Converted bool   `json:"converted,omitempty"`
 	// Clicked is when it was last clicked or answered.
 	Clicked time.Time `json:"clicked,omitzero"`
 	// Unseen is true for a click without a view: browsers report a view after a
@@ -311,8 +241,9 @@ func (p *Profile) KeptSince(popup string, from time.Time) (n int) {
 
 // KeptIn is how often it would have been in the session.
 func (p *Profile) KeptIn(session, popup string) (n int) {
+	mark := SessionMark(session)
 	for _, s := range p.Shown {
-		if s.Control && s.Popup == popup && session != "" && s.Session == session {
+		if s.Control && s.Popup == popup && mark != "" && s.Session == mark {
 			n++
 		}
 	}
@@ -333,8 +264,9 @@ func (p *Profile) ViewsSince(popup string, from time.Time) (n int) {
 // ViewsIn is how often the pop-up, or where it is empty any, was seen in the
 // session.
 func (p *Profile) ViewsIn(session, popup string) (n int) {
+	mark := SessionMark(session)
 	for _, s := range p.Shown {
-		if s.Viewed() && session != "" && s.Session == session && (popup == "" || s.Popup == popup) {
+		if s.Viewed() && mark != "" && s.Session == mark && (popup == "" || s.Popup == popup) {
 			n++
 		}
 	}

@@ -164,24 +164,46 @@ func TestIdentities(t *testing.T) {
 
 func TestDeviceCookies(t *testing.T) {
 	secret := []byte("secret")
-	a := pushsvc.NewDeviceCookie(secret, "a.example", "seed")
-	for _, other := range []pushsvc.DeviceCookie{
-		pushsvc.NewDeviceCookie(secret, "a.example", "seeds"), pushsvc.NewDeviceCookie(secret, "b.example", "seed"),
-		pushsvc.NewDeviceCookie([]byte("other"), "a.example", "seed"), pushsvc.NewDeviceCookie(secret, "a.examples", "eed"),
+	a := pushsvc.NewBrowser(secret, "a.example", "seed", day)
+	if again := pushsvc.NewBrowser(secret, "a.example", "seed", day.Add(time.Hour)); again.Device() != a.Device() {
+		t.Error("the same seed makes another device")
+	}
+	for _, other := range []pushsvc.Browser{
+		pushsvc.NewBrowser(secret, "a.example", "seeds", day), pushsvc.NewBrowser(secret, "b.example", "seed", day),
+		pushsvc.NewBrowser([]byte("other"), "a.example", "seed", day), pushsvc.NewBrowser(secret, "a.examples", "eed", day),
+		a.Next(secret, "a.example", "batch", day),
 	} {
-		if a == other {
-			t.Errorf("two devices have the cookie %s", a)
+		if a.Device() == other.Device() {
+			t.Errorf("two browsers are the device %v", a.Device())
 		}
 	}
-	if c, id, ok := pushsvc.ParseDeviceCookie(string(a)); !ok || c != a || id != a.ID() || id.IsZero() {
-		t.Errorf("%s is no cookie", a)
+	next := a.Next(secret, "a.example", "batch", day)
+	if next.Line() != a.Line() || next.Device() != a.Next(secret, "a.example", "batch", day).Device() || next.Device() == a.Next(secret, "a.example", "other", day).Device() {
+		t.Error("the browser's next cookie")
 	}
-	for _, bad := range []string{"", "0", string(a) + "A", string(a[1:]), strings.Repeat("!", 22), strings.Repeat("B", 22)} {
-		if _, _, ok := pushsvc.ParseDeviceCookie(bad); ok {
+	text := string(a.Cookie(secret, "a.example"))
+	if b, ok := pushsvc.OpenDeviceCookie(secret, "a.example", text); !ok || b != a || b.Device().IsZero() || len(text) != 60 {
+		t.Errorf("%s is no cookie: %v, want %v", text, b, a)
+	}
+	bad := []string{"", "0", text + "A", text[1:], strings.Repeat("!", 60), strings.Repeat("A", 60), strings.Repeat("B", 22), text[:30] + "\n" + text[30:]}
+	for i := range text { // any other byte
+		flip := []byte(text)
+		if flip[i]++; flip[i] == text[i] {
+			continue
+		}
+		bad = append(bad, string(flip))
+	}
+	for _, bad := range bad {
+		if _, ok := pushsvc.OpenDeviceCookie(secret, "a.example", bad); ok {
 			t.Errorf("%q is a cookie", bad)
 		}
 	}
-	device := a.ID()
+	for site, secret := range map[string]string{"b.example": "secret", "a.example": "other"} {
+		if _, ok := pushsvc.OpenDeviceCookie([]byte(secret), site, text); ok {
+			t.Errorf("%s with %s takes another's cookie", site, secret)
+		}
+	}
+	device := a.Line()
 	token := pushsvc.PopupToken(secret, "a.example", "sale", "b", device)
 	if !pushsvc.CheckPopupToken(secret, "a.example", "sale", "b", device, token) ||
 		pushsvc.CheckPopupToken(secret, "a.example", "saleb", "", device, token) || pushsvc.CheckPopupToken(secret, "a.example", "sale", "b", device, "") {

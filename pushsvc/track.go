@@ -77,6 +77,9 @@ type Change struct {
 	Popups map[PopupStat]int64
 	// Counts are the site's new ones, where they are not nil.
 	Counts *PeopleCounts
+	// Moved, where the batch has replaced its device, are that and the one which
+	// takes over its subscriptions.
+	Moved *[2]DeviceID
 }
 
 // Apply works out what the batch changes. It is the same for every store, and
@@ -128,7 +131,9 @@ type applier struct {
 	counts PeopleCounts
 	now    *person
 	device Device
-	made   int64 // people that became known
+	mark   string // of the session
+	moved  bool   // the device changed hands
+	made   int64  // people that became known
 	loaded map[string]*person
 	order  []*person
 	cost   cost
@@ -140,6 +145,11 @@ func (a *applier) start() (err error) {
 	}
 	before := a.counts
 	a.change.Counts = &before
+	a.mark = SessionMark(a.b.Session)
+	if done, err := a.replaced(); err != nil || done {
+		a.change = Change{Tracked: Tracked{Repeated: true, Replaced: true}}
+		return err
+	}
 	p, err := a.tx.ProfileOf(a.b.Device)
 	if err != nil {
 		return err
@@ -160,6 +170,20 @@ func (a *applier) start() (err error) {
 	return nil
 }
 
+// replaced says whether the batch has been applied and has replaced its device:
+// the browser has not heard the answer, and posts it with the cookie from before.
+func (a *applier) replaced() (bool, error) {
+	if a.b.Next.IsZero() || a.b.ID == "" {
+		return false, nil
+	}
+	p, err := a.tx.ProfileOf(a.b.Next)
+	if err != nil || p == nil {
+		return false, err
+	}
+	i := p.device(a.b.Next)
+	return i >= 0 && p.Devices[i].knows(a.b.ID), nil
+}
+
 func milli(t time.Time) time.Time { return t.UTC().Truncate(time.Millisecond) }
 
 // load makes sure that there is one copy of each profile.
@@ -178,7 +202,7 @@ func (a *applier) load(p *Profile) *person {
 
 // fresh is a new anonymous profile.
 func (a *applier) fresh() *person {
-	p := &person{Profile: &Profile{ID: NewProfileID(a.b.At), Group: a.b.Device, Created: milli(a.b.At), Seen: milli(a.b.At)}}
+	p := &person{Profile: &Profile{ID: NewProfileID(a.b.At), Group: a.b.line(), Created: milli(a.b.At), Seen: milli(a.b.At)}}
 	a.loaded[p.ID] = p
 	a.order = append(a.order, p)
 	return p
@@ -207,7 +231,7 @@ func (a *applier) apply(e Entry) error {
 		return a.login(e)
 	case EntryLogout:
 		if p.Known() {
-			a.now = a.fresh()
+			a.now, a.moved = a.fresh(), true
 		}
 	case EntryVisit:
 		p.visit(e)
@@ -326,7 +350,7 @@ func latest(a, b time.Time) time.Time {
 
 // shown adds one.
 func (a *applier) shown(s Shown, act *PopupAct) {
-	s.Popup, s.Variant, s.Session = act.Popup, act.Variant, a.b.Session
+	s.Popup, s.Variant, s.Session = act.Popup, act.Variant, a.mark
 	a.now.Shown = append(slices.Clone(a.now.Shown), s)
 }
 
@@ -342,7 +366,7 @@ func (a *applier) lastShown(popup string) int {
 
 // viewed notes a view, or that what was clicked has been seen.
 func (a *applier) viewed(e Entry) {
-	if i := a.lastShown(e.Popup.Popup); i >= 0 && a.now.Shown[i].Unseen && a.now.Shown[i].Session == a.b.Session {
+	if i := a.lastShown(e.Popup.Popup); i >= 0 && a.now.Shown[i].Unseen && a.now.Shown[i].Session == a.mark {
 		a.now.Shown = slices.Clone(a.now.Shown)
 		a.now.Shown[i].Unseen = false
 		return
@@ -441,6 +465,7 @@ func (a *applier) login(e Entry) error {
 		a.made++
 		a.cost.people++
 	}
+	was, known := a.now, a.now.Known()
 	switch {
 	case len(e.Identities) == 0:
 		return nil
@@ -469,6 +494,7 @@ func (a *applier) login(e Entry) error {
 		}
 		a.now.Identities = a.now.Identities[over:]
 	}
+	a.moved = a.moved || a.now != was || !known
 	a.now.set(e.Set)
 	return nil
 }

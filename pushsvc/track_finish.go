@@ -61,8 +61,13 @@ func (a *applier) settle() (refused bool) {
 	a.device.Seen = milli(a.b.At)
 	a.device.remember(a.b.ID)
 	a.dropDevice()
+	if a.moved && !a.b.Next.IsZero() {
+		setIn(&a.change.Devices, a.b.Device, "")
+		a.device.ID = a.b.Next
+		a.change.Replaced, a.change.Moved = true, &[2]DeviceID{a.b.Device, a.b.Next}
+	}
 	a.now.Devices = append(slices.Clone(a.now.Devices), a.device)
-	setIn(&a.change.Devices, a.b.Device, a.now.ID)
+	setIn(&a.change.Devices, a.device.ID, a.now.ID)
 	if a.now.Seen.Before(a.device.Seen) {
 		a.now.Seen = a.device.Seen
 	}

@@ -15,6 +15,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -154,12 +155,38 @@ func (s *server) waitForStore(ctx context.Context) error {
 	}
 }
 
+// visitor asks for pop-ups as a browser that comes for the first time, and returns
+// its cookie.
+func (s *server) visitor(ctx context.Context) (string, error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+s.address+"/_webpush/messages", strings.NewReader("{}"))
+	if err != nil {
+		return "", err
+	}
+	r.Header.Set("Content-Type", "application/json")
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return "", err
+	}
+	_, err = io.Copy(io.Discard, resp.Body)
+	if err = errors.Join(err, resp.Body.Close()); err != nil {
+		return "", err
+	}
+	for _, c := range resp.Cookies() {
+		return c.Value, nil
+	}
+	return "", fmt.Errorf("status %d without a cookie", resp.StatusCode)
+}
+
 func (b *eventBench) measure(ctx context.Context) error {
 	for _, name := range append([]string{stored}, sizeNames()...) {
 		b.names[name] = new(atomic.Int64)
 	}
 	for range b.options.visitors {
-		b.cookies = append(b.cookies, random16())
+		cookie, err := b.server.visitor(ctx)
+		if err != nil {
+			return fmt.Errorf("getting a visitor's cookie: %w", err)
+		}
+		b.cookies = append(b.cookies, cookie)
 	}
 	if err := b.posts.resize(posters); err != nil {
 		return err

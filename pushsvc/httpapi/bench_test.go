@@ -48,7 +48,7 @@ func BenchmarkEvents(b *testing.B) {
 					r := httptest.NewRequest(http.MethodPost, "/_webpush/events", bytes.NewReader(body))
 					r.Header.Set("Content-Type", "application/json")
 					if kept {
-						r.Header.Set("Cookie", "__webpush="+random(7))
+						r.Header.Set("Cookie", "__webpush="+f.cookieOf(siteA, 7))
 					} else {
 						r.Header.Set("DNT", "1")
 					}

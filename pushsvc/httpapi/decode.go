@@ -143,6 +143,7 @@ func decodeEntries(body []byte) (req service.RecordRequest, err error) {
 	var raw struct {
 		Batch   string            `json:"batch"`
 		Session string            `json:"session"`
+		Seed    string            `json:"seed"`
 		Sent    float64           `json:"sent"`
 		Events  []json.RawMessage `json:"events"`
 	}
@@ -158,7 +159,7 @@ func decodeEntries(body []byte) (req service.RecordRequest, err error) {
 	if len(raw.Events) > pushsvc.MaxEntries {
 		return req, badField("events", fmt.Sprintf("has more than %d entries", pushsvc.MaxEntries))
 	}
-	req = service.RecordRequest{Batch: raw.Batch, Session: raw.Session, Sent: raw.Sent}
+	req = service.RecordRequest{Batch: raw.Batch, Session: raw.Session, Seed: raw.Seed, Sent: raw.Sent}
 	for _, text := range raw.Events {
 		var e service.EntryInput
 		if err := decodeJSON(text, &e, false); err != nil {

@@ -67,7 +67,12 @@ func (l *lockedBuffer) String() string {
 
 func newFixture(t testing.TB) *fixture {
 	t.Helper()
-	store := openStore(t)
+	return newFixtureOn(t, openStore(t))
+}
+
+// newFixtureOn is a server that begins with the store.
+func newFixtureOn(t testing.TB, store pushsvc.Store) *fixture {
+	t.Helper()
 	f := &fixture{TB: t, store: store, wakes: new(wakes), log: new(lockedBuffer)}
 	var err error
 	f.key, err = store.EnsureKey(t.Context(), func() (pushsvc.Key, error) { return service.NewKey(time.Now()) })

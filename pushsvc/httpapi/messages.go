@@ -25,15 +25,21 @@ func (p *Public) messages(w http.ResponseWriter, r *http.Request, site PublicSit
 	if err := decodeJSON(body, &req, false); err != nil {
 		return err
 	}
-	v, err := p.visitor(r, site, req.Session)
+	v, err := p.visitor(r, site, req.Seed)
 	if err != nil {
 		return err
 	}
-	answer, err := p.Service.Messages(r.Context(), site.Name, v.device, req)
+	var device pushsvc.DeviceID
+	if !v.browser.IsZero() {
+		device, req.Line = v.browser.Device(), v.browser.Line()
+	}
+	answer, err := p.Service.Messages(r.Context(), site.Name, device, req)
 	if err != nil {
 		return err
 	}
-	v.setCookie(w, r, site)
+	if err := p.setCookie(w, r, site, v); err != nil {
+		return err
+	}
 	writeJSON(w, http.StatusOK, answer)
 	return nil
 }

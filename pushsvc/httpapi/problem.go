@@ -84,6 +84,8 @@ func asProblem(err error) *Problem {
 		return problem(http.StatusConflict, inUse.Error())
 	case errors.Is(err, pushsvc.ErrFull):
 		return fullProblem()
+	case errors.Is(err, service.ErrReplaced):
+		return problem(http.StatusServiceUnavailable, service.ErrReplaced.Error()+": post the same again, with the new one")
 	case errors.As(err, &state):
 		return problem(http.StatusConflict, state.Error())
 	case errors.As(err, &format):
@@ -102,6 +104,11 @@ func asProblem(err error) *Problem {
 // fail answers err. Faults of ours are logged, those of clients are not.
 func fail(ctx context.Context, log *slog.Logger, w http.ResponseWriter, err error) {
 	p := asProblem(err)
+	if errors.Is(err, service.ErrReplaced) { // what a moment of waiting cures
+		w.Header().Set("Retry-After", "1")
+		WriteProblem(w, p)
+		return
+	}
 	if full := errors.Is(err, service.ErrTooManySites) || errors.Is(err, service.ErrNoRoom); full {
 		w.Header().Set("Retry-After", retryFull) // the service has told, once
 	} else if p.Status >= http.StatusInternalServerError && p.Status != http.StatusNotImplemented {

@@ -50,6 +50,9 @@ type PublicSite struct {
 	OtherPath string
 	// IdentitySecret, where there is one, is what logins must be signed with.
 	IdentitySecret pushsvc.Secret
+	// Secure says that the request came over https to a proxy that is trusted, if
+	// not to us.
+	Secure bool
 }
 
 // Actions are the last path segments that Serve knows.
@@ -111,7 +114,12 @@ func (p *Public) subscribe(w http.ResponseWriter, r *http.Request, site PublicSi
 	if err != nil {
 		return err
 	}
-	req.Of, req.SiteTopics = v.device, site.Topics
+	if err := p.Service.Known(v.browser); err != nil {
+		return err
+	}
+	if req.SiteTopics = site.Topics; !v.browser.IsZero() {
+		req.Of = v.browser.Device()
+	}
 	if err := p.mayBegin(w, r, site); err != nil {
 		return err
 	}
@@ -119,7 +127,9 @@ func (p *Public) subscribe(w http.ResponseWriter, r *http.Request, site PublicSi
 	if err != nil {
 		return err
 	}
-	v.setCookie(w, r, site)
+	if err := p.setCookie(w, r, site, v); err != nil {
+		return err
+	}
 	// No more about the row: an id would tell whether the endpoint was known,
 	// and how many subscribers the site has.
 	writeJSON(w, http.StatusCreated, struct {

@@ -48,12 +48,26 @@ func (v *visit) sendBatch(n int, session string, entries ...string) answer {
 // profile is what is known of the browser; nil where nothing is.
 func (v *visit) profile() *pushsvc.Profile {
 	v.Helper()
-	_, device, _ := pushsvc.ParseDeviceCookie(v.cookie)
-	f, err := v.store.Facts(v.Context(), v.site, device)
+	return v.facts().Profile
+}
+
+func (v *visit) facts() pushsvc.Facts {
+	v.Helper()
+	b, ok := pushsvc.OpenDeviceCookie(v.secret(), v.site, v.cookie)
+	if !ok {
+		return pushsvc.Facts{}
+	}
+	f, err := v.store.Facts(v.Context(), v.site, b.Device())
 	if err != nil {
 		v.Fatal(err)
 	}
-	return f.Profile
+	return f
+}
+
+// cookieOf is a genuine cookie of the n-th of browsers that are the same in each run.
+func (f *fixture) cookieOf(site string, n int) string {
+	f.Helper()
+	return string(pushsvc.NewBrowser([]byte("tests"), site, fmt.Sprint("browser ", n), time.Now()).Cookie(f.secret(), site))
 }
 
 // people is how many profiles a site has.
@@ -86,7 +100,7 @@ func TestRecord(t *testing.T) {
 			t.Errorf("the cookie has no %s: %s", part, set)
 		}
 	}
-	if strings.Contains(set, "Secure") || strings.Contains(set, "Domain") || len(v.cookie) != 22 {
+	if strings.Contains(set, "Secure") || strings.Contains(set, "Domain") || len(v.cookie) != 60 {
 		t.Errorf("cookie: %s", set)
 	}
 	p := v.profile()
@@ -182,15 +196,16 @@ func TestRecordPopups(t *testing.T) {
 	f := newFixture(t)
 	v := &visit{fixture: f, site: siteA}
 	v.send(anEvent)
-	_, device, _ := pushsvc.ParseDeviceCookie(v.cookie)
+	b, _ := pushsvc.OpenDeviceCookie(f.secret(), siteA, v.cookie)
+	line := b.Line()
 	act := func(act, popup, token string) string {
 		return fmt.Sprintf(`{"type":"popup","act":%q,"popup":%q,"variant":"b","token":%q,"element":"#buy"}`, act, popup, token)
 	}
-	token := pushsvc.PopupToken(f.secret(), siteA, "sale", "b", device)
+	token := pushsvc.PopupToken(f.secret(), siteA, "sale", "b", line)
 	v.send(act("viewed", "sale", token), act("clicked", "sale", token))
 	// Tokens of another pop-up, site or device count nothing.
 	v.send(act("viewed", "other", token), act("viewed", "sale", ""),
-		act("viewed", "sale", pushsvc.PopupToken(f.secret(), siteB, "sale", "b", device)),
+		act("viewed", "sale", pushsvc.PopupToken(f.secret(), siteB, "sale", "b", line)),
 		act("viewed", "sale", pushsvc.PopupToken(f.secret(), siteA, "sale", "b", pushsvc.DeviceID{1})))
 	stats, err := f.store.PopupStats(t.Context(), siteA, "sale", time.Time{}, time.Time{})
 	if err != nil || len(stats) != 2 || stats[0].Count != 1 || stats[1].Count != 1 || stats[0].Variant != "b" || stats[1].Element != "#buy" {
@@ -306,13 +321,13 @@ func TestRecordLimit(t *testing.T) {
 func TestSecureCookie(t *testing.T) {
 	f := newFixture(t)
 	public := &httpapi.Public{Service: f.service, Logger: f.logger()}
-	for path, want := range map[string]string{"/_webpush/": "; Secure", "": ""} {
+	for path, want := range map[string]string{"/_webpush/": "; Path=/; Max-Age=34560000; HttpOnly; Secure; SameSite=Lax", "": ""} {
 		w := httptest.NewRecorder()
 		r := httptest.NewRequest("POST", "https://a.example/_webpush/events", strings.NewReader(`{"batch":"`+random(1)+`","events":[`+anEvent+`]}`))
 		r.Header.Set("Content-Type", "application/json")
 		public.Serve(w, r, httpapi.PublicSite{Name: siteA, CookiePath: path}, "events")
 		set := w.Header().Get("Set-Cookie")
-		if w.Code != http.StatusNoContent || (path == "") != (set == "") || !strings.Contains(set, want) {
+		if w.Code != http.StatusNoContent || (path == "") != (set == "") || !strings.HasSuffix(set, want) || want != "" && !strings.HasPrefix(set, "__Host-webpush=") {
 			t.Errorf("path %q: %d, %q", path, w.Code, set)
 		}
 	}
@@ -330,6 +345,7 @@ func TestOldCookie(t *testing.T) {
 	post := func(path, cookies, entry string, n int) []*http.Cookie {
 		w := httptest.NewRecorder()
 		r := httptest.NewRequest("POST", "https://a.example/_webpush/events", strings.NewReader(`{"batch":"`+random(n)+`","events":[`+entry+`]}`))
+		r.TLS = nil
 		r.Header.Set("Content-Type", "application/json")
 		r.Header.Set("Cookie", cookies)
 		public.Serve(w, r, httpapi.PublicSite{Name: siteA, CookiePath: path, OtherPath: others[path]}, "events")
@@ -338,25 +354,29 @@ func TestOldCookie(t *testing.T) {
 		}
 		return w.Result().Cookies()
 	}
-	const known = "AAAAAAAAAAAAAAAAAA777A"
+	known := f.cookieOf(siteA, 7)
 	post("/", "__webpush="+known+"; __webpush=0", anEvent, 1)
 	r := httptest.NewRequest("GET", "/", nil)
 	r.Header.Set("Cookie", "__webpush="+known+"; __webpush=0")
-	if n := f.people(siteA); n != 0 || !httpapi.Anonymous(r) {
+	if n := f.people(siteA); n != 0 || !httpapi.Anonymous(r, httpapi.PublicSite{}) {
 		t.Errorf("who has opted out is known by the older cookie: %d profiles", n)
 	}
 	for path, other := range others {
-		set := post(path, "__webpush="+known+"; __webpush="+known, `{"type":"optout","value":true}`, 2)
+		leaving := f.cookieOf(siteA, 10+len(path))
+		set := post(path, "__webpush="+leaving+"; __webpush="+leaving, `{"type":"optout","value":true}`, 2)
 		if len(set) != 2 || set[0].Path != path || set[0].Value != "0" || set[1].Path != other || set[1].MaxAge >= 0 {
 			t.Errorf("at %s: %v", path, set)
 		}
 	}
-	if set := post("/", "__webpush="+known, anEvent, 3); len(set) != 1 {
-		t.Errorf("with one cookie: %v", set)
+	if set := post("/_webpush/", "__webpush="+known, anEvent, 3); len(set) != 0 {
+		t.Errorf("with one cookie, where it belongs: %v", set)
+	}
+	if set := post("/", "__webpush="+known, anEvent, 4); len(set) != 1 || set[0].Path != "/" {
+		t.Errorf("with one cookie from before: %v", set)
 	}
 	// Choosing to be known again removes both.
-	set := post("/", "__webpush="+known+"; __webpush=0", `{"type":"optout","value":false}`, 4)
-	if len(set) != 2 || len(set[0].Value) != 22 || set[0].Value == known || set[1].MaxAge >= 0 {
+	set := post("/", "__webpush="+known+"; __webpush=0", `{"type":"optout","value":false}`, 5)
+	if len(set) != 2 || len(set[0].Value) != 60 || set[0].Value == known || set[1].MaxAge >= 0 {
 		t.Errorf("after opting in: %v", set)
 	}
 }
@@ -368,10 +388,9 @@ func TestSubscribeLinks(t *testing.T) {
 	f.subscribed(a)
 	v := &visit{fixture: f, site: siteA, cookie: (&http.Response{Header: a.header}).Cookies()[0].Value}
 	v.send(anEvent)
-	_, device, _ := pushsvc.ParseDeviceCookie(v.cookie)
-	facts, err := f.store.Facts(t.Context(), siteA, device)
-	if err != nil || !facts.Subscribed || facts.Profile == nil || f.subscriptions(siteA)[0].Device != device {
-		t.Errorf("facts: %+v, %v", facts, err)
+	b2, _ := pushsvc.OpenDeviceCookie(f.secret(), siteA, v.cookie)
+	if facts := v.facts(); !facts.Subscribed || facts.Profile == nil || f.subscriptions(siteA)[0].Device != b2.Device() {
+		t.Errorf("facts: %+v", facts)
 	}
 }
 

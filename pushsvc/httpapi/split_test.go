@@ -1,8 +1,6 @@
 package httpapi_test
 
 import (
-	"crypto/sha256"
-	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -16,32 +14,34 @@ import (
 
 // asker is a browser that posts straight to a handler: without a network, many are fast.
 type asker struct {
-	testing.TB
+	*fixture
 	handler http.Handler
 	cookie  string
 }
 
 // numbered is the n-th of browsers that are the same in each run.
 func (b asker) numbered(n int) asker {
-	sum := sha256.Sum256(fmt.Append(nil, "visitor ", n))
-	b.cookie = base64.RawURLEncoding.EncodeToString(sum[:16])
+	b.cookie = b.cookieOf(siteA, n)
 	return b
 }
 
-func (b asker) post(path, body string) *httptest.ResponseRecorder {
+func (b *asker) post(path, body string) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(http.MethodPost, path, strings.NewReader(body))
 	r.Header.Set("Content-Type", "application/json")
 	r.Header.Set("Sec-Fetch-Site", "same-origin")
 	r.Header.Set("Cookie", "__webpush="+b.cookie)
 	w := httptest.NewRecorder()
 	b.handler.ServeHTTP(w, r)
+	for _, c := range w.Result().Cookies() {
+		b.cookie = c.Value
+	}
 	return w
 }
 
 const asking = `{"page":{"path":"/"},"device":"desktop","language":"en","timeZone":"UTC","visits":1}`
 
 // messages asks for pop-ups.
-func (b asker) messages() (out service.MessagesAnswer) {
+func (b *asker) messages() (out service.MessagesAnswer) {
 	b.Helper()
 	w := b.post("/"+siteA+"/messages", asking)
 	if err := json.Unmarshal(w.Body.Bytes(), &out); err != nil || w.Code != http.StatusOK {
@@ -73,7 +73,7 @@ func TestSplit(t *testing.T) {
 		"sale": {"control": 0.2, "a": 0.8 / 4, "b": 0.8 * 3 / 4},
 		"news": {"control": 0.5, "x": 0.5 / 4, "y": 0.5 / 4, "z": 0.5 / 2},
 	}
-	anybody := asker{TB: t, handler: f.publicHandler()}
+	anybody := asker{fixture: f, handler: f.publicHandler()}
 	const visitors = 10_000
 	counts, pairs := map[string]map[string]int{"sale": {}, "news": {}}, map[[2]string]int{}
 	for n := range visitors {
@@ -114,7 +114,7 @@ func TestSplit(t *testing.T) {
 func TestSplitStays(t *testing.T) {
 	f := newFixture(t)
 	f.putPopup(siteA, "sale", `,"control":20,"variants":[{"id":"a","weight":1},{"id":"b","weight":1}]`)
-	anybody := asker{TB: t, handler: f.publicHandler()}
+	anybody := asker{fixture: f, handler: f.publicHandler()}
 	for n := range 40 {
 		visitor := anybody.numbered(n)
 		first := visitor.messages()
@@ -155,7 +155,7 @@ func BenchmarkMessages(b *testing.B) {
 			b.Fatalf("%d %s", a.status, a.body)
 		}
 	}
-	visitor := asker{TB: b, handler: f.publicHandler()}.numbered(1)
+	visitor := asker{fixture: f, handler: f.publicHandler()}.numbered(1)
 	for i := range 10 {
 		w := visitor.post("/"+siteA+"/events", fmt.Sprintf(`{"batch":%q,"events":[{"type":"event","name":"Viewed"},{"type":"profile","set":{"Name":"Ann","Age":40}}]}`, random(i)))
 		if w.Code != http.StatusNoContent {

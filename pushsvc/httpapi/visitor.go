@@ -3,45 +3,65 @@ package httpapi
 import (
 	"net/http"
 	"slices"
+	"strings"
+	"time"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/service"
 )
 
-// CookieName is the cookie by which a browser is known again.
-const CookieName = "__webpush"
+// The cookie by which a browser is known again. Over https it has the prefix that
+// keeps other hosts from setting it (RFC 6265bis §4.1.3.2), and no other counts.
+const (
+	CookieName       = "__webpush"
+	SecureCookieName = "__Host-webpush"
+)
 
 // cookieAge is the longest that browsers keep a cookie (RFC 6265bis §5.5).
 const cookieAge = 400 * 24 * 60 * 60
+
+// renewAfter is how old a cookie gets before it is set again. It isn't with each
+// answer: one that comes late would bring back a cookie that has been replaced.
+const renewAfter = 30 * 24 * time.Hour
 
 // optedOut is the cookie of who wants not to be known.
 const optedOut = "0"
 
 // visitor is who sends a request.
 type visitor struct {
-	cookie pushsvc.DeviceCookie
-	device pushsvc.DeviceID // zero for who is not to be known
-	out    bool             // has opted out
-	twice  bool             // has our cookie at two paths
+	browser pushsvc.Browser // zero for who is not to be known
+	out     bool            // has opted out
+	set     bool            // the browser lacks the cookie, or has an old one
+	twice   bool            // has our cookie at two paths
+	secure  bool            // the page came over https
 }
 
 // Anonymous says whether the request's sender is not to be known: Global Privacy
 // Control (W3C GPC §3.1), Do Not Track, or the visitor's own choice.
-func Anonymous(r *http.Request) bool {
-	_, out, _ := ourCookies(r)
+func Anonymous(r *http.Request, site PublicSite) bool {
+	_, out := Cookies(r, site)
 	return signalled(r) || out
 }
 
-// ourCookies reads the cookie. A browser has it at two paths where the site's
-// has moved: having opted out in either is having opted out.
-func ourCookies(r *http.Request) (value string, out, twice bool) {
-	for i, c := range r.CookiesNamed(CookieName) {
-		out, twice = out || c.Value == optedOut, i > 0
-		if i == 0 {
-			value = c.Value
-		}
+// Cookies returns the values of our cookie that count, and whether one of them is of
+// who has opted out. Over plain http a browser may have several, at two paths where
+// the site's has moved, or because another host has set one.
+func Cookies(r *http.Request, site PublicSite) (values []string, out bool) {
+	name := SecureCookieName
+	if len(r.CookiesNamed(name)) == 0 && !isSecure(r, site) {
+		name = CookieName
 	}
-	return value, out, twice
+	for _, c := range r.CookiesNamed(name) {
+		out = out || c.Value == optedOut
+		values = append(values, c.Value)
+	}
+	return values, out
+}
+
+// isSecure reports whether the page is one of https. A browser tells with each post,
+// also where the proxy in front of us has the TLS.
+func isSecure(r *http.Request, site PublicSite) bool {
+	return site.Secure || r.TLS != nil || strings.HasPrefix(r.Header.Get("Origin"), "https://")
 }
 
 // signalled says whether the browser asks not to be tracked.
@@ -49,38 +69,73 @@ func signalled(r *http.Request) bool {
 	return r.Header.Get("Sec-GPC") == "1" || r.Header.Get("DNT") == "1"
 }
 
-// visitor finds out who sends. A browser without a cookie gets one, which is
-// the same for the same seed; see service.Device.
+// visitor finds out who sends. A browser without a genuine cookie gets one, which
+// is the same for the same seed; see service.NewBrowser.
 func (p *Public) visitor(r *http.Request, site PublicSite, seed string) (v visitor, err error) {
 	if site.CookiePath == "" || signalled(r) {
 		return v, nil
 	}
-	value, out, twice := ourCookies(r)
-	if v = (visitor{out: out, twice: twice}); out {
+	values, out := Cookies(r, site)
+	if v = (visitor{out: out, twice: len(values) > 1, secure: isSecure(r, site)}); out {
 		return v, nil
 	}
-	v.cookie, v.device, err = p.Service.Device(r.Context(), site.Name, value, seed)
-	return v, err
+	b, known, err := p.Service.OpenCookies(r.Context(), site.Name, values)
+	if err != nil {
+		return v, err
+	}
+	if known {
+		old := p.Service.Clock().Sub(b.Issued) > renewAfter
+		v.browser, v.set = b, old || v.twice || b.Whole != (v.path(site) == "/")
+		return v, nil
+	}
+	return v, p.begin(r, site, seed, &v)
 }
 
-// setCookie lets the browser be known again. It renews what is there.
-func (v visitor) setCookie(w http.ResponseWriter, r *http.Request, site PublicSite) {
-	value := string(v.cookie)
-	if v.out {
-		value = optedOut
+// begin makes the visitor a new one.
+func (p *Public) begin(r *http.Request, site PublicSite, seed string, v *visitor) (err error) {
+	v.browser, err = p.Service.NewBrowser(r.Context(), site.Name, seed)
+	v.out, v.set = false, true
+	return err
+}
+
+// path is where the browser is to send the cookie.
+func (v visitor) path(site PublicSite) string {
+	if v.secure {
+		return "/" // which the prefix of its name asks for
 	}
-	if value == "" || site.CookiePath == "" {
-		return
+	return site.CookiePath
+}
+
+// setCookie lets the browser be known again.
+func (p *Public) setCookie(w http.ResponseWriter, r *http.Request, site PublicSite, v visitor) error {
+	if site.CookiePath == "" || !v.out && !v.set {
+		return nil
 	}
 	c := http.Cookie{
-		Name: CookieName, Value: value, Path: site.CookiePath, MaxAge: cookieAge,
-		HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: r.TLS != nil,
+		Name: CookieName, Value: optedOut, Path: v.path(site), MaxAge: cookieAge,
+		HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: v.secure,
 	}
+	if v.secure {
+		c.Name = SecureCookieName
+	}
+	if !v.out {
+		v.browser.Whole = c.Path == "/"
+		if p.Service.Clock().Sub(v.browser.Issued) > renewAfter {
+			v.browser.Issued = p.Service.Clock()
+		}
+		value, err := p.Service.Cookie(r.Context(), site.Name, v.browser)
+		if err != nil {
+			return err
+		}
+		c.Value = string(value)
+	}
+	w.Header().Set("Cache-Control", "no-store") // a cookie is nobody else's
 	http.SetCookie(w, &c)
-	if v.twice && site.OtherPath != "" {
+	if v.twice && !v.secure && site.OtherPath != "" {
 		c.Value, c.Path, c.MaxAge = "", site.OtherPath, -1
 		http.SetCookie(w, &c)
 	}
+	return nil
 }
 
 // record stores a batch of so many bytes.
@@ -88,7 +143,8 @@ func (p *Public) record(w http.ResponseWriter, r *http.Request, site PublicSite,
 	if err := p.limited(w, r, p.EventLimit, recordCost(&req, size), "events"); err != nil {
 		return err
 	}
-	seed := req.Session
+	// A batch's name is known to its browser alone, and only until it is answered.
+	seed := req.Seed
 	if seed == "" {
 		seed = req.Batch
 	}
@@ -98,30 +154,31 @@ func (p *Public) record(w http.ResponseWriter, r *http.Request, site PublicSite,
 	}
 	if from := optsIn(req.Events); v.out && from >= 0 {
 		req.Events = req.Events[from:] // not what was before the choice
-		back := r.Clone(r.Context())
-		back.Header.Del("Cookie")
-		twice := v.twice
-		if v, err = p.visitor(back, site, seed); err != nil {
+		if err := p.begin(r, site, req.Batch, &v); err != nil {
 			return err
 		}
-		v.twice = twice
 	}
-	if v.device.IsZero() {
+	if v.browser.IsZero() {
 		return nil // nothing of who is not to be known
 	}
 	if err := p.mayBegin(w, r, site); err != nil {
 		return err
 	}
-	out, err := p.Service.Record(r.Context(), site.Name, service.Sender{Device: v.device, Secret: site.IdentitySecret}, req)
-	if err != nil {
+	from := service.Sender{Device: v.browser.Device(), Browser: v.browser, Secret: site.IdentitySecret}
+	out, err := p.Service.Record(r.Context(), site.Name, from, req)
+	switch {
+	case err != nil:
 		return err
+	case out.Forgotten:
+		v.out = true
+	case out.Replaced:
+		if v.browser, err = p.Service.NextBrowser(r.Context(), site.Name, v.browser, req.Batch); err != nil {
+			return err
+		}
+		v.set = true
 	}
 	p.charge(r, out.Work)
-	if out.Forgotten {
-		v.cookie, v.out = "", true
-	}
-	v.setCookie(w, r, site)
-	return nil
+	return p.setCookie(w, r, site, v)
 }
 
 // optsIn is the entry by which the visitor wants to be known again, or negative

@@ -36,6 +36,10 @@ type MessagesRequest struct {
 	Shown map[string]int `json:"shown"`
 	// Preview is what the page's address has in webpush_preview.
 	Preview string `json:"preview"`
+	// Seed is as in a RecordRequest.
+	Seed string `json:"seed"`
+	// Line is the browser's; zero for the device.
+	Line pushsvc.DeviceID `json:"-"`
 }
 
 // PageInput is where the visitor is.
@@ -134,6 +138,10 @@ func (s *Service) Messages(ctx context.Context, site string, device pushsvc.Devi
 		if v.facts, err = s.Store.Facts(ctx, site, device); err != nil {
 			return answer, fmt.Errorf("reading what is known of the visitor: %w", err)
 		}
+		v.line = device
+		if !r.Line.IsZero() {
+			v.line = r.Line
+		}
 	}
 	if r.Preview != "" {
 		return v.preview(ctx)
@@ -148,6 +156,7 @@ type asking struct {
 	site    string
 	st      *popupSite
 	device  pushsvc.DeviceID
+	line    pushsvc.DeviceID // of the browser; zero without a device
 	facts   pushsvc.Facts
 	r       MessagesRequest
 	now     time.Time
@@ -158,7 +167,7 @@ type asking struct {
 // known, so that all devices of theirs see the same; and the same before and
 // after there is a profile.
 func (v *asking) who() string {
-	device := v.device
+	device := v.line
 	if profile := v.facts.Profile; profile != nil && !profile.Group.IsZero() {
 		device = profile.Group
 	}
@@ -217,11 +226,12 @@ func (v *asking) full() bool {
 	}
 	if profile := v.facts.Profile; profile != nil {
 		day := onsite.DayStart(v.now, onsite.Zone(&pushsvc.Popup{}, v.r.TimeZone))
+		mark := pushsvc.SessionMark(v.r.Session)
 		for _, shown := range profile.Shown {
 			if !shown.Viewed() || free[shown.Popup] {
 				continue
 			}
-			if v.r.Session != "" && shown.Session == v.r.Session {
+			if mark != "" && shown.Session == mark {
 				profileSession++
 			}
 			if !shown.At.Before(day) {
@@ -299,7 +309,7 @@ func (v *asking) answer(ctx context.Context, out *MessagesAnswer) {
 }
 
 func (v *asking) token(p *runningPopup, variant string) string {
-	return pushsvc.PopupToken(v.secret, v.site, p.Popup.ID, variant, v.device)
+	return pushsvc.PopupToken(v.secret, v.site, p.Popup.ID, variant, v.line)
 }
 
 func (v *asking) wire(p *pushsvc.Popup, variant, token string, m personal.Message) WirePopup {

@@ -2,8 +2,6 @@ package service
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"math"
@@ -24,6 +22,9 @@ type RecordRequest struct {
 	Batch string `json:"batch"`
 	// Session is the browser's session, named likewise; or empty.
 	Session string `json:"session"`
+	// Seed is a secret of the page's, named likewise, that its first requests have
+	// in common: those that come without a cookie are one visitor's. It is not kept.
+	Seed string `json:"seed"`
 	// Sent is when it was sent, in milliseconds since 1970 by the browser's
 	// clock: what that is wrong by, the entries' times are.
 	Sent   float64      `json:"sent"`
@@ -63,35 +64,27 @@ type IdentityInput struct {
 // Sender is who posts.
 type Sender struct {
 	Device pushsvc.DeviceID
+	// Browser is who has the device's cookie. Without one the device stays as it
+	// is, whoever logs in.
+	Browser pushsvc.Browser
 	// Secret is the site's identity_secret; with one, only signed identities
 	// are believed.
 	Secret pushsvc.Secret
 }
 
-// Device gives the device that the cookie is of. Where it is none, it makes one
-// for the seed: the same for the same seed, so that a browser that has not heard
-// the answer is no other when it posts again. Without a seed it is a new one.
-func (s *Service) Device(ctx context.Context, site, cookie, seed string) (pushsvc.DeviceCookie, pushsvc.DeviceID, error) {
-	if c, id, ok := pushsvc.ParseDeviceCookie(cookie); ok {
-		return c, id, nil
+// line is what tokens of pop-ups are bound to.
+func (f *Sender) line() pushsvc.DeviceID {
+	if f.Browser.IsZero() {
+		return f.Device
 	}
-	if !pushsvc.IsRandomID(seed) {
-		var fresh [16]byte
-		_, _ = rand.Read(fresh[:]) // never fails (crypto/rand, Go 1.24)
-		seed = base64.RawURLEncoding.EncodeToString(fresh[:])
-	}
-	secret, err := s.Store.Secret(ctx)
-	if err != nil {
-		return "", pushsvc.DeviceID{}, fmt.Errorf("reading the secret: %w", err)
-	}
-	c := pushsvc.NewDeviceCookie(secret, site, seed)
-	return c, c.ID(), nil
+	return f.Browser.Line()
 }
 
 // Record stores what a visitor's browser tells. It is durable when Record
 // returns nil. What is too long is cut, what is not allowed left out, as
 // pushsvc.CleanProps says, an entry that is none is left out and counted; faults
-// of the batch are *pushsvc.FieldError.
+// of the batch are *pushsvc.FieldError. ErrReplaced where the cookie is that of
+// before a login, a logout or a choice not to be known.
 func (s *Service) Record(ctx context.Context, site string, from Sender, req RecordRequest) (pushsvc.Tracked, error) {
 	b, reports, err := s.batch(ctx, site, from, req)
 	if err != nil {
@@ -111,7 +104,17 @@ func (s *Service) Record(ctx context.Context, site string, from Sender, req Reco
 	if err := s.roomOf(ctx, site, from.Device); err != nil {
 		return pushsvc.Tracked{}, err
 	}
+	changes := ""
+	if pushsvc.MayMove(b.Entries) {
+		changes = b.ID
+	}
+	if !from.Browser.IsZero() && !s.replaced.begin(b.Device, changes, s.Clock()) {
+		return pushsvc.Tracked{}, ErrReplaced
+	}
 	out, err := s.Store.Track(ctx, site, b)
+	if changes != "" && !out.Replaced && !out.Forgotten {
+		s.replaced.undo(b.Device, b.ID)
+	}
 	if err != nil {
 		return pushsvc.Tracked{}, fmt.Errorf("storing events: %w", err)
 	}
@@ -129,9 +132,12 @@ func (s *Service) batch(ctx context.Context, site string, from Sender, req Recor
 	case len(req.Events) > pushsvc.MaxEntries:
 		return b, nil, &pushsvc.FieldError{Field: "events", Problem: fmt.Sprintf("has more than %d entries", pushsvc.MaxEntries)}
 	}
-	secret, err := s.Store.Secret(ctx)
+	secret, err := s.CookieSecret(ctx)
 	if err != nil {
-		return b, nil, fmt.Errorf("reading the secret: %w", err)
+		return b, nil, err
+	}
+	if !from.Browser.IsZero() {
+		b.Next, b.Line = from.Browser.Next(secret, site, req.Batch, b.At).Device(), from.Browser.Line()
 	}
 	if s.Conversions != nil {
 		b.Conversions = s.Conversions(ctx, site)
@@ -282,7 +288,7 @@ func (c *cleaner) popup(e pushsvc.Entry, in EntryInput) bool {
 		return false
 	case !variantPattern.MatchString(in.Variant):
 		return false
-	case !pushsvc.CheckPopupToken(c.secret, c.site, in.Popup, in.Variant, c.from.Device, in.Token):
+	case !pushsvc.CheckPopupToken(c.secret, c.site, in.Popup, in.Variant, c.from.line(), in.Token):
 		return true
 	}
 	act := in.Act
@@ -356,6 +362,9 @@ func (s *Service) ExportPerson(ctx context.Context, site, id string) (Export, er
 	out.History = nil
 	for i := range out.Devices {
 		out.Devices[i].Batches = nil
+	}
+	for i := range out.Shown {
+		out.Shown[i].Session = ""
 	}
 	if out.HistoryEvents == nil {
 		out.HistoryEvents = []pushsvc.EventRecord{}

@@ -58,6 +58,8 @@ type Service struct {
 	sites    siteGate
 	used     storeRoom
 	sweeping atomic.Bool
+	cookies  atomic.Pointer[[]byte]
+	replaced replacements
 }
 
 // UnknownSiteError says that a site has never had a subscriber, and which

@@ -51,12 +51,49 @@ func migrate(db *bolt.DB, report func(error)) error {
 				return err
 			}
 		}
+		for _, people := range allPeople(tx, report) {
+			if err := w.markSessions(people); err != nil {
+				return err
+			}
+		}
 		return tx.Bucket([]byte(bucketMeta)).Put([]byte(metaFormat), binary.BigEndian.AppendUint32(nil, formatVersion))
 	})
 	if err != nil {
 		return fmt.Errorf("bringing the file from format %d to %d: %w", have, formatVersion, withErrno(err))
 	}
 	return nil
+}
+
+// markSessions brings profiles to format 4, which has marks of sessions where the
+// earlier ones have the sessions themselves.
+func (w *writeTx) markSessions(people site) error {
+	var after []byte
+	for {
+		var page []*pushsvc.Profile // changing a bucket moves its cursors
+		last, n := after, 0
+		people.eachProfile(after, w.s.report, func(p *pushsvc.Profile) bool {
+			last, n = profileKey(p.ID), n+1
+			marked := false
+			for i := range p.Shown {
+				if s := &p.Shown[i].Session; pushsvc.IsRandomID(*s) {
+					*s, marked = pushsvc.SessionMark(*s), true
+				}
+			}
+			if marked {
+				page = append(page, p)
+			}
+			return n < 1000
+		})
+		for _, p := range page {
+			if err := people.putJSON(w, peopleProfiles, profileKey(p.ID), p); err != nil {
+				return err
+			}
+		}
+		if n < 1000 {
+			return nil
+		}
+		after = last
+	}
 }
 
 func (w *writeTx) migrateSite(st site) error {

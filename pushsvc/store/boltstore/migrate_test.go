@@ -92,7 +92,7 @@ func TestMigrateFormat2(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if c, err := CheckFile(t.Context(), path); err != nil || c.Format != 3 || c.Damaged != 0 {
+	if c, err := CheckFile(t.Context(), path); err != nil || c.Format != formatVersion || c.Damaged != 0 {
 		t.Errorf("%+v, %v", c, err)
 	}
 }
@@ -221,5 +221,50 @@ func TestMigrateCutOff(t *testing.T) {
 	}
 	if len(reported) == 0 || !errors.As(reported[0], &damage) || !strings.Contains(reported[0].Error(), format1Message(3)) {
 		t.Errorf("reported: %v", reported)
+	}
+}
+
+// TestMigrateSessions: format 4 keeps marks of sessions, which earlier ones kept as
+// they are.
+func TestMigrateSessions(t *testing.T) {
+	const session = "SSSSSSSSSSSSSSSSSSSSSA"
+	path := filepath.Join(t.TempDir(), "store.db")
+	s := open(t, path)
+	for n := range 3 {
+		b := pushsvc.Batch{Device: pushsvc.DeviceID{byte(n), 1}, At: format1Day, Session: session, Entries: []pushsvc.Entry{
+			{Kind: pushsvc.EntryPopup, Time: format1Day, Popup: &pushsvc.PopupAct{Popup: "sale", Act: pushsvc.ActViewed}},
+		}}
+		if _, err := s.Track(t.Context(), "a.example", b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	edit(t, path, func(tx *bolt.Tx) error {
+		people, _ := openPeople(tx, "a.example")
+		w := &writeTx{tx: tx, s: s}
+		var all []*pushsvc.Profile
+		people.eachProfile(nil, s.report, func(p *pushsvc.Profile) bool { all = append(all, p); return true })
+		for _, p := range all {
+			if p.Shown[0].Session != pushsvc.SessionMark(session) {
+				t.Errorf("the store has the session %q", p.Shown[0].Session)
+			}
+			p.Shown[0].Session = session // as formats up to 3 have it
+			if err := people.putJSON(w, peopleProfiles, profileKey(p.ID), p); err != nil {
+				return err
+			}
+		}
+		return tx.Bucket([]byte(bucketMeta)).Put([]byte(metaFormat), binary.BigEndian.AppendUint32(nil, 3))
+	})
+	s = open(t, path)
+	page, err := s.ProfilePage(t.Context(), "a.example", "", 10)
+	if err != nil || len(page) != 3 {
+		t.Fatalf("%d profiles, %v", len(page), err)
+	}
+	for _, p := range page {
+		if p.Shown[0].Session != pushsvc.SessionMark(session) || p.ViewsIn(session, "sale") != 1 {
+			t.Errorf("after the migration: %+v", p.Shown)
+		}
 	}
 }

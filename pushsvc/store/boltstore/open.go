@@ -19,7 +19,7 @@ import (
 )
 
 // formatVersion is the layout of the file. A store refuses newer ones.
-const formatVersion = 3
+const formatVersion = 4
 
 // allocSize is by how much the file grows at a time: some 2,500
 // subscriptions. bbolt's own 16 MiB would be most of a small site's file.

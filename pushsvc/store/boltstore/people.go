@@ -250,6 +250,11 @@ func (w *writeTx) changeSealed(st site, c pushsvc.Change, sealed map[string][]by
 			return err
 		}
 	}
+	if c.Moved != nil {
+		if err := w.moveLinks(st, c.Moved[0], c.Moved[1]); err != nil {
+			return err
+		}
+	}
 	if err := w.changeCounters(st, c); err != nil {
 		return err
 	}

@@ -77,3 +77,24 @@ func eachLinked(people, st site, d pushsvc.DeviceID, report func(error), fn func
 		}
 	}
 }
+
+// moveLinks gives the subscriptions of a device to the one that takes its place.
+func (w *writeTx) moveLinks(people site, from, to pushsvc.DeviceID) error {
+	st, ok := openSite(w.tx, people.name)
+	if !ok {
+		return nil
+	}
+	for _, sub := range linked(people, st, from, w.s.report) {
+		if err := w.unlink(people.name, sub); err != nil {
+			return err
+		}
+		sub.Device = to
+		if err := st.put(w, siteSubs, idKey(sub.ID), packSubscription(&sub)); err != nil {
+			return err
+		}
+		if err := w.link(sub); err != nil {
+			return err
+		}
+	}
+	return nil
+}

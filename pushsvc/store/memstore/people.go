@@ -120,6 +120,12 @@ func (s *Store) Track(ctx context.Context, name string, b pushsvc.Batch) (pushsv
 		s.people = map[string]*people{}
 	}
 	s.people[name] = p
+	if c.Moved != nil {
+		for _, sub := range s.linked(name, c.Moved[0]) {
+			sub.Device = c.Moved[1]
+			s.sites[name].subs[sub.ID] = sub
+		}
+	}
 	return c.Tracked, p.change(c)
 }
 

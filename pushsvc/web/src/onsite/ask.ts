@@ -11,6 +11,7 @@ export async function ask({ config, queue }: SDK, page: PageFacts, list: PopupRu
   const { "": _all, ...shown } = page.shown;
   const body: MessagesRequest = {
     session: queue.session(),
+    seed: queue.seed,
     page: { path, query, referrer, utm },
     device,
     language,

@@ -43,6 +43,9 @@ export class Queue {
   held = false;
   /** Where storage is blocked, this page is a visit of its own. */
   private readonly alone = randomId();
+  /** What the page's first requests have in common: without a cookie yet, they are
+   * one visitor's by it. Nothing keeps it but batches that wait. */
+  readonly seed = randomId();
   private opened = 0;
   private count = 0;
   batch: OpenBatch | undefined;
@@ -59,7 +62,7 @@ export class Queue {
       const id = randomId();
       this.opened = now;
       this.count = 0;
-      batch = { name: "queue:" + now.toString(36) + id, text: `{"batch":"${id}","session":"${this.session()}","events":[`, stored: false };
+      batch = { name: "queue:" + now.toString(36) + id, text: `{"batch":"${id}","session":"${this.session()}","seed":"${this.seed}","events":[`, stored: false };
     }
     batch.text += (this.count++ ? "," : "") + line;
     local.set(batch.name, batch.text);
@@ -68,8 +71,7 @@ export class Queue {
     return true;
   }
 
-  /** Names the visit to the server, which knows by it a browser that has no
-   * cookie yet. */
+  /** Names the visit to the server. */
   session(): string {
     return local.get("session") || this.alone;
   }

@@ -48,6 +48,8 @@ export interface Batch {
   batch: string;
   /** The visit's. */
   session: string;
+  /** The page's: 16 random bytes that make the cookie where there is none yet. */
+  seed: string;
   /** ms: when it was sent, this time. */
   sent: number;
   events: (Entry & { time: number })[];

@@ -7,6 +7,8 @@ import type { WirePopup } from "./popup";
 export interface MessagesRequest {
   /** 16 random bytes in base64url; the browser's session. */
   session: string;
+  /** As in a batch of entries. */
+  seed: string;
   page: {
     path: string;
     /** location.search */

@@ -1,0 +1,153 @@
+package service
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+)
+
+// ErrReplaced says that the cookie was replaced a moment ago: the browser has
+// another by now, or gets it by the answer that is on its way. Posted again, the
+// same goes to the right profile.
+var ErrReplaced = errors.New("the cookie has just been replaced")
+
+// replacedFor is how long a request with a cookie that was replaced is sent back.
+// After it, whoever has the cookie is a new visitor.
+const replacedFor = 30 * time.Second
+
+// maxReplaced bounds how many are remembered. One that is forgotten too early costs
+// what was on its way its name: it counts for an anonymous visitor.
+const maxReplaced = 10_000
+
+// replacements are the devices whose cookies were replaced lately.
+type replacements struct {
+	mu sync.Mutex
+	by map[pushsvc.DeviceID]replacement
+}
+
+type replacement struct {
+	batch string
+	at    time.Time
+}
+
+// begin notes that the batch may replace the device's cookie; it returns false
+// where another batch just did.
+func (r *replacements) begin(device pushsvc.DeviceID, batch string, now time.Time) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if have, ok := r.by[device]; ok && now.Sub(have.at) < replacedFor {
+		return have.batch == batch
+	}
+	if batch == "" {
+		return true
+	}
+	if r.by == nil {
+		r.by = map[pushsvc.DeviceID]replacement{}
+	}
+	r.makeRoom(now)
+	r.by[device] = replacement{batch, now}
+	return true
+}
+
+// makeRoom looks at a few, so that nobody waits for all: the old ones go, and one
+// in any case where there are too many.
+func (r *replacements) makeRoom(now time.Time) {
+	looked := 0
+	for d, have := range r.by {
+		if looked++; now.Sub(have.at) >= replacedFor || looked == 8 && len(r.by) >= maxReplaced {
+			delete(r.by, d)
+		}
+		if looked == 8 {
+			return
+		}
+	}
+}
+
+// undo forgets it: nothing was replaced.
+func (r *replacements) undo(device pushsvc.DeviceID, batch string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.by[device].batch == batch {
+		delete(r.by, device)
+	}
+}
+
+// Known reports whether the browser's cookie still holds; ErrReplaced.
+func (s *Service) Known(b pushsvc.Browser) error {
+	if b.IsZero() || s.replaced.begin(b.Device(), "", s.Clock()) {
+		return nil
+	}
+	return ErrReplaced
+}
+
+// CookieSecret is what signs cookies. It reads the store once.
+func (s *Service) CookieSecret(ctx context.Context) ([]byte, error) {
+	if secret := s.cookies.Load(); secret != nil {
+		return *secret, nil
+	}
+	secret, err := s.Store.Secret(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("reading the secret: %w", err)
+	}
+	s.cookies.Store(&secret)
+	return secret, nil
+}
+
+// OpenCookies returns the browser that one of the cookies is of: the one that was
+// issued last. Those that the server has not made for the site don't count.
+func (s *Service) OpenCookies(ctx context.Context, site string, cookies []string) (found pushsvc.Browser, ok bool, err error) {
+	if len(cookies) == 0 {
+		return found, false, nil
+	}
+	secret, err := s.CookieSecret(ctx)
+	if err != nil {
+		return found, false, err
+	}
+	for _, text := range cookies {
+		b, genuine := pushsvc.OpenDeviceCookie(secret, site, text)
+		if genuine && (!ok || b.Issued.After(found.Issued)) {
+			found, ok = b, true
+		}
+	}
+	return found, ok, nil
+}
+
+// NewBrowser makes one for the seed: the same for the same seed, so that a browser
+// that has not heard the answer is no other when it posts again. Without a seed it is
+// a new one.
+func (s *Service) NewBrowser(ctx context.Context, site, seed string) (pushsvc.Browser, error) {
+	secret, err := s.CookieSecret(ctx)
+	if err != nil {
+		return pushsvc.Browser{}, err
+	}
+	if !pushsvc.IsRandomID(seed) {
+		var fresh [16]byte
+		_, _ = rand.Read(fresh[:]) // never fails (crypto/rand, Go 1.24)
+		seed = base64.RawURLEncoding.EncodeToString(fresh[:])
+	}
+	return pushsvc.NewBrowser(secret, site, seed, s.Clock()), nil
+}
+
+// NextBrowser is the browser after the batch has replaced its cookie.
+func (s *Service) NextBrowser(ctx context.Context, site string, b pushsvc.Browser, batch string) (pushsvc.Browser, error) {
+	secret, err := s.CookieSecret(ctx)
+	if err != nil {
+		return b, err
+	}
+	return b.Next(secret, site, batch, s.Clock()), nil
+}
+
+// Cookie is the value of the browser's cookie.
+func (s *Service) Cookie(ctx context.Context, site string, b pushsvc.Browser) (pushsvc.DeviceCookie, error) {
+	secret, err := s.CookieSecret(ctx)
+	if err != nil {
+		return "", err
+	}
+	return b.Cookie(secret, site), nil
+}
