@@ -258,7 +258,10 @@ func (c *command) previewPopup(site *string) *cobra.Command {
 		Args:  cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			var p service.Preview
-			in := map[string]any{"page": page, "variant": variant}
+			in := struct {
+				Page    string `json:"page,omitempty"`
+				Variant string `json:"variant,omitempty"`
+			}{page, variant}
 			raw, err := c.call(http.MethodPost, sitePath(*site, "/popups/"+url.PathEscape(args[0])+"/preview"), nil, in, &p)
 			if err != nil {
 				return err

@@ -240,7 +240,10 @@ func (c *command) bringKey(site string, in *importFile, f *importFlags) error {
 
 // postSubscribers sends what in gives and says what became of it.
 func (c *command) postSubscribers(site string, in io.Reader, f importFlags) (result service.Imported, raw []byte, err error) {
-	query := url.Values{"format": {f.format}, "key": {f.key}, "dry_run": {strconv.FormatBool(f.dryRun)}}
+	query := url.Values{"format": {f.format}, "dry_run": {strconv.FormatBool(f.dryRun)}}
+	if f.key != "" {
+		query.Set("key", f.key)
+	}
 	header := http.Header{"Content-Type": {"application/octet-stream"}}
 	resp, err := c.open(http.MethodPost, sitePath(site, "/subscriptions?"+query.Encode()), header, in)
 	if err != nil {
