@@ -3,9 +3,12 @@ package transfer
 import (
 	"bufio"
 	"bytes"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"slices"
+	"strings"
 )
 
 // objects reads records that are JSON objects: one a line, or inside of a list
@@ -15,13 +18,17 @@ type objects struct {
 	// lines is true where each line is a record: a fault then ends with its
 	// line.
 	lines bool
-	// open is the container's closing bracket, or 0 where records follow one
-	// another without one, over as many lines as they like.
-	open  byte
-	depth int // of containers
+	// open are the closing brackets of the containers around the records; none
+	// where records follow one another without one, over as many lines as they
+	// like.
+	open  []byte
+	bare  bool // there is no container
 	ended bool
 	kind  Format
 }
+
+// maxOpen is how many containers may be around a record.
+const maxOpen = 32
 
 // sampleLength is how much is looked at to tell what kind of JSON it is.
 const sampleLength = 4 << 10
@@ -31,43 +38,93 @@ func newObjects(b *bufio.Reader, line int, first byte) *objects {
 	sample, _ := b.Peek(sampleLength)
 	switch {
 	case first == '[':
-		o.open = ']'
-	case isMap(sample):
-		o.open = '}'
+		o.open = []byte{']'}
+	case isMap(sample) || wrapsList(sample):
+		o.open = []byte{'}'}
 	default:
 		head, _, whole := bytes.Cut(sample, []byte("\n"))
 		head = bytes.TrimSpace(head)
 		// A record over several lines does not end on its first.
 		o.lines = !whole || bytes.HasSuffix(head, []byte("}"))
+		o.bare = true
 	}
-	if o.open != 0 {
+	if !o.bare {
 		_, _ = o.readByte()
-		o.depth = 1
 	}
 	return o
 }
 
+// members calls fn for each member of the object that a sample begins with, with
+// what the sample has of its value, until fn returns false or the sample ends.
+func members(sample []byte, fn func(name string, value []byte) bool) {
+	if len(sample) == 0 {
+		return
+	}
+	s := splitter{b: bufio.NewReader(bytes.NewReader(sample[1:]))}
+	for {
+		c, err := s.skipSpace()
+		if err == nil && c == ',' {
+			_, _ = s.readByte()
+			c, err = s.skipSpace()
+		}
+		if err != nil || c != '"' || s.take() != nil {
+			return
+		}
+		name := string(bytes.Trim(s.value, `"`))
+		if c, err = s.skipSpace(); err != nil || c != ':' {
+			return
+		}
+		_, _ = s.readByte()
+		if _, err := s.skipSpace(); err != nil {
+			return
+		}
+		cut := s.take()
+		if len(s.value) == 0 || !fn(name, s.value) || cut != nil {
+			return
+		}
+	}
+}
+
+// recordNames are members that a record may have before its endpoint.
+var recordNames = []string{"keys", "subscription", "subscriptionOptions", "web", "topics", "_id", "id", "expirationTime"}
+
 // isMap says whether an object is one of records by their names, as a Firebase
 // database exports them, or {"subscriptions": [...]}, rather than a record: its
 // first member is an object or list whose name no record has.
-func isMap(sample []byte) bool {
-	s := splitter{b: bufio.NewReader(bytes.NewReader(sample[1:]))}
-	if c, err := s.skipSpace(); err != nil || c != '"' {
+func isMap(sample []byte) (is bool) {
+	members(sample, func(name string, value []byte) bool {
+		is = (value[0] == '{' || value[0] == '[') && !slices.Contains(recordNames, name)
 		return false
+	})
+	return is
+}
+
+// wrapsList reports whether an object is a container: before a member that only a
+// record has, it has a list with records, as in {"total": 2, "data": [...]} or
+// phpMyAdmin's {"type": "table", ..., "data": [...]}, or several records as text.
+func wrapsList(sample []byte) (is bool) {
+	texts := 0
+	members(sample, func(name string, value []byte) bool {
+		if slices.Contains(recordNames[:4], name) || slices.Contains(aliases["endpoint"], strings.ToLower(name)) {
+			return false
+		}
+		if value[0] == '"' && bytes.Contains(value, []byte(`\"endpoint\"`)) {
+			texts++
+		}
+		is = value[0] == '[' && hasRecord(value) || texts == 2
+		return !is
+	})
+	return is
+}
+
+// hasRecord reports whether the beginning of a list may have a record.
+func hasRecord(list []byte) bool {
+	for _, name := range aliases["endpoint"] {
+		if bytes.Contains(list, []byte(`"`+name+`"`)) || bytes.Contains(list, []byte(`\"`+name+`\"`)) {
+			return true
+		}
 	}
-	if s.take() != nil {
-		return false
-	}
-	name := string(bytes.Trim(s.value, `"`))
-	if c, err := s.skipSpace(); err != nil || c != ':' {
-		return false
-	}
-	_, _ = s.readByte()
-	c, err := s.skipSpace()
-	if err != nil || c != '{' && c != '[' {
-		return false
-	}
-	return !slices.Contains([]string{"keys", "subscription", "subscriptionOptions", "web", "topics", "_id", "id", "expirationTime"}, name)
+	return false
 }
 
 // next implements the Reader.
@@ -76,6 +133,9 @@ func (o *objects) next() (Record, error) {
 		return Record{}, io.EOF
 	}
 	line, err := o.nextValue()
+	for err == nil && isHeader(o.value) {
+		line, err = o.nextValue()
+	}
 	if err != nil {
 		return Record{}, o.fault(line, err)
 	}
@@ -92,11 +152,18 @@ func (o *objects) next() (Record, error) {
 	return rec, err
 }
 
+// isHeader reports whether an object is what phpMyAdmin writes before a table.
+func isHeader(value []byte) bool {
+	var head struct{ Type, Version, Name string }
+	return bytes.HasPrefix(value, []byte(`{"type":`)) && json.Unmarshal(value, &head) == nil &&
+		(head.Type == "header" && head.Version != "" || head.Type == "database" && head.Name != "")
+}
+
 // nextValue leaves the next record in o.value and says where it began.
 func (o *objects) nextValue() (line int, err error) {
 	for {
 		c, err := o.skipSpace()
-		if errors.Is(err, io.EOF) && o.depth > 0 {
+		if errors.Is(err, io.EOF) && len(o.open) > 0 {
 			return o.line, io.ErrUnexpectedEOF
 		}
 		if err != nil {
@@ -107,16 +174,21 @@ func (o *objects) nextValue() (line int, err error) {
 			return line, o.takeLine()
 		}
 		switch {
-		case o.open == 0 || c == '{':
+		case o.bare:
 			return line, o.take()
 		case c == ',' || c == ':':
 			_, _ = o.readByte()
-		case c == '[':
+		case c == '{' && !o.wraps():
+			return line, o.take()
+		case c == '[' || c == '{':
+			if len(o.open) == maxOpen {
+				return line, errTooDeep
+			}
 			_, _ = o.readByte()
-			o.depth++
+			o.open = append(o.open, c+2) // in ASCII the closing bracket
 		case c == ']' || c == '}':
 			_, _ = o.readByte()
-			if o.depth--; o.depth == 0 {
+			if o.open = o.open[:len(o.open)-1]; len(o.open) == 0 {
 				err := o.trailing()
 				return o.line, err
 			}
@@ -124,12 +196,30 @@ func (o *objects) nextValue() (line int, err error) {
 			if err := o.take(); err != nil {
 				return line, err
 			}
-			// A name is passed over; what stands for a record is not.
-			if c, err := o.skipSpace(); err != nil || c != ':' {
-				return line, nil
+			if o.passesOver() {
+				continue
 			}
+			return line, nil
 		}
 	}
+}
+
+// wraps reports whether the object that comes next is another container.
+func (o *objects) wraps() bool {
+	sample, _ := o.b.Peek(sampleLength)
+	if len(sample) > 0 && bytes.HasPrefix(bytes.TrimLeft(sample[1:], " \t\r\n"), []byte(`"endpoint"`)) {
+		return false // most are
+	}
+	return wrapsList(sample)
+}
+
+// passesOver reports whether the value that was just taken is no record: a
+// member's name, or the value of a member beside the records.
+func (o *objects) passesOver() bool {
+	if c, err := o.skipSpace(); err == nil && c == ':' {
+		return true
+	}
+	return o.open[len(o.open)-1] == '}' && !bytes.Contains(o.value, []byte(`\"endpoint\"`))
 }
 
 // trailing makes sure that nothing follows the container.
@@ -144,6 +234,9 @@ func (o *objects) trailing() error {
 	}
 }
 
+// errTooDeep says that more containers are open than a list of records has.
+var errTooDeep = fmt.Errorf("there are more than %d lists or objects around the records", maxOpen)
+
 var errTrailing = errors.New("something follows the end of the list")
 
 // fault says what an error means for the reading.
@@ -155,7 +248,7 @@ func (o *objects) fault(line int, err error) error {
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		o.ended = true
 		return &RecordError{Line: line, Problem: "the file ends in the middle: it may have been cut off"}
-	case errors.Is(err, errTrailing):
+	case errors.Is(err, errTrailing), errors.Is(err, errTooDeep):
 		o.ended = true
 		return &RecordError{Line: line, Problem: err.Error()}
 	case errors.Is(err, errTooLong):

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -13,6 +15,19 @@ import (
 type jsonKeys struct {
 	P256DH string `json:"p256dh"`
 	Auth   string `json:"auth"`
+}
+
+// UnmarshalJSON implements json.Unmarshaler. Keys may be text that is an object.
+func (k *jsonKeys) UnmarshalJSON(b []byte) error {
+	type plain jsonKeys
+	var inner string
+	if json.Unmarshal(b, &inner) == nil {
+		b = []byte(inner)
+	}
+	if !bytes.HasPrefix(bytes.TrimSpace(b), []byte("{")) {
+		return nil
+	}
+	return json.Unmarshal(b, (*plain)(k))
 }
 
 // jsonRecord is what records of all kinds may have. encoding/json matches names
@@ -51,6 +66,9 @@ type jsonRecord struct {
 	Seen      moment `json:"seen"`
 	Updated   moment `json:"updatedAt"`
 	Updated2  moment `json:"updated_at"`
+
+	members map[string]json.RawMessage
+	outer   *jsonRecord // the record around this one
 }
 
 // jsonOptions is a subscription in one of Firebase's shapes.
@@ -165,33 +183,149 @@ const (
 	foreignKey = "is Firebase's own key, whose private half only Google has: nobody else can send to this subscription"
 )
 
-// parseObject reads one JSON value.
+// maxWrapped is how many objects may be around a record's subscription.
+const maxWrapped = 4
+
+// parseObject reads one JSON value: an object, or a string that is one.
 func parseObject(value []byte) (Record, Format, error) {
 	value = bytes.TrimSpace(value)
 	if len(value) > 0 && value[0] == '"' {
-		return Record{}, "", stringError(value)
+		var inner string
+		if json.Unmarshal(value, &inner) != nil || !isObject(inner) {
+			return Record{}, "", stringError(value)
+		}
+		value = bytes.TrimSpace([]byte(inner))
 	}
 	if len(value) == 0 || value[0] != '{' {
 		return Record{}, "", &RecordError{Problem: "is no JSON object"}
 	}
-	var j jsonRecord
-	if err := json.Unmarshal(value, &j); err != nil {
-		var typ *json.UnmarshalTypeError
-		if errors.As(err, &typ) && typ.Field != "" {
-			return Record{}, "", &RecordError{Field: typ.Field, Problem: "is of the wrong type"}
-		}
-		return Record{}, "", &RecordError{Problem: "is not JSON"}
+	j, err := decodeRecord(value, maxWrapped)
+	if err != nil {
+		return Record{}, "", err
 	}
 	rec, kind := j.record()
 	switch {
-	case rec.Endpoint == "" && j.Token+j.FCMToken != "":
+	case rec.Skip != "":
+		return rec, kind, nil
+	case rec.Endpoint == "" && j.Token+j.FCMToken != "", looksLikeToken(rec.Endpoint):
 		return Record{}, "", &RecordError{Field: "token", Problem: bareToken}
 	case rec.Endpoint == "":
-		return Record{}, "", &RecordError{Field: "endpoint", Problem: `is missing: a record has "endpoint" and "keys" with "p256dh" and "auth", itself or under "subscription"`}
+		return Record{}, "", &RecordError{Field: "endpoint", Problem: `is missing: a record has "endpoint" and "keys" with "p256dh" and "auth", itself or under "subscription"; this one has: ` + found(j.names())}
 	case strings.TrimRight(rec.Key, "=") == firebaseKey:
 		return Record{}, "", &RecordError{Field: "vapidKey", Problem: foreignKey}
 	}
 	return rec, kind, nil
+}
+
+// decodeRecord decodes an object, and completes it by the other names that its
+// members may have. Where it has no endpoint, a member that has one is taken:
+// an object, or a string that is an object.
+func decodeRecord(value []byte, depth int) (*jsonRecord, error) {
+	j := new(jsonRecord)
+	if err := json.Unmarshal(value, j); err != nil {
+		var typ *json.UnmarshalTypeError
+		if errors.As(err, &typ) && typ.Field != "" {
+			return nil, &RecordError{Field: typ.Field, Problem: "is of the wrong type"}
+		}
+		return nil, &RecordError{Problem: "is not JSON"}
+	}
+	rec, _ := j.record()
+	if rec.Endpoint != "" && rec.P256DH != "" && rec.Auth != "" && !mayBeSkipped(value) {
+		return j, nil
+	}
+	if json.Unmarshal(value, &j.members) != nil {
+		return nil, &RecordError{Problem: "is not JSON"}
+	}
+	j.complete()
+	if rec, _ = j.record(); rec.Endpoint != "" || depth == 0 {
+		return j, nil
+	}
+	for _, name := range j.wrappers() {
+		raw := j.members[name]
+		var inner string
+		if json.Unmarshal(raw, &inner) == nil {
+			raw = []byte(inner)
+		}
+		if raw = bytes.TrimSpace(raw); len(raw) == 0 || raw[0] != '{' {
+			continue
+		}
+		below, err := decodeRecord(raw, depth-1)
+		if err != nil {
+			continue
+		}
+		if rec, _ := below.record(); rec.Endpoint != "" {
+			below.outer = j
+			return below, nil
+		}
+	}
+	return j, nil
+}
+
+// skipNames are the names of members that may be a reason to skip a record.
+var skipNames = func() (names [][]byte) {
+	for _, what := range []string{"invalid", "subscribed", "types", "device"} {
+		for _, name := range aliases[what] {
+			names = append(names, []byte(`"`+name+`"`))
+		}
+	}
+	return names
+}()
+
+// mayBeSkipped reports whether skipReason has to be asked. It saves decoding the
+// members of most records.
+func mayBeSkipped(value []byte) bool {
+	return slices.ContainsFunc(skipNames, func(name []byte) bool { return bytes.Contains(value, name) })
+}
+
+// names are the record's members, sorted.
+func (j *jsonRecord) names() []string { return slices.Sorted(maps.Keys(j.members)) }
+
+// wrappers are the names of members that may have the subscription, the likely
+// ones first.
+func (j *jsonRecord) wrappers() []string {
+	names := j.names()
+	slices.SortStableFunc(names, func(a, b string) int { return rank(a) - rank(b) })
+	return names
+}
+
+func rank(name string) int {
+	if i := slices.Index(whole, strings.ToLower(name)); i >= 0 {
+		return i
+	}
+	return len(whole)
+}
+
+// field is the text of a member under one of the names in aliases, "" where there
+// is no such member or it is neither text, a number nor true or false.
+func (j *jsonRecord) field(what string) string {
+	for _, alias := range aliases[what] {
+		for name, raw := range j.members {
+			if strings.ToLower(name) != alias {
+				continue
+			}
+			var v any
+			if json.Unmarshal(raw, &v) != nil {
+				continue
+			}
+			switch v := v.(type) {
+			case string:
+				if !isNull(v) {
+					return strings.TrimSpace(v)
+				}
+			case float64, bool:
+				return string(raw)
+			}
+		}
+	}
+	return ""
+}
+
+// complete fills in what the record has under other names.
+func (j *jsonRecord) complete() {
+	if j.Endpoint == "" && j.Token == "" {
+		j.Endpoint = j.field("endpoint")
+	}
+	j.P256DH, j.Auth = first(j.P256DH, j.field("p256dh")), first(j.Auth, j.field("auth"))
 }
 
 func stringError(value []byte) error {
@@ -220,6 +354,11 @@ func (j *jsonRecord) record() (Record, Format) {
 		TimeZone:   string(first(j.TimeZone, j.TimeZone2)),
 		Page:       string(j.Page),
 		Topics:     j.Topics,
+		Skip:       skipReason(j.field),
+	}
+	if j.outer != nil {
+		around, _ := j.outer.record()
+		rec.fill(around)
 	}
 	if s := j.Subscription; s.Endpoint != "" {
 		rec.Endpoint, rec.P256DH, rec.Auth, rec.Expiration = s.Endpoint, s.Keys.P256DH, s.Keys.Auth, s.ExpirationTime.Time
@@ -234,6 +373,17 @@ func (j *jsonRecord) record() (Record, Format) {
 		return rec, FormatFirebase
 	}
 	return rec, FormatWebPush
+}
+
+// fill takes from the record around r what r does not have.
+func (r *Record) fill(around Record) {
+	r.Key, r.Language, r.TimeZone = first(r.Key, around.Key), first(r.Language, around.Language), first(r.TimeZone, around.TimeZone)
+	r.P256DH, r.Auth = first(r.P256DH, around.P256DH), first(r.Auth, around.Auth)
+	r.Page, r.Skip = first(r.Page, around.Page), first(r.Skip, around.Skip)
+	r.Created, r.Seen = firstTime(moment{r.Created}, moment{around.Created}), firstTime(moment{r.Seen}, moment{around.Seen})
+	if r.Topics == nil {
+		r.Topics = around.Topics
+	}
 }
 
 // first is the first value that is not empty.

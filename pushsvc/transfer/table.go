@@ -4,7 +4,9 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/csv"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"slices"
 	"strconv"
@@ -12,40 +14,26 @@ import (
 	"unicode/utf8"
 )
 
-// columns are the names that a column may have, by what it holds. The first
-// ones are OneSignal's.
-var columns = map[string][]string{
-	"endpoint":     {"identifier", "endpoint", "push_token", "token"},
-	"auth":         {"web_auth", "auth", "auth_key", "keys.auth"},
-	"p256dh":       {"web_p256", "p256dh", "p256", "web_p256dh", "p256dh_key", "keys.p256dh"},
-	"language":     {"language", "lang", "locale"},
-	"zone":         {"timezone_id", "time_zone", "timezone"},
-	"created":      {"created_at", "created"},
-	"seen":         {"last_active", "last_seen", "seen", "updated_at"},
-	"invalid":      {"invalid_identifier", "unsubscribed"},
-	"subscribed":   {"subscribed", "enabled"},
-	"types":        {"notification_types"},
-	"device":       {"device_type"},
-	"key":          {"applicationserverkey", "application_server_key", "vapid_public_key", "vapid_key", "vapidkey"},
-	"expiration":   {"expirationtime", "expiration_time"},
-	"subscription": {"subscription"},
-	"page":         {"page"},
-}
-
-// webDevices are OneSignal's device types that are browsers: Chrome, old
-// Safari, Firefox, Safari, Edge and, as newer exports write them, their names.
-var webDevices = []string{"5", "7", "8", "17", "12", "chromepush", "firefoxpush", "safaripush", "safarilegacypush", "windowpush", "edgepush"}
-
 // table reads CSV.
 type table struct {
 	csv    *csv.Reader
 	budget *budget
+	names  []string // of the columns, as the file has them
 	at     map[string]int
-	width  int
+	whole  int // column with PushSubscriptions as JSON, or -1
 	offset int // lines before the header
 	last   int // line of the record before
 	format Format
 	ended  bool
+	// first is the first record, which newTable reads to find whole.
+	first *tableRow
+}
+
+// tableRow is what csv.Reader.Read returned.
+type tableRow struct {
+	fields []string
+	line   int
+	err    error
 }
 
 // budget lets so many bytes through between two records, because encoding/csv
@@ -70,39 +58,99 @@ const csvBuffer = 4 << 10
 func (b *budget) refill() { b.left = MaxRecord + csvBuffer }
 
 func newTable(b *bufio.Reader, line int, format Format) (*table, error) {
+	comma, skipped, err := separatorLine(b)
+	if err != nil {
+		return nil, err
+	}
 	head, err := b.Peek(sampleLength)
 	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, err
 	}
 	head, _, _ = bytes.Cut(head, []byte("\n"))
-	t := &table{budget: &budget{r: b}, at: make(map[string]int), offset: line - 1}
+	if problem := notTable(head); problem != "" {
+		return nil, formatError("%s", problem)
+	}
+	if comma == 0 {
+		comma = separator(head)
+	}
+	t := &table{budget: &budget{r: b}, whole: -1, offset: line - 1 + skipped}
 	t.budget.refill()
 	t.csv = csv.NewReader(t.budget)
-	t.csv.ReuseRecord = true
+	t.csv.Comma = comma
 	t.csv.FieldsPerRecord = -1
-	t.csv.LazyQuotes = false
-	for _, comma := range []rune{',', ';', '\t'} {
-		if bytes.ContainsRune(head, comma) {
-			t.csv.Comma = comma
-			break
-		}
-	}
 	header, err := t.csv.Read()
 	if err != nil || !utf8.Valid(head) {
 		return nil, formatError("the file is neither JSON nor a table (CSV)")
 	}
 	t.readHeader(header)
+	t.csv.ReuseRecord = true
 	return t, t.check(format)
 }
 
+// separatorLine reads the line "sep=;" that Excel writes before the header. It
+// returns the separator, 0 where there is no such line, and how many lines it read.
+func separatorLine(b *bufio.Reader) (comma rune, lines int, err error) {
+	head, err := b.Peek(sampleLength)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return 0, 0, err
+	}
+	text, _, ended := bytes.Cut(head, []byte("\n"))
+	rest, found := bytes.CutPrefix(bytes.Trim(text, "\"\r"), []byte("sep="))
+	if !found || !ended || len(rest) != 1 || !slices.Contains(separators, rune(rest[0])) {
+		return 0, 0, nil
+	}
+	_, err = b.Discard(len(text) + 1)
+	return rune(rest[0]), 1, err
+}
+
+// separators are what may stand between the fields of a table.
+var separators = []rune{',', ';', '\t', '|'}
+
+// separator is the one by which the header has the most known names, or else the
+// most fields.
+func separator(header []byte) rune {
+	best, most := ',', -1
+	for _, comma := range separators {
+		score := 0
+		fields := strings.Split(string(header), string(comma))
+		for _, field := range fields {
+			name := strings.ToLower(strings.Trim(field, "\" \t\r"))
+			for _, names := range aliases {
+				if slices.Contains(names, name) {
+					score += 1000
+				}
+			}
+		}
+		if score += len(fields); score > most {
+			best, most = comma, score
+		}
+	}
+	return best
+}
+
+// notTable tells files that people take for a table, by their first line.
+func notTable(head []byte) string {
+	upper := strings.ToUpper(string(head[:min(len(head), 64)]))
+	for _, word := range []string{"-- ", "/*", "INSERT INTO", "CREATE TABLE", "DROP TABLE", "SET "} {
+		if strings.HasPrefix(upper, word) {
+			return "the file is a dump in SQL: export the table of subscriptions as CSV, with the column names in the first line, or as JSON"
+		}
+	}
+	if strings.HasPrefix(upper, "<") {
+		return "the file is XML or HTML: export the subscriptions as CSV or JSON"
+	}
+	return ""
+}
+
 func (t *table) readHeader(header []string) {
-	t.width = len(header)
+	t.names = header
 	names := make([]string, len(header))
 	for i, name := range header {
 		names[i] = strings.ToLower(strings.TrimSpace(name))
 	}
-	for what, aliases := range columns {
-		for _, alias := range aliases {
+	t.at = make(map[string]int)
+	for what, list := range aliases {
+		for _, alias := range list {
 			if i := slices.Index(names, alias); i >= 0 {
 				t.at[what] = i
 				break
@@ -113,89 +161,202 @@ func (t *table) readHeader(header []string) {
 	if slices.Contains(names, "identifier") || slices.Contains(names, "web_p256") {
 		t.format = FormatOneSignal
 	}
+	for _, name := range whole {
+		if i := slices.Index(names, name); i >= 0 {
+			t.whole = i
+			break
+		}
+	}
 }
 
 // check makes sure that what is needed to send is in the table at all.
 func (t *table) check(wanted Format) error {
+	if wanted != FormatAuto && wanted != t.format {
+		return formatError("the file is of the format %s, not %s", t.format, wanted)
+	}
 	_, endpoint := t.at["endpoint"]
 	_, auth := t.at["auth"]
 	_, p256dh := t.at["p256dh"]
-	_, whole := t.at["subscription"]
-	switch {
-	case wanted != FormatAuto && wanted != t.format:
-		return formatError("the file is of the format %s, not %s", t.format, wanted)
-	case whole && !endpoint:
+	if endpoint && auth && p256dh {
+		t.whole = -1
 		return nil
-	case t.format == FormatOneSignal && endpoint && !(auth && p256dh):
-		return formatError(`the export has no keys: ask OneSignal for it again with "extra_fields": ["web_auth", "web_p256", "timezone_id", "notification_types"]`)
-	case !endpoint || !auth || !p256dh:
-		return formatError("the file is neither JSON nor a table with the columns endpoint, p256dh and auth (in OneSignal's exports: identifier, web_p256, web_auth)")
 	}
-	return nil
+	if t.format == FormatOneSignal && endpoint {
+		return formatError(`the export has no keys: ask OneSignal for it again with "extra_fields": ["web_auth", "web_p256", "timezone_id", "notification_types"]`)
+	}
+	t.first = new(tableRow)
+	*t.first = t.read()
+	if t.first.err == nil {
+		t.findWhole(t.first.fields)
+	}
+	if t.whole >= 0 {
+		return nil
+	}
+	return t.unknownColumns()
+}
+
+// findWhole finds the column with JSON, first by its name and then by what the
+// first record has in it.
+func (t *table) findWhole(row []string) {
+	if t.whole >= 0 && t.whole < len(row) && isObject(row[t.whole]) {
+		return
+	}
+	i := slices.IndexFunc(row, isObject)
+	if i >= 0 || t.whole >= 0 && !strings.Contains(strings.ToLower(t.names[t.whole]), "subscription") {
+		t.whole = i
+	}
+}
+
+// isObject reports whether the text begins as a JSON object, or as a JSON string
+// with one in it.
+func isObject(s string) bool {
+	return strings.HasPrefix(strings.TrimLeft(s, " \t\""), "{")
+}
+
+// unknownColumns says what the file has in the place of what is needed.
+func (t *table) unknownColumns() error {
+	if slices.ContainsFunc(t.names, func(s string) bool { return strings.HasPrefix(strings.TrimSpace(s), "https://") }) {
+		return formatError("the table has no column names: its first line is a record. Add a first line that names the columns in their order, such as id,endpoint,p256dh,auth, or export again with the column names in the first line")
+	}
+	var missing []string
+	for _, what := range []string{"endpoint", "p256dh", "auth"} {
+		if _, ok := t.at[what]; !ok {
+			missing = append(missing, fmt.Sprintf("%s (also as %s)", what, strings.Join(aliases[what], ", ")))
+		}
+	}
+	return formatError("the file is neither JSON nor a table with the columns endpoint, p256dh and auth. Its columns are: %s. Missing: %s. Rename the columns in the first line, or export those too",
+		found(t.names), strings.Join(missing, "; "))
+}
+
+// read reads one row.
+func (t *table) read() tableRow {
+	t.budget.refill()
+	fields, err := t.csv.Read()
+	if err != nil {
+		return tableRow{err: err}
+	}
+	line, _ := t.csv.FieldPos(0)
+	return tableRow{fields: fields, line: line + t.offset}
 }
 
 // next implements the Reader.
 func (t *table) next() (Record, error) {
-	if t.ended {
-		return Record{}, io.EOF
+	for !t.ended {
+		row := t.first
+		if t.first = nil; row == nil {
+			row = new(tableRow)
+			*row = t.read()
+		}
+		if row.err != nil {
+			return Record{}, t.fault(row.err)
+		}
+		t.last = row.line
+		if isBlankRow(row.fields) {
+			continue // as spreadsheets write empty lines
+		}
+		if len(row.fields) > len(t.names) && !isBlankRow(row.fields[len(t.names):]) {
+			return Record{}, &RecordError{Line: row.line, Problem: "has " + strconv.Itoa(len(row.fields)) + " columns, and the header " + strconv.Itoa(len(t.names))}
+		}
+		return t.record(row.fields, row.line)
 	}
-	t.budget.refill()
-	row, err := t.csv.Read()
+	return Record{}, io.EOF
+}
+
+func isBlankRow(fields []string) bool {
+	return !slices.ContainsFunc(fields, func(s string) bool { return strings.TrimSpace(s) != "" })
+}
+
+// fault says what an error of reading a row means.
+func (t *table) fault(err error) error {
 	var bad *csv.ParseError
 	switch {
 	case errors.Is(err, errTooLong):
 		t.ended = true
-		return Record{}, &RecordError{Line: t.last + 1, Problem: "the record " + errTooLong.Error() + ", or a quote is never closed; the rest has not been read"}
+		return &RecordError{Line: t.last + 1, Problem: "the record " + errTooLong.Error() + ", or a quote is never closed; the rest has not been read"}
 	case errors.As(err, &bad):
-		return Record{}, &RecordError{Line: t.offset + bad.StartLine, Problem: "has a quote in the wrong place"}
-	case err != nil:
-		return Record{}, err
+		return &RecordError{Line: t.offset + bad.StartLine, Problem: "has a quote in the wrong place"}
 	}
-	line, _ := t.csv.FieldPos(0)
-	line += t.offset
-	t.last = line
-	if len(row) != t.width {
-		return Record{}, &RecordError{Line: line, Problem: "has " + strconv.Itoa(len(row)) + " columns, and the header " + strconv.Itoa(t.width)}
-	}
-	return t.record(row, line)
+	return err
 }
 
+// field is the text of a column, "" where the row ends before it.
 func (t *table) field(row []string, what string) string {
 	i, ok := t.at[what]
-	if !ok {
+	if !ok || i >= len(row) {
 		return ""
 	}
-	// A copy: the row's memory is used again.
-	return strings.Clone(strings.TrimSpace(row[i]))
+	s := strings.TrimSpace(row[i])
+	if isNull(s) {
+		return ""
+	}
+	return strings.Clone(s) // the row's memory is used again
 }
 
 func (t *table) record(row []string, line int) (Record, error) {
-	if whole := t.field(row, "subscription"); whole != "" && t.field(row, "endpoint") == "" {
-		rec, _, err := parseObject([]byte(whole))
-		var bad *RecordError
-		if errors.As(err, &bad) {
-			bad.Line = line
-			return Record{}, bad
-		}
-		rec.Line = line
-		return rec, err
-	}
+	field := func(what string) string { return t.field(row, what) }
 	rec := Record{
-		Line: line, Endpoint: t.field(row, "endpoint"), P256DH: t.field(row, "p256dh"), Auth: t.field(row, "auth"),
-		Key: t.field(row, "key"), Language: t.field(row, "language"), Page: t.field(row, "page"),
-		Created: parseMoment(t.field(row, "created")), Seen: parseMoment(t.field(row, "seen")), Expiration: parseMoment(t.field(row, "expiration")),
-		Skip: t.skip(row),
+		Line: line, Endpoint: field("endpoint"), P256DH: field("p256dh"), Auth: field("auth"),
+		Key: field("key"), Language: field("language"), Page: field("page"),
+		Created: parseMoment(field("created")), Seen: parseMoment(field("seen")), Expiration: parseMoment(field("expiration")),
+		Skip: skipReason(field),
 	}
 	// OneSignal's older column is an offset in seconds.
-	if zone := t.field(row, "zone"); strings.Contains(zone, "/") || zone == "UTC" {
+	if zone := field("zone"); strings.Contains(zone, "/") || zone == "UTC" {
 		rec.TimeZone = zone
 	}
 	if rec.Skip != "" {
 		return rec, nil
 	}
+	if short := t.short(row); short != "" {
+		return Record{}, &RecordError{Line: line, Problem: short}
+	}
+	if t.whole >= 0 {
+		return rec.with([]byte(row[t.whole]))
+	}
 	if problem := noEndpoint(rec); problem != "" {
 		return Record{}, &RecordError{Line: line, Field: t.name("endpoint"), Problem: problem}
 	}
+	return rec, nil
+}
+
+// short says so where a row ends before a column that is needed. Others may be
+// missing: spreadsheets leave out what is empty at the end.
+func (t *table) short(row []string) string {
+	needed := t.whole
+	for _, what := range []string{"endpoint", "p256dh", "auth"} {
+		if i, ok := t.at[what]; ok && t.whole < 0 {
+			needed = max(needed, i)
+		}
+	}
+	if needed < len(row) {
+		return ""
+	}
+	return "has " + strconv.Itoa(len(row)) + " columns, and the header " + strconv.Itoa(len(t.names))
+}
+
+// with completes a row's record by the JSON in one of its fields: a whole
+// PushSubscription, or its keys alone.
+func (r Record) with(value []byte) (Record, error) {
+	var inner string
+	if json.Unmarshal(value, &inner) == nil {
+		value = []byte(inner)
+	}
+	var keys jsonKeys
+	if r.Endpoint != "" && json.Unmarshal(value, &keys) == nil && keys.P256DH != "" {
+		r.P256DH, r.Auth = keys.P256DH, keys.Auth
+		return r, nil
+	}
+	rec, _, err := parseObject(value)
+	var bad *RecordError
+	switch {
+	case errors.As(err, &bad):
+		bad.Line = r.Line
+		return Record{}, bad
+	case err != nil:
+		return Record{}, err
+	}
+	rec.Line = r.Line
+	rec.fill(r)
 	return rec, nil
 }
 
@@ -215,30 +376,7 @@ func noEndpoint(rec Record) string {
 // name is the column's, as OneSignal and most others spell it.
 func (t *table) name(what string) string {
 	if t.format == FormatOneSignal {
-		return columns[what][0]
+		return aliases[what][0]
 	}
 	return what
-}
-
-// skip says why a row is not for importing.
-func (t *table) skip(row []string) string {
-	if device := strings.ToLower(t.field(row, "device")); device != "" && !slices.Contains(webDevices, device) {
-		return "another channel"
-	}
-	if isYes(t.field(row, "invalid")) || isNo(t.field(row, "subscribed")) {
-		return "unsubscribed"
-	}
-	// 1 is subscribed; 0 and everything below, not or not any more.
-	if n, err := strconv.Atoi(t.field(row, "types")); err == nil && n <= 0 {
-		return "unsubscribed"
-	}
-	return ""
-}
-
-func isYes(s string) bool {
-	return slices.Contains([]string{"t", "true", "1", "yes"}, strings.ToLower(s))
-}
-
-func isNo(s string) bool {
-	return slices.Contains([]string{"f", "false", "0", "no"}, strings.ToLower(s))
 }
