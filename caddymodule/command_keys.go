@@ -5,12 +5,12 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/webpush"
 )
 
 func (c *command) keys() *cobra.Command {
@@ -70,54 +70,76 @@ func (c *command) importKey() *cobra.Command {
 	var public, file string
 	var keep bool
 	cmd := &cobra.Command{
-		Use:   "import --public <key> [--private-file <file>]",
+		Use:   "import [--public <key>] [--private-file <file>]",
 		Short: "Imports a VAPID key pair and makes it the current one",
-		Long: `Imports a VAPID key pair, both halves in base64url as other web push software
-has them, and makes it the current one, unless --keep-current is given: new
-subscriptions of all sites are made with the current one, and browsers that have
-another change over with their next visit. Until then they are sent to with
-that.
+		Long: `Imports a VAPID key pair and makes it the current one, unless --keep-current is
+given: new subscriptions of all sites are made with the current one, and browsers
+that have another change over with their next visit. Until then they are sent to
+with that.
 
 The private key is read from --private-file, or from standard input, so that it
-shows in no process list and no shell history.`,
+shows in no process list and no shell history. It may be base64url, base64 or hex,
+PEM or DER (SEC 1 or PKCS #8), a JWK, or JSON with publicKey and privateKey.
+--public makes sure that the pair is the expected one; without it the private key
+decides.`,
 		Example: `  caddy webpush keys import --public BNc… --private-file vapid.key
+  caddy webpush keys import --private-file vapid-keys.json
   printf %s "$VAPID_PRIVATE_KEY" | caddy webpush keys import --public BNc…`,
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			key, raw, err := c.postKey(public, file, !keep)
+			pair, err := readPair(public, file)
+			if err != nil {
+				return err
+			}
+			key, raw, err := c.postKey(pair, !keep)
 			if err != nil {
 				return err
 			}
 			return c.print(raw, func(w io.Writer) error { return printCurrent(w, key) })
 		},
 	}
-	cmd.Flags().StringVar(&public, "public", "", "The public key, 87 characters of base64url (required)")
-	cmd.Flags().StringVar(&file, "private-file", "", "File with the private key, 43 characters of base64url")
+	cmd.Flags().StringVar(&public, "public", "", "The public key that the pair must have, such as 87 characters of base64url")
+	cmd.Flags().StringVar(&file, "private-file", "", "File with the private key, or with the pair")
 	cmd.Flags().BoolVar(&keep, "keep-current", false, "Put the pair into the ring only")
-	_ = cmd.MarkFlagRequired("public")
 	return cmd
 }
 
-// postKey imports the pair whose private half is in the file, or comes from
-// standard input where there is none.
-func (c *command) postKey(public, file string, current bool) (key pushsvc.Key, raw []byte, err error) {
-	in := os.Stdin
+// maxKeyFile is the most that is read of a file with a key.
+const maxKeyFile = 64 << 10
+
+// readPair reads the pair whose private half is in the file, or comes from
+// standard input where there is no file.
+func readPair(public, file string) (*webpush.KeyPair, error) {
+	in, name := os.Stdin, "standard input"
 	if file != "" {
 		f, err := os.Open(file)
 		if err != nil {
-			return key, nil, fmt.Errorf("opening the private key: %w", err)
+			return nil, fmt.Errorf("opening the private key: %w", err)
 		}
 		defer f.Close()
-		in = f
+		in, name = f, file
 	} else if isTerminal(os.Stdin) {
 		fmt.Fprintln(os.Stderr, "Paste the private key and press Enter, then Ctrl-D:")
 	}
-	private, err := io.ReadAll(io.LimitReader(in, 4096))
+	private, err := io.ReadAll(io.LimitReader(in, maxKeyFile))
 	if err != nil {
-		return key, nil, fmt.Errorf("reading the private key: %w", err)
+		return nil, fmt.Errorf("reading the private key: %w", err)
+	}
+	pair, err := webpush.ReadKeyPair(public, private)
+	if err != nil {
+		return nil, fmt.Errorf("reading the VAPID key pair of %s: the %w", name, err)
+	}
+	return pair, nil
+}
+
+// postKey imports the pair.
+func (c *command) postKey(pair *webpush.KeyPair, current bool) (key pushsvc.Key, raw []byte, err error) {
+	private, err := pair.RevealPrivateKey()
+	if err != nil {
+		return key, nil, err
 	}
 	raw, err = c.call(http.MethodPost, "/keys", nil, map[string]any{
-		"public_key": strings.TrimSpace(public), "private_key": strings.TrimSpace(string(private)), "current": current,
+		"public_key": pair.PublicKey(), "private_key": private, "current": current,
 	}, &key)
 	return key, raw, err
 }

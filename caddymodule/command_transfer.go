@@ -18,6 +18,7 @@ import (
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/service"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/webpush"
 )
 
 func (c *command) export(site *string) *cobra.Command {
@@ -115,6 +116,8 @@ type importFlags struct {
 	format, key            string
 	vapidPublic, vapidFile string
 	makeCurrent, dryRun    bool
+
+	pair *webpush.KeyPair // of vapidFile
 }
 
 func (c *command) importSubscribers(site *string) *cobra.Command {
@@ -130,8 +133,7 @@ unpacked.
 
 A subscription can only be sent to with the VAPID key pair that it was made
 with. Where the file does not name it, give --key; where it is not in the key
-ring yet, give --vapid-public and --vapid-private-file: the pair is put into the
-ring once the beginning of the file has been found to be good. It does not become
+ring yet, give --vapid-private-file: the pair is put into the ring once the beginning of the file has been found to be good. It does not become
 the current one, which all sites' new subscriptions are made with, unless
 --make-current says so.
 
@@ -147,9 +149,9 @@ harmless. The exit status is 1 where no row could be used.`,
 	fl := cmd.Flags()
 	fl.StringVar(&f.format, "format", "auto", "auto, web-push, onesignal, firebase or csv")
 	fl.StringVar(&f.key, "key", "", `VAPID key of rows that name none: an id of 'caddy webpush keys', a public key, or "current"`)
-	fl.StringVar(&f.vapidPublic, "vapid-public", "", "Public half of a VAPID key pair to import first; rows that name none are made with it")
-	fl.StringVar(&f.vapidFile, "vapid-private-file", "", "File with the private key of --vapid-public")
-	fl.BoolVar(&f.makeCurrent, "make-current", false, "Make --vapid-public the current key of all sites")
+	fl.StringVar(&f.vapidPublic, "vapid-public", "", "Public half of a VAPID key pair; rows that name none are made with it")
+	fl.StringVar(&f.vapidFile, "vapid-private-file", "", "File with the VAPID key pair, or its private key, to import first")
+	fl.BoolVar(&f.makeCurrent, "make-current", false, "Make that pair the current key of all sites")
 	fl.BoolVar(&f.dryRun, "dry-run", false, "Check the file, but store nothing")
 	return cmd
 }
@@ -157,10 +159,10 @@ harmless. The exit status is 1 where no row could be used.`,
 // check finds flags that do not go together.
 func (f *importFlags) check() error {
 	switch {
-	case f.vapidPublic != "" && f.key != "":
-		return errors.New("--vapid-public and --key both say which key the rows belong to: give one of them")
-	case f.vapidPublic == "" && (f.vapidFile != "" || f.makeCurrent):
-		return errors.New("--vapid-public is missing: it is the public half of the pair")
+	case f.vapidPublic+f.vapidFile != "" && f.key != "":
+		return errors.New("--key and the options of a VAPID key pair both say which key the rows belong to: give one of them")
+	case f.vapidPublic+f.vapidFile == "" && f.makeCurrent:
+		return errors.New("--vapid-private-file is missing: it names the file with the pair to make the current one")
 	case f.vapidPublic != "" && f.vapidFile == "" && !f.dryRun:
 		return errors.New("--vapid-private-file is missing: it names a file with the private half of --vapid-public")
 	}
@@ -170,6 +172,13 @@ func (f *importFlags) check() error {
 func (c *command) runImport(site, file string, f importFlags) error {
 	if err := f.check(); err != nil {
 		return err
+	}
+	if f.vapidFile != "" {
+		var err error
+		if f.pair, err = readPair(f.vapidPublic, f.vapidFile); err != nil {
+			return err
+		}
+		f.vapidPublic = f.pair.PublicKey()
 	}
 	in, err := openImport(file)
 	if err != nil {
@@ -225,7 +234,7 @@ func (c *command) bringKey(site string, in *importFile, f *importFlags) error {
 		}
 		return errors.New("no row of the file's beginning could be used, so the key ring is as it was")
 	}
-	key, _, err := c.postKey(f.vapidPublic, f.vapidFile, f.makeCurrent)
+	key, _, err := c.postKey(f.pair, f.makeCurrent)
 	if err != nil {
 		return err
 	}

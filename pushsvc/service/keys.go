@@ -59,9 +59,9 @@ func PushService(endpoint string) string {
 
 // ImportKey adds a VAPID key pair to the ring. Where current is false, the
 // current one stays what it is, if there is one: all sites' new subscriptions
-// are made with that. Both halves are base64url, with or without padding.
+// are made with that. The halves are in any encoding that webpush.ReadKeyPair takes.
 func (s *Service) ImportKey(ctx context.Context, public string, private pushsvc.Secret, current bool) (pushsvc.Key, error) {
-	pair, err := webpush.ParseKeyPair(public, private.Reveal())
+	pair, err := webpush.ReadKeyPair(public, []byte(private.Reveal()))
 	if err != nil {
 		var key *webpush.KeyError
 		if errors.As(err, &key) {
