@@ -21,40 +21,100 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/webpush"
 )
 
+// exportFlags says how to write a file of subscribers.
+type exportFlags struct {
+	format string
+	gzip   bool
+	force  bool
+}
+
 func (c *command) export(site *string) *cobra.Command {
-	var force bool
+	var f exportFlags
 	cmd := &cobra.Command{
 		Use:   "export --site <site> [<file>]",
 		Short: "Writes all subscribers of a site, with their keys, to a file",
 		Long: `Writes all subscribers of a site to a file, or to standard output where none or
 "-" is named: one JSON object a line, each a browser's PushSubscription with a
-few members more. Most web push software can read it, and so can import.
+few members more, or a table (CSV). Most web push software can read one of them,
+and import reads both. A name that ends in .csv or .gz says so too.
 
 The file holds secrets: with it and the VAPID keys anybody can send to your
 subscribers. It is readable by its owner only.`,
+		Example: `  caddy webpush subscribers export --site shop.example.com subscribers.ndjson
+  caddy webpush subscribers export --site shop.example.com subscribers.csv.gz`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
-			if len(args) == 0 || args[0] == "-" {
-				_, err := c.download(sitePath(*site, "/subscriptions"), ndjsonHeader, os.Stdout, 0)
+			name := append(args, "-")[0]
+			if err := f.complete(name); err != nil {
 				return err
 			}
-			return c.exportFile(*site, args[0], force)
+			if name == "-" {
+				_, err := c.downloadSubscribers(*site, f, os.Stdout, 0)
+				return err
+			}
+			return c.exportFile(*site, name, f)
 		},
 	}
-	cmd.Flags().BoolVarP(&force, "force", "f", false, "Replace the file if it is there already")
+	cmd.Flags().StringVar(&f.format, "format", "", "ndjson or csv (default: by the file's name, else ndjson)")
+	cmd.Flags().BoolVar(&f.gzip, "gzip", false, "Pack the file with gzip")
+	cmd.Flags().BoolVarP(&f.force, "force", "f", false, "Replace the file if it is there already")
 	return cmd
 }
 
-var ndjsonHeader = http.Header{"Accept": {"application/x-ndjson"}}
+// exportAccept are the media types of the formats.
+var exportAccept = map[string]string{service.ExportNDJSON: "application/x-ndjson", service.ExportCSV: "text/csv"}
 
-func (c *command) exportFile(site, file string, force bool) error {
+// complete reads what the file's name says.
+func (f *exportFlags) complete(name string) error {
+	name, packed := strings.CutSuffix(strings.ToLower(name), ".gz")
+	f.gzip = f.gzip || packed
+	if f.format == "" {
+		f.format = service.ExportNDJSON
+		if strings.HasSuffix(name, ".csv") {
+			f.format = service.ExportCSV
+		}
+	}
+	if exportAccept[f.format] == "" {
+		return fmt.Errorf("--format %q is not known; known are ndjson and csv", f.format)
+	}
+	return nil
+}
+
+// downloadSubscribers writes the export to w. rows is how many are expected, 0
+// where that is not known.
+func (c *command) downloadSubscribers(site string, f exportFlags, w io.Writer, rows int64) (received, error) {
+	header := http.Header{"Accept": {exportAccept[f.format]}}
+	headings := int64(0)
+	if f.format == service.ExportCSV {
+		headings = 1
+	}
+	out, done := w, func() error { return nil }
+	if f.gzip {
+		z := gzip.NewWriter(w)
+		out, done = z, z.Close
+	}
+	if rows > 0 {
+		rows += headings
+	}
+	got, err := c.download(sitePath(site, "/subscriptions"), header, out, rows)
+	if err != nil {
+		return got, err
+	}
+	got.lines -= headings
+	if err := done(); err != nil {
+		return got, fmt.Errorf("packing the subscribers: %w", err)
+	}
+	return got, nil
+}
+
+func (c *command) exportFile(site, file string, f exportFlags) error {
 	var sum pushsvc.SiteSummary
 	if _, err := c.call(http.MethodGet, sitePath(site, ""), nil, nil, &sum); err != nil {
 		return err
 	}
 	var got received
-	err := writeFile(file, force, func(w io.Writer, _ string) (err error) {
-		got, err = c.download(sitePath(site, "/subscriptions"), ndjsonHeader, w, sum.Subscriptions)
+	err := writeFile(file, f.force, func(w io.Writer, _ string) (err error) {
+		got, err = c.downloadSubscribers(site, f, w, sum.Subscriptions)
 		return err
 	})
 	if err != nil {

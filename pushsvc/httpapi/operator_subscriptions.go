@@ -17,24 +17,34 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/transfer"
 )
 
-// ndjson is the media type of exports.
-const ndjson = "application/x-ndjson"
+// Media types of exports.
+const (
+	ndjson   = "application/x-ndjson"
+	csvTable = "text/csv"
+)
 
-// subscriptions lists them without secrets, or exports them whole to who asks
-// for NDJSON.
+// exportForms are the forms of an export, by media type.
+var exportForms = map[string]string{ndjson: service.ExportNDJSON, "application/ndjson": service.ExportNDJSON, csvTable: service.ExportCSV}
+
+// subscriptions lists them without secrets, or exports them whole to a client
+// that asks for NDJSON or CSV.
 func (o *Operator) subscriptions(w http.ResponseWriter, r *http.Request) error {
 	for accept := range strings.SplitSeq(r.Header.Get("Accept"), ",") {
 		media, _, err := mime.ParseMediaType(accept)
-		if err == nil && (media == ndjson || media == "application/ndjson") {
-			return o.exportSubscriptions(w, r)
+		if form := exportForms[media]; err == nil && form != "" {
+			return o.exportSubscriptions(w, r, form)
 		}
 	}
 	return o.listSubscriptions(w, r)
 }
 
-func (o *Operator) exportSubscriptions(w http.ResponseWriter, r *http.Request) error {
-	return o.stream(w, r, ndjson, "", func(out io.Writer) error {
-		_, err := o.service.Export(r.Context(), r.PathValue("site"), out)
+func (o *Operator) exportSubscriptions(w http.ResponseWriter, r *http.Request, form string) error {
+	media := ndjson
+	if form == service.ExportCSV {
+		media = csvTable + "; charset=utf-8; header=present"
+	}
+	return o.stream(w, r, media, "", func(out io.Writer) error {
+		_, err := o.service.Export(r.Context(), r.PathValue("site"), form, out)
 		return err
 	})
 }
@@ -95,7 +105,7 @@ func (l *lateHeader) Write(p []byte) (int, error) {
 
 // importTypes are the media types of files of subscriptions. What a file is,
 // its bytes say.
-var importTypes = []string{ndjson, "application/ndjson", "application/jsonl", "application/json", "text/csv", "application/octet-stream"}
+var importTypes = []string{ndjson, "application/ndjson", "application/jsonl", "application/json", csvTable, "application/gzip", "application/x-gzip", "application/octet-stream"}
 
 func (o *Operator) importSubscriptions(w http.ResponseWriter, r *http.Request) error {
 	options, err := importOptions(r)
@@ -117,8 +127,9 @@ func importOptions(r *http.Request) (o service.ImportOptions, err error) {
 	if err != nil || !slices.Contains(importTypes, media) {
 		return o, problem(http.StatusUnsupportedMediaType, "Content-Type must be one of "+strings.Join(importTypes, ", "))
 	}
-	if ce := r.Header.Get("Content-Encoding"); ce != "" && !strings.EqualFold(ce, "identity") {
-		return o, problem(http.StatusUnsupportedMediaType, "a body with a Content-Encoding is not taken: unpack it first")
+	// A packed file is unpacked by its first bytes, whatever the header says.
+	if ce := r.Header.Get("Content-Encoding"); ce != "" && !strings.EqualFold(ce, "identity") && !strings.EqualFold(ce, "gzip") {
+		return o, problem(http.StatusUnsupportedMediaType, "a body with this Content-Encoding is not taken: use gzip, or unpack it first")
 	}
 	query := r.URL.Query()
 	if o.Format, err = transfer.ParseFormat(query.Get("format")); err != nil {

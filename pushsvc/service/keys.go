@@ -61,6 +61,9 @@ func PushService(endpoint string) string {
 // current one stays what it is, if there is one: all sites' new subscriptions
 // are made with that. The halves are in any encoding that webpush.ReadKeyPair takes.
 func (s *Service) ImportKey(ctx context.Context, public string, private pushsvc.Secret, current bool) (pushsvc.Key, error) {
+	if public == "" {
+		return pushsvc.Key{}, &pushsvc.FieldError{Field: "public_key", Problem: "is missing: it makes sure that the pair is the expected one"}
+	}
 	pair, err := webpush.ReadKeyPair(public, []byte(private.Reveal()))
 	if err != nil {
 		var key *webpush.KeyError

@@ -280,7 +280,7 @@ func TestClosedStore(t *testing.T) {
 		"KeyCounts":   second(f.KeyCounts(t.Context())),
 		"DryRun":      second(f.DryRun(t.Context(), service.SendRequest{Site: "a.example", Content: pushsvc.Content{Title: "x"}})),
 		"Control":     second(f.Control(t.Context(), "a.example", "x", pushsvc.CommandPause)),
-		"Export":      second(f.Export(t.Context(), "a.example", io.Discard)),
+		"Export":      second(f.Export(t.Context(), "a.example", service.ExportNDJSON, io.Discard)),
 		"Import":      second(f.Import(t.Context(), "a.example", strings.NewReader(fileLine(1, key.Public)), service.ImportOptions{Format: transfer.FormatAuto})),
 	} {
 		if !errors.Is(err, pushsvc.ErrClosed) || fieldOf(err) != "" || strings.Contains(err.Error(), "web.push.apple.com/Q") {

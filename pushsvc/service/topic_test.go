@@ -109,7 +109,7 @@ func TestTransferTopics(t *testing.T) {
 		}
 	}
 	var file strings.Builder
-	if _, err := from.Export(t.Context(), "a.example", &file); err != nil {
+	if _, err := from.Export(t.Context(), "a.example", service.ExportNDJSON, &file); err != nil {
 		t.Fatal(err)
 	}
 	to := newFixture(t)

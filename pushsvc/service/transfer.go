@@ -15,10 +15,17 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/transfer"
 )
 
+// ExportForms are the forms of Export.
+const (
+	ExportNDJSON = "ndjson" // one JSON object a line
+	ExportCSV    = "csv"    // a table with a header
+)
+
 // Export writes all subscriptions of the site to w, one a line, secrets and
-// all, in a form that Import takes (and most web push software too). It says
-// how many it wrote. Who subscribes meanwhile may be among them.
-func (s *Service) Export(ctx context.Context, site string, w io.Writer) (int64, error) {
+// all, in a form that Import takes (and most web push software too): ExportNDJSON
+// or ExportCSV. It returns how many it wrote. Who subscribes meanwhile may be among
+// them.
+func (s *Service) Export(ctx context.Context, site, form string, w io.Writer) (int64, error) {
 	sum, err := s.Site(ctx, site)
 	if err != nil {
 		return 0, err
@@ -34,8 +41,16 @@ func (s *Service) Export(ctx context.Context, site string, w io.Writer) (int64, 
 	out := bufio.NewWriterSize(w, 64<<10)
 	var n int64
 	var line []byte
+	appendRecord := transfer.AppendRecord
+	if form == ExportCSV {
+		appendRecord = transfer.AppendRow
+		line = transfer.AppendHeader(line)
+		if _, err := out.Write(line); err != nil {
+			return 0, fmt.Errorf("writing subscriptions: %w", err)
+		}
+	}
 	err = s.each(ctx, sum.Site, func(sub *pushsvc.Subscription) error {
-		line = transfer.AppendRecord(line[:0], transfer.Record{
+		line = appendRecord(line[:0], transfer.Record{
 			Endpoint: sub.Endpoint,
 			P256DH:   base64.RawURLEncoding.EncodeToString(sub.P256DH[:]),
 			Auth:     base64.RawURLEncoding.EncodeToString(sub.Auth[:]),

@@ -255,7 +255,7 @@ func TestExportImport(t *testing.T) {
 		}
 	}
 	var file bytes.Buffer
-	if n, err := from.Export(t.Context(), "A.example", &file); err != nil || n != 1500 || bytes.Count(file.Bytes(), []byte("\n")) != 1500 {
+	if n, err := from.Export(t.Context(), "A.example", service.ExportNDJSON, &file); err != nil || n != 1500 || bytes.Count(file.Bytes(), []byte("\n")) != 1500 {
 		t.Fatalf("%d, %v", n, err)
 	}
 	to.now = to.now.Add(time.Hour)
@@ -273,7 +273,7 @@ func TestExportImport(t *testing.T) {
 		t.Errorf("(-exported +imported):\n%s", d)
 	}
 	var unknown *service.UnknownSiteError
-	if _, err := from.Export(t.Context(), "c.example", io.Discard); !errors.As(err, &unknown) {
+	if _, err := from.Export(t.Context(), "c.example", service.ExportCSV, io.Discard); !errors.As(err, &unknown) {
 		t.Errorf("another site: %v", err)
 	}
 }

@@ -29,6 +29,7 @@ var aliases = map[string][]string{
 	"key":        {"applicationserverkey", "application_server_key", "vapid_public_key", "vapid_key", "vapidkey"},
 	"expiration": {"expirationtime", "expiration_time"},
 	"page":       {"page"},
+	"topics":     {"topics"},
 }
 
 // whole are the names of a field that holds a PushSubscription as JSON. Any field

@@ -1,9 +1,12 @@
 package transfer_test
 
 import (
+	"bytes"
+	"compress/gzip"
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -116,5 +119,35 @@ func TestUnknownColumns(t *testing.T) {
 	}
 	if _, err := r.Next(); err == nil || !strings.Contains(err.Error(), "this one has: mail, name") {
 		t.Errorf("an object of something else: %v", err)
+	}
+}
+
+// TestTable: what we write as a table we read, choices of topics among it.
+func TestTable(t *testing.T) {
+	want := []transfer.Record{
+		{Line: 2, Endpoint: "https://a/?b=1,\"2\"", P256DH: "-P", Auth: "A", Key: "K", Expiration: time.UnixMilli(1700000000123).UTC(), Language: "de", TimeZone: "Europe/Berlin", Page: "/ü;", Topics: []string{"deals", "news"}, Created: time.Unix(1700000000, 0).UTC(), Seen: time.Unix(1700000001, 0).UTC()},
+		{Line: 3, Endpoint: "https://a/2", P256DH: "P", Auth: "A"},
+		{Line: 4, Endpoint: "https://a/3", P256DH: "P", Auth: "A", Topics: []string{}},
+	}
+	text := transfer.AppendHeader(nil)
+	for _, r := range want {
+		text = transfer.AppendRow(text, r)
+	}
+	var packed bytes.Buffer
+	z := gzip.NewWriter(&packed)
+	if _, err := z.Write(text); err != nil {
+		t.Fatal(err)
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range []string{string(text), packed.String()} {
+		records, faults, format, err := readAll(t, file, transfer.FormatAuto)
+		if err != nil || len(faults) != 0 || format != transfer.FormatCSV {
+			t.Fatalf("%v, %v, %s", faults, err, format)
+		}
+		if d := cmp.Diff(want, records); d != "" {
+			t.Errorf("(-want +got):\n%s\n%s", d, text)
+		}
 	}
 }

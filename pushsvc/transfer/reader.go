@@ -3,6 +3,7 @@ package transfer
 import (
 	"bufio"
 	"bytes"
+	"compress/gzip"
 	"errors"
 	"fmt"
 	"io"
@@ -20,7 +21,10 @@ type Reader struct {
 // *FormatError where the file is in no known form, or not in the one that was
 // asked for, and with r's error where that fails. An empty file has no records.
 func NewReader(r io.Reader, format Format) (*Reader, error) {
-	b := bufio.NewReaderSize(r, 64<<10)
+	b, err := unpacked(bufio.NewReaderSize(r, 64<<10))
+	if err != nil {
+		return nil, err
+	}
 	lines := 1
 	first, err := firstByte(b, &lines)
 	if errors.Is(err, io.EOF) {
@@ -46,6 +50,18 @@ func NewReader(r io.Reader, format Format) (*Reader, error) {
 	}
 }
 
+// unpacked reads what a file packed with gzip (RFC 1952) has in it.
+func unpacked(b *bufio.Reader) (*bufio.Reader, error) {
+	if head, _ := b.Peek(2); !bytes.Equal(head, []byte("\x1f\x8b")) {
+		return b, nil
+	}
+	z, err := gzip.NewReader(b)
+	if err != nil {
+		return nil, formatError("the file is compressed with gzip and cannot be unpacked: %v", err)
+	}
+	return bufio.NewReaderSize(z, 64<<10), nil
+}
+
 type noRecords struct{}
 
 func (noRecords) next() (Record, error) { return Record{}, io.EOF }
@@ -63,7 +79,7 @@ func firstByte(b *bufio.Reader, lines *int) (byte, error) {
 	case bytes.HasPrefix(head, []byte("\xff\xfe")) || bytes.HasPrefix(head, []byte("\xfe\xff")):
 		return 0, formatError("the file is in UTF-16: save it as UTF-8")
 	case bytes.HasPrefix(head, []byte("\x1f\x8b")):
-		return 0, formatError("the file is compressed: unpack it first, as by gunzip")
+		return 0, formatError("the file is compressed twice: unpack it first, as by gunzip")
 	case bytes.HasPrefix(head, []byte("PK\x03\x04")):
 		return 0, formatError("the file is a zip archive or a spreadsheet: unpack it, or save it as CSV")
 	}

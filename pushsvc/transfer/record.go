@@ -140,13 +140,23 @@ func (m *moment) UnmarshalJSON(b []byte) error {
 type millis struct{ moment }
 
 func (m *millis) UnmarshalJSON(b []byte) error {
-	if ms, err := strconv.ParseFloat(string(b), 64); err == nil {
-		if ms > 0 && ms <= maxMillis {
-			m.Time = time.UnixMilli(int64(ms)).UTC()
-		}
+	if _, err := strconv.ParseFloat(string(b), 64); err == nil {
+		m.Time = parseMillis(string(b))
 		return nil
 	}
 	return m.moment.UnmarshalJSON(b)
+}
+
+// parseMillis reads a number of milliseconds, or another time as parseMoment does.
+func parseMillis(s string) time.Time {
+	ms, err := strconv.ParseFloat(s, 64)
+	switch {
+	case err != nil:
+		return parseMoment(s)
+	case ms > 0 && ms <= maxMillis:
+		return time.UnixMilli(int64(ms)).UTC()
+	}
+	return time.Time{}
 }
 
 // maxMillis is the last moment that a JavaScript Date can hold.

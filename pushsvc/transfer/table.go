@@ -297,8 +297,8 @@ func (t *table) record(row []string, line int) (Record, error) {
 	rec := Record{
 		Line: line, Endpoint: field("endpoint"), P256DH: field("p256dh"), Auth: field("auth"),
 		Key: field("key"), Language: field("language"), Page: field("page"),
-		Created: parseMoment(field("created")), Seen: parseMoment(field("seen")), Expiration: parseMoment(field("expiration")),
-		Skip: skipReason(field),
+		Created: parseMoment(field("created")), Seen: parseMoment(field("seen")), Expiration: parseMillis(field("expiration")),
+		Topics: parseTopics(field("topics")), Skip: skipReason(field),
 	}
 	// OneSignal's older column is an offset in seconds.
 	if zone := field("zone"); strings.Contains(zone, "/") || zone == "UTC" {

@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -28,25 +29,31 @@ const maxKeyNesting = 4
 // point in one of these encodings, or PEM or DER, and must belong to the private
 // key. Errors are *KeyError and have nothing of the keys.
 func ReadKeyPair(public string, private []byte) (*KeyPair, error) {
+	var points []string
+	if cleanKey([]byte(public)) != "" {
+		point, err := readPublic(public)
+		if err != nil {
+			return nil, err
+		}
+		points = append(points, point)
+	}
 	named, key, err := readPrivate(private)
 	if err != nil {
 		return nil, err
+	}
+	if cleanKey([]byte(named)) != "" {
+		point, err := readPublic(named)
+		if err != nil {
+			return nil, err
+		}
+		points = append(points, point)
 	}
 	pair, err := newKeyPair(key)
 	if err != nil {
 		return nil, err
 	}
-	for _, text := range []string{public, named} {
-		if cleanKey([]byte(text)) == "" {
-			continue
-		}
-		point, err := readPublic(text)
-		if err != nil {
-			return nil, err
-		}
-		if point != pair.public {
-			return nil, &KeyError{"public key", "does not belong to the private key"}
-		}
+	if slices.ContainsFunc(points, func(point string) bool { return point != pair.public }) {
+		return nil, &KeyError{"public key", "does not belong to the private key"}
 	}
 	return pair, nil
 }
