@@ -243,6 +243,14 @@ func TestTransferCommands(t *testing.T) {
 	to.refused("has no rows", "subscribers", "import", "--site", to.host(), empty)
 	from.refused("--force", "subscribers", "export", "--site", from.host(), file)
 	from.ok("subscribers", "export", "--force", "--site", from.host(), file)
+	table := filepath.Join(dir, "table.csv.gz")
+	from.says([]string{"subscribers", "export", "--site", from.host(), table}, "5 subscribers")
+	if head, err := os.ReadFile(table); err != nil || !bytes.HasPrefix(head, []byte("\x1f\x8b")) {
+		t.Errorf("%s is not packed: %v", table, err)
+	}
+	from.says([]string{"subscribers", "import", "--site", from.host(), table}, "(csv)", "known        5")
+	from.says([]string{"subscribers", "export", "--site", from.host(), "--format", "csv"}, "endpoint,p256dh,auth,")
+	from.refused("known are ndjson and csv", "subscribers", "export", "--site", from.host(), "--format", "xml")
 	stranger, err := service.NewKey(time.Now())
 	if err != nil {
 		t.Fatal(err)

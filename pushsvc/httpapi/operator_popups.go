@@ -55,9 +55,9 @@ func (o *Operator) showPopup(w http.ResponseWriter, r *http.Request) error {
 }
 
 // parsePopup reads a pop-up as the API takes it. Faults are a *Problem or a
-// *pushsvc.FieldError.
+// *pushsvc.FieldError. Content without a title has a fault of its own.
 func parsePopup(body []byte) (p pushsvc.Popup, err error) {
-	if err := decodeFilled(body, &p); err != nil {
+	if err := decodeFilled(body, &p, "content"); err != nil {
 		return pushsvc.Popup{}, err
 	}
 	return p, nil
