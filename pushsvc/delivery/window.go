@@ -1,6 +1,7 @@
 package delivery
 
 import (
+	"cmp"
 	"slices"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
@@ -17,8 +18,10 @@ type window struct {
 	read   pushsvc.SubscriptionID // all up to here are in entries, or settled
 	// entries are the recipients above cursor, rising.
 	entries []entry
-	// ahead are ids above read that an earlier engine settled, rising.
-	ahead []pushsvc.SubscriptionID
+	// ahead are recipients above read, rising, that an earlier engine settled
+	// or that are dealt with before their turn; taken counts the latter.
+	ahead []entry
+	taken int
 }
 
 type entry struct {
@@ -28,51 +31,67 @@ type entry struct {
 
 // newWindow begins with what a claimed range says of itself.
 func newWindow(r *pushsvc.Range) window {
-	ahead := slices.Clone(r.Settled)
+	ids := slices.Clone(r.Settled)
 	for _, o := range r.Noted {
 		if !toBeAsked(o) && o.ID > r.Cursor {
-			ahead = append(ahead, o.ID)
+			ids = append(ids, o.ID)
 		}
 	}
-	slices.Sort(ahead)
-	return window{cursor: r.Cursor, read: r.Cursor, ahead: slices.Compact(ahead)}
+	slices.Sort(ids)
+	w := window{cursor: r.Cursor, read: r.Cursor}
+	for _, id := range slices.Compact(ids) {
+		w.ahead = append(w.ahead, entry{id, true})
+	}
+	return w
 }
 
 // add takes in the next recipient in rising order, and says whether it is yet
 // to be dealt with.
 func (w *window) add(id pushsvc.SubscriptionID) bool {
-	for len(w.ahead) > 0 && w.ahead[0] < id {
+	for len(w.ahead) > 0 && w.ahead[0].id < id {
 		// It is no longer there, or can't be read at present.
-		w.entries = append(w.entries, entry{w.ahead[0], true})
+		w.entries = append(w.entries, w.ahead[0])
 		w.ahead = w.ahead[1:]
 	}
-	settled := len(w.ahead) > 0 && w.ahead[0] == id
-	if settled {
-		w.ahead = w.ahead[1:]
+	e := entry{id: id}
+	known := len(w.ahead) > 0 && w.ahead[0].id == id
+	if known {
+		e, w.ahead = w.ahead[0], w.ahead[1:]
 	}
 	w.read = id
-	w.entries = append(w.entries, entry{id, settled})
+	w.entries = append(w.entries, e)
 	w.trim()
-	return !settled
+	return !known
+}
+
+// take reports whether a recipient above read is yet to be dealt with, and
+// leaves that to the caller.
+func (w *window) take(id pushsvc.SubscriptionID) bool {
+	i, known := find(w.ahead, id)
+	if known || id <= w.read {
+		return false
+	}
+	w.ahead = slices.Insert(w.ahead, i, entry{id: id})
+	w.taken++
+	return true
 }
 
 // settle marks a recipient as dealt with.
 func (w *window) settle(id pushsvc.SubscriptionID) {
-	i, found := slices.BinarySearchFunc(w.entries, id, func(e entry, id pushsvc.SubscriptionID) int {
-		switch {
-		case e.id < id:
-			return -1
-		case e.id > id:
-			return 1
-		}
-		return 0
-	})
-	if found {
+	if i, found := find(w.entries, id); found {
 		w.entries[i].settled = true
 		if i == 0 {
 			w.trim()
 		}
+	} else if i, found := find(w.ahead, id); found {
+		w.ahead[i].settled = true
 	}
+}
+
+func find(entries []entry, id pushsvc.SubscriptionID) (int, bool) {
+	return slices.BinarySearchFunc(entries, id, func(e entry, id pushsvc.SubscriptionID) int {
+		return cmp.Compare(e.id, id)
+	})
 }
 
 // trim moves the cursor over what is settled at the beginning.
@@ -93,7 +112,11 @@ func (w *window) settled() []pushsvc.SubscriptionID {
 			ids = append(ids, e.id)
 		}
 	}
-	ids = append(ids, w.ahead...)
+	for _, e := range w.ahead {
+		if e.settled {
+			ids = append(ids, e.id)
+		}
+	}
 	return ids[:min(len(ids), pushsvc.MaxSettled)]
 }
 

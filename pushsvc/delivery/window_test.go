@@ -31,13 +31,24 @@ func TestWindow(t *testing.T) {
 				if id <= stored.Cursor || rnd.IntN(40) == 0 && len(open) > 50 {
 					continue
 				}
-				if fresh := w.add(id); fresh == settled[id] {
+				taken := slices.Contains(open, id)
+				if fresh := w.add(id); taken && !fresh {
+					continue
+				} else if fresh == settled[id] {
 					t.Fatalf("seed %d: %d is to be dealt with: %v, and settled: %v", seed, id, fresh, settled[id])
 				} else if fresh {
 					open = append(open, id)
 				}
 				if rnd.IntN(120) == 0 {
 					break
+				}
+				if early := rows[rnd.IntN(len(rows))]; rnd.IntN(20) == 0 && early > stored.Cursor {
+					// Before their turn; some of these are removed before it comes.
+					if ahead := early > w.read && !settled[early] && !slices.Contains(open, early); w.take(early) != ahead {
+						t.Fatalf("seed %d: %d can be taken: %v", seed, early, !ahead)
+					} else if ahead {
+						open = append(open, early)
+					}
 				}
 			}
 			for _, id := range open {
