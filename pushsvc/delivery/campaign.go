@@ -210,7 +210,7 @@ func (c *campaign) report(r *webpush.Result) {
 	}
 	text := "pushes fail"
 	if r.Class == webpush.ClassOurFault {
-		text = "the push service refuses us: check the contact, the clock and the VAPID key"
+		text = "a push service refuses a push: where it refuses all, check the contact, the clock and the VAPID key"
 	}
 	c.log.Warn(text, "service", string(r.Service), "reason", string(r.Reason), "error", r.Err)
 }

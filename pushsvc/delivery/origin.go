@@ -2,6 +2,7 @@ package delivery
 
 import (
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/webpush"
@@ -10,17 +11,21 @@ import (
 // How origins are treated.
 const (
 	// firstLimit is how many pushes go to an origin at once before it has
-	// answered any; it grows from there as TCP's window does.
-	firstLimit, leastLimit = 16, 4
-	// breakAfter is how many attempts in a row must fail for want of an
-	// answer, or with a server's error, for an origin to count as down.
-	breakAfter = 5
-	// stopAfter is how many times in a row our token or contact must be
-	// refused for the origin to be left alone. It is not once, because anybody
-	// can subscribe with an endpoint that answers 403.
+	// answered any; it grows from there as TCP's window does. calmLimit is how
+	// many go to one that refuses a good part of them.
+	firstLimit, leastLimit, calmLimit = 8, 4, 16
+	// calmShare is how many of a hundred it must have refused for that.
+	calmShare = 25
+	// stopAfter is how often one recipient is tried where our token or contact
+	// is refused, and how many of them are a handful (see evidence).
 	stopAfter = 3
-	// stopFor is how long, at first. An operator mends it, not time.
+	// stopFor is how long a refused key is left alone, at first. An operator
+	// mends it, not time.
 	stopFor = 5 * time.Minute
+	// longPause is the longest first pause that a push service is believed to
+	// ask for; Mozilla's asks for so much. The second may be twice as long, and
+	// so on up to what is taken from a Retry-After at all.
+	longPause, maxPause = 2 * time.Minute, time.Hour
 	// shortPause is how long a pause may be for its recipients to wait for
 	// its end in memory.
 	shortPause = 2 * time.Second
@@ -35,41 +40,88 @@ const (
 )
 
 // breaker lets everything pass, or nothing until a time and then one push at a
-// time until one goes through.
+// time until one goes through. What opens and closes it is its evidence.
 type breaker struct {
-	failures int       // in a row
+	evidence
 	streak   int       // pauses in a row
 	until    time.Time // no push before
 	probing  bool
 	inFlight int
-	last     time.Time      // of the attempts
+	queued   int
+	heard    time.Time      // the last attempt's end
 	why      webpush.Reason // of the pause
+	// handful is true where only the few in voters are held up: there was
+	// nobody else to ask.
+	handful bool
+	voters  []vote
+
+	witnessing
 }
 
-func (b *breaker) admits(now time.Time) bool {
-	return !now.Before(b.until) && (!b.probing || b.inFlight == 0)
-}
-
-// trip closes the way for d and says whether it was open: what comes back from
-// before a pause must not make the next one longer.
-func (b *breaker) trip(now time.Time, d time.Duration, why webpush.Reason) bool {
-	fresh := !now.Before(b.until)
-	if fresh {
-		b.streak++
+// judge says what the evidence comes to at now.
+func (b *breaker) judge(now time.Time) verdict {
+	if now.Before(b.until) {
+		return verdictOpen // what comes back from before the pause
 	}
-	if end := now.Add(d); end.After(b.until) {
-		b.until = end
-	}
-	b.probing, b.why = true, why
-	return fresh
+	idle := b.queued == 0 && b.inFlight == 0
+	return b.evidence.judge(b.probing, b.nobodyElse && idle, idle)
 }
 
-func (b *breaker) reset() { b.failures, b.streak, b.probing = 0, 0, false }
+// trip closes the way for d.
+func (b *breaker) trip(now time.Time, d time.Duration) {
+	b.streak++
+	b.until = now.Add(d)
+	b.probing, b.why = true, b.run[len(b.run)-1].why
+	if run := b.believed(); b.handful {
+		b.voters = append(b.voters, run...)
+		b.voters = b.voters[max(len(b.voters)-mostRun, 0):]
+	} else {
+		b.voters = run
+	}
+	b.witnessing = witnessing{}
+}
+
+// passed takes in that somebody was accepted.
+func (b *breaker) passed(now time.Time) {
+	b.evidence.accepted(now)
+	b.witnessing = witnessing{}
+	if now.Before(b.until) {
+		return // it was sent before the pause
+	}
+	if b.handful {
+		for i := range b.voters {
+			b.disown(b.voters[i].who)
+		}
+	}
+	b.streak, b.probing, b.handful, b.voters = 0, false, false, nil
+}
+
+// newcomer opens the way for somebody who is not of the handful that is held
+// up: for all that is known, the trouble is only theirs.
+func (b *breaker) newcomer(now time.Time, who uint64) {
+	if !b.handful || !now.Before(b.until) || slices.ContainsFunc(b.voters, func(v vote) bool { return v.who == who }) {
+		return
+	}
+	b.until = now
+}
+
+// left is how many more may be under way where recipients are in trouble: no
+// more than would be in vain if it were the service's.
+func (b *breaker) left(limit int) int {
+	n := len(b.run)
+	switch {
+	case n == 0:
+		return limit
+	case b.known == 0: // nobody has been accepted lately
+		limit -= n
+	}
+	return max(min(limit, b.need()-n), 1)
+}
 
 // idle says whether forgetting b loses nothing, or little.
 func (b *breaker) idle(now time.Time) bool {
-	clean := b.failures == 0 && !b.probing
-	return b.inFlight == 0 && !now.Before(b.until) && (clean || now.Sub(b.last) > memoryOfDown)
+	clean := len(b.run) == 0 && !b.probing
+	return b.inFlight == 0 && !now.Before(b.until) && (clean || now.Sub(b.heard) > memoryOfDown)
 }
 
 // origin is one push service's host: what it can take, and whether it is up.
@@ -78,25 +130,57 @@ type origin struct {
 	// limit is how many pushes may be under way; it doubles per round trip
 	// up to threshold and then rises by one.
 	limit, threshold float64
-	proven           bool          // has answered
-	latency          time.Duration // moving average
+	proven           bool // has answered
+	// latency is what three quarters of those who are accepted wait at least,
+	// and of the others until somebody is: who hangs on purpose does not make
+	// a slow origin.
+	latency time.Duration
 	// backlog is when the next recipient who is sent back to the queue could
 	// have a turn, by the pace of the origin.
 	backlog time.Time
+	hanging
 }
 
 // gate is an origin as seen with one VAPID key: the service may refuse the key
 // alone.
 type gate struct {
-	origin *origin
-	key    breaker
-	queued int
+	host, keyID string
+	origin      *origin
+	key         breaker
+	keyProven   bool // something was answered that is no refusal
+	late        int  // pushes that hang
+}
+
+// count takes note of n more who wait.
+func (g *gate) count(n int) {
+	g.key.queued += n
+	g.origin.queued += n
 }
 
 type gateKey struct{ host, keyID string }
 
-func (g *gate) admits(now time.Time) bool {
-	return g.origin.admits(now) && g.key.admits(now) && g.origin.inFlight < int(g.origin.limit)
+// admits says whether a push may start; witness that it is one of those chosen
+// to find out whose trouble it is.
+func (g *gate) admits(now time.Time, witness bool) bool {
+	o := g.origin
+	if now.Before(o.until) || now.Before(g.key.until) || g.key.probing && g.key.inFlight > 0 {
+		return false
+	}
+	busy, mine := o.inFlight-o.late, g.key.inFlight-g.late
+	if o.probing {
+		return busy == 0 || o.silent(now) && busy < o.confirm()
+	}
+	if witness {
+		return busy < max(int(o.limit)+leastWitnesses, mostSilent)
+	}
+	if o.waits(now) || g.key.waits(now) || busy >= o.left(int(o.limit)) {
+		return false
+	}
+	most := int(o.limit)
+	if !g.keyProven {
+		most = min(most, leastRun)
+	}
+	return mine < g.key.left(most)
 }
 
 // pause is the one that holds up the gate for longest; until is in the past
@@ -108,47 +192,101 @@ func (g *gate) pause() (until time.Time, why webpush.Reason) {
 	return g.origin.until, g.origin.why
 }
 
+// answer is the outcome of one attempt, as its origin sees it.
+type answer struct {
+	*webpush.Result
+	who     uint64
+	began   time.Time
+	retry   bool // not the recipient's first attempt
+	late    bool // others were answered much sooner
+	witness bool
+}
+
+// meaning is what an answer says.
+type meaning byte
+
+const (
+	meansNothing meaning = iota // nothing was sent
+	meansGood                   // accepted
+	meansOther                  // refused for what the recipient or the message is
+	meansOrigin                 // the origin is in trouble, or the recipient
+	meansKey                    // our key is refused, or the recipient's endpoint refuses
+)
+
+func meaningOf(r *webpush.Result) meaning {
+	switch {
+	case r.Status == 0 && r.Class == webpush.ClassFailed, r.Reason == webpush.ReasonCanceled:
+		return meansNothing
+	case r.Class == webpush.ClassAccepted:
+		return meansGood
+	case r.Class == webpush.ClassOurFault:
+		return meansKey
+	case r.Class == webpush.ClassLater && (r.PauseOrigin || r.Reason != webpush.ReasonThrottled):
+		return meansOrigin
+	}
+	return meansOther
+}
+
 // answered learns from the outcome of one attempt.
-func (g *gate) answered(cfg *Config, now time.Time, r *webpush.Result, took time.Duration) {
+func (g *gate) answered(cfg *Config, now time.Time, a answer) {
 	o := g.origin
 	o.inFlight--
 	g.key.inFlight--
-	o.last, g.key.last = now, now
-	if r.Status == 0 && r.Class == webpush.ClassFailed || r.Reason == webpush.ReasonCanceled {
-		return // nothing was sent
+	o.heard, g.key.heard = now, now
+	means := meaningOf(a.Result)
+	if means == meansNothing {
+		return
 	}
-	o.latency += (took - o.latency) / 8
-	switch {
-	case r.Class == webpush.ClassLater && r.PauseOrigin && (r.RetryAfter > 0 || r.Reason == webpush.ReasonThrottled):
+	if a.Status != 0 {
 		o.proven = true
-		d := r.RetryAfter
-		if d == 0 {
-			d = backoff(cfg.RetryMin, cfg.RetryMax, o.streak+1)
-		}
-		if o.trip(now, d, r.Reason) {
-			o.threshold = max(o.limit/2, leastLimit)
-			o.limit = o.threshold
-		}
-	case r.Class == webpush.ClassLater && (r.Reason != webpush.ReasonThrottled):
-		o.failures++
-		if now.Before(o.until) || o.failures < breakAfter && !o.probing {
-			return
-		}
-		o.limit, o.threshold = firstLimit, max(o.limit/2, firstLimit)
-		o.trip(now, backoff(cfg.RetryMin, cfg.RetryMax, o.streak+1), r.Reason)
-	case r.Class == webpush.ClassOurFault:
-		g.refused(cfg, now, r.Reason)
-	default:
-		g.succeeded(cfg)
+		g.keyProven = g.keyProven || means != meansKey
 	}
+	switch took := now.Sub(a.began); {
+	case means == meansGood && o.acceptedAt.IsZero():
+		o.latency = took
+	case means == meansGood, o.acceptedAt.IsZero() && (a.Status != 0 || means == meansOrigin):
+		o.measure(took)
+	}
+	switch means {
+	case meansGood:
+		g.passed(cfg, now, a.who)
+	case meansOther:
+		o.works(cfg, now)
+	case meansOrigin:
+		g.troubled(&o.breaker, now, a)
+		if a.Status != 0 && o.share() >= calmShare {
+			o.limit = max(o.limit-1, min(o.limit, calmLimit))
+		}
+	case meansKey:
+		if a.Status != 0 {
+			o.works(cfg, now)
+		}
+		g.troubled(&g.key, now, a)
+	}
+	g.decide(cfg, now)
 }
 
-// succeeded takes an answer, of whatever kind, that shows the origin at work.
-func (g *gate) succeeded(cfg *Config) {
+// passed takes in that a recipient was accepted.
+func (g *gate) passed(cfg *Config, now time.Time, who uint64) {
 	o := g.origin
-	o.reset()
-	g.key.reset()
-	o.proven = true
+	o.passed(now)
+	g.key.passed(now)
+	o.mended(who)
+	g.key.mended(who)
+	o.acceptedAt = now
+	o.grow(cfg)
+}
+
+// works takes in an answer that shows the origin at work, but says nothing of
+// how it would treat others.
+func (o *origin) works(cfg *Config, now time.Time) {
+	if !now.Before(o.until) {
+		o.probing, o.streak = false, 0
+	}
+	o.grow(cfg)
+}
+
+func (o *origin) grow(cfg *Config) {
 	if o.limit < o.threshold {
 		o.limit++
 	} else {
@@ -157,17 +295,56 @@ func (g *gate) succeeded(cfg *Config) {
 	o.limit = min(o.limit, float64(cfg.PerOrigin))
 }
 
-// refused takes an answer that refuses us.
-func (g *gate) refused(cfg *Config, now time.Time, why webpush.Reason) {
-	if why != webpush.ReasonVAPID {
-		g.origin.reset()
-		g.origin.proven = true
+// measure moves the latency, which rises with three of four answers that take
+// longer as far as it falls with one that doesn't.
+func (o *origin) measure(took time.Duration) {
+	switch {
+	case o.latency == 0:
+		o.latency = took
+	case took > o.latency:
+		o.latency = min(o.latency+o.latency/10+time.Microsecond, took)
+	default:
+		o.latency = max(o.latency-o.latency/4, took)
 	}
-	g.key.failures++
-	if g.key.failures < stopAfter || now.Before(g.key.until) {
-		return
+}
+
+// troubled takes in trouble that is the service's or the recipient's own.
+func (g *gate) troubled(b *breaker, now time.Time, a answer) {
+	switch {
+	case now.Before(b.until):
+		return // it was sent before the pause
+	case (a.late || a.Status == 0 && b != &g.key) && g.origin.acceptedSince(a.began):
+		return // others were accepted while this one was not
+	case a.retry && !b.probing:
+		return // they had trouble before, when it was not the service's
 	}
-	g.key.trip(now, backoff(stopFor, max(cfg.RetryMax, stopFor), g.key.streak+1), why)
+	b.trouble(vote{who: a.who, asked: a.RetryAfter, witness: a.witness, why: a.Reason, at: now})
+}
+
+// decide closes the way where the evidence says so.
+func (g *gate) decide(cfg *Config, now time.Time) {
+	o := g.origin
+	if v := o.judge(now); v == verdictService || v == verdictFew {
+		longest := doubled(longPause, maxPause, o.streak+1)
+		d := min(asked(o.run), longest)
+		if d == 0 {
+			d = backoff(cfg.RetryMin, cfg.RetryMax, o.streak+1)
+		}
+		if !o.probing {
+			o.threshold = max(o.limit/2, leastLimit)
+		}
+		o.limit = min(o.limit, firstLimit)
+		o.trip(now, d)
+		o.handful = v == verdictFew || o.handful
+	}
+	k := &g.key
+	if v := k.judge(now); v == verdictService || v == verdictFew {
+		n := len(k.run)
+		k.trip(now, backoff(stopFor, max(cfg.RetryMax, stopFor), k.streak+1))
+		k.handful = v == verdictFew || k.handful
+		cfg.Logger.Error("the push service refuses us, and gets nothing more for now: check the contact, the clock and the VAPID key",
+			"service", string(webpush.ServiceOf(g.host)), "host", g.host, "key", g.keyID, "recipients", n, "reason", string(k.why), "until", k.until)
+	}
 }
 
 // isSlow says whether recipients of the gate may be holding up others.
@@ -190,10 +367,14 @@ func (o *origin) reserve(now time.Time, least, most time.Duration) time.Time {
 // each time, up to most, and up to half of that more, so that not all come
 // back at once.
 func backoff(least, most time.Duration, n int) time.Duration {
-	d := least
-	for ; n > 1 && d < most; n-- {
-		d *= 2
-	}
-	d = min(d, most)
+	d := doubled(least, most, n)
 	return min(d+rand.N(d/2+1), most+most/8)
+}
+
+// doubled is least, doubled n-1 times, up to most.
+func doubled(least, most time.Duration, n int) time.Duration {
+	for ; n > 1 && least < most; n-- {
+		least *= 2
+	}
+	return min(least, most)
 }

@@ -2,6 +2,7 @@ package delivery
 
 import (
 	"fmt"
+	"log/slog"
 	"testing"
 	"time"
 
@@ -26,46 +27,76 @@ func TestBackoff(t *testing.T) {
 	}
 }
 
+// at is a gate at a time of its own, for tests of what it learns.
+type at struct {
+	*gate
+	cfg *Config
+	now time.Time
+	who uint64
+}
+
+func newAt() *at {
+	cfg := &Config{Concurrency: 400, Logger: slog.New(slog.DiscardHandler)}
+	cfg.setDefaults()
+	a := &at{cfg: cfg, now: time.Now()}
+	cfg.Clock = func() time.Time { return a.now }
+	a.gate = newScheduler(cfg, nil).gate("a.example", "k")
+	return a
+}
+
+// answer lets n different recipients get an answer, after a millisecond each.
+func (a *at) answer(n int, r webpush.Result, witness bool) {
+	for range n {
+		began := a.now
+		a.now = a.now.Add(time.Millisecond)
+		a.who++
+		a.origin.inFlight++
+		a.key.inFlight++
+		a.answered(a.cfg, a.now, answer{Result: &r, who: a.who, began: began, witness: witness})
+	}
+}
+
+func gets(status int, c webpush.Class, reason webpush.Reason, after time.Duration) webpush.Result {
+	return webpush.Result{Verdict: webpush.Verdict{Class: c, Reason: reason, RetryAfter: after, PauseOrigin: true}, Status: status}
+}
+
+var fine = gets(201, webpush.ClassAccepted, webpush.ReasonAccepted, 0)
+
+func busy(after time.Duration) webpush.Result {
+	return gets(429, webpush.ClassLater, webpush.ReasonThrottled, after)
+}
+
 // TestLimit: an origin may have more at once as it answers, up to the bound,
-// and half of it when it asks for less.
+// and begins small after a pause.
 func TestLimit(t *testing.T) {
 	t.Parallel()
-	cfg := &Config{Concurrency: 400}
-	cfg.setDefaults()
-	s := newScheduler(cfg, nil)
-	cfg.Clock = time.Now
-	g, now := s.gate("a.example", "k"), time.Now()
-	answer := func(r webpush.Result) {
-		g.origin.inFlight++
-		g.key.inFlight++
-		g.answered(cfg, now, &r, time.Millisecond)
+	a := newAt()
+	a.answer(1000, fine, false)
+	if a.origin.limit != 300 {
+		t.Errorf("limit %v after 1,000 answers", a.origin.limit)
 	}
-	fine := webpush.Result{Verdict: webpush.Verdict{Class: webpush.ClassAccepted}, Status: 201}
-	for range 1000 {
-		answer(fine)
+	a.answer(15, busy(time.Minute), false)
+	if !a.admits(a.now, true) || a.origin.limit != 300 {
+		t.Errorf("15 in a row are believed: limit %v", a.origin.limit)
 	}
-	if g.origin.limit != 300 {
-		t.Errorf("limit %v after 1,000 answers", g.origin.limit)
+	a.answer(leastWitnesses, busy(time.Minute), true)
+	a.answer(50, busy(time.Minute), false) // from the same round trip
+	began := a.now.Add(-50 * time.Millisecond)
+	if a.origin.limit != firstLimit || a.origin.threshold != 150 || a.origin.streak != 1 {
+		t.Errorf("limit %v, threshold %v, streak %d", a.origin.limit, a.origin.threshold, a.origin.streak)
 	}
-	busy := webpush.Result{Verdict: webpush.Verdict{Class: webpush.ClassLater, Reason: webpush.ReasonThrottled, RetryAfter: time.Minute, PauseOrigin: true}, Status: 429}
-	for range 5 { // from one round trip: they count once
-		answer(busy)
+	if a.admits(began.Add(59*time.Second), false) || !a.admits(began.Add(61*time.Second), false) {
+		t.Errorf("paused until %v, from %v", a.origin.until, began)
 	}
-	if g.origin.limit != 150 || g.origin.streak != 1 || g.admits(now) || g.admits(now.Add(59*time.Second)) {
-		t.Errorf("limit %v, streak %d", g.origin.limit, g.origin.streak)
-	}
-	now = now.Add(61 * time.Second)
-	if !g.admits(now) {
-		t.Error("no probe after the pause")
-	}
-	g.origin.inFlight++
-	if g.admits(now) {
+	a.now = began.Add(61 * time.Second)
+	a.origin.inFlight++
+	if a.admits(a.now, false) {
 		t.Error("two probes at once")
 	}
-	g.origin.inFlight--
-	answer(fine)
-	if g.origin.inFlight = 100; !g.admits(now) {
-		t.Error("not open after a good probe")
+	a.origin.inFlight--
+	a.answer(1, fine, false)
+	if a.origin.inFlight = firstLimit; a.origin.limit != firstLimit+1 || !a.admits(a.now, false) {
+		t.Errorf("limit %v after a good probe", a.origin.limit)
 	}
 }
 
@@ -73,7 +104,7 @@ func TestLimit(t *testing.T) {
 func TestManyOrigins(t *testing.T) {
 	t.Parallel()
 	now := time.Now()
-	cfg := &Config{Clock: func() time.Time { return now }}
+	cfg := &Config{Clock: func() time.Time { return now }, Logger: slog.New(slog.DiscardHandler)}
 	cfg.setDefaults()
 	s := newScheduler(cfg, nil)
 	down := webpush.Result{Verdict: webpush.Verdict{Class: webpush.ClassLater, Reason: webpush.ReasonDNS}}
@@ -81,7 +112,7 @@ func TestManyOrigins(t *testing.T) {
 		g := s.gate(fmt.Sprintf("wns2-%d.notify.windows.com", i), "k")
 		g.origin.inFlight++
 		g.key.inFlight++
-		g.answered(cfg, now, &down, time.Second)
+		g.answered(cfg, now, answer{Result: &down, who: uint64(i), began: now})
 		now = now.Add(time.Second)
 	}
 	if len(s.gates) > 2*maxGates || len(s.origins) > 2*maxGates {

@@ -47,25 +47,28 @@ func (e *Engine) push(j *job) {
 	if j.run.campaign.expired(begun) {
 		j.fate = fateExpired
 	} else {
-		e.guard("sending to a subscription", func() { j.result = j.run.campaign.send(j.sub, begun) })
+		e.guard("sending to a subscription", func() { j.result = j.run.campaign.send(j.ctx, j.sub, begun) })
+		cutShort(j.ctx, &j.result)
 	}
+	j.cancel()
 	took := e.cfg.Clock().Sub(begun)
 	if j.fate == fateSent && e.cfg.Observer != nil {
 		e.guard("telling of a push", func() { e.cfg.Observer.Pushed(j.result, took) })
 	}
-	e.guard("learning from a push", func() { e.sched.answered(j, took) })
+	e.guard("learning from a push", func() { e.sched.answered(j) })
 	e.guard("handing a push back", func() { j.run.inbox.put(j) })
 }
 
 // send makes one attempt to reach one recipient. Nothing cuts it short but the
-// sender's own timeout: it may have arrived.
-func (c *campaign) send(sub *pushsvc.Subscription, now time.Time) webpush.Result {
+// sender's own timeout, as it may have arrived, and ctx, where it hangs and its
+// slot is wanted.
+func (c *campaign) send(ctx context.Context, sub *pushsvc.Subscription, now time.Time) webpush.Result {
 	key := c.keys[sub.KeyID]
 	if key == nil {
 		return failure(reasonKeyMissing)
 	}
 	content := &c.first.Content
-	return c.engine.cfg.Sender.Send(context.Background(), &webpush.Request{
+	return c.engine.cfg.Sender.Send(ctx, &webpush.Request{
 		Endpoint: sub.Endpoint, P256DH: sub.P256DH, Auth: sub.Auth,
 		Key: key, Contact: c.contact,
 		Urgency: webpush.Urgency(content.Urgency), Topic: c.topic, TTL: c.ttlAt(now),
@@ -98,12 +101,17 @@ func (r *rangeRun) judge(j *job, now time.Time) (o pushsvc.Outcome, again bool) 
 		return o, false
 	}
 	wait := backoff(r.engine.cfg.RetryMin, r.engine.cfg.RetryMax, j.attempt)
-	if j.result.RetryAfter > 0 {
-		wait = j.result.RetryAfter
-		if wait <= shortPause && j.result.PauseOrigin && !r.draining {
-			return o, true // it waits for the origin's pause to end
+	if after := j.result.RetryAfter; after > 0 {
+		// Who is refused again waits longer than they are told, so that the
+		// attempts last.
+		after += backoff(after/16+1, after, 1)
+		if wait = max(after, wait/2); j.attempt == 1 {
+			wait = after
 		}
-		wait += backoff(wait/16+1, wait, 1)
+		if wait <= shortPause && !r.draining && r.engine.sched.mayRest() {
+			j.ready = now.Add(wait)
+			return o, true
+		}
 	}
 	return r.later(o, j.attempt, now.Add(wait)), false
 }

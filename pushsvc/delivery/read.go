@@ -19,6 +19,7 @@ const (
 type page struct {
 	subs    []pushsvc.Subscription
 	retries []pushsvc.Retry
+	summons *summons // what it was read for, where it is of witnesses
 	err     error
 }
 
@@ -26,6 +27,9 @@ type page struct {
 // so that sending goes on meanwhile.
 func (r *rangeRun) read() {
 	cfg := &r.engine.cfg
+	if !r.reading && r.summoned() {
+		return
+	}
 	if r.reading || r.ended || r.draining || len(r.idle) > 0 || r.crowded() {
 		return
 	}
@@ -34,7 +38,9 @@ func (r *rangeRun) read() {
 		// What is known is among those due until it is written.
 		limit += len(r.known)
 	}
-	if limit > maxWindow || !r.isLater() && !r.window.room(limit) || cfg.Clock().Before(r.readAt) {
+	full := limit > maxWindow || !r.isLater() && !r.window.room(limit)
+	r.full.Store(full)
+	if full || cfg.Clock().Before(r.readAt) {
 		return
 	}
 	r.reading = true
@@ -61,6 +67,10 @@ func (r *rangeRun) readPage(rng pushsvc.Range, after pushsvc.SubscriptionID, lim
 // take deals with a page.
 func (r *rangeRun) take(p page) error {
 	r.reading = false
+	if p.summons != nil {
+		r.takeWitnesses(p)
+		return nil
+	}
 	now := r.engine.cfg.Clock()
 	if p.err != nil {
 		r.faults++

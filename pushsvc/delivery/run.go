@@ -66,6 +66,8 @@ type rangeRun struct {
 
 	waiting  atomic.Int64 // in the scheduler's queue
 	startEnd atomic.Int64 // no push is started after; Unix ns
+	full     atomic.Bool  // it can't read on until the first of those read are settled
+	wanted   atomic.Pointer[summons]
 
 	window window                          // of a range of the audience
 	known  map[pushsvc.SubscriptionID]bool // of the later range: read and not yet written

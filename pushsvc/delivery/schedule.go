@@ -1,6 +1,8 @@
 package delivery
 
 import (
+	"context"
+	"hash/maphash"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -33,6 +35,18 @@ type job struct {
 	gate    *gate
 	attempt int // tries so far
 	queued  time.Time
+	ready   time.Time // not before; zero for at once
+
+	summons *summons  // it was read to be a witness
+	witness *breaker  // and of what; nil where it is none
+	askedAt time.Time // by that
+
+	began  time.Time
+	ctx    context.Context
+	cancel context.CancelFunc
+	landed bool // the push has ended
+	late   bool // it hangs
+	wasCut bool
 
 	fate   fate
 	slot   bool // it holds one until it is noted
@@ -47,11 +61,15 @@ type job struct {
 type scheduler struct {
 	cfg    *Config
 	launch func(*job)
+	seed   maphash.Seed
 
 	mu       sync.Mutex
 	halted   bool
-	free     int // slots
-	unproven int // pushes under way to origins that have never answered
+	late     int       // pushes that hang
+	resting  []*job    // to be tried again in a moment
+	rousing  time.Time // when the first of them is; zero for none
+	free     int       // slots
+	unproven int       // pushes under way to origins that have never answered
 	gates    map[gateKey]*gate
 	origins  map[string]*origin
 	sweepAt  int // how many gates
@@ -77,7 +95,7 @@ type row struct {
 
 func newScheduler(cfg *Config, launch func(*job)) *scheduler {
 	s := &scheduler{
-		cfg: cfg, launch: launch, free: cfg.Concurrency,
+		cfg: cfg, launch: launch, free: cfg.Concurrency, seed: maphash.MakeSeed(),
 		gates: make(map[gateKey]*gate), origins: make(map[string]*origin),
 	}
 	s.timer = time.AfterFunc(time.Hour, s.ring)
@@ -128,18 +146,39 @@ func (s *scheduler) enqueue(l *lane, jobs []*job, first bool) {
 		if j.gate == nil {
 			j.gate = s.gate(hostOf(j.sub.Endpoint), j.sub.KeyID)
 		}
-		j.queued = now
-		j.run.waiting.Add(1)
-		l.row(j.gate).put(j, first)
-		if until, why := j.gate.pause(); until.Sub(now) > shortPause {
-			s.evict(l, j.gate, now, until, why)
+		if j.ready.After(now) {
+			s.rest(j)
+			continue
 		}
+		s.admit(l, j, first, now)
 	}
 	for _, r := range l.rows {
 		s.spill(r, now)
 	}
 	s.pump(now)
 }
+
+// admit puts a job into its row.
+func (s *scheduler) admit(l *lane, j *job, first bool, now time.Time) {
+	j.queued = now
+	if j.attempt == 0 && (j.gate.origin.handful || j.gate.key.handful) {
+		who := s.who(j)
+		j.gate.origin.newcomer(now, who)
+		j.gate.key.newcomer(now, who)
+	}
+	if w := j.summons; w != nil && w.breaker.askedAt.Equal(w.askedAt) {
+		j.testify(w.breaker)
+	}
+	j.summons = nil
+	j.run.waiting.Add(1)
+	l.row(j.gate).put(j, first)
+	if until, why := j.gate.pause(); until.Sub(now) > shortPause {
+		s.evict(l, j.gate, now, until, why)
+	}
+}
+
+// who stands for a job's recipient, in whatever site and message.
+func (s *scheduler) who(j *job) uint64 { return maphash.String(s.seed, j.sub.Endpoint) }
 
 // gate finds or makes the gate of an origin and a key.
 func (s *scheduler) gate(host, keyID string) *gate {
@@ -154,9 +193,11 @@ func (s *scheduler) gate(host, keyID string) *gate {
 	o := s.origins[host]
 	if o == nil {
 		o = &origin{limit: min(firstLimit, float64(s.cfg.PerOrigin)), threshold: float64(s.cfg.PerOrigin)}
+		o.few = leastFew
 		s.origins[host] = o
 	}
-	g := &gate{origin: o}
+	g := &gate{host: host, keyID: keyID, origin: o}
+	g.key.few = stopAfter
 	s.gates[k] = g
 	return g
 }
@@ -165,7 +206,7 @@ func (s *scheduler) gate(host, keyID string) *gate {
 func (s *scheduler) sweep(now time.Time) {
 	used := make(map[string]bool)
 	for k, g := range s.gates {
-		if g.queued == 0 && g.key.idle(now) && g.origin.idle(now) {
+		if g.key.queued == 0 && g.key.idle(now) && g.origin.idle(now) {
 			delete(s.gates, k)
 		} else {
 			used[k.host] = true
@@ -190,7 +231,7 @@ func (l *lane) row(g *gate) *row {
 }
 
 func (r *row) put(j *job, first bool) {
-	r.gate.queued++
+	r.gate.count(1)
 	if first {
 		r.jobs = slices.Insert(r.jobs, 0, j)
 	} else {
@@ -198,11 +239,27 @@ func (r *row) put(j *job, first bool) {
 	}
 }
 
-func (r *row) pop() *job {
-	j := r.jobs[0]
-	r.jobs[0] = nil
-	r.jobs = r.jobs[1:]
-	r.gate.queued--
+// next is the place of the first job that may start, as far as the gate is
+// concerned; -1 for none.
+func (r *row) next(now time.Time) int {
+	if r.gate.admits(now, false) {
+		return 0
+	}
+	if !r.gate.origin.waits(now) && !r.gate.key.waits(now) || !r.gate.admits(now, true) {
+		return -1
+	}
+	return slices.IndexFunc(r.jobs, func(j *job) bool { return j.witness != nil })
+}
+
+func (r *row) pop(i int) *job {
+	j := r.jobs[i]
+	if i == 0 {
+		r.jobs[0] = nil
+		r.jobs = r.jobs[1:]
+	} else {
+		r.jobs = slices.Delete(r.jobs, i, i+1)
+	}
+	r.gate.count(-1)
 	j.run.waiting.Add(-1)
 	return j
 }
@@ -214,10 +271,11 @@ func (r *row) filter(keep func(*job) bool) (out []*job) {
 			return false
 		}
 		j.run.waiting.Add(-1)
+		j.dismiss()
 		out = append(out, j)
 		return true
 	})
-	r.gate.queued -= len(out)
+	r.gate.count(-len(out))
 	return out
 }
 
@@ -234,28 +292,51 @@ func (s *scheduler) evict(l *lane, g *gate, now, until time.Time, why webpush.Re
 
 // answered learns from an attempt's outcome before its run does. The slot
 // stays taken until the run has written the outcome down.
-func (s *scheduler) answered(j *job, took time.Duration) {
+func (s *scheduler) answered(j *job) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now, g := s.cfg.Clock(), j.gate
-	if !g.origin.proven {
+	o := g.origin
+	if !o.proven {
 		s.unproven--
 	}
-	before := g.origin.proven
-	g.answered(s.cfg, now, &j.result, took)
-	if !before && g.origin.proven {
-		s.unproven -= g.origin.inFlight // they are proven now
+	if o.back(j) {
+		s.late--
 	}
-	if until, why := g.pause(); until.Sub(now) > shortPause {
-		for _, l := range s.lanes {
-			for _, r := range l.rows {
-				if r.gate.origin == g.origin && (r.gate == g || g.origin.until.Equal(until)) {
-					s.evict(l, r.gate, now, until, why)
-				}
+	a := answer{Result: &j.result, began: j.began, retry: j.attempt > 0, late: j.late, witness: j.witness != nil}
+	if means := meaningOf(&j.result); means != meansGood || len(o.own)+len(g.key.own) > 0 {
+		a.who = s.who(j)
+	}
+	j.dismiss()
+	before := o.proven
+	g.answered(s.cfg, now, a)
+	if !before && o.proven {
+		s.unproven -= o.inFlight // they are proven now
+	}
+	for _, b := range []*breaker{&o.breaker, &g.key} {
+		if b.pending == 0 && b.out == 0 && b.judge(now) == verdictAsk {
+			s.summon(b, j, now)
+			g.decide(s.cfg, now)
+		}
+	}
+	s.evictPaused(g, now)
+	s.noteLate(o, now)
+	s.pump(now)
+}
+
+// evictPaused sends those away who wait at a gate that is paused for long.
+func (s *scheduler) evictPaused(g *gate, now time.Time) {
+	until, why := g.pause()
+	if until.Sub(now) <= shortPause {
+		return
+	}
+	for _, l := range s.lanes {
+		for _, r := range l.rows {
+			if r.gate.origin == g.origin && (r.gate == g || g.origin.until.Equal(until)) {
+				s.evict(l, r.gate, now, until, why)
 			}
 		}
 	}
-	s.pump(now)
 }
 
 // release frees n slots.
@@ -276,6 +357,13 @@ func (s *scheduler) withdraw(run *rangeRun) (out []*job) {
 	for _, r := range run.campaign.lane.rows {
 		out = append(out, r.filter(func(j *job) bool { return j.run != run })...)
 	}
+	s.resting = slices.DeleteFunc(s.resting, func(j *job) bool {
+		if j.run != run {
+			return false
+		}
+		out = append(out, j)
+		return true
+	})
 	return out
 }
 
@@ -293,6 +381,9 @@ func (s *scheduler) pump(now time.Time) {
 		}
 		j.gate.origin.inFlight++
 		j.gate.key.inFlight++
+		j.began, j.landed, j.late, j.wasCut = now, false, false, false
+		j.ctx, j.cancel = context.WithCancel(context.Background())
+		j.gate.origin.took(j)
 		s.launch(j)
 	}
 	s.arm(now)
@@ -321,11 +412,13 @@ func (l *lane) pick(s *scheduler, now time.Time) *job {
 			i = -1
 			continue
 		}
-		if !r.gate.admits(now) || !r.gate.origin.proven && s.unproven >= max(s.cfg.Concurrency/2, 1) {
+		n := r.next(now)
+		if n < 0 || r.gate.origin.inFlight >= s.cfg.PerOrigin || !r.gate.origin.proven && s.unproven >= max(s.cfg.Concurrency/2, 1) {
 			continue
 		}
-		if !r.jobs[0].run.mayStart(now) {
-			j := r.pop()
+		if !r.jobs[n].run.mayStart(now) {
+			j := r.pop(n)
+			j.dismiss()
 			j.fate = fateReturned
 			j.run.inbox.put(j)
 			i = -1
@@ -334,7 +427,7 @@ func (l *lane) pick(s *scheduler, now time.Time) *job {
 		if !l.takeToken(now) {
 			return nil
 		}
-		return r.pop()
+		return r.pop(n)
 	}
 	return nil
 }
@@ -366,8 +459,12 @@ func (s *scheduler) arm(now time.Time) {
 			sooner(l.ready)
 			until, _ := r.gate.pause()
 			sooner(until)
+			if o := r.gate.origin; len(o.flying) > 0 {
+				sooner(o.flying[0].began.Add(o.patience()))
+			}
 		}
 	}
+	sooner(s.rousing)
 	if at.IsZero() || s.halted || !s.armed.IsZero() && !at.Before(s.armed) {
 		return
 	}
@@ -381,6 +478,14 @@ func (s *scheduler) ring() {
 	defer s.mu.Unlock()
 	now := s.cfg.Clock()
 	s.armed = time.Time{}
+	if !s.rousing.IsZero() && !s.rousing.After(now) {
+		s.rouse(now)
+	}
+	s.overdueWitnesses(now)
+	for _, o := range s.origins {
+		s.noteLate(o, now)
+		s.breakSilence(o, now)
+	}
 	for _, l := range s.lanes {
 		for _, r := range l.rows {
 			s.spill(r, now)
