@@ -217,21 +217,27 @@ func anyBlocks(ps []policy, u use, s *site) bool {
 	return false
 }
 
-// site returns what the policies of this page are asked about. Pages with our
-// tags matter where there are service workers, on secure origins: what comes in
-// by plain HTTP for another host than this machine had its TLS taken off before.
+// site returns what the policies of this page are asked about.
 func (w *Writer) site() site {
 	s := w.in.site
-	s.origin = makeOrigin("https", w.request.Host)
-	if w.request.TLS == nil && isLocal(s.host) {
-		s.origin = makeOrigin("http", w.request.Host)
-	}
+	s.origin = makeOrigin(w.scheme(), w.request.Host)
 	return s
+}
+
+// scheme returns that of the page's address in the browser. Pages with our tags
+// matter where there are service workers, on secure origins: what comes in by
+// plain HTTP for another host than this machine had its TLS taken off before.
+func (w *Writer) scheme() string {
+	if w.request.TLS == nil && isLocal(makeOrigin("http", w.request.Host).host) {
+		return "http"
+	}
+	return "https"
 }
 
 // isLocal reports whether browsers take the host for this machine.
 func isLocal(host string) bool {
-	return host == "localhost" || strings.HasSuffix(host, ".localhost") || strings.HasPrefix(host, "127.") || host == "[::1]"
+	return host == "localhost" || strings.HasSuffix(host, ".localhost") || host == "[::1]" ||
+		strings.HasPrefix(host, "127.") && only(host, "0123456789.")
 }
 
 // Blocked tells what the page's policies block of ours, in the header as it was

@@ -119,15 +119,12 @@ func (in *Injector) String() string {
 // the last two there may be a nonce, and space without any effect on the page.
 type markup [4]string
 
-// size returns the tag's length with the given host in its URL and a nonce.
-func (m markup) size(host, nonce string) int {
+// size returns the tag's length with the given origin in its URL and a nonce.
+func (m markup) size(origin, nonce string) int {
 	if m[0] == "" {
 		return 0
 	}
-	n := len(m[0]) + len(m[1]) + len(m[2]) + len(m[3])
-	if host != "" {
-		n += len("//") + len(host)
-	}
+	n := len(m[0]) + len(origin) + len(m[1]) + len(m[2]) + len(m[3])
 	if nonce != "" {
 		n += len(nonceAttr) + len(nonce) + 1
 	}
@@ -136,17 +133,13 @@ func (m markup) size(host, nonce string) int {
 
 const nonceAttr = ` nonce="`
 
-// append writes the tag with pad spaces in it. With a host the URL is
-// protocol-relative, otherwise root-relative.
-func (m markup) append(b []byte, host, nonce string, pad int) []byte {
+// append writes the tag with pad spaces in it. With an origin the URL is
+// absolute, otherwise root-relative.
+func (m markup) append(b []byte, origin, nonce string, pad int) []byte {
 	if m[0] == "" {
 		return b
 	}
-	b = append(b, m[0]...)
-	if host != "" {
-		b = append(append(b, "//"...), host...)
-	}
-	b = append(append(b, m[1]...), m[2]...)
+	b = append(append(append(append(b, m[0]...), origin...), m[1]...), m[2]...)
 	if nonce != "" {
 		b = append(append(append(b, nonceAttr...), nonce...), '"')
 	}

@@ -23,16 +23,17 @@ func (w *Writer) size() int {
 	if w.scan.verdict != found {
 		return 0
 	}
-	host := ""
-	if w.scan.baseForeign {
-		if host = safeHost(w.request); host == "" {
+	if w.scan.baseForeign && w.origin == "" {
+		host := safeHost(w.request)
+		if host == "" {
 			w.scan.reject(ReasonHost)
 			return 0
 		}
+		w.origin = w.scheme() + "://" + host
 	}
-	n := w.in.script.size(host, w.csp.nonce)
+	n := w.in.script.size(w.origin, w.csp.nonce)
 	if w.links() {
-		n += w.in.manifest.size(host, "")
+		n += w.in.manifest.size(w.origin, "")
 	}
 	return n
 }
@@ -43,10 +44,12 @@ func (w *Writer) links() bool { return !w.scan.hasManifest && !w.csp.noLink }
 
 // promise returns the length of the longest tags that this request may need.
 func (w *Writer) promise() int {
-	host := safeHost(w.request)
-	n := w.in.script.size(host, w.csp.nonce)
-	if w.links() {
-		n += w.in.manifest.size(host, "")
+	n, origin := w.in.script.size("", w.csp.nonce), 0
+	if host := safeHost(w.request); host != "" {
+		origin = len("https://") + len(host)
+	}
+	if n += origin; w.links() {
+		n += w.in.manifest.size("", "") + origin
 	}
 	return n
 }
@@ -58,17 +61,14 @@ func (w *Writer) tags(b []byte) []byte {
 	if w.scan.reason != "" {
 		return w.scan.filler(b, w.owed)
 	}
-	host, pad := "", 0
+	pad := 0
 	if w.length >= 0 {
 		pad = w.owed - w.size()
 	}
-	if w.scan.baseForeign {
-		host = safeHost(w.request)
-	}
 	if w.links() {
-		b = w.in.manifest.append(b, host, "", 0)
+		b = w.in.manifest.append(b, w.origin, "", 0)
 	}
-	return w.in.script.append(b, host, w.csp.nonce, pad)
+	return w.in.script.append(b, w.origin, w.csp.nonce, pad)
 }
 
 // insert writes p with the tags, or what takes their place, at the offset at, or

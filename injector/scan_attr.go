@@ -20,12 +20,14 @@ const (
 const (
 	srcMismatch = -1
 	srcHost     = -2 // within the host of "//host/path"
+	srcScheme   = -3 // and less: so many bytes of "https:" or "http:" matched
 )
 
 // Values of scanner.base.
 const (
 	baseEmpty   uint8 = iota // only space so far
-	baseSlash                // "/" so far
+	baseSlash                // one slash so far
+	baseWord                 // what may be a scheme so far
 	baseDecided              // known
 )
 
@@ -294,29 +296,34 @@ func (s *scanner) followRel(c byte) {
 	}
 }
 
-// followBase finds out whether a base address may belong to another origin. One
-// that begins with a single slash, a dot, a query or a fragment can't, and then
-// root-relative addresses keep their meaning. All else is taken for foreign.
+// followBase finds out whether a base address may name an origin of its own: by a
+// scheme, or by two slashes (URL 4.4, "scheme start state" ff.). A relative one
+// can't, and then root-relative addresses keep their meaning.
 func (s *scanner) followBase(c byte) {
 	switch {
 	case s.base == baseDecided || c == '\t' || c == '\n' || c == '\r': // the URL parser drops these
 	case s.base == baseEmpty && c <= ' ':
-	case s.base == baseEmpty && c == '/':
+	case c == '&': // may be a written-out slash or colon
+		s.base, s.baseForeign = baseDecided, true
+	case s.base == baseEmpty && (c == '/' || c == '\\'):
 		s.base = baseSlash
-	case s.base == baseEmpty:
-		s.base = baseDecided
-		s.baseForeign = c != '.' && c != '?' && c != '#'
+	case s.base == baseEmpty && isLetter(c):
+		s.base = baseWord
+	case s.base == baseWord && (isLetter(c) || c >= '0' && c <= '9' || c == '+' || c == '-' || c == '.'):
 	default:
+		s.baseForeign = s.base == baseWord && c == ':' || s.base == baseSlash && (c == '/' || c == '\\')
 		s.base = baseDecided
-		s.baseForeign = c == '/' || c == '\\' || c == '&' // "&" may be a written-out slash
 	}
 }
 
-// followSrc compares a script's address with ours, in both forms we write it.
+// followSrc compares a script's address with ours, in all forms: "/path", with a
+// host in front, and with a scheme in front of that.
 func (s *scanner) followSrc(c byte) {
 	switch {
 	case s.src == srcMismatch || s.marker == "":
 		s.src = srcMismatch
+	case s.src <= srcScheme || s.src == 0 && lower(c) == 'h':
+		s.followScheme(lower(c))
 	case s.src == srcHost:
 		if c == '/' {
 			s.src = 1
@@ -329,6 +336,27 @@ func (s *scanner) followSrc(c byte) {
 		s.src++
 	default:
 		s.src = srcMismatch
+	}
+}
+
+// followScheme compares the beginning of a script's address with "https://" and
+// "http://".
+func (s *scanner) followScheme(c byte) {
+	const want = "https://"
+	n := 0
+	if s.src < 0 {
+		n = int(srcScheme - s.src)
+	}
+	if n == len("http") && c == ':' {
+		n++ // without "s"
+	}
+	switch {
+	case c != want[n]:
+		s.src = srcMismatch
+	case n+1 == len(want):
+		s.src = srcHost
+	default:
+		s.src = int16(srcScheme - n - 1)
 	}
 }
 

@@ -133,7 +133,12 @@ func TestScanNotes(t *testing.T) {
 		{"other attribute", `<link title=manifest><meta rel=manifest>`, outcome{}},
 		{"in a comment", `<!--<link rel=manifest>--><noscript><link rel=manifest></noscript>`, outcome{}},
 		{"base", `<base href="https://cdn.example/">`, foreign},
-		{"base relative word", `<base href="x/">`, foreign},
+		{"base scheme", `<base href="data:">`, foreign},
+		{"base scheme, written out", `<base href="https&colon;//x">`, foreign},
+		{"base relative word", `<base href="x/">`, outcome{}},
+		{"base relative with colon", `<base href="x/a:b">`, outcome{}},
+		{"base two backslashes", `<base href='\\x'>`, foreign},
+		{"base empty", `<base href="">`, outcome{}},
 		{"base protocol-relative", `<base href=" /&#47;x">`, foreign},
 		{"base with tab", "<base href='/\t/x'>", foreign},
 		{"base backslash", `<base href='/\x'>`, foreign},
@@ -148,6 +153,9 @@ func TestScanNotes(t *testing.T) {
 		{"not amp", `<html amplitude lang=amp><meta amp>`, outcome{}},
 		{"ours", `<script src="/_w/sdk.js" defer></script>`, outcome{reason: ReasonAlready}},
 		{"ours with host", `<script defer src=//a.example/_w/sdk.js></script>`, outcome{reason: ReasonAlready}},
+		{"ours with origin", `<script src="https://a.example/_w/sdk.js"></script>`, outcome{reason: ReasonAlready}},
+		{"ours with http", `<script src=HTTP://[::1]:80/_w/sdk.js></script>`, outcome{reason: ReasonAlready}},
+		{"not ours, origin", `<script src=httpx://a/_w/sdk.js></script><script src=https:/_w/sdk.js></script><script src=https://a/b/_w/sdk.js></script><script src=hhttp://a/_w/sdk.js></script>`, outcome{}},
 		{"ours with query", `<script src='/_w/sdk.js?v=1'></script>`, outcome{reason: ReasonAlready}},
 		{"not ours", `<script src=/_w/sdk.jsx></script><script src=/_w/sdk></script><script src=x/_w/sdk.js></script><script data-src=/_w/sdk.js></script>`, outcome{}},
 	}
@@ -393,14 +401,14 @@ func checkWriter(t *testing.T, in *Injector, doc []byte, rnd *rand.Rand) {
 		}
 		return
 	}
-	host, tags := "", []byte(nil)
+	origin, tags := "", []byte(nil)
 	if want.baseForeign {
-		host = "site.example"
+		origin = "https://site.example"
 	}
 	if !want.hasManifest {
-		tags = in.manifest.append(tags, host, "", 0)
+		tags = in.manifest.append(tags, origin, "", 0)
 	}
-	tags = in.script.append(tags, host, "", 0)
+	tags = in.script.append(tags, origin, "", 0)
 	head, tail := string(tags[:len(tags)-len("></script>")]), "></script>"
 	rest, ok := strings.CutPrefix(got, string(doc[:want.at])+head)
 	if !ok || strings.TrimLeft(rest, " ") != tail+string(doc[want.at:]) || w.Reason() != ReasonInjected {

@@ -23,6 +23,7 @@ type Writer struct {
 	reason   Reason
 	vary     string // what the decision about the request depended on
 	err      error  // why the phase is phaseBroken
+	origin   string // in the tags' addresses, where a base address is in the way
 	csp      cspState
 	later    Later
 	outlook  http.Header // as later will have it go out; nil where nothing changes it

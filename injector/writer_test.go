@@ -163,7 +163,7 @@ func TestInjected(t *testing.T) {
 		{"local base", nil, 200, htmlType, "<base href=/>|<p>", plain.String()},
 		{
 			"foreign base", nil, 200, htmlType, "<base href=//x>|<p>",
-			`<link rel="manifest" href="//site.example/manifest.json"/><script src="//site.example/_webpush/sdk.js" defer="defer"></script>`,
+			`<link rel="manifest" href="https://site.example/manifest.json"/><script src="https://site.example/_webpush/sdk.js" defer="defer"></script>`,
 		},
 		{"by fetch", []string{"Sec-Fetch-Dest", "empty", "Accept", "text/html"}, 200, htmlType, "<!doctype html>|<p>", plain.String()},
 		{"mark and space", nil, 200, "text/html", "\xef\xbb\xbf\n <p>|</p>", ""},
