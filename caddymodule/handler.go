@@ -198,7 +198,7 @@ func setDefault(s *string, value string) {
 func (h *Handler) siteConfig() httpapi.SiteConfig {
 	c := httpapi.SiteConfig{
 		Version: web.Version(), Name: h.Name, Icon: h.Icon,
-		Prefix: h.Prefix, Worker: h.Worker, Scope: "/", Retire: h.Retire,
+		Prefix: h.Prefix, Worker: h.Worker, Manifest: h.Manifest, Scope: "/", Retire: h.Retire,
 		Compat: h.Compat, DualRun: h.DualRun, Prompt: h.Prompt.config(),
 	}
 	if h.DualRun {

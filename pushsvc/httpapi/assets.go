@@ -24,11 +24,13 @@ type SiteConfig struct {
 	Key string `json:"key"`
 	// OldKeys are the ring's other keys: the SDK replaces subscriptions made
 	// with them, and leaves those of others alone.
-	OldKeys []string     `json:"oldKeys,omitempty"`
-	Prefix  string       `json:"prefix"`
-	Worker  string       `json:"worker"`
-	Scope   string       `json:"scope"`
-	Prompt  PromptConfig `json:"prompt"`
+	OldKeys []string `json:"oldKeys,omitempty"`
+	Prefix  string   `json:"prefix"`
+	Worker  string   `json:"worker"`
+	// Manifest is the path that the pages' link to it has, if that is ours.
+	Manifest string       `json:"manifest,omitempty"`
+	Scope    string       `json:"scope"`
+	Prompt   PromptConfig `json:"prompt"`
 	// Popups are the running pop-ups, in the SDK alone; nil where there are none.
 	Popups *service.PopupsConfig `json:"popups,omitempty"`
 	// Compat names a provider whose page API the SDK speaks as well:

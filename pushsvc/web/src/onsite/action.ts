@@ -1,3 +1,4 @@
+import { webURL } from "../shared/address";
 import type { Action } from "../shared/popup";
 
 /** What actions need of the SDK. */
@@ -21,7 +22,8 @@ export function callByName(root: object, path: string, kv: Record<string, string
 }
 
 /** Does what a click wants, synchronously in it. */
-export function perform({ do: kind, url, newTab, function: name }: Action, kv: Record<string, string>, doer: Doer): void {
+export function perform({ do: kind, url: address, newTab, function: name }: Action, kv: Record<string, string>, doer: Doer): void {
+  const url = webURL(address);
   if (kind === "open" && url) {
     if (newTab) window.open(url, "_blank", "noopener");
     else location.assign(url);

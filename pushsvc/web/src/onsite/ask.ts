@@ -1,3 +1,4 @@
+import { ownURL } from "../shared/address";
 import type { MessagesAnswer, MessagesRequest } from "../shared/messages";
 import type { SDK } from "../sdk/sdk";
 import type { PageFacts, PopupRule } from "../shared/onsite";
@@ -22,7 +23,7 @@ export async function ask({ config, queue }: SDK, page: PageFacts, list: PopupRu
     shown,
     preview,
   };
-  const response = await fetch(config.prefix + "/messages", {
+  const response = await fetch(ownURL(config.prefix + "/messages"), {
     method: "POST",
     headers: { "Content-Type": "application/json" },
     body: JSON.stringify(body),

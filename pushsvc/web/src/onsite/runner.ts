@@ -5,7 +5,6 @@ import { shownNow } from "../sdk/place";
 import type { SDK } from "../sdk/sdk";
 import { local } from "../sdk/storage";
 import type * as Wait from "../sdk/wait";
-import { webURL } from "../popup/url";
 import type { WireControl } from "../shared/messages";
 import type { PageFacts, PopupRule } from "../shared/onsite";
 import type { Action, PopupEvent, PopupFace, PopupHost, Popups, WirePopup } from "../shared/popup";
@@ -199,7 +198,7 @@ export class Runner {
   }
 
   private run(action: Action, kv: Record<string, string>): void {
-    perform({ ...action, url: webURL(action.url) }, kv, this.sdk);
+    perform(action, kv, this.sdk);
   }
 
   /** Gives it to the page, which shows it and raises what becomes of it. */

@@ -1,10 +1,10 @@
 // What a click does.
 
+import { webURL } from "../shared/address";
 import type { Action, PopupHost, WirePopup } from "../shared/popup";
 import { element } from "../ui/elements";
 import { sign } from "./signs";
 import type { Reason } from "./stage";
-import { webURL } from "./url";
 import type { Words } from "./wording";
 
 /** What a click is about and where it is: a stage, or a message of the inbox. */
@@ -22,12 +22,13 @@ export const feedbackTime = 2500;
 /** A link where the click opens something, else a button. A click with a key or
  * the middle button held stays the browser's; it counts all the same. */
 export function control(stage: Target, id: string, action: Action | undefined, name: string): HTMLElement {
-  const url = action?.do === "open" ? webURL(action.url) : undefined;
+  const url = webURL(action?.do === "open" ? action.url : undefined);
   const node = url ? element("a") : element("button");
   if (node instanceof HTMLAnchorElement) {
     node.href = url!;
     node.rel = "noopener";
-    if (action!.newTab) node.target = "_blank";
+    // Always one: the page may have a <base target>.
+    node.target = action!.newTab ? "_blank" : "_self";
   } else {
     node.type = "button";
   }

@@ -1,11 +1,11 @@
 // What stands in all pop-ups but custom HTML: image, texts, form, buttons. Text
 // nodes and checked attributes only.
 
+import { webURL } from "../shared/address";
 import { element } from "../ui/elements";
 import { control } from "./action";
 import { sign } from "./signs";
 import type { Stage } from "./stage";
-import { webURL } from "./url";
 
 /** Fills a box, an interstitial, a corner or a banner. */
 export function fillText(stage: Stage, banner: boolean): void {

@@ -33,7 +33,7 @@ export function fillHTML(kit: Kit, stage: Stage): void {
   dialog.setAttribute("aria-label", frame.title);
   const start: FrameStart = { webpush: "start", html, page: location.href, msgId, pivotId: legacy?.pivotId, kv: content.kv, trusted: content.trusted };
   connect(kit, stage, frame, start);
-  load(stage, frame, !!content.trusted);
+  load(kit, stage, frame, !!content.trusted);
   dialog.append(frame);
   if (!closesItself.test(html)) {
     dialog.append(stage.cross());
@@ -46,11 +46,11 @@ export function fillHTML(kit: Kit, stage: Stage): void {
  * that does not come (framing forbidden to all by another's header), inside a
  * srcdoc, which has the page's policy. HTML that is trusted has the page's origin
  * and therefore its policy. */
-function load(stage: Stage, frame: HTMLIFrameElement, trusted: boolean): void {
+function load({ ownURL }: Kit, stage: Stage, frame: HTMLIFrameElement, trusted: boolean): void {
   const { prefix, version } = stage.options;
   const inline = (isolated: boolean): boolean => {
     if (isolated) frame.setAttribute("sandbox", sandbox);
-    const script = new URL(`${prefix}/frame.js?v=${version}`, location.href).href.replace(/&/g, "&amp;").replace(/"/g, "&quot;");
+    const script = ownURL(`${prefix}/frame.js?v=${version}`).replace(/&/g, "&amp;").replace(/"/g, "&quot;");
     try {
       frame.srcdoc = trust(`<!DOCTYPE html><script src="${script}"></script>`);
       return true;
@@ -73,7 +73,7 @@ function load(stage: Stage, frame: HTMLIFrameElement, trusted: boolean): void {
   later(patience, () => ready() || stage.fail("frame"));
   if (trusted && inline(false)) return;
   frame.setAttribute("sandbox", sandbox);
-  frame.src = `${prefix}/frame.html?v=${version}`;
+  frame.src = ownURL(`${prefix}/frame.html?v=${version}`);
 }
 
 /** A site with Trusted Types has to allow the policy "webpush". */

@@ -1,5 +1,6 @@
 // popup.js: shows pop-ups. onsite.js loads it when there is one to show.
 
+import { ownURL, webURL } from "../shared/address";
 import type { PopupFace, PopupHost, PopupOptions, WirePopup } from "../shared/popup";
 import { chooseLanguage } from "../ui/language";
 import { others } from "../ui/wording";
@@ -8,12 +9,11 @@ import { control, feedbackTime, perform } from "./action";
 import { button, element } from "../ui/elements";
 import { sign } from "./signs";
 import { dress, newRoot, Stage } from "./stage";
-import { webURL } from "./url";
 import { wording, type Words } from "./wording";
 import type * as More from "./more";
 
 /** What popup-more.js has from here, so that nothing is loaded twice. */
-const kit = { button, control, dress, element, feedbackTime, newRoot, perform, sign, webURL, Stage };
+const kit = { button, control, dress, element, feedbackTime, newRoot, ownURL, perform, sign, webURL, Stage };
 export type Kit = typeof kit;
 
 const known = ["en", ...others];

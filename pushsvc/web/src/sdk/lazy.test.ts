@@ -4,6 +4,8 @@ import { define } from "../testing/page";
 import type { Config } from "../shared/wire";
 import { load } from "./lazy";
 
+define({ location: new URL("https://site.example/a/b") });
+
 /** A module that fails so many times, under the address that load makes of it. */
 const failing = (times: number, id: string): Config =>
   ({

@@ -1,3 +1,4 @@
+import { ownURL } from "../shared/address";
 import type { Config } from "../shared/wire";
 
 /** Loads one of the modules beside the SDK. import() takes the script's nonce
@@ -7,9 +8,9 @@ import type { Config } from "../shared/wire";
  * nobody is told of a fault that is none. By a name of its own, because engines
  * remember a module that failed. */
 export function load<T>(config: Config, name: "ui" | "compat" | "track" | "onsite" | "popup" | "wait" | "join"): Promise<T> {
-  const url = `${config.prefix}/${name}.js?v=${config.version}`;
-  return import(url).catch(async () => {
+  const path = `${config.prefix}/${name}.js?v=${config.version}`;
+  return import(ownURL(path)).catch(async () => {
     await new Promise((resolve) => setTimeout(resolve, 2000));
-    return import(url + "#again");
+    return import(ownURL(path + "#again"));
   });
 }

@@ -1,5 +1,6 @@
 import type { WebPush } from "./api";
 import { adopt } from "./adopt";
+import { mendManifest } from "./manifest";
 import { SDK } from "./sdk";
 import { stubClevertap } from "./stub";
 
@@ -9,6 +10,11 @@ function main(): void {
   // Loaded twice, say by a proxy in front of a proxy: the first one serves.
   if (loaded in window) return;
   const config = __WEBPUSH_CONFIG__;
+  const script = document.currentScript;
+  const mend = () => mendManifest(script, config.manifest);
+  mend();
+  // By then the page's own scripts have run; browsers ask for it later.
+  addEventListener("load", mend);
   const sdk = new SDK(config);
   Object.defineProperty(window, loaded, { value: true });
   // A global that the site itself made under that name stays the site's. An

@@ -1,3 +1,4 @@
+import { ownURL } from "../shared/address";
 import type { Entry } from "../shared/entries";
 import type { Answer, FaceKind, UI } from "../shared/face";
 import type { PageFacts, PopupRule } from "../shared/onsite";
@@ -93,7 +94,7 @@ export class SDK implements Omit<WebPush, "raiseNotificationViewed" | "raiseNoti
     // stays in storage, and is sent again: nothing tells whether it arrived.
     addEventListener("pagehide", () => {
       const batch = !this.queue.held && this.queue.take();
-      if (batch) navigator.sendBeacon(config.prefix + "/events", closed(batch.text));
+      if (batch) navigator.sendBeacon(ownURL(config.prefix + "/events"), closed(batch.text));
     });
   }
 

@@ -55,7 +55,7 @@ const blocked = (blockedURI: string, disposition: string) => async () => {
 };
 
 test("tryWorker leaves nothing behind", async () => {
-  assert.deepEqual(await attempt(async () => {}), ["/sw.js /_webpush/", "unregister"]);
+  assert.deepEqual(await attempt(async () => {}), ["https://site.example/sw.js https://site.example/_webpush/", "unregister"]);
 });
 
 test("tryWorker asks nothing where the site has a worker", async () => {
@@ -64,15 +64,15 @@ test("tryWorker asks nothing where the site has a worker", async () => {
 
 test("tryWorker: a registration elsewhere is not the one", async () => {
   const elsewhere = { scope: "https://site.example/app/" };
-  assert.deepEqual(await attempt(async () => {}, elsewhere), ["/sw.js /_webpush/", "unregister"]);
+  assert.deepEqual(await attempt(async () => {}, elsewhere), ["https://site.example/sw.js https://site.example/_webpush/", "unregister"]);
 });
 
 test("tryWorker names the directive", async () => {
   const ours = "https://site.example/sw.js";
   const said = "the page's Content-Security-Policy (script-src) blocks the service worker /sw.js";
-  assert.deepEqual(await attempt(blocked(ours, "enforce")), ["/sw.js /_webpush/", said]);
-  assert.deepEqual(await attempt(blocked(ours, "report")), ["/sw.js /_webpush/", "refused"]);
-  assert.deepEqual(await attempt(blocked("https://site.example/other.js", "enforce")), ["/sw.js /_webpush/", "refused"]);
+  assert.deepEqual(await attempt(blocked(ours, "enforce")), ["https://site.example/sw.js https://site.example/_webpush/", said]);
+  assert.deepEqual(await attempt(blocked(ours, "report")), ["https://site.example/sw.js https://site.example/_webpush/", "refused"]);
+  assert.deepEqual(await attempt(blocked("https://site.example/other.js", "enforce")), ["https://site.example/sw.js https://site.example/_webpush/", "refused"]);
 });
 
 /** One registration of the site, by its scope and its worker's address. */
@@ -105,7 +105,7 @@ async function move(vendorWorkers: string[] | undefined, ...all: [string, string
 const vendor = ["/OneSignalSDKWorker.js", "/push/onesignal/OneSignalSDKWorker.js"];
 
 test("takeOver puts ours in the place of a provider's worker", async () => {
-  assert.deepEqual(await move(vendor, ["/", "/OneSignalSDKWorker.js?appId=1"]), ["/sw.js /"]);
+  assert.deepEqual(await move(vendor, ["/", "/OneSignalSDKWorker.js?appId=1"]), ["https://site.example/sw.js https://site.example/"]);
 });
 
 test("takeOver ends a provider's registrations beside ours, and the dual run's", async () => {
@@ -126,6 +126,15 @@ test("isVendors compares whole paths", () => {
   assert.equal(isVendors(registration("/", "/a/OneSignalSDKWorker.js", []), with_(vendor)), false);
   assert.equal(isVendors(registration("/", "/OneSignalSDKWorker.js", []), with_()), false);
   assert.equal(isVendors(undefined, with_(vendor)), false);
+});
+
+test("findWorker asks for a scope of this origin", async () => {
+  const asked: string[] = [];
+  const getRegistration = async (scope: string) => void asked.push(scope);
+  Object.defineProperty(globalThis, "location", { value: { origin: "https://site.example" }, configurable: true });
+  Object.defineProperty(globalThis, "navigator", { value: { serviceWorker: { getRegistration } }, configurable: true });
+  assert.equal(await findWorker(config), undefined);
+  assert.deepEqual(asked, ["https://site.example/"]);
 });
 
 test("where site data is blocked there is no worker, and no exception", async () => {

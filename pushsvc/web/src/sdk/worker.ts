@@ -1,3 +1,4 @@
+import { ownURL } from "../shared/address";
 import type { Config } from "../shared/wire";
 import { session } from "./storage";
 
@@ -12,8 +13,9 @@ interface PolicyFactory {
  * with dualRun one beside it. Browsers reject the mere question where the visitor
  * blocks site data: then there is none. */
 export async function findWorker(config: Config): Promise<ServiceWorkerRegistration | undefined> {
-  const found = await navigator.serviceWorker.getRegistration(config.scope).catch(() => undefined);
-  return found?.scope === location.origin + config.scope ? found : undefined;
+  const scope = ownURL(config.scope);
+  const found = await navigator.serviceWorker.getRegistration(scope).catch(() => undefined);
+  return found?.scope === scope ? found : undefined;
 }
 
 /** The registration with an active worker; registers ours where the site has none. */
@@ -33,13 +35,13 @@ export function isVendors(registration: ServiceWorkerRegistration | undefined, c
  * away, with their subscriptions. kept is the one that has our subscription. */
 export async function takeOver(config: Config, kept: ServiceWorkerRegistration): Promise<void> {
   if (!config.vendorWorkers) return;
-  if (isVendors(kept, config) && kept.active?.scriptURL !== location.origin + config.worker) {
+  if (isVendors(kept, config) && kept.active?.scriptURL !== ownURL(config.worker)) {
     await register(config, config.scope);
     await activation(kept, true);
   }
   for (const other of await navigator.serviceWorker.getRegistrations()) {
     // Below our prefix there is one from the time of a dual run.
-    const old = isVendors(other, config) || other.scope === location.origin + config.prefix + "/";
+    const old = isVendors(other, config) || other.scope === ownURL(config.prefix + "/");
     if (old && other.scope !== kept.scope) await other.unregister();
   }
 }
@@ -64,7 +66,7 @@ async function register(config: Config, scope: string): Promise<ServiceWorkerReg
   };
   document.addEventListener("securitypolicyviolation", watch);
   try {
-    return await navigator.serviceWorker.register(scriptURL(config.worker), { scope, updateViaCache: "none" });
+    return await navigator.serviceWorker.register(scriptURL(ownURL(config.worker)), { scope: ownURL(scope), updateViaCache: "none" });
   } catch (error) {
     // The event is a task of its own, before or after the rejection.
     await new Promise((resolve) => setTimeout(resolve, 50));

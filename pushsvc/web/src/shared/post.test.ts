@@ -30,7 +30,10 @@ test("only our server's answers count as taken", () => {
 test("post repeats transient failures and stops at a refusal", async () => {
   const answers: (number | Error)[] = [];
   let calls = 0;
-  globalThis.fetch = async () => {
+  // The page's <base> has no part in it.
+  Object.defineProperty(globalThis, "location", { value: new URL("https://site.example/a/b"), configurable: true });
+  globalThis.fetch = async (url) => {
+    assert.equal(url, "https://site.example/x");
     calls++;
     const answer = answers.shift()!;
     if (answer instanceof Error) throw answer;

@@ -1,3 +1,5 @@
+import { ownURL } from "./address";
+
 /** The server refused for good: repeating the same request is of no use. */
 export class Refused extends Error {
   constructor(readonly status: number) {
@@ -34,7 +36,7 @@ export function isTaken(status: number): boolean {
 export async function post(path: string, body: unknown, attempts: number): Promise<Response> {
   for (let tries = 1; ; tries++) {
     let failure: unknown;
-    const response = await fetch(path, {
+    const response = await fetch(ownURL(path), {
       method: "POST",
       headers: { "Content-Type": "application/json" },
       body: JSON.stringify(body),

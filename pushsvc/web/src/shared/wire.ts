@@ -68,6 +68,8 @@ export interface Config {
   oldKeys?: string[];
   prefix: string;
   worker: string;
+  /** The path of the manifest that our link leads to. */
+  manifest?: string;
   scope: string;
   prompt?: PromptConfig;
   /** The site's running pop-ups; missing where there are none. */

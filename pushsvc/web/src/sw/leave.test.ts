@@ -66,7 +66,6 @@ for (const [name, worker, sdk, showing, note, want] of decisions) {
 async function run(config: Partial<Config>, registration: object, answer: () => Promise<unknown>): Promise<string[]> {
   const did: string[] = [];
   const scope = {
-    location: { href: "https://site.example/sw.js" },
     registration: {
       active: { scriptURL: "https://site.example/sw.js" },
       getNotifications: async () => [],
@@ -77,6 +76,7 @@ async function run(config: Partial<Config>, registration: object, answer: () => 
   };
   Object.assign(globalThis, {
     self: scope,
+    location: new URL("https://site.example/sw.js"),
     caches: {
       match: async () => undefined,
       open: async () => ({ put: async () => did.push("note") }),
@@ -89,7 +89,7 @@ async function run(config: Partial<Config>, registration: object, answer: () => 
 }
 
 const gone = async () => new Response(null, { status: 404 });
-const looks = ["look https://site.example/sw.js", "look /_webpush/sdk.js"];
+const looks = ["look https://site.example/sw.js", "look https://site.example/_webpush/sdk.js"];
 const alone = { standalone: true };
 
 const subscription = (key: number[], did: string[] = []) => ({

@@ -2,12 +2,13 @@
 // idle worker without a fetch listener, so that it looks when something else has
 // woken it and its report was not taken.
 
+import { ownURL } from "../shared/address";
 import { sameKey } from "../shared/base64url";
 import type { Config } from "../shared/wire";
 import { forget, recall, remember } from "./memory";
 import { ownData } from "./payload";
 
-declare const self: { location: { href: string }; registration: ServiceWorkerRegistration };
+declare const self: { registration: ServiceWorkerRegistration };
 
 /** What one of our addresses answers: nothing there, a page in its place, or
  * anything else, which is no sign that we are gone. */
@@ -53,7 +54,7 @@ export function decide(worker: Finding, sdk: Finding, showing: boolean, note: No
 }
 
 async function look(url: string): Promise<Finding> {
-  const { status, headers } = await fetch(url, { cache: "no-store", redirect: "manual" });
+  const { status, headers } = await fetch(ownURL(url), { cache: "no-store", redirect: "manual" });
   return readAnswer(status, headers.get("Content-Type"));
 }
 
@@ -67,11 +68,11 @@ export async function leaveIfGone(config: Config, except?: string): Promise<void
     const { registration } = self;
     // The site has begun to use the scope for a worker of its own.
     if (registration.waiting || registration.installing) return;
-    if (registration.active?.scriptURL !== self.location.href) return;
+    if (registration.active?.scriptURL !== location.href) return;
     const now = Date.now();
     const note = await recall<Note>("note", { at: 0, since: 0 });
     if (!isDue(note, now)) return;
-    const worker = await look(self.location.href);
+    const worker = await look(location.href);
     const sdk = worker === "other" ? worker : await look(config.prefix + "/sdk.js");
     const shown = await registration.getNotifications();
     const showing = shown.some((one) => {

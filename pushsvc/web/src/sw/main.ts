@@ -1,3 +1,4 @@
+import { ownURL } from "../shared/address";
 import { sameKey } from "../shared/base64url";
 import { post } from "../shared/post";
 import type { Config, SubscribeRequest } from "../shared/wire";
@@ -87,7 +88,7 @@ async function open(url: string): Promise<void> {
       // Closed meanwhile, or the engine refuses: a new tab.
     }
   }
-  await self.clients.openWindow(url || new URL("/", self.registration.scope).href);
+  await self.clients.openWindow(url || ownURL("/"));
 }
 
 async function renew(event: PushSubscriptionChangeEvent, config: Config): Promise<void> {

@@ -1,3 +1,4 @@
+import { webURL as absolute } from "../shared/address";
 import type {
   Config,
   NotificationData,
@@ -36,15 +37,7 @@ const text = (value: unknown): string => (typeof value === "string" ? value : ""
 
 /** The URL made absolute, or "" unless it is http(s). Nothing else may reach
  * openWindow or an icon: security.md's javascript:, data: and blob: cases. */
-export function webURL(value: unknown, base: string): string {
-  if (!text(value)) return "";
-  try {
-    const url = new URL(text(value), base);
-    return /^https?:$/.test(url.protocol) ? url.href : "";
-  } catch {
-    return "";
-  }
-}
+export const webURL = (value: unknown, base: string): string => absolute(text(value), base) || "";
 
 /** Reads a push message, whoever sent it. One of ours has an id. Others keep
  * their words where they are in one of the usual places: a browser may still be
@@ -105,7 +98,7 @@ function buildOptions(source: Loose<PayloadNotification>, config: Config, base: 
     if (text(source[name])) options[name] = text(source[name]);
   }
   for (const name of ["icon", "image", "badge"] as const) {
-    const url = webURL(source[name], base) || (name === "icon" ? webURL(config.icon, base) : "");
+    const url = webURL(source[name], base) || (name === "icon" && webURL(config.icon, base));
     if (url) options[name] = url;
   }
   const dir = text(source.dir);

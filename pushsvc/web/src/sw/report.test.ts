@@ -13,13 +13,15 @@ function scope(...answers: (number | Error)[]) {
   const sent: string[][] = [];
   const syncs: string[] = [];
   Object.assign(globalThis, {
+    location: new URL("https://site.example/sw.js"),
     self: { registration: { sync: { register: async (tag: string) => void syncs.push(tag) } } },
     caches: {
       match: async (name: string) => cache.get(name)?.clone(),
       open: async () => ({ put: async (name: string, value: Response) => void cache.set(name, value) }),
       delete: async () => cache.clear(),
     },
-    fetch: async (_: string, { body }: { body: string }) => {
+    fetch: async (url: string, { body }: { body: string }) => {
+      assert.equal(url, "https://site.example/_webpush/events");
       sent.push((JSON.parse(body) as EventsRequest).events.map((event) => event.type + " " + event.message + (event.action ?? "")));
       const answer = answers.shift() ?? 204;
       if (answer instanceof Error) throw answer;

@@ -21,7 +21,8 @@ class Server {
   most = 0;
   hold: Promise<void> | undefined;
 
-  readonly fetch = async (_url: string, init: { body: string; keepalive: boolean }) => {
+  readonly fetch = async (url: string, init: { body: string; keepalive: boolean }) => {
+    assert.equal(url, "https://shop.example/_webpush/events");
     const answer = this.script.shift() ?? 204;
     const { batch, events } = JSON.parse(init.body) as Batch;
     const names = events.map((entry) => (entry.type === "event" ? entry.name : entry.type));
@@ -64,7 +65,8 @@ function browser(area: Storage | undefined = listedArea(), withLocks = true) {
   const frame = new EventTarget();
   const document = Object.assign(new EventTarget(), { visibilityState: "visible" });
   const navigator = { onLine: true, locks: withLocks ? locks() : undefined };
-  define({ window: globalThis, localStorage: area, navigator, document, fetch: server.fetch, addEventListener: frame.addEventListener.bind(frame) });
+  const location = new URL("https://shop.example/a/b");
+  define({ window: globalThis, location, localStorage: area, navigator, document, fetch: server.fetch, addEventListener: frame.addEventListener.bind(frame) });
   const tab = (): Tab => {
     const queue = new Queue();
     const sdk = { queue, config: { prefix: "/_webpush" }, record: (entry: Entry) => queue.add(entry) };
@@ -180,7 +182,7 @@ test("sender: a beacon that arrived is sent again by the next page, and counts o
   const gone = tab();
   gone.queue.add({ type: "event", name: "a" });
   const batch = gone.queue.take()!;
-  await server.fetch("", { body: batch.text + "]}", keepalive: true });
+  await server.fetch("https://shop.example/_webpush/events", { body: batch.text + "]}", keepalive: true });
   const next = tab();
   await clock.advance(20_000);
   next.sender.wake();

@@ -1,4 +1,5 @@
 import type { SDK } from "../sdk/sdk";
+import { ownURL } from "../shared/address";
 import { closed, openFor, waiting } from "../sdk/queue";
 import { local } from "../sdk/storage";
 import { type Fate, fateOf, pauseAfter } from "./fate";
@@ -139,7 +140,7 @@ export class Sender {
   private async post(body: string): Promise<[Fate, string | null]> {
     const { config } = this.sdk;
     try {
-      const response = await fetch(config.prefix + "/events", {
+      const response = await fetch(ownURL(config.prefix + "/events"), {
         method: "POST",
         headers: { "Content-Type": "application/json" },
         body,

@@ -1,5 +1,7 @@
 // Small makers of elements. Text nodes only: no markup comes from outside.
 
+import { webURL } from "../shared/address";
+
 /** id doubles as part name for the site's ::part() rules. */
 export function element<K extends keyof HTMLElementTagNameMap>(
   tag: K,
@@ -25,7 +27,8 @@ export function button(id: string, label: string, click: () => void): HTMLButton
 }
 
 /** The site's icon, or a bell while there is none or it does not load. */
-export function siteIcon(url: string | undefined): Element {
+export function siteIcon(address: string | undefined): Element {
+  const url = webURL(address);
   if (!url) return bell();
   const image = element("img", "", "icon");
   image.part.add("icon");

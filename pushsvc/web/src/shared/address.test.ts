@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { webURL } from "./url";
+import { ownURL, webURL } from "./address";
 
 const base = "https://shop.example/a/b?c";
 
@@ -18,3 +18,18 @@ test("webURL refuses every other scheme, however it is spelt", () => {
   for (const text of refused) assert.equal(webURL(text, base), undefined, JSON.stringify(text));
   assert.equal(webURL(undefined, base), undefined);
 });
+
+/** Runs check on a page with this origin and address. */
+function on(origin: string, href: string, check: () => void): void {
+  Object.defineProperty(globalThis, "location", { value: { origin, href }, configurable: true });
+  check();
+}
+
+test("ownURL is on the page's origin", () =>
+  on("http://localhost:8080", "http://localhost:8080/a/b", () => {
+    assert.equal(ownURL("/_webpush/events"), "http://localhost:8080/_webpush/events");
+    assert.equal(ownURL("/_webpush/ui.js?v=1"), "http://localhost:8080/_webpush/ui.js?v=1");
+    assert.equal(webURL("sale"), "http://localhost:8080/a/sale");
+  }));
+
+test("ownURL never gives a relative address", () => on("null", "about:srcdoc", () => assert.throws(() => ownURL("/_webpush/events"))));
