@@ -50,7 +50,9 @@ type user struct {
 	browser func() (browser.Browser, error)
 	// launch starts another one, for a test that cannot share.
 	launch func() (browser.Browser, error)
-	close  func() error
+	// launchTrusting starts one that takes any certificate.
+	launchTrusting func() (browser.Browser, error)
+	close          func() error
 }
 
 var shared *world
@@ -127,7 +129,7 @@ func newUser(name, host string, desktop *notifyd.Daemon, service *pushservice.Se
 ) *user {
 	options.Env = append(options.Env, desktop.Env()...)
 	u := &user{name: name, host: host, desktop: desktop, service: service, refuse: refuse, close: func() error { return nil }}
-	u.launch = func() (browser.Browser, error) {
+	launch := func(options browser.Options) (browser.Browser, error) {
 		path, err := find()
 		if err != nil {
 			return nil, err
@@ -139,6 +141,12 @@ func newUser(name, host string, desktop *notifyd.Daemon, service *pushservice.Se
 			return nil, fmt.Errorf("starting %s: %w", name, err)
 		}
 		return b, nil
+	}
+	u.launch = func() (browser.Browser, error) { return launch(options) }
+	u.launchTrusting = func() (browser.Browser, error) {
+		options := options
+		options.AnyCertificate = true
+		return launch(options)
 	}
 	u.browser = sync.OnceValues(func() (browser.Browser, error) {
 		b, err := u.launch()
@@ -194,7 +202,19 @@ func (u *user) start(t *testing.T) browser.Browser {
 // startAlone is start for a browser that no other test uses.
 func (u *user) startAlone(t *testing.T) browser.Browser {
 	t.Helper()
-	b := u.started(t, u.launch)
+	return u.closed(t, u.launch)
+}
+
+// startTrusting is startAlone for one that takes any certificate.
+func (u *user) startTrusting(t *testing.T) browser.Browser {
+	t.Helper()
+	return u.closed(t, u.launchTrusting)
+}
+
+// closed starts a browser that ends with the test.
+func (u *user) closed(t *testing.T, start func() (browser.Browser, error)) browser.Browser {
+	t.Helper()
+	b := u.started(t, start)
 	t.Cleanup(func() {
 		if err := b.Close(); err != nil {
 			t.Errorf("closing %s: %v", u.name, err)

@@ -144,6 +144,9 @@ type Options struct {
 	// Prefs are more preferences, for Firefox only. Values are bool, int or
 	// string.
 	Prefs map[string]any
+	// AnyCertificate has the browser take servers' certificates that it cannot
+	// check, for sites that are https.
+	AnyCertificate bool
 }
 
 // grace is how long a browser may take to close before it is killed.

@@ -51,7 +51,11 @@ func StartChromium(ctx context.Context, path string, options Options) (_ Browser
 			_ = c.Close()
 		}
 	}()
-	cmd := exec.Command(path, append(append(chromiumFlags(profile), options.Flags...), "about:blank")...)
+	flags := append(chromiumFlags(profile), options.Flags...)
+	if options.AnyCertificate {
+		flags = append(flags, "--ignore-certificate-errors")
+	}
+	cmd := exec.Command(path, append(flags, "about:blank")...)
 	cmd.Env = environment(profile, options.Env)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr

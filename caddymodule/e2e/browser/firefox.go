@@ -70,7 +70,7 @@ func StartFirefox(ctx context.Context, path string, options Options) (_ Browser,
 	if f.remote, err = dialRemote(ctx, url+"/session"); err != nil {
 		return nil, err
 	}
-	return f, f.newSession(ctx)
+	return f, f.newSession(ctx, options.AnyCertificate)
 }
 
 // writePrefs writes user.js, which Firefox reads before anything else.
@@ -126,8 +126,8 @@ func (f *firefox) start(ctx context.Context, cmd *exec.Cmd) (string, error) {
 	}
 }
 
-func (f *firefox) newSession(ctx context.Context) error {
-	capabilities := map[string]any{"capabilities": map[string]any{"alwaysMatch": map[string]any{"acceptInsecureCerts": false}}}
+func (f *firefox) newSession(ctx context.Context, anyCertificate bool) error {
+	capabilities := map[string]any{"capabilities": map[string]any{"alwaysMatch": map[string]any{"acceptInsecureCerts": anyCertificate}}}
 	if err := f.call(ctx, "session.new", capabilities, nil); err != nil {
 		return err
 	}
