@@ -45,6 +45,7 @@ type process struct {
 	server
 	cmd *exec.Cmd
 	log *bytes.Buffer
+	env []string // more of the environment
 }
 
 // newProcess prepares Caddyfile.example, or text where it is not empty, on
@@ -80,6 +81,7 @@ func (p *process) command(args ...string) *exec.Cmd {
 	cmd := exec.Command(p.bin, args...)
 	cmd.Dir = ".."
 	cmd.Env = append(os.Environ(), "XDG_DATA_HOME="+p.dir, "XDG_CONFIG_HOME="+p.dir)
+	cmd.Env = append(cmd.Env, p.env...)
 	return cmd
 }
 

@@ -1,0 +1,517 @@
+package caddymodule_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	caddycmd "github.com/caddyserver/caddy/v2/cmd"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/webpush/certtest"
+)
+
+// asCaddy makes this test's program run as Caddy with one module more, the dialer
+// below: the program that users run reaches public addresses only.
+const asCaddy = "WEBPUSH_TEST_AS_CADDY"
+
+func init() {
+	if os.Getenv(asCaddy) == "" {
+		return
+	}
+	caddy.RegisterModule(new(toOneAddress))
+	os.Args[0] = "caddy"
+	caddycmd.Main()
+	os.Exit(0)
+}
+
+// toOneAddress is a dialer that leads to one push service.
+type toOneAddress struct {
+	Address string `json:"address"`
+}
+
+// CaddyModule returns the Caddy module information.
+func (*toOneAddress) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "webpush.dialer.test", New: func() caddy.Module { return new(toOneAddress) }}
+}
+
+// UnmarshalCaddyfile implements caddyfile.Unmarshaler.
+func (d *toOneAddress) UnmarshalCaddyfile(t *caddyfile.Dispenser) error {
+	t.Next()
+	t.Args(&d.Address)
+	return nil
+}
+
+// DialContext implements the dialer.
+func (d *toOneAddress) DialContext(ctx context.Context, network, _ string) (net.Conn, error) {
+	return new(net.Dialer).DialContext(ctx, network, d.Address)
+}
+
+// pushCounter is a push service that counts the posts of each message to each
+// subscription. The message is known by its collapse key.
+type pushCounter struct {
+	mu    sync.Mutex
+	posts map[string]int // "<message> <endpoint's path>"
+	open  atomic.Int64
+}
+
+func (s *pushCounter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.open.Add(1)
+	defer s.open.Add(-1)
+	_, _ = io.Copy(io.Discard, r.Body)
+	time.Sleep(time.Duration(1+rand.IntN(8)) * time.Millisecond)
+	s.mu.Lock()
+	s.posts[r.Header.Get("Topic")+" "+r.URL.Path]++
+	s.mu.Unlock()
+	w.WriteHeader(http.StatusCreated)
+}
+
+// repeats is how many posts were not the first of their message and subscription.
+func (s *pushCounter) repeats() (n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, posts := range s.posts {
+		n += posts - 1
+	}
+	return n
+}
+
+// crowd is all who use the server while it is killed. What one of them was told is
+// done must be found at the end.
+type crowd struct {
+	*process
+	push   *pushCounter
+	client http.Client
+	stop   chan struct{}
+	// acks counts what was acknowledged, of all kinds.
+	acks atomic.Int64
+
+	mu       sync.Mutex
+	subs     map[string]bool     // endpoint's path: subscribed, false once unsubscribed
+	messages map[string][]string // collapse key: whom it is owed to
+	counts   map[string]int      // what the operator did, by kind
+	fault    error
+}
+
+// mixedSite has all that can be killed in the midst of.
+const mixedSite = "http://localhost:8080 {\n\twebpush\n\trespond \"<!doctype html><title>x</title>\"\n}\n"
+
+func newCrowd(t *testing.T) *crowd {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	certificate, err := certtest.New("push.webpush.test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &crowd{
+		push: &pushCounter{posts: map[string]int{}}, stop: make(chan struct{}),
+		subs: map[string]bool{}, messages: map[string][]string{}, counts: map[string]int{},
+	}
+	service := httptest.NewUnstartedServer(c.push)
+	service.EnableHTTP2 = true
+	service.TLS = &tls.Config{Certificates: []tls.Certificate{certificate}}
+	service.StartTLS()
+	t.Cleanup(service.Close)
+	dir := t.TempDir()
+	pem := filepath.Join(dir, "ca.pem")
+	if err := os.WriteFile(pem, certtest.PEM(certificate), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c.process = newProcess(t, mixedSite, dir)
+	c.bin = self
+	c.env = []string{asCaddy + "=1", "SSL_CERT_FILE=" + pem, "GORACE=atexit_sleep_ms=0"}
+	config, err := os.ReadFile(c.file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config = bytes.Replace(config, []byte("event_limit off"), []byte("event_limit off\n\t\tdialer test "+service.Listener.Addr().String()), 1)
+	if err := os.WriteFile(c.file, config, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c.client.Timeout = 20 * time.Second
+	return c
+}
+
+// until asks until the answer has one of the statuses.
+func (c *crowd) until(ask func() (*http.Response, error), statuses ...int) (string, error) {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
+		resp, err := ask()
+		if err == nil {
+			body, readErr := io.ReadAll(resp.Body)
+			_ = resp.Body.Close()
+			for _, status := range statuses {
+				if resp.StatusCode == status && readErr == nil {
+					c.acks.Add(1)
+					return string(body), nil
+				}
+			}
+			if err = readErr; err == nil {
+				err = fmt.Errorf("status %d: %s", resp.StatusCode, body)
+			}
+			if resp.StatusCode >= 400 && resp.StatusCode < 500 && resp.StatusCode != http.StatusTooManyRequests {
+				return "", err
+			}
+		}
+		if time.Now().After(deadline) {
+			return "", fmt.Errorf("not acknowledged within a minute: %w", err)
+		}
+	}
+}
+
+func (c *crowd) visit(path, body string, statuses ...int) (string, error) {
+	return c.until(func() (*http.Response, error) {
+		r, err := http.NewRequest(http.MethodPost, c.url+path, strings.NewReader(body))
+		if err != nil {
+			return nil, err
+		}
+		r.Host = c.host()
+		for k, v := range posting {
+			r.Header.Set(k, v)
+		}
+		return c.client.Do(r)
+	}, statuses...)
+}
+
+func (c *crowd) operate(method, path, body, idempotency string, statuses ...int) (string, error) {
+	return c.until(func() (*http.Response, error) {
+		r, err := http.NewRequest(method, fmt.Sprintf("http://localhost:%d/webpush%s", c.admin, path), strings.NewReader(body))
+		if err != nil {
+			return nil, err
+		}
+		r.Header.Set("Content-Type", "application/json")
+		if idempotency != "" {
+			r.Header.Set("Idempotency-Key", idempotency)
+		}
+		return c.client.Do(r)
+	}, statuses...)
+}
+
+// loop does something again and again until the end. What fails ends the test.
+func (c *crowd) loop(wg *sync.WaitGroup, pause time.Duration, do func(n int) error) {
+	wg.Go(func() {
+		for n := 0; ; n++ {
+			select {
+			case <-c.stop:
+				return
+			case <-time.After(pause):
+			}
+			if err := do(n); err != nil {
+				c.mu.Lock()
+				if c.fault == nil {
+					c.fault = err
+				}
+				c.mu.Unlock()
+				return
+			}
+		}
+	})
+}
+
+// lasting is how many of each subscriber's subscriptions stay.
+const lasting = 100
+
+// subscribers subscribe. The first ones stay; of the later ones, the one before
+// leaves as the next one comes.
+func (c *crowd) subscribers(wg *sync.WaitGroup, who int) {
+	last, lastBody := "", ""
+	c.loop(wg, 5*time.Millisecond, func(n int) error {
+		path := fmt.Sprintf("/wpush/%d-%d", who, n)
+		body := subscription(c.t, "https://push.webpush.test"+path)
+		if _, err := c.visit("/_webpush/subscribe", body, http.StatusCreated); err != nil {
+			return fmt.Errorf("subscribing: %w", err)
+		}
+		c.mu.Lock()
+		c.subs[path] = true
+		if n > lasting {
+			c.subs[last] = false // from here on it may be gone
+		}
+		c.mu.Unlock()
+		leaving := lastBody
+		last, lastBody = path, body
+		if n <= lasting {
+			return nil
+		}
+		_, err := c.visit("/_webpush/unsubscribe", leaving, http.StatusNoContent)
+		return err
+	})
+}
+
+// senders send to all who had subscribed before.
+func (c *crowd) senders(wg *sync.WaitGroup) {
+	c.loop(wg, 300*time.Millisecond, func(n int) error {
+		key := fmt.Sprintf("m%d", n)
+		c.mu.Lock()
+		for path, subscribed := range c.subs {
+			if subscribed {
+				c.messages[key] = append(c.messages[key], path)
+			}
+		}
+		owed := len(c.messages[key])
+		c.mu.Unlock()
+		if owed == 0 {
+			return nil
+		}
+		_, err := c.operate(http.MethodPost, "/sites/"+c.host()+"/messages", fmt.Sprintf(`{"title":"x","topic":%q}`, key), key, 202, 200)
+		return err
+	})
+}
+
+// operators do what is done to the whole store.
+func (c *crowd) operators(wg *sync.WaitGroup) {
+	did := func(kind string, err error) error {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.counts[kind]++
+		if err != nil {
+			return fmt.Errorf("%s: %w", kind, err)
+		}
+		return nil
+	}
+	c.loop(wg, 700*time.Millisecond, func(int) error {
+		_, err := c.operate(http.MethodPost, "/compact", "", "", 200)
+		return did("compactions", err)
+	})
+	c.loop(wg, 500*time.Millisecond, func(int) error {
+		_, err := c.operate(http.MethodGet, "/backup", "", "", 200)
+		return did("backups", err)
+	})
+	c.loop(wg, 2*time.Second, func(int) error {
+		_, err := c.operate(http.MethodPost, "/keys/rotate", "", "", 201)
+		return did("rotations", err)
+	})
+}
+
+// TestKillMixed kills the server -9 while visitors subscribe, leave, post events
+// and report pop-ups, and operators send, compact, back up and rotate the key. What
+// was acknowledged is there at the end, once; each message has reached everybody to
+// whom it was owed; what was pushed twice is bounded by what was under way.
+func TestKillMixed(t *testing.T) {
+	kills := 3
+	if text := os.Getenv(killsEnv); text != "" {
+		var err error
+		if kills, err = strconv.Atoi(text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c := newCrowd(t)
+	c.start()
+	if _, err := c.operate(http.MethodPost, "/sites/"+c.host()+"/popups", `{"id":"sale","kind":"banner","state":"running","content":{"title":"Sale"}}`, "", 201); err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	var acknowledged atomic.Int64
+	posters, errs := make([]*poster, 3), make([]error, 3)
+	for i := range posters {
+		posters[i] = newPoster(c.process, uint64(i), 10)
+		wg.Go(func() { errs[i] = posters[i].run(c.stop, &acknowledged) })
+	}
+	for i := range 3 {
+		c.subscribers(&wg, i)
+	}
+	views := c.reporters(&wg)
+	c.senders(&wg)
+	c.operators(&wg)
+	worst, before := 0, 0
+	for i := range kills {
+		until := c.acks.Load() + 20 + rand.Int64N(100)
+		for deadline := time.Now().Add(time.Minute); c.acks.Load() < until && time.Now().Before(deadline); {
+			time.Sleep(time.Millisecond)
+		}
+		time.Sleep(time.Duration(rand.IntN(3000)) * time.Microsecond)
+		c.kill()
+		// What was under way at earlier kills has been pushed again by now, or will
+		// be in the next round.
+		repeats := c.push.repeats()
+		if worst = max(worst, repeats-before); repeats-before > inFlight {
+			t.Errorf("before kill %d, %d pushes were repeated, more than were under way", i, repeats-before)
+		}
+		before = repeats
+		c.start()
+	}
+	close(c.stop)
+	wg.Wait()
+	for _, err := range append(errs, c.fault) {
+		if err != nil {
+			t.Fatalf("%v\n%s", err, c.log)
+		}
+	}
+	c.checkAll(posters, views.Load())
+	repeats := c.push.repeats()
+	if repeats-before > inFlight || repeats > kills*inFlight {
+		t.Errorf("%d pushes were repeated, %d of them after the last kill", repeats, repeats-before)
+	}
+	t.Logf("%d kills; %d acknowledged, %d subscribed, %d messages, %d posts to the push service, %d repeated, at most %d by one kill; %v",
+		kills, c.acks.Load()+acknowledged.Load(), len(c.subs), len(c.messages), len(c.push.posts), repeats, max(worst, repeats-before), c.counts)
+	c.terminate()
+	if bytes.Contains(c.log.Bytes(), []byte("damage")) {
+		t.Errorf("the store is damaged:\n%s", c.log)
+	}
+}
+
+// inFlight is how many pushes may be under way to one push service: three quarters
+// of the engine's default concurrency.
+const inFlight = 384
+
+// reporters are visitors who see the pop-up and say so. The count is of the
+// reports that were acknowledged.
+func (c *crowd) reporters(wg *sync.WaitGroup) *atomic.Int64 {
+	views := new(atomic.Int64)
+	c.loop(wg, 20*time.Millisecond, func(n int) error {
+		v := &postingVisitor{}
+		b := newPoster(c.process, 1000+uint64(n), 1)
+		v.session = b.random16()
+		batch := func(entry string) string {
+			return fmt.Sprintf(`{"batch":%q,"session":%q,"sent":%d,"events":[%s]}`, b.random16(), v.session, time.Now().UnixMilli(), entry)
+		}
+		if err := b.post(v, batch(fmt.Sprintf(`{"type":"event","name":"Seen","time":%d}`, time.Now().UnixMilli()))); err != nil {
+			return err
+		}
+		var answer struct {
+			Popups []struct{ ID, Variant, Token string }
+		}
+		text, err := c.until(func() (*http.Response, error) {
+			r, err := http.NewRequest(http.MethodPost, c.url+"/_webpush/messages", strings.NewReader(`{"page":{"path":"/"}}`))
+			if err != nil {
+				return nil, err
+			}
+			r.Host = c.host()
+			for k, value := range posting {
+				r.Header.Set(k, value)
+			}
+			r.Header.Set("Cookie", "__webpush="+v.cookie)
+			return c.client.Do(r)
+		}, http.StatusOK)
+		if err != nil {
+			return err
+		}
+		if err := json.Unmarshal([]byte(text), &answer); err != nil || len(answer.Popups) != 1 {
+			return fmt.Errorf("pop-ups: %s: %w", text, err)
+		}
+		p := answer.Popups[0]
+		if err := b.post(v, batch(fmt.Sprintf(`{"type":"popup","act":"viewed","popup":%q,"variant":%q,"token":%q,"time":%d}`, p.ID, p.Variant, p.Token, time.Now().UnixMilli()))); err != nil {
+			return err
+		}
+		views.Add(1)
+		c.acks.Add(1)
+		return nil
+	})
+	return views
+}
+
+// checkAll looks for all that was acknowledged.
+func (c *crowd) checkAll(posters []*poster, views int64) {
+	c.t.Helper()
+	want := map[string]int64{}
+	for _, b := range posters {
+		for name, n := range b.want {
+			want[name] += n
+		}
+	}
+	var site struct {
+		Events []struct {
+			Name  string
+			Count int64
+		}
+	}
+	c.apiJSON("/events", &site)
+	have := map[string]int64{}
+	for _, e := range site.Events {
+		have[e.Name] = e.Count
+	}
+	for name, n := range want {
+		if have[name] != n {
+			c.t.Errorf("%s: %d are counted of %d", name, have[name], n)
+		}
+	}
+	var stats struct {
+		Variants []struct {
+			Viewed int64
+		}
+	}
+	c.apiJSON("/popups/sale/stats", &stats)
+	if n := len(stats.Variants); n != 1 || stats.Variants[0].Viewed != views {
+		c.t.Errorf("pop-up: %+v, %d were seen", stats, views)
+	}
+	c.checkSubscribers()
+	c.checkMessages()
+}
+
+// checkSubscribers compares the export with who subscribed.
+func (c *crowd) checkSubscribers() {
+	c.t.Helper()
+	out := c.ok("subscribers", "export", "--site", c.host())
+	stored := map[string]bool{}
+	for line := range strings.Lines(out) {
+		var s struct{ Endpoint string }
+		if err := json.Unmarshal([]byte(line), &s); err != nil {
+			c.t.Fatal(err)
+		}
+		stored[strings.TrimPrefix(s.Endpoint, "https://push.webpush.test")] = true
+	}
+	for path, subscribed := range c.subs {
+		if stored[path] != subscribed {
+			c.t.Errorf("%s: subscribed %v, stored %v", path, subscribed, stored[path])
+		}
+	}
+}
+
+// checkMessages waits until all messages are done. Each must have been pushed to
+// everybody who is still subscribed and had subscribed before it was sent.
+func (c *crowd) checkMessages() {
+	c.t.Helper()
+	deadline := time.Now().Add(2 * time.Minute)
+	for {
+		var list struct {
+			Messages []struct {
+				State   string
+				Results struct{ Audience, Accepted, Pending int64 }
+			}
+		}
+		c.apiJSON("/messages?limit=1000", &list)
+		open := 0
+		for _, m := range list.Messages {
+			if m.State != "done" {
+				open++
+			}
+		}
+		if open == 0 && len(list.Messages) >= min(len(c.messages), 1000) {
+			break
+		}
+		if time.Now().After(deadline) {
+			c.t.Fatalf("%d of %d messages are not done", open, len(list.Messages))
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	c.push.mu.Lock()
+	defer c.push.mu.Unlock()
+	skipped := 0
+	for key, owed := range c.messages {
+		for _, path := range owed {
+			if c.subs[path] && c.push.posts[key+" "+path] == 0 {
+				skipped++
+			}
+		}
+	}
+	if skipped > 0 {
+		c.t.Errorf("%d pushes are missing", skipped)
+	}
+}
