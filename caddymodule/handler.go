@@ -277,6 +277,14 @@ func checkIcon(icon string) error {
 // ServeHTTP implements caddyhttp.MiddlewareHandler. Whatever is in doubt goes
 // to next untouched.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	if isError(r) {
+		return h.servePage(w, r, next) // what is ours has been answered, or is refused
+	}
+	// Of several on the way the first one serves: two would be mixed.
+	if caddyhttp.GetVar(r.Context(), servedVar) != nil {
+		return next.ServeHTTP(w, r)
+	}
+	caddyhttp.SetVar(r.Context(), servedVar, h)
 	path := h.path(r)
 	own := path == h.Worker || path == h.Manifest
 	if action, ours := strings.CutPrefix(path, h.Prefix+"/"); ours && !own {
@@ -288,6 +296,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	defer withoutCookies(r, httpapi.SecureCookieName)()
 	return h.serveSite(w, r, next, own)
 }
+
+// servedVar is the variable of a request that one of us serves.
+const servedVar = "webpush"
 
 // serveSite answers with what the site has, and what is ours in it; own says
 // that the path is our worker's or manifest's.
@@ -397,7 +408,8 @@ func (h *Handler) servePage(w http.ResponseWriter, r *http.Request, next caddyht
 		return h.pass(w, r, next, reasonNotReady)
 	}
 	iw := h.injector.NewWriter(w, r)
-	if l := lateOf(w); l != nil {
+	l := lateOf(w)
+	if l != nil {
 		iw.SetLater(l)
 	}
 	iw.PrepareRequest()
@@ -409,10 +421,14 @@ func (h *Handler) servePage(w http.ResponseWriter, r *http.Request, next caddyht
 			h.account(r, why)
 		}
 	}()
-	if err := next.ServeHTTP(iw, r); err != nil {
+	err := next.ServeHTTP(iw, r)
+	if err != nil && !iw.Begun() {
+		err = h.serveError(iw, l, r, err)
+	}
+	if err != nil {
 		return err
 	}
-	err := iw.Finish()
+	err = iw.Finish()
 	h.warnBlocked(r, iw.Blocked())
 	return err
 }

@@ -98,6 +98,9 @@ func (w *Writer) Unwrap() http.ResponseWriter { return w.down }
 // is after [Writer.Finish] at the latest.
 func (w *Writer) Reason() Reason { return w.reason }
 
+// Begun reports whether the response's final status is known.
+func (w *Writer) Begun() bool { return w.phase != phaseStart }
+
 // WriteHeader implements [http.ResponseWriter]. Informational answers pass; the
 // final one is held until the first Write or flush if it may be a page.
 func (w *Writer) WriteHeader(status int) {
