@@ -112,7 +112,7 @@ type Handler struct {
 
 	app      *App
 	logger   *zap.Logger
-	injector *injector.Injector
+	injector func() *injector.Injector
 	config   httpapi.SiteConfig
 	// vendors has the paths that are answered with our worker alone.
 	vendors []string
@@ -167,11 +167,22 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if h.Site != "" {
 		h.Site, _ = pushsvc.SiteName(h.Site)
 	}
+	if err := h.provisionInjector(); err != nil {
+		return err
+	}
+	h.config = h.siteConfig()
+	h.vendors = h.config.VendorWorkers
+	h.outcomes = newOutcomes()
+	return nil
+}
+
+// provisionInjector makes the injectors for a site without a login and for one with.
+func (h *Handler) provisionInjector() error {
 	snippet := injector.Snippet{Manifest: h.Manifest, Script: h.Prefix + "/sdk.js"}
 	if h.Retire {
 		snippet.Manifest = "" // the pages are to have the links of their own only
 	}
-	if h.injector, err = injector.New(injector.Options{
+	options := injector.Options{
 		Snippet:           snippet,
 		IgnoreNoTransform: h.IgnoreNoTransform,
 		Frames:            h.Frames,
@@ -180,12 +191,23 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		Blocking:          h.Compat != "", // CleverTap's embed snippet must find us there
 		Uses:              injector.Addresses{Worker: h.Worker, Connect: h.Prefix + "/", TrustedTypes: "webpush"},
 		CSPExtend:         h.CSP == cspExtend,
-	}); err != nil {
+	}
+	plain, err := injector.New(options)
+	if err != nil {
 		return fmt.Errorf("preparing the injector: %w", err)
 	}
-	h.config = h.siteConfig()
-	h.vendors = h.config.VendorWorkers
-	h.outcomes = newOutcomes()
+	options.Credentials = true
+	withLogin, err := injector.New(options)
+	if err != nil {
+		return fmt.Errorf("preparing the injector: %w", err)
+	}
+	// Which it is, the routes say, once all are there.
+	h.injector = sync.OnceValue(func() *injector.Injector {
+		if h.findLogin() {
+			return withLogin
+		}
+		return plain
+	})
 	return nil
 }
 
@@ -401,13 +423,14 @@ func (h *Handler) account(r *http.Request, why injector.Reason) {
 }
 
 func (h *Handler) servePage(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	if why := h.injector.Classify(r); why != "" {
-		return h.pass(h.injector.Bystander(w, r), r, next, why)
+	in := h.injector()
+	if why := in.Classify(r); why != "" {
+		return h.pass(in.Bystander(w, r), r, next, why)
 	}
 	if run, _ := h.app.current(); run == nil || !run.hasKey() {
 		return h.pass(w, r, next, reasonNotReady)
 	}
-	iw := h.injector.NewWriter(w, r)
+	iw := in.NewWriter(w, r)
 	l := lateOf(w)
 	if l != nil {
 		iw.SetLater(l)

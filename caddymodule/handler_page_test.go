@@ -32,7 +32,7 @@ func pageHandler(t *testing.T) *Handler {
 	run := new(running)
 	run.keyed.Store(true)
 	h.app.run.Store(run)
-	h.injector, err = injector.New(injector.Options{
+	in, err := injector.New(injector.Options{
 		Snippet: injector.Snippet{Manifest: h.Manifest, Script: h.Prefix + "/sdk.js"},
 		Uses:    injector.Addresses{Worker: h.Worker, Connect: h.Prefix + "/", TrustedTypes: "webpush"},
 		Decode:  true,
@@ -40,6 +40,7 @@ func pageHandler(t *testing.T) *Handler {
 	if err != nil {
 		t.Fatal(err)
 	}
+	h.injector = func() *injector.Injector { return in }
 	return h
 }
 

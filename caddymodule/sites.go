@@ -25,6 +25,8 @@ type place struct {
 	// hosts are the host matchers on the way, from the outside in: of each list
 	// one must match.
 	hosts [][]caddyhttp.MatchHost
+	// named is true in a route of its own that others invoke.
+	named bool
 }
 
 // Prompt implements service.ConfiguredSites: where several handlers serve a site,
@@ -98,7 +100,10 @@ func (a *App) places() []place {
 		server := servers[name]
 		found = append(found, walkRoutes(server, server.Routes, nil)...)
 		for _, route := range server.NamedRoutes {
-			found = append(found, walkRoutes(server, caddyhttp.RouteList{*route}, nil)...)
+			for _, p := range walkRoutes(server, caddyhttp.RouteList{*route}, nil) {
+				p.named = true
+				found = append(found, p)
+			}
 		}
 	}
 	return found
@@ -113,7 +118,7 @@ func walkRoutes(server *caddyhttp.Server, routes caddyhttp.RouteList, hosts [][]
 		for _, handler := range route.Handlers {
 			switch h := handler.(type) {
 			case *Handler:
-				found = append(found, place{h, server, on})
+				found = append(found, place{handler: h, server: server, hosts: on})
 			case *caddyhttp.Subroute:
 				found = append(found, walkRoutes(server, h.Routes, on)...)
 			}

@@ -30,7 +30,7 @@ func TestOrigin(t *testing.T) {
 		if tt.tls {
 			server.TLSConnPolicies = caddytls.ConnectionPolicies{new(caddytls.ConnectionPolicy)}
 		}
-		if got := (place{&Handler{Site: tt.site}, server, tt.hosts}).origin(tt.of); got != tt.want {
+		if got := (place{handler: &Handler{Site: tt.site}, server: server, hosts: tt.hosts}).origin(tt.of); got != tt.want {
 			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
 		}
 	}
@@ -90,7 +90,7 @@ func TestPlaces(t *testing.T) {
 		},
 		{"a socket", "", []string{"unix//run/x"}, [][]caddyhttp.MatchHost{host("a.example")}, []string{"a.example"}, []string{"a.example"}, []string{"a.example:80"}},
 	} {
-		p := place{&Handler{Site: tt.site}, &caddyhttp.Server{Listen: tt.listen}, tt.hosts}
+		p := place{handler: &Handler{Site: tt.site}, server: &caddyhttp.Server{Listen: tt.listen}, hosts: tt.hosts}
 		if got := p.names(); !slices.Equal(got, tt.names) {
 			t.Errorf("%s: names %q, want %q", tt.name, got, tt.names)
 		}

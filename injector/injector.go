@@ -55,6 +55,10 @@ type Options struct {
 	// only nonces count and no shared cache keeps the page. Without it policies
 	// are never changed. Report-only policies aren't in either case.
 	CSPExtend bool
+
+	// Credentials has browsers send cookies and passwords for the manifest, which
+	// they don't by themselves (HTML, "link type manifest").
+	Credentials bool
 }
 
 // Injector changes the pages of one site. It is safe for concurrent use.
@@ -91,6 +95,9 @@ func New(opts Options) (*Injector, error) {
 			return nil, fmt.Errorf("checking the manifest's path %q: %w", opts.Snippet.Manifest, err)
 		}
 		in.manifest = markup{`<link rel="manifest" href="`, escapeAttr(opts.Snippet.Manifest), `"`, `/>`}
+		if opts.Credentials {
+			in.manifest[2] = `" crossorigin="use-credentials"`
+		}
 	}
 	in.opts.Uses.Script, in.opts.Uses.Manifest = opts.Snippet.Script, opts.Snippet.Manifest
 	if opts.Modules {

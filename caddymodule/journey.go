@@ -1,0 +1,260 @@
+package caddymodule
+
+import (
+	"cmp"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp/rewrite"
+)
+
+// journey follows a request through the routes of a server to a handler of ours, as far
+// as the configuration alone tells: by its host, path and method. Nothing is run.
+type journey struct {
+	to     *Handler
+	server *caddyhttp.Server
+	r      *http.Request
+	groups map[string]bool
+
+	// login reports whether something on the way asks who the visitor is.
+	login bool
+	// stop is the module that answers before; "" for none.
+	stop string
+}
+
+// answer is how a condition comes out.
+type answer int
+
+const (
+	no      answer = iota
+	perhaps        // depends on more than is known
+	yes
+)
+
+// travel follows a request for the path to the handler of p, and reports whether it
+// gets there.
+func (p place) travel(method, path string) (j *journey, arrives bool) {
+	r := &http.Request{Method: method, URL: &url.URL{Path: path}, RequestURI: path, Host: p.host(), Header: http.Header{}, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, RemoteAddr: "127.0.0.1:1"}
+	j = &journey{to: p.handler, server: p.server, groups: map[string]bool{}}
+	defer func() {
+		if recover() != nil { // a matcher of a plug-in's may take the request for a real one
+			j, arrives = new(journey), true
+		}
+	}()
+	j.r = caddyhttp.PrepareRequest(r, caddy.NewReplacer(), nil, p.server)
+	arrives, _ = j.routes(p.server.Routes)
+	return j, arrives
+}
+
+// host is one that leads to the handler.
+func (p place) host() string {
+	if len(p.hosts) == 0 {
+		return "localhost"
+	}
+	for _, host := range slices.Concat(p.hosts[len(p.hosts)-1]...) {
+		return strings.ReplaceAll(caddy.NewReplacer().ReplaceAll(host, ""), "*", "x")
+	}
+	return "localhost"
+}
+
+// shutOut has those of our paths whose requests do not come to the handler, and
+// the module that answers one of them before; "" for none.
+func (p place) shutOut() (paths []string, stop string) {
+	h := p.handler
+	asked := []struct{ method, path, name string }{
+		{http.MethodGet, h.Prefix + "/sdk.js", h.Prefix + "/*"},
+		{http.MethodPost, h.Prefix + "/subscribe", h.Prefix + "/*"},
+		{http.MethodGet, h.Worker, h.Worker},
+	}
+	if !h.Retire {
+		asked = append(asked, struct{ method, path, name string }{http.MethodGet, h.Manifest, h.Manifest})
+	}
+	for _, vendor := range h.vendors {
+		asked = append(asked, struct{ method, path, name string }{http.MethodGet, vendor, vendor})
+	}
+	for _, q := range asked {
+		if j, arrives := p.travel(q.method, q.path); !arrives && !slices.Contains(paths, q.name) {
+			paths = append(paths, q.name)
+			stop = cmp.Or(stop, j.stop)
+		}
+	}
+	return paths, stop
+}
+
+// warnShutOut says which of our paths the configuration keeps from us.
+func (a *App) warnShutOut() {
+	for _, p := range a.places() {
+		if p.named {
+			continue // wherever it is invoked
+		}
+		paths, stop := p.shutOut()
+		if len(paths) == 0 {
+			continue
+		}
+		list := strings.Join(paths, " ")
+		cure := fmt.Sprintf("write webpush outside of handle and handle_path; or let its matcher match %s as well; or set prefix, worker and manifest to paths that come to it", list)
+		if stop != "" {
+			cure = fmt.Sprintf("%s answers them before: %s", stop, cure)
+		}
+		a.logger.Warn("requests that are for webpush do not come to it: a matcher, handle or handle_path around it shuts them out, and nobody can subscribe",
+			"host", p.host(), "paths", list, "cure", cure)
+	}
+}
+
+// findLogin finds out whether the site asks visitors who they are before they get
+// its manifest: browsers fetch that without credentials, unless the link says so.
+func (h *Handler) findLogin() bool {
+	for _, p := range h.app.places() {
+		if p.handler == h && !p.named {
+			j, arrives := p.travel(http.MethodGet, h.Manifest)
+			return arrives && j.login
+		}
+	}
+	return false
+}
+
+// routes goes through a list of routes. It reports whether the handler is reached, or
+// else whether the request ends there.
+func (j *journey) routes(routes caddyhttp.RouteList) (arrives, ends bool) {
+	for _, route := range routes {
+		leads := j.leads(caddyhttp.RouteList{route})
+		if route.Group != "" && j.groups[route.Group] {
+			continue
+		}
+		match := matchSets(route.MatcherSets, j.r)
+		if match == no {
+			continue
+		}
+		if match == perhaps && !leads {
+			j.login = j.login || slices.ContainsFunc(route.Handlers, isLogin)
+			continue
+		}
+		if route.Group != "" {
+			j.groups[route.Group] = true
+		}
+		for _, handler := range route.Handlers {
+			if arrives, ends := j.handler(handler); arrives || ends {
+				return arrives, ends
+			}
+		}
+		if route.Terminal {
+			return false, true
+		}
+	}
+	return false, false
+}
+
+// handler goes through one handler.
+func (j *journey) handler(handler caddyhttp.MiddlewareHandler) (arrives, ends bool) {
+	switch h := handler.(type) {
+	case *Handler:
+		return h == j.to, false
+	case *caddyhttp.Subroute:
+		return j.routes(h.Routes)
+	case *caddyhttp.Invoke:
+		if route := j.server.NamedRoutes[h.Name]; route != nil {
+			return j.routes(caddyhttp.RouteList{*route})
+		}
+	case *rewrite.Rewrite:
+		if repl, ok := j.r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
+			h.Rewrite(j.r, repl)
+		}
+	default:
+		if isLogin(handler) {
+			j.login = true
+		} else if answers(handler) {
+			j.stop = caddy.GetModuleName(handler)
+			return false, true
+		}
+	}
+	return false, false
+}
+
+// isLogin reports whether a handler lets only those through who say who they are, by
+// credentials that browsers send: basic_auth, forward_auth and plug-ins of that kind.
+func isLogin(handler caddyhttp.MiddlewareHandler) bool {
+	if proxy, ok := handler.(*reverseproxy.Handler); ok {
+		return len(proxy.HandleResponse) > 0 // forward_auth goes on where it is let through
+	}
+	return caddy.GetModuleID(handler) == "http.handlers.authentication"
+}
+
+// answers reports whether a handler answers whatever comes to it.
+func answers(handler caddyhttp.MiddlewareHandler) bool {
+	switch caddy.GetModuleID(handler) {
+	case "http.handlers.static_response", "http.handlers.error", "http.handlers.file_server", "http.handlers.reverse_proxy", "http.handlers.metrics", "http.handlers.acme_server":
+		return true
+	}
+	return false
+}
+
+// leads reports whether the handler is in the routes.
+func (j *journey) leads(routes caddyhttp.RouteList) bool {
+	return slices.ContainsFunc(routes, func(route caddyhttp.Route) bool {
+		return slices.ContainsFunc(route.Handlers, func(handler caddyhttp.MiddlewareHandler) bool {
+			switch h := handler.(type) {
+			case *Handler:
+				return h == j.to
+			case *caddyhttp.Subroute:
+				return j.leads(h.Routes)
+			case *caddyhttp.Invoke:
+				named := j.server.NamedRoutes[h.Name]
+				return named != nil && j.leads(caddyhttp.RouteList{*named})
+			}
+			return false
+		})
+	})
+}
+
+// matchSets is how the sets of a route come out, of which one must match.
+func matchSets(sets caddyhttp.MatcherSets, r *http.Request) answer {
+	if len(sets) == 0 {
+		return yes
+	}
+	best := no
+	for _, set := range sets {
+		best = max(best, matchSet(set, r))
+	}
+	return best
+}
+
+func matchSet(set caddyhttp.MatcherSet, r *http.Request) answer {
+	worst := yes
+	for _, m := range set {
+		worst = min(worst, matchOne(m, r))
+	}
+	return worst
+}
+
+// matchOne asks those matchers that look at nothing but host, path and method.
+func matchOne(m any, r *http.Request) answer {
+	if not, ok := m.(*caddyhttp.MatchNot); ok {
+		worst := yes
+		for _, set := range not.MatcherSets {
+			worst = min(worst, yes-matchSet(set, r))
+		}
+		return worst
+	}
+	module, ok := m.(caddy.Module)
+	if !ok {
+		return perhaps
+	}
+	switch module.CaddyModule().ID {
+	case "http.matchers.host", "http.matchers.path", "http.matchers.path_regexp", "http.matchers.method":
+		matcher, ok := m.(caddyhttp.RequestMatcherWithError)
+		if !ok {
+			return perhaps
+		}
+		if match, err := matcher.MatchWithError(r); err != nil || !match {
+			return no
+		}
+		return yes
+	}
+	return perhaps
+}
