@@ -1,7 +1,11 @@
 package caddymodule_test
 
 import (
+	"cmp"
+	"compress/gzip"
 	"fmt"
+	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -37,6 +41,9 @@ func startWritten(t *testing.T, global, block, up, root string) written {
 		level WARN
 	}
 	%s
+}
+&(seen) {
+	header X-Named yes
 }
 http://a.example.com:%d {
 	bind 127.0.0.1
@@ -140,4 +147,176 @@ func TestManifestWithLogin(t *testing.T) {
 			}
 		})
 	}
+}
+
+// order is where a directive stands beside webpush.
+type order int
+
+const (
+	natural order = iota // where Caddy puts it
+	before               // route { it; webpush }
+	after                // route { webpush; it }
+)
+
+func (o order) block(lines string) string {
+	switch o {
+	case before:
+		return "route {\n" + lines + "\nwebpush\nreverse_proxy UPSTREAM\n}"
+	case after:
+		return "route {\nwebpush\n" + lines + "\nreverse_proxy UPSTREAM\n}"
+	}
+	return lines + "\nwebpush\nreverse_proxy UPSTREAM"
+}
+
+// TestDirectives is the table of Caddy's directives beside ours, in each order that makes
+// sense: the page has the script, what is ours answers as ever, a visitor can subscribe,
+// and the directive does what it does without us.
+func TestDirectives(t *testing.T) {
+	root := t.TempDir()
+	for name, text := range map[string]string{"index.html": pageHTML, "page.html": pageHTML} {
+		if err := os.WriteFile(filepath.Join(root, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	html := func(text string) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Type", "text/html; charset=utf-8")
+			w.Header().Set("X-Method", r.Method)
+			w.Header().Set("X-Seen", r.Header.Get("X-Seen"))
+			w.Header().Set("X-Path", r.URL.Path)
+			_, _ = io.WriteString(w, text)
+		}
+	}
+	long := strings.Replace(pageHTML, "hello", strings.Repeat("hello ", 400), 1)
+	up := upstream(t, map[string]http.HandlerFunc{
+		"/": html(pageHTML), "/index.html": html(pageHTML), "/other": html(pageHTML), "/long": html(long), "/shop/": html(pageHTML),
+		"/missing": func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "text/html")
+			w.WriteHeader(http.StatusNotFound)
+			_, _ = io.WriteString(w, "<p>none")
+		},
+		"/auth": func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Remote-User", "ann") },
+		"/tpl":  html(strings.Replace(pageHTML, "hello", `{{"hel"}}lo`, 1)),
+	})
+	injected := func(text string) string { return strings.Replace(text, "</head>", snippet+"</head>", 1) }
+	withLogin := strings.Replace(injected(pageHTML), `manifest.json"/>`, `manifest.json" crossorigin="use-credentials"/>`, 1)
+	all := []order{natural, before, after}
+	for _, tt := range []struct {
+		directive, lines string
+		orders           []order
+		path             string // "/" where empty
+		want             string // the page with the script where empty
+		header           string // "Field: value" that the answer has
+	}{
+		{directive: "tracing", lines: "tracing {\n}", orders: []order{natural}},
+		{directive: "map", lines: "map {path} {x} {\n default y\n}\nheader X-Map {x}", header: "X-Map: y"},
+		{directive: "vars", lines: "vars x y\nheader X-Vars {vars.x}", header: "X-Vars: y"},
+		{directive: "fs", lines: "fs default"},
+		{directive: "root", lines: "root ROOT"},
+		{directive: "log_append", lines: "log_append x y"},
+		{directive: "log_skip", lines: "log_skip /x"},
+		{directive: "log_name", lines: "log_name x"},
+		{directive: "header", lines: "header X-A b", header: "X-A: b"},
+		{directive: "header, Cache-Control", lines: "header Cache-Control no-cache", header: "Cache-Control: no-cache"},
+		{directive: "header, deferred", lines: "header {\n >X-A b\n -Server\n}", header: "X-A: b"},
+		{directive: "header, wildcard", lines: "header -X-*", header: "X-Seen: "},
+		{directive: "header, default", lines: "header ?X-A b", header: "X-A: b"},
+		{directive: "request_body", lines: "request_body {\n max_size 10MB\n}"},
+		{directive: "redir", lines: "redir /old /new", path: "/old", want: "-"},
+		{directive: "redir, other", lines: "redir /old /new"},
+		{directive: "method", lines: "@x path /x\nmethod @x GET"},
+		{directive: "rewrite", lines: "rewrite /moved /other", path: "/moved", header: "X-Path: /other"},
+		{directive: "rewrite of all", lines: "rewrite /index.html", path: "/deep", header: "X-Path: /index.html"},
+		{directive: "uri", lines: "uri strip_prefix /app", path: "/app/other", header: "X-Path: /other"},
+		{directive: "uri, replace", lines: "uri replace /old/ /", path: "/old/other", header: "X-Path: /other"},
+		{directive: "try_files", lines: "root ROOT\ntry_files {path} /index.html", path: "/deep/link", header: "X-Path: /index.html"},
+		{directive: "request_header", lines: "request_header X-Seen yes", header: "X-Seen: yes"},
+		{directive: "basic_auth", lines: "basic_auth {\n ann $2a$04$ily2S9I3HF/6ZlA5MxCTAOu6g8O54Ma55u8MJaEpbjWKV8s86HrY.\n}", orders: []order{natural, before}, want: withLogin},
+		{directive: "basic_auth after", lines: "basic_auth {\n ann $2a$04$ily2S9I3HF/6ZlA5MxCTAOu6g8O54Ma55u8MJaEpbjWKV8s86HrY.\n}", orders: []order{after}},
+		{directive: "forward_auth", lines: "forward_auth UPSTREAM {\n uri /auth\n copy_headers Remote-User>X-Seen\n}", orders: []order{natural, before}, want: withLogin, header: "X-Seen: ann"},
+		{directive: "encode", lines: "encode", path: "/long", want: injected(long)},
+		{directive: "encode, gzip", lines: "encode gzip", orders: []order{natural, before}, path: "/long", want: injected(long), header: "Content-Encoding: gzip"},
+		{directive: "push", lines: "push /x.css"},
+		{directive: "intercept", lines: "intercept {\n @x status 418\n handle_response @x {\n respond no\n }\n}"},
+		{directive: "intercept, page", lines: "root ROOT\nintercept {\n @missing {\n status 404\n header Content-Type text/html*\n }\n handle_response @missing {\n rewrite /page.html\n file_server\n }\n}", orders: []order{natural, after}, path: "/missing"},
+		{directive: "intercept, status", lines: "intercept {\n @missing status 404\n replace_status @missing 410\n}", orders: []order{natural, after}, path: "/none", want: "404 page not found\n"},
+		{directive: "templates", lines: "templates", path: "/tpl"},
+		{directive: "invoke", lines: "invoke seen", header: "X-Named: yes"},
+		{directive: "handle", lines: "handle /api/* {\n respond api\n}"},
+		{directive: "handle, its answer", lines: "handle /api/* {\n respond api\n}", path: "/api/x", want: "api"},
+		{directive: "handle_path", lines: "handle_path /app/* {\n reverse_proxy UPSTREAM\n}", orders: []order{natural, after}, path: "/app/other", header: "X-Path: /other"},
+		{directive: "handle_path before", lines: "handle_path /app/* {\n reverse_proxy UPSTREAM\n}", orders: []order{before}, path: "/app/other", want: pageHTML},
+		{directive: "route", lines: "route /app/* {\n uri strip_prefix /app\n}", path: "/app/other", header: "X-Path: /other", orders: []order{natural, before, after}},
+		{directive: "abort", lines: "abort /x"},
+		{directive: "error", lines: "error /x 403"},
+		{directive: "respond", lines: "respond /x y", path: "/x", want: "y"},
+		{directive: "respond with a page", lines: "header /x Content-Type text/html\nrespond /x \"<!DOCTYPE html><title>x</title>\"", orders: []order{natural, after}, path: "/x", want: "<!DOCTYPE html><title>x</title>" + snippet},
+		{directive: "metrics", lines: "metrics /metrics"},
+		{directive: "reverse_proxy", lines: "reverse_proxy /other UPSTREAM", orders: []order{natural, after}, path: "/other"},
+		{directive: "copy_response", lines: "reverse_proxy /other UPSTREAM {\n @ok status 200\n handle_response @ok {\n copy_response_headers {\n include Content-Type X-Path\n }\n copy_response 200\n }\n}", orders: []order{natural, after}, path: "/other", header: "X-Path: /other"},
+		{directive: "file_server", lines: "root ROOT\nfile_server /page.html", orders: []order{after}, path: "/page.html"},
+		{directive: "file_server, pass_thru", lines: "root ROOT\nfile_server {\n pass_thru\n}", orders: []order{after}, path: "/page.html"},
+		{directive: "handle_errors", lines: "handle_errors {\n respond oops\n}", orders: []order{natural}},
+		{directive: "log", lines: "log {\n output discard\n}", orders: []order{natural}},
+	} {
+		orders := tt.orders
+		if orders == nil {
+			orders = all
+		}
+		for _, o := range orders {
+			t.Run(fmt.Sprintf("%s/%d", tt.directive, o), func(t *testing.T) {
+				s := startWritten(t, "", o.block(tt.lines), up, root)
+				header := map[string]string{"Authorization": "Basic YW5uOnRlc3Q=", "Accept-Encoding": "gzip"}
+				for k, v := range navigation {
+					header[k] = v
+				}
+				resp, body := s.request("GET", "a.example.com", cmp.Or(tt.path, "/"), header, "")
+				if resp.Header.Get("Content-Encoding") == "gzip" {
+					body = gunzip(t, body)
+				}
+				if want := cmp.Or(tt.want, injected(pageHTML)); body != want && want != "-" {
+					t.Errorf("%s\ngot %q\nwant %q", resp.Status, body, want)
+				}
+				if field, value, _ := strings.Cut(tt.header, ": "); tt.header != "" && resp.Header.Get(field) != value {
+					t.Errorf("%s is %q, want %q", field, resp.Header.Get(field), value)
+				}
+				s.checkOurs(header["Authorization"])
+			})
+		}
+	}
+}
+
+// checkOurs asks for what is ours: it answers as ever.
+func (s written) checkOurs(authorization string) {
+	s.t.Helper()
+	for path, kind := range map[string]string{"/_webpush/sdk.js": "text/javascript", "/sw.js": "text/javascript", "/manifest.json": "application/manifest+json"} {
+		resp, body := s.request("GET", "a.example.com", path, map[string]string{"Authorization": authorization}, "")
+		if got := resp.Header.Get("Content-Type"); resp.StatusCode != 200 || !strings.HasPrefix(got, kind) || len(body) < 50 {
+			s.t.Errorf("%s: %d %q %.60s", path, resp.StatusCode, got, body)
+		}
+	}
+	header := map[string]string{"Authorization": authorization}
+	for k, v := range posting {
+		header[k] = v
+	}
+	resp, body := s.request("POST", "a.example.com", "/_webpush/subscribe", header, subscription(s.t, "https://fcm.googleapis.com/fcm/send/x"))
+	if resp.StatusCode != 201 {
+		s.t.Errorf("subscribe: %d %s", resp.StatusCode, body)
+	}
+	if got := s.warnings(); got != "" {
+		s.t.Errorf("warned: %s", got)
+	}
+}
+
+func gunzip(t *testing.T, body string) string {
+	t.Helper()
+	z, err := gzip.NewReader(strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := io.ReadAll(z)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
 }
