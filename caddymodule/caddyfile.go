@@ -15,6 +15,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	"github.com/dustin/go-humanize"
 
+	"github.com/caddy-webpush/caddy-webpush/pushsvc"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/webpush"
 )
 
@@ -83,7 +84,7 @@ func unknownOption(d *caddyfile.Dispenser, options map[string]option) error {
 		names = append(names, name)
 	}
 	slices.Sort(names)
-	switch near := nearest(d.Val(), names); {
+	switch near := pushsvc.Nearest(d.Val(), names); {
 	case elsewhere(d.Val()) != "":
 		return d.Errf("%s", elsewhere(d.Val()))
 	case near != "":
@@ -93,38 +94,6 @@ func unknownOption(d *caddyfile.Dispenser, options map[string]option) error {
 	default:
 		return d.Errf("unknown option %q; none is known here", d.Val())
 	}
-}
-
-// nearest is the name that s was meant to be, or "" where none is near.
-func nearest(s string, names []string) string {
-	s = strings.ReplaceAll(strings.ToLower(s), "-", "_")
-	best, bestDistance := "", 3
-	for _, name := range names {
-		if d := distance(s, name); d < bestDistance && d < len(name) {
-			best, bestDistance = name, d
-		}
-	}
-	return best
-}
-
-// distance is Levenshtein's.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := 1
-			if a[i] == b[j] {
-				cost = 0
-			}
-			diagonal, row[j+1] = row[j+1], min(row[j+1]+1, row[j]+1, diagonal+cost)
-		}
-	}
-	return row[len(b)]
 }
 
 // text is an option with one argument; example is a right one.
@@ -507,7 +476,7 @@ func guest(namespace string, raw *json.RawMessage) option {
 		name := d.Val()
 		if known := moduleNames(namespace); !slices.Contains(known, name) {
 			hint := knownModules(namespace)
-			if near := nearest(name, known); near != "" {
+			if near := pushsvc.Nearest(name, known); near != "" {
 				hint = fmt.Sprintf("did you mean %q?", near)
 			}
 			return d.Errf("%s: there is no module %q; %s", namespace, name, hint)

@@ -4,6 +4,8 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc"
 )
 
 // parseEvent parses
@@ -86,7 +88,7 @@ func parseMatcher(name string, tokens []caddyfile.Token) ([]byte, error) {
 	mod, err := caddy.GetModule("http.matchers." + name)
 	if err != nil {
 		known := append(moduleNames("http.matchers"), "prop")
-		if near := nearest(name, known); near != "" {
+		if near := pushsvc.Nearest(name, known); near != "" {
 			return nil, d.Errf("event: there is no matcher %q; did you mean %q?", name, near)
 		}
 		return nil, d.Errf("event: there is no matcher %q; write prop <key> <value>, or a matcher such as: path /thank-you*", name)

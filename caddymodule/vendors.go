@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc"
 )
 
 // vendor is a push provider whose web SDK registers a service worker on the
@@ -83,7 +85,7 @@ func checkVendors(from []string) error {
 		if slices.Contains(vendorNames(), entry) {
 			continue
 		}
-		if near := nearest(entry, vendorNames()); near != "" {
+		if near := pushsvc.Nearest(entry, vendorNames()); near != "" {
 			return &optionError{option, fmt.Sprintf("%q is not known; did you mean %q?", entry, near)}
 		}
 		return &optionError{option, fmt.Sprintf("%q is not known; known are: %s; for others write the path of their service worker, such as /js/worker.js",

@@ -7,8 +7,11 @@ import (
 	"fmt"
 	"math"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc"
 )
 
 // faultOf says where a body that v could not be made of is at fault, as
@@ -22,9 +25,70 @@ func faultOf(body []byte, v any) error {
 		return nil
 	}
 	if path, problem := fault(all, reflect.TypeOf(v), ""); problem != "" && path != "" {
+		if problem == unknownField {
+			problem += meant(path, reflect.TypeOf(v))
+		}
 		return badField(path, problem)
 	}
 	return nil
+}
+
+// unknownField is the problem of a member that its object does not have.
+const unknownField = "is not a field of this request"
+
+// meant is what the path may have been meant to be: a name of its object that is
+// spelled much like it, or the same name elsewhere; "" where there is none.
+func meant(path string, t reflect.Type) string {
+	object, name := "", path
+	if dot := strings.LastIndexByte(path, '.'); dot >= 0 {
+		object, name = path[:dot+1], path[dot+1:]
+	}
+	var near, far []string
+	paths(t, "", 0, func(known string) {
+		dot := strings.LastIndexByte(known, '.')
+		if known[:dot+1] == indexes.ReplaceAllString(object, "[]") {
+			near = append(near, known[dot+1:])
+		}
+		if strings.EqualFold(known[dot+1:], name) {
+			far = append(far, known)
+		}
+	})
+	if best := pushsvc.Nearest(name, near); best != "" {
+		return fmt.Sprintf("; did you mean %q?", object+best)
+	}
+	if len(far) > 0 {
+		return fmt.Sprintf("; did you mean %q?", slices.MinFunc(far, func(a, b string) int { return len(a) - len(b) }))
+	}
+	return ""
+}
+
+// indexes are those of lists in a path.
+var indexes = regexp.MustCompile(`\[[0-9]+\]`)
+
+// maxPathDepth bounds paths, for types that hold themselves.
+const maxPathDepth = 4
+
+// paths calls f with the path of each member that a value of the type may have, with
+// [] for the items of lists.
+func paths(t reflect.Type, path string, depth int, f func(string)) {
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	switch {
+	case depth > maxPathDepth:
+	case t.Kind() == reflect.Slice:
+		paths(t.Elem(), path+"[]", depth, f)
+	case t.Kind() == reflect.Struct:
+		for _, field := range reflect.VisibleFields(t) {
+			name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+			if name == "" || name == "-" {
+				continue
+			}
+			inner := strings.TrimPrefix(path+"."+name, ".")
+			f(inner)
+			paths(field.Type, inner, depth+1, f)
+		}
+	}
 }
 
 var (
@@ -110,7 +174,7 @@ func each(v map[string]any, path string, of func(name string) (reflect.Type, boo
 		inner := strings.TrimPrefix(path+"."+name, ".")
 		t, ok := of(name)
 		if !ok {
-			return inner, "is not a field of this request"
+			return inner, unknownField
 		}
 		if at, problem = fault(v[name], t, inner); problem != "" {
 			return at, problem

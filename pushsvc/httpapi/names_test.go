@@ -129,14 +129,21 @@ func FuzzDecodeWhole(f *testing.F) {
 // TestUnknownField: a misspelt field is named with the way to it.
 func TestUnknownField(t *testing.T) {
 	f := newFixture(t)
-	for _, tt := range []struct{ method, path, body, field string }{
-		{"POST", "send", `{"site":"a.example","titel":"x"}`, "titel"},
-		{"POST", "send", `{"site":"a.example","title":"x","actions":[{"action":"a","title":"A"},{"action":"b","titel":"B"}]}`, "actions[1].titel"},
-		{"PUT", "sites/a.example/popups/x", `{"kind":"box","content":{"title":"T","buttons":[{"text":"x","colr":"red"}]}}`, "content.buttons[0].colr"},
-		{"PUT", "sites/a.example/popups/x", `{"kind":"box","content":{"title":"T"},"where":{"paths":{"inn":["/x"]}},"zzz":1}`, "where.paths.inn"},
+	for _, tt := range []struct{ method, path, body, field, meant string }{
+		{"POST", "send", `{"site":"a.example","titel":"x"}`, "titel", "title"},
+		{"POST", "send", `{"site":"a.example","title":"x","actions":[{"action":"a","title":"A"},{"action":"b","titel":"B"}]}`, "actions[1].titel", "actions[1].title"},
+		{"PUT", "sites/a.example/popups/x", `{"kind":"box","content":{"title":"T","buttons":[{"text":"x","colr":"red"}]}}`, "content.buttons[0].colr", ""},
+		{"PUT", "sites/a.example/popups/x", `{"kind":"box","content":{"title":"T"},"where":{"paths":{"inn":["/x"]}},"zzz":1}`, "where.paths.inn", "where.paths.in"},
+		{"PUT", "sites/a.example/popups/x", `{"kind":"box","content":{"title":"T","buttons":[{"text":"x","txet":"x"}]}}`, "content.buttons[0].txet", "content.buttons[0].text"},
+		{"PUT", "sites/a.example/popups/x", `{"kind":"box","body":"x","content":{"title":"T"}}`, "body", "content.body"},
+		{"PUT", "sites/a.example/popups/x", `{"kind":"box","content":{"title":"T","image_alt":"x"}}`, "content.image_alt", "content.imageAlt"},
+		{"PUT", "sites/a.example/popups/x", `{"kind":"box","content":{"title":"T","where":{}}}`, "content.where", "where"},
+		{"PUT", "sites/a.example/popups/x", `{"kind":"box","content":{"title":"T"},"zzz":1}`, "zzz", ""},
+		{"PUT", "sites/a.example/prompt", `{"titel":"x"}`, "titel", "title"},
 	} {
 		a := f.operate(tt.method, tt.path, tt.body)
-		if p := a.problem(t); a.status != http.StatusBadRequest || p.Field != tt.field || !strings.HasPrefix(p.Detail, tt.field+" is not a field") {
+		if p := a.problem(t); a.status != http.StatusBadRequest || p.Field != tt.field || !strings.HasPrefix(p.Detail, tt.field+" is not a field") ||
+			strings.Contains(p.Detail, "did you mean") != (tt.meant != "") || !strings.Contains(p.Detail, tt.meant) {
 			t.Errorf("%s: %d %s", tt.body, a.status, a.body)
 		}
 	}

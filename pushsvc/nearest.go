@@ -1,0 +1,47 @@
+package pushsvc
+
+import "strings"
+
+// Nearest returns the name that s was meant to be, or "" where none is near. Names
+// are in lower case but for inner capitals, with "_" between words.
+func Nearest(s string, names []string) string {
+	s = strings.ReplaceAll(strings.ToLower(s), "-", "_")
+	best, bestDistance, bestStart := "", 3, 0
+	for _, name := range names {
+		lower := strings.ToLower(name)
+		d, start := distance(s, lower), commonStart(s, lower)
+		if d < len(name) && (d < bestDistance || d == bestDistance && best != "" && start > bestStart) {
+			best, bestDistance, bestStart = name, d, start
+		}
+	}
+	return best
+}
+
+// commonStart is how many bytes a and b begin with alike.
+func commonStart(a, b string) int {
+	n := 0
+	for n < len(a) && n < len(b) && a[n] == b[n] {
+		n++
+	}
+	return n
+}
+
+// distance is Levenshtein's.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := 1
+			if a[i] == b[j] {
+				cost = 0
+			}
+			diagonal, row[j+1] = row[j+1], min(row[j+1]+1, row[j]+1, diagonal+cost)
+		}
+	}
+	return row[len(b)]
+}
