@@ -117,15 +117,39 @@ func (c *command) self() string {
 // open asks the operator's API and gives the answer to be read; the caller
 // closes its body. Answers that say something failed are errors.
 func (c *command) open(method, path string, header http.Header, body io.Reader) (*http.Response, error) {
-	addr, err := caddycmd.DetermineAdminAPIAddress(c.address, nil, c.config, c.adapter)
+	addr, err := c.admin()
 	if err != nil {
-		return nil, fmt.Errorf("finding the admin endpoint: %w", err)
+		return nil, err
 	}
 	resp, err := caddycmd.AdminAPIRequest(addr, method, "/webpush"+path, header, body)
 	if err != nil {
 		return nil, explain(err, addr)
 	}
 	return resp, nil
+}
+
+// admin is the address of the admin endpoint.
+func (c *command) admin() (string, error) {
+	var raw []byte
+	if c.address == "" && c.config != "" {
+		var err error
+		if raw, _, _, err = caddycmd.LoadConfig(c.config, c.adapter); err != nil {
+			return "", fmt.Errorf("finding the admin endpoint: reading %s: %w", c.config, err)
+		}
+		var config struct {
+			Admin struct {
+				Disabled bool `json:"disabled"`
+			} `json:"admin"`
+		}
+		if err := json.Unmarshal(raw, &config); err == nil && config.Admin.Disabled {
+			return "", fmt.Errorf(`%s has "admin off", and this command talks to Caddy's admin endpoint: take the line out, or write admin localhost:2019 or admin unix//run/caddy/admin.sock in its place`, c.config)
+		}
+	}
+	addr, err := caddycmd.DetermineAdminAPIAddress(c.address, raw, c.config, c.adapter)
+	if err != nil {
+		return "", fmt.Errorf("finding the admin endpoint: %w", err)
+	}
+	return addr, nil
 }
 
 // call asks the operator's API and decodes the answer into out, unless out is
@@ -166,7 +190,7 @@ func readAnswer(resp *http.Response, out any) ([]byte, error) {
 func explain(err error, addr string) error {
 	_, after, found := strings.Cut(err.Error(), "caddy responded with error: HTTP ")
 	if !found {
-		return fmt.Errorf("no Caddy answers at %s; is it running, and is that its admin address (--address)? %w", addr, err)
+		return fmt.Errorf(`no Caddy answers at %s; is it running, is that its admin address (--address), and is there no "admin off" in its Caddyfile? %w`, addr, err)
 	}
 	status, body, _ := strings.Cut(after, ": ")
 	var p struct{ Title, Detail, Error, Field string }

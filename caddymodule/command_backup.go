@@ -196,6 +196,10 @@ func (c *command) runRestore(ctx context.Context, file, target string, force boo
 	case err == nil && os.SameFile(info, present):
 		return errors.New("the backup is the store itself")
 	case err == nil && !force:
+		// What comes first, first: with --force the next answer would be this.
+		if err := boltstore.CheckUnused(target); err != nil {
+			return err
+		}
 		return fmt.Errorf("%s is there already; --force replaces it, and keeps it beside under another name", target)
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("looking for the store: %w", err)

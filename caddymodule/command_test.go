@@ -299,6 +299,9 @@ func TestBackupCommands(t *testing.T) {
 	if out, err := restore("--force", file); err == nil || !strings.Contains(out, "stop Caddy first") {
 		t.Errorf("under a running server: %v\n%s", err, out)
 	}
+	if out, err := restore(file); err == nil || !strings.Contains(out, "stop Caddy first") || strings.Contains(out, "--force") {
+		t.Errorf("under a running server, without --force: %v\n%s", err, out)
+	}
 	p.says([]string{"subscribers"}, "3")
 	p.terminate()
 	if out, err := restore(file); err == nil || !strings.Contains(out, "--force replaces it") {

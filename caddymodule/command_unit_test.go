@@ -168,3 +168,25 @@ func TestWriteFile(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// TestAdminOff: where the configuration has no admin endpoint, commands name the line.
+func TestAdminOff(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "Caddyfile")
+	if err := os.WriteFile(file, []byte("{\n\tadmin off\n}\n:80\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c := &command{config: file}
+	if _, err := c.call("GET", "/sites", nil, nil, nil); err == nil || !strings.Contains(err.Error(), file+` has "admin off"`) {
+		t.Errorf("with a configuration: %v", err)
+	}
+	c = &command{address: "127.0.0.1:1"}
+	if _, err := c.call("GET", "/sites", nil, nil, nil); err == nil || !strings.Contains(err.Error(), `"admin off"`) {
+		t.Errorf("without: %v", err)
+	}
+	if err := os.WriteFile(file, []byte("{\n\tadmin localhost:2999\n}\n:80\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := (&command{config: file}).admin(); err != nil || got != "localhost:2999" {
+		t.Errorf("%q, %v", got, err)
+	}
+}

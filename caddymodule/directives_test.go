@@ -33,21 +33,21 @@ func startWritten(t *testing.T, global, block, up, root string) written {
 	auto_https off
 	grace_period 2s
 	webpush {
-		storage bbolt %q
+		storage bbolt %[1]q
 		subscribe_limit off
 	}
 	log {
-		output file %s
+		output file %[2]s
 		level WARN
 	}
-	%s
+	%[3]s
 }
 &(seen) {
 	header X-Named yes
 }
-http://a.example.com:%d {
+http://a.example.com:%[4]d, http://127.0.0.1:%[4]d {
 	bind 127.0.0.1
-	%s
+	%[5]s
 }
 `, db, s.log, global, port, block)
 	s.load(adaptJSON(t, text))

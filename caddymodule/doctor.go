@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -311,7 +312,7 @@ func (d *doctor) script(ctx context.Context) bool {
 	}
 	_, from, found := strings.Cut(string(text), `{"version":`)
 	if resp.StatusCode != http.StatusOK || !found || json.NewDecoder(strings.NewReader(`{"version":`+from)).Decode(&d.config) != nil {
-		d.say("script", illness, fmt.Sprintf("let requests for %s through to webpush: logins, caches and rewrites must leave it alone", address),
+		d.say("script", illness, throughTo(address, "script"),
 			"%s answers %s, and not with our script", address, resp.Status)
 		return false
 	}
@@ -321,7 +322,36 @@ func (d *doctor) script(ctx context.Context) bool {
 		return false
 	}
 	d.say("script", healthy, "", "the script loads, for the site %q", d.config.Site)
+	d.kept("script", address, resp.Header)
 	return true
+}
+
+// longKept is how long an answer of ours may be kept at the most: new settings and
+// keys, and that push is given up, have to arrive.
+const longKept = 24 * time.Hour
+
+// kept: nothing on the way has caches keep the answer for longer than we say.
+func (d *doctor) kept(check, address string, h http.Header) {
+	for field, values := range h {
+		if !strings.HasSuffix(field, "Cache-Control") {
+			continue
+		}
+		for part := range strings.SplitSeq(strings.ToLower(strings.Join(values, ",")), ",") {
+			name, value, _ := strings.Cut(strings.TrimSpace(part), "=")
+			seconds, err := strconv.ParseInt(strings.Trim(value, `"`), 10, 64)
+			long := err == nil && (name == "max-age" || name == "s-maxage") && time.Duration(seconds)*time.Second > longKept
+			if name == "immutable" || long {
+				d.say(check, caution, fmt.Sprintf("have whatever sets %s on *.js after webpush, such as a CDN or another proxy, leave %s alone", field, address),
+					"%s is kept for long (%s: %s): new settings and keys do not arrive", address, field, strings.Join(values, ", "))
+				return
+			}
+		}
+	}
+}
+
+// throughTo is the cure where a request does not come to webpush.
+func throughTo(address, what string) string {
+	return fmt.Sprintf("let requests for %s through to webpush: a matcher after webpush, and handle or handle_path around it, must let the %s's path in, or write webpush outside of them; logins, caches and redirects must leave it alone", address, what)
 }
 
 func (d *doctor) origin(path string) string {
@@ -342,6 +372,8 @@ func (d *doctor) worker(ctx context.Context) {
 		d.say("worker", illness, cure, "the worker does not load: %v", err)
 	case resp.StatusCode >= 300 && resp.StatusCode < 400:
 		d.say("worker", illness, cure, "%s redirects to %s, which browsers do not follow for a worker", address, resp.Header.Get("Location"))
+	case resp.StatusCode == http.StatusNotFound: // webpush would have answered
+		d.say("worker", illness, throughTo(address, "worker"), "%s answers %s: the request does not come to webpush", address, resp.Status)
 	case resp.StatusCode != http.StatusOK:
 		d.say("worker", illness, cure, "%s answers %s", address, resp.Status)
 	case !httpapi.IsJavaScript(resp.Header):
@@ -349,6 +381,7 @@ func (d *doctor) worker(ctx context.Context) {
 	case !strings.Contains(string(text), "notificationclick"):
 		d.say("worker", illness, cure, "%s is a worker that is not ours", address)
 	case strings.Contains(string(text), `"standalone":true`):
+		d.kept("worker", address, resp.Header)
 		d.say("worker", healthy, "", "the worker is served at %s", d.config.Worker)
 	default:
 		d.say("worker", healthy, "", "the worker is served at %s, behind the site's own", d.config.Worker)
@@ -368,7 +401,11 @@ func (d *doctor) manifest(ctx context.Context) {
 		if err == nil {
 			status = resp.Status
 		}
-		d.say("manifest", caution, fmt.Sprintf("browsers fetch the manifest without cookies: let requests for %s through without a login", address), "%s answers %s", address, status)
+		cure := fmt.Sprintf("browsers fetch the manifest without cookies: let requests for %s through without a login", address)
+		if err == nil && resp.StatusCode == http.StatusNotFound {
+			cure = throughTo(address, "manifest")
+		}
+		d.say("manifest", caution, cure, "%s answers %s", address, status)
 		return
 	}
 	var m struct {

@@ -4,6 +4,9 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -115,6 +118,55 @@ func TestDoctorWorker(t *testing.T) {
 				t.Errorf("%+v", d)
 			}
 		})
+	}
+}
+
+// TestDoctorShutOut: where requests do not come to webpush, the cure is not a login.
+func TestDoctorShutOut(t *testing.T) {
+	up, root := upstream(t, nil), t.TempDir()
+	for _, tt := range []struct{ block, path, check string }{
+		{"handle_path /shop/* {\n\twebpush\n\treverse_proxy UPSTREAM\n}", "/shop/", "script"},
+		{"webpush /\nrespond /_webpush/* none 404\nreverse_proxy / UPSTREAM", "/", "script"},
+		{"handle /sw.js {\n\trespond none 404\n}\nhandle {\n\twebpush\n\treverse_proxy UPSTREAM\n}", "/", "worker"},
+		{"handle /manifest.json {\n\trespond none 404\n}\nhandle {\n\twebpush\n\treverse_proxy UPSTREAM\n}", "/", "manifest"},
+	} {
+		s := startWritten(t, "", tt.block, up, root)
+		_, found := examine(t, s.url+tt.path)
+		if d := found[tt.check]; d.Verdict == "ok" || !strings.Contains(d.Cure, "handle_path") || !strings.Contains(d.Cure, "matcher") {
+			t.Errorf("%s: %+v", tt.block, d)
+		}
+	}
+}
+
+// TestDoctorCaches: a proxy in front of Caddy has what is ours kept for long.
+func TestDoctorCaches(t *testing.T) {
+	s := start(t, site{options: "icon /icon.png", upstream: upstream(t, nil)})
+	to, err := url.Parse(s.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct{ field, value, verdict string }{
+		{"X-Other", "1", "ok"},
+		{"Cache-Control", "public, max-age=3600", "ok"},
+		{"Cache-Control", "public, max-age=31536000", "warning"},
+		{"Cache-Control", "public, max-age=60, immutable", "warning"},
+		{"CDN-Cache-Control", "s-maxage=31536000", "warning"},
+	} {
+		proxy := httputil.NewSingleHostReverseProxy(to)
+		proxy.ModifyResponse = func(r *http.Response) error {
+			if strings.HasSuffix(r.Request.URL.Path, ".js") {
+				r.Header.Set(tt.field, tt.value)
+			}
+			return nil
+		}
+		front := httptest.NewServer(proxy)
+		_, found := examine(t, front.URL+"/")
+		for _, check := range []string{"script", "worker"} {
+			if d := found[check]; string(d.Verdict) != tt.verdict || tt.verdict != "ok" && !strings.Contains(d.Cure, http.CanonicalHeaderKey(tt.field)) {
+				t.Errorf("%s: %s: %+v", tt.value, check, d)
+			}
+		}
+		front.Close()
 	}
 }
 

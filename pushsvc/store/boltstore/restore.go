@@ -282,6 +282,14 @@ func giveAway(f *os.File, former, dir string) error {
 	return nil
 }
 
+// CheckUnused returns an error where a process has the store at path open.
+func CheckUnused(path string) error {
+	if err := unused(path); err != nil {
+		return fmt.Errorf("push store %s: %w", path, lockedError(err))
+	}
+	return nil
+}
+
 // unused makes sure that no process has the store. One that is too damaged to
 // be opened is nobody's.
 func unused(path string) error {
