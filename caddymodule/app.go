@@ -240,7 +240,7 @@ const reopenAfter = 2 * time.Second
 // opened it says so in the log and goes on trying in the background: sites are
 // served without push meanwhile.
 func (a *App) Start() error {
-	a.warnShutOut()
+	a.warnPlaces()
 	ctx, cancel := context.WithCancel(context.Background())
 	a.stop = cancel
 	err := a.open(ctx)

@@ -281,6 +281,10 @@ func TestDirectives(t *testing.T) {
 					t.Errorf("%s is %q, want %q", field, resp.Header.Get(field), value)
 				}
 				s.checkOurs(header["Authorization"])
+				// Pages are asked for in the clear, so encode has to stand outside.
+				if warned := s.warnings(); (warned != "") != (strings.HasPrefix(tt.directive, "encode") && o == after) || warned != "" && !strings.Contains(warned, "encode before webpush") {
+					t.Errorf("warned: %q", warned)
+				}
 			})
 		}
 	}
@@ -303,8 +307,54 @@ func (s written) checkOurs(authorization string) {
 	if resp.StatusCode != 201 {
 		s.t.Errorf("subscribe: %d %s", resp.StatusCode, body)
 	}
-	if got := s.warnings(); got != "" {
-		s.t.Errorf("warned: %s", got)
+}
+
+// TestOrder: an order of the operator's own works, or is warned of.
+func TestOrder(t *testing.T) {
+	up := upstream(t, nil)
+	for _, tt := range []struct{ order, warning string }{
+		{"order webpush first", "encode before webpush"},
+		{"order webpush before header", "encode before webpush"},
+		{"order webpush before encode", "encode before webpush"},
+		{"order webpush after encode", ""},
+		{"order webpush before reverse_proxy", ""},
+		{"order webpush after templates", ""},
+	} {
+		t.Run(tt.order, func(t *testing.T) {
+			s := startWritten(t, tt.order, "header >X-A b\n\tencode\n\twebpush\n\treverse_proxy UPSTREAM", up, "")
+			if resp, body := s.page("a.example.com", "/"); body != pageWithSnippet || resp.Header.Get("X-A") != "b" {
+				t.Errorf("%v %s", resp.Header, body)
+			}
+			s.checkOurs("")
+			if got := s.warnings(); (got != "") != (tt.warning != "") || !strings.Contains(got, tt.warning) {
+				t.Errorf("warned: %q", got)
+			}
+		})
+	}
+}
+
+// TestSeveral: of several webpush on the way of a request one serves it wholly.
+func TestSeveral(t *testing.T) {
+	up := upstream(t, nil)
+	for name, block := range map[string]string{
+		"nested":           "webpush {\n name First\n}\nhandle {\n webpush {\n name Second\n worker /second.js\n manifest /second.json\n}\nreverse_proxy UPSTREAM\n}",
+		"nested, repeated": "webpush {\n name First\n}\nhandle {\n webpush {\n name Second\n}\nreverse_proxy UPSTREAM\n}",
+		"matchers":         "@all path *\nwebpush @all {\n name First\n}\nwebpush {\n name Second\n}\nreverse_proxy UPSTREAM",
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := startWritten(t, "", block, up, "")
+			if _, body := s.page("a.example.com", "/"); body != pageWithSnippet {
+				t.Errorf("the page is %s", body)
+			}
+			for _, path := range []string{"/_webpush/sdk.js", "/sw.js", "/manifest.json"} {
+				if _, body := s.request("GET", "a.example.com", path, map[string]string{"Service-Worker": "script"}, ""); strings.Count(body, `"name":"First"`) != 1 || strings.Contains(body, "Second") {
+					t.Errorf("%s is %.300s", path, body)
+				}
+			}
+			if resp, body := s.request("GET", "a.example.com", "/second.js", nil, ""); resp.StatusCode != 404 {
+				t.Errorf("/second.js: %d %.60s", resp.StatusCode, body)
+			}
+		})
 	}
 }
 

@@ -24,6 +24,8 @@ type journey struct {
 
 	// login reports whether something on the way asks who the visitor is.
 	login bool
+	// encodes reports whether something compresses inside of the handler.
+	encodes bool
 	// stop is the module that answers before; "" for none.
 	stop string
 }
@@ -87,11 +89,15 @@ func (p place) shutOut() (paths []string, stop string) {
 	return paths, stop
 }
 
-// warnShutOut says which of our paths the configuration keeps from us.
-func (a *App) warnShutOut() {
+// warnPlaces says what the configuration keeps from us, or we from others.
+func (a *App) warnPlaces() {
 	for _, p := range a.places() {
 		if p.named {
 			continue // wherever it is invoked
+		}
+		if j, arrives := p.travel(http.MethodGet, "/"); arrives && j.encodes {
+			a.logger.Warn("encode stands inside of webpush, which asks for pages in the clear: they go out uncompressed",
+				"host", p.host(), "cure", "write encode before webpush, or leave both to Caddy's own order of directives")
 		}
 		paths, stop := p.shutOut()
 		if len(paths) == 0 {
@@ -122,7 +128,7 @@ func (h *Handler) findLogin() bool {
 // routes goes through a list of routes. It reports whether the handler is reached, or
 // else whether the request ends there.
 func (j *journey) routes(routes caddyhttp.RouteList) (arrives, ends bool) {
-	for _, route := range routes {
+	for i, route := range routes {
 		leads := j.leads(caddyhttp.RouteList{route})
 		if route.Group != "" && j.groups[route.Group] {
 			continue
@@ -138,8 +144,14 @@ func (j *journey) routes(routes caddyhttp.RouteList) (arrives, ends bool) {
 		if route.Group != "" {
 			j.groups[route.Group] = true
 		}
-		for _, handler := range route.Handlers {
-			if arrives, ends := j.handler(handler); arrives || ends {
+		for k, handler := range route.Handlers {
+			arrives, ends := j.handler(handler)
+			if arrives {
+				rest := route
+				rest.Handlers = route.Handlers[k+1:]
+				j.encodes = j.encodes || encodes(rest) || slices.ContainsFunc(routes[i+1:], encodes)
+			}
+			if arrives || ends {
 				return arrives, ends
 			}
 		}
@@ -183,6 +195,16 @@ func isLogin(handler caddyhttp.MiddlewareHandler) bool {
 		return len(proxy.HandleResponse) > 0 // forward_auth goes on where it is let through
 	}
 	return caddy.GetModuleID(handler) == "http.handlers.authentication"
+}
+
+// encodes reports whether Caddy's encode is in the route.
+func encodes(route caddyhttp.Route) bool {
+	return slices.ContainsFunc(route.Handlers, func(handler caddyhttp.MiddlewareHandler) bool {
+		if inner, ok := handler.(*caddyhttp.Subroute); ok {
+			return slices.ContainsFunc(inner.Routes, encodes)
+		}
+		return caddy.GetModuleID(handler) == "http.handlers.encode"
+	})
 }
 
 // answers reports whether a handler answers whatever comes to it.
