@@ -113,7 +113,9 @@ type Handler struct {
 	app      *App
 	logger   *zap.Logger
 	injector func() *injector.Injector
-	config   httpapi.SiteConfig
+	// strips has what is stripped off paths on the way.
+	strips func() []string
+	config httpapi.SiteConfig
 	// vendors has the paths that are answered with our worker alone.
 	vendors []string
 	// outcomes has the reasons as the placeholder's values: to make one costs an
@@ -172,6 +174,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	}
 	h.config = h.siteConfig()
 	h.vendors = h.config.VendorWorkers
+	h.strips = sync.OnceValue(h.findStrips)
 	h.outcomes = newOutcomes()
 	return nil
 }
@@ -373,7 +376,7 @@ func originalURL(r *http.Request) *url.URL {
 // try_files and other rewrites have made of it. What handle_path has stripped off
 // stays off; a query that a rewrite has added stays. The URL is changed in place,
 // because placeholders read it there.
-func asVisited(r *http.Request, f func()) {
+func (h *Handler) asVisited(r *http.Request, f func()) {
 	orig := originalURL(r)
 	if orig == nil || strings.HasSuffix(orig.Path, r.URL.Path) {
 		f()
@@ -382,6 +385,11 @@ func asVisited(r *http.Request, f func()) {
 	rewritten := *r.URL
 	defer func() { *r.URL = rewritten }()
 	*r.URL = *orig
+	for _, prefix := range h.strips() {
+		if rest, had := strings.CutPrefix(r.URL.Path, prefix); had {
+			r.URL.Path, r.URL.RawPath = "/"+strings.TrimPrefix(rest, "/"), ""
+		}
+	}
 	if orig.RawQuery == "" {
 		r.URL.RawQuery = rewritten.RawQuery
 	}

@@ -125,6 +125,40 @@ func (h *Handler) findLogin() bool {
 	return false
 }
 
+// findStrips finds what handle_path and the like strip off paths before they come to
+// the handler.
+func (h *Handler) findStrips() []string {
+	for _, p := range h.app.places() {
+		if p.handler == h {
+			j := &journey{to: h, server: p.server}
+			return j.strips(p.server.Routes)
+		}
+	}
+	return nil
+}
+
+func (j *journey) strips(routes caddyhttp.RouteList) (prefixes []string) {
+	for _, route := range routes {
+		for _, handler := range route.Handlers {
+			switch h := handler.(type) {
+			case *Handler:
+				if h == j.to {
+					return prefixes
+				}
+			case *rewrite.Rewrite:
+				if h.StripPathPrefix != "" {
+					prefixes = append(prefixes, h.StripPathPrefix)
+				}
+			case *caddyhttp.Subroute:
+				if j.leads(h.Routes) {
+					return append(prefixes, j.strips(h.Routes)...)
+				}
+			}
+		}
+	}
+	return prefixes
+}
+
 // routes goes through a list of routes. It reports whether the handler is reached, or
 // else whether the request ends there.
 func (j *journey) routes(routes caddyhttp.RouteList) (arrives, ends bool) {

@@ -185,7 +185,7 @@ func (h *Handler) watch(w http.ResponseWriter, r *http.Request) *watched {
 	}
 	p := &watched{h: h, browser: b}
 	p.ResponseWriter = w
-	asVisited(r, func() { p.events = h.matching(r) })
+	h.asVisited(r, func() { p.events = h.matching(r) })
 	return p
 }
 
@@ -260,7 +260,7 @@ func (p *watched) tell(r *http.Request) {
 	}
 	for _, e := range p.events {
 		props := map[string]any{}
-		asVisited(r, func() {
+		p.h.asVisited(r, func() {
 			for key, value := range e.Props {
 				if v := repl.ReplaceAll(value, ""); v != "" {
 					props[key] = v

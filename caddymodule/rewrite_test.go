@@ -94,3 +94,47 @@ func TestRewritesVendors(t *testing.T) {
 		})
 	}
 }
+
+// TestRewritesBelowHandlePath: what handle_path strips off is no part of an event's path,
+// whatever try_files does after it.
+func TestRewritesBelowHandlePath(t *testing.T) {
+	root := t.TempDir()
+	if err := os.WriteFile(filepath.Join(root, "index.html"), []byte(pageHTML), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, rewrite := range []string{"", "try_files {path} /index.html"} {
+		s := startWritten(t, "", `handle_path /shop/* {
+		root ROOT
+		`+rewrite+`
+		webpush {
+			prefix /shop/_webpush
+			worker /shop/sw.js
+			manifest /shop/manifest.json
+			event Charged /thank-you*
+			event Never /shop/*
+		}
+		try_files {path} /index.html
+		file_server
+	}`, "", root)
+		resp, body := s.request("POST", "a.example.com", "/shop/_webpush/events", posting, `{"batch":"AAAAAAAAAAAAAAAAAAA01A","events":[{"type":"event","name":"Hello"}]}`)
+		if len(resp.Cookies()) != 1 {
+			t.Fatalf("%d %s", resp.StatusCode, body)
+		}
+		cookie := resp.Cookies()[0].Value
+		header := map[string]string{"Cookie": "__webpush=" + cookie}
+		for k, v := range navigation {
+			header[k] = v
+		}
+		if resp, body := s.request("GET", "a.example.com", "/shop/thank-you/1", header, ""); resp.StatusCode != 200 || !strings.Contains(body, "/shop/_webpush/sdk.js") {
+			t.Fatalf("the page: %d %s", resp.StatusCode, body)
+		}
+		_, history := person(t, s.stopped(), cookie)
+		var names []string
+		for _, e := range history {
+			names = append(names, e.Name)
+		}
+		if got := strings.Join(names, " "); !strings.Contains(got, "Charged") || strings.Contains(got, "Never") {
+			t.Errorf("%q: events %q", rewrite, got)
+		}
+	}
+}
