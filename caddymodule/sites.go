@@ -78,6 +78,23 @@ func (p place) origin(site string) string {
 	return "https://" + host
 }
 
+// EventNames implements service.ConfiguredSites. Other than for the rest, all handlers
+// of the site count.
+func (a *App) EventNames(site string) (names []string) {
+	for _, p := range a.places() {
+		if !p.serves(site) {
+			continue
+		}
+		for _, e := range p.handler.Events {
+			names = append(names, e.Name)
+		}
+		if after := p.handler.Prompt.settings().After; after != nil && after.Event != "" {
+			names = append(names, after.Event)
+		}
+	}
+	return names
+}
+
 // Names implements service.ConfiguredSites.
 func (a *App) Names() []string {
 	var names []string

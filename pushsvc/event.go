@@ -113,6 +113,9 @@ type Batch struct {
 	// At is when the batch came.
 	At      time.Time
 	Entries []Entry
+	// Names are events that the site's configuration and pop-ups name. The site counts
+	// them although it is full, and they never make room for others.
+	Names []string
 	// Conversions are the site's.
 	Conversions []Conversion
 	// Rejected is how many logins were refused before.

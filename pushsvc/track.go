@@ -18,10 +18,22 @@ type PeopleTx interface {
 	ProfileBy(Identity) (*Profile, error)
 	// CountsEvent says whether the site counts the event already.
 	CountsEvent(name string) (bool, error)
+	// CountedEvents gives at most n of the events that the site counts: all, or some
+	// that chance picks.
+	CountedEvents(n int) ([]CountedEvent, error)
+	// Strangers gives profiles of at most n devices that chance picks and that have no
+	// subscription.
+	Strangers(n int) ([]*Profile, error)
 	// Counts are the site's.
 	Counts() (PeopleCounts, error)
 	// NextHistory gives a number for a row of history; numbers rise.
 	NextHistory() (uint64, error)
+}
+
+// CountedEvent is one of a site's events.
+type CountedEvent struct {
+	Name string
+	EventTotal
 }
 
 // PeopleCounts are the numbers that a site keeps of its people.
@@ -38,6 +50,9 @@ type PeopleCounts struct {
 	RefusedEntries int64 `json:"refused_entries"`
 	// RefusedReports on pop-ups were more than one browser may make.
 	RefusedReports int64 `json:"refused_reports,omitempty"`
+	// EvictedProfiles and EvictedEvents made room for others.
+	EvictedProfiles int64 `json:"evicted_profiles,omitempty"`
+	EvictedEvents   int64 `json:"evicted_events,omitempty"`
 }
 
 // Moved is n with what has become of from in to: the counts of a batch that was worked
@@ -75,6 +90,10 @@ type Change struct {
 	// Events and Popups are to be added to the site's counters.
 	Events map[string]EventCount
 	Popups map[PopupStat]int64
+	// Worth is to be added to that of the site's events. DropEvents are no longer
+	// counted: they go before Events are added.
+	Worth      map[string]int64
+	DropEvents []string
 	// Counts are the site's new ones, where they are not nil.
 	Counts *PeopleCounts
 	// Moved, where the batch has replaced its device, are that and the one which
@@ -137,6 +156,8 @@ type applier struct {
 	loaded map[string]*person
 	order  []*person
 	cost   cost
+	// sampled are events that may make room, the least first; nil until they are needed.
+	sampled []CountedEvent
 }
 
 func (a *applier) start() (err error) {
@@ -255,11 +276,15 @@ func (a *applier) apply(e Entry) error {
 
 func (a *applier) event(e Entry) error {
 	one := EventCount{Count: 1, First: e.Time, Last: e.Time}
-	counts, err := a.siteCounts(e.Name)
+	worth := a.worth(e.Name)
+	counts, err := a.siteCounts(e.Name, worth)
 	if err != nil {
 		return err
 	}
 	if counts {
+		if worth > 0 {
+			setIn(&a.change.Worth, e.Name, a.change.Worth[e.Name]+worth)
+		}
 		setIn(&a.change.Events, e.Name, a.change.Events[e.Name].Add(one))
 	}
 	// Names that strangers have used up are still the person's.
@@ -267,23 +292,6 @@ func (a *applier) event(e Entry) error {
 	a.now.records = append(a.now.records, EventRecord{Name: e.Name, Time: e.Time, Props: e.Props})
 	a.convert(e)
 	return nil
-}
-
-// siteCounts says whether the site counts the event, or has room to begin.
-func (a *applier) siteCounts(name string) (bool, error) {
-	if _, counted := a.change.Events[name]; counted {
-		return true, nil
-	}
-	known, err := a.tx.CountsEvent(name)
-	switch {
-	case err != nil || known:
-		return known, err
-	case a.counts.EventNames >= a.b.Limits.eventNames():
-		a.counts.RefusedEvents++
-		return false, nil
-	}
-	a.counts.EventNames++
-	return true, nil
 }
 
 // convert counts the event for the last view of each pop-up that it is the

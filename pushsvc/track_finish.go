@@ -14,6 +14,9 @@ func (a *applier) finish() (Change, error) {
 	a.change.Work += a.cost.ops + hourWork*len(a.cost.hours)
 	a.counts.RefusedLogins += a.b.Rejected
 	a.counts.RefusedEntries += a.b.Malformed
+	if err := a.makeRoom(); err != nil {
+		return Change{}, err
+	}
 	refused := a.settle()
 	for _, p := range a.order {
 		switch {
@@ -53,7 +56,8 @@ func (a *applier) settle() (refused bool) {
 		setIn(&a.change.Devices, a.b.Device, "")
 		if len(a.order) == 1 { // all of it was this device's
 			a.counts.EventNames = a.change.Counts.EventNames
-			a.change.Events, a.change.Popups = nil, nil
+			a.counts.EvictedEvents = a.change.Counts.EvictedEvents
+			a.change.Events, a.change.Popups, a.change.Worth, a.change.DropEvents = nil, nil, nil, nil
 		}
 		a.counts.RefusedProfiles++
 		return true

@@ -24,6 +24,8 @@ func (configured) Prompt(site string) (said, byDefault pushsvc.PromptSettings, o
 // Names implements service.ConfiguredSites.
 func (configured) Origin(string) string { return "" }
 
+func (configured) EventNames(string) []string { return nil }
+
 func (configured) Prefix(site string) string {
 	if site == siteA {
 		return "/push"

@@ -49,8 +49,10 @@ type siteGate struct {
 // siteUse is one site. last is when somebody came to it last, in Unix seconds; 0 for
 // not since the start.
 type siteUse struct {
-	named bool
-	last  atomic.Int64
+	named  bool
+	last   atomic.Int64
+	once   sync.Once
+	events []string // that the configuration names; after once
 }
 
 // forget lets a site that was removed begin again as a new one.

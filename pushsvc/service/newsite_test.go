@@ -40,6 +40,35 @@ func storedSites(t *testing.T, s *service.Service) map[string]bool {
 	return there
 }
 
+// TestEventNames: names that the configuration and pop-ups have are counted for a site
+// that strangers have filled with theirs.
+func TestEventNames(t *testing.T) {
+	s := newShop(t)
+	s.Configured, s.PeopleLimits = sites{shopSite: {}}, pushsvc.PeopleLimits{EventNames: 5}
+	s.put(`{"id": "p", "state": "running", "kind": "box", "content": {"title": "x"}, "when": {"event": "Asked"}, "conversion": {"event": "Charged", "within": "7d"}}`)
+	tell := func(n int, name string) {
+		t.Helper()
+		_, err := s.Record(t.Context(), shopSite, service.Sender{Device: device(n)}, service.RecordRequest{
+			Batch: randomID(n, s.now), Events: []service.EntryInput{{Report: service.Report{Type: "event"}, Name: name}},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for n := range 100 {
+		if n == 50 {
+			tell(1000, "Charged")
+			tell(1001, "Asked")
+			tell(1002, "Configured")
+		}
+		tell(n, fmt.Sprint("junk ", n))
+	}
+	all, err := s.Store.EventSummary(t.Context(), shopSite)
+	if err != nil || len(all) != 5 || all[0].Name != "Asked" || all[1].Name != "Charged" || all[2].Name != "Configured" {
+		t.Errorf("%+v, %v", all, err)
+	}
+}
+
 // TestSitesBounded: strangers make up host names where a pattern stands for all. They
 // begin no sites without end, and keep nobody out: those that nobody comes back to go,
 // and those that the configuration names, that somebody has come back to, or that an

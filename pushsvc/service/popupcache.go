@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"reflect"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -45,6 +46,7 @@ type popupSite struct {
 	settings    pushsvc.PopupSettings
 	running     []*runningPopup // in the order of their priority
 	conversions []pushsvc.Conversion
+	events      []string        // that pop-ups name
 	config      *PopupsConfig // nil where nothing is running
 }
 
@@ -155,7 +157,11 @@ func (s *Service) readPopups(ctx context.Context, site string) (*popupSite, erro
 			// Also of a paused one: it has been seen.
 			if within, err := p.Conversion.Window(); err == nil {
 				st.conversions = append(st.conversions, pushsvc.Conversion{Popup: p.ID, Event: p.Conversion.Event, Within: within})
+				st.events = append(st.events, p.Conversion.Event)
 			}
+		}
+		if p.When.Event != "" {
+			st.events = append(st.events, p.When.Event)
 		}
 		rule, running := onsite.Public(p, s.Clock())
 		if !running {
@@ -232,4 +238,35 @@ func (s *Service) PopupConversions(ctx context.Context, site string) []pushsvc.C
 		return nil
 	}
 	return st.conversions
+}
+
+// eventNames are the events of a site that its configuration, its prompt and its
+// pop-ups name: strangers' names never take their places.
+func (s *Service) eventNames(ctx context.Context, site string) (names []string) {
+	if s.Configured != nil {
+		names = s.configuredEvents(site)
+	}
+	if st, err := s.popupSite(ctx, site); err == nil {
+		names = slices.Concat(names, st.events)
+	}
+	if s.Prompts != nil {
+		if after := s.Prompts.Of(site).Settings.After; after != nil && after.Event != "" {
+			names = slices.Concat(names, []string{after.Event})
+		}
+	}
+	return names
+}
+
+// configuredEvents asks the configuration once for each site that is there: that looks
+// at all its routes.
+func (s *Service) configuredEvents(site string) []string {
+	g := &s.sites
+	g.mu.RLock()
+	use := g.there[site]
+	g.mu.RUnlock()
+	if use == nil {
+		return s.Configured.EventNames(site)
+	}
+	use.once.Do(func() { use.events = s.Configured.EventNames(site) })
+	return use.events
 }

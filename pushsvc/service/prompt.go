@@ -24,6 +24,8 @@ type ConfiguredSites interface {
 	Origin(site string) string
 	// Names lists the sites, but for those that a pattern stands for.
 	Names() []string
+	// EventNames lists the events that the site's settings name.
+	EventNames(site string) []string
 }
 
 // SettingSource is who says a setting.

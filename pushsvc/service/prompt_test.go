@@ -26,6 +26,9 @@ func (s sites) Prompt(name string) (said, byDefault pushsvc.PromptSettings, ok b
 
 func (sites) Prefix(string) string { return "/_webpush" }
 
+// EventNames implements service.ConfiguredSites.
+func (sites) EventNames(string) []string { return []string{"Configured"} }
+
 // Origin implements service.ConfiguredSites.
 func (s sites) Origin(site string) string {
 	if _, ok := s[site]; ok && !strings.Contains(site, ".") {

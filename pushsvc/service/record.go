@@ -111,6 +111,7 @@ func (s *Service) Record(ctx context.Context, site string, from Sender, req Reco
 	if !from.Browser.IsZero() && !s.replaced.begin(b.Device, changes, s.Clock()) {
 		return pushsvc.Tracked{}, ErrReplaced
 	}
+	b.Names = s.eventNames(ctx, site)
 	out, err := s.Store.Track(ctx, site, b)
 	if changes != "" && !out.Replaced && !out.Forgotten {
 		s.replaced.undo(b.Device, b.ID)
@@ -386,7 +387,7 @@ func (s *Service) Told(ctx context.Context, site string, b pushsvc.Batch) error 
 	if err := s.roomOf(ctx, site, b.Device); err != nil {
 		return err
 	}
-	b.Limits, b.Trusted = s.PeopleLimits, true
+	b.Limits, b.Trusted, b.Names = s.PeopleLimits, true, s.eventNames(ctx, site)
 	if s.Conversions != nil {
 		b.Conversions = s.Conversions(ctx, site)
 	}

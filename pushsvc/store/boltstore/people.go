@@ -265,13 +265,18 @@ func (w *writeTx) changeSealed(st site, c pushsvc.Change, sealed map[string][]by
 }
 
 func (w *writeTx) changeCounters(st site, c pushsvc.Change) error {
+	for _, name := range c.DropEvents {
+		if err := st.removeRow(w, peopleEvents, []byte(name)); err != nil {
+			return err
+		}
+	}
 	for name, add := range c.Events {
-		var have pushsvc.EventCount
+		var have pushsvc.EventTotal
 		if _, err := st.getJSON(peopleEvents, []byte(name), &have); err != nil {
 			w.s.report(err) // it begins anew
-			have = pushsvc.EventCount{}
+			have = pushsvc.EventTotal{}
 		}
-		if err := st.putJSON(w, peopleEvents, []byte(name), have.Add(add)); err != nil {
+		if err := st.putJSON(w, peopleEvents, []byte(name), have.Plus(add, c.Worth[name])); err != nil {
 			return err
 		}
 	}

@@ -20,7 +20,7 @@ type people struct {
 	identities map[pushsvc.Identity]string
 	history    map[uint64]json.RawMessage
 	last       uint64
-	events     map[string]pushsvc.EventCount
+	events     map[string]pushsvc.EventTotal
 	popups     map[popupHour]pushsvc.PopupHour
 	counts     pushsvc.PeopleCounts
 }
@@ -50,6 +50,46 @@ func (p *people) ProfileBy(i pushsvc.Identity) (*pushsvc.Profile, error) {
 
 func (p *people) CountsEvent(name string) (bool, error) { return p.events[name].Count > 0, nil }
 
+// peopleTx is a pushsvc.PeopleTx.
+type peopleTx struct {
+	*people
+	s    *Store
+	name string
+}
+
+// CountedEvents implements pushsvc.PeopleTx: the order of a map is chance enough.
+func (t peopleTx) CountedEvents(n int) (out []pushsvc.CountedEvent, err error) {
+	for name, total := range t.events {
+		if len(out) == n {
+			break
+		}
+		out = append(out, pushsvc.CountedEvent{Name: name, EventTotal: total})
+	}
+	return out, nil
+}
+
+// Strangers implements pushsvc.PeopleTx.
+func (t peopleTx) Strangers(n int) (out []*pushsvc.Profile, err error) {
+	seen := map[string]bool{}
+	for _, id := range t.devices {
+		if n--; n < 0 {
+			break
+		}
+		p, err := t.profile(id)
+		if err != nil {
+			return nil, err
+		}
+		if p == nil || seen[id] {
+			continue
+		}
+		seen[id] = true
+		if !slices.ContainsFunc(p.Devices, func(d pushsvc.Device) bool { return len(t.s.linked(t.name, d.ID)) > 0 }) {
+			out = append(out, p)
+		}
+	}
+	return out, nil
+}
+
 func (p *people) Counts() (pushsvc.PeopleCounts, error) { return p.counts, nil }
 
 func (p *people) NextHistory() (uint64, error) { p.last++; return p.last, nil }
@@ -75,8 +115,11 @@ func (p *people) change(c pushsvc.Change) error {
 	for _, seq := range c.DropHistory {
 		delete(p.history, seq)
 	}
+	for _, name := range c.DropEvents {
+		delete(p.events, name)
+	}
 	for name, n := range c.Events {
-		p.events[name] = p.events[name].Add(n)
+		p.events[name] = p.events[name].Plus(n, c.Worth[name])
 	}
 	for stat, n := range c.Popups {
 		key := popupHour{stat.Popup, stat.Hour}
@@ -109,10 +152,10 @@ func (s *Store) Track(ctx context.Context, name string, b pushsvc.Batch) (pushsv
 	if p == nil {
 		p = &people{
 			profiles: map[string][]byte{}, devices: map[pushsvc.DeviceID]string{}, identities: map[pushsvc.Identity]string{},
-			history: map[uint64]json.RawMessage{}, events: map[string]pushsvc.EventCount{}, popups: map[popupHour]pushsvc.PopupHour{},
+			history: map[uint64]json.RawMessage{}, events: map[string]pushsvc.EventTotal{}, popups: map[popupHour]pushsvc.PopupHour{},
 		}
 	}
-	c, err := pushsvc.Apply(p, b)
+	c, err := pushsvc.Apply(peopleTx{p, s, name}, b)
 	if err != nil {
 		return pushsvc.Tracked{}, err
 	}
@@ -282,7 +325,7 @@ func (s *Store) EventSummary(ctx context.Context, name string) (all []pushsvc.Ev
 	defer s.mu.Unlock()
 	if p := s.people[name]; p != nil {
 		for _, event := range sortedKeys(p.events) {
-			all = append(all, pushsvc.EventSummary{Name: event, EventCount: p.events[event]})
+			all = append(all, pushsvc.EventSummary{Name: event, EventCount: p.events[event].EventCount})
 		}
 	}
 	return all, nil

@@ -28,6 +28,8 @@ var peopleTests = []test{
 	{"people/bounds of one", testPeopleBounds},
 	{"people/bounds of a site", testPeopleSiteBounds},
 	{"people/strangers", testPeopleStrangers},
+	{"people/strangers make room", testPeopleMakeRoom},
+	{"people/names of events make room", testPeopleEventNames},
 	{"people/subscriptions", testPeopleSubscriptions},
 	{"people/erase", testPeopleErase},
 	{"people/pages", testPeoplePages},

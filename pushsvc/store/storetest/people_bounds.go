@@ -49,13 +49,20 @@ func testPeopleBounds(h *harness) {
 
 func testPeopleSiteBounds(h *harness) {
 	limits := pushsvc.PeopleLimits{Anonymous: 2, EventNames: 2}
+	hours := 0
 	send := func(n int, entries ...pushsvc.Entry) pushsvc.Tracked {
-		return h.trackBatch(siteA, pushsvc.Batch{Device: device(n), ID: batchID(n), At: epoch, Entries: entries, Limits: limits, Rejected: 1})
+		hours++
+		return h.trackBatch(siteA, pushsvc.Batch{Device: device(n), ID: batchID(hours), At: epoch.Add(time.Duration(hours) * time.Minute), Entries: entries, Limits: limits, Rejected: 1})
+	}
+	for n := 1; n <= 2; n++ { // a subscription keeps a profile
+		s := sub(siteA, n)
+		s.Device = device(n)
+		h.putSub(s, nil)
 	}
 	send(1, event("E", epoch))
-	send(2, event("F", epoch), event("G", epoch))
-	if t := send(3, event("E", epoch), event("H", epoch)); !t.Refused || h.facts(3).Profile != nil {
-		h.Error("the third anonymous profile is not refused")
+	send(2, event("F", epoch))
+	if t := send(3, event("E", epoch)); !t.Refused || h.facts(3).Profile != nil {
+		h.Error("the third anonymous profile is not refused, though both others subscribe")
 	}
 	if t := send(4, login("ann")); t.Refused || len(h.profile(4).Identities) != 1 {
 		h.Error("a known person is refused")
@@ -68,11 +75,107 @@ func testPeopleSiteBounds(h *harness) {
 	}
 	send(6, login("bob"))
 	h.same("numbers", h.people(siteA), pushsvc.PeopleCounts{
-		Profiles: 4, Anonymous: 2, EventNames: 2, RefusedProfiles: 2, RefusedEvents: 2, RefusedLogins: 6,
+		Profiles: 4, Anonymous: 2, EventNames: 2, RefusedProfiles: 2, RefusedLogins: 6,
 	})
 	sum, err := h.EventSummary(h.Context(), siteA)
 	if err != nil || len(sum) != 2 || sum[0].Count != 2 {
 		h.Errorf("summary: %+v, %v", sum, err)
+	}
+}
+
+// testPeopleMakeRoom: strangers who never come back make room for others; who has come
+// back, has a subscription or an identity stays, and so do their numbers.
+func testPeopleMakeRoom(h *harness) {
+	limits := pushsvc.PeopleLimits{Anonymous: 20}
+	send := func(n int, at time.Time, entries ...pushsvc.Entry) pushsvc.Tracked {
+		return h.trackBatch(siteA, pushsvc.Batch{Device: device(n), At: at, Entries: append(entries, event("E", at)), Limits: limits})
+	}
+	s := sub(siteA, 1)
+	s.Device = device(1)
+	h.putSub(s, nil)
+	send(1, epoch)                // subscribes
+	send(2, epoch, login("ann"))  // is known
+	send(3, epoch)                // comes back
+	send(3, epoch.Add(time.Hour)) // here
+	for n := range 400 {
+		if t := send(100+n, epoch.Add(2*time.Hour+time.Duration(n)*time.Second)); t.Refused {
+			h.Fatalf("stranger %d is refused", n)
+		}
+	}
+	counts := h.people(siteA)
+	h.same("numbers", []int64{counts.Profiles, counts.Anonymous, counts.RefusedProfiles, counts.EvictedProfiles}, []int64{21, 20, 0, 382})
+	page, err := h.ProfilePage(h.Context(), siteA, "", 1000)
+	if err != nil || len(page) != 21 {
+		h.Errorf("%d rows, %v", len(page), err)
+	}
+	for n, who := range map[int]string{1: "who subscribes", 2: "who is known", 3: "who has come back", 499: "the last one"} {
+		if h.facts(n).Profile == nil {
+			h.Errorf("%s is gone", who)
+		}
+	}
+	there := 0
+	for n := range 400 {
+		if h.facts(100+n).Profile != nil {
+			there++
+		}
+	}
+	h.same("strangers", there, 18)
+	// A site full of people who came back goes on too.
+	for n := range 60 {
+		send(100+n%20, epoch.Add(time.Duration(24*(1+n/20))*time.Hour))
+	}
+	if t := send(900, epoch.Add(100*time.Hour)); t.Refused || h.facts(1).Profile == nil {
+		h.Errorf("a newcomer among those who come back: %+v", t)
+	}
+}
+
+// testPeopleEventNames: names that strangers make up make room for those that people
+// have who come back, and that the configuration names.
+func testPeopleEventNames(h *harness) {
+	limits := pushsvc.PeopleLimits{EventNames: 50}
+	send := func(n int, at time.Time, entries ...pushsvc.Entry) {
+		h.trackBatch(siteA, pushsvc.Batch{Device: device(n), At: at, Entries: entries, Limits: limits, Names: []string{"Named"}})
+	}
+	names := func() map[string]int64 {
+		all, err := h.EventSummary(h.Context(), siteA)
+		if err != nil {
+			h.Fatal(err)
+		}
+		out := map[string]int64{}
+		for _, e := range all {
+			out[e.Name] = e.Count
+		}
+		return out
+	}
+	later := epoch.Add(24 * time.Hour)
+	for n := range 10 {
+		send(n, epoch, event("Hello", epoch))
+	}
+	flood := func(from int) {
+		for n := range 20 {
+			var junk []pushsvc.Entry
+			for i := range 10 {
+				junk = append(junk, event(fmt.Sprint("junk ", from, n, i), later))
+			}
+			send(1000+from+n, later, junk...)
+		}
+	}
+	flood(0)
+	if got := names(); got["Hello"] != 10 || len(got) > 50 {
+		h.Errorf("after a flood: %d names, Hello %d times", len(got), got["Hello"])
+	}
+	send(500, later, event("Named", later))
+	for n := range 10 {
+		send(n, later, event("Charged", later)) // they have come back
+	}
+	flood(100)
+	got := names()
+	if got["Charged"] != 10 || got["Named"] != 1 || got["Hello"] != 10 || len(got) > 50 {
+		h.Errorf("after another flood: %d names, Charged %d times, Named %d, Hello %d", len(got), got["Charged"], got["Named"], got["Hello"])
+	}
+	counts := h.people(siteA)
+	if int(counts.EventNames) != len(got) || counts.EvictedEvents == 0 {
+		h.Errorf("%d names, counted %+v", len(got), counts)
 	}
 }
 
@@ -84,11 +187,11 @@ func testPeopleStrangers(h *harness) {
 		h.trackBatch(siteA, pushsvc.Batch{Device: device(n), At: epoch, Entries: entries, Limits: limits, Trusted: trusted})
 	}
 	send(1, false, login("a"), event("Junk", epoch))
-	send(2, false, login("b"), login("c"), login("d"), event("Charged", epoch))
-	if p := h.profile(2); len(p.Identities) != 1 || p.Events["Charged"].Count != 1 {
+	send(2, false, login("b"), login("c"), login("d"))
+	if p := h.profile(2); len(p.Identities) != 1 {
 		h.Errorf("a person beyond the bound: %+v", p)
 	}
-	send(3, false, login("e"), event("E", epoch))
+	send(3, false, login("e"))
 	if p := h.profile(3); p.Known() {
 		h.Error("a stranger's login beyond the bound is kept")
 	}
@@ -96,12 +199,13 @@ func testPeopleStrangers(h *harness) {
 	if p := h.profile(4); len(p.Identities) != 1 || p.Identities[0].Value != "a" {
 		h.Errorf("a known person can't log in any more: %+v", p)
 	}
-	send(3, true, login("f"))
+	send(3, true, login("f"), event("Charged", epoch))
 	if p := h.profile(3); !p.Known() {
 		h.Error("a trusted login is refused")
 	}
-	h.same("numbers", h.people(siteA), pushsvc.PeopleCounts{Profiles: 3, EventNames: 1, RefusedEvents: 2, RefusedLogins: 3})
-	if sum, err := h.EventSummary(h.Context(), siteA); err != nil || len(sum) != 1 {
+	send(2, false, event("Junk 2", epoch))
+	h.same("numbers", h.people(siteA), pushsvc.PeopleCounts{Profiles: 3, EventNames: 1, RefusedEvents: 1, RefusedLogins: 3, EvictedEvents: 1})
+	if sum, err := h.EventSummary(h.Context(), siteA); err != nil || len(sum) != 1 || sum[0].Name != "Charged" {
 		h.Errorf("summary: %+v, %v", sum, err)
 	}
 	for n := range 40 {
