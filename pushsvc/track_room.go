@@ -8,9 +8,9 @@ import (
 // Where a site is full, what is worth the least makes room for what is new. Which that
 // is, a sample tells: to look at all would cost each newcomer as much as the site has.
 const (
-	eventSample   = 64
+	eventSample   = 16
 	maxEventsOut  = 8 // in one batch
-	peopleSample  = 16
+	peopleSample  = 8
 	peopleSamples = 4
 	maxPeopleOut  = 2 // in one batch
 )

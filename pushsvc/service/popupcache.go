@@ -46,7 +46,7 @@ type popupSite struct {
 	settings    pushsvc.PopupSettings
 	running     []*runningPopup // in the order of their priority
 	conversions []pushsvc.Conversion
-	events      []string        // that pop-ups name
+	events      []string      // that pop-ups name
 	config      *PopupsConfig // nil where nothing is running
 }
 
