@@ -110,17 +110,34 @@ func TestProxyPage(t *testing.T) {
 
 func TestProxyChain(t *testing.T) {
 	in := newInjector(t, Options{})
-	inner := proxy(t, in, func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", htmlType)
-		_, _ = io.WriteString(w, page)
-	}, nil)
-	target, err := url.Parse(inner)
-	if err != nil {
-		t.Fatal(err)
-	}
-	outer := serve(t, handler(in, httputil.NewSingleHostReverseProxy(target), nil))
-	if _, body := get(t, "GET", outer); body != withTags(in, page) {
-		t.Errorf("body %q", body)
+	for name, write := range manners {
+		if name == "informational" {
+			continue // the reverse proxies' own affair
+		}
+		for _, tt := range []struct{ doc, want string }{
+			{page, withTags(in, page)},
+			{"<html><meta charset=utf-8>", "<html><meta charset=utf-8>" + in.String()},
+			{"<!doctype html><html amp><meta charset=utf-8><p>left alone late", ""},
+		} {
+			reasons := make(chan Reason, 2)
+			inner := proxy(t, in, func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Content-Type", htmlType)
+				write(w, http.StatusOK, []byte(tt.doc))
+			}, nil)
+			target, err := url.Parse(inner)
+			if err != nil {
+				t.Fatal(err)
+			}
+			outer := serve(t, handler(in, httputil.NewSingleHostReverseProxy(target), func(w *Writer) { reasons <- w.Reason() }))
+			resp, body := get(t, "GET", outer)
+			if tt.want != "" && unpad(body) != tt.want || strings.Count(body, in.script[1]) > 1 {
+				t.Errorf("%s: body %q", name, body)
+			}
+			reason := <-reasons
+			if marker := resp.Header.Get(Marker); marker != "" && reason != ReasonAlready || tt.want == "" && marker == markerInjected {
+				t.Errorf("%s: marked %q, the outer one says %q", name, marker, reason)
+			}
+		}
 	}
 }
 

@@ -15,15 +15,11 @@ type Writer struct {
 	down     http.ResponseWriter
 	in       *Injector
 	request  *http.Request
-	values   [numValues]string    // backs the header values that set sets
 	client   [numChanged][]string // the request's headers before PrepareRequest
 	length   int64                // the upstream's Content-Length, or -1
 	status   int
 	owed     int // bytes promised on top of length and not yet used
 	reason   Reason
-	vary     string // what the decision about the request depended on
-	err      error  // why the phase is phaseBroken
-	origin   string // in the tags' addresses, where a base address is in the way
 	csp      cspState
 	later    Later
 	outlook  http.Header // as later will have it go out; nil where nothing changes it
@@ -37,6 +33,12 @@ type Writer struct {
 	sniff    bool  // Content-Type is to be guessed from the first bytes
 	prepared bool  // client is set
 	flushed  bool  // a flush was asked for while the header had to wait
+
+	// Behind the scanner, whose speed depends on where it lies.
+	vary   string            // what the decision about the request depended on
+	origin string            // in the tags' addresses, where a base address is in the way
+	err    error             // why the phase is phaseBroken
+	values [numValues]string // backs the header values that set sets
 }
 
 // NewWriter wraps w for the answer to r, which [Injector.Classify] takes for a
