@@ -28,7 +28,7 @@ func TestSiteCommands(t *testing.T) {
 		return append(append([]string{"profiles", "purge"}, args...), "--site", p.host())
 	}
 	p.refused(`"where" not set`, with()...)
-	p.refused("--where is missing", with("--where", " ")...)
+	p.refused("--where is empty", with("--where", " ")...)
 	p.refused(`"nobody" is not known`, with("--where", "nobody")...)
 	p.says(with("--where", "!known", "--dry-run"), "1 profile of 2 would be erased.")
 	p.refused("give --yes", with("--where", "!known")...)

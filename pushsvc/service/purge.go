@@ -25,9 +25,9 @@ type PurgeRequest struct {
 	// there: nothing means everybody by being left out.
 	Where string `json:"where"`
 	// DryRun counts and erases nothing.
-	DryRun bool `json:"dry_run"`
+	DryRun bool `json:"dry_run,omitempty"`
 	// After is the Next of an earlier answer.
-	After string `json:"after"`
+	After string `json:"after,omitempty"`
 }
 
 // Purged says what became of a part of a site's profiles.
