@@ -18,7 +18,7 @@ const (
 	pruneFirst = time.Minute // after the start, which has enough to do
 	pruneBatch = 10
 	pruneRows  = 500
-	pruneHours = 10 // each may have 500 counters
+	pruneHours = 10 // each may have 250 counters
 	prunePause = 200 * time.Millisecond
 )
 

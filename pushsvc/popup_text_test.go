@@ -20,7 +20,7 @@ func TestAddPopupText(t *testing.T) {
 	for range 20 {
 		var want pushsvc.PopupHour
 		var text []byte
-		for n := range 900 {
+		for n := range 600 {
 			s := pushsvc.PopupStat{Variant: names[r.IntN(len(names))], Act: acts[r.IntN(3)], Element: names[r.IntN(len(names))]}
 			if r.IntN(2) == 0 {
 				s.Element = fmt.Sprint("#", n, s.Element)

@@ -11,7 +11,7 @@ const (
 	// maxBatchIdentities is how many identities its logins may name.
 	maxBatchIdentities = 200
 	// maxBatchHours is how many rows of pop-ups' counters it may change.
-	maxBatchHours = 20
+	maxBatchHours = 8
 )
 
 // hourWork is what a row of a pop-up's counters costs, in the unit of Tracked.Work.

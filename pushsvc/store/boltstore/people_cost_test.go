@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -96,7 +98,7 @@ func heaviest(n int) map[string]pushsvc.Batch {
 	batches := 0
 	batch := func(entries ...pushsvc.Entry) pushsvc.Batch {
 		batches++
-		return pushsvc.Batch{Device: pushsvc.DeviceID{1, 0, 1}, ID: fmt.Sprint("batch", n, batches), At: costDay.Add(time.Duration(n) * time.Hour), Entries: entries}
+		return pushsvc.Batch{Device: pushsvc.DeviceID{1, 0, byte(batches)}, ID: fmt.Sprint("batch", n, batches), At: costDay.Add(time.Duration(n) * time.Hour), Entries: entries}
 	}
 	seen := func(i int) pushsvc.Entry {
 		name := fmt.Sprint(strings.Repeat("n", 250), i)
@@ -158,7 +160,10 @@ func TestWorstBatch(t *testing.T) {
 	s := open(t, filepath.Join(t.TempDir(), "webpush.db"))
 	fillLargest(t, s, 20)
 	best := map[string]time.Duration{}
-	for n := range 12 {
+	long := func() bool {
+		return len(best) == 0 || slices.Max(slices.Collect(maps.Values(best))) > 5*time.Millisecond
+	}
+	for n := 0; n < 8 || n < 60 && long(); n++ {
 		for name, b := range heaviest(n) {
 			took := committing(t, s, b)
 			if best[name] == 0 || took < best[name] {

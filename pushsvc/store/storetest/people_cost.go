@@ -90,7 +90,7 @@ func testPeopleCost(h *harness) {
 		hours = append(hours, popup(pushsvc.ActViewed, epoch.Add(time.Duration(-n)*time.Hour)))
 	}
 	h.track(3, hours...)
-	if n := h.stats()["a viewed"]; n < 10 || n > 25 {
+	if n := h.stats()["a viewed"]; n < 5 || n > 20 {
 		h.Errorf("50 views of as many hours count as %d", n)
 	}
 }
