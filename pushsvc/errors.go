@@ -23,6 +23,11 @@ var (
 	// ErrRevision says that what was to be written over is not what the caller
 	// has seen last.
 	ErrRevision = errors.New("it has been changed meanwhile")
+	// ErrStalled says that the disk does not answer. What was to be written may
+	// still be, once it does: every write may be repeated.
+	ErrStalled = errors.New("the store's disk does not answer")
+	// ErrBusy says that as many writes wait for the disk as may.
+	ErrBusy = errors.New("too many writes wait for the store's disk")
 	// ErrClosed says that the store has been closed.
 	ErrClosed = errors.New("store is closed")
 )

@@ -29,7 +29,8 @@ type SubscriptionStore interface {
 	// same site and endpoint: Seen, KeyID, Expiration, Language, TimeZone,
 	// Page, and Topics where they are not nil. The keys of a known endpoint never change unless sub.Auth is
 	// the stored one (else the call changes nothing and succeeds: an
-	// endpoint alone must not let anybody re-key it). sub.ID is ignored,
+	// endpoint alone must not let anybody re-key it; that takes as long as
+	// storing a new one). sub.ID is ignored,
 	// Doubted is cleared; the stored row, with its ID, is returned. Where
 	// replaces is not nil and proves a subscription of the same site, sub
 	// takes its place in the same transaction, with its ID and Created: it
@@ -50,7 +51,8 @@ type SubscriptionStore interface {
 	// DeleteSubscription removes one by id; ErrNotFound where there is none.
 	DeleteSubscription(ctx context.Context, site string, id SubscriptionID) error
 	// DeleteProven removes the subscription that the proof holds and says
-	// whether there was one. A wrong auth secret removes nothing.
+	// whether there was one. A wrong auth secret removes nothing. Each takes as
+	// long.
 	DeleteProven(ctx context.Context, site string, proof Proof) (bool, error)
 	// SubscriptionPage gives at most limit subscriptions of the site with
 	// ids above after, in rising order. An empty page is the end. A row that

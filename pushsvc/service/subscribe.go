@@ -93,7 +93,8 @@ func (s *Service) Subscribe(ctx context.Context, site string, req SubscribeReque
 	}
 	row, err := s.Store.PutSubscription(ctx, sub, replaces)
 	ours := row.Auth == sub.Auth // else the endpoint is known with other keys
-	if err == nil && ours && row.Topics == nil {
+	// For a stranger to the endpoint all is done as if it were new, also a second write.
+	if err == nil && (ours && row.Topics == nil || !ours && sub.Topics == nil) {
 		if sub.Topics = among(req.SiteTopics, req.DefaultTopics); sub.Topics != nil {
 			row, err = s.Store.PutSubscription(ctx, sub, nil)
 		}
@@ -102,7 +103,7 @@ func (s *Service) Subscribe(ctx context.Context, site string, req SubscribeReque
 		return Subscribed{}, fmt.Errorf("storing the subscription: %w", err)
 	}
 	if !ours {
-		row.Topics = nil // not the sender's to see
+		row.Topics = sub.Topics // as of a new one: those stored are not the sender's to see
 	}
 	return Subscribed{ID: row.ID, Topics: row.Topics}, nil
 }

@@ -6,6 +6,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"sync/atomic"
+	"time"
 
 	bolt "go.etcd.io/bbolt"
 
@@ -26,23 +28,73 @@ func (s *Store) Backup(ctx context.Context, w io.Writer) (int64, error) {
 }
 
 func (s *Store) backup(ctx context.Context, w io.Writer) (int64, error) {
-	tmp, err := os.CreateTemp(filepath.Dir(s.path), compacting(s.path)+"*") // which the next start removes
+	tmp, err := s.copyOut(ctx)
 	if err != nil {
 		return 0, err
 	}
 	defer os.Remove(tmp.Name())
 	defer tmp.Close()
+	return io.Copy(patient{ctx: ctx, closing: s.closing, w: w}, tmp)
+}
+
+// copyOut writes a copy of the store into a file that nobody else sees, from its
+// beginning on. It does not wait for long for a disk that does not answer.
+func (s *Store) copyOut(ctx context.Context) (*os.File, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var written atomic.Int64
+	type copied struct {
+		file *os.File
+		err  error
+	}
+	ended := make(chan copied) // without room: who has given up takes nothing
+	go func() {
+		file, err := s.copyFile(ctx, &written)
+		select {
+		case ended <- copied{file, err}:
+		case <-ctx.Done():
+			if err == nil {
+				_ = file.Close()
+				_ = os.Remove(file.Name())
+			}
+		}
+	}()
+	for before := int64(0); ; {
+		select {
+		case c := <-ended:
+			return c.file, c.err
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(stallPatience):
+			now := written.Load()
+			if now == before {
+				return nil, pushsvc.ErrStalled
+			}
+			before = now
+		}
+	}
+}
+
+func (s *Store) copyFile(ctx context.Context, written *atomic.Int64) (_ *os.File, err error) {
+	tmp, err := os.CreateTemp(filepath.Dir(s.path), compacting(s.path)+"*") // which the next start removes
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			_ = tmp.Close()
+			_ = os.Remove(tmp.Name())
+		}
+	}()
 	_ = os.Remove(tmp.Name()) // nobody else is to see it; on Windows it stays until the end
 	_, err = read(ctx, s, func(tx *bolt.Tx) (int64, error) {
-		return tx.WriteTo(patient{ctx, s.closing, tmp})
+		return tx.WriteTo(patient{ctx, s.closing, tmp, written})
 	})
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	if _, err := tmp.Seek(0, io.SeekStart); err != nil {
-		return 0, err
-	}
-	return io.Copy(patient{ctx, s.closing, w}, tmp)
+	_, err = tmp.Seek(0, io.SeekStart)
+	return tmp, err
 }
 
 // patient is a writer until the context ends or the store is to be closed.
@@ -50,6 +102,7 @@ type patient struct {
 	ctx     context.Context
 	closing <-chan struct{}
 	w       io.Writer
+	written *atomic.Int64 // nil allowed
 }
 
 // Write implements io.Writer.
@@ -60,6 +113,10 @@ func (p patient) Write(b []byte) (int, error) {
 	case <-p.ctx.Done():
 		return 0, p.ctx.Err()
 	default:
-		return p.w.Write(b)
 	}
+	n, err := p.w.Write(b)
+	if p.written != nil {
+		p.written.Add(int64(n))
+	}
+	return n, err
 }

@@ -30,6 +30,9 @@ type writeTx struct {
 	// touched says that the running operation has changed something, so that
 	// its failure spoils the transaction; dirty, that any has.
 	touched, dirty bool
+	// anyway has the transaction committed although nothing may have changed, so that
+	// whoever waits can't tell by the time.
+	anyway bool
 	// fresh are changes of the index that wait in memory.
 	fresh map[string]*staged
 }
@@ -89,11 +92,10 @@ func write[T any](ctx context.Context, s *Store, fn func(*writeTx) (T, error)) (
 // writeWhen is write; patient says that nobody minds some milliseconds more.
 func writeWhen[T any](ctx context.Context, s *Store, patient bool, fn func(*writeTx) (T, error)) (T, error) {
 	var out, none T
-	s.gate.RLock()
-	defer s.gate.RUnlock()
-	if s.closed {
-		return none, pushsvc.ErrClosed
+	if err := s.enter(); err != nil {
+		return none, err
 	}
+	defer s.gate.RUnlock()
 	if err := ctx.Err(); err != nil {
 		return none, err
 	}
@@ -107,20 +109,33 @@ func writeWhen[T any](ctx context.Context, s *Store, patient bool, fn func(*writ
 	return out, nil
 }
 
-// await hands the committer an operation and waits for its end. The caller
-// holds the gate.
+// await hands the committer an operation and waits for its end, but neither beyond
+// the context's nor, for long, for a disk that does not answer. The caller holds the
+// gate.
 func (s *Store) await(o *op) error {
-	select {
-	case s.ops <- o:
-	case <-o.ctx.Done():
-		return o.ctx.Err()
+	if !s.health.enter() {
+		return pushsvc.ErrBusy
 	}
-	select {
-	case <-o.done:
-		return o.err
-	case <-o.ctx.Done():
-		// The committer may be writing to the result right now.
-		return o.ctx.Err()
+	defer s.health.leave()
+	patience := time.NewTimer(stallPatience)
+	defer patience.Stop()
+	ops := s.ops // nil once it is the committer's
+	for {
+		select {
+		case ops <- o:
+			ops = nil
+		case <-o.done:
+			return o.err
+		case <-o.ctx.Done():
+			// The committer may be writing to the result right now.
+			return o.ctx.Err()
+		case <-patience.C:
+			left := stallPatience - s.health.stalled()
+			if left <= 0 {
+				return pushsvc.ErrStalled
+			}
+			patience.Reset(left)
+		}
 	}
 }
 
@@ -132,6 +147,7 @@ func (s *Store) commitLoop() {
 	for first := range s.ops {
 		batch := s.gather(first)
 		start := time.Now()
+		s.health.step()
 		// All that is known to panic is caught further in. Should anything
 		// else, then the state of the transaction is unknown.
 		if err := catch(func() error { s.commitAll(batch); return nil }); err != nil {
@@ -140,10 +156,13 @@ func (s *Store) commitLoop() {
 				o.finish(err)
 			}
 		}
+		s.health.rest()
 		s.begun, s.shared = start, len(batch) > 1
 		s.expected = len(batch) + len(s.ops)
 		s.patience = min(time.Since(start)/4, maxPatience)
 	}
+	s.health.step()
+	defer s.health.rest()
 	var damage *DamageError
 	if err := catch(s.settleIndex); errors.As(err, &damage) {
 		s.report(err) // of this and other errors the next start makes good
@@ -263,7 +282,7 @@ func (s *Store) attempt(ops []*op) (spoiler int, err error) {
 		}
 		w.dirty = w.dirty || w.touched
 	}
-	if !w.dirty && !s.unsure {
+	if !w.dirty && !w.anyway && !s.unsure {
 		return -1, nil
 	}
 	if failed, err := w.flushIndex(); err != nil {
@@ -275,7 +294,10 @@ func (s *Store) attempt(ops []*op) (spoiler int, err error) {
 	// After a failed commit, what we see may not be on the disk, although it
 	// can be read: the next transaction is committed even if it is empty.
 	s.unsure = true
-	if err := catch(tx.Commit); err != nil {
+	s.health.step()
+	err = catch(tx.Commit)
+	s.health.commitEnded(err)
+	if err != nil {
 		return -1, fmt.Errorf("committing: %w", withErrno(err))
 	}
 	if err := s.syncName(); err != nil {

@@ -12,8 +12,6 @@ import (
 	"strings"
 
 	bolt "go.etcd.io/bbolt"
-
-	"github.com/caddy-webpush/caddy-webpush/pushsvc"
 )
 
 // compactBatch is about how many bytes a transaction of the copy holds.
@@ -26,11 +24,12 @@ const compactBatch = 8 << 20
 // subscriptions. It needs room for the copy. After an error, and after a crash
 // at any moment, the store is as it was, or compact.
 func (s *Store) Compact(ctx context.Context) (before, after int64, err error) {
-	s.gate.RLock()
-	defer s.gate.RUnlock()
-	if s.closed {
-		return 0, 0, fmt.Errorf("compacting the push store: %w", pushsvc.ErrClosed)
+	if err := s.enter(); err != nil {
+		return 0, 0, fmt.Errorf("compacting the push store: %w", err)
 	}
+	defer s.gate.RUnlock()
+	ctx, cancel := context.WithCancel(ctx) // whoever has given up waiting wants none any more
+	defer cancel()
 	o := &op{ctx: ctx, done: make(chan struct{}), alone: func() (err error) {
 		before, after, err = s.compact(ctx)
 		return err
@@ -121,7 +120,7 @@ func (s *Store) copyTo(ctx context.Context, db *bolt.DB) error {
 		return err
 	}
 	defer s.rollback(src)
-	c := &copier{ctx: ctx, db: db}
+	c := &copier{ctx: ctx, db: db, step: s.health.step}
 	if c.tx, err = db.Begin(true); err != nil {
 		return err
 	}
@@ -143,6 +142,7 @@ func (s *Store) copyTo(ctx context.Context, db *bolt.DB) error {
 // copier copies buckets in transactions of a limited size.
 type copier struct {
 	ctx  context.Context
+	step func() // called between parts
 	db   *bolt.DB
 	tx   *bolt.Tx
 	size int
@@ -187,9 +187,11 @@ func (c *copier) next(path [][]byte) (*bolt.Bucket, error) {
 	if err := c.ctx.Err(); err != nil {
 		return nil, err
 	}
+	c.step()
 	if err := c.tx.Commit(); err != nil {
 		return nil, err
 	}
+	c.step()
 	tx, err := c.db.Begin(true)
 	if err != nil {
 		return nil, err

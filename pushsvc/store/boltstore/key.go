@@ -154,8 +154,26 @@ func (s *Store) Keys(ctx context.Context) ([]pushsvc.Key, error) {
 	return keys, nil
 }
 
-// Secret implements pushsvc.KeyStore.
+// Secret implements pushsvc.KeyStore. It never changes, and each post needs it: it is
+// read once.
 func (s *Store) Secret(ctx context.Context) ([]byte, error) {
+	if secret := s.secret.Load(); secret != nil {
+		if err := s.enter(); err != nil {
+			return nil, fmt.Errorf("reading the secret of receipts: %w", err)
+		}
+		defer s.gate.RUnlock()
+		return bytes.Clone(*secret), ctx.Err()
+	}
+	secret, err := s.readSecret(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("reading the secret of receipts: %w", err)
+	}
+	s.secret.Store(&secret)
+	return bytes.Clone(secret), nil
+}
+
+// readSecret reads the secret, or makes it.
+func (s *Store) readSecret(ctx context.Context) ([]byte, error) {
 	get := func(tx *bolt.Tx) ([]byte, error) {
 		v, err := metaGet(tx, metaSecret)
 		return bytes.Clone(v), err
@@ -171,10 +189,7 @@ func (s *Store) Secret(ctx context.Context) ([]byte, error) {
 			return fresh, w.metaPut(metaSecret, fresh)
 		})
 	}
-	if err != nil {
-		return nil, fmt.Errorf("reading the secret of receipts: %w", err)
-	}
-	return secret, nil
+	return secret, err
 }
 
 // putKey stores the pair. It makes it current where that is asked for, or where

@@ -47,7 +47,7 @@ func Open(ctx context.Context, path string, o Options) (*Store, error) {
 	s := &Store{
 		path: path, clock: o.Clock, onDamage: o.OnDamage,
 		ops: make(chan *op, queueLength), done: make(chan struct{}), closing: make(chan struct{}),
-		notes: newNotes(path), recent: newRecent(), history: map[string]uint64{},
+		notes: newNotes(path), recent: newRecent(), history: map[string]uint64{}, health: health{started: time.Now()},
 	}
 	err := s.open(path, o.Timeout)
 	for tries := 0; errors.Is(err, errReplaced) && tries < 10; tries++ {

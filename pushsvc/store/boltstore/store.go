@@ -57,7 +57,10 @@ type Store struct {
 	broken atomic.Pointer[error] // set once bbolt's locks can't be trusted
 	size   atomic.Int64          // largest size of the file seen; it never shrinks
 
-	notes *notes
+	notes  *notes
+	health health
+
+	secret atomic.Pointer[[]byte] // nil until it has been read
 
 	historyMu sync.Mutex
 	history   map[string]uint64 // the last number given to a row of a site's history
@@ -78,9 +81,25 @@ type Store struct {
 
 // Close waits for calls that are running, writes included, and releases the
 // file; a backup under way is broken off. Later calls of other methods give pushsvc.ErrClosed; another Close
-// does nothing.
+// does nothing. Where the disk does not answer, Close returns an error after
+// closePatience, and the file is released when the disk does.
 func (s *Store) Close() error {
 	s.hurry.Do(func() { close(s.closing) })
+	ended := make(chan error, 1)
+	go func() { ended <- s.shut() }()
+	for begun := time.Now(); ; {
+		select {
+		case err := <-ended:
+			return err
+		case <-time.After(closePatience):
+			if s.health.stalled() >= stalledAfter || time.Since(begun) > 4*closePatience {
+				return fmt.Errorf("closing the push store: %w", errCloseStalled)
+			}
+		}
+	}
+}
+
+func (s *Store) shut() error {
 	s.gate.Lock()
 	defer s.gate.Unlock()
 	if s.closed {
@@ -109,12 +128,26 @@ func closeDB(db *bolt.DB, file *os.File, broken bool) error {
 // read runs fn in a read transaction. What fn returns must not point into the
 // transaction's memory.
 func read[T any](ctx context.Context, s *Store, fn func(*bolt.Tx) (T, error)) (out T, err error) {
-	s.gate.RLock()
-	defer s.gate.RUnlock()
-	if s.closed {
-		return out, pushsvc.ErrClosed
+	if err := s.enter(); err != nil {
+		return out, err
 	}
+	defer s.gate.RUnlock()
 	return readOpen(ctx, s, fn)
+}
+
+// enter takes the gate for reading. It does not wait for a Close that waits for others.
+func (s *Store) enter() error {
+	select {
+	case <-s.closing:
+		return pushsvc.ErrClosed
+	default:
+	}
+	s.gate.RLock()
+	if s.closed {
+		s.gate.RUnlock()
+		return pushsvc.ErrClosed
+	}
+	return nil
 }
 
 // readOpen is read for a caller who holds the gate.

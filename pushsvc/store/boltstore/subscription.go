@@ -51,6 +51,7 @@ func (w *writeTx) putSubscription(sub pushsvc.Subscription, replaces *pushsvc.Pr
 	sameAuth := known && equal(old.Auth, sub.Auth)
 	switch {
 	case known && !sameAuth && former.ID != old.ID:
+		w.anyway = true
 		return old, nil
 	case sameAuth && former.ID == old.ID:
 		former = pushsvc.Subscription{} // it replaces itself: a plain refresh
@@ -191,6 +192,7 @@ func (w *writeTx) removeIDs(st site, ids []pushsvc.SubscriptionID) (removed int,
 // DeleteProven implements pushsvc.SubscriptionStore.
 func (s *Store) DeleteProven(ctx context.Context, name string, proof pushsvc.Proof) (bool, error) {
 	found, err := write(ctx, s, func(w *writeTx) (bool, error) {
+		w.anyway = true
 		st, ok := openSite(w.tx, name)
 		if !ok {
 			return false, nil
