@@ -85,10 +85,11 @@ type App struct {
 	dial     webpush.DialFunc
 	contact  string
 
-	run     atomic.Pointer[running] // nil while push is off
-	fault   atomic.Pointer[error]   // why, once Start has been tried
-	stop    context.CancelFunc      // ends the opening in the background
-	opening sync.WaitGroup
+	run        atomic.Pointer[running] // nil while push is off
+	fault      atomic.Pointer[error]   // why, once Start has been tried
+	stop       context.CancelFunc      // ends the opening in the background
+	opened     chan struct{}           // closed when that has ended; nil before Start
+	publishing sync.Mutex              // held while run is set going
 	// proxies has the servers that warnProxy has told of: few.
 	proxies sync.Map
 }
@@ -106,33 +107,16 @@ type running struct {
 	engine   *delivery.Engine
 	pruner   *pruner // nil where all is kept for ever
 	pages    *pages
+	health   *healthWatch
 	service  *service.Service
 	public   *httpapi.Public
 	operator *httpapi.Operator
 
 	// keyed is true once a current key has been seen: pages need not ask the
 	// store each time.
-	keyed atomic.Bool
-}
-
-// publicKeys are the key that browsers subscribe with, or empty where there is
-// none or the store cannot tell, and the ring's other keys.
-func (r *running) publicKeys() (current string, old []string) {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-	defer cancel()
-	keys, err := r.store.Keys(ctx)
-	if err != nil {
-		return "", nil
-	}
-	for _, k := range keys {
-		if k.Current {
-			current = k.Public
-		} else {
-			old = append(old, k.Public)
-		}
-	}
-	r.keyed.Store(current != "")
-	return current, old
+	keyed  atomic.Bool
+	ring   atomic.Pointer[ring] // as it was when the store could tell last
+	asking atomic.Int64
 }
 
 // hasKey says whether browsers can subscribe.
@@ -236,33 +220,43 @@ func parseServices(patterns []string) (webpush.Services, error) {
 // reopenAfter is how long to wait before trying again to open a store.
 const reopenAfter = 2 * time.Second
 
+// openPatience is how long Start waits for the store, and the end of a configuration
+// for the opening to end: its disk may not answer.
+const openPatience = 5 * time.Second
+
 // Start opens the store and sets the engine going. Where the store cannot be
-// opened it says so in the log and goes on trying in the background: sites are
-// served without push meanwhile.
+// opened, or its disk does not answer, it says so in the log and goes on trying in the
+// background: sites are served without push meanwhile.
 func (a *App) Start() error {
 	a.warnPlaces()
 	ctx, cancel := context.WithCancel(context.Background())
-	a.stop = cancel
-	err := a.open(ctx)
-	if err == nil {
-		return nil
-	}
-	a.logger.Error("push is off until the store can be opened; sites are served without it", "error", err)
-	a.opening.Add(1)
+	a.stop, a.opened = cancel, make(chan struct{})
+	first := make(chan error, 1)
 	go func() {
-		defer a.opening.Done()
-		for {
+		defer close(a.opened)
+		err := a.openSafely(ctx)
+		first <- err
+		for err != nil {
 			select {
 			case <-ctx.Done():
 				return
 			case <-time.After(reopenAfter):
 			}
-			if err := a.openSafely(ctx); err == nil {
+			if err = a.openSafely(ctx); err == nil {
 				a.logger.Info("the store is open now; push is on")
-				return
 			}
 		}
 	}()
+	var err error
+	select {
+	case err = <-first:
+	case <-time.After(openPatience):
+		err = pushsvc.ErrStalled
+		a.fault.CompareAndSwap(nil, &err)
+	}
+	if err != nil {
+		a.logger.Error("push is off until the store can be opened; sites are served without it", "error", err)
+	}
 	return nil
 }
 
@@ -291,15 +285,31 @@ func (a *App) open(ctx context.Context) (err error) {
 	if err != nil {
 		return errors.Join(err, releaseStore(a.storage))
 	}
+	if !a.publish(ctx, run) {
+		run.pages.stop()
+		run.client.Close()
+		return errors.Join(ctx.Err(), releaseStore(a.storage))
+	}
+	current, _ := run.publicKeys()
+	a.logger.Info("push is on", "storage", a.storage.StoreKey(), "key", service.KeyID(current))
+	return nil
+}
+
+// publish sets going what has been assembled, unless the configuration has ended.
+func (a *App) publish(ctx context.Context, run *running) bool {
+	a.publishing.Lock()
+	defer a.publishing.Unlock()
+	if ctx.Err() != nil {
+		return false
+	}
 	a.run.Store(run)
 	a.observer.start()
 	run.engine.Start()
 	if run.pruner != nil {
 		run.pruner.start()
 	}
-	current, _ := run.publicKeys()
-	a.logger.Info("push is on", "storage", a.storage.StoreKey(), "key", service.KeyID(current))
-	return nil
+	run.health.start()
+	return true
 }
 
 func (a *App) assemble(ctx context.Context, store pooledStore) (*running, error) {
@@ -312,7 +322,7 @@ func (a *App) assemble(ctx context.Context, store pooledStore) (*running, error)
 		return nil, fmt.Errorf("reading the VAPID key: %w", err)
 	}
 	// Sites are served as the config has them until it can be read.
-	if err := store.prompts.Read(ctx); err != nil {
+	if err := readInTime(ctx, store.prompts.Read); err != nil {
 		a.logger.Error("prompts are as the configuration has them", "error", err)
 	}
 	id, err := uuid.NewRandom()
@@ -343,6 +353,7 @@ func (a *App) assemble(ctx context.Context, store pooledStore) (*running, error)
 	}
 	return &running{
 		pruner: old,
+		health: &healthWatch{health: svc.Health, logger: a.logger},
 		pages:  newPages(svc, a.logger, a.metrics.dropped.Inc),
 		store:  store.Store, client: client, engine: engine, service: svc,
 		public:   a.publicAPI(svc),
@@ -434,16 +445,26 @@ func (a *App) stopWork(run *running) error {
 	if run.pruner != nil {
 		run.pruner.stop()
 	}
+	run.health.stop()
 	err := run.engine.Stop(ctx)
 	a.observer.stop(eventsTimeout)
 	return err
 }
 
+// endOpening ends the opening in the background. One that hangs ends by itself when the
+// disk answers, and gives back what it has taken.
 func (a *App) endOpening() {
-	if a.stop != nil {
-		a.stop()
+	if a.stop == nil {
+		return
 	}
-	a.opening.Wait()
+	a.publishing.Lock()
+	a.stop()
+	a.publishing.Unlock()
+	select {
+	case <-a.opened:
+	case <-time.After(openPatience):
+		a.logger.Error("opening the store has not ended", "error", pushsvc.ErrStalled)
+	}
 }
 
 // Cleanup gives the store back. It also runs where Start or Provision failed,

@@ -88,6 +88,7 @@ const importable = "sw.js"
 
 // serveOwn answers what lies under the prefix. Nothing of it reaches the site.
 func (h *Handler) serveOwn(w http.ResponseWriter, r *http.Request, action string) error {
+	httpapi.LimitReading(w, r)
 	w = newOwnAnswer(w)
 	if httpapi.IsModule(action) {
 		httpapi.ServeModule(w, r, action)

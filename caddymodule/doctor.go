@@ -255,7 +255,7 @@ func (d *doctor) tagged() bool {
 	case d.page.StatusCode >= 400:
 		d.say("page", illness, "give the URL of a page that visitors see", "the server answers %s, and the page has no script", d.page.Status)
 	case why == injector.ReasonInjected:
-		d.say("page", illness, `put the line "webpush" into this site's block of the Caddyfile, in front of what answers; if it is there, look into Caddy's log for "push is off"`,
+		d.say("page", illness, `put the line "webpush" into this site's block of the Caddyfile, in front of what answers; if it is there, look into Caddy's log for "push is off" or "push does not work"`,
 			"the page could carry the script, but does not: it does not come through webpush, or push is off")
 	default:
 		d.say("page", illness, cures[why], "the page has no script, because it is of a kind that is left as it is: %s", why)

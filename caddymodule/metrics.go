@@ -82,7 +82,7 @@ func (m *metrics) pushed(r *webpush.Result, took time.Duration) {
 type gauges struct {
 	state func() *running
 
-	inFlight, messages, queueAge, subscriptions, sites *prometheus.Desc
+	inFlight, messages, queueAge, subscriptions, sites, healthy *prometheus.Desc
 
 	// What the store says is kept for a moment: listing a thousand sites for
 	// each of several scrapers would be work.
@@ -104,13 +104,14 @@ func newGauges(state func() *running) *gauges {
 		messages:      desc("messages_running", "Messages that are being sent."),
 		queueAge:      desc("queue_age_seconds", "Since when the recipient who has waited longest could have been sent to; 0 where nobody waits."),
 		subscriptions: desc("subscriptions", "Live subscriptions of all sites."),
+		healthy:       desc("store_healthy", "1 where the store works; 0 where its disk does not answer, or the last write failed."),
 		sites:         desc("sites", "Sites that have or had a subscription."),
 	}
 }
 
 // Describe implements prometheus.Collector.
 func (g *gauges) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{g.inFlight, g.messages, g.queueAge, g.subscriptions, g.sites} {
+	for _, d := range []*prometheus.Desc{g.inFlight, g.messages, g.queueAge, g.subscriptions, g.sites, g.healthy} {
 		ch <- d
 	}
 }
@@ -131,6 +132,11 @@ func (g *gauges) Collect(ch chan<- prometheus.Metric) {
 		age = max(time.Since(stats.OldestDue).Seconds(), 0)
 	}
 	gauge(g.queueAge, age)
+	works := 0.0
+	if run.service.Health() == nil {
+		works = 1
+	}
+	gauge(g.healthy, works)
 	if sites, subscriptions, ok := g.count(run); ok {
 		gauge(g.subscriptions, subscriptions)
 		gauge(g.sites, sites)

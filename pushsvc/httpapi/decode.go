@@ -25,6 +25,14 @@ const maxDepth = 16
 // that nobody holds a connection open drop by drop.
 const readTimeout = 5 * time.Second
 
+// LimitReading is limitReading for a request that nobody may read the body of: the
+// server reads it before it answers.
+func LimitReading(w http.ResponseWriter, r *http.Request) {
+	if r.Body != nil && r.Body != http.NoBody {
+		limitReading(w)
+	}
+}
+
 // limitReading starts readTimeout. Where the request fails, the limit stays:
 // the server reads what is left of the body before it answers. It ends with
 // the request. Not every writer can set a deadline; where it cannot, the

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"strings"
@@ -33,7 +34,9 @@ func (p *Public) messages(w http.ResponseWriter, r *http.Request, site PublicSit
 	if !v.browser.IsZero() {
 		device, req.Line = v.browser.Device(), v.browser.Line()
 	}
-	answer, err := p.Service.Messages(r.Context(), site.Name, device, req)
+	answer, err := timely(r.Context(), &p.calls, func(ctx context.Context) (service.MessagesAnswer, error) {
+		return p.Service.Messages(ctx, site.Name, device, req)
+	})
 	if err != nil {
 		return err
 	}
@@ -53,7 +56,11 @@ func UploadName(path string) (string, bool) {
 
 // ServeUpload answers with an image that an operator has uploaded.
 func (p *Public) ServeUpload(w http.ResponseWriter, r *http.Request, site PublicSite, name string) {
-	u, err := p.Service.Store.Upload(r.Context(), site.Name, name)
+	ctx, cancel := context.WithTimeout(r.Context(), visitorTime)
+	defer cancel()
+	u, err := timely(ctx, &p.calls, func(ctx context.Context) (pushsvc.Upload, error) {
+		return p.Service.Store.Upload(ctx, site.Name, name)
+	})
 	if errors.Is(err, pushsvc.ErrNotFound) {
 		WriteProblem(w, problem(http.StatusNotFound, "there is no such image"))
 		return

@@ -32,6 +32,7 @@ type Operator struct {
 	service *service.Service
 	logger  *slog.Logger
 	mux     *http.ServeMux
+	calls   calls
 	// idle is how long a client may take nothing of a long answer.
 	idle time.Duration
 }
@@ -40,12 +41,19 @@ type Operator struct {
 func NewOperator(s *service.Service, log *slog.Logger) *Operator {
 	o := &Operator{service: s, logger: log, mux: http.NewServeMux(), idle: idleTimeout}
 	for _, r := range append(o.routes(), o.popupRoutes()...) {
-		o.mux.HandleFunc(r.pattern, o.dispatch(r.methods))
+		o.mux.HandleFunc(r.pattern, o.dispatch(r.methods, untimed[r.pattern]))
 	}
 	o.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		WriteProblem(w, problem(http.StatusNotFound, "there is no such endpoint: "+r.URL.Path))
 	})
 	return o
+}
+
+// untimed are the paths whose answers, or bodies, take as long as the store is large.
+// The store itself gives up on a disk that does not answer.
+var untimed = map[string]bool{
+	"/webpush/backup": true, "/webpush/compact": true, "/webpush/sites/{site}/subscriptions": true,
+	"/webpush/sites/{site}": true, "/webpush/sites/{site}/profiles/purge": true,
 }
 
 type handler func(w http.ResponseWriter, r *http.Request) error
@@ -59,6 +67,7 @@ type route struct {
 func (o *Operator) routes() []route {
 	const get, post, put, del = http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete
 	return []route{
+		{"/webpush/health", map[string]handler{get: o.health}},
 		{"/webpush/sites", map[string]handler{get: o.listSites}},
 		{"/webpush/sites/{site}", map[string]handler{get: o.showSite, del: o.removeSite}},
 		{"/webpush/sites/{site}/subscriptions", map[string]handler{get: o.subscriptions, post: o.importSubscriptions}},
@@ -85,7 +94,7 @@ func (o *Operator) routes() []route {
 
 // dispatch picks the handler by method. http.ServeMux could, but its 405 is no
 // problem detail.
-func (o *Operator) dispatch(methods map[string]handler) http.HandlerFunc {
+func (o *Operator) dispatch(methods map[string]handler, untimed bool) http.HandlerFunc {
 	allowed := make([]string, 0, len(methods))
 	for m := range methods {
 		allowed = append(allowed, m)
@@ -99,8 +108,12 @@ func (o *Operator) dispatch(methods map[string]handler) http.HandlerFunc {
 			return
 		}
 		err := checkQuery(r)
-		if err == nil {
+		switch {
+		case err != nil:
+		case untimed:
 			err = h(w, r)
+		default:
+			err = inTime(w, r, &o.calls, operatorTime, h)
 		}
 		if err != nil {
 			fail(r.Context(), o.logger, w, err)
@@ -109,6 +122,20 @@ func (o *Operator) dispatch(methods map[string]handler) http.HandlerFunc {
 }
 
 func (o *Operator) ServeHTTP(w http.ResponseWriter, r *http.Request) { o.mux.ServeHTTP(w, r) }
+
+// health answers 200 where the store works, else 503 and why.
+func (o *Operator) health(w http.ResponseWriter, r *http.Request) error {
+	if err := o.service.Health(); err != nil {
+		p := problem(http.StatusServiceUnavailable, "push does not work: "+err.Error())
+		w.Header().Set("Retry-After", retryAfter)
+		WriteProblem(w, p)
+		return nil
+	}
+	writeJSON(w, http.StatusOK, struct {
+		Healthy bool `json:"healthy"`
+	}{true})
+	return nil
+}
 
 func (o *Operator) listSites(w http.ResponseWriter, r *http.Request) error {
 	all, err := asked(r, "all")

@@ -220,7 +220,7 @@ func TestOperatorRoutes(t *testing.T) {
 	f := newFixture(t)
 	f.subscribe(siteA, 1)
 	for path, allowed := range map[string]string{
-		"sites": "GET", "sites/a.example": "GET", "sites/a.example/subscriptions": "GET, POST", "sites/a.example/subscriptions/9": "DELETE",
+		"health": "GET", "sites": "GET", "sites/a.example": "DELETE, GET", "sites/a.example/subscriptions": "GET, POST", "sites/a.example/subscriptions/9": "DELETE",
 		"sites/a.example/messages": "GET, POST", "sites/a.example/messages/x": "GET", "send": "POST", "keys": "GET, POST",
 		"sites/a.example/messages/x/pause": "POST", "sites/a.example/messages/x/resume": "POST", "sites/a.example/messages/x/cancel": "POST",
 		"keys/rotate": "POST", "backup": "GET", "compact": "POST",

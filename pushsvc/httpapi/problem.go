@@ -96,6 +96,8 @@ func asProblem(err error) *Problem {
 		return problem(http.StatusNotFound, "the site has nothing of that id: give the whole id, as the list has it")
 	case errors.Is(err, pushsvc.ErrIdempotencyConflict):
 		return problem(http.StatusUnprocessableEntity, "this Idempotency-Key was used with a different request: use a new key for a new request")
+	case isWaiting(err):
+		return problem(http.StatusServiceUnavailable, "the store's disk does not answer in time; what was sent may still be stored: send it again later, which changes nothing where it was")
 	default:
 		return problem(http.StatusServiceUnavailable, "the subscription store cannot be used at the moment; the server's log says why")
 	}
@@ -113,7 +115,7 @@ func fail(ctx context.Context, log *slog.Logger, w http.ResponseWriter, err erro
 		w.Header().Set("Retry-After", retryFull) // the service has told, once
 	} else if p.Status >= http.StatusInternalServerError && p.Status != http.StatusNotImplemented {
 		w.Header().Set("Retry-After", retryAfter)
-		if !errors.Is(err, context.Canceled) {
+		if !errors.Is(err, context.Canceled) && !isWaiting(err) {
 			log.ErrorContext(ctx, "push request failed", "error", err)
 		}
 	}

@@ -1,10 +1,13 @@
 package httpapi
 
 import (
+	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"net/netip"
 	"strings"
+	"time"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/service"
@@ -35,6 +38,7 @@ type Public struct {
 	Limited func()
 
 	cross http.CrossOriginProtection
+	calls calls
 }
 
 // PublicSite is the site that something is posted to.
@@ -77,6 +81,11 @@ func (p *Public) Serve(w http.ResponseWriter, r *http.Request, site PublicSite, 
 func (p *Public) serve(w http.ResponseWriter, r *http.Request, site PublicSite, action string) error {
 	limitReading(w)
 	w.Header().Set("Cache-Control", "no-store") // a cookie is nobody else's
+	if r.ProtoMajor >= 2 {
+		// A browser takes the little that is answered; who takes nothing (RFC 9113 §5.2)
+		// must not hold the request for it. Over HTTP/1 the system takes it.
+		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(readTimeout))
+	}
 	handle := publicActions[action]
 	if handle == nil {
 		return problem(http.StatusNotFound, "there is no such endpoint")
@@ -88,7 +97,14 @@ func (p *Public) serve(w http.ResponseWriter, r *http.Request, site PublicSite, 
 	if err := p.cross.Check(r); err != nil || downgraded(r) {
 		return problem(http.StatusForbidden, "only pages of this site may post here")
 	}
-	return handle(p, w, r, site)
+	if action != "messages" { // which only reads
+		if err := p.Service.Health(); errors.Is(err, pushsvc.ErrStalled) {
+			return err
+		}
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), visitorTime)
+	defer cancel()
+	return handle(p, w, r.WithContext(ctx), site)
 }
 
 // downgraded tells a page of the site's unencrypted twin, which anybody on the
@@ -98,7 +114,22 @@ func downgraded(r *http.Request) bool {
 	return r.TLS != nil && strings.HasPrefix(r.Header.Get("Origin"), "http://")
 }
 
+// evenStep is by what steps the answers to subscribe and unsubscribe come. What they do
+// depends on whether an endpoint is known, which nobody is to learn by a stopwatch.
+const evenStep = 10 * time.Millisecond
+
+// even waits for the next step since the request came.
+func even(ctx context.Context, came time.Time) {
+	step := time.NewTimer(evenStep - time.Since(came)%evenStep)
+	defer step.Stop()
+	select {
+	case <-step.C:
+	case <-ctx.Done():
+	}
+}
+
 func (p *Public) subscribe(w http.ResponseWriter, r *http.Request, site PublicSite) error {
+	came := time.Now()
 	if err := p.limited(w, r, p.Limit, 1, "subscriptions"); err != nil {
 		return err
 	}
@@ -123,7 +154,10 @@ func (p *Public) subscribe(w http.ResponseWriter, r *http.Request, site PublicSi
 	if err := p.mayBegin(w, r, site); err != nil {
 		return err
 	}
-	row, err := p.Service.Subscribe(r.Context(), site.Name, req)
+	row, err := timely(r.Context(), &p.calls, func(ctx context.Context) (service.Subscribed, error) {
+		return p.Service.Subscribe(ctx, site.Name, req)
+	})
+	even(r.Context(), came)
 	if err != nil {
 		return err
 	}
@@ -139,6 +173,7 @@ func (p *Public) subscribe(w http.ResponseWriter, r *http.Request, site PublicSi
 }
 
 func (p *Public) unsubscribe(w http.ResponseWriter, r *http.Request, site PublicSite) error {
+	came := time.Now()
 	// Not the limit of subscriptions: who may bring no more may still go.
 	if err := p.limited(w, r, p.EventLimit, 1, "requests"); err != nil {
 		return err
@@ -151,7 +186,11 @@ func (p *Public) unsubscribe(w http.ResponseWriter, r *http.Request, site Public
 	if err := decodeJSON(body, &req, false); err != nil {
 		return err
 	}
-	if err := p.Service.Unsubscribe(r.Context(), site.Name, req); err != nil {
+	_, err = timely(r.Context(), &p.calls, func(ctx context.Context) (struct{}, error) {
+		return struct{}{}, p.Service.Unsubscribe(ctx, site.Name, req)
+	})
+	even(r.Context(), came)
+	if err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)
@@ -177,7 +216,10 @@ func (p *Public) events(w http.ResponseWriter, r *http.Request, site PublicSite)
 		for i := range req.Events {
 			reports[i] = req.Events[i].Report
 		}
-		if err := p.Service.Track(r.Context(), site.Name, reports); err != nil {
+		_, err := timely(r.Context(), &p.calls, func(ctx context.Context) (struct{}, error) {
+			return struct{}{}, p.Service.Track(ctx, site.Name, reports)
+		})
+		if err != nil {
 			return err
 		}
 	} else if err := p.record(w, r, site, req, len(body)); err != nil {

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"context"
 	"net/http"
 	"slices"
 	"strings"
@@ -165,7 +166,9 @@ func (p *Public) record(w http.ResponseWriter, r *http.Request, site PublicSite,
 		return err
 	}
 	from := service.Sender{Device: v.browser.Device(), Browser: v.browser, Secret: site.IdentitySecret}
-	out, err := p.Service.Record(r.Context(), site.Name, from, req)
+	out, err := timely(r.Context(), &p.calls, func(ctx context.Context) (pushsvc.Tracked, error) {
+		return p.Service.Record(ctx, site.Name, from, req)
+	})
 	switch {
 	case err != nil:
 		return err

@@ -23,6 +23,21 @@ type compacter interface {
 	Compact(ctx context.Context) (before, after int64, err error)
 }
 
+// healthy is a store that knows whether it works.
+type healthy interface {
+	// Health is nil where it does; pushsvc.ErrStalled where its disk does not
+	// answer. It never waits.
+	Health() error
+}
+
+// Health is nil where the store works, as far as it knows.
+func (s *Service) Health() error {
+	if h, ok := s.Store.(healthy); ok {
+		return h.Health()
+	}
+	return nil
+}
+
 // Backup writes a copy of the whole store to w and says how many bytes it has:
 // subscriptions of all sites, messages, and the private keys. ErrUnsupported
 // where the store has no way to.

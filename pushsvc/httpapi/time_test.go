@@ -1,0 +1,80 @@
+package httpapi_test
+
+import (
+	"fmt"
+	"math"
+	"testing"
+	"time"
+)
+
+// welch is Welch's t of two samples.
+func welch(a, b []float64) float64 {
+	mean := func(x []float64) (m, v float64) {
+		for _, f := range x {
+			m += f / float64(len(x))
+		}
+		for _, f := range x {
+			v += (f - m) * (f - m) / float64(len(x)-1)
+		}
+		return m, v / float64(len(x))
+	}
+	ma, va := mean(a)
+	mb, vb := mean(b)
+	return (ma - mb) / math.Sqrt(va+vb)
+}
+
+// TestKnownByTime: who knows an endpoint, but not its secret, learns neither by answers
+// nor by a stopwatch whether it is subscribed.
+func TestKnownByTime(t *testing.T) {
+	f := newFixture(t)
+	const pairs = 150
+	for _, tt := range []struct {
+		action string
+		body   func(known browser, n int) string
+	}{
+		{"subscribe", func(b browser, n int) string {
+			other := newBrowser(t, 0)
+			other.endpoint = b.endpoint
+			return other.json("")
+		}},
+		{"subscribe", func(b browser, n int) string {
+			other := newBrowser(t, 0)
+			other.endpoint = b.endpoint
+			return other.json(`,"defaultTopics":["news"]`)
+		}},
+		{"unsubscribe", func(b browser, n int) string {
+			other := newBrowser(t, 0)
+			other.endpoint = b.endpoint
+			return other.proof()
+		}},
+	} {
+		var known, unknown []float64
+		for n := range pairs {
+			b := newBrowser(t, n)
+			b.endpoint = fmt.Sprint("https://fcm.googleapis.com/fcm/send/known", tt.action, n)
+			if a := f.post(siteA, "subscribe", b.json(`,"topics":["deals"]`)); a.status != 201 {
+				t.Fatalf("%d %s", a.status, a.body)
+			}
+			stranger := newBrowser(t, n)
+			stranger.endpoint = fmt.Sprint("https://fcm.googleapis.com/fcm/send/other", tt.action, time.Now().UnixNano())
+			measure := func(b browser) (answer, float64) {
+				body := tt.body(b, n)
+				start := time.Now()
+				a := f.post(siteA, tt.action, body)
+				return a, time.Since(start).Seconds()
+			}
+			k, took := measure(b)
+			known = append(known, took)
+			u, took := measure(stranger)
+			unknown = append(unknown, took)
+			if k.status != u.status || k.body != u.body {
+				t.Fatalf("%s: %d %s of a known one, %d %s of another", tt.action, k.status, k.body, u.status, u.body)
+			}
+		}
+		if tv := welch(known, unknown); math.Abs(tv) > 4.5 {
+			t.Errorf("%s tells known from unknown endpoints by time: t is %.1f", tt.action, tv)
+		} else {
+			t.Logf("%s: t is %.1f", tt.action, tv)
+		}
+	}
+}

@@ -1,0 +1,159 @@
+package httpapi
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"maps"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+)
+
+// How long callers wait for the store, whatever it waits for. What a call that has
+// been given up on does afterwards harms nobody: every write may be repeated.
+const (
+	// visitorTime is for all of a visitor's request, its body included.
+	visitorTime = 4 * time.Second
+	// operatorTime is for an operator's request, but for those that take as long as
+	// the store is large. It is longer than the store itself waits for its disk.
+	operatorTime = 15 * time.Second
+	// maxCalls is how many calls may be under way at a time, those that have been
+	// given up on included.
+	maxCalls = 4096
+)
+
+// calls are those under way.
+type calls struct{ n atomic.Int64 }
+
+// begin lets one more call begin, unless there are as many as may be.
+func (c *calls) begin() bool {
+	if c.n.Add(1) > maxCalls {
+		c.n.Add(-1)
+		return false
+	}
+	return true
+}
+
+// timely calls fn and returns what it returns, or context.DeadlineExceeded at the
+// context's deadline, whether fn notices or not: it may wait for a disk or a lock. A
+// panic of fn is the caller's.
+func timely[T any](ctx context.Context, c *calls, fn func(context.Context) (T, error)) (T, error) {
+	type outcome struct {
+		value    T
+		err      error
+		panicked any
+	}
+	var none T
+	if err := ctx.Err(); err != nil {
+		return none, err
+	}
+	if !c.begin() {
+		return none, pushsvc.ErrBusy
+	}
+	ended := make(chan outcome, 1)
+	go func() {
+		defer c.n.Add(-1)
+		var out outcome
+		defer func() {
+			if r := recover(); r != nil {
+				out.panicked = r
+			}
+			ended <- out
+		}()
+		out.value, out.err = fn(ctx)
+	}()
+	var late <-chan time.Time
+	if deadline, ok := ctx.Deadline(); ok {
+		timer := time.NewTimer(time.Until(deadline))
+		defer timer.Stop()
+		late = timer.C
+	}
+	select {
+	case out := <-ended:
+		if out.panicked != nil {
+			panic(out.panicked)
+		}
+		return out.value, out.err
+	case <-late:
+		return none, context.DeadlineExceeded
+	}
+}
+
+// isWaiting reports whether the error says that the store takes too long. Whoever looks
+// after the store is told once, not with each request.
+func isWaiting(err error) bool {
+	return errors.Is(err, pushsvc.ErrStalled) || errors.Is(err, pushsvc.ErrBusy) || errors.Is(err, context.DeadlineExceeded)
+}
+
+// heldAnswer keeps what a handler answers until it has ended.
+type heldAnswer struct {
+	mu     sync.Mutex
+	w      http.ResponseWriter
+	over   bool // nobody waits for it any more
+	header http.Header
+	status int
+	body   bytes.Buffer
+}
+
+func (a *heldAnswer) Header() http.Header { return a.header }
+
+func (a *heldAnswer) WriteHeader(status int) {
+	if a.status == 0 {
+		a.status = status
+	}
+}
+
+func (a *heldAnswer) Write(b []byte) (int, error) {
+	a.WriteHeader(http.StatusOK)
+	return a.body.Write(b)
+}
+
+// SetReadDeadline is for http.ResponseController.
+func (a *heldAnswer) SetReadDeadline(at time.Time) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.over {
+		return http.ErrHandlerTimeout
+	}
+	return http.NewResponseController(a.w).SetReadDeadline(at)
+}
+
+// send gives the answer to the client.
+func (a *heldAnswer) send() {
+	maps.Copy(a.w.Header(), a.header)
+	if a.status != 0 {
+		a.w.WriteHeader(a.status)
+	}
+	_, _ = a.body.WriteTo(a.w)
+}
+
+// abandon keeps the handler from whatever is the client's.
+func (a *heldAnswer) abandon() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.over = true
+}
+
+// inTime has h answer within limit; else it returns context.DeadlineExceeded, with
+// nothing answered.
+func inTime(w http.ResponseWriter, r *http.Request, c *calls, limit time.Duration, h handler) error {
+	ctx, cancel := context.WithTimeout(r.Context(), limit)
+	defer cancel()
+	held := &heldAnswer{w: w, header: http.Header{}}
+	_, err := timely(ctx, c, func(ctx context.Context) (struct{}, error) {
+		return struct{}{}, h(held, r.WithContext(ctx))
+	})
+	if err == nil {
+		held.send()
+		return nil
+	}
+	held.abandon()
+	if !errors.Is(err, context.DeadlineExceeded) { // the handler has ended: what it said of the answer holds
+		maps.Copy(w.Header(), held.header)
+	}
+	return err
+}
