@@ -167,7 +167,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		return err
 	}
 	if h.Site != "" {
-		h.Site, _ = pushsvc.SiteName(h.Site)
+		h.Site, _ = pushsvc.SiteName(pushsvc.GivenSite(h.Site))
 	}
 	if err := h.provisionInjector(); err != nil {
 		return err
@@ -243,7 +243,7 @@ func (e *optionError) Error() string { return e.option + ": " + e.problem }
 // check says which option is wrong.
 func (h *Handler) check() error {
 	if h.Site != "" {
-		if _, err := pushsvc.SiteName(h.Site); err != nil {
+		if _, err := pushsvc.SiteName(pushsvc.GivenSite(h.Site)); err != nil {
 			return &optionError{"site", fmt.Sprintf("%q: %v; write a host name such as shop.example.com", h.Site, err)}
 		}
 	}

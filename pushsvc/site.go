@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"golang.org/x/net/idna"
 )
 
 // MaxSiteName is the longest name of a site in bytes: a DNS name of 253 bytes
@@ -56,6 +58,27 @@ func SiteName(host string) (string, error) {
 		return name, nil
 	}
 	return name + ":" + strconv.Itoa(port), nil
+}
+
+// GivenSite is the ASCII form of a site as an operator writes it: "münchen.example"
+// is "xn--mnchen-3ya.example" (RFC 5891). What is no such name comes back as it is:
+// SiteName says what is wrong with it. It is not for Host headers, which are in
+// ASCII form already.
+func GivenSite(name string) string {
+	name = strings.TrimSpace(name)
+	host, port, ported := strings.Cut(name, ":")
+	ascii, err := idna.Lookup.ToASCII(host)
+	if err != nil || isASCII(name) {
+		return name
+	}
+	if ported {
+		return ascii + ":" + port
+	}
+	return ascii
+}
+
+func isASCII(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return r >= utf8.RuneSelf })
 }
 
 // splitHostPort gives the port 0 where there is none.

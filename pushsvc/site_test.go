@@ -73,3 +73,17 @@ func FuzzSiteName(f *testing.F) {
 		}
 	})
 }
+
+// TestGivenSite: operators write names as people read them.
+func TestGivenSite(t *testing.T) {
+	for given, want := range map[string]string{
+		"münchen.example": "xn--mnchen-3ya.example", "MÜNCHEN.example": "xn--mnchen-3ya.example",
+		"бутик.example:8443": "xn--90aog4ae.example:8443", "例え.テスト": "xn--r8jz45g.xn--zckzah", "straße.example": "xn--strae-oqa.example",
+		"shop.example": "shop.example", "Shop.Example:8080": "Shop.Example:8080", " shop.example ": "shop.example", "[::1]:8080": "[::1]:8080",
+		"a_b.example": "a_b.example", "": "",
+	} {
+		if got := pushsvc.GivenSite(given); got != want {
+			t.Errorf("%q: %q, want %q", given, got, want)
+		}
+	}
+}

@@ -107,6 +107,9 @@ func (o *Operator) dispatch(methods map[string]handler, untimed bool) http.Handl
 			WriteProblem(w, problem(http.StatusMethodNotAllowed, r.Method+" is not allowed here"))
 			return
 		}
+		if site := r.PathValue("site"); site != "" {
+			r.SetPathValue("site", pushsvc.GivenSite(site))
+		}
 		err := checkQuery(r)
 		switch {
 		case err != nil:

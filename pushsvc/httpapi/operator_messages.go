@@ -75,7 +75,7 @@ func (o *Operator) sendToSite(w http.ResponseWriter, r *http.Request) error {
 // has been seen. A dry run answers 200 and stores nothing.
 func (o *Operator) accept(w http.ResponseWriter, r *http.Request, body sendBody) error {
 	var err error
-	if body.Site, err = pushsvc.SiteName(body.Site); err != nil {
+	if body.Site, err = pushsvc.SiteName(pushsvc.GivenSite(body.Site)); err != nil {
 		return badField("site", err.Error())
 	}
 	req, err := body.request()

@@ -55,7 +55,7 @@ func Place(where *pushsvc.PopupWhere, page Page) Reason {
 		return NotPath
 	case !queryHas(where.Query, query):
 		return NotQuery
-	case len(where.Referrer) > 0 && !like(host(page.Referrer), lower(where.Referrer)...):
+	case len(where.Referrer) > 0 && !like(host(page.Referrer), hosts(where.Referrer)...):
 		return NotComing
 	case !utmIs(where.UTM, page.UTM, query):
 		return NotUTM
@@ -67,10 +67,6 @@ func Place(where *pushsvc.PopupWhere, page Page) Reason {
 		return NotVisitor
 	}
 	return ""
-}
-
-func pathAllowed(paths pushsvc.PopupPaths, path string) bool {
-	return !like(path, paths.Out...) && (len(paths.In) == 0 || like(path, paths.In...))
 }
 
 func queryHas(want map[string]string, query url.Values) bool {
@@ -113,21 +109,21 @@ func host(address string) string {
 // like says whether one of the patterns covers the whole text; * stands for
 // anything. The time is bounded by the product of their lengths.
 func like(text string, patterns ...string) bool {
-	return slices.ContainsFunc(patterns, func(p string) bool { return glob(p, text) })
+	return slices.ContainsFunc(patterns, func(p string) bool { return glob(strings.Split(p, "*"), text) })
 }
 
-func glob(pattern, text string) bool {
-	first, rest, star := strings.Cut(pattern, "*")
-	if !star {
-		return pattern == text
+// glob reports whether a pattern covers the whole text; parts are what stands
+// between its stars.
+func glob(parts []string, text string) bool {
+	if len(parts) == 1 {
+		return parts[0] == text
 	}
-	text, ok := strings.CutPrefix(text, first)
+	text, ok := strings.CutPrefix(text, parts[0])
 	if !ok {
 		return false
 	}
-	parts := strings.Split(rest, "*")
 	last := parts[len(parts)-1]
-	for _, part := range parts[:len(parts)-1] {
+	for _, part := range parts[1 : len(parts)-1] {
 		i := strings.Index(text, part)
 		if i < 0 {
 			return false

@@ -4,6 +4,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/net/idna"
+
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
 )
 
@@ -29,7 +31,7 @@ type Rule struct {
 // or not running.
 func Public(p *pushsvc.Popup, now time.Time) (Rule, bool) {
 	r := Rule{ID: p.ID, Where: p.Where, When: p.When, Session: p.Caps.Session, Priority: p.Priority, Free: Uncounted(p.Kind)}
-	r.Where.Referrer = lower(p.Where.Referrer)
+	r.Where.Referrer = hosts(p.Where.Referrer)
 	r.Where.Languages = lower(p.Where.Languages)
 	zone, late := time.UTC, 12*time.Hour // the last clock on Earth is at UTC-12
 	fixed := p.TimeZone != "" && p.TimeZone != pushsvc.ZoneVisitor
@@ -63,6 +65,18 @@ func lower(list []string) []string {
 	var out []string
 	for _, s := range list {
 		out = append(out, strings.ToLower(s))
+	}
+	return out
+}
+
+// hosts are patterns of host names as browsers write hosts: in lower case, and in
+// ASCII where they are beyond it (RFC 5890).
+func hosts(list []string) []string {
+	out := lower(list)
+	for i, host := range out {
+		if ascii, err := idna.Punycode.ToASCII(host); err == nil {
+			out[i] = ascii
+		}
 	}
 	return out
 }

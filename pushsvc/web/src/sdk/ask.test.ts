@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { After, Config } from "../shared/wire";
-import { afterOf, bellHelps, delayUntilAsk, nextStep, pathAllowed, type Step, type Visitor } from "./ask";
+import { pathAllowed } from "../shared/path";
+import { afterOf, bellHelps, delayUntilAsk, nextStep, type Step, type Visitor } from "./ask";
 
 const now = 1_800_000_000_000;
 const day = 86_400_000;
@@ -83,6 +84,18 @@ const paths: [string, string[] | undefined, string[] | undefined, boolean][] = [
   ["/a(b)+[c]", ["/a(b)+[c]"], undefined, true],
   ["/a\n", ["/a*"], undefined, true],
   ["/", [], [], true],
+  ["/%D0%BA%D0%BE%D1%80%D0%B7%D0%B8%D0%BD%D0%B0/1", undefined, ["/корзина*"], false],
+  ["/gr%C3%B6%C3%9Fe", ["/größe*"], undefined, true],
+  ["/gro%cc%88%c3%9fe", ["/größe"], undefined, true],
+  ["/größe", ["/gr%c3%b6%C3%9Fe"], undefined, true],
+  ["/a%20b", undefined, ["/a b*"], false],
+  ["/a+b", undefined, ["/a b*"], true],
+  ["/a%2Fb", ["/a/b"], undefined, false],
+  ["/a%2fb", ["/a%2Fb"], undefined, true],
+  ["/100%25", ["/100%"], undefined, true],
+  ["/%e4", ["/%E4"], undefined, true],
+  ["/axb", ["/a%2Ab"], undefined, false],
+  ["/a*b", ["/a%2Ab"], undefined, true],
 ];
 
 for (const [path, within, out, want] of paths) {

@@ -60,10 +60,3 @@ export function delayUntilAsk(after: After, views: number, since: number, now: n
   if (after.manual || views < (after.pages ?? 0)) return Infinity;
   return Math.max(0, (after.seconds ?? 0) * 1000 - Math.max(0, now - since));
 }
-
-/** Whether the prompt may show by itself on this path. */
-export function pathAllowed(path: string, { in: within = [], out = [] }: NonNullable<PromptConfig["paths"]> = {}): boolean {
-  const matches = (pattern: string) =>
-    new RegExp("^" + pattern.split("*").map((part) => part.replace(/[^\w/]/g, "\\$&")).join(".*") + "$", "s").test(path);
-  return !out.some(matches) && (!within.length || within.some(matches));
-}

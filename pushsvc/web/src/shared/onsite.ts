@@ -1,7 +1,7 @@
 // What a page can tell by itself about where pop-ups are (Go: package onsite;
 // both are tested by pushsvc/onsite/testdata/cases.json).
 
-import { pathAllowed } from "../sdk/ask";
+import { like, pathAllowed } from "./path";
 
 /** One running pop-up, as every page is told (Go: onsite.Rule). Patterns cover
  * the whole text; `*` stands for anything. */
@@ -63,7 +63,6 @@ export interface PageFacts {
 export function couldApply({ id, where = {}, from, until, session }: PopupRule, page: PageFacts): boolean {
   const { paths, query = {}, referrer, utm = {}, devices, languages, visitors } = where;
   const params = new URLSearchParams(page.query);
-  const like = (text: string, patterns?: string[]) => pathAllowed(text, { in: patterns });
   let host = "";
   try {
     host = new URL(page.referrer).hostname;
@@ -71,7 +70,7 @@ export function couldApply({ id, where = {}, from, until, session }: PopupRule, 
   return (
     pathAllowed(page.path, paths) &&
     Object.entries(query).every(([name, pattern]) => params.getAll(name).some((value) => like(value, [pattern]))) &&
-    like(host, referrer) &&
+    (!referrer || like(host, referrer)) &&
     Object.entries(utm).every(([name, pattern]) => like(page.utm?.[name as "source"] || params.get("utm_" + name) || "", [pattern])) &&
     (!devices || devices.includes(page.device)) &&
     (!languages || languages.some((tag) => (page.language.toLowerCase() + "-").startsWith(tag + "-"))) &&
