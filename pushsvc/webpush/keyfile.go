@@ -29,6 +29,9 @@ const maxKeyNesting = 4
 // point in one of these encodings, or PEM or DER, and must belong to the private
 // key. Errors are *KeyError and have nothing of the keys.
 func ReadKeyPair(public string, private []byte) (*KeyPair, error) {
+	if cleanKey(private) == "" {
+		return nil, &KeyError{"private key", "is missing: the file is empty"}
+	}
 	var points []string
 	if cleanKey([]byte(public)) != "" {
 		point, err := readPublic(public)
@@ -62,8 +65,6 @@ func ReadKeyPair(public string, private []byte) (*KeyPair, error) {
 func readPrivate(data []byte) (public string, key *ecdsa.PrivateKey, err error) {
 	text := cleanKey(data)
 	switch {
-	case text == "":
-		return "", nil, &KeyError{"private key", "is missing: the file is empty"}
 	case strings.HasPrefix(text, "{"):
 		return readKeyJSON([]byte(text), maxKeyNesting)
 	case strings.Contains(text, "-----BEGIN"):
