@@ -1,0 +1,193 @@
+package checkedbolt
+
+import (
+	"bytes"
+
+	bolt "go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
+)
+
+// Bucket is a bucket of a transaction. For writing it is bbolt's; for reading
+// it is its row.
+type Bucket struct {
+	tx *Tx
+	b  *bolt.Bucket // nil for reading
+
+	top      uint64 // the root's page; 0 where the bucket is in small
+	small    page
+	sequence uint64
+}
+
+// Fill says how full pages are left when they are split: a share of 1.
+func (b *Bucket) Fill(share float64) {
+	if b.b != nil {
+		b.b.FillPercent = share
+	}
+}
+
+// way goes to a leaf of what has been committed. bbolt goes the same way: it
+// changes the pages' places at the commit only. It is empty where nothing of the
+// bucket has a page of its own.
+func (b *Bucket) way(to aim, key []byte) []step {
+	root := b.top
+	if b.b != nil {
+		root = uint64(b.b.Root())
+	} else if b.small != nil {
+		return []step{{b.small, 0}}
+	}
+	if root == 0 {
+		return nil
+	}
+	return b.tx.down(make([]step, 0, 8), root, top, nil, nil, to, key)
+}
+
+// find returns a row of a read transaction.
+func (b *Bucket) find(key []byte) (value []byte, bucket, ok bool) {
+	way := b.way(toKey, key)
+	leaf := way[len(way)-1].page
+	i := leaf.search(key)
+	if i == leaf.count() {
+		return nil, false, false
+	}
+	k, v, bucket := leaf.row(i)
+	return v, bucket, bytes.Equal(k, key)
+}
+
+// Get returns a value, or nil. It must not be changed.
+func (b *Bucket) Get(key []byte) []byte {
+	if b.b != nil {
+		b.way(toKey, key)
+		return b.b.Get(key)
+	}
+	if v, bucket, ok := b.find(key); ok && !bucket {
+		return v
+	}
+	return nil
+}
+
+// Bucket returns the bucket of that name in this one, or nil.
+func (b *Bucket) Bucket(name []byte) *Bucket {
+	if b.b != nil {
+		b.way(toKey, name)
+		if in := b.b.Bucket(name); in != nil {
+			return &Bucket{tx: b.tx, b: in}
+		}
+		return nil
+	}
+	v, bucket, ok := b.find(name)
+	if !ok || !bucket {
+		return nil
+	}
+	in := &Bucket{tx: b.tx, top: u64(v), sequence: u64(v[8:])}
+	if in.top == 0 {
+		in.small = page(v[bucketSize:])
+	}
+	return in
+}
+
+// Put stores a value, which must not be changed until the transaction ends.
+func (b *Bucket) Put(key, value []byte) error {
+	if b.b == nil {
+		return bolterrors.ErrTxNotWritable
+	}
+	b.way(toKey, key)
+	return b.b.Put(key, value)
+}
+
+// Delete removes a row, if it is there.
+func (b *Bucket) Delete(key []byte) error {
+	if b.b == nil {
+		return bolterrors.ErrTxNotWritable
+	}
+	b.shear(key)
+	return b.b.Delete(key)
+}
+
+// shear checks what bbolt may merge after the key is gone.
+func (b *Bucket) shear(key []byte) {
+	way := b.way(toKey, key)
+	if len(way) == 0 {
+		return
+	}
+	b.tx.neighbours(way)
+	if b.tx.shorn == nil {
+		b.tx.shorn = map[uint64]bool{}
+	}
+	b.tx.shorn[way[len(way)-1].page.id()] = true
+}
+
+// CreateBucket makes a bucket in this one.
+func (b *Bucket) CreateBucket(name []byte) (*Bucket, error) {
+	if b.b == nil {
+		return nil, bolterrors.ErrTxNotWritable
+	}
+	b.way(toKey, name)
+	in, err := b.b.CreateBucket(name)
+	if err != nil {
+		return nil, err
+	}
+	return &Bucket{tx: b.tx, b: in}, nil
+}
+
+// CreateBucketIfNotExists makes a bucket in this one where it is missing.
+func (b *Bucket) CreateBucketIfNotExists(name []byte) (*Bucket, error) {
+	if in := b.Bucket(name); in != nil {
+		return in, nil
+	}
+	return b.CreateBucket(name)
+}
+
+// DeleteBucket removes a bucket from this one, with all that is in it.
+func (b *Bucket) DeleteBucket(name []byte) error {
+	if b.b == nil {
+		return bolterrors.ErrTxNotWritable
+	}
+	b.shear(name)
+	if in := b.b.Bucket(name); in != nil && in.Root() != 0 {
+		b.tx.whole(uint64(in.Root()), top, nil, nil, 0)
+	}
+	return b.b.DeleteBucket(name)
+}
+
+// Sequence is the bucket's number.
+func (b *Bucket) Sequence() uint64 {
+	if b.b != nil {
+		return b.b.Sequence()
+	}
+	return b.sequence
+}
+
+// SetSequence sets it.
+func (b *Bucket) SetSequence(n uint64) error {
+	if b.b == nil {
+		return bolterrors.ErrTxNotWritable
+	}
+	b.enterRoot()
+	return b.b.SetSequence(n)
+}
+
+// NextSequence raises it by one.
+func (b *Bucket) NextSequence() (uint64, error) {
+	if b.b == nil {
+		return 0, bolterrors.ErrTxNotWritable
+	}
+	b.enterRoot()
+	return b.b.NextSequence()
+}
+
+// enterRoot checks the root, which bbolt reads to write it with the number.
+func (b *Bucket) enterRoot() {
+	if root := uint64(b.b.Root()); root != 0 {
+		b.tx.page(root, top)
+	}
+}
+
+// Cursor goes through the bucket's rows, in the order of the keys. A bucket's
+// value is nil.
+func (b *Bucket) Cursor() *Cursor {
+	c := &Cursor{b: b}
+	if b.b != nil {
+		c.c = b.b.Cursor()
+	}
+	return c
+}

@@ -1,0 +1,145 @@
+package checkedbolt
+
+import (
+	"bytes"
+
+	bolt "go.etcd.io/bbolt"
+)
+
+// Cursor is a place in a bucket. Changing the bucket makes it useless.
+type Cursor struct {
+	b *Bucket
+	c *bolt.Cursor // nil for reading
+
+	way []step // for reading
+
+	// For writing: the key of the place, and the first key of the next leaf, nil
+	// for none, which has been checked.
+	key, until []byte
+}
+
+// First goes to the first row; its key is nil where there is none.
+func (c *Cursor) First() (key, value []byte) {
+	if c.c != nil {
+		c.ahead(toFirst, nil, 1)
+		return c.at(c.c.First())
+	}
+	c.way = c.b.way(toFirst, nil)
+	return c.forth()
+}
+
+// Last goes to the last row.
+func (c *Cursor) Last() (key, value []byte) {
+	if c.c != nil {
+		c.ahead(toLast, nil, -1)
+		return c.at(c.c.Last())
+	}
+	c.way = c.b.way(toLast, nil)
+	c.leaf().at = c.leaf().page.count()
+	return c.Prev()
+}
+
+// Seek goes to the first row that is not below the key.
+func (c *Cursor) Seek(key []byte) (k, value []byte) {
+	if c.c != nil {
+		c.ahead(toKey, key, 1)
+		return c.at(c.c.Seek(key))
+	}
+	c.way = c.b.way(toKey, key)
+	c.leaf().at = c.leaf().page.search(key)
+	return c.forth()
+}
+
+// Next goes to the row after this one. At the last row it stays there, and its
+// key is nil.
+func (c *Cursor) Next() (key, value []byte) {
+	if c.c != nil {
+		if c.until != nil && bytes.Compare(c.key, c.until) >= 0 {
+			c.ahead(toKey, c.key, 1)
+		}
+		return c.at(c.c.Next())
+	}
+	if c.leaf().at < c.leaf().page.count() {
+		c.leaf().at++
+	}
+	return c.forth()
+}
+
+// Prev goes to the row before this one.
+func (c *Cursor) Prev() (key, value []byte) {
+	if c.c != nil {
+		if c.key != nil {
+			c.ahead(toKey, c.key, -1)
+		}
+		k, v := c.c.Prev()
+		for n := len(c.b.tx.shorn); k == nil && n > 0; n-- { // bbolt stops at a leaf that was emptied
+			k, v = c.c.Prev()
+		}
+		return c.at(k, v)
+	}
+	for c.leaf().at == 0 {
+		way, ok := c.b.tx.beside(copyOf(c.way), -1)
+		if !ok {
+			return nil, nil
+		}
+		c.way = way
+		c.leaf().at = c.leaf().page.count()
+	}
+	c.leaf().at--
+	return c.row()
+}
+
+// copyOf copies a way, which beside spoils.
+func copyOf(way []step) []step { return append(make([]step, 0, len(way)+1), way...) }
+
+func (c *Cursor) leaf() *step { return &c.way[len(c.way)-1] }
+
+// forth returns the row of a reader's place, in a later leaf where this one has
+// no more.
+func (c *Cursor) forth() (key, value []byte) {
+	for c.leaf().at >= c.leaf().page.count() {
+		way, ok := c.b.tx.beside(copyOf(c.way), 1)
+		if !ok {
+			return nil, nil
+		}
+		c.way = way
+	}
+	return c.row()
+}
+
+func (c *Cursor) row() (key, value []byte) {
+	k, v, bucket := c.leaf().page.row(c.leaf().at)
+	if bucket {
+		return k, nil
+	}
+	return k, v
+}
+
+// at notes a writer's place.
+func (c *Cursor) at(k, v []byte) (key, value []byte) {
+	c.key = k
+	return k, v
+}
+
+// ahead checks the leaf that a writer is going to, and the one beside it; a
+// leaf that may have been emptied is passed.
+func (c *Cursor) ahead(to aim, key []byte, by int) {
+	c.until = nil
+	if by < 0 {
+		c.until = []byte{} // a Next looks by itself
+	}
+	way := c.b.way(to, key)
+	ok := len(way) > 0
+	for first := true; ok; first = false {
+		leaf := way[len(way)-1].page
+		if !first {
+			if c.until == nil {
+				c.until = leaf.key(0)
+			}
+			if !c.b.tx.shorn[leaf.id()] {
+				return
+			}
+		}
+		way, ok = c.b.tx.beside(way, by)
+	}
+}
