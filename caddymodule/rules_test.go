@@ -61,7 +61,7 @@ var layers = map[string][]string{
 	"pushsvc/web":              {},
 	"pushsvc/web/build":        {},
 	"pushsvc/httpapi":          {"cachecontrol", "pushsvc", "pushsvc/service", "pushsvc/transfer", "pushsvc/web"},
-	"pushsvc/store/boltstore":  {"pushsvc"},
+	"pushsvc/store/boltstore":  {"pushsvc", "pushsvc/store/boltstore/checkedbolt"},
 	"pushsvc/store/memstore":   {"pushsvc"},
 	"pushsvc/store/storetest":  {"pushsvc"},
 	"pushsvc/bench/stats":      {},
@@ -69,6 +69,7 @@ var layers = map[string][]string{
 		"pushsvc", "pushsvc/bench/stats", "pushsvc/webpush", "pushsvc/webpush/certtest", "pushsvc/delivery", "pushsvc/service", "pushsvc/transfer",
 		"pushsvc/store/boltstore",
 	},
+	"pushsvc/store/boltstore/checkedbolt": {},
 }
 
 // outside is what may be imported from elsewhere, by layer; what is not named
@@ -84,10 +85,12 @@ var outside = map[string][]string{
 	"pushsvc/delivery":        {"golang.org/x/time/rate"},
 	"pushsvc/service":         {"github.com/google/uuid"},
 	"pushsvc/web/build":       {"github.com/evanw/esbuild/pkg/api"},
-	"pushsvc/store/boltstore": {"go.etcd.io/bbolt", "go.etcd.io/bbolt/errors"},
+	"pushsvc/store/boltstore": {"go.etcd.io/bbolt/errors"},
 	"pushsvc/store/storetest": {"github.com/google/go-cmp/cmp", "github.com/google/go-cmp/cmp/cmpopts"},
 	"pushsvc/webpush":         {"github.com/SherClockHolmes/webpush-go", "golang.org/x/net/http2"},
 	"pushsvc/webpush/h2push":  {"golang.org/x/net/http2", "golang.org/x/net/http2/hpack"},
+
+	"pushsvc/store/boltstore/checkedbolt": {"go.etcd.io/bbolt", "go.etcd.io/bbolt/errors"},
 }
 
 // TestImportRules keeps the arrows of the design: injector and pushsvc never

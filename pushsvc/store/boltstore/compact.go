@@ -11,7 +11,7 @@ import (
 	"runtime/debug"
 	"strings"
 
-	bolt "go.etcd.io/bbolt"
+	bolt "github.com/caddy-webpush/caddy-webpush/pushsvc/store/boltstore/checkedbolt"
 )
 
 // compactBatch is about how many bytes a transaction of the copy holds.
@@ -211,7 +211,7 @@ func (c *copier) at(path [][]byte) (*bolt.Bucket, error) {
 	if err != nil {
 		return nil, err
 	}
-	b.FillPercent = fill
+	b.Fill(fill)
 	return b, nil
 }
 

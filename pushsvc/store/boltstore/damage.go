@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"syscall"
+
+	bolt "github.com/caddy-webpush/caddy-webpush/pushsvc/store/boltstore/checkedbolt"
 )
 
 // DamageError says that a part of the file can't be read. Its text names
@@ -29,6 +31,10 @@ func (e *DamageError) Unwrap() error { return e.Err }
 func catch(fn func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
+			if d, ok := p.(*bolt.DamageError); ok {
+				err = &DamageError{Where: fmt.Sprintf("page %d", d.Page), Err: errors.New(d.Reason)}
+				return
+			}
 			err = &DamageError{Where: "file", Err: fmt.Errorf("reading it failed: %v", p)}
 		}
 	}()

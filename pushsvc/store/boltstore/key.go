@@ -10,9 +10,8 @@ import (
 	"slices"
 	"time"
 
-	bolt "go.etcd.io/bbolt"
-
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	bolt "github.com/caddy-webpush/caddy-webpush/pushsvc/store/boltstore/checkedbolt"
 )
 
 // secretSize is the length of the secret that signs receipt tokens, in bytes.

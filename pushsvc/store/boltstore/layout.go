@@ -7,9 +7,8 @@ import (
 	"strconv"
 	"strings"
 
-	bolt "go.etcd.io/bbolt"
-
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	bolt "github.com/caddy-webpush/caddy-webpush/pushsvc/store/boltstore/checkedbolt"
 )
 
 // Buckets at the top of the file. Sites are buckets within "sites", so that no
@@ -152,7 +151,7 @@ func (s site) putRow(w *writeTx, bucket string, key, row []byte) error {
 		return err
 	}
 	if bucket == siteSubs || bucket == siteMessages || bucket == siteProgress || bucket == peopleHistory {
-		b.FillPercent = fill
+		b.Fill(fill)
 	}
 	return w.put(b, key, row)
 }

@@ -15,9 +15,8 @@ import (
 	"testing"
 	"time"
 
-	bolt "go.etcd.io/bbolt"
-
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	bolt "github.com/caddy-webpush/caddy-webpush/pushsvc/store/boltstore/checkedbolt"
 )
 
 func init() { jobs["track"] = trackForever }

@@ -6,9 +6,8 @@ import (
 	"path/filepath"
 	"testing"
 
-	bolt "go.etcd.io/bbolt"
-
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	bolt "github.com/caddy-webpush/caddy-webpush/pushsvc/store/boltstore/checkedbolt"
 )
 
 // TestSettingsSurvive: compaction, backup, a check and another start find the

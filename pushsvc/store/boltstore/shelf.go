@@ -3,7 +3,7 @@ package boltstore
 import (
 	"fmt"
 
-	bolt "go.etcd.io/bbolt"
+	bolt "github.com/caddy-webpush/caddy-webpush/pushsvc/store/boltstore/checkedbolt"
 )
 
 // shelf is a bucket of one message's rows, within one of its site's buckets.

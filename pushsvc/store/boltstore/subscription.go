@@ -11,9 +11,8 @@ import (
 	"fmt"
 	"time"
 
-	bolt "go.etcd.io/bbolt"
-
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	bolt "github.com/caddy-webpush/caddy-webpush/pushsvc/store/boltstore/checkedbolt"
 )
 
 // PutSubscription implements pushsvc.SubscriptionStore. A stored row that is
