@@ -10,8 +10,9 @@ import (
 // Bucket is a bucket of a transaction. For writing it is bbolt's; for reading
 // it is its row.
 type Bucket struct {
-	tx *Tx
-	b  *bolt.Bucket // nil for reading
+	tx    *Tx
+	b     *bolt.Bucket // nil for reading
+	depth int          // how many buckets it is in
 
 	top      uint64 // the root's page; 0 where the bucket is in small
 	small    page
@@ -70,7 +71,7 @@ func (b *Bucket) Bucket(name []byte) *Bucket {
 	if b.b != nil {
 		b.way(toKey, name)
 		if in := b.b.Bucket(name); in != nil {
-			return &Bucket{tx: b.tx, b: in}
+			return b.inner(in)
 		}
 		return nil
 	}
@@ -78,11 +79,21 @@ func (b *Bucket) Bucket(name []byte) *Bucket {
 	if !ok || !bucket {
 		return nil
 	}
-	in := &Bucket{tx: b.tx, top: u64(v), sequence: u64(v[8:])}
+	in := b.inner(nil)
+	in.top, in.sequence = u64(v), u64(v[8:])
 	if in.top == 0 {
 		in.small = page(v[bucketSize:])
 	}
 	return in
+}
+
+// inner is a bucket in this one. A bucket that is in itself would be endless for
+// who goes through all.
+func (b *Bucket) inner(in *bolt.Bucket) *Bucket {
+	if b.depth >= maxNested {
+		panic(&DamageError{Page: b.top, Reason: "its buckets are nested too deeply"})
+	}
+	return &Bucket{tx: b.tx, b: in, depth: b.depth + 1}
 }
 
 // Put stores a value, which must not be changed until the transaction ends.
@@ -126,7 +137,7 @@ func (b *Bucket) CreateBucket(name []byte) (*Bucket, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Bucket{tx: b.tx, b: in}, nil
+	return b.inner(in), nil
 }
 
 // CreateBucketIfNotExists makes a bucket in this one where it is missing.
@@ -147,6 +158,16 @@ func (b *Bucket) DeleteBucket(name []byte) error {
 		b.tx.whole(uint64(in.Root()), top, nil, nil, 0)
 	}
 	return b.b.DeleteBucket(name)
+}
+
+// MoveBucket puts a bucket of this one into another, under the same name.
+func (b *Bucket) MoveBucket(name []byte, to *Bucket) error {
+	if b.b == nil || to.b == nil {
+		return bolterrors.ErrTxNotWritable
+	}
+	b.shear(name)
+	to.way(toKey, name)
+	return b.b.MoveBucket(name, to.b)
 }
 
 // Sequence is the bucket's number.

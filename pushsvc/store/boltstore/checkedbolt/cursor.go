@@ -31,12 +31,31 @@ func (c *Cursor) First() (key, value []byte) {
 // Last goes to the last row.
 func (c *Cursor) Last() (key, value []byte) {
 	if c.c != nil {
-		c.ahead(toLast, nil, -1)
-		return c.at(c.c.Last())
+		return c.lastWritten()
 	}
 	c.way = c.b.way(toLast, nil)
 	c.leaf().at = c.leaf().page.count()
 	return c.Prev()
+}
+
+// lastWritten is Last for a writer. bbolt's never ends where all rows of two
+// leaves or more were deleted in the same transaction.
+func (c *Cursor) lastWritten() (key, value []byte) {
+	c.ahead(toLast, nil, -1)
+	way := c.b.way(toLast, nil)
+	if len(way) < 2 || !c.b.tx.shorn[way[len(way)-1].page.id()] {
+		return c.at(c.c.Last())
+	}
+	for ok := true; ok; way, ok = c.b.tx.beside(way, -1) {
+		var last []byte
+		for k, _ := c.Seek(way[len(way)-1].page.key(0)); k != nil; k, _ = c.Next() {
+			last = k
+		}
+		if last != nil {
+			return c.Seek(last)
+		}
+	}
+	return c.First() // a row before all others
 }
 
 // Seek goes to the first row that is not below the key.

@@ -159,6 +159,9 @@ func (t *Tx) Rollback() error { return t.tx.Rollback() }
 // Size is the number of bytes that the file's pages take.
 func (t *Tx) Size() int64 { return t.tx.Size() }
 
+// DB is the transaction's database.
+func (t *Tx) DB() *DB { return t.db }
+
 // ID is the transaction's number.
 func (t *Tx) ID() int { return t.tx.ID() }
 

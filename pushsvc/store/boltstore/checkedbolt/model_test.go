@@ -52,6 +52,9 @@ func TestLikeAMap(t *testing.T) {
 	db.NoSync = true
 	root := newModel()
 	for n := range commits {
+		if err := db.Update(func(tx *Tx) error { return move(r, tx, root) }); err != nil {
+			t.Fatalf("moving after %d commits: %v", n, err)
+		}
 		// Phases of growing and of shrinking, so that pages split and merge.
 		deletes := []int{5, 30, 70, 95}[n/20%4]
 		err := db.Update(func(tx *Tx) error {
@@ -131,6 +134,19 @@ func change(r *rand.Rand, b *Bucket, m *model, depth, deletes int) error {
 	return nil
 }
 
+// move puts a bucket into another, now and then. It is alone in its transaction:
+// bbolt loses what the same one has changed in the bucket.
+func move(r *rand.Rand, tx *Tx, m *model) error {
+	from, name, to := fmt.Sprintf("bucket%d", r.IntN(6)), fmt.Sprintf("bucket%d", r.IntN(6)), fmt.Sprintf("bucket%d", r.IntN(6))
+	source, target := m.buckets[from], m.buckets[to]
+	if r.IntN(5) > 0 || from == to || source == nil || source.buckets[name] == nil || target == nil || target.buckets[name] != nil {
+		return nil
+	}
+	target.buckets[name] = source.buckets[name]
+	delete(source.buckets, name)
+	return tx.Bucket([]byte(from)).MoveBucket([]byte(name), tx.Bucket([]byte(to)))
+}
+
 // same compares a bucket with its model, forwards, backwards and by seeking.
 func same(t *testing.T, r *rand.Rand, b *Bucket, m *model, n int) {
 	t.Helper()
@@ -170,5 +186,51 @@ func same(t *testing.T, r *rand.Rand, b *Bucket, m *model, n int) {
 		} else {
 			same(t, r, inner, in, n)
 		}
+	}
+}
+
+// TestLastOfNone: bbolt's own Last never ends here.
+func TestLastOfNone(t *testing.T) {
+	db, err := Open(filepath.Join(t.TempDir(), "test.db"), 0o600, &Options{Timeout: time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	db.NoSync = true
+	err = db.Update(func(tx *Tx) error {
+		b, err := tx.CreateBucket([]byte("b"))
+		for n := 0; n < 1000 && err == nil; n++ {
+			err = b.Put(fmt.Appendf(nil, "%05d", n), make([]byte, 50))
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	hangs := time.AfterFunc(20*time.Second, func() { panic("it does not end") })
+	defer hangs.Stop()
+	err = db.Update(func(tx *Tx) error {
+		b := tx.Bucket([]byte("b"))
+		for n := range 1000 {
+			if k, _ := b.Cursor().Last(); string(k) != "00999" && n < 999 {
+				t.Fatalf("without %d rows the last is %q", n, k)
+			}
+			if err := b.Delete(fmt.Appendf(nil, "%05d", n)); err != nil {
+				return err
+			}
+		}
+		if k, _ := b.Cursor().Last(); k != nil {
+			t.Errorf("of no rows the last is %q", k)
+		}
+		if err := b.Put([]byte("00000"), nil); err != nil {
+			return err
+		}
+		if k, _ := b.Cursor().Last(); string(k) != "00000" {
+			t.Errorf("of one row the last is %q", k)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }

@@ -5,9 +5,12 @@ import (
 	"fmt"
 )
 
-// maxDepth is the most pages from a bucket's root to a leaf, and the most
-// buckets within each other. Four billion rows have a depth of ten.
-const maxDepth = 48
+// maxDepth is the most pages from a bucket's root to a leaf: four billion rows
+// have a depth of ten. maxNested is the most buckets within each other.
+const (
+	maxDepth  = 48
+	maxNested = 24
+)
 
 // manySeen is how many pages a reader remembers: one that reads all would
 // remember all.
