@@ -7,9 +7,8 @@ import (
 	"fmt"
 	"hash/maphash"
 
-	bolt "go.etcd.io/bbolt"
-
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	bolt "github.com/caddy-webpush/caddy-webpush/pushsvc/store/boltstore/checkedbolt"
 )
 
 // A batch is planned before its turn to write: rows are read and decoded, Apply
