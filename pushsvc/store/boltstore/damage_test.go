@@ -105,7 +105,7 @@ func TestOpenRefuses(t *testing.T) {
 		{"all but a page", good[:used(t, good)-4096], "cut short"},
 		{"both meta pages zeroed", append(make([]byte, 2*4096), good[2*4096:]...), "damaged"},
 		{"endless page", endless(t, good), "claims to be"},
-		{"newer format", newer(t, good), "format 4, this program knows formats up to 3"},
+		{"newer format", newer(t, good), fmt.Sprintf("format %d, this program knows formats up to %d", formatVersion+1, formatVersion)},
 		{"another program's", foreign(t), "another program"},
 	}
 	for _, c := range cases {
