@@ -3,9 +3,7 @@ package caddymodule
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"sync/atomic"
@@ -108,29 +106,39 @@ func (b *BoltStorage) Provision(caddy.Context) error {
 	return nil
 }
 
-// canonicalPath is absolute and free of symbolic links as far as it exists, so
-// that one file has one key however it is spelled.
+// canonicalPath is absolute and free of symbolic links as far as it exists and
+// may be seen, so that one file has one key however it is spelled. What the disk
+// refuses, it refuses again when the store is opened, which is tried again and
+// again; a config is not refused for it.
 func canonicalPath(path string) (string, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
 		return "", err
 	}
+	return canonical(path, maxLinks), nil
+}
+
+// maxLinks is how many links to what does not exist are followed: they may lead
+// round in a circle.
+const maxLinks = 40
+
+func canonical(path string, links int) string {
 	rest := ""
 	for dir := path; ; {
 		real, err := filepath.EvalSymlinks(dir)
 		if err == nil {
-			return filepath.Join(real, rest), nil
+			return filepath.Join(real, rest)
 		}
 		// A link to what does not exist yet: the file will be where it leads.
-		if target, lerr := os.Readlink(dir); lerr == nil {
+		if target, err := os.Readlink(dir); err == nil && links > 0 {
 			if !filepath.IsAbs(target) {
 				target = filepath.Join(filepath.Dir(dir), target)
 			}
-			return canonicalPath(filepath.Join(target, rest))
+			return canonical(filepath.Join(target, rest), links-1)
 		}
 		parent := filepath.Dir(dir)
-		if !errors.Is(err, fs.ErrNotExist) || parent == dir {
-			return "", err
+		if parent == dir {
+			return path
 		}
 		rest = filepath.Join(filepath.Base(dir), rest)
 		dir = parent

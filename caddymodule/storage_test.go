@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/caddyserver/caddy/v2"
@@ -40,6 +41,32 @@ func TestStoreKey(t *testing.T) {
 		}
 		if err := os.WriteFile(filepath.Join(real, "webpush.db"), nil, 0o600); err != nil {
 			t.Fatal(err)
+		}
+	}
+}
+
+// TestStorePathRefused: what the disk refuses, it may refuse when the store is
+// opened, in the background; a config is not refused for it.
+func TestStorePathRefused(t *testing.T) {
+	dir, err := filepath.EvalSymlinks(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "file"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for link, target := range map[string]string{"circle": "other", "other": "circle", "self": "self/webpush.db"} {
+		if err := os.Symlink(target, filepath.Join(dir, link)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	paths := []string{
+		filepath.Join(dir, "circle"), filepath.Join(dir, "circle", "webpush.db"), filepath.Join(dir, "self"),
+		filepath.Join(dir, "file", "webpush.db"), filepath.Join(dir, strings.Repeat("x", 300), "webpush.db"),
+	}
+	for _, path := range paths {
+		if err := (&BoltStorage{Path: path}).Provision(caddy.Context{}); err != nil {
+			t.Errorf("%s: %v", path, err)
 		}
 	}
 }
