@@ -122,7 +122,7 @@ served meanwhile; subscriptions and messages wait.`,
 }
 
 func (c *command) restore() *cobra.Command {
-	var force bool
+	var force, damaged bool
 	var storage string
 	cmd := &cobra.Command{
 		Use:   "restore <file>",
@@ -130,7 +130,8 @@ func (c *command) restore() *cobra.Command {
 		Long: `Checks a backup and puts it in the place of the bbolt store that the Caddyfile
 (--config) names, or of the default one, or of --storage. Stop Caddy first: a
 store that is in use is left alone. A store that is there already is replaced
-only with --force, and kept beside under another name.
+only with --force, and kept beside under another name. A backup that has damaged
+parts changes nothing, unless --damaged says that it is the best there is.
 
 Run it as the user that Caddy runs as: the store has to be that user's.
 
@@ -143,11 +144,12 @@ next start: who got one since then may get it again.`,
 			if err != nil {
 				return err
 			}
-			return c.runRestore(cmd.Context(), args[0], target, force)
+			return c.runRestore(cmd.Context(), args[0], target, force, damaged)
 		},
 	}
 	cmd.Flags().StringVar(&storage, "storage", "", "Path of the store's file, instead of the configured one")
 	cmd.Flags().BoolVarP(&force, "force", "f", false, "Replace a store that is there already")
+	cmd.Flags().BoolVar(&damaged, "damaged", false, "Restore a backup although parts of it can't be read")
 	return cmd
 }
 
@@ -186,7 +188,7 @@ func (c *command) storagePath(given string) (string, error) {
 	return b.path, nil
 }
 
-func (c *command) runRestore(ctx context.Context, file, target string, force bool) error {
+func (c *command) runRestore(ctx context.Context, file, target string, force, damaged bool) error {
 	info, err := os.Stat(file)
 	if err != nil {
 		return fmt.Errorf("looking for the backup: %w", err)
@@ -204,25 +206,29 @@ func (c *command) runRestore(ctx context.Context, file, target string, force boo
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("looking for the store: %w", err)
 	}
-	checked, err := boltstore.Restore(ctx, file, target)
+	checked, err := boltstore.Restore(ctx, file, target, damaged)
+	if errors.Is(err, boltstore.ErrDamagedBackup) {
+		return fmt.Errorf("%s of the backup can't be read, so nothing was changed; take another backup, or --damaged for the rest of this one (%s): %w",
+			plural(int64(checked.Damaged), "part"), summary(checked), errors.Join(checked.Damage...))
+	}
 	if err != nil {
 		return err
 	}
 	kept := checked.Kept
 	sum := summary(checked)
-	if err := c.printValue(struct {
+	return c.printValue(struct {
 		Restored string `json:"restored"`
 		Kept     string `json:"kept,omitempty"`
 		storeSummary
 	}{target, kept, sum}, func(w io.Writer) error {
 		fmt.Fprintf(w, "%s is restored: %s.\n", target, sum)
+		if checked.Damaged > 0 {
+			fmt.Fprintf(w, "%s can't be read: %v.\n", plural(int64(checked.Damaged), "part"), errors.Join(checked.Damage...))
+		}
 		if kept != "" {
 			fmt.Fprintf(w, "What was there is kept as %s.\n", kept)
 		}
 		_, err := fmt.Fprintln(w, "Start Caddy now.")
 		return err
-	}); err != nil {
-		return err
-	}
-	return damage(checked)
+	})
 }

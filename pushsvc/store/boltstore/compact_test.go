@@ -356,7 +356,7 @@ func TestRestore(t *testing.T) {
 	}
 	restore := func(want string) {
 		t.Helper()
-		c, err := Restore(t.Context(), backup, path)
+		c, err := Restore(t.Context(), backup, path, false)
 		switch {
 		case want == "" && (err != nil || c.Subscriptions != 100 || c.Messages != 1 || c.Damaged != 0 || c.Format != formatVersion):
 			t.Errorf("%+v, %v", c, err)
@@ -432,5 +432,27 @@ func TestCheckFile(t *testing.T) {
 	}
 	if _, err := CheckFile(t.Context(), filepath.Join(t.TempDir(), "none")); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("no file: %v", err)
+	}
+}
+
+// TestRestoreDamaged: a backup with a damaged row changes nothing, unless it is
+// said to be the best there is.
+func TestRestoreDamaged(t *testing.T) {
+	good, rows := sample(t)
+	victim := rows[realistic(1).Endpoint].Endpoint
+	backup := writeFile(t, bytes.Replace(good, []byte(victim[len(victim)-100:]), bytes.Repeat([]byte("x"), 100), 1))
+	path := writeFile(t, good)
+	c, err := Restore(t.Context(), backup, path, false)
+	if !errors.Is(err, ErrDamagedBackup) || c.Damaged != 1 || c.Kept != "" {
+		t.Errorf("%+v, %v", c, err)
+	}
+	if after := readFile(t, path); !bytes.Equal(after, good) {
+		t.Error("the store was changed")
+	}
+	if left, err := filepath.Glob(path + "*"); err != nil || len(left) != 1 {
+		t.Errorf("there is %v, %v", left, err)
+	}
+	if c, err = Restore(t.Context(), backup, path, true); err != nil || c.Subscriptions != 399 || c.Kept == "" {
+		t.Errorf("%+v, %v", c, err)
 	}
 }

@@ -32,7 +32,7 @@ func TestRestoreOwner(t *testing.T) {
 			if err := prepare(dir, path); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := Restore(t.Context(), backup, path); err != nil {
+			if _, err := Restore(t.Context(), backup, path, false); err != nil {
 				t.Fatal(err)
 			}
 			info, err := os.Stat(path)

@@ -45,6 +45,9 @@ func (c *Checked) report(err error) {
 	}
 }
 
+// ErrDamagedBackup says that a backup has rows that can't be read.
+var ErrDamagedBackup = errors.New("the backup is damaged")
+
 // CheckFile reads a whole store, or a backup of one, which no process has
 // open, and changes nothing. It gives an error where Open would refuse the
 // file.
@@ -219,9 +222,10 @@ func (c *Checked) messages(st site) {
 // may have open, once it has been read wholly. The store that was there, if
 // any, is kept as path with ".replaced" at its end, and a number where that name
 // is taken: Checked.Kept. It belongs to the owner of the former file, or of its
-// directory, whoever runs this. It returns what CheckFile says of the backup; a backup with damaged
-// rows is restored all the same, for it may be the best there is.
-func Restore(ctx context.Context, backup, path string) (Checked, error) {
+// directory, whoever runs this. It returns what CheckFile says of the backup. One with
+// damaged rows may be the best there is: it is restored if damaged says so, else
+// ErrDamagedBackup is returned and nothing is changed.
+func Restore(ctx context.Context, backup, path string, damaged bool) (Checked, error) {
 	c, err := CheckFile(ctx, backup)
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	var damage *DamageError
@@ -230,6 +234,9 @@ func Restore(ctx context.Context, backup, path string) (Checked, error) {
 		return c, fmt.Errorf("restoring: %s is no backup of caddy-webpush, or not a whole one: %w", backup, damage.Err)
 	case err != nil:
 		return c, fmt.Errorf("restoring from a backup: %w", err)
+	}
+	if c.Damaged > 0 && !damaged {
+		return c, fmt.Errorf("restoring from a backup: %w", ErrDamagedBackup)
 	}
 	if c.Kept, err = restore(ctx, backup, path); err != nil {
 		return c, fmt.Errorf("restoring push store %s: %w", path, lockedError(err))
