@@ -299,7 +299,7 @@ func (s *Store) attempt(ops []*op) (spoiler int, err error) {
 	if err != nil {
 		return -1, fmt.Errorf("committing: %w", withErrno(err))
 	}
-	if err := s.syncName(); err != nil {
+	if err := errors.Join(s.syncName(), s.checkPlace()); err != nil {
 		return -1, err
 	}
 	s.unsure = false

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -469,5 +470,46 @@ func TestDamageTexts(t *testing.T) {
 		if !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "APA91b") {
 			t.Errorf("%q, want %q in it", err, c.want)
 		}
+	}
+}
+
+// TestMovedLive: a store whose file is not the one that the next start opens
+// acknowledges nothing, and goes on when the file is back.
+func TestMovedLive(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("an open file can't be moved")
+	}
+	path := filepath.Join(t.TempDir(), "webpush.db")
+	s := open(t, path)
+	away := path + ".away"
+	put := func(n int) error { _, err := s.PutSubscription(t.Context(), realistic(n), nil); return err }
+	for n, c := range []struct {
+		name     string
+		do, undo func() error
+	}{
+		{"moved", func() error { return os.Rename(path, away) }, func() error { return os.Rename(away, path) }},
+		{"replaced", func() error {
+			return errors.Join(os.Rename(path, away), os.WriteFile(path, nil, 0o600))
+		}, func() error { return os.Rename(away, path) }},
+		{"removed", func() error { return errors.Join(os.Link(path, away), os.Remove(path)) }, func() error { return os.Rename(away, path) }},
+	} {
+		if err := put(2 * n); err != nil {
+			t.Fatalf("before it is %s: %v", c.name, err)
+		}
+		if err := c.do(); err != nil {
+			t.Fatal(err)
+		}
+		if err := put(2*n + 1); err == nil || !strings.Contains(err.Error(), "moved or removed from "+path) {
+			t.Errorf("%s: %v", c.name, err)
+		}
+		if _, err := s.SubscriptionPage(t.Context(), realistic(0).Site, 0, 10); err != nil {
+			t.Errorf("reading what is %s: %v", c.name, err)
+		}
+		if err := c.undo(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := put(10); err != nil {
+		t.Errorf("the file is back: %v", err)
 	}
 }

@@ -180,6 +180,11 @@ func (s *Store) beginTx(writable bool) (tx *bolt.Tx, err error) {
 	if err := s.checkSize(); err != nil {
 		return nil, s.breakWith(err)
 	}
+	if writable {
+		if err := s.checkPlace(); err != nil {
+			return nil, err
+		}
+	}
 	panicked := true
 	err = catch(func() (err error) {
 		tx, err = s.db.Begin(writable)
@@ -193,6 +198,15 @@ func (s *Store) beginTx(writable bool) (tx *bolt.Tx, err error) {
 		return nil, fmt.Errorf("beginning a transaction: %w", err)
 	}
 	return tx, nil
+}
+
+// checkPlace notices a file that was removed, moved or replaced: what goes into it
+// is lost at the next start. Once it is back, writes go on.
+func (s *Store) checkPlace() error {
+	if err := inPlace(s.path, s.file); err != nil {
+		return fmt.Errorf("the push store's file has been moved or removed from %s while it was open; put it back, or restart Caddy to go on with what is there: %w", s.path, err)
+	}
+	return nil
 }
 
 // checkSize notices a file that was truncated behind our back, before its
