@@ -302,8 +302,16 @@ func damageOpen(t *testing.T, r *rand.Rand, n int, path string) string {
 		name string
 		bit  int
 	}{
-		{"list overflow", 31}, {"top leaf overflow", 30}, {"list overflow", 24}, {"top leaf overflow", 24},
-		{"leaf overflow", 31}, {"branch overflow", 20}, {"leaf row value", 31}, {"leaf row value", 28}, {"list count", 15}, {"branch row child", 1},
+		{"list overflow", 31},
+		{"top leaf overflow", 30},
+		{"list overflow", 24},
+		{"top leaf overflow", 24},
+		{"leaf overflow", 31},
+		{"branch overflow", 20},
+		{"leaf row value", 31},
+		{"leaf row value", 28},
+		{"list count", 15},
+		{"branch row child", 1},
 	}
 	name, bit := "", 0
 	if n < len(known) {
