@@ -19,6 +19,9 @@ type Bucket struct {
 	sequence uint64
 }
 
+// Tx is the bucket's transaction.
+func (b *Bucket) Tx() *Tx { return b.tx }
+
 // Fill says how full pages are left when they are split: a share of 1.
 func (b *Bucket) Fill(share float64) {
 	if b.b != nil {
