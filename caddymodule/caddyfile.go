@@ -318,6 +318,7 @@ func perMinute(field *int, what string) option {
 //		dual_run
 //		identify        <placeholder>
 //		identity_secret <secret>
+//		share_unsigned
 //		event <name> [<matcher>] {
 //			<matcher> ...
 //			prop <key> <value>
@@ -365,6 +366,7 @@ func (h *Handler) options() map[string]option {
 		"migrate_from":    checked(list(&h.MigrateFrom, "onesignal"), h.check),
 		"identify":        checked(text(&h.Identify, "{http.auth.user.id}"), h.check),
 		"identity_secret": text(&h.IdentitySecret, "{env.IDENTITY_SECRET}"),
+		"share_unsigned":  flag(&h.ShareUnsigned),
 		"event":           checked(h.parseEvent, h.check),
 		"no_transform": func(d *caddyfile.Dispenser) error {
 			var s string

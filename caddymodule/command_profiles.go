@@ -64,7 +64,16 @@ func (c *command) profiles() *cobra.Command {
 	cmd.AddCommand(listCmd,
 		one("show", "Shows what is known of a visitor", c.showProfile),
 		one("export", "Prints all that is kept of a visitor, as JSON", c.exportProfile),
-		one("erase", "Erases a visitor: profile, events, devices and subscriptions", c.eraseProfile),
+		&cobra.Command{
+			Use: "erase --site <site> <id or identity>", Short: "Erases a visitor: profile, events, devices and subscriptions", Args: cobra.ExactArgs(1),
+			Long: "Erases a visitor: profile, events, devices and subscriptions. With an identity, also the visitors who claim it without proof.",
+			RunE: func(_ *cobra.Command, args []string) error {
+				if profileIDPattern.MatchString(args[0]) {
+					return c.eraseProfile(site, args[0])
+				}
+				return c.eraseIdentity(site, args[0])
+			},
+		},
 		c.purge(&site),
 	)
 	return cmd
@@ -182,6 +191,22 @@ func (c *command) exportProfile(site, id string) error {
 		return err
 	}
 	return c.print(raw, func(w io.Writer) error { _, err := w.Write(raw); return err })
+}
+
+// eraseIdentity erases who has the identity, and who claims it.
+func (c *command) eraseIdentity(site, identity string) error {
+	var out struct{ Erased int }
+	raw, err := c.call(http.MethodPost, sitePath(site, "/profiles/erase"), nil, map[string]string{"identity": identity}, &out)
+	if err != nil {
+		return err
+	}
+	if out.Erased == 0 {
+		return fmt.Errorf("%s knows nobody by %q; 'caddy webpush profiles --site %s' lists them", site, identity, site)
+	}
+	return c.print(raw, func(w io.Writer) error {
+		_, err := fmt.Fprintf(w, "Erased %s. Backups made before have it still; 'caddy webpush compact' takes the last bytes out of the store's file.\n", plural(int64(out.Erased), "profile"))
+		return err
+	})
 }
 
 func (c *command) eraseProfile(site, id string) error {

@@ -98,6 +98,11 @@ type Handler struct {
 	// {env.IDENTITY_SECRET}. Default: none.
 	IdentitySecret string `json:"identity_secret,omitempty"`
 
+	// If true, pop-ups show a browser whose login is not signed all that is known of
+	// the person that it claims to be: anybody can claim that. By default it gets what
+	// it has told itself.
+	ShareUnsigned bool `json:"share_unsigned,omitempty"`
+
 	// Who the visitor is, by the proxy's own knowledge: a placeholder such as
 	// {http.auth.user.id}, or {http.response.header.X-User} for a header of the
 	// site's answer. Default: none.

@@ -92,7 +92,7 @@ func (h *Handler) watches() bool { return h.Identify != "" || len(h.Events) > 0 
 // publicSite is the site that something is posted to. The cookie is for our own
 // endpoints alone, unless pages are to be watched.
 func (h *Handler) publicSite(r *http.Request, name string, config httpapi.SiteConfig) httpapi.PublicSite {
-	site := httpapi.PublicSite{Name: name, Topics: config.Prompt.TopicIDs(), IdentitySecret: h.identitySecret, Secure: isSecure(r)}
+	site := httpapi.PublicSite{Name: name, Topics: config.Prompt.TopicIDs(), IdentitySecret: h.identitySecret, ShareUnsigned: h.ShareUnsigned, Secure: isSecure(r)}
 	switch {
 	case h.Retire:
 	case h.watches():

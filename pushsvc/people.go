@@ -21,7 +21,8 @@ type PeopleStore interface {
 	Facts(ctx context.Context, site string, device DeviceID) (Facts, error)
 	// Person gives one, with history and subscriptions; ErrNotFound.
 	Person(ctx context.Context, site, id string) (Person, error)
-	// PersonBy gives the profile that has the identity; ErrNotFound.
+	// PersonBy gives the profile that has the identity, or else one that claims it;
+	// ErrNotFound.
 	PersonBy(ctx context.Context, site string, identity Identity) (Profile, error)
 	// ProfilePage gives at most limit profiles with ids above after, in rising
 	// order. An empty page is the end. A row that can't be read is passed over.
@@ -31,6 +32,10 @@ type PeopleStore interface {
 	// events added to the site's counters stays, but for names that nobody
 	// else has had: they may tell who it was. ErrNotFound.
 	ErasePerson(ctx context.Context, site, id string) error
+	// EraseIdentity does that to who has the identity and to at most limit who claim
+	// it, but for those that Profile.ErasedBy keeps: they lose the claim. It returns how many it was
+	// done to; 0 where nobody has or claims the identity any more.
+	EraseIdentity(ctx context.Context, site string, identity Identity, limit int) (int, error)
 	// EventSummary lists the events that the site has counted, by name.
 	EventSummary(ctx context.Context, site string) ([]EventSummary, error)
 	// PopupStats lists the pop-up's counters of the hours that begin from from

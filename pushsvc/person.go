@@ -109,10 +109,19 @@ type Profile struct {
 	ID string `json:"id"`
 	// Group is by what pop-ups' variants are chosen: the line of the browser that
 	// the profile began with, for the choice was made before there was a profile.
-	Group         DeviceID              `json:"group,omitzero"`
-	Created       time.Time             `json:"created"`
-	Seen          time.Time             `json:"seen"`
-	Identities    []Identity            `json:"identities,omitempty"`
+	Group      DeviceID   `json:"group,omitzero"`
+	Created    time.Time  `json:"created"`
+	Seen       time.Time  `json:"seen"`
+	Identities []Identity `json:"identities,omitempty"`
+	// Proven says that each of the identities is signed, or the proxy's own. Only
+	// logins of that kind bring devices to such a profile.
+	Proven bool `json:"proven,omitempty"`
+	// Claims are identities that a browser of the profile's has said it has, which
+	// are somebody else's or more than there may be. Nobody is found by them but for
+	// erasure.
+	Claims []Identity `json:"claims,omitempty"`
+	// Shared says that browsers have told of it that don't prove to be one person's.
+	Shared        bool                  `json:"shared,omitempty"`
 	Aliases       []string              `json:"aliases,omitempty"`
 	Attributes    map[string]any        `json:"attributes,omitempty"`
 	Devices       []Device              `json:"devices,omitempty"`
@@ -136,6 +145,8 @@ type Device struct {
 	// Batches has 8 bytes of a digest of each of the last MaxDeviceBatches batch
 	// ids, the oldest first.
 	Batches []byte `json:"batches,omitempty"`
+	// Own is what the device itself has told of a profile that is Shared.
+	Own *Own `json:"own,omitempty"`
 	// Reports is until when what it has reported on pop-ups counts against it;
 	// see mayReport.
 	Reports time.Time `json:"reports,omitzero"`

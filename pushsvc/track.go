@@ -83,6 +83,8 @@ type Change struct {
 	// Devices and Identities lead to profiles; "" removes the entry.
 	Devices    map[DeviceID]string
 	Identities map[Identity]string
+	// Claims are to be written, or removed where they are false.
+	Claims map[Claim]bool
 	// History are rows to write, JSON of []EventRecord; DropHistory numbers of
 	// rows to remove.
 	History     map[uint64]json.RawMessage
@@ -138,6 +140,7 @@ type person struct {
 	stored   bool // it is in the store
 	dropped  bool
 	wasKnown bool
+	claimed  []Identity // Claims in the store
 	records  []EventRecord
 	before   map[string]any // attributes before the first change
 	altered  bool           // attributes
@@ -212,7 +215,7 @@ func (a *applier) load(p *Profile) *person {
 	if have := a.loaded[p.ID]; have != nil {
 		return have
 	}
-	have := &person{Profile: p, stored: true, wasKnown: p.Known()}
+	have := &person{Profile: p, stored: true, wasKnown: p.Known(), claimed: slices.Clone(p.Claims)}
 	p.Events, p.Popups = maps.Clone(p.Events), maps.Clone(p.Popups)
 	a.loaded[p.ID] = have
 	a.order = append(a.order, have)
@@ -237,9 +240,11 @@ func (a *applier) apply(e Entry) error {
 	p := a.now
 	switch e.Kind {
 	case EntryEvent:
+		a.device.Own.event(e)
 		return a.event(e)
 	case EntryProfile:
 		p.set(e.Set)
+		a.device.Own.set(e.Set)
 		for _, op := range e.Ops {
 			if a.cost.ops > maxOpWork {
 				a.counts.RefusedEntries++
@@ -247,15 +252,19 @@ func (a *applier) apply(e Entry) error {
 			}
 			p.touch()
 			p.Attributes = applyOp(p.Attributes, op, &a.cost.ops)
+			if o := a.device.Own; o != nil {
+				o.Attributes = applyOp(o.Attributes, op, &a.cost.ops)
+			}
 		}
 	case EntryLogin:
 		return a.login(e)
 	case EntryLogout:
-		if p.Known() {
-			a.now, a.moved = a.fresh(), true
+		if p.somebody() {
+			a.leave()
 		}
 	case EntryVisit:
 		p.visit(e)
+		a.device.Own.visit()
 	case EntryOptOut:
 		a.optOut(e.OptOut)
 	case EntryAdopt:
@@ -409,6 +418,7 @@ func (a *applier) optOut(out bool) {
 		return
 	}
 	a.change.Forgotten = out
+	a.device.Own = nil
 	if !out {
 		a.now = a.fresh()
 		return
@@ -448,63 +458,6 @@ func (a *applier) taken(i Identity) (bool, error) {
 	}
 	p, err := a.tx.ProfileBy(i)
 	return p != nil, err
-}
-
-// login finds out whose device this is. What an anonymous visitor did belongs
-// to whoever logs in; what another person did stays with that person.
-func (a *applier) login(e Entry) error {
-	var target *person
-	a.cost.identities += len(e.Identities)
-	for _, i := range e.Identities {
-		p, err := a.by(i)
-		if err != nil {
-			return err
-		}
-		if p != nil {
-			target = p
-			break
-		}
-	}
-	if len(e.Identities) > 0 && target == nil {
-		if !a.b.Trusted && a.counts.Profiles-a.counts.Anonymous+a.made >= a.b.Limits.known() {
-			a.counts.RefusedLogins++
-			return nil
-		}
-		a.made++
-		a.cost.people++
-	}
-	was, known := a.now, a.now.Known()
-	switch {
-	case len(e.Identities) == 0:
-		return nil
-	case target == nil && a.now.Known():
-		a.now = a.fresh()
-	case target == nil, target == a.now:
-	case a.now.Known():
-		a.now = target
-	default:
-		a.merge(target, a.now)
-		a.now = target
-	}
-	for _, i := range e.Identities {
-		taken, err := a.taken(i)
-		if err != nil {
-			return err
-		}
-		if !taken {
-			a.now.Identities = append(slices.Clone(a.now.Identities), i)
-			setIn(&a.change.Identities, i, a.now.ID)
-		}
-	}
-	if over := len(a.now.Identities) - MaxIdentities; over > 0 {
-		for _, i := range a.now.Identities[:over] {
-			setIn(&a.change.Identities, i, "")
-		}
-		a.now.Identities = a.now.Identities[over:]
-	}
-	a.moved = a.moved || a.now != was || !known
-	a.now.set(e.Set)
-	return nil
 }
 
 // merge moves all that the anonymous one has to the known one.

@@ -80,6 +80,9 @@ func (p *Profile) weight() int {
 	}
 	for _, d := range p.Devices {
 		n += len(d.Batches) * 4 / 3
+		if d.Own != nil {
+			n += weigh(d.Own.Attributes) + 130*len(d.Own.Events)
+		}
 	}
 	return n
 }

@@ -26,9 +26,10 @@ func (a *applier) finish() (Change, error) {
 			a.counts.Profiles = max(a.counts.Profiles, 1) - 1
 			a.counts.Anonymous = max(a.counts.Anonymous, 1) - 1
 			a.change.Drop = append(a.change.Drop, p.ID)
+			a.keepClaims(p, nil)
 			continue
 		}
-		if !p.stored && p != a.now && !p.Known() {
+		if !p.stored && p != a.now && !p.Known() && len(p.Devices) == 0 {
 			continue // left behind within the batch: nobody's
 		}
 		if err := a.keep(p); err != nil {
@@ -70,14 +71,21 @@ func (a *applier) settle() (refused bool) {
 		a.device.ID = a.b.Next
 		a.change.Replaced, a.change.Moved = true, &[2]DeviceID{a.b.Device, a.b.Next}
 	}
+	a.device.Own.bound()
 	a.now.Devices = append(slices.Clone(a.now.Devices), a.device)
 	setIn(&a.change.Devices, a.device.ID, a.now.ID)
 	if a.now.Seen.Before(a.device.Seen) {
 		a.now.Seen = a.device.Seen
 	}
-	for len(a.now.Devices) > MaxDevices {
-		setIn(&a.change.Devices, a.now.Devices[0].ID, "")
-		a.now.Devices = a.now.Devices[1:]
+	for len(a.now.Devices) > MaxDevices { // proven, or one of them is dead: see admits
+		oldest := a.now.Devices[0]
+		for _, d := range a.now.Devices {
+			if d.Seen.Before(oldest.Seen) {
+				oldest = d
+			}
+		}
+		setIn(&a.change.Devices, oldest.ID, "")
+		a.now.takeDevice(oldest.ID)
 	}
 	return false
 }
@@ -99,7 +107,10 @@ func (a *applier) keep(p *person) error {
 		}
 	case p.Known() && !p.wasKnown:
 		a.counts.Anonymous = max(a.counts.Anonymous, 1) - 1
+	case !p.Known() && p.wasKnown:
+		a.counts.Anonymous++
 	}
+	a.keepClaims(p, p.Claims)
 	if p.altered && size(p.Attributes) > max(MaxAttributesSize, size(p.before)) {
 		p.Attributes = p.before
 	}
@@ -130,6 +141,21 @@ func (a *applier) keep(p *person) error {
 	a.change.Work += p.weight()
 	a.change.Put = append(a.change.Put, p.Profile)
 	return nil
+}
+
+// keepClaims has the claims of a profile written that are new, and those removed that
+// are not among them any more.
+func (a *applier) keepClaims(p *person, claims []Identity) {
+	for _, i := range p.claimed {
+		if !slices.Contains(claims, i) {
+			setIn(&a.change.Claims, Claim{i, p.ID}, false)
+		}
+	}
+	for _, i := range claims {
+		if !slices.Contains(p.claimed, i) {
+			setIn(&a.change.Claims, Claim{i, p.ID}, true)
+		}
+	}
 }
 
 // bound lets the oldest go.

@@ -39,6 +39,7 @@ type fixture struct {
 	public, operator *httptest.Server
 	key              pushsvc.Key
 	identitySecret   pushsvc.Secret
+	shareUnsigned    bool
 	log              *lockedBuffer
 }
 
@@ -138,7 +139,7 @@ func (f *fixture) handler(public *httpapi.Public) http.Handler {
 	mux.HandleFunc("/{site}/{action}", func(w http.ResponseWriter, r *http.Request) {
 		public.Serve(w, r, httpapi.PublicSite{
 			Name: r.PathValue("site"), Topics: siteTopics,
-			CookiePath: "/" + r.PathValue("site") + "/", IdentitySecret: f.identitySecret,
+			CookiePath: "/" + r.PathValue("site") + "/", IdentitySecret: f.identitySecret, ShareUnsigned: f.shareUnsigned,
 		}, r.PathValue("action"))
 	})
 	return mux

@@ -31,6 +31,7 @@ func (p *Public) messages(w http.ResponseWriter, r *http.Request, site PublicSit
 		return err
 	}
 	var device pushsvc.DeviceID
+	req.Shared = site.ShareUnsigned
 	if !v.browser.IsZero() {
 		device, req.Line = v.browser.Device(), v.browser.Line()
 	}

@@ -79,6 +79,7 @@ func (o *Operator) routes() []route {
 		{"/webpush/sites/{site}/messages/{id}/cancel", map[string]handler{post: o.control(pushsvc.CommandCancel)}},
 		{"/webpush/sites/{site}/profiles", map[string]handler{get: o.listProfiles}},
 		{"/webpush/sites/{site}/profiles/search", map[string]handler{post: o.searchProfiles}},
+		{"/webpush/sites/{site}/profiles/erase", map[string]handler{post: o.eraseIdentity}},
 		{"/webpush/sites/{site}/profiles/purge", map[string]handler{post: o.purgeProfiles}},
 		{"/webpush/sites/{site}/profiles/{id}", map[string]handler{get: o.exportProfile, del: o.eraseProfile}},
 		{"/webpush/sites/{site}/events", map[string]handler{get: o.listEvents}},

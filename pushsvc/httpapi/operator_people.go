@@ -99,20 +99,25 @@ func (o *Operator) listProfiles(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
+// identitiesOf are those that an operator may mean: see personBy.
+func identitiesOf(text string) (all []pushsvc.Identity) {
+	kind, value, _ := strings.Cut(text, ":")
+	for _, i := range []pushsvc.Identity{
+		{Kind: pushsvc.IdentityKind(kind), Value: value},
+		{Kind: pushsvc.IdentityID, Value: text},
+		{Kind: pushsvc.IdentityEmail, Value: text},
+	} {
+		if clean, ok := i.Clean(); ok {
+			all = append(all, clean)
+		}
+	}
+	return all
+}
+
 // personBy finds who has the identity: "<kind>:<value>", or a value alone,
 // which is the site's own or an e-mail address.
 func (o *Operator) personBy(r *http.Request, site, identity string) (pushsvc.Profile, error) {
-	kind, value, _ := strings.Cut(identity, ":")
-	tries := []pushsvc.Identity{
-		{Kind: pushsvc.IdentityKind(kind), Value: value},
-		{Kind: pushsvc.IdentityID, Value: identity},
-		{Kind: pushsvc.IdentityEmail, Value: identity},
-	}
-	for _, i := range tries {
-		clean, ok := i.Clean()
-		if !ok {
-			continue
-		}
+	for _, clean := range identitiesOf(identity) {
 		p, err := o.service.Store.PersonBy(r.Context(), site, clean)
 		if err == nil {
 			return p, nil
@@ -147,6 +152,36 @@ func (o *Operator) eraseProfile(w http.ResponseWriter, r *http.Request) error {
 		return fmt.Errorf("erasing a profile: %w", err)
 	}
 	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+// eraseIdentity erases all who have an identity or claim it. It is in the body:
+// addresses are written to logs.
+func (o *Operator) eraseIdentity(w http.ResponseWriter, r *http.Request) error {
+	sum, err := o.service.People(r.Context(), r.PathValue("site"))
+	if err != nil {
+		return err
+	}
+	var in struct {
+		Identity string `json:"identity"`
+	}
+	if err := o.decode(w, r, &in); err != nil {
+		return err
+	}
+	if in.Identity == "" {
+		return badField("identity", `is missing: give one such as "ann@example.com" or "identity:42"`)
+	}
+	erased := 0
+	for _, identity := range identitiesOf(in.Identity) {
+		n, err := o.service.EraseIdentity(r.Context(), sum.Site, identity)
+		if err != nil {
+			return err
+		}
+		erased += n
+	}
+	writeJSON(w, http.StatusOK, struct {
+		Erased int `json:"erased"`
+	}{erased})
 	return nil
 }
 

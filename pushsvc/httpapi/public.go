@@ -54,6 +54,8 @@ type PublicSite struct {
 	OtherPath string
 	// IdentitySecret, where there is one, is what logins must be signed with.
 	IdentitySecret pushsvc.Secret
+	// ShareUnsigned says that unproven logins see what others have told.
+	ShareUnsigned bool
 	// Secure says that the request came over https to a proxy that is trusted, if
 	// not to us.
 	Secure bool

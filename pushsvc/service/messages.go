@@ -38,6 +38,9 @@ type MessagesRequest struct {
 	Preview string `json:"preview"`
 	// Seed is as in a RecordRequest.
 	Seed string `json:"seed"`
+	// Shared says that whoever claims to be a person sees what others have told of
+	// that person.
+	Shared bool `json:"-"`
 	// Line is the browser's; zero for the device.
 	Line pushsvc.DeviceID `json:"-"`
 }
@@ -137,6 +140,9 @@ func (s *Service) Messages(ctx context.Context, site string, device pushsvc.Devi
 	if !device.IsZero() {
 		if v.facts, err = s.Store.Facts(ctx, site, device); err != nil {
 			return answer, fmt.Errorf("reading what is known of the visitor: %w", err)
+		}
+		if v.facts.Profile != nil && !r.Shared {
+			v.facts.Profile = v.facts.Profile.SeenBy(device)
 		}
 		v.line = device
 		if !r.Line.IsZero() {

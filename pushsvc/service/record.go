@@ -379,6 +379,21 @@ func (s *Service) ExportPerson(ctx context.Context, site, id string) (Export, er
 	return out, nil
 }
 
+// EraseIdentity erases all who have the identity or claim it, and returns how many
+// profiles that were, with those of others that have lost a claim.
+func (s *Service) EraseIdentity(ctx context.Context, site string, i pushsvc.Identity) (erased int, err error) {
+	const atOnce = 20 // each is up to some 200 kB, and others wait
+	for {
+		n, err := s.Store.EraseIdentity(ctx, site, i, atOnce)
+		if erased += n; err != nil {
+			return erased, fmt.Errorf("erasing an identity: %w", err)
+		}
+		if n < atOnce {
+			return erased, nil
+		}
+	}
+}
+
 // Told stores what the proxy itself knows of a visitor: identities are believed.
 func (s *Service) Told(ctx context.Context, site string, b pushsvc.Batch) error {
 	if err := s.admit(ctx, site); err != nil {

@@ -19,6 +19,7 @@ const (
 	peopleProfiles   = "profiles"   // id16 → JSON
 	peopleDevices    = "devices"    // device16 → id16
 	peopleIdentities = "identities" // kind, colon, value → id16
+	peopleClaims     = "claims"     // kind, colon, value, 0, id16 → nothing
 	peopleHistory    = "history"    // number8, rising → JSON
 	peopleEvents     = "events"     // name → JSON
 	peoplePopups     = "popups"     // pop-up, 0, hour8 → JSON
@@ -246,6 +247,11 @@ func (w *writeTx) changeSealed(st site, c pushsvc.Change, sealed map[string][]by
 	}
 	for i, id := range c.Identities {
 		if err := w.lead(st, peopleIdentities, identityKey(i), id); err != nil {
+			return err
+		}
+	}
+	for claim, is := range c.Claims {
+		if err := w.putClaim(st, claim, is); err != nil {
 			return err
 		}
 	}

@@ -48,6 +48,11 @@ func (w *writeTx) erase(people site, p *pushsvc.Profile) error {
 	for _, i := range p.Identities {
 		c.Identities[i] = ""
 	}
+	for _, i := range p.Claims {
+		if err := w.putClaim(people, pushsvc.Claim{Identity: i, Profile: p.ID}, false); err != nil {
+			return err
+		}
+	}
 	for _, h := range p.History {
 		c.DropHistory = append(c.DropHistory, h.Seq)
 	}

@@ -83,6 +83,9 @@ func (s *Store) PersonBy(ctx context.Context, name string, i pushsvc.Identity) (
 			return pushsvc.Profile{}, pushsvc.ErrNotFound
 		}
 		p, err := people.led(peopleIdentities, identityKey(i))
+		if ids := people.claimants(i, 1); err == nil && p == nil && len(ids) > 0 {
+			p, err = people.profile(ids[0])
+		}
 		if err != nil || p == nil {
 			return pushsvc.Profile{}, errors.Join(err, pushsvc.ErrNotFound)
 		}

@@ -18,6 +18,7 @@ type people struct {
 	profiles   map[string][]byte
 	devices    map[pushsvc.DeviceID]string
 	identities map[pushsvc.Identity]string
+	claims     map[pushsvc.Claim]bool
 	history    map[uint64]json.RawMessage
 	last       uint64
 	events     map[string]pushsvc.EventTotal
@@ -111,6 +112,13 @@ func (p *people) change(c pushsvc.Change) error {
 	for i, id := range c.Identities {
 		lead(p.identities, i, id)
 	}
+	for claim, is := range c.Claims {
+		if is {
+			p.claims[claim] = true
+		} else {
+			delete(p.claims, claim)
+		}
+	}
 	maps.Copy(p.history, c.History)
 	for _, seq := range c.DropHistory {
 		delete(p.history, seq)
@@ -151,7 +159,7 @@ func (s *Store) Track(ctx context.Context, name string, b pushsvc.Batch) (pushsv
 	p := s.people[name]
 	if p == nil {
 		p = &people{
-			profiles: map[string][]byte{}, devices: map[pushsvc.DeviceID]string{}, identities: map[pushsvc.Identity]string{},
+			claims: map[pushsvc.Claim]bool{}, profiles: map[string][]byte{}, devices: map[pushsvc.DeviceID]string{}, identities: map[pushsvc.Identity]string{},
 			history: map[uint64]json.RawMessage{}, events: map[string]pushsvc.EventTotal{}, popups: map[popupHour]pushsvc.PopupHour{},
 		}
 	}
@@ -246,7 +254,9 @@ func (s *Store) PersonBy(ctx context.Context, name string, i pushsvc.Identity) (
 	defer s.mu.Unlock()
 	id := ""
 	if p := s.people[name]; p != nil {
-		id = p.identities[i]
+		if id = p.identities[i]; id == "" {
+			id = append(p.claimants(i), "")[0]
+		}
 	}
 	_, profile, err := s.find(name, id)
 	if err != nil {
@@ -286,6 +296,51 @@ func (s *Store) ErasePerson(ctx context.Context, name, id string) error {
 	return s.erase(name, id)
 }
 
+// claimants are those who claim the identity, by id.
+func (p *people) claimants(i pushsvc.Identity) (ids []string) {
+	for claim := range p.claims {
+		if claim.Identity == i {
+			ids = append(ids, claim.Profile)
+		}
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+// EraseIdentity implements pushsvc.PeopleStore.
+func (s *Store) EraseIdentity(ctx context.Context, name string, i pushsvc.Identity, limit int) (n int, err error) {
+	if err := s.enter(ctx); err != nil {
+		return 0, err
+	}
+	defer s.mu.Unlock()
+	p := s.people[name]
+	if p == nil {
+		return 0, nil
+	}
+	ids := p.claimants(i)
+	ids = ids[:min(len(ids), limit)]
+	if id := p.identities[i]; id != "" {
+		ids = append(ids, id)
+	}
+	for _, id := range ids {
+		profile, err := p.profile(id)
+		switch {
+		case err != nil:
+			return n, err
+		case profile != nil && profile.ErasedBy(i):
+			err = s.erase(name, id)
+		case profile != nil:
+			err = p.change(pushsvc.Change{Put: []*pushsvc.Profile{profile.Unclaimed(i)}})
+		}
+		if err != nil {
+			return n, err
+		}
+		delete(p.claims, pushsvc.Claim{Identity: i, Profile: id})
+		n++
+	}
+	return n, nil
+}
+
 func (s *Store) erase(name, id string) error {
 	p, profile, err := s.find(name, id)
 	if err != nil {
@@ -299,6 +354,9 @@ func (s *Store) erase(name, id string) error {
 	}
 	for _, i := range profile.Identities {
 		delete(p.identities, i)
+	}
+	for _, i := range profile.Claims {
+		delete(p.claims, pushsvc.Claim{Identity: i, Profile: id})
 	}
 	for _, h := range profile.History {
 		delete(p.history, h.Seq)

@@ -1,0 +1,91 @@
+package boltstore
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+)
+
+// claimKey is the key of a claim's row: no identity has a zero byte.
+func claimKey(i pushsvc.Identity, profile []byte) []byte {
+	return append(append(identityKey(i), 0), profile...)
+}
+
+// putClaim stores a claim, or removes it.
+func (w *writeTx) putClaim(people site, claim pushsvc.Claim, is bool) error {
+	key := claimKey(claim.Identity, profileKey(claim.Profile))
+	if !is {
+		return people.removeRow(w, peopleClaims, key)
+	}
+	b, err := w.bucket(people.b, peopleClaims)
+	if err != nil || b.Get(key) != nil {
+		return err
+	}
+	return w.put(b, key, []byte{})
+}
+
+// claimants are the keys of the profiles that claim the identity, at most limit.
+func (s site) claimants(i pushsvc.Identity, limit int) (keys [][]byte) {
+	b := s.b.Bucket([]byte(peopleClaims))
+	if b == nil {
+		return nil
+	}
+	prefix := claimKey(i, nil)
+	c := b.Cursor()
+	for k, _ := c.Seek(prefix); len(k) == len(prefix)+16 && bytes.HasPrefix(k, prefix) && len(keys) < limit; k, _ = c.Next() {
+		keys = append(keys, bytes.Clone(k[len(prefix):]))
+	}
+	return keys
+}
+
+// EraseIdentity implements pushsvc.PeopleStore.
+func (s *Store) EraseIdentity(ctx context.Context, name string, i pushsvc.Identity, limit int) (int, error) {
+	n, err := write(ctx, s, func(w *writeTx) (int, error) {
+		people, ok := openPeople(w.tx, name)
+		if !ok {
+			return 0, nil
+		}
+		keys := people.claimants(i, limit)
+		holder, err := people.get(peopleIdentities, identityKey(i))
+		if err == nil && holder != nil {
+			keys = append(keys, slices.Clone(holder))
+		}
+		if err != nil {
+			s.report(err) // who claims it goes all the same
+		}
+		for _, key := range keys {
+			if err := w.eraseBy(people, i, key); err != nil {
+				return 0, err
+			}
+		}
+		return len(keys), nil
+	})
+	if err != nil {
+		return 0, fmt.Errorf("erasing an identity of %s: %w", name, err)
+	}
+	return n, nil
+}
+
+// eraseBy erases the profile, or its claim alone, and the rows that lead to it.
+func (w *writeTx) eraseBy(people site, i pushsvc.Identity, key []byte) error {
+	p, err := people.profile(key)
+	switch {
+	case err != nil:
+		w.s.report(err)
+	case p != nil && p.ErasedBy(i):
+		if err := w.erase(people, p); err != nil {
+			return err
+		}
+	case p != nil:
+		if err := people.putJSON(w, peopleProfiles, key, p.Unclaimed(i)); err != nil {
+			return err
+		}
+	}
+	if err := w.putClaim(people, pushsvc.Claim{Identity: i, Profile: profileID(key)}, false); err != nil || p != nil {
+		return err
+	}
+	return people.removeRow(w, peopleIdentities, identityKey(i))
+}
