@@ -168,6 +168,9 @@ func (a *applier) evict(p *Profile) {
 	for _, h := range p.History {
 		a.change.DropHistory = append(a.change.DropHistory, h.Seq)
 	}
+	for _, i := range p.Claims {
+		setIn(&a.change.Claims, Claim{i, p.ID}, false)
+	}
 	a.change.Drop = append(a.change.Drop, p.ID)
 	a.change.Work += p.weight()
 	a.counts.Profiles = max(a.counts.Profiles, 1) - 1
