@@ -125,7 +125,7 @@ func TestReadKeyPair(t *testing.T) {
 
 // TestReadKeyPairRefuses: what is no pair is named, and shows nothing of a key.
 func TestReadKeyPairRefuses(t *testing.T) {
-	key, other := keyWithZero(t), keyWithZero(t)
+	key := keyWithZero(t)
 	other, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
