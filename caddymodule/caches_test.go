@@ -134,7 +134,17 @@ func (s *server) sharedCaches(t *testing.T, method, path, name string, base map[
 		ask := maps.Clone(base)
 		ask[add[0]] = add[1]
 		with, got := s.request(method, "a.example.com", path, ask, "")
-		if with.StatusCode == without.StatusCode && got == body && sameAnswer(with.Header, without.Header) {
+		same := func() bool {
+			return with.StatusCode == without.StatusCode && got == body && sameAnswer(with.Header, without.Header)
+		}
+		// A page's marker and its length depend on how the pieces come: a header that
+		// changes nothing has the same answer in the end.
+		for try := 0; try < 10 && !same(); try++ {
+			if with, got = s.request(method, "a.example.com", path, ask, ""); !same() {
+				without, body = s.request(method, "a.example.com", path, base, "")
+			}
+		}
+		if same() {
 			continue
 		}
 		if err := apart(with.Header, add[0]); err != nil {

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/caddy-webpush/caddy-webpush/cachecontrol"
+	"github.com/caddy-webpush/caddy-webpush/injector/cachecontrol"
 )
 
 // Use names something of ours that a Content-Security-Policy may block. The

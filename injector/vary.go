@@ -5,7 +5,7 @@ import (
 	"net/http"
 	"slices"
 
-	"github.com/caddy-webpush/caddy-webpush/cachecontrol"
+	"github.com/caddy-webpush/caddy-webpush/injector/cachecontrol"
 )
 
 // What [Injector.Classify] and a Writer look at of a request, for caches (RFC 9110

@@ -9,7 +9,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/caddy-webpush/caddy-webpush/cachecontrol"
+	"github.com/caddy-webpush/caddy-webpush/injector/cachecontrol"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/web"
 )
 
