@@ -153,6 +153,10 @@ func committing(tb testing.TB, s *Store, b pushsvc.Batch) time.Duration {
 	return took
 }
 
+// worstCommit is how long the committer may work on one batch. With the work under
+// the lock it was 90 ms.
+var worstCommit = 5 * time.Millisecond
+
 // TestWorstBatch: nobody waits for the costliest batch for more than 5 ms beyond what
 // the disk takes, and the batch says what it cost. Others share the machine, so the
 // best of several counts.
@@ -161,7 +165,7 @@ func TestWorstBatch(t *testing.T) {
 	fillLargest(t, s, 20)
 	best := map[string]time.Duration{}
 	long := func() bool {
-		return len(best) == 0 || slices.Max(slices.Collect(maps.Values(best))) > 5*time.Millisecond
+		return len(best) == 0 || slices.Max(slices.Collect(maps.Values(best))) > worstCommit
 	}
 	for n := 0; n < 8 || n < 60 && long(); n++ {
 		for name, b := range heaviest(n) {
@@ -173,7 +177,7 @@ func TestWorstBatch(t *testing.T) {
 	}
 	for name, took := range best {
 		t.Logf("%s: %v", name, took)
-		if took > 5*time.Millisecond {
+		if took > worstCommit {
 			t.Errorf("the committer works on the batch %q for %v", name, took)
 		}
 	}
