@@ -142,7 +142,7 @@ func (o *Operator) health(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (o *Operator) listSites(w http.ResponseWriter, r *http.Request) error {
-	all, err := asked(r, "all")
+	all, err := queryFlag(r, "all")
 	if err != nil {
 		return err
 	}

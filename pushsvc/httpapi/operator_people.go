@@ -44,24 +44,33 @@ type profileList struct {
 	Counts   pushsvc.PeopleCounts `json:"counts"`
 }
 
-// searchProfiles finds the one who has an identity. It is in the body: addresses
-// are written to logs.
+// givenIdentity reads the identity that a request names. It is in the body:
+// addresses are written to logs.
+func (o *Operator) givenIdentity(w http.ResponseWriter, r *http.Request) (string, error) {
+	var in struct {
+		Identity string `json:"identity"`
+	}
+	if err := o.decode(w, r, &in); err != nil {
+		return "", err
+	}
+	if in.Identity == "" {
+		return "", badField("identity", `is missing: give one such as "ann@example.com" or "identity:42"`)
+	}
+	return in.Identity, nil
+}
+
+// searchProfiles finds the one who has an identity.
 func (o *Operator) searchProfiles(w http.ResponseWriter, r *http.Request) error {
 	sum, err := o.service.People(r.Context(), r.PathValue("site"))
 	if err != nil {
 		return err
 	}
-	var in struct {
-		Identity string `json:"identity"`
-	}
-	if err := o.decode(w, r, &in); err != nil {
+	given, err := o.givenIdentity(w, r)
+	if err != nil {
 		return err
 	}
-	if in.Identity == "" {
-		return badField("identity", `is missing: give one such as "ann@example.com" or "identity:42"`)
-	}
 	list := profileList{Profiles: []profileView{}, Counts: sum.PeopleCounts}
-	switch p, err := o.personBy(r, sum.Site, in.Identity); {
+	switch p, err := o.personBy(r, sum.Site, given); {
 	case err == nil:
 		list.Profiles = append(list.Profiles, viewProfile(p))
 	case !errors.Is(err, pushsvc.ErrNotFound):
@@ -155,24 +164,18 @@ func (o *Operator) eraseProfile(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// eraseIdentity erases all who have an identity or claim it. It is in the body:
-// addresses are written to logs.
+// eraseIdentity erases all who have an identity or claim it.
 func (o *Operator) eraseIdentity(w http.ResponseWriter, r *http.Request) error {
 	sum, err := o.service.People(r.Context(), r.PathValue("site"))
 	if err != nil {
 		return err
 	}
-	var in struct {
-		Identity string `json:"identity"`
-	}
-	if err := o.decode(w, r, &in); err != nil {
+	given, err := o.givenIdentity(w, r)
+	if err != nil {
 		return err
 	}
-	if in.Identity == "" {
-		return badField("identity", `is missing: give one such as "ann@example.com" or "identity:42"`)
-	}
 	erased := 0
-	for _, identity := range identitiesOf(in.Identity) {
+	for _, identity := range identitiesOf(given) {
 		n, err := o.service.EraseIdentity(r.Context(), sum.Site, identity)
 		if err != nil {
 			return err

@@ -2,31 +2,17 @@ package httpapi
 
 import (
 	"net/http"
-	"strconv"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/service"
 )
 
-// asked reads a parameter that is true or false; false where it is not there.
-func asked(r *http.Request, name string) (bool, error) {
-	text := r.URL.Query().Get(name)
-	if text == "" {
-		return false, nil
-	}
-	yes, err := strconv.ParseBool(text)
-	if err != nil {
-		return false, badField(name, "is neither true nor false")
-	}
-	return yes, nil
-}
-
 // removeSite removes all that is kept of a site, or says what that would be.
 func (o *Operator) removeSite(w http.ResponseWriter, r *http.Request) error {
-	dryRun, err := asked(r, "dry_run")
+	dryRun, err := queryFlag(r, "dry_run")
 	if err != nil {
 		return err
 	}
-	force, err := asked(r, "force")
+	force, err := queryFlag(r, "force")
 	if err != nil {
 		return err
 	}
