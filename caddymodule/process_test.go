@@ -66,8 +66,8 @@ func newProcess(t *testing.T, text, data string) *process {
 	p := &process{t: t, bin: bin, dir: data, admin: freePort(t), log: new(bytes.Buffer)}
 	p.server = server{t: t, port: freePort(t)}
 	p.url = fmt.Sprintf("http://127.0.0.1:%d", p.port)
-	text = strings.ReplaceAll(text, "8080", fmt.Sprint(p.port))
-	text = strings.ReplaceAll(text, "8081", fmt.Sprint(freePort(t)))
+	// In one pass: a port that the system picks may itself contain 8081.
+	text = strings.NewReplacer("8080", fmt.Sprint(p.port), "8081", fmt.Sprint(freePort(t))).Replace(text)
 	// A push service that resolves nowhere: tests send nothing to real ones.
 	text = fmt.Sprintf("{\n\tadmin localhost:%d\n\twebpush {\n\t\tpush_services default push.webpush.test\n\t\tsubscribe_limit off\n\t\tevent_limit off\n\t}\n}\n\n%s", p.admin, text)
 	p.file = filepath.Join(t.TempDir(), "Caddyfile.example")
