@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
@@ -20,16 +21,19 @@ var campaignTests = []test{
 }
 
 // campaign is a message on its way to an audience that comes and goes, sent by
-// engines of which some crash. Its clock moves when an engine has nothing to
+// engines of which some crash. Its clock moves when no engine has anything to
 // do, and never while one is sending: a lease that holds at the beginning of a
-// push holds at its end.
+// push holds at its end. Now and then it also moves while another engine works,
+// which may then lose its lease. If it always did, idle engines could take the
+// leases of the working ones for ever.
 type campaign struct {
 	*harness
 	keepsNotes bool
 	crashes    bool
 
-	clock sync.RWMutex
-	now   time.Time
+	clock   sync.RWMutex
+	now     time.Time
+	working atomic.Int32 // engines that hold a range
 
 	mu    sync.Mutex
 	turns map[turn]int                   // how often each was sent to
@@ -112,12 +116,18 @@ func (c *campaign) engine(number int) error {
 			return nil
 		case errors.Is(err, pushsvc.ErrNothingDue):
 			c.balanced(m.Progress)
+			if c.working.Load() > 0 && r.IntN(50) > 0 {
+				time.Sleep(time.Millisecond)
+				continue
+			}
 			c.tick(time.Second)
 			continue
 		case err != nil:
 			return err
 		}
+		c.working.Add(1)
 		err = c.work(r, rng)
+		c.working.Add(-1)
 		if err != nil && !errors.Is(err, pushsvc.ErrLeaseLost) {
 			return err
 		}
