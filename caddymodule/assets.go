@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"slices"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -51,7 +50,7 @@ func (h *Handler) overlay(r *http.Request) func(http.ResponseWriter, *http.Reque
 			serve(w, r, config)
 			return nil
 		}
-	case slices.Contains(h.vendors, path) && !own:
+	case isVendorWorker(h.vendors, path) && !own:
 		return func(w http.ResponseWriter, r *http.Request, _ httpapi.Next) error {
 			httpapi.ServeWorker(w, r, config)
 			return nil

@@ -336,7 +336,7 @@ func (h *Handler) serveSite(w http.ResponseWriter, r *http.Request, next caddyht
 	if !own && r.Header.Get("Service-Worker") != "" {
 		httpapi.VaryWorker(w.Header()) // whatever comes of it
 	}
-	if own || isManifestRequest(r) || slices.Contains(h.vendors, h.path(r)) || r.Header.Get("Service-Worker") != "" {
+	if own || isManifestRequest(r) || isVendorWorker(h.vendors, h.path(r)) || r.Header.Get("Service-Worker") != "" {
 		if overlay := h.overlay(r); overlay != nil {
 			mine := &ownAnswer{ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: w}}
 			site := next
@@ -365,7 +365,7 @@ func (h *Handler) path(r *http.Request) string {
 
 // owns reports whether we answer at the path.
 func (h *Handler) owns(p string) bool {
-	return p == h.Worker || p == h.Manifest || strings.HasPrefix(p, h.Prefix+"/") || slices.Contains(h.vendors, p)
+	return p == h.Worker || p == h.Manifest || strings.HasPrefix(p, h.Prefix+"/") || isVendorWorker(h.vendors, p)
 }
 
 // originalURL is the URL as the browser asked for it; nil where Caddy does not

@@ -78,6 +78,7 @@ func (p place) shutOut() (paths []string, stop string) {
 		asked = append(asked, struct{ method, path, name string }{http.MethodGet, h.Manifest, h.Manifest})
 	}
 	for _, vendor := range h.vendors {
+		vendor = strings.TrimPrefix(vendor, "*") // of all folders, the site's root
 		asked = append(asked, struct{ method, path, name string }{http.MethodGet, vendor, vendor})
 	}
 	for _, q := range asked {

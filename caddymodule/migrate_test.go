@@ -32,7 +32,7 @@ func TestVendorTable(t *testing.T) {
 			t.Errorf("%s has no worker, or no row in the README", name)
 		}
 		for _, p := range paths {
-			if path.Clean(p) != p || path.Ext(p) != ".js" || !strings.Contains(row, path.Base(p)+"`") {
+			if path.Clean(p) != p || !strings.HasSuffix(strings.TrimSuffix(p, ".php"), ".js") || !strings.Contains(row, path.Base(p)+"`") {
 				t.Errorf("%s: %q, in the README %q", name, p, row)
 			}
 			if other := owner[p]; other != "" {
@@ -54,7 +54,11 @@ func TestMigrate(t *testing.T) {
 		w.Header().Set("Content-Type", "text/javascript")
 		_, _ = io.WriteString(w, theirs)
 	}
-	up := upstream(t, map[string]http.HandlerFunc{"/OneSignalSDKWorker.js": worker, "/sw.js": worker})
+	const wordpress = "/wp-content/plugins/onesignal-free-web-push-notifications/sdk_files/"
+	up := upstream(t, map[string]http.HandlerFunc{
+		"/OneSignalSDKWorker.js": worker, "/sw.js": worker, "/my/MyOneSignalSDKWorker.js": worker,
+		wordpress + "OneSignalSDKWorker.js": worker, wordpress + "OneSignalSDKWorker.js.php": worker,
+	})
 	fetching := map[string]string{"Service-Worker": "script", "Sec-Fetch-Mode": "same-origin"}
 	for _, tt := range []struct {
 		name, options, path string
@@ -64,6 +68,13 @@ func TestMigrate(t *testing.T) {
 		{"replaced", "migrate_from onesignal", "/OneSignalSDKWorker.js", fetching, `"standalone":true`, theirs},
 		{"replaced with a query", "migrate_from onesignal", "/OneSignalSDKWorker.js?appId=1", fetching, `"standalone":true`, theirs},
 		{"replaced where the site has none", "migrate_from onesignal", "/push/onesignal/OneSignalSDKWorker.js", fetching, `"standalone":true`, theirs},
+		{"replaced in WordPress", "migrate_from onesignal", wordpress + "OneSignalSDKWorker.js?appId=1", fetching, `"standalone":true`, theirs},
+		{"replaced in WordPress, the second generation", "migrate_from onesignal", wordpress + "OneSignalSDKWorker.js.php?appId=1&sdkVersion=151606", fetching, `"standalone":true`, theirs},
+		{"replaced in WordPress, the updater", "migrate_from onesignal", wordpress + "OneSignalSDKUpdaterWorker.js.php", nil, `"standalone":true`, theirs},
+		{"replaced in WordPress in a folder", "migrate_from onesignal", "/blog" + wordpress + "OneSignalSDKWorker.js", fetching, `"standalone":true`, theirs},
+		{"replaced in Bedrock", "migrate_from onesignal", "/app/plugins/onesignal-free-web-push-notifications/sdk_files/OneSignalSDKWorker.js", fetching, `"standalone":true`, theirs},
+		{"replaced in v16", "migrate_from onesignal", "/push/onesignal/OneSignalSDK.sw.js", fetching, `"standalone":true`, theirs},
+		{"not what is called nearly so", "migrate_from onesignal", "/my/MyOneSignalSDKWorker.js", fetching, theirs + "\n;", `"standalone":true`},
 		{"replaced by path", "migrate_from /OneSignalSDKWorker.js", "/OneSignalSDKWorker.js", nil, `"standalone":true`, theirs},
 		{"given up", "migrate_from onesignal\nretire", "/OneSignalSDKWorker.js", fetching, "unregister", theirs},
 		{"the site's own at our path", "migrate_from /sw.js", "/sw.js", fetching, theirs + "\n;", `"standalone":true`},

@@ -14,7 +14,8 @@ type vendor struct {
 	// name is what the option migrate_from calls it.
 	name string
 	// workers are the paths where its worker is by the provider's own documentation
-	// or SDK. Sites may have put it elsewhere; then they name the path.
+	// or SDK; with anyFolder in front, that file in any folder. Sites may have put it
+	// elsewhere; then they name the path.
 	workers []string
 }
 
@@ -32,16 +33,32 @@ var vendorTable = []vendor{
 	{"insider", []string{"/insider-sw-sdk.js"}},
 	// The default of its option swPath.
 	{"moengage", []string{"/serviceworker.js"}},
-	// The second was in use until November 2021; the folder is what its
-	// documentation recommends, with the scope /push/onesignal/.
+	// The names are OneSignal's alone, and the folders are many: the site's root,
+	// /push/onesignal/ as its documentation recommends, and in WordPress
+	// sdk_files/ of the plug-in, wherever the site has its plug-ins. The updater was
+	// in use until November 2021, .php is from the plug-in's second generation, and
+	// .sw.js is what the worker of v16 imports.
 	{"onesignal", []string{
-		"/OneSignalSDKWorker.js", "/OneSignalSDKUpdaterWorker.js",
-		"/push/onesignal/OneSignalSDKWorker.js", "/push/onesignal/OneSignalSDKUpdaterWorker.js",
+		anyFolder + "OneSignalSDK.sw.js",
+		anyFolder + "OneSignalSDKUpdaterWorker.js", anyFolder + "OneSignalSDKUpdaterWorker.js.php",
+		anyFolder + "OneSignalSDKWorker.js", anyFolder + "OneSignalSDKWorker.js.php",
 	}},
 	{"pushengage", []string{"/service-worker.js"}},
 	{"pushwoosh", []string{"/pushwoosh-service-worker.js"}},
 	{"sendpulse", []string{"/sp-push-worker-fb.js"}},
 	{"webpushr", []string{"/webpushr-sw.js"}},
+}
+
+// anyFolder begins a path that stands for a file in any folder. The page script
+// reads it, too (pushsvc/web/src/sdk/worker.ts, isVendors).
+const anyFolder = "*/"
+
+// isVendorWorker reports whether a path is one of those of vendorWorkers.
+func isVendorWorker(workers []string, p string) bool {
+	return slices.ContainsFunc(workers, func(worker string) bool {
+		name, any := strings.CutPrefix(worker, "*")
+		return worker == p || any && strings.HasSuffix(p, name)
+	})
 }
 
 // vendorNames are the providers that are known by name.

@@ -38,8 +38,8 @@ type SiteConfig struct {
 	Compat string `json:"compat,omitempty"`
 	// Migrate names the providers that the site moves away from.
 	Migrate []string `json:"migrate,omitempty"`
-	// VendorWorkers are the paths of their workers: browsers that have one get
-	// ours in its place.
+	// VendorWorkers are the paths of their workers, "*/name" for a file in any
+	// folder: browsers that have one get ours in its place.
 	VendorWorkers []string `json:"vendorWorkers,omitempty"`
 	// DualRun leaves another provider's worker and subscription as they are: ours
 	// stands beside it, in Scope.

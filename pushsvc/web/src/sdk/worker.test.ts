@@ -128,6 +128,14 @@ test("isVendors compares whole paths", () => {
   assert.equal(isVendors(undefined, with_(vendor)), false);
 });
 
+test("isVendors: one that begins with an asterisk is a file in any folder", () => {
+  const config_ = { ...config, vendorWorkers: ["*/OneSignalSDKWorker.js.php"] } as Config;
+  const is = (path: string) => isVendors(registration("/", path, []), config_);
+  const plugin = "/onesignal-free-web-push-notifications/sdk_files/OneSignalSDKWorker.js.php";
+  assert.deepEqual([plugin, "/blog/wp-content/plugins" + plugin, "/OneSignalSDKWorker.js.php?appId=1"].map(is), [true, true, true]);
+  assert.deepEqual(["/OneSignalSDKWorker.js", "/MyOneSignalSDKWorker.js.php", "/OneSignalSDKWorkerxjs.php"].map(is), [false, false, false]);
+});
+
 test("findWorker asks for a scope of this origin", async () => {
   const asked: string[] = [];
   const getRegistration = async (scope: string) => void asked.push(scope);

@@ -1,4 +1,5 @@
 import { ownURL } from "../shared/address";
+import { like } from "../shared/path";
 import type { Config } from "../shared/wire";
 import { session } from "./storage";
 
@@ -28,7 +29,7 @@ export async function activeWorker(config: Config): Promise<ServiceWorkerRegistr
 /** Whether a registration is that of a provider whom the site moves away from. */
 export function isVendors(registration: ServiceWorkerRegistration | undefined, config: Config): boolean {
   const url = registration?.active?.scriptURL;
-  return !!url && !!config.vendorWorkers?.includes(new URL(url).pathname);
+  return !!url && like(new URL(url).pathname, config.vendorWorkers ?? []);
 }
 
 /** Puts our worker in the place of a provider's, and takes its other registrations

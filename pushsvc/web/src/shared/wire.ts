@@ -81,7 +81,8 @@ export interface Config {
   /** Providers that the site moves away from: their subscriptions become ours
    * without a question. */
   migrate?: string[];
-  /** The paths of their workers, as they may be registered in browsers. */
+  /** The paths of their workers, as they may be registered in browsers; one that
+   * begins with an asterisk stands for a file in any folder. */
   vendorWorkers?: string[];
   /** Leaves the other provider's worker and subscription as they are; ours has
    * a registration of its own, whose scope is below `prefix`. */
