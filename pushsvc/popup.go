@@ -207,8 +207,8 @@ type PopupCaps struct {
 	Lifetime int `json:"lifetime,omitempty"`
 }
 
-// PopupVariant is one of several ways to say it. What it has takes the place of
-// the pop-up's own.
+// PopupVariant is one of several ways to say it. It says what is different, see
+// [Popup.Variant].
 type PopupVariant struct {
 	// ID is as a pop-up's, and not "control".
 	ID string `json:"id"`
@@ -217,6 +217,10 @@ type PopupVariant struct {
 	Content *PopupContent `json:"content,omitempty"`
 	Click   *PopupAction  `json:"click,omitempty"`
 	Theme   *PopupTheme   `json:"theme,omitempty"`
+	// Without are parts of the pop-up that the variant goes without, unless it brings
+	// its own: "content", "click", "theme", or a member, such as "content.body" or
+	// "theme.color".
+	Without []string `json:"without,omitempty"`
 }
 
 // PopupConversion is what a pop-up is for.
@@ -249,25 +253,4 @@ type StoredPopup struct {
 	Revision Revision
 	// Created and Updated are to the millisecond.
 	Created, Updated time.Time
-}
-
-// Variant gives the content, the click and the theme of a variant; those of the
-// pop-up itself where there is none of that id.
-func (p *Popup) Variant(id string) (PopupContent, PopupAction, PopupTheme) {
-	content, click, theme := p.Content, p.Click, p.Theme
-	for _, v := range p.Variants {
-		if v.ID != id {
-			continue
-		}
-		if v.Content != nil {
-			content = *v.Content
-		}
-		if v.Click != nil {
-			click = *v.Click
-		}
-		if v.Theme != nil {
-			theme = *v.Theme
-		}
-	}
-	return content, click, theme
 }

@@ -137,7 +137,10 @@ func TestPopupFaults(t *testing.T) {
 		{map[string]any{"variants": []any{map[string]any{"id": "a", "weight": 0}}}, "variants", "weight"},
 		{map[string]any{"variants": []any{map[string]any{"id": "control", "weight": 1}}}, "variants[0].id", `"control"`},
 		{map[string]any{"variants": []any{map[string]any{"id": "a", "weight": 1}, map[string]any{"id": "a", "weight": 1}}}, "variants[1].id", "earlier"},
-		{map[string]any{"variants": []any{map[string]any{"id": "a", "weight": 1, "content": map[string]any{}}}}, "variants[0].content.title", "missing"},
+		{map[string]any{"variants": []any{map[string]any{"id": "a", "weight": 1, "content": map[string]any{}}}}, "", ""},
+		{map[string]any{"variants": []any{map[string]any{"id": "a", "weight": 1, "without": []any{"content.title", "content.body"}}}}, "variants[0].content.title", "missing"},
+		{map[string]any{"variants": []any{map[string]any{"id": "a", "weight": 1, "without": []any{"body"}}}}, "variants[0].without[0]", `"content.body"`},
+		{map[string]any{"variants": []any{map[string]any{"id": "a", "weight": 1, "without": []any{"theme.colour"}}}}, "variants[0].without[0]", `did you mean "theme.color"`},
 		{map[string]any{"variants": []any{map[string]any{"id": "a", "weight": 1, "click": map[string]any{"do": "copy"}}}}, "variants[0].click.text", "missing"},
 		{map[string]any{"variants": []any{map[string]any{"id": "a", "weight": 1, "theme": map[string]any{"mode": "x"}}}}, "variants[0].theme.mode", "dark"},
 		{map[string]any{"control": 91}, "control", "90"},
@@ -219,18 +222,6 @@ func TestPopupTooLarge(t *testing.T) {
 	var fe *pushsvc.FieldError
 	if err := p.Validate(); !errors.As(err, &fe) || fe.Field != "popup" {
 		t.Errorf("%v", err)
-	}
-}
-
-func TestPopupVariant(t *testing.T) {
-	p, _ := goldenPopup(t)
-	content, click, theme := p.Variant("b")
-	if content.Title != "B" || click.Do != "subscribe" || theme.Mode != "light" {
-		t.Errorf("%+v %+v %+v", content, click, theme)
-	}
-	content, click, theme = p.Variant("a")
-	if content.Body != p.Content.Body || click.Function != "shop.openCart" || theme.Mode != "dark" {
-		t.Errorf("%+v %+v %+v", content, click, theme)
 	}
 }
 

@@ -168,20 +168,19 @@ func (p *Popup) validateVariants() error {
 			return err
 		}
 		weights += v.Weight
-		content, click, theme := p.Variant(v.ID)
-		if v.Content != nil {
-			if err := content.validate(at+"content.", p.Kind); err != nil {
-				return err
-			}
+		if err := checkWithout(at, v.Without); err != nil {
+			return err
 		}
-		if v.Click != nil || v.Content != nil {
-			field := at + "click."
-			if v.Click == nil {
-				field = "click."
-			}
-			if err := click.validate(field, &content); err != nil {
-				return err
-			}
+		content, click, theme := p.Variant(v.ID)
+		if err := content.validate(at+"content.", p.Kind); err != nil {
+			return err
+		}
+		field := at + "click."
+		if v.Click == nil {
+			field = "click."
+		}
+		if err := click.validate(field, &content); err != nil {
+			return err
 		}
 		if err := theme.validate(at + "theme."); err != nil {
 			return err

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"regexp"
+	"strings"
 	"time"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
@@ -57,11 +59,20 @@ func (o *Operator) showPopup(w http.ResponseWriter, r *http.Request) error {
 // parsePopup reads a pop-up as the API takes it. Faults are a *Problem or a
 // *pushsvc.FieldError. Content without a title has a fault of its own.
 func parsePopup(body []byte) (p pushsvc.Popup, err error) {
-	if err := decodeFilled(body, &p, "content"); err != nil {
+	err = decodeFilled(body, &p, "content")
+	var fault *Problem
+	if errors.As(err, &fault) && variantPart.MatchString(fault.Field) {
+		fault.Detail = strings.Replace(fault.Detail, emptyCure,
+			`leave it out to keep the pop-up's own; to go without, name it in the variant's "without", such as ["content.body"]`, 1)
+	}
+	if err != nil {
 		return pushsvc.Popup{}, err
 	}
 	return p, nil
 }
+
+// variantPart is the path of what a variant has from the pop-up where it says nothing.
+var variantPart = regexp.MustCompile(`^variants\[\d+\]\.(content|click|theme)`)
 
 // createPopup takes a new one, with its id.
 func (o *Operator) createPopup(w http.ResponseWriter, r *http.Request) error {

@@ -126,6 +126,46 @@ func TestPopupAPI(t *testing.T) {
 	}
 }
 
+// TestVariantKeepsContent: a variant that brings a title alone keeps the rest, for
+// visitors and in a preview; what is given and empty says how to go without.
+func TestVariantKeepsContent(t *testing.T) {
+	f := newFixture(t)
+	const rest = `"kind":"box","content":{"title":"T","body":"B","buttons":[{"id":"pay","text":"Pay"}]},"theme":{"color":"#123456","radius":3}`
+	a := f.api("PUT", siteA, "/popups/stay", `{"state":"running",`+rest+`,"variants":[{"id":"hurry","weight":1,"content":{"title":"Hurry"},"theme":{"radius":9}}]}`)
+	if a.status != http.StatusCreated {
+		t.Fatal(a.body)
+	}
+	_, token, _ := strings.Cut(f.api("POST", siteA, "/popups/stay/preview", `{}`).body, "webpush_preview=")
+	token, _, _ = strings.Cut(token, `"`)
+	v := &visit{fixture: f, site: siteA}
+	for _, more := range []string{"", `,"preview":"` + token + `"`} {
+		answer := v.ask(more)
+		if len(answer.Popups) != 1 {
+			t.Fatalf("%s: %+v", more, answer)
+		}
+		p := answer.Popups[0]
+		if p.Variant != "hurry" || p.Content.Title != "Hurry" || p.Content.Body != "B" || len(p.Content.Buttons) != 1 || p.Theme.Color != "#123456" || *p.Theme.Radius != 9 {
+			t.Errorf("%s: %+v", more, p)
+		}
+		if more == "" {
+			v.report(p, "viewed", "")
+			v.report(p, "clicked", "pay")
+		}
+	}
+	if a := f.api("GET", siteA, "/popups/stay/stats", ""); !strings.Contains(a.body, `"elements":{"pay":1}`) {
+		t.Error(a.body)
+	}
+	if a := f.api("GET", siteA, "/popups/stay", ""); !strings.Contains(a.body, `"variants":[{"id":"hurry","weight":1,"content":{"title":"Hurry"},"theme":{"radius":9}}]`) {
+		t.Errorf("it is not shown as it was written: %s", a.body)
+	}
+	for _, empty := range []string{`"content":{"body":""}`, `"content":{"buttons":[]}`, `"content":{"input":null}`, `"theme":{"color":""}`} {
+		p := f.api("PUT", siteA, "/popups/stay", `{`+rest+`,"variants":[{"id":"hurry","weight":1,`+empty+`}]}`).problem(t)
+		if p.Status != 400 || !strings.Contains(p.Detail, `"without"`) {
+			t.Errorf("%s: %+v", empty, p)
+		}
+	}
+}
+
 // TestPopupFaultsAPI: whoever writes a pop-up is told which field is wrong.
 func TestPopupFaultsAPI(t *testing.T) {
 	f := newFixture(t)

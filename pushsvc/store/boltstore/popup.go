@@ -26,12 +26,34 @@ const (
 // uploadHeader is what is in front of an image's bytes.
 const uploadHeader = 12
 
-// popupRow is a pop-up as it lies in the file.
+// popupRow is a pop-up as it lies in the file. Popup's variants have all that they show,
+// because programs from before merging show no more; Variants are those that the
+// operator wrote. Those programs write rows without.
 type popupRow struct {
-	Popup    pushsvc.Popup    `json:"popup"`
-	Revision pushsvc.Revision `json:"revision"`
-	Created  time.Time        `json:"created"`
-	Updated  time.Time        `json:"updated"`
+	Popup    pushsvc.Popup          `json:"popup"`
+	Revision pushsvc.Revision       `json:"revision"`
+	Created  time.Time              `json:"created"`
+	Updated  time.Time              `json:"updated"`
+	Variants []pushsvc.PopupVariant `json:"variants,omitempty"`
+}
+
+func packPopup(p pushsvc.Popup, revision pushsvc.Revision, created, updated time.Time) popupRow {
+	row := popupRow{p, revision, created.UTC().Truncate(time.Millisecond), updated.UTC().Truncate(time.Millisecond), p.Variants}
+	if len(p.Variants) > 0 {
+		row.Popup.Variants = p.WholeVariants()
+	}
+	return row
+}
+
+func (r popupRow) unpack(site string) pushsvc.StoredPopup {
+	p := pushsvc.StoredPopup{Site: site, Popup: r.Popup, Revision: r.Revision, Created: r.Created, Updated: r.Updated}
+	switch {
+	case len(r.Variants) > 0:
+		p.Popup.Variants = r.Variants
+	case len(r.Popup.Variants) > 0:
+		p.Popup.Variants = pushsvc.FromWhole(r.Popup.Variants)
+	}
+	return p
 }
 
 // openPopups finds what a site has of pop-ups; false where it never had any.
@@ -52,7 +74,7 @@ func (s site) storedPopup(id string) (pushsvc.StoredPopup, error) {
 	case !there:
 		return pushsvc.StoredPopup{}, pushsvc.ErrNotFound
 	}
-	return pushsvc.StoredPopup{Site: s.name, Popup: row.Popup, Revision: row.Revision, Created: row.Created, Updated: row.Updated}, nil
+	return row.unpack(s.name), nil
 }
 
 // PutPopup implements pushsvc.PopupStore. A damaged row is written over where
@@ -97,7 +119,7 @@ func (w *writeTx) putPopup(p pushsvc.StoredPopup, expect pushsvc.Revision) (push
 	if err != nil {
 		return pushsvc.StoredPopup{}, fmt.Errorf("counting the pop-up's revision: %w", err)
 	}
-	row := popupRow{p.Popup, pushsvc.Revision(revision), there.Created.UTC().Truncate(time.Millisecond), p.Updated.UTC().Truncate(time.Millisecond)}
+	row := packPopup(p.Popup, pushsvc.Revision(revision), there.Created, p.Updated)
 	if err := st.putJSON(w, popupRows, []byte(p.Popup.ID), row); err != nil {
 		return pushsvc.StoredPopup{}, err
 	}

@@ -28,8 +28,11 @@ func storedPopup(site, id, title string) pushsvc.StoredPopup {
 		Site: site, Created: at, Updated: at,
 		Popup: pushsvc.Popup{
 			ID: id, State: pushsvc.PopupRunning, Kind: pushsvc.PopupBox,
-			Content:  pushsvc.PopupContent{Title: title, KV: map[string]string{"k": title}, Buttons: []pushsvc.PopupButton{{ID: "b", Text: title}}},
-			Variants: []pushsvc.PopupVariant{{ID: "v", Weight: 1}},
+			Content: pushsvc.PopupContent{Title: title, KV: map[string]string{"k": title}, Buttons: []pushsvc.PopupButton{{ID: "b", Text: title}}},
+			Variants: []pushsvc.PopupVariant{
+				{ID: "v", Weight: 1},
+				{ID: "w", Weight: 1, Content: &pushsvc.PopupContent{Title: "W"}, Without: []string{"content.body"}},
+			},
 		},
 	}
 }

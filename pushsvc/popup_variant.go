@@ -1,0 +1,192 @@
+package pushsvc
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+)
+
+// Variant returns the content, the click and the theme of a variant; those of the
+// pop-up itself where there is none of that id.
+//
+// A variant says only what is different: what it leaves out is the pop-up's own. Texts,
+// numbers and colours take the place of the pop-up's one by one, lists as a whole, kv
+// name by name. Click and input take its place as a whole where they have "do" or
+// "kind", else member by member. An image brings its own size, or none. What
+// [PopupVariant.Without] names is not taken from the pop-up at all.
+func (p *Popup) Variant(id string) (PopupContent, PopupAction, PopupTheme) {
+	i := slices.IndexFunc(p.Variants, func(v PopupVariant) bool { return v.ID == id })
+	if i < 0 {
+		return p.Content, p.Click, p.Theme
+	}
+	v := &p.Variants[i]
+	base := variantParts{p.Content, p.Click, p.Theme}
+	for _, path := range v.Without {
+		base.drop(path)
+	}
+	return v.Content.over(base.Content), v.Click.over(base.Click), v.Theme.over(base.Theme)
+}
+
+// variantParts is what variants of a pop-up differ in.
+type variantParts struct {
+	Content PopupContent `json:"content"`
+	Click   PopupAction  `json:"click"`
+	Theme   PopupTheme   `json:"theme"`
+}
+
+// partNames are what [PopupVariant.Without] can name: "content", "click", "theme", and
+// the members of content and theme, as "content.body".
+var partNames = func() (names []string) {
+	parts := reflect.TypeFor[variantParts]()
+	for i := range parts.NumField() {
+		part := parts.Field(i)
+		names = append(names, memberName(part))
+		if part.Name == "Click" {
+			continue
+		}
+		for j := range part.Type.NumField() {
+			names = append(names, memberName(part)+"."+memberName(part.Type.Field(j)))
+		}
+	}
+	return names
+}()
+
+func memberName(f reflect.StructField) string {
+	name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+	return name
+}
+
+// drop empties one of partNames.
+func (p *variantParts) drop(path string) {
+	at := reflect.ValueOf(p).Elem()
+	for name := range strings.SplitSeq(path, ".") {
+		i := slices.IndexFunc(reflect.VisibleFields(at.Type()), func(f reflect.StructField) bool { return memberName(f) == name })
+		if i < 0 {
+			return
+		}
+		at = at.Field(i)
+		if at.Kind() != reflect.Struct {
+			break
+		}
+	}
+	at.SetZero()
+}
+
+// checkWithout wants names of what a variant can go without.
+func checkWithout(at string, without []string) error {
+	for i, path := range without {
+		if slices.Contains(partNames, path) {
+			continue
+		}
+		problem := `is nothing that a variant can go without: write it like "content.body", "theme.color", "content", "theme" or "click"`
+		if slices.Contains(partNames, "content."+path) {
+			problem = fmt.Sprintf("is written with the object that it is in: %q", "content."+path)
+		} else if near := Nearest(path, partNames); near != "" {
+			problem += fmt.Sprintf("; did you mean %q?", near)
+		}
+		return &FieldError{fmt.Sprintf("%swithout[%d]", at, i), problem}
+	}
+	return nil
+}
+
+func (v *PopupContent) over(base PopupContent) PopupContent {
+	if v == nil {
+		return base
+	}
+	c := PopupContent{
+		Title: cmp.Or(v.Title, base.Title), Body: cmp.Or(v.Body, base.Body),
+		Image: cmp.Or(v.Image, base.Image), ImageAlt: cmp.Or(v.ImageAlt, base.ImageAlt),
+		ImageWidth: v.ImageWidth, ImageHeight: v.ImageHeight,
+		Buttons: base.Buttons, Input: v.Input.over(base.Input),
+		HTML: cmp.Or(v.HTML, base.HTML), Trusted: v.Trusted || base.Trusted, KV: base.KV,
+	}
+	if v.Image == "" {
+		c.ImageWidth, c.ImageHeight = cmp.Or(v.ImageWidth, base.ImageWidth), cmp.Or(v.ImageHeight, base.ImageHeight)
+	}
+	if len(v.Buttons) > 0 {
+		c.Buttons = v.Buttons
+	}
+	if len(v.KV) > 0 {
+		c.KV = maps.Clone(base.KV)
+		if c.KV == nil {
+			c.KV = map[string]string{}
+		}
+		maps.Copy(c.KV, v.KV)
+	}
+	return c
+}
+
+func (v *PopupInput) over(base *PopupInput) *PopupInput {
+	switch {
+	case v == nil:
+		return base
+	case base == nil || v.Kind != "":
+		return v
+	}
+	in := PopupInput{
+		Kind: base.Kind, Label: cmp.Or(v.Label, base.Label), Options: base.Options,
+		Event: cmp.Or(v.Event, base.Event), Submit: cmp.Or(v.Submit, base.Submit),
+	}
+	if len(v.Options) > 0 {
+		in.Options = v.Options
+	}
+	return &in
+}
+
+func (v *PopupAction) over(base PopupAction) PopupAction {
+	switch {
+	case v == nil:
+		return base
+	case v.Do != "":
+		return *v
+	}
+	return PopupAction{
+		Do: base.Do, URL: cmp.Or(v.URL, base.URL), NewTab: v.NewTab || base.NewTab,
+		Function: cmp.Or(v.Function, base.Function), Text: cmp.Or(v.Text, base.Text), Close: v.Close || base.Close,
+	}
+}
+
+func (v *PopupTheme) over(base PopupTheme) PopupTheme {
+	if v == nil {
+		return base
+	}
+	return PopupTheme{
+		Mode: cmp.Or(v.Mode, base.Mode), Color: cmp.Or(v.Color, base.Color), TextColor: cmp.Or(v.TextColor, base.TextColor),
+		Background: cmp.Or(v.Background, base.Background), Foreground: cmp.Or(v.Foreground, base.Foreground),
+		Radius: cmp.Or(v.Radius, base.Radius), Width: cmp.Or(v.Width, base.Width), Overlay: cmp.Or(v.Overlay, base.Overlay),
+	}
+}
+
+// WholeVariants returns the pop-up's variants with all that each shows, so that
+// programs which know of no merging, and show a variant's content alone, show the same.
+func (p *Popup) WholeVariants() []PopupVariant {
+	whole := make([]PopupVariant, 0, len(p.Variants))
+	for _, v := range p.Variants {
+		content, click, theme := p.Variant(v.ID)
+		whole = append(whole, PopupVariant{ID: v.ID, Weight: v.Weight, Content: &content, Click: &click, Theme: &theme})
+	}
+	return whole
+}
+
+// FromWhole reads variants as those programs have written them: what they bring takes
+// the place of all of the pop-up's own.
+func FromWhole(whole []PopupVariant) []PopupVariant {
+	variants := slices.Clone(whole)
+	for i := range variants {
+		v := &variants[i]
+		v.Without = nil
+		if v.Content != nil {
+			v.Without = append(v.Without, "content")
+		}
+		if v.Click != nil {
+			v.Without = append(v.Without, "click")
+		}
+		if v.Theme != nil {
+			v.Without = append(v.Without, "theme")
+		}
+	}
+	return variants
+}
