@@ -9,11 +9,14 @@ import (
 	"io/fs"
 	"net/http"
 	"os"
+	"text/tabwriter"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
 
+	"github.com/caddy-webpush/caddy-webpush/pushsvc"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/store/boltstore"
 )
 
@@ -135,8 +138,9 @@ parts changes nothing, unless --damaged says that it is the best there is.
 
 Run it as the user that Caddy runs as: the store has to be that user's.
 
-Messages that were under way when the backup was made go on from there at the
-next start: who got one since then may get it again.`,
+Messages that had not ended when the backup was made are held: the backup does not
+know who got them since. 'messages resume' sends one, also to who got it since;
+'messages cancel' ends it. The answer lists them.`,
 		Example: `  caddy webpush restore webpush.backup --config /etc/caddy/Caddyfile`,
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -220,7 +224,8 @@ func (c *command) runRestore(ctx context.Context, file, target string, force, da
 		Restored string `json:"restored"`
 		Kept     string `json:"kept,omitempty"`
 		storeSummary
-	}{target, kept, sum}, func(w io.Writer) error {
+		Held []heldMessage `json:"held,omitempty"`
+	}{target, kept, sum, heldMessages(checked.Held)}, func(w io.Writer) error {
 		fmt.Fprintf(w, "%s is restored: %s.\n", target, sum)
 		if checked.Damaged > 0 {
 			fmt.Fprintf(w, "%s can't be read: %v.\n", plural(int64(checked.Damaged), "part"), errors.Join(checked.Damage...))
@@ -228,7 +233,74 @@ func (c *command) runRestore(ctx context.Context, file, target string, force, da
 		if kept != "" {
 			fmt.Fprintf(w, "What was there is kept as %s.\n", kept)
 		}
+		if err := c.printHeld(w, heldMessages(checked.Held)); err != nil {
+			return err
+		}
 		_, err := fmt.Fprintln(w, "Start Caddy now.")
 		return err
 	})
+}
+
+// heldMessage is a message that a restored store holds.
+type heldMessage struct {
+	Site     string     `json:"site"`
+	ID       string     `json:"id"`
+	Title    string     `json:"title"`
+	SendAt   *time.Time `json:"send_at,omitempty"`
+	Accepted int64      `json:"accepted"`
+	Open     int64      `json:"open"`
+	// Expired is true where the time to live is over.
+	Expired bool `json:"expired,omitempty"`
+}
+
+func heldMessages(held []pushsvc.Message) (out []heldMessage) {
+	for i := range held {
+		m := &held[i]
+		h := heldMessage{
+			Site: m.Site, ID: m.ID, Title: m.Content.Title, Accepted: m.Progress.Accepted, Open: m.Progress.Pending + m.Progress.Later,
+			Expired: !m.Birth().Add(time.Duration(m.Content.TTLSeconds()) * time.Second).After(time.Now()),
+		}
+		if !m.SendAt.IsZero() {
+			h.SendAt = &m.SendAt
+		}
+		out = append(out, h)
+	}
+	return out
+}
+
+// heldShown is how many held messages the answer lists.
+const heldShown = 20
+
+func (c *command) printHeld(w io.Writer, held []heldMessage) error {
+	if len(held) == 0 {
+		return nil
+	}
+	fmt.Fprintf(w, "%s held: the backup does not know who got them since.\n", pluralIs(int64(len(held)), "message"))
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "  SITE\tID\tSEND AT\tACCEPTED\tTO SEND\tTITLE")
+	for _, h := range held[:min(len(held), heldShown)] {
+		at := "at once"
+		if h.SendAt != nil {
+			at = localTime(*h.SendAt)
+		}
+		if h.Expired {
+			at += " (time to live over)"
+		}
+		fmt.Fprintf(t, "  %s\t%s\t%s\t%d\t%d\t%s\n", h.Site, h.ID, at, h.Accepted, h.Open, printable(h.Title))
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	if more := len(held) - heldShown; more > 0 {
+		fmt.Fprintf(w, "  and %d more: 'messages --site <site>' lists them\n", more)
+	}
+	_, err := fmt.Fprintf(w, "With Caddy running, release or end each:\n  %[1]s messages resume --site %[2]s %[3]s\n  %[1]s messages cancel --site %[2]s %[3]s\n", c.self(), held[0].Site, held[0].ID)
+	return err
+}
+
+func pluralIs(n int64, what string) string {
+	if n == 1 {
+		return plural(n, what) + " is"
+	}
+	return plural(n, what) + " are"
 }

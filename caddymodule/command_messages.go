@@ -92,7 +92,7 @@ func (c *command) messages() *cobra.Command {
 		what string
 	}{
 		{pushsvc.CommandPause, "Pauses a message; what is under way is finished"},
-		{pushsvc.CommandResume, "Lets a paused message go on"},
+		{pushsvc.CommandResume, "Lets a paused or held message go on"},
 		{pushsvc.CommandCancel, "Ends a message for good; who has not had it will not get it"},
 	} {
 		cmd.AddCommand(&cobra.Command{
@@ -156,7 +156,7 @@ func waitingLine(m *messageAnswer, elapsed time.Duration) string {
 	switch m.State {
 	case pushsvc.StateScheduled:
 		return "scheduled for " + localTime(m.SendAt)
-	case pushsvc.StatePaused, pushsvc.StateCancelling:
+	case pushsvc.StatePaused, pushsvc.StateHeld, pushsvc.StateCancelling:
 		return string(m.State) + "  " + messageProgress(m.Results, 0)
 	default:
 		return messageProgress(m.Results, elapsed)
@@ -187,6 +187,12 @@ func printMessage(w io.Writer, m messageAnswer) error {
 	row("site", m.Site)
 	row("title", printable(m.Message.Title))
 	row("state", m.State)
+	if m.State == pushsvc.StateHeld {
+		row("", "restored from a backup: 'resume' sends it to all who are pending, also to who got it since the backup")
+		if !m.Expires.After(time.Now()) {
+			row("", "its time to live is over: nobody gets it after 'resume'")
+		}
+	}
 	row("created", localTime(m.Created))
 	for _, at := range []struct {
 		name string

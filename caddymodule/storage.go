@@ -154,7 +154,13 @@ const lockTimeout = 3 * time.Second
 
 // OpenStore implements StoreProvider.
 func (b *BoltStorage) OpenStore(ctx context.Context) (pushsvc.Store, error) {
-	return boltstore.Open(ctx, b.path, boltstore.Options{Timeout: lockTimeout, OnDamage: new(damageLog).report})
+	return boltstore.Open(ctx, b.path, boltstore.Options{Timeout: lockTimeout, OnDamage: new(damageLog).report, OnHeld: logHeld})
+}
+
+// logHeld tells of what a restored store holds, once for each opening.
+func logHeld(messages int) {
+	caddy.Log().Named("webpush").Warn("messages are held, because the store was restored from a backup, which knows nothing of what was sent since; 'caddy webpush messages' lists them, 'messages resume' sends one and 'messages cancel' ends it",
+		zap.Int("messages", messages))
 }
 
 // damageLog tells of damaged rows, at most one a minute: each reading of a list

@@ -25,14 +25,18 @@ func (m *Message) Enter(audience int64) {
 // cancelled.
 func (m *Message) Command(command Command, now time.Time) error {
 	switch command {
-	case CommandPause:
+	case CommandPause, CommandHold:
 		if m.State.Final() || m.State == StateCancelling {
 			return ErrWrongState
 		}
-		m.State = StatePaused
+		if command == CommandHold {
+			m.State = StateHeld
+		} else if m.State != StateHeld {
+			m.State = StatePaused
+		}
 	case CommandResume:
 		switch {
-		case m.State != StatePaused:
+		case !m.State.Rests():
 			return ErrWrongState
 		case !m.Started.IsZero():
 			m.State = StateSending

@@ -77,12 +77,14 @@ type State string
 
 // A message is scheduled or queued, then sending, then done or cancelled, which
 // are final. A paused one goes on from where it was; a cancelling one waits for
-// what is under way.
+// what is under way. A held one is as a paused one: it was not final when the store
+// was restored from a backup, which knows nothing of who got it since.
 const (
 	StateScheduled  State = "scheduled"
 	StateQueued     State = "queued"
 	StateSending    State = "sending"
 	StatePaused     State = "paused"
+	StateHeld       State = "held"
 	StateCancelling State = "cancelling"
 	StateDone       State = "done"
 	StateCancelled  State = "cancelled"
@@ -91,15 +93,21 @@ const (
 // Final says whether nothing will happen to the message any more.
 func (s State) Final() bool { return s == StateDone || s == StateCancelled }
 
+// Rests reports whether nothing happens to the message until an operator says so.
+func (s State) Rests() bool { return s == StatePaused || s == StateHeld }
+
 // Command is what an operator tells a message on its way.
 type Command string
 
-// The commands. Pausing a final message, resuming one that isn't paused, and
-// pausing a cancelling one, and cancelling a done one give ErrWrongState.
+// The commands. Pausing or holding a final message, resuming one that is neither
+// paused nor held, pausing or holding a cancelling one, and cancelling a done one
+// give ErrWrongState. Pausing a held one leaves it held.
 const (
 	CommandPause  Command = "pause"
 	CommandResume Command = "resume"
 	CommandCancel Command = "cancel"
+	// CommandHold is given by a store that was restored from a backup.
+	CommandHold Command = "hold"
 )
 
 // Progress counts a message's recipients. Each is in exactly one of Pending,

@@ -182,7 +182,7 @@ func (c *campaign) update(m pushsvc.Message) {
 	ended := m.State.Final() && !c.row.State.Final()
 	c.row, c.seen = m, c.engine.cfg.Clock()
 	switch m.State {
-	case pushsvc.StatePaused, pushsvc.StateCancelling, pushsvc.StateCancelled:
+	case pushsvc.StatePaused, pushsvc.StateHeld, pushsvc.StateCancelling, pushsvc.StateCancelled:
 		c.halted.Store(true)
 	}
 	c.mu.Unlock()

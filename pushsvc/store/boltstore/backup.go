@@ -85,13 +85,18 @@ func (s *Store) copyFile(ctx context.Context, written *atomic.Int64) (_ *os.File
 			_ = os.Remove(tmp.Name())
 		}
 	}()
-	_ = os.Remove(tmp.Name()) // nobody else is to see it; on Windows it stays until the end
 	_, err = read(ctx, s, func(tx *bolt.Tx) (int64, error) {
 		return tx.WriteTo(patient{ctx, s.closing, tmp, written})
 	})
 	if err != nil {
 		return nil, err
 	}
+	// However the copy gets into a store's place, its messages are held. Restore marks
+	// it once more.
+	if err := markCopied(tmp.Name()); err != nil {
+		s.report(err)
+	}
+	_ = os.Remove(tmp.Name()) // nobody else is to see it; on Windows it stays until the end
 	_, err = tmp.Seek(0, io.SeekStart)
 	return tmp, err
 }

@@ -61,7 +61,7 @@ func (w *writeTx) claim(name, id, owner string, now, until time.Time) (moved, er
 	case m.State == pushsvc.StateCancelling:
 		err := w.endCancelled(st, &m, now)
 		return moved{m: m}, err
-	case m.State == pushsvc.StatePaused, m.SendAt.After(now):
+	case m.State.Rests(), m.SendAt.After(now):
 		return moved{m: m}, nil
 	}
 	p, ok := st.free(m, now, w.s.report)

@@ -414,6 +414,10 @@ func TestCheckFile(t *testing.T) {
 	good, rows := sample(t)
 	path := writeFile(t, good)
 	c, err := CheckFile(t.Context(), path)
+	if len(c.Held) != 5 || c.Held[0].State != pushsvc.StateQueued {
+		t.Errorf("to be held: %+v", c.Held)
+	}
+	c.Held = nil
 	if want := (Checked{Format: formatVersion, Sites: 2, Subscriptions: 400, Messages: 5, Keys: 1}); !cmp.Equal(c, want) || err != nil {
 		t.Errorf("%+v, %v; want %+v", c, err, want)
 	}

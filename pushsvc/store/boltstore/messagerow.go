@@ -31,7 +31,10 @@ type messageRow struct {
 // progressRow is what changes with each checkpoint: a row of its own, so that
 // a checkpoint doesn't write the content again.
 type progressRow struct {
-	State    pushsvc.State    `json:"state"`
+	State pushsvc.State `json:"state"`
+	// Held makes of a paused message a held one: programs from before, which don't
+	// know that state, leave a paused one alone.
+	Held     bool             `json:"held,omitempty"`
 	Started  time.Time        `json:"started,omitzero"`
 	Finished time.Time        `json:"finished,omitzero"`
 	NextTry  time.Time        `json:"nextTry,omitzero"`
@@ -86,6 +89,9 @@ func (s site) progress(id string) (progressRow, error) {
 	if json.Unmarshal(payload, &p) != nil {
 		return p, s.damage(siteProgress, []byte(id), errors.New("the row is malformed"))
 	}
+	if p.Held && p.State == pushsvc.StatePaused {
+		p.State = pushsvc.StateHeld
+	}
 	if p.Progress.Failed == nil {
 		p.Progress.Failed = map[string]int64{}
 	}
@@ -107,8 +113,11 @@ func (s site) putProgress(w *writeTx, m message) error {
 		State: m.State, Started: m.Started.UTC(), Finished: m.Finished.UTC(), NextTry: m.NextTry.UTC(),
 		Progress: m.Progress, Open: m.open,
 	}
-	if m.State == pushsvc.StateScheduled {
+	switch m.State {
+	case pushsvc.StateScheduled:
 		p.Waits = m.SendAt.UTC()
+	case pushsvc.StateHeld:
+		p.State, p.Held = pushsvc.StatePaused, true
 	}
 	text, err := json.Marshal(p)
 	if err != nil {
@@ -202,7 +211,7 @@ func unfinished(tx *bolt.Tx, now time.Time, after string, limit int, report func
 			return false
 		}
 		p, err := st.progress(id)
-		if err == nil && (p.State.Final() || p.State == pushsvc.StatePaused || p.Waits.After(now)) {
+		if err == nil && (p.State.Final() || p.State.Rests() || p.Waits.After(now)) {
 			return true
 		}
 		m, err := st.message(id)

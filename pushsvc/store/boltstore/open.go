@@ -16,6 +16,7 @@ import (
 
 	bolterrors "go.etcd.io/bbolt/errors"
 
+	"github.com/caddy-webpush/caddy-webpush/pushsvc"
 	bolt "github.com/caddy-webpush/caddy-webpush/pushsvc/store/boltstore/checkedbolt"
 )
 
@@ -46,7 +47,7 @@ func Open(ctx context.Context, path string, o Options) (*Store, error) {
 	}
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	s := &Store{
-		path: path, clock: o.Clock, onDamage: o.OnDamage,
+		path: path, clock: o.Clock, onDamage: o.OnDamage, onHeld: o.OnHeld,
 		ops: make(chan *op, queueLength), done: make(chan struct{}), closing: make(chan struct{}),
 		notes: newNotes(path), recent: newRecent(), history: map[string]uint64{}, health: health{started: time.Now()},
 	}
@@ -127,16 +128,25 @@ func (s *Store) prepare(db *bolt.DB) error {
 	if err := migrate(db, s.report); err != nil {
 		return err
 	}
-	wanted := map[string]bool{}
+	if err := s.holdCopied(db); err != nil {
+		return err
+	}
+	wanted, held := map[string]bool{}, 0
 	err := db.View(func(tx *bolt.Tx) error {
 		eachUnfinished(tx, "", s.report, func(st site, id string) bool {
 			wanted[prefix(st.name, id)] = true
+			if p, err := st.progress(id); err == nil && p.State == pushsvc.StateHeld {
+				held++
+			}
 			return true
 		})
 		return nil
 	})
 	if err != nil {
 		return err
+	}
+	if held > 0 && s.onHeld != nil {
+		s.onHeld(held)
 	}
 	if err := s.notes.sweep(wanted); err != nil {
 		s.report(err) // they are in nobody's way

@@ -34,6 +34,9 @@ type Checked struct {
 	// ten, as *DamageError.
 	Damaged int
 	Damage  []error
+	// Held are the messages that a store restored from the file holds: those that have
+	// not ended, as the file has them. Of format 1 they are not listed.
+	Held []pushsvc.Message
 	// Kept is where Restore left the store that was there; empty for none.
 	Kept string
 }
@@ -199,7 +202,10 @@ func (c *Checked) messages(st site) {
 				_, err := st.get(siteMessages, k)
 				return err
 			}
-			_, err := st.message(id)
+			m, err := st.message(id)
+			if before := m.Message; err == nil && m.Command(pushsvc.CommandHold, time.Time{}) == nil {
+				c.Held = append(c.Held, before)
+			}
 			return err
 		})
 		st.parts(id, c.report, func(int, bool) bool { return true }, func(part) bool { return true })
@@ -258,6 +264,9 @@ func restore(ctx context.Context, backup, path string) (kept string, err error) 
 	}
 	defer os.Remove(tmp.Name())
 	err = errors.Join(copyFile(ctx, tmp, backup), giveAway(tmp, path, dir), tmp.Close())
+	if err == nil {
+		err = markCopied(tmp.Name())
+	}
 	if err != nil {
 		return "", err
 	}

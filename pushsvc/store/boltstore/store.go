@@ -35,6 +35,9 @@ type Options struct {
 	// *DamageError. It may be called by many goroutines and must not call
 	// the store. Nil tells nobody.
 	OnDamage func(error)
+	// OnHeld is told, while the store is opened, of how many messages are held because
+	// it was restored from a backup. Nil tells nobody.
+	OnHeld func(messages int)
 }
 
 // Store is a pushsvc.Store in one bbolt file. Make it with Open.
@@ -42,6 +45,7 @@ type Store struct {
 	path     string
 	clock    func() time.Time
 	onDamage func(error)
+	onHeld   func(int)
 
 	gate   sync.RWMutex // held for reading by every call, for writing by Close
 	closed bool

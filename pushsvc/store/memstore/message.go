@@ -136,7 +136,7 @@ func (s *Store) Unfinished(ctx context.Context, now time.Time, after string, lim
 	for _, st := range s.sites {
 		for id, m := range st.messages {
 			waits := m.State == pushsvc.StateScheduled && m.SendAt.After(now)
-			if id > after && !m.State.Final() && m.State != pushsvc.StatePaused && !waits {
+			if id > after && !m.State.Final() && !m.State.Rests() && !waits {
 				open = append(open, m)
 			}
 		}

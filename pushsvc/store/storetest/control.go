@@ -9,6 +9,7 @@ import (
 var controlTests = []test{
 	{"control", testControl},
 	{"control pause and resume", testPause},
+	{"control hold", testHold},
 	{"control cancel before it began", testCancelEarly},
 	{"control cancel while leased", testCancelLeased},
 	{"control cancel, leases run out", testCancelRunsOut},
@@ -28,7 +29,7 @@ func (h *harness) control(site string, n int, command pushsvc.Command, at time.T
 
 func testControl(h *harness) {
 	h.putAll(siteA, 2)
-	pause, resume, cancel := pushsvc.CommandPause, pushsvc.CommandResume, pushsvc.CommandCancel
+	pause, resume, cancel, hold := pushsvc.CommandPause, pushsvc.CommandResume, pushsvc.CommandCancel, pushsvc.CommandHold
 	const refused = pushsvc.State("")
 	for i, c := range []struct {
 		name  string
@@ -39,7 +40,9 @@ func testControl(h *harness) {
 		{"queued", func(int) {}, []pushsvc.Command{resume, pause, pause, resume, resume, "stop"}, []pushsvc.State{refused, pushsvc.StatePaused, pushsvc.StatePaused, pushsvc.StateQueued, refused, refused}},
 		{"sending", func(n int) { h.claim(siteA, n, epoch.Add(-time.Hour)) }, []pushsvc.Command{pause, resume, cancel, cancel, pause, resume}, []pushsvc.State{pushsvc.StatePaused, pushsvc.StateSending, pushsvc.StateCancelled, pushsvc.StateCancelled, refused, refused}},
 		{"leased", func(n int) { h.claim(siteA, n, epoch) }, []pushsvc.Command{pause, cancel, pause, resume, cancel}, []pushsvc.State{pushsvc.StatePaused, pushsvc.StateCancelling, refused, refused, pushsvc.StateCancelling}},
-		{"done", func(n int) { h.finish(h.claim(siteA, n, epoch), epoch, pushsvc.OutcomeAccepted) }, []pushsvc.Command{pause, resume, cancel}, []pushsvc.State{refused, refused, refused}},
+		{"held", func(int) {}, []pushsvc.Command{hold, hold, pause, resume, hold, cancel, hold}, []pushsvc.State{pushsvc.StateHeld, pushsvc.StateHeld, pushsvc.StateHeld, pushsvc.StateQueued, pushsvc.StateHeld, pushsvc.StateCancelled, refused}},
+		{"held in the middle", func(n int) { h.claim(siteA, n, epoch) }, []pushsvc.Command{pause, hold, resume, cancel, hold}, []pushsvc.State{pushsvc.StatePaused, pushsvc.StateHeld, pushsvc.StateSending, pushsvc.StateCancelling, refused}},
+		{"done", func(n int) { h.finish(h.claim(siteA, n, epoch), epoch, pushsvc.OutcomeAccepted) }, []pushsvc.Command{pause, resume, cancel, hold}, []pushsvc.State{refused, refused, refused, refused}},
 	} {
 		h.create(message(siteA, i))
 		c.begin(i)
@@ -102,6 +105,40 @@ func testPause(h *harness) {
 	h.control(siteA, 1, pushsvc.CommandPause, at) // the last checkpoint ends it all the same
 	if got := h.finish(r, at, pushsvc.OutcomeAccepted); got.State != pushsvc.StateDone || got.Progress.Accepted != 4 {
 		h.Errorf("at the end: %+v", got)
+	}
+}
+
+// testHold: nothing of a held message is claimed or listed, whenever it is due; once
+// released it goes on where it was.
+func testHold(h *harness) {
+	rows := sorted(h.putAll(siteA, 4))
+	m := message(siteA, 1)
+	m.SendAt = epoch.Add(time.Hour)
+	h.create(m)
+	h.create(message(siteA, 2))
+	r := h.claim(siteA, 2, epoch)
+	c := on(r, epoch, outcomes(pushsvc.OutcomeAccepted, rows[:2])...)
+	c.Cursor, c.Lease = rows[1].ID, time.Time{}
+	h.checkpoint(c)
+	later := epoch.Add(2 * time.Hour)
+	for n := 1; n <= 2; n++ {
+		h.control(siteA, n, pushsvc.CommandHold, epoch)
+		if m := h.idle(siteA, n, later); m.State != pushsvc.StateHeld {
+			h.Errorf("message %d is %s", n, m.State)
+		}
+	}
+	if page, err := h.Unfinished(h.Context(), later, "", 10); err != nil || len(page) > 0 {
+		h.Errorf("to be sent: %v, %v", page, err)
+	}
+	if m := h.control(siteA, 1, pushsvc.CommandResume, epoch); m.State != pushsvc.StateScheduled {
+		h.Errorf("released before its time, it is %s", m.State)
+	}
+	h.control(siteA, 2, pushsvc.CommandResume, later)
+	if r = h.claim(siteA, 2, later); r.Cursor != rows[1].ID {
+		h.Errorf("it goes on after %d, not %d", r.Cursor, rows[1].ID)
+	}
+	if got := h.finish(r, later, pushsvc.OutcomeAccepted); got.Progress.Accepted != 4 {
+		h.Errorf("at the end: %+v", got.Progress)
 	}
 }
 
