@@ -11,13 +11,15 @@ import (
 // What [Injector.Classify] and a Writer look at of a request, for caches (RFC 9110
 // 12.5.5). A destination other than a fetch by a script decides alone.
 //
-// Workers that store what they fetch match by these fields as well, as far as
-// scripts see them, and a navigation's Accept isn't that of the worker's fetch:
-// Accept is named only where it made a difference.
+// The Cache API of service workers matches by these fields as well, as far as
+// scripts see them. Accept is one of them, and it differs between a navigation, the
+// worker's own fetch and a look-up by URL: a page whose Vary names it is stored and
+// not found again. So Accept is named to clients without Fetch Metadata alone.
 const (
 	varyUpgrade = "Connection, Upgrade"
 	varyDest    = "Sec-Fetch-Dest"
 	varyFetch   = varyDest + ", Sec-Purpose, Turbo-Frame, X-Requested-With, X-PJAX, X-Up-Target, HX-Request, HX-Boosted, HX-History-Restore-Request"
+	varyCoded   = varyFetch + ", Accept-Encoding"
 	varyAll     = varyFetch + ", Accept, Accept-Encoding"
 )
 
@@ -29,6 +31,8 @@ func varyOn(h http.Header) string {
 		return varyDest
 	case dest != "" && acceptsAnything(h["Accept"]):
 		return varyFetch
+	case dest != "":
+		return varyCoded
 	}
 	return varyAll
 }
