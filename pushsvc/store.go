@@ -17,6 +17,7 @@ type Store interface {
 	SettingStore
 	PopupStore
 	SiteStore
+	ChangeStore
 
 	// Close waits for running transactions and releases the store. Later
 	// calls of other methods give ErrClosed.

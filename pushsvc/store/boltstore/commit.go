@@ -34,6 +34,8 @@ type writeTx struct {
 	anyway bool
 	// fresh are changes of the index that wait in memory.
 	fresh map[string]*staged
+	// changed is what [Store.Changes] tells of after the commit.
+	changed pushsvc.ChangeKinds
 }
 
 // put stores a value, which must not be changed afterwards.
@@ -296,6 +298,7 @@ func (s *Store) attempt(ops []*op) (spoiler int, err error) {
 	s.health.step()
 	err = catch(tx.Commit)
 	s.health.commitEnded(err)
+	s.changes.Note(w.changed) // after a failure too: the outcome is unknown
 	if err != nil {
 		return -1, fmt.Errorf("committing: %w", withErrno(err))
 	}

@@ -200,6 +200,7 @@ func (w *writeTx) putKey(key pushsvc.Key, current bool) (pushsvc.Key, error) {
 	}
 	id := []byte(key.ID)
 	row := newSeed(bucketKeys, "").seal(id, text)
+	w.changed |= pushsvc.ChangedKeys
 	if err := w.put(w.tx.Bucket([]byte(bucketKeys)), id, row); err != nil {
 		return pushsvc.Key{}, err
 	}

@@ -114,7 +114,7 @@ func (w *writeTx) putPopup(p pushsvc.StoredPopup, expect pushsvc.Revision) (push
 	if st, err = w.makePopups(p.Site); err != nil {
 		return pushsvc.StoredPopup{}, err
 	}
-	w.touched = true
+	w.touched, w.changed = true, w.changed|pushsvc.ChangedPopups
 	revision, err := st.b.NextSequence()
 	if err != nil {
 		return pushsvc.StoredPopup{}, fmt.Errorf("counting the pop-up's revision: %w", err)
@@ -207,6 +207,7 @@ func (s *Store) DeletePopup(ctx context.Context, name, id string, expect pushsvc
 		case expect != pushsvc.AnyRevision && expect != row.Revision:
 			return struct{}{}, pushsvc.ErrRevision
 		}
+		w.changed |= pushsvc.ChangedPopups
 		return struct{}{}, st.removeRow(w, popupRows, []byte(id))
 	})
 	if err != nil {

@@ -86,7 +86,7 @@ func (w *writeTx) putSetting(row pushsvc.Setting, expect pushsvc.Revision) (push
 	if err != nil {
 		return pushsvc.Setting{}, err
 	}
-	w.touched = true
+	w.touched, w.changed = true, w.changed|pushsvc.ChangedSettings
 	revision, err := st.b.NextSequence()
 	if err != nil {
 		return pushsvc.Setting{}, fmt.Errorf("counting the setting's revision: %w", err)
@@ -123,6 +123,7 @@ func (s *Store) DeleteSetting(ctx context.Context, site, name string, expect pus
 		if _, err := expectSetting(w.tx, site, name, expect); err != nil {
 			return struct{}{}, err
 		}
+		w.changed |= pushsvc.ChangedSettings
 		return struct{}{}, w.delete(settings(w.tx, site), []byte(name))
 	})
 	if err != nil {

@@ -101,7 +101,7 @@ func (w *writeTx) removeSites(names []string) (unfinished map[string][]string, e
 		}
 		return true
 	})
-	w.touched = true
+	w.touched, w.changed = true, pushsvc.ChangedAll&^pushsvc.ChangedKeys
 	removed, err := w.tx.CreateBucketIfNotExists([]byte(bucketRemoved))
 	if err != nil {
 		return nil, fmt.Errorf("making bucket %q: %w", bucketRemoved, err)

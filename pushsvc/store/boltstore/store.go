@@ -64,7 +64,8 @@ type Store struct {
 	notes  *notes
 	health health
 
-	secret atomic.Pointer[[]byte] // nil until it has been read
+	changes pushsvc.ChangeLog
+	secret  atomic.Pointer[[]byte] // nil until it has been read
 
 	historyMu sync.Mutex
 	history   map[string]uint64 // the last number given to a row of a site's history
@@ -88,7 +89,7 @@ type Store struct {
 // does nothing. Where the disk does not answer, Close returns an error after
 // closePatience, and the file is released when the disk does.
 func (s *Store) Close() error {
-	s.hurry.Do(func() { close(s.closing) })
+	s.hurry.Do(func() { close(s.closing); s.changes.Close() })
 	ended := make(chan error, 1)
 	go func() { ended <- s.shut() }()
 	for begun := time.Now(); ; {
@@ -101,6 +102,11 @@ func (s *Store) Close() error {
 			}
 		}
 	}
+}
+
+// Changes implements pushsvc.ChangeStore. All writers of the file are in this process.
+func (s *Store) Changes(ctx context.Context, since int64) (pushsvc.ChangeKinds, int64, error) {
+	return s.changes.Changes(ctx, since)
 }
 
 func (s *Store) shut() error {

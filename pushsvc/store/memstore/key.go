@@ -50,6 +50,7 @@ func (s *Store) add(key pushsvc.Key, current bool) pushsvc.Key {
 		s.keys[i].Current = s.keys[i].Current && !key.Current
 	}
 	s.keys = append(s.keys, key)
+	s.changes.Note(pushsvc.ChangedKeys)
 	return key
 }
 

@@ -73,6 +73,7 @@ func (s *Store) PutPopup(ctx context.Context, row pushsvc.StoredPopup, expect pu
 	if all.rows[row.Popup.ID], err = json.Marshal(row); err != nil {
 		return none, fmt.Errorf("encoding pop-up %q: %w", row.Popup.ID, err)
 	}
+	s.changes.Note(pushsvc.ChangedPopups)
 	return all.row(row.Popup.ID)
 }
 
@@ -126,6 +127,7 @@ func (s *Store) DeletePopup(ctx context.Context, site, id string, expect pushsvc
 		return pushsvc.ErrRevision
 	}
 	delete(all.rows, id)
+	s.changes.Note(pushsvc.ChangedPopups)
 	return nil
 }
 

@@ -81,6 +81,7 @@ func (s *Store) PutSetting(ctx context.Context, row pushsvc.Setting, expect push
 	row.Revision, row.Updated = st.last, utc(row.Updated).Truncate(time.Millisecond)
 	row.Document = slices.Clone(row.Document)
 	st.rows[row.Name] = row
+	s.changes.Note(pushsvc.ChangedSettings)
 	return s.setting(row.Site, row.Name)
 }
 
@@ -98,5 +99,6 @@ func (s *Store) DeleteSetting(ctx context.Context, site, name string, expect pus
 		return pushsvc.ErrRevision
 	}
 	delete(s.settings[site].rows, name)
+	s.changes.Note(pushsvc.ChangedSettings)
 	return nil
 }

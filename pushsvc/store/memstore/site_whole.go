@@ -36,6 +36,7 @@ func (s *Store) removeSite(name string) bool {
 	delete(s.people, name)
 	delete(s.settings, name)
 	delete(s.popups, name)
+	s.changes.Note(pushsvc.ChangedAll &^ pushsvc.ChangedKeys)
 	return true
 }
 

@@ -31,6 +31,8 @@ type Store struct {
 	popups   map[string]*popups   // by site
 	// The highest revisions of sites that were removed.
 	lastSetting, lastPopup pushsvc.Revision
+
+	changes pushsvc.ChangeLog
 }
 
 // site is what belongs to one site.
@@ -70,7 +72,13 @@ func (s *Store) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.closed = true
+	s.changes.Close()
 	return nil
+}
+
+// Changes implements pushsvc.ChangeStore.
+func (s *Store) Changes(ctx context.Context, since int64) (pushsvc.ChangeKinds, int64, error) {
+	return s.changes.Changes(ctx, since)
 }
 
 // enter begins a transaction; the caller unlocks s.mu where it gives no error.

@@ -227,6 +227,7 @@ func (h *harness) calls() map[string]func() error {
 		"Used":          func() error { _, err := h.Used(ctx); return err },
 		"ErasePeople":   func() error { _, err := h.ErasePeople(ctx, siteA, nil); return err },
 		"Secret":        func() error { _, err := h.Secret(ctx); return err },
+		"Changes":       func() error { _, _, err := h.Changes(ctx, 0); return err },
 	}
 }
 
