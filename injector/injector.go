@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"regexp"
 	"strings"
 	"sync"
 )
@@ -50,6 +51,9 @@ type Options struct {
 	// it runs before all others. Where that is not at the head's end, the manifest's
 	// link stays out. XHTML has the script at the head's end nevertheless.
 	Blocking bool
+	// Displaces are addresses of scripts, as written in a page, that it is not to load:
+	// behind our script, they become our script's. Nil for none; not in XHTML.
+	Displaces *regexp.Regexp
 	// CSPExtend adds to the policies in a page's header what they lack to allow
 	// Uses: exact paths, the name of the Trusted Types policy, and a nonce where
 	// only nonces count and no shared cache keeps the page. Without it policies
@@ -108,7 +112,11 @@ func New(opts Options) (*Injector, error) {
 		return nil, err
 	}
 	in.site = in.opts.Uses.site()
-	sum := sha256.Sum256([]byte(in.String()))
+	made := in.String()
+	if opts.Displaces != nil {
+		made += opts.Displaces.String()
+	}
+	sum := sha256.Sum256([]byte(made))
 	in.suffix = suffixPrefix + hex.EncodeToString(sum[:suffixHex/2])
 	in.buffers.New = func() any {
 		b := make([]byte, bufferSize)

@@ -89,10 +89,16 @@ func (w *Writer) insert(p []byte, at int) error {
 	}
 	g.room(w.size() + w.owed)
 	g.b = w.tags(g.b)
-	if at < 0 {
-		g.add(w.held[:w.heldLen])
+	rest := g.add
+	if w.in.opts.Displaces != nil && w.reason == ReasonInjected && !w.scan.xml {
+		w.displacer = w.newDisplacer()
+		rest = func(p []byte) { w.displacer.pass(p, g.add) }
+		w.down = w.displacer
 	}
-	g.add(p)
+	if at < 0 {
+		rest(w.held[:w.heldLen])
+	}
+	rest(p)
 	return g.flush()
 }
 

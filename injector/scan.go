@@ -84,6 +84,10 @@ const (
 	elStyle
 	elNoscript
 	elNoframes
+	elTextarea
+	elIframe
+	elNoembed
+	elXMP
 )
 
 // scanner finds the place right before whatever ends a document's head. It is
@@ -135,6 +139,12 @@ type scanner struct {
 	declared   bool
 
 	hasManifest bool // the head has a <link rel=manifest>
+	// all goes on to the document's end instead of stopping at the head's: address
+	// is then the src of a script or the href of a link, where it lies whole in the
+	// piece.
+	all     bool
+	address []byte
+
 	baseSeen    bool // the head has a <base href>
 	baseForeign bool // and it may point at another origin
 	metaCSP     bool // the head has a <meta http-equiv=Content-Security-Policy>
@@ -288,10 +298,16 @@ func (s *scanner) data(p []byte, i int) int {
 		switch c := p[i]; {
 		case c == '<':
 			i = s.construct(p, i)
-			if s.state != stData || s.verdict != undecided || s.declared && s.undeclared {
+			if s.all || s.state != stData || s.verdict != undecided || s.declared && s.undeclared {
 				return i
 			}
 			i--
+		case s.all:
+			n := bytes.IndexByte(p[i:], '<')
+			if n < 0 {
+				return len(p)
+			}
+			i += n - 1
 		case !isSpace(c):
 			if c == 0 && !s.opened {
 				// By the standard a NUL opens the body, for browsers it is
@@ -333,6 +349,9 @@ func (s *scanner) tagOpen(p []byte, i int) int {
 	case c == '?':
 		s.state = stBogus
 		return i + 1
+	case s.all:
+		s.state = stData
+		return i
 	case c == 0 && first:
 		s.reject(ReasonCharset) // "<" in UTF-16 or UTF-32
 		return i
@@ -356,7 +375,11 @@ func (s *scanner) readName(p []byte, i int) int {
 			return i
 		}
 		if !s.collect(c) {
-			if s.state == stEndName { // ends nothing, whatever it is
+			if s.all && s.state == stTagName && string(s.name[:maxName]) == "plaintex" {
+				s.reject(ReasonOpenConstruct) // text to the document's end
+				return i
+			}
+			if s.all || s.state == stEndName { // ends nothing, whatever it is
 				s.element, s.state = elEnd, stLongName
 				s.firstTag()
 				return i
@@ -385,6 +408,9 @@ func (s *scanner) longName(p []byte, i int) int {
 // may stay, but its content needs a tree builder, so the head's last safe place
 // is before it.
 func (s *scanner) startTag(i int) int {
+	if s.all {
+		return s.anyStartTag(i)
+	}
 	el := elOther
 	switch string(s.name[:s.nameLen]) {
 	case "html":
@@ -429,6 +455,9 @@ func (s *scanner) startTag(i int) int {
 func (s *scanner) endTag(i int) int {
 	switch string(s.name[:s.nameLen]) {
 	case "head", "body", "html", "br":
+		if s.all {
+			break
+		}
 		s.stop('<')
 		return s.open
 	}

@@ -14,6 +14,7 @@ const (
 	attrContent             // of <meta>
 	attrCharset             // of <meta>
 	attrNamespace           // xmlns, in XHTML
+	attrAddress             // src of <script>, href of <link>, with scanner.all
 )
 
 // Values of scanner.src below zero; from zero on it counts matched bytes.
@@ -116,12 +117,20 @@ func (s *scanner) endOfName() {
 			s.reject(ReasonAMP)
 		}
 	case elLink:
+		if s.all {
+			s.watch("href", attrAddress)
+			return
+		}
 		s.watch("rel", attrRel)
 	case elBase:
 		if !s.baseSeen {
 			s.watch("href", attrHref)
 		}
 	case elScript:
+		if s.all {
+			s.watch("src", attrAddress)
+			return
+		}
 		s.watch("src", attrSrc)
 	case elMeta:
 		s.watchMeta()
@@ -259,6 +268,8 @@ func (s *scanner) follow(v []byte) {
 		for _, c := range v {
 			s.followNamespace(c)
 		}
+	case attrAddress:
+		s.address = v
 	}
 }
 
@@ -367,7 +378,7 @@ func (s *scanner) endOfTag() {
 		return
 	}
 	switch s.element {
-	case elTitle, elStyle, elNoscript, elNoframes:
+	case elTitle, elStyle, elNoscript, elNoframes, elTextarea, elIframe, elNoembed, elXMP:
 		s.state = stRaw
 	case elScript:
 		s.state, s.escape, s.dashes = stScript, 0, 0

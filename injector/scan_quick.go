@@ -83,6 +83,14 @@ func rawName(el element) string {
 		return "style"
 	case elNoscript:
 		return "noscript"
+	case elTextarea:
+		return "textarea"
+	case elIframe:
+		return "iframe"
+	case elNoembed:
+		return "noembed"
+	case elXMP:
+		return "xmp"
 	}
 	return "noframes"
 }
@@ -144,7 +152,7 @@ func (s *scanner) simpleAttr(p []byte, i int) (int, bool) {
 func (s *scanner) mayMatter(n int) bool {
 	switch s.element {
 	case elLink, elScript:
-		return n == len("rel") && !s.seenAttr // as long as "src"
+		return !s.seenAttr && (n == len("rel") || s.all && n == len("href")) // as long as "src"
 	case elMeta:
 		return n <= len("http-equiv") && n >= len("name")
 	case elHTML, elHead, elBase:

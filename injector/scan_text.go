@@ -117,6 +117,14 @@ func (s *scanner) closesRaw() bool {
 		return s.element == elNoscript
 	case "noframes":
 		return s.element == elNoframes
+	case "textarea":
+		return s.element == elTextarea
+	case "iframe":
+		return s.element == elIframe
+	case "noembed":
+		return s.element == elNoembed
+	case "xmp":
+		return s.element == elXMP
 	}
 	return false
 }

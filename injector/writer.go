@@ -39,6 +39,8 @@ type Writer struct {
 	origin string            // in the tags' addresses, where a base address is in the way
 	err    error             // why the phase is phaseBroken
 	values [numValues]string // backs the header values that set sets
+
+	displacer *displacer // from the tags on, where there may be scripts to displace
 }
 
 // NewWriter wraps w for the answer to r, which [Injector.Classify] takes for a
@@ -338,11 +340,15 @@ func (w *Writer) finish() error {
 	case phaseFirst:
 		w.pass(ReasonEmpty)
 	case phaseScan:
-		return w.finishScan()
+		if err := w.finishScan(); err != nil {
+			return err
+		}
 	case phaseFirstPacked, phaseScanPacked, phaseRestPacked:
-		return w.finishPacked()
+		if err := w.finishPacked(); err != nil {
+			return err
+		}
 	}
-	return nil
+	return w.displacer.finish()
 }
 
 // finishScan ends a page whose head was open to its end. One that is shorter than
