@@ -200,6 +200,9 @@ func (h *Handler) provisionInjector() error {
 		Uses:              injector.Addresses{Worker: h.Worker, Connect: h.Prefix + "/", TrustedTypes: "webpush"},
 		CSPExtend:         h.CSP == cspExtend,
 	}
+	if scripts := vendorScripts[h.Compat]; scripts != "" && !h.Retire {
+		options.Displaces = regexp.MustCompile(scripts)
+	}
 	plain, err := injector.New(options)
 	if err != nil {
 		return fmt.Errorf("preparing the injector: %w", err)
@@ -229,7 +232,7 @@ func (h *Handler) siteConfig() httpapi.SiteConfig {
 	c := httpapi.SiteConfig{
 		Version: web.Version(), Name: h.Name, Icon: h.Icon,
 		Prefix: h.Prefix, Worker: h.Worker, Manifest: h.Manifest, Scope: "/", Retire: h.Retire,
-		Compat: h.Compat, DualRun: h.DualRun, Prompt: h.Prompt.config(),
+		Compat: h.Compat, VendorScripts: vendorScripts[h.Compat], DualRun: h.DualRun, Prompt: h.Prompt.config(),
 	}
 	if h.DualRun {
 		c.Scope = h.Prefix + "/"

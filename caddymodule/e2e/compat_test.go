@@ -129,7 +129,7 @@ func TestClevertapEmbed(t *testing.T) {
 		if len(foreign) > 0 {
 			t.Errorf("the page called %q", foreign)
 		}
-		if !evaluated[bool](ctx, t, page, `!!document.querySelector("script[data-webpush]")`) {
+		if !evaluated[bool](ctx, t, page, `document.querySelectorAll('script[src$="/_webpush/sdk.js"]').length === 2`) {
 			t.Error("the snippet's script is not on the page: the page did not run as published")
 		}
 
@@ -182,7 +182,7 @@ func TestClevertapSkipDialog(t *testing.T) {
 		p := startProductBefore(t, http.HandlerFunc(clevertapSite), compatOption)
 		origin := p.origins[0]
 		page := openAs(ctx, t, b, origin, "/skip", browser.Default)
-		must(t, browser.WaitFor(ctx, page, `window.webpush && clevertap.getAccountID`))
+		must(t, browser.WaitFor(ctx, page, `window.webpush && clevertap.getAccountID()`))
 		must(t, b.SetPermission(ctx, origin, browser.Granted))
 		must(t, page.Click(ctx, "#own"))
 		must(t, browser.WaitFor(ctx, page, `called.includes("subscribed")`))
@@ -221,7 +221,7 @@ func TestClevertapStorage(t *testing.T) {
 				for (const [name, value] of Object.entries(left)) localStorage.setItem(name, encodeURIComponent(JSON.stringify(value)));
 			})()`, nil))
 			must(t, page.Navigate(ctx, origin+"/"))
-			must(t, browser.WaitFor(ctx, page, `localStorage.getItem("webpush:adopted") && clevertap.getAccountID`))
+			must(t, browser.WaitFor(ctx, page, `localStorage.getItem("webpush:adopted") && clevertap.getAccountID()`))
 		}
 		must(t, browser.WaitFor(ctx, page, `localStorage.getItem("webpush:adopted")`))
 		leave(`WZRK_G: "0a1b2c", WZRK_K: {id: ["7", "ann@example.com"]}, WZRK_META: {notif_last_time: Math.floor(Date.now() / 1000)}`)

@@ -36,6 +36,9 @@ type SiteConfig struct {
 	// Compat names a provider whose page API the SDK speaks as well:
 	// "clevertap".
 	Compat string `json:"compat,omitempty"`
+	// VendorScripts is a regular expression for the addresses of that provider's page
+	// script, which pages don't load.
+	VendorScripts string `json:"vendorScripts,omitempty"`
 	// Migrate names the providers that the site moves away from.
 	Migrate []string `json:"migrate,omitempty"`
 	// VendorWorkers are the paths of their workers, "*/name" for a file in any

@@ -31,7 +31,7 @@ var modules = []struct {
 }{
 	{"ui.js", 8000},
 	{"texts.js", 8000},
-	{"compat.js", 8200},
+	{"compat.js", 9500},
 	{"wait.js", 1500},
 	{"join.js", 3000},
 	{"track.js", 4000},

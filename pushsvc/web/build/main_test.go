@@ -117,7 +117,7 @@ var backticked = regexp.MustCompile("`([^`]+)`")
 // is in the title of one of its tests, unless a browser test has the row.
 func TestCleverTapTable(t *testing.T) {
 	exists := make(map[string]bool)
-	for _, pattern := range []string{"../src/compat/*.test.ts", "../src/track/*.test.ts", "../src/onsite/*.test.ts", "../src/popup/*.test.ts", "../src/sw/payload.test.ts"} {
+	for _, pattern := range []string{"../src/compat/*.test.ts", "../src/track/*.test.ts", "../src/onsite/*.test.ts", "../src/popup/*.test.ts", "../src/sw/payload.test.ts", "../src/sdk/keepout.test.ts"} {
 		for name, source := range typeScriptTests(t, pattern) {
 			for _, title := range runTypeScript(t, name, source) {
 				exists[title] = true

@@ -1,14 +1,14 @@
 import type { NotificationDetails } from "../sdk/api";
 import type { SDK } from "../sdk/sdk";
 import { local } from "../sdk/storage";
-import type { Stub } from "../sdk/stub";
+import type { Call, Stub } from "../sdk/stub";
 import { addAccepted } from "./accepted";
 import { Log } from "./log";
 import { closeIframe } from "./popups";
 import { decide, readWish, type Surroundings, type Wish } from "./prompt";
 import { People } from "./people";
 import { attributesOf, operation, operators, profile } from "./profile_rules";
-import { objects, pairEvents, splitPrompts } from "./queue";
+import { isText, objects, pairEvents, splitPrompts } from "./queue";
 import { charge, eventName, properties } from "./rules";
 import { read } from "./storage";
 
@@ -26,6 +26,11 @@ const flags = [
   "popupCallback",
 ];
 
+/** What counts of CleverTap's configuration. */
+interface Config {
+  customId?: unknown;
+}
+
 /** `window.clevertap`: CleverTap's names, their order of decisions, their words on
  * the console. Nothing of it throws, and nothing of it calls CleverTap. */
 export class CleverTap {
@@ -39,10 +44,13 @@ export class CleverTap {
   private readonly log = new Log();
   private accountId = "";
   private prompting = false;
+  private config: Config | undefined;
   /** Stubs that wait for an account. */
   private readonly waiting: Stub[] = [];
 
-  readonly account = { push: (...args: unknown[]) => this.setAccount(args) };
+  /** A bundled SDK of CleverTap's reads the id of the first one when it loads: it
+   * finds none, and stays quiet. */
+  readonly account = { 0: {}, push: (...args: unknown[]) => this.setAccount(args) };
   readonly event = {
     push: (...args: unknown[]) => this.pushEvents(args),
     getDetails: (name: string) => this.personal(() => this.people.details(name)),
@@ -88,76 +96,84 @@ export class CleverTap {
     this.people = new People(sdk);
     addAccepted(this, this.log);
     for (const name of Object.keys(operators)) {
-      this.profile[name] = (key: unknown, value: unknown) => this.operate(name, key, value);
+      this[name] = this.profile[name] = (key: unknown, value: unknown) => this.operate(name, key, value);
     }
     const viewed = (of?: NotificationDetails) => sdk.raise("viewed", of);
     const clicked = (of?: NotificationDetails) => sdk.raise("clicked", of);
     this.raiseNotificationViewed = this.renderNotificationViewed = viewed;
     this.raiseNotificationClicked = this.renderNotificationClicked = this.raisePopupNotificationClicked = clicked;
-    for (const name of ["setOffline", "delayEvents"]) this[name] = (hold: unknown) => this.hold(hold);
+    for (const name of ["setOffline", "delayEvents"]) this[name] = (hold: unknown) => this.hold(name, hold);
     for (const name of ["notificationCallback", "popupCallback"] as const) {
       Object.defineProperty(this, name, { get: () => sdk[name], set: (callback) => (sdk[name] = callback) });
     }
   }
 
-  init(id?: string, ..._rest: unknown[]): void {
+  init = (id?: string, ...rest: unknown[]): void => {
     if (this.accountId) return;
     const query = new URLSearchParams(location.search);
     if (query.has("e") && query.get("wzrk_ex") === "0") return;
     if (!id) return this.log.error("Incorrect embed script.");
     this.accountId = String(id);
+    this.setCustomId((rest[3] as Config | undefined)?.customId || this.config?.customId);
     for (const stub of this.waiting.splice(0)) this.replay(stub);
-  }
+  };
 
-  setLogLevel(level: unknown): void {
-    this.log.setLevel(level);
-  }
+  setLogLevel = (level: unknown): void => this.log.setLevel(level);
 
   /** One more page of this visit. */
-  pageChanged(): void {
+  pageChanged = (): void => {
     this.people.pageSeen();
     void this.sdk.page();
-  }
+  };
 
-  getLocation(latitude?: unknown, longitude?: unknown): void {
+  getLocation = (latitude?: unknown, longitude?: unknown): void => {
     const valid = (value: unknown, limit: number) => typeof value === "number" && Math.abs(value) <= limit;
     const given = latitude !== undefined || longitude !== undefined;
     if (given && !(valid(latitude, 90) && valid(longitude, 180))) return this.log.error("A valid lat and lng must be passed");
     if (local.get("out") !== "ct") this.people.location(latitude as number, longitude as number);
+  };
+
+  getAccountID = (): string | null => this.accountId || null;
+
+  logout = (): void => this.people.logout();
+
+  clear = (): void => this.people.logout();
+
+  /** The site's own name for the browser, unless it has one already. */
+  private setCustomId(id: unknown): void {
+    if (!id || (this.getCleverTapID as () => unknown)()) return;
+    if (typeof id !== "string") return this.log.error("ID must be a string.");
+    if (!this.people.named(id)) this.log.error("Invalid customId");
   }
 
-  getAccountID(): string | null {
-    return this.accountId || null;
-  }
-
-  logout(): void {
-    this.people.logout();
-  }
-
-  clear(): void {
-    this.people.logout(true);
-  }
-
-  private hold(hold: unknown): void {
-    this.sdk.queue.held = !!hold;
+  private hold(name: string, hold: unknown): void {
+    if (typeof hold !== "boolean") return this.log.error(`${name} should be called with a value of type boolean`);
+    this.sdk.queue.held = hold;
     if (!hold) this.sdk.send();
   }
 
   /** Takes a stub over: what it holds is played back as soon as there is an
    * account, and whoever keeps a reference to it has the API. */
-  adopt(stub: Stub): void {
-    const queue = (name: string) => (Array.isArray(stub[name]) ? (stub[name] as unknown[]) : []);
+  readonly adopt = (stub: Stub): void => {
+    const queue = (name: string) => (Array.isArray(stub[name]) ? [...(stub[name] as unknown[])] : []);
     const held: Stub = Object.fromEntries([...new Set(replayOrder)].map((name) => [name, queue(name)]));
     for (const name of flags) if (stub[name] !== undefined) this[name] = stub[name];
+    this.config ??= stub.config as Config | undefined;
     const account = queue("account");
-    const calls = queue("calls") as [string, unknown[]][];
-    Object.setPrototypeOf(stub, this);
-    for (const name of Object.keys(stub)) if (name in this || name === "calls") delete stub[name];
+    for (const name of Object.keys(stub)) if (name in this) delete stub[name];
+    // What is set on a reference is set on the API.
+    if (Object.isExtensible(stub)) Object.setPrototypeOf(stub, new Proxy(this, { set: (api, name, value) => Reflect.set(api, name, value) }));
     this.waiting.push(held);
-    for (const [name, args] of calls) (this[name] as (...args: unknown[]) => void)(...args);
     if (account.length) this.setAccount(account);
     if (this.accountId) for (const waiting of this.waiting.splice(0)) this.replay(waiting);
-  }
+  };
+
+  /** Makes a call from before the API was there. */
+  readonly call = ([[name, member], args]: Call): void => {
+    const owner = (member === undefined ? this : this[name!]) as Record<string, unknown> | undefined;
+    const method = owner?.[member ?? name!];
+    if (typeof method === "function") method.apply(owner, args);
+  };
 
   private replay(held: Stub): void {
     for (const name of replayOrder) {
@@ -174,7 +190,7 @@ export class CleverTap {
   }
 
   private pushEvents(args: unknown[]): number {
-    if (typeof args[0] !== "string") this.log.error("Event name should be string", 510);
+    if (!isText(args[0])) this.log.error("Event name should be string", 510);
     for (const [given, props = {}] of pairEvents(args)) {
       const name = eventName(given, this.log);
       if (name === undefined) continue;
@@ -186,12 +202,13 @@ export class CleverTap {
   }
 
   private pushProfiles(method: string, args: unknown[]): number {
-    for (const given of objects(args)) {
+    const login = method === "onUserLogin";
+    // Of several people who log in at once, the last one counts.
+    for (const given of objects(login ? args.slice(-1) : args)) {
       const attributes = attributesOf(given);
       if (!attributes || !Object.keys(attributes).length) this.log.error("Profile object is in incorrect format");
       else {
         const { CustomCTID: id, ...rest } = attributes;
-        const login = method === "onUserLogin";
         const kept = profile(login ? rest : attributes, this.log);
         kept.tz ??= String(new Date()).match(/[A-Z]+[+-]\d+/)?.[0]; // GMT+0530
         this.say(method, kept, login ? this.people.login(kept, given.signature) : this.people.set(kept));
@@ -209,8 +226,9 @@ export class CleverTap {
 
   /** A sale that was told already is not told again. */
   private newCharge(id: unknown): boolean {
-    if (id == null) return true;
-    if (local.get("charged") === String(id) || String(read("WZRK_CHARGED_ID")) === String(id)) {
+    if (typeof id !== "string" && typeof id !== "number") return true;
+    id = String(id).trim();
+    if (local.get("charged") === id || String(read("WZRK_CHARGED_ID")).trim() === id) {
       this.log.error("Duplicate charged Id - Dropped");
       return false;
     }

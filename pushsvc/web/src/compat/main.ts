@@ -2,19 +2,22 @@
 
 import type { SDK } from "../sdk/sdk";
 import { local } from "../sdk/storage";
-import type { Stub } from "../sdk/stub";
+import type { Call, Stub } from "../sdk/stub";
 import type { Config } from "../shared/wire";
 import { CleverTap } from "./clevertap";
 import * as storage from "./storage";
 
-/** Makes the API of every stub on the page and replays what they hold. */
-export function install(sdk: SDK, _config: Config, stubs: Stub[]): CleverTap {
+/** Makes the API of every stub on the page and replays what they hold, then what was
+ * called. Whoever keeps one of the functions from before goes on to call the API. */
+export function install(sdk: SDK, _config: Config, stubs: Stub[], calls: Call[] = []): CleverTap {
   const api = new CleverTap(sdk);
   const page = window as unknown as Record<string, unknown>;
   // What the page wants depends on it: who was asked lately, who opted out.
   if (!local.get("adopted")) adoptStorage();
   for (const name of ["$WZRK_WR", "$CLTP_WR"]) page[name] ??= api.responses;
   for (const stub of stubs) api.adopt(stub);
+  calls.splice(0).forEach(api.call);
+  calls.push = (...later) => (later.forEach(api.call), 0);
   return api;
 }
 

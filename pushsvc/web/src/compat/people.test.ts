@@ -48,7 +48,7 @@ const login = (...identities: [string, string][]) => ({
 /** What is recorded besides events. */
 const recorded: [string, (c: Any) => unknown, unknown[]][] = [
   ["profile.push", (c) => c.profile.push({ Site: { Name: "A", Age: "x" } }), [{ type: "profile", set: { Name: "A", tz } }]],
-  ["Facebook", (c) => c.profile.push({ Facebook: { name: "A", id: "7" } }), [{ type: "profile", set: { Name: "A", FBID: "7", tz } }]],
+  ["Facebook", (c) => c.profile.push({ Facebook: { name: "A", id: "7" } }), [{ type: "profile", set: { Name: "A", FBID: "7", Gender: "O", Employed: "N", tz } }]],
   ["increment", (c) => c.profile.handleIncrementValue("Score", 2), [{ type: "profile", ops: [{ op: "incr", key: "Score", value: 2 }] }]],
   ["decrement, nested", (c) => c.profile.handleDecrementValue("Cars[0].seats", 1), [{ type: "profile", ops: [{ op: "decr", key: "Cars[0].seats", value: 1 }] }]],
   ["multi-values", (c) => c.profile.addMultiValuesForKey("Tags", ["A", "a", "b"]), [{ type: "profile", ops: [{ op: "add", key: "Tags", value: ["a", "b"] }] }]],
@@ -66,7 +66,8 @@ const recorded: [string, (c: Any) => unknown, unknown[]][] = [
     (c) => (c.onUserLogin.push({ Site: { Identity: "7" } }), c.logout(), c.onUserLogin.push({ Site: { Identity: "7" } })),
     [{ ...login(["identity", "7"]), set: { Identity: "7", tz } }, { ...login(["identity", "7"]), set: { Identity: "7", tz } }],
   ],
-  ["clear: nothing until somebody logs in", (c) => (c.clear(), c.profile.push({ Site: { Name: "A" } }), c.onUserLogin.push({ Site: { Identity: "7" } })), [{ ...login(["identity", "7"]), set: { Identity: "7", tz } }]],
+  ["clear: somebody else's from then on", (c) => (c.clear(), c.profile.push({ Site: { Name: "A" } })), [{ type: "profile", set: { Name: "A", tz } }]],
+  ["login: the last of several", (c) => c.onUserLogin.push({ Site: { Identity: "6" } }, { Site: { Identity: "7" } }), [{ ...login(["identity", "7"]), set: { Identity: "7", tz } }]],
   ["profile.push: a tz of the site's own", (c) => c.profile.push({ Site: { Name: "A", tz: "GMT+0530" } }), [{ type: "profile", set: { Name: "A", tz: "GMT+0530" } }]],
   [
     "login: CustomCTID, once",

@@ -71,16 +71,13 @@ function mark(text: string): string {
 }
 
 export class People {
-  /** After clear(): nothing is recorded until somebody logs in. */
-  private cleared = false;
-
   constructor(private readonly sdk: SDK) {
     this.pageSeen();
   }
 
   /** Whether it was recorded. */
   event(name: string, props: Values): boolean {
-    if (this.cleared || !this.sdk.event(name, props)) return false;
+    if (!this.sdk.event(name, props)) return false;
     local.set("ev", JSON.stringify(counted(kept<Count>("ev"), name, Math.round(Date.now() / 1000))));
     return true;
   }
@@ -96,7 +93,7 @@ export class People {
   }
 
   private profile(change: { set?: Values; ops?: ProfileOp[] }, after: Values): boolean {
-    if (this.cleared || !this.sdk.record({ type: "profile", ...change })) return false;
+    if (!this.sdk.record({ type: "profile", ...change })) return false;
     const text = JSON.stringify(after);
     if (text.length < longestProfile) local.set("pr", text);
     return true;
@@ -107,7 +104,6 @@ export class People {
   login(profile: Values, signature: unknown): boolean {
     const identities = identitiesOf(profile);
     if (!identities.length) return this.set(profile);
-    this.cleared = false;
     const who = mark(JSON.stringify(identities));
     const login = mark(JSON.stringify(profile) + this.start());
     if (local.get("login") === login) return true;
@@ -131,9 +127,8 @@ export class People {
   }
 
   /** Nobody is logged in any more. */
-  logout(clear = false): void {
+  logout(): void {
     this.forget();
-    this.cleared = clear;
     void this.sdk.logout();
   }
 

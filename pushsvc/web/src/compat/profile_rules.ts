@@ -11,7 +11,7 @@ const oneOf = (...values: string[]) => (value: unknown) => (values.includes(valu
 const yesOrNo = oneOf("Y", "N");
 
 /** What each makes of its value, undefined for a wrong one; then the text says why. */
-const checks: Record<string, [(value: unknown) => unknown, string]> = {
+const checks: Record<string, [(value: unknown, given: unknown) => unknown, string]> = {
   Gender: [
     (value) => oneOf("M", "F", "O", "U")(genders[String(value).toLowerCase()] ?? value),
     "Gender value should be one of M, F, O, U, male, female, others, unknown",
@@ -21,11 +21,11 @@ const checks: Record<string, [(value: unknown) => unknown, string]> = {
   Education: [oneOf("School", "College", "Graduate"), "Education value should be either School, College or Graduate"],
   Age: [number, "Age value should be a number"],
   DOB: [
-    (value) => (/^\$D_(\d{8}|-?\d+)$/.test(String(value)) ? value : undefined),
+    (value, given) => ((given instanceof Date ? /^\$D_-?\d+$/ : /^\$D_\d{8}$/).test(String(value)) ? value : undefined),
     "DOB value should be a Date Object or $D_ and yyyymmdd",
   ],
   Phone: [
-    (value) => (/^\+\d{8,15}$/.test(String(value)) ? Number(value) : undefined),
+    (value) => (typeof value === "number" ? value : /^\+\d{8,15}$/.test(String(value)) ? Number(value) : undefined),
     "Phone number should be formatted as +[country code][number]",
   ],
   Identity: [(value) => (["string", "number"].includes(typeof value) ? value : undefined), "Identity should be a string or a number"],
@@ -36,19 +36,58 @@ function number(value: unknown): unknown {
   return typeof given === "number" && isFinite(given) ? given : undefined;
 }
 
-/** What social networks call it. */
-const social = { displayName: "Name", name: "Name", email: "Email", gender: "Gender" };
+type Values = Record<string, unknown>;
+
+const list = (value: unknown): Values[] => (Array.isArray(value) ? value.filter(isObject) : []);
+const text = (value: unknown) => (value == null ? undefined : String(value));
+
+/** A date as attributes have it, `$D_yyyymmdd`; undefined for one that is none. */
+function day(year?: string, month?: string, of?: string): string | undefined {
+  const date = new Date(`${year}-${month}-${of}T00:00Z`);
+  return isNaN(+date) || date.getUTCDate() !== Number(of) ? undefined : "$D_" + year + month + of;
+}
+
+/** What Facebook says of somebody. */
+function facebook(user: Values): Values {
+  const schools = list(user.education).map(({ type }) => type);
+  const [month, of, year] = String(user.birthday).split("/");
+  return {
+    Name: user.name,
+    FBID: text(user.id),
+    Gender: { male: "M", female: "F" }[user.gender as string] ?? "O",
+    Education: schools.includes("Graduate School") ? "Graduate" : schools.includes("College") ? "College" : schools.includes("High School") ? "School" : undefined,
+    Married: user.relationship_status == null ? undefined : user.relationship_status === "Married" ? "Y" : "N",
+    Employed: (user.work as { length?: number } | null | undefined)?.length ? "Y" : "N",
+    Email: user.email,
+    DOB: day(year, month, of),
+  };
+}
+
+/** What Google Plus said of somebody. */
+function google(user: Values): Values {
+  const { image, organizations, relationshipStatus: status } = user;
+  return {
+    Name: user.displayName,
+    GPID: text(user.id),
+    Gender: { male: "M", female: "F", other: "O" }[user.gender as string],
+    Photo: isObject(image) && image.isDefault === false ? String(image.url).split("?sz")[0] : undefined,
+    Email: list(user.emails).filter((one) => one.type === "account").pop()?.value,
+    Employed: organizations == null ? undefined : list(organizations).some(({ type }) => type === "work") ? "Y" : "N",
+    DOB: day(...String(user.birthday).split("-")),
+    Married: status == null ? undefined : status === "married" ? "Y" : "N",
+  };
+}
 
 /** The attributes in one argument of profile.push and onUserLogin.push,
  * `{Site: {...}}`, or what a social network gave under its name; undefined where
  * there are none. */
-export function attributesOf(given: Record<string, unknown>): Record<string, unknown> | undefined {
-  if (isObject(given.Site)) return given.Site;
-  for (const [network, id] of [["Facebook", "FBID"], ["Google Plus", "GPID"]] as const) {
+export function attributesOf(given: Values): Values | undefined {
+  if (given.Site != null) return isObject(given.Site) ? given.Site : undefined;
+  for (const [network, read] of [["Facebook", facebook], ["Google Plus", google]] as const) {
     const user = given[network];
-    if (!isObject(user) || user.error) continue;
-    const names = Object.entries({ ...social, id });
-    return Object.fromEntries(names.flatMap(([theirs, ours]) => (user[theirs] == null ? [] : [[ours, user[theirs]]])));
+    if (user == null) continue;
+    if (!isObject(user) || user.error || !Object.keys(user).length) return undefined;
+    return Object.fromEntries(Object.entries(read(user)).filter(([, value]) => value != null));
   }
   return undefined;
 }
@@ -56,6 +95,8 @@ export function attributesOf(given: Record<string, unknown>): Record<string, unk
 /** Attributes as they are kept. A wrong one is left out, and the rest stays;
  * those that are free of meaning follow the rules of event properties. */
 export function profile(given: Record<string, unknown>, log: Log): Record<string, unknown> {
+  const { _custom: custom, ...rest } = given;
+  given = isObject(custom) ? { ...rest, ...custom } : given;
   const kept = properties(given, log);
   for (const name of restricted) {
     if (typeof kept[name] !== "object") continue;
@@ -64,7 +105,7 @@ export function profile(given: Record<string, unknown>, log: Log): Record<string
   }
   for (const [name, [check, why]] of Object.entries(checks)) {
     if (!(name in kept)) continue;
-    const value = check(kept[name]);
+    const value = check(kept[name], given[name]);
     if (value === undefined) {
       delete kept[name];
       log.error(why + ". This property has been ignored.");

@@ -1,6 +1,9 @@
 // Stubs are plain arrays, so that calls which came before the SDK lie flattened in
 // them: event.push("A", {x: 1}); event.push("B") is ["A", {x: 1}, "B"].
 
+/** Whether a value is a text, or one in a box. */
+export const isText = (value: unknown): boolean => typeof value === "string" || value instanceof String;
+
 const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 
@@ -9,9 +12,9 @@ const isObject = (value: unknown): value is Record<string, unknown> =>
 export function pairEvents(queue: unknown[]): [string, Record<string, unknown>?][] {
   const calls: [string, Record<string, unknown>?][] = [];
   queue.forEach((name, i) => {
-    if (typeof name !== "string") return;
+    if (!isText(name)) return;
     const props = queue[i + 1];
-    calls.push(isObject(props) ? [name, props] : [name]);
+    calls.push(isObject(props) && !isText(props) ? [String(name), props] : [String(name)]);
   });
   return calls;
 }

@@ -21,6 +21,8 @@ const names: [string, unknown, unknown, number[]][] = [
   ["as given", "Added to cart", "Added to cart", []],
   ["1024 characters", long.slice(1), long.slice(1), []],
   ["510, 1025 characters", long, long.slice(1), [510]],
+  ["characters taken out", " Added: \"to\" $cart. ", "Added to cart", []],
+  ["of nothing else", "$'.", undefined, []],
   ["510, none", "", undefined, [510]],
   ["510, no text", 7, undefined, [510]],
   ...["Stayed", "UTM Visited", "App Launched", "Notification Sent", "Notification Viewed", "Notification Clicked"].map(
@@ -38,6 +40,8 @@ const props: [string, Props, Props, number[]][] = [
   ["plain values", { a: "b", n: 1.5, t: true }, { a: "b", n: 1.5, t: true }, []],
   ["characters taken out of keys", { " a.b:c$d'e\"f\\ ": 1 }, { abcdef: 1 }, []],
   ["characters taken out of texts", { a: "it's \"so\" \\" }, { a: "its so " }, []],
+  ["space at the ends of texts", { a: "  b c\n" }, { a: "b c" }, []],
+  ["values in boxes", { a: new String("b"), n: new Number(2), t: [new Boolean(false)] }, { a: "b", n: 2, t: [false] }, []],
   ["a key of nothing else", { "$": 1 }, {}, []],
   ["520: key too long", { [long]: 1 }, { [long.slice(1)]: 1 }, [520]],
   ["521: text too long", { a: long }, { a: long.slice(1) }, [521]],

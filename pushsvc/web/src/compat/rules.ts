@@ -5,13 +5,17 @@ import type { Log } from "./log";
 const longest = 1024;
 const reserved = ["Stayed", "UTM Visited", "App Launched", "Notification Sent", "Notification Viewed", "Notification Clicked"];
 
+/** What CleverTap takes out of names and keys, and of texts. */
+const unfitInKeys = /^\s+|[.:$'"\\]|\s+$/g;
+const unfitInTexts = /^\s+|['"\\]|\s+$/g;
+
 /** An event's name as it is kept, undefined for one that is dropped. */
 export function eventName(name: unknown, log: Log): string | undefined {
   if (typeof name !== "string" || !name) return void log.error("Event name should be string", 510);
   if (name.length > longest) log.error(`Event name is longer than ${longest} characters and was cut`, 510);
   const kept = name.slice(0, longest);
   if (reserved.includes(kept)) return void log.error(`${kept} is a restricted event name; it was dropped`, 513);
-  return kept;
+  return kept.replace(unfitInKeys, "").replace(unfitInTexts, "") || undefined;
 }
 
 /** Levels of objects and lists below the outermost, objects and lists per level,
@@ -32,6 +36,10 @@ interface Reading {
 /** Whether a value is an object that is neither a list nor a date. */
 export const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof Date);
+
+/** The text, number or boolean in a box: new Number(1). */
+export const unboxed = (value: unknown): unknown =>
+  value instanceof String || value instanceof Number || value instanceof Boolean ? value.valueOf() : value;
 
 /** Properties as they are kept: keys and texts without the characters that
  * CleverTap takes out, no longer than it keeps them, dates as $D_<seconds>,
@@ -55,7 +63,8 @@ function members(
 ): Record<string, unknown> {
   const kept: [string, unknown][] = [];
   let nested = 0;
-  for (const [name, value] of Object.entries(given)) {
+  for (const [name, boxed] of Object.entries(given)) {
+    const value = unboxed(boxed);
     const key = keyOf(name, reading.log);
     const at = path ? `${path}.${key}` : key;
     const container = isObject(value) || Array.isArray(value);
@@ -77,7 +86,7 @@ function members(
 }
 
 function keyOf(name: string, log: Log): string {
-  const key = name.replace(/[.:$'"\\]/g, "").trim();
+  const key = name.replace(unfitInKeys, "");
   if (key.length > longest) log.error(`Property key is longer than ${longest} characters and was cut`, 520);
   return key.slice(0, longest);
 }
@@ -102,7 +111,7 @@ function list(given: unknown[], reading: Reading, depth: number, at: string): un
   if (given.length > longestList) exceeded(reading, "array length", `Length: ${given.length}`, longestList, 543);
   return given
     .slice(0, longestList)
-    .map((value, i) => valueOf(value, reading, depth, `${at}[${i}]`, true))
+    .map((value, i) => valueOf(unboxed(value), reading, depth, `${at}[${i}]`, true))
     .filter((value) => value !== undefined);
 }
 
@@ -111,7 +120,7 @@ export function plain(value: unknown, log: Log): unknown {
   if (value instanceof Date) return isNaN(+value) ? undefined : "$D_" + Math.round(+value / 1000);
   if (typeof value === "boolean" || (typeof value === "number" && isFinite(value))) return value;
   if (typeof value !== "string") return undefined;
-  const text = value.replace(/['"\\]/g, "");
+  const text = value.replace(unfitInTexts, "");
   if (text.length > longest) log.error(`Property value is longer than ${longest} characters and was cut`, 521);
   return text.slice(0, longest);
 }
@@ -121,7 +130,7 @@ export function plain(value: unknown, log: Log): unknown {
 export function charge(given: Record<string, unknown>, log: Log): Record<string, unknown> | undefined {
   const { Items: items = [], ...rest } = given;
   const flat = (value: unknown): value is Record<string, unknown> =>
-    isObject(value) && !Object.values(value).some((member) => isObject(member) || Array.isArray(member));
+    isObject(value) && !Object.values(value).some((member) => isObject(unboxed(member)) || Array.isArray(member));
   if (!Array.isArray(items) || !items.every(flat) || !flat(rest)) {
     return void log.error("Charged event structure invalid; it was dropped", 511);
   }

@@ -1,38 +1,54 @@
-// What must be there before compat.js has come: window.clevertap, and the end of
-// CleverTap's own script.
+// What must be there before compat.js has come: window.clevertap.
 
 import type { Config } from "../shared/wire";
+import { keepOut } from "./keepout";
 import { load } from "./lazy";
 import type { SDK } from "./sdk";
+
+/** What was called, in order: the names that lead to it, and the arguments. */
+export type Call = [path: string[], args: unknown[]];
 
 /** compat.js as a module. */
 export interface Compat {
   /** The API object; every stub has become the same. */
-  install(sdk: SDK, config: Config, stubs: Stub[]): Stub & { adopt(stub: Stub): void };
+  install(sdk: SDK, config: Config, stubs: Stub[], calls: Call[]): Stub;
   /** Reads once what CleverTap left in the visitor's storage. */
   adoptStorage(): void;
 }
 
-/** What a page made before the SDK came, or what we made for it. */
+/** What a page made before the SDK came, what CleverTap's own SDK made of itself in
+ * the site's bundle, or what we made for them. */
 export type Stub = Record<string, unknown>;
 
-const methods = ["init", "logout", "clear", "setLogLevel", "pageChanged"];
-const queues = ["event", "profile", "account", "onUserLogin", "notifications", "privacy"];
+const queues = /^(event|profile|account|onUserLogin|notifications|privacy|user|session)$/;
+const methods = /^(init|logout|clear|pageChanged|delayEvents|enableLocal.*|(add|define|delete|fetc[h]|get|handle|mark|raise|remove|render|set|sync|toggle)[A-Z]\w*)$/;
 
 /** Puts window.clevertap and window.wizrocket on the page. Pages make their stub
  * by assignment, before us, after us, after compat.js has come: all are replayed. */
 export function stubClevertap(sdk: SDK, config: Config): Promise<void> {
-  keepOut();
+  keepOut(config);
   const page = window as unknown as Record<string, Stub | undefined>;
-  const calls: [string, unknown[]][] = [];
-  let current: Stub = page.clevertap ?? page.wizrocket ?? { calls };
-  if (current.calls === calls) {
-    for (const name of queues) current[name] = [];
-    for (const name of methods) current[name] = (...args: unknown[]) => void calls.push([name, args]);
-  }
+  const calls: Call[] = [];
+  const recorder = (path: string[]): object =>
+    new Proxy(() => {}, {
+      apply: (_, _this, args: unknown[]) => (calls.push([path, args]), path[1] === "push" ? 0 : undefined),
+      // An account without an id: with one, a bundled SDK would begin to work.
+      get: (target, name) => (typeof name !== "string" || name in target ? Reflect.get(target, name) : +name || name === "then" ? undefined : name === "0" ? {} : recorder([...path, name])),
+    });
+  const names = (name: unknown): name is string => typeof name === "string" && (queues.test(name) || methods.test(name));
+  const recorders = new Proxy({}, { get: (target, name) => (names(name) ? recorder([name]) : Reflect.get(target, name)) });
+  const recording = (stub: Stub): Stub => {
+    // An element with that id, or what the page has frozen, stays what it is.
+    if (stub instanceof Element || !Object.isExtensible(stub)) return stub;
+    const bundled = typeof stub.init === "function";
+    if (Array.isArray(stub.account)) calls.push([["account", "push"], stub.account]);
+    for (const name of Object.keys(stub)) if (name === "account" || (bundled && names(name))) delete stub[name];
+    return Object.setPrototypeOf(stub, recorders);
+  };
+  let current = recording(page.clevertap ?? page.wizrocket ?? {});
   const stubs = [current];
   let assigned = (stub: Stub): void => {
-    stubs.push((current = stub));
+    stubs.push((current = recording(stub)));
   };
   for (const name of ["clevertap", "wizrocket"]) {
     const set = (stub: Stub) => {
@@ -45,25 +61,9 @@ export function stubClevertap(sdk: SDK, config: Config): Promise<void> {
     }
   }
   return load<Compat>(config, "compat").then((compat) => {
-    const api = compat.install(sdk, config, stubs);
-    assigned = (stub) => api.adopt(stub);
-    current = api;
-    for (const name of ["clevertap", "wizrocket"]) if (page[name] !== api) page[name] = api;
-  });
-}
-
-const vendor = /^(https?:)?\/\/([^/]*\.)?(clevertap\.com|wzrkt\.com|d2r1yp2w7bby2u\.cloudfront\.net)\/|\/clevertap(\.min)?\.js/;
-
-/** CleverTap's embed snippet puts a script of theirs on the page. It gets no
- * address: then nothing is fetched, and nothing of the page fails. */
-function keepOut(): void {
-  const prototype = HTMLScriptElement.prototype;
-  const src = Object.getOwnPropertyDescriptor(prototype, "src")!;
-  Object.defineProperty(prototype, "src", {
-    ...src,
-    set(this: HTMLScriptElement, url: string) {
-      if (vendor.test(String(url))) this.dataset.webpush = "not loaded";
-      else src.set!.call(this, url);
-    },
+    current = compat.install(sdk, config, stubs, calls);
+    const { adopt } = current;
+    assigned = adopt as (stub: Stub) => void;
+    for (const name of ["clevertap", "wizrocket"]) if (page[name] !== current) page[name] = current;
   });
 }

@@ -78,6 +78,8 @@ export interface Config {
   track?: boolean;
   /** Puts `window.clevertap` on the page. */
   compat?: "clevertap";
+  /** Matches the addresses of that provider's page script, which pages don't load. */
+  vendorScripts?: string;
   /** Providers that the site moves away from: their subscriptions become ours
    * without a question. */
   migrate?: string[];

@@ -2,6 +2,7 @@
 
 import type { PromptOptions } from "../sdk/api";
 import type { SDK } from "../sdk/sdk";
+import type { Call } from "../sdk/stub";
 import type { Entry } from "../shared/entries";
 import { countVisit } from "../sdk/visit";
 import type { CleverTap } from "../compat/clevertap";
@@ -23,7 +24,7 @@ export const says = {
 };
 
 /** A page with this in its storage, and the API on it. */
-export function fresh(left: Record<string, unknown> = {}, stubs: Record<string, unknown>[] = []): CleverTap {
+export function fresh(left: Record<string, unknown> = {}, stubs: Record<string, unknown>[] = [], calls: Call[] = []): CleverTap {
   did = [];
   entries = [];
   Object.assign(says, { taken: true, answers: [], outcome: "subscribed" });
@@ -65,7 +66,7 @@ export function fresh(left: Record<string, unknown> = {}, stubs: Record<string, 
       return () => listeners.splice(listeners.findIndex(([, l]) => l === listener), 1);
     },
   };
-  const api = install(sdk as unknown as SDK, {} as never, stubs);
+  const api = install(sdk as unknown as SDK, {} as never, stubs, calls);
   api.init("TEST-ID");
   return api;
 }

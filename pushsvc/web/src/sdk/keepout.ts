@@ -1,0 +1,33 @@
+// Keeps the page script of a provider away whose API we speak.
+
+import { ownURL } from "../shared/address";
+import type { Config } from "../shared/wire";
+
+/** Has every script of theirs that the page makes load ours instead, which does
+ * nothing the second time: so nothing of theirs is fetched, and the events that the
+ * page waits for come, in their order. Scripts in the page's own HTML come with our
+ * address already (Go: injector, Displaces). */
+export function keepOut({ vendorScripts, prefix }: Config): void {
+  const theirs = new RegExp(vendorScripts ?? "^$");
+  const ours = ownURL(prefix + "/sdk.js");
+  const instead = (url: unknown) => (theirs.test(String(url).trim()) ? ours : url);
+  const prototype = HTMLScriptElement.prototype;
+  const src = Object.getOwnPropertyDescriptor(prototype, "src")!;
+  Object.defineProperty(prototype, "src", {
+    ...src,
+    set(url: unknown) {
+      src.set!.call(this, instead(url));
+    },
+  });
+  const { setAttribute } = Element.prototype;
+  prototype.setAttribute = function (name, value) {
+    setAttribute.call(this, name, (/^src$/i.test(name) ? instead(value) : value) as string);
+  };
+  const { write } = Document.prototype;
+  Document.prototype.write = function (...html) {
+    write.apply(
+      this,
+      html.map((part) => (typeof part === "string" ? part.replace(/(<script[^>]*\ssrc\s*=\s*["']?)([^"'\s>]+)/gi, (_, tag: string, url: string) => tag + instead(url)) : part)),
+    );
+  };
+}
