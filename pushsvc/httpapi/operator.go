@@ -29,6 +29,9 @@ const (
 // Operator is the operator's API. It has no authentication of its own: mount
 // it where only operators come.
 type Operator struct {
+	// Failures are why browsers could not be subscribed; nil for none.
+	Failures *Failures
+
 	service *service.Service
 	logger  *slog.Logger
 	mux     *http.ServeMux
@@ -83,6 +86,7 @@ func (o *Operator) routes() []route {
 		{"/webpush/sites/{site}/profiles/purge", map[string]handler{post: o.purgeProfiles}},
 		{"/webpush/sites/{site}/profiles/{id}", map[string]handler{get: o.exportProfile, del: o.eraseProfile}},
 		{"/webpush/sites/{site}/events", map[string]handler{get: o.listEvents}},
+		{"/webpush/sites/{site}/failures", map[string]handler{get: o.failures}},
 		{"/webpush/sites/{site}/prompt", map[string]handler{get: o.showPrompt, put: o.setPrompt, del: o.resetPrompt}},
 		{"/webpush/prompts", map[string]handler{get: o.listPrompts}},
 		{"/webpush/send", map[string]handler{post: o.send}},

@@ -36,6 +36,9 @@ type Public struct {
 	Client func(*http.Request) netip.Addr
 	// Limited is told of each post that a limit refuses; nil allowed.
 	Limited func()
+	// Failures counts what browsers tell of why they cannot be subscribed; nil for
+	// nothing.
+	Failures *Failures
 
 	cross http.CrossOriginProtection
 	calls calls
@@ -204,6 +207,11 @@ func (p *Public) events(w http.ResponseWriter, r *http.Request, site PublicSite)
 	body, err := readBody(w, r, MaxEventsBody, "application/json", "text/plain")
 	if err != nil {
 		return err
+	}
+	if code, is, err := decodeFailure(body); err != nil {
+		return err
+	} else if is {
+		return p.failure(w, r, site, code)
 	}
 	req, err := decodeRecord(body)
 	if err != nil {

@@ -1,0 +1,153 @@
+package httpapi
+
+import (
+	"bytes"
+	"maps"
+	"math"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+)
+
+// failureCures are why a browser could not be subscribed, as web/src/sdk/failure.ts
+// has them, and what to do about each.
+var failureCures = map[string]string{
+	"push_timeout":       "the browsers' push services do not answer: the visitors' network lets nothing through to them (FCM: mtalk.google.com port 5228, android.clients.google.com; Firefox: push.services.mozilla.com). Who was asked is subscribed at a later visit",
+	"push_refused":       "the push service refuses, or the browser has push switched off, as Brave has at first (Settings, Privacy, \"Use Google services for push messaging\") and Chromium builds without Google's keys have for good. Nothing to do at the site",
+	"push_failed":        "the browser cannot subscribe; the console of a page has its words",
+	"not_allowed":        "the browser took the permission back, or does not give it in this kind of window. Nothing to do at the site",
+	"key_conflict":       "a subscription with another key is in the way: another push provider's code subscribes at the same worker. Take it out of the pages, or give dual_run",
+	"worker_timeout":     "the service worker takes more than half a minute: look at how long its address takes to answer, and at what the site's own worker waits for in its install event",
+	"worker_blocked":     "the pages' Content-Security-Policy blocks the worker: run 'caddy webpush doctor' on the page, or give csp extend",
+	"worker_failed":      "the worker's address must answer 200 with JavaScript, over a trusted certificate and without a redirect, and the site's own part of it must not throw: run 'caddy webpush doctor' on the page",
+	"server_timeout":     "the site took more than half a minute to answer to a subscription: look at what is in front of it, and at the store's disk",
+	"server_unreachable": "the visitors were offline, or something on their side, such as an ad blocker, stops requests below the prefix. Who was asked is subscribed at a later visit; against ad blockers give another prefix",
+	"server_failed":      "the site answered 429 or 5xx to a subscription: look into Caddy's log, at subscribe_limit and at max_store_size",
+	"server_refused":     "something in front of webpush refuses posts below the prefix, such as a firewall or a login: let them through",
+	"unanswered":         "visitors leave the browser's own question open. Browsers show it quietly where many refuse it: ask later, with after",
+}
+
+// FailureOther stands for a code that is not known here.
+const FailureOther = "other"
+
+// FailureCodes are the names under which failures are counted.
+func FailureCodes() []string {
+	return append(slices.Sorted(maps.Keys(failureCures)), FailureOther)
+}
+
+// FailureCure is what to do where browsers report a code.
+func FailureCure(code string) string { return failureCures[code] }
+
+// failureSites is how many sites' counts are kept at most.
+const failureSites = 1000
+
+// Failures counts why browsers could not be subscribed, by site, since it was made.
+// It is in memory alone. It is safe for concurrent use.
+type Failures struct {
+	since time.Time
+	// each is told of every one.
+	each func(code string)
+
+	mu    sync.Mutex
+	sites map[string]map[string]int64
+}
+
+// NewFailures makes counters that begin now; each is told the code of every failure
+// that is counted.
+func NewFailures(now time.Time, each func(code string)) *Failures {
+	return &Failures{since: now, each: each, sites: map[string]map[string]int64{}}
+}
+
+// count counts one of a site.
+func (f *Failures) count(site, code string) {
+	if failureCures[code] == "" {
+		code = FailureOther
+	}
+	f.each(code)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	counts := f.sites[site]
+	if counts == nil {
+		if len(f.sites) >= failureSites {
+			f.forgetLeast()
+		}
+		counts = map[string]int64{}
+		f.sites[site] = counts
+	}
+	counts[code]++
+}
+
+// forgetLeast makes room: Host headers can be made up, and a site that has visitors
+// has more.
+func (f *Failures) forgetLeast() {
+	least, name := int64(math.MaxInt64), ""
+	for site, counts := range f.sites {
+		var sum int64
+		for _, n := range counts {
+			sum += n
+		}
+		if sum < least {
+			least, name = sum, site
+		}
+	}
+	delete(f.sites, name)
+}
+
+// FailureCounts is the answer of GET /webpush/sites/{site}/failures.
+type FailureCounts struct {
+	Since    time.Time        `json:"since"`
+	Failures map[string]int64 `json:"failures"`
+}
+
+// Of returns what has been counted of a site.
+func (f *Failures) Of(site string) FailureCounts {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	counts := maps.Clone(f.sites[site])
+	if counts == nil {
+		counts = map[string]int64{}
+	}
+	return FailureCounts{f.since.UTC().Truncate(time.Second), counts}
+}
+
+// failures shows why the browsers of a site's visitors could not be subscribed.
+func (o *Operator) failures(w http.ResponseWriter, r *http.Request) error {
+	name, err := pushsvc.SiteName(r.PathValue("site"))
+	if err != nil {
+		return badField("site", err.Error())
+	}
+	counts := FailureCounts{Failures: map[string]int64{}}
+	if o.Failures != nil {
+		counts = o.Failures.Of(name)
+	}
+	writeJSON(w, http.StatusOK, counts)
+	return nil
+}
+
+// decodeFailure reads a report that a browser could not be subscribed; is is false for
+// any other body.
+func decodeFailure(body []byte) (code string, is bool, err error) {
+	if !bytes.HasPrefix(body, []byte(`{"failure":`)) {
+		return "", false, nil
+	}
+	var report struct {
+		Failure string `json:"failure"`
+	}
+	err = decodeJSON(body, &report, true)
+	return report.Failure, true, err
+}
+
+// failure counts a report. It stores nothing and begins no site.
+func (p *Public) failure(w http.ResponseWriter, r *http.Request, site PublicSite, code string) error {
+	if err := p.limited(w, r, p.EventLimit, 1, "events"); err != nil {
+		return err
+	}
+	if p.Failures != nil && !Anonymous(r, site) {
+		p.Failures.count(site.Name, code)
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
