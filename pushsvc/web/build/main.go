@@ -46,6 +46,7 @@ var entries = []entry{
 	{"dist/wait.js", "src/sdk/wait.ts", module},
 	{"dist/join.js", "src/sdk/join.ts", module},
 	{"dist/track.js", "src/track/main.ts", module},
+	{"dist/trouble.js", "src/trouble/main.ts", module},
 	{"dist/onsite.js", "src/onsite/main.ts", module},
 	{"dist/popup.js", "src/popup/main.ts", module},
 	{"dist/popup-more.js", "src/popup/more.ts", module},

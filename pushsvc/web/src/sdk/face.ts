@@ -12,7 +12,7 @@ export function faceOptions(
 ): FaceOptions {
   const { prompt = {}, icon, name, site } = config;
   // The site's words are about the question; the other faces have their own.
-  const own = kind === "ios" || kind === "denied" || kind === "preferences" ? {} : prompt;
+  const own = kind === "dialog" || kind === "bar" || kind === "bell" ? prompt : {};
   const { title, body, accept, reject } = { ...own, ...defined(options) };
   return {
     kind,

@@ -22,7 +22,7 @@ async function undo(config: Config): Promise<void> {
   }
   for (const name of ["asked", "refusals", "out", "views", "sub", "adopted", "ct", "charged", ...tracked]) local.remove(name);
   for (const name of waiting()) localStorage.removeItem(name);
-  for (const name of ["since", "synced", "worker", "debug", "pages"]) session.remove(name);
+  for (const name of ["since", "synced", "worker", "debug", "pages", "trouble"]) session.remove(name);
   // Brings the worker that takes itself away, or the site's own without ours.
   // The browser may have looked by itself, and the worker be gone already.
   await (await findWorker(config))?.update().catch(() => undefined);

@@ -23,10 +23,15 @@ import { currentSubscription } from "./subscription";
 import { checkedOf, choose } from "./topics";
 import { Events } from "./triggers";
 import { countVisit, isPrivate } from "./visit";
+import type { Fault, tell } from "../trouble/main";
 import type * as Wait from "./wait";
 
 type Listener = (detail?: unknown) => void;
 type Answered = (answer: Answer, topics?: string[]) => Outcome | Promise<Outcome>;
+
+/** How long the browser's own question may be open before the page goes on, in ms.
+ * Browsers have ones that are easily overlooked. */
+const questionLimit = 60_000;
 
 const sleep = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
 
@@ -209,7 +214,7 @@ export class SDK implements Omit<WebPush, "raiseNotificationViewed" | "raiseNoti
       if (!this.showing) await (this.trial ??= this.joining().then(({ tryWorker }) => tryWorker(this.config)).finally(() => (this.trial = undefined)));
     } catch (error) {
       this.failure = String(error);
-      if (this.failure !== before) this.emit("error", error);
+      if (this.failure !== before) this.fail(error);
     }
     return this.failure !== undefined;
   }
@@ -247,7 +252,7 @@ export class SDK implements Omit<WebPush, "raiseNotificationViewed" | "raiseNoti
     try {
       if ((await this.state()).subscribed) await this.inTurn(({ connect }) => connect(this.config, false));
     } catch (error) {
-      this.emit("error", error);
+      this.fail(error);
       throw error;
     }
   }
@@ -408,7 +413,16 @@ export class SDK implements Omit<WebPush, "raiseNotificationViewed" | "raiseNoti
   }
 
   private async requestNow(): Promise<Outcome> {
-    const permission = await Notification.requestPermission();
+    const answer = Notification.requestPermission();
+    const permission = await Promise.race([answer, sleep(questionLimit)]);
+    if (permission) return this.permitted(permission);
+    // The answer counts whenever it comes.
+    answer.then((permission) => this.permitted(permission));
+    this.fail(Object.assign(new Error("unanswered: the browser's question is not answered"), { code: "unanswered" }));
+    return "dismissed";
+  }
+
+  private async permitted(permission: NotificationPermission): Promise<Outcome> {
     trace("permission", permission);
     if (permission === "granted") {
       local.remove("out");
@@ -438,17 +452,24 @@ export class SDK implements Omit<WebPush, "raiseNotificationViewed" | "raiseNoti
   }
 
   private disconnect(): Promise<void> {
-    return this.inTurn(({ disconnect }) => disconnect(this.config, (error) => this.emit("error", error)));
+    return this.inTurn(({ disconnect }) => disconnect(this.config, (error) => this.fail(error)));
+  }
+
+  /** Tells the page of a fault, then the server, and the visitor who waits for what
+   * he wanted. */
+  private fail(error: unknown, wanted?: boolean): void {
+    this.emit("error", error);
+    load<{ tell: typeof tell }>(this.config, "trouble").then(({ tell }) => tell(this, error as Fault, wanted)).catch(() => {});
   }
 
   /** Subscribes; wanted is true after an act of the visitor's. */
   private async join(wanted: boolean): Promise<Outcome> {
     try {
-      const told = await this.inTurn(({ connect }) => connect(this.config, wanted));
+      const told = await this.inTurn(({ connect }) => connect(this.config, wanted, () => void this.join(false)));
       if (told === null) return "suppressed";
       if (!told) return "subscribed";
     } catch (error) {
-      this.emit("error", error);
+      this.fail(error, wanted);
       return "failed";
     }
     local.remove("asked");

@@ -1,6 +1,7 @@
 import { decodeBase64url, sameKey } from "../shared/base64url";
 import { post } from "../shared/post";
 import type { Config, SubscribeAnswer, SubscribeRequest, SubscriptionProof } from "../shared/wire";
+import { Failure, pushFailure, serverFailure, within } from "./failure";
 import { trace } from "./log";
 import { local, session } from "./storage";
 import { checkedOf, choose, chosen } from "./topics";
@@ -22,14 +23,29 @@ export function ours(subscription: PushSubscription, config: Config): boolean {
   );
 }
 
+/** How long the end of a subscription may take, in ms. */
+const endLimit = 10_000;
+
+/** What the push service has not answered yet: a second request beside it fails. */
+let pending: Promise<PushSubscription> | undefined;
+
+/** Whether the visitor has left since the last try to subscribe. */
+let left = false;
+
+/** What the server was told on this page, where storage is blocked. */
+let told = "";
+
 /** Makes sure that this browser is subscribed with the site's key and that the
  * server knows. Needs granted permission. One POST per tab session and
  * subscription: so a lost or rotated one heals at the next visit. Another
  * provider's subscription is replaced only if the visitor asked for it (wanted),
  * or if the site moves away from that provider.
  * Resolves to whether there was something to tell the server, null for a
- * subscription that was left alone. */
-export async function connect(config: Config, wanted: boolean): Promise<boolean | null> {
+ * subscription that was left alone. Rejects with a Failure, also where something
+ * takes too long; late is called where it comes to an end after all, so that connect
+ * may be called again, and where the browser is back in the network. */
+export async function connect(config: Config, wanted: boolean, late: () => void = () => {}): Promise<boolean | null> {
+  left = false;
   const found = await findWorker(config);
   const existing = await found?.pushManager.getSubscription();
   // Where pages speak CleverTap to us, its subscribers come over as it did itself
@@ -43,11 +59,7 @@ export async function connect(config: Config, wanted: boolean): Promise<boolean 
     replaced = proof(stale);
     await stale.unsubscribe();
   };
-  const subscribe = () =>
-    pushManager.subscribe({
-      userVisibleOnly: true,
-      applicationServerKey: decodeBase64url(config.key),
-    });
+  const subscribe = () => subscribeWith(pushManager, config.key, late);
 
   let subscription = await pushManager.getSubscription();
   if (subscription && !sameKey(subscription.options?.applicationServerKey, config.key)) {
@@ -60,27 +72,44 @@ export async function connect(config: Config, wanted: boolean): Promise<boolean 
     } catch (error) {
       // Another key is in the way that options did not tell.
       const stale = await pushManager.getSubscription();
-      if ((error as DOMException).name !== "InvalidStateError" || !stale) throw error;
+      if ((error as Failure).code !== "key_conflict" || !stale) throw error;
       await drop(stale);
       subscription = await subscribe();
     }
   }
   await takeOver(config, registration);
-  const told = await synchronise(config, subscription, replaced);
+  const news = await synchronise(config, subscription, replaced, late);
   // The worker in use may date from before ours was appended to it.
-  if (told) registration.update().catch(() => {});
-  return told;
+  if (news) registration.update().catch(() => {});
+  return news;
+}
+
+/** Subscribes, or waits for the push service's answer to an earlier request of this
+ * page. A subscription that comes after the limit is ended if the visitor has left
+ * by then. */
+async function subscribeWith(pushManager: PushManager, key: string, late: () => void): Promise<PushSubscription> {
+  const asked = (pending ??= pushManager
+    .subscribe({ userVisibleOnly: true, applicationServerKey: decodeBase64url(key) })
+    .finally(() => (pending = undefined)));
+  try {
+    return await within(asked, "push_timeout");
+  } catch (error) {
+    if (!(error instanceof Failure)) throw pushFailure(error);
+    asked.then((subscription) => void (left ? subscription.unsubscribe() : late())).catch(() => {});
+    throw error;
+  }
 }
 
 async function synchronise(
   config: Config,
   subscription: PushSubscription,
   replaced: SubscriptionProof | undefined,
+  late: () => void,
 ): Promise<boolean> {
   const body = subscription.toJSON() as SubscribeRequest;
   const stamp = () => [body.endpoint, body.keys.p256dh, local.get("topics")].join(" ");
   const before = stamp();
-  if (session.get("synced") === before) return false;
+  if ((session.get("synced") || told) === before) return false;
   body.applicationServerKey = config.key;
   body.language = navigator.language;
   body.timeZone = Intl.DateTimeFormat().resolvedOptions().timeZone;
@@ -91,13 +120,13 @@ async function synchronise(
   if (replaces && replaces.endpoint !== body.endpoint) body.replaces = replaces;
   const remembered = chosen();
   body[remembered ? "topics" : "defaultTopics"] = checkedOf(config);
-  const answer = await tell(config, "subscribe", body);
+  const answer = await bring(config, body, late);
   if (!remembered) {
     const { topics }: SubscribeAnswer = await answer.json().catch(() => ({}));
     // Not over what was chosen meanwhile.
     if (topics && !chosen()) choose(topics);
   }
-  session.set("synced", remembered ? before : stamp());
+  session.set("synced", (told = remembered ? before : stamp()));
   local.set("sub", JSON.stringify(proof(subscription)));
   return true;
 }
@@ -106,22 +135,28 @@ async function synchronise(
  * first: a server that could not be told learns
  * it from the push service, which answers 410 from now on. */
 export async function disconnect(config: Config, failed: (error: unknown) => void): Promise<void> {
+  left = true;
   const subscription = await currentSubscription(config);
-  session.remove("synced");
-  local.remove("sub");
+  forgetTold();
   if (!subscription) return;
   const body = proof(subscription);
-  await subscription.unsubscribe();
+  // The server is told also where the push service does not answer.
+  await Promise.race([subscription.unsubscribe(), new Promise((resolve) => setTimeout(resolve, endLimit))]);
   await tell(config, "unsubscribe", body).catch(failed);
 }
 
 /** Tells the server of a subscription that went with the visitor's permission. */
 export async function revoke(config: Config): Promise<void> {
   const gone = lastKnown();
-  session.remove("synced");
-  local.remove("sub");
+  forgetTold();
   // One that cannot be told now learns it from the push service.
   if (gone) await tell(config, "unsubscribe", gone).catch(() => {});
+}
+
+function forgetTold(): void {
+  told = "";
+  session.remove("synced");
+  local.remove("sub");
 }
 
 async function tell(config: Config, action: string, body: object): Promise<Response> {
@@ -129,6 +164,20 @@ async function tell(config: Config, action: string, body: object): Promise<Respo
   const answer = await post(config.prefix + "/" + action, body, 4);
   trace("POST", action, "taken");
   return answer;
+}
+
+/** Brings the site a subscription; late is called when the answer has come after the
+ * limit, or when the browser is back in the network. */
+async function bring(config: Config, body: SubscribeRequest, late: () => void): Promise<Response> {
+  const told = tell(config, "subscribe", body);
+  try {
+    return await within(told, "server_timeout");
+  } catch (error) {
+    const failure = serverFailure(error);
+    if (failure.code === "server_timeout") told.then(late, () => {});
+    if (failure.code === "server_unreachable") addEventListener("online", late, { once: true });
+    throw failure;
+  }
 }
 
 function proof(subscription: PushSubscription): SubscriptionProof {

@@ -69,10 +69,11 @@ test("tryWorker: a registration elsewhere is not the one", async () => {
 
 test("tryWorker names the directive", async () => {
   const ours = "https://site.example/sw.js";
-  const said = "the page's Content-Security-Policy (script-src) blocks the service worker /sw.js";
+  const said = "worker_blocked: the page's Content-Security-Policy blocks the service worker (script-src, /sw.js)";
+  const refused = "worker_failed: the service worker cannot be registered (refused)";
   assert.deepEqual(await attempt(blocked(ours, "enforce")), ["https://site.example/sw.js https://site.example/_webpush/", said]);
-  assert.deepEqual(await attempt(blocked(ours, "report")), ["https://site.example/sw.js https://site.example/_webpush/", "refused"]);
-  assert.deepEqual(await attempt(blocked("https://site.example/other.js", "enforce")), ["https://site.example/sw.js https://site.example/_webpush/", "refused"]);
+  assert.deepEqual(await attempt(blocked(ours, "report")), ["https://site.example/sw.js https://site.example/_webpush/", refused]);
+  assert.deepEqual(await attempt(blocked("https://site.example/other.js", "enforce")), ["https://site.example/sw.js https://site.example/_webpush/", refused]);
 });
 
 /** One registration of the site, by its scope and its worker's address. */

@@ -1,6 +1,7 @@
 import { ownURL } from "../shared/address";
 import { like } from "../shared/path";
 import type { Config } from "../shared/wire";
+import { Failure, within } from "./failure";
 import { session } from "./storage";
 
 interface PolicyFactory {
@@ -52,12 +53,13 @@ export async function takeOver(config: Config, kept: ServiceWorkerRegistration):
  * leaves nothing behind; once per tab session, for it is a request. */
 export async function tryWorker(config: Config): Promise<void> {
   if (session.get("worker") === config.worker || (await findWorker(config))) return;
-  const registration = await register(config, config.prefix + "/");
+  const registration = await register(config, config.prefix + "/", (late) => late.unregister());
   session.set("worker", config.worker);
   await registration.unregister();
 }
 
-async function register(config: Config, scope: string): Promise<ServiceWorkerRegistration> {
+/** Rejects with a Failure; late gets a registration that comes after the limit. */
+async function register(config: Config, scope: string, late?: (registration: ServiceWorkerRegistration) => void): Promise<ServiceWorkerRegistration> {
   let blocked = "";
   const watch = (event: SecurityPolicyViolationEvent) => {
     if (event.disposition === "report") return;
@@ -67,13 +69,16 @@ async function register(config: Config, scope: string): Promise<ServiceWorkerReg
   };
   document.addEventListener("securitypolicyviolation", watch);
   try {
-    return await navigator.serviceWorker.register(scriptURL(ownURL(config.worker)), { scope: ownURL(scope), updateViaCache: "none" });
+    const registering = navigator.serviceWorker.register(scriptURL(ownURL(config.worker)), { scope: ownURL(scope), updateViaCache: "none" });
+    return await within(registering, "worker_timeout").catch((error) => {
+      if (late && error instanceof Failure) registering.then(late, () => {});
+      throw error;
+    });
   } catch (error) {
+    if (error instanceof Failure) throw error;
     // The event is a task of its own, before or after the rejection.
     await new Promise((resolve) => setTimeout(resolve, 50));
-    throw blocked
-      ? new Error(`the page's Content-Security-Policy (${blocked}) blocks the service worker ${config.worker}`)
-      : error;
+    throw blocked ? new Failure("worker_blocked", { message: `${blocked}, ${config.worker}` }) : new Failure("worker_failed", error);
   } finally {
     document.removeEventListener("securitypolicyviolation", watch);
   }
@@ -107,22 +112,15 @@ function scriptURL(url: string): string {
  * latest one is. Not
  * navigator.serviceWorker.ready: that never settles on a page outside the scope. */
 function activation(registration: ServiceWorkerRegistration, newest?: boolean): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const fail = () => reject(new Error("webpush: the service worker did not become active"));
-    const timer = setTimeout(fail, 30_000);
+  const active = new Promise<void>((resolve, reject) => {
     const check = () => {
       const { active, waiting, installing } = registration;
       const worker = newest ? installing || waiting || active : active || waiting || installing;
-      if (worker?.state === "activated") {
-        clearTimeout(timer);
-        resolve();
-      } else if (worker && worker.state !== "redundant") {
-        worker.addEventListener("statechange", check, { once: true });
-      } else {
-        clearTimeout(timer);
-        fail();
-      }
+      if (worker?.state === "activated") resolve();
+      else if (worker && worker.state !== "redundant") worker.addEventListener("statechange", check, { once: true });
+      else reject(new Failure("worker_failed", { message: "its installation failed" }));
     };
     check();
   });
+  return within(active, "worker_timeout");
 }

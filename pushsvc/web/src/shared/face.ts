@@ -3,8 +3,9 @@
 import type { Topic } from "./wire";
 
 /** What can be shown: the three kinds of the soft prompt, the hint for iOS to add
- * the site to the home screen, help to unblock, and the visitor's own settings. */
-export type FaceKind = "dialog" | "bar" | "bell" | "ios" | "denied" | "preferences";
+ * the site to the home screen, help to unblock, a word that it does not work now, and
+ * the visitor's own settings. */
+export type FaceKind = "dialog" | "bar" | "bell" | "ios" | "denied" | "failed" | "preferences";
 
 /** How the visitor answered. */
 export type Answer = "accept" | "reject" | "dismiss";

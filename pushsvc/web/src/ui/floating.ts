@@ -29,12 +29,13 @@ export function floatingRoot(): ShadowRoot | undefined {
   return root;
 }
 
-/** Opens a dialog inside root without being modal. escaped runs at Escape, as
- * long as it is open. Returns what closes it and gives the focus back. */
-export function openDialog(root: ShadowRoot, dialog: HTMLDialogElement, escaped: () => void): () => void {
+/** Opens a dialog inside root without being modal, and with quiet without the focus.
+ * escaped runs at Escape, as long as it is open. Returns what closes it and gives the
+ * focus back. */
+export function openDialog(root: ShadowRoot, dialog: HTMLDialogElement, escaped: () => void, quiet?: boolean): () => void {
   const before = document.activeElement;
   const stopScheme = followScheme(dialog);
-  if (isTyping(before)) {
+  if (quiet || isTyping(before)) {
     // show() would take the caret away.
     dialog.open = true;
   } else {

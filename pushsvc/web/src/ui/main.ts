@@ -49,7 +49,10 @@ function showPanel(making: Making): Face | undefined {
   }
   root.append(dialog);
   applyColours(dialog, options);
-  const closeDialog = openDialog(root, dialog, () => finish("dismiss"));
+  // A word that nobody has called for at that moment is read out, and takes no focus.
+  const quiet = options.kind === "failed";
+  if (quiet) dialog.role = "status";
+  const closeDialog = openDialog(root, dialog, () => finish("dismiss"), quiet);
   const face: Face = {
     element: root.host as HTMLElement,
     close() {

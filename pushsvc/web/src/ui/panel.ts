@@ -26,6 +26,8 @@ export function buildPanel(making: Making, finish: Finish): HTMLDialogElement {
       return steps(making, siteIcon(options.icon), texts.add, texts.addBody, iosSteps(making), finish);
     case "denied":
       return steps(making, mutedBell(), texts.blocked, texts.blockedBody, deniedSteps(making), finish);
+    case "failed":
+      return steps(making, mutedBell(), texts.notifications, "", [], finish);
     default:
       return question(making, finish);
   }
@@ -93,7 +95,7 @@ function steps(
   }
   const buttons = element("div", "buttons", "buttons");
   buttons.append(button("close", own.reject || making.texts.close, () => finish("dismiss")));
-  dialog.append(list, buttons);
+  dialog.append(...(items.length ? [list, buttons] : [buttons]));
   return dialog;
 }
 

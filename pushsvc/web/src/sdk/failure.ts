@@ -1,0 +1,65 @@
+import { isTransient } from "../shared/post";
+
+/** Why this browser could not be subscribed; the README has what to do about each. */
+const words = {
+  push_timeout: "the browser's push service does not answer",
+  push_refused: "the browser's push service refuses, or push is switched off in the browser",
+  push_failed: "the browser cannot subscribe",
+  not_allowed: "the browser does not allow notifications here",
+  key_conflict: "a subscription with another key is in the way",
+  worker_timeout: "the service worker does not become active",
+  worker_blocked: "the page's Content-Security-Policy blocks the service worker",
+  worker_failed: "the service worker cannot be registered",
+  server_timeout: "the site does not answer to the subscription",
+  server_unreachable: "the site cannot be reached",
+  server_failed: "the site cannot take the subscription now",
+  server_refused: "the site refuses the subscription",
+};
+
+export type FailureCode = keyof typeof words;
+
+/** What `webpush.on("error")` gets: code is for programs, message for people. */
+export class Failure extends Error {
+  override readonly name = "WebPushFailure";
+  /** HTTP status, where the site answered. */
+  readonly status?: number;
+
+  constructor(
+    readonly code: FailureCode,
+    readonly cause?: unknown,
+  ) {
+    const { message, status } = (cause || {}) as { message?: string; status?: number };
+    super(code + ": " + words[code] + (message ? ` (${message})` : ""));
+    this.status = status;
+  }
+}
+
+/** How long browser, push service and site may take, in ms. A push service that cannot
+ * be reached is asked by browsers for as long as they run. */
+const patience = 30_000;
+
+/** Rejects with a Failure of that code where promise takes too long. What promise does
+ * goes on. */
+export function within<T>(promise: Promise<T>, code: FailureCode): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(new Failure(code)), patience);
+    promise.then(resolve, reject).finally(() => clearTimeout(timer));
+  });
+}
+
+/** What a rejection of pushManager.subscribe() means (Push API, "subscribe()"). */
+export function pushFailure(error: unknown): Failure {
+  const codes: Record<string, FailureCode> = {
+    AbortError: "push_refused",
+    NotAllowedError: "not_allowed",
+    InvalidStateError: "key_conflict",
+  };
+  return new Failure(codes[(error as Partial<Error> | undefined)?.name ?? ""] ?? "push_failed", error);
+}
+
+/** What a rejection of post() means. */
+export function serverFailure(error: unknown): Failure {
+  if (error instanceof Failure) return error;
+  const { status } = error as { status?: number };
+  return new Failure(!status ? "server_unreachable" : isTransient(status) ? "server_failed" : "server_refused", error);
+}

@@ -1,0 +1,25 @@
+/** What a visitor is told who could not be subscribed: no fault of his, and nothing
+ * that he could mend. */
+export const words: Record<string, string> = {
+  en: "This isn’t possible right now. Please try again later.",
+  de: "Das ist im Moment nicht möglich. Bitte versuchen Sie es später noch einmal.",
+  fr: "Ce n’est pas possible pour le moment. Veuillez réessayer plus tard.",
+  es: "No es posible en este momento. Inténtelo de nuevo más tarde.",
+  pt: "Não é possível no momento. Tente novamente mais tarde.",
+  it: "Al momento non è possibile. Riprova più tardi.",
+  nl: "Dat lukt op dit moment niet. Probeer het later opnieuw.",
+  sv: "Det går inte just nu. Försök igen senare.",
+  pl: "W tej chwili to niemożliwe. Spróbuj ponownie później.",
+  cs: "Teď to není možné. Zkuste to prosím později.",
+  ru: "Сейчас это невозможно. Попробуйте позже.",
+  uk: "Зараз це неможливо. Спробуйте пізніше.",
+  tr: "Şu anda mümkün değil. Lütfen daha sonra tekrar deneyin.",
+  ar: "هذا غير ممكن حاليًا. يُرجى المحاولة لاحقًا.",
+  he: "זה לא אפשרי כרגע. אפשר לנסות שוב מאוחר יותר.",
+  hi: "यह अभी संभव नहीं है। कृपया बाद में फिर कोशिश करें।",
+  id: "Saat ini belum bisa. Silakan coba lagi nanti.",
+  ja: "現在ご利用いただけません。後ほどもう一度お試しください。",
+  ko: "지금은 이용할 수 없습니다. 나중에 다시 시도해 주세요.",
+  zh: "暂时无法开启。请稍后再试。",
+  "zh-Hant": "目前無法開啟。請稍後再試。",
+};
