@@ -344,6 +344,9 @@ func (a *App) assemble(ctx context.Context, store pooledStore) (*running, error)
 		a.logger.Warn("reading the secret of cookies", "error", err) // it is read again when it is needed
 	}
 	svc.Conversions = svc.PopupConversions
+	failures := httpapi.NewFailures(time.Now(), a.metrics.failed)
+	public, operator := a.publicAPI(svc), httpapi.NewOperator(svc, a.logger)
+	public.Failures, operator.Failures = failures, failures
 	var old *pruner
 	if a.KeepMessages > 0 || a.RetainEvents > 0 {
 		old = &pruner{
@@ -356,8 +359,7 @@ func (a *App) assemble(ctx context.Context, store pooledStore) (*running, error)
 		health: &healthWatch{health: svc.Health, logger: a.logger},
 		pages:  newPages(svc, a.logger, a.metrics.dropped.Inc),
 		store:  store.Store, client: client, engine: engine, service: svc,
-		public:   a.publicAPI(svc),
-		operator: httpapi.NewOperator(svc, a.logger),
+		public: public, operator: operator,
 	}, nil
 }
 

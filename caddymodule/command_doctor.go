@@ -54,6 +54,7 @@ func (c *command) runDoctor(ctx context.Context, address string, insecure bool) 
 		result = checkup{URL: address, Diagnoses: []diagnosis{{Check: "page", Verdict: illness, Finding: err.Error()}}}
 	}
 	c.proxies(&result)
+	c.failures(&result)
 	raw, err := json.MarshalIndent(result, "", "  ")
 	if err != nil {
 		return fmt.Errorf("encoding the result: %w", err)

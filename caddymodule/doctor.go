@@ -44,6 +44,9 @@ type checkup struct {
 	Diagnoses []diagnosis `json:"diagnoses"`
 	// Healthy is false where something keeps visitors from subscribing.
 	Healthy bool `json:"healthy"`
+
+	// site is the name that the page's script has, if it has one.
+	site string
 }
 
 // doctor examines a page as a browser would come to it.
@@ -80,6 +83,7 @@ func (d *doctor) examine(ctx context.Context, address string) (checkup, error) {
 		d.policy()
 	}
 	d.compression(ctx)
+	d.report.site = d.config.Site
 	d.report.Healthy = true
 	for _, x := range d.report.Diagnoses {
 		d.report.Healthy = d.report.Healthy && x.Verdict != illness

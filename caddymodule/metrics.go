@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/caddy-webpush/caddy-webpush/injector"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/httpapi"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/webpush"
 )
 
@@ -21,6 +22,7 @@ type metrics struct {
 	pushes   *prometheus.CounterVec
 	duration *prometheus.HistogramVec
 	dropped  prometheus.Counter
+	failures map[string]prometheus.Counter
 }
 
 // newMetrics registers the counters; state gives what gauges show.
@@ -29,8 +31,13 @@ func newMetrics(ctx caddy.Context, state func() *running) (*metrics, error) {
 		Namespace: "caddy", Subsystem: "webpush", Name: "pages_total",
 		Help: "Requests by what became of the page: injected, or the reason why it was left as it is.",
 	}, []string{"reason"})
+	failures := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Namespace: "caddy", Subsystem: "webpush", Name: "subscribe_failures_total",
+		Help: "Browsers that could not be subscribed, by why: as pages have told, once in a tab session.",
+	}, []string{"code"})
 	m := &metrics{
-		pages: make(map[injector.Reason]prometheus.Counter),
+		failures: make(map[string]prometheus.Counter),
+		pages:    make(map[injector.Reason]prometheus.Counter),
 		pushes: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Namespace: "caddy", Subsystem: "webpush", Name: "pushes_total",
 			Help: "Attempts to push to one recipient, by push service, class of outcome and reason.",
@@ -49,11 +56,14 @@ func newMetrics(ctx caddy.Context, state func() *running) (*metrics, error) {
 	for _, reason := range append(injector.Reasons(), reasonNotReady) {
 		m.pages[reason] = pages.WithLabelValues(string(reason))
 	}
+	for _, code := range httpapi.FailureCodes() {
+		m.failures[code] = failures.WithLabelValues(code)
+	}
 	reg := ctx.GetMetricsRegistry()
 	if reg == nil {
 		return m, nil
 	}
-	for _, c := range []prometheus.Collector{pages, m.pushes, m.duration, m.dropped, newGauges(state)} {
+	for _, c := range []prometheus.Collector{pages, m.pushes, m.duration, m.dropped, failures, newGauges(state)} {
 		if err := reg.Register(c); err != nil && !errors.As(err, new(prometheus.AlreadyRegisteredError)) {
 			return nil, err
 		}
@@ -64,6 +74,13 @@ func newMetrics(ctx caddy.Context, state func() *running) (*metrics, error) {
 // page counts one request.
 func (m *metrics) page(why injector.Reason) {
 	if c := m.pages[why]; c != nil {
+		c.Inc()
+	}
+}
+
+// failed counts a browser that could not be subscribed.
+func (m *metrics) failed(code string) {
+	if c := m.failures[code]; c != nil {
 		c.Inc()
 	}
 }

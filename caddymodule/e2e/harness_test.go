@@ -50,6 +50,9 @@ type user struct {
 	browser func() (browser.Browser, error)
 	// launch starts another one, for a test that cannot share.
 	launch func() (browser.Browser, error)
+	// options are those of the browsers, and launchWith starts one with others.
+	options    browser.Options
+	launchWith func(browser.Options) (browser.Browser, error)
 	// launchTrusting starts one that takes any certificate.
 	launchTrusting func() (browser.Browser, error)
 	close          func() error
@@ -142,6 +145,7 @@ func newUser(name, host string, desktop *notifyd.Daemon, service *pushservice.Se
 		}
 		return b, nil
 	}
+	u.options, u.launchWith = options, launch
 	u.launch = func() (browser.Browser, error) { return launch(options) }
 	u.launchTrusting = func() (browser.Browser, error) {
 		options := options

@@ -181,14 +181,14 @@ func slowNetwork(v *visitor, l *line) {
 // the next visit subscribes, and asks nothing.
 func offlineAndBack(v *visitor, l *line) {
 	// The SDK's patience, which is ten seconds, goes by ten times as fast.
-	v.preload(`{ const set = setTimeout; window.setTimeout = (f, ms, ...more) => set(f, ms / 10, ...more); }`)
+	v.preload(hurried)
 	v.goTo("/")
 	v.wait(promptShown)
 	l.set(0, true)
 	must(v.T, v.browser.SetPermission(v.ctx, v.origin, "granted"))
-	v.eval(`void (window.failed = [], webpush.on("error", (e) => failed.push(String(e))))`, nil)
 	v.click("#accept")
 	v.wait("failed.length > 0")
+	v.want("failed.join()", "server_unreachable true")
 	v.wantRows(0)
 	v.wait("!" + promptShown)
 
@@ -201,13 +201,16 @@ func offlineAndBack(v *visitor, l *line) {
 
 // pushServiceRefuses is the same when the browser's push service says no.
 func pushServiceRefuses(v *visitor, _ *line) {
+	v.preload(noting)
 	v.goTo("/")
 	v.wait(promptShown)
 	v.user.refuse()
 	must(v.T, v.browser.SetPermission(v.ctx, v.origin, "granted"))
-	v.eval(`void (window.failed = [], webpush.on("error", (e) => failed.push(String(e))))`, nil)
 	v.click("#accept")
 	v.wait("failed.length > 0")
+	v.want("failed.join()", "push_refused true")
+	v.wait("(" + wordShown + `).includes("Please try again later")`)
+	v.wantCounted("push_refused")
 	v.wantRows(0)
 	v.step("/next")
 	v.wantRows(1)

@@ -69,6 +69,10 @@ var visitorCases = []visitorCase{
 	{name: "slow", options: atOnce, slow: true, run: slowNetwork},
 	{name: "offline and back", options: atOnce, slow: true, run: offlineAndBack},
 	{name: "push service refuses", options: atOnce, run: pushServiceRefuses},
+	{name: "site answers late", options: atOnce, slow: true, run: siteAnswersLate},
+	{name: "worker that never comes", options: atOnce + "\n\t\tworker /never.js", run: workerNeverComes},
+	{name: "worker behind a login", options: atOnce + "\n\t\tworker /login.js", run: workerBehindLogin},
+	{name: "question unanswered", options: atOnce, run: questionUnanswered},
 	{name: "iOS", options: atOnce, run: iosHint},
 	{name: "inside an app", options: atOnce, run: insideAnApp},
 	{name: "crawler", options: atOnce, run: crawler},
@@ -113,6 +117,12 @@ func visitorSite(w http.ResponseWriter, r *http.Request) {
 	case "/trusted-clevertap":
 		w.Header().Set("Content-Security-Policy", trustedPolicy)
 		body = `<script src="/clevertap.js"></script>`
+	case "/never.js":
+		<-r.Context().Done()
+		return
+	case "/login.js":
+		http.Redirect(w, r, "/", http.StatusFound)
+		return
 	case "/clevertap.js":
 		w.Header().Set("Content-Type", "text/javascript")
 		_, snippet, _ := strings.Cut(embed, `<script type="text/javascript">`)

@@ -1,0 +1,289 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/caddy-webpush/caddy-webpush/caddymodule/e2e/browser"
+)
+
+// gate is a push service's address that takes connections and says nothing, as one
+// behind a firewall, until it is opened: then it leads to the push service.
+type gate struct {
+	listener net.Listener
+	to       string
+	opened   chan struct{}
+	once     sync.Once
+}
+
+func startGate(t *testing.T, to string) *gate {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	g := &gate{listener: listener, to: to, opened: make(chan struct{})}
+	var running sync.WaitGroup
+	gone := make(chan struct{})
+	running.Go(func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			running.Go(func() { g.serve(conn, gone) })
+		}
+	})
+	t.Cleanup(func() {
+		_ = listener.Close()
+		close(gone)
+		running.Wait()
+	})
+	return g
+}
+
+func (g *gate) open() { g.once.Do(func() { close(g.opened) }) }
+
+func (g *gate) serve(conn net.Conn, gone chan struct{}) {
+	defer conn.Close()
+	select {
+	case <-g.opened:
+	case <-gone:
+		return
+	}
+	service, err := net.Dial("tcp", g.to)
+	if err != nil {
+		return
+	}
+	defer service.Close()
+	ended := make(chan struct{}, 2)
+	go func() { _, _ = io.Copy(service, conn); ended <- struct{}{} }()
+	go func() { _, _ = io.Copy(conn, service); ended <- struct{}{} }()
+	select {
+	case <-ended:
+	case <-gone:
+	}
+}
+
+// behindGate are a browser's options with a gate before its push service.
+func behindGate(t *testing.T, u *user) (browser.Options, *gate) {
+	t.Helper()
+	options := u.options
+	if server, is := options.Prefs["dom.push.serverURL"].(string); is {
+		address, err := url.Parse(server)
+		must(t, err)
+		g := startGate(t, address.Host)
+		options.Prefs = maps.Clone(options.Prefs)
+		options.Prefs["dom.push.serverURL"] = strings.ReplaceAll(server, address.Host, g.listener.Addr().String())
+		return options, g
+	}
+	var g *gate
+	options.Flags = slices.Clone(options.Flags)
+	for i, flag := range options.Flags {
+		if name, server, found := strings.Cut(flag, "="); found && (name == "--gcm-checkin-url" || name == "--gcm-registration-url") {
+			address, err := url.Parse(server)
+			must(t, err)
+			if g == nil {
+				g = startGate(t, address.Host)
+			}
+			options.Flags[i] = strings.ReplaceAll(flag, address.Host, g.listener.Addr().String())
+		}
+	}
+	return options, g
+}
+
+// failures asks the API why browsers could not be subscribed.
+func (p *product) failures(origin string) map[string]int64 {
+	p.t.Helper()
+	var counts struct{ Failures map[string]int64 }
+	p.get("sites/"+host(origin)+"/failures", &counts)
+	return counts.Failures
+}
+
+// noting keeps what the SDK tells of its faults.
+const noting = `window.failed = []; window.landed = 0;
+	addEventListener("DOMContentLoaded", () => {
+		webpush.on("error", (e) => failed.push(e.code + " " + (e instanceof Error)));
+		webpush.on("subscribed", () => landed++);
+	});`
+
+// hurried has the SDK's patience go by ten times as fast besides.
+const hurried = `{ const set = setTimeout; window.setTimeout = (f, ms, ...more) => set(f, ms / 10, ...more); }` + noting
+
+const (
+	wordShown = `document.getElementById("webpush-prompt")?.shadowRoot?.querySelector("dialog[role=status]")?.textContent ?? ""`
+	germanSay = `wordNow().includes("später noch einmal")`
+)
+
+// TestPushServiceSilent: the push service takes the browser's connection and never
+// answers. The visitor hears of it once, page, console, counters and doctor too, and
+// who was asked is subscribed when it answers after all.
+func TestPushServiceSilent(t *testing.T) {
+	forBoth(t, func(t *testing.T, u *user) {
+		options, service := behindGate(t, u)
+		b := u.closed(t, func() (browser.Browser, error) { return u.launchWith(options) })
+		ctx, cancel := context.WithTimeout(t.Context(), flowTime)
+		defer cancel()
+		p := startProductBefore(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "text/html; charset=utf-8")
+			_, _ = io.WriteString(w, `<!DOCTYPE html><html lang="de"><title>Laden</title><h1>Laden</h1></html>`)
+		}), "")
+		origin := p.origins[0]
+		must(t, b.SetPermission(ctx, origin, browser.Default))
+		page, err := b.Open(ctx, "about:blank")
+		must(t, err)
+		must(t, page.Preload(ctx, hurried+`window.wordNow = () => `+wordShown+`;`))
+		must(t, page.Navigate(ctx, origin+"/"))
+		must(t, browser.WaitFor(ctx, page, promptShown))
+		must(t, b.SetPermission(ctx, origin, browser.Granted))
+		must(t, page.Click(ctx, "#accept"))
+
+		must(t, browser.WaitFor(ctx, page, `failed.length > 0`))
+		must(t, browser.WaitFor(ctx, page, germanSay))
+		if got := evaluated[[]string](ctx, t, page, "failed"); !slices.Equal(got, []string{"push_timeout true"}) {
+			t.Errorf("the page was told of %q", got)
+		}
+		if focus := evaluated[string](ctx, t, page, "document.activeElement.localName"); focus != "body" {
+			t.Errorf("the word took the focus: it is on %s", focus)
+		}
+		if !slices.ContainsFunc(page.Console(), func(l browser.ConsoleEntry) bool {
+			return l.Level == "warning" && strings.Contains(l.Text, "push_timeout")
+		}) {
+			t.Errorf("the console has %+v", page.Console())
+		}
+		must(t, page.Click(ctx, "#close"))
+		must(t, browser.WaitFor(ctx, page, nothing))
+		saysSilent(ctx, t, p, origin)
+
+		// On the next page nobody is bothered again, and it is counted once in a visit.
+		must(t, page.Navigate(ctx, origin+"/next"))
+		must(t, browser.WaitFor(ctx, page, `failed.length > 0`))
+		if word := evaluated[string](ctx, t, page, wordShown); word != "" {
+			t.Errorf("a word that nobody waits for: %q", word)
+		}
+		if n := p.subscribers(origin); n != 0 {
+			t.Errorf("%d rows while the push service is silent", n)
+		}
+		service.open()
+		must(t, browser.WaitFor(ctx, page, `landed > 0`))
+		if n := p.subscribers(origin); n != 1 {
+			t.Errorf("%d rows after it", n)
+		}
+		title := "At last " + u.name
+		if m := p.send(origin, "--title", title); m.Results.Audience != 1 || m.Results.Accepted != 1 {
+			t.Fatalf("sent: %+v", m.Results)
+		}
+		_, err = u.desktop.WaitTitle(ctx, u.name, title)
+		must(t, err)
+		if n := evaluated[int](ctx, t, page, "landed"); n != 1 {
+			t.Errorf("the page was told of %d subscriptions", n)
+		}
+		if got := p.failures(origin); !maps.Equal(got, map[string]int64{"push_timeout": 1}) {
+			t.Errorf("counted %v", got)
+		}
+	})
+}
+
+// saysSilent looks at what the operator sees.
+func saysSilent(ctx context.Context, t *testing.T, p *product, origin string) {
+	t.Helper()
+	until(ctx, t, "the report", func() bool { return p.failures(origin)["push_timeout"] == 1 })
+	resp, err := http.Get("http://" + p.admin + "/metrics")
+	must(t, err)
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	must(t, err)
+	if want := `caddy_webpush_subscribe_failures_total{code="push_timeout"} 1`; !strings.Contains(string(text), want) {
+		t.Errorf("the metrics lack %s", want)
+	}
+	var report struct {
+		Diagnoses []struct{ Check, Verdict, Finding, Cure string }
+	}
+	p.cli(&report, "doctor", origin+"/")
+	found := false
+	for _, d := range report.Diagnoses {
+		found = found || d.Check == "failures" && d.Verdict == "warning" && strings.Contains(d.Finding, "push_timeout") && strings.Contains(d.Cure, "push")
+	}
+	if !found {
+		t.Errorf("the doctor has %+v", fmt.Sprint(report.Diagnoses))
+	}
+}
+
+// wantCounted waits until the server has counted a failure once, and no other.
+func (v *visitor) wantCounted(code string) {
+	v.Helper()
+	until(v.ctx, v.T, "the report", func() bool { return len(v.product.failures(v.origin)) > 0 })
+	if got := v.product.failures(v.origin); !maps.Equal(got, map[string]int64{code: 1}) {
+		v.Errorf("counted %v, want one %s", got, code)
+	}
+}
+
+// siteAnswersLate has the answer to the subscription come after the limit: it counts,
+// and the subscriber is one.
+func siteAnswersLate(v *visitor, l *line) {
+	v.preload(hurried)
+	v.goTo("/")
+	v.wait(promptShown)
+	must(v.T, v.browser.SetPermission(v.ctx, v.origin, "granted"))
+	l.set(6*time.Second, false)
+	defer l.set(0, false)
+	v.click("#accept")
+	v.wait("failed.length > 0")
+	v.want("failed.join()", "server_timeout true")
+	l.set(0, false)
+	v.wait("landed > 0")
+	v.wantRows(1)
+	v.want("landed", "1")
+}
+
+// workerNeverComes is a worker's address that takes requests and does not answer: the
+// visitor is not asked for what cannot be, and the page knows why.
+func workerNeverComes(v *visitor, _ *line) {
+	v.preload(hurried)
+	v.goTo("/")
+	v.wait("failed.length > 0")
+	v.want("failed.join()", "worker_timeout true")
+	v.want(nothing, "true")
+	v.wantCounted("worker_timeout")
+	v.want("webpush.prompt()", "failed")
+	v.want(nothing, "true")
+}
+
+// workerBehindLogin is one that redirects, which browsers do not follow.
+func workerBehindLogin(v *visitor, _ *line) {
+	v.preload(noting)
+	v.goTo("/")
+	v.wait("failed.length > 0")
+	v.want("failed.join()", "worker_failed true")
+	v.want(nothing, "true")
+	v.wantCounted("worker_failed")
+}
+
+// questionUnanswered leaves the browser's own question open: the page goes on, no word
+// stands beside the question, and the answer counts when it comes.
+func questionUnanswered(v *visitor, _ *line) {
+	// Without a screen nobody can answer, and Chromium does by itself.
+	v.preload(hurried + `Notification.requestPermission = () => new Promise((answer) => window.answer = answer);`)
+	v.goTo("/")
+	v.wait(promptShown)
+	v.eval(`void webpush.subscribe().then((outcome) => window.outcome = outcome)`, nil)
+	v.wait("window.outcome")
+	v.want("outcome", "dismissed")
+	v.want("failed.join()", "unanswered true")
+	v.wantCounted("unanswered")
+	v.want(wordShown, "")
+	must(v.T, v.browser.SetPermission(v.ctx, v.origin, "granted"))
+	v.eval(`answer("granted")`, nil)
+	v.wait("landed > 0")
+	v.wantRows(1)
+}
