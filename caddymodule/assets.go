@@ -148,6 +148,7 @@ func (h *Handler) serveScript(w http.ResponseWriter, r *http.Request, action str
 	default:
 		config.Prompt = config.Prompt.With(run.service.Prompts.Of(config.Site).Settings)
 		config.Popups = run.service.PopupsConfig(r.Context(), config.Site)
+		config.Watched = h.watches()
 		httpapi.ServeSDK(w, r, config)
 	}
 }

@@ -188,7 +188,7 @@ func offlineAndBack(v *visitor, l *line) {
 	must(v.T, v.browser.SetPermission(v.ctx, v.origin, "granted"))
 	v.click("#accept")
 	v.wait("failed.length > 0")
-	v.want("failed.join()", "server_unreachable true")
+	v.want("failed.join()", "worker_failed true") // whose address is at the site, too
 	v.wantRows(0)
 	v.wait("!" + promptShown)
 

@@ -44,6 +44,9 @@ type SiteConfig struct {
 	// VendorWorkers are the paths of their workers, "*/name" for a file in any
 	// folder: browsers that have one get ours in its place.
 	VendorWorkers []string `json:"vendorWorkers,omitempty"`
+	// Watched says that pages themselves tell something of who has the cookie: so
+	// visitors get it with the first page.
+	Watched bool `json:"watched,omitempty"`
 	// DualRun leaves another provider's worker and subscription as they are: ours
 	// stands beside it, in Scope.
 	DualRun bool `json:"dualRun,omitempty"`

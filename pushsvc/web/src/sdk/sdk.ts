@@ -164,10 +164,10 @@ export class SDK implements Omit<WebPush, "raiseNotificationViewed" | "raiseNoti
    * visit alone is told only where somebody may want to know; who the visitor was
    * to CleverTap, always. */
   send(): void {
-    const { compat, popups, track } = this.config;
-    const landed = (compat || popups) && local.get("visit").split(" ")[0] !== local.get("told");
+    const { compat, popups, track, watched } = this.config;
+    const landed = (compat || popups || watched) && local.get("visit").split(" ")[0] !== local.get("told");
     const adopted = local.get("ct") && !local.get("ctsent");
-    const untold = track !== false && (landed || adopted);
+    const untold = track !== false && !this.optedOut && !local.get("optout") && (landed || adopted);
     if (!this.rested || isPrivate() || !(untold || this.queue.batch || waiting().length)) return;
     const fail = () => (this.sender = undefined);
     (this.sender ??= load<Track>(this.config, "track").then(({ start }) => start(this))).then((sender) => sender.wake(), fail);

@@ -46,6 +46,16 @@ let told = "";
  * may be called again, and where the browser is back in the network. */
 export async function connect(config: Config, wanted: boolean, late: () => void = () => {}): Promise<boolean | null> {
   left = false;
+  try {
+    return await connectNow(config, wanted, late);
+  } catch (error) {
+    const { code } = error as Partial<Failure>;
+    if (code === "server_unreachable" || code === "worker_failed") addEventListener("online", late, { once: true });
+    throw error;
+  }
+}
+
+async function connectNow(config: Config, wanted: boolean, late: () => void): Promise<boolean | null> {
   const found = await findWorker(config);
   const existing = await found?.pushManager.getSubscription();
   // Where pages speak CleverTap to us, its subscribers come over as it did itself
@@ -167,7 +177,7 @@ async function tell(config: Config, action: string, body: object): Promise<Respo
 }
 
 /** Brings the site a subscription; late is called when the answer has come after the
- * limit, or when the browser is back in the network. */
+ * limit. */
 async function bring(config: Config, body: SubscribeRequest, late: () => void): Promise<Response> {
   const told = tell(config, "subscribe", body);
   try {
@@ -175,7 +185,6 @@ async function bring(config: Config, body: SubscribeRequest, late: () => void): 
   } catch (error) {
     const failure = serverFailure(error);
     if (failure.code === "server_timeout") told.then(late, () => {});
-    if (failure.code === "server_unreachable") addEventListener("online", late, { once: true });
     throw failure;
   }
 }

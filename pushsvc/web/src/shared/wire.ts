@@ -76,6 +76,9 @@ export interface Config {
   popups?: PopupsConfig;
   /** false: no events, profiles and visits are recorded. */
   track?: boolean;
+  /** The proxy counts pages of visitors who have the cookie: each visit is told, so
+   * that the second page counts. */
+  watched?: boolean;
   /** Puts `window.clevertap` on the page. */
   compat?: "clevertap";
   /** Matches the addresses of that provider's page script, which pages don't load. */

@@ -51,19 +51,21 @@ export class Sender {
   /** Something was added. */
   wake(): void {
     this.tellAdoption();
-    this.tellVisit();
-    if (!this.pausing) this.flushIn(gather);
+    const landed = this.tellVisit();
+    // The cookie that the answer brings is to be there before the next page.
+    if (!this.pausing) this.flushIn(landed && this.sdk.config.watched ? 0 : gather);
   }
 
-  private tellVisit(): void {
+  /** Records the visit, if it has not been yet; reports whether it was. */
+  private tellVisit(): boolean {
     const visit = local.get("visit");
     const stamp = visit.split(" ")[0]!;
-    if (stamp === local.get("told")) return;
+    if (stamp === local.get("told")) return false;
     local.set("told", stamp);
     // Queries carry tokens and names.
     local.set("visit", withoutQuery(visit));
     const entry = visitEntry(visit);
-    if (entry) this.sdk.record(entry);
+    return !!entry && this.sdk.record(entry);
   }
 
   /** Who the visitor was to CleverTap, once. */
