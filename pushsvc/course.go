@@ -1,6 +1,7 @@
 package pushsvc
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -59,14 +60,17 @@ func (m *Message) Command(command Command, now time.Time) error {
 	return nil
 }
 
-// Count moves one recipient to where the outcome says: from Later where it was
-// tried again, else from Pending. One beyond these (a damaged count at the
+// Count moves one recipient to where the outcome says: from Later where there was a
+// retry, else from Pending. One beyond these (a damaged count at the
 // start) raises the audience: the sum always balances, and a refusal would only
 // make the engine send again.
-func (p *Progress) Count(o Outcome, again bool) {
+func (p *Progress) Count(o Outcome, retry *Retry) {
+	var before string
 	switch {
-	case again:
+	case retry != nil:
 		p.Later = max(p.Later, 1) - 1
+		before = retry.Reason
+		p.reason(before, -1)
 	case p.Pending > 0:
 		p.Pending--
 	default:
@@ -83,8 +87,10 @@ func (p *Progress) Count(o Outcome, again bool) {
 		p.Failed[ReasonQuarantined]++
 	case OutcomeLater:
 		p.Later++
+		p.reason(o.Reason, 1)
 	case OutcomeExpired:
 		p.Expired++
+		p.reason(cmp.Or(o.Reason, before), 1)
 	case OutcomeLeft:
 		p.Left++
 	case OutcomePassed:
@@ -92,7 +98,25 @@ func (p *Progress) Count(o Outcome, again bool) {
 	}
 }
 
-// Cancel counts as cancelled who has not been sent to.
+// reason adds n to the count of a reason, which does not fall below zero: retries of
+// older programs are not in it.
+func (p *Progress) reason(why string, n int64) {
+	if why == "" {
+		return
+	}
+	if n += p.Reasons[why]; n <= 0 {
+		if delete(p.Reasons, why); len(p.Reasons) == 0 {
+			p.Reasons = nil
+		}
+		return
+	}
+	if p.Reasons == nil {
+		p.Reasons = map[string]int64{}
+	}
+	p.Reasons[why] = n
+}
+
+// Cancel counts as cancelled who has not been sent to. Reasons stay.
 func (p *Progress) Cancel() {
 	p.Cancelled, p.Pending, p.Later = p.Cancelled+p.Pending+p.Later, 0, 0
 }

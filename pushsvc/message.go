@@ -136,6 +136,10 @@ type Progress struct {
 	Expired int64 `json:"expired"`
 	// Cancelled is who had not been sent to when the message was cancelled.
 	Cancelled int64 `json:"cancelled"`
+	// Reasons counts, by the reason of their last try, those in Later, and those in
+	// Expired and Cancelled who had been tried: so it says why while a message waits,
+	// and still does when it has ended. Messages from older programs have none.
+	Reasons map[string]int64 `json:"reasons,omitempty"`
 
 	Shown   int64 `json:"shown"`
 	Clicked int64 `json:"clicked"`
@@ -239,8 +243,8 @@ const (
 type Outcome struct {
 	ID   SubscriptionID
 	Kind OutcomeKind
-	// Reason is why, for Failed, Later and Quarantined: short, of a fixed
-	// list.
+	// Reason is why, for Failed, Later, Quarantined and, where there was a try,
+	// Expired: short, of a fixed list.
 	Reason string
 	// Attempt counts the tries so far, and Due is when the next one may be
 	// made, to the millisecond; for Later only.

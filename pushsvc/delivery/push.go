@@ -109,7 +109,7 @@ func (r *rangeRun) judge(j *job, now time.Time) (o pushsvc.Outcome, again bool) 
 			wait = after
 		}
 		if wait <= shortPause && !r.draining && r.engine.sched.mayRest() {
-			j.ready = now.Add(wait)
+			j.ready, j.why = now.Add(wait), j.result.Reason
 			return o, true
 		}
 	}
@@ -130,7 +130,7 @@ func (r *rangeRun) deferred(j *job, now time.Time) pushsvc.Outcome {
 // later makes o a retry, or expired where its turn would come too late.
 func (r *rangeRun) later(o pushsvc.Outcome, attempt int, due time.Time) pushsvc.Outcome {
 	if r.campaign.expired(due) {
-		return pushsvc.Outcome{ID: o.ID, Kind: pushsvc.OutcomeExpired}
+		return pushsvc.Outcome{ID: o.ID, Kind: pushsvc.OutcomeExpired, Reason: o.Reason}
 	}
 	o.Kind, o.Attempt, o.Due = pushsvc.OutcomeLater, attempt, due
 	return o

@@ -222,7 +222,7 @@ func (r *rangeRun) collect() error {
 		case fateReturned:
 			r.idle = append(r.idle, j)
 		case fateExpired:
-			r.settle(pushsvc.Outcome{ID: j.sub.ID, Kind: pushsvc.OutcomeExpired})
+			r.settle(pushsvc.Outcome{ID: j.sub.ID, Kind: pushsvc.OutcomeExpired, Reason: string(j.why)})
 		case fateDeferred:
 			r.settle(r.deferred(j, now))
 		case fateSent:

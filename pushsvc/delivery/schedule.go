@@ -52,7 +52,7 @@ type job struct {
 	slot   bool // it holds one until it is noted
 	result webpush.Result
 	due    time.Time
-	why    webpush.Reason
+	why    webpush.Reason // of the last try here, or of the pause; "" for none
 }
 
 // scheduler decides which push is started next: messages take turns, and so

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/webpush/h2push"
@@ -233,6 +234,8 @@ func transportVerdict(ctx context.Context, err error) Verdict {
 		v.Reason = ReasonTLS
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, h2push.ErrSilent), errors.As(err, &timeout) && timeout.Timeout():
 		v.Reason = ReasonTimeout
+	case errors.Is(err, syscall.ECONNREFUSED):
+		v.Reason = ReasonRefused
 	}
 	return v
 }

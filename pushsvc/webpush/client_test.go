@@ -12,6 +12,7 @@ import (
 	"os"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -219,7 +220,7 @@ func TestSendFailures(t *testing.T) {
 			dns := newFakeDNS(t, func(int32) [4]byte { return [4]byte{10, 0, 0, 5} })
 			c.Dial = publicDialer(dns.resolver())
 		}, ClassLater, ReasonAddressRefused, false},
-		{"connection refused", ok, fails(&net.OpError{Op: "dial", Err: errors.New("connection refused")}), ClassLater, ReasonNetwork, false},
+		{"connection refused", ok, fails(&net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}), ClassLater, ReasonRefused, false},
 		{"untrusted certificate", ok, func(c *Config) { c.RootCAs = newAuthority(t).pool }, ClassLater, ReasonTLS, false},
 		{"wrong name", ok, func(c *Config) { c.Services, _ = ParseServices([]string{"other.example.net"}) }, ClassLater, ReasonTLS, false},
 		{"closes without answer", answer(""), nil, ClassLater, ReasonNetwork, true},

@@ -54,6 +54,7 @@ const (
 	ReasonTimeout        Reason = "timeout"         // ours, or 408
 	ReasonDNS            Reason = "dns"             // the host name did not resolve
 	ReasonTLS            Reason = "tls"             // no trusted connection
+	ReasonRefused        Reason = "refused"         // the host takes no connections
 	ReasonNetwork        Reason = "network"         // any other transport failure
 	ReasonAddressRefused Reason = "address_refused" // the host resolved to an address that is not public
 	ReasonCanceled       Reason = "canceled"        // the caller's context ended

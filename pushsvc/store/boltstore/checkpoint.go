@@ -84,11 +84,13 @@ func (w *writeTx) apply(st site, m *message, p part, outcomes []pushsvc.Outcome,
 		if settled(o.ID) {
 			continue
 		}
-		again := p.N == pushsvc.LaterRange
-		if again {
-			if _, err := later.dropRetry(w, o.ID); err != nil {
+		var from *pushsvc.Retry
+		if p.N == pushsvc.LaterRange {
+			retry, _, err := later.dropRetry(w, o.ID)
+			if err != nil {
 				return err
 			}
+			from = &retry
 		}
 		switch o.Kind {
 		case pushsvc.OutcomeGone:
@@ -101,7 +103,7 @@ func (w *writeTx) apply(st site, m *message, p part, outcomes []pushsvc.Outcome,
 				return err
 			}
 		}
-		m.Progress.Count(o, again)
+		m.Progress.Count(o, from)
 	}
 	m.NextTry = later.nextTry()
 	if _, err := w.removeIDs(st, gone); err != nil {
@@ -116,7 +118,7 @@ func (w *writeTx) putLater(st site, id string, o pushsvc.Outcome) (shelf, error)
 		return later, err
 	}
 	due := o.Due.UTC().Truncate(time.Millisecond)
-	if _, err := later.dropRetry(w, o.ID); err != nil { // one that is there twice
+	if _, _, err := later.dropRetry(w, o.ID); err != nil { // one that is there twice
 		return later, err
 	}
 	return later, later.putRetry(w, pushsvc.Retry{ID: o.ID, Attempt: o.Attempt, Due: due, Reason: o.Reason})

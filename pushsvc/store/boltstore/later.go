@@ -72,12 +72,12 @@ func (sh shelf) putRetry(w *writeTx, r pushsvc.Retry) error {
 	return w.put(sh.b, dueKey(r.Due, r.ID), []byte{})
 }
 
-// dropRetry removes one, and says whether it was there. Where its row is
-// damaged, its time has to be searched for.
-func (sh shelf) dropRetry(w *writeTx, id pushsvc.SubscriptionID) (bool, error) {
+// dropRetry removes one and returns it; false where there is none. Where its row is
+// damaged, its time has to be searched for, and its reason is not known.
+func (sh shelf) dropRetry(w *writeTx, id pushsvc.SubscriptionID) (pushsvc.Retry, bool, error) {
 	r, there, err := sh.retry(id)
 	if !there {
-		return false, nil
+		return r, false, nil
 	}
 	if err != nil {
 		w.s.report(err)
@@ -90,9 +90,9 @@ func (sh shelf) dropRetry(w *writeTx, id pushsvc.SubscriptionID) (bool, error) {
 		}
 	}
 	if err := w.delete(sh.b, dueKey(r.Due, id)); err != nil {
-		return false, err
+		return r, false, err
 	}
-	return true, w.delete(sh.b, laterKey(id))
+	return r, true, w.delete(sh.b, laterKey(id))
 }
 
 // nextTry is when the first is due; zero where there is none.

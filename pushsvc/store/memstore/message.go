@@ -73,7 +73,7 @@ func (st *site) plan(m pushsvc.Message) *message {
 // copy shares nothing with the row that either side may change.
 func (m *message) copy() pushsvc.Message {
 	out := m.Message
-	out.Progress.Failed = maps.Clone(m.Progress.Failed)
+	out.Progress.Failed, out.Progress.Reasons = maps.Clone(m.Progress.Failed), maps.Clone(m.Progress.Reasons)
 	out.Topics = slices.Clone(m.Topics)
 	c := &out.Content
 	c.Actions = slices.Clone(c.Actions)

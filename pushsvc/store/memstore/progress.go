@@ -235,7 +235,10 @@ func (s *Store) apply(m *message, p *part, outcomes []pushsvc.Outcome, at time.T
 		if p.settled(m, o.ID) {
 			continue
 		}
+		var from *pushsvc.Retry
 		if again {
+			retry := m.later[o.ID]
+			from = &retry
 			delete(m.later, o.ID)
 		}
 		switch o.Kind {
@@ -246,7 +249,7 @@ func (s *Store) apply(m *message, p *part, outcomes []pushsvc.Outcome, at time.T
 		case pushsvc.OutcomeLater:
 			m.later[o.ID] = pushsvc.Retry{ID: o.ID, Attempt: o.Attempt, Reason: o.Reason, Due: utc(o.Due.Truncate(time.Millisecond))}
 		}
-		m.Progress.Count(o, again)
+		m.Progress.Count(o, from)
 	}
 	m.NextTry = time.Time{}
 	for _, r := range m.later {

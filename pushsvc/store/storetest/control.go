@@ -13,6 +13,7 @@ var controlTests = []test{
 	{"control cancel before it began", testCancelEarly},
 	{"control cancel while leased", testCancelLeased},
 	{"control cancel, leases run out", testCancelRunsOut},
+	{"control cancel keeps the reasons", testCancelReasons},
 	{"control at once with checkpoints", testControlRace},
 }
 
@@ -204,6 +205,39 @@ func testCancelRunsOut(h *harness) {
 	}
 	h.same("row", h.message(siteA, 1), m)
 	h.same("unfinished", h.unfinished(epoch.Add(time.Hour), "", 9), []string(nil))
+}
+
+// testCancelReasons: why nobody was reached is known while a message waits and when it
+// has ended; who was reached in the end is not among them.
+func testCancelReasons(h *harness) {
+	rows := sorted(h.putAll(siteA, 6))
+	h.create(message(siteA, 1))
+	r := h.claim(siteA, 1, epoch)
+	due := epoch.Add(time.Minute)
+	var tried []pushsvc.Outcome
+	for i, why := range []string{"dns", "dns", "tls", "throttled", "throttled"} {
+		tried = append(tried, pushsvc.Outcome{ID: rows[i].ID, Kind: pushsvc.OutcomeLater, Reason: why, Attempt: 1, Due: due})
+	}
+	c := on(r, epoch, append(tried, pushsvc.Outcome{ID: rows[5].ID, Kind: pushsvc.OutcomeExpired, Reason: "timeout"})...)
+	c.Cursor, c.Done = r.Until, true
+	m, _ := h.checkpoint(c)
+	h.same("reasons", m.Progress.Reasons, map[string]int64{"dns": 2, "tls": 1, "throttled": 2, "timeout": 1})
+	h.same("reasons read", h.message(siteA, 1).Progress.Reasons, m.Progress.Reasons)
+	r = h.claim(siteA, 1, due)
+	m, _ = h.checkpoint(on(r, due,
+		pushsvc.Outcome{ID: rows[0].ID, Kind: pushsvc.OutcomeLater, Reason: "tls", Attempt: 2, Due: due.Add(time.Hour)},
+		pushsvc.Outcome{ID: rows[2].ID, Kind: pushsvc.OutcomeAccepted},
+		pushsvc.Outcome{ID: rows[3].ID, Kind: pushsvc.OutcomeFailed, Reason: "throttled"},
+		pushsvc.Outcome{ID: rows[4].ID, Kind: pushsvc.OutcomeExpired}))
+	want := map[string]int64{"dns": 1, "tls": 1, "throttled": 1, "timeout": 1}
+	h.same("reasons after a second try", m.Progress.Reasons, want)
+	m = h.control(siteA, 1, pushsvc.CommandCancel, due.Add(time.Hour))
+	if m.State != pushsvc.StateCancelled {
+		h.Errorf("it is %s", m.State)
+	}
+	h.same("progress", m.Progress, pushsvc.Progress{
+		Audience: 6, Accepted: 1, Expired: 2, Cancelled: 2, Failed: map[string]int64{"throttled": 1}, Reasons: want,
+	})
 }
 
 // testControlRace pauses, resumes and cancels while an engine works.

@@ -75,7 +75,7 @@ func testLater(h *harness) {
 		pushsvc.Outcome{ID: ids[1], Kind: pushsvc.OutcomeLater, Reason: "again", Attempt: 2, Due: epoch.Add(time.Hour)},
 		pushsvc.Outcome{ID: ids[2], Kind: pushsvc.OutcomeGone},
 	))
-	h.same("progress", m.Progress, pushsvc.Progress{Audience: 4, Accepted: 1, Gone: 1, Later: 2})
+	h.same("progress", m.Progress, pushsvc.Progress{Audience: 4, Accepted: 1, Gone: 1, Later: 2, Reasons: map[string]int64{"why": 1, "again": 1}})
 	if !m.NextTry.Equal(epoch.Add(3*time.Minute+time.Millisecond)) || got.Cursor != 0 || got.Until != 0 {
 		h.Errorf("next try %v, range %+v", m.NextTry.Sub(epoch), got)
 	}
@@ -91,7 +91,7 @@ func testLater(h *harness) {
 		pushsvc.Outcome{ID: ids[1], Kind: pushsvc.OutcomeExpired},
 		pushsvc.Outcome{ID: ids[3], Kind: pushsvc.OutcomeFailed, Reason: "rejected"})
 	m, _ = h.checkpoint(c)
-	h.same("progress at the end", m.Progress, pushsvc.Progress{Audience: 4, Accepted: 1, Gone: 1, Expired: 1, Failed: map[string]int64{"rejected": 1}})
+	h.same("progress at the end", m.Progress, pushsvc.Progress{Audience: 4, Accepted: 1, Gone: 1, Expired: 1, Failed: map[string]int64{"rejected": 1}, Reasons: map[string]int64{"again": 1}})
 	if m.State != pushsvc.StateDone || !m.NextTry.IsZero() || !m.Finished.Equal(c.At) {
 		h.Errorf("at the end: %+v", m)
 	}
@@ -154,7 +154,7 @@ func testLaterStrangers(h *harness) {
 		c.Outcomes = append(c.Outcomes, pushsvc.Outcome{ID: extra.ID, Kind: pushsvc.OutcomeLater, Attempt: 1, Due: at})
 		m, _ = h.checkpoint(c)
 	}
-	h.same("progress", m.Progress, pushsvc.Progress{Audience: 2, Gone: 1, Later: 1})
+	h.same("progress", m.Progress, pushsvc.Progress{Audience: 2, Gone: 1, Later: 1, Reasons: map[string]int64{"why": 1}})
 	h.same("rows", h.all(siteA), []pushsvc.Subscription{rows[1], extra})
 }
 

@@ -79,7 +79,7 @@ func testNotes(h *harness) {
 	c := on(third, epoch.Add(2*time.Hour), third.Noted...)
 	c.Cursor, c.Settled = rows[2].ID, []pushsvc.SubscriptionID{rows[7].ID, rows[8].ID}
 	m, got := h.checkpoint(c)
-	h.same("progress", m.Progress, pushsvc.Progress{Audience: 10, Pending: 5, Accepted: 1, Later: 1, Gone: 1, Expired: 1, Failed: map[string]int64{"timeout": 1}})
+	h.same("progress", m.Progress, pushsvc.Progress{Audience: 10, Pending: 5, Accepted: 1, Later: 1, Gone: 1, Expired: 1, Failed: map[string]int64{"timeout": 1}, Reasons: map[string]int64{"busy": 1}})
 	if len(got.Noted) != 0 {
 		h.Errorf("a checkpoint gives notes: %v", got.Noted)
 	}
@@ -110,7 +110,7 @@ func testLaterNotes(h *harness) {
 	r = h.claim(siteA, 1, at.Add(time.Hour))
 	h.same("noted", byID(r.Noted), want)
 	m, _ := h.checkpoint(on(r, at.Add(time.Hour), r.Noted...))
-	h.same("progress", m.Progress, pushsvc.Progress{Audience: 4, Accepted: 1, Later: 3})
+	h.same("progress", m.Progress, pushsvc.Progress{Audience: 4, Accepted: 1, Later: 3, Reasons: map[string]int64{"busy": 1, "why": 2}})
 	r = h.claim(siteA, 1, at.Add(2*time.Hour))
 	if len(r.Noted) != 0 {
 		h.Errorf("settled and noted still: %v", r.Noted)
@@ -164,7 +164,7 @@ func testNotesCancelled(h *harness) {
 		h.Errorf("while leased it is %s", m.State)
 	}
 	m := h.control(siteA, 1, pushsvc.CommandCancel, epoch.Add(time.Minute))
-	h.same("progress", m.Progress, pushsvc.Progress{Audience: 10, Accepted: 3, Gone: 1, Cancelled: 6})
+	h.same("progress", m.Progress, pushsvc.Progress{Audience: 10, Accepted: 3, Gone: 1, Cancelled: 6, Reasons: map[string]int64{"why": 2}})
 	if m.State != pushsvc.StateCancelled || h.count(siteA) != 9 {
 		h.Errorf("%s, %d subscriptions", m.State, h.count(siteA))
 	}

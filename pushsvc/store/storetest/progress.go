@@ -82,7 +82,8 @@ func testKinds(h *harness) {
 	m, _ := h.checkpoint(c)
 	h.same("progress", m.Progress, pushsvc.Progress{
 		Audience: 8, Accepted: 1, Gone: 1, Later: 1, Expired: 1, Left: 1,
-		Failed: map[string]int64{"why 2": 1, "why 3": 1, pushsvc.ReasonQuarantined: 1},
+		Failed:  map[string]int64{"why 2": 1, "why 3": 1, pushsvc.ReasonQuarantined: 1},
+		Reasons: map[string]int64{"why 4": 1, "why 5": 1},
 	})
 	if m.State != pushsvc.StateSending || !m.NextTry.Equal(epoch.Add(time.Minute)) {
 		h.Errorf("state %s, next try %v", m.State, m.NextTry)
