@@ -1,6 +1,9 @@
 package pushsvc
 
-import "strings"
+import (
+	"net"
+	"strings"
+)
 
 // Nearest returns the name that s was meant to be, or "" where none is near. Names
 // are in lower case but for inner capitals, with "_" between words.
@@ -15,6 +18,24 @@ func Nearest(s string, names []string) string {
 		}
 	}
 	return best
+}
+
+// NearestSite returns the site that name was meant to be, or "" where none is near: one
+// that differs in "www." or the port alone, else one that is spelled much like it.
+func NearestSite(name string, sites []string) string {
+	bare := func(site string) string {
+		host, port, err := net.SplitHostPort(site)
+		if err != nil || port == "" {
+			host = site
+		}
+		return strings.TrimPrefix(host, "www.")
+	}
+	for _, site := range sites {
+		if bare(site) == bare(name) {
+			return site
+		}
+	}
+	return Nearest(name, sites)
 }
 
 // commonStart is how many bytes a and b begin with alike.

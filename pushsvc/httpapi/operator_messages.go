@@ -25,12 +25,14 @@ type sendBody struct {
 	Subscription string `json:"subscription,omitempty"`
 	// Topics are whom to send to: who has chosen one of them.
 	Topics []string `json:"topics,omitempty"`
-	DryRun bool     `json:"dry_run,omitempty"`
+	// Literal sends what looks like a template as it is.
+	Literal bool `json:"literal,omitempty"`
+	DryRun  bool `json:"dry_run,omitempty"`
 }
 
 // request reads what is text.
 func (b *sendBody) request() (service.SendRequest, error) {
-	r := service.SendRequest{Site: b.Site, Content: b.Content, Rate: b.Rate, Topics: b.Topics}
+	r := service.SendRequest{Site: b.Site, Content: b.Content, Rate: b.Rate, Topics: b.Topics, Literal: b.Literal}
 	if b.SendAt != "" {
 		at, err := time.Parse(time.RFC3339, b.SendAt)
 		if err != nil {

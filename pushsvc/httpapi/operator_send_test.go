@@ -77,6 +77,38 @@ func TestOperatorDryRun(t *testing.T) {
 	}
 }
 
+// TestOperatorSendMistakes: a template is refused with its field, unless it is meant; a
+// topic that nobody has and HTML are told beside the answer.
+func TestOperatorSendMistakes(t *testing.T) {
+	f := newFixture(t)
+	f.subscribe(siteA, 1)
+	for _, path := range []string{"send", "sites/a.example/messages"} {
+		send := func(members string) answer {
+			if path == "send" {
+				members = `"site":"a.example",` + members
+			}
+			return f.operate("POST", path, "{"+members+"}")
+		}
+		for field, members := range map[string]string{
+			"title":            `"title":"Hi {{ name }}"`,
+			"data":             `"title":"x","data":{"a":"{% b %}"}`,
+			"actions[0].title": `"title":"x","actions":[{"action":"a","title":"{{b}}"}]`,
+		} {
+			if p := send(members).problem(t); p.Status != 400 || p.Field != field || !strings.Contains(p.Detail, `"literal": true`) {
+				t.Errorf("%s: %+v", members, p)
+			}
+			if a := send(members + `,"literal":true`); a.status != http.StatusAccepted {
+				t.Errorf("%s as it is: %d %s", members, a.status, a.body)
+			}
+		}
+		var v fullView
+		send(`"title":"<i>x</i>","topics":["weather"]`).read(t, http.StatusAccepted, &v)
+		if all := strings.Join(v.Warnings, "\n"); !strings.Contains(all, `title has "<i>"`) || !strings.Contains(all, `no subscriber has chosen the topic "weather"`) {
+			t.Errorf("warnings %q", v.Warnings)
+		}
+	}
+}
+
 func TestOperatorControl(t *testing.T) {
 	f := newFixture(t)
 	f.subscribe(siteA, 1)

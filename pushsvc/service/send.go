@@ -44,6 +44,8 @@ type SendRequest struct {
 	// Topics are whom to send to: subscribers who have chosen one of them. Nil is
 	// everybody; a list without a topic is refused.
 	Topics []string
+	// Literal sends texts with what looks like a template as they are.
+	Literal bool
 	// IdempotencyKey makes repeats of the same request harmless for 30 days;
 	// RequestHash tells whether it is the same. Empty for none.
 	IdempotencyKey string
@@ -64,6 +66,11 @@ type Sent struct {
 func (r *SendRequest) check(now time.Time) (site string, err error) {
 	if site, err = pushsvc.SiteName(r.Site); err != nil {
 		return "", &pushsvc.FieldError{Field: "site", Problem: err.Error()}
+	}
+	if !r.Literal {
+		if err := r.Content.CheckLiteral(); err != nil {
+			return "", err
+		}
 	}
 	if err := r.Content.Validate(); err != nil {
 		return "", err
@@ -122,7 +129,9 @@ func (s *Service) Send(ctx context.Context, r SendRequest) (Sent, error) {
 		return Sent{}, fmt.Errorf("storing the message: %w", err)
 	}
 	s.Engine.Wake()
-	return Sent{Message: msg, Created: created, Warnings: s.warnings(&msg)}, nil
+	warnings := s.warnings(&msg)
+	warnings = append(warnings, s.audienceWarnings(ctx, &msg)...)
+	return Sent{Message: msg, Created: created, Warnings: warnings}, nil
 }
 
 // unknownRecipient says whether it is the site or the subscription that there
@@ -147,7 +156,7 @@ func (s *Service) warnings(m *pushsvc.Message) []string {
 				m.Rate, m.Progress.Audience, inWords(takes), inWords(ttl.Seconds())))
 		}
 	}
-	return w
+	return append(w, m.Content.MarkupWarnings()...)
 }
 
 // inWords is a number of seconds as people say it, rounded.
@@ -192,7 +201,9 @@ func (s *Service) DryRun(ctx context.Context, r SendRequest) (DryRun, error) {
 	}
 	a := Audience{Services: make(map[string]int64)}
 	m := r.message(site, now)
+	known := s.siteTopics(site)
 	count := func(sub *pushsvc.Subscription) error {
+		known.add(sub)
 		if !m.IsFor(sub) {
 			return nil
 		}
@@ -213,7 +224,12 @@ func (s *Service) DryRun(ctx context.Context, r SendRequest) (DryRun, error) {
 		m.State = pushsvc.StateScheduled
 	}
 	m.Progress.Audience, m.Progress.Pending = a.Total, a.Total
-	return DryRun{Message: m, Audience: a, Warnings: s.warnings(&m)}, nil
+	warnings := s.warnings(&m)
+	if a.Total == 0 && len(m.Topics) == 0 {
+		warnings = append(warnings, noSubscribers)
+	}
+	warnings = append(warnings, known.warnings(m.Topics, false)...)
+	return DryRun{Message: m, Audience: a, Warnings: warnings}, nil
 }
 
 // pageSize is how many subscriptions are read together.

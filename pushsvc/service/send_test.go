@@ -2,6 +2,7 @@ package service_test
 
 import (
 	"errors"
+	"fmt"
 	"math"
 	"strings"
 	"testing"
@@ -113,6 +114,52 @@ func TestDryRun(t *testing.T) {
 	}
 	if sum, err := f.Site(t.Context(), "a.example"); err != nil || sum.Messages != 0 {
 		t.Errorf("a dry run stored something: %+v, %v", sum, err)
+	}
+}
+
+// TestSendToNobody: a site whose last subscriber has left says so.
+func TestSendToNobody(t *testing.T) {
+	f := newFixture(t)
+	ids := f.subscribers(t, 1)
+	if err := f.Store.DeleteSubscription(t.Context(), "a.example", ids[0]); err != nil {
+		t.Fatal(err)
+	}
+	r := service.SendRequest{Site: "a.example", Content: pushsvc.Content{Title: "<b>x</b>"}}
+	run, err := f.DryRun(t.Context(), r)
+	sent, sendErr := f.Send(t.Context(), r)
+	for _, warnings := range [][]string{run.Warnings, sent.Warnings} {
+		if len(warnings) != 2 || !strings.Contains(warnings[0], `title has "<b>"`) || !strings.Contains(warnings[1], "no subscriber at present") {
+			t.Errorf("%q, %v, %v", warnings, err, sendErr)
+		}
+	}
+}
+
+// TestSendTemplate: what would be read as it is is refused, unless it is meant.
+func TestSendTemplate(t *testing.T) {
+	f := newFixture(t)
+	f.subscribers(t, 1)
+	r := service.SendRequest{Site: "a.example", Content: pushsvc.Content{Title: "Hi {{ name }}"}}
+	if _, err := f.Send(t.Context(), r); fieldOf(err) != "title" {
+		t.Errorf("sent: %v", err)
+	}
+	if _, err := f.DryRun(t.Context(), r); fieldOf(err) != "title" {
+		t.Errorf("a dry run: %v", err)
+	}
+	r.Literal = true
+	if sent, err := f.Send(t.Context(), r); err != nil || sent.Message.Content.Title != "Hi {{ name }}" {
+		t.Errorf("as it is: %+v, %v", sent, err)
+	}
+}
+
+// TestNearestSite: a site that nothing is known of names the one that was meant.
+func TestNearestSite(t *testing.T) {
+	f := newFixture(t)
+	f.subscribers(t, 1)
+	for site, near := range map[string]string{"a.exmaple": "a.example", "www.a.example": "a.example", "a.example:8443": "a.example", "quite.another": ""} {
+		_, err := f.Send(t.Context(), service.SendRequest{Site: site, Content: pushsvc.Content{Title: "x"}})
+		if err == nil || strings.Contains(err.Error(), fmt.Sprintf("did you mean %q?", near)) != (near != "") || strings.Contains(err.Error(), "did you mean") != (near != "") {
+			t.Errorf("%s: %v", site, err)
+		}
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -63,14 +64,26 @@ type Service struct {
 }
 
 // UnknownSiteError says that a site has never had a subscriber, and which
-// sites have. People is whether visitors were asked for, who need not subscribe.
+// sites have. Near is the one that was meant, maybe; "" for none. People is whether
+// visitors were asked for, who need not subscribe.
 type UnknownSiteError struct {
 	Site   string
 	Known  []string
+	Near   string
 	People bool
 }
 
-func (e *UnknownSiteError) Error() string {
+func (e *UnknownSiteError) Error() string { return e.text() + didYouMean(e.Near) }
+
+// didYouMean ends the error of a name that nothing has.
+func didYouMean(near string) string {
+	if near == "" {
+		return ""
+	}
+	return fmt.Sprintf("; did you mean %q?", near)
+}
+
+func (e *UnknownSiteError) text() string {
 	switch {
 	case e.People:
 		return fmt.Sprintf("site %q has no known visitors and no subscribers yet; 'caddy webpush prompt' lists the sites of the configuration", e.Site)
@@ -92,11 +105,17 @@ func (s *Service) unknownSite(ctx context.Context, site string) error {
 		return fmt.Errorf("listing sites: %w", err)
 	}
 	e := &UnknownSiteError{Site: site}
+	var all []string
 	for _, known := range sites {
-		if len(e.Known) == knownSitesShown {
-			break
-		}
-		e.Known = append(e.Known, known.Site)
+		all = append(all, known.Site)
+	}
+	e.Known = all[:min(len(all), knownSitesShown)]
+	if s.Configured != nil {
+		all = slices.Concat(all, s.Configured.Names())
+	}
+	// One of the configuration that has no subscriber yet is spelled right.
+	if !slices.Contains(all, site) {
+		e.Near = pushsvc.NearestSite(site, all)
 	}
 	return e
 }

@@ -77,12 +77,27 @@ func TestSendTopics(t *testing.T) {
 	}{{nil, 6}, {[]string{"news"}, 2}, {[]string{"news", "deals", "news"}, 3}, {[]string{"unknown"}, 0}} {
 		r := service.SendRequest{Site: "a.example", Content: pushsvc.Content{Title: "x", TTL: ptr(500)}, Topics: tt.topics, Rate: ptr(0.01)}
 		run, err := f.DryRun(t.Context(), r)
-		if err != nil || run.Audience.Total != tt.want || run.Message.Progress.Audience != tt.want || (len(run.Warnings) > 0) != (tt.want == 6) {
+		if err != nil || run.Audience.Total != tt.want || run.Message.Progress.Audience != tt.want || (len(run.Warnings) > 0) != (tt.want == 6 || tt.want == 0) {
 			t.Errorf("%q: %+v, %v; want %d", tt.topics, run, err, tt.want)
 		}
 		sent, err := f.Send(t.Context(), r)
-		if err != nil || !slices.Equal(sent.Message.Topics, pushsvc.CleanTopics(tt.topics)) || (len(sent.Warnings) > 0) != (tt.topics == nil) {
+		if err != nil || !slices.Equal(sent.Message.Topics, pushsvc.CleanTopics(tt.topics)) || (len(sent.Warnings) > 0) != (tt.want == 6 || tt.want == 0) {
 			t.Errorf("%q: %+v, %v", tt.topics, sent, err)
+		}
+	}
+	for _, tt := range []struct {
+		topics []string
+		want   string // the one warning
+	}{
+		{[]string{"deal", "news"}, `no subscriber has chosen the topic "deal"; did you mean "deals"?`},
+		{[]string{"Deals"}, `no subscriber has chosen the topic "Deals"; did you mean "deals"?`},
+		{[]string{"weather"}, `no subscriber has chosen the topic "weather"; the site has deals, news, sport`},
+	} {
+		r := service.SendRequest{Site: "a.example", Content: pushsvc.Content{Title: "x"}, Topics: tt.topics}
+		run, err := f.DryRun(t.Context(), r)
+		sent, sendErr := f.Send(t.Context(), r)
+		if err != nil || sendErr != nil || !slices.Equal(run.Warnings, []string{tt.want}) || !slices.Equal(sent.Warnings, run.Warnings) {
+			t.Errorf("%q: %q and %q, %v, %v; want %q", tt.topics, run.Warnings, sent.Warnings, err, sendErr, tt.want)
 		}
 	}
 	for _, r := range []service.SendRequest{{Topics: []string{"news"}, Only: 1}, {Topics: make([]string, pushsvc.MaxTopics+1)}} {

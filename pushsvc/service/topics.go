@@ -1,0 +1,100 @@
+package service
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+)
+
+// noSubscribers is a warning.
+const noSubscribers = "the site has no subscriber at present: nobody gets this message"
+
+// maxTopicLook is how many subscriptions are looked at for the topics of a message that
+// is sent: some 0.2 s.
+const maxTopicLook = 100_000
+
+// topicNames is which topics a site has: id → whether a subscriber has chosen it.
+type topicNames map[string]bool
+
+// siteTopics are those that the site's visitors can choose now.
+func (s *Service) siteTopics(site string) topicNames {
+	names := topicNames{}
+	if s.Configured == nil || s.Prompts == nil {
+		return names
+	}
+	for _, t := range s.promptView(site, s.Prompts.Of(site)).Settings.Topics {
+		names[t.ID] = false
+	}
+	return names
+}
+
+func (n topicNames) add(sub *pushsvc.Subscription) {
+	for _, id := range sub.Topics {
+		n[id] = true
+	}
+}
+
+// warnings tells of each of the topics that no subscriber has, with the nearest one
+// that there is. Where not all subscribers were looked at, it tells only of those that
+// visitors can't choose either.
+func (n topicNames) warnings(topics []string, partly bool) (warnings []string) {
+	for _, id := range topics {
+		chosen, offered := n[id]
+		if chosen || offered && partly {
+			continue
+		}
+		text := fmt.Sprintf("no subscriber has chosen the topic %q", id)
+		others := slices.Sorted(maps.Keys(n))
+		others = slices.DeleteFunc(others, func(other string) bool { return other == id })
+		switch near := pushsvc.Nearest(id, others); {
+		case offered:
+		case near != "":
+			text += fmt.Sprintf("; did you mean %q?", near)
+		case len(others) > 0:
+			text += fmt.Sprintf("; the site has %s", strings.Join(others[:min(len(others), 2*pushsvc.MaxTopics)], ", "))
+		default:
+			text += "; the site has no topics"
+		}
+		warnings = append(warnings, text)
+	}
+	return warnings
+}
+
+// audienceWarnings tells of a stored message what leaves it without recipients. What
+// can't be read is no reason to refuse a message that is stored.
+func (s *Service) audienceWarnings(ctx context.Context, m *pushsvc.Message) []string {
+	if m.Only != 0 || m.State.Final() {
+		return nil
+	}
+	if m.Progress.Audience == 0 {
+		return []string{noSubscribers}
+	}
+	if len(m.Topics) == 0 {
+		return nil
+	}
+	known, looked := s.siteTopics(m.Site), 0
+	missing := func() bool { return slices.ContainsFunc(m.Topics, func(id string) bool { return !known[id] }) }
+	err := s.each(ctx, m.Site, func(sub *pushsvc.Subscription) error {
+		known.add(sub)
+		if looked++; looked >= maxTopicLook || !missing() {
+			return errEnough
+		}
+		return nil
+	})
+	switch {
+	case err == nil:
+		return known.warnings(m.Topics, false)
+	case errors.Is(err, errEnough):
+		return known.warnings(m.Topics, true)
+	}
+	s.log().WarnContext(ctx, "looking for the topics of a message", "site", m.Site, "error", err)
+	return nil
+}
+
+// errEnough ends a look at subscriptions.
+var errEnough = errors.New("enough has been seen")
