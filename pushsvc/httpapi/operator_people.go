@@ -59,7 +59,8 @@ func (o *Operator) givenIdentity(w http.ResponseWriter, r *http.Request) (string
 	return in.Identity, nil
 }
 
-// searchProfiles finds the one who has an identity.
+// searchProfiles finds the one who has an identity; where there is none, those whose ids
+// begin or end with what is given.
 func (o *Operator) searchProfiles(w http.ResponseWriter, r *http.Request) error {
 	sum, err := o.service.People(r.Context(), r.PathValue("site"))
 	if err != nil {
@@ -75,6 +76,14 @@ func (o *Operator) searchProfiles(w http.ResponseWriter, r *http.Request) error 
 		list.Profiles = append(list.Profiles, viewProfile(p))
 	case !errors.Is(err, pushsvc.ErrNotFound):
 		return err
+	default:
+		found, err := o.service.ProfilesByShortID(r.Context(), sum, given)
+		if err != nil {
+			return err
+		}
+		for _, p := range found {
+			list.Profiles = append(list.Profiles, viewProfile(p))
+		}
 	}
 	writeJSON(w, http.StatusOK, list)
 	return nil

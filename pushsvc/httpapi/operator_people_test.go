@@ -53,6 +53,23 @@ func TestProfiles(t *testing.T) {
 	if want := slices.Sorted(slices.Values(ids)); !slices.Equal(got, want) {
 		t.Errorf("listed %v, want %v", got, want)
 	}
+	for identity, want := range map[string]string{
+		ids[0]: ids[0], ids[1][24:]: ids[1], strings.ToUpper(ids[2][24:]): ids[2], "zzzz": "", ids[0][33:]: "",
+	} {
+		var page list
+		f.do("POST", base+"/profiles/search", fmt.Sprintf(`{"identity":%q}`, identity), "Content-Type", "application/json").read(t, 200, &page)
+		if want == "" && len(page.Profiles) != 0 || want != "" && (len(page.Profiles) != 1 || page.Profiles[0].ID != want) {
+			t.Errorf("short for an id, %s: %+v", identity, page.Profiles)
+		}
+	}
+	for _, size := range []int64{3, 1_000_000} { // of a large site, beginnings alone
+		sum := pushsvc.PeopleSummary{Site: siteA, PeopleCounts: pushsvc.PeopleCounts{Profiles: size}}
+		for given, want := range map[string]int{ids[0]: 1, ids[0][:4]: 3, ids[0][:9]: 3, ids[0][24:]: map[bool]int{true: 1}[size == 3], "ffff": 0, "0000": 0, "----": 0} {
+			if found, err := f.service.ProfilesByShortID(t.Context(), sum, given); err != nil || len(found) != want {
+				t.Errorf("%q of a site with %d: %d found, %v; want %d", given, size, len(found), err, want)
+			}
+		}
+	}
 	for identity, want := range map[string]string{"42": ids[0], "identity:42": ids[0], "ann@A.example": ids[1], "email:ann@a.example": ids[1], "gpid:x": ids[2], "x": "", "fbid:x": ""} {
 		var page list
 		f.do("POST", base+"/profiles/search", fmt.Sprintf(`{"identity":%q}`, identity), "Content-Type", "application/json").read(t, 200, &page)
