@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -170,7 +171,8 @@ func (c *command) call(method, path string, header http.Header, in, out any) ([]
 	return readAnswer(resp, out)
 }
 
-// readAnswer reads the whole answer and decodes it into out, unless out is nil.
+// readAnswer reads the whole answer and decodes it into out, unless out is nil. What out
+// had of an earlier answer goes: JSON leaves out members that are empty.
 func readAnswer(resp *http.Response, out any) ([]byte, error) {
 	defer resp.Body.Close()
 	raw, err := io.ReadAll(resp.Body)
@@ -178,6 +180,7 @@ func readAnswer(resp *http.Response, out any) ([]byte, error) {
 		return nil, fmt.Errorf("reading the answer: %w", err)
 	}
 	if out != nil {
+		reflect.ValueOf(out).Elem().SetZero()
 		if err := json.Unmarshal(raw, out); err != nil {
 			return nil, fmt.Errorf("the server answered something that is not ours; is it a Caddy with the webpush module? %w", err)
 		}
@@ -245,7 +248,7 @@ func (c *command) removed(path, name string) error {
 	return c.printValue(struct {
 		Removed string `json:"removed"`
 	}{name}, func(w io.Writer) error {
-		_, err := fmt.Fprintln(w, "Removed.")
+		_, err := fmt.Fprintf(w, "Removed: %s.\n", printable(name))
 		return err
 	})
 }
@@ -265,12 +268,32 @@ func needSite(site *string, what string, commands ...*cobra.Command) {
 // sitePath is of what the site has; what rest has of ids is escaped.
 func sitePath(site, rest string) string { return "/sites/" + url.PathEscape(site) + rest }
 
-// localTime is how tables show times.
+// localTime is how tables show times: by this machine's clock, with its zone.
 func localTime(t time.Time) string {
 	if t.IsZero() {
 		return "–"
 	}
-	return t.Local().Format("2006-01-02 15:04:05")
+	return t.Local().Format("2006-01-02 15:04:05 MST")
+}
+
+// relative is how far a time is from now, as people say it: "5m ago", "in 3d".
+func relative(t, now time.Time) string {
+	d, say := now.Sub(t), func(n time.Duration, unit string) string { return fmt.Sprintf("%d%s ago", n, unit) }
+	if d < 0 {
+		d, say = -d, func(n time.Duration, unit string) string { return fmt.Sprintf("in %d%s", n, unit) }
+	}
+	const day = 24 * time.Hour
+	switch d = d.Round(time.Second); {
+	case d < time.Second:
+		return "now"
+	case d < 2*time.Minute:
+		return say(d/time.Second, "s")
+	case d < 2*time.Hour:
+		return say(d/time.Minute, "m")
+	case d < 2*day:
+		return say(d/time.Hour, "h")
+	}
+	return say(d/day, "d")
 }
 
 // plural is "1 subscriber", "2 subscribers".

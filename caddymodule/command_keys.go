@@ -95,7 +95,7 @@ decides.`,
 			if err != nil {
 				return err
 			}
-			return c.print(raw, func(w io.Writer) error { return printCurrent(w, key) })
+			return c.print(raw, func(w io.Writer) error { return c.printCurrent(w, key) })
 		},
 	}
 	cmd.Flags().StringVar(&public, "public", "", "The public key that the pair must have, such as 87 characters of base64url")
@@ -144,13 +144,16 @@ func (c *command) postKey(pair *webpush.KeyPair, current bool) (key pushsvc.Key,
 	return key, raw, err
 }
 
-func printCurrent(w io.Writer, key pushsvc.Key) error {
+// printCurrent says what has become of a key, and what the ring is now.
+func (c *command) printCurrent(w io.Writer, key pushsvc.Key) error {
 	is := "is the current one now"
 	if !key.Current {
 		is = "is in the ring"
 	}
-	_, err := fmt.Fprintf(w, "Key %s %s.\n", key.ID, is)
-	return err
+	if _, err := fmt.Fprintf(w, "Key %s %s.\n", key.ID, is); err != nil {
+		return err
+	}
+	return c.listKeys(false)
 }
 
 func (c *command) rotateKey() *cobra.Command {
@@ -168,7 +171,7 @@ them until the browsers have subscribed anew, each with its next visit.
 			if err != nil {
 				return err
 			}
-			return c.print(raw, func(w io.Writer) error { return printCurrent(w, key) })
+			return c.print(raw, func(w io.Writer) error { return c.printCurrent(w, key) })
 		},
 	}
 }

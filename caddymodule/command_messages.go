@@ -1,10 +1,12 @@
 package caddymodule
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"os"
@@ -46,20 +48,33 @@ func (c *command) messages() *cobra.Command {
 	var site string
 	var limit int
 	list := func() error {
-		var list struct{ Messages []messageAnswer }
+		var list struct {
+			Messages []messageAnswer
+			Next     string
+		}
 		raw, err := c.call(http.MethodGet, sitePath(site, fmt.Sprintf("/messages?limit=%d", limit)), nil, nil, &list)
 		if err != nil {
 			return err
 		}
-		return c.print(raw, func(w io.Writer) error { return printMessages(w, list.Messages) })
+		return c.print(raw, func(w io.Writer) error {
+			if err := printMessages(w, list.Messages, time.Now()); err != nil || list.Next == "" {
+				return err
+			}
+			_, err := fmt.Fprintln(w, "There are older ones: raise --limit.")
+			return err
+		})
 	}
-	show := func(id string) error {
+	show := func(given string) error {
+		id, err := c.messageID(site, given)
+		if err != nil {
+			return err
+		}
 		var m messageAnswer
 		raw, err := c.call(http.MethodGet, sitePath(site, "/messages/"+url.PathEscape(id)), nil, nil, &m)
 		if err != nil {
 			return err
 		}
-		return c.print(raw, func(w io.Writer) error { return printMessage(w, m) })
+		return c.print(raw, func(w io.Writer) error { return printMessage(w, m, time.Now()) })
 	}
 	cmd := &cobra.Command{
 		Use:   "messages --site <site> [<id>]",
@@ -77,7 +92,7 @@ func (c *command) messages() *cobra.Command {
 	cmd.PersistentFlags().StringVar(&site, "site", "", "Site of the messages (required)")
 	_ = cmd.MarkPersistentFlagRequired("site")
 	listCmd := &cobra.Command{
-		Use: "list --site <site>", Short: "Lists a site's messages, the newest first", Args: cobra.NoArgs,
+		Use: "list --site <site>", Short: "Lists a site's messages: those to come, then from the latest to the oldest", Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error { return list() },
 	}
 	for _, cmd := range []*cobra.Command{cmd, listCmd} {
@@ -104,7 +119,11 @@ func (c *command) messages() *cobra.Command {
 }
 
 // control gives a message a command and says what state it is in now.
-func (c *command) control(site, id string, command pushsvc.Command) error {
+func (c *command) control(site, given string, command pushsvc.Command) error {
+	id, err := c.messageID(site, given)
+	if err != nil {
+		return err
+	}
 	var m messageAnswer
 	raw, err := c.call(http.MethodPost, sitePath(site, "/messages/"+url.PathEscape(id)+"/"+string(command)), nil, nil, &m)
 	if err != nil {
@@ -158,29 +177,52 @@ func waitingLine(m *messageAnswer, elapsed time.Duration) string {
 		return "scheduled for " + localTime(m.SendAt)
 	case pushsvc.StatePaused, pushsvc.StateHeld, pushsvc.StateCancelling:
 		return string(m.State) + "  " + messageProgress(m.Results, 0)
-	default:
-		return messageProgress(m.Results, elapsed)
 	}
+	text := messageProgress(m.Results, elapsed)
+	if !m.NextTry.IsZero() {
+		text += "  next try " + relative(m.NextTry, time.Now())
+	}
+	return text
 }
 
-func printMessages(w io.Writer, messages []messageAnswer) error {
+// at is when a message ended, else when it began, else when it is to, else when it was
+// made.
+func (m *messageAnswer) at() time.Time {
+	for _, at := range []time.Time{m.Finished, m.Started, m.SendAt} {
+		if !at.IsZero() {
+			return at
+		}
+	}
+	return m.Created
+}
+
+// byTime orders messages: those to come, the latest first, then the others likewise.
+func byTime(a, b messageAnswer) int {
+	return cmp.Or(b.at().Compare(a.at()), b.Created.Compare(a.Created), strings.Compare(b.ID, a.ID))
+}
+
+func printMessages(w io.Writer, messages []messageAnswer, now time.Time) error {
 	if len(messages) == 0 {
 		_, err := fmt.Fprintln(w, "No messages yet.")
 		return err
 	}
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "ID\tCREATED\tSTATE\tAUDIENCE\tTO SEND\tACCEPTED\tGONE\tFAILED\tSHOWN\tCLICKED\tCLOSED\tTITLE")
-	for _, m := range messages {
+	fmt.Fprintln(t, "ID\tSTATE\tWHEN\tAUDIENCE\tTO SEND\tACCEPTED\tGONE\tFAILED\tNOT SENT\tSHOWN\tCLICKED\tCLOSED\tTITLE")
+	for _, m := range slices.SortedFunc(slices.Values(messages), byTime) {
 		p := m.Results
-		fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%d\t%d\t%d\t%s\t%d\t%d\t%d\t%s\n",
-			m.ID, localTime(m.Created), m.State, p.Audience, p.Pending+p.Later, p.Accepted, p.Gone, failures(p),
-			p.Shown, p.Clicked, p.Closed, printable(m.Message.Title))
+		toSend, notSent := reasonsBehind(p.Pending+p.Later, nil), reasonsBehind(p.Expired+p.Cancelled, p.Reasons)
+		if !m.State.Final() {
+			toSend, notSent = reasonsBehind(p.Pending+p.Later, p.Reasons), reasonsBehind(p.Expired+p.Cancelled, nil)
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s, %s\t%d\t%s\t%d\t%d\t%s\t%s\t%d\t%d\t%d\t%s\n",
+			m.ID, m.State, localTime(m.at()), relative(m.at(), now), p.Audience, toSend, p.Accepted, p.Gone,
+			reasonsBehind(p.FailedTotal(), p.Failed), notSent, p.Shown, p.Clicked, p.Closed, printable(m.Message.Title))
 	}
 	return t.Flush()
 }
 
 // printMessage is everything about one.
-func printMessage(w io.Writer, m messageAnswer) error {
+func printMessage(w io.Writer, m messageAnswer, now time.Time) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	row := func(name string, value any) { fmt.Fprintf(t, "%s\t%v\n", name, value) }
 	row("id", m.ID)
@@ -193,13 +235,12 @@ func printMessage(w io.Writer, m messageAnswer) error {
 			row("", "its time to live is over: nobody gets it after 'resume'")
 		}
 	}
-	row("created", localTime(m.Created))
 	for _, at := range []struct {
 		name string
 		time time.Time
-	}{{"send at", m.SendAt}, {"started", m.Started}, {"finished", m.Finished}, {"next try", m.NextTry}, {"expires", m.Expires}} {
+	}{{"created", m.Created}, {"send at", m.SendAt}, {"started", m.Started}, {"finished", m.Finished}, {"next try", m.NextTry}, {"expires", m.Expires}} {
 		if !at.time.IsZero() {
-			row(at.name, localTime(at.time))
+			row(at.name, localTime(at.time)+", "+relative(at.time, now))
 		}
 	}
 	if m.Rate > 0 {
@@ -218,37 +259,86 @@ func printMessage(w io.Writer, m messageAnswer) error {
 		n    int64
 	}{
 		{"pending", p.Pending},
-		{"to be tried again", p.Later},
+		{retried, p.Later},
 		{"accepted", p.Accepted},
 		{"gone", p.Gone},
 		{"left", p.Left},
 		{"expired", p.Expired},
 		{"cancelled", p.Cancelled},
 	} {
+		if n.name == retried && !m.State.Final() {
+			row("  "+n.name, reasonsBehind(n.n, p.Reasons))
+			continue
+		}
 		row("  "+n.name, n.n)
 	}
-	row("  failed", failures(p))
+	row("  failed", reasonsBehind(p.FailedTotal(), p.Failed))
+	if m.State.Final() && len(p.Reasons) > 0 {
+		row("tried in vain", reasonsBehind(total(p.Reasons), p.Reasons))
+	}
 	row("shown", p.Shown)
 	row("clicked", p.Clicked)
 	row("closed", p.Closed)
 	return t.Flush()
 }
 
+// retried names those who are in Later.
+const retried = "to be tried again"
+
 // counts is a message's results in one line.
 func counts(p pushsvc.Progress) string {
-	return fmt.Sprintf("%d of %d accepted, %d still to be sent, %d cancelled", p.Accepted, p.Audience, p.Pending+p.Later, p.Cancelled)
+	text := fmt.Sprintf("%d of %d accepted, %d still to be sent, %d cancelled", p.Accepted, p.Audience, p.Pending+p.Later, p.Cancelled)
+	if len(p.Reasons) > 0 {
+		text += "; tried in vain: " + inReasons(p.Reasons)
+	}
+	return text
 }
 
-// failures is the number of failed recipients, with the reasons. Those whose
-// turn came too late are among them.
-func failures(p pushsvc.Progress) string {
-	var reasons []string
-	for reason, n := range p.Failed {
-		reasons = append(reasons, fmt.Sprintf("%s %d", reason, n))
-	}
+// reasonsBehind is a number of recipients and why, as "3 (dns 2, tls 1)".
+func reasonsBehind(n int64, reasons map[string]int64) string {
 	if len(reasons) == 0 {
-		return "0"
+		return fmt.Sprint(n)
 	}
-	slices.Sort(reasons)
-	return fmt.Sprintf("%d (%s)", p.FailedTotal(), strings.Join(reasons, ", "))
+	return fmt.Sprintf("%d (%s)", n, inReasons(reasons))
+}
+
+// inReasons is the most frequent one first.
+func inReasons(reasons map[string]int64) string {
+	names := slices.SortedFunc(maps.Keys(reasons), func(a, b string) int {
+		return cmp.Or(cmp.Compare(reasons[b], reasons[a]), strings.Compare(a, b))
+	})
+	for i, name := range names {
+		names[i] = fmt.Sprintf("%s %d", name, reasons[name])
+	}
+	return strings.Join(names, ", ")
+}
+
+func total(reasons map[string]int64) (sum int64) {
+	for _, n := range reasons {
+		sum += n
+	}
+	return sum
+}
+
+// nobodyGotIt says why a message that has ended was accepted for nobody; planned is
+// whom it was for when it was made.
+func nobodyGotIt(m *messageAnswer, planned int64) error {
+	p := m.Results
+	why := make([]string, 0, 4)
+	add := func(is bool, text string) {
+		if is {
+			why = append(why, text)
+		}
+	}
+	add(planned == 0, fmt.Sprintf("%s has no subscriber", m.Site))
+	add(planned > 0 && p.Audience == 0 && len(m.Topics) > 0, fmt.Sprintf("none of its %s has chosen %s", plural(planned, "subscriber"), strings.Join(m.Topics, " or ")))
+	add(p.Gone > 0, fmt.Sprintf("%d gone", p.Gone))
+	add(p.Left > 0, fmt.Sprintf("%d left before their turn", p.Left))
+	add(p.FailedTotal() > 0, "failed: "+inReasons(p.Failed))
+	add(p.Expired > 0, fmt.Sprintf("%d expired before they could be reached", p.Expired))
+	add(len(p.Reasons) > 0, "tried in vain: "+inReasons(p.Reasons))
+	if len(why) == 0 {
+		return errors.New("nobody got it")
+	}
+	return errors.New("nobody got it: " + strings.Join(why, "; "))
 }

@@ -56,7 +56,11 @@ that are loaded from then on have it within a minute.`,
 		&cobra.Command{
 			Use: "delete --site <site> <id>", Short: "Deletes a pop-up", Args: cobra.ExactArgs(1),
 			RunE: func(_ *cobra.Command, args []string) error {
-				return c.removed(sitePath(site, "/popups/"+url.PathEscape(args[0])), args[0])
+				id, err := c.popupID(site, args[0])
+				if err != nil {
+					return err
+				}
+				return c.removed(sitePath(site, "/popups/"+url.PathEscape(id)), id)
 			},
 		},
 		c.popupStats(&site), c.previewPopup(&site), c.popupSettings(&site), c.upload(&site), c.uploads(&site),
@@ -73,6 +77,7 @@ func (c *command) listPopups(site string) error {
 	}
 	return c.print(raw, func(w io.Writer) error {
 		if len(list.Popups) == 0 {
+			c.warnUnconfigured(site)
 			_, err := fmt.Fprintln(w, "No pop-ups yet: 'caddy webpush popups put --site "+printable(site)+" <file>' stores one.")
 			return err
 		}
@@ -86,7 +91,11 @@ func (c *command) listPopups(site string) error {
 	})
 }
 
-func (c *command) showPopup(site, id string) error {
+func (c *command) showPopup(site, given string) error {
+	id, err := c.popupID(site, given)
+	if err != nil {
+		return err
+	}
 	raw, err := c.call(http.MethodGet, sitePath(site, "/popups/"+url.PathEscape(id)), nil, nil, nil)
 	if err != nil {
 		return err
@@ -205,8 +214,12 @@ func (c *command) popupState(site *string, name, short string, state pushsvc.Pop
 	return &cobra.Command{
 		Use: name + " --site <site> <id>", Short: short, Args: cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
+			id, err := c.popupID(*site, args[0])
+			if err != nil {
+				return err
+			}
 			var p popupAnswer
-			raw, err := c.call(http.MethodPost, sitePath(*site, "/popups/"+url.PathEscape(args[0])+"/state"), nil, map[string]any{"state": state}, &p)
+			raw, err := c.call(http.MethodPost, sitePath(*site, "/popups/"+url.PathEscape(id)+"/state"), nil, map[string]any{"state": state}, &p)
 			if err != nil {
 				return err
 			}
@@ -236,8 +249,12 @@ func (c *command) popupStats(site *string) *cobra.Command {
 					query.Set(name, at)
 				}
 			}
+			id, err := c.popupID(*site, args[0])
+			if err != nil {
+				return err
+			}
 			var stats service.PopupStats
-			raw, err := c.call(http.MethodGet, sitePath(*site, "/popups/"+url.PathEscape(args[0])+"/stats?"+query.Encode()), nil, nil, &stats)
+			raw, err := c.call(http.MethodGet, sitePath(*site, "/popups/"+url.PathEscape(id)+"/stats?"+query.Encode()), nil, nil, &stats)
 			if err != nil {
 				return err
 			}
@@ -257,12 +274,16 @@ func (c *command) previewPopup(site *string) *cobra.Command {
 		Short: "Prints an address that shows a pop-up to whoever opens it, drafts too, for an hour",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
+			id, err := c.popupID(*site, args[0])
+			if err != nil {
+				return err
+			}
 			var p service.Preview
 			in := struct {
 				Page    string `json:"page,omitempty"`
 				Variant string `json:"variant,omitempty"`
 			}{page, variant}
-			raw, err := c.call(http.MethodPost, sitePath(*site, "/popups/"+url.PathEscape(args[0])+"/preview"), nil, in, &p)
+			raw, err := c.call(http.MethodPost, sitePath(*site, "/popups/"+url.PathEscape(id)+"/preview"), nil, in, &p)
 			if err != nil {
 				return err
 			}
@@ -303,6 +324,7 @@ func (c *command) popupSettings(site *string) *cobra.Command {
 				if raw, err = c.call(http.MethodPut, path, nil, set, &set); err != nil {
 					return err
 				}
+				c.warnUnconfigured(*site)
 			}
 			return c.print(raw, func(w io.Writer) error {
 				_, err := fmt.Fprintf(w, "Pop-ups in one session: %s; in one day: %s. %d%% of the visitors never see any.\n",
@@ -365,6 +387,7 @@ func (c *command) upload(site *string) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			c.warnUnconfigured(*site)
 			return c.print(raw, func(w io.Writer) error {
 				_, err := fmt.Fprintln(w, u.address())
 				return err

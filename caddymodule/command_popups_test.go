@@ -80,6 +80,7 @@ func TestPopupCommands(t *testing.T) {
 	p.says(popups("show", "own"), `"html": "<b>Tea & cake</b>"`) // to be edited: HTML stays readable
 	p.says(popups("delete", "own"), "Removed")
 	p.refused("nothing of that id", popups("show", "other")...)
+	p.refused(`did you mean "sale"?`, popups("run", "sael")...)
 	address := p.says(popups("preview", "sale", "--page", p.url+"/x"), p.url+"/x?webpush_preview=sale.a.")
 	_, token, _ := strings.Cut(strings.TrimSpace(address), "webpush_preview=")
 	if status, _, body := p.ask("POST", "/_webpush/messages", `{"preview":"`+token+`"}`); status != 200 || !strings.Contains(body, `"preview":true`) || !strings.Contains(body, "Hello") {

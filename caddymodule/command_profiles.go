@@ -71,7 +71,7 @@ func (c *command) profiles() *cobra.Command {
 				if profileIDPattern.MatchString(args[0]) {
 					return c.eraseProfile(site, args[0])
 				}
-				return c.eraseIdentity(site, args[0])
+				return c.eraseBy(site, args[0])
 			},
 		},
 		c.purge(&site),
@@ -96,7 +96,14 @@ func (c *command) profileID(site, given string) (string, error) {
 	if _, err := c.searchProfiles(site, given, &list); err != nil {
 		return "", err
 	}
-	if len(list.Profiles) != 1 {
+	if len(list.Profiles) > 1 {
+		var all []candidate
+		for _, p := range list.Profiles {
+			all = append(all, candidate{p.ID, knownAs(p.Identities)})
+		}
+		return pick("profiles", strings.ToLower(given), all)
+	}
+	if len(list.Profiles) == 0 {
 		return "", fmt.Errorf("%s knows nobody by %q; 'caddy webpush profiles --site %s' lists them", site, given, site)
 	}
 	return list.Profiles[0].ID, nil
@@ -193,15 +200,20 @@ func (c *command) exportProfile(site, id string) error {
 	return c.print(raw, func(w io.Writer) error { _, err := w.Write(raw); return err })
 }
 
-// eraseIdentity erases who has the identity, and who claims it.
-func (c *command) eraseIdentity(site, identity string) error {
+// eraseBy erases who has the identity, and who claims it; where there is none, the one
+// whose id it is short for.
+func (c *command) eraseBy(site, identity string) error {
 	var out struct{ Erased int }
 	raw, err := c.call(http.MethodPost, sitePath(site, "/profiles/erase"), nil, map[string]string{"identity": identity}, &out)
 	if err != nil {
 		return err
 	}
 	if out.Erased == 0 {
-		return fmt.Errorf("%s knows nobody by %q; 'caddy webpush profiles --site %s' lists them", site, identity, site)
+		id, err := c.profileID(site, identity)
+		if err != nil {
+			return err
+		}
+		return c.eraseProfile(site, id)
 	}
 	return c.print(raw, func(w io.Writer) error {
 		_, err := fmt.Fprintf(w, "Erased %s. Backups made before have it still; 'caddy webpush compact' takes the last bytes out of the store's file.\n", plural(int64(out.Erased), "profile"))
@@ -216,7 +228,7 @@ func (c *command) eraseProfile(site, id string) error {
 	return c.printValue(struct {
 		Erased string `json:"erased"`
 	}{id}, func(w io.Writer) error {
-		_, err := fmt.Fprintln(w, "Erased. Backups made before have it still; 'caddy webpush compact' takes the last bytes out of the store's file.")
+		_, err := fmt.Fprintf(w, "Erased. The profile was %s. Backups made before have it still; 'caddy webpush compact' takes the last bytes out of the store's file.\n", id)
 		return err
 	})
 }

@@ -33,8 +33,10 @@ func TestProfileCommands(t *testing.T) {
 	if err := json.Unmarshal([]byte(p.ok(with("export", "email:ann@example.com")...)), &export); err != nil || len(export.HistoryEvents) != 1 || export.HistoryEvents[0].Props["Amount"] != 5.0 {
 		t.Errorf("export: %+v, %v", export, err)
 	}
+	p.says(with("show", export.ID[24:]), export.ID)
 	p.refused("knows nobody by", with("erase", "bob@example.com")...)
-	p.says(with("erase", export.ID), "Erased.")
+	p.refused("knows nobody by", with("erase", "ffff")...)
+	p.says(with("erase", export.ID[24:]), "Erased.", export.ID)
 	p.refused("nothing of that id", with("show", export.ID)...)
 	p.says(with(), "There is nobody.")
 	// Caddy logs the address of each request to its admin endpoint: who asks for an

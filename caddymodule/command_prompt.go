@@ -265,8 +265,14 @@ func (c *command) resetPrompt(site *string) *cobra.Command {
 			return c.printValue(struct {
 				Reset string `json:"reset"`
 			}{*site}, func(w io.Writer) error {
-				_, err := fmt.Fprintln(w, "The question is as the Caddyfile has it.")
-				return err
+				if _, err := fmt.Fprintln(w, "The question is as the Caddyfile has it."); err != nil {
+					return err
+				}
+				// A site that the configuration does not name has no question to show.
+				if view, _, err := c.getPrompt(*site); err == nil {
+					return printPrompt(w, view)
+				}
+				return nil
 			})
 		},
 	}

@@ -39,6 +39,7 @@ type sendRequest struct {
 	Rate         *float64 `json:"rate,omitempty"`
 	Subscription string   `json:"subscription,omitempty"`
 	Topics       []string `json:"topics,omitempty"`
+	Literal      bool     `json:"literal,omitempty"`
 	DryRun       bool     `json:"dry_run,omitempty"`
 }
 
@@ -52,7 +53,8 @@ sends it from then on, through restarts too. What can't be delivered at the
 moment is tried again until --ttl has passed.
 
 With --wait it shows the progress until the message is done; Ctrl-C ends the
-waiting, not the message. The exit status is 1 where nobody got it.`,
+waiting, not the message. The exit status is 1 where nobody got it, or nobody was
+to get it: no subscriber, or none who has chosen the topic.`,
 		Example: `  caddy webpush send --site shop.example.com --title "Sale" --body "Ends tonight" --url /sale
   caddy webpush send --site localhost:8080 --title "New post" --action "read=Read now=/post" --wait
   caddy webpush send --site shop.example.com --title "Sale" --dry-run
@@ -96,6 +98,7 @@ func (f *sendFlags) register(cmd *cobra.Command) {
 	fl.StringVar(&f.at, "at", "", `When to send: "2026-11-24 09:00" in local time, 2026-11-24T09:00:00Z, or +90m (default: now)`)
 	fl.StringVar(&f.rate, "rate", "", "At most so many pushes: 500/s, 30000/m or 1000000/h (default: as fast as goes)")
 	fl.StringVar(&f.body.Subscription, "to", "", "Send to this subscriber alone, by the id that 'caddy webpush subscribers' shows")
+	fl.BoolVar(&f.body.Literal, "literal", false, "Send texts with {{ … }} or {% … %} as they are; else they are refused, for notifications are not filled in")
 	fl.BoolVar(&f.body.DryRun, "dry-run", false, "Check everything and count the audience, but send nothing")
 	fl.StringVar(&f.idempotencyKey, "idempotency-key", "", "Name of this request: repeating it within 30 days sends once (default: random)")
 	fl.BoolVar(&f.wait, "wait", false, "Wait until the message has been sent to all, and show the progress")
@@ -123,14 +126,15 @@ func (c *command) runSend(cmd *cobra.Command, f *sendFlags) error {
 	case !f.wait:
 		return c.print(raw, func(w io.Writer) error { return c.printSent(w, m) })
 	}
+	planned := m.Results.Audience
 	if raw, err = c.waitFor(cmd.Context(), &m); err != nil {
 		return err
 	}
-	if err := c.print(raw, func(w io.Writer) error { return printMessages(w, []messageAnswer{m}) }); err != nil {
+	if err := c.print(raw, func(w io.Writer) error { return printMessages(w, []messageAnswer{m}, time.Now()) }); err != nil {
 		return err
 	}
-	if m.Results.Audience > 0 && m.Results.Accepted == 0 {
-		return errors.New("nobody got it: no push service accepted the message")
+	if m.Results.Accepted == 0 {
+		return nobodyGotIt(&m, planned)
 	}
 	return nil
 }

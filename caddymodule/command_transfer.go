@@ -240,6 +240,12 @@ func (c *command) runImport(site, file string, f importFlags) error {
 		}
 		f.vapidPublic = f.pair.PublicKey()
 	}
+	if f.key != "" && f.key != "current" {
+		var err error
+		if f.key, err = c.keyID(f.key); err != nil {
+			return err
+		}
+	}
 	in, err := openImport(file)
 	if err != nil {
 		return err
@@ -268,6 +274,7 @@ func (c *command) runImport(site, file string, f importFlags) error {
 	case result.Added+result.Known == 0:
 		return errors.New("no row of the file could be used")
 	}
+	c.warnUnconfigured(site)
 	return nil
 }
 

@@ -116,7 +116,7 @@ func messageProgress(p pushsvc.Progress, elapsed time.Duration) string {
 		name string
 		n    int64
 	}{
-		{"to be tried again", p.Later},
+		{retried, p.Later},
 		{"gone", p.Gone},
 		{"left", p.Left},
 		{"failed", p.FailedTotal()},
@@ -125,6 +125,9 @@ func messageProgress(p pushsvc.Progress, elapsed time.Duration) string {
 	} {
 		if part.n > 0 {
 			text += fmt.Sprintf(", %s %d", part.name, part.n)
+		}
+		if part.name == retried && part.n > 0 && len(p.Reasons) > 0 {
+			text += " (" + inReasons(p.Reasons) + ")"
 		}
 	}
 	return text + speed(p.Settled(), p.Audience, elapsed)
