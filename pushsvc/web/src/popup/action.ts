@@ -101,9 +101,13 @@ function sayCopied(stage: Target, node: HTMLElement): void {
   const said = element("span", "", "spoken", stage.words.copied);
   said.setAttribute("role", "status");
   stage.element.append(said);
+  // Of the size that it has, whatever it says.
+  const { width, height } = node.getBoundingClientRect();
+  node.style.cssText = `flex:0 0 ${width}px;min-width:0;height:${height}px`;
   node.replaceChildren(sign("done"), stage.words.copied);
   setTimeout(() => {
     said.remove();
+    node.style.cssText = "";
     node.replaceChildren(...before);
   }, feedbackTime);
 }

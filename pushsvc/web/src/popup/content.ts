@@ -1,5 +1,5 @@
-// What stands in all pop-ups but custom HTML: image, texts, form, buttons. Text
-// nodes and checked attributes only.
+// What stands in pop-ups with words: image, texts, form, buttons. Text nodes and
+// checked attributes only.
 
 import { webURL } from "../shared/address";
 import { element } from "../ui/elements";
@@ -13,7 +13,7 @@ export function fillText(stage: Stage, banner: boolean): void {
   const picture = image(stage, () => dialog.classList.replace("over", "bare"));
   // Where no image of its own says whose it is, the site's icon does.
   const icon = picture ? undefined : siteIcon(options.site.icon);
-  const small = banner ? picture ?? icon : dialog.matches(".corner") ? icon : undefined;
+  const small = banner ? picture ?? icon : dialog.matches(".corner, .interstitial") ? icon : undefined;
   const text = element("div", "text");
   const lead = element("div", "lead");
   const words = element("div");
@@ -51,7 +51,7 @@ function fillWords(stage: Stage, words: HTMLElement): void {
 }
 
 /** The dialog's accessible name. */
-function name({ element: dialog, options }: Stage): void {
+export function name({ element: dialog, options }: Stage): void {
   const { title, body, imageAlt } = options.popup.content;
   if (title) {
     dialog.setAttribute("aria-labelledby", "title");
@@ -80,7 +80,7 @@ function buildButtons(stage: Stage): HTMLElement {
 
 /** The image with its place reserved; undefined where there is none. broken runs
  * when it does not load, and it is gone then. */
-function image({ options }: Stage, broken: () => void): HTMLImageElement | undefined {
+export function image({ options }: Stage, broken: () => void): HTMLImageElement | undefined {
   const { image: address, imageAlt, imageWidth, imageHeight } = options.popup.content;
   const url = webURL(address);
   if (!url) return undefined;
@@ -104,30 +104,4 @@ function siteIcon(address: string | undefined): HTMLImageElement | undefined {
   icon.addEventListener("error", () => icon.remove());
   icon.src = url;
   return icon;
-}
-
-/** Fills an image without anything else; it opens when the image is there. */
-export function fillImage(stage: Stage): void {
-  const { element: dialog, options } = stage;
-  const { popup } = options;
-  const picture = image(stage, () => stage.fail("image"));
-  if (!picture) {
-    stage.fail("image");
-    return;
-  }
-  const wanted = popup.click?.do;
-  dialog.classList.add("over");
-  if (wanted && wanted !== "none") {
-    const whole = control(stage, "whole", popup.click, "image");
-    whole.className = "whole";
-    if (!picture.alt) whole.setAttribute("aria-label", options.site.name || location.hostname);
-    whole.append(picture);
-    dialog.append(whole);
-  } else {
-    dialog.append(picture);
-  }
-  dialog.append(stage.cross());
-  name(stage);
-  if (picture.complete && picture.naturalWidth) stage.open();
-  else picture.addEventListener("load", () => stage.open());
 }

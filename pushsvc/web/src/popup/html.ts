@@ -37,7 +37,7 @@ export function fillHTML(kit: Kit, stage: Stage): void {
   dialog.append(frame);
   if (!closesItself.test(html)) {
     dialog.append(stage.cross());
-    dialog.classList.add("over");
+    dialog.classList.add("out");
   }
   stage.wait();
 }

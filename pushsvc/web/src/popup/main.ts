@@ -4,7 +4,7 @@ import { ownURL, webURL } from "../shared/address";
 import type { PopupFace, PopupHost, PopupOptions, WirePopup } from "../shared/popup";
 import { chooseLanguage } from "../ui/language";
 import { others } from "../ui/wording";
-import { fillImage, fillText } from "./content";
+import { fillText, image, name } from "./content";
 import { control, feedbackTime, perform } from "./action";
 import { button, element } from "../ui/elements";
 import { sign } from "./signs";
@@ -13,7 +13,7 @@ import { wording, type Words } from "./wording";
 import type * as More from "./more";
 
 /** What popup-more.js has from here, so that nothing is loaded twice. */
-const kit = { button, control, dress, element, feedbackTime, newRoot, ownURL, perform, sign, webURL, Stage };
+const kit = { button, control, dress, element, feedbackTime, image, name, newRoot, ownURL, perform, sign, webURL, Stage };
 export type Kit = typeof kit;
 
 const known = ["en", ...others];
@@ -84,7 +84,8 @@ function fill(stage: Stage, layout: string): void {
       more().then(({ fillHTML }) => fillHTML(kit, stage), () => stage.fail("frame"));
       return;
     case "image":
-      return fillImage(stage);
+      more().then(({ fillImage }) => fillImage(kit, stage), () => stage.fail("image"));
+      return;
     default:
       fillText(stage, layout.startsWith("banner"));
       if (!input) stage.open();

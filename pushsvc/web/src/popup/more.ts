@@ -4,3 +4,4 @@
 export { fillForm } from "./form";
 export { fillHTML } from "./html";
 export { fillInbox } from "./inbox";
+export { fillImage } from "./image";

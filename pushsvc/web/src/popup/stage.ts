@@ -96,6 +96,8 @@ export class Stage implements PopupFace {
   ) {
     const dialog = (this.element = element("dialog", "dialog", "face " + layout));
     dialog.tabIndex = -1;
+    // The first field would come into view, and what is above it go.
+    dialog.autofocus = true;
     dialog.dir = options.dir ?? getComputedStyle(document.documentElement).direction;
     const host = root.host as HTMLElement;
     const ids = legacyIds[layout.replace("html ", "").split(" ")[0]!] ?? ["wizParDiv0", "intentOpacityDiv0"];
@@ -124,7 +126,7 @@ export class Stage implements PopupFace {
     let outside = false;
     const isOutside = ({ target, clientX: x, clientY: y }: MouseEvent) => {
       const box = dialog.getBoundingClientRect();
-      return modal && target === dialog && (x < box.left || x > box.right || y < box.top || y > box.bottom);
+      return modal && target === dialog && (dialog.matches(".out") || x < box.left || x > box.right || y < box.top || y > box.bottom);
     };
     dialog.addEventListener("pointerdown", (event) => (outside = isOutside(event)));
     dialog.addEventListener("click", (event) => outside && isOutside(event) && this.finish("overlay"));
@@ -161,6 +163,8 @@ export class Stage implements PopupFace {
     }
     // The dialog itself and not a button: Space must not answer.
     dialog.focus({ preventScroll: true });
+    // The browser has gone to the first button before.
+    dialog.scrollTop = 0;
   }
 
   /** Ends it with act "closed". */

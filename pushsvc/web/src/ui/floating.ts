@@ -42,6 +42,8 @@ export function openDialog(root: ShadowRoot, dialog: HTMLDialogElement, escaped:
     dialog.show();
     // The dialog itself and not a button: Space must scroll on, not accept.
     dialog.focus({ preventScroll: true });
+    // show() has gone to the first button before.
+    dialog.scrollTop = 0;
   }
   const onKey = (event: KeyboardEvent) => {
     if (event.key === "Escape" && !event.defaultPrevented && !event.isComposing) escaped();

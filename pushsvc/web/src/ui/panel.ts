@@ -63,6 +63,7 @@ function question(making: Making, finish: Finish): HTMLDialogElement {
 function frame(making: Making, icon: Element, title: string, body: string, ours: boolean): HTMLDialogElement {
   const dialog = element("dialog", "dialog", "face");
   dialog.tabIndex = -1;
+  dialog.autofocus = true;
   if (ours) dialog.lang = making.language;
   dialog.dir = ours ? direction(making.language) : getComputedStyle(document.documentElement).direction;
   dialog.setAttribute("aria-labelledby", "title");
