@@ -76,6 +76,7 @@ func popupsSite(t *testing.T) string {
 	text("/site.css", "text/css", facesStyle+"html { scrollbar-width: none }")
 	text("/lighthouse.svg", "image/svg+xml", lighthouse)
 	text("/icon.svg", "image/svg+xml", siteSign)
+	text("/tall.svg", "image/svg+xml", `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 300 900" width="300" height="900"><path fill="#1c3d6e" d="M0 0h300v900H0z"/></svg>`)
 	text("/elsewhere", "text/html", "<!DOCTYPE html><title>Elsewhere</title>")
 	// As where another handler forbids framing after us.
 	mux.HandleFunc("GET /unframed/{name}", func(w http.ResponseWriter, r *http.Request) {
