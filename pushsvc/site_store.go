@@ -18,6 +18,28 @@ type SiteStore interface {
 	Sweep(ctx context.Context, limit int) (int, error)
 	// Used says how many bytes the store takes, without room that new rows can have.
 	Used(ctx context.Context) (int64, error)
+	// BeginMove makes from another name of into, in one transaction: from then on every
+	// call that names from means into. Settings and pop-ups have come over when it
+	// returns (into's own setting stays; pop-ups as JoinPopups says), all other rows do
+	// by MoveRows. Subscription ids of from grow by what into had given out. It may be
+	// repeated. ErrNotFound where nothing is kept of from; *SiteNameError and
+	// ErrSiteMoving as the function BeginMove says, *SiteBusyError where a message of
+	// from is not Movable, ErrFull where both together have too many pop-ups or images.
+	// Other names of from become names of into; that into was another name of from is
+	// forgotten.
+	//
+	// While rows are on their way, CreateMessage of into, the erasure of its profiles,
+	// and RemoveSite of both return ErrSiteMoving. What a browser posts meanwhile brings
+	// its own rows over first, so that nothing is there twice, and nobody who leaves
+	// comes back: see Subscription.Join and Adopt for what becomes of two rows.
+	BeginMove(ctx context.Context, from, into string, at time.Time) (SiteMove, error)
+	// MoveRows brings over at most limit rows of a move that BeginMove began, in one
+	// transaction, and returns the move as it is then; where Running is false, that was
+	// the last. ErrNotFound where there is no such move.
+	MoveRows(ctx context.Context, from string, limit int) (SiteMove, error)
+	// Moves lists the other names of sites, by From. RemoveSite of such a name removes
+	// the name alone, and that of a site its other names too.
+	Moves(ctx context.Context) ([]SiteMove, error)
 	// ErasePeople erases those profiles of a site that were last seen when the call
 	// says, as ErasePerson does, in one transaction, and says how many. Who has come
 	// since, or is not there, is passed over.

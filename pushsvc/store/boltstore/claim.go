@@ -27,7 +27,7 @@ func (s *Store) Claim(ctx context.Context, name, id, owner string, now, until ti
 		return pushsvc.Message{}, pushsvc.Range{}, fmt.Errorf("claiming message %q of %s: %w", id, name, err)
 	}
 	if out.m.State.Final() {
-		s.notes.forget(name, id)
+		s.notes.forget(out.m.Site, id)
 	}
 	if !out.due {
 		return out.m.Message, pushsvc.Range{}, fmt.Errorf("claiming message %q of %s: %w", id, name, pushsvc.ErrNothingDue)

@@ -25,7 +25,7 @@ func (s *Store) Control(ctx context.Context, name, id string, command pushsvc.Co
 		return pushsvc.Message{}, fmt.Errorf("%s message %q of %s: %w", command, id, name, err)
 	}
 	if m.State.Final() {
-		s.notes.forget(name, id)
+		s.notes.forget(m.Site, id)
 	}
 	return m.Message, nil
 }

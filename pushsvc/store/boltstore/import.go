@@ -48,6 +48,13 @@ func (w *writeTx) importAll(name string, subs []pushsvc.Subscription, hashes []h
 	if err != nil {
 		return n, err
 	}
+	if len(w.s.coming(st.name)) > 0 {
+		for i := range subs {
+			if err := w.pull(st, subs[i].Endpoint); err != nil {
+				return n, err
+			}
+		}
+	}
 	c := st.counts(w.s.report)
 	for i := range subs {
 		known, added, err := w.importOne(st, subs[i], hashes[i])

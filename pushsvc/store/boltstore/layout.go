@@ -19,7 +19,8 @@ const (
 	bucketKeys       = "keys"       // key id → key pair
 	bucketUnfinished = "unfinished" // message id + site → length of the id
 	bucketPeople     = "people"     // site name → bucket, see people…; made with the first
-	// bucketSettings: see setting.go; bucketPopups: see popup.go; bucketRemoved: see site.go
+	// bucketSettings: see setting.go; bucketPopups: see popup.go; bucketRemoved: see site.go;
+	// bucketMoves: see move.go
 )
 
 // Keys of bucket "meta".
@@ -70,6 +71,11 @@ func (w *writeTx) makeSite(name string) (site, error) {
 // openIn finds what a bucket at the top of the file has of a site; false where
 // it never had any.
 func openIn(tx *bolt.Tx, bucket, name string) (site, bool) {
+	return rawIn(tx, bucket, current(tx, name))
+}
+
+// rawIn is openIn of that very name, whether it is another's or not.
+func rawIn(tx *bolt.Tx, bucket, name string) (site, bool) {
 	all := tx.Bucket([]byte(bucket))
 	if all == nil || name == "" {
 		return site{}, false
@@ -83,6 +89,7 @@ func (w *writeTx) makeIn(bucket, name string) (site, error) {
 	if name == "" || len(name) > pushsvc.MaxSiteName {
 		return site{}, fmt.Errorf("site name has %d bytes, not 1 to %d", len(name), pushsvc.MaxSiteName)
 	}
+	name = current(w.tx, name)
 	all := w.tx.Bucket([]byte(bucket))
 	if all == nil {
 		var err error
@@ -110,7 +117,7 @@ func eachIn(tx *bolt.Tx, bucket string, fn func(name string)) {
 	}
 	c := all.Cursor()
 	for k, v := c.First(); k != nil; k, v = c.Next() {
-		if v == nil && len(k) <= pushsvc.MaxSiteName {
+		if v == nil && len(k) <= pushsvc.MaxSiteName && current(tx, string(k)) == string(k) {
 			fn(string(k))
 		}
 	}

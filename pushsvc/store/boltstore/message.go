@@ -38,6 +38,7 @@ func (w *writeTx) createMessage(m pushsvc.Message, idem pushsvc.Idempotency) (cr
 	if !ok {
 		return created{}, pushsvc.ErrNotFound
 	}
+	m.Site = st.name
 	if id, err := st.seen(idem, m.Created); err != nil {
 		return created{}, err
 	} else if id != "" {
@@ -50,6 +51,9 @@ func (w *writeTx) createMessage(m pushsvc.Message, idem pushsvc.Idempotency) (cr
 		return created{row: row.Message}, err
 	}
 
+	if err := w.unmoved(st.name); err != nil {
+		return created{}, err
+	}
 	n := st.counts(w.s.report)
 	audience, from, until := int64(n.subscriptions), pushsvc.SubscriptionID(0), st.lastID()
 	if m.Only != 0 {

@@ -133,6 +133,7 @@ func (s *Store) prepare(db *bolt.DB) error {
 	}
 	wanted, held := map[string]bool{}, 0
 	err := db.View(func(tx *bolt.Tx) error {
+		s.noteMoves(tx)
 		eachUnfinished(tx, "", s.report, func(st site, id string) bool {
 			wanted[prefix(st.name, id)] = true
 			if p, err := st.progress(id); err == nil && p.State == pushsvc.StateHeld {

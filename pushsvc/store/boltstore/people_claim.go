@@ -44,6 +44,9 @@ func (s site) claimants(i pushsvc.Identity, limit int) (keys [][]byte) {
 // EraseIdentity implements pushsvc.PeopleStore.
 func (s *Store) EraseIdentity(ctx context.Context, name string, i pushsvc.Identity, limit int) (int, error) {
 	n, err := write(ctx, s, func(w *writeTx) (int, error) {
+		if err := w.unmoved(name); err != nil {
+			return 0, err
+		}
 		people, ok := openPeople(w.tx, name)
 		if !ok {
 			return 0, nil

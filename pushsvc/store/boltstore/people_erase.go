@@ -15,6 +15,9 @@ import (
 // after Compact.
 func (s *Store) ErasePerson(ctx context.Context, name, id string) error {
 	_, err := write(ctx, s, func(w *writeTx) (struct{}, error) {
+		if err := w.unmoved(name); err != nil {
+			return struct{}{}, err
+		}
 		people, p, err := findPerson(w.tx, name, id)
 		if err != nil {
 			return struct{}{}, err

@@ -43,6 +43,9 @@ func (s *Store) Track(ctx context.Context, name string, b pushsvc.Batch) (pushsv
 }
 
 func (s *Store) track(ctx context.Context, name string, b pushsvc.Batch) (pushsvc.Tracked, error) {
+	if err := s.pullDevice(ctx, name, b.Device); err != nil {
+		return pushsvc.Tracked{}, err
+	}
 	for {
 		p, err := s.plan(ctx, name, b)
 		if err != nil {

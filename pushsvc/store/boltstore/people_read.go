@@ -183,6 +183,9 @@ func (s *Store) PopupStats(ctx context.Context, name, popup string, from, to tim
 func (s *Store) PeopleSites(ctx context.Context) ([]pushsvc.PeopleSummary, error) {
 	all, err := read(ctx, s, func(tx *bolt.Tx) (all []pushsvc.PeopleSummary, err error) {
 		for _, people := range allPeople(tx, s.report) {
+			if current(tx, people.name) != people.name {
+				continue
+			}
 			all = append(all, pushsvc.PeopleSummary{Site: people.name, PeopleCounts: people.numbers(s.report)})
 		}
 		return all, nil

@@ -275,11 +275,21 @@ func (w *writeTx) putUpload(u pushsvc.Upload) (pushsvc.Upload, error) {
 // Upload implements pushsvc.PopupStore.
 func (s *Store) Upload(ctx context.Context, site, name string) (pushsvc.Upload, error) {
 	u, err := read(ctx, s, func(tx *bolt.Tx) (pushsvc.Upload, error) {
-		st, ok := openPopups(tx, site)
-		if !ok || name == "" {
+		if name == "" {
 			return pushsvc.Upload{}, pushsvc.ErrNotFound
 		}
-		return st.upload(name, true)
+		now := current(tx, site)
+		for _, of := range append([]string{now}, s.coming(now)...) {
+			st, ok := rawIn(tx, bucketPopups, of)
+			if !ok {
+				continue
+			}
+			if u, err := st.upload(name, true); !errors.Is(err, pushsvc.ErrNotFound) {
+				u.Site = now
+				return u, err
+			}
+		}
+		return pushsvc.Upload{}, pushsvc.ErrNotFound
 	})
 	if err != nil {
 		return u, fmt.Errorf("reading image %q of %s: %w", name, site, err)
@@ -325,7 +335,7 @@ func (c *Checked) popups(tx *bolt.Tx) {
 	}
 	cur := all.Cursor()
 	for name, v := cur.First(); name != nil; name, v = cur.Next() {
-		st, ok := openPopups(tx, string(name))
+		st, ok := rawIn(tx, bucketPopups, string(name))
 		if v != nil || !ok {
 			continue
 		}

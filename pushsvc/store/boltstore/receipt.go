@@ -25,6 +25,9 @@ func (w *writeTx) addReceipts(name string, receipts []pushsvc.Receipt) (int, err
 	if !ok {
 		return 0, nil
 	}
+	if err := w.pullMessages(st, receipts); err != nil {
+		return 0, err
+	}
 	messages, err := st.receivers(receipts)
 	if err != nil {
 		return 0, err

@@ -109,6 +109,7 @@ func (c *Checked) rows(ctx context.Context, tx *bolt.Tx) error {
 	})
 	guard(func() { c.settings(tx) })
 	guard(func() { c.popups(tx) })
+	guard(func() { moves(tx, c.report) })
 	var sites []site
 	guard(func() { sites = allSites(tx, c.report) })
 	for _, st := range sites {

@@ -73,6 +73,7 @@ func (s *Store) PutSetting(ctx context.Context, row pushsvc.Setting, expect push
 }
 
 func (w *writeTx) putSetting(row pushsvc.Setting, expect pushsvc.Revision) (pushsvc.Setting, error) {
+	row.Site = current(w.tx, row.Site)
 	there, err := expectSetting(w.tx, row.Site, row.Name, expect)
 	switch {
 	case there.Revision > 0 && bytes.Equal(there.Document, row.Document):
@@ -133,6 +134,7 @@ func (s *Store) DeleteSetting(ctx context.Context, site, name string, expect pus
 }
 
 func readSetting(tx *bolt.Tx, siteName, name string) (pushsvc.Setting, error) {
+	siteName = current(tx, siteName)
 	b := settings(tx, siteName)
 	if b == nil || name == "" {
 		return pushsvc.Setting{}, pushsvc.ErrNotFound

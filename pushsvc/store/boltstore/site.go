@@ -23,7 +23,7 @@ const bucketRemoved = "removed"
 // tops calls fn with each of a site's buckets.
 func tops(tx *bolt.Tx, name string, fn func(top string, st site) error) error {
 	for _, top := range siteTops {
-		if st, ok := openIn(tx, top, name); ok {
+		if st, ok := rawIn(tx, top, name); ok {
 			if err := fn(top, st); err != nil {
 				return err
 			}
@@ -87,11 +87,22 @@ func (s *Store) removeSites(names []string) error {
 }
 
 func (w *writeTx) removeSites(names []string) (unfinished map[string][]string, err error) {
-	going := map[string]bool{}
+	going, known := map[string]bool{}, false
 	for _, name := range names {
+		alias, err := w.forgetMoves(name)
+		if err != nil {
+			return nil, err
+		}
+		if alias {
+			known = true
+			continue
+		}
 		_ = tops(w.tx, name, func(string, site) error { going[name] = true; return nil })
 	}
-	if len(going) == 0 {
+	switch {
+	case len(going) == 0 && known:
+		return nil, nil
+	case len(going) == 0:
 		return nil, pushsvc.ErrNotFound
 	}
 	unfinished = map[string][]string{}
@@ -101,7 +112,26 @@ func (w *writeTx) removeSites(names []string) (unfinished map[string][]string, e
 		}
 		return true
 	})
-	w.touched, w.changed = true, pushsvc.ChangedAll&^pushsvc.ChangedKeys
+	w.changed = pushsvc.ChangedAll &^ pushsvc.ChangedKeys
+	mine, err := w.removal()
+	if err != nil {
+		return nil, err
+	}
+	for name := range going {
+		err = errors.Join(err, tops(w.tx, name, func(top string, st site) error { return w.moveOut(mine, top, st) }))
+		for _, id := range unfinished[name] {
+			err = errors.Join(err, w.delete(w.tx.Bucket([]byte(bucketUnfinished)), unfinishedKey(id, name)))
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("moving a site's rows: %w", err)
+	}
+	return unfinished, nil
+}
+
+// removal makes a bucket for what goes at once.
+func (w *writeTx) removal() (*bolt.Bucket, error) {
+	w.touched = true
 	removed, err := w.tx.CreateBucketIfNotExists([]byte(bucketRemoved))
 	if err != nil {
 		return nil, fmt.Errorf("making bucket %q: %w", bucketRemoved, err)
@@ -114,16 +144,7 @@ func (w *writeTx) removeSites(names []string) (unfinished map[string][]string, e
 	if err != nil {
 		return nil, fmt.Errorf("making bucket %q: %w", bucketRemoved, err)
 	}
-	for name := range going {
-		err = errors.Join(err, tops(w.tx, name, func(top string, st site) error { return w.moveOut(mine, top, st) }))
-		for _, id := range unfinished[name] {
-			err = errors.Join(err, w.delete(w.tx.Bucket([]byte(bucketUnfinished)), unfinishedKey(id, name)))
-		}
-	}
-	if err != nil {
-		return nil, fmt.Errorf("moving a site's rows: %w", err)
-	}
-	return unfinished, nil
+	return mine, nil
 }
 
 // moveOut moves a site's bucket of one top.
@@ -247,6 +268,9 @@ func (s *Store) Used(ctx context.Context) (int64, error) {
 // ErasePeople implements pushsvc.SiteStore.
 func (s *Store) ErasePeople(ctx context.Context, name string, people []pushsvc.PersonSeen) (int, error) {
 	n, err := write(ctx, s, func(w *writeTx) (n int, err error) {
+		if err := w.unmoved(name); err != nil {
+			return 0, err
+		}
 		for _, one := range people {
 			st, p, err := findPerson(w.tx, name, one.ID)
 			switch {

@@ -61,6 +61,9 @@ type Store struct {
 	broken atomic.Pointer[error] // set once bbolt's locks can't be trusted
 	size   atomic.Int64          // largest size of the file seen; it never shrinks
 
+	// moving has the names whose rows are on their way, by the site they come to.
+	moving atomic.Pointer[map[string][]string]
+
 	notes  *notes
 	health health
 

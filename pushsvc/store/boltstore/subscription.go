@@ -35,6 +35,15 @@ func (w *writeTx) putSubscription(sub pushsvc.Subscription, replaces *pushsvc.Pr
 	if err != nil {
 		return pushsvc.Subscription{}, err
 	}
+	sub.Site = st.name
+	if err := w.pull(st, sub.Endpoint); err != nil {
+		return pushsvc.Subscription{}, err
+	}
+	if replaces != nil {
+		if err := w.pull(st, replaces.Endpoint); err != nil {
+			return pushsvc.Subscription{}, err
+		}
+	}
 	old, err := w.find(st, sub.Endpoint)
 	if err != nil {
 		w.s.report(err)
@@ -196,6 +205,9 @@ func (s *Store) DeleteProven(ctx context.Context, name string, proof pushsvc.Pro
 		if !ok {
 			return false, nil
 		}
+		if err := w.pull(st, proof.Endpoint); err != nil {
+			return false, err
+		}
 		sub, err := w.proven(st, proof)
 		if err != nil || sub.ID == 0 {
 			return false, err
@@ -232,7 +244,7 @@ func (s *Store) subscriptionPage(ctx context.Context, name string, after, until 
 			return nil, nil
 		}
 		page := make([]pushsvc.Subscription, 0, min(limit, 4096))
-		c, seed, last := b.Cursor(), newSeed(siteSubs, name), idKey(until)
+		c, seed, last := b.Cursor(), newSeed(siteSubs, st.name), idKey(until)
 		for k, v := c.Seek(idKey(after + 1)); k != nil && len(page) < limit && bytes.Compare(k, last) <= 0; k, v = c.Next() {
 			page = append(page, pushsvc.Subscription{})
 			if err := st.decode(seed, k, v, &page[len(page)-1]); err != nil {
@@ -253,7 +265,9 @@ func (s *Store) Sites(ctx context.Context) ([]pushsvc.SiteSummary, error) {
 	sites, err := read(ctx, s, func(tx *bolt.Tx) ([]pushsvc.SiteSummary, error) {
 		var out []pushsvc.SiteSummary
 		for _, st := range allSites(tx, s.report) {
-			out = append(out, st.summary(s.report))
+			if current(tx, st.name) == st.name {
+				out = append(out, st.summary(s.report))
+			}
 		}
 		return out, nil
 	})

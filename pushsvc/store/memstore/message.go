@@ -20,6 +20,7 @@ func (s *Store) CreateMessage(ctx context.Context, m pushsvc.Message, idem pushs
 		return pushsvc.Message{}, false, err
 	}
 	defer s.mu.Unlock()
+	m.Site = s.current(m.Site)
 	st := s.sites[m.Site]
 	if st == nil {
 		return pushsvc.Message{}, false, pushsvc.ErrNotFound
@@ -35,6 +36,9 @@ func (s *Store) CreateMessage(ctx context.Context, m pushsvc.Message, idem pushs
 	}
 	if _, there := st.subs[m.Only]; m.Only != 0 && !there {
 		return pushsvc.Message{}, false, pushsvc.ErrNotFound
+	}
+	if len(s.coming(m.Site)) > 0 {
+		return pushsvc.Message{}, false, pushsvc.ErrSiteMoving
 	}
 	row := st.plan(m)
 	st.messages[m.ID] = row
@@ -92,6 +96,7 @@ func (s *Store) Message(ctx context.Context, name, id string) (pushsvc.Message, 
 		return pushsvc.Message{}, err
 	}
 	defer s.mu.Unlock()
+	name = s.current(name)
 	m := s.message(name, id)
 	if m == nil {
 		return pushsvc.Message{}, pushsvc.ErrNotFound
@@ -113,6 +118,7 @@ func (s *Store) MessagePage(ctx context.Context, name, before string, limit int)
 		return nil, err
 	}
 	defer s.mu.Unlock()
+	name = s.current(name)
 	st := s.sites[name]
 	if st == nil {
 		return nil, nil
@@ -133,7 +139,10 @@ func (s *Store) Unfinished(ctx context.Context, now time.Time, after string, lim
 	}
 	defer s.mu.Unlock()
 	var open []*message
-	for _, st := range s.sites {
+	for name, st := range s.sites {
+		if s.current(name) != name {
+			continue
+		}
 		for id, m := range st.messages {
 			waits := m.State == pushsvc.StateScheduled && m.SendAt.After(now)
 			if id > after && !m.State.Final() && !m.State.Rests() && !waits {
@@ -176,6 +185,8 @@ func (s *Store) AddReceipts(ctx context.Context, name string, receipts []pushsvc
 		return 0, err
 	}
 	defer s.mu.Unlock()
+	name = s.current(name)
+	s.pullMessages(name, receipts)
 	added := 0
 	for _, r := range receipts {
 		m := s.message(name, r.MessageID)

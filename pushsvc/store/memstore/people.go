@@ -26,6 +26,13 @@ type people struct {
 	counts     pushsvc.PeopleCounts
 }
 
+func newPeople() *people {
+	return &people{
+		claims: map[pushsvc.Claim]bool{}, profiles: map[string][]byte{}, devices: map[pushsvc.DeviceID]string{}, identities: map[pushsvc.Identity]string{},
+		history: map[uint64]json.RawMessage{}, events: map[string]pushsvc.EventTotal{}, popups: map[popupHour]pushsvc.PopupHour{},
+	}
+}
+
 type popupHour struct {
 	popup string
 	hour  time.Time
@@ -156,12 +163,13 @@ func (s *Store) Track(ctx context.Context, name string, b pushsvc.Batch) (pushsv
 		return pushsvc.Tracked{}, err
 	}
 	defer s.mu.Unlock()
+	name = s.current(name)
+	if err := s.pullDevice(name, b.Device); err != nil {
+		return pushsvc.Tracked{}, err
+	}
 	p := s.people[name]
 	if p == nil {
-		p = &people{
-			claims: map[pushsvc.Claim]bool{}, profiles: map[string][]byte{}, devices: map[pushsvc.DeviceID]string{}, identities: map[pushsvc.Identity]string{},
-			history: map[uint64]json.RawMessage{}, events: map[string]pushsvc.EventTotal{}, popups: map[popupHour]pushsvc.PopupHour{},
-		}
+		p = newPeople()
 	}
 	c, err := pushsvc.Apply(peopleTx{p, s, name}, b)
 	if err != nil {
@@ -186,6 +194,7 @@ func (s *Store) Facts(ctx context.Context, name string, device pushsvc.DeviceID)
 		return f, err
 	}
 	defer s.mu.Unlock()
+	name = s.current(name)
 	f.Subscribed = len(s.linked(name, device)) > 0
 	if p := s.people[name]; p != nil {
 		f.Profile, err = p.ProfileOf(device)
@@ -226,6 +235,7 @@ func (s *Store) Person(ctx context.Context, name, id string) (out pushsvc.Person
 		return out, err
 	}
 	defer s.mu.Unlock()
+	name = s.current(name)
 	p, profile, err := s.find(name, id)
 	if err != nil {
 		return out, err
@@ -252,6 +262,7 @@ func (s *Store) PersonBy(ctx context.Context, name string, i pushsvc.Identity) (
 		return pushsvc.Profile{}, err
 	}
 	defer s.mu.Unlock()
+	name = s.current(name)
 	id := ""
 	if p := s.people[name]; p != nil {
 		if id = p.identities[i]; id == "" {
@@ -271,6 +282,7 @@ func (s *Store) ProfilePage(ctx context.Context, name, after string, limit int) 
 		return nil, err
 	}
 	defer s.mu.Unlock()
+	name = s.current(name)
 	p := s.people[name]
 	if p == nil {
 		return nil, nil
@@ -293,6 +305,10 @@ func (s *Store) ErasePerson(ctx context.Context, name, id string) error {
 		return err
 	}
 	defer s.mu.Unlock()
+	name = s.current(name)
+	if len(s.coming(name)) > 0 {
+		return pushsvc.ErrSiteMoving
+	}
 	return s.erase(name, id)
 }
 
@@ -313,6 +329,10 @@ func (s *Store) EraseIdentity(ctx context.Context, name string, i pushsvc.Identi
 		return 0, err
 	}
 	defer s.mu.Unlock()
+	name = s.current(name)
+	if len(s.coming(name)) > 0 {
+		return 0, pushsvc.ErrSiteMoving
+	}
 	p := s.people[name]
 	if p == nil {
 		return 0, nil
@@ -381,6 +401,7 @@ func (s *Store) EventSummary(ctx context.Context, name string) (all []pushsvc.Ev
 		return nil, err
 	}
 	defer s.mu.Unlock()
+	name = s.current(name)
 	if p := s.people[name]; p != nil {
 		for _, event := range sortedKeys(p.events) {
 			all = append(all, pushsvc.EventSummary{Name: event, EventCount: p.events[event].EventCount})
@@ -395,6 +416,7 @@ func (s *Store) PopupStats(ctx context.Context, name, popup string, from, to tim
 		return nil, err
 	}
 	defer s.mu.Unlock()
+	name = s.current(name)
 	p := s.people[name]
 	if p == nil {
 		return nil, nil
@@ -415,6 +437,9 @@ func (s *Store) PeopleSites(ctx context.Context) (all []pushsvc.PeopleSummary, e
 	}
 	defer s.mu.Unlock()
 	for name, p := range s.people {
+		if s.current(name) != name {
+			continue
+		}
 		all = append(all, pushsvc.PeopleSummary{Site: name, PeopleCounts: p.counts})
 	}
 	slices.SortFunc(all, func(a, b pushsvc.PeopleSummary) int { return cmp.Compare(a.Site, b.Site) })
@@ -427,6 +452,7 @@ func (s *Store) PruneHistory(ctx context.Context, name string, before time.Time,
 		return 0, err
 	}
 	defer s.mu.Unlock()
+	name = s.current(name)
 	p := s.people[name]
 	if p == nil {
 		return 0, nil
@@ -452,6 +478,7 @@ func (s *Store) FoldPopups(ctx context.Context, name string, before time.Time, l
 		return 0, err
 	}
 	defer s.mu.Unlock()
+	name = s.current(name)
 	p := s.people[name]
 	if p == nil {
 		return 0, nil
@@ -481,6 +508,7 @@ func (s *Store) PruneAnonymous(ctx context.Context, name, after string, before t
 		return "", 0, err
 	}
 	defer s.mu.Unlock()
+	name = s.current(name)
 	for _, p := range page {
 		subscribed := slices.ContainsFunc(p.Devices, func(d pushsvc.Device) bool { return len(s.linked(name, d.ID)) > 0 })
 		if p.Known() || subscribed || !p.Seen.Before(before) {

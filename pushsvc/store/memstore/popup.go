@@ -51,6 +51,7 @@ func (s *Store) PutPopup(ctx context.Context, row pushsvc.StoredPopup, expect pu
 		return none, err
 	}
 	defer s.mu.Unlock()
+	row.Site = s.current(row.Site)
 	all := s.popupsOf(row.Site, false)
 	there, err := all.row(row.Popup.ID)
 	row.Created, row.Updated = utc(row.Created).Truncate(time.Millisecond), utc(row.Updated).Truncate(time.Millisecond)
@@ -83,6 +84,7 @@ func (s *Store) Popup(ctx context.Context, site, id string) (pushsvc.StoredPopup
 		return pushsvc.StoredPopup{}, err
 	}
 	defer s.mu.Unlock()
+	site = s.current(site)
 	return s.popupsOf(site, false).row(id)
 }
 
@@ -92,6 +94,7 @@ func (s *Store) Popups(ctx context.Context, site string) (out []pushsvc.StoredPo
 		return nil, err
 	}
 	defer s.mu.Unlock()
+	site = s.current(site)
 	all := s.popupsOf(site, false)
 	for _, id := range sortedKeys(all.rows) {
 		row, err := all.row(id)
@@ -109,7 +112,7 @@ func (s *Store) PopupSites(ctx context.Context) ([]string, error) {
 		return nil, err
 	}
 	defer s.mu.Unlock()
-	return sortedKeys(s.popups), nil
+	return slices.DeleteFunc(sortedKeys(s.popups), func(name string) bool { return s.current(name) != name }), nil
 }
 
 // DeletePopup implements pushsvc.PopupStore.
@@ -118,6 +121,7 @@ func (s *Store) DeletePopup(ctx context.Context, site, id string, expect pushsvc
 		return err
 	}
 	defer s.mu.Unlock()
+	site = s.current(site)
 	all := s.popupsOf(site, false)
 	there, err := all.row(id)
 	switch {
@@ -140,6 +144,7 @@ func (s *Store) PutUpload(ctx context.Context, u pushsvc.Upload) (pushsvc.Upload
 		return pushsvc.Upload{}, err
 	}
 	defer s.mu.Unlock()
+	u.Site = s.current(u.Site)
 	all := s.popupsOf(u.Site, true)
 	if _, ok := all.uploads[u.Name]; !ok {
 		if len(all.uploads) >= pushsvc.MaxUploads {
@@ -166,6 +171,7 @@ func (s *Store) Upload(ctx context.Context, site, name string) (pushsvc.Upload, 
 		return pushsvc.Upload{}, err
 	}
 	defer s.mu.Unlock()
+	site = s.current(site)
 	return s.popupsOf(site, false).upload(name)
 }
 
@@ -175,6 +181,7 @@ func (s *Store) Uploads(ctx context.Context, site string) (out []pushsvc.Upload,
 		return nil, err
 	}
 	defer s.mu.Unlock()
+	site = s.current(site)
 	all := s.popupsOf(site, false)
 	for _, name := range sortedKeys(all.uploads) {
 		u := all.uploads[name]
@@ -190,6 +197,7 @@ func (s *Store) DeleteUpload(ctx context.Context, site, name string) error {
 		return err
 	}
 	defer s.mu.Unlock()
+	site = s.current(site)
 	all := s.popupsOf(site, false)
 	if _, ok := all.uploads[name]; !ok {
 		return pushsvc.ErrNotFound

@@ -17,6 +17,7 @@ func (s *Store) Control(ctx context.Context, name, id string, command pushsvc.Co
 		return pushsvc.Message{}, err
 	}
 	defer s.mu.Unlock()
+	name = s.current(name)
 	m := s.message(name, id)
 	if m == nil {
 		return pushsvc.Message{}, pushsvc.ErrNotFound
@@ -61,6 +62,7 @@ func (s *Store) Claim(ctx context.Context, name, id, owner string, now, until ti
 		return pushsvc.Message{}, pushsvc.Range{}, err
 	}
 	defer s.mu.Unlock()
+	name = s.current(name)
 	m := s.message(name, id)
 	if m == nil || m.State.Final() {
 		return pushsvc.Message{}, pushsvc.Range{}, pushsvc.ErrNotFound
@@ -143,6 +145,7 @@ func (s *Store) RangePage(ctx context.Context, r pushsvc.Range, after pushsvc.Su
 		return nil, err
 	}
 	defer s.mu.Unlock()
+	r.Site = s.current(r.Site)
 	return s.page(r.Site, max(after, r.Cursor), r.Until, limit), nil
 }
 
@@ -152,6 +155,7 @@ func (s *Store) LaterPage(ctx context.Context, name, id string, now time.Time, l
 		return nil, err
 	}
 	defer s.mu.Unlock()
+	name = s.current(name)
 	m := s.message(name, id)
 	if m == nil {
 		return nil, pushsvc.ErrNotFound
@@ -173,6 +177,7 @@ func (s *Store) Note(ctx context.Context, r pushsvc.Range, outcomes []pushsvc.Ou
 		return err
 	}
 	defer s.mu.Unlock()
+	r.Site = s.current(r.Site)
 	m := s.message(r.Site, r.MessageID)
 	if m == nil {
 		return pushsvc.ErrNotFound
@@ -197,6 +202,7 @@ func (s *Store) Checkpoint(ctx context.Context, c pushsvc.Checkpoint) (pushsvc.M
 		return pushsvc.Message{}, pushsvc.Range{}, err
 	}
 	defer s.mu.Unlock()
+	c.Site = s.current(c.Site)
 	m := s.message(c.Site, c.MessageID)
 	if m == nil || m.parts[c.Range] == nil {
 		return pushsvc.Message{}, pushsvc.Range{}, pushsvc.ErrNotFound

@@ -22,6 +22,7 @@ func (s *Store) Setting(ctx context.Context, site, name string) (pushsvc.Setting
 		return pushsvc.Setting{}, err
 	}
 	defer s.mu.Unlock()
+	site = s.current(site)
 	return s.setting(site, name)
 }
 
@@ -46,6 +47,9 @@ func (s *Store) Settings(ctx context.Context, name string) ([]pushsvc.Setting, e
 	defer s.mu.Unlock()
 	var out []pushsvc.Setting
 	for _, site := range sortedKeys(s.settings) {
+		if s.current(site) != site {
+			continue
+		}
 		if row, err := s.setting(site, name); err == nil {
 			out = append(out, row)
 		}
@@ -62,6 +66,7 @@ func (s *Store) PutSetting(ctx context.Context, row pushsvc.Setting, expect push
 		return pushsvc.Setting{}, err
 	}
 	defer s.mu.Unlock()
+	row.Site = s.current(row.Site)
 	there, err := s.setting(row.Site, row.Name)
 	switch {
 	case err == nil && bytes.Equal(there.Document, row.Document):
@@ -91,6 +96,7 @@ func (s *Store) DeleteSetting(ctx context.Context, site, name string, expect pus
 		return err
 	}
 	defer s.mu.Unlock()
+	site = s.current(site)
 	there, err := s.setting(site, name)
 	switch {
 	case err != nil:

@@ -2,6 +2,7 @@ package memstore
 
 import (
 	"context"
+	"maps"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
 )
@@ -14,7 +15,16 @@ func (s *Store) RemoveSite(ctx context.Context, names ...string) error {
 	defer s.mu.Unlock()
 	err := pushsvc.ErrNotFound
 	for _, name := range names {
-		if s.removeSite(name) {
+		for _, m := range s.moves {
+			if m.Running && (m.From == name || m.Into == name) {
+				return pushsvc.ErrSiteMoving
+			}
+		}
+	}
+	for _, name := range names {
+		alias := s.moves[name] != nil
+		maps.DeleteFunc(s.moves, func(from string, m *move) bool { return from == name || m.Into == name })
+		if alias || s.removeSite(name) {
 			err = nil
 		}
 	}
@@ -87,6 +97,10 @@ func (s *Store) ErasePeople(ctx context.Context, name string, people []pushsvc.P
 		return 0, err
 	}
 	defer s.mu.Unlock()
+	name = s.current(name)
+	if len(s.coming(name)) > 0 {
+		return 0, pushsvc.ErrSiteMoving
+	}
 	for _, one := range people {
 		if _, p, err := s.find(name, one.ID); err != nil || !p.Seen.Equal(one.Seen) {
 			continue

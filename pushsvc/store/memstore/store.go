@@ -29,6 +29,7 @@ type Store struct {
 
 	settings map[string]*settings // by site
 	popups   map[string]*popups   // by site
+	moves    map[string]*move     // by the other name
 	// The highest revisions of sites that were removed.
 	lastSetting, lastPopup pushsvc.Revision
 
@@ -125,6 +126,9 @@ func (s *Store) Sites(ctx context.Context) ([]pushsvc.SiteSummary, error) {
 	defer s.mu.Unlock()
 	var out []pushsvc.SiteSummary
 	for name, st := range s.sites {
+		if s.current(name) != name {
+			continue
+		}
 		out = append(out, st.summary(name))
 	}
 	slices.SortFunc(out, func(a, b pushsvc.SiteSummary) int { return cmp.Compare(a.Site, b.Site) })
@@ -137,6 +141,7 @@ func (s *Store) Site(ctx context.Context, name string) (pushsvc.SiteSummary, err
 		return pushsvc.SiteSummary{}, err
 	}
 	defer s.mu.Unlock()
+	name = s.current(name)
 	st := s.sites[name]
 	if st == nil {
 		return pushsvc.SiteSummary{}, pushsvc.ErrNotFound

@@ -19,6 +19,11 @@ func (s *Store) PutSubscription(ctx context.Context, sub pushsvc.Subscription, r
 		return pushsvc.Subscription{}, err
 	}
 	defer s.mu.Unlock()
+	sub.Site = s.current(sub.Site)
+	s.pull(sub.Site, sub.Endpoint)
+	if replaces != nil {
+		s.pull(sub.Site, replaces.Endpoint)
+	}
 	st := s.makeSite(sub.Site)
 	old, known := st.find(sub.Endpoint)
 	var former pushsvc.Subscription
@@ -64,8 +69,10 @@ func (s *Store) ImportSubscriptions(ctx context.Context, name string, subs []pus
 		return pushsvc.Imported{}, err
 	}
 	defer s.mu.Unlock()
+	name = s.current(name)
 	var n pushsvc.Imported
 	for _, row := range subs {
+		s.pull(name, row.Endpoint)
 		st := s.makeSite(name)
 		row.Site, row.Created, row.Seen = name, utc(row.Created.Truncate(time.Second)), utc(row.Seen.Truncate(time.Second))
 		row.Expiration, row.Doubted = utc(row.Expiration.Truncate(time.Millisecond)), utc(row.Doubted.Truncate(time.Second))
@@ -134,6 +141,7 @@ func (s *Store) DeleteSubscription(ctx context.Context, name string, id pushsvc.
 		return err
 	}
 	defer s.mu.Unlock()
+	name = s.current(name)
 	st := s.sites[name]
 	if st == nil || st.subs[id].ID == 0 {
 		return pushsvc.ErrNotFound
@@ -148,10 +156,12 @@ func (s *Store) DeleteProven(ctx context.Context, name string, proof pushsvc.Pro
 		return false, err
 	}
 	defer s.mu.Unlock()
+	name = s.current(name)
 	st := s.sites[name]
 	if st == nil {
 		return false, nil
 	}
+	s.pull(name, proof.Endpoint)
 	sub, ok := st.proven(proof)
 	st.drop(sub.ID)
 	return ok, nil
@@ -163,6 +173,7 @@ func (s *Store) SubscriptionPage(ctx context.Context, name string, after pushsvc
 		return nil, err
 	}
 	defer s.mu.Unlock()
+	name = s.current(name)
 	return s.page(name, after, ^pushsvc.SubscriptionID(0), limit), nil
 }
 

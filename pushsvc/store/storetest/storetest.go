@@ -22,7 +22,7 @@ import (
 // Run runs the suite. open makes an empty store of its own for each test; the
 // suite closes it.
 func Run(t *testing.T, open func(t *testing.T) pushsvc.Store) {
-	for _, group := range [][]test{subscriptionTests, replaceTests, importTests, topicTests, messageTests, rangeTests, progressTests, laterTests, noteTests, controlTests, campaignTests, keyTests, settingTests, changeTests, peopleTests, proofTests, popupTests, siteTests, storeTests} {
+	for _, group := range [][]test{subscriptionTests, replaceTests, importTests, topicTests, messageTests, rangeTests, progressTests, laterTests, noteTests, controlTests, campaignTests, keyTests, settingTests, changeTests, peopleTests, proofTests, popupTests, siteTests, moveTests, storeTests} {
 		for _, tt := range group {
 			t.Run(tt.name, func(t *testing.T) {
 				t.Parallel()

@@ -1,0 +1,207 @@
+package pushsvc
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// ErrSiteMoving says that rows of the site are going over to another name, or come to
+// it from one, and that what was asked for has to wait until they are there.
+var ErrSiteMoving = errors.New("rows of the site are on their way to its new name: try again when they are there")
+
+// SiteMove is what a store keeps of a site that goes by another name. Once it has
+// begun, From is another name of Into: every call that names From means Into.
+type SiteMove struct {
+	From  string    `json:"from"`
+	Into  string    `json:"into"`
+	Begun time.Time `json:"begun"`
+	// Running is true while rows of From are on their way.
+	Running bool `json:"running"`
+	// Base is added to the ids of From's subscriptions, so that the ranges of messages
+	// that wait keep their meaning.
+	Base SubscriptionID `json:"base,omitempty"`
+	// KeepFrom says that an endpoint which is subscribed at both goes on with From's id,
+	// because messages of From wait for it and none of Into do.
+	KeepFrom bool `json:"keepFrom,omitempty"`
+	// Popups are the new ids of those pop-ups of From whose id Into has for another.
+	Popups map[string]string `json:"popups,omitempty"`
+	// Moved counts what has come over.
+	Moved SiteMoved `json:"moved,omitzero"`
+}
+
+// SiteMoved counts rows that went to another name, and those that became one with a
+// row that was there.
+type SiteMoved struct {
+	Subscriptions int64 `json:"subscriptions"`
+	// Joined subscriptions have an endpoint that both sites had.
+	Joined   int64 `json:"joined"`
+	Messages int64 `json:"messages"`
+	Profiles int64 `json:"profiles"`
+	// JoinedProfiles became part of a profile that was there.
+	JoinedProfiles int64 `json:"joined_profiles"`
+	Popups         int64 `json:"popups"`
+	Uploads        int64 `json:"uploads"`
+	Settings       int64 `json:"settings"`
+}
+
+// SiteNameError says why a site can't go by another name.
+type SiteNameError struct{ Problem string }
+
+func (e *SiteNameError) Error() string { return e.Problem }
+
+// BeginMove checks, before anything is changed, that a site's rows can go over to
+// another name, whatever the store: moves are all that the store has. Where this very
+// move is there already, that is returned, to go on with.
+func BeginMove(moves []SiteMove, from, into string) (*SiteMove, error) {
+	for i := range moves {
+		m := &moves[i]
+		switch {
+		case m.From == from && m.Into == into:
+			return m, nil
+		case m.Running && (slices.Contains([]string{from, into}, m.From) || slices.Contains([]string{from, into}, m.Into)):
+			return nil, fmt.Errorf("%s goes over to %s: %w", m.From, m.Into, ErrSiteMoving)
+		case m.From == from:
+			return nil, &SiteNameError{fmt.Sprintf("%s is another name of %s already: name that", from, m.Into)}
+		case m.From == into && m.Into != from:
+			return nil, &SiteNameError{fmt.Sprintf("%s is another name of %s: name that", into, m.Into)}
+		}
+	}
+	return nil, nil
+}
+
+// Movable reports whether a message that has not ended can go over to another name:
+// one that has begun is on its way from an engine.
+func (m *Message) Movable() bool {
+	return m.State.Final() || m.Started.IsZero() && m.State != StateCancelling && m.State != StateSending
+}
+
+// SiteBusyError says that a site can't be renamed while messages are being sent.
+type SiteBusyError struct {
+	Site     string
+	Messages []string
+}
+
+func (e *SiteBusyError) Error() string {
+	return fmt.Sprintf("site %s has messages that are being sent (%q): wait until they are done, or cancel them with 'caddy webpush messages cancel --site %s <id>'; those that have not begun come along",
+		e.Site, e.Messages[:min(len(e.Messages), 10)], e.Site)
+}
+
+// Join is one subscription of what two sites have of the same endpoint: what was seen
+// last counts, keys included. Who has chosen no topic at one of them has chosen none.
+// ID and Site are s's.
+func (s Subscription) Join(o Subscription) Subscription {
+	newer, older := s, o
+	if o.Seen.After(s.Seen) {
+		newer, older = o, s
+	}
+	out := newer
+	out.ID, out.Site = s.ID, s.Site
+	if older.Created.Before(out.Created) {
+		out.Created = older.Created
+	}
+	if out.Device.IsZero() {
+		out.Device = older.Device
+	}
+	none := func(topics []string) bool { return topics != nil && len(topics) == 0 }
+	switch {
+	case none(s.Topics) || none(o.Topics):
+		out.Topics = []string{}
+	case out.Topics == nil:
+		out.Topics = older.Topics
+	}
+	return out
+}
+
+// Shift is the range of a message whose site's subscriptions have got other ids.
+func (r Range) Shift(site, message string, base SubscriptionID) Range {
+	r.Site, r.MessageID = site, message
+	if r.N != LaterRange {
+		r.Cursor, r.Until = r.Cursor+base, r.Until+base
+	}
+	r.Settled = slices.Clone(r.Settled)
+	for i := range r.Settled {
+		r.Settled[i] += base
+	}
+	return r
+}
+
+// JoinPopups says what comes of a site's pop-ups at another that has some: put are
+// those to be stored there, renamed the new ids. The same pop-up is one; another of a
+// known id gets a new id, and is paused, so that nobody sees two of one kind unasked.
+func JoinPopups(have, come []StoredPopup) (put []StoredPopup, renamed map[string]string, err error) {
+	taken := map[string]Popup{}
+	for _, p := range have {
+		taken[p.Popup.ID] = p.Popup
+	}
+	for _, p := range come {
+		there, known := taken[p.Popup.ID]
+		if known && samePopup(there, p.Popup) {
+			continue
+		}
+		if known {
+			id := p.Popup.ID
+			p.Popup.ID = freeID(id, func(id string) bool {
+				_, have := taken[id]
+				return have || slices.ContainsFunc(come, func(o StoredPopup) bool { return o.Popup.ID == id })
+			})
+			if p.Popup.State == PopupRunning {
+				p.Popup.State = PopupPaused
+			}
+			setIn(&renamed, id, p.Popup.ID)
+		}
+		taken[p.Popup.ID] = p.Popup
+		put = append(put, p)
+	}
+	if len(taken) > MaxPopups {
+		return nil, nil, fmt.Errorf("together they have %d pop-ups: %w", len(taken), ErrFull)
+	}
+	return put, renamed, nil
+}
+
+// samePopup compares what operators have written.
+func samePopup(a, b Popup) bool {
+	x, errX := json.Marshal(a)
+	y, errY := json.Marshal(b)
+	return errX == nil && errY == nil && string(x) == string(y)
+}
+
+// freeID is the id with the first number behind it that makes it one that is free.
+func freeID(id string, taken func(string) bool) string {
+	for n := 2; ; n++ {
+		end := fmt.Sprintf("-%d", n)
+		if next := id[:min(len(id), MaxPopupID-len(end))] + end; !taken(next) {
+			return next
+		}
+	}
+}
+
+// FreeMessageID is the id that a message has at its new site: its own, unless that site
+// has it for another.
+func FreeMessageID(id string, taken func(string) bool) string {
+	if !taken(id) {
+		return id
+	}
+	for n := 2; ; n++ {
+		if next := fmt.Sprintf("%s-%d", id, n); !taken(next) {
+			return next
+		}
+	}
+}
+
+// Plus are both counts in one, but for those of rows, which are the store's to count.
+func (n PeopleCounts) Plus(o PeopleCounts) PeopleCounts {
+	n.RefusedProfiles += o.RefusedProfiles
+	n.RefusedEvents += o.RefusedEvents
+	n.RefusedLogins += o.RefusedLogins
+	n.RefusedEntries += o.RefusedEntries
+	n.RefusedReports += o.RefusedReports
+	n.EvictedProfiles += o.EvictedProfiles
+	n.EvictedEvents += o.EvictedEvents
+	return n
+}
+
+// Join are both totals in one.
+func (t EventTotal) Join(o EventTotal) EventTotal { return t.Plus(o.EventCount, o.Value()) }

@@ -1,0 +1,404 @@
+package boltstore
+
+import (
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	bolt "github.com/caddy-webpush/caddy-webpush/pushsvc/store/boltstore/checkedbolt"
+)
+
+// bucketMoves is at the top of the file: another name of a site → length (2) · the
+// site's name · JSON. Files from before have none; programs from before leave it alone,
+// and take the other name for a site of its own.
+const bucketMoves = "moves"
+
+// moveRow is a move and how far it has come: rows of the phase are over up to the key
+// After. The rows that have come over stay where they were until the end, when all goes
+// at once.
+type moveRow struct {
+	pushsvc.SiteMove
+	Phase movePhase `json:"phase,omitempty"`
+	After []byte    `json:"after,omitempty"`
+	// Messages are new ids of messages.
+	Messages map[string]string `json:"messages,omitempty"`
+}
+
+// current is the name that a site has now.
+func current(tx *bolt.Tx, name string) string {
+	b := tx.Bucket([]byte(bucketMoves))
+	if b == nil || name == "" {
+		return name
+	}
+	v := b.Get([]byte(name))
+	if v == nil {
+		return name
+	}
+	p, err := newSeed(bucketMoves, "").unseal([]byte(name), v)
+	if err != nil || len(p) < 2 || len(p)-2 < int(binary.BigEndian.Uint16(p)) {
+		return name
+	}
+	return string(p[2 : 2+binary.BigEndian.Uint16(p)])
+}
+
+// readMove gives a move; false where the name is no site's other name.
+func readMove(tx *bolt.Tx, from string) (m moveRow, there bool, err error) {
+	b := tx.Bucket([]byte(bucketMoves))
+	if b == nil || from == "" {
+		return m, false, nil
+	}
+	v := b.Get([]byte(from))
+	if v == nil {
+		return m, false, nil
+	}
+	p, err := newSeed(bucketMoves, "").unseal([]byte(from), v)
+	if err == nil && (len(p) < 2 || len(p)-2 < int(binary.BigEndian.Uint16(p)) || json.Unmarshal(p[2+binary.BigEndian.Uint16(p):], &m) != nil) {
+		err = errors.New("the row is malformed")
+	}
+	if err != nil {
+		return m, false, site{name: from}.damage(bucketMoves, nil, err)
+	}
+	return m, true, nil
+}
+
+func (w *writeTx) putMove(m moveRow) error {
+	text, err := json.Marshal(m)
+	if err != nil {
+		return fmt.Errorf("encoding the move of a site: %w", err)
+	}
+	b := w.tx.Bucket([]byte(bucketMoves))
+	if b == nil {
+		w.touched = true
+		if b, err = w.tx.CreateBucket([]byte(bucketMoves)); err != nil {
+			return fmt.Errorf("making bucket %q: %w", bucketMoves, err)
+		}
+	}
+	p := binary.BigEndian.AppendUint16(make([]byte, 0, 2+len(m.Into)+len(text)), uint16(len(m.Into)))
+	p = append(append(p, m.Into...), text...)
+	return w.put(b, []byte(m.From), newSeed(bucketMoves, "").seal([]byte(m.From), p))
+}
+
+func (w *writeTx) deleteMove(from string) error {
+	return w.delete(w.tx.Bucket([]byte(bucketMoves)), []byte(from))
+}
+
+// moves lists all, by From. A damaged one is reported and passed over.
+func moves(tx *bolt.Tx, report func(error)) (all []moveRow) {
+	b := tx.Bucket([]byte(bucketMoves))
+	if b == nil {
+		return nil
+	}
+	c := b.Cursor()
+	for k, _ := c.First(); k != nil; k, _ = c.Next() {
+		m, there, err := readMove(tx, string(k))
+		if err != nil {
+			report(err)
+		}
+		if there {
+			all = append(all, m)
+		}
+	}
+	return all
+}
+
+// Moves implements pushsvc.SiteStore.
+func (s *Store) Moves(ctx context.Context) ([]pushsvc.SiteMove, error) {
+	all, err := read(ctx, s, func(tx *bolt.Tx) (all []pushsvc.SiteMove, err error) {
+		for _, m := range moves(tx, s.report) {
+			all = append(all, m.SiteMove)
+		}
+		return all, nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("listing other names of sites: %w", err)
+	}
+	return all, nil
+}
+
+// noteMoves keeps in memory which sites rows are on their way to, and from where.
+func (s *Store) noteMoves(tx *bolt.Tx) {
+	running := map[string][]string{}
+	for _, m := range moves(tx, s.report) {
+		if m.Running {
+			running[m.Into] = append(running[m.Into], m.From)
+		}
+	}
+	s.moving.Store(&running)
+}
+
+// coming are the names whose rows are on their way to the site.
+func (s *Store) coming(into string) []string {
+	if running := s.moving.Load(); running != nil {
+		return (*running)[into]
+	}
+	return nil
+}
+
+// unmoved returns ErrSiteMoving where rows are on their way to the site.
+func (w *writeTx) unmoved(name string) error {
+	if len(w.s.coming(current(w.tx, name))) > 0 {
+		return pushsvc.ErrSiteMoving
+	}
+	return nil
+}
+
+// between runs fn in the committer, in a transaction of its own: a bucket that has been
+// changed in the same transaction can't be moved.
+func (s *Store) between(ctx context.Context, fn func(w *writeTx) error) error {
+	if err := s.enter(); err != nil {
+		return err
+	}
+	defer s.gate.RUnlock()
+	return s.await(&op{ctx: ctx, done: make(chan struct{}), alone: func() error {
+		o := &op{ctx: context.Background(), done: make(chan struct{}), run: fn}
+		if _, err := s.attempt([]*op{o}); err != nil {
+			return err
+		}
+		if o.err != nil {
+			return o.err
+		}
+		tx, err := s.beginTx(false)
+		if err != nil {
+			return err
+		}
+		defer s.rollback(tx)
+		return catch(func() error { s.noteMoves(tx); return nil })
+	}})
+}
+
+// BeginMove implements pushsvc.SiteStore.
+func (s *Store) BeginMove(ctx context.Context, from, into string, at time.Time) (pushsvc.SiteMove, error) {
+	var m moveRow
+	err := s.between(ctx, func(w *writeTx) (err error) {
+		m, err = w.beginMove(from, into, at)
+		return err
+	})
+	if err != nil {
+		return pushsvc.SiteMove{}, fmt.Errorf("giving site %s the name %s: %w", from, into, err)
+	}
+	return m.SiteMove, nil
+}
+
+func (w *writeTx) beginMove(from, into string, at time.Time) (m moveRow, err error) {
+	all := moves(w.tx, w.s.report)
+	plain := make([]pushsvc.SiteMove, len(all))
+	for i := range all {
+		plain[i] = all[i].SiteMove
+	}
+	if there, err := pushsvc.BeginMove(plain, from, into); err != nil || there != nil {
+		if there != nil {
+			m, _, err = readMove(w.tx, from)
+		}
+		return m, err
+	}
+	if from == into || into == "" || len(into) > pushsvc.MaxSiteName {
+		return m, &pushsvc.SiteNameError{Problem: "the new name of a site must be another one, and not empty"}
+	}
+	m.SiteMove = pushsvc.SiteMove{From: from, Into: into, Begun: at.UTC().Truncate(time.Millisecond), Running: true}
+	if err := w.mayMove(&m); err != nil {
+		return m, err
+	}
+	for _, other := range all {
+		switch {
+		case other.From == into: // it was another name of what now gets its name
+			err = w.deleteMove(into)
+		case other.Into == from:
+			other.Into = into
+			err = w.putMove(other)
+		}
+		if err != nil {
+			return m, err
+		}
+	}
+	return m, errors.Join(w.moveSettings(&m), w.movePopups(&m), w.reserveIDs(&m), w.putMove(m))
+}
+
+// mayMove makes sure that the site is there, that no engine is at work on it, and that
+// both together are not too much. It changes nothing.
+func (w *writeTx) mayMove(m *moveRow) error {
+	there := false
+	for _, top := range siteTops {
+		_, ok := rawIn(w.tx, top, m.From)
+		there = there || ok
+	}
+	if !there {
+		return pushsvc.ErrNotFound
+	}
+	var busy []string
+	waits, intoWaits := false, false
+	eachUnfinished(w.tx, "", w.s.report, func(st site, id string) bool {
+		intoWaits = intoWaits || st.name == m.Into
+		if st.name != m.From {
+			return true
+		}
+		waits = true
+		if row, err := st.message(id); err == nil && !row.Movable() {
+			busy = append(busy, id)
+		}
+		return true
+	})
+	if len(busy) > 0 {
+		return &pushsvc.SiteBusyError{Site: m.From, Messages: busy}
+	}
+	m.KeepFrom = waits && !intoWaits
+	uploads := map[string]bool{}
+	for _, name := range []string{m.From, m.Into} {
+		if st, ok := rawIn(w.tx, bucketPopups, name); ok {
+			st.each(popupUploads, func(k []byte) { uploads[string(k)] = true })
+		}
+	}
+	if len(uploads) > pushsvc.MaxUploads {
+		return fmt.Errorf("together they have %d images: %w", len(uploads), pushsvc.ErrFull)
+	}
+	_, _, err := w.joinPopups(m)
+	return err
+}
+
+// moveSettings brings over what the other name has nothing of.
+func (w *writeTx) moveSettings(m *moveRow) error {
+	from, ok := rawIn(w.tx, bucketSettings, m.From)
+	if !ok {
+		return nil
+	}
+	var rows []pushsvc.Setting
+	c := from.b.Cursor()
+	for k, _ := c.First(); k != nil; k, _ = c.Next() {
+		row, err := readSetting(w.tx, m.From, string(k))
+		if err != nil {
+			w.s.report(err)
+			continue
+		}
+		rows = append(rows, row)
+	}
+	for _, row := range rows {
+		if _, err := readSetting(w.tx, m.Into, row.Name); !errors.Is(err, pushsvc.ErrNotFound) {
+			continue
+		}
+		row.Site = m.Into
+		if _, err := w.putSetting(row, pushsvc.AnyRevision); err != nil {
+			return err
+		}
+		m.Moved.Settings++
+	}
+	return nil
+}
+
+func (w *writeTx) joinPopups(m *moveRow) (put []pushsvc.StoredPopup, renamed map[string]string, err error) {
+	var rows [2][]pushsvc.StoredPopup
+	for i, name := range []string{m.Into, m.From} {
+		if st, ok := rawIn(w.tx, bucketPopups, name); ok {
+			st.each(popupRows, func(k []byte) {
+				row, err := st.storedPopup(string(k))
+				if err != nil {
+					w.s.report(err)
+					return
+				}
+				rows[i] = append(rows[i], row)
+			})
+		}
+	}
+	return pushsvc.JoinPopups(rows[0], rows[1])
+}
+
+func (w *writeTx) movePopups(m *moveRow) error {
+	put, renamed, err := w.joinPopups(m)
+	if err != nil {
+		return err
+	}
+	for _, p := range put {
+		p.Site = m.Into
+		if _, err := w.putPopup(p, pushsvc.AnyRevision); err != nil {
+			return err
+		}
+	}
+	m.Popups, m.Moved.Popups = renamed, int64(len(put))
+	return nil
+}
+
+// reserveIDs leaves room among the ids for the subscriptions that come, so that each
+// keeps its distance to the others; and takes the messages that wait from the engines
+// until they are there.
+func (w *writeTx) reserveIDs(m *moveRow) error {
+	from, ok := rawIn(w.tx, bucketSites, m.From)
+	if !ok {
+		return nil
+	}
+	into, err := w.makeSite(m.Into)
+	if err != nil {
+		return err
+	}
+	n := into.counts(w.s.report)
+	subs, err := w.bucket(into.b, siteSubs)
+	if err != nil {
+		return err
+	}
+	last := uint64(from.lastID())
+	if b := from.b.Bucket([]byte(siteSubs)); b != nil {
+		last = max(last, b.Sequence())
+	}
+	m.Base = pushsvc.SubscriptionID(subs.Sequence())
+	if err := errors.Join(subs.SetSequence(subs.Sequence()+last), into.putCounts(w, n)); err != nil {
+		return err
+	}
+	var waiting []string
+	eachUnfinished(w.tx, "", w.s.report, func(st site, id string) bool {
+		if st.name == m.From {
+			waiting = append(waiting, id)
+		}
+		return true
+	})
+	for _, id := range waiting {
+		if err := w.deleteUnfinished(id, m.From); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// endMove gives what is left of the other name to Sweep.
+func (w *writeTx) endMove(m *moveRow) error {
+	removed, err := w.removal()
+	if err != nil {
+		return err
+	}
+	m.Running, m.Phase, m.After, m.Messages = false, moveEnded, nil, nil
+	return errors.Join(tops(w.tx, m.From, func(top string, st site) error { return w.moveOut(removed, top, st) }), w.putMove(*m))
+}
+
+// forgetMoves takes a site's other names, or the name itself where it is another's,
+// and reports whether it was.
+func (w *writeTx) forgetMoves(name string) (alias bool, err error) {
+	for _, m := range moves(w.tx, w.s.report) {
+		if m.From != name && m.Into != name {
+			continue
+		}
+		if m.Running {
+			return false, pushsvc.ErrSiteMoving
+		}
+		alias = alias || m.From == name
+		if err := w.deleteMove(m.From); err != nil {
+			return false, err
+		}
+	}
+	return alias, nil
+}
+
+// movesAt are the moves on their way to a site.
+func (w *writeTx) movesAt(st site) (all []*moveRow) {
+	for _, from := range w.s.coming(st.name) {
+		m, there, err := readMove(w.tx, from)
+		if err != nil {
+			w.s.report(err)
+		}
+		if there && m.Running {
+			all = append(all, &m)
+		}
+	}
+	slices.SortFunc(all, func(a, b *moveRow) int { return a.Begun.Compare(b.Begun) })
+	return all
+}
