@@ -309,7 +309,27 @@ func (a *App) publish(ctx context.Context, run *running) bool {
 		run.pruner.start()
 	}
 	run.health.start()
+	go a.warnStale(run.service)
 	return true
+}
+
+// staleTold is how many stale sites the log names.
+const staleTold = 5
+
+// warnStale tells of sites whose visitors the configuration sends to another one, so
+// that their subscribers get nothing of what is sent there.
+func (a *App) warnStale(svc *service.Service) {
+	stale, err := svc.StaleSites(context.Background())
+	if err != nil {
+		if !errors.Is(err, pushsvc.ErrClosed) {
+			a.logger.Error("looking for sites that have got another name", "error", err)
+		}
+		return
+	}
+	for _, site := range stale[:min(len(stale), staleTold)] {
+		a.logger.Warn("subscribers are kept under a name that visitors do not come to any more: what is sent to the new one does not reach them; join them",
+			"site", site.Site, "now", site.Now, "subscribers", site.Subscriptions, "cure", "caddy webpush sites merge "+site.Site+" "+site.Now)
+	}
 }
 
 func (a *App) assemble(ctx context.Context, store pooledStore) (*running, error) {
@@ -339,6 +359,10 @@ func (a *App) assemble(ctx context.Context, store pooledStore) (*running, error)
 		KeyChanged: a.observer.keyChanged, Ended: a.observer.ended,
 		Prompts: store.prompts, Configured: a, Logger: a.logger, MaxStoreSize: cmp.Or(a.MaxStoreSize, defaultStoreSize),
 	}
+	if err := readInTime(ctx, svc.ReadNames); err != nil {
+		a.logger.Error("former names of sites are not known", "error", err)
+	}
+	svc.ResumeMoves()
 	svc.SweepSoon() // what a crash has left over
 	if _, err := svc.CookieSecret(ctx); err != nil {
 		a.logger.Warn("reading the secret of cookies", "error", err) // it is read again when it is needed

@@ -489,6 +489,14 @@ func (h *Handler) warnBlocked(r *http.Request, findings []injector.Finding) {
 // the one that the request came in by: the rest of the Host header has been
 // looked at by whoever routed the request here, its port has not.
 func (h *Handler) siteName(r *http.Request) (string, error) {
+	name, err := h.givenName(r)
+	if run, _ := h.app.current(); err == nil && run != nil {
+		name = run.service.CurrentSite(name) // a former name may be all that a browser knows
+	}
+	return name, err
+}
+
+func (h *Handler) givenName(r *http.Request) (string, error) {
 	if h.Site != "" {
 		return h.Site, nil
 	}

@@ -78,6 +78,21 @@ func (p place) origin(site string) string {
 	return "https://" + host
 }
 
+// SiteOf implements service.ConfiguredSites.
+func (a *App) SiteOf(host string) string {
+	named := ""
+	for _, p := range a.places() {
+		switch {
+		case !p.reached(host):
+		case p.handler.Site == "":
+			return host
+		case named == "":
+			named = p.handler.Site
+		}
+	}
+	return named
+}
+
 // EventNames implements service.ConfiguredSites. Other than for the rest, all handlers
 // of the site count.
 func (a *App) EventNames(site string) (names []string) {
@@ -169,6 +184,12 @@ func (p place) serves(site string) bool {
 	if p.handler.Site != "" {
 		return p.handler.Site == site
 	}
+	return p.reached(site)
+}
+
+// reached reports whether requests for a host, with the port as in a site's name, come
+// to the handler.
+func (p place) reached(site string) bool {
 	if _, port, err := net.SplitHostPort(site); err == nil && !slices.Contains(p.ports(), port) {
 		return false
 	}

@@ -138,7 +138,7 @@ func (f *fixture) handler(public *httpapi.Public) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/{site}/{action}", func(w http.ResponseWriter, r *http.Request) {
 		public.Serve(w, r, httpapi.PublicSite{
-			Name: r.PathValue("site"), Topics: siteTopics,
+			Name: f.service.CurrentSite(r.PathValue("site")), Topics: siteTopics,
 			CookiePath: "/" + r.PathValue("site") + "/", IdentitySecret: f.identitySecret, ShareUnsigned: f.shareUnsigned,
 		}, r.PathValue("action"))
 	})

@@ -44,7 +44,7 @@ type Operator struct {
 func NewOperator(s *service.Service, log *slog.Logger) *Operator {
 	o := &Operator{service: s, logger: log, mux: http.NewServeMux(), idle: idleTimeout}
 	for _, r := range append(o.routes(), o.popupRoutes()...) {
-		o.mux.HandleFunc(r.pattern, o.dispatch(r.methods, untimed[r.pattern]))
+		o.mux.HandleFunc(r.pattern, o.dispatch(r.methods, untimed[r.pattern], verbatim[r.pattern]))
 	}
 	o.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		WriteProblem(w, problem(http.StatusNotFound, "there is no such endpoint: "+r.URL.Path))
@@ -57,6 +57,20 @@ func NewOperator(s *service.Service, log *slog.Logger) *Operator {
 var untimed = map[string]bool{
 	"/webpush/backup": true, "/webpush/compact": true, "/webpush/sites/{site}/subscriptions": true,
 	"/webpush/sites/{site}": true, "/webpush/sites/{site}/profiles/purge": true,
+	"/webpush/sites/{site}/rename": true, "/webpush/sites/{site}/merge": true,
+}
+
+// verbatim are the paths that mean the very name of a site: all others take a former name
+// for the site of now.
+var verbatim = map[string]bool{"/webpush/sites/{site}": true, "/webpush/sites/{site}/rename": true, "/webpush/sites/{site}/merge": true}
+
+// given is the site that an operator means.
+func (o *Operator) given(site string, named bool) string {
+	site = pushsvc.GivenSite(site)
+	if name, err := pushsvc.SiteName(site); err == nil && !named {
+		return o.service.CurrentSite(name)
+	}
+	return site
 }
 
 type handler func(w http.ResponseWriter, r *http.Request) error
@@ -73,6 +87,8 @@ func (o *Operator) routes() []route {
 		{"/webpush/health", map[string]handler{get: o.health}},
 		{"/webpush/sites", map[string]handler{get: o.listSites}},
 		{"/webpush/sites/{site}", map[string]handler{get: o.showSite, del: o.removeSite}},
+		{"/webpush/sites/{site}/rename", map[string]handler{post: o.moveSite(false)}},
+		{"/webpush/sites/{site}/merge", map[string]handler{post: o.moveSite(true)}},
 		{"/webpush/sites/{site}/subscriptions", map[string]handler{get: o.subscriptions, post: o.importSubscriptions}},
 		{"/webpush/sites/{site}/subscriptions/{id}", map[string]handler{del: o.deleteSubscription}},
 		{"/webpush/sites/{site}/messages", map[string]handler{get: o.listMessages, post: o.sendToSite}},
@@ -99,7 +115,7 @@ func (o *Operator) routes() []route {
 
 // dispatch picks the handler by method. http.ServeMux could, but its 405 is no
 // problem detail.
-func (o *Operator) dispatch(methods map[string]handler, untimed bool) http.HandlerFunc {
+func (o *Operator) dispatch(methods map[string]handler, untimed, named bool) http.HandlerFunc {
 	allowed := make([]string, 0, len(methods))
 	for m := range methods {
 		allowed = append(allowed, m)
@@ -113,7 +129,7 @@ func (o *Operator) dispatch(methods map[string]handler, untimed bool) http.Handl
 			return
 		}
 		if site := r.PathValue("site"); site != "" {
-			r.SetPathValue("site", pushsvc.GivenSite(site))
+			r.SetPathValue("site", o.given(site, named))
 		}
 		err := checkQuery(r)
 		switch {

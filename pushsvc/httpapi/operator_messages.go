@@ -80,6 +80,7 @@ func (o *Operator) accept(w http.ResponseWriter, r *http.Request, body sendBody)
 	if body.Site, err = pushsvc.SiteName(pushsvc.GivenSite(body.Site)); err != nil {
 		return badField("site", err.Error())
 	}
+	body.Site = o.service.CurrentSite(body.Site)
 	req, err := body.request()
 	if err != nil {
 		return err
@@ -122,8 +123,9 @@ func (o *Operator) dryRun(w http.ResponseWriter, r *http.Request, req service.Se
 }
 
 // hash is over what the request means, so that other white space, or another
-// spelling of the site, is the same request.
+// spelling or name of the site, is the same request: a key counts per site.
 func (b sendBody) hash() ([32]byte, error) {
+	b.Site = ""
 	text, err := json.Marshal(b)
 	if err != nil {
 		return [32]byte{}, fmt.Errorf("hashing the request: %w", err)

@@ -33,6 +33,8 @@ func (configured) Prefix(site string) string {
 	return ""
 }
 
+func (configured) SiteOf(string) string { return "" }
+
 func (configured) Names() []string { return []string{siteA, siteB} }
 
 // TestPromptAPI: the settings are read, written by who has seen them last, and

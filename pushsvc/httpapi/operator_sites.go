@@ -52,3 +52,28 @@ func (o *Operator) purgeProfiles(w http.ResponseWriter, r *http.Request) error {
 	writeJSON(w, http.StatusOK, out)
 	return nil
 }
+
+// moveBody is where a site's rows go.
+type moveBody struct {
+	Into   string `json:"into"`
+	DryRun bool   `json:"dry_run,omitempty"`
+}
+
+// moveSite gives a site another name, or says what would come of that.
+func (o *Operator) moveSite(merge bool) handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		var in moveBody
+		if err := o.decode(w, r, &in); err != nil {
+			return err
+		}
+		if in.Into == "" {
+			return badField("into", `is missing: it is the name that the site gets, such as "shop.example.com"`)
+		}
+		out, err := o.service.MoveSite(r.Context(), r.PathValue("site"), in.Into, merge, in.DryRun)
+		if err != nil {
+			return err
+		}
+		writeJSON(w, http.StatusOK, out)
+		return nil
+	}
+}

@@ -2,6 +2,7 @@ package httpapi_test
 
 import (
 	"net/http"
+	"reflect"
 	"testing"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/service"
@@ -17,7 +18,7 @@ func TestOperatorRemoveSite(t *testing.T) {
 	base := f.operator.URL + "/webpush/sites"
 	var list struct{ Sites []service.SiteRow }
 	f.do("GET", base+"?all=true", "").read(t, 200, &list)
-	if len(list.Sites) != 2 || list.Sites[0] != (service.SiteRow{Site: siteA, Subscriptions: 1, Profiles: 1, Configured: true}) {
+	if len(list.Sites) != 2 || !reflect.DeepEqual(list.Sites[0], service.SiteRow{Site: siteA, Subscriptions: 1, Profiles: 1, Configured: true}) {
 		t.Errorf("%+v", list)
 	}
 	for query, status := range map[string]int{"?dry_run=perhaps": 400, "?force=2": 400, "?dry_run=1": 200} {
@@ -45,7 +46,7 @@ func TestOperatorRemoveSite(t *testing.T) {
 		(&visit{fixture: f, site: siteA}).send(anEvent)
 	}
 	f.do("GET", base+"?all=true", "").read(t, 200, &list)
-	if len(list.Sites) != 2 || list.Sites[1] != (service.SiteRow{Site: siteB, Profiles: 1, Configured: true}) {
+	if len(list.Sites) != 2 || !reflect.DeepEqual(list.Sites[1], service.SiteRow{Site: siteB, Profiles: 1, Configured: true}) {
 		t.Errorf("%+v", list)
 	}
 }

@@ -65,6 +65,9 @@ func asProblem(err error) *Problem {
 	var state *service.StateError
 	var inUse *service.SiteInUseError
 	var format *transfer.FormatError
+	var taken *service.SiteTakenError
+	var name *pushsvc.SiteNameError
+	var busy *pushsvc.SiteBusyError
 	switch {
 	case errors.As(err, &p):
 		return p
@@ -82,6 +85,14 @@ func asProblem(err error) *Problem {
 		return problem(http.StatusInsufficientStorage, service.ErrNoRoom.Error())
 	case errors.As(err, &inUse):
 		return problem(http.StatusConflict, inUse.Error())
+	case errors.As(err, &taken):
+		return problem(http.StatusConflict, taken.Error())
+	case errors.As(err, &name):
+		return problem(http.StatusConflict, name.Error())
+	case errors.As(err, &busy):
+		return problem(http.StatusConflict, busy.Error())
+	case errors.Is(err, pushsvc.ErrSiteMoving):
+		return problem(http.StatusConflict, pushsvc.ErrSiteMoving.Error())
 	case errors.Is(err, pushsvc.ErrFull):
 		return fullProblem()
 	case errors.Is(err, service.ErrReplaced):

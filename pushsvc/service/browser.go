@@ -110,9 +110,11 @@ func (s *Service) OpenCookies(ctx context.Context, site string, cookies []string
 		return found, false, err
 	}
 	for _, text := range cookies {
-		b, genuine := pushsvc.OpenDeviceCookie(secret, site, text)
-		if genuine && (!ok || b.Issued.After(found.Issued)) {
-			found, ok = b, true
+		for _, name := range s.signedFor(site) {
+			b, genuine := pushsvc.OpenDeviceCookie(secret, name, text)
+			if genuine && (!ok || b.Issued.After(found.Issued)) {
+				found, ok = b, true
+			}
 		}
 	}
 	return found, ok, nil

@@ -22,6 +22,9 @@ type ConfiguredSites interface {
 	// Origin is where the site most likely is, as https://shop.example.com; empty
 	// where nothing tells.
 	Origin(site string) string
+	// SiteOf is the site of those who come to the host of that name; empty where the
+	// configuration does not say, or has no such host.
+	SiteOf(host string) string
 	// Names lists the sites, but for those that a pattern stands for.
 	Names() []string
 	// EventNames lists the events that the site's settings name.

@@ -37,6 +37,17 @@ func (s sites) Origin(site string) string {
 	return ""
 }
 
+// SiteOf implements service.ConfiguredSites: one host belongs to a site of another name.
+func (s sites) SiteOf(host string) string {
+	if _, ok := s[host]; ok {
+		return host
+	}
+	if host == "moved.example" {
+		return site
+	}
+	return ""
+}
+
 // Names implements service.ConfiguredSites.
 func (s sites) Names() (names []string) {
 	for name := range s {

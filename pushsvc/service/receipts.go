@@ -39,8 +39,11 @@ func (s *Service) Track(ctx context.Context, site string, reports []Report) erro
 		default:
 			return &pushsvc.FieldError{Field: fmt.Sprintf("events[%d].type", i), Problem: `is none of "shown", "clicked", "closed"`}
 		}
-		if id, ok := pushsvc.OpenReceiptToken(secret, site, r.Message, r.Token); ok {
-			receipts = append(receipts, pushsvc.Receipt{MessageID: r.Message, Subscription: id, Kind: r.Type})
+		for _, name := range s.signedFor(site) {
+			if id, ok := pushsvc.OpenReceiptToken(secret, name, r.Message, r.Token); ok {
+				receipts = append(receipts, pushsvc.Receipt{MessageID: r.Message, Subscription: id, Kind: r.Type})
+				break
+			}
 		}
 	}
 	if len(receipts) == 0 {

@@ -143,7 +143,7 @@ func (s *Service) batch(ctx context.Context, site string, from Sender, req Recor
 	if s.Conversions != nil {
 		b.Conversions = s.Conversions(ctx, site)
 	}
-	c := cleaner{site: site, from: from, secret: secret, now: b.At, skew: skew(b.At, req.Sent)}
+	c := cleaner{service: s, site: site, from: from, secret: secret, now: b.At, skew: skew(b.At, req.Sent)}
 	b.Malformed = req.Malformed
 	for _, in := range req.Events {
 		if !c.entry(in) {
@@ -164,11 +164,12 @@ func skew(now time.Time, sent float64) time.Duration {
 
 // cleaner makes entries of what was posted.
 type cleaner struct {
-	site   string
-	from   Sender
-	secret []byte
-	now    time.Time
-	skew   time.Duration
+	service *Service
+	site    string
+	from    Sender
+	secret  []byte
+	now     time.Time
+	skew    time.Duration
 
 	entries  []pushsvc.Entry
 	reports  []Report
@@ -289,7 +290,9 @@ func (c *cleaner) popup(e pushsvc.Entry, in EntryInput) bool {
 		return false
 	case !variantPattern.MatchString(in.Variant):
 		return false
-	case !pushsvc.CheckPopupToken(c.secret, c.site, in.Popup, in.Variant, c.from.line(), in.Token):
+	}
+	id, genuine := c.popupOf(in)
+	if !genuine {
 		return true
 	}
 	act := in.Act
@@ -300,9 +303,20 @@ func (c *cleaner) popup(e pushsvc.Entry, in EntryInput) bool {
 		}
 		act = pushsvc.ActControl
 	}
-	e.Popup = &pushsvc.PopupAct{Popup: in.Popup, Variant: in.Variant, Act: act, Element: cut(in.Element, 64)}
+	e.Popup = &pushsvc.PopupAct{Popup: id, Variant: in.Variant, Act: act, Element: cut(in.Element, 64)}
 	c.entries = append(c.entries, e)
 	return true
+}
+
+// popupOf is the pop-up that the token is for; false where it is for none. Who got it
+// under a former name of the site has it under that.
+func (c *cleaner) popupOf(in EntryInput) (string, bool) {
+	for _, name := range c.service.signedFor(c.site) {
+		if pushsvc.CheckPopupToken(c.secret, name, in.Popup, in.Variant, c.from.line(), in.Token) {
+			return c.service.popupNow(name, in.Popup), true
+		}
+	}
+	return "", false
 }
 
 // maxUTM is the longest UTM parameter in characters, CleverTap's.

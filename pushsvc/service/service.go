@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -61,6 +62,11 @@ type Service struct {
 	sweeping atomic.Bool
 	cookies  atomic.Pointer[[]byte]
 	replaced replacements
+	names    atomic.Pointer[siteNames]
+	moving   struct {
+		mu   sync.Mutex
+		runs map[string]chan struct{}
+	}
 }
 
 // UnknownSiteError says that a site has never had a subscriber, and which

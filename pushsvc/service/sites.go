@@ -27,6 +27,8 @@ type SiteContents struct {
 	Settings   int64 `json:"settings"`
 	// Configured is true where the server's configuration names the site.
 	Configured bool `json:"configured"`
+	// OtherNameOf is the site whose other name this is; nothing is kept under it.
+	OtherNameOf string `json:"other_name_of,omitempty"`
 }
 
 // settingNames are all that operators can set for a site.
@@ -38,6 +40,10 @@ func (s *Service) SiteContents(ctx context.Context, site string) (SiteContents, 
 	c := SiteContents{Site: name}
 	if err != nil {
 		return c, err
+	}
+	if now := s.CurrentSite(name); now != name {
+		c.OtherNameOf = now
+		return c, nil
 	}
 	found := false
 	sum, err := s.Store.Site(ctx, name)
@@ -119,13 +125,22 @@ func (e *SiteInUseError) Error() string {
 // RemoveSite removes all that is kept of a site, and says what that was. It refuses
 // with a *SiteInUseError where the configuration names the site or messages of it are
 // not sent yet, unless force is true; those are cancelled then.
+//
+// Of another name of a site the name alone is removed: who comes by it begins a site
+// of its own.
 func (s *Service) RemoveSite(ctx context.Context, site string, force bool) (SiteContents, error) {
+	if err := s.ReadNames(ctx); err != nil {
+		return SiteContents{}, err
+	}
 	c, err := s.SiteContents(ctx, site)
 	if err != nil {
 		return c, err
 	}
 	if (c.Configured || c.Unfinished > 0) && !force {
 		return c, &SiteInUseError{c}
+	}
+	if c.OtherNameOf != "" {
+		return c, s.dropSite(ctx, c.Site)
 	}
 	err = s.eachUnfinished(ctx, c.Site, func(m pushsvc.Message) error {
 		_, err := s.Control(ctx, c.Site, m.ID, pushsvc.CommandCancel)
@@ -147,6 +162,9 @@ func (s *Service) dropSite(ctx context.Context, site string) error {
 	}
 	s.sites.forget(site)
 	s.forgetPopups(site)
+	if err := s.ReadNames(context.WithoutCancel(ctx)); err != nil {
+		s.log().ErrorContext(ctx, "reading the names of sites again", "error", err)
+	}
 	if s.Prompts != nil {
 		if err := s.Prompts.Read(context.WithoutCancel(ctx)); err != nil {
 			s.log().ErrorContext(ctx, "reading prompts again", "error", err)
@@ -196,6 +214,12 @@ type SiteRow struct {
 	Profiles      int64  `json:"profiles"`
 	// Configured is true where the server's configuration names the site.
 	Configured bool `json:"configured"`
+	// OtherNames are former names, under which visitors still come to it.
+	OtherNames []string `json:"other_names,omitempty"`
+	// Coming is true while rows are on their way here from another name.
+	Coming bool `json:"coming,omitempty"`
+	// Now is the site that visitors of this one come to, by the configuration.
+	Now string `json:"now,omitempty"`
 }
 
 // AllSites lists the sites that visitors have been to, by name, also those without a
@@ -205,6 +229,10 @@ func (s *Service) AllSites(ctx context.Context) ([]SiteRow, error) {
 	if err != nil {
 		return nil, err
 	}
+	moves, err := s.Store.Moves(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("listing other names of sites: %w", err)
+	}
 	var named []string
 	if s.Configured != nil {
 		named = s.Configured.Names()
@@ -212,7 +240,19 @@ func (s *Service) AllSites(ctx context.Context) ([]SiteRow, error) {
 	rows := make([]SiteRow, 0, len(sizes))
 	for _, name := range slices.Sorted(maps.Keys(sizes)) {
 		size := sizes[name]
-		rows = append(rows, SiteRow{name, size.subscriptions, size.messages, size.profiles, slices.Contains(named, name)})
+		row := SiteRow{
+			Site: name, Subscriptions: size.subscriptions, Messages: size.messages, Profiles: size.profiles,
+			Configured: slices.Contains(named, name),
+		}
+		if s.Configured != nil {
+			row.Now = s.siteNow(named, name)
+		}
+		for _, m := range moves {
+			if m.Into == name {
+				row.OtherNames, row.Coming = append(row.OtherNames, m.From), row.Coming || m.Running
+			}
+		}
+		rows = append(rows, row)
 	}
 	return rows, nil
 }

@@ -27,6 +27,7 @@ const childEnv = "BOLTSTORE_TEST_CHILD"
 var jobs = map[string]func(path, argument string) error{
 	"subscribe": subscribeForever,
 	"hold":      holdLock,
+	"move":      moveJob,
 }
 
 func TestMain(m *testing.M) {

@@ -349,7 +349,7 @@ func (s *Store) settleBins(name string, bins []map[hash]pushsvc.SubscriptionID, 
 		return err
 	}
 	defer s.rollback(tx)
-	st, ok := openSite(tx, name)
+	st, ok := rawIn(tx, bucketSites, name) // what waits of a former name is that one's
 	if !ok {
 		return nil
 	}

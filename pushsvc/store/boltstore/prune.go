@@ -54,7 +54,7 @@ func finished(ctx context.Context, tx *bolt.Tx, before time.Time, limit int, rep
 // run out by themselves; they lead nowhere meanwhile.
 func (w *writeTx) prune(old [][2]string) (pruned int, err error) {
 	for _, o := range old {
-		st, ok := openSite(w.tx, o[0])
+		st, ok := rawIn(w.tx, bucketSites, o[0])
 		if !ok {
 			continue
 		}

@@ -1,0 +1,364 @@
+package service
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+)
+
+// How rows of a renamed site come over: in pieces, with pauses in which others write.
+const (
+	moveRows  = 128
+	movePause = 2 * time.Millisecond
+	moveAgain = 10 * time.Second // after an error
+)
+
+// siteNames are the other names of sites, as they were read last.
+type siteNames struct {
+	moves  map[string]pushsvc.SiteMove // by the other name
+	former map[string][]string         // other names by site
+}
+
+// ReadNames reads which sites go by other names. Until it has, the store alone knows.
+func (s *Service) ReadNames(ctx context.Context) error {
+	all, err := s.Store.Moves(ctx)
+	if err != nil {
+		return fmt.Errorf("reading the other names of sites: %w", err)
+	}
+	n := &siteNames{moves: map[string]pushsvc.SiteMove{}, former: map[string][]string{}}
+	for _, m := range all {
+		n.moves[m.From] = m
+		n.former[m.Into] = append(n.former[m.Into], m.From)
+	}
+	s.names.Store(n)
+	return nil
+}
+
+// CurrentSite is the name that a site has now: browsers with a page or a worker from
+// before come to its former one.
+func (s *Service) CurrentSite(name string) string {
+	if n := s.names.Load(); n != nil {
+		if m, ok := n.moves[name]; ok {
+			return m.Into
+		}
+	}
+	return name
+}
+
+// signedFor are the names in which something may have been signed for the site.
+func (s *Service) signedFor(site string) []string {
+	if n := s.names.Load(); n != nil {
+		return append([]string{site}, n.former[site]...)
+	}
+	return []string{site}
+}
+
+// popupNow is the id that a pop-up of a former name has now.
+func (s *Service) popupNow(name, popup string) string {
+	if n := s.names.Load(); n != nil {
+		return cmp.Or(n.moves[name].Popups[popup], popup)
+	}
+	return popup
+}
+
+// SiteTakenError says that a site can't be renamed to one that there is.
+type SiteTakenError struct{ From, Into SiteContents }
+
+func (e *SiteTakenError) Error() string {
+	return fmt.Sprintf("site %[1]s is there already, with %[2]d subscribers and %[3]d profiles: 'caddy webpush sites merge %[4]s %[1]s' makes both one",
+		e.Into.Site, e.Into.Subscriptions, e.Into.Profiles, e.From.Site)
+}
+
+// SiteMoving is what becomes, or would become, of a site that gets another name.
+type SiteMoving struct {
+	From SiteContents `json:"from"`
+	Into SiteContents `json:"into"`
+	// Shared is how many endpoints are subscribed at both: each becomes one.
+	Shared int64 `json:"shared"`
+	// Popups are new ids of pop-ups of From; they are paused.
+	Popups map[string]string `json:"popups,omitempty"`
+	// Moved counts what has come over so far.
+	Moved pushsvc.SiteMoved `json:"moved,omitzero"`
+	// Running is true while more comes.
+	Running bool `json:"running"`
+	DryRun  bool `json:"dry_run,omitempty"`
+}
+
+// MoveSite gives a site another name, under which there is nothing yet unless merge is
+// true, and waits until all of it is there; where ctx ends first it goes on, also after
+// a restart. A dry run says what would come together, and changes nothing. Faults are
+// *pushsvc.FieldError, *SiteTakenError, and those of pushsvc.SiteStore's BeginMove.
+func (s *Service) MoveSite(ctx context.Context, from, into string, merge, dryRun bool) (SiteMoving, error) {
+	var out SiteMoving
+	var err error
+	if from, err = siteName(pushsvc.GivenSite(from)); err != nil {
+		return out, err
+	}
+	if into, err = pushsvc.SiteName(pushsvc.GivenSite(into)); err != nil {
+		return out, &pushsvc.FieldError{Field: "into", Problem: err.Error()}
+	}
+	if err := s.ReadNames(ctx); err != nil {
+		return out, err
+	}
+	move, begun := s.names.Load().moves[from]
+	if !begun || move.Into != into {
+		if out, err = s.beforeMove(ctx, from, into, merge); err != nil || dryRun {
+			out.DryRun = dryRun
+			return out, err
+		}
+	}
+	if move, err = s.Store.BeginMove(ctx, from, into, s.Clock()); err != nil {
+		return out, fmt.Errorf("renaming site %s: %w", from, err)
+	}
+	s.renamed(ctx, from, into)
+	if move.Running {
+		select {
+		case <-s.bringOver(from):
+		case <-ctx.Done():
+			return out, ctx.Err()
+		}
+	}
+	s.renamed(ctx, from, into)
+	move = s.names.Load().moves[from]
+	out.Popups, out.Moved, out.Running = move.Popups, move.Moved, move.Running
+	out.From.Site = from
+	out.Into, err = s.SiteContents(ctx, into)
+	return out, err
+}
+
+// beforeMove says what would come together, and what is in the way.
+func (s *Service) beforeMove(ctx context.Context, from, into string, merge bool) (out SiteMoving, err error) {
+	moves := []pushsvc.SiteMove{}
+	for _, m := range s.names.Load().moves {
+		moves = append(moves, m)
+	}
+	if _, err := pushsvc.BeginMove(moves, from, into); err != nil {
+		return out, err
+	}
+	if from == into {
+		return out, &pushsvc.FieldError{Field: "into", Problem: "is the site's own name"}
+	}
+	if out.From, err = s.SiteContents(ctx, from); err != nil {
+		return out, err
+	}
+	out.Into = SiteContents{Site: into}
+	if s.CurrentSite(into) == into { // else it is another name of from
+		found, err := s.SiteContents(ctx, into)
+		switch {
+		case err == nil:
+			out.Into = found
+		case !errors.Is(err, pushsvc.ErrNotFound):
+			return out, err
+		}
+		if err == nil && !merge {
+			return out, &SiteTakenError{out.From, out.Into}
+		}
+	}
+	var busy []string
+	err = s.eachUnfinished(ctx, from, func(m pushsvc.Message) error {
+		if !m.Movable() {
+			busy = append(busy, m.ID)
+		}
+		return nil
+	})
+	if err == nil && len(busy) > 0 {
+		err = &pushsvc.SiteBusyError{Site: from, Messages: busy}
+	}
+	if err != nil || out.Into.Subscriptions+out.Into.Popups == 0 {
+		return out, err
+	}
+	if out.Popups, err = s.popupClash(ctx, from, into); err != nil {
+		return out, err
+	}
+	out.Shared, err = s.sharedEndpoints(ctx, from, into)
+	return out, err
+}
+
+func (s *Service) popupClash(ctx context.Context, from, into string) (map[string]string, error) {
+	have, err := s.Store.Popups(ctx, into)
+	if err != nil {
+		return nil, err
+	}
+	come, err := s.Store.Popups(ctx, from)
+	if err != nil {
+		return nil, err
+	}
+	_, renamed, err := pushsvc.JoinPopups(have, come)
+	return renamed, err
+}
+
+// sharedEndpoints counts those that are subscribed at both sites.
+func (s *Service) sharedEndpoints(ctx context.Context, from, into string) (n int64, err error) {
+	known := map[[16]byte]struct{}{}
+	each := func(site string, fn func([16]byte)) error {
+		for after := pushsvc.SubscriptionID(0); ; {
+			page, err := s.Store.SubscriptionPage(ctx, site, after, 1000)
+			if err != nil || len(page) == 0 {
+				return err
+			}
+			for i := range page {
+				sum := sha256.Sum256([]byte(page[i].Endpoint))
+				fn([16]byte(sum[:16]))
+			}
+			after = page[len(page)-1].ID
+		}
+	}
+	err = each(from, func(h [16]byte) { known[h] = struct{}{} })
+	if err == nil {
+		err = each(into, func(h [16]byte) {
+			if _, both := known[h]; both {
+				n++
+			}
+		})
+	}
+	if err != nil {
+		return 0, fmt.Errorf("comparing the subscribers of %s and %s: %w", from, into, err)
+	}
+	return n, nil
+}
+
+// renamed has everything in memory be of the names that sites have now.
+func (s *Service) renamed(ctx context.Context, from, into string) {
+	ctx = context.WithoutCancel(ctx)
+	if err := s.ReadNames(ctx); err != nil {
+		s.log().ErrorContext(ctx, "reading the names of sites again", "error", err)
+	}
+	s.sites.forget(from)
+	s.forgetPopups(from)
+	if err := s.reloadPopups(ctx, into); err != nil {
+		s.log().ErrorContext(ctx, "reading pop-ups again", "error", err)
+	}
+	if s.Prompts != nil {
+		if err := s.Prompts.Read(ctx); err != nil {
+			s.log().ErrorContext(ctx, "reading prompts again", "error", err)
+		}
+	}
+}
+
+// ResumeMoves goes on in the background with what a restart has cut off.
+func (s *Service) ResumeMoves() {
+	n := s.names.Load()
+	if n == nil {
+		return
+	}
+	for from, m := range n.moves {
+		if m.Running {
+			s.log().Info("going on with giving a site its new name", "from", from, "into", m.Into)
+			s.bringOver(from)
+		}
+	}
+}
+
+// bringOver brings the rows of a site to its new name, in the background. The channel
+// is closed at the end.
+func (s *Service) bringOver(from string) <-chan struct{} {
+	s.moving.mu.Lock()
+	defer s.moving.mu.Unlock()
+	if running := s.moving.runs[from]; running != nil {
+		return running
+	}
+	if s.moving.runs == nil {
+		s.moving.runs = map[string]chan struct{}{}
+	}
+	done := make(chan struct{})
+	s.moving.runs[from] = done
+	go func() {
+		defer func() {
+			if r := recover(); r != nil {
+				s.log().Error("giving a site its new name failed unexpectedly", "panic", fmt.Sprint(r))
+			}
+			s.moving.mu.Lock()
+			delete(s.moving.runs, from)
+			s.moving.mu.Unlock()
+			close(done)
+		}()
+		s.bring(from)
+	}()
+	return done
+}
+
+func (s *Service) bring(from string) {
+	ctx := context.Background()
+	for {
+		m, err := s.Store.MoveRows(ctx, from, moveRows)
+		switch {
+		case errors.Is(err, pushsvc.ErrClosed), errors.Is(err, pushsvc.ErrNotFound):
+			return
+		case err != nil:
+			s.log().Error("giving a site its new name; it is tried again", "from", from, "error", err)
+			time.Sleep(moveAgain)
+		case !m.Running:
+			s.renamed(ctx, from, m.Into)
+			s.SweepSoon()
+			s.Engine.Wake()
+			return
+		default:
+			time.Sleep(movePause)
+		}
+	}
+}
+
+// StaleSite is a site whose visitors the configuration sends elsewhere by now.
+type StaleSite struct {
+	Site string `json:"site"`
+	// Now is the site that its visitors come to.
+	Now           string `json:"now"`
+	Subscriptions int64  `json:"subscriptions"`
+}
+
+// StaleSites lists sites with subscribers whose visitors come to another site by now:
+// the option "site" was given later, or "www." or a port has come or gone.
+func (s *Service) StaleSites(ctx context.Context) ([]StaleSite, error) {
+	if s.Configured == nil {
+		return nil, nil
+	}
+	sites, err := s.Store.Sites(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("listing sites: %w", err)
+	}
+	var stale []StaleSite
+	names := s.Configured.Names()
+	for _, site := range sites {
+		if now := s.siteNow(names, site.Site); now != "" && site.Subscriptions > 0 {
+			stale = append(stale, StaleSite{site.Site, now, site.Subscriptions})
+		}
+	}
+	return stale, nil
+}
+
+// siteNow is the site that visitors of a site come to by the configuration; empty for
+// that very one, and where nothing tells.
+func (s *Service) siteNow(names []string, site string) string {
+	if slices.Contains(names, site) {
+		return ""
+	}
+	if now := s.Configured.SiteOf(site); now != "" {
+		if now == site {
+			return ""
+		}
+		return now
+	}
+	host := site
+	if name, _, err := net.SplitHostPort(site); err == nil {
+		host = name
+	}
+	bare := strings.TrimPrefix(host, "www.")
+	for _, name := range names {
+		other := name
+		if h, _, err := net.SplitHostPort(name); err == nil {
+			other = h
+		}
+		if strings.TrimPrefix(other, "www.") == bare {
+			return name
+		}
+	}
+	return ""
+}
