@@ -215,6 +215,7 @@ func (w *writeTx) beginMove(from, into string, at time.Time) (m moveRow, err err
 			return m, err
 		}
 	}
+	w.changed = pushsvc.ChangedAll &^ pushsvc.ChangedKeys
 	return m, errors.Join(w.moveSettings(&m), w.movePopups(&m), w.reserveIDs(&m), w.putMove(m))
 }
 
@@ -380,6 +381,7 @@ func (w *writeTx) forgetMoves(name string) (alias bool, err error) {
 		if m.Running {
 			return false, pushsvc.ErrSiteMoving
 		}
+		w.changed |= pushsvc.ChangedSites
 		alias = alias || m.From == name
 		if err := w.deleteMove(m.From); err != nil {
 			return false, err

@@ -95,6 +95,7 @@ func (s *Store) BeginMove(ctx context.Context, from, into string, at time.Time) 
 		s.moves = map[string]*move{}
 	}
 	s.moves[from] = m
+	s.changes.Note(pushsvc.ChangedAll &^ pushsvc.ChangedKeys)
 	return m.copy(), nil
 }
 

@@ -23,6 +23,9 @@ func (s *Store) RemoveSite(ctx context.Context, names ...string) error {
 	}
 	for _, name := range names {
 		alias := s.moves[name] != nil
+		if alias {
+			s.changes.Note(pushsvc.ChangedSites)
+		}
 		maps.DeleteFunc(s.moves, func(from string, m *move) bool { return from == name || m.Into == name })
 		if alias || s.removeSite(name) {
 			err = nil

@@ -91,6 +91,14 @@ func testChangeKinds(h *harness) {
 	})
 	h.put(siteB, 1)
 	step("RemoveSite", pushsvc.ChangedSites, func() error { return h.RemoveSite(h.Context(), siteB) })
+	h.put(siteB, 1)
+	step("BeginMove", pushsvc.ChangedSites, func() error {
+		_, err := h.BeginMove(h.Context(), siteB, siteNew, epoch)
+		return err
+	})
+	h.move(siteB, siteNew, 100)
+	at = h.changes(at-1, pushsvc.ChangedSites) // the end may be told of or not
+	step("RemoveSite of a name", pushsvc.ChangedSites, func() error { return h.RemoveSite(h.Context(), siteB) })
 	// The same again changes nothing, and may be told of or not; what follows must be.
 	step("PutSetting", pushsvc.ChangedSettings, func() error {
 		_, err := h.PutSetting(h.Context(), setting(siteA, "prompt", `{"kind":"bar"}`), pushsvc.AnyRevision)
