@@ -10,7 +10,7 @@ var dist embed.FS
 
 // lazyModules are what the SDK loads where it needs it, by import().
 var lazyModules = []string{
-	"ui.js", "texts.js", "compat.js", "wait.js", "join.js", "track.js", "trouble.js", "onsite.js",
+	"ui.js", "texts.js", "compat.js", "onesignal.js", "wait.js", "join.js", "track.js", "trouble.js", "onsite.js",
 	"popup.js", "popup-more.js", "popup-words.js",
 }
 

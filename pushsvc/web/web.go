@@ -24,6 +24,9 @@ var (
 	//go:embed dist/sw.js
 	worker []byte
 
+	//go:embed dist/tell.js
+	tell []byte
+
 	//go:embed dist/retire.js
 	retireSDK []byte
 
@@ -38,6 +41,7 @@ func Version() string {
 	sum.Write(sdk)
 	sum.Write(worker)
 	sum.Write(frame)
+	sum.Write(tell)
 	for _, name := range lazyModules {
 		body, _ := Module(name)
 		sum.Write(body)
@@ -61,6 +65,11 @@ func SDK(config []byte) []byte {
 func Worker(config []byte) []byte {
 	return bytes.Replace(worker, []byte(placeholder), config, 1)
 }
+
+// Tell returns what stands behind the worker, with "\n;" in between, where pages
+// listen for notifications by another provider's names, in a slice of its own. Of
+// its form is what Worker says.
+func Tell() []byte { return bytes.Clone(tell) }
 
 // RetireSDK returns what stands in the place of the page script where a site
 // gives push up: it ends the browser's subscription and forgets the visitor.

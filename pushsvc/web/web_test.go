@@ -32,6 +32,7 @@ var modules = []struct {
 	{"ui.js", 8000},
 	{"texts.js", 8000},
 	{"compat.js", 9500},
+	{"onesignal.js", 6500},
 	{"wait.js", 1500},
 	{"join.js", 3500},
 	{"track.js", 4000},
@@ -56,6 +57,7 @@ func TestSize(t *testing.T) {
 		})
 	}
 	t.Run("frame.js", func(t *testing.T) { checkSize(t, Frame(), 2500) })
+	t.Run("tell.js", func(t *testing.T) { checkSize(t, Tell(), 1300) })
 }
 
 // TestFrame has the script stand inside a document, whatever it contains.
@@ -179,6 +181,21 @@ func TestShape(t *testing.T) {
 	}
 }
 
+// TestTell has the script stand behind any worker.
+func TestTell(t *testing.T) {
+	script := Tell()
+	if found := append(forbidden.FindAll(script, -1), moduleSyntax.FindAll(script, -1)...); found != nil {
+		t.Errorf("found %q", found)
+	}
+	if bytes.Contains(script, []byte(placeholder)) {
+		t.Error("has a place for a config")
+	}
+	script[0] = 'X'
+	if Tell()[0] == 'X' {
+		t.Error("the result shares memory with the embedded script")
+	}
+}
+
 // siteWorker is what a site may serve already; it ends in a comment without a
 // line end.
 const siteWorker = `"use strict";
@@ -214,6 +231,7 @@ func TestAppendedWorker(t *testing.T) {
 		{"classic", "sw.cjs", siteWorker + "\n;" + ours, "push,fetch," + listeners},
 		{"module", "sw.mjs", siteWorker + "\n;" + ours + "\nexport {};", "push,fetch," + listeners},
 		{"twice", "sw.cjs", ours + "\n;" + ours, listeners},
+		{"for pages that listen", "sw.cjs", ours + "\n;" + string(Tell()) + "\n;" + string(Tell()), listeners + ",push,notificationclick,notificationclose,message"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

@@ -41,6 +41,8 @@ var entries = []entry{
 	{"dist/retire.js", "src/sdk/retire.ts", script},
 	{"dist/retire-sw.js", "src/sw/retire.ts", script},
 	{"dist/compat.js", "src/compat/main.ts", module},
+	{"dist/onesignal.js", "src/onesignal/main.ts", module},
+	{"dist/tell.js", "src/sw/tell.ts", plain},
 	{"dist/ui.js", "src/ui/main.ts", module},
 	{"dist/texts.js", "src/ui/texts.ts", module},
 	{"dist/wait.js", "src/sdk/wait.ts", module},

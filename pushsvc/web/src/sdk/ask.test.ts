@@ -67,6 +67,7 @@ test("afterOf: never on the first page unless the site says so", () => {
   assert.deepEqual(after({ prompt: {} }), { pages: 2 });
   assert.deepEqual(after({ prompt: { after: {} } }), {});
   assert.deepEqual(after({ compat: "clevertap" }), { manual: true });
+  assert.deepEqual(after({ compat: "onesignal" }), { pages: 2 });
   assert.deepEqual(after({ compat: "clevertap", prompt: { after: { exit: true } } }), { exit: true });
 });
 

@@ -51,7 +51,7 @@ function askedLately({ asked, refusals, now }: Visitor, askAgain: number | numbe
 /** When the prompt shows by itself. Never on a visitor's first page unless the
  * site says so; where the site's pages ask by CleverTap's call, only then. */
 export function afterOf({ prompt, compat }: Config): After {
-  return prompt?.after ?? (compat ? { manual: true } : { pages: 2 });
+  return prompt?.after ?? (compat === "clevertap" ? { manual: true } : { pages: 2 });
 }
 
 /** Milliseconds until the prompt may show by itself, triggers aside; Infinity for

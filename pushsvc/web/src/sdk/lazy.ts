@@ -7,7 +7,7 @@ import type { Config } from "../shared/wire";
  * when the visitor leaves, and on a page that is gone there is no later, so that
  * nobody is told of a fault that is none. By a name of its own, because engines
  * remember a module that failed. */
-export function load<T>(config: Config, name: "ui" | "compat" | "track" | "onsite" | "popup" | "wait" | "join" | "trouble"): Promise<T> {
+export function load<T>(config: Config, name: "ui" | "compat" | "onesignal" | "track" | "onsite" | "popup" | "wait" | "join" | "trouble"): Promise<T> {
   const path = `${config.prefix}/${name}.js?v=${config.version}`;
   return import(ownURL(path)).catch(async () => {
     await new Promise((resolve) => setTimeout(resolve, 2000));

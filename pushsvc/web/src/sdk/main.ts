@@ -1,6 +1,7 @@
 import type { WebPush } from "./api";
 import { adopt } from "./adopt";
 import { mendManifest } from "./manifest";
+import { installOneSignal } from "./onesignal";
 import { SDK } from "./sdk";
 import { stubClevertap } from "./stub";
 
@@ -46,7 +47,7 @@ function main(): void {
     };
     Object.defineProperty(window, "webpush", { value: Object.freeze(api), configurable: true, writable: true, enumerable: true });
   }
-  const compat = config.compat ? stubClevertap(sdk, config) : undefined;
+  const compat = config.compat === "onesignal" ? installOneSignal(sdk, config) : config.compat && stubClevertap(sdk, config);
   compat?.catch((error) => console.warn("webpush:", error));
   void sdk.start(adopt(config, compat));
 }

@@ -283,6 +283,11 @@ export class SDK implements Omit<WebPush, "raiseNotificationViewed" | "raiseNoti
     return this.run(countView());
   }
 
+  /** Decides once more when to ask on this page: the page has had its say. */
+  again(): void {
+    if (this.rested) void this.run(Number(local.get("views")));
+  }
+
   /** Hands the page to onsite.js, if it is there or a pop-up could apply. */
   private showPopups(): void {
     const { popups } = this.config;

@@ -79,8 +79,8 @@ export interface Config {
   /** The proxy counts pages of visitors who have the cookie: each visit is told, so
    * that the second page counts. */
   watched?: boolean;
-  /** Puts `window.clevertap` on the page. */
-  compat?: "clevertap";
+  /** Puts `window.clevertap` or `window.OneSignal` on the page. */
+  compat?: "clevertap" | "onesignal";
   /** Matches the addresses of that provider's page script, which pages don't load. */
   vendorScripts?: string;
   /** Providers that the site moves away from: their subscriptions become ours

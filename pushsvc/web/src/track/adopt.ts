@@ -1,9 +1,9 @@
 import type { Entry, Identity } from "../shared/entries";
 
-/** What CleverTap's storage said of the visitor (`webpush:ct`, see src/compat) as
- * an entry; undefined where that is nothing. */
+/** What another provider's storage said of the visitor (`webpush:ct`, see src/compat
+ * and src/onesignal) as an entry; undefined where that is nothing. */
 export function adoptEntry(text: string): (Entry & { type: "adopt" }) | undefined {
-  let known: { id?: string; identities?: string[] };
+  let known: { id?: string; identities?: (string | Identity)[] };
   try {
     known = JSON.parse(text);
   } catch {
@@ -17,7 +17,8 @@ export function adoptEntry(text: string): (Entry & { type: "adopt" }) | undefine
 }
 
 /** CleverTap keeps them as texts that begin with their kind, or do not tell it. */
-function identity(text: string): Identity {
+function identity(text: string | Identity): Identity {
+  if (typeof text === "object") return text;
   const [, prefix, rest] = /^(GP|FB):(.*)$/s.exec(text) ?? [];
   if (prefix) return { kind: prefix === "GP" ? "gpid" : "fbid", value: rest! };
   return { kind: /^[^@\s]+@[^@\s]+$/.test(text) ? "email" : "identity", value: text };

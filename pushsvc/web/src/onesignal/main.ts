@@ -1,0 +1,57 @@
+// onesignal.js: window.OneSignal on the same code as window.webpush.
+
+import type { SDK } from "../sdk/sdk";
+import { local } from "../sdk/storage";
+import { attempt } from "./emitter";
+import { OneSignal } from "./onesignal";
+import { adoptKnown, known, readDatabase, silenced } from "./storage";
+
+/** Makes the API of every queue on the page, when what OneSignal left in the
+ * browser is ours: what the page wants depends on it. */
+export async function install(sdk: SDK): Promise<OneSignal> {
+  if (!local.get("adopted")) await adoptStorage();
+  const api = new OneSignal(sdk);
+  takeOver(api);
+  return api;
+}
+
+/** Puts the API in the place of the page's queues, and plays back what waits. */
+export function takeOver(api: OneSignal): void {
+  const call = (item: unknown) => attempt(() => (item as (api: OneSignal) => unknown)(api));
+  replace("OneSignalDeferred", { push: (...items) => items.map(call)[0] });
+  replace("OneSignal", api);
+}
+
+/** Reads once what OneSignal left in the visitor's storage. */
+export async function adoptStorage(): Promise<void> {
+  let prompt: string | null = null;
+  try {
+    prompt = localStorage.getItem("onesignal-notification-prompt");
+  } catch {
+    // Site data is blocked.
+  }
+  adoptKnown(local, known(await readDatabase()), silenced(prompt, Date.now()), Date.now());
+  local.set("adopted", "1");
+}
+
+interface Queue {
+  push(...items: unknown[]): unknown;
+}
+
+/** Pages make a queue before us or after us, and may keep a reference to it. */
+function replace(name: string, ours: Queue): void {
+  const page = window as unknown as Record<string, unknown>;
+  const replay = (queue: unknown) => {
+    if (!Array.isArray(queue)) return;
+    const items = queue.splice(0);
+    queue.push = (...later: unknown[]) => (ours.push(...later), 0);
+    ours.push(...items);
+  };
+  const before = page[name];
+  try {
+    Object.defineProperty(page, name, { get: () => ours, set: replay, configurable: true, enumerable: true });
+  } catch {
+    page[name] = ours; // made by `var` in a script before: not configurable
+  }
+  replay(before);
+}

@@ -1,0 +1,97 @@
+// A notification as OneSignal's listeners get it. Pure.
+
+/** What the worker tells of one (src/sw/tell.ts). */
+export interface Told {
+  webpush: "display" | "click" | "dismiss";
+  id: string;
+  title?: string;
+  body?: string;
+  icon?: string;
+  badge?: string;
+  image?: string;
+  tag?: string;
+  data?: unknown;
+  actions?: { action: string; title: string; icon?: string; navigate?: string }[];
+  /** Where a click leads. */
+  url?: string;
+  /** The button that was clicked. */
+  action?: string;
+}
+
+export interface ActionButton {
+  actionId: string;
+  text: string;
+  icon?: string;
+  launchURL?: string;
+}
+
+/** v16's names and, after confirmDelivery, v15's. */
+export interface OSNotification {
+  notificationId: string;
+  title?: string;
+  body: string;
+  icon?: string;
+  badgeIcon?: string;
+  image?: string;
+  actionButtons?: ActionButton[];
+  topic?: string;
+  additionalData?: object;
+  launchURL?: string;
+  confirmDelivery: boolean;
+  id: string;
+  heading?: string;
+  content: string;
+  data?: unknown;
+  url?: string;
+  action?: string;
+}
+
+export function notificationOf(told: Told): OSNotification {
+  const { id, title, body = "", icon, badge, image, tag, data, actions, url, action } = told;
+  const buttons = actions?.map((one) => ({ actionId: one.action, text: one.title, icon: one.icon, launchURL: one.navigate }));
+  return {
+    notificationId: id,
+    title,
+    body,
+    icon,
+    badgeIcon: badge,
+    image,
+    actionButtons: buttons?.length ? buttons : undefined,
+    topic: tag,
+    additionalData: typeof data === "object" && data ? data : undefined,
+    launchURL: url,
+    confirmDelivery: false,
+    id,
+    heading: title,
+    content: body,
+    data: data ?? undefined,
+    url,
+    action,
+  };
+}
+
+/** Events of v16 and of v15, in the order in which they are told. */
+export function eventsOf(told: Told): [event: string, detail: unknown][] {
+  const notification = notificationOf(told);
+  const { action: actionId, url } = told;
+  switch (told.webpush) {
+    case "display":
+      // The browser insists on showing every push, so nothing can hold it back.
+      return [
+        ["foregroundWillDisplay", { notification: { ...notification, display() {} }, preventDefault() {} }],
+        ["notificationDisplay", notification],
+      ];
+    case "click":
+      return [
+        ["click", { notification, result: { actionId: actionId || undefined, url } }],
+        ["notificationClick", notification],
+      ];
+    case "dismiss":
+      return [
+        ["dismiss", { notification }],
+        ["notificationDismiss", notification],
+      ];
+    default:
+      return [];
+  }
+}

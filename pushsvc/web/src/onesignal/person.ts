@@ -1,0 +1,114 @@
+// Who the visitor is by OneSignal's names, on the SDK's queue, and a copy in this
+// browser for the getters, which cannot wait.
+
+import type { SDK } from "../sdk/sdk";
+import { local } from "../sdk/storage";
+import { blocked } from "./state";
+import { keep, kept } from "./storage";
+import { changedTags, cleanTags } from "./tags";
+
+export interface Current {
+  onesignalId: string | undefined;
+  externalId: string | undefined;
+}
+
+const filled = (value: unknown): string => (typeof value === "string" || typeof value === "number" ? String(value) : "");
+
+export class Person {
+  constructor(
+    private readonly sdk: SDK,
+    private readonly changed: (current: Current) => void,
+  ) {}
+
+  current(): Current {
+    const { onesignalId, externalId } = kept(local);
+    return { onesignalId, externalId };
+  }
+
+  /** Sites tell it on every page: the same is told once in a visit. */
+  login(id: unknown, token: unknown): void {
+    const externalId = filled(id);
+    if (!externalId) return this.warn("login: the external id is missing");
+    const before = kept(local);
+    const visit = externalId + " " + local.get("visit").split(" ")[0];
+    const signature = /^[\da-f]{64}$/i.test(filled(token)) ? filled(token) : undefined;
+    if (local.get("oslogin") !== visit) this.sdk.login({ identity: externalId, ...(signature && { signature }) });
+    local.set("oslogin", visit);
+    if (before.externalId === externalId) return;
+    // What a known person had is not the next one's; an unknown visitor's is.
+    keep(local, { externalId, onesignalId: before.onesignalId ?? crypto.randomUUID(), ...(before.externalId && { tags: {} }) });
+    this.changed(this.current());
+  }
+
+  async logout(): Promise<void> {
+    if (!kept(local).externalId) return;
+    keep(local, { externalId: undefined, onesignalId: undefined, tags: {}, id: undefined });
+    local.remove("oslogin");
+    this.changed(this.current());
+    await this.sdk.logout();
+  }
+
+  /** Gives the subscription the id by which pages and the site's server know it. */
+  named(): void {
+    if (kept(local).id) return;
+    const id = crypto.randomUUID();
+    keep(local, { id, onesignalId: kept(local).onesignalId ?? crypto.randomUUID() });
+    this.sdk.record({ type: "adopt", device: id });
+  }
+
+  alias(aliases: unknown): void {
+    if (typeof aliases !== "object" || !aliases) return this.warn("addAliases: takes an object");
+    for (const [label, id] of Object.entries(aliases)) {
+      if (filled(id)) this.sdk.record({ type: "adopt", device: label + ":" + filled(id) });
+    }
+  }
+
+  tag(given: unknown): Record<string, string | null> {
+    const { tags, refused } = cleanTags(given);
+    if (refused.length) this.warn("tags: not taken: " + refused.join(", "));
+    if (Object.keys(tags).length && this.set(tags)) keep(local, { tags: changedTags(this.tags(), tags) });
+    return tags;
+  }
+
+  untag(names: unknown): string[] {
+    const list = (Array.isArray(names) ? names : [names]).map(filled).filter(Boolean);
+    this.tag(Object.fromEntries(list.map((name) => [name, null])));
+    return list;
+  }
+
+  tags(): Record<string, string> {
+    return kept(local).tags ?? {};
+  }
+
+  /** Sets values of the profile. Consent that is missing keeps it all back. */
+  set(values: Record<string, unknown>): boolean {
+    return !blocked() && this.sdk.record({ type: "profile", set: values });
+  }
+
+  speak(language: unknown): void {
+    if (filled(language) && this.set({ language: filled(language) })) keep(local, { language: filled(language) });
+  }
+
+  language(): string {
+    return kept(local).language ?? navigator.language.split("-")[0]!;
+  }
+
+  event(name: unknown, properties?: unknown): void {
+    if (!filled(name) || blocked()) return;
+    const props = typeof properties === "object" && properties ? (properties as Record<string, unknown>) : undefined;
+    this.sdk.event(filled(name), props);
+  }
+
+  /** An outcome is an event; a unique one is told once in a visit. */
+  outcome(name: unknown, weight?: unknown, once = false): void {
+    const visit = local.get("visit").split(" ")[0] + " " + filled(name);
+    const { outcomes = [] } = kept(local);
+    if (once && outcomes.includes(visit)) return;
+    if (once) keep(local, { outcomes: [...outcomes, visit].slice(-20) });
+    this.event(name, typeof weight === "number" ? { weight } : undefined);
+  }
+
+  warn(text: string): void {
+    console.warn("webpush: OneSignal." + text);
+  }
+}

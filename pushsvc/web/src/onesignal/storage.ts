@@ -1,0 +1,101 @@
+// What OneSignal left in this browser, and what is kept here of the visitor.
+
+import type { Memory } from "../sdk/storage";
+
+/** Kept as JSON in `webpush:os`. */
+export interface Kept {
+  /** The id of the subscription, as pages and the site's server know it. */
+  id?: string;
+  onesignalId?: string;
+  externalId?: string;
+  tags?: Record<string, string>;
+  language?: string;
+  /** Consent is needed; it was given. */
+  required?: boolean;
+  given?: boolean;
+  /** Outcomes that were told once. */
+  outcomes?: string[];
+}
+
+export function kept(local: Memory): Kept {
+  try {
+    return JSON.parse(local.get("os")) ?? {};
+  } catch {
+    return {};
+  }
+}
+
+export function keep(local: Memory, change: Kept): void {
+  local.set("os", JSON.stringify({ ...kept(local), ...change }));
+}
+
+type Rows = Record<string, Record<string, any>[]>;
+
+const text = (value: unknown): string | undefined => (typeof value === "string" && value ? value.slice(0, 256) : undefined);
+
+/** What the tables of OneSignal's database say: of v15 Ids and Options, of v16
+ * identity, properties and subscriptions, too. */
+export function known({ Ids = [], Options = [], identity = [], properties = [], subscriptions = [] }: Rows): Kept & { out: boolean } {
+  const id = (type: string) => Ids.find((row) => row.type === type)?.id;
+  const option = (key: string) => Options.find((row) => row.key === key)?.value;
+  const push = subscriptions.find(({ type }) => !/^(Email|SMS)$/i.test(String(type)));
+  const tags = Object.entries(properties[0]?.tags ?? {}).filter((entry): entry is [string, string] => typeof entry[1] === "string");
+  const found: Kept = {
+    id: text(push?.id) ?? text(id("userId")),
+    onesignalId: text(identity[0]?.onesignal_id) ?? text(identity[0]?.onesignalId),
+    externalId: text(identity[0]?.external_id) ?? text(identity[0]?.externalId) ?? text(id("externalUserId")),
+    tags: tags.length ? Object.fromEntries(tags) : undefined,
+  };
+  const out = option("optedOut") ?? (option("subscription") == null ? false : !option("subscription"));
+  return { ...(JSON.parse(JSON.stringify(found)) as Kept), out: out === true };
+}
+
+/** All rows of OneSignal's database; nothing where there is none, and none is made. */
+export function readDatabase(): Promise<Rows> {
+  return new Promise((resolve) => {
+    const nothing = () => resolve({});
+    setTimeout(nothing, 2000);
+    try {
+      const opening = indexedDB.open("ONE_SIGNAL_SDK_DB");
+      opening.onupgradeneeded = () => opening.transaction?.abort();
+      opening.onerror = opening.onblocked = nothing;
+      opening.onsuccess = () => {
+        const database = opening.result;
+        const names = ["Ids", "Options", "identity", "properties", "subscriptions"].filter((name) => database.objectStoreNames.contains(name));
+        const rows: Rows = {};
+        if (!names.length) return database.close(), nothing();
+        const reading = database.transaction(names);
+        for (const name of names) {
+          const all = reading.objectStore(name).getAll();
+          all.onsuccess = () => (rows[name] = all.result);
+        }
+        reading.oncomplete = reading.onabort = () => {
+          database.close();
+          resolve(rows);
+        };
+      };
+    } catch {
+      nothing(); // site data is blocked
+    }
+  });
+}
+
+/** Whether OneSignal's prompt was refused and its time of silence lasts. */
+export function silenced(item: string | null, now: number): boolean {
+  try {
+    const { value, timestamp } = JSON.parse(item ?? "");
+    return JSON.parse(value) === "dismissed" && Number(timestamp) > now;
+  } catch {
+    return false;
+  }
+}
+
+/** Takes over who the visitor was and that they opted out or refused, unless they
+ * have answered us since. What the server is told of it waits in `webpush:ct`. */
+export function adoptKnown(local: Memory, { out, ...found }: Kept & { out: boolean }, refused: boolean, now: number): void {
+  keep(local, { ...found, ...kept(local) });
+  const identities = found.externalId ? [{ kind: "identity", value: found.externalId }] : undefined;
+  if (found.id || identities) local.set("ct", JSON.stringify({ id: found.id, identities }));
+  if (out && !local.get("out")) local.set("out", "1");
+  if (refused && !local.get("asked")) local.set("asked", String(now));
+}

@@ -1,0 +1,20 @@
+// What the worker tells of notifications (src/sw/tell.ts).
+
+import { findWorker } from "../sdk/worker";
+import type { Config } from "../shared/wire";
+import type { Told } from "./notification";
+
+/** Listens for what the worker tells, and asks it for a click that has opened this
+ * page. */
+export function listen(config: Config, told: (message: Told) => void): void {
+  const { serviceWorker } = navigator;
+  if (!serviceWorker) return;
+  serviceWorker.addEventListener("message", ({ data }: MessageEvent<Told | undefined>) => {
+    if (data?.webpush && data.id) told(data);
+  });
+  serviceWorker.startMessages?.();
+  findWorker(config).then(
+    (registration) => registration?.active?.postMessage({ webpush: "clicks" }),
+    () => {},
+  );
+}

@@ -1,0 +1,72 @@
+// Tells the site's pages of its notifications, for those that listen by OneSignal's
+// names. It stands behind our worker, only under `compat onesignal`.
+
+import type { Told } from "../onesignal/notification";
+import { ownURL } from "../shared/address";
+import { chooseTab } from "./clients";
+import { clickURL, ownData, parsePayload, webURL } from "./payload";
+
+declare const self: ServiceWorkerGlobalScope & { [loaded]?: true };
+
+const loaded: unique symbol = Symbol.for("webpush.tell") as never;
+
+/** How long a click waits for the page that it opens, ms; and the cache that it waits
+ * in, because our worker empties its own (memory.ts). */
+const wait = 300_000;
+const cacheName = "webpush-click";
+
+function start(): void {
+  if (self[loaded]) return;
+  self[loaded] = true;
+  self.addEventListener("push", (event) => {
+    const { id, notification } = parsePayload(event.data);
+    if (!id) return;
+    const { title, body, icon, badge, image, tag, data, actions, navigate } = notification;
+    event.waitUntil(tellAll({ webpush: "display", id, title, body, icon, badge, image, tag, data, actions, url: webURL(navigate, self.registration.scope) || undefined }));
+  });
+  self.addEventListener("notificationclick", (event) => {
+    const told = toldOf(event.notification, "click", event.action);
+    if (told) event.waitUntil(tellClicked(told));
+  });
+  self.addEventListener("notificationclose", (event) => {
+    const told = toldOf(event.notification, "dismiss", "");
+    if (told) event.waitUntil(tellAll(told));
+  });
+  self.addEventListener("message", (event) => {
+    if ((event.data as { webpush?: string } | undefined)?.webpush === "clicks" && event.source) event.waitUntil(tellWaiting(event.source));
+  });
+}
+
+/** What a notification of ours says; undefined for one of the site's own. */
+function toldOf(notification: Notification, webpush: Told["webpush"], action: string): Told | undefined {
+  const own = ownData(notification.data);
+  if (!own) return undefined;
+  const { title, body, icon, badge, image, tag, actions } = notification as Notification & Pick<Told, "image" | "badge" | "actions">;
+  const url = clickURL(own, action, self.registration.scope) || undefined;
+  const buttons = actions?.map((one) => ({ action: one.action, title: one.title, icon: one.icon, navigate: own.actions[one.action] }));
+  return { webpush, id: own.message, title, body, icon, badge, image, tag, data: own.data, actions: buttons, url, action };
+}
+
+const windows = () => self.clients.matchAll({ type: "window", includeUncontrolled: true });
+
+async function tellAll(told: Told): Promise<void> {
+  for (const tab of await windows()) tab.postMessage(told);
+}
+
+/** The tab that the click brings to the front, or the page that it opens. */
+async function tellClicked(told: Told): Promise<void> {
+  const [all, controlled] = await Promise.all([windows(), self.clients.matchAll({ type: "window" })]);
+  const { tab, navigate } = chooseTab(told.url ?? "", all, controlled);
+  if (tab && !navigate) tab.postMessage(told);
+  else await (await caches.open(cacheName)).put(ownURL("/" + cacheName), new Response(JSON.stringify({ told, time: Date.now() })));
+}
+
+async function tellWaiting(page: { postMessage(message: unknown): void }): Promise<void> {
+  const kept = await caches.match(ownURL("/" + cacheName), { cacheName });
+  if (!kept) return;
+  const { told, time }: { told: Told; time: number } = await kept.json();
+  await caches.delete(cacheName);
+  if (Math.abs(Date.now() - time) < wait) page.postMessage(told);
+}
+
+start();

@@ -1,0 +1,99 @@
+// OneSignal's API on a page whose SDK only writes down what it is asked.
+
+import { OneSignal } from "../onesignal/onesignal";
+import { takeOver } from "../onesignal/main";
+import type { SDK } from "../sdk/sdk";
+import { define, storageArea } from "./page";
+
+/** For names that the types don't have. */
+export type Any = Record<string, any>;
+
+/** A page with the API on it. */
+export interface Page {
+  api: Any;
+  window: Any;
+  /** What the SDK was asked to do and to record, in order. */
+  did: unknown[];
+  config: Any;
+  /** The SDK says so. */
+  say(event: string): void;
+  /** The browser's answer to the next question. */
+  answers: { permission: NotificationPermission; endpoint: string };
+  /** What the worker tells. */
+  tell(message: unknown): void;
+  /** What the worker was asked. */
+  asked: unknown[];
+}
+
+/** Makes a page with this in our storage, these globals and site settings. */
+export function page(given: { left?: Any; globals?: Any; prompt?: Any; permission?: NotificationPermission; click?: boolean } = {}): Page {
+  const did: unknown[] = [];
+  const asked: unknown[] = [];
+  const answers = { permission: "granted" as NotificationPermission, endpoint: "https://push.example/1" };
+  const notification = { permission: given.permission ?? "default" };
+  const worker = Object.assign(new EventTarget(), {
+    startMessages: () => {},
+    getRegistration: async () => ({ scope: "https://shop.example/", active: { postMessage: (message: unknown) => asked.push(message) } }),
+  });
+  define({
+    window: globalThis,
+    localStorage: storageArea(),
+    sessionStorage: storageArea(),
+    location: new URL("https://shop.example/"),
+    isSecureContext: true,
+    navigator: { serviceWorker: worker, language: "de-DE", userActivation: { isActive: given.click ?? true } },
+    PushManager: class {},
+    Notification: notification,
+    addEventListener: () => {},
+  });
+  const window = globalThis as unknown as Any;
+  for (const name of ["OneSignal", "OneSignalDeferred"]) {
+    delete window[name];
+    if (given.globals && name in given.globals) window[name] = given.globals[name];
+  }
+  localStorage.setItem("webpush:visit", "1 https://shop.example/");
+  for (const [name, value] of Object.entries(given.left ?? {})) localStorage.setItem(name, typeof value === "string" ? value : JSON.stringify(value));
+  const listeners: [string, () => void][] = [];
+  const say = (event: string) => listeners.forEach(([name, listener]) => name === event && listener());
+  const subscribe = () => {
+    notification.permission = answers.permission;
+    if (answers.permission !== "granted") return say("denied");
+    localStorage.removeItem("webpush:out");
+    localStorage.setItem("webpush:sub", JSON.stringify({ endpoint: answers.endpoint }));
+    say("subscribed");
+  };
+  const unsubscribe = () => {
+    localStorage.removeItem("webpush:sub");
+    say("unsubscribed");
+  };
+  const config: Any = { scope: "/", prompt: given.prompt };
+  const sdk = {
+    config,
+    queue: { held: false },
+    again: () => did.push("again"),
+    send: () => did.push("send"),
+    record: (entry: unknown) => (did.push(entry), true),
+    event: (name: string, props?: unknown) => (did.push(["event", name, props]), true),
+    login: (who: unknown) => did.push(["login", who]),
+    logout: async () => (did.push("logout"), unsubscribe()),
+    subscribe: async () => (did.push("subscribe"), subscribe()),
+    unsubscribe: async () => (did.push("unsubscribe"), localStorage.setItem("webpush:out", "1"), unsubscribe()),
+    prompt: async (options: unknown) => void did.push(["prompt", options]),
+    on: (event: string, listener: () => void) => listeners.push([event, listener]),
+  };
+  const api = new OneSignal(sdk as unknown as SDK);
+  takeOver(api);
+  return {
+    api: api as Any,
+    window,
+    did,
+    config,
+    say,
+    answers,
+    tell: (data) => worker.dispatchEvent(new MessageEvent("message", { data })),
+    asked,
+  };
+}
+
+/** What waits in promises is done. */
+export const settled = () => new Promise((resolve) => setTimeout(resolve));
