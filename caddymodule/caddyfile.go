@@ -313,7 +313,7 @@ func perMinute(field *int, what string) option {
 //		frames
 //		no_transform ignore
 //		retire
-//		compat       clevertap
+//		compat       clevertap | onesignal
 //		migrate_from <provider> | <path of a worker>...
 //		dual_run
 //		identify        <placeholder>

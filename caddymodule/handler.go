@@ -76,7 +76,8 @@ type Handler struct {
 	Retire bool `json:"retire,omitempty"`
 
 	// The provider whose page API the script speaks as well, so that pages need
-	// not be changed: "clevertap". Its worker's place is taken as by migrate_from.
+	// not be changed: "clevertap" or "onesignal". Its worker's place is taken as by
+	// migrate_from.
 	// Default: none.
 	Compat string `json:"compat,omitempty"`
 
@@ -139,8 +140,11 @@ const (
 	cspExtend = "extend"
 )
 
-// compatCleverTap is the value of the option compat.
-const compatCleverTap = "clevertap"
+// The values of the option compat.
+const (
+	compatCleverTap = "clevertap"
+	compatOneSignal = httpapi.CompatOneSignal
+)
 
 // CaddyModule returns the Caddy module information.
 func (*Handler) CaddyModule() caddy.ModuleInfo {
@@ -196,7 +200,7 @@ func (h *Handler) provisionInjector() error {
 		Frames:            h.Frames,
 		Decode:            true,
 		Modules:           true,
-		Blocking:          h.Compat != "", // CleverTap's embed snippet must find us there
+		Blocking:          h.Compat != "", // the provider's embed snippet must find us there
 		Uses:              injector.Addresses{Worker: h.Worker, Connect: h.Prefix + "/", TrustedTypes: "webpush"},
 		CSPExtend:         h.CSP == cspExtend,
 	}
@@ -268,9 +272,9 @@ func (h *Handler) check() error {
 		return &optionError{"csp", fmt.Sprintf("%q is neither keep nor extend", h.CSP)}
 	}
 	switch h.Compat {
-	case "", compatCleverTap:
+	case "", compatCleverTap, compatOneSignal:
 	default:
-		return &optionError{"compat", fmt.Sprintf("%q is not known here; write it like: compat clevertap", h.Compat)}
+		return &optionError{"compat", fmt.Sprintf("%q is not known here; write compat clevertap or compat onesignal", h.Compat)}
 	}
 	if err := checkVendors(h.MigrateFrom); err != nil {
 		return err

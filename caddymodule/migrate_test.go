@@ -83,7 +83,11 @@ func TestMigrate(t *testing.T) {
 		{"ours in a dual run", "migrate_from onesignal\ndual_run", "/_webpush/sw.js", fetching, `"scope":"/_webpush/"`, theirs},
 		{"nobody's", "", "/OneSignalSDKWorker.js", nil, theirs, "webpush"},
 		{"the SDK", "migrate_from clevertap /w.js", "/_webpush/sdk.js", nil, `"migrate":["clevertap","/w.js"],"vendorWorkers":["/clevertap_sw.js","/w.js"]`, `"dualRun":`},
-		{"the SDK with CleverTap's API", "compat clevertap", "/_webpush/sdk.js", nil, `"compat":"clevertap","vendorWorkers":["/clevertap_sw.js"]`, `"migrate":`},
+		{"the SDK with CleverTap's API", "compat clevertap", "/_webpush/sdk.js", nil, `"vendorWorkers":["/clevertap_sw.js"]`, `"migrate":`},
+		{"the SDK with OneSignal's API", "compat onesignal", "/_webpush/sdk.js", nil, `"compat":"onesignal"`, `"migrate":`},
+		{"the worker with OneSignal's API", "compat onesignal", "/sw.js", fetching, `"webpush.tell"`, theirs + "\n;;"},
+		{"replaced with OneSignal's API", "compat onesignal", wordpress + "OneSignalSDKWorker.js", fetching, `"webpush.tell"`, theirs},
+		{"the worker with CleverTap's API", "compat clevertap", "/sw.js", fetching, `"compat":"clevertap"`, "webpush.tell"},
 		{"the SDK in a dual run", "migrate_from clevertap\ndual_run", "/_webpush/sdk.js", nil, `"dualRun":true`, "clevertap_sw"},
 		{"the SDK without", "", "/_webpush/sdk.js", nil, `"worker":"/sw.js"`, `"migrate":`},
 	} {

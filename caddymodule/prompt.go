@@ -33,8 +33,8 @@ type Prompt struct {
 	// What the visitor can choose to hear of: a check box for each in the prompt
 	// and in <webpush-preferences>.
 	Topics []Topic `json:"topics,omitempty"`
-	// When to ask. Default: on the second page; with compat only when a page calls
-	// for it.
+	// When to ask. Default: on the second page; with compat clevertap only when a
+	// page calls for it, and with compat onesignal when its pages say.
 	After *After `json:"after,omitempty"`
 	// Where to ask: patterns of whole paths, in which * stands for anything.
 	// Default: everywhere.

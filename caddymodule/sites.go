@@ -34,7 +34,7 @@ type place struct {
 func (a *App) Prompt(site string) (said, byDefault pushsvc.PromptSettings, ok bool) {
 	for _, p := range a.places() {
 		if p.serves(site) {
-			return p.handler.Prompt.settings(), pushsvc.DefaultPrompt(p.handler.Compat != ""), true
+			return p.handler.Prompt.settings(), pushsvc.DefaultPrompt(p.handler.Compat == compatCleverTap), true
 		}
 	}
 	return said, byDefault, false

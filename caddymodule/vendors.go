@@ -65,7 +65,7 @@ func isVendorWorker(workers []string, p string) bool {
 // API we speak, as pages and scripts write them. Go and browsers read them.
 var vendorScripts = map[string]string{
 	"clevertap": `^(https?:)?//([^/]*\.)?(clevertap(-prod)?\.com|wzrkt\.com|d2r1yp2w7bby2u\.cloudfront\.net)/|/clevertap(\.min)?\.js([?#]|$)`,
-	"onesignal": `^(https?:)?//([^/]*\.)?onesignal\.com/`,
+	"onesignal": `^(https?:)?//([^/]*\.)?onesignal\.com/|/OneSignalSDK(\.page(\.es6)?)?\.js([?#]|$)`,
 }
 
 // vendorNames are the providers that are known by name.

@@ -34,7 +34,7 @@ type SiteConfig struct {
 	// Popups are the running pop-ups, in the SDK alone; nil where there are none.
 	Popups *service.PopupsConfig `json:"popups,omitempty"`
 	// Compat names a provider whose page API the SDK speaks as well:
-	// "clevertap".
+	// "clevertap" or [CompatOneSignal].
 	Compat string `json:"compat,omitempty"`
 	// VendorScripts is a regular expression for the addresses of that provider's page
 	// script, which pages don't load.
@@ -120,12 +120,24 @@ const widestScope = "/"
 // ServeWorker answers the service worker with the site's settings.
 func ServeWorker(w http.ResponseWriter, r *http.Request, c SiteConfig) {
 	c.Standalone = true
-	script := web.Worker
+	script := c.worker()
 	if c.Retire {
-		script = web.RetireWorker
+		script = web.RetireWorker(c.json())
 	}
 	w.Header().Set("Service-Worker-Allowed", widestScope)
-	serveAsset(w, r, script(c.json()), javascript, workerCache)
+	serveAsset(w, r, script, javascript, workerCache)
+}
+
+// CompatOneSignal is the Compat of sites whose pages speak OneSignal's API.
+const CompatOneSignal = "onesignal"
+
+// worker is the site's worker with all that its pages ask of it.
+func (c SiteConfig) worker() []byte {
+	script := web.Worker(c.json())
+	if c.Compat == CompatOneSignal {
+		script = append(append(script, "\n;"...), web.Tell()...)
+	}
+	return script
 }
 
 // ServeWorkerPart answers the service worker for the site's own worker to import:
@@ -134,7 +146,7 @@ func ServeWorker(w http.ResponseWriter, r *http.Request, c SiteConfig) {
 func ServeWorkerPart(w http.ResponseWriter, r *http.Request, c SiteConfig) {
 	body := []byte("// webpush has been given up here\n")
 	if !c.Retire {
-		body = web.Worker(c.json())
+		body = c.worker()
 	}
 	serveAsset(w, r, body, javascript, workerCache)
 }

@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	"github.com/caddy-webpush/caddy-webpush/injector/cachecontrol"
-	"github.com/caddy-webpush/caddy-webpush/pushsvc/web"
 )
 
 // Next is the rest of the site: what would have answered without us. An answer
@@ -67,7 +66,7 @@ func OverlayWorker(w http.ResponseWriter, r *http.Request, next Next, c SiteConf
 			return nil
 		}
 		// A line end first: the site's script may end in a comment.
-		ours := append([]byte("\n;"), web.Worker(c.json())...)
+		ours := append([]byte("\n;"), c.worker()...)
 		if _, err := w.Write(ours); err != nil {
 			return err
 		}
