@@ -35,6 +35,7 @@ self.addEventListener("push", (e) => {
 // pushes.
 type vendorSubscriber struct {
 	*product
+	site   *changingSite
 	origin string
 	vendor vendor
 	sender *sender
@@ -50,10 +51,11 @@ func subscribeToVendor(ctx context.Context, t *testing.T, u *user, b browser.Bro
 			return
 		}
 		w.Header().Set("Content-Type", "text/javascript")
+		w.Header().Set("Service-Worker-Allowed", "/")
 		_, _ = io.WriteString(w, vendorWorker)
 	})
 	p := startProductBefore(t, site, "", "")
-	s := &vendorSubscriber{p, p.origins[1], v, newSender(t)}
+	s := &vendorSubscriber{p, site, p.origins[1], v, newSender(t)}
 	s.reconfigure(s.origin, "")
 	must(t, b.SetPermission(ctx, s.origin, browser.Granted))
 	page, err := b.Open(ctx, s.origin+"/plain.txt")
