@@ -25,6 +25,7 @@ type popupAnswer struct {
 	Created  time.Time     `json:"created"`
 	Updated  time.Time     `json:"updated"`
 	Popup    pushsvc.Popup `json:"popup"`
+	Warnings []string      `json:"warnings"`
 }
 
 func (c *command) popups() *cobra.Command {
@@ -158,6 +159,9 @@ func (c *command) putPopup(site, file string, run bool) error {
 	path := sitePath(site, "/popups/"+url.PathEscape(named.ID))
 	var p popupAnswer
 	raw, err := c.call(http.MethodPut, path, nil, json.RawMessage(text), &p)
+	for _, w := range p.Warnings {
+		fmt.Fprintln(os.Stderr, "warning:", w)
+	}
 	if err == nil && run {
 		raw, err = c.call(http.MethodPost, path+"/state", nil, map[string]any{"state": pushsvc.PopupRunning}, &p)
 	}

@@ -24,10 +24,12 @@ type popupView struct {
 	Created  time.Time        `json:"created"`
 	Updated  time.Time        `json:"updated"`
 	Popup    pushsvc.Popup    `json:"popup"`
+	// Warnings are in the answers to writes alone.
+	Warnings []string `json:"warnings,omitempty"`
 }
 
 func viewPopup(p pushsvc.StoredPopup) popupView {
-	return popupView{p.Site, p.Revision, p.Created.UTC(), p.Updated.UTC(), p.Popup}
+	return popupView{Site: p.Site, Revision: p.Revision, Created: p.Created.UTC(), Updated: p.Updated.UTC(), Popup: p.Popup}
 }
 
 func (o *Operator) listPopups(w http.ResponseWriter, r *http.Request) error {
@@ -121,7 +123,11 @@ func (o *Operator) storePopup(w http.ResponseWriter, r *http.Request, id string,
 		status = http.StatusCreated
 		w.Header().Set("Location", "/webpush/sites/"+url.PathEscape(row.Site)+"/popups/"+row.Popup.ID)
 	}
-	writeJSON(w, status, viewPopup(row))
+	view := viewPopup(row)
+	if view.Warnings, err = o.service.PopupWarnings(r.Context(), row.Site, &row.Popup); err != nil {
+		o.logger.WarnContext(r.Context(), "looking for mistakes in a pop-up", "site", row.Site, "popup", row.Popup.ID, "error", err)
+	}
+	writeJSON(w, status, view)
 	return nil
 }
 

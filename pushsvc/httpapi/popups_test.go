@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 
@@ -163,6 +164,32 @@ func TestVariantKeepsContent(t *testing.T) {
 		if p.Status != 400 || !strings.Contains(p.Detail, `"without"`) {
 			t.Errorf("%s: %+v", empty, p)
 		}
+	}
+}
+
+// TestPopupWarnings: names in a pop-up that no visitor has are told with the nearest one.
+func TestPopupWarnings(t *testing.T) {
+	f := newFixture(t)
+	put := func(members string) (v struct{ Warnings []string }) {
+		t.Helper()
+		a := f.api("PUT", siteA, "/popups/x", `{"kind":"box","content":{"title":"T"},`+members+`}`)
+		if err := json.Unmarshal([]byte(a.body), &v); err != nil || a.status >= 300 {
+			t.Fatalf("%d %s", a.status, a.body)
+		}
+		return v
+	}
+	const odd = `"audience":"events.Chraged.count > 0 && profile.Ctiy == \"Ulm\"","conversion":{"event":"Bought","within":"1h"}`
+	if v := put(odd); len(v.Warnings) != 0 {
+		t.Errorf("before anything is known: %q", v.Warnings)
+	}
+	v := &visit{fixture: f, site: siteA}
+	v.send(`{"type":"event","name":"Charged"}`, `{"type":"login","identities":[{"kind":"identity","value":"1"}],"set":{"City":"Ulm"}}`)
+	want := []string{`no visitor has had the event "Bought" yet`, `no visitor has had the event "Chraged" yet; did you mean "Charged"?`, `no visitor has the attribute "Ctiy"; did you mean "City"?`}
+	if v := put(odd); !slices.Equal(v.Warnings, want) {
+		t.Errorf("%q, want %q", v.Warnings, want)
+	}
+	if v := put(`"audience":"events.Charged.count > 0 && has(profile.City)","when":{"event":"Charged"}`); len(v.Warnings) != 0 {
+		t.Errorf("of names that are there: %q", v.Warnings)
 	}
 }
 

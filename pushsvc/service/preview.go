@@ -40,7 +40,7 @@ func (s *Service) Preview(ctx context.Context, site, id, variant, page string) (
 		variant = variants[0].ID
 	}
 	if variant != "" && !hasVariant(variants, variant) {
-		return Preview{}, &pushsvc.FieldError{Field: "variant", Problem: "is none of the pop-up's"}
+		return Preview{}, &pushsvc.FieldError{Field: "variant", Problem: "is none of the pop-up's, which are: " + variantIDs(variants)}
 	}
 	if page == "" || strings.HasPrefix(page, "/") && !strings.HasPrefix(page, "//") {
 		page = s.origin(row.Site) + "/" + strings.TrimPrefix(page, "/")
@@ -86,6 +86,18 @@ func hasVariant(variants []pushsvc.PopupVariant, id string) bool {
 		}
 	}
 	return false
+}
+
+// variantIDs is "a, b", or "none".
+func variantIDs(variants []pushsvc.PopupVariant) string {
+	if len(variants) == 0 {
+		return "none"
+	}
+	ids := make([]string, len(variants))
+	for i, v := range variants {
+		ids[i] = v.ID
+	}
+	return strings.Join(ids, ", ")
 }
 
 // previewToken is id.variant.seconds.MAC: none of them has a dot.

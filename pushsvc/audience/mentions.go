@@ -1,0 +1,48 @@
+package audience
+
+import (
+	"maps"
+	"slices"
+
+	"cel.dev/cel-go/common/ast"
+)
+
+// Mentions returns the names of events and attributes that a valid expression has
+// written out, each once, by name.
+func Mentions(expression string) (events, attributes []string) {
+	env, err := environment()
+	if err != nil {
+		return nil, nil
+	}
+	checked, issues := env.Compile(expression)
+	if issues != nil && issues.Err() != nil {
+		return nil, nil
+	}
+	found := map[string]map[string]bool{"events": {}, "profile": {}}
+	add := func(of ast.Expr, name string) {
+		if of.Kind() == ast.IdentKind && found[of.AsIdent()] != nil {
+			found[of.AsIdent()][name] = true
+		}
+	}
+	ast.PostOrderVisit(checked.NativeRep().Expr(), ast.NewExprVisitor(func(e ast.Expr) {
+		switch e.Kind() {
+		case ast.SelectKind:
+			add(e.AsSelect().Operand(), e.AsSelect().FieldName())
+		case ast.CallKind:
+			// events["a"], events[?"a"] and events.?a; "a" in events.
+			args := e.AsCall().Args()
+			if len(args) != 2 {
+				return
+			}
+			for i, arg := range args {
+				if arg.Kind() != ast.LiteralKind {
+					continue
+				}
+				if name, ok := arg.AsLiteral().Value().(string); ok {
+					add(args[1-i], name)
+				}
+			}
+		}
+	}))
+	return slices.Sorted(maps.Keys(found["events"])), slices.Sorted(maps.Keys(found["profile"]))
+}
