@@ -274,7 +274,7 @@ func printMessage(w io.Writer, m messageAnswer, now time.Time) error {
 	}
 	row("  failed", reasonsBehind(p.FailedTotal(), p.Failed))
 	if m.State.Final() && len(p.Reasons) > 0 {
-		row("tried in vain", reasonsBehind(total(p.Reasons), p.Reasons))
+		row("not reached", reasonsBehind(total(p.Reasons), p.Reasons))
 	}
 	row("shown", p.Shown)
 	row("clicked", p.Clicked)
@@ -289,7 +289,7 @@ const retried = "to be tried again"
 func counts(p pushsvc.Progress) string {
 	text := fmt.Sprintf("%d of %d accepted, %d still to be sent, %d cancelled", p.Accepted, p.Audience, p.Pending+p.Later, p.Cancelled)
 	if len(p.Reasons) > 0 {
-		text += "; tried in vain: " + inReasons(p.Reasons)
+		text += "; not reached: " + inReasons(p.Reasons)
 	}
 	return text
 }
@@ -336,7 +336,7 @@ func nobodyGotIt(m *messageAnswer, planned int64) error {
 	add(p.Left > 0, fmt.Sprintf("%d left before their turn", p.Left))
 	add(p.FailedTotal() > 0, "failed: "+inReasons(p.Failed))
 	add(p.Expired > 0, fmt.Sprintf("%d expired before they could be reached", p.Expired))
-	add(len(p.Reasons) > 0, "tried in vain: "+inReasons(p.Reasons))
+	add(len(p.Reasons) > 0, "not reached: "+inReasons(p.Reasons))
 	if len(why) == 0 {
 		return errors.New("nobody got it")
 	}

@@ -37,8 +37,8 @@ func TestMessageSaysWhy(t *testing.T) {
 		t.Errorf("times:\n%s", shown)
 	}
 	p.says(append([]string{"messages"}, site...), "WHEN", " ago", "3 (dns 3)")
-	p.says(append([]string{"messages", "cancel", short}, site...), m.ID, "is cancelled", "3 cancelled; tried in vain: dns 3")
-	p.says(append([]string{"messages", "show", m.ID[len(m.ID)-12:]}, site...), "tried in vain        3 (dns 3)", "finished")
+	p.says(append([]string{"messages", "cancel", short}, site...), m.ID, "is cancelled", "3 cancelled; not reached: dns 3")
+	p.says(append([]string{"messages", "show", m.ID[len(m.ID)-12:]}, site...), "not reached          3 (dns 3)", "finished")
 	p.says(append([]string{"messages", "show", m.ID, "--json"}, site...), `"cancelled":3`, `"reasons":{"dns":3}`)
 
 	later := p.sent("--at", "+3h")
@@ -53,7 +53,7 @@ func TestMessageSaysWhy(t *testing.T) {
 	p.refused("nothing of that id", "messages", "show", "ffff", "--site", p.host())
 
 	_, stderr, err := p.cli(append([]string{"send", "--title", "x", "--ttl", "2s", "--wait"}, site...)...)
-	if err == nil || !strings.Contains(stderr, "nobody got it: 3 expired before they could be reached; tried in vain: dns 3") {
+	if err == nil || !strings.Contains(stderr, "nobody got it: 3 expired before they could be reached; not reached: dns 3") {
 		t.Errorf("an expired message: %v, %q", err, stderr)
 	}
 	p.terminate()

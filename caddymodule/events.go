@@ -134,6 +134,9 @@ func (o *observer) Changed(m pushsvc.Message) {
 		} {
 			data[name] = n
 		}
+		if len(p.Reasons) > 0 {
+			data["reasons"] = p.Reasons
+		}
 		name := EventMessageFinished
 		if m.State == pushsvc.StateCancelled {
 			name = EventMessageCancelled
@@ -149,7 +152,7 @@ func (o *observer) Changed(m pushsvc.Message) {
 func (o *observer) ended(m pushsvc.Message) {
 	p := m.Progress
 	o.logger.Info("message ended", "message", m.ID, "site", m.Site, "state", string(m.State), "accepted", p.Accepted, "gone", p.Gone,
-		"left", p.Left, "failed", p.FailedTotal(), "expired", p.Expired, "cancelled", p.Cancelled)
+		"left", p.Left, "failed", p.FailedTotal(), "expired", p.Expired, "cancelled", p.Cancelled, "reasons", p.Reasons)
 	o.Changed(m)
 }
 

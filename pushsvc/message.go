@@ -136,9 +136,10 @@ type Progress struct {
 	Expired int64 `json:"expired"`
 	// Cancelled is who had not been sent to when the message was cancelled.
 	Cancelled int64 `json:"cancelled"`
-	// Reasons counts, by the reason of their last try, those in Later, and those in
-	// Expired and Cancelled who had been tried: so it says why while a message waits,
-	// and still does when it has ended. Messages from older programs have none.
+	// Reasons counts, by the reason of the last try or of what kept them from one, those
+	// in Later, and those in Expired and Cancelled who had been in Later or tried: so it
+	// says why while a message waits, and still does when it has ended. Messages from
+	// older programs have none.
 	Reasons map[string]int64 `json:"reasons,omitempty"`
 
 	Shown   int64 `json:"shown"`

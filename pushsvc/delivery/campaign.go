@@ -189,7 +189,7 @@ func (c *campaign) update(m pushsvc.Message) {
 	if ended {
 		c.engine.forget(c.first.ID)
 		c.log.Info("message ended", "state", string(m.State), "accepted", m.Progress.Accepted, "gone", m.Progress.Gone,
-			"left", m.Progress.Left, "failed", m.Progress.FailedTotal(), "expired", m.Progress.Expired, "cancelled", m.Progress.Cancelled)
+			"left", m.Progress.Left, "failed", m.Progress.FailedTotal(), "expired", m.Progress.Expired, "cancelled", m.Progress.Cancelled, "reasons", m.Progress.Reasons)
 		c.engine.changed(m)
 	}
 }

@@ -130,8 +130,16 @@ func TestBreaker(t *testing.T) {
 			if n := probes.Load(); n > 16+int64(time.Since(begun)/(100*time.Millisecond)) {
 				t.Errorf("%d attempts at an origin that is down, in %v", n, time.Since(begun))
 			}
+			f.eventually("who is to be tried again says why", func() bool {
+				p := f.state(m).Progress
+				var all int64
+				for _, n := range p.Reasons {
+					all += n
+				}
+				return p.Later > 0 && p.Reasons[string(reason)] > 0 && all == p.Later
+			})
 			down.Store(false)
-			if p := f.done(m).Progress; p.Accepted != 400 {
+			if p := f.done(m).Progress; p.Accepted != 400 || len(p.Reasons) != 0 {
 				t.Errorf("%+v", p)
 			}
 			if n := tries.Load(); n != 400+probes.Load() {

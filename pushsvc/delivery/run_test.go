@@ -351,7 +351,7 @@ func TestExpiresWhileLater(t *testing.T) {
 	f.subscribeTo(fcm, siteA, "broken", 3)
 	ttl := 1
 	f.engine(func(c *delivery.Config) { c.Attempts, c.RetryMin = 100, 300*time.Millisecond })
-	if p := f.done(f.message(siteA, time.Now(), pushsvc.Content{TTL: &ttl})).Progress; p.Expired != 3 {
+	if p := f.done(f.message(siteA, time.Now(), pushsvc.Content{TTL: &ttl})).Progress; p.Expired != 3 || p.Reasons["server_error"] != 3 {
 		t.Errorf("%+v", p)
 	}
 	if n := f.push.count(); n < 3 || n > 12 {
