@@ -294,7 +294,7 @@ func (c *command) printHeld(w io.Writer, held []heldMessage) error {
 	if more := len(held) - heldShown; more > 0 {
 		fmt.Fprintf(w, "  and %d more: 'messages --site <site>' lists them\n", more)
 	}
-	_, err := fmt.Fprintf(w, "With Caddy running, release or end each:\n  %[1]s messages resume --site %[2]s %[3]s\n  %[1]s messages cancel --site %[2]s %[3]s\n", c.self(), held[0].Site, held[0].ID)
+	_, err := fmt.Fprintf(w, "With Caddy running, release or end each, or with --held all of a site:\n  %[1]s messages resume --site %[2]s %[3]s\n  %[1]s messages cancel --site %[2]s %[3]s\n", c.self(), held[0].Site, held[0].ID)
 	return err
 }
 

@@ -110,12 +110,59 @@ func (c *command) messages() *cobra.Command {
 		{pushsvc.CommandResume, "Lets a paused or held message go on"},
 		{pushsvc.CommandCancel, "Ends a message for good; who has not had it will not get it"},
 	} {
-		cmd.AddCommand(&cobra.Command{
-			Use: string(command.name) + " --site <site> <id>", Short: command.what, Args: cobra.ExactArgs(1),
-			RunE: func(_ *cobra.Command, args []string) error { return c.control(site, args[0], command.name) },
-		})
+		var held bool
+		one := &cobra.Command{
+			Use: string(command.name) + " --site <site> <id>", Short: command.what, Args: cobra.MaximumNArgs(1),
+			RunE: func(_ *cobra.Command, args []string) error {
+				switch {
+				case held && len(args) > 0:
+					return errors.New("give the message's id, or --held, not both")
+				case held:
+					return c.controlHeld(site, command.name)
+				case len(args) == 0:
+					return errors.New("give the message's id, as 'messages list' shows it")
+				}
+				return c.control(site, args[0], command.name)
+			},
+		}
+		if command.name != pushsvc.CommandPause {
+			one.Use += " | --held"
+			one.Flags().BoolVar(&held, "held", false, "All messages of the site that are held since a restore")
+		}
+		cmd.AddCommand(one)
 	}
 	return cmd
+}
+
+// controlHeld gives the command to all messages that a restored store holds.
+func (c *command) controlHeld(site string, command pushsvc.Command) error {
+	var ids []string
+	for cursor := ""; ; {
+		var list struct {
+			Messages []messageAnswer
+			Next     string
+		}
+		if _, err := c.call(http.MethodGet, sitePath(site, "/messages?limit=1000&cursor="+url.QueryEscape(cursor)), nil, nil, &list); err != nil {
+			return err
+		}
+		for _, m := range list.Messages {
+			if m.State == pushsvc.StateHeld {
+				ids = append(ids, m.ID)
+			}
+		}
+		if cursor = list.Next; cursor == "" {
+			break
+		}
+	}
+	if len(ids) == 0 {
+		return errors.New("no message of the site is held")
+	}
+	for _, id := range ids {
+		if err := c.control(site, id, command); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // control gives a message a command and says what state it is in now.

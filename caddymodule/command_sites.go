@@ -167,6 +167,9 @@ func (m moved) print(w io.Writer) error {
 	if m.DryRun {
 		last = fmt.Sprintf("This would come together at %s: %s, of whom %d are at both now.", m.Into.Site, plural(m.From.Subscriptions+m.Into.Subscriptions-m.Shared, "subscriber"), m.Shared)
 	}
+	if !m.DryRun && m.From.Configured && !m.Into.Configured {
+		last += fmt.Sprintf("\nThe configuration still names %[1]s: give its block the new name, or 'site %[2]s'. Until then visitors of %[1]s count for %[2]s all the same.", m.From.Site, m.Into.Site)
+	}
 	_, err := fmt.Fprintln(w, last)
 	return err
 }

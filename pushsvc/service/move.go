@@ -232,6 +232,7 @@ func (s *Service) renamed(ctx context.Context, from, into string) {
 		s.log().ErrorContext(ctx, "reading the names of sites again", "error", err)
 	}
 	s.sites.forget(from)
+	s.sites.follow(into)
 	s.forgetPopups(from)
 	if err := s.reloadPopups(ctx, into); err != nil {
 		s.log().ErrorContext(ctx, "reading pop-ups again", "error", err)

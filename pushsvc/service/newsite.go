@@ -67,6 +67,16 @@ func (g *siteGate) forget(sites ...string) {
 	}
 }
 
+// follow notes a site that has got its name from another one, and so its place.
+func (g *siteGate) follow(site string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.there != nil && g.there[site] == nil {
+		g.there[site] = new(siteUse)
+		g.unnamed++
+	}
+}
+
 // HasSite reports whether something is stored of the site, or the configuration names
 // it: else it would be a new one.
 func (s *Service) HasSite(ctx context.Context, site string) (bool, error) {

@@ -63,6 +63,14 @@ func (s *Store) holdCopied(db *bolt.DB) error {
 			}
 			return true
 		})
+		for _, m := range moves(tx, s.report) { // whose messages wait outside of "unfinished"
+			if m.Held = m.Running; !m.Running {
+				continue
+			}
+			if err := w.putMove(m); err != nil {
+				return err
+			}
+		}
 		for _, m := range open {
 			st, _ := openSite(tx, m.Site)
 			if err := st.putProgress(w, m); err != nil {

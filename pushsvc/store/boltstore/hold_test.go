@@ -101,3 +101,77 @@ func TestRestoredIsHeld(t *testing.T) {
 		t.Errorf("the store that was copied has it %s, %v", m.State, err)
 	}
 }
+
+// TestRestoreDamagedHolds: what of a damaged backup can be read is held, and what can't
+// is not sent.
+func TestRestoreDamagedHolds(t *testing.T) {
+	dir := t.TempDir()
+	first, path := filepath.Join(dir, "first.db"), filepath.Join(dir, "restored.db")
+	s := open(t, first)
+	fillStore(t, s, 20)
+	site := realistic(1).Site
+	for _, id := range []string{"01-good", "02-damaged"} {
+		m := pushsvc.Message{ID: id, Site: site, Content: pushsvc.Content{Title: "the title of " + id}, Created: time.Now()}
+		if _, _, err := s.CreateMessage(t.Context(), m, pushsvc.Idempotency{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	broken := bytes.ReplaceAll(readFile(t, first), []byte("the title of 02"), []byte("the title is 02"))
+	c, err := Restore(t.Context(), writeFile(t, broken), path, true)
+	if err != nil || len(c.Held) != 1 || c.Damaged != 1 {
+		t.Fatalf("%+v, %v", c, err)
+	}
+	held := 0
+	s, err = Open(t.Context(), path, Options{OnHeld: func(n int) { held = n }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if held != 1 {
+		t.Errorf("told of %d held messages", held)
+	}
+	if m, err := s.Message(t.Context(), site, "01-good"); err != nil || m.State != pushsvc.StateHeld {
+		t.Errorf("%s, %v", m.State, err)
+	}
+	if page, err := s.Unfinished(t.Context(), time.Now(), "", 10); err != nil || len(page) > 0 {
+		t.Errorf("to be sent are %v, %v", page, err)
+	}
+}
+
+// TestRestoredMidMove: messages of a site that was on its way to another name when the
+// backup was made are held too.
+func TestRestoredMidMove(t *testing.T) {
+	dir := t.TempDir()
+	first, path := filepath.Join(dir, "first.db"), filepath.Join(dir, "restored.db")
+	s := open(t, first)
+	fillMove(t, s, 20)
+	if _, err := s.BeginMove(t.Context(), moveFrom, moveInto, costDay); err != nil {
+		t.Fatal(err)
+	}
+	var copied bytes.Buffer
+	if _, err := s.Backup(t.Context(), &copied); err != nil {
+		t.Fatal(err)
+	}
+	c, err := Restore(t.Context(), writeFile(t, copied.Bytes()), path, false)
+	if err != nil || len(c.Held) != 4 || c.Damaged > 0 {
+		t.Fatalf("%d held, %+v, %v", len(c.Held), c.Damage, err)
+	}
+	s = open(t, path)
+	for m := (pushsvc.SiteMove{Running: true}); m.Running; {
+		if m, err = s.MoveRows(t.Context(), moveFrom, 100); err != nil {
+			t.Fatal(err)
+		}
+	}
+	page, err := s.MessagePage(t.Context(), moveInto, "", 100)
+	if err != nil || len(page) != 4 {
+		t.Fatalf("%d messages, %v", len(page), err)
+	}
+	for _, m := range page {
+		if m.State != pushsvc.StateHeld {
+			t.Errorf("%s is %s", m.ID, m.State)
+		}
+	}
+}

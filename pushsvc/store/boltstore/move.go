@@ -25,6 +25,8 @@ type moveRow struct {
 	pushsvc.SiteMove
 	Phase movePhase `json:"phase,omitempty"`
 	After []byte    `json:"after,omitempty"`
+	// Held says that the store has been restored since: messages that wait are held.
+	Held bool `json:"held,omitempty"`
 	// Messages are new ids of messages.
 	Messages map[string]string `json:"messages,omitempty"`
 }

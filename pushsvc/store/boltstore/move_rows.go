@@ -276,6 +276,11 @@ func (w *writeTx) moveMessage(m *moveRow, from site, row keyed) error {
 		return err
 	}
 	if !msg.State.Final() {
+		if m.Held {
+			if err := msg.Command(pushsvc.CommandHold, m.Begun); err != nil {
+				return err
+			}
+		}
 		var parts []part
 		from.parts(id, w.s.report, func(int, bool) bool { return true }, func(p part) bool { parts = append(parts, p); return true })
 		for _, p := range parts {
