@@ -18,31 +18,36 @@ import (
 var errUnhealthy = errors.New("something keeps visitors from subscribing")
 
 func (c *command) doctor() *cobra.Command {
-	var insecure bool
+	var insecure, services bool
 	cmd := &cobra.Command{
 		Use:   "doctor <URL>",
 		Short: "Says what would keep a site's visitors from subscribing, and the cure",
 		Long: `Fetches a page as a browser would, and what the page needs for push: script,
-worker, manifest, endpoint, Content-Security-Policy. Says what works, what does
-not and how to mend it.
+certificate, worker, manifest, icons, endpoint, Content-Security-Policy and nonce, how
+long caches keep what is ours, other push providers. Says what works, what does not and
+how to mend it. With --push-services it also looks whether this machine can reach the
+push services of the browsers.
 
 It needs no running Caddy of yours: any address will do. Where one runs, it also
-looks whether that knows its clients behind proxies. The exit status is 0
+looks whether that knows its clients behind proxies and compresses pages, and has what
+browsers have told of why they could not be subscribed. The exit status is 0
 where visitors can subscribe, warnings or not, and 1 where they cannot.`,
 		Example: `  caddy webpush doctor https://shop.example.com/
-  caddy webpush doctor --json localhost:8080`,
+  caddy webpush doctor --json localhost:8080
+  caddy webpush doctor --push-services https://shop.example.com/`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt)
 			defer stop()
-			return c.runDoctor(ctx, args[0], insecure)
+			return c.runDoctor(ctx, args[0], insecure, services)
 		},
 	}
 	cmd.Flags().BoolVarP(&insecure, "insecure", "k", false, "Accept certificates that are not trusted here")
+	cmd.Flags().BoolVar(&services, "push-services", false, "Look whether this machine can reach the push services, in five seconds")
 	return cmd
 }
 
-func (c *command) runDoctor(ctx context.Context, address string, insecure bool) error {
+func (c *command) runDoctor(ctx context.Context, address string, insecure, services bool) error {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.DisableCompression = true
 	transport.TLSClientConfig = &tls.Config{InsecureSkipVerify: insecure} //nolint:gosec // the operator's own site, at the operator's wish
@@ -55,6 +60,9 @@ func (c *command) runDoctor(ctx context.Context, address string, insecure bool) 
 	}
 	c.proxies(&result)
 	c.failures(&result)
+	if services {
+		result.Diagnoses = append(result.Diagnoses, reachServices(ctx, &http.Transport{DisableKeepAlives: true})...)
+	}
 	raw, err := json.MarshalIndent(result, "", "  ")
 	if err != nil {
 		return fmt.Errorf("encoding the result: %w", err)

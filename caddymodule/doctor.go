@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"bytes"
 	"context"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,7 +12,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
 
@@ -53,6 +53,10 @@ type checkup struct {
 type doctor struct {
 	client *http.Client
 	report checkup
+	// roots are the authorities that are trusted, nil for the system's; lenient says
+	// that the operator wants no certificate looked at.
+	roots   *x509.CertPool
+	lenient bool
 
 	page   *http.Response
 	body   []byte
@@ -65,7 +69,11 @@ const maxExamined = 16 << 20
 
 // newDoctor makes one that fetches through transport.
 func newDoctor(transport http.RoundTripper) *doctor {
-	return &doctor{client: &http.Client{Transport: transport, Timeout: 30 * time.Second}}
+	d := &doctor{client: &http.Client{Transport: transport, Timeout: 30 * time.Second}}
+	if t, ok := transport.(*http.Transport); ok && t.TLSClientConfig != nil {
+		d.roots, d.lenient = t.TLSClientConfig.RootCAs, t.TLSClientConfig.InsecureSkipVerify
+	}
+	return d
 }
 
 // examine looks at everything that a visitor's subscription needs, from the
@@ -78,9 +86,11 @@ func (d *doctor) examine(ctx context.Context, address string) (checkup, error) {
 	d.secure()
 	if d.tagged() && d.script(ctx) {
 		d.worker(ctx)
+		d.vendors(ctx)
 		d.manifest(ctx)
 		d.endpoint(ctx)
 		d.policy()
+		d.nonce(ctx)
 	}
 	d.compression(ctx)
 	d.report.site = d.config.Site
@@ -142,6 +152,9 @@ func (d *doctor) findPage(ctx context.Context, address string) error {
 
 func (d *doctor) fetchPage(ctx context.Context, address string) (err error) {
 	d.page, d.body, err = d.get(ctx, address, asNavigation)
+	if err != nil && d.distrusted(err) {
+		d.page, d.body, err = d.get(ctx, address, asNavigation)
+	}
 	var unknown *net.DNSError
 	switch {
 	case errors.As(err, &unknown):
@@ -162,7 +175,9 @@ func (d *doctor) secure() {
 	}
 	switch {
 	case u.Scheme == "https":
-		d.say("secure", healthy, "", "the page comes over HTTPS")
+		if d.certificate() {
+			d.say("secure", healthy, "", "the page comes over HTTPS")
+		}
 	case local:
 		d.say("secure", healthy, "", "the page comes from this machine, which browsers trust like HTTPS")
 	default:
@@ -173,7 +188,9 @@ func (d *doctor) secure() {
 
 // pageTags is what a page has of ours, and what may be in the way.
 type pageTags struct {
-	script, manifest string // ours, as written
+	script, manifest string   // ours, as written
+	nonce            string   // our script's
+	scripts          []string // addresses of all
 	base             string
 	metaPolicies     []string
 	inHead           bool
@@ -192,8 +209,13 @@ func findTags(body []byte) pageTags {
 		}
 		switch n.Data {
 		case "script":
-			if src := attr(n, "src"); attr(n, "defer") == "defer" && strings.HasSuffix(src, "/sdk.js") {
-				t.script, t.inHead = src, n.Parent.Data == "head"
+			src := attr(n, "src")
+			// Under compat ours has no defer.
+			ours := strings.HasSuffix(src, "/sdk.js") && (attr(n, "defer") == "defer" || t.script == "" && !strings.Contains(src, "//"))
+			if ours {
+				t.script, t.inHead, t.nonce = src, n.Parent.Data == "head", attr(n, "nonce")
+			} else if src != "" {
+				t.scripts = append(t.scripts, src)
 			}
 		case "link":
 			if t.manifest == "" && hasRel(n, "manifest") {
@@ -330,29 +352,6 @@ func (d *doctor) script(ctx context.Context) bool {
 	return true
 }
 
-// longKept is how long an answer of ours may be kept at the most: new settings and
-// keys, and that push is given up, have to arrive.
-const longKept = 24 * time.Hour
-
-// kept: nothing on the way has caches keep the answer for longer than we say.
-func (d *doctor) kept(check, address string, h http.Header) {
-	for field, values := range h {
-		if !strings.HasSuffix(field, "Cache-Control") {
-			continue
-		}
-		for part := range strings.SplitSeq(strings.ToLower(strings.Join(values, ",")), ",") {
-			name, value, _ := strings.Cut(strings.TrimSpace(part), "=")
-			seconds, err := strconv.ParseInt(strings.Trim(value, `"`), 10, 64)
-			long := err == nil && (name == "max-age" || name == "s-maxage") && time.Duration(seconds)*time.Second > longKept
-			if name == "immutable" || long {
-				d.say(check, caution, fmt.Sprintf("have whatever sets %s on *.js after webpush, such as a CDN or another proxy, leave %s alone", field, address),
-					"%s is kept for long (%s: %s): new settings and keys do not arrive", address, field, strings.Join(values, ", "))
-				return
-			}
-		}
-	}
-}
-
 // throughTo is the cure where a request does not come to webpush.
 func throughTo(address, what string) string {
 	return fmt.Sprintf("let requests for %s through to webpush: a matcher after webpush, and handle or handle_path around it, must let the %s's path in, or write webpush outside of them; logins, caches and redirects must leave it alone", address, what)
@@ -388,6 +387,7 @@ func (d *doctor) worker(ctx context.Context) {
 		d.kept("worker", address, resp.Header)
 		d.say("worker", healthy, "", "the worker is served at %s", d.config.Worker)
 	default:
+		d.kept("worker", address, resp.Header)
 		d.say("worker", healthy, "", "the worker is served at %s, behind the site's own", d.config.Worker)
 	}
 }
@@ -414,7 +414,9 @@ func (d *doctor) manifest(ctx context.Context) {
 	}
 	var m struct {
 		Display string
-		Icons   []struct{ Src string }
+		Icons   []manifestIcon
+		// Ours alone has it: see httpapi.SiteConfig.
+		SenderID string `json:"gcm_sender_id"`
 	}
 	if err := json.Unmarshal(text, &m); err != nil {
 		d.say("manifest", caution, "mend the manifest's JSON", "%s is not JSON: %v", address, err)
@@ -428,6 +430,8 @@ func (d *doctor) manifest(ctx context.Context) {
 	default:
 		d.say("manifest", healthy, "", "the manifest is complete: %s", address)
 	}
+	d.kept("manifest", address, resp.Header)
+	d.icons(ctx, address, m.Icons, m.SenderID == "")
 }
 
 // endpoint: subscriptions reach us. A body that is none must be refused by us,
@@ -453,7 +457,7 @@ func (d *doctor) endpoint(ctx context.Context) {
 
 // policy: the page's Content-Security-Policy lets our parts work.
 func (d *doctor) policy() {
-	headers := append(d.page.Header.Values("Content-Security-Policy"), d.tags.metaPolicies...)
+	headers := d.policies()
 	if len(headers) == 0 {
 		d.say("policy", healthy, "", "the page has no Content-Security-Policy")
 		return

@@ -29,6 +29,14 @@ func Examine(ctx context.Context, transport http.RoundTripper, address string) (
 	return newDoctor(transport).examine(ctx, address)
 }
 
+// ReachServices looks whether the push services can be reached, EncodingServers whether
+// encode is inside of webpush, FailuresOf what browsers have told.
+var (
+	ReachServices   = reachServices
+	EncodingServers = encodingServers
+	FailuresOf      = failuresOf
+)
+
 // VendorNames and VendorWorkers read the table of providers.
 var (
 	VendorNames   = vendorNames

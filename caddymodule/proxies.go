@@ -95,11 +95,20 @@ func (c *command) proxies(report *checkup) {
 	if err != nil {
 		return
 	}
-	found, err := trustingServers(text)
-	switch {
-	case err != nil:
-		report.Diagnoses = append(report.Diagnoses, diagnosis{"proxies", caution, err.Error(), ""})
-	case len(found) > 0:
-		report.Diagnoses = append(report.Diagnoses, diagnosis{"proxies", caution, fmt.Sprintf("server %s of the Caddy at %s %s", strings.Join(found, ", "), addr, proxyFault), proxyCure})
+	for _, look := range []struct {
+		check       string
+		find        func([]byte) ([]string, error)
+		fault, cure string
+	}{
+		{"proxies", trustingServers, proxyFault, proxyCure},
+		{"order", encodingServers, orderFault, orderCure},
+	} {
+		found, err := look.find(text)
+		switch {
+		case err != nil:
+			report.Diagnoses = append(report.Diagnoses, diagnosis{look.check, caution, err.Error(), ""})
+		case len(found) > 0:
+			report.Diagnoses = append(report.Diagnoses, diagnosis{look.check, caution, fmt.Sprintf("server %s of the Caddy at %s %s", strings.Join(found, ", "), addr, look.fault), look.cure})
+		}
 	}
 }
