@@ -157,7 +157,23 @@ func (c *command) runSetPrompt(cmd *cobra.Command, site string, f promptFlags) e
 	if err != nil {
 		return err
 	}
+	warnLiteral(view.Override)
 	return c.print(raw, func(w io.Writer) error { return printPrompt(w, view) })
+}
+
+// warnLiteral tells of texts that visitors would read as they are.
+func warnLiteral(s pushsvc.PromptSettings) {
+	for _, f := range []struct {
+		flag string
+		text *string
+	}{{"title", s.Title}, {"body", s.Body}, {"accept", s.Accept}, {"reject", s.Reject}} {
+		if f.text == nil {
+			continue
+		}
+		if found := pushsvc.FindTemplate(*f.text); found != "" {
+			fmt.Fprintf(os.Stderr, "warning: --%s has the template %q, and the question is not filled in: visitors read it as it is\n", f.flag, found)
+		}
+	}
 }
 
 // promptFile reads a file as it is: the server says what is wrong with it.

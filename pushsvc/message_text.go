@@ -51,11 +51,15 @@ func jsonText(raw json.RawMessage) string {
 // missing; in an address the braces may be percent-encoded.
 var templateText = regexp.MustCompile(`(?s)(?:\{|%7[bB]){2}.*?(?:\}|%7[dD]){2}|\{%.*?%\}|\{\{[^{}]{0,40}|\{%[^{}]{0,40}`)
 
+// FindTemplate returns the first template in a text that is shown as it is; "" where there
+// is none.
+func FindTemplate(text string) string { return templateText.FindString(text) }
+
 // CheckLiteral refuses, as a *FieldError, a message with a template: notifications are
 // not filled in, so that all subscribers would read it as it is.
 func (c *Content) CheckLiteral() error {
 	for _, t := range c.texts() {
-		if found := templateText.FindString(t.text); found != "" {
+		if found := FindTemplate(t.text); found != "" {
 			return &FieldError{t.field, fmt.Sprintf("has the template %q, and notifications are not filled in: all subscribers would get it as it is. Write the text out; to send it as it is, add \"literal\": true (--literal on the command line)", found)}
 		}
 	}

@@ -188,6 +188,9 @@ func TestPopupWarnings(t *testing.T) {
 	if v := put(odd); !slices.Equal(v.Warnings, want) {
 		t.Errorf("%q, want %q", v.Warnings, want)
 	}
+	if v := put(`"variants":[{"id":"a","weight":1,"content":{"body":"From {{ profile.Cty | default: \"profile.x\" }} {% if profile.City %}{% endif %}"}}]`); !slices.Equal(v.Warnings, []string{`no visitor has the attribute "Cty"; did you mean "City"?`}) {
+		t.Errorf("of a text: %q", v.Warnings)
+	}
 	if v := put(`"audience":"events.Charged.count > 0 && has(profile.City)","when":{"event":"Charged"}`); len(v.Warnings) != 0 {
 		t.Errorf("of names that are there: %q", v.Warnings)
 	}

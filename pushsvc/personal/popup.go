@@ -55,6 +55,14 @@ func CompilePopup(p *pushsvc.Popup) (*Popup, error) {
 	return c, nil
 }
 
+// Attributes returns the attributes that the pop-up's texts name, of all variants.
+func (c *Popup) Attributes() (found []string) {
+	for source := range c.texts {
+		found = append(found, Attributes(source)...)
+	}
+	return found
+}
+
 // Render fills in one variant. values are Plain's, escaped are Escaped's: those
 // go into HTML. An address that is none any more, once it is filled in, is an
 // error: the pop-up can't be shown to this visitor.

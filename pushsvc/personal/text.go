@@ -122,6 +122,19 @@ func unknownName(source string) string {
 	return ""
 }
 
+// attribute is one of the profile's in an expression.
+var attribute = regexp.MustCompile(`(?:^|[^\pL\pN_.])profile\.([\pL\pN_][\pL\pN_-]*)`)
+
+// Attributes returns the attributes that a template names.
+func Attributes(source string) (found []string) {
+	for _, m := range place.FindAllStringSubmatch(source, -1) {
+		for _, a := range attribute.FindAllStringSubmatch(quoted.ReplaceAllString(m[2]+m[3], `""`), -1) {
+			found = append(found, a[1])
+		}
+	}
+	return found
+}
+
 // faults have what the engine says, and what that means.
 var faults = []struct {
 	says  *regexp.Regexp

@@ -7,6 +7,7 @@ import (
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/audience"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/personal"
 )
 
 // PopupWarnings tells of events and attributes that a valid pop-up names and no visitor
@@ -19,6 +20,9 @@ func (s *Service) PopupWarnings(ctx context.Context, site string, p *pushsvc.Pop
 		return nil, err
 	}
 	events, attributes := audience.Mentions(p.Audience)
+	if texts, err := personal.CompilePopup(p); err == nil {
+		attributes = append(attributes, texts.Attributes()...)
+	}
 	if p.When.Event != "" {
 		events = append(events, p.When.Event)
 	}
