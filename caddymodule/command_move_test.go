@@ -17,7 +17,7 @@ func TestSiteMoveCommands(t *testing.T) {
 	old := p.host()
 	later := p.sent("--at", "+2h")
 	p.refused("own name", "sites", "rename", old, old, "--yes")
-	p.refused("nothing", "sites", "rename", "none.example", "new.example", "--yes")
+	p.refused("nothing is kept of site none.example", "sites", "rename", "none.example", "new.example", "--yes")
 	p.refused("into", "sites", "rename", old, "no name", "--yes")
 	p.says([]string{"sites", "rename", old, "new.example", "--dry-run"}, "Subscribers", "not sent yet", "3 subscribers")
 	p.says([]string{"sites", "rename", old, "new.example", "--dry-run", "--json"}, `"dry_run":true`)

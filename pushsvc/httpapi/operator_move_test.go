@@ -47,7 +47,7 @@ func TestOperatorRenameSite(t *testing.T) {
 		{siteA + "/rename", `{"into":"A.example."}`, 400, "own name"},
 		{siteA + "/rename", `{"into":"new.example","force":true}`, 400, "force"},
 		{siteA + "/rename", `{"into":"b.example"}`, 409, "sites merge a.example b.example"},
-		{"none.example/rename", `{"into":"new.example"}`, 404, "nothing"},
+		{"none.example/rename", `{"into":"new.example"}`, 404, "nothing is kept of site none.example"},
 		{siteA + "/rename", `{"into":"new.example","dry_run":true}`, 200, `"dry_run":true`},
 		{siteA + "/merge", `{"into":"b.example","dry_run":true}`, 200, `"shared":0`},
 	} {

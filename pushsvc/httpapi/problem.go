@@ -68,6 +68,7 @@ func asProblem(err error) *Problem {
 	var taken *service.SiteTakenError
 	var name *pushsvc.SiteNameError
 	var busy *pushsvc.SiteBusyError
+	var none *service.NoSiteError
 	switch {
 	case errors.As(err, &p):
 		return p
@@ -89,6 +90,8 @@ func asProblem(err error) *Problem {
 		return problem(http.StatusConflict, taken.Error())
 	case errors.As(err, &name):
 		return problem(http.StatusConflict, name.Error())
+	case errors.As(err, &none):
+		return problem(http.StatusNotFound, none.Error())
 	case errors.As(err, &busy):
 		return problem(http.StatusConflict, busy.Error())
 	case errors.Is(err, pushsvc.ErrSiteMoving):

@@ -31,6 +31,16 @@ type SiteContents struct {
 	OtherNameOf string `json:"other_name_of,omitempty"`
 }
 
+// NoSiteError says that nothing is kept of a site.
+type NoSiteError struct{ Site string }
+
+func (e *NoSiteError) Error() string {
+	return fmt.Sprintf("nothing is kept of site %s; 'caddy webpush sites' lists those of which something is", e.Site)
+}
+
+// Unwrap makes the error a pushsvc.ErrNotFound.
+func (e *NoSiteError) Unwrap() error { return pushsvc.ErrNotFound }
+
 // settingNames are all that operators can set for a site.
 var settingNames = []string{promptSetting, popupSettings}
 
@@ -80,7 +90,7 @@ func (s *Service) SiteContents(ctx context.Context, site string) (SiteContents, 
 	c.Popups, c.Uploads = int64(len(popups)), int64(len(uploads))
 	c.Configured = s.Configured != nil && slices.Contains(s.Configured.Names(), name)
 	if !found && c.Popups+c.Uploads+c.Settings == 0 {
-		return c, fmt.Errorf("nothing is kept of site %s: %w", name, pushsvc.ErrNotFound)
+		return c, &NoSiteError{name}
 	}
 	err = s.eachUnfinished(ctx, name, func(pushsvc.Message) error { c.Unfinished++; return nil })
 	return c, err

@@ -26,7 +26,7 @@ const (
 )
 
 // moveBytes is about how many bytes of rows one transaction brings over.
-const moveBytes = 256 << 10
+const moveBytes = 64 << 10
 
 // MoveRows implements pushsvc.SiteStore.
 func (s *Store) MoveRows(ctx context.Context, from string, limit int) (pushsvc.SiteMove, error) {
