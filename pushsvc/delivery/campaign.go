@@ -27,7 +27,7 @@ type campaign struct {
 	first  pushsvc.Message // the row as it was at the beginning: what never changes
 	lane   *lane
 
-	keys    map[string]*webpush.KeyPair
+	keys    keyRing
 	secret  []byte
 	topic   string
 	contact string // the VAPID "sub"
@@ -98,8 +98,13 @@ func (e *Engine) newCampaign(ctx context.Context, m pushsvc.Message) (*campaign,
 	if c.topic == "" {
 		c.topic = defaultTopic(m.ID)
 	}
-	if err := c.readKeys(ctx); err != nil {
+	c.keys.store = e.cfg.Store
+	if err := c.keys.read(ctx); err != nil {
 		return nil, err
+	}
+	var err error
+	if c.secret, err = e.cfg.Store.Secret(ctx); err != nil {
+		return nil, fmt.Errorf("reading the receipt secret: %w", err)
 	}
 	mark := rand.Text()
 	whole := pushsvc.AppendPayload(nil, m.ID, mark, &m.Content)
@@ -118,25 +123,6 @@ func (e *Engine) newCampaign(ctx context.Context, m pushsvc.Message) (*campaign,
 func defaultTopic(id string) string {
 	sum := sha256.Sum256([]byte(id))
 	return base64.RawURLEncoding.EncodeToString(sum[:16])
-}
-
-func (c *campaign) readKeys(ctx context.Context) error {
-	ring, err := c.engine.cfg.Store.Keys(ctx)
-	if err != nil {
-		return fmt.Errorf("reading the key ring: %w", err)
-	}
-	c.keys = make(map[string]*webpush.KeyPair, len(ring))
-	for _, k := range ring {
-		pair, err := webpush.ParseKeyPair(k.Public, k.Private.Reveal())
-		if err != nil {
-			return fmt.Errorf("key %s of the ring: %w", k.ID, err)
-		}
-		c.keys[k.ID] = pair
-	}
-	if c.secret, err = c.engine.cfg.Store.Secret(ctx); err != nil {
-		return fmt.Errorf("reading the receipt secret: %w", err)
-	}
-	return nil
 }
 
 // form is a payload around the receipt token, its only part that differs

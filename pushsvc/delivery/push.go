@@ -63,7 +63,11 @@ func (e *Engine) push(j *job) {
 // sender's own timeout, as it may have arrived, and ctx, where it hangs and its
 // slot is wanted.
 func (c *campaign) send(ctx context.Context, sub *pushsvc.Subscription, now time.Time) webpush.Result {
-	key := c.keys[sub.KeyID]
+	key, err := c.keys.pair(ctx, sub.KeyID)
+	if err != nil {
+		c.log.Error("a push waits for its VAPID key", "key", sub.KeyID, "error", err)
+		return webpush.Result{Verdict: webpush.Verdict{Class: webpush.ClassLater, Reason: reasonInternal}}
+	}
 	if key == nil {
 		return failure(reasonKeyMissing)
 	}

@@ -263,6 +263,41 @@ func TestMoved(t *testing.T) {
 	}
 }
 
+// TestRotatedMeanwhile: a key becomes current while a message is being sent, and a
+// recipient who has not had their turn subscribes again with it.
+func TestRotatedMeanwhile(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	all := f.subscribe(siteA, "ok", 20)
+	last := all[len(all)-1]
+	m := f.message(siteA, time.Now(), pushsvc.Content{})
+	var once sync.Once
+	f.push.onPush(func(string) {
+		once.Do(func() {
+			key, err := newKey()
+			if err == nil {
+				key, err = f.store.ImportKey(context.Background(), key, true)
+			}
+			again := last.Subscription
+			again.KeyID = key.ID
+			if err == nil {
+				_, err = f.store.PutSubscription(context.Background(), again, nil)
+			}
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	})
+	f.engine(func(c *delivery.Config) { c.PageSize, c.Concurrency = 1, 1 })
+	want := pushsvc.Progress{Audience: 20, Accepted: 20, Failed: map[string]int64{}}
+	if diff := cmp.Diff(want, f.done(m).Progress); diff != "" {
+		t.Error(diff)
+	}
+	if n := len(f.push.of(last.name)); n != 1 {
+		t.Errorf("%d pushes to the one who subscribed again", n)
+	}
+}
+
 // TestEverybodyLeft: a message to nobody ends.
 func TestEverybodyLeft(t *testing.T) {
 	t.Parallel()
