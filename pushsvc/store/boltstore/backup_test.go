@@ -2,9 +2,12 @@ package boltstore
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -89,4 +92,43 @@ func TestBackupEnds(t *testing.T) {
 	if _, err := s.Backup(ctx, w); !errors.Is(err, context.Canceled) {
 		t.Errorf("it ends with %v", err)
 	}
+}
+
+// TestBackupDamagedList: a backup of a file whose list of free pages claims to be
+// larger than all memory is made or refused; bbolt never loads the list.
+func TestBackupDamagedList(t *testing.T) {
+	good, _ := sample(t)
+	path := writeFile(t, good)
+	s, err := Open(t.Context(), path, Options{Timeout: time.Second, OnDamage: func(error) {}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	data := readFile(t, path)
+	list := int64(0)
+	for id := int64(2); id < int64(len(data))/4096; id++ {
+		if at := id * 4096; binary.NativeEndian.Uint16(data[at+8:]) == 0x10 && binary.NativeEndian.Uint64(data[at:]) == uint64(id) {
+			list = at
+			f, err := os.OpenFile(path, os.O_RDWR, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = f.WriteAt([]byte{0xff, 0xff}, at+10) // the count follows the header then
+			_, err2 := f.WriteAt(binary.NativeEndian.AppendUint64(nil, 1<<34), at+16)
+			if err := errors.Join(err, err2, f.Close()); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if list == 0 {
+		t.Fatal("the file has no list of free pages")
+	}
+	var m1, m2 runtime.MemStats
+	runtime.ReadMemStats(&m1)
+	_, err = s.Backup(t.Context(), io.Discard)
+	runtime.ReadMemStats(&m2)
+	if took := m2.TotalAlloc - m1.TotalAlloc; took > 64<<20 {
+		t.Errorf("it took %d MB of memory", took>>20)
+	}
+	t.Logf("the backup ends with %v", err)
+	_ = s.Close()
 }

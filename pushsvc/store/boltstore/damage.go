@@ -3,6 +3,7 @@ package boltstore
 import (
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"strings"
 	"syscall"
 
@@ -25,10 +26,10 @@ func (e *DamageError) Error() string {
 // Unwrap gives what is wrong.
 func (e *DamageError) Unwrap() error { return e.Err }
 
-// catch runs fn and turns a panic, or a memory fault where the goroutine has
-// debug.SetPanicOnFault, into a *DamageError: bbolt asserts its way through
-// damaged pages.
+// catch runs fn and turns a panic or a memory fault into a *DamageError: bbolt asserts
+// its way through damaged pages, and may follow them out of the memory map.
 func catch(fn func() error) (err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
 		if p := recover(); p != nil {
 			if d, ok := p.(*bolt.DamageError); ok {

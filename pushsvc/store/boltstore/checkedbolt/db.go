@@ -2,6 +2,7 @@ package checkedbolt
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -26,13 +27,50 @@ type DB struct {
 	last atomic.Uint64 // the newest transaction that has been seen
 }
 
-// Open opens a file as bbolt does, which believes the list of free pages.
+// Open opens a file as bbolt does. Before bbolt loads the list of free pages, it is
+// checked: a size in it may be beyond all memory. It panics as a transaction does.
 func Open(path string, mode os.FileMode, o *Options) (*DB, error) {
+	if info, err := os.Stat(path); err == nil && info.Size() > 0 && !o.ReadOnly {
+		if err := checkList(path, mode, o); err != nil {
+			return nil, err
+		}
+	}
 	db, err := bolt.Open(path, mode, o)
 	if err != nil {
 		return nil, err
 	}
 	return &DB{DB: db}, nil
+}
+
+// checkList opens the file for reading, which loads no list, and looks at it.
+func checkList(path string, mode os.FileMode, o *Options) (err error) {
+	read := *o
+	read.ReadOnly, read.InitialMmapSize = true, 0
+	var file *os.File
+	read.OpenFile = func(name string, flag int, mode os.FileMode) (f *os.File, err error) {
+		f, err = os.OpenFile(name, flag, mode)
+		file = f
+		return f, err
+	}
+	var db *bolt.DB
+	defer func() {
+		switch {
+		case db != nil:
+			err = errors.Join(err, db.Close())
+		case file != nil: // bbolt's Open failed or panicked; closed already, it stays so
+			_ = file.Close()
+		}
+	}()
+	if db, err = bolt.Open(path, mode, &read); err != nil {
+		return err
+	}
+	t, err := (&DB{DB: db}).Begin(false)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = t.Rollback() }()
+	t.checkList()
+	return nil
 }
 
 // Tx is a transaction.
@@ -140,6 +178,11 @@ func (t *Tx) recheck() {
 			panic(&DamageError{Page: id, Reason: "its header has changed since it was read"})
 		}
 	}
+	t.checkList()
+}
+
+// checkList panics where bbolt could not load the list of free pages.
+func (t *Tx) checkList() {
 	m := meta(t.data, t.size, t.committed())
 	if m == nil {
 		panic(&DamageError{Page: t.committed() % 2, Reason: "the meta page has changed since it was read"})
