@@ -103,6 +103,7 @@ type Dialer interface {
 // running is what exists while the store is open.
 type running struct {
 	store    pushsvc.Store
+	live     *service.Live
 	client   *webpush.Client
 	engine   *delivery.Engine
 	pruner   *pruner // nil where all is kept for ever
@@ -111,21 +112,12 @@ type running struct {
 	service  *service.Service
 	public   *httpapi.Public
 	operator *httpapi.Operator
-
-	// keyed is true once a current key has been seen: pages need not ask the
-	// store each time.
-	keyed  atomic.Bool
-	ring   atomic.Pointer[ring] // as it was when the store could tell last
-	asking atomic.Int64
 }
 
 // hasKey says whether browsers can subscribe.
 func (r *running) hasKey() bool {
-	if r.keyed.Load() {
-		return true
-	}
-	current, _ := r.publicKeys()
-	return current != ""
+	keys := r.live.Keys()
+	return len(keys) > 0 && keys[0].Current
 }
 
 // CaddyModule returns the Caddy module information.
@@ -342,8 +334,8 @@ func (a *App) assemble(ctx context.Context, store pooledStore) (*running, error)
 		return nil, fmt.Errorf("reading the VAPID key: %w", err)
 	}
 	// Sites are served as the config has them until it can be read.
-	if err := readInTime(ctx, store.prompts.Read); err != nil {
-		a.logger.Error("prompts are as the configuration has them", "error", err)
+	if err := readInTime(ctx, store.live.Read); err != nil {
+		a.logger.Error("what operators have set is not known yet; prompts are as the configuration has them", "error", err)
 	}
 	id, err := uuid.NewRandom()
 	if err != nil {
@@ -357,14 +349,11 @@ func (a *App) assemble(ctx context.Context, store pooledStore) (*running, error)
 	svc := &service.Service{
 		Store: store.Store, Engine: engine, Services: a.services, Contact: a.contact, Clock: time.Now,
 		KeyChanged: a.observer.keyChanged, Ended: a.observer.ended,
-		Prompts: store.prompts, Configured: a, Logger: a.logger, MaxStoreSize: cmp.Or(a.MaxStoreSize, defaultStoreSize),
-	}
-	if err := readInTime(ctx, svc.ReadNames); err != nil {
-		a.logger.Error("former names of sites are not known", "error", err)
+		Live: store.live, Configured: a, Logger: a.logger, MaxStoreSize: cmp.Or(a.MaxStoreSize, defaultStoreSize),
 	}
 	svc.ResumeMoves()
 	svc.SweepSoon() // what a crash has left over
-	if _, err := svc.CookieSecret(ctx); err != nil {
+	if _, err := store.live.Secret(ctx); err != nil {
 		a.logger.Warn("reading the secret of cookies", "error", err) // it is read again when it is needed
 	}
 	svc.Conversions = svc.PopupConversions
@@ -382,7 +371,7 @@ func (a *App) assemble(ctx context.Context, store pooledStore) (*running, error)
 		pruner: old,
 		health: &healthWatch{health: svc.Health, logger: a.logger},
 		pages:  newPages(svc, a.logger, a.metrics.dropped.Inc),
-		store:  store.Store, client: client, engine: engine, service: svc,
+		store:  store.Store, live: store.live, client: client, engine: engine, service: svc,
 		public: public, operator: operator,
 	}, nil
 }

@@ -122,7 +122,7 @@ func (h *Handler) serveOwn(w http.ResponseWriter, r *http.Request, action string
 		run.public.ServeUpload(w, r, httpapi.PublicSite{Name: site}, image)
 	default:
 		if action == "subscribe" { // the only one that asks for topics
-			config.Prompt = config.Prompt.With(run.service.Prompts.Of(site).Settings)
+			config.Prompt = config.Prompt.With(run.live.Prompt(site).Settings)
 		}
 		run.public.Serve(w, r, h.publicSite(r, site, config), action)
 	}
@@ -146,7 +146,7 @@ func (h *Handler) serveScript(w http.ResponseWriter, r *http.Request, action str
 			httpapi.ServeWorkerPart(w, r, config)
 		}
 	default:
-		config.Prompt = config.Prompt.With(run.service.Prompts.Of(config.Site).Settings)
+		config.Prompt = config.Prompt.With(run.live.Prompt(config.Site).Settings)
 		config.Popups = run.service.PopupsConfig(r.Context(), config.Site)
 		config.Watched = h.watches()
 		httpapi.ServeSDK(w, r, config)

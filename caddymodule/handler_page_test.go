@@ -10,12 +10,16 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
 	"github.com/caddy-webpush/caddy-webpush/injector"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/service"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/store/memstore"
 )
 
 // pageHandler is a handler of pages only, without Caddy or a store around it.
@@ -29,8 +33,14 @@ func pageHandler(t *testing.T) *Handler {
 		Prefix: "/_webpush", Worker: "/sw.js", Manifest: "/manifest.json",
 		app: &App{metrics: m}, logger: zap.NewNop(), outcomes: newOutcomes(),
 	}
-	run := new(running)
-	run.keyed.Store(true)
+	store := memstore.New()
+	if _, err := store.EnsureKey(t.Context(), func() (pushsvc.Key, error) { return service.NewKey(time.Now()) }); err != nil {
+		t.Fatal(err)
+	}
+	run := &running{live: service.NewLive(store, time.Now, func(err error) { t.Error(err) })}
+	if err := run.live.Read(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	h.app.run.Store(run)
 	in, err := injector.New(injector.Options{
 		Snippet: injector.Snippet{Manifest: h.Manifest, Script: h.Prefix + "/sdk.js"},

@@ -53,7 +53,7 @@ func (h *healthWatch) stop() {
 	h.done.Wait()
 }
 
-// readInTime returns when read has, or after keysPatience: it may wait for somebody who
+// readInTime returns when read has, or after startPatience: it may wait for somebody who
 // writes to a disk that does not answer.
 func readInTime(ctx context.Context, read func(context.Context) error) error {
 	ended := make(chan error, 1)
@@ -61,69 +61,24 @@ func readInTime(ctx context.Context, read func(context.Context) error) error {
 	select {
 	case err := <-ended:
 		return err
-	case <-time.After(keysPatience):
+	case <-time.After(startPatience):
 		return pushsvc.ErrStalled
 	}
 }
 
-// ring are the public keys of the key ring.
-type ring struct {
-	current string
-	old     []string
-}
-
-const (
-	// keysPatience is how long a request waits for the key ring; then it gets what
-	// was known last.
-	keysPatience = time.Second
-	// maxAsking is how many requests may wait for it.
-	maxAsking = 64
-)
+// startPatience is how long the start waits for what operators have set; the rest is
+// read in the background.
+const startPatience = time.Second
 
 // publicKeys are the key that browsers subscribe with, or empty where there is
-// none or the store cannot tell, and the ring's other keys.
+// none or the store could not tell yet, and the ring's other keys.
 func (r *running) publicKeys() (current string, old []string) {
-	known := r.ring.Load()
-	if r.asking.Add(1) > maxAsking && known != nil {
-		r.asking.Add(-1)
-		return known.current, known.old
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), keysPatience)
-	defer cancel()
-	told := make(chan *ring, 1)
-	go func() {
-		defer r.asking.Add(-1)
-		told <- readRing(ctx, r.store)
-	}()
-	select {
-	case now := <-told:
-		if now == nil {
-			return "", nil
-		}
-		known = now
-		r.ring.Store(now)
-	case <-ctx.Done():
-	}
-	if known == nil {
-		return "", nil
-	}
-	r.keyed.Store(known.current != "")
-	return known.current, known.old
-}
-
-// readRing is nil where the store cannot tell.
-func readRing(ctx context.Context, store pushsvc.KeyStore) *ring {
-	keys, err := store.Keys(ctx)
-	if err != nil {
-		return nil
-	}
-	var r ring
-	for _, k := range keys {
+	for _, k := range r.live.Keys() {
 		if k.Current {
-			r.current = k.Public
+			current = k.Public
 		} else {
-			r.old = append(r.old, k.Public)
+			old = append(old, k.Public)
 		}
 	}
-	return &r
+	return current, old
 }

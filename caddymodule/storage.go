@@ -42,7 +42,7 @@ var stores = caddy.NewUsagePool()
 // of it.
 type pooledStore struct {
 	pushsvc.Store
-	prompts *service.Prompts
+	live *service.Live
 }
 
 // Destruct implements caddy.Destructor.
@@ -56,7 +56,7 @@ func acquireStore(ctx context.Context, p StoreProvider) (pooledStore, error) {
 		if err != nil {
 			return nil, err
 		}
-		return pooledStore{s, service.NewPrompts(s, time.Now, new(promptLog).report)}, nil
+		return pooledStore{s, service.NewLive(s, time.Now, new(liveLog).report)}, nil
 	})
 	if err != nil {
 		return pooledStore{}, err
@@ -172,11 +172,11 @@ func (l *damageLog) report(err error) {
 	l.log("a damaged row was passed over; restore a backup of the store", err)
 }
 
-// promptLog tells of settings that are not used, as seldom.
-type promptLog struct{ minuteLog }
+// liveLog tells of settings that are not used, as seldom.
+type liveLog struct{ minuteLog }
 
-func (l *promptLog) report(err error) {
-	l.log("what is set of prompts by 'caddy webpush prompt' may not be what visitors get", err)
+func (l *liveLog) report(err error) {
+	l.log("prompts, pop-ups or keys that operators have set may not be what visitors get", err)
 }
 
 // minuteLog is a line in Caddy's own log, at most one a minute.

@@ -84,7 +84,7 @@ func newFixtureOn(t testing.TB, store pushsvc.Store) *fixture {
 		Store: store, Engine: f.wakes, Services: webpush.DefaultServices(), Contact: "mailto:ops@example.com", Clock: time.Now,
 	}
 	f.service.Configured = configured{}
-	f.service.Prompts = service.NewPrompts(store, time.Now, func(err error) { t.Errorf("prompts: %v", err) })
+	f.service.Live = service.NewLive(store, time.Now, func(err error) { t.Errorf("what operators have set: %v", err) })
 	f.public = httptest.NewServer(f.publicHandler())
 	t.Cleanup(f.public.Close)
 	f.operator = httptest.NewServer(httpapi.NewOperator(f.service, f.logger()))

@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"errors"
-	"fmt"
 	"sync"
 	"time"
 
@@ -86,26 +85,13 @@ func (s *Service) Known(b pushsvc.Browser) error {
 	return ErrReplaced
 }
 
-// CookieSecret is what signs cookies. It reads the store once.
-func (s *Service) CookieSecret(ctx context.Context) ([]byte, error) {
-	if secret := s.cookies.Load(); secret != nil {
-		return *secret, nil
-	}
-	secret, err := s.Store.Secret(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("reading the secret: %w", err)
-	}
-	s.cookies.Store(&secret)
-	return secret, nil
-}
-
 // OpenCookies returns the browser that one of the cookies is of: the one that was
 // issued last. Those that the server has not made for the site don't count.
 func (s *Service) OpenCookies(ctx context.Context, site string, cookies []string) (found pushsvc.Browser, ok bool, err error) {
 	if len(cookies) == 0 {
 		return found, false, nil
 	}
-	secret, err := s.CookieSecret(ctx)
+	secret, err := s.live().Secret(ctx)
 	if err != nil {
 		return found, false, err
 	}
@@ -124,7 +110,7 @@ func (s *Service) OpenCookies(ctx context.Context, site string, cookies []string
 // that has not heard the answer is no other when it posts again. Without a seed it is
 // a new one.
 func (s *Service) NewBrowser(ctx context.Context, site, seed string) (pushsvc.Browser, error) {
-	secret, err := s.CookieSecret(ctx)
+	secret, err := s.live().Secret(ctx)
 	if err != nil {
 		return pushsvc.Browser{}, err
 	}
@@ -138,7 +124,7 @@ func (s *Service) NewBrowser(ctx context.Context, site, seed string) (pushsvc.Br
 
 // NextBrowser is the browser after the batch has replaced its cookie.
 func (s *Service) NextBrowser(ctx context.Context, site string, b pushsvc.Browser, batch string) (pushsvc.Browser, error) {
-	secret, err := s.CookieSecret(ctx)
+	secret, err := s.live().Secret(ctx)
 	if err != nil {
 		return b, err
 	}
@@ -147,7 +133,7 @@ func (s *Service) NextBrowser(ctx context.Context, site string, b pushsvc.Browse
 
 // Cookie is the value of the browser's cookie.
 func (s *Service) Cookie(ctx context.Context, site string, b pushsvc.Browser) (pushsvc.DeviceCookie, error) {
-	secret, err := s.CookieSecret(ctx)
+	secret, err := s.live().Secret(ctx)
 	if err != nil {
 		return "", err
 	}

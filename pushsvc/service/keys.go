@@ -95,6 +95,9 @@ func (s *Service) storeKey(ctx context.Context, key pushsvc.Key, current bool) (
 	if err != nil {
 		return pushsvc.Key{}, fmt.Errorf("storing the key pair: %w", err)
 	}
+	if err := s.live().changed(ctx, s.live().readKeys); err != nil {
+		s.log().ErrorContext(ctx, "the key is stored, and could not be read again", "error", err)
+	}
 	if s.KeyChanged != nil && row.Current {
 		s.KeyChanged(row)
 	}

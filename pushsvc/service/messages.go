@@ -132,9 +132,9 @@ func (s *Service) Messages(ctx context.Context, site string, device pushsvc.Devi
 	if len(st.running) == 0 && r.Preview == "" {
 		return answer, nil
 	}
-	secret, err := s.Store.Secret(ctx)
+	secret, err := s.live().Secret(ctx)
 	if err != nil {
-		return answer, fmt.Errorf("reading the secret: %w", err)
+		return answer, err
 	}
 	v := &asking{service: s, site: site, st: st, device: device, r: r, now: s.Clock(), secret: secret}
 	if !device.IsZero() {

@@ -27,9 +27,9 @@ type siteNames struct {
 	former map[string][]string         // other names by site
 }
 
-// ReadNames reads which sites go by other names. Until it has, the store alone knows.
-func (s *Service) ReadNames(ctx context.Context) error {
-	all, err := s.Store.Moves(ctx)
+// readNames reads which sites go by other names. Until it has, the store alone knows.
+func (l *Live) readNames(ctx context.Context, next *snapshot) error {
+	all, err := l.store.Moves(ctx)
 	if err != nil {
 		return fmt.Errorf("reading the other names of sites: %w", err)
 	}
@@ -38,14 +38,21 @@ func (s *Service) ReadNames(ctx context.Context) error {
 		n.moves[m.From] = m
 		n.former[m.Into] = append(n.former[m.Into], m.From)
 	}
-	s.names.Store(n)
+	next.names = n
 	return nil
+}
+
+// names are the other names of sites; nil where they could not be read yet. It never
+// waits for the store.
+func (l *Live) names() *siteNames {
+	l.follow()
+	return l.now.Load().names
 }
 
 // CurrentSite is the name that a site has now: browsers with a page or a worker from
 // before come to its former one.
 func (s *Service) CurrentSite(name string) string {
-	if n := s.names.Load(); n != nil {
+	if n := s.live().names(); n != nil {
 		if m, ok := n.moves[name]; ok {
 			return m.Into
 		}
@@ -55,7 +62,7 @@ func (s *Service) CurrentSite(name string) string {
 
 // signedFor are the names in which something may have been signed for the site.
 func (s *Service) signedFor(site string) []string {
-	if n := s.names.Load(); n != nil {
+	if n := s.live().names(); n != nil {
 		return append([]string{site}, n.former[site]...)
 	}
 	return []string{site}
@@ -63,7 +70,7 @@ func (s *Service) signedFor(site string) []string {
 
 // popupNow is the id that a pop-up of a former name has now.
 func (s *Service) popupNow(name, popup string) string {
-	if n := s.names.Load(); n != nil {
+	if n := s.live().names(); n != nil {
 		return cmp.Or(n.moves[name].Popups[popup], popup)
 	}
 	return popup
@@ -105,10 +112,10 @@ func (s *Service) MoveSite(ctx context.Context, from, into string, merge, dryRun
 	if into, err = pushsvc.SiteName(pushsvc.GivenSite(into)); err != nil {
 		return out, &pushsvc.FieldError{Field: "into", Problem: err.Error()}
 	}
-	if err := s.ReadNames(ctx); err != nil {
+	if err := s.live().changed(ctx, s.live().readNames); err != nil {
 		return out, err
 	}
-	move, begun := s.names.Load().moves[from]
+	move, begun := s.live().names().moves[from]
 	if !begun || move.Into != into {
 		if out, err = s.beforeMove(ctx, from, into, merge); err != nil || dryRun {
 			out.DryRun = dryRun
@@ -127,7 +134,7 @@ func (s *Service) MoveSite(ctx context.Context, from, into string, merge, dryRun
 		}
 	}
 	s.renamed(ctx, from, into)
-	move = s.names.Load().moves[from]
+	move = s.live().names().moves[from]
 	out.Popups, out.Moved, out.Running = move.Popups, move.Moved, move.Running
 	out.From.Site = from
 	out.Into, err = s.SiteContents(ctx, into)
@@ -137,7 +144,7 @@ func (s *Service) MoveSite(ctx context.Context, from, into string, merge, dryRun
 // beforeMove says what would come together, and what is in the way.
 func (s *Service) beforeMove(ctx context.Context, from, into string, merge bool) (out SiteMoving, err error) {
 	moves := []pushsvc.SiteMove{}
-	for _, m := range s.names.Load().moves {
+	for _, m := range s.live().names().moves {
 		moves = append(moves, m)
 	}
 	if _, err := pushsvc.BeginMove(moves, from, into); err != nil {
@@ -228,25 +235,16 @@ func (s *Service) sharedEndpoints(ctx context.Context, from, into string) (n int
 // renamed has everything in memory be of the names that sites have now.
 func (s *Service) renamed(ctx context.Context, from, into string) {
 	ctx = context.WithoutCancel(ctx)
-	if err := s.ReadNames(ctx); err != nil {
-		s.log().ErrorContext(ctx, "reading the names of sites again", "error", err)
-	}
 	s.sites.forget(from)
 	s.sites.follow(into)
-	s.forgetPopups(from)
-	if err := s.reloadPopups(ctx, into); err != nil {
-		s.log().ErrorContext(ctx, "reading pop-ups again", "error", err)
-	}
-	if s.Prompts != nil {
-		if err := s.Prompts.Read(ctx); err != nil {
-			s.log().ErrorContext(ctx, "reading prompts again", "error", err)
-		}
+	if err := s.live().refresh(ctx, pushsvc.ChangedSites); err != nil {
+		s.log().ErrorContext(ctx, "reading what operators have set, after site "+from+" became "+into, "error", err)
 	}
 }
 
 // ResumeMoves goes on in the background with what a restart has cut off.
 func (s *Service) ResumeMoves() {
-	n := s.names.Load()
+	n := s.live().names()
 	if n == nil {
 		return
 	}

@@ -39,6 +39,7 @@ const (
 type siteGate struct {
 	mu      sync.RWMutex
 	there   map[string]*siteUse // nil until it has been read
+	removed int64               // [Live.removals] when it was read
 	unnamed int                 // of them, those that the configuration does not name
 	warned  time.Time
 
@@ -87,9 +88,9 @@ func (s *Service) HasSite(ctx context.Context, site string) (bool, error) {
 func (s *Service) siteUse(ctx context.Context, site string) (*siteUse, error) {
 	g := &s.sites
 	g.mu.RLock()
-	use, read := g.there[site], g.there != nil
+	use, read := g.there[site], g.there != nil && g.removed == s.live().removals()
 	g.mu.RUnlock()
-	if use != nil || read {
+	if read {
 		return use, nil
 	}
 	if err := s.readSites(ctx); err != nil {
@@ -150,6 +151,7 @@ func (s *Service) begin(site string) *siteUse {
 func (s *Service) readSites(ctx context.Context) error {
 	// Whoever hangs up meanwhile takes it from nobody.
 	ctx = context.WithoutCancel(ctx)
+	removed := s.live().removals()
 	sizes, err := s.siteSizes(ctx)
 	if err != nil {
 		return err
@@ -167,12 +169,24 @@ func (s *Service) readSites(ctx context.Context) error {
 			unnamed++
 		}
 	}
-	s.sites.mu.Lock()
-	defer s.sites.mu.Unlock()
-	if s.sites.there == nil {
-		s.sites.there, s.sites.unnamed = there, unnamed
-	}
+	s.sites.replace(there, unnamed, removed)
 	return nil
+}
+
+// replace takes what was read while there had been so many removals, unless somebody
+// else has read later ones. What is known of a site's use stays.
+func (g *siteGate) replace(there map[string]*siteUse, unnamed int, removed int64) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.there != nil && g.removed >= removed {
+		return
+	}
+	for name := range there {
+		if use := g.there[name]; use != nil {
+			there[name] = use
+		}
+	}
+	g.there, g.unnamed, g.removed = there, unnamed, removed
 }
 
 // siteSize is what a site has.

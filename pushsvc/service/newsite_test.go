@@ -49,7 +49,7 @@ func TestEventNames(t *testing.T) {
 	tell := func(n int, name string) {
 		t.Helper()
 		_, err := s.Record(t.Context(), shopSite, service.Sender{Device: device(n)}, service.RecordRequest{
-			Batch: randomID(n, s.now), Events: []service.EntryInput{{Report: service.Report{Type: "event"}, Name: name}},
+			Batch: randomID(n, s.now()), Events: []service.EntryInput{{Report: service.Report{Type: "event"}, Name: name}},
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -76,7 +76,7 @@ func TestEventNames(t *testing.T) {
 func TestSitesBounded(t *testing.T) {
 	s := newShop(t)
 	s.MaxSites, s.Configured = 5, sites{"named.example.com": {}}
-	second := func() { s.now = s.now.Add(time.Second) }
+	second := func() { s.advance(time.Second) }
 	const back, popup, named = "back.example.com", "popup.example.com", "named.example.com"
 	for _, site := range []string{back, popup, named} {
 		if err := visits(t, s.Service, site, 1); err != nil {
@@ -86,7 +86,7 @@ func TestSitesBounded(t *testing.T) {
 	if _, err := s.PutPopup(t.Context(), popup, pushsvc.Popup{ID: "p", Kind: pushsvc.PopupBox, Content: pushsvc.PopupContent{Title: "x"}}, pushsvc.AnyRevision); err != nil {
 		t.Fatal(err)
 	}
-	s.now = s.now.Add(time.Hour)
+	s.advance(time.Hour)
 	if err := visits(t, s.Service, back, 1); err != nil {
 		t.Fatal(err)
 	}
@@ -123,13 +123,13 @@ func TestSitesFull(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		s.now = s.now.Add(time.Hour)
+		s.advance(time.Hour)
 	}
 	told := func(site string) error {
-		return s.Told(t.Context(), site, pushsvc.Batch{Device: device(900), At: s.now, Entries: []pushsvc.Entry{{Kind: pushsvc.EntryEvent, Name: "x", Time: s.now}}})
+		return s.Told(t.Context(), site, pushsvc.Batch{Device: device(900), At: s.now(), Entries: []pushsvc.Entry{{Kind: pushsvc.EntryEvent, Name: "x", Time: s.now()}}})
 	}
 	for range 3 {
-		s.now = s.now.Add(time.Minute)
+		s.advance(time.Minute)
 		if err := visits(t, s.Service, made(7), 7); !errors.Is(err, service.ErrTooManySites) {
 			t.Errorf("a fourth: %v", err)
 		}
@@ -146,7 +146,7 @@ func TestSitesFull(t *testing.T) {
 	if err := visits(t, s.Service, made(7), 7); err != nil {
 		t.Errorf("after one was removed: %v", err)
 	}
-	s.now = s.now.Add(31 * 24 * time.Hour)
+	s.advance(31 * 24 * time.Hour)
 	if err := visits(t, s.Service, made(2), 2); err != nil {
 		t.Fatal(err)
 	}

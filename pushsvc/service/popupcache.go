@@ -7,9 +7,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"maps"
 	"reflect"
 	"slices"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -50,100 +50,71 @@ type popupSite struct {
 	config      *PopupsConfig // nil where nothing is running
 }
 
-// popupCache holds all sites that have pop-ups: pages must not wait for the
-// store.
-type popupCache struct {
-	writing sync.Mutex // held while a site is read from the store
-	mu      sync.RWMutex
-	sites   map[string]*popupSite // nil until they have been read
-	failed  time.Time
-}
-
-// popupRetry is how long after a failure the store is not asked again.
-const popupRetry = time.Second
-
-// popupSite gives what a site has; the zero value where it has nothing.
-func (s *Service) popupSite(ctx context.Context, site string) (*popupSite, error) {
-	s.popups.mu.RLock()
-	sites, failed := s.popups.sites, s.popups.failed
-	st := sites[site]
-	s.popups.mu.RUnlock()
-	switch {
-	case st != nil:
-		return st, nil
-	case sites != nil:
-		return &popupSite{}, nil
-	case !failed.IsZero() && s.Clock().Sub(failed) < popupRetry:
-		return nil, fmt.Errorf("pop-ups could not be read")
-	}
-	if err := s.loadPopups(ctx); err != nil {
-		return nil, err
-	}
-	return s.popupSite(ctx, site)
-}
-
-// loadPopups reads all sites, once, for whoever comes: also where the one who asks
-// first hangs up.
-func (s *Service) loadPopups(ctx context.Context) error {
-	s.popups.writing.Lock()
-	defer s.popups.writing.Unlock()
-	if s.popups.sites != nil {
-		return nil
-	}
-	ctx = context.WithoutCancel(ctx)
-	names, err := s.Store.PopupSites(ctx)
-	sites := make(map[string]*popupSite, len(names))
-	for _, name := range names {
-		if err == nil {
-			sites[name], err = s.readPopups(ctx, name)
-		}
-	}
-	s.popups.mu.Lock()
-	defer s.popups.mu.Unlock()
+// readAllPopups reads those of all sites. Texts and audiences that have not changed are
+// not compiled again.
+func (l *Live) readAllPopups(ctx context.Context, next *snapshot) error {
+	names, err := l.store.PopupSites(ctx)
 	if err != nil {
-		s.popups.failed = s.Clock()
 		return fmt.Errorf("reading all pop-ups: %w", err)
 	}
-	s.popups.sites = sites
+	sites := make(map[string]*popupSite, len(names))
+	for _, name := range names {
+		if sites[name], err = l.readPopups(ctx, name, next.popups[name]); err != nil {
+			return fmt.Errorf("reading all pop-ups: %w", err)
+		}
+	}
+	next.popups = sites
 	return nil
 }
 
-// reloadPopups reads a site anew, after a write.
-func (s *Service) reloadPopups(ctx context.Context, site string) error {
-	// What has been written is to be seen, whoever hangs up meanwhile.
-	ctx = context.WithoutCancel(ctx)
-	if err := s.loadPopups(ctx); err != nil {
+// popupsChanged reads a site's again.
+func (l *Live) popupsChanged(ctx context.Context, site string) error {
+	if _, err := l.have(ctx, pushsvc.ChangedPopups); err != nil {
 		return err
 	}
-	s.popups.writing.Lock()
-	defer s.popups.writing.Unlock()
-	st, err := s.readPopups(ctx, site)
+	return l.changed(ctx, func(ctx context.Context, next *snapshot) error {
+		st, err := l.readPopups(ctx, site, next.popups[site])
+		if err != nil {
+			return err
+		}
+		next.popups = maps.Clone(next.popups)
+		next.popups[site] = st
+		return nil
+	})
+}
+
+// popupSite returns what a site has; the zero value where it has nothing.
+func (s *Service) popupSite(ctx context.Context, site string) (*popupSite, error) {
+	now, err := s.live().have(ctx, pushsvc.ChangedPopups)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	s.popups.mu.Lock()
-	defer s.popups.mu.Unlock()
-	s.popups.sites[site] = st
-	return nil
+	if st := now.popups[site]; st != nil {
+		return st, nil
+	}
+	return &popupSite{}, nil
 }
 
-// forgetPopups drops what a site that was removed had.
-func (s *Service) forgetPopups(site string) {
-	s.popups.writing.Lock()
-	defer s.popups.writing.Unlock()
-	s.popups.mu.Lock()
-	defer s.popups.mu.Unlock()
-	delete(s.popups.sites, site)
+// compiled returns the pop-up of the site before, where it is still the same.
+func (st *popupSite) compiled(row pushsvc.StoredPopup) *runningPopup {
+	if st == nil {
+		return nil
+	}
+	i := slices.IndexFunc(st.running, func(p *runningPopup) bool { return p.Popup.ID == row.Popup.ID && p.Revision == row.Revision })
+	if i < 0 {
+		return nil
+	}
+	return st.running[i]
 }
 
-// readPopups makes a site's from what is stored.
-func (s *Service) readPopups(ctx context.Context, site string) (*popupSite, error) {
-	rows, err := s.Store.Popups(ctx, site)
+// readPopups makes a site's from what is stored, and from what was made before.
+func (l *Live) readPopups(ctx context.Context, site string, before *popupSite) (*popupSite, error) {
+	rows, err := l.store.Popups(ctx, site)
 	if err != nil {
 		return nil, err
 	}
 	st := &popupSite{}
-	if st.settings, _, err = s.PopupSettings(ctx, site); err != nil {
+	if st.settings, _, err = readPopupSettings(ctx, l.store, site); err != nil {
 		return nil, err
 	}
 	onsite.Order(rows)
@@ -163,16 +134,20 @@ func (s *Service) readPopups(ctx context.Context, site string) (*popupSite, erro
 		if p.When.Event != "" {
 			st.events = append(st.events, p.When.Event)
 		}
-		rule, running := onsite.Public(p, s.Clock())
+		rule, running := onsite.Public(p, l.clock())
 		if !running {
 			continue
 		}
-		who, texts, err := compile(p)
-		if err != nil {
-			s.log().ErrorContext(ctx, "a stored pop-up can't be shown; put it again", "site", site, "popup", p.ID, "error", err)
-			continue
+		ready := before.compiled(row)
+		if ready == nil {
+			who, texts, err := compile(p)
+			if err != nil {
+				l.fault(fmt.Errorf("the stored pop-up %q of %s can't be shown; put it again: %w", p.ID, site, err))
+				continue
+			}
+			ready = &runningPopup{StoredPopup: row, who: who, texts: texts}
 		}
-		st.running = append(st.running, &runningPopup{StoredPopup: row, who: who, texts: texts})
+		st.running = append(st.running, ready)
 		config.List = append(config.List, rule)
 	}
 	if len(config.List) > 0 {
@@ -249,10 +224,8 @@ func (s *Service) eventNames(ctx context.Context, site string) (names []string) 
 	if st, err := s.popupSite(ctx, site); err == nil {
 		names = slices.Concat(names, st.events)
 	}
-	if s.Prompts != nil {
-		if after := s.Prompts.Of(site).Settings.After; after != nil && after.Event != "" {
-			names = slices.Concat(names, []string{after.Event})
-		}
+	if after := s.live().Prompt(site).Settings.After; after != nil && after.Event != "" {
+		names = slices.Concat(names, []string{after.Event})
 	}
 	return names
 }

@@ -59,7 +59,7 @@ func (s *Service) PutPopup(ctx context.Context, site string, p pushsvc.Popup, ex
 	if err != nil {
 		return row, err
 	}
-	return row, s.reloadPopups(ctx, name)
+	return row, s.live().popupsChanged(ctx, name)
 }
 
 // Popup gives one; pushsvc.ErrNotFound.
@@ -108,18 +108,22 @@ func (s *Service) DeletePopup(ctx context.Context, site, id string, expect pushs
 	if err := s.Store.DeletePopup(ctx, name, id, expect); err != nil {
 		return err
 	}
-	return s.reloadPopups(ctx, name)
+	return s.live().popupsChanged(ctx, name)
 }
 
 // PopupSettings gives what is set for all pop-ups of a site, and its revision: 0
 // where nobody has set anything.
 func (s *Service) PopupSettings(ctx context.Context, site string) (pushsvc.PopupSettings, pushsvc.Revision, error) {
-	set := pushsvc.DefaultPopupSettings()
 	name, err := siteName(site)
 	if err != nil {
-		return set, 0, err
+		return pushsvc.DefaultPopupSettings(), 0, err
 	}
-	row, err := s.Store.Setting(ctx, name, popupSettings)
+	return readPopupSettings(ctx, s.Store, name)
+}
+
+func readPopupSettings(ctx context.Context, store pushsvc.SettingStore, name string) (pushsvc.PopupSettings, pushsvc.Revision, error) {
+	set := pushsvc.DefaultPopupSettings()
+	row, err := store.Setting(ctx, name, popupSettings)
 	switch {
 	case errors.Is(err, pushsvc.ErrNotFound):
 		return set, 0, nil
@@ -149,7 +153,7 @@ func (s *Service) SetPopupSettings(ctx context.Context, site string, set pushsvc
 	if err != nil {
 		return 0, err
 	}
-	return row.Revision, s.reloadPopups(ctx, name)
+	return row.Revision, s.live().popupsChanged(ctx, name)
 }
 
 // PopupResult is what came of a pop-up for one of its variants.

@@ -18,20 +18,39 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/store/memstore"
 )
 
+// lockedBuffer is written in the background too.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
 // shop is a service with a clock of its own.
 type shop struct {
 	*testing.T
 	*service.Service
-	now time.Time
-	log bytes.Buffer
+	clock
+	log lockedBuffer
 }
 
 const shopSite = "shop.example.com"
 
 func newShop(t *testing.T) *shop {
-	s := &shop{T: t, now: time.Date(2026, 11, 23, 22, 30, 0, 0, time.UTC)}
+	s := &shop{T: t}
+	s.setNow(time.Date(2026, 11, 23, 22, 30, 0, 0, time.UTC))
 	s.Service = &service.Service{
-		Store: memstore.New(), Clock: func() time.Time { return s.now }, Logger: slog.New(slog.NewTextHandler(&s.log, nil)),
+		Store: memstore.New(), Clock: s.now, Logger: slog.New(slog.NewTextHandler(&s.log, nil)),
 	}
 	return s
 }
@@ -69,8 +88,8 @@ func (s *shop) ids(d pushsvc.DeviceID, zone string) string {
 // viewed has a device see a pop-up.
 func (s *shop) viewed(d pushsvc.DeviceID, popup string) {
 	s.Helper()
-	_, err := s.Store.Track(s.Context(), shopSite, pushsvc.Batch{Device: d, At: s.now, Entries: []pushsvc.Entry{
-		{Kind: pushsvc.EntryPopup, Time: s.now, Popup: &pushsvc.PopupAct{Popup: popup, Act: pushsvc.ActViewed}},
+	_, err := s.Store.Track(s.Context(), shopSite, pushsvc.Batch{Device: d, At: s.now(), Entries: []pushsvc.Entry{
+		{Kind: pushsvc.EntryPopup, Time: s.now(), Popup: &pushsvc.PopupAct{Popup: popup, Act: pushsvc.ActViewed}},
 	}})
 	if err != nil {
 		s.Fatal(err)
@@ -92,14 +111,14 @@ func TestPopupDays(t *testing.T) {
 	if got := s.ids(d, "America/New_York"); got != "" {
 		t.Errorf("after both: %s", got)
 	}
-	s.now = s.now.Add(31 * time.Minute)
+	s.advance(31 * time.Minute)
 	if got := s.ids(d, "America/New_York"); got != "berlin" {
 		t.Errorf("after midnight in Berlin: %s", got)
 	}
 	if got := s.ids(d, "Europe/Berlin"); got != "berlin visitor" {
 		t.Errorf("the visitor is in Berlin too: %s", got)
 	}
-	s.now = time.Date(2026, 11, 24, 23, 0, 0, 0, time.UTC)
+	s.setNow(time.Date(2026, 11, 24, 23, 0, 0, 0, time.UTC))
 	if got := s.ids(d, "America/New_York"); got != "visitor" {
 		t.Errorf("after the end in Berlin: %s", got)
 	}
@@ -111,8 +130,8 @@ func TestPopupLogin(t *testing.T) {
 	s.put(`{"id":"once","state":"running","kind":"box","content":{"title":"T"},"caps":{"lifetime":1},"variants":[{"id":"-a","weight":1},{"id":"-b","weight":1}]}`)
 	login := func(d pushsvc.DeviceID) {
 		t.Helper()
-		_, err := s.Store.Track(t.Context(), shopSite, pushsvc.Batch{Device: d, At: s.now, Entries: []pushsvc.Entry{
-			{Kind: pushsvc.EntryLogin, Time: s.now, Identities: []pushsvc.Identity{{Kind: pushsvc.IdentityEmail, Value: "a@b.example"}}},
+		_, err := s.Store.Track(t.Context(), shopSite, pushsvc.Batch{Device: d, At: s.now(), Entries: []pushsvc.Entry{
+			{Kind: pushsvc.EntryLogin, Time: s.now(), Identities: []pushsvc.Identity{{Kind: pushsvc.IdentityEmail, Value: "a@b.example"}}},
 		}})
 		if err != nil {
 			t.Fatal(err)
@@ -187,7 +206,7 @@ func TestPopupStoreDown(t *testing.T) {
 		t.Error("no error of a store that is down")
 	}
 	store.down = false
-	s.now = s.now.Add(2 * time.Second)
+	s.advance(2 * time.Second)
 	if c := fresh.PopupsConfig(t.Context(), shopSite); c == nil || len(c.List) != 1 || c.V == "" {
 		t.Errorf("%+v", c)
 	}
@@ -242,12 +261,12 @@ func TestPopupReadme(t *testing.T) {
 	text, _, _ = strings.Cut(text, "```")
 	s := newShop(t)
 	s.put(text)
-	s.now = time.Date(2026, 12, 2, 12, 0, 0, 0, time.UTC)
+	s.setNow(time.Date(2026, 12, 2, 12, 0, 0, 0, time.UTC))
 	if _, err := s.SetPopupState(t.Context(), shopSite, "stay", pushsvc.PopupRunning); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Store.Track(t.Context(), shopSite, pushsvc.Batch{Device: device(1), At: s.now, Entries: []pushsvc.Entry{
-		{Kind: pushsvc.EntryEvent, Name: "Added to cart", Time: s.now},
+	if _, err := s.Store.Track(t.Context(), shopSite, pushsvc.Batch{Device: device(1), At: s.now(), Entries: []pushsvc.Entry{
+		{Kind: pushsvc.EntryEvent, Name: "Added to cart", Time: s.now()},
 	}}); err != nil {
 		t.Fatal(err)
 	}
@@ -354,7 +373,7 @@ func TestPopupControlCaps(t *testing.T) {
 		if err := s.DeletePopup(t.Context(), shopSite, "other", pushsvc.AnyRevision); err != nil {
 			t.Fatal(err)
 		}
-		s.now = s.now.Add(tt.after)
+		s.advance(tt.after)
 		if controls, _ := asked(d, "TTTTTTTTTTTTTTTTTTTTTA"); controls != tt.again {
 			t.Errorf("%s: %v later, in another session: %d, want %d", tt.caps, tt.after, controls, tt.again)
 		}
@@ -370,9 +389,9 @@ func TestPopupStatsFolded(t *testing.T) {
 	s := newShop(t)
 	s.put(`{"id":"p","state":"running","kind":"box","content":{"title":"T"}}`)
 	s.viewed(device(1), "p")
-	s.now = s.now.Add(time.Hour)
+	s.advance(time.Hour)
 	s.viewed(device(1), "p")
-	if n, err := s.Store.FoldPopups(t.Context(), shopSite, s.now, 100); err != nil || n != 1 {
+	if n, err := s.Store.FoldPopups(t.Context(), shopSite, s.now(), 100); err != nil || n != 1 {
 		t.Fatal(n, err)
 	}
 	stats, err := s.PopupStats(t.Context(), shopSite, "p", service.StatsQuery{})
@@ -391,8 +410,8 @@ func TestPopupReturning(t *testing.T) {
 		t.Errorf("at first: %s", got)
 	}
 	for range 2 {
-		if _, err := s.Store.Track(t.Context(), shopSite, pushsvc.Batch{Device: d, At: s.now, Entries: []pushsvc.Entry{
-			{Kind: pushsvc.EntryVisit, Time: s.now, Visit: &pushsvc.Visit{Page: "/"}},
+		if _, err := s.Store.Track(t.Context(), shopSite, pushsvc.Batch{Device: d, At: s.now(), Entries: []pushsvc.Entry{
+			{Kind: pushsvc.EntryVisit, Time: s.now(), Visit: &pushsvc.Visit{Page: "/"}},
 		}}); err != nil {
 			t.Fatal(err)
 		}
@@ -447,7 +466,7 @@ func TestPreviewEnds(t *testing.T) {
 	s := newShop(t)
 	s.put(`{"id":"p","state":"draft","kind":"box","content":{"title":"T"}}`)
 	p, err := s.Preview(t.Context(), shopSite, "p", "", "/x")
-	if err != nil || !p.Expires.Equal(s.now.Add(time.Hour)) {
+	if err != nil || !p.Expires.Equal(s.now().Add(time.Hour)) {
 		t.Fatalf("%+v, %v", p, err)
 	}
 	_, token, _ := strings.Cut(p.URL, "webpush_preview=")
@@ -455,7 +474,7 @@ func TestPreviewEnds(t *testing.T) {
 		after time.Duration
 		good  bool
 	}{{time.Hour, true}, {time.Second, false}} {
-		s.now = s.now.Add(tt.after)
+		s.advance(tt.after)
 		answer, err := s.Messages(t.Context(), shopSite, device(1), service.MessagesRequest{Preview: token})
 		if (err == nil && len(answer.Popups) == 1) != tt.good {
 			t.Errorf("after %v: %+v, %v", tt.after, answer, err)

@@ -52,9 +52,9 @@ func (s *Service) Preview(ctx context.Context, site, id, variant, page string) (
 	if err != nil {
 		return Preview{}, &pushsvc.FieldError{Field: "page", Problem: "is no URL: give a path such as \"/sale\", or a whole one"}
 	}
-	secret, err := s.Store.Secret(ctx)
+	secret, err := s.live().Secret(ctx)
 	if err != nil {
-		return Preview{}, fmt.Errorf("reading the secret: %w", err)
+		return Preview{}, err
 	}
 	expires := s.Clock().Add(previewTime).Truncate(time.Second)
 	query := u.Query()

@@ -94,7 +94,7 @@ func (s *Service) Prompt(ctx context.Context, site string) (PromptView, error) {
 	if err != nil {
 		return PromptView{}, err
 	}
-	o, err := s.Prompts.get(ctx, name)
+	o, err := s.live().readPrompt(ctx, name)
 	if err != nil {
 		return PromptView{}, err
 	}
@@ -111,7 +111,7 @@ func (s *Service) SetPrompt(ctx context.Context, site string, settings pushsvc.P
 	if err := settings.Validate(); err != nil {
 		return PromptView{}, err
 	}
-	o, err := s.Prompts.put(ctx, name, settings, expect)
+	o, err := s.live().putPrompt(ctx, name, settings, expect)
 	if err != nil {
 		return PromptView{}, err
 	}
@@ -126,7 +126,7 @@ func (s *Service) ResetPrompt(ctx context.Context, site string, expect pushsvc.R
 	if err != nil {
 		return err
 	}
-	err = s.Prompts.remove(ctx, name, expect)
+	err = s.live().removePrompt(ctx, name, expect)
 	if !errors.Is(err, pushsvc.ErrNotFound) {
 		return err
 	}
@@ -140,10 +140,10 @@ func (s *Service) ResetPrompt(ctx context.Context, site string, expect pushsvc.R
 // AllPrompts lists the configured sites, and those for which something is set, by
 // name.
 func (s *Service) AllPrompts(ctx context.Context) ([]PromptSummary, error) {
-	if err := s.Prompts.Read(ctx); err != nil {
+	if err := s.live().refresh(ctx, pushsvc.ChangedSettings); err != nil {
 		return nil, err
 	}
-	set := s.Prompts.current.Load().sites
+	set := s.live().now.Load().prompts
 	names := slices.AppendSeq(s.Configured.Names(), maps.Keys(set))
 	slices.Sort(names)
 	out := []PromptSummary{}
@@ -172,7 +172,7 @@ func (s *Service) promptSite(ctx context.Context, site string) (string, error) {
 	if _, _, ok := s.Configured.Prompt(name); ok {
 		return name, nil
 	}
-	o, err := s.Prompts.get(ctx, name)
+	o, err := s.live().readPrompt(ctx, name)
 	if err != nil {
 		return "", err
 	}

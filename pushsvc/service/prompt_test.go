@@ -63,8 +63,8 @@ func (f *fixture) withPrompts(t *testing.T) (faults chan error) {
 	t.Helper()
 	faults = make(chan error, 100)
 	f.Configured = sites{site: {Kind: ptr("bar"), Title: ptr("From the file")}, "b.example": {}}
-	f.Prompts = service.NewPrompts(f.Store, func() time.Time { return f.now }, func(err error) { faults <- err })
-	if err := f.Prompts.Read(t.Context()); err != nil {
+	f.Live = service.NewLive(f.Store, f.now, func(err error) { faults <- err })
+	if err := f.Live.Read(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	return faults
@@ -88,14 +88,14 @@ func TestPromptLayers(t *testing.T) {
 	}
 	check(v, "bar", "From the file", "caddyfile caddyfile default", false)
 	v, err = f.SetPrompt(t.Context(), site, pushsvc.PromptSettings{Kind: ptr("bell"), Body: ptr("")}, v.Revision)
-	if err != nil || !v.Updated.Equal(f.now.Truncate(time.Millisecond)) {
+	if err != nil || !v.Updated.Equal(f.now().Truncate(time.Millisecond)) {
 		t.Fatalf("%+v, %v", v, err)
 	}
 	check(v, "bell", "From the file", "api caddyfile api", true)
-	if o := f.Prompts.Of(site); o.Settings.Kind == nil || *o.Settings.Kind != "bell" || o.Revision != v.Revision {
+	if o := f.Live.Prompt(site); o.Settings.Kind == nil || *o.Settings.Kind != "bell" || o.Revision != v.Revision {
 		t.Errorf("visitors get %+v", o)
 	}
-	if o := f.Prompts.Of("b.example"); o.Revision != 0 || len(o.Settings.Said()) != 0 {
+	if o := f.Live.Prompt("b.example"); o.Revision != 0 || len(o.Settings.Said()) != 0 {
 		t.Errorf("another site has %+v", o)
 	}
 	if _, err := f.SetPrompt(t.Context(), site, pushsvc.PromptSettings{}, 0); !errors.Is(err, pushsvc.ErrRevision) {
@@ -117,7 +117,7 @@ func TestPromptLayers(t *testing.T) {
 		t.Fatal(err)
 	}
 	check(v, "bar", "From the file", "caddyfile caddyfile default", false)
-	if o := f.Prompts.Of(site); o.Revision != 0 || len(o.Settings.Said()) != 0 {
+	if o := f.Live.Prompt(site); o.Revision != 0 || len(o.Settings.Said()) != 0 {
 		t.Errorf("visitors still get %+v", o)
 	}
 	if err := f.ResetPrompt(t.Context(), site, pushsvc.AnyRevision); err != nil {
@@ -165,30 +165,6 @@ func TestPromptUnconfigured(t *testing.T) {
 	}
 }
 
-// TestPromptsOfOtherProcesses: what another one writes to the same store is seen
-// soon, without anybody waiting for the store.
-func TestPromptsOfOtherProcesses(t *testing.T) {
-	f := newFixture(t)
-	f.withPrompts(t)
-	here := service.NewPrompts(f.Store, func() time.Time { return f.now }, func(err error) { t.Error(err) })
-	if err := here.Read(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := f.SetPrompt(t.Context(), site, pushsvc.PromptSettings{Kind: ptr("bell")}, 0); err != nil {
-		t.Fatal(err)
-	}
-	f.now = f.now.Add(9 * time.Second)
-	if o := here.Of(site); o.Revision != 0 {
-		t.Fatalf("read with a request: %+v", o)
-	}
-	f.now = f.now.Add(time.Second)
-	for deadline := time.Now().Add(10 * time.Second); here.Of(site).Revision == 0; time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("never read again")
-		}
-	}
-}
-
 // TestPromptsFaults: a store that fails or holds what nobody understands leaves
 // visitors with what there was, or the file's, and is told once.
 func TestPromptsFaults(t *testing.T) {
@@ -203,33 +179,25 @@ func TestPromptsFaults(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := f.Prompts.Read(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		if o := f.Prompts.Of(site); len(o.Settings.Said()) != 0 || o.Revision != row.Revision {
-			t.Errorf("%s: %+v", document, o)
-		}
 		if got := <-faults; !strings.Contains(got.Error(), site) {
 			t.Errorf("%s: %v", document, got)
 		}
+		within(t, "the prompt is the file's", func() bool {
+			o := f.Live.Prompt(site)
+			return len(o.Settings.Said()) == 0 && o.Revision == row.Revision
+		})
 		v.Revision = row.Revision
 	}
 	if _, err := f.SetPrompt(t.Context(), site, pushsvc.PromptSettings{Kind: ptr("bell")}, v.Revision); err != nil {
 		t.Fatalf("writing over it: %v", err)
 	}
-	f.Prompts = service.NewPrompts(failing{f.Store}, func() time.Time { return f.now }, func(err error) { faults <- err })
+	f.Service = &service.Service{Store: failing{f.Store}, Clock: f.now, Configured: f.Configured}
+	f.Live = service.NewLive(f.Store, f.now, func(err error) { faults <- err })
 	for range 100 {
-		f.Prompts.Of(site)
+		f.Live.Prompt(site)
 	}
 	if err := <-faults; !errors.Is(err, errFailing) {
 		t.Errorf("%v", err)
-	}
-	time.Sleep(10 * time.Millisecond)
-	for range 100 {
-		f.Prompts.Of(site)
-	}
-	if time.Sleep(10 * time.Millisecond); len(faults) > 0 {
-		t.Errorf("told %d times more", len(faults))
 	}
 	if _, err := f.SetPrompt(t.Context(), site, pushsvc.PromptSettings{}, pushsvc.AnyRevision); !errors.Is(err, errFailing) {
 		t.Errorf("%v", err)

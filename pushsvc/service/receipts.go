@@ -28,9 +28,9 @@ func (s *Service) Track(ctx context.Context, site string, reports []Report) erro
 	if len(reports) > MaxReports {
 		return &pushsvc.FieldError{Field: "events", Problem: fmt.Sprintf("has more than %d entries", MaxReports)}
 	}
-	secret, err := s.Store.Secret(ctx)
+	secret, err := s.live().Secret(ctx)
 	if err != nil {
-		return fmt.Errorf("reading the receipt secret: %w", err)
+		return err
 	}
 	var receipts []pushsvc.Receipt
 	for i, r := range reports {

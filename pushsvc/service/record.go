@@ -133,7 +133,7 @@ func (s *Service) batch(ctx context.Context, site string, from Sender, req Recor
 	case len(req.Events) > pushsvc.MaxEntries:
 		return b, nil, &pushsvc.FieldError{Field: "events", Problem: fmt.Sprintf("has more than %d entries", pushsvc.MaxEntries)}
 	}
-	secret, err := s.CookieSecret(ctx)
+	secret, err := s.live().Secret(ctx)
 	if err != nil {
 		return b, nil, err
 	}

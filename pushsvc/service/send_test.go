@@ -32,7 +32,7 @@ func ptr[T any](v T) *T { return &v }
 func TestSendOptions(t *testing.T) {
 	f := newFixture(t)
 	ids := f.subscribers(t, 3)
-	at := f.now.Add(time.Hour)
+	at := f.now().Add(time.Hour)
 	sent, err := f.Send(t.Context(), service.SendRequest{
 		Site: "a.example", Content: pushsvc.Content{Title: "x"}, SendAt: at, Rate: ptr(2.5), Only: ids[1],
 	})
@@ -46,7 +46,7 @@ func TestSendOptions(t *testing.T) {
 		t.Errorf("%d wakes", f.wakes)
 	}
 	// Just passed: a request that was repeated after a time-out.
-	if sent, err := f.Send(t.Context(), service.SendRequest{Site: "a.example", Content: pushsvc.Content{Title: "x"}, SendAt: f.now.Add(-time.Minute)}); err != nil || sent.Message.State != pushsvc.StateQueued {
+	if sent, err := f.Send(t.Context(), service.SendRequest{Site: "a.example", Content: pushsvc.Content{Title: "x"}, SendAt: f.now().Add(-time.Minute)}); err != nil || sent.Message.State != pushsvc.StateQueued {
 		t.Errorf("%+v, %v", sent.Message, err)
 	}
 }
@@ -58,8 +58,8 @@ func TestSendRequestErrors(t *testing.T) {
 		name, field string
 		change      func(*service.SendRequest)
 	}{
-		{"past", "send_at", func(r *service.SendRequest) { r.SendAt = f.now.Add(-time.Hour) }},
-		{"far future", "send_at", func(r *service.SendRequest) { r.SendAt = f.now.Add(367 * 24 * time.Hour) }},
+		{"past", "send_at", func(r *service.SendRequest) { r.SendAt = f.now().Add(-time.Hour) }},
+		{"far future", "send_at", func(r *service.SendRequest) { r.SendAt = f.now().Add(367 * 24 * time.Hour) }},
 		{"rate 0", "rate", func(r *service.SendRequest) { r.Rate = ptr(0.0) }},
 		{"rate below 0", "rate", func(r *service.SendRequest) { r.Rate = ptr(-1.0) }},
 		{"rate not a number", "rate", func(r *service.SendRequest) { r.Rate = ptr(math.NaN()) }},
@@ -99,7 +99,7 @@ func TestDryRun(t *testing.T) {
 	if _, err := f.Subscribe(t.Context(), "a.example", r); err != nil {
 		t.Fatal(err)
 	}
-	run, err := f.DryRun(t.Context(), service.SendRequest{Site: "A.example", Content: pushsvc.Content{Title: "x"}, SendAt: f.now.Add(time.Hour)})
+	run, err := f.DryRun(t.Context(), service.SendRequest{Site: "A.example", Content: pushsvc.Content{Title: "x"}, SendAt: f.now().Add(time.Hour)})
 	if err != nil || run.Audience.Total != 2501 || run.Audience.Services["apple"] != 2500 || run.Audience.Services["fcm"] != 1 ||
 		run.Message.State != pushsvc.StateScheduled || run.Message.ID != "" || run.Message.Site != "a.example" || len(run.Warnings) != 0 {
 		t.Errorf("%+v, %v", run, err)
@@ -187,7 +187,7 @@ func TestControl(t *testing.T) {
 		{pushsvc.CommandPause, "", "can't be paused: it is cancelled"},
 		{pushsvc.CommandResume, "", "can't be resumed: it is cancelled"},
 	} {
-		f.now = f.now.Add(time.Second)
+		f.advance(time.Second)
 		m, err := f.Control(t.Context(), "A.example", strings.ToUpper(id), tt.command)
 		if tt.says != "" {
 			if !errors.Is(err, pushsvc.ErrWrongState) || !strings.Contains(err.Error(), tt.says) {

@@ -45,9 +45,11 @@ type Service struct {
 	Clock        func() time.Time
 	// Logger is told of faults that nobody else is told of; nil for nowhere.
 	Logger *slog.Logger
-	// Prompts is what operators set of prompts, Configured what the server's
-	// configuration says of them. Both are needed by the methods on prompts alone.
-	Prompts    *Prompts
+	// Live is what operators have set, shared by all services of the store; nil for
+	// one of the service's own.
+	Live *Live
+	// Configured is what the server's configuration says of its sites. The methods on
+	// prompts need it.
 	Configured ConfiguredSites
 	// MaxSites is how many sites there may be that the configuration does not name;
 	// 0 is 10,000.
@@ -56,13 +58,11 @@ type Service struct {
 	// something of; see room. 0 is no bound.
 	MaxStoreSize int64
 
-	popups   popupCache
+	ownLive  sync.Once
 	sites    siteGate
 	used     storeRoom
 	sweeping atomic.Bool
-	cookies  atomic.Pointer[[]byte]
 	replaced replacements
-	names    atomic.Pointer[siteNames]
 	moving   struct {
 		mu   sync.Mutex
 		runs map[string]chan struct{}

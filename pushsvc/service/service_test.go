@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -23,9 +24,29 @@ const (
 
 type fixture struct {
 	*service.Service
-	now   time.Time
+	clock
 	wakes int
 }
+
+// clock is what tests set, and what the service reads in the background too.
+type clock struct {
+	mu sync.Mutex
+	at time.Time
+}
+
+func (c *clock) now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.at
+}
+
+func (c *clock) setNow(at time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.at = at
+}
+
+func (c *clock) advance(d time.Duration) { c.setNow(c.now().Add(d)) }
 
 // Wake implements service.Engine.
 func (f *fixture) Wake() { f.wakes++ }
@@ -33,10 +54,11 @@ func (f *fixture) Wake() { f.wakes++ }
 func newFixture(t *testing.T) *fixture {
 	t.Helper()
 	store := memstore.New()
-	f := &fixture{now: time.Date(2026, 11, 23, 12, 0, 0, 999, time.UTC)}
+	f := new(fixture)
+	f.setNow(time.Date(2026, 11, 23, 12, 0, 0, 999, time.UTC))
 	f.Service = &service.Service{
 		Store: store, Engine: f, Services: webpush.DefaultServices(), Contact: "mailto:ops@example.com",
-		Clock: func() time.Time { return f.now },
+		Clock: f.now,
 	}
 	return f
 }
@@ -44,7 +66,7 @@ func newFixture(t *testing.T) *fixture {
 // withKey gives the ring a key.
 func (f *fixture) withKey(t *testing.T) pushsvc.Key {
 	t.Helper()
-	key, err := f.Store.EnsureKey(t.Context(), func() (pushsvc.Key, error) { return service.NewKey(f.now) })
+	key, err := f.Store.EnsureKey(t.Context(), func() (pushsvc.Key, error) { return service.NewKey(f.now()) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -113,7 +135,7 @@ func TestSubscribeKeys(t *testing.T) {
 		t.Errorf("without any key: %v", err)
 	}
 	old := f.withKey(t)
-	pair, err := service.NewKey(f.now)
+	pair, err := service.NewKey(f.now())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -134,7 +156,7 @@ func TestSubscribeKeys(t *testing.T) {
 		if err != nil || rows[0].KeyID != tt.want {
 			t.Errorf("%q: %+v, %v; want the key %s", tt.public, rows, err, tt.want)
 		}
-		if !rows[0].Created.Equal(f.now.Truncate(time.Second)) {
+		if !rows[0].Created.Equal(f.now().Truncate(time.Second)) {
 			t.Errorf("created %v", rows[0].Created)
 		}
 	}
@@ -162,17 +184,17 @@ func TestSend(t *testing.T) {
 		return sent
 	}
 	first := send()
-	if !first.Created || first.Message.Site != "a.example" || len(first.Message.ID) != 36 || !first.Message.Created.Equal(f.now) || f.wakes != 1 {
+	if !first.Created || first.Message.Site != "a.example" || len(first.Message.ID) != 36 || !first.Message.Created.Equal(f.now()) || f.wakes != 1 {
 		t.Errorf("%+v, %d wakes", first, f.wakes)
 	}
-	f.now = f.now.Add(30*24*time.Hour - time.Second)
+	f.advance(30*24*time.Hour - time.Second)
 	if again := send(); again.Created || again.Message.ID != first.Message.ID {
 		t.Errorf("within 30 days: %+v", again)
 	}
 	if _, err := f.Send(t.Context(), service.SendRequest{Site: "a.example", Content: content, IdempotencyKey: "key", RequestHash: [32]byte{2}}); !errors.Is(err, pushsvc.ErrIdempotencyConflict) {
 		t.Errorf("another request: %v", err)
 	}
-	f.now = f.now.Add(2 * time.Second)
+	f.advance(2 * time.Second)
 	if after := send(); !after.Created || after.Message.ID == first.Message.ID {
 		t.Errorf("after 30 days: %+v", after)
 	}
@@ -292,7 +314,7 @@ func TestClosedStore(t *testing.T) {
 func TestImportKeyErrors(t *testing.T) {
 	f := newFixture(t)
 	key := f.withKey(t)
-	other, err := service.NewKey(f.now)
+	other, err := service.NewKey(f.now())
 	if err != nil {
 		t.Fatal(err)
 	}

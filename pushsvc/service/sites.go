@@ -139,7 +139,7 @@ func (e *SiteInUseError) Error() string {
 // Of another name of a site the name alone is removed: who comes by it begins a site
 // of its own.
 func (s *Service) RemoveSite(ctx context.Context, site string, force bool) (SiteContents, error) {
-	if err := s.ReadNames(ctx); err != nil {
+	if err := s.live().changed(ctx, s.live().readNames); err != nil {
 		return SiteContents{}, err
 	}
 	c, err := s.SiteContents(ctx, site)
@@ -171,14 +171,8 @@ func (s *Service) dropSite(ctx context.Context, site string) error {
 		return err
 	}
 	s.sites.forget(site)
-	s.forgetPopups(site)
-	if err := s.ReadNames(context.WithoutCancel(ctx)); err != nil {
-		s.log().ErrorContext(ctx, "reading the names of sites again", "error", err)
-	}
-	if s.Prompts != nil {
-		if err := s.Prompts.Read(context.WithoutCancel(ctx)); err != nil {
-			s.log().ErrorContext(ctx, "reading prompts again", "error", err)
-		}
+	if err := s.live().refresh(context.WithoutCancel(ctx), pushsvc.ChangedSites); err != nil {
+		s.log().ErrorContext(ctx, "reading what operators have set, after the site was removed", "error", err)
 	}
 	s.SweepSoon()
 	return nil

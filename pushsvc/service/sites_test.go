@@ -19,7 +19,7 @@ func TestRemoveSite(t *testing.T) {
 	const site = "old.example.com"
 	names := sites{site: {}}
 	f.Configured = names
-	f.Prompts = service.NewPrompts(f.Store, f.Clock, func(err error) { t.Error(err) })
+	f.Live = service.NewLive(f.Store, f.Clock, func(err error) { t.Error(err) })
 	if _, err := f.RemoveSite(t.Context(), site, true); !errors.Is(err, pushsvc.ErrNotFound) {
 		t.Errorf("of which nothing is kept: %v", err)
 	}
@@ -29,7 +29,7 @@ func TestRemoveSite(t *testing.T) {
 	if err := visits(t, f.Service, site, 1); err != nil {
 		t.Fatal(err)
 	}
-	sent, err := f.Send(t.Context(), service.SendRequest{Site: site, Content: pushsvc.Content{Title: "x"}, SendAt: f.now.Add(time.Hour)})
+	sent, err := f.Send(t.Context(), service.SendRequest{Site: site, Content: pushsvc.Content{Title: "x"}, SendAt: f.now().Add(time.Hour)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,13 +74,13 @@ func TestPurgeProfiles(t *testing.T) {
 	const people, junk = 12_000, 11_000
 	for n := range people {
 		if n == junk {
-			s.now = s.now.Add(24 * time.Hour)
+			s.advance(24 * time.Hour)
 		}
 		if err := visits(t, s.Service, shopSite, n); err != nil {
 			t.Fatal(err)
 		}
 	}
-	sub := pushsvc.Subscription{Site: shopSite, Endpoint: "https://web.push.apple.com/x", Device: device(5), Created: s.now, Seen: s.now}
+	sub := pushsvc.Subscription{Site: shopSite, Endpoint: "https://web.push.apple.com/x", Device: device(5), Created: s.now(), Seen: s.now()}
 	if _, err := s.Store.PutSubscription(t.Context(), sub, nil); err != nil {
 		t.Fatal(err)
 	}
@@ -151,7 +151,7 @@ func TestRoom(t *testing.T) {
 	renew := func() error { _, err := f.Subscribe(t.Context(), shopSite, known); return err }
 	page := func() error {
 		n++
-		return f.Told(t.Context(), shopSite, pushsvc.Batch{Device: device(n), At: s.now, Entries: []pushsvc.Entry{{Kind: pushsvc.EntryEvent, Name: "x", Time: s.now}}})
+		return f.Told(t.Context(), shopSite, pushsvc.Batch{Device: device(n), At: s.now(), Entries: []pushsvc.Entry{{Kind: pushsvc.EntryEvent, Name: "x", Time: s.now()}}})
 	}
 	site := func() error { n++; return visits(t, f.Service, made(n), n) }
 	all := []func() error{stranger, page, site, returning, subscribe, renew}
@@ -161,7 +161,7 @@ func TestRoom(t *testing.T) {
 	}{
 		{0.8, "......"}, {0.91, "xxx..."}, {0.95, "xxxx.."}, {0.98, "xxxxx."}, {1.1, "xxxxxx"},
 	} {
-		s.now = s.now.Add(time.Minute)
+		s.advance(time.Minute)
 		f.MaxStoreSize = int64(float64(used) / tt.share)
 		var got strings.Builder
 		for _, do := range all {

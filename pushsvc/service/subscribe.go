@@ -161,15 +161,10 @@ func parseKeys(keys KeysJSON) (p256dh [pushsvc.P256DHSize]byte, auth [pushsvc.Au
 
 // keyID finds the ring's key that the browser used.
 func (s *Service) keyID(ctx context.Context, public string) (string, error) {
-	keys, err := s.Store.Keys(ctx)
-	if err != nil {
-		return "", fmt.Errorf("reading the key ring: %w", err)
-	}
 	public = strings.TrimRight(public, "=")
-	for _, k := range keys {
-		if k.Public == public || public == "" && k.Current {
-			return k.ID, nil
-		}
+	key, err := s.live().key(ctx, func(k pushsvc.Key) bool { return k.Public == public || public == "" && k.Current })
+	if !errors.Is(err, pushsvc.ErrNotFound) {
+		return key.ID, err
 	}
 	return "", &pushsvc.FieldError{Field: "applicationServerKey", Problem: "is not a key of this server: unsubscribe, and subscribe with the server's own"}
 }

@@ -24,10 +24,10 @@ type topicNames map[string]bool
 // siteTopics are those that the site's visitors can choose now.
 func (s *Service) siteTopics(site string) topicNames {
 	names := topicNames{}
-	if s.Configured == nil || s.Prompts == nil {
+	if s.Configured == nil {
 		return names
 	}
-	for _, t := range s.promptView(site, s.Prompts.Of(site)).Settings.Topics {
+	for _, t := range s.promptView(site, s.live().Prompt(site)).Settings.Topics {
 		names[t.ID] = false
 	}
 	return names

@@ -67,7 +67,7 @@ func TestImport(t *testing.T) {
 		t.Errorf("again: %+v", again)
 	}
 	rows := f.rows(t)
-	if len(rows) != n || rows[0].KeyID != key.ID || !rows[0].Created.Equal(f.now.Truncate(time.Second)) {
+	if len(rows) != n || rows[0].KeyID != key.ID || !rows[0].Created.Equal(f.now().Truncate(time.Second)) {
 		t.Fatalf("%d rows, %+v", len(rows), rows[0])
 	}
 	other := strings.ReplaceAll(fileLine(1, key.Public), auth, "AAAAAAAAAAAAAAAAAAAAAA")
@@ -80,7 +80,7 @@ func TestImport(t *testing.T) {
 func TestImportDates(t *testing.T) {
 	f := newFixture(t)
 	key := f.withKey(t)
-	now := f.now.Truncate(time.Second)
+	now := f.now().Truncate(time.Second)
 	for i, tt := range []struct {
 		members       string
 		created, seen time.Time
@@ -105,7 +105,7 @@ func TestImportRefuses(t *testing.T) {
 	f := newFixture(t)
 	key := f.withKey(t)
 	good := fileLine(1, key.Public)
-	foreign, err := service.NewKey(f.now)
+	foreign, err := service.NewKey(f.now())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -258,7 +258,7 @@ func TestExportImport(t *testing.T) {
 	if n, err := from.Export(t.Context(), "A.example", service.ExportNDJSON, &file); err != nil || n != 1500 || bytes.Count(file.Bytes(), []byte("\n")) != 1500 {
 		t.Fatalf("%d, %v", n, err)
 	}
-	to.now = to.now.Add(time.Hour)
+	to.advance(time.Hour)
 	to.withKey(t)
 	if got := to.importing(t, file.String(), service.ImportOptions{}); got.Refused != 1500 || got.Faults[0].Field != "applicationServerKey" {
 		t.Errorf("without the key pair: %+v", got.Faults)

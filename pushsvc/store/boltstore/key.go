@@ -153,22 +153,13 @@ func (s *Store) Keys(ctx context.Context) ([]pushsvc.Key, error) {
 	return keys, nil
 }
 
-// Secret implements pushsvc.KeyStore. It never changes, and each post needs it: it is
-// read once.
+// Secret implements pushsvc.KeyStore.
 func (s *Store) Secret(ctx context.Context) ([]byte, error) {
-	if secret := s.secret.Load(); secret != nil {
-		if err := s.enter(); err != nil {
-			return nil, fmt.Errorf("reading the secret of receipts: %w", err)
-		}
-		defer s.gate.RUnlock()
-		return bytes.Clone(*secret), ctx.Err()
-	}
 	secret, err := s.readSecret(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("reading the secret of receipts: %w", err)
 	}
-	s.secret.Store(&secret)
-	return bytes.Clone(secret), nil
+	return secret, nil
 }
 
 // readSecret reads the secret, or makes it.

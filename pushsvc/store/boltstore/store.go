@@ -68,7 +68,6 @@ type Store struct {
 	health health
 
 	changes pushsvc.ChangeLog
-	secret  atomic.Pointer[[]byte] // nil until it has been read
 
 	historyMu sync.Mutex
 	history   map[string]uint64 // the last number given to a row of a site's history
