@@ -367,3 +367,19 @@ func TestReachServices(t *testing.T) {
 		t.Errorf("%+v", d)
 	}
 }
+
+// TestDoctorCompat: under compat our tag has no defer, and the provider's own script is
+// no news.
+func TestDoctorCompat(t *testing.T) {
+	s := start(t, site{options: "compat clevertap", upstream: upstream(t, map[string]http.HandlerFunc{
+		"/ct": answerWith("text/html; charset=utf-8", `<!doctype html><title>x</title><script src="/js/sdk.js"></script><script src="https://static.clevertap.com/js/x.js"></script>`),
+	})})
+	for _, path := range []string{"/", "/ct"} {
+		report, _ := examine(t, s.url+path)
+		wantDiagnosis(t, report, "page", "ok", "/_webpush/sdk.js", "")
+		wantDiagnosis(t, report, "vendors", "ok", "no other", "")
+		if !report.Healthy {
+			t.Errorf("%s: not healthy", path)
+		}
+	}
+}

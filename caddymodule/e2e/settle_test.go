@@ -291,3 +291,23 @@ func questionUnanswered(v *visitor, _ *line) {
 	v.wait("landed > 0")
 	v.wantRows(1)
 }
+
+// workerNeverInstalled is the site's own worker, which waits for something as it
+// installs. When that comes, the visitor who had wanted it is in.
+func workerNeverInstalled(v *visitor, _ *line) {
+	v.preload(hurried)
+	v.goTo("/stuck")
+	v.wait(promptShown)
+	must(v.T, v.browser.SetPermission(v.ctx, v.origin, "granted"))
+	v.click("#accept")
+	v.wait("failed.length > 0")
+	v.want("failed.join()", "worker_timeout true")
+	v.wait("(" + wordShown + `).includes("Please try again later")`)
+	v.wantCounted("worker_timeout")
+	v.wantRows(0)
+	v.eval(`navigator.serviceWorker.getRegistration("/").then((r) => r.installing.postMessage("go"))`, nil)
+	v.wait("landed > 0")
+	v.want(nothing, "true") // the word has gone
+	v.wantRows(1)
+	v.want("landed", "1")
+}

@@ -71,6 +71,7 @@ var visitorCases = []visitorCase{
 	{name: "push service refuses", options: atOnce, run: pushServiceRefuses},
 	{name: "site answers late", options: atOnce, slow: true, run: siteAnswersLate},
 	{name: "worker that never comes", options: atOnce + "\n\t\tworker /never.js", run: workerNeverComes},
+	{name: "worker that is never installed", options: atOnce + "\n\t\tworker /stuck.js", run: workerNeverInstalled},
 	{name: "worker behind a login", options: atOnce + "\n\t\tworker /login.js", run: workerBehindLogin},
 	{name: "question unanswered", options: atOnce, run: questionUnanswered},
 	{name: "iOS", options: atOnce, run: iosHint},
@@ -119,6 +120,12 @@ func visitorSite(w http.ResponseWriter, r *http.Request) {
 		body = `<script src="/clevertap.js"></script>`
 	case "/never.js":
 		<-r.Context().Done()
+		return
+	case "/stuck":
+		body = `<script>navigator.serviceWorker.register("/stuck.js")</script>`
+	case "/stuck.js":
+		w.Header().Set("Content-Type", "text/javascript")
+		_, _ = io.WriteString(w, `addEventListener("install", (e) => e.waitUntil(new Promise((done) => addEventListener("message", done))))`)
 		return
 	case "/login.js":
 		http.Redirect(w, r, "/", http.StatusFound)

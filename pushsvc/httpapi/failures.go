@@ -27,6 +27,7 @@ var failureCures = map[string]string{
 	"server_unreachable": "the visitors were offline, or something on their side, such as an ad blocker, stops requests below the prefix. Who was asked is subscribed at a later visit; against ad blockers give another prefix",
 	"server_failed":      "the site answered 429 or 5xx to a subscription: look into Caddy's log, at subscribe_limit and at max_store_size",
 	"server_refused":     "something in front of webpush refuses posts below the prefix, such as a firewall or a login: let them through",
+	"script_failed":      "a module below the prefix does not load: the visitors were offline, an ad blocker stops it (give another prefix), or something in front of webpush does",
 	"unanswered":         "visitors leave the browser's own question open. Browsers show it quietly where many refuse it: ask later, with after",
 }
 

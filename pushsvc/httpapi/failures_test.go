@@ -119,7 +119,7 @@ func TestFailureCodes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"unanswered", httpapi.FailureOther}
+	want := []string{"unanswered", "script_failed", httpapi.FailureOther}
 	_, words, _ := strings.Cut(string(source), "const words = {")
 	words, _, _ = strings.Cut(words, "\n};")
 	for _, m := range regexp.MustCompile(`(?m)^  (\w+): "`).FindAllStringSubmatch(words, -1) {

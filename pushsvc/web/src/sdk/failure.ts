@@ -39,10 +39,13 @@ export class Failure extends Error {
 const patience = 30_000;
 
 /** Rejects with a Failure of that code where promise takes too long. What promise does
- * goes on. */
-export function within<T>(promise: Promise<T>, code: FailureCode): Promise<T> {
+ * goes on; late gets what comes of it then. */
+export function within<T>(promise: Promise<T>, code: FailureCode, late?: (value: T) => void): Promise<T> {
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(new Failure(code)), patience);
+    const timer = setTimeout(() => {
+      reject(new Failure(code));
+      promise.then(late, () => {});
+    }, patience);
     promise.then(resolve, reject).finally(() => clearTimeout(timer));
   });
 }

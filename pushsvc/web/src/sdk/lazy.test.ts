@@ -34,6 +34,7 @@ for (const [times, want, pauses] of rows) {
       (error: Error) => error,
     );
     assert.equal(String(got), String(want));
+    assert.equal((got as { code?: string }).code, want instanceof Error ? "script_failed" : undefined);
     assert.deepEqual(waited, pauses);
   });
 }

@@ -11,6 +11,8 @@ export function load<T>(config: Config, name: "ui" | "compat" | "onesignal" | "t
   const path = `${config.prefix}/${name}.js?v=${config.version}`;
   return import(ownURL(path)).catch(async () => {
     await new Promise((resolve) => setTimeout(resolve, 2000));
-    return import(ownURL(path + "#again"));
+    return import(ownURL(path + "#again")).catch((error) => {
+      throw Object.assign(error, { code: "script_failed" });
+    });
   });
 }

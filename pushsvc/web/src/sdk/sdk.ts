@@ -327,7 +327,7 @@ export class SDK implements Omit<WebPush, "raiseNotificationViewed" | "raiseNoti
       while ((await visible(), !signal.aborted && bannerShown(prompt.consent))) await sleep(500);
       if (!signal.aborted && !this.fold) await (helps ? this.help("bell") : this.prompt());
     } catch (error) {
-      this.emit("error", error);
+      this.fail(error);
     }
   }
 
@@ -363,7 +363,7 @@ export class SDK implements Omit<WebPush, "raiseNotificationViewed" | "raiseNoti
   private open(kind: FaceKind, options: PromptOptions, answered: Answered): Promise<Outcome> {
     return this.openNow(kind, options, answered).catch((error): Outcome => {
       this.showing = undefined;
-      this.emit("error", error);
+      this.fail(error);
       return "failed";
     });
   }
@@ -418,7 +418,7 @@ export class SDK implements Omit<WebPush, "raiseNotificationViewed" | "raiseNoti
   }
 
   private async requestNow(): Promise<Outcome> {
-    const answer = Notification.requestPermission();
+    const answer = Notification.requestPermission().catch(() => Notification.permission);
     const permission = await Promise.race([answer, sleep(questionLimit)]);
     if (permission) return this.permitted(permission);
     // The answer counts whenever it comes.

@@ -212,9 +212,15 @@ test("connect: a worker that never comes, and one that never becomes active", as
   assert.equal(await fetched, "worker_timeout");
   browser.registered = true;
   browser.worker.state = "installing";
-  const installed = outcome(connect(config, true));
+  let late = 0;
+  const installed = outcome(connect(config, true, () => late++));
   await clock.advance(30_000);
   assert.equal(await installed, "worker_timeout");
+  // It becomes active after all.
+  browser.worker.state = "activated";
+  browser.worker.dispatchEvent(new Event("statechange"));
+  await settle();
+  assert.equal(late, 1);
   browser.worker.state = "redundant";
   assert.equal(await outcome(connect(config, true)), "worker_failed");
   assert.equal(browser.asked.length, 0);

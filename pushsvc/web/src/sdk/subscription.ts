@@ -62,7 +62,7 @@ async function connectNow(config: Config, wanted: boolean, late: () => void): Pr
   // when its key changed.
   const moves = isVendors(found, config) || (config.compat && !config.dualRun);
   if (existing && !wanted && !moves && !ours(existing, config)) return null;
-  const registration = await activeWorker(config);
+  const registration = await activeWorker(config, late);
   const { pushManager } = registration;
   let replaced: SubscriptionProof | undefined;
   const drop = async (stale: PushSubscription): Promise<void> => {
@@ -102,11 +102,9 @@ async function subscribeWith(pushManager: PushManager, key: string, late: () => 
     .subscribe({ userVisibleOnly: true, applicationServerKey: decodeBase64url(key) })
     .finally(() => (pending = undefined)));
   try {
-    return await within(asked, "push_timeout");
+    return await within(asked, "push_timeout", (subscription) => void (left ? subscription.unsubscribe() : late()));
   } catch (error) {
-    if (!(error instanceof Failure)) throw pushFailure(error);
-    asked.then((subscription) => void (left ? subscription.unsubscribe() : late())).catch(() => {});
-    throw error;
+    throw error instanceof Failure ? error : pushFailure(error);
   }
 }
 
@@ -179,14 +177,9 @@ async function tell(config: Config, action: string, body: object): Promise<Respo
 /** Brings the site a subscription; late is called when the answer has come after the
  * limit. */
 async function bring(config: Config, body: SubscribeRequest, late: () => void): Promise<Response> {
-  const told = tell(config, "subscribe", body);
-  try {
-    return await within(told, "server_timeout");
-  } catch (error) {
-    const failure = serverFailure(error);
-    if (failure.code === "server_timeout") told.then(late, () => {});
-    throw failure;
-  }
+  return within(tell(config, "subscribe", body), "server_timeout", late).catch((error) => {
+    throw serverFailure(error);
+  });
 }
 
 function proof(subscription: PushSubscription): SubscriptionProof {

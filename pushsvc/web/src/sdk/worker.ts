@@ -20,10 +20,11 @@ export async function findWorker(config: Config): Promise<ServiceWorkerRegistrat
   return found?.scope === scope ? found : undefined;
 }
 
-/** The registration with an active worker; registers ours where the site has none. */
-export async function activeWorker(config: Config): Promise<ServiceWorkerRegistration> {
-  const registration = (await findWorker(config)) || (await register(config, config.scope));
-  await activation(registration);
+/** The registration with an active worker; registers ours where the site has none. late
+ * is called where one comes, or becomes active, after the limit. */
+export async function activeWorker(config: Config, late: () => void): Promise<ServiceWorkerRegistration> {
+  const registration = (await findWorker(config)) || (await register(config, config.scope, late));
+  await activation(registration, false, late);
   return registration;
 }
 
@@ -70,10 +71,7 @@ async function register(config: Config, scope: string, late?: (registration: Ser
   document.addEventListener("securitypolicyviolation", watch);
   try {
     const registering = navigator.serviceWorker.register(scriptURL(ownURL(config.worker)), { scope: ownURL(scope), updateViaCache: "none" });
-    return await within(registering, "worker_timeout").catch((error) => {
-      if (late && error instanceof Failure) registering.then(late, () => {});
-      throw error;
-    });
+    return await within(registering, "worker_timeout", late);
   } catch (error) {
     if (error instanceof Failure) throw error;
     // The event is a task of its own, before or after the rejection.
@@ -111,7 +109,7 @@ function scriptURL(url: string): string {
 /** Resolves when the registration has an activated worker, or with newest when the
  * latest one is. Not
  * navigator.serviceWorker.ready: that never settles on a page outside the scope. */
-function activation(registration: ServiceWorkerRegistration, newest?: boolean): Promise<void> {
+function activation(registration: ServiceWorkerRegistration, newest: boolean, late?: () => void): Promise<void> {
   const active = new Promise<void>((resolve, reject) => {
     const check = () => {
       const { active, waiting, installing } = registration;
@@ -122,5 +120,5 @@ function activation(registration: ServiceWorkerRegistration, newest?: boolean): 
     };
     check();
   });
-  return within(active, "worker_timeout");
+  return within(active, "worker_timeout", late);
 }

@@ -42,10 +42,16 @@ function report({ config }: SDK, code: string): void {
 /** The word that is on display. */
 let shown: { close(): void } | undefined;
 
-async function say({ config }: SDK): Promise<void> {
+async function say(sdk: SDK): Promise<void> {
+  const { config } = sdk;
   const { show } = await load<UI>(config, "ui");
   const tags = [document.documentElement.lang || navigator.language, ...navigator.languages];
   const body = words[chooseLanguage(tags, Object.keys(words))];
   shown?.close();
-  shown = show(faceOptions(config, "failed", { body }, () => {}));
+  const face = (shown = show(faceOptions(config, "failed", { body }, () => {})));
+  // It has worked after all.
+  const stop = sdk.on("subscribed", () => {
+    face?.close();
+    stop();
+  });
 }
