@@ -4,7 +4,6 @@ package e2e
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"maps"
 	"net"
@@ -215,7 +214,7 @@ func saysSilent(ctx context.Context, t *testing.T, p *product, origin string) {
 		found = found || d.Check == "failures" && d.Verdict == "warning" && strings.Contains(d.Finding, "push_timeout") && strings.Contains(d.Cure, "push")
 	}
 	if !found {
-		t.Errorf("the doctor has %+v", fmt.Sprint(report.Diagnoses))
+		t.Errorf("the doctor has %+v", report.Diagnoses)
 	}
 }
 
