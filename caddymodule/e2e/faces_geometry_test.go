@@ -7,11 +7,13 @@ import (
 	_ "embed"
 	"fmt"
 	"maps"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/caddy-webpush/caddy-webpush/caddymodule/e2e/browser"
 )
@@ -37,6 +39,7 @@ var geometryPrompts = []struct{ name, options string }{
 	{"dialog-no-body", `{kind: "dialog", texts: {title: "News?", body: "Yes.", accept: "OK", reject: "No"}}`},
 	{"dialog-long", `{kind: "dialog", texts: {` + longTitle + `, ` + longBody + `, accept: "Yes, keep me posted", reject: "` + longNo + `"}}`},
 	{"bar-long", `{kind: "bar", texts: {` + longTitle + `, ` + longBody + `, accept: "Yes, keep me posted", reject: "` + longNo + `"}}`},
+	{"failed", `{kind: "failed", texts: {body: "Notifications could not be switched on now. Please try again later."}}`},
 	{"dialog-many-topics", `{kind: "dialog", ` + manyTopics + `}`},
 	{"bar-many-topics", `{kind: "bar", ` + manyTopics + `}`},
 	{"preferences-many", `{kind: "preferences", subscribed: true, ` + manyTopics + `}`},
@@ -181,4 +184,64 @@ func (m geometryMode) measure(ctx context.Context, t *testing.T, u *user, page b
 		must(t, page.Eval(ctx, fmt.Sprintf("showOne(%s, %v)", list[name], m.large), nil))
 		must(t, page.Screenshot(ctx, u.picture(t, "face-"+what+"-"+name), view))
 	}
+}
+
+// overlaps is whether what floats is over the visitor's own settings.
+const overlaps = `(() => {
+	const a = document.getElementById("webpush-prompt").shadowRoot.querySelector("dialog, #bell").getBoundingClientRect();
+	const b = document.querySelector("webpush-preferences").getBoundingClientRect();
+	return a.left < b.right && a.right > b.left && a.top < b.bottom && a.bottom > b.top;
+})()`
+
+// TestFacesKeepClear: a prompt is not over the visitor's own settings, at whatever
+// end of the view they are, and whether they were there before it or not.
+func TestFacesKeepClear(t *testing.T) {
+	forEachUser(t, func(ctx context.Context, t *testing.T, u *user, b browser.Browser) {
+		page := openFaces(ctx, t, b, facesSite(t)+"/?lang=en&dir=ltr")
+		must(t, page.Screenshot(ctx, filepath.Join(t.TempDir(), "size.png"), browser.Viewport{Width: 390, Height: 844}))
+		must(t, page.Eval(ctx, `document.querySelector("main").style.padding = "900px 20px", 0`, nil))
+		for _, kind := range []string{"dialog", "bar", "bell", "denied"} {
+			for _, end := range []string{"start", "end"} {
+				for _, late := range []bool{false, true} {
+					settings := `window.settings?.close(), face({kind: "preferences"}), window.settings = last, window.last = undefined`
+					must(t, page.Eval(ctx, settings+`, settings.element.scrollIntoView({block: "`+end+`"})`, nil))
+					if late {
+						must(t, page.Eval(ctx, `settings.close()`, nil))
+					}
+					showFace(ctx, t, page, `{kind: "`+kind+`"}`)
+					if late {
+						must(t, page.Eval(ctx, `(() => { const question = last; window.last = undefined; `+settings+`; last = question; })()`, nil))
+					}
+					if evaluated[bool](ctx, t, page, overlaps) {
+						t.Errorf("%s covers the settings at the %s of the view, late: %v", kind, end, late)
+					}
+				}
+			}
+		}
+	})
+}
+
+// TestPromptKeepsClear: by itself the question does not come where it would cover
+// the visitor's own settings; it comes when there is room.
+func TestPromptKeepsClear(t *testing.T) {
+	forEachUser(t, func(ctx context.Context, t *testing.T, u *user, b browser.Browser) {
+		p := startProductBefore(t, http.HandlerFunc(topicsSite), topicsOption)
+		must(t, b.SetPermission(ctx, p.origins[0], browser.Default))
+		page, err := b.Open(ctx, "about:blank")
+		must(t, err)
+		shot := filepath.Join(t.TempDir(), "size.png")
+		must(t, page.Screenshot(ctx, shot, browser.Viewport{Width: 390, Height: 320}))
+		must(t, page.Navigate(ctx, p.origins[0]+"/settings"))
+		must(t, browser.WaitFor(ctx, page, boxes("webpush-preferences")+` === "news+ deals+ sport" && performance.getEntriesByType("resource").some((e) => e.name.includes("/wait.js"))`))
+		time.Sleep(1500 * time.Millisecond) // for what should not happen
+		if evaluated[bool](ctx, t, page, promptShown) {
+			t.Error("asked on the settings, without room")
+		}
+		must(t, page.Screenshot(ctx, shot, browser.Viewport{Width: 1000, Height: 900}))
+		must(t, browser.WaitFor(ctx, page, promptShown))
+		if evaluated[bool](ctx, t, page, overlaps) {
+			t.Error("the question covers the settings")
+		}
+		must(t, page.Close(ctx))
+	})
 }

@@ -9,6 +9,8 @@ import type { SDK } from "./sdk";
 export function definePreferences(config: Config, sdk: SDK): void {
   if (!window.customElements || customElements.get("webpush-preferences")) return;
   class Preferences extends HTMLElement {
+    /** While nobody knows yet how high it is. */
+    busy = true;
     private face: Face | undefined;
     private off: (() => void)[] = [];
     /** While it makes a choice itself: it shows that already. */
@@ -33,7 +35,7 @@ export function definePreferences(config: Config, sdk: SDK): void {
       const [{ show }, state] = await Promise.all([load<UI>(config, "ui"), sdk.state()]);
       this.face?.close();
       this.face = undefined;
-      if (!this.isConnected || !state.supported) return;
+      if (!this.isConnected || !state.supported) return void (this.busy = false);
       const options = faceOptions(config, "preferences", {}, (answer, topics) => {
         if (answer !== "accept") return void sdk.unsubscribe();
         this.choosing = true;
@@ -47,6 +49,7 @@ export function definePreferences(config: Config, sdk: SDK): void {
         });
       });
       this.face = show({ ...options, host: this, subscribed: state.subscribed });
+      this.busy = false;
     }
   }
   customElements.define("webpush-preferences", Preferences);

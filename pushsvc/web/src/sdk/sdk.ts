@@ -321,10 +321,10 @@ export class SDK implements Omit<WebPush, "raiseNotificationViewed" | "raiseNoti
       const delay = delayUntilAsk(after, views, sessionStart(now), now);
       if (delay === Infinity) return;
       await sleep(delay);
-      const { bannerShown, triggered } = await load<typeof Wait>(this.config, "wait");
+      const { inTheWay, triggered } = await load<typeof Wait>(this.config, "wait");
       await triggered(after, this.events, signal);
-      // The banner that stands in the way may come and go at any time.
-      while ((await visible(), !signal.aborted && bannerShown(prompt.consent))) await sleep(500);
+      // What stands in the way may come and go at any time.
+      while ((await visible(), !signal.aborted && inTheWay(prompt.consent))) await sleep(500);
       if (!signal.aborted && !this.fold) await (helps ? this.help("bell") : this.prompt());
     } catch (error) {
       this.fail(error);

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { define } from "../testing/page";
 import type { After } from "../shared/wire";
-import { Events, hurriedUp, leftByTop, triggered, wasAway } from "./triggers";
+import { Events, hurriedUp, leavesRoom, leftByTop, triggered, wasAway } from "./triggers";
 
 /** Browsers throw at what is no selector, wherever they get it. */
 function querySelector(selector: string): null {
@@ -139,4 +139,9 @@ test("click: what is no selector fails once, and not with each click", async () 
     console.warn = warn;
   }
   assert.deepEqual(warned, ["webpush: this is no CSS selector: >>"]);
+});
+
+test("leavesRoom: six tenths of the view, above or below, or out of view", () => {
+  assert.ok(leavesRoom(0, 400, 1000) && leavesRoom(600, 1000, 1000) && leavesRoom(-300, 0, 1000) && leavesRoom(1000, 1300, 1000));
+  assert.ok(!leavesRoom(0, 401, 1000) && !leavesRoom(599, 1000, 1000) && !leavesRoom(-300, 1300, 1000) && !leavesRoom(450, 550, 1000));
 });

@@ -118,3 +118,17 @@ export function bannerShown(selector: string | undefined): boolean {
     return width * height > 0 && visibility === "visible" && opacity !== "0";
   });
 }
+
+/** Whether a part of the page from top to bottom leaves a question room above or
+ * below it: six tenths of the view, as the question may be that high. In CSS px. */
+export const leavesRoom = (top: number, bottom: number, view: number): boolean =>
+  bottom <= 0 || top >= view || Math.max(top, view - bottom) >= 0.6 * view;
+
+/** Whether the question has to wait: for a consent banner, or because it would cover
+ * the visitor's own settings, where the same is answered. */
+export function inTheWay(selector: string | undefined): boolean {
+  return bannerShown(selector) || [...document.querySelectorAll<HTMLElement & { busy?: boolean }>("webpush-preferences")].some((element) => {
+    const { top, bottom } = element.getBoundingClientRect();
+    return element.busy || (bottom > top && !leavesRoom(top, bottom, innerHeight));
+  });
+}

@@ -2,7 +2,7 @@
 
 import type { Face } from "../shared/face";
 import { bell, button } from "./elements";
-import { floatingRoot, openDialog } from "./floating";
+import { floatingRoot, keepClear, openDialog } from "./floating";
 import { direction } from "./language";
 import { applyColours, followScheme } from "./look";
 import { buildPanel, type Finish, type Making } from "./panel";
@@ -35,6 +35,7 @@ export function showBell(making: Making): Face | undefined {
   const stopScheme = followScheme(opener);
   root.append(opener);
   applyColours(opener, options);
+  keepClear();
 
   const fold = () => {
     opener.hidden = false;

@@ -29,6 +29,26 @@ export function floatingRoot(): ShadowRoot | undefined {
   return root;
 }
 
+/** Moves what floats to the view's other edge where it covers the visitor's own
+ * settings, if it covers none there. */
+export function keepClear(): void {
+  const host = document.getElementById("webpush-prompt");
+  const panel = host?.shadowRoot?.querySelector("dialog[open], #bell:not([hidden])");
+  if (!host || !panel) return;
+  const covers = () => {
+    // The host's own: the panel may still be on its way in.
+    const { top, bottom } = host.getBoundingClientRect();
+    const { left, right } = panel.getBoundingClientRect();
+    return [...document.querySelectorAll("webpush-preferences")].some((element) => {
+      const box = element.getBoundingClientRect();
+      return box.bottom > box.top && box.top < bottom && box.bottom > top && box.left < right && box.right > left;
+    });
+  };
+  if (!covers()) return;
+  host.classList.toggle("above");
+  if (covers()) host.classList.toggle("above");
+}
+
 /** Opens a dialog inside root without being modal, and with quiet without the focus.
  * escaped runs at Escape, as long as it is open. Returns what closes it and gives the
  * focus back. */
@@ -45,6 +65,7 @@ export function openDialog(root: ShadowRoot, dialog: HTMLDialogElement, escaped:
     // show() has gone to the first button before.
     dialog.scrollTop = 0;
   }
+  keepClear();
   const onKey = (event: KeyboardEvent) => {
     if (event.key === "Escape" && !event.defaultPrevented && !event.isComposing) escaped();
   };

@@ -3,7 +3,7 @@
 import type { Face } from "../shared/face";
 import { box, topicBoxes } from "./boxes";
 import { element } from "./elements";
-import { styledRoot } from "./floating";
+import { keepClear, styledRoot } from "./floating";
 import { direction } from "./language";
 import { applyColours } from "./look";
 import { named, type Making } from "./panel";
@@ -40,6 +40,7 @@ export function showPreferences(making: Making, host: HTMLElement): Face | undef
   face.append(element("h2", "title", "", texts.notifications), label, ...(topics ? [topics.element] : []));
   root.replaceChildren(face);
   applyColours(face, options);
+  keepClear();
   if (focused.delete(host)) input.focus({ preventScroll: true });
   return {
     element: host,
