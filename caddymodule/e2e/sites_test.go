@@ -292,13 +292,19 @@ const packages = "sites/node_modules"
 // WEBPUSH_E2E_REQUIRED is 1.
 func needPackages(t *testing.T) {
 	t.Helper()
-	lock, err := os.Stat("sites/package-lock.json")
+	needPackagesOf(t, "sites")
+}
+
+// needPackagesOf is needPackages for those of another folder.
+func needPackagesOf(t *testing.T, folder string) {
+	t.Helper()
+	lock, err := os.Stat(folder + "/package-lock.json")
 	must(t, err)
-	installed, err := os.Stat(packages + "/.package-lock.json")
+	installed, err := os.Stat(folder + "/node_modules/.package-lock.json")
 	_, noNode := exec.LookPath("node")
 	switch {
 	case noNode != nil, errors.Is(err, fs.ErrNotExist), err == nil && installed.ModTime().Before(lock.ModTime()):
-		const cure = "Node or npm's packages are missing or old: install Node and run npm ci --ignore-scripts in caddymodule/e2e/sites"
+		cure := "Node or npm's packages are missing or old: install Node and run npm ci --ignore-scripts in caddymodule/e2e/" + folder
 		if os.Getenv("WEBPUSH_E2E_REQUIRED") == "1" {
 			t.Fatal(cure)
 		}

@@ -34,7 +34,7 @@ var modules = []struct {
 	{"compat.js", 9500},
 	{"onesignal.js", 6500},
 	{"wait.js", 1500},
-	{"join.js", 3500},
+	{"join.js", 3700},
 	{"track.js", 4000},
 	{"trouble.js", 3000},
 	{"onsite.js", 4000},

@@ -11,6 +11,7 @@ import { attributesOf, operation, operators, profile } from "./profile_rules";
 import { isText, objects, pairEvents, splitPrompts } from "./queue";
 import { charge, eventName, properties } from "./rules";
 import { read } from "./storage";
+import { useWorker } from "./worker";
 
 /** How CleverTap's SDK plays back what came before it. */
 const replayOrder = ["privacy", "onUserLogin", "privacy", "event", "profile", "notifications"];
@@ -159,6 +160,7 @@ export class CleverTap {
     const held: Stub = Object.fromEntries([...new Set(replayOrder)].map((name) => [name, queue(name)]));
     for (const name of flags) if (stub[name] !== undefined) this[name] = stub[name];
     this.config ??= stub.config as Config | undefined;
+    if (this.accountId) this.setCustomId(this.config?.customId);
     const account = queue("account");
     for (const name of Object.keys(stub)) if (name in this) delete stub[name];
     // What is set on a reference is set on the API.
@@ -261,6 +263,7 @@ export class CleverTap {
   private async pushPrompt(args: unknown[]): Promise<void> {
     const wish = readWish(args);
     if (wish.ignored.length) this.log.info(`${wish.ignored.join(", ")}: accepted, without effect here`);
+    if (wish.serviceWorkerPath) useWorker(this.sdk.config, wish.serviceWorkerPath);
     const decision = decide(this.surroundings(), wish);
     this.log.debug("notifications.push: " + decision.step);
     if (decision.step === "nothing") {

@@ -6,11 +6,13 @@ import type { Call, Stub } from "../sdk/stub";
 import type { Config } from "../shared/wire";
 import { CleverTap } from "./clevertap";
 import * as storage from "./storage";
+import { useWorker } from "./worker";
 
 /** Makes the API of every stub on the page and replays what they hold, then what was
  * called. Whoever keeps one of the functions from before goes on to call the API. */
-export function install(sdk: SDK, _config: Config, stubs: Stub[], calls: Call[] = []): CleverTap {
+export function install(sdk: SDK, config: Config, stubs: Stub[], calls: Call[] = []): CleverTap {
   const api = new CleverTap(sdk);
+  if (local.get("worker")) useWorker(config, local.get("worker"));
   const page = window as unknown as Record<string, unknown>;
   // What the page wants depends on it: who was asked lately, who opted out.
   if (!local.get("adopted")) adoptStorage();

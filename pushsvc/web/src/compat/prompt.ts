@@ -11,6 +11,7 @@ export interface Wish {
   rejectButtonAriaLabel?: string;
   skipDialog: boolean;
   askAgainTimeInSeconds: number;
+  serviceWorkerPath: string;
   okCallback?: () => void;
   rejectCallback?: () => void;
   subscriptionCallback?: () => void;
@@ -30,11 +31,9 @@ const positions = [
   "askAgainTimeInSeconds",
 ];
 
-/** Means something to CleverTap: own branding, plain HTTP, Safari before VAPID,
- * and a worker whose address the site's operator sets here. */
+/** Means something to CleverTap: own branding, plain HTTP, Safari before VAPID. */
 const withoutEffect = [
   "hidePoweredByCT",
-  "serviceWorkerPath",
   "httpsPopupPath",
   "httpsIframePath",
   "apnsWebPushId",
@@ -62,6 +61,7 @@ export function readWish(args: unknown[]): Wish {
     rejectButtonAriaLabel: text("rejectButtonAriaLabel") || undefined,
     skipDialog: !!given.skipDialog,
     askAgainTimeInSeconds: again >= 0 ? again : week,
+    serviceWorkerPath: text("serviceWorkerPath"),
     okCallback: call("okCallback"),
     rejectCallback: call("rejectCallback"),
     subscriptionCallback: call("subscriptionCallback"),

@@ -61,9 +61,15 @@ export function stubClevertap(sdk: SDK, config: Config): Promise<void> {
     }
   }
   return load<Compat>(config, "compat").then((compat) => {
-    current = compat.install(sdk, config, stubs, calls);
-    const { adopt } = current;
-    assigned = adopt as (stub: Stub) => void;
+    const api = (current = compat.install(sdk, config, stubs, calls));
+    // The script that makes a stub goes on to fill it, and the order in there counts.
+    assigned = (stub) => {
+      current = recording(stub);
+      setTimeout(() => {
+        (api.adopt as (stub: Stub) => void)(stub);
+        if (current === stub) current = api;
+      });
+    };
     for (const name of ["clevertap", "wizrocket"]) if (page[name] !== current) page[name] = current;
   });
 }

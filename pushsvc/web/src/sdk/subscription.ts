@@ -5,7 +5,7 @@ import { Failure, pushFailure, serverFailure, within } from "./failure";
 import { trace } from "./log";
 import { local, session } from "./storage";
 import { checkedOf, choose, chosen } from "./topics";
-import { activeWorker, findWorker, isVendors, takeOver } from "./worker";
+import { activeWorker, findWorker, isVendors, leaveConfigured, takeOver } from "./worker";
 
 /** The browser's subscription at this site, whoever made it. */
 export async function currentSubscription(config: Config): Promise<PushSubscription | null> {
@@ -88,6 +88,7 @@ async function connectNow(config: Config, wanted: boolean, late: () => void): Pr
     }
   }
   await takeOver(config, registration);
+  await leaveConfigured(config);
   const news = await synchronise(config, subscription, replaced, late);
   // The worker in use may date from before ours was appended to it.
   if (news) registration.update().catch(() => {});

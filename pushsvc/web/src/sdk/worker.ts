@@ -2,7 +2,7 @@ import { ownURL } from "../shared/address";
 import { like } from "../shared/path";
 import type { Config } from "../shared/wire";
 import { Failure, within } from "./failure";
-import { session } from "./storage";
+import { local, session } from "./storage";
 
 interface PolicyFactory {
   createPolicy(name: string, rules: { createScriptURL(url: string): string }): {
@@ -20,12 +20,34 @@ export async function findWorker(config: Config): Promise<ServiceWorkerRegistrat
   return found?.scope === scope ? found : undefined;
 }
 
-/** The registration with an active worker; registers ours where the site has none. late
- * is called where one comes, or becomes active, after the limit. */
+/** The registration with an active worker; registers ours where the site has none, and
+ * the one that the page wants. Where that is no script, ours after all. late is called where one comes,
+ * or becomes active, after the limit. */
 export async function activeWorker(config: Config, late: () => void): Promise<ServiceWorkerRegistration> {
-  const registration = (await findWorker(config)) || (await register(config, config.scope, late));
+  const { fallback, worker, scope } = config;
+  let registration = await findWorker(config);
+  if (!registration || (fallback && registration.active?.scriptURL !== ownURL(worker))) {
+    try {
+      registration = await register(config, scope, late);
+    } catch (error) {
+      if (!fallback) throw error;
+      console.warn(`webpush: ${worker} is no service worker; ${fallback.worker} is used instead:`, error);
+      Object.assign(config, fallback, { fallback: undefined });
+      local.remove("worker");
+      return activeWorker(config, late);
+    }
+  }
   await activation(registration, false, late);
   return registration;
+}
+
+/** Ends the subscription by the worker that was configured, where the page wants
+ * another one: two would show everything twice. */
+export async function leaveConfigured(config: Config): Promise<void> {
+  const { fallback, scope } = config;
+  if (!fallback || fallback.scope === scope) return;
+  const before = await findWorker({ ...config, ...fallback });
+  await (await before?.pushManager.getSubscription())?.unsubscribe();
 }
 
 /** Whether a registration is that of a provider whom the site moves away from. */
@@ -53,7 +75,8 @@ export async function takeOver(config: Config, kept: ServiceWorkerRegistration):
  * asked for a permission of no use. Tries with a scope that no page is in, and
  * leaves nothing behind; once per tab session, for it is a request. */
 export async function tryWorker(config: Config): Promise<void> {
-  if (session.get("worker") === config.worker || (await findWorker(config))) return;
+  // The page's own has no such scope; what becomes of it shows when it is used.
+  if (config.fallback || session.get("worker") === config.worker || (await findWorker(config))) return;
   const registration = await register(config, config.prefix + "/", (late) => late.unregister());
   session.set("worker", config.worker);
   await registration.unregister();
@@ -90,7 +113,7 @@ export function decidingDirective(effective: string, policy: string): string {
   return (chain.includes(effective) && chain.find(has)) || effective;
 }
 
-let trustedURL: string | undefined;
+let policy: { createScriptURL(url: string): string } | undefined;
 
 /** register() is a Trusted Types sink. Where the page's policy does not allow
  * the name `webpush`, a default policy may still accept the string. A name is
@@ -98,9 +121,8 @@ let trustedURL: string | undefined;
 function scriptURL(url: string): string {
   const factory = (window as { trustedTypes?: PolicyFactory }).trustedTypes;
   try {
-    return (trustedURL ??= factory
-      ? factory.createPolicy("webpush", { createScriptURL: () => url }).createScriptURL(url)
-      : url);
+    policy ??= factory?.createPolicy("webpush", { createScriptURL: (url) => url });
+    return policy ? policy.createScriptURL(url) : url;
   } catch {
     return url;
   }

@@ -68,6 +68,9 @@ export interface Config {
   oldKeys?: string[];
   prefix: string;
   worker: string;
+  /** Of the page script alone: what was configured, where the page wants another
+   * worker (compat/worker.ts). */
+  fallback?: { worker: string; scope: string };
   /** The path of the manifest that our link leads to. */
   manifest?: string;
   scope: string;

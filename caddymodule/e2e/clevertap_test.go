@@ -1,0 +1,258 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/evanw/esbuild/pkg/api"
+
+	"github.com/caddy-webpush/caddy-webpush/caddymodule/e2e/browser"
+)
+
+// judgePackages are where npm puts what clevertap/package-lock.json names: CleverTap's
+// own SDK among them.
+const judgePackages = "clevertap/node_modules"
+
+// collector is what CleverTap's SDK sends to: it answers as theirs does, so that the
+// SDK goes on.
+type collector struct {
+	mu   sync.Mutex
+	urls []string
+}
+
+// startCollector runs one and returns the host that the SDK is to use for it.
+func startCollector(t *testing.T) (*collector, string) {
+	t.Helper()
+	c := new(collector)
+	server := httptest.NewTLSServer(c)
+	t.Cleanup(server.Close)
+	return c, strings.TrimPrefix(server.URL, "https://")
+}
+
+// ServeHTTP keeps the request and answers with the device's id: another one for
+// somebody else (isOUL asks for it, as does a request without one).
+func (c *collector) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	query := r.URL.Query()
+	c.mu.Lock()
+	c.urls = append(c.urls, "https://"+r.Host+r.URL.RequestURI())
+	id := query.Get("gc")
+	login := id == ""
+	if login {
+		id = fmt.Sprintf("device%d", len(c.urls))
+	}
+	c.mu.Unlock()
+	optOut := ""
+	switch query.Get("optOut") {
+	case "true":
+		id, optOut = strings.TrimSuffix(id, ":OO")+":OO", ", true"
+	case "false":
+		id, optOut = strings.TrimSuffix(id, ":OO"), ", false"
+	}
+	number := query.Get("rn")
+	if number == "" {
+		number = "0"
+	}
+	w.Header().Set("Content-Type", "text/javascript")
+	_, _ = fmt.Fprintf(w, "$WZRK_WR.s(%q, %d, %t, %s%s);", id, time.Now().Unix(), login, number, optOut)
+}
+
+// asked is what came since the last call of forget.
+func (c *collector) asked() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return append([]string{}, c.urls...)
+}
+
+func (c *collector) forget() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.urls = nil
+}
+
+// judged is one call, and what was recorded of it.
+type judged struct {
+	Name, Why string
+	Mended    bool
+	Records   []string
+}
+
+type judgement struct {
+	Complete bool
+	Calls    int
+	Cases    []judged
+}
+
+// bundled makes one script of a module of the folder and all that it imports.
+func bundled(t *testing.T, folder, entry string) string {
+	t.Helper()
+	entry, err := filepath.Abs(filepath.Join(folder, entry))
+	must(t, err)
+	out := api.Build(api.BuildOptions{
+		EntryPoints: []string{entry}, Bundle: true, MinifySyntax: true, Write: false,
+		Format: api.FormatIIFE, Target: api.ES2022, JSX: api.JSXAutomatic,
+		Define: map[string]string{
+			"process.env.NODE_ENV": `"production"`, "__VUE_OPTIONS_API__": "true",
+			"__VUE_PROD_DEVTOOLS__": "false", "__VUE_PROD_HYDRATION_MISMATCH_DETAILS__": "false",
+		},
+	})
+	for _, e := range out.Errors {
+		t.Fatalf("bundling %s: %s", entry, e.Text)
+	}
+	return string(out.OutputFiles[0].Contents)
+}
+
+// judgeSite has the page of the harness, and CleverTap's SDK as npm has it.
+func judgeSite(t *testing.T) http.Handler {
+	t.Helper()
+	page, err := os.ReadFile("clevertap/page.html")
+	must(t, err)
+	vendor, err := os.ReadFile(judgePackages + "/clevertap-web-sdk/clevertap.min.js")
+	must(t, err)
+	harness := bundled(t, "clevertap", "harness.js")
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		kind, body := "text/javascript", ""
+		switch r.URL.Path {
+		case "/":
+			kind, body = "text/html; charset=utf-8", string(page)
+		case "/harness.js":
+			body = harness
+		case "/js/clevertap.min.js":
+			body = string(vendor)
+		default:
+			w.WriteHeader(notFound(r))
+			return
+		}
+		w.Header().Set("Content-Type", kind)
+		_, _ = io.WriteString(w, body)
+	})
+}
+
+// TestClevertapJudged holds what `compat clevertap` records against what CleverTap's
+// own SDK sends, of the same page with the same calls. What differs has a row in
+// CLEVERTAP.md that says why, and nothing that has one is the same.
+func TestClevertapJudged(t *testing.T) {
+	needPackagesOf(t, "clevertap")
+	ctx, cancel := context.WithTimeout(t.Context(), flowTime)
+	defer cancel()
+	b := shared.users[0].startTrusting(t)
+	c, endpoint := startCollector(t)
+	site := judgeSite(t)
+	theirs := serve(t, site)
+	ours := startProductBefore(t, site, "compat clevertap\n\t\t"+byHand).origins[0]
+	j := judge{t: t, ctx: ctx, b: b, collector: c, endpoint: endpoint}
+	rows, err := os.ReadFile("../../pushsvc/web/CLEVERTAP.md")
+	must(t, err)
+	calls, equal, explained, mended := 0, 0, map[string]int{}, 0
+	for _, scenario := range j.scenarios(theirs) {
+		began := time.Now()
+		want := j.recorded(theirs, scenario, false)
+		between := time.Now()
+		got := j.recorded(ours, scenario, true)
+		t.Logf("%-10s %5d ms and %5d ms", scenario, between.Sub(began).Milliseconds(), time.Since(between).Milliseconds())
+		calls += want.Calls
+		for i, w := range want.Cases {
+			g := got.Cases[i]
+			same := slices.Equal(w.Records, g.Records)
+			where := scenario + ": " + w.Name
+			switch {
+			case same && w.Why != "":
+				t.Errorf("%s: is the same as CleverTap's by now; it needs no %q", where, w.Why)
+			case same:
+				equal++
+			case w.Why == "":
+				t.Errorf("%s: differs without a row in CLEVERTAP.md:\nCleverTap: %s\nours:      %s", where, w.Records, g.Records)
+			case !strings.Contains(string(rows), "\n| "+w.Why+" |"):
+				t.Errorf("%s: CLEVERTAP.md has no row %q", where, w.Why)
+			default:
+				explained[w.Why]++
+			}
+			if same && w.Mended {
+				mended++
+			}
+		}
+	}
+	n := 0
+	for _, of := range explained {
+		n += of
+	}
+	t.Logf("%d calls: %d equal, %d explained by %d rows; %d mended since the judge came", calls, equal, n, len(explained), mended)
+	if calls < 150 {
+		t.Errorf("%d calls are too few", calls)
+	}
+}
+
+// judge runs scenarios.
+type judge struct {
+	t         *testing.T
+	ctx       context.Context
+	b         browser.Browser
+	collector *collector
+	endpoint  string
+}
+
+// open opens the harness's page for a visitor of whom nothing is known.
+func (j judge) open(origin, query string) browser.Page {
+	j.t.Helper()
+	page, err := j.b.Open(j.ctx, origin+"/harness.js")
+	must(j.t, err)
+	must(j.t, page.Eval(j.ctx, `(() => {
+		localStorage.clear();
+		sessionStorage.clear();
+		for (const cookie of document.cookie.split("; ")) document.cookie = cookie.split("=")[0] + "=; path=/; max-age=0";
+	})()`, nil))
+	j.collector.forget()
+	must(j.t, page.Navigate(j.ctx, origin+"/?"+query))
+	return page
+}
+
+func (j judge) scenarios(origin string) []string {
+	j.t.Helper()
+	page := j.open(origin, "scenario=events&endpoint="+j.endpoint)
+	names := evaluated[[]string](j.ctx, j.t, page, "names")
+	must(j.t, page.Close(j.ctx))
+	return names
+}
+
+// recorded runs a scenario and returns what was recorded of it.
+func (j judge) recorded(origin, scenario string, ours bool) (result judgement) {
+	j.t.Helper()
+	query := url.Values{"scenario": {scenario}, "endpoint": {j.endpoint}}
+	if ours {
+		query.Set("ours", "1")
+	}
+	page := j.open(origin, query.Encode())
+	must(j.t, page.Eval(j.ctx, "judge()", nil))
+	asked := -1
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(100 * time.Millisecond) {
+		urls := j.collector.asked()
+		raw, err := json.Marshal(urls)
+		must(j.t, err)
+		must(j.t, page.Eval(j.ctx, fmt.Sprintf("recorded(%s)", raw), &result))
+		if result.Complete && len(urls) == asked {
+			break
+		}
+		if asked = len(urls); time.Now().After(deadline) {
+			j.t.Errorf("%s (ours: %t): the end did not come; %d requests", scenario, ours, asked)
+			break
+		}
+	}
+	if n := len(j.collector.asked()); ours && n > 0 {
+		j.t.Errorf("%s: with ours CleverTap's endpoint was asked %d times", scenario, n)
+	}
+	must(j.t, page.Close(j.ctx))
+	return result
+}
