@@ -242,18 +242,21 @@ func (s *Service) renamed(ctx context.Context, from, into string) {
 	}
 }
 
-// ResumeMoves goes on in the background with what a restart has cut off.
+// ResumeMoves goes on in the background with what a restart has cut off. It asks the
+// store itself: what is in memory may not have been read yet.
 func (s *Service) ResumeMoves() {
-	n := s.live().names()
-	if n == nil {
-		return
-	}
-	for from, m := range n.moves {
-		if m.Running {
-			s.log().Info("going on with giving a site its new name", "from", from, "into", m.Into)
-			s.bringOver(from)
+	go func() {
+		all, err := s.Store.Moves(context.Background())
+		if err != nil && !errors.Is(err, pushsvc.ErrClosed) {
+			s.log().Error("looking for sites on their way to a new name", "error", err)
 		}
-	}
+		for _, m := range all {
+			if m.Running {
+				s.log().Info("going on with giving a site its new name", "from", m.From, "into", m.Into)
+				s.bringOver(m.From)
+			}
+		}
+	}()
 }
 
 // bringOver brings the rows of a site to its new name, in the background. The channel

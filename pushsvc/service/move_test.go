@@ -10,6 +10,11 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/service"
 )
 
+// woken is an engine that may be woken by anybody.
+type woken struct{}
+
+func (woken) Wake() {}
+
 // TestMoveResumed: what a restart has cut off goes on by itself, and meanwhile no
 // message can be made that would miss those who are on their way.
 func TestMoveResumed(t *testing.T) {
@@ -23,7 +28,7 @@ func TestMoveResumed(t *testing.T) {
 	if _, err := f.Store.BeginMove(t.Context(), "old.example", "new.example", f.now()); err != nil {
 		t.Fatal(err)
 	}
-	next := &service.Service{Store: f.Store, Engine: f, Services: f.Services, Contact: f.Contact, Clock: f.Clock}
+	next := &service.Service{Store: f.Store, Engine: woken{}, Services: f.Services, Contact: f.Contact, Clock: f.Clock}
 	within(t, "the other name", func() bool { return next.CurrentSite("old.example") == "new.example" })
 	if _, err := next.Subscribe(t.Context(), "old.example", request(3)); err != nil {
 		t.Fatal(err)
