@@ -64,7 +64,7 @@ func isVendorWorker(workers []string, p string) bool {
 // vendorScripts match the addresses of the page scripts of those providers whose page
 // API we speak, as pages and scripts write them. Go and browsers read them.
 var vendorScripts = map[string]string{
-	"clevertap": `^(https?:)?//([^/]*\.)?(clevertap(-prod)?\.com|wzrkt\.com|d2r1yp2w7bby2u\.cloudfront\.net)/|/clevertap(\.min)?\.js([?#]|$)`,
+	"clevertap": `^(https?:)?//([^/]*\.)?(clevertap(-prod)?\.com|wzrkt\.com|d2r1yp2w7bby2u\.cloudfront\.net)/`,
 	"onesignal": `^(https?:)?//([^/]*\.)?onesignal\.com/|/OneSignalSDK(\.page(\.es6)?)?\.js([?#]|$)`,
 }
 

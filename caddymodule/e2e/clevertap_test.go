@@ -115,8 +115,9 @@ func bundled(t *testing.T, folder, entry string) string {
 	return string(out.OutputFiles[0].Contents)
 }
 
-// judgeSite has the page of the harness, and CleverTap's SDK as npm has it.
-func judgeSite(t *testing.T) http.Handler {
+// judgeSite has the page of the harness and, unless it is to be ours alone, CleverTap's
+// SDK as npm has it.
+func judgeSite(t *testing.T, theirs bool) http.Handler {
 	t.Helper()
 	page, err := os.ReadFile("clevertap/page.html")
 	must(t, err)
@@ -131,6 +132,10 @@ func judgeSite(t *testing.T) http.Handler {
 		case "/harness.js":
 			body = harness
 		case "/js/clevertap.min.js":
+			if !theirs {
+				w.WriteHeader(http.StatusNotFound)
+				return
+			}
 			body = string(vendor)
 		default:
 			w.WriteHeader(notFound(r))
@@ -150,9 +155,8 @@ func TestClevertapJudged(t *testing.T) {
 	defer cancel()
 	b := shared.users[0].startTrusting(t)
 	c, endpoint := startCollector(t)
-	site := judgeSite(t)
-	theirs := serve(t, site)
-	ours := startProductBefore(t, site, "compat clevertap\n\t\t"+byHand).origins[0]
+	theirs := serve(t, judgeSite(t, true))
+	ours := startProductBefore(t, judgeSite(t, false), "compat clevertap\n\t\t"+byHand).origins[0]
 	j := judge{t: t, ctx: ctx, b: b, collector: c, endpoint: endpoint}
 	rows, err := os.ReadFile("../../pushsvc/web/CLEVERTAP.md")
 	must(t, err)

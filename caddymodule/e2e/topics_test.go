@@ -77,8 +77,9 @@ func TestTopics(t *testing.T) {
 			t.Errorf("the command has %+v", rows)
 		}
 
-		if r := p.send(origin, "--title", "Deals "+u.name, "--topic", "deals", "--topic", "sport").Results; r.Audience != 0 || r.Accepted != 0 {
-			t.Errorf("to topics that nobody has chosen: %+v", r)
+		var none struct{ Results struct{ Audience int64 } }
+		if err := p.tryCLI(&none, "send", "--site", host(origin), "--wait", "--title", "Deals "+u.name, "--topic", "deals", "--topic", "sport"); err == nil || none.Results.Audience != 0 {
+			t.Errorf("to topics that nobody has chosen: %v, %+v", err, none)
 		}
 		title := "Elections " + u.name
 		if r := p.send(origin, "--title", title, "--topic", "sport", "--topic", "news").Results; r.Audience != 1 || r.Accepted != 1 {
@@ -103,6 +104,10 @@ func TestTopics(t *testing.T) {
 			t.Errorf("chosen: %q", got)
 		}
 		must(t, page.Eval(ctx, `told`, &got))
+		// The page's own visit may be told to the server after the first click only.
+		if i := slices.Index(got, "subscribed"); i >= 0 {
+			got = slices.Delete(got, i, i+1)
+		}
 		if !slices.Equal(got, []string{"news,sport", "sport", "deals"}) {
 			t.Errorf("the page was told of %q", got)
 		}

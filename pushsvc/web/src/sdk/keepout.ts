@@ -2,15 +2,15 @@
 
 import { ownURL } from "../shared/address";
 import type { Config } from "../shared/wire";
+import { scriptURL } from "./worker";
 
 /** Has every script of theirs that the page makes load ours instead, which does
  * nothing the second time: so nothing of theirs is fetched, and the events that the
  * page waits for come, in their order. Scripts in the page's own HTML come with our
  * address already (Go: injector, Displaces). */
-export function keepOut({ vendorScripts, prefix }: Config): void {
-  const theirs = new RegExp(vendorScripts ?? "^$");
-  const ours = ownURL(prefix + "/sdk.js");
-  const instead = (url: unknown) => (theirs.test(String(url).trim()) ? ours : url);
+export function keepOut(config: Config): void {
+  const theirs = new RegExp(config.vendorScripts!);
+  const instead = (url: unknown) => (theirs.test(String(url).trim()) ? scriptURL(config, ownURL(config.prefix + "/sdk.js")) : url);
   const prototype = HTMLScriptElement.prototype;
   const src = Object.getOwnPropertyDescriptor(prototype, "src")!;
   Object.defineProperty(prototype, "src", {
@@ -19,7 +19,7 @@ export function keepOut({ vendorScripts, prefix }: Config): void {
       src.set!.call(this, instead(url));
     },
   });
-  const { setAttribute } = Element.prototype;
+  const { setAttribute } = prototype;
   prototype.setAttribute = function (name, value) {
     setAttribute.call(this, name, (/^src$/i.test(name) ? instead(value) : value) as string);
   };
@@ -27,7 +27,7 @@ export function keepOut({ vendorScripts, prefix }: Config): void {
   Document.prototype.write = function (...html) {
     write.apply(
       this,
-      html.map((part) => (typeof part === "string" ? part.replace(/(<script[^>]*\ssrc\s*=\s*["']?)([^"'\s>]+)/gi, (_, tag: string, url: string) => tag + instead(url)) : part)),
+      html.map((part) => part.replace?.(/(<script[^>]*\ssrc\s*=\s*["']?)([^"'\s>]+)/gi, (_, tag: string, url: string) => tag + instead(url)) ?? part),
     );
   };
 }

@@ -1,13 +1,13 @@
 import { ownURL } from "../shared/address";
 import { like } from "../shared/path";
-import type { Config } from "../shared/wire";
+import type { Config, Policy } from "../shared/wire";
 import { Failure, within } from "./failure";
 import { local, session } from "./storage";
 
-interface PolicyFactory {
-  createPolicy(name: string, rules: { createScriptURL(url: string): string }): {
-    createScriptURL(url: string): string;
-  };
+declare global {
+  interface Window {
+    trustedTypes?: { createPolicy(name: string, rules: Policy): Policy };
+  }
 }
 
 /** The registration whose subscription is ours, if there is one: the root one,
@@ -21,8 +21,8 @@ export async function findWorker(config: Config): Promise<ServiceWorkerRegistrat
 }
 
 /** The registration with an active worker; registers ours where the site has none, and
- * the one that the page wants. Where that is no script, ours after all. late is called where one comes,
- * or becomes active, after the limit. */
+ * the one that the page wants. Where that is no script, ours after all. late is called
+ * where one comes, or becomes active, after the limit. */
 export async function activeWorker(config: Config, late: () => void): Promise<ServiceWorkerRegistration> {
   const { fallback, worker, scope } = config;
   let registration = await findWorker(config);
@@ -93,7 +93,7 @@ async function register(config: Config, scope: string, late?: (registration: Ser
   };
   document.addEventListener("securitypolicyviolation", watch);
   try {
-    const registering = navigator.serviceWorker.register(scriptURL(ownURL(config.worker)), { scope: ownURL(scope), updateViaCache: "none" });
+    const registering = navigator.serviceWorker.register(scriptURL(config, ownURL(config.worker)), { scope: ownURL(scope), updateViaCache: "none" });
     return await within(registering, "worker_timeout", late);
   } catch (error) {
     if (error instanceof Failure) throw error;
@@ -113,18 +113,15 @@ export function decidingDirective(effective: string, policy: string): string {
   return (chain.includes(effective) && chain.find(has)) || effective;
 }
 
-let policy: { createScriptURL(url: string): string } | undefined;
-
-/** register() is a Trusted Types sink. Where the page's policy does not allow
- * the name `webpush`, a default policy may still accept the string. A name is
- * to be had once. */
-function scriptURL(url: string): string {
-  const factory = (window as { trustedTypes?: PolicyFactory }).trustedTypes;
+/** One of our addresses for a Trusted Types sink: register(), or the src of a script.
+ * Where the page's policy does not allow the name `webpush`, a default policy may still
+ * accept the string. The policy is in the config, which all our modules share: a name
+ * is to be had once. */
+export function scriptURL(config: Config, url: string): string {
   try {
-    policy ??= factory?.createPolicy("webpush", { createScriptURL: (url) => url });
-    return policy ? policy.createScriptURL(url) : url;
+    return (config.policy ??= window.trustedTypes!.createPolicy("webpush", { createScriptURL: (own) => own })).createScriptURL(url);
   } catch {
-    return url;
+    return url; // without Trusted Types, too
   }
 }
 

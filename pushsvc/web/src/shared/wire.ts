@@ -56,6 +56,11 @@ export interface PromptConfig {
   consent?: string;
 }
 
+/** A policy of Trusted Types, as far as we need one. */
+export interface Policy {
+  createScriptURL(url: string): string;
+}
+
 /** What the server puts in place of `__WEBPUSH_CONFIG__`. */
 export interface Config {
   version: string;
@@ -86,6 +91,8 @@ export interface Config {
   compat?: "clevertap" | "onesignal";
   /** Matches the addresses of that provider's page script, which pages don't load. */
   vendorScripts?: string;
+  /** Of Trusted Types; made by the page itself when it is needed first. */
+  policy?: Policy;
   /** Providers that the site moves away from: their subscriptions become ours
    * without a question. */
   migrate?: string[];
