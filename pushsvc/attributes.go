@@ -93,7 +93,7 @@ func applyOp(attributes map[string]any, op Op, work *int) map[string]any {
 		return attributes
 	}
 	left := MaxProps
-	value, _ := cleanValue(op.Value, 1, &left)
+	value, _ := cleanValue(op.Value, 0, false, &left)
 	_, there := attributes[steps[0].key]
 	if !there && (len(steps) > 1 || len(attributes) >= MaxAttributes) {
 		return attributes

@@ -12,7 +12,7 @@ const (
 	MaxKey        = 1024 // characters
 	MaxValue      = 1024 // characters
 	MaxProps      = 100  // keys altogether
-	MaxPropsDepth = 3
+	MaxPropsDepth = 3    // levels of objects below the first, see below
 	MaxList       = 100
 )
 
@@ -44,12 +44,12 @@ func cleanKey(key string) string {
 }
 
 // CleanProps is what is stored of an event's properties or a profile's
-// attributes: at most MaxProps keys, MaxPropsDepth levels, texts of MaxValue.
+// attributes: at most MaxProps keys, MaxPropsDepth levels below, texts of MaxValue.
 // What is empty or null is left out; with nulls, null stays on the first level,
 // where it removes.
 func CleanProps(props map[string]any, nulls bool) map[string]any {
 	left := MaxProps
-	return cleanObject(props, 1, &left, nulls)
+	return cleanObject(props, 0, &left, nulls)
 }
 
 func cleanObject(object map[string]any, depth int, left *int, nulls bool) map[string]any {
@@ -64,7 +64,7 @@ func cleanObject(object map[string]any, depth int, left *int, nulls bool) map[st
 		if clean == "" || *left == 0 {
 			continue
 		}
-		value, ok := cleanValue(object[key], depth, left)
+		value, ok := cleanValue(object[key], depth, false, left)
 		if !ok && !(nulls && object[key] == nil) {
 			continue
 		}
@@ -74,8 +74,9 @@ func cleanObject(object map[string]any, depth int, left *int, nulls bool) map[st
 	return out
 }
 
-// cleanValue gives false where nothing is left.
-func cleanValue(value any, depth int, left *int) (any, bool) {
+// cleanValue returns false where nothing is left. depth is the level of what the value
+// is in.
+func cleanValue(value any, depth int, inList bool, left *int) (any, bool) {
 	switch v := value.(type) {
 	case string:
 		return cutRunes(strings.ReplaceAll(strings.ToValidUTF8(v, ""), "\x00", ""), MaxValue), true
@@ -84,12 +85,13 @@ func cleanValue(value any, depth int, left *int) (any, bool) {
 	case int:
 		return float64(v), true
 	case []any:
+		depth = below(depth, inList)
 		if depth > MaxPropsDepth {
 			return nil, false
 		}
 		list := make([]any, 0, min(len(v), MaxList))
 		for _, item := range v[:min(len(v), MaxList)] {
-			if clean, ok := cleanValue(item, depth+1, left); ok {
+			if clean, ok := cleanValue(item, depth, true, left); ok {
 				list = append(list, clean)
 			}
 		}
@@ -102,6 +104,15 @@ func cleanValue(value any, depth int, left *int) (any, bool) {
 		return object, len(object) > 0
 	}
 	return nil, false
+}
+
+// below is the level of a list: that of what it is in, and one more for a list in a
+// list, as CleverTap counts (web/src/compat/rules.ts).
+func below(depth int, inList bool) int {
+	if inList {
+		return depth + 1
+	}
+	return depth
 }
 
 // cutRunes cuts a text to so many characters.

@@ -113,8 +113,9 @@ func TestCleanProps(t *testing.T) {
 		{`{"a":1,"b":"x","c":true,"d":null}`, false, `{"a":1,"b":"x","c":true}`},
 		{`{"a":null,"b":{"c":null}}`, true, `{"a":null}`},
 		{`{" a.b:$'\"\\ ":1,"$":2,"  ":3,"__proto__":4}`, false, `{"ab":1}`},
-		{`{"a":{"b":{"c":1,"d":{"e":1}}}}`, false, `{"a":{"b":{"c":1}}}`},
-		{`{"a":[[["x"]]],"e":[],"o":{}}`, false, `{"a":[[["x"]]]}`},
+		{`{"a":{"b":{"c":{"d":1,"e":{"f":1}}}}}`, false, `{"a":{"b":{"c":{"d":1}}}}`},
+		{`{"a":[{"b":[{"c":{"d":1,"e":{"f":1}}}]}]}`, false, `{"a":[{"b":[{"c":{"d":1}}]}]}`},
+		{`{"a":[[[["x"]]]],"b":[[[[["x"]]]]],"e":[],"o":{}}`, false, `{"a":[[[["x"]]]]}`},
 		{`{"a":"x\u0000y","` + long + `":"` + long + `"}`, false, `{"a":"xy","` + strings.Repeat("ü", 1024) + `":"` + strings.Repeat("ü", 1024) + `"}`},
 	} {
 		if got := pushsvc.CleanProps(object(t, tt.in), tt.nulls); !reflect.DeepEqual(got, object(t, tt.want)) {
