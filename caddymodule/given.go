@@ -25,6 +25,26 @@ func replaced(option, value string) (string, error) {
 	return v, nil
 }
 
+// expand replaces the placeholders in the texts that visitors see, as {env.NAME}. One
+// that is empty is an *optionError; what is no placeholder stays as it is.
+func (h *Handler) expand() error {
+	texts := map[string]*string{"name": &h.Name}
+	if p := h.Prompt; p != nil {
+		texts["title"], texts["body"], texts["accept"], texts["reject"] = &p.Title, &p.Body, &p.Accept, &p.Reject
+		for i := range p.Topics {
+			texts["topics "+p.Topics[i].ID] = &p.Topics[i].Label
+		}
+	}
+	for option, text := range texts {
+		v, err := caddy.NewReplacer().ReplaceOrErr(*text, true, false)
+		if err != nil {
+			return &optionError{option, fmt.Sprintf("%q: %v; set the variable that it is read from, or leave the option out", *text, err)}
+		}
+		*text = v
+	}
+	return nil
+}
+
 // decodeGiven decodes a module's JSON into v as strictly as Caddy does, and
 // refuses what is given and empty but for the members mayBeEmpty.
 func decodeGiven(raw []byte, v any, mayBeEmpty ...string) error {

@@ -56,6 +56,31 @@ func TestGivenPlaceholder(t *testing.T) {
 	}
 }
 
+// TestGivenTexts: placeholders in what visitors read have their values, and one without
+// a value is refused. Braces that are no placeholder stay.
+func TestGivenTexts(t *testing.T) {
+	t.Setenv("WEBPUSH_TEST_NAME", "Acme")
+	site := func(text string) *Handler {
+		return &Handler{Name: text, Prompt: &Prompt{Title: text, Body: text, Accept: text, Reject: text, Topics: []Topic{{ID: "news", Label: text}}}}
+	}
+	h := site("{env.WEBPUSH_TEST_NAME}, {50 %}")
+	if err := h.expand(); err != nil {
+		t.Fatal(err)
+	}
+	want := "Acme, {50 %}"
+	if p := h.Prompt; h.Name != want || p.Title != want || p.Body != want || p.Accept != want || p.Reject != want || p.Topics[0].Label != want {
+		t.Errorf("%q, %+v", h.Name, *p)
+	}
+	for option, h := range map[string]*Handler{
+		"name": {Name: "{env.WEBPUSH_TEST_UNSET}"}, "title": {Prompt: &Prompt{Title: "{env.WEBPUSH_TEST_UNSET}"}},
+		"topics news": {Prompt: &Prompt{Topics: []Topic{{ID: "news", Label: "{env.WEBPUSH_TEST_UNSET}"}}}},
+	} {
+		if err := h.expand(); err == nil || !strings.HasPrefix(err.Error(), option+": ") || !strings.Contains(err.Error(), "set the variable") {
+			t.Errorf("%s: %v", option, err)
+		}
+	}
+}
+
 // TestGivenFlags: a flag or an argument that is given and empty is refused before
 // anything is asked of the server.
 func TestGivenFlags(t *testing.T) {

@@ -169,6 +169,9 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	}
 	setDefault(&h.Worker, "/sw.js")
 	setDefault(&h.Manifest, "/manifest.json")
+	if err := h.expand(); err != nil {
+		return err
+	}
 	if err := h.check(); err != nil {
 		return err
 	}
