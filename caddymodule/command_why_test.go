@@ -36,14 +36,17 @@ func TestMessageSaysWhy(t *testing.T) {
 	if !regexp.MustCompile(`created +\d{4}-\d\d-\d\d \d\d:\d\d:\d\d \S+, (\d+s ago|now)`).MatchString(shown) || !regexp.MustCompile(`expires .*, in \d+h`).MatchString(shown) {
 		t.Errorf("times:\n%s", shown)
 	}
-	p.says(append([]string{"messages"}, site...), "WHEN", " ago", "3 (dns 3)")
+	list := p.says(append([]string{"messages"}, site...), "WHEN", "3 (dns 3)")
+	if !regexp.MustCompile(`\d\d:\d\d:\d\d \S+, (\d+s ago|now) `).MatchString(list) {
+		t.Errorf("the list does not say when:\n%s", list)
+	}
 	p.says(append([]string{"messages", "cancel", short}, site...), m.ID, "is cancelled", "3 cancelled; not reached: dns 3")
 	p.says(append([]string{"messages", "show", m.ID[len(m.ID)-12:]}, site...), "not reached          3 (dns 3)", "finished")
 	p.says(append([]string{"messages", "show", m.ID, "--json"}, site...), `"cancelled":3`, `"reasons":{"dns":3}`)
 
 	later := p.sent("--at", "+3h")
 	p.sent("--at", "+1h")
-	list := p.ok(append([]string{"messages"}, site...)...)
+	list = p.ok(append([]string{"messages"}, site...)...)
 	lines := strings.Split(list, "\n")
 	if !strings.HasPrefix(lines[1], later.ID+"  scheduled") || !strings.Contains(lines[1], ", in 2h") && !strings.Contains(lines[1], ", in 3h") || !strings.HasPrefix(lines[3], m.ID+"  cancelled") {
 		t.Errorf("the order, or the times:\n%s", list)

@@ -378,7 +378,7 @@ func TestKillMixed(t *testing.T) {
 	t.Logf("%d kills; %d acknowledged, %d subscribed, %d messages, %d pushes, %d repeated, at most %d by one kill; %v",
 		kills, c.acks.Load()+acknowledged.Load(), len(c.subs), len(c.messages), len(c.push.posts), repeated, worst, c.counts)
 	c.terminate()
-	if bytes.Contains(c.log.Bytes(), []byte("damage")) {
+	if strings.Contains(c.log.String(), "damage") {
 		t.Errorf("the store is damaged:\n%s", c.log)
 	}
 }

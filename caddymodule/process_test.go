@@ -44,8 +44,26 @@ type process struct {
 	admin          int
 	server
 	cmd *exec.Cmd
-	log *bytes.Buffer
+	log *processLog
 	env []string // more of the environment
+}
+
+// processLog is what a process has written; it may be read meanwhile.
+type processLog struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *processLog) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *processLog) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
 }
 
 // newProcess prepares Caddyfile.example, or text where it is not empty, on
@@ -63,7 +81,7 @@ func newProcess(t *testing.T, text, data string) *process {
 		}
 		text = string(raw)
 	}
-	p := &process{t: t, bin: bin, dir: data, admin: freePort(t), log: new(bytes.Buffer)}
+	p := &process{t: t, bin: bin, dir: data, admin: freePort(t), log: new(processLog)}
 	p.server = server{t: t, port: freePort(t)}
 	p.url = fmt.Sprintf("http://127.0.0.1:%d", p.port)
 	// In one pass: a port that the system picks may itself contain 8081.

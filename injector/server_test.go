@@ -134,7 +134,8 @@ func TestProxyChain(t *testing.T) {
 				t.Errorf("%s: body %q", name, body)
 			}
 			reason := <-reasons
-			if marker := resp.Header.Get(Marker); marker != "" && reason != ReasonAlready || tt.want == "" && marker == markerInjected {
+			// What both leave alone late, the outer one may mark as seen by itself.
+			if marker := resp.Header.Get(Marker); tt.want != "" && marker != "" && reason != ReasonAlready || tt.want == "" && marker == markerInjected {
 				t.Errorf("%s: marked %q, the outer one says %q", name, marker, reason)
 			}
 		}
