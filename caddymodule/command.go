@@ -17,6 +17,8 @@ import (
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc"
 )
 
 func init() {
@@ -40,14 +42,44 @@ The exit status is 0 where the command did what it was asked to, else 1.`,
 			cmd.AddCommand(c.send(), c.sites(), c.subscribers(), c.profiles(), c.messages(), c.prompt(), c.popups(), c.keys(), c.backup(), c.restore(), c.compact(), c.doctor())
 			sayUsage(cmd)
 			cmd.PersistentPreRunE = checkGiven
+			// A command that is spelled wrong is told before its flags, which are not known here.
+			cmd.FParseErrWhitelist.UnknownFlags = true
+			cmd.SetFlagErrorFunc(flagError)
 			cmd.RunE = func(cmd *cobra.Command, args []string) error {
-				if len(args) > 0 {
-					return fmt.Errorf("unknown command %q; see 'caddy webpush --help'", args[0])
+				if len(args) == 0 {
+					return cmd.Help()
 				}
-				return cmd.Help()
+				var names []string
+				for _, sub := range cmd.Commands() {
+					names = append(names, sub.Name())
+				}
+				return fmt.Errorf("unknown command %q%s; see 'caddy webpush --help'", args[0], meant(pushsvc.Nearest(args[0], names)))
 			}
 		},
 	})
+}
+
+// meant ends an error with the name that is most like the one that was given; near is
+// empty where none is.
+func meant(near string) string {
+	if near == "" {
+		return ""
+	}
+	return fmt.Sprintf(": did you mean %q?", near)
+}
+
+// flagError names the flag that is most like one that is not there.
+func flagError(cmd *cobra.Command, err error) error {
+	name, unknown := strings.CutPrefix(err.Error(), "unknown flag: --")
+	if !unknown {
+		return err
+	}
+	var names []string
+	cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
+	if near := pushsvc.Nearest(name, names); near != "" {
+		return fmt.Errorf("%w: did you mean --%s?", err, near)
+	}
+	return fmt.Errorf("%w; see '%s --help'", err, cmd.CommandPath())
 }
 
 // sayUsage has wrong arguments of all subcommands answered by how it is written:

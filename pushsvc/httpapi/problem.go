@@ -107,7 +107,7 @@ func asProblem(err error) *Problem {
 	case errors.Is(err, service.ErrUnsupported):
 		return problem(http.StatusNotImplemented, service.ErrUnsupported.Error())
 	case errors.Is(err, pushsvc.ErrNotFound):
-		return problem(http.StatusNotFound, "the site has nothing of that id: give the whole id, as the list has it")
+		return problem(http.StatusNotFound, "the site has nothing of that id: give the id as the list has it; commands also take 4 or more characters of the beginning or end of a message's, pop-up's or profile's")
 	case errors.Is(err, pushsvc.ErrIdempotencyConflict):
 		return problem(http.StatusUnprocessableEntity, "this Idempotency-Key was used with a different request: use a new key for a new request")
 	case isWaiting(err):
