@@ -61,8 +61,8 @@ func TestPolicyBlocks(t *testing.T) {
 	forEachUser(t, func(ctx context.Context, t *testing.T, u *user, b browser.Browser) {
 		p := startProductBefore(t, http.HandlerFunc(strictSite), "", "", "")
 		for i, tt := range []struct{ path, directive string }{
-			{"/worker-src", "(worker-src)"},
-			{"/nonce", "(script-src)"},
+			{"/worker-src", "(worker-src, "},
+			{"/nonce", "(script-src, "},
 			{"/trusted-types", "trusted-types"},
 		} {
 			origin := p.origins[i]
