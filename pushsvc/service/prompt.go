@@ -122,7 +122,7 @@ func (s *Service) SetPrompt(ctx context.Context, site string, settings pushsvc.P
 // the expected one; else pushsvc.ErrRevision. Where nothing is set it succeeds.
 // The configuration need not have the site.
 func (s *Service) ResetPrompt(ctx context.Context, site string, expect pushsvc.Revision) error {
-	name, err := siteField(site)
+	name, err := siteName(site)
 	if err != nil {
 		return err
 	}
@@ -155,17 +155,9 @@ func (s *Service) AllPrompts(ctx context.Context) ([]PromptSummary, error) {
 	return out, nil
 }
 
-func siteField(site string) (string, error) {
-	name, err := pushsvc.SiteName(site)
-	if err != nil {
-		return "", &pushsvc.FieldError{Field: "site", Problem: err.Error()}
-	}
-	return name, nil
-}
-
 // promptSite gives the canonical name of a configured site.
 func (s *Service) promptSite(ctx context.Context, site string) (string, error) {
-	name, err := siteField(site)
+	name, err := siteName(site)
 	if err != nil {
 		return "", err
 	}
