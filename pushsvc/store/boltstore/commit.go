@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime/debug"
 	"time"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
@@ -144,7 +143,6 @@ func (s *Store) await(o *op) error {
 // queue is empty.
 func (s *Store) commitLoop() {
 	defer close(s.done)
-	debug.SetPanicOnFault(true)
 	for first := range s.ops {
 		batch := s.gather(first)
 		start := time.Now()

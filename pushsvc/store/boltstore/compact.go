@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime/debug"
 	"strings"
 
 	bolt "github.com/caddy-webpush/caddy-webpush/pushsvc/store/boltstore/checkedbolt"
@@ -93,7 +92,6 @@ func (s *Store) swap(db *bolt.DB, file *os.File) {
 	s.begin.Unlock()
 	s.renamed = true
 	s.retired.Go(func() {
-		debug.SetPanicOnFault(true)
 		if err := catch(func() error { return closeDB(oldDB, oldFile, s.broken.Load() != nil) }); err != nil {
 			s.report(err)
 		}
