@@ -56,11 +56,11 @@ func addTo(m map[string]*tally, host string, r *webpush.Result) {
 	t.add(r)
 }
 
-// sentence is what a 404 or 410 means by what is known now: gone, quarantined,
-// or undecided (false) where there are too few answers to say. Two are looked
-// at: all the answers of the origin to this message, and those since the last
-// checkpoint, as the masses may set in late.
-func (r *rangeRun) sentence(j *job, now time.Time) (pushsvc.OutcomeKind, bool) {
+// goneOutcome reports what a 404 or 410 means by what is known now: gone or
+// quarantined; sure is false while there are too few answers to tell. It looks
+// at all answers of the origin to this message, and at those since the last
+// checkpoint, because a mass may set in late.
+func (r *rangeRun) goneOutcome(j *job, now time.Time) (kind pushsvc.OutcomeKind, sure bool) {
 	if d := j.sub.Doubted; !d.IsZero() && now.Sub(d) >= doubtPeriod {
 		return pushsvc.OutcomeGone, true
 	}
@@ -74,19 +74,19 @@ func (r *rangeRun) sentence(j *job, now time.Time) (pushsvc.OutcomeKind, bool) {
 	return pushsvc.OutcomeGone, !all.few()
 }
 
-// decide passes sentence on who is said to be gone, as far as it can be; last
-// says that no more answers will come.
-func (r *rangeRun) decide(now time.Time, last bool) {
-	kept := r.gone[:0]
-	for _, j := range r.gone {
-		kind, sure := r.sentence(j, now)
+// recordGone records the outcome of those who are said to be gone, as far as
+// goneOutcome is sure of it; last: no more answers will come.
+func (r *rangeRun) recordGone(now time.Time, last bool) {
+	kept := r.saidGone[:0]
+	for _, j := range r.saidGone {
+		kind, sure := r.goneOutcome(j, now)
 		if !sure && !last {
 			kept = append(kept, j)
 			continue
 		}
 		o := pushsvc.Outcome{ID: j.sub.ID, Kind: kind, Reason: string(j.result.Reason)}
 		if r.moved(j) {
-			r.settle(r.later(o, 0, now))
+			r.record(r.laterOutcome(o, 0, now))
 			continue
 		}
 		if kind == pushsvc.OutcomeQuarantined {
@@ -96,10 +96,10 @@ func (r *rangeRun) decide(now time.Time, last bool) {
 				Service: j.result.Service, Err: errMass,
 			})
 		}
-		r.settle(o)
+		r.record(o)
 	}
-	clear(r.gone[len(kept):])
-	r.gone = kept
+	clear(r.saidGone[len(kept):])
+	r.saidGone = kept
 }
 
 // moved says whether the subscription of a push has another endpoint or other

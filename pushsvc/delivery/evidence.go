@@ -63,32 +63,32 @@ type evidence struct {
 	last  time.Time
 	// run are the recipients in trouble since somebody was accepted.
 	run []vote
-	// own are recipients whose trouble was theirs: others were accepted
+	// ownTrouble are recipients whose trouble was theirs: others were accepted
 	// meanwhile.
-	own map[uint64]struct{}
+	ownTrouble map[uint64]struct{}
 	// few is how many are a handful.
 	few int
 }
 
-// verdict is what the evidence comes to.
-type verdict byte
+// blame is what the evidence says of whose trouble it is.
+type blame byte
 
 const (
-	// verdictOpen: nothing is said against the service.
-	verdictOpen verdict = iota
-	// verdictAsk: others are to be asked before anything is believed.
-	verdictAsk
-	// verdictFew: a handful is in trouble, and there is nobody else.
-	verdictFew
-	// verdictService: the service is in trouble, or refuses us.
-	verdictService
+	// blameNobody: nothing is said against the service.
+	blameNobody blame = iota
+	// blameUnclear: others are to be asked before anything is believed.
+	blameUnclear
+	// blameFew: a handful is in trouble, and there is nobody else.
+	blameFew
+	// blameService: the service is in trouble, or refuses us.
+	blameService
 )
 
 // trouble takes a vote, and reports whether it counts. That of a recipient
 // who is in the run already, or whose trouble is known to be theirs, does not.
 func (e *evidence) trouble(v vote) bool {
 	e.expire(v.at)
-	if _, own := e.own[v.who]; own || e.inRun(v.who) {
+	if _, own := e.ownTrouble[v.who]; own || e.inRun(v.who) {
 		return false
 	}
 	e.run = append(e.run, v)
@@ -104,7 +104,7 @@ func (e *evidence) accepted(now time.Time) {
 		if i < mostOfRun {
 			e.push(true)
 		}
-		e.disown(e.run[i].who)
+		e.addOwnTrouble(e.run[i].who)
 	}
 	e.run = e.run[:0]
 	e.push(false)
@@ -112,7 +112,7 @@ func (e *evidence) accepted(now time.Time) {
 }
 
 // mended takes in that the recipient's own trouble is over.
-func (e *evidence) mended(who uint64) { delete(e.own, who) }
+func (e *evidence) mended(who uint64) { delete(e.ownTrouble, who) }
 
 // believed empties the run, which was the service's trouble: it says nothing
 // of how common the recipients' own is.
@@ -122,27 +122,27 @@ func (e *evidence) believed() []vote {
 	return run
 }
 
-// judge says what the evidence comes to. again is true where the service was
+// blame reports whose trouble the evidence says it is. again is true where the service was
 // believed before and is asked again; nobodyElse where there are no more
 // witnesses; idle where nobody waits for the service and nothing is under way.
-func (e *evidence) judge(again, nobodyElse, idle bool) verdict {
+func (e *evidence) blame(again, nobodyElse, idle bool) blame {
 	n := len(e.run)
 	switch {
 	case n == 0:
 	case again:
 		if n >= e.confirm() {
-			return verdictService
+			return blameService
 		}
 	case n >= e.need() && e.witnesses() >= leastWitnesses:
-		return verdictService
+		return blameService
 	case nobodyElse:
 		if n >= e.few {
-			return verdictFew
+			return blameFew
 		}
 	case e.witnesses() < leastWitnesses && (n >= e.need()/2 || idle && n >= e.few):
-		return verdictAsk
+		return blameUnclear
 	}
-	return verdictOpen
+	return blameNobody
 }
 
 // need is how long the run must be: so long that it is no chance, where as
@@ -198,18 +198,18 @@ func (e *evidence) push(trouble bool) {
 	e.known = min(e.known+1, 128)
 }
 
-// disown remembers that a recipient's trouble is theirs.
-func (e *evidence) disown(who uint64) {
-	if e.own == nil {
-		e.own = make(map[uint64]struct{})
+// addOwnTrouble remembers that a recipient's trouble is theirs.
+func (e *evidence) addOwnTrouble(who uint64) {
+	if e.ownTrouble == nil {
+		e.ownTrouble = make(map[uint64]struct{})
 	}
-	for old := range e.own {
-		if len(e.own) < maxOwn {
+	for old := range e.ownTrouble {
+		if len(e.ownTrouble) < maxOwn {
 			break
 		}
-		delete(e.own, old)
+		delete(e.ownTrouble, old)
 	}
-	e.own[who] = struct{}{}
+	e.ownTrouble[who] = struct{}{}
 }
 
 // expire forgets what is too old to say anything.

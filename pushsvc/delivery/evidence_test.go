@@ -42,22 +42,22 @@ func TestEvidence(t *testing.T) {
 		name                    string
 		tell                    func(e *trial)
 		again, nobodyElse, idle bool
-		want                    verdict
+		want                    blame
 	}{
-		{name: "nothing", tell: func(*trial) {}, idle: true, want: verdictOpen},
-		{name: "seven in a row", tell: func(e *trial) { e.bad(7, false) }, want: verdictOpen},
-		{name: "eight in a row", tell: func(e *trial) { e.bad(8, false) }, want: verdictAsk},
-		{name: "eight and eight from elsewhere", tell: func(e *trial) { e.bad(8, false); e.bad(8, true) }, want: verdictService},
-		{name: "eight and seven from elsewhere", tell: func(e *trial) { e.bad(8, false); e.bad(7, true) }, want: verdictAsk},
-		{name: "a thousand in a row, and no others asked", tell: func(e *trial) { e.bad(1000, false) }, want: verdictAsk},
-		{name: "a thousand in a row, and one from elsewhere accepted", tell: func(e *trial) { e.bad(1000, false); e.good(1) }, want: verdictOpen},
+		{name: "nothing", tell: func(*trial) {}, idle: true, want: blameNobody},
+		{name: "seven in a row", tell: func(e *trial) { e.bad(7, false) }, want: blameNobody},
+		{name: "eight in a row", tell: func(e *trial) { e.bad(8, false) }, want: blameUnclear},
+		{name: "eight and eight from elsewhere", tell: func(e *trial) { e.bad(8, false); e.bad(8, true) }, want: blameService},
+		{name: "eight and seven from elsewhere", tell: func(e *trial) { e.bad(8, false); e.bad(7, true) }, want: blameUnclear},
+		{name: "a thousand in a row, and no others asked", tell: func(e *trial) { e.bad(1000, false) }, want: blameUnclear},
+		{name: "a thousand in a row, and one from elsewhere accepted", tell: func(e *trial) { e.bad(1000, false); e.good(1) }, want: blameNobody},
 		{name: "the same one a thousand times", tell: func(e *trial) {
 			for range 1000 {
 				e.trouble(vote{who: 7, witness: true, at: e.now})
 			}
-		}, nobodyElse: true, idle: true, want: verdictOpen},
-		{name: "those of the message before", tell: func(e *trial) { e.bad(30, true); e.good(1); e.who = 0; e.bad(30, true) }, idle: true, nobodyElse: true, want: verdictOpen},
-		{name: "all at once after many were accepted", tell: func(e *trial) { e.good(5000); e.bad(8, false); e.bad(8, true) }, want: verdictService},
+		}, nobodyElse: true, idle: true, want: blameNobody},
+		{name: "those of the message before", tell: func(e *trial) { e.bad(30, true); e.good(1); e.who = 0; e.bad(30, true) }, idle: true, nobodyElse: true, want: blameNobody},
+		{name: "all at once after many were accepted", tell: func(e *trial) { e.good(5000); e.bad(8, false); e.bad(8, true) }, want: blameService},
 		{name: "as many in a row where half are refused", tell: func(e *trial) {
 			for range 64 {
 				e.good(1)
@@ -65,7 +65,7 @@ func TestEvidence(t *testing.T) {
 			}
 			e.good(1)
 			e.bad(16, true)
-		}, want: verdictOpen},
+		}, want: blameNobody},
 		{name: "forty in a row where half are refused", tell: func(e *trial) {
 			for range 64 {
 				e.good(1)
@@ -73,18 +73,18 @@ func TestEvidence(t *testing.T) {
 			}
 			e.good(1)
 			e.bad(40, true)
-		}, want: verdictService},
-		{name: "four of four", tell: func(e *trial) { e.bad(4, false) }, nobodyElse: true, idle: true, want: verdictOpen},
-		{name: "five of five", tell: func(e *trial) { e.bad(5, false) }, nobodyElse: true, idle: true, want: verdictFew},
-		{name: "five, of whom nobody knows whether they are all", tell: func(e *trial) { e.bad(5, false) }, idle: true, want: verdictAsk},
+		}, want: blameService},
+		{name: "four of four", tell: func(e *trial) { e.bad(4, false) }, nobodyElse: true, idle: true, want: blameNobody},
+		{name: "five of five", tell: func(e *trial) { e.bad(5, false) }, nobodyElse: true, idle: true, want: blameFew},
+		{name: "five, of whom nobody knows whether they are all", tell: func(e *trial) { e.bad(5, false) }, idle: true, want: blameUnclear},
 		{name: "sixteen over an hour", tell: func(e *trial) {
 			for range 16 {
 				e.bad(1, true)
 				e.now = e.now.Add(4 * time.Minute)
 			}
-		}, want: verdictOpen},
-		{name: "two after a pause", tell: func(e *trial) { e.bad(2, false) }, again: true, want: verdictOpen},
-		{name: "three after a pause", tell: func(e *trial) { e.bad(3, false) }, again: true, want: verdictService},
+		}, want: blameNobody},
+		{name: "two after a pause", tell: func(e *trial) { e.bad(2, false) }, again: true, want: blameNobody},
+		{name: "three after a pause", tell: func(e *trial) { e.bad(3, false) }, again: true, want: blameService},
 		{name: "three after a pause, where half are refused", tell: func(e *trial) {
 			for range 64 {
 				e.good(1)
@@ -92,12 +92,12 @@ func TestEvidence(t *testing.T) {
 			}
 			e.good(1)
 			e.bad(3, false)
-		}, again: true, want: verdictOpen},
+		}, again: true, want: blameNobody},
 	} {
 		e := newTrial()
 		tt.tell(e)
-		if got := e.judge(tt.again, tt.nobodyElse, tt.idle); got != tt.want {
-			t.Errorf("%s: verdict %d, not %d", tt.name, got, tt.want)
+		if got := e.blame(tt.again, tt.nobodyElse, tt.idle); got != tt.want {
+			t.Errorf("%s: blame %d, not %d", tt.name, got, tt.want)
 		}
 	}
 }
@@ -118,7 +118,7 @@ func TestEvidenceByChance(t *testing.T) {
 				} else {
 					e.good(1)
 				}
-				if e.judge(false, false, false) == verdictService {
+				if e.blame(false, false, false) == blameService {
 					wrong++
 					e.believed()
 				}

@@ -35,11 +35,11 @@ type hanging struct {
 // acceptedSince reports whether somebody was accepted after t.
 func (h *hanging) acceptedSince(t time.Time) bool { return h.acceptedAt.After(t) }
 
-// took notes that a push has begun.
-func (h *hanging) took(j *job) { h.flying = append(h.flying, j) }
+// started notes that a push has begun.
+func (h *hanging) started(j *job) { h.flying = append(h.flying, j) }
 
-// back notes that a push has ended, and reports whether it was late.
-func (h *hanging) back(j *job) (late bool) {
+// ended notes that a push has ended, and reports whether it was late.
+func (h *hanging) ended(j *job) (late bool) {
 	j.landed = true
 	h.flying, h.hung = dropLanded(h.flying), dropLanded(h.hung)
 	if j.late {
@@ -57,8 +57,8 @@ func dropLanded(jobs []*job) []*job {
 	return jobs
 }
 
-// patience is how long a push may take before it is late.
-func (o *origin) patience() time.Duration { return max(lateAfter, lateTimes*o.latency) }
+// lateLimit is how long a push may take before it is late.
+func (o *origin) lateLimit() time.Duration { return max(lateAfter, lateTimes*o.latency) }
 
 // silent reports whether the origin has accepted nobody since the first of
 // those who still wait for its answer: either it is slow, or they are all of a
@@ -67,7 +67,7 @@ func (o *origin) silent(now time.Time) bool {
 	if len(o.flying) == 0 || o.acceptedSince(o.flying[0].began) {
 		return false
 	}
-	most := o.patience()
+	most := o.lateLimit()
 	if o.acceptedAt.IsZero() {
 		most = max(most, silentAfter)
 	}
@@ -79,7 +79,7 @@ func (o *origin) silent(now time.Time) bool {
 func (o *origin) noteLate(now time.Time) (more int) {
 	for o.flying = dropLanded(o.flying); len(o.flying) > 0; o.flying = dropLanded(o.flying[1:]) {
 		j := o.flying[0]
-		if now.Sub(j.began) < o.patience() || !o.acceptedSince(j.began) {
+		if now.Sub(j.began) < o.lateLimit() || !o.acceptedSince(j.began) {
 			break
 		}
 		j.late = true
@@ -95,7 +95,7 @@ func (o *origin) noteLate(now time.Time) (more int) {
 // cannot read on because of them.
 func (o *origin) cut(now time.Time, n int) {
 	for _, j := range o.hung {
-		if now.Sub(j.began) < max(cutAfter, o.patience()) {
+		if now.Sub(j.began) < max(cutAfter, o.lateLimit()) {
 			return
 		}
 		if j.landed {

@@ -29,9 +29,9 @@ const (
 	// shortPause is how long a pause may be for its recipients to wait for
 	// its end in memory.
 	shortPause = 2 * time.Second
-	// slow is the time to answer from which an origin may not hold up
-	// others, and patience how long a recipient of it waits for a place.
-	slow, patience = 2 * time.Second, 2 * time.Second
+	// slowAnswer is the time to answer from which an origin may not hold up
+	// others, and maxPlaceWait how long a recipient of it waits for a place.
+	slowAnswer, maxPlaceWait = 2 * time.Second, 2 * time.Second
 	// From maxGates on, origins are forgotten that are not in use, and have
 	// not answered for memoryOfDown where they are down: their names are in
 	// part visitors' choices.
@@ -58,13 +58,13 @@ type breaker struct {
 	witnessing
 }
 
-// judge says what the evidence comes to at now.
-func (b *breaker) judge(now time.Time) verdict {
+// blame reports whose trouble the evidence says it is at now.
+func (b *breaker) blame(now time.Time) blame {
 	if now.Before(b.until) {
-		return verdictOpen // what comes back from before the pause
+		return blameNobody // what comes back from before the pause
 	}
 	idle := b.queued == 0 && b.inFlight == 0
-	return b.evidence.judge(b.probing, b.nobodyElse && idle, idle)
+	return b.evidence.blame(b.probing, b.nobodyElse && idle, idle)
 }
 
 // trip closes the way for d.
@@ -90,7 +90,7 @@ func (b *breaker) passed(now time.Time) {
 	}
 	if b.handful {
 		for i := range b.voters {
-			b.disown(b.voters[i].who)
+			b.addOwnTrouble(b.voters[i].who)
 		}
 	}
 	b.streak, b.probing, b.handful, b.voters = 0, false, false, nil
@@ -263,7 +263,7 @@ func (g *gate) answered(cfg *Config, now time.Time, a answer) {
 		}
 		g.troubled(&g.key, now, a)
 	}
-	g.decide(cfg, now)
+	g.stopIfBlamed(cfg, now)
 }
 
 // passed takes in that a recipient was accepted.
@@ -321,10 +321,10 @@ func (g *gate) troubled(b *breaker, now time.Time, a answer) {
 	b.trouble(vote{who: a.who, asked: a.RetryAfter, witness: a.witness, why: a.Reason, at: now})
 }
 
-// decide closes the way where the evidence says so.
-func (g *gate) decide(cfg *Config, now time.Time) {
+// stopIfBlamed pauses the origin or the key where the evidence blames it.
+func (g *gate) stopIfBlamed(cfg *Config, now time.Time) {
 	o := g.origin
-	if v := o.judge(now); v == verdictService || v == verdictFew {
+	if v := o.blame(now); v == blameService || v == blameFew {
 		longest := doubled(longPause, maxPause, o.streak+1)
 		d := min(asked(o.run), longest)
 		if d == 0 {
@@ -335,21 +335,21 @@ func (g *gate) decide(cfg *Config, now time.Time) {
 		}
 		o.limit = min(o.limit, firstLimit)
 		o.trip(now, d)
-		o.handful = v == verdictFew || o.handful
+		o.handful = v == blameFew || o.handful
 	}
 	k := &g.key
-	if v := k.judge(now); v == verdictService || v == verdictFew {
+	if v := k.blame(now); v == blameService || v == blameFew {
 		n := len(k.run)
 		k.trip(now, backoff(stopFor, max(cfg.RetryMax, stopFor), k.streak+1))
-		k.handful = v == verdictFew || k.handful
+		k.handful = v == blameFew || k.handful
 		cfg.Logger.Error("the push service refuses us, and gets nothing more for now: check the contact, the clock and the VAPID key",
 			"service", string(webpush.ServiceOf(g.host)), "host", g.host, "key", g.keyID, "recipients", n, "reason", string(k.why), "until", k.until)
 	}
 }
 
-// isSlow says whether recipients of the gate may be holding up others.
-func (g *gate) isSlow(now time.Time) bool {
-	return g.origin.latency >= slow || g.origin.probing || g.key.probing || now.Before(g.origin.until)
+// mayHoldUp reports whether recipients of the gate may be holding up others.
+func (g *gate) mayHoldUp(now time.Time) bool {
+	return g.origin.latency >= slowAnswer || g.origin.probing || g.key.probing || now.Before(g.origin.until)
 }
 
 // reserve gives the time at which a recipient who is sent back to the queue

@@ -386,9 +386,9 @@ func (e *Engine) look() {
 	now := e.cfg.Clock()
 	for _, c := range all {
 		c.mu.Lock()
-		fresh := now.Sub(c.seen) < watchEvery/2
+		seenLately := now.Sub(c.seen) < watchEvery/2
 		c.mu.Unlock()
-		if fresh || c.halted.Load() {
+		if seenLately || c.halted.Load() {
 			continue
 		}
 		m, err := e.cfg.Store.Message(ctx, c.first.Site, c.first.ID)

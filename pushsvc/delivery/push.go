@@ -23,11 +23,11 @@ func failure(reason webpush.Reason) webpush.Result {
 // hostOf is the host of an endpoint, which the sender will check; whatever it
 // is, it only has to tell origins apart.
 func hostOf(endpoint string) string {
-	rest := strings.TrimPrefix(endpoint, "https://")
-	if i := strings.IndexByte(rest, '/'); i >= 0 {
-		rest = rest[:i]
+	host := strings.TrimPrefix(endpoint, "https://")
+	if i := strings.IndexByte(host, '/'); i >= 0 {
+		host = host[:i]
 	}
-	return strings.TrimSuffix(rest, ":443")
+	return strings.TrimSuffix(host, ":443")
 }
 
 // launch makes one attempt in the background. The scheduler calls it with its
@@ -43,16 +43,16 @@ func (e *Engine) push(j *job) {
 	defer e.work.Done()
 	defer e.inFlight.Add(-1)
 	begun := e.cfg.Clock()
-	j.fate, j.result = fateSent, failure(reasonInternal)
+	j.end, j.result = endAttempted, failure(reasonInternal)
 	if j.run.campaign.expired(begun) {
-		j.fate = fateExpired
+		j.end = endExpired
 	} else {
 		e.guard("sending to a subscription", func() { j.result = j.run.campaign.send(j.ctx, j.sub, begun) })
 		cutShort(j.ctx, &j.result)
 	}
 	j.cancel()
 	took := e.cfg.Clock().Sub(begun)
-	if j.fate == fateSent && e.cfg.Observer != nil {
+	if j.end == endAttempted && e.cfg.Observer != nil {
 		e.guard("telling of a push", func() { e.cfg.Observer.Pushed(j.result, took) })
 	}
 	e.guard("learning from a push", func() { e.sched.answered(j) })
@@ -80,9 +80,9 @@ func (c *campaign) send(ctx context.Context, sub *pushsvc.Subscription, now time
 	})
 }
 
-// judge says what an attempt's outcome means for its recipient; again is true
-// where it is to be tried once more without going through the store.
-func (r *rangeRun) judge(j *job, now time.Time) (o pushsvc.Outcome, again bool) {
+// outcomeOf makes the recipient's outcome from an attempt's result; again is true
+// where they are tried once more without going through the store.
+func (r *rangeRun) outcomeOf(j *job, now time.Time) (o pushsvc.Outcome, again bool) {
 	o = pushsvc.Outcome{ID: j.sub.ID, Reason: string(j.result.Reason)}
 	j.attempt++
 	most := r.engine.cfg.Attempts
@@ -112,27 +112,28 @@ func (r *rangeRun) judge(j *job, now time.Time) (o pushsvc.Outcome, again bool) 
 		if wait = max(after, wait/2); j.attempt == 1 {
 			wait = after
 		}
-		if wait <= shortPause && !r.draining && r.engine.sched.mayRest() {
+		if wait <= shortPause && !r.draining && r.engine.sched.hasRoomForShortWait() {
 			j.ready, j.why = now.Add(wait), j.result.Reason
 			return o, true
 		}
 	}
-	return r.later(o, j.attempt, now.Add(wait)), false
+	return r.laterOutcome(o, j.attempt, now.Add(wait)), false
 }
 
-// deferred makes a retry of somebody who had no attempt.
-func (r *rangeRun) deferred(j *job, now time.Time) pushsvc.Outcome {
+// deferredOutcome makes the retry of a recipient who had no attempt.
+func (r *rangeRun) deferredOutcome(j *job, now time.Time) pushsvc.Outcome {
 	due := j.due
 	if left := r.campaign.deadline.Sub(now); j.why == reasonSlow && due.Sub(now) > left*3/4 {
 		// The place they have been promised is an estimate: they may get
 		// another before the message's time to live ends.
 		due = now.Add(left * 3 / 4)
 	}
-	return r.later(pushsvc.Outcome{ID: j.sub.ID, Reason: string(j.why)}, j.attempt, due)
+	return r.laterOutcome(pushsvc.Outcome{ID: j.sub.ID, Reason: string(j.why)}, j.attempt, due)
 }
 
-// later makes o a retry, or expired where its turn would come too late.
-func (r *rangeRun) later(o pushsvc.Outcome, attempt int, due time.Time) pushsvc.Outcome {
+// laterOutcome makes o a retry at due, or expired where due is beyond the
+// message's time to live.
+func (r *rangeRun) laterOutcome(o pushsvc.Outcome, attempt int, due time.Time) pushsvc.Outcome {
 	if r.campaign.expired(due) {
 		return pushsvc.Outcome{ID: o.ID, Kind: pushsvc.OutcomeExpired, Reason: o.Reason}
 	}

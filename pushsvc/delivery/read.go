@@ -85,16 +85,16 @@ func (r *rangeRun) take(p page) error {
 		return nil
 	}
 	jobs := make([]*job, 0, max(len(p.subs), len(p.retries)))
-	fresh := 0
+	added := 0
 	add := func(sub *pushsvc.Subscription, id pushsvc.SubscriptionID, attempt int) {
-		fresh++
+		added++
 		switch {
 		case sub.ID == 0:
-			r.settle(pushsvc.Outcome{ID: id, Kind: pushsvc.OutcomeLeft})
+			r.record(pushsvc.Outcome{ID: id, Kind: pushsvc.OutcomeLeft})
 		case !r.campaign.first.IsFor(sub):
-			r.settle(pushsvc.Outcome{ID: id, Kind: pushsvc.OutcomePassed})
+			r.record(pushsvc.Outcome{ID: id, Kind: pushsvc.OutcomePassed})
 		case r.campaign.expired(now):
-			r.settle(pushsvc.Outcome{ID: id, Kind: pushsvc.OutcomeExpired})
+			r.record(pushsvc.Outcome{ID: id, Kind: pushsvc.OutcomeExpired})
 		default:
 			jobs = append(jobs, &job{run: r, sub: sub, attempt: attempt})
 		}
@@ -110,7 +110,7 @@ func (r *rangeRun) take(p page) error {
 			add(&t.Subscription, t.ID, t.Attempt)
 		}
 	}
-	r.ended = len(p.subs) == 0 && fresh == 0
+	r.ended = len(p.subs) == 0 && added == 0
 	r.forgetWritten()
 	if len(jobs) > 0 {
 		r.handOut(jobs, false)

@@ -2,28 +2,29 @@ package delivery
 
 import "time"
 
-// mayRest reports whether a run may keep one more of its recipients in memory
-// for a short wait.
-func (s *scheduler) mayRest() bool {
+// hasRoomForShortWait reports whether one more job may wait in memory until it
+// is ready.
+func (s *scheduler) hasRoomForShortWait() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.resting) < s.cfg.Concurrency
+	return len(s.shortWaits) < s.cfg.Concurrency
 }
 
-func (s *scheduler) rest(j *job) {
-	s.resting = append(s.resting, j)
-	if s.rousing.IsZero() || j.ready.Before(s.rousing) {
-		s.rousing = j.ready
+// addShortWait keeps a job in memory until it is ready. The caller holds s.mu.
+func (s *scheduler) addShortWait(j *job) {
+	s.shortWaits = append(s.shortWaits, j)
+	if s.nextShortWait.IsZero() || j.ready.Before(s.nextShortWait) {
+		s.nextShortWait = j.ready
 	}
 }
 
-// rouse puts those back into their rows whose wait is over.
-func (s *scheduler) rouse(now time.Time) {
-	all := s.resting
-	s.resting, s.rousing = nil, time.Time{}
+// endShortWaits puts the jobs back into their rows that are ready.
+func (s *scheduler) endShortWaits(now time.Time) {
+	all := s.shortWaits
+	s.shortWaits, s.nextShortWait = nil, time.Time{}
 	for _, j := range all {
 		if j.ready.After(now) {
-			s.rest(j)
+			s.addShortWait(j)
 		} else {
 			s.admit(j.run.campaign.lane, j, true, now)
 		}

@@ -75,7 +75,7 @@ type rangeRun struct {
 
 	out      int    // jobs handed out
 	idle     []*job // came back because the lease was about to run out
-	gone     []*job // said to be gone, not yet sentenced
+	saidGone []*job // answered with 404 or 410, outcome not yet recorded
 	outcomes []pushsvc.Outcome
 	recent   map[string]*tally // since the last checkpoint, by host
 	holding  int               // slots of the results being dealt with
@@ -103,7 +103,7 @@ func (e *Engine) newRun(c *campaign, rng pushsvc.Range, now time.Time) *rangeRun
 		r.window = newWindow(&rng)
 	}
 	for _, o := range rng.Noted {
-		if !toBeAsked(o) {
+		if !undecided(o) {
 			r.outcomes = append(r.outcomes, o)
 			if r.isLater() {
 				r.known[o.ID] = true
@@ -168,7 +168,7 @@ func (r *rangeRun) advance() (finished bool, err error) {
 	}
 	now := r.engine.cfg.Clock()
 	if !r.reading && r.out == 0 && (r.draining || r.ended && len(r.idle) == 0) {
-		r.decide(now, true)
+		r.recordGone(now, true)
 		// Not done where it is draining: some have been withdrawn.
 		return true, r.checkpoint(now, time.Time{}, !r.draining)
 	}
@@ -177,10 +177,10 @@ func (r *rangeRun) advance() (finished bool, err error) {
 		r.idle = nil
 		r.handOut(idle, false)
 	}
-	if !r.due(now) && (len(r.gone) == 0 || now.Sub(r.wrote) < r.engine.cfg.CheckpointEvery) {
+	if !r.due(now) && (len(r.saidGone) == 0 || now.Sub(r.wrote) < r.engine.cfg.CheckpointEvery) {
 		return false, nil
 	}
-	r.decide(now, false)
+	r.recordGone(now, false)
 	if !r.due(now) {
 		return false, nil // it is too early to say of those who are said to be gone
 	}
@@ -203,8 +203,8 @@ func (r *rangeRun) handOut(jobs []*job, first bool) {
 	r.engine.sched.enqueue(r.campaign.lane, jobs, first)
 }
 
-// collect deals with the jobs that came back: what became of each is noted
-// before its slot is given to another.
+// collect takes the jobs that came back. Each attempt's outcome is noted before
+// its slot is given to another job.
 func (r *rangeRun) collect() error {
 	now := r.engine.cfg.Clock()
 	var notes []pushsvc.Outcome
@@ -218,15 +218,15 @@ func (r *rangeRun) collect() error {
 	}
 	r.out -= len(jobs)
 	for _, j := range jobs {
-		switch j.fate {
-		case fateReturned:
+		switch j.end {
+		case endNotStarted:
 			r.idle = append(r.idle, j)
-		case fateExpired:
-			r.settle(pushsvc.Outcome{ID: j.sub.ID, Kind: pushsvc.OutcomeExpired, Reason: string(j.why)})
-		case fateDeferred:
-			r.settle(r.deferred(j, now))
-		case fateSent:
-			o, retry := r.sent(j, now)
+		case endExpired:
+			r.record(pushsvc.Outcome{ID: j.sub.ID, Kind: pushsvc.OutcomeExpired, Reason: string(j.why)})
+		case endDeferred:
+			r.record(r.deferredOutcome(j, now))
+		case endAttempted:
+			o, retry := r.takeResult(j, now)
 			if retry {
 				again = append(again, j)
 			} else {
@@ -246,20 +246,21 @@ func (r *rangeRun) collect() error {
 	return nil
 }
 
-// sent deals with an attempt's outcome, and gives what is to be noted of it.
-func (r *rangeRun) sent(j *job, now time.Time) (note pushsvc.Outcome, again bool) {
+// takeResult takes an attempt's result, and returns the outcome to note; again is
+// true where there is none yet, because the job is tried once more.
+func (r *rangeRun) takeResult(j *job, now time.Time) (note pushsvc.Outcome, again bool) {
 	r.count(j)
 	r.campaign.report(&j.result)
-	o, again := r.judge(j, now)
+	o, again := r.outcomeOf(j, now)
 	if again {
 		return o, true
 	}
 	if o.Kind != pushsvc.OutcomeGone {
-		r.settle(o)
+		r.record(o)
 		return o, false
 	}
-	r.gone = append(r.gone, j)
-	kind, sure := r.sentence(j, now)
+	r.saidGone = append(r.saidGone, j)
+	kind, sure := r.goneOutcome(j, now)
 	if o.Kind = kind; !sure {
 		// Nobody is to be removed on the strength of this note.
 		o.Kind = pushsvc.OutcomeQuarantined
@@ -269,18 +270,18 @@ func (r *rangeRun) sent(j *job, now time.Time) (note pushsvc.Outcome, again bool
 	return o, false
 }
 
-// toBeAsked says whether a note is of somebody who was said to be gone before
-// it could be known whether to believe it: they are sent to again, which
-// reaches nobody where it is true.
-func toBeAsked(o pushsvc.Outcome) bool {
+// undecided reports whether a note is of a recipient who was said to be gone
+// before it was known whether to believe it. They are sent to again, which
+// reaches no one if it is true.
+func undecided(o pushsvc.Outcome) bool {
 	return o.Kind == pushsvc.OutcomeQuarantined && o.Reason != pushsvc.ReasonQuarantined
 }
 
-// settle puts an outcome into the next checkpoint.
-func (r *rangeRun) settle(o pushsvc.Outcome) {
+// record puts an outcome into the next checkpoint, which settles its recipient.
+func (r *rangeRun) record(o pushsvc.Outcome) {
 	r.outcomes = append(r.outcomes, o)
 	if !r.isLater() {
-		r.window.settle(o.ID)
+		r.window.markSettled(o.ID)
 	}
 }
 

@@ -14,18 +14,19 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/webpush"
 )
 
-// fate is how a job comes back from the scheduler.
-type fate byte
+// jobEnd is how a job comes back from the scheduler; rangeRun.collect makes an
+// outcome of it.
+type jobEnd byte
 
 const (
-	// fateSent: an attempt was made, and result is its outcome.
-	fateSent fate = iota
-	// fateExpired: its turn came too late.
-	fateExpired
-	// fateDeferred: its origin is not to be sent to before due, and why.
-	fateDeferred
-	// fateReturned: its run may not start pushes at present.
-	fateReturned
+	// endAttempted: an attempt was made, and result is its outcome.
+	endAttempted jobEnd = iota
+	// endExpired: its turn came too late.
+	endExpired
+	// endDeferred: its origin is not to be sent to before due, and why.
+	endDeferred
+	// endNotStarted: its run may not start pushes at present.
+	endNotStarted
 )
 
 // job is one recipient on the way through the scheduler.
@@ -48,7 +49,7 @@ type job struct {
 	late   bool // it hangs
 	wasCut bool
 
-	fate   fate
+	end    jobEnd
 	slot   bool // it holds one until it is noted
 	result webpush.Result
 	due    time.Time
@@ -63,20 +64,20 @@ type scheduler struct {
 	launch func(*job)
 	seed   maphash.Seed
 
-	mu       sync.Mutex
-	halted   bool
-	late     int       // pushes that hang
-	resting  []*job    // to be tried again in a moment
-	rousing  time.Time // when the first of them is; zero for none
-	free     int       // slots
-	unproven int       // pushes under way to origins that have never answered
-	gates    map[gateKey]*gate
-	origins  map[string]*origin
-	sweepAt  int // how many gates
-	lanes    []*lane
-	turn     int
-	timer    *time.Timer
-	armed    time.Time // when the timer goes off; zero where it doesn't
+	mu            sync.Mutex
+	halted        bool
+	late          int       // pushes that hang
+	shortWaits    []*job    // to be tried again in a moment
+	nextShortWait time.Time // when the first of them is; zero for none
+	free          int       // slots
+	unproven      int       // pushes under way to origins that have never answered
+	gates         map[gateKey]*gate
+	origins       map[string]*origin
+	sweepAt       int // how many gates
+	lanes         []*lane
+	turn          int
+	timer         *time.Timer
+	armed         time.Time // when the timer goes off; zero where it doesn't
 }
 
 // lane holds what waits of one message.
@@ -98,7 +99,7 @@ func newScheduler(cfg *Config, launch func(*job)) *scheduler {
 		cfg: cfg, launch: launch, free: cfg.Concurrency, seed: maphash.MakeSeed(),
 		gates: make(map[gateKey]*gate), origins: make(map[string]*origin),
 	}
-	s.timer = time.AfterFunc(time.Hour, s.ring)
+	s.timer = time.AfterFunc(time.Hour, s.onTimer)
 	s.timer.Stop()
 	return s
 }
@@ -147,13 +148,13 @@ func (s *scheduler) enqueue(l *lane, jobs []*job, first bool) {
 			j.gate = s.gate(hostOf(j.sub.Endpoint), j.sub.KeyID)
 		}
 		if j.ready.After(now) {
-			s.rest(j)
+			s.addShortWait(j)
 			continue
 		}
 		s.admit(l, j, first, now)
 	}
 	for _, r := range l.rows {
-		s.spill(r, now)
+		s.deferSlow(r, now)
 	}
 	s.pump(now)
 }
@@ -173,7 +174,7 @@ func (s *scheduler) admit(l *lane, j *job, first bool, now time.Time) {
 	j.run.waiting.Add(1)
 	l.row(j.gate).put(j, first)
 	if until, why := j.gate.pause(); until.Sub(now) > shortPause {
-		s.evict(l, j.gate, now, until, why)
+		s.deferWaiting(l, j.gate, now, until, why)
 	}
 }
 
@@ -279,11 +280,11 @@ func (r *row) filter(keep func(*job) bool) (out []*job) {
 	return out
 }
 
-// evict sends those who wait at a paused gate back to their runs, to be tried
-// again after the pause; they have not used an attempt.
-func (s *scheduler) evict(l *lane, g *gate, now, until time.Time, why webpush.Reason) {
+// deferWaiting sends the jobs that wait at a paused gate back to their runs, to
+// be tried again after the pause. They have not used an attempt.
+func (s *scheduler) deferWaiting(l *lane, g *gate, now, until time.Time, why webpush.Reason) {
 	for _, j := range l.row(g).filter(func(*job) bool { return false }) {
-		j.fate, j.why = fateDeferred, why
+		j.end, j.why = endDeferred, why
 		// A little apart, so that they don't all come back at once.
 		j.due = until.Add(rand.N(time.Second + until.Sub(now)/16))
 		j.run.inbox.put(j)
@@ -300,11 +301,11 @@ func (s *scheduler) answered(j *job) {
 	if !o.proven {
 		s.unproven--
 	}
-	if o.back(j) {
+	if o.ended(j) {
 		s.late--
 	}
 	a := answer{Result: &j.result, began: j.began, retry: j.attempt > 0, late: j.late, witness: j.witness != nil}
-	if means := meaningOf(&j.result); means != meansGood || len(o.own)+len(g.key.own) > 0 {
+	if means := meaningOf(&j.result); means != meansGood || len(o.ownTrouble)+len(g.key.ownTrouble) > 0 {
 		a.who = s.who(j)
 	}
 	j.dismiss()
@@ -314,18 +315,18 @@ func (s *scheduler) answered(j *job) {
 		s.unproven -= o.inFlight // they are proven now
 	}
 	for _, b := range []*breaker{&o.breaker, &g.key} {
-		if b.pending == 0 && b.out == 0 && b.judge(now) == verdictAsk {
+		if b.pending == 0 && b.out == 0 && b.blame(now) == blameUnclear {
 			s.summon(b, j, now)
-			g.decide(s.cfg, now)
+			g.stopIfBlamed(s.cfg, now)
 		}
 	}
-	s.evictPaused(g, now)
+	s.deferPaused(g, now)
 	s.noteLate(o, now)
 	s.pump(now)
 }
 
-// evictPaused sends those away who wait at a gate that is paused for long.
-func (s *scheduler) evictPaused(g *gate, now time.Time) {
+// deferPaused calls deferWaiting for each row of a gate that is paused for long.
+func (s *scheduler) deferPaused(g *gate, now time.Time) {
 	until, why := g.pause()
 	if until.Sub(now) <= shortPause {
 		return
@@ -333,7 +334,7 @@ func (s *scheduler) evictPaused(g *gate, now time.Time) {
 	for _, l := range s.lanes {
 		for _, r := range l.rows {
 			if r.gate.origin == g.origin && (r.gate == g || g.origin.until.Equal(until)) {
-				s.evict(l, r.gate, now, until, why)
+				s.deferWaiting(l, r.gate, now, until, why)
 			}
 		}
 	}
@@ -357,7 +358,7 @@ func (s *scheduler) withdraw(run *rangeRun) (out []*job) {
 	for _, r := range run.campaign.lane.rows {
 		out = append(out, r.filter(func(j *job) bool { return j.run != run })...)
 	}
-	s.resting = slices.DeleteFunc(s.resting, func(j *job) bool {
+	s.shortWaits = slices.DeleteFunc(s.shortWaits, func(j *job) bool {
 		if j.run != run {
 			return false
 		}
@@ -383,7 +384,7 @@ func (s *scheduler) pump(now time.Time) {
 		j.gate.key.inFlight++
 		j.began, j.landed, j.late, j.wasCut = now, false, false, false
 		j.ctx, j.cancel = context.WithCancel(context.Background())
-		j.gate.origin.took(j)
+		j.gate.origin.started(j)
 		s.launch(j)
 	}
 	s.arm(now)
@@ -419,7 +420,7 @@ func (l *lane) pick(s *scheduler, now time.Time) *job {
 		if !r.jobs[n].run.mayStart(now) {
 			j := r.pop(n)
 			j.dismiss()
-			j.fate = fateReturned
+			j.end = endNotStarted
 			j.run.inbox.put(j)
 			i = -1
 			continue
@@ -442,7 +443,7 @@ func (l *lane) takeToken(now time.Time) bool {
 }
 
 // arm sets the timer for the first moment at which time alone lets something
-// start, or somebody's patience ends.
+// start, or makes a job wait too long for a place.
 func (s *scheduler) arm(now time.Time) {
 	var at time.Time
 	sooner := func(t time.Time) {
@@ -455,16 +456,16 @@ func (s *scheduler) arm(now time.Time) {
 			if len(r.jobs) == 0 {
 				continue
 			}
-			sooner(now.Add(patience / 4))
+			sooner(now.Add(maxPlaceWait / 4))
 			sooner(l.ready)
 			until, _ := r.gate.pause()
 			sooner(until)
 			if o := r.gate.origin; len(o.flying) > 0 {
-				sooner(o.flying[0].began.Add(o.patience()))
+				sooner(o.flying[0].began.Add(o.lateLimit()))
 			}
 		}
 	}
-	sooner(s.rousing)
+	sooner(s.nextShortWait)
 	if at.IsZero() || s.halted || !s.armed.IsZero() && !at.Before(s.armed) {
 		return
 	}
@@ -472,14 +473,14 @@ func (s *scheduler) arm(now time.Time) {
 	s.timer.Reset(max(at.Sub(now), time.Millisecond))
 }
 
-// ring is what the timer calls.
-func (s *scheduler) ring() {
+// onTimer starts what time alone lets start. The timer calls it.
+func (s *scheduler) onTimer() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.cfg.Clock()
 	s.armed = time.Time{}
-	if !s.rousing.IsZero() && !s.rousing.After(now) {
-		s.rouse(now)
+	if !s.nextShortWait.IsZero() && !s.nextShortWait.After(now) {
+		s.endShortWaits(now)
 	}
 	s.overdueWitnesses(now)
 	for _, o := range s.origins {
@@ -488,29 +489,29 @@ func (s *scheduler) ring() {
 	}
 	for _, l := range s.lanes {
 		for _, r := range l.rows {
-			s.spill(r, now)
+			s.deferSlow(r, now)
 		}
 	}
 	s.pump(now)
 }
 
-// spill sends those back to the queue who wait for a place at an origin that
-// is slow or down, too long or more than can have one soon, while others
-// behind them in their range cannot be read.
-func (s *scheduler) spill(r *row, now time.Time) {
+// deferSlow sends jobs back to their runs, to be tried again later, where their
+// origin is slow or down, they have waited too long or are more than can have a
+// place soon, and their run cannot read on because of them.
+func (s *scheduler) deferSlow(r *row, now time.Time) {
 	g := r.gate
-	if !g.isSlow(now) {
+	if !g.mayHoldUp(now) {
 		return
 	}
 	n, most := 0, int(g.origin.limit)+firstLimit
-	if g.origin.latency < slow && g.origin.streak <= 1 {
+	if g.origin.latency < slowAnswer && g.origin.streak <= 1 {
 		most = len(r.jobs) // it may be over in a moment
 	}
 	for _, j := range r.filter(func(j *job) bool {
 		n++
-		return !j.run.crowded() || n <= most && now.Sub(j.queued) < patience
+		return !j.run.crowded() || n <= most && now.Sub(j.queued) < maxPlaceWait
 	}) {
-		j.fate, j.why = fateDeferred, reasonSlow
+		j.end, j.why = endDeferred, reasonSlow
 		j.due = g.origin.reserve(now, s.cfg.RetryMin, s.cfg.RetryMax)
 		j.run.inbox.put(j)
 	}

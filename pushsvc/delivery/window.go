@@ -33,7 +33,7 @@ type entry struct {
 func newWindow(r *pushsvc.Range) window {
 	ids := slices.Clone(r.Settled)
 	for _, o := range r.Noted {
-		if !toBeAsked(o) && o.ID > r.Cursor {
+		if !undecided(o) && o.ID > r.Cursor {
 			ids = append(ids, o.ID)
 		}
 	}
@@ -76,8 +76,8 @@ func (w *window) take(id pushsvc.SubscriptionID) bool {
 	return true
 }
 
-// settle marks a recipient as dealt with.
-func (w *window) settle(id pushsvc.SubscriptionID) {
+// markSettled takes in that a recipient's outcome is recorded.
+func (w *window) markSettled(id pushsvc.SubscriptionID) {
 	if i, found := find(w.entries, id); found {
 		w.entries[i].settled = true
 		if i == 0 {

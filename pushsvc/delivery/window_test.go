@@ -57,7 +57,7 @@ func TestWindow(t *testing.T) {
 					if rnd.IntN(10) == 0 { // noted, and the process died
 						stored.Noted = append(stored.Noted, pushsvc.Outcome{ID: id, Kind: pushsvc.OutcomeAccepted})
 					} else {
-						w.settle(id)
+						w.markSettled(id)
 					}
 				}
 			}

@@ -82,8 +82,8 @@ func (s *scheduler) brought(w *summons, now time.Time) {
 	if b.pending--; b.pending == 0 {
 		s.chooseNear(b, w.gate)
 	}
-	w.gate.decide(s.cfg, now)
-	s.evictPaused(w.gate, now)
+	w.gate.stopIfBlamed(s.cfg, now)
+	s.deferPaused(w.gate, now)
 	s.pump(now)
 }
 
