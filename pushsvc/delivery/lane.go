@@ -1,0 +1,144 @@
+package delivery
+
+import (
+	"slices"
+	"time"
+
+	"golang.org/x/time/rate"
+)
+
+// lane holds what waits of one message.
+type lane struct {
+	limit *rate.Limiter // nil for none
+	ready time.Time     // no token before
+	rows  []*row
+	turn  int
+}
+
+// row holds what waits of one message at one gate.
+type row struct {
+	gate *gate
+	jobs []*job
+}
+
+// newLane makes the lane of a message with at most perSecond pushes a second.
+func (s *scheduler) newLane(perSecond float64) *lane {
+	l := new(lane)
+	if perSecond > 0 {
+		// An eighth of a second's worth at once, for timers are late.
+		burst := max(int(perSecond/8), 1)
+		l.limit = rate.NewLimiter(rate.Limit(perSecond), burst)
+		l.limit.AllowN(s.cfg.Clock(), burst-1)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lanes = append(s.lanes, l)
+	return l
+}
+
+func (s *scheduler) dropLane(l *lane) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lanes = slices.DeleteFunc(s.lanes, func(x *lane) bool { return x == l })
+}
+
+func (l *lane) row(g *gate) *row {
+	for _, r := range l.rows {
+		if r.gate == g {
+			return r
+		}
+	}
+	r := &row{gate: g}
+	l.rows = append(l.rows, r)
+	return r
+}
+
+func (r *row) put(j *job, first bool) {
+	r.gate.count(1)
+	if first {
+		r.jobs = slices.Insert(r.jobs, 0, j)
+	} else {
+		r.jobs = append(r.jobs, j)
+	}
+}
+
+// next is the place of the first job that may start, as far as the gate is
+// concerned; -1 for none.
+func (r *row) next(now time.Time) int {
+	if r.gate.admits(now, false) {
+		return 0
+	}
+	if !r.gate.origin.waits(now) && !r.gate.key.waits(now) || !r.gate.admits(now, true) {
+		return -1
+	}
+	return slices.IndexFunc(r.jobs, func(j *job) bool { return j.witness != nil })
+}
+
+func (r *row) pop(i int) *job {
+	j := r.jobs[i]
+	if i == 0 {
+		r.jobs[0] = nil
+		r.jobs = r.jobs[1:]
+	} else {
+		r.jobs = slices.Delete(r.jobs, i, i+1)
+	}
+	r.gate.count(-1)
+	j.run.waiting.Add(-1)
+	return j
+}
+
+// filter takes out of a row what keep does not want, in order.
+func (r *row) filter(keep func(*job) bool) (out []*job) {
+	r.jobs = slices.DeleteFunc(r.jobs, func(j *job) bool {
+		if keep(j) {
+			return false
+		}
+		j.run.waiting.Add(-1)
+		j.dismiss()
+		out = append(out, j)
+		return true
+	})
+	r.gate.count(-len(out))
+	return out
+}
+
+func (l *lane) pick(s *scheduler, now time.Time) *job {
+	if now.Before(l.ready) {
+		return nil
+	}
+	for i := 0; i < len(l.rows); i++ {
+		l.turn++
+		r := l.rows[l.turn%len(l.rows)]
+		if len(r.jobs) == 0 {
+			l.rows = slices.DeleteFunc(l.rows, func(x *row) bool { return len(x.jobs) == 0 })
+			i = -1
+			continue
+		}
+		n := r.next(now)
+		if n < 0 || r.gate.origin.inFlight >= s.cfg.PerOrigin || !r.gate.origin.proven && s.unproven >= max(s.cfg.Concurrency/2, 1) {
+			continue
+		}
+		if !r.jobs[n].run.mayStart(now) {
+			j := r.pop(n)
+			j.dismiss()
+			j.end = endNotStarted
+			j.run.inbox.put(j)
+			i = -1
+			continue
+		}
+		if !l.takeToken(now) {
+			return nil
+		}
+		return r.pop(n)
+	}
+	return nil
+}
+
+func (l *lane) takeToken(now time.Time) bool {
+	if l.limit == nil || l.limit.AllowN(now, 1) {
+		return true
+	}
+	missing := 1 - l.limit.TokensAt(now)
+	l.ready = now.Add(time.Duration(missing / float64(l.limit.Limit()) * float64(time.Second)))
+	return false
+}
