@@ -1,6 +1,6 @@
 // Package delivery is the engine that takes stored messages to their audience.
 // It claims ranges of a message, reads their recipients page by page, sends to
-// each, and writes down what became of them, so that a crash repeats at most
+// each, and writes their outcomes, so that a crash repeats at most
 // the pushes that were under way. DESIGN.md has the states and the figures.
 package delivery
 
@@ -71,8 +71,8 @@ type Config struct {
 	Turn time.Duration
 	// PageSize is how many recipients are read together. Default: 256.
 	PageSize int
-	// CheckpointEvery and CheckpointSize say when what became of recipients
-	// is written: after so long or so many. Default: 1s and 500.
+	// CheckpointEvery and CheckpointSize say when the outcomes of recipients
+	// are written: after so long or so many. Default: 1s and 500.
 	CheckpointEvery time.Duration
 	CheckpointSize  int
 	// Lease is how long a range stays ours without a sign of life.
@@ -179,7 +179,7 @@ func signal(c chan struct{}) {
 }
 
 // Stop ends the work gracefully: no push is started any more, those under way
-// are waited for, and what became of them is written down. It returns the
+// are waited for, and their outcomes are written. It returns the
 // context's error where they took longer; what was not written is sent again
 // by the next engine.
 func (e *Engine) Stop(ctx context.Context) error {

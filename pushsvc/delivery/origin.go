@@ -192,7 +192,7 @@ func (g *gate) pause() (until time.Time, why webpush.Reason) {
 	return g.origin.until, g.origin.why
 }
 
-// answer is the outcome of one attempt, as its origin sees it.
+// answer is the result of one attempt, as its origin sees it.
 type answer struct {
 	*webpush.Result
 	who     uint64
@@ -227,7 +227,7 @@ func meaningOf(r *webpush.Result) meaning {
 	return meansOther
 }
 
-// answered learns from the outcome of one attempt.
+// answered learns from the result of one attempt.
 func (g *gate) answered(cfg *Config, now time.Time, a answer) {
 	o := g.origin
 	o.inFlight--

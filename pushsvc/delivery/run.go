@@ -325,7 +325,7 @@ func lost(err error) bool {
 	return errors.Is(err, pushsvc.ErrLeaseLost) || errors.Is(err, pushsvc.ErrClosed) || errors.Is(err, pushsvc.ErrNotFound)
 }
 
-// checkpoint writes what has become of recipients, and tries again for as long
+// checkpoint writes the recorded outcomes, and tries again for as long
 // as the lease lasts. Each try is the same, down to its times, because one that
 // failed may have been written all the same: the store knows it again by that.
 func (r *rangeRun) checkpoint(now, lease time.Time, done bool) error {

@@ -17,7 +17,7 @@ import (
 type jobEnd byte
 
 const (
-	// endAttempted: an attempt was made, and result is its outcome.
+	// endAttempted: an attempt was made; result has the answer.
 	endAttempted jobEnd = iota
 	// endExpired: its turn came too late.
 	endExpired
@@ -194,8 +194,8 @@ func (s *scheduler) deferWaiting(l *lane, g *gate, now, until time.Time, why web
 	}
 }
 
-// answered learns from an attempt's outcome before its run does. The slot
-// stays taken until the run has written the outcome down.
+// answered learns from an attempt's result before its run does. The slot stays
+// taken until the run has noted the outcome.
 func (s *scheduler) answered(j *job) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
