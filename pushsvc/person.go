@@ -4,7 +4,6 @@ import (
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
-	"encoding/base64"
 	"encoding/hex"
 	"maps"
 	"slices"
@@ -35,20 +34,6 @@ const (
 // shownFor is how long it is remembered when a pop-up was seen; caps by day look
 // no further back. Where a conversion of the pop-up counts for longer, it is that.
 const shownFor = 8 * 24 * time.Hour
-
-// PopupToken is what a browser that was given a pop-up reports with, so that
-// nobody else can count as having seen it: a MAC over site, pop-up, variant and
-// the browser's line, in base64url. It stays good when the cookie is replaced.
-func PopupToken(secret []byte, site, popup, variant string, line DeviceID) string {
-	mac := hmac.New(sha256.New, secret)
-	mac.Write(macText("popup", site, popup, variant, string(line[:])))
-	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:tokenMAC])
-}
-
-// CheckPopupToken says whether PopupToken made the token for these.
-func CheckPopupToken(secret []byte, site, popup, variant string, line DeviceID, token string) bool {
-	return hmac.Equal([]byte(token), []byte(PopupToken(secret, site, popup, variant, line)))
-}
 
 // IdentityKind is what kind of name an identity is.
 type IdentityKind string

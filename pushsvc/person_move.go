@@ -200,3 +200,18 @@ func (d Device) join(o Device) Device {
 	d.Batches = d.Batches[max(len(d.Batches)-mark*MaxDeviceBatches, 0):]
 	return d
 }
+
+// Plus are both counts in one, but for those of rows, which are the store's to count.
+func (n PeopleCounts) Plus(o PeopleCounts) PeopleCounts {
+	n.RefusedProfiles += o.RefusedProfiles
+	n.RefusedEvents += o.RefusedEvents
+	n.RefusedLogins += o.RefusedLogins
+	n.RefusedEntries += o.RefusedEntries
+	n.RefusedReports += o.RefusedReports
+	n.EvictedProfiles += o.EvictedProfiles
+	n.EvictedEvents += o.EvictedEvents
+	return n
+}
+
+// Join are both totals in one.
+func (t EventTotal) Join(o EventTotal) EventTotal { return t.Plus(o.EventCount, o.Value()) }

@@ -70,3 +70,17 @@ func OpenReceiptToken(secret []byte, site, message, token string) (SubscriptionI
 	id := SubscriptionID(v)
 	return id, hmac.Equal(raw[n:], receiptMAC(secret, site, message, id))
 }
+
+// PopupToken is what a browser that was given a pop-up reports with, so that
+// nobody else can count as having seen it: a MAC over site, pop-up, variant and
+// the browser's line, in base64url. It stays good when the cookie is replaced.
+func PopupToken(secret []byte, site, popup, variant string, line DeviceID) string {
+	mac := hmac.New(sha256.New, secret)
+	mac.Write(macText("popup", site, popup, variant, string(line[:])))
+	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:tokenMAC])
+}
+
+// CheckPopupToken says whether PopupToken made the token for these.
+func CheckPopupToken(secret []byte, site, popup, variant string, line DeviceID, token string) bool {
+	return hmac.Equal([]byte(token), []byte(PopupToken(secret, site, popup, variant, line)))
+}

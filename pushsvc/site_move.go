@@ -1,7 +1,6 @@
 package pushsvc
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -128,56 +127,6 @@ func (r Range) Shift(site, message string, base SubscriptionID) Range {
 	return r
 }
 
-// JoinPopups says what comes of a site's pop-ups at another that has some: put are
-// those to be stored there, renamed the new ids. The same pop-up is one; another of a
-// known id gets a new id, and is paused, so that nobody sees two of one kind unasked.
-func JoinPopups(have, come []StoredPopup) (put []StoredPopup, renamed map[string]string, err error) {
-	taken := map[string]Popup{}
-	for _, p := range have {
-		taken[p.Popup.ID] = p.Popup
-	}
-	for _, p := range come {
-		there, known := taken[p.Popup.ID]
-		if known && samePopup(there, p.Popup) {
-			continue
-		}
-		if known {
-			id := p.Popup.ID
-			p.Popup.ID = freeID(id, func(id string) bool {
-				_, have := taken[id]
-				return have || slices.ContainsFunc(come, func(o StoredPopup) bool { return o.Popup.ID == id })
-			})
-			if p.Popup.State == PopupRunning {
-				p.Popup.State = PopupPaused
-			}
-			setIn(&renamed, id, p.Popup.ID)
-		}
-		taken[p.Popup.ID] = p.Popup
-		put = append(put, p)
-	}
-	if len(taken) > MaxPopups {
-		return nil, nil, fmt.Errorf("together they have %d pop-ups: %w", len(taken), ErrFull)
-	}
-	return put, renamed, nil
-}
-
-// samePopup compares what operators have written.
-func samePopup(a, b Popup) bool {
-	x, errX := json.Marshal(a)
-	y, errY := json.Marshal(b)
-	return errX == nil && errY == nil && string(x) == string(y)
-}
-
-// freeID is the id with the first number behind it that makes it one that is free.
-func freeID(id string, taken func(string) bool) string {
-	for n := 2; ; n++ {
-		end := fmt.Sprintf("-%d", n)
-		if next := id[:min(len(id), MaxPopupID-len(end))] + end; !taken(next) {
-			return next
-		}
-	}
-}
-
 // FreeMessageID is the id that a message has at its new site: its own, unless that site
 // has it for another.
 func FreeMessageID(id string, taken func(string) bool) string {
@@ -190,18 +139,3 @@ func FreeMessageID(id string, taken func(string) bool) string {
 		}
 	}
 }
-
-// Plus are both counts in one, but for those of rows, which are the store's to count.
-func (n PeopleCounts) Plus(o PeopleCounts) PeopleCounts {
-	n.RefusedProfiles += o.RefusedProfiles
-	n.RefusedEvents += o.RefusedEvents
-	n.RefusedLogins += o.RefusedLogins
-	n.RefusedEntries += o.RefusedEntries
-	n.RefusedReports += o.RefusedReports
-	n.EvictedProfiles += o.EvictedProfiles
-	n.EvictedEvents += o.EvictedEvents
-	return n
-}
-
-// Join are both totals in one.
-func (t EventTotal) Join(o EventTotal) EventTotal { return t.Plus(o.EventCount, o.Value()) }

@@ -1,0 +1,60 @@
+package pushsvc
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+)
+
+// JoinPopups says what comes of a site's pop-ups at another that has some: put are
+// those to be stored there, renamed the new ids. The same pop-up is one; another of a
+// known id gets a new id, and is paused, so that nobody sees two of one kind unasked.
+func JoinPopups(have, come []StoredPopup) (put []StoredPopup, renamed map[string]string, err error) {
+	taken := map[string]Popup{}
+	for _, p := range have {
+		taken[p.Popup.ID] = p.Popup
+	}
+	for _, p := range come {
+		there, known := taken[p.Popup.ID]
+		if known && samePopup(there, p.Popup) {
+			continue
+		}
+		if known {
+			id := p.Popup.ID
+			p.Popup.ID = freeID(id, func(id string) bool {
+				_, have := taken[id]
+				return have || slices.ContainsFunc(come, func(o StoredPopup) bool { return o.Popup.ID == id })
+			})
+			if p.Popup.State == PopupRunning {
+				p.Popup.State = PopupPaused
+			}
+			if renamed == nil {
+				renamed = map[string]string{}
+			}
+			renamed[id] = p.Popup.ID
+		}
+		taken[p.Popup.ID] = p.Popup
+		put = append(put, p)
+	}
+	if len(taken) > MaxPopups {
+		return nil, nil, fmt.Errorf("together they have %d pop-ups: %w", len(taken), ErrFull)
+	}
+	return put, renamed, nil
+}
+
+// samePopup compares what operators have written.
+func samePopup(a, b Popup) bool {
+	x, errX := json.Marshal(a)
+	y, errY := json.Marshal(b)
+	return errX == nil && errY == nil && string(x) == string(y)
+}
+
+// freeID is the id with the first number behind it that makes it one that is free.
+func freeID(id string, taken func(string) bool) string {
+	for n := 2; ; n++ {
+		end := fmt.Sprintf("-%d", n)
+		if next := id[:min(len(id), MaxPopupID-len(end))] + end; !taken(next) {
+			return next
+		}
+	}
+}
