@@ -23,6 +23,7 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/delivery"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/httpapi"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/service"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/store"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/webpush"
 )
 
@@ -102,7 +103,7 @@ type Dialer interface {
 
 // running is what exists while the store is open.
 type running struct {
-	store    pushsvc.Store
+	store    store.Store
 	live     *service.Live
 	client   *webpush.Client
 	engine   *delivery.Engine

@@ -14,18 +14,18 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/popup"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/service"
 )
 
 // popupAnswer is what the API says of a pop-up.
 type popupAnswer struct {
-	Site     string        `json:"site"`
-	Revision int64         `json:"revision"`
-	Created  time.Time     `json:"created"`
-	Updated  time.Time     `json:"updated"`
-	Popup    pushsvc.Popup `json:"popup"`
-	Warnings []string      `json:"warnings"`
+	Site     string      `json:"site"`
+	Revision int64       `json:"revision"`
+	Created  time.Time   `json:"created"`
+	Updated  time.Time   `json:"updated"`
+	Popup    popup.Popup `json:"popup"`
+	Warnings []string    `json:"warnings"`
 }
 
 func (c *command) popups() *cobra.Command {
@@ -52,8 +52,8 @@ that are loaded from then on have it within a minute.`,
 			RunE: func(_ *cobra.Command, args []string) error { return c.showPopup(site, args[0]) },
 		},
 		c.putPopups(&site),
-		c.popupState(&site, "run", "Shows a pop-up to visitors from now on", pushsvc.PopupRunning),
-		c.popupState(&site, "pause", "Shows a pop-up to nobody from now on", pushsvc.PopupPaused),
+		c.popupState(&site, "run", "Shows a pop-up to visitors from now on", popup.Running),
+		c.popupState(&site, "pause", "Shows a pop-up to nobody from now on", popup.Paused),
 		&cobra.Command{
 			Use: "delete --site <site> <id>", Short: "Deletes a pop-up", Args: cobra.ExactArgs(1),
 			RunE: func(_ *cobra.Command, args []string) error {
@@ -163,7 +163,7 @@ func (c *command) putPopup(site, file string, run bool) error {
 		fmt.Fprintln(os.Stderr, "warning:", w)
 	}
 	if err == nil && run {
-		raw, err = c.call(http.MethodPost, path+"/state", nil, map[string]any{"state": pushsvc.PopupRunning}, &p)
+		raw, err = c.call(http.MethodPost, path+"/state", nil, map[string]any{"state": popup.Running}, &p)
 	}
 	if err != nil {
 		return err
@@ -185,11 +185,11 @@ func readPopup(file string) ([]byte, error) {
 		defer f.Close()
 		in = f
 	}
-	text, err := io.ReadAll(io.LimitReader(in, 4*pushsvc.MaxPopup+1))
+	text, err := io.ReadAll(io.LimitReader(in, 4*popup.MaxSize+1))
 	if err != nil {
 		return nil, fmt.Errorf("reading the file: %w", err)
 	}
-	if len(text) > 4*pushsvc.MaxPopup {
+	if len(text) > 4*popup.MaxSize {
 		return nil, errors.New("the file is larger than any pop-up may be")
 	}
 	return bytes.TrimPrefix(text, []byte("\xef\xbb\xbf")), nil // as some editors begin UTF-8
@@ -214,7 +214,7 @@ func jsonFault(text []byte, err error) string {
 	return fmt.Sprintf("is no JSON in line %d, column %d: %v", line, len(before)-bytes.LastIndexByte(before, '\n')-1, err)
 }
 
-func (c *command) popupState(site *string, name, short string, state pushsvc.PopupState) *cobra.Command {
+func (c *command) popupState(site *string, name, short string, state popup.State) *cobra.Command {
 	return &cobra.Command{
 		Use: name + " --site <site> <id>", Short: short, Args: cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
@@ -309,7 +309,7 @@ func (c *command) popupSettings(site *string) *cobra.Command {
 		Short: "Shows or changes what holds for all pop-ups of a site",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			var set pushsvc.PopupSettings
+			var set popup.Settings
 			path := sitePath(*site, "/popup-settings")
 			raw, err := c.call(http.MethodGet, path, nil, nil, &set)
 			if err != nil {
@@ -378,7 +378,7 @@ func (c *command) upload(site *string) *cobra.Command {
 				return fmt.Errorf("opening the image: %w", err)
 			}
 			defer f.Close()
-			data, err := io.ReadAll(io.LimitReader(f, pushsvc.MaxUploadSize+1))
+			data, err := io.ReadAll(io.LimitReader(f, popup.MaxUploadSize+1))
 			if err != nil {
 				return fmt.Errorf("reading the image: %w", err)
 			}

@@ -9,7 +9,7 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/popup"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/service"
 )
 
@@ -66,7 +66,7 @@ func printPopupParts(w io.Writer, stats service.PopupStats) error {
 }
 
 func variantName(v string) string {
-	if v == pushsvc.PopupBase {
+	if v == popup.Base {
 		return "–"
 	}
 	return printable(v)

@@ -16,14 +16,14 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/people"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/service"
 )
 
 // profileRow is a person in the API's list.
 type profileRow struct {
 	ID            string
-	Identities    []pushsvc.Identity
+	Identities    []people.Identity
 	Created, Seen time.Time
 	Devices       int
 }
@@ -113,7 +113,7 @@ func (c *command) listProfiles(site, identity, cursor string, limit int) error {
 	var list struct {
 		Profiles []profileRow
 		Next     string
-		Counts   pushsvc.PeopleCounts
+		Counts   people.Counts
 	}
 	query := url.Values{"limit": {fmt.Sprint(limit)}}
 	if cursor != "" {
@@ -150,7 +150,7 @@ func (c *command) listProfiles(site, identity, cursor string, limit int) error {
 	})
 }
 
-func knownAs(identities []pushsvc.Identity) string {
+func knownAs(identities []people.Identity) string {
 	if len(identities) == 0 {
 		return "–"
 	}
@@ -163,8 +163,8 @@ func knownAs(identities []pushsvc.Identity) string {
 
 func (c *command) showProfile(site, id string) error {
 	var p struct {
-		pushsvc.Profile
-		HistoryEvents []pushsvc.EventRecord
+		people.Profile
+		HistoryEvents []people.EventRecord
 		Subscriptions []struct{ Service string }
 	}
 	raw, err := c.call(http.MethodGet, sitePath(site, "/profiles/"+id), nil, nil, &p)

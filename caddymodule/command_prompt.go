@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/prompt"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/service"
 )
 
@@ -162,7 +163,7 @@ func (c *command) runSetPrompt(cmd *cobra.Command, site string, f promptFlags) e
 }
 
 // warnLiteral tells of texts that visitors would read as they are.
-func warnLiteral(s pushsvc.PromptSettings) {
+func warnLiteral(s prompt.Settings) {
 	for _, f := range []struct {
 		flag string
 		text *string
@@ -193,12 +194,12 @@ func promptFile(name string) (json.RawMessage, error) {
 }
 
 // promptMembers are the settings by their JSON names.
-func promptMembers() []string { return pushsvc.DefaultPrompt(false).Said() }
+func promptMembers() []string { return prompt.Default(false).Said() }
 
 func flagOfMember(member string) string { return strings.ReplaceAll(member, "_", "-") }
 
 // merge lays the flags that were given over what is set already.
-func (f promptFlags) merge(set pushsvc.PromptSettings, given func(flag string) bool) (map[string]any, error) {
+func (f promptFlags) merge(set prompt.Settings, given func(flag string) bool) (map[string]any, error) {
 	raw, err := json.Marshal(set)
 	if err != nil {
 		return nil, fmt.Errorf("encoding the settings: %w", err)
@@ -236,7 +237,7 @@ func (f promptFlags) merge(set pushsvc.PromptSettings, given func(flag string) b
 	return members, nil
 }
 
-func (f promptFlags) parseAfter() (*pushsvc.PromptAfter, error) {
+func (f promptFlags) parseAfter() (*prompt.After, error) {
 	p := Prompt{After: new(After)}
 	for _, text := range f.after {
 		args := []string{strings.TrimSpace(text)}
@@ -251,12 +252,12 @@ func (f promptFlags) parseAfter() (*pushsvc.PromptAfter, error) {
 }
 
 // parseTopics reads id=Label, or *id=Label; the server checks them.
-func (f promptFlags) parseTopics() []pushsvc.PromptTopic {
-	topics := []pushsvc.PromptTopic{}
+func (f promptFlags) parseTopics() []prompt.Topic {
+	topics := []prompt.Topic{}
 	for _, text := range f.topics {
 		id, label, _ := strings.Cut(text, "=")
 		id, checked := strings.CutPrefix(id, "*")
-		topics = append(topics, pushsvc.PromptTopic{ID: id, Label: label, Checked: checked})
+		topics = append(topics, prompt.Topic{ID: id, Label: label, Checked: checked})
 	}
 	return topics
 }
@@ -347,7 +348,7 @@ func printPrompt(w io.Writer, v service.PromptView) error {
 }
 
 // describeAfter is in the words of the Caddyfile.
-func describeAfter(a *pushsvc.PromptAfter) string {
+func describeAfter(a *prompt.After) string {
 	if a == nil {
 		return ""
 	}

@@ -10,7 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/prompt"
 )
 
 // TestPromptFlags: the flags change what they name, and --unset takes settings
@@ -21,7 +21,7 @@ func TestPromptFlags(t *testing.T) {
 			t.Errorf("%s has no flag", member)
 		}
 	}
-	set := pushsvc.PromptSettings{Title: new(string), Paths: []string{"/old"}}
+	set := prompt.Settings{Title: new(string), Paths: []string{"/old"}}
 	for _, tt := range []struct{ flags, want, fault string }{
 		{`--kind bar`, `{"kind":"bar","paths":["/old"],"title":""}`, ""},
 		{`--title x --body= --unset paths`, `{"body":"","title":"x"}`, ""},
@@ -91,9 +91,9 @@ func TestPromptFile(t *testing.T) {
 }
 
 func TestDescribeAfter(t *testing.T) {
-	for want, a := range map[string]*pushsvc.PromptAfter{
+	for want, a := range map[string]*prompt.After{
 		"": nil, "at once": {}, "manual": {Manual: true}, "1 page": {Pages: 1},
-		"2 pages, 1d, scroll 5%, click a·, event e, exit": {Pages: 2, Delay: pushsvc.PromptDelay(24 * 3600e9), Scroll: 5, Click: "a\x1b", Event: "e", Exit: true},
+		"2 pages, 1d, scroll 5%, click a·, event e, exit": {Pages: 2, Delay: prompt.Delay(24 * 3600e9), Scroll: 5, Click: "a\x1b", Event: "e", Exit: true},
 	} {
 		if got := describeAfter(a); got != want {
 			t.Errorf("%+v is %q, want %q", a, got, want)

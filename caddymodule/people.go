@@ -20,6 +20,7 @@ import (
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/httpapi"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/people"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/service"
 )
 
@@ -76,7 +77,7 @@ func (h *Handler) checkPeople() error {
 		return &optionError{"event", fmt.Sprintf("is given more than %d times", maxEventRules)}
 	}
 	for _, e := range h.Events {
-		switch name, ok := pushsvc.CleanEventName(e.Name); {
+		switch name, ok := people.CleanEventName(e.Name); {
 		case !ok || name != e.Name:
 			return &optionError{"event", fmt.Sprintf("%q is reserved or no name of an event", e.Name)}
 		case len(e.Props) > maxEventProps:
@@ -250,12 +251,12 @@ func (p *watched) tell(r *http.Request) {
 	if run.service.Known(p.browser) != nil {
 		return // another tab has logged in or out meanwhile
 	}
-	t := pageTold{site: site, batch: pushsvc.Batch{Device: device, Line: p.browser.Line(), At: now}}
+	t := pageTold{site: site, batch: people.Batch{Device: device, Line: p.browser.Line(), At: now}}
 	if p.h.Identify != "" {
 		// What the placeholder stands for is never looked at for placeholders again.
-		id, ok := pushsvc.Identity{Kind: pushsvc.IdentityID, Value: repl.ReplaceAll(p.h.Identify, "")}.Clean()
+		id, ok := people.Identity{Kind: people.IdentityID, Value: repl.ReplaceAll(p.h.Identify, "")}.Clean()
 		if ok && run.pages.fresh(site, device, id.Value, now) {
-			t.batch.Entries = append(t.batch.Entries, pushsvc.Entry{Kind: pushsvc.EntryLogin, Time: now, Identities: []pushsvc.Identity{id}})
+			t.batch.Entries = append(t.batch.Entries, people.Entry{Kind: people.EntryLogin, Time: now, Identities: []people.Identity{id}})
 		}
 	}
 	for _, e := range p.events {
@@ -267,7 +268,7 @@ func (p *watched) tell(r *http.Request) {
 				}
 			}
 		})
-		t.batch.Entries = append(t.batch.Entries, pushsvc.Entry{Kind: pushsvc.EntryEvent, Time: now, Name: e.Name, Props: pushsvc.CleanProps(props, false)})
+		t.batch.Entries = append(t.batch.Entries, people.Entry{Kind: people.EntryEvent, Time: now, Name: e.Name, Props: people.CleanProps(props, false)})
 	}
 	if len(t.batch.Entries) == 0 {
 		return
@@ -283,7 +284,7 @@ func (p *watched) tell(r *http.Request) {
 type pageTold struct {
 	site   string
 	client netip.Addr // as one by httpapi.ClientOf
-	batch  pushsvc.Batch
+	batch  people.Batch
 }
 
 // How much may wait for the store, and how many write at a time: what a device's

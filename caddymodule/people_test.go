@@ -11,6 +11,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/people"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/store/boltstore"
 )
 
@@ -60,7 +61,7 @@ func (s *server) stopped() *boltstore.Store {
 	return store
 }
 
-func person(t *testing.T, store *boltstore.Store, cookie string) (pushsvc.Profile, []pushsvc.EventRecord) {
+func person(t *testing.T, store *boltstore.Store, cookie string) (people.Profile, []people.EventRecord) {
 	t.Helper()
 	secret, err := store.Secret(t.Context())
 	if err != nil {

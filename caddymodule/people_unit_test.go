@@ -12,24 +12,26 @@ import (
 	"time"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/people"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/service"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/store"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/store/memstore"
 )
 
 // stuckStore is a store whose disk hangs until it is let go.
 type stuckStore struct {
-	pushsvc.Store
+	store.Store
 	free   chan struct{}
 	stored atomic.Int64
 }
 
-func (s *stuckStore) Track(ctx context.Context, site string, b pushsvc.Batch) (pushsvc.Tracked, error) {
+func (s *stuckStore) Track(ctx context.Context, site string, b people.Batch) (people.Tracked, error) {
 	<-s.free
 	switch n := s.stored.Add(1); {
 	case n%7 == 1:
 		panic("a panic of the store")
 	case n%7 == 2:
-		return pushsvc.Tracked{}, errors.New("disk full")
+		return people.Tracked{}, errors.New("disk full")
 	}
 	return s.Store.Track(ctx, site, b)
 }
@@ -45,7 +47,7 @@ func TestPagesNeverWait(t *testing.T) {
 	go func() {
 		defer close(done)
 		for n := range told {
-			p.put(pageTold{site: "a.example", batch: pushsvc.Batch{Device: pushsvc.DeviceID{byte(n), byte(n >> 8), 1}, At: time.Now(), Entries: []pushsvc.Entry{{Kind: pushsvc.EntryEvent, Name: "E", Time: time.Now()}}}})
+			p.put(pageTold{site: "a.example", batch: people.Batch{Device: pushsvc.DeviceID{byte(n), byte(n >> 8), 1}, At: time.Now(), Entries: []people.Entry{{Kind: people.EntryEvent, Name: "E", Time: time.Now()}}}})
 		}
 	}()
 	select {
@@ -75,8 +77,8 @@ func TestPagesFair(t *testing.T) {
 	store := &stuckStore{Store: memstore.New(), free: make(chan struct{})}
 	p := newPages(&service.Service{Store: store, Clock: time.Now}, slog.New(slog.NewTextHandler(io.Discard, nil)), func() {})
 	tell := func(client, name string, n int) {
-		p.put(pageTold{site: "a.example", client: netip.MustParseAddr(client), batch: pushsvc.Batch{
-			Device: pushsvc.DeviceID{byte(n), byte(n >> 8), 1}, At: time.Now(), Entries: []pushsvc.Entry{{Kind: pushsvc.EntryEvent, Name: name, Time: time.Now()}},
+		p.put(pageTold{site: "a.example", client: netip.MustParseAddr(client), batch: people.Batch{
+			Device: pushsvc.DeviceID{byte(n), byte(n >> 8), 1}, At: time.Now(), Entries: []people.Entry{{Kind: people.EntryEvent, Name: name, Time: time.Now()}},
 		}})
 	}
 	const flood, genuine = 12_000, 100

@@ -10,6 +10,7 @@ import (
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/httpapi"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/prompt"
 )
 
 // Prompt is the question before the browser's own. Empty texts are the
@@ -97,12 +98,12 @@ type After struct {
 
 // config is what the SDK is told.
 func (p *Prompt) config() httpapi.PromptConfig {
-	byDefault := pushsvc.PromptSettings{AskAgain: pushsvc.AskAgain{pushsvc.DefaultAskAgain}}
+	byDefault := prompt.Settings{AskAgain: prompt.AskAgain{prompt.DefaultAskAgain}}
 	return httpapi.PromptConfig{}.With(byDefault).With(p.settings())
 }
 
 // settings are what is said here, in the form that the operator's API has too.
-func (p *Prompt) settings() (s pushsvc.PromptSettings) {
+func (p *Prompt) settings() (s prompt.Settings) {
 	if p == nil {
 		return s
 	}
@@ -124,11 +125,11 @@ func (p *Prompt) settings() (s pushsvc.PromptSettings) {
 		}
 	}
 	for _, t := range p.Topics {
-		s.Topics = append(s.Topics, pushsvc.PromptTopic(t))
+		s.Topics = append(s.Topics, prompt.Topic(t))
 	}
 	if a := p.After; a != nil {
-		s.After = &pushsvc.PromptAfter{
-			Pages: a.Pages, Delay: pushsvc.PromptDelay(a.Delay), Scroll: a.Scroll,
+		s.After = &prompt.After{
+			Pages: a.Pages, Delay: prompt.Delay(a.Delay), Scroll: a.Scroll,
 			Click: a.Click, Event: a.Event, Exit: a.Exit, Manual: a.Manual,
 		}
 	}

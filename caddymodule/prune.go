@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/store"
 )
 
 // How old messages are removed: some at a time with pauses between, because
@@ -24,7 +25,7 @@ const (
 
 // pruner removes messages that ended long ago, and what visitors did.
 type pruner struct {
-	store  pushsvc.Store
+	store  store.Store
 	logger *slog.Logger
 	keep   time.Duration // of messages; for ever where it is not positive
 	retain time.Duration // of events and anonymous profiles; likewise

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/people"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/store/memstore"
 )
 
@@ -64,12 +65,12 @@ func TestPrunePeople(t *testing.T) {
 	track := func(n byte, age time.Duration, identity string) {
 		t.Helper()
 		at := now.Add(-age)
-		b := pushsvc.Batch{Device: pushsvc.DeviceID{n}, At: at, Entries: []pushsvc.Entry{
-			{Kind: pushsvc.EntryEvent, Name: "E", Time: at},
-			{Kind: pushsvc.EntryPopup, Time: at, Popup: &pushsvc.PopupAct{Popup: "sale", Act: pushsvc.ActViewed}},
+		b := people.Batch{Device: pushsvc.DeviceID{n}, At: at, Entries: []people.Entry{
+			{Kind: people.EntryEvent, Name: "E", Time: at},
+			{Kind: people.EntryPopup, Time: at, Popup: &people.PopupAct{Popup: "sale", Act: people.ActViewed}},
 		}}
 		if identity != "" {
-			b.Entries = append(b.Entries, pushsvc.Entry{Kind: pushsvc.EntryLogin, Time: at, Identities: []pushsvc.Identity{{Kind: pushsvc.IdentityID, Value: identity}}})
+			b.Entries = append(b.Entries, people.Entry{Kind: people.EntryLogin, Time: at, Identities: []people.Identity{{Kind: people.IdentityID, Value: identity}}})
 		}
 		if _, err := store.Track(t.Context(), "a.example", b); err != nil {
 			t.Fatal(err)
@@ -83,7 +84,7 @@ func TestPrunePeople(t *testing.T) {
 	views := map[bool]int64{}
 	counters, err := store.PopupStats(t.Context(), "a.example", "sale", time.Time{}, time.Time{})
 	for _, c := range counters {
-		views[c.Hour.Equal(pushsvc.FoldedHour)] += c.Count
+		views[c.Hour.Equal(people.FoldedHour)] += c.Count
 	}
 	if err != nil || views[true] != 2 || views[false] != 1 {
 		t.Errorf("old views and young ones: %v, %v", views, err)

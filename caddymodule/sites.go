@@ -14,6 +14,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/prompt"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/service"
 )
 
@@ -31,10 +32,10 @@ type place struct {
 
 // Prompt implements service.ConfiguredSites: where several handlers serve a site,
 // the first counts.
-func (a *App) Prompt(site string) (said, byDefault pushsvc.PromptSettings, ok bool) {
+func (a *App) Prompt(site string) (said, byDefault prompt.Settings, ok bool) {
 	for _, p := range a.places() {
 		if p.serves(site) {
-			return p.handler.Prompt.settings(), pushsvc.DefaultPrompt(p.handler.Compat == compatCleverTap), true
+			return p.handler.Prompt.settings(), prompt.Default(p.handler.Compat == compatCleverTap), true
 		}
 	}
 	return said, byDefault, false

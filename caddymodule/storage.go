@@ -13,8 +13,8 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"go.uber.org/zap"
 
-	"github.com/caddy-webpush/caddy-webpush/pushsvc"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/service"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/store"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/store/boltstore"
 )
 
@@ -30,7 +30,7 @@ type StoreProvider interface {
 	StoreKey() string
 	// OpenStore opens the store. It is called once for all configs that name
 	// the same key, and never while the store is open.
-	OpenStore(ctx context.Context) (pushsvc.Store, error)
+	OpenStore(ctx context.Context) (store.Store, error)
 }
 
 // stores holds the open stores of the process, by StoreKey. It must outlive
@@ -41,7 +41,7 @@ var stores = caddy.NewUsagePool()
 // operators have set in it is in memory once, so that a reload misses nothing
 // of it.
 type pooledStore struct {
-	pushsvc.Store
+	store.Store
 	live *service.Live
 }
 
@@ -153,7 +153,7 @@ func (b *BoltStorage) StoreKey() string { return "bbolt:" + b.path }
 const lockTimeout = 3 * time.Second
 
 // OpenStore implements StoreProvider.
-func (b *BoltStorage) OpenStore(ctx context.Context) (pushsvc.Store, error) {
+func (b *BoltStorage) OpenStore(ctx context.Context) (store.Store, error) {
 	return boltstore.Open(ctx, b.path, boltstore.Options{Timeout: lockTimeout, OnDamage: new(damageLog).report, OnHeld: logHeld})
 }
 

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/people"
 )
 
 func TestDeviceCookies(t *testing.T) {
@@ -56,7 +57,7 @@ func TestDeviceCookies(t *testing.T) {
 		pushsvc.CheckPopupToken(secret, "a.example", "saleb", "", device, token) || pushsvc.CheckPopupToken(secret, "a.example", "sale", "b", device, "") {
 		t.Error("tokens of pop-ups")
 	}
-	if len(pushsvc.NewProfileID(day)) != 36 || pushsvc.NewProfileID(day)[14] != '7' || pushsvc.NewProfileID(day) > pushsvc.NewProfileID(day.Add(time.Millisecond)) {
+	if len(people.NewProfileID(day)) != 36 || people.NewProfileID(day)[14] != '7' || people.NewProfileID(day) > people.NewProfileID(day.Add(time.Millisecond)) {
 		t.Error("ids of profiles don't rise")
 	}
 }

@@ -1,10 +1,11 @@
 // Package pushsvc is the model of a web push service: sites, the
 // subscriptions of their visitors, the messages that operators send, the
-// receipts that come back, the VAPID keys that hold it together, and the
-// seams (Store and its parts) behind which they are kept.
+// receipts that come back, the VAPID keys that hold it together, and what a
+// store of each promises.
 //
-// The package imports the standard library only and does no I/O. Packages
-// below it do the work: webpush sends one message to one endpoint, delivery
+// The package does no I/O. Subjects of their own have their own packages:
+// people, popup, prompt. store.Store is the sum of what all subjects ask of a
+// store. The other packages do the work: webpush sends one message to one endpoint, delivery
 // sends one message to an audience, service holds the use cases that every
 // front shares, httpapi speaks HTTP, store/… keep the data, web carries what
 // runs in the browser.

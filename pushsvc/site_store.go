@@ -20,7 +20,7 @@ type SiteStore interface {
 	Used(ctx context.Context) (int64, error)
 	// BeginMove makes from another name of into, in one transaction: from then on every
 	// call that names from means into. Settings and pop-ups have come over when it
-	// returns (into's own setting stays; pop-ups as JoinPopups says), all other rows do
+	// returns (into's own setting stays; pop-ups as popup.Join says), all other rows do
 	// by MoveRows. Subscription ids of from grow by what into had given out. It may be
 	// repeated. ErrNotFound where nothing is kept of from; *SiteNameError and
 	// ErrSiteMoving as the function BeginMove says, *SiteBusyError where a message of

@@ -5,25 +5,6 @@ import (
 	"time"
 )
 
-// Store keeps everything. Each method is one transaction: it has happened
-// wholly and durably when the method returns nil. An error other than the
-// sentinels says that the outcome is unknown, so that callers may repeat the
-// call: every write is idempotent. Methods may be called by many goroutines.
-type Store interface {
-	SubscriptionStore
-	MessageStore
-	KeyStore
-	PeopleStore
-	SettingStore
-	PopupStore
-	SiteStore
-	ChangeStore
-
-	// Close waits for running transactions and releases the store. Later
-	// calls of other methods give ErrClosed.
-	Close() error
-}
-
 // SubscriptionStore keeps subscriptions by site.
 type SubscriptionStore interface {
 	// PutSubscription inserts the subscription, or refreshes the one of the

@@ -18,7 +18,7 @@ const (
 
 // isTopicID says whether s has the form of a topic's id: letters, digits, - and
 // _, at most MaxTopicID of them.
-func isTopicID(s string) bool {
+func IsTopicID(s string) bool {
 	return s != "" && len(s) <= MaxTopicID && strings.Trim(s, base64URLAlphabet) == ""
 }
 
@@ -31,7 +31,7 @@ func CleanTopics(ids []string) []string {
 	}
 	out := make([]string, 0, min(len(ids), MaxTopics))
 	for _, id := range ids {
-		if isTopicID(id) {
+		if IsTopicID(id) {
 			out = append(out, id)
 		}
 	}
@@ -46,7 +46,7 @@ func CheckTopics(ids []string) error {
 		return &FieldError{"topics", fmt.Sprintf("has more than %d entries", MaxTopics)}
 	}
 	for i, id := range ids {
-		if !isTopicID(id) {
+		if !IsTopicID(id) {
 			return &FieldError{fmt.Sprintf("topics[%d]", i), fmt.Sprintf("is no topic's id: at most %d letters, digits, - and _", MaxTopicID)}
 		}
 	}

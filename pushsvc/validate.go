@@ -51,7 +51,7 @@ func (c *Content) validateTexts() error {
 	if len(c.Tag) > MaxTag {
 		return &FieldError{"tag", fmt.Sprintf("is longer than %d bytes", MaxTag)}
 	}
-	if !isLanguage(c.Lang) {
+	if !IsLanguage(c.Lang) {
 		return &FieldError{"lang", `is not a BCP 47 language tag such as "en" or "pt-BR"`}
 	}
 	return nil
@@ -61,7 +61,7 @@ func (c *Content) validateURLs() error {
 	for _, f := range []struct{ name, value string }{
 		{"url", c.URL}, {"icon", c.Icon}, {"image", c.Image}, {"badge", c.Badge},
 	} {
-		if err := checkURL(f.name, f.value); err != nil {
+		if err := CheckURL(f.name, f.value); err != nil {
 			return err
 		}
 	}
@@ -86,10 +86,10 @@ func (c *Content) validateActions() error {
 			return &FieldError{at + "title", "is missing: it is the button's text"}
 		}
 		seen[a.Action] = true
-		if err := checkURL(at+"url", a.URL); err != nil {
+		if err := CheckURL(at+"url", a.URL); err != nil {
 			return err
 		}
-		if err := checkURL(at+"icon", a.Icon); err != nil {
+		if err := CheckURL(at+"icon", a.Icon); err != nil {
 			return err
 		}
 	}
@@ -151,7 +151,7 @@ const base64URLAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0
 // checkURL takes what a notification may point to: nothing, a path on the
 // site, or an absolute http(s) URL. Anything else (javascript:, data:,
 // //host) could run code or leave the site unseen.
-func checkURL(field, s string) error {
+func CheckURL(field, s string) error {
 	if s == "" {
 		return nil
 	}
@@ -185,7 +185,7 @@ func checkURL(field, s string) error {
 	return nil
 }
 
-func isLanguage(s string) bool {
+func IsLanguage(s string) bool {
 	if s == "" {
 		return true
 	}
@@ -204,7 +204,7 @@ func isLanguage(s string) bool {
 // for keeping: what is not what it claims to be is left empty, because a
 // strange time zone is no reason to lose a subscriber.
 func (s *Subscription) CleanOrigin() {
-	if !isLanguage(s.Language) {
+	if !IsLanguage(s.Language) {
 		s.Language = ""
 	}
 	// The shape alone: which zones exist is for whoever reads them, and the

@@ -10,8 +10,8 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/caddy-webpush/caddy-webpush/pushsvc"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/onsite"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/popup"
 )
 
 // small is a pop-up that comes at once.
@@ -86,7 +86,7 @@ func (x *onPage) groups(group string) {
 	x.Helper()
 	named := map[string]string{}
 	for i := 0; len(named) < 2; i++ {
-		p := pushsvc.Popup{ID: "split-" + strconv.Itoa(i), Control: 50, Variants: []pushsvc.PopupVariant{{ID: "a", Weight: 1}, {ID: "b", Weight: 1}}}
+		p := popup.Popup{ID: "split-" + strconv.Itoa(i), Control: 50, Variants: []popup.Variant{{ID: "a", Weight: 1}, {ID: "b", Weight: 1}}}
 		if variant := onsite.Assign(host(x.origin), &p, group); variant != "a" && named[variant] == "" {
 			named[variant] = p.ID
 		}

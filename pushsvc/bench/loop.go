@@ -17,6 +17,7 @@ import (
 	peer "github.com/SherClockHolmes/webpush-go"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/store"
 )
 
 const (
@@ -42,7 +43,7 @@ func asPeers(s *pushsvc.Subscription) peerSubscription {
 }
 
 // readSubscribers hands the first n subscribers of the store to take.
-func readSubscribers(ctx context.Context, store pushsvc.Store, n int, take func(*pushsvc.Subscription) error) error {
+func readSubscribers(ctx context.Context, store store.Store, n int, take func(*pushsvc.Subscription) error) error {
 	var after pushsvc.SubscriptionID
 	for n > 0 {
 		page, err := store.SubscriptionPage(ctx, site, after, min(n, loopPage))
@@ -102,7 +103,7 @@ func sendByLoop(ctx context.Context, t task, b between, answers *json.Encoder) e
 	return answers.Encode(o)
 }
 
-func currentKey(ctx context.Context, store pushsvc.Store) (pushsvc.Key, error) {
+func currentKey(ctx context.Context, store store.Store) (pushsvc.Key, error) {
 	keys, err := store.Keys(ctx)
 	if err != nil {
 		return pushsvc.Key{}, fmt.Errorf("reading the key: %w", err)
@@ -113,7 +114,7 @@ func currentKey(ctx context.Context, store pushsvc.Store) (pushsvc.Key, error) {
 	return keys[0], nil
 }
 
-func (l *loop) run(ctx context.Context, store pushsvc.Store, n int) error {
+func (l *loop) run(ctx context.Context, store store.Store, n int) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var workers sync.WaitGroup

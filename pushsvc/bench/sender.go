@@ -20,6 +20,7 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/delivery"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/service"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/store"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/store/boltstore"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/transfer"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/webpush"
@@ -159,7 +160,7 @@ func payloadFor(id pushsvc.SubscriptionID, m pushsvc.Message) []byte {
 }
 
 // balanced fails unless the store says that everybody's push was accepted.
-func balanced(ctx context.Context, store pushsvc.Store, id string, n int) error {
+func balanced(ctx context.Context, store store.Store, id string, n int) error {
 	m, err := store.Message(ctx, site, id)
 	if err != nil {
 		return fmt.Errorf("reading the message's row: %w", err)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/store"
 )
 
 var errDisk = errors.New("input/output error")
@@ -16,7 +17,7 @@ var errDisk = errors.New("input/output error")
 // recipient is in exactly one state and that nobody is counted twice; faults
 // may be put before and behind its calls.
 type checkedStore struct {
-	pushsvc.Store
+	store.Store
 	tb testing.TB
 	// before and after, where they are set, are asked with each checkpoint;
 	// an error takes the place of the store's answer. note is asked before

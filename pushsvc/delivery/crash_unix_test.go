@@ -24,6 +24,7 @@ import (
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/delivery"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/store"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/store/boltstore"
 )
 
@@ -251,7 +252,7 @@ func (l *looked) unknown(id pushsvc.SubscriptionID) bool {
 	return false
 }
 
-func (c *crashed) giveBack(store pushsvc.Store, rng pushsvc.Range) {
+func (c *crashed) giveBack(store store.Store, rng pushsvc.Range) {
 	_, _, err := store.Checkpoint(context.Background(), pushsvc.Checkpoint{
 		Site: rng.Site, MessageID: rng.MessageID, Range: rng.N, Epoch: rng.Epoch,
 		Cursor: rng.Cursor, Settled: rng.Settled, At: time.Now(),

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/store"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/webpush"
 )
 
@@ -46,7 +47,7 @@ type Stats struct {
 // Config is what an engine needs. All fields but those with a default, and
 // Observer, must be set.
 type Config struct {
-	Store  pushsvc.Store
+	Store  store.Store
 	Sender Sender
 	Logger *slog.Logger
 	Clock  func() time.Time

@@ -19,6 +19,7 @@ import (
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/delivery"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/store"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/store/memstore"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/webpush"
 )
@@ -66,7 +67,7 @@ func newFixture(t testing.TB) *fixture {
 	return newFixtureOn(t, memstore.New())
 }
 
-func newFixtureOn(t testing.TB, store pushsvc.Store) *fixture {
+func newFixtureOn(t testing.TB, store store.Store) *fixture {
 	t.Helper()
 	t.Cleanup(func() { _ = store.Close() })
 	f := &fixture{TB: t, store: &checkedStore{Store: store, tb: t}, push: newPushService(t), log: new(logBuffer)}
@@ -79,7 +80,7 @@ func newFixtureOn(t testing.TB, store pushsvc.Store) *fixture {
 }
 
 // ensureKey gives the store its VAPID key.
-func ensureKey(t testing.TB, store pushsvc.Store) pushsvc.Key {
+func ensureKey(t testing.TB, store store.Store) pushsvc.Key {
 	t.Helper()
 	key, err := store.EnsureKey(t.Context(), newKey)
 	if err != nil {

@@ -10,13 +10,14 @@ import (
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/httpapi"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/people"
 )
 
 // loginAs is a login entry; signed where the fixture asks for it.
 func (f *fixture) loginAs(value string) string {
 	signature := ""
 	if f.identitySecret != "" {
-		signature = pushsvc.SignIdentity(f.identitySecret, pushsvc.Identity{Kind: pushsvc.IdentityID, Value: value})
+		signature = people.SignIdentity(f.identitySecret, people.Identity{Kind: people.IdentityID, Value: value})
 	}
 	return fmt.Sprintf(`{"type":"login","identities":[{"kind":"identity","value":%q}],"signature":%q}`, value, signature)
 }

@@ -15,6 +15,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/people"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/service"
 )
 
@@ -143,7 +144,7 @@ func decodeWhole(body []byte) (req service.RecordRequest, ok bool) {
 	if !namesOnce(body) || json.Unmarshal(body, &req) != nil {
 		return req, false
 	}
-	return req, req.Batch == "" || len(req.Events) <= pushsvc.MaxEntries
+	return req, req.Batch == "" || len(req.Events) <= people.MaxEntries
 }
 
 // decodeEntries decodes one entry after the other.
@@ -164,8 +165,8 @@ func decodeEntries(body []byte) (req service.RecordRequest, err error) {
 	if err := checkTopNames(body); err != nil {
 		return req, err
 	}
-	if len(raw.Events) > pushsvc.MaxEntries {
-		return req, badField("events", fmt.Sprintf("has more than %d entries", pushsvc.MaxEntries))
+	if len(raw.Events) > people.MaxEntries {
+		return req, badField("events", fmt.Sprintf("has more than %d entries", people.MaxEntries))
 	}
 	req = service.RecordRequest{Batch: raw.Batch, Session: raw.Session, Seed: raw.Seed, Sent: raw.Sent}
 	for _, text := range raw.Events {

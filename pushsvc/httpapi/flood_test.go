@@ -20,6 +20,8 @@ import (
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/httpapi"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/people"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/popup"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/service"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/store/boltstore"
 )
@@ -56,7 +58,7 @@ func newFlood(t *testing.T, devices int) *flood {
 	f.service.Clock = func() time.Time { return time.Unix(0, f.now.Load()) }
 	f.service.Conversions = f.service.PopupConversions
 	f.service.Configured = nil // all hosts are as strange
-	f.service.PeopleLimits = pushsvc.PeopleLimits{Anonymous: int64(devices / 4), EventNames: 100}
+	f.service.PeopleLimits = people.Limits{Anonymous: int64(devices / 4), EventNames: 100}
 	f.service.MaxSites = max(devices/100, 20)
 	f.public = &httpapi.Public{
 		Service: f.service, Logger: f.logger(),
@@ -196,7 +198,7 @@ func TestFlood(t *testing.T) {
 		devices = n
 	}
 	f := newFlood(t, devices)
-	p := pushsvc.Popup{ID: "p", State: pushsvc.PopupRunning, Kind: pushsvc.PopupBox, Content: pushsvc.PopupContent{Title: "x"}}
+	p := popup.Popup{ID: "p", State: popup.Running, Kind: popup.Box, Content: popup.Content{Title: "x"}}
 	for _, site := range []string{floodSite, floodTenant} {
 		if _, err := f.service.PutPopup(t.Context(), site, p, pushsvc.AnyRevision); err != nil {
 			t.Fatal(err)

@@ -23,6 +23,7 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/httpapi"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/service"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/store"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/store/boltstore"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/webpush"
 )
@@ -32,7 +33,7 @@ const siteA, siteB = "a.example", "b.example"
 // fixture is both fronts on real servers over a real store.
 type fixture struct {
 	testing.TB
-	store   pushsvc.Store
+	store   store.Store
 	service *service.Service
 	wakes   *wakes
 	// public answers {action} of {site} at /{site}/{action}.
@@ -72,7 +73,7 @@ func newFixture(t testing.TB) *fixture {
 }
 
 // newFixtureOn is a server that begins with the store.
-func newFixtureOn(t testing.TB, store pushsvc.Store) *fixture {
+func newFixtureOn(t testing.TB, store store.Store) *fixture {
 	t.Helper()
 	f := &fixture{TB: t, store: store, wakes: new(wakes), log: new(lockedBuffer)}
 	var err error
@@ -93,7 +94,7 @@ func newFixtureOn(t testing.TB, store pushsvc.Store) *fixture {
 }
 
 // openStore opens a real store, which must not be found damaged.
-func openStore(t testing.TB) pushsvc.Store {
+func openStore(t testing.TB) store.Store {
 	t.Helper()
 	damage := make(chan error, 1)
 	store, err := boltstore.Open(t.Context(), filepath.Join(t.TempDir(), "webpush.db"), boltstore.Options{

@@ -171,7 +171,7 @@ func recordCost(req *service.RecordRequest, size int) int {
 	return costOf(size) + ops/costOps + identities/costIdentities
 }
 
-// workSize is how much of pushsvc.Tracked.Work counts as one post more. What an
+// workSize is how much of people.Tracked.Work counts as one post more. What an
 // ordinary visitor's batch costs is less.
 const workSize = 16 << 10
 

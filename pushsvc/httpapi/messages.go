@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/popup"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/service"
 )
 
@@ -59,7 +60,7 @@ func UploadName(path string) (string, bool) {
 func (p *Public) ServeUpload(w http.ResponseWriter, r *http.Request, site PublicSite, name string) {
 	ctx, cancel := context.WithTimeout(r.Context(), visitorTime)
 	defer cancel()
-	u, err := timely(ctx, &p.calls, func(ctx context.Context) (pushsvc.Upload, error) {
+	u, err := timely(ctx, &p.calls, func(ctx context.Context) (popup.Upload, error) {
 		return p.Service.Store.Upload(ctx, site.Name, name)
 	})
 	if errors.Is(err, pushsvc.ErrNotFound) {

@@ -9,27 +9,28 @@ import (
 	"time"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/people"
 )
 
 // profileView is a person in a list.
 type profileView struct {
-	ID         string             `json:"id"`
-	Identities []pushsvc.Identity `json:"identities"`
-	Created    time.Time          `json:"created"`
-	Seen       time.Time          `json:"seen"`
-	Devices    int                `json:"devices"`
-	Visits     int64              `json:"visits"`
-	Events     int64              `json:"events"`
-	Attributes map[string]any     `json:"attributes,omitempty"`
+	ID         string            `json:"id"`
+	Identities []people.Identity `json:"identities"`
+	Created    time.Time         `json:"created"`
+	Seen       time.Time         `json:"seen"`
+	Devices    int               `json:"devices"`
+	Visits     int64             `json:"visits"`
+	Events     int64             `json:"events"`
+	Attributes map[string]any    `json:"attributes,omitempty"`
 }
 
-func viewProfile(p pushsvc.Profile) profileView {
+func viewProfile(p people.Profile) profileView {
 	v := profileView{
 		ID: p.ID, Identities: p.Identities, Created: p.Created, Seen: p.Seen,
 		Devices: len(p.Devices), Visits: p.Visits, Attributes: p.Attributes,
 	}
 	if v.Identities == nil {
-		v.Identities = []pushsvc.Identity{}
+		v.Identities = []people.Identity{}
 	}
 	for _, e := range p.Events {
 		v.Events += e.Count
@@ -39,9 +40,9 @@ func viewProfile(p pushsvc.Profile) profileView {
 
 // profileList is what lists of people answer.
 type profileList struct {
-	Profiles []profileView        `json:"profiles"`
-	Next     string               `json:"next,omitempty"`
-	Counts   pushsvc.PeopleCounts `json:"counts"`
+	Profiles []profileView `json:"profiles"`
+	Next     string        `json:"next,omitempty"`
+	Counts   people.Counts `json:"counts"`
 }
 
 // givenIdentity reads the identity that a request names. It is in the body:
@@ -70,7 +71,7 @@ func (o *Operator) searchProfiles(w http.ResponseWriter, r *http.Request) error 
 	if err != nil {
 		return err
 	}
-	list := profileList{Profiles: []profileView{}, Counts: sum.PeopleCounts}
+	list := profileList{Profiles: []profileView{}, Counts: sum.Counts}
 	switch p, err := o.personBy(r, sum.Site, given); {
 	case err == nil:
 		list.Profiles = append(list.Profiles, viewProfile(p))
@@ -98,7 +99,7 @@ func (o *Operator) listProfiles(w http.ResponseWriter, r *http.Request) error {
 	if r.URL.Query().Has("identity") {
 		return badField("identity", "is not taken in an address, which logs have: POST it to …/profiles/search")
 	}
-	list := profileList{Profiles: []profileView{}, Counts: sum.PeopleCounts}
+	list := profileList{Profiles: []profileView{}, Counts: sum.Counts}
 	after, err := base64.RawURLEncoding.DecodeString(r.FormValue("cursor"))
 	if err != nil || len(after) != 0 && len(after) != 36 {
 		return badField("cursor", `is not one that an earlier page gave as "next"`)
@@ -118,12 +119,12 @@ func (o *Operator) listProfiles(w http.ResponseWriter, r *http.Request) error {
 }
 
 // identitiesOf are those that an operator may mean: see personBy.
-func identitiesOf(text string) (all []pushsvc.Identity) {
+func identitiesOf(text string) (all []people.Identity) {
 	kind, value, _ := strings.Cut(text, ":")
-	for _, i := range []pushsvc.Identity{
-		{Kind: pushsvc.IdentityKind(kind), Value: value},
-		{Kind: pushsvc.IdentityID, Value: text},
-		{Kind: pushsvc.IdentityEmail, Value: text},
+	for _, i := range []people.Identity{
+		{Kind: people.IdentityKind(kind), Value: value},
+		{Kind: people.IdentityID, Value: text},
+		{Kind: people.IdentityEmail, Value: text},
 	} {
 		if clean, ok := i.Clean(); ok {
 			all = append(all, clean)
@@ -134,7 +135,7 @@ func identitiesOf(text string) (all []pushsvc.Identity) {
 
 // personBy finds who has the identity: "<kind>:<value>", or a value alone,
 // which is the site's own or an e-mail address.
-func (o *Operator) personBy(r *http.Request, site, identity string) (pushsvc.Profile, error) {
+func (o *Operator) personBy(r *http.Request, site, identity string) (people.Profile, error) {
 	for _, clean := range identitiesOf(identity) {
 		p, err := o.service.Store.PersonBy(r.Context(), site, clean)
 		if err == nil {
@@ -144,7 +145,7 @@ func (o *Operator) personBy(r *http.Request, site, identity string) (pushsvc.Pro
 			return p, fmt.Errorf("finding a profile: %w", err)
 		}
 	}
-	return pushsvc.Profile{}, pushsvc.ErrNotFound
+	return people.Profile{}, pushsvc.ErrNotFound
 }
 
 // exportProfile gives all that is kept of one person.
@@ -207,11 +208,11 @@ func (o *Operator) listEvents(w http.ResponseWriter, r *http.Request) error {
 		return fmt.Errorf("listing events: %w", err)
 	}
 	if events == nil {
-		events = []pushsvc.EventSummary{}
+		events = []people.EventSummary{}
 	}
 	writeJSON(w, http.StatusOK, struct {
-		Events []pushsvc.EventSummary `json:"events"`
-		Counts pushsvc.PeopleCounts   `json:"counts"`
-	}{events, sum.PeopleCounts})
+		Events []people.EventSummary `json:"events"`
+		Counts people.Counts         `json:"counts"`
+	}{events, sum.Counts})
 	return nil
 }

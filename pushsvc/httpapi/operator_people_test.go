@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/people"
 )
 
 func TestProfiles(t *testing.T) {
@@ -23,13 +23,13 @@ func TestProfiles(t *testing.T) {
 	type list struct {
 		Profiles []struct {
 			ID         string
-			Identities []pushsvc.Identity
+			Identities []people.Identity
 			Events     int64
 			Devices    int
 			Attributes map[string]any
 		}
 		Next   string
-		Counts pushsvc.PeopleCounts
+		Counts people.Counts
 	}
 	var got []string
 	for cursor := ""; ; {
@@ -42,7 +42,7 @@ func TestProfiles(t *testing.T) {
 				t.Errorf("%+v", p)
 			}
 		}
-		if page.Counts != (pushsvc.PeopleCounts{Profiles: 3, EventNames: 1}) {
+		if page.Counts != (people.Counts{Profiles: 3, EventNames: 1}) {
 			t.Errorf("counts: %+v", page.Counts)
 		}
 		if cursor = page.Next; cursor == "" {
@@ -63,7 +63,7 @@ func TestProfiles(t *testing.T) {
 		}
 	}
 	for _, size := range []int64{3, 1_000_000} { // of a large site, beginnings alone
-		sum := pushsvc.PeopleSummary{Site: siteA, PeopleCounts: pushsvc.PeopleCounts{Profiles: size}}
+		sum := people.Summary{Site: siteA, Counts: people.Counts{Profiles: size}}
 		for given, want := range map[string]int{ids[0]: 1, ids[0][:4]: 3, ids[0][:9]: 3, ids[0][24:]: map[bool]int{true: 1}[size == 3], "ffff": 0, "0000": 0, "----": 0} {
 			if found, err := f.service.ProfilesByShortID(t.Context(), sum, given); err != nil || len(found) != want {
 				t.Errorf("%q of a site with %d: %d found, %v; want %d", given, size, len(found), err, want)
@@ -77,7 +77,7 @@ func TestProfiles(t *testing.T) {
 			t.Errorf("%s: %+v", identity, page.Profiles)
 		}
 	}
-	var events struct{ Events []pushsvc.EventSummary }
+	var events struct{ Events []people.EventSummary }
 	f.do("GET", base+"/events", "").read(t, 200, &events)
 	if len(events.Events) != 1 || events.Events[0].Name != "Viewed" || events.Events[0].Count != 3 {
 		t.Errorf("events: %+v", events)
@@ -95,7 +95,7 @@ func TestExportAndErase(t *testing.T) {
 	a = f.do("GET", base+id, "")
 	var e struct {
 		ID            string
-		Identities    []pushsvc.Identity
+		Identities    []people.Identity
 		HistoryEvents []struct {
 			Name  string
 			Time  time.Time

@@ -10,11 +10,12 @@ import (
 	"time"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/popup"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/service"
 )
 
-// maxPopupBody leaves room for white space around pushsvc.MaxPopup.
-const maxPopupBody = 4 * pushsvc.MaxPopup
+// maxPopupBody leaves room for white space around popup.MaxSize.
+const maxPopupBody = 4 * popup.MaxSize
 
 // popupView is a pop-up as lists and writes answer it. What a GET of one answers
 // is the pop-up alone: it can be edited and put back.
@@ -23,12 +24,12 @@ type popupView struct {
 	Revision pushsvc.Revision `json:"revision"`
 	Created  time.Time        `json:"created"`
 	Updated  time.Time        `json:"updated"`
-	Popup    pushsvc.Popup    `json:"popup"`
+	Popup    popup.Popup      `json:"popup"`
 	// Warnings are in the answers to writes alone.
 	Warnings []string `json:"warnings,omitempty"`
 }
 
-func viewPopup(p pushsvc.StoredPopup) popupView {
+func viewPopup(p popup.Stored) popupView {
 	return popupView{Site: p.Site, Revision: p.Revision, Created: p.Created.UTC(), Updated: p.Updated.UTC(), Popup: p.Popup}
 }
 
@@ -60,7 +61,7 @@ func (o *Operator) showPopup(w http.ResponseWriter, r *http.Request) error {
 
 // parsePopup reads a pop-up as the API takes it. Faults are a *Problem or a
 // *pushsvc.FieldError. Content without a title has a fault of its own.
-func parsePopup(body []byte) (p pushsvc.Popup, err error) {
+func parsePopup(body []byte) (p popup.Popup, err error) {
 	err = decodeFilled(body, &p, "content")
 	var fault *Problem
 	if errors.As(err, &fault) && variantPart.MatchString(fault.Field) {
@@ -68,7 +69,7 @@ func parsePopup(body []byte) (p pushsvc.Popup, err error) {
 			`leave it out to keep the pop-up's own; to go without, name it in the variant's "without", such as ["content.body"]`, 1)
 	}
 	if err != nil {
-		return pushsvc.Popup{}, err
+		return popup.Popup{}, err
 	}
 	return p, nil
 }
@@ -146,7 +147,7 @@ func (o *Operator) deletePopup(w http.ResponseWriter, r *http.Request) error {
 // setPopupState runs or pauses.
 func (o *Operator) setPopupState(w http.ResponseWriter, r *http.Request) error {
 	var body struct {
-		State pushsvc.PopupState `json:"state"`
+		State popup.State `json:"state"`
 	}
 	if err := o.decode(w, r, &body); err != nil {
 		return err
@@ -217,7 +218,7 @@ func (o *Operator) setPopupSettings(w http.ResponseWriter, r *http.Request) erro
 	if err != nil {
 		return err
 	}
-	set := pushsvc.DefaultPopupSettings()
+	set := popup.DefaultSettings()
 	if err := o.decode(w, r, &set); err != nil {
 		return err
 	}
@@ -232,7 +233,7 @@ func (o *Operator) setPopupSettings(w http.ResponseWriter, r *http.Request) erro
 
 // uploadView is an image as operators see it.
 type uploadView struct {
-	pushsvc.Upload
+	popup.Upload
 	Type string `json:"type"`
 	// Path is where it is below the site's prefix.
 	Path string `json:"path"`
@@ -243,7 +244,7 @@ type uploadView struct {
 // uploadsFolder is where uploads are, below the prefix.
 const uploadsFolder = "i/"
 
-func (o *Operator) viewUpload(u pushsvc.Upload) uploadView {
+func (o *Operator) viewUpload(u popup.Upload) uploadView {
 	v := uploadView{Upload: u, Type: service.ImageType(u.Name), Path: uploadsFolder + u.Name}
 	if configured := o.service.Configured; configured != nil {
 		if prefix := configured.Prefix(u.Site); prefix != "" {
@@ -271,7 +272,7 @@ func (o *Operator) listUploads(w http.ResponseWriter, r *http.Request) error {
 // upload takes an image's bytes as they are. Its type is what they say, not the
 // header.
 func (o *Operator) upload(w http.ResponseWriter, r *http.Request) error {
-	body, err := readBody(w, r, pushsvc.MaxUploadSize,
+	body, err := readBody(w, r, popup.MaxUploadSize,
 		"image/png", "image/jpeg", "image/gif", "image/webp", "image/avif", "application/octet-stream")
 	if err != nil {
 		return err
@@ -310,5 +311,5 @@ func (o *Operator) popupRoutes() []route {
 
 // full says what the site has too many of.
 func fullProblem() *Problem {
-	return problem(http.StatusConflict, fmt.Sprintf("the site has as many as it may, which are %d pop-ups and %d images: delete some", pushsvc.MaxPopups, pushsvc.MaxUploads))
+	return problem(http.StatusConflict, fmt.Sprintf("the site has as many as it may, which are %d pop-ups and %d images: delete some", popup.MaxPopups, popup.MaxUploads))
 }

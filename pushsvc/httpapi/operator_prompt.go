@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/prompt"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/service"
 )
 
@@ -76,15 +77,15 @@ var builtIn = []string{"title", "body", "accept", "reject", "color", "text_color
 
 // ParsePrompt reads a prompt's settings as the API takes them. Faults are a
 // *Problem or a *pushsvc.FieldError.
-func ParsePrompt(body []byte) (s pushsvc.PromptSettings, err error) {
+func ParsePrompt(body []byte) (s prompt.Settings, err error) {
 	if bytes.Equal(bytes.TrimSpace(body), []byte("null")) { // which encoding/json lets pass
 		return s, problem(http.StatusBadRequest, "the body is not a JSON object")
 	}
 	if err := decodeFilled(body, &s, builtIn...); err != nil {
-		return pushsvc.PromptSettings{}, err
+		return prompt.Settings{}, err
 	}
 	if err := s.Validate(); err != nil {
-		return pushsvc.PromptSettings{}, err
+		return prompt.Settings{}, err
 	}
 	return s, nil
 }

@@ -10,15 +10,16 @@ import (
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/httpapi"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/prompt"
 )
 
 // configured is a configuration with the two sites.
 type configured struct{}
 
 // Prompt implements service.ConfiguredSites.
-func (configured) Prompt(site string) (said, byDefault pushsvc.PromptSettings, ok bool) {
+func (configured) Prompt(site string) (said, byDefault prompt.Settings, ok bool) {
 	title := "From the file"
-	return pushsvc.PromptSettings{Title: &title}, pushsvc.DefaultPrompt(false), site == siteA || site == siteB
+	return prompt.Settings{Title: &title}, prompt.Default(false), site == siteA || site == siteB
 }
 
 // Names implements service.ConfiguredSites.

@@ -16,6 +16,7 @@ import (
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/httpapi"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/store"
 )
 
 // file is a list of n browsers' subscriptions made with the fixture's key.
@@ -126,7 +127,7 @@ func TestOperatorExport(t *testing.T) {
 // failing is a store that gives one page and then fails, and whose copies break
 // off.
 type failing struct {
-	pushsvc.Store
+	store.Store
 	pages int
 	early bool
 }
@@ -267,7 +268,7 @@ func TestOperatorRotateKey(t *testing.T) {
 
 // endless is a store whose copies never end by themselves.
 type endless struct {
-	pushsvc.Store
+	store.Store
 	ended chan error
 }
 

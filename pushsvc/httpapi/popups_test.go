@@ -10,8 +10,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/caddy-webpush/caddy-webpush/pushsvc"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/httpapi"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/popup"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/service"
 )
 
@@ -413,7 +413,7 @@ func TestPopupStats(t *testing.T) {
 	for _, r := range stats.Variants {
 		n := want[r.Variant+" viewed"]
 		clicks := n
-		if r.Variant == pushsvc.PopupControl {
+		if r.Variant == popup.Control {
 			clicks = 0
 		}
 		if r.Viewed != n || r.Converted != n || r.Clicked != clicks || r.Elements["shop"] != clicks || n == 0 {

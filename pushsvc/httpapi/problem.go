@@ -14,6 +14,7 @@ import (
 	"net/http"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/popup"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/service"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/transfer"
 )
@@ -96,7 +97,7 @@ func asProblem(err error) *Problem {
 		return problem(http.StatusConflict, busy.Error())
 	case errors.Is(err, pushsvc.ErrSiteMoving):
 		return problem(http.StatusConflict, pushsvc.ErrSiteMoving.Error())
-	case errors.Is(err, pushsvc.ErrFull):
+	case errors.Is(err, popup.ErrFull):
 		return fullProblem()
 	case errors.Is(err, service.ErrReplaced):
 		return problem(http.StatusServiceUnavailable, service.ErrReplaced.Error()+": post the same again, with the new one")

@@ -3,7 +3,7 @@ package httpapi
 import (
 	"time"
 
-	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/prompt"
 )
 
 // PromptConfig is the soft prompt; empty texts are the SDK's own.
@@ -29,7 +29,7 @@ type PromptConfig struct {
 	Consent string `json:"consent,omitempty"`
 }
 
-// PromptAfter is what has to happen before the prompt is shown by itself: pages
+// prompt.After is what has to happen before the prompt is shown by itself: pages
 // and seconds both, and then one of the triggers, where there are any. The zero
 // value is nothing.
 type PromptAfter struct {
@@ -69,7 +69,7 @@ type PromptPaths struct {
 
 // With gives the config with what the settings say in place of its own. They must
 // be valid. It shares no memory with c that it changes.
-func (c PromptConfig) With(s pushsvc.PromptSettings) PromptConfig {
+func (c PromptConfig) With(s prompt.Settings) PromptConfig {
 	set(&c.Kind, s.Kind)
 	set(&c.Title, s.Title)
 	set(&c.Body, s.Body)

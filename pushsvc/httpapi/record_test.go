@@ -11,6 +11,7 @@ import (
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/httpapi"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/people"
 )
 
 // random is a name for a batch or a session.
@@ -46,16 +47,16 @@ func (v *visit) sendBatch(n int, session string, entries ...string) answer {
 }
 
 // profile is what is known of the browser; nil where nothing is.
-func (v *visit) profile() *pushsvc.Profile {
+func (v *visit) profile() *people.Profile {
 	v.Helper()
 	return v.facts().Profile
 }
 
-func (v *visit) facts() pushsvc.Facts {
+func (v *visit) facts() people.Facts {
 	v.Helper()
 	b, ok := pushsvc.OpenDeviceCookie(v.secret(), v.site, v.cookie)
 	if !ok {
-		return pushsvc.Facts{}
+		return people.Facts{}
 	}
 	f, err := v.store.Facts(v.Context(), v.site, b.Device())
 	if err != nil {
@@ -163,7 +164,7 @@ func TestRecordSigned(t *testing.T) {
 	f.identitySecret = "s3cret"
 	v := &visit{fixture: f, site: siteA}
 	sign := func(kind, value string) string {
-		return pushsvc.SignIdentity("s3cret", pushsvc.Identity{Kind: pushsvc.IdentityKind(kind), Value: value})
+		return people.SignIdentity("s3cret", people.Identity{Kind: people.IdentityKind(kind), Value: value})
 	}
 	for _, login := range []string{
 		`{"type":"login","identities":[{"kind":"identity","value":"42"}]}`,
@@ -215,7 +216,7 @@ func TestRecordPopups(t *testing.T) {
 
 func TestRecordBad(t *testing.T) {
 	f := newFixture(t)
-	many := strings.Repeat(anEvent+",", pushsvc.MaxEntries) + anEvent
+	many := strings.Repeat(anEvent+",", people.MaxEntries) + anEvent
 	for _, tt := range []struct{ body, field string }{
 		{`{"batch":"x","events":[]}`, "batch"},
 		{`{"batch":"` + random(1) + `","session":"x","events":[]}`, "session"},
@@ -286,7 +287,7 @@ func TestRecordOps(t *testing.T) {
 	if a := v.send(entries...); a.status != http.StatusNoContent {
 		t.Fatalf("%d %s", a.status, a.body)
 	}
-	if p := v.profile(); p.Attributes["n"] != float64(pushsvc.MaxOps) || p.Events["Viewed"].Count != 1 {
+	if p := v.profile(); p.Attributes["n"] != float64(people.MaxOps) || p.Events["Viewed"].Count != 1 {
 		t.Errorf("%+v", p)
 	}
 }
@@ -419,11 +420,11 @@ func FuzzEvents(f *testing.F) {
 		}
 		for _, p := range page {
 			text, err := json.Marshal(p.Attributes)
-			if err != nil || len(text) > pushsvc.MaxAttributesSize || len(p.Attributes) > pushsvc.MaxAttributes {
+			if err != nil || len(text) > people.MaxAttributesSize || len(p.Attributes) > people.MaxAttributes {
 				t.Errorf("%d attributes with %d bytes, %v", len(p.Attributes), len(text), err)
 			}
 			for name := range p.Events {
-				if clean, ok := pushsvc.CleanEventName(name); !ok || clean != name {
+				if clean, ok := people.CleanEventName(name); !ok || clean != name {
 					t.Errorf("the event %q is kept", name)
 				}
 			}

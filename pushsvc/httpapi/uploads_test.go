@@ -7,8 +7,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/caddy-webpush/caddy-webpush/pushsvc"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/httpapi"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/popup"
 )
 
 // TestUploads: images are what their bytes say, and can't run anything.
@@ -63,7 +63,7 @@ func TestUploads(t *testing.T) {
 	if a := post("\x89PNG\r\n\x1a\n", "image/svg+xml"); a.status != http.StatusUnsupportedMediaType {
 		t.Errorf("%d", a.status)
 	}
-	if a := post("\x89PNG\r\n\x1a\n"+strings.Repeat("x", pushsvc.MaxUploadSize), "image/png"); a.status != http.StatusRequestEntityTooLarge {
+	if a := post("\x89PNG\r\n\x1a\n"+strings.Repeat("x", popup.MaxUploadSize), "image/png"); a.status != http.StatusRequestEntityTooLarge {
 		t.Errorf("%d", a.status)
 	}
 	var list struct{ Uploads []struct{ Name string } }

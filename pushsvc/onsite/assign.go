@@ -6,7 +6,7 @@ import (
 	"encoding/binary"
 	"slices"
 
-	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/popup"
 )
 
 // shares gives two numbers of at least 0 and below 1 that only depend on the
@@ -24,12 +24,12 @@ func shares(texts ...string) (a, b float64) {
 
 // Assign says in which variant of a pop-up a visitor is: always the same one,
 // as long as weights and share stay, and independent of those of other pop-ups.
-// It is PopupControl for those who are only watched, PopupBase where there are
+// It is popup.Control for those who are only watched, popup.Base where there are
 // no variants.
-func Assign(site string, p *pushsvc.Popup, visitor string) string {
+func Assign(site string, p *popup.Popup, visitor string) string {
 	inControl, at := shares("variant", site, p.ID, visitor)
 	if inControl < float64(p.Control)/100 {
-		return pushsvc.PopupControl
+		return popup.Control
 	}
 	total := 0
 	for _, v := range p.Variants {
@@ -41,7 +41,7 @@ func Assign(site string, p *pushsvc.Popup, visitor string) string {
 			return v.ID
 		}
 	}
-	return pushsvc.PopupBase
+	return popup.Base
 }
 
 // HeldOut says whether a visitor is one of those who never see a pop-up of the
@@ -52,8 +52,8 @@ func HeldOut(site, visitor string, percent int) bool {
 }
 
 // Order sorts pop-ups: the highest priority first, then by id.
-func Order(rows []pushsvc.StoredPopup) {
-	slices.SortFunc(rows, func(a, b pushsvc.StoredPopup) int {
+func Order(rows []popup.Stored) {
+	slices.SortFunc(rows, func(a, b popup.Stored) int {
 		return cmp.Or(cmp.Compare(b.Popup.Priority, a.Popup.Priority), cmp.Compare(a.Popup.ID, b.Popup.ID))
 	})
 }

@@ -4,7 +4,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/popup"
 )
 
 // Seen is how often a visitor has seen a pop-up.
@@ -17,9 +17,9 @@ type Seen struct {
 
 // Zone is whose clock a pop-up goes by. visitor is what the visitor's browser
 // said; what is no time zone is UTC.
-func Zone(p *pushsvc.Popup, visitor string) *time.Location {
+func Zone(p *popup.Popup, visitor string) *time.Location {
 	name := p.TimeZone
-	if name == "" || name == pushsvc.ZoneVisitor {
+	if name == "" || name == popup.ZoneVisitor {
 		name = visitor
 	}
 	return location(name)
@@ -72,18 +72,18 @@ func DayStart(now time.Time, zone *time.Location) time.Time {
 }
 
 // Window says whether now is between from and until by the zone's clock.
-func Window(p *pushsvc.Popup, now time.Time, zone *time.Location) Reason {
-	if t, err := pushsvc.ParseWindow(p.From, zone); p.From != "" && (err != nil || now.Before(t)) {
+func Window(p *popup.Popup, now time.Time, zone *time.Location) Reason {
+	if t, err := popup.ParseWindow(p.From, zone); p.From != "" && (err != nil || now.Before(t)) {
 		return NotYet
 	}
-	if t, err := pushsvc.ParseWindow(p.Until, zone); p.Until != "" && (err != nil || !now.Before(t)) {
+	if t, err := popup.ParseWindow(p.Until, zone); p.Until != "" && (err != nil || !now.Before(t)) {
 		return NotAnyMore
 	}
 	return ""
 }
 
 // Caps says whether the visitor may see it once more.
-func Caps(c pushsvc.PopupCaps, seen Seen) Reason {
+func Caps(c popup.Caps, seen Seen) Reason {
 	switch {
 	case c.Session > 0 && seen.Session >= c.Session:
 		return CapSession
@@ -97,8 +97,8 @@ func Caps(c pushsvc.PopupCaps, seen Seen) Reason {
 
 // Decide says whether the pop-up is for a visitor on the page at a time, all but
 // its audience and control group. visitorZone is an IANA name.
-func Decide(p *pushsvc.Popup, page Page, now time.Time, visitorZone string, seen Seen) Reason {
-	if p.State != pushsvc.PopupRunning {
+func Decide(p *popup.Popup, page Page, now time.Time, visitorZone string, seen Seen) Reason {
+	if p.State != popup.Running {
 		return NotRunning
 	}
 	if why := Place(&p.Where, page); why != "" {
@@ -112,6 +112,6 @@ func Decide(p *pushsvc.Popup, page Page, now time.Time, visitorZone string, seen
 
 // Full says whether a visitor has seen as many pop-ups, in one session and in one
 // day of their own, as the site allows.
-func Full(s pushsvc.PopupSettings, session, today int) bool {
+func Full(s popup.Settings, session, today int) bool {
 	return s.PerSession > 0 && session >= s.PerSession || s.PerDay > 0 && today >= s.PerDay
 }

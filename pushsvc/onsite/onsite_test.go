@@ -10,14 +10,14 @@ import (
 	"testing"
 	"time"
 
-	"github.com/caddy-webpush/caddy-webpush/pushsvc"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/onsite"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/popup"
 )
 
 // tableCase is one line of the table that web/src/shared/onsite.test.ts runs too.
 type tableCase struct {
 	Name  string
-	Popup pushsvc.Popup
+	Popup popup.Popup
 	Page  onsite.Page
 	Now   time.Time
 	Zone  string
@@ -49,7 +49,7 @@ func table(t *testing.T) []tableCase {
 		c := &cases[i]
 		c.Popup.ID = "p"
 		if c.Popup.State == "" {
-			c.Popup.State = pushsvc.PopupRunning
+			c.Popup.State = popup.Running
 		}
 		if c.Now.IsZero() {
 			c.Now = usual
@@ -104,12 +104,12 @@ func TestPublicEnds(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		p := pushsvc.Popup{State: pushsvc.PopupRunning, Until: "2026-12-01T00:00", TimeZone: tt.zone}
+		p := popup.Popup{State: popup.Running, Until: "2026-12-01T00:00", TimeZone: tt.zone}
 		if _, got := onsite.Public(&p, now); got != tt.want {
 			t.Errorf("%s at %s: %v", tt.zone, tt.now, got)
 		}
 	}
-	if _, told := onsite.Public(&pushsvc.Popup{State: pushsvc.PopupPaused}, usual); told {
+	if _, told := onsite.Public(&popup.Popup{State: popup.Paused}, usual); told {
 		t.Error("pages are told of a paused one")
 	}
 }
@@ -169,7 +169,7 @@ func near(t *testing.T, what string, got int, share float64) {
 }
 
 func TestAssign(t *testing.T) {
-	p := &pushsvc.Popup{ID: "sale", Control: 20, Variants: []pushsvc.PopupVariant{{ID: "a", Weight: 1}, {ID: "none"}, {ID: "b", Weight: 3}}}
+	p := &popup.Popup{ID: "sale", Control: 20, Variants: []popup.Variant{{ID: "a", Weight: 1}, {ID: "none"}, {ID: "b", Weight: 3}}}
 	other := *p
 	other.ID = "other"
 	got, both := map[string]int{}, 0
@@ -188,7 +188,7 @@ func TestAssign(t *testing.T) {
 			held++
 		}
 	}
-	near(t, "control", got[pushsvc.PopupControl], 0.2)
+	near(t, "control", got[popup.Control], 0.2)
 	near(t, "a", got["a"], 0.2)
 	near(t, "b", got["b"], 0.6)
 	near(t, "a in two pop-ups", both, 0.04)
@@ -196,8 +196,8 @@ func TestAssign(t *testing.T) {
 	if got["none"] != 0 || len(got) != 3 {
 		t.Errorf("%v", got)
 	}
-	plain := &pushsvc.Popup{ID: "plain"}
-	if v := onsite.Assign("a.example", plain, "x"); v != pushsvc.PopupBase {
+	plain := &popup.Popup{ID: "plain"}
+	if v := onsite.Assign("a.example", plain, "x"); v != popup.Base {
 		t.Errorf("variant %q of a pop-up without", v)
 	}
 	// Who was watched only stays so when variants are changed.
@@ -205,7 +205,7 @@ func TestAssign(t *testing.T) {
 	wider.Variants = p.Variants[:1]
 	for i := range 1000 {
 		visitor := fmt.Sprint(i)
-		if (onsite.Assign("s", p, visitor) == pushsvc.PopupControl) != (onsite.Assign("s", &wider, visitor) == pushsvc.PopupControl) {
+		if (onsite.Assign("s", p, visitor) == popup.Control) != (onsite.Assign("s", &wider, visitor) == popup.Control) {
 			t.Fatal("the control group has changed with the variants")
 		}
 	}
@@ -214,7 +214,7 @@ func TestAssign(t *testing.T) {
 // TestAssignGolden: a release that put visitors into other variants would spoil
 // every test that is running.
 func TestAssignGolden(t *testing.T) {
-	p := &pushsvc.Popup{ID: "sale", Control: 20, Variants: []pushsvc.PopupVariant{{ID: "a", Weight: 1}, {ID: "b", Weight: 1}}}
+	p := &popup.Popup{ID: "sale", Control: 20, Variants: []popup.Variant{{ID: "a", Weight: 1}, {ID: "b", Weight: 1}}}
 	var got []string
 	for i := range 16 {
 		got = append(got, onsite.Assign("shop.example.com", p, fmt.Sprintf("visitor %d", i)))
@@ -227,7 +227,7 @@ func TestAssignGolden(t *testing.T) {
 const golden = "a a b a a a a a b a b a control a a a"
 
 func TestFull(t *testing.T) {
-	s := pushsvc.PopupSettings{PerSession: 1, PerDay: 3}
+	s := popup.Settings{PerSession: 1, PerDay: 3}
 	for _, tt := range []struct {
 		session, today int
 		want           bool
@@ -236,13 +236,13 @@ func TestFull(t *testing.T) {
 			t.Errorf("%+v: %v", tt, got)
 		}
 	}
-	if onsite.Full(pushsvc.PopupSettings{}, 99, 99) {
+	if onsite.Full(popup.Settings{}, 99, 99) {
 		t.Error("no bound is full")
 	}
 }
 
 func TestOrder(t *testing.T) {
-	rows := []pushsvc.StoredPopup{{Popup: pushsvc.Popup{ID: "b"}}, {Popup: pushsvc.Popup{ID: "a"}}, {Popup: pushsvc.Popup{ID: "z", Priority: 1}}}
+	rows := []popup.Stored{{Popup: popup.Popup{ID: "b"}}, {Popup: popup.Popup{ID: "a"}}, {Popup: popup.Popup{ID: "z", Priority: 1}}}
 	onsite.Order(rows)
 	if got := rows[0].Popup.ID + rows[1].Popup.ID + rows[2].Popup.ID; got != "zab" {
 		t.Error(got)
@@ -260,7 +260,7 @@ func TestZone(t *testing.T) {
 		{"", strings.Repeat("x", 5000), "UTC"},
 	} {
 		for range 2 { // the second one is remembered
-			if got := onsite.Zone(&pushsvc.Popup{TimeZone: tt.popup}, tt.visitor).String(); got != tt.want {
+			if got := onsite.Zone(&popup.Popup{TimeZone: tt.popup}, tt.visitor).String(); got != tt.want {
 				t.Errorf("%q, %.20q: %s", tt.popup, tt.visitor, got)
 			}
 		}

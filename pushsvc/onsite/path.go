@@ -9,13 +9,13 @@ import (
 
 	"golang.org/x/text/unicode/norm"
 
-	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/popup"
 )
 
 // pathAllowed reports whether a page's path is one of those in which something may
 // show. Paths and patterns are compared in their canonical form. The same rule is in
 // the browser: shared/path.ts.
-func pathAllowed(paths pushsvc.PopupPaths, path string) bool {
+func pathAllowed(paths popup.Paths, path string) bool {
 	path = canonicalPath(path)
 	matches := func(pattern string) bool { return glob(canonicalParts(pattern), path) }
 	return !slices.ContainsFunc(paths.Out, matches) && (len(paths.In) == 0 || slices.ContainsFunc(paths.In, matches))

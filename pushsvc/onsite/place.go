@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/popup"
 )
 
 // Page is where a visitor is, and how they came. It is what the page says of
@@ -17,7 +17,7 @@ type Page struct {
 	// Referrer is an URL; empty where there is none.
 	Referrer string `json:"referrer,omitempty"`
 	// UTM is of the visit; what it lacks is taken from Query.
-	UTM pushsvc.PopupUTM `json:"utm,omitzero"`
+	UTM popup.UTM `json:"utm,omitzero"`
 	// Device is "desktop", "phone" or "tablet".
 	Device string `json:"device,omitempty"`
 	// Language is a BCP 47 tag.
@@ -48,7 +48,7 @@ const (
 )
 
 // Place says whether where holds on the page.
-func Place(where *pushsvc.PopupWhere, page Page) Reason {
+func Place(where *popup.Where, page Page) Reason {
 	query, _ := url.ParseQuery(strings.TrimPrefix(page.Query, "?"))
 	switch {
 	case !pathAllowed(where.Paths, page.Path):
@@ -78,7 +78,7 @@ func queryHas(want map[string]string, query url.Values) bool {
 	return true
 }
 
-func utmIs(want, have pushsvc.PopupUTM, query url.Values) bool {
+func utmIs(want, have popup.UTM, query url.Values) bool {
 	for _, u := range []struct{ want, have, name string }{
 		{want.Source, have.Source, "source"}, {want.Medium, have.Medium, "medium"}, {want.Campaign, have.Campaign, "campaign"},
 	} {

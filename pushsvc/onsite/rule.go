@@ -6,16 +6,16 @@ import (
 
 	"golang.org/x/net/idna"
 
-	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/popup"
 )
 
 // Rule is what every page is told about a running pop-up, so that it need not ask
 // where none can apply (web/src/shared/onsite.ts). Whoever loads a page can read
 // it: there is nothing in it about what the pop-up says and for whom it is.
 type Rule struct {
-	ID    string             `json:"id"`
-	Where pushsvc.PopupWhere `json:"where,omitzero"`
-	When  pushsvc.PopupWhen  `json:"when,omitzero"`
+	ID    string      `json:"id"`
+	Where popup.Where `json:"where,omitzero"`
+	When  popup.When  `json:"when,omitzero"`
 	// From and Until are milliseconds since 1970, or, by the visitor's clock, a
 	// time without a zone.
 	From  any `json:"from,omitempty"`
@@ -29,12 +29,12 @@ type Rule struct {
 
 // Public makes the rule of a pop-up. False where it is over everywhere on Earth,
 // or not running.
-func Public(p *pushsvc.Popup, now time.Time) (Rule, bool) {
+func Public(p *popup.Popup, now time.Time) (Rule, bool) {
 	r := Rule{ID: p.ID, Where: p.Where, When: p.When, Session: p.Caps.Session, Priority: p.Priority, Free: Uncounted(p.Kind)}
 	r.Where.Referrer = hosts(p.Where.Referrer)
 	r.Where.Languages = lower(p.Where.Languages)
 	zone, late := time.UTC, 12*time.Hour // the last clock on Earth is at UTC-12
-	fixed := p.TimeZone != "" && p.TimeZone != pushsvc.ZoneVisitor
+	fixed := p.TimeZone != "" && p.TimeZone != popup.ZoneVisitor
 	if fixed {
 		zone, late = Zone(p, ""), 0
 	}
@@ -42,7 +42,7 @@ func Public(p *pushsvc.Popup, now time.Time) (Rule, bool) {
 		text string
 		to   *any
 	}{{p.From, &r.From}, {p.Until, &r.Until}} {
-		t, err := pushsvc.ParseWindow(end.text, zone)
+		t, err := popup.ParseWindow(end.text, zone)
 		switch {
 		case err != nil:
 		case fixed:
@@ -51,15 +51,15 @@ func Public(p *pushsvc.Popup, now time.Time) (Rule, bool) {
 			*end.to = end.text
 		}
 	}
-	if until, err := pushsvc.ParseWindow(p.Until, zone); err == nil && !now.Before(until.Add(late)) {
+	if until, err := popup.ParseWindow(p.Until, zone); err == nil && !now.Before(until.Add(late)) {
 		return r, false
 	}
-	return r, p.State == pushsvc.PopupRunning
+	return r, p.State == popup.Running
 }
 
 // Uncounted says whether a kind does not count among all pop-ups of a session or
 // day: an inbox waits to be opened.
-func Uncounted(kind pushsvc.PopupKind) bool { return kind == pushsvc.PopupInbox }
+func Uncounted(kind popup.Kind) bool { return kind == popup.Inbox }
 
 func lower(list []string) []string {
 	var out []string

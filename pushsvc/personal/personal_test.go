@@ -13,6 +13,7 @@ import (
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/personal"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/popup"
 )
 
 var anna = map[string]any{
@@ -103,14 +104,14 @@ func TestOutputIsBounded(t *testing.T) {
 }
 
 func TestPopup(t *testing.T) {
-	p := &pushsvc.Popup{
-		Content: pushsvc.PopupContent{
+	p := &popup.Popup{
+		Content: popup.Content{
 			Title: "Hi {{ profile.Name }}", HTML: "<p>{{ profile.evil }}</p>", Image: "/i/{{ profile.path }}.png",
-			Buttons: []pushsvc.PopupButton{{ID: "a", Text: "{{ profile.Name }}", Action: pushsvc.PopupAction{Do: "open", URL: "/p?n={{ profile.path | url_encode }}"}}},
-			Input:   &pushsvc.PopupInput{Options: []string{"{{ profile.Name }}", "no"}},
+			Buttons: []popup.Button{{ID: "a", Text: "{{ profile.Name }}", Action: popup.Action{Do: "open", URL: "/p?n={{ profile.path | url_encode }}"}}},
+			Input:   &popup.Input{Options: []string{"{{ profile.Name }}", "no"}},
 			KV:      map[string]string{"k": "{{ profile.evil }}"},
 		},
-		Variants: []pushsvc.PopupVariant{{ID: "b", Weight: 1, Content: &pushsvc.PopupContent{Title: "B {{ profile.Name }}"}}},
+		Variants: []popup.Variant{{ID: "b", Weight: 1, Content: &popup.Content{Title: "B {{ profile.Name }}"}}},
 	}
 	c, err := personal.CompilePopup(p)
 	if err != nil {
@@ -144,7 +145,7 @@ func TestPopup(t *testing.T) {
 
 // TestPopupAddress: what a profile has does not make another address of a link.
 func TestPopupAddress(t *testing.T) {
-	c, err := personal.CompilePopup(&pushsvc.Popup{Click: pushsvc.PopupAction{Do: "open", URL: "/x{{ profile.x }}"}})
+	c, err := personal.CompilePopup(&popup.Popup{Click: popup.Action{Do: "open", URL: "/x{{ profile.x }}"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -160,7 +161,7 @@ func TestPopupAddress(t *testing.T) {
 }
 
 func TestPopupFaults(t *testing.T) {
-	p := &pushsvc.Popup{Variants: []pushsvc.PopupVariant{{ID: "a", Content: &pushsvc.PopupContent{Buttons: []pushsvc.PopupButton{{Text: "{% for %}"}}}}}}
+	p := &popup.Popup{Variants: []popup.Variant{{ID: "a", Content: &popup.Content{Buttons: []popup.Button{{Text: "{% for %}"}}}}}}
 	_, err := personal.CompilePopup(p)
 	var fe *pushsvc.FieldError
 	if !errors.As(err, &fe) || fe.Field != "variants[0].content.buttons[0].text" {
@@ -211,13 +212,13 @@ func TestCorpus(t *testing.T) {
 	if folder == "" || err != nil {
 		t.Skip("WEBPUSH_TESTDATA names no folder with adversarial/xss.jsonl")
 	}
-	shown, err := personal.CompilePopup(&pushsvc.Popup{Content: pushsvc.PopupContent{
+	shown, err := personal.CompilePopup(&popup.Popup{Content: popup.Content{
 		Title: "{{ profile.Name }}", HTML: `<p title="{{ profile.Name }}">{{ profile.Name }}</p>`, KV: map[string]string{"k": "{{ profile.Name }}"},
 	}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	link, err := personal.CompilePopup(&pushsvc.Popup{Click: pushsvc.PopupAction{Do: "open", URL: "https://shop.example/?q={{ profile.Name }}"}})
+	link, err := personal.CompilePopup(&popup.Popup{Click: popup.Action{Do: "open", URL: "https://shop.example/?q={{ profile.Name }}"}})
 	if err != nil {
 		t.Fatal(err)
 	}

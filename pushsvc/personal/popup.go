@@ -7,27 +7,28 @@ import (
 	"strings"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/popup"
 )
 
 // Popup is a pop-up whose templates are compiled. It may be used by many
 // goroutines.
 type Popup struct {
-	popup *pushsvc.Popup
+	popup *popup.Popup
 	texts map[string]*Text // by source
 }
 
 // Message is what one visitor is told.
 type Message struct {
-	Content pushsvc.PopupContent
-	Click   pushsvc.PopupAction
-	Theme   pushsvc.PopupTheme
+	Content popup.Content
+	Click   popup.Action
+	Theme   popup.Theme
 }
 
 // CompilePopup compiles all texts of a pop-up and its variants. Faults are
 // *pushsvc.FieldError.
-func CompilePopup(p *pushsvc.Popup) (*Popup, error) {
+func CompilePopup(p *popup.Popup) (*Popup, error) {
 	c := &Popup{popup: p, texts: map[string]*Text{}}
-	check := func(at string, content *pushsvc.PopupContent, click *pushsvc.PopupAction) error {
+	check := func(at string, content *popup.Content, click *popup.Action) error {
 		return visit(at, content, click, func(field string, s *string, _ use) error {
 			if c.texts[*s] != nil || !strings.Contains(*s, "{") {
 				return nil
@@ -88,7 +89,7 @@ func (c *Popup) Render(variant string, values, escaped Values) (Message, error) 
 			if climbs(*s) {
 				return fmt.Errorf("%s leads out of its folder, once it is filled in", field)
 			}
-			return pushsvc.CheckURL(field, *s)
+			return popup.CheckURL(field, *s)
 		}
 		return nil
 	})
@@ -119,7 +120,7 @@ const (
 )
 
 // visit calls fn with every text that may be a template.
-func visit(at string, c *pushsvc.PopupContent, click *pushsvc.PopupAction, fn func(field string, s *string, u use) error) error {
+func visit(at string, c *popup.Content, click *popup.Action, fn func(field string, s *string, u use) error) error {
 	type text struct {
 		field string
 		s     *string
@@ -160,7 +161,7 @@ func visit(at string, c *pushsvc.PopupContent, click *pushsvc.PopupAction, fn fu
 }
 
 // clone copies what visit may change.
-func clone(c pushsvc.PopupContent) pushsvc.PopupContent {
+func clone(c popup.Content) popup.Content {
 	c.Buttons, c.KV = slices.Clone(c.Buttons), maps.Clone(c.KV)
 	if c.Input != nil {
 		in := *c.Input

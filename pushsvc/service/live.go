@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/popup"
 )
 
 const (
@@ -22,7 +23,7 @@ const (
 // LiveStore is what a Live reads.
 type LiveStore interface {
 	pushsvc.SettingStore
-	pushsvc.PopupStore
+	popup.Store
 	pushsvc.KeyStore
 	pushsvc.SiteStore
 	pushsvc.ChangeStore

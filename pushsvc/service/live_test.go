@@ -9,7 +9,10 @@ import (
 	"time"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/popup"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/prompt"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/service"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/store"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/store/boltstore"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/store/memstore"
 )
@@ -27,7 +30,7 @@ func within(t *testing.T, what string, holds func() bool) {
 }
 
 // eachStore runs a test on both stores.
-func eachStore(t *testing.T, test func(t *testing.T, store pushsvc.Store)) {
+func eachStore(t *testing.T, test func(t *testing.T, store store.Store)) {
 	t.Run("memstore", func(t *testing.T) { test(t, memstore.New()) })
 	t.Run("boltstore", func(t *testing.T) {
 		store, err := boltstore.Open(t.Context(), filepath.Join(t.TempDir(), "webpush.db"), boltstore.Options{})
@@ -46,7 +49,7 @@ func eachStore(t *testing.T, test func(t *testing.T, store pushsvc.Store)) {
 // TestTwoServices: what one service sets, another one on the same store has soon, with
 // a Live of its own as another process has.
 func TestTwoServices(t *testing.T) {
-	eachStore(t, func(t *testing.T, store pushsvc.Store) {
+	eachStore(t, func(t *testing.T, store store.Store) {
 		make := func() *fixture {
 			f := newFixture(t)
 			f.Service = &service.Service{Store: store, Engine: f, Services: f.Services, Clock: f.now, MaxSites: 2}
@@ -59,7 +62,7 @@ func TestTwoServices(t *testing.T) {
 			t.Fatal("the second service knows something already")
 		}
 
-		if _, err := a.SetPrompt(t.Context(), site, pushsvc.PromptSettings{Kind: ptr("bell")}, 0); err != nil {
+		if _, err := a.SetPrompt(t.Context(), site, prompt.Settings{Kind: ptr("bell")}, 0); err != nil {
 			t.Fatal(err)
 		}
 		within(t, "the prompt", func() bool { return b.Live.Prompt(site).Settings.Kind != nil })
@@ -68,12 +71,12 @@ func TestTwoServices(t *testing.T) {
 		}
 		within(t, "the prompt is removed", func() bool { return b.Live.Prompt(site).Settings.Kind == nil })
 
-		p := pushsvc.Popup{ID: "p", State: pushsvc.PopupRunning, Kind: pushsvc.PopupBox, Content: pushsvc.PopupContent{Title: "x"}}
+		p := popup.Popup{ID: "p", State: popup.Running, Kind: popup.Box, Content: popup.Content{Title: "x"}}
 		if _, err := a.PutPopup(t.Context(), site, p, pushsvc.AnyRevision); err != nil {
 			t.Fatal(err)
 		}
 		within(t, "the pop-up", func() bool { return b.PopupsConfig(t.Context(), site) != nil })
-		if _, err := a.SetPopupSettings(t.Context(), site, pushsvc.PopupSettings{PerSession: 7}, 0); err != nil {
+		if _, err := a.SetPopupSettings(t.Context(), site, popup.Settings{PerSession: 7}, 0); err != nil {
 			t.Fatal(err)
 		}
 		within(t, "the settings of pop-ups", func() bool { return b.PopupsConfig(t.Context(), site).PerSession == 7 })
@@ -102,7 +105,7 @@ func TestTwoServices(t *testing.T) {
 // TestTwoServicesSites: a site that one service removes is a new one for the other,
 // and takes no place.
 func TestTwoServicesSites(t *testing.T) {
-	eachStore(t, func(t *testing.T, store pushsvc.Store) {
+	eachStore(t, func(t *testing.T, store store.Store) {
 		make := func() *fixture {
 			f := newFixture(t)
 			f.Service = &service.Service{Store: store, Engine: f, Services: f.Services, Clock: f.now, MaxSites: 2}
@@ -141,7 +144,7 @@ func TestReload(t *testing.T) {
 	if after.PopupsConfig(t.Context(), site) != nil {
 		t.Fatal("there is a pop-up already")
 	}
-	p := pushsvc.Popup{ID: "p", State: pushsvc.PopupRunning, Kind: pushsvc.PopupBox, Content: pushsvc.PopupContent{Title: "x"}}
+	p := popup.Popup{ID: "p", State: popup.Running, Kind: popup.Box, Content: popup.Content{Title: "x"}}
 	if _, err := before.PutPopup(t.Context(), site, p, pushsvc.AnyRevision); err != nil {
 		t.Fatal(err)
 	}
@@ -152,7 +155,7 @@ func TestReload(t *testing.T) {
 
 // flaky is a store whose settings can't be read now and then.
 type flaky struct {
-	pushsvc.Store
+	store.Store
 	down chan bool // holds one value
 }
 

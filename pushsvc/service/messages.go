@@ -9,7 +9,9 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/audience"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/onsite"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/people"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/personal"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/popup"
 )
 
 // Bounds of a MessagesRequest.
@@ -47,10 +49,10 @@ type MessagesRequest struct {
 
 // PageInput is where the visitor is.
 type PageInput struct {
-	Path     string           `json:"path"`
-	Query    string           `json:"query"`
-	Referrer string           `json:"referrer"`
-	UTM      pushsvc.PopupUTM `json:"utm"`
+	Path     string    `json:"path"`
+	Query    string    `json:"query"`
+	Referrer string    `json:"referrer"`
+	UTM      popup.UTM `json:"utm"`
 }
 
 // MessagesAnswer is what a page is to do.
@@ -68,28 +70,28 @@ type MessagesAnswer struct {
 
 // WirePopup is a pop-up for one visitor (web/src/shared/popup.ts).
 type WirePopup struct {
-	ID       string               `json:"id"`
-	Variant  string               `json:"variant,omitempty"`
-	Token    string               `json:"token"`
-	Kind     pushsvc.PopupKind    `json:"kind"`
-	Position string               `json:"position,omitempty"`
-	Priority int                  `json:"priority,omitempty"`
-	Content  pushsvc.PopupContent `json:"content"`
-	Click    pushsvc.PopupAction  `json:"click,omitzero"`
-	Theme    pushsvc.PopupTheme   `json:"theme,omitzero"`
-	When     pushsvc.PopupWhen    `json:"when,omitzero"`
-	Caps     SessionCap           `json:"caps,omitzero"`
-	Legacy   LegacyNames          `json:"legacy"`
+	ID       string        `json:"id"`
+	Variant  string        `json:"variant,omitempty"`
+	Token    string        `json:"token"`
+	Kind     popup.Kind    `json:"kind"`
+	Position string        `json:"position,omitempty"`
+	Priority int           `json:"priority,omitempty"`
+	Content  popup.Content `json:"content"`
+	Click    popup.Action  `json:"click,omitzero"`
+	Theme    popup.Theme   `json:"theme,omitzero"`
+	When     popup.When    `json:"when,omitzero"`
+	Caps     SessionCap    `json:"caps,omitzero"`
+	Legacy   LegacyNames   `json:"legacy"`
 }
 
 // WireControl is a pop-up that is kept from the visitor.
 type WireControl struct {
-	ID       string            `json:"id"`
-	Variant  string            `json:"variant"`
-	Token    string            `json:"token"`
-	Priority int               `json:"priority,omitempty"`
-	When     pushsvc.PopupWhen `json:"when,omitzero"`
-	Caps     SessionCap        `json:"caps,omitzero"`
+	ID       string     `json:"id"`
+	Variant  string     `json:"variant"`
+	Token    string     `json:"token"`
+	Priority int        `json:"priority,omitempty"`
+	When     popup.When `json:"when,omitzero"`
+	Caps     SessionCap `json:"caps,omitzero"`
 }
 
 // SessionCap is the cap that the page sees to.
@@ -163,7 +165,7 @@ type asking struct {
 	st      *popupSite
 	device  pushsvc.DeviceID
 	line    pushsvc.DeviceID // of the browser; zero without a device
-	facts   pushsvc.Facts
+	facts   people.Facts
 	r       MessagesRequest
 	now     time.Time
 	secret  []byte
@@ -202,11 +204,11 @@ func (v *asking) page() onsite.Page {
 // would have seen it: both are counted equally often then. The page and the profile
 // may each know of views that the other doesn't: reports may be on their way, and
 // storage may have been cleared.
-func (v *asking) seen(p *pushsvc.Popup, variant string) onsite.Seen {
+func (v *asking) seen(p *popup.Popup, variant string) onsite.Seen {
 	n := onsite.Seen{Session: v.r.Shown[p.ID]}
 	if profile := v.facts.Profile; profile != nil {
 		in, since, ever := profile.ViewsIn, profile.ViewsSince, profile.Popups[p.ID].Viewed
-		if variant == pushsvc.PopupControl {
+		if variant == popup.Control {
 			in, since, ever = profile.KeptIn, profile.KeptSince, profile.Popups[p.ID].Kept
 		}
 		n.Session = max(n.Session, in(v.r.Session, p.ID))
@@ -222,7 +224,7 @@ func (v *asking) full() bool {
 	free, kept := map[string]bool{}, map[string]bool{}
 	for _, p := range v.st.running {
 		free[p.Popup.ID] = onsite.Uncounted(p.Popup.Kind)
-		kept[p.Popup.ID] = p.Popup.Control > 0 && onsite.Assign(v.site, &p.Popup, v.who()) == pushsvc.PopupControl
+		kept[p.Popup.ID] = p.Popup.Control > 0 && onsite.Assign(v.site, &p.Popup, v.who()) == popup.Control
 	}
 	session, profileSession, today := 0, 0, 0
 	for id, n := range v.r.Shown {
@@ -231,7 +233,7 @@ func (v *asking) full() bool {
 		}
 	}
 	if profile := v.facts.Profile; profile != nil {
-		day := onsite.DayStart(v.now, onsite.Zone(&pushsvc.Popup{}, v.r.TimeZone))
+		day := onsite.DayStart(v.now, onsite.Zone(&popup.Popup{}, v.r.TimeZone))
 		mark := pushsvc.SessionMark(v.r.Session)
 		for _, shown := range profile.Shown {
 			if !shown.Viewed() || free[shown.Popup] {
@@ -253,7 +255,7 @@ func (v *asking) full() bool {
 func (v *asking) visitor() audience.Visitor {
 	profile := v.facts.Profile
 	if profile == nil {
-		profile = &pushsvc.Profile{Created: v.now, Seen: v.now}
+		profile = &people.Profile{Created: v.now, Seen: v.now}
 	}
 	who := profileVisitor(profile, v.now)
 	who.Device, who.Subscribed, who.Visits, who.Language = v.r.Device, v.facts.Subscribed, v.visits(), v.r.Language
@@ -298,7 +300,7 @@ func (v *asking) answer(ctx context.Context, out *MessagesAnswer) {
 		if !meant {
 			continue
 		}
-		if variant == pushsvc.PopupControl {
+		if variant == popup.Control {
 			out.Controls = append(out.Controls, WireControl{
 				ID: p.Popup.ID, Variant: variant, Token: v.token(p, variant), Priority: p.Popup.Priority, When: p.Popup.When,
 				Caps: SessionCap{p.Popup.Caps.Session},
@@ -318,7 +320,7 @@ func (v *asking) token(p *runningPopup, variant string) string {
 	return pushsvc.PopupToken(v.secret, v.site, p.Popup.ID, variant, v.line)
 }
 
-func (v *asking) wire(p *pushsvc.Popup, variant, token string, m personal.Message) WirePopup {
+func (v *asking) wire(p *popup.Popup, variant, token string, m personal.Message) WirePopup {
 	return WirePopup{
 		ID: p.ID, Variant: variant, Token: token, Kind: p.Kind, Position: p.Position, Priority: p.Priority,
 		Content: m.Content, Click: m.Click, Theme: m.Theme, When: p.When, Caps: SessionCap{p.Caps.Session},

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/popup"
 )
 
 // How rows of a renamed site come over: in pieces, with pauses in which others write.
@@ -198,7 +199,7 @@ func (s *Service) popupClash(ctx context.Context, from, into string) (map[string
 	if err != nil {
 		return nil, err
 	}
-	_, renamed, err := pushsvc.JoinPopups(have, come)
+	_, renamed, err := popup.Join(have, come)
 	return renamed, err
 }
 

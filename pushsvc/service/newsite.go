@@ -10,7 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/people"
 )
 
 // defaultMaxSites is how many sites the store may have that the configuration does not
@@ -314,18 +314,18 @@ func (s *Service) mayGo(ctx context.Context, site string, now time.Time) (bool, 
 	if err != nil {
 		return false, err
 	}
-	people, err := s.Store.ProfilePage(ctx, site, "", smallSite+1)
+	profiles, err := s.Store.ProfilePage(ctx, site, "", smallSite+1)
 	if err != nil {
 		return false, err
 	}
 	returned, last := false, time.Time{}
 	for _, sub := range subs {
-		returned, last = returned || pushsvc.CameBack(sub.Created, sub.Seen), laterOf(last, sub.Seen)
+		returned, last = returned || people.CameBack(sub.Created, sub.Seen), laterOf(last, sub.Seen)
 	}
-	for _, p := range people {
-		returned, last = returned || pushsvc.CameBack(p.Created, p.Seen), laterOf(last, p.Seen)
+	for _, p := range profiles {
+		returned, last = returned || people.CameBack(p.Created, p.Seen), laterOf(last, p.Seen)
 	}
-	return len(subs) <= smallSite && len(people) <= smallSite && (!returned || now.Sub(last) > idleSite), nil
+	return len(subs) <= smallSite && len(profiles) <= smallSite && (!returned || now.Sub(last) > idleSite), nil
 }
 
 func laterOf(a, b time.Time) time.Time {

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/people"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/popup"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/service"
 )
 
@@ -44,7 +46,7 @@ func storedSites(t *testing.T, s *service.Service) map[string]bool {
 // that strangers have filled with theirs.
 func TestEventNames(t *testing.T) {
 	s := newShop(t)
-	s.Configured, s.PeopleLimits = sites{shopSite: {}}, pushsvc.PeopleLimits{EventNames: 5}
+	s.Configured, s.PeopleLimits = sites{shopSite: {}}, people.Limits{EventNames: 5}
 	s.put(`{"id": "p", "state": "running", "kind": "box", "content": {"title": "x"}, "when": {"event": "Asked"}, "conversion": {"event": "Charged", "within": "7d"}}`)
 	tell := func(n int, name string) {
 		t.Helper()
@@ -77,13 +79,13 @@ func TestSitesBounded(t *testing.T) {
 	s := newShop(t)
 	s.MaxSites, s.Configured = 5, sites{"named.example.com": {}}
 	second := func() { s.advance(time.Second) }
-	const back, popup, named = "back.example.com", "popup.example.com", "named.example.com"
-	for _, site := range []string{back, popup, named} {
+	const back, withPopup, named = "back.example.com", "popup.example.com", "named.example.com"
+	for _, site := range []string{back, withPopup, named} {
 		if err := visits(t, s.Service, site, 1); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if _, err := s.PutPopup(t.Context(), popup, pushsvc.Popup{ID: "p", Kind: pushsvc.PopupBox, Content: pushsvc.PopupContent{Title: "x"}}, pushsvc.AnyRevision); err != nil {
+	if _, err := s.PutPopup(t.Context(), withPopup, popup.Popup{ID: "p", Kind: popup.Box, Content: popup.Content{Title: "x"}}, pushsvc.AnyRevision); err != nil {
 		t.Fatal(err)
 	}
 	s.advance(time.Hour)
@@ -97,7 +99,7 @@ func TestSitesBounded(t *testing.T) {
 		}
 	}
 	there := storedSites(t, s.Service)
-	if len(there) > 6 || !there[back] || !there[popup] || !there[named] || !there[made(199)] {
+	if len(there) > 6 || !there[back] || !there[withPopup] || !there[named] || !there[made(199)] {
 		t.Errorf("stored: %v", there)
 	}
 	again := &service.Service{Store: s.Store, Clock: s.Clock, MaxSites: 5, Configured: s.Configured}
@@ -107,7 +109,7 @@ func TestSitesBounded(t *testing.T) {
 			t.Errorf("after a restart: %v", err)
 		}
 	}
-	if there = storedSites(t, s.Service); len(there) > 6 || !there[back] || !there[popup] || !there[named] {
+	if there = storedSites(t, s.Service); len(there) > 6 || !there[back] || !there[withPopup] || !there[named] {
 		t.Errorf("stored after a restart: %v", there)
 	}
 }
@@ -126,7 +128,7 @@ func TestSitesFull(t *testing.T) {
 		s.advance(time.Hour)
 	}
 	told := func(site string) error {
-		return s.Told(t.Context(), site, pushsvc.Batch{Device: device(900), At: s.now(), Entries: []pushsvc.Entry{{Kind: pushsvc.EntryEvent, Name: "x", Time: s.now()}}})
+		return s.Told(t.Context(), site, people.Batch{Device: device(900), At: s.now(), Entries: []people.Entry{{Kind: people.EntryEvent, Name: "x", Time: s.now()}}})
 	}
 	for range 3 {
 		s.advance(time.Minute)

@@ -16,7 +16,9 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/audience"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/onsite"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/people"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/personal"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/popup"
 )
 
 // StatsQuery bounds what is counted; zeros are no bound.
@@ -33,7 +35,7 @@ type PopupsConfig struct {
 
 // runningPopup is a pop-up that is ready to be shown.
 type runningPopup struct {
-	pushsvc.StoredPopup
+	popup.Stored
 	who   *audience.Audience
 	texts *personal.Popup
 	// told is true once somebody was told that it failed.
@@ -43,9 +45,9 @@ type runningPopup struct {
 // popupSite is what a site has for its visitors. It never changes: a write makes
 // another.
 type popupSite struct {
-	settings    pushsvc.PopupSettings
+	settings    popup.Settings
 	running     []*runningPopup // in the order of their priority
-	conversions []pushsvc.Conversion
+	conversions []people.Conversion
 	events      []string      // that pop-ups name
 	config      *PopupsConfig // nil where nothing is running
 }
@@ -96,7 +98,7 @@ func (s *Service) popupSite(ctx context.Context, site string) (*popupSite, error
 }
 
 // compiled returns the pop-up of the site before, where it is still the same.
-func (st *popupSite) compiled(row pushsvc.StoredPopup) *runningPopup {
+func (st *popupSite) compiled(row popup.Stored) *runningPopup {
 	if st == nil {
 		return nil
 	}
@@ -121,13 +123,13 @@ func (l *Live) readPopups(ctx context.Context, site string, before *popupSite) (
 	config := &PopupsConfig{PerSession: st.settings.PerSession}
 	for _, row := range rows {
 		p := &row.Popup
-		if p.State == pushsvc.PopupDraft {
+		if p.State == popup.Draft {
 			continue
 		}
 		if p.Conversion != nil {
 			// Also of a paused one: it has been seen.
 			if within, err := p.Conversion.Window(); err == nil {
-				st.conversions = append(st.conversions, pushsvc.Conversion{Popup: p.ID, Event: p.Conversion.Event, Within: within})
+				st.conversions = append(st.conversions, people.Conversion{Popup: p.ID, Event: p.Conversion.Event, Within: within})
 				st.events = append(st.events, p.Conversion.Event)
 			}
 		}
@@ -145,7 +147,7 @@ func (l *Live) readPopups(ctx context.Context, site string, before *popupSite) (
 				l.fault(fmt.Errorf("the stored pop-up %q of %s can't be shown; put it again: %w", p.ID, site, err))
 				continue
 			}
-			ready = &runningPopup{StoredPopup: row, who: who, texts: texts}
+			ready = &runningPopup{Stored: row, who: who, texts: texts}
 		}
 		st.running = append(st.running, ready)
 		config.List = append(config.List, rule)
@@ -207,7 +209,7 @@ func (s *Service) PopupsConfig(ctx context.Context, site string) *PopupsConfig {
 }
 
 // PopupConversions gives what counts as the success of a site's pop-ups.
-func (s *Service) PopupConversions(ctx context.Context, site string) []pushsvc.Conversion {
+func (s *Service) PopupConversions(ctx context.Context, site string) []people.Conversion {
 	st, err := s.popupSite(ctx, site)
 	if err != nil {
 		return nil

@@ -8,13 +8,14 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/audience"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/personal"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/popup"
 )
 
 // PopupWarnings tells of events and attributes that a valid pop-up names and no visitor
 // has, with the nearest name. A pop-up may be written before the first event comes: so
 // nothing is told of a site where there are none yet. Attributes are looked for in one
 // page of profiles.
-func (s *Service) PopupWarnings(ctx context.Context, site string, p *pushsvc.Popup) (warnings []string, err error) {
+func (s *Service) PopupWarnings(ctx context.Context, site string, p *popup.Popup) (warnings []string, err error) {
 	name, err := siteName(site)
 	if err != nil {
 		return nil, err

@@ -9,10 +9,12 @@ import (
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/audience"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/people"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/personal"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/popup"
 )
 
-// popupSettings is the name of the setting that has a site's PopupSettings.
+// popupSettings is the name of the setting that has a site's popup.Settings.
 const popupSettings = "popups"
 
 // siteName is the canonical name, or a *pushsvc.FieldError.
@@ -25,7 +27,7 @@ func siteName(site string) (string, error) {
 }
 
 // compile checks all that is in a pop-up; faults are *pushsvc.FieldError.
-func compile(p *pushsvc.Popup) (*audience.Audience, *personal.Popup, error) {
+func compile(p *popup.Popup) (*audience.Audience, *personal.Popup, error) {
 	if err := p.Validate(); err != nil {
 		return nil, nil, err
 	}
@@ -42,20 +44,20 @@ func compile(p *pushsvc.Popup) (*audience.Audience, *personal.Popup, error) {
 
 // PutPopup checks a pop-up and stores it, if its revision is the expected one:
 // else pushsvc.ErrRevision. Visitors get it from then on. Faults are
-// *pushsvc.FieldError; pushsvc.ErrFull where the site has too many.
-func (s *Service) PutPopup(ctx context.Context, site string, p pushsvc.Popup, expect pushsvc.Revision) (pushsvc.StoredPopup, error) {
+// *pushsvc.FieldError; popup.ErrFull where the site has too many.
+func (s *Service) PutPopup(ctx context.Context, site string, p popup.Popup, expect pushsvc.Revision) (popup.Stored, error) {
 	name, err := siteName(site)
 	if err != nil {
-		return pushsvc.StoredPopup{}, err
+		return popup.Stored{}, err
 	}
 	if p.State == "" {
-		p.State = pushsvc.PopupDraft
+		p.State = popup.Draft
 	}
 	if _, _, err := compile(&p); err != nil {
-		return pushsvc.StoredPopup{}, err
+		return popup.Stored{}, err
 	}
 	now := s.Clock()
-	row, err := s.Store.PutPopup(ctx, pushsvc.StoredPopup{Site: name, Popup: p, Created: now, Updated: now}, expect)
+	row, err := s.Store.PutPopup(ctx, popup.Stored{Site: name, Popup: p, Created: now, Updated: now}, expect)
 	if err != nil {
 		return row, err
 	}
@@ -63,16 +65,16 @@ func (s *Service) PutPopup(ctx context.Context, site string, p pushsvc.Popup, ex
 }
 
 // Popup gives one; pushsvc.ErrNotFound.
-func (s *Service) Popup(ctx context.Context, site, id string) (pushsvc.StoredPopup, error) {
+func (s *Service) Popup(ctx context.Context, site, id string) (popup.Stored, error) {
 	name, err := siteName(site)
 	if err != nil {
-		return pushsvc.StoredPopup{}, err
+		return popup.Stored{}, err
 	}
 	return s.Store.Popup(ctx, name, id)
 }
 
 // Popups gives those of a site, by id.
-func (s *Service) Popups(ctx context.Context, site string) ([]pushsvc.StoredPopup, error) {
+func (s *Service) Popups(ctx context.Context, site string) ([]popup.Stored, error) {
 	name, err := siteName(site)
 	if err != nil {
 		return nil, err
@@ -84,7 +86,7 @@ func (s *Service) Popups(ctx context.Context, site string) ([]pushsvc.StoredPopu
 const stateTries = 5
 
 // SetPopupState runs or pauses a pop-up.
-func (s *Service) SetPopupState(ctx context.Context, site, id string, state pushsvc.PopupState) (pushsvc.StoredPopup, error) {
+func (s *Service) SetPopupState(ctx context.Context, site, id string, state popup.State) (popup.Stored, error) {
 	for try := 1; ; try++ {
 		row, err := s.Popup(ctx, site, id)
 		if err != nil {
@@ -111,18 +113,18 @@ func (s *Service) DeletePopup(ctx context.Context, site, id string, expect pushs
 	return s.live().popupsChanged(ctx, name)
 }
 
-// PopupSettings gives what is set for all pop-ups of a site, and its revision: 0
+// popup.Settings gives what is set for all pop-ups of a site, and its revision: 0
 // where nobody has set anything.
-func (s *Service) PopupSettings(ctx context.Context, site string) (pushsvc.PopupSettings, pushsvc.Revision, error) {
+func (s *Service) PopupSettings(ctx context.Context, site string) (popup.Settings, pushsvc.Revision, error) {
 	name, err := siteName(site)
 	if err != nil {
-		return pushsvc.DefaultPopupSettings(), 0, err
+		return popup.DefaultSettings(), 0, err
 	}
 	return readPopupSettings(ctx, s.Store, name)
 }
 
-func readPopupSettings(ctx context.Context, store pushsvc.SettingStore, name string) (pushsvc.PopupSettings, pushsvc.Revision, error) {
-	set := pushsvc.DefaultPopupSettings()
+func readPopupSettings(ctx context.Context, store pushsvc.SettingStore, name string) (popup.Settings, pushsvc.Revision, error) {
+	set := popup.DefaultSettings()
 	row, err := store.Setting(ctx, name, popupSettings)
 	switch {
 	case errors.Is(err, pushsvc.ErrNotFound):
@@ -131,13 +133,13 @@ func readPopupSettings(ctx context.Context, store pushsvc.SettingStore, name str
 		return set, 0, err
 	}
 	if err := json.Unmarshal(row.Document, &set); err != nil {
-		return pushsvc.DefaultPopupSettings(), row.Revision, fmt.Errorf("reading the settings of pop-ups of %s: %w", name, err)
+		return popup.DefaultSettings(), row.Revision, fmt.Errorf("reading the settings of pop-ups of %s: %w", name, err)
 	}
 	return set, row.Revision, nil
 }
 
 // SetPopupSettings stores what is to hold for all pop-ups of a site.
-func (s *Service) SetPopupSettings(ctx context.Context, site string, set pushsvc.PopupSettings, expect pushsvc.Revision) (pushsvc.Revision, error) {
+func (s *Service) SetPopupSettings(ctx context.Context, site string, set popup.Settings, expect pushsvc.Revision) (pushsvc.Revision, error) {
 	name, err := siteName(site)
 	if err != nil {
 		return 0, err
@@ -174,11 +176,11 @@ type PopupResult struct {
 }
 
 // add counts one counter.
-func (r *PopupResult) add(c pushsvc.PopupCounter) {
+func (r *PopupResult) add(c people.PopupCounter) {
 	switch c.Act {
-	case pushsvc.ActViewed, pushsvc.ActControl:
+	case people.ActViewed, people.ActControl:
 		r.Viewed += c.Count
-	case pushsvc.ActClicked:
+	case people.ActClicked:
 		r.Clicked += c.Count
 		if c.Element != "" {
 			if r.Elements == nil {
@@ -186,13 +188,13 @@ func (r *PopupResult) add(c pushsvc.PopupCounter) {
 			}
 			r.Elements[c.Element] += c.Count
 		}
-	case pushsvc.ActClosed:
+	case people.ActClosed:
 		r.Closed += c.Count
-	case pushsvc.ActSubmitted:
+	case people.ActSubmitted:
 		r.Submitted += c.Count
-	case pushsvc.ActError:
+	case people.ActError:
 		r.Errors += c.Count
-	case pushsvc.ActConverted:
+	case people.ActConverted:
 		r.Converted += c.Count
 	}
 }
@@ -235,7 +237,7 @@ func (s *Service) PopupStats(ctx context.Context, site, id string, q StatsQuery)
 	}
 	for _, c := range counters {
 		result(&stats.Variants, c.Variant).add(c)
-		if c.Hour.Equal(pushsvc.FoldedHour) {
+		if c.Hour.Equal(people.FoldedHour) {
 			continue // when it was is known no more
 		}
 		hour := c.Hour.UTC().Format("2006-01-02T15:04:05Z")

@@ -14,7 +14,10 @@ import (
 	"time"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/people"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/popup"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/service"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/store"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/store/memstore"
 )
 
@@ -57,7 +60,7 @@ func newShop(t *testing.T) *shop {
 
 func (s *shop) put(text string) {
 	s.Helper()
-	var p pushsvc.Popup
+	var p popup.Popup
 	if err := json.Unmarshal([]byte(text), &p); err != nil {
 		s.Fatal(err)
 	}
@@ -88,8 +91,8 @@ func (s *shop) ids(d pushsvc.DeviceID, zone string) string {
 // viewed has a device see a pop-up.
 func (s *shop) viewed(d pushsvc.DeviceID, popup string) {
 	s.Helper()
-	_, err := s.Store.Track(s.Context(), shopSite, pushsvc.Batch{Device: d, At: s.now(), Entries: []pushsvc.Entry{
-		{Kind: pushsvc.EntryPopup, Time: s.now(), Popup: &pushsvc.PopupAct{Popup: popup, Act: pushsvc.ActViewed}},
+	_, err := s.Store.Track(s.Context(), shopSite, people.Batch{Device: d, At: s.now(), Entries: []people.Entry{
+		{Kind: people.EntryPopup, Time: s.now(), Popup: &people.PopupAct{Popup: popup, Act: people.ActViewed}},
 	}})
 	if err != nil {
 		s.Fatal(err)
@@ -100,7 +103,7 @@ func (s *shop) viewed(d pushsvc.DeviceID, popup string) {
 // and until are by its clock.
 func TestPopupDays(t *testing.T) {
 	s := newShop(t)
-	if _, err := s.SetPopupSettings(t.Context(), shopSite, pushsvc.PopupSettings{}, pushsvc.AnyRevision); err != nil {
+	if _, err := s.SetPopupSettings(t.Context(), shopSite, popup.Settings{}, pushsvc.AnyRevision); err != nil {
 		t.Fatal(err)
 	}
 	s.put(`{"id":"berlin","state":"running","kind":"box","content":{"title":"T"},"timeZone":"Europe/Berlin","caps":{"day":1},"until":"2026-11-25T00:00"}`)
@@ -130,8 +133,8 @@ func TestPopupLogin(t *testing.T) {
 	s.put(`{"id":"once","state":"running","kind":"box","content":{"title":"T"},"caps":{"lifetime":1},"variants":[{"id":"-a","weight":1},{"id":"-b","weight":1}]}`)
 	login := func(d pushsvc.DeviceID) {
 		t.Helper()
-		_, err := s.Store.Track(t.Context(), shopSite, pushsvc.Batch{Device: d, At: s.now(), Entries: []pushsvc.Entry{
-			{Kind: pushsvc.EntryLogin, Time: s.now(), Identities: []pushsvc.Identity{{Kind: pushsvc.IdentityEmail, Value: "a@b.example"}}},
+		_, err := s.Store.Track(t.Context(), shopSite, people.Batch{Device: d, At: s.now(), Entries: []people.Entry{
+			{Kind: people.EntryLogin, Time: s.now(), Identities: []people.Identity{{Kind: people.IdentityEmail, Value: "a@b.example"}}},
 		}})
 		if err != nil {
 			t.Fatal(err)
@@ -156,7 +159,7 @@ func TestPopupLogin(t *testing.T) {
 func TestPopupHoldout(t *testing.T) {
 	s := newShop(t)
 	s.put(`{"id":"p","state":"running","kind":"box","content":{"title":"T"}}`)
-	if _, err := s.SetPopupSettings(t.Context(), shopSite, pushsvc.PopupSettings{Holdout: 50}, 0); err != nil {
+	if _, err := s.SetPopupSettings(t.Context(), shopSite, popup.Settings{Holdout: 50}, 0); err != nil {
 		t.Fatal(err)
 	}
 	out := 0
@@ -172,14 +175,14 @@ func TestPopupHoldout(t *testing.T) {
 	if out < 60 || out > 140 {
 		t.Errorf("%d of 200 are held out", out)
 	}
-	if _, err := s.SetPopupSettings(t.Context(), shopSite, pushsvc.PopupSettings{}, 0); !errors.Is(err, pushsvc.ErrRevision) {
+	if _, err := s.SetPopupSettings(t.Context(), shopSite, popup.Settings{}, 0); !errors.Is(err, pushsvc.ErrRevision) {
 		t.Errorf("over what somebody has set: %v", err)
 	}
 }
 
 // deaf is a store that is down.
 type deaf struct {
-	pushsvc.Store
+	store.Store
 	down bool
 }
 
@@ -223,16 +226,16 @@ func TestPopupWritesAreSeen(t *testing.T) {
 	for n := range 4 {
 		wg.Go(func() {
 			for range 20 {
-				state := pushsvc.PopupRunning
-				p := pushsvc.Popup{ID: fmt.Sprintf("p%d", n), State: state, Kind: pushsvc.PopupInbox, Content: pushsvc.PopupContent{Title: "T"}}
+				state := popup.Running
+				p := popup.Popup{ID: fmt.Sprintf("p%d", n), State: state, Kind: popup.Inbox, Content: popup.Content{Title: "T"}}
 				if _, err := s.PutPopup(t.Context(), shopSite, p, pushsvc.AnyRevision); err != nil {
 					t.Error(err)
 				}
-				if _, err := s.SetPopupState(t.Context(), shopSite, p.ID, pushsvc.PopupPaused); err != nil {
+				if _, err := s.SetPopupState(t.Context(), shopSite, p.ID, popup.Paused); err != nil {
 					t.Error(err)
 				}
 			}
-			if _, err := s.SetPopupState(t.Context(), shopSite, fmt.Sprintf("p%d", n), pushsvc.PopupRunning); err != nil {
+			if _, err := s.SetPopupState(t.Context(), shopSite, fmt.Sprintf("p%d", n), popup.Running); err != nil {
 				t.Error(err)
 			}
 		})
@@ -262,11 +265,11 @@ func TestPopupReadme(t *testing.T) {
 	s := newShop(t)
 	s.put(text)
 	s.setNow(time.Date(2026, 12, 2, 12, 0, 0, 0, time.UTC))
-	if _, err := s.SetPopupState(t.Context(), shopSite, "stay", pushsvc.PopupRunning); err != nil {
+	if _, err := s.SetPopupState(t.Context(), shopSite, "stay", popup.Running); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Store.Track(t.Context(), shopSite, pushsvc.Batch{Device: device(1), At: s.now(), Entries: []pushsvc.Entry{
-		{Kind: pushsvc.EntryEvent, Name: "Added to cart", Time: s.now()},
+	if _, err := s.Store.Track(t.Context(), shopSite, people.Batch{Device: device(1), At: s.now(), Entries: []people.Entry{
+		{Kind: people.EntryEvent, Name: "Added to cart", Time: s.now()},
 	}}); err != nil {
 		t.Fatal(err)
 	}
@@ -283,7 +286,7 @@ func (s *shop) act(d pushsvc.DeviceID, popup, variant string, n int) {
 	if err != nil {
 		s.Fatal(err)
 	}
-	entry := service.EntryInput{Act: pushsvc.ActViewed, Popup: popup, Variant: variant}
+	entry := service.EntryInput{Act: people.ActViewed, Popup: popup, Variant: variant}
 	entry.Type, entry.Token = "popup", pushsvc.PopupToken(secret, shopSite, popup, variant, d)
 	_, err = s.Record(s.Context(), shopSite, service.Sender{Device: d}, service.RecordRequest{
 		Batch: fmt.Sprintf("AAAAAAAAAAAAAAAAAA%03dA", n), Session: session, Events: []service.EntryInput{entry},
@@ -314,7 +317,7 @@ func TestPopupCounting(t *testing.T) {
 		}
 		return strings.Join(out, " ")
 	}
-	s.act(d, "gone", pushsvc.PopupControl, 1)
+	s.act(d, "gone", popup.Control, 1)
 	if got := in(map[string]int{"inbox": 3}); got != "box inbox" {
 		t.Errorf("after a control and three messages in the inbox: %s", got)
 	}
@@ -336,7 +339,7 @@ func TestPopupCounting(t *testing.T) {
 // pop-up, which is as often as its caps allow, on all devices; who is no longer in
 // it has not seen anything yet.
 func TestPopupControlCaps(t *testing.T) {
-	const popup = `{"id":"p","state":"running","kind":"box","content":{"title":"T"},"caps":{%s},"control":%d}`
+	const body = `{"id":"p","state":"running","kind":"box","content":{"title":"T"},"caps":{%s},"control":%d}`
 	for _, tt := range []struct {
 		caps  string
 		after time.Duration
@@ -345,7 +348,7 @@ func TestPopupControlCaps(t *testing.T) {
 		{`"session":1`, 0, 1}, {`"day":1`, 0, 0}, {`"day":1`, 24 * time.Hour, 1}, {`"lifetime":1`, 30 * 24 * time.Hour, 0},
 	} {
 		s := newShop(t)
-		s.put(fmt.Sprintf(popup, tt.caps, 90))
+		s.put(fmt.Sprintf(body, tt.caps, 90))
 		asked := func(d pushsvc.DeviceID, session string) (controls, popups int) {
 			t.Helper()
 			answer, err := s.Messages(t.Context(), shopSite, d, service.MessagesRequest{Session: session})
@@ -361,7 +364,7 @@ func TestPopupControlCaps(t *testing.T) {
 			}
 			d = device(n)
 		}
-		s.act(d, "p", pushsvc.PopupControl, 1)
+		s.act(d, "p", popup.Control, 1)
 		if controls, popups := asked(d, session); controls+popups != 0 {
 			t.Errorf("%s: kept from the visitor, and again at once", tt.caps)
 		}
@@ -377,7 +380,7 @@ func TestPopupControlCaps(t *testing.T) {
 		if controls, _ := asked(d, "TTTTTTTTTTTTTTTTTTTTTA"); controls != tt.again {
 			t.Errorf("%s: %v later, in another session: %d, want %d", tt.caps, tt.after, controls, tt.again)
 		}
-		s.put(fmt.Sprintf(popup, tt.caps, 0))
+		s.put(fmt.Sprintf(body, tt.caps, 0))
 		if _, popups := asked(d, session); popups != 1 {
 			t.Errorf("%s: without a control group it is not shown to who has not seen it", tt.caps)
 		}
@@ -410,8 +413,8 @@ func TestPopupReturning(t *testing.T) {
 		t.Errorf("at first: %s", got)
 	}
 	for range 2 {
-		if _, err := s.Store.Track(t.Context(), shopSite, pushsvc.Batch{Device: d, At: s.now(), Entries: []pushsvc.Entry{
-			{Kind: pushsvc.EntryVisit, Time: s.now(), Visit: &pushsvc.Visit{Page: "/"}},
+		if _, err := s.Store.Track(t.Context(), shopSite, people.Batch{Device: d, At: s.now(), Entries: []people.Entry{
+			{Kind: people.EntryVisit, Time: s.now(), Visit: &people.Visit{Page: "/"}},
 		}}); err != nil {
 			t.Fatal(err)
 		}
@@ -451,7 +454,7 @@ func TestPreviewAddress(t *testing.T) {
 		{"127.0.0.1:8080", "/x", "http://127.0.0.1:8080/x?"},
 		{"localhost", "", "https://localhost/?"},
 	} {
-		p := pushsvc.Popup{ID: "p", Kind: pushsvc.PopupBox, Content: pushsvc.PopupContent{Title: "T"}}
+		p := popup.Popup{ID: "p", Kind: popup.Box, Content: popup.Content{Title: "T"}}
 		if _, err := s.PutPopup(t.Context(), tt.site, p, pushsvc.AnyRevision); err != nil {
 			t.Fatal(err)
 		}

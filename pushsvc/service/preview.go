@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/popup"
 )
 
 // PreviewParameter is the query parameter that shows a pop-up to an operator.
@@ -45,7 +46,7 @@ func (s *Service) Preview(ctx context.Context, site, id, variant, page string) (
 	if page == "" || strings.HasPrefix(page, "/") && !strings.HasPrefix(page, "//") {
 		page = s.origin(row.Site) + "/" + strings.TrimPrefix(page, "/")
 	}
-	if err := pushsvc.CheckURL("page", page); err != nil {
+	if err := popup.CheckURL("page", page); err != nil {
 		return Preview{}, err
 	}
 	u, err := url.Parse(page)
@@ -79,7 +80,7 @@ func (s *Service) origin(site string) string {
 	return "https://" + site
 }
 
-func hasVariant(variants []pushsvc.PopupVariant, id string) bool {
+func hasVariant(variants []popup.Variant, id string) bool {
 	for _, v := range variants {
 		if v.ID == id {
 			return true
@@ -89,7 +90,7 @@ func hasVariant(variants []pushsvc.PopupVariant, id string) bool {
 }
 
 // variantIDs is "a, b", or "none".
-func variantIDs(variants []pushsvc.PopupVariant) string {
+func variantIDs(variants []popup.Variant) string {
 	if len(variants) == 0 {
 		return "none"
 	}
@@ -148,7 +149,7 @@ func (v *asking) preview(ctx context.Context) (MessagesAnswer, error) {
 		return answer, &pushsvc.FieldError{Field: "preview", Problem: "can't be filled in for you: " + err.Error()}
 	}
 	p := v.wire(&row.Popup, variant, "", m)
-	p.When, p.Caps = pushsvc.PopupWhen{}, SessionCap{}
+	p.When, p.Caps = popup.When{}, SessionCap{}
 	answer.Popups = append(answer.Popups, p)
 	return answer, nil
 }

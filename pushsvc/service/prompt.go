@@ -9,13 +9,14 @@ import (
 	"time"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/prompt"
 )
 
 // ConfiguredSites is what the server's configuration says of its sites.
 type ConfiguredSites interface {
 	// Prompt gives what it says of the prompt of the site, whose name is
 	// canonical, and what holds for the rest; false where it has no such site.
-	Prompt(site string) (said, byDefault pushsvc.PromptSettings, ok bool)
+	Prompt(site string) (said, byDefault prompt.Settings, ok bool)
 	// Prefix is the path below which the site has our endpoints; empty where it
 	// has no such site.
 	Prefix(site string) string
@@ -45,10 +46,10 @@ const (
 type PromptView struct {
 	Site string `json:"site"`
 	// Settings is what visitors get, Sources who says each member of it.
-	Settings pushsvc.PromptSettings   `json:"settings"`
+	Settings prompt.Settings          `json:"settings"`
 	Sources  map[string]SettingSource `json:"sources"`
 	// Override is what the API has set: the part that a PUT replaces.
-	Override pushsvc.PromptSettings `json:"override"`
+	Override prompt.Settings `json:"override"`
 	// Revision is the override's; 0 for none.
 	Revision pushsvc.Revision `json:"revision"`
 	Updated  time.Time        `json:"updated,omitzero"`
@@ -103,7 +104,7 @@ func (s *Service) Prompt(ctx context.Context, site string) (PromptView, error) {
 
 // SetPrompt puts settings in the place of all that the API has set of a site's
 // prompt, if the revision is the expected one; else pushsvc.ErrRevision.
-func (s *Service) SetPrompt(ctx context.Context, site string, settings pushsvc.PromptSettings, expect pushsvc.Revision) (PromptView, error) {
+func (s *Service) SetPrompt(ctx context.Context, site string, settings prompt.Settings, expect pushsvc.Revision) (PromptView, error) {
 	name, err := s.promptSite(ctx, site)
 	if err != nil {
 		return PromptView{}, err
@@ -178,7 +179,7 @@ func (s *Service) promptView(site string, o PromptOverride) PromptView {
 		Override: o.Settings, Revision: o.Revision, Updated: o.Updated,
 	}
 	for _, layer := range []struct {
-		settings pushsvc.PromptSettings
+		settings prompt.Settings
 		source   SettingSource
 	}{{byDefault, SourceDefault}, {said, SourceCaddyfile}, {o.Settings, SourceAPI}} {
 		for _, member := range layer.settings.Said() {

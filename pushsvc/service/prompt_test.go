@@ -10,18 +10,20 @@ import (
 	"time"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/prompt"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/service"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/store"
 )
 
 const site = "a.example"
 
 // sites is a configuration.
-type sites map[string]pushsvc.PromptSettings
+type sites map[string]prompt.Settings
 
 // Prompt implements service.ConfiguredSites.
-func (s sites) Prompt(name string) (said, byDefault pushsvc.PromptSettings, ok bool) {
+func (s sites) Prompt(name string) (said, byDefault prompt.Settings, ok bool) {
 	said, ok = s[name]
-	return said, pushsvc.DefaultPrompt(false), ok
+	return said, prompt.Default(false), ok
 }
 
 func (sites) Prefix(string) string { return "/_webpush" }
@@ -87,7 +89,7 @@ func TestPromptLayers(t *testing.T) {
 		t.Fatalf("%+v, %v", v, err)
 	}
 	check(v, "bar", "From the file", "caddyfile caddyfile default", false)
-	v, err = f.SetPrompt(t.Context(), site, pushsvc.PromptSettings{Kind: ptr("bell"), Body: ptr("")}, v.Revision)
+	v, err = f.SetPrompt(t.Context(), site, prompt.Settings{Kind: ptr("bell"), Body: ptr("")}, v.Revision)
 	if err != nil || !v.Updated.Equal(f.now().Truncate(time.Millisecond)) {
 		t.Fatalf("%+v, %v", v, err)
 	}
@@ -98,13 +100,13 @@ func TestPromptLayers(t *testing.T) {
 	if o := f.Live.Prompt("b.example"); o.Revision != 0 || len(o.Settings.Said()) != 0 {
 		t.Errorf("another site has %+v", o)
 	}
-	if _, err := f.SetPrompt(t.Context(), site, pushsvc.PromptSettings{}, 0); !errors.Is(err, pushsvc.ErrRevision) {
+	if _, err := f.SetPrompt(t.Context(), site, prompt.Settings{}, 0); !errors.Is(err, pushsvc.ErrRevision) {
 		t.Errorf("writing over what one has not seen: %v", err)
 	}
-	if _, err := f.SetPrompt(t.Context(), site, pushsvc.PromptSettings{Kind: ptr("x")}, v.Revision); fieldOf(err) != "kind" {
+	if _, err := f.SetPrompt(t.Context(), site, prompt.Settings{Kind: ptr("x")}, v.Revision); fieldOf(err) != "kind" {
 		t.Errorf("a wrong kind: %v", err)
 	}
-	if _, err := f.SetPrompt(t.Context(), site, pushsvc.PromptSettings{Title: ptr(strings.Repeat("<", 5000))}, v.Revision); fieldOf(err) != "prompt" {
+	if _, err := f.SetPrompt(t.Context(), site, prompt.Settings{Title: ptr(strings.Repeat("<", 5000))}, v.Revision); fieldOf(err) != "prompt" {
 		t.Errorf("too much: %v", err)
 	}
 	if err := f.ResetPrompt(t.Context(), site, v.Revision+1); !errors.Is(err, pushsvc.ErrRevision) {
@@ -137,7 +139,7 @@ func TestPromptUnconfigured(t *testing.T) {
 	if _, err := f.Prompt(t.Context(), "c.example"); !errors.As(err, &unknown) || unknown.Stored || !strings.Contains(err.Error(), `"a.example" "b.example"`) {
 		t.Errorf("%v", err)
 	}
-	if _, err := f.SetPrompt(t.Context(), "c.example", pushsvc.PromptSettings{}, 0); !errors.As(err, &unknown) {
+	if _, err := f.SetPrompt(t.Context(), "c.example", prompt.Settings{}, 0); !errors.As(err, &unknown) {
 		t.Errorf("%v", err)
 	}
 	if err := f.ResetPrompt(t.Context(), "c.example", pushsvc.AnyRevision); !errors.As(err, &unknown) {
@@ -146,7 +148,7 @@ func TestPromptUnconfigured(t *testing.T) {
 	if _, err := f.Prompt(t.Context(), "c/d"); fieldOf(err) != "site" {
 		t.Errorf("%v", err)
 	}
-	if _, err := f.SetPrompt(t.Context(), site, pushsvc.PromptSettings{Title: ptr("x")}, 0); err != nil {
+	if _, err := f.SetPrompt(t.Context(), site, prompt.Settings{Title: ptr("x")}, 0); err != nil {
 		t.Fatal(err)
 	}
 	delete(f.Configured.(sites), site)
@@ -170,7 +172,7 @@ func TestPromptUnconfigured(t *testing.T) {
 func TestPromptsFaults(t *testing.T) {
 	f := newFixture(t)
 	faults := f.withPrompts(t)
-	v, err := f.SetPrompt(t.Context(), site, pushsvc.PromptSettings{Kind: ptr("bell")}, 0)
+	v, err := f.SetPrompt(t.Context(), site, prompt.Settings{Kind: ptr("bell")}, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -188,7 +190,7 @@ func TestPromptsFaults(t *testing.T) {
 		})
 		v.Revision = row.Revision
 	}
-	if _, err := f.SetPrompt(t.Context(), site, pushsvc.PromptSettings{Kind: ptr("bell")}, v.Revision); err != nil {
+	if _, err := f.SetPrompt(t.Context(), site, prompt.Settings{Kind: ptr("bell")}, v.Revision); err != nil {
 		t.Fatalf("writing over it: %v", err)
 	}
 	f.Service = &service.Service{Store: failing{f.Store}, Clock: f.now, Configured: f.Configured}
@@ -199,7 +201,7 @@ func TestPromptsFaults(t *testing.T) {
 	if err := <-faults; !errors.Is(err, errFailing) {
 		t.Errorf("%v", err)
 	}
-	if _, err := f.SetPrompt(t.Context(), site, pushsvc.PromptSettings{}, pushsvc.AnyRevision); !errors.Is(err, errFailing) {
+	if _, err := f.SetPrompt(t.Context(), site, prompt.Settings{}, pushsvc.AnyRevision); !errors.Is(err, errFailing) {
 		t.Errorf("%v", err)
 	}
 }
@@ -207,7 +209,7 @@ func TestPromptsFaults(t *testing.T) {
 var errFailing = errors.New("the store fails")
 
 // failing is a store whose settings can't be used.
-type failing struct{ pushsvc.Store }
+type failing struct{ store.Store }
 
 func (failing) Setting(context.Context, string, string) (pushsvc.Setting, error) {
 	return pushsvc.Setting{}, errFailing

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/prompt"
 )
 
 // promptSetting is the name under which the store has prompts' settings.
@@ -17,7 +18,7 @@ const promptSetting = "prompt"
 // PromptOverride is what operators have set of one site's prompt. The zero value
 // is nothing.
 type PromptOverride struct {
-	Settings pushsvc.PromptSettings
+	Settings prompt.Settings
 	Revision pushsvc.Revision
 	Updated  time.Time
 }
@@ -49,7 +50,7 @@ func (l *Live) parsePrompt(row pushsvc.Setting) PromptOverride {
 		err = o.Settings.Validate()
 	}
 	if err != nil {
-		o.Settings = pushsvc.PromptSettings{}
+		o.Settings = prompt.Settings{}
 		l.fault(fmt.Errorf("what is set of the prompt of %s is not used; set it again: %w", row.Site, err))
 	}
 	return o
@@ -79,7 +80,7 @@ func (l *Live) readPrompt(ctx context.Context, site string) (o PromptOverride, e
 }
 
 // putPrompt stores valid settings.
-func (l *Live) putPrompt(ctx context.Context, site string, s pushsvc.PromptSettings, expect pushsvc.Revision) (PromptOverride, error) {
+func (l *Live) putPrompt(ctx context.Context, site string, s prompt.Settings, expect pushsvc.Revision) (PromptOverride, error) {
 	document, err := json.Marshal(s)
 	if err != nil {
 		return PromptOverride{}, fmt.Errorf("encoding the prompt's settings: %w", err)

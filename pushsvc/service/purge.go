@@ -9,6 +9,7 @@ import (
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/audience"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/people"
 )
 
 // How many profiles one call of PurgeProfiles looks at, and how many it reads and
@@ -87,7 +88,7 @@ type purge struct {
 }
 
 // purgePage erases those of a page who are meant.
-func (s *Service) purgePage(ctx context.Context, site string, do purge, page []pushsvc.Profile, out *Purged) error {
+func (s *Service) purgePage(ctx context.Context, site string, do purge, page []people.Profile, out *Purged) error {
 	var meant []pushsvc.PersonSeen
 	for i := range page {
 		p := &page[i]
@@ -123,7 +124,7 @@ func (s *Service) purgePage(ctx context.Context, site string, do purge, page []p
 }
 
 // profileVisitor is what a profile alone tells an expression.
-func profileVisitor(p *pushsvc.Profile, now time.Time) audience.Visitor {
+func profileVisitor(p *people.Profile, now time.Time) audience.Visitor {
 	v := audience.Visitor{
 		Attributes: p.Attributes, Events: make(map[string]audience.Event, len(p.Events)), Visits: p.Visits,
 		Known: p.Known(), Created: p.Created, Seen: p.Seen, Now: now,

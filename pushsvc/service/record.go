@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/people"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/popup"
 )
 
 // maxLate is how long ago what a browser tells may have happened: it may have
@@ -39,7 +41,7 @@ type EntryInput struct {
 	Name       string            `json:"name"`
 	Props      map[string]any    `json:"props"`
 	Set        map[string]any    `json:"set"`
-	Ops        []pushsvc.Op      `json:"ops"`
+	Ops        []people.Op       `json:"ops"`
 	Identities []IdentityInput   `json:"identities"`
 	Signature  string            `json:"signature"`
 	Page       string            `json:"page"`
@@ -47,7 +49,7 @@ type EntryInput struct {
 	UTM        map[string]string `json:"utm"`
 	Value      any               `json:"value"`
 	Device     string            `json:"device"`
-	Act        pushsvc.Act       `json:"act"`
+	Act        people.Act        `json:"act"`
 	Popup      string            `json:"popup"`
 	Variant    string            `json:"variant"`
 	Element    string            `json:"element"`
@@ -56,9 +58,9 @@ type EntryInput struct {
 // IdentityInput is an identity with a signature of its own, which the entry may
 // have for all.
 type IdentityInput struct {
-	Kind      pushsvc.IdentityKind `json:"kind"`
-	Value     string               `json:"value"`
-	Signature string               `json:"signature"`
+	Kind      people.IdentityKind `json:"kind"`
+	Value     string              `json:"value"`
+	Signature string              `json:"signature"`
 }
 
 // Sender is who posts.
@@ -82,34 +84,34 @@ func (f *Sender) line() pushsvc.DeviceID {
 
 // Record stores what a visitor's browser tells. It is durable when Record
 // returns nil. What is too long is cut, what is not allowed left out, as
-// pushsvc.CleanProps says, an entry that is none is left out and counted; faults
+// people.CleanProps says, an entry that is none is left out and counted; faults
 // of the batch are *pushsvc.FieldError. ErrReplaced where the cookie is that of
 // before a login, a logout or a choice not to be known.
-func (s *Service) Record(ctx context.Context, site string, from Sender, req RecordRequest) (pushsvc.Tracked, error) {
+func (s *Service) Record(ctx context.Context, site string, from Sender, req RecordRequest) (people.Tracked, error) {
 	b, reports, err := s.batch(ctx, site, from, req)
 	if err != nil {
-		return pushsvc.Tracked{}, err
+		return people.Tracked{}, err
 	}
 	if len(reports) > 0 {
 		if err := s.Track(ctx, site, reports); err != nil {
-			return pushsvc.Tracked{}, err
+			return people.Tracked{}, err
 		}
 	}
 	if len(b.Entries) == 0 && b.Rejected == 0 && b.Malformed == 0 {
-		return pushsvc.Tracked{}, nil
+		return people.Tracked{}, nil
 	}
 	if err := s.admit(ctx, site); err != nil {
-		return pushsvc.Tracked{}, err
+		return people.Tracked{}, err
 	}
 	if err := s.roomOf(ctx, site, from.Device); err != nil {
-		return pushsvc.Tracked{}, err
+		return people.Tracked{}, err
 	}
 	changes := ""
-	if pushsvc.MayMove(b.Entries) {
+	if people.MayMove(b.Entries) {
 		changes = b.ID
 	}
 	if !from.Browser.IsZero() && !s.replaced.begin(b.Device, changes, s.Clock()) {
-		return pushsvc.Tracked{}, ErrReplaced
+		return people.Tracked{}, ErrReplaced
 	}
 	b.Names = s.eventNames(ctx, site)
 	out, err := s.Store.Track(ctx, site, b)
@@ -117,21 +119,21 @@ func (s *Service) Record(ctx context.Context, site string, from Sender, req Reco
 		s.replaced.undo(b.Device, b.ID)
 	}
 	if err != nil {
-		return pushsvc.Tracked{}, fmt.Errorf("storing events: %w", err)
+		return people.Tracked{}, fmt.Errorf("storing events: %w", err)
 	}
 	return out, nil
 }
 
 // batch checks and cleans a request.
-func (s *Service) batch(ctx context.Context, site string, from Sender, req RecordRequest) (pushsvc.Batch, []Report, error) {
-	b := pushsvc.Batch{Device: from.Device, ID: req.Batch, Session: req.Session, At: s.Clock(), Limits: s.PeopleLimits, Trusted: from.Secret != ""}
+func (s *Service) batch(ctx context.Context, site string, from Sender, req RecordRequest) (people.Batch, []Report, error) {
+	b := people.Batch{Device: from.Device, ID: req.Batch, Session: req.Session, At: s.Clock(), Limits: s.PeopleLimits, Trusted: from.Secret != ""}
 	switch {
 	case !pushsvc.IsRandomID(req.Batch):
 		return b, nil, &pushsvc.FieldError{Field: "batch", Problem: "is not 16 random bytes in base64url, which are 22 characters"}
 	case req.Session != "" && !pushsvc.IsRandomID(req.Session):
 		return b, nil, &pushsvc.FieldError{Field: "session", Problem: "is not 16 random bytes in base64url, which are 22 characters"}
-	case len(req.Events) > pushsvc.MaxEntries:
-		return b, nil, &pushsvc.FieldError{Field: "events", Problem: fmt.Sprintf("has more than %d entries", pushsvc.MaxEntries)}
+	case len(req.Events) > people.MaxEntries:
+		return b, nil, &pushsvc.FieldError{Field: "events", Problem: fmt.Sprintf("has more than %d entries", people.MaxEntries)}
 	}
 	secret, err := s.live().Secret(ctx)
 	if err != nil {
@@ -171,7 +173,7 @@ type cleaner struct {
 	now     time.Time
 	skew    time.Duration
 
-	entries  []pushsvc.Entry
+	entries  []people.Entry
 	reports  []Report
 	rejected int64
 	ops      int
@@ -193,16 +195,16 @@ func (c *cleaner) time(ms float64) time.Time {
 
 // entry adds one; false where it is none of the form that it has to have.
 func (c *cleaner) entry(in EntryInput) bool {
-	e := pushsvc.Entry{Kind: pushsvc.EntryKind(in.Type), Time: c.time(in.Time)}
+	e := people.Entry{Kind: people.EntryKind(in.Type), Time: c.time(in.Time)}
 	switch e.Kind {
-	case pushsvc.EntryEvent:
-		name, ok := pushsvc.CleanEventName(in.Name)
+	case people.EntryEvent:
+		name, ok := people.CleanEventName(in.Name)
 		if !ok {
 			return true // reserved or empty: the SDK has told the page
 		}
-		e.Name, e.Props = name, pushsvc.CleanProps(in.Props, false)
-	case pushsvc.EntryProfile:
-		if c.ops += len(in.Ops); len(in.Ops) > pushsvc.MaxProps || c.ops > pushsvc.MaxOps {
+		e.Name, e.Props = name, people.CleanProps(in.Props, false)
+	case people.EntryProfile:
+		if c.ops += len(in.Ops); len(in.Ops) > people.MaxProps || c.ops > people.MaxOps {
 			return false
 		}
 		for _, op := range in.Ops {
@@ -210,25 +212,25 @@ func (c *cleaner) entry(in EntryInput) bool {
 				return false
 			}
 		}
-		e.Set, e.Ops = pushsvc.CleanProps(in.Set, true), in.Ops
-	case pushsvc.EntryLogin:
+		e.Set, e.Ops = people.CleanProps(in.Set, true), in.Ops
+	case people.EntryLogin:
 		return c.login(e, in)
-	case pushsvc.EntryAdopt:
+	case people.EntryAdopt:
 		if e.Alias = cut(in.Device, 64); e.Alias != "" {
 			c.entries = append(c.entries, e)
 		}
-		e.Kind, e.Alias = pushsvc.EntryLogin, ""
+		e.Kind, e.Alias = people.EntryLogin, ""
 		return c.login(e, in)
-	case pushsvc.EntryLogout:
-	case pushsvc.EntryVisit:
+	case people.EntryLogout:
+	case people.EntryVisit:
 		e.Visit = visit(in)
-	case pushsvc.EntryOptOut:
+	case people.EntryOptOut:
 		out, ok := in.Value.(bool)
 		if !ok {
 			return false
 		}
 		e.OptOut = out
-	case pushsvc.EntryPopup:
+	case people.EntryPopup:
 		return c.popup(e, in)
 	default:
 		switch in.Report.Type {
@@ -243,12 +245,12 @@ func (c *cleaner) entry(in EntryInput) bool {
 }
 
 // login believes the identities that are signed, where the site has them signed.
-func (c *cleaner) login(e pushsvc.Entry, in EntryInput) bool {
-	if len(in.Identities) > pushsvc.MaxIdentities {
+func (c *cleaner) login(e people.Entry, in EntryInput) bool {
+	if len(in.Identities) > people.MaxIdentities {
 		return false
 	}
 	for _, given := range in.Identities {
-		id := pushsvc.Identity{Kind: given.Kind, Value: given.Value}
+		id := people.Identity{Kind: given.Kind, Value: given.Value}
 		if !id.Kind.Known() {
 			return false
 		}
@@ -261,7 +263,7 @@ func (c *cleaner) login(e pushsvc.Entry, in EntryInput) bool {
 			if signature == "" {
 				signature = in.Signature
 			}
-			if !pushsvc.CheckIdentity(c.from.Secret, id, signature) {
+			if !people.CheckIdentity(c.from.Secret, id, signature) {
 				c.rejected++
 				continue
 			}
@@ -271,7 +273,7 @@ func (c *cleaner) login(e pushsvc.Entry, in EntryInput) bool {
 	if len(e.Identities) == 0 {
 		return true
 	}
-	e.Set = pushsvc.CleanProps(in.Set, true)
+	e.Set = people.CleanProps(in.Set, true)
 	c.entries = append(c.entries, e)
 	return true
 }
@@ -282,7 +284,7 @@ var (
 )
 
 // popup passes over what has no genuine token: whoever forges it learns nothing.
-func (c *cleaner) popup(e pushsvc.Entry, in EntryInput) bool {
+func (c *cleaner) popup(e people.Entry, in EntryInput) bool {
 	switch {
 	case !in.Act.Reported():
 		return false
@@ -296,14 +298,14 @@ func (c *cleaner) popup(e pushsvc.Entry, in EntryInput) bool {
 		return true
 	}
 	act := in.Act
-	if in.Variant == pushsvc.PopupControl {
+	if in.Variant == popup.Control {
 		// The page kept it from the visitor when it would have shown it.
-		if act != pushsvc.ActViewed {
+		if act != people.ActViewed {
 			return true
 		}
-		act = pushsvc.ActControl
+		act = people.ActControl
 	}
-	e.Popup = &pushsvc.PopupAct{Popup: id, Variant: in.Variant, Act: act, Element: cut(in.Element, 64)}
+	e.Popup = &people.PopupAct{Popup: id, Variant: in.Variant, Act: act, Element: cut(in.Element, 64)}
 	c.entries = append(c.entries, e)
 	return true
 }
@@ -322,8 +324,8 @@ func (c *cleaner) popupOf(in EntryInput) (string, bool) {
 // maxUTM is the longest UTM parameter in characters, CleverTap's.
 const maxUTM = 120
 
-func visit(in EntryInput) *pushsvc.Visit {
-	v := &pushsvc.Visit{Page: cut(in.Page, pushsvc.MaxPage), Referrer: cut(in.Referrer, pushsvc.MaxPage)}
+func visit(in EntryInput) *people.Visit {
+	v := &people.Visit{Page: cut(in.Page, pushsvc.MaxPage), Referrer: cut(in.Referrer, pushsvc.MaxPage)}
 	for _, name := range []string{"source", "medium", "campaign"} {
 		if value := cut(in.UTM[name], maxUTM); value != "" {
 			if v.UTM == nil {
@@ -350,9 +352,9 @@ func cut(text string, most int) string {
 // Export is all that is kept of one person, for that person to have. It has no
 // keys of subscriptions and no secrets.
 type Export struct {
-	pushsvc.Profile
-	HistoryEvents []pushsvc.EventRecord `json:"historyEvents"`
-	Subscriptions []ExportSubscription  `json:"subscriptions"`
+	people.Profile
+	HistoryEvents []people.EventRecord `json:"historyEvents"`
+	Subscriptions []ExportSubscription `json:"subscriptions"`
 }
 
 // ExportSubscription is a subscription without its secrets.
@@ -382,7 +384,7 @@ func (s *Service) ExportPerson(ctx context.Context, site, id string) (Export, er
 		out.Shown[i].Session = ""
 	}
 	if out.HistoryEvents == nil {
-		out.HistoryEvents = []pushsvc.EventRecord{}
+		out.HistoryEvents = []people.EventRecord{}
 	}
 	for _, sub := range p.Subscriptions {
 		out.Subscriptions = append(out.Subscriptions, ExportSubscription{
@@ -395,7 +397,7 @@ func (s *Service) ExportPerson(ctx context.Context, site, id string) (Export, er
 
 // EraseIdentity erases all who have the identity or claim it, and returns how many
 // profiles that were, with those of others that have lost a claim.
-func (s *Service) EraseIdentity(ctx context.Context, site string, i pushsvc.Identity) (erased int, err error) {
+func (s *Service) EraseIdentity(ctx context.Context, site string, i people.Identity) (erased int, err error) {
 	const atOnce = 20 // each is up to some 200 kB, and others wait
 	for {
 		n, err := s.Store.EraseIdentity(ctx, site, i, atOnce)
@@ -409,7 +411,7 @@ func (s *Service) EraseIdentity(ctx context.Context, site string, i pushsvc.Iden
 }
 
 // Told stores what the proxy itself knows of a visitor: identities are believed.
-func (s *Service) Told(ctx context.Context, site string, b pushsvc.Batch) error {
+func (s *Service) Told(ctx context.Context, site string, b people.Batch) error {
 	if err := s.admit(ctx, site); err != nil {
 		return err
 	}
@@ -428,14 +430,14 @@ func (s *Service) Told(ctx context.Context, site string, b pushsvc.Batch) error 
 
 // People gives what a site has of people: an UnknownSiteError where it has
 // neither people nor ever had a subscription.
-func (s *Service) People(ctx context.Context, site string) (pushsvc.PeopleSummary, error) {
+func (s *Service) People(ctx context.Context, site string) (people.Summary, error) {
 	name, err := pushsvc.SiteName(site)
 	if err != nil {
-		return pushsvc.PeopleSummary{}, &pushsvc.FieldError{Field: "site", Problem: err.Error()}
+		return people.Summary{}, &pushsvc.FieldError{Field: "site", Problem: err.Error()}
 	}
 	all, err := s.Store.PeopleSites(ctx)
 	if err != nil {
-		return pushsvc.PeopleSummary{}, fmt.Errorf("listing sites: %w", err)
+		return people.Summary{}, fmt.Errorf("listing sites: %w", err)
 	}
 	for _, sum := range all {
 		if sum.Site == name {
@@ -446,5 +448,5 @@ func (s *Service) People(ctx context.Context, site string) (pushsvc.PeopleSummar
 	if unknown := (*UnknownSiteError)(nil); errors.As(err, &unknown) {
 		unknown.People = true
 	}
-	return pushsvc.PeopleSummary{Site: name}, err
+	return people.Summary{Site: name}, err
 }

@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/people"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/store"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/webpush"
 )
 
@@ -27,7 +29,7 @@ type Engine interface {
 // Service is the use cases over one store. Its fields are set once, before
 // use; its methods may be called by many goroutines.
 type Service struct {
-	Store  pushsvc.Store
+	Store  store.Store
 	Engine Engine
 	// Services is the allow-list that endpoints are checked against.
 	Services webpush.Services
@@ -39,9 +41,9 @@ type Service struct {
 	// engine was at work on it; nil allowed. The engine tells of all others.
 	Ended func(pushsvc.Message)
 	// Conversions gives a site's; nil allowed.
-	Conversions func(ctx context.Context, site string) []pushsvc.Conversion
-	// PeopleLimits bound what each site keeps of visitors.
-	PeopleLimits pushsvc.PeopleLimits
+	Conversions func(ctx context.Context, site string) []people.Conversion
+	// people.Limits bound what each site keeps of visitors.
+	PeopleLimits people.Limits
 	Clock        func() time.Time
 	// Logger is told of faults that nobody else is told of; nil for nowhere.
 	Logger *slog.Logger

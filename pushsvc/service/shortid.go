@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/people"
 )
 
 const (
@@ -22,12 +23,12 @@ const (
 // ProfilesByShortID returns the profiles whose ids begin or end with what is given, at
 // most maxShortFound of them. Ends are found where the site has at most maxShortScan
 // profiles.
-func (s *Service) ProfilesByShortID(ctx context.Context, sum pushsvc.PeopleSummary, given string) (found []pushsvc.Profile, err error) {
+func (s *Service) ProfilesByShortID(ctx context.Context, sum people.Summary, given string) (found []people.Profile, err error) {
 	given = strings.ToLower(given)
 	if len(given) < pushsvc.MinShortID || len(given) > 36 || strings.Trim(given, "0123456789abcdef-") != "" {
 		return nil, nil
 	}
-	take := func(page []pushsvc.Profile) {
+	take := func(page []people.Profile) {
 		for _, p := range page {
 			if len(pushsvc.ShortID(given, []string{p.ID})) > 0 && len(found) < maxShortFound {
 				found = append(found, p)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/people"
 )
 
 // SiteContents is what is kept of a site.
@@ -63,12 +64,12 @@ func (s *Service) SiteContents(ctx context.Context, site string) (SiteContents, 
 	case !errors.Is(err, pushsvc.ErrNotFound):
 		return c, fmt.Errorf("reading site %s: %w", name, err)
 	}
-	people, err := s.Store.PeopleSites(ctx)
+	summaries, err := s.Store.PeopleSites(ctx)
 	if err != nil {
 		return c, fmt.Errorf("listing sites: %w", err)
 	}
-	if i := slices.IndexFunc(people, func(p pushsvc.PeopleSummary) bool { return p.Site == name }); i >= 0 {
-		c.Profiles, c.EventNames, found = people[i].Profiles, people[i].EventNames, true
+	if i := slices.IndexFunc(summaries, func(p people.Summary) bool { return p.Site == name }); i >= 0 {
+		c.Profiles, c.EventNames, found = summaries[i].Profiles, summaries[i].EventNames, true
 	}
 	popups, err := s.Store.Popups(ctx, name)
 	if err != nil {

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/people"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/popup"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/service"
 )
 
@@ -33,7 +35,7 @@ func TestRemoveSite(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := pushsvc.Popup{ID: "p", State: pushsvc.PopupRunning, Kind: pushsvc.PopupBox, Content: pushsvc.PopupContent{Title: "x"}}
+	p := popup.Popup{ID: "p", State: popup.Running, Kind: popup.Box, Content: popup.Content{Title: "x"}}
 	if _, err := f.PutPopup(t.Context(), site, p, pushsvc.AnyRevision); err != nil {
 		t.Fatal(err)
 	}
@@ -151,7 +153,7 @@ func TestRoom(t *testing.T) {
 	renew := func() error { _, err := f.Subscribe(t.Context(), shopSite, known); return err }
 	page := func() error {
 		n++
-		return f.Told(t.Context(), shopSite, pushsvc.Batch{Device: device(n), At: s.now(), Entries: []pushsvc.Entry{{Kind: pushsvc.EntryEvent, Name: "x", Time: s.now()}}})
+		return f.Told(t.Context(), shopSite, people.Batch{Device: device(n), At: s.now(), Entries: []people.Entry{{Kind: people.EntryEvent, Name: "x", Time: s.now()}}})
 	}
 	site := func() error { n++; return visits(t, f.Service, made(n), n) }
 	all := []func() error{stranger, page, site, returning, subscribe, renew}

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/popup"
 )
 
 // imageTypes are the media types of uploads, by ending.
@@ -42,25 +43,25 @@ func imageEnding(data []byte) string {
 }
 
 // PutUpload stores an image. What it is, its bytes say.
-func (s *Service) PutUpload(ctx context.Context, site string, data []byte) (pushsvc.Upload, error) {
+func (s *Service) PutUpload(ctx context.Context, site string, data []byte) (popup.Upload, error) {
 	name, err := siteName(site)
 	if err != nil {
-		return pushsvc.Upload{}, err
+		return popup.Upload{}, err
 	}
-	if len(data) > pushsvc.MaxUploadSize {
-		return pushsvc.Upload{}, &pushsvc.FieldError{Field: "image", Problem: fmt.Sprintf("is larger than %d bytes", pushsvc.MaxUploadSize)}
+	if len(data) > popup.MaxUploadSize {
+		return popup.Upload{}, &pushsvc.FieldError{Field: "image", Problem: fmt.Sprintf("is larger than %d bytes", popup.MaxUploadSize)}
 	}
 	ending := imageEnding(data)
 	if ending == "" {
-		return pushsvc.Upload{}, &pushsvc.FieldError{Field: "image", Problem: "is neither PNG, JPEG, GIF, WebP nor AVIF"}
+		return popup.Upload{}, &pushsvc.FieldError{Field: "image", Problem: "is neither PNG, JPEG, GIF, WebP nor AVIF"}
 	}
 	sum := sha256.Sum256(data)
-	u := pushsvc.Upload{Site: name, Name: hex.EncodeToString(sum[:12]) + "." + ending, Created: s.Clock(), Data: data, Size: len(data)}
+	u := popup.Upload{Site: name, Name: hex.EncodeToString(sum[:12]) + "." + ending, Created: s.Clock(), Data: data, Size: len(data)}
 	return s.Store.PutUpload(ctx, u)
 }
 
 // Uploads gives those of a site, without their bytes.
-func (s *Service) Uploads(ctx context.Context, site string) ([]pushsvc.Upload, error) {
+func (s *Service) Uploads(ctx context.Context, site string) ([]popup.Upload, error) {
 	name, err := siteName(site)
 	if err != nil {
 		return nil, err

@@ -15,6 +15,7 @@ import (
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/people"
 )
 
 // cpuTime is what this process has used of the processors.
@@ -65,14 +66,14 @@ func BenchmarkTrack(b *testing.B) {
 }
 
 // aBatch is the n-th batch of one of so many visitors.
-func aBatch(n int64, visitors, size int) pushsvc.Batch {
+func aBatch(n int64, visitors, size int) people.Batch {
 	var device pushsvc.DeviceID
 	binary.BigEndian.PutUint64(device[:], uint64(n*2654435761)%uint64(visitors)+1)
 	at := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC).Add(time.Duration(n) * time.Millisecond)
-	batch := pushsvc.Batch{Device: device, ID: fmt.Sprintf("AAAAAAAAAAA%010dA", n), Session: "AAAAAAAAAAAAAAAAAAAAAA", At: at}
+	batch := people.Batch{Device: device, ID: fmt.Sprintf("AAAAAAAAAAA%010dA", n), Session: "AAAAAAAAAAAAAAAAAAAAAA", At: at}
 	for i := range size {
-		batch.Entries = append(batch.Entries, pushsvc.Entry{
-			Kind: pushsvc.EntryEvent, Time: at, Name: []string{"Product viewed", "Added", "Charged"}[i%3],
+		batch.Entries = append(batch.Entries, people.Entry{
+			Kind: people.EntryEvent, Time: at, Name: []string{"Product viewed", "Added", "Charged"}[i%3],
 			Props: map[string]any{"sku": fmt.Sprintf("A-%d", n%10_000), "category": "Books", "price": 19.9, "quantity": float64(i%3 + 1)},
 		})
 	}

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/people"
 )
 
 // freeze has every write to the disk wait until thaw, or the end of the test.
@@ -119,7 +120,7 @@ func TestFrozenDisk(t *testing.T) {
 	for what, call := range map[string]func() error{
 		"subscribe": func() error { _, err := s.PutSubscription(ctx, realistic(7000), nil); return err },
 		"track": func() error {
-			_, err := s.Track(ctx, "a.example", pushsvc.Batch{Device: pushsvc.DeviceID{1}, At: noteDay, Entries: []pushsvc.Entry{{Kind: pushsvc.EntryEvent, Name: "E", Time: noteDay}}})
+			_, err := s.Track(ctx, "a.example", people.Batch{Device: pushsvc.DeviceID{1}, At: noteDay, Entries: []people.Entry{{Kind: people.EntryEvent, Name: "E", Time: noteDay}}})
 			return err
 		},
 		"control": func() error { _, err := s.Control(ctx, noteSite, "m", pushsvc.CommandPause, noteDay); return err },

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/people"
 	bolt "github.com/caddy-webpush/caddy-webpush/pushsvc/store/boltstore/checkedbolt"
 )
 
@@ -65,12 +66,12 @@ func migrate(db *bolt.DB, report func(error)) error {
 
 // markSessions brings profiles to format 4, which has marks of sessions where the
 // earlier ones have the sessions themselves.
-func (w *writeTx) markSessions(people site) error {
+func (w *writeTx) markSessions(rows site) error {
 	var after []byte
 	for {
-		var page []*pushsvc.Profile // changing a bucket moves its cursors
+		var page []*people.Profile // changing a bucket moves its cursors
 		last, n := after, 0
-		people.eachProfile(after, w.s.report, func(p *pushsvc.Profile) bool {
+		rows.eachProfile(after, w.s.report, func(p *people.Profile) bool {
 			last, n = profileKey(p.ID), n+1
 			marked := false
 			for i := range p.Shown {
@@ -84,7 +85,7 @@ func (w *writeTx) markSessions(people site) error {
 			return n < 1000
 		})
 		for _, p := range page {
-			if err := people.putJSON(w, peopleProfiles, profileKey(p.ID), p); err != nil {
+			if err := rows.putJSON(w, peopleProfiles, profileKey(p.ID), p); err != nil {
 				return err
 			}
 		}

@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/people"
 	bolt "github.com/caddy-webpush/caddy-webpush/pushsvc/store/boltstore/checkedbolt"
 )
 
@@ -231,8 +232,8 @@ func TestMigrateSessions(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "store.db")
 	s := open(t, path)
 	for n := range 3 {
-		b := pushsvc.Batch{Device: pushsvc.DeviceID{byte(n), 1}, At: format1Day, Session: session, Entries: []pushsvc.Entry{
-			{Kind: pushsvc.EntryPopup, Time: format1Day, Popup: &pushsvc.PopupAct{Popup: "sale", Act: pushsvc.ActViewed}},
+		b := people.Batch{Device: pushsvc.DeviceID{byte(n), 1}, At: format1Day, Session: session, Entries: []people.Entry{
+			{Kind: people.EntryPopup, Time: format1Day, Popup: &people.PopupAct{Popup: "sale", Act: people.ActViewed}},
 		}}
 		if _, err := s.Track(t.Context(), "a.example", b); err != nil {
 			t.Fatal(err)
@@ -242,16 +243,16 @@ func TestMigrateSessions(t *testing.T) {
 		t.Fatal(err)
 	}
 	edit(t, path, func(tx *bolt.Tx) error {
-		people, _ := openPeople(tx, "a.example")
+		rows, _ := openPeople(tx, "a.example")
 		w := &writeTx{tx: tx, s: s}
-		var all []*pushsvc.Profile
-		people.eachProfile(nil, s.report, func(p *pushsvc.Profile) bool { all = append(all, p); return true })
+		var all []*people.Profile
+		rows.eachProfile(nil, s.report, func(p *people.Profile) bool { all = append(all, p); return true })
 		for _, p := range all {
 			if p.Shown[0].Session != pushsvc.SessionMark(session) {
 				t.Errorf("the store has the session %q", p.Shown[0].Session)
 			}
 			p.Shown[0].Session = session // as formats up to 3 have it
-			if err := people.putJSON(w, peopleProfiles, profileKey(p.ID), p); err != nil {
+			if err := rows.putJSON(w, peopleProfiles, profileKey(p.ID), p); err != nil {
 				return err
 			}
 		}

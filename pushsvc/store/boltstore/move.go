@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/popup"
 	bolt "github.com/caddy-webpush/caddy-webpush/pushsvc/store/boltstore/checkedbolt"
 )
 
@@ -255,8 +256,8 @@ func (w *writeTx) mayMove(m *moveRow) error {
 			st.each(popupUploads, func(k []byte) { uploads[string(k)] = true })
 		}
 	}
-	if len(uploads) > pushsvc.MaxUploads {
-		return fmt.Errorf("together they have %d images: %w", len(uploads), pushsvc.ErrFull)
+	if len(uploads) > popup.MaxUploads {
+		return fmt.Errorf("together they have %d images: %w", len(uploads), popup.ErrFull)
 	}
 	_, _, err := w.joinPopups(m)
 	return err
@@ -291,8 +292,8 @@ func (w *writeTx) moveSettings(m *moveRow) error {
 	return nil
 }
 
-func (w *writeTx) joinPopups(m *moveRow) (put []pushsvc.StoredPopup, renamed map[string]string, err error) {
-	var rows [2][]pushsvc.StoredPopup
+func (w *writeTx) joinPopups(m *moveRow) (put []popup.Stored, renamed map[string]string, err error) {
+	var rows [2][]popup.Stored
 	for i, name := range []string{m.Into, m.From} {
 		if st, ok := rawIn(w.tx, bucketPopups, name); ok {
 			st.each(popupRows, func(k []byte) {
@@ -305,7 +306,7 @@ func (w *writeTx) joinPopups(m *moveRow) (put []pushsvc.StoredPopup, renamed map
 			})
 		}
 	}
-	return pushsvc.JoinPopups(rows[0], rows[1])
+	return popup.Join(rows[0], rows[1])
 }
 
 func (w *writeTx) movePopups(m *moveRow) error {

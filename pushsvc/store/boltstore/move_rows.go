@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/people"
 	bolt "github.com/caddy-webpush/caddy-webpush/pushsvc/store/boltstore/checkedbolt"
 )
 
@@ -360,7 +361,7 @@ func (w *writeTx) moveKey(m *moveRow, from site, row keyed) error {
 }
 
 func (w *writeTx) moveProfile(m *moveRow, from site, row keyed) error {
-	var p pushsvc.Profile
+	var p people.Profile
 	payload, err := from.open(peopleProfiles, row.key, row.value)
 	if err == nil {
 		err = from.openJSON(peopleProfiles, row.key, payload, &p)
@@ -372,10 +373,10 @@ func (w *writeTx) moveProfile(m *moveRow, from site, row keyed) error {
 	return w.adoptProfile(m, from, &p)
 }
 
-func (w *writeTx) adoptProfile(m *moveRow, from site, p *pushsvc.Profile) error {
-	var records []pushsvc.EventRecord
+func (w *writeTx) adoptProfile(m *moveRow, from site, p *people.Profile) error {
+	var records []people.EventRecord
 	for _, ref := range p.History {
-		var some []pushsvc.EventRecord
+		var some []people.EventRecord
 		if _, err := from.getJSON(peopleHistory, numberKey(ref.Seq), &some); err != nil {
 			w.s.report(err)
 			continue
@@ -386,7 +387,7 @@ func (w *writeTx) adoptProfile(m *moveRow, from site, p *pushsvc.Profile) error 
 	if err != nil {
 		return err
 	}
-	c, joined, err := pushsvc.Adopt(peopleTx{into, w.s}, p, records, m.Popups)
+	c, joined, err := people.Adopt(peopleTx{into, w.s}, p, records, m.Popups)
 	if err != nil {
 		return err
 	}
@@ -426,7 +427,7 @@ func (s *Store) pullDevice(ctx context.Context, name string, d pushsvc.DeviceID)
 }
 
 func (w *writeTx) moveEvent(m *moveRow, from site, row keyed) error {
-	var come, have pushsvc.EventTotal
+	var come, have people.EventTotal
 	payload, err := from.open(peopleEvents, row.key, row.value)
 	if err == nil {
 		err = from.openJSON(peopleEvents, row.key, payload, &come)
@@ -453,7 +454,7 @@ func (w *writeTx) moveEvent(m *moveRow, from site, row keyed) error {
 }
 
 func (w *writeTx) moveHour(m *moveRow, from site, row keyed) error {
-	var come, have pushsvc.PopupHour
+	var come, have people.PopupHour
 	payload, err := from.open(peoplePopups, row.key, row.value)
 	if err == nil {
 		err = from.openJSON(peoplePopups, row.key, payload, &come)

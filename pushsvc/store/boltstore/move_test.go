@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/people"
 )
 
 // moveFrom and moveInto are the sites of these tests.
@@ -52,11 +53,11 @@ func fillMove(tb testing.TB, s *Store, n int) {
 			if _, err := s.PutSubscription(tb.Context(), sub, nil); err != nil {
 				tb.Fatal(err)
 			}
-			entries := []pushsvc.Entry{{Kind: pushsvc.EntryEvent, Name: "E", Time: costDay}}
+			entries := []people.Entry{{Kind: people.EntryEvent, Name: "E", Time: costDay}}
 			if i%3 == 0 {
-				entries = append(entries, pushsvc.Entry{Kind: pushsvc.EntryLogin, Time: costDay, Identities: []pushsvc.Identity{costID("p", i%n)}})
+				entries = append(entries, people.Entry{Kind: people.EntryLogin, Time: costDay, Identities: []people.Identity{costID("p", i%n)}})
 			}
-			if _, err := s.Track(tb.Context(), name, pushsvc.Batch{Device: sub.Device, At: costDay, Entries: entries}); err != nil {
+			if _, err := s.Track(tb.Context(), name, people.Batch{Device: sub.Device, At: costDay, Entries: entries}); err != nil {
 				tb.Fatal(err)
 			}
 		}

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/people"
 	bolt "github.com/caddy-webpush/caddy-webpush/pushsvc/store/boltstore/checkedbolt"
 )
 
@@ -57,7 +58,7 @@ func profileID(key []byte) string {
 	return text[:8] + "-" + text[8:12] + "-" + text[12:16] + "-" + text[16:20] + "-" + text[20:]
 }
 
-func identityKey(i pushsvc.Identity) []byte { return []byte(string(i.Kind) + ":" + i.Value) }
+func identityKey(i people.Identity) []byte { return []byte(string(i.Kind) + ":" + i.Value) }
 
 // getJSON reads a row; false where there is none.
 func (s site) getJSON(bucket string, key []byte, v any) (bool, error) {
@@ -93,8 +94,8 @@ func (s site) removeRow(w *writeTx, bucket string, key []byte) error {
 }
 
 // profile reads one; nil where there is none.
-func (s site) profile(key []byte) (*pushsvc.Profile, error) {
-	var p pushsvc.Profile
+func (s site) profile(key []byte) (*people.Profile, error) {
+	var p people.Profile
 	there, err := s.getJSON(peopleProfiles, key, &p)
 	if !there || err != nil {
 		return nil, err
@@ -104,7 +105,7 @@ func (s site) profile(key []byte) (*pushsvc.Profile, error) {
 }
 
 // led reads the profile that a row of another bucket leads to.
-func (s site) led(bucket string, key []byte) (*pushsvc.Profile, error) {
+func (s site) led(bucket string, key []byte) (*people.Profile, error) {
 	id, err := s.get(bucket, key)
 	if err != nil || id == nil {
 		return nil, err
@@ -112,7 +113,7 @@ func (s site) led(bucket string, key []byte) (*pushsvc.Profile, error) {
 	return s.profile(id)
 }
 
-// peopleTx is a pushsvc.PeopleTx in one transaction.
+// peopleTx is a people.Tx in one transaction.
 type peopleTx struct {
 	site
 	s *Store
@@ -120,15 +121,15 @@ type peopleTx struct {
 
 // ProfileOf gives nil for a damaged row, which is told: the visitor goes on as
 // a new one.
-func (t peopleTx) ProfileOf(d pushsvc.DeviceID) (*pushsvc.Profile, error) {
+func (t peopleTx) ProfileOf(d pushsvc.DeviceID) (*people.Profile, error) {
 	return t.healing(t.led(peopleDevices, d[:]))
 }
 
-func (t peopleTx) ProfileBy(i pushsvc.Identity) (*pushsvc.Profile, error) {
+func (t peopleTx) ProfileBy(i people.Identity) (*people.Profile, error) {
 	return t.healing(t.led(peopleIdentities, identityKey(i)))
 }
 
-func (t peopleTx) healing(p *pushsvc.Profile, err error) (*pushsvc.Profile, error) {
+func (t peopleTx) healing(p *people.Profile, err error) (*people.Profile, error) {
 	var damage *DamageError
 	if errors.As(err, &damage) {
 		t.s.report(err)
@@ -142,12 +143,12 @@ func (t peopleTx) CountsEvent(name string) (bool, error) {
 	return b != nil && b.Get([]byte(name)) != nil, nil
 }
 
-func (t peopleTx) Counts() (pushsvc.PeopleCounts, error) { return t.numbers(t.s.report), nil }
+func (t peopleTx) Counts() (people.Counts, error) { return t.numbers(t.s.report), nil }
 
 func (t peopleTx) NextHistory() (uint64, error) { return t.s.nextHistory(t.site), nil }
 
 // numbers reads the site's counts, or counts anew where they are damaged.
-func (s site) numbers(report func(error)) (n pushsvc.PeopleCounts) {
+func (s site) numbers(report func(error)) (n people.Counts) {
 	v := s.b.Get([]byte(peopleNumbers))
 	if v == nil {
 		return n
@@ -160,8 +161,8 @@ func (s site) numbers(report func(error)) (n pushsvc.PeopleCounts) {
 		return n
 	}
 	report(err)
-	n = pushsvc.PeopleCounts{EventNames: int64(s.count(peopleEvents))}
-	s.eachProfile(nil, report, func(p *pushsvc.Profile) bool {
+	n = people.Counts{EventNames: int64(s.count(peopleEvents))}
+	s.eachProfile(nil, report, func(p *people.Profile) bool {
 		n.Profiles++
 		if !p.Known() {
 			n.Anonymous++
@@ -171,7 +172,7 @@ func (s site) numbers(report func(error)) (n pushsvc.PeopleCounts) {
 	return n
 }
 
-func (s site) putNumbers(w *writeTx, n pushsvc.PeopleCounts) error {
+func (s site) putNumbers(w *writeTx, n people.Counts) error {
 	text, err := json.Marshal(n)
 	if err != nil {
 		return fmt.Errorf("encoding counts: %w", err)
@@ -180,7 +181,7 @@ func (s site) putNumbers(w *writeTx, n pushsvc.PeopleCounts) error {
 }
 
 // eachProfile calls fn with profiles above the key, until it gives false.
-func (s site) eachProfile(after []byte, report func(error), fn func(*pushsvc.Profile) bool) {
+func (s site) eachProfile(after []byte, report func(error), fn func(*people.Profile) bool) {
 	b := s.b.Bucket([]byte(peopleProfiles))
 	if b == nil {
 		return
@@ -193,7 +194,7 @@ func (s site) eachProfile(after []byte, report func(error), fn func(*pushsvc.Pro
 		}
 	}
 	for ; k != nil; k, v = c.Next() {
-		p := pushsvc.Profile{}
+		p := people.Profile{}
 		payload, err := s.open(peopleProfiles, k, v)
 		if err == nil {
 			err = s.openJSON(peopleProfiles, k, payload, &p)
@@ -210,11 +211,11 @@ func (s site) eachProfile(after []byte, report func(error), fn func(*pushsvc.Pro
 }
 
 // change writes what Apply says.
-func (w *writeTx) change(st site, c pushsvc.Change) error { return w.changeSealed(st, c, nil) }
+func (w *writeTx) change(st site, c people.Change) error { return w.changeSealed(st, c, nil) }
 
 // changeSealed is change with profiles and history that have been encoded and
 // sealed before, by rowName.
-func (w *writeTx) changeSealed(st site, c pushsvc.Change, sealed map[string][]byte) error {
+func (w *writeTx) changeSealed(st site, c people.Change, sealed map[string][]byte) error {
 	for seq, records := range c.History {
 		if err := st.putSealed(w, peopleHistory, numberKey(seq), sealed, records); err != nil {
 			return err
@@ -269,38 +270,38 @@ func (w *writeTx) changeSealed(st site, c pushsvc.Change, sealed map[string][]by
 	return st.putNumbers(w, *c.Counts)
 }
 
-func (w *writeTx) changeCounters(st site, c pushsvc.Change) error {
+func (w *writeTx) changeCounters(st site, c people.Change) error {
 	for _, name := range c.DropEvents {
 		if err := st.removeRow(w, peopleEvents, []byte(name)); err != nil {
 			return err
 		}
 	}
 	for name, add := range c.Events {
-		var have pushsvc.EventTotal
+		var have people.EventTotal
 		if _, err := st.getJSON(peopleEvents, []byte(name), &have); err != nil {
 			w.s.report(err) // it begins anew
-			have = pushsvc.EventTotal{}
+			have = people.EventTotal{}
 		}
 		if err := st.putJSON(w, peopleEvents, []byte(name), have.Plus(add, c.Worth[name])); err != nil {
 			return err
 		}
 	}
-	hours := map[string]map[pushsvc.PopupStat]int64{}
+	hours := map[string]map[people.PopupStat]int64{}
 	for stat, n := range c.Popups {
 		key := string(popupKey(stat.Popup, stat.Hour.Unix()/3600))
 		if hours[key] == nil {
-			hours[key] = map[pushsvc.PopupStat]int64{}
+			hours[key] = map[people.PopupStat]int64{}
 		}
 		hours[key][stat] = n
 	}
 	for key, stats := range hours {
 		text, err := st.get(peoplePopups, []byte(key))
 		if err == nil {
-			text, err = pushsvc.AddPopupText(text, stats)
+			text, err = people.AddPopupText(text, stats)
 		}
 		if err != nil {
 			w.s.report(err) // it begins anew
-			if text, err = pushsvc.AddPopupText(nil, stats); err != nil {
+			if text, err = people.AddPopupText(nil, stats); err != nil {
 				return err
 			}
 		}

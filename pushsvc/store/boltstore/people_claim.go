@@ -6,16 +6,16 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/people"
 )
 
 // claimKey is the key of a claim's row: no identity has a zero byte.
-func claimKey(i pushsvc.Identity, profile []byte) []byte {
+func claimKey(i people.Identity, profile []byte) []byte {
 	return append(append(identityKey(i), 0), profile...)
 }
 
 // putClaim stores a claim, or removes it.
-func (w *writeTx) putClaim(people site, claim pushsvc.Claim, is bool) error {
+func (w *writeTx) putClaim(people site, claim people.Claim, is bool) error {
 	key := claimKey(claim.Identity, profileKey(claim.Profile))
 	if !is {
 		return people.removeRow(w, peopleClaims, key)
@@ -28,7 +28,7 @@ func (w *writeTx) putClaim(people site, claim pushsvc.Claim, is bool) error {
 }
 
 // claimants are the keys of the profiles that claim the identity, at most limit.
-func (s site) claimants(i pushsvc.Identity, limit int) (keys [][]byte) {
+func (s site) claimants(i people.Identity, limit int) (keys [][]byte) {
 	b := s.b.Bucket([]byte(peopleClaims))
 	if b == nil {
 		return nil
@@ -41,8 +41,8 @@ func (s site) claimants(i pushsvc.Identity, limit int) (keys [][]byte) {
 	return keys
 }
 
-// EraseIdentity implements pushsvc.PeopleStore.
-func (s *Store) EraseIdentity(ctx context.Context, name string, i pushsvc.Identity, limit int) (int, error) {
+// EraseIdentity implements people.Store.
+func (s *Store) EraseIdentity(ctx context.Context, name string, i people.Identity, limit int) (int, error) {
 	n, err := write(ctx, s, func(w *writeTx) (int, error) {
 		if err := w.unmoved(name); err != nil {
 			return 0, err
@@ -73,22 +73,22 @@ func (s *Store) EraseIdentity(ctx context.Context, name string, i pushsvc.Identi
 }
 
 // eraseBy erases the profile, or its claim alone, and the rows that lead to it.
-func (w *writeTx) eraseBy(people site, i pushsvc.Identity, key []byte) error {
-	p, err := people.profile(key)
+func (w *writeTx) eraseBy(rows site, i people.Identity, key []byte) error {
+	p, err := rows.profile(key)
 	switch {
 	case err != nil:
 		w.s.report(err)
 	case p != nil && p.ErasedBy(i):
-		if err := w.erase(people, p); err != nil {
+		if err := w.erase(rows, p); err != nil {
 			return err
 		}
 	case p != nil:
-		if err := people.putJSON(w, peopleProfiles, key, p.Unclaimed(i)); err != nil {
+		if err := rows.putJSON(w, peopleProfiles, key, p.Unclaimed(i)); err != nil {
 			return err
 		}
 	}
-	if err := w.putClaim(people, pushsvc.Claim{Identity: i, Profile: profileID(key)}, false); err != nil || p != nil {
+	if err := w.putClaim(rows, people.Claim{Identity: i, Profile: profileID(key)}, false); err != nil || p != nil {
 		return err
 	}
-	return people.removeRow(w, peopleIdentities, identityKey(i))
+	return rows.removeRow(w, peopleIdentities, identityKey(i))
 }

@@ -14,26 +14,27 @@ import (
 	"time"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/people"
 )
 
 const costSite = "cost.example.com"
 
 var costDay = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 
-func costID(kind string, n int) pushsvc.Identity {
-	return pushsvc.Identity{Kind: pushsvc.IdentityID, Value: fmt.Sprint(kind, n)}
+func costID(kind string, n int) people.Identity {
+	return people.Identity{Kind: people.IdentityID, Value: fmt.Sprint(kind, n)}
 }
 
 // largest is a person of whom as much is kept as may be.
-func largest(n int) *pushsvc.Profile {
-	p := &pushsvc.Profile{
-		ID: pushsvc.NewProfileID(costDay), Created: costDay, Seen: costDay, Attributes: map[string]any{},
-		Identities: []pushsvc.Identity{costID("p", n)}, Events: map[string]pushsvc.EventCount{}, Popups: map[string]pushsvc.PopupCount{},
+func largest(n int) *people.Profile {
+	p := &people.Profile{
+		ID: people.NewProfileID(costDay), Created: costDay, Seen: costDay, Attributes: map[string]any{},
+		Identities: []people.Identity{costID("p", n)}, Events: map[string]people.EventCount{}, Popups: map[string]people.PopupCount{},
 	}
-	list := make([]any, pushsvc.MaxList)
+	list := make([]any, people.MaxList)
 	for i := range list {
 		list[i] = []any{}
-		for range pushsvc.MaxList {
+		for range people.MaxList {
 			list[i] = append(list[i].([]any), 1.0)
 		}
 	}
@@ -41,30 +42,30 @@ func largest(n int) *pushsvc.Profile {
 	for i := range 50 {
 		p.Attributes[fmt.Sprint("k", i)] = strings.Repeat("v", 180)
 	}
-	for i := range pushsvc.MaxPersonEvents {
-		p.Events[fmt.Sprint(strings.Repeat("e", 150), i)] = pushsvc.EventCount{Count: 1, First: costDay, Last: costDay}
-		p.Popups[fmt.Sprint(strings.Repeat("p", 60), i)] = pushsvc.PopupCount{Viewed: 1, Clicked: 1, Closed: 1, Kept: 1, Last: costDay}
+	for i := range people.MaxPersonEvents {
+		p.Events[fmt.Sprint(strings.Repeat("e", 150), i)] = people.EventCount{Count: 1, First: costDay, Last: costDay}
+		p.Popups[fmt.Sprint(strings.Repeat("p", 60), i)] = people.PopupCount{Viewed: 1, Clicked: 1, Closed: 1, Kept: 1, Last: costDay}
 	}
-	for i := range pushsvc.MaxShown {
-		p.Shown = append(p.Shown, pushsvc.Shown{
+	for i := range people.MaxShown {
+		p.Shown = append(p.Shown, people.Shown{
 			Popup: fmt.Sprint(strings.Repeat("p", 60), i), Variant: strings.Repeat("v", 64), At: costDay, Session: strings.Repeat("s", 22),
 			Clicked: costDay, Converted: true, Unseen: true,
 		})
 	}
-	for i := range pushsvc.MaxDevices {
-		p.Devices = append(p.Devices, pushsvc.Device{ID: pushsvc.DeviceID{1, byte(n), byte(i)}, Created: costDay, Seen: costDay, Batches: make([]byte, 8*pushsvc.MaxDeviceBatches)})
+	for i := range people.MaxDevices {
+		p.Devices = append(p.Devices, people.Device{ID: pushsvc.DeviceID{1, byte(n), byte(i)}, Created: costDay, Seen: costDay, Batches: make([]byte, 8*people.MaxDeviceBatches)})
 	}
 	return p
 }
 
 // fillLargest stores the largest people, and rows of pop-ups' counters that are full.
-func fillLargest(tb testing.TB, s *Store, people int) {
+func fillLargest(tb testing.TB, s *Store, persons int) {
 	tb.Helper()
-	c := pushsvc.Change{
-		Devices: map[pushsvc.DeviceID]string{}, Identities: map[pushsvc.Identity]string{}, Popups: map[pushsvc.PopupStat]int64{},
-		Counts: &pushsvc.PeopleCounts{Profiles: int64(people)},
+	c := people.Change{
+		Devices: map[pushsvc.DeviceID]string{}, Identities: map[people.Identity]string{}, Popups: map[people.PopupStat]int64{},
+		Counts: &people.Counts{Profiles: int64(persons)},
 	}
-	for n := range people {
+	for n := range persons {
 		p := largest(n)
 		c.Put = append(c.Put, p)
 		for _, d := range p.Devices {
@@ -74,8 +75,8 @@ func fillLargest(tb testing.TB, s *Store, people int) {
 	}
 	for hour := range 24 {
 		for n := range 500 {
-			c.Popups[pushsvc.PopupStat{
-				Popup: "sale", Variant: strings.Repeat("v", 64), Act: pushsvc.ActSubmitted, Element: fmt.Sprint(strings.Repeat("e", 60), n),
+			c.Popups[people.PopupStat{
+				Popup: "sale", Variant: strings.Repeat("v", 64), Act: people.ActSubmitted, Element: fmt.Sprint(strings.Repeat("e", 60), n),
 				Hour: costDay.Add(time.Duration(-hour) * time.Hour),
 			}] = 1
 		}
@@ -94,44 +95,44 @@ func fillLargest(tb testing.TB, s *Store, people int) {
 
 // heaviest are the batches that cost most, as far as a batch is taken. Each changes
 // what it names.
-func heaviest(n int) map[string]pushsvc.Batch {
+func heaviest(n int) map[string]people.Batch {
 	batches := 0
-	batch := func(entries ...pushsvc.Entry) pushsvc.Batch {
+	batch := func(entries ...people.Entry) people.Batch {
 		batches++
-		return pushsvc.Batch{Device: pushsvc.DeviceID{1, 0, byte(batches)}, ID: fmt.Sprint("batch", n, batches), At: costDay.Add(time.Duration(n) * time.Hour), Entries: entries}
+		return people.Batch{Device: pushsvc.DeviceID{1, 0, byte(batches)}, ID: fmt.Sprint("batch", n, batches), At: costDay.Add(time.Duration(n) * time.Hour), Entries: entries}
 	}
-	seen := func(i int) pushsvc.Entry {
+	seen := func(i int) people.Entry {
 		name := fmt.Sprint(strings.Repeat("n", 250), i)
-		return pushsvc.Entry{Kind: pushsvc.EntryEvent, Name: name, Time: costDay, Props: map[string]any{"n": float64(n)}}
+		return people.Entry{Kind: people.EntryEvent, Name: name, Time: costDay, Props: map[string]any{"n": float64(n)}}
 	}
-	var logins, ops, events, clicks, names []pushsvc.Entry
+	var logins, ops, events, clicks, names []people.Entry
 	for i := range 200 {
-		logins = append(logins, pushsvc.Entry{Kind: pushsvc.EntryLogin, Time: costDay, Identities: []pushsvc.Identity{costID("p", i%20)}}, seen(i%20))
+		logins = append(logins, people.Entry{Kind: people.EntryLogin, Time: costDay, Identities: []people.Identity{costID("p", i%20)}}, seen(i%20))
 		events = append(events, seen(i))
-		clicks = append(clicks, pushsvc.Entry{Kind: pushsvc.EntryPopup, Time: costDay.Add(time.Duration(-i%20) * time.Hour), Popup: &pushsvc.PopupAct{
-			Popup: "sale", Variant: strings.Repeat("v", 64), Act: pushsvc.ActClicked, Element: fmt.Sprint("new", i),
+		clicks = append(clicks, people.Entry{Kind: people.EntryPopup, Time: costDay.Add(time.Duration(-i%20) * time.Hour), Popup: &people.PopupAct{
+			Popup: "sale", Variant: strings.Repeat("v", 64), Act: people.ActClicked, Element: fmt.Sprint("new", i),
 		}})
-		login := pushsvc.Entry{Kind: pushsvc.EntryLogin, Time: costDay}
+		login := people.Entry{Kind: people.EntryLogin, Time: costDay}
 		for j := range 10 {
 			login.Identities = append(login.Identities, costID("new", n*2000+i*10+j))
 		}
 		names = append(names, login)
 	}
 	for range 10 {
-		e := pushsvc.Entry{Kind: pushsvc.EntryProfile, Time: costDay}
+		e := people.Entry{Kind: people.EntryProfile, Time: costDay}
 		for range 100 {
-			e.Ops = append(e.Ops, pushsvc.Op{Kind: pushsvc.OpAdd, Key: "A", Value: 1.0})
+			e.Ops = append(e.Ops, people.Op{Kind: people.OpAdd, Key: "A", Value: 1.0})
 		}
 		ops = append(ops, e)
 	}
-	all := append(append(append(append([]pushsvc.Entry{}, ops[:1]...), clicks[:60]...), events[:100]...), logins[:39]...)
-	return map[string]pushsvc.Batch{
+	all := append(append(append(append([]people.Entry{}, ops[:1]...), clicks[:60]...), events[:100]...), logins[:39]...)
+	return map[string]people.Batch{
 		"ops": batch(ops...), "logins": batch(logins[:200]...), "names": batch(names...), "events": batch(events...), "pop-ups": batch(clicks...), "all": batch(all...),
 	}
 }
 
 // committing is how long the committer is at work on the batch, the disk aside.
-func committing(tb testing.TB, s *Store, b pushsvc.Batch) time.Duration {
+func committing(tb testing.TB, s *Store, b people.Batch) time.Duration {
 	tb.Helper()
 	p, err := s.plan(tb.Context(), costSite, b)
 	if err != nil || p == nil {
@@ -218,10 +219,10 @@ func TestPlansOfOne(t *testing.T) {
 	for d := range devices {
 		wg.Go(func() {
 			for n := range batches {
-				_, err := s.Track(t.Context(), costSite, pushsvc.Batch{Device: pushsvc.DeviceID{2, byte(d)}, ID: fmt.Sprint(d, n), At: costDay, Entries: []pushsvc.Entry{
-					{Kind: pushsvc.EntryLogin, Time: costDay, Identities: []pushsvc.Identity{costID("p", 1)}},
-					{Kind: pushsvc.EntryEvent, Time: costDay, Name: "E"},
-					{Kind: pushsvc.EntryProfile, Time: costDay, Ops: []pushsvc.Op{{Kind: pushsvc.OpIncrement, Key: "n", Value: 1.0}}},
+				_, err := s.Track(t.Context(), costSite, people.Batch{Device: pushsvc.DeviceID{2, byte(d)}, ID: fmt.Sprint(d, n), At: costDay, Entries: []people.Entry{
+					{Kind: people.EntryLogin, Time: costDay, Identities: []people.Identity{costID("p", 1)}},
+					{Kind: people.EntryEvent, Time: costDay, Name: "E"},
+					{Kind: people.EntryProfile, Time: costDay, Ops: []people.Op{{Kind: people.OpIncrement, Key: "n", Value: 1.0}}},
 				}})
 				if err != nil {
 					t.Error(err)

@@ -8,10 +8,11 @@ import (
 	"time"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/people"
 	bolt "github.com/caddy-webpush/caddy-webpush/pushsvc/store/boltstore/checkedbolt"
 )
 
-// ErasePerson implements pushsvc.PeopleStore. The bytes are gone from the file
+// ErasePerson implements people.Store. The bytes are gone from the file
 // after Compact.
 func (s *Store) ErasePerson(ctx context.Context, name, id string) error {
 	_, err := write(ctx, s, func(w *writeTx) (struct{}, error) {
@@ -30,18 +31,18 @@ func (s *Store) ErasePerson(ctx context.Context, name, id string) error {
 	return nil
 }
 
-func (w *writeTx) erase(people site, p *pushsvc.Profile) error {
-	c := pushsvc.Change{
-		Drop: []string{p.ID}, Devices: map[pushsvc.DeviceID]string{}, Identities: map[pushsvc.Identity]string{},
+func (w *writeTx) erase(rows site, p *people.Profile) error {
+	c := people.Change{
+		Drop: []string{p.ID}, Devices: map[pushsvc.DeviceID]string{}, Identities: map[people.Identity]string{},
 	}
-	st, subscribed := openSite(w.tx, people.name)
+	st, subscribed := openSite(w.tx, rows.name)
 	for _, d := range p.Devices {
 		c.Devices[d.ID] = ""
 		if !subscribed {
 			continue
 		}
 		var ids []pushsvc.SubscriptionID
-		for _, sub := range linked(people, st, d.ID, w.s.report) {
+		for _, sub := range linked(rows, st, d.ID, w.s.report) {
 			ids = append(ids, sub.ID)
 		}
 		if _, err := w.removeIDs(st, ids); err != nil {
@@ -52,35 +53,35 @@ func (w *writeTx) erase(people site, p *pushsvc.Profile) error {
 		c.Identities[i] = ""
 	}
 	for _, i := range p.Claims {
-		if err := w.putClaim(people, pushsvc.Claim{Identity: i, Profile: p.ID}, false); err != nil {
+		if err := w.putClaim(rows, people.Claim{Identity: i, Profile: p.ID}, false); err != nil {
 			return err
 		}
 	}
 	for _, h := range p.History {
 		c.DropHistory = append(c.DropHistory, h.Seq)
 	}
-	n := people.numbers(w.s.report)
+	n := rows.numbers(w.s.report)
 	n.Profiles = max(n.Profiles, 1) - 1
 	if !p.Known() {
 		n.Anonymous = max(n.Anonymous, 1) - 1
 	}
 	for name, count := range p.Events {
 		key := []byte(name)
-		var have pushsvc.EventCount
-		counted, err := people.getJSON(peopleEvents, key, &have)
+		var have people.EventCount
+		counted, err := rows.getJSON(peopleEvents, key, &have)
 		if err != nil || !counted || have.Count > count.Count {
 			continue // others have had it too, or nobody knows
 		}
-		if err := people.removeRow(w, peopleEvents, key); err != nil {
+		if err := rows.removeRow(w, peopleEvents, key); err != nil {
 			return err
 		}
 		n.EventNames = max(n.EventNames, 1) - 1
 	}
 	c.Counts = &n
-	return w.change(people, c)
+	return w.change(rows, c)
 }
 
-// PruneHistory implements pushsvc.PeopleStore. It reads first, so that writers
+// PruneHistory implements people.Store. It reads first, so that writers
 // wait only for what is to be done.
 func (s *Store) PruneHistory(ctx context.Context, name string, before time.Time, limit int) (int, error) {
 	old, err := read(ctx, s, func(tx *bolt.Tx) (old []uint64, err error) {
@@ -92,11 +93,11 @@ func (s *Store) PruneHistory(ctx context.Context, name string, before time.Time,
 	})
 	if err == nil && len(old) > 0 {
 		_, err = write(ctx, s, func(w *writeTx) (struct{}, error) {
-			people, ok := openPeople(w.tx, name)
+			rows, ok := openPeople(w.tx, name)
 			if !ok {
 				return struct{}{}, nil
 			}
-			return struct{}{}, w.change(people, pushsvc.Change{DropHistory: old})
+			return struct{}{}, w.change(rows, people.Change{DropHistory: old})
 		})
 	}
 	if err != nil {
@@ -115,7 +116,7 @@ func (s site) oldHistory(before time.Time, limit int, report func(error)) (old [
 	var damaged []uint64
 	c := b.Cursor()
 	for k, _ := c.First(); len(k) == 8 && len(old) < limit; k, _ = c.Next() {
-		var records []pushsvc.EventRecord
+		var records []people.EventRecord
 		if _, err := s.getJSON(peopleHistory, k, &records); err != nil {
 			report(err)
 			damaged = append(damaged, seqOf(k))
@@ -143,19 +144,19 @@ func seqOf(key []byte) (n uint64) {
 // some 200 kB and others wait meanwhile.
 const eraseBatch = 8
 
-// PruneAnonymous implements pushsvc.PeopleStore.
+// PruneAnonymous implements people.Store.
 func (s *Store) PruneAnonymous(ctx context.Context, name, after string, before time.Time, limit int) (next string, removed int, err error) {
 	type seen struct {
 		next string
 		old  []string
 	}
 	page, err := read(ctx, s, func(tx *bolt.Tx) (out seen, err error) {
-		people, ok := openPeople(tx, name)
+		rows, ok := openPeople(tx, name)
 		if !ok || limit <= 0 {
 			return out, nil
 		}
 		n := 0
-		people.eachProfile(profileKey(after), s.report, func(p *pushsvc.Profile) bool {
+		rows.eachProfile(profileKey(after), s.report, func(p *people.Profile) bool {
 			n++
 			if !p.Known() && p.Seen.Before(before) {
 				out.old = append(out.old, p.ID)

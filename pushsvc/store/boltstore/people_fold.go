@@ -7,11 +7,11 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/people"
 	bolt "github.com/caddy-webpush/caddy-webpush/pushsvc/store/boltstore/checkedbolt"
 )
 
-// FoldPopups implements pushsvc.PeopleStore. It reads first, so that writers wait
+// FoldPopups implements people.Store. It reads first, so that writers wait
 // only for what is to be done.
 func (s *Store) FoldPopups(ctx context.Context, name string, before time.Time, limit int) (int, error) {
 	old, err := read(ctx, s, func(tx *bolt.Tx) ([][]byte, error) {
@@ -67,11 +67,11 @@ func (s site) oldHours(before int64, limit int) (old [][]byte) {
 	return old
 }
 
-// foldHours adds rows to those of their pop-ups' pushsvc.FoldedHour. A damaged row
+// foldHours adds rows to those of their pop-ups' people.FoldedHour. A damaged row
 // counts no more, as it does not where it lies.
 func (w *writeTx) foldHours(st site, keys [][]byte) error {
-	total, of := pushsvc.PopupHour(nil), ""
-	load := func(key []byte) (hour pushsvc.PopupHour) {
+	total, of := people.PopupHour(nil), ""
+	load := func(key []byte) (hour people.PopupHour) {
 		if _, err := st.getJSON(peoplePopups, key, &hour); err != nil {
 			w.s.report(err)
 			return nil

@@ -8,6 +8,7 @@ import (
 	"hash/maphash"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/people"
 	bolt "github.com/caddy-webpush/caddy-webpush/pushsvc/store/boltstore/checkedbolt"
 )
 
@@ -19,9 +20,9 @@ import (
 
 // plan is a batch that waits for its turn.
 type plan struct {
-	change pushsvc.Change
-	before pushsvc.PeopleCounts // which change.Counts started from
-	read   map[rowName]uint64   // digests of the rows that it hangs on
+	change people.Change
+	before people.Counts      // which change.Counts started from
+	read   map[rowName]uint64 // digests of the rows that it hangs on
 	// counted says of events whether the site counts them; how often does not matter.
 	counted map[string]bool
 	sealed  map[string][]byte // rows to write, by bucket and key
@@ -33,25 +34,25 @@ type rowName struct{ bucket, key string }
 // errStale says that a plan hangs on rows that have changed.
 var errStale = errors.New("somebody else has changed the profile")
 
-// Track implements pushsvc.PeopleStore.
-func (s *Store) Track(ctx context.Context, name string, b pushsvc.Batch) (pushsvc.Tracked, error) {
+// Track implements people.Store.
+func (s *Store) Track(ctx context.Context, name string, b people.Batch) (people.Tracked, error) {
 	out, err := s.track(ctx, name, b)
 	if err != nil {
-		return pushsvc.Tracked{}, fmt.Errorf("storing events of %s: %w", name, err)
+		return people.Tracked{}, fmt.Errorf("storing events of %s: %w", name, err)
 	}
 	return out, nil
 }
 
-func (s *Store) track(ctx context.Context, name string, b pushsvc.Batch) (pushsvc.Tracked, error) {
+func (s *Store) track(ctx context.Context, name string, b people.Batch) (people.Tracked, error) {
 	if err := s.pullDevice(ctx, name, b.Device); err != nil {
-		return pushsvc.Tracked{}, err
+		return people.Tracked{}, err
 	}
 	for {
 		p, err := s.plan(ctx, name, b)
 		if err != nil {
-			return pushsvc.Tracked{}, err
+			return people.Tracked{}, err
 		}
-		out, err := writeWhen(ctx, s, true, func(w *writeTx) (pushsvc.Tracked, error) {
+		out, err := writeWhen(ctx, s, true, func(w *writeTx) (people.Tracked, error) {
 			if p == nil {
 				return w.begin(name, b)
 			}
@@ -65,31 +66,31 @@ func (s *Store) track(ctx context.Context, name string, b pushsvc.Batch) (pushsv
 }
 
 // begin stores the first batch of a site. There is nobody yet, and little to read.
-func (w *writeTx) begin(name string, b pushsvc.Batch) (pushsvc.Tracked, error) {
+func (w *writeTx) begin(name string, b people.Batch) (people.Tracked, error) {
 	if _, there := openPeople(w.tx, name); there {
-		return pushsvc.Tracked{}, errStale
+		return people.Tracked{}, errStale
 	}
 	st, err := w.makePeople(name)
 	if err != nil {
-		return pushsvc.Tracked{}, err
+		return people.Tracked{}, err
 	}
-	c, err := pushsvc.Apply(peopleTx{st, w.s}, b)
+	c, err := people.Apply(peopleTx{st, w.s}, b)
 	if err != nil {
-		return pushsvc.Tracked{}, err
+		return people.Tracked{}, err
 	}
 	return c.Tracked, w.change(st, c)
 }
 
 // plan works out what a batch changes; nil where the site has no people yet.
-func (s *Store) plan(ctx context.Context, name string, b pushsvc.Batch) (*plan, error) {
+func (s *Store) plan(ctx context.Context, name string, b people.Batch) (*plan, error) {
 	return read(ctx, s, func(tx *bolt.Tx) (*plan, error) {
 		st, ok := openPeople(tx, name)
 		if !ok {
 			return nil, nil
 		}
-		t := &planTx{peopleTx: peopleTx{st, s}, people: map[string]*pushsvc.Profile{}}
+		t := &planTx{peopleTx: peopleTx{st, s}, people: map[string]*people.Profile{}}
 		t.plan = &plan{read: map[rowName]uint64{}, counted: map[string]bool{}, sealed: map[string][]byte{}}
-		c, err := pushsvc.Apply(t, b)
+		c, err := people.Apply(t, b)
 		if err != nil {
 			return nil, err
 		}
@@ -148,11 +149,11 @@ func (s site) digest(row rowName) uint64 {
 	return maphash.Bytes(digestSeed, v) | 1
 }
 
-// planTx is a pushsvc.PeopleTx that remembers what it was asked.
+// planTx is a people.Tx that remembers what it was asked.
 type planTx struct {
 	peopleTx
 	*plan
-	people map[string]*pushsvc.Profile // by the key of the row
+	people map[string]*people.Profile // by the key of the row
 }
 
 func (t *planTx) note(bucket string, key []byte) {
@@ -161,7 +162,7 @@ func (t *planTx) note(bucket string, key []byte) {
 }
 
 // led reads the profile that a row of another bucket leads to, once.
-func (t *planTx) led(bucket string, key []byte) (*pushsvc.Profile, error) {
+func (t *planTx) led(bucket string, key []byte) (*people.Profile, error) {
 	t.note(bucket, key)
 	id, err := t.get(bucket, key)
 	if err != nil || id == nil {
@@ -178,26 +179,26 @@ func (t *planTx) led(bucket string, key []byte) (*pushsvc.Profile, error) {
 	return p, nil
 }
 
-// ProfileOf implements pushsvc.PeopleTx.
-func (t *planTx) ProfileOf(d pushsvc.DeviceID) (*pushsvc.Profile, error) {
+// ProfileOf implements people.Tx.
+func (t *planTx) ProfileOf(d pushsvc.DeviceID) (*people.Profile, error) {
 	return t.healing(t.led(peopleDevices, d[:]))
 }
 
-// ProfileBy implements pushsvc.PeopleTx.
-func (t *planTx) ProfileBy(i pushsvc.Identity) (*pushsvc.Profile, error) {
+// ProfileBy implements people.Tx.
+func (t *planTx) ProfileBy(i people.Identity) (*people.Profile, error) {
 	return t.healing(t.led(peopleIdentities, identityKey(i)))
 }
 
-// CountsEvent implements pushsvc.PeopleTx.
+// CountsEvent implements people.Tx.
 func (t *planTx) CountsEvent(name string) (bool, error) {
 	there, err := t.peopleTx.CountsEvent(name)
 	t.counted[name] = there
 	return there, err
 }
 
-// Counts implements pushsvc.PeopleTx. They are everybody's: what the batch adds is
+// Counts implements people.Tx. They are everybody's: what the batch adds is
 // added to those of the moment when it is written.
-func (t *planTx) Counts() (pushsvc.PeopleCounts, error) {
+func (t *planTx) Counts() (people.Counts, error) {
 	t.before = t.numbers(t.s.report)
 	return t.before, nil
 }

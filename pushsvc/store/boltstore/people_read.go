@@ -9,13 +9,14 @@ import (
 	"time"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/people"
 	bolt "github.com/caddy-webpush/caddy-webpush/pushsvc/store/boltstore/checkedbolt"
 )
 
-// Facts implements pushsvc.PeopleStore. A damaged profile is told to
+// Facts implements people.Store. A damaged profile is told to
 // Options.OnDamage, and its person a stranger.
-func (s *Store) Facts(ctx context.Context, name string, device pushsvc.DeviceID) (pushsvc.Facts, error) {
-	f, err := read(ctx, s, func(tx *bolt.Tx) (f pushsvc.Facts, err error) {
+func (s *Store) Facts(ctx context.Context, name string, device pushsvc.DeviceID) (people.Facts, error) {
+	f, err := read(ctx, s, func(tx *bolt.Tx) (f people.Facts, err error) {
 		people, ok := openPeople(tx, name)
 		if !ok {
 			return f, nil
@@ -30,39 +31,39 @@ func (s *Store) Facts(ctx context.Context, name string, device pushsvc.DeviceID)
 		return f, err
 	})
 	if err != nil {
-		return pushsvc.Facts{}, fmt.Errorf("reading what is known of a visitor of %s: %w", name, err)
+		return people.Facts{}, fmt.Errorf("reading what is known of a visitor of %s: %w", name, err)
 	}
 	return f, nil
 }
 
-// Person implements pushsvc.PeopleStore.
-func (s *Store) Person(ctx context.Context, name, id string) (pushsvc.Person, error) {
-	out, err := read(ctx, s, func(tx *bolt.Tx) (out pushsvc.Person, err error) {
-		people, p, err := findPerson(tx, name, id)
+// Person implements people.Store.
+func (s *Store) Person(ctx context.Context, name, id string) (people.Person, error) {
+	out, err := read(ctx, s, func(tx *bolt.Tx) (out people.Person, err error) {
+		rows, p, err := findPerson(tx, name, id)
 		if err != nil {
 			return out, err
 		}
 		out.Profile = *p
 		for _, ref := range p.History {
-			var records []pushsvc.EventRecord
-			if _, err := people.getJSON(peopleHistory, numberKey(ref.Seq), &records); err != nil {
+			var records []people.EventRecord
+			if _, err := rows.getJSON(peopleHistory, numberKey(ref.Seq), &records); err != nil {
 				s.report(err)
 			}
 			out.History = append(out.History, records...)
 		}
 		st, _ := openSite(tx, name)
 		for _, d := range p.Devices {
-			out.Subscriptions = append(out.Subscriptions, linked(people, st, d.ID, s.report)...)
+			out.Subscriptions = append(out.Subscriptions, linked(rows, st, d.ID, s.report)...)
 		}
 		return out, nil
 	})
 	if err != nil {
-		return pushsvc.Person{}, fmt.Errorf("reading a profile of %s: %w", name, err)
+		return people.Person{}, fmt.Errorf("reading a profile of %s: %w", name, err)
 	}
 	return out, nil
 }
 
-func findPerson(tx *bolt.Tx, name, id string) (site, *pushsvc.Profile, error) {
+func findPerson(tx *bolt.Tx, name, id string) (site, *people.Profile, error) {
 	people, ok := openPeople(tx, name)
 	key := profileKey(id)
 	if !ok || key == nil {
@@ -75,36 +76,36 @@ func findPerson(tx *bolt.Tx, name, id string) (site, *pushsvc.Profile, error) {
 	return people, p, err
 }
 
-// PersonBy implements pushsvc.PeopleStore.
-func (s *Store) PersonBy(ctx context.Context, name string, i pushsvc.Identity) (pushsvc.Profile, error) {
-	p, err := read(ctx, s, func(tx *bolt.Tx) (pushsvc.Profile, error) {
-		people, ok := openPeople(tx, name)
+// PersonBy implements people.Store.
+func (s *Store) PersonBy(ctx context.Context, name string, i people.Identity) (people.Profile, error) {
+	p, err := read(ctx, s, func(tx *bolt.Tx) (people.Profile, error) {
+		rows, ok := openPeople(tx, name)
 		if !ok {
-			return pushsvc.Profile{}, pushsvc.ErrNotFound
+			return people.Profile{}, pushsvc.ErrNotFound
 		}
-		p, err := people.led(peopleIdentities, identityKey(i))
-		if ids := people.claimants(i, 1); err == nil && p == nil && len(ids) > 0 {
-			p, err = people.profile(ids[0])
+		p, err := rows.led(peopleIdentities, identityKey(i))
+		if ids := rows.claimants(i, 1); err == nil && p == nil && len(ids) > 0 {
+			p, err = rows.profile(ids[0])
 		}
 		if err != nil || p == nil {
-			return pushsvc.Profile{}, errors.Join(err, pushsvc.ErrNotFound)
+			return people.Profile{}, errors.Join(err, pushsvc.ErrNotFound)
 		}
 		return *p, nil
 	})
 	if err != nil {
-		return pushsvc.Profile{}, fmt.Errorf("finding a profile of %s: %w", name, err)
+		return people.Profile{}, fmt.Errorf("finding a profile of %s: %w", name, err)
 	}
 	return p, nil
 }
 
-// ProfilePage implements pushsvc.PeopleStore.
-func (s *Store) ProfilePage(ctx context.Context, name, after string, limit int) ([]pushsvc.Profile, error) {
-	page, err := read(ctx, s, func(tx *bolt.Tx) (page []pushsvc.Profile, err error) {
-		people, ok := openPeople(tx, name)
+// ProfilePage implements people.Store.
+func (s *Store) ProfilePage(ctx context.Context, name, after string, limit int) ([]people.Profile, error) {
+	page, err := read(ctx, s, func(tx *bolt.Tx) (page []people.Profile, err error) {
+		rows, ok := openPeople(tx, name)
 		if !ok || limit <= 0 {
 			return nil, nil
 		}
-		people.eachProfile(profileKey(after), s.report, func(p *pushsvc.Profile) bool {
+		rows.eachProfile(profileKey(after), s.report, func(p *people.Profile) bool {
 			page = append(page, *p)
 			return len(page) < limit
 		})
@@ -116,16 +117,16 @@ func (s *Store) ProfilePage(ctx context.Context, name, after string, limit int) 
 	return page, nil
 }
 
-// EventSummary implements pushsvc.PeopleStore.
-func (s *Store) EventSummary(ctx context.Context, name string) ([]pushsvc.EventSummary, error) {
-	all, err := read(ctx, s, func(tx *bolt.Tx) (all []pushsvc.EventSummary, err error) {
-		people, ok := openPeople(tx, name)
+// EventSummary implements people.Store.
+func (s *Store) EventSummary(ctx context.Context, name string) ([]people.EventSummary, error) {
+	all, err := read(ctx, s, func(tx *bolt.Tx) (all []people.EventSummary, err error) {
+		rows, ok := openPeople(tx, name)
 		if !ok {
 			return nil, nil
 		}
-		people.each(peopleEvents, func(k []byte) {
-			e := pushsvc.EventSummary{Name: string(k)}
-			if _, err := people.getJSON(peopleEvents, k, &e.EventCount); err != nil {
+		rows.each(peopleEvents, func(k []byte) {
+			e := people.EventSummary{Name: string(k)}
+			if _, err := rows.getJSON(peopleEvents, k, &e.EventCount); err != nil {
 				s.report(err)
 				return
 			}
@@ -139,14 +140,14 @@ func (s *Store) EventSummary(ctx context.Context, name string) ([]pushsvc.EventS
 	return all, nil
 }
 
-// PopupStats implements pushsvc.PeopleStore.
-func (s *Store) PopupStats(ctx context.Context, name, popup string, from, to time.Time) ([]pushsvc.PopupCounter, error) {
-	all, err := read(ctx, s, func(tx *bolt.Tx) (all []pushsvc.PopupCounter, err error) {
-		people, ok := openPeople(tx, name)
+// PopupStats implements people.Store.
+func (s *Store) PopupStats(ctx context.Context, name, popup string, from, to time.Time) ([]people.PopupCounter, error) {
+	all, err := read(ctx, s, func(tx *bolt.Tx) (all []people.PopupCounter, err error) {
+		rows, ok := openPeople(tx, name)
 		if !ok {
 			return nil, nil
 		}
-		b := people.b.Bucket([]byte(peoplePopups))
+		b := rows.b.Bucket([]byte(peoplePopups))
 		if b == nil {
 			return nil, nil
 		}
@@ -164,8 +165,8 @@ func (s *Store) PopupStats(ctx context.Context, name, popup string, from, to tim
 			if n >= last {
 				break
 			}
-			var hour pushsvc.PopupHour
-			if _, err := people.getJSON(peoplePopups, k, &hour); err != nil {
+			var hour people.PopupHour
+			if _, err := rows.getJSON(peoplePopups, k, &hour); err != nil {
 				s.report(err)
 				continue
 			}
@@ -179,14 +180,14 @@ func (s *Store) PopupStats(ctx context.Context, name, popup string, from, to tim
 	return all, nil
 }
 
-// PeopleSites implements pushsvc.PeopleStore.
-func (s *Store) PeopleSites(ctx context.Context) ([]pushsvc.PeopleSummary, error) {
-	all, err := read(ctx, s, func(tx *bolt.Tx) (all []pushsvc.PeopleSummary, err error) {
-		for _, people := range allPeople(tx, s.report) {
-			if current(tx, people.name) != people.name {
+// PeopleSites implements people.Store.
+func (s *Store) PeopleSites(ctx context.Context) ([]people.Summary, error) {
+	all, err := read(ctx, s, func(tx *bolt.Tx) (all []people.Summary, err error) {
+		for _, rows := range allPeople(tx, s.report) {
+			if current(tx, rows.name) != rows.name {
 				continue
 			}
-			all = append(all, pushsvc.PeopleSummary{Site: people.name, PeopleCounts: people.numbers(s.report)})
+			all = append(all, people.Summary{Site: rows.name, Counts: rows.numbers(s.report)})
 		}
 		return all, nil
 	})

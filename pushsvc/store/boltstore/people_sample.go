@@ -5,11 +5,12 @@ import (
 	mathrand "math/rand/v2"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/people"
 )
 
-// CountedEvents implements pushsvc.PeopleTx: a row of names from a random one on, and
+// CountedEvents implements people.Tx: a row of names from a random one on, and
 // from the first where they end. A damaged one is worth nothing.
-func (t peopleTx) CountedEvents(n int) (out []pushsvc.CountedEvent, err error) {
+func (t peopleTx) CountedEvents(n int) (out []people.CountedEvent, err error) {
 	b := t.b.Bucket([]byte(peopleEvents))
 	if b == nil {
 		return nil, nil
@@ -22,19 +23,19 @@ func (t peopleTx) CountedEvents(n int) (out []pushsvc.CountedEvent, err error) {
 	first := mathrand.IntN(len(names))
 	for i := range min(n, len(names)) {
 		k := names[(first+i)%len(names)]
-		e := pushsvc.CountedEvent{Name: string(k)}
+		e := people.CountedEvent{Name: string(k)}
 		if _, err := t.getJSON(peopleEvents, k, &e.EventTotal); err != nil {
 			t.s.report(err)
-			e.EventTotal = pushsvc.EventTotal{}
+			e.EventTotal = people.EventTotal{}
 		}
 		out = append(out, e)
 	}
 	return out, nil
 }
 
-// Strangers implements pushsvc.PeopleTx. Devices are digests, so that those which
+// Strangers implements people.Tx. Devices are digests, so that those which
 // follow a random one are a fair sample of all.
-func (t peopleTx) Strangers(n int) (out []*pushsvc.Profile, err error) {
+func (t peopleTx) Strangers(n int) (out []*people.Profile, err error) {
 	b := t.b.Bucket([]byte(peopleDevices))
 	if b == nil {
 		return nil, nil
@@ -66,7 +67,7 @@ func (t peopleTx) Strangers(n int) (out []*pushsvc.Profile, err error) {
 }
 
 // subscribes reports whether any of a profile's devices has a subscription.
-func (t peopleTx) subscribes(st site, p *pushsvc.Profile) bool {
+func (t peopleTx) subscribes(st site, p *people.Profile) bool {
 	for _, d := range p.Devices {
 		if isSubscribed(t.site, st, d.ID, t.s.report) {
 			return true

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/people"
 	bolt "github.com/caddy-webpush/caddy-webpush/pushsvc/store/boltstore/checkedbolt"
 )
 
@@ -33,12 +34,12 @@ func visitor(n int) (d pushsvc.DeviceID) {
 
 // visitorBatch is what a page of a shop tells: so many events with a few
 // properties each.
-func visitorBatch(device, number, events int) pushsvc.Batch {
+func visitorBatch(device, number, events int) people.Batch {
 	sum := sha256.Sum256([]byte(fmt.Sprint("batch", number)))
-	b := pushsvc.Batch{Device: visitor(device), ID: base64.RawURLEncoding.EncodeToString(sum[:16]), At: peopleEpoch}
+	b := people.Batch{Device: visitor(device), ID: base64.RawURLEncoding.EncodeToString(sum[:16]), At: peopleEpoch}
 	for n := range events {
-		b.Entries = append(b.Entries, pushsvc.Entry{
-			Kind: pushsvc.EntryEvent, Name: [...]string{"Product Viewed", "Added To Cart", "Searched"}[n%3], Time: peopleEpoch,
+		b.Entries = append(b.Entries, people.Entry{
+			Kind: people.EntryEvent, Name: [...]string{"Product Viewed", "Added To Cart", "Searched"}[n%3], Time: peopleEpoch,
 			Props: map[string]any{"Product": "Trail running shoe", "Price": 129.9, "Category": "Shoes", "SKU": strconv.Itoa(number)},
 		})
 	}
@@ -81,13 +82,13 @@ func trackForever(path, first string) error {
 }
 
 // killedBatch is the n-th batch of a device: one event, one view.
-func killedBatch(g, n int) pushsvc.Batch {
+func killedBatch(g, n int) people.Batch {
 	b := visitorBatch(g, n*killedVisitors+g, 1)
 	b.Entries[0].Name = "E"
 	// A browser's reports count one in two seconds: each has a time of its own. Each
 	// round begins at another million, and no visitor gets to the 600th batch in it.
 	b.At = peopleEpoch.Add(time.Duration(n/1_000_000*600+n%1_000_000) * 2 * time.Second)
-	b.Entries = append(b.Entries, pushsvc.Entry{Kind: pushsvc.EntryPopup, Time: b.At, Popup: &pushsvc.PopupAct{Popup: "sale", Act: pushsvc.ActViewed}})
+	b.Entries = append(b.Entries, people.Entry{Kind: people.EntryPopup, Time: b.At, Popup: &people.PopupAct{Popup: "sale", Act: people.ActViewed}})
 	return b
 }
 
@@ -141,7 +142,7 @@ func TestTrackKilled(t *testing.T) {
 	t.Logf("%d acknowledged, none lost, none counted twice", total)
 }
 
-func events(f pushsvc.Facts) int64 {
+func events(f people.Facts) int64 {
 	if f.Profile == nil {
 		return 0
 	}
@@ -261,7 +262,7 @@ func TestPeopleErased(t *testing.T) {
 	b := visitorBatch(1, 1, 3)
 	b.Entries[0].Props = map[string]any{"x": marker}
 	b.Entries = append(b.Entries,
-		pushsvc.Entry{Kind: pushsvc.EntryLogin, Time: peopleEpoch, Identities: []pushsvc.Identity{{Kind: pushsvc.IdentityID, Value: marker}}, Set: map[string]any{"Name": marker}})
+		people.Entry{Kind: people.EntryLogin, Time: peopleEpoch, Identities: []people.Identity{{Kind: people.IdentityID, Value: marker}}, Set: map[string]any{"Name": marker}})
 	sub := realistic(1)
 	sub.Device, sub.Page = visitor(1), "/"+marker
 	if _, err := s.PutSubscription(t.Context(), sub, nil); err != nil {
@@ -284,7 +285,7 @@ func TestPeopleErased(t *testing.T) {
 	if find() < 4 {
 		t.Fatal("the marker is not in the file: the test tests nothing")
 	}
-	p, err := s.PersonBy(t.Context(), peopleSite, pushsvc.Identity{Kind: pushsvc.IdentityID, Value: marker})
+	p, err := s.PersonBy(t.Context(), peopleSite, people.Identity{Kind: people.IdentityID, Value: marker})
 	if err != nil {
 		t.Fatal(err)
 	}

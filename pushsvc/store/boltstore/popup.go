@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/popup"
 	bolt "github.com/caddy-webpush/caddy-webpush/pushsvc/store/boltstore/checkedbolt"
 )
 
@@ -30,14 +31,14 @@ const uploadHeader = 12
 // because programs from before merging show no more; Variants are those that the
 // operator wrote. Those programs write rows without.
 type popupRow struct {
-	Popup    pushsvc.Popup          `json:"popup"`
-	Revision pushsvc.Revision       `json:"revision"`
-	Created  time.Time              `json:"created"`
-	Updated  time.Time              `json:"updated"`
-	Variants []pushsvc.PopupVariant `json:"variants,omitempty"`
+	Popup    popup.Popup      `json:"popup"`
+	Revision pushsvc.Revision `json:"revision"`
+	Created  time.Time        `json:"created"`
+	Updated  time.Time        `json:"updated"`
+	Variants []popup.Variant  `json:"variants,omitempty"`
 }
 
-func packPopup(p pushsvc.Popup, revision pushsvc.Revision, created, updated time.Time) popupRow {
+func packPopup(p popup.Popup, revision pushsvc.Revision, created, updated time.Time) popupRow {
 	row := popupRow{p, revision, created.UTC().Truncate(time.Millisecond), updated.UTC().Truncate(time.Millisecond), p.Variants}
 	if len(p.Variants) > 0 {
 		row.Popup.Variants = p.WholeVariants()
@@ -45,13 +46,13 @@ func packPopup(p pushsvc.Popup, revision pushsvc.Revision, created, updated time
 	return row
 }
 
-func (r popupRow) unpack(site string) pushsvc.StoredPopup {
-	p := pushsvc.StoredPopup{Site: site, Popup: r.Popup, Revision: r.Revision, Created: r.Created, Updated: r.Updated}
+func (r popupRow) unpack(site string) popup.Stored {
+	p := popup.Stored{Site: site, Popup: r.Popup, Revision: r.Revision, Created: r.Created, Updated: r.Updated}
 	switch {
 	case len(r.Variants) > 0:
 		p.Popup.Variants = r.Variants
 	case len(r.Popup.Variants) > 0:
-		p.Popup.Variants = pushsvc.FromWhole(r.Popup.Variants)
+		p.Popup.Variants = popup.FromWhole(r.Popup.Variants)
 	}
 	return p
 }
@@ -65,24 +66,24 @@ func openPopups(tx *bolt.Tx, name string) (site, bool) {
 func (w *writeTx) makePopups(name string) (site, error) { return w.makeIn(bucketPopups, name) }
 
 // storedPopup reads one; pushsvc.ErrNotFound where there is none.
-func (s site) storedPopup(id string) (pushsvc.StoredPopup, error) {
+func (s site) storedPopup(id string) (popup.Stored, error) {
 	var row popupRow
 	there, err := s.getJSON(popupRows, []byte(id), &row)
 	switch {
 	case err != nil:
-		return pushsvc.StoredPopup{}, err
+		return popup.Stored{}, err
 	case !there:
-		return pushsvc.StoredPopup{}, pushsvc.ErrNotFound
+		return popup.Stored{}, pushsvc.ErrNotFound
 	}
 	return row.unpack(s.name), nil
 }
 
-// PutPopup implements pushsvc.PopupStore. A damaged row is written over where
+// PutPopup implements popup.Store. A damaged row is written over where
 // any revision is expected.
-func (s *Store) PutPopup(ctx context.Context, p pushsvc.StoredPopup, expect pushsvc.Revision) (pushsvc.StoredPopup, error) {
-	row, err := pushsvc.StoredPopup{}, pushsvc.CheckPopup(p.Site, p.Popup.ID)
+func (s *Store) PutPopup(ctx context.Context, p popup.Stored, expect pushsvc.Revision) (popup.Stored, error) {
+	row, err := popup.Stored{}, popup.CheckID(p.Site, p.Popup.ID)
 	if err == nil {
-		row, err = write(ctx, s, func(w *writeTx) (pushsvc.StoredPopup, error) { return w.putPopup(p, expect) })
+		row, err = write(ctx, s, func(w *writeTx) (popup.Stored, error) { return w.putPopup(p, expect) })
 	}
 	if err != nil {
 		return row, fmt.Errorf("storing pop-up %q of %s: %w", p.Popup.ID, p.Site, err)
@@ -90,8 +91,8 @@ func (s *Store) PutPopup(ctx context.Context, p pushsvc.StoredPopup, expect push
 	return row, nil
 }
 
-func (w *writeTx) putPopup(p pushsvc.StoredPopup, expect pushsvc.Revision) (pushsvc.StoredPopup, error) {
-	there, err := pushsvc.StoredPopup{}, pushsvc.ErrNotFound
+func (w *writeTx) putPopup(p popup.Stored, expect pushsvc.Revision) (popup.Stored, error) {
+	there, err := popup.Stored{}, pushsvc.ErrNotFound
 	st, has := openPopups(w.tx, p.Site)
 	if has {
 		there, err = st.storedPopup(p.Popup.ID)
@@ -101,44 +102,44 @@ func (w *writeTx) putPopup(p pushsvc.StoredPopup, expect pushsvc.Revision) (push
 	case errors.As(err, &damage) && expect == pushsvc.AnyRevision:
 		there.Created = p.Created
 	case err != nil && !errors.Is(err, pushsvc.ErrNotFound):
-		return pushsvc.StoredPopup{}, err
+		return popup.Stored{}, err
 	case err == nil && samePopup(there.Popup, p.Popup):
 		return there, nil
 	case expect != pushsvc.AnyRevision && expect != there.Revision:
-		return pushsvc.StoredPopup{}, pushsvc.ErrRevision
-	case err != nil && has && st.count(popupRows) >= pushsvc.MaxPopups:
-		return pushsvc.StoredPopup{}, pushsvc.ErrFull
+		return popup.Stored{}, pushsvc.ErrRevision
+	case err != nil && has && st.count(popupRows) >= popup.MaxPopups:
+		return popup.Stored{}, popup.ErrFull
 	case err != nil:
 		there.Created = p.Created
 	}
 	if st, err = w.makePopups(p.Site); err != nil {
-		return pushsvc.StoredPopup{}, err
+		return popup.Stored{}, err
 	}
 	w.touched, w.changed = true, w.changed|pushsvc.ChangedPopups
 	revision, err := st.b.NextSequence()
 	if err != nil {
-		return pushsvc.StoredPopup{}, fmt.Errorf("counting the pop-up's revision: %w", err)
+		return popup.Stored{}, fmt.Errorf("counting the pop-up's revision: %w", err)
 	}
 	row := packPopup(p.Popup, pushsvc.Revision(revision), there.Created, p.Updated)
 	if err := st.putJSON(w, popupRows, []byte(p.Popup.ID), row); err != nil {
-		return pushsvc.StoredPopup{}, err
+		return popup.Stored{}, err
 	}
 	return st.storedPopup(p.Popup.ID)
 }
 
 // samePopup compares what is stored of two.
-func samePopup(a, b pushsvc.Popup) bool {
+func samePopup(a, b popup.Popup) bool {
 	x, errX := json.Marshal(a)
 	y, errY := json.Marshal(b)
 	return errX == nil && errY == nil && string(x) == string(y)
 }
 
-// Popup implements pushsvc.PopupStore.
-func (s *Store) Popup(ctx context.Context, name, id string) (pushsvc.StoredPopup, error) {
-	row, err := read(ctx, s, func(tx *bolt.Tx) (pushsvc.StoredPopup, error) {
+// Popup implements popup.Store.
+func (s *Store) Popup(ctx context.Context, name, id string) (popup.Stored, error) {
+	row, err := read(ctx, s, func(tx *bolt.Tx) (popup.Stored, error) {
 		st, ok := openPopups(tx, name)
 		if !ok || id == "" {
-			return pushsvc.StoredPopup{}, pushsvc.ErrNotFound
+			return popup.Stored{}, pushsvc.ErrNotFound
 		}
 		return st.storedPopup(id)
 	})
@@ -148,9 +149,9 @@ func (s *Store) Popup(ctx context.Context, name, id string) (pushsvc.StoredPopup
 	return row, nil
 }
 
-// Popups implements pushsvc.PopupStore. A damaged one is told to
+// Popups implements popup.Store. A damaged one is told to
 // Options.OnDamage.
-func (s *Store) Popups(ctx context.Context, name string) ([]pushsvc.StoredPopup, error) {
+func (s *Store) Popups(ctx context.Context, name string) ([]popup.Stored, error) {
 	rows, err := readable(ctx, s, name, popupRows, site.storedPopup)
 	if err != nil {
 		return nil, fmt.Errorf("reading the pop-ups of %s: %w", name, err)
@@ -178,7 +179,7 @@ func readable[T any](ctx context.Context, s *Store, name, bucket string, row fun
 	})
 }
 
-// PopupSites implements pushsvc.PopupStore.
+// PopupSites implements popup.Store.
 func (s *Store) PopupSites(ctx context.Context) ([]string, error) {
 	names, err := read(ctx, s, func(tx *bolt.Tx) (names []string, err error) {
 		eachIn(tx, bucketPopups, func(name string) { names = append(names, name) })
@@ -190,7 +191,7 @@ func (s *Store) PopupSites(ctx context.Context) ([]string, error) {
 	return names, nil
 }
 
-// DeletePopup implements pushsvc.PopupStore. A damaged row is removed where any
+// DeletePopup implements popup.Store. A damaged row is removed where any
 // revision is expected.
 func (s *Store) DeletePopup(ctx context.Context, name, id string, expect pushsvc.Revision) error {
 	_, err := write(ctx, s, func(w *writeTx) (struct{}, error) {
@@ -217,18 +218,18 @@ func (s *Store) DeletePopup(ctx context.Context, name, id string, expect pushsvc
 }
 
 // upload reads one, without its bytes unless they are asked for.
-func (s site) upload(name string, whole bool) (pushsvc.Upload, error) {
+func (s site) upload(name string, whole bool) (popup.Upload, error) {
 	p, err := s.get(popupUploads, []byte(name))
 	if err != nil {
-		return pushsvc.Upload{}, err
+		return popup.Upload{}, err
 	}
 	if p == nil {
-		return pushsvc.Upload{}, pushsvc.ErrNotFound
+		return popup.Upload{}, pushsvc.ErrNotFound
 	}
 	if len(p) < uploadHeader || int(binary.BigEndian.Uint32(p[8:])) != len(p)-uploadHeader {
-		return pushsvc.Upload{}, s.damage(popupUploads, []byte(name), errors.New("the row is malformed"))
+		return popup.Upload{}, s.damage(popupUploads, []byte(name), errors.New("the row is malformed"))
 	}
-	u := pushsvc.Upload{
+	u := popup.Upload{
 		Site: s.name, Name: name, Size: len(p) - uploadHeader,
 		Created: time.UnixMilli(int64(binary.BigEndian.Uint64(p))).UTC(),
 	}
@@ -238,11 +239,11 @@ func (s site) upload(name string, whole bool) (pushsvc.Upload, error) {
 	return u, nil
 }
 
-// PutUpload implements pushsvc.PopupStore. A damaged image is written over.
-func (s *Store) PutUpload(ctx context.Context, u pushsvc.Upload) (pushsvc.Upload, error) {
-	row, err := pushsvc.Upload{}, pushsvc.CheckUpload(u)
+// PutUpload implements popup.Store. A damaged image is written over.
+func (s *Store) PutUpload(ctx context.Context, u popup.Upload) (popup.Upload, error) {
+	row, err := popup.Upload{}, popup.CheckUpload(u)
 	if err == nil {
-		row, err = write(ctx, s, func(w *writeTx) (pushsvc.Upload, error) { return w.putUpload(u) })
+		row, err = write(ctx, s, func(w *writeTx) (popup.Upload, error) { return w.putUpload(u) })
 	}
 	if err != nil {
 		return row, fmt.Errorf("storing an image of %s: %w", u.Site, err)
@@ -250,33 +251,33 @@ func (s *Store) PutUpload(ctx context.Context, u pushsvc.Upload) (pushsvc.Upload
 	return row, nil
 }
 
-func (w *writeTx) putUpload(u pushsvc.Upload) (pushsvc.Upload, error) {
+func (w *writeTx) putUpload(u popup.Upload) (popup.Upload, error) {
 	if st, ok := openPopups(w.tx, u.Site); ok {
 		there, err := st.upload(u.Name, true)
 		if err == nil {
 			return there, nil
 		}
-		if errors.Is(err, pushsvc.ErrNotFound) && st.count(popupUploads) >= pushsvc.MaxUploads {
-			return pushsvc.Upload{}, pushsvc.ErrFull
+		if errors.Is(err, pushsvc.ErrNotFound) && st.count(popupUploads) >= popup.MaxUploads {
+			return popup.Upload{}, popup.ErrFull
 		}
 	}
 	st, err := w.makePopups(u.Site)
 	if err != nil {
-		return pushsvc.Upload{}, err
+		return popup.Upload{}, err
 	}
 	p := binary.BigEndian.AppendUint64(make([]byte, 0, uploadHeader+len(u.Data)), uint64(u.Created.UnixMilli()))
 	p = binary.BigEndian.AppendUint32(p, uint32(len(u.Data)))
 	if err := st.put(w, popupUploads, []byte(u.Name), append(p, u.Data...)); err != nil {
-		return pushsvc.Upload{}, err
+		return popup.Upload{}, err
 	}
 	return st.upload(u.Name, true)
 }
 
-// Upload implements pushsvc.PopupStore.
-func (s *Store) Upload(ctx context.Context, site, name string) (pushsvc.Upload, error) {
-	u, err := read(ctx, s, func(tx *bolt.Tx) (pushsvc.Upload, error) {
+// Upload implements popup.Store.
+func (s *Store) Upload(ctx context.Context, site, name string) (popup.Upload, error) {
+	u, err := read(ctx, s, func(tx *bolt.Tx) (popup.Upload, error) {
 		if name == "" {
-			return pushsvc.Upload{}, pushsvc.ErrNotFound
+			return popup.Upload{}, pushsvc.ErrNotFound
 		}
 		now := current(tx, site)
 		for _, of := range append([]string{now}, s.coming(now)...) {
@@ -289,7 +290,7 @@ func (s *Store) Upload(ctx context.Context, site, name string) (pushsvc.Upload, 
 				return u, err
 			}
 		}
-		return pushsvc.Upload{}, pushsvc.ErrNotFound
+		return popup.Upload{}, pushsvc.ErrNotFound
 	})
 	if err != nil {
 		return u, fmt.Errorf("reading image %q of %s: %w", name, site, err)
@@ -297,10 +298,10 @@ func (s *Store) Upload(ctx context.Context, site, name string) (pushsvc.Upload, 
 	return u, nil
 }
 
-// Uploads implements pushsvc.PopupStore. A damaged one is told to
+// Uploads implements popup.Store. A damaged one is told to
 // Options.OnDamage.
-func (s *Store) Uploads(ctx context.Context, name string) ([]pushsvc.Upload, error) {
-	rows, err := readable(ctx, s, name, popupUploads, func(st site, id string) (pushsvc.Upload, error) {
+func (s *Store) Uploads(ctx context.Context, name string) ([]popup.Upload, error) {
+	rows, err := readable(ctx, s, name, popupUploads, func(st site, id string) (popup.Upload, error) {
 		return st.upload(id, false)
 	})
 	if err != nil {
@@ -309,7 +310,7 @@ func (s *Store) Uploads(ctx context.Context, name string) ([]pushsvc.Upload, err
 	return rows, nil
 }
 
-// DeleteUpload implements pushsvc.PopupStore.
+// DeleteUpload implements popup.Store.
 func (s *Store) DeleteUpload(ctx context.Context, site, name string) error {
 	_, err := write(ctx, s, func(w *writeTx) (struct{}, error) {
 		st, ok := openPopups(w.tx, site)

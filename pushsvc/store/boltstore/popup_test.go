@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/popup"
 	bolt "github.com/caddy-webpush/caddy-webpush/pushsvc/store/boltstore/checkedbolt"
 )
 
@@ -13,7 +14,7 @@ import (
 // it showed there; a row of today shows in such a program what it shows here.
 func TestPopupRowsBeforeMerging(t *testing.T) {
 	s := open(t, filepath.Join(t.TempDir(), "webpush.db"))
-	var old pushsvc.Popup
+	var old popup.Popup
 	if err := json.Unmarshal([]byte(`{"id":"sale","state":"running","kind":"box",
 		"content":{"title":"T","body":"B","buttons":[{"id":"pay","text":"Pay"}]},"theme":{"color":"red","width":480},
 		"variants":[{"id":"a","weight":1},{"id":"b","weight":1,"content":{"title":"V"},"theme":{"color":"blue"}}]}`), &old); err != nil {
@@ -44,7 +45,7 @@ func TestPopupRowsBeforeMerging(t *testing.T) {
 		t.Errorf("the variant that had a title alone: %+v %+v", b, theme)
 	}
 
-	if _, err := s.PutPopup(t.Context(), pushsvc.StoredPopup{Site: "a.example", Popup: old}, pushsvc.AnyRevision); err != nil {
+	if _, err := s.PutPopup(t.Context(), popup.Stored{Site: "a.example", Popup: old}, pushsvc.AnyRevision); err != nil {
 		t.Fatal(err)
 	}
 	if row, err = s.Popup(t.Context(), "a.example", "sale"); err != nil {

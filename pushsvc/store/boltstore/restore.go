@@ -16,6 +16,7 @@ import (
 	bolterrors "go.etcd.io/bbolt/errors"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/people"
 	bolt "github.com/caddy-webpush/caddy-webpush/pushsvc/store/boltstore/checkedbolt"
 )
 
@@ -133,7 +134,7 @@ func (c *Checked) rows(ctx context.Context, tx *bolt.Tx) error {
 
 // people reads what a site knows of its visitors.
 func (c *Checked) people(ctx context.Context, p site) {
-	p.eachProfile(nil, c.report, func(*pushsvc.Profile) bool {
+	p.eachProfile(nil, c.report, func(*people.Profile) bool {
 		c.Profiles++
 		return c.Profiles%1024 > 0 || ctx.Err() == nil
 	})

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/people"
 )
 
 // TestRemoveSiteInUse removes a site again and again while visitors come to it and to
@@ -40,7 +41,7 @@ func TestRemoveSiteInUse(t *testing.T) {
 					if _, err := s.PutSubscription(t.Context(), sub, nil); err != nil {
 						t.Errorf("storing: %v", err)
 					}
-					b := pushsvc.Batch{Device: sub.Device, At: time.Unix(1, 0), Entries: []pushsvc.Entry{{Kind: pushsvc.EntryEvent, Name: "E", Time: time.Unix(1, 0)}}}
+					b := people.Batch{Device: sub.Device, At: time.Unix(1, 0), Entries: []people.Entry{{Kind: people.EntryEvent, Name: "E", Time: time.Unix(1, 0)}}}
 					if _, err := s.Track(t.Context(), site, b); err != nil {
 						t.Errorf("storing: %v", err)
 					}

@@ -13,6 +13,7 @@ import (
 	bolterrors "go.etcd.io/bbolt/errors"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/store"
 	bolt "github.com/caddy-webpush/caddy-webpush/pushsvc/store/boltstore/checkedbolt"
 )
 
@@ -40,7 +41,7 @@ type Options struct {
 	OnHeld func(messages int)
 }
 
-// Store is a pushsvc.Store in one bbolt file. Make it with Open.
+// Store is a store.Store in one bbolt file. Make it with Open.
 type Store struct {
 	path     string
 	clock    func() time.Time
@@ -267,4 +268,4 @@ func (s *Store) report(err error) {
 }
 
 // Interface guards.
-var _ pushsvc.Store = (*Store)(nil)
+var _ store.Store = (*Store)(nil)

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/people"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/popup"
 )
 
 // move is a site's other name. Rows that have come over are gone from where they were.
@@ -100,7 +102,7 @@ func (s *Store) BeginMove(ctx context.Context, from, into string, at time.Time) 
 }
 
 // mayMove makes sure that the site can go, and says which pop-ups come of it.
-func (s *Store) mayMove(m *move) (put []pushsvc.StoredPopup, err error) {
+func (s *Store) mayMove(m *move) (put []popup.Stored, err error) {
 	if s.sites[m.From] == nil && s.people[m.From] == nil && s.settings[m.From] == nil && s.popups[m.From] == nil {
 		return nil, pushsvc.ErrNotFound
 	}
@@ -127,10 +129,10 @@ func (s *Store) mayMove(m *move) (put []pushsvc.StoredPopup, err error) {
 	have, come := s.popupsOf(m.Into, false), s.popupsOf(m.From, false)
 	uploads := maps.Clone(have.uploads)
 	maps.Copy(uploads, come.uploads)
-	if len(uploads) > pushsvc.MaxUploads {
-		return nil, fmt.Errorf("together they have %d images: %w", len(uploads), pushsvc.ErrFull)
+	if len(uploads) > popup.MaxUploads {
+		return nil, fmt.Errorf("together they have %d images: %w", len(uploads), popup.ErrFull)
 	}
-	var rows [2][]pushsvc.StoredPopup
+	var rows [2][]popup.Stored
 	for i, p := range []*popups{have, come} {
 		for _, id := range sortedKeys(p.rows) {
 			row, err := p.row(id)
@@ -140,13 +142,13 @@ func (s *Store) mayMove(m *move) (put []pushsvc.StoredPopup, err error) {
 			rows[i] = append(rows[i], row)
 		}
 	}
-	put, m.Popups, err = pushsvc.JoinPopups(rows[0], rows[1])
+	put, m.Popups, err = popup.Join(rows[0], rows[1])
 	m.Moved.Popups = int64(len(put))
 	return put, err
 }
 
 // moveSettings brings over settings, pop-ups and images.
-func (s *Store) moveSettings(m *move, put []pushsvc.StoredPopup) error {
+func (s *Store) moveSettings(m *move, put []popup.Stored) error {
 	if come := s.settings[m.From]; come != nil {
 		to := s.settings[m.Into]
 		if to == nil {
@@ -313,9 +315,9 @@ func (s *Store) moveProfile(m *move, id string) error {
 		return err
 	}
 	delete(p.profiles, id)
-	var records []pushsvc.EventRecord
+	var records []people.EventRecord
 	for _, ref := range profile.History {
-		var some []pushsvc.EventRecord
+		var some []people.EventRecord
 		if text := p.history[ref.Seq]; text != nil {
 			if err := json.Unmarshal(text, &some); err != nil {
 				return err
@@ -324,7 +326,7 @@ func (s *Store) moveProfile(m *move, id string) error {
 		records = append(records, some...)
 	}
 	to := s.peopleOf(m.Into)
-	c, joined, err := pushsvc.Adopt(peopleTx{to, s, m.Into}, profile, records, m.Popups)
+	c, joined, err := people.Adopt(peopleTx{to, s, m.Into}, profile, records, m.Popups)
 	if err != nil {
 		return err
 	}
@@ -367,9 +369,9 @@ func (s *Store) moveCounters(m *move) {
 }
 
 // peopleOf gives what a site knows of its visitors, and makes it where it is missing.
-func (s *Store) peopleOf(name string) *people {
+func (s *Store) peopleOf(name string) *peopleRows {
 	if s.people == nil {
-		s.people = map[string]*people{}
+		s.people = map[string]*peopleRows{}
 	}
 	if s.people[name] == nil {
 		s.people[name] = newPeople()

@@ -10,26 +10,27 @@ import (
 	"time"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/people"
 )
 
 // people is what a site knows of its visitors. Profiles are kept as text, so
 // that nobody changes what is stored.
-type people struct {
+type peopleRows struct {
 	profiles   map[string][]byte
 	devices    map[pushsvc.DeviceID]string
-	identities map[pushsvc.Identity]string
-	claims     map[pushsvc.Claim]bool
+	identities map[people.Identity]string
+	claims     map[people.Claim]bool
 	history    map[uint64]json.RawMessage
 	last       uint64
-	events     map[string]pushsvc.EventTotal
-	popups     map[popupHour]pushsvc.PopupHour
-	counts     pushsvc.PeopleCounts
+	events     map[string]people.EventTotal
+	popups     map[popupHour]people.PopupHour
+	counts     people.Counts
 }
 
-func newPeople() *people {
-	return &people{
-		claims: map[pushsvc.Claim]bool{}, profiles: map[string][]byte{}, devices: map[pushsvc.DeviceID]string{}, identities: map[pushsvc.Identity]string{},
-		history: map[uint64]json.RawMessage{}, events: map[string]pushsvc.EventTotal{}, popups: map[popupHour]pushsvc.PopupHour{},
+func newPeople() *peopleRows {
+	return &peopleRows{
+		claims: map[people.Claim]bool{}, profiles: map[string][]byte{}, devices: map[pushsvc.DeviceID]string{}, identities: map[people.Identity]string{},
+		history: map[uint64]json.RawMessage{}, events: map[string]people.EventTotal{}, popups: map[popupHour]people.PopupHour{},
 	}
 }
 
@@ -38,46 +39,46 @@ type popupHour struct {
 	hour  time.Time
 }
 
-func (p *people) profile(id string) (*pushsvc.Profile, error) {
+func (p *peopleRows) profile(id string) (*people.Profile, error) {
 	text, ok := p.profiles[id]
 	if !ok {
 		return nil, nil
 	}
-	var out pushsvc.Profile
+	var out people.Profile
 	return &out, json.Unmarshal(text, &out)
 }
 
-// ProfileOf, and those that follow, make it a pushsvc.PeopleTx.
-func (p *people) ProfileOf(d pushsvc.DeviceID) (*pushsvc.Profile, error) {
+// ProfileOf, and those that follow, make it a people.Tx.
+func (p *peopleRows) ProfileOf(d pushsvc.DeviceID) (*people.Profile, error) {
 	return p.profile(p.devices[d])
 }
 
-func (p *people) ProfileBy(i pushsvc.Identity) (*pushsvc.Profile, error) {
+func (p *peopleRows) ProfileBy(i people.Identity) (*people.Profile, error) {
 	return p.profile(p.identities[i])
 }
 
-func (p *people) CountsEvent(name string) (bool, error) { return p.events[name].Count > 0, nil }
+func (p *peopleRows) CountsEvent(name string) (bool, error) { return p.events[name].Count > 0, nil }
 
-// peopleTx is a pushsvc.PeopleTx.
+// peopleTx is a people.Tx.
 type peopleTx struct {
-	*people
+	*peopleRows
 	s    *Store
 	name string
 }
 
-// CountedEvents implements pushsvc.PeopleTx: the order of a map is chance enough.
-func (t peopleTx) CountedEvents(n int) (out []pushsvc.CountedEvent, err error) {
+// CountedEvents implements people.Tx: the order of a map is chance enough.
+func (t peopleTx) CountedEvents(n int) (out []people.CountedEvent, err error) {
 	for name, total := range t.events {
 		if len(out) == n {
 			break
 		}
-		out = append(out, pushsvc.CountedEvent{Name: name, EventTotal: total})
+		out = append(out, people.CountedEvent{Name: name, EventTotal: total})
 	}
 	return out, nil
 }
 
-// Strangers implements pushsvc.PeopleTx.
-func (t peopleTx) Strangers(n int) (out []*pushsvc.Profile, err error) {
+// Strangers implements people.Tx.
+func (t peopleTx) Strangers(n int) (out []*people.Profile, err error) {
 	seen := map[string]bool{}
 	for _, id := range t.devices {
 		if n--; n < 0 {
@@ -91,18 +92,18 @@ func (t peopleTx) Strangers(n int) (out []*pushsvc.Profile, err error) {
 			continue
 		}
 		seen[id] = true
-		if !slices.ContainsFunc(p.Devices, func(d pushsvc.Device) bool { return len(t.s.linked(t.name, d.ID)) > 0 }) {
+		if !slices.ContainsFunc(p.Devices, func(d people.Device) bool { return len(t.s.linked(t.name, d.ID)) > 0 }) {
 			out = append(out, p)
 		}
 	}
 	return out, nil
 }
 
-func (p *people) Counts() (pushsvc.PeopleCounts, error) { return p.counts, nil }
+func (p *peopleRows) Counts() (people.Counts, error) { return p.counts, nil }
 
-func (p *people) NextHistory() (uint64, error) { p.last++; return p.last, nil }
+func (p *peopleRows) NextHistory() (uint64, error) { p.last++; return p.last, nil }
 
-func (p *people) change(c pushsvc.Change) error {
+func (p *peopleRows) change(c people.Change) error {
 	for _, profile := range c.Put {
 		text, err := json.Marshal(profile)
 		if err != nil {
@@ -154,29 +155,29 @@ func lead[K comparable](m map[K]string, key K, id string) {
 	}
 }
 
-// Track implements pushsvc.PeopleStore.
-func (s *Store) Track(ctx context.Context, name string, b pushsvc.Batch) (pushsvc.Tracked, error) {
+// Track implements people.Store.
+func (s *Store) Track(ctx context.Context, name string, b people.Batch) (people.Tracked, error) {
 	if name == "" || len(name) > pushsvc.MaxSiteName {
-		return pushsvc.Tracked{}, errors.New("storing events: the site's name is empty or too long")
+		return people.Tracked{}, errors.New("storing events: the site's name is empty or too long")
 	}
 	if err := s.enter(ctx); err != nil {
-		return pushsvc.Tracked{}, err
+		return people.Tracked{}, err
 	}
 	defer s.mu.Unlock()
 	name = s.current(name)
 	if err := s.pullDevice(name, b.Device); err != nil {
-		return pushsvc.Tracked{}, err
+		return people.Tracked{}, err
 	}
 	p := s.people[name]
 	if p == nil {
 		p = newPeople()
 	}
-	c, err := pushsvc.Apply(peopleTx{p, s, name}, b)
+	c, err := people.Apply(peopleTx{p, s, name}, b)
 	if err != nil {
-		return pushsvc.Tracked{}, err
+		return people.Tracked{}, err
 	}
 	if s.people == nil {
-		s.people = map[string]*people{}
+		s.people = map[string]*peopleRows{}
 	}
 	s.people[name] = p
 	if c.Moved != nil {
@@ -188,8 +189,8 @@ func (s *Store) Track(ctx context.Context, name string, b pushsvc.Batch) (pushsv
 	return c.Tracked, p.change(c)
 }
 
-// Facts implements pushsvc.PeopleStore.
-func (s *Store) Facts(ctx context.Context, name string, device pushsvc.DeviceID) (f pushsvc.Facts, err error) {
+// Facts implements people.Store.
+func (s *Store) Facts(ctx context.Context, name string, device pushsvc.DeviceID) (f people.Facts, err error) {
 	if err := s.enter(ctx); err != nil {
 		return f, err
 	}
@@ -217,7 +218,7 @@ func (s *Store) linked(name string, device pushsvc.DeviceID) (subs []pushsvc.Sub
 }
 
 // find gives a site's people and one profile, or pushsvc.ErrNotFound.
-func (s *Store) find(name, id string) (*people, *pushsvc.Profile, error) {
+func (s *Store) find(name, id string) (*peopleRows, *people.Profile, error) {
 	p := s.people[name]
 	if p == nil {
 		return nil, nil, pushsvc.ErrNotFound
@@ -229,8 +230,8 @@ func (s *Store) find(name, id string) (*people, *pushsvc.Profile, error) {
 	return p, profile, err
 }
 
-// Person implements pushsvc.PeopleStore.
-func (s *Store) Person(ctx context.Context, name, id string) (out pushsvc.Person, err error) {
+// Person implements people.Store.
+func (s *Store) Person(ctx context.Context, name, id string) (out people.Person, err error) {
 	if err := s.enter(ctx); err != nil {
 		return out, err
 	}
@@ -243,7 +244,7 @@ func (s *Store) Person(ctx context.Context, name, id string) (out pushsvc.Person
 	out.Profile = *profile
 	for _, ref := range profile.History {
 		if text := p.history[ref.Seq]; text != nil {
-			var records []pushsvc.EventRecord
+			var records []people.EventRecord
 			if err := json.Unmarshal(text, &records); err != nil {
 				return out, err
 			}
@@ -256,10 +257,10 @@ func (s *Store) Person(ctx context.Context, name, id string) (out pushsvc.Person
 	return out, nil
 }
 
-// PersonBy implements pushsvc.PeopleStore.
-func (s *Store) PersonBy(ctx context.Context, name string, i pushsvc.Identity) (pushsvc.Profile, error) {
+// PersonBy implements people.Store.
+func (s *Store) PersonBy(ctx context.Context, name string, i people.Identity) (people.Profile, error) {
 	if err := s.enter(ctx); err != nil {
-		return pushsvc.Profile{}, err
+		return people.Profile{}, err
 	}
 	defer s.mu.Unlock()
 	name = s.current(name)
@@ -271,13 +272,13 @@ func (s *Store) PersonBy(ctx context.Context, name string, i pushsvc.Identity) (
 	}
 	_, profile, err := s.find(name, id)
 	if err != nil {
-		return pushsvc.Profile{}, err
+		return people.Profile{}, err
 	}
 	return *profile, nil
 }
 
-// ProfilePage implements pushsvc.PeopleStore.
-func (s *Store) ProfilePage(ctx context.Context, name, after string, limit int) (page []pushsvc.Profile, err error) {
+// ProfilePage implements people.Store.
+func (s *Store) ProfilePage(ctx context.Context, name, after string, limit int) (page []people.Profile, err error) {
 	if err := s.enter(ctx); err != nil {
 		return nil, err
 	}
@@ -299,7 +300,7 @@ func (s *Store) ProfilePage(ctx context.Context, name, after string, limit int) 
 	return page, nil
 }
 
-// ErasePerson implements pushsvc.PeopleStore.
+// ErasePerson implements people.Store.
 func (s *Store) ErasePerson(ctx context.Context, name, id string) error {
 	if err := s.enter(ctx); err != nil {
 		return err
@@ -313,7 +314,7 @@ func (s *Store) ErasePerson(ctx context.Context, name, id string) error {
 }
 
 // claimants are those who claim the identity, by id.
-func (p *people) claimants(i pushsvc.Identity) (ids []string) {
+func (p *peopleRows) claimants(i people.Identity) (ids []string) {
 	for claim := range p.claims {
 		if claim.Identity == i {
 			ids = append(ids, claim.Profile)
@@ -323,8 +324,8 @@ func (p *people) claimants(i pushsvc.Identity) (ids []string) {
 	return ids
 }
 
-// EraseIdentity implements pushsvc.PeopleStore.
-func (s *Store) EraseIdentity(ctx context.Context, name string, i pushsvc.Identity, limit int) (n int, err error) {
+// EraseIdentity implements people.Store.
+func (s *Store) EraseIdentity(ctx context.Context, name string, i people.Identity, limit int) (n int, err error) {
 	if err := s.enter(ctx); err != nil {
 		return 0, err
 	}
@@ -350,12 +351,12 @@ func (s *Store) EraseIdentity(ctx context.Context, name string, i pushsvc.Identi
 		case profile != nil && profile.ErasedBy(i):
 			err = s.erase(name, id)
 		case profile != nil:
-			err = p.change(pushsvc.Change{Put: []*pushsvc.Profile{profile.Unclaimed(i)}})
+			err = p.change(people.Change{Put: []*people.Profile{profile.Unclaimed(i)}})
 		}
 		if err != nil {
 			return n, err
 		}
-		delete(p.claims, pushsvc.Claim{Identity: i, Profile: id})
+		delete(p.claims, people.Claim{Identity: i, Profile: id})
 		n++
 	}
 	return n, nil
@@ -376,7 +377,7 @@ func (s *Store) erase(name, id string) error {
 		delete(p.identities, i)
 	}
 	for _, i := range profile.Claims {
-		delete(p.claims, pushsvc.Claim{Identity: i, Profile: id})
+		delete(p.claims, people.Claim{Identity: i, Profile: id})
 	}
 	for _, h := range profile.History {
 		delete(p.history, h.Seq)
@@ -395,8 +396,8 @@ func (s *Store) erase(name, id string) error {
 	return nil
 }
 
-// EventSummary implements pushsvc.PeopleStore.
-func (s *Store) EventSummary(ctx context.Context, name string) (all []pushsvc.EventSummary, err error) {
+// EventSummary implements people.Store.
+func (s *Store) EventSummary(ctx context.Context, name string) (all []people.EventSummary, err error) {
 	if err := s.enter(ctx); err != nil {
 		return nil, err
 	}
@@ -404,14 +405,14 @@ func (s *Store) EventSummary(ctx context.Context, name string) (all []pushsvc.Ev
 	name = s.current(name)
 	if p := s.people[name]; p != nil {
 		for _, event := range sortedKeys(p.events) {
-			all = append(all, pushsvc.EventSummary{Name: event, EventCount: p.events[event].EventCount})
+			all = append(all, people.EventSummary{Name: event, EventCount: p.events[event].EventCount})
 		}
 	}
 	return all, nil
 }
 
-// PopupStats implements pushsvc.PeopleStore.
-func (s *Store) PopupStats(ctx context.Context, name, popup string, from, to time.Time) (all []pushsvc.PopupCounter, err error) {
+// PopupStats implements people.Store.
+func (s *Store) PopupStats(ctx context.Context, name, popup string, from, to time.Time) (all []people.PopupCounter, err error) {
 	if err := s.enter(ctx); err != nil {
 		return nil, err
 	}
@@ -426,12 +427,12 @@ func (s *Store) PopupStats(ctx context.Context, name, popup string, from, to tim
 			all = append(all, hour.Counters(popup, key.hour)...)
 		}
 	}
-	slices.SortStableFunc(all, func(a, b pushsvc.PopupCounter) int { return a.Hour.Compare(b.Hour) })
+	slices.SortStableFunc(all, func(a, b people.PopupCounter) int { return a.Hour.Compare(b.Hour) })
 	return all, nil
 }
 
-// PeopleSites implements pushsvc.PeopleStore.
-func (s *Store) PeopleSites(ctx context.Context) (all []pushsvc.PeopleSummary, err error) {
+// PeopleSites implements people.Store.
+func (s *Store) PeopleSites(ctx context.Context) (all []people.Summary, err error) {
 	if err := s.enter(ctx); err != nil {
 		return nil, err
 	}
@@ -440,13 +441,13 @@ func (s *Store) PeopleSites(ctx context.Context) (all []pushsvc.PeopleSummary, e
 		if s.current(name) != name {
 			continue
 		}
-		all = append(all, pushsvc.PeopleSummary{Site: name, PeopleCounts: p.counts})
+		all = append(all, people.Summary{Site: name, Counts: p.counts})
 	}
-	slices.SortFunc(all, func(a, b pushsvc.PeopleSummary) int { return cmp.Compare(a.Site, b.Site) })
+	slices.SortFunc(all, func(a, b people.Summary) int { return cmp.Compare(a.Site, b.Site) })
 	return all, nil
 }
 
-// PruneHistory implements pushsvc.PeopleStore.
+// PruneHistory implements people.Store.
 func (s *Store) PruneHistory(ctx context.Context, name string, before time.Time, limit int) (n int, err error) {
 	if err := s.enter(ctx); err != nil {
 		return 0, err
@@ -458,11 +459,11 @@ func (s *Store) PruneHistory(ctx context.Context, name string, before time.Time,
 		return 0, nil
 	}
 	for _, seq := range sortedKeys(p.history) {
-		var records []pushsvc.EventRecord
+		var records []people.EventRecord
 		if err := json.Unmarshal(p.history[seq], &records); err != nil {
 			return n, err
 		}
-		young := slices.ContainsFunc(records, func(r pushsvc.EventRecord) bool { return !r.Time.Before(before) })
+		young := slices.ContainsFunc(records, func(r people.EventRecord) bool { return !r.Time.Before(before) })
 		if young || n == limit {
 			break
 		}
@@ -472,7 +473,7 @@ func (s *Store) PruneHistory(ctx context.Context, name string, before time.Time,
 	return n, nil
 }
 
-// FoldPopups implements pushsvc.PeopleStore.
+// FoldPopups implements people.Store.
 func (s *Store) FoldPopups(ctx context.Context, name string, before time.Time, limit int) (n int, err error) {
 	if err := s.enter(ctx); err != nil {
 		return 0, err
@@ -487,10 +488,10 @@ func (s *Store) FoldPopups(ctx context.Context, name string, before time.Time, l
 		if n == limit {
 			break
 		}
-		if key.hour.Equal(pushsvc.FoldedHour) || !key.hour.Before(before.Truncate(time.Hour)) {
+		if key.hour.Equal(people.FoldedHour) || !key.hour.Before(before.Truncate(time.Hour)) {
 			continue
 		}
-		total := popupHour{key.popup, pushsvc.FoldedHour}
+		total := popupHour{key.popup, people.FoldedHour}
 		p.popups[total] = p.popups[total].Fold(hour)
 		delete(p.popups, key)
 		n++
@@ -498,7 +499,7 @@ func (s *Store) FoldPopups(ctx context.Context, name string, before time.Time, l
 	return n, nil
 }
 
-// PruneAnonymous implements pushsvc.PeopleStore.
+// PruneAnonymous implements people.Store.
 func (s *Store) PruneAnonymous(ctx context.Context, name, after string, before time.Time, limit int) (next string, removed int, err error) {
 	page, err := s.ProfilePage(ctx, name, after, limit)
 	if err != nil {
@@ -510,7 +511,7 @@ func (s *Store) PruneAnonymous(ctx context.Context, name, after string, before t
 	defer s.mu.Unlock()
 	name = s.current(name)
 	for _, p := range page {
-		subscribed := slices.ContainsFunc(p.Devices, func(d pushsvc.Device) bool { return len(s.linked(name, d.ID)) > 0 })
+		subscribed := slices.ContainsFunc(p.Devices, func(d people.Device) bool { return len(s.linked(name, d.ID)) > 0 })
 		if p.Known() || subscribed || !p.Seen.Before(before) {
 			continue
 		}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/popup"
 )
 
 // popups is what belongs to one site. Rows are kept as text, so that nobody
@@ -15,14 +16,14 @@ import (
 type popups struct {
 	last    pushsvc.Revision
 	rows    map[string][]byte // by id
-	uploads map[string]pushsvc.Upload
+	uploads map[string]popup.Upload
 }
 
 // popupsOf gives a site's, which may be empty; make keeps it.
 func (s *Store) popupsOf(site string, make bool) *popups {
 	p := s.popups[site]
 	if p == nil {
-		p = &popups{last: s.lastPopup, rows: map[string][]byte{}, uploads: map[string]pushsvc.Upload{}}
+		p = &popups{last: s.lastPopup, rows: map[string][]byte{}, uploads: map[string]popup.Upload{}}
 		if make {
 			if s.popups == nil {
 				s.popups = map[string]*popups{}
@@ -33,7 +34,7 @@ func (s *Store) popupsOf(site string, make bool) *popups {
 	return p
 }
 
-func (p *popups) row(id string) (row pushsvc.StoredPopup, err error) {
+func (p *popups) row(id string) (row popup.Stored, err error) {
 	text, ok := p.rows[id]
 	if !ok {
 		return row, pushsvc.ErrNotFound
@@ -41,10 +42,10 @@ func (p *popups) row(id string) (row pushsvc.StoredPopup, err error) {
 	return row, json.Unmarshal(text, &row)
 }
 
-// PutPopup implements pushsvc.PopupStore.
-func (s *Store) PutPopup(ctx context.Context, row pushsvc.StoredPopup, expect pushsvc.Revision) (pushsvc.StoredPopup, error) {
-	none := pushsvc.StoredPopup{}
-	if err := pushsvc.CheckPopup(row.Site, row.Popup.ID); err != nil {
+// PutPopup implements popup.Store.
+func (s *Store) PutPopup(ctx context.Context, row popup.Stored, expect pushsvc.Revision) (popup.Stored, error) {
+	none := popup.Stored{}
+	if err := popup.CheckID(row.Site, row.Popup.ID); err != nil {
 		return none, fmt.Errorf("storing pop-up %q of %s: %w", row.Popup.ID, row.Site, err)
 	}
 	if err := s.enter(ctx); err != nil {
@@ -65,8 +66,8 @@ func (s *Store) PutPopup(ctx context.Context, row pushsvc.StoredPopup, expect pu
 	switch {
 	case expect != pushsvc.AnyRevision && expect != there.Revision:
 		return none, pushsvc.ErrRevision
-	case err != nil && len(all.rows) >= pushsvc.MaxPopups:
-		return none, pushsvc.ErrFull
+	case err != nil && len(all.rows) >= popup.MaxPopups:
+		return none, popup.ErrFull
 	}
 	all = s.popupsOf(row.Site, true)
 	all.last++
@@ -78,18 +79,18 @@ func (s *Store) PutPopup(ctx context.Context, row pushsvc.StoredPopup, expect pu
 	return all.row(row.Popup.ID)
 }
 
-// Popup implements pushsvc.PopupStore.
-func (s *Store) Popup(ctx context.Context, site, id string) (pushsvc.StoredPopup, error) {
+// Popup implements popup.Store.
+func (s *Store) Popup(ctx context.Context, site, id string) (popup.Stored, error) {
 	if err := s.enter(ctx); err != nil {
-		return pushsvc.StoredPopup{}, err
+		return popup.Stored{}, err
 	}
 	defer s.mu.Unlock()
 	site = s.current(site)
 	return s.popupsOf(site, false).row(id)
 }
 
-// Popups implements pushsvc.PopupStore.
-func (s *Store) Popups(ctx context.Context, site string) (out []pushsvc.StoredPopup, err error) {
+// Popups implements popup.Store.
+func (s *Store) Popups(ctx context.Context, site string) (out []popup.Stored, err error) {
 	if err := s.enter(ctx); err != nil {
 		return nil, err
 	}
@@ -106,7 +107,7 @@ func (s *Store) Popups(ctx context.Context, site string) (out []pushsvc.StoredPo
 	return out, nil
 }
 
-// PopupSites implements pushsvc.PopupStore.
+// PopupSites implements popup.Store.
 func (s *Store) PopupSites(ctx context.Context) ([]string, error) {
 	if err := s.enter(ctx); err != nil {
 		return nil, err
@@ -115,7 +116,7 @@ func (s *Store) PopupSites(ctx context.Context) ([]string, error) {
 	return slices.DeleteFunc(sortedKeys(s.popups), func(name string) bool { return s.current(name) != name }), nil
 }
 
-// DeletePopup implements pushsvc.PopupStore.
+// DeletePopup implements popup.Store.
 func (s *Store) DeletePopup(ctx context.Context, site, id string, expect pushsvc.Revision) error {
 	if err := s.enter(ctx); err != nil {
 		return err
@@ -135,20 +136,20 @@ func (s *Store) DeletePopup(ctx context.Context, site, id string, expect pushsvc
 	return nil
 }
 
-// PutUpload implements pushsvc.PopupStore.
-func (s *Store) PutUpload(ctx context.Context, u pushsvc.Upload) (pushsvc.Upload, error) {
-	if err := pushsvc.CheckUpload(u); err != nil {
-		return pushsvc.Upload{}, fmt.Errorf("storing an image of %s: %w", u.Site, err)
+// PutUpload implements popup.Store.
+func (s *Store) PutUpload(ctx context.Context, u popup.Upload) (popup.Upload, error) {
+	if err := popup.CheckUpload(u); err != nil {
+		return popup.Upload{}, fmt.Errorf("storing an image of %s: %w", u.Site, err)
 	}
 	if err := s.enter(ctx); err != nil {
-		return pushsvc.Upload{}, err
+		return popup.Upload{}, err
 	}
 	defer s.mu.Unlock()
 	u.Site = s.current(u.Site)
 	all := s.popupsOf(u.Site, true)
 	if _, ok := all.uploads[u.Name]; !ok {
-		if len(all.uploads) >= pushsvc.MaxUploads {
-			return pushsvc.Upload{}, pushsvc.ErrFull
+		if len(all.uploads) >= popup.MaxUploads {
+			return popup.Upload{}, popup.ErrFull
 		}
 		u.Created, u.Size, u.Data = utc(u.Created).Truncate(time.Millisecond), len(u.Data), slices.Clone(u.Data)
 		all.uploads[u.Name] = u
@@ -156,27 +157,27 @@ func (s *Store) PutUpload(ctx context.Context, u pushsvc.Upload) (pushsvc.Upload
 	return all.upload(u.Name)
 }
 
-func (p *popups) upload(name string) (pushsvc.Upload, error) {
+func (p *popups) upload(name string) (popup.Upload, error) {
 	u, ok := p.uploads[name]
 	if !ok {
-		return pushsvc.Upload{}, pushsvc.ErrNotFound
+		return popup.Upload{}, pushsvc.ErrNotFound
 	}
 	u.Data = slices.Clone(u.Data)
 	return u, nil
 }
 
-// Upload implements pushsvc.PopupStore.
-func (s *Store) Upload(ctx context.Context, site, name string) (pushsvc.Upload, error) {
+// Upload implements popup.Store.
+func (s *Store) Upload(ctx context.Context, site, name string) (popup.Upload, error) {
 	if err := s.enter(ctx); err != nil {
-		return pushsvc.Upload{}, err
+		return popup.Upload{}, err
 	}
 	defer s.mu.Unlock()
 	site = s.current(site)
 	return s.popupsOf(site, false).upload(name)
 }
 
-// Uploads implements pushsvc.PopupStore.
-func (s *Store) Uploads(ctx context.Context, site string) (out []pushsvc.Upload, err error) {
+// Uploads implements popup.Store.
+func (s *Store) Uploads(ctx context.Context, site string) (out []popup.Upload, err error) {
 	if err := s.enter(ctx); err != nil {
 		return nil, err
 	}
@@ -191,7 +192,7 @@ func (s *Store) Uploads(ctx context.Context, site string) (out []pushsvc.Upload,
 	return out, nil
 }
 
-// DeleteUpload implements pushsvc.PopupStore.
+// DeleteUpload implements popup.Store.
 func (s *Store) DeleteUpload(ctx context.Context, site, name string) error {
 	if err := s.enter(ctx); err != nil {
 		return err

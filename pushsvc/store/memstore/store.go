@@ -12,9 +12,10 @@ import (
 	"time"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/store"
 )
 
-// Store is a pushsvc.Store in memory. The zero value is empty and ready.
+// Store is a store.Store in memory. The zero value is empty and ready.
 type Store struct {
 	// Clock dates keys that come without a date; nil is time.Now. It must not
 	// be changed once the store is in use.
@@ -23,7 +24,7 @@ type Store struct {
 	mu     sync.Mutex
 	closed bool
 	sites  map[string]*site
-	people map[string]*people
+	people map[string]*peopleRows
 	keys   []pushsvc.Key
 	secret []byte
 
@@ -68,7 +69,7 @@ type record struct {
 // New makes an empty store.
 func New() *Store { return &Store{} }
 
-// Close implements pushsvc.Store.
+// Close implements store.Store.
 func (s *Store) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -163,4 +164,4 @@ func utc(t time.Time) time.Time {
 }
 
 // Interface guards.
-var _ pushsvc.Store = (*Store)(nil)
+var _ store.Store = (*Store)(nil)

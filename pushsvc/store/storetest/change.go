@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/popup"
 )
 
 var changeTests = []test{
@@ -66,7 +67,7 @@ func testChangeKinds(h *harness) {
 		at = h.changes(at, kind)
 	}
 	var set pushsvc.Setting
-	var popup pushsvc.StoredPopup
+	var popup popup.Stored
 	step("PutSetting", pushsvc.ChangedSettings, func() (err error) {
 		set, err = h.PutSetting(h.Context(), setting(siteA, "prompt", `{}`), 0)
 		return err

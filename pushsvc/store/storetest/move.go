@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/people"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/popup"
 )
 
 var moveTests = []test{
@@ -62,7 +64,7 @@ func testMoveRename(h *harness) {
 	h.same("another site", h.traces(siteB), other)
 	h.same("moved", m.Moved, pushsvc.SiteMoved{Subscriptions: 3, Messages: 2, Profiles: 3, Popups: 1, Uploads: 1, Settings: 1})
 	h.same("numbers", h.people(siteNew), numbers)
-	h.same("of the old name", h.people(siteA), pushsvc.PeopleCounts{})
+	h.same("of the old name", h.people(siteA), people.Counts{})
 	for i := range rows {
 		rows[i].Site = siteNew
 	}
@@ -119,9 +121,9 @@ func testMoveMerge(h *harness) {
 	h.putPopup(same, 0)
 	h.putPopup(storedPopup(siteB, "sale", "B's"), 0)
 	for n := 1; n <= 2; n++ {
-		h.trackBatch(siteA, pushsvc.Batch{Device: device(n), At: epoch, Entries: []pushsvc.Entry{event("E", epoch), popup(pushsvc.ActViewed, epoch)}})
+		h.trackBatch(siteA, people.Batch{Device: device(n), At: epoch, Entries: []people.Entry{event("E", epoch), popupEntry(people.ActViewed, epoch)}})
 	}
-	h.trackBatch(siteB, pushsvc.Batch{Device: device(7), At: epoch, Entries: []pushsvc.Entry{event("E", epoch), event("F", epoch), popup(pushsvc.ActViewed, epoch)}})
+	h.trackBatch(siteB, people.Batch{Device: device(7), At: epoch, Entries: []people.Entry{event("E", epoch), event("F", epoch), popupEntry(people.ActViewed, epoch)}})
 	a := message(siteA, 1)
 	a.Content.Title = "A's"
 	h.create(a)
@@ -163,7 +165,7 @@ func testMoveMerge(h *harness) {
 	if p := h.profile(1); p.Popups["sale-2"].Viewed != 1 || len(p.Shown) != 1 || p.Shown[0].Popup != "sale-2" {
 		h.Errorf("a visitor's pop-ups: %v, %v", p.Popups, p.Shown)
 	}
-	h.same("numbers", h.people(siteB), pushsvc.PeopleCounts{Profiles: 3, Anonymous: 3, EventNames: 2})
+	h.same("numbers", h.people(siteB), people.Counts{Profiles: 3, Anonymous: 3, EventNames: 2})
 	page, err := h.MessagePage(h.Context(), siteB, "", 10)
 	if err != nil || len(page) != 2 || page[0].ID != messageID(1)+"-2" || page[0].Content.Title != "A's" || page[0].Progress.Accepted != 3 {
 		h.Errorf("messages: %+v, %v", page, err)
@@ -177,11 +179,11 @@ func testMoveMerge(h *harness) {
 
 // testMovePeople: one person at both sites becomes one, nobody becomes somebody else.
 func testMovePeople(h *harness) {
-	batch := func(site string, d int, at time.Time, trusted bool, entries ...pushsvc.Entry) {
-		h.trackBatch(site, pushsvc.Batch{Device: device(d), ID: batchID(d), At: at, Trusted: trusted, Entries: entries})
+	batch := func(site string, d int, at time.Time, trusted bool, entries ...people.Entry) {
+		h.trackBatch(site, people.Batch{Device: device(d), ID: batchID(d), At: at, Trusted: trusted, Entries: entries})
 	}
-	set := func(value string) pushsvc.Entry {
-		return pushsvc.Entry{Kind: pushsvc.EntryProfile, Time: epoch, Set: map[string]any{"color": value}}
+	set := func(value string) people.Entry {
+		return people.Entry{Kind: people.EntryProfile, Time: epoch, Set: map[string]any{"color": value}}
 	}
 	later := epoch.Add(time.Hour)
 	// Ann, unproven at both: one; what A has is newer.
@@ -203,7 +205,7 @@ func testMovePeople(h *harness) {
 
 	m := h.move(siteA, siteB, 1)
 	h.same("moved", []int64{m.Moved.Profiles, m.Moved.JoinedProfiles}, []int64{4, 2})
-	by := func(value string) pushsvc.Profile {
+	by := func(value string) people.Profile {
 		h.Helper()
 		p, err := h.PersonBy(h.Context(), siteB, login(value).Identities[0])
 		if err != nil {
@@ -211,7 +213,7 @@ func testMovePeople(h *harness) {
 		}
 		return p
 	}
-	devices := func(p pushsvc.Profile) (ids []pushsvc.DeviceID) {
+	devices := func(p people.Profile) (ids []pushsvc.DeviceID) {
 		for _, d := range p.Devices {
 			ids = append(ids, d.ID)
 		}
@@ -247,14 +249,14 @@ func testMovePeople(h *harness) {
 	if fay, gus := by("fay"), by("gus"); h.profile(9).ID != gus.ID || len(fay.Devices) != 0 {
 		h.Errorf("the browser of two: %+v, %+v", fay, gus)
 	}
-	h.same("numbers", h.people(siteB), pushsvc.PeopleCounts{Profiles: 9, Anonymous: 2, EventNames: 2})
+	h.same("numbers", h.people(siteB), people.Counts{Profiles: 9, Anonymous: 2, EventNames: 2})
 	// Erasure finds who only claims.
 	if n, err := h.EraseIdentity(h.Context(), siteB, login("bob").Identities[0], 10); n != 2 || err != nil {
 		h.Errorf("erased %d, %v", n, err)
 	}
 	h.same("numbers", h.people(siteB).Profiles, int64(7))
 	// A batch that was told before the move, and is posted again, counts once.
-	if out := h.trackBatch(siteA, pushsvc.Batch{Device: device(2), ID: batchID(2), At: later, Entries: []pushsvc.Entry{event("E", later)}}); !out.Repeated {
+	if out := h.trackBatch(siteA, people.Batch{Device: device(2), ID: batchID(2), At: later, Entries: []people.Entry{event("E", later)}}); !out.Repeated {
 		h.Error("a repeated batch counted")
 	}
 }
@@ -266,7 +268,7 @@ func testMoveMeanwhile(h *harness) {
 		s := sub(siteA, n)
 		s.Device = device(n)
 		h.putSub(s, nil)
-		h.trackBatch(siteA, pushsvc.Batch{Device: device(n), ID: batchID(n), At: epoch, Entries: []pushsvc.Entry{event("E", epoch)}})
+		h.trackBatch(siteA, people.Batch{Device: device(n), ID: batchID(n), At: epoch, Entries: []people.Entry{event("E", epoch)}})
 	}
 	h.create(message(siteA, 1))
 	h.finish(h.claim(siteA, 1, epoch), epoch, pushsvc.OutcomeAccepted)
@@ -289,12 +291,12 @@ func testMoveMeanwhile(h *harness) {
 			s := sub(site, n)
 			s.Device = device(n)
 			h.putSub(s, nil)
-			h.trackBatch(site, pushsvc.Batch{Device: device(n), At: epoch, Entries: []pushsvc.Entry{event("E", epoch)}})
+			h.trackBatch(site, people.Batch{Device: device(n), At: epoch, Entries: []people.Entry{event("E", epoch)}})
 		case step < 30: // leaves, and does not want to be known
 			if ok, err := h.DeleteProven(h.Context(), site, *proof(n)); err != nil || !ok {
 				h.Errorf("step %d: unsubscribed %v, %v", step, ok, err)
 			}
-			h.trackBatch(site, pushsvc.Batch{Device: device(n), At: epoch, Entries: []pushsvc.Entry{{Kind: pushsvc.EntryOptOut, OptOut: true, Time: epoch}}})
+			h.trackBatch(site, people.Batch{Device: device(n), At: epoch, Entries: []people.Entry{{Kind: people.EntryOptOut, OptOut: true, Time: epoch}}})
 			gone[n] = true
 		case step < 35: // the push service gives it another endpoint
 			s := sub(site, n+1000)
@@ -311,10 +313,10 @@ func testMoveMeanwhile(h *harness) {
 		if step < 36 {
 			_, _, err := h.CreateMessage(h.Context(), message(siteB, 50), pushsvc.Idempotency{})
 			h.is("a message", err, pushsvc.ErrSiteMoving)
-			h.is("erasing", h.ErasePerson(h.Context(), siteB, pushsvc.NewProfileID(epoch)), pushsvc.ErrSiteMoving)
+			h.is("erasing", h.ErasePerson(h.Context(), siteB, people.NewProfileID(epoch)), pushsvc.ErrSiteMoving)
 			_, err = h.EraseIdentity(h.Context(), siteA, login("x").Identities[0], 1)
 			h.is("erasing by identity", err, pushsvc.ErrSiteMoving)
-			_, err = h.ErasePeople(h.Context(), siteB, []pushsvc.PersonSeen{{ID: pushsvc.NewProfileID(epoch), Seen: epoch}})
+			_, err = h.ErasePeople(h.Context(), siteB, []pushsvc.PersonSeen{{ID: people.NewProfileID(epoch), Seen: epoch}})
 			h.is("erasing many", err, pushsvc.ErrSiteMoving)
 			h.is("removing the old name", h.RemoveSite(h.Context(), siteA), pushsvc.ErrSiteMoving)
 			h.is("removing the new one", h.RemoveSite(h.Context(), siteB), pushsvc.ErrSiteMoving)
@@ -495,10 +497,10 @@ func testMoveRefused(h *harness) {
 	}
 	h.same("after refusals", h.traces(siteA), before)
 	h.still(siteA)
-	for n := range pushsvc.MaxPopups {
+	for n := range popup.MaxPopups {
 		h.putPopup(storedPopup(siteB, fmt.Sprint("p", n), "P"), 0)
 	}
-	h.is("too many pop-ups", begin(siteA, siteB), pushsvc.ErrFull)
+	h.is("too many pop-ups", begin(siteA, siteB), popup.ErrFull)
 	if all, err := h.Moves(h.Context()); err != nil || len(all) > 0 {
 		h.Errorf("moves %v, %v", all, err)
 	}

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/people"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/popup"
 )
 
 var peopleTests = []test{
@@ -50,25 +52,25 @@ func batchID(n int) string {
 	return base64.RawURLEncoding.EncodeToString(sum[:16])
 }
 
-func event(name string, at time.Time) pushsvc.Entry {
-	return pushsvc.Entry{Kind: pushsvc.EntryEvent, Name: name, Time: at}
+func event(name string, at time.Time) people.Entry {
+	return people.Entry{Kind: people.EntryEvent, Name: name, Time: at}
 }
 
-func login(value string) pushsvc.Entry {
-	return pushsvc.Entry{Kind: pushsvc.EntryLogin, Time: epoch, Identities: []pushsvc.Identity{{Kind: pushsvc.IdentityID, Value: value}}}
+func login(value string) people.Entry {
+	return people.Entry{Kind: people.EntryLogin, Time: epoch, Identities: []people.Identity{{Kind: people.IdentityID, Value: value}}}
 }
 
-func popup(act pushsvc.Act, at time.Time) pushsvc.Entry {
-	return pushsvc.Entry{Kind: pushsvc.EntryPopup, Time: at, Popup: &pushsvc.PopupAct{Popup: "sale", Variant: "a", Act: act}}
+func popupEntry(act people.Act, at time.Time) people.Entry {
+	return people.Entry{Kind: people.EntryPopup, Time: at, Popup: &people.PopupAct{Popup: "sale", Variant: "a", Act: act}}
 }
 
 // track has the n-th device tell the entries, in a batch of its own.
-func (h *harness) track(n int, entries ...pushsvc.Entry) pushsvc.Tracked {
+func (h *harness) track(n int, entries ...people.Entry) people.Tracked {
 	h.Helper()
-	return h.trackBatch(siteA, pushsvc.Batch{Device: device(n), At: epoch, Entries: entries})
+	return h.trackBatch(siteA, people.Batch{Device: device(n), At: epoch, Entries: entries})
 }
 
-func (h *harness) trackBatch(site string, b pushsvc.Batch) pushsvc.Tracked {
+func (h *harness) trackBatch(site string, b people.Batch) people.Tracked {
 	h.Helper()
 	out, err := h.Track(h.Context(), site, b)
 	if err != nil {
@@ -77,7 +79,7 @@ func (h *harness) trackBatch(site string, b pushsvc.Batch) pushsvc.Tracked {
 	return out
 }
 
-func (h *harness) facts(n int) pushsvc.Facts {
+func (h *harness) facts(n int) people.Facts {
 	h.Helper()
 	f, err := h.Facts(h.Context(), siteA, device(n))
 	if err != nil {
@@ -87,7 +89,7 @@ func (h *harness) facts(n int) pushsvc.Facts {
 }
 
 // profile wants the n-th device to be somebody's.
-func (h *harness) profile(n int) pushsvc.Profile {
+func (h *harness) profile(n int) people.Profile {
 	h.Helper()
 	f := h.facts(n)
 	if f.Profile == nil {
@@ -96,7 +98,7 @@ func (h *harness) profile(n int) pushsvc.Profile {
 	return *f.Profile
 }
 
-func (h *harness) person(id string) pushsvc.Person {
+func (h *harness) person(id string) people.Person {
 	h.Helper()
 	p, err := h.Person(h.Context(), siteA, id)
 	if err != nil {
@@ -105,7 +107,7 @@ func (h *harness) person(id string) pushsvc.Person {
 	return p
 }
 
-func (h *harness) people(site string) pushsvc.PeopleCounts {
+func (h *harness) people(site string) people.Counts {
 	h.Helper()
 	all, err := h.PeopleSites(h.Context())
 	if err != nil {
@@ -113,10 +115,10 @@ func (h *harness) people(site string) pushsvc.PeopleCounts {
 	}
 	for _, s := range all {
 		if s.Site == site {
-			return s.PeopleCounts
+			return s.Counts
 		}
 	}
-	return pushsvc.PeopleCounts{}
+	return people.Counts{}
 }
 
 // stats gives the counters of the pop-up "sale", by variant, act and element.
@@ -135,14 +137,14 @@ func (h *harness) stats() map[string]int64 {
 
 func testPeopleEvents(h *harness) {
 	later := epoch.Add(time.Hour)
-	h.track(1, event("Viewed", epoch), pushsvc.Entry{Kind: pushsvc.EntryEvent, Name: "Charged", Time: epoch, Props: map[string]any{"Amount": 12.5, "Items": []any{map[string]any{"n": "a"}}}})
+	h.track(1, event("Viewed", epoch), people.Entry{Kind: people.EntryEvent, Name: "Charged", Time: epoch, Props: map[string]any{"Amount": 12.5, "Items": []any{map[string]any{"n": "a"}}}})
 	h.track(1, event("Viewed", later))
 	h.track(2, event("Viewed", epoch.Add(-time.Hour)))
 	p := h.profile(1)
-	h.same("counts", p.Events, map[string]pushsvc.EventCount{
+	h.same("counts", p.Events, map[string]people.EventCount{
 		"Viewed": {Count: 2, First: epoch, Last: later}, "Charged": {Count: 1, First: epoch, Last: epoch},
 	})
-	h.same("history", h.person(p.ID).History, []pushsvc.EventRecord{
+	h.same("history", h.person(p.ID).History, []people.EventRecord{
 		{Name: "Viewed", Time: epoch},
 		{Name: "Charged", Time: epoch, Props: map[string]any{"Amount": 12.5, "Items": []any{map[string]any{"n": "a"}}}},
 		{Name: "Viewed", Time: later},
@@ -151,41 +153,41 @@ func testPeopleEvents(h *harness) {
 	if err != nil {
 		h.Fatal(err)
 	}
-	h.same("summary", sum, []pushsvc.EventSummary{
-		{Name: "Charged", EventCount: pushsvc.EventCount{Count: 1, First: epoch, Last: epoch}},
-		{Name: "Viewed", EventCount: pushsvc.EventCount{Count: 3, First: epoch.Add(-time.Hour), Last: later}},
+	h.same("summary", sum, []people.EventSummary{
+		{Name: "Charged", EventCount: people.EventCount{Count: 1, First: epoch, Last: epoch}},
+		{Name: "Viewed", EventCount: people.EventCount{Count: 3, First: epoch.Add(-time.Hour), Last: later}},
 	})
-	h.same("numbers", h.people(siteA), pushsvc.PeopleCounts{Profiles: 2, Anonymous: 2, EventNames: 2})
+	h.same("numbers", h.people(siteA), people.Counts{Profiles: 2, Anonymous: 2, EventNames: 2})
 }
 
 func testPeopleRepeated(h *harness) {
 	send := func(n int) bool {
-		b := pushsvc.Batch{Device: device(1), ID: batchID(n), At: epoch.Add(time.Duration(n) * time.Minute), Entries: []pushsvc.Entry{
-			event("E", epoch), popup(pushsvc.ActViewed, epoch), login("me"),
+		b := people.Batch{Device: device(1), ID: batchID(n), At: epoch.Add(time.Duration(n) * time.Minute), Entries: []people.Entry{
+			event("E", epoch), popupEntry(people.ActViewed, epoch), login("me"),
 		}}
 		return h.trackBatch(siteA, b).Repeated
 	}
-	for n := range pushsvc.MaxDeviceBatches {
+	for n := range people.MaxDeviceBatches {
 		if send(n) {
 			h.Fatalf("batch %d is taken for a repetition", n)
 		}
 	}
-	for n := range pushsvc.MaxDeviceBatches {
+	for n := range people.MaxDeviceBatches {
 		if !send(n) {
 			h.Fatalf("batch %d is not known any more", n)
 		}
 	}
-	const times = pushsvc.MaxDeviceBatches
+	const times = people.MaxDeviceBatches
 	p := h.profile(1)
 	h.same("event", p.Events["E"].Count, int64(times))
 	h.same("views", p.Popups["sale"].Viewed, int64(times))
 	h.same("stats", h.stats(), map[string]int64{"a viewed": times})
 	// Another device's batch of the same name is another.
-	if h.trackBatch(siteA, pushsvc.Batch{Device: device(2), ID: batchID(0), At: epoch, Entries: []pushsvc.Entry{event("E", epoch)}}).Repeated {
+	if h.trackBatch(siteA, people.Batch{Device: device(2), ID: batchID(0), At: epoch, Entries: []people.Entry{event("E", epoch)}}).Repeated {
 		h.Error("another device's batch is taken for a repetition")
 	}
 	// The device takes its batches along when it changes hands.
-	out := pushsvc.Batch{Device: device(1), ID: batchID(1000), At: epoch, Entries: []pushsvc.Entry{{Kind: pushsvc.EntryLogout, Time: epoch}}}
+	out := people.Batch{Device: device(1), ID: batchID(1000), At: epoch, Entries: []people.Entry{{Kind: people.EntryLogout, Time: epoch}}}
 	h.trackBatch(siteA, out)
 	if !h.trackBatch(siteA, out).Repeated || !send(times-1) {
 		h.Error("after a logout, a repeated batch is new")
@@ -193,27 +195,27 @@ func testPeopleRepeated(h *harness) {
 }
 
 func testPeopleAttributes(h *harness) {
-	set := func(set map[string]any, ops ...pushsvc.Op) map[string]any {
-		h.track(1, pushsvc.Entry{Kind: pushsvc.EntryProfile, Time: epoch, Set: set, Ops: ops})
+	set := func(set map[string]any, ops ...people.Op) map[string]any {
+		h.track(1, people.Entry{Kind: people.EntryProfile, Time: epoch, Set: set, Ops: ops})
 		return h.profile(1).Attributes
 	}
 	h.same("set", set(map[string]any{"Name": "Ann", "Age": 33.0, "A": []any{map[string]any{"b": 1.0}}}),
 		map[string]any{"Name": "Ann", "Age": 33.0, "A": []any{map[string]any{"b": 1.0}}})
 	h.same("change", set(map[string]any{"Name": nil, "Plan": "pro"},
-		pushsvc.Op{Kind: pushsvc.OpIncrement, Key: "A[0].b", Value: 4.0},
-		pushsvc.Op{Kind: pushsvc.OpDecrement, Key: "Age", Value: 3.0},
-		pushsvc.Op{Kind: pushsvc.OpAdd, Key: "tags", Value: []any{"x", "y", "x"}},
+		people.Op{Kind: people.OpIncrement, Key: "A[0].b", Value: 4.0},
+		people.Op{Kind: people.OpDecrement, Key: "Age", Value: 3.0},
+		people.Op{Kind: people.OpAdd, Key: "tags", Value: []any{"x", "y", "x"}},
 	), map[string]any{"Age": 30.0, "Plan": "pro", "A": []any{map[string]any{"b": 5.0}}, "tags": []any{"x", "y"}})
 	h.same("lists", set(nil,
-		pushsvc.Op{Kind: pushsvc.OpRemove, Key: "tags", Value: "x"}, pushsvc.Op{Kind: pushsvc.OpDelete, Key: "Plan"},
+		people.Op{Kind: people.OpRemove, Key: "tags", Value: "x"}, people.Op{Kind: people.OpDelete, Key: "Plan"},
 	), map[string]any{"Age": 30.0, "A": []any{map[string]any{"b": 5.0}}, "tags": []any{"y"}})
 }
 
 func testPeopleVisits(h *harness) {
-	first := &pushsvc.Visit{Page: "/a", Referrer: "https://x.example", UTM: map[string]string{"source": "x"}}
-	second := &pushsvc.Visit{Page: "/b"}
-	h.track(1, pushsvc.Entry{Kind: pushsvc.EntryVisit, Time: epoch, Visit: first})
-	h.track(1, pushsvc.Entry{Kind: pushsvc.EntryVisit, Time: epoch.Add(time.Hour), Visit: second})
+	first := &people.Visit{Page: "/a", Referrer: "https://x.example", UTM: map[string]string{"source": "x"}}
+	second := &people.Visit{Page: "/b"}
+	h.track(1, people.Entry{Kind: people.EntryVisit, Time: epoch, Visit: first})
+	h.track(1, people.Entry{Kind: people.EntryVisit, Time: epoch.Add(time.Hour), Visit: second})
 	p := h.profile(1)
 	h.same("visits", []any{p.Visits, p.PreviousVisit, p.LastVisit, p.FirstSource, p.LastSource}, []any{int64(2), epoch, epoch.Add(time.Hour), first, second})
 }
@@ -221,25 +223,25 @@ func testPeopleVisits(h *harness) {
 func testPeoplePopups(h *harness) {
 	next := epoch.Add(time.Hour)
 	view := func(session string, at time.Time) {
-		h.trackBatch(siteA, pushsvc.Batch{Device: device(1), At: at, Session: session, Entries: []pushsvc.Entry{popup(pushsvc.ActViewed, at)}})
+		h.trackBatch(siteA, people.Batch{Device: device(1), At: at, Session: session, Entries: []people.Entry{popupEntry(people.ActViewed, at)}})
 	}
 	view("s1", epoch)
 	view("s2", next)
-	h.track(1, popup(pushsvc.ActClicked, next), popup(pushsvc.ActClosed, next), popup(pushsvc.ActSubmitted, next), popup(pushsvc.ActControl, next))
+	h.track(1, popupEntry(people.ActClicked, next), popupEntry(people.ActClosed, next), popupEntry(people.ActSubmitted, next), popupEntry(people.ActControl, next))
 	p := h.profile(1)
-	h.same("counts", p.Popups["sale"], pushsvc.PopupCount{Viewed: 2, Clicked: 1, Closed: 1, Kept: 1, Last: next})
+	h.same("counts", p.Popups["sale"], people.PopupCount{Viewed: 2, Clicked: 1, Closed: 1, Kept: 1, Last: next})
 	h.same("caps of the control group", []int{p.KeptSince("sale", next), p.KeptSince("sale", next.Add(time.Minute)), p.KeptSince("other", epoch), p.KeptIn("s1", "sale"), p.KeptIn("", "sale")}, []int{1, 0, 0, 0, 0})
 	h.same("caps", []int{p.ViewsSince("sale", epoch), p.ViewsSince("", next), p.ViewsSince("other", epoch), p.ViewsIn("s1", ""), p.ViewsIn("", "")}, []int{2, 1, 0, 1, 0})
 	all, err := h.PopupStats(h.Context(), siteA, "sale", next, next.Add(time.Hour))
 	if err != nil {
 		h.Fatal(err)
 	}
-	got := map[pushsvc.Act]int64{}
+	got := map[people.Act]int64{}
 	for _, c := range all {
 		got[c.Act] += c.Count
 		h.same("hour", c.Hour, next)
 	}
-	h.same("one hour", got, map[pushsvc.Act]int64{"viewed": 1, "clicked": 1, "closed": 1, "submitted": 1, "control": 1})
+	h.same("one hour", got, map[people.Act]int64{"viewed": 1, "clicked": 1, "closed": 1, "submitted": 1, "control": 1})
 	if all, err = h.PopupStats(h.Context(), siteA, "sale", next.Add(time.Minute), time.Time{}); err != nil || len(all) != 0 {
 		h.Errorf("after the last hour: %v, %v", all, err)
 	}
@@ -260,17 +262,17 @@ func testPeoplePopups(h *harness) {
 }
 
 func testPeopleConversions(h *harness) {
-	send := func(n int, entries ...pushsvc.Entry) {
-		h.trackBatch(siteA, pushsvc.Batch{
+	send := func(n int, entries ...people.Entry) {
+		h.trackBatch(siteA, people.Batch{
 			Device: device(n), At: epoch, Entries: entries,
-			Conversions: []pushsvc.Conversion{{Popup: "sale", Event: "Charged", Within: time.Hour}},
+			Conversions: []people.Conversion{{Popup: "sale", Event: "Charged", Within: time.Hour}},
 		})
 	}
-	send(1, popup(pushsvc.ActViewed, epoch))
+	send(1, popupEntry(people.ActViewed, epoch))
 	send(1, event("Charged", epoch.Add(time.Minute)), event("Charged", epoch.Add(2*time.Minute)), event("Other", epoch))
-	send(2, popup(pushsvc.ActViewed, epoch), event("Charged", epoch.Add(2*time.Hour)))
-	send(3, event("Charged", epoch), popup(pushsvc.ActViewed, epoch.Add(time.Minute)))
-	send(4, popup(pushsvc.ActControl, epoch), event("Charged", epoch.Add(time.Hour)))
+	send(2, popupEntry(people.ActViewed, epoch), event("Charged", epoch.Add(2*time.Hour)))
+	send(3, event("Charged", epoch), popupEntry(people.ActViewed, epoch.Add(time.Minute)))
+	send(4, popupEntry(people.ActControl, epoch), event("Charged", epoch.Add(time.Hour)))
 	h.same("stats", h.stats(), map[string]int64{"a viewed": 3, "a control": 1, "a converted": 1, "control converted": 1})
 }
 
@@ -278,46 +280,46 @@ func testPeopleConversions(h *harness) {
 // the view was reported has seen it. Each view converts once.
 func testPeopleClicks(h *harness) {
 	at := func(minutes int) time.Time { return epoch.Add(time.Duration(minutes) * time.Minute) }
-	send := func(n int, entries ...pushsvc.Entry) {
+	send := func(n int, entries ...people.Entry) {
 		for _, e := range entries {
-			h.trackBatch(siteA, pushsvc.Batch{
-				Device: device(n), At: e.Time, Entries: []pushsvc.Entry{e}, Session: batchID(n),
-				Conversions: []pushsvc.Conversion{{Popup: "sale", Event: "Charged", Within: time.Hour}, {Popup: "long", Event: "Late", Within: pushsvc.MaxConversion}},
+			h.trackBatch(siteA, people.Batch{
+				Device: device(n), At: e.Time, Entries: []people.Entry{e}, Session: batchID(n),
+				Conversions: []people.Conversion{{Popup: "sale", Event: "Charged", Within: time.Hour}, {Popup: "long", Event: "Late", Within: popup.MaxConversion}},
 			})
 		}
 	}
 	converted := func() int64 { return h.stats()["a converted"] }
-	send(1, popup(pushsvc.ActViewed, at(0)), popup(pushsvc.ActClicked, at(50)), event("Charged", at(100)), event("Charged", at(101)))
+	send(1, popupEntry(people.ActViewed, at(0)), popupEntry(people.ActClicked, at(50)), event("Charged", at(100)), event("Charged", at(101)))
 	h.same("after a click", converted(), int64(1))
-	send(1, popup(pushsvc.ActClicked, at(102)), event("Charged", at(103)))
+	send(1, popupEntry(people.ActClicked, at(102)), event("Charged", at(103)))
 	h.same("a second click on what has converted", converted(), int64(1))
-	send(1, popup(pushsvc.ActViewed, at(110)), event("Charged", at(111)))
+	send(1, popupEntry(people.ActViewed, at(110)), event("Charged", at(111)))
 	h.same("after the next view", converted(), int64(2))
-	send(2, popup(pushsvc.ActClicked, at(0)), event("Charged", at(30)))
+	send(2, popupEntry(people.ActClicked, at(0)), event("Charged", at(30)))
 	h.same("after a click without a view", converted(), int64(3))
 	if p := h.profile(2); p.ViewsSince("", epoch) != 0 || p.ViewsIn(batchID(2), "") != 0 || p.Popups["sale"].Viewed != 0 {
 		h.Errorf("a click counts as a view: %+v", p)
 	}
-	send(2, popup(pushsvc.ActViewed, at(1)), event("Charged", at(31)))
+	send(2, popupEntry(people.ActViewed, at(1)), event("Charged", at(31)))
 	h.same("the view comes after its click", converted(), int64(3))
 	if p := h.profile(2); p.ViewsSince("", epoch) != 1 || p.ViewsIn(batchID(2), "") != 1 || len(p.Shown) != 1 {
 		h.Errorf("the view after its click: %+v", p)
 	}
-	send(3, popup(pushsvc.ActClicked, at(0)), event("Charged", at(61)))
-	send(4, popup(pushsvc.ActSubmitted, at(0)), event("Charged", at(1)))
+	send(3, popupEntry(people.ActClicked, at(0)), event("Charged", at(61)))
+	send(4, popupEntry(people.ActSubmitted, at(0)), event("Charged", at(1)))
 	h.same("too late after a click; in time after an answer", converted(), int64(4))
-	view := popup(pushsvc.ActViewed, at(0))
+	view := popupEntry(people.ActViewed, at(0))
 	view.Popup.Popup = "long"
 	send(5, view, event("Other", at(20*24*60)), event("Late", at(80*24*60)))
 	all, err := h.PopupStats(h.Context(), siteA, "long", time.Time{}, time.Time{})
-	if err != nil || len(all) != 2 || all[1].Act != pushsvc.ActConverted {
+	if err != nil || len(all) != 2 || all[1].Act != people.ActConverted {
 		h.Errorf("eighty days after the view: %+v, %v", all, err)
 	}
 }
 
 func testPeopleElements(h *harness) {
 	for n := range 700 {
-		e := popup(pushsvc.ActClicked, epoch)
+		e := popupEntry(people.ActClicked, epoch)
 		e.Popup.Element = fmt.Sprintf("#%d", n)
 		h.track(n/50+1, e)
 	}
@@ -331,7 +333,7 @@ func testPeopleElements(h *harness) {
 }
 
 func testPeopleSites(h *harness) {
-	h.track(1, login("ann"), event("E", epoch), popup(pushsvc.ActViewed, epoch))
+	h.track(1, login("ann"), event("E", epoch), popupEntry(people.ActViewed, epoch))
 	id := h.profile(1).ID
 	f, err := h.Facts(h.Context(), siteB, device(1))
 	if err != nil || f.Profile != nil {
@@ -340,7 +342,7 @@ func testPeopleSites(h *harness) {
 	_, err = h.Person(h.Context(), siteB, id)
 	h.is("another site's profile", err, pushsvc.ErrNotFound)
 	h.is("erasing another site's profile", h.ErasePerson(h.Context(), siteB, id), pushsvc.ErrNotFound)
-	h.trackBatch(siteB, pushsvc.Batch{Device: device(1), At: epoch, Entries: []pushsvc.Entry{login("ann"), event("F", epoch)}})
+	h.trackBatch(siteB, people.Batch{Device: device(1), At: epoch, Entries: []people.Entry{login("ann"), event("F", epoch)}})
 	_, err = h.Person(h.Context(), siteB, id)
 	h.is("another site's profile, once it has people", err, pushsvc.ErrNotFound)
 	h.same("this site's events", len(h.profile(1).Events), 1)
@@ -357,8 +359,8 @@ func testPeopleNaughty(h *harness) {
 	for n, text := range Naughty() {
 		e := login(text)
 		e.Set = map[string]any{text: text}
-		h.track(n+1, e, pushsvc.Entry{Kind: pushsvc.EntryEvent, Name: text, Time: epoch, Props: map[string]any{text: text}},
-			pushsvc.Entry{Kind: pushsvc.EntryVisit, Time: epoch, Visit: &pushsvc.Visit{Page: text, Referrer: text}})
+		h.track(n+1, e, people.Entry{Kind: people.EntryEvent, Name: text, Time: epoch, Props: map[string]any{text: text}},
+			people.Entry{Kind: people.EntryVisit, Time: epoch, Visit: &people.Visit{Page: text, Referrer: text}})
 		p, err := h.PersonBy(h.Context(), siteA, e.Identities[0])
 		if err != nil || p.Attributes[text] != text || p.Events[text].Count != 1 || p.LastSource.Page != text {
 			h.Errorf("%q: %+v, %v", text, p, err)
@@ -373,8 +375,8 @@ func testPeopleNaughty(h *harness) {
 
 func testPeopleConcurrent(h *harness) {
 	h.each(400, func(n int) error {
-		_, err := h.Track(h.Context(), siteA, pushsvc.Batch{
-			Device: device(n % 8), ID: batchID(n / 2), At: epoch, Entries: []pushsvc.Entry{event("E", epoch), login(fmt.Sprint(n % 2))},
+		_, err := h.Track(h.Context(), siteA, people.Batch{
+			Device: device(n % 8), ID: batchID(n / 2), At: epoch, Entries: []people.Entry{event("E", epoch), login(fmt.Sprint(n % 2))},
 		})
 		return err
 	})
@@ -403,7 +405,7 @@ func testPeopleNothing(h *harness) {
 		h.is("Person "+id, err, pushsvc.ErrNotFound)
 		h.is("ErasePerson "+id, h.ErasePerson(ctx, siteA, id), pushsvc.ErrNotFound)
 	}
-	_, err := h.PersonBy(ctx, siteA, pushsvc.Identity{Kind: pushsvc.IdentityID, Value: "x"})
+	_, err := h.PersonBy(ctx, siteA, people.Identity{Kind: people.IdentityID, Value: "x"})
 	h.is("PersonBy", err, pushsvc.ErrNotFound)
 	page, err1 := h.ProfilePage(ctx, siteA, "", 10)
 	sum, err2 := h.EventSummary(ctx, siteA)
@@ -418,7 +420,7 @@ func testPeopleNothing(h *harness) {
 	if len(page)+len(sum)+len(stats)+n+m+folded+len(sites)+len(next) != 0 {
 		h.Error("something is there")
 	}
-	if _, err := h.Track(ctx, "", pushsvc.Batch{Device: device(1), At: epoch}); err == nil {
+	if _, err := h.Track(ctx, "", people.Batch{Device: device(1), At: epoch}); err == nil {
 		h.Error("a site without a name is taken")
 	}
 }

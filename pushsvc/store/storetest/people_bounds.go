@@ -7,52 +7,53 @@ import (
 	"time"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/people"
 )
 
 func testPeopleBounds(h *harness) {
 	long := map[string]any{"text": string(make([]byte, 1000))}
 	for n := range 300 {
-		h.track(1, pushsvc.Entry{
-			Kind: pushsvc.EntryEvent, Name: fmt.Sprintf("E%d", n), Time: epoch.Add(time.Duration(n) * time.Second), Props: long,
+		h.track(1, people.Entry{
+			Kind: people.EntryEvent, Name: fmt.Sprintf("E%d", n), Time: epoch.Add(time.Duration(n) * time.Second), Props: long,
 		})
 	}
 	p := h.profile(1)
-	if _, there := p.Events["E299"]; len(p.Events) != pushsvc.MaxPersonEvents || !there {
+	if _, there := p.Events["E299"]; len(p.Events) != people.MaxPersonEvents || !there {
 		h.Errorf("%d events are counted, the latest of them %v", len(p.Events), there)
 	}
 	history := h.person(p.ID).History
-	if n := len(history); n == 0 || n > pushsvc.MaxHistory || history[n-1].Name != "E299" {
+	if n := len(history); n == 0 || n > people.MaxHistory || history[n-1].Name != "E299" {
 		h.Errorf("%d events of history", n)
 	}
 	size := 0
 	for _, ref := range p.History {
 		size += ref.Size
 	}
-	if size > pushsvc.MaxHistorySize || size < pushsvc.MaxHistorySize/2 {
+	if size > people.MaxHistorySize || size < people.MaxHistorySize/2 {
 		h.Errorf("%d bytes of history", size)
 	}
-	for n := range pushsvc.MaxDevices + 5 {
+	for n := range people.MaxDevices + 5 {
 		h.track(100+n, login("ann"))
 	}
 	ann, err := h.PersonBy(h.Context(), siteA, login("ann").Identities[0])
-	if err != nil || len(ann.Devices) != pushsvc.MaxDevices || h.profile(100).ID != ann.ID || h.profile(124).ID == ann.ID {
+	if err != nil || len(ann.Devices) != people.MaxDevices || h.profile(100).ID != ann.ID || h.profile(124).ID == ann.ID {
 		h.Errorf("%d devices, %v; the first should stay", len(ann.Devices), err)
 	}
 	big := map[string]any{}
 	for n := range 40 {
 		big[fmt.Sprint("k", n)] = string(make([]byte, 200)) // JSON makes 6 bytes of each
 	}
-	h.track(1, pushsvc.Entry{Kind: pushsvc.EntryProfile, Time: epoch, Set: map[string]any{"Name": "Ann"}})
-	h.track(1, pushsvc.Entry{Kind: pushsvc.EntryProfile, Time: epoch, Set: big})
+	h.track(1, people.Entry{Kind: people.EntryProfile, Time: epoch, Set: map[string]any{"Name": "Ann"}})
+	h.track(1, people.Entry{Kind: people.EntryProfile, Time: epoch, Set: big})
 	h.same("attributes", h.profile(1).Attributes, map[string]any{"Name": "Ann"})
 }
 
 func testPeopleSiteBounds(h *harness) {
-	limits := pushsvc.PeopleLimits{Anonymous: 2, EventNames: 2}
+	limits := people.Limits{Anonymous: 2, EventNames: 2}
 	hours := 0
-	send := func(n int, entries ...pushsvc.Entry) pushsvc.Tracked {
+	send := func(n int, entries ...people.Entry) people.Tracked {
 		hours++
-		return h.trackBatch(siteA, pushsvc.Batch{Device: device(n), ID: batchID(hours), At: epoch.Add(time.Duration(hours) * time.Minute), Entries: entries, Limits: limits, Rejected: 1})
+		return h.trackBatch(siteA, people.Batch{Device: device(n), ID: batchID(hours), At: epoch.Add(time.Duration(hours) * time.Minute), Entries: entries, Limits: limits, Rejected: 1})
 	}
 	for n := 1; n <= 2; n++ { // a subscription keeps a profile
 		s := sub(siteA, n)
@@ -67,14 +68,14 @@ func testPeopleSiteBounds(h *harness) {
 	if t := send(4, login("ann")); t.Refused || len(h.profile(4).Identities) != 1 {
 		h.Error("a known person is refused")
 	}
-	if t := send(5, login("ann"), event("E", epoch), pushsvc.Entry{Kind: pushsvc.EntryLogout}); !t.Refused || h.facts(5).Profile != nil {
+	if t := send(5, login("ann"), event("E", epoch), people.Entry{Kind: people.EntryLogout}); !t.Refused || h.facts(5).Profile != nil {
 		h.Error("a logout makes the third anonymous profile")
 	}
 	if p := h.profile(4); p.Events["E"].Count != 1 || len(p.Devices) != 1 {
 		h.Errorf("what came before the logout: %+v", p)
 	}
 	send(6, login("bob"))
-	h.same("numbers", h.people(siteA), pushsvc.PeopleCounts{
+	h.same("numbers", h.people(siteA), people.Counts{
 		Profiles: 4, Anonymous: 2, EventNames: 2, RefusedProfiles: 2, RefusedLogins: 6,
 	})
 	sum, err := h.EventSummary(h.Context(), siteA)
@@ -86,9 +87,9 @@ func testPeopleSiteBounds(h *harness) {
 // testPeopleMakeRoom: strangers who never come back make room for others; who has come
 // back, has a subscription or an identity stays, and so do their numbers.
 func testPeopleMakeRoom(h *harness) {
-	limits := pushsvc.PeopleLimits{Anonymous: 20}
-	send := func(n int, at time.Time, entries ...pushsvc.Entry) pushsvc.Tracked {
-		return h.trackBatch(siteA, pushsvc.Batch{Device: device(n), At: at, Entries: append(entries, event("E", at)), Limits: limits})
+	limits := people.Limits{Anonymous: 20}
+	send := func(n int, at time.Time, entries ...people.Entry) people.Tracked {
+		return h.trackBatch(siteA, people.Batch{Device: device(n), At: at, Entries: append(entries, event("E", at)), Limits: limits})
 	}
 	s := sub(siteA, 1)
 	s.Device = device(1)
@@ -132,9 +133,9 @@ func testPeopleMakeRoom(h *harness) {
 // testPeopleEventNames: names that strangers make up make room for those that people
 // have who come back, and that the configuration names.
 func testPeopleEventNames(h *harness) {
-	limits := pushsvc.PeopleLimits{EventNames: 50}
-	send := func(n int, at time.Time, entries ...pushsvc.Entry) {
-		h.trackBatch(siteA, pushsvc.Batch{Device: device(n), At: at, Entries: entries, Limits: limits, Names: []string{"Named"}})
+	limits := people.Limits{EventNames: 50}
+	send := func(n int, at time.Time, entries ...people.Entry) {
+		h.trackBatch(siteA, people.Batch{Device: device(n), At: at, Entries: entries, Limits: limits, Names: []string{"Named"}})
 	}
 	names := func() map[string]int64 {
 		all, err := h.EventSummary(h.Context(), siteA)
@@ -153,7 +154,7 @@ func testPeopleEventNames(h *harness) {
 	}
 	flood := func(from int) {
 		for n := range 20 {
-			var junk []pushsvc.Entry
+			var junk []people.Entry
 			for i := range 10 {
 				junk = append(junk, event(fmt.Sprint("junk ", from, n, i), later))
 			}
@@ -182,9 +183,9 @@ func testPeopleEventNames(h *harness) {
 // testPeopleStrangers: whoever posts what comes to mind takes neither room without
 // end nor the site's own events away.
 func testPeopleStrangers(h *harness) {
-	limits := pushsvc.PeopleLimits{Known: 2, EventNames: 1}
-	send := func(n int, trusted bool, entries ...pushsvc.Entry) {
-		h.trackBatch(siteA, pushsvc.Batch{Device: device(n), At: epoch, Entries: entries, Limits: limits, Trusted: trusted})
+	limits := people.Limits{Known: 2, EventNames: 1}
+	send := func(n int, trusted bool, entries ...people.Entry) {
+		h.trackBatch(siteA, people.Batch{Device: device(n), At: epoch, Entries: entries, Limits: limits, Trusted: trusted})
 	}
 	send(1, false, login("a"), event("Junk", epoch))
 	send(2, false, login("b"), login("c"), login("d"))
@@ -204,7 +205,7 @@ func testPeopleStrangers(h *harness) {
 		h.Error("a trusted login is refused")
 	}
 	send(2, false, event("Junk 2", epoch))
-	h.same("numbers", h.people(siteA), pushsvc.PeopleCounts{Profiles: 3, EventNames: 1, RefusedEvents: 1, RefusedLogins: 3, EvictedEvents: 1})
+	h.same("numbers", h.people(siteA), people.Counts{Profiles: 3, EventNames: 1, RefusedEvents: 1, RefusedLogins: 3, EvictedEvents: 1})
 	if sum, err := h.EventSummary(h.Context(), siteA); err != nil || len(sum) != 1 || sum[0].Name != "Charged" {
 		h.Errorf("summary: %+v, %v", sum, err)
 	}
@@ -216,7 +217,7 @@ func testPeopleStrangers(h *harness) {
 	for name := range h.profile(5).Events {
 		size += len(name)
 	}
-	if size > pushsvc.MaxPersonEventNames || size < pushsvc.MaxPersonEventNames/2 {
+	if size > people.MaxPersonEventNames || size < people.MaxPersonEventNames/2 {
 		h.Errorf("names of events take %d bytes in a row that is written with each batch", size)
 	}
 }
@@ -273,7 +274,7 @@ func testPeopleErase(h *harness) {
 	}
 	h.same("subscriptions", h.all(siteA), []pushsvc.Subscription{kept})
 	h.same("count", h.count(siteA), int64(1))
-	h.same("numbers", h.people(siteA), pushsvc.PeopleCounts{Profiles: 1, EventNames: 2})
+	h.same("numbers", h.people(siteA), people.Counts{Profiles: 1, EventNames: 2})
 	events, err := h.EventSummary(h.Context(), siteA)
 	if err != nil || len(events) != 2 || events[0].Name != "Bob's own" || events[1].Name != "E" || events[1].Count != 2 {
 		h.Errorf("the site's events: %+v, %v", events, err)
@@ -332,8 +333,8 @@ func testPeoplePruneHistory(h *harness) {
 
 func testPeoplePruneAnonymous(h *harness) {
 	day := 24 * time.Hour
-	at := func(n int, at time.Time, entries ...pushsvc.Entry) {
-		h.trackBatch(siteA, pushsvc.Batch{Device: device(n), At: at, Entries: entries})
+	at := func(n int, at time.Time, entries ...people.Entry) {
+		h.trackBatch(siteA, people.Batch{Device: device(n), At: at, Entries: entries})
 	}
 	at(1, epoch, event("E", epoch), event("made up", epoch))
 	at(2, epoch, login("ann"))
@@ -355,7 +356,7 @@ func testPeoplePruneAnonymous(h *harness) {
 	}
 	h.same("removed", []int{removed, rounds}, []int{1, 2})
 	h.same("who is left", []bool{h.facts(1).Profile == nil, h.facts(2).Profile == nil, h.facts(3).Profile == nil, h.facts(4).Profile == nil}, []bool{true, false, false, false})
-	h.same("numbers", h.people(siteA), pushsvc.PeopleCounts{Profiles: 3, Anonymous: 2, EventNames: 1})
+	h.same("numbers", h.people(siteA), people.Counts{Profiles: 3, Anonymous: 2, EventNames: 1})
 }
 
 // testPeopleFoldPopups: hours become one, some at a time, and no count is lost, nor
@@ -363,9 +364,9 @@ func testPeoplePruneAnonymous(h *harness) {
 func testPeopleFoldPopups(h *harness) {
 	acted := func(site, popup string, hour int, element string) {
 		at := epoch.Add(time.Duration(hour) * time.Hour)
-		h.trackBatch(site, pushsvc.Batch{Device: device(1), At: at, Entries: []pushsvc.Entry{
-			{Kind: pushsvc.EntryPopup, Time: at, Popup: &pushsvc.PopupAct{Popup: popup, Variant: "a", Act: pushsvc.ActViewed}},
-			{Kind: pushsvc.EntryPopup, Time: at, Popup: &pushsvc.PopupAct{Popup: popup, Variant: "a", Act: pushsvc.ActClicked, Element: element}},
+		h.trackBatch(site, people.Batch{Device: device(1), At: at, Entries: []people.Entry{
+			{Kind: people.EntryPopup, Time: at, Popup: &people.PopupAct{Popup: popup, Variant: "a", Act: people.ActViewed}},
+			{Kind: people.EntryPopup, Time: at, Popup: &people.PopupAct{Popup: popup, Variant: "a", Act: people.ActClicked, Element: element}},
 		}})
 	}
 	for hour := range 6 {

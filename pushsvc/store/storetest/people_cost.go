@@ -4,18 +4,18 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/people"
 )
 
 // testPeopleReports: whoever has a pop-up's token, and posts clicks as fast as posts
 // are taken, counts as one busy visitor, under whatever name.
 func testPeopleReports(h *harness) {
 	at := epoch
-	click := func(entries ...pushsvc.Entry) {
+	click := func(entries ...people.Entry) {
 		for range 200 {
-			entries = append(entries, popup(pushsvc.ActClicked, at))
+			entries = append(entries, popupEntry(people.ActClicked, at))
 		}
-		h.trackBatch(siteA, pushsvc.Batch{Device: device(1), At: at, Entries: entries})
+		h.trackBatch(siteA, people.Batch{Device: device(1), At: at, Entries: entries})
 	}
 	clicks := func() (n int64) {
 		for _, count := range h.stats() {
@@ -37,8 +37,8 @@ func testPeopleReports(h *harness) {
 		h.Errorf("200 clicks a minute later count as %d", n)
 	}
 	// A device of another time is not kept from reporting when the clock is right again.
-	h.trackBatch(siteA, pushsvc.Batch{Device: device(2), At: epoch.AddDate(1, 0, 0), Entries: []pushsvc.Entry{popup(pushsvc.ActViewed, epoch)}})
-	h.track(2, popup(pushsvc.ActViewed, epoch))
+	h.trackBatch(siteA, people.Batch{Device: device(2), At: epoch.AddDate(1, 0, 0), Entries: []people.Entry{popupEntry(people.ActViewed, epoch)}})
+	h.track(2, popupEntry(people.ActViewed, epoch))
 	h.same("views", h.profile(2).Popups["sale"].Viewed, int64(2))
 }
 
@@ -48,25 +48,25 @@ func testPeopleCost(h *harness) {
 	if small.Work > 4<<10 {
 		h.Errorf("one event is %d of work", small.Work)
 	}
-	list := make([]any, pushsvc.MaxList)
+	list := make([]any, people.MaxList)
 	for i := range list {
-		list[i] = make([]any, pushsvc.MaxList)
-		for j := range pushsvc.MaxList {
+		list[i] = make([]any, people.MaxList)
+		for j := range people.MaxList {
 			list[i].([]any)[j] = float64(i)
 		}
 	}
-	h.track(1, pushsvc.Entry{Kind: pushsvc.EntryProfile, Time: epoch, Set: map[string]any{"A": list}})
-	ops := make([]pushsvc.Op, 0, 101)
+	h.track(1, people.Entry{Kind: people.EntryProfile, Time: epoch, Set: map[string]any{"A": list}})
+	ops := make([]people.Op, 0, 101)
 	for range 100 {
-		ops = append(ops, pushsvc.Op{Kind: pushsvc.OpAdd, Key: "A", Value: 1.0})
+		ops = append(ops, people.Op{Kind: people.OpAdd, Key: "A", Value: 1.0})
 	}
-	ops = append(ops, pushsvc.Op{Kind: pushsvc.OpSet, Key: "B", Value: "x"})
-	out := h.track(1, pushsvc.Entry{Kind: pushsvc.EntryProfile, Time: epoch, Ops: ops}, event("Last", epoch))
+	ops = append(ops, people.Op{Kind: people.OpSet, Key: "B", Value: "x"})
+	out := h.track(1, people.Entry{Kind: people.EntryProfile, Time: epoch, Ops: ops}, event("Last", epoch))
 	p := h.profile(1)
 	if p.Attributes["B"] != nil || p.Events["Last"].Count != 0 {
 		h.Error("a batch that has cost what it may goes on")
 	}
-	if got := p.Attributes["A"].([]any); len(got) != pushsvc.MaxList || got[pushsvc.MaxList-1] != 1.0 {
+	if got := p.Attributes["A"].([]any); len(got) != people.MaxList || got[people.MaxList-1] != 1.0 {
 		h.Error("what came before is not kept")
 	}
 	if out.Work < 400<<10 || out.Work > 800<<10 {
@@ -74,7 +74,7 @@ func testPeopleCost(h *harness) {
 	}
 	h.same("refused", h.people(siteA).RefusedEntries, int64(2)) // the rest of the operations, and the event
 
-	var logins []pushsvc.Entry
+	var logins []people.Entry
 	for n := range 40 {
 		logins = append(logins, login(fmt.Sprint("person", n)), event("Seen", epoch))
 	}
@@ -85,9 +85,9 @@ func testPeopleCost(h *harness) {
 	if h.people(siteA).RefusedEntries < 60 {
 		h.Errorf("%+v", h.people(siteA))
 	}
-	var hours []pushsvc.Entry
+	var hours []people.Entry
 	for n := range 50 {
-		hours = append(hours, popup(pushsvc.ActViewed, epoch.Add(time.Duration(-n)*time.Hour)))
+		hours = append(hours, popupEntry(people.ActViewed, epoch.Add(time.Duration(-n)*time.Hour)))
 	}
 	h.track(3, hours...)
 	if n := h.stats()["a viewed"]; n < 5 || n > 20 {

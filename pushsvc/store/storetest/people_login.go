@@ -4,13 +4,14 @@ import (
 	"time"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/people"
 )
 
 func testPeopleLogin(h *harness) {
 	h.track(1, event("E", epoch))
 	before := h.profile(1)
 	e := login("ann")
-	e.Identities = append(e.Identities, pushsvc.Identity{Kind: pushsvc.IdentityEmail, Value: "ann@a.example"})
+	e.Identities = append(e.Identities, people.Identity{Kind: people.IdentityEmail, Value: "ann@a.example"})
 	e.Set = map[string]any{"Name": "Ann"}
 	h.track(1, e)
 	p := h.profile(1)
@@ -21,17 +22,17 @@ func testPeopleLogin(h *harness) {
 	if err != nil || byMail.ID != p.ID {
 		h.Errorf("by e-mail address: %q, %v", byMail.ID, err)
 	}
-	_, err = h.PersonBy(h.Context(), siteA, pushsvc.Identity{Kind: pushsvc.IdentityID, Value: "ann@a.example"})
+	_, err = h.PersonBy(h.Context(), siteA, people.Identity{Kind: people.IdentityID, Value: "ann@a.example"})
 	h.is("another kind of identity", err, pushsvc.ErrNotFound)
-	h.same("numbers", h.people(siteA), pushsvc.PeopleCounts{Profiles: 1, EventNames: 1})
+	h.same("numbers", h.people(siteA), people.Counts{Profiles: 1, EventNames: 1})
 }
 
 func testPeopleMerge(h *harness) {
-	h.track(1, login("ann"), event("E", epoch), popup(pushsvc.ActViewed, epoch), pushsvc.Entry{Kind: pushsvc.EntryProfile, Time: epoch, Set: map[string]any{"Name": "Ann"}})
+	h.track(1, login("ann"), event("E", epoch), popupEntry(people.ActViewed, epoch), people.Entry{Kind: people.EntryProfile, Time: epoch, Set: map[string]any{"Name": "Ann"}})
 	known := h.profile(1)
-	h.track(2, event("E", epoch.Add(-time.Hour)), event("F", epoch), popup(pushsvc.ActViewed, epoch.Add(time.Minute)),
-		pushsvc.Entry{Kind: pushsvc.EntryProfile, Time: epoch, Set: map[string]any{"Name": "?", "City": "Rome"}},
-		pushsvc.Entry{Kind: pushsvc.EntryVisit, Time: epoch})
+	h.track(2, event("E", epoch.Add(-time.Hour)), event("F", epoch), popupEntry(people.ActViewed, epoch.Add(time.Minute)),
+		people.Entry{Kind: people.EntryProfile, Time: epoch, Set: map[string]any{"Name": "?", "City": "Rome"}},
+		people.Entry{Kind: people.EntryVisit, Time: epoch})
 	anonymous := h.profile(2)
 	h.track(2, login("ann"), event("G", epoch))
 	p := h.profile(2)
@@ -39,7 +40,7 @@ func testPeopleMerge(h *harness) {
 		h.Errorf("the device belongs to %q with %d devices, want %q with 2", p.ID, len(p.Devices), known.ID)
 	}
 	h.same("attributes", p.Attributes, map[string]any{"Name": "Ann", "City": "Rome"})
-	h.same("events", p.Events["E"], pushsvc.EventCount{Count: 2, First: epoch.Add(-time.Hour), Last: epoch})
+	h.same("events", p.Events["E"], people.EventCount{Count: 2, First: epoch.Add(-time.Hour), Last: epoch})
 	h.same("views", p.Popups["sale"].Viewed, int64(2))
 	h.same("visits", p.Visits, int64(1))
 	var names []string
@@ -49,7 +50,7 @@ func testPeopleMerge(h *harness) {
 	h.same("history", names, []string{"E", "E", "F", "G"})
 	_, err := h.Person(h.Context(), siteA, anonymous.ID)
 	h.is("the anonymous profile", err, pushsvc.ErrNotFound)
-	h.same("numbers", h.people(siteA), pushsvc.PeopleCounts{Profiles: 1, EventNames: 3})
+	h.same("numbers", h.people(siteA), people.Counts{Profiles: 1, EventNames: 3})
 }
 
 func testPeopleSwitch(h *harness) {
@@ -64,10 +65,10 @@ func testPeopleSwitch(h *harness) {
 	if ann.Events["E"].Count != 1 || len(ann.Devices) != 1 || ann.Devices[0].ID != device(2) {
 		h.Errorf("ann: %+v", ann)
 	}
-	h.same("numbers", h.people(siteA), pushsvc.PeopleCounts{Profiles: 3, EventNames: 2})
+	h.same("numbers", h.people(siteA), people.Counts{Profiles: 3, EventNames: 2})
 	// A batch that goes through several hands leaves nobody out.
 	h.track(3, event("E", epoch), login("dan"), event("E", epoch), login("eve"), event("E", epoch), event("E", epoch))
-	dan, err := h.PersonBy(h.Context(), siteA, pushsvc.Identity{Kind: pushsvc.IdentityID, Value: "dan"})
+	dan, err := h.PersonBy(h.Context(), siteA, people.Identity{Kind: people.IdentityID, Value: "dan"})
 	if err != nil || dan.Events["E"].Count != 2 || len(dan.Devices) != 0 || h.profile(3).Events["E"].Count != 2 {
 		h.Errorf("dan %+v, %v; eve %+v", dan.Events, err, h.profile(3).Events)
 	}
@@ -76,7 +77,7 @@ func testPeopleSwitch(h *harness) {
 func testPeopleLogout(h *harness) {
 	h.track(1, login("ann"), event("E", epoch))
 	ann := h.profile(1)
-	logout := pushsvc.Entry{Kind: pushsvc.EntryLogout, Time: epoch}
+	logout := people.Entry{Kind: people.EntryLogout, Time: epoch}
 	h.track(1, logout)
 	after := h.profile(1)
 	if after.ID == ann.ID || after.Known() || len(after.Events) != 0 {
@@ -93,7 +94,7 @@ func testPeopleLogout(h *harness) {
 }
 
 func testPeopleOptOut(h *harness) {
-	out := pushsvc.Entry{Kind: pushsvc.EntryOptOut, OptOut: true}
+	out := people.Entry{Kind: people.EntryOptOut, OptOut: true}
 	h.track(1, event("E", epoch))
 	id := h.profile(1).ID
 	if t := h.track(1, out, event("F", epoch)); !t.Forgotten {
@@ -111,13 +112,13 @@ func testPeopleOptOut(h *harness) {
 	if h.facts(3).Profile != nil {
 		h.Error("opting out makes a profile")
 	}
-	if t := h.track(1, pushsvc.Entry{Kind: pushsvc.EntryOptOut}, event("G", epoch)); t.Forgotten || h.profile(1).Events["G"].Count != 1 {
+	if t := h.track(1, people.Entry{Kind: people.EntryOptOut}, event("G", epoch)); t.Forgotten || h.profile(1).Events["G"].Count != 1 {
 		h.Error("opting in again does not work")
 	}
-	h.same("numbers", h.people(siteA), pushsvc.PeopleCounts{Profiles: 2, Anonymous: 1, EventNames: 2})
+	h.same("numbers", h.people(siteA), people.Counts{Profiles: 2, Anonymous: 1, EventNames: 2})
 	// A browser that hears no answer repeats it: its device is nobody's by then.
 	for range 2 {
-		h.trackBatch(siteA, pushsvc.Batch{Device: device(4), ID: batchID(4), At: epoch, Entries: []pushsvc.Entry{event("E", epoch), popup(pushsvc.ActViewed, epoch), out}})
+		h.trackBatch(siteA, people.Batch{Device: device(4), ID: batchID(4), At: epoch, Entries: []people.Entry{event("E", epoch), popupEntry(people.ActViewed, epoch), out}})
 	}
 	sum, err := h.EventSummary(h.Context(), siteA)
 	if err != nil || len(sum) != 2 || sum[0].Count != 1 || len(h.stats()) != 0 {

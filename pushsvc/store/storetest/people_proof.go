@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/people"
 )
 
 var proofTests = []test{
@@ -17,21 +18,21 @@ var proofTests = []test{
 	{"people/a device is replaced", testDeviceReplaced},
 }
 
-func prop(key string, value any) pushsvc.Entry {
-	return pushsvc.Entry{Kind: pushsvc.EntryProfile, Time: epoch, Set: map[string]any{key: value}}
+func prop(key string, value any) people.Entry {
+	return people.Entry{Kind: people.EntryProfile, Time: epoch, Set: map[string]any{key: value}}
 }
 
-func identity(value string) pushsvc.Identity {
-	return pushsvc.Identity{Kind: pushsvc.IdentityID, Value: value}
+func identity(value string) people.Identity {
+	return people.Identity{Kind: people.IdentityID, Value: value}
 }
 
 // proven has the n-th device tell the entries in a batch whose logins are proven.
-func (h *harness) proven(n int, entries ...pushsvc.Entry) {
+func (h *harness) proven(n int, entries ...people.Entry) {
 	h.Helper()
-	h.trackBatch(siteA, pushsvc.Batch{Device: device(n), At: epoch, Entries: entries, Trusted: true})
+	h.trackBatch(siteA, people.Batch{Device: device(n), At: epoch, Entries: entries, Trusted: true})
 }
 
-func (h *harness) by(value string) pushsvc.Profile {
+func (h *harness) by(value string) people.Profile {
 	h.Helper()
 	p, err := h.PersonBy(h.Context(), siteA, identity(value))
 	if err != nil {
@@ -41,7 +42,7 @@ func (h *harness) by(value string) pushsvc.Profile {
 }
 
 // seen is what the n-th device gets to see of its profile.
-func (h *harness) seen(n int) *pushsvc.Profile {
+func (h *harness) seen(n int) *people.Profile {
 	h.Helper()
 	p := h.profile(n)
 	return p.SeenBy(device(n))
@@ -55,7 +56,7 @@ func testProofEviction(h *harness) {
 	}
 	h.track(2, many)
 	ann := h.by("ann")
-	if ann.Attributes["Phone"] != "+49" || len(ann.Identities) != pushsvc.MaxIdentities || len(ann.Claims) != 2 {
+	if ann.Attributes["Phone"] != "+49" || len(ann.Identities) != people.MaxIdentities || len(ann.Claims) != 2 {
 		h.Errorf("after many identities: %+v", ann)
 	}
 	for n := range 40 {
@@ -65,8 +66,8 @@ func testProofEviction(h *harness) {
 		h.Error("the first device is pushed out by others")
 	}
 	// A device that has been gone for so long that its cookie is gone makes room.
-	h.trackBatch(siteA, pushsvc.Batch{Device: device(500), At: epoch.AddDate(2, 0, 0), Entries: []pushsvc.Entry{login("ann")}})
-	if h.profile(500).ID != ann.ID || len(h.by("ann").Devices) != pushsvc.MaxDevices {
+	h.trackBatch(siteA, people.Batch{Device: device(500), At: epoch.AddDate(2, 0, 0), Entries: []people.Entry{login("ann")}})
+	if h.profile(500).ID != ann.ID || len(h.by("ann").Devices) != people.MaxDevices {
 		h.Error("a dead device makes no room")
 	}
 }
@@ -76,7 +77,7 @@ func testProofOwn(h *harness) {
 	if s := h.seen(1); s.Attributes["Phone"] != "+49" || s.Attributes["City"] != "Rome" || s.Events["E"].Count != 1 {
 		h.Errorf("who is alone doesn't see what it has told: %+v", s)
 	}
-	h.track(2, prop("Size", "L"), login("ann"), event("F", epoch), pushsvc.Entry{Kind: pushsvc.EntryVisit, Time: epoch})
+	h.track(2, prop("Size", "L"), login("ann"), event("F", epoch), people.Entry{Kind: people.EntryVisit, Time: epoch})
 	if s := h.seen(2); len(s.Attributes) != 1 || s.Attributes["Size"] != "L" || len(s.Events) != 1 || s.Events["F"].Count != 1 || s.Visits != 1 {
 		h.Errorf("the second device sees %+v", s)
 	}
@@ -94,7 +95,7 @@ func testProofOwn(h *harness) {
 	if s := h.seen(3); len(s.Attributes) != 0 {
 		h.Errorf("who came first sees %+v", s.Attributes)
 	}
-	h.track(4, pushsvc.Entry{Kind: pushsvc.EntryLogout, Time: epoch})
+	h.track(4, people.Entry{Kind: people.EntryLogout, Time: epoch})
 	h.track(5, login("victim"))
 	if s := h.seen(5); len(s.Attributes) != 0 {
 		h.Errorf("who comes after a logout sees %+v", s.Attributes)
@@ -106,7 +107,7 @@ func testProofClosed(h *harness) {
 	ann := h.by("ann")
 	h.track(2, login("ann"), prop("Phone", "+1"), event("E", epoch))
 	p := h.profile(2)
-	if p.ID == ann.ID || p.Known() || !slices.Equal(p.Claims, []pushsvc.Identity{identity("ann")}) || p.Attributes["Phone"] != "+1" {
+	if p.ID == ann.ID || p.Known() || !slices.Equal(p.Claims, []people.Identity{identity("ann")}) || p.Attributes["Phone"] != "+1" {
 		h.Errorf("an unproven login: %+v", p)
 	}
 	if now := h.by("ann"); now.Attributes["Phone"] != "+49" || now.Events["E"].Count != 1 || len(now.Devices) != 1 {
@@ -116,7 +117,7 @@ func testProofClosed(h *harness) {
 	more := login("ann")
 	more.Identities = append(more.Identities, identity("bob"))
 	h.track(1, more)
-	if now := h.profile(1); now.ID != ann.ID || len(now.Identities) != 1 || !slices.Equal(now.Claims, []pushsvc.Identity{identity("bob")}) {
+	if now := h.profile(1); now.ID != ann.ID || len(now.Identities) != 1 || !slices.Equal(now.Claims, []people.Identity{identity("bob")}) {
 		h.Errorf("the device's own login: %+v", now)
 	}
 	h.proven(3, login("bob"))
@@ -140,7 +141,7 @@ func testProofTakes(h *harness) {
 	h.track(2, login("ann"))
 	h.proven(3, login("ann"), prop("Phone", "+49"))
 	ann := h.by("ann")
-	if !ann.Proven || ann.ID != h.profile(3).ID || len(ann.Devices) != 1 || !slices.Equal(ann.Identities, []pushsvc.Identity{identity("ann")}) || !slices.Equal(ann.Claims, []pushsvc.Identity{identity("mallory")}) {
+	if !ann.Proven || ann.ID != h.profile(3).ID || len(ann.Devices) != 1 || !slices.Equal(ann.Identities, []people.Identity{identity("ann")}) || !slices.Equal(ann.Claims, []people.Identity{identity("mallory")}) {
 		h.Errorf("after the proof: %+v", ann)
 	}
 	for n, own := range map[int]any{1: "M", 2: nil} {
@@ -154,7 +155,7 @@ func testProofTakes(h *harness) {
 	if h.profile(2).ID != ann.ID || len(h.by("ann").Devices) != 2 {
 		h.Error("a second device that proves to be hers is not hers")
 	}
-	h.same("numbers", h.people(siteA), pushsvc.PeopleCounts{Profiles: 2, Anonymous: 1})
+	h.same("numbers", h.people(siteA), people.Counts{Profiles: 2, Anonymous: 1})
 	// From a profile that holds it beside others, an identity moves.
 	h.track(5, login("eve"), login("eve"))
 	mixed := login("eve")
@@ -164,7 +165,7 @@ func testProofTakes(h *harness) {
 	two := login("frank")
 	two.Identities = append(two.Identities, identity("dan"))
 	h.proven(6, two)
-	if dan := h.by("dan"); dan.ID != h.profile(6).ID || !slices.Equal(h.profile(5).Claims, []pushsvc.Identity{identity("dan")}) || len(h.profile(5).Identities) != 1 {
+	if dan := h.by("dan"); dan.ID != h.profile(6).ID || !slices.Equal(h.profile(5).Claims, []people.Identity{identity("dan")}) || len(h.profile(5).Identities) != 1 {
 		h.Errorf("dan is %+v, eve %+v", dan, h.profile(5))
 	}
 }
@@ -199,7 +200,7 @@ func testProofErase(h *harness) {
 	if bob := h.profile(20); !bob.Proven || len(bob.Claims) != 0 {
 		h.Errorf("who has proven to be another: %+v", bob)
 	}
-	h.same("numbers", h.people(siteA), pushsvc.PeopleCounts{Profiles: 1, RefusedLogins: 5})
+	h.same("numbers", h.people(siteA), people.Counts{Profiles: 1, RefusedLogins: 5})
 	h.same("nobody", erase("nobody", 10), 0)
 	// Erasing one by its id takes its claims along.
 	h.track(30, login("bob"), prop("Phone", "+33"))
@@ -214,8 +215,8 @@ func testDeviceReplaced(h *harness) {
 	s.Device = device(1)
 	h.putSub(s, nil)
 	h.track(1, event("E", epoch))
-	move := func(n, from, to int, entries ...pushsvc.Entry) pushsvc.Tracked {
-		return h.trackBatch(siteA, pushsvc.Batch{Device: device(from), Next: device(to), ID: batchID(n), At: epoch.Add(time.Minute), Entries: entries})
+	move := func(n, from, to int, entries ...people.Entry) people.Tracked {
+		return h.trackBatch(siteA, people.Batch{Device: device(from), Next: device(to), ID: batchID(n), At: epoch.Add(time.Minute), Entries: entries})
 	}
 	for range 2 { // the second finds that it has been done
 		if t := move(1, 1, 2, event("E", epoch), login("ann")); !t.Replaced {
@@ -228,7 +229,7 @@ func testDeviceReplaced(h *harness) {
 	if t := move(2, 2, 3, login("ann"), event("E", epoch)); t.Replaced || h.profile(2).Events["E"].Count != 3 {
 		h.Error("a login of who it is already replaces the device")
 	}
-	if t := move(3, 2, 3, pushsvc.Entry{Kind: pushsvc.EntryLogout, Time: epoch}); !t.Replaced || len(h.profile(3).Identities) != 0 || !h.facts(3).Subscribed {
+	if t := move(3, 2, 3, people.Entry{Kind: people.EntryLogout, Time: epoch}); !t.Replaced || len(h.profile(3).Identities) != 0 || !h.facts(3).Subscribed {
 		h.Error("a logout replaces nothing")
 	}
 	if t := move(1, 2, 4, event("E", epoch)); t.Repeated {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/popup"
 )
 
 var popupTests = []test{
@@ -22,22 +23,22 @@ var popupTests = []test{
 	{"odd pop-ups and images are refused", testPopupOdd},
 }
 
-func storedPopup(site, id, title string) pushsvc.StoredPopup {
+func storedPopup(site, id, title string) popup.Stored {
 	at := epoch.Add(123456 * time.Microsecond)
-	return pushsvc.StoredPopup{
+	return popup.Stored{
 		Site: site, Created: at, Updated: at,
-		Popup: pushsvc.Popup{
-			ID: id, State: pushsvc.PopupRunning, Kind: pushsvc.PopupBox,
-			Content: pushsvc.PopupContent{Title: title, KV: map[string]string{"k": title}, Buttons: []pushsvc.PopupButton{{ID: "b", Text: title}}},
-			Variants: []pushsvc.PopupVariant{
+		Popup: popup.Popup{
+			ID: id, State: popup.Running, Kind: popup.Box,
+			Content: popup.Content{Title: title, KV: map[string]string{"k": title}, Buttons: []popup.Button{{ID: "b", Text: title}}},
+			Variants: []popup.Variant{
 				{ID: "v", Weight: 1},
-				{ID: "w", Weight: 1, Content: &pushsvc.PopupContent{Title: "W"}, Without: []string{"content.body"}},
+				{ID: "w", Weight: 1, Content: &popup.Content{Title: "W"}, Without: []string{"content.body"}},
 			},
 		},
 	}
 }
 
-func (h *harness) putPopup(p pushsvc.StoredPopup, expect pushsvc.Revision) pushsvc.StoredPopup {
+func (h *harness) putPopup(p popup.Stored, expect pushsvc.Revision) popup.Stored {
 	h.Helper()
 	row, err := h.PutPopup(h.Context(), p, expect)
 	if err != nil {
@@ -46,7 +47,7 @@ func (h *harness) putPopup(p pushsvc.StoredPopup, expect pushsvc.Revision) pushs
 	return row
 }
 
-func (h *harness) popups(site string) []pushsvc.StoredPopup {
+func (h *harness) popups(site string) []popup.Stored {
 	h.Helper()
 	rows, err := h.Popups(h.Context(), site)
 	if err != nil {
@@ -61,7 +62,7 @@ func testPopups(h *harness) {
 	if rows := h.popups(siteA); len(rows) != 0 {
 		h.Errorf("an empty store has %d pop-ups", len(rows))
 	}
-	var want []pushsvc.StoredPopup
+	var want []popup.Stored
 	for i, title := range Naughty() {
 		p := storedPopup(siteA, fmt.Sprintf("p-%02d", i), title)
 		row := h.putPopup(p, 0)
@@ -75,7 +76,7 @@ func testPopups(h *harness) {
 	}
 	other := h.putPopup(storedPopup(siteB, "p-00", "other"), 0)
 	h.same("all of a site", h.popups(siteA), want)
-	h.same("of the other site", h.popups(siteB), []pushsvc.StoredPopup{other})
+	h.same("of the other site", h.popups(siteB), []popup.Stored{other})
 	got, err := h.Popup(h.Context(), siteA, "p-03")
 	if err != nil {
 		h.Fatal(err)
@@ -151,23 +152,23 @@ func testPopupNoSite(h *harness) {
 }
 
 func testPopupsFull(h *harness) {
-	h.each(pushsvc.MaxPopups, func(i int) error {
+	h.each(popup.MaxPopups, func(i int) error {
 		_, err := h.PutPopup(h.Context(), storedPopup(siteA, fmt.Sprintf("p-%d", i), "x"), 0)
 		return err
 	})
 	_, err := h.PutPopup(h.Context(), storedPopup(siteA, "more", "x"), 0)
-	h.is("one more", err, pushsvc.ErrFull)
+	h.is("one more", err, popup.ErrFull)
 	h.putPopup(storedPopup(siteA, "p-0", "changed"), pushsvc.AnyRevision)
 	h.putPopup(storedPopup(siteB, "p-0", "x"), 0)
 }
 
-func upload(site, name, data string) pushsvc.Upload {
-	return pushsvc.Upload{Site: site, Name: name, Size: len(data), Created: epoch.Add(123 * time.Millisecond), Data: []byte(data)}
+func upload(site, name, data string) popup.Upload {
+	return popup.Upload{Site: site, Name: name, Size: len(data), Created: epoch.Add(123 * time.Millisecond), Data: []byte(data)}
 }
 
 func testUploads(h *harness) {
-	large := upload(siteA, "large.png", string(bytes.Repeat([]byte{0, 255, 'x'}, pushsvc.MaxUploadSize/3)))
-	for _, u := range []pushsvc.Upload{upload(siteA, "b.png", "\x00\xff"), large, upload(siteA, "empty.gif", ""), upload(siteB, "b.png", "other")} {
+	large := upload(siteA, "large.png", string(bytes.Repeat([]byte{0, 255, 'x'}, popup.MaxUploadSize/3)))
+	for _, u := range []popup.Upload{upload(siteA, "b.png", "\x00\xff"), large, upload(siteA, "empty.gif", ""), upload(siteB, "b.png", "other")} {
 		got, err := h.PutUpload(h.Context(), u)
 		if err != nil {
 			h.Fatal(err)
@@ -208,12 +209,12 @@ func testUploads(h *harness) {
 }
 
 func testUploadsFull(h *harness) {
-	h.each(pushsvc.MaxUploads, func(i int) error {
+	h.each(popup.MaxUploads, func(i int) error {
 		_, err := h.PutUpload(h.Context(), upload(siteA, fmt.Sprintf("%d.png", i), "x"))
 		return err
 	})
 	_, err := h.PutUpload(h.Context(), upload(siteA, "more.png", "x"))
-	h.is("one more", err, pushsvc.ErrFull)
+	h.is("one more", err, popup.ErrFull)
 	if _, err := h.PutUpload(h.Context(), upload(siteA, "0.png", "x")); err != nil {
 		h.Errorf("one that is there: %v", err)
 	}
@@ -221,12 +222,12 @@ func testUploadsFull(h *harness) {
 
 func testPopupOdd(h *harness) {
 	long := string(bytes.Repeat([]byte("x"), 300))
-	for _, p := range []pushsvc.StoredPopup{storedPopup("", "p", "x"), storedPopup(long, "p", "x"), storedPopup(siteA, "", "x"), storedPopup(siteA, long, "x")} {
+	for _, p := range []popup.Stored{storedPopup("", "p", "x"), storedPopup(long, "p", "x"), storedPopup(siteA, "", "x"), storedPopup(siteA, long, "x")} {
 		if _, err := h.PutPopup(h.Context(), p, 0); err == nil {
 			h.Errorf("%.10q, %.10q is taken", p.Site, p.Popup.ID)
 		}
 	}
-	for _, u := range []pushsvc.Upload{upload("", "u", "x"), upload(siteA, "", "x"), upload(siteA, long, "x"), upload(siteA, "u", string(make([]byte, pushsvc.MaxUploadSize+1)))} {
+	for _, u := range []popup.Upload{upload("", "u", "x"), upload(siteA, "", "x"), upload(siteA, long, "x"), upload(siteA, "u", string(make([]byte, popup.MaxUploadSize+1)))} {
 		if _, err := h.PutUpload(h.Context(), u); err == nil {
 			h.Errorf("%.10q, %.10q with %d bytes is taken", u.Site, u.Name, len(u.Data))
 		}

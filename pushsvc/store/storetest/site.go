@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/people"
 )
 
 var siteTests = []test{
@@ -22,8 +23,8 @@ func (h *harness) fillSite(site string) {
 		s := sub(site, n)
 		s.Device = device(n)
 		h.putSub(s, nil)
-		h.trackBatch(site, pushsvc.Batch{Device: device(n), ID: batchID(n), At: epoch, Entries: []pushsvc.Entry{
-			login(fmt.Sprint("ann", n)), event("E", epoch), popup(pushsvc.ActViewed, epoch),
+		h.trackBatch(site, people.Batch{Device: device(n), ID: batchID(n), At: epoch, Entries: []people.Entry{
+			login(fmt.Sprint("ann", n)), event("E", epoch), popupEntry(people.ActViewed, epoch),
 		}})
 	}
 	for n := 1; n <= 2; n++ {
@@ -180,7 +181,7 @@ func testSiteAgain(h *harness) {
 	}
 	h.same("subscriptions", h.count(siteA), int64(3))
 	h.same("rows", len(h.all(siteA)), 3)
-	h.same("numbers", h.people(siteA), pushsvc.PeopleCounts{Profiles: 3, EventNames: 1})
+	h.same("numbers", h.people(siteA), people.Counts{Profiles: 3, EventNames: 1})
 	h.same("a count", h.profile(1).Events["E"].Count, int64(1))
 	h.put(siteA, 1) // is known
 	h.same("subscriptions", h.count(siteA), int64(3))
@@ -226,8 +227,8 @@ func testErasePeople(h *harness) {
 		h.track(n, login(fmt.Sprint("ann", n)), event("E", epoch))
 	}
 	seen := func(n int) pushsvc.PersonSeen { p := h.profile(n); return pushsvc.PersonSeen{ID: p.ID, Seen: p.Seen} }
-	all := []pushsvc.PersonSeen{seen(1), seen(2), {ID: pushsvc.NewProfileID(epoch), Seen: epoch}, seen(3)}
-	h.trackBatch(siteA, pushsvc.Batch{Device: device(2), At: epoch.Add(time.Minute), Entries: []pushsvc.Entry{event("E", epoch)}})
+	all := []pushsvc.PersonSeen{seen(1), seen(2), {ID: people.NewProfileID(epoch), Seen: epoch}, seen(3)}
+	h.trackBatch(siteA, people.Batch{Device: device(2), At: epoch.Add(time.Minute), Entries: []people.Entry{event("E", epoch)}})
 	for i, want := range []int{2, 0} {
 		if n, err := h.ErasePeople(h.Context(), siteA, all); n != want || err != nil {
 			h.Errorf("time %d: %d, %v", i, n, err)
@@ -238,5 +239,5 @@ func testErasePeople(h *harness) {
 	}
 	h.same("who is left", []bool{h.facts(0).Profile == nil, h.facts(1).Profile == nil, h.facts(2).Profile == nil, h.facts(3).Profile == nil}, []bool{false, true, false, true})
 	h.same("subscriptions", h.count(siteA), int64(0))
-	h.same("numbers", h.people(siteA), pushsvc.PeopleCounts{Profiles: 2, EventNames: 1})
+	h.same("numbers", h.people(siteA), people.Counts{Profiles: 2, EventNames: 1})
 }

@@ -1,5 +1,5 @@
 // Package storetest is the conformance suite of the stores: what the comments
-// on pushsvc.Store promise, as tests. A store passes when
+// on store.Store promise, as tests. A store passes when
 //
 //	func TestConformance(t *testing.T) { storetest.Run(t, open) }
 //
@@ -17,11 +17,12 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/store"
 )
 
 // Run runs the suite. open makes an empty store of its own for each test; the
 // suite closes it.
-func Run(t *testing.T, open func(t *testing.T) pushsvc.Store) {
+func Run(t *testing.T, open func(t *testing.T) store.Store) {
 	for _, group := range [][]test{subscriptionTests, replaceTests, importTests, topicTests, messageTests, rangeTests, progressTests, laterTests, noteTests, controlTests, campaignTests, keyTests, settingTests, changeTests, peopleTests, proofTests, popupTests, siteTests, moveTests, storeTests} {
 		for _, tt := range group {
 			t.Run(tt.name, func(t *testing.T) {
@@ -47,7 +48,7 @@ type test struct {
 // harness is a store whose errors end the test.
 type harness struct {
 	*testing.T
-	pushsvc.Store
+	store.Store
 }
 
 // epoch is when the tests take place.

@@ -1,4 +1,4 @@
-package pushsvc_test
+package prompt_test
 
 import (
 	"encoding/json"
@@ -8,9 +8,10 @@ import (
 	"testing"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/prompt"
 )
 
-func prompt(t testing.TB, text string) (s pushsvc.PromptSettings) {
+func settings(t testing.TB, text string) (s prompt.Settings) {
 	t.Helper()
 	if err := json.Unmarshal([]byte(text), &s); err != nil {
 		t.Fatalf("%s: %v", text, err)
@@ -54,24 +55,24 @@ func TestPromptValidate(t *testing.T) {
 		{`{"after":{"event":"` + strings.Repeat("a", 501) + `"}}`, "after event"},
 	} {
 		var field *pushsvc.FieldError
-		err := prompt(t, tt.text).Validate()
+		err := settings(t, tt.text).Validate()
 		if errors.As(err, &field) != (tt.field != "") || field != nil && field.Field != tt.field || field == nil && err != nil {
 			t.Errorf("%.80s: %v; want a fault in %q", tt.text, err, tt.field)
 		}
 	}
 	for _, tt := range []struct{ text, field string }{{`{"ask_again":7}`, "ask_again"}, {`{"ask_again":["1d","soon"]}`, "ask_again"}, {`{"after":{"delay":30}}`, "after"}} {
-		var s pushsvc.PromptSettings
+		var s prompt.Settings
 		var field *pushsvc.FieldError
 		if err := json.Unmarshal([]byte(tt.text), &s); !errors.As(err, &field) || field.Field != tt.field {
 			t.Errorf("%s: %v", tt.text, err)
 		}
 	}
 	for _, manual := range []bool{false, true} {
-		all := pushsvc.DefaultPrompt(manual)
+		all := prompt.Default(manual)
 		if err := all.Validate(); err != nil {
 			t.Error(err)
 		}
-		if n := reflect.TypeFor[pushsvc.PromptSettings]().NumField(); len(all.Said()) != n {
+		if n := reflect.TypeFor[prompt.Settings]().NumField(); len(all.Said()) != n {
 			t.Errorf("the default says %q, not all %d members", all.Said(), n)
 		}
 	}
@@ -80,32 +81,32 @@ func TestPromptValidate(t *testing.T) {
 // TestPromptOver: each member by itself wins, also where it is said to be empty,
 // and survives being stored.
 func TestPromptOver(t *testing.T) {
-	all := prompt(t, `{"enabled":false,"kind":"bar","title":"T","body":"B","accept":"A","reject":"R","color":"#111","text_color":"#222",
+	all := settings(t, `{"enabled":false,"kind":"bar","title":"T","body":"B","accept":"A","reject":"R","color":"#111","text_color":"#222",
 		"topics":[{"id":"a","label":"A"}],"after":{"pages":3},"paths":["/a"],"not_paths":["/b"],"ask_again":["1d"],"consent":"#c"}`)
-	empty := prompt(t, `{"enabled":true,"kind":"dialog","title":"","body":"","accept":"","reject":"","color":"","text_color":"",
+	empty := settings(t, `{"enabled":true,"kind":"dialog","title":"","body":"","accept":"","reject":"","color":"","text_color":"",
 		"topics":[],"after":{},"paths":[],"not_paths":[],"ask_again":["2d"],"consent":""}`)
-	stored := func(s pushsvc.PromptSettings) pushsvc.PromptSettings {
+	stored := func(s prompt.Settings) prompt.Settings {
 		raw, err := json.Marshal(s)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return prompt(t, string(raw))
+		return settings(t, string(raw))
 	}
-	for _, tt := range []struct{ upper, lower, want pushsvc.PromptSettings }{
+	for _, tt := range []struct{ upper, lower, want prompt.Settings }{
 		{all, empty, all},
 		{empty, all, empty},
-		{pushsvc.PromptSettings{}, all, all},
-		{all, pushsvc.PromptSettings{}, all},
+		{prompt.Settings{}, all, all},
+		{all, prompt.Settings{}, all},
 	} {
 		if got := stored(tt.upper).Over(stored(tt.lower)); !reflect.DeepEqual(got, tt.want) {
 			t.Errorf("%+v over %+v gives %+v", tt.upper, tt.lower, got)
 		}
 	}
-	got := prompt(t, `{"title":"X","paths":null}`).Over(all)
+	got := settings(t, `{"title":"X","paths":null}`).Over(all)
 	if *got.Title != "X" || *got.Body != "B" || got.Paths[0] != "/a" {
 		t.Errorf("%+v", got)
 	}
-	if said := prompt(t, `{"paths":[],"title":"","after":{}}`).Said(); !reflect.DeepEqual(said, []string{"after", "paths", "title"}) {
+	if said := settings(t, `{"paths":[],"title":"","after":{}}`).Said(); !reflect.DeepEqual(said, []string{"after", "paths", "title"}) {
 		t.Errorf("said %q", said)
 	}
 }

@@ -1,4 +1,4 @@
-package pushsvc_test
+package popup_test
 
 import (
 	"encoding/json"
@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/popup"
 )
 
 // TestPopupVariant: a variant is what it says, and the pop-up's own for the rest.
@@ -42,7 +42,7 @@ func TestPopupVariant(t *testing.T) {
 			t.Errorf("%s: got\n%v, want\n%v", variant, got, all)
 		}
 		// What older programs show of it, and read again, is the same.
-		p.Variants = pushsvc.FromWhole(p.WholeVariants())
+		p.Variants = popup.FromWhole(p.WholeVariants())
 		if again := parts(p.Variant("v")); !reflect.DeepEqual(again, got) {
 			t.Errorf("%s: as a whole it is\n%v", variant, again)
 		}
@@ -54,7 +54,7 @@ func TestPopupVariant(t *testing.T) {
 }
 
 // parts is a variant as JSON has it.
-func parts(content pushsvc.PopupContent, click pushsvc.PopupAction, theme pushsvc.PopupTheme) map[string]any {
+func parts(content popup.Content, click popup.Action, theme popup.Theme) map[string]any {
 	text, err := json.Marshal(map[string]any{"content": content, "click": click, "theme": theme})
 	if err != nil {
 		panic(err)
@@ -107,8 +107,8 @@ func merge(base, patch map[string]any) {
 // variant lacks it, and replaced where it has it, also those that are added later.
 func TestPopupVariantMembers(t *testing.T) {
 	base, other := filled("base"), filled("other")
-	base.Variants = []pushsvc.PopupVariant{
-		{ID: "same", Content: new(pushsvc.PopupContent), Click: new(pushsvc.PopupAction), Theme: new(pushsvc.PopupTheme)},
+	base.Variants = []popup.Variant{
+		{ID: "same", Content: new(popup.Content), Click: new(popup.Action), Theme: new(popup.Theme)},
 		{ID: "other", Content: &other.Content, Click: &other.Click, Theme: &other.Theme},
 	}
 	if got, want := parts(base.Variant("same")), parts(base.Content, base.Click, base.Theme); !reflect.DeepEqual(got, want) {
@@ -120,7 +120,7 @@ func TestPopupVariantMembers(t *testing.T) {
 }
 
 // filled is a pop-up all of whose members have a value that depends on the text.
-func filled(text string) (p pushsvc.Popup) {
+func filled(text string) (p popup.Popup) {
 	for _, part := range []any{&p.Content, &p.Click, &p.Theme} {
 		fill(reflect.ValueOf(part).Elem(), text)
 	}

@@ -1,6 +1,10 @@
-package pushsvc
+package popup
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+)
 
 // checkTrusted keeps templates where what they give is text: a visitor may have
 // filled it in, and in an attribute or a script it would be code with the page's
@@ -9,7 +13,7 @@ func checkTrusted(field, html string) error {
 	if templatesInText(strings.ToLower(html)) {
 		return nil
 	}
-	return &FieldError{field, "has a template within a tag, a comment, a script or a style: in trusted HTML a template may stand between tags alone"}
+	return &pushsvc.FieldError{Field: field, Problem: "has a template within a tag, a comment, a script or a style: in trusted HTML a template may stand between tags alone"}
 }
 
 // rawElements are those in which tags are none (HTML §13.2.5).

@@ -1,4 +1,4 @@
-package pushsvc
+package people
 
 import (
 	"bytes"
@@ -8,17 +8,19 @@ import (
 	"fmt"
 	"strconv"
 	"time"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc"
 )
 
-// PeopleStore keeps what sites know of their visitors. Sites share nothing. A
+// Store keeps what sites know of their visitors. Sites share nothing. A
 // site need not have subscriptions.
-type PeopleStore interface {
+type Store interface {
 	// Track applies the batch as Apply says; it is durable when Track returns. A
 	// repeated batch changes nothing.
 	Track(ctx context.Context, site string, b Batch) (Tracked, error)
 	// Facts gives what is known of a device's person; the zero value, without
 	// an error, where nothing is.
-	Facts(ctx context.Context, site string, device DeviceID) (Facts, error)
+	Facts(ctx context.Context, site string, device pushsvc.DeviceID) (Facts, error)
 	// Person gives one, with history and subscriptions; ErrNotFound.
 	Person(ctx context.Context, site, id string) (Person, error)
 	// PersonBy gives the profile that has the identity, or else one that claims it;
@@ -43,7 +45,7 @@ type PeopleStore interface {
 	// hour FoldedHour.
 	PopupStats(ctx context.Context, site, popup string, from, to time.Time) ([]PopupCounter, error)
 	// PeopleSites lists the sites that have or had people, by name.
-	PeopleSites(ctx context.Context) ([]PeopleSummary, error)
+	PeopleSites(ctx context.Context) ([]Summary, error)
 	// PruneHistory removes at most limit rows of the site's history, all of
 	// whose events happened before the given time, and says how many.
 	PruneHistory(ctx context.Context, site string, before time.Time, limit int) (int, error)
@@ -73,7 +75,7 @@ type Person struct {
 	Profile Profile
 	// History are the latest events, the oldest first.
 	History       []EventRecord
-	Subscriptions []Subscription
+	Subscriptions []pushsvc.Subscription
 }
 
 // EventSummary is one event of a site.
@@ -88,10 +90,10 @@ type PopupCounter struct {
 	Count int64
 }
 
-// PeopleSummary is what a site has of people.
-type PeopleSummary struct {
+// Summary is what a site has of people.
+type Summary struct {
 	Site string `json:"site"`
-	PeopleCounts
+	Counts
 }
 
 // FoldedHour has the counters of hours that are no longer told apart.

@@ -1,4 +1,4 @@
-package pushsvc_test
+package people_test
 
 import (
 	"encoding/json"
@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/people"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/store/memstore"
 )
 
@@ -68,11 +69,11 @@ func TestOps(t *testing.T) {
 				}
 			}
 			s := memstore.New()
-			for _, e := range []pushsvc.Entry{
-				{Kind: pushsvc.EntryProfile, Time: day, Set: object(t, before)},
-				{Kind: pushsvc.EntryProfile, Time: day, Ops: []pushsvc.Op{{Kind: pushsvc.OpKind(tt.op), Key: tt.key, Value: value}}},
+			for _, e := range []people.Entry{
+				{Kind: people.EntryProfile, Time: day, Set: object(t, before)},
+				{Kind: people.EntryProfile, Time: day, Ops: []people.Op{{Kind: people.OpKind(tt.op), Key: tt.key, Value: value}}},
 			} {
-				if _, err := s.Track(t.Context(), "a.example", pushsvc.Batch{Device: pushsvc.DeviceID{1}, At: day, Entries: []pushsvc.Entry{e}}); err != nil {
+				if _, err := s.Track(t.Context(), "a.example", people.Batch{Device: pushsvc.DeviceID{1}, At: day, Entries: []people.Entry{e}}); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -97,7 +98,7 @@ func TestCleanProps(t *testing.T) {
 	for n := range 150 {
 		many[fmt.Sprintf("k%03d", n)] = true
 	}
-	if got := pushsvc.CleanProps(many, false); len(got) != pushsvc.MaxProps || got["k099"] != true {
+	if got := people.CleanProps(many, false); len(got) != people.MaxProps || got["k099"] != true {
 		t.Errorf("%d of 150 keys are left", len(got))
 	}
 	long := strings.Repeat("ü", 2000)
@@ -118,15 +119,15 @@ func TestCleanProps(t *testing.T) {
 		{`{"a":[[[["x"]]]],"b":[[[[["x"]]]]],"e":[],"o":{}}`, false, `{"a":[[[["x"]]]]}`},
 		{`{"a":"x\u0000y","` + long + `":"` + long + `"}`, false, `{"a":"xy","` + strings.Repeat("ü", 1024) + `":"` + strings.Repeat("ü", 1024) + `"}`},
 	} {
-		if got := pushsvc.CleanProps(object(t, tt.in), tt.nulls); !reflect.DeepEqual(got, object(t, tt.want)) {
+		if got := people.CleanProps(object(t, tt.in), tt.nulls); !reflect.DeepEqual(got, object(t, tt.want)) {
 			t.Errorf("%.100s: %.200v", tt.in, got)
 		}
 	}
-	if got := pushsvc.CleanProps(map[string]any{"l": list}, false); len(got["l"].([]any)) != pushsvc.MaxList {
+	if got := people.CleanProps(map[string]any{"l": list}, false); len(got["l"].([]any)) != people.MaxList {
 		t.Errorf("%v", got)
 	}
 	for name, want := range map[string]string{"Charged": "Charged", " x ": "x", "Stayed": "", "App Launched": "", "": "", strings.Repeat("é", 1030): strings.Repeat("é", 1024)} {
-		if got, ok := pushsvc.CleanEventName(name); ok != (want != "") || ok && got != want {
+		if got, ok := people.CleanEventName(name); ok != (want != "") || ok && got != want {
 			t.Errorf("%.30q: %.30q %t", name, got, ok)
 		}
 	}
@@ -134,30 +135,30 @@ func TestCleanProps(t *testing.T) {
 
 func TestIdentities(t *testing.T) {
 	for _, tt := range []struct {
-		in   pushsvc.Identity
+		in   people.Identity
 		want string
 	}{
-		{pushsvc.Identity{Kind: "email", Value: " Ann@A.example "}, "ann@a.example"},
-		{pushsvc.Identity{Kind: "identity", Value: "Ann"}, "Ann"},
-		{pushsvc.Identity{Kind: "fbid", Value: "1"}, "1"},
-		{pushsvc.Identity{Kind: "phone", Value: "1"}, ""},
-		{pushsvc.Identity{Kind: "identity", Value: " "}, ""},
-		{pushsvc.Identity{Kind: "identity", Value: "a\x00b"}, ""},
-		{pushsvc.Identity{Kind: "identity", Value: "\xff"}, ""},
-		{pushsvc.Identity{Kind: "identity", Value: strings.Repeat("x", 257)}, ""},
+		{people.Identity{Kind: "email", Value: " Ann@A.example "}, "ann@a.example"},
+		{people.Identity{Kind: "identity", Value: "Ann"}, "Ann"},
+		{people.Identity{Kind: "fbid", Value: "1"}, "1"},
+		{people.Identity{Kind: "phone", Value: "1"}, ""},
+		{people.Identity{Kind: "identity", Value: " "}, ""},
+		{people.Identity{Kind: "identity", Value: "a\x00b"}, ""},
+		{people.Identity{Kind: "identity", Value: "\xff"}, ""},
+		{people.Identity{Kind: "identity", Value: strings.Repeat("x", 257)}, ""},
 	} {
 		if got, ok := tt.in.Clean(); ok != (tt.want != "") || ok && got.Value != tt.want {
 			t.Errorf("%q: %q, %t", tt.in, got, ok)
 		}
 	}
 	// The vector of the README: printf '%s' 'email:ann@example.com' | openssl dgst -sha256 -hmac s3cret
-	ann := pushsvc.Identity{Kind: pushsvc.IdentityEmail, Value: "ann@example.com"}
+	ann := people.Identity{Kind: people.IdentityEmail, Value: "ann@example.com"}
 	const signature = "9c7b7408388f55fc81f1132003d0369e5af328ea3e8cc2e7669a6d03a3527d9c"
-	if got := pushsvc.SignIdentity("s3cret", ann); got != signature {
+	if got := people.SignIdentity("s3cret", ann); got != signature {
 		t.Errorf("signature %s, want %s", got, signature)
 	}
 	for given, want := range map[string]bool{signature: true, strings.ToUpper(signature): true, "": false, signature[1:]: false} {
-		if pushsvc.CheckIdentity("s3cret", ann, given) != want || pushsvc.CheckIdentity("other", ann, given) {
+		if people.CheckIdentity("s3cret", ann, given) != want || people.CheckIdentity("other", ann, given) {
 			t.Errorf("%q is taken: %t", given, !want)
 		}
 	}
@@ -167,11 +168,11 @@ func TestIdentities(t *testing.T) {
 // the batch with it.
 func TestOpsOverflow(t *testing.T) {
 	s := memstore.New()
-	incr := func(key string, by float64) pushsvc.Op {
-		return pushsvc.Op{Kind: pushsvc.OpIncrement, Key: key, Value: by}
+	incr := func(key string, by float64) people.Op {
+		return people.Op{Kind: people.OpIncrement, Key: key, Value: by}
 	}
-	for _, ops := range [][]pushsvc.Op{{incr("big", 1.7e308)}, {incr("big", 1.7e308), incr("n", 1)}} {
-		if _, err := s.Track(t.Context(), "a.example", pushsvc.Batch{Device: pushsvc.DeviceID{1}, At: day, Entries: []pushsvc.Entry{{Kind: pushsvc.EntryProfile, Time: day, Ops: ops}}}); err != nil {
+	for _, ops := range [][]people.Op{{incr("big", 1.7e308)}, {incr("big", 1.7e308), incr("n", 1)}} {
+		if _, err := s.Track(t.Context(), "a.example", people.Batch{Device: pushsvc.DeviceID{1}, At: day, Entries: []people.Entry{{Kind: people.EntryProfile, Time: day, Ops: ops}}}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -1,4 +1,4 @@
-package pushsvc
+package people
 
 import (
 	"encoding/json"
@@ -7,13 +7,15 @@ import (
 	"reflect"
 	"slices"
 	"time"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc"
 )
 
-// PeopleTx is what Apply reads of a site within a store's transaction. Profiles
+// Tx is what Apply reads of a site within a store's transaction. Profiles
 // that it gives are Apply's to change.
-type PeopleTx interface {
+type Tx interface {
 	// ProfileOf gives the profile that the device belongs to, or nil.
-	ProfileOf(DeviceID) (*Profile, error)
+	ProfileOf(pushsvc.DeviceID) (*Profile, error)
 	// ProfileBy gives the profile that has the identity, or nil.
 	ProfileBy(Identity) (*Profile, error)
 	// CountsEvent says whether the site counts the event already.
@@ -25,7 +27,7 @@ type PeopleTx interface {
 	// subscription.
 	Strangers(n int) ([]*Profile, error)
 	// Counts are the site's.
-	Counts() (PeopleCounts, error)
+	Counts() (Counts, error)
 	// NextHistory gives a number for a row of history; numbers rise.
 	NextHistory() (uint64, error)
 }
@@ -36,8 +38,8 @@ type CountedEvent struct {
 	EventTotal
 }
 
-// PeopleCounts are the numbers that a site keeps of its people.
-type PeopleCounts struct {
+// Counts are the numbers that a site keeps of its people.
+type Counts struct {
 	Profiles   int64 `json:"profiles"`
 	Anonymous  int64 `json:"anonymous"`
 	EventNames int64 `json:"event_names"`
@@ -57,7 +59,7 @@ type PeopleCounts struct {
 
 // Moved is n with what has become of from in to: the counts of a batch that was worked
 // out beside others.
-func (n PeopleCounts) Moved(from, to PeopleCounts) PeopleCounts {
+func (n Counts) Moved(from, to Counts) Counts {
 	out, f, t := reflect.ValueOf(&n).Elem(), reflect.ValueOf(from), reflect.ValueOf(to)
 	for i := range out.NumField() {
 		out.Field(i).SetInt(max(out.Field(i).Int()+t.Field(i).Int()-f.Field(i).Int(), 0))
@@ -81,7 +83,7 @@ type Change struct {
 	Put  []*Profile
 	Drop []string
 	// Devices and Identities lead to profiles; "" removes the entry.
-	Devices    map[DeviceID]string
+	Devices    map[pushsvc.DeviceID]string
 	Identities map[Identity]string
 	// Claims are to be written, or removed where they are false.
 	Claims map[Claim]bool
@@ -97,15 +99,15 @@ type Change struct {
 	Worth      map[string]int64
 	DropEvents []string
 	// Counts are the site's new ones, where they are not nil.
-	Counts *PeopleCounts
+	Counts *Counts
 	// Moved, where the batch has replaced its device, are that and the one which
 	// takes over its subscriptions.
-	Moved *[2]DeviceID
+	Moved *[2]pushsvc.DeviceID
 }
 
 // Apply works out what the batch changes. It is the same for every store, and
 // the only place that knows what entries mean.
-func Apply(tx PeopleTx, b Batch) (Change, error) {
+func Apply(tx Tx, b Batch) (Change, error) {
 	a := &applier{tx: tx, b: b, loaded: map[string]*person{}}
 	if err := a.start(); err != nil || a.change.Repeated {
 		return a.change, err
@@ -147,10 +149,10 @@ type person struct {
 }
 
 type applier struct {
-	tx     PeopleTx
+	tx     Tx
 	b      Batch
 	change Change
-	counts PeopleCounts
+	counts Counts
 	now    *person
 	device Device
 	mark   string // of the session
@@ -169,7 +171,7 @@ func (a *applier) start() (err error) {
 	}
 	before := a.counts
 	a.change.Counts = &before
-	a.mark = SessionMark(a.b.Session)
+	a.mark = pushsvc.SessionMark(a.b.Session)
 	if done, err := a.replaced(); err != nil || done {
 		a.change = Change{Tracked: Tracked{Repeated: true, Replaced: true}}
 		return err

@@ -1,4 +1,4 @@
-package pushsvc
+package people
 
 import (
 	"crypto/hmac"
@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc"
 )
 
 // Bounds of what is kept of one person. Who goes beyond one loses what is
@@ -70,7 +72,7 @@ func (i Identity) Clean() (Identity, bool) {
 
 // SignIdentity is the signature that identity_secret asks for: HMAC-SHA256 of
 // kind, colon and value, in hexadecimal.
-func SignIdentity(secret Secret, i Identity) string {
+func SignIdentity(secret pushsvc.Secret, i Identity) string {
 	mac := hmac.New(sha256.New, []byte(secret.Reveal()))
 	mac.Write([]byte(string(i.Kind) + ":" + i.Value))
 	return hex.EncodeToString(mac.Sum(nil))
@@ -78,7 +80,7 @@ func SignIdentity(secret Secret, i Identity) string {
 
 // CheckIdentity says whether the signature is the identity's, as it was given
 // or as it is stored.
-func CheckIdentity(secret Secret, i Identity, signature string) bool {
+func CheckIdentity(secret pushsvc.Secret, i Identity, signature string) bool {
 	clean, _ := i.Clean()
 	given := []byte(strings.ToLower(signature))
 	// Both, always: the time it takes must not tell which.
@@ -94,10 +96,10 @@ type Profile struct {
 	ID string `json:"id"`
 	// Group is by what pop-ups' variants are chosen: the line of the browser that
 	// the profile began with, for the choice was made before there was a profile.
-	Group      DeviceID   `json:"group,omitzero"`
-	Created    time.Time  `json:"created"`
-	Seen       time.Time  `json:"seen"`
-	Identities []Identity `json:"identities,omitempty"`
+	Group      pushsvc.DeviceID `json:"group,omitzero"`
+	Created    time.Time        `json:"created"`
+	Seen       time.Time        `json:"seen"`
+	Identities []Identity       `json:"identities,omitempty"`
 	// Proven says that each of the identities is signed, or the proxy's own. Only
 	// logins of that kind bring devices to such a profile.
 	Proven bool `json:"proven,omitempty"`
@@ -124,9 +126,9 @@ type Profile struct {
 
 // Device is one browser of a person's.
 type Device struct {
-	ID      DeviceID  `json:"id"`
-	Created time.Time `json:"created"`
-	Seen    time.Time `json:"seen"`
+	ID      pushsvc.DeviceID `json:"id"`
+	Created time.Time        `json:"created"`
+	Seen    time.Time        `json:"seen"`
 	// Batches has 8 bytes of a digest of each of the last MaxDeviceBatches batch
 	// ids, the oldest first.
 	Batches []byte `json:"batches,omitempty"`
@@ -237,7 +239,7 @@ func (p *Profile) KeptSince(popup string, from time.Time) (n int) {
 
 // KeptIn is how often it would have been in the session.
 func (p *Profile) KeptIn(session, popup string) (n int) {
-	mark := SessionMark(session)
+	mark := pushsvc.SessionMark(session)
 	for _, s := range p.Shown {
 		if s.Control && s.Popup == popup && mark != "" && s.Session == mark {
 			n++
@@ -260,7 +262,7 @@ func (p *Profile) ViewsSince(popup string, from time.Time) (n int) {
 // ViewsIn is how often the pop-up, or where it is empty any, was seen in the
 // session.
 func (p *Profile) ViewsIn(session, popup string) (n int) {
-	mark := SessionMark(session)
+	mark := pushsvc.SessionMark(session)
 	for _, s := range p.Shown {
 		if s.Viewed() && mark != "" && s.Session == mark && (popup == "" || s.Popup == popup) {
 			n++
@@ -270,12 +272,12 @@ func (p *Profile) ViewsIn(session, popup string) (n int) {
 }
 
 // device finds one of the person's.
-func (p *Profile) device(id DeviceID) int {
+func (p *Profile) device(id pushsvc.DeviceID) int {
 	return slices.IndexFunc(p.Devices, func(d Device) bool { return d.ID == id })
 }
 
 // takeDevice removes one and gives it.
-func (p *Profile) takeDevice(id DeviceID) (Device, bool) {
+func (p *Profile) takeDevice(id pushsvc.DeviceID) (Device, bool) {
 	i := p.device(id)
 	if i < 0 {
 		return Device{}, false

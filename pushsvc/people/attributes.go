@@ -1,4 +1,4 @@
-package pushsvc
+package people
 
 import (
 	"encoding/binary"

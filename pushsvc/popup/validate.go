@@ -1,4 +1,4 @@
-package pushsvc
+package popup
 
 import (
 	"encoding/json"
@@ -8,27 +8,29 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc"
 )
 
 // Bounds on a pop-up.
 const (
-	MaxPopup         = 256 << 10 // bytes of JSON
-	MaxPopupHTML     = 64 << 10
-	MaxPopupID       = 64
-	MaxPopupName     = 200
-	MaxPopupTitle    = 1 << 10
-	MaxPopupBody     = 8 << 10
-	MaxPopupButtons  = 3
-	MaxPopupOptions  = 10
-	MaxPopupVariants = 10
-	MaxPopupKV       = 50
-	MaxPopupCap      = 10_000
-	maxPopupText     = 500 // labels, buttons, coupons
-	maxPopupValue    = 1 << 10
-	maxPattern       = 500
-	maxPlaces        = 50 // entries of a list of where
-	maxControl       = 90
-	maxAudience      = 4 << 10
+	MaxSize       = 256 << 10 // bytes of JSON
+	MaxHTML       = 64 << 10
+	MaxID         = 64
+	MaxName       = 200
+	MaxTitle      = 1 << 10
+	MaxBody       = 8 << 10
+	MaxButtons    = 3
+	MaxOptions    = 10
+	MaxVariants   = 10
+	MaxKV         = 50
+	MaxCap        = 10_000
+	maxPopupText  = 500 // labels, buttons, coupons
+	maxPopupValue = 1 << 10
+	maxPattern    = 500
+	maxPlaces     = 50 // entries of a list of where
+	maxControl    = 90
+	maxAudience   = 4 << 10
 	// MaxConversion is the longest time in which a conversion counts.
 	MaxConversion = 90 * 24 * time.Hour
 )
@@ -51,8 +53,8 @@ func (p *Popup) Validate() error {
 	if err != nil {
 		return fmt.Errorf("encoding the pop-up: %w", err)
 	}
-	if len(text) > MaxPopup {
-		return &FieldError{"popup", fmt.Sprintf("is %d bytes too long: all fields together may have %d bytes as JSON", len(text)-MaxPopup, MaxPopup)}
+	if len(text) > MaxSize {
+		return &pushsvc.FieldError{Field: "popup", Problem: fmt.Sprintf("is %d bytes too long: all fields together may have %d bytes as JSON", len(text)-MaxSize, MaxSize)}
 	}
 	return nil
 }
@@ -60,9 +62,9 @@ func (p *Popup) Validate() error {
 var popupID = regexp.MustCompile(`^[a-z0-9_-]{1,64}$`)
 
 // checkPopupID says whether it can be a pop-up's or a variant's.
-func checkPopupID(field, id string) error {
+func checkID(field, id string) error {
 	if !popupID.MatchString(id) {
-		return &FieldError{field, fmt.Sprintf(`is not 1 to %d of a–z, 0–9, "-" and "_", such as "spring-sale"`, MaxPopupID)}
+		return &pushsvc.FieldError{Field: field, Problem: fmt.Sprintf(`is not 1 to %d of a–z, 0–9, "-" and "_", such as "spring-sale"`, MaxID)}
 	}
 	return nil
 }
@@ -78,13 +80,13 @@ func oneOf(field, value string, choices ...string) error {
 			quoted = append(quoted, `"`+c+`"`)
 		}
 	}
-	return &FieldError{field, "is none of " + strings.Join(quoted, ", ")}
+	return &pushsvc.FieldError{Field: field, Problem: "is none of " + strings.Join(quoted, ", ")}
 }
 
 // within checks the size of a number.
 func within(field string, n, least, most int) error {
 	if n < least || n > most {
-		return &FieldError{field, fmt.Sprintf("is not between %d and %d", least, most)}
+		return &pushsvc.FieldError{Field: field, Problem: fmt.Sprintf("is not between %d and %d", least, most)}
 	}
 	return nil
 }
@@ -93,11 +95,11 @@ func within(field string, n, least, most int) error {
 func text(field, s string, most int) error {
 	switch {
 	case len(s) > most:
-		return &FieldError{field, fmt.Sprintf("is longer than %d bytes", most)}
+		return &pushsvc.FieldError{Field: field, Problem: fmt.Sprintf("is longer than %d bytes", most)}
 	case !utf8.ValidString(s):
-		return &FieldError{field, "is not valid UTF-8"}
+		return &pushsvc.FieldError{Field: field, Problem: "is not valid UTF-8"}
 	case strings.ContainsRune(s, 0):
-		return &FieldError{field, "has a zero byte"}
+		return &pushsvc.FieldError{Field: field, Problem: "has a zero byte"}
 	}
 	return nil
 }
@@ -109,30 +111,30 @@ var (
 )
 
 func (p *Popup) validateSelf() error {
-	if err := checkPopupID("id", p.ID); err != nil {
+	if err := checkID("id", p.ID); err != nil {
 		return err
 	}
-	if err := text("name", p.Name, MaxPopupName); err != nil {
+	if err := text("name", p.Name, MaxName); err != nil {
 		return err
 	}
-	if err := oneOf("state", string(p.State), string(PopupDraft), string(PopupRunning), string(PopupPaused)); err != nil {
+	if err := oneOf("state", string(p.State), string(Draft), string(Running), string(Paused)); err != nil {
 		return err
 	}
-	if err := oneOf("kind", string(p.Kind), string(PopupBox), string(PopupBanner), string(PopupInterstitial), string(PopupCorner),
-		string(PopupImage), string(PopupInbox), string(PopupHTML), string(PopupCustom)); err != nil {
+	if err := oneOf("kind", string(p.Kind), string(Box), string(Banner), string(Interstitial), string(Corner),
+		string(Image), string(Inbox), string(HTML), string(Custom)); err != nil {
 		return err
 	}
 	places := []string{""}
 	switch p.Kind {
-	case PopupBanner:
+	case Banner:
 		places = append(places, edges...)
-	case PopupCorner:
+	case Corner:
 		places = append(places, corners...)
-	case PopupHTML:
+	case HTML:
 		places = slices.Concat(places, edges, corners, []string{"full"})
 	}
 	if len(places) == 1 && p.Position != "" {
-		return &FieldError{"position", "is for banner, corner and html alone: leave it out"}
+		return &pushsvc.FieldError{Field: "position", Problem: "is for banner, corner and html alone: leave it out"}
 	}
 	return oneOf("position", p.Position, places...)
 }
@@ -148,20 +150,20 @@ func (p *Popup) validateMessage() error {
 }
 
 func (p *Popup) validateVariants() error {
-	if len(p.Variants) > MaxPopupVariants {
-		return &FieldError{"variants", fmt.Sprintf("has more than %d entries", MaxPopupVariants)}
+	if len(p.Variants) > MaxVariants {
+		return &pushsvc.FieldError{Field: "variants", Problem: fmt.Sprintf("has more than %d entries", MaxVariants)}
 	}
 	seen, weights := map[string]bool{}, 0
 	for i, v := range p.Variants {
 		at := fmt.Sprintf("variants[%d].", i)
-		if err := checkPopupID(at+"id", v.ID); err != nil {
+		if err := checkID(at+"id", v.ID); err != nil {
 			return err
 		}
 		if seen[v.ID] {
-			return &FieldError{at + "id", "is used by an earlier variant"}
+			return &pushsvc.FieldError{Field: at + "id", Problem: "is used by an earlier variant"}
 		}
-		if v.ID == PopupControl {
-			return &FieldError{at + "id", `is the name of the visitors who see nothing: take another, and give their share in "control"`}
+		if v.ID == Control {
+			return &pushsvc.FieldError{Field: at + "id", Problem: `is the name of the visitors who see nothing: take another, and give their share in "control"`}
 		}
 		seen[v.ID] = true
 		if err := within(at+"weight", v.Weight, 0, 10_000); err != nil {
@@ -187,7 +189,7 @@ func (p *Popup) validateVariants() error {
 		}
 	}
 	if len(p.Variants) > 0 && weights == 0 {
-		return &FieldError{"variants", `have no weight: give each a number such as "weight": 50`}
+		return &pushsvc.FieldError{Field: "variants", Problem: `have no weight: give each a number such as "weight": 50`}
 	}
 	return within("control", p.Control, 0, maxControl)
 }
@@ -200,9 +202,9 @@ func (p *Popup) validateWhen() error {
 		{"when.seconds", p.When.Seconds, 3600},
 		{"when.scroll", p.When.Scroll, 100},
 		{"when.idle", p.When.Idle, 3600},
-		{"caps.session", p.Caps.Session, MaxPopupCap},
-		{"caps.day", p.Caps.Day, MaxPopupCap},
-		{"caps.lifetime", p.Caps.Lifetime, MaxPopupCap},
+		{"caps.session", p.Caps.Session, MaxCap},
+		{"caps.day", p.Caps.Day, MaxCap},
+		{"caps.lifetime", p.Caps.Lifetime, MaxCap},
 	} {
 		if err := within(f.name, f.value, 0, f.most); err != nil {
 			return err
@@ -235,7 +237,7 @@ func (p *Popup) validateWindow() error {
 		var err error
 		// "Local" would be the server's, whatever that is.
 		if zone, err = time.LoadLocation(p.TimeZone); err != nil || p.TimeZone == "Local" {
-			return &FieldError{"timeZone", `is neither "visitor" nor a time zone such as "Europe/Berlin"`}
+			return &pushsvc.FieldError{Field: "timeZone", Problem: `is neither "visitor" nor a time zone such as "Europe/Berlin"`}
 		}
 	}
 	var ends [2]time.Time
@@ -245,12 +247,12 @@ func (p *Popup) validateWindow() error {
 		}
 		t, err := ParseWindow(f.value, zone)
 		if err != nil || t.Year() < 1970 {
-			return &FieldError{f.name, `is no time without a zone such as "2026-12-01T09:00": the zone is in timeZone`}
+			return &pushsvc.FieldError{Field: f.name, Problem: `is no time without a zone such as "2026-12-01T09:00": the zone is in timeZone`}
 		}
 		ends[i] = t
 	}
 	if p.From != "" && p.Until != "" && !ends[0].Before(ends[1]) {
-		return &FieldError{"until", "is not after from"}
+		return &pushsvc.FieldError{Field: "until", Problem: "is not after from"}
 	}
 	return nil
 }
@@ -266,19 +268,19 @@ func (p *Popup) validateRest() error {
 		return nil
 	}
 	if p.Conversion.Event == "" {
-		return &FieldError{"conversion.event", `is missing: it names the event that counts, such as "Charged"`}
+		return &pushsvc.FieldError{Field: "conversion.event", Problem: `is missing: it names the event that counts, such as "Charged"`}
 	}
 	if err := eventName("conversion.event", p.Conversion.Event); err != nil {
 		return err
 	}
 	if _, err := p.Conversion.Window(); err != nil {
-		return &FieldError{"conversion.within", fmt.Sprintf(`is no time of up to %d days such as "24h" or "7d"`, MaxConversion/(24*time.Hour))}
+		return &pushsvc.FieldError{Field: "conversion.within", Problem: fmt.Sprintf(`is no time of up to %d days such as "24h" or "7d"`, MaxConversion/(24*time.Hour))}
 	}
 	return nil
 }
 
 // Window reads Within.
-func (c *PopupConversion) Window() (time.Duration, error) {
+func (c *Conversion) Window() (time.Duration, error) {
 	within := c.Within
 	days, found := strings.CutSuffix(within, "d")
 	unit := time.Duration(1)
@@ -293,11 +295,11 @@ func (c *PopupConversion) Window() (time.Duration, error) {
 }
 
 // Validate says which setting is wrong.
-func (s *PopupSettings) Validate() error {
-	if err := within("popupsPerSession", s.PerSession, 0, MaxPopupCap); err != nil {
+func (s *Settings) Validate() error {
+	if err := within("popupsPerSession", s.PerSession, 0, MaxCap); err != nil {
 		return err
 	}
-	if err := within("popupsPerDay", s.PerDay, 0, MaxPopupCap); err != nil {
+	if err := within("popupsPerDay", s.PerDay, 0, MaxCap); err != nil {
 		return err
 	}
 	return within("holdout", s.Holdout, 0, maxControl)

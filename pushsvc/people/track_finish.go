@@ -1,4 +1,4 @@
-package pushsvc
+package people
 
 import (
 	"encoding/json"
@@ -6,6 +6,8 @@ import (
 	"maps"
 	"slices"
 	"time"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc"
 )
 
 // finish bounds everybody and numbers the history.
@@ -69,7 +71,7 @@ func (a *applier) settle() (refused bool) {
 	if a.moved && !a.b.Next.IsZero() {
 		setIn(&a.change.Devices, a.b.Device, "")
 		a.device.ID = a.b.Next
-		a.change.Replaced, a.change.Moved = true, &[2]DeviceID{a.b.Device, a.b.Next}
+		a.change.Replaced, a.change.Moved = true, &[2]pushsvc.DeviceID{a.b.Device, a.b.Next}
 	}
 	a.device.Own.bound()
 	a.now.Devices = append(slices.Clone(a.now.Devices), a.device)

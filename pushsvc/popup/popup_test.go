@@ -1,4 +1,4 @@
-package pushsvc_test
+package popup_test
 
 import (
 	"bytes"
@@ -10,10 +10,11 @@ import (
 	"time"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/popup"
 )
 
 // goldenPopup has every member.
-func goldenPopup(t testing.TB) (pushsvc.Popup, []byte) {
+func goldenPopup(t testing.TB) (popup.Popup, []byte) {
 	t.Helper()
 	raw, err := os.ReadFile("testdata/popup.json")
 	if err != nil {
@@ -22,9 +23,9 @@ func goldenPopup(t testing.TB) (pushsvc.Popup, []byte) {
 	return decodePopup(t, string(raw)), raw
 }
 
-func decodePopup(t testing.TB, raw string) pushsvc.Popup {
+func decodePopup(t testing.TB, raw string) popup.Popup {
 	t.Helper()
-	var p pushsvc.Popup
+	var p popup.Popup
 	dec := json.NewDecoder(strings.NewReader(raw))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(&p); err != nil {
@@ -190,7 +191,7 @@ func TestPopupFaults(t *testing.T) {
 }
 
 // changed is the golden pop-up with members set, by dotted path.
-func changed(t *testing.T, set map[string]any) (p pushsvc.Popup, err error) {
+func changed(t *testing.T, set map[string]any) (p popup.Popup, err error) {
 	t.Helper()
 	_, raw := goldenPopup(t)
 	var all map[string]any
@@ -214,11 +215,11 @@ func changed(t *testing.T, set map[string]any) (p pushsvc.Popup, err error) {
 // TestPopupTooLarge: each member is within its bound, all together are not.
 func TestPopupTooLarge(t *testing.T) {
 	p, _ := goldenPopup(t)
-	p.Kind, p.Position, p.Click, p.Variants = pushsvc.PopupHTML, "", pushsvc.PopupAction{}, nil
+	p.Kind, p.Position, p.Click, p.Variants = popup.HTML, "", popup.Action{}, nil
 	for _, id := range []string{"a", "b", "c", "d", "e"} {
-		p.Variants = append(p.Variants, pushsvc.PopupVariant{ID: id, Weight: 1, Content: &pushsvc.PopupContent{HTML: strings.Repeat("x", pushsvc.MaxPopupHTML)}})
+		p.Variants = append(p.Variants, popup.Variant{ID: id, Weight: 1, Content: &popup.Content{HTML: strings.Repeat("x", popup.MaxHTML)}})
 	}
-	p.Content = pushsvc.PopupContent{HTML: "x"}
+	p.Content = popup.Content{HTML: "x"}
 	var fe *pushsvc.FieldError
 	if err := p.Validate(); !errors.As(err, &fe) || fe.Field != "popup" {
 		t.Errorf("%v", err)
@@ -227,7 +228,7 @@ func TestPopupTooLarge(t *testing.T) {
 
 func TestConversionWindow(t *testing.T) {
 	for in, want := range map[string]time.Duration{"24h": 24 * time.Hour, "7d": 168 * time.Hour, "90m": 90 * time.Minute, "": 0, "-1h": 0, "0d": 0, "1w": 0} {
-		got, err := (&pushsvc.PopupConversion{Within: in}).Window()
+		got, err := (&popup.Conversion{Within: in}).Window()
 		if got != want || (err == nil) != (want > 0) {
 			t.Errorf("%q: %v, %v", in, got, err)
 		}
@@ -235,11 +236,11 @@ func TestConversionWindow(t *testing.T) {
 }
 
 func TestPopupSettings(t *testing.T) {
-	def := pushsvc.DefaultPopupSettings()
+	def := popup.DefaultSettings()
 	if err := def.Validate(); err != nil || def.PerSession != 1 {
 		t.Errorf("%+v, %v", def, err)
 	}
-	for _, bad := range []pushsvc.PopupSettings{{PerSession: -1}, {PerDay: -1}, {Holdout: 91}} {
+	for _, bad := range []popup.Settings{{PerSession: -1}, {PerDay: -1}, {Holdout: 91}} {
 		if bad.Validate() == nil {
 			t.Errorf("%+v is taken", bad)
 		}
@@ -253,7 +254,7 @@ func FuzzPopup(f *testing.F) {
 	f.Add(raw)
 	f.Add([]byte(`{"id":"x","state":"draft","kind":"html","content":{"html":"<b>{{x}}","trusted":true}}`))
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		var p pushsvc.Popup
+		var p popup.Popup
 		if json.Unmarshal(raw, &p) != nil || p.Validate() != nil {
 			return
 		}
@@ -261,7 +262,7 @@ func FuzzPopup(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var again pushsvc.Popup
+		var again popup.Popup
 		if err := json.Unmarshal(text, &again); err != nil {
 			t.Fatal(err)
 		}

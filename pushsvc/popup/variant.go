@@ -1,4 +1,4 @@
-package pushsvc
+package popup
 
 import (
 	"cmp"
@@ -7,6 +7,8 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc"
 )
 
 // Variant returns the content, the click and the theme of a variant; those of the
@@ -16,9 +18,9 @@ import (
 // numbers and colours take the place of the pop-up's one by one, lists as a whole, kv
 // name by name. Click and input take its place as a whole where they have "do" or
 // "kind", else member by member. An image brings its own size, or none. What
-// [PopupVariant.Without] names is not taken from the pop-up at all.
-func (p *Popup) Variant(id string) (PopupContent, PopupAction, PopupTheme) {
-	i := slices.IndexFunc(p.Variants, func(v PopupVariant) bool { return v.ID == id })
+// [Variant.Without] names is not taken from the pop-up at all.
+func (p *Popup) Variant(id string) (Content, Action, Theme) {
+	i := slices.IndexFunc(p.Variants, func(v Variant) bool { return v.ID == id })
 	if i < 0 {
 		return p.Content, p.Click, p.Theme
 	}
@@ -32,12 +34,12 @@ func (p *Popup) Variant(id string) (PopupContent, PopupAction, PopupTheme) {
 
 // variantParts is what variants of a pop-up differ in.
 type variantParts struct {
-	Content PopupContent `json:"content"`
-	Click   PopupAction  `json:"click"`
-	Theme   PopupTheme   `json:"theme"`
+	Content Content `json:"content"`
+	Click   Action  `json:"click"`
+	Theme   Theme   `json:"theme"`
 }
 
-// partNames are what [PopupVariant.Without] can name: "content", "click", "theme", and
+// partNames are what [Variant.Without] can name: "content", "click", "theme", and
 // the members of content and theme, as "content.body".
 var partNames = func() (names []string) {
 	parts := reflect.TypeFor[variantParts]()
@@ -84,19 +86,19 @@ func checkWithout(at string, without []string) error {
 		problem := `is nothing that a variant can go without: write it like "content.body", "theme.color", "content", "theme" or "click"`
 		if slices.Contains(partNames, "content."+path) {
 			problem = fmt.Sprintf("is written with the object that it is in: %q", "content."+path)
-		} else if near := Nearest(path, partNames); near != "" {
+		} else if near := pushsvc.Nearest(path, partNames); near != "" {
 			problem += fmt.Sprintf("; did you mean %q?", near)
 		}
-		return &FieldError{fmt.Sprintf("%swithout[%d]", at, i), problem}
+		return &pushsvc.FieldError{Field: fmt.Sprintf("%swithout[%d]", at, i), Problem: problem}
 	}
 	return nil
 }
 
-func (v *PopupContent) over(base PopupContent) PopupContent {
+func (v *Content) over(base Content) Content {
 	if v == nil {
 		return base
 	}
-	c := PopupContent{
+	c := Content{
 		Title: cmp.Or(v.Title, base.Title), Body: cmp.Or(v.Body, base.Body),
 		Image: cmp.Or(v.Image, base.Image), ImageAlt: cmp.Or(v.ImageAlt, base.ImageAlt),
 		ImageWidth: v.ImageWidth, ImageHeight: v.ImageHeight,
@@ -119,14 +121,14 @@ func (v *PopupContent) over(base PopupContent) PopupContent {
 	return c
 }
 
-func (v *PopupInput) over(base *PopupInput) *PopupInput {
+func (v *Input) over(base *Input) *Input {
 	switch {
 	case v == nil:
 		return base
 	case base == nil || v.Kind != "":
 		return v
 	}
-	in := PopupInput{
+	in := Input{
 		Kind: base.Kind, Label: cmp.Or(v.Label, base.Label), Options: base.Options,
 		Event: cmp.Or(v.Event, base.Event), Submit: cmp.Or(v.Submit, base.Submit),
 	}
@@ -136,24 +138,24 @@ func (v *PopupInput) over(base *PopupInput) *PopupInput {
 	return &in
 }
 
-func (v *PopupAction) over(base PopupAction) PopupAction {
+func (v *Action) over(base Action) Action {
 	switch {
 	case v == nil:
 		return base
 	case v.Do != "":
 		return *v
 	}
-	return PopupAction{
+	return Action{
 		Do: base.Do, URL: cmp.Or(v.URL, base.URL), NewTab: v.NewTab || base.NewTab,
 		Function: cmp.Or(v.Function, base.Function), Text: cmp.Or(v.Text, base.Text), Close: v.Close || base.Close,
 	}
 }
 
-func (v *PopupTheme) over(base PopupTheme) PopupTheme {
+func (v *Theme) over(base Theme) Theme {
 	if v == nil {
 		return base
 	}
-	return PopupTheme{
+	return Theme{
 		Mode: cmp.Or(v.Mode, base.Mode), Color: cmp.Or(v.Color, base.Color), TextColor: cmp.Or(v.TextColor, base.TextColor),
 		Background: cmp.Or(v.Background, base.Background), Foreground: cmp.Or(v.Foreground, base.Foreground),
 		Radius: cmp.Or(v.Radius, base.Radius), Width: cmp.Or(v.Width, base.Width), Overlay: cmp.Or(v.Overlay, base.Overlay),
@@ -162,18 +164,18 @@ func (v *PopupTheme) over(base PopupTheme) PopupTheme {
 
 // WholeVariants returns the pop-up's variants with all that each shows, so that
 // programs which know of no merging, and show a variant's content alone, show the same.
-func (p *Popup) WholeVariants() []PopupVariant {
-	whole := make([]PopupVariant, 0, len(p.Variants))
+func (p *Popup) WholeVariants() []Variant {
+	whole := make([]Variant, 0, len(p.Variants))
 	for _, v := range p.Variants {
 		content, click, theme := p.Variant(v.ID)
-		whole = append(whole, PopupVariant{ID: v.ID, Weight: v.Weight, Content: &content, Click: &click, Theme: &theme})
+		whole = append(whole, Variant{ID: v.ID, Weight: v.Weight, Content: &content, Click: &click, Theme: &theme})
 	}
 	return whole
 }
 
 // FromWhole reads variants as those programs have written them: what they bring takes
 // the place of all of the pop-up's own.
-func FromWhole(whole []PopupVariant) []PopupVariant {
+func FromWhole(whole []Variant) []Variant {
 	variants := slices.Clone(whole)
 	for i := range variants {
 		v := &variants[i]

@@ -1,39 +1,43 @@
-package pushsvc
+package popup
 
-import "time"
+import (
+	"time"
 
-// PopupState says whether visitors see a pop-up.
-type PopupState string
+	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+)
+
+// State says whether visitors see a pop-up.
+type State string
 
 // The states. Only what is running is shown; a draft never was.
 const (
-	PopupDraft   PopupState = "draft"
-	PopupRunning PopupState = "running"
-	PopupPaused  PopupState = "paused"
+	Draft   State = "draft"
+	Running State = "running"
+	Paused  State = "paused"
 )
 
-// PopupKind is what a pop-up looks like.
-type PopupKind string
+// Kind is what a pop-up looks like.
+type Kind string
 
-// The kinds. PopupCustom is drawn by the page, by its notificationCallback;
-// PopupHTML is the operator's own HTML, in a frame.
+// The kinds. Custom is drawn by the page, by its notificationCallback;
+// HTML is the operator's own HTML, in a frame.
 const (
-	PopupBox          PopupKind = "box"
-	PopupBanner       PopupKind = "banner"
-	PopupInterstitial PopupKind = "interstitial"
-	PopupCorner       PopupKind = "corner"
-	PopupImage        PopupKind = "image"
-	PopupInbox        PopupKind = "inbox"
-	PopupHTML         PopupKind = "html"
-	PopupCustom       PopupKind = "custom"
+	Box          Kind = "box"
+	Banner       Kind = "banner"
+	Interstitial Kind = "interstitial"
+	Corner       Kind = "corner"
+	Image        Kind = "image"
+	Inbox        Kind = "inbox"
+	HTML         Kind = "html"
+	Custom       Kind = "custom"
 )
 
 // Names of variants that are none of the operator's.
 const (
-	// PopupControl is the variant of visitors who are only watched.
-	PopupControl = "control"
-	// PopupBase is the variant of a pop-up without variants.
-	PopupBase = ""
+	// Control is the variant of visitors who are only watched.
+	Control = "control"
+	// Base is the variant of a pop-up without variants.
+	Base = ""
 )
 
 // ZoneVisitor says that each visitor's own clock counts.
@@ -45,21 +49,21 @@ type Popup struct {
 	// ID is 1 to 64 of a–z, 0–9, "-" and "_".
 	ID string `json:"id"`
 	// Name is what the operator calls it.
-	Name  string     `json:"name,omitempty"`
-	State PopupState `json:"state"`
-	Kind  PopupKind  `json:"kind"`
+	Name  string `json:"name,omitempty"`
+	State State  `json:"state"`
+	Kind  Kind   `json:"kind"`
 	// Position is "top" or "bottom" for a banner, "bottom-right",
 	// "bottom-left", "top-right" or "top-left" for a corner; html takes all of
 	// them and "full". Empty is the kind's own.
-	Position string       `json:"position,omitempty"`
-	Content  PopupContent `json:"content"`
+	Position string  `json:"position,omitempty"`
+	Content  Content `json:"content"`
 	// Click is what a click on the pop-up itself does.
-	Click PopupAction `json:"click,omitzero"`
-	Theme PopupTheme  `json:"theme,omitzero"`
+	Click Action `json:"click,omitzero"`
+	Theme Theme  `json:"theme,omitzero"`
 	// Audience is an expression in CEL; empty is everybody.
-	Audience string     `json:"audience,omitempty"`
-	Where    PopupWhere `json:"where,omitzero"`
-	When     PopupWhen  `json:"when,omitzero"`
+	Audience string `json:"audience,omitempty"`
+	Where    Where  `json:"where,omitzero"`
+	When     When   `json:"when,omitzero"`
 	// From and Until bound when it is shown, From included: times without a
 	// zone as RFC 3339 writes them, such as "2026-12-01T09:00". Empty is no
 	// bound.
@@ -67,27 +71,27 @@ type Popup struct {
 	Until string `json:"until,omitempty"`
 	// TimeZone is whose clock From, Until and Caps.Day are by: "visitor", also
 	// where it is empty, or an IANA name.
-	TimeZone string    `json:"timeZone,omitempty"`
-	Caps     PopupCaps `json:"caps,omitzero"`
+	TimeZone string `json:"timeZone,omitempty"`
+	Caps     Caps   `json:"caps,omitzero"`
 	// Priority decides where several apply: the highest is shown.
-	Priority int            `json:"priority,omitempty"`
-	Variants []PopupVariant `json:"variants,omitempty"`
+	Priority int       `json:"priority,omitempty"`
+	Variants []Variant `json:"variants,omitempty"`
 	// Control is the share of visitors, in per cent, who would see it and don't.
-	Control    int              `json:"control,omitempty"`
-	Conversion *PopupConversion `json:"conversion,omitempty"`
+	Control    int         `json:"control,omitempty"`
+	Conversion *Conversion `json:"conversion,omitempty"`
 }
 
-// PopupContent is what a pop-up says.
-type PopupContent struct {
+// Content is what a pop-up says.
+type Content struct {
 	Title    string `json:"title,omitempty"`
 	Body     string `json:"body,omitempty"`
 	Image    string `json:"image,omitempty"`
 	ImageAlt string `json:"imageAlt,omitempty"`
 	// ImageWidth and ImageHeight in pixels keep its place free while it loads.
-	ImageWidth  int           `json:"imageWidth,omitempty"`
-	ImageHeight int           `json:"imageHeight,omitempty"`
-	Buttons     []PopupButton `json:"buttons,omitempty"`
-	Input       *PopupInput   `json:"input,omitempty"`
+	ImageWidth  int      `json:"imageWidth,omitempty"`
+	ImageHeight int      `json:"imageHeight,omitempty"`
+	Buttons     []Button `json:"buttons,omitempty"`
+	Input       *Input   `json:"input,omitempty"`
 	// HTML is for the kind html alone.
 	HTML string `json:"html,omitempty"`
 	// Trusted gives HTML the page's own powers.
@@ -96,16 +100,16 @@ type PopupContent struct {
 	KV map[string]string `json:"kv,omitempty"`
 }
 
-// PopupButton is one of up to three.
-type PopupButton struct {
+// Button is one of up to three.
+type Button struct {
 	// ID names it in statistics.
-	ID     string      `json:"id"`
-	Text   string      `json:"text"`
-	Action PopupAction `json:"action,omitzero"`
+	ID     string `json:"id"`
+	Text   string `json:"text"`
+	Action Action `json:"action,omitzero"`
 }
 
-// PopupInput is one question.
-type PopupInput struct {
+// Input is one question.
+type Input struct {
 	// Kind is "email", "choice" or "text".
 	Kind  string `json:"kind"`
 	Label string `json:"label"`
@@ -117,8 +121,8 @@ type PopupInput struct {
 	Submit string `json:"submit,omitempty"`
 }
 
-// PopupAction is what a click does.
-type PopupAction struct {
+// Action is what a click does.
+type Action struct {
 	// Do is "none", also where it is empty, "open", "close", "call",
 	// "subscribe", "copy" or "submit".
 	Do string `json:"do,omitempty"`
@@ -133,8 +137,8 @@ type PopupAction struct {
 	Close bool `json:"close,omitempty"`
 }
 
-// PopupTheme is how a pop-up looks.
-type PopupTheme struct {
+// Theme is how a pop-up looks.
+type Theme struct {
 	// Mode is "auto", also where it is empty, "dark" or "light".
 	Mode string `json:"mode,omitempty"`
 	// Colours are as CSS writes them: #rrggbb, a name, rgb() or hsl().
@@ -149,17 +153,17 @@ type PopupTheme struct {
 	Overlay *float64 `json:"overlay,omitempty"`
 }
 
-// PopupWhere is on which pages and for which visits a pop-up is. All that is
+// Where is on which pages and for which visits a pop-up is. All that is
 // given must hold; the zero value is everywhere.
-type PopupWhere struct {
-	Paths PopupPaths `json:"paths,omitzero"`
+type Where struct {
+	Paths Paths `json:"paths,omitzero"`
 	// Query has parameters that the page's address must have, and patterns of
 	// their values, where * stands for anything.
 	Query map[string]string `json:"query,omitempty"`
 	// Referrer has hosts that the visitor may have come from, where * stands
 	// for anything; "" is none at all.
 	Referrer []string `json:"referrer,omitempty"`
-	UTM      PopupUTM `json:"utm,omitzero"`
+	UTM      UTM      `json:"utm,omitzero"`
 	// Devices are "desktop", "phone" or "tablet".
 	Devices []string `json:"devices,omitempty"`
 	// Languages are BCP 47 tags: "de" is also "de-AT".
@@ -169,22 +173,22 @@ type PopupWhere struct {
 	Visitors string `json:"visitors,omitempty"`
 }
 
-// PopupPaths are patterns of whole paths, where * stands for anything. Out wins.
-type PopupPaths struct {
+// Paths are patterns of whole paths, where * stands for anything. Out wins.
+type Paths struct {
 	In  []string `json:"in,omitempty"`
 	Out []string `json:"out,omitempty"`
 }
 
-// PopupUTM are patterns of campaign parameters, where * stands for anything.
-type PopupUTM struct {
+// UTM are patterns of campaign parameters, where * stands for anything.
+type UTM struct {
 	Source   string `json:"source,omitempty"`
 	Medium   string `json:"medium,omitempty"`
 	Campaign string `json:"campaign,omitempty"`
 }
 
-// PopupWhen is what a pop-up waits for on a page: whatever happens first. The
+// When is what a pop-up waits for on a page: whatever happens first. The
 // zero value is nothing.
-type PopupWhen struct {
+type When struct {
 	// Seconds since the page was there.
 	Seconds int `json:"seconds,omitempty"`
 	// Scroll is in per cent of the page's scrollable height.
@@ -199,32 +203,32 @@ type PopupWhen struct {
 	Click string `json:"click,omitempty"`
 }
 
-// PopupCaps is how often one visitor sees a pop-up at most; 0 is no bound.
-type PopupCaps struct {
+// Caps is how often one visitor sees a pop-up at most; 0 is no bound.
+type Caps struct {
 	Session int `json:"session,omitempty"`
 	// Day is by the calendar of Popup.TimeZone.
 	Day      int `json:"day,omitempty"`
 	Lifetime int `json:"lifetime,omitempty"`
 }
 
-// PopupVariant is one of several ways to say it. It says what is different, see
+// Variant is one of several ways to say it. It says what is different, see
 // [Popup.Variant].
-type PopupVariant struct {
+type Variant struct {
 	// ID is as a pop-up's, and not "control".
 	ID string `json:"id"`
 	// Weight is its share beside the other variants' weights; 0 is none.
-	Weight  int           `json:"weight"`
-	Content *PopupContent `json:"content,omitempty"`
-	Click   *PopupAction  `json:"click,omitempty"`
-	Theme   *PopupTheme   `json:"theme,omitempty"`
+	Weight  int      `json:"weight"`
+	Content *Content `json:"content,omitempty"`
+	Click   *Action  `json:"click,omitempty"`
+	Theme   *Theme   `json:"theme,omitempty"`
 	// Without are parts of the pop-up that the variant goes without, unless it brings
 	// its own: "content", "click", "theme", or a member, such as "content.body" or
 	// "theme.color".
 	Without []string `json:"without,omitempty"`
 }
 
-// PopupConversion is what a pop-up is for.
-type PopupConversion struct {
+// Conversion is what a pop-up is for.
+type Conversion struct {
 	// Event is its name.
 	Event string `json:"event"`
 	// Within is how long after the last view or click it counts, such as "24h"
@@ -232,8 +236,8 @@ type PopupConversion struct {
 	Within string `json:"within"`
 }
 
-// PopupSettings are for all pop-ups of a site.
-type PopupSettings struct {
+// Settings are for all pop-ups of a site.
+type Settings struct {
 	// PerSession is how many pop-ups a visitor sees in one session at most, and
 	// PerDay in one day, by the visitor's calendar; 0 is no bound. Inboxes don't
 	// count.
@@ -243,14 +247,14 @@ type PopupSettings struct {
 	Holdout int `json:"holdout"`
 }
 
-// DefaultPopupSettings are those of a site where nobody has set any.
-func DefaultPopupSettings() PopupSettings { return PopupSettings{PerSession: 1} }
+// DefaultSettings are those of a site where nobody has set any.
+func DefaultSettings() Settings { return Settings{PerSession: 1} }
 
-// StoredPopup is a pop-up as it is stored.
-type StoredPopup struct {
+// Stored is a pop-up as it is stored.
+type Stored struct {
 	Site     string
 	Popup    Popup
-	Revision Revision
+	Revision pushsvc.Revision
 	// Created and Updated are to the millisecond.
 	Created, Updated time.Time
 }

@@ -1,4 +1,4 @@
-package pushsvc
+package popup
 
 import (
 	"encoding/json"
@@ -6,27 +6,27 @@ import (
 	"slices"
 )
 
-// JoinPopups says what comes of a site's pop-ups at another that has some: put are
+// Join says what comes of a site's pop-ups at another that has some: put are
 // those to be stored there, renamed the new ids. The same pop-up is one; another of a
 // known id gets a new id, and is paused, so that nobody sees two of one kind unasked.
-func JoinPopups(have, come []StoredPopup) (put []StoredPopup, renamed map[string]string, err error) {
+func Join(have, come []Stored) (put []Stored, renamed map[string]string, err error) {
 	taken := map[string]Popup{}
 	for _, p := range have {
 		taken[p.Popup.ID] = p.Popup
 	}
 	for _, p := range come {
 		there, known := taken[p.Popup.ID]
-		if known && samePopup(there, p.Popup) {
+		if known && same(there, p.Popup) {
 			continue
 		}
 		if known {
 			id := p.Popup.ID
 			p.Popup.ID = freeID(id, func(id string) bool {
 				_, have := taken[id]
-				return have || slices.ContainsFunc(come, func(o StoredPopup) bool { return o.Popup.ID == id })
+				return have || slices.ContainsFunc(come, func(o Stored) bool { return o.Popup.ID == id })
 			})
-			if p.Popup.State == PopupRunning {
-				p.Popup.State = PopupPaused
+			if p.Popup.State == Running {
+				p.Popup.State = Paused
 			}
 			if renamed == nil {
 				renamed = map[string]string{}
@@ -43,7 +43,7 @@ func JoinPopups(have, come []StoredPopup) (put []StoredPopup, renamed map[string
 }
 
 // samePopup compares what operators have written.
-func samePopup(a, b Popup) bool {
+func same(a, b Popup) bool {
 	x, errX := json.Marshal(a)
 	y, errY := json.Marshal(b)
 	return errX == nil && errY == nil && string(x) == string(y)
@@ -53,7 +53,7 @@ func samePopup(a, b Popup) bool {
 func freeID(id string, taken func(string) bool) string {
 	for n := 2; ; n++ {
 		end := fmt.Sprintf("-%d", n)
-		if next := id[:min(len(id), MaxPopupID-len(end))] + end; !taken(next) {
+		if next := id[:min(len(id), MaxID-len(end))] + end; !taken(next) {
 			return next
 		}
 	}

@@ -1,4 +1,4 @@
-package pushsvc_test
+package popup_test
 
 import (
 	"regexp"
@@ -7,7 +7,7 @@ import (
 
 	"golang.org/x/net/html"
 
-	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/popup"
 )
 
 // FuzzTrusted: where trusted HTML with templates is taken, a parser finds what they
@@ -24,7 +24,7 @@ func FuzzTrusted(f *testing.F) {
 	const mark = "webpushmark"
 	place := regexp.MustCompile(`(?s)\{\{.*?\}\}|\{%.*?%\}`)
 	f.Fuzz(func(t *testing.T, source string) {
-		p := pushsvc.Popup{ID: "x", State: pushsvc.PopupDraft, Kind: pushsvc.PopupHTML, Content: pushsvc.PopupContent{HTML: source, Trusted: true}}
+		p := popup.Popup{ID: "x", State: popup.Draft, Kind: popup.HTML, Content: popup.Content{HTML: source, Trusted: true}}
 		if p.Validate() != nil || strings.Contains(source, mark) {
 			return
 		}

@@ -1,4 +1,4 @@
-package pushsvc
+package people
 
 import (
 	"maps"
@@ -11,7 +11,7 @@ import (
 // An anonymous profile of the same browser becomes part of the other. What was seen
 // last counts where both say something else; counts are added. renamed are new ids of
 // pop-ups. The site's own counters are not the profile's, and come by themselves.
-func Adopt(tx PeopleTx, in *Profile, records []EventRecord, renamed map[string]string) (Change, bool, error) {
+func Adopt(tx Tx, in *Profile, records []EventRecord, renamed map[string]string) (Change, bool, error) {
 	a := &applier{tx: tx, b: Batch{At: in.Seen}, loaded: map[string]*person{}}
 	var err error
 	if a.counts, err = tx.Counts(); err != nil {
@@ -202,7 +202,7 @@ func (d Device) join(o Device) Device {
 }
 
 // Plus are both counts in one, but for those of rows, which are the store's to count.
-func (n PeopleCounts) Plus(o PeopleCounts) PeopleCounts {
+func (n Counts) Plus(o Counts) Counts {
 	n.RefusedProfiles += o.RefusedProfiles
 	n.RefusedEvents += o.RefusedEvents
 	n.RefusedLogins += o.RefusedLogins

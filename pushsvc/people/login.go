@@ -1,10 +1,12 @@
-package pushsvc
+package people
 
 import (
 	"encoding/json"
 	"maps"
 	"slices"
 	"time"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc"
 )
 
 // Who a device belongs to, by what it claims. A profile is proven or not, as a
@@ -63,7 +65,7 @@ func (p *Profile) Unclaimed(i Identity) *Profile {
 
 // SeenBy is what the device may get to see of the profile: all of it where logins are
 // proven or nobody else has told of it, else what the device has told itself.
-func (p *Profile) SeenBy(d DeviceID) *Profile {
+func (p *Profile) SeenBy(d pushsvc.DeviceID) *Profile {
 	if p.Proven || !p.Shared && len(p.Devices) < 2 {
 		return p
 	}

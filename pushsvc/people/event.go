@@ -1,8 +1,10 @@
-package pushsvc
+package people
 
 import (
 	"slices"
 	"time"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc"
 )
 
 // MaxEntries is how many entries a batch may have.
@@ -100,12 +102,12 @@ type Conversion struct {
 
 // Batch is what one device tells at a time.
 type Batch struct {
-	Device DeviceID
+	Device pushsvc.DeviceID
 	// Next is the device that takes Device's place where the batch changes who it
 	// belongs to: who had the cookie before is nobody then. Zero for none.
-	Next DeviceID
+	Next pushsvc.DeviceID
 	// Line is the browser's; zero for Device.
-	Line DeviceID
+	Line pushsvc.DeviceID
 	// ID is 16 random bytes in base64url; a device's batch is applied once.
 	ID string
 	// Session is the browser's session, where it says so.
@@ -126,34 +128,34 @@ type Batch struct {
 	// proxy's own.
 	Trusted bool
 	// Limits are the site's; zero for the defaults.
-	Limits PeopleLimits
+	Limits Limits
 }
 
-func (b *Batch) line() DeviceID {
+func (b *Batch) line() pushsvc.DeviceID {
 	if b.Line.IsZero() {
 		return b.Device
 	}
 	return b.Line
 }
 
-// PeopleLimits bound a site; zeros are MaxAnonymous, MaxKnown and MaxSiteEvents.
-type PeopleLimits struct{ Anonymous, Known, EventNames int64 }
+// Limits bound a site; zeros are MaxAnonymous, MaxKnown and MaxSiteEvents.
+type Limits struct{ Anonymous, Known, EventNames int64 }
 
-func (l PeopleLimits) known() int64 {
+func (l Limits) known() int64 {
 	if l.Known > 0 {
 		return l.Known
 	}
 	return MaxKnown
 }
 
-func (l PeopleLimits) anonymous() int64 {
+func (l Limits) anonymous() int64 {
 	if l.Anonymous > 0 {
 		return l.Anonymous
 	}
 	return MaxAnonymous
 }
 
-func (l PeopleLimits) eventNames() int64 {
+func (l Limits) eventNames() int64 {
 	if l.EventNames > 0 {
 		return l.EventNames
 	}

@@ -1,9 +1,11 @@
-package pushsvc
+package popup
 
 import (
 	"context"
 	"errors"
 	"time"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc"
 )
 
 // Bounds on what a site may have of pop-ups.
@@ -16,27 +18,27 @@ const (
 // ErrFull says that the site has as many as it may.
 var ErrFull = errors.New("the site has as many as it may")
 
-// PopupStore keeps pop-ups and the images that belong to them by site. A site
+// Store keeps pop-ups and the images that belong to them by site. A site
 // need not have subscribers, and is no Site of a SubscriptionStore by a pop-up
 // alone. Revisions are as those of a SettingStore.
-type PopupStore interface {
+type Store interface {
 	// PutPopup stores p.Popup under its ID if the present revision is the
 	// expected one (AnyRevision is always, 0 is where there is none), else it
 	// gives ErrRevision. Where the very same is there already it changes
 	// nothing and succeeds, whatever is expected. Created is kept of what it
 	// replaces. The row is returned. ErrFull where it would be one more than
 	// MaxPopups. p.Revision is ignored.
-	PutPopup(ctx context.Context, p StoredPopup, expect Revision) (StoredPopup, error)
+	PutPopup(ctx context.Context, p Stored, expect pushsvc.Revision) (Stored, error)
 	// Popup gives one; ErrNotFound.
-	Popup(ctx context.Context, site, id string) (StoredPopup, error)
+	Popup(ctx context.Context, site, id string) (Stored, error)
 	// Popups gives those of a site by id. One that can't be read is passed
 	// over.
-	Popups(ctx context.Context, site string) ([]StoredPopup, error)
+	Popups(ctx context.Context, site string) ([]Stored, error)
 	// PopupSites lists the sites that have or had a pop-up or an upload.
 	PopupSites(ctx context.Context) ([]string, error)
 	// DeletePopup removes one if its revision is the expected one, else it
 	// gives ErrRevision; ErrNotFound where there is none.
-	DeletePopup(ctx context.Context, site, id string, expect Revision) error
+	DeletePopup(ctx context.Context, site, id string, expect pushsvc.Revision) error
 
 	// PutUpload stores an image. One of the same name is the same image: then
 	// nothing changes, and that row is returned. ErrFull where it would be one
@@ -63,12 +65,12 @@ type Upload struct {
 	Data    []byte    `json:"-"`
 }
 
-// CheckPopup refuses what no store takes: it is for stores.
-func CheckPopup(site, id string) error {
+// CheckID refuses what no store takes: it is for stores.
+func CheckID(site, id string) error {
 	switch {
-	case site == "" || len(site) > MaxSiteName:
+	case site == "" || len(site) > pushsvc.MaxSiteName:
 		return errors.New("the pop-up's site has no name, or too long a one")
-	case id == "" || len(id) > MaxPopupID:
+	case id == "" || len(id) > MaxID:
 		return errors.New("the pop-up has no id, or too long a one")
 	}
 	return nil
@@ -76,7 +78,7 @@ func CheckPopup(site, id string) error {
 
 // CheckUpload refuses what no store takes: it is for stores.
 func CheckUpload(u Upload) error {
-	if err := CheckPopup(u.Site, u.Name); err != nil {
+	if err := CheckID(u.Site, u.Name); err != nil {
 		return err
 	}
 	if len(u.Data) > MaxUploadSize {

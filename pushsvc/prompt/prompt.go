@@ -1,4 +1,4 @@
-package pushsvc
+package prompt
 
 import (
 	"bytes"
@@ -8,15 +8,17 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc"
 )
 
-// PromptSettings are what somebody says of a site's prompt: the Caddyfile, or an
+// Settings are what somebody says of a site's prompt: the Caddyfile, or an
 // operator at run time. A member that is nil is not said; what is said, be it
 // empty, wins over what lies below.
-type PromptSettings struct {
+type Settings struct {
 	// Enabled is false where nobody is to be asked but by a page's own call.
 	Enabled *bool `json:"enabled,omitempty"`
-	// Kind is one of PromptKinds.
+	// Kind is one of Kinds.
 	Kind *string `json:"kind,omitempty"`
 	// The texts; empty ones are the built-in ones, in the page's language.
 	Title  *string `json:"title,omitempty"`
@@ -27,9 +29,9 @@ type PromptSettings struct {
 	Color     *string `json:"color,omitempty"`
 	TextColor *string `json:"text_color,omitempty"`
 	// Topics are what a visitor can choose; none is no choice.
-	Topics []PromptTopic `json:"topics,omitzero"`
+	Topics []Topic `json:"topics,omitzero"`
 	// After is when it comes by itself.
-	After *PromptAfter `json:"after,omitempty"`
+	After *After `json:"after,omitempty"`
 	// Paths and NotPaths are patterns of whole paths, in which * stands for
 	// anything. No paths are all.
 	Paths    []string `json:"paths,omitzero"`
@@ -41,12 +43,12 @@ type PromptSettings struct {
 	Consent *string `json:"consent,omitempty"`
 }
 
-// PromptAfter is when the prompt comes by itself: pages and delay must both hold,
+// After is when the prompt comes by itself: pages and delay must both hold,
 // and then one of the triggers must happen, where there are any. The zero value
 // is the first page, once it has settled.
-type PromptAfter struct {
-	Pages int         `json:"pages,omitempty"`
-	Delay PromptDelay `json:"delay,omitzero"`
+type After struct {
+	Pages int   `json:"pages,omitempty"`
+	Delay Delay `json:"delay,omitzero"`
 	// Scroll is in per cent of the page's scrollable height.
 	Scroll int `json:"scroll,omitempty"`
 	// Click is a CSS selector.
@@ -57,37 +59,37 @@ type PromptAfter struct {
 	Manual bool   `json:"manual,omitempty"`
 }
 
-// PromptKinds are the forms of the prompt.
-var PromptKinds = []string{"dialog", "bar", "bell"}
+// Kinds are the forms of the prompt.
+var Kinds = []string{"dialog", "bar", "bell"}
 
 // DefaultAskAgain is a week, as CleverTap's prompt has it.
 const DefaultAskAgain = 7 * 24 * time.Hour
 
-// PromptDelay and AskAgain are times in JSON as they are in a Caddyfile: "30s",
+// Delay and AskAgain are times in JSON as they are in a Caddyfile: "30s",
 // "12h", "7d". One time of AskAgain need not be in a list.
 type (
-	PromptDelay time.Duration
-	AskAgain    []time.Duration
+	Delay    time.Duration
+	AskAgain []time.Duration
 )
 
-// DefaultPrompt says everything of the prompt. manual is for sites whose pages
+// Default says everything of the prompt. manual is for sites whose pages
 // call for it themselves.
-func DefaultPrompt(manual bool) PromptSettings {
-	on, kind, none := true, PromptKinds[0], ""
-	after := PromptAfter{Pages: 2}
+func Default(manual bool) Settings {
+	on, kind, none := true, Kinds[0], ""
+	after := After{Pages: 2}
 	if manual {
-		after = PromptAfter{Manual: true}
+		after = After{Manual: true}
 	}
-	return PromptSettings{
+	return Settings{
 		Enabled: &on, Kind: &kind, Title: &none, Body: &none, Accept: &none, Reject: &none, Color: &none, TextColor: &none,
-		After: &after, Topics: []PromptTopic{}, Paths: []string{}, NotPaths: []string{}, AskAgain: AskAgain{DefaultAskAgain}, Consent: &none,
+		After: &after, Topics: []Topic{}, Paths: []string{}, NotPaths: []string{}, AskAgain: AskAgain{DefaultAskAgain}, Consent: &none,
 	}
 }
 
 // Over gives what holds where p lies over base: each member that p says, and the
 // others as base has them.
-func (p PromptSettings) Over(base PromptSettings) PromptSettings {
-	return PromptSettings{
+func (p Settings) Over(base Settings) Settings {
+	return Settings{
 		Enabled: said(p.Enabled, base.Enabled), Kind: said(p.Kind, base.Kind),
 		Title: said(p.Title, base.Title), Body: said(p.Body, base.Body),
 		Accept: said(p.Accept, base.Accept), Reject: said(p.Reject, base.Reject),
@@ -114,7 +116,7 @@ func saidList[S ~[]T, T any](upper, lower S) S {
 }
 
 // Said lists the members that p says, by their JSON names.
-func (p PromptSettings) Said() []string {
+func (p Settings) Said() []string {
 	raw, err := json.Marshal(p)
 	members := map[string]json.RawMessage{}
 	if err == nil {
@@ -143,27 +145,27 @@ const (
 
 // Validate gives a *FieldError, whose Field is the member's JSON name, for the
 // first member that is wrong.
-func (p PromptSettings) Validate() error {
-	if p.Kind != nil && !slices.Contains(PromptKinds, *p.Kind) {
-		return &FieldError{"kind", fmt.Sprintf("%q is not known; known are: %s", *p.Kind, strings.Join(PromptKinds, ", "))}
+func (p Settings) Validate() error {
+	if p.Kind != nil && !slices.Contains(Kinds, *p.Kind) {
+		return &pushsvc.FieldError{Field: "kind", Problem: fmt.Sprintf("%q is not known; known are: %s", *p.Kind, strings.Join(Kinds, ", "))}
 	}
 	for _, c := range []struct {
 		field string
 		value *string
 	}{{"color", p.Color}, {"text_color", p.TextColor}} {
 		if c.value != nil && *c.value != "" && !colorPattern.MatchString(*c.value) {
-			return &FieldError{c.field, fmt.Sprintf("%q is not a colour; write it like 0b6bcb or \"#0b6bcb\"", *c.value)}
+			return &pushsvc.FieldError{Field: c.field, Problem: fmt.Sprintf("%q is not a colour; write it like 0b6bcb or \"#0b6bcb\"", *c.value)}
 		}
 	}
 	if err := validateTopics(p.Topics); err != nil {
 		return err
 	}
 	if p.AskAgain != nil && len(p.AskAgain) == 0 || len(p.AskAgain) > maxAskAgain {
-		return &FieldError{"ask_again", fmt.Sprintf("takes one duration or more, at most %d", maxAskAgain)}
+		return &pushsvc.FieldError{Field: "ask_again", Problem: fmt.Sprintf("takes one duration or more, at most %d", maxAskAgain)}
 	}
 	for _, d := range p.AskAgain {
 		if d < time.Second {
-			return &FieldError{"ask_again", "must be at least 1s"}
+			return &pushsvc.FieldError{Field: "ask_again", Problem: "must be at least 1s"}
 		}
 	}
 	if err := validatePatterns("paths", p.Paths); err != nil {
@@ -182,7 +184,7 @@ func (p PromptSettings) Validate() error {
 
 func validatePatterns(field string, patterns []string) error {
 	if len(patterns) > maxPatterns {
-		return &FieldError{field, fmt.Sprintf("takes at most %d patterns", maxPatterns)}
+		return &pushsvc.FieldError{Field: field, Problem: fmt.Sprintf("takes at most %d patterns", maxPatterns)}
 	}
 	for _, pattern := range patterns {
 		if err := validateSelector(field, pattern); err != nil {
@@ -190,9 +192,9 @@ func validatePatterns(field string, patterns []string) error {
 		}
 		switch {
 		case !strings.HasPrefix(pattern, "/") && !strings.HasPrefix(pattern, "*"):
-			return &FieldError{field, fmt.Sprintf("%q does not begin with /; write it like %q", pattern, "/"+pattern)}
+			return &pushsvc.FieldError{Field: field, Problem: fmt.Sprintf("%q does not begin with /; write it like %q", pattern, "/"+pattern)}
 		case strings.ContainsAny(pattern, "?#"):
-			return &FieldError{field, fmt.Sprintf("%q has more than a path; leave out what begins with ? or #", pattern)}
+			return &pushsvc.FieldError{Field: field, Problem: fmt.Sprintf("%q has more than a path; leave out what begins with ? or #", pattern)}
 		}
 	}
 	return nil
@@ -200,26 +202,26 @@ func validatePatterns(field string, patterns []string) error {
 
 func validateSelector(field, value string) error {
 	if len(value) > maxSelector {
-		return &FieldError{field, fmt.Sprintf("is longer than %d bytes", maxSelector)}
+		return &pushsvc.FieldError{Field: field, Problem: fmt.Sprintf("is longer than %d bytes", maxSelector)}
 	}
 	return nil
 }
 
-func (a *PromptAfter) validate() error {
+func (a *After) validate() error {
 	if a == nil {
 		return nil
 	}
 	rest, delay := *a, time.Duration(a.Delay)
 	rest.Manual = false
 	switch {
-	case a.Manual && rest != PromptAfter{}:
-		return &FieldError{"after", "manual stands alone; take out either it or the others"}
+	case a.Manual && rest != After{}:
+		return &pushsvc.FieldError{Field: "after", Problem: "manual stands alone; take out either it or the others"}
 	case a.Pages < 0 || a.Pages > 1000:
-		return &FieldError{"after", "pages must be from 1 to 1000"}
+		return &pushsvc.FieldError{Field: "after", Problem: "pages must be from 1 to 1000"}
 	case delay < 0 || delay > 0 && delay < time.Second || delay > 24*time.Hour:
-		return &FieldError{"after", "the time must be from 1s to 24h"}
+		return &pushsvc.FieldError{Field: "after", Problem: "the time must be from 1s to 24h"}
 	case a.Scroll < 0 || a.Scroll > 100:
-		return &FieldError{"after", "scroll must be from 1% to 100%"}
+		return &pushsvc.FieldError{Field: "after", Problem: "scroll must be from 1% to 100%"}
 	}
 	if err := validateSelector("after click", a.Click); err != nil {
 		return err
@@ -228,17 +230,17 @@ func (a *PromptAfter) validate() error {
 }
 
 // MarshalJSON implements json.Marshaler.
-func (d PromptDelay) MarshalJSON() ([]byte, error) {
-	return json.Marshal(FormatDuration(time.Duration(d)))
+func (d Delay) MarshalJSON() ([]byte, error) {
+	return json.Marshal(pushsvc.FormatDuration(time.Duration(d)))
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
-func (d *PromptDelay) UnmarshalJSON(b []byte) error {
+func (d *Delay) UnmarshalJSON(b []byte) error {
 	if bytes.Equal(b, []byte("null")) {
 		return nil
 	}
 	v, err := unmarshalDuration("after", b)
-	*d = PromptDelay(v)
+	*d = Delay(v)
 	return err
 }
 
@@ -246,7 +248,7 @@ func (d *PromptDelay) UnmarshalJSON(b []byte) error {
 func (a AskAgain) MarshalJSON() ([]byte, error) {
 	texts := make([]string, len(a))
 	for i, d := range a {
-		texts[i] = FormatDuration(d)
+		texts[i] = pushsvc.FormatDuration(d)
 	}
 	return json.Marshal(texts)
 }
@@ -279,9 +281,9 @@ func (a *AskAgain) UnmarshalJSON(b []byte) error {
 func unmarshalDuration(field string, b []byte) (time.Duration, error) {
 	var text string
 	if json.Unmarshal(b, &text) == nil {
-		if d, err := ParseDuration(text); err == nil {
+		if d, err := pushsvc.ParseDuration(text); err == nil {
 			return d, nil
 		}
 	}
-	return 0, &FieldError{field, `has something that is not a duration; write it like "30s", "12h" or "7d"`}
+	return 0, &pushsvc.FieldError{Field: field, Problem: `has something that is not a duration; write it like "30s", "12h" or "7d"`}
 }

@@ -1,0 +1,3 @@
+// Package prompt has the settings of the question that asks a visitor for permission:
+// when it comes, how it looks, which texts and topics it has.
+package prompt
