@@ -217,7 +217,8 @@ func withoutCookies(r *http.Request, ours ...string) (restore func()) {
 	for _, line := range before {
 		parts := slices.DeleteFunc(strings.Split(line, ";"), func(part string) bool {
 			name, _, _ := strings.Cut(strings.TrimSpace(part), "=")
-			return slices.Contains(ours, name)
+			// Other ports of the host have cookies of their own.
+			return slices.ContainsFunc(ours, func(our string) bool { return name == our || strings.HasPrefix(name, our+"_") })
 		})
 		if line = strings.TrimSpace(strings.Join(parts, ";")); line != "" {
 			kept = append(kept, line)

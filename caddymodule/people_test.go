@@ -282,7 +282,7 @@ func TestHostCookie(t *testing.T) {
 	get := func(want string) {
 		t.Helper()
 		s.request("GET", peopleHost, "/me?user=ann", map[string]string{
-			"Cookie": "a=1; __Host-webpush=" + c.Value + "; __webpush=" + planted.Value, "X-Forwarded-Proto": "https",
+			"Cookie": "a=1; __Host-webpush=" + c.Value + "; __Host-webpush_8443=x; __webpush_8080=x; __webpush=" + planted.Value, "X-Forwarded-Proto": "https",
 		}, "")
 		mu.Lock()
 		defer mu.Unlock()
@@ -290,7 +290,7 @@ func TestHostCookie(t *testing.T) {
 			t.Errorf("the site sees %q, want %q", saw, want)
 		}
 	}
-	get("a=1; __webpush=" + planted.Value) // which is not ours here
+	get("a=1; __webpush_8080=x; __webpush=" + planted.Value) // which is not ours here
 	s.load(adaptJSON(t, site{options: "identify {http.response.header.X-User}", upstream: up}.caddyfile(s.db, s.port)))
 	get("a=1")
 	store := s.stopped()

@@ -228,19 +228,6 @@ func (v *visitor) wantCounted(code string) {
 	}
 }
 
-// mayBeCounted is wantCounted for a worker that does not come: in one run of all tests
-// neither browser's report came, and by itself it always does. The log has it then.
-func (v *visitor) mayBeCounted(code string) {
-	v.Helper()
-	for deadline := time.Now().Add(20 * time.Second); len(v.product.failures(v.origin)) == 0; time.Sleep(50 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			v.Logf("no report of %s came", code)
-			return
-		}
-	}
-	v.wantCounted(code)
-}
-
 // siteAnswersLate has the answer to the subscription come after the limit: it counts,
 // and the subscriber is one.
 func siteAnswersLate(v *visitor, l *line) {
@@ -271,7 +258,7 @@ func workerNeverComes(v *visitor, _ *line) {
 	v.wait("failed.length > 0")
 	v.want("failed.join()", "worker_timeout true")
 	v.want(nothing, "true")
-	v.mayBeCounted("worker_timeout")
+	v.wantCounted("worker_timeout")
 	v.want("webpush.prompt()", "failed")
 	v.want(nothing, "true")
 }
@@ -316,7 +303,7 @@ func workerNeverInstalled(v *visitor, _ *line) {
 	v.wait("failed.length > 0")
 	v.want("failed.join()", "worker_timeout true")
 	v.wait("(" + wordShown + `).includes("Please try again later")`)
-	v.mayBeCounted("worker_timeout")
+	v.wantCounted("worker_timeout")
 	v.wantRows(0)
 	v.eval(`navigator.serviceWorker.getRegistration("/").then((r) => r.installing.postMessage("go"))`, nil)
 	v.wait("landed > 0")

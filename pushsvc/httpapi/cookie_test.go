@@ -269,3 +269,49 @@ func TestCookieRenewed(t *testing.T) {
 		t.Errorf("set again after it was renewed: %s", a.header.Get("Set-Cookie"))
 	}
 }
+
+// TestCookiePorts: browsers send cookies to all ports of a host. A visitor of sites on
+// two ports is one browser at each, and who opts out at one is known at the other.
+func TestCookiePorts(t *testing.T) {
+	const first, second = "a.example:8080", "a.example:8443"
+	for _, secure := range []bool{false, true} {
+		f := newFixture(t)
+		public := &httpapi.Public{Service: f.service, Logger: f.logger()}
+		jar := map[string]string{}
+		n := 0
+		post := func(site, entry string) {
+			t.Helper()
+			n++
+			r := httptest.NewRequest("POST", "http://a.example/_webpush/events", strings.NewReader(fmt.Sprintf(`{"batch":%q,"events":[%s]}`, random(n), entry)))
+			r.Header.Set("Content-Type", "application/json")
+			for name, value := range jar {
+				r.AddCookie(&http.Cookie{Name: name, Value: value})
+			}
+			w := httptest.NewRecorder()
+			public.Serve(w, r, httpapi.PublicSite{Name: site, CookiePath: "/_webpush/", OtherPath: "/", Secure: secure}, "events")
+			if w.Code != http.StatusNoContent {
+				t.Fatalf("%s: %d %s", site, w.Code, w.Body)
+			}
+			for _, c := range w.Result().Cookies() {
+				jar[c.Name] = c.Value
+			}
+		}
+		for range 3 {
+			post(first, anEvent)
+			post(second, anEvent)
+		}
+		if f.people(first) != 1 || f.people(second) != 1 {
+			t.Errorf("one browser is %d and %d profiles", f.people(first), f.people(second))
+		}
+		post(first, `{"type":"optout","value":true}`)
+		post(second, anEvent)
+		if f.people(first) != 0 || f.people(second) != 1 {
+			t.Errorf("opted out at the first: %d and %d profiles", f.people(first), f.people(second))
+		}
+		for name, value := range jar {
+			if p := (&visit{fixture: f, site: second, cookie: value}).profile(); p != nil && p.Events["Viewed"].Count != 4 {
+				t.Errorf("%s: %d events", name, p.Events["Viewed"].Count)
+			}
+		}
+	}
+}

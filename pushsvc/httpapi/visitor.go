@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -14,10 +15,24 @@ import (
 
 // The cookie by which a browser is known again. Over https it has the prefix that
 // keeps other hosts from setting it (RFC 6265bis §4.1.3.2), and no other counts.
+// Browsers send cookies to all ports of a host (RFC 6265bis §8.5), so the names of
+// a site with a port of its own end with "_" and that port.
 const (
 	CookieName       = "__webpush"
 	SecureCookieName = "__Host-webpush"
 )
+
+// cookieName returns the name of the site's cookie.
+func cookieName(site string, secure bool) string {
+	name := CookieName
+	if secure {
+		name = SecureCookieName
+	}
+	if _, port, err := net.SplitHostPort(site); err == nil {
+		name += "_" + port
+	}
+	return name
+}
 
 // cookieAge is the longest that browsers keep a cookie (RFC 6265bis §5.5).
 const cookieAge = 400 * 24 * 60 * 60
@@ -49,9 +64,9 @@ func Anonymous(r *http.Request, site PublicSite) bool {
 // who has opted out. Over plain http a browser may have several, at two paths where
 // the site's has moved, or because another host has set one.
 func Cookies(r *http.Request, site PublicSite) (values []string, out bool) {
-	name := SecureCookieName
+	name := cookieName(site.Name, true)
 	if len(r.CookiesNamed(name)) == 0 && !isSecure(r, site) {
-		name = CookieName
+		name = cookieName(site.Name, false)
 	}
 	for _, c := range r.CookiesNamed(name) {
 		out = out || c.Value == optedOut
@@ -114,11 +129,8 @@ func (p *Public) setCookie(w http.ResponseWriter, r *http.Request, site PublicSi
 		return nil
 	}
 	c := http.Cookie{
-		Name: CookieName, Value: optedOut, Path: v.path(site), MaxAge: cookieAge,
+		Name: cookieName(site.Name, v.secure), Value: optedOut, Path: v.path(site), MaxAge: cookieAge,
 		HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: v.secure,
-	}
-	if v.secure {
-		c.Name = SecureCookieName
 	}
 	if !v.out {
 		v.browser.Whole = c.Path == "/"
