@@ -1,6 +1,5 @@
-// Package audience says who is meant: expressions in CEL over what is known of a
-// visitor. They have no loops but those over a visitor's own lists, see nothing
-// but the visitor, and end after a bounded number of steps.
+// Package audience evaluates CEL expressions over what is known about a visitor. An expression can loop only
+// over a visitor's own lists, sees nothing but the visitor, and stops after a bounded number of steps.
 package audience
 
 import (
@@ -22,51 +21,48 @@ import (
 
 // Bounds of an expression.
 const (
-	// MaxExpression is its length in bytes.
+	// MaxExpression is the maximum length in bytes.
 	MaxExpression = 4 << 10
-	// maxDepth is how deep it may nest.
+	// maxDepth is the maximum nesting depth.
 	maxDepth = 50
-	// maxCost is how many steps it may take for one visitor.
+	// maxCost is the maximum number of steps for one visitor.
 	maxCost = 20_000
 )
 
-// Visitor is who is asked about.
+// Visitor is the visitor that an expression is evaluated for.
 type Visitor struct {
-	// Attributes are those of the profile: strings, float64, booleans, and
-	// lists and maps of them.
+	// Attributes are the profile's: strings, float64, booleans, and lists and maps of them.
 	Attributes map[string]any
 	Events     map[string]Event
-	// Device is "desktop", "phone" or "tablet"; empty where it is unknown.
+	// Device is "desktop", "phone" or "tablet"; empty if unknown.
 	Device     string
 	Subscribed bool
-	// Visits counts the present one.
+	// Visits includes the current visit.
 	Visits int64
 	// Language is a BCP 47 tag.
 	Language string
-	// Known says whether somebody has logged in. Created and Seen are when the visitor
-	// came for the first time, and was last noticed.
+	// Known reports whether the visitor has logged in. Created is the time of the first visit; Seen is when
+	// the visitor was last noticed.
 	Known         bool
 	Created, Seen time.Time
-	// Now is when.
-	Now time.Time
+	Now           time.Time
 }
 
-// Event is what expressions see of an event. Who never had it has Count 0, and
-// First and Last in 1970.
+// Event is what expressions see of an event. For a visitor who never had the event, Count is 0, and First and
+// Last are in 1970.
 type Event struct {
 	Count int64     `cel:"count"`
 	First time.Time `cel:"first"`
 	Last  time.Time `cel:"last"`
 }
 
-// never is the Event of who never had it.
+// never is the Event of a visitor who never had it.
 var never = Event{First: time.Unix(0, 0).UTC(), Last: time.Unix(0, 0).UTC()}
 
-// variables are what expressions may name, for messages.
+// variables lists the names that expressions may use, for messages.
 const variables = "profile, events, device, subscribed, visits, language, known, created, seen, now"
 
-// environment is what all expressions share. It is made once: that takes
-// milliseconds.
+// environment is shared by all expressions. Making it takes milliseconds, so it is made once.
 var environment = sync.OnceValues(func() (*cel.Env, error) {
 	return cel.NewEnv(
 		ext.NativeTypes(ext.ParseStructTags(true), reflect.TypeFor[Event]()),
@@ -88,13 +84,13 @@ var environment = sync.OnceValues(func() (*cel.Env, error) {
 	)
 })
 
-// Audience is a compiled expression. It may be used by many goroutines. The zero
-// value, and nil, is everybody.
+// Audience is a compiled expression. It is safe for concurrent use. The zero value and nil include every
+// visitor.
 type Audience struct{ program cel.Program }
 
-// Error is a fault in an expression, for whoever wrote it.
+// Error is a fault in an expression, worded for its author.
 type Error struct {
-	// Line and Column count from 1; both are 0 where it is the whole.
+	// Line and Column count from 1; both are 0 if the fault is in the expression as a whole.
 	Line, Column int
 	Problem      string
 }
@@ -106,7 +102,7 @@ func (e *Error) Error() string {
 	return fmt.Sprintf("has a fault in line %d, column %d: %s", e.Line, e.Column, e.Problem)
 }
 
-// Compile reads an expression. An empty one is everybody. Faults are *Error.
+// Compile compiles an expression. An empty one includes every visitor. Faults are *Error.
 func Compile(expression string) (*Audience, error) {
 	if strings.TrimSpace(expression) == "" {
 		return &Audience{}, nil
@@ -151,7 +147,7 @@ func Names(expression, variable string) (uses bool) {
 	return uses
 }
 
-// explain gives the first fault, in words for people who don't know CEL's.
+// explain returns the first fault, in words for people who don't know CEL's.
 func explain(issues *cel.Issues) error {
 	first := issues.Errors()[0]
 	e := &Error{Line: first.Location.Line(), Column: first.Location.Column() + 1, Problem: inWords(first.Message)}
@@ -172,7 +168,7 @@ func explain(issues *cel.Issues) error {
 	return e
 }
 
-// checkUse refuses what would not do what it seems to.
+// checkUse refuses expressions that compile but don't do what they seem to.
 func checkUse(checked *cel.Ast) error {
 	native := checked.NativeRep()
 	var fault *Error
@@ -203,13 +199,12 @@ func checkUse(checked *cel.Ast) error {
 	return nil
 }
 
-// ErrCost says that an expression took too many steps for a visitor.
+// ErrCost means that an expression took too many steps for a visitor.
 var ErrCost = errors.New("the audience's expression takes too many steps")
 
-// Includes says whether the visitor is meant. What is not known of them is
-// unknown, as NULL is in SQL: a comparison with an attribute that they don't
-// have is neither true nor false, and who remains unknown is not meant. The
-// only error is ErrCost, with false.
+// Includes reports whether the visitor is in the audience. A missing attribute is unknown, like NULL in SQL:
+// a comparison with it is neither true nor false, and a visitor for whom the result stays unknown is not
+// included. The only error is ErrCost, with false.
 func (a *Audience) Includes(v Visitor) (bool, error) {
 	if a == nil || a.program == nil {
 		return true, nil
@@ -229,7 +224,7 @@ func (a *Audience) Includes(v Visitor) (bool, error) {
 	return err == nil && out == types.True, nil
 }
 
-// events is a map in which every event is.
+// events is a map that has every event: missing ones are never.
 type events struct {
 	traits.Mapper
 	never ref.Val
@@ -246,7 +241,7 @@ func newEvents(counts map[string]Event) ref.Val {
 	adapter := env.CELTypeAdapter()
 	mapper, ok := adapter.NativeToValue(counts).(traits.Mapper)
 	if !ok {
-		return types.NewErr("events are no map")
+		return types.NewErr("events are not a map")
 	}
 	return &events{mapper, adapter.NativeToValue(never)}
 }

@@ -11,7 +11,7 @@ import (
 
 var now = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 
-// anna is known well.
+// anna has attributes and events.
 func anna() audience.Visitor {
 	return audience.Visitor{
 		Attributes: map[string]any{
@@ -28,8 +28,8 @@ func anna() audience.Visitor {
 
 func TestIncludes(t *testing.T) {
 	for _, tt := range []struct {
-		expression   string
-		anna, nobody bool
+		expression     string
+		anna, stranger bool
 	}{
 		{"", true, true},
 		{"  ", true, true},
@@ -42,7 +42,7 @@ func TestIncludes(t *testing.T) {
 		{`profile.Age < 18`, false, false},
 		{`profile.Age == 34`, true, false},
 		{`profile.Name == "Anna"`, true, false},
-		{`profile.Name != "Bob"`, true, false}, // of whom nothing is known, it is not known
+		{`profile.Name != "Bob"`, true, false}, // a missing attribute is unknown, not different
 		{`!has(profile.Name) || profile.Name != "Bob"`, true, true},
 		{`profile.?Name.orValue("Bob") != "Bob"`, true, false},
 		{`profile.vip`, true, false},
@@ -73,7 +73,7 @@ func TestIncludes(t *testing.T) {
 			name    string
 			visitor audience.Visitor
 			want    bool
-		}{{"anna", anna(), tt.anna}, {"nobody", audience.Visitor{Now: now, Visits: 1}, tt.nobody}} {
+		}{{"anna", anna(), tt.anna}, {"stranger", audience.Visitor{Now: now, Visits: 1}, tt.stranger}} {
 			if got, err := a.Includes(who.visitor); got != who.want || err != nil {
 				t.Errorf("%s for %s: %v, %v", tt.expression, who.name, got, err)
 			}
@@ -81,12 +81,11 @@ func TestIncludes(t *testing.T) {
 	}
 	var everybody *audience.Audience
 	if in, err := everybody.Includes(anna()); !in || err != nil {
-		t.Error("nil is not everybody")
+		t.Error("nil does not include every visitor")
 	}
 }
 
-// TestFaults: who writes an expression learns where it is wrong, and what would
-// be right.
+// TestFaults: the author of an expression learns where it is wrong and what would be right.
 func TestFaults(t *testing.T) {
 	for _, tt := range []struct {
 		expression   string
@@ -105,9 +104,9 @@ func TestFaults(t *testing.T) {
 		{`subscribed | visits > 1`, 1, 12, "write ||"},
 		{`profile.City == "Ulm" and subscribed`, 1, 23, "and is written &&"},
 		{`profile.City == "Ulm" or subscribed`, 1, 23, "or is written ||"},
-		{`profile.City == “Ulm”`, 1, 17, "“ is no quotation mark"},
+		{`profile.City == “Ulm”`, 1, 17, "“ is not a CEL quotation mark"},
 		{`profile.City == "Ulm`, 1, 17, "does not end"},
-		{`visits > 1 #`, 1, 12, "# is nothing"},
+		{`visits > 1 #`, 1, 12, "CEL has no #"},
 		{`true)`, 1, 5, ") can't stand here"},
 		{`a b`, 1, 3, "b can't stand here"},
 		{`now > "2026"`, 1, 5, "> does not go with a time and a text"},
@@ -140,8 +139,7 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-// TestHostile: no expression takes long, whoever wrote it and whatever a visitor
-// has put into their profile.
+// TestHostile: no expression takes long, whatever its author or a visitor's profile contains.
 func TestHostile(t *testing.T) {
 	list := make([]any, 100)
 	for i := range list {

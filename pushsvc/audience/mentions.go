@@ -7,8 +7,8 @@ import (
 	"cel.dev/cel-go/common/ast"
 )
 
-// Mentions returns the names of events and attributes that a valid expression has
-// written out, each once, by name.
+// Mentions returns the names of the events and attributes that a valid expression names literally, each once,
+// sorted.
 func Mentions(expression string) (events, attributes []string) {
 	env, err := environment()
 	if err != nil {
@@ -19,9 +19,9 @@ func Mentions(expression string) (events, attributes []string) {
 		return nil, nil
 	}
 	found := map[string]map[string]bool{"events": {}, "profile": {}}
-	add := func(of ast.Expr, name string) {
-		if of.Kind() == ast.IdentKind && found[of.AsIdent()] != nil {
-			found[of.AsIdent()][name] = true
+	add := func(operand ast.Expr, name string) {
+		if operand.Kind() == ast.IdentKind && found[operand.AsIdent()] != nil {
+			found[operand.AsIdent()][name] = true
 		}
 	}
 	ast.PostOrderVisit(checked.NativeRep().Expr(), ast.NewExprVisitor(func(e ast.Expr) {

@@ -9,8 +9,7 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/popup"
 )
 
-// shares gives two numbers of at least 0 and below 1 that only depend on the
-// texts, and not on each other.
+// shares returns two independent numbers in [0, 1) that depend only on the texts.
 func shares(texts ...string) (a, b float64) {
 	var all []byte
 	for _, t := range texts {
@@ -22,10 +21,9 @@ func shares(texts ...string) (a, b float64) {
 	return share(sum[:]), share(sum[8:])
 }
 
-// Assign says in which variant of a pop-up a visitor is: always the same one,
-// as long as weights and share stay, and independent of those of other pop-ups.
-// It is popup.Control for those who are only watched, popup.Base where there are
-// no variants.
+// Assign returns the variant of a pop-up that a visitor sees. It is stable as long as weights and share stay
+// the same, and independent of other pop-ups. It returns popup.Control for the control group, and popup.Base
+// for a pop-up without variants.
 func Assign(site string, p *popup.Popup, visitor string) string {
 	inControl, at := shares("variant", site, p.ID, visitor)
 	if inControl < float64(p.Control)/100 {
@@ -44,8 +42,7 @@ func Assign(site string, p *popup.Popup, visitor string) string {
 	return popup.Base
 }
 
-// HeldOut says whether a visitor is one of those who never see a pop-up of the
-// site; percent is their share.
+// HeldOut reports whether a visitor is in the share (percent) that never sees a pop-up of the site.
 func HeldOut(site, visitor string, percent int) bool {
 	share, _ := shares("holdout", site, visitor)
 	return share < float64(percent)/100

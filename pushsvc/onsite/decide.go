@@ -10,13 +10,13 @@ import (
 // Seen is how often a visitor has seen a pop-up.
 type Seen struct {
 	Session int `json:"session,omitempty"`
-	// Today is since DayStart of the pop-up's zone.
+	// Today counts since DayStart in the pop-up's zone.
 	Today int `json:"today,omitempty"`
 	Ever  int `json:"ever,omitempty"`
 }
 
-// Zone is whose clock a pop-up goes by. visitor is what the visitor's browser
-// said; what is no time zone is UTC.
+// Zone returns the time zone that a pop-up goes by. visitor is the zone that the visitor's browser reported;
+// an unknown zone is UTC.
 func Zone(p *popup.Popup, visitor string) *time.Location {
 	name := p.TimeZone
 	if name == "" || name == popup.ZoneVisitor {
@@ -25,18 +25,17 @@ func Zone(p *popup.Popup, visitor string) *time.Location {
 	return location(name)
 }
 
-// locations holds zones that have been looked up, each of which is a file. Names
-// come from browsers: their number is bounded.
+// locations caches zones, each of which is read from a file. The names come from browsers, so the number is
+// bounded.
 var locations struct {
 	sync.RWMutex
 	m map[string]*time.Location
 }
 
-// maxLocations is more than there are zones.
+// maxLocations exceeds the number of zones that exist.
 const maxLocations = 1000
 
-// location finds a zone; UTC where there is none of that name, and for Local,
-// which would be the server's.
+// location returns a zone. It is UTC for an unknown name, and for Local, which would be the server's.
 func location(name string) *time.Location {
 	locations.RLock()
 	zone := locations.m[name]
@@ -59,19 +58,19 @@ func location(name string) *time.Location {
 	return zone
 }
 
-// DayStart is when the calendar day of now began in the zone. On days that have
-// no midnight it is their first moment.
+// DayStart returns when the calendar day of now began in the zone: the first moment of a day that has no
+// midnight.
 func DayStart(now time.Time, zone *time.Location) time.Time {
 	now = now.In(zone)
 	start := time.Date(now.Year(), now.Month(), now.Day(), 0, 0, 0, 0, zone)
-	// Where clocks go forward at midnight, Date may give an hour of the day before.
+	// Where clocks go forward at midnight, Date may return an hour of the day before.
 	for start.Day() != now.Day() {
 		start = start.Add(30 * time.Minute)
 	}
 	return start
 }
 
-// Window says whether now is between from and until by the zone's clock.
+// Window checks that now is between from and until by the zone's clock.
 func Window(p *popup.Popup, now time.Time, zone *time.Location) Reason {
 	if t, err := popup.ParseWindow(p.From, zone); p.From != "" && (err != nil || now.Before(t)) {
 		return NotYet
@@ -82,7 +81,7 @@ func Window(p *popup.Popup, now time.Time, zone *time.Location) Reason {
 	return ""
 }
 
-// Caps says whether the visitor may see it once more.
+// Caps checks that the visitor may see the pop-up once more.
 func Caps(c popup.Caps, seen Seen) Reason {
 	switch {
 	case c.Session > 0 && seen.Session >= c.Session:
@@ -95,8 +94,8 @@ func Caps(c popup.Caps, seen Seen) Reason {
 	return ""
 }
 
-// Decide says whether the pop-up is for a visitor on the page at a time, all but
-// its audience and control group. visitorZone is an IANA name.
+// Decide checks whether the pop-up applies to a visitor on the page, all but its audience and control group.
+// visitorZone is an IANA name.
 func Decide(p *popup.Popup, page Page, now time.Time, visitorZone string, seen Seen) Reason {
 	if p.State != popup.Running {
 		return NotRunning
@@ -110,8 +109,8 @@ func Decide(p *popup.Popup, page Page, now time.Time, visitorZone string, seen S
 	return Caps(p.Caps, seen)
 }
 
-// Full says whether a visitor has seen as many pop-ups, in one session and in one
-// day of their own, as the site allows.
+// Full reports whether a visitor has seen as many pop-ups as the site allows in one session or in one of the
+// visitor's days.
 func Full(s popup.Settings, session, today int) bool {
 	return s.PerSession > 0 && session >= s.PerSession || s.PerDay > 0 && today >= s.PerDay
 }

@@ -1,7 +1,6 @@
-// Package onsite decides which pop-up a visitor sees: where, when, how often and
-// in which variant. All of it is pure: no clock, no store, no network. What the
-// page can know as well is decided by web/src/shared/onsite.ts too, and both
-// are tested by testdata/cases.json.
+// Package onsite decides which pop-up a visitor sees: where, when, how often and in which variant. All of it
+// is pure: no clock, no store, no network. web/src/shared/onsite.ts decides what the page can know too; both
+// are tested against testdata/cases.json.
 package onsite
 
 import (

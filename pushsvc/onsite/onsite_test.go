@@ -22,15 +22,15 @@ type tableCase struct {
 	Now   time.Time
 	Zone  string
 	Seen  onsite.Seen
-	// Rule is what pages are told, where it is given.
+	// Rule is what pages are told, if anything.
 	Rule json.RawMessage
 	// Reason is empty where the pop-up applies.
 	Reason onsite.Reason
-	// PageCannotTell says that the page takes it for one that applies.
+	// PageCannotTell means that the page takes the pop-up for one that applies.
 	PageCannotTell bool
 }
 
-// usual is when cases without a time of their own are.
+// usual is the time of cases that don't state one.
 var usual = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 
 func table(t *testing.T) []tableCase {
@@ -87,7 +87,7 @@ func TestTable(t *testing.T) {
 	}
 }
 
-// TestPublicEnds: what is over for the last clock on Earth is no longer told.
+// TestPublicEnds: a pop-up that has ended on every clock on Earth is no longer published.
 func TestPublicEnds(t *testing.T) {
 	for _, tt := range []struct {
 		zone string
@@ -109,13 +109,12 @@ func TestPublicEnds(t *testing.T) {
 			t.Errorf("%s at %s: %v", tt.zone, tt.now, got)
 		}
 	}
-	if _, told := onsite.Public(&popup.Popup{State: popup.Paused}, usual); told {
-		t.Error("pages are told of a paused one")
+	if _, ok := onsite.Public(&popup.Popup{State: popup.Paused}, usual); ok {
+		t.Error("a paused pop-up is published")
 	}
 }
 
-// TestDayStart: days are those of the calendar, also where they have 23 or 25
-// hours, or no midnight.
+// TestDayStart: days are calendar days, also those with 23 or 25 hours and those without a midnight.
 func TestDayStart(t *testing.T) {
 	for _, tt := range []struct{ zone, now, want string }{
 		{"UTC", "2026-11-23T23:59:59Z", "2026-11-23T00:00:00Z"},
@@ -137,8 +136,7 @@ func TestDayStart(t *testing.T) {
 	}
 }
 
-// TestDaysNeverGoBack walks hours through two years in zones that change their
-// clocks in odd ways.
+// TestDaysNeverGoBack checks every hour of two years in zones with odd clock changes.
 func TestDaysNeverGoBack(t *testing.T) {
 	for _, name := range []string{"Europe/Berlin", "America/Santiago", "Africa/Casablanca", "Australia/Lord_Howe", "Asia/Beirut", "America/Havana"} {
 		zone, err := time.LoadLocation(name)
@@ -156,10 +154,10 @@ func TestDaysNeverGoBack(t *testing.T) {
 	}
 }
 
-// visitors are as many as the A/B tests look at.
+// visitors is how many visitors the A/B tests assign.
 const visitors = 10_000
 
-// near wants a count within three standard deviations of a share.
+// near checks that a count is within three standard deviations of a share.
 func near(t *testing.T, what string, got int, share float64) {
 	t.Helper()
 	mean, sigma := visitors*share, math.Sqrt(visitors*share*(1-share))
@@ -200,7 +198,7 @@ func TestAssign(t *testing.T) {
 	if v := onsite.Assign("a.example", plain, "x"); v != popup.Base {
 		t.Errorf("variant %q of a pop-up without", v)
 	}
-	// Who was watched only stays so when variants are changed.
+	// The control group stays the same when variants change.
 	wider := *p
 	wider.Variants = p.Variants[:1]
 	for i := range 1000 {
@@ -211,8 +209,7 @@ func TestAssign(t *testing.T) {
 	}
 }
 
-// TestAssignGolden: a release that put visitors into other variants would spoil
-// every test that is running.
+// TestAssignGolden: a release that moved visitors to other variants would spoil every running test.
 func TestAssignGolden(t *testing.T) {
 	p := &popup.Popup{ID: "sale", Control: 20, Variants: []popup.Variant{{ID: "a", Weight: 1}, {ID: "b", Weight: 1}}}
 	var got []string
@@ -259,7 +256,7 @@ func TestZone(t *testing.T) {
 		{"", "../../etc/passwd", "UTC"},
 		{"", strings.Repeat("x", 5000), "UTC"},
 	} {
-		for range 2 { // the second one is remembered
+		for range 2 { // the second one is cached
 			if got := onsite.Zone(&popup.Popup{TimeZone: tt.popup}, tt.visitor).String(); got != tt.want {
 				t.Errorf("%q, %.20q: %s", tt.popup, tt.visitor, got)
 			}

@@ -12,9 +12,8 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/popup"
 )
 
-// pathAllowed reports whether a page's path is one of those in which something may
-// show. Paths and patterns are compared in their canonical form. The same rule is in
-// the browser: shared/path.ts.
+// pathAllowed reports whether a page's path is in paths. Paths and patterns are compared in canonical form.
+// The browser has the same rule: shared/path.ts.
 func pathAllowed(paths popup.Paths, path string) bool {
 	path = canonicalPath(path)
 	matches := func(pattern string) bool { return glob(canonicalParts(pattern), path) }
@@ -26,9 +25,9 @@ var (
 	escapes      = regexp.MustCompile(`(?i)(%[0-9a-f]{2})+`)
 )
 
-// canonicalPath is a path as people write it: without escapes (RFC 3986 2.1) where
-// they are UTF-8, in Unicode's form C. An escaped slash stays escaped: it separates
-// no segments. Escapes that are not UTF-8 are in upper case.
+// canonicalPath returns a path as people write it: without escapes (RFC 3986 2.1) if they are UTF-8, in
+// Unicode's form C. An escaped slash stays escaped, since it separates no segments. Escapes that are not
+// UTF-8 are in upper case.
 func canonicalPath(path string) string {
 	if isPlain(path) {
 		return path
@@ -43,7 +42,7 @@ func canonicalPath(path string) string {
 	return norm.NFC.String(path)
 }
 
-// isPlain reports whether a path is its own canonical form, as most are.
+// isPlain reports whether a path is its own canonical form. Most are.
 func isPlain(path string) bool {
 	for i := range len(path) {
 		if path[i] == '%' || path[i] >= utf8.RuneSelf {
@@ -53,8 +52,8 @@ func isPlain(path string) bool {
 	return true
 }
 
-// canonicalParts are the canonical forms of what stands between the stars of a
-// pattern. An escaped star is no star: it is one character of a name.
+// canonicalParts returns the canonical forms of a pattern's parts between the stars. An escaped star is a
+// plain character of a name.
 func canonicalParts(pattern string) []string {
 	parts := strings.Split(pattern, "*")
 	if !isPlain(pattern) {

@@ -8,46 +8,43 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/popup"
 )
 
-// Page is where a visitor is, and how they came. It is what the page says of
-// itself: anybody may say anything.
+// Page is where a visitor is, and how they came there. The page reports it, so it can't be trusted.
 type Page struct {
 	Path string `json:"path"`
-	// Query is the address's, with or without its question mark.
+	// Query is the URL's, with or without its question mark.
 	Query string `json:"query,omitempty"`
-	// Referrer is an URL; empty where there is none.
+	// Referrer is a URL; may be empty.
 	Referrer string `json:"referrer,omitempty"`
-	// UTM is of the visit; what it lacks is taken from Query.
+	// UTM is that of the visit; missing parts are taken from Query.
 	UTM popup.UTM `json:"utm,omitzero"`
 	// Device is "desktop", "phone" or "tablet".
 	Device string `json:"device,omitempty"`
 	// Language is a BCP 47 tag.
 	Language string `json:"language,omitempty"`
-	// Visits counts this one; 1 is a new visitor's.
+	// Visits includes this one; 1 means a new visitor.
 	Visits int64 `json:"visits,omitempty"`
 }
 
-// Reason is why a pop-up is not for a visitor on a page at a time; empty where it
-// is.
+// Reason is why a pop-up does not apply to a visitor on a page; empty if it applies.
 type Reason string
 
-// The reasons.
 const (
-	NotRunning Reason = "state"
-	NotPath    Reason = "path"
-	NotQuery   Reason = "query"
-	NotComing  Reason = "referrer"
-	NotUTM     Reason = "utm"
-	NotDevice  Reason = "device"
-	NotTongue  Reason = "language"
-	NotVisitor Reason = "visitors"
-	NotYet     Reason = "from"
-	NotAnyMore Reason = "until"
-	CapSession Reason = "session"
-	CapDay     Reason = "day"
-	CapAll     Reason = "lifetime"
+	NotRunning  Reason = "state"
+	NotPath     Reason = "path"
+	NotQuery    Reason = "query"
+	NotReferrer Reason = "referrer"
+	NotUTM      Reason = "utm"
+	NotDevice   Reason = "device"
+	NotLanguage Reason = "language"
+	NotVisitor  Reason = "visitors"
+	NotYet      Reason = "from"
+	NotAnyMore  Reason = "until"
+	CapSession  Reason = "session"
+	CapDay      Reason = "day"
+	CapAll      Reason = "lifetime"
 )
 
-// Place says whether where holds on the page.
+// Place checks a pop-up's conditions on the page and the visitor.
 func Place(where *popup.Where, page Page) Reason {
 	query, _ := url.ParseQuery(strings.TrimPrefix(page.Query, "?"))
 	switch {
@@ -56,13 +53,13 @@ func Place(where *popup.Where, page Page) Reason {
 	case !queryHas(where.Query, query):
 		return NotQuery
 	case len(where.Referrer) > 0 && !like(host(page.Referrer), hosts(where.Referrer)...):
-		return NotComing
+		return NotReferrer
 	case !utmIs(where.UTM, page.UTM, query):
 		return NotUTM
 	case len(where.Devices) > 0 && !slices.Contains(where.Devices, page.Device):
 		return NotDevice
 	case len(where.Languages) > 0 && !speaks(where.Languages, page.Language):
-		return NotTongue
+		return NotLanguage
 	case where.Visitors == "new" && page.Visits > 1, where.Visitors == "returning" && page.Visits <= 1:
 		return NotVisitor
 	}
@@ -97,7 +94,7 @@ func speaks(languages []string, tag string) bool {
 	return slices.ContainsFunc(languages, func(l string) bool { return strings.HasPrefix(tag, strings.ToLower(l)+"-") })
 }
 
-// host is the host name of an URL; empty where there is none.
+// host returns the host name of a URL; empty if it has none.
 func host(address string) string {
 	u, err := url.Parse(address)
 	if err != nil {
@@ -106,14 +103,13 @@ func host(address string) string {
 	return strings.ToLower(u.Hostname())
 }
 
-// like says whether one of the patterns covers the whole text; * stands for
-// anything. The time is bounded by the product of their lengths.
+// like reports whether one of the patterns matches the whole text; * matches any text. The time is bounded by
+// the product of their lengths.
 func like(text string, patterns ...string) bool {
 	return slices.ContainsFunc(patterns, func(p string) bool { return glob(strings.Split(p, "*"), text) })
 }
 
-// glob reports whether a pattern covers the whole text; parts are what stands
-// between its stars.
+// glob reports whether a pattern matches the whole text; parts are the pattern's parts between its stars.
 func glob(parts []string, text string) bool {
 	if len(parts) == 1 {
 		return parts[0] == text

@@ -9,26 +9,25 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/popup"
 )
 
-// Rule is what every page is told about a running pop-up, so that it need not ask
-// where none can apply (web/src/shared/onsite.ts). Whoever loads a page can read
-// it: there is nothing in it about what the pop-up says and for whom it is.
+// Rule is what every page is told about a running pop-up, so that the page asks the server only where one may
+// apply (web/src/shared/onsite.ts). Anyone who loads a page can read it, so it contains neither the content
+// nor the audience.
 type Rule struct {
 	ID    string      `json:"id"`
 	Where popup.Where `json:"where,omitzero"`
 	When  popup.When  `json:"when,omitzero"`
-	// From and Until are milliseconds since 1970, or, by the visitor's clock, a
-	// time without a zone.
+	// From and Until are milliseconds since 1970 or, by the visitor's clock, a time without a zone.
 	From  any `json:"from,omitempty"`
 	Until any `json:"until,omitempty"`
 	// Session is the pop-up's cap.
 	Session  int `json:"session,omitempty"`
 	Priority int `json:"priority,omitempty"`
-	// Free is true for what does not count among all pop-ups of a session.
+	// Free is true for a pop-up that does not count towards the session's limit.
 	Free bool `json:"free,omitempty"`
 }
 
-// Public makes the rule of a pop-up. False where it is over everywhere on Earth,
-// or not running.
+// Public returns the rule of a pop-up. It returns false if the pop-up is not running or has ended everywhere
+// on Earth.
 func Public(p *popup.Popup, now time.Time) (Rule, bool) {
 	r := Rule{ID: p.ID, Where: p.Where, When: p.When, Session: p.Caps.Session, Priority: p.Priority, Free: Uncounted(p.Kind)}
 	r.Where.Referrer = hosts(p.Where.Referrer)
@@ -57,8 +56,8 @@ func Public(p *popup.Popup, now time.Time) (Rule, bool) {
 	return r, p.State == popup.Running
 }
 
-// Uncounted says whether a kind does not count among all pop-ups of a session or
-// day: an inbox waits to be opened.
+// Uncounted reports whether a kind does not count towards the limits per session and day: an inbox waits
+// until it is opened.
 func Uncounted(kind popup.Kind) bool { return kind == popup.Inbox }
 
 func lower(list []string) []string {
@@ -69,8 +68,8 @@ func lower(list []string) []string {
 	return out
 }
 
-// hosts are patterns of host names as browsers write hosts: in lower case, and in
-// ASCII where they are beyond it (RFC 5890).
+// hosts returns patterns of host names as browsers write hosts: in lower case, non-ASCII names in ASCII (RFC
+// 5890).
 func hosts(list []string) []string {
 	out := lower(list)
 	for i, host := range out {

@@ -54,13 +54,13 @@ func TestText(t *testing.T) {
 			continue
 		}
 		if got, err := text.Render(plain); got != want || err != nil {
-			t.Errorf("%q gives %q, %v; want %q", in, got, err, want)
+			t.Errorf("%q renders %q, %v; want %q", in, got, err, want)
 		}
 	}
 }
 
-// TestRefused: what could take long or grow is no part of it, nor is what is no
-// template.
+// TestRefused: Compile refuses tags and filters that could take long or grow, and texts that are not
+// templates.
 func TestRefused(t *testing.T) {
 	for in, says := range map[string]string{
 		"{% for i in (1..1000000000) %}x{% endfor %}":   `tag "for"`,
@@ -84,7 +84,7 @@ func TestRefused(t *testing.T) {
 		"{% if profile.x | json %}{% endif %}":          `filter "json"`,
 		"Hello {{ profile.Name":                         `{{ that is not closed, before " profile.Name"`,
 		"Hello {{ profile.Name }}, {% if x":             "{% that is not closed",
-		"{% endif %}":                                   "has a {% endif %} where",
+		"{% endif %}":                                   "has a {% endif %} outside",
 	} {
 		if _, err := personal.Compile(in); err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("%q: %v; want %s", in, err, says)
@@ -143,7 +143,7 @@ func TestPopup(t *testing.T) {
 	}
 }
 
-// TestPopupAddress: what a profile has does not make another address of a link.
+// TestPopupAddress: a profile's values can't change a link into another address.
 func TestPopupAddress(t *testing.T) {
 	c, err := personal.CompilePopup(&popup.Popup{Click: popup.Action{Do: "open", URL: "/x{{ profile.x }}"}})
 	if err != nil {
@@ -187,8 +187,7 @@ func FuzzText(f *testing.F) {
 	})
 }
 
-// TestEscapedKeys: a visitor who gives an object for a name brings no markup of
-// theirs into the HTML by its keys.
+// TestEscapedKeys: an object instead of a name can't bring markup into the HTML by its keys.
 func TestEscapedKeys(t *testing.T) {
 	for _, source := range []string{"{{ profile.Name }}", "{{ profile }}", "{{ profile.List | join: ' ' }}", "{{ profile.Name | first }}", "{{ profile.List | append: profile.Name }}"} {
 		text, err := personal.Compile(source)
@@ -203,9 +202,8 @@ func TestEscapedKeys(t *testing.T) {
 	}
 }
 
-// TestCorpus has strings that browsers have run as scripts in what a visitor can
-// give: they are words where words are shown, text and an attribute's value in
-// HTML, and change no link's host.
+// TestCorpus fills in strings that browsers have run as scripts. They stay words in text, and text or an
+// attribute's value in HTML, and change no link's host.
 func TestCorpus(t *testing.T) {
 	folder := os.Getenv("WEBPUSH_TESTDATA")
 	file, err := os.ReadFile(filepath.Join(folder, "adversarial", "xss.jsonl"))

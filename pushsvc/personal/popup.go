@@ -10,14 +10,13 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/popup"
 )
 
-// Popup is a pop-up whose templates are compiled. It may be used by many
-// goroutines.
+// Popup is a pop-up whose templates are compiled. It is safe for concurrent use.
 type Popup struct {
 	popup *popup.Popup
 	texts map[string]*Text // by source
 }
 
-// Message is what one visitor is told.
+// Message is what one visitor sees.
 type Message struct {
 	Content popup.Content
 	Click   popup.Action
@@ -64,9 +63,8 @@ func (c *Popup) Attributes() (found []string) {
 	return found
 }
 
-// Render fills in one variant. values are Plain's, escaped are Escaped's: those
-// go into HTML. An address that is none any more, once it is filled in, is an
-// error: the pop-up can't be shown to this visitor.
+// Render fills in one variant. values are made by Plain; escaped are made by Escaped, for HTML. A filled-in
+// address that is not valid is an error: the pop-up can't be shown to this visitor.
 func (c *Popup) Render(variant string, values, escaped Values) (Message, error) {
 	content, click, theme := c.popup.Variant(variant)
 	m := Message{clone(content), click, theme}
@@ -96,9 +94,8 @@ func (c *Popup) Render(variant string, values, escaped Values) (Message, error) 
 	return m, err
 }
 
-// climbs says whether a browser would go up from where an address seems to be (URL,
-// dot path segments): whoever can fill in a profile could lead a click anywhere on
-// the site.
+// climbs reports whether a path has dot segments (RFC 3986 3.3), which browsers resolve: a visitor who
+// controls their profile could point a click anywhere on the site.
 func climbs(address string) bool {
 	path, _, _ := strings.Cut(address, "#")
 	path, _, _ = strings.Cut(path, "?")
@@ -110,7 +107,7 @@ func climbs(address string) bool {
 	return false
 }
 
-// use is what becomes of a text.
+// use is how a text is used.
 type use int
 
 const (

@@ -1,6 +1,5 @@
-// Package personal fills texts with what is known of a visitor: Liquid templates
-// without loops and variables of their own, so that the time and the memory that
-// one takes are bounded by its length, and by that of what is filled in.
+// Package personal fills texts with what is known about a visitor. The templates are Liquid without loops and
+// variables, so time and memory are bounded by the length of the template and of its values.
 package personal
 
 import (
@@ -19,30 +18,30 @@ import (
 	"github.com/osteele/liquid"
 )
 
-// MaxOutput is the longest text that a template may give, in bytes.
+// MaxOutput is the longest text that a template may render, in bytes.
 const MaxOutput = 128 << 10
 
-// Values are what templates can name.
+// Values are the values that templates can name.
 type Values map[string]any
 
-// Text is a compiled template. It may be used by many goroutines.
+// Text is a compiled template. It is safe for concurrent use.
 type Text struct {
-	template *liquid.Template // nil where the text is the same for everybody
+	template *liquid.Template // nil if the text has no template
 	plain    string
 }
 
-// tags are those that take no more time than they are long. There is no "for",
-// and no "assign" either: it could double a text again and again.
+// tags are the tags whose time is bounded by their length. "for" is missing, and "assign" too, which could
+// double a text repeatedly.
 var tags = []string{"if", "elsif", "else", "endif", "unless", "endunless", "case", "when", "endcase", "comment", "endcomment"}
 
-// filters are those that give no more than they get, or a fixed amount.
+// filters are the filters whose output is at most as long as their input, or of fixed length.
 var filters = []string{
 	"default", "upcase", "downcase", "capitalize", "strip", "lstrip", "rstrip", "escape", "url_encode", "truncate",
 	"size", "first", "last", "round", "ceil", "floor", "abs", "plus", "minus", "times", "divided_by", "modulo",
 	"append", "prepend", "join", "strip_html", "strip_newlines", "newline_to_br",
 }
 
-// engine has Liquid's own filters, but for one that panics.
+// engine has Liquid's own filters, except truncate, which can panic.
 var engine = func() *liquid.Engine {
 	e := liquid.NewEngine()
 	e.RegisterFilter("truncate", truncate)
@@ -57,13 +56,13 @@ func truncate(s string, length func(int) int, ellipsis func(string) string) stri
 	return string(runes[:max(0, n-len([]rune(end)))]) + end
 }
 
-// place is one place of a template.
+// place matches a tag or an output of a template.
 var place = regexp.MustCompile(`(?s)\{%-?\s*(\w*)(.*?)-?%\}|\{\{-?(.*?)-?\}\}`)
 
-// quoted is a text within an expression.
+// quoted matches a string literal in an expression.
 var quoted = regexp.MustCompile(`"[^"]*"|'[^']*'`)
 
-// Compile reads a template. Its faults are for whoever wrote it.
+// Compile compiles a template. Its errors are worded for the template's author.
 func Compile(source string) (*Text, error) {
 	if !strings.Contains(source, "{{") && !strings.Contains(source, "{%") {
 		return &Text{plain: source}, nil
@@ -79,7 +78,7 @@ func Compile(source string) (*Text, error) {
 			}
 		}
 	}
-	// The engine takes what is never closed for plain text.
+	// The engine takes an opened but never closed {{ or {% for plain text.
 	rest := place.ReplaceAllString(source, " ")
 	for _, open := range []string{"{{", "{%"} {
 		if _, from, ok := strings.Cut(rest, open); ok {
@@ -96,17 +95,17 @@ func Compile(source string) (*Text, error) {
 	return &Text{template: t}, nil
 }
 
-// names are what templates may name: what Render is given.
+// names are the names that templates may use: Render's values.
 var names = []string{"profile", "site", "device", "language", "visits"}
 
-// own are Liquid's words, which name nothing.
+// own are Liquid's keywords.
 var own = []string{"and", "or", "contains", "true", "false", "nil", "null", "empty", "blank"}
 
-// token is a part of an expression: a name or a number, or a sign.
+// token matches a part of an expression: a name, a number or a sign.
 var token = regexp.MustCompile(`[\pL\pN_][\pL\pN_-]*|\S`)
 
-// unknownName is the first one in a template that stands for nothing, as names that
-// are misspelt do; empty where there is none.
+// unknownName returns the first name in a template that is not known, such as a misspelt one; empty if all
+// are known.
 func unknownName(source string) string {
 	for _, m := range place.FindAllStringSubmatch(source, -1) {
 		before := ""
@@ -122,7 +121,7 @@ func unknownName(source string) string {
 	return ""
 }
 
-// attribute is one of the profile's in an expression.
+// attribute matches a profile's attribute in an expression.
 var attribute = regexp.MustCompile(`(?:^|[^\pL\pN_.])profile\.([\pL\pN_][\pL\pN_-]*)`)
 
 // Attributes returns the attributes that a template names.
@@ -135,18 +134,18 @@ func Attributes(source string) (found []string) {
 	return found
 }
 
-// faults have what the engine says, and what that means.
+// faults maps the engine's messages to plain ones.
 var faults = []struct {
 	says  *regexp.Regexp
 	means string
 }{
 	{regexp.MustCompile(`unterminated "(\w+)" block`), "has a {%% %[1]s %%} without its {%% end%[1]s %%}"},
-	{regexp.MustCompile(`Liquid error: (\w+) not inside`), "has a {%% %s %%} where there is nothing that it belongs to"},
-	{regexp.MustCompile(`(?s)syntax error in "\s*" in`), "has a {{ }} or a tag that is empty%.0s"},
-	{regexp.MustCompile(`(?s)syntax error in "(.*?)" in`), "has %s, which is not as Liquid writes it"},
+	{regexp.MustCompile(`Liquid error: (\w+) not inside`), "has a {%% %s %%} outside of the block that it belongs to"},
+	{regexp.MustCompile(`(?s)syntax error in "\s*" in`), "has an empty {{ }} or tag%.0s"},
+	{regexp.MustCompile(`(?s)syntax error in "(.*?)" in`), "has %s, which is not valid Liquid"},
 }
 
-// inWords says what a fault means, for who wrote the template.
+// inWords explains a fault to the template's author.
 func inWords(fault string) string {
 	for _, f := range faults {
 		m := f.says.FindStringSubmatch(fault)
@@ -159,17 +158,17 @@ func inWords(fault string) string {
 		}
 		return fmt.Sprintf(f.means, what)
 	}
-	return "is no Liquid template: " + strings.TrimPrefix(fault, "Liquid error: ")
+	return "is not a Liquid template: " + strings.TrimPrefix(fault, "Liquid error: ")
 }
 
-// single is a = that should be two.
+// single matches a = that should be ==.
 var single = regexp.MustCompile(`[^=!<>]=[^=]`)
 
-// parse is the engine's, whose faults may be panics.
+// parse runs the engine's parser, which may panic on faults.
 func parse(source string) (t *liquid.Template, err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			err = errors.New("a tag is not as Liquid writes it")
+			err = errors.New("a tag is not valid Liquid")
 		}
 	}()
 	t, fault := engine.ParseString(source)
@@ -179,7 +178,7 @@ func parse(source string) (t *liquid.Template, err error) {
 	return t, nil
 }
 
-// Render fills in the values. What is not there is an empty text.
+// Render fills in the values. A missing value is an empty text.
 func (t *Text) Render(values Values) (out string, err error) {
 	if t.template == nil {
 		return t.plain, nil
@@ -206,11 +205,11 @@ func (w *bounded) Write(p []byte) (int, error) {
 	return w.b.Write(p)
 }
 
-// Plain makes values fit for texts: whole numbers without their exponent.
+// Plain prepares values for texts: whole numbers lose their exponent.
 func Plain(v any) any { return walk(v, func(s string) string { return s }) }
 
-// Escaped makes values fit for HTML, as text and in quoted attributes; keys as well,
-// which come from browsers too.
+// Escaped prepares values for HTML, as text and in quoted attributes. It escapes keys too, since browsers
+// send them.
 func Escaped(v any) any { return walk(v, html.EscapeString) }
 
 func walk(v any, each func(string) string) any {
