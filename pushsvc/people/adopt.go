@@ -5,29 +5,32 @@ import (
 	"slices"
 )
 
-// Adopt works out what changes where a profile of another site comes to this one, with
-// its history. Who has the same identity, proven both or neither, is the same person;
-// an identity that only one of two has proven is that one's, and the other claims it.
-// An anonymous profile of the same browser becomes part of the other. What was seen
-// last counts where both say something else; counts are added. renamed are new ids of
-// pop-ups. The site's own counters are not the profile's, and come by themselves.
+// Adopt returns what changes when a profile with its history moves here from another site. renamed maps old
+// ids of pop-ups to new ones.
+//
+//   - Profiles with the same identity, both proven or both unproven, are one person.
+//   - An identity that only one of two profiles has proven belongs to that one; the other claims it.
+//   - An anonymous profile of the same browser is merged into the other.
+//   - Of two different values, the one of the profile seen last wins; counts are added.
+//
+// The site's own counters are not part of the profile and are moved separately.
 func Adopt(tx Tx, in *Profile, records []EventRecord, renamed map[string]string) (Change, bool, error) {
-	a := &applier{tx: tx, b: Batch{At: in.Seen}, loaded: map[string]*person{}}
+	a := &applier{tx: tx, batch: Batch{At: in.Seen}, loaded: map[string]*person{}}
 	var err error
 	if a.counts, err = tx.Counts(); err != nil {
 		return Change{}, false, err
 	}
 	before := a.counts
-	p := &person{Profile: newcomer(in, renamed), records: slices.Clone(records)}
+	p := &person{Profile: movedProfile(in, renamed), records: slices.Clone(records)}
 	a.loaded[p.ID], a.order = p, append(a.order, p)
-	keep, err := a.meet(p, in.Identities)
+	keep, err := a.mergeByIdentity(p, in.Identities)
 	if err != nil {
 		return Change{}, false, err
 	}
-	if keep, err = a.meetDevices(keep, p, in); err != nil {
+	if keep, err = a.mergeByDevice(keep, p, in); err != nil {
 		return Change{}, false, err
 	}
-	if err := a.bring(keep, in); err != nil {
+	if err := a.moveIdentities(keep, in); err != nil {
 		return Change{}, false, err
 	}
 	for _, d := range keep.Devices {
@@ -46,7 +49,7 @@ func Adopt(tx Tx, in *Profile, records []EventRecord, renamed map[string]string)
 			a.change.Drop = append(a.change.Drop, q.ID)
 			a.keepClaims(q, nil)
 		case !q.dropped:
-			if err := a.keep(q); err != nil {
+			if err := a.putProfile(q); err != nil {
 				return Change{}, false, err
 			}
 		}
@@ -57,8 +60,8 @@ func Adopt(tx Tx, in *Profile, records []EventRecord, renamed map[string]string)
 	return a.change, keep != p, nil
 }
 
-// newcomer is the profile without what it has yet to get here.
-func newcomer(in *Profile, renamed map[string]string) *Profile {
+// movedProfile returns the profile without its identities and history, with the new ids of pop-ups.
+func movedProfile(in *Profile, renamed map[string]string) *Profile {
 	p := *in
 	p.Identities, p.History = nil, nil
 	p.Claims, p.Devices, p.Shown = slices.Clone(in.Claims), slices.Clone(in.Devices), slices.Clone(in.Shown)
@@ -77,24 +80,24 @@ func newcomer(in *Profile, renamed map[string]string) *Profile {
 	return &p
 }
 
-// meet makes the newcomer one with who has an identity of theirs, as far as both have
-// proven it, or neither has.
-func (a *applier) meet(p *person, identities []Identity) (*person, error) {
+// mergeByIdentity merges the newcomer into the profile that has one of its identities, if both have proven it or neither
+// has.
+func (a *applier) mergeByIdentity(p *person, identities []Identity) (*person, error) {
 	for _, i := range identities {
-		holder, err := a.by(i)
+		holder, err := a.profileBy(i)
 		if err != nil {
 			return nil, err
 		}
 		if holder != nil && holder.Proven == p.Proven {
-			a.unite(holder, p)
+			a.mergeInto(holder, p)
 			return holder, nil
 		}
 	}
 	return p, nil
 }
 
-// meetDevices settles whose the newcomer's browsers are that are known here.
-func (a *applier) meetDevices(keep, p *person, in *Profile) (*person, error) {
+// mergeByDevice decides whose the newcomer's browsers are, where this site knows them too.
+func (a *applier) mergeByDevice(keep, p *person, in *Profile) (*person, error) {
 	for _, d := range in.Devices {
 		found, err := a.tx.ProfileOf(d.ID)
 		if err != nil {
@@ -104,15 +107,15 @@ func (a *applier) meetDevices(keep, p *person, in *Profile) (*person, error) {
 			continue
 		}
 		other := a.load(found)
-		known := keep != p || in.somebody()
+		known := keep != p || in.loggedIn()
 		switch {
 		case other == keep || other.dropped:
-		case !other.somebody():
-			a.unite(keep, other)
+		case !other.loggedIn():
+			a.mergeInto(keep, other)
 		case !known:
-			a.unite(other, keep)
+			a.mergeInto(other, keep)
 			keep = other
-		default: // two people share the browser: who used it last has it
+		default: // two people share the browser: the last user keeps it
 			if i := other.device(d.ID); i >= 0 && other.Devices[i].Seen.Before(d.Seen) {
 				other.takeDevice(d.ID)
 			} else {
@@ -123,11 +126,10 @@ func (a *applier) meetDevices(keep, p *person, in *Profile) (*person, error) {
 	return keep, nil
 }
 
-// bring gives the newcomer the identities that are theirs here, and claims of the
-// others.
-func (a *applier) bring(keep *person, in *Profile) error {
+// moveIdentities adds the newcomer's identities that are free here. It keeps the others as claims.
+func (a *applier) moveIdentities(keep *person, in *Profile) error {
 	for _, i := range in.Identities {
-		holder, err := a.by(i)
+		holder, err := a.profileBy(i)
 		switch {
 		case err != nil:
 			return err
@@ -150,8 +152,8 @@ func (a *applier) bring(keep *person, in *Profile) error {
 	return nil
 }
 
-// unite makes two profiles the first one.
-func (a *applier) unite(into, from *person) {
+// mergeInto merges the profile from into the profile into.
+func (a *applier) mergeInto(into, from *person) {
 	same := len(from.Devices) == 1 && len(into.Devices) == 1 && from.Devices[0].ID == into.Devices[0].ID
 	if !into.Proven && !same && len(into.Devices) > 0 && len(from.Devices) > 0 {
 		for _, p := range []*person{into, from} {
@@ -178,7 +180,7 @@ func (a *applier) unite(into, from *person) {
 	into.Devices = slices.Clone(into.Devices)
 	for _, d := range from.Devices {
 		if i := into.device(d.ID); i >= 0 {
-			into.Devices[i] = into.Devices[i].join(d)
+			into.Devices[i] = into.Devices[i].merge(d)
 		} else {
 			into.Devices = append(into.Devices, d)
 		}
@@ -189,8 +191,8 @@ func (a *applier) unite(into, from *person) {
 	from.dropped, from.records = true, nil
 }
 
-// join is one device of what two sites know of the same.
-func (d Device) join(o Device) Device {
+// join merges two sites' records of one device.
+func (d Device) merge(o Device) Device {
 	if o.Created.Before(d.Created) {
 		d.Created = o.Created
 	}
@@ -201,7 +203,7 @@ func (d Device) join(o Device) Device {
 	return d
 }
 
-// Plus are both counts in one, but for those of rows, which are the store's to count.
+// Plus adds the counts, except those of rows, which the store counts.
 func (n Counts) Plus(o Counts) Counts {
 	n.RefusedProfiles += o.RefusedProfiles
 	n.RefusedEvents += o.RefusedEvents
@@ -213,5 +215,5 @@ func (n Counts) Plus(o Counts) Counts {
 	return n
 }
 
-// Join are both totals in one.
+// Join adds two totals.
 func (t EventTotal) Join(o EventTotal) EventTotal { return t.Plus(o.EventCount, o.Value()) }

@@ -14,11 +14,11 @@ type OpKind string
 
 // The operations, CleverTap's $incr, $decr, $set, $add, $remove and $delete.
 const (
-	// OpIncrement and OpDecrement change a number; one that is not there begins
-	// at 0, but not within another attribute.
+	// OpIncrement and OpDecrement change a number. A missing attribute begins at 0, but not within another
+	// attribute.
 	OpIncrement OpKind = "incr"
 	OpDecrement OpKind = "decr"
-	// OpSet, OpAdd and OpRemove change a list of values, each there once.
+	// OpSet, OpAdd and OpRemove change a list of distinct values.
 	OpSet    OpKind = "set"
 	OpAdd    OpKind = "add"
 	OpRemove OpKind = "remove"
@@ -26,7 +26,7 @@ const (
 	OpDelete OpKind = "delete"
 )
 
-// Known says whether k is one of the kinds.
+// Known reports whether k is one of the kinds.
 func (k OpKind) Known() bool {
 	return slices.Contains([]OpKind{OpIncrement, OpDecrement, OpSet, OpAdd, OpRemove, OpDelete}, k)
 }
@@ -38,16 +38,16 @@ type Op struct {
 	Value any    `json:"value"`
 }
 
-// maxPath is how many steps a path has at most.
+// maxPath is the maximum number of steps of a path.
 const maxPath = 8
 
-// step is one step of a path: a key, or an index where the key is empty.
+// step is one step of a path: a key, or an index if the key is empty.
 type step struct {
 	key   string
 	index int
 }
 
-// parsePath takes "A[0].b" apart; nil where it is no path.
+// parsePath splits "A[0].b" into steps; nil if it is not a path.
 func parsePath(path string) (steps []step) {
 	for i, part := range strings.Split(path, ".") {
 		name, rest, _ := strings.Cut(part, "[")
@@ -75,17 +75,15 @@ func parsePath(path string) (steps []step) {
 	return steps
 }
 
-// maxOpWork bounds the operations of one batch: those that come after it has been
-// spent are left out. It is in the units of Tracked.Work, so that a list of 10,000
-// values may be added to five times.
+// maxOpWork bounds the operations of one batch, in the units of Tracked.Work; later ones are left out. A list
+// of 10,000 values may be added to five times.
 const maxOpWork = 400 << 10
 
-// nodeWork is what a value costs that an operation copies or compares.
+// nodeWork is the cost of one value that an operation copies or compares.
 const nodeWork = 8
 
-// applyOp changes the attributes, which are the caller's; what doesn't fit changes
-// nothing. Values are copied on the way, never changed in place. What it looked at
-// is added to work.
+// applyOp changes the attributes, a map that the caller owns; an operation that doesn't fit changes nothing.
+// Values are copied, never changed in place. The cost of what it read is added to work.
 func applyOp(attributes map[string]any, op Op, work *int) map[string]any {
 	*work += len(op.Key)
 	steps := parsePath(op.Key)
@@ -99,7 +97,7 @@ func applyOp(attributes map[string]any, op Op, work *int) map[string]any {
 		return attributes
 	}
 	fn := func(old any) (any, bool) { return operate(op.Kind, old, value, work) }
-	out, ok := change(attributes[steps[0].key], steps[1:], fn, work)
+	out, ok := changeAt(attributes[steps[0].key], steps[1:], fn, work)
 	switch {
 	case !ok:
 	case out == nil:
@@ -110,9 +108,9 @@ func applyOp(attributes map[string]any, op Op, work *int) map[string]any {
 	return attributes
 }
 
-// change replaces what lies at the end of the path with what fn makes of it;
-// nil removes it. False where the path leads nowhere or fn refuses.
-func change(at any, steps []step, fn func(any) (any, bool), work *int) (any, bool) {
+// changeAt replaces the value at the end of the path with fn's result; nil removes it. It returns false if the
+// path leads nowhere or fn refuses.
+func changeAt(at any, steps []step, fn func(any) (any, bool), work *int) (any, bool) {
 	if len(steps) == 0 {
 		return fn(at)
 	}
@@ -123,7 +121,7 @@ func change(at any, steps []step, fn func(any) (any, bool), work *int) (any, boo
 			return nil, false
 		}
 		*work += nodeWork * len(list)
-		v, ok := change(list[s.index], steps[1:], fn, work)
+		v, ok := changeAt(list[s.index], steps[1:], fn, work)
 		switch {
 		case !ok:
 			return nil, false
@@ -139,7 +137,7 @@ func change(at any, steps []step, fn func(any) (any, bool), work *int) (any, boo
 		return nil, false
 	}
 	*work += 8 * nodeWork * len(object) // a map costs more to copy than a list
-	v, ok := change(object[s.key], steps[1:], fn, work)
+	v, ok := changeAt(object[s.key], steps[1:], fn, work)
 	if !ok {
 		return nil, false
 	}
@@ -155,7 +153,7 @@ func change(at any, steps []step, fn func(any) (any, bool), work *int) (any, boo
 	return out, true
 }
 
-// operate is what an operation makes of a value.
+// operate returns the value after an operation; false if the operation doesn't fit.
 func operate(kind OpKind, old, value any, work *int) (any, bool) {
 	switch kind {
 	case OpIncrement, OpDecrement:
@@ -169,27 +167,27 @@ func operate(kind OpKind, old, value any, work *int) (any, bool) {
 		}
 		return have + n, !math.IsInf(have+n, 0) // JSON has no such number
 	case OpSet:
-		return listOr(distinct(nil, asList(value), work))
+		return listOrNil(distinct(nil, asList(value), work))
 	case OpAdd:
-		return listOr(distinct(asList(old), asList(value), work))
+		return listOrNil(distinct(asList(old), asList(value), work))
 	case OpRemove:
 		if old == nil {
 			return nil, false
 		}
 		gone := map[any]bool{}
 		for _, v := range asList(value) {
-			gone[mark(v, work)] = true
+			gone[valueKey(v, work)] = true
 		}
-		kept := slices.DeleteFunc(slices.Clone(asList(old)), func(v any) bool { return gone[mark(v, work)] })
-		return listOr(kept)
+		kept := slices.DeleteFunc(slices.Clone(asList(old)), func(v any) bool { return gone[valueKey(v, work)] })
+		return listOrNil(kept)
 	case OpDelete:
 		return nil, old != nil
 	}
 	return nil, false
 }
 
-// listOr is the list, or nothing where it is empty.
-func listOr(list []any) (any, bool) {
+// listOrNil returns the list, or nil if it is empty.
+func listOrNil(list []any) (any, bool) {
 	if len(list) == 0 {
 		return nil, true
 	}
@@ -206,15 +204,15 @@ func asList(v any) []any {
 	return []any{v}
 }
 
-// distinct adds values to a list, each once, the newest MaxList of them.
+// distinct adds values to a list, each once, and keeps the newest MaxList of them.
 func distinct(list, add []any, work *int) []any {
 	out := slices.Clone(list)
 	there := make(map[any]bool, len(list)+len(add))
 	for _, v := range list {
-		there[mark(v, work)] = true
+		there[valueKey(v, work)] = true
 	}
 	for _, v := range add {
-		if m := mark(v, work); !there[m] {
+		if m := valueKey(v, work); !there[m] {
 			there[m] = true
 			out = append(out, v)
 		}
@@ -223,10 +221,10 @@ func distinct(list, add []any, work *int) []any {
 }
 
 // composed is the mark of a list or an object.
-type composed string
+type compositeKey string
 
-// mark is the same for the same values.
-func mark(v any, work *int) any {
+// valueKey returns a key that is equal for equal values.
+func valueKey(v any, work *int) any {
 	switch v := v.(type) {
 	case string:
 		*work += nodeWork + len(v)/8
@@ -235,12 +233,12 @@ func mark(v any, work *int) any {
 		*work += nodeWork
 		return v
 	}
-	return composed(appendMark(nil, v, work))
+	return compositeKey(appendValueKey(nil, v, work))
 }
 
-// appendMark writes a value so that no two look alike: its kind, then what has a
-// length behind the length, objects in the order of their keys.
-func appendMark(b []byte, v any, work *int) []byte {
+// appendValueKey writes a value unambiguously: its kind, then its length where it has one, then its content.
+// Objects are in the order of their keys.
+func appendValueKey(b []byte, v any, work *int) []byte {
 	*work += nodeWork
 	switch v := v.(type) {
 	case string:
@@ -259,15 +257,15 @@ func appendMark(b []byte, v any, work *int) []byte {
 	case []any:
 		b = binary.AppendUvarint(append(b, 'l'), uint64(len(v)))
 		for _, item := range v {
-			b = appendMark(b, item, work)
+			b = appendValueKey(b, item, work)
 		}
 		return b
 	case map[string]any:
 		b = binary.AppendUvarint(append(b, 'o'), uint64(len(v)))
 		for _, key := range slices.Sorted(maps.Keys(v)) {
-			b = appendMark(appendMark(b, key, work), v[key], work)
+			b = appendValueKey(appendValueKey(b, key, work), v[key], work)
 		}
 		return b
 	}
-	return append(b, '?') // not of JSON: the whole is refused when it is stored
+	return append(b, '?') // not a JSON value: the row is refused when it is stored
 }

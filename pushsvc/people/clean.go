@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// Bounds of what browsers may say, beyond which it is cut or left out
-// (CleverTap's, so that sites that move see no difference).
+// Bounds of what browsers may send; the excess is cut or left out. They are CleverTap's, so that sites that
+// move see no difference.
 const (
 	MaxEventName  = 1024 // characters
 	MaxKey        = 1024 // characters
@@ -21,14 +21,13 @@ var reservedEvents = []string{
 	"Stayed", "UTM Visited", "App Launched", "Notification Sent", "Notification Viewed", "Notification Clicked",
 }
 
-// CleanEventName is the name as it is stored; false where it is none or
-// reserved.
+// CleanEventName returns the name as it is stored; false if it is empty or reserved.
 func CleanEventName(name string) (string, bool) {
 	name = strings.TrimSpace(cutRunes(strings.ReplaceAll(strings.ToValidUTF8(name, ""), "\x00", ""), MaxEventName))
 	return name, name != "" && !slices.Contains(reservedEvents, name)
 }
 
-// cleanKey strips what would be syntax in CleverTap's keys; "" is none.
+// cleanKey strips CleverTap's key syntax; "" if nothing is left.
 func cleanKey(key string) string {
 	key = strings.Map(func(r rune) rune {
 		if r == 0 || strings.ContainsRune(`.:$'"\`, r) {
@@ -38,15 +37,14 @@ func cleanKey(key string) string {
 	}, key)
 	key = strings.TrimSpace(cutRunes(strings.TrimSpace(key), MaxKey))
 	if key == "__proto__" {
-		return "" // means something else to scripts that read it
+		return "" // scripts that read it would take it for the prototype
 	}
 	return key
 }
 
-// CleanProps is what is stored of an event's properties or a profile's
-// attributes: at most MaxProps keys, MaxPropsDepth levels below, texts of MaxValue.
-// What is empty or null is left out; with nulls, null stays on the first level,
-// where it removes.
+// CleanProps returns what is stored of an event's properties or a profile's attributes: at most MaxProps
+// keys, MaxPropsDepth levels of objects, texts of MaxValue. Empty values and nulls are left out. If nulls is
+// true, a null on the first level stays: it removes the attribute.
 func CleanProps(props map[string]any, nulls bool) map[string]any {
 	left := MaxProps
 	return cleanObject(props, 0, &left, nulls)
@@ -57,7 +55,7 @@ func cleanObject(object map[string]any, depth int, left *int, nulls bool) map[st
 	for key := range object {
 		keys = append(keys, key)
 	}
-	slices.Sort(keys) // so that always the same ones are left out
+	slices.Sort(keys) // so that the same ones are always left out
 	var out map[string]any
 	for _, key := range keys {
 		clean := cleanKey(key)
@@ -74,8 +72,8 @@ func cleanObject(object map[string]any, depth int, left *int, nulls bool) map[st
 	return out
 }
 
-// cleanValue returns false where nothing is left. depth is the level of what the value
-// is in.
+// cleanValue returns false if nothing is left. depth is the level of the object or list that contains the
+// value.
 func cleanValue(value any, depth int, inList bool, left *int) (any, bool) {
 	switch v := value.(type) {
 	case string:
@@ -85,7 +83,7 @@ func cleanValue(value any, depth int, inList bool, left *int) (any, bool) {
 	case int:
 		return float64(v), true
 	case []any:
-		depth = below(depth, inList)
+		depth = listLevel(depth, inList)
 		if depth > MaxPropsDepth {
 			return nil, false
 		}
@@ -106,16 +104,16 @@ func cleanValue(value any, depth int, inList bool, left *int) (any, bool) {
 	return nil, false
 }
 
-// below is the level of a list: that of what it is in, and one more for a list in a
-// list, as CleverTap counts (web/src/compat/rules.ts).
-func below(depth int, inList bool) int {
+// listLevel returns the level of a list: that of its container, plus one for a list in a list, as CleverTap
+// counts (web/src/compat/rules.ts).
+func listLevel(depth int, inList bool) int {
 	if inList {
 		return depth + 1
 	}
 	return depth
 }
 
-// cutRunes cuts a text to so many characters.
+// cutRunes cuts a text to most characters.
 func cutRunes(s string, most int) string {
 	if len(s) <= most {
 		return s

@@ -7,24 +7,24 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
 )
 
-// MaxEntries is how many entries a batch may have.
+// MaxEntries is the maximum number of entries of a batch.
 const MaxEntries = 200
 
-// MaxOps is how many operations all entries of a batch may have together.
+// MaxOps is the maximum number of operations of a batch, over all entries.
 const MaxOps = 1000
 
-// Bounds of one site. What is beyond them is counted and left out.
+// Bounds of one site. The excess is counted and left out.
 const (
 	// MaxSiteEvents is how many event names a site counts.
 	MaxSiteEvents = 500
 	// MaxAnonymous is how many anonymous profiles a site keeps.
 	MaxAnonymous = 1_000_000
-	// MaxKnown is how many profiles there may be for the first login of somebody
-	// whom the site doesn't vouch for to make one more: anybody can post those.
+	// MaxKnown is the number of profiles from which on the first login of a new person, unless the site
+	// vouches for it, makes no more of them: anyone can post such logins.
 	MaxKnown = 5_000_000
 )
 
-// EntryKind is what an entry of a batch tells.
+// EntryKind is the kind of an entry of a batch.
 type EntryKind string
 
 // The kinds.
@@ -39,8 +39,8 @@ const (
 	EntryPopup   EntryKind = "popup"  // Popup
 )
 
-// Entry is one thing that a browser, or the proxy for it, tells. It has been
-// cleaned and is genuine: signatures and tokens have been checked.
+// Entry is one thing that a browser, or the proxy on its behalf, reports. It is cleaned, and its signatures
+// and tokens are checked.
 type Entry struct {
 	Kind       EntryKind
 	Time       time.Time
@@ -48,7 +48,7 @@ type Entry struct {
 	Props      map[string]any
 	Set        map[string]any // nil values remove
 	Ops        []Op
-	Identities []Identity // the first one that somebody has decides who it is
+	Identities []Identity // the first one that a profile has decides whose it is
 	Visit      *Visit
 	OptOut     bool
 	Alias      string
@@ -62,11 +62,11 @@ type Visit struct {
 	UTM      map[string]string `json:"utm,omitempty"`
 }
 
-// Act is what became of a pop-up.
+// Act is what a visitor did with a pop-up, or what happened to it.
 type Act string
 
-// The acts. Control is the server's: the pop-up was kept from the visitor to
-// compare with. Converted is counted when the event of a Conversion happens.
+// The acts. The server sets ActControl: the pop-up was held back from a visitor in the control group.
+// ActConverted is counted when the event of a Conversion happens.
 const (
 	ActViewed    Act = "viewed"
 	ActClicked   Act = "clicked"
@@ -77,7 +77,7 @@ const (
 	ActConverted Act = "converted"
 )
 
-// Reported says whether browsers report the act.
+// Reported reports whether browsers report the act.
 func (a Act) Reported() bool {
 	switch a {
 	case ActViewed, ActClicked, ActClosed, ActSubmitted, ActError:
@@ -86,48 +86,46 @@ func (a Act) Reported() bool {
 	return false
 }
 
-// PopupAct is one act on one pop-up. Element says on which part of it.
+// PopupAct is one act on one pop-up. Element is the part of it that was used.
 type PopupAct struct {
 	Popup, Variant string
 	Act            Act
 	Element        string
 }
 
-// Conversion says which event, within which time of a pop-up's view, counts as
-// the pop-up's success.
+// Conversion is the event that counts as a pop-up's success if it happens within a time of the view.
 type Conversion struct {
 	Popup, Event string
 	Within       time.Duration
 }
 
-// Batch is what one device tells at a time.
+// Batch is what one device reports at a time.
 type Batch struct {
 	Device pushsvc.DeviceID
-	// Next is the device that takes Device's place where the batch changes who it
-	// belongs to: who had the cookie before is nobody then. Zero for none.
+	// Next is the device id that replaces Device if the batch changes whose the device is, so that the old
+	// cookie leads to no profile. Zero for none.
 	Next pushsvc.DeviceID
-	// Line is the browser's; zero for Device.
+	// Line is the browser's lasting id; zero means Device.
 	Line pushsvc.DeviceID
 	// ID is 16 random bytes in base64url; a device's batch is applied once.
 	ID string
-	// Session is the browser's session, where it says so.
+	// Session is the browser's session; may be empty.
 	Session string
-	// At is when the batch came.
+	// At is when the batch arrived.
 	At      time.Time
 	Entries []Entry
-	// Names are events that the site's configuration and pop-ups name. The site counts
-	// them although it is full, and they never make room for others.
+	// Names are events that the site's configuration and pop-ups name. The site counts them even if it is
+	// full, and they never make room for others.
 	Names []string
 	// Conversions are the site's.
 	Conversions []Conversion
-	// Rejected is how many logins were refused before.
+	// Rejected is how many logins have already been refused.
 	Rejected int64
 	// Malformed is how many entries could not be read.
 	Malformed int64
-	// Trusted says that the site vouches for its logins: they are signed, or the
-	// proxy's own.
+	// Trusted means that the site vouches for its logins: they are signed, or come from the proxy itself.
 	Trusted bool
-	// Limits are the site's; zero for the defaults.
+	// Limits are the site's; zeros mean the defaults.
 	Limits Limits
 }
 
@@ -138,7 +136,7 @@ func (b *Batch) line() pushsvc.DeviceID {
 	return b.Line
 }
 
-// Limits bound a site; zeros are MaxAnonymous, MaxKnown and MaxSiteEvents.
+// Limits bound a site; zeros mean MaxAnonymous, MaxKnown and MaxSiteEvents.
 type Limits struct{ Anonymous, Known, EventNames int64 }
 
 func (l Limits) known() int64 {
@@ -162,26 +160,25 @@ func (l Limits) eventNames() int64 {
 	return MaxSiteEvents
 }
 
-// MayMove reports whether the entries may change who a device belongs to.
+// MayMove reports whether the entries may change whose a device is.
 func MayMove(entries []Entry) bool {
 	return slices.ContainsFunc(entries, func(e Entry) bool {
 		return e.Kind == EntryLogin || e.Kind == EntryLogout || e.Kind == EntryOptOut
 	})
 }
 
-// Tracked is what became of a batch.
+// Tracked is the result of a batch.
 type Tracked struct {
-	// Repeated says that it had been applied before.
+	// Repeated means that the batch had been applied before.
 	Repeated bool
-	// Refused says that nothing was kept: the device is new and the site has as
-	// many anonymous profiles as it may.
+	// Refused means that nothing was kept: the device is new and the site has the maximum number of anonymous
+	// profiles.
 	Refused bool
-	// Forgotten says that the visitor has opted out.
+	// Forgotten means that the visitor has opted out.
 	Forgotten bool
-	// Work is what the batch cost beyond its own bytes: about how many bytes of
-	// rows were read and written for it, and as many for its operations as take
-	// the time.
+	// Work is what the batch cost beyond its own bytes: about the bytes of rows that were read and written
+	// for it, plus the time of its operations, converted to bytes.
 	Work int
-	// Replaced says that the device is Batch.Next now, and Batch.Device nobody's.
+	// Replaced means that the device is Batch.Next now, and Batch.Device leads to no profile.
 	Replaced bool
 }

@@ -9,19 +9,21 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
 )
 
-// Who a device belongs to, by what it claims. A profile is proven or not, as a
-// whole: a proven one has proven identities, and devices whose logins were proven. An
-// unproven login joins an unproven profile at most, sees of it what its own device has
-// told, and takes nothing away: what it can't have is kept as a claim, by which
-// erasure finds it.
+// This file decides whose a device is, by the identities that it claims.
+//
+//   - A profile is proven or not, as a whole. A proven one has proven identities, and devices with proven
+//     logins.
+//   - An unproven login can join an unproven profile only. It sees what its own device has reported, and
+//     takes nothing away from others.
+//   - An identity that a login can't have is kept as a claim, so that erasure finds the profile.
 
-// deviceLife is how long a device may be unseen before its cookie is gone.
+// deviceLife is how long a device may be unseen before its cookie has expired.
 const deviceLife = 400 * 24 * time.Hour
 
 // maxClaims is how many claims a profile keeps; later ones are left out.
 const maxClaims = 20
 
-// maxOwn is how much is kept of what one device has told, in bytes of JSON.
+// maxOwn bounds Own, in bytes of JSON.
 const maxOwn = 4 << 10
 
 // Claim is an identity that a profile claims.
@@ -30,41 +32,40 @@ type Claim struct {
 	Profile  string
 }
 
-// somebody reports whether somebody has said who they are.
-func (p *Profile) somebody() bool { return p.Known() || len(p.Claims) > 0 }
+// loggedIn reports whether the visitor has an identity or claims one.
+func (p *Profile) loggedIn() bool { return p.Known() || len(p.Claims) > 0 }
 
-// claims keeps an identity that the profile can't have.
+// claim keeps an identity that the profile can't have.
 func (p *Profile) claim(i Identity) {
 	if !slices.Contains(p.Claims, i) && !slices.Contains(p.Identities, i) && len(p.Claims) < maxClaims {
 		p.Claims = append(slices.Clone(p.Claims), i)
 	}
 }
 
-// claimsOnly reports whether the profile claims nothing but these.
+// claimsOnly reports whether the profile has no claims but these.
 func (p *Profile) claimsOnly(identities ...Identity) bool {
 	return !slices.ContainsFunc(p.Claims, func(i Identity) bool { return !slices.Contains(identities, i) })
 }
 
-// admits reports whether an unproven login may bring a device to the profile: none
-// that is alive makes room for it.
-func (p *Profile) admits(now time.Time) bool {
+// acceptsDevice reports whether an unproven login may add a device to the profile. A device that is still in use is
+// never dropped to make room.
+func (p *Profile) acceptsDevice(now time.Time) bool {
 	dead := func(d Device) bool { return now.Sub(d.Seen) > deviceLife }
 	return !p.Proven && (len(p.Devices) < MaxDevices || slices.ContainsFunc(p.Devices, dead))
 }
 
-// ErasedBy reports whether the profile goes when the identity is erased: a proven one
-// that only claims it does not.
+// ErasedBy reports whether erasing the identity removes the profile: a proven one that only claims it stays.
 func (p *Profile) ErasedBy(i Identity) bool { return !p.Proven || slices.Contains(p.Identities, i) }
 
-// Unclaimed is the profile without the claim.
+// Unclaimed returns the profile without the claim.
 func (p *Profile) Unclaimed(i Identity) *Profile {
 	without := *p
 	without.Claims = slices.DeleteFunc(slices.Clone(p.Claims), func(have Identity) bool { return have == i })
 	return &without
 }
 
-// SeenBy is what the device may get to see of the profile: all of it where logins are
-// proven or nobody else has told of it, else what the device has told itself.
+// SeenBy returns what the device may see of the profile: all of it if logins are proven or it is the only
+// device, else what the device itself has reported.
 func (p *Profile) SeenBy(d pushsvc.DeviceID) *Profile {
 	if p.Proven || !p.Shared && len(p.Devices) < 2 {
 		return p
@@ -78,7 +79,7 @@ func (p *Profile) SeenBy(d pushsvc.DeviceID) *Profile {
 	return &seen
 }
 
-// Own is what one device has told of a profile that others tell of as well.
+// Own is what one device has reported of a profile that has several.
 type Own struct {
 	Attributes map[string]any        `json:"attributes,omitempty"`
 	Events     map[string]EventCount `json:"events,omitempty"`
@@ -116,7 +117,7 @@ func (o *Own) set(set map[string]any) {
 	}
 }
 
-// bound lets the oldest events go, and then attributes, until it is small enough.
+// bound drops attributes that don't fit, then the oldest events, until Own fits into maxOwn.
 func (o *Own) bound() {
 	if o == nil {
 		return
@@ -140,8 +141,8 @@ func (o *Own) bound() {
 	}
 }
 
-// login finds out whose device this is. What an anonymous visitor did belongs
-// to whoever logs in; what another person did stays with that person.
+// login finds out whose the device is now. What an anonymous visitor did belongs to the person who logs in;
+// what another person did stays with that person.
 func (a *applier) login(e Entry) error {
 	if len(e.Identities) == 0 {
 		return nil
@@ -151,51 +152,50 @@ func (a *applier) login(e Entry) error {
 	if err != nil {
 		return err
 	}
-	was, known, proven := a.now, a.now.Known(), a.now.Proven
+	was, known, proven := a.current, a.current.Known(), a.current.Proven
 	switch {
 	case target == nil:
-		if !a.b.Trusted && a.counts.Profiles-a.counts.Anonymous+a.made >= a.b.Limits.known() {
+		if !a.batch.Trusted && a.counts.Profiles-a.counts.Anonymous+a.newKnown >= a.batch.Limits.known() {
 			a.counts.RefusedLogins++
 			return nil
 		}
-		a.made++
+		a.newKnown++
 		a.cost.people++
-		if a.now.Known() || !a.now.claimsOnly(e.Identities...) {
-			a.leave()
+		if a.current.Known() || !a.current.claimsOnly(e.Identities...) {
+			a.becomeNewVisitor()
 		}
-	case target == a.now:
-	case !a.b.Trusted && !target.admits(a.b.At):
-		return a.refuse(e)
-	case a.now.Known() || !a.now.claimsOnly(slices.Concat(e.Identities, target.Identities, target.Claims)...):
-		a.join(target, &Own{})
-		a.now = target
+	case target == a.current:
+	case !a.batch.Trusted && !target.acceptsDevice(a.batch.At):
+		return a.refuseLogin(e)
+	case a.current.Known() || !a.current.claimsOnly(slices.Concat(e.Identities, target.Identities, target.Claims)...):
+		a.addDevice(target, &Own{})
+		a.current = target
 	default:
-		a.join(target, ownOf(a.now.Profile))
-		a.merge(target, a.now)
-		a.now = target
+		a.addDevice(target, ownOf(a.current.Profile))
+		a.mergeAnonymous(target, a.current)
+		a.current = target
 	}
-	if a.b.Trusted {
+	if a.batch.Trusted {
 		a.prove(e.Identities)
 	}
-	if err := a.grant(e.Identities); err != nil {
+	if err := a.grantIdentities(e.Identities); err != nil {
 		return err
 	}
-	a.moved = a.moved || a.now != was || !known || a.now.Proven != proven
-	a.now.set(e.Set)
+	a.moved = a.moved || a.current != was || !known || a.current.Proven != proven
+	a.current.set(e.Set)
 	a.device.Own.set(e.Set)
 	return nil
 }
 
-// holder finds who has one of the identities: the first, or for a proven login the
-// first who has it proven.
+// holder returns the first profile that has one of the identities. A proven login prefers a proven profile.
 func (a *applier) holder(identities []Identity) (first *person, err error) {
 	for _, i := range identities {
-		p, err := a.by(i)
+		p, err := a.profileBy(i)
 		switch {
 		case err != nil:
 			return nil, err
 		case p == nil:
-		case !a.b.Trusted || p.Proven:
+		case !a.batch.Trusted || p.Proven:
 			return p, nil
 		case first == nil:
 			first = p
@@ -204,29 +204,29 @@ func (a *applier) holder(identities []Identity) (first *person, err error) {
 	return first, nil
 }
 
-// leave makes the device a new visitor's.
-func (a *applier) leave() {
-	a.now, a.moved, a.device.Own = a.fresh(), true, nil
+// becomeNewVisitor assigns the device to a new visitor.
+func (a *applier) becomeNewVisitor() {
+	a.current, a.moved, a.device.Own = a.newAnonymous(), true, nil
 }
 
-// refuse keeps what an unproven login says that it may not have: the profile is
-// somebody's who has proven it, or has as many devices as there may be.
-func (a *applier) refuse(e Entry) error {
+// refuseLogin keeps the identities of an unproven login as claims: the profile is proven, or has the maximum
+// number of devices.
+func (a *applier) refuseLogin(e Entry) error {
 	a.counts.RefusedLogins++
-	if a.now.Known() || !a.now.claimsOnly(e.Identities...) {
-		a.leave()
+	if a.current.Known() || !a.current.claimsOnly(e.Identities...) {
+		a.becomeNewVisitor()
 	}
 	for _, i := range e.Identities {
-		a.now.claim(i)
+		a.current.claim(i)
 	}
-	a.now.set(e.Set)
+	a.current.set(e.Set)
 	return nil
 }
 
-// join prepares a profile for one more device, which brings what it has told before.
-func (a *applier) join(p *person, own *Own) {
+// addDevice prepares a profile for one more device; own is what the device has reported before.
+func (a *applier) addDevice(p *person, own *Own) {
 	a.device.Own = nil
-	if a.b.Trusted || p.Proven {
+	if a.batch.Trusted || p.Proven {
 		return
 	}
 	if !p.Shared {
@@ -238,19 +238,19 @@ func (a *applier) join(p *person, own *Own) {
 	a.device.Own = own
 }
 
-// prove makes the profile that of who has these identities. Its other devices have
-// not proven to be theirs: each goes on as a visitor who claims to be.
+// prove makes the profile proven. Its other devices have not proven these identities: each becomes a visitor
+// who claims them.
 func (a *applier) prove(identities []Identity) {
-	p := a.now
+	p := a.current
 	if p.Proven {
 		return
 	}
 	p.Proven, p.Shared, a.device.Own = true, false, nil
 	for _, d := range p.Devices {
-		if d.ID == a.b.Device {
+		if d.ID == a.batch.Device {
 			continue
 		}
-		q := a.fresh()
+		q := a.newAnonymous()
 		q.Seen, q.Claims = d.Seen, slices.Clone(p.Identities)
 		if d.Own != nil {
 			q.Attributes, q.Events, q.Visits = d.Own.Attributes, d.Own.Events, d.Own.Visits
@@ -267,17 +267,17 @@ func (a *applier) prove(identities []Identity) {
 	}
 }
 
-// disown makes an identity of the profile's a claim.
+// disown turns an identity of the profile into a claim.
 func (a *applier) disown(p *person, i Identity) {
 	p.Identities = slices.DeleteFunc(slices.Clone(p.Identities), func(have Identity) bool { return have == i })
 	setIn(&a.change.Identities, i, "")
 	p.claim(i)
 }
 
-// grant gives the profile the identities that it may have, and keeps the others as
-// claims: nothing that it has makes room.
-func (a *applier) grant(identities []Identity) error {
-	p := a.now
+// grantIdentities gives the profile the identities that it may have, and keeps the others as claims. It never drops one
+// to make room.
+func (a *applier) grantIdentities(identities []Identity) error {
+	p := a.current
 	for _, i := range identities {
 		if slices.Contains(p.Identities, i) {
 			continue
@@ -286,7 +286,7 @@ func (a *applier) grant(identities []Identity) error {
 		if err != nil {
 			return err
 		}
-		if !free || p.Proven && !a.b.Trusted || len(p.Identities) >= MaxIdentities {
+		if !free || p.Proven && !a.batch.Trusted || len(p.Identities) >= MaxIdentities {
 			p.claim(i)
 			continue
 		}
@@ -297,14 +297,13 @@ func (a *applier) grant(identities []Identity) error {
 	return nil
 }
 
-// free reports whether the identity is nobody's. One that somebody has without proof
-// goes over to who proves it.
+// free reports whether no profile has the identity. An unproven holder loses it to a login that proves it.
 func (a *applier) free(i Identity) (bool, error) {
-	if !a.b.Trusted {
+	if !a.batch.Trusted {
 		taken, err := a.taken(i)
 		return !taken, err
 	}
-	p, err := a.by(i)
+	p, err := a.profileBy(i)
 	if err != nil || p == nil {
 		return err == nil, err
 	}

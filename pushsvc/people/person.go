@@ -14,8 +14,8 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
 )
 
-// Bounds of what is kept of one person. Who goes beyond one loses what is
-// oldest, or, where nothing is older, what was to be added.
+// Bounds of what is kept of one person. The excess drops what is oldest, or what was to be added if nothing
+// is older.
 const (
 	MaxIdentities     = 10
 	MaxIdentity       = 256 // bytes
@@ -24,8 +24,7 @@ const (
 	MaxAttributes     = 256
 	MaxAttributesSize = 32 << 10 // bytes of JSON
 	MaxPersonEvents   = 200      // names with a count of their own
-	// MaxPersonEventNames is in bytes: names come from browsers and are written
-	// with each batch.
+	// MaxPersonEventNames is in bytes: names come from browsers and are written with each batch.
 	MaxPersonEventNames = 32 << 10
 	MaxPersonPopups     = 200
 	MaxShown            = 100
@@ -33,8 +32,8 @@ const (
 	MaxHistorySize      = 64 << 10 // bytes of JSON
 )
 
-// shownFor is how long it is remembered when a pop-up was seen; caps by day look
-// no further back. Where a conversion of the pop-up counts for longer, it is that.
+// shownFor is how long a view of a pop-up is remembered: caps by day look no further back. It is extended to
+// the time within which a conversion of the pop-up counts.
 const shownFor = 8 * 24 * time.Hour
 
 // IdentityKind is what kind of name an identity is.
@@ -42,25 +41,25 @@ type IdentityKind string
 
 // The kinds, as CleverTap has them.
 const (
-	IdentityID     IdentityKind = "identity" // the site's own number or name of a person
+	IdentityID     IdentityKind = "identity" // the site's own id of a person
 	IdentityEmail  IdentityKind = "email"
 	IdentityGoogle IdentityKind = "gpid"
 	IdentityFB     IdentityKind = "fbid"
 )
 
-// Known says whether k is one of the kinds.
+// Known reports whether k is one of the kinds.
 func (k IdentityKind) Known() bool {
 	return slices.Contains([]IdentityKind{IdentityID, IdentityEmail, IdentityGoogle, IdentityFB}, k)
 }
 
-// Identity is a name under which one person is known on all devices.
+// Identity is a name by which a person is known on all devices.
 type Identity struct {
 	Kind  IdentityKind `json:"kind"`
 	Value string       `json:"value"`
 }
 
-// Clean is the identity as it is stored; false where it is none: an unknown
-// kind, or empty, or longer than MaxIdentity.
+// Clean returns the identity as it is stored; false for an unknown kind, and for a value that is empty,
+// longer than MaxIdentity or not valid text.
 func (i Identity) Clean() (Identity, bool) {
 	i.Value = strings.TrimSpace(i.Value)
 	if i.Kind == IdentityEmail {
@@ -70,44 +69,41 @@ func (i Identity) Clean() (Identity, bool) {
 	return i, ok
 }
 
-// SignIdentity is the signature that identity_secret asks for: HMAC-SHA256 of
-// kind, colon and value, in hexadecimal.
+// SignIdentity returns the signature that identity_secret requires: HMAC-SHA256 of kind, colon and value, in
+// hexadecimal.
 func SignIdentity(secret pushsvc.Secret, i Identity) string {
 	mac := hmac.New(sha256.New, []byte(secret.Reveal()))
 	mac.Write([]byte(string(i.Kind) + ":" + i.Value))
 	return hex.EncodeToString(mac.Sum(nil))
 }
 
-// CheckIdentity says whether the signature is the identity's, as it was given
-// or as it is stored.
+// CheckIdentity reports whether the signature is that of the identity, as given or as stored.
 func CheckIdentity(secret pushsvc.Secret, i Identity, signature string) bool {
 	clean, _ := i.Clean()
 	given := []byte(strings.ToLower(signature))
-	// Both, always: the time it takes must not tell which.
+	// Both are always computed: the time must not reveal which one matches.
 	a, b := hmac.Equal(given, []byte(SignIdentity(secret, i))), hmac.Equal(given, []byte(SignIdentity(secret, clean)))
 	return a || b
 }
 
-// Profile is one person on one site: known by identities, or so far only by a
-// browser. What is in it came from that person's browsers, unless said
-// otherwise; times are to the millisecond.
+// Profile is one person on one site, known by identities or only by a browser. Its content comes from the
+// person's browsers unless stated otherwise. Times are in milliseconds.
 type Profile struct {
 	// ID is a UUIDv7.
 	ID string `json:"id"`
-	// Group is by what pop-ups' variants are chosen: the line of the browser that
-	// the profile began with, for the choice was made before there was a profile.
+	// Group is the key by which variants of pop-ups are chosen: the Line of the profile's first browser,
+	// since the choice was made before the profile existed.
 	Group      pushsvc.DeviceID `json:"group,omitzero"`
 	Created    time.Time        `json:"created"`
 	Seen       time.Time        `json:"seen"`
 	Identities []Identity       `json:"identities,omitempty"`
-	// Proven says that each of the identities is signed, or the proxy's own. Only
-	// logins of that kind bring devices to such a profile.
+	// Proven means that each of the identities is signed, or comes from the proxy. Only such logins add
+	// devices to the profile.
 	Proven bool `json:"proven,omitempty"`
-	// Claims are identities that a browser of the profile's has said it has, which
-	// are somebody else's or more than there may be. Nobody is found by them but for
-	// erasure.
+	// Claims are identities that a browser of the profile named but can't have: they are another profile's,
+	// or exceed the maximum. Only erasure finds profiles by claims.
 	Claims []Identity `json:"claims,omitempty"`
-	// Shared says that browsers have told of it that don't prove to be one person's.
+	// Shared means that several browsers reported the profile without proving to be the same person's.
 	Shared        bool                  `json:"shared,omitempty"`
 	Aliases       []string              `json:"aliases,omitempty"`
 	Attributes    map[string]any        `json:"attributes,omitempty"`
@@ -129,13 +125,11 @@ type Device struct {
 	ID      pushsvc.DeviceID `json:"id"`
 	Created time.Time        `json:"created"`
 	Seen    time.Time        `json:"seen"`
-	// Batches has 8 bytes of a digest of each of the last MaxDeviceBatches batch
-	// ids, the oldest first.
+	// Batches has 8 bytes of a digest of each of the last MaxDeviceBatches batch ids, the oldest first.
 	Batches []byte `json:"batches,omitempty"`
-	// Own is what the device itself has told of a profile that is Shared.
+	// Own is what the device itself has reported of a Shared profile.
 	Own *Own `json:"own,omitempty"`
-	// Reports is until when what it has reported on pop-ups counts against it;
-	// see mayReport.
+	// Reports is the time up to which the device's reports on pop-ups are used up; see mayReport.
 	Reports time.Time `json:"reports,omitzero"`
 }
 
@@ -146,7 +140,7 @@ type EventCount struct {
 	Last  time.Time `json:"last"`
 }
 
-// Add gives both counts in one.
+// Add returns the sum of both counts.
 func (c EventCount) Add(o EventCount) EventCount {
 	switch {
 	case o.Count == 0:
@@ -164,17 +158,16 @@ func (c EventCount) Add(o EventCount) EventCount {
 	return c
 }
 
-// PopupCount is what a person did with one pop-up, ever.
+// PopupCount counts what a person did with one pop-up.
 type PopupCount struct {
 	Viewed  int64     `json:"viewed,omitempty"`
 	Clicked int64     `json:"clicked,omitempty"`
 	Closed  int64     `json:"closed,omitempty"`
-	Kept    int64     `json:"kept,omitempty"` // would have been seen but for its control group
-	Last    time.Time `json:"last,omitzero"`  // when it was last seen, or would have been
+	Kept    int64     `json:"kept,omitempty"` // times that it was held back by its control group
+	Last    time.Time `json:"last,omitzero"`  // the last time it was seen or held back
 }
 
-// Shown is one time that a pop-up was seen, or would have been but for its
-// control group.
+// Shown is one time that a pop-up was seen, or held back by its control group.
 type Shown struct {
 	Popup   string    `json:"popup"`
 	Variant string    `json:"variant,omitempty"`
@@ -185,15 +178,15 @@ type Shown struct {
 	Converted bool   `json:"converted,omitempty"`
 	// Clicked is when it was last clicked or answered.
 	Clicked time.Time `json:"clicked,omitzero"`
-	// Unseen is true for a click without a view: browsers report a view after a
-	// second, and people may be faster.
+	// Unseen is true for a click without a view: browsers report a view after a second, and people may be
+	// faster.
 	Unseen bool `json:"unseen,omitempty"`
 }
 
-// Viewed says whether it was before the visitor's eyes.
+// Viewed reports whether the visitor saw it.
 func (s *Shown) Viewed() bool { return !s.Control && !s.Unseen }
 
-// last is when something was last done with it.
+// last returns the time of the last act on it.
 func (s *Shown) last() time.Time {
 	if s.Clicked.After(s.At) {
 		return s.Clicked
@@ -201,15 +194,14 @@ func (s *Shown) last() time.Time {
 	return s.At
 }
 
-// backAfter is how long after the first time somebody has come back: more than one
-// visit takes.
+// backAfter is the time after which a visitor has come back: longer than one visit.
 const backAfter = 30 * time.Minute
 
-// CameBack reports whether a visitor, or a subscription, has been seen after the
-// first visit: what is made up seldom is.
+// CameBack reports whether a visitor, or a subscription, has been seen after the first visit. Made-up ones
+// rarely are.
 func CameBack(created, seen time.Time) bool { return seen.Sub(created) >= backAfter }
 
-// HistoryRef says where events of a profile are kept.
+// HistoryRef refers to a row of a profile's history.
 type HistoryRef struct {
 	Seq  uint64 `json:"seq"`
 	N    int    `json:"n"`
@@ -223,11 +215,10 @@ type EventRecord struct {
 	Props map[string]any `json:"props,omitempty"`
 }
 
-// Known says whether the person has an identity.
+// Known reports whether the person has an identity.
 func (p *Profile) Known() bool { return len(p.Identities) > 0 }
 
-// KeptSince is how often, from that time on, the pop-up would have been seen but for
-// its control group.
+// KeptSince returns how often the pop-up was held back by its control group since from.
 func (p *Profile) KeptSince(popup string, from time.Time) (n int) {
 	for _, s := range p.Shown {
 		if s.Control && s.Popup == popup && !s.At.Before(from) {
@@ -237,7 +228,7 @@ func (p *Profile) KeptSince(popup string, from time.Time) (n int) {
 	return n
 }
 
-// KeptIn is how often it would have been in the session.
+// KeptIn returns how often it was held back in the session.
 func (p *Profile) KeptIn(session, popup string) (n int) {
 	mark := pushsvc.SessionMark(session)
 	for _, s := range p.Shown {
@@ -248,8 +239,8 @@ func (p *Profile) KeptIn(session, popup string) (n int) {
 	return n
 }
 
-// ViewsSince is how often the pop-up, or where it is empty any, was seen from
-// that time on. It looks at most 8 days and MaxShown views back.
+// ViewsSince returns how often the pop-up, or any if it is empty, was seen since from. It looks back at most
+// 8 days and MaxShown views.
 func (p *Profile) ViewsSince(popup string, from time.Time) (n int) {
 	for _, s := range p.Shown {
 		if s.Viewed() && (popup == "" || s.Popup == popup) && !s.At.Before(from) {
@@ -259,8 +250,7 @@ func (p *Profile) ViewsSince(popup string, from time.Time) (n int) {
 	return n
 }
 
-// ViewsIn is how often the pop-up, or where it is empty any, was seen in the
-// session.
+// ViewsIn returns how often the pop-up, or any if it is empty, was seen in the session.
 func (p *Profile) ViewsIn(session, popup string) (n int) {
 	mark := pushsvc.SessionMark(session)
 	for _, s := range p.Shown {
@@ -271,12 +261,12 @@ func (p *Profile) ViewsIn(session, popup string) (n int) {
 	return n
 }
 
-// device finds one of the person's.
+// device returns the index of a device, negative if the person does not have it.
 func (p *Profile) device(id pushsvc.DeviceID) int {
 	return slices.IndexFunc(p.Devices, func(d Device) bool { return d.ID == id })
 }
 
-// takeDevice removes one and gives it.
+// takeDevice removes a device and returns it.
 func (p *Profile) takeDevice(id pushsvc.DeviceID) (Device, bool) {
 	i := p.device(id)
 	if i < 0 {
@@ -287,8 +277,8 @@ func (p *Profile) takeDevice(id pushsvc.DeviceID) (Device, bool) {
 	return d, true
 }
 
-// knows says whether the batch has been applied.
-func (d *Device) knows(batch string) bool {
+// hasApplied reports whether the batch has been applied.
+func (d *Device) hasApplied(batch string) bool {
 	mark := batchMark(batch)
 	for b := range slices.Chunk(d.Batches, len(mark)) {
 		if string(b) == string(mark[:]) {
@@ -298,7 +288,7 @@ func (d *Device) knows(batch string) bool {
 	return false
 }
 
-// remember keeps the batch's id, and forgets the oldest.
+// remember adds the batch's id and drops the oldest ones.
 func (d *Device) remember(batch string) {
 	if batch == "" {
 		return
@@ -314,8 +304,7 @@ func batchMark(batch string) (mark [8]byte) {
 	return mark
 }
 
-// absorb takes over what an anonymous profile has, once it is known whose it
-// was. What both have stays as the known one has it; counts are added.
+// absorb merges another profile into p. p's attributes win over o's; counts are added.
 func (p *Profile) absorb(o *Profile) {
 	if o.Created.Before(p.Created) {
 		p.Created = o.Created
@@ -363,7 +352,7 @@ func setIn[K comparable, V any](m *map[K]V, key K, value V) {
 	(*m)[key] = value
 }
 
-// appendNew adds what is missing, and drops the oldest beyond the most.
+// appendNew adds what is missing, and drops the oldest beyond most.
 func appendNew[T comparable](have, add []T, most int) []T {
 	out := slices.Clone(have)
 	for _, v := range add {
@@ -374,7 +363,7 @@ func appendNew[T comparable](have, add []T, most int) []T {
 	return out[max(len(out)-most, 0):]
 }
 
-// NewProfileID is a UUIDv7 (RFC 9562 §5.7): ids rise with time.
+// NewProfileID returns a UUIDv7 (RFC 9562 §5.7): ids rise with time.
 func NewProfileID(now time.Time) string {
 	var b [16]byte
 	_, _ = rand.Read(b[6:]) // never fails (crypto/rand, Go 1.24)

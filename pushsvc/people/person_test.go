@@ -164,8 +164,7 @@ func TestIdentities(t *testing.T) {
 	}
 }
 
-// TestOpsOverflow: a number that would be infinite stays, and takes nothing else of
-// the batch with it.
+// TestOpsOverflow: a number that would become infinite stays, and the rest of the batch is applied.
 func TestOpsOverflow(t *testing.T) {
 	s := memstore.New()
 	incr := func(key string, by float64) people.Op {

@@ -11,8 +11,8 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/people"
 )
 
-// TestAddPopupText: counting in the text is what reading it, counting and writing it
-// would be, also for names that look like the text around them.
+// TestAddPopupText: counting in the text equals decoding, counting and encoding, also for names that look
+// like the text around them.
 func TestAddPopupText(t *testing.T) {
 	names := []string{"", "a", `"n":1`, `{"a":"clicked","n":5}`, `","n":7},{"v":"`, "<b>&", "\u2028", "\\", "ä", "]", "}"}
 	acts := []people.Act{people.ActViewed, people.ActClicked, people.ActClosed}

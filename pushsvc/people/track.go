@@ -11,24 +11,22 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
 )
 
-// Tx is what Apply reads of a site within a store's transaction. Profiles
-// that it gives are Apply's to change.
+// Tx is what Apply reads of a site within a store's transaction. Apply may change the profiles that it
+// returns.
 type Tx interface {
-	// ProfileOf gives the profile that the device belongs to, or nil.
+	// ProfileOf returns the profile that the device belongs to, or nil.
 	ProfileOf(pushsvc.DeviceID) (*Profile, error)
-	// ProfileBy gives the profile that has the identity, or nil.
+	// ProfileBy returns the profile that has the identity, or nil.
 	ProfileBy(Identity) (*Profile, error)
-	// CountsEvent says whether the site counts the event already.
+	// CountsEvent reports whether the site already counts the event.
 	CountsEvent(name string) (bool, error)
-	// CountedEvents gives at most n of the events that the site counts: all, or some
-	// that chance picks.
+	// CountedEvents returns at most n of the events that the site counts: all, or a random sample.
 	CountedEvents(n int) ([]CountedEvent, error)
-	// Strangers gives profiles of at most n devices that chance picks and that have no
-	// subscription.
+	// Strangers returns the profiles of at most n random devices that have no subscription.
 	Strangers(n int) ([]*Profile, error)
-	// Counts are the site's.
+	// Counts returns the site's.
 	Counts() (Counts, error)
-	// NextHistory gives a number for a row of history; numbers rise.
+	// NextHistory returns a number for a row of history; numbers rise.
 	NextHistory() (uint64, error)
 }
 
@@ -38,27 +36,25 @@ type CountedEvent struct {
 	EventTotal
 }
 
-// Counts are the numbers that a site keeps of its people.
+// Counts are the numbers that a site keeps about its people.
 type Counts struct {
 	Profiles   int64 `json:"profiles"`
 	Anonymous  int64 `json:"anonymous"`
 	EventNames int64 `json:"event_names"`
-	// RefusedProfiles, RefusedEvents and RefusedLogins were beyond a bound, or
-	// not signed.
+	// RefusedProfiles, RefusedEvents and RefusedLogins exceeded a limit or were not signed.
 	RefusedProfiles int64 `json:"refused_profiles"`
 	RefusedEvents   int64 `json:"refused_events"`
 	RefusedLogins   int64 `json:"refused_logins"`
-	// RefusedEntries could not be read, or were more than one batch may cost.
+	// RefusedEntries could not be read, or exceeded what one batch may cost.
 	RefusedEntries int64 `json:"refused_entries"`
-	// RefusedReports on pop-ups were more than one browser may make.
+	// RefusedReports on pop-ups exceeded what one browser may send.
 	RefusedReports int64 `json:"refused_reports,omitempty"`
 	// EvictedProfiles and EvictedEvents made room for others.
 	EvictedProfiles int64 `json:"evicted_profiles,omitempty"`
 	EvictedEvents   int64 `json:"evicted_events,omitempty"`
 }
 
-// Moved is n with what has become of from in to: the counts of a batch that was worked
-// out beside others.
+// Moved adds the difference between from and to: the effect of a batch that was worked out beside others.
 func (n Counts) Moved(from, to Counts) Counts {
 	out, f, t := reflect.ValueOf(&n).Elem(), reflect.ValueOf(from), reflect.ValueOf(to)
 	for i := range out.NumField() {
@@ -72,49 +68,48 @@ type PopupStat struct {
 	Popup, Variant string
 	Act            Act
 	Element        string
-	// Hour begins it, UTC.
+	// Hour is when the hour begins, in UTC.
 	Hour time.Time
 }
 
-// Change is what a batch changes: the store writes it, whole.
+// Change is what a batch changes. The store writes all of it or nothing.
 type Change struct {
 	Tracked
-	// Put are rows to write, Drop ids of profiles to remove.
+	// Put are rows to write, Drop are ids of profiles to remove.
 	Put  []*Profile
 	Drop []string
-	// Devices and Identities lead to profiles; "" removes the entry.
+	// Devices and Identities map to profile ids; "" removes the entry.
 	Devices    map[pushsvc.DeviceID]string
 	Identities map[Identity]string
-	// Claims are to be written, or removed where they are false.
+	// Claims are written if true, removed if false.
 	Claims map[Claim]bool
-	// History are rows to write, JSON of []EventRecord; DropHistory numbers of
-	// rows to remove.
+	// History are rows to write, JSON of []EventRecord; DropHistory are numbers of rows to remove.
 	History     map[uint64]json.RawMessage
 	DropHistory []uint64
-	// Events and Popups are to be added to the site's counters.
+	// Events and Popups are added to the site's counters.
 	Events map[string]EventCount
 	Popups map[PopupStat]int64
-	// Worth is to be added to that of the site's events. DropEvents are no longer
-	// counted: they go before Events are added.
+	// Worth is added to that of the site's events. DropEvents are no longer counted: they are removed before
+	// Events are added.
 	Worth      map[string]int64
 	DropEvents []string
-	// Counts are the site's new ones, where they are not nil.
+	// Counts are the site's new counts; nil if unchanged.
 	Counts *Counts
-	// Moved, where the batch has replaced its device, are that and the one which
-	// takes over its subscriptions.
+	// Moved, if the batch replaced its device, has the old id and the new one, which takes over the
+	// subscriptions.
 	Moved *[2]pushsvc.DeviceID
 }
 
-// Apply works out what the batch changes. It is the same for every store, and
-// the only place that knows what entries mean.
+// Apply returns what the batch changes. It is the same for every store, and the only place that knows what
+// entries mean.
 func Apply(tx Tx, b Batch) (Change, error) {
-	a := &applier{tx: tx, b: b, loaded: map[string]*person{}}
+	a := &applier{tx: tx, batch: b, loaded: map[string]*person{}}
 	if err := a.start(); err != nil || a.change.Repeated {
 		return a.change, err
 	}
 	entries := afterOptOut(b.Entries)
 	for i, e := range entries {
-		if a.spent() {
+		if a.overBudget() {
 			a.counts.RefusedEntries += int64(len(entries) - i)
 			break
 		}
@@ -125,8 +120,8 @@ func Apply(tx Tx, b Batch) (Change, error) {
 	return a.finish()
 }
 
-// afterOptOut leaves out what was before the visitor's wish not to be known. The
-// device is nobody's then, so that a repeated batch would count it twice.
+// afterOptOut drops entries from before an opt-out. The device then leads to no profile, so a repeated batch
+// would count them twice.
 func afterOptOut(entries []Entry) []Entry {
 	for i, e := range slices.Backward(entries) {
 		if e.Kind == EntryOptOut && e.OptOut {
@@ -136,7 +131,7 @@ func afterOptOut(entries []Entry) []Entry {
 	return entries
 }
 
-// person is a profile that the batch has to do with.
+// person is a profile that takes part in the batch.
 type person struct {
 	*Profile
 	stored   bool // it is in the store
@@ -149,19 +144,19 @@ type person struct {
 }
 
 type applier struct {
-	tx     Tx
-	b      Batch
-	change Change
-	counts Counts
-	now    *person
-	device Device
-	mark   string // of the session
-	moved  bool   // the device changed hands
-	made   int64  // people that became known
-	loaded map[string]*person
-	order  []*person
-	cost   cost
-	// sampled are events that may make room, the least first; nil until they are needed.
+	tx          Tx
+	batch       Batch
+	change      Change
+	counts      Counts
+	current     *person
+	device      Device
+	sessionMark string // of the session
+	moved       bool   // the device belongs to another profile now
+	newKnown    int64  // new known people
+	loaded      map[string]*person
+	order       []*person
+	cost        cost
+	// sampled are events that may be dropped to make room, the least worth first; nil until needed.
 	sampled []CountedEvent
 }
 
@@ -171,48 +166,48 @@ func (a *applier) start() (err error) {
 	}
 	before := a.counts
 	a.change.Counts = &before
-	a.mark = pushsvc.SessionMark(a.b.Session)
+	a.sessionMark = pushsvc.SessionMark(a.batch.Session)
 	if done, err := a.replaced(); err != nil || done {
 		a.change = Change{Tracked: Tracked{Repeated: true, Replaced: true}}
 		return err
 	}
-	p, err := a.tx.ProfileOf(a.b.Device)
+	p, err := a.tx.ProfileOf(a.batch.Device)
 	if err != nil {
 		return err
 	}
 	if p == nil {
-		a.now = a.fresh()
-		a.device = Device{ID: a.b.Device, Created: milli(a.b.At)}
+		a.current = a.newAnonymous()
+		a.device = Device{ID: a.batch.Device, Created: milli(a.batch.At)}
 		return nil
 	}
-	a.now = a.load(p)
-	a.device, _ = p.takeDevice(a.b.Device)
-	if a.device.ID.IsZero() { // the row was damaged and has been made anew
-		a.device = Device{ID: a.b.Device, Created: milli(a.b.At)}
+	a.current = a.load(p)
+	a.device, _ = p.takeDevice(a.batch.Device)
+	if a.device.ID.IsZero() { // a damaged row was replaced by a new one
+		a.device = Device{ID: a.batch.Device, Created: milli(a.batch.At)}
 	}
-	if a.b.ID != "" && a.device.knows(a.b.ID) {
+	if a.batch.ID != "" && a.device.hasApplied(a.batch.ID) {
 		a.change = Change{Tracked: Tracked{Repeated: true, Work: a.change.Work}}
 	}
 	return nil
 }
 
-// replaced says whether the batch has been applied and has replaced its device:
-// the browser has not heard the answer, and posts it with the cookie from before.
+// replaced reports whether the batch has been applied and has replaced its device: the browser missed the
+// answer, and posts again with the old cookie.
 func (a *applier) replaced() (bool, error) {
-	if a.b.Next.IsZero() || a.b.ID == "" {
+	if a.batch.Next.IsZero() || a.batch.ID == "" {
 		return false, nil
 	}
-	p, err := a.tx.ProfileOf(a.b.Next)
+	p, err := a.tx.ProfileOf(a.batch.Next)
 	if err != nil || p == nil {
 		return false, err
 	}
-	i := p.device(a.b.Next)
-	return i >= 0 && p.Devices[i].knows(a.b.ID), nil
+	i := p.device(a.batch.Next)
+	return i >= 0 && p.Devices[i].hasApplied(a.batch.ID), nil
 }
 
 func milli(t time.Time) time.Time { return t.UTC().Truncate(time.Millisecond) }
 
-// load makes sure that there is one copy of each profile.
+// load returns the one copy of a profile within the batch.
 func (a *applier) load(p *Profile) *person {
 	if have := a.loaded[p.ID]; have != nil {
 		return have
@@ -226,9 +221,9 @@ func (a *applier) load(p *Profile) *person {
 	return have
 }
 
-// fresh is a new anonymous profile.
-func (a *applier) fresh() *person {
-	p := &person{Profile: &Profile{ID: NewProfileID(a.b.At), Group: a.b.line(), Created: milli(a.b.At), Seen: milli(a.b.At)}}
+// newAnonymous returns a new anonymous profile.
+func (a *applier) newAnonymous() *person {
+	p := &person{Profile: &Profile{ID: NewProfileID(a.batch.At), Group: a.batch.line(), Created: milli(a.batch.At), Seen: milli(a.batch.At)}}
 	a.loaded[p.ID] = p
 	a.order = append(a.order, p)
 	return p
@@ -239,7 +234,7 @@ func (a *applier) apply(e Entry) error {
 	if a.change.Forgotten && !(e.Kind == EntryOptOut && !e.OptOut) {
 		return nil
 	}
-	p := a.now
+	p := a.current
 	switch e.Kind {
 	case EntryEvent:
 		a.device.Own.event(e)
@@ -261,8 +256,8 @@ func (a *applier) apply(e Entry) error {
 	case EntryLogin:
 		return a.login(e)
 	case EntryLogout:
-		if p.somebody() {
-			a.leave()
+		if p.loggedIn() {
+			a.becomeNewVisitor()
 		}
 	case EntryVisit:
 		p.visit(e)
@@ -274,7 +269,7 @@ func (a *applier) apply(e Entry) error {
 			p.Aliases = appendNew(p.Aliases, []string{e.Alias}, MaxIdentities)
 		}
 	case EntryPopup:
-		if !a.device.mayReport(milli(a.b.At)) {
+		if !a.device.mayReport(milli(a.batch.At)) {
 			a.counts.RefusedReports++
 			return nil
 		}
@@ -286,7 +281,7 @@ func (a *applier) apply(e Entry) error {
 }
 
 func (a *applier) event(e Entry) error {
-	one := EventCount{Count: 1, First: e.Time, Last: e.Time}
+	single := EventCount{Count: 1, First: e.Time, Last: e.Time}
 	worth := a.worth(e.Name)
 	counts, err := a.siteCounts(e.Name, worth)
 	if err != nil {
@@ -296,32 +291,32 @@ func (a *applier) event(e Entry) error {
 		if worth > 0 {
 			setIn(&a.change.Worth, e.Name, a.change.Worth[e.Name]+worth)
 		}
-		setIn(&a.change.Events, e.Name, a.change.Events[e.Name].Add(one))
+		setIn(&a.change.Events, e.Name, a.change.Events[e.Name].Add(single))
 	}
-	// Names that strangers have used up are still the person's.
-	a.now.count(e.Name, one)
-	a.now.records = append(a.now.records, EventRecord{Name: e.Name, Time: e.Time, Props: e.Props})
+	// The person counts the event even if the site's names are used up.
+	a.current.count(e.Name, single)
+	a.current.records = append(a.current.records, EventRecord{Name: e.Name, Time: e.Time, Props: e.Props})
 	a.convert(e)
 	return nil
 }
 
-// convert counts the event for the last view of each pop-up that it is the
-// success of, once. Time runs from the view and, anew, from the last click.
+// convert counts the event as success for the last view of each pop-up, once. The time limit runs from the
+// view and starts again with the last click.
 func (a *applier) convert(e Entry) {
-	for _, c := range a.b.Conversions {
+	for _, c := range a.batch.Conversions {
 		if c.Event != e.Name {
 			continue
 		}
 		after := func(t time.Time) bool { return !t.IsZero() && !e.Time.Before(t) && e.Time.Sub(t) <= c.Within }
-		shown := a.now.Shown
+		shown := a.current.Shown
 		for i := len(shown) - 1; i >= 0; i-- {
 			s := shown[i]
 			if s.Popup != c.Popup || !after(s.At) && !after(s.Clicked) {
 				continue
 			}
 			if !s.Converted {
-				a.now.Shown = slices.Clone(shown)
-				a.now.Shown[i].Converted = true
+				a.current.Shown = slices.Clone(shown)
+				a.current.Shown[i].Converted = true
 				variant := s.Variant
 				if s.Control {
 					variant = string(ActControl)
@@ -336,7 +331,7 @@ func (a *applier) convert(e Entry) {
 func (a *applier) popup(e Entry) {
 	act := e.Popup
 	a.stat(*act, e.Time)
-	c := a.now.Popups[act.Popup]
+	c := a.current.Popups[act.Popup]
 	switch act.Act {
 	case ActControl:
 		a.shown(Shown{At: e.Time, Control: true}, act)
@@ -357,7 +352,7 @@ func (a *applier) popup(e Entry) {
 	default:
 		return
 	}
-	setIn(&a.now.Popups, act.Popup, c)
+	setIn(&a.current.Popups, act.Popup, c)
 }
 
 func latest(a, b time.Time) time.Time {
@@ -367,15 +362,15 @@ func latest(a, b time.Time) time.Time {
 	return a
 }
 
-// shown adds one.
+// shown appends to the profile's views.
 func (a *applier) shown(s Shown, act *PopupAct) {
-	s.Popup, s.Variant, s.Session = act.Popup, act.Variant, a.mark
-	a.now.Shown = append(slices.Clone(a.now.Shown), s)
+	s.Popup, s.Variant, s.Session = act.Popup, act.Variant, a.sessionMark
+	a.current.Shown = append(slices.Clone(a.current.Shown), s)
 }
 
-// lastShown is the index of the pop-up's last one in Shown, negative for none.
+// lastShown returns the index in Shown of the last time that the pop-up was seen; negative for none.
 func (a *applier) lastShown(popup string) int {
-	for i, s := range slices.Backward(a.now.Shown) {
+	for i, s := range slices.Backward(a.current.Shown) {
 		if s.Popup == popup && !s.Control {
 			return i
 		}
@@ -383,32 +378,32 @@ func (a *applier) lastShown(popup string) int {
 	return -1
 }
 
-// viewed notes a view, or that what was clicked has been seen.
+// viewed records a view. If it follows its own click, the click's entry becomes seen.
 func (a *applier) viewed(e Entry) {
-	if i := a.lastShown(e.Popup.Popup); i >= 0 && a.now.Shown[i].Unseen && a.now.Shown[i].Session == a.mark {
-		a.now.Shown = slices.Clone(a.now.Shown)
-		a.now.Shown[i].Unseen = false
+	if i := a.lastShown(e.Popup.Popup); i >= 0 && a.current.Shown[i].Unseen && a.current.Shown[i].Session == a.sessionMark {
+		a.current.Shown = slices.Clone(a.current.Shown)
+		a.current.Shown[i].Unseen = false
 		return
 	}
 	a.shown(Shown{At: e.Time}, e.Popup)
 }
 
-// clicked notes a click on what was seen last.
+// clicked records a click on the last view.
 func (a *applier) clicked(e Entry) {
 	i := a.lastShown(e.Popup.Popup)
 	if i < 0 {
 		a.shown(Shown{At: e.Time, Clicked: e.Time, Unseen: true}, e.Popup)
 		return
 	}
-	if e.Time.After(a.now.Shown[i].Clicked) {
-		a.now.Shown = slices.Clone(a.now.Shown)
-		a.now.Shown[i].Clicked = e.Time
+	if e.Time.After(a.current.Shown[i].Clicked) {
+		a.current.Shown = slices.Clone(a.current.Shown)
+		a.current.Shown[i].Clicked = e.Time
 	}
 }
 
 func (a *applier) stat(act PopupAct, at time.Time) {
 	key := PopupStat{Popup: act.Popup, Variant: act.Variant, Act: act.Act, Element: act.Element, Hour: at.Truncate(time.Hour)}
-	if !a.cost.hour(key) {
+	if !a.cost.addHour(key) {
 		a.counts.RefusedReports++
 		return
 	}
@@ -422,17 +417,17 @@ func (a *applier) optOut(out bool) {
 	a.change.Forgotten = out
 	a.device.Own = nil
 	if !out {
-		a.now = a.fresh()
+		a.current = a.newAnonymous()
 		return
 	}
-	// A known person has other devices; an anonymous one is this device.
-	if !a.now.Known() {
-		a.drop(a.now)
+	// A known person has other devices; an anonymous one has only this device.
+	if !a.current.Known() {
+		a.drop(a.current)
 	}
-	a.now = nil
+	a.current = nil
 }
 
-// drop removes a profile, its history with it.
+// drop removes a profile and its history.
 func (a *applier) drop(p *person) {
 	p.dropped = true
 	for _, h := range p.History {
@@ -441,7 +436,7 @@ func (a *applier) drop(p *person) {
 	p.History, p.records = nil, nil
 }
 
-func (a *applier) by(i Identity) (*person, error) {
+func (a *applier) profileBy(i Identity) (*person, error) {
 	if id, changed := a.change.Identities[i]; changed {
 		return a.loaded[id], nil
 	}
@@ -452,8 +447,7 @@ func (a *applier) by(i Identity) (*person, error) {
 	return a.load(p), nil
 }
 
-// taken says whether somebody has the identity, without making that person part of
-// the batch.
+// taken reports whether a profile has the identity, without loading that profile into the batch.
 func (a *applier) taken(i Identity) (bool, error) {
 	if id, changed := a.change.Identities[i]; changed {
 		return id != "", nil
@@ -462,8 +456,8 @@ func (a *applier) taken(i Identity) (bool, error) {
 	return p != nil, err
 }
 
-// merge moves all that the anonymous one has to the known one.
-func (a *applier) merge(known, anonymous *person) {
+// mergeAnonymous moves all that the anonymous profile has to the known one.
+func (a *applier) mergeAnonymous(known, anonymous *person) {
 	known.touch()
 	known.absorb(anonymous.Profile)
 	known.records = append(known.records, anonymous.records...)
@@ -474,7 +468,7 @@ func (a *applier) merge(known, anonymous *person) {
 	anonymous.dropped, anonymous.records = true, nil
 }
 
-// visit counts the visit; visits of batches that came late don't go back.
+// visit counts the visit. A late batch does not move the last visit back.
 func (p *person) visit(e Entry) {
 	p.Visits++
 	if e.Time.After(p.LastVisit) {
@@ -488,7 +482,7 @@ func (p *person) visit(e Entry) {
 	}
 }
 
-// touch keeps the attributes as they were before the batch.
+// touch saves the attributes from before the batch.
 func (p *person) touch() {
 	if !p.altered {
 		p.altered, p.before = true, p.Attributes

@@ -2,11 +2,10 @@ package people
 
 import "time"
 
-// Bounds of what one batch may cost, whatever its size in bytes. The rest of a batch
-// that reaches one is left out and counted: no browser that people use comes near.
+// Bounds of what one batch may cost, whatever its size in bytes. The rest of a batch that reaches one is left
+// out and counted. Real browsers stay far below.
 const (
-	// maxBatchPeople is how many profiles a batch may read or begin: each is a
-	// row of up to some 200 kB.
+	// maxBatchPeople is how many profiles a batch may read or create: each is a row of up to about 200 kB.
 	maxBatchPeople = 8
 	// maxBatchIdentities is how many identities its logins may name.
 	maxBatchIdentities = 200
@@ -14,7 +13,7 @@ const (
 	maxBatchHours = 8
 )
 
-// hourWork is what a row of a pop-up's counters costs, in the unit of Tracked.Work.
+// hourWork is the cost of a row of a pop-up's counters, in the unit of Tracked.Work.
 const hourWork = 4 << 10
 
 // cost is what a batch has cost so far.
@@ -24,13 +23,13 @@ type cost struct {
 	hours              map[PopupStat]bool
 }
 
-// spent says whether there may be no further entries.
-func (a *applier) spent() bool {
+// overBudget reports whether the batch has used up its bounds.
+func (a *applier) overBudget() bool {
 	return a.cost.people >= maxBatchPeople || a.cost.identities >= maxBatchIdentities || a.cost.ops > maxOpWork
 }
 
-// hour says whether one more counter of the row may be changed.
-func (c *cost) hour(s PopupStat) bool {
+// addHour reports whether one more counter of the row may be changed.
+func (c *cost) addHour(s PopupStat) bool {
 	row := PopupStat{Popup: s.Popup, Hour: s.Hour}
 	if !c.hours[row] && len(c.hours) >= maxBatchHours {
 		return false
@@ -39,18 +38,17 @@ func (c *cost) hour(s PopupStat) bool {
 	return true
 }
 
-// How many reports on pop-ups one browser's count: so many at once, and then one in
-// so much time. A visitor who reads is slower; what is more is made up.
+// Rate limit of one browser's reports on pop-ups: a burst, then one per interval. A visitor who reads is
+// slower.
 const (
 	reportsAtOnce = 60
 	reportsEvery  = 2 * time.Second
 )
 
-// mayReport takes one report of the device's at the time; false where it has made
-// too many.
+// mayReport takes one report of the device from its rate limit; false if it has made too many.
 func (d *Device) mayReport(at time.Time) bool {
 	next := d.Reports
-	if next.Before(at) || next.Sub(at) > reportsAtOnce*reportsEvery { // the latter is of a clock that was wrong
+	if next.Before(at) || next.Sub(at) > reportsAtOnce*reportsEvery { // the latter means that a clock was wrong
 		next = at
 	}
 	if next = next.Add(reportsEvery); next.Sub(at) > reportsAtOnce*reportsEvery {
@@ -60,7 +58,7 @@ func (d *Device) mayReport(at time.Time) bool {
 	return true
 }
 
-// weight is about how many bytes of JSON the profile is, without writing them.
+// weight estimates the profile's bytes of JSON without encoding it.
 func (p *Profile) weight() int {
 	n := 400 + weigh(p.Attributes) + 130*len(p.Shown) + 120*len(p.Devices) + 40*len(p.History)
 	for _, i := range p.Identities {
@@ -87,7 +85,7 @@ func (p *Profile) weight() int {
 	return n
 }
 
-// weigh is about how many bytes of JSON a value is; 4 for a number.
+// weigh estimates a value's bytes of JSON; 4 for a number.
 func weigh(v any) int {
 	n := 4
 	switch v := v.(type) {

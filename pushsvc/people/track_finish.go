@@ -10,19 +10,19 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
 )
 
-// finish bounds everybody and numbers the history.
+// finish bounds the profiles and numbers the history.
 func (a *applier) finish() (Change, error) {
 	before := *a.change.Counts
 	a.change.Work += a.cost.ops + hourWork*len(a.cost.hours)
-	a.counts.RefusedLogins += a.b.Rejected
-	a.counts.RefusedEntries += a.b.Malformed
+	a.counts.RefusedLogins += a.batch.Rejected
+	a.counts.RefusedEntries += a.batch.Malformed
 	if err := a.makeRoom(); err != nil {
 		return Change{}, err
 	}
-	refused := a.settle()
+	refused := a.storeDevice()
 	for _, p := range a.order {
 		switch {
-		case p == a.now && refused, p.dropped && !p.stored:
+		case p == a.current && refused, p.dropped && !p.stored:
 			continue
 		case p.dropped:
 			a.counts.Profiles = max(a.counts.Profiles, 1) - 1
@@ -31,10 +31,10 @@ func (a *applier) finish() (Change, error) {
 			a.keepClaims(p, nil)
 			continue
 		}
-		if !p.stored && p != a.now && !p.Known() && len(p.Devices) == 0 {
-			continue // left behind within the batch: nobody's
+		if !p.stored && p != a.current && !p.Known() && len(p.Devices) == 0 {
+			continue // abandoned within the batch: belongs to nobody
 		}
-		if err := a.keep(p); err != nil {
+		if err := a.putProfile(p); err != nil {
 			return Change{}, err
 		}
 	}
@@ -45,19 +45,19 @@ func (a *applier) finish() (Change, error) {
 	return a.change, nil
 }
 
-// settle puts the device where it belongs now, and says whether that is
-// nowhere because the site is full.
-func (a *applier) settle() (refused bool) {
-	if a.now == nil {
-		setIn(&a.change.Devices, a.b.Device, "")
+// storeDevice stores the device with its profile. It returns true if the profile is refused because the site is
+// full.
+func (a *applier) storeDevice() (refused bool) {
+	if a.current == nil {
+		setIn(&a.change.Devices, a.batch.Device, "")
 		a.dropDevice()
 		return false
 	}
-	if !a.now.stored && !a.now.Known() && a.counts.Anonymous >= a.b.Limits.anonymous() {
+	if !a.current.stored && !a.current.Known() && a.counts.Anonymous >= a.batch.Limits.anonymous() {
 		a.change.Refused = true
 		a.dropDevice()
-		setIn(&a.change.Devices, a.b.Device, "")
-		if len(a.order) == 1 { // all of it was this device's
+		setIn(&a.change.Devices, a.batch.Device, "")
+		if len(a.order) == 1 { // all of the batch was this device's
 			a.counts.EventNames = a.change.Counts.EventNames
 			a.counts.EvictedEvents = a.change.Counts.EvictedEvents
 			a.change.Events, a.change.Popups, a.change.Worth, a.change.DropEvents = nil, nil, nil, nil
@@ -65,42 +65,42 @@ func (a *applier) settle() (refused bool) {
 		a.counts.RefusedProfiles++
 		return true
 	}
-	a.device.Seen = milli(a.b.At)
-	a.device.remember(a.b.ID)
+	a.device.Seen = milli(a.batch.At)
+	a.device.remember(a.batch.ID)
 	a.dropDevice()
-	if a.moved && !a.b.Next.IsZero() {
-		setIn(&a.change.Devices, a.b.Device, "")
-		a.device.ID = a.b.Next
-		a.change.Replaced, a.change.Moved = true, &[2]pushsvc.DeviceID{a.b.Device, a.b.Next}
+	if a.moved && !a.batch.Next.IsZero() {
+		setIn(&a.change.Devices, a.batch.Device, "")
+		a.device.ID = a.batch.Next
+		a.change.Replaced, a.change.Moved = true, &[2]pushsvc.DeviceID{a.batch.Device, a.batch.Next}
 	}
 	a.device.Own.bound()
-	a.now.Devices = append(slices.Clone(a.now.Devices), a.device)
-	setIn(&a.change.Devices, a.device.ID, a.now.ID)
-	if a.now.Seen.Before(a.device.Seen) {
-		a.now.Seen = a.device.Seen
+	a.current.Devices = append(slices.Clone(a.current.Devices), a.device)
+	setIn(&a.change.Devices, a.device.ID, a.current.ID)
+	if a.current.Seen.Before(a.device.Seen) {
+		a.current.Seen = a.device.Seen
 	}
-	for len(a.now.Devices) > MaxDevices { // proven, or one of them is dead: see admits
-		oldest := a.now.Devices[0]
-		for _, d := range a.now.Devices {
+	for len(a.current.Devices) > MaxDevices { // proven, or one of them has expired: see acceptsDevice
+		oldest := a.current.Devices[0]
+		for _, d := range a.current.Devices {
 			if d.Seen.Before(oldest.Seen) {
 				oldest = d
 			}
 		}
 		setIn(&a.change.Devices, oldest.ID, "")
-		a.now.takeDevice(oldest.ID)
+		a.current.takeDevice(oldest.ID)
 	}
 	return false
 }
 
-// dropDevice takes the batch's device from everybody.
+// dropDevice removes the batch's device from all profiles.
 func (a *applier) dropDevice() {
 	for _, p := range a.order {
-		p.takeDevice(a.b.Device)
+		p.takeDevice(a.batch.Device)
 	}
 }
 
-// keep bounds a profile and has it written.
-func (a *applier) keep(p *person) error {
+// putProfile bounds a profile and adds it to the rows to write.
+func (a *applier) putProfile(p *person) error {
 	switch {
 	case !p.stored:
 		a.counts.Profiles++
@@ -116,7 +116,7 @@ func (a *applier) keep(p *person) error {
 	if p.altered && size(p.Attributes) > max(MaxAttributesSize, size(p.before)) {
 		p.Attributes = p.before
 	}
-	p.bound(a.b)
+	p.bound(a.batch)
 	if len(p.records) > 0 {
 		seq, err := a.tx.NextHistory()
 		if err != nil {
@@ -145,8 +145,7 @@ func (a *applier) keep(p *person) error {
 	return nil
 }
 
-// keepClaims has the claims of a profile written that are new, and those removed that
-// are not among them any more.
+// keepClaims adds new claims of a profile to the change, and removes those that it no longer has.
 func (a *applier) keepClaims(p *person, claims []Identity) {
 	for _, i := range p.claimed {
 		if !slices.Contains(claims, i) {
@@ -160,7 +159,7 @@ func (a *applier) keepClaims(p *person, claims []Identity) {
 	}
 }
 
-// bound lets the oldest go.
+// bound drops the oldest.
 func (p *person) bound(b Batch) {
 	p.Shown = slices.DeleteFunc(p.Shown, func(s Shown) bool {
 		keep := shownFor
@@ -198,11 +197,11 @@ func dropOldest[V any](m map[string]V, most int, when func(V) time.Time) {
 	}
 }
 
-// size is how many bytes of JSON a value is.
+// size returns the length of a value's JSON in bytes.
 func size(v any) int {
 	text, err := json.Marshal(v)
 	if err != nil {
-		return 1 << 30 // not of JSON: never kept
+		return 1 << 30 // not a JSON value: never kept
 	}
 	return len(text)
 }

@@ -5,8 +5,8 @@ import (
 	"slices"
 )
 
-// Where a site is full, what is worth the least makes room for what is new. Which that
-// is, a sample tells: to look at all would cost each newcomer as much as the site has.
+// If a site is full, what is worth the least makes room for what is new. A sample decides which that is: to
+// look at all would cost as much as the site has, for each new visitor.
 const (
 	eventSample   = 16
 	maxEventsOut  = 8 // in one batch
@@ -18,12 +18,12 @@ const (
 // EventTotal is what a site keeps of an event.
 type EventTotal struct {
 	EventCount
-	// Worth is how many people had it for the first time after they had come back, or
-	// were vouched for. Rows from before have none.
+	// Worth is how many people had the event for the first time after they had come back, or were vouched
+	// for. Old rows have none.
 	Worth *int64 `json:"worth,omitempty"`
 }
 
-// Value is the worth, or, of a row from before, the count.
+// Value returns the worth, or the count of an old row.
 func (t EventTotal) Value() int64 {
 	if t.Worth != nil {
 		return *t.Worth
@@ -37,17 +37,17 @@ func (t EventTotal) Plus(c EventCount, worth int64) EventTotal {
 	return EventTotal{EventCount: t.EventCount.Add(c), Worth: &worth}
 }
 
-// worth is what an event of the present person's makes its name worth: strangers, who
-// may be made up, make it nothing.
+// worth returns what an event of the current person adds to the worth of its name. Strangers may be made up,
+// so they add nothing.
 func (a *applier) worth(name string) int64 {
-	p := a.now
-	if p.Events[name].Count > 0 || !(p.stored && CameBack(p.Created, a.b.At) || a.b.Trusted && p.Known()) {
+	p := a.current
+	if p.Events[name].Count > 0 || !(p.stored && CameBack(p.Created, a.batch.At) || a.batch.Trusted && p.Known()) {
 		return 0
 	}
 	return 1
 }
 
-// siteCounts says whether the site counts the event, or has room to begin.
+// siteCounts reports whether the site counts the event, or has room for it.
 func (a *applier) siteCounts(name string, worth int64) (bool, error) {
 	if _, counted := a.change.Events[name]; counted {
 		return true, nil
@@ -57,8 +57,8 @@ func (a *applier) siteCounts(name string, worth int64) (bool, error) {
 			return known, err
 		}
 	}
-	if a.counts.EventNames >= a.b.Limits.eventNames() {
-		named := slices.Contains(a.b.Names, name)
+	if a.counts.EventNames >= a.batch.Limits.eventNames() {
+		named := slices.Contains(a.batch.Names, name)
 		out, err := a.dropEvent(worth, named)
 		if err != nil {
 			return false, err
@@ -72,15 +72,14 @@ func (a *applier) siteCounts(name string, worth int64) (bool, error) {
 	return true, nil
 }
 
-// dropEvent lets the name go that is worth the least, unless a new one is worth even
-// less.
+// dropEvent drops the name that is worth the least, unless the new one is worth even less.
 func (a *applier) dropEvent(worth int64, named bool) (bool, error) {
 	if a.sampled == nil {
 		sample, err := a.tx.CountedEvents(eventSample)
 		if err != nil {
 			return false, err
 		}
-		a.sampled = slices.DeleteFunc(sample, func(e CountedEvent) bool { return slices.Contains(a.b.Names, e.Name) })
+		a.sampled = slices.DeleteFunc(sample, func(e CountedEvent) bool { return slices.Contains(a.batch.Names, e.Name) })
 		slices.SortFunc(a.sampled, func(x, y CountedEvent) int {
 			return cmp.Or(cmp.Compare(x.Value(), y.Value()), cmp.Compare(x.Count, y.Count), x.Last.Compare(y.Last))
 		})
@@ -94,7 +93,7 @@ func (a *applier) dropEvent(worth int64, named bool) (bool, error) {
 		if _, counted := a.change.Events[least.Name]; counted {
 			continue
 		}
-		// Asked again, so that the store knows what hangs on it.
+		// Asked again, so that the store knows what the change depends on.
 		if there, err := a.tx.CountsEvent(least.Name); err != nil || !there {
 			return false, err
 		}
@@ -106,15 +105,14 @@ func (a *applier) dropEvent(worth int64, named bool) (bool, error) {
 	return false, nil
 }
 
-// makeRoom lets anonymous profiles go where the site has as many as it may and the
-// batch brings one more: first those that nobody came back to, then those that were
-// seen longest ago. Whoever has a subscription or an identity stays.
+// makeRoom drops anonymous profiles if the site has the maximum and the batch adds one: first those that
+// never came back, then those seen longest ago. A profile with a subscription or an identity stays.
 func (a *applier) makeRoom() error {
-	if a.now == nil || a.now.stored || a.now.Known() {
+	if a.current == nil || a.current.stored || a.current.Known() {
 		return nil
 	}
 	for range maxPeopleOut {
-		if a.counts.Anonymous < a.b.Limits.anonymous() {
+		if a.counts.Anonymous < a.batch.Limits.anonymous() {
 			return nil
 		}
 		if out, err := a.dropStranger(); err != nil || !out {
@@ -139,7 +137,7 @@ func (a *applier) dropStranger() (bool, error) {
 		least := slices.MinFunc(sample, func(x, y *Profile) int {
 			return cmp.Or(cmp.Compare(cameBack(x), cameBack(y)), x.Seen.Compare(y.Seen))
 		})
-		// Read again, so that the store knows what hangs on it.
+		// Read again, so that the store knows what the change depends on.
 		p, err := a.tx.ProfileOf(least.Devices[0].ID)
 		if err != nil {
 			return false, err
@@ -160,7 +158,7 @@ func cameBack(p *Profile) int {
 	return 0
 }
 
-// evict removes a stored anonymous profile that has nothing to do with the batch.
+// evict removes a stored anonymous profile that takes no part in the batch.
 func (a *applier) evict(p *Profile) {
 	for _, d := range p.Devices {
 		setIn(&a.change.Devices, d.ID, "")
