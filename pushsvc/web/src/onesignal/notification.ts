@@ -1,22 +1,6 @@
-// A notification as OneSignal's listeners get it. Pure.
+// A notification as OneSignal's listeners get it. Pure functions.
 
-/** What the worker tells of one (src/sw/tell.ts). */
-export interface Told {
-  webpush: "display" | "click" | "dismiss";
-  id: string;
-  title?: string;
-  body?: string;
-  icon?: string;
-  badge?: string;
-  image?: string;
-  tag?: string;
-  data?: unknown;
-  actions?: { action: string; title: string; icon?: string; navigate?: string }[];
-  /** Where a click leads. */
-  url?: string;
-  /** The button that was clicked. */
-  action?: string;
-}
+import type { WorkerMessage } from "../shared/worker_message";
 
 export interface ActionButton {
   actionId: string;
@@ -46,9 +30,9 @@ export interface OSNotification {
   action?: string;
 }
 
-export function notificationOf(told: Told): OSNotification {
-  const { id, title, body = "", icon, badge, image, tag, data, actions, url, action } = told;
-  const buttons = actions?.map((one) => ({ actionId: one.action, text: one.title, icon: one.icon, launchURL: one.navigate }));
+export function notificationOf(message: WorkerMessage): OSNotification {
+  const { id, title, body = "", icon, badge, image, tag, data, actions, url, action } = message;
+  const buttons = actions?.map((button) => ({ actionId: button.action, text: button.title, icon: button.icon, launchURL: button.navigate }));
   return {
     notificationId: id,
     title,
@@ -71,10 +55,10 @@ export function notificationOf(told: Told): OSNotification {
 }
 
 /** Events of v16 and of v15, in the order in which they are told. */
-export function eventsOf(told: Told): [event: string, detail: unknown][] {
-  const notification = notificationOf(told);
-  const { action: actionId, url } = told;
-  switch (told.webpush) {
+export function eventsOf(message: WorkerMessage): [event: string, detail: unknown][] {
+  const notification = notificationOf(message);
+  const { action: actionId, url } = message;
+  switch (message.webpush) {
     case "display":
       // The browser insists on showing every push, so nothing can hold it back.
       return [

@@ -268,8 +268,8 @@ export class OneSignal {
   private heard(event: string): void {
     if (this.listening || !fromWorker.test(event)) return;
     this.listening = true;
-    listen(this.sdk.config, (told) => {
-      for (const [name, detail] of eventsOf(told)) this.emitter.emit(name, detail);
+    listen(this.sdk.config, (message) => {
+      for (const [name, detail] of eventsOf(message)) this.emitter.emit(name, detail);
     });
   }
 }

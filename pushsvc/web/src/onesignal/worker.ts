@@ -2,15 +2,15 @@
 
 import { findWorker } from "../sdk/worker";
 import type { Config } from "../shared/wire";
-import type { Told } from "./notification";
+import type { WorkerMessage } from "../shared/worker_message";
 
 /** Listens for what the worker tells, and asks it for a click that has opened this
  * page. */
-export function listen(config: Config, told: (message: Told) => void): void {
+export function listen(config: Config, received: (message: WorkerMessage) => void): void {
   const { serviceWorker } = navigator;
   if (!serviceWorker) return;
-  serviceWorker.addEventListener("message", ({ data }: MessageEvent<Told | undefined>) => {
-    if (data?.webpush && data.id) told(data);
+  serviceWorker.addEventListener("message", ({ data }: MessageEvent<WorkerMessage | undefined>) => {
+    if (data?.webpush && data.id) received(data);
   });
   serviceWorker.startMessages?.();
   findWorker(config).then(

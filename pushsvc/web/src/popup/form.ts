@@ -2,7 +2,7 @@
 
 import type { PopupInput } from "../shared/popup";
 import { addStyles } from "./html";
-import type { Kit } from "./main";
+import type { Kit } from "./kit";
 import type { Stage } from "./stage";
 
 /** The longest answer, in UTF-16 code units. */

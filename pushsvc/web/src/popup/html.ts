@@ -1,7 +1,7 @@
 // Custom HTML: a frame of an opaque origin, and what it may ask of the page.
 
 import { frameCalls, type FrameCall, type FrameMessage, type FrameStart } from "../shared/popup";
-import type { Kit } from "./main";
+import type { Kit } from "./kit";
 import styles from "./more.css";
 import type { Stage } from "./stage";
 

@@ -1,7 +1,7 @@
 // A pop-up that is an image and nothing else.
 
 import { addStyles } from "./html";
-import type { Kit } from "./main";
+import type { Kit } from "./kit";
 import type { Stage } from "./stage";
 
 /** Fills an image without anything else; it opens when the image is there. */

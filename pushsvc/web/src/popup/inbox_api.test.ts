@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Message } from "./inbox";
+import type { Message } from "./inbox_messages";
 import { inboxFunctions } from "./inbox_api";
 
 function inbox() {

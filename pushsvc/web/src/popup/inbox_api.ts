@@ -1,7 +1,7 @@
 // CleverTap's functions of the inbox. Until there is a bell, those of compat.js
 // answer that there is no message.
 
-import type { Message } from "./inbox";
+import type { Message } from "./inbox_messages";
 
 /** The bell, as far as they need it. */
 export interface Inbox {

@@ -1,20 +1,13 @@
 // popup.js: shows pop-ups. onsite.js loads it when there is one to show.
 
-import { ownURL, webURL } from "../shared/address";
 import type { PopupFace, PopupHost, PopupOptions, WirePopup } from "../shared/popup";
 import { chooseLanguage } from "../ui/language";
 import { others } from "../ui/wording";
-import { fillText, image, name } from "./content";
-import { control, feedbackTime, perform } from "./action";
-import { button, element } from "../ui/elements";
-import { sign } from "./signs";
-import { dress, newRoot, Stage } from "./stage";
+import { fillText } from "./content";
+import { kit } from "./kit";
+import { newRoot, Stage } from "./stage";
 import { wording, type Words } from "./wording";
 import type * as More from "./more";
-
-/** What popup-more.js has from here, so that nothing is loaded twice. */
-const kit = { button, control, dress, element, feedbackTime, image, name, newRoot, ownURL, perform, sign, webURL, Stage };
-export type Kit = typeof kit;
 
 const known = ["en", ...others];
 const choose = (tag: string): string => chooseLanguage([tag, ...navigator.languages], known);

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { WirePopup } from "../shared/popup";
 import { others } from "../ui/wording";
-import { readMessages, withMessage } from "./inbox";
+import { readMessages, withMessage } from "./inbox_messages";
 import { wording } from "./wording";
 import words from "./words";
 

@@ -18,6 +18,9 @@ const words = {
 
 export type FailureCode = keyof typeof words;
 
+/** An error as far as its cause is known: a Failure, or a script that did not load. */
+export type Fault = { code?: unknown; status?: number };
+
 /** What `webpush.on("error")` gets: code is for programs, message for people. */
 export class Failure extends Error {
   override readonly name = "WebPushFailure";

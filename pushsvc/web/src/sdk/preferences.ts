@@ -1,12 +1,12 @@
 import type { Face, UI } from "../shared/face";
 import type { Config } from "../shared/wire";
+import type { WebPush } from "./api";
 import { faceOptions } from "./face";
 import { load } from "./lazy";
-import type { SDK } from "./sdk";
 
 /** Makes `<webpush-preferences>` the visitor's own settings, wherever the site puts
  * it and whenever. An element of that name that the site defined itself stays. */
-export function definePreferences(config: Config, sdk: SDK): void {
+export function definePreferences(config: Config, sdk: Pick<WebPush, "on" | "prompt" | "setTopics" | "state" | "subscribe" | "unsubscribe">): void {
   if (!window.customElements || customElements.get("webpush-preferences")) return;
   class Preferences extends HTMLElement {
     /** While nobody knows yet how high it is. */

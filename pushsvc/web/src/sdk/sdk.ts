@@ -10,6 +10,7 @@ import { pathAllowed } from "../shared/path";
 import { afterOf, bellHelps, delayUntilAsk, nextStep, type Visitor } from "./ask";
 import { isInstallable, isRobot } from "./device";
 import { faceOptions } from "./face";
+import type { Fault } from "./failure";
 import type * as Join from "./join";
 import { load } from "./lazy";
 import { trace } from "./log";
@@ -23,7 +24,6 @@ import { currentSubscription } from "./subscription";
 import { checkedOf, choose } from "./topics";
 import { Events } from "./triggers";
 import { countVisit, isPrivate } from "./visit";
-import type { Fault, tell } from "../trouble/main";
 import type * as Wait from "./wait";
 
 type Listener = (detail?: unknown) => void;
@@ -50,6 +50,12 @@ export interface Onsite {
   /** Somebody sees the page, or another route of it. */
   visit(sdk: SDK, page: PageFacts, candidates: PopupRule[]): void;
   raise(act: "viewed" | "clicked", details?: NotificationDetails): void;
+}
+
+/** trouble.js as a module. */
+export interface Trouble {
+  /** Reports a fault to the server, and to the visitor if it prevents what they wanted. */
+  tell(sdk: SDK, fault: Fault, wanted?: boolean): Promise<void>;
 }
 
 /** Push needs all of these. On iOS Notification may exist without PushManager;
@@ -464,7 +470,7 @@ export class SDK implements Omit<WebPush, "raiseNotificationViewed" | "raiseNoti
    * he wanted. */
   private fail(error: unknown, wanted?: boolean): void {
     this.emit("error", error);
-    load<{ tell: typeof tell }>(this.config, "trouble").then(({ tell }) => tell(this, error as Fault, wanted)).catch(() => {});
+    load<Trouble>(this.config, "trouble").then(({ tell }) => tell(this, error as Fault, wanted)).catch(() => {});
   }
 
   /** Subscribes; wanted is true after an act of the visitor's. */

@@ -1,8 +1,8 @@
 // Tells the site's pages of its notifications, for those that listen by OneSignal's
 // names. It stands behind our worker, only under `compat onesignal`.
 
-import type { Told } from "../onesignal/notification";
 import { ownURL } from "../shared/address";
+import type { WorkerMessage } from "../shared/worker_message";
 import { chooseTab } from "./clients";
 import { clickURL, ownData, parsePayload, webURL } from "./payload";
 
@@ -25,12 +25,12 @@ function start(): void {
     event.waitUntil(tellAll({ webpush: "display", id, title, body, icon, badge, image, tag, data, actions, url: webURL(navigate, self.registration.scope) || undefined }));
   });
   self.addEventListener("notificationclick", (event) => {
-    const told = toldOf(event.notification, "click", event.action);
-    if (told) event.waitUntil(tellClicked(told));
+    const message = messageOf(event.notification, "click", event.action);
+    if (message) event.waitUntil(tellClicked(message));
   });
   self.addEventListener("notificationclose", (event) => {
-    const told = toldOf(event.notification, "dismiss", "");
-    if (told) event.waitUntil(tellAll(told));
+    const message = messageOf(event.notification, "dismiss", "");
+    if (message) event.waitUntil(tellAll(message));
   });
   self.addEventListener("message", (event) => {
     if ((event.data as { webpush?: string } | undefined)?.webpush === "clicks" && event.source) event.waitUntil(tellWaiting(event.source));
@@ -38,35 +38,35 @@ function start(): void {
 }
 
 /** What a notification of ours says; undefined for one of the site's own. */
-function toldOf(notification: Notification, webpush: Told["webpush"], action: string): Told | undefined {
+function messageOf(notification: Notification, webpush: WorkerMessage["webpush"], action: string): WorkerMessage | undefined {
   const own = ownData(notification.data);
   if (!own) return undefined;
-  const { title, body, icon, badge, image, tag, actions } = notification as Notification & Pick<Told, "image" | "badge" | "actions">;
+  const { title, body, icon, badge, image, tag, actions } = notification as Notification & Pick<WorkerMessage, "image" | "badge" | "actions">;
   const url = clickURL(own, action, self.registration.scope) || undefined;
-  const buttons = actions?.map((one) => ({ action: one.action, title: one.title, icon: one.icon, navigate: own.actions[one.action] }));
+  const buttons = actions?.map(({ action, title, icon }) => ({ action, title, icon, navigate: own.actions[action] }));
   return { webpush, id: own.message, title, body, icon, badge, image, tag, data: own.data, actions: buttons, url, action };
 }
 
 const windows = () => self.clients.matchAll({ type: "window", includeUncontrolled: true });
 
-async function tellAll(told: Told): Promise<void> {
-  for (const tab of await windows()) tab.postMessage(told);
+async function tellAll(message: WorkerMessage): Promise<void> {
+  for (const tab of await windows()) tab.postMessage(message);
 }
 
 /** The tab that the click brings to the front, or the page that it opens. */
-async function tellClicked(told: Told): Promise<void> {
+async function tellClicked(message: WorkerMessage): Promise<void> {
   const [all, controlled] = await Promise.all([windows(), self.clients.matchAll({ type: "window" })]);
-  const { tab, navigate } = chooseTab(told.url ?? "", all, controlled);
-  if (tab && !navigate) tab.postMessage(told);
-  else await (await caches.open(cacheName)).put(ownURL("/" + cacheName), new Response(JSON.stringify({ told, time: Date.now() })));
+  const { tab, navigate } = chooseTab(message.url ?? "", all, controlled);
+  if (tab && !navigate) tab.postMessage(message);
+  else await (await caches.open(cacheName)).put(ownURL("/" + cacheName), new Response(JSON.stringify({ told: message, time: Date.now() })));
 }
 
 async function tellWaiting(page: { postMessage(message: unknown): void }): Promise<void> {
   const kept = await caches.match(ownURL("/" + cacheName), { cacheName });
   if (!kept) return;
-  const { told, time }: { told: Told; time: number } = await kept.json();
+  const { told: message, time }: { told: WorkerMessage; time: number } = await kept.json();
   await caches.delete(cacheName);
-  if (Math.abs(Date.now() - time) < wait) page.postMessage(told);
+  if (Math.abs(Date.now() - time) < wait) page.postMessage(message);
 }
 
 start();

@@ -3,6 +3,7 @@
 // with its words in all languages.
 
 import { faceOptions } from "../sdk/face";
+import type { Fault } from "../sdk/failure";
 import { load } from "../sdk/lazy";
 import type { SDK } from "../sdk/sdk";
 import { local, session } from "../sdk/storage";
@@ -11,9 +12,6 @@ import type { UI } from "../shared/face";
 import { ownURL } from "../shared/address";
 import { chooseLanguage } from "../ui/language";
 import { words } from "./words";
-
-/** What is known of a fault, see sdk/failure.ts. */
-export type Fault = { code?: unknown; status?: number };
 
 /** Tells the server of a fault, and the visitor if it is in the way of what he
  * wanted. */

@@ -1,0 +1,36 @@
+// The messages of the inbox. Pure functions.
+
+import type { WirePopup } from "../shared/popup";
+
+/** As many as are kept, and for how long, in ms. */
+const most = 15;
+const longest = 30 * 86_400_000;
+
+export interface Message {
+  popup: WirePopup;
+  /** When it came, ms since the epoch. */
+  at: number;
+  seen?: boolean;
+  read?: boolean;
+}
+
+/** The messages that are kept, newest first. Whatever else stands there is left
+ * out: the page's own scripts can write it. */
+export function readMessages(text: string, now: number): Message[] {
+  try {
+    const list = JSON.parse(text) as (Message | null)[];
+    const sound = list.filter((message) => typeof message?.popup?.id === "string" && !!message.popup.content && message.at > now - longest);
+    return (sound as Message[]).slice(0, most);
+  } catch {
+    return [];
+  }
+}
+
+/** Puts a message in front; one that is there already stays as read as it was. */
+export function withMessage(list: Message[], popup: WirePopup, now: number): Message[] {
+  const known = list.find((message) => message.popup.id === popup.id);
+  const { when: _when, caps: _caps, ...kept } = popup;
+  const message = known ? { ...known, popup: kept } : { popup: kept, at: now };
+  if (known) return list.map((other) => (other === known ? message : other));
+  return [message, ...list].slice(0, most);
+}
