@@ -1,6 +1,7 @@
 import type { NotificationDetails } from "../sdk/api";
 import type { SDK } from "../sdk/sdk";
 import { local } from "../sdk/storage";
+import { outByCleverTap } from "../sdk/storage_keys";
 import type { Call, Stub } from "../sdk/stub";
 import { addAccepted } from "./accepted";
 import { Log } from "./log";
@@ -31,6 +32,9 @@ const flags = [
 interface Config {
   customId?: unknown;
 }
+
+/** Reports whether the visitor opted out by CleverTap's API, here or at CleverTap. */
+const optedOut = (): boolean => local.get("out") === outByCleverTap;
 
 /** `window.clevertap`: CleverTap's names, their order of decisions, their words on
  * the console. Nothing of it throws, and nothing of it calls CleverTap. */
@@ -131,7 +135,7 @@ export class CleverTap {
     const valid = (value: unknown, limit: number) => typeof value === "number" && Math.abs(value) <= limit;
     const given = latitude !== undefined || longitude !== undefined;
     if (given && !(valid(latitude, 90) && valid(longitude, 180))) return this.log.error("A valid lat and lng must be passed");
-    if (local.get("out") !== "ct") this.people.location(latitude as number, longitude as number);
+    if (!optedOut()) this.people.location(latitude as number, longitude as number);
   };
 
   getAccountID = (): string | null => this.accountId || null;
@@ -249,11 +253,11 @@ export class CleverTap {
 
   private setPrivacy(wish: Record<string, unknown>): void {
     if (wish.optOut === true) {
-      if (local.get("out") !== "ct") this.sdk.privacy({ optOut: true });
+      if (!optedOut()) this.sdk.privacy({ optOut: true });
       void this.sdk.unsubscribe();
-      // Told from unsubscribing by own wish: optOut: false ends this one only.
-      local.set("out", "ct");
-    } else if (wish.optOut === false && local.get("out") === "ct") {
+      // After unsubscribe(), which notes that the visitor unsubscribed.
+      local.set("out", outByCleverTap);
+    } else if (wish.optOut === false && optedOut()) {
       local.remove("out");
       this.sdk.privacy({ optOut: false });
     }
@@ -270,7 +274,7 @@ export class CleverTap {
       if (decision.error) this.log.error(decision.error);
       return;
     }
-    if (local.get("out") === "ct") return;
+    if (optedOut()) return;
     this.prompting = true;
     const outcome = await (decision.step === "subscribe" ? this.sdk.subscribe() : this.show(wish)).finally(
       () => (this.prompting = false),

@@ -3,6 +3,7 @@
 
 import type { Identity, ProfileOp, Value } from "../shared/entries";
 import type { SDK } from "../sdk/sdk";
+import { checksum } from "../sdk/checksum";
 import { local } from "../sdk/storage";
 import { read } from "./storage";
 
@@ -15,7 +16,7 @@ type Count = [count: number, first: number, last: number];
 
 type Values = Record<string, unknown>;
 
-const kept = <T>(name: string): Record<string, T> => {
+const kept = <T>(name: "ev" | "pr"): Record<string, T> => {
   try {
     return JSON.parse(local.get(name)) ?? {};
   } catch {
@@ -63,12 +64,8 @@ function identitiesOf(profile: Values): Identity[] {
   });
 }
 
-/** Tells one login from another without keeping who it was. */
-function mark(text: string): string {
-  let sum = 0;
-  for (const char of text) sum = (Math.imul(sum, 31) + char.codePointAt(0)!) | 0;
-  return text.length + "." + sum;
-}
+/** Distinguishes one login from another. */
+const mark = (text: string): string => text.length + "." + checksum(text);
 
 export class People {
   constructor(private readonly sdk: SDK) {
@@ -133,7 +130,7 @@ export class People {
   }
 
   private forget(): void {
-    for (const name of ["ev", "pr", "who", "login", "cid"]) local.remove(name);
+    for (const name of ["ev", "pr", "who", "login", "cid"] as const) local.remove(name);
     // CleverTap's own copies were of the same person.
     local.set("stranger", "1");
   }

@@ -1,5 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { local, storedNames } from "../sdk/storage";
+import { outByCleverTap, outByVisitor } from "../sdk/storage_keys";
+import { listedArea } from "../testing/area";
 import { define, storageArea } from "../testing/page";
 import { adoptStorage, known, lastPrompt, type Known } from "./storage";
 
@@ -28,10 +31,11 @@ const stored: [string, string | null, string, string][] = [
 
 for (const [name, text, ours, want] of stored) {
   test("adoptStorage: " + name, () => {
-    const names = new Map<string, string>([["asked", ours]]);
-    Object.defineProperty(globalThis, "localStorage", { value: { getItem: () => text }, configurable: true });
-    adoptStorage({ get: (n) => names.get(n) ?? "", set: (n, v) => void names.set(n, v), remove: (n) => void names.delete(n) });
-    assert.equal(names.get("asked"), want);
+    define({ window: globalThis, localStorage: storageArea() });
+    if (text !== null) localStorage.setItem("WZRK_META", text);
+    if (ours) local.set("asked", ours);
+    adoptStorage(local);
+    assert.equal(local.get("asked"), want);
   });
 }
 
@@ -55,27 +59,30 @@ test("known: no more than a hundred identities", () => {
   assert.equal(known("a", login, null).known.identities?.length, 100);
 });
 
-/** Local storage as CleverTap leaves it, and ours beside it after the adoption. */
-function adopted(theirs: Record<string, unknown>, ours: Record<string, string> = {}): Map<string, string> {
-  const names = new Map(Object.entries(ours));
-  define({ localStorage: storageArea() });
+/** Adopts a storage area as CleverTap leaves it, with `webpush:out` from before; returns
+ * the names of our items in it. */
+function adopted(theirs: Record<string, unknown>, out?: "1"): string[] {
+  define({ window: globalThis, localStorage: listedArea() });
   for (const [name, value] of Object.entries(theirs)) localStorage.setItem(name, encodeURIComponent(JSON.stringify(value)));
-  adoptStorage({ get: (n) => names.get(n) ?? "", set: (n, v) => void names.set(n, v), remove: (n) => void names.delete(n) });
-  return names;
+  if (out) local.set("out", out);
+  adoptStorage(local);
+  return storedNames("localStorage");
 }
 
 test("adoptStorage: who the visitor was is kept under webpush:ct", () => {
   const names = adopted({ WZRK_G: "0a1b", WZRK_K: { id: ["7"] }, WZRK_CAMP: { dnd: ["5"] }, WZRK_PR: { Name: "A" } });
-  assert.equal(names.get("ct"), '{"id":"0a1b","identities":["7"],"dismissed":["5"]}');
-  assert.deepEqual([...names.keys()], ["ct"]);
+  assert.equal(local.get("ct"), '{"id":"0a1b","identities":["7"],"dismissed":["5"]}');
+  assert.deepEqual(names, ["ct"]);
 });
 
 test("adoptStorage: an opt-out stays one, a visitor's own wish too", () => {
-  assert.equal(adopted({ WZRK_G: "0a1b:OO" }).get("out"), "ct");
-  assert.equal(adopted({ WZRK_G: "0a1b:OO" }, { out: "1" }).get("out"), "1");
-  assert.equal(adopted({ WZRK_G: "0a1b" }).get("out"), undefined);
+  assert.deepEqual(adopted({ WZRK_G: "0a1b:OO" }), ["ct", "optout", "out"]);
+  assert.equal(local.get("out"), outByCleverTap);
+  assert.deepEqual(adopted({ WZRK_G: "0a1b:OO" }, outByVisitor), ["ct", "out"]);
+  assert.equal(local.get("out"), outByVisitor);
+  assert.deepEqual(adopted({ WZRK_G: "0a1b" }), ["ct"]);
 });
 
 test("adoptStorage: nobody known, nothing kept", () => {
-  assert.deepEqual([...adopted({ WZRK_META: { cs: 1 } }).keys()], []);
+  assert.deepEqual(adopted({ WZRK_META: { cs: 1 } }), []);
 });

@@ -1,4 +1,5 @@
 import type { Memory } from "../sdk/storage";
+import { type LocalValues, outByCleverTap } from "../sdk/storage_keys";
 
 /** A value of CleverTap's local storage: URI-encoded JSON; undefined for rubbish. */
 export function read(name: string): unknown {
@@ -50,12 +51,12 @@ export function known(device: unknown, login: unknown, campaigns: unknown): { kn
 
 /** Takes over when a visitor was asked last, unless we have asked since, who the
  * visitor was, and that of an opt-out. */
-export function adoptStorage(local: Memory): void {
+export function adoptStorage(local: Memory<LocalValues>): void {
   const asked = lastPrompt(read("WZRK_META"));
   if (asked > Number(local.get("asked"))) local.set("asked", String(asked));
   const { known: found, out } = known(read("WZRK_G"), read("WZRK_K"), read("WZRK_CAMP"));
   if (Object.keys(found).length) local.set("ct", JSON.stringify(found));
   if (!out || local.get("out")) return;
-  local.set("out", "ct");
+  local.set("out", outByCleverTap);
   local.set("optout", "1");
 }

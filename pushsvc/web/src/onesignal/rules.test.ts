@@ -5,6 +5,7 @@ import { adoptKnown, known, silenced } from "./storage";
 import { changedTags, cleanTags } from "./tags";
 import { eventsOf, notificationOf } from "./notification";
 import { memory } from "../sdk/storage";
+import type { LocalValues } from "../sdk/storage_keys";
 import { define, storageArea } from "../testing/page";
 
 const slidedown = (...prompts: object[]) => ({ promptOptions: { slidedown: { prompts } } });
@@ -75,7 +76,7 @@ test("silenced: the refusal that OneSignal noted, until its time has come", () =
 
 test("adoptKnown: who the visitor was, an opt-out, a refusal; our own come first", () => {
   define({ window: globalThis, localStorage: storageArea() });
-  const local = memory("localStorage");
+  const local = memory<LocalValues>("localStorage");
   adoptKnown(local, { id: "s", externalId: "a@example.com", tags: { a: "1" }, out: true }, true, 5);
   assert.deepEqual([local.get("out"), local.get("asked")], ["1", "5"]);
   assert.deepEqual(JSON.parse(local.get("ct")), { id: "s", identities: [{ kind: "identity", value: "a@example.com" }] });

@@ -1,6 +1,7 @@
 // What OneSignal left in this browser, and what is kept here of the visitor.
 
 import type { Memory } from "../sdk/storage";
+import { type LocalValues, outByVisitor } from "../sdk/storage_keys";
 
 /** Kept as JSON in `webpush:os`. */
 export interface Kept {
@@ -17,7 +18,7 @@ export interface Kept {
   outcomes?: string[];
 }
 
-export function kept(local: Memory): Kept {
+export function kept(local: Memory<LocalValues>): Kept {
   try {
     return JSON.parse(local.get("os")) ?? {};
   } catch {
@@ -25,7 +26,7 @@ export function kept(local: Memory): Kept {
   }
 }
 
-export function keep(local: Memory, change: Kept): void {
+export function keep(local: Memory<LocalValues>, change: Kept): void {
   local.set("os", JSON.stringify({ ...kept(local), ...change }));
 }
 
@@ -92,10 +93,10 @@ export function silenced(item: string | null, now: number): boolean {
 
 /** Takes over who the visitor was and that they opted out or refused, unless they
  * have answered us since. What the server is told of it waits in `webpush:ct`. */
-export function adoptKnown(local: Memory, { out, ...found }: Kept & { out: boolean }, refused: boolean, now: number): void {
+export function adoptKnown(local: Memory<LocalValues>, { out, ...found }: Kept & { out: boolean }, refused: boolean, now: number): void {
   keep(local, { ...found, ...kept(local) });
   const identities = found.externalId ? [{ kind: "identity", value: found.externalId }] : undefined;
   if (found.id || identities) local.set("ct", JSON.stringify({ id: found.id, identities }));
-  if (out && !local.get("out")) local.set("out", "1");
+  if (out && !local.get("out")) local.set("out", outByVisitor);
   if (refused && !local.get("asked")) local.set("asked", String(now));
 }

@@ -4,6 +4,7 @@ import { listedArea } from "../testing/area";
 import { Clock } from "../testing/clock";
 import { define } from "../testing/page";
 import { closed, Queue, waiting } from "./queue";
+import { local } from "./storage";
 
 function fresh(area: Storage = listedArea()): Clock {
   define({ window: globalThis, localStorage: area });
@@ -22,7 +23,7 @@ test("queue: a batch in storage is what is sent, but for its end", () => {
   clock.now += 5;
   assert.ok(queue.add(named("b")));
   const [name] = waiting();
-  const { batch, session, sent, events } = JSON.parse(closed(localStorage.getItem(name!)!));
+  const { batch, session, sent, events } = JSON.parse(closed(local.get(name!)));
   assert.ok(/^[\w-]{22}$/.test(batch), batch);
   assert.equal(session, queue.session());
   assert.equal(sent, clock.now);
@@ -30,7 +31,7 @@ test("queue: a batch in storage is what is sent, but for its end", () => {
     { time: clock.now - 5, type: "event", name: "a" },
     { time: clock.now, type: "event", name: "b" },
   ]);
-  assert.equal("webpush:" + queue.take()!.name, name);
+  assert.equal(queue.take()!.name, name);
   assert.equal(queue.take(), undefined);
 });
 
@@ -59,7 +60,7 @@ test("queue: an old batch is left alone, since another tab may send it", () => {
   clock.now += 8001;
   queue.add(named("b"));
   assert.equal(waiting().length, 2);
-  assert.deepEqual(waiting().map((name) => names(localStorage.getItem(name)!)), [["a"], ["b"]]);
+  assert.deepEqual(waiting().map((name) => names(local.get(name))), [["a"], ["b"]]);
 });
 
 test("queue: sent by another tab while this one slept", () => {
@@ -76,7 +77,7 @@ test("queue: two tabs at the same time lose nothing", () => {
   fresh();
   const tabs = [new Queue(), new Queue()];
   for (let i = 0; i < 20; i++) tabs[i % 2]!.add(named(String(i)));
-  const all = waiting().flatMap((name) => names(localStorage.getItem(name)!));
+  const all = waiting().flatMap((name) => names(local.get(name)));
   assert.equal(all.length, 20);
   assert.equal(new Set(all).size, 20);
 });
@@ -85,7 +86,7 @@ test("queue: 200 entries in a batch, and the next one in another", () => {
   fresh();
   const queue = new Queue();
   for (let i = 0; i < 201; i++) assert.ok(queue.add(named("e")));
-  assert.deepEqual(waiting().map((name) => names(localStorage.getItem(name)!).length).sort(), [1, 200]);
+  assert.deepEqual(waiting().map((name) => names(local.get(name)).length).sort(), [1, 200]);
 });
 
 test("queue: full at 60,000 characters", () => {
@@ -95,7 +96,7 @@ test("queue: full at 60,000 characters", () => {
   while (queue.add(named("x".repeat(1000)))) added++;
   assert.ok(added > 50 && added < 60, String(added));
   assert.ok(!queue.add(named("x".repeat(1000))));
-  assert.ok(waiting().every((name) => localStorage.getItem(name)!.length < 17_000), "batches fit the server's 64 KiB in any language");
+  assert.ok(waiting().every((name) => local.get(name).length < 17_000), "batches fit the server's 64 KiB in any language");
 });
 
 for (const [name, area] of [["no storage", undefined], ["full storage", listedArea(0)]] as const) {

@@ -1,5 +1,6 @@
 import type { Entry } from "../shared/entries";
-import { local } from "./storage";
+import { local, storedNames } from "./storage";
+import type { BatchName } from "./storage_keys";
 import { randomId } from "./visit";
 
 /** A page adds to a batch no longer than this, in ms: what is older is nobody's, and
@@ -9,17 +10,8 @@ export const openFor = 8000;
 /** Characters that wait at most, of all tabs and pages together. */
 const room = 60_000;
 
-/** Names in localStorage of the batches that wait, by age, which is what a name
- * begins with. */
-export function waiting(): string[] {
-  try {
-    return Object.keys(localStorage)
-      .filter((name) => name.startsWith("webpush:queue:"))
-      .sort();
-  } catch {
-    return [];
-  }
-}
+/** Names of the batches that wait, the oldest first: a name begins with its time. */
+export const waiting = () => storedNames("localStorage", "queue:") as BatchName[];
 
 /** A batch as it is sent. */
 export function closed(text: string): string {
@@ -29,7 +21,7 @@ export function closed(text: string): string {
 /** What a page has added to the queue: its name there, without `webpush:`, and its
  * text but for the end. stored is false where site data is blocked. */
 export interface OpenBatch {
-  name: string;
+  name: BatchName;
   text: string;
   stored: boolean;
 }
@@ -56,13 +48,13 @@ export class Queue {
     const line = JSON.stringify({ time: now, ...entry });
     let { batch } = this;
     if (batch?.stored && (this.count > 199 || batch.text.length > 15_000 || now - this.opened > openFor)) batch = undefined;
-    const size = waiting().reduce((sum, name) => sum + localStorage[name].length, line.length);
+    const size = waiting().reduce((sum, name) => sum + local.get(name).length, line.length);
     if (size > room || (batch && this.count > 199)) return false;
     if (!batch) {
       const id = randomId();
       this.opened = now;
       this.count = 0;
-      batch = { name: "queue:" + now.toString(36) + id, text: `{"batch":"${id}","session":"${this.session()}","seed":"${this.seed}","events":[`, stored: false };
+      batch = { name: `queue:${now.toString(36)}${id}`, text: `{"batch":"${id}","session":"${this.session()}","seed":"${this.seed}","events":[`, stored: false };
     }
     batch.text += (this.count++ ? "," : "") + line;
     local.set(batch.name, batch.text);

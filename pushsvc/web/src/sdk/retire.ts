@@ -3,15 +3,10 @@
 
 import type { Config } from "../shared/wire";
 import type { WebPush } from "./api";
-import { waiting } from "./queue";
+import { forgetAll } from "./forget";
 import { idle } from "./page";
-import { local, session } from "./storage";
 import { currentSubscription, disconnect, ours } from "./subscription";
 import { findWorker } from "./worker";
-
-/** What events, visits and pop-ups have left. */
-const tracked =
-  "topics optout cid session seen before visit visits told ctsent shown dnd inbox pages ev pr who login stranger geo owner".split(" ");
 
 async function undo(config: Config): Promise<void> {
   await idle();
@@ -20,9 +15,7 @@ async function undo(config: Config): Promise<void> {
   if (subscription && ours(subscription, config)) {
     await disconnect(config, (error) => console.warn("webpush:", error));
   }
-  for (const name of ["asked", "refusals", "out", "views", "sub", "adopted", "ct", "charged", ...tracked]) local.remove(name);
-  for (const name of waiting()) localStorage.removeItem(name);
-  for (const name of ["since", "synced", "worker", "debug", "pages", "trouble"]) session.remove(name);
+  forgetAll();
   // Brings the worker that takes itself away, or the site's own without ours.
   // The browser may have looked by itself, and the worker be gone already.
   await (await findWorker(config))?.update().catch(() => undefined);

@@ -20,6 +20,7 @@ import { candidates, pageFacts } from "./place";
 import { definePreferences } from "./preferences";
 import { closed, Queue, waiting } from "./queue";
 import { local, session } from "./storage";
+import { outByVisitor } from "./storage_keys";
 import { currentSubscription } from "./subscription";
 import { checkedOf, choose } from "./topics";
 import { Events } from "./triggers";
@@ -141,7 +142,7 @@ export class SDK implements Omit<WebPush, "raiseNotificationViewed" | "raiseNoti
     this.optedOut = false;
     if (optOut) {
       this.queue.take();
-      for (const name of waiting()) localStorage.removeItem(name);
+      for (const name of waiting()) local.remove(name);
     }
     this.record({ type: "optout", value: optOut });
     this.optedOut = optOut;
@@ -233,7 +234,7 @@ export class SDK implements Omit<WebPush, "raiseNotificationViewed" | "raiseNoti
 
   async unsubscribe(): Promise<void> {
     if (!supported()) return;
-    local.set("out", "1");
+    local.set("out", outByVisitor);
     await this.disconnect();
     this.emit("unsubscribed");
   }

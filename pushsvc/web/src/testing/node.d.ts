@@ -6,6 +6,7 @@ declare module "node:test" {
 
 declare module "node:fs" {
   export function readFileSync(path: string, encoding: "utf8"): string;
+  export function readdirSync(path: string, options: { recursive: true }): string[];
 }
 
 declare module "node:assert/strict" {

@@ -2,6 +2,7 @@ import type { SDK } from "../sdk/sdk";
 import { ownURL } from "../shared/address";
 import { closed, openFor, waiting } from "../sdk/queue";
 import { local } from "../sdk/storage";
+import type { BatchName } from "../sdk/storage_keys";
 import { type Fate, fateOf, pauseAfter } from "./fate";
 import { adoptEntry } from "./adopt";
 import { visitEntry, withoutQuery } from "./visit";
@@ -21,7 +22,7 @@ const answerWithin = 30_000;
  * have left. */
 export class Sender {
   /** Batches of this page that are closed, by name; the text only without storage. */
-  private readonly own = new Map<string, string>();
+  private readonly own = new Map<BatchName, string>();
   private running = false;
   private again = false;
   private stopped = false;
@@ -106,7 +107,7 @@ export class Sender {
   /** Sends what may be sent, in the order in which it was added. */
   private async drain(): Promise<void> {
     for (;;) {
-      const names = [...new Set([...waiting().map((name) => name.slice(8)), ...this.own.keys()])].sort();
+      const names = [...new Set([...waiting(), ...this.own.keys()])].sort();
       const name = names[0];
       if (!name || this.sdk.queue.held) return;
       const age = Date.now() - parseInt(name.slice(6, 14), 36);
@@ -122,7 +123,7 @@ export class Sender {
   }
 
   /** Acts on what became of a batch; true to go on with the next one. */
-  private follow([fate, retryAfter]: [Fate, string | null], name: string): boolean {
+  private follow([fate, retryAfter]: [Fate, string | null], name: BatchName): boolean {
     if (fate === "taken" || fate === "refused") {
       if (fate === "refused") console.warn("webpush: the server refused a batch of events; it was dropped");
       this.forget(name);
@@ -135,7 +136,7 @@ export class Sender {
       return false;
     }
     this.stopped = true;
-    if (fate === "retired") waiting().forEach((name) => this.forget(name.slice(8)));
+    if (fate === "retired") waiting().forEach((name) => this.forget(name));
     return false;
   }
 
@@ -157,7 +158,7 @@ export class Sender {
     }
   }
 
-  private forget(name: string): void {
+  private forget(name: BatchName): void {
     this.own.delete(name);
     local.remove(name);
   }
