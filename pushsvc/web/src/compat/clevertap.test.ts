@@ -8,7 +8,7 @@ import { consoleOf, define } from "../testing/page";
 import { CleverTap } from "./clevertap";
 
 /** An SDK that only knows visits. */
-const bare = { seen: () => {} } as SDK;
+const bare = { continueVisit: () => {} } as unknown as SDK;
 
 const full = { titleText: "T", bodyText: "B", okButtonText: "Y", rejectButtonText: "N" };
 

@@ -128,7 +128,7 @@ export class CleverTap {
   /** One more page of this visit. */
   pageChanged = (): void => {
     this.people.pageSeen();
-    void this.sdk.page();
+    void this.sdk.pageSeen();
   };
 
   getLocation = (latitude?: unknown, longitude?: unknown): void => {

@@ -167,7 +167,7 @@ export class People {
   }
 
   pageSeen(): void {
-    this.sdk.seen();
+    this.sdk.continueVisit();
     const start = this.start();
     const [of, pages] = local.get("pages").split(" ");
     local.set("pages", start + " " + (of === start ? Number(pages) + 1 : 1));

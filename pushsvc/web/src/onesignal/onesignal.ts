@@ -194,7 +194,7 @@ export class OneSignal {
 
   private when(prompt: PromptConfig): void {
     this.sdk.config.prompt = prompt;
-    this.sdk.again();
+    this.sdk.decideAgain();
   }
 
   /* The question. */

@@ -82,7 +82,7 @@ export class Runner {
   private async wait(when: When = {}, preview: boolean, signal: AbortSignal, then: () => unknown): Promise<void> {
     if (!preview) await due(when, this.surroundings!.triggered, this.sdk.events, signal);
     // Never over a question, the browser's own, or a consent banner.
-    while ((await visible(), !signal.aborted && (this.sdk.asking() || this.surroundings!.bannerShown(this.sdk.config.prompt?.consent)))) await sleep(500);
+    while ((await visible(), !signal.aborted && (this.sdk.question.open() || this.surroundings!.bannerShown(this.sdk.config.prompt?.consent)))) await sleep(500);
     if (!signal.aborted) then();
   }
 

@@ -7,6 +7,9 @@ import { stubClevertap } from "./stub";
 
 const loaded = Symbol.for("webpush.sdk");
 
+/** The methods of the page API that the SDK has under the same names. */
+const methods = ["state", "prompt", "subscribe", "unsubscribe", "on", "event", "profile", "login", "privacy", "topics", "setTopics", "logout", "debug"] as const;
+
 function main(): void {
   // Loaded twice, say by a proxy in front of a proxy: the first one serves.
   if (loaded in window) return;
@@ -22,16 +25,8 @@ function main(): void {
   // element with that id is no obstacle: it is not an own property.
   if (!Object.prototype.hasOwnProperty.call(window, "webpush")) {
     const api: WebPush = {
-      version: sdk.version,
-      state: () => sdk.state(),
-      prompt: (options) => sdk.prompt(options),
-      subscribe: () => sdk.subscribe(),
-      unsubscribe: () => sdk.unsubscribe(),
-      on: (event, listener) => sdk.on(event, listener),
-      event: (name, props) => sdk.event(name, props),
-      profile: (values) => sdk.profile(values),
-      login: (who) => sdk.login(who),
-      privacy: (wish) => sdk.privacy(wish),
+      ...(Object.fromEntries(methods.map((name) => [name, (sdk[name] as () => unknown).bind(sdk)])) as unknown as Pick<WebPush, (typeof methods)[number]>),
+      version: config.version,
       raiseNotificationViewed: (details) => sdk.raise("viewed", details),
       raiseNotificationClicked: (details) => sdk.raise("clicked", details),
       get notificationCallback() {
@@ -40,10 +35,6 @@ function main(): void {
       set notificationCallback(callback) {
         sdk.notificationCallback = callback;
       },
-      topics: () => sdk.topics(),
-      setTopics: (ids) => sdk.setTopics(ids),
-      logout: () => sdk.logout(),
-      debug: (on) => sdk.debug(on),
     };
     Object.defineProperty(window, "webpush", { value: Object.freeze(api), configurable: true, writable: true, enumerable: true });
   }

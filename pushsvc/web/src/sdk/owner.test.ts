@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Entry, Identity } from "../shared/entries";
 import { define, storageArea } from "../testing/page";
-import { own } from "./owner";
+import { clearInboxOfOthers } from "./owner";
 
 const login = (...identities: [Identity["kind"], string][]): Entry => ({ type: "login", identities: identities.map(([kind, value]) => ({ kind, value })) });
 const ann = login(["identity", "1"]);
@@ -25,24 +25,24 @@ const rows: [string, Entry[], boolean][] = [
 ];
 
 for (const [name, entries, kept] of rows) {
-  test("own: " + name, () => {
+  test("clearInboxOfOthers: " + name, () => {
     let removed = false;
     define({
       window: { localStorage: storageArea() },
       document: { getElementById: (id: string) => (id === "webpush-inbox" ? { remove: () => (removed = true) } : null) },
     });
     window.localStorage.setItem("webpush:inbox", "[]");
-    entries.forEach(own);
+    entries.forEach(clearInboxOfOthers);
     assert.equal(window.localStorage.getItem("webpush:inbox"), kept ? "[]" : null);
     assert.equal(removed, !kept);
   });
 }
 
-test("own: after a log-out the next one is nobody else", () => {
+test("clearInboxOfOthers: after a log-out the next one is nobody else", () => {
   define({ window: { localStorage: storageArea() }, document: { getElementById: () => null } });
-  own(ann);
-  own({ type: "logout" });
+  clearInboxOfOthers(ann);
+  clearInboxOfOthers({ type: "logout" });
   window.localStorage.setItem("webpush:inbox", "[]");
-  own(bob);
+  clearInboxOfOthers(bob);
   assert.equal(window.localStorage.getItem("webpush:inbox"), "[]");
 });

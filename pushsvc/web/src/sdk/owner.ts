@@ -8,7 +8,7 @@ import { local } from "./storage";
 /** Messages of the inbox were written for who was logged in: they go when somebody
  * logs out, opts out, or somebody else logs in. An unknown visitor's become theirs
  * who logs in, as all else does. */
-export function own(entry: Entry): void {
+export function clearInboxOfOthers(entry: Entry): void {
   const before = local.get("owner").split(" ").filter(Boolean);
   let marks: string[] = [];
   if (entry.type === "login") {

@@ -27,14 +27,17 @@ export function definePreferences(config: Config, sdk: Pick<WebPush, "on" | "pro
 
     disconnectedCallback(): void {
       this.off.forEach((off) => off());
+      this.clear();
+    }
+
+    private clear(): void {
       this.face?.close();
       this.face = undefined;
     }
 
     private async fill(): Promise<void> {
       const [{ show }, state] = await Promise.all([load<UI>(config, "ui"), sdk.state()]);
-      this.face?.close();
-      this.face = undefined;
+      this.clear();
       if (!this.isConnected || !state.supported) return void (this.busy = false);
       const options = faceOptions(config, "preferences", {}, (answer, topics) => {
         if (answer !== "accept") return void sdk.unsubscribe();

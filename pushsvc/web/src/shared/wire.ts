@@ -82,8 +82,6 @@ export interface Config {
   prompt?: PromptConfig;
   /** The site's running pop-ups; missing where there are none. */
   popups?: PopupsConfig;
-  /** false: no events, profiles and visits are recorded. */
-  track?: boolean;
   /** The proxy counts pages of visitors who have the cookie: each visit is told, so
    * that the second page counts. */
   watched?: boolean;

@@ -70,7 +70,7 @@ export function page(given: { left?: Any; globals?: Any; prompt?: Any; permissio
   const sdk = {
     config,
     queue: { held: false },
-    again: () => did.push("again"),
+    decideAgain: () => did.push("again"),
     send: () => did.push("send"),
     record: (entry: unknown) => (did.push(entry), true),
     event: (name: string, props?: unknown) => (did.push(["event", name, props]), true),
