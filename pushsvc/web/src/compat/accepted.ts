@@ -1,16 +1,16 @@
-// Names that pages may call, and that must neither fail nor do anything here. Those
-// of the inbox are taken over by its bell when there is one (popup/inbox_api.ts).
+// Names of CleverTap's API that pages may call without any effect here. The bell of the
+// inbox replaces those of the inbox when it is on the page (popup/inbox_api.ts).
 
 import type { Log } from "./log";
 import { local } from "../sdk/storage";
 import { read } from "./storage";
 
-/** Version of CleverTap's SDK whose names these are. */
+/** The version of CleverTap's SDK that has these names. */
 const version = "web-sdk-v2.7.4";
 
 const variable = (name: unknown, value: unknown) => ({ name, value, defaultValue: value });
 
-/** What each gives. */
+/** The functions that return something. */
 const answers: Record<string, (...args: never[]) => unknown> = {
   getCleverTapID: () => local.get("cid") || (read("WZRK_G") ?? null),
   getSDKVersion: () => version,
@@ -27,7 +27,7 @@ const answers: Record<string, (...args: never[]) => unknown> = {
   getVariants: () => [],
 };
 
-/** What gives nothing. */
+/** The functions that return nothing. */
 const silent = [
   "getSCDomain",
   "setLibrary",
@@ -45,7 +45,7 @@ const silent = [
   "addOneTimeVariablesChangedCallback",
 ];
 
-/** What CleverTap's server and its e-mail preference pages call. */
+/** The functions that CleverTap's server and its e-mail preference pages call. */
 const responses = [
   "s",
   "tr",
@@ -63,7 +63,7 @@ interface Target {
   readonly responses: Record<string, unknown>;
 }
 
-/** Adds the names to the API. */
+/** Adds the functions to the API. */
 export function addAccepted(api: Target, log: Log): void {
   const say = (name: string) => log.debug(name + ": accepted, without effect here");
   for (const name of [...silent, ...Object.keys(answers)]) {

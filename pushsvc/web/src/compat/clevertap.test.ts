@@ -12,8 +12,8 @@ const bare = { continueVisit: () => {} } as unknown as SDK;
 
 const full = { titleText: "T", bodyText: "B", okButtonText: "Y", rejectButtonText: "N" };
 
-/** Each name of the API table (event, profile, privacy and others are objects):
- * what is called, what it gives, what the SDK then did. */
+/** Each name of the API table (event, profile, privacy and others are objects): the call,
+ * its result, what the SDK then did. */
 const table: [string, (c: Any) => unknown, unknown, string[]?][] = [
   ["account.push", (c) => (c.account.push({ id: "OTHER" }), c.getAccountID()), "TEST-ID"],
   ["event.push", (c) => c.event.push("Added", { x: 1 }, "Bought"), 0, ["event Added", "event Bought"]],
@@ -141,7 +141,7 @@ test("enablePersonalization: WZRK_EV, WZRK_PR and WZRK_META as CleverTap left th
   assert.deepEqual(api.user.getLastVisit(), new Date(1.7e12));
 });
 
-/** What the console is told, in CleverTap's form. */
+/** The console's lines, in CleverTap's form. */
 const said: [string, (c: Any) => unknown, RegExp[]][] = [
   ["init without an account", () => new CleverTap(bare).init(), [/^! CleverTap error: Incorrect embed script\.$/]],
   ["push before init", () => new CleverTap(bare).notifications.push(full), [/^! CleverTap error: Account ID is not set$/]],
@@ -380,7 +380,7 @@ test("init: a page in CleverTap's preview stays silent", () => {
   assert.equal(api.getAccountID(), null);
 });
 
-/** What is no name of CleverTap's, but of the class. */
+/** Members of the class that are not part of CleverTap's API. */
 const own = ["log", "accountId", "prompting", "config", "waiting", "sdk", "people", "responses", "adopt", "call"];
 
 test("CLEVERTAP.md has a row for every member", () => {

@@ -14,7 +14,7 @@ import { charge, eventName, properties } from "./rules";
 import { read } from "./storage";
 import { useWorker } from "./worker";
 
-/** How CleverTap's SDK plays back what came before it. */
+/** The order in which CleverTap's SDK replays the calls that came before it. */
 const replayOrder = ["privacy", "onUserLogin", "privacy", "event", "profile", "notifications"];
 
 const flags = [
@@ -28,7 +28,7 @@ const flags = [
   "popupCallback",
 ];
 
-/** What counts of CleverTap's configuration. */
+/** The part of CleverTap's configuration that has an effect here. */
 interface Config {
   customId?: unknown;
 }
@@ -36,8 +36,8 @@ interface Config {
 /** Reports whether the visitor opted out by CleverTap's API, here or at CleverTap. */
 const optedOut = (): boolean => local.get("out") === outByCleverTap;
 
-/** `window.clevertap`: CleverTap's names, their order of decisions, their words on
- * the console. Nothing of it throws, and nothing of it calls CleverTap. */
+/** `window.clevertap`: CleverTap's names, its order of decisions and its console messages.
+ * It never throws and never calls CleverTap. */
 export class CleverTap {
   [name: string]: unknown;
   spa = false;
@@ -53,8 +53,8 @@ export class CleverTap {
   /** Stubs that wait for an account. */
   private readonly waiting: Stub[] = [];
 
-  /** A bundled SDK of CleverTap's reads the id of the first one when it loads: it
-   * finds none, and stays quiet. */
+  /** A bundled SDK of CleverTap's reads the first account's id when it loads. It finds
+   * none, and so it does not start. */
   readonly account = { 0: {}, push: (...args: unknown[]) => this.setAccount(args) };
   readonly event = {
     push: (...args: unknown[]) => this.pushEvents(args),
@@ -125,7 +125,7 @@ export class CleverTap {
 
   setLogLevel = (level: unknown): void => this.log.setLevel(level);
 
-  /** One more page of this visit. */
+  /** Counts one more page of this visit. */
   pageChanged = (): void => {
     this.people.pageSeen();
     void this.sdk.pageSeen();
@@ -144,7 +144,7 @@ export class CleverTap {
 
   clear = (): void => this.people.logout();
 
-  /** The site's own name for the browser, unless it has one already. */
+  /** Sets the site's own id of the browser, unless the browser has an id already. */
   private setCustomId(id: unknown): void {
     if (!id || (this.getCleverTapID as () => unknown)()) return;
     if (typeof id !== "string") return this.log.error("ID must be a string.");
@@ -157,8 +157,8 @@ export class CleverTap {
     if (!hold) this.sdk.send();
   }
 
-  /** Takes a stub over: what it holds is played back as soon as there is an
-   * account, and whoever keeps a reference to it has the API. */
+  /** Takes over a stub: replays its calls as soon as there is an account, and makes the
+   * stub itself work as the API. */
   readonly adopt = (stub: Stub): void => {
     const queue = (name: string) => (Array.isArray(stub[name]) ? [...(stub[name] as unknown[])] : []);
     const held: Stub = Object.fromEntries([...new Set(replayOrder)].map((name) => [name, queue(name)]));
@@ -167,14 +167,14 @@ export class CleverTap {
     if (this.accountId) this.setCustomId(this.config?.customId);
     const account = queue("account");
     for (const name of Object.keys(stub)) if (name in this) delete stub[name];
-    // What is set on a reference is set on the API.
+    // A property that the page sets on the stub is set on the API.
     if (Object.isExtensible(stub)) Object.setPrototypeOf(stub, new Proxy(this, { set: (api, name, value) => Reflect.set(api, name, value) }));
     this.waiting.push(held);
     if (account.length) this.setAccount(account);
     if (this.accountId) for (const waiting of this.waiting.splice(0)) this.replay(waiting);
   };
 
-  /** Makes a call from before the API was there. */
+  /** Makes a call that the page made before the API was loaded. */
   readonly call = ([[name, member], args]: Call): void => {
     const owner = (member === undefined ? this : this[name!]) as Record<string, unknown> | undefined;
     const method = owner?.[member ?? name!];
@@ -209,7 +209,7 @@ export class CleverTap {
 
   private pushProfiles(method: string, args: unknown[]): number {
     const login = method === "onUserLogin";
-    // Of several people who log in at once, the last one counts.
+    // If a call logs several people in, the last one counts.
     for (const given of objects(login ? args.slice(-1) : args)) {
       const attributes = attributesOf(given);
       if (!attributes || !Object.keys(attributes).length) this.log.error("Profile object is in incorrect format");
@@ -230,7 +230,7 @@ export class CleverTap {
     }
   }
 
-  /** A sale that was told already is not told again. */
+  /** Reports whether the sale is new. A sale that was recorded before is dropped. */
   private newCharge(id: unknown): boolean {
     if (typeof id !== "string" && typeof id !== "number") return true;
     id = String(id).trim();
@@ -246,7 +246,7 @@ export class CleverTap {
     return this.enablePersonalization ? value() : undefined;
   }
 
-  /** Names of what was given, never values: they are the visitor's. */
+  /** Logs the names of the properties, never the values: they are the visitor's. */
   private say(what: string, props: Record<string, unknown>, taken: boolean): void {
     this.log.debug(`${what} (${Object.keys(props).join(", ")}): ${taken ? "recorded" : "dropped"}`);
   }
@@ -303,7 +303,7 @@ export class CleverTap {
       if (!accepted) wish.rejectCallback?.();
     };
     const listeners = [
-      // CleverTap counts from when it was shown, not from the answer.
+      // CleverTap counts from the time when the prompt was shown, not from the answer.
       this.sdk.on("shown", () => local.set("asked", String(Date.now()))),
       this.sdk.on("accepted", () => {
         accepted = true;

@@ -1,17 +1,17 @@
-// The console in CleverTap's form, which their users know how to read.
+// Console messages in CleverTap's form, which its users know.
 
-/** 0 nothing, 1 errors, 2 information, 3 and 4 everything. */
+/** 0 logs nothing, 1 errors, 2 information too, 3 and 4 everything. */
 export type Level = 0 | 1 | 2 | 3 | 4;
 
 const flag = "WZRK_D";
 
-/** One page's log. Errors go to the console's error channel. */
+/** The log of one page. Errors go to the console's error channel. */
 export class Log {
   private level: Level = 2;
 
   constructor(private readonly now: () => number = Date.now) {}
 
-  /** Level 3 is remembered for the tab session, as sessionStorage['WZRK_D']. */
+  /** Remembers level 3 for the tab session, as sessionStorage['WZRK_D']. */
   setLevel(level: unknown): void {
     const number = Number(level);
     if (!Number.isInteger(number) || number < 0 || number > 4) return this.error("Unable to set the log level", 0);
@@ -20,7 +20,7 @@ export class Log {
       if (number === 3) sessionStorage.setItem(flag, "");
       else sessionStorage.removeItem(flag);
     } catch {
-      // Blocked storage: for this page only.
+      // Storage is blocked: the level counts for this page only.
     }
   }
 
@@ -40,7 +40,7 @@ export class Log {
     try {
       if (sessionStorage.getItem(flag) !== null) return true;
     } catch {
-      // Then the level alone decides.
+      // Storage is blocked: the level alone decides.
     }
     return this.level >= level;
   }

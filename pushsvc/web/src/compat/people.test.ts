@@ -37,7 +37,7 @@ const rows: [string, Record<string, unknown>, ProfileOp, Record<string, unknown>
 
 for (const [name, values, op, want] of rows) test("operated: " + name, () => assert.deepEqual(operated(values, op), want));
 
-/** What each profile has of itself. */
+/** What each profile contains besides. */
 const tz = /GMT[+-]\d{4}/.exec(String(new Date()))![0];
 
 const login = (...identities: [string, string][]) => ({

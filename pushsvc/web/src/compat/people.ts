@@ -1,5 +1,5 @@
-// What CleverTap's API records, and what it answers of it: on the SDK's queue, and
-// beside it a copy in this browser for the getters, which cannot wait.
+// What CleverTap's API records on the SDK's queue, and a copy of it in this browser, from
+// which the getters answer: they cannot wait for the server.
 
 import type { Identity, ProfileOp, Value } from "../shared/entries";
 import type { SDK } from "../sdk/sdk";
@@ -7,11 +7,11 @@ import { checksum } from "../sdk/checksum";
 import { local } from "../sdk/storage";
 import { read } from "./storage";
 
-/** Events and characters of a profile that the copy has at most. */
+/** Limits of the copy: number of events, characters of the profile. */
 const mostEvents = 200;
 const longestProfile = 20_000;
 
-/** How often, first, last; in seconds, as CleverTap's WZRK_EV. */
+/** As in CleverTap's WZRK_EV: how often, first and last time in seconds. */
 type Count = [count: number, first: number, last: number];
 
 type Values = Record<string, unknown>;
@@ -26,7 +26,7 @@ const kept = <T>(name: "ev" | "pr"): Record<string, T> => {
 
 const meta = (): Values => (read("WZRK_META") as Values | undefined) ?? {};
 
-/** One occurrence more, of no more names than are kept. */
+/** Counts an event. A new name is dropped once mostEvents names are counted. */
 export function counted(events: Record<string, Count>, name: string, seconds: number): Record<string, Count> {
   const known = Object.entries(events).find(([other]) => other === name)?.[1];
   if (!known && Object.keys(events).length >= mostEvents) return events;
@@ -34,14 +34,14 @@ export function counted(events: Record<string, Count>, name: string, seconds: nu
   return { ...events, [name]: [count + 1, first, seconds] };
 }
 
-/** What CleverTap had counted before and what we have. */
+/** Adds CleverTap's count and ours. */
 export function sumOf(theirs: Count | undefined, ours: Count | undefined): Count | undefined {
   if (!theirs || !ours) return ours ?? theirs;
   return [theirs[0] + ours[0], Math.min(theirs[1], ours[1]), Math.max(theirs[2], ours[2])];
 }
 
-/** A profile after an operation, as the server will have it. Paths into nested
- * values are left to the server. */
+/** Returns the profile as the server has it after an operation. It leaves paths into nested
+ * values to the server. */
 export function operated(values: Values, { op, key, value }: ProfileOp): Values {
   const { [key]: before, ...rest } = values;
   const list = (some: unknown): unknown[] => (some == null ? [] : [some].flat());
@@ -56,7 +56,7 @@ export function operated(values: Values, { op, key, value }: ProfileOp): Values 
   return before === undefined ? values : { ...values, [key]: list(before).filter((one) => !given.includes(one)) };
 }
 
-/** By what a profile says who somebody is, in CleverTap's order. */
+/** The identities in a profile, in CleverTap's order. */
 function identitiesOf(profile: Values): Identity[] {
   return ([["Identity", "identity"], ["Email", "email"], ["GPID", "gpid"], ["FBID", "fbid"]] as const).flatMap(([name, kind]) => {
     const value = profile[name];
@@ -72,7 +72,7 @@ export class People {
     this.pageSeen();
   }
 
-  /** Whether it was recorded. */
+  /** Reports whether the event was recorded. */
   event(name: string, props: Values): boolean {
     if (!this.sdk.event(name, props)) return false;
     local.set("ev", JSON.stringify(counted(kept<Count>("ev"), name, Math.round(Date.now() / 1000))));
@@ -96,8 +96,8 @@ export class People {
     return true;
   }
 
-  /** Somebody has logged in. Sites tell it on every page: the same is told once in
-   * a visit. */
+  /** Records a login. Sites call it on every page: an unchanged login is recorded once in a
+   * visit. */
   login(profile: Values, signature: unknown): boolean {
     const identities = identitiesOf(profile);
     if (!identities.length) return this.set(profile);
@@ -106,7 +106,7 @@ export class People {
     if (local.get("login") === login) return true;
     const entry = { type: "login" as const, identities, set: profile, ...(typeof signature === "string" && { signature }) };
     if (!this.sdk.record(entry)) return false;
-    // Somebody else: what is known here was of the one before.
+    // The copy is another person's.
     if (local.get("who") && local.get("who") !== who) this.forget();
     local.set("who", who);
     local.set("login", login);
@@ -114,8 +114,8 @@ export class People {
     return true;
   }
 
-  /** The site's own name of this browser, which goes with whoever is logged in;
-   * false for one that CleverTap does not take. */
+  /** Records the site's own id of this browser, which becomes an alias of whoever is logged
+   * in. Returns false for an id that CleverTap does not accept. */
   named(id: unknown): boolean {
     const name = "_w_" + String(id).toLowerCase();
     if (!/^_w_[a-z0-9()!:@$_-]{1,64}$/.test(name)) return false;
@@ -123,7 +123,7 @@ export class People {
     return true;
   }
 
-  /** Nobody is logged in any more. */
+  /** Logs the visitor out. */
   logout(): void {
     this.forget();
     void this.sdk.logout();
@@ -131,7 +131,7 @@ export class People {
 
   private forget(): void {
     for (const name of ["ev", "pr", "who", "login", "cid"] as const) local.remove(name);
-    // CleverTap's own copies were of the same person.
+    // CleverTap's own copies belong to the same person.
     local.set("stranger", "1");
   }
 
@@ -177,8 +177,8 @@ export class People {
     return local.get("visit").split(" ")[0]!;
   }
 
-  /** Where the visitor is. Without numbers the browser is asked, and asks the
-   * visitor; its answer is good for a day. */
+  /** Records the location. Without numbers it asks the browser, which asks the visitor; the
+   * answer counts for a day. */
   location(latitude?: number, longitude?: number): void {
     if (latitude !== undefined && longitude !== undefined) {
       this.sdk.profile({ Latitude: latitude, Longitude: longitude });

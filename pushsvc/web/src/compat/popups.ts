@@ -1,7 +1,7 @@
-// CleverTap's ways to close pop-ups.
+// CleverTap's functions that close pop-ups.
 
-/** `$WZRK_WR.closeIframe(campaignId, divId)`: takes the wrapper away; its pop-up
- * notices. Without one, or with an id that nothing has, all that are open go. */
+/** `$WZRK_WR.closeIframe(campaignId, divId)`: removes the wrapper with this id, which
+ * closes its pop-up. Without such a wrapper it closes all open pop-ups. */
 export function closeIframe(_campaign?: unknown, id?: unknown): void {
   const wrapper = typeof id === "string" ? document.getElementById(id) : null;
   if (wrapper) wrapper.remove();

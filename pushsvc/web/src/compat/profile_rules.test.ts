@@ -12,7 +12,7 @@ function kept(run: (log: Log) => unknown): [unknown, string[]] {
   return [got, lines];
 }
 
-/** An attribute, what it is kept as, undefined for one that is left out. */
+/** An attribute and the value that is kept; undefined: dropped. */
 const values: [string, unknown, unknown][] = [
   ["Name", "Ann", "Ann"],
   ["Email", "ann@example.com", "ann@example.com"],
@@ -122,7 +122,7 @@ for (const [name, given, want] of arguments_) {
 }
 
 const calls: [string, unknown, unknown, Props | undefined, number][] = [
-  // method, key, value, what it is on the wire, lines on the console
+  // method, key, value, the operation on the wire, lines on the console
   ["setMultiValuesForKey", "Tags", ["A", "a", "B", 1, 1], { Tags: { $set: ["a", "b", 1] } }, 0],
   ["setMultiValuesForKey", "Tags", [], { Tags: { $set: [] } }, 0],
   ["setMultiValuesForKey", "Tags", "A", undefined, 1],

@@ -1,16 +1,17 @@
-// What CleverTap takes for a visitor's attributes, and what it says otherwise.
+// What CleverTap accepts as a visitor's attributes, and its error messages.
 
 import type { Log } from "./log";
 import { isObject, plain, properties } from "./rules";
 
-/** Attributes with a meaning of their own, which are never nested. */
+/** Attributes with a fixed meaning. They cannot be nested. */
 const restricted = ["Name", "Email", "Education", "Married", "DOB", "Gender", "Phone", "Age", "FBID", "GPID", "Birthday", "Identity"];
 
 const genders: Record<string, string> = { male: "M", female: "F", others: "O", unknown: "U" };
 const oneOf = (...values: string[]) => (value: unknown) => (values.includes(value as string) ? value : undefined);
 const yesOrNo = oneOf("Y", "N");
 
-/** What each makes of its value, undefined for a wrong one; then the text says why. */
+/** By attribute: a function that returns the value to keep, undefined for a wrong one, and
+ * the error message for a wrong one. */
 const checks: Record<string, [(value: unknown, given: unknown) => unknown, string]> = {
   Gender: [
     (value) => oneOf("M", "F", "O", "U")(genders[String(value).toLowerCase()] ?? value),
@@ -41,13 +42,13 @@ type Values = Record<string, unknown>;
 const list = (value: unknown): Values[] => (Array.isArray(value) ? value.filter(isObject) : []);
 const text = (value: unknown) => (value == null ? undefined : String(value));
 
-/** A date as attributes have it, `$D_yyyymmdd`; undefined for one that is none. */
+/** Returns a date as attributes have it, `$D_yyyymmdd`; undefined if there is no such day. */
 function day(year?: string, month?: string, of?: string): string | undefined {
   const date = new Date(`${year}-${month}-${of}T00:00Z`);
   return isNaN(+date) || date.getUTCDate() !== Number(of) ? undefined : "$D_" + year + month + of;
 }
 
-/** What Facebook says of somebody. */
+/** Converts a profile from Facebook. */
 function facebook(user: Values): Values {
   const schools = list(user.education).map(({ type }) => type);
   const [month, of, year] = String(user.birthday).split("/");
@@ -63,7 +64,7 @@ function facebook(user: Values): Values {
   };
 }
 
-/** What Google Plus said of somebody. */
+/** Converts a profile from Google Plus. */
 function google(user: Values): Values {
   const { image, organizations, relationshipStatus: status } = user;
   return {
@@ -78,9 +79,9 @@ function google(user: Values): Values {
   };
 }
 
-/** The attributes in one argument of profile.push and onUserLogin.push,
- * `{Site: {...}}`, or what a social network gave under its name; undefined where
- * there are none. */
+/** Returns the attributes in one argument of profile.push or onUserLogin.push: those of
+ * `{Site: {...}}`, or of a social network under its name. Returns undefined if there are
+ * none. */
 export function attributesOf(given: Values): Values | undefined {
   if (given.Site != null) return isObject(given.Site) ? given.Site : undefined;
   for (const [network, read] of [["Facebook", facebook], ["Google Plus", google]] as const) {
@@ -92,8 +93,8 @@ export function attributesOf(given: Values): Values | undefined {
   return undefined;
 }
 
-/** Attributes as they are kept. A wrong one is left out, and the rest stays;
- * those that are free of meaning follow the rules of event properties. */
+/** Returns the attributes to keep. It drops wrong attributes one by one. Attributes without
+ * a fixed meaning follow the rules of event properties. */
 export function profile(given: Record<string, unknown>, log: Log): Record<string, unknown> {
   const { _custom: custom, ...rest } = given;
   given = isObject(custom) ? { ...rest, ...custom } : given;
@@ -114,7 +115,7 @@ export function profile(given: Record<string, unknown>, log: Log): Record<string
   return kept;
 }
 
-/** profile's methods for single attributes, and what they do on the wire. */
+/** The methods of profile for single attributes, and their operators on the wire. */
 export const operators: Record<string, string> = {
   setMultiValuesForKey: "$set",
   addMultiValueForKey: "$add",
@@ -126,9 +127,9 @@ export const operators: Record<string, string> = {
   handleDecrementValue: "$decr",
 };
 
-/** One call of such a method as `{<key>: {<operator>: <operand>}}`, undefined for
- * one that is dropped. Multi-values are texts in lower case and numbers, each
- * once; keys may be paths such as `Cars[0].seats`. */
+/** Returns one call of such a method as `{<key>: {<operator>: <operand>}}`, undefined if it
+ * is dropped. Multi-values are numbers and lower-case texts without duplicates. Keys may
+ * be paths such as `Cars[0].seats`. */
 export function operation(method: string, key: unknown, given: unknown, log: Log): Record<string, unknown> | undefined {
   const operator = operators[method]!;
   const wrong = (why: string) => void log.error(`${method} should be called with ${why}`);

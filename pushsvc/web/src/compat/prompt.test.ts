@@ -54,7 +54,7 @@ const ready: Surroundings = {
 const none = (error?: string): Decision => ({ step: "nothing", error });
 const missing = "Missing input parameters; please specify title, body, ok button and cancel button text";
 
-/** The order of decisions: each row fails at one thing more than the one after it. */
+/** The order of decisions: each row fails at one condition more than the row after it. */
 const decisions: [string, Partial<Surroundings>, Record<string, unknown>, Decision][] = [
   ["no account", { account: false, serviceWorker: false }, {}, none("Account ID is not set")],
   ["no service worker: not a word", { serviceWorker: false, secure: false }, {}, none()],

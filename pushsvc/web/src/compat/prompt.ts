@@ -1,6 +1,6 @@
-// clevertap.notifications.push: what was meant, and what follows.
+// clevertap.notifications.push: reads the arguments and decides what follows.
 
-/** The options after defaults. */
+/** The options, with defaults filled in. */
 export interface Wish {
   titleText: string;
   bodyText: string;
@@ -15,7 +15,7 @@ export interface Wish {
   okCallback?: () => void;
   rejectCallback?: () => void;
   subscriptionCallback?: () => void;
-  /** Names of options that are taken and do nothing here. */
+  /** Names of given options that have no effect here. */
   ignored: string[];
 }
 
@@ -31,7 +31,8 @@ const positions = [
   "askAgainTimeInSeconds",
 ];
 
-/** Means something to CleverTap: own branding, plain HTTP, Safari before VAPID. */
+/** These options mean something to CleverTap only: its branding, plain HTTP, Safari before
+ * VAPID. */
 const withoutEffect = [
   "hidePoweredByCT",
   "httpsPopupPath",
@@ -41,7 +42,7 @@ const withoutEffect = [
   "okButtonAfterText",
 ];
 
-/** Reads the arguments of one call, object or positional. */
+/** Reads the arguments of one call, as an object or by position. */
 export function readWish(args: unknown[]): Wish {
   const given: Record<string, unknown> =
     args.length === 1 && typeof args[0] === "object" && args[0]
@@ -69,7 +70,7 @@ export function readWish(args: unknown[]): Wish {
   };
 }
 
-/** What counts in the order of decisions. */
+/** The facts that decide. */
 export interface Surroundings {
   account: boolean;
   serviceWorker: boolean;
@@ -77,14 +78,14 @@ export interface Surroundings {
   pushManager: boolean;
   notification: boolean;
   permission: NotificationPermission;
-  /** When a prompt was last shown, in ms; 0 for never. */
+  /** When a prompt was last shown, in ms; 0: never. */
   shown: number;
   open: boolean;
   now: number;
 }
 
-/** register: silently, no question; subscribe: the browser's question at once;
- * show: the soft prompt first; nothing: with an error's text, or without a word. */
+/** register: subscribe silently. subscribe: open the browser's question at once. show: show
+ * the soft prompt first. nothing: log the error, if there is one. */
 export type Decision = { step: "nothing"; error?: string } | { step: "register" | "subscribe" | "show" };
 
 const nothing = (error?: string): Decision => ({ step: "nothing", error });
@@ -102,7 +103,8 @@ export function decide(at: Surroundings, wish: Wish): Decision {
   if (!wish.titleText || !wish.bodyText || !wish.okButtonText || !wish.rejectButtonText) {
     return nothing("Missing input parameters; please specify title, body, ok button and cancel button text");
   }
-  // The distance is absolute: a clock that ran ahead must not silence for years.
+  // The distance is absolute: a time stamp from a clock that ran ahead must not silence the
+  // prompt for years.
   if (at.shown > 0 && Math.abs(at.now - at.shown) < wish.askAgainTimeInSeconds * 1000) return nothing();
   return at.open ? nothing() : { step: "show" };
 }

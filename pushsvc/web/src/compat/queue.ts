@@ -1,14 +1,14 @@
-// Stubs are plain arrays, so that calls which came before the SDK lie flattened in
-// them: event.push("A", {x: 1}); event.push("B") is ["A", {x: 1}, "B"].
+// Stubs are plain arrays, so the calls that came before the SDK are flattened in them:
+// event.push("A", {x: 1}); event.push("B") is ["A", {x: 1}, "B"].
 
-/** Whether a value is a text, or one in a box. */
+/** Reports whether a value is a string or a String object. */
 export const isText = (value: unknown): boolean => typeof value === "string" || value instanceof String;
 
 const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 
-/** The event calls in a queue, one [name] or [name, props] each. Objects without
- * a name before them belong to nothing and are left out. */
+/** The event calls in a queue, each as [name] or [name, props]. Objects without a name in
+ * front are dropped. */
 export function pairEvents(queue: unknown[]): [string, Record<string, unknown>?][] {
   const calls: [string, Record<string, unknown>?][] = [];
   queue.forEach((name, i) => {
@@ -19,8 +19,8 @@ export function pairEvents(queue: unknown[]): [string, Record<string, unknown>?]
   return calls;
 }
 
-/** The calls of notifications.push in a queue. Each object is a call of its own;
- * positional ones are four texts, then perhaps a colour, a boolean, a number. */
+/** The calls of notifications.push in a queue. Each object is one call. A positional call
+ * is four texts, then optionally a colour, a boolean and a number. */
 export function splitPrompts(queue: unknown[]): unknown[][] {
   const calls: unknown[][] = [];
   for (let i = 0; i < queue.length; ) {
@@ -48,7 +48,7 @@ export function splitPrompts(queue: unknown[]): unknown[][] {
   return calls;
 }
 
-/** The objects in a queue: calls of profile, onUserLogin and privacy. */
+/** The objects in a queue: the calls of profile, onUserLogin and privacy. */
 export function objects(queue: unknown[]): Record<string, unknown>[] {
   return queue.filter(isObject);
 }

@@ -6,7 +6,7 @@ import { charge, eventName, properties } from "./rules";
 
 type Props = Record<string, unknown>;
 
-/** What was kept, and the codes that the console was told. */
+/** What is kept, and the codes on the console. */
 function kept(run: (log: Log) => unknown): [unknown, number[]] {
   let got: unknown;
   const lines = consoleOf(() => (got = run(new Log(() => 0))));

@@ -1,15 +1,15 @@
-// What CleverTap takes for a name, a key, a value, and what it says otherwise.
+// What CleverTap accepts as names, keys and values, and its error messages.
 
 import type { Log } from "./log";
 
 const longest = 1024;
 const reserved = ["Stayed", "UTM Visited", "App Launched", "Notification Sent", "Notification Viewed", "Notification Clicked"];
 
-/** What CleverTap takes out of names and keys, and of texts. */
+/** The characters that CleverTap removes from names and keys, and from texts. */
 const unfitInKeys = /^\s+|[.:$'"\\]|\s+$/g;
 const unfitInTexts = /^\s+|['"\\]|\s+$/g;
 
-/** An event's name as it is kept, undefined for one that is dropped. */
+/** Returns an event's name as it is kept, undefined if the event is dropped. */
 export function eventName(name: unknown, log: Log): string | undefined {
   if (typeof name !== "string" || !name) return void log.error("Event name should be string", 510);
   if (name.length > longest) log.error(`Event name is longer than ${longest} characters and was cut`, 510);
@@ -18,33 +18,32 @@ export function eventName(name: unknown, log: Log): string | undefined {
   return kept.replace(unfitInKeys, "").replace(unfitInTexts, "") || undefined;
 }
 
-/** Levels of objects and lists below the outermost, objects and lists per level,
- * members of a list, names in all: what is beyond is left out. */
+/** Limits: levels of objects and lists below the outermost, objects and lists per level,
+ * members of a list, names in all. Everything beyond them is dropped. */
 const deepest = 3;
 const widest = 5;
 const longestList = 100;
 const mostNames = 100;
 
-/** What is known of one object while it is being read. */
+/** The state of reading one object. */
 interface Reading {
   log: Log;
   names: number;
-  /** Codes that were told already. */
+  /** Codes of the errors that were logged already. */
   told: Set<number>;
 }
 
-/** Whether a value is an object that is neither a list nor a date. */
+/** Reports whether a value is an object other than a list or a date. */
 export const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof Date);
 
-/** The text, number or boolean in a box: new Number(1). */
+/** Returns the text, number or boolean inside a wrapper object such as new Number(1). */
 export const unboxed = (value: unknown): unknown =>
   value instanceof String || value instanceof Number || value instanceof Boolean ? value.valueOf() : value;
 
-/** Properties as they are kept: keys and texts without the characters that
- * CleverTap takes out, no longer than it keeps them, dates as $D_<seconds>,
- * nothing empty, and nested no further than its limits (541 to 545). Always fit
- * for JSON. */
+/** Returns the properties to keep: without the characters that CleverTap removes, cut to
+ * its lengths, dates as $D_<seconds>, nothing empty, and nested no further than its limits
+ * (541 to 545). JSON can always express them. */
 export function properties(given: Record<string, unknown>, log: Log): Record<string, unknown> {
   return members(given, { log, names: 0, told: new Set() }, 0, "", 543);
 }
@@ -91,10 +90,10 @@ function keyOf(name: string, log: Log): string {
   return key.slice(0, longest);
 }
 
-/** A value as it is kept, undefined for one that is left out. */
+/** Returns a value as it is kept, undefined if it is dropped. */
 function valueOf(value: unknown, reading: Reading, depth: number, at: string, inList = false): unknown {
   if (Array.isArray(value) || isObject(value)) {
-    // An object in a list is one level below the list's own, as CleverTap counts.
+    // An object in a list is one level below the list, as CleverTap counts.
     const below = Array.isArray(value) && !inList ? depth : depth + 1;
     if (below > deepest) return exceeded(reading, "nesting depth", `Depth: ${below}`, deepest, 541);
     const clean = Array.isArray(value)
@@ -115,7 +114,7 @@ function list(given: unknown[], reading: Reading, depth: number, at: string): un
     .filter((value) => value !== undefined);
 }
 
-/** A value that is not nested: a text, a number, a boolean, or undefined. */
+/** Returns a text, number, boolean or date as it is kept, undefined for anything else. */
 export function plain(value: unknown, log: Log): unknown {
   if (value instanceof Date) return isNaN(+value) ? undefined : "$D_" + Math.round(+value / 1000);
   if (typeof value === "boolean" || (typeof value === "number" && isFinite(value))) return value;
@@ -125,8 +124,8 @@ export function plain(value: unknown, log: Log): unknown {
   return text.slice(0, longest);
 }
 
-/** A Charged event's properties as they are kept, undefined for one that is
- * dropped: Items, and nothing else, is a list of flat objects. */
+/** Returns the properties of a Charged event as they are kept, undefined if it is dropped.
+ * Only Items may be nested: it is a list of flat objects. */
 export function charge(given: Record<string, unknown>, log: Log): Record<string, unknown> | undefined {
   const { Items: items = [], ...rest } = given;
   const flat = (value: unknown): value is Record<string, unknown> =>

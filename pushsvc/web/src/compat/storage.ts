@@ -1,7 +1,8 @@
 import type { Memory } from "../sdk/storage";
 import { type LocalValues, outByCleverTap } from "../sdk/storage_keys";
 
-/** A value of CleverTap's local storage: URI-encoded JSON; undefined for rubbish. */
+/** Reads a value of CleverTap's localStorage, URI-encoded JSON; undefined if it cannot be
+ * read. */
 export function read(name: string): unknown {
   try {
     const text = localStorage.getItem(name) ?? "";
@@ -11,8 +12,7 @@ export function read(name: string): unknown {
   }
 }
 
-/** Milliseconds of CleverTap's last prompt, of whatever kind, 0 for never. It
- * counts in seconds. */
+/** Time of CleverTap's last prompt of either kind in ms; 0: never. CleverTap stores seconds. */
 export function lastPrompt(meta: unknown): number {
   if (typeof meta !== "object" || meta === null) return 0;
   const { notif_last_time: box, webpush_last_notif_time: newer } = meta as Record<string, unknown>;
@@ -20,17 +20,17 @@ export function lastPrompt(meta: unknown): number {
   return seconds.length ? Math.max(...seconds) * 1000 : 0;
 }
 
-/** What CleverTap knew of this visitor, kept as JSON in `webpush:ct`. */
+/** What another provider knew of this visitor, as JSON in `webpush:ct`. */
 export interface Known {
-  /** Its device id, from WZRK_G. */
+  /** CleverTap's device id, from WZRK_G. */
   id?: string;
-  /** Who had logged in, from WZRK_K: Identity, Email, GP:<id>, FB:<id>. */
+  /** Who was logged in, from WZRK_K: Identity, Email, GP:<id>, FB:<id>. */
   identities?: string[];
-  /** Campaigns that were closed for good, from WZRK_CAMP. */
+  /** Campaigns that the visitor closed for good, from WZRK_CAMP. */
   dismissed?: string[];
 }
 
-/** Texts of a list or of one value, of sensible length and number. */
+/** The texts in a list or a single value, limited in length and number. */
 const texts = (value: unknown): string[] =>
   (Array.isArray(value) ? value : [value])
     .filter((one) => typeof one === "string" || typeof one === "number")
@@ -40,8 +40,8 @@ const texts = (value: unknown): string[] =>
 
 const member = (value: unknown, name: string): unknown => (value as Record<string, unknown> | null | undefined)?.[name];
 
-/** Reads what WZRK_G, WZRK_K and WZRK_CAMP hold. out says that the visitor had
- * opted out, which CleverTap notes behind the device id. */
+/** Reads the values of WZRK_G, WZRK_K and WZRK_CAMP. out reports an opt-out, which
+ * CleverTap appends to the device id. */
 export function known(device: unknown, login: unknown, campaigns: unknown): { known: Known; out: boolean } {
   const id = texts(device)[0] ?? "";
   const all: Known = { id: id.replace(/:OO$/, ""), identities: texts(member(login, "id")), dismissed: texts(member(campaigns, "dnd")) };
@@ -49,8 +49,8 @@ export function known(device: unknown, login: unknown, campaigns: unknown): { kn
   return { known: found, out: id.endsWith(":OO") };
 }
 
-/** Takes over when a visitor was asked last, unless we have asked since, who the
- * visitor was, and that of an opt-out. */
+/** Takes over the time of CleverTap's last prompt, unless we have asked since, and who the
+ * visitor was, and an opt-out. */
 export function adoptStorage(local: Memory<LocalValues>): void {
   const asked = lastPrompt(read("WZRK_META"));
   if (asked > Number(local.get("asked"))) local.set("asked", String(asked));

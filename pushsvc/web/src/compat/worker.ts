@@ -1,14 +1,14 @@
-// The worker that a page wants by serviceWorkerPath: the site's own, which the server
-// puts ours behind when browsers fetch it.
+// serviceWorkerPath: the page wants the site's own worker, to which the server appends
+// ours.
 
 import { like } from "../shared/path";
 import type { Config } from "../shared/wire";
 import { local } from "../sdk/storage";
 
-/** Has the subscription belong to the worker at this path, on this page and on later
- * ones: in the worker's own folder, as CleverTap registers it. What was configured is
- * kept for a path where there is none. An address that is not this origin's, or the
- * worker that CleverTap's users have, which is ours by now, changes nothing. */
+/** Makes the subscription belong to the worker at this path, on this page and on later
+ * ones. Its scope is its own folder, as CleverTap registers it. The configured worker
+ * remains the fallback if there is no script at the path. Ignores an address of another
+ * origin, and CleverTap's worker, which is ours by now. */
 export function useWorker(config: Config, path: string): void {
   let url: URL;
   try {

@@ -1,5 +1,5 @@
-// Clicks in custom HTML, without a word by its author: links, buttons, and what
-// listens to clicks. Links do not take the frame away: the page opens them.
+// Reports clicks in custom HTML without its author's help: on links, buttons, and elements
+// that listen to clicks. The page opens the links; the frame stays where it is.
 
 import type { FrameMessage } from "../shared/popup";
 
@@ -8,12 +8,11 @@ type Click = Extract<FrameMessage, { say: "click" }>;
 const tracked = "a[wzrk_c2a], button[wzrk_c2a]";
 const clickable = "a[href], button, input[type=submit], input[type=button], input[type=image], area[href], summary, [role=button], [role=link], [onclick]";
 
-/** As CleverTap: so much of each value. */
+/** Cuts each value as CleverTap does. */
 const short = (text: string | null | undefined) => (text ?? "").replace(/\s+/g, " ").trim().slice(0, 20);
 
-/** Calls begin before the HTML's own listeners of a click, and end after them,
- * with the click if it was on something; needed: it has to be reported even if
- * all it did was to close. */
+/** Calls begin before the HTML's own listeners of a click, and end after them. end receives
+ * the click if it was on something. needed: report it even if all it did was to close. */
 export function watchClicks({ begin, end }: { begin(): void; end(click: Click | undefined, needed: boolean): void }): void {
   const listening = listeners();
   addEventListener(
@@ -31,11 +30,11 @@ export function watchClicks({ begin, end }: { begin(): void; end(click: Click | 
         if (over) return;
         over = true;
         const url = link && !event.defaultPrevented ? follow(event, link) : undefined;
-        // After the click's default, a form's submit for instance.
+        // After the click's default action, for instance a form's submit.
         setTimeout(() => end(found ? describe(found, url, link?.target) : undefined, !!c2a || !!url));
       };
-      // Whoever stops it keeps it from our last listener: then it is over after
-      // the listener that stopped it.
+      // A listener that stops the event keeps it from our last listener. The click then
+      // ends after the listener that stopped it.
       for (const name of ["stopPropagation", "stopImmediatePropagation"] as const) {
         const original = event[name];
         event[name] = () => {
@@ -44,17 +43,17 @@ export function watchClicks({ begin, end }: { begin(): void; end(click: Click | 
         };
       }
       addEventListener("click", finish, { once: true });
-      // Listeners that stop nothing and windows without bubbling: in any case.
+      // For listeners that stop the event in another way, and for windows without bubbling.
       setTimeout(finish);
     },
     true,
   );
 }
 
-/** Keeps a link from taking the frame along, and gives where it wants to. */
+/** Keeps a link from replacing the frame's document, and returns its address. */
 function follow(event: Event, link: HTMLAnchorElement): string | undefined {
   const address = (link.getAttribute("href") ?? "").trim();
-  if (/^javascript:/i.test(address)) return undefined; // stays in the sandbox
+  if (/^javascript:/i.test(address)) return undefined; // it stays in the sandbox
   event.preventDefault();
   if (address.startsWith("#") || !address) {
     document.getElementById(address.slice(1))?.scrollIntoView();
@@ -77,12 +76,13 @@ function describe(node: Element, url: string | undefined, target = ""): Click {
   return { say: "click", element, url, newTab: target === "_blank", props };
 }
 
-/** The elements that scripts have given a click listener. */
+/** The elements to which scripts have added a click listener. */
 function listeners(): WeakSet<EventTarget> {
   const listening = new WeakSet<EventTarget>();
   const original = EventTarget.prototype.addEventListener;
   EventTarget.prototype.addEventListener = function (this: EventTarget, type: string, ...rest: [EventListenerOrEventListenerObject | null]) {
-    // Delegation, as by jQuery, listens on all there is and tells nothing.
+    // Delegation, as by jQuery, listens on the whole document and so does not tell which
+    // element is clickable.
     if (type === "click" && this instanceof Element && this !== document.documentElement && this !== document.body) listening.add(this);
     original.call(this ?? window, type, ...rest);
   };

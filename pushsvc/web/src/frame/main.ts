@@ -1,5 +1,5 @@
-// frame.js: what stands in the frame of custom HTML before the HTML does. It
-// gives the HTML a parent that it may use, and reports sizes and clicks.
+// frame.js: runs in the frame of custom HTML before the HTML. It replaces the HTML's parent
+// by a limited one, and reports its size and clicks.
 
 import type { FrameMessage, FrameStart } from "../shared/popup";
 import { watchClicks } from "./clicks";
@@ -7,21 +7,20 @@ import { standIn } from "./parent";
 
 const page = window.parent;
 
-/** How far HTML that has no height of its own may be told to grow, in CSS px. */
+/** Smallest height of HTML without a height of its own, in CSS px. */
 const least = 20;
 
 function start(from: FrameStart, port: MessagePort): void {
   let clicking: FrameMessage[] | undefined;
   const send = (message: FrameMessage) => port.postMessage(message);
-  // In a click, its report goes out before what it causes: the page may be gone
-  // then.
+  // The report of a click goes out before its effects: the page may be gone after them.
   const cause = (message: FrameMessage) => (clicking ? void clicking.push(message) : send(message));
   const close = (reason: "script" | "escape" = "script") => cause({ say: "close", reason });
   const names = from.trusted ? undefined : standIn(from, cause, () => close());
   const base = document.createElement("base");
   base.href = from.page;
   const html = from.html.replace(/\b(?:window\.)?top(?=\.(?:document|location|clevertap|wizrocket|\$WZRK_WR)\b)/g, "window.parent");
-  // This takes all listeners away: ours come after it.
+  // This removes all listeners, so ours follow.
   document.open();
   addEventListener("keydown", (event) => {
     if (event.key === "Escape" && !event.defaultPrevented) close("escape");
@@ -31,7 +30,7 @@ function start(from: FrameStart, port: MessagePort): void {
     end(click, needed) {
       const caused = clicking ?? [];
       clicking = undefined;
-      // A click that does nothing but close is told as that.
+      // A click that does nothing but close is reported as a close.
       if (click && (needed || !caused.length || caused.some(({ say }) => say !== "close"))) {
         send(click);
         names?.clicked(click.props);
@@ -44,7 +43,7 @@ function start(from: FrameStart, port: MessagePort): void {
   watchSize((height) => send({ say: "size", height }));
 }
 
-/** Tells the height of what there is, now and when it changes. */
+/** Reports the height of the content, now and when it changes. */
 function watchSize(tell: (height: number) => void): void {
   const measure = () => {
     const root = document.documentElement;

@@ -1,6 +1,6 @@
-// A parent for HTML in the sandbox: what CleverTap's guide has pop-ups call, and
-// nothing else of the page. `window.parent` is [Replaceable] (HTML §7.2.2), also
-// where the origin is opaque.
+// The parent of HTML in the sandbox: it has what CleverTap's guide tells pop-ups to call,
+// and nothing else of the page. `window.parent` is [Replaceable] (HTML §7.2.2), also for an
+// opaque origin.
 
 import { frameCalls, type FrameMessage, type FrameStart } from "../shared/popup";
 
@@ -9,7 +9,7 @@ type Names = Record<string, unknown>;
 /** The ids of CleverTap's wrappers and overlays. */
 const ids = ["wizParDiv0", "wizParDiv1", "wizParDiv2", "intentPreview", "intentOpacityDiv", "intentOpacityDiv0", "intentOpacityDiv1", "intentOpacityDiv2", "wzrkImageOnlyDiv", "wizAdvBuilder", "wizPIPDiv"];
 
-/** Puts the stand-in in place. clicked tells the HTML's own popupCallback. */
+/** Installs the stand-in. clicked calls the HTML's own popupCallback. */
 export function standIn(start: FrameStart, send: (message: FrameMessage) => void, close: () => void): { clicked(props: Record<string, string>): void } {
   const { msgId, pivotId, kv } = start;
   const open = (url: unknown, newTab = false) => send({ say: "open", url: String(new URL(String(url), start.page)), newTab });
@@ -40,8 +40,8 @@ export function standIn(start: FrameStart, send: (message: FrameMessage) => void
   };
 }
 
-/** Empty wrappers in a document of their own: whatever way there is to take one
- * away or to hide it, closes. */
+/** Empty wrappers in a document of their own. Whatever removes or hides one closes the
+ * pop-up. */
 function wrappers(page: string, close: () => void): Document {
   const document = window.document.implementation.createHTMLDocument(page);
   const nodes = ids.map((id) => {
@@ -57,7 +57,7 @@ function wrappers(page: string, close: () => void): Document {
   return document;
 }
 
-/** `clevertap` with the names of frameCalls; functions do not cross. */
+/** `clevertap` with the functions of frameCalls. Functions cannot be passed as arguments. */
 function calls(send: (message: FrameMessage) => void): Names {
   const api: Names = {};
   for (const name of frameCalls) {
@@ -70,7 +70,7 @@ function calls(send: (message: FrameMessage) => void): Names {
   return api;
 }
 
-/** `parent.location`: reads as the page's, and leads the page elsewhere. */
+/** `parent.location`: reads as the page's address; setting it opens the address in the page. */
 function place(page: string, open: (url: unknown) => void): Names {
   const url = new URL(page);
   const location: Names = { assign: open, replace: open, reload() {}, toString: () => page };

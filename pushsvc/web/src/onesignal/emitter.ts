@@ -25,8 +25,8 @@ export class Emitter {
   }
 }
 
-/** Runs the page's own code: its mistake goes to the page's own error handling, and
- * stops nothing else. */
+/** Runs the page's own code. The page's own error handling receives its mistake, and
+ * nothing else stops. */
 export function attempt<T>(run: () => T): T | undefined {
   try {
     return run();

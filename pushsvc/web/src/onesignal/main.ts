@@ -1,4 +1,4 @@
-// onesignal.js: window.OneSignal on the same code as window.webpush.
+// onesignal.js: window.OneSignal, on the same code as window.webpush.
 
 import type { SDK } from "../sdk/sdk";
 import { local } from "../sdk/storage";
@@ -6,8 +6,8 @@ import { attempt } from "./emitter";
 import { OneSignal } from "./onesignal";
 import { adoptKnown, known, readDatabase, silenced } from "./storage";
 
-/** Makes the API of every queue on the page, when what OneSignal left in the
- * browser is ours: what the page wants depends on it. */
+/** Turns every queue on the page into the API, after reading what OneSignal left in the
+ * browser: the page's calls depend on it. */
 export async function install(sdk: SDK): Promise<OneSignal> {
   if (!local.get("adopted")) await adoptStorage();
   const api = new OneSignal(sdk);
@@ -15,20 +15,20 @@ export async function install(sdk: SDK): Promise<OneSignal> {
   return api;
 }
 
-/** Puts the API in the place of the page's queues, and plays back what waits. */
+/** Replaces the page's queues by the API, and replays what waits in them. */
 export function takeOver(api: OneSignal): void {
   const call = (item: unknown) => attempt(() => (item as (api: OneSignal) => unknown)(api));
   replace("OneSignalDeferred", { push: (...items) => items.map(call)[0] });
   replace("OneSignal", api);
 }
 
-/** Reads once what OneSignal left in the visitor's storage. */
+/** Reads what OneSignal left in the visitor's storage. Runs once in a browser. */
 export async function adoptStorage(): Promise<void> {
   let prompt: string | null = null;
   try {
     prompt = localStorage.getItem("onesignal-notification-prompt");
   } catch {
-    // Site data is blocked.
+    // The visitor blocks site data.
   }
   adoptKnown(local, known(await readDatabase()), silenced(prompt, Date.now()), Date.now());
   local.set("adopted", "1");
@@ -38,7 +38,7 @@ interface Queue {
   push(...items: unknown[]): unknown;
 }
 
-/** Pages make a queue before us or after us, and may keep a reference to it. */
+/** Pages create a queue before or after us, and may keep a reference to it. */
 function replace(name: string, ours: Queue): void {
   const page = window as unknown as Record<string, unknown>;
   const replay = (queue: unknown) => {
@@ -51,7 +51,7 @@ function replace(name: string, ours: Queue): void {
   try {
     Object.defineProperty(page, name, { get: () => ours, set: replay, configurable: true, enumerable: true });
   } catch {
-    page[name] = ours; // made by `var` in a script before: not configurable
+    page[name] = ours; // declared by `var` in an earlier script: not configurable
   }
   replay(before);
 }

@@ -9,7 +9,7 @@ export interface ActionButton {
   launchURL?: string;
 }
 
-/** v16's names and, after confirmDelivery, v15's. */
+/** The names of v16 and, after confirmDelivery, those of v15. */
 export interface OSNotification {
   notificationId: string;
   title?: string;
@@ -54,13 +54,13 @@ export function notificationOf(message: WorkerMessage): OSNotification {
   };
 }
 
-/** Events of v16 and of v15, in the order in which they are told. */
+/** The events of v16 and of v15, in their order. */
 export function eventsOf(message: WorkerMessage): [event: string, detail: unknown][] {
   const notification = notificationOf(message);
   const { action: actionId, url } = message;
   switch (message.webpush) {
     case "display":
-      // The browser insists on showing every push, so nothing can hold it back.
+      // The browser insists on showing every push, so the page cannot prevent it.
       return [
         ["foregroundWillDisplay", { notification: { ...notification, display() {} }, preventDefault() {} }],
         ["notificationDisplay", notification],

@@ -1,5 +1,5 @@
-// OneSignal's names up to v15: functions of the one object, most with a callback
-// beside the promise.
+// OneSignal's names up to v15: functions of the one object. Most return a promise and also
+// take a callback.
 
 import { local } from "../sdk/storage";
 import type { Emitter, Listener } from "./emitter";
@@ -17,7 +17,7 @@ export interface Acts {
   consent(given: unknown): Promise<void>;
 }
 
-/** A function that also takes a callback for its answer, as its last argument. */
+/** Makes a function that also takes a callback for its result, as its last argument. */
 const answering =
   <T>(answer: (...args: any[]) => T) =>
   async (...args: any[]): Promise<Awaited<T>> => {
@@ -26,13 +26,13 @@ const answering =
     return value;
   };
 
-/** What was sent, null for nothing. */
+/** The tags that were sent, null for none. */
 const sent = (tags: Record<string, string | null>) => (Object.keys(tags).length ? tags : null);
 
 const nothing = () => {};
 
-/** Taken, without effect: it means e-mail or SMS, plain HTTP, or what the sender of
- * a message says here. */
+/** Accepted without effect: these mean e-mail, SMS or plain HTTP, or something that the
+ * sender of a message sets here. */
 const accepted = answering(nothing);
 const none = answering(() => null);
 
@@ -53,7 +53,7 @@ export function older(emitter: Emitter, person: Person, acts: Acts) {
       emitter.off(event, listener);
       return this as unknown;
     },
-    // Without callbacks: nothing may come before the browser's question.
+    // Without callbacks: no await may come before the browser's question.
     registerForPushNotifications: (options?: { slidedown?: unknown; modalPrompt?: unknown }) =>
       acts.ask(!options?.slidedown && !options?.modalPrompt, options),
     showNativePrompt: () => acts.ask(true),

@@ -6,7 +6,7 @@ import { type Any, page, settled } from "../testing/onesignal";
 const kept = () => JSON.parse(localStorage.getItem("webpush:os") ?? "{}") as Any;
 const subscribed = { permission: "granted" as const, left: { "webpush:sub": { endpoint: "https://push.example/0" }, "webpush:os": { id: "id-0" } } };
 
-/** One call by its path below OneSignal, and what the SDK was asked for it. */
+/** One call by its path below OneSignal, and the calls of the SDK that follow. */
 async function called(path: string, ...args: unknown[]): Promise<unknown[]> {
   const { api, did } = page();
   const names = path.split(".");
@@ -17,7 +17,7 @@ async function called(path: string, ...args: unknown[]): Promise<unknown[]> {
 
 const set = (values: Any) => ({ type: "profile", set: values });
 
-// What one call asks of the SDK. The title names the row of ONESIGNAL.md.
+// The calls of the SDK that follow. The title names the row of ONESIGNAL.md.
 const calls: [name: string, args: unknown[], want: unknown[]][] = [
   ["Slidedown.promptPush", [], [["prompt", {}]]],
   ["Slidedown.promptPushCategories", [], [["prompt", {}]]],
@@ -66,7 +66,7 @@ const calls: [name: string, args: unknown[], want: unknown[]][] = [
 ];
 for (const [name, args, want] of calls) test("API: " + name, async () => assert.deepEqual(await called(name, ...args), want));
 
-// What a visitor's browser says without a subscription and with one.
+// What a visitor's browser reports without a subscription and with one.
 const getters: [name: string, before: unknown, after: unknown][] = [
   ["isPushNotificationsEnabled", false, true],
   ["getNotificationPermission", "default", "granted"],
@@ -356,7 +356,7 @@ test("API: on, off, once, push", async () => {
   assert.equal(api.push(() => "given back"), "given back");
 });
 
-/** Members of the class that are no part of the API. */
+/** Members of the class that are not part of the API. */
 const inner = /^(constructor|user|run|consented|block|when|ask|opt|watch|name|look|heard|emitter|users|subscriptions|person|options|site|sdk|listening|(permission|subscription)Before)$/;
 
 test("ONESIGNAL.md has a row for every member", () => {

@@ -10,7 +10,7 @@ import { blocked, permission, type Subscription, subscription, supported } from 
 import { keep } from "./storage";
 import { listen } from "./worker";
 
-/** How a namespace of the API takes listeners. */
+/** The functions by which a namespace of the API takes listeners. */
 const listeners = (emitter: Emitter, heard?: (event: string) => void) => ({
   addEventListener(event: string, listener: Listener): void {
     emitter.on(event, listener);
@@ -19,23 +19,23 @@ const listeners = (emitter: Emitter, heard?: (event: string) => void) => ({
   removeEventListener: (event: string, listener: Listener): void => emitter.off(event, listener),
 });
 
-/** What the worker alone knows of. */
+/** Events that only the worker knows of. */
 const fromWorker = /^(click|dismiss|foregroundWillDisplay|notification(Click|Dismiss|Display))$/;
 
 const inform = (text: string): void => console.info("webpush: OneSignal." + text);
 
-/** `window.OneSignal`: names of v16 here, those of v15 in older.ts. Nothing of it
- * throws, and nothing of it calls OneSignal. */
+/** `window.OneSignal`: the names of v16 here, those of v15 in older.ts. It never throws and
+ * never calls OneSignal. */
 export class OneSignal {
   readonly initialized = true;
 
-  /** Of notifications, prompt and permission, and v15's. */
+  /** Events of notifications, prompt and permission, and those of v15. */
   private readonly emitter = new Emitter();
   private readonly users = new Emitter();
   private readonly subscriptions = new Emitter();
   private readonly person = new Person(this.sdk, (current) => this.users.emit("change", { current }));
   private options: unknown;
-  /** The site's own settings of the question. */
+  /** The site's own settings of the prompt. */
   private readonly site: PromptConfig = { ...this.sdk.config.prompt };
   private permissionBefore = permission();
   private subscriptionBefore: Subscription;
@@ -131,7 +131,7 @@ export class OneSignal {
     };
   }
 
-  /** Takes the page's wishes for the question; all else is the site's to set. */
+  /** Reads the page's settings of the prompt. The site sets everything else. */
   async init(options?: unknown): Promise<void> {
     if (this.options) return inform("init: called again, without effect");
     this.options = options ?? {};
@@ -150,7 +150,7 @@ export class OneSignal {
     if (!blocked()) await this.person.logout();
   }
 
-  /** Entries of the page's queue: functions, or names with their arguments. */
+  /** Runs the entries of the page's queue: functions, or names with their arguments. */
   push(...items: unknown[]): unknown {
     return items.map((item) => attempt(() => this.run(item)))[0];
   }
@@ -175,14 +175,14 @@ export class OneSignal {
     this.consented();
   }
 
-  /** Does what the visitor's consent, or its absence, asks for. */
+  /** Does what the visitor's consent, or its absence, requires. */
   private consented(): void {
     if (blocked()) return this.block();
     if (this.sdk.queue.held) {
       this.sdk.queue.held = false;
       this.sdk.send();
     }
-    // The site's settings win, then the page's wishes.
+    // The site's settings win over the page's.
     const site = Object.fromEntries(Object.entries(this.site).filter(([, value]) => value));
     this.when({ ...promptTexts(this.options), ...promptPlan(this.options), ...site });
   }
@@ -197,11 +197,11 @@ export class OneSignal {
     this.sdk.decideAgain();
   }
 
-  /* The question. */
+  /* The questions. */
 
-  /** Asks by the browser's own question in the visitor's click, where native is
-   * wanted; by ours elsewhere, as browsers pass over the other. Nothing comes before:
-   * the click would be used up. */
+  /** Asks the visitor: by the browser's question in a click if native is wanted, else by
+   * ours, because browsers ignore theirs without a click. No await may come before it, or
+   * the click no longer counts. */
   private async ask(native: boolean, options?: unknown): Promise<void> {
     if (blocked()) return;
     if (local.get("out") && permission() === "granted" && !forced(options)) return;
@@ -212,7 +212,7 @@ export class OneSignal {
     this.look();
   }
 
-  /** The visitor wants to be subscribed, or no more. */
+  /** Subscribes or unsubscribes, as the visitor wants. */
   private async opt(wanted: boolean): Promise<void> {
     if (!wanted) await this.sdk.unsubscribe();
     else if (blocked()) return;
@@ -221,7 +221,7 @@ export class OneSignal {
     this.look();
   }
 
-  /* What listeners are told. */
+  /* The listeners' events. */
 
   private watch(): void {
     const said: [Parameters<SDK["on"]>[0], string[]][] = [
@@ -247,7 +247,7 @@ export class OneSignal {
     if (local.get("sub")) this.person.named();
   }
 
-  /** Tells what has changed since the last look. */
+  /** Emits what has changed since the last call. */
   private look(): void {
     const now = permission();
     if (now !== this.permissionBefore) {
@@ -263,8 +263,8 @@ export class OneSignal {
     if (previous.optedIn !== current.optedIn) this.emitter.emit("subscriptionChange", current.optedIn);
   }
 
-  /** A page that listens for what only the worker knows is told of it; a click that
-   * has opened this page, too. */
+  /** Asks the worker for its events once the page listens for one, and for a click that has
+   * opened this page. */
   private heard(event: string): void {
     if (this.listening || !fromWorker.test(event)) return;
     this.listening = true;

@@ -1,5 +1,5 @@
-// Who the visitor is by OneSignal's names, on the SDK's queue, and a copy in this
-// browser for the getters, which cannot wait.
+// Who the visitor is by OneSignal's names, on the SDK's queue, and a copy of it in this
+// browser, from which the getters answer: they cannot wait for the server.
 
 import type { SDK } from "../sdk/sdk";
 import { local } from "../sdk/storage";
@@ -25,7 +25,7 @@ export class Person {
     return { onesignalId, externalId };
   }
 
-  /** Sites tell it on every page: the same is told once in a visit. */
+  /** Sites call it on every page: an unchanged login is recorded once in a visit. */
   login(id: unknown, token: unknown): void {
     const externalId = filled(id);
     if (!externalId) return this.warn("login: the external id is missing");
@@ -35,7 +35,8 @@ export class Person {
     if (local.get("oslogin") !== visit) this.sdk.login({ identity: externalId, ...(signature && { signature }) });
     local.set("oslogin", visit);
     if (before.externalId === externalId) return;
-    // What a known person had is not the next one's; an unknown visitor's is.
+    // The tags of a known person are not the next person's; those of an unknown visitor
+    // are.
     keep(local, { externalId, onesignalId: before.onesignalId ?? crypto.randomUUID(), ...(before.externalId && { tags: {} }) });
     this.changed(this.current());
   }
@@ -48,7 +49,7 @@ export class Person {
     await this.sdk.logout();
   }
 
-  /** Gives the subscription the id by which pages and the site's server know it. */
+  /** Gives the subscription the id that pages and the site's server use. */
   named(): void {
     if (kept(local).id) return;
     const id = crypto.randomUUID();
@@ -80,7 +81,7 @@ export class Person {
     return kept(local).tags ?? {};
   }
 
-  /** Sets values of the profile. Consent that is missing keeps it all back. */
+  /** Sets values of the profile. Returns false while consent is missing. */
   set(values: Record<string, unknown>): boolean {
     return !blocked() && this.sdk.record({ type: "profile", set: values });
   }
@@ -99,7 +100,7 @@ export class Person {
     this.sdk.event(filled(name), props);
   }
 
-  /** An outcome is an event; a unique one is told once in a visit. */
+  /** Records an outcome as an event; a unique one once in a visit. */
   outcome(name: unknown, weight?: unknown, once = false): void {
     const visit = local.get("visit").split(" ")[0] + " " + filled(name);
     const { outcomes = [] } = kept(local);

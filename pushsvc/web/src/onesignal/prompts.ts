@@ -1,4 +1,4 @@
-// What OneSignal's init says of when and how to ask. Pure functions.
+// What OneSignal's init says about when and how to ask. Pure functions.
 
 import type { PromptOptions } from "../sdk/api";
 import type { After, PromptConfig } from "../shared/wire";
@@ -10,8 +10,8 @@ const text = (...values: unknown[]): string | undefined =>
   values.find((value): value is string => typeof value === "string" && value !== "");
 const count = (value: unknown, otherwise: number): number => (Number(value) >= 0 && value != null ? Number(value) : otherwise);
 
-/** The prompts for push in init's options: v16 has a list, v15 had one, and older
- * pages have its members beside the others. */
+/** The push prompts in init's options. v16 has a list, v15 had one, and older pages have
+ * its members beside the other options. */
 function pushPrompts(options: Loose): { listed: Loose[]; native: Loose; slidedown: Loose; outer: Loose } {
   const outer = object(options.promptOptions);
   const slidedown = object(outer.slidedown);
@@ -20,8 +20,7 @@ function pushPrompts(options: Loose): { listed: Loose[]; native: Loose; slidedow
   return { listed, native: object(outer.native), slidedown, outer };
 }
 
-/** The texts of the question that are given: OneSignal has one sentence and two
- * buttons. */
+/** The given texts of the question. OneSignal has one sentence and two buttons. */
 export function promptTexts(given: unknown): Pick<PromptOptions, "body" | "accept" | "reject"> {
   const { listed, slidedown, outer } = pushPrompts(object(given));
   const texts = object(listed[0]?.text);
@@ -33,11 +32,11 @@ export function promptTexts(given: unknown): Pick<PromptOptions, "body" | "accep
   return Object.fromEntries(Object.entries(all).filter(([, value]) => value));
 }
 
-/** OneSignal's own delay where a prompt comes by itself. */
+/** OneSignal's own delay before an automatic prompt. */
 const delays = { pages: 1, seconds: 10 };
 
-/** What the page's init decides of the automatic question; nothing where it leaves
- * that to the settings of the site. */
+/** What the page's init decides about the automatic prompt; empty if it leaves that to the
+ * site's settings. */
 export function promptPlan(given: unknown): Pick<PromptConfig, "after" | "kind"> {
   const options = object(given);
   const { listed, native, slidedown } = pushPrompts(options);
@@ -54,6 +53,6 @@ export function promptPlan(given: unknown): Pick<PromptConfig, "after" | "kind">
   return told || options.autoRegister === false ? { after: { manual: true } } : {};
 }
 
-/** Whether a call wants to ask although asked lately. */
+/** Reports whether a call asks although the visitor was asked lately. */
 export const forced = (options: unknown): boolean =>
   object(options).force === true || object(object(options).slidedownPromptOptions).force === true;

@@ -1,15 +1,15 @@
-// Where this browser stands, for getters that cannot wait.
+// The state of this browser, for getters that cannot wait.
 
 import { local } from "../sdk/storage";
 import { kept } from "./storage";
 
-/** Whether push works here at all. */
+/** Reports whether push works here at all. */
 export const supported = (): boolean =>
   isSecureContext && "serviceWorker" in navigator && "PushManager" in window && "Notification" in window;
 
 export const permission = (): NotificationPermission => ("Notification" in window ? Notification.permission : "denied");
 
-/** A subscription as listeners are told of it. */
+/** A subscription in the form that listeners receive. */
 export interface Subscription {
   id: string | undefined;
   token: string | undefined;
@@ -22,13 +22,13 @@ export function subscription(): Subscription {
   try {
     token = (JSON.parse(local.get("sub")) as { endpoint?: string }).endpoint;
   } catch {
-    // There is none.
+    // There is no subscription.
   }
   const optedIn = !!token && permission() === "granted" && !local.get("out");
   return { id: token && kept(local).id, token, optedIn };
 }
 
-/** Whether consent is needed, and not given yet. */
+/** Reports whether consent is required and missing. */
 export function blocked(): boolean {
   const { required, given } = kept(local);
   return !!required && !given;

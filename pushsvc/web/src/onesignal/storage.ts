@@ -1,20 +1,20 @@
-// What OneSignal left in this browser, and what is kept here of the visitor.
+// What OneSignal left in this browser, and what we keep here of the visitor.
 
 import type { Memory } from "../sdk/storage";
 import { type LocalValues, outByVisitor } from "../sdk/storage_keys";
 
-/** Kept as JSON in `webpush:os`. */
+/** Stored as JSON in `webpush:os`. */
 export interface Kept {
-  /** The id of the subscription, as pages and the site's server know it. */
+  /** The id of the subscription that pages and the site's server use. */
   id?: string;
   onesignalId?: string;
   externalId?: string;
   tags?: Record<string, string>;
   language?: string;
-  /** Consent is needed; it was given. */
+  /** Consent is required; consent was given. */
   required?: boolean;
   given?: boolean;
-  /** Outcomes that were told once. */
+  /** Unique outcomes that were recorded. */
   outcomes?: string[];
 }
 
@@ -34,8 +34,8 @@ type Rows = Record<string, Record<string, any>[]>;
 
 const text = (value: unknown): string | undefined => (typeof value === "string" && value ? value.slice(0, 256) : undefined);
 
-/** What the tables of OneSignal's database say: of v15 Ids and Options, of v16
- * identity, properties and subscriptions, too. */
+/** Reads the tables of OneSignal's database: Ids and Options of v15; identity, properties
+ * and subscriptions of v16 too. */
 export function known({ Ids = [], Options = [], identity = [], properties = [], subscriptions = [] }: Rows): Kept & { out: boolean } {
   const id = (type: string) => Ids.find((row) => row.type === type)?.id;
   const option = (key: string) => Options.find((row) => row.key === key)?.value;
@@ -51,7 +51,8 @@ export function known({ Ids = [], Options = [], identity = [], properties = [], 
   return { ...(JSON.parse(JSON.stringify(found)) as Kept), out: out === true };
 }
 
-/** All rows of OneSignal's database; nothing where there is none, and none is made. */
+/** Reads all rows of OneSignal's database; resolves to {} without one, and does not create
+ * it. */
 export function readDatabase(): Promise<Rows> {
   return new Promise((resolve) => {
     const nothing = () => resolve({});
@@ -76,12 +77,12 @@ export function readDatabase(): Promise<Rows> {
         };
       };
     } catch {
-      nothing(); // site data is blocked
+      nothing(); // the visitor blocks site data
     }
   });
 }
 
-/** Whether OneSignal's prompt was refused and its time of silence lasts. */
+/** Reports whether the visitor refused OneSignal's prompt and its pause still lasts. */
 export function silenced(item: string | null, now: number): boolean {
   try {
     const { value, timestamp } = JSON.parse(item ?? "");
@@ -91,8 +92,8 @@ export function silenced(item: string | null, now: number): boolean {
   }
 }
 
-/** Takes over who the visitor was and that they opted out or refused, unless they
- * have answered us since. What the server is told of it waits in `webpush:ct`. */
+/** Takes over who the visitor was, and an opt-out and a refusal, unless the visitor has
+ * answered us since. `webpush:ct` has what the server still has to learn. */
 export function adoptKnown(local: Memory<LocalValues>, { out, ...found }: Kept & { out: boolean }, refused: boolean, now: number): void {
   keep(local, { ...found, ...kept(local) });
   const identities = found.externalId ? [{ kind: "identity", value: found.externalId }] : undefined;

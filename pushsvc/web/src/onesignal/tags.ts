@@ -1,7 +1,7 @@
 // Tags, which become values of the visitor's profile. Pure functions.
 
-/** Tags as they are kept: texts. What is empty takes a tag away, as at OneSignal,
- * and is null here; what is no text, number or boolean is left out and named. */
+/** Returns the tags as texts. An empty value removes a tag, as at OneSignal, and is null
+ * here. refused has the names whose value is not a text, number or boolean. */
 export function cleanTags(given: unknown): { tags: Record<string, string | null>; refused: string[] } {
   const tags: Record<string, string | null> = {};
   const refused: string[] = [];
@@ -14,7 +14,7 @@ export function cleanTags(given: unknown): { tags: Record<string, string | null>
   return { tags, refused };
 }
 
-/** Tags after a change. */
+/** Returns the tags after a change. */
 export function changedTags(before: Record<string, string>, change: Record<string, string | null>): Record<string, string> {
   const after = Object.entries({ ...before, ...change }).filter((entry): entry is [string, string] => entry[1] !== null);
   return Object.fromEntries(after);

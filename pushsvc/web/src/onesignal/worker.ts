@@ -1,10 +1,10 @@
-// What the worker tells of notifications (src/sw/tell.ts).
+// What the worker posts about notifications (src/sw/tell.ts).
 
 import { findWorker } from "../sdk/worker";
 import type { Config } from "../shared/wire";
 import type { WorkerMessage } from "../shared/worker_message";
 
-/** Listens for what the worker tells, and asks it for a click that has opened this
+/** Listens for the worker's messages, and asks the worker for a click that has opened this
  * page. */
 export function listen(config: Config, received: (message: WorkerMessage) => void): void {
   const { serviceWorker } = navigator;
