@@ -6,8 +6,8 @@ export interface Doer {
   subscribe(): unknown;
 }
 
-/** Calls a function of the page by its name, a path of own properties. False if
- * there is none: what prototypes have is not meant for this. */
+/** Calls a function of the page by its name, a path of own properties. Returns false if
+ * there is no such function. Pop-ups must not call what prototypes have. */
 export function callByName(root: object, path: string, kv: Record<string, string>): boolean {
   let owner: unknown;
   let at: unknown = root;
@@ -21,7 +21,7 @@ export function callByName(root: object, path: string, kv: Record<string, string
   return true;
 }
 
-/** Does what a click wants, synchronously in it. */
+/** Does what a click wants. Call it synchronously in the click. */
 export function perform({ do: kind, url: address, newTab, function: name }: Action, kv: Record<string, string>, doer: Doer): void {
   const url = webURL(address);
   if (kind === "open" && url) {
@@ -31,7 +31,7 @@ export function perform({ do: kind, url: address, newTab, function: name }: Acti
     try {
       if (!callByName(window, name, kv)) console.warn(`webpush: the page has no function ${name}, which a pop-up calls`);
     } catch (error) {
-      // The site's own mistake goes to the site's own error handling.
+      // The site's own error handling receives the site's own mistake.
       setTimeout(() => {
         throw error;
       });

@@ -6,7 +6,8 @@ import { local } from "../sdk/storage";
 
 const nothing: MessagesAnswer = { popups: [] };
 
-/** Asks the server which pop-ups this visitor may see here. No answer is none. */
+/** Asks the server which pop-ups this visitor may see here. Any other answer counts as no
+ * pop-ups. */
 export async function ask({ config, queue }: SDK, page: PageFacts, list: PopupRule[], preview: string | undefined, signal: AbortSignal): Promise<MessagesAnswer> {
   const { path, query, referrer, utm, device, language, visits } = page;
   const { "": _all, ...shown } = page.shown;
@@ -30,7 +31,7 @@ export async function ask({ config, queue }: SDK, page: PageFacts, list: PopupRu
     credentials: "same-origin",
     signal,
   });
-  // A site that answers every path with its start page says 200 too.
+  // A site that answers every path with its start page also answers 200.
   if (response.status !== 200 || !/^application\/json\b/.test(response.headers.get("Content-Type") ?? "")) return nothing;
   const answer = (await response.json()) as MessagesAnswer;
   return Array.isArray(answer.popups) ? answer : nothing;

@@ -28,7 +28,7 @@ const rows: [string, Popup, Partial<Standing>, string][] = [
 for (const [name, popup, at, want] of rows) {
   test("choose: " + name, () => assert.equal(choose(popup, { shown: {}, dismissed: [], ...at }), want));
 }
-// CLEVERTAP.md names this one.
+// CLEVERTAP.md names this test.
 test("choose: dismissSpamControl is false", () =>
   assert.equal(choose(box, { shown: {}, dismissed: ["a"], dismissSpamControl: false }), "drop"));
 

@@ -1,23 +1,23 @@
-// Whether a pop-up whose time has come is shown.
+// Decides whether to show a pop-up whose time has come.
 
 import type { WirePopup } from "../shared/popup";
 
 export interface Standing {
-  /** The pop-up that is open, and whether it was seen. */
+  /** The open pop-up, and whether the visitor has seen it. */
   open?: { priority: number; seen: boolean };
-  /** How often each was seen in this visit; under "" all that count. */
+  /** How often each pop-up was seen in this visit; "" counts all that have a limit. */
   shown: Record<string, number>;
   perSession?: number;
-  /** CleverTap's: true replaces what is open, false never shows again what was
-   * closed. Undefined where the page does not speak CleverTap. */
+  /** CleverTap's setting: true replaces the open pop-up, false never again shows a closed
+   * one. Undefined if the page does not use CleverTap's API. */
   dismissSpamControl?: boolean;
-  /** What was closed, for false. */
+  /** Ids of closed pop-ups, for dismissSpamControl false. */
   dismissed: string[];
 }
 
 export const isFree = (kind: string): boolean => kind === "inbox";
 
-/** replace: the open one goes first. */
+/** Returns replace if the open pop-up has to close first. */
 export function choose(popup: Pick<WirePopup, "id" | "kind" | "priority" | "caps">, at: Standing): "show" | "replace" | "drop" {
   const { open, shown } = at;
   const { session } = popup.caps ?? {};
@@ -27,12 +27,11 @@ export function choose(popup: Pick<WirePopup, "id" | "kind" | "priority" | "caps
   if (at.perSession && (shown[""] ?? 0) >= at.perSession) return "drop";
   if (!open) return "show";
   if (!at.dismissSpamControl) return "drop";
-  // Of those that come at the same time the most important stays.
+  // If several come at the same time, the most important one stays.
   return open.seen || (popup.priority ?? 0) > open.priority ? "replace" : "drop";
 }
 
-/** The most important first, as the server sorts them. What a control group is
- * kept from is among the others: it would be shown before what is less important,
- * which is on display otherwise when its turn comes. */
+/** Sorts by importance, as the server does. Pop-ups that the control group does not see
+ * take part: each would show before a less important one, which here shows in its turn. */
 export const byImportance = <T extends { popup: { id: string; priority?: number } }>(list: T[]): T[] =>
   list.sort(({ popup: a }, { popup: b }) => (b.priority ?? 0) - (a.priority ?? 0) || (a.id < b.id ? -1 : 1));

@@ -1,4 +1,4 @@
-// onsite.js: shows pop-ups at their time. Loaded where one could apply.
+// onsite.js: shows pop-ups at their time. The SDK loads it if one could apply.
 
 import type { NotificationDetails } from "../sdk/api";
 import type { SDK } from "../sdk/sdk";

@@ -1,16 +1,15 @@
 import type { CallbackMessage, PopupCallbackMessage, WirePopup } from "../shared/popup";
 import type { When } from "./when";
 
-/** A date as campaigns' ids have it: yyyymmdd. */
+/** A date as in campaigns' ids: yyyymmdd. */
 const day = (now: Date): string => now.toISOString().slice(0, 10).replace(/-/g, "");
 
-/** What CleverTap calls a pop-up: its id and the day. */
+/** CleverTap's name of a pop-up: its id and the day. */
 export function messageId({ id, legacy }: WirePopup, now: Date): string {
   return legacy?.msgId || `${id}_${day(now)}`;
 }
 
-/** A pop-up as notificationCallback gets it. Members that it has nothing for are
- * left out. */
+/** A pop-up in the form of notificationCallback. Members without a value are missing. */
 export function message(popup: WirePopup, now: Date): CallbackMessage {
   const { content } = popup;
   const { seconds, scroll, idle, exit } = (popup.when ?? {}) as When;
@@ -32,7 +31,7 @@ export function message(popup: WirePopup, now: Date): CallbackMessage {
   });
 }
 
-/** What popupCallback gets of a click. */
+/** The argument of popupCallback for a click. */
 export function clickMessage(popup: WirePopup, props: Record<string, string> = {}, now: Date): PopupCallbackMessage {
   return given({
     msgId: messageId(popup, now),

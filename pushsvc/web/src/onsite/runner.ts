@@ -17,14 +17,14 @@ import { due, type When } from "./when";
 
 const sleep = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
 
-/** A pop-up that is, or was, before the visitor. */
+/** A pop-up that the visitor sees or has seen. */
 interface Display {
   popup: WirePopup;
-  /** Nothing is reported. */
+  /** An operator's preview: nothing is reported. */
   preview: boolean;
   seen: boolean;
   counted: boolean;
-  /** When it was clicked last, in ms. */
+  /** The time of the last click, in ms. */
   clicked: number;
   face?: PopupFace;
 }
@@ -33,27 +33,27 @@ type Surroundings = typeof Wait;
 
 type CleverTap = { dismissSpamControl?: boolean };
 
-/** Adds to what shownNow gives. */
+/** Adds one to the counts of shownNow. */
 function countShown(...names: string[]): void {
   const shown = shownNow();
   for (const name of names) shown[name] = (shown[name] ?? 0) + 1;
   local.set("shown", JSON.stringify(shown));
 }
 
-/** One page's pop-ups. */
+/** The pop-ups of one page. */
 export class Runner {
   private route = new AbortController();
   private path: string | undefined;
   private open: Display | undefined;
   private belled = false;
   private surroundings: Surroundings | undefined;
-  /** What notificationCallback got, by what CleverTap calls it; the last one too. */
+  /** What notificationCallback received, by CleverTap's name; and the last one. */
   private readonly handed = new Map<string, Display>();
   private last: Display | undefined;
 
   constructor(private readonly sdk: SDK) {}
 
-  /** A page or a route of it is seen. */
+  /** Decides about pop-ups on a page or on a route of it. */
   async visit(page: PageFacts, list: PopupRule[]): Promise<void> {
     this.route.abort();
     const { signal } = (this.route = new AbortController());
@@ -73,24 +73,25 @@ export class Runner {
       const keeps = (answer.controls ?? []).map((popup) => ({ popup, then: () => this.keep(popup) }));
       for (const { popup, then } of byImportance([...shows, ...keeps])) void this.wait(popup.when as When, preview, signal, then);
     } catch (error) {
-      // Offline, or on to the next route. Pop-ups are no reason for alarm.
+      // The browser is offline, or the visitor is on the next route. Pop-ups are not worth
+      // an error.
       if (!signal.aborted) console.debug("webpush:", error);
     }
   }
 
-  /** Runs then at its time, unless the visitor has gone on by then. */
+  /** Runs then at the pop-up's time, unless the visitor has left the route by then. */
   private async wait(when: When = {}, preview: boolean, signal: AbortSignal, then: () => unknown): Promise<void> {
     if (!preview) await due(when, this.surroundings!.triggered, this.sdk.events, signal);
-    // Never over a question, the browser's own, or a consent banner.
+    // Never over a question, ours or the browser's, or over a consent banner.
     while ((await visible(), !signal.aborted && (this.sdk.question.open() || this.surroundings!.bannerShown(this.sdk.config.prompt?.consent)))) await sleep(500);
     if (!signal.aborted) then();
   }
 
-  /** What would be shown now is not, and counts as such. */
+  /** Counts a pop-up of the control group in place of showing it. */
   private keep(control: WireControl): void {
     if (this.choice({ ...control, kind: "box" }) !== "drop") {
-      // By its own caps, so that both groups count equally often; of what a session
-      // may have it takes nothing.
+      // It counts for its own caps, so that both groups count equally often, and not for
+      // the visit's limit.
       countShown(control.id);
       this.sdk.record({ type: "popup", act: "viewed", popup: control.id, variant: control.variant, token: control.token });
     }
@@ -116,7 +117,7 @@ export class Runner {
     if (this.sdk.notificationCallback && !isFree(popup.kind)) return this.hand(display, this.sdk.notificationCallback);
     if (popup.kind === "custom") return;
     const free = isFree(popup.kind);
-    // Nothing else may come while it is being loaded.
+    // Nothing else may show while this one loads.
     if (!free) this.open = display;
     const gone = new AbortController();
     const closed = () => {
@@ -130,7 +131,7 @@ export class Runner {
       if (!face) return closed();
       display.face = face;
       this.tell(display, { act: "shown" });
-      // The inbox reports of its messages one by one.
+      // The inbox reports its messages one by one.
       if (!free) whenSeen(face.element, () => this.viewed(display), gone.signal);
     } catch (error) {
       closed();
@@ -138,14 +139,14 @@ export class Runner {
     }
   }
 
-  /** The bell with what earlier pages have left in it. */
+  /** Shows the bell if earlier pages left messages in it. */
   private showBell(): void {
     if (this.belled || !local.get("inbox")) return;
     this.belled = true;
     load<Popups>(this.sdk.config, "popup").then(({ inbox }) => inbox(this.host(false)), (error) => console.warn("webpush:", error));
   }
 
-  /** What the renderer is told, and tells. */
+  /** The host of the renderer: what it needs and what it calls. */
   private host(preview: boolean): PopupHost {
     const { name, site, icon, prefix, version, compat } = this.sdk.config;
     const displayOf = (of: WirePopup): Display =>
@@ -172,7 +173,7 @@ export class Runner {
     }
     if (event.act === "closed" && !preview) local.set("dnd", [...new Set([...local.get("dnd").split(" ").slice(-99), popup.id])].join(" ").trim());
     this.tell(display, event);
-    // The answer to a question is an event of the site's.
+    // The answer to a question is an event of the site.
     if (event.act === "submitted" && event.element && !preview) this.sdk.event(event.element, { answer: event.value, popup: popup.id });
   }
 
@@ -183,7 +184,7 @@ export class Runner {
     this.tell(display, { act: "viewed" });
   }
 
-  /** It was before the visitor: one of those that a visit may have. */
+  /** Counts a pop-up that the visitor saw, among those that a visit may have. */
   private count(display: Display): void {
     const { popup, preview } = display;
     if (display.counted || preview) return;
@@ -201,7 +202,7 @@ export class Runner {
     perform(action, kv, this.sdk);
   }
 
-  /** Gives it to the page, which shows it and raises what becomes of it. */
+  /** Gives a pop-up to the page, which renders it and raises what happens to it. */
   private hand(display: Display, callback: NonNullable<SDK["notificationCallback"]>): void {
     const { popup } = display;
     this.handed.set(messageId(popup, new Date()), (this.last = display));
@@ -209,14 +210,15 @@ export class Runner {
     try {
       callback(message(popup, new Date()));
     } catch (error) {
-      // The site's own mistake goes to the site's own error handling.
+      // The site's own error handling receives the site's own mistake.
       setTimeout(() => {
         throw error;
       });
     }
   }
 
-  /** The page tells of one that it shows: of the last one, or by its id. */
+  /** Acts on what the page raises about a pop-up that it renders: the one with this id, or
+   * the last one. */
   raise(act: "viewed" | "clicked", details?: NotificationDetails): void {
     const display = details ? this.handed.get(String(details.msgId)) : this.last;
     if (display) this.raised(act, display);
@@ -224,13 +226,13 @@ export class Runner {
 
   private raised(act: "viewed" | "clicked", display: Display): void {
     if (act === "viewed") return this.viewed(display);
-    // Custom HTML may have been found clicked already.
+    // The click tracking of custom HTML may have reported it already.
     if (Date.now() - display.clicked > 500) this.act({ act }, display);
     const { click, content } = display.popup;
     if (click) this.run(click, content.kv ?? {});
   }
 
-  /** HTML in the sandbox has called one of the names that it may. */
+  /** Runs a call of HTML in the sandbox, one of frameCalls. */
   private call(name: string, args: unknown[], display: Display): void {
     const [family, method] = name.split(".") as [string, string | undefined];
     if (!method) return this.raised(name.endsWith("Viewed") ? "viewed" : "clicked", display);

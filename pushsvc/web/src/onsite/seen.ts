@@ -1,13 +1,13 @@
-/** How long, in ms. */
+/** How long a pop-up has to be in view, in ms. */
 const longEnough = 1000;
 
-/** Whether as much of it is in view as counts: half of it, or half of the view
- * where it is larger. */
+/** Reports whether enough is in view: half of the pop-up, or half of the view if the pop-up
+ * is larger. */
 export function inView(ratio: number, shownArea: number, viewArea: number): boolean {
   return ratio >= 0.5 || (viewArea > 0 && shownArea >= viewArea / 2);
 }
 
-/** Calls back once when the visitor has had it before their eyes for a second. */
+/** Calls back once, when the pop-up was in view for a second. */
 export function whenSeen(element: Element, seen: () => void, signal: AbortSignal): void {
   let timer: ReturnType<typeof setTimeout> | undefined;
   let visible = false;

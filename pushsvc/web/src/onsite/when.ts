@@ -7,8 +7,7 @@ export type When = NonNullable<PopupRule["when"]>;
 
 const activities = ["mousemove", "keydown", "scroll", "mousedown", "touchmove", "click"];
 
-/** Resolves at the first of what when names, at once if it names nothing; never
- * after signal. */
+/** Resolves at the first of the conditions in when, at once without any; never after signal. */
 export function due(when: When, trigger: typeof triggered, events: Events, signal: AbortSignal): Promise<void> {
   const { seconds, idle, scroll, click, event, exit } = when;
   const first: Promise<void>[] = [];

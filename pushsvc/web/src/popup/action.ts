@@ -7,7 +7,7 @@ import { sign } from "./signs";
 import type { Reason } from "./stage";
 import type { Words } from "./wording";
 
-/** What a click is about and where it is: a stage, or a message of the inbox. */
+/** Where a click is: on a stage, or on a message of the inbox. */
 export interface Target {
   options: PopupHost & { popup: WirePopup };
   words: Words;
@@ -16,18 +16,18 @@ export interface Target {
   finish(reason: Reason): void;
 }
 
-/** How long "Copied" and "Thank you!" stand before it closes, in ms. */
+/** How long "Copied" and "Thank you!" show before the pop-up closes, in ms. */
 export const feedbackTime = 2500;
 
-/** A link where the click opens something, else a button. A click with a key or
- * the middle button held stays the browser's; it counts all the same. */
+/** Makes a link if the click opens something, else a button. A click with a modifier key or
+ * the middle button is left to the browser, and it counts. */
 export function control(stage: Target, id: string, action: Action | undefined, name: string): HTMLElement {
   const url = webURL(action?.do === "open" ? action.url : undefined);
   const node = url ? element("a") : element("button");
   if (node instanceof HTMLAnchorElement) {
     node.href = url!;
     node.rel = "noopener";
-    // Always one: the page may have a <base target>.
+    // Always set, because the page may have a <base target>.
     node.target = action!.newTab ? "_blank" : "_self";
   } else {
     node.type = "button";
@@ -48,8 +48,8 @@ export function control(stage: Target, id: string, action: Action | undefined, n
   return node;
 }
 
-/** Tells of the click and does what it wants, in the click. node is what was
- * clicked, if it is ours. */
+/** Reports the click and does what it wants, in the click. node: what was clicked, if it is
+ * one of our elements. */
 export function perform(stage: Target, action: Action = {}, name: string, node?: HTMLElement, props?: Record<string, string>): void {
   const { options, root } = stage;
   const { popup } = options;
@@ -70,19 +70,19 @@ export function perform(stage: Target, action: Action = {}, name: string, node?:
     const url = webURL(action.url);
     const { url: _, ...rest } = action;
     if (kind !== "open" || url) options.run({ ...rest, ...(url && { url }) }, popup.content.kv ?? {}, popup);
-    // What asks for permission must not stand behind us.
+    // The pop-up must not cover the question.
     close ||= kind === "subscribe";
   }
   if (close) stage.finish("action");
 }
 
-/** To the clipboard, by the old way where the new one is not allowed. */
+/** Copies to the clipboard, by execCommand if the clipboard API is not allowed. */
 async function copy(stage: Target, text: string): Promise<boolean> {
   try {
     await navigator.clipboard.writeText(text);
     return true;
   } catch {
-    // Inside the dialog: nothing else can have the selection while it is modal.
+    // Inside the dialog: nothing outside can have the selection while it is modal.
     const field = element("textarea", "", "spoken");
     field.value = text;
     const focused = stage.root.activeElement as HTMLElement | null;
@@ -95,13 +95,13 @@ async function copy(stage: Target, text: string): Promise<boolean> {
   }
 }
 
-/** The button says so for a while; who does not see it hears it. */
+/** Shows "Copied" on the button for a while, and announces it to screen readers. */
 function sayCopied(stage: Target, node: HTMLElement): void {
   const before = [...node.childNodes];
   const said = element("span", "", "spoken", stage.words.copied);
   said.setAttribute("role", "status");
   stage.element.append(said);
-  // Of the size that it has, whatever it says.
+  // The button keeps its size.
   const { width, height } = node.getBoundingClientRect();
   node.style.cssText = `flex:0 0 ${width}px;min-width:0;height:${height}px`;
   node.replaceChildren(sign("done"), stage.words.copied);

@@ -1,5 +1,5 @@
-// What stands in pop-ups with words: image, texts, form, buttons. Text nodes and
-// checked attributes only.
+// The content of pop-ups with words: image, texts, form, buttons. It consists of text nodes
+// and checked attributes.
 
 import { webURL } from "../shared/address";
 import { element } from "../ui/elements";
@@ -11,7 +11,7 @@ import type { Stage } from "./stage";
 export function fillText(stage: Stage, banner: boolean): void {
   const { element: dialog, options } = stage;
   const picture = image(stage, () => dialog.classList.replace("over", "bare"));
-  // Where no image of its own says whose it is, the site's icon does.
+  // Without an image the site's icon shows whose pop-up it is.
   const icon = picture ? undefined : siteIcon(options.site.icon);
   const small = banner ? picture ?? icon : dialog.matches(".corner, .interstitial") ? icon : undefined;
   const text = element("div", "text");
@@ -28,7 +28,7 @@ export function fillText(stage: Stage, banner: boolean): void {
   dialog.append(text, stage.cross());
 }
 
-/** Title and body; what a click on all of it does is a link in one of them. */
+/** Adds title and body. A click on the whole pop-up is one link in either of them. */
 function fillWords(stage: Stage, words: HTMLElement): void {
   const { popup } = stage.options;
   const { title, body } = popup.content;
@@ -50,7 +50,7 @@ function fillWords(stage: Stage, words: HTMLElement): void {
   name(stage);
 }
 
-/** The dialog's accessible name. */
+/** Sets the dialog's accessible name. */
 export function name({ element: dialog, options }: Stage): void {
   const { title, body, imageAlt } = options.popup.content;
   if (title) {
@@ -78,8 +78,8 @@ function buildButtons(stage: Stage): HTMLElement {
   return row;
 }
 
-/** The image with its place reserved; undefined where there is none. broken runs
- * when it does not load, and it is gone then. */
+/** Returns the image with its place reserved; undefined without one. If it does not load,
+ * it is removed and broken runs. */
 export function image({ options }: Stage, broken: () => void): HTMLImageElement | undefined {
   const { image: address, imageAlt, imageWidth, imageHeight } = options.popup.content;
   const url = webURL(address);
@@ -95,7 +95,7 @@ export function image({ options }: Stage, broken: () => void): HTMLImageElement 
   return picture;
 }
 
-/** The site's icon; gone if it does not load. */
+/** Returns the site's icon, which removes itself if it does not load. */
 function siteIcon(address: string | undefined): HTMLImageElement | undefined {
   const url = webURL(address);
   if (!url) return undefined;

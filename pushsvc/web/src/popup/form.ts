@@ -13,7 +13,7 @@ export function fillForm(kit: Kit, stage: Stage, input: PopupInput): void {
   addStyles(stage.root);
   const { element } = kit;
   const form = element("form", "form", input.kind);
-  // Our words, in the page's language, instead of the browser's bubbles.
+  // Our messages are in the page's language, unlike the browser's bubbles.
   form.noValidate = true;
   const problem = element("p", "problem");
   problem.setAttribute("role", "alert");
@@ -43,7 +43,7 @@ export function fillForm(kit: Kit, stage: Stage, input: PopupInput): void {
   stage.root.querySelector("#lead")!.after(form);
 }
 
-/** Says that the answer was taken, and closes a while later. */
+/** Shows that the answer was taken, and closes a while later. */
 function thank({ element, feedbackTime }: Kit, stage: Stage, form: HTMLElement): void {
   const thanks = element("p", "thanks", "thanks", stage.words.thanks);
   thanks.tabIndex = -1;
@@ -94,7 +94,7 @@ function answerOf(fields: HTMLInputElement[]): string {
   return (field?.value ?? "").trim().slice(0, longest);
 }
 
-/** What is wrong with the answer, empty if nothing is. */
+/** Returns what is wrong with the answer; "" for a valid one. */
 function fault({ words }: Stage, { kind }: PopupInput, fields: HTMLInputElement[], value: string): string {
   if (!value) return kind === "choice" ? words.choose : words.required;
   return kind === "email" && !fields[0]!.validity.valid ? words.email : "";

@@ -7,11 +7,11 @@ import type { Stage } from "./stage";
 
 const sandbox = "allow-scripts allow-popups allow-popups-to-escape-sandbox allow-forms";
 
-/** How HTML closes itself: then it needs no cross of ours. */
+/** HTML that closes itself by one of these needs no cross of ours. */
 const closesItself = /wizParDiv|intentPreview|intentOpacityDiv|wzrkImageOnlyDiv|wizAdvBuilder|closeIframe/;
 
-/** How long the frame may take to answer, and how long after it has loaded: its
- * word comes by another way than the event. In ms. */
+/** How long the frame may take to answer in all, and after its load event, in ms. Its
+ * message does not come with the event. */
 const patience = 20_000;
 const grace = 3_000;
 
@@ -21,7 +21,7 @@ export function addStyles(root: ShadowRoot): void {
   root.adoptedStyleSheets = [...root.adoptedStyleSheets, sheet];
 }
 
-/** Fills a stage with the frame; it opens when the frame knows its height. */
+/** Fills a stage with the frame, which opens it when it knows its height. */
 export function fillHTML(kit: Kit, stage: Stage): void {
   const { element: dialog, options } = stage;
   addStyles(stage.root);
@@ -42,10 +42,9 @@ export function fillHTML(kit: Kit, stage: Stage): void {
   stage.wait();
 }
 
-/** Loads the shell: by itself from the server, with a policy of its own; where
- * that does not come (framing forbidden to all by another's header), inside a
- * srcdoc, which has the page's policy. HTML that is trusted has the page's origin
- * and therefore its policy. */
+/** Loads the frame's document from the server, which gives it a policy of its own. If that
+ * does not load (another handler's header forbids framing), a srcdoc replaces it, which
+ * has the page's policy. Trusted HTML has the page's origin and therefore its policy. */
 function load({ ownURL }: Kit, stage: Stage, frame: HTMLIFrameElement, trusted: boolean): void {
   const { prefix, version } = stage.options;
   const inline = (isolated: boolean): boolean => {
@@ -83,14 +82,13 @@ function trust(html: string): string {
   return factory ? factory.createPolicy("webpush", { createHTML: (text) => text }).createHTML(html) : html;
 }
 
-/** Gives the frame its HTML and a port; a document that the frame goes to later
- * has no port. */
+/** Sends the frame its HTML and a port. A document that the frame opens later has no port. */
 function connect(kit: Kit, stage: Stage, frame: HTMLIFrameElement, start: FrameStart): void {
   const channel = new MessageChannel();
   const onMessage = ({ source, data }: MessageEvent) => {
     if (source !== frame.contentWindow || data?.webpush !== "ready" || frame.dataset.ready) return;
     frame.dataset.ready = "1";
-    // An opaque origin has no name.
+    // An opaque origin cannot be named.
     frame.contentWindow!.postMessage(start, start.trusted && !frame.hasAttribute("sandbox") ? location.origin : "*", [channel.port2]);
   };
   addEventListener("message", onMessage);
@@ -101,7 +99,7 @@ function connect(kit: Kit, stage: Stage, frame: HTMLIFrameElement, start: FrameS
   });
 }
 
-/** All that the frame may do. It is not trusted: what comes is looked at. */
+/** Acts on a message of the frame. The frame is not trusted: every value is checked. */
 function hear(kit: Kit, stage: Stage, frame: HTMLIFrameElement, message: FrameMessage): void {
   const text = (value: unknown) => String(value ?? "").slice(0, 200);
   switch (message.say) {

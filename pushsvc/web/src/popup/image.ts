@@ -1,10 +1,10 @@
-// A pop-up that is an image and nothing else.
+// A pop-up that consists of one image.
 
 import { addStyles } from "./html";
 import type { Kit } from "./kit";
 import type { Stage } from "./stage";
 
-/** Fills an image without anything else; it opens when the image is there. */
+/** Fills a stage with the image, and opens it when the image has loaded. */
 export function fillImage({ control, image, name }: Kit, stage: Stage): void {
   addStyles(stage.root);
   const { element: dialog, options } = stage;

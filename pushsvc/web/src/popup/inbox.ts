@@ -1,5 +1,5 @@
-// The inbox: a bell with a count, and the list of messages behind it. They are
-// kept in the browser, so that a message may be read on a later page.
+// The inbox: a bell with a count, which opens the list of messages. The browser stores
+// them, so that the visitor can read a message on a later page.
 
 import type { PopupHost, PopupOptions, WirePopup } from "../shared/popup";
 import { local } from "../sdk/storage";
@@ -16,11 +16,11 @@ const save = (list: Message[]) => local.set("inbox", JSON.stringify(list));
 
 const bells = new WeakMap<ShadowRoot, Bell>();
 
-/** Puts the bell into its root, or fills it anew. first is a message to add. */
+/** Puts the bell into its root, or updates it. first: a message to add. */
 export function fillInbox(kit: Kit, root: ShadowRoot, options: PopupHost, words: Words, first?: WirePopup): void {
   if (first) save(withMessage(load(), first, Date.now()));
   const list = load();
-  // Where storage is blocked, a message lives as long as the page.
+  // Storage is blocked: the message lasts as long as the page.
   if (first && !list.length) list.push({ popup: first, at: Date.now() });
   const bell = bells.get(root);
   if (bell) bell.fill(list);
@@ -59,8 +59,8 @@ class Bell {
     return this.list;
   }
 
-  /** Keeps other messages; the list, if it is open, shows what it showed, and so
-   * it closes. Without a message there is no bell. */
+  /** Stores other messages. Closes the open list, which shows the old ones, and removes the
+   * bell if there are no messages. */
   change(list: Message[]): void {
     this.open?.close();
     save(list);
@@ -90,7 +90,7 @@ class Bell {
     const host: PopupOptions = {
       ...options,
       popup: list[0]!.popup,
-      // Opening and closing the list is nothing about a message.
+      // Opening and closing the list is not an act on a message.
       act: () => {},
       closed: () => {
         this.open = undefined;
@@ -101,7 +101,7 @@ class Bell {
     const stage = (this.open = new kit.Stage(root, host, this.words, "corner inbox " + place, false));
     this.fillList(stage);
     stage.open();
-    // After the focus has left it.
+    // After the focus has moved to the list.
     opener.hidden = true;
     for (const message of list.filter((message) => !message.seen)) {
       message.seen = true;
@@ -141,7 +141,7 @@ class Bell {
     const { element } = kit;
     const { popup } = message;
     const { title, body, image, imageAlt, buttons } = popup.content;
-    // Its clicks are about the message, and what closes closes the list.
+    // Its clicks belong to the message; an action that closes closes the list.
     const target = { options: { ...options, popup }, words, root: stage.root, element: stage.element, finish: () => stage.close() };
     const node = kit.control(target, "", popup.click ?? buttons?.[0]?.action, "body");
     node.className = "item" + (message.read ? "" : " unread");

@@ -23,7 +23,7 @@ function inbox() {
 
 const shaped = { id: "a", wzrk_id: "a_20260101", viewed: 0, date: 1_700_000_000, msg: [{ title: "T a", description: "B", imageUrl: undefined }], kv: { a: "1" } };
 
-// CLEVERTAP.md names each.
+// CLEVERTAP.md names each test.
 const rows: [string, unknown[], unknown, string[]][] = [
   ["getInboxMessageCount", [], 3, []],
   ["getInboxMessageUnreadCount", [], 2, []],

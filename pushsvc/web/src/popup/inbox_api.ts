@@ -1,18 +1,18 @@
-// CleverTap's functions of the inbox. Until there is a bell, those of compat.js
-// answer that there is no message.
+// CleverTap's functions of the inbox. Until the bell is on the page, those of compat.js
+// answer that there are no messages.
 
 import type { Message } from "./inbox_messages";
 
 /** The bell, as far as they need it. */
 export interface Inbox {
   readonly messages: Message[];
-  /** Keeps these in their place. */
+  /** Replaces the messages. */
   change(list: Message[]): void;
   /** Opens the list, or closes it. */
   toggle(): void;
 }
 
-/** A message as CleverTap gives it; date in seconds since the epoch. */
+/** A message in CleverTap's form; date in seconds since the epoch. */
 const shape = ({ popup: { id, legacy, content }, at, read }: Message) => ({
   id,
   wzrk_id: legacy?.msgId ?? id,

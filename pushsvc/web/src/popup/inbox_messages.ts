@@ -2,20 +2,20 @@
 
 import type { WirePopup } from "../shared/popup";
 
-/** As many as are kept, and for how long, in ms. */
+/** How many messages are kept, and for how long, in ms. */
 const most = 15;
 const longest = 30 * 86_400_000;
 
 export interface Message {
   popup: WirePopup;
-  /** When it came, ms since the epoch. */
+  /** When it arrived, ms since the epoch. */
   at: number;
   seen?: boolean;
   read?: boolean;
 }
 
-/** The messages that are kept, newest first. Whatever else stands there is left
- * out: the page's own scripts can write it. */
+/** Reads the stored messages, newest first. It drops everything else: the page's scripts
+ * can write there too. */
 export function readMessages(text: string, now: number): Message[] {
   try {
     const list = JSON.parse(text) as (Message | null)[];
@@ -26,7 +26,8 @@ export function readMessages(text: string, now: number): Message[] {
   }
 }
 
-/** Puts a message in front; one that is there already stays as read as it was. */
+/** Returns the list with a message in front. A message that is in the list already stays in
+ * its place and as read as it was. */
 export function withMessage(list: Message[], popup: WirePopup, now: number): Message[] {
   const known = list.find((message) => message.popup.id === popup.id);
   const { when: _when, caps: _caps, ...kept } = popup;

@@ -12,8 +12,8 @@ import type * as More from "./more";
 const known = ["en", ...others];
 const choose = (tag: string): string => chooseLanguage([tag, ...navigator.languages], known);
 
-/** The words besides English, loaded before anything can be shown, so that show
- * need not wait. Without them all is in English. */
+/** The words besides English. They load before the module runs, so that show need not wait.
+ * Without them everything is in English. */
 const lines = await loadWords().catch(() => ({}) as Record<string, string>);
 
 async function loadWords(): Promise<Record<string, string>> {
@@ -21,9 +21,9 @@ async function loadWords(): Promise<Record<string, string>> {
   return (await load<{ default: Record<string, string> }>("popup-words.js")).default;
 }
 
-/** Loads another of our modules. Our address has the version in its query. */
+/** Loads another of our modules. Our own address has the version in its query. */
 function load<T>(name: string): Promise<T> {
-  // In a variable, because the build resolves what stands in the parentheses.
+  // In a variable, because the build would resolve a literal.
   const address = "./" + name + new URL(import.meta.url).search;
   return import(address) as Promise<T>;
 }
@@ -45,7 +45,7 @@ export function show(options: PopupOptions): PopupFace | undefined {
   const layout = layoutOf(options);
   const stage = new Stage(root, options, words, layout, isModal(options, layout));
   fill(stage, layout);
-  // A site that has CleverTap's API may wait for CleverTap's event.
+  // A site that uses CleverTap's API may wait for CleverTap's event.
   if ("clevertap" in window) document.dispatchEvent(new Event("CT_campaign_rendered"));
   return stage;
 }
@@ -55,7 +55,7 @@ export function inbox(host: PopupHost): PopupFace | undefined {
   return showInbox(host);
 }
 
-/** There is one bell on a page; its host stands before the rest is loaded. */
+/** The one bell of a page. Its host is on the page before popup-more.js has loaded. */
 let bell: { root: ShadowRoot; face: PopupFace } | undefined;
 
 function showInbox(host: PopupHost, popup?: WirePopup): PopupFace | undefined {
@@ -86,7 +86,7 @@ function fill(stage: Stage, layout: string): void {
   }
 }
 
-/** The classes of the dialog. */
+/** Returns the classes of the dialog. */
 function layoutOf({ popup: { kind, position } }: PopupOptions): string {
   const edge = position === "top" || position === "bottom" ? position : undefined;
   const corner = /^(bottom|top)-(left|right)$/.test(position ?? "") ? position : undefined;
@@ -106,8 +106,8 @@ function layoutOf({ popup: { kind, position } }: PopupOptions): string {
   }
 }
 
-/** Corner and banner leave the page usable; the others unless their overlay is
- * switched off. A full view has nothing beside it. */
+/** Reports whether the pop-up blocks the page. Corner and banner never do; the others do
+ * unless their overlay is switched off. A full view always does. */
 function isModal({ popup }: PopupOptions, layout: string): boolean {
   if (/corner|banner/.test(layout)) return false;
   return layout.includes("interstitial") || popup.theme?.overlay !== 0;

@@ -1,5 +1,5 @@
-// popup-more.js: what only forms, custom HTML and the inbox need. popup.js loads it, and
-// hands over what they share.
+// popup-more.js: what only forms, custom HTML, images alone and the inbox need. popup.js
+// loads it and passes the kit.
 
 export { fillForm } from "./form";
 export { fillHTML } from "./html";

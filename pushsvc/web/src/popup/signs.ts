@@ -1,4 +1,4 @@
-// Small drawings, in the size and colour of what they stand in.
+// Small drawings, in the size and colour of their surroundings.
 
 const paths = {
   close: "M6 6l12 12M18 6 6 18",

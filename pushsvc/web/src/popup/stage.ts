@@ -1,5 +1,5 @@
-// What a pop-up stands in: the host with its shadow root, the dialog, focus,
-// Escape, and the ways in which it ends.
+// The stage of a pop-up: the host with its shadow root, the dialog, focus, Escape, and the
+// ways to end it.
 
 import type { PopupFace, PopupOptions } from "../shared/popup";
 import { applyColours, followScheme } from "../ui/look";
@@ -10,19 +10,19 @@ import { sign } from "./signs";
 import type { Words } from "./wording";
 import styles from "./popup.css";
 
-/** How an end comes about: element of act "closed". */
+/** Why a pop-up ends: the element of act "closed". */
 export type Reason = "button" | "escape" | "overlay" | "action" | "script";
 
-/** The ids that CleverTap's wrapper and overlay have, by our class of layout.
- * Scripts of sites and of custom HTML look for them to close a pop-up. */
+/** The ids of CleverTap's wrapper and overlay, by our layout class. Scripts of sites and of
+ * custom HTML look for them to close a pop-up. */
 const legacyIds: Record<string, [wrapper: string, overlay: string]> = {
   interstitial: ["intentPreview", "intentOpacityDiv"],
   banner: ["wizParDiv2", "intentOpacityDiv2"],
   picture: ["wzrkImageOnlyDiv", "intentOpacityDiv0"],
 };
 
-/** A host under <html> with an open shadow root; undefined where the engine lacks
- * constructed style sheets (a <style> would need the site's CSP to allow it). */
+/** Adds a host with an open shadow root under <html>. Returns undefined if the engine lacks
+ * constructed style sheets: a <style> would need the site's CSP to allow it. */
 export function newRoot(id: string): ShadowRoot | undefined {
   const host = element("div");
   host.id = id;
@@ -35,14 +35,14 @@ export function newRoot(id: string): ShadowRoot | undefined {
   } catch {
     return undefined;
   }
-  // Not into body: frameworks swap its children, and a transform on it would
-  // catch position: fixed.
+  // Not in body: frameworks replace its children, and a transform on it would capture
+  // position: fixed.
   document.documentElement.append(host);
   return root;
 }
 
-/** Runs gone when somebody else than us takes the host or what is in it away, or
- * hides it. Returns what stops it. */
+/** Runs gone when another script removes or hides the host or a part of it. Returns a
+ * function that stops. */
 function watch(host: HTMLElement, gone: () => void): () => void {
   const parts = [host, ...host.children] as HTMLElement[];
   const observer = new MutationObserver(() => {
@@ -53,7 +53,7 @@ function watch(host: HTMLElement, gone: () => void): () => void {
   return () => observer.disconnect();
 }
 
-/** Keeps light or dark, colours and sizes of a face. Returns what stops it. */
+/** Applies light or dark, colours and sizes to a face. Returns a function that stops. */
 export function dress(face: HTMLElement, theme: PopupOptions["popup"]["theme"] = {}): () => void {
   const { mode, color, textColor, background, foreground, radius, overlay, width } = theme;
   let stop = () => {};
@@ -70,7 +70,7 @@ export function dress(face: HTMLElement, theme: PopupOptions["popup"]["theme"] =
     face.style.color = valid(foreground) ? foreground! : "";
     const wanted = valid(foreground) ? getComputedStyle(face).color : undefined;
     face.style.color = "";
-    // Read on the colour as it came out: it may be the scheme's own.
+    // Computed from the resulting colour, which may be the scheme's own.
     set("--own-ink", textOn(getComputedStyle(face).backgroundColor, wanted));
     set("--own-muted", "var(--ink)");
   }
@@ -86,7 +86,7 @@ export class Stage implements PopupFace {
   private over = false;
   private waiting = false;
 
-  /** modal: the page behind it waits. */
+  /** modal: the page cannot be used meanwhile. */
   constructor(
     readonly root: ShadowRoot,
     readonly options: PopupOptions,
@@ -96,7 +96,7 @@ export class Stage implements PopupFace {
   ) {
     const dialog = (this.element = element("dialog", "dialog", "face " + layout));
     dialog.tabIndex = -1;
-    // The first field would come into view, and what is above it go.
+    // Else the browser scrolls to the first field, and the top is out of view.
     dialog.autofocus = true;
     dialog.dir = options.dir ?? getComputedStyle(document.documentElement).direction;
     const host = root.host as HTMLElement;
@@ -115,14 +115,13 @@ export class Stage implements PopupFace {
     };
     addEventListener("keydown", onKey);
     this.ends.push(() => removeEventListener("keydown", onKey));
-    // Android's way back closes a modal dialog too.
+    // Android's back gesture closes a modal dialog too.
     dialog.addEventListener("close", () => dialog.open || this.finish("escape"));
     dialog.addEventListener("cancel", (event) => {
       event.preventDefault();
       this.finish("escape");
     });
-    // Of a press that began on the backdrop, so that marking text out of the
-    // dialog does not close it.
+    // Only a press that began on the backdrop: selecting text may end outside.
     let outside = false;
     const isOutside = ({ target, clientX: x, clientY: y }: MouseEvent) => {
       const box = dialog.getBoundingClientRect();
@@ -132,7 +131,7 @@ export class Stage implements PopupFace {
     dialog.addEventListener("click", (event) => outside && isOutside(event) && this.finish("overlay"));
   }
 
-  /** The cross. */
+  /** Returns the cross that closes it. */
   cross(): HTMLButtonElement {
     const cross = button("close", "", () => this.finish("button"));
     cross.setAttribute("aria-label", this.words.close);
@@ -140,13 +139,14 @@ export class Stage implements PopupFace {
     return cross;
   }
 
-  /** Lays it out where nobody sees it, until open(). */
+  /** Lays it out invisibly until open(). */
   wait(): void {
     this.waiting = this.element.open = true;
     this.element.classList.add("waiting");
   }
 
-  /** Shows it. Without being modal it leaves the focus to who is typing. */
+  /** Shows it. A stage that is not modal does not take the focus from a visitor who is
+   * typing. */
   open(): void {
     const dialog = this.element;
     if (this.over || (dialog.open && !this.waiting)) return;
@@ -161,9 +161,9 @@ export class Stage implements PopupFace {
     } else {
       dialog.show();
     }
-    // The dialog itself and not a button: Space must not answer.
+    // The dialog itself, not a button: Space must not answer.
     dialog.focus({ preventScroll: true });
-    // The browser has gone to the first button before.
+    // The browser has scrolled to the first button.
     dialog.scrollTop = 0;
   }
 
@@ -173,7 +173,7 @@ export class Stage implements PopupFace {
     this.close(() => this.options.act({ act: "closed", element: reason }, this.options.popup));
   }
 
-  /** Ends it because there is nothing that could be shown. */
+  /** Ends it because it has nothing to show. */
   fail(what: string): void {
     if (this.over) return;
     this.close(() => this.options.act({ act: "error", element: what }, this.options.popup));
