@@ -25,7 +25,7 @@ class Locks {
 
 const settled = () => new Promise((resolve) => setImmediate(resolve));
 
-/** An action that notes its begin and its end, and ends when told. */
+/** An action that records its begin and its end, and ends by a call. */
 function action(name: string, log: string[]) {
   let end = () => {};
   const run = () => {

@@ -1,10 +1,10 @@
-/** Runs action while no other tab of the site runs one. Where there are no locks
- * (Web Locks; refused where site data is blocked), and where another tab does not
- * come to an end within half a minute, it runs all the same. */
+/** Runs action while no other tab of the site runs one. It runs anyway without Web Locks
+ * (browsers refuse them if the visitor blocks site data), and after half a minute of
+ * waiting for another tab. */
 export function alone<T>(action: () => Promise<T>): Promise<T> {
   let result: Promise<T> | undefined;
   const once = () => (result ??= action());
-  // A refusal of the lock's lets it run now; one of action's own stays one.
+  // A refused lock runs action now; an error of action itself is passed on.
   return navigator.locks
     ? navigator.locks.request("webpush", { signal: AbortSignal.timeout?.(30_000) }, once).catch(once)
     : once();

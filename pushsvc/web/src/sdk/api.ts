@@ -2,7 +2,7 @@ import type { FaceTexts } from "../shared/face";
 import type { Identity } from "../shared/entries";
 import type { CallbackMessage } from "../shared/popup";
 
-/** What `webpush.on` can listen to. */
+/** The events of `webpush.on`. */
 export type EventName =
   | "shown"
   | "accepted"
@@ -15,8 +15,8 @@ export type EventName =
   | "topics"
   | "error";
 
-/** How a prompt ended. suppressed: asked lately, or unsubscribed by own wish
- * (`force` overrides), or a crawler; failed: permission granted, but the push
+/** How a prompt ended. suppressed: the visitor was asked lately or has unsubscribed
+ * (`force` overrides both), or is a crawler. failed: permission is granted, but the push
  * service or the server refused, see the `error` event. */
 export type Outcome =
   | "subscribed"
@@ -27,46 +27,45 @@ export type Outcome =
   | "unsupported"
   | "failed";
 
-/** Where this visitor stands. */
+/** The state of this visitor. */
 export interface State {
   supported: boolean;
   permission: NotificationPermission;
   subscribed: boolean;
-  /** Unsubscribed here by own wish: never asked again by itself. */
+  /** The visitor unsubscribed here: never asked again without a call by the page. */
   optedOut: boolean;
 }
 
 /** Options of `webpush.prompt`. Texts and colours win over the site's. */
 export interface PromptOptions extends FaceTexts {
-  /** Asks although asked lately, or unsubscribed by own wish. */
+  /** Asks even if the visitor was asked lately or has unsubscribed. */
   force?: boolean;
-  /** Where notifications are blocked: shows how to unblock them. */
+  /** If notifications are blocked: shows how to unblock them. */
   help?: boolean;
   kind?: "dialog" | "bar" | "bell";
   color?: string;
   textColor?: string;
-  /** Accessible names of the buttons where they differ from their labels. */
+  /** Accessible names of the buttons if they differ from their labels. */
   ariaAccept?: string;
   ariaReject?: string;
   /** As the site's `askAgain`, for this call. */
   askAgain?: number | number[];
 }
 
-/** Who the visitor is, by one or more names, and what else is known. */
+/** Who the visitor is, by one or more names, and values of the profile. */
 export type Login = { [Kind in Identity["kind"]]?: string | number } & {
-  /** Where the site has `identity_secret`: HMAC-SHA256 of kind + ":" + value of
-   * the first name, in hexadecimal. */
+  /** Required if the site has `identity_secret`: HMAC-SHA256 of kind + ":" + value of the
+   * first name, in hexadecimal. */
   signature?: string;
   set?: Record<string, unknown>;
 };
 
 export interface Privacy {
-  /** true: nothing is recorded from now on, and what waits is forgotten. */
+  /** true: nothing is recorded from now on, and what waits is dropped. */
   optOut?: boolean;
 }
 
-/** Which pop-up a page speaks of that renders them itself; without, the one that
- * the callback got last. */
+/** A pop-up that the page renders itself; without, the last one that the callback received. */
 export interface NotificationDetails {
   msgId?: string;
   pivotId?: string;
@@ -87,33 +86,34 @@ export interface PopupDetail {
 export interface WebPush {
   readonly version: string;
   state(): Promise<State>;
-  /** Shows the soft prompt, unless the answer is known already. */
+  /** Shows the soft prompt, unless the visitor's answer is known. */
   prompt(options?: PromptOptions): Promise<Outcome>;
-  /** Straight to the browser's own question: call it in a click handler. */
+  /** Opens the browser's own question. Call it in a click handler. */
   subscribe(): Promise<Outcome>;
-  /** Ends the subscription; not asked again by itself from then on. */
+  /** Ends the subscription. The visitor is not asked again without a call by the page. */
   unsubscribe(): Promise<void>;
-  /** Listens; returns a function that stops listening. */
+  /** Adds a listener; returns a function that removes it. */
   on(event: EventName, listener: (detail?: unknown) => void): () => void;
-  /** Something happened: it is recorded, and prompt and pop-ups may wait for it. */
+  /** Records an event. Prompt and pop-ups may wait for it. */
   event(name: string, props?: Record<string, unknown>): void;
-  /** Sets values of the visitor's profile; null takes one away. */
+  /** Sets values of the visitor's profile; null removes one. */
   profile(values: Record<string, unknown>): void;
-  /** Says who the visitor is: what was recorded before belongs to that person. */
+  /** Records who the visitor is. What was recorded before belongs to that person. */
   login(who: Login): void;
   privacy(wish: Privacy): void;
-  /** Gets pop-ups to render in the site's own way, in place of ours. */
+  /** Receives pop-ups that the page renders itself, in place of ours. */
   notificationCallback?: (message: CallbackMessage) => void;
-  /** The page shows what notificationCallback got. */
+  /** Call it when the page shows what notificationCallback received. */
   raiseNotificationViewed(details?: NotificationDetails): void;
-  /** It was clicked: counts, then does what the pop-up's click does. */
+  /** Call it when that was clicked: it counts the click and does what the pop-up's click
+   * does. */
   raiseNotificationClicked(details?: NotificationDetails): void;
-  /** Ids of the topics that this visitor has chosen, or would by default. */
+  /** Ids of the topics that this visitor has chosen; before a choice, the defaults. */
   topics(): Promise<string[]>;
-  /** Chooses exactly these; resolves when a subscriber's choice is stored. */
+  /** Chooses exactly these topics. Resolves when the server has a subscriber's choice. */
   setTopics(ids: string[]): Promise<void>;
-  /** Somebody has logged out: this browser goes on as a new, unknown subscriber. */
+  /** Logs the visitor out. This browser continues as a new, unknown subscriber. */
   logout(): Promise<void>;
-  /** Tells every step on the console, for this tab session. */
+  /** Logs every step to the console, for this tab session. */
   debug(on: boolean): void;
 }

@@ -3,7 +3,7 @@ import type { Config } from "../shared/wire";
 import type { PromptOptions } from "./api";
 import { topicsOf } from "./topics";
 
-/** What ui.js is told: the call's own wishes before the site's. */
+/** The options of ui.js: the call's win over the site's. */
 export function faceOptions(
   config: Config,
   kind: FaceKind,
@@ -11,7 +11,7 @@ export function faceOptions(
   answered: FaceOptions["answered"],
 ): FaceOptions {
   const { prompt = {}, icon, name, site } = config;
-  // The site's words are about the question; the other faces have their own.
+  // The site's texts are for the question; the other faces have their own.
   const own = kind === "dialog" || kind === "bar" || kind === "bell" ? prompt : {};
   const { title, body, accept, reject } = { ...own, ...defined(options) };
   return {
@@ -29,6 +29,6 @@ export function faceOptions(
   };
 }
 
-/** Without the members that are missing or empty. */
+/** Drops members that are missing or empty. */
 const defined = (options: PromptOptions): PromptOptions =>
   Object.fromEntries(Object.entries(options).filter(([, value]) => value));

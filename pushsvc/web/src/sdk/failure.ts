@@ -1,6 +1,7 @@
 import { isTransient } from "../shared/post";
 
-/** Why this browser could not be subscribed; the README has what to do about each. */
+/** Why this browser could not be subscribed. The documentation of the page API has a cure
+ * for each. */
 const words = {
   push_timeout: "the browser's push service does not answer",
   push_refused: "the browser's push service refuses, or push is switched off in the browser",
@@ -21,10 +22,10 @@ export type FailureCode = keyof typeof words;
 /** An error as far as its cause is known: a Failure, or a script that did not load. */
 export type Fault = { code?: unknown; status?: number };
 
-/** What `webpush.on("error")` gets: code is for programs, message for people. */
+/** The detail of `webpush.on("error")`: code is for programs, message for people. */
 export class Failure extends Error {
   override readonly name = "WebPushFailure";
-  /** HTTP status, where the site answered. */
+  /** HTTP status, if the site answered. */
   readonly status?: number;
 
   constructor(
@@ -37,12 +38,12 @@ export class Failure extends Error {
   }
 }
 
-/** How long browser, push service and site may take, in ms. A push service that cannot
- * be reached is asked by browsers for as long as they run. */
+/** How long browser, push service and site may take, in ms. A browser waits for an
+ * unreachable push service as long as it runs. */
 const patience = 30_000;
 
-/** Rejects with a Failure of that code where promise takes too long. What promise does
- * goes on; late gets what comes of it then. */
+/** Rejects with a Failure of that code if promise takes too long. promise itself is not
+ * cancelled: late receives its value then. */
 export function within<T>(promise: Promise<T>, code: FailureCode, late?: (value: T) => void): Promise<T> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => {
@@ -53,7 +54,7 @@ export function within<T>(promise: Promise<T>, code: FailureCode, late?: (value:
   });
 }
 
-/** What a rejection of pushManager.subscribe() means (Push API, "subscribe()"). */
+/** The meaning of a rejection of pushManager.subscribe() (Push API, "subscribe()"). */
 export function pushFailure(error: unknown): Failure {
   const codes: Record<string, FailureCode> = {
     AbortError: "push_refused",
@@ -63,7 +64,7 @@ export function pushFailure(error: unknown): Failure {
   return new Failure(codes[(error as Partial<Error> | undefined)?.name ?? ""] ?? "push_failed", error);
 }
 
-/** What a rejection of post() means. */
+/** The meaning of a rejection of post(). */
 export function serverFailure(error: unknown): Failure {
   if (error instanceof Failure) return error;
   const { status } = error as { status?: number };

@@ -1,5 +1,4 @@
-// join.js: what makes and ends a subscription, for those who have one or are about
-// to. Most pages are of neither.
+// join.js: begins and ends a subscription. Most pages do neither.
 
 import type { Config } from "../shared/wire";
 import { serverFailure } from "./failure";
@@ -9,6 +8,6 @@ export { alone } from "./alone";
 export { connect, revoke } from "./subscription";
 export { tryWorker } from "./worker";
 
-/** Ends the subscription; failed gets a Failure where the site could not be told. */
+/** Ends the subscription. failed receives a Failure if the site did not take it. */
 export const disconnect = (config: Config, failed: (error: Error) => void): Promise<void> =>
   end(config, (error) => failed(serverFailure(error)));

@@ -7,7 +7,7 @@ import { keepOut } from "./keepout";
 const config = { prefix: "/_webpush", vendorScripts: "^(https?:)?//([^/]*\\.)?vendor\\.example/" } as Config;
 const ours = "https://shop.example/_webpush/sdk.js";
 
-/** A page whose scripts only keep their addresses, and whose write only keeps what was written. */
+/** A page whose scripts only keep their addresses, and whose write only keeps its text. */
 function page(): { script: () => any; written: string[]; document: any } {
   class ElementOf {
     attributes: Record<string, string> = {};

@@ -1,13 +1,13 @@
-// Keeps the page script of a provider away whose API we speak.
+// Keeps the page script of a provider away if we provide its API.
 
 import { ownURL } from "../shared/address";
 import type { Config } from "../shared/wire";
 import { scriptURL } from "./worker";
 
-/** Has every script of theirs that the page makes load ours instead, which does
- * nothing the second time: so nothing of theirs is fetched, and the events that the
- * page waits for come, in their order. Scripts in the page's own HTML come with our
- * address already (Go: injector, Displaces). */
+/** Makes every script element for the provider's address load our script instead, which
+ * does nothing the second time. So nothing of theirs is fetched, and the load events that
+ * the page waits for come in their order. The injector has replaced the address in the
+ * page's own HTML (Go: injector, Displaces). */
 export function keepOut(config: Config): void {
   const theirs = new RegExp(config.vendorScripts!);
   const instead = (url: unknown) => (theirs.test(String(url).trim()) ? scriptURL(config, ownURL(config.prefix + "/sdk.js")) : url);

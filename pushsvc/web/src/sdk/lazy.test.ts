@@ -6,14 +6,14 @@ import { load } from "./lazy";
 
 define({ location: new URL("https://site.example/a/b") });
 
-/** A module that fails so many times, under the address that load makes of it. */
+/** A module that fails so many times, under the address that load uses. */
 const failing = (times: number, id: string): Config =>
   ({
     version: "1",
     prefix: `data:text/javascript,const n=globalThis.${id}=(globalThis.${id}||0)+1;if(n<=${times})throw new Error(String(n));export const tries=n;//`,
   }) as Config;
 
-/** Runs timers at once, and tells how long they would have taken. */
+/** Runs timers at once, and reports how long they would have taken. */
 function timers(): number[] {
   const waited: number[] = [];
   define({ setTimeout: (run: () => void, ms: number) => (waited.push(ms), queueMicrotask(run), 0) });
@@ -40,7 +40,7 @@ for (const [times, want, pauses] of rows) {
 }
 
 test("load: a page that is gone hears of nothing", async () => {
-  define({ setTimeout: () => 0 }); // as on a page without a future
+  define({ setTimeout: () => 0 }); // as on a page that is gone
   let settled = false;
   load(failing(1, "gone"), "ui").finally(() => (settled = true));
   for (let i = 0; i < 5; i++) await new Promise((resolve) => setImmediate(resolve));

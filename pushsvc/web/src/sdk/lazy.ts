@@ -1,12 +1,11 @@
 import { ownURL } from "../shared/address";
 import type { Config } from "../shared/wire";
 
-/** Loads one of the modules beside the SDK. import() takes the script's nonce
- * along, is trusted under strict-dynamic, and is no Trusted Types sink. What does
- * not come is tried once more, a moment later: browsers also break off fetching
- * when the visitor leaves, and on a page that is gone there is no later, so that
- * nobody is told of a fault that is none. By a name of its own, because engines
- * remember a module that failed. */
+/** Loads one of the modules beside the SDK. import() passes the script's nonce on, is
+ * trusted under strict-dynamic, and is not a Trusted Types sink. A module that does not
+ * load is tried once more after two seconds: browsers also cancel requests when the
+ * visitor leaves, and a page that is gone does not try again, so it logs no error. The
+ * second address differs, because engines remember a failed module. */
 export function load<T>(config: Config, name: "ui" | "compat" | "onesignal" | "track" | "onsite" | "popup" | "wait" | "join" | "trouble"): Promise<T> {
   const path = `${config.prefix}/${name}.js?v=${config.version}`;
   return import(ownURL(path)).catch(async () => {

@@ -1,7 +1,7 @@
 import { session } from "./storage";
 
-/** Whether the console tells every step: webpush.debug(true), or what CleverTap's
- * guide tells its users to type. For this tab session. */
+/** Reports whether the console shows every step: after webpush.debug(true), or what
+ * CleverTap's guide tells its users to type. For this tab session. */
 function verbose(): boolean {
   try {
     return !!session.get("debug") || sessionStorage.getItem("WZRK_D") !== null;
@@ -10,7 +10,7 @@ function verbose(): boolean {
   }
 }
 
-/** Says something where somebody wants to hear it. Never endpoints, never keys. */
+/** Logs a step if the console shows steps. Never pass endpoints or keys. */
 export function trace(...words: unknown[]): void {
   if (verbose()) console.log("webpush:", ...words);
 }

@@ -11,18 +11,18 @@ const loaded = Symbol.for("webpush.sdk");
 const methods = ["state", "prompt", "subscribe", "unsubscribe", "on", "event", "profile", "login", "privacy", "topics", "setTopics", "logout", "debug"] as const;
 
 function main(): void {
-  // Loaded twice, say by a proxy in front of a proxy: the first one serves.
+  // Loaded twice, for instance by a proxy in front of a proxy: the first copy serves.
   if (loaded in window) return;
   const config = __WEBPUSH_CONFIG__;
   const script = document.currentScript;
   const mend = () => mendManifest(script, config.manifest);
   mend();
-  // By then the page's own scripts have run; browsers ask for it later.
+  // The page's own scripts have run by then. Browsers request the manifest later.
   addEventListener("load", mend);
   const sdk = new SDK(config);
   Object.defineProperty(window, loaded, { value: true });
-  // A global that the site itself made under that name stays the site's. An
-  // element with that id is no obstacle: it is not an own property.
+  // A global of that name that the site defined stays the site's. An element with that id
+  // does not count: it is not an own property.
   if (!Object.prototype.hasOwnProperty.call(window, "webpush")) {
     const api: WebPush = {
       ...(Object.fromEntries(methods.map((name) => [name, (sdk[name] as () => unknown).bind(sdk)])) as unknown as Pick<WebPush, (typeof methods)[number]>),

@@ -8,8 +8,8 @@ interface OneSignalModule {
   install(sdk: SDK): Promise<unknown>;
 }
 
-/** Puts window.OneSignal on the page. Until it is there, pages write to queues of
- * their own making, which it takes over. */
+/** Puts window.OneSignal on the page. Until it loads, pages write to queues of their own,
+ * which it then replays. */
 export function installOneSignal(sdk: SDK, config: Config): Promise<unknown> {
   keepOut(config);
   return load<OneSignalModule>(config, "onesignal").then(({ install }) => install(sdk));

@@ -10,7 +10,7 @@ const annByMail = login(["email", "ann@example.com"]);
 const annByBoth = login(["identity", "1"], ["email", "ann@example.com"]);
 const bob = login(["identity", "2"]);
 
-/** What happens after a message has come, and whether the message is still there. */
+/** What happens after a message arrives, and whether the message stays. */
 const rows: [string, Entry[], boolean][] = [
   ["an unknown visitor logs in", [ann], true],
   ["the same once more", [ann, ann], true],

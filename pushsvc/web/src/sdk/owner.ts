@@ -1,13 +1,11 @@
-// Whose the browser is at present: what is kept in it for one person is not for the
-// next.
+// Whom the inbox belongs to: messages for one person are not for the next.
 
 import type { Entry } from "../shared/entries";
 import { checksum } from "./checksum";
 import { local } from "./storage";
 
-/** Messages of the inbox were written for who was logged in: they go when somebody
- * logs out, opts out, or somebody else logs in. An unknown visitor's become theirs
- * who logs in, as all else does. */
+/** Removes the inbox when the visitor logs out or opts out, or when another person logs in.
+ * Messages of an unknown visitor go to the person who logs in, as everything else does. */
 export function clearInboxOfOthers(entry: Entry): void {
   const before = local.get("owner").split(" ").filter(Boolean);
   let marks: string[] = [];

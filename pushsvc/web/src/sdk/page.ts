@@ -2,7 +2,7 @@
 
 import { local, session } from "./storage";
 
-/** Resolves when the browser has nothing better to do, after load. */
+/** Resolves after load, when the browser is idle. */
 export function idle(): Promise<void> {
   return new Promise((resolve) => {
     const request = () =>
@@ -14,8 +14,7 @@ export function idle(): Promise<void> {
   });
 }
 
-/** Resolves when someone can see the page: not in a background tab, not while
- * it is prerendered. */
+/** Resolves when the page is visible: neither in a background tab nor prerendered. */
 export function visible(): Promise<void> {
   return new Promise((resolve) => {
     const check = () => {
@@ -42,9 +41,9 @@ export function sessionStart(now: number): number {
   return since;
 }
 
-/** Calls back when a single-page site has gone to another path. The Navigation
- * API tells without touching the site's history object; older engines count
- * full page loads only. */
+/** Calls back when a single-page site has moved to another path. The Navigation API reports
+ * it without a change of the site's history object; older engines count full page loads
+ * only. */
 export function onRoute(callback: () => void): void {
   let path = location.pathname;
   (window as { navigation?: EventTarget }).navigation?.addEventListener("navigatesuccess", () => {

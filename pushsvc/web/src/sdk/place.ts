@@ -4,8 +4,7 @@ import { couldApply, type PageFacts, type PopupRule, type PopupsConfig } from ".
 import { deviceOf } from "./device";
 import { local } from "./storage";
 
-/** How often each pop-up was seen in this visit; under "" all that count among the
- * site's limit. */
+/** How often each pop-up was seen in this visit; "" counts all that have a limit. */
 export function shownNow(): Record<string, number> {
   try {
     return JSON.parse(local.get("shown"));
@@ -14,8 +13,7 @@ export function shownNow(): Record<string, number> {
   }
 }
 
-/** What the page knows of itself. Who came from elsewhere did so for the whole
- * visit. */
+/** The facts that a page knows. Referrer and campaign are those of the visit's first page. */
 export function pageFacts(now: number): PageFacts {
   const [, landing = "", referrer = ""] = local.get("visit").split(" ");
   const utm: Record<string, string> = {};

@@ -4,16 +4,16 @@ import type { WebPush } from "./api";
 import { faceOptions } from "./face";
 import { load } from "./lazy";
 
-/** Makes `<webpush-preferences>` the visitor's own settings, wherever the site puts
- * it and whenever. An element of that name that the site defined itself stays. */
+/** Defines `<webpush-preferences>`, the visitor's own settings, wherever and whenever the
+ * site uses it. An element of that name that the site defined stays. */
 export function definePreferences(config: Config, sdk: Pick<WebPush, "on" | "prompt" | "setTopics" | "state" | "subscribe" | "unsubscribe">): void {
   if (!window.customElements || customElements.get("webpush-preferences")) return;
   class Preferences extends HTMLElement {
-    /** While nobody knows yet how high it is. */
+    /** Its height is not known yet. */
     busy = true;
     private face: Face | undefined;
     private off: (() => void)[] = [];
-    /** While it makes a choice itself: it shows that already. */
+    /** It is making a choice itself, which it shows already. */
     private choosing = false;
 
     connectedCallback(): void {
@@ -42,7 +42,7 @@ export function definePreferences(config: Config, sdk: Pick<WebPush, "on" | "pro
       const options = faceOptions(config, "preferences", {}, (answer, topics) => {
         if (answer !== "accept") return void sdk.unsubscribe();
         this.choosing = true;
-        // It has told of what went wrong.
+        // setTopics has reported the error.
         if (topics) sdk.setTopics(topics).catch(() => {});
         this.choosing = false;
         if (state.subscribed) return;

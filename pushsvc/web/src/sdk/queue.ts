@@ -3,11 +3,10 @@ import { local, storedNames } from "./storage";
 import type { BatchName } from "./storage_keys";
 import { randomId } from "./visit";
 
-/** A page adds to a batch no longer than this, in ms: what is older is nobody's, and
- * whoever comes may send it. */
+/** How long a page adds to a batch, in ms. Any page may send an older one. */
 export const openFor = 8000;
 
-/** Characters that wait at most, of all tabs and pages together. */
+/** How many characters may wait, in all tabs and pages together. */
 const room = 60_000;
 
 /** Names of the batches that wait, the oldest first: a name begins with its time. */
@@ -18,31 +17,31 @@ export function closed(text: string): string {
   return `${text}],"sent":${Date.now()}}`;
 }
 
-/** What a page has added to the queue: its name there, without `webpush:`, and its
- * text but for the end. stored is false where site data is blocked. */
+/** A batch to which this page adds: its name, and its text without the end. stored is false
+ * if the visitor blocks site data. */
 export interface OpenBatch {
   name: BatchName;
   text: string;
   stored: boolean;
 }
 
-/** What this page adds to the queue. A batch is written as it is sent, but for its
- * end, under a name that no other page has: so nothing is lost between two tabs,
- * and what was sent once is sent again under the same id until the server has it,
- * whatever became of the page. Without storage it lasts as long as the page. */
+/** The batches of this page. A batch is stored as it is sent, except for its end, under a
+ * name that no other page uses. So two tabs lose nothing to each other, and a batch is
+ * sent again under the same id until the server has it, even if its page is gone. Without
+ * storage a batch lasts as long as the page. */
 export class Queue {
-  /** Nothing leaves, but it is kept. */
+  /** Entries are kept, but not sent. */
   held = false;
-  /** Where storage is blocked, this page is a visit of its own. */
+  /** The visit's id if storage is blocked: this page is then a visit of its own. */
   private readonly alone = randomId();
-  /** What the page's first requests have in common: without a cookie yet, they are
-   * one visitor's by it. Nothing keeps it but batches that wait. */
+  /** What the page's first requests have in common: the server makes the cookie from it, so
+   * that they belong to one visitor. Only batches that wait store it. */
   readonly seed = randomId();
   private opened = 0;
   private count = 0;
   batch: OpenBatch | undefined;
 
-  /** Adds an entry; false where too much waits already. */
+  /** Adds an entry. Returns false if too much waits already. */
   add(entry: Entry): boolean {
     const now = Date.now();
     const line = JSON.stringify({ time: now, ...entry });
@@ -63,12 +62,12 @@ export class Queue {
     return true;
   }
 
-  /** Names the visit to the server. */
+  /** The visit's id at the server. */
   session(): string {
     return local.get("session") || this.alone;
   }
 
-  /** Ends the page's own batch and gives it, if there is one. */
+  /** Closes the page's own batch and returns it, if there is one. */
   take(): OpenBatch | undefined {
     const { batch } = this;
     this.batch = undefined;

@@ -1,5 +1,5 @@
-// What the option `retire` serves in the place of the SDK: ends what the SDK
-// began, and leaves pages that call it with an object that says no.
+// What the option `retire` serves in place of the SDK: it ends the subscription, forgets
+// the visitor, and leaves an API that answers "unsupported".
 
 import type { Config } from "../shared/wire";
 import type { WebPush } from "./api";
@@ -16,8 +16,8 @@ async function undo(config: Config): Promise<void> {
     await disconnect(config, (error) => console.warn("webpush:", error));
   }
   forgetAll();
-  // Brings the worker that takes itself away, or the site's own without ours.
-  // The browser may have looked by itself, and the worker be gone already.
+  // Fetches the worker that removes itself, or the site's own worker without ours. The
+  // browser may have done so already, and the worker may be gone.
   await (await findWorker(config))?.update().catch(() => undefined);
 }
 

@@ -1,30 +1,30 @@
-// What must be there before compat.js has come: window.clevertap.
+// window.clevertap until compat.js has loaded.
 
 import type { Config } from "../shared/wire";
 import { keepOut } from "./keepout";
 import { load } from "./lazy";
 import type { SDK } from "./sdk";
 
-/** What was called, in order: the names that lead to it, and the arguments. */
+/** One call: the names that lead to the function, and the arguments. */
 export type Call = [path: string[], args: unknown[]];
 
 /** compat.js as a module. */
 export interface Compat {
-  /** The API object; every stub has become the same. */
+  /** Returns the API object. Every stub works as the API from then on. */
   install(sdk: SDK, config: Config, stubs: Stub[], calls: Call[]): Stub;
-  /** Reads once what CleverTap left in the visitor's storage. */
+  /** Reads what CleverTap left in the visitor's storage. */
   adoptStorage(): void;
 }
 
-/** What a page made before the SDK came, what CleverTap's own SDK made of itself in
- * the site's bundle, or what we made for them. */
+/** What the page created before the SDK, what CleverTap's SDK in the site's bundle
+ * assigned, or what we created. */
 export type Stub = Record<string, unknown>;
 
 const queues = /^(event|profile|account|onUserLogin|notifications|privacy|user|session)$/;
 const methods = /^(init|logout|clear|pageChanged|delayEvents|enableLocal.*|(add|define|delete|fetc[h]|get|handle|mark|raise|remove|render|set|sync|toggle)[A-Z]\w*)$/;
 
-/** Puts window.clevertap and window.wizrocket on the page. Pages make their stub
- * by assignment, before us, after us, after compat.js has come: all are replayed. */
+/** Puts window.clevertap and window.wizrocket on the page. Pages assign their stub before
+ * us, after us, or after compat.js: all are replayed. */
 export function stubClevertap(sdk: SDK, config: Config): Promise<void> {
   keepOut(config);
   const page = window as unknown as Record<string, Stub | undefined>;
@@ -32,13 +32,13 @@ export function stubClevertap(sdk: SDK, config: Config): Promise<void> {
   const recorder = (path: string[]): object =>
     new Proxy(() => {}, {
       apply: (_, _this, args: unknown[]) => (calls.push([path, args]), path[1] === "push" ? 0 : undefined),
-      // An account without an id: with one, a bundled SDK would begin to work.
+      // An account without an id: with an id, a bundled SDK would start.
       get: (target, name) => (typeof name !== "string" || name in target ? Reflect.get(target, name) : +name || name === "then" ? undefined : name === "0" ? {} : recorder([...path, name])),
     });
   const names = (name: unknown): name is string => typeof name === "string" && (queues.test(name) || methods.test(name));
   const recorders = new Proxy({}, { get: (target, name) => (names(name) ? recorder([name]) : Reflect.get(target, name)) });
   const recording = (stub: Stub): Stub => {
-    // An element with that id, or what the page has frozen, stays what it is.
+    // An element with that id, or an object that the page has frozen, stays as it is.
     if (stub instanceof Element || !Object.isExtensible(stub)) return stub;
     const bundled = typeof stub.init === "function";
     if (Array.isArray(stub.account)) calls.push([["account", "push"], stub.account]);
@@ -57,12 +57,12 @@ export function stubClevertap(sdk: SDK, config: Config): Promise<void> {
     try {
       Object.defineProperty(page, name, { get: () => current, set, configurable: true, enumerable: true });
     } catch {
-      // Made by `var` in a script before ours: not configurable, and it stays.
+      // Declared by `var` in an earlier script: not configurable, so it stays.
     }
   }
   return load<Compat>(config, "compat").then((compat) => {
     const api = (current = compat.install(sdk, config, stubs, calls));
-    // The script that makes a stub goes on to fill it, and the order in there counts.
+    // The script that creates a stub fills it afterwards, and the order in it counts.
     assigned = (stub) => {
       current = recording(stub);
       setTimeout(() => {

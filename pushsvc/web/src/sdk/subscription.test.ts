@@ -10,10 +10,10 @@ const config = { key, worker: "/sw.js", prefix: "/_webpush", scope: "/" } as Con
 
 const all: Browser[] = [];
 
-/** What a browser does: each subscribe() is settled by hand. */
+/** A browser in which the test answers each subscribe(). */
 class Browser {
   readonly posted: string[] = [];
-  /** Answers to subscribe() that are still awaited. */
+  /** Calls of subscribe() without an answer. */
   readonly asked: { resolve(): void; reject(error: unknown): void }[] = [];
   current: object | null = null;
   ended = 0;
@@ -71,7 +71,7 @@ class Browser {
   }
 }
 
-/** Ends what the page before has left waiting, and what it knew. */
+/** Ends what the test before has left waiting, and forgets what it stored. */
 async function page(): Promise<{ connect: typeof connect; disconnect: typeof disconnect }> {
   all.flatMap(({ asked }) => asked).forEach(({ reject }) => reject(new Error("the page is gone")));
   await settle();
@@ -91,7 +91,7 @@ test("connect: a push service that does not answer, and then does", async () => 
   assert.equal(browser.asked.length, 1);
   await clock.advance(1000);
   assert.equal(await first, "push_timeout");
-  // The next try waits for the same answer.
+  // The next attempt waits for the same answer.
   const second = outcome(connect(config, false, () => late++));
   await clock.advance(30_000);
   assert.equal(await second, "push_timeout");
@@ -99,7 +99,7 @@ test("connect: a push service that does not answer, and then does", async () => 
   browser.asked[0]!.resolve();
   await settle();
   assert.equal(late, 2);
-  // Whoever is told of it calls again: one lands.
+  // The callback calls connect again, which succeeds.
   assert.deepEqual([await connect(config, false), await connect(config, false)], [true, false]);
   assert.deepEqual(browser.posted, ["subscribe"]);
 });

@@ -7,14 +7,14 @@ import { local, session } from "./storage";
 import { checkedOf, choose, chosen } from "./topics";
 import { activeWorker, findWorker, isVendors, leaveConfigured, takeOver } from "./worker";
 
-/** The browser's subscription at this site, whoever made it. */
+/** The browser's subscription at this site, whoever created it. */
 export async function currentSubscription(config: Config): Promise<PushSubscription | null> {
   const registration = await findWorker(config);
   return registration ? registration.pushManager.getSubscription() : null;
 }
 
-/** Whose a subscription is: one that another provider made for this site is
- * not ours to end, or its list would bleed away. */
+/** Reports whether a subscription is ours. One that another provider created for this site
+ * is not ours to end: the provider would lose its subscribers. */
 export function ours(subscription: PushSubscription, config: Config): boolean {
   const used = subscription.options?.applicationServerKey;
   return (
@@ -26,24 +26,25 @@ export function ours(subscription: PushSubscription, config: Config): boolean {
 /** How long the end of a subscription may take, in ms. */
 const endLimit = 10_000;
 
-/** What the push service has not answered yet: a second request beside it fails. */
+/** The request that the push service has not answered yet. A second one beside it fails. */
 let pending: Promise<PushSubscription> | undefined;
 
-/** Whether the visitor has left since the last try to subscribe. */
+/** The visitor has unsubscribed since the last attempt to subscribe. */
 let left = false;
 
-/** What the server was told on this page, where storage is blocked. */
+/** What the server received from this page, if storage is blocked. */
 let told = "";
 
-/** Makes sure that this browser is subscribed with the site's key and that the
- * server knows. Needs granted permission. One POST per tab session and
- * subscription: so a lost or rotated one heals at the next visit. Another
- * provider's subscription is replaced only if the visitor asked for it (wanted),
+/** Makes sure that this browser is subscribed with the site's key and that the server
+ * knows. Needs granted permission.
+ * - It sends one POST per tab session and subscription, so that a lost or rotated
+ * subscription heals at the next visit.
+ * - It replaces another provider's subscription only if the visitor asked for it (wanted),
  * or if the site moves away from that provider.
- * Resolves to whether there was something to tell the server, null for a
- * subscription that was left alone. Rejects with a Failure, also where something
- * takes too long; late is called where it comes to an end after all, so that connect
- * may be called again, and where the browser is back in the network. */
+ * - It resolves to whether it sent anything, null for a subscription that it left alone.
+ * - It rejects with a Failure, also if something takes too long.
+ * - late runs if that ends after all, or when the browser is online again: connect may
+ * then be called again. */
 export async function connect(config: Config, wanted: boolean, late: () => void = () => {}): Promise<boolean | null> {
   left = false;
   try {
@@ -58,8 +59,8 @@ export async function connect(config: Config, wanted: boolean, late: () => void 
 async function connectNow(config: Config, wanted: boolean, late: () => void): Promise<boolean | null> {
   const found = await findWorker(config);
   const existing = await found?.pushManager.getSubscription();
-  // Where pages speak CleverTap to us, its subscribers come over as it did itself
-  // when its key changed.
+  // If pages use CleverTap's API, its subscribers become ours, as CleverTap itself does
+  // when its key changes.
   const moves = isVendors(found, config) || (config.compat && !config.dualRun);
   if (existing && !wanted && !moves && !ours(existing, config)) return null;
   const registration = await activeWorker(config, late);
@@ -80,7 +81,7 @@ async function connectNow(config: Config, wanted: boolean, late: () => void): Pr
     try {
       subscription = await subscribe();
     } catch (error) {
-      // Another key is in the way that options did not tell.
+      // A subscription with another key exists, which options did not tell.
       const stale = await pushManager.getSubscription();
       if ((error as Failure).code !== "key_conflict" || !stale) throw error;
       await drop(stale);
@@ -90,14 +91,14 @@ async function connectNow(config: Config, wanted: boolean, late: () => void): Pr
   await takeOver(config, registration);
   await leaveConfigured(config);
   const news = await synchronise(config, subscription, replaced, late);
-  // The worker in use may date from before ours was appended to it.
+  // The worker in use may be older than the one to which ours is appended.
   if (news) registration.update().catch(() => {});
   return news;
 }
 
-/** Subscribes, or waits for the push service's answer to an earlier request of this
- * page. A subscription that comes after the limit is ended if the visitor has left
- * by then. */
+/** Subscribes, or waits for the push service's answer to an earlier request of this page.
+ * It ends a subscription that comes after the limit if the visitor has unsubscribed by
+ * then. */
 async function subscribeWith(pushManager: PushManager, key: string, late: () => void): Promise<PushSubscription> {
   const asked = (pending ??= pushManager
     .subscribe({ userVisibleOnly: true, applicationServerKey: decodeBase64url(key) })
@@ -124,7 +125,7 @@ async function synchronise(
   body.timeZone = Intl.DateTimeFormat().resolvedOptions().timeZone;
   // Without query and fragment: they carry tokens and names.
   body.page = location.origin + location.pathname;
-  // What was replaced here may be another provider's, which the server never had.
+  // The replaced subscription may be another provider's, which the server never had.
   const replaces = lastKnown() || replaced;
   if (replaces && replaces.endpoint !== body.endpoint) body.replaces = replaces;
   const remembered = chosen();
@@ -132,7 +133,7 @@ async function synchronise(
   const answer = await bring(config, body, late);
   if (!remembered) {
     const { topics }: SubscribeAnswer = await answer.json().catch(() => ({}));
-    // Not over what was chosen meanwhile.
+    // The visitor may have chosen meanwhile.
     if (topics && !chosen()) choose(topics);
   }
   session.set("synced", (told = remembered ? before : stamp()));
@@ -140,25 +141,25 @@ async function synchronise(
   return true;
 }
 
-/** Ends the subscription here, then tells the server. Rejects only for the
- * first: a server that could not be told learns
- * it from the push service, which answers 410 from now on. */
+/** Ends the subscription here, then tells the server. Rejects only if the first fails: a
+ * server that did not hear of it learns it from the push service, which answers 410 from
+ * now on. */
 export async function disconnect(config: Config, failed: (error: unknown) => void): Promise<void> {
   left = true;
   const subscription = await currentSubscription(config);
   forgetTold();
   if (!subscription) return;
   const body = proof(subscription);
-  // The server is told also where the push service does not answer.
+  // The server is told even if the push service does not answer.
   await Promise.race([subscription.unsubscribe(), new Promise((resolve) => setTimeout(resolve, endLimit))]);
   await tell(config, "unsubscribe", body).catch(failed);
 }
 
-/** Tells the server of a subscription that went with the visitor's permission. */
+/** Tells the server of a subscription that ended with the visitor's permission. */
 export async function revoke(config: Config): Promise<void> {
   const gone = lastKnown();
   forgetTold();
-  // One that cannot be told now learns it from the push service.
+  // If this fails, the push service's 410 tells it.
   if (gone) await tell(config, "unsubscribe", gone).catch(() => {});
 }
 
@@ -175,8 +176,7 @@ async function tell(config: Config, action: string, body: object): Promise<Respo
   return answer;
 }
 
-/** Brings the site a subscription; late is called when the answer has come after the
- * limit. */
+/** Sends a subscription to the site. late runs if the answer comes after the limit. */
 async function bring(config: Config, body: SubscribeRequest, late: () => void): Promise<Response> {
   return within(tell(config, "subscribe", body), "server_timeout", late).catch((error) => {
     throw serverFailure(error);
@@ -188,8 +188,8 @@ function proof(subscription: PushSubscription): SubscriptionProof {
   return { endpoint, keys: { auth: keys.auth } };
 }
 
-/** The subscription that the server got last from here. If the browser has
- * another one by now, the server can drop that and keep the visitor's history. */
+/** The last subscription that the server received from here. If the browser has another one
+ * by now, the server drops the old one and keeps the visitor's history. */
 function lastKnown(): SubscriptionProof | undefined {
   try {
     return JSON.parse(local.get("sub"));

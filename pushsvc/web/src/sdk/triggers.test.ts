@@ -4,13 +4,13 @@ import { define } from "../testing/page";
 import type { After } from "../shared/wire";
 import { Events, hurriedUp, leavesRoom, leftByTop, triggered, wasAway } from "./triggers";
 
-/** Browsers throw at what is no selector, wherever they get it. */
+/** Browsers throw at an invalid selector, wherever they receive it. */
 function querySelector(selector: string): null {
   if (selector === ">>") throw new SyntaxError(selector);
   return null;
 }
 
-/** A page to act on: returns what is done to it, and whether the trigger fired. */
+/** A page to act on: returns its acts, and whether the trigger fired. */
 function page(after: After, coarse = false) {
   const frame = new EventTarget();
   const root = Object.assign(new EventTarget(), { scrollTop: 0, scrollHeight: 3000, clientHeight: 1000 });

@@ -1,8 +1,8 @@
-// What a visitor does that the prompt can wait for.
+// What the prompt can wait for.
 
 import type { After } from "../shared/wire";
 
-/** Names that `webpush.event` got on this page. */
+/** The names that `webpush.event` received on this page. */
 export class Events {
   private readonly names = new Set<string>();
   private readonly target = new EventTarget();
@@ -18,8 +18,8 @@ export class Events {
   }
 }
 
-/** Resolves at the first of the triggers that after names, at once if it names
- * none; listens no longer than that or than signal. */
+/** Resolves at the first trigger in after, at once without any. It stops listening then, or
+ * when signal aborts. */
 export function triggered(after: After, events: Events, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     const { scroll, click, event, exit } = after;
@@ -41,7 +41,7 @@ function onClick(selector: string, fire: () => void, signal: AbortSignal): void 
   try {
     document.querySelector(selector);
   } catch {
-    // Else each click on the page would fail, and tell the site's error handling.
+    // Otherwise each click on the page would throw into the site's error handling.
     return console.warn("webpush: this is no CSS selector: " + selector);
   }
   const listener = ({ target }: Event) => {
@@ -53,34 +53,34 @@ function onClick(selector: string, fire: () => void, signal: AbortSignal): void 
 function onScroll(percent: number, fire: () => void, signal: AbortSignal): void {
   const check = () => {
     const { scrollTop, scrollHeight, clientHeight } = document.scrollingElement ?? document.documentElement;
-    // What cannot be scrolled was not scrolled.
+    // A page that cannot scroll has not been scrolled.
     if (scrollHeight > clientHeight && (scrollTop / (scrollHeight - clientHeight)) * 100 >= percent) fire();
   };
   addEventListener("scroll", check, { passive: true, signal });
   check();
 }
 
-/** Where the page was scrolled to, in pixels, and when, in ms. */
+/** A scroll position in pixels, and its time in ms. */
 export interface Spot {
   y: number;
   time: number;
 }
 
-/** Whether a pointer went out by the top, where tabs and address bar are; into is
- * what it went to, if the page knows. */
+/** Reports whether the pointer left by the top, towards tabs and address bar. into: the
+ * element that it entered, if there is one. */
 export const leftByTop = (y: number, into: unknown): boolean => y <= 0 && !into;
 
-/** Whether a finger scrolled up from one spot to another faster than anybody
- * reads, 2 pixels in a millisecond, and by more than a flick. */
+/** Reports whether a finger scrolled up faster than anyone reads, 2 pixels in a
+ * millisecond, and further than a flick. */
 export const hurriedUp = (from: Spot, to: Spot): boolean =>
   from.y - to.y > Math.max(200, 2 * (to.time - from.time));
 
-/** Whether who has been away for so many ms went to look elsewhere: shorter is a
- * message that was glanced at. */
+/** Reports whether a visitor whose page was hidden for so many ms looked for something
+ * else. A shorter time is a glance at a message. */
 export const wasAway = (hidden: number): boolean => hidden >= 5000;
 
-/** With a mouse: the pointer leaves by the top. With a finger: back up in a hurry,
- * to where tabs and address bar come out; or back from somewhere else. */
+/** With a mouse: the pointer leaves by the top. With a finger: a fast scroll up, which
+ * brings tabs and address bar into view, or a return to the page. */
 export function onExit(fire: () => void, signal: AbortSignal): void {
   const leave = (event: MouseEvent) => {
     if (leftByTop(event.clientY, event.relatedTarget)) fire();
@@ -90,7 +90,7 @@ export function onExit(fire: () => void, signal: AbortSignal): void {
   let from: Spot = { y: scrollY, time: Date.now() };
   const scrolled = () => {
     const to = { y: scrollY, time: Date.now() };
-    // Down, or after a rest, the way up begins anew.
+    // A scroll down or a rest ends the way up.
     if (to.y > from.y || to.time - from.time > 500) from = to;
     if (hurriedUp(from, to)) fire();
   };
@@ -103,14 +103,14 @@ export function onExit(fire: () => void, signal: AbortSignal): void {
   document.addEventListener("visibilitychange", turn, { signal });
 }
 
-/** The widespread consent banners; the operator's selector is for all others. */
+/** Common consent banners. The operator's selector is for all others. */
 const banners =
   "#onetrust-banner-sdk,#CybotCookiebotDialog,#didomi-notice,#truste-consent-track,#iubenda-cs-banner,#cookie-law-info-bar," +
   "#cookiescript_injected,#tarteaucitronAlertBig,#axeptio_overlay,#cmpbox,#hs-eu-cookie-confirmation,#cookie-notice," +
   ".qc-cmp2-container,.cky-consent-container,.osano-cm-dialog,.cmplz-cookiebanner,.fc-consent-root,.cc-window,.cm-notice," +
   "[id^=sp_message_container]";
 
-/** Whether a consent banner is on display. */
+/** Reports whether a consent banner shows. */
 export function bannerShown(selector: string | undefined): boolean {
   return [...document.querySelectorAll(selector ? selector + "," + banners : banners)].some((element) => {
     const { width, height } = element.getBoundingClientRect();
@@ -119,13 +119,13 @@ export function bannerShown(selector: string | undefined): boolean {
   });
 }
 
-/** Whether a part of the page from top to bottom leaves a question room above or
- * below it: six tenths of the view, as the question may be that high. In CSS px. */
+/** Reports whether a part of the page from top to bottom leaves room for a question above
+ * or below it: six tenths of the view, which is the question's greatest height. In CSS px. */
 export const leavesRoom = (top: number, bottom: number, view: number): boolean =>
   bottom <= 0 || top >= view || Math.max(top, view - bottom) >= 0.6 * view;
 
-/** Whether the question has to wait: for a consent banner, or because it would cover
- * the visitor's own settings, where the same is answered. */
+/** Reports whether the question has to wait: for a consent banner, or because it would
+ * cover the visitor's own settings, which offer the same. */
 export function inTheWay(selector: string | undefined): boolean {
   return bannerShown(selector) || [...document.querySelectorAll<HTMLElement & { busy?: boolean }>("webpush-preferences")].some((element) => {
     const { top, bottom } = element.getBoundingClientRect();

@@ -5,7 +5,7 @@ import { countVisit, isPrivate } from "./visit";
 
 const minute = 60_000;
 
-/** Pages at so many minutes; how many visits these were. */
+/** Pages at so many minutes, and how many visits they are. */
 const rows: [string, number[], number][] = [
   ["one page", [0], 1],
   ["page after page", [0, 15, 30, 45], 1],

@@ -1,16 +1,14 @@
 import { encodeBase64url } from "../shared/base64url";
 import { local } from "./storage";
 
-/** 16 random bytes. */
+/** 16 random bytes in base64url. */
 export const randomId = (): string => encodeBase64url(crypto.getRandomValues(new Uint8Array(16)));
 
 /** Twenty minutes without a page end a visit. */
 const pause = 1_200_000;
 
-/** Counts a page into the visit, or begins one, over all tabs. `visit` is when it
- * began, on which page, and where from; `told` what track.js has told of it;
- * `session` names it to the server. The distance is absolute, since clocks are
- * set. */
+/** Counts a page in the visit, or begins a visit, for all tabs. The distance is absolute,
+ * because clocks are adjusted. */
 export function countVisit(now: number): void {
   if (Math.abs(now - Number(local.get("seen"))) > pause) {
     local.remove("shown");
@@ -22,7 +20,7 @@ export function countVisit(now: number): void {
   local.set("seen", String(now));
 }
 
-/** Whether the browser asks not to be followed: Global Privacy Control, Do Not
+/** Reports whether the browser asks not to be followed: Global Privacy Control, Do Not
  * Track. */
 export function isPrivate(): boolean {
   const { globalPrivacyControl, doNotTrack } = navigator as Navigator & { globalPrivacyControl?: boolean };

@@ -1,4 +1,4 @@
-// wait.js: what the prompt waits for when its time has come. Few pages come to
-// that, so that it is not in the SDK.
+// wait.js: what the prompt waits for when its time has come. Few pages need it, so it is
+// not in the SDK.
 
 export { bannerShown, inTheWay, triggered } from "./triggers";

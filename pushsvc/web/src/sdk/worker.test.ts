@@ -20,7 +20,7 @@ for (const [effective, policy, want] of directives) {
 
 const config = { worker: "/sw.js", prefix: "/_webpush", scope: "/" } as Config;
 
-/** Runs tryWorker on a page whose register() answers so. */
+/** Runs tryWorker on a page whose register() answers in this way. */
 async function attempt(register: () => Promise<unknown>, own?: object): Promise<string[]> {
   const did: string[] = [];
   const document = new EventTarget();

@@ -10,19 +10,18 @@ declare global {
   }
 }
 
-/** The registration whose subscription is ours, if there is one: the root one,
- * because where the site has a worker of its own, the server appends ours to it;
- * with dualRun one beside it. Browsers reject the mere question where the visitor
- * blocks site data: then there is none. */
+/** The registration with our subscription, if there is one. It is the root one, because the
+ * server appends our worker to the site's own; with dualRun it is one beside it. Browsers
+ * reject the call if the visitor blocks site data: then there is none. */
 export async function findWorker(config: Config): Promise<ServiceWorkerRegistration | undefined> {
   const scope = ownURL(config.scope);
   const found = await navigator.serviceWorker.getRegistration(scope).catch(() => undefined);
   return found?.scope === scope ? found : undefined;
 }
 
-/** The registration with an active worker; registers ours where the site has none, and
- * the one that the page wants. Where that is no script, ours after all. late is called
- * where one comes, or becomes active, after the limit. */
+/** Returns the registration with an active worker. Registers the worker that the page
+ * wants, or ours if the site has none; if the page's worker is not a script, the
+ * configured one. late runs if the worker comes, or becomes active, after the limit. */
 export async function activeWorker(config: Config, late: () => void): Promise<ServiceWorkerRegistration> {
   const { fallback, worker, scope } = config;
   let registration = await findWorker(config);
@@ -41,8 +40,8 @@ export async function activeWorker(config: Config, late: () => void): Promise<Se
   return registration;
 }
 
-/** Ends the subscription by the worker that was configured, where the page wants
- * another one: two would show everything twice. */
+/** Ends the subscription of the configured worker if the page wants another one: with both,
+ * every message would show twice. */
 export async function leaveConfigured(config: Config): Promise<void> {
   const { fallback, scope } = config;
   if (!fallback || fallback.scope === scope) return;
@@ -50,14 +49,14 @@ export async function leaveConfigured(config: Config): Promise<void> {
   await (await before?.pushManager.getSubscription())?.unsubscribe();
 }
 
-/** Whether a registration is that of a provider whom the site moves away from. */
+/** Reports whether a registration belongs to a provider that the site moves away from. */
 export function isVendors(registration: ServiceWorkerRegistration | undefined, config: Config): boolean {
   const url = registration?.active?.scriptURL;
   return !!url && like(new URL(url).pathname, config.vendorWorkers ?? []);
 }
 
-/** Puts our worker in the place of a provider's, and takes its other registrations
- * away, with their subscriptions. kept is the one that has our subscription. */
+/** Replaces a provider's worker by ours, and removes its other registrations with their
+ * subscriptions. kept: the registration with our subscription. */
 export async function takeOver(config: Config, kept: ServiceWorkerRegistration): Promise<void> {
   if (!config.vendorWorkers) return;
   if (isVendors(kept, config) && kept.active?.scriptURL !== ownURL(config.worker)) {
@@ -65,24 +64,24 @@ export async function takeOver(config: Config, kept: ServiceWorkerRegistration):
     await activation(kept, true);
   }
   for (const other of await navigator.serviceWorker.getRegistrations()) {
-    // Below our prefix there is one from the time of a dual run.
+    // A registration below our prefix is left over from a dual run.
     const old = isVendors(other, config) || other.scope === ownURL(config.prefix + "/");
     if (old && other.scope !== kept.scope) await other.unregister();
   }
 }
 
-/** Rejects where our worker cannot be registered on this page, so that nobody is
- * asked for a permission of no use. Tries with a scope that no page is in, and
- * leaves nothing behind; once per tab session, for it is a request. */
+/** Rejects if our worker cannot be registered on this page, so that the visitor is not
+ * asked for a useless permission. It tries with a scope that has no pages and unregisters
+ * afterwards; once per tab session, because it is a request. */
 export async function tryWorker(config: Config): Promise<void> {
-  // The page's own has no such scope; what becomes of it shows when it is used.
+  // The page's own worker has no such scope; a failure shows when it is used.
   if (config.fallback || session.get("worker") === config.worker || (await findWorker(config))) return;
   const registration = await register(config, config.prefix + "/", (late) => late.unregister());
   session.set("worker", config.worker);
   await registration.unregister();
 }
 
-/** Rejects with a Failure; late gets a registration that comes after the limit. */
+/** Rejects with a Failure. late receives a registration that comes after the limit. */
 async function register(config: Config, scope: string, late?: (registration: ServiceWorkerRegistration) => void): Promise<ServiceWorkerRegistration> {
   let blocked = "";
   const watch = (event: SecurityPolicyViolationEvent) => {
@@ -97,7 +96,7 @@ async function register(config: Config, scope: string, late?: (registration: Ser
     return await within(registering, "worker_timeout", late);
   } catch (error) {
     if (error instanceof Failure) throw error;
-    // The event is a task of its own, before or after the rejection.
+    // The event comes in a task of its own, before or after the rejection.
     await new Promise((resolve) => setTimeout(resolve, 50));
     throw blocked ? new Failure("worker_blocked", { message: `${blocked}, ${config.worker}` }) : new Failure("worker_failed", error);
   } finally {
@@ -105,29 +104,29 @@ async function register(config: Config, scope: string, late?: (registration: Ser
   }
 }
 
-/** The directive to change: worker-src stands for the first one of its fallbacks
- * that the policy has (CSP level 3, 6.8.3). */
+/** The directive to change: worker-src falls back to the first of the others that the
+ * policy has (CSP level 3, 6.8.3). */
 export function decidingDirective(effective: string, policy: string): string {
   const chain = ["worker-src", "child-src", "script-src", "default-src"];
   const has = (name: string) => new RegExp("(^|[;,\\s])" + name + "(?![-\\w])", "i").test(policy);
   return (chain.includes(effective) && chain.find(has)) || effective;
 }
 
-/** One of our addresses for a Trusted Types sink: register(), or the src of a script.
- * Where the page's policy does not allow the name `webpush`, a default policy may still
- * accept the string. The policy is in the config, which all our modules share: a name
- * is to be had once. */
+/** Converts one of our addresses for a Trusted Types sink: register(), or the src of a
+ * script. If the page's policy does not allow the name `webpush`, a default policy may
+ * still accept the string. The config holds the policy, because all our modules share it
+ * and a name can be used once. */
 export function scriptURL(config: Config, url: string): string {
   try {
     return (config.policy ??= window.trustedTypes!.createPolicy("webpush", { createScriptURL: (own) => own })).createScriptURL(url);
   } catch {
-    return url; // without Trusted Types, too
+    return url; // also without Trusted Types
   }
 }
 
-/** Resolves when the registration has an activated worker, or with newest when the
- * latest one is. Not
- * navigator.serviceWorker.ready: that never settles on a page outside the scope. */
+/** Resolves when the registration has an activated worker; with newest, when the latest
+ * worker is activated. Not navigator.serviceWorker.ready: it never resolves on a page
+ * outside the scope. */
 function activation(registration: ServiceWorkerRegistration, newest: boolean, late?: () => void): Promise<void> {
   const active = new Promise<void>((resolve, reject) => {
     const check = () => {
