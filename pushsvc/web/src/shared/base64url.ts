@@ -13,9 +13,9 @@ export function encodeBase64url(bytes: Uint8Array): string {
   return btoa(binary).replace(/\+/g, "-").replace(/\//g, "_").replace(/=+$/, "");
 }
 
-/** Whether a subscription made with `used` belongs to `key`. Engines that do
- * not tell (null) count as equal: a needless renewal would cost the visitor's
- * history, a needed one shows up as 403 at the server. */
+/** Reports whether a subscription made with `used` belongs to `key`. Engines that do not
+ * tell (null) count as equal: a needless renewal would cost the visitor's history, and the
+ * server sees a needed one as 403. */
 export function sameKey(used: ArrayBuffer | null | undefined, key: string): boolean {
   return !used || encodeBase64url(new Uint8Array(used)) === key.replace(/=+$/, "");
 }

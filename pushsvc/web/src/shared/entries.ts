@@ -1,18 +1,17 @@
-// What the page reports of the visitor: the lines of POST {prefix}/events that are
-// not the worker's. Member names are JSON names.
+// What the page reports of the visitor: the lines of POST {prefix}/events other than the
+// worker's. Member names are JSON names.
 
-/** A value that an event or a profile may have: flat ones, lists and objects down
- * to three levels. */
+/** A value of an event or a profile. Lists and objects may be nested three levels deep. */
 export type Value = string | number | boolean | null | Value[] | { [key: string]: Value };
 
-/** What changes one value of a profile. */
+/** A change of one value of a profile. */
 export interface ProfileOp {
   op: "incr" | "decr" | "set" | "add" | "remove" | "delete";
   key: string;
   value?: Value;
 }
 
-/** By what a person is known, in the order in which it is tried. */
+/** One identity of a person. The kinds are tried in this order. */
 export interface Identity {
   kind: "identity" | "email" | "gpid" | "fbid";
   value: string;
@@ -41,16 +40,17 @@ export interface UTM {
   campaign?: string;
 }
 
-/** Body of POST {prefix}/events. It is sent again as it is until it was taken,
- * and counts once however often it comes. */
+/** Body of POST {prefix}/events. It is sent again, unchanged, until the server has taken
+ * it, and counts once. */
 export interface Batch {
   /** 16 random bytes. */
   batch: string;
-  /** The visit's. */
+  /** The visit's id. */
   session: string;
-  /** The page's: 16 random bytes that make the cookie where there is none yet. */
+  /** The page's 16 random bytes, from which the server makes the cookie if there is none
+   * yet. */
   seed: string;
-  /** ms: when it was sent, this time. */
+  /** ms: when it was sent this time. */
   sent: number;
   events: (Entry & { time: number })[];
 }

@@ -2,15 +2,15 @@
 
 import type { Topic } from "./wire";
 
-/** What can be shown: the three kinds of the soft prompt, the hint for iOS to add
- * the site to the home screen, help to unblock, a word that it does not work now, and
- * the visitor's own settings. */
+/** What ui.js can show: the three kinds of the soft prompt, the iOS hint to add the site to
+ * the home screen, help to unblock, the message that subscribing failed, and the visitor's
+ * own settings. */
 export type FaceKind = "dialog" | "bar" | "bell" | "ios" | "denied" | "failed" | "preferences";
 
 /** How the visitor answered. */
 export type Answer = "accept" | "reject" | "dismiss";
 
-/** Texts that are missing or empty are the built-in ones of `language`. */
+/** For a text that is missing or empty, the built-in one of `language` shows. */
 export interface FaceTexts {
   title?: string;
   body?: string;
@@ -30,7 +30,7 @@ export interface FaceOptions {
   name?: string;
   /** BCP 47 tag of the page's language. */
   language: string;
-  /** Accessible names of the buttons where they differ from their labels. */
+  /** Accessible names of the buttons if they differ from their labels. */
   ariaAccept?: string;
   ariaReject?: string;
   /** Only with kind preferences: the element to fill. */
@@ -39,22 +39,21 @@ export interface FaceOptions {
   subscribed?: boolean;
   /** Check boxes in dialog, bar, bell and preferences. */
   topics?: Topic[];
-  /** Called synchronously in the visitor's click or key press, so that it may ask
-   * for permission. With kind preferences it may be called again and again:
-   * accept switches on or chooses other topics, reject switches off. topics are
-   * the ids of those that are checked, with accept and where there are any. */
+  /** Runs synchronously in the visitor's click or key press, so that it may ask for
+   * permission. With kind preferences it may run several times: accept switches on or
+   * chooses other topics, reject switches off. topics: ids of the checked ones, with
+   * accept, if there are topics. */
   answered(answer: Answer, topics?: string[]): void;
 }
 
-/** What show() gave. */
+/** What show() returns. */
 export interface Face {
   element: HTMLElement;
-  /** Takes it away without an answer. */
+  /** Removes it without an answer. */
   close(): void;
 }
 
-/** ui.js as a module. show gives undefined where the engine lacks what it takes
- * (constructed style sheets). */
+/** ui.js as a module. show returns undefined if the engine lacks constructed style sheets. */
 export interface UI {
   show(options: FaceOptions): Face | undefined;
 }

@@ -3,7 +3,7 @@
 import type { PopupRule } from "./onsite";
 import type { WirePopup } from "./popup";
 
-/** What a page asks for pop-ups with. */
+/** A page's request for pop-ups. */
 export interface MessagesRequest {
   /** 16 random bytes in base64url; the browser's session. */
   session: string;
@@ -14,7 +14,7 @@ export interface MessagesRequest {
     /** location.search */
     query?: string;
     referrer?: string;
-    /** Of the visit; what is missing is taken from query. */
+    /** Of the visit; missing members are taken from query. */
     utm?: { source?: string; medium?: string; campaign?: string };
   };
   device: "desktop" | "phone" | "tablet";
@@ -22,7 +22,7 @@ export interface MessagesRequest {
   timeZone: string;
   visits: number;
   views: number;
-  /** Those of config.popups that could apply; empty or missing: all. */
+  /** The rules in config.popups that could apply; empty or missing: all. */
   candidates?: string[];
   /** How often each was seen in this session. */
   shown?: Record<string, number>;
@@ -30,9 +30,8 @@ export interface MessagesRequest {
   preview?: string;
 }
 
-/** A pop-up that is kept from this visitor, who is in its control group. Wait for
- * it as for the others, then report act "viewed" with its variant and token, and
- * show nothing. */
+/** A pop-up that this visitor, who is in its control group, does not see. Wait for it as
+ * for the others, then report act "viewed" with its variant and token, and show nothing. */
 export interface WireControl {
   id: string;
   variant: "control";
@@ -46,7 +45,6 @@ export interface MessagesAnswer {
   /** At most ten, the most important first. */
   popups: WirePopup[];
   controls?: WireControl[];
-  /** An operator looks at it: show it at once, whatever was shown before, and
-   * report nothing. */
+  /** An operator's preview: show it at once, whatever was shown before, and report nothing. */
   preview?: boolean;
 }

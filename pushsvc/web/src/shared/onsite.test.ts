@@ -20,7 +20,7 @@ interface Case {
 for (const { name, popup, page, rule, now, zone, seen, reason, pageCannotTell } of cases as Case[]) {
   test("onsite: " + name, () => {
     process.env.TZ = zone || "UTC";
-    // Where the table does not say what pages are told, it is what the operator wrote.
+    // If the table does not state what pages receive, it is what the operator wrote.
     const told: PopupRule = { id: "p", ...(rule ?? { where: popup.where, from: popup.from, until: popup.until, session: popup.caps?.session }) };
     const facts: PageFacts = {
       path: "/",

@@ -1,42 +1,42 @@
-// What a page can tell by itself about where pop-ups are (Go: package onsite;
-// both are tested by pushsvc/onsite/testdata/cases.json).
+// Where pop-ups apply, as far as a page can tell (Go: package onsite;
+// pushsvc/onsite/testdata/cases.json tests both).
 
 import { like, pathAllowed } from "./path";
 
-/** One running pop-up, as every page is told (Go: onsite.Rule). Patterns cover
- * the whole text; `*` stands for anything. */
+/** One running pop-up as every page receives it (Go: onsite.Rule). Patterns cover the whole
+ * text; `*` stands for anything. */
 export interface PopupRule {
   id: string;
   where?: {
     paths?: { in?: string[]; out?: string[] };
-    /** Parameters that must be there, and patterns of their values. */
+    /** Required parameters, and patterns of their values. */
     query?: Record<string, string>;
-    /** Hosts; "" is none. */
+    /** Hosts; "" stands for no referrer. */
     referrer?: string[];
     utm?: { source?: string; medium?: string; campaign?: string };
     devices?: string[];
-    /** Lower case; "de" is also de-AT. */
+    /** Lower case; "de" includes de-AT. */
     languages?: string[];
     visitors?: "new" | "returning";
   };
-  /** Whichever happens first; none: at once. */
+  /** The first of them counts; without any: at once. */
   when?: { seconds?: number; scroll?: number; idle?: number; exit?: boolean; event?: string; click?: string };
   /** Milliseconds since 1970, or a time by the visitor's own clock. */
   from?: number | string;
   until?: number | string;
-  /** At most so often in one session. */
+  /** How often at most in one session. */
   session?: number;
   priority?: number;
-  /** Does not count among all pop-ups of a session. */
+  /** Does not count towards the limit of a session. */
   free?: boolean;
 }
 
-/** Config.popups; absent where none is running. */
+/** Config.popups; missing if none is running. */
 export interface PopupsConfig {
   /** Changes with the list. */
   v: string;
   list: PopupRule[];
-  /** At most so many pop-ups in one session; missing: no bound. */
+  /** How many pop-ups at most in one session; missing: no limit. */
   perSession?: number;
 }
 
@@ -45,13 +45,13 @@ export interface PageFacts {
   path: string;
   /** location.search */
   query: string;
-  /** URL; "" for none. */
+  /** URL; "" without a referrer. */
   referrer: string;
-  /** Of the visit; what is missing is taken from query. */
+  /** Of the visit; missing members are taken from query. */
   utm?: { source?: string; medium?: string; campaign?: string };
   device: "desktop" | "phone" | "tablet";
   language: string;
-  /** This one included. */
+  /** How many visits, this one included. */
   visits: number;
   /** Milliseconds since 1970. */
   now: number;
@@ -59,7 +59,7 @@ export interface PageFacts {
   shown: Record<string, number>;
 }
 
-/** Whether the pop-up can apply here, as far as a page can tell. */
+/** Reports whether the pop-up can apply here, as far as a page can tell. */
 export function couldApply({ id, where = {}, from, until, session }: PopupRule, page: PageFacts): boolean {
   const { paths, query = {}, referrer, utm = {}, devices, languages, visitors } = where;
   const params = new URLSearchParams(page.query);

@@ -1,8 +1,8 @@
-// Where something may show (Go: onsite/path.go; both are tested by
-// pushsvc/onsite/testdata/cases.json).
+// Where something may show (Go: onsite/path.go; pushsvc/onsite/testdata/cases.json tests
+// both).
 
-/** A path as people write it: without escapes where they are UTF-8, in Unicode's
- * form C. An escaped slash stays escaped. */
+/** A path as people write it: without escapes of UTF-8 text, in Unicode's form C. An
+ * escaped slash stays escaped. */
 const canonical = (path: string) =>
   path
     .replace(/%2f/gi, "%252F")
@@ -15,13 +15,13 @@ const canonical = (path: string) =>
     })
     .normalize();
 
-/** Whether one of the patterns covers the whole text; `*` stands for anything. */
+/** Reports whether one of the patterns covers the whole text; `*` stands for anything. */
 export const like = (text: string, patterns: string[], form = (part: string) => part) =>
   patterns.some((pattern) =>
     new RegExp("^" + pattern.split("*").map((part) => form(part).replace(/[^\w/]/g, "\\$&")).join(".*") + "$", "s").test(text),
   );
 
-/** Whether a page's path is one of those in which something may show. */
+/** Reports whether something may show on a page's path. */
 export function pathAllowed(path: string, { in: within = [], out = [] }: { in?: string[]; out?: string[] } = {}): boolean {
   path = canonical(path);
   return !like(path, out, canonical) && (!within.length || like(path, within, canonical));

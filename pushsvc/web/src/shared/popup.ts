@@ -1,11 +1,11 @@
-// The contract between the page runner (onsite.js), the renderer (popup.js) and
-// the sandboxed frame of custom HTML (frame.js). Member names of WirePopup are
-// JSON names of POST {prefix}/messages (Go: pushsvc.Popup).
+// The contract between the page runner (onsite.js), the renderer (popup.js) and the
+// sandboxed frame of custom HTML (frame.js). Member names of WirePopup are JSON names of
+// POST {prefix}/messages.
 
 export type PopupKind = "box" | "banner" | "interstitial" | "corner" | "image" | "inbox" | "html" | "custom";
 
-/** Where it stands. banner: top or bottom; corner: one of the four. html takes
- * all of them, and `full` for the whole view; without, it is in the middle. */
+/** Where a pop-up is on the page. banner: top or bottom; corner: one of the four corners.
+ * html takes all of them, and `full` for the whole view. Missing: the middle. */
 export type PopupPosition =
   | "top"
   | "bottom"
@@ -21,11 +21,11 @@ export interface Action {
   /** open: absolute http(s) URL or a path of the site. */
   url?: string;
   newTab?: boolean;
-  /** call: `window[function](kv)`; dotted paths of own properties. */
+  /** call: `window[function](kv)`; a path of own properties with dots. */
   function?: string;
   /** copy: the coupon. */
   text?: string;
-  /** Closes the pop-up after it, whatever it does. */
+  /** Closes the pop-up afterwards, whatever the click does. */
   close?: boolean;
 }
 
@@ -35,14 +35,13 @@ export interface PopupButton {
   action?: Action;
 }
 
-/** One question. The answer comes as act "submitted" with `element` = event and
- * `value`. */
+/** One question. The answer is act "submitted" with `element` = event and `value`. */
 export interface PopupInput {
   kind: "email" | "choice" | "text";
   label: string;
   /** choice: the answers. */
   options?: string[];
-  /** Name of the event that the answer is. */
+  /** Name of the event that records the answer. */
   event: string;
   /** Label of the button; empty: the built-in one. */
   submit?: string;
@@ -53,16 +52,15 @@ export interface PopupContent {
   body?: string;
   image?: string;
   imageAlt?: string;
-  /** Width and height of the image in pixels, so that its place is reserved;
-   * without them a place of 16:9 is. */
+  /** Width and height of the image in pixels, which reserve its place; missing: 16:9. */
   imageWidth?: number;
   imageHeight?: number;
   /** At most three are shown; the first is the main one. */
   buttons?: PopupButton[];
   input?: PopupInput;
-  /** kind html. `##campaignId##` and `##campaignId_batchId##` are replaced. */
+  /** kind html. The renderer replaces `##campaignId##` and `##campaignId_batchId##`. */
   html?: string;
-  /** kind html: a frame of the page's own origin instead of a sandbox. */
+  /** kind html: the frame has the page's own origin instead of a sandbox. */
   trusted?: boolean;
   kv?: Record<string, string>;
 }
@@ -76,15 +74,15 @@ export interface PopupTheme {
   foreground?: string;
   /** CSS pixels. */
   radius?: number;
-  /** Darkness of the page behind it, 0 to 1. Without: 0.55 for box, image, html
-   * in the middle; corner and banner have none. 0 leaves the page usable. */
+  /** How dark the page behind the pop-up is, 0 to 1. Missing: 0.55 for box, image and html
+   * in the middle; corner and banner have no overlay. 0 leaves the page usable. */
   overlay?: number;
   /** CSS pixels. */
   width?: number;
 }
 
-/** One pop-up as POST {prefix}/messages answers it. Who only shows it needs
- * neither `when` nor `caps`. */
+/** One pop-up in the answer to POST {prefix}/messages. The renderer needs neither `when`
+ * nor `caps`. */
 export interface WirePopup {
   id: string;
   variant?: string;
@@ -99,15 +97,16 @@ export interface WirePopup {
   when?: Record<string, unknown>;
   caps?: { session?: number };
   closeAfterClick?: boolean;
-  /** CleverTap's names for it. */
+  /** CleverTap's ids of the pop-up. */
   legacy?: { msgId: string; pivotId?: string };
 }
 
-/** What happened. `element` of clicked: the id of the button, `body`, `image`,
- * `copy`, or for html what names the element (`wzrk_c2a`, id, name or text).
- * `element` of closed: why: `button` (the cross), `escape`, `overlay`, `action`
- * (after a click that closes), `script` (the page's or the HTML's own code).
- * `props` of clicked: `wzrk_click_*` of custom HTML, 20 characters each. */
+/** What happened.
+ * - `element` of clicked: the id of the button, `body`, `image`, `copy`, or for html what
+ * names the element (`wzrk_c2a`, id, name or text).
+ * - `element` of closed: `button` (the cross), `escape`, `overlay`, `action` (after a
+ * click that closes), `script` (code of the page or of the HTML).
+ * - `props` of clicked: `wzrk_click_*` of custom HTML, 20 characters each. */
 export interface PopupEvent {
   act: "viewed" | "clicked" | "closed" | "submitted" | "error";
   element?: string;
@@ -115,7 +114,7 @@ export interface PopupEvent {
   props?: Record<string, string>;
 }
 
-/** What both faces and the inbox need of who shows them. */
+/** What pop-ups and the inbox need of their host. */
 export interface PopupHost {
   site: { name?: string; icon?: string };
   /** BCP 47 tag of the page's language. */
@@ -124,24 +123,23 @@ export interface PopupHost {
   /** Config.prefix and Config.version, for {prefix}/frame.html?v={version}. */
   prefix: string;
   version: string;
-  /** `window.clevertap`, if it is ours: the inbox gives it its functions. */
+  /** `window.clevertap`, if it is ours: the inbox adds its functions to it. */
   api?: object;
-  /** Called synchronously in the click or key press, before run. `of` is the
-   * pop-up that it is about (inbox messages differ from the first one shown).
-   * "viewed" comes from here for inbox messages only (first seen in the open
-   * list); the views of all others are the runner's, by PopupFace.element. */
+  /** Runs synchronously in the click or key press, before run. about: the pop-up that it
+   * concerns (messages of the inbox differ from the first one shown). "viewed" comes from
+   * here for messages of the inbox only, when the open list first shows them; the runner
+   * watches PopupFace.element for all others. */
   act(event: PopupEvent, of: WirePopup): void;
-  /** Does what the click wants, synchronously in the click; for html in the
-   * message from the frame that follows it, with the page still activated.
-   * Never with do "close", "none", "copy" or "submit": popup.js does those
-   * itself. URLs were checked to be http(s). */
+  /** Does what the click wants, synchronously in the click; for html in the frame's message
+   * that follows the click, while the page is still activated. Never runs with do "close",
+   * "none", "copy" or "submit", which popup.js does itself. URLs are http(s). */
   run(action: Action, kv: Record<string, string>, of: WirePopup): void;
-  /** A call of custom HTML to `window.parent.clevertap` (html only), one of
-   * frameCalls. args are JSON. Without it `window.clevertap` is called. */
+  /** A call of custom HTML to `window.parent.clevertap` (html only), one of frameCalls.
+   * args are JSON. If it is missing, `window.clevertap` is called. */
   call?(name: FrameCall, args: unknown[], of: WirePopup): void;
 }
 
-/** The page's names that HTML in the sandbox may call. */
+/** The functions of the page that HTML in the sandbox may call. */
 export const frameCalls = [
   "event.push",
   "profile.push",
@@ -154,35 +152,35 @@ export const frameCalls = [
 ] as const;
 export type FrameCall = (typeof frameCalls)[number];
 
-/** What show() takes. kind "custom" is never shown. */
+/** The argument of show(). kind "custom" is never shown. */
 export interface PopupOptions extends PopupHost {
   popup: WirePopup;
-  /** Once, when it is gone, whoever took it away; after act "closed", if the
-   * visitor did. Not for inbox. */
+  /** Runs once, when the pop-up is gone, whatever removed it; after act "closed" if the
+   * visitor closed it. Never for the inbox. */
   closed(): void;
 }
 
-/** What show() gave. */
+/** What show() returns. */
 export interface PopupFace {
-  /** What the visitor sees of it, for an IntersectionObserver. */
+  /** The visible part, for an IntersectionObserver. */
   element: HTMLElement;
-  /** Takes it away without act "closed". */
+  /** Removes it without act "closed". */
   close(): void;
 }
 
-/** popup.js as a module. show gives undefined where the engine lacks what it
- * takes (constructed style sheets), or where there is nothing to show. */
+/** popup.js as a module. show returns undefined if the engine lacks constructed style
+ * sheets, or if there is nothing to show. */
 export interface Popups {
   show(options: PopupOptions): PopupFace | undefined;
-  /** Shows the bell with the messages that earlier pages have kept in
-   * localStorage (`webpush:inbox`), if any; show() with kind inbox adds to
-   * them. Call it once per page where that key is set. */
+  /** Shows the bell with the messages that earlier pages kept in localStorage
+   * (`webpush:inbox`), if there are any; show() with kind inbox adds to them. Call it once
+   * per page if that item exists. */
   inbox(host: PopupHost): PopupFace | undefined;
 }
 
-// Callbacks of CleverTap's API (features.md a.7).
+// Callbacks of CleverTap's API.
 
-/** What notificationCallback gets. */
+/** The argument of notificationCallback. */
 export interface CallbackMessage {
   msgContent: { title?: string; description?: string; imageUrl?: string; ctaText?: string; html?: string; type?: number };
   msgId: string;
@@ -191,7 +189,7 @@ export interface CallbackMessage {
   deliveryTrigger?: { inactive?: number; scroll?: number; isExitIntent?: boolean; deliveryDelayed?: number };
 }
 
-/** What popupCallback gets, and raisePopupNotificationClicked takes. */
+/** The argument of popupCallback and of raisePopupNotificationClicked. */
 export interface PopupCallbackMessage {
   msgId: string;
   pivotId?: string;
@@ -200,11 +198,10 @@ export interface PopupCallbackMessage {
 }
 
 // Between popup.js and the frame of custom HTML, by postMessage. The frame is
-// {prefix}/frame.html?v={version}: a fixed document with frame.js inside, which
-// says that it is ready, gets the HTML with a port by message, and writes it. The
-// server answers it by httpapi.ServeFrame, with a policy of its own that has
-// `sandbox`: it has an opaque origin even where somebody opens it by itself, and
-// the site's own policy does not stop its inline scripts.
+// {prefix}/frame.html?v={version}: a fixed document with frame.js, which reports that it is
+// ready, receives the HTML with a port, and writes it. httpapi.ServeFrame answers it with a
+// policy of its own that has `sandbox`: its origin is opaque even in a tab of its own, and
+// the site's policy does not stop its inline scripts.
 
 /** From the frame to the page, once. */
 export interface FrameReady {

@@ -30,7 +30,7 @@ test("only our server's answers count as taken", () => {
 test("post repeats transient failures and stops at a refusal", async () => {
   const answers: (number | Error)[] = [];
   let calls = 0;
-  // The page's <base> has no part in it.
+  // The page's <base> has no effect.
   Object.defineProperty(globalThis, "location", { value: new URL("https://site.example/a/b"), configurable: true });
   globalThis.fetch = async (url) => {
     assert.equal(url, "https://site.example/x");
@@ -52,7 +52,7 @@ test("post repeats transient failures and stops at a refusal", async () => {
   assert.equal(calls, 2);
   await assert.rejects(run(400));
   assert.equal(calls, 1);
-  // The start page of a site that has one for every path.
+  // A site that answers every path with its start page.
   await assert.rejects(run(200));
   assert.equal(calls, 1);
   await assert.rejects(run(503, 503, 503));

@@ -4,9 +4,9 @@
 
 import type { PopupsConfig } from "./onsite";
 
-/** When the soft prompt shows by itself: pages and seconds must both hold, and
- * then one of the triggers must happen, if there are any. `{}` is the first idle
- * moment; without `after` it is the second page view. */
+/** When the soft prompt shows without a call by the page: pages and seconds must both hold,
+ * then one of the triggers must happen, if there are any. `{}` is the first idle moment; a
+ * missing `after` is the second page view. */
 export interface After {
   /** Page views on this origin, this one included. */
   pages?: number;
@@ -20,18 +20,18 @@ export interface After {
   event?: string;
   /** Trigger: the visitor seems to be leaving. */
   exit?: boolean;
-  /** Never by itself: only `webpush.prompt()`. */
+  /** Only `webpush.prompt()` shows it. */
   manual?: boolean;
 }
 
-/** Something that the visitor can choose to hear of. */
+/** A topic that the visitor can choose. */
 export interface Topic {
   id: string;
   label: string;
   checked?: boolean;
 }
 
-/** Texts may be empty: then the built-in ones of the page's language are used. */
+/** For an empty text, the built-in one of the page's language shows. */
 export interface PromptConfig {
   kind?: "dialog" | "bar" | "bell";
   title?: string;
@@ -42,26 +42,26 @@ export interface PromptConfig {
   color?: string;
   /** Any CSS colour: text on `color`. */
   textColor?: string;
-  /** What the visitor can choose to hear of. */
+  /** The topics that the visitor can choose. */
   topics?: Topic[];
   after?: After;
-  /** Paths where it may show by itself: `*` stands for anything, a pattern covers
-   * the whole path. in empty or missing: everywhere. out wins. */
+  /** Paths where it may show without a call by the page: `*` stands for anything, a pattern
+   * covers the whole path. in empty or missing: everywhere. out wins. */
   paths?: { in?: string[]; out?: string[] };
-  /** Seconds of silence after a refusal or dismissal; of a list the first number
-   * after the first one, and so on, the last for all that follow. */
+  /** Seconds without a prompt after a refusal or dismissal. In a list the first number
+   * counts after the first one, and so on; the last for all that follow. */
   askAgain?: number | number[];
-  /** CSS selector of the site's consent banner: while it is visible, the prompt
-   * waits. Well-known banners are known without. */
+  /** CSS selector of the site's consent banner: while it is visible, the prompt waits.
+   * Common banners need no selector. */
   consent?: string;
 }
 
-/** A policy of Trusted Types, as far as we need one. */
+/** A policy of Trusted Types, as far as we use it. */
 export interface Policy {
   createScriptURL(url: string): string;
 }
 
-/** What the server puts in place of `__WEBPUSH_CONFIG__`. */
+/** The server replaces `__WEBPUSH_CONFIG__` by this. */
 export interface Config {
   version: string;
   site: string;
@@ -73,35 +73,35 @@ export interface Config {
   oldKeys?: string[];
   prefix: string;
   worker: string;
-  /** Of the page script alone: what was configured, where the page wants another
-   * worker (compat/worker.ts). */
+  /** Set by the page: the configured worker, if the page wants another one
+   * (compat/worker.ts). */
   fallback?: { worker: string; scope: string };
-  /** The path of the manifest that our link leads to. */
+  /** The path of our manifest link. */
   manifest?: string;
   scope: string;
   prompt?: PromptConfig;
-  /** The site's running pop-ups; missing where there are none. */
+  /** The site's running pop-ups; missing if there are none. */
   popups?: PopupsConfig;
-  /** The proxy counts pages of visitors who have the cookie: each visit is told, so
-   * that the second page counts. */
+  /** The proxy counts pages of visitors who have the cookie. Each visit is sent, so that
+   * its second page counts. */
   watched?: boolean;
   /** Puts `window.clevertap` or `window.OneSignal` on the page. */
   compat?: "clevertap" | "onesignal";
-  /** Matches the addresses of that provider's page script, which pages don't load. */
+  /** Matches the addresses of that provider's page script, which pages must not load. */
   vendorScripts?: string;
-  /** Of Trusted Types; made by the page itself when it is needed first. */
+  /** Set by the page, when it first needs a policy of Trusted Types. */
   policy?: Policy;
-  /** Providers that the site moves away from: their subscriptions become ours
-   * without a question. */
+  /** Providers that the site moves away from: their subscriptions become ours without a
+   * question. */
   migrate?: string[];
-  /** The paths of their workers, as they may be registered in browsers; one that
-   * begins with an asterisk stands for a file in any folder. */
+  /** The paths of their workers, as browsers may have registered them. A leading asterisk
+   * stands for any folder. */
   vendorWorkers?: string[];
-  /** Leaves the other provider's worker and subscription as they are; ours has
-   * a registration of its own, whose scope is below `prefix`. */
+  /** Leaves the other provider's worker and subscription in place. Our registration has a
+   * scope below `prefix`. */
   dualRun?: boolean;
-  /** Only in the worker's config, and only where the worker's file is ours
-   * alone. Absent when it was appended to the site's own worker. */
+  /** Only in the worker's config, and only if the worker's file is ours alone. Missing if
+   * it was appended to the site's own worker. */
   standalone?: boolean;
 }
 
@@ -120,16 +120,16 @@ export interface SubscribeRequest {
   language?: string;
   timeZone?: string;
   page?: string;
-  /** Ids of what the visitor has chosen; without, the server keeps what it has. */
+  /** Ids that the visitor has chosen; missing: the server keeps what it has. */
   topics?: string[];
-  /** Ids for a subscription that has never had a choice. */
+  /** Ids for a subscription that never had a choice. */
   defaultTopics?: string[];
   replaces?: SubscriptionProof;
 }
 
-/** Answer to it. */
+/** The answer to POST {prefix}/subscribe. */
 export interface SubscribeAnswer {
-  /** What is stored; missing where there was never a choice. */
+  /** The stored choice; missing if there never was one. */
   topics?: string[];
 }
 
@@ -141,7 +141,7 @@ export interface NotificationEventReport {
   type: "shown" | "clicked" | "closed";
   message: string;
   token: string;
-  /** Only with `clicked`, and only when a button was used. */
+  /** Only with `clicked`, and only for a click on a button. */
   action?: string;
   time: number;
 }
@@ -189,7 +189,7 @@ export interface Payload {
 
 /** `Notification.data` of every notification that our worker shows. */
 export interface NotificationData {
-  /** Tells our notifications from the site's own in a shared worker. */
+  /** Distinguishes our notifications from the site's own in a shared worker. */
   webpush: true;
   /** Absolute http(s) URL, or empty: bring the site to the front. */
   url: string;
@@ -197,6 +197,6 @@ export interface NotificationData {
   actions: Record<string, string>;
   message: string;
   token: string;
-  /** The sender's own data, untouched. */
+  /** The sender's own data, unchanged. */
   data: unknown;
 }

@@ -1,6 +1,6 @@
-// How our worker goes when the server has no webpush any more. Nothing wakes an
-// idle worker without a fetch listener, so that it looks when something else has
-// woken it and its report was not taken.
+// How our worker removes itself when the server no longer has webpush. Nothing wakes an
+// idle worker without a fetch listener, so it checks when another event has woken it and
+// the server did not take its report.
 
 import { ownURL } from "../shared/address";
 import { sameKey } from "../shared/base64url";
@@ -10,22 +10,22 @@ import { ownData } from "./payload";
 
 declare const self: { registration: ServiceWorkerRegistration };
 
-/** What one of our addresses answers: nothing there, a page in its place, or
- * anything else, which is no sign that we are gone. */
+/** The answer of one of our addresses: nothing there, a page in its place, or anything
+ * else, which does not show that webpush is gone. */
 export type Finding = "absent" | "page" | "other";
 
-/** Reads an answer. Redirects (status 0), refusals and faults say nothing about
- * whether webpush is there; our own scripts never have the type of a page. */
+/** Reads an answer. Redirects (status 0), refusals and faults do not show whether webpush
+ * is there. Our own scripts never have the type of a page. */
 export function readAnswer(status: number, contentType: string | null): Finding {
   if (status === 404 || status === 410) return "absent";
   return status === 200 && /html/i.test(contentType ?? "") ? "page" : "other";
 }
 
-/** What is remembered between two looks, in ms; 0 for never. */
+/** What is remembered between two checks, in ms; 0 for never. */
 export interface Note {
-  /** The last look that ended with staying. */
+  /** The last check that ended with staying. */
   at: number;
-  /** The first of the looks that found us gone, with none between that did not. */
+  /** The first of the consecutive checks that found webpush gone. */
   since: number;
 }
 
@@ -33,18 +33,19 @@ const hour = 3_600_000;
 const pause = 6 * hour;
 const patience = 24 * hour;
 
-/** Whether it is time for a look. A note from a clock that ran ahead must not
- * silence it for years. */
+/** Reports whether a check is due. A note from a clock that ran ahead must not prevent it
+ * for years. */
 export function isDue(note: Note, now: number): boolean {
   return Math.abs(now - note.at) >= pause;
 }
 
-/** Decides by what the worker's and the SDK's addresses answer. Both absent is
- * certain. Pages in their place may also be somebody's filter or login, so that
- * they have to be there still a day later. showing: one of our notifications is
- * on display, and browsers would close it with the registration; its click or
- * close brings the next look, which therefore is not put off. Returns the note to
- * stay with, undefined for leaving. */
+/** Decides by the answers of the worker's and the SDK's addresses. Returns the note to stay
+ * with, undefined for leaving.
+ * - Both absent is certain.
+ * - Pages in their place may be a filter or a login, so they must still be there a day
+ * later.
+ * - showing: one of our notifications is on display, and browsers would close it with the
+ * registration. Its click or close brings the next check, which is therefore due at once. */
 export function decide(worker: Finding, sdk: Finding, showing: boolean, note: Note, now: number): Note | undefined {
   if (worker === "other" || sdk === "other") return { at: now, since: 0 };
   const since = note.since && note.since <= now ? note.since : now;
@@ -58,15 +59,15 @@ async function look(url: string): Promise<Finding> {
   return readAnswer(status, headers.get("Content-Type"));
 }
 
-/** Looks whether webpush is gone from the site, and if so goes as well: ends our
- * subscription and removes the registration. Only where the registration is ours
- * alone. except is the message whose notification is going away just now. Never
- * rejects: any fault, being offline among them, means staying. */
+/** Checks whether webpush is gone from the site; if so, ends our subscription and removes
+ * the registration. Only if the registration is ours alone. except: the message whose
+ * notification is just closing. Never rejects: any fault, such as being offline, means
+ * staying. */
 export async function leaveIfGone(config: Config, except?: string): Promise<void> {
   try {
     if (!config.standalone) return;
     const { registration } = self;
-    // The site has begun to use the scope for a worker of its own.
+    // The site has begun to use the scope for its own worker.
     if (registration.waiting || registration.installing) return;
     if (registration.active?.scriptURL !== location.href) return;
     const now = Date.now();
@@ -86,8 +87,8 @@ export async function leaveIfGone(config: Config, except?: string): Promise<void
   }
 }
 
-/** Ends our subscription and removes the registration, unless another provider
- * uses it. ending learns of the subscription before it ends. */
+/** Ends our subscription and removes the registration, unless another provider uses it.
+ * ending receives the subscription before it ends. */
 export async function leave(
   config: Config,
   ending?: (subscription: PushSubscription) => Promise<void>,
@@ -98,7 +99,7 @@ export async function leave(
     const used = subscription.options?.applicationServerKey;
     if (![config.key, ...(config.oldKeys ?? [])].some((key) => sameKey(used, key))) return;
     await ending?.(subscription);
-    // Unregistering ends it too, where the push service cannot be reached now.
+    // Unregistering ends it too if the push service cannot be reached.
     await subscription.unsubscribe().catch(() => {});
   }
   await forget().catch(() => {});

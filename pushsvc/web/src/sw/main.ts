@@ -11,14 +11,13 @@ declare const self: ServiceWorkerGlobalScope & { [loaded]?: true };
 
 const loaded: unique symbol = Symbol.for("webpush.worker") as never;
 
-/** Registers every listener at once: a worker that adds one later misses the
- * event that started it. There is no fetch listener: the worker never stands
- * between the site and its visitors. */
+/** Registers every listener at once: a worker that adds one later misses the event that
+ * started it. There is no fetch listener: the worker never delays the site's requests. */
 function start(config: Config): void {
   if (self[loaded]) return;
   self[loaded] = true;
   self.addEventListener("install", () => {
-    // The life cycle of the site's own worker is not ours to change.
+    // The life cycle of the site's own worker is the site's.
     if (config.standalone) void self.skipWaiting();
   });
   self.addEventListener("push", (event) => {
@@ -32,7 +31,7 @@ function start(config: Config): void {
     if (!data) return;
     event.notification.close();
     const url = clickURL(data, event.action, self.registration.scope);
-    // Both start now: the report must not hold up the tab, nor the tab the report.
+    // Both start now: report and tab must not wait for each other.
     event.waitUntil(Promise.all([report(config, "clicked", data, event.action), open(url)]));
   });
   self.addEventListener("notificationclose", (event) => {
@@ -42,15 +41,15 @@ function start(config: Config): void {
   self.addEventListener("pushsubscriptionchange", (event) => {
     event.waitUntil(renew(event as PushSubscriptionChangeEvent, config).catch(() => leaveIfGone(config)));
   });
-  // Only where there is Background Sync.
+  // Only browsers with Background Sync send it.
   self.addEventListener("sync" as "push", (event) => {
     if ((event as ExtendableEvent & { tag?: string }).tag === syncTag) event.waitUntil(reportRest(config));
   });
 }
 
 async function receive(plan: Plan, config: Config): Promise<void> {
-  // Nothing comes before showing, least of all the network: browsers count
-  // slow handlers as silent ones.
+  // Nothing comes before showing, least of all the network: browsers count slow handlers as
+  // silent pushes.
   await show(plan);
   await Promise.all([badge(plan.badge), report(config, "shown", plan.options.data)]);
 }
@@ -59,7 +58,7 @@ async function badge(count: number | undefined): Promise<void> {
   try {
     if (count !== undefined) await navigator.setAppBadge(count);
   } catch {
-    // Not installed, or the engine has no badges.
+    // The site is not installed, or the engine has no badges.
   }
 }
 
@@ -67,7 +66,7 @@ async function show({ title, options }: Plan): Promise<void> {
   try {
     await self.registration.showNotification(title, options);
   } catch {
-    // An engine that dislikes one option still gets the words.
+    // An engine that rejects one option still shows the words.
     const { body, data } = options;
     await self.registration.showNotification(title, { body, data });
   }
@@ -85,7 +84,7 @@ async function open(url: string): Promise<void> {
       if (navigate) await tab.navigate(url);
       return;
     } catch {
-      // Closed meanwhile, or the engine refuses: a new tab.
+      // The tab was closed meanwhile, or the engine refuses: open a new one.
     }
   }
   await self.clients.openWindow(url || ownURL("/"));
@@ -93,7 +92,7 @@ async function open(url: string): Promise<void> {
 
 async function renew(event: PushSubscriptionChangeEvent, config: Config): Promise<void> {
   const old = event.oldSubscription;
-  // In a shared worker the lost subscription may be another vendor's.
+  // In a shared worker the lost subscription may be another provider's.
   if (old && !sameKey(old.options?.applicationServerKey, config.key)) return;
   const subscription =
     event.newSubscription ||

@@ -1,9 +1,9 @@
-// What the worker remembers: JSON in one cache, because workers have no other
-// store that takes one line.
+// What the worker remembers: JSON in one cache, because workers have no other store that
+// takes one line of code.
 
 const cacheName = "webpush";
 
-/** What was remembered under a name, or otherwise. */
+/** Returns what is remembered under a name, or otherwise. */
 export async function recall<T>(name: string, otherwise: T): Promise<T> {
   const kept = await caches.match("/webpush-" + name, { cacheName });
   return kept ? kept.json() : otherwise;
@@ -14,7 +14,7 @@ export async function remember(name: string, value: unknown): Promise<void> {
   await cache.put("/webpush-" + name, new Response(JSON.stringify(value)));
 }
 
-/** Forgets all of it. */
+/** Forgets everything. */
 export async function forget(): Promise<void> {
   await caches.delete(cacheName);
 }

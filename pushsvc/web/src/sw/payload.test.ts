@@ -17,7 +17,7 @@ const config: Config = {
 };
 const appended: Config = { ...config, standalone: undefined };
 
-/** A push message with this text; no text is a push without data. */
+/** A push message with this text; undefined: a push without data. */
 const message = (raw: string | undefined) => (raw === undefined ? null : { json: () => JSON.parse(raw) as unknown });
 
 const plan = (notification: object, rest: object = {}) =>

@@ -7,7 +7,7 @@ import type {
   PayloadNotification,
 } from "../shared/wire";
 
-/** Members that lib.webworker leaves out because not every engine has them. */
+/** Members that lib.webworker lacks because not every engine has them. */
 export interface ShowOptions extends NotificationOptions {
   actions?: { action: string; title: string; icon?: string }[];
   image?: string;
@@ -35,13 +35,13 @@ const isObject = (value: unknown): value is Record<string, unknown> =>
 
 const text = (value: unknown): string => (typeof value === "string" ? value : "");
 
-/** The URL made absolute, or "" unless it is http(s). Nothing else may reach
- * openWindow or an icon: security.md's javascript:, data: and blob: cases. */
+/** The absolute URL, "" unless it is http(s). No other scheme (javascript:, data:, blob:)
+ * may reach openWindow or an icon. */
 export const webURL = (value: unknown, base: string): string => absolute(text(value), base) || "";
 
-/** Reads a push message, whoever sent it. One of ours has an id. Others keep
- * their words where they are in one of the usual places: a browser may still be
- * sent to by the provider that the site comes from. */
+/** Reads a push message, whoever sent it. Ours have an id. For others it looks for the text
+ * in the usual places: the provider that the site comes from may still send to this
+ * browser. */
 export function parsePayload(message: Message | null): Payload {
   let value: unknown;
   try {
@@ -58,9 +58,9 @@ export function parsePayload(message: Message | null): Payload {
   return { ...all, id: notification === source ? text(all.id) : "", notification: source as unknown as PayloadNotification };
 }
 
-/** What to show, or undefined to leave a foreign message to the site's own push
- * listener. A worker of our own always shows something: browsers punish silence
- * (Safari ends the subscription after about three silent pushes). */
+/** Returns what to show; undefined leaves a foreign message to the site's own push
+ * listener. A worker of our own always shows something: browsers punish silence (Safari
+ * ends the subscription after about three silent pushes). */
 export function planPush(message: Message | null, config: Config, base: string): Plan | undefined {
   const payload = parsePayload(message);
   return payload.id || config.standalone ? buildPlan(payload, config, base) : undefined;
@@ -81,8 +81,8 @@ function buildPlan(payload: Payload, config: Config, base: string): Plan {
     title: text(source.title) || config.name || config.site,
     options: { ...buildOptions(source, config, base), data },
   };
-  // Without a tag of its own a message gets one from its id, so that a push
-  // delivered twice replaces itself.
+  // Its id is the tag of a message without one, so that a push delivered twice replaces
+  // itself.
   if (!plan.options.tag && payload.id) plan.options.tag = "webpush:" + payload.id;
   if (actions.length) plan.options.actions = actions;
   const badge = payload.app_badge as unknown;
@@ -90,8 +90,8 @@ function buildPlan(payload: Payload, config: Config, base: string): Plan {
   return plan;
 }
 
-/** Takes over only members of the right type: a single bad one makes
- * showNotification throw, and then nothing would be shown at all. */
+/** Takes only members of the right type: one wrong member makes showNotification throw, and
+ * then nothing shows. */
 function buildOptions(source: Loose<PayloadNotification>, config: Config, base: string): ShowOptions {
   const options: ShowOptions = {};
   for (const name of ["body", "lang", "tag"] as const) {
@@ -136,7 +136,7 @@ function readActions(source: unknown, base: string) {
   return { actions, urls: Object.fromEntries(urls) };
 }
 
-/** Our data of a notification, or undefined when the site made it itself. */
+/** Our data of a notification; undefined if the site made the notification. */
 export function ownData(data: unknown): NotificationData | undefined {
   return isObject(data) && data.webpush === true ? (data as unknown as NotificationData) : undefined;
 }

@@ -6,8 +6,8 @@ import { report, reportRest } from "./report";
 const config = { prefix: "/_webpush", key: "AQID" } as Config;
 const about = (message: string): NotificationData => ({ webpush: true, url: "", actions: {}, message, token: "t", data: null });
 
-/** A worker's scope with a cache and a server that gives these answers, one per
- * request; what it was sent, and what was asked of Background Sync. */
+/** A worker's scope with a cache and a server with these answers, one per request; what the
+ * server received, and the tags registered for Background Sync. */
 function scope(...answers: (number | Error)[]) {
   const cache = new Map<string, Response>();
   const sent: string[][] = [];

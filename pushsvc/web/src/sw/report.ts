@@ -1,5 +1,5 @@
-// Reports of what became of notifications: best effort, but what the server could
-// not be told now is told with the next report, or earlier by Background Sync.
+// Reports what happened to notifications: best effort. A report that the server did not
+// take goes with the next one, or earlier by Background Sync.
 
 import { isTransient, post, type Refused } from "../shared/post";
 import type { Config, EventsRequest, NotificationData, NotificationEventReport } from "../shared/wire";
@@ -10,10 +10,10 @@ declare const self: {
   registration: ServiceWorkerRegistration & { sync?: { register(tag: string): Promise<void> } };
 };
 
-/** Of our Background Sync; the site's own worker may have others. */
+/** The tag of our Background Sync; the site's own worker may use others. */
 export const syncTag = "webpush";
 
-/** As many as are worth keeping; a request may carry 200. */
+/** How many reports are kept; a request may carry 200. */
 const most = 50;
 
 const waiting = (): Promise<NotificationEventReport[]> => recall("reports", []);
@@ -21,11 +21,11 @@ const waiting = (): Promise<NotificationEventReport[]> => recall("reports", []);
 async function send(config: Config, events: NotificationEventReport[], attempts: number): Promise<void> {
   const body: EventsRequest = { events };
   await post(config.prefix + "/events", body, attempts);
-  // The server is there: whatever else was noted is no longer so.
+  // The server answers: the other notes no longer apply.
   await forget().catch(() => {});
 }
 
-/** Tells the server. Where nobody takes it, webpush may be gone. */
+/** Reports to the server. If the server does not take it, webpush may be gone. */
 export async function report(
   config: Config,
   type: NotificationEventReport["type"],
@@ -33,7 +33,7 @@ export async function report(
   action?: string,
 ): Promise<void> {
   const { message, token } = data;
-  // A push that was none of ours has nothing to report.
+  // A push that was not ours has nothing to report.
   if (!message) return leaveIfGone(config);
   const event: NotificationEventReport = { type, message, token, time: Date.now() };
   if (action) event.action = action;
@@ -51,7 +51,7 @@ export async function report(
   }
 }
 
-/** Tells what is left over. Rejects to be called again by the browser. */
+/** Sends the reports that are left. Rejects so that the browser calls it again. */
 export async function reportRest(config: Config): Promise<void> {
   const events = await waiting();
   if (events.length) await send(config, events, 1);

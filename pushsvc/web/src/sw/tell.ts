@@ -1,5 +1,5 @@
-// Tells the site's pages of its notifications, for those that listen by OneSignal's
-// names. It stands behind our worker, only under `compat onesignal`.
+// Posts the site's notifications to its pages that listen by OneSignal's names. It is
+// appended to our worker, only under `compat onesignal`.
 
 import { ownURL } from "../shared/address";
 import type { WorkerMessage } from "../shared/worker_message";
@@ -10,8 +10,8 @@ declare const self: ServiceWorkerGlobalScope & { [loaded]?: true };
 
 const loaded: unique symbol = Symbol.for("webpush.tell") as never;
 
-/** How long a click waits for the page that it opens, ms; and the cache that it waits
- * in, because our worker empties its own (memory.ts). */
+/** How long a click waits for the page that it opens, in ms; and the cache where it waits,
+ * because our worker empties its own (memory.ts). */
 const wait = 300_000;
 const cacheName = "webpush-click";
 
@@ -37,7 +37,7 @@ function start(): void {
   });
 }
 
-/** What a notification of ours says; undefined for one of the site's own. */
+/** The message about a notification of ours; undefined for one of the site's own. */
 function messageOf(notification: Notification, webpush: WorkerMessage["webpush"], action: string): WorkerMessage | undefined {
   const own = ownData(notification.data);
   if (!own) return undefined;
@@ -53,7 +53,7 @@ async function tellAll(message: WorkerMessage): Promise<void> {
   for (const tab of await windows()) tab.postMessage(message);
 }
 
-/** The tab that the click brings to the front, or the page that it opens. */
+/** Tells the tab that the click brings to the front, or else the page that it opens. */
 async function tellClicked(message: WorkerMessage): Promise<void> {
   const [all, controlled] = await Promise.all([windows(), self.clients.matchAll({ type: "window" })]);
   const { tab, navigate } = chooseTab(message.url ?? "", all, controlled);
