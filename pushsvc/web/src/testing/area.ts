@@ -1,5 +1,5 @@
-/** A storage area whose items are properties too, as in browsers. Holds so many
- * characters; 0 is a browser that has none to give. */
+/** A storage area whose items are properties too, as in browsers. It holds so many
+ * characters; 0: none. */
 export function listedArea(room = 5_000_000): Storage {
   const items: Record<string, string> = {};
   const size = () => Object.entries(items).reduce((sum, [name, value]) => sum + name.length + value.length, 0);

@@ -1,4 +1,4 @@
-// CleverTap's API on a page whose SDK only writes down what it is asked.
+// CleverTap's API on a page whose SDK records its calls.
 
 import type { PromptOptions } from "../sdk/api";
 import type { SDK } from "../sdk/sdk";
@@ -9,21 +9,21 @@ import type { CleverTap } from "../compat/clevertap";
 import { install } from "../compat/main";
 import { define, storageArea } from "./page";
 
-/** What the SDK was asked to do, in order. */
+/** The calls of the SDK, in order. */
 export let did: string[] = [];
-/** What the SDK was asked to record besides events. */
+/** What the SDK had to record besides events. */
 export let entries: unknown[] = [];
 
-/** What it says. */
+/** How the SDK answers. */
 export const says = {
   /** Whether it records. */
   taken: true,
-  /** How the next prompt is answered. */
+  /** How the visitor answers the next prompt. */
   answers: [] as string[],
   outcome: "subscribed",
 };
 
-/** A page with this in its storage, and the API on it. */
+/** Makes a page with these items in its storage, and the API on it. */
 export function fresh(left: Record<string, unknown> = {}, stubs: Record<string, unknown>[] = [], calls: Call[] = []): CleverTap {
   did = [];
   entries = [];
@@ -71,8 +71,8 @@ export function fresh(left: Record<string, unknown> = {}, stubs: Record<string, 
   return api;
 }
 
-/** For names that the types don't have. */
+/** For names that the types lack. */
 export type Any = Record<string, any>;
 
-/** What waits in promises is done. */
+/** Resolves when pending promises have run. */
 export const settled = () => new Promise((resolve) => setTimeout(resolve));

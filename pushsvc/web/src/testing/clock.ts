@@ -1,15 +1,15 @@
-// A clock that stands until it is moved.
+// A clock that moves only by advance.
 
 type Timer = { id: number; at: number; run: () => void };
 
 const realTimeout = globalThis.setTimeout;
 
-/** Lets all that is ready run: promises, and answers of what was faked. */
+/** Runs what is ready: promises, and answers of fakes. */
 export async function settle(): Promise<void> {
   for (let i = 0; i < 20; i++) await new Promise<void>((resolve) => void realTimeout(resolve));
 }
 
-/** Takes Date.now, setTimeout and clearTimeout over. */
+/** Replaces Date.now, setTimeout and clearTimeout. */
 export class Clock {
   private timers: Timer[] = [];
   private ids = 0;
@@ -25,7 +25,7 @@ export class Clock {
     }) as typeof clearTimeout;
   }
 
-  /** Moves on, running what comes due on the way. */
+  /** Moves on, and runs what falls due on the way. */
   async advance(ms: number): Promise<void> {
     const end = this.now + ms;
     await settle();

@@ -1,4 +1,4 @@
-// What of Node the tests use; no npm package is needed.
+// The part of Node that the tests use, so that they need no npm package.
 
 declare module "node:test" {
   export function test(name: string, body: () => void | Promise<void>): void;

@@ -1,31 +1,31 @@
-// OneSignal's API on a page whose SDK only writes down what it is asked.
+// OneSignal's API on a page whose SDK records its calls.
 
 import { OneSignal } from "../onesignal/onesignal";
 import { takeOver } from "../onesignal/main";
 import type { SDK } from "../sdk/sdk";
 import { define, storageArea } from "./page";
 
-/** For names that the types don't have. */
+/** For names that the types lack. */
 export type Any = Record<string, any>;
 
 /** A page with the API on it. */
 export interface Page {
   api: Any;
   window: Any;
-  /** What the SDK was asked to do and to record, in order. */
+  /** The calls of the SDK, in order. */
   did: unknown[];
   config: Any;
-  /** The SDK says so. */
+  /** Emits an event of the SDK. */
   say(event: string): void;
   /** The browser's answer to the next question. */
   answers: { permission: NotificationPermission; endpoint: string };
-  /** What the worker tells. */
+  /** Posts a message of the worker. */
   tell(message: unknown): void;
   /** What the worker was asked. */
   asked: unknown[];
 }
 
-/** Makes a page with this in our storage, these globals and site settings. */
+/** Makes a page with these items in our storage, these globals and site settings. */
 export function page(given: { left?: Any; globals?: Any; prompt?: Any; permission?: NotificationPermission; click?: boolean } = {}): Page {
   const did: unknown[] = [];
   const asked: unknown[] = [];
@@ -95,5 +95,5 @@ export function page(given: { left?: Any; globals?: Any; prompt?: Any; permissio
   };
 }
 
-/** What waits in promises is done. */
+/** Resolves when pending promises have run. */
 export const settled = () => new Promise((resolve) => setTimeout(resolve));

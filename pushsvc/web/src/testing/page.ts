@@ -1,4 +1,4 @@
-// The least of a page that the modules under test look at.
+// The minimum of a page that the modules under test use.
 
 /** A storage area in memory. */
 export function storageArea(): Storage {
@@ -15,14 +15,14 @@ export function storageArea(): Storage {
   };
 }
 
-/** Makes globals of what is given. */
+/** Defines globals. */
 export function define(globals: Record<string, unknown>): void {
   for (const [name, value] of Object.entries(globals)) {
     Object.defineProperty(globalThis, name, { value, configurable: true, writable: true });
   }
 }
 
-/** Collects what the console is told while run runs, one line each. */
+/** Collects the lines that run writes to the console. */
 export function consoleOf(run: () => void): string[] {
   const lines: string[] = [];
   const { log, error } = console;

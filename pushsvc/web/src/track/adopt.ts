@@ -1,7 +1,7 @@
 import type { Entry, Identity } from "../shared/entries";
 
-/** What another provider's storage said of the visitor (`webpush:ct`, see src/compat
- * and src/onesignal) as an entry; undefined where that is nothing. */
+/** Converts `webpush:ct`, what another provider's storage held of the visitor, to an entry;
+ * undefined if there is nothing to record. */
 export function adoptEntry(text: string): (Entry & { type: "adopt" }) | undefined {
   let known: { id?: string; identities?: (string | Identity)[] };
   try {
@@ -16,7 +16,7 @@ export function adoptEntry(text: string): (Entry & { type: "adopt" }) | undefine
   return entry.device || entry.identities ? entry : undefined;
 }
 
-/** CleverTap keeps them as texts that begin with their kind, or do not tell it. */
+/** CleverTap keeps identities as texts; some begin with their kind. */
 function identity(text: string | Identity): Identity {
   if (typeof text === "object") return text;
   const [, prefix, rest] = /^(GP|FB):(.*)$/s.exec(text) ?? [];

@@ -1,4 +1,4 @@
-// track.js: sends what the SDK has kept. Loaded when there is something to send.
+// track.js: sends what the SDK has kept. The SDK loads it when there is something to send.
 
 import type { SDK } from "../sdk/sdk";
 import { Sender } from "./sender";

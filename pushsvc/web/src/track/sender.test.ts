@@ -16,7 +16,7 @@ class Server {
   /** Answers of the next requests; "cut" and "lost" are network errors before and
    * after the server has done its work. */
   script: (number | "cut" | "lost")[] = [];
-  /** How many requests are being answered. */
+  /** How many requests are in progress. */
   busy = 0;
   most = 0;
   hold: Promise<void> | undefined;
@@ -40,7 +40,7 @@ class Server {
   };
 }
 
-/** Locks of the name that was asked for, one holder at a time. */
+/** Locks by name, one holder at a time. */
 function locks() {
   const tails = new Map<string, Promise<unknown>>();
   return {

@@ -7,30 +7,29 @@ import { type Fate, fateOf, pauseAfter } from "./fate";
 import { adoptEntry } from "./adopt";
 import { visitEntry, withoutQuery } from "./visit";
 
-/** Time for a few entries to come together. */
+/** How long entries gather before they are sent, in ms. */
 const gather = 1000;
 
-/** A foreign batch is closed by then for sure. */
+/** Another page's batch is closed after this time. */
 const closedAfter = openFor + 2000;
 
-/** The server counts nothing that is older. */
+/** The server counts nothing older. */
 const week = 604_800_000;
 
 const answerWithin = 30_000;
 
-/** One page's part in sending the queue, its own batches and those that other pages
- * have left. */
+/** Sends the batches of this page, and those that other pages have left. */
 export class Sender {
-  /** Batches of this page that are closed, by name; the text only without storage. */
+  /** The closed batches of this page by name; with the text only if storage is blocked. */
   private readonly own = new Map<BatchName, string>();
   private running = false;
   private again = false;
   private stopped = false;
-  /** The page goes, or sleeps: the SDK's beacon has what it can have. */
+  /** The page ends or sleeps: the SDK's beacon sends what it can. */
   private leaving = false;
   private tries = 0;
   private timer: ReturnType<typeof setTimeout> | undefined;
-  /** While a failed try is to be repeated, nothing else hurries. */
+  /** A failed try is to be repeated; nothing is sent before that. */
   private pausing = false;
 
   constructor(private readonly sdk: SDK) {
@@ -44,20 +43,20 @@ export class Sender {
       if (waiting().length) this.wake();
     });
     document.addEventListener("visibilitychange", () => {
-      // The system may end a page that nobody sees.
+      // The system may end a hidden page.
       if (document.visibilityState === "hidden" && !this.pausing) this.flush();
     });
   }
 
-  /** Something was added. */
+  /** Sends soon what was added. */
   wake(): void {
     this.tellAdoption();
     const landed = this.tellVisit();
-    // The cookie that the answer brings is to be there before the next page.
+    // The answer's cookie should be there before the next page.
     if (!this.pausing) this.flushIn(landed && this.sdk.config.watched ? 0 : gather);
   }
 
-  /** Records the visit, if it has not been yet; reports whether it was. */
+  /** Records the visit once. Returns whether it did. */
   private tellVisit(): boolean {
     const visit = local.get("visit");
     const stamp = visit.split(" ")[0]!;
@@ -69,7 +68,7 @@ export class Sender {
     return !!entry && this.sdk.record(entry);
   }
 
-  /** Who the visitor was to CleverTap, once. */
+  /** Records once who the visitor was to another provider. */
   private tellAdoption(): void {
     const known = local.get("ct");
     if (!known || local.get("ctsent")) return;
@@ -104,7 +103,7 @@ export class Sender {
       });
   }
 
-  /** Sends what may be sent, in the order in which it was added. */
+  /** Sends the batches in the order in which they were begun. */
   private async drain(): Promise<void> {
     for (;;) {
       const names = [...new Set([...waiting(), ...this.own.keys()])].sort();
@@ -116,13 +115,14 @@ export class Sender {
         this.forget(name);
         continue;
       }
-      // Somebody may still be adding to it. A clock that was set back tells nothing.
+      // Its page may still add to it. A time in the future means that the clock was set
+      // back.
       if (!this.own.has(name) && age >= 0 && age < closedAfter) return this.flushIn(closedAfter - age);
       if (!this.follow(await this.post(closed(text)), name)) return;
     }
   }
 
-  /** Acts on what became of a batch; true to go on with the next one. */
+  /** Acts on the fate of a batch. Returns true to go on with the next one. */
   private follow([fate, retryAfter]: [Fate, string | null], name: BatchName): boolean {
     if (fate === "taken" || fate === "refused") {
       if (fate === "refused") console.warn("webpush: the server refused a batch of events; it was dropped");
@@ -164,12 +164,12 @@ export class Sender {
   }
 }
 
-/** How long another tab is waited for, in ms. */
+/** How long to wait for another tab, in ms. */
 const patience = 5000;
 
-/** Runs action while no other tab sends. Two that send the same batch make more
- * work, but nothing counts twice: so nobody waits long, and a page that goes to
- * sleep takes no lock along. */
+/** Runs action while no other tab sends. Two tabs that send the same batch only make more
+ * work, because it counts once: so the wait is short, and a page that goes to sleep keeps
+ * no lock. */
 async function alone(action: () => Promise<void>): Promise<void> {
   if (!navigator.locks) return action();
   let began = false;

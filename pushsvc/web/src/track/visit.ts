@@ -2,9 +2,8 @@ import type { Entry, UTM } from "../shared/entries";
 
 const longest = 120;
 
-/** The first page of a visit as the server is told: without query and fragment, and
- * where the visitor came from only if that was another site. visit is what the
- * SDK has noted: time, address, referrer. */
+/** The entry of a visit: its first page without query and fragment, and the referrer if
+ * that is another site. visit: the value of `webpush:visit`. */
 export function visitEntry(visit: string): (Entry & { type: "visit"; time: number }) | undefined {
   const [time, href, from] = visit.split(" ");
   const page = address(href);
@@ -18,7 +17,7 @@ export function visitEntry(visit: string): (Entry & { type: "visit"; time: numbe
   return entry;
 }
 
-/** The same without what is in addresses besides campaigns. */
+/** Returns visit with only the campaign left of its queries. */
 export function withoutQuery(visit: string): string {
   const [time, href, from] = visit.split(" ");
   const page = address(href);

@@ -8,8 +8,7 @@ import { words } from "./words";
 
 const sdk = { config: { prefix: "/_webpush" } } as SDK;
 
-/** What a page sends of these faults; each code is one of its own, as a page reports none
- * twice. */
+/** What a page sends for these faults. Each code differs, because a page reports none twice. */
 async function sent(faults: { code?: unknown; status?: number }[], globals: object = {}): Promise<string[]> {
   const bodies: Promise<string>[] = [];
   const sendBeacon = (url: string, body: Blob) => {

@@ -1,6 +1,6 @@
-// trouble.js: what follows when a browser cannot be subscribed: the server counts it,
-// and the visitor who wanted it hears of it. Rare, so that it is a file of its own,
-// with its words in all languages.
+// trouble.js: what follows if a browser cannot be subscribed. The server counts it, and a
+// visitor who wanted it sees a message. It is rare, so it is a file of its own, with its
+// words in all languages.
 
 import { faceOptions } from "../sdk/face";
 import type { Fault } from "../sdk/failure";
@@ -13,21 +13,20 @@ import { ownURL } from "../shared/address";
 import { chooseLanguage } from "../ui/language";
 import { words } from "./words";
 
-/** Tells the server of a fault, and the visitor if it is in the way of what he
- * wanted. */
+/** Reports a fault to the server, and to the visitor if it prevents what they wanted. */
 export async function tell(sdk: SDK, error: Fault, wanted?: boolean): Promise<void> {
-  // 410: the site has given push up.
+  // 410: the site has retired push.
   if (typeof error.code !== "string" || error.status === 410) return;
   report(sdk, error.code);
-  // He has the browser's own question before him.
+  // The browser's own question is still open.
   if (wanted && error.code !== "unanswered") await say(sdk);
 }
 
-/** Codes that this page has reported, where storage is blocked. */
+/** Codes that this page has reported, if storage is blocked. */
 const reported = new Set<string>();
 
-/** Has the server count it: each code once in a tab session, and nothing of who does
- * not want to be known. */
+/** Has the server count a code once in a tab session. It reports nothing of a visitor who
+ * does not want to be followed. */
 function report({ config }: SDK, code: string): void {
   const before = session.get("trouble").split(" ");
   if (isPrivate() || local.get("optout") || before.includes(code) || reported.has(code)) return;
@@ -37,7 +36,7 @@ function report({ config }: SDK, code: string): void {
   navigator.sendBeacon(ownURL(config.prefix + "/events"), body);
 }
 
-/** The word that is on display. */
+/** The message on display. */
 let shown: { close(): void } | undefined;
 
 async function say(sdk: SDK): Promise<void> {
@@ -47,7 +46,7 @@ async function say(sdk: SDK): Promise<void> {
   const body = words[chooseLanguage(tags, Object.keys(words))];
   shown?.close();
   const face = (shown = show(faceOptions(config, "failed", { body }, () => {})));
-  // It has worked after all.
+  // Subscribing worked after all.
   const stop = sdk.on("subscribed", () => {
     face?.close();
     stop();

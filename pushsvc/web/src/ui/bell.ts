@@ -1,4 +1,4 @@
-// The bell: a button that floats and opens the question.
+// The bell: a floating button that opens the question.
 
 import type { Face } from "../shared/face";
 import { bell, button } from "./elements";
@@ -7,9 +7,9 @@ import { direction } from "./language";
 import { applyColours, followScheme } from "./look";
 import { buildPanel, type Finish, type Making } from "./panel";
 
-/** Shows the bell. It opens the question, or help where notifications are blocked
- * by then. Escape in the question leads back to the bell and is no answer, since
- * nobody was asked without having wanted to be; help always does. */
+/** Shows the bell. It opens the question, or help if notifications are blocked by then.
+ * Escape in the question returns to the bell and is not an answer, because the visitor
+ * opened it; Escape in help always does. */
 export function showBell(making: Making): Face | undefined {
   const { options, texts } = making;
   const root = floatingRoot();
@@ -23,7 +23,7 @@ export function showBell(making: Making): Face | undefined {
     root.append(dialog);
     applyColours(dialog, options);
     closeDialog = openDialog(root, dialog, fold);
-    // After the focus has left it.
+    // After the focus has moved to the dialog.
     opener.hidden = true;
   });
   opener.className = "face";

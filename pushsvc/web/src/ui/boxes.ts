@@ -13,7 +13,7 @@ export function box(text: string, checked: boolean, className = ""): { label: HT
   return { label, input };
 }
 
-/** One box per topic; undefined where there are none. */
+/** One box per topic; undefined without topics. */
 export function topicBoxes(topics: Topic[] | undefined, changed?: () => void) {
   if (!topics?.length) return undefined;
   const group = element("div", "topics");

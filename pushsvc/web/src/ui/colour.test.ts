@@ -21,11 +21,11 @@ test("textOn", () => {
   assert.equal(textOn("rgb(255, 212, 0)"), "#111");
   assert.equal(textOn("rgb(0, 0, 0)"), "#fff");
   assert.equal(textOn("rgb(255, 255, 255)"), "#111");
-  // A wanted colour stays if it can be read, and goes if it cannot.
+  // A wanted colour stays if it is readable.
   assert.equal(textOn("rgb(11, 107, 203)", "rgb(255, 240, 200)"), "rgb(255, 240, 200)");
   assert.equal(textOn("rgb(255, 255, 255)", "rgb(255, 255, 200)"), "#111");
   assert.equal(textOn("rgb(10, 10, 10)", "rgb(0, 0, 0)"), "#fff");
-  // Unknown colour spaces: the operator's word, else white.
+  // Unknown colour spaces: the operator's colour, else white.
   assert.equal(textOn("oklch(0.5 0.2 240)", "rgb(0, 0, 0)"), "rgb(0, 0, 0)");
   assert.equal(textOn("oklch(0.5 0.2 240)"), "#fff");
 });

@@ -1,7 +1,7 @@
 type RGB = [number, number, number];
 
-/** Reads what getComputedStyle gives for sRGB colours: rgb(r, g, b) or
- * rgba(r, g, b, a). undefined for other colour spaces. */
+/** Reads what getComputedStyle returns for sRGB colours: rgb(r, g, b) or rgba(r, g, b, a).
+ * Returns undefined for other colour spaces. */
 export function parseRGB(text: string): RGB | undefined {
   const match = /^rgba?\((\d+(?:\.\d+)?),? (\d+(?:\.\d+)?),? (\d+(?:\.\d+)?)/.exec(text);
   return match ? [Number(match[1]), Number(match[2]), Number(match[3])] : undefined;
@@ -22,9 +22,9 @@ export function contrast(a: RGB, b: RGB): number {
   return (light + 0.05) / (dark + 0.05);
 }
 
-/** The text colour for a button: the wanted one if it can be read there at all
- * (3:1), else white or near-black. White wins from 3.6:1 on, where the formula
- * would often prefer black though people find white on a strong colour easier. */
+/** The text colour for a button: the wanted one if it is readable there (3:1), else white
+ * or near-black. White wins from 3.6:1 on: the formula would often prefer black, but
+ * people read white on a strong colour more easily. */
 export function textOn(background: string, wanted?: string): string {
   const back = parseRGB(background);
   const text = wanted ? parseRGB(wanted) : undefined;

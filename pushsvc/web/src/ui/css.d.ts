@@ -1,4 +1,4 @@
-/** The build minifies the file and hands it over as a string. */
+/** The build minifies the file and exports it as a string. */
 declare module "*.css" {
   const text: string;
   export default text;

@@ -1,8 +1,8 @@
-// Small makers of elements. Text nodes only: no markup comes from outside.
+// Functions that create elements. Text nodes only: no markup comes from outside.
 
 import { webURL } from "../shared/address";
 
-/** id doubles as part name for the site's ::part() rules. */
+/** id is also the part name for the site's ::part() rules. */
 export function element<K extends keyof HTMLElementTagNameMap>(
   tag: K,
   id = "",
@@ -26,7 +26,7 @@ export function button(id: string, label: string, click: () => void): HTMLButton
   return node;
 }
 
-/** The site's icon, or a bell while there is none or it does not load. */
+/** The site's icon, or a bell if there is none or it does not load. */
 export function siteIcon(address: string | undefined): Element {
   const url = webURL(address);
   if (!url) return bell();
@@ -46,7 +46,7 @@ export function bell(): Element {
   ]);
 }
 
-/** The same bell, struck out. */
+/** The same bell, crossed out. */
 export function mutedBell(): Element {
   return drawing("icon muted", [
     "M12 3a6 6 0 0 0-6 6c0 3.4-.8 5.3-1.6 6.4A1 1 0 0 0 5.2 17h13.6a1 1 0 0 0 .8-1.6C18.8 14.3 18 12.4 18 9a6 6 0 0 0-6-6Z",
@@ -54,7 +54,7 @@ export function mutedBell(): Element {
   ]);
 }
 
-/** Apple's sign for sharing: a box with an arrow out of its top. */
+/** Apple's share icon: a box with an arrow out of its top. */
 export function shareSign(): Element {
   return drawing("share", ["M8.5 9H6v11.5h12V9h-2.5M12 14.5V2.8M8.3 6.3 12 2.6l3.7 3.7"]);
 }

@@ -4,8 +4,8 @@ import { followScheme } from "./look";
 import { isTyping } from "./typing";
 import styles from "./ui.css";
 
-/** Prepares a root for our elements; undefined where the engine lacks constructed
- * style sheets (a <style> would need the site's CSP to allow inline styles). */
+/** Prepares a root for our elements. Returns undefined if the engine lacks constructed
+ * style sheets: a <style> would need the site's CSP to allow inline styles. */
 export function styledRoot(host: HTMLElement): ShadowRoot | undefined {
   const root = host.shadowRoot ?? host.attachShadow({ mode: "open" });
   try {
@@ -18,25 +18,25 @@ export function styledRoot(host: HTMLElement): ShadowRoot | undefined {
   return root;
 }
 
-/** The host of all that floats. Its id is public. */
+/** Adds the host of everything that floats. Its id is public. */
 export function floatingRoot(): ShadowRoot | undefined {
   const host = document.createElement("div");
   host.id = "webpush-prompt";
   const root = styledRoot(host);
-  // Not into body: frameworks swap its children, and a transform on it would
-  // catch position: fixed.
+  // Not in body: frameworks replace its children, and a transform on it would capture
+  // position: fixed.
   if (root) document.documentElement.append(host);
   return root;
 }
 
-/** Moves what floats to the view's other edge where it covers the visitor's own
- * settings, if it covers none there. */
+/** Moves what floats to the other edge of the view if it covers the visitor's own settings
+ * here and not there. */
 export function keepClear(): void {
   const host = document.getElementById("webpush-prompt");
   const panel = host?.shadowRoot?.querySelector("dialog[open], #bell:not([hidden])");
   if (!host || !panel) return;
   const covers = () => {
-    // The host's own: the panel may still be on its way in.
+    // The host's box: the panel may still be moving in.
     const { top, bottom } = host.getBoundingClientRect();
     const { left, right } = panel.getBoundingClientRect();
     return [...document.querySelectorAll("webpush-preferences")].some((element) => {
@@ -49,9 +49,9 @@ export function keepClear(): void {
   if (covers()) host.classList.toggle("above");
 }
 
-/** Opens a dialog inside root without being modal, and with quiet without the focus.
- * escaped runs at Escape, as long as it is open. Returns what closes it and gives the
- * focus back. */
+/** Opens a dialog inside root that is not modal; quiet: without taking the focus. escaped
+ * runs at Escape while it is open. Returns a function that closes it and restores the
+ * focus. */
 export function openDialog(root: ShadowRoot, dialog: HTMLDialogElement, escaped: () => void, quiet?: boolean): () => void {
   const before = document.activeElement;
   const stopScheme = followScheme(dialog);
@@ -60,9 +60,9 @@ export function openDialog(root: ShadowRoot, dialog: HTMLDialogElement, escaped:
     dialog.open = true;
   } else {
     dialog.show();
-    // The dialog itself and not a button: Space must scroll on, not accept.
+    // The dialog itself, not a button: Space must scroll the page, not accept.
     dialog.focus({ preventScroll: true });
-    // show() has gone to the first button before.
+    // show() has scrolled to the first button.
     dialog.scrollTop = 0;
   }
   keepClear();

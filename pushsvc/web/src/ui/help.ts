@@ -1,13 +1,11 @@
-// How a blocked site is allowed again. No browser asks twice, and each hides the
-// switch elsewhere.
+// How to unblock a site. No browser asks twice, and each has the switch in another place.
 
 import type { Texts } from "./wording";
 
 /** What decides where the switch is. */
 export type Place = "chromium" | "chromium-android" | "firefox" | "firefox-android" | "samsung" | "safari" | "ios";
 
-/** Reads it from the user agent. iPadOS calls itself a Mac, but Macs have no
- * touch screens. */
+/** Reads it from the user agent. iPadOS calls itself a Mac, but Macs have no touch screen. */
 export function placeOf(userAgent: string, touchPoints: number): Place {
   if (/iPhone|iPad|iPod/.test(userAgent) || (/Macintosh/.test(userAgent) && touchPoints > 1)) return "ios";
   if (/SamsungBrowser/.test(userAgent)) return "samsung";
@@ -17,7 +15,7 @@ export function placeOf(userAgent: string, touchPoints: number): Place {
   return /Safari\//.test(userAgent) ? "safari" : "chromium";
 }
 
-/** The steps in order. Menu paths run from the outer to the inner. */
+/** The steps in order. Menu paths run from the outer to the inner menu. */
 export function unblockSteps(place: Place, texts: Texts, name: string): string[] {
   const path = (...names: string[]) => texts.open.replace("{p}", () => names.join(" › "));
   const { icon, permissions, allow, unblock, allowFor, reload, settings, websites, notifications } = texts;

@@ -17,7 +17,7 @@ test("the page's language comes first, then the visitor's, then English", () => 
   assert.equal(choose(undefined, " pt-BR "), "pt");
   assert.equal(choose("tlh"), "en");
   assert.equal(choose(), "en");
-  // Prefixes are no matches: Filipino is not Finnish, gsw is not German.
+  // Prefixes do not match: Filipino is not Finnish, gsw is not German.
   assert.equal(choose("deu"), "en");
   assert.equal(choose("constructor", "__proto__"), "en");
 });
@@ -55,7 +55,7 @@ test("every language has every text with the same places to fill", () => {
       // Labels of buttons stay short enough for a phone.
       if (key === "accept" || key === "reject") assert.ok(texts[key].length <= 20, `${language}.${key}`);
     }
-    // Texts that were forgotten would still be English; Dutch says websites too.
+    // Forgotten texts would still be English; Dutch says websites too.
     if (language === "en") continue;
     const same = keys.filter((key) => texts[key] === english[key]);
     assert.ok(same.length <= 2, `${language}: ${same.join()}`);

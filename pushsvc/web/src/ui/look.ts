@@ -3,9 +3,8 @@
 import type { FaceOptions } from "../shared/face";
 import { textOn } from "./colour";
 
-/** Colours come in through the CSSOM, which no CSP forbids, and only if they
- * are colours. The text colour depends on the accent as it came out, because
- * the site's style sheet may have the last word. */
+/** Sets colours by the CSSOM, which no CSP forbids, if they are valid colours. The text
+ * colour depends on the resulting accent, because the site's style sheet may override it. */
 export function applyColours(face: HTMLElement, { color, textColor }: Pick<FaceOptions, "color" | "textColor">): void {
   const valid = (value: string | undefined) => (value && CSS.supports("color", value) ? value : undefined);
   const resolve = (value: string) => {
@@ -20,8 +19,8 @@ export function applyColours(face: HTMLElement, { color, textColor }: Pick<FaceO
   face.style.setProperty("--on-accent", `var(--webpush-text-color, ${text})`);
 }
 
-/** Keeps the face as dark as the page: what the page declares by color-scheme
- * counts, else the visitor's wish. Returns a function that stops. */
+/** Makes the face as dark as the page: by the color-scheme that the page declares, else by
+ * the visitor's preference. Returns a function that stops. */
 export function followScheme(face: HTMLElement): () => void {
   const wish = matchMedia("(prefers-color-scheme: dark)");
   const apply = () => face.classList.toggle("dark", isDark(declaredScheme(), wish.matches));
@@ -36,8 +35,8 @@ function declaredScheme(): string {
   return computed && computed !== "normal" ? computed : meta?.content ?? "";
 }
 
-/** scheme is a value of the property color-scheme: "dark", "only light", …; wish
- * is the visitor's for dark. */
+/** scheme: a value of the property color-scheme, such as "dark" or "only light"; wish: the
+ * visitor prefers dark. */
 export function isDark(scheme: string, wish: boolean): boolean {
   const dark = /\bdark\b/.test(scheme);
   return dark === /\blight\b/.test(scheme) ? wish : dark;

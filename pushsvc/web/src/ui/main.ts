@@ -1,5 +1,5 @@
-// ui.js: all that the visitor sees of us in the page. The SDK loads it when it
-// has something to show.
+// ui.js: everything that the visitor sees of us in the page except pop-ups. The SDK loads
+// it when it has something to show.
 
 import type { Face, FaceOptions } from "../shared/face";
 import { showBell } from "./bell";
@@ -13,20 +13,20 @@ import { others, wording } from "./wording";
 const known = ["en", ...others];
 const choose = (tag: string): string => chooseLanguage([tag, ...navigator.languages], known);
 
-/** The texts besides English, loaded before anything can be shown, so that show
- * need not wait. Without them all is in English. */
+/** The texts besides English. They load before the module runs, so that show need not wait.
+ * Without them everything is in English. */
 const texts = await loadTexts().catch(() => ({}) as Record<string, string>);
 
 async function loadTexts(): Promise<Record<string, string>> {
   if (choose(document.documentElement.lang) === "en") return {};
-  // Ours has the version in its query. In a variable, because the build resolves
-  // what stands in the parentheses.
+  // Our own address has the version in its query. In a variable, because the build would
+  // resolve a literal.
   const address = "./texts.js" + new URL(import.meta.url).search;
   return ((await import(address)) as { default: Record<string, string> }).default;
 }
 
-/** Shows a face; undefined where the engine lacks constructed style sheets, or
- * with preferences without an element to fill. */
+/** Shows a face. Returns undefined if the engine lacks constructed style sheets, or for
+ * preferences without an element to fill. */
 export function show(options: FaceOptions): Face | undefined {
   const wanted = choose(options.language);
   const language = texts[wanted] ? wanted : "en";
@@ -49,7 +49,7 @@ function showPanel(making: Making): Face | undefined {
   }
   root.append(dialog);
   applyColours(dialog, options);
-  // A word that nobody has called for at that moment is read out, and takes no focus.
+  // A message that the visitor does not expect now is announced, and takes no focus.
   const quiet = options.kind === "failed";
   if (quiet) dialog.role = "status";
   const closeDialog = openDialog(root, dialog, () => finish("dismiss"), quiet);

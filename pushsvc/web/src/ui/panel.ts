@@ -1,4 +1,4 @@
-// What stands in the dialogs: the question, the hint, the help.
+// What the dialogs contain: the question, the hint, the help.
 
 import type { Answer, FaceOptions } from "../shared/face";
 import { button, element, mutedBell, shareSign, siteIcon } from "./elements";
@@ -15,7 +15,7 @@ export interface Making {
   language: string;
 }
 
-/** Takes an answer away, synchronously in the visitor's click. */
+/** Receives an answer, synchronously in the visitor's click. */
 export type Finish = (answer: Answer, topics?: string[]) => void;
 
 /** Builds a closed dialog. */
@@ -59,7 +59,7 @@ function question(making: Making, finish: Finish): HTMLDialogElement {
   return dialog;
 }
 
-/** Dialog with title and body; its language is ours where the title is. */
+/** A dialog with title and body. ours: they are our texts, in our language. */
 function frame(making: Making, icon: Element, title: string, body: string, ours: boolean): HTMLDialogElement {
   const dialog = element("dialog", "dialog", "face");
   dialog.tabIndex = -1;

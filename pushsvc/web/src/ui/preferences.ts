@@ -1,4 +1,4 @@
-// The visitor's own settings, in the page: inside an element of the site's.
+// The visitor's own settings, inside an element of the page.
 
 import type { Face } from "../shared/face";
 import { box, topicBoxes } from "./boxes";
@@ -8,12 +8,12 @@ import { direction } from "./language";
 import { applyColours } from "./look";
 import { named, type Making } from "./panel";
 
-/** Elements whose switch had the focus when they were emptied: the SDK fills them
- * anew after each change, and the keyboard should stay where it was. */
+/** Elements whose switch had the focus when they were emptied. The SDK fills them again
+ * after each change, and the keyboard focus must stay. */
 const focused = new WeakSet<HTMLElement>();
 
-/** Fills host with a switch and the topics. Each change is an answer at once; how
- * it went is seen by the SDK filling anew. */
+/** Fills host with a switch and the topics. Each change is an answer at once. The SDK then
+ * fills the host again with the result. */
 export function showPreferences(making: Making, host: HTMLElement): Face | undefined {
   const { options, texts } = making;
   const root = styledRoot(host);

@@ -1,5 +1,5 @@
-/** Whether the focus is somewhere where keys make text, frames included: what
- * goes on in a frame cannot be seen. */
+/** Reports whether the focus is where keys enter text. Frames count, because their content
+ * cannot be seen. */
 export function isTyping(focused: Element | null): boolean {
   let node = focused;
   while (node?.shadowRoot?.activeElement) node = node.shadowRoot.activeElement;

@@ -1,7 +1,6 @@
-// The built-in texts: which there are, and the English ones.
+// The built-in texts: their order, and the English ones.
 
-/** {n} is the site's name, {s} its host, {p} a path through menus, {a} the text
- * add. */
+/** {n} is the site's name, {s} its host, {p} a path through menus, {a} the text add. */
 const order = [
   // The prompt.
   "title", "body", "accept", "reject", "close", "notifications",
@@ -21,7 +20,7 @@ const english =
 /** The languages of texts.ts. */
 export const others = ["de", "fr", "es", "pt", "it", "nl", "sv", "pl", "cs", "ru", "uk", "tr", "ar", "he", "hi", "id", "ja", "ko", "zh", "zh-Hant"];
 
-/** The texts of a line of texts.ts; the English ones without one. */
+/** Reads a line of texts.ts; without one, the English texts. */
 export function wording(line = english): Texts {
   const texts = line.split("|");
   return Object.fromEntries(order.map((key, index) => [key, texts[index]])) as Texts;
