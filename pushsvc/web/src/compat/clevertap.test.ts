@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import type { SDK } from "../sdk/sdk";
 import type { Call } from "../sdk/stub";
-import { type Any, did, fresh, says, settled } from "../testing/clevertap";
+import { type Any, did, openPage, says, runPending } from "../testing/clevertap";
 import { consoleOf, define } from "../testing/page";
 import { CleverTap } from "./clevertap";
 
@@ -56,8 +56,8 @@ const table: [string, (c: Any) => unknown, unknown, string[]?][] = [
   ["enableFetchApi", (c) => c.enableFetchApi, false],
   ["enableEncryptionInTransit", (c) => c.enableEncryptionInTransit, false],
   ["domainSpecification", (c) => c.domainSpecification, undefined],
-  ["notificationCallback", (c) => ((c.notificationCallback = settled), c.notificationCallback === settled), true],
-  ["popupCallback", (c) => ((c.popupCallback = settled), c.popupCallback === settled), true],
+  ["notificationCallback", (c) => ((c.notificationCallback = runPending), c.notificationCallback === runPending), true],
+  ["popupCallback", (c) => ((c.popupCallback = runPending), c.popupCallback === runPending), true],
   ["init", (c) => (c.init("TEST-ID", "eu1", "example.com", "token", { antiFlicker: {} }), c.getAccountID()), "TEST-ID"],
   ["init: again", (c) => (c.init("OTHER"), c.getAccountID()), "TEST-ID"],
   ["getAccountID", (c) => c.getAccountID(), "TEST-ID"],
@@ -120,17 +120,17 @@ const table: [string, (c: Any) => unknown, unknown, string[]?][] = [
 
 for (const [name, call, want, calls = []] of table) {
   test("API: " + name, async () => {
-    const api = fresh();
+    const api = openPage();
     let got: unknown;
     consoleOf(() => (got = call(api)));
-    await settled();
+    await runPending();
     assert.deepEqual(got, want);
     assert.deepEqual(did, calls);
   });
 }
 
 test("enablePersonalization: WZRK_EV, WZRK_PR and WZRK_META as CleverTap left them", () => {
-  const api = fresh() as Any;
+  const api = openPage() as Any;
   api.enablePersonalization = true;
   localStorage.setItem("WZRK_EV", '{"Added":[3,1700000000,1700000100]}');
   localStorage.setItem("WZRK_PR", '{"Name":"A"}');
@@ -176,66 +176,66 @@ const said: [string, (c: Any) => unknown, RegExp[]][] = [
 
 for (const [name, call, want] of said) {
   test("console: " + name, async () => {
-    const api = fresh();
+    const api = openPage();
     const lines = consoleOf(() => void call(api));
-    await settled();
+    await runPending();
     assert.equal(lines.length, want.length, lines.join("\n"));
     want.forEach((pattern, i) => assert.ok(pattern.test(lines[i]!), lines[i]));
   });
 }
 
 test("notifications.push: object form, callbacks in order", async () => {
-  const api = fresh();
+  const api = openPage();
   const called: string[] = [];
   const on = (name: string) => () => called.push(name);
   says.answers = ["shown", "accepted"];
   const options = { ...full, okCallback: on("ok"), rejectCallback: on("reject"), subscriptionCallback: on("subscribed") };
   api.notifications.push({ ...options, okButtonColor: "#112233", okButtonAriaLabel: "yes", rejectButtonAriaLabel: "no" });
-  await settled();
+  await runPending();
   assert.deepEqual(did, ["prompt T,B,Y,N,#112233,yes,no,604800"]);
   assert.deepEqual(called, ["ok", "subscribed"]);
   assert.ok(Number(localStorage.getItem("webpush:asked")) > 0, "counted from when it was shown");
 });
 
 test("notifications.push: refused", async () => {
-  const api = fresh();
+  const api = openPage();
   const called: string[] = [];
   says.answers = ["shown", "rejected"];
   says.outcome = "rejected";
   api.notifications.push({ ...full, okCallback: () => called.push("ok"), rejectCallback: () => called.push("reject"), subscriptionCallback: () => called.push("subscribed") });
-  await settled();
+  await runPending();
   assert.deepEqual(called, ["reject"]);
   api.notifications.push({ ...full });
-  await settled();
+  await runPending();
   assert.equal(did.length, 1, "asked again within a week");
 });
 
 test("notifications.push: a browser's refusal after a yes is none of rejectCallback's", async () => {
-  const api = fresh();
+  const api = openPage();
   const called: string[] = [];
   says.answers = ["shown", "accepted", "dismissed"];
   says.outcome = "dismissed";
   api.notifications.push({ ...full, okCallback: () => called.push("ok"), rejectCallback: () => called.push("reject") });
-  await settled();
+  await runPending();
   assert.deepEqual(called, ["ok"]);
 });
 
 test("notifications.push: positional form, skipDialog", async () => {
-  const api = fresh();
+  const api = openPage();
   let subscribed = false;
   api.notifications.push("T", "B", "Y", "N", "#112233", true, 60);
-  await settled();
+  await runPending();
   api.notifications.push({ skipDialog: true, subscriptionCallback: () => (subscribed = true) });
-  await settled();
+  await runPending();
   assert.deepEqual(did, ["subscribe", "subscribe"]);
   assert.ok(subscribed);
 });
 
 test("privacy.push: optOut ends by optOut: false, and by nothing else", async () => {
-  const api = fresh();
+  const api = openPage();
   api.privacy.push({ optOut: true });
   api.notifications.push({ ...full });
-  await settled();
+  await runPending();
   assert.deepEqual(did, ["privacy true", "unsubscribe"]);
   api.privacy.push({ optOut: true });
   assert.deepEqual(did.slice(2), ["unsubscribe"], "told once");
@@ -248,7 +248,7 @@ test("privacy.push: optOut ends by optOut: false, and by nothing else", async ()
 });
 
 test("stub: everything is replayed, in CleverTap's order", async () => {
-  const api = fresh();
+  const api = openPage();
   const stub: Any = {
     notifications: [{ ...full }],
     event: ["A", { x: 1 }, "B"],
@@ -259,7 +259,7 @@ test("stub: everything is replayed, in CleverTap's order", async () => {
     spa: true,
   };
   api.adopt(stub);
-  await settled();
+  await runPending();
   assert.deepEqual(did, ["event A", "event B", "prompt T,B,Y,N,#f28046,604800"]);
   assert.equal(api.spa, true);
   stub.event.push("C");
@@ -267,7 +267,7 @@ test("stub: everything is replayed, in CleverTap's order", async () => {
 });
 
 test("stub: queues are replayed in CleverTap's order: privacy, onUserLogin, event, profile, notifications", async () => {
-  const api = fresh();
+  const api = openPage();
   api.setLogLevel(3);
   const lines = consoleOf(() =>
     api.adopt({
@@ -278,7 +278,7 @@ test("stub: queues are replayed in CleverTap's order: privacy, onUserLogin, even
       privacy: [{ useIP: true }],
     }),
   );
-  await settled();
+  await runPending();
   const order = ["privacy", "onUserLogin", "event E", "profile", "notifications.push"];
   assert.deepEqual(lines.map((line) => order.find((name) => line.includes(": " + name))), order);
 });
@@ -292,29 +292,29 @@ const before: [string, Record<string, unknown>, string[]][] = [
 
 for (const [name, left, want] of before) {
   test("install: a stub on the first page, with " + name, async () => {
-    fresh(left, [{ account: [{ id: "X" }], notifications: [{ ...full }] }]);
-    await settled();
+    openPage(left, [{ account: [{ id: "X" }], notifications: [{ ...full }] }]);
+    await runPending();
     assert.deepEqual(did, want);
     assert.equal(localStorage.getItem("webpush:adopted"), "1");
   });
 }
 
 test("stub: two notifications.push are two calls", async () => {
-  const api = fresh();
+  const api = openPage();
   api.adopt({ notifications: [{ skipDialog: true }, { skipDialog: true }] });
-  await settled();
+  await runPending();
   assert.deepEqual(did, ["subscribe", "subscribe"]);
 });
 
 test("stub: account.push with id, region, domain and token", () => {
-  fresh();
+  openPage();
   const api = new CleverTap(bare);
   api.adopt({ account: [{ id: "X" }, "eu1", "example.com", "token"], enablePersonalization: true, dismissSpamControl: false });
   assert.deepEqual([api.getAccountID(), api.enablePersonalization, api.dismissSpamControl], ["X", true, false]);
 });
 
 test("setLogLevel: level 3 sets WZRK_D, every other one deletes it", () => {
-  const api = fresh();
+  const api = openPage();
   for (const level of [0, 1, 2, 4]) {
     api.setLogLevel(3);
     assert.equal(sessionStorage.getItem("WZRK_D"), "");
@@ -324,7 +324,7 @@ test("setLogLevel: level 3 sets WZRK_D, every other one deletes it", () => {
 });
 
 test("stub: waits for an account, which may be on the stub", async () => {
-  fresh();
+  openPage();
   const sdk = { ...bare, event: (name: string) => did.push("event " + name) } as unknown as SDK;
   const api = new CleverTap(sdk);
   api.adopt({ event: ["early"] });
@@ -335,7 +335,7 @@ test("stub: waits for an account, which may be on the stub", async () => {
 
 test("stub of our own: calls in their order, and from then on at once", () => {
   const calls: Call[] = [[["init"], ["X"]], [["event", "push"], ["A", { x: 1 }]], [["logout"], []], [["toJSON"], []], [["no", "such"], []], [["event", "push"], ["B"]]];
-  const api = fresh({}, [{}], calls);
+  const api = openPage({}, [{}], calls);
   assert.deepEqual(did, ["event A", "logout", "event B"]);
   assert.equal(api.getAccountID(), "X");
   calls.push([["event", "push"], ["C"]]);
@@ -343,7 +343,7 @@ test("stub of our own: calls in their order, and from then on at once", () => {
 });
 
 test("stub: what is set on a reference is set on the API", () => {
-  const api = fresh();
+  const api = openPage();
   const stub: Any = { event: [] };
   api.adopt(stub);
   stub.enablePersonalization = true;
@@ -354,7 +354,7 @@ test("stub: what is set on a reference is set on the API", () => {
 });
 
 test("account: without an id for those who read it", () => {
-  assert.equal((fresh() as Any).account?.[0].id, undefined);
+  assert.equal((openPage() as Any).account?.[0].id, undefined);
 });
 
 for (const [name, call, want] of [
@@ -365,7 +365,7 @@ for (const [name, call, want] of [
   ["the first one stays", (c: Any) => (c.onUserLogin.push({ Site: { Identity: 1, CustomCTID: "A" } }), c.init("X", "", "", "", { customId: "B" })), "_w_a"],
 ] as [string, (c: Any) => unknown, unknown][]) {
   test("customId: " + name, () => {
-    fresh();
+    openPage();
     const api = new CleverTap({ ...bare, record: () => true } as unknown as SDK) as Any;
     consoleOf(() => void call(api));
     assert.equal(api.getCleverTapID(), want);
@@ -373,7 +373,7 @@ for (const [name, call, want] of [
 }
 
 test("init: a page in CleverTap's preview stays silent", () => {
-  fresh();
+  openPage();
   define({ location: new URL("https://shop.example/?e=x&wzrk_ex=0") });
   const api = new CleverTap(bare);
   api.init("X");
@@ -384,7 +384,7 @@ test("init: a page in CleverTap's preview stays silent", () => {
 const own = ["log", "accountId", "prompting", "config", "waiting", "sdk", "people", "responses", "adopt", "call"];
 
 test("CLEVERTAP.md has a row for every member", () => {
-  const api = fresh() as Any;
+  const api = openPage() as Any;
   const rows = new Set([...readFileSync("../CLEVERTAP.md", "utf8").matchAll(/^\| (.*?) \|/gm)].flatMap(([, names]) => [...names!.matchAll(/`(.+?)`/g)].map(([, name]) => name!.replace(/^\$\w+_WR\./, ""))));
   const missing = ["init", "setLogLevel", "getAccountID", "logout", "clear", "pageChanged", "domainSpecification", "notificationCallback", "popupCallback", ...Object.keys(api.responses)];
   for (const [name, value] of Object.entries(api)) {

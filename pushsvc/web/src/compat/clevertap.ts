@@ -58,12 +58,12 @@ export class CleverTap {
   readonly account = { 0: {}, push: (...args: unknown[]) => this.setAccount(args) };
   readonly event = {
     push: (...args: unknown[]) => this.pushEvents(args),
-    getDetails: (name: string) => this.personal(() => this.people.details(name)),
-    getEventDetails: (name: string) => this.personal(() => this.people.details(name)),
+    getDetails: (name: string) => this.ifPersonalized(() => this.people.details(name)),
+    getEventDetails: (name: string) => this.ifPersonalized(() => this.people.details(name)),
   };
   readonly profile: Record<string, unknown> = {
     push: (...args: unknown[]) => this.pushProfiles("profile", args),
-    getAttribute: (name: string) => this.personal(() => this.people.attribute(name)),
+    getAttribute: (name: string) => this.ifPersonalized(() => this.people.attribute(name)),
   };
   readonly onUserLogin = {
     push: (...args: unknown[]) => this.pushProfiles("onUserLogin", args),
@@ -77,12 +77,12 @@ export class CleverTap {
     enable: (...args: unknown[]) => this.notifications.push(...args),
   };
   readonly user = {
-    getTotalVisits: () => this.personal(() => this.people.visits()),
-    getLastVisit: () => this.personal(() => this.people.lastVisit()),
+    getTotalVisits: () => this.ifPersonalized(() => this.people.visits()),
+    getLastVisit: () => this.ifPersonalized(() => this.people.lastVisit()),
   };
   readonly session = {
-    getTimeElapsed: () => this.personal(() => this.people.elapsed()),
-    getPageCount: () => this.personal(() => this.people.pages()),
+    getTimeElapsed: () => this.ifPersonalized(() => this.people.elapsed()),
+    getPageCount: () => this.ifPersonalized(() => this.people.pages()),
   };
   /** `$WZRK_WR`, which custom pop-ups call. */
   readonly responses: Record<string, unknown> = {
@@ -103,23 +103,23 @@ export class CleverTap {
     for (const name of Object.keys(operators)) {
       this[name] = this.profile[name] = (key: unknown, value: unknown) => this.operate(name, key, value);
     }
-    const viewed = (of?: NotificationDetails) => sdk.raise("viewed", of);
-    const clicked = (of?: NotificationDetails) => sdk.raise("clicked", of);
+    const viewed = (details?: NotificationDetails) => sdk.raise("viewed", details);
+    const clicked = (details?: NotificationDetails) => sdk.raise("clicked", details);
     this.raiseNotificationViewed = this.renderNotificationViewed = viewed;
     this.raiseNotificationClicked = this.renderNotificationClicked = this.raisePopupNotificationClicked = clicked;
-    for (const name of ["setOffline", "delayEvents"]) this[name] = (hold: unknown) => this.hold(name, hold);
+    for (const name of ["setOffline", "delayEvents"]) this[name] = (hold: unknown) => this.setHeld(name, hold);
     for (const name of ["notificationCallback", "popupCallback"] as const) {
       Object.defineProperty(this, name, { get: () => sdk[name], set: (callback) => (sdk[name] = callback) });
     }
   }
 
-  init = (id?: string, ...rest: unknown[]): void => {
+  init = (id?: string, _region?: unknown, _domain?: unknown, _token?: unknown, config?: unknown): void => {
     if (this.accountId) return;
     const query = new URLSearchParams(location.search);
     if (query.has("e") && query.get("wzrk_ex") === "0") return;
     if (!id) return this.log.error("Incorrect embed script.");
     this.accountId = String(id);
-    this.setCustomId((rest[3] as Config | undefined)?.customId || this.config?.customId);
+    this.setCustomId((config as Config | undefined)?.customId || this.config?.customId);
     for (const stub of this.waiting.splice(0)) this.replay(stub);
   };
 
@@ -148,10 +148,10 @@ export class CleverTap {
   private setCustomId(id: unknown): void {
     if (!id || (this.getCleverTapID as () => unknown)()) return;
     if (typeof id !== "string") return this.log.error("ID must be a string.");
-    if (!this.people.named(id)) this.log.error("Invalid customId");
+    if (!this.people.recordAlias(id)) this.log.error("Invalid customId");
   }
 
-  private hold(name: string, hold: unknown): void {
+  private setHeld(name: string, hold: unknown): void {
     if (typeof hold !== "boolean") return this.log.error(`${name} should be called with a value of type boolean`);
     this.sdk.queue.held = hold;
     if (!hold) this.sdk.send();
@@ -190,9 +190,9 @@ export class CleverTap {
   }
 
   private setAccount(args: unknown[]): void {
-    const [account, ...rest] = args;
+    const [account, ...options] = args;
     const id = (account as { id?: unknown } | undefined)?.id;
-    if (id) this.init(String(id), ...rest);
+    if (id) this.init(String(id), ...options);
   }
 
   private pushEvents(args: unknown[]): number {
@@ -201,8 +201,8 @@ export class CleverTap {
       const name = eventName(given, this.log);
       if (name === undefined) continue;
       const kept = name === "Charged" ? charge(props, this.log) : properties(props, this.log);
-      if (!kept || (name === "Charged" && !this.newCharge(props["Charged ID"]))) continue;
-      this.say("event " + name, kept, this.people.event(name, kept));
+      if (!kept || (name === "Charged" && !this.isNewCharge(props["Charged ID"]))) continue;
+      this.logRecorded("event " + name, kept, this.people.event(name, kept));
     }
     return 0;
   }
@@ -214,11 +214,11 @@ export class CleverTap {
       const attributes = attributesOf(given);
       if (!attributes || !Object.keys(attributes).length) this.log.error("Profile object is in incorrect format");
       else {
-        const { CustomCTID: id, ...rest } = attributes;
-        const kept = profile(login ? rest : attributes, this.log);
+        const { CustomCTID: id, ...others } = attributes;
+        const kept = profile(login ? others : attributes, this.log);
         kept.tz ??= String(new Date()).match(/[A-Z]+[+-]\d+/)?.[0]; // GMT+0530
-        this.say(method, kept, login ? this.people.login(kept, given.signature) : this.people.set(kept));
-        if (login && id && !this.people.named(id)) this.log.error("Invalid CustomCTID");
+        this.logRecorded(method, kept, login ? this.people.login(kept, given.signature) : this.people.set(kept));
+        if (login && id && !this.people.recordAlias(id)) this.log.error("Invalid CustomCTID");
       }
     }
     return 0;
@@ -226,12 +226,12 @@ export class CleverTap {
 
   private operate(method: string, key: unknown, value: unknown): void {
     for (const [name, change] of Object.entries(operation(method, key, value, this.log) ?? {})) {
-      this.say("profile." + method, { [name]: change }, this.people.operate(name, change as Record<string, unknown>));
+      this.logRecorded("profile." + method, { [name]: change }, this.people.operate(name, change as Record<string, unknown>));
     }
   }
 
   /** Reports whether the sale is new. A sale that was recorded before is dropped. */
-  private newCharge(id: unknown): boolean {
+  private isNewCharge(id: unknown): boolean {
     if (typeof id !== "string" && typeof id !== "number") return true;
     id = String(id).trim();
     if (local.get("charged") === id || String(read("WZRK_CHARGED_ID")).trim() === id) {
@@ -242,12 +242,12 @@ export class CleverTap {
     return true;
   }
 
-  private personal<T>(value: () => T): T | undefined {
+  private ifPersonalized<T>(value: () => T): T | undefined {
     return this.enablePersonalization ? value() : undefined;
   }
 
   /** Logs the names of the properties, never the values: they are the visitor's. */
-  private say(what: string, props: Record<string, unknown>, taken: boolean): void {
+  private logRecorded(what: string, props: Record<string, unknown>, taken: boolean): void {
     this.log.debug(`${what} (${Object.keys(props).join(", ")}): ${taken ? "recorded" : "dropped"}`);
   }
 

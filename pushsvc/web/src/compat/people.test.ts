@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { ProfileOp } from "../shared/entries";
-import { type Any, entries, fresh, says, settled } from "../testing/clevertap";
+import { type Any, entries, openPage, says, runPending } from "../testing/clevertap";
 import { consoleOf, define } from "../testing/page";
 import { counted, operated, sumOf } from "./people";
 
@@ -80,15 +80,15 @@ const recorded: [string, (c: Any) => unknown, unknown[]][] = [
 
 for (const [name, call, want] of recorded) {
   test("recorded: " + name, async () => {
-    const api = fresh();
+    const api = openPage();
     consoleOf(() => void call(api));
-    await settled();
+    await runPending();
     assert.deepEqual(entries, want);
   });
 }
 
 test("getLocation: the browser is asked once in a day", () => {
-  const api = fresh() as Any;
+  const api = openPage() as Any;
   let asked = 0;
   const geolocation = { getCurrentPosition: (done: (at: unknown) => void) => (asked++, done({ coords: { latitude: 1.5, longitude: 2.5 } })) };
   define({ navigator: { serviceWorker: {}, geolocation } });
@@ -99,7 +99,7 @@ test("getLocation: the browser is asked once in a day", () => {
 });
 
 test("getters: what was pushed here, on top of what CleverTap knew", () => {
-  const api = fresh() as Any;
+  const api = openPage() as Any;
   api.enablePersonalization = true;
   localStorage.setItem("WZRK_EV", '{"Added":[3,1700000000,1700000100]}');
   localStorage.setItem("WZRK_PR", '{"Name":"A","Score":3}');
@@ -115,7 +115,7 @@ test("getters: what was pushed here, on top of what CleverTap knew", () => {
 });
 
 test("getters: somebody else's are not given", () => {
-  const api = fresh() as Any;
+  const api = openPage() as Any;
   api.enablePersonalization = true;
   localStorage.setItem("WZRK_EV", '{"Added":[3,1700000000,1700000100]}');
   api.onUserLogin.push({ Site: { Identity: "1", Name: "A" } });
@@ -128,7 +128,7 @@ test("getters: somebody else's are not given", () => {
 });
 
 test("getters: nothing is counted of what is not recorded", () => {
-  const api = fresh() as Any;
+  const api = openPage() as Any;
   api.enablePersonalization = true;
   says.taken = false;
   api.event.push("Added");

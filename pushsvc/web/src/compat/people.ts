@@ -16,7 +16,7 @@ type Count = [count: number, first: number, last: number];
 
 type Values = Record<string, unknown>;
 
-const kept = <T>(name: "ev" | "pr"): Record<string, T> => {
+const stored = <T>(name: "ev" | "pr"): Record<string, T> => {
   try {
     return JSON.parse(local.get(name)) ?? {};
   } catch {
@@ -43,9 +43,9 @@ export function sumOf(theirs: Count | undefined, ours: Count | undefined): Count
 /** Returns the profile as the server has it after an operation. It leaves paths into nested
  * values to the server. */
 export function operated(values: Values, { op, key, value }: ProfileOp): Values {
-  const { [key]: before, ...rest } = values;
+  const { [key]: before, ...others } = values;
   const list = (some: unknown): unknown[] => (some == null ? [] : [some].flat());
-  if (op === "delete") return rest;
+  if (op === "delete") return others;
   if (op === "incr" || op === "decr") {
     if (before !== undefined && typeof before !== "number") return values;
     return { ...values, [key]: (before ?? 0) + (op === "incr" ? 1 : -1) * Number(value) };
@@ -53,7 +53,7 @@ export function operated(values: Values, { op, key, value }: ProfileOp): Values 
   const given = list(value);
   if (op === "set") return { ...values, [key]: given };
   if (op === "add") return { ...values, [key]: [...new Set([...list(before), ...given])] };
-  return before === undefined ? values : { ...values, [key]: list(before).filter((one) => !given.includes(one)) };
+  return before === undefined ? values : { ...values, [key]: list(before).filter((item) => !given.includes(item)) };
 }
 
 /** The identities in a profile, in CleverTap's order. */
@@ -75,18 +75,18 @@ export class People {
   /** Reports whether the event was recorded. */
   event(name: string, props: Values): boolean {
     if (!this.sdk.event(name, props)) return false;
-    local.set("ev", JSON.stringify(counted(kept<Count>("ev"), name, Math.round(Date.now() / 1000))));
+    local.set("ev", JSON.stringify(counted(stored<Count>("ev"), name, Math.round(Date.now() / 1000))));
     return true;
   }
 
   set(profile: Values): boolean {
-    return this.profile({ set: profile }, { ...kept("pr"), ...profile });
+    return this.profile({ set: profile }, { ...stored("pr"), ...profile });
   }
 
   operate(key: string, operation: Values): boolean {
     const [name, value] = Object.entries(operation)[0]!;
     const op = { op: name.slice(1) as ProfileOp["op"], key, ...(name !== "$delete" && { value: value as Value }) };
-    return this.profile({ ops: [op] }, /[.[]/.test(key) ? kept("pr") : operated({ ...(read("WZRK_PR") as Values), ...kept("pr") }, op));
+    return this.profile({ ops: [op] }, /[.[]/.test(key) ? stored("pr") : operated({ ...(read("WZRK_PR") as Values), ...stored("pr") }, op));
   }
 
   private profile(change: { set?: Values; ops?: ProfileOp[] }, after: Values): boolean {
@@ -110,13 +110,13 @@ export class People {
     if (local.get("who") && local.get("who") !== who) this.forget();
     local.set("who", who);
     local.set("login", login);
-    local.set("pr", JSON.stringify({ ...kept("pr"), ...profile }));
+    local.set("pr", JSON.stringify({ ...stored("pr"), ...profile }));
     return true;
   }
 
   /** Records the site's own id of this browser, which becomes an alias of whoever is logged
    * in. Returns false for an id that CleverTap does not accept. */
-  named(id: unknown): boolean {
+  recordAlias(id: unknown): boolean {
     const name = "_w_" + String(id).toLowerCase();
     if (!/^_w_[a-z0-9()!:@$_-]{1,64}$/.test(name)) return false;
     if (local.get("cid") !== name && this.sdk.record({ type: "adopt", device: name })) local.set("cid", name);
@@ -137,12 +137,12 @@ export class People {
 
   details(name: string): { firstTime: Date; lastTime: Date; count: number } | undefined {
     const theirs = this.theirs<Record<string, Count>>("WZRK_EV");
-    const [count, first, last] = sumOf(theirs?.[name], kept<Count>("ev")[name]) ?? [];
+    const [count, first, last] = sumOf(theirs?.[name], stored<Count>("ev")[name]) ?? [];
     return count && first && last ? { firstTime: new Date(first * 1000), lastTime: new Date(last * 1000), count } : undefined;
   }
 
   attribute(name: string): unknown {
-    return { ...this.theirs<Values>("WZRK_PR"), ...kept("pr") }[name];
+    return { ...this.theirs<Values>("WZRK_PR"), ...stored("pr") }[name];
   }
 
   private theirs<T>(name: string): T | undefined {
@@ -169,8 +169,8 @@ export class People {
   pageSeen(): void {
     this.sdk.continueVisit();
     const start = this.start();
-    const [of, pages] = local.get("pages").split(" ");
-    local.set("pages", start + " " + (of === start ? Number(pages) + 1 : 1));
+    const [visit, pages] = local.get("pages").split(" ");
+    local.set("pages", start + " " + (visit === start ? Number(pages) + 1 : 1));
   }
 
   private start(): string {

@@ -43,15 +43,15 @@ const list = (value: unknown): Values[] => (Array.isArray(value) ? value.filter(
 const text = (value: unknown) => (value == null ? undefined : String(value));
 
 /** Returns a date as attributes have it, `$D_yyyymmdd`; undefined if there is no such day. */
-function day(year?: string, month?: string, of?: string): string | undefined {
-  const date = new Date(`${year}-${month}-${of}T00:00Z`);
-  return isNaN(+date) || date.getUTCDate() !== Number(of) ? undefined : "$D_" + year + month + of;
+function day(year?: string, month?: string, dayOfMonth?: string): string | undefined {
+  const date = new Date(`${year}-${month}-${dayOfMonth}T00:00Z`);
+  return isNaN(+date) || date.getUTCDate() !== Number(dayOfMonth) ? undefined : "$D_" + year + month + dayOfMonth;
 }
 
 /** Converts a profile from Facebook. */
 function facebook(user: Values): Values {
   const schools = list(user.education).map(({ type }) => type);
-  const [month, of, year] = String(user.birthday).split("/");
+  const [month, dayOfMonth, year] = String(user.birthday).split("/");
   return {
     Name: user.name,
     FBID: text(user.id),
@@ -60,7 +60,7 @@ function facebook(user: Values): Values {
     Married: user.relationship_status == null ? undefined : user.relationship_status === "Married" ? "Y" : "N",
     Employed: (user.work as { length?: number } | null | undefined)?.length ? "Y" : "N",
     Email: user.email,
-    DOB: day(year, month, of),
+    DOB: day(year, month, dayOfMonth),
   };
 }
 
@@ -72,7 +72,7 @@ function google(user: Values): Values {
     GPID: text(user.id),
     Gender: { male: "M", female: "F", other: "O" }[user.gender as string],
     Photo: isObject(image) && image.isDefault === false ? String(image.url).split("?sz")[0] : undefined,
-    Email: list(user.emails).filter((one) => one.type === "account").pop()?.value,
+    Email: list(user.emails).filter(({ type }) => type === "account").pop()?.value,
     Employed: organizations == null ? undefined : list(organizations).some(({ type }) => type === "work") ? "Y" : "N",
     DOB: day(...String(user.birthday).split("-")),
     Married: status == null ? undefined : status === "married" ? "Y" : "N",
@@ -96,8 +96,8 @@ export function attributesOf(given: Values): Values | undefined {
 /** Returns the attributes to keep. It drops wrong attributes one by one. Attributes without
  * a fixed meaning follow the rules of event properties. */
 export function profile(given: Record<string, unknown>, log: Log): Record<string, unknown> {
-  const { _custom: custom, ...rest } = given;
-  given = isObject(custom) ? { ...rest, ...custom } : given;
+  const { _custom: custom, ...others } = given;
+  given = isObject(custom) ? { ...others, ...custom } : given;
   const kept = properties(given, log);
   for (const name of restricted) {
     if (typeof kept[name] !== "object") continue;
@@ -137,8 +137,8 @@ export function operation(method: string, key: unknown, given: unknown, log: Log
   const name = key.slice(0, 1024);
   if (operator === "$delete") return { [name]: { $delete: true } };
   if (/cr$/.test(operator)) {
-    const by = typeof given === "number" && given > 0 && isFinite(given);
-    return by ? { [name]: { [operator]: given } } : wrong("a key and a number greater than zero");
+    const valid = typeof given === "number" && given > 0 && isFinite(given);
+    return valid ? { [name]: { [operator]: given } } : wrong("a key and a number greater than zero");
   }
   if (/Values/.test(method) !== Array.isArray(given)) {
     return wrong("a key and " + (Array.isArray(given) ? "one value" : "a list of values"));

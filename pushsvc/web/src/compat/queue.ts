@@ -34,12 +34,12 @@ export function splitPrompts(queue: unknown[]): unknown[][] {
     const end = call.findIndex(isObject);
     if (end > 0) call.length = end;
     i += call.length;
-    const rest: ((value: unknown) => boolean)[] = [
+    const optional: ((value: unknown) => boolean)[] = [
       (value) => value == null || (typeof value === "string" && value.startsWith("#")),
       (value) => value == null || typeof value === "boolean",
       (value) => value == null || typeof value === "number",
     ];
-    for (const fits of rest) {
+    for (const fits of optional) {
       if (call.length < 4 || i >= queue.length || !fits(queue[i])) break;
       call.push(queue[i++]);
     }

@@ -30,7 +30,7 @@ interface Reading {
   log: Log;
   names: number;
   /** Codes of the errors that were logged already. */
-  told: Set<number>;
+  logged: Set<number>;
 }
 
 /** Reports whether a value is an object other than a list or a date. */
@@ -45,12 +45,12 @@ export const unboxed = (value: unknown): unknown =>
  * its lengths, dates as $D_<seconds>, nothing empty, and nested no further than its limits
  * (541 to 545). JSON can always express them. */
 export function properties(given: Record<string, unknown>, log: Log): Record<string, unknown> {
-  return members(given, { log, names: 0, told: new Set() }, 0, "", 543);
+  return members(given, { log, names: 0, logged: new Set() }, 0, "", 543);
 }
 
 function exceeded(reading: Reading, what: string, count: string, limit: number, code: number): void {
-  if (!reading.told.has(code)) reading.log.error(`Event data exceeded maximum ${what}. ${count}, Limit: ${limit}`, code);
-  reading.told.add(code);
+  if (!reading.logged.has(code)) reading.log.error(`Event data exceeded maximum ${what}. ${count}, Limit: ${limit}`, code);
+  reading.logged.add(code);
 }
 
 function members(
@@ -127,13 +127,13 @@ export function plain(value: unknown, log: Log): unknown {
 /** Returns the properties of a Charged event as they are kept, undefined if it is dropped.
  * Only Items may be nested: it is a list of flat objects. */
 export function charge(given: Record<string, unknown>, log: Log): Record<string, unknown> | undefined {
-  const { Items: items = [], ...rest } = given;
+  const { Items: items = [], ...others } = given;
   const flat = (value: unknown): value is Record<string, unknown> =>
     isObject(value) && !Object.values(value).some((member) => isObject(unboxed(member)) || Array.isArray(member));
-  if (!Array.isArray(items) || !items.every(flat) || !flat(rest)) {
+  if (!Array.isArray(items) || !items.every(flat) || !flat(others)) {
     return void log.error("Charged event structure invalid; it was dropped", 511);
   }
   if (items.length > 50) log.error("Charged Items exceed 50 limit; the rest was dropped", 522);
-  const kept = properties(rest, log);
+  const kept = properties(others, log);
   return items.length ? { ...kept, Items: items.slice(0, 50).map((item) => properties(item, log)) } : kept;
 }

@@ -33,9 +33,9 @@ export interface Known {
 /** The texts in a list or a single value, limited in length and number. */
 const texts = (value: unknown): string[] =>
   (Array.isArray(value) ? value : [value])
-    .filter((one) => typeof one === "string" || typeof one === "number")
+    .filter((item) => typeof item === "string" || typeof item === "number")
     .map(String)
-    .filter((one) => one && one.length <= 256)
+    .filter((text) => text && text.length <= 256)
     .slice(0, 100);
 
 const member = (value: unknown, name: string): unknown => (value as Record<string, unknown> | null | undefined)?.[name];

@@ -25,10 +25,10 @@ export function watchClicks({ begin, end }: { begin(): void; end(click: Click | 
       const c2a = inner.closest(tracked);
       const found = c2a ?? inner.closest(clickable) ?? path.find((node) => listening.has(node) || (node as HTMLElement).onclick);
       const link = inner.closest<HTMLAnchorElement>("a[href], area[href]");
-      let over = false;
+      let finished = false;
       const finish = () => {
-        if (over) return;
-        over = true;
+        if (finished) return;
+        finished = true;
         const url = link && !event.defaultPrevented ? follow(event, link) : undefined;
         // After the click's default action, for instance a form's submit.
         setTimeout(() => end(found ? describe(found, url, link?.target) : undefined, !!c2a || !!url));
@@ -80,11 +80,11 @@ function describe(node: Element, url: string | undefined, target = ""): Click {
 function listeners(): WeakSet<EventTarget> {
   const listening = new WeakSet<EventTarget>();
   const original = EventTarget.prototype.addEventListener;
-  EventTarget.prototype.addEventListener = function (this: EventTarget, type: string, ...rest: [EventListenerOrEventListenerObject | null]) {
+  EventTarget.prototype.addEventListener = function (this: EventTarget, type: string, ...others: [EventListenerOrEventListenerObject | null]) {
     // Delegation, as by jQuery, listens on the whole document and so does not tell which
     // element is clickable.
     if (type === "click" && this instanceof Element && this !== document.documentElement && this !== document.body) listening.add(this);
-    original.call(this ?? window, type, ...rest);
+    original.call(this ?? window, type, ...others);
   };
   return listening;
 }

@@ -11,8 +11,8 @@ export class Emitter {
 
   off(event: string, listener?: Listener): void {
     for (let i = this.listeners.length; i--; ) {
-      const [name, one] = this.listeners[i]!;
-      if (name === event && (!listener || one === listener)) this.listeners.splice(i, 1);
+      const [name, known] = this.listeners[i]!;
+      if (name === event && (!listener || known === listener)) this.listeners.splice(i, 1);
     }
   }
 

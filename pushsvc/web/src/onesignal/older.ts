@@ -11,7 +11,7 @@ import { permission, subscription, supported } from "./state";
 export interface Acts {
   ask(native: boolean, options?: unknown): Promise<void>;
   opt(wanted: boolean): Promise<void>;
-  heard(event: string): void;
+  startListening(event: string): void;
   login(who: unknown, hash: unknown): Promise<void>;
   logout(): Promise<void>;
   consent(given: unknown): Promise<void>;
@@ -43,7 +43,7 @@ export function older(emitter: Emitter, person: Person, acts: Acts) {
   const listen = (once: boolean) =>
     function (this: unknown, event: string, listener: Listener) {
       emitter.on(event, listener, once);
-      acts.heard(event);
+      acts.startListening(event);
       return this;
     };
   return {
@@ -98,7 +98,7 @@ export function older(emitter: Emitter, person: Person, acts: Acts) {
     sendSelfNotification: accepted,
     async addListenerForNotificationOpened(listener?: Listener): Promise<void> {
       if (listener) emitter.on("notificationClick", listener, true);
-      acts.heard("notificationClick");
+      acts.startListening("notificationClick");
     },
     log: { setLevel: nothing, trace: nothing, debug: nothing, info: nothing, warn: nothing, error: nothing },
   };

@@ -11,10 +11,10 @@ import { keep } from "./storage";
 import { listen } from "./worker";
 
 /** The functions by which a namespace of the API takes listeners. */
-const listeners = (emitter: Emitter, heard?: (event: string) => void) => ({
+const listeners = (emitter: Emitter, startListening?: (event: string) => void) => ({
   addEventListener(event: string, listener: Listener): void {
     emitter.on(event, listener);
-    heard?.(event);
+    startListening?.(event);
   },
   removeEventListener: (event: string, listener: Listener): void => emitter.off(event, listener),
 });
@@ -61,7 +61,7 @@ export class OneSignal {
     setDefaultTitle: async (_title?: unknown) => {},
     isPushSupported: supported,
     requestPermission: () => this.ask(true).then(() => permission() === "granted"),
-    ...listeners(this.emitter, (event) => this.heard(event)),
+    ...listeners(this.emitter, (event) => this.startListening(event)),
   };
 
   readonly Session = {
@@ -73,12 +73,12 @@ export class OneSignal {
   readonly Debug = { setLogLevel: (_level?: unknown) => {} };
 
   constructor(private readonly sdk: SDK) {
-    this.name();
+    this.giveSubscriptionId();
     this.subscriptionBefore = subscription();
     const acts = {
       ask: (native: boolean, options?: unknown) => this.ask(native, options),
       opt: (wanted: boolean) => this.opt(wanted),
-      heard: (event: string) => this.heard(event),
+      startListening: (event: string) => this.startListening(event),
       login: (who: unknown, hash: unknown) => this.login(who, hash),
       logout: () => this.logout(),
       consent: (given: unknown) => this.setConsentGiven(given),
@@ -124,7 +124,7 @@ export class OneSignal {
       removeTag: (key: unknown) => void person.untag([key]),
       removeTags: (keys: unknown) => void person.untag(keys),
       getTags: () => person.tags(),
-      setLanguage: (language: unknown) => person.speak(language),
+      setLanguage: (language: unknown) => person.setLanguage(language),
       getLanguage: () => person.language(),
       trackEvent: (name: unknown, properties?: unknown) => person.event(name, properties),
       ...listeners(this.users),
@@ -137,7 +137,7 @@ export class OneSignal {
     this.options = options ?? {};
     const { requiresUserPrivacyConsent } = this.options as { requiresUserPrivacyConsent?: unknown };
     if (requiresUserPrivacyConsent) keep(local, { required: true });
-    this.consented();
+    this.applyConsent();
     this.emitter.emit("initialize");
     this.emitter.emit("register");
   }
@@ -167,16 +167,16 @@ export class OneSignal {
 
   async setConsentRequired(required?: unknown): Promise<void> {
     keep(local, { required: !!required });
-    this.consented();
+    this.applyConsent();
   }
 
   async setConsentGiven(given?: unknown): Promise<void> {
     keep(local, { given: !!given });
-    this.consented();
+    this.applyConsent();
   }
 
   /** Does what the visitor's consent, or its absence, requires. */
-  private consented(): void {
+  private applyConsent(): void {
     if (blocked()) return this.block();
     if (this.sdk.queue.held) {
       this.sdk.queue.held = false;
@@ -184,15 +184,15 @@ export class OneSignal {
     }
     // The site's settings win over the page's.
     const site = Object.fromEntries(Object.entries(this.site).filter(([, value]) => value));
-    this.when({ ...promptTexts(this.options), ...promptPlan(this.options), ...site });
+    this.setPrompt({ ...promptTexts(this.options), ...promptPlan(this.options), ...site });
   }
 
   private block(): void {
     this.sdk.queue.held = true;
-    this.when({ ...this.site, after: { manual: true } });
+    this.setPrompt({ ...this.site, after: { manual: true } });
   }
 
-  private when(prompt: PromptConfig): void {
+  private setPrompt(prompt: PromptConfig): void {
     this.sdk.config.prompt = prompt;
     this.sdk.decideAgain();
   }
@@ -209,7 +209,7 @@ export class OneSignal {
       if (permission() === "default") this.emitter.emit("permissionPromptDisplay");
       await this.sdk.subscribe();
     } else await this.sdk.prompt({ ...promptTexts(this.options), ...(forced(options) && { force: true }) });
-    this.look();
+    this.emitChanges();
   }
 
   /** Subscribes or unsubscribes, as the visitor wants. */
@@ -218,23 +218,23 @@ export class OneSignal {
     else if (blocked()) return;
     else if (permission() === "granted" || (navigator.userActivation?.isActive ?? true)) await this.sdk.subscribe();
     else await this.sdk.prompt({ ...promptTexts(this.options), force: true });
-    this.look();
+    this.emitChanges();
   }
 
   /* The listeners' events. */
 
   private watch(): void {
-    const said: [Parameters<SDK["on"]>[0], string[]][] = [
+    const mapped: [Parameters<SDK["on"]>[0], string[]][] = [
       ["shown", ["slidedownShown", "popoverShown"]],
       ["accepted", ["slidedownAllowClick", "popoverAllowClick", "slidedownClosed", "popoverClosed"]],
       ["rejected", ["slidedownCancelClick", "popoverCancelClick", "slidedownClosed", "popoverClosed"]],
       ["dismissed", ["slidedownClosed", "popoverClosed"]],
     ];
-    for (const [event, names] of said) this.sdk.on(event, () => names.forEach((name) => this.emitter.emit(name, true)));
+    for (const [event, names] of mapped) this.sdk.on(event, () => names.forEach((name) => this.emitter.emit(name, true)));
     this.sdk.on("accepted", () => {
       if (permission() === "default") this.emitter.emit("permissionPromptDisplay");
     });
-    const look = () => this.look();
+    const look = () => this.emitChanges();
     for (const event of ["denied", "dismissed", "subscribed", "unsubscribed"] as const) this.sdk.on(event, look);
     navigator.permissions?.query({ name: "notifications" }).then(
       (status) => status.addEventListener("change", look),
@@ -243,19 +243,19 @@ export class OneSignal {
     addEventListener("focus", look);
   }
 
-  private name(): void {
-    if (local.get("sub")) this.person.named();
+  private giveSubscriptionId(): void {
+    if (local.get("sub")) this.person.giveId();
   }
 
   /** Emits what has changed since the last call. */
-  private look(): void {
+  private emitChanges(): void {
     const now = permission();
     if (now !== this.permissionBefore) {
       this.permissionBefore = now;
       this.emitter.emit("permissionChange", now === "granted");
       this.emitter.emit("notificationPermissionChange", { to: now });
     }
-    this.name();
+    this.giveSubscriptionId();
     const [previous, current] = [this.subscriptionBefore, subscription()];
     if (JSON.stringify(previous) === JSON.stringify(current)) return;
     this.subscriptionBefore = current;
@@ -265,7 +265,7 @@ export class OneSignal {
 
   /** Asks the worker for its events once the page listens for one, and for a click that has
    * opened this page. */
-  private heard(event: string): void {
+  private startListening(event: string): void {
     if (this.listening || !fromWorker.test(event)) return;
     this.listening = true;
     listen(this.sdk.config, (message) => {

@@ -12,7 +12,7 @@ export interface Current {
   externalId: string | undefined;
 }
 
-const filled = (value: unknown): string => (typeof value === "string" || typeof value === "number" ? String(value) : "");
+const textOf = (value: unknown): string => (typeof value === "string" || typeof value === "number" ? String(value) : "");
 
 export class Person {
   constructor(
@@ -27,11 +27,11 @@ export class Person {
 
   /** Sites call it on every page: an unchanged login is recorded once in a visit. */
   login(id: unknown, token: unknown): void {
-    const externalId = filled(id);
+    const externalId = textOf(id);
     if (!externalId) return this.warn("login: the external id is missing");
     const before = kept(local);
     const visit = externalId + " " + local.get("visit").split(" ")[0];
-    const signature = /^[\da-f]{64}$/i.test(filled(token)) ? filled(token) : undefined;
+    const signature = /^[\da-f]{64}$/i.test(textOf(token)) ? textOf(token) : undefined;
     if (local.get("oslogin") !== visit) this.sdk.login({ identity: externalId, ...(signature && { signature }) });
     local.set("oslogin", visit);
     if (before.externalId === externalId) return;
@@ -50,7 +50,7 @@ export class Person {
   }
 
   /** Gives the subscription the id that pages and the site's server use. */
-  named(): void {
+  giveId(): void {
     if (kept(local).id) return;
     const id = crypto.randomUUID();
     keep(local, { id, onesignalId: kept(local).onesignalId ?? crypto.randomUUID() });
@@ -60,7 +60,7 @@ export class Person {
   alias(aliases: unknown): void {
     if (typeof aliases !== "object" || !aliases) return this.warn("addAliases: takes an object");
     for (const [label, id] of Object.entries(aliases)) {
-      if (filled(id)) this.sdk.record({ type: "adopt", device: label + ":" + filled(id) });
+      if (textOf(id)) this.sdk.record({ type: "adopt", device: label + ":" + textOf(id) });
     }
   }
 
@@ -72,7 +72,7 @@ export class Person {
   }
 
   untag(names: unknown): string[] {
-    const list = (Array.isArray(names) ? names : [names]).map(filled).filter(Boolean);
+    const list = (Array.isArray(names) ? names : [names]).map(textOf).filter(Boolean);
     this.tag(Object.fromEntries(list.map((name) => [name, null])));
     return list;
   }
@@ -86,8 +86,8 @@ export class Person {
     return !blocked() && this.sdk.record({ type: "profile", set: values });
   }
 
-  speak(language: unknown): void {
-    if (filled(language) && this.set({ language: filled(language) })) keep(local, { language: filled(language) });
+  setLanguage(language: unknown): void {
+    if (textOf(language) && this.set({ language: textOf(language) })) keep(local, { language: textOf(language) });
   }
 
   language(): string {
@@ -95,14 +95,14 @@ export class Person {
   }
 
   event(name: unknown, properties?: unknown): void {
-    if (!filled(name) || blocked()) return;
+    if (!textOf(name) || blocked()) return;
     const props = typeof properties === "object" && properties ? (properties as Record<string, unknown>) : undefined;
-    this.sdk.event(filled(name), props);
+    this.sdk.event(textOf(name), props);
   }
 
   /** Records an outcome as an event; a unique one once in a visit. */
   outcome(name: unknown, weight?: unknown, once = false): void {
-    const visit = local.get("visit").split(" ")[0] + " " + filled(name);
+    const visit = local.get("visit").split(" ")[0] + " " + textOf(name);
     const { outcomes = [] } = kept(local);
     if (once && outcomes.includes(visit)) return;
     if (once) keep(local, { outcomes: [...outcomes, visit].slice(-20) });

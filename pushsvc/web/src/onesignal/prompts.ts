@@ -49,8 +49,8 @@ export function promptPlan(given: unknown): Pick<PromptConfig, "after" | "kind">
   }
   if (options.autoRegister === true) return { after: {} };
   if (object(options.notifyButton).enable === true) return { kind: "bell", after: {} };
-  const told = listed.length > 0 || all.some(({ autoPrompt, enabled }) => autoPrompt === false || enabled !== undefined);
-  return told || options.autoRegister === false ? { after: { manual: true } } : {};
+  const configured = listed.length > 0 || all.some(({ autoPrompt, enabled }) => autoPrompt === false || enabled !== undefined);
+  return configured || options.autoRegister === false ? { after: { manual: true } } : {};
 }
 
 /** Reports whether a call asks although the visitor was asked lately. */

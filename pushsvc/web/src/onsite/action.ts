@@ -2,7 +2,7 @@ import { webURL } from "../shared/address";
 import type { Action } from "../shared/popup";
 
 /** What actions need of the SDK. */
-export interface Doer {
+export interface Subscriber {
   subscribe(): unknown;
 }
 
@@ -22,7 +22,7 @@ export function callByName(root: object, path: string, kv: Record<string, string
 }
 
 /** Does what a click wants. Call it synchronously in the click. */
-export function perform({ do: kind, url: address, newTab, function: name }: Action, kv: Record<string, string>, doer: Doer): void {
+export function perform({ do: kind, url: address, newTab, function: name }: Action, kv: Record<string, string>, subscriber: Subscriber): void {
   const url = webURL(address);
   if (kind === "open" && url) {
     if (newTab) window.open(url, "_blank", "noopener");
@@ -37,6 +37,6 @@ export function perform({ do: kind, url: address, newTab, function: name }: Acti
       });
     }
   } else if (kind === "subscribe") {
-    doer.subscribe();
+    subscriber.subscribe();
   }
 }

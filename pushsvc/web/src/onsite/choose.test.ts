@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { byImportance, choose, type Standing } from "./choose";
+import { byImportance, choose, type DisplayState } from "./choose";
 
 type Popup = Parameters<typeof choose>[0];
 const box: Popup = { id: "a", kind: "box" };
 const open = (priority: number, seen: boolean) => ({ open: { priority, seen } });
 
-const rows: [string, Popup, Partial<Standing>, string][] = [
+const rows: [string, Popup, Partial<DisplayState>, string][] = [
   ["the first", box, {}, "show"],
   ["over another one", box, open(0, true), "drop"],
   ["often enough in this visit", { ...box, caps: { session: 2 } }, { shown: { a: 2 } }, "drop"],

@@ -2,7 +2,7 @@
 
 import type { WirePopup } from "../shared/popup";
 
-export interface Standing {
+export interface DisplayState {
   /** The open pop-up, and whether the visitor has seen it. */
   open?: { priority: number; seen: boolean };
   /** How often each pop-up was seen in this visit; "" counts all that have a limit. */
@@ -18,7 +18,7 @@ export interface Standing {
 export const isFree = (kind: string): boolean => kind === "inbox";
 
 /** Returns replace if the open pop-up has to close first. */
-export function choose(popup: Pick<WirePopup, "id" | "kind" | "priority" | "caps">, at: Standing): "show" | "replace" | "drop" {
+export function choose(popup: Pick<WirePopup, "id" | "kind" | "priority" | "caps">, at: DisplayState): "show" | "replace" | "drop" {
   const { open, shown } = at;
   const { session } = popup.caps ?? {};
   if (session && (shown[popup.id] ?? 0) >= session) return "drop";

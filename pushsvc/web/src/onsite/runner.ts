@@ -29,7 +29,7 @@ interface Display {
   face?: PopupFace;
 }
 
-type Surroundings = typeof Wait;
+type WaitModule = typeof Wait;
 
 type CleverTap = { dismissSpamControl?: boolean };
 
@@ -45,10 +45,10 @@ export class Runner {
   private route = new AbortController();
   private path: string | undefined;
   private open: Display | undefined;
-  private belled = false;
-  private surroundings: Surroundings | undefined;
+  private bellShown = false;
+  private waitModule: WaitModule | undefined;
   /** What notificationCallback received, by CleverTap's name; and the last one. */
-  private readonly handed = new Map<string, Display>();
+  private readonly handedToPage = new Map<string, Display>();
   private last: Display | undefined;
 
   constructor(private readonly sdk: SDK) {}
@@ -63,15 +63,15 @@ export class Runner {
     const token = new URLSearchParams(location.search).get("webpush_preview") || undefined;
     if (!list.length && !token) return;
     try {
-      const [answer, surroundings] = await Promise.all([
+      const [answer, waitModule] = await Promise.all([
         ask(this.sdk, page, list, token, signal),
-        load<Surroundings>(this.sdk.config, "wait"),
+        load<WaitModule>(this.sdk.config, "wait"),
       ]);
-      this.surroundings = surroundings;
+      this.waitModule = waitModule;
       const preview = !!answer.preview;
       const shows = answer.popups.map((popup) => ({ popup, then: () => this.show(popup, preview, signal) }));
-      const keeps = (answer.controls ?? []).map((popup) => ({ popup, then: () => this.keep(popup) }));
-      for (const { popup, then } of byImportance([...shows, ...keeps])) void this.wait(popup.when as When, preview, signal, then);
+      const controls = (answer.controls ?? []).map((popup) => ({ popup, then: () => this.countControl(popup) }));
+      for (const { popup, then } of byImportance([...shows, ...controls])) void this.wait(popup.when as When, preview, signal, then);
     } catch (error) {
       // The browser is offline, or the visitor is on the next route. Pop-ups are not worth
       // an error.
@@ -81,14 +81,14 @@ export class Runner {
 
   /** Runs then at the pop-up's time, unless the visitor has left the route by then. */
   private async wait(when: When = {}, preview: boolean, signal: AbortSignal, then: () => unknown): Promise<void> {
-    if (!preview) await due(when, this.surroundings!.triggered, this.sdk.events, signal);
+    if (!preview) await due(when, this.waitModule!.triggered, this.sdk.events, signal);
     // Never over a question, ours or the browser's, or over a consent banner.
-    while ((await visible(), !signal.aborted && (this.sdk.question.open() || this.surroundings!.bannerShown(this.sdk.config.prompt?.consent)))) await sleep(500);
+    while ((await visible(), !signal.aborted && (this.sdk.question.open() || this.waitModule!.bannerShown(this.sdk.config.prompt?.consent)))) await sleep(500);
     if (!signal.aborted) then();
   }
 
   /** Counts a pop-up of the control group in place of showing it. */
-  private keep(control: WireControl): void {
+  private countControl(control: WireControl): void {
     if (this.choice({ ...control, kind: "box" }) !== "drop") {
       // It counts for its own caps, so that both groups count equally often, and not for
       // the visit's limit.
@@ -114,7 +114,7 @@ export class Runner {
     if (choice === "drop") return;
     if (choice === "replace") this.open?.face?.close();
     const display: Display = { popup, preview, seen: false, counted: false, clicked: 0 };
-    if (this.sdk.notificationCallback && !isFree(popup.kind)) return this.hand(display, this.sdk.notificationCallback);
+    if (this.sdk.notificationCallback && !isFree(popup.kind)) return this.handToPage(display, this.sdk.notificationCallback);
     if (popup.kind === "custom") return;
     const free = isFree(popup.kind);
     // Nothing else may show while this one loads.
@@ -130,7 +130,7 @@ export class Runner {
       const face = current ? show({ ...this.host(preview), popup, closed }) : undefined;
       if (!face) return closed();
       display.face = face;
-      this.tell(display, { act: "shown" });
+      this.report(display, { act: "shown" });
       // The inbox reports its messages one by one.
       if (!free) whenSeen(face.element, () => this.viewed(display), gone.signal);
     } catch (error) {
@@ -141,25 +141,25 @@ export class Runner {
 
   /** Shows the bell if earlier pages left messages in it. */
   private showBell(): void {
-    if (this.belled || !local.get("inbox")) return;
-    this.belled = true;
+    if (this.bellShown || !local.get("inbox")) return;
+    this.bellShown = true;
     load<Popups>(this.sdk.config, "popup").then(({ inbox }) => inbox(this.host(false)), (error) => console.warn("webpush:", error));
   }
 
   /** The host of the renderer: what it needs and what it calls. */
   private host(preview: boolean): PopupHost {
     const { name, site, icon, prefix, version, compat } = this.sdk.config;
-    const displayOf = (of: WirePopup): Display =>
-      this.open?.popup === of ? this.open : { popup: of, preview, seen: false, counted: true, clicked: 0 };
+    const displayOf = (popup: WirePopup): Display =>
+      this.open?.popup === popup ? this.open : { popup, preview, seen: false, counted: true, clicked: 0 };
     return {
       site: { name: name || site, icon },
       language: document.documentElement.lang || navigator.language,
       prefix,
       version,
       api: compat ? (window as { clevertap?: object }).clevertap : undefined,
-      act: (event, of) => this.act(event, displayOf(of)),
+      act: (event, popup) => this.act(event, displayOf(popup)),
       run: (action, kv) => this.run(action, kv),
-      call: (name, args, of) => this.call(name, args, displayOf(of)),
+      call: (name, args, popup) => this.call(name, args, displayOf(popup)),
     };
   }
 
@@ -172,7 +172,7 @@ export class Runner {
       this.sdk.popupCallback?.(clickMessage(popup, event.props, new Date()));
     }
     if (event.act === "closed" && !preview) local.set("dnd", [...new Set([...local.get("dnd").split(" ").slice(-99), popup.id])].join(" ").trim());
-    this.tell(display, event);
+    this.report(display, event);
     // The answer to a question is an event of the site.
     if (event.act === "submitted" && event.element && !preview) this.sdk.event(event.element, { answer: event.value, popup: popup.id });
   }
@@ -181,7 +181,7 @@ export class Runner {
     if (display.seen) return;
     display.seen = true;
     this.count(display);
-    this.tell(display, { act: "viewed" });
+    this.report(display, { act: "viewed" });
   }
 
   /** Counts a pop-up that the visitor saw, among those that a visit may have. */
@@ -192,7 +192,7 @@ export class Runner {
     countShown(...(isFree(popup.kind) ? [popup.id] : [popup.id, ""]));
   }
 
-  private tell({ popup, preview }: Display, { act, element, value }: Omit<PopupEvent, "act"> & { act: PopupEvent["act"] | "shown" }): void {
+  private report({ popup, preview }: Display, { act, element, value }: Omit<PopupEvent, "act"> & { act: PopupEvent["act"] | "shown" }): void {
     const { id, variant = "", token } = popup;
     if (!preview && act !== "shown") this.sdk.record({ type: "popup", act, popup: id, variant, token, element });
     this.sdk.emit("popup", { act, id, variant, element, value });
@@ -203,9 +203,9 @@ export class Runner {
   }
 
   /** Gives a pop-up to the page, which renders it and raises what happens to it. */
-  private hand(display: Display, callback: NonNullable<SDK["notificationCallback"]>): void {
+  private handToPage(display: Display, callback: NonNullable<SDK["notificationCallback"]>): void {
     const { popup } = display;
-    this.handed.set(messageId(popup, new Date()), (this.last = display));
+    this.handedToPage.set(messageId(popup, new Date()), (this.last = display));
     this.sdk.emit("popup", { act: "shown", id: popup.id, variant: popup.variant });
     try {
       callback(message(popup, new Date()));
@@ -220,7 +220,7 @@ export class Runner {
   /** Acts on what the page raises about a pop-up that it renders: the one with this id, or
    * the last one. */
   raise(act: "viewed" | "clicked", details?: NotificationDetails): void {
-    const display = details ? this.handed.get(String(details.msgId)) : this.last;
+    const display = details ? this.handedToPage.get(String(details.msgId)) : this.last;
     if (display) this.raised(act, display);
   }
 

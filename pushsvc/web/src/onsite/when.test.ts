@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Events, triggered } from "../sdk/triggers";
-import { Clock, settle } from "../testing/clock";
+import { Clock, runPending } from "../testing/clock";
 import { define } from "../testing/page";
 import { inView } from "./seen";
 import { due, type When } from "./when";
@@ -30,7 +30,7 @@ function page(when: When) {
     event: (name: string) => events.add(name),
     leave: () => void root.dispatchEvent(Object.assign(new Event("mouseleave"), { clientY: -1, relatedTarget: null })),
     abort: () => controller.abort(),
-    fired: async () => (await settle(), fired),
+    fired: async () => (await runPending(), fired),
   };
 }
 type Page = ReturnType<typeof page>;

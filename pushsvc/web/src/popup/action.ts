@@ -68,8 +68,8 @@ export function perform(stage: Target, action: Action = {}, name: string, node?:
   }
   if (kind === "open" || kind === "call" || kind === "subscribe") {
     const url = webURL(action.url);
-    const { url: _, ...rest } = action;
-    if (kind !== "open" || url) options.run({ ...rest, ...(url && { url }) }, popup.content.kv ?? {}, popup);
+    const { url: _, ...others } = action;
+    if (kind !== "open" || url) options.run({ ...others, ...(url && { url }) }, popup.content.kv ?? {}, popup);
     // The pop-up must not cover the question.
     close ||= kind === "subscribe";
   }

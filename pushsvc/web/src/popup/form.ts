@@ -6,7 +6,7 @@ import type { Kit } from "./kit";
 import type { Stage } from "./stage";
 
 /** The longest answer, in UTF-16 code units. */
-const longest = 500;
+const longestAnswer = 500;
 
 /** Puts the question before the buttons. */
 export function fillForm(kit: Kit, stage: Stage, input: PopupInput): void {
@@ -26,7 +26,7 @@ export function fillForm(kit: Kit, stage: Stage, input: PopupInput): void {
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     const value = answerOf(fields);
-    const wrong = fault(stage, input, fields, value);
+    const wrong = problemOf(stage, input, fields, value);
     for (const field of fields) {
       field.setAttribute("aria-invalid", String(!!wrong));
       field.setAttribute("aria-describedby", "problem");
@@ -59,7 +59,7 @@ function line({ element }: Kit, form: HTMLFormElement, input: PopupInput, send: 
   label.htmlFor = "answer";
   const field = element("input", "answer");
   field.type = input.kind;
-  field.maxLength = longest;
+  field.maxLength = longestAnswer;
   field.required = true;
   if (input.kind === "email") {
     field.autocomplete = "email";
@@ -91,11 +91,11 @@ function choice({ element }: Kit, form: HTMLFormElement, input: PopupInput, send
 
 function answerOf(fields: HTMLInputElement[]): string {
   const field = fields.find((field) => field.type !== "radio" || field.checked);
-  return (field?.value ?? "").trim().slice(0, longest);
+  return (field?.value ?? "").trim().slice(0, longestAnswer);
 }
 
 /** Returns what is wrong with the answer; "" for a valid one. */
-function fault({ words }: Stage, { kind }: PopupInput, fields: HTMLInputElement[], value: string): string {
+function problemOf({ words }: Stage, { kind }: PopupInput, fields: HTMLInputElement[], value: string): string {
   if (!value) return kind === "choice" ? words.choose : words.required;
   return kind === "email" && !fields[0]!.validity.valid ? words.email : "";
 }

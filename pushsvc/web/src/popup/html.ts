@@ -12,8 +12,8 @@ const closesItself = /wizParDiv|intentPreview|intentOpacityDiv|wzrkImageOnlyDiv|
 
 /** How long the frame may take to answer in all, and after its load event, in ms. Its
  * message does not come with the event. */
-const patience = 20_000;
-const grace = 3_000;
+const answerLimit = 20_000;
+const answerLimitAfterLoad = 3_000;
 
 export function addStyles(root: ShadowRoot): void {
   const sheet = new CSSStyleSheet();
@@ -67,9 +67,9 @@ function load({ ownURL }: Kit, stage: Stage, frame: HTMLIFrameElement, trusted: 
     const timer = setTimeout(then, ms);
     stage.atEnd(() => clearTimeout(timer));
   };
-  frame.addEventListener("load", () => later(grace, fallBack));
+  frame.addEventListener("load", () => later(answerLimitAfterLoad, fallBack));
   frame.addEventListener("error", fallBack);
-  later(patience, () => ready() || stage.fail("frame"));
+  later(answerLimit, () => ready() || stage.fail("frame"));
   if (trusted && inline(false)) return;
   frame.setAttribute("sandbox", sandbox);
   frame.src = ownURL(`${prefix}/frame.html?v=${version}`);

@@ -42,8 +42,8 @@ export function inboxFunctions(inbox: Inbox): Record<string, (...args: never[]) 
       return message && shape(message);
     },
     deleteInboxMessage: (id: unknown) => find(id) && inbox.change(inbox.messages.filter(({ popup }) => popup.id !== id)),
-    markReadInboxMessage: (id: unknown) => read((one) => one === id),
-    markReadInboxMessagesForIds: (ids: unknown) => read((one) => Array.isArray(ids) && ids.includes(one)),
+    markReadInboxMessage: (id: unknown) => read((messageId) => messageId === id),
+    markReadInboxMessagesForIds: (ids: unknown) => read((messageId) => Array.isArray(ids) && ids.includes(messageId)),
     markReadAllInboxMessage: () => read(() => true),
     toggleInbox: () => inbox.toggle(),
   };

@@ -3,8 +3,8 @@
 import type { WirePopup } from "../shared/popup";
 
 /** How many messages are kept, and for how long, in ms. */
-const most = 15;
-const longest = 30 * 86_400_000;
+const mostMessages = 15;
+const longestTime = 30 * 86_400_000;
 
 export interface Message {
   popup: WirePopup;
@@ -19,8 +19,8 @@ export interface Message {
 export function readMessages(text: string, now: number): Message[] {
   try {
     const list = JSON.parse(text) as (Message | null)[];
-    const sound = list.filter((message) => typeof message?.popup?.id === "string" && !!message.popup.content && message.at > now - longest);
-    return (sound as Message[]).slice(0, most);
+    const sound = list.filter((message) => typeof message?.popup?.id === "string" && !!message.popup.content && message.at > now - longestTime);
+    return (sound as Message[]).slice(0, mostMessages);
   } catch {
     return [];
   }
@@ -33,5 +33,5 @@ export function withMessage(list: Message[], popup: WirePopup, now: number): Mes
   const { when: _when, caps: _caps, ...kept } = popup;
   const message = known ? { ...known, popup: kept } : { popup: kept, at: now };
   if (known) return list.map((other) => (other === known ? message : other));
-  return [message, ...list].slice(0, most);
+  return [message, ...list].slice(0, mostMessages);
 }

@@ -81,9 +81,9 @@ export function dress(face: HTMLElement, theme: PopupOptions["popup"]["theme"] =
 /** One pop-up on display. */
 export class Stage implements PopupFace {
   readonly element: HTMLDialogElement;
-  private readonly before = document.activeElement;
-  private readonly ends: (() => void)[] = [];
-  private over = false;
+  private readonly focusedBefore = document.activeElement;
+  private readonly cleanups: (() => void)[] = [];
+  private ended = false;
   private waiting = false;
 
   /** modal: the page cannot be used meanwhile. */
@@ -106,7 +106,7 @@ export class Stage implements PopupFace {
     overlay.id = ids[1];
     host.append(overlay);
     root.append(dialog);
-    this.ends.push(
+    this.cleanups.push(
       watch(host, () => this.finish("script")),
       dress(dialog, options.popup.theme),
     );
@@ -114,7 +114,7 @@ export class Stage implements PopupFace {
       if (event.key === "Escape" && !event.defaultPrevented && !event.isComposing) this.finish("escape");
     };
     addEventListener("keydown", onKey);
-    this.ends.push(() => removeEventListener("keydown", onKey));
+    this.cleanups.push(() => removeEventListener("keydown", onKey));
     // Android's back gesture closes a modal dialog too.
     dialog.addEventListener("close", () => dialog.open || this.finish("escape"));
     dialog.addEventListener("cancel", (event) => {
@@ -149,13 +149,13 @@ export class Stage implements PopupFace {
    * typing. */
   open(): void {
     const dialog = this.element;
-    if (this.over || (dialog.open && !this.waiting)) return;
+    if (this.ended || (dialog.open && !this.waiting)) return;
     dialog.open = this.waiting = false;
     dialog.classList.remove("waiting");
     if (this.modal) {
       dialog.setAttribute("aria-modal", "true");
       dialog.showModal();
-    } else if (isTyping(this.before)) {
+    } else if (isTyping(this.focusedBefore)) {
       dialog.open = true;
       return;
     } else {
@@ -169,30 +169,30 @@ export class Stage implements PopupFace {
 
   /** Ends it with act "closed". */
   finish(reason: Reason): void {
-    if (this.over) return;
+    if (this.ended) return;
     this.close(() => this.options.act({ act: "closed", element: reason }, this.options.popup));
   }
 
   /** Ends it because it has nothing to show. */
   fail(what: string): void {
-    if (this.over) return;
+    if (this.ended) return;
     this.close(() => this.options.act({ act: "error", element: what }, this.options.popup));
   }
 
   close(tell?: () => void): void {
-    if (this.over) return;
-    this.over = true;
-    for (const end of this.ends) end();
+    if (this.ended) return;
+    this.ended = true;
+    for (const end of this.cleanups) end();
     const inside = this.root.activeElement;
     if (this.element.open) this.element.close();
     this.root.host.remove();
-    if (inside && this.before instanceof HTMLElement) this.before.focus({ preventScroll: true });
+    if (inside && this.focusedBefore instanceof HTMLElement) this.focusedBefore.focus({ preventScroll: true });
     tell?.();
     this.options.closed();
   }
 
   /** Runs end when it is gone. */
   atEnd(end: () => void): void {
-    this.ends.push(end);
+    this.cleanups.push(end);
   }
 }

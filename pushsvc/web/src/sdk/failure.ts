@@ -2,7 +2,7 @@ import { isTransient } from "../shared/post";
 
 /** Why this browser could not be subscribed. The documentation of the page API has a cure
  * for each. */
-const words = {
+const meanings = {
   push_timeout: "the browser's push service does not answer",
   push_refused: "the browser's push service refuses, or push is switched off in the browser",
   push_failed: "the browser cannot subscribe",
@@ -17,7 +17,7 @@ const words = {
   server_refused: "the site refuses the subscription",
 };
 
-export type FailureCode = keyof typeof words;
+export type FailureCode = keyof typeof meanings;
 
 /** An error as far as its cause is known: a Failure, or a script that did not load. */
 export type Fault = { code?: unknown; status?: number };
@@ -33,14 +33,14 @@ export class Failure extends Error {
     readonly cause?: unknown,
   ) {
     const { message, status } = (cause || {}) as { message?: string; status?: number };
-    super(code + ": " + words[code] + (message ? ` (${message})` : ""));
+    super(code + ": " + meanings[code] + (message ? ` (${message})` : ""));
     this.status = status;
   }
 }
 
 /** How long browser, push service and site may take, in ms. A browser waits for an
  * unreachable push service as long as it runs. */
-const patience = 30_000;
+const timeLimit = 30_000;
 
 /** Rejects with a Failure of that code if promise takes too long. promise itself is not
  * cancelled: late receives its value then. */
@@ -49,7 +49,7 @@ export function within<T>(promise: Promise<T>, code: FailureCode, late?: (value:
     const timer = setTimeout(() => {
       reject(new Failure(code));
       promise.then(late, () => {});
-    }, patience);
+    }, timeLimit);
     promise.then(resolve, reject).finally(() => clearTimeout(timer));
   });
 }

@@ -4,7 +4,7 @@ import type { Config } from "../shared/wire";
 import { serverFailure } from "./failure";
 import { disconnect as end } from "./subscription";
 
-export { alone } from "./alone";
+export { withTabLock } from "./tab_lock";
 export { connect, revoke } from "./subscription";
 export { tryWorker } from "./worker";
 

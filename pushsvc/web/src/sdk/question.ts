@@ -60,7 +60,7 @@ export function newQuestion(sdk: Asker): Question {
     return outcome;
   }
 
-  function settled(permission: NotificationPermission): Outcome | Promise<Outcome> {
+  function permissionDecided(permission: NotificationPermission): Outcome | Promise<Outcome> {
     trace("permission", permission);
     if (permission !== "granted") return refuse(permission === "denied" ? "denied" : "dismissed");
     local.remove("out");
@@ -70,9 +70,9 @@ export function newQuestion(sdk: Asker): Question {
   async function openBrowserQuestion(): Promise<Outcome> {
     const answer = Notification.requestPermission().catch(() => Notification.permission);
     const permission = await Promise.race([answer, new Promise<void>((resolve) => setTimeout(resolve, questionLimit))]);
-    if (permission) return settled(permission);
+    if (permission) return permissionDecided(permission);
     // A late answer still counts.
-    answer.then(settled);
+    answer.then(permissionDecided);
     sdk.fail(Object.assign(new Error("unanswered: the browser's question is not answered"), { code: "unanswered" }));
     return "dismissed";
   }

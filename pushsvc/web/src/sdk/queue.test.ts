@@ -3,10 +3,10 @@ import { test } from "node:test";
 import { listedArea } from "../testing/area";
 import { Clock } from "../testing/clock";
 import { define } from "../testing/page";
-import { closed, Queue, waiting } from "./queue";
+import { batchBody, Queue, waitingBatches } from "./queue";
 import { local } from "./storage";
 
-function fresh(area: Storage = listedArea()): Clock {
+function useStorage(area: Storage = listedArea()): Clock {
   define({ window: globalThis, localStorage: area });
   return new Clock();
 }
@@ -17,13 +17,13 @@ const named = (name: string) => ({ type: "event" as const, name });
 const names = (text: string) => JSON.parse(text + "]}").events.map((entry: { name: string }) => entry.name);
 
 test("queue: a batch in storage is what is sent, but for its end", () => {
-  const clock = fresh();
+  const clock = useStorage();
   const queue = new Queue();
   assert.ok(queue.add(named("a")));
   clock.now += 5;
   assert.ok(queue.add(named("b")));
-  const [name] = waiting();
-  const { batch, session, sent, events } = JSON.parse(closed(local.get(name!)));
+  const [name] = waitingBatches();
+  const { batch, session, sent, events } = JSON.parse(batchBody(local.get(name!)));
   assert.ok(/^[\w-]{22}$/.test(batch), batch);
   assert.equal(session, queue.session());
   assert.equal(sent, clock.now);
@@ -36,14 +36,14 @@ test("queue: a batch in storage is what is sent, but for its end", () => {
 });
 
 test("queue: an entry's own time counts", () => {
-  fresh();
+  useStorage();
   const queue = new Queue();
   queue.add({ type: "visit", page: "/", time: 7 });
   assert.equal(JSON.parse(queue.take()!.text + "]}").events[0].time, 7);
 });
 
 test("queue: what was taken is not added to", () => {
-  fresh();
+  useStorage();
   const queue = new Queue();
   queue.add(named("a"));
   const first = queue.take()!;
@@ -54,17 +54,17 @@ test("queue: what was taken is not added to", () => {
 });
 
 test("queue: an old batch is left alone, since another tab may send it", () => {
-  const clock = fresh();
+  const clock = useStorage();
   const queue = new Queue();
   queue.add(named("a"));
   clock.now += 8001;
   queue.add(named("b"));
-  assert.equal(waiting().length, 2);
-  assert.deepEqual(waiting().map((name) => names(local.get(name))), [["a"], ["b"]]);
+  assert.equal(waitingBatches().length, 2);
+  assert.deepEqual(waitingBatches().map((name) => names(local.get(name))), [["a"], ["b"]]);
 });
 
 test("queue: sent by another tab while this one slept", () => {
-  const clock = fresh();
+  const clock = useStorage();
   const queue = new Queue();
   queue.add(named("a"));
   localStorage.clear();
@@ -74,34 +74,34 @@ test("queue: sent by another tab while this one slept", () => {
 });
 
 test("queue: two tabs at the same time lose nothing", () => {
-  fresh();
+  useStorage();
   const tabs = [new Queue(), new Queue()];
   for (let i = 0; i < 20; i++) tabs[i % 2]!.add(named(String(i)));
-  const all = waiting().flatMap((name) => names(local.get(name)));
+  const all = waitingBatches().flatMap((name) => names(local.get(name)));
   assert.equal(all.length, 20);
   assert.equal(new Set(all).size, 20);
 });
 
 test("queue: 200 entries in a batch, and the next one in another", () => {
-  fresh();
+  useStorage();
   const queue = new Queue();
   for (let i = 0; i < 201; i++) assert.ok(queue.add(named("e")));
-  assert.deepEqual(waiting().map((name) => names(local.get(name)).length).sort(), [1, 200]);
+  assert.deepEqual(waitingBatches().map((name) => names(local.get(name)).length).sort(), [1, 200]);
 });
 
 test("queue: full at 60,000 characters", () => {
-  fresh();
+  useStorage();
   const queue = new Queue();
   let added = 0;
   while (queue.add(named("x".repeat(1000)))) added++;
   assert.ok(added > 50 && added < 60, String(added));
   assert.ok(!queue.add(named("x".repeat(1000))));
-  assert.ok(waiting().every((name) => local.get(name).length < 17_000), "batches fit the server's 64 KiB in any language");
+  assert.ok(waitingBatches().every((name) => local.get(name).length < 17_000), "batches fit the server's 64 KiB in any language");
 });
 
 for (const [name, area] of [["no storage", undefined], ["full storage", listedArea(0)]] as const) {
   test("queue: " + name + ": kept as long as the page", () => {
-    const clock = fresh(area);
+    const clock = useStorage(area);
     if (!area) {
       Object.defineProperty(globalThis, "localStorage", {
         get: () => {
@@ -123,7 +123,7 @@ for (const [name, area] of [["no storage", undefined], ["full storage", listedAr
 }
 
 test("queue: what is no JSON adds nothing", () => {
-  fresh();
+  useStorage();
   const queue = new Queue();
   const loop: Record<string, unknown> = {};
   loop.loop = loop;

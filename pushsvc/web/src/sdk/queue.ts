@@ -4,16 +4,16 @@ import type { BatchName } from "./storage_keys";
 import { randomId } from "./visit";
 
 /** How long a page adds to a batch, in ms. Any page may send an older one. */
-export const openFor = 8000;
+export const openTime = 8000;
 
 /** How many characters may wait, in all tabs and pages together. */
-const room = 60_000;
+const mostCharacters = 60_000;
 
 /** Names of the batches that wait, the oldest first: a name begins with its time. */
-export const waiting = () => storedNames("localStorage", "queue:") as BatchName[];
+export const waitingBatches = () => storedNames("localStorage", "queue:") as BatchName[];
 
 /** A batch as it is sent. */
-export function closed(text: string): string {
+export function batchBody(text: string): string {
   return `${text}],"sent":${Date.now()}}`;
 }
 
@@ -33,7 +33,7 @@ export class Queue {
   /** Entries are kept, but not sent. */
   held = false;
   /** The visit's id if storage is blocked: this page is then a visit of its own. */
-  private readonly alone = randomId();
+  private readonly pageSession = randomId();
   /** What the page's first requests have in common: the server makes the cookie from it, so
    * that they belong to one visitor. Only batches that wait store it. */
   readonly seed = randomId();
@@ -46,9 +46,9 @@ export class Queue {
     const now = Date.now();
     const line = JSON.stringify({ time: now, ...entry });
     let { batch } = this;
-    if (batch?.stored && (this.count > 199 || batch.text.length > 15_000 || now - this.opened > openFor)) batch = undefined;
-    const size = waiting().reduce((sum, name) => sum + local.get(name).length, line.length);
-    if (size > room || (batch && this.count > 199)) return false;
+    if (batch?.stored && (this.count > 199 || batch.text.length > 15_000 || now - this.opened > openTime)) batch = undefined;
+    const size = waitingBatches().reduce((sum, name) => sum + local.get(name).length, line.length);
+    if (size > mostCharacters || (batch && this.count > 199)) return false;
     if (!batch) {
       const id = randomId();
       this.opened = now;
@@ -64,7 +64,7 @@ export class Queue {
 
   /** The visit's id at the server. */
   session(): string {
-    return local.get("session") || this.alone;
+    return local.get("session") || this.pageSession;
   }
 
   /** Closes the page's own batch and returns it, if there is one. */

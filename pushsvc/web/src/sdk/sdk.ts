@@ -17,7 +17,7 @@ import { countView, idle, onRoute, sessionStart, visible } from "./page";
 import { candidates, pageFacts } from "./place";
 import { definePreferences } from "./preferences";
 import { newQuestion } from "./question";
-import { closed, Queue, waiting } from "./queue";
+import { batchBody, Queue, waitingBatches } from "./queue";
 import { local, session } from "./storage";
 import { outByVisitor } from "./storage_keys";
 import { currentSubscription } from "./subscription";
@@ -30,6 +30,8 @@ import type * as Wait from "./wait";
 type Listener = (detail?: unknown) => void;
 
 const sleep = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
+
+const loadJoin = (config: Config) => load<typeof Join>(config, "join");
 
 /** track.js as a module. */
 export interface Track {
@@ -51,7 +53,7 @@ export interface Onsite {
 /** trouble.js as a module. */
 export interface Trouble {
   /** Reports a fault to the server, and to the visitor if it prevents what they wanted. */
-  tell(sdk: SDK, fault: Fault, wanted?: boolean): Promise<void>;
+  reportFault(sdk: SDK, fault: Fault, wanted?: boolean): Promise<void>;
 }
 
 /** One page's SDK. It does nothing before start. */
@@ -71,7 +73,8 @@ export class SDK implements Omit<WebPush, "version" | "raiseNotificationViewed" 
   private onsite: Promise<Onsite> | undefined;
   /** Why the last attempt to register the worker failed. */
   private workerFailure: string | undefined;
-  private workerTrial: Promise<void> | undefined;
+  /** The attempt to register the worker that is under way. */
+  private trial: Promise<void> | undefined;
   readonly question = newQuestion(this);
   /** Ends the wait for the prompt's time on the current route. */
   private route: AbortController | undefined;
@@ -83,7 +86,7 @@ export class SDK implements Omit<WebPush, "version" | "raiseNotificationViewed" 
     // sent again, because the page cannot learn whether the beacon arrived.
     addEventListener("pagehide", () => {
       const batch = !this.queue.held && this.queue.take();
-      if (batch) navigator.sendBeacon(ownURL(config.prefix + "/events"), closed(batch.text));
+      if (batch) navigator.sendBeacon(ownURL(config.prefix + "/events"), batchBody(batch.text));
     });
   }
 
@@ -111,11 +114,11 @@ export class SDK implements Omit<WebPush, "version" | "raiseNotificationViewed" 
 
   privacy({ optOut }: Privacy): void {
     if (optOut == null) return;
-    local.remove("optout");
     this.optedOut = false;
+    local.remove("optout");
     if (optOut) {
       this.queue.take();
-      for (const name of waiting()) local.remove(name);
+      waitingBatches().forEach(local.remove);
     }
     this.record({ type: "optout", value: optOut });
     this.optedOut = optOut;
@@ -151,7 +154,7 @@ export class SDK implements Omit<WebPush, "version" | "raiseNotificationViewed" 
     const { compat, popups, watched } = this.config;
     const landed = (compat || popups || watched) && local.get("visit").split(" ")[0] !== local.get("told");
     const unsent = (landed || (local.get("ct") && !local.get("ctsent"))) && this.mayFollow();
-    if (!this.started || isPrivate() || !(unsent || this.queue.batch || waiting().length)) return;
+    if (!this.started || isPrivate() || !(unsent || this.queue.batch || waitingBatches().length)) return;
     const fail = () => (this.sender = undefined);
     (this.sender ??= load<Track>(this.config, "track").then(({ start }) => start(this))).then((sender) => sender.wake(), fail);
   }
@@ -198,7 +201,7 @@ export class SDK implements Omit<WebPush, "version" | "raiseNotificationViewed" 
     try {
       // Two attempts at once would disturb each other.
       if (!this.question.showing()) {
-        await (this.workerTrial ??= this.loadJoin().then(({ tryWorker }) => tryWorker(this.config)).finally(() => (this.workerTrial = undefined)));
+        await (this.trial ??= loadJoin(this.config).then(({ tryWorker }) => tryWorker(this.config)).finally(() => (this.trial = undefined)));
       }
     } catch (error) {
       this.workerFailure = String(error);
@@ -332,13 +335,9 @@ export class SDK implements Omit<WebPush, "version" | "raiseNotificationViewed" 
   /** Runs a change of the subscription when the changes before it have ended, in this tab
    * and in others: a click may come while the visit still synchronises. */
   private inTurn<T>(change: (join: typeof Join) => Promise<T>): Promise<T> {
-    const result = this.lastChange.then(() => this.loadJoin()).then((join) => join.alone(() => change(join)));
+    const result = this.lastChange.then(() => loadJoin(this.config)).then((join) => join.withTabLock(() => change(join)));
     this.lastChange = result.catch(() => {});
     return result;
-  }
-
-  private loadJoin(): Promise<typeof Join> {
-    return load<typeof Join>(this.config, "join");
   }
 
   private disconnect(): Promise<void> {
@@ -349,7 +348,7 @@ export class SDK implements Omit<WebPush, "version" | "raiseNotificationViewed" 
    * what they wanted. */
   fail(error: unknown, wanted?: boolean): void {
     this.emit("error", error);
-    load<Trouble>(this.config, "trouble").then(({ tell }) => tell(this, error as Fault, wanted)).catch(() => {});
+    load<Trouble>(this.config, "trouble").then(({ reportFault }) => reportFault(this, error as Fault, wanted)).catch(() => {});
   }
 
   /** Subscribes, or synchronises a subscription. wanted: the visitor has just acted. */

@@ -27,7 +27,7 @@ const usesIn = (source: string): string[] =>
 
 /** The uses whose name is not written out, and why they need no row. */
 const computed: Record<string, string> = {
-  "compat/people local get": "kept(): ev and pr, by its type",
+  "compat/people local get": "stored(): ev and pr, by its type",
   "compat/people local remove": "forget(): a list of rows, by its type",
   "sdk/forget local remove": "all names",
   "sdk/forget session remove": "all names",
@@ -54,7 +54,7 @@ test("storage keys: every item that the sources use has a row, and every row is 
       if (method === "set") (writers[store + " " + name] ??= new Set()).add(file);
       if (method === "get") read.add(store + " " + name);
     }
-    for (const [, name] of source.matchAll(/\bkept(?:<[^(]*>)?\("(\w+)"\)/g)) read.add("local " + name);
+    for (const [, name] of source.matchAll(/\bstored(?:<[^(]*>)?\("(\w+)"\)/g)) read.add("local " + name);
   }
   assert.deepEqual([...found].sort(), Object.keys(computed).sort());
   for (const [store, table] of Object.entries(tables)) {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Config } from "../shared/wire";
-import { Clock, settle } from "../testing/clock";
+import { Clock, runPending } from "../testing/clock";
 import { define, storageArea } from "../testing/page";
 import { connect, disconnect } from "./subscription";
 
@@ -74,7 +74,7 @@ class Browser {
 /** Ends what the test before has left waiting, and forgets what it stored. */
 async function page(): Promise<{ connect: typeof connect; disconnect: typeof disconnect }> {
   all.flatMap(({ asked }) => asked).forEach(({ reject }) => reject(new Error("the page is gone")));
-  await settle();
+  await runPending();
   await disconnect(config, () => {});
   return { connect, disconnect };
 }
@@ -97,7 +97,7 @@ test("connect: a push service that does not answer, and then does", async () => 
   assert.equal(await second, "push_timeout");
   assert.deepEqual([browser.asked.length, browser.posted.length, late], [1, 0, 0]);
   browser.asked[0]!.resolve();
-  await settle();
+  await runPending();
   assert.equal(late, 2);
   // The callback calls connect again, which succeeds.
   assert.deepEqual([await connect(config, false), await connect(config, false)], [true, false]);
@@ -114,7 +114,7 @@ test("connect: who has left before the push service answers stays out", async ()
   assert.equal(await first, "push_timeout");
   await disconnect(config, () => {});
   browser.asked[0]!.resolve();
-  await settle();
+  await runPending();
   assert.deepEqual([late, browser.ended, browser.posted.length], [0, 1, 0]);
 });
 
@@ -126,7 +126,7 @@ test("connect: and who has come back by then is in", async () => {
   await clock.advance(30_000);
   await disconnect(config, () => {});
   const again = connect(config, true);
-  await settle();
+  await runPending();
   browser.asked[0]!.resolve();
   assert.equal(await again, true);
   assert.deepEqual([browser.ended, browser.posted], [0, ["subscribe"]]);
@@ -145,13 +145,13 @@ for (const [name, code] of refusals) {
     const browser = new Browser();
     const { connect } = await page();
     const first = connect(config, true);
-    await settle();
+    await runPending();
     browser.asked[0]!.reject(new DOMException("Registration failed - push service error", name));
     const error = await first.catch((error) => error);
     assert.equal(error.code, code);
     assert.equal(/^WebPushFailure: \w+: .*\(Registration failed - push service error\)$/.test(String(error)), true);
     const second = connect(config, true);
-    await settle();
+    await runPending();
     browser.asked[1]!.resolve();
     assert.equal(await second, true);
   });
@@ -173,7 +173,7 @@ for (const [name, answer, code, status] of answers) {
     browser.answer = answer;
     const { connect } = await page();
     const first = connect(config, true).catch((error) => error);
-    await settle();
+    await runPending();
     browser.asked[0]!.resolve();
     await clock.advance(60_000);
     const error = await first;
@@ -192,12 +192,12 @@ test("connect: an answer after the limit has the page told", async () => {
   const { connect } = await page();
   let late = 0;
   const first = outcome(connect(config, true, () => late++));
-  await settle();
+  await runPending();
   browser.asked[0]!.resolve();
   await clock.advance(30_000);
   assert.equal(await first, "server_timeout");
   release();
-  await settle();
+  await runPending();
   assert.equal(late, 1);
 });
 
@@ -219,7 +219,7 @@ test("connect: a worker that never comes, and one that never becomes active", as
   // It becomes active after all.
   browser.worker.state = "activated";
   browser.worker.dispatchEvent(new Event("statechange"));
-  await settle();
+  await runPending();
   assert.equal(late, 1);
   browser.worker.state = "redundant";
   assert.equal(await outcome(connect(config, true)), "worker_failed");
@@ -231,7 +231,7 @@ test("disconnect: a push service that does not answer keeps nobody in", async ()
   const browser = new Browser();
   const { connect, disconnect } = await page();
   const first = connect(config, true);
-  await settle();
+  await runPending();
   browser.asked[0]!.resolve();
   await first;
   (browser.current as PushSubscription).unsubscribe = () => new Promise(() => {});

@@ -30,10 +30,10 @@ const endLimit = 10_000;
 let pending: Promise<PushSubscription> | undefined;
 
 /** The visitor has unsubscribed since the last attempt to subscribe. */
-let left = false;
+let unsubscribed = false;
 
 /** What the server received from this page, if storage is blocked. */
-let told = "";
+let sentHere = "";
 
 /** Makes sure that this browser is subscribed with the site's key and that the server
  * knows. Needs granted permission.
@@ -46,7 +46,7 @@ let told = "";
  * - late runs if that ends after all, or when the browser is online again: connect may
  * then be called again. */
 export async function connect(config: Config, wanted: boolean, late: () => void = () => {}): Promise<boolean | null> {
-  left = false;
+  unsubscribed = false;
   try {
     return await connectNow(config, wanted, late);
   } catch (error) {
@@ -90,10 +90,10 @@ async function connectNow(config: Config, wanted: boolean, late: () => void): Pr
   }
   await takeOver(config, registration);
   await leaveConfigured(config);
-  const news = await synchronise(config, subscription, replaced, late);
+  const sent = await synchronise(config, subscription, replaced, late);
   // The worker in use may be older than the one to which ours is appended.
-  if (news) registration.update().catch(() => {});
-  return news;
+  if (sent) registration.update().catch(() => {});
+  return sent;
 }
 
 /** Subscribes, or waits for the push service's answer to an earlier request of this page.
@@ -104,7 +104,7 @@ async function subscribeWith(pushManager: PushManager, key: string, late: () => 
     .subscribe({ userVisibleOnly: true, applicationServerKey: decodeBase64url(key) })
     .finally(() => (pending = undefined)));
   try {
-    return await within(asked, "push_timeout", (subscription) => void (left ? subscription.unsubscribe() : late()));
+    return await within(asked, "push_timeout", (subscription) => void (unsubscribed ? subscription.unsubscribe() : late()));
   } catch (error) {
     throw error instanceof Failure ? error : pushFailure(error);
   }
@@ -119,7 +119,7 @@ async function synchronise(
   const body = subscription.toJSON() as SubscribeRequest;
   const stamp = () => [body.endpoint, body.keys.p256dh, local.get("topics")].join(" ");
   const before = stamp();
-  if ((session.get("synced") || told) === before) return false;
+  if ((session.get("synced") || sentHere) === before) return false;
   body.applicationServerKey = config.key;
   body.language = navigator.language;
   body.timeZone = Intl.DateTimeFormat().resolvedOptions().timeZone;
@@ -130,13 +130,13 @@ async function synchronise(
   if (replaces && replaces.endpoint !== body.endpoint) body.replaces = replaces;
   const remembered = chosen();
   body[remembered ? "topics" : "defaultTopics"] = checkedOf(config);
-  const answer = await bring(config, body, late);
+  const answer = await sendSubscription(config, body, late);
   if (!remembered) {
     const { topics }: SubscribeAnswer = await answer.json().catch(() => ({}));
     // The visitor may have chosen meanwhile.
     if (topics && !chosen()) choose(topics);
   }
-  session.set("synced", (told = remembered ? before : stamp()));
+  session.set("synced", (sentHere = remembered ? before : stamp()));
   local.set("sub", JSON.stringify(proof(subscription)));
   return true;
 }
@@ -145,31 +145,31 @@ async function synchronise(
  * server that did not hear of it learns it from the push service, which answers 410 from
  * now on. */
 export async function disconnect(config: Config, failed: (error: unknown) => void): Promise<void> {
-  left = true;
+  unsubscribed = true;
   const subscription = await currentSubscription(config);
-  forgetTold();
+  forgetSent();
   if (!subscription) return;
   const body = proof(subscription);
   // The server is told even if the push service does not answer.
   await Promise.race([subscription.unsubscribe(), new Promise((resolve) => setTimeout(resolve, endLimit))]);
-  await tell(config, "unsubscribe", body).catch(failed);
+  await send(config, "unsubscribe", body).catch(failed);
 }
 
 /** Tells the server of a subscription that ended with the visitor's permission. */
 export async function revoke(config: Config): Promise<void> {
   const gone = lastKnown();
-  forgetTold();
+  forgetSent();
   // If this fails, the push service's 410 tells it.
-  if (gone) await tell(config, "unsubscribe", gone).catch(() => {});
+  if (gone) await send(config, "unsubscribe", gone).catch(() => {});
 }
 
-function forgetTold(): void {
-  told = "";
+function forgetSent(): void {
+  sentHere = "";
   session.remove("synced");
   local.remove("sub");
 }
 
-async function tell(config: Config, action: string, body: object): Promise<Response> {
+async function send(config: Config, action: string, body: object): Promise<Response> {
   trace("POST", action, Object.keys(body).join());
   const answer = await post(config.prefix + "/" + action, body, 4);
   trace("POST", action, "taken");
@@ -177,8 +177,8 @@ async function tell(config: Config, action: string, body: object): Promise<Respo
 }
 
 /** Sends a subscription to the site. late runs if the answer comes after the limit. */
-async function bring(config: Config, body: SubscribeRequest, late: () => void): Promise<Response> {
-  return within(tell(config, "subscribe", body), "server_timeout", late).catch((error) => {
+async function sendSubscription(config: Config, body: SubscribeRequest, late: () => void): Promise<Response> {
+  return within(send(config, "subscribe", body), "server_timeout", late).catch((error) => {
     throw serverFailure(error);
   });
 }

@@ -129,14 +129,14 @@ export interface PopupHost {
    * concerns (messages of the inbox differ from the first one shown). "viewed" comes from
    * here for messages of the inbox only, when the open list first shows them; the runner
    * watches PopupFace.element for all others. */
-  act(event: PopupEvent, of: WirePopup): void;
+  act(event: PopupEvent, about: WirePopup): void;
   /** Does what the click wants, synchronously in the click; for html in the frame's message
    * that follows the click, while the page is still activated. Never runs with do "close",
    * "none", "copy" or "submit", which popup.js does itself. URLs are http(s). */
-  run(action: Action, kv: Record<string, string>, of: WirePopup): void;
+  run(action: Action, kv: Record<string, string>, about: WirePopup): void;
   /** A call of custom HTML to `window.parent.clevertap` (html only), one of frameCalls.
    * args are JSON. If it is missing, `window.clevertap` is called. */
-  call?(name: FrameCall, args: unknown[], of: WirePopup): void;
+  call?(name: FrameCall, args: unknown[], about: WirePopup): void;
 }
 
 /** The functions of the page that HTML in the sandbox may call. */

@@ -21,7 +21,7 @@ export function chooseTab<T extends Tab>(url: string, all: readonly T[], control
   const origin = new URL(url).origin;
   const tab = all.find(
     (candidate) =>
-      new URL(candidate.url).origin === origin && controlled.some((one) => one.id === candidate.id),
+      new URL(candidate.url).origin === origin && controlled.some((tab) => tab.id === candidate.id),
   );
   return { tab, navigate: true };
 }

@@ -30,13 +30,13 @@ export interface Note {
 }
 
 const hour = 3_600_000;
-const pause = 6 * hour;
-const patience = 24 * hour;
+const checkInterval = 6 * hour;
+const certainAfter = 24 * hour;
 
 /** Reports whether a check is due. A note from a clock that ran ahead must not prevent it
  * for years. */
 export function isDue(note: Note, now: number): boolean {
-  return Math.abs(now - note.at) >= pause;
+  return Math.abs(now - note.at) >= checkInterval;
 }
 
 /** Decides by the answers of the worker's and the SDK's addresses. Returns the note to stay
@@ -49,12 +49,12 @@ export function isDue(note: Note, now: number): boolean {
 export function decide(worker: Finding, sdk: Finding, showing: boolean, note: Note, now: number): Note | undefined {
   if (worker === "other" || sdk === "other") return { at: now, since: 0 };
   const since = note.since && note.since <= now ? note.since : now;
-  const sure = (worker === "absent" && sdk === "absent") || now - since >= patience;
+  const sure = (worker === "absent" && sdk === "absent") || now - since >= certainAfter;
   if (sure && !showing) return undefined;
   return { at: sure ? 0 : now, since };
 }
 
-async function look(url: string): Promise<Finding> {
+async function answerOf(url: string): Promise<Finding> {
   const { status, headers } = await fetch(ownURL(url), { cache: "no-store", redirect: "manual" });
   return readAnswer(status, headers.get("Content-Type"));
 }
@@ -73,11 +73,11 @@ export async function leaveIfGone(config: Config, except?: string): Promise<void
     const now = Date.now();
     const note = await recall<Note>("note", { at: 0, since: 0 });
     if (!isDue(note, now)) return;
-    const worker = await look(location.href);
-    const sdk = worker === "other" ? worker : await look(config.prefix + "/sdk.js");
+    const worker = await answerOf(location.href);
+    const sdk = worker === "other" ? worker : await answerOf(config.prefix + "/sdk.js");
     const shown = await registration.getNotifications();
-    const showing = shown.some((one) => {
-      const data = ownData(one.data);
+    const showing = shown.some((notification) => {
+      const data = ownData(notification.data);
       return data && (!except || data.message !== except);
     });
     const stay = decide(worker, sdk, showing, note, now);

@@ -24,7 +24,7 @@ export const says = {
 };
 
 /** Makes a page with these items in its storage, and the API on it. */
-export function fresh(left: Record<string, unknown> = {}, stubs: Record<string, unknown>[] = [], calls: Call[] = []): CleverTap {
+export function openPage(left: Record<string, unknown> = {}, stubs: Record<string, unknown>[] = [], calls: Call[] = []): CleverTap {
   did = [];
   entries = [];
   Object.assign(says, { taken: true, answers: [], outcome: "subscribed" });
@@ -75,4 +75,4 @@ export function fresh(left: Record<string, unknown> = {}, stubs: Record<string, 
 export type Any = Record<string, any>;
 
 /** Resolves when pending promises have run. */
-export const settled = () => new Promise((resolve) => setTimeout(resolve));
+export const runPending = () => new Promise((resolve) => setTimeout(resolve));

@@ -5,7 +5,7 @@ type Timer = { id: number; at: number; run: () => void };
 const realTimeout = globalThis.setTimeout;
 
 /** Runs what is ready: promises, and answers of fakes. */
-export async function settle(): Promise<void> {
+export async function runPending(): Promise<void> {
   for (let i = 0; i < 20; i++) await new Promise<void>((resolve) => void realTimeout(resolve));
 }
 
@@ -28,14 +28,14 @@ export class Clock {
   /** Moves on, and runs what falls due on the way. */
   async advance(ms: number): Promise<void> {
     const end = this.now + ms;
-    await settle();
+    await runPending();
     for (;;) {
       const [next] = this.timers.filter(({ at }) => at <= end).sort((a, b) => a.at - b.at);
       if (!next) break;
       this.timers = this.timers.filter((timer) => timer !== next);
       this.now = Math.max(this.now, next.at);
       next.run();
-      await settle();
+      await runPending();
     }
     this.now = end;
   }

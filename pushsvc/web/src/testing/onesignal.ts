@@ -96,4 +96,4 @@ export function page(given: { left?: Any; globals?: Any; prompt?: Any; permissio
 }
 
 /** Resolves when pending promises have run. */
-export const settled = () => new Promise((resolve) => setTimeout(resolve));
+export const runPending = () => new Promise((resolve) => setTimeout(resolve));

@@ -19,7 +19,7 @@ export function adoptEntry(text: string): (Entry & { type: "adopt" }) | undefine
 /** CleverTap keeps identities as texts; some begin with their kind. */
 function identity(text: string | Identity): Identity {
   if (typeof text === "object") return text;
-  const [, prefix, rest] = /^(GP|FB):(.*)$/s.exec(text) ?? [];
-  if (prefix) return { kind: prefix === "GP" ? "gpid" : "fbid", value: rest! };
+  const [, prefix, value] = /^(GP|FB):(.*)$/s.exec(text) ?? [];
+  if (prefix) return { kind: prefix === "GP" ? "gpid" : "fbid", value: value! };
   return { kind: /^[^@\s]+@[^@\s]+$/.test(text) ? "email" : "identity", value: text };
 }

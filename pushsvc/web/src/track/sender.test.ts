@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Queue, waiting } from "../sdk/queue";
+import { Queue, waitingBatches } from "../sdk/queue";
 import type { SDK } from "../sdk/sdk";
 import type { Batch, Entry } from "../shared/entries";
 import { listedArea } from "../testing/area";
-import { Clock, settle } from "../testing/clock";
+import { Clock, runPending } from "../testing/clock";
 import { consoleOf, define } from "../testing/page";
 import { Sender } from "./sender";
 
@@ -96,7 +96,7 @@ test("sender: what comes together goes together, a second later", async () => {
   assert.equal(server.requests.length, 0);
   await clock.advance(1);
   assert.deepEqual(server.requests.map(({ names, keepalive }) => [names, keepalive]), [[["a", "b"], true]]);
-  assert.deepEqual(waiting(), []);
+  assert.deepEqual(waitingBatches(), []);
   add("c");
   await clock.advance(1000);
   assert.deepEqual(server.taken, ["a", "b", "c"]);
@@ -111,7 +111,7 @@ test("sender: an answer that got lost: the same batch again, counted once", asyn
   assert.equal(server.requests.length, 4);
   assert.equal(new Set(server.requests.map(({ id }) => id)).size, 1);
   assert.deepEqual(server.taken, ["a"]);
-  assert.deepEqual(waiting(), []);
+  assert.deepEqual(waitingBatches(), []);
 });
 
 test("sender: while a try is to be repeated, what is added waits with it", async () => {
@@ -136,9 +136,9 @@ test("sender: offline, it waits for online and asks nobody", async () => {
   add("b");
   await clock.advance(3_600_000);
   assert.equal(server.requests.length, 0);
-  assert.equal(waiting().length, 2);
+  assert.equal(waitingBatches().length, 2);
   online(true);
-  await settle();
+  await runPending();
   assert.deepEqual(server.taken, ["a", "b"]);
 });
 
@@ -146,7 +146,7 @@ test("sender: hidden pages do not wait", async () => {
   const { server, tab, hide } = browser();
   tab().add("a");
   hide();
-  await settle();
+  await runPending();
   assert.deepEqual(server.taken, ["a"]);
 });
 
@@ -157,7 +157,7 @@ test("sender: held back and let go", async () => {
   add("a");
   await clock.advance(10_000);
   hide();
-  await settle();
+  await runPending();
   assert.equal(server.requests.length, 0);
   queue.held = false;
   sender.wake();
@@ -189,7 +189,7 @@ test("sender: a beacon that arrived is sent again by the next page, and counts o
   await clock.advance(1000);
   assert.equal(server.requests.length, 2);
   assert.deepEqual(server.taken, ["a"]);
-  assert.deepEqual(waiting(), []);
+  assert.deepEqual(waitingBatches(), []);
 });
 
 test("sender: two tabs take turns", async () => {
@@ -249,7 +249,7 @@ test("sender: what the server refuses is dropped, and the next goes on", async (
   await clock.advance(3000);
   console.warn = warn;
   assert.deepEqual(server.taken, ["good"]);
-  assert.deepEqual(waiting(), []);
+  assert.deepEqual(waitingBatches(), []);
   assert.equal(lines.length, 1);
 });
 
@@ -262,7 +262,7 @@ test("sender: somebody else's answer: kept, and not asked again on this page", a
   add("b");
   await clock.advance(60_000);
   assert.equal(server.requests.length, 1);
-  assert.equal(waiting().length, 2);
+  assert.equal(waitingBatches().length, 2);
   tab().sender.wake();
   await clock.advance(1000);
   assert.deepEqual(server.taken, ["a", "b"]);
@@ -274,7 +274,7 @@ test("sender: a site that has given it up: nothing is kept", async () => {
   server.script = [410];
   add("a");
   await clock.advance(1000);
-  assert.deepEqual(waiting(), []);
+  assert.deepEqual(waitingBatches(), []);
   assert.equal(server.requests.length, 1);
 });
 

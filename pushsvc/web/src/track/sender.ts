@@ -1,6 +1,6 @@
 import type { SDK } from "../sdk/sdk";
 import { ownURL } from "../shared/address";
-import { closed, openFor, waiting } from "../sdk/queue";
+import { batchBody, openTime, waitingBatches } from "../sdk/queue";
 import { local } from "../sdk/storage";
 import type { BatchName } from "../sdk/storage_keys";
 import { type Fate, fateOf, pauseAfter } from "./fate";
@@ -8,22 +8,22 @@ import { adoptEntry } from "./adopt";
 import { visitEntry, withoutQuery } from "./visit";
 
 /** How long entries gather before they are sent, in ms. */
-const gather = 1000;
+const gatherTime = 1000;
 
 /** Another page's batch is closed after this time. */
-const closedAfter = openFor + 2000;
+const closedAfter = openTime + 2000;
 
 /** The server counts nothing older. */
 const week = 604_800_000;
 
-const answerWithin = 30_000;
+const answerLimit = 30_000;
 
 /** Sends the batches of this page, and those that other pages have left. */
 export class Sender {
   /** The closed batches of this page by name; with the text only if storage is blocked. */
-  private readonly own = new Map<BatchName, string>();
+  private readonly closedBatches = new Map<BatchName, string>();
   private running = false;
-  private again = false;
+  private flushAgain = false;
   private stopped = false;
   /** The page ends or sleeps: the SDK's beacon sends what it can. */
   private leaving = false;
@@ -40,7 +40,7 @@ export class Sender {
     addEventListener("pagehide", () => (this.leaving = true));
     addEventListener("pageshow", () => {
       this.leaving = false;
-      if (waiting().length) this.wake();
+      if (waitingBatches().length) this.wake();
     });
     document.addEventListener("visibilitychange", () => {
       // The system may end a hidden page.
@@ -50,14 +50,14 @@ export class Sender {
 
   /** Sends soon what was added. */
   wake(): void {
-    this.tellAdoption();
-    const landed = this.tellVisit();
+    this.recordAdoption();
+    const landed = this.recordVisit();
     // The answer's cookie should be there before the next page.
-    if (!this.pausing) this.flushIn(landed && this.sdk.config.watched ? 0 : gather);
+    if (!this.pausing) this.flushIn(landed && this.sdk.config.watched ? 0 : gatherTime);
   }
 
   /** Records the visit once. Returns whether it did. */
-  private tellVisit(): boolean {
+  private recordVisit(): boolean {
     const visit = local.get("visit");
     const stamp = visit.split(" ")[0]!;
     if (stamp === local.get("told")) return false;
@@ -69,7 +69,7 @@ export class Sender {
   }
 
   /** Records once who the visitor was to another provider. */
-  private tellAdoption(): void {
+  private recordAdoption(): void {
     const known = local.get("ct");
     if (!known || local.get("ctsent")) return;
     local.set("ctsent", "1");
@@ -88,42 +88,42 @@ export class Sender {
     const { queue } = this.sdk;
     if (this.stopped || this.leaving || queue.held || navigator.onLine === false) return;
     const batch = queue.take();
-    if (batch) this.own.set(batch.name, batch.stored ? "" : batch.text);
+    if (batch) this.closedBatches.set(batch.name, batch.stored ? "" : batch.text);
     if (this.running) {
-      this.again = true;
+      this.flushAgain = true;
       return;
     }
     this.running = true;
-    this.again = false;
-    alone(() => this.drain())
+    this.flushAgain = false;
+    withQueueLock(() => this.drain())
       .catch((error) => console.warn("webpush:", error))
       .then(() => {
         this.running = false;
-        if (this.again) this.flush();
+        if (this.flushAgain) this.flush();
       });
   }
 
   /** Sends the batches in the order in which they were begun. */
   private async drain(): Promise<void> {
     for (;;) {
-      const names = [...new Set([...waiting(), ...this.own.keys()])].sort();
+      const names = [...new Set([...waitingBatches(), ...this.closedBatches.keys()])].sort();
       const name = names[0];
       if (!name || this.sdk.queue.held) return;
       const age = Date.now() - parseInt(name.slice(6, 14), 36);
-      const text = this.own.get(name) || local.get(name);
+      const text = this.closedBatches.get(name) || local.get(name);
       if (!text || age > week) {
         this.forget(name);
         continue;
       }
       // Its page may still add to it. A time in the future means that the clock was set
       // back.
-      if (!this.own.has(name) && age >= 0 && age < closedAfter) return this.flushIn(closedAfter - age);
-      if (!this.follow(await this.post(closed(text)), name)) return;
+      if (!this.closedBatches.has(name) && age >= 0 && age < closedAfter) return this.flushIn(closedAfter - age);
+      if (!this.act(await this.post(batchBody(text)), name)) return;
     }
   }
 
   /** Acts on the fate of a batch. Returns true to go on with the next one. */
-  private follow([fate, retryAfter]: [Fate, string | null], name: BatchName): boolean {
+  private act([fate, retryAfter]: [Fate, string | null], name: BatchName): boolean {
     if (fate === "taken" || fate === "refused") {
       if (fate === "refused") console.warn("webpush: the server refused a batch of events; it was dropped");
       this.forget(name);
@@ -136,7 +136,7 @@ export class Sender {
       return false;
     }
     this.stopped = true;
-    if (fate === "retired") waiting().forEach((name) => this.forget(name));
+    if (fate === "retired") waitingBatches().forEach((name) => this.forget(name));
     return false;
   }
 
@@ -150,7 +150,7 @@ export class Sender {
         credentials: "same-origin",
         // Outlives the page; engines take 64 KiB at once that way.
         keepalive: new Blob([body]).size < 60_000,
-        signal: AbortSignal.timeout?.(answerWithin),
+        signal: AbortSignal.timeout?.(answerLimit),
       });
       return [fateOf(response.status), response.headers.get("Retry-After")];
     } catch {
@@ -159,18 +159,18 @@ export class Sender {
   }
 
   private forget(name: BatchName): void {
-    this.own.delete(name);
+    this.closedBatches.delete(name);
     local.remove(name);
   }
 }
 
 /** How long to wait for another tab, in ms. */
-const patience = 5000;
+const lockWait = 5000;
 
 /** Runs action while no other tab sends. Two tabs that send the same batch only make more
  * work, because it counts once: so the wait is short, and a page that goes to sleep keeps
  * no lock. */
-async function alone(action: () => Promise<void>): Promise<void> {
+async function withQueueLock(action: () => Promise<void>): Promise<void> {
   if (!navigator.locks) return action();
   let began = false;
   const gone = new AbortController();
@@ -180,7 +180,7 @@ async function alone(action: () => Promise<void>): Promise<void> {
     return Promise.race([action(), asleep]).finally(() => gone.abort());
   };
   try {
-    await navigator.locks.request("webpush:queue", { signal: AbortSignal.timeout?.(patience) }, run);
+    await navigator.locks.request("webpush:queue", { signal: AbortSignal.timeout?.(lockWait) }, run);
   } catch (error) {
     if (began) throw error;
     await action();

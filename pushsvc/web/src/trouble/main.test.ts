@@ -3,7 +3,7 @@ import { test } from "node:test";
 import type { SDK } from "../sdk/sdk";
 import { define, storageArea } from "../testing/page";
 import { others } from "../ui/wording";
-import { tell } from "./main";
+import { reportFault } from "./main";
 import { words } from "./words";
 
 const sdk = { config: { prefix: "/_webpush" } } as SDK;
@@ -24,7 +24,7 @@ async function sent(faults: { code?: unknown; status?: number }[], globals: obje
     navigator: { sendBeacon, ...(globals as { navigator?: object }).navigator },
     ...(globals as { storage?: object }).storage,
   });
-  for (const fault of faults) await tell(sdk, fault);
+  for (const fault of faults) await reportFault(sdk, fault);
   return Promise.all(bodies);
 }
 

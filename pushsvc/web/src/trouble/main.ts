@@ -14,12 +14,12 @@ import { chooseLanguage } from "../ui/language";
 import { words } from "./words";
 
 /** Reports a fault to the server, and to the visitor if it prevents what they wanted. */
-export async function tell(sdk: SDK, error: Fault, wanted?: boolean): Promise<void> {
+export async function reportFault(sdk: SDK, error: Fault, wanted?: boolean): Promise<void> {
   // 410: the site has retired push.
   if (typeof error.code !== "string" || error.status === 410) return;
-  report(sdk, error.code);
+  countFailure(sdk, error.code);
   // The browser's own question is still open.
-  if (wanted && error.code !== "unanswered") await say(sdk);
+  if (wanted && error.code !== "unanswered") await showMessage(sdk);
 }
 
 /** Codes that this page has reported, if storage is blocked. */
@@ -27,7 +27,7 @@ const reported = new Set<string>();
 
 /** Has the server count a code once in a tab session. It reports nothing of a visitor who
  * does not want to be followed. */
-function report({ config }: SDK, code: string): void {
+function countFailure({ config }: SDK, code: string): void {
   const before = session.get("trouble").split(" ");
   if (isPrivate() || local.get("optout") || before.includes(code) || reported.has(code)) return;
   reported.add(code);
@@ -39,7 +39,7 @@ function report({ config }: SDK, code: string): void {
 /** The message on display. */
 let shown: { close(): void } | undefined;
 
-async function say(sdk: SDK): Promise<void> {
+async function showMessage(sdk: SDK): Promise<void> {
   const { config } = sdk;
   const { show } = await load<UI>(config, "ui");
   const tags = [document.documentElement.lang || navigator.language, ...navigator.languages];

@@ -5,39 +5,39 @@ import { bell, button } from "./elements";
 import { floatingRoot, keepClear, openDialog } from "./floating";
 import { direction } from "./language";
 import { applyColours, followScheme } from "./look";
-import { buildPanel, type Finish, type Making } from "./panel";
+import { buildPanel, type Finish, type PanelParts } from "./panel";
 
 /** Shows the bell. It opens the question, or help if notifications are blocked by then.
  * Escape in the question returns to the bell and is not an answer, because the visitor
  * opened it; Escape in help always does. */
-export function showBell(making: Making): Face | undefined {
-  const { options, texts } = making;
+export function showBell(parts: PanelParts): Face | undefined {
+  const { options, texts } = parts;
   const root = floatingRoot();
   if (!root) return undefined;
   let closeDialog: (() => void) | undefined;
   const opener = button("bell", "", () => {
     const dialog =
       globalThis.Notification?.permission === "denied"
-        ? buildPanel({ ...making, options: { ...options, kind: "denied", texts: {} } }, fold)
-        : buildPanel(making, finish);
+        ? buildPanel({ ...parts, options: { ...options, kind: "denied", texts: {} } }, closeQuestion)
+        : buildPanel(parts, finish);
     root.append(dialog);
     applyColours(dialog, options);
-    closeDialog = openDialog(root, dialog, fold);
+    closeDialog = openDialog(root, dialog, closeQuestion);
     // After the focus has moved to the dialog.
     opener.hidden = true;
   });
   opener.className = "face";
-  opener.dir = direction(making.language);
+  opener.dir = direction(parts.language);
   opener.setAttribute("aria-haspopup", "dialog");
   opener.setAttribute("aria-label", (opener.title = texts.notifications));
-  if (!options.texts.title) opener.lang = making.language;
+  if (!options.texts.title) opener.lang = parts.language;
   opener.append(bell());
   const stopScheme = followScheme(opener);
   root.append(opener);
   applyColours(opener, options);
   keepClear();
 
-  const fold = () => {
+  const closeQuestion = () => {
     opener.hidden = false;
     const inside = root.activeElement;
     closeDialog?.();

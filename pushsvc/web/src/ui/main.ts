@@ -6,7 +6,7 @@ import { showBell } from "./bell";
 import { floatingRoot, openDialog } from "./floating";
 import { chooseLanguage } from "./language";
 import { applyColours } from "./look";
-import { buildPanel, type Finish, type Making } from "./panel";
+import { buildPanel, type Finish, type PanelParts } from "./panel";
 import { showPreferences } from "./preferences";
 import { others, wording } from "./wording";
 
@@ -30,20 +30,20 @@ async function loadTexts(): Promise<Record<string, string>> {
 export function show(options: FaceOptions): Face | undefined {
   const wanted = choose(options.language);
   const language = texts[wanted] ? wanted : "en";
-  const making: Making = { options, language, texts: wording(texts[language]) };
-  if (options.kind === "preferences") return options.host && showPreferences(making, options.host);
-  return options.kind === "bell" ? showBell(making) : showPanel(making);
+  const parts: PanelParts = { options, language, texts: wording(texts[language]) };
+  if (options.kind === "preferences") return options.host && showPreferences(parts, options.host);
+  return options.kind === "bell" ? showBell(parts) : showPanel(parts);
 }
 
-function showPanel(making: Making): Face | undefined {
-  const { options } = making;
+function showPanel(parts: PanelParts): Face | undefined {
+  const { options } = parts;
   const root = floatingRoot();
   if (!root) return undefined;
   const finish: Finish = (answer, topics) => {
     options.answered(answer, topics);
     face.close();
   };
-  const dialog = buildPanel(making, finish);
+  const dialog = buildPanel(parts, finish);
   if (options.kind === "bar" && getComputedStyle(root.host).getPropertyValue("--webpush-bar").trim() === "top") {
     root.host.classList.add("above");
   }

@@ -8,7 +8,7 @@ import { topicBoxes } from "./boxes";
 import type { Texts } from "./wording";
 
 /** What a panel is made from. */
-export interface Making {
+export interface PanelParts {
   options: FaceOptions;
   texts: Texts;
   /** Language of texts. */
@@ -19,29 +19,29 @@ export interface Making {
 export type Finish = (answer: Answer, topics?: string[]) => void;
 
 /** Builds a closed dialog. */
-export function buildPanel(making: Making, finish: Finish): HTMLDialogElement {
-  const { options, texts } = making;
+export function buildPanel(parts: PanelParts, finish: Finish): HTMLDialogElement {
+  const { options, texts } = parts;
   switch (options.kind) {
     case "ios":
-      return steps(making, siteIcon(options.icon), texts.add, texts.addBody, iosSteps(making), finish);
+      return steps(parts, siteIcon(options.icon), texts.add, texts.addBody, iosSteps(parts), finish);
     case "denied":
-      return steps(making, mutedBell(), texts.blocked, texts.blockedBody, deniedSteps(making), finish);
+      return steps(parts, mutedBell(), texts.blocked, texts.blockedBody, deniedSteps(parts), finish);
     case "failed":
-      return steps(making, mutedBell(), texts.notifications, "", [], finish);
+      return steps(parts, mutedBell(), texts.notifications, "", [], finish);
     default:
-      return question(making, finish);
+      return question(parts, finish);
   }
 }
 
 /** Puts the site's names into a text. */
-export function named({ options, texts }: Making, text: string): string {
+export function named({ options, texts }: PanelParts, text: string): string {
   return fill(text, { n: options.name || location.hostname, s: location.host, a: texts.add });
 }
 
-function question(making: Making, finish: Finish): HTMLDialogElement {
-  const { options, texts } = making;
+function question(parts: PanelParts, finish: Finish): HTMLDialogElement {
+  const { options, texts } = parts;
   const own = options.texts;
-  const dialog = frame(making, siteIcon(options.icon), own.title || texts.title, own.body || named(making, texts.body), !own.title);
+  const dialog = frame(parts, siteIcon(options.icon), own.title || texts.title, own.body || named(parts, texts.body), !own.title);
   if (options.kind === "bar") dialog.classList.add("bar");
   const topics = topicBoxes(options.topics);
   if (topics) dialog.append(topics.element);
@@ -60,12 +60,12 @@ function question(making: Making, finish: Finish): HTMLDialogElement {
 }
 
 /** A dialog with title and body. ours: they are our texts, in our language. */
-function frame(making: Making, icon: Element, title: string, body: string, ours: boolean): HTMLDialogElement {
+function frame(parts: PanelParts, icon: Element, title: string, body: string, ours: boolean): HTMLDialogElement {
   const dialog = element("dialog", "dialog", "face");
   dialog.tabIndex = -1;
   dialog.autofocus = true;
-  if (ours) dialog.lang = making.language;
-  dialog.dir = ours ? direction(making.language) : getComputedStyle(document.documentElement).direction;
+  if (ours) dialog.lang = parts.language;
+  dialog.dir = ours ? direction(parts.language) : getComputedStyle(document.documentElement).direction;
   dialog.setAttribute("aria-labelledby", "title");
   dialog.setAttribute("aria-describedby", "body");
   const top = element("div", "", "top");
@@ -77,15 +77,15 @@ function frame(making: Making, icon: Element, title: string, body: string, ours:
 }
 
 function steps(
-  making: Making,
+  parts: PanelParts,
   icon: Element,
   title: string,
   body: string,
   items: (Node | string)[][],
   finish: Finish,
 ): HTMLDialogElement {
-  const own = making.options.texts;
-  const dialog = frame(making, icon, own.title || title, own.body || named(making, body), !own.title);
+  const own = parts.options.texts;
+  const dialog = frame(parts, icon, own.title || title, own.body || named(parts, body), !own.title);
   const list = element("ol", "steps");
   for (const item of items) {
     const line = element("li");
@@ -95,18 +95,18 @@ function steps(
     list.append(line);
   }
   const buttons = element("div", "buttons", "buttons");
-  buttons.append(button("close", own.reject || making.texts.close, () => finish("dismiss")));
+  buttons.append(button("close", own.reject || parts.texts.close, () => finish("dismiss")));
   dialog.append(...(items.length ? [list, buttons] : [buttons]));
   return dialog;
 }
 
-function iosSteps(making: Making): (Node | string)[][] {
-  const { share, choose, start } = making.texts;
-  return [[named(making, share), " ", shareSign()], [named(making, choose)], [named(making, start)]];
+function iosSteps(parts: PanelParts): (Node | string)[][] {
+  const { share, choose, start } = parts.texts;
+  return [[named(parts, share), " ", shareSign()], [named(parts, choose)], [named(parts, start)]];
 }
 
-function deniedSteps(making: Making): string[][] {
+function deniedSteps(parts: PanelParts): string[][] {
   const place = placeOf(navigator.userAgent, navigator.maxTouchPoints);
-  const name = making.options.name || location.hostname;
-  return unblockSteps(place, making.texts, name).map((step) => [named(making, step)]);
+  const name = parts.options.name || location.hostname;
+  return unblockSteps(place, parts.texts, name).map((step) => [named(parts, step)]);
 }

@@ -6,7 +6,7 @@ import { element } from "./elements";
 import { keepClear, styledRoot } from "./floating";
 import { direction } from "./language";
 import { applyColours } from "./look";
-import { named, type Making } from "./panel";
+import { named, type PanelParts } from "./panel";
 
 /** Elements whose switch had the focus when they were emptied. The SDK fills them again
  * after each change, and the keyboard focus must stay. */
@@ -14,16 +14,16 @@ const focused = new WeakSet<HTMLElement>();
 
 /** Fills host with a switch and the topics. Each change is an answer at once. The SDK then
  * fills the host again with the result. */
-export function showPreferences(making: Making, host: HTMLElement): Face | undefined {
-  const { options, texts } = making;
+export function showPreferences(parts: PanelParts, host: HTMLElement): Face | undefined {
+  const { options, texts } = parts;
   const root = styledRoot(host);
   if (!root) return undefined;
   const face = element("section", "preferences", "face inline");
-  face.lang = making.language;
-  face.dir = direction(making.language);
+  face.lang = parts.language;
+  face.dir = direction(parts.language);
   face.setAttribute("aria-labelledby", "title");
 
-  const { label, input } = box(named(making, texts.receive), !!options.subscribed, "switch");
+  const { label, input } = box(named(parts, texts.receive), !!options.subscribed, "switch");
   label.id = "receive";
   label.part.add("receive");
   input.setAttribute("role", "switch");

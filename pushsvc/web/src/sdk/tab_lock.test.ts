@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { define } from "../testing/page";
-import { alone } from "./alone";
+import { withTabLock } from "./tab_lock";
 
 type Options = { signal?: AbortSignal };
 
@@ -37,12 +37,12 @@ function action(name: string, log: string[]) {
   return { run, end: () => end() };
 }
 
-test("alone: two tabs, one after the other", async () => {
+test("withTabLock: two tabs, one after the other", async () => {
   const locks = new Locks();
   define({ navigator: { locks } });
   const log: string[] = [];
   const [a, b] = [action("a", log), action("b", log)];
-  const both = Promise.all([alone(a.run), alone(b.run)]);
+  const both = Promise.all([withTabLock(a.run), withTabLock(b.run)]);
   await settled();
   assert.deepEqual(log, ["a begins"]);
   a.end();
@@ -53,7 +53,7 @@ test("alone: two tabs, one after the other", async () => {
   assert.deepEqual(locks.names, ["webpush", "webpush"]);
 });
 
-test("alone: a tab that never ends holds nobody up for good", async () => {
+test("withTabLock: a tab that never ends holds nobody up for good", async () => {
   define({ navigator: { locks: new Locks() } });
   const limits: AbortController[] = [];
   const { timeout } = AbortSignal;
@@ -64,8 +64,8 @@ test("alone: a tab that never ends holds nobody up for good", async () => {
   };
   const log: string[] = [];
   const [a, b] = [action("a", log), action("b", log)];
-  void alone(a.run);
-  const second = alone(b.run);
+  void withTabLock(a.run);
+  const second = withTabLock(b.run);
   await settled();
   limits[1]!.abort();
   await settled();
@@ -75,10 +75,10 @@ test("alone: a tab that never ends holds nobody up for good", async () => {
   AbortSignal.timeout = timeout;
 });
 
-test("alone: an action's own fault is told once, and it runs once", async () => {
+test("withTabLock: an action's own fault is told once, and it runs once", async () => {
   define({ navigator: { locks: new Locks() } });
   let runs = 0;
-  const fault = await alone(async () => {
+  const fault = await withTabLock(async () => {
     runs++;
     throw new Error("own");
   }).catch((error: Error) => error.message);
@@ -91,8 +91,8 @@ const none: [string, unknown][] = [
 ];
 
 for (const [name, navigator] of none) {
-  test("alone: " + name, async () => {
+  test("withTabLock: " + name, async () => {
     define({ navigator });
-    assert.equal(await alone(async () => "done"), "done");
+    assert.equal(await withTabLock(async () => "done"), "done");
   });
 }

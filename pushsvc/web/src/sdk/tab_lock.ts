@@ -1,7 +1,7 @@
 /** Runs action while no other tab of the site runs one. It runs anyway without Web Locks
  * (browsers refuse them if the visitor blocks site data), and after half a minute of
  * waiting for another tab. */
-export function alone<T>(action: () => Promise<T>): Promise<T> {
+export function withTabLock<T>(action: () => Promise<T>): Promise<T> {
   let result: Promise<T> | undefined;
   const once = () => (result ??= action());
   // A refused lock runs action now; an error of action itself is passed on.
