@@ -80,7 +80,7 @@ func TestClevertapWorkerPath(t *testing.T) {
 		}
 		told := false
 		for _, line := range page.Console() {
-			told = told || strings.Contains(line.Text, "/no-worker.js is no service worker; /sw.js is used instead")
+			told = told || strings.Contains(line.Text, "/no-worker.js is not a service worker; /sw.js is used instead")
 		}
 		if !told {
 			t.Errorf("the console has %v", page.Console())

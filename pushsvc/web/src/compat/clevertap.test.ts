@@ -165,7 +165,7 @@ const said: [string, (c: Any) => unknown, RegExp[]][] = [
   ["onUserLogin: a restricted name, nested", (c) => c.onUserLogin.push({ Site: { Identity: 1, Email: { a: 1 } } }), [/^! CleverTap error: 513: 'Email'/]],
   ["nested beyond the limits", (c) => c.event.push("A", { a: { b: { c: { d: {} } } } }), [/^! CleverTap error: 541: .*Limit: 3$/, /545: Empty value for key 'a.b.c'/, /'a.b'/, /'a'/]],
   ["multi value without key", (c) => c.profile.addMultiValueForKey(), [/^! CleverTap error: /]],
-  ["level 0: not a word", (c) => (c.setLogLevel(0), c.event.push("Stayed")), []],
+  ["level 0: nothing", (c) => (c.setLogLevel(0), c.event.push("Stayed")), []],
   ["level 1: errors only", (c) => (c.setLogLevel(1), c.event.push("Stayed"), c.notifications.push({ ...full, hidePoweredByCT: true })), [/513/]],
   ["level 2, the default: errors and information", (c) => (c.event.push("Stayed"), c.notifications.push({ ...full, hidePoweredByCT: true }), c.setOffline(true)), [/513/, /hidePoweredByCT/]],
   ["level 4: everything", (c) => (c.setLogLevel(4), c.setLibrary("x", 1)), [/setLibrary/]],
@@ -210,7 +210,7 @@ test("notifications.push: refused", async () => {
   assert.equal(did.length, 1, "asked again within a week");
 });
 
-test("notifications.push: a browser's refusal after a yes is none of rejectCallback's", async () => {
+test("notifications.push: rejectCallback is not for a refusal of the browser's question", async () => {
   const api = openPage();
   const called: string[] = [];
   says.answers = ["shown", "accepted", "dismissed"];
@@ -238,7 +238,7 @@ test("privacy.push: optOut ends by optOut: false, and by nothing else", async ()
   await runPending();
   assert.deepEqual(did, ["privacy true", "unsubscribe"]);
   api.privacy.push({ optOut: true });
-  assert.deepEqual(did.slice(2), ["unsubscribe"], "told once");
+  assert.deepEqual(did.slice(2), ["unsubscribe"], "recorded once");
   api.privacy.push({ optOut: false });
   assert.equal(did[3], "privacy false");
   assert.equal(localStorage.getItem("webpush:out"), null);
@@ -263,7 +263,7 @@ test("stub: everything is replayed, in CleverTap's order", async () => {
   assert.deepEqual(did, ["event A", "event B", "prompt T,B,Y,N,#f28046,604800"]);
   assert.equal(api.spa, true);
   stub.event.push("C");
-  assert.equal(did[did.length - 1], "event C", "whoever keeps the stub has the API");
+  assert.equal(did[did.length - 1], "event C", "a kept stub works as the API");
 });
 
 test("stub: queues are replayed in CleverTap's order: privacy, onUserLogin, event, profile, notifications", async () => {

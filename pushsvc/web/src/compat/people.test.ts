@@ -60,13 +60,13 @@ const recorded: [string, (c: Any) => unknown, unknown[]][] = [
   ],
   ["login: signed", (c) => c.onUserLogin.push({ Site: { Identity: "7" }, signature: "abc" }), [{ ...login(["identity", "7"]), set: { Identity: "7", tz }, signature: "abc" }]],
   ["login: the same once in a visit", (c) => [1, 2].map(() => c.onUserLogin.push({ Site: { Identity: "7" } })), [{ ...login(["identity", "7"]), set: { Identity: "7", tz } }]],
-  ["login: of nobody is a profile", (c) => c.onUserLogin.push({ Site: { Name: "A" } }), [{ type: "profile", set: { Name: "A", tz } }]],
+  ["login: without identities it is a profile", (c) => c.onUserLogin.push({ Site: { Name: "A" } }), [{ type: "profile", set: { Name: "A", tz } }]],
   [
-    "login: after a log-out it is told again",
+    "login: recorded again after a log-out",
     (c) => (c.onUserLogin.push({ Site: { Identity: "7" } }), c.logout(), c.onUserLogin.push({ Site: { Identity: "7" } })),
     [{ ...login(["identity", "7"]), set: { Identity: "7", tz } }, { ...login(["identity", "7"]), set: { Identity: "7", tz } }],
   ],
-  ["clear: somebody else's from then on", (c) => (c.clear(), c.profile.push({ Site: { Name: "A" } })), [{ type: "profile", set: { Name: "A", tz } }]],
+  ["clear: another person's from then on", (c) => (c.clear(), c.profile.push({ Site: { Name: "A" } })), [{ type: "profile", set: { Name: "A", tz } }]],
   ["login: the last of several", (c) => c.onUserLogin.push({ Site: { Identity: "6" } }, { Site: { Identity: "7" } }), [{ ...login(["identity", "7"]), set: { Identity: "7", tz } }]],
   ["profile.push: a tz of the site's own", (c) => c.profile.push({ Site: { Name: "A", tz: "GMT+0530" } }), [{ type: "profile", set: { Name: "A", tz: "GMT+0530" } }]],
   [
@@ -75,7 +75,7 @@ const recorded: [string, (c: Any) => unknown, unknown[]][] = [
     [{ ...login(["identity", "7"]), set: { Identity: "7", tz } }, { type: "adopt", device: "_w_kiosk:7" }, { type: "adopt", device: "_w_7" }],
   ],
   ["getLocation", (c) => c.getLocation(48.1, 11.6), [{ Latitude: 48.1, Longitude: 11.6 }]],
-  ["getLocation: none to give", (c) => c.getLocation(), []],
+  ["getLocation: without geolocation", (c) => c.getLocation(), []],
 ];
 
 for (const [name, call, want] of recorded) {
@@ -114,7 +114,7 @@ test("getters: what was pushed here, on top of what CleverTap knew", () => {
   assert.deepEqual([api.profile.getAttribute("Name"), api.profile.getAttribute("Score")], ["B", 5]);
 });
 
-test("getters: somebody else's are not given", () => {
+test("getters: never another person's", () => {
   const api = openPage() as Any;
   api.enablePersonalization = true;
   localStorage.setItem("WZRK_EV", '{"Added":[3,1700000000,1700000100]}');

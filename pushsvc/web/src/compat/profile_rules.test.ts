@@ -114,7 +114,7 @@ const arguments_: [string, Props, Props | undefined][] = [
   ["Site before a network", { Site: { a: 1 }, Facebook: { name: "A" } }, { a: 1 }],
   ["Facebook, failed", { Facebook: { error: {} } }, undefined],
   ["none", { Name: "A" }, undefined],
-  ["Site that is no object", { Site: "A" }, undefined],
+  ["Site that is not an object", { Site: "A" }, undefined],
 ];
 
 for (const [name, given, want] of arguments_) {

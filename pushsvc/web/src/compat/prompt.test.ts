@@ -20,7 +20,7 @@ const wishes: [string, unknown[], Partial<Wish>][] = [
   ["askAgainTimeInSeconds, default", [{}], { askAgainTimeInSeconds: 604800 }],
   ["askAgainTimeInSeconds, rubbish", [{ askAgainTimeInSeconds: "soon" }], { askAgainTimeInSeconds: 604800 }],
   ["okCallback, rejectCallback, subscriptionCallback", [{ okCallback: call, rejectCallback: call, subscriptionCallback: call }], { okCallback: call, rejectCallback: call, subscriptionCallback: call }],
-  ["a callback that is none", [{ okCallback: "x" }], { okCallback: undefined }],
+  ["a callback that is not a function", [{ okCallback: "x" }], { okCallback: undefined }],
   [
     "hidePoweredByCT, httpsPopupPath, httpsIframePath, apnsWebPushId, apnsWebPushServiceUrl, okButtonAfterText",
     [{ okButtonAfterText: "", apnsWebPushServiceUrl: "", apnsWebPushId: "", httpsIframePath: "", httpsPopupPath: "", hidePoweredByCT: true }],
@@ -57,7 +57,7 @@ const missing = "Missing input parameters; please specify title, body, ok button
 /** The order of decisions: each row fails at one condition more than the row after it. */
 const decisions: [string, Partial<Surroundings>, Record<string, unknown>, Decision][] = [
   ["no account", { account: false, serviceWorker: false }, {}, none("Account ID is not set")],
-  ["no service worker: not a word", { serviceWorker: false, secure: false }, {}, none()],
+  ["no service worker: no message", { serviceWorker: false, secure: false }, {}, none()],
   ["neither https nor localhost", { secure: false, pushManager: false }, {}, none("Make sure you are https or localhost to register for notifications")],
   ["no PushManager", { pushManager: false, notification: false }, {}, none("Web Push Notification is not supported on this browser")],
   ["no Notification", { notification: false }, {}, none("Notification not supported on this Device or Browser")],

@@ -21,8 +21,8 @@ const splits: [string, unknown[], unknown[][]][] = [
   ["positional, gaps", ["t", "b", "y", "n", null, undefined, 60], [["t", "b", "y", "n", null, undefined, 60]]],
   ["two positional, short", ["t", "b", "y", "n", "u", "c", "z", "o"], [["t", "b", "y", "n"], ["u", "c", "z", "o"]]],
   ["two positional, colour in the first", ["t", "b", "y", "n", "#112233", "u", "c", "z", "o"], [["t", "b", "y", "n", "#112233"], ["u", "c", "z", "o"]]],
-  ["object behind positional", ["t", "b", "y", "n", true, a], [["t", "b", "y", "n"], [true], [a]]],
-  ["positional behind object", [a, "t", "b", "y", "n"], [[a], ["t", "b", "y", "n"]]],
+  ["object after positional", ["t", "b", "y", "n", true, a], [["t", "b", "y", "n"], [true], [a]]],
+  ["positional after object", [a, "t", "b", "y", "n"], [[a], ["t", "b", "y", "n"]]],
   ["too few before an object", ["t", "b", a], [["t", "b"], [a]]],
 ];
 

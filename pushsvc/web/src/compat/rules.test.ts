@@ -46,7 +46,7 @@ const props: [string, Props, Props, number[]][] = [
   ["520: key too long", { [long]: 1 }, { [long.slice(1)]: 1 }, [520]],
   ["521: text too long", { a: long }, { a: long.slice(1) }, [521]],
   ["dates", { d: new Date(1_700_000_000_400) }, { d: "$D_1700000000" }, []],
-  ["545: a date that is none", { d: new Date(NaN) }, {}, [545]],
+  ["545: an invalid date", { d: new Date(NaN) }, {}, [545]],
   ["545: null, undefined, NaN, functions", { a: null, b: undefined, c: NaN, d: () => 1, e: "" }, { e: "" }, [545, 545, 545, 545]],
   ["545: empty objects and lists", { a: {}, b: [], c: { d: {} }, e: [[], 1] }, { e: [1] }, [545, 545, 545, 545, 545]],
   ["541: three levels", deep(3), deep(3), []],

@@ -83,6 +83,6 @@ test("adoptStorage: an opt-out stays one, a visitor's own wish too", () => {
   assert.deepEqual(adopted({ WZRK_G: "0a1b" }), ["ct"]);
 });
 
-test("adoptStorage: nobody known, nothing kept", () => {
+test("adoptStorage: an unknown visitor, nothing kept", () => {
   assert.deepEqual(adopted({ WZRK_META: { cs: 1 } }), []);
 });

@@ -44,11 +44,11 @@ function start(from: FrameStart, port: MessagePort): void {
 }
 
 /** Reports the height of the content, now and when it changes. */
-function watchSize(tell: (height: number) => void): void {
+function watchSize(report: (height: number) => void): void {
   const measure = () => {
     const root = document.documentElement;
     const overflowing = root.scrollHeight > innerHeight ? root.scrollHeight : 0;
-    tell(Math.max(least, overflowing, Math.ceil(root.getBoundingClientRect().height)));
+    report(Math.max(least, overflowing, Math.ceil(root.getBoundingClientRect().height)));
   };
   const observer = new ResizeObserver(measure);
   for (const node of [document.documentElement, document.body]) if (node) observer.observe(node);

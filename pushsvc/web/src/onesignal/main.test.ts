@@ -10,8 +10,8 @@ test("queue: OneSignalDeferred.push before, after, and to a kept reference", () 
   window.OneSignalDeferred.push(() => order.push("late"));
   assert.equal(window.OneSignalDeferred.push((one: Any) => one === api), true);
   early.push(() => order.push("kept"));
-  window.OneSignalDeferred = [() => order.push("made anew")];
-  assert.deepEqual(order, [["early", "function"], "late", "kept", "made anew"]);
+  window.OneSignalDeferred = [() => order.push("made again")];
+  assert.deepEqual(order, [["early", "function"], "late", "kept", "made again"]);
 });
 
 test("queue: OneSignal.push of names and functions, before and after", () => {

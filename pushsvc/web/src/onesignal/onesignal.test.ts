@@ -165,7 +165,7 @@ test("API: login, User.externalId, User.onesignalId, User.addEventListener, User
   assert.equal(did.length, 2);
 });
 
-test("API: logout, removeExternalUserId, setExternalUserId: nobody is told twice", async () => {
+test("API: logout, removeExternalUserId, setExternalUserId: once each", async () => {
   for (const out of ["logout", "removeExternalUserId", "setExternalUserId"]) {
     const { api, did } = page();
     await api[out]();
@@ -177,7 +177,7 @@ test("API: logout, removeExternalUserId, setExternalUserId: nobody is told twice
   }
 });
 
-test("API: User.getTags: what was set here, until somebody else logs in", async () => {
+test("API: User.getTags: what was set here, until another person logs in", async () => {
   const { api } = page();
   api.User.addTags({ plan: "gold", vip: "1" });
   api.User.removeTag("vip");
@@ -277,12 +277,12 @@ test("API: permissionChange, permissionPromptDisplay, notificationPermissionChan
   assert.deepEqual(heard, ["displayed", false, { to: "denied" }]);
 });
 
-const told = { webpush: "click", id: "m1", title: "Sale", body: "Now", url: "https://shop.example/sale", action: "buy", data: { a: 1 } };
+const clicked = { webpush: "click", id: "m1", title: "Sale", body: "Now", url: "https://shop.example/sale", action: "buy", data: { a: 1 } };
 
 test("API: Notifications.addEventListener, Notifications.removeEventListener, notificationClick, addListenerForNotificationOpened", async () => {
-  const { api, tell, asked } = page();
+  const { api, post, asked } = page();
   await runPending();
-  assert.deepEqual(asked, [], "nobody listens");
+  assert.deepEqual(asked, [], "without a listener");
   const [clicks, older, once] = [[], [], []] as [Any[], Any[], Any[]];
   const listener = (event: Any) => clicks.push(event);
   api.Notifications.addEventListener("click", listener);
@@ -290,11 +290,11 @@ test("API: Notifications.addEventListener, Notifications.removeEventListener, no
   await api.addListenerForNotificationOpened((event: Any) => once.push(event));
   await runPending();
   assert.deepEqual(asked, [{ webpush: "clicks" }]);
-  tell(told);
+  post(clicked);
   api.Notifications.removeEventListener("click", listener);
-  tell(told);
-  tell({ another: "message" });
-  tell(null);
+  post(clicked);
+  post({ another: "message" });
+  post(null);
   assert.deepEqual([clicks.length, older.length, once.length], [1, 2, 1]);
   assert.deepEqual(clicks[0]?.result, { actionId: "buy", url: "https://shop.example/sale" });
   assert.equal(clicks[0]?.notification.notificationId, "m1");
@@ -302,7 +302,7 @@ test("API: Notifications.addEventListener, Notifications.removeEventListener, no
 });
 
 test("API: foregroundWillDisplay, dismiss, notificationDisplay, notificationDismiss", async () => {
-  const { api, tell } = page();
+  const { api, post } = page();
   const heard: string[] = [];
   api.Notifications.addEventListener("foregroundWillDisplay", (event: Any) => {
     event.preventDefault();
@@ -312,12 +312,12 @@ test("API: foregroundWillDisplay, dismiss, notificationDisplay, notificationDism
   api.Notifications.addEventListener("dismiss", (event: Any) => heard.push("dismissed " + event.notification.title));
   api.on("notificationDisplay", (event: Any) => heard.push("displayed " + event.heading));
   api.on("notificationDismiss", (event: Any) => heard.push("gone " + event.heading));
-  tell({ ...told, webpush: "display" });
-  tell({ ...told, webpush: "dismiss" });
+  post({ ...clicked, webpush: "display" });
+  post({ ...clicked, webpush: "dismiss" });
   assert.deepEqual(heard, ["will display Sale", "displayed Sale", "dismissed Sale", "gone Sale"]);
 });
 
-test("API: setConsentRequired, setConsentGiven, provideUserConsent: nothing is told or asked before", async () => {
+test("API: setConsentRequired, setConsentGiven, provideUserConsent: nothing is recorded or asked before", async () => {
   const { api, did, config } = page();
   const held = () => (api as unknown as { sdk: { queue: { held: boolean } } }).sdk.queue.held;
   await api.setConsentRequired(true);
@@ -353,7 +353,7 @@ test("API: on, off, once, push", async () => {
   say("shown");
   assert.deepEqual(heard, ["on", "once", "on"]);
   api.push(["noSuchFunction", 1], 7, null);
-  assert.equal(api.push(() => "given back"), "given back");
+  assert.equal(api.push(() => "returned"), "returned");
 });
 
 /** Members of the class that are not part of the API. */

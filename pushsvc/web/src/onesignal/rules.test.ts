@@ -93,4 +93,4 @@ test("notificationOf: v16's and v15's names", () => {
   assert.deepEqual([one.additionalData, notificationOf({ webpush: "click", id: "m", data: "text" }).additionalData], [[1], undefined]);
 });
 
-test("eventsOf: what is no event of ours is none", () => assert.deepEqual(eventsOf({ webpush: "other" as never, id: "m" }), []));
+test("eventsOf: foreign messages are ignored", () => assert.deepEqual(eventsOf({ webpush: "other" as never, id: "m" }), []));

@@ -28,7 +28,7 @@ const rows: [string, string, boolean, unknown[]][] = [
   ["a member, as its object's", "shop.open", true, [[true, kv]]],
   ["deeper", "shop.deep.down", true, [kv]],
   ["none", "missing", false, []],
-  ["none behind it", "missing.greet", false, []],
+  ["a path that ends early", "missing.greet", false, []],
   ["of nothing", "none.greet", false, []],
   ["a text", "text", false, []],
   ["a text's own", "text.at", false, []],

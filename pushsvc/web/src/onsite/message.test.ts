@@ -17,7 +17,7 @@ const rows: [string, Partial<WirePopup>, unknown][] = [
   ],
   ["our own id and the day", { content: { title: "T" } }, { msgContent: { title: "T" }, msgId: "sale_20261123" }],
   ["variant", { variant: "b", content: {} }, { msgContent: {}, msgId: "sale_20261123", pivotId: "b" }],
-  ["the base is no variant", { variant: "", content: {} }, { msgContent: {}, msgId: "sale_20261123" }],
+  ["the base is not a variant", { variant: "", content: {} }, { msgContent: {}, msgId: "sale_20261123" }],
   [
     "image and button",
     { content: { image: "/a.png", buttons: [{ id: "go", text: "Go" }, { id: "no", text: "No" }] } },

@@ -13,10 +13,10 @@ export function messageId({ id, legacy }: WirePopup, now: Date): string {
 export function message(popup: WirePopup, now: Date): CallbackMessage {
   const { content } = popup;
   const { seconds, scroll, idle, exit } = (popup.when ?? {}) as When;
-  const trigger = given({ inactive: idle, scroll, isExitIntent: exit, deliveryDelayed: seconds });
+  const trigger = withoutEmpty({ inactive: idle, scroll, isExitIntent: exit, deliveryDelayed: seconds });
   const { title, body: description, image: imageUrl, html } = content;
-  return given({
-    msgContent: given({
+  return withoutEmpty({
+    msgContent: withoutEmpty({
       ...(html && { type: 1 }),
       html,
       title,
@@ -33,7 +33,7 @@ export function message(popup: WirePopup, now: Date): CallbackMessage {
 
 /** The argument of popupCallback for a click. */
 export function clickMessage(popup: WirePopup, props: Record<string, string> = {}, now: Date): PopupCallbackMessage {
-  return given({
+  return withoutEmpty({
     msgId: messageId(popup, now),
     pivotId: popup.legacy?.pivotId || popup.variant,
     kv: popup.content.kv,
@@ -41,5 +41,5 @@ export function clickMessage(popup: WirePopup, props: Record<string, string> = {
   });
 }
 
-const given = <T extends object>(members: T): T =>
+const withoutEmpty = <T extends object>(members: T): T =>
   Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined && value !== "")) as T;

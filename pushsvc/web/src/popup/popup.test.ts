@@ -42,7 +42,7 @@ test("the inbox has an end, and forgets", () => {
   assert.deepEqual([kept.length, kept[8]!.popup.id], [9, "m31"]);
 });
 
-test("whatever else stands in the storage is no message", () => {
+test("anything else in the storage is dropped", () => {
   for (const text of ["", "null", "7", "{}", '"x"', "[1, null, []]", '[{"popup":{}}]', '[{"popup":{"id":1,"content":{}},"at":9}]', '[{"popup":{"id":"a","content":null},"at":9}]', "[[["]) {
     assert.deepEqual(readMessages(text, 0), [], text);
   }

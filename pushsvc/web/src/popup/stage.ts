@@ -179,7 +179,7 @@ export class Stage implements PopupFace {
     this.close(() => this.options.act({ act: "error", element: what }, this.options.popup));
   }
 
-  close(tell?: () => void): void {
+  close(report?: () => void): void {
     if (this.ended) return;
     this.ended = true;
     for (const end of this.cleanups) end();
@@ -187,7 +187,7 @@ export class Stage implements PopupFace {
     if (this.element.open) this.element.close();
     this.root.host.remove();
     if (inside && this.focusedBefore instanceof HTMLElement) this.focusedBefore.focus({ preventScroll: true });
-    tell?.();
+    report?.();
     this.options.closed();
   }
 

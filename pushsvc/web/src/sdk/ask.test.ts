@@ -20,7 +20,7 @@ const steps: [string, Partial<Visitor>, number | number[] | undefined, Step][] =
   ["granted and asked, with privacy control", { permission: "granted", private: true, asked: now - 1 }, 604800, "nothing"],
   ["subscribed, with privacy control", { permission: "granted", private: true, subscribed: true }, 604800, "sync"],
   ["granted and subscribed", { permission: "granted", subscribed: true }, 604800, "sync"],
-  ["granted but unsubscribed by own wish", { permission: "granted", out: true }, 604800, "nothing"],
+  ["granted but the visitor unsubscribed", { permission: "granted", out: true }, 604800, "nothing"],
   ["permission reset after own wish", { out: true }, 604800, "nothing"],
   ["asked a day ago", { asked: now - day }, 604800, "nothing"],
   ["asked eight days ago", { asked: now - 8 * day }, 604800, "ask"],
@@ -103,7 +103,7 @@ for (const [path, within, out, want] of paths) {
   test(`pathAllowed: ${path} in ${within} out ${out}`, () => assert.equal(pathAllowed(path, { in: within, out }), want));
 }
 
-test("the bell helps who has blocked us, and nobody else", () => {
+test("the bell helps visitors who have blocked us, and no others", () => {
   const denied = { ...base, permission: "denied" as const };
   assert.equal(bellHelps(denied, "bell"), true);
   assert.equal(bellHelps(denied, "dialog"), false);

@@ -15,7 +15,7 @@ function page(link: { rel?: string; written?: string; leads: string } | null, sr
 const away = "https://other.example/manifest.json";
 const sdk = "/_webpush/sdk.js";
 
-test("our link comes to lead to this origin", () => assert.equal(page({ leads: away }, sdk), "https://shop.example/manifest.json"));
+test("our link leads to this origin", () => assert.equal(page({ leads: away }, sdk), "https://shop.example/manifest.json"));
 
 const kept: [string, Parameters<typeof page>, string | undefined][] = [
   ["a link with another path is the page's", [{ leads: away, written: "/app.json" }, sdk], away],

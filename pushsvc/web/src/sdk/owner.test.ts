@@ -15,10 +15,10 @@ const rows: [string, Entry[], boolean][] = [
   ["an unknown visitor logs in", [ann], true],
   ["the same once more", [ann, ann], true],
   ["by one more identity", [ann, annByBoth, annByMail], true],
-  ["somebody else", [ann, bob], false],
-  ["somebody else, by another kind", [ann, annByMail], false],
+  ["another person", [ann, bob], false],
+  ["another person, by another kind of identity", [ann, annByMail], false],
   ["a log-out", [ann, { type: "logout" }], false],
-  ["a log-out of nobody", [{ type: "logout" }], false],
+  ["a log-out without a login", [{ type: "logout" }], false],
   ["an opt-out", [{ type: "optout", value: true }], false],
   ["the end of one", [{ type: "optout", value: false }], true],
   ["an event", [ann, { type: "event", name: "x" }, { type: "profile", set: {} }], true],
@@ -38,7 +38,7 @@ for (const [name, entries, kept] of rows) {
   });
 }
 
-test("clearInboxOfOthers: after a log-out the next one is nobody else", () => {
+test("clearInboxOfOthers: after a log-out the next person may have messages", () => {
   define({ window: { localStorage: storageArea() }, document: { getElementById: () => null } });
   clearInboxOfOthers(ann);
   clearInboxOfOthers({ type: "logout" });

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { define, storageArea } from "../testing/page";
 import { candidates, pageFacts, shownNow } from "./place";
 
-function fresh(visit = "", shown = ""): void {
+function openPage(visit = "", shown = ""): void {
   define({
     window: globalThis,
     localStorage: storageArea(),
@@ -16,7 +16,7 @@ function fresh(visit = "", shown = ""): void {
 }
 
 test("pageFacts: who came from elsewhere did so for the whole visit", () => {
-  fresh("5 https://shop.example/?utm_source=mail&x=1 https://mail.example/read", '{"a":2,"":1}');
+  openPage("5 https://shop.example/?utm_source=mail&x=1 https://mail.example/read", '{"a":2,"":1}');
   localStorage.setItem("webpush:visits", "3");
   assert.deepEqual(pageFacts(7), {
     path: "/cart",
@@ -32,18 +32,18 @@ test("pageFacts: who came from elsewhere did so for the whole visit", () => {
 });
 
 test("pageFacts: nothing known", () => {
-  fresh();
+  openPage();
   const { referrer, utm, visits, shown } = pageFacts(7);
   assert.deepEqual({ referrer, utm, visits, shown }, { referrer: "", utm: {}, visits: 1, shown: {} });
 });
 
 test("shownNow: rubbish is nothing", () => {
-  fresh("", "{");
+  openPage("", "{");
   assert.deepEqual(shownNow(), {});
 });
 
 test("candidates: the site's limit holds for those that count", () => {
-  fresh("", '{"a":1,"":1}');
+  openPage("", '{"a":1,"":1}');
   const page = pageFacts(7);
   const ids = (perSession?: number) => candidates({ v: "1", list: [{ id: "a", session: 1 }, { id: "b" }, { id: "c", free: true }], perSession }, page).map(({ id }) => id);
   assert.deepEqual(ids(), ["b", "c"]);

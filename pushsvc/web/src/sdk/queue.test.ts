@@ -122,7 +122,7 @@ for (const [name, area] of [["no storage", undefined], ["full storage", listedAr
   });
 }
 
-test("queue: what is no JSON adds nothing", () => {
+test("queue: what JSON cannot express adds nothing", () => {
   useStorage();
   const queue = new Queue();
   const loop: Record<string, unknown> = {};

@@ -159,7 +159,7 @@ for (const [name, code] of refusals) {
 
 const answers: [string, () => Promise<{ status: number }>, string, number][] = [
   ["the site refuses", async () => ({ status: 403 }), "server_refused", 403],
-  ["the site has given push up", async () => ({ status: 410 }), "server_refused", 410],
+  ["the site has retired push", async () => ({ status: 410 }), "server_refused", 410],
   ["the site's start page", async () => ({ status: 200 }), "server_refused", 200],
   ["the site fails", async () => ({ status: 503 }), "server_failed", 503],
   ["no network", async () => Promise.reject(new TypeError("Failed to fetch")), "server_unreachable", 0],
@@ -184,7 +184,7 @@ for (const [name, answer, code, status] of answers) {
   });
 }
 
-test("connect: an answer after the limit has the page told", async () => {
+test("connect: an answer after the limit calls late", async () => {
   const clock = new Clock();
   const browser = new Browser();
   let release = () => {};
@@ -226,7 +226,7 @@ test("connect: a worker that never comes, and one that never becomes active", as
   assert.equal(browser.asked.length, 0);
 });
 
-test("disconnect: a push service that does not answer keeps nobody in", async () => {
+test("disconnect: a push service that does not answer does not prevent it", async () => {
   const clock = new Clock();
   const browser = new Browser();
   const { connect, disconnect } = await page();

@@ -23,7 +23,7 @@ class Locks {
   }
 }
 
-const settled = () => new Promise((resolve) => setImmediate(resolve));
+const runPending = () => new Promise((resolve) => setImmediate(resolve));
 
 /** An action that records its begin and its end, and ends by a call. */
 function action(name: string, log: string[]) {
@@ -43,17 +43,17 @@ test("withTabLock: two tabs, one after the other", async () => {
   const log: string[] = [];
   const [a, b] = [action("a", log), action("b", log)];
   const both = Promise.all([withTabLock(a.run), withTabLock(b.run)]);
-  await settled();
+  await runPending();
   assert.deepEqual(log, ["a begins"]);
   a.end();
-  await settled();
+  await runPending();
   b.end();
   assert.deepEqual(await both, ["a", "b"]);
   assert.deepEqual(log, ["a begins", "a ends", "b begins", "b ends"]);
   assert.deepEqual(locks.names, ["webpush", "webpush"]);
 });
 
-test("withTabLock: a tab that never ends holds nobody up for good", async () => {
+test("withTabLock: a tab that never ends delays the others for half a minute", async () => {
   define({ navigator: { locks: new Locks() } });
   const limits: AbortController[] = [];
   const { timeout } = AbortSignal;
@@ -66,16 +66,16 @@ test("withTabLock: a tab that never ends holds nobody up for good", async () => 
   const [a, b] = [action("a", log), action("b", log)];
   void withTabLock(a.run);
   const second = withTabLock(b.run);
-  await settled();
+  await runPending();
   limits[1]!.abort();
-  await settled();
+  await runPending();
   b.end();
   assert.equal(await second, "b");
   assert.deepEqual(log, ["a begins", "b begins", "b ends"]);
   AbortSignal.timeout = timeout;
 });
 
-test("withTabLock: an action's own fault is told once, and it runs once", async () => {
+test("withTabLock: an action's own error is passed on, and it runs once", async () => {
   define({ navigator: { locks: new Locks() } });
   let runs = 0;
   const fault = await withTabLock(async () => {

@@ -34,7 +34,7 @@ test("a site without topics", () => {
   choose();
 });
 
-test("what is no choice in the storage", () => {
+test("anything else in the storage is not a choice", () => {
   const localStorage = storageArea();
   define({ window: { localStorage } });
   for (const text of ["", "{", "null", "5", '"news"', "{}"]) {

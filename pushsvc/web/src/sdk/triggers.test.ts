@@ -64,7 +64,7 @@ function page(after: After, coarse = false) {
 type Act = ReturnType<typeof page>["act"];
 
 const rows: [string, After, boolean, (act: Act) => void, boolean][] = [
-  ["none given: at once", { pages: 2 }, false, () => {}, true],
+  ["without triggers: at once", { pages: 2 }, false, () => {}, true],
   ["scroll: short of it", { scroll: 50 }, false, (a) => a.scroll(999, 10), false],
   ["scroll: as far", { scroll: 50 }, false, (a) => a.scroll(1000, 10), true],
   ["click: elsewhere", { click: "#buy" }, false, (a) => a.click(false), false],
@@ -126,7 +126,7 @@ test("leftByTop: by the upper edge, into nothing", () => {
   assert.deepEqual([leftByTop(0, null), leftByTop(-1, null), leftByTop(1, null), leftByTop(-1, {})], [true, true, false, false]);
 });
 
-test("click: what is no selector fails once, and not with each click", async () => {
+test("click: an invalid selector fails once, and not with each click", async () => {
   const warned: string[] = [];
   const { warn } = console;
   console.warn = (text: string) => void warned.push(text);
@@ -138,7 +138,7 @@ test("click: what is no selector fails once, and not with each click", async () 
   } finally {
     console.warn = warn;
   }
-  assert.deepEqual(warned, ["webpush: this is no CSS selector: >>"]);
+  assert.deepEqual(warned, ["webpush: not a CSS selector: >>"]);
 });
 
 test("leavesRoom: six tenths of the view, above or below, or out of view", () => {

@@ -42,7 +42,7 @@ function onClick(selector: string, fire: () => void, signal: AbortSignal): void 
     document.querySelector(selector);
   } catch {
     // Otherwise each click on the page would throw into the site's error handling.
-    return console.warn("webpush: this is no CSS selector: " + selector);
+    return console.warn("webpush: not a CSS selector: " + selector);
   }
   const listener = ({ target }: Event) => {
     if (target instanceof Element && target.closest(selector)) fire();

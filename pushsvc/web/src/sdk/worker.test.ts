@@ -54,7 +54,7 @@ const blocked = (blockedURI: string, disposition: string) => async () => {
   throw new Error("refused");
 };
 
-test("tryWorker leaves nothing behind", async () => {
+test("tryWorker leaves no registration", async () => {
   assert.deepEqual(await attempt(async () => {}), ["https://site.example/sw.js https://site.example/_webpush/", "unregister"]);
 });
 
@@ -114,7 +114,7 @@ test("takeOver ends a provider's registrations beside ours, and the dual run's",
   assert.deepEqual(await move(vendor, ...all), ["unregister /push/onesignal/", "unregister /_webpush/"]);
 });
 
-test("takeOver leaves everything where the site moves away from nobody", async () => {
+test("takeOver changes nothing if the site does not move away from a provider", async () => {
   assert.deepEqual(await move(undefined, ["/", "/OneSignalSDKWorker.js"], ["/_webpush/", "/sw.js"]), []);
 });
 

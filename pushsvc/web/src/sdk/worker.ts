@@ -12,7 +12,7 @@ declare global {
 
 /** The registration with our subscription, if there is one. It is the root one, because the
  * server appends our worker to the site's own; with dualRun it is one beside it. Browsers
- * reject the call if the visitor blocks site data: then there is none. */
+ * reject the call if the visitor blocks site data; it then returns undefined. */
 export async function findWorker(config: Config): Promise<ServiceWorkerRegistration | undefined> {
   const scope = ownURL(config.scope);
   const found = await navigator.serviceWorker.getRegistration(scope).catch(() => undefined);
@@ -30,7 +30,7 @@ export async function activeWorker(config: Config, late: () => void): Promise<Se
       registration = await register(config, scope, late);
     } catch (error) {
       if (!fallback) throw error;
-      console.warn(`webpush: ${worker} is no service worker; ${fallback.worker} is used instead:`, error);
+      console.warn(`webpush: ${worker} is not a service worker; ${fallback.worker} is used instead:`, error);
       Object.assign(config, fallback, { fallback: undefined });
       local.remove("worker");
       return activeWorker(config, late);

@@ -32,4 +32,4 @@ test("ownURL is on the page's origin", () =>
     assert.equal(webURL("sale"), "http://localhost:8080/a/sale");
   }));
 
-test("ownURL never gives a relative address", () => on("null", "about:srcdoc", () => assert.throws(() => ownURL("/_webpush/events"))));
+test("ownURL never returns a relative address", () => on("null", "about:srcdoc", () => assert.throws(() => ownURL("/_webpush/events"))));

@@ -17,7 +17,7 @@ test("base64url takes the standard alphabet and padding too", () => {
   assert.throws(() => decodeBase64url("not base64!"));
 });
 
-test("sameKey compares bytes and trusts engines that do not tell", () => {
+test("sameKey compares bytes and trusts engines without a key", () => {
   const bytes = Uint8Array.of(4, 255, 254, 0, 1);
   const key = encodeBase64url(bytes);
   assert.equal(sameKey(bytes.buffer, key), true);

@@ -21,7 +21,7 @@ for (const { name, popup, page, rule, now, zone, seen, reason, pageCannotTell } 
   test("onsite: " + name, () => {
     process.env.TZ = zone || "UTC";
     // If the table does not state what pages receive, it is what the operator wrote.
-    const told: PopupRule = { id: "p", ...(rule ?? { where: popup.where, from: popup.from, until: popup.until, session: popup.caps?.session }) };
+    const pageRule: PopupRule = { id: "p", ...(rule ?? { where: popup.where, from: popup.from, until: popup.until, session: popup.caps?.session }) };
     const facts: PageFacts = {
       path: "/",
       query: "",
@@ -33,6 +33,6 @@ for (const { name, popup, page, rule, now, zone, seen, reason, pageCannotTell } 
       now: Date.parse(now ?? "2026-11-23T12:00:00Z"),
       shown: { p: seen?.session ?? 0 },
     };
-    assert.equal(couldApply(told, facts), !reason || !!pageCannotTell);
+    assert.equal(couldApply(pageRule, facts), !reason || !!pageCannotTell);
   });
 }

@@ -20,8 +20,8 @@ const appended: Config = { ...config, standalone: undefined };
 /** A push message with this text; undefined: a push without data. */
 const message = (raw: string | undefined) => (raw === undefined ? null : { json: () => JSON.parse(raw) as unknown });
 
-const plan = (notification: object, rest: object = {}) =>
-  planPush(message(JSON.stringify({ id: "m1", token: "t1", notification: { title: "T", ...notification }, ...rest })), config, base)!;
+const plan = (notification: object, others: object = {}) =>
+  planPush(message(JSON.stringify({ id: "m1", token: "t1", notification: { title: "T", ...notification }, ...others })), config, base)!;
 
 test("webURL lets only http and https through", () => {
   assert.equal(webURL("https://x.example/a b", base), "https://x.example/a%20b");
@@ -110,7 +110,7 @@ test("a worker of our own shows something for anything", () => {
   assert.equal(plan({ title: "" }).title, "Acme");
 });
 
-test("a worker of our own shows other providers' words, as nobody's message", () => {
+test("a worker of our own shows other providers' words, without a message id", () => {
   for (const [raw, title, body, url] of foreign) {
     const got = planPush(message(raw), config, base)!;
     assert.equal(got.title, title);

@@ -37,7 +37,7 @@ test("a report that was taken leaves nothing", async () => {
   assert.deepEqual([sent, syncs, cache.size], [[["clicked mbuy"]], [], 0]);
 });
 
-test("what the server could not be told goes with the next report", async () => {
+test("a report that the server did not take goes with the next one", async () => {
   const offline = new TypeError("offline");
   const { cache, sent, syncs } = scope(503, 503, 503, offline, offline, offline);
   await report(config, "shown", about("1"));
@@ -49,7 +49,7 @@ test("what the server could not be told goes with the next report", async () => 
   assert.equal(cache.size, 0);
 });
 
-test("Background Sync tells the rest, and rejects to be called again", async () => {
+test("Background Sync sends what is left, and rejects to be called again", async () => {
   const { cache, sent } = scope(503, 503, 503, 503, 204);
   await report(config, "shown", about("1"));
   await assert.rejects(reportRest(config));
@@ -61,7 +61,7 @@ test("Background Sync tells the rest, and rejects to be called again", async () 
   assert.equal(sent.length, before);
 });
 
-test("what was refused is not told again", async () => {
+test("a refused report is not sent again", async () => {
   const { cache, syncs } = scope(400);
   await report(config, "shown", about("1"));
   assert.deepEqual([cache.size, syncs], [0, []]);
@@ -83,7 +83,7 @@ test("blocked storage does not hold a report up", async () => {
   assert.deepEqual(sent, [["shown 1"]]);
 });
 
-test("nobody's message is not reported", async () => {
+test("a foreign push is not reported", async () => {
   const { sent } = scope();
   await report(config, "shown", about(""));
   assert.deepEqual(sent, []);

@@ -8,7 +8,7 @@ import { leave } from "./leave";
 declare const self: ServiceWorkerGlobalScope;
 
 function start(config: Config): void {
-  const tell = async (subscription: PushSubscription): Promise<void> => {
+  const unsubscribeAtServer = async (subscription: PushSubscription): Promise<void> => {
     const { endpoint, keys } = subscription.toJSON() as SubscribeRequest;
     const proof: UnsubscribeRequest = { endpoint, keys: { auth: keys.auth } };
     // Best effort: from now on the push service reports that it is gone.
@@ -17,7 +17,7 @@ function start(config: Config): void {
   self.addEventListener("install", () => void self.skipWaiting());
   // The other events are for a browser that stopped during activation.
   for (const type of ["activate", "push", "notificationclick", "pushsubscriptionchange"]) {
-    self.addEventListener(type, (event) => (event as ExtendableEvent).waitUntil(leave(config, tell)));
+    self.addEventListener(type, (event) => (event as ExtendableEvent).waitUntil(leave(config, unsubscribeAtServer)));
   }
 }
 

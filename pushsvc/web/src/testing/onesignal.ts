@@ -20,7 +20,7 @@ export interface Page {
   /** The browser's answer to the next question. */
   answers: { permission: NotificationPermission; endpoint: string };
   /** Posts a message of the worker. */
-  tell(message: unknown): void;
+  post(message: unknown): void;
   /** What the worker was asked. */
   asked: unknown[];
 }
@@ -90,7 +90,7 @@ export function page(given: { left?: Any; globals?: Any; prompt?: Any; permissio
     config,
     say,
     answers,
-    tell: (data) => worker.dispatchEvent(new MessageEvent("message", { data })),
+    post: (data) => worker.dispatchEvent(new MessageEvent("message", { data })),
     asked,
   };
 }

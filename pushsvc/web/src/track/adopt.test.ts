@@ -19,7 +19,7 @@ const rows: [string, unknown, unknown][] = [
   ],
   ["of a known kind", { identities: [{ kind: "identity", value: "a@example.com" }] }, { type: "adopt", identities: [{ kind: "identity", value: "a@example.com" }] }],
   ["a device", { id: "0a1b" }, { type: "adopt", device: "0a1b" }],
-  ["nobody", { dismissed: ["1"] }, undefined],
+  ["no identity", { dismissed: ["1"] }, undefined],
   ["of a kind but empty", { identities: ["GP:"] }, undefined],
   ["another shape", { id: 7, identities: "u1" }, undefined],
   ["null", null, undefined],

@@ -127,7 +127,7 @@ test("sender: while a try is to be repeated, what is added waits with it", async
   assert.deepEqual(server.taken, ["a", "b"]);
 });
 
-test("sender: offline, it waits for online and asks nobody", async () => {
+test("sender: offline, it waits for online and sends nothing", async () => {
   const { server, clock, tab, online } = browser();
   const { add } = tab();
   online(false);
@@ -253,7 +253,7 @@ test("sender: what the server refuses is dropped, and the next goes on", async (
   assert.equal(lines.length, 1);
 });
 
-test("sender: somebody else's answer: kept, and not asked again on this page", async () => {
+test("sender: an answer that is not our server's: kept, and not sent again on this page", async () => {
   const { server, clock, tab } = browser();
   const { add } = tab();
   server.script = [200];
@@ -268,7 +268,7 @@ test("sender: somebody else's answer: kept, and not asked again on this page", a
   assert.deepEqual(server.taken, ["a", "b"]);
 });
 
-test("sender: a site that has given it up: nothing is kept", async () => {
+test("sender: a site that has retired: nothing is kept", async () => {
   const { server, clock, tab } = browser();
   const { add } = tab();
   server.script = [410];

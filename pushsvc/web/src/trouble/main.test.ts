@@ -48,11 +48,11 @@ test("nothing is reported of who does not want to be known", async () => {
   assert.deepEqual(await sent([{ code: "c1" }]), ['{"failure":"c1"}']);
 });
 
-test("a site that has given push up, and faults without a code", async () => {
+test("a site that has retired push, and faults without a code", async () => {
   assert.deepEqual(await sent([{ code: "d1", status: 410 }, { code: 20 }, {}]), []);
 });
 
-test("the word is there in every language of the prompt", () => {
+test("every language of the prompt has the message", () => {
   assert.deepEqual(Object.keys(words).sort(), ["en", ...others].sort());
   assert.equal(new Set(Object.values(words)).size, others.length + 1);
 });
