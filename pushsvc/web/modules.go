@@ -8,7 +8,7 @@ import (
 //go:embed dist/*.js
 var dist embed.FS
 
-// lazyModules are what the SDK loads where it needs it, by import().
+// lazyModules are the modules that the SDK loads by import() when it needs them.
 var lazyModules = []string{
 	"ui.js", "texts.js", "compat.js", "onesignal.js", "wait.js", "join.js", "track.js", "trouble.js", "onsite.js",
 	"popup.js", "popup-more.js", "popup-words.js",

@@ -16,7 +16,7 @@ import (
 // placeholder is a free identifier in the built scripts, once in each.
 const placeholder = "__WEBPUSH_CONFIG__"
 
-// The scripts are only ever read.
+// Nothing writes to the scripts.
 var (
 	//go:embed dist/sdk.js
 	sdk []byte
@@ -52,7 +52,7 @@ func Version() string {
 // SDK returns the page script of a site in a slice of its own, to be served as
 // text/javascript. config is the site's config object (src/shared/wire.ts,
 // Config) as json.Marshal wrote it: its escaping of <, >, &, U+2028 and U+2029
-// is what makes the JSON a valid expression wherever the script stands.
+// makes the JSON a valid expression in any script.
 func SDK(config []byte) []byte {
 	return bytes.Replace(sdk, []byte(placeholder), config, 1)
 }
@@ -66,20 +66,20 @@ func Worker(config []byte) []byte {
 	return bytes.Replace(worker, []byte(placeholder), config, 1)
 }
 
-// Tell returns what stands behind the worker, with "\n;" in between, where pages
-// listen for notifications by another provider's names, in a slice of its own. Of
-// its form is what Worker says.
+// Tell returns, in a slice of its own, the script to append to the worker, with
+// "\n;" in between, if pages listen for notifications by another provider's
+// names. It has the form that Worker describes.
 func Tell() []byte { return bytes.Clone(tell) }
 
-// RetireSDK returns what stands in the place of the page script where a site
-// gives push up: it ends the browser's subscription and forgets the visitor.
+// RetireSDK returns the script to serve in place of the page script when a site
+// retires push: it ends the browser's subscription and forgets the visitor.
 // config is as for SDK.
 func RetireSDK(config []byte) []byte {
 	return bytes.Replace(retireSDK, []byte(placeholder), config, 1)
 }
 
-// RetireWorker returns what stands in the place of our worker where a site gives
-// push up: browsers install it by their own update check, and it ends the
+// RetireWorker returns the script to serve in place of our worker when a site
+// retires push: browsers install it by their own update check, and it ends the
 // subscription and unregisters itself. It must never be appended to another
 // script. config is as for SDK.
 func RetireWorker(config []byte) []byte {

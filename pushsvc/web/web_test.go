@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"compress/gzip"
 	"encoding/json"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -24,7 +26,7 @@ var scripts = []struct {
 	{"retire-sw.js", retireWorker, RetireWorker, 1500},
 }
 
-// modules are what the page script imports when it needs it.
+// modules are the files that the page script imports when it needs them.
 var modules = []struct {
 	name    string
 	maxGzip int // bytes
@@ -43,6 +45,16 @@ var modules = []struct {
 	{"popup-words.js", 4000},
 }
 
+// otherFiles are the files that pages and workers get in another way.
+var otherFiles = []struct {
+	name    string
+	source  []byte
+	maxGzip int // bytes
+}{
+	{"frame.js", frame, 2500},
+	{"tell.js", tell, 1300},
+}
+
 func TestSize(t *testing.T) {
 	for _, script := range scripts {
 		t.Run(script.name, func(t *testing.T) { checkSize(t, script.source, script.maxGzip) })
@@ -56,15 +68,41 @@ func TestSize(t *testing.T) {
 			checkSize(t, source, module.maxGzip)
 		})
 	}
-	t.Run("frame.js", func(t *testing.T) { checkSize(t, Frame(), 2500) })
-	t.Run("tell.js", func(t *testing.T) { checkSize(t, Tell(), 1300) })
+	for _, file := range otherFiles {
+		t.Run(file.name, func(t *testing.T) { checkSize(t, file.source, file.maxGzip) })
+	}
 }
 
-// TestFrame has the script stand inside a document, whatever it contains.
+// TestDesignBudgets compares the table of DESIGN.md with the budgets.
+func TestDesignBudgets(t *testing.T) {
+	text, err := os.ReadFile("DESIGN.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := make(map[string]string)
+	for _, row := range regexp.MustCompile("(?m)^\\| `dist/(.+?)` \\| .* \\| ([0-9,]+) \\|$").FindAllSubmatch(text, -1) {
+		got[string(row[1])] = strings.ReplaceAll(string(row[2]), ",", "")
+	}
+	want := make(map[string]string)
+	for _, script := range scripts {
+		want[script.name] = strconv.Itoa(script.maxGzip)
+	}
+	for _, module := range modules {
+		want[module.name] = strconv.Itoa(module.maxGzip)
+	}
+	for _, file := range otherFiles {
+		want[file.name] = strconv.Itoa(file.maxGzip)
+	}
+	if !maps.Equal(got, want) {
+		t.Errorf("the table has %v, the budgets are %v", got, want)
+	}
+}
+
+// TestFrame checks that the script can stand inside a document.
 func TestFrame(t *testing.T) {
 	script := Frame()
 	if found := forbidden.FindAll(script, -1); len(found) != 1 || string(found[0]) != "document.write" {
-		t.Errorf("found %q, want only the place where the HTML is written", found)
+		t.Errorf("found %q, want only the one call that writes the HTML", found)
 	}
 	if found := moduleSyntax.FindAll(script, -1); found != nil {
 		t.Errorf("found %q", found)
@@ -132,11 +170,11 @@ func TestPlaceholder(t *testing.T) {
 	}
 }
 
-// forbidden is what no file has: a directive, a fetch listener, comments, inline
+// forbidden matches what no file may have: a directive, a fetch listener, comments, inline
 // markup, dynamic code.
 var forbidden = regexp.MustCompile(`"use strict"|["']fetch["']|onfetch|sourceMappingURL|importScripts|innerHTML|insertAdjacentHTML|\beval\b|new Function|document\.write|/\*|\bclaim\(`)
 
-// moduleSyntax is what makes a script a module; import() does not.
+// moduleSyntax matches what makes a script a module; import() does not.
 var moduleSyntax = regexp.MustCompile(`\bimport\b[^(]|\bexport\b`)
 
 func TestModuleShape(t *testing.T) {
@@ -181,7 +219,7 @@ func TestShape(t *testing.T) {
 	}
 }
 
-// TestTell has the script stand behind any worker.
+// TestTell checks that the script may follow any worker.
 func TestTell(t *testing.T) {
 	script := Tell()
 	if found := append(forbidden.FindAll(script, -1), moduleSyntax.FindAll(script, -1)...); found != nil {
@@ -196,16 +234,15 @@ func TestTell(t *testing.T) {
 	}
 }
 
-// siteWorker is what a site may serve already; it ends in a comment without a
-// line end.
+// siteWorker is a worker of a site; it ends in a comment without a line end.
 const siteWorker = `"use strict";
 const config = 1, start = 2;
 self.addEventListener("push", () => {});
 self.addEventListener("fetch", () => {});
 // end`
 
-// workerHost is the least that a worker script needs to be evaluated. It prints
-// which listeners were added while the script ran.
+// workerHost is the minimum that a worker script needs to run. It prints the
+// listeners that the script added.
 const workerHost = `
 const added = [];
 globalThis.self = globalThis;
@@ -213,8 +250,8 @@ globalThis.addEventListener = (type) => added.push(type);
 globalThis.skipWaiting = () => { throw new Error("skipWaiting called at top level"); };
 `
 
-// TestAppendedWorker runs the worker behind a site's own script, as classic
-// script and as module, once and twice.
+// TestAppendedWorker runs the worker after a site's own script, as classic script
+// and as module, once and twice.
 func TestAppendedWorker(t *testing.T) {
 	node, err := exec.LookPath("node")
 	if err != nil {

@@ -12,11 +12,11 @@ import (
 	"github.com/evanw/esbuild/pkg/api"
 )
 
-// Every address that a browser is given is made by ownURL or webURL
-// (src/shared/address.ts), in the place where it is used or in a const of the same
-// file: a relative one follows the page's <base>, which may name another host.
+// ownURL or webURL (src/shared/address.ts) makes every address that a browser
+// receives, in place or in a const of the same file: a relative address follows the
+// page's <base>, which may name another host.
 
-// uses are where a browser takes an address: in the submatch, the code that makes it.
+// uses match code that passes an address to the browser; the submatch is the address.
 var uses = []*regexp.Regexp{
 	regexp.MustCompile(`\bfetch\b\(?(.*)`),
 	regexp.MustCompile(`\bsendBeacon\b\(?(.*)`),
@@ -42,17 +42,17 @@ var uses = []*regexp.Regexp{
 	regexp.MustCompile(`\.srcdoc\s*=\s*(.*)`),
 }
 
-// allowed are uses that need no more: by file, the use's beginning, and why.
+// allowed are exceptions, as file and beginning of the code, and why.
 var allowed = map[string]string{
 	`frame/main.ts base.href = from.page`:                            "the page's address, for the frame's own base",
 	`frame/parent.ts new URL(page)`:                                  "absolute: the page's address",
-	`frame/parent.ts const location = place(`:                        "a stand-in; the page opens what it is given by webURL",
+	`frame/parent.ts const location = place(`:                        "a stand-in; the page opens its addresses by webURL",
 	`frame/parent.ts const location = { assign: open`:                "the same",
-	`popup/html.ts frame.srcdoc = trust(`:                            "its one address is ownURL's",
+	`popup/html.ts frame.srcdoc = trust(`:                            "ownURL makes its one address",
 	`popup/main.ts import(address)`:                                  "of a module: relative to the module itself",
 	`popup/main.ts new URL(import.meta.url)`:                         "absolute",
 	`popup/signs.ts node.setAttribute(attribute, value)`:             "drawings",
-	`sdk/worker.ts serviceWorker.register(scriptURL(config, ownURL(`: "a Trusted Types object of what ownURL gave",
+	`sdk/worker.ts serviceWorker.register(scriptURL(config, ownURL(`: "a Trusted Types object of ownURL's result",
 	`sdk/worker.ts new URL(url)`:                                     "absolute: a worker's address",
 	`shared/onsite.ts new URL(page.referrer)`:                        "absolute",
 	`sw/clients.ts new URL(url)`:                                     "absolute: payload.ts made it",
@@ -68,14 +68,14 @@ var allowed = map[string]string{
 	`ui/main.ts new URL(import.meta.url)`:                            "absolute",
 }
 
-// made is how an address is made, in place; given is a name in its place.
+// made matches a call that makes an address; given matches a name in its place.
 var (
 	made  = regexp.MustCompile(`^(?:kit\.)?(?:ownURL|webURL)\(`)
 	given = regexp.MustCompile(`^(\w+)\b[^.(\[]`)
 )
 
-// rawUses returns the uses in a source whose address is not made as it must be,
-// each as the line from the use's statement on.
+// rawUses returns the uses in a source whose address neither function made, each as
+// its line.
 func rawUses(source string) []string {
 	var raw []string
 	for line := range strings.Lines(source) {
@@ -148,7 +148,7 @@ func TestAddresses(t *testing.T) {
 	}
 }
 
-// TestRawUses has what TestAddresses must find, and what it must not.
+// TestRawUses lists code that TestAddresses must find, and code that it must not.
 func TestRawUses(t *testing.T) {
 	for _, source := range []string{
 		`await fetch(config.prefix + "/events", {})`, `const ask = fetch; ask("/x")`, `fetch("/_webpush/x")`, "fetch(`${prefix}/x`)",

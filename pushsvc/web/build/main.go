@@ -1,7 +1,7 @@
 // Command build bundles the browser side of pushsvc/web: the folders of src become
 // the scripts and modules under dist. It needs no Node: esbuild runs as a Go
 // library. Run it by `go generate ./pushsvc/web`; with -check it writes nothing
-// and fails if a committed file is not what the sources give.
+// and fails if a committed file differs from the build.
 package main
 
 import (
@@ -26,7 +26,7 @@ type entry struct {
 	form    form
 }
 
-// form is what a file is to browsers.
+// form is how browsers run a file.
 type form int
 
 const (
@@ -120,7 +120,7 @@ func bundle(dir string, e entry) ([]byte, error) {
 	return code, nil
 }
 
-// moduleOptions makes of browserOptions those of a module. Engines with push and
+// moduleOptions turns browserOptions into those of a module. Engines with push and
 // constructed style sheets know await at top level. ASCII here too: the standard
 // says that modules are UTF-8, but Chromium reads them as the server says.
 func moduleOptions(options *api.BuildOptions) {
@@ -128,12 +128,12 @@ func moduleOptions(options *api.BuildOptions) {
 	options.Target = api.ES2022
 }
 
-// browserOptions gives one IIFE without any directive, so that it may follow
-// another script, classic or module.
+// browserOptions returns the options for one IIFE without any directive, which may
+// follow another script, classic or module.
 func browserOptions(dir string) api.BuildOptions {
 	abs, err := filepath.Abs(dir)
 	if err != nil {
-		abs = dir // esbuild then says what is wrong with it
+		abs = dir // esbuild then reports what is wrong with it
 	}
 	return api.BuildOptions{
 		AbsWorkingDir:     abs,

@@ -11,7 +11,7 @@ import (
 	"github.com/evanw/esbuild/pkg/api"
 )
 
-// TestDistIsFresh builds in memory and compares bytes with what is committed.
+// TestDistIsFresh builds in memory and compares the bytes with the committed files.
 func TestDistIsFresh(t *testing.T) {
 	if err := run("..", true); err != nil {
 		t.Fatal(err)
@@ -63,8 +63,8 @@ func TestTypeScript(t *testing.T) {
 	}
 }
 
-// typeScriptTests are the files of tests, by their names without ending. Without
-// Node the test is skipped.
+// typeScriptTests returns the test files by their names without ending. It skips
+// the test if node is not in PATH.
 func typeScriptTests(t *testing.T, pattern string) map[string]string {
 	t.Helper()
 	if _, err := exec.LookPath("node"); err != nil {
@@ -81,7 +81,7 @@ func typeScriptTests(t *testing.T, pattern string) map[string]string {
 	return named
 }
 
-// runTypeScript runs one file of tests and returns what passed in it.
+// runTypeScript runs one file of tests and returns the titles of those that passed.
 func runTypeScript(t *testing.T, name, source string) []string {
 	t.Helper()
 	options := browserOptions("..")
@@ -110,7 +110,7 @@ func runTypeScript(t *testing.T, name, source string) []string {
 	return passed
 }
 
-// backticked is what stands between backticks.
+// backticked matches text between backticks.
 var backticked = regexp.MustCompile("`([^`]+)`")
 
 // TestCleverTapTable checks CLEVERTAP.md: every test in it exists, and each name
@@ -149,7 +149,7 @@ func checkTable(t *testing.T, file string, exists map[string]bool, least int) {
 		inBrowser := false
 		for _, match := range backticked.FindAllStringSubmatch(cells[2], -1) {
 			if !exists[match[1]] {
-				t.Errorf("%s: there is no test %q", cells[0], match[1])
+				t.Errorf("%s: no test has the title %q", cells[0], match[1])
 			}
 			titles = append(titles, match[1])
 			inBrowser = inBrowser || strings.HasPrefix(match[1], "Test")
@@ -168,7 +168,7 @@ func checkTable(t *testing.T, file string, exists map[string]bool, least int) {
 	}
 }
 
-// goTests are the names of the test functions in some files.
+// goTests returns the names of the test functions in some files.
 func goTests(t *testing.T, pattern string) []string {
 	t.Helper()
 	files, err := filepath.Glob(pattern)
