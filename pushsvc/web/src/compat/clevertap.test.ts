@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import type { SDK } from "../sdk/sdk";
 import type { Call } from "../sdk/stub";
-import { type Any, did, openPage, says, runPending } from "../testing/clevertap";
+import { type Any, sdkCalls, openPage, sdkAnswers, runPending } from "../testing/clevertap";
 import { consoleOf, define } from "../testing/page";
 import { CleverTap } from "./clevertap";
 
@@ -13,7 +13,7 @@ const bare = { continueVisit: () => {} } as unknown as SDK;
 const full = { titleText: "T", bodyText: "B", okButtonText: "Y", rejectButtonText: "N" };
 
 /** Each name of the API table (event, profile, privacy and others are objects): the call,
- * its result, what the SDK then did. */
+ * its result, the calls of the SDK that follow. */
 const table: [string, (c: Any) => unknown, unknown, string[]?][] = [
   ["account.push", (c) => (c.account.push({ id: "OTHER" }), c.getAccountID()), "TEST-ID"],
   ["event.push", (c) => c.event.push("Added", { x: 1 }, "Bought"), 0, ["event Added", "event Bought"]],
@@ -125,7 +125,7 @@ for (const [name, call, want, calls = []] of table) {
     consoleOf(() => (got = call(api)));
     await runPending();
     assert.deepEqual(got, want);
-    assert.deepEqual(did, calls);
+    assert.deepEqual(sdkCalls, calls);
   });
 }
 
@@ -188,11 +188,11 @@ test("notifications.push: object form, callbacks in order", async () => {
   const api = openPage();
   const called: string[] = [];
   const on = (name: string) => () => called.push(name);
-  says.answers = ["shown", "accepted"];
+  sdkAnswers.answers = ["shown", "accepted"];
   const options = { ...full, okCallback: on("ok"), rejectCallback: on("reject"), subscriptionCallback: on("subscribed") };
   api.notifications.push({ ...options, okButtonColor: "#112233", okButtonAriaLabel: "yes", rejectButtonAriaLabel: "no" });
   await runPending();
-  assert.deepEqual(did, ["prompt T,B,Y,N,#112233,yes,no,604800"]);
+  assert.deepEqual(sdkCalls, ["prompt T,B,Y,N,#112233,yes,no,604800"]);
   assert.deepEqual(called, ["ok", "subscribed"]);
   assert.ok(Number(localStorage.getItem("webpush:asked")) > 0, "counted from when it was shown");
 });
@@ -200,21 +200,21 @@ test("notifications.push: object form, callbacks in order", async () => {
 test("notifications.push: refused", async () => {
   const api = openPage();
   const called: string[] = [];
-  says.answers = ["shown", "rejected"];
-  says.outcome = "rejected";
+  sdkAnswers.answers = ["shown", "rejected"];
+  sdkAnswers.outcome = "rejected";
   api.notifications.push({ ...full, okCallback: () => called.push("ok"), rejectCallback: () => called.push("reject"), subscriptionCallback: () => called.push("subscribed") });
   await runPending();
   assert.deepEqual(called, ["reject"]);
   api.notifications.push({ ...full });
   await runPending();
-  assert.equal(did.length, 1, "asked again within a week");
+  assert.equal(sdkCalls.length, 1, "asked again within a week");
 });
 
 test("notifications.push: rejectCallback is not for a refusal of the browser's question", async () => {
   const api = openPage();
   const called: string[] = [];
-  says.answers = ["shown", "accepted", "dismissed"];
-  says.outcome = "dismissed";
+  sdkAnswers.answers = ["shown", "accepted", "dismissed"];
+  sdkAnswers.outcome = "dismissed";
   api.notifications.push({ ...full, okCallback: () => called.push("ok"), rejectCallback: () => called.push("reject") });
   await runPending();
   assert.deepEqual(called, ["ok"]);
@@ -227,7 +227,7 @@ test("notifications.push: positional form, skipDialog", async () => {
   await runPending();
   api.notifications.push({ skipDialog: true, subscriptionCallback: () => (subscribed = true) });
   await runPending();
-  assert.deepEqual(did, ["subscribe", "subscribe"]);
+  assert.deepEqual(sdkCalls, ["subscribe", "subscribe"]);
   assert.ok(subscribed);
 });
 
@@ -236,11 +236,11 @@ test("privacy.push: optOut ends by optOut: false, and by nothing else", async ()
   api.privacy.push({ optOut: true });
   api.notifications.push({ ...full });
   await runPending();
-  assert.deepEqual(did, ["privacy true", "unsubscribe"]);
+  assert.deepEqual(sdkCalls, ["privacy true", "unsubscribe"]);
   api.privacy.push({ optOut: true });
-  assert.deepEqual(did.slice(2), ["unsubscribe"], "recorded once");
+  assert.deepEqual(sdkCalls.slice(2), ["unsubscribe"], "recorded once");
   api.privacy.push({ optOut: false });
-  assert.equal(did[3], "privacy false");
+  assert.equal(sdkCalls[3], "privacy false");
   assert.equal(localStorage.getItem("webpush:out"), null);
   localStorage.setItem("webpush:out", "1");
   api.privacy.push({ optOut: false });
@@ -260,10 +260,10 @@ test("stub: everything is replayed, in CleverTap's order", async () => {
   };
   api.adopt(stub);
   await runPending();
-  assert.deepEqual(did, ["event A", "event B", "prompt T,B,Y,N,#f28046,604800"]);
+  assert.deepEqual(sdkCalls, ["event A", "event B", "prompt T,B,Y,N,#f28046,604800"]);
   assert.equal(api.spa, true);
   stub.event.push("C");
-  assert.equal(did[did.length - 1], "event C", "a kept stub works as the API");
+  assert.equal(sdkCalls[sdkCalls.length - 1], "event C", "a kept stub works as the API");
 });
 
 test("stub: queues are replayed in CleverTap's order: privacy, onUserLogin, event, profile, notifications", async () => {
@@ -294,7 +294,7 @@ for (const [name, left, want] of before) {
   test("install: a stub on the first page, with " + name, async () => {
     openPage(left, [{ account: [{ id: "X" }], notifications: [{ ...full }] }]);
     await runPending();
-    assert.deepEqual(did, want);
+    assert.deepEqual(sdkCalls, want);
     assert.equal(localStorage.getItem("webpush:adopted"), "1");
   });
 }
@@ -303,7 +303,7 @@ test("stub: two notifications.push are two calls", async () => {
   const api = openPage();
   api.adopt({ notifications: [{ skipDialog: true }, { skipDialog: true }] });
   await runPending();
-  assert.deepEqual(did, ["subscribe", "subscribe"]);
+  assert.deepEqual(sdkCalls, ["subscribe", "subscribe"]);
 });
 
 test("stub: account.push with id, region, domain and token", () => {
@@ -325,21 +325,21 @@ test("setLogLevel: level 3 sets WZRK_D, every other one deletes it", () => {
 
 test("stub: waits for an account, which may be on the stub", async () => {
   openPage();
-  const sdk = { ...bare, event: (name: string) => did.push("event " + name) } as unknown as SDK;
+  const sdk = { ...bare, event: (name: string) => sdkCalls.push("event " + name) } as unknown as SDK;
   const api = new CleverTap(sdk);
   api.adopt({ event: ["early"] });
-  assert.deepEqual(did, []);
+  assert.deepEqual(sdkCalls, []);
   api.adopt({ event: ["late"], account: [{ id: "X" }] });
-  assert.deepEqual(did, ["event early", "event late"]);
+  assert.deepEqual(sdkCalls, ["event early", "event late"]);
 });
 
 test("stub of our own: calls in their order, and from then on at once", () => {
   const calls: Call[] = [[["init"], ["X"]], [["event", "push"], ["A", { x: 1 }]], [["logout"], []], [["toJSON"], []], [["no", "such"], []], [["event", "push"], ["B"]]];
   const api = openPage({}, [{}], calls);
-  assert.deepEqual(did, ["event A", "logout", "event B"]);
+  assert.deepEqual(sdkCalls, ["event A", "logout", "event B"]);
   assert.equal(api.getAccountID(), "X");
   calls.push([["event", "push"], ["C"]]);
-  assert.equal(did[3], "event C");
+  assert.equal(sdkCalls[3], "event C");
 });
 
 test("stub: what is set on a reference is set on the API", () => {

@@ -161,7 +161,7 @@ export class CleverTap {
    * stub itself work as the API. */
   readonly adopt = (stub: Stub): void => {
     const queue = (name: string) => (Array.isArray(stub[name]) ? [...(stub[name] as unknown[])] : []);
-    const held: Stub = Object.fromEntries([...new Set(replayOrder)].map((name) => [name, queue(name)]));
+    const queued: Stub = Object.fromEntries([...new Set(replayOrder)].map((name) => [name, queue(name)]));
     for (const name of flags) if (stub[name] !== undefined) this[name] = stub[name];
     this.config ??= stub.config as Config | undefined;
     if (this.accountId) this.setCustomId(this.config?.customId);
@@ -169,7 +169,7 @@ export class CleverTap {
     for (const name of Object.keys(stub)) if (name in this) delete stub[name];
     // A property that the page sets on the stub is set on the API.
     if (Object.isExtensible(stub)) Object.setPrototypeOf(stub, new Proxy(this, { set: (api, name, value) => Reflect.set(api, name, value) }));
-    this.waiting.push(held);
+    this.waiting.push(queued);
     if (account.length) this.setAccount(account);
     if (this.accountId) for (const waiting of this.waiting.splice(0)) this.replay(waiting);
   };
@@ -181,9 +181,9 @@ export class CleverTap {
     if (typeof method === "function") method.apply(owner, args);
   };
 
-  private replay(held: Stub): void {
+  private replay(queued: Stub): void {
     for (const name of replayOrder) {
-      const queue = (held[name] as unknown[]).splice(0);
+      const queue = (queued[name] as unknown[]).splice(0);
       const target = this[name] as { push(...args: unknown[]): unknown };
       if (queue.length) target.push(...queue);
     }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { ProfileOp } from "../shared/entries";
-import { type Any, entries, openPage, says, runPending } from "../testing/clevertap";
+import { type Any, entries, openPage, sdkAnswers, runPending } from "../testing/clevertap";
 import { consoleOf, define } from "../testing/page";
 import { counted, operated, sumOf } from "./people";
 
@@ -130,7 +130,7 @@ test("getters: never another person's", () => {
 test("getters: nothing is counted of what is not recorded", () => {
   const api = openPage() as Any;
   api.enablePersonalization = true;
-  says.taken = false;
+  sdkAnswers.taken = false;
   api.event.push("Added");
   api.profile.push({ Site: { Name: "A" } });
   assert.equal(api.event.getDetails("Added"), undefined);

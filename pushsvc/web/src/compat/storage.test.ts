@@ -4,7 +4,7 @@ import { local, storedNames } from "../sdk/storage";
 import { outByCleverTap, outByVisitor } from "../sdk/storage_keys";
 import { listedArea } from "../testing/area";
 import { define, storageArea } from "../testing/page";
-import { adoptStorage, known, lastPrompt, type Known } from "./storage";
+import { adoptStorage, knownVisitor, lastPrompt, type KnownVisitor } from "./storage";
 
 const metas: [string, unknown, number][] = [
   ["WZRK_META.notif_last_time", { notif_last_time: 1700000000 }, 1_700_000_000_000],
@@ -39,7 +39,7 @@ for (const [name, text, ours, want] of stored) {
   });
 }
 
-const visitors: [string, unknown, unknown, unknown, Known, boolean][] = [
+const visitors: [string, unknown, unknown, unknown, KnownVisitor, boolean][] = [
   ["nothing", undefined, undefined, undefined, {}, false],
   ["WZRK_G: the device id", "0a1b2c", undefined, undefined, { id: "0a1b2c" }, false],
   ["WZRK_G: opted out", "0a1b2c:OO", undefined, undefined, { id: "0a1b2c" }, true],
@@ -51,12 +51,12 @@ const visitors: [string, unknown, unknown, unknown, Known, boolean][] = [
 ];
 
 for (const [name, device, login, campaigns, want, out] of visitors) {
-  test("known: " + name, () => assert.deepEqual(known(device, login, campaigns), { known: want, out }));
+  test("knownVisitor: " + name, () => assert.deepEqual(knownVisitor(device, login, campaigns), { known: want, out }));
 }
 
-test("known: no more than a hundred identities", () => {
+test("knownVisitor: no more than a hundred identities", () => {
   const login = { id: Array.from({ length: 200 }, (_, i) => i) };
-  assert.equal(known("a", login, null).known.identities?.length, 100);
+  assert.equal(knownVisitor("a", login, null).known.identities?.length, 100);
 });
 
 /** Adopts a storage area as CleverTap leaves it, with `webpush:out` from before; returns

@@ -21,7 +21,7 @@ export function lastPrompt(meta: unknown): number {
 }
 
 /** What another provider knew of this visitor, as JSON in `webpush:ct`. */
-export interface Known {
+export interface KnownVisitor {
   /** CleverTap's device id, from WZRK_G. */
   id?: string;
   /** Who was logged in, from WZRK_K: Identity, Email, GP:<id>, FB:<id>. */
@@ -42,9 +42,9 @@ const member = (value: unknown, name: string): unknown => (value as Record<strin
 
 /** Reads the values of WZRK_G, WZRK_K and WZRK_CAMP. out reports an opt-out, which
  * CleverTap appends to the device id. */
-export function known(device: unknown, login: unknown, campaigns: unknown): { known: Known; out: boolean } {
+export function knownVisitor(device: unknown, login: unknown, campaigns: unknown): { known: KnownVisitor; out: boolean } {
   const id = texts(device)[0] ?? "";
-  const all: Known = { id: id.replace(/:OO$/, ""), identities: texts(member(login, "id")), dismissed: texts(member(campaigns, "dnd")) };
+  const all: KnownVisitor = { id: id.replace(/:OO$/, ""), identities: texts(member(login, "id")), dismissed: texts(member(campaigns, "dnd")) };
   const found = Object.fromEntries(Object.entries(all).filter(([, value]) => value.length));
   return { known: found, out: id.endsWith(":OO") };
 }
@@ -54,7 +54,7 @@ export function known(device: unknown, login: unknown, campaigns: unknown): { kn
 export function adoptStorage(local: Memory<LocalValues>): void {
   const asked = lastPrompt(read("WZRK_META"));
   if (asked > Number(local.get("asked"))) local.set("asked", String(asked));
-  const { known: found, out } = known(read("WZRK_G"), read("WZRK_K"), read("WZRK_CAMP"));
+  const { known: found, out } = knownVisitor(read("WZRK_G"), read("WZRK_K"), read("WZRK_CAMP"));
   if (Object.keys(found).length) local.set("ct", JSON.stringify(found));
   if (!out || local.get("out")) return;
   local.set("out", outByCleverTap);

@@ -17,13 +17,13 @@ test("queue: OneSignalDeferred.push before, after, and to a kept reference", () 
 test("queue: OneSignal.push of names and functions, before and after", () => {
   const queue: unknown[] = [["sendTag", "a", "1"], () => window.OneSignal.sendTag("b", "2")];
   const window = globalThis as Any;
-  const { did, api } = page({ globals: { OneSignal: queue } });
+  const { sdkCalls, api } = page({ globals: { OneSignal: queue } });
   assert.equal(window.OneSignal, api);
   window.OneSignal.push(["sendTag", "c", "3"], function (this: unknown) {
     window.OneSignal.sendTag("d", String(this === api));
   });
   window.OneSignal = window.OneSignal || [];
-  assert.deepEqual(did.map((one) => (one as Any).set), [{ a: "1" }, { b: "2" }, { c: "3" }, { d: "true" }]);
+  assert.deepEqual(sdkCalls.map((one) => (one as Any).set), [{ a: "1" }, { b: "2" }, { c: "3" }, { d: "true" }]);
 });
 
 test("queue: what throws stops nothing else", async () => {
@@ -55,8 +55,8 @@ test("queue: a variable of the page that cannot be made an accessor", () => {
     return define(target, name, descriptor);
   }) as never;
   try {
-    const { did, api } = page({ globals: { OneSignal: [["sendTag", "a", "1"]] } });
-    assert.deepEqual([window.OneSignal === api, did.length], [true, 1]);
+    const { sdkCalls, api } = page({ globals: { OneSignal: [["sendTag", "a", "1"]] } });
+    assert.deepEqual([window.OneSignal === api, sdkCalls.length], [true, 1]);
   } finally {
     Object.defineProperty = define;
   }

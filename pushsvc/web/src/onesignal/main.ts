@@ -4,7 +4,7 @@ import type { SDK } from "../sdk/sdk";
 import { local } from "../sdk/storage";
 import { attempt } from "./emitter";
 import { OneSignal } from "./onesignal";
-import { adoptKnown, known, readDatabase, silenced } from "./storage";
+import { adoptKnown, knownVisitor, readDatabase, silenced } from "./storage";
 
 /** Turns every queue on the page into the API, after reading what OneSignal left in the
  * browser: the page's calls depend on it. */
@@ -30,7 +30,7 @@ export async function adoptStorage(): Promise<void> {
   } catch {
     // The visitor blocks site data.
   }
-  adoptKnown(local, known(await readDatabase()), silenced(prompt, Date.now()), Date.now());
+  adoptKnown(local, knownVisitor(await readDatabase()), silenced(prompt, Date.now()), Date.now());
   local.set("adopted", "1");
 }
 

@@ -8,11 +8,11 @@ const subscribed = { permission: "granted" as const, left: { "webpush:sub": { en
 
 /** One call by its path below OneSignal, and the calls of the SDK that follow. */
 async function called(path: string, ...args: unknown[]): Promise<unknown[]> {
-  const { api, did } = page();
+  const { api, sdkCalls } = page();
   const names = path.split(".");
   const name = names.pop()!;
   await names.reduce<Any>((at, one) => at[one], api)[name](...args);
-  return did;
+  return sdkCalls;
 }
 
 const set = (values: Any) => ({ type: "profile", set: values });
@@ -92,20 +92,20 @@ for (const [name, before, after] of getters) {
 }
 
 test("API: log.setLevel, log.trace, log.debug, log.info, log.warn, log.error", () => {
-  const { api, did } = page();
+  const { api, sdkCalls } = page();
   for (const name of Object.keys(api.log)) api.log[name]("a");
-  assert.deepEqual(did, []);
+  assert.deepEqual(sdkCalls, []);
 });
 
 test("API: initialized", () => assert.equal(page().api.initialized, true));
 
 test("API: init, initialize, register: twice, and without options", async () => {
-  const { api, did } = page();
+  const { api, sdkCalls } = page();
   const heard: string[] = [];
   api.on("initialize", () => heard.push("initialize")).on("register", () => heard.push("register"));
   await api.init({ appId: "1" });
   await api.init();
-  assert.deepEqual([did, heard], [["again"], ["initialize", "register"]]);
+  assert.deepEqual([sdkCalls, heard], [["again"], ["initialize", "register"]]);
   await page().api.init();
 });
 
@@ -120,22 +120,22 @@ test("API: Notifications.requestPermission, showNativePrompt, registerForPushNot
   for (const ask of [(api: Any) => api.Notifications.requestPermission(), (api: Any) => api.showNativePrompt(), (api: Any) => api.registerForPushNotifications()]) {
     const inClick = page({ click: true });
     const answer = ask(inClick.api);
-    assert.deepEqual(inClick.did[0], "subscribe", "nothing may come before the browser's question");
+    assert.deepEqual(inClick.sdkCalls[0], "subscribe", "nothing may come before the browser's question");
     assert.ok((await answer) !== false);
     const outside = page({ click: false });
     await ask(outside.api);
-    assert.deepEqual(outside.did, [["prompt", {}]]);
+    assert.deepEqual(outside.sdkCalls, [["prompt", {}]]);
   }
-  const { api, did } = page();
+  const { api, sdkCalls } = page();
   await api.registerForPushNotifications({ modalPrompt: true });
-  assert.deepEqual(did, [["prompt", {}]]);
+  assert.deepEqual(sdkCalls, [["prompt", {}]]);
   assert.equal(await page({ permission: "denied" }).api.Notifications.requestPermission(), true, "granted in the meantime");
 });
 
 test("API: Notifications.requestPermission: who unsubscribed stays so", async () => {
-  const { api, did } = page({ permission: "granted", left: { "webpush:out": "1" } });
+  const { api, sdkCalls } = page({ permission: "granted", left: { "webpush:out": "1" } });
   assert.equal(await api.Notifications.requestPermission(), true);
-  assert.deepEqual(did, []);
+  assert.deepEqual(sdkCalls, []);
 });
 
 test("API: Notifications.permission, Notifications.permissionNative, Notifications.isPushSupported, isPushNotificationsSupported", () => {
@@ -148,31 +148,31 @@ test("API: Notifications.permission, Notifications.permissionNative, Notificatio
 });
 
 test("API: login, User.externalId, User.onesignalId, User.addEventListener, User.removeEventListener", async () => {
-  const { api, did } = page();
+  const { api, sdkCalls } = page();
   const heard: Any[] = [];
   const listener = (change: Any) => heard.push(change.current.externalId);
   api.User.addEventListener("change", listener);
   assert.equal(api.User.externalId, undefined);
   await api.login("u-1");
   await api.login("u-1", "x");
-  assert.deepEqual(did, [["login", { identity: "u-1" }]]);
+  assert.deepEqual(sdkCalls, [["login", { identity: "u-1" }]]);
   assert.ok(/^[\da-f-]{36}$/.test(api.User.onesignalId));
   api.User.removeEventListener("change", listener);
   await api.login("u-2", "a".repeat(64));
   assert.deepEqual([api.User.externalId, heard], ["u-2", ["u-1"]]);
-  assert.deepEqual(did[1], ["login", { identity: "u-2", signature: "a".repeat(64) }]);
+  assert.deepEqual(sdkCalls[1], ["login", { identity: "u-2", signature: "a".repeat(64) }]);
   await api.login();
-  assert.equal(did.length, 2);
+  assert.equal(sdkCalls.length, 2);
 });
 
 test("API: logout, removeExternalUserId, setExternalUserId: once each", async () => {
   for (const out of ["logout", "removeExternalUserId", "setExternalUserId"]) {
-    const { api, did } = page();
+    const { api, sdkCalls } = page();
     await api[out]();
     await api.setExternalUserId("u-1");
     await api.User.addTag("plan", "gold");
     await api[out]();
-    assert.deepEqual(did, [["login", { identity: "u-1" }], set({ plan: "gold" }), "logout"]);
+    assert.deepEqual(sdkCalls, [["login", { identity: "u-1" }], set({ plan: "gold" }), "logout"]);
     assert.deepEqual([api.User.externalId, api.User.getTags()], [undefined, {}]);
   }
 });
@@ -204,17 +204,17 @@ test("API: User.getLanguage", () => {
 });
 
 test("API: Session.sendUniqueOutcome, sendUniqueOutcome: once in a visit", async () => {
-  const { api, did } = page();
+  const { api, sdkCalls } = page();
   await api.Session.sendUniqueOutcome("Seen");
   await api.sendUniqueOutcome("Seen");
-  assert.deepEqual(did, [["event", "Seen", undefined]]);
+  assert.deepEqual(sdkCalls, [["event", "Seen", undefined]]);
   localStorage.setItem("webpush:visit", "2 https://shop.example/");
   await api.sendUniqueOutcome("Seen");
-  assert.equal(did.length, 2);
+  assert.equal(sdkCalls.length, 2);
 });
 
 test("API: User.PushSubscription.id, User.PushSubscription.token, User.PushSubscription.optedIn, User.PushSubscription.addEventListener, User.PushSubscription.removeEventListener, subscriptionChange", async () => {
-  const { api, did } = page();
+  const { api, sdkCalls } = page();
   const push = api.User.PushSubscription;
   const [heard, older]: [Any[], unknown[]] = [[], []];
   const listener = (change: Any) => heard.push(change);
@@ -223,7 +223,7 @@ test("API: User.PushSubscription.id, User.PushSubscription.token, User.PushSubsc
   assert.deepEqual([push.id, push.token, push.optedIn], [undefined, undefined, false]);
   await push.optIn();
   assert.deepEqual([push.id, push.token, push.optedIn], [kept().id, "https://push.example/1", true]);
-  assert.deepEqual(did, ["subscribe", { type: "adopt", device: push.id }]);
+  assert.deepEqual(sdkCalls, ["subscribe", { type: "adopt", device: push.id }]);
   assert.deepEqual(heard, [{ previous: { token: undefined, id: undefined, optedIn: false }, current: { id: push.id, token: push.token, optedIn: true } }]);
   push.removeEventListener("change", listener);
   await push.optOut();
@@ -236,15 +236,15 @@ test("API: User.PushSubscription.optIn, User.PushSubscription.optOut, setSubscri
     [(api: Any) => api.setSubscription(false), (api: Any) => api.setSubscription(true)],
     [(api: Any) => api.optOut(true), (api: Any) => api.optOut(false)],
   ] as const) {
-    const { api, did } = page(subscribed);
+    const { api, sdkCalls } = page(subscribed);
     await out(api);
     assert.equal(await api.isOptedOut(), true);
     await back(api);
-    assert.deepEqual([did, await api.isPushNotificationsEnabled()], [["unsubscribe", "subscribe"], true]);
+    assert.deepEqual([sdkCalls, await api.isPushNotificationsEnabled()], [["unsubscribe", "subscribe"], true]);
   }
-  const { api, did } = page({ click: false });
+  const { api, sdkCalls } = page({ click: false });
   await api.User.PushSubscription.optIn();
-  assert.deepEqual(did, [["prompt", { force: true }]]);
+  assert.deepEqual(sdkCalls, [["prompt", { force: true }]]);
 });
 
 test("API: Slidedown.addEventListener, Slidedown.removeEventListener, popoverShown and the others", () => {
@@ -318,7 +318,7 @@ test("API: foregroundWillDisplay, dismiss, notificationDisplay, notificationDism
 });
 
 test("API: setConsentRequired, setConsentGiven, provideUserConsent: nothing is recorded or asked before", async () => {
-  const { api, did, config } = page();
+  const { api, sdkCalls, config } = page();
   const held = () => (api as unknown as { sdk: { queue: { held: boolean } } }).sdk.queue.held;
   await api.setConsentRequired(true);
   await api.init({ autoRegister: true });
@@ -326,7 +326,7 @@ test("API: setConsentRequired, setConsentGiven, provideUserConsent: nothing is r
   api.User.addTag("a", "1");
   await api.Slidedown.promptPush();
   assert.deepEqual([held(), config.prompt.after], [true, { manual: true }]);
-  assert.deepEqual(did.filter((one) => one !== "again"), []);
+  assert.deepEqual(sdkCalls.filter((one) => one !== "again"), []);
   await api.setConsentGiven(true);
   assert.deepEqual([held(), config.prompt.after], [false, {}]);
   await api.provideUserConsent(false);

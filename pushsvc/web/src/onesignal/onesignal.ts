@@ -7,7 +7,7 @@ import { older } from "./older";
 import { Person } from "./person";
 import { forced, promptPlan, promptTexts } from "./prompts";
 import { blocked, permission, type Subscription, subscription, supported } from "./state";
-import { keep } from "./storage";
+import { storePerson } from "./storage";
 import { listen } from "./worker";
 
 /** The functions by which a namespace of the API takes listeners. */
@@ -136,7 +136,7 @@ export class OneSignal {
     if (this.options) return inform("init: called again, without effect");
     this.options = options ?? {};
     const { requiresUserPrivacyConsent } = this.options as { requiresUserPrivacyConsent?: unknown };
-    if (requiresUserPrivacyConsent) keep(local, { required: true });
+    if (requiresUserPrivacyConsent) storePerson(local, { required: true });
     this.applyConsent();
     this.emitter.emit("initialize");
     this.emitter.emit("register");
@@ -166,12 +166,12 @@ export class OneSignal {
   /* Consent. */
 
   async setConsentRequired(required?: unknown): Promise<void> {
-    keep(local, { required: !!required });
+    storePerson(local, { required: !!required });
     this.applyConsent();
   }
 
   async setConsentGiven(given?: unknown): Promise<void> {
-    keep(local, { given: !!given });
+    storePerson(local, { given: !!given });
     this.applyConsent();
   }
 

@@ -4,7 +4,7 @@
 import type { SDK } from "../sdk/sdk";
 import { local } from "../sdk/storage";
 import { blocked } from "./state";
-import { keep, kept } from "./storage";
+import { storedPerson, storePerson } from "./storage";
 import { changedTags, cleanTags } from "./tags";
 
 export interface Current {
@@ -21,7 +21,7 @@ export class Person {
   ) {}
 
   current(): Current {
-    const { onesignalId, externalId } = kept(local);
+    const { onesignalId, externalId } = storedPerson(local);
     return { onesignalId, externalId };
   }
 
@@ -29,7 +29,7 @@ export class Person {
   login(id: unknown, token: unknown): void {
     const externalId = textOf(id);
     if (!externalId) return this.warn("login: the external id is missing");
-    const before = kept(local);
+    const before = storedPerson(local);
     const visit = externalId + " " + local.get("visit").split(" ")[0];
     const signature = /^[\da-f]{64}$/i.test(textOf(token)) ? textOf(token) : undefined;
     if (local.get("oslogin") !== visit) this.sdk.login({ identity: externalId, ...(signature && { signature }) });
@@ -37,13 +37,13 @@ export class Person {
     if (before.externalId === externalId) return;
     // The tags of a known person are not the next person's; those of an unknown visitor
     // are.
-    keep(local, { externalId, onesignalId: before.onesignalId ?? crypto.randomUUID(), ...(before.externalId && { tags: {} }) });
+    storePerson(local, { externalId, onesignalId: before.onesignalId ?? crypto.randomUUID(), ...(before.externalId && { tags: {} }) });
     this.changed(this.current());
   }
 
   async logout(): Promise<void> {
-    if (!kept(local).externalId) return;
-    keep(local, { externalId: undefined, onesignalId: undefined, tags: {}, id: undefined });
+    if (!storedPerson(local).externalId) return;
+    storePerson(local, { externalId: undefined, onesignalId: undefined, tags: {}, id: undefined });
     local.remove("oslogin");
     this.changed(this.current());
     await this.sdk.logout();
@@ -51,9 +51,9 @@ export class Person {
 
   /** Gives the subscription the id that pages and the site's server use. */
   giveId(): void {
-    if (kept(local).id) return;
+    if (storedPerson(local).id) return;
     const id = crypto.randomUUID();
-    keep(local, { id, onesignalId: kept(local).onesignalId ?? crypto.randomUUID() });
+    storePerson(local, { id, onesignalId: storedPerson(local).onesignalId ?? crypto.randomUUID() });
     this.sdk.record({ type: "adopt", device: id });
   }
 
@@ -67,7 +67,7 @@ export class Person {
   tag(given: unknown): Record<string, string | null> {
     const { tags, refused } = cleanTags(given);
     if (refused.length) this.warn("tags: not taken: " + refused.join(", "));
-    if (Object.keys(tags).length && this.set(tags)) keep(local, { tags: changedTags(this.tags(), tags) });
+    if (Object.keys(tags).length && this.set(tags)) storePerson(local, { tags: changedTags(this.tags(), tags) });
     return tags;
   }
 
@@ -78,7 +78,7 @@ export class Person {
   }
 
   tags(): Record<string, string> {
-    return kept(local).tags ?? {};
+    return storedPerson(local).tags ?? {};
   }
 
   /** Sets values of the profile. Returns false while consent is missing. */
@@ -87,11 +87,11 @@ export class Person {
   }
 
   setLanguage(language: unknown): void {
-    if (textOf(language) && this.set({ language: textOf(language) })) keep(local, { language: textOf(language) });
+    if (textOf(language) && this.set({ language: textOf(language) })) storePerson(local, { language: textOf(language) });
   }
 
   language(): string {
-    return kept(local).language ?? navigator.language.split("-")[0]!;
+    return storedPerson(local).language ?? navigator.language.split("-")[0]!;
   }
 
   event(name: unknown, properties?: unknown): void {
@@ -103,9 +103,9 @@ export class Person {
   /** Records an outcome as an event; a unique one once in a visit. */
   outcome(name: unknown, weight?: unknown, once = false): void {
     const visit = local.get("visit").split(" ")[0] + " " + textOf(name);
-    const { outcomes = [] } = kept(local);
+    const { outcomes = [] } = storedPerson(local);
     if (once && outcomes.includes(visit)) return;
-    if (once) keep(local, { outcomes: [...outcomes, visit].slice(-20) });
+    if (once) storePerson(local, { outcomes: [...outcomes, visit].slice(-20) });
     this.event(name, typeof weight === "number" ? { weight } : undefined);
   }
 

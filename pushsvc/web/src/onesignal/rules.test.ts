@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { forced, promptPlan, promptTexts } from "./prompts";
-import { adoptKnown, known, silenced } from "./storage";
+import { adoptKnown, knownVisitor, silenced } from "./storage";
 import { changedTags, cleanTags } from "./tags";
 import { eventsOf, notificationOf } from "./notification";
 import { memory } from "../sdk/storage";
@@ -51,7 +51,7 @@ test("cleanTags: texts; what is empty goes; what is nested is named", () => {
 
 test("changedTags", () => assert.deepEqual(changedTags({ a: "1", b: "2" }, { b: null, c: "3" }), { a: "1", c: "3" }));
 
-test("known: v16's tables", () => {
+test("knownVisitor: v16's tables", () => {
   const rows = {
     Ids: [{ type: "userId", id: "old" }],
     Options: [{ key: "optedOut", value: true }],
@@ -59,14 +59,14 @@ test("known: v16's tables", () => {
     properties: [{ tags: { plan: "gold", odd: 7 } }],
     subscriptions: [{ type: "Email", id: "e" }, { type: "ChromePush", id: "s" }],
   };
-  assert.deepEqual(known(rows), { id: "s", onesignalId: "o", externalId: "u-1", tags: { plan: "gold" }, out: true });
+  assert.deepEqual(knownVisitor(rows), { id: "s", onesignalId: "o", externalId: "u-1", tags: { plan: "gold" }, out: true });
 });
 
-test("known: v15's tables", () => {
+test("knownVisitor: v15's tables", () => {
   const Ids = [{ type: "userId", id: "p" }, { type: "externalUserId", id: "u-1" }];
-  assert.deepEqual(known({ Ids, Options: [{ key: "subscription", value: false }] }), { id: "p", externalId: "u-1", out: true });
-  assert.deepEqual(known({ Ids: [{ type: "userId", id: 7 }], Options: [{ key: "subscription", value: true }] }), { out: false });
-  assert.deepEqual(known({}), { out: false });
+  assert.deepEqual(knownVisitor({ Ids, Options: [{ key: "subscription", value: false }] }), { id: "p", externalId: "u-1", out: true });
+  assert.deepEqual(knownVisitor({ Ids: [{ type: "userId", id: 7 }], Options: [{ key: "subscription", value: true }] }), { out: false });
+  assert.deepEqual(knownVisitor({}), { out: false });
 });
 
 test("silenced: the refusal that OneSignal noted, until its time has come", () => {

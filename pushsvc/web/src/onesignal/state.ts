@@ -1,7 +1,7 @@
 // The state of this browser, for getters that cannot wait.
 
 import { local } from "../sdk/storage";
-import { kept } from "./storage";
+import { storedPerson } from "./storage";
 
 /** Reports whether push works here at all. */
 export const supported = (): boolean =>
@@ -25,11 +25,11 @@ export function subscription(): Subscription {
     // There is no subscription.
   }
   const optedIn = !!token && permission() === "granted" && !local.get("out");
-  return { id: token && kept(local).id, token, optedIn };
+  return { id: token && storedPerson(local).id, token, optedIn };
 }
 
 /** Reports whether consent is required and missing. */
 export function blocked(): boolean {
-  const { required, given } = kept(local);
+  const { required, given } = storedPerson(local);
   return !!required && !given;
 }

@@ -4,7 +4,7 @@ import type { Memory } from "../sdk/storage";
 import { type LocalValues, outByVisitor } from "../sdk/storage_keys";
 
 /** Stored as JSON in `webpush:os`. */
-export interface Kept {
+export interface StoredPerson {
   /** The id of the subscription that pages and the site's server use. */
   id?: string;
   onesignalId?: string;
@@ -18,7 +18,7 @@ export interface Kept {
   outcomes?: string[];
 }
 
-export function kept(local: Memory<LocalValues>): Kept {
+export function storedPerson(local: Memory<LocalValues>): StoredPerson {
   try {
     return JSON.parse(local.get("os")) ?? {};
   } catch {
@@ -26,8 +26,8 @@ export function kept(local: Memory<LocalValues>): Kept {
   }
 }
 
-export function keep(local: Memory<LocalValues>, change: Kept): void {
-  local.set("os", JSON.stringify({ ...kept(local), ...change }));
+export function storePerson(local: Memory<LocalValues>, change: StoredPerson): void {
+  local.set("os", JSON.stringify({ ...storedPerson(local), ...change }));
 }
 
 type Rows = Record<string, Record<string, any>[]>;
@@ -36,19 +36,19 @@ const text = (value: unknown): string | undefined => (typeof value === "string" 
 
 /** Reads the tables of OneSignal's database: Ids and Options of v15; identity, properties
  * and subscriptions of v16 too. */
-export function known({ Ids = [], Options = [], identity = [], properties = [], subscriptions = [] }: Rows): Kept & { out: boolean } {
+export function knownVisitor({ Ids = [], Options = [], identity = [], properties = [], subscriptions = [] }: Rows): StoredPerson & { out: boolean } {
   const id = (type: string) => Ids.find((row) => row.type === type)?.id;
   const option = (key: string) => Options.find((row) => row.key === key)?.value;
   const push = subscriptions.find(({ type }) => !/^(Email|SMS)$/i.test(String(type)));
   const tags = Object.entries(properties[0]?.tags ?? {}).filter((entry): entry is [string, string] => typeof entry[1] === "string");
-  const found: Kept = {
+  const found: StoredPerson = {
     id: text(push?.id) ?? text(id("userId")),
     onesignalId: text(identity[0]?.onesignal_id) ?? text(identity[0]?.onesignalId),
     externalId: text(identity[0]?.external_id) ?? text(identity[0]?.externalId) ?? text(id("externalUserId")),
     tags: tags.length ? Object.fromEntries(tags) : undefined,
   };
   const out = option("optedOut") ?? (option("subscription") == null ? false : !option("subscription"));
-  return { ...(JSON.parse(JSON.stringify(found)) as Kept), out: out === true };
+  return { ...(JSON.parse(JSON.stringify(found)) as StoredPerson), out: out === true };
 }
 
 /** Reads all rows of OneSignal's database; resolves to {} without one, and does not create
@@ -94,8 +94,8 @@ export function silenced(item: string | null, now: number): boolean {
 
 /** Takes over who the visitor was, and an opt-out and a refusal, unless the visitor has
  * answered us since. `webpush:ct` has what the server still has to learn. */
-export function adoptKnown(local: Memory<LocalValues>, { out, ...found }: Kept & { out: boolean }, refused: boolean, now: number): void {
-  keep(local, { ...found, ...kept(local) });
+export function adoptKnown(local: Memory<LocalValues>, { out, ...found }: StoredPerson & { out: boolean }, refused: boolean, now: number): void {
+  storePerson(local, { ...found, ...storedPerson(local) });
   const identities = found.externalId ? [{ kind: "identity", value: found.externalId }] : undefined;
   if (found.id || identities) local.set("ct", JSON.stringify({ id: found.id, identities }));
   if (out && !local.get("out")) local.set("out", outByVisitor);

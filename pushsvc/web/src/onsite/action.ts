@@ -10,14 +10,14 @@ export interface Subscriber {
  * there is no such function. Pop-ups must not call what prototypes have. */
 export function callByName(root: object, path: string, kv: Record<string, string>): boolean {
   let owner: unknown;
-  let at: unknown = root;
+  let target: unknown = root;
   for (const name of path.split(".")) {
-    if ((typeof at !== "object" && typeof at !== "function") || !at || !Object.prototype.hasOwnProperty.call(at, name)) return false;
-    owner = at;
-    at = (at as Record<string, unknown>)[name];
+    if ((typeof target !== "object" && typeof target !== "function") || !target || !Object.prototype.hasOwnProperty.call(target, name)) return false;
+    owner = target;
+    target = (target as Record<string, unknown>)[name];
   }
-  if (typeof at !== "function") return false;
-  at.call(owner, kv);
+  if (typeof target !== "function") return false;
+  target.call(owner, kv);
   return true;
 }
 

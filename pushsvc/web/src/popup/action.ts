@@ -98,15 +98,15 @@ async function copy(stage: Target, text: string): Promise<boolean> {
 /** Shows "Copied" on the button for a while, and announces it to screen readers. */
 function sayCopied(stage: Target, node: HTMLElement): void {
   const before = [...node.childNodes];
-  const said = element("span", "", "spoken", stage.words.copied);
-  said.setAttribute("role", "status");
-  stage.element.append(said);
+  const announcement = element("span", "", "spoken", stage.words.copied);
+  announcement.setAttribute("role", "status");
+  stage.element.append(announcement);
   // The button keeps its size.
   const { width, height } = node.getBoundingClientRect();
   node.style.cssText = `flex:0 0 ${width}px;min-width:0;height:${height}px`;
   node.replaceChildren(sign("done"), stage.words.copied);
   setTimeout(() => {
-    said.remove();
+    announcement.remove();
     node.style.cssText = "";
     node.replaceChildren(...before);
   }, feedbackTime);

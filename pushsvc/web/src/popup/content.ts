@@ -15,12 +15,12 @@ export function fillText(stage: Stage, banner: boolean): void {
   const icon = picture ? undefined : siteIcon(options.site.icon);
   const small = banner ? picture ?? icon : dialog.matches(".corner, .interstitial") ? icon : undefined;
   const text = element("div", "text");
-  const lead = element("div", "lead");
+  const introduction = element("div", "lead");
   const words = element("div");
   fillWords(stage, words);
-  if (small) lead.append(small);
-  lead.append(words);
-  text.append(lead);
+  if (small) introduction.append(small);
+  introduction.append(words);
+  text.append(introduction);
   const buttons = buildButtons(stage);
   if (buttons.childElementCount) text.append(buttons);
   if (picture && !banner) dialog.append(picture);

@@ -9,8 +9,8 @@ import { newRoot, Stage } from "./stage";
 import { wording, type Words } from "./wording";
 import type * as More from "./more";
 
-const known = ["en", ...others];
-const choose = (tag: string): string => chooseLanguage([tag, ...navigator.languages], known);
+const languages = ["en", ...others];
+const choose = (tag: string): string => chooseLanguage([tag, ...navigator.languages], languages);
 
 /** The words besides English. They load before the module runs, so that show need not wait.
  * Without them everything is in English. */

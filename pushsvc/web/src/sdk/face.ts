@@ -12,8 +12,8 @@ export function faceOptions(
 ): FaceOptions {
   const { prompt = {}, icon, name, site } = config;
   // The site's texts are for the question; the other faces have their own.
-  const own = kind === "dialog" || kind === "bar" || kind === "bell" ? prompt : {};
-  const { title, body, accept, reject } = { ...own, ...defined(options) };
+  const siteTexts = kind === "dialog" || kind === "bar" || kind === "bell" ? prompt : {};
+  const { title, body, accept, reject } = { ...siteTexts, ...defined(options) };
   return {
     kind,
     texts: { title, body, accept, reject },

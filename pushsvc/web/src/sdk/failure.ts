@@ -44,7 +44,7 @@ const timeLimit = 30_000;
 
 /** Rejects with a Failure of that code if promise takes too long. promise itself is not
  * cancelled: late receives its value then. */
-export function within<T>(promise: Promise<T>, code: FailureCode, late?: (value: T) => void): Promise<T> {
+export function withTimeLimit<T>(promise: Promise<T>, code: FailureCode, late?: (value: T) => void): Promise<T> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => {
       reject(new Failure(code));

@@ -78,7 +78,7 @@ export const localKeys = {
   owner: { holds: "checksums of the identities for whom the inbox was written, separated by spaces", writtenBy: ["sdk/owner"], optOut: "removed", logout: "removed" },
   // Other providers.
   adopted: { holds: "the other provider's storage was read", values: ["1"], writtenBy: ["compat/main", "onesignal/main", "sdk/adopt"], optOut: "kept", logout: "kept" },
-  ct: { holds: "JSON Known (compat/storage.ts): who the visitor was to the other provider", writtenBy: ["compat/storage", "onesignal/storage"], optOut: "kept", logout: "removed" },
+  ct: { holds: "JSON KnownVisitor (compat/storage.ts): who the visitor was to the other provider", writtenBy: ["compat/storage", "onesignal/storage"], optOut: "kept", logout: "removed" },
   ctsent: { holds: "`webpush:ct` was recorded", values: ["1"], writtenBy: ["track/sender"], optOut: "kept", logout: "kept" },
   // `compat clevertap`.
   charged: { holds: "the last Charged ID", writtenBy: ["compat/clevertap"], optOut: "kept", logout: "kept" },
@@ -91,7 +91,7 @@ export const localKeys = {
   pages: { holds: "when the visit began (ms) and how many pages it has, separated by a space", writtenBy: ["compat/people"], optOut: "kept", logout: "kept" },
   geo: { holds: "ms, latitude, longitude: the browser's last answer, separated by spaces", writtenBy: ["compat/people"], optOut: "kept", logout: "kept" },
   // `compat onesignal`.
-  os: { holds: "JSON Kept (onesignal/storage.ts): ids, tags and consent", writtenBy: ["onesignal/storage"], optOut: "kept", logout: "written" },
+  os: { holds: "JSON StoredPerson (onesignal/storage.ts): ids, tags and consent", writtenBy: ["onesignal/storage"], optOut: "kept", logout: "written" },
   oslogin: { holds: "the external id that was recorded last, and when its visit began (ms)", writtenBy: ["onesignal/person"], optOut: "kept", logout: "removed" },
 } as const satisfies Record<string, StorageKey>;
 

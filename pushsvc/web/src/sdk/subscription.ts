@@ -1,7 +1,7 @@
 import { decodeBase64url, sameKey } from "../shared/base64url";
 import { post } from "../shared/post";
 import type { Config, SubscribeAnswer, SubscribeRequest, SubscriptionProof } from "../shared/wire";
-import { Failure, pushFailure, serverFailure, within } from "./failure";
+import { Failure, pushFailure, serverFailure, withTimeLimit } from "./failure";
 import { trace } from "./log";
 import { local, session } from "./storage";
 import { checkedOf, choose, chosen } from "./topics";
@@ -104,7 +104,7 @@ async function subscribeWith(pushManager: PushManager, key: string, late: () => 
     .subscribe({ userVisibleOnly: true, applicationServerKey: decodeBase64url(key) })
     .finally(() => (pending = undefined)));
   try {
-    return await within(asked, "push_timeout", (subscription) => void (unsubscribed ? subscription.unsubscribe() : late()));
+    return await withTimeLimit(asked, "push_timeout", (subscription) => void (unsubscribed ? subscription.unsubscribe() : late()));
   } catch (error) {
     throw error instanceof Failure ? error : pushFailure(error);
   }
@@ -178,7 +178,7 @@ async function send(config: Config, action: string, body: object): Promise<Respo
 
 /** Sends a subscription to the site. late runs if the answer comes after the limit. */
 async function sendSubscription(config: Config, body: SubscribeRequest, late: () => void): Promise<Response> {
-  return within(send(config, "subscribe", body), "server_timeout", late).catch((error) => {
+  return withTimeLimit(send(config, "subscribe", body), "server_timeout", late).catch((error) => {
     throw serverFailure(error);
   });
 }

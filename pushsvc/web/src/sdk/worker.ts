@@ -1,7 +1,7 @@
 import { ownURL } from "../shared/address";
 import { like } from "../shared/path";
 import type { Config, Policy } from "../shared/wire";
-import { Failure, within } from "./failure";
+import { Failure, withTimeLimit } from "./failure";
 import { local, session } from "./storage";
 
 declare global {
@@ -93,7 +93,7 @@ async function register(config: Config, scope: string, late?: (registration: Ser
   document.addEventListener("securitypolicyviolation", watch);
   try {
     const registering = navigator.serviceWorker.register(scriptURL(config, ownURL(config.worker)), { scope: ownURL(scope), updateViaCache: "none" });
-    return await within(registering, "worker_timeout", late);
+    return await withTimeLimit(registering, "worker_timeout", late);
   } catch (error) {
     if (error instanceof Failure) throw error;
     // The event comes in a task of its own, before or after the rejection.
@@ -118,7 +118,7 @@ export function decidingDirective(effective: string, policy: string): string {
  * and a name can be used once. */
 export function scriptURL(config: Config, url: string): string {
   try {
-    return (config.policy ??= window.trustedTypes!.createPolicy("webpush", { createScriptURL: (own) => own })).createScriptURL(url);
+    return (config.policy ??= window.trustedTypes!.createPolicy("webpush", { createScriptURL: (text) => text })).createScriptURL(url);
   } catch {
     return url; // also without Trusted Types
   }
@@ -138,5 +138,5 @@ function activation(registration: ServiceWorkerRegistration, newest: boolean, la
     };
     check();
   });
-  return within(active, "worker_timeout", late);
+  return withTimeLimit(active, "worker_timeout", late);
 }

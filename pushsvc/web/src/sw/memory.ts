@@ -5,8 +5,8 @@ const cacheName = "webpush";
 
 /** Returns what is remembered under a name, or otherwise. */
 export async function recall<T>(name: string, otherwise: T): Promise<T> {
-  const kept = await caches.match("/webpush-" + name, { cacheName });
-  return kept ? kept.json() : otherwise;
+  const cached = await caches.match("/webpush-" + name, { cacheName });
+  return cached ? cached.json() : otherwise;
 }
 
 export async function remember(name: string, value: unknown): Promise<void> {

@@ -143,6 +143,6 @@ export function ownData(data: unknown): NotificationData | undefined {
 
 /** Where a click leads: the button's URL, else the notification's, else "". */
 export function clickURL(data: NotificationData, action: string, base: string): string {
-  const own = Object.prototype.hasOwnProperty.call(data.actions, action);
-  return webURL((own && data.actions[action]) || data.url, base);
+  const hasURL = Object.prototype.hasOwnProperty.call(data.actions, action);
+  return webURL((hasURL && data.actions[action]) || data.url, base);
 }

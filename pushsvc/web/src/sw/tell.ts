@@ -39,12 +39,12 @@ function start(): void {
 
 /** The message about a notification of ours; undefined for one of the site's own. */
 function messageOf(notification: Notification, webpush: WorkerMessage["webpush"], action: string): WorkerMessage | undefined {
-  const own = ownData(notification.data);
-  if (!own) return undefined;
+  const ours = ownData(notification.data);
+  if (!ours) return undefined;
   const { title, body, icon, badge, image, tag, actions } = notification as Notification & Pick<WorkerMessage, "image" | "badge" | "actions">;
-  const url = clickURL(own, action, self.registration.scope) || undefined;
-  const buttons = actions?.map(({ action, title, icon }) => ({ action, title, icon, navigate: own.actions[action] }));
-  return { webpush, id: own.message, title, body, icon, badge, image, tag, data: own.data, actions: buttons, url, action };
+  const url = clickURL(ours, action, self.registration.scope) || undefined;
+  const buttons = actions?.map(({ action, title, icon }) => ({ action, title, icon, navigate: ours.actions[action] }));
+  return { webpush, id: ours.message, title, body, icon, badge, image, tag, data: ours.data, actions: buttons, url, action };
 }
 
 const windows = () => self.clients.matchAll({ type: "window", includeUncontrolled: true });
@@ -62,9 +62,9 @@ async function tellClicked(message: WorkerMessage): Promise<void> {
 }
 
 async function tellWaiting(page: { postMessage(message: unknown): void }): Promise<void> {
-  const kept = await caches.match(ownURL("/" + cacheName), { cacheName });
-  if (!kept) return;
-  const { told: message, time }: { told: WorkerMessage; time: number } = await kept.json();
+  const cached = await caches.match(ownURL("/" + cacheName), { cacheName });
+  if (!cached) return;
+  const { told: message, time }: { told: WorkerMessage; time: number } = await cached.json();
   await caches.delete(cacheName);
   if (Math.abs(Date.now() - time) < wait) page.postMessage(message);
 }

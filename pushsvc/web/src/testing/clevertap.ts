@@ -10,12 +10,12 @@ import { install } from "../compat/main";
 import { define, storageArea } from "./page";
 
 /** The calls of the SDK, in order. */
-export let did: string[] = [];
+export let sdkCalls: string[] = [];
 /** What the SDK had to record besides events. */
 export let entries: unknown[] = [];
 
 /** How the SDK answers. */
-export const says = {
+export const sdkAnswers = {
   /** Whether it records. */
   taken: true,
   /** How the visitor answers the next prompt. */
@@ -25,9 +25,9 @@ export const says = {
 
 /** Makes a page with these items in its storage, and the API on it. */
 export function openPage(left: Record<string, unknown> = {}, stubs: Record<string, unknown>[] = [], calls: Call[] = []): CleverTap {
-  did = [];
+  sdkCalls = [];
   entries = [];
-  Object.assign(says, { taken: true, answers: [], outcome: "subscribed" });
+  Object.assign(sdkAnswers, { taken: true, answers: [], outcome: "subscribed" });
   define({
     window: globalThis,
     localStorage: storageArea(),
@@ -37,7 +37,7 @@ export function openPage(left: Record<string, unknown> = {}, stubs: Record<strin
     navigator: { serviceWorker: {} },
     PushManager: class {},
     Notification: { permission: "default" },
-    document: { readyState: "complete", referrer: "", getElementById: (id: string) => ({ remove: () => did.push("remove " + id) }) },
+    document: { readyState: "complete", referrer: "", getElementById: (id: string) => ({ remove: () => sdkCalls.push("remove " + id) }) },
     $WZRK_WR: undefined,
     $CLTP_WR: undefined,
   });
@@ -46,20 +46,20 @@ export function openPage(left: Record<string, unknown> = {}, stubs: Record<strin
   const sdk = {
     queue: { held: false },
     continueVisit: () => countVisit(Date.now()),
-    event: (name: string) => (did.push("event " + name), says.taken),
-    record: (entry: Entry) => (entries.push(entry), says.taken),
+    event: (name: string) => (sdkCalls.push("event " + name), sdkAnswers.taken),
+    record: (entry: Entry) => (entries.push(entry), sdkAnswers.taken),
     profile: (values: unknown) => entries.push(values),
-    privacy: ({ optOut }: { optOut: boolean }) => did.push("privacy " + optOut),
-    raise: (act: string, of?: { msgId: string }) => void did.push(act + " " + (of?.msgId ?? "the last one")),
-    send: () => did.push("send"),
-    pageSeen: () => did.push("page"),
-    logout: async () => void did.push("logout"),
-    unsubscribe: async () => void did.push("unsubscribe"),
-    subscribe: async () => (did.push("subscribe"), says.outcome),
+    privacy: ({ optOut }: { optOut: boolean }) => sdkCalls.push("privacy " + optOut),
+    raise: (act: string, details?: { msgId: string }) => void sdkCalls.push(act + " " + (details?.msgId ?? "the last one")),
+    send: () => sdkCalls.push("send"),
+    pageSeen: () => sdkCalls.push("page"),
+    logout: async () => void sdkCalls.push("logout"),
+    unsubscribe: async () => void sdkCalls.push("unsubscribe"),
+    subscribe: async () => (sdkCalls.push("subscribe"), sdkAnswers.outcome),
     prompt: async (options: PromptOptions) => {
-      did.push("prompt " + Object.values(options).filter((value) => value !== undefined).join());
-      for (const [event, listener] of [...listeners]) if (says.answers.includes(event)) listener();
-      return says.outcome;
+      sdkCalls.push("prompt " + Object.values(options).filter((value) => value !== undefined).join());
+      for (const [event, listener] of [...listeners]) if (sdkAnswers.answers.includes(event)) listener();
+      return sdkAnswers.outcome;
     },
     on: (event: string, listener: () => void) => {
       listeners.push([event, listener]);

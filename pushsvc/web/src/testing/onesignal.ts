@@ -13,7 +13,7 @@ export interface Page {
   api: Any;
   window: Any;
   /** The calls of the SDK, in order. */
-  did: unknown[];
+  sdkCalls: unknown[];
   config: Any;
   /** Emits an event of the SDK. */
   say(event: string): void;
@@ -27,7 +27,7 @@ export interface Page {
 
 /** Makes a page with these items in our storage, these globals and site settings. */
 export function page(given: { left?: Any; globals?: Any; prompt?: Any; permission?: NotificationPermission; click?: boolean } = {}): Page {
-  const did: unknown[] = [];
+  const sdkCalls: unknown[] = [];
   const asked: unknown[] = [];
   const answers = { permission: "granted" as NotificationPermission, endpoint: "https://push.example/1" };
   const notification = { permission: given.permission ?? "default" };
@@ -70,15 +70,15 @@ export function page(given: { left?: Any; globals?: Any; prompt?: Any; permissio
   const sdk = {
     config,
     queue: { held: false },
-    decideAgain: () => did.push("again"),
-    send: () => did.push("send"),
-    record: (entry: unknown) => (did.push(entry), true),
-    event: (name: string, props?: unknown) => (did.push(["event", name, props]), true),
-    login: (who: unknown) => did.push(["login", who]),
-    logout: async () => (did.push("logout"), unsubscribe()),
-    subscribe: async () => (did.push("subscribe"), subscribe()),
-    unsubscribe: async () => (did.push("unsubscribe"), localStorage.setItem("webpush:out", "1"), unsubscribe()),
-    prompt: async (options: unknown) => void did.push(["prompt", options]),
+    decideAgain: () => sdkCalls.push("again"),
+    send: () => sdkCalls.push("send"),
+    record: (entry: unknown) => (sdkCalls.push(entry), true),
+    event: (name: string, props?: unknown) => (sdkCalls.push(["event", name, props]), true),
+    login: (who: unknown) => sdkCalls.push(["login", who]),
+    logout: async () => (sdkCalls.push("logout"), unsubscribe()),
+    subscribe: async () => (sdkCalls.push("subscribe"), subscribe()),
+    unsubscribe: async () => (sdkCalls.push("unsubscribe"), localStorage.setItem("webpush:out", "1"), unsubscribe()),
+    prompt: async (options: unknown) => void sdkCalls.push(["prompt", options]),
     on: (event: string, listener: () => void) => listeners.push([event, listener]),
   };
   const api = new OneSignal(sdk as unknown as SDK);
@@ -86,7 +86,7 @@ export function page(given: { left?: Any; globals?: Any; prompt?: Any; permissio
   return {
     api: api as Any,
     window,
-    did,
+    sdkCalls,
     config,
     say,
     answers,

@@ -70,10 +70,10 @@ export class Sender {
 
   /** Records once who the visitor was to another provider. */
   private recordAdoption(): void {
-    const known = local.get("ct");
-    if (!known || local.get("ctsent")) return;
+    const adopted = local.get("ct");
+    if (!adopted || local.get("ctsent")) return;
     local.set("ctsent", "1");
-    const entry = adoptEntry(known);
+    const entry = adoptEntry(adopted);
     if (entry) this.sdk.record(entry);
   }
 

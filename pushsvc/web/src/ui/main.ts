@@ -10,8 +10,8 @@ import { buildPanel, type Finish, type PanelParts } from "./panel";
 import { showPreferences } from "./preferences";
 import { others, wording } from "./wording";
 
-const known = ["en", ...others];
-const choose = (tag: string): string => chooseLanguage([tag, ...navigator.languages], known);
+const languages = ["en", ...others];
+const choose = (tag: string): string => chooseLanguage([tag, ...navigator.languages], languages);
 
 /** The texts besides English. They load before the module runs, so that show need not wait.
  * Without them everything is in English. */

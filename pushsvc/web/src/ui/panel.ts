@@ -40,8 +40,8 @@ export function named({ options, texts }: PanelParts, text: string): string {
 
 function question(parts: PanelParts, finish: Finish): HTMLDialogElement {
   const { options, texts } = parts;
-  const own = options.texts;
-  const dialog = frame(parts, siteIcon(options.icon), own.title || texts.title, own.body || named(parts, texts.body), !own.title);
+  const siteTexts = options.texts;
+  const dialog = frame(parts, siteIcon(options.icon), siteTexts.title || texts.title, siteTexts.body || named(parts, texts.body), !siteTexts.title);
   if (options.kind === "bar") dialog.classList.add("bar");
   const topics = topicBoxes(options.topics);
   if (topics) dialog.append(topics.element);
@@ -52,8 +52,8 @@ function question(parts: PanelParts, finish: Finish): HTMLDialogElement {
   };
   const buttons = element("div", "buttons", "buttons");
   buttons.append(
-    answer("reject", own.reject, options.ariaReject),
-    answer("accept", own.accept, options.ariaAccept),
+    answer("reject", siteTexts.reject, options.ariaReject),
+    answer("accept", siteTexts.accept, options.ariaAccept),
   );
   dialog.append(buttons);
   return dialog;
@@ -84,8 +84,8 @@ function steps(
   items: (Node | string)[][],
   finish: Finish,
 ): HTMLDialogElement {
-  const own = parts.options.texts;
-  const dialog = frame(parts, icon, own.title || title, own.body || named(parts, body), !own.title);
+  const siteTexts = parts.options.texts;
+  const dialog = frame(parts, icon, siteTexts.title || title, siteTexts.body || named(parts, body), !siteTexts.title);
   const list = element("ol", "steps");
   for (const item of items) {
     const line = element("li");
@@ -95,7 +95,7 @@ function steps(
     list.append(line);
   }
   const buttons = element("div", "buttons", "buttons");
-  buttons.append(button("close", own.reject || parts.texts.close, () => finish("dismiss")));
+  buttons.append(button("close", siteTexts.reject || parts.texts.close, () => finish("dismiss")));
   dialog.append(...(items.length ? [list, buttons] : [buttons]));
   return dialog;
 }
