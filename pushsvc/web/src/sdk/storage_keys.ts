@@ -31,11 +31,11 @@ export const localKeys = {
   // The question and the subscription.
   asked: {
     holds: "ms: the last refusal or dismissal; under `compat clevertap`, when the prompt was last shown",
-    writtenBy: ["compat/clevertap", "compat/storage", "onesignal/storage", "sdk/sdk"],
+    writtenBy: ["compat/clevertap", "compat/storage", "onesignal/storage", "sdk/question"],
     optOut: "kept",
     logout: "kept",
   },
-  refusals: { holds: "how many refusals and dismissals there were", writtenBy: ["sdk/sdk"], optOut: "kept", logout: "kept" },
+  refusals: { holds: "how many refusals and dismissals there were", writtenBy: ["sdk/question"], optOut: "kept", logout: "kept" },
   out: {
     holds: "the visitor unsubscribed, and by what: the prompt stays away",
     values: [outByVisitor, outByCleverTap],
