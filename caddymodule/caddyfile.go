@@ -419,55 +419,6 @@ func (p *Prompt) parseAfter(d *caddyfile.Dispenser) error {
 	return nil
 }
 
-// add takes the words of one line of after: each adds a condition or a trigger.
-// With 0s alone, which adds nothing, the prompt comes at once.
-func (a *After) add(args []string) error {
-	if len(args) == 2 && args[1] != "" {
-		value := args[1]
-		switch args[0] {
-		case "scroll":
-			n, err := strconv.Atoi(strings.TrimSuffix(value, "%"))
-			if err != nil || n < 1 {
-				return fmt.Errorf("%q is no share of a page; write it like: after scroll 50%%", value)
-			}
-			return give(&a.Scroll, n)
-		case "click":
-			return give(&a.Click, value)
-		case "event":
-			return give(&a.Event, value)
-		}
-		if value == "pages" || value == "page" {
-			n, err := strconv.Atoi(args[0])
-			if err != nil || n < 1 {
-				return fmt.Errorf("%q is not a number of pages", args[0])
-			}
-			return give(&a.Pages, n)
-		}
-	}
-	if len(args) == 1 {
-		switch args[0] {
-		case "manual":
-			return give(&a.Manual, true)
-		case "exit":
-			return give(&a.Exit, true)
-		}
-		if v, err := caddy.ParseDuration(args[0]); err == nil && v >= 0 {
-			return give(&a.Delay, caddy.Duration(v))
-		}
-	}
-	return errors.New(`after: write "2 pages", "30s", "scroll 50%", "click <selector>", "event <name>", "exit" or "manual"`)
-}
-
-// give sets a part of after that must not have been given before.
-func give[T comparable](field *T, value T) error {
-	var none T
-	if *field != none {
-		return errors.New("after: this is given twice; one line for each condition or trigger")
-	}
-	*field = value
-	return nil
-}
-
 // guest is an option that names a module of the namespace and passes the rest
 // on to it.
 func guest(namespace string, raw *json.RawMessage) option {

@@ -14,6 +14,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/caddyserver/caddy/v2"
 	"github.com/spf13/cobra"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
@@ -238,17 +239,17 @@ func (f promptFlags) merge(set prompt.Settings, given func(flag string) bool) (m
 }
 
 func (f promptFlags) parseAfter() (*prompt.After, error) {
-	p := Prompt{After: new(After)}
+	var after prompt.After
 	for _, text := range f.after {
-		args := []string{strings.TrimSpace(text)}
-		if word, rest, more := strings.Cut(args[0], " "); more {
-			args = []string{word, strings.TrimSpace(rest)}
+		words := []string{strings.TrimSpace(text)}
+		if word, rest, more := strings.Cut(words[0], " "); more {
+			words = []string{word, strings.TrimSpace(rest)}
 		}
-		if err := p.After.add(args); err != nil {
+		if err := after.Add(caddy.ParseDuration, words...); err != nil {
 			return nil, fmt.Errorf("--%w", err)
 		}
 	}
-	return p.settings().After, nil
+	return &after, nil
 }
 
 // parseTopics reads id=Label, or *id=Label; the server checks them.

@@ -96,6 +96,27 @@ type After struct {
 	Manual bool `json:"manual,omitempty"`
 }
 
+// settings are the same in the form that the operator's API has too.
+func (a *After) settings() *prompt.After {
+	if a == nil {
+		return nil
+	}
+	return &prompt.After{
+		Pages: a.Pages, Delay: prompt.Delay(a.Delay), Scroll: a.Scroll,
+		Click: a.Click, Event: a.Event, Exit: a.Exit, Manual: a.Manual,
+	}
+}
+
+// add takes the words of one line of after: each adds a condition or a trigger.
+func (a *After) add(words []string) error {
+	s := a.settings()
+	if err := s.Add(caddy.ParseDuration, words...); err != nil {
+		return err
+	}
+	*a = After{Pages: s.Pages, Delay: caddy.Duration(s.Delay), Scroll: s.Scroll, Click: s.Click, Event: s.Event, Exit: s.Exit, Manual: s.Manual}
+	return nil
+}
+
 // config is what the SDK is told.
 func (p *Prompt) config() httpapi.PromptConfig {
 	byDefault := prompt.Settings{AskAgain: prompt.AskAgain{prompt.DefaultAskAgain}}
@@ -127,12 +148,7 @@ func (p *Prompt) settings() (s prompt.Settings) {
 	for _, t := range p.Topics {
 		s.Topics = append(s.Topics, prompt.Topic(t))
 	}
-	if a := p.After; a != nil {
-		s.After = &prompt.After{
-			Pages: a.Pages, Delay: prompt.Delay(a.Delay), Scroll: a.Scroll,
-			Click: a.Click, Event: a.Event, Exit: a.Exit, Manual: a.Manual,
-		}
-	}
+	s.After = p.After.settings()
 	for _, d := range p.AskAgain {
 		s.AskAgain = append(s.AskAgain, time.Duration(d))
 	}
