@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/caddy-webpush/caddy-webpush/caddymodule/caddytest"
 )
 
 // askings are headers of requests, each of which might change an answer.
@@ -66,7 +68,7 @@ var askings = [][2]string{
 
 // bases are requests that one of askings is added to.
 var bases = map[string]map[string]string{
-	"navigation":     navigation,
+	"navigation":     caddytest.Navigation,
 	"nothing":        {},
 	"fetch of HTML":  {"Sec-Fetch-Dest": "empty", "Sec-Fetch-Mode": "cors", "Accept": "text/html"},
 	"fetch of any":   {"Sec-Fetch-Dest": "empty", "Sec-Fetch-Mode": "cors", "Accept": "*/*", "Accept-Encoding": "gzip"},

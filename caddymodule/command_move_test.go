@@ -5,6 +5,8 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"github.com/caddy-webpush/caddy-webpush/caddymodule/caddytest"
 )
 
 // TestSiteMoveCommands: a site is renamed, another one joined with it; without --yes
@@ -12,9 +14,9 @@ import (
 // restart.
 func TestSiteMoveCommands(t *testing.T) {
 	p := newProcess(t, "", t.TempDir())
-	p.start()
+	p.Start()
 	p.readers(3)
-	old := p.host()
+	old := p.Host()
 	later := p.sent("--at", "+2h")
 	p.refused("own name", "sites", "rename", old, old, "--yes")
 	p.refused("nothing is kept of site none.example", "sites", "rename", "none.example", "new.example", "--yes")
@@ -30,17 +32,17 @@ func TestSiteMoveCommands(t *testing.T) {
 
 	// A browser with a page from before.
 	for range 2 {
-		if resp, body := p.subscribe(old, subscription(t, "https://push.webpush.test/secret/7")); resp.StatusCode != 201 {
+		if resp, body := p.Subscribe(old, caddytest.Subscription(t, "https://push.webpush.test/secret/7")); resp.StatusCode != 201 {
 			t.Fatalf("%d %s", resp.StatusCode, body)
 		}
-		p.terminate()
-		p.start()
+		p.Terminate()
+		p.Start()
 	}
 	p.says([]string{"sites", "--json"}, `"subscriptions":4`)
 
 	p.says([]string{"sites", "remove", old, "--dry-run"}, "is another name of xn--mnchen-3ya.example")
 	p.says([]string{"sites", "remove", old, "--yes", "--force"}, "The name alone is removed")
-	if resp, body := p.subscribe(old, subscription(t, "https://push.webpush.test/secret/7")); resp.StatusCode != 201 {
+	if resp, body := p.Subscribe(old, caddytest.Subscription(t, "https://push.webpush.test/secret/7")); resp.StatusCode != 201 {
 		t.Fatalf("%d %s", resp.StatusCode, body)
 	}
 	p.refused("is there already, with 1 subscribers", "sites", "rename", "münchen.example", old, "--yes")
@@ -53,10 +55,10 @@ func TestSiteMoveCommands(t *testing.T) {
 // under the host's name; the log and the list say so, and with which command they come.
 func TestSiteGivenLater(t *testing.T) {
 	p := newProcess(t, "", t.TempDir())
-	p.start()
+	p.Start()
 	p.readers(2)
-	p.terminate()
-	text, err := os.ReadFile(p.file)
+	p.Terminate()
+	text, err := os.ReadFile(p.File)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -64,20 +66,20 @@ func TestSiteGivenLater(t *testing.T) {
 	if given == string(text) {
 		t.Fatalf("the Caddyfile has no place for it:\n%s", text)
 	}
-	if err := os.WriteFile(p.file, []byte(given), 0o600); err != nil {
+	if err := os.WriteFile(p.File, []byte(given), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	p.start()
-	cure := fmt.Sprintf("sites merge %s shop", p.host())
+	p.Start()
+	cure := fmt.Sprintf("sites merge %s shop", p.Host())
 	p.says([]string{"sites"}, "its visitors come to shop", cure)
-	if log := p.log.String(); !strings.Contains(log, cure) {
+	if log := p.Log.String(); !strings.Contains(log, cure) {
 		t.Errorf("the log does not tell:\n%s", log)
 	}
-	if resp, body := p.subscribe(p.host(), subscription(t, "https://push.webpush.test/secret/1")); resp.StatusCode != 201 {
+	if resp, body := p.Subscribe(p.Host(), caddytest.Subscription(t, "https://push.webpush.test/secret/1")); resp.StatusCode != 201 {
 		t.Fatalf("%d %s", resp.StatusCode, body)
 	}
-	p.says([]string{"sites", "merge", p.host(), "shop", "--yes"}, "2 subscribers")
-	if out := p.ok("sites"); strings.Contains(out, "merge") {
+	p.says([]string{"sites", "merge", p.Host(), "shop", "--yes"}, "2 subscribers")
+	if out := p.OK("sites"); strings.Contains(out, "merge") {
 		t.Errorf("it tells still:\n%s", out)
 	}
 }

@@ -12,22 +12,22 @@ import (
 
 // ask sends a request to the site as one of its pages does.
 func (p *process) ask(method, path, body string) (status int, header http.Header, text string) {
-	p.t.Helper()
-	r, err := http.NewRequest(method, p.url+path, strings.NewReader(body))
+	p.T.Helper()
+	r, err := http.NewRequest(method, p.URL+path, strings.NewReader(body))
 	if err != nil {
-		p.t.Fatal(err)
+		p.T.Fatal(err)
 	}
-	r.Host = p.host()
+	r.Host = p.Host()
 	r.Header.Set("Content-Type", "application/json")
 	r.Header.Set("Sec-Fetch-Site", "same-origin")
 	resp, err := http.DefaultTransport.RoundTrip(r)
 	if err != nil {
-		p.t.Fatal(err)
+		p.T.Fatal(err)
 	}
 	defer resp.Body.Close()
 	raw, err := io.ReadAll(resp.Body)
 	if err != nil {
-		p.t.Fatal(err)
+		p.T.Fatal(err)
 	}
 	return resp.StatusCode, resp.Header, string(raw)
 }
@@ -36,7 +36,7 @@ func (p *process) ask(method, path, body string) (status int, header http.Header
 // paused and deleted.
 func TestPopupCommands(t *testing.T) {
 	p := newProcess(t, "", t.TempDir())
-	p.start()
+	p.Start()
 	dir := t.TempDir()
 	file := func(name, text string) string {
 		path := filepath.Join(dir, name)
@@ -46,16 +46,16 @@ func TestPopupCommands(t *testing.T) {
 		return path
 	}
 	popups := func(args ...string) []string {
-		return append([]string{"popups", args[0], "--site", p.host()}, args[1:]...)
+		return append([]string{"popups", args[0], "--site", p.Host()}, args[1:]...)
 	}
 	good := file("sale.json", `{"id":"sale","name":"Sale","kind":"box","content":{"title":"Hello"},"caps":{"day":1},"variants":[{"id":"a","weight":1}]}`)
 	p.says(popups("list"), "No pop-ups yet")
-	for site, warns := range map[string]bool{p.host(): false, "wrong.example": true} {
-		_, told, err := p.cli("popups", "put", "--site", site, good)
+	for site, warns := range map[string]bool{p.Host(): false, "wrong.example": true} {
+		_, told, err := p.CLI("popups", "put", "--site", site, good)
 		if err != nil || strings.Contains(told, "no site \"wrong.example\"") != warns || !warns && told != "" {
 			t.Errorf("put at %s: %v, told %q", site, err, told)
 		}
-		p.ok("popups", "delete", "--site", site, "sale")
+		p.OK("popups", "delete", "--site", site, "sale")
 	}
 	p.refused("--site is missing", "popups", "list")
 	p.refused("--site is missing", "popups")
@@ -72,7 +72,7 @@ func TestPopupCommands(t *testing.T) {
 		p.refused(tt.says, popups("put", bad)...)
 	}
 	p.refused("opening the file", popups("put", filepath.Join(dir, "none.json"))...)
-	p.says(popups("put", good), "sale of "+p.host(), "a draft")
+	p.says(popups("put", good), "sale of "+p.Host(), "a draft")
 	p.says(popups("put", file("notepad.json", "\xef\xbb\xbf"+`{"id":"sale","name":"Sale","kind":"box","content":{"title":"Hello"},"caps":{"day":1},"variants":[{"id":"a","weight":1}]}`)), "a draft")
 	p.says(popups("list"), "sale", "draft", "box", "Sale")
 	p.says(popups("show", "sale"), `"title": "Hello"`)
@@ -81,7 +81,7 @@ func TestPopupCommands(t *testing.T) {
 	p.says(popups("delete", "own"), "Removed")
 	p.refused("nothing of that id", popups("show", "other")...)
 	p.refused(`did you mean "sale"?`, popups("run", "sael")...)
-	address := p.says(popups("preview", "sale", "--page", p.url+"/x"), p.url+"/x?webpush_preview=sale.a.")
+	address := p.says(popups("preview", "sale", "--page", p.URL+"/x"), p.URL+"/x?webpush_preview=sale.a.")
 	_, token, _ := strings.Cut(strings.TrimSpace(address), "webpush_preview=")
 	if status, _, body := p.ask("POST", "/_webpush/messages", `{"preview":"`+token+`"}`); status != 200 || !strings.Contains(body, `"preview":true`) || !strings.Contains(body, "Hello") {
 		t.Errorf("the preview: %d %s", status, body)
@@ -97,8 +97,8 @@ func TestPopupCommands(t *testing.T) {
 	for _, id := range []string{"old", "new"} {
 		p.says(popups("delete", id), "Removed")
 	}
-	p.kill() // what was acknowledged is stored
-	p.start()
+	p.Kill() // what was acknowledged is stored
+	p.Start()
 	if _, _, sdk := p.ask("GET", "/_webpush/sdk.js", ""); !strings.Contains(sdk, `"list":[{"id":"sale"}]`) {
 		t.Error("pages are not told of what is running")
 	}
@@ -112,14 +112,14 @@ func TestPopupCommands(t *testing.T) {
 	p.says(popups("stats", "sale", "--hours"), "VARIANT", "a", "0")
 	p.refused("--from", popups("stats", "sale", "--from", "yesterday")...)
 	var stats struct{ Variants []struct{ Variant string } }
-	if err := json.Unmarshal([]byte(p.ok(popups("stats", "sale", "--json")...)), &stats); err != nil || len(stats.Variants) != 1 {
+	if err := json.Unmarshal([]byte(p.OK(popups("stats", "sale", "--json")...)), &stats); err != nil || len(stats.Variants) != 1 {
 		t.Errorf("%+v, %v", stats, err)
 	}
 	p.says(popups("settings"), "in one session: 1 at most; in one day: no bound. 0%")
 	p.says(popups("settings", "--per-day", "3", "--holdout", "5"), "in one session: 1 at most; in one day: 3 at most. 5%")
 	p.refused("holdout", popups("settings", "--holdout", "95")...)
 
-	picture := strings.TrimSpace(p.ok(popups("upload", file("x.bin", "\x89PNG\r\n\x1a\n..."))...))
+	picture := strings.TrimSpace(p.OK(popups("upload", file("x.bin", "\x89PNG\r\n\x1a\n..."))...))
 	if status, header, body := p.ask("GET", picture, ""); status != 200 || header.Get("Content-Type") != "image/png" || !strings.HasSuffix(body, "...") {
 		t.Errorf("%s: %d %v", picture, status, header)
 	}
@@ -137,12 +137,12 @@ func TestPopupCommands(t *testing.T) {
 		t.Errorf("a paused one: %s", body)
 	}
 	p.reload("http://localhost:8080 {\n\twebpush {\n\t\tprefix /push\n\t}\n\trespond ok\n}\n")
-	picture = strings.TrimSpace(p.ok(popups("upload", file("x.bin", "\x89PNG\r\n\x1a\n..."))...))
+	picture = strings.TrimSpace(p.OK(popups("upload", file("x.bin", "\x89PNG\r\n\x1a\n..."))...))
 	if status, _, _ := p.ask("GET", picture, ""); status != 200 || !strings.HasPrefix(picture, "/push/i/") {
 		t.Errorf("with another prefix: %s: %d", picture, status)
 	}
 	p.says(popups("uploads"), picture)
 	p.says(popups("delete", "sale"), "Removed")
 	p.refused("nothing of that id", popups("delete", "sale")...)
-	p.terminate()
+	p.Terminate()
 }

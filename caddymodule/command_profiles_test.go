@@ -10,11 +10,11 @@ import (
 // TestProfileCommands: a visitor is listed, shown, exported and erased.
 func TestProfileCommands(t *testing.T) {
 	p := newProcess(t, "", t.TempDir())
-	p.start()
-	site := []string{"--site", p.host()}
+	p.Start()
+	site := []string{"--site", p.Host()}
 	with := func(args ...string) []string { return append(append([]string{"profiles"}, args...), site...) }
 	p.refused("no known visitors", with()...)
-	resp, body := p.request("POST", p.host(), "/_webpush/events", map[string]string{"Content-Type": "application/json"},
+	resp, body := p.Request("POST", p.Host(), "/_webpush/events", map[string]string{"Content-Type": "application/json"},
 		`{"batch":"AAAAAAAAAAAAAAAAAAAAAA","events":[{"type":"event","name":"Charged\u001b[31m","props":{"Amount":5}},
 		{"type":"login","identities":[{"kind":"email","value":"Ann@example.com"}],"set":{"Plan":"pro"}}]}`)
 	if resp.StatusCode != http.StatusNoContent {
@@ -30,7 +30,7 @@ func TestProfileCommands(t *testing.T) {
 		ID            string
 		HistoryEvents []struct{ Props map[string]any }
 	}
-	if err := json.Unmarshal([]byte(p.ok(with("export", "email:ann@example.com")...)), &export); err != nil || len(export.HistoryEvents) != 1 || export.HistoryEvents[0].Props["Amount"] != 5.0 {
+	if err := json.Unmarshal([]byte(p.OK(with("export", "email:ann@example.com")...)), &export); err != nil || len(export.HistoryEvents) != 1 || export.HistoryEvents[0].Props["Amount"] != 5.0 {
 		t.Errorf("export: %+v, %v", export, err)
 	}
 	p.says(with("show", export.ID[24:]), export.ID)
@@ -41,9 +41,9 @@ func TestProfileCommands(t *testing.T) {
 	p.says(with(), "There is nobody.")
 	// Caddy logs the address of each request to its admin endpoint: who asks for an
 	// erasure is not to be left in the log by it.
-	p.terminate()
+	p.Terminate()
 	for _, identity := range []string{"ann@example.com", "ann%40example.com", "bob%40example.com"} {
-		if strings.Contains(strings.ToLower(p.log.String()), identity) {
+		if strings.Contains(strings.ToLower(p.Log.String()), identity) {
 			t.Errorf("the log has %s", identity)
 		}
 	}

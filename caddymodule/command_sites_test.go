@@ -10,22 +10,22 @@ import (
 // of them; without --yes nothing is.
 func TestSiteCommands(t *testing.T) {
 	p := newProcess(t, "", t.TempDir())
-	p.start()
+	p.Start()
 	const madeUp = "made-up.example"
 	tell := func(host string, n int, entries string) {
 		t.Helper()
-		resp, body := p.request("POST", host, "/_webpush/events", map[string]string{"Content-Type": "application/json"},
+		resp, body := p.Request("POST", host, "/_webpush/events", map[string]string{"Content-Type": "application/json"},
 			fmt.Sprintf(`{"batch":"AAAAAAAAAAAAAAAAAAA%02dA","events":[%s]}`, n, entries))
 		if resp.StatusCode != http.StatusNoContent {
 			t.Fatalf("events: %d %s", resp.StatusCode, body)
 		}
 	}
 	p.says([]string{"sites"}, "No visitor has been to any site yet.")
-	tell(p.host(), 1, `{"type":"event","name":"Junk"}`)
-	tell(p.host(), 2, `{"type":"login","identities":[{"kind":"identity","value":"42"}]}`)
-	p.says([]string{"sites"}, p.host(), "SUBSCRIBERS", "PROFILES")
+	tell(p.Host(), 1, `{"type":"event","name":"Junk"}`)
+	tell(p.Host(), 2, `{"type":"login","identities":[{"kind":"identity","value":"42"}]}`)
+	p.says([]string{"sites"}, p.Host(), "SUBSCRIBERS", "PROFILES")
 	with := func(args ...string) []string {
-		return append(append([]string{"profiles", "purge"}, args...), "--site", p.host())
+		return append(append([]string{"profiles", "purge"}, args...), "--site", p.Host())
 	}
 	p.refused(`"where" not set`, with()...)
 	p.refused("--where is empty", with("--where", " ")...)
@@ -36,11 +36,11 @@ func TestSiteCommands(t *testing.T) {
 	p.says(with("--where", "!known", "--dry-run"), "0 profiles of 1 would be erased.")
 
 	p.refused("nothing", "sites", "remove", madeUp, "--yes")
-	p.says([]string{"sites", "remove", p.host(), "--dry-run"}, "Profiles", "Names of events")
-	p.refused("give --yes", "sites", "remove", p.host())
-	p.says([]string{"sites"}, p.host())
-	p.says([]string{"sites", "remove", p.host(), "--yes", "--force"}, "Removed.")
+	p.says([]string{"sites", "remove", p.Host(), "--dry-run"}, "Profiles", "Names of events")
+	p.refused("give --yes", "sites", "remove", p.Host())
+	p.says([]string{"sites"}, p.Host())
+	p.says([]string{"sites", "remove", p.Host(), "--yes", "--force"}, "Removed.")
 	p.says([]string{"sites"}, "No visitor has been to any site yet.")
-	tell(p.host(), 3, `{"type":"event","name":"Again"}`)
-	p.says([]string{"sites"}, p.host())
+	tell(p.Host(), 3, `{"type":"event","name":"Again"}`)
+	p.says([]string{"sites"}, p.Host())
 }

@@ -19,6 +19,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-webpush/caddy-webpush/caddymodule/caddytest"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/service"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/store/boltstore"
@@ -47,7 +48,7 @@ func TestLiveDamage(t *testing.T) {
 	if n, err := strconv.Atoi(os.Getenv(damageEnv)); err == nil {
 		trials = n
 	}
-	bin, err := buildCaddy()
+	bin, err := caddytest.Build()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -136,17 +137,17 @@ func seededStore(t *testing.T) []byte {
 
 func damageTrial(t *testing.T, n int, bin string, store []byte, sum *damageSum) {
 	p := newProcess(t, "", t.TempDir())
-	p.bin = bin
-	path := filepath.Join(p.dir, "caddy", "webpush", "webpush.db")
+	p.Bin = bin
+	path := filepath.Join(p.Dir, "caddy", "webpush", "webpush.db")
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.WriteFile(path, store, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	p.start()
+	p.Start()
 	for i := range 3 {
-		if resp, body := p.subscribe(p.host(), subscription(t, fmt.Sprintf("https://push.webpush.test/known/%d", i))); resp.StatusCode != 201 {
+		if resp, body := p.Subscribe(p.Host(), caddytest.Subscription(t, fmt.Sprintf("https://push.webpush.test/known/%d", i))); resp.StatusCode != 201 {
 			t.Fatalf("subscribing: %d %s", resp.StatusCode, body)
 		}
 	}
@@ -156,13 +157,13 @@ func damageTrial(t *testing.T, n int, bin string, store []byte, sum *damageSum) 
 	var pages, served, memory atomic.Int64
 	wg.Go(func() {
 		for ; ctx.Err() == nil; time.Sleep(20 * time.Millisecond) {
-			memory.Store(max(memory.Load(), anonymous(p.cmd.Process.Pid)))
+			memory.Store(max(memory.Load(), anonymous(p.Cmd.Process.Pid)))
 		}
 	})
 	wg.Go(func() {
 		for ; ctx.Err() == nil; time.Sleep(10 * time.Millisecond) {
 			pages.Add(1)
-			resp, body, err := p.try(http.MethodGet, p.host(), "/offers.html", navigation, "")
+			resp, body, err := p.Try(http.MethodGet, p.Host(), "/offers.html", caddytest.Navigation, "")
 			if err == nil && resp.StatusCode == 200 && strings.Contains(body, "</html>") {
 				served.Add(1)
 			} else {
@@ -178,9 +179,9 @@ func damageTrial(t *testing.T, n int, bin string, store []byte, sum *damageSum) 
 	wg.Wait()
 
 	begun := time.Now()
-	_ = p.cmd.Process.Signal(syscall.SIGTERM)
-	late := time.AfterFunc(2*answerLimit, func() { t.Errorf("%s: SIGTERM does not end it", kind); _ = p.cmd.Process.Kill() })
-	err := p.cmd.Wait()
+	_ = p.Cmd.Process.Signal(syscall.SIGTERM)
+	late := time.AfterFunc(2*answerLimit, func() { t.Errorf("%s: SIGTERM does not end it", kind); _ = p.Cmd.Process.Kill() })
+	err := p.Cmd.Wait()
 	late.Stop()
 	if err != nil {
 		t.Errorf("%s: it ended with %v", kind, err)
@@ -192,7 +193,7 @@ func damageTrial(t *testing.T, n int, bin string, store []byte, sum *damageSum) 
 		t.Errorf("%s: it took %d MB", kind, memory.Load()>>20)
 	}
 	if t.Failed() {
-		log := p.log.String()
+		log := p.Log.String()
 		t.Logf("the log ends with:\n%s", log[max(0, len(log)-3000):])
 	}
 	sum.Lock()
@@ -226,7 +227,7 @@ func useEverything(t *testing.T, p *process, kind string) (done, refused int64, 
 		}
 		req.Header.Set("Content-Type", "application/json")
 		if public {
-			req.Host = p.host()
+			req.Host = p.Host()
 			req.Header.Set("Sec-Fetch-Site", "same-origin")
 		}
 		begun := time.Now()
@@ -247,12 +248,12 @@ func useEverything(t *testing.T, p *process, kind string) (done, refused int64, 
 			refused++
 		}
 	}
-	admin := fmt.Sprintf("http://localhost:%d/webpush", p.admin)
+	admin := fmt.Sprintf("http://localhost:%d/webpush", p.Admin)
 	for i := range 3 {
-		call(http.MethodPost, p.url+"/_webpush/subscribe", subscription(t, fmt.Sprintf("https://push.webpush.test/new/%d", i)), true)
-		call(http.MethodPost, p.url+"/_webpush/subscribe", subscription(t, fmt.Sprintf("https://push.webpush.test/known/%d", i)), true)
-		call(http.MethodPost, p.url+"/_webpush/unsubscribe", `{"endpoint":"https://push.webpush.test/known/0"}`, true)
-		call(http.MethodPost, p.url+"/_webpush/events", fmt.Sprintf(`{"batch":"%sA","session":"%sA","sent":1800000000000,"events":[{"type":"event","name":"Viewed","time":1800000000000}]}`, strings.Repeat(strconv.Itoa(i), 21), strings.Repeat("s", 21)), true)
+		call(http.MethodPost, p.URL+"/_webpush/subscribe", caddytest.Subscription(t, fmt.Sprintf("https://push.webpush.test/new/%d", i)), true)
+		call(http.MethodPost, p.URL+"/_webpush/subscribe", caddytest.Subscription(t, fmt.Sprintf("https://push.webpush.test/known/%d", i)), true)
+		call(http.MethodPost, p.URL+"/_webpush/unsubscribe", `{"endpoint":"https://push.webpush.test/known/0"}`, true)
+		call(http.MethodPost, p.URL+"/_webpush/events", fmt.Sprintf(`{"batch":"%sA","session":"%sA","sent":1800000000000,"events":[{"type":"event","name":"Viewed","time":1800000000000}]}`, strings.Repeat(strconv.Itoa(i), 21), strings.Repeat("s", 21)), true)
 		for _, site := range []string{"seed.example", "other.example"} {
 			for _, path := range []string{"", "/subscriptions?limit=1000", "/subscriptions?limit=1000&after=2900", "/messages", "/messages/01935a00-0001-7000-8000-000000000003", "/profiles", "/events"} {
 				call(http.MethodGet, admin+"/sites/"+site+path, "", false)

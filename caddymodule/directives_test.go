@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddy-webpush/caddy-webpush/caddymodule/caddytest"
 )
 
 // written is a site whose block is written out; UPSTREAM and ROOT stand for the site's
@@ -24,7 +26,7 @@ type written struct {
 // startWritten runs a site with the given lines in its block, and global options.
 func startWritten(t *testing.T, global, block, up, root string) written {
 	t.Helper()
-	db, port := filepath.Join(t.TempDir(), "webpush.db"), freePort(t)
+	db, port := filepath.Join(t.TempDir(), "webpush.db"), caddytest.FreePort(t)
 	s := written{&server{t: t, db: db, port: port, url: fmt.Sprintf("http://127.0.0.1:%d", port)}, filepath.Join(t.TempDir(), "log")}
 	block = strings.NewReplacer("UPSTREAM", up, "ROOT", root).Replace(block)
 	text := fmt.Sprintf(`{
@@ -135,7 +137,7 @@ func TestManifestWithLogin(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			s := startWritten(t, "", tt.block+"\n\twebpush\n\treverse_proxy UPSTREAM", up, root)
 			header := map[string]string{"Authorization": "Basic YW5uOnRlc3Q="}
-			for k, v := range navigation {
+			for k, v := range caddytest.Navigation {
 				header[k] = v
 			}
 			resp, body := s.request("GET", "a.example.com", "/", header, "")
@@ -267,7 +269,7 @@ func TestDirectives(t *testing.T) {
 			t.Run(fmt.Sprintf("%s/%d", tt.directive, o), func(t *testing.T) {
 				s := startWritten(t, "", o.block(tt.lines), up, root)
 				header := map[string]string{"Authorization": "Basic YW5uOnRlc3Q=", "Accept-Encoding": "gzip"}
-				for k, v := range navigation {
+				for k, v := range caddytest.Navigation {
 					header[k] = v
 				}
 				resp, body := s.request("GET", "a.example.com", cmp.Or(tt.path, "/"), header, "")
@@ -300,10 +302,10 @@ func (s written) checkOurs(authorization string) {
 		}
 	}
 	header := map[string]string{"Authorization": authorization}
-	for k, v := range posting {
+	for k, v := range caddytest.Posting {
 		header[k] = v
 	}
-	resp, body := s.request("POST", "a.example.com", "/_webpush/subscribe", header, subscription(s.t, "https://fcm.googleapis.com/fcm/send/x"))
+	resp, body := s.request("POST", "a.example.com", "/_webpush/subscribe", header, caddytest.Subscription(s.t, "https://fcm.googleapis.com/fcm/send/x"))
 	if resp.StatusCode != 201 {
 		s.t.Errorf("subscribe: %d %s", resp.StatusCode, body)
 	}

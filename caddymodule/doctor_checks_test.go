@@ -296,25 +296,25 @@ func TestEncodingServers(t *testing.T) {
 // TestDoctorOrder: the command finds it, and what browsers have told.
 func TestDoctorOrder(t *testing.T) {
 	p := newProcess(t, "localhost:8080 {\n\troute {\n\t\twebpush\n\t\tencode\n\t\theader Content-Type text/html\n\t\trespond \"<!doctype html><title>x</title>\"\n\t}\n}\n", t.TempDir())
-	text, err := os.ReadFile(p.file)
+	text, err := os.ReadFile(p.File)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(p.file, []byte(strings.Replace(string(text), "localhost:"+fmt.Sprint(p.port)+" {", "http://localhost:"+fmt.Sprint(p.port)+" {", 1)), 0o600); err != nil {
+	if err := os.WriteFile(p.File, []byte(strings.Replace(string(text), "localhost:"+fmt.Sprint(p.Port)+" {", "http://localhost:"+fmt.Sprint(p.Port)+" {", 1)), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	p.start()
+	p.Start()
 	for range 2 {
-		p.request("POST", p.host(), "/_webpush/events", map[string]string{"Content-Type": "text/plain", "Sec-Fetch-Site": "same-origin"}, `{"failure":"push_refused"}`)
+		p.Request("POST", p.Host(), "/_webpush/events", map[string]string{"Content-Type": "text/plain", "Sec-Fetch-Site": "same-origin"}, `{"failure":"push_refused"}`)
 	}
-	out, stderr, err := p.cli("doctor", "--json", "http://"+p.host()+"/")
+	out, stderr, err := p.CLI("doctor", "--json", "http://"+p.Host()+"/")
 	var report caddymodule.Checkup
 	if err != nil || json.Unmarshal([]byte(out), &report) != nil {
 		t.Fatalf("%v %s\n%s", err, stderr, out)
 	}
 	wantDiagnosis(t, report, "order", "warning", "encode inside of webpush", "order webpush before encode")
 	wantDiagnosis(t, report, "failures", "warning", "2 visits", "Brave")
-	p.terminate()
+	p.Terminate()
 }
 
 // TestFailuresOf: the most frequent first.

@@ -172,12 +172,12 @@ func TestDoctorCaches(t *testing.T) {
 
 func TestDoctorCommand(t *testing.T) {
 	p := newProcess(t, "", t.TempDir())
-	p.start()
-	out, stderr, err := p.cli("doctor", p.url+"/")
+	p.Start()
+	out, stderr, err := p.CLI("doctor", p.URL+"/")
 	if err == nil || !strings.Contains(stderr, "keeps visitors") || !strings.Contains(out, "✗ page") {
 		t.Errorf("by its address, where no site is: %v\n%s", err, out)
 	}
-	out, stderr, err = p.cli("doctor", "--json", "http://"+p.host()+"/")
+	out, stderr, err = p.CLI("doctor", "--json", "http://"+p.Host()+"/")
 	var report struct {
 		Healthy   bool
 		Diagnoses []struct{ Check, Verdict string }
@@ -185,11 +185,11 @@ func TestDoctorCommand(t *testing.T) {
 	if err != nil || json.Unmarshal([]byte(out), &report) != nil || !report.Healthy || len(report.Diagnoses) < 6 {
 		t.Errorf("%v %s\n%s", err, stderr, out)
 	}
-	if out, stderr, err := p.cli("doctor", p.host()); err != nil || !strings.Contains(out, "http://"+p.host()) {
+	if out, stderr, err := p.CLI("doctor", p.Host()); err != nil || !strings.Contains(out, "http://"+p.Host()) {
 		t.Errorf("without a scheme: %v %s\n%s", err, stderr, out)
 	}
-	if out, _, err := p.cli("doctor", "--json", "http://127.0.0.1:1/"); err == nil || json.Unmarshal([]byte(out), &report) != nil || report.Healthy {
+	if out, _, err := p.CLI("doctor", "--json", "http://127.0.0.1:1/"); err == nil || json.Unmarshal([]byte(out), &report) != nil || report.Healthy {
 		t.Errorf("where nobody answers: %v\n%s", err, out)
 	}
-	p.terminate()
+	p.Terminate()
 }

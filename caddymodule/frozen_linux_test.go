@@ -16,6 +16,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/caddy-webpush/caddy-webpush/caddymodule/caddytest"
 )
 
 // freezable mounts an ext4 of its own, and has every write to it wait from freeze until
@@ -62,12 +64,12 @@ func freezable(t *testing.T) (dir string, freeze, thaw func()) {
 func newFrozenProcess(t *testing.T, dir string) *process {
 	t.Helper()
 	p := newProcess(t, "", t.TempDir())
-	raw, err := os.ReadFile(p.file)
+	raw, err := os.ReadFile(p.File)
 	if err != nil {
 		t.Fatal(err)
 	}
 	text := strings.Replace(string(raw), "push_services default", fmt.Sprintf("storage bbolt %s\n\t\tpush_services default", filepath.Join(dir, "webpush.db")), 1)
-	if err := os.WriteFile(p.file, []byte(text), 0o600); err != nil {
+	if err := os.WriteFile(p.File, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return p
@@ -75,9 +77,9 @@ func newFrozenProcess(t *testing.T, dir string) *process {
 
 // operator sends a request to the admin endpoint and says how long the answer took.
 func (p *process) operator(method, path, body string) (status int, text string, took time.Duration) {
-	req, err := http.NewRequest(method, fmt.Sprintf("http://localhost:%d%s", p.admin, path), strings.NewReader(body))
+	req, err := http.NewRequest(method, fmt.Sprintf("http://localhost:%d%s", p.Admin, path), strings.NewReader(body))
 	if err != nil {
-		p.t.Error(err)
+		p.T.Error(err)
 		return 0, "", 0
 	}
 	req.Header.Set("Content-Type", "application/json")
@@ -108,10 +110,10 @@ func (p *process) goroutines() int {
 func TestFrozenDisk(t *testing.T) {
 	dir, freeze, thaw := freezable(t)
 	p := newFrozenProcess(t, dir)
-	p.start()
+	p.Start()
 	const acked = 5
 	for n := range acked {
-		if resp, body := p.subscribe(p.host(), subscription(t, fmt.Sprint("https://fcm.googleapis.com/fcm/send/acked", n))); resp.StatusCode != http.StatusCreated {
+		if resp, body := p.Subscribe(p.Host(), caddytest.Subscription(t, fmt.Sprint("https://fcm.googleapis.com/fcm/send/acked", n))); resp.StatusCode != http.StatusCreated {
 			t.Fatalf("%d %s", resp.StatusCode, body)
 		}
 	}
@@ -121,7 +123,7 @@ func TestFrozenDisk(t *testing.T) {
 	}
 	bodies := map[string]func(n int) string{
 		"subscribe": func(n int) string {
-			return subscription(t, fmt.Sprint("https://fcm.googleapis.com/fcm/send/frozen", n))
+			return caddytest.Subscription(t, fmt.Sprint("https://fcm.googleapis.com/fcm/send/frozen", n))
 		},
 		"unsubscribe": func(n int) string {
 			return fmt.Sprintf(`{"endpoint":"https://fcm.googleapis.com/fcm/send/%d","keys":{"auth":"AAAAAAAAAAAAAAAAAAAAAA"}}`, n)
@@ -139,7 +141,7 @@ func TestFrozenDisk(t *testing.T) {
 			wg.Go(func() {
 				text := body(n)
 				start := time.Now()
-				resp, answer, err := p.try(http.MethodPost, p.host(), "/_webpush/"+action, posting, text)
+				resp, answer, err := p.Try(http.MethodPost, p.Host(), "/_webpush/"+action, caddytest.Posting, text)
 				took := time.Since(start)
 				for old := longest.Load(); int64(took) > old && !longest.CompareAndSwap(old, int64(took)); old = longest.Load() {
 				}
@@ -157,7 +159,7 @@ func TestFrozenDisk(t *testing.T) {
 	pages := 0
 	for end := time.Now().Add(4 * time.Second); time.Now().Before(end); pages++ {
 		start := time.Now()
-		if resp, body := p.page(p.host(), "/"); resp.StatusCode != http.StatusOK || !strings.Contains(body, "sdk.js") || time.Since(start) > 3*time.Second {
+		if resp, body := p.Page(p.Host(), "/"); resp.StatusCode != http.StatusOK || !strings.Contains(body, "sdk.js") || time.Since(start) > 3*time.Second {
 			t.Errorf("a page while the disk hangs: %d after %v", resp.StatusCode, time.Since(start))
 		}
 	}
@@ -167,7 +169,7 @@ func TestFrozenDisk(t *testing.T) {
 		t.Errorf("the last of 1,000 posts was answered after %v; %d were refused; %d pages", took, refused.Load(), pages)
 	}
 	start := time.Now()
-	if resp, _ := p.subscribe(p.host(), bodies["subscribe"](9999)); resp.StatusCode != http.StatusServiceUnavailable || time.Since(start) > 2*time.Second {
+	if resp, _ := p.Subscribe(p.Host(), bodies["subscribe"](9999)); resp.StatusCode != http.StatusServiceUnavailable || time.Since(start) > 2*time.Second {
 		t.Errorf("a post to a disk that is known to hang: %d after %v", resp.StatusCode, time.Since(start))
 	}
 	if status, text, _ := p.operator(http.MethodGet, "/webpush/health", ""); status != http.StatusServiceUnavailable || !strings.Contains(text, "disk does not answer") {
@@ -187,12 +189,12 @@ func TestFrozenDisk(t *testing.T) {
 
 	sub := bodies["subscribe"](5000)
 	for _, call := range []struct{ method, path, body string }{
-		{"POST", "/webpush/sites/" + p.host() + "/messages", `{"title":"x","body":"y"}`},
+		{"POST", "/webpush/sites/" + p.Host() + "/messages", `{"title":"x","body":"y"}`},
 		{"POST", "/webpush/keys/rotate", `{}`},
-		{"PUT", "/webpush/sites/" + p.host() + "/prompt", `{"title":"x"}`},
-		{"PUT", "/webpush/sites/" + p.host() + "/popup-settings", `{}`},
-		{"POST", "/webpush/sites/" + p.host() + "/subscriptions?key=current", sub + "\n"},
-		{"DELETE", "/webpush/sites/" + p.host() + "/subscriptions/1", ""},
+		{"PUT", "/webpush/sites/" + p.Host() + "/prompt", `{"title":"x"}`},
+		{"PUT", "/webpush/sites/" + p.Host() + "/popup-settings", `{}`},
+		{"POST", "/webpush/sites/" + p.Host() + "/subscriptions?key=current", sub + "\n"},
+		{"DELETE", "/webpush/sites/" + p.Host() + "/subscriptions/1", ""},
 		{"POST", "/webpush/compact", ""},
 		{"GET", "/webpush/backup", ""},
 	} {
@@ -204,24 +206,24 @@ func TestFrozenDisk(t *testing.T) {
 			}
 		})
 	}
-	for path, want := range map[string]int{"/webpush/sites": 200, "/webpush/sites/" + p.host(): 200, "/webpush/keys": 200} {
+	for path, want := range map[string]int{"/webpush/sites": 200, "/webpush/sites/" + p.Host(): 200, "/webpush/keys": 200} {
 		if status, text, took := p.operator(http.MethodGet, path, ""); status != want || took > 3*time.Second {
 			t.Errorf("GET %s: %d after %v: %s", path, status, took, text)
 		}
 	}
 	start = time.Now()
-	if out, err := p.command("reload", "--config", p.file, "--address", fmt.Sprintf("localhost:%d", p.admin), "--force").CombinedOutput(); err != nil || time.Since(start) > 40*time.Second {
+	if out, err := p.Command("reload", "--config", p.File, "--address", fmt.Sprintf("localhost:%d", p.Admin), "--force").CombinedOutput(); err != nil || time.Since(start) > 40*time.Second {
 		t.Errorf("a reload took %v: %v %s", time.Since(start), err, out)
 	}
 	t.Logf("a reload took %v", time.Since(start))
-	if resp, body := p.page(p.host(), "/"); resp.StatusCode != http.StatusOK || !strings.Contains(body, "sdk.js") {
+	if resp, body := p.Page(p.Host(), "/"); resp.StatusCode != http.StatusOK || !strings.Contains(body, "sdk.js") {
 		t.Errorf("a page after the reload: %d", resp.StatusCode)
 	}
 	wg.Wait()
 
 	thaw()
 	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(100 * time.Millisecond) {
-		resp, body := p.subscribe(p.host(), subscription(t, "https://fcm.googleapis.com/fcm/send/after"))
+		resp, body := p.Subscribe(p.Host(), caddytest.Subscription(t, "https://fcm.googleapis.com/fcm/send/after"))
 		if resp.StatusCode == http.StatusCreated {
 			break
 		}
@@ -232,11 +234,11 @@ func TestFrozenDisk(t *testing.T) {
 	if status, text, _ := p.operator(http.MethodGet, "/webpush/health", ""); status != http.StatusOK {
 		t.Errorf("health after the thaw: %d %s", status, text)
 	}
-	p.terminate()
-	if got := stored(t, filepath.Join(dir, "webpush.db"), p.host()); got < acked+1 {
+	p.Terminate()
+	if got := caddytest.Stored(t, filepath.Join(dir, "webpush.db"), p.Host()); got < acked+1 {
 		t.Errorf("%d stored, %d acknowledged", got, acked+1)
 	}
-	if log := p.log.String(); !strings.Contains(log, "push does not work") || strings.Count(log, "\n") > 400 {
+	if log := p.Log.String(); !strings.Contains(log, "push does not work") || strings.Count(log, "\n") > 400 {
 		t.Errorf("the log: %d lines\n%.3000s", strings.Count(log, "\n"), log)
 	}
 }
@@ -247,15 +249,15 @@ func TestFrozenStart(t *testing.T) {
 	dir, freeze, thaw := freezable(t)
 	p := newFrozenProcess(t, dir)
 	freeze()
-	p.cmd = p.command("run", "--config", p.file)
-	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
-	if err := p.cmd.Start(); err != nil {
+	p.Cmd = p.Command("run", "--config", p.File)
+	p.Cmd.Stdout, p.Cmd.Stderr = p.Log, p.Log
+	if err := p.Cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { thaw(); _ = p.cmd.Process.Kill(); _ = p.cmd.Wait() })
+	t.Cleanup(func() { thaw(); _ = p.Cmd.Process.Kill(); _ = p.Cmd.Wait() })
 	start := time.Now()
 	for {
-		if resp, _, err := p.try(http.MethodGet, p.host(), "/", navigation, ""); err == nil && resp.StatusCode == http.StatusOK {
+		if resp, _, err := p.Try(http.MethodGet, p.Host(), "/", caddytest.Navigation, ""); err == nil && resp.StatusCode == http.StatusOK {
 			break
 		}
 		if time.Since(start) > 20*time.Second {
@@ -264,12 +266,12 @@ func TestFrozenStart(t *testing.T) {
 		time.Sleep(50 * time.Millisecond)
 	}
 	t.Logf("the first page after %v", time.Since(start))
-	if resp, body := p.subscribe(p.host(), subscription(t, "https://fcm.googleapis.com/fcm/send/1")); resp.StatusCode != http.StatusServiceUnavailable {
+	if resp, body := p.Subscribe(p.Host(), caddytest.Subscription(t, "https://fcm.googleapis.com/fcm/send/1")); resp.StatusCode != http.StatusServiceUnavailable {
 		t.Errorf("%d %s", resp.StatusCode, body)
 	}
 	thaw()
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(100 * time.Millisecond) {
-		resp, body := p.subscribe(p.host(), subscription(t, "https://fcm.googleapis.com/fcm/send/1"))
+		resp, body := p.Subscribe(p.Host(), caddytest.Subscription(t, "https://fcm.googleapis.com/fcm/send/1"))
 		if resp.StatusCode == http.StatusCreated {
 			break
 		}
@@ -277,14 +279,14 @@ func TestFrozenStart(t *testing.T) {
 			t.Fatalf("after the thaw: %d %s", resp.StatusCode, body)
 		}
 	}
-	p.terminate()
+	p.Terminate()
 }
 
 // TestSlowPosts: a thousand clients post a byte a second wherever there is something
 // below the prefix, or nothing. All are cut, and pages don't wait for them.
 func TestSlowPosts(t *testing.T) {
 	p := newProcess(t, "", t.TempDir())
-	p.start()
+	p.Start()
 	paths := []string{"subscribe", "unsubscribe", "events", "messages", "sdk.js", "sw.js", "frame.html", "popup.js", "i/abc.png", "nothing", "a/b/c", ""}
 	heads := []string{
 		"Content-Length: 1000", "Transfer-Encoding: chunked", "Content-Length: 100000", "Content-Length: 1000\r\nSec-Fetch-Site: cross-site",
@@ -294,7 +296,7 @@ func TestSlowPosts(t *testing.T) {
 	var slow, cut atomic.Int64
 	for n := range 1000 {
 		wg.Go(func() {
-			c, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", p.port))
+			c, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", p.Port))
 			if err != nil {
 				t.Error(err)
 				return
@@ -302,7 +304,7 @@ func TestSlowPosts(t *testing.T) {
 			defer c.Close()
 			path, head := paths[n%len(paths)], heads[n/len(paths)%len(heads)]
 			start := time.Now()
-			fmt.Fprintf(c, "POST /_webpush/%s HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\n%s\r\n\r\n", path, p.host(), head)
+			fmt.Fprintf(c, "POST /_webpush/%s HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\n%s\r\n\r\n", path, p.Host(), head)
 			go func() {
 				drop := "x"
 				if strings.Contains(head, "chunked") {
@@ -328,12 +330,12 @@ func TestSlowPosts(t *testing.T) {
 	time.Sleep(time.Second)
 	for range 20 {
 		start := time.Now()
-		if resp, _ := p.page(p.host(), "/"); resp.StatusCode != http.StatusOK || time.Since(start) > 2*time.Second {
+		if resp, _ := p.Page(p.Host(), "/"); resp.StatusCode != http.StatusOK || time.Since(start) > 2*time.Second {
 			t.Errorf("a page beside slow posts: %d after %v", resp.StatusCode, time.Since(start))
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
 	wg.Wait()
 	t.Logf("%d cut, %d not", cut.Load(), slow.Load())
-	p.terminate()
+	p.Terminate()
 }

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/caddy-webpush/caddy-webpush/caddymodule/caddytest"
 )
 
 func TestPages(t *testing.T) {
@@ -65,7 +67,7 @@ func TestPages(t *testing.T) {
 	})
 	t.Run("compressed although asked not to be", func(t *testing.T) {
 		header := map[string]string{"Accept-Encoding": "gzip"}
-		for k, v := range navigation {
+		for k, v := range caddytest.Navigation {
 			header[k] = v
 		}
 		resp, body := s.request("GET", "a.example.com", "/gzip", header, "")
@@ -75,7 +77,7 @@ func TestPages(t *testing.T) {
 		}
 	})
 	t.Run("HEAD", func(t *testing.T) {
-		resp, body := s.request("HEAD", "a.example.com", "/", navigation, "")
+		resp, body := s.request("HEAD", "a.example.com", "/", caddytest.Navigation, "")
 		if resp.StatusCode != 200 || body != "" {
 			t.Errorf("status %d, body %q", resp.StatusCode, body)
 		}
@@ -174,7 +176,7 @@ func TestOwnPaths(t *testing.T) {
 
 func TestSubscribe(t *testing.T) {
 	s := start(t, site{upstream: upstream(t, nil)})
-	body := subscription(t, "https://fcm.googleapis.com/fcm/send/abc")
+	body := caddytest.Subscription(t, "https://fcm.googleapis.com/fcm/send/abc")
 	resp, first := s.subscribe("a.example.com", body)
 	if resp.StatusCode != http.StatusCreated {
 		t.Fatalf("status %d: %s", resp.StatusCode, first)
@@ -182,7 +184,7 @@ func TestSubscribe(t *testing.T) {
 	if _, again := s.subscribe("a.example.com", body); again != first {
 		t.Errorf("the same subscription again: %s, first %s", again, first)
 	}
-	resp, text := s.subscribe("a.example.com", subscription(t, "https://127.0.0.1/fcm.googleapis.com"))
+	resp, text := s.subscribe("a.example.com", caddytest.Subscription(t, "https://127.0.0.1/fcm.googleapis.com"))
 	if resp.StatusCode != 400 || resp.Header.Get("Content-Type") != "application/problem+json" || !strings.Contains(text, `"field":"endpoint"`) {
 		t.Errorf("bad endpoint: %d %s", resp.StatusCode, text)
 	}
@@ -231,7 +233,7 @@ func TestStreams(t *testing.T) {
 	t.Run("a page that comes slowly", func(t *testing.T) {
 		req, _ := http.NewRequest("GET", s.url+"/slow", nil)
 		req.Host = "a.example.com"
-		for k, v := range navigation {
+		for k, v := range caddytest.Navigation {
 			req.Header.Set(k, v)
 		}
 		resp, err := http.DefaultTransport.RoundTrip(req)
@@ -292,7 +294,7 @@ func TestRetire(t *testing.T) {
 	})
 	s := start(t, site{upstream: up})
 	endpoint := "https://fcm.googleapis.com/fcm/send/retire"
-	body := subscription(t, endpoint)
+	body := caddytest.Subscription(t, endpoint)
 	if resp, got := s.subscribe("a.example.com", body); resp.StatusCode != http.StatusCreated {
 		t.Fatalf("subscribe: %d %s", resp.StatusCode, got)
 	}
@@ -320,17 +322,17 @@ func TestRetire(t *testing.T) {
 			t.Errorf("%s: %d %s", tt.path, resp.StatusCode, got)
 		}
 	}
-	if resp, got := s.subscribe("a.example.com", subscription(t, endpoint+"2")); resp.StatusCode != http.StatusGone {
+	if resp, got := s.subscribe("a.example.com", caddytest.Subscription(t, endpoint+"2")); resp.StatusCode != http.StatusGone {
 		t.Errorf("subscribe: %d %s", resp.StatusCode, got)
 	}
 	batch := `{"batch":"AAAAAAAAAAAAAAAAAAA01A","events":[{"type":"event","name":"E"}]}`
 	for action, body := range map[string]string{"events": batch, "messages": `{}`} {
-		resp, got := s.request("POST", "a.example.com", "/_webpush/"+action, posting, body)
+		resp, got := s.request("POST", "a.example.com", "/_webpush/"+action, caddytest.Posting, body)
 		if resp.StatusCode != http.StatusGone || len(resp.Cookies()) != 0 {
 			t.Errorf("%s: %d %s", action, resp.StatusCode, got)
 		}
 	}
-	if resp, got := s.request("POST", "a.example.com", "/_webpush/unsubscribe", posting, body); resp.StatusCode != http.StatusNoContent {
+	if resp, got := s.request("POST", "a.example.com", "/_webpush/unsubscribe", caddytest.Posting, body); resp.StatusCode != http.StatusNoContent {
 		t.Errorf("unsubscribe: %d %s", resp.StatusCode, got)
 	}
 	report, found := examine(t, s.url+"/")

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/caddy-webpush/caddy-webpush/caddymodule"
+	"github.com/caddy-webpush/caddy-webpush/caddymodule/caddytest"
 )
 
 // deferred are lines that make Caddy apply a header block when the answer goes out.
@@ -94,8 +95,8 @@ func TestOwnAnswersKeepTheirHeaders(t *testing.T) {
 		{"GET", "/their.js", "", asWorker},
 		{"GET", "/site-worker.js", "", asWorker},
 		{"GET", "/manifest.json", "", nil},
-		{"POST", "/_webpush/subscribe", "{}", posting},
-		{"POST", "/_webpush/events", `{"batch":"AAAAAAAAAAAAAAAAAAA01A","events":[{"type":"event","name":"A"}]}`, posting},
+		{"POST", "/_webpush/subscribe", "{}", caddytest.Posting},
+		{"POST", "/_webpush/events", `{"batch":"AAAAAAAAAAAAAAAAAAA01A","events":[{"type":"event","name":"A"}]}`, caddytest.Posting},
 	}
 	fields := []string{"Cache-Control", "Content-Type", "Content-Security-Policy", "Cross-Origin-Resource-Policy", "Service-Worker-Allowed", "X-Content-Type-Options", "Expires", "CDN-Cache-Control", "Surrogate-Control"}
 	ask := func(chain string) (got []string) {

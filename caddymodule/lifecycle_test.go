@@ -1,7 +1,6 @@
 package caddymodule_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -18,7 +17,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"github.com/caddy-webpush/caddy-webpush/caddymodule"
-	"github.com/caddy-webpush/caddy-webpush/pushsvc/store/boltstore"
+	"github.com/caddy-webpush/caddy-webpush/caddymodule/caddytest"
 )
 
 func init() { caddy.RegisterModule(new(failing)) }
@@ -75,7 +74,7 @@ func oneReference(t *testing.T) {
 func (s *server) mustSubscribe(n int) {
 	s.t.Helper()
 	for tries := 1; ; tries++ {
-		resp, body := s.subscribe("a.example.com", subscription(s.t, fmt.Sprintf("https://fcm.googleapis.com/fcm/send/%d", n)))
+		resp, body := s.subscribe("a.example.com", caddytest.Subscription(s.t, fmt.Sprintf("https://fcm.googleapis.com/fcm/send/%d", n)))
 		switch {
 		case resp.StatusCode == http.StatusCreated:
 			return
@@ -88,21 +87,6 @@ func (s *server) mustSubscribe(n int) {
 	}
 }
 
-// stored counts what is in the database file once nobody has it open.
-func stored(t *testing.T, db, name string) int64 {
-	t.Helper()
-	store, err := boltstore.Open(context.Background(), db, boltstore.Options{Timeout: time.Second})
-	if err != nil {
-		t.Fatalf("opening the database again: %v", err)
-	}
-	defer store.Close()
-	sum, err := store.Site(context.Background(), name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return sum.Subscriptions
-}
-
 // TestReloadsUnderLoad reloads 20 times by force while pages are read and
 // subscriptions posted: nothing may fail, nothing acknowledged may be lost.
 func TestReloadsUnderLoad(t *testing.T) {
@@ -111,7 +95,7 @@ func TestReloadsUnderLoad(t *testing.T) {
 	stop := make(chan struct{})
 	var acked, pages, refused atomic.Int64
 	read := func() {
-		resp, body, err := s.try(http.MethodGet, "a.example.com", "/", navigation, "")
+		resp, body, err := s.client().Try(http.MethodGet, "a.example.com", "/", caddytest.Navigation, "")
 		switch {
 		case err != nil:
 			// Caddy resets connections that wait to be accepted when it swaps
@@ -124,7 +108,7 @@ func TestReloadsUnderLoad(t *testing.T) {
 		}
 	}
 	subscribe := func(endpoint string) {
-		resp, body, err := s.try(http.MethodPost, "a.example.com", "/_webpush/subscribe", posting, subscription(t, endpoint))
+		resp, body, err := s.client().Try(http.MethodPost, "a.example.com", "/_webpush/subscribe", caddytest.Posting, caddytest.Subscription(t, endpoint))
 		switch {
 		case err != nil:
 			refused.Add(1)
@@ -163,7 +147,7 @@ func TestReloadsUnderLoad(t *testing.T) {
 	if err := caddy.Stop(); err != nil {
 		t.Fatal(err)
 	}
-	if got := stored(t, s.db, "a.example.com"); got < acked.Load()+1 {
+	if got := caddytest.Stored(t, s.db, "a.example.com"); got < acked.Load()+1 {
 		t.Errorf("%d subscriptions stored, %d acknowledged", got, acked.Load()+1)
 	}
 	if acked.Load() == 0 || pages.Load() == 0 {
@@ -234,7 +218,7 @@ func TestReloadChangesOptions(t *testing.T) {
 	other := filepath.Join(t.TempDir(), "other.db")
 	s.load(adaptJSON(t, site{upstream: up}.caddyfile(other, s.port)))
 	oneReference(t)
-	if got := stored(t, s.db, "a.example.com"); got != 1 {
+	if got := caddytest.Stored(t, s.db, "a.example.com"); got != 1 {
 		t.Errorf("%d subscriptions in the first file", got)
 	}
 }
@@ -253,7 +237,7 @@ func TestLockedStore(t *testing.T) {
 	if _, body := s.page("a.example.com", "/"); body != pageHTML {
 		t.Errorf("without a store, pages must pass untouched; got %q", body)
 	}
-	resp, _ := s.subscribe("a.example.com", subscription(t, "https://fcm.googleapis.com/fcm/send/1"))
+	resp, _ := s.subscribe("a.example.com", caddytest.Subscription(t, "https://fcm.googleapis.com/fcm/send/1"))
 	if resp.StatusCode != 503 || resp.Header.Get("Retry-After") == "" {
 		t.Errorf("subscribing without a store: %d, Retry-After %q", resp.StatusCode, resp.Header.Get("Retry-After"))
 	}
@@ -286,7 +270,7 @@ func TestDamagedStore(t *testing.T) {
 	if _, body := s.page("a.example.com", "/"); body != pageHTML {
 		t.Errorf("got %q", body)
 	}
-	if resp, _ := s.subscribe("a.example.com", subscription(t, "https://fcm.googleapis.com/fcm/send/1")); resp.StatusCode != 503 {
+	if resp, _ := s.subscribe("a.example.com", caddytest.Subscription(t, "https://fcm.googleapis.com/fcm/send/1")); resp.StatusCode != 503 {
 		t.Errorf("status %d", resp.StatusCode)
 	}
 }

@@ -24,6 +24,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 
+	"github.com/caddy-webpush/caddy-webpush/caddymodule/caddytest"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/webpush/certtest"
 )
 
@@ -158,14 +159,14 @@ func newCrowd(t *testing.T) *crowd {
 		t.Fatal(err)
 	}
 	c.process = newProcess(t, mixedSite, dir)
-	c.bin = self
-	c.env = []string{asCaddy + "=1", "SSL_CERT_FILE=" + pem, "GORACE=atexit_sleep_ms=0"}
-	config, err := os.ReadFile(c.file)
+	c.Bin = self
+	c.Env = []string{asCaddy + "=1", "SSL_CERT_FILE=" + pem, "GORACE=atexit_sleep_ms=0"}
+	config, err := os.ReadFile(c.File)
 	if err != nil {
 		t.Fatal(err)
 	}
 	config = bytes.Replace(config, []byte("event_limit off"), []byte("event_limit off\n\t\tdialer test "+service.Listener.Addr().String()), 1)
-	if err := os.WriteFile(c.file, config, 0o600); err != nil {
+	if err := os.WriteFile(c.File, config, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	c.client.Timeout = 20 * time.Second
@@ -200,12 +201,12 @@ func (c *crowd) until(ask func() (*http.Response, error), statuses ...int) (stri
 
 func (c *crowd) visit(path, body string, statuses ...int) (string, error) {
 	return c.until(func() (*http.Response, error) {
-		r, err := http.NewRequest(http.MethodPost, c.url+path, strings.NewReader(body))
+		r, err := http.NewRequest(http.MethodPost, c.URL+path, strings.NewReader(body))
 		if err != nil {
 			return nil, err
 		}
-		r.Host = c.host()
-		for k, v := range posting {
+		r.Host = c.Host()
+		for k, v := range caddytest.Posting {
 			r.Header.Set(k, v)
 		}
 		return c.client.Do(r)
@@ -214,7 +215,7 @@ func (c *crowd) visit(path, body string, statuses ...int) (string, error) {
 
 func (c *crowd) operate(method, path, body, idempotency string, statuses ...int) (string, error) {
 	return c.until(func() (*http.Response, error) {
-		r, err := http.NewRequest(method, fmt.Sprintf("http://localhost:%d/webpush%s", c.admin, path), strings.NewReader(body))
+		r, err := http.NewRequest(method, fmt.Sprintf("http://localhost:%d/webpush%s", c.Admin, path), strings.NewReader(body))
 		if err != nil {
 			return nil, err
 		}
@@ -256,7 +257,7 @@ func (c *crowd) subscribers(wg *sync.WaitGroup, who int) {
 	last, lastBody := "", ""
 	c.loop(wg, 5*time.Millisecond, func(n int) error {
 		path := fmt.Sprintf("/wpush/%d-%d", who, n)
-		body := subscription(c.t, "https://push.webpush.test"+path)
+		body := caddytest.Subscription(c.T, "https://push.webpush.test"+path)
 		if _, err := c.visit("/_webpush/subscribe", body, http.StatusCreated); err != nil {
 			return fmt.Errorf("subscribing: %w", err)
 		}
@@ -291,7 +292,7 @@ func (c *crowd) senders(wg *sync.WaitGroup) {
 		if owed == 0 {
 			return nil
 		}
-		_, err := c.operate(http.MethodPost, "/sites/"+c.host()+"/messages", fmt.Sprintf(`{"title":"x","topic":%q}`, key), key, 202, 200)
+		_, err := c.operate(http.MethodPost, "/sites/"+c.Host()+"/messages", fmt.Sprintf(`{"title":"x","topic":%q}`, key), key, 202, 200)
 		return err
 	})
 }
@@ -334,8 +335,8 @@ func TestKillMixed(t *testing.T) {
 		}
 	}
 	c := newCrowd(t)
-	c.start()
-	if _, err := c.operate(http.MethodPost, "/sites/"+c.host()+"/popups", `{"id":"sale","kind":"banner","state":"running","content":{"title":"Sale"}}`, "", 201); err != nil {
+	c.Start()
+	if _, err := c.operate(http.MethodPost, "/sites/"+c.Host()+"/popups", `{"id":"sale","kind":"banner","state":"running","content":{"title":"Sale"}}`, "", 201); err != nil {
 		t.Fatal(err)
 	}
 	var wg sync.WaitGroup
@@ -357,15 +358,15 @@ func TestKillMixed(t *testing.T) {
 			time.Sleep(time.Millisecond)
 		}
 		time.Sleep(time.Duration(rand.IntN(3000)) * time.Microsecond)
-		c.kill()
+		c.Kill()
 		c.push.killed()
-		c.start()
+		c.Start()
 	}
 	close(c.stop)
 	wg.Wait()
 	for _, err := range append(errs, c.fault) {
 		if err != nil {
-			t.Fatalf("%v\n%s", err, c.log)
+			t.Fatalf("%v\n%s", err, c.Log)
 		}
 	}
 	c.checkAll(posters, views.Load())
@@ -377,9 +378,9 @@ func TestKillMixed(t *testing.T) {
 	}
 	t.Logf("%d kills; %d acknowledged, %d subscribed, %d messages, %d pushes, %d repeated, at most %d by one kill; %v",
 		kills, c.acks.Load()+acknowledged.Load(), len(c.subs), len(c.messages), len(c.push.posts), repeated, worst, c.counts)
-	c.terminate()
-	if strings.Contains(c.log.String(), "damage") {
-		t.Errorf("the store is damaged:\n%s", c.log)
+	c.Terminate()
+	if strings.Contains(c.Log.String(), "damage") {
+		t.Errorf("the store is damaged:\n%s", c.Log)
 	}
 }
 
@@ -405,12 +406,12 @@ func (c *crowd) reporters(wg *sync.WaitGroup) *atomic.Int64 {
 			Popups []struct{ ID, Variant, Token string }
 		}
 		text, err := c.until(func() (*http.Response, error) {
-			r, err := http.NewRequest(http.MethodPost, c.url+"/_webpush/messages", strings.NewReader(`{"page":{"path":"/"}}`))
+			r, err := http.NewRequest(http.MethodPost, c.URL+"/_webpush/messages", strings.NewReader(`{"page":{"path":"/"}}`))
 			if err != nil {
 				return nil, err
 			}
-			r.Host = c.host()
-			for k, value := range posting {
+			r.Host = c.Host()
+			for k, value := range caddytest.Posting {
 				r.Header.Set(k, value)
 			}
 			r.Header.Set("Cookie", "__webpush="+v.cookie)
@@ -435,7 +436,7 @@ func (c *crowd) reporters(wg *sync.WaitGroup) *atomic.Int64 {
 
 // checkAll looks for all that was acknowledged.
 func (c *crowd) checkAll(posters []*poster, views int64) {
-	c.t.Helper()
+	c.T.Helper()
 	want := map[string]int64{}
 	for _, b := range posters {
 		for name, n := range b.want {
@@ -455,7 +456,7 @@ func (c *crowd) checkAll(posters []*poster, views int64) {
 	}
 	for name, n := range want {
 		if have[name] != n {
-			c.t.Errorf("%s: %d are counted of %d", name, have[name], n)
+			c.T.Errorf("%s: %d are counted of %d", name, have[name], n)
 		}
 	}
 	var stats struct {
@@ -465,7 +466,7 @@ func (c *crowd) checkAll(posters []*poster, views int64) {
 	}
 	c.apiJSON("/popups/sale/stats", &stats)
 	if n := len(stats.Variants); n != 1 || stats.Variants[0].Viewed != views {
-		c.t.Errorf("pop-up: %+v, %d were seen", stats, views)
+		c.T.Errorf("pop-up: %+v, %d were seen", stats, views)
 	}
 	c.checkSubscribers()
 	c.checkMessages()
@@ -473,19 +474,19 @@ func (c *crowd) checkAll(posters []*poster, views int64) {
 
 // checkSubscribers compares the export with who subscribed.
 func (c *crowd) checkSubscribers() {
-	c.t.Helper()
-	out := c.ok("subscribers", "export", "--site", c.host())
+	c.T.Helper()
+	out := c.OK("subscribers", "export", "--site", c.Host())
 	stored := map[string]bool{}
 	for line := range strings.Lines(out) {
 		var s struct{ Endpoint string }
 		if err := json.Unmarshal([]byte(line), &s); err != nil {
-			c.t.Fatal(err)
+			c.T.Fatal(err)
 		}
 		stored[strings.TrimPrefix(s.Endpoint, "https://push.webpush.test")] = true
 	}
 	for path, subscribed := range c.subs {
 		if stored[path] != subscribed {
-			c.t.Errorf("%s: subscribed %v, stored %v", path, subscribed, stored[path])
+			c.T.Errorf("%s: subscribed %v, stored %v", path, subscribed, stored[path])
 		}
 	}
 }
@@ -493,7 +494,7 @@ func (c *crowd) checkSubscribers() {
 // checkMessages waits until all messages are done. Each must have been pushed to
 // everybody who is still subscribed and had subscribed before it was sent.
 func (c *crowd) checkMessages() {
-	c.t.Helper()
+	c.T.Helper()
 	deadline := time.Now().Add(2 * time.Minute)
 	for {
 		var list struct {
@@ -513,7 +514,7 @@ func (c *crowd) checkMessages() {
 			break
 		}
 		if time.Now().After(deadline) {
-			c.t.Fatalf("%d of %d messages are not done", open, len(list.Messages))
+			c.T.Fatalf("%d of %d messages are not done", open, len(list.Messages))
 		}
 		time.Sleep(100 * time.Millisecond)
 	}
@@ -528,6 +529,6 @@ func (c *crowd) checkMessages() {
 		}
 	}
 	if skipped > 0 {
-		c.t.Errorf("%d pushes are missing", skipped)
+		c.T.Errorf("%d pushes are missing", skipped)
 	}
 }

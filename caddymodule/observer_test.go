@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddy-webpush/caddy-webpush/caddymodule/caddytest"
 )
 
 func init() { caddy.RegisterModule(new(recorder)) }
@@ -96,7 +98,7 @@ func TestMetricsAndEvents(t *testing.T) {
 	recorded.events = nil
 	recorded.Unlock()
 	s := newServer(t, site{upstream: upstream(t, nil)}, t.TempDir()+"/webpush.db")
-	admin := freePort(t)
+	admin := caddytest.FreePort(t)
 	config := strings.Replace(string(s.config), `"disabled":true`, fmt.Sprintf(`"listen":"127.0.0.1:%d"`, admin), 1)
 	config = strings.Replace(config, `"webpush":{`, `"webpush":{"dialer":{"module":"test_deaf"},`, 1)
 	config = string(with([]byte(config), `"events":{"subscriptions":[{"modules":["webpush"],"handlers":[{"handler":"test_recorder"}]}]}`))
@@ -173,10 +175,10 @@ func TestSubscribeLimit(t *testing.T) {
 	t.Cleanup(func() { _ = caddy.Stop() })
 	post := func(n int, client string) int {
 		header := map[string]string{"X-Forwarded-For": client}
-		for k, v := range posting {
+		for k, v := range caddytest.Posting {
 			header[k] = v
 		}
-		resp, _ := s.request(http.MethodPost, "a.example.com", "/_webpush/subscribe", header, subscription(t, fmt.Sprintf("https://fcm.googleapis.com/fcm/send/%d", n)))
+		resp, _ := s.request(http.MethodPost, "a.example.com", "/_webpush/subscribe", header, caddytest.Subscription(t, fmt.Sprintf("https://fcm.googleapis.com/fcm/send/%d", n)))
 		return resp.StatusCode
 	}
 	for name, tt := range map[string]struct {

@@ -13,6 +13,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/caddy-webpush/caddy-webpush/caddymodule/caddytest"
 )
 
 // killsEnv asks for that many kills instead of a few.
@@ -101,12 +103,12 @@ func (b *poster) run(stop <-chan struct{}, acknowledged *atomic.Int64) error {
 func (b *poster) post(v *postingVisitor, body string) error {
 	deadline := time.Now().Add(time.Minute)
 	for try := 1; ; try++ {
-		r, err := http.NewRequest(http.MethodPost, b.url+"/_webpush/events", strings.NewReader(body))
+		r, err := http.NewRequest(http.MethodPost, b.URL+"/_webpush/events", strings.NewReader(body))
 		if err != nil {
 			return err
 		}
-		r.Host = b.host()
-		for k, value := range posting {
+		r.Host = b.Host()
+		for k, value := range caddytest.Posting {
 			r.Header.Set(k, value)
 		}
 		if v.cookie != "" {
@@ -141,15 +143,15 @@ func (b *poster) post(v *postingVisitor, body string) error {
 
 // apiJSON asks the operator's API of the process about its site.
 func (p *process) apiJSON(path string, v any) {
-	p.t.Helper()
-	resp, err := http.Get(fmt.Sprintf("http://localhost:%d/webpush/sites/%s%s", p.admin, p.host(), path))
+	p.T.Helper()
+	resp, err := http.Get(fmt.Sprintf("http://localhost:%d/webpush/sites/%s%s", p.Admin, p.Host(), path))
 	if err != nil {
-		p.t.Fatal(err)
+		p.T.Fatal(err)
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
 	if err != nil || resp.StatusCode != http.StatusOK || json.Unmarshal(body, v) != nil {
-		p.t.Fatalf("%s: %d %s: %v", path, resp.StatusCode, body, err)
+		p.T.Fatalf("%s: %d %s: %v", path, resp.StatusCode, body, err)
 	}
 }
 
@@ -165,7 +167,7 @@ func TestKillUnderEvents(t *testing.T) {
 		}
 	}
 	p := newProcess(t, "", t.TempDir())
-	p.start()
+	p.Start()
 	const posters, visitors = 8, 15
 	all := make([]*poster, posters)
 	errs := make([]error, posters)
@@ -183,8 +185,8 @@ func TestKillUnderEvents(t *testing.T) {
 			time.Sleep(time.Millisecond)
 		}
 		time.Sleep(time.Duration(rand.IntN(3000)) * time.Microsecond)
-		p.kill()
-		p.start()
+		p.Kill()
+		p.Start()
 	}
 	close(stop)
 	wg.Wait()
@@ -192,7 +194,7 @@ func TestKillUnderEvents(t *testing.T) {
 	batches, retries, repeated, lost, used := 0, 0, 0, 0, 0
 	for i, b := range all {
 		if errs[i] != nil {
-			t.Fatalf("%v\n%s", errs[i], p.log)
+			t.Fatalf("%v\n%s", errs[i], p.Log)
 		}
 		for name, n := range b.want {
 			want[name] += n
@@ -211,16 +213,16 @@ func TestKillUnderEvents(t *testing.T) {
 	}
 	t.Logf("%d kills, %d batches of %d visitors, %d of them without an answer at first, %d posts for nothing, %d repeated on purpose",
 		kills, batches, used, lost, retries, repeated)
-	p.terminate()
-	if strings.Contains(p.log.String(), "damage") {
-		t.Errorf("the store is damaged:\n%s", p.log)
+	p.Terminate()
+	if strings.Contains(p.Log.String(), "damage") {
+		t.Errorf("the store is damaged:\n%s", p.Log)
 	}
 }
 
 // checkCounts compares the site's counts, and how many visitors have so many
 // events.
 func (p *process) checkCounts(want map[string]int64, sent map[int64]int, visitors int) {
-	p.t.Helper()
+	p.T.Helper()
 	var site struct {
 		Events []struct {
 			Name  string
@@ -231,15 +233,15 @@ func (p *process) checkCounts(want map[string]int64, sent map[int64]int, visitor
 	p.apiJSON("/events", &site)
 	for _, e := range site.Events {
 		if e.Count != want[e.Name] {
-			p.t.Errorf("%s: %d are counted of %d", e.Name, e.Count, want[e.Name])
+			p.T.Errorf("%s: %d are counted of %d", e.Name, e.Count, want[e.Name])
 		}
 		delete(want, e.Name)
 	}
 	if len(want) > 0 {
-		p.t.Errorf("not counted at all: %v", want)
+		p.T.Errorf("not counted at all: %v", want)
 	}
 	if site.Counts.Profiles != visitors {
-		p.t.Errorf("%d profiles of %d visitors", site.Counts.Profiles, visitors)
+		p.T.Errorf("%d profiles of %d visitors", site.Counts.Profiles, visitors)
 	}
 	have := map[int64]int{}
 	for cursor := ""; ; {
@@ -257,7 +259,7 @@ func (p *process) checkCounts(want map[string]int64, sent map[int64]int, visitor
 	}
 	for n, visitors := range sent {
 		if have[n] != visitors {
-			p.t.Errorf("%d events: %d visitors have so many, %d sent so many", n, have[n], visitors)
+			p.T.Errorf("%d events: %d visitors have so many, %d sent so many", n, have[n], visitors)
 		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/caddy-webpush/caddy-webpush/caddymodule/caddytest"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/people"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/store/boltstore"
@@ -118,7 +119,7 @@ func TestPageEvents(t *testing.T) {
 	}
 	get := func(method, path string, header ...string) {
 		all := map[string]string{"Cookie": "a=1; __webpush=" + c.Value + "; b=2"}
-		for k, v := range navigation {
+		for k, v := range caddytest.Navigation {
 			all[k] = v
 		}
 		for i := 0; i < len(header); i += 2 {
@@ -176,7 +177,7 @@ func TestPageEventsLimited(t *testing.T) {
 	c := s.visitor("01")
 	for range 60 {
 		header := map[string]string{"Cookie": "__webpush=" + c.Value}
-		for k, v := range navigation {
+		for k, v := range caddytest.Navigation {
 			header[k] = v
 		}
 		if resp, _ := s.request("GET", peopleHost, "/", header, ""); resp.StatusCode != http.StatusOK {

@@ -15,7 +15,7 @@ func TestTrustedProxies(t *testing.T) {
 	for _, strict := range []bool{false, true} {
 		t.Run(fmt.Sprint("strict ", strict), func(t *testing.T) {
 			p := newProcess(t, "", t.TempDir())
-			text, err := os.ReadFile(p.file)
+			text, err := os.ReadFile(p.File)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -25,14 +25,14 @@ func TestTrustedProxies(t *testing.T) {
 			}
 			changed := strings.Replace(string(text), "event_limit off", "event_limit 10", 1)
 			changed = strings.Replace(changed, "{\n", "{\n\t"+option+"\t}\n", 1)
-			if err := os.WriteFile(p.file, []byte(changed), 0o600); err != nil {
+			if err := os.WriteFile(p.File, []byte(changed), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			p.start()
+			p.Start()
 			refused := 0
 			for n := range 30 {
 				header := map[string]string{"Content-Type": "application/json", "X-Forwarded-For": fmt.Sprintf("198.51.100.%d, 203.0.113.7", n)}
-				resp, _ := p.request("POST", p.host(), "/_webpush/messages", header, "{}")
+				resp, _ := p.Request("POST", p.Host(), "/_webpush/messages", header, "{}")
 				if resp.StatusCode == http.StatusTooManyRequests {
 					refused++
 				}
@@ -40,7 +40,7 @@ func TestTrustedProxies(t *testing.T) {
 			if want := map[bool]int{true: 20}[strict]; refused < want-2 || refused > want {
 				t.Errorf("%d of 30 posts are refused, want %d", refused, want)
 			}
-			out, _, _ := p.cli("doctor", "--json", "http://"+p.host()+"/")
+			out, _, _ := p.CLI("doctor", "--json", "http://"+p.Host()+"/")
 			var report struct {
 				Healthy   bool
 				Diagnoses []struct{ Check, Verdict, Finding, Cure string }
@@ -52,8 +52,8 @@ func TestTrustedProxies(t *testing.T) {
 			for _, d := range report.Diagnoses {
 				found = found || d.Check == "proxies" && d.Verdict == "warning" && strings.Contains(d.Cure, "trusted_proxies_strict")
 			}
-			p.terminate()
-			logged := strings.Count(p.log.String(), "takes its clients at their word")
+			p.Terminate()
+			logged := strings.Count(p.Log.String(), "takes its clients at their word")
 			if found == strict || (logged == 1) == strict {
 				t.Errorf("the doctor finds it: %t; the log says it %d times", found, logged)
 			}
@@ -65,20 +65,20 @@ func TestTrustedProxies(t *testing.T) {
 // and none of it concerns the sites that the configuration names.
 func TestNewSitesLimited(t *testing.T) {
 	p := newProcess(t, ":8080 {\n\twebpush {\n\t\tevent Any *\n\t}\n\theader Content-Type text/html\n\trespond \"<!doctype html><title>x</title>\"\n}\n", t.TempDir())
-	p.start()
+	p.Start()
 	status := map[int]int{}
 	for n := range 60 {
-		resp, _ := p.request("POST", fmt.Sprintf("made-up-%d.example", n), "/_webpush/events", map[string]string{"Content-Type": "application/json"},
+		resp, _ := p.Request("POST", fmt.Sprintf("made-up-%d.example", n), "/_webpush/events", map[string]string{"Content-Type": "application/json"},
 			fmt.Sprintf(`{"batch":"AAAAAAAAAAAAAAAAAAA%02dA","events":[{"type":"event","name":"x"}]}`, n))
 		status[resp.StatusCode]++
 	}
 	if status[http.StatusNoContent] < 30 || status[http.StatusNoContent] > 35 || status[http.StatusTooManyRequests] < 25 {
 		t.Errorf("answers: %v; want 30 that are taken", status)
 	}
-	resp, _ := p.request("POST", "made-up-0.example", "/_webpush/events", map[string]string{"Content-Type": "application/json"},
+	resp, _ := p.Request("POST", "made-up-0.example", "/_webpush/events", map[string]string{"Content-Type": "application/json"},
 		`{"batch":"BAAAAAAAAAAAAAAAAAAAAA","events":[{"type":"event","name":"x"}]}`)
 	if resp.StatusCode != http.StatusNoContent {
 		t.Errorf("a site that is there: %d", resp.StatusCode)
 	}
-	p.terminate()
+	p.Terminate()
 }

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/caddy-webpush/caddy-webpush/caddymodule/caddytest"
 )
 
 // TestRewrites: a single-page site as Caddy documents it has try_files, which runs
@@ -30,7 +32,7 @@ func TestRewrites(t *testing.T) {
 			t.Errorf("%s: %d %q %.60s", path, resp.StatusCode, got, body)
 		}
 	}
-	if resp, body := s.subscribe("a.example.com", subscription(t, "https://fcm.googleapis.com/fcm/send/spa")); resp.StatusCode != http.StatusCreated {
+	if resp, body := s.subscribe("a.example.com", caddytest.Subscription(t, "https://fcm.googleapis.com/fcm/send/spa")); resp.StatusCode != http.StatusCreated {
 		t.Errorf("subscribe: %d %s", resp.StatusCode, body)
 	}
 	if _, body := s.page("a.example.com", "/some/route"); !strings.Contains(body, "/_webpush/sdk.js") {
@@ -77,7 +79,7 @@ func TestRewritesVendors(t *testing.T) {
 			}
 			c := s.visitor("01")
 			header := map[string]string{"Cookie": "__webpush=" + c.Value}
-			for k, v := range navigation {
+			for k, v := range caddytest.Navigation {
 				header[k] = v
 			}
 			if resp, body := s.request("GET", "a.example.com", "/thank-you/a", header, ""); resp.StatusCode != 200 {
@@ -116,13 +118,13 @@ func TestRewritesBelowHandlePath(t *testing.T) {
 		try_files {path} /index.html
 		file_server
 	}`, "", root)
-		resp, body := s.request("POST", "a.example.com", "/shop/_webpush/events", posting, `{"batch":"AAAAAAAAAAAAAAAAAAA01A","events":[{"type":"event","name":"Hello"}]}`)
+		resp, body := s.request("POST", "a.example.com", "/shop/_webpush/events", caddytest.Posting, `{"batch":"AAAAAAAAAAAAAAAAAAA01A","events":[{"type":"event","name":"Hello"}]}`)
 		if len(resp.Cookies()) != 1 {
 			t.Fatalf("%d %s", resp.StatusCode, body)
 		}
 		cookie := resp.Cookies()[0].Value
 		header := map[string]string{"Cookie": "__webpush=" + cookie}
-		for k, v := range navigation {
+		for k, v := range caddytest.Navigation {
 			header[k] = v
 		}
 		if resp, body := s.request("GET", "a.example.com", "/shop/thank-you/1", header, ""); resp.StatusCode != 200 || !strings.Contains(body, "/shop/_webpush/sdk.js") {

@@ -143,7 +143,7 @@ func TestServerHasNoBuildTools(t *testing.T) {
 			for _, bad := range []string{
 				"github.com/evanw/esbuild", "github.com/google/go-cmp", "github.com/godbus/dbus", "github.com/coder/websocket",
 				module + "caddymodule/e2e", module + "pushsvc/store/memstore", module + "pushsvc/store/storetest",
-				module + "pushsvc/webpush/certtest",
+				module + "pushsvc/webpush/certtest", module + "caddymodule/caddytest",
 			} {
 				if strings.HasPrefix(dep, bad) {
 					t.Errorf("the server links %s", dep)

@@ -3,13 +3,8 @@ package caddymodule_test
 import (
 	"bytes"
 	"cmp"
-	"crypto/ecdh"
-	"crypto/rand"
-	"encoding/base64"
-	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
@@ -22,6 +17,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 
 	"github.com/caddy-webpush/caddy-webpush/caddymodule"
+	"github.com/caddy-webpush/caddy-webpush/caddymodule/caddytest"
 )
 
 // server is a Caddy in this process. There is one at a time: Caddy's state is
@@ -34,22 +30,10 @@ type server struct {
 	db     string
 }
 
-// freePort is a port that was free a moment ago: one of the server's own would
-// change with each reload.
-func freePort(t *testing.T) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
-}
-
 // newServer has a config and a database, and is not loaded yet.
 func newServer(t *testing.T, s site, db string) *server {
 	t.Helper()
-	port := freePort(t)
+	port := caddytest.FreePort(t)
 	return &server{
 		t: t, config: adaptJSON(t, s.caddyfile(db, port)), db: db,
 		port: port, url: fmt.Sprintf("http://127.0.0.1:%d", port),
@@ -155,82 +139,21 @@ func closing(stacks string) bool {
 	return false
 }
 
-// request sends one request; host names the site. It tries again where the
-// connection is reset: Caddy resets those that wait to be accepted when it
-// closes a listener, with or without us.
+func (s *server) client() caddytest.Client { return caddytest.Client{T: s.t, URL: s.url} }
+
 func (s *server) request(method, host, path string, header map[string]string, body string) (*http.Response, string) {
 	s.t.Helper()
-	var lost error
-	for range 10 {
-		resp, got, err := s.try(method, host, path, header, body)
-		if err == nil {
-			return resp, got
-		}
-		lost = err
-		time.Sleep(20 * time.Millisecond)
-	}
-	s.t.Fatalf("%s %s: %v", method, path, lost)
-	return nil, ""
-}
-
-func (s *server) try(method, host, path string, header map[string]string, body string) (*http.Response, string, error) {
-	req, err := http.NewRequest(method, s.url+path, strings.NewReader(body))
-	if err != nil {
-		return nil, "", err
-	}
-	req.Host = host
-	for k, v := range header {
-		req.Header.Set(k, v)
-	}
-	// One connection per request, so that reloads close nothing under us.
-	req.Close = true
-	resp, err := (&http.Transport{DisableCompression: true}).RoundTrip(req)
-	if err != nil {
-		return nil, "", err
-	}
-	defer resp.Body.Close()
-	got, err := io.ReadAll(resp.Body)
-	return resp, string(got), err
-}
-
-// navigation is what a browser sends for a page.
-var navigation = map[string]string{
-	"Accept":         "text/html,application/xhtml+xml,*/*;q=0.8",
-	"Sec-Fetch-Dest": "document",
-	"Sec-Fetch-Mode": "navigate",
-	"Sec-Fetch-Site": "none",
+	return s.client().Request(method, host, path, header, body)
 }
 
 func (s *server) page(host, path string) (*http.Response, string) {
 	s.t.Helper()
-	return s.request(http.MethodGet, host, path, navigation, "")
+	return s.client().Page(host, path)
 }
-
-// posting is what the SDK's fetch sends.
-var posting = map[string]string{"Content-Type": "application/json", "Sec-Fetch-Site": "same-origin"}
 
 func (s *server) subscribe(host, body string) (*http.Response, string) {
 	s.t.Helper()
-	return s.request(http.MethodPost, host, "/_webpush/subscribe", posting, body)
-}
-
-// subscription is a body for subscribe with a real key.
-func subscription(t *testing.T, endpoint string) string {
-	t.Helper()
-	key, err := ecdh.P256().GenerateKey(rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	b64 := base64.RawURLEncoding.EncodeToString
-	body, err := json.Marshal(map[string]any{
-		"endpoint": endpoint, "expirationTime": nil,
-		"keys":     map[string]string{"p256dh": b64(key.PublicKey().Bytes()), "auth": b64(key.PublicKey().Bytes()[1:17])},
-		"language": "de-DE", "timeZone": "Europe/Berlin", "page": "https://a.example.com/x?q=secret",
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(body)
+	return s.client().Subscribe(host, body)
 }
 
 const (

@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/caddy-webpush/caddy-webpush/caddymodule/caddytest"
 )
 
 // rawUpstream is a site that speaks bytes, not HTTP: conduct answers a request
@@ -103,7 +105,7 @@ func (cl client) ask(address, method, path string) (net.Conn, error) {
 	_ = c.SetDeadline(time.Now().Add(patience))
 	var request strings.Builder
 	fmt.Fprintf(&request, "%s %s %s\r\nHost: a.example.com\r\nConnection: close\r\n", method, path, cl.proto)
-	for k, v := range navigation {
+	for k, v := range caddytest.Navigation {
 		fmt.Fprintf(&request, "%s: %s\r\n", k, v)
 	}
 	if cl.gzip {

@@ -17,6 +17,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/caddy-webpush/caddy-webpush/caddymodule"
+	"github.com/caddy-webpush/caddy-webpush/caddymodule/caddytest"
 )
 
 // misdeed is one way in which an upstream behaves.
@@ -210,7 +211,7 @@ func (m misdeed) check(t *testing.T, cl client, plain, ours, path string) (fate,
 // the same upstream, and returns their addresses.
 func twoSites(t *testing.T, upstream string) (plain, ours string) {
 	t.Helper()
-	ports := [2]int{freePort(t), freePort(t)}
+	ports := [2]int{caddytest.FreePort(t), caddytest.FreePort(t)}
 	db := filepath.Join(t.TempDir(), "webpush.db")
 	var text strings.Builder
 	fmt.Fprintf(&text, "{\n\tadmin off\n\tpersist_config off\n\tauto_https off\n\tgrace_period 2s\n\twebpush {\n\t\tstorage bbolt %q\n\t}\n\tlog {\n\t\tlevel FATAL\n\t}\n}\n", db)
