@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/caddy-webpush/caddy-webpush/caddymodule/vendors"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/httpapi"
 )
 
@@ -27,13 +28,13 @@ var genericWorkers = []string{"/service-worker.js", "/serviceworker.js", "/push-
 // vendorIn is the provider whose code a text is of, or loads; "" for none that is known.
 func vendorIn(text string) string {
 	text = strings.ToLower(text)
-	for _, v := range vendorTable {
-		marks := vendorMarks[v.name]
-		if !slices.Contains([]string{"insider", "firebase", "webpushr"}, v.name) { // whose names are in other words
-			marks = append([]string{v.name}, marks...)
+	for _, v := range vendors.Known {
+		marks := vendorMarks[v.Name]
+		if !slices.Contains([]string{"insider", "firebase", "webpushr"}, v.Name) { // whose names are in other words
+			marks = append([]string{v.Name}, marks...)
 		}
 		if slices.ContainsFunc(marks, func(mark string) bool { return strings.Contains(text, mark) }) {
-			return v.name
+			return v.Name
 		}
 	}
 	return ""
@@ -84,9 +85,9 @@ func (d *doctor) workerPaths() (paths []string) {
 		}
 	}
 	paths = append(paths, d.config.Worker)
-	for _, v := range vendorTable {
-		for _, worker := range v.workers {
-			name, any := strings.CutPrefix(worker, anyFolder)
+	for _, v := range vendors.Known {
+		for _, worker := range v.Workers {
+			name, any := strings.CutPrefix(worker, vendors.AnyFolder)
 			if !any {
 				paths = append(paths, worker)
 				continue
@@ -98,7 +99,7 @@ func (d *doctor) workerPaths() (paths []string) {
 	}
 	slices.Sort(paths)
 	return slices.DeleteFunc(slices.Compact(paths), func(p string) bool {
-		return isVendorWorker(d.config.VendorWorkers, p) || strings.HasPrefix(p, d.config.Prefix+"/")
+		return vendors.IsWorker(d.config.VendorWorkers, p) || strings.HasPrefix(p, d.config.Prefix+"/")
 	})
 }
 
@@ -119,8 +120,8 @@ func (d *doctor) otherWorker(ctx context.Context, path string, found map[string]
 		return // migrate_from has been there
 	}
 	v := vendorIn(theirs)
-	if i := slices.IndexFunc(vendorTable, func(v vendor) bool { return isVendorWorker(v.workers, path) }); v == "" && i >= 0 && !slices.Contains(genericWorkers, path) {
-		v = vendorTable[i].name
+	if i := slices.IndexFunc(vendors.Known, func(v vendors.Vendor) bool { return vendors.IsWorker(v.Workers, path) }); v == "" && i >= 0 && !slices.Contains(genericWorkers, path) {
+		v = vendors.Known[i].Name
 	}
 	registered := strings.Contains(string(d.body), path)
 	takesPush := !ours && pushListener.MatchString(theirs)

@@ -37,11 +37,5 @@ var (
 	FailuresOf      = failuresOf
 )
 
-// VendorNames and VendorWorkers read the table of providers.
-var (
-	VendorNames   = vendorNames
-	VendorWorkers = vendorWorkers
-)
-
 // Deferring is the type of Caddy's writers that change headers late.
 var Deferring = deferring

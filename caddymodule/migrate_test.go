@@ -9,13 +9,13 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/caddy-webpush/caddy-webpush/caddymodule"
+	"github.com/caddy-webpush/caddy-webpush/caddymodule/vendors"
 )
 
 // TestVendorTable checks the table's form: names in order, each once; paths as
 // the option takes them, none with two providers.
 func TestVendorTable(t *testing.T) {
-	names := caddymodule.VendorNames()
+	names := vendors.Names()
 	if !slices.IsSorted(names) || len(slices.Compact(slices.Clone(names))) != len(names) {
 		t.Errorf("names %q", names)
 	}
@@ -25,7 +25,7 @@ func TestVendorTable(t *testing.T) {
 	}
 	owner := make(map[string]string)
 	for _, name := range names {
-		paths := caddymodule.VendorWorkers([]string{name})
+		paths := vendors.Workers([]string{name})
 		_, row, _ := strings.Cut(string(readme), "\n| `"+name+"` | ")
 		row, _, _ = strings.Cut(row, "\n")
 		if len(paths) == 0 || row == "" {
@@ -41,7 +41,7 @@ func TestVendorTable(t *testing.T) {
 			owner[p] = name
 		}
 	}
-	got := caddymodule.VendorWorkers([]string{"/z.js", "clevertap", "firebase", "/z.js", "clevertap"})
+	got := vendors.Workers([]string{"/z.js", "clevertap", "firebase", "/z.js", "clevertap"})
 	if want := []string{"/clevertap_sw.js", "/firebase-messaging-sw.js", "/z.js"}; !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
