@@ -8,10 +8,15 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"os/signal"
+	"strings"
 
+	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/httpapi"
 )
 
 // errUnhealthy ends the command with a status that scripts see.
@@ -51,17 +56,17 @@ func (c *command) runDoctor(ctx context.Context, address string, insecure, servi
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.DisableCompression = true
 	transport.TLSClientConfig = &tls.Config{InsecureSkipVerify: insecure} //nolint:gosec // the operator's own site, at the operator's wish
-	result, err := newDoctor(transport).examine(ctx, address)
+	result, err := Examine(ctx, transport, address)
 	if err != nil && !c.json {
 		return err
 	}
 	if err != nil {
-		result = checkup{URL: address, Diagnoses: []diagnosis{{Check: "page", Verdict: illness, Finding: err.Error()}}}
+		result = Checkup{URL: address, Diagnoses: []Diagnosis{{Check: "page", Verdict: Problem, Finding: err.Error()}}}
 	}
 	c.proxies(&result)
 	c.failures(&result)
 	if services {
-		result.Diagnoses = append(result.Diagnoses, reachServices(ctx, &http.Transport{DisableKeepAlives: true})...)
+		result.Diagnoses = append(result.Diagnoses, ReachServices(ctx, &http.Transport{DisableKeepAlives: true})...)
 	}
 	raw, err := json.MarshalIndent(result, "", "  ")
 	if err != nil {
@@ -76,9 +81,9 @@ func (c *command) runDoctor(ctx context.Context, address string, insecure, servi
 	return nil
 }
 
-var verdictSigns = map[verdict]string{healthy: "✓", caution: "!", illness: "✗"}
+var verdictSigns = map[Verdict]string{OK: "✓", Warning: "!", Problem: "✗"}
 
-func printCheckup(w io.Writer, r checkup) error {
+func printCheckup(w io.Writer, r Checkup) error {
 	fmt.Fprintf(w, "%s\n\n", r.URL)
 	warnings := 0
 	for _, d := range r.Diagnoses {
@@ -86,7 +91,7 @@ func printCheckup(w io.Writer, r checkup) error {
 		if d.Cure != "" {
 			fmt.Fprintf(w, "   %-12s → %s\n", "", printable(d.Cure))
 		}
-		if d.Verdict == caution {
+		if d.Verdict == Warning {
 			warnings++
 		}
 	}
@@ -99,4 +104,58 @@ func printCheckup(w io.Writer, r checkup) error {
 	}
 	_, err := fmt.Fprintln(w, summary)
 	return err
+}
+
+// maxAnswer bounds what is read of an answer of the running Caddy.
+const maxAnswer = 16 << 20
+
+// proxies has the doctor look at the running Caddy, if there is one.
+func (c *command) proxies(report *Checkup) {
+	addr, err := caddycmd.DetermineAdminAPIAddress(c.address, nil, c.config, c.adapter)
+	if err != nil {
+		return
+	}
+	resp, err := caddycmd.AdminAPIRequest(addr, http.MethodGet, "/config/apps/http/servers", nil, nil)
+	if err != nil {
+		return // the doctor needs no Caddy
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	if err != nil {
+		return
+	}
+	for _, look := range []struct {
+		check       string
+		find        func([]byte) ([]string, error)
+		fault, cure string
+	}{
+		{"proxies", TrustingServers, ProxyFault, ProxyCure},
+		{"order", EncodingServers, OrderFault, OrderCure},
+	} {
+		found, err := look.find(text)
+		switch {
+		case err != nil:
+			report.Diagnoses = append(report.Diagnoses, Diagnosis{look.check, Warning, err.Error(), ""})
+		case len(found) > 0:
+			report.Diagnoses = append(report.Diagnoses, Diagnosis{look.check, Warning, fmt.Sprintf("server %s of the Caddy at %s %s", strings.Join(found, ", "), addr, look.fault), look.cure})
+		}
+	}
+}
+
+// failures has the doctor ask the running Caddy, if there is one, why browsers of the
+// site's visitors could not be subscribed.
+func (c *command) failures(report *Checkup) {
+	addr, err := caddycmd.DetermineAdminAPIAddress(c.address, nil, c.config, c.adapter)
+	if err != nil || report.Site == "" {
+		return
+	}
+	resp, err := caddycmd.AdminAPIRequest(addr, http.MethodGet, "/webpush/sites/"+url.PathEscape(report.Site)+"/failures", nil, nil)
+	if err != nil {
+		return // the doctor needs no Caddy
+	}
+	defer resp.Body.Close()
+	var counts httpapi.FailureCounts
+	if err := json.NewDecoder(io.LimitReader(resp.Body, maxAnswer)).Decode(&counts); err == nil {
+		report.Diagnoses = append(report.Diagnoses, Failures(counts)...)
+	}
 }

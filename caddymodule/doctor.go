@@ -21,38 +21,38 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/httpapi"
 )
 
-// verdict is how serious a finding is.
-type verdict string
+// Verdict is how serious a finding is.
+type Verdict string
 
 const (
-	healthy verdict = "ok"
-	caution verdict = "warning" // works, but not as well as it could
-	illness verdict = "problem" // keeps visitors from subscribing
+	OK      Verdict = "ok"
+	Warning Verdict = "warning" // works, but not as well as it could
+	Problem Verdict = "problem" // keeps visitors from subscribing
 )
 
-// diagnosis is one thing that the doctor looked at.
-type diagnosis struct {
+// Diagnosis is one thing that the doctor looked at.
+type Diagnosis struct {
 	Check   string  `json:"check"`
-	Verdict verdict `json:"verdict"`
+	Verdict Verdict `json:"verdict"`
 	Finding string  `json:"finding"`
 	Cure    string  `json:"cure,omitempty"`
 }
 
-// checkup is what the doctor says of one page.
-type checkup struct {
+// Checkup is what the doctor says of one page.
+type Checkup struct {
 	URL       string      `json:"url"`
-	Diagnoses []diagnosis `json:"diagnoses"`
+	Diagnoses []Diagnosis `json:"diagnoses"`
 	// Healthy is false where something keeps visitors from subscribing.
 	Healthy bool `json:"healthy"`
 
-	// site is the name that the page's script has, if it has one.
-	site string
+	// Site is the name that the page's script has, if it has one.
+	Site string `json:"-"`
 }
 
 // doctor examines a page as a browser would come to it.
 type doctor struct {
 	client *http.Client
-	report checkup
+	report Checkup
 	// roots are the authorities that are trusted, nil for the system's; lenient says
 	// that the operator wants no certificate looked at.
 	roots   *x509.CertPool
@@ -76,11 +76,18 @@ func newDoctor(transport http.RoundTripper) *doctor {
 	return d
 }
 
+// Examine looks at everything that a visitor's subscription needs, from the page at the
+// address inwards; it fetches through transport. The error says that the page could not
+// be had at all.
+func Examine(ctx context.Context, transport http.RoundTripper, address string) (Checkup, error) {
+	return newDoctor(transport).examine(ctx, address)
+}
+
 // examine looks at everything that a visitor's subscription needs, from the
 // page inwards. The error says that the page could not be had at all.
-func (d *doctor) examine(ctx context.Context, address string) (checkup, error) {
+func (d *doctor) examine(ctx context.Context, address string) (Checkup, error) {
 	if err := d.findPage(ctx, address); err != nil {
-		return checkup{}, err
+		return Checkup{}, err
 	}
 	d.report.URL = d.page.Request.URL.String()
 	d.secure()
@@ -93,16 +100,16 @@ func (d *doctor) examine(ctx context.Context, address string) (checkup, error) {
 		d.nonce(ctx)
 	}
 	d.compression(ctx)
-	d.report.site = d.config.Site
+	d.report.Site = d.config.Site
 	d.report.Healthy = true
 	for _, x := range d.report.Diagnoses {
-		d.report.Healthy = d.report.Healthy && x.Verdict != illness
+		d.report.Healthy = d.report.Healthy && x.Verdict != Problem
 	}
 	return d.report, nil
 }
 
-func (d *doctor) say(check string, v verdict, cure, format string, args ...any) {
-	d.report.Diagnoses = append(d.report.Diagnoses, diagnosis{check, v, fmt.Sprintf(format, args...), cure})
+func (d *doctor) say(check string, v Verdict, cure, format string, args ...any) {
+	d.report.Diagnoses = append(d.report.Diagnoses, Diagnosis{check, v, fmt.Sprintf(format, args...), cure})
 }
 
 // get fetches like a browser: header by header.
@@ -176,12 +183,12 @@ func (d *doctor) secure() {
 	switch {
 	case u.Scheme == "https":
 		if d.certificate() {
-			d.say("secure", healthy, "", "the page comes over HTTPS")
+			d.say("secure", OK, "", "the page comes over HTTPS")
 		}
 	case local:
-		d.say("secure", healthy, "", "the page comes from this machine, which browsers trust like HTTPS")
+		d.say("secure", OK, "", "the page comes from this machine, which browsers trust like HTTPS")
 	default:
-		d.say("secure", illness, "serve the site over HTTPS; Caddy does so by itself for a site address without http://",
+		d.say("secure", Problem, "serve the site over HTTPS; Caddy does so by itself for a site address without http://",
 			"the page comes over plain HTTP, where browsers have no push")
 	}
 }
@@ -269,22 +276,22 @@ var cures = map[injector.Reason]string{
 // through the injector here, which knows why it would leave it as it is.
 func (d *doctor) tagged() bool {
 	if d.tags.script != "" && d.tags.inHead {
-		d.say("page", healthy, "", "the page carries the script %s in its head", d.tags.script)
+		d.say("page", OK, "", "the page carries the script %s in its head", d.tags.script)
 		return true
 	}
 	if d.tags.script != "" {
-		d.say("page", illness, "tell the makers of caddy-webpush, with this page", "the script is in the page, but not in its head")
+		d.say("page", Problem, "tell the makers of caddy-webpush, with this page", "the script is in the page, but not in its head")
 		return true
 	}
 	why := rehearse(d.page, d.body)
 	switch {
 	case d.page.StatusCode >= 400:
-		d.say("page", illness, "give the URL of a page that visitors see", "the server answers %s, and the page has no script", d.page.Status)
+		d.say("page", Problem, "give the URL of a page that visitors see", "the server answers %s, and the page has no script", d.page.Status)
 	case why == injector.ReasonInjected:
-		d.say("page", illness, `put the line "webpush" into this site's block of the Caddyfile, in front of what answers; if it is there, look into Caddy's log for "push is off" or "push does not work"`,
+		d.say("page", Problem, `put the line "webpush" into this site's block of the Caddyfile, in front of what answers; if it is there, look into Caddy's log for "push is off" or "push does not work"`,
 			"the page could carry the script, but does not: it does not come through webpush, or push is off")
 	default:
-		d.say("page", illness, cures[why], "the page has no script, because it is of a kind that is left as it is: %s", why)
+		d.say("page", Problem, cures[why], "the page has no script, because it is of a kind that is left as it is: %s", why)
 		if why == injector.ReasonCSP {
 			// What the script would have told, had it been there.
 			d.config.Prefix, d.config.Worker = "/_webpush", "/sw.js"
@@ -333,21 +340,21 @@ func (d *doctor) script(ctx context.Context) bool {
 	address := d.resolve(d.tags.script)
 	resp, text, err := d.get(ctx, address, map[string]string{"Sec-Fetch-Dest": "script", "Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Site": "same-origin", "Accept": "*/*"})
 	if err != nil {
-		d.say("script", illness, "see whether the address can be reached", "the script does not load: %v", err)
+		d.say("script", Problem, "see whether the address can be reached", "the script does not load: %v", err)
 		return false
 	}
 	_, from, found := strings.Cut(string(text), `{"version":`)
 	if resp.StatusCode != http.StatusOK || !found || json.NewDecoder(strings.NewReader(`{"version":`+from)).Decode(&d.config) != nil {
-		d.say("script", illness, throughTo(address, "script"),
+		d.say("script", Problem, throughTo(address, "script"),
 			"%s answers %s, and not with our script", address, resp.Status)
 		return false
 	}
 	if d.config.Retire {
-		d.say("script", illness, "take the option retire away if the site is to have push again",
+		d.say("script", Problem, "take the option retire away if the site is to have push again",
 			"the site %q gives push up: its visitors are unsubscribed", d.config.Site)
 		return false
 	}
-	d.say("script", healthy, "", "the script loads, for the site %q", d.config.Site)
+	d.say("script", OK, "", "the script loads, for the site %q", d.config.Site)
 	d.kept("script", address, resp.Header)
 	return true
 }
@@ -372,30 +379,30 @@ func (d *doctor) worker(ctx context.Context) {
 	cure := fmt.Sprintf("let the site answer %s with 404, or give a path that it never sees: worker %s/sw.js", address, d.config.Prefix)
 	switch {
 	case err != nil:
-		d.say("worker", illness, cure, "the worker does not load: %v", err)
+		d.say("worker", Problem, cure, "the worker does not load: %v", err)
 	case resp.StatusCode >= 300 && resp.StatusCode < 400:
-		d.say("worker", illness, cure, "%s redirects to %s, which browsers do not follow for a worker", address, resp.Header.Get("Location"))
+		d.say("worker", Problem, cure, "%s redirects to %s, which browsers do not follow for a worker", address, resp.Header.Get("Location"))
 	case resp.StatusCode == http.StatusNotFound: // webpush would have answered
-		d.say("worker", illness, throughTo(address, "worker"), "%s answers %s: the request does not come to webpush", address, resp.Status)
+		d.say("worker", Problem, throughTo(address, "worker"), "%s answers %s: the request does not come to webpush", address, resp.Status)
 	case resp.StatusCode != http.StatusOK:
-		d.say("worker", illness, cure, "%s answers %s", address, resp.Status)
+		d.say("worker", Problem, cure, "%s answers %s", address, resp.Status)
 	case !httpapi.IsJavaScript(resp.Header):
-		d.say("worker", illness, cure, "%s has the type %q, which browsers refuse for a worker", address, resp.Header.Get("Content-Type"))
+		d.say("worker", Problem, cure, "%s has the type %q, which browsers refuse for a worker", address, resp.Header.Get("Content-Type"))
 	case !strings.Contains(string(text), "notificationclick"):
-		d.say("worker", illness, cure, "%s is a worker that is not ours", address)
+		d.say("worker", Problem, cure, "%s is a worker that is not ours", address)
 	case strings.Contains(string(text), `"standalone":true`):
 		d.kept("worker", address, resp.Header)
-		d.say("worker", healthy, "", "the worker is served at %s", d.config.Worker)
+		d.say("worker", OK, "", "the worker is served at %s", d.config.Worker)
 	default:
 		d.kept("worker", address, resp.Header)
-		d.say("worker", healthy, "", "the worker is served at %s, behind the site's own", d.config.Worker)
+		d.say("worker", OK, "", "the worker is served at %s, behind the site's own", d.config.Worker)
 	}
 }
 
 // manifest: iOS and iPadOS let a site push only when it is on the home screen.
 func (d *doctor) manifest(ctx context.Context) {
 	if d.tags.manifest == "" {
-		d.say("manifest", caution, "", "the page has no manifest link; iOS and iPadOS will not offer push")
+		d.say("manifest", Warning, "", "the page has no manifest link; iOS and iPadOS will not offer push")
 		return
 	}
 	address := d.resolve(d.tags.manifest)
@@ -409,7 +416,7 @@ func (d *doctor) manifest(ctx context.Context) {
 		if err == nil && resp.StatusCode == http.StatusNotFound {
 			cure = throughTo(address, "manifest")
 		}
-		d.say("manifest", caution, cure, "%s answers %s", address, status)
+		d.say("manifest", Warning, cure, "%s answers %s", address, status)
 		return
 	}
 	var m struct {
@@ -419,16 +426,16 @@ func (d *doctor) manifest(ctx context.Context) {
 		SenderID string `json:"gcm_sender_id"`
 	}
 	if err := json.Unmarshal(text, &m); err != nil {
-		d.say("manifest", caution, "mend the manifest's JSON", "%s is not JSON: %v", address, err)
+		d.say("manifest", Warning, "mend the manifest's JSON", "%s is not JSON: %v", address, err)
 		return
 	}
 	switch {
 	case m.Display != "standalone" && m.Display != "fullscreen":
-		d.say("manifest", caution, `set "display" to "standalone" in the site's manifest`, "the manifest's display is %q; iOS and iPadOS want standalone or fullscreen for push", m.Display)
+		d.say("manifest", Warning, `set "display" to "standalone" in the site's manifest`, "the manifest's display is %q; iOS and iPadOS want standalone or fullscreen for push", m.Display)
 	case len(m.Icons) == 0:
-		d.say("manifest", caution, "give one with the option icon", "the manifest has no icon; home screens will show a letter or a picture of the page")
+		d.say("manifest", Warning, "give one with the option icon", "the manifest has no icon; home screens will show a letter or a picture of the page")
 	default:
-		d.say("manifest", healthy, "", "the manifest is complete: %s", address)
+		d.say("manifest", OK, "", "the manifest is complete: %s", address)
 	}
 	d.kept("manifest", address, resp.Header)
 	d.icons(ctx, address, m.Icons, m.SenderID == "")
@@ -445,13 +452,13 @@ func (d *doctor) endpoint(ctx context.Context) {
 	cure := fmt.Sprintf("let POST requests to %s/… through to webpush: logins, firewalls and rewrites must leave them alone", d.origin(d.config.Prefix))
 	switch {
 	case err != nil:
-		d.say("endpoint", illness, cure, "subscriptions cannot be posted: %v", err)
+		d.say("endpoint", Problem, cure, "subscriptions cannot be posted: %v", err)
 	case resp.StatusCode == http.StatusServiceUnavailable:
-		d.say("endpoint", illness, `look into Caddy's log for "push is off"`, "the subscription store cannot be used")
+		d.say("endpoint", Problem, `look into Caddy's log for "push is off"`, "the subscription store cannot be used")
 	case resp.StatusCode != http.StatusBadRequest || !strings.Contains(string(text), `"field":"endpoint"`):
-		d.say("endpoint", illness, cure, "%s answers %s to a subscription, and the answer is not ours", address, resp.Status)
+		d.say("endpoint", Problem, cure, "%s answers %s to a subscription, and the answer is not ours", address, resp.Status)
 	default:
-		d.say("endpoint", healthy, "", "subscriptions can be posted")
+		d.say("endpoint", OK, "", "subscriptions can be posted")
 	}
 }
 
@@ -459,7 +466,7 @@ func (d *doctor) endpoint(ctx context.Context) {
 func (d *doctor) policy() {
 	headers := d.policies()
 	if len(headers) == 0 {
-		d.say("policy", healthy, "", "the page has no Content-Security-Policy")
+		d.say("policy", OK, "", "the page has no Content-Security-Policy")
 		return
 	}
 	u := d.page.Request.URL
@@ -468,14 +475,14 @@ func (d *doctor) policy() {
 		Connect: d.config.Prefix + "/", TrustedTypes: "webpush",
 	})
 	for _, f := range findings {
-		v := illness
+		v := Problem
 		if f.Use == injector.UseManifest || f.Use == injector.UseImage {
-			v = caution
+			v = Warning
 		}
 		d.say("policy", v, f.Cure, "the Content-Security-Policy's %s blocks our %s", f.Directive, f.Use)
 	}
 	if len(findings) == 0 {
-		d.say("policy", healthy, "", "the Content-Security-Policy lets everything of ours work")
+		d.say("policy", OK, "", "the Content-Security-Policy lets everything of ours work")
 	}
 }
 
@@ -489,9 +496,9 @@ func (d *doctor) compression(ctx context.Context) {
 	switch {
 	case err != nil || len(d.body) < 1024:
 	case resp.Header.Get("Content-Encoding") == "":
-		d.say("compression", caution, `add the line "encode" to the site's block`, "pages go out uncompressed")
+		d.say("compression", Warning, `add the line "encode" to the site's block`, "pages go out uncompressed")
 	default:
-		d.say("compression", healthy, "", "pages go out compressed (%s)", resp.Header.Get("Content-Encoding"))
+		d.say("compression", OK, "", "pages go out compressed (%s)", resp.Header.Get("Content-Encoding"))
 	}
 }
 

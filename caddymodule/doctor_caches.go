@@ -18,7 +18,7 @@ func (d *doctor) kept(check, address string, h http.Header) {
 	if why == "" {
 		return
 	}
-	d.say(check, caution, fmt.Sprintf("have whatever sets %s after webpush, such as a CDN, another proxy or a header directive for *.js, leave %s alone", fieldOf(why), address),
+	d.say(check, Warning, fmt.Sprintf("have whatever sets %s after webpush, such as a CDN, another proxy or a header directive for *.js, leave %s alone", fieldOf(why), address),
 		"%s is kept for long (%s): new settings and keys do not arrive", address, why)
 }
 

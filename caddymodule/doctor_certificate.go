@@ -39,9 +39,9 @@ func (d *doctor) certificate() (sound bool) {
 		return true
 	}
 	faults := certificateFaults(state.PeerCertificates, d.page.Request.URL.Hostname(), d.roots, time.Now())
-	v := illness
+	v := Problem
 	if d.lenient {
-		v = caution
+		v = Warning
 	}
 	for _, f := range faults {
 		d.say("certificate", v, f.cure, "%s: browsers refuse service workers over it, also of a visitor who clicks the warning away", f.finding)

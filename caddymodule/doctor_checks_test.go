@@ -319,7 +319,7 @@ func TestDoctorOrder(t *testing.T) {
 
 // TestFailuresOf: the most frequent first.
 func TestFailuresOf(t *testing.T) {
-	found := caddymodule.FailuresOf(httpapi.FailureCounts{Since: time.Unix(0, 0).UTC(), Failures: map[string]int64{"push_timeout": 2, "unanswered": 5, "not_allowed": 0}})
+	found := caddymodule.Failures(httpapi.FailureCounts{Since: time.Unix(0, 0).UTC(), Failures: map[string]int64{"push_timeout": 2, "unanswered": 5, "not_allowed": 0}})
 	if len(found) != 2 || !strings.Contains(found[0].Finding, "5 visits since 1970-01-01T00:00:00Z could not subscribe: unanswered") || found[1].Cure == "" {
 		t.Errorf("%+v", found)
 	}

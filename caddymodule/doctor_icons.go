@@ -36,7 +36,7 @@ func (d *doctor) icons(ctx context.Context, manifest string, list []manifestIcon
 	for _, icon := range list[:min(len(list), maxIcons)] {
 		address, err := base.Parse(icon.Src)
 		if err != nil || icon.Src == "" {
-			d.say("icons", caution, "write a path or a URL", "the manifest's icon %q has no address", icon.Src)
+			d.say("icons", Warning, "write a path or a URL", "the manifest's icon %q has no address", icon.Src)
 			continue
 		}
 		seen[address.String()] = true
@@ -49,11 +49,11 @@ func (d *doctor) icons(ctx context.Context, manifest string, list []manifestIcon
 	switch {
 	case len(d.report.Diagnoses) > before || len(seen) == 0:
 	case largest < iconSize:
-		d.say("icons", caution, fmt.Sprintf("have the icon %d pixels wide at least", iconSize), "the largest icon of the manifest is %d pixels wide", largest)
+		d.say("icons", Warning, fmt.Sprintf("have the icon %d pixels wide at least", iconSize), "the largest icon of the manifest is %d pixels wide", largest)
 	case largest < largeIconSize && own:
-		d.say("icons", caution, fmt.Sprintf(cure, largeIconSize), "the manifest has no icon of %d pixels: Chrome on Android shows a small one", largeIconSize)
+		d.say("icons", Warning, fmt.Sprintf(cure, largeIconSize), "the manifest has no icon of %d pixels: Chrome on Android shows a small one", largeIconSize)
 	default:
-		d.say("icons", healthy, "", "the icons are there, %d pixels wide at most", largest)
+		d.say("icons", OK, "", "the icons are there, %d pixels wide at most", largest)
 	}
 }
 
@@ -72,20 +72,20 @@ func (d *doctor) icon(ctx context.Context, address, sizes string) (width int) {
 	const cure = "mend the path, in the option icon or the site's manifest"
 	resp, body, err := d.get(ctx, address, map[string]string{"Sec-Fetch-Dest": "image", "Sec-Fetch-Mode": "no-cors", "Accept": "image/avif,image/webp,image/png,image/svg+xml,image/*;q=0.8,*/*;q=0.5"})
 	if err != nil {
-		d.say("icons", caution, cure, "the icon %s does not load: %v", address, err)
+		d.say("icons", Warning, cure, "the icon %s does not load: %v", address, err)
 		return 0
 	}
 	kind, _, _ := strings.Cut(strings.ToLower(resp.Header.Get("Content-Type")), ";")
 	is, _, _ := strings.Cut(http.DetectContentType(body), ";")
 	switch {
 	case resp.StatusCode != http.StatusOK:
-		d.say("icons", caution, cure, "the icon %s answers %s", address, resp.Status)
+		d.say("icons", Warning, cure, "the icon %s answers %s", address, resp.Status)
 		return 0
 	case is == "text/html" || kind == "text/html":
-		d.say("icons", caution, cure+"; the site has a page for every path, so that this is no 404", "the icon %s answers a page of HTML", address)
+		d.say("icons", Warning, cure+"; the site has a page for every path, so that this is no 404", "the icon %s answers a page of HTML", address)
 		return 0
 	case !strings.HasPrefix(kind, "image/"):
-		d.say("icons", caution, "have it served as image/png", "the icon %s has the type %q", address, resp.Header.Get("Content-Type"))
+		d.say("icons", Warning, "have it served as image/png", "the icon %s has the type %q", address, resp.Header.Get("Content-Type"))
 		return 0
 	case kind == "image/svg+xml":
 		return largeIconSize
@@ -95,7 +95,7 @@ func (d *doctor) icon(ctx context.Context, address, sizes string) (width int) {
 		if strings.HasPrefix(is, "image/") {
 			return widest(sizes) // of a format that is not known here
 		}
-		d.say("icons", caution, "make the picture anew", "the icon %s says that it is %s, and is not", address, kind)
+		d.say("icons", Warning, "make the picture anew", "the icon %s says that it is %s, and is not", address, kind)
 		return 0
 	}
 	switch said := strings.Fields(strings.ToLower(sizes)); {
@@ -104,9 +104,9 @@ func (d *doctor) icon(ctx context.Context, address, sizes string) (width int) {
 		if address == d.resolveOrigin(d.config.Icon) {
 			what = fmt.Sprintf("give a picture of %[1]d by %[1]d pixels with the option icon", iconSize)
 		}
-		d.say("icons", caution, what, "the icon %s is declared %s, and is %dx%d", address, sizes, config.Width, config.Height)
+		d.say("icons", Warning, what, "the icon %s is declared %s, and is %dx%d", address, sizes, config.Width, config.Height)
 	case config.Width != config.Height:
-		d.say("icons", caution, "cut it square", "the icon %s is not square: %dx%d (%s)", address, config.Width, config.Height, format)
+		d.say("icons", Warning, "cut it square", "the icon %s is not square: %dx%d (%s)", address, config.Width, config.Height, format)
 	}
 	return config.Width
 }

@@ -44,17 +44,17 @@ func (d *doctor) nonce(ctx context.Context) {
 		if d.tags.nonce != "" {
 			has = "has another"
 		}
-		d.say("nonce", illness, "what writes the policy must do so before the page comes to webpush, with the same nonce as in the page: the site itself, or a header directive; not a CDN or another proxy in front",
+		d.say("nonce", Problem, "what writes the policy must do so before the page comes to webpush, with the same nonce as in the page: the site itself, or a header directive; not a CDN or another proxy in front",
 			"the Content-Security-Policy lets scripts with its nonce run, and our tag %s", has)
 		return
 	}
 	resp, _, err := d.get(ctx, d.report.URL, asNavigation)
 	if err == nil && d.tags.nonce != "" && slices.Contains(noncesOf(resp.Header.Values("Content-Security-Policy")), d.tags.nonce) {
-		d.say("nonce", caution, "make a new nonce for each answer, and send pages that have one with Cache-Control: no-store: whoever knows it can run scripts",
+		d.say("nonce", Warning, "make a new nonce for each answer, and send pages that have one with Cache-Control: no-store: whoever knows it can run scripts",
 			"two answers have the same nonce")
 		return
 	}
-	d.say("nonce", healthy, "", "our tag has what the page's nonce asks for")
+	d.say("nonce", OK, "", "our tag has what the page's nonce asks for")
 }
 
 // policies are the page's, of header and meta elements.

@@ -6,11 +6,11 @@ import (
 	"slices"
 )
 
-// orderFault and orderCure are about encode behind our handler: pages come to us
+// OrderFault and OrderCure are about encode behind our handler: pages come to us
 // uncompressed, as we ask for them so, and nothing compresses them after us.
 const (
-	orderFault = "has encode inside of webpush, so that pages go out uncompressed"
-	orderCure  = `let the line "encode" stand beside "webpush", in the same block: it then comes first by itself. In a route or handle block, write it in front of webpush; take "order webpush before encode" out of the global options`
+	OrderFault = "has encode inside of webpush, so that pages go out uncompressed"
+	OrderCure  = `let the line "encode" stand beside "webpush", in the same block: it then comes first by itself. In a route or handle block, write it in front of webpush; take "order webpush before encode" out of the global options`
 )
 
 // configRoute is what of a route counts for the order of handlers.
@@ -20,9 +20,9 @@ type configRoute struct {
 	Handle   []json.RawMessage `json:"handle"`
 }
 
-// encodingServers finds the servers, of a configuration as the admin API has it, on
+// EncodingServers finds the servers, of a configuration as the admin API has it, on
 // which a request may come through webpush and then through encode: by name, sorted.
-func encodingServers(servers []byte) ([]string, error) {
+func EncodingServers(servers []byte) ([]string, error) {
 	var all map[string]struct {
 		Routes []configRoute `json:"routes"`
 	}

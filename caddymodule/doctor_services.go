@@ -22,10 +22,10 @@ var knownServices = []struct{ name, address string }{
 // serviceTime is how long a push service may take to answer at all.
 const serviceTime = 5 * time.Second
 
-// reachServices looks whether the push services can be reached from this machine. Any
+// ReachServices looks whether the push services can be reached from this machine. Any
 // answer will do: there is nothing to push.
-func reachServices(ctx context.Context, transport http.RoundTripper) []diagnosis {
-	found := make([]diagnosis, len(knownServices))
+func ReachServices(ctx context.Context, transport http.RoundTripper) []Diagnosis {
+	found := make([]Diagnosis, len(knownServices))
 	var all sync.WaitGroup
 	for i, s := range knownServices {
 		all.Go(func() { found[i] = reachService(ctx, transport, s.name, s.address) })
@@ -34,20 +34,20 @@ func reachServices(ctx context.Context, transport http.RoundTripper) []diagnosis
 	return found
 }
 
-func reachService(ctx context.Context, transport http.RoundTripper, name, address string) diagnosis {
+func reachService(ctx context.Context, transport http.RoundTripper, name, address string) Diagnosis {
 	ctx, cancel := context.WithTimeout(ctx, serviceTime)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodHead, address, nil)
 	if err != nil {
-		return diagnosis{"services", caution, err.Error(), ""}
+		return Diagnosis{"services", Warning, err.Error(), ""}
 	}
 	resp, err := transport.RoundTrip(req)
 	if err != nil {
 		reason, cure := unreachable(err)
-		return diagnosis{"services", caution, fmt.Sprintf("%s cannot be reached from here: %s (%s): %v", name, reason, req.URL.Host, err), cure}
+		return Diagnosis{"services", Warning, fmt.Sprintf("%s cannot be reached from here: %s (%s): %v", name, reason, req.URL.Host, err), cure}
 	}
 	resp.Body.Close()
-	return diagnosis{"services", healthy, fmt.Sprintf("%s can be reached from here (%s)", name, req.URL.Host), ""}
+	return Diagnosis{"services", OK, fmt.Sprintf("%s can be reached from here (%s)", name, req.URL.Host), ""}
 }
 
 // unreachable says of an error what messages that fail by it are said to fail by.

@@ -49,7 +49,7 @@ var pushListener = regexp.MustCompile("addEventListener\\(\\s*[\"'`]push[\"'`]|\
 // vendors: no other provider's worker stands beside ours without a word about it.
 func (d *doctor) vendors(ctx context.Context) {
 	if d.config.DualRun {
-		d.say("vendors", healthy, "", "another provider may stay, by the option dual_run")
+		d.say("vendors", OK, "", "another provider may stay, by the option dual_run")
 		return
 	}
 	found := map[string]bool{}
@@ -59,11 +59,11 @@ func (d *doctor) vendors(ctx context.Context) {
 	for _, src := range d.tags.scripts {
 		if v := vendorIn(src); v != "" && !found[v] && !d.moved(v) {
 			found[v] = true
-			d.say("vendors", caution, migrateCure(v), "the page loads a script of %s: %s", v, src)
+			d.say("vendors", Warning, migrateCure(v), "the page loads a script of %s: %s", v, src)
 		}
 	}
 	if len(found) == 0 {
-		d.say("vendors", healthy, "", "no other push provider's worker is found")
+		d.say("vendors", OK, "", "no other push provider's worker is found")
 	}
 }
 
@@ -129,16 +129,16 @@ func (d *doctor) otherWorker(ctx context.Context, path string, found map[string]
 	case v != "" && (found[v] || d.moved(v)):
 	case v != "" && path == d.config.Worker:
 		found[v] = true
-		d.say("vendors", caution, fmt.Sprintf("take the part of %s out of the site's worker", v),
+		d.say("vendors", Warning, fmt.Sprintf("take the part of %s out of the site's worker", v),
 			"the site's worker %s, which ours is put behind, has code of %s: both would show our messages", path, v)
 	case v != "":
 		found[v] = true
-		d.say("vendors", caution, migrateCure(v), "a worker of %s is at %s", v, path)
+		d.say("vendors", Warning, migrateCure(v), "a worker of %s is at %s", v, path)
 	case takesPush && path != d.config.Worker:
 		found[path] = true
-		d.say("vendors", caution, migrateCure(path)+". If it is the site's own, nothing needs to be done", "the worker %s takes pushes, and is not ours", path)
+		d.say("vendors", Warning, migrateCure(path)+". If it is the site's own, nothing needs to be done", "the worker %s takes pushes, and is not ours", path)
 	case registered && path != d.config.Worker:
-		d.say("vendors", healthy, "", "the page registers a worker of the site's, %s%s; ours is put behind it", path, workbox(theirs))
+		d.say("vendors", OK, "", "the page registers a worker of the site's, %s%s; ours is put behind it", path, workbox(theirs))
 	}
 }
 
