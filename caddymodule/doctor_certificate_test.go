@@ -17,7 +17,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/caddy-webpush/caddy-webpush/caddymodule"
+	"github.com/caddy-webpush/caddy-webpush/caddymodule/doctor"
 )
 
 // authority signs certificates: its own certificate, and its issuer's.
@@ -117,7 +117,7 @@ func TestDoctorCertificate(t *testing.T) {
 			pool.AddCert(root.cert)
 			for _, insecure := range []bool{false, true} {
 				transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool, InsecureSkipVerify: insecure}, DisableKeepAlives: true}
-				report, err := caddymodule.Examine(t.Context(), transport, address+"/")
+				report, err := doctor.Examine(t.Context(), transport, address+"/")
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -2,26 +2,20 @@ package caddymodule_test
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"image"
 	"image/png"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
-	"os"
-	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/caddy-webpush/caddy-webpush/caddymodule"
-	"github.com/caddy-webpush/caddy-webpush/pushsvc/httpapi"
+	"github.com/caddy-webpush/caddy-webpush/caddymodule/doctor"
 )
 
 // answerWith is a handler that answers with a type and a body.
@@ -44,7 +38,7 @@ func picture(t *testing.T, width, height int) http.HandlerFunc {
 
 // wantDiagnosis looks for a finding with these words; verdict "" wants none of the
 // check but good ones.
-func wantDiagnosis(t *testing.T, report caddymodule.Checkup, check, verdict, finding, cure string) {
+func wantDiagnosis(t *testing.T, report doctor.Checkup, check, verdict, finding, cure string) {
 	t.Helper()
 	for _, d := range report.Diagnoses {
 		if d.Check != check {
@@ -286,85 +280,10 @@ func TestEncodingServers(t *testing.T) {
 		if err := json.Unmarshal(config, &all); err != nil {
 			t.Fatal(err)
 		}
-		found, err := caddymodule.EncodingServers(all.Apps.HTTP.Servers)
+		found, err := doctor.EncodingServers(all.Apps.HTTP.Servers)
 		if err != nil || (len(found) > 0) != tt.want {
 			t.Errorf("%s: %q, %v\n%s", tt.name, found, err, config)
 		}
-	}
-}
-
-// TestDoctorOrder: the command finds it, and what browsers have told.
-func TestDoctorOrder(t *testing.T) {
-	p := newProcess(t, "localhost:8080 {\n\troute {\n\t\twebpush\n\t\tencode\n\t\theader Content-Type text/html\n\t\trespond \"<!doctype html><title>x</title>\"\n\t}\n}\n", t.TempDir())
-	text, err := os.ReadFile(p.File)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(p.File, []byte(strings.Replace(string(text), "localhost:"+fmt.Sprint(p.Port)+" {", "http://localhost:"+fmt.Sprint(p.Port)+" {", 1)), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	p.Start()
-	for range 2 {
-		p.Request("POST", p.Host(), "/_webpush/events", map[string]string{"Content-Type": "text/plain", "Sec-Fetch-Site": "same-origin"}, `{"failure":"push_refused"}`)
-	}
-	out, stderr, err := p.CLI("doctor", "--json", "http://"+p.Host()+"/")
-	var report caddymodule.Checkup
-	if err != nil || json.Unmarshal([]byte(out), &report) != nil {
-		t.Fatalf("%v %s\n%s", err, stderr, out)
-	}
-	wantDiagnosis(t, report, "order", "warning", "encode inside of webpush", "order webpush before encode")
-	wantDiagnosis(t, report, "failures", "warning", "2 visits", "Brave")
-	p.Terminate()
-}
-
-// TestFailuresOf: the most frequent first.
-func TestFailuresOf(t *testing.T) {
-	found := caddymodule.Failures(httpapi.FailureCounts{Since: time.Unix(0, 0).UTC(), Failures: map[string]int64{"push_timeout": 2, "unanswered": 5, "not_allowed": 0}})
-	if len(found) != 2 || !strings.Contains(found[0].Finding, "5 visits since 1970-01-01T00:00:00Z could not subscribe: unanswered") || found[1].Cure == "" {
-		t.Errorf("%+v", found)
-	}
-}
-
-// TestReachServices: push services that answer, whatever; do not; and are somebody
-// else.
-func TestReachServices(t *testing.T) {
-	there := httptest.NewTLSServer(http.NotFoundHandler())
-	defer there.Close()
-	silent, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer silent.Close()
-	hosts := map[string]func(context.Context) (net.Conn, error){
-		"fcm.googleapis.com": func(ctx context.Context) (net.Conn, error) {
-			return new(net.Dialer).DialContext(ctx, "tcp", there.Listener.Addr().String())
-		},
-		"updates.push.services.mozilla.com": func(ctx context.Context) (net.Conn, error) {
-			return new(net.Dialer).DialContext(ctx, "tcp", silent.Addr().String())
-		},
-		"web.push.apple.com": func(context.Context) (net.Conn, error) { return nil, &net.DNSError{Err: "no such host", Name: "x"} },
-		"wns2-par02p.notify.windows.com": func(context.Context) (net.Conn, error) {
-			return nil, &net.OpError{Op: "dial", Err: errors.New("connection refused")}
-		},
-	}
-	reach := func(trusting bool) []caddymodule.Diagnosis {
-		transport := there.Client().Transport.(*http.Transport).Clone()
-		transport.TLSClientConfig.InsecureSkipVerify = trusting
-		transport.DialContext = func(ctx context.Context, _, address string) (net.Conn, error) {
-			host, _, _ := net.SplitHostPort(address)
-			return hosts[host](ctx)
-		}
-		return caddymodule.ReachServices(t.Context(), transport)
-	}
-	wants := []string{"FCM) can be reached", "timeout", "dns", "network"}
-	for i, d := range reach(true) {
-		if !strings.Contains(d.Finding, wants[i]) || (d.Verdict == "ok") != (i == 0) || (d.Cure == "") != (i == 0) {
-			t.Errorf("%+v, want %s", d, wants[i])
-		}
-	}
-	hosts["updates.push.services.mozilla.com"] = hosts["web.push.apple.com"] // the silent one has been
-	if d := reach(false); !strings.Contains(d[0].Finding, "tls") || !slices.ContainsFunc(d, func(d caddymodule.Diagnosis) bool { return d.Check == "services" }) {
-		t.Errorf("%+v", d)
 	}
 }
 

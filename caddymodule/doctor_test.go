@@ -1,7 +1,6 @@
 package caddymodule_test
 
 import (
-	"encoding/json"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -10,17 +9,17 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/caddy-webpush/caddy-webpush/caddymodule"
+	"github.com/caddy-webpush/caddy-webpush/caddymodule/doctor"
 )
 
 // examine runs the doctor on a page and gives its findings by check.
-func examine(t *testing.T, address string) (caddymodule.Checkup, map[string]caddymodule.Diagnosis) {
+func examine(t *testing.T, address string) (doctor.Checkup, map[string]doctor.Diagnosis) {
 	t.Helper()
-	report, err := caddymodule.Examine(t.Context(), http.DefaultTransport, address)
+	report, err := doctor.Examine(t.Context(), http.DefaultTransport, address)
 	if err != nil {
 		t.Fatal(err)
 	}
-	found := make(map[string]caddymodule.Diagnosis)
+	found := make(map[string]doctor.Diagnosis)
 	for _, d := range report.Diagnoses {
 		if old, ok := found[d.Check]; !ok || old.Verdict == "ok" {
 			found[d.Check] = d
@@ -100,7 +99,7 @@ func TestDoctorWithoutUs(t *testing.T) {
 	if d := found["page"]; d.Verdict != "problem" || !strings.Contains(d.Cure, "webpush") {
 		t.Errorf("%+v", d)
 	}
-	if _, err := caddymodule.Examine(t.Context(), http.DefaultTransport, "http://127.0.0.1:1/"); err == nil {
+	if _, err := doctor.Examine(t.Context(), http.DefaultTransport, "http://127.0.0.1:1/"); err == nil {
 		t.Error("no error where nobody answers")
 	}
 }
@@ -168,28 +167,4 @@ func TestDoctorCaches(t *testing.T) {
 		}
 		front.Close()
 	}
-}
-
-func TestDoctorCommand(t *testing.T) {
-	p := newProcess(t, "", t.TempDir())
-	p.Start()
-	out, stderr, err := p.CLI("doctor", p.URL+"/")
-	if err == nil || !strings.Contains(stderr, "keeps visitors") || !strings.Contains(out, "✗ page") {
-		t.Errorf("by its address, where no site is: %v\n%s", err, out)
-	}
-	out, stderr, err = p.CLI("doctor", "--json", "http://"+p.Host()+"/")
-	var report struct {
-		Healthy   bool
-		Diagnoses []struct{ Check, Verdict string }
-	}
-	if err != nil || json.Unmarshal([]byte(out), &report) != nil || !report.Healthy || len(report.Diagnoses) < 6 {
-		t.Errorf("%v %s\n%s", err, stderr, out)
-	}
-	if out, stderr, err := p.CLI("doctor", p.Host()); err != nil || !strings.Contains(out, "http://"+p.Host()) {
-		t.Errorf("without a scheme: %v %s\n%s", err, stderr, out)
-	}
-	if out, _, err := p.CLI("doctor", "--json", "http://127.0.0.1:1/"); err == nil || json.Unmarshal([]byte(out), &report) != nil || report.Healthy {
-		t.Errorf("where nobody answers: %v\n%s", err, out)
-	}
-	p.Terminate()
 }

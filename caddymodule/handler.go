@@ -132,7 +132,7 @@ type Handler struct {
 }
 
 // defaultPrefix is where the endpoints are unless the site says otherwise.
-const defaultPrefix = "/_webpush"
+const defaultPrefix = httpapi.DefaultPrefix
 
 // The values of the option csp.
 const (

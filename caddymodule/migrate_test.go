@@ -3,49 +3,9 @@ package caddymodule_test
 import (
 	"io"
 	"net/http"
-	"os"
-	"path"
-	"slices"
 	"strings"
 	"testing"
-
-	"github.com/caddy-webpush/caddy-webpush/caddymodule/vendors"
 )
-
-// TestVendorTable checks the table's form: names in order, each once; paths as
-// the option takes them, none with two providers.
-func TestVendorTable(t *testing.T) {
-	names := vendors.Names()
-	if !slices.IsSorted(names) || len(slices.Compact(slices.Clone(names))) != len(names) {
-		t.Errorf("names %q", names)
-	}
-	readme, err := os.ReadFile("../README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	owner := make(map[string]string)
-	for _, name := range names {
-		paths := vendors.Workers([]string{name})
-		_, row, _ := strings.Cut(string(readme), "\n| `"+name+"` | ")
-		row, _, _ = strings.Cut(row, "\n")
-		if len(paths) == 0 || row == "" {
-			t.Errorf("%s has no worker, or no row in the README", name)
-		}
-		for _, p := range paths {
-			if path.Clean(p) != p || !strings.HasSuffix(strings.TrimSuffix(p, ".php"), ".js") || !strings.Contains(row, path.Base(p)+"`") {
-				t.Errorf("%s: %q, in the README %q", name, p, row)
-			}
-			if other := owner[p]; other != "" {
-				t.Errorf("%s and %s both have %s", name, other, p)
-			}
-			owner[p] = name
-		}
-	}
-	got := vendors.Workers([]string{"/z.js", "clevertap", "firebase", "/z.js", "clevertap"})
-	if want := []string{"/clevertap_sw.js", "/firebase-messaging-sw.js", "/z.js"}; !slices.Equal(got, want) {
-		t.Errorf("got %q, want %q", got, want)
-	}
-}
 
 // TestMigrate: who has a provider's worker gets ours, and nobody's pages change.
 func TestMigrate(t *testing.T) {

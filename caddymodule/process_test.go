@@ -1,7 +1,6 @@
 package caddymodule_test
 
 import (
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"os"
@@ -72,64 +71,6 @@ func TestExampleProcess(t *testing.T) {
 	if !strings.Contains(p.Log.String(), "push is on") {
 		t.Error("the log does not say that push is on")
 	}
-}
-
-func TestCommandMistakes(t *testing.T) {
-	p := newProcess(t, "", t.TempDir())
-	p.Start()
-	if resp, body := p.Subscribe(p.Host(), caddytest.Subscription(t, "https://fcm.googleapis.com/fcm/send/1")); resp.StatusCode != 201 {
-		t.Fatalf("subscribing: %d %s", resp.StatusCode, body)
-	}
-	for _, tt := range []struct {
-		name string
-		args []string
-		want string
-	}{
-		{"no title", []string{"send", "--site", p.Host()}, `"title"`},
-		{"no site", []string{"send", "--title", "x"}, `"site"`},
-		{"wrong site", []string{"send", "--site", "shop.example.com", "--title", "x"}, p.Host()},
-		{"bad url", []string{"send", "--site", p.Host(), "--title", "x", "--url", "javascript:alert(1)"}, "url"},
-		{"bad urgency", []string{"send", "--site", p.Host(), "--title", "x", "--urgency", "now"}, "urgency"},
-		{"bad action", []string{"send", "--site", p.Host(), "--title", "x", "--action", "read"}, "id=Title"},
-		{"bad ttl", []string{"send", "--site", p.Host(), "--title", "x", "--ttl", "1.5s"}, "whole seconds"},
-		{"bad data", []string{"send", "--site", p.Host(), "--title", "x", "--data", "{"}, "--data"},
-		{"unknown command", []string{"sned"}, `"sned": did you mean "send"?`},
-		{"unknown command with flags", []string{"message", "--site", p.Host(), "--title", "x"}, `"message": did you mean "messages"?`},
-		{"flag spelled wrong", []string{"send", "--site", p.Host(), "--titel", "x"}, "unknown flag: --titel: did you mean --title?"},
-		{"nothing to show", []string{"popups", "show", "--site", p.Host()}, "write it like: caddy webpush popups show --site <site> <id>\n"},
-		{"two to show", []string{"profiles", "export", "--site", p.Host(), "a", "b"}, "write it like: caddy webpush profiles export --site <site> <id or identity>\n"},
-		{"nothing to put", []string{"popups", "put", "--site", p.Host()}, "popups put --site <site> <file>…"},
-		{"no such subcommand", []string{"popups", "bogus", "--site", p.Host()}, `"bogus" is no command here`},
-		{"no such flag", []string{"popups", "stats", "--site", p.Host(), "--hour", "a"}, "unknown flag: --hour"},
-		{"unknown message", []string{"messages", "--site", p.Host(), "no-such-id"}, "nothing of that id"},
-		{"bad key", []string{"keys", "import", "--public", "abc", "--private-file", os.DevNull}, "private key"},
-		{"missing subscriber", []string{"subscribers", "remove", "--site", p.Host(), "99"}, "nothing of that id"},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			_, stderr, err := p.CLI(tt.args...)
-			if err == nil || !strings.Contains(stderr, tt.want) {
-				t.Errorf("error %v, told %q, want something with %q", err, stderr, tt.want)
-			}
-		})
-	}
-	t.Run("no server", func(t *testing.T) {
-		p := *p
-		p.Admin = caddytest.FreePort(t)
-		if _, stderr, err := p.CLI("subscribers"); err == nil || !strings.Contains(stderr, "is it running") {
-			t.Errorf("error %v, told %q", err, stderr)
-		}
-	})
-	t.Run("remove", func(t *testing.T) {
-		out, _, err := p.CLI("subscribers", "--site", p.Host(), "--json")
-		var list struct{ Subscriptions []struct{ ID string } }
-		if err != nil || json.Unmarshal([]byte(out), &list) != nil || len(list.Subscriptions) != 1 {
-			t.Fatalf("%v: %s", err, out)
-		}
-		if out, stderr, err := p.CLI("subscribers", "remove", "--site", p.Host(), list.Subscriptions[0].ID); err != nil {
-			t.Errorf("%v: %s%s", err, out, stderr)
-		}
-	})
-	p.Terminate()
 }
 
 // TestDiskFull fills the disk under a running server: pages go on, new

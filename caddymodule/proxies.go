@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddy-webpush/caddy-webpush/caddymodule/doctor"
 )
 
 // warnProxy says once of a server that it doesn't know its clients, where a request
@@ -16,6 +18,6 @@ func (a *App) warnProxy(r *http.Request) {
 		return
 	}
 	if _, told := a.proxies.LoadOrStore(server.Name(), true); !told {
-		a.logger.Warn("a server "+ProxyFault, "server", server.Name(), "cure", ProxyCure)
+		a.logger.Warn("a server "+doctor.ProxyFault, "server", server.Name(), "cure", doctor.ProxyCure)
 	}
 }

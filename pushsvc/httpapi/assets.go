@@ -13,6 +13,9 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/web"
 )
 
+// DefaultPrefix is where the endpoints are unless the site says otherwise.
+const DefaultPrefix = "/_webpush"
+
 // SiteConfig is what the SDK and the worker are told (web/src/shared/wire.ts). It is
 // public: whoever loads a page can read it.
 type SiteConfig struct {

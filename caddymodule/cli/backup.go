@@ -1,0 +1,301 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/http"
+	"os"
+	"text/tabwriter"
+	"time"
+
+	caddycmd "github.com/caddyserver/caddy/v2/cmd"
+	"github.com/spf13/cobra"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/store/boltstore"
+)
+
+func (c *command) backup() *cobra.Command {
+	var force bool
+	cmd := &cobra.Command{
+		Use:   "backup <file>",
+		Short: "Copies the whole store of the running server to a file",
+		Long: `Copies the whole store, as it is at this moment, to a file: the subscribers of
+all sites, the messages, and the VAPID keys. The server goes on working. The
+copy is checked, and is there whole or not at all. 'restore' brings it back. To
+standard output, where "-" is named, it goes unchecked.
+
+The file holds private keys and is readable by its owner only.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if args[0] != "-" {
+				return c.runBackup(cmd.Context(), args[0], force)
+			}
+			if isTerminal(os.Stdout) {
+				return errors.New("standard output is a terminal: name a file, or send it on to a program")
+			}
+			_, err := c.download("/backup", nil, os.Stdout, 0)
+			return err
+		},
+	}
+	cmd.Flags().BoolVarP(&force, "force", "f", false, "Replace the file if it is there already")
+	return cmd
+}
+
+func (c *command) runBackup(ctx context.Context, file string, force bool) error {
+	var got received
+	var checked boltstore.Checked
+	err := writeFile(file, force, func(w io.Writer, temp string) (err error) {
+		if got, err = c.download("/backup", nil, w, 0); err != nil {
+			return err
+		}
+		if checked, err = boltstore.CheckFile(ctx, temp); err != nil {
+			return fmt.Errorf("the copy is not whole, so it was thrown away: %w", err)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	sum := summary(checked)
+	if err := c.printValue(struct {
+		File  string `json:"file"`
+		Bytes int64  `json:"bytes"`
+		storeSummary
+	}{file, got.bytes, sum}, func(w io.Writer) error {
+		_, err := fmt.Fprintf(w, "%s: %s, read through: %s. Keep it safe: it holds private keys.\n", file, megabytes(got.bytes), sum)
+		return err
+	}); err != nil {
+		return err
+	}
+	return damage(checked)
+}
+
+// storeSummary is what is in a store.
+type storeSummary struct {
+	Sites         int `json:"sites"`
+	Subscriptions int `json:"subscriptions"`
+	Messages      int `json:"messages"`
+	Keys          int `json:"keys"`
+	Damaged       int `json:"damaged"`
+}
+
+func summary(c boltstore.Checked) storeSummary {
+	return storeSummary{c.Sites, c.Subscriptions, c.Messages, c.Keys, c.Damaged}
+}
+
+func (s storeSummary) String() string {
+	return fmt.Sprintf("%s of %s, %s, %s", plural(int64(s.Subscriptions), "subscriber"), plural(int64(s.Sites), "site"),
+		plural(int64(s.Messages), "message"), plural(int64(s.Keys), "key"))
+}
+
+// damage is an error where a store has rows that can't be read.
+func damage(c boltstore.Checked) error {
+	if c.Damaged == 0 {
+		return nil
+	}
+	return fmt.Errorf("%s of the store can't be read any more, and went into the copy as they are: %w", plural(int64(c.Damaged), "part"), errors.Join(c.Damage...))
+}
+
+func (c *command) compact() *cobra.Command {
+	return &cobra.Command{
+		Use:   "compact",
+		Short: "Erases what was removed from the store, and makes its file small",
+		Long: `Writes the store of the running server anew without what was removed from it:
+subscribers that have left are then nowhere in the file any more. Pages are
+served meanwhile; subscriptions and messages wait.`,
+		Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			var size struct{ Before, After int64 }
+			raw, err := c.call(http.MethodPost, "/compact", nil, nil, &size)
+			if err != nil {
+				return err
+			}
+			return c.print(raw, func(w io.Writer) error {
+				_, err := fmt.Fprintf(w, "The store was %s and is %s now.\n", megabytes(size.Before), megabytes(size.After))
+				return err
+			})
+		},
+	}
+}
+
+func (c *command) restore() *cobra.Command {
+	var force, damaged bool
+	var storage string
+	cmd := &cobra.Command{
+		Use:   "restore <file>",
+		Short: "Puts a backup in the place of the store; Caddy must not be running",
+		Long: `Checks a backup and puts it in the place of the bbolt store that the Caddyfile
+(--config) names, or of the default one, or of --storage. Stop Caddy first: a
+store that is in use is left alone. A store that is there already is replaced
+only with --force, and kept beside under another name. A backup that has damaged
+parts changes nothing, unless --damaged says that it is the best there is.
+
+Run it as the user that Caddy runs as: the store has to be that user's.
+
+Messages that had not ended when the backup was made are held: the backup does not
+know who got them since. 'messages resume' sends one, also to who got it since;
+'messages cancel' ends it. The answer lists them.`,
+		Example: `  caddy webpush restore webpush.backup --config /etc/caddy/Caddyfile`,
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			target, err := c.storagePath(storage)
+			if err != nil {
+				return err
+			}
+			return c.runRestore(cmd.Context(), args[0], target, force, damaged)
+		},
+	}
+	cmd.Flags().StringVar(&storage, "storage", "", "Path of the store's file, instead of the configured one")
+	cmd.Flags().BoolVarP(&force, "force", "f", false, "Replace a store that is there already")
+	cmd.Flags().BoolVar(&damaged, "damaged", false, "Restore a backup although parts of it can't be read")
+	return cmd
+}
+
+// storagePath is where the configuration says that the store is.
+func (c *command) storagePath(given string) (string, error) {
+	if given == "" {
+		raw, _, _, err := caddycmd.LoadConfig(c.config, c.adapter)
+		if err != nil {
+			return "", fmt.Errorf("reading the configuration: %w", err)
+		}
+		var config struct {
+			Apps struct {
+				Webpush struct {
+					Storage struct {
+						Module string `json:"module"`
+						Path   string `json:"path"`
+					} `json:"storage"`
+				} `json:"webpush"`
+			} `json:"apps"`
+		}
+		if len(raw) > 0 {
+			if err := json.Unmarshal(raw, &config); err != nil {
+				return "", fmt.Errorf("reading the configuration: %w", err)
+			}
+		}
+		storage := config.Apps.Webpush.Storage
+		if storage.Module != "" && storage.Module != "bbolt" {
+			return "", fmt.Errorf("the storage is %s, which restore knows nothing of: use its own means", storage.Module)
+		}
+		given = storage.Path
+	}
+	return c.storeFile(given)
+}
+
+func (c *command) runRestore(ctx context.Context, file, target string, force, damaged bool) error {
+	info, err := os.Stat(file)
+	if err != nil {
+		return fmt.Errorf("looking for the backup: %w", err)
+	}
+	present, err := os.Stat(target)
+	switch {
+	case err == nil && os.SameFile(info, present):
+		return errors.New("the backup is the store itself")
+	case err == nil && !force:
+		// What comes first, first: with --force the next answer would be this.
+		if err := boltstore.CheckUnused(target); err != nil {
+			return err
+		}
+		return fmt.Errorf("%s is there already; --force replaces it, and keeps it beside under another name", target)
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("looking for the store: %w", err)
+	}
+	checked, err := boltstore.Restore(ctx, file, target, damaged)
+	if errors.Is(err, boltstore.ErrDamagedBackup) {
+		return fmt.Errorf("%s of the backup can't be read, so nothing was changed; take another backup, or --damaged for the rest of this one (%s): %w",
+			plural(int64(checked.Damaged), "part"), summary(checked), errors.Join(checked.Damage...))
+	}
+	if err != nil {
+		return err
+	}
+	kept := checked.Kept
+	sum := summary(checked)
+	return c.printValue(struct {
+		Restored string `json:"restored"`
+		Kept     string `json:"kept,omitempty"`
+		storeSummary
+		Held []heldMessage `json:"held,omitempty"`
+	}{target, kept, sum, heldMessages(checked.Held)}, func(w io.Writer) error {
+		fmt.Fprintf(w, "%s is restored: %s.\n", target, sum)
+		if checked.Damaged > 0 {
+			fmt.Fprintf(w, "%s can't be read: %v.\n", plural(int64(checked.Damaged), "part"), errors.Join(checked.Damage...))
+		}
+		if kept != "" {
+			fmt.Fprintf(w, "What was there is kept as %s.\n", kept)
+		}
+		if err := c.printHeld(w, heldMessages(checked.Held)); err != nil {
+			return err
+		}
+		_, err := fmt.Fprintln(w, "Start Caddy now.")
+		return err
+	})
+}
+
+// heldMessage is a message that a restored store holds.
+type heldMessage struct {
+	Site     string     `json:"site"`
+	ID       string     `json:"id"`
+	Title    string     `json:"title"`
+	SendAt   *time.Time `json:"send_at,omitempty"`
+	Accepted int64      `json:"accepted"`
+	Open     int64      `json:"open"`
+	// Expired is true where the time to live is over.
+	Expired bool `json:"expired,omitempty"`
+}
+
+func heldMessages(held []pushsvc.Message) (out []heldMessage) {
+	for i := range held {
+		m := &held[i]
+		h := heldMessage{
+			Site: m.Site, ID: m.ID, Title: m.Content.Title, Accepted: m.Progress.Accepted, Open: m.Progress.Pending + m.Progress.Later,
+			Expired: !m.Birth().Add(time.Duration(m.Content.TTLSeconds()) * time.Second).After(time.Now()),
+		}
+		if !m.SendAt.IsZero() {
+			h.SendAt = &m.SendAt
+		}
+		out = append(out, h)
+	}
+	return out
+}
+
+// heldShown is how many held messages the answer lists.
+const heldShown = 20
+
+func (c *command) printHeld(w io.Writer, held []heldMessage) error {
+	if len(held) == 0 {
+		return nil
+	}
+	fmt.Fprintf(w, "%s held: the backup does not know who got them since.\n", pluralIs(int64(len(held)), "message"))
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "  SITE\tID\tSEND AT\tACCEPTED\tTO SEND\tTITLE")
+	for _, h := range held[:min(len(held), heldShown)] {
+		at := "at once"
+		if h.SendAt != nil {
+			at = localTime(*h.SendAt)
+		}
+		if h.Expired {
+			at += " (time to live over)"
+		}
+		fmt.Fprintf(t, "  %s\t%s\t%s\t%d\t%d\t%s\n", h.Site, h.ID, at, h.Accepted, h.Open, printable(h.Title))
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	if more := len(held) - heldShown; more > 0 {
+		fmt.Fprintf(w, "  and %d more: 'messages --site <site>' lists them\n", more)
+	}
+	_, err := fmt.Fprintf(w, "With Caddy running, release or end each, or with --held all of a site:\n  %[1]s messages resume --site %[2]s %[3]s\n  %[1]s messages cancel --site %[2]s %[3]s\n", c.self(), held[0].Site, held[0].ID)
+	return err
+}
+
+func pluralIs(n int64, what string) string {
+	if n == 1 {
+		return plural(n, what) + " is"
+	}
+	return plural(n, what) + " are"
+}

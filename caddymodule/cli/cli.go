@@ -1,0 +1,353 @@
+// Package cli is the command "caddy webpush": it asks the operator's API of a running
+// Caddy over its admin endpoint, and prints the answers for people or as JSON.
+package cli
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	caddycmd "github.com/caddyserver/caddy/v2/cmd"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+)
+
+// Command is the command with all its subcommands. storeFile resolves the path of the
+// bbolt store as the configuration has it, which may be empty.
+func Command(storeFile func(configured string) (string, error)) caddycmd.Command {
+	return caddycmd.Command{
+		Name:  "webpush",
+		Usage: "<command>",
+		Short: "Sends web pushes and manages sites, subscribers, profiles, messages, the question, pop-ups, keys and backups",
+		Long: `
+Talks to the running Caddy's admin endpoint, whose address is taken from
+--address, or from the config given by --config, or is Caddy's default. Only
+doctor and restore need no running Caddy.
+
+The exit status is 0 where the command did what it was asked to, else 1.`,
+		CobraFunc: func(cmd *cobra.Command) {
+			c := &command{storeFile: storeFile}
+			flags := cmd.PersistentFlags()
+			flags.StringVarP(&c.config, "config", "c", "", "Configuration file to take the admin address from")
+			flags.StringVarP(&c.adapter, "adapter", "a", "", "Name of the config adapter for --config")
+			flags.StringVar(&c.address, "address", "", "Address of the admin endpoint, such as localhost:2019")
+			flags.BoolVar(&c.json, "json", false, "Print JSON for scripts")
+			cmd.AddCommand(c.send(), c.sites(), c.subscribers(), c.profiles(), c.messages(), c.prompt(), c.popups(), c.keys(), c.backup(), c.restore(), c.compact(), c.doctor())
+			sayUsage(cmd)
+			cmd.PersistentPreRunE = checkGiven
+			// A command that is spelled wrong is told before its flags, which are not known here.
+			cmd.FParseErrWhitelist.UnknownFlags = true
+			cmd.SetFlagErrorFunc(flagError)
+			cmd.RunE = func(cmd *cobra.Command, args []string) error {
+				if len(args) == 0 {
+					return cmd.Help()
+				}
+				var names []string
+				for _, sub := range cmd.Commands() {
+					names = append(names, sub.Name())
+				}
+				return fmt.Errorf("unknown command %q%s; see 'caddy webpush --help'", args[0], meant(pushsvc.Nearest(args[0], names)))
+			}
+		},
+	}
+}
+
+// meant ends an error with the name that is most like the one that was given; near is
+// empty where none is.
+func meant(near string) string {
+	if near == "" {
+		return ""
+	}
+	return fmt.Sprintf(": did you mean %q?", near)
+}
+
+// flagError names the flag that is most like one that is not there.
+func flagError(cmd *cobra.Command, err error) error {
+	name, unknown := strings.CutPrefix(err.Error(), "unknown flag: --")
+	if !unknown {
+		return err
+	}
+	var names []string
+	cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
+	if near := pushsvc.Nearest(name, names); near != "" {
+		return fmt.Errorf("%w: did you mean --%s?", err, near)
+	}
+	return fmt.Errorf("%w; see '%s --help'", err, cmd.CommandPath())
+}
+
+// sayUsage has wrong arguments of all subcommands answered by how it is written:
+// what cobra says counts them only.
+func sayUsage(parent *cobra.Command) {
+	for _, cmd := range parent.Commands() {
+		if check := cmd.Args; check != nil {
+			cmd.Args = func(cmd *cobra.Command, args []string) error {
+				err := check(cmd, args)
+				if err == nil {
+					return nil
+				}
+				use := strings.TrimSuffix(cmd.UseLine(), " [flags]")
+				if len(args) > 0 && cmd.HasSubCommands() {
+					return fmt.Errorf("%q is no command here; write it like: %s, or see '%s --help'", args[0], use, cmd.CommandPath())
+				}
+				return fmt.Errorf("there are too many or too few arguments; write it like: %s", use)
+			}
+		}
+		sayUsage(cmd)
+	}
+}
+
+// checkGiven refuses flags and arguments that are given and empty, as "$UNSET" is
+// in a script. Read as "not given", --to "" would send to everybody.
+func checkGiven(cmd *cobra.Command, args []string) (err error) {
+	cmd.Flags().Visit(func(f *pflag.Flag) {
+		values := []string{f.Value.String()}
+		if list, ok := f.Value.(pflag.SliceValue); ok {
+			values = list.GetSlice()
+		}
+		_, free := f.Annotations[mayBeEmpty]
+		if err == nil && !free && (len(values) == 0 || slices.ContainsFunc(values, isBlank)) {
+			err = fmt.Errorf("--%s is empty: leave it out, or set the variable that it is filled from", f.Name)
+		}
+	})
+	if err == nil && slices.ContainsFunc(args, isBlank) {
+		err = fmt.Errorf("an argument is empty: set the variable that it is filled from; write it like: %s",
+			strings.TrimSuffix(cmd.UseLine(), " [flags]"))
+	}
+	return err
+}
+
+// mayBeEmpty annotates flags whose empty value has a meaning.
+const mayBeEmpty = "webpush_may_be_empty"
+
+func isBlank(s string) bool { return strings.TrimSpace(s) == "" }
+
+// command is what the subcommands share: how to reach the server and how to
+// print.
+type command struct {
+	config, adapter, address string
+	json                     bool
+	// storeFile resolves the path of the store as the configuration has it.
+	storeFile func(configured string) (string, error)
+}
+
+// self is how to call this program for the same server again.
+func (c *command) self() string {
+	var b strings.Builder
+	b.WriteString("caddy webpush")
+	for _, flag := range []struct{ name, value string }{{"address", c.address}, {"config", c.config}, {"adapter", c.adapter}} {
+		if flag.value != "" {
+			fmt.Fprintf(&b, " --%s %s", flag.name, printable(flag.value))
+		}
+	}
+	return b.String()
+}
+
+// open asks the operator's API and gives the answer to be read; the caller
+// closes its body. Answers that say something failed are errors.
+func (c *command) open(method, path string, header http.Header, body io.Reader) (*http.Response, error) {
+	addr, err := c.admin()
+	if err != nil {
+		return nil, err
+	}
+	resp, err := caddycmd.AdminAPIRequest(addr, method, "/webpush"+path, header, body)
+	if err != nil {
+		return nil, explain(err, addr)
+	}
+	return resp, nil
+}
+
+// admin is the address of the admin endpoint.
+func (c *command) admin() (string, error) {
+	var raw []byte
+	if c.address == "" && c.config != "" {
+		var err error
+		if raw, _, _, err = caddycmd.LoadConfig(c.config, c.adapter); err != nil {
+			return "", fmt.Errorf("finding the admin endpoint: reading %s: %w", c.config, err)
+		}
+		var config struct {
+			Admin struct {
+				Disabled bool `json:"disabled"`
+			} `json:"admin"`
+		}
+		if err := json.Unmarshal(raw, &config); err == nil && config.Admin.Disabled {
+			return "", fmt.Errorf(`%s has "admin off", and this command talks to Caddy's admin endpoint: take the line out, or write admin localhost:2019 or admin unix//run/caddy/admin.sock in its place`, c.config)
+		}
+	}
+	addr, err := caddycmd.DetermineAdminAPIAddress(c.address, raw, c.config, c.adapter)
+	if err != nil {
+		return "", fmt.Errorf("finding the admin endpoint: %w", err)
+	}
+	return addr, nil
+}
+
+// call asks the operator's API and decodes the answer into out, unless out is
+// nil. It returns the raw answer for --json.
+func (c *command) call(method, path string, header http.Header, in, out any) ([]byte, error) {
+	var body io.Reader
+	if in != nil {
+		b, err := json.Marshal(in)
+		if err != nil {
+			return nil, fmt.Errorf("encoding the request: %w", err)
+		}
+		body = bytes.NewReader(b)
+	}
+	resp, err := c.open(method, path, header, body)
+	if err != nil {
+		return nil, err
+	}
+	return readAnswer(resp, out)
+}
+
+// readAnswer reads the whole answer and decodes it into out, unless out is nil. What out
+// had of an earlier answer goes: JSON leaves out members that are empty.
+func readAnswer(resp *http.Response, out any) ([]byte, error) {
+	defer resp.Body.Close()
+	raw, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return nil, fmt.Errorf("reading the answer: %w", err)
+	}
+	if out != nil {
+		reflect.ValueOf(out).Elem().SetZero()
+		if err := json.Unmarshal(raw, out); err != nil {
+			return nil, fmt.Errorf("the server answered something that is not ours; is it a Caddy with the webpush module? %w", err)
+		}
+	}
+	return raw, nil
+}
+
+// explain takes the problem out of what AdminAPIRequest makes of an answer,
+// and says what to do where there was none.
+func explain(err error, addr string) error {
+	_, after, found := strings.Cut(err.Error(), "caddy responded with error: HTTP ")
+	if !found {
+		return fmt.Errorf(`no Caddy answers at %s; is it running, is that its admin address (--address), and is there no "admin off" in its Caddyfile? %w`, addr, err)
+	}
+	status, body, _ := strings.Cut(after, ": ")
+	var p struct{ Title, Detail, Error, Field string }
+	if json.Unmarshal([]byte(body), &p) != nil {
+		return fmt.Errorf("the server answered %s: %s", status, strings.TrimSpace(body))
+	}
+	if flag := flagOf[p.Field]; flag != "" {
+		p.Detail = flag + strings.TrimPrefix(p.Detail, p.Field)
+	}
+	for _, s := range []string{p.Detail, p.Error, p.Title} {
+		if s != "" {
+			return errors.New(s)
+		}
+	}
+	if status == "404" {
+		return fmt.Errorf("the Caddy at %s has no webpush module", addr)
+	}
+	return fmt.Errorf("the server answered %s", status)
+}
+
+// flagOf names the flags whose fields the API calls otherwise.
+var flagOf = map[string]string{
+	"site": "--site", "send_at": "--at", "subscription": "--to", "key": "--key", "format": "--format", "rate": "--rate", "ttl": "--ttl",
+	"Idempotency-Key": "--idempotency-key", "requireInteraction": "--require-interaction", "limit": "--limit", "where": "--where",
+	"public_key": "the public key", "private_key": "the private key",
+}
+
+// print writes raw JSON where --json asks for it, and what people returns
+// otherwise.
+func (c *command) print(raw []byte, people func(w io.Writer) error) error {
+	if c.json {
+		_, err := os.Stdout.Write(raw)
+		return err
+	}
+	return people(os.Stdout)
+}
+
+// printValue is print for what the API did not answer.
+func (c *command) printValue(v any, people func(w io.Writer) error) error {
+	raw, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Errorf("encoding the result: %w", err)
+	}
+	return c.print(append(raw, '\n'), people)
+}
+
+// removed deletes what is at the path.
+func (c *command) removed(path, name string) error {
+	if _, err := c.call(http.MethodDelete, path, nil, nil, nil); err != nil {
+		return err
+	}
+	return c.printValue(struct {
+		Removed string `json:"removed"`
+	}{name}, func(w io.Writer) error {
+		_, err := fmt.Fprintf(w, "Removed: %s.\n", printable(name))
+		return err
+	})
+}
+
+// needSite refuses commands without --site, the flag of site.
+func needSite(site *string, what string, commands ...*cobra.Command) {
+	for _, cmd := range commands {
+		cmd.PreRunE = func(*cobra.Command, []string) error {
+			if *site == "" {
+				return fmt.Errorf("--site is missing: it names the site of the %s, such as shop.example.com", what)
+			}
+			return nil
+		}
+	}
+}
+
+// sitePath is of what the site has; what rest has of ids is escaped.
+func sitePath(site, rest string) string { return "/sites/" + url.PathEscape(site) + rest }
+
+// localTime is how tables show times: by this machine's clock, with its zone.
+func localTime(t time.Time) string {
+	if t.IsZero() {
+		return "–"
+	}
+	return t.Local().Format("2006-01-02 15:04:05 MST")
+}
+
+// relative is how far a time is from now, as people say it: "5m ago", "in 3d".
+func relative(t, now time.Time) string {
+	d, say := now.Sub(t), func(n time.Duration, unit string) string { return fmt.Sprintf("%d%s ago", n, unit) }
+	if d < 0 {
+		d, say = -d, func(n time.Duration, unit string) string { return fmt.Sprintf("in %d%s", n, unit) }
+	}
+	const day = 24 * time.Hour
+	switch d = d.Round(time.Second); {
+	case d < time.Second:
+		return "now"
+	case d < 2*time.Minute:
+		return say(d/time.Second, "s")
+	case d < 2*time.Hour:
+		return say(d/time.Minute, "m")
+	case d < 2*day:
+		return say(d/time.Hour, "h")
+	}
+	return say(d/day, "d")
+}
+
+// plural is "1 subscriber", "2 subscribers".
+func plural(n int64, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
+}
+
+// printable keeps somebody's text from steering the terminal.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r >= 0x7f && r < 0xa0 {
+			return '·'
+		}
+		return r
+	}, s)
+}

@@ -1,0 +1,165 @@
+package cli
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"os/signal"
+	"strings"
+
+	caddycmd "github.com/caddyserver/caddy/v2/cmd"
+	"github.com/spf13/cobra"
+
+	"github.com/caddy-webpush/caddy-webpush/caddymodule/doctor"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/httpapi"
+)
+
+// errUnhealthy ends the command with a status that scripts see.
+var errUnhealthy = errors.New("something keeps visitors from subscribing")
+
+func (c *command) doctor() *cobra.Command {
+	var insecure, services bool
+	cmd := &cobra.Command{
+		Use:   "doctor <URL>",
+		Short: "Says what would keep a site's visitors from subscribing, and the cure",
+		Long: `Fetches a page as a browser would, and what the page needs for push: script,
+certificate, worker, manifest, icons, endpoint, Content-Security-Policy and nonce, how
+long caches keep what is ours, other push providers. Says what works, what does not and
+how to mend it. With --push-services it also looks whether this machine can reach the
+push services of the browsers.
+
+It needs no running Caddy of yours: any address will do. Where one runs, it also
+looks whether that knows its clients behind proxies and compresses pages, and has what
+browsers have told of why they could not be subscribed. The exit status is 0
+where visitors can subscribe, warnings or not, and 1 where they cannot.`,
+		Example: `  caddy webpush doctor https://shop.example.com/
+  caddy webpush doctor --json localhost:8080
+  caddy webpush doctor --push-services https://shop.example.com/`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt)
+			defer stop()
+			return c.runDoctor(ctx, args[0], insecure, services)
+		},
+	}
+	cmd.Flags().BoolVarP(&insecure, "insecure", "k", false, "Accept certificates that are not trusted here")
+	cmd.Flags().BoolVar(&services, "push-services", false, "Look whether this machine can reach the push services, in five seconds")
+	return cmd
+}
+
+func (c *command) runDoctor(ctx context.Context, address string, insecure, services bool) error {
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.DisableCompression = true
+	transport.TLSClientConfig = &tls.Config{InsecureSkipVerify: insecure} //nolint:gosec // the operator's own site, at the operator's wish
+	result, err := doctor.Examine(ctx, transport, address)
+	if err != nil && !c.json {
+		return err
+	}
+	if err != nil {
+		result = doctor.Checkup{URL: address, Diagnoses: []doctor.Diagnosis{{Check: "page", Verdict: doctor.Problem, Finding: err.Error()}}}
+	}
+	c.proxies(&result)
+	c.failures(&result)
+	if services {
+		result.Diagnoses = append(result.Diagnoses, doctor.ReachServices(ctx, &http.Transport{DisableKeepAlives: true})...)
+	}
+	raw, err := json.MarshalIndent(result, "", "  ")
+	if err != nil {
+		return fmt.Errorf("encoding the result: %w", err)
+	}
+	if err := c.print(append(raw, '\n'), func(w io.Writer) error { return printCheckup(w, result) }); err != nil {
+		return err
+	}
+	if !result.Healthy {
+		return errUnhealthy
+	}
+	return nil
+}
+
+var verdictSigns = map[doctor.Verdict]string{doctor.OK: "✓", doctor.Warning: "!", doctor.Problem: "✗"}
+
+func printCheckup(w io.Writer, r doctor.Checkup) error {
+	fmt.Fprintf(w, "%s\n\n", r.URL)
+	warnings := 0
+	for _, d := range r.Diagnoses {
+		fmt.Fprintf(w, " %s %-12s %s\n", verdictSigns[d.Verdict], d.Check, printable(d.Finding))
+		if d.Cure != "" {
+			fmt.Fprintf(w, "   %-12s → %s\n", "", printable(d.Cure))
+		}
+		if d.Verdict == doctor.Warning {
+			warnings++
+		}
+	}
+	summary := "\nVisitors can subscribe here."
+	switch {
+	case !r.Healthy:
+		summary = "\nVisitors cannot subscribe here."
+	case warnings > 0:
+		summary = fmt.Sprintf("\nVisitors can subscribe here; %d thing(s) could be better.", warnings)
+	}
+	_, err := fmt.Fprintln(w, summary)
+	return err
+}
+
+// maxAnswer bounds what is read of an answer of the running Caddy.
+const maxAnswer = 16 << 20
+
+// proxies has the doctor look at the running Caddy, if there is one.
+func (c *command) proxies(report *doctor.Checkup) {
+	addr, err := caddycmd.DetermineAdminAPIAddress(c.address, nil, c.config, c.adapter)
+	if err != nil {
+		return
+	}
+	resp, err := caddycmd.AdminAPIRequest(addr, http.MethodGet, "/config/apps/http/servers", nil, nil)
+	if err != nil {
+		return // the doctor needs no Caddy
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	if err != nil {
+		return
+	}
+	for _, look := range []struct {
+		check       string
+		find        func([]byte) ([]string, error)
+		fault, cure string
+	}{
+		{"proxies", doctor.TrustingServers, doctor.ProxyFault, doctor.ProxyCure},
+		{"order", doctor.EncodingServers, doctor.OrderFault, doctor.OrderCure},
+	} {
+		found, err := look.find(text)
+		switch {
+		case err != nil:
+			report.Diagnoses = append(report.Diagnoses, doctor.Diagnosis{Check: look.check, Verdict: doctor.Warning, Finding: err.Error()})
+		case len(found) > 0:
+			report.Diagnoses = append(report.Diagnoses, doctor.Diagnosis{
+				Check: look.check, Verdict: doctor.Warning, Cure: look.cure,
+				Finding: fmt.Sprintf("server %s of the Caddy at %s %s", strings.Join(found, ", "), addr, look.fault),
+			})
+		}
+	}
+}
+
+// failures has the doctor ask the running Caddy, if there is one, why browsers of the
+// site's visitors could not be subscribed.
+func (c *command) failures(report *doctor.Checkup) {
+	addr, err := caddycmd.DetermineAdminAPIAddress(c.address, nil, c.config, c.adapter)
+	if err != nil || report.Site == "" {
+		return
+	}
+	resp, err := caddycmd.AdminAPIRequest(addr, http.MethodGet, "/webpush/sites/"+url.PathEscape(report.Site)+"/failures", nil, nil)
+	if err != nil {
+		return // the doctor needs no Caddy
+	}
+	defer resp.Body.Close()
+	var counts httpapi.FailureCounts
+	if err := json.NewDecoder(io.LimitReader(resp.Body, maxAnswer)).Decode(&counts); err == nil {
+		report.Diagnoses = append(report.Diagnoses, doctor.Failures(counts)...)
+	}
+}

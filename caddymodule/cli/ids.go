@@ -1,0 +1,91 @@
+package cli
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+)
+
+// candidate is something that an id on the command line may stand for.
+type candidate struct{ id, what string }
+
+// pick returns the one id that given is or stands for. Where there is none it returns
+// given: the server says so. kind is in the plural.
+func pick(kind, given string, all []candidate) (string, error) {
+	ids := make([]string, len(all))
+	for i, c := range all {
+		ids[i] = c.id
+	}
+	found := pushsvc.ShortID(given, ids)
+	switch len(found) {
+	case 0:
+		return given, nil
+	case 1:
+		return found[0], nil
+	}
+	var lines strings.Builder
+	for _, c := range all {
+		if slices.Contains(found, c.id) {
+			fmt.Fprintf(&lines, "\n  %s  %s", c.id, c.what)
+		}
+	}
+	return "", fmt.Errorf("%q stands for %d %s: write more of one of them%s", given, len(found), kind, &lines)
+}
+
+// messageID completes the id of a message.
+func (c *command) messageID(site, given string) (string, error) {
+	if given = strings.ToLower(given); profileIDPattern.MatchString(given) || len(given) < pushsvc.MinShortID {
+		return given, nil
+	}
+	var all []candidate
+	for cursor := ""; ; {
+		var list struct {
+			Messages []messageAnswer
+			Next     string
+		}
+		if _, err := c.call(http.MethodGet, sitePath(site, "/messages?limit=1000&cursor="+url.QueryEscape(cursor)), nil, nil, &list); err != nil {
+			return "", err
+		}
+		for _, m := range list.Messages {
+			all = append(all, candidate{m.ID, localTime(m.Created) + "  " + printable(m.Message.Title)})
+		}
+		if cursor = list.Next; cursor == "" {
+			return pick("messages", given, all)
+		}
+	}
+}
+
+// popupID completes the id of a pop-up, and names the one that was meant.
+func (c *command) popupID(site, given string) (string, error) {
+	var list struct{ Popups []popupAnswer }
+	if _, err := c.call(http.MethodGet, sitePath(site, "/popups"), nil, nil, &list); err != nil {
+		return "", err
+	}
+	var all []candidate
+	var ids []string
+	for _, p := range list.Popups {
+		all, ids = append(all, candidate{p.Popup.ID, printable(p.Popup.Name)}), append(ids, p.Popup.ID)
+	}
+	id, err := pick("pop-ups", given, all)
+	if near := pushsvc.Nearest(id, ids); err == nil && near != "" && !slices.Contains(ids, id) {
+		return "", fmt.Errorf("%s has no pop-up %q; did you mean %q?", site, given, near)
+	}
+	return id, err
+}
+
+// keyID completes the id of a key in the ring.
+func (c *command) keyID(given string) (string, error) {
+	var list struct{ Keys []pushsvc.Key }
+	if _, err := c.call(http.MethodGet, "/keys", nil, nil, &list); err != nil {
+		return "", err
+	}
+	var all []candidate
+	for _, k := range list.Keys {
+		all = append(all, candidate{k.ID, localTime(k.Created)})
+	}
+	return pick("keys", given, all)
+}

@@ -1,0 +1,177 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/webpush"
+)
+
+func (c *command) keys() *cobra.Command {
+	var count bool
+	list := func(*cobra.Command, []string) error { return c.listKeys(count) }
+	cmd := &cobra.Command{
+		Use:   "keys",
+		Short: "Lists the VAPID keys, imports a pair, or makes a new one",
+		Args:  cobra.NoArgs,
+		RunE:  list,
+	}
+	listCmd := &cobra.Command{Use: "list", Short: "Lists the VAPID keys, the current one first", Args: cobra.NoArgs, RunE: list}
+	for _, cmd := range []*cobra.Command{cmd, listCmd} {
+		cmd.Flags().BoolVar(&count, "count", false, "Count the subscribers of each key; reads them all")
+	}
+	cmd.AddCommand(listCmd, c.importKey(), c.rotateKey())
+	return cmd
+}
+
+func (c *command) listKeys(count bool) error {
+	var list struct {
+		Keys []struct {
+			pushsvc.Key
+			Subscriptions int64 `json:"subscriptions"`
+		}
+	}
+	path := "/keys"
+	if count {
+		path += "?count=true"
+	}
+	raw, err := c.call(http.MethodGet, path, nil, nil, &list)
+	if err != nil {
+		return err
+	}
+	return c.print(raw, func(w io.Writer) error {
+		t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+		subscribers := ""
+		if count {
+			subscribers = "SUBSCRIBERS\t"
+		}
+		fmt.Fprintf(t, "ID\tCREATED\tCURRENT\t%sPUBLIC KEY\n", subscribers)
+		for _, k := range list.Keys {
+			current := ""
+			if k.Current {
+				current = "yes"
+			}
+			if count {
+				subscribers = fmt.Sprintf("%d\t", k.Subscriptions)
+			}
+			fmt.Fprintf(t, "%s\t%s\t%s\t%s%s\n", k.ID, localTime(k.Created), current, subscribers, k.Public)
+		}
+		return t.Flush()
+	})
+}
+
+func (c *command) importKey() *cobra.Command {
+	var public, file string
+	var keep bool
+	cmd := &cobra.Command{
+		Use:   "import [--public <key>] [--private-file <file>]",
+		Short: "Imports a VAPID key pair and makes it the current one",
+		Long: `Imports a VAPID key pair and makes it the current one, unless --keep-current is
+given: new subscriptions of all sites are made with the current one, and browsers
+that have another change over with their next visit. Until then they are sent to
+with that.
+
+The private key is read from --private-file, or from standard input, so that it
+shows in no process list and no shell history. It may be base64url, base64 or hex,
+PEM or DER (SEC 1 or PKCS #8), a JWK, or JSON with publicKey and privateKey.
+--public makes sure that the pair is the expected one; without it the private key
+decides.`,
+		Example: `  caddy webpush keys import --public BNc… --private-file vapid.key
+  caddy webpush keys import --private-file vapid-keys.json
+  printf %s "$VAPID_PRIVATE_KEY" | caddy webpush keys import --public BNc…`,
+		Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			pair, err := readPair(public, file)
+			if err != nil {
+				return err
+			}
+			key, raw, err := c.postKey(pair, !keep)
+			if err != nil {
+				return err
+			}
+			return c.print(raw, func(w io.Writer) error { return c.printCurrent(w, key) })
+		},
+	}
+	cmd.Flags().StringVar(&public, "public", "", "The public key that the pair must have, such as 87 characters of base64url")
+	cmd.Flags().StringVar(&file, "private-file", "", "File with the private key, or with the pair")
+	cmd.Flags().BoolVar(&keep, "keep-current", false, "Put the pair into the ring only")
+	return cmd
+}
+
+// maxKeyFile is the most that is read of a file with a key.
+const maxKeyFile = 64 << 10
+
+// readPair reads the pair whose private half is in the file, or comes from
+// standard input where there is no file.
+func readPair(public, file string) (*webpush.KeyPair, error) {
+	in, name := os.Stdin, "standard input"
+	if file != "" {
+		f, err := os.Open(file)
+		if err != nil {
+			return nil, fmt.Errorf("opening the private key: %w", err)
+		}
+		defer f.Close()
+		in, name = f, file
+	} else if isTerminal(os.Stdin) {
+		fmt.Fprintln(os.Stderr, "Paste the private key and press Enter, then Ctrl-D:")
+	}
+	private, err := io.ReadAll(io.LimitReader(in, maxKeyFile))
+	if err != nil {
+		return nil, fmt.Errorf("reading the private key: %w", err)
+	}
+	pair, err := webpush.ReadKeyPair(public, private)
+	if err != nil {
+		return nil, fmt.Errorf("reading the VAPID key pair of %s: the %w", name, err)
+	}
+	return pair, nil
+}
+
+// postKey imports the pair.
+func (c *command) postKey(pair *webpush.KeyPair, current bool) (key pushsvc.Key, raw []byte, err error) {
+	private, err := pair.RevealPrivateKey()
+	if err != nil {
+		return key, nil, err
+	}
+	raw, err = c.call(http.MethodPost, "/keys", nil, map[string]any{
+		"public_key": pair.PublicKey(), "private_key": private, "current": current,
+	}, &key)
+	return key, raw, err
+}
+
+// printCurrent says what has become of a key, and what the ring is now.
+func (c *command) printCurrent(w io.Writer, key pushsvc.Key) error {
+	is := "is the current one now"
+	if !key.Current {
+		is = "is in the ring"
+	}
+	if _, err := fmt.Fprintf(w, "Key %s %s.\n", key.ID, is); err != nil {
+		return err
+	}
+	return c.listKeys(false)
+}
+
+func (c *command) rotateKey() *cobra.Command {
+	return &cobra.Command{
+		Use:   "rotate",
+		Short: "Makes a new VAPID key pair, the current one from then on",
+		Long: `Makes a new VAPID key pair and makes it the current one: new subscriptions are
+made with it. The earlier ones stay, and sign for the subscriptions made with
+them until the browsers have subscribed anew, each with its next visit.
+'caddy webpush keys --count' shows how many still go by which key.`,
+		Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			var key pushsvc.Key
+			raw, err := c.call(http.MethodPost, "/keys/rotate", nil, nil, &key)
+			if err != nil {
+				return err
+			}
+			return c.print(raw, func(w io.Writer) error { return c.printCurrent(w, key) })
+		},
+	}
+}

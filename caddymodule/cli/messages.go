@@ -1,0 +1,391 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/url"
+	"os"
+	"os/signal"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+)
+
+// messageAnswer is what the API says of a message.
+type messageAnswer struct {
+	ID           string          `json:"id"`
+	Site         string          `json:"site"`
+	State        pushsvc.State   `json:"state"`
+	Created      time.Time       `json:"created"`
+	SendAt       time.Time       `json:"send_at"`
+	Started      time.Time       `json:"started"`
+	Finished     time.Time       `json:"finished"`
+	NextTry      time.Time       `json:"next_try"`
+	Expires      time.Time       `json:"expires"`
+	Rate         float64         `json:"rate"`
+	Subscription string          `json:"subscription"`
+	Topics       []string        `json:"topics"`
+	Message      pushsvc.Content `json:"message"`
+	Audience     struct {
+		Total    int64            `json:"total"`
+		Services map[string]int64 `json:"services"`
+	} `json:"audience"`
+	Results  pushsvc.Progress `json:"results"`
+	Warnings []string         `json:"warnings"`
+}
+
+func (c *command) messages() *cobra.Command {
+	var site string
+	var limit int
+	list := func() error {
+		var list struct {
+			Messages []messageAnswer
+			Next     string
+		}
+		raw, err := c.call(http.MethodGet, sitePath(site, fmt.Sprintf("/messages?limit=%d", limit)), nil, nil, &list)
+		if err != nil {
+			return err
+		}
+		return c.print(raw, func(w io.Writer) error {
+			if err := printMessages(w, list.Messages, time.Now()); err != nil || list.Next == "" {
+				return err
+			}
+			_, err := fmt.Fprintln(w, "There are older ones: raise --limit.")
+			return err
+		})
+	}
+	show := func(given string) error {
+		id, err := c.messageID(site, given)
+		if err != nil {
+			return err
+		}
+		var m messageAnswer
+		raw, err := c.call(http.MethodGet, sitePath(site, "/messages/"+url.PathEscape(id)), nil, nil, &m)
+		if err != nil {
+			return err
+		}
+		return c.print(raw, func(w io.Writer) error { return printMessage(w, m, time.Now()) })
+	}
+	cmd := &cobra.Command{
+		Use:   "messages --site <site> [<id>]",
+		Short: "Shows what became of a site's messages, pauses and cancels them",
+		Example: `  caddy webpush messages --site shop.example.com
+  caddy webpush messages pause --site shop.example.com 019f8b7c-2f3e-7d41-9a55-0c1d2e3f4a5b`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			if len(args) == 1 {
+				return show(args[0])
+			}
+			return list()
+		},
+	}
+	cmd.PersistentFlags().StringVar(&site, "site", "", "Site of the messages (required)")
+	_ = cmd.MarkPersistentFlagRequired("site")
+	listCmd := &cobra.Command{
+		Use: "list --site <site>", Short: "Lists a site's messages: those to come, then from the latest to the oldest", Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error { return list() },
+	}
+	for _, cmd := range []*cobra.Command{cmd, listCmd} {
+		cmd.Flags().IntVar(&limit, "limit", 20, "How many to show, at most 1000")
+	}
+	cmd.AddCommand(listCmd, &cobra.Command{
+		Use: "show --site <site> <id>", Short: "Shows one message with all its results", Args: cobra.ExactArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error { return show(args[0]) },
+	})
+	for _, command := range []struct {
+		name pushsvc.Command
+		what string
+	}{
+		{pushsvc.CommandPause, "Pauses a message; what is under way is finished"},
+		{pushsvc.CommandResume, "Lets a paused or held message go on"},
+		{pushsvc.CommandCancel, "Ends a message for good; who has not had it will not get it"},
+	} {
+		var held bool
+		one := &cobra.Command{
+			Use: string(command.name) + " --site <site> <id>", Short: command.what, Args: cobra.MaximumNArgs(1),
+			RunE: func(_ *cobra.Command, args []string) error {
+				switch {
+				case held && len(args) > 0:
+					return errors.New("give the message's id, or --held, not both")
+				case held:
+					return c.controlHeld(site, command.name)
+				case len(args) == 0:
+					return errors.New("give the message's id, as 'messages list' shows it")
+				}
+				return c.control(site, args[0], command.name)
+			},
+		}
+		if command.name != pushsvc.CommandPause {
+			one.Use += " | --held"
+			one.Flags().BoolVar(&held, "held", false, "All messages of the site that are held since a restore")
+		}
+		cmd.AddCommand(one)
+	}
+	return cmd
+}
+
+// controlHeld gives the command to all messages that a restored store holds.
+func (c *command) controlHeld(site string, command pushsvc.Command) error {
+	var ids []string
+	for cursor := ""; ; {
+		var list struct {
+			Messages []messageAnswer
+			Next     string
+		}
+		if _, err := c.call(http.MethodGet, sitePath(site, "/messages?limit=1000&cursor="+url.QueryEscape(cursor)), nil, nil, &list); err != nil {
+			return err
+		}
+		for _, m := range list.Messages {
+			if m.State == pushsvc.StateHeld {
+				ids = append(ids, m.ID)
+			}
+		}
+		if cursor = list.Next; cursor == "" {
+			break
+		}
+	}
+	if len(ids) == 0 {
+		return errors.New("no message of the site is held")
+	}
+	for _, id := range ids {
+		if err := c.control(site, id, command); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// control gives a message a command and says what state it is in now.
+func (c *command) control(site, given string, command pushsvc.Command) error {
+	id, err := c.messageID(site, given)
+	if err != nil {
+		return err
+	}
+	var m messageAnswer
+	raw, err := c.call(http.MethodPost, sitePath(site, "/messages/"+url.PathEscape(id)+"/"+string(command)), nil, nil, &m)
+	if err != nil {
+		return err
+	}
+	return c.print(raw, func(w io.Writer) error {
+		_, err := fmt.Fprintf(w, "Message %s is %s: %s\n", m.ID, m.State, counts(m.Results))
+		return err
+	})
+}
+
+// waitFor polls the message until it is done, and shows how far it is. An
+// interrupt ends the waiting alone.
+func (c *command) waitFor(ctx context.Context, m *messageAnswer) ([]byte, error) {
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt)
+	defer stop()
+	show := newProgress()
+	poll := time.NewTicker(200 * time.Millisecond)
+	defer poll.Stop()
+	for {
+		raw, err := c.call(http.MethodGet, sitePath(m.Site, "/messages/"+m.ID), nil, nil, m)
+		if err != nil {
+			return nil, fmt.Errorf("%w\n%s", err, c.stillThere(m))
+		}
+		text := waitingLine(m, show.clock().Sub(show.started))
+		if m.State.Final() {
+			show.finish(text)
+			if m.State == pushsvc.StateCancelled {
+				return raw, errors.New("the message was cancelled: " + counts(m.Results))
+			}
+			return raw, nil
+		}
+		show.show(text)
+		select {
+		case <-ctx.Done():
+			show.finish(text)
+			return nil, errors.New("interrupted\n" + c.stillThere(m))
+		case <-poll.C:
+		}
+	}
+}
+
+// stillThere says what goes on without the one who waited.
+func (c *command) stillThere(m *messageAnswer) string {
+	return fmt.Sprintf("The message goes on.\n  See it:    %[1]s messages show --site %[2]s %[3]s\n  Cancel it: %[1]s messages cancel --site %[2]s %[3]s", c.self(), m.Site, m.ID)
+}
+
+func waitingLine(m *messageAnswer, elapsed time.Duration) string {
+	switch m.State {
+	case pushsvc.StateScheduled:
+		return "scheduled for " + localTime(m.SendAt)
+	case pushsvc.StatePaused, pushsvc.StateHeld, pushsvc.StateCancelling:
+		return string(m.State) + "  " + messageProgress(m.Results, 0)
+	}
+	text := messageProgress(m.Results, elapsed)
+	if !m.NextTry.IsZero() {
+		text += "  next try " + relative(m.NextTry, time.Now())
+	}
+	return text
+}
+
+// at is when a message ended, else when it began, else when it is to, else when it was
+// made.
+func (m *messageAnswer) at() time.Time {
+	for _, at := range []time.Time{m.Finished, m.Started, m.SendAt} {
+		if !at.IsZero() {
+			return at
+		}
+	}
+	return m.Created
+}
+
+// byTime orders messages: those to come, the latest first, then the others likewise.
+func byTime(a, b messageAnswer) int {
+	return cmp.Or(b.at().Compare(a.at()), b.Created.Compare(a.Created), strings.Compare(b.ID, a.ID))
+}
+
+func printMessages(w io.Writer, messages []messageAnswer, now time.Time) error {
+	if len(messages) == 0 {
+		_, err := fmt.Fprintln(w, "No messages yet.")
+		return err
+	}
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "ID\tSTATE\tWHEN\tAUDIENCE\tTO SEND\tACCEPTED\tGONE\tFAILED\tNOT SENT\tSHOWN\tCLICKED\tCLOSED\tTITLE")
+	for _, m := range slices.SortedFunc(slices.Values(messages), byTime) {
+		p := m.Results
+		toSend, notSent := reasonsBehind(p.Pending+p.Later, nil), reasonsBehind(p.Expired+p.Cancelled, p.Reasons)
+		if !m.State.Final() {
+			toSend, notSent = reasonsBehind(p.Pending+p.Later, p.Reasons), reasonsBehind(p.Expired+p.Cancelled, nil)
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s, %s\t%d\t%s\t%d\t%d\t%s\t%s\t%d\t%d\t%d\t%s\n",
+			m.ID, m.State, localTime(m.at()), relative(m.at(), now), p.Audience, toSend, p.Accepted, p.Gone,
+			reasonsBehind(p.FailedTotal(), p.Failed), notSent, p.Shown, p.Clicked, p.Closed, printable(m.Message.Title))
+	}
+	return t.Flush()
+}
+
+// printMessage is everything about one.
+func printMessage(w io.Writer, m messageAnswer, now time.Time) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	row := func(name string, value any) { fmt.Fprintf(t, "%s\t%v\n", name, value) }
+	row("id", m.ID)
+	row("site", m.Site)
+	row("title", printable(m.Message.Title))
+	row("state", m.State)
+	if m.State == pushsvc.StateHeld {
+		row("", "restored from a backup: 'resume' sends it to all who are pending, also to who got it since the backup")
+		if !m.Expires.After(time.Now()) {
+			row("", "its time to live is over: nobody gets it after 'resume'")
+		}
+	}
+	for _, at := range []struct {
+		name string
+		time time.Time
+	}{{"created", m.Created}, {"send at", m.SendAt}, {"started", m.Started}, {"finished", m.Finished}, {"next try", m.NextTry}, {"expires", m.Expires}} {
+		if !at.time.IsZero() {
+			row(at.name, localTime(at.time)+", "+relative(at.time, now))
+		}
+	}
+	if m.Rate > 0 {
+		row("rate", fmt.Sprintf("%g/s", m.Rate))
+	}
+	if m.Subscription != "" {
+		row("only to", m.Subscription)
+	}
+	if len(m.Topics) > 0 {
+		row("topics", strings.Join(m.Topics, ", "))
+	}
+	p := m.Results
+	row("audience", p.Audience)
+	for _, n := range []struct {
+		name string
+		n    int64
+	}{
+		{"pending", p.Pending},
+		{retried, p.Later},
+		{"accepted", p.Accepted},
+		{"gone", p.Gone},
+		{"left", p.Left},
+		{"expired", p.Expired},
+		{"cancelled", p.Cancelled},
+	} {
+		if n.name == retried && !m.State.Final() {
+			row("  "+n.name, reasonsBehind(n.n, p.Reasons))
+			continue
+		}
+		row("  "+n.name, n.n)
+	}
+	row("  failed", reasonsBehind(p.FailedTotal(), p.Failed))
+	if m.State.Final() && len(p.Reasons) > 0 {
+		row("not reached", reasonsBehind(total(p.Reasons), p.Reasons))
+	}
+	row("shown", p.Shown)
+	row("clicked", p.Clicked)
+	row("closed", p.Closed)
+	return t.Flush()
+}
+
+// retried names those who are in Later.
+const retried = "to be tried again"
+
+// counts is a message's results in one line.
+func counts(p pushsvc.Progress) string {
+	text := fmt.Sprintf("%d of %d accepted, %d still to be sent, %d cancelled", p.Accepted, p.Audience, p.Pending+p.Later, p.Cancelled)
+	if len(p.Reasons) > 0 {
+		text += "; not reached: " + inReasons(p.Reasons)
+	}
+	return text
+}
+
+// reasonsBehind is a number of recipients and why, as "3 (dns 2, tls 1)".
+func reasonsBehind(n int64, reasons map[string]int64) string {
+	if len(reasons) == 0 {
+		return fmt.Sprint(n)
+	}
+	return fmt.Sprintf("%d (%s)", n, inReasons(reasons))
+}
+
+// inReasons is the most frequent one first.
+func inReasons(reasons map[string]int64) string {
+	names := slices.SortedFunc(maps.Keys(reasons), func(a, b string) int {
+		return cmp.Or(cmp.Compare(reasons[b], reasons[a]), strings.Compare(a, b))
+	})
+	for i, name := range names {
+		names[i] = fmt.Sprintf("%s %d", name, reasons[name])
+	}
+	return strings.Join(names, ", ")
+}
+
+func total(reasons map[string]int64) (sum int64) {
+	for _, n := range reasons {
+		sum += n
+	}
+	return sum
+}
+
+// nobodyGotIt says why a message that has ended was accepted for nobody; planned is
+// whom it was for when it was made.
+func nobodyGotIt(m *messageAnswer, planned int64) error {
+	p := m.Results
+	why := make([]string, 0, 4)
+	add := func(is bool, text string) {
+		if is {
+			why = append(why, text)
+		}
+	}
+	add(planned == 0, fmt.Sprintf("%s has no subscriber", m.Site))
+	add(planned > 0 && p.Audience == 0 && len(m.Topics) > 0, fmt.Sprintf("none of its %s has chosen %s", plural(planned, "subscriber"), strings.Join(m.Topics, " or ")))
+	add(p.Gone > 0, fmt.Sprintf("%d gone", p.Gone))
+	add(p.Left > 0, fmt.Sprintf("%d left before their turn", p.Left))
+	add(p.FailedTotal() > 0, "failed: "+inReasons(p.Failed))
+	add(p.Expired > 0, fmt.Sprintf("%d expired before they could be reached", p.Expired))
+	add(len(p.Reasons) > 0, "not reached: "+inReasons(p.Reasons))
+	if len(why) == 0 {
+		return errors.New("nobody got it")
+	}
+	return errors.New("nobody got it: " + strings.Join(why, "; "))
+}

@@ -1,0 +1,431 @@
+package cli
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/httpapi"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/popup"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/service"
+)
+
+// popupAnswer is what the API says of a pop-up.
+type popupAnswer struct {
+	Site     string      `json:"site"`
+	Revision int64       `json:"revision"`
+	Created  time.Time   `json:"created"`
+	Updated  time.Time   `json:"updated"`
+	Popup    popup.Popup `json:"popup"`
+	Warnings []string    `json:"warnings"`
+}
+
+func (c *command) popups() *cobra.Command {
+	var site string
+	list := func(*cobra.Command, []string) error { return c.listPopups(site) }
+	cmd := &cobra.Command{
+		Use:   "popups --site <site>",
+		Short: "Lists the pop-ups of a site; puts, runs, pauses, previews and counts them",
+		Long: `Pop-ups are JSON files: 'put' checks one and stores it, 'run' shows it to visitors,
+'pause' no longer does. All of it takes effect at once, without a reload; pages
+that are loaded from then on have it within a minute.`,
+		Example: `  caddy webpush popups put --site shop.example.com sale.json
+  caddy webpush popups preview --site shop.example.com sale
+  caddy webpush popups run --site shop.example.com sale
+  caddy webpush popups stats --site shop.example.com sale`,
+		Args: cobra.NoArgs,
+		RunE: list,
+	}
+	cmd.PersistentFlags().StringVar(&site, "site", "", "Site of the pop-ups")
+	cmd.AddCommand(
+		&cobra.Command{Use: "list --site <site>", Short: "Lists the pop-ups", Args: cobra.NoArgs, RunE: list},
+		&cobra.Command{
+			Use: "show --site <site> <id>", Short: "Prints a pop-up as JSON, to be edited and put again", Args: cobra.ExactArgs(1),
+			RunE: func(_ *cobra.Command, args []string) error { return c.showPopup(site, args[0]) },
+		},
+		c.putPopups(&site),
+		c.popupState(&site, "run", "Shows a pop-up to visitors from now on", popup.Running),
+		c.popupState(&site, "pause", "Shows a pop-up to nobody from now on", popup.Paused),
+		&cobra.Command{
+			Use: "delete --site <site> <id>", Short: "Deletes a pop-up", Args: cobra.ExactArgs(1),
+			RunE: func(_ *cobra.Command, args []string) error {
+				id, err := c.popupID(site, args[0])
+				if err != nil {
+					return err
+				}
+				return c.removed(sitePath(site, "/popups/"+url.PathEscape(id)), id)
+			},
+		},
+		c.popupStats(&site), c.previewPopup(&site), c.popupSettings(&site), c.upload(&site), c.uploads(&site),
+	)
+	needSite(&site, "pop-ups", append(cmd.Commands(), cmd)...)
+	return cmd
+}
+
+func (c *command) listPopups(site string) error {
+	var list struct{ Popups []popupAnswer }
+	raw, err := c.call(http.MethodGet, sitePath(site, "/popups"), nil, nil, &list)
+	if err != nil {
+		return err
+	}
+	return c.print(raw, func(w io.Writer) error {
+		if len(list.Popups) == 0 {
+			c.warnUnconfigured(site)
+			_, err := fmt.Fprintln(w, "No pop-ups yet: 'caddy webpush popups put --site "+printable(site)+" <file>' stores one.")
+			return err
+		}
+		t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+		fmt.Fprintln(t, "ID\tSTATE\tKIND\tPRIORITY\tVARIANTS\tCHANGED\tNAME")
+		for _, p := range list.Popups {
+			fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%d\t%s\t%s\n", p.Popup.ID, shortState(p.Popup, time.Now()), p.Popup.Kind, p.Popup.Priority,
+				max(1, len(p.Popup.Variants)), localTime(p.Updated), printable(p.Popup.Name))
+		}
+		return t.Flush()
+	})
+}
+
+func (c *command) showPopup(site, given string) error {
+	id, err := c.popupID(site, given)
+	if err != nil {
+		return err
+	}
+	raw, err := c.call(http.MethodGet, sitePath(site, "/popups/"+url.PathEscape(id)), nil, nil, nil)
+	if err != nil {
+		return err
+	}
+	return c.print(raw, func(w io.Writer) error {
+		var out bytes.Buffer
+		if err := json.Indent(&out, raw, "", "  "); err != nil {
+			return fmt.Errorf("the server answered something that is not ours: %w", err)
+		}
+		_, err := out.WriteTo(w)
+		return err
+	})
+}
+
+func (c *command) putPopups(site *string) *cobra.Command {
+	var run bool
+	cmd := &cobra.Command{
+		Use:   "put --site <site> <file>…",
+		Short: "Stores pop-ups from JSON files; - is the standard input",
+		Long: `Checks pop-ups and stores them, each in place of the one that had its id. A file
+that has no "state" makes a draft, also of one that was running: with --run it
+runs from now on.`,
+		Example: `  caddy webpush popups put --site shop.example.com sale.json
+  caddy webpush popups put --site shop.example.com --run popups/*.json`,
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			for _, file := range args {
+				if err := c.putPopup(*site, file, run); err != nil {
+					return fmt.Errorf("%s: %w", file, err)
+				}
+			}
+			c.warnUnconfigured(*site)
+			return nil
+		},
+	}
+	cmd.Flags().BoolVar(&run, "run", false, "Show them to visitors at once")
+	return cmd
+}
+
+// warnUnconfigured tells where the running configuration lacks the site: pop-ups
+// may be stored before the site is there, but most often its name is misspelt.
+func (c *command) warnUnconfigured(site string) {
+	if _, err := c.call(http.MethodGet, sitePath(site, "/prompt"), nil, nil, nil); err != nil {
+		fmt.Fprintln(os.Stderr, "warning:", err)
+	}
+}
+
+func (c *command) putPopup(site, file string, run bool) error {
+	text, err := readPopup(file)
+	if err != nil {
+		return err
+	}
+	var named struct{ ID string }
+	if err := json.Unmarshal(text, &named); err != nil {
+		return errors.New(jsonFault(text, err))
+	}
+	if named.ID == "" {
+		return errors.New(`id is missing: it names the pop-up, such as "id": "spring-sale"`)
+	}
+	path := sitePath(site, "/popups/"+url.PathEscape(named.ID))
+	var p popupAnswer
+	raw, err := c.call(http.MethodPut, path, nil, json.RawMessage(text), &p)
+	for _, w := range p.Warnings {
+		fmt.Fprintln(os.Stderr, "warning:", w)
+	}
+	if err == nil && run {
+		raw, err = c.call(http.MethodPost, path+"/state", nil, map[string]any{"state": popup.Running}, &p)
+	}
+	if err != nil {
+		return err
+	}
+	return c.print(raw, func(w io.Writer) error {
+		_, err := fmt.Fprintf(w, "Pop-up %s of %s is stored and %s.\n", p.Popup.ID, p.Site, stateWords(p.Popup, time.Now()))
+		return err
+	})
+}
+
+// readPopup reads a file of at most four times what a pop-up may be.
+func readPopup(file string) ([]byte, error) {
+	in := io.Reader(os.Stdin)
+	if file != "-" {
+		f, err := os.Open(file)
+		if err != nil {
+			return nil, fmt.Errorf("opening the file: %w", err)
+		}
+		defer f.Close()
+		in = f
+	}
+	text, err := io.ReadAll(io.LimitReader(in, 4*popup.MaxSize+1))
+	if err != nil {
+		return nil, fmt.Errorf("reading the file: %w", err)
+	}
+	if len(text) > 4*popup.MaxSize {
+		return nil, errors.New("the file is larger than any pop-up may be")
+	}
+	return bytes.TrimPrefix(text, []byte("\xef\xbb\xbf")), nil // as some editors begin UTF-8
+}
+
+// jsonFault says where a file is no JSON.
+func jsonFault(text []byte, err error) string {
+	var syntax *json.SyntaxError
+	var typ *json.UnmarshalTypeError
+	offset := int64(-1)
+	switch {
+	case errors.As(err, &syntax):
+		offset = syntax.Offset
+	case errors.As(err, &typ):
+		return "is no JSON object with an id of letters and digits"
+	}
+	if offset < 0 || offset > int64(len(text)) {
+		return fmt.Sprintf("is no JSON: %v", err)
+	}
+	before := text[:offset]
+	line := bytes.Count(before, []byte("\n")) + 1
+	return fmt.Sprintf("is no JSON in line %d, column %d: %v", line, len(before)-bytes.LastIndexByte(before, '\n')-1, err)
+}
+
+func (c *command) popupState(site *string, name, short string, state popup.State) *cobra.Command {
+	return &cobra.Command{
+		Use: name + " --site <site> <id>", Short: short, Args: cobra.ExactArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			id, err := c.popupID(*site, args[0])
+			if err != nil {
+				return err
+			}
+			var p popupAnswer
+			raw, err := c.call(http.MethodPost, sitePath(*site, "/popups/"+url.PathEscape(id)+"/state"), nil, map[string]any{"state": state}, &p)
+			if err != nil {
+				return err
+			}
+			return c.print(raw, func(w io.Writer) error {
+				_, err := fmt.Fprintf(w, "Pop-up %s of %s is %s.\n", p.Popup.ID, p.Site, stateWords(p.Popup, time.Now()))
+				return err
+			})
+		},
+	}
+}
+
+func (c *command) popupStats(site *string) *cobra.Command {
+	var from, to string
+	var hours bool
+	cmd := &cobra.Command{
+		Use:   "stats --site <site> <id>",
+		Short: "Counts views, clicks and conversions of a pop-up, by variant",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			query := url.Values{}
+			for name, text := range map[string]string{"from": from, "to": to} {
+				at, err := parseAt(text, time.Now())
+				if err != nil {
+					return fmt.Errorf("--%s: %q is no time such as \"2026-12-01 09:00\"", name, text)
+				}
+				if at != "" {
+					query.Set(name, at)
+				}
+			}
+			id, err := c.popupID(*site, args[0])
+			if err != nil {
+				return err
+			}
+			var stats service.PopupStats
+			raw, err := c.call(http.MethodGet, sitePath(*site, "/popups/"+url.PathEscape(id)+"/stats?"+query.Encode()), nil, nil, &stats)
+			if err != nil {
+				return err
+			}
+			return c.print(raw, func(w io.Writer) error { return printPopupStats(w, stats, hours) })
+		},
+	}
+	cmd.Flags().StringVar(&from, "from", "", `Count from this time on, such as "2026-12-01 09:00"`)
+	cmd.Flags().StringVar(&to, "to", "", "Count what was before this time")
+	cmd.Flags().BoolVar(&hours, "hours", false, "Count hour by hour too")
+	return cmd
+}
+
+func (c *command) previewPopup(site *string) *cobra.Command {
+	var page, variant string
+	cmd := &cobra.Command{
+		Use:   "preview --site <site> <id>",
+		Short: "Prints an address that shows a pop-up to whoever opens it, drafts too, for an hour",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			id, err := c.popupID(*site, args[0])
+			if err != nil {
+				return err
+			}
+			var p service.Preview
+			in := struct {
+				Page    string `json:"page,omitempty"`
+				Variant string `json:"variant,omitempty"`
+			}{page, variant}
+			raw, err := c.call(http.MethodPost, sitePath(*site, "/popups/"+url.PathEscape(id)+"/preview"), nil, in, &p)
+			if err != nil {
+				return err
+			}
+			return c.print(raw, func(w io.Writer) error {
+				_, err := fmt.Fprintln(w, p.URL)
+				return err
+			})
+		},
+	}
+	cmd.Flags().StringVar(&page, "page", "", "Page to show it on: a path, or a URL; the start page where it is left out")
+	cmd.Flags().StringVar(&variant, "variant", "", "Variant to show; the first one where it is left out")
+	return cmd
+}
+
+func (c *command) popupSettings(site *string) *cobra.Command {
+	var perSession, perDay, holdout int
+	cmd := &cobra.Command{
+		Use:   "settings --site <site>",
+		Short: "Shows or changes what holds for all pop-ups of a site",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			var set popup.Settings
+			path := sitePath(*site, "/popup-settings")
+			raw, err := c.call(http.MethodGet, path, nil, nil, &set)
+			if err != nil {
+				return err
+			}
+			changed := false
+			for name, to := range map[string]struct {
+				from int
+				to   *int
+			}{"per-session": {perSession, &set.PerSession}, "per-day": {perDay, &set.PerDay}, "holdout": {holdout, &set.Holdout}} {
+				if cmd.Flags().Changed(name) {
+					*to.to, changed = to.from, true
+				}
+			}
+			if changed {
+				if raw, err = c.call(http.MethodPut, path, nil, set, &set); err != nil {
+					return err
+				}
+				c.warnUnconfigured(*site)
+			}
+			return c.print(raw, func(w io.Writer) error {
+				_, err := fmt.Fprintf(w, "Pop-ups in one session: %s; in one day: %s. %d%% of the visitors never see any.\n",
+					bound(set.PerSession), bound(set.PerDay), set.Holdout)
+				return err
+			})
+		},
+	}
+	cmd.Flags().IntVar(&perSession, "per-session", 0, "How many pop-ups a visitor sees in one session at most; 0 for no bound")
+	cmd.Flags().IntVar(&perDay, "per-day", 0, "How many in one day; 0 for no bound")
+	cmd.Flags().IntVar(&holdout, "holdout", 0, "Share of the visitors, in per cent, who never see any")
+	return cmd
+}
+
+// bound is a cap in words.
+func bound(n int) string {
+	if n == 0 {
+		return "no bound"
+	}
+	return fmt.Sprintf("%d at most", n)
+}
+
+// uploadAnswer is what the API says of an image.
+type uploadAnswer struct {
+	Name, Type, Path, Address string
+	Size                      int
+	Created                   time.Time
+}
+
+// address is where a site has it: by default where the server has no such site
+// yet.
+func (u uploadAnswer) address() string {
+	if u.Address == "" {
+		return httpapi.DefaultPrefix + "/" + u.Path
+	}
+	return u.Address
+}
+
+func (c *command) upload(site *string) *cobra.Command {
+	return &cobra.Command{
+		Use:   "upload --site <site> <file>",
+		Short: "Uploads an image (PNG, JPEG, GIF, WebP, AVIF; up to 1 MiB) and prints its address",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			f, err := os.Open(args[0])
+			if err != nil {
+				return fmt.Errorf("opening the image: %w", err)
+			}
+			defer f.Close()
+			data, err := io.ReadAll(io.LimitReader(f, popup.MaxUploadSize+1))
+			if err != nil {
+				return fmt.Errorf("reading the image: %w", err)
+			}
+			resp, err := c.open(http.MethodPost, sitePath(*site, "/uploads"), http.Header{"Content-Type": {"application/octet-stream"}}, bytes.NewReader(data))
+			if err != nil {
+				return fmt.Errorf("%s: %w", args[0], err)
+			}
+			var u uploadAnswer
+			raw, err := readAnswer(resp, &u)
+			if err != nil {
+				return err
+			}
+			c.warnUnconfigured(*site)
+			return c.print(raw, func(w io.Writer) error {
+				_, err := fmt.Fprintln(w, u.address())
+				return err
+			})
+		},
+	}
+}
+
+func (c *command) uploads(site *string) *cobra.Command {
+	var remove string
+	cmd := &cobra.Command{
+		Use:   "uploads --site <site>",
+		Short: "Lists the uploaded images, or removes one",
+		Args:  cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			if remove != "" {
+				return c.removed(sitePath(*site, "/uploads/"+url.PathEscape(remove)), remove)
+			}
+			var list struct{ Uploads []uploadAnswer }
+			raw, err := c.call(http.MethodGet, sitePath(*site, "/uploads"), nil, nil, &list)
+			if err != nil {
+				return err
+			}
+			return c.print(raw, func(w io.Writer) error {
+				t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+				fmt.Fprintln(t, "NAME\tTYPE\tBYTES\tUPLOADED\tADDRESS")
+				for _, u := range list.Uploads {
+					fmt.Fprintf(t, "%s\t%s\t%d\t%s\t%s\n", u.Name, u.Type, u.Size, localTime(u.Created), u.address())
+				}
+				return t.Flush()
+			})
+		},
+	}
+	cmd.Flags().StringVar(&remove, "remove", "", "Name of an image to remove")
+	return cmd
+}

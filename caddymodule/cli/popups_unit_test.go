@@ -1,0 +1,28 @@
+package cli
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/service"
+)
+
+// TestPrintPopupStats: what was clicked and what failed is on the terminal as well.
+func TestPrintPopupStats(t *testing.T) {
+	stats := service.PopupStats{Variants: []service.PopupResult{
+		{Variant: "a", Viewed: 10, Clicked: 4, Elements: map[string]int64{"close": 1, "pay\x1b[31m": 3}},
+		{Variant: "", Viewed: 2, Errors: 7},
+	}}
+	var out strings.Builder
+	if err := printPopupStats(&out, stats, false); err != nil {
+		t.Fatal(err)
+	}
+	want := "VARIANT  ELEMENT   CLICKED\na        pay·[31m  3\na        close     1\n– failed in visitors' browsers 7 times.\n"
+	if !strings.HasSuffix(out.String(), want) {
+		t.Errorf("%s\nwant the end\n%s", out.String(), want)
+	}
+	out.Reset()
+	if err := printPopupStats(&out, service.PopupStats{Variants: []service.PopupResult{{Variant: "a", Viewed: 1}}}, false); err != nil || strings.Count(out.String(), "\n") != 2 {
+		t.Errorf("%v, nothing was clicked:\n%s", err, out.String())
+	}
+}

@@ -1,0 +1,373 @@
+package cli
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/spf13/cobra"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/prompt"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/service"
+)
+
+func (c *command) prompt() *cobra.Command {
+	var site string
+	cmd := &cobra.Command{
+		Use:   "prompt [--site <site>]",
+		Short: "Shows the question that visitors are asked, and changes it without a reload",
+		Long: `Shows the question that a site's visitors are asked, and who says what of it: the
+Caddyfile, the API (which is what 'prompt set' uses), or the default. What the API
+says wins over the Caddyfile, setting by setting, and is kept in the store across
+restarts. Visitors see a change within a minute. Without --site it lists the sites.`,
+		Example: `  caddy webpush prompt --site shop.example.com
+  caddy webpush prompt set --site shop.example.com --kind bar --after "2 pages" --title "Offers, first"
+  caddy webpush prompt set --site shop.example.com --enabled=false
+  caddy webpush prompt reset --site shop.example.com`,
+		Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			if site == "" {
+				return c.listPrompts()
+			}
+			view, raw, err := c.getPrompt(site)
+			if err != nil {
+				return err
+			}
+			return c.print(raw, func(w io.Writer) error { return printPrompt(w, view) })
+		},
+	}
+	cmd.PersistentFlags().StringVar(&site, "site", "", "Site of the question")
+	cmd.AddCommand(c.setPrompt(&site), c.resetPrompt(&site))
+	needSite(&site, "question", cmd.Commands()...)
+	return cmd
+}
+
+func (c *command) listPrompts() error {
+	var list struct{ Prompts []service.PromptSummary }
+	raw, err := c.call(http.MethodGet, "/prompts", nil, nil, &list)
+	if err != nil {
+		return err
+	}
+	return c.print(raw, func(w io.Writer) error {
+		t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+		fmt.Fprintln(t, "SITE\tSET BY THE API\tSINCE")
+		for _, s := range list.Prompts {
+			set := strings.Join(s.Set, ", ")
+			if set == "" {
+				set = "–"
+			}
+			if !s.Configured {
+				set += " (of no use: the running configuration has no such site)"
+			}
+			fmt.Fprintf(t, "%s\t%s\t%s\n", s.Site, set, localTime(s.Updated))
+		}
+		return t.Flush()
+	})
+}
+
+func (c *command) getPrompt(site string) (view service.PromptView, raw []byte, err error) {
+	raw, err = c.call(http.MethodGet, sitePath(site, "/prompt"), nil, nil, &view)
+	return view, raw, err
+}
+
+// promptFlags are the options of the Caddyfile's prompt as flags.
+type promptFlags struct {
+	file, kind, title, body, accept, reject, color, textColor, consent string
+	topics, after, paths, notPaths, askAgain, unset                    []string
+	enabled                                                            bool
+	revision                                                           int64
+}
+
+func (c *command) setPrompt(site *string) *cobra.Command {
+	var f promptFlags
+	cmd := &cobra.Command{
+		Use:   "set --site <site> [<settings>]",
+		Short: "Changes settings of the question; the others stay",
+		Long: `Changes settings of the question that a site's visitors are asked. They are those
+of the Caddyfile's option prompt, and --enabled=false, after which nobody is asked
+but by a page's own call. Settings that are not named stay as they are; --unset
+gives some back to the Caddyfile.
+
+--file takes the place of all that has been set before. The file is JSON, as
+"override" in the output of 'prompt --json':
+
+  {"kind": "bar", "title": "Offers, first", "after": {"pages": 2}, "ask_again": ["3d", "7d"]}`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return c.runSetPrompt(cmd, *site, f) },
+	}
+	f.add(cmd)
+	return cmd
+}
+
+func (f *promptFlags) add(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.StringVar(&f.file, "file", "", `JSON file with all settings; "-" is standard input`)
+	flags.StringVar(&f.kind, "kind", "", "dialog, bar or bell")
+	flags.StringVar(&f.title, "title", "", "The heading; empty texts are the built-in ones")
+	flags.StringVar(&f.body, "body", "", "What the visitor gets by agreeing")
+	flags.StringVar(&f.accept, "accept", "", "The text of the button that agrees")
+	flags.StringVar(&f.reject, "reject", "", "The text of the button that refuses")
+	flags.StringVar(&f.color, "color", "", "The colour of the accept button, such as 0b6bcb")
+	flags.StringVar(&f.textColor, "text-color", "", "The colour of the text on it")
+	flags.StringArrayVar(&f.topics, "topics", nil, `What visitors can choose, such as news="Breaking news"; with "*" before the id it is checked at first; may be repeated`)
+	flags.StringArrayVar(&f.after, "after", nil, `When to ask: "2 pages", "30s", "scroll 50%", "click <selector>", "event <name>", "exit" or "manual"; may be repeated`)
+	flags.StringArrayVar(&f.paths, "paths", nil, "Where to ask, such as /news/*, or /* for everywhere; may be repeated")
+	flags.StringArrayVar(&f.notPaths, "not-paths", nil, "Where not to ask; may be repeated")
+	flags.StringArrayVar(&f.askAgain, "ask-again", nil, "How long a refusal is respected, such as 7d; may be repeated, for the second one and so on")
+	flags.StringVar(&f.consent, "consent", "", "A CSS selector of the site's consent banner")
+	flags.BoolVar(&f.enabled, "enabled", true, "Whether anybody is to be asked but by a page's own call")
+	flags.StringSliceVar(&f.unset, "unset", nil, "Settings to give back to the Caddyfile, such as title,after")
+	for _, name := range []string{"title", "body", "accept", "reject", "color", "text-color"} {
+		// It cannot fail: the flag has just been made.
+		_ = flags.SetAnnotation(name, mayBeEmpty, nil)
+	}
+	flags.Int64Var(&f.revision, "revision", -1, "Change nothing unless this is still the revision, as 'prompt' shows it")
+}
+
+func (c *command) runSetPrompt(cmd *cobra.Command, site string, f promptFlags) error {
+	view, _, err := c.getPrompt(site)
+	if err != nil {
+		return err
+	}
+	var body any
+	if f.file != "" {
+		if body, err = promptFile(f.file); err != nil {
+			return err
+		}
+		if n := cmd.LocalFlags(); slices.ContainsFunc(promptMembers(), func(m string) bool { return n.Changed(flagOfMember(m)) }) || len(f.unset) > 0 {
+			return errors.New("--file holds all settings; leave out the other flags")
+		}
+	} else if body, err = f.merge(view.Override, cmd.Flags().Changed); err != nil {
+		return err
+	}
+	if f.revision < 0 {
+		f.revision = int64(view.Revision)
+	}
+	header := http.Header{"If-Match": {strconv.Quote(strconv.FormatInt(f.revision, 10))}}
+	raw, err := c.call(http.MethodPut, sitePath(site, "/prompt"), header, body, &view)
+	if err != nil {
+		return err
+	}
+	warnLiteral(view.Override)
+	return c.print(raw, func(w io.Writer) error { return printPrompt(w, view) })
+}
+
+// warnLiteral tells of texts that visitors would read as they are.
+func warnLiteral(s prompt.Settings) {
+	for _, f := range []struct {
+		flag string
+		text *string
+	}{{"title", s.Title}, {"body", s.Body}, {"accept", s.Accept}, {"reject", s.Reject}} {
+		if f.text == nil {
+			continue
+		}
+		if found := pushsvc.FindTemplate(*f.text); found != "" {
+			fmt.Fprintf(os.Stderr, "warning: --%s has the template %q, and the question is not filled in: visitors read it as it is\n", f.flag, found)
+		}
+	}
+}
+
+// promptFile reads a file as it is: the server says what is wrong with it.
+func promptFile(name string) (json.RawMessage, error) {
+	read := func() ([]byte, error) { return os.ReadFile(name) }
+	if name == "-" {
+		read = func() ([]byte, error) { return io.ReadAll(os.Stdin) }
+	}
+	raw, err := read()
+	if err != nil {
+		return nil, fmt.Errorf("reading the settings: %w", err)
+	}
+	if raw = bytes.TrimSpace(raw); !json.Valid(raw) {
+		return nil, fmt.Errorf("%s is not JSON", name)
+	}
+	return raw, nil
+}
+
+// promptMembers are the settings by their JSON names.
+func promptMembers() []string { return prompt.Default(false).Said() }
+
+func flagOfMember(member string) string { return strings.ReplaceAll(member, "_", "-") }
+
+// merge lays the flags that were given over what is set already.
+func (f promptFlags) merge(set prompt.Settings, given func(flag string) bool) (map[string]any, error) {
+	raw, err := json.Marshal(set)
+	if err != nil {
+		return nil, fmt.Errorf("encoding the settings: %w", err)
+	}
+	members := map[string]any{}
+	if err := json.Unmarshal(raw, &members); err != nil {
+		return nil, fmt.Errorf("decoding the settings: %w", err)
+	}
+	after, err := f.parseAfter()
+	if err != nil {
+		return nil, err
+	}
+	flags := map[string]any{
+		"kind": f.kind, "title": f.title, "body": f.body, "accept": f.accept, "reject": f.reject, "consent": f.consent,
+		"color": withHash(f.color), "text_color": withHash(f.textColor), "enabled": f.enabled,
+		"paths": f.paths, "not_paths": f.notPaths, "ask_again": f.askAgain, "after": after,
+		"topics": f.parseTopics(),
+	}
+	changed := len(f.unset) > 0
+	for member, value := range flags {
+		if given(flagOfMember(member)) {
+			members[member], changed = value, true
+		}
+	}
+	for _, name := range f.unset {
+		member := strings.ReplaceAll(name, "-", "_")
+		if !slices.Contains(promptMembers(), member) {
+			return nil, fmt.Errorf("--unset: %q is no setting; known are: %s", name, strings.Join(promptMembers(), ", "))
+		}
+		delete(members, member)
+	}
+	if !changed {
+		return nil, errors.New(`nothing to set; name a setting, such as --kind bar, or see 'caddy webpush prompt set --help'`)
+	}
+	return members, nil
+}
+
+func (f promptFlags) parseAfter() (*prompt.After, error) {
+	var after prompt.After
+	for _, text := range f.after {
+		words := []string{strings.TrimSpace(text)}
+		if word, rest, more := strings.Cut(words[0], " "); more {
+			words = []string{word, strings.TrimSpace(rest)}
+		}
+		if err := after.Add(caddy.ParseDuration, words...); err != nil {
+			return nil, fmt.Errorf("--%w", err)
+		}
+	}
+	return &after, nil
+}
+
+// parseTopics reads id=Label, or *id=Label; the server checks them.
+func (f promptFlags) parseTopics() []prompt.Topic {
+	topics := []prompt.Topic{}
+	for _, text := range f.topics {
+		id, label, _ := strings.Cut(text, "=")
+		id, checked := strings.CutPrefix(id, "*")
+		topics = append(topics, prompt.Topic{ID: id, Label: label, Checked: checked})
+	}
+	return topics
+}
+
+// withHash takes colours as the Caddyfile does.
+func withHash(color string) string {
+	if color == "" || strings.HasPrefix(color, "#") {
+		return color
+	}
+	return "#" + color
+}
+
+func (c *command) resetPrompt(site *string) *cobra.Command {
+	return &cobra.Command{
+		Use:   "reset --site <site>",
+		Short: "Gives all settings of the question back to the Caddyfile",
+		Args:  cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			if _, err := c.call(http.MethodDelete, sitePath(*site, "/prompt"), nil, nil, nil); err != nil {
+				return err
+			}
+			return c.printValue(struct {
+				Reset string `json:"reset"`
+			}{*site}, func(w io.Writer) error {
+				if _, err := fmt.Fprintln(w, "The question is as the Caddyfile has it."); err != nil {
+					return err
+				}
+				// A site that the configuration does not name has no question to show.
+				if view, _, err := c.getPrompt(*site); err == nil {
+					return printPrompt(w, view)
+				}
+				return nil
+			})
+		},
+	}
+}
+
+func printPrompt(w io.Writer, v service.PromptView) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "SETTING\tVALUE\tFROM")
+	s := v.Settings
+	builtIn := func(text *string) string {
+		if text == nil || *text == "" {
+			return "(built-in)"
+		}
+		return printable(*text)
+	}
+	list := func(values []string) string {
+		if len(values) == 0 {
+			return "–"
+		}
+		return printable(strings.Join(values, ", "))
+	}
+	var again []string
+	for _, d := range s.AskAgain {
+		again = append(again, pushsvc.FormatDuration(d))
+	}
+	var topics []string
+	for _, topic := range s.Topics {
+		mark := ""
+		if topic.Checked {
+			mark = "*"
+		}
+		topics = append(topics, mark+topic.ID+"="+topic.Label)
+	}
+	for _, row := range []struct{ member, value string }{
+		{"enabled", fmt.Sprint(s.Enabled == nil || *s.Enabled)},
+		{"kind", builtIn(s.Kind)},
+		{"title", builtIn(s.Title)},
+		{"body", builtIn(s.Body)},
+		{"accept", builtIn(s.Accept)},
+		{"reject", builtIn(s.Reject)},
+		{"color", builtIn(s.Color)},
+		{"text_color", builtIn(s.TextColor)},
+		{"topics", list(topics)},
+		{"after", describeAfter(s.After)},
+		{"paths", list(s.Paths)},
+		{"not_paths", list(s.NotPaths)},
+		{"ask_again", list(again)},
+		{"consent", builtIn(s.Consent)},
+	} {
+		fmt.Fprintf(t, "%s\t%s\t%s\n", row.member, row.value, v.Sources[row.member])
+	}
+	if v.Revision > 0 {
+		fmt.Fprintf(t, "\nRevision %d, of %s\n", v.Revision, localTime(v.Updated))
+	}
+	return t.Flush()
+}
+
+// describeAfter is in the words of the Caddyfile.
+func describeAfter(a *prompt.After) string {
+	if a == nil {
+		return ""
+	}
+	var parts []string
+	add := func(given bool, text string) {
+		if given {
+			parts = append(parts, text)
+		}
+	}
+	add(a.Manual, "manual")
+	add(a.Pages > 0, plural(int64(a.Pages), "page"))
+	add(a.Delay > 0, pushsvc.FormatDuration(time.Duration(a.Delay)))
+	add(a.Scroll > 0, fmt.Sprintf("scroll %d%%", a.Scroll))
+	add(a.Click != "", "click "+printable(a.Click))
+	add(a.Event != "", "event "+printable(a.Event))
+	add(a.Exit, "exit")
+	if len(parts) == 0 {
+		return "at once"
+	}
+	return strings.Join(parts, ", ")
+}

@@ -1,0 +1,268 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/service"
+)
+
+// errNotConfirmed ends a command that would have removed something.
+var errNotConfirmed = errors.New("nothing was removed: give --yes to do it")
+
+// confirmation is what commands that remove much have.
+type confirmation struct{ dryRun, yes bool }
+
+func (f *confirmation) flags(cmd *cobra.Command) {
+	cmd.Flags().BoolVar(&f.dryRun, "dry-run", false, "Say what would be removed, and remove nothing")
+	cmd.Flags().BoolVar(&f.yes, "yes", false, "Remove it; without, the command says what it would remove and fails")
+}
+
+// trial is true where nothing is to be removed.
+func (f *confirmation) trial() bool { return f.dryRun || !f.yes }
+
+// end is the command's result after a trial or the removal.
+func (f *confirmation) end() error {
+	if f.dryRun || f.yes {
+		return nil
+	}
+	return errNotConfirmed
+}
+
+func (c *command) sites() *cobra.Command {
+	list := func(*cobra.Command, []string) error { return c.allSites() }
+	cmd := &cobra.Command{
+		Use:   "sites",
+		Short: "Lists all sites that visitors have been to; renames, merges and removes them",
+		Example: `  caddy webpush sites
+  caddy webpush sites rename old.example.com new.example.com --dry-run
+  caddy webpush sites merge www.example.com example.com --yes
+  caddy webpush sites remove old.example.com --dry-run
+  caddy webpush sites remove old.example.com --yes`,
+		Args: cobra.NoArgs,
+		RunE: list,
+	}
+	var confirm confirmation
+	var force bool
+	remove := &cobra.Command{
+		Use:   "remove <site>",
+		Short: "Removes all that is kept of a site",
+		Long: `Removes all that is kept of a site: subscribers, messages and what came of them,
+visitors, events, counts, the question's settings, pop-ups and images.
+
+A site that the configuration names, and one with messages that are not sent yet,
+is refused unless --force is given; its messages are cancelled then. The bytes stay
+in backups made before, and in the store's file until 'caddy webpush compact'.
+
+Of a former name of a site (see rename) the name alone is removed: whoever comes by it
+begins a site of its own.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error { return c.removeSite(args[0], confirm, force) },
+	}
+	confirm.flags(remove)
+	remove.Flags().BoolVar(&force, "force", false, "Remove it although it is in use")
+	cmd.AddCommand(remove, c.moveSite("rename", "Gives a site another name",
+		`Gives a site another name: subscribers, messages and what came of them, visitors,
+events, counts, the question's settings, pop-ups and images. Under the new name there
+must be nothing yet; 'merge' joins two sites.
+
+`+moveHelp), c.moveSite("merge", "Joins a site with another one",
+		`Brings all that is kept of a site to another one, such as www.example.com to
+example.com. Who is subscribed at both with the same browser is one subscriber, with
+what was seen last: nobody gets anything twice. Profiles with the same identity
+become one, counts are added. The other site's settings stay; a pop-up of a known id
+gets another id and is paused, unless it is the same.
+
+`+moveHelp), &cobra.Command{Use: "list", Short: "Lists all sites that visitors have been to", Args: cobra.NoArgs, RunE: list})
+	return cmd
+}
+
+// moveHelp is what rename and merge have in common.
+const moveHelp = `The old name stays known: what pages, workers and push services still send under
+it is taken for the new one. Change the Caddyfile too, before or after. Messages that
+have not begun come along; while one is being sent, the site is left alone. The server
+goes on meanwhile, and after a restart it goes on with the rest.`
+
+// moved is the API's answer to a rename or a merge.
+type moved struct{ service.SiteMoving }
+
+func (c *command) moveSite(verb, short, long string) *cobra.Command {
+	var confirm confirmation
+	cmd := &cobra.Command{
+		Use: verb + " <from> <into>", Short: short, Long: long, Args: cobra.ExactArgs(2),
+		RunE: func(_ *cobra.Command, args []string) error {
+			var out moved
+			body := map[string]any{"into": args[1], "dry_run": confirm.trial()}
+			raw, err := c.call(http.MethodPost, sitePath(args[0], "/"+verb), nil, body, &out)
+			if err != nil {
+				return err
+			}
+			err = c.print(raw, func(w io.Writer) error { return out.print(w) })
+			if err == nil && !confirm.dryRun && !confirm.yes {
+				err = errNotMoved
+			}
+			return err
+		},
+	}
+	cmd.Flags().BoolVar(&confirm.dryRun, "dry-run", false, "Say what would come over, and change nothing")
+	cmd.Flags().BoolVar(&confirm.yes, "yes", false, "Do it; without, the command says what would come over and fails")
+	return cmd
+}
+
+// errNotMoved ends a command that would have renamed something.
+var errNotMoved = errors.New("nothing was changed: give --yes to do it")
+
+func (m moved) print(w io.Writer) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	if m.DryRun {
+		fmt.Fprintf(t, "\t%s\t%s\n", m.From.Site, m.Into.Site)
+		for _, row := range []struct {
+			name       string
+			from, into int64
+		}{
+			{"Subscribers", m.From.Subscriptions, m.Into.Subscriptions},
+			{"Messages", m.From.Messages, m.Into.Messages},
+			{"  not sent yet", m.From.Unfinished, m.Into.Unfinished},
+			{"Profiles", m.From.Profiles, m.Into.Profiles},
+			{"Names of events", m.From.EventNames, m.Into.EventNames},
+			{"Pop-ups", m.From.Popups, m.Into.Popups},
+			{"Images", m.From.Uploads, m.Into.Uploads},
+			{"Settings", m.From.Settings, m.Into.Settings},
+		} {
+			fmt.Fprintf(t, "%s\t%d\t%d\n", row.name, row.from, row.into)
+		}
+	} else {
+		for _, row := range []struct {
+			name string
+			n    int64
+		}{
+			{"Subscribers", m.Moved.Subscriptions},
+			{"  that were at both", m.Moved.Joined},
+			{"Messages", m.Moved.Messages},
+			{"Profiles", m.Moved.Profiles},
+			{"  that became part of another", m.Moved.JoinedProfiles},
+			{"Pop-ups", m.Moved.Popups},
+			{"Images", m.Moved.Uploads},
+			{"Settings", m.Moved.Settings},
+		} {
+			fmt.Fprintf(t, "%s\t%d\n", row.name, row.n)
+		}
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	for _, id := range slices.Sorted(maps.Keys(m.Popups)) {
+		fmt.Fprintf(w, "Pop-up %q of %s is %q now, and paused: %s has another of that id.\n", id, m.From.Site, m.Popups[id], m.Into.Site)
+	}
+	last := fmt.Sprintf("All of %s is at %s now, which has %s. The old name leads there.", m.From.Site, m.Into.Site, plural(m.Into.Subscriptions, "subscriber"))
+	if m.DryRun {
+		last = fmt.Sprintf("This would come together at %s: %s, of whom %d are at both now.", m.Into.Site, plural(m.From.Subscriptions+m.Into.Subscriptions-m.Shared, "subscriber"), m.Shared)
+	}
+	if !m.DryRun && m.From.Configured && !m.Into.Configured {
+		last += fmt.Sprintf("\nThe configuration still names %[1]s: give its block the new name, or 'site %[2]s'. Until then visitors of %[1]s count for %[2]s all the same.", m.From.Site, m.Into.Site)
+	}
+	_, err := fmt.Fprintln(w, last)
+	return err
+}
+
+func (c *command) allSites() error {
+	var list struct{ Sites []service.SiteRow }
+	raw, err := c.call(http.MethodGet, "/sites?all=true", nil, nil, &list)
+	if err != nil {
+		return err
+	}
+	return c.print(raw, func(w io.Writer) error {
+		if len(list.Sites) == 0 {
+			_, err := fmt.Fprintln(w, "No visitor has been to any site yet.")
+			return err
+		}
+		t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+		fmt.Fprintln(t, "SITE\tSUBSCRIBERS\tMESSAGES\tPROFILES\tCONFIGURED")
+		for _, s := range list.Sites {
+			named := ""
+			switch {
+			case s.Configured:
+				named = "by name"
+			case s.Now != "":
+				named = "no: its visitors come to " + s.Now
+			}
+			if len(s.OtherNames) > 0 {
+				named = strings.TrimSpace(named + " (formerly " + strings.Join(s.OtherNames, ", ") + ")")
+			}
+			if s.Coming {
+				named += " (more is coming)"
+			}
+			fmt.Fprintf(t, "%s\t%d\t%d\t%d\t%s\n", s.Site, s.Subscriptions, s.Messages, s.Profiles, named)
+		}
+		if err := t.Flush(); err != nil {
+			return err
+		}
+		for _, s := range list.Sites {
+			if s.Now != "" && s.Subscriptions > 0 {
+				fmt.Fprintf(w, "What is sent to %s does not reach the subscribers of %s: '%s sites merge %s %s' joins them.\n", s.Now, s.Site, c.self(), s.Site, s.Now)
+			}
+		}
+		return nil
+	})
+}
+
+func (c *command) removeSite(site string, confirm confirmation, force bool) error {
+	var kept struct {
+		service.SiteContents
+		Removed bool
+	}
+	query := url.Values{"dry_run": {fmt.Sprint(confirm.trial())}, "force": {fmt.Sprint(force)}}
+	raw, err := c.call(http.MethodDelete, sitePath(site, "?"+query.Encode()), nil, nil, &kept)
+	if err != nil {
+		return err
+	}
+	err = c.print(raw, func(w io.Writer) error {
+		if kept.OtherNameOf != "" {
+			what := "would be removed"
+			if kept.Removed {
+				what = "is removed"
+			}
+			_, err := fmt.Fprintf(w, "%s is another name of %s. The name alone %s; all that is kept stays with %s.\n", kept.Site, kept.OtherNameOf, what, kept.OtherNameOf)
+			return err
+		}
+		t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+		fmt.Fprintf(t, "Site\t%s\n", kept.Site)
+		for _, row := range []struct {
+			name string
+			n    int64
+		}{
+			{"Subscribers", kept.Subscriptions},
+			{"Messages", kept.Messages},
+			{"  not sent yet", kept.Unfinished},
+			{"Profiles", kept.Profiles},
+			{"Names of events", kept.EventNames},
+			{"Pop-ups", kept.Popups},
+			{"Images", kept.Uploads},
+			{"Settings", kept.Settings},
+		} {
+			fmt.Fprintf(t, "%s\t%d\n", row.name, row.n)
+		}
+		if err := t.Flush(); err != nil {
+			return err
+		}
+		last := "Removed. Backups made before have it still; 'caddy webpush compact' takes the last bytes out of the store's file."
+		if !kept.Removed {
+			last = "This would be removed."
+			if !force && (kept.Configured || kept.Unfinished > 0) {
+				last = (&service.SiteInUseError{Contents: kept.SiteContents}).Error() + "."
+			}
+		}
+		_, err := fmt.Fprintln(w, last)
+		return err
+	})
+	return errors.Join(err, confirm.end())
+}

@@ -1,0 +1,472 @@
+package cli
+
+import (
+	"bufio"
+	"bytes"
+	"compress/gzip"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/service"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/webpush"
+)
+
+// exportFlags says how to write a file of subscribers.
+type exportFlags struct {
+	format string
+	gzip   bool
+	force  bool
+}
+
+func (c *command) export(site *string) *cobra.Command {
+	var f exportFlags
+	cmd := &cobra.Command{
+		Use:   "export --site <site> [<file>]",
+		Short: "Writes all subscribers of a site, with their keys, to a file",
+		Long: `Writes all subscribers of a site to a file, or to standard output where none or
+"-" is named: one JSON object a line, each a browser's PushSubscription with a
+few members more, or a table (CSV). Most web push software can read one of them,
+and import reads both. A name that ends in .csv or .gz says so too.
+
+The file holds secrets: with it and the VAPID keys anybody can send to your
+subscribers. It is readable by its owner only.`,
+		Example: `  caddy webpush subscribers export --site shop.example.com subscribers.ndjson
+  caddy webpush subscribers export --site shop.example.com subscribers.csv.gz`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			name := append(args, "-")[0]
+			if err := f.complete(name); err != nil {
+				return err
+			}
+			if name == "-" {
+				_, err := c.downloadSubscribers(*site, f, os.Stdout, 0)
+				return err
+			}
+			return c.exportFile(*site, name, f)
+		},
+	}
+	cmd.Flags().StringVar(&f.format, "format", "", "ndjson or csv (default: by the file's name, else ndjson)")
+	cmd.Flags().BoolVar(&f.gzip, "gzip", false, "Pack the file with gzip")
+	cmd.Flags().BoolVarP(&f.force, "force", "f", false, "Replace the file if it is there already")
+	return cmd
+}
+
+// exportAccept are the media types of the formats.
+var exportAccept = map[string]string{service.ExportNDJSON: "application/x-ndjson", service.ExportCSV: "text/csv"}
+
+// complete reads what the file's name says.
+func (f *exportFlags) complete(name string) error {
+	name, packed := strings.CutSuffix(strings.ToLower(name), ".gz")
+	f.gzip = f.gzip || packed
+	if f.format == "" {
+		f.format = service.ExportNDJSON
+		if strings.HasSuffix(name, ".csv") {
+			f.format = service.ExportCSV
+		}
+	}
+	if exportAccept[f.format] == "" {
+		return fmt.Errorf("--format %q is not known; known are ndjson and csv", f.format)
+	}
+	return nil
+}
+
+// downloadSubscribers writes the export to w. rows is how many are expected, 0
+// where that is not known.
+func (c *command) downloadSubscribers(site string, f exportFlags, w io.Writer, rows int64) (received, error) {
+	header := http.Header{"Accept": {exportAccept[f.format]}}
+	headings := int64(0)
+	if f.format == service.ExportCSV {
+		headings = 1
+	}
+	out, done := w, func() error { return nil }
+	if f.gzip {
+		z := gzip.NewWriter(w)
+		out, done = z, z.Close
+	}
+	if rows > 0 {
+		rows += headings
+	}
+	got, err := c.download(sitePath(site, "/subscriptions"), header, out, rows)
+	if err != nil {
+		return got, err
+	}
+	got.lines -= headings
+	if err := done(); err != nil {
+		return got, fmt.Errorf("packing the subscribers: %w", err)
+	}
+	return got, nil
+}
+
+func (c *command) exportFile(site, file string, f exportFlags) error {
+	var sum pushsvc.SiteSummary
+	if _, err := c.call(http.MethodGet, sitePath(site, ""), nil, nil, &sum); err != nil {
+		return err
+	}
+	var got received
+	err := writeFile(file, f.force, func(w io.Writer, _ string) (err error) {
+		got, err = c.downloadSubscribers(site, f, w, sum.Subscriptions)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return c.printValue(struct {
+		File        string `json:"file"`
+		Subscribers int64  `json:"subscribers"`
+		Bytes       int64  `json:"bytes"`
+	}{file, got.lines, got.bytes}, func(w io.Writer) error {
+		_, err := fmt.Fprintf(w, "%s of %s, %s, are in %s. Keep it safe: it holds their keys.\n", plural(got.lines, "subscriber"), site, megabytes(got.bytes), file)
+		return err
+	})
+}
+
+// received is what came from the server.
+type received struct{ bytes, lines int64 }
+
+// download copies an answer to w and shows how far it is: in lines, where it
+// is known how many are to come.
+func (c *command) download(path string, header http.Header, w io.Writer, lines int64) (got received, err error) {
+	resp, err := c.open(http.MethodGet, path, header, nil)
+	if err != nil {
+		return got, err
+	}
+	defer resp.Body.Close()
+	show := newProgress()
+	defer show.abandon()
+	text := func() string {
+		elapsed := show.clock().Sub(show.started)
+		if lines > 0 {
+			return bar(got.lines, lines) + fmt.Sprintf("  %d/%d", got.lines, lines) + speed(got.lines, lines, elapsed)
+		}
+		return megabytes(got.bytes)
+	}
+	buf := make([]byte, 64<<10)
+	for {
+		n, err := resp.Body.Read(buf)
+		got.bytes += int64(n)
+		got.lines += int64(bytes.Count(buf[:n], []byte("\n")))
+		if _, err := w.Write(buf[:n]); err != nil {
+			return got, fmt.Errorf("writing: %w", err)
+		}
+		switch {
+		case errors.Is(err, io.EOF):
+			if show.terminal || show.text != "" {
+				show.finish(text())
+			}
+			return got, nil
+		case err != nil:
+			return got, fmt.Errorf("the server broke off; its log says why: %w", err)
+		}
+		show.show(text())
+	}
+}
+
+// importFlags says how to read a file of subscribers.
+type importFlags struct {
+	format, key            string
+	vapidPublic, vapidFile string
+	makeCurrent, dryRun    bool
+
+	pair *webpush.KeyPair // of vapidFile
+}
+
+func (c *command) importSubscribers(site *string) *cobra.Command {
+	var f importFlags
+	cmd := &cobra.Command{
+		Use:   "import --site <site> <file>",
+		Short: "Reads subscribers from a file: our own export, or other push software's",
+		Long: `Reads subscribers from a file, or from standard input where "-" is named. It may
+be our own export; PushSubscriptions as JSON, one a line or in a list; a table
+(CSV) with the columns endpoint, p256dh and auth; OneSignal's export; or records
+of Firebase's client with the subscription in them. Files packed with gzip are
+unpacked.
+
+A subscription can only be sent to with the VAPID key pair that it was made
+with. Where the file does not name it, give --key; where it is not in the key
+ring yet, give --vapid-private-file: the pair is put into the ring once the beginning of the file has been found to be good. It does not become
+the current one, which all sites' new subscriptions are made with, unless
+--make-current says so.
+
+Each row is checked as a browser's subscription is. One that can't be used is
+told with its line and row, and costs nothing else; importing a file again is
+harmless. The exit status is 1 where no row could be used.`,
+		Example: `  caddy webpush subscribers import --site shop.example.com subscribers.ndjson
+  caddy webpush subscribers import --site shop.example.com players.csv.gz --vapid-public BNc… --vapid-private-file onesignal.key
+  caddy webpush subscribers import --site shop.example.com list.json --key current --dry-run`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error { return c.runImport(*site, args[0], f) },
+	}
+	fl := cmd.Flags()
+	fl.StringVar(&f.format, "format", "auto", "auto, web-push, onesignal, firebase or csv")
+	fl.StringVar(&f.key, "key", "", `VAPID key of rows that name none: an id of 'caddy webpush keys', a public key, or "current"`)
+	fl.StringVar(&f.vapidPublic, "vapid-public", "", "Public half of a VAPID key pair; rows that name none are made with it")
+	fl.StringVar(&f.vapidFile, "vapid-private-file", "", "File with the VAPID key pair, or its private key, to import first")
+	fl.BoolVar(&f.makeCurrent, "make-current", false, "Make that pair the current key of all sites")
+	fl.BoolVar(&f.dryRun, "dry-run", false, "Check the file, but store nothing")
+	return cmd
+}
+
+// check finds flags that do not go together.
+func (f *importFlags) check() error {
+	switch {
+	case f.vapidPublic+f.vapidFile != "" && f.key != "":
+		return errors.New("--key and the options of a VAPID key pair both say which key the rows belong to: give one of them")
+	case f.vapidPublic+f.vapidFile == "" && f.makeCurrent:
+		return errors.New("--vapid-private-file is missing: it names the file with the pair to make the current one")
+	case f.vapidPublic != "" && f.vapidFile == "" && !f.dryRun:
+		return errors.New("--vapid-private-file is missing: it names a file with the private half of --vapid-public")
+	}
+	return nil
+}
+
+func (c *command) runImport(site, file string, f importFlags) error {
+	if err := f.check(); err != nil {
+		return err
+	}
+	if f.vapidFile != "" {
+		var err error
+		if f.pair, err = readPair(f.vapidPublic, f.vapidFile); err != nil {
+			return err
+		}
+		f.vapidPublic = f.pair.PublicKey()
+	}
+	if f.key != "" && f.key != "current" {
+		var err error
+		if f.key, err = c.keyID(f.key); err != nil {
+			return err
+		}
+	}
+	in, err := openImport(file)
+	if err != nil {
+		return err
+	}
+	defer in.close()
+	defer in.show.abandon()
+	if f.vapidPublic != "" {
+		if err := c.bringKey(site, in, &f); err != nil {
+			return err
+		}
+	}
+	result, raw, err := c.postSubscribers(site, in, f)
+	switch {
+	case in.err != nil:
+		return in.broken(f.dryRun)
+	case err != nil:
+		return err
+	}
+	in.finish()
+	if err := c.print(raw, func(w io.Writer) error { return printImported(w, site, result) }); err != nil {
+		return err
+	}
+	switch {
+	case result.Rows == 0:
+		return errors.New("the file has no rows")
+	case result.Added+result.Known == 0:
+		return errors.New("no row of the file could be used")
+	}
+	c.warnUnconfigured(site)
+	return nil
+}
+
+// bringKey puts the pair into the ring, or in a dry run only uses its public
+// half. The ring stays as it is where the file's beginning is of no use.
+func (c *command) bringKey(site string, in *importFile, f *importFlags) error {
+	f.key = strings.TrimSpace(f.vapidPublic)
+	if f.dryRun {
+		return nil
+	}
+	head, err := in.peek()
+	if err != nil {
+		return in.broken(true)
+	}
+	trial := *f
+	trial.dryRun = true
+	tried, _, err := c.postSubscribers(site, bytes.NewReader(head), trial)
+	if err != nil {
+		return fmt.Errorf("%w; the key ring is as it was", err)
+	}
+	if tried.Added+tried.Skipped == 0 {
+		if err := printImported(os.Stderr, site, tried); err != nil {
+			return err
+		}
+		return errors.New("no row of the file's beginning could be used, so the key ring is as it was")
+	}
+	key, _, err := c.postKey(f.pair, f.makeCurrent)
+	if err != nil {
+		return err
+	}
+	f.key = key.ID
+	is := "is in the ring"
+	if key.Current {
+		is = "is the current one"
+	}
+	fmt.Fprintf(os.Stderr, "Key %s %s.\n", key.ID, is)
+	return nil
+}
+
+// postSubscribers sends what in gives and says what became of it.
+func (c *command) postSubscribers(site string, in io.Reader, f importFlags) (result service.Imported, raw []byte, err error) {
+	query := url.Values{"format": {f.format}, "dry_run": {strconv.FormatBool(f.dryRun)}}
+	if f.key != "" {
+		query.Set("key", f.key)
+	}
+	header := http.Header{"Content-Type": {"application/octet-stream"}}
+	resp, err := c.open(http.MethodPost, sitePath(site, "/subscriptions?"+query.Encode()), header, in)
+	if err != nil {
+		return result, nil, err
+	}
+	raw, err = readAnswer(resp, &result)
+	return result, raw, err
+}
+
+// importFile is a file on its way to the server. It shows how far it is.
+type importFile struct {
+	file   *os.File
+	in     io.Reader // unpacked
+	show   *progress
+	size   int64 // 0 where unknown
+	packed int64 // bytes read of the file
+	rows   int64
+	err    error // what broke the reading
+}
+
+func openImport(name string) (*importFile, error) {
+	i := &importFile{file: os.Stdin, show: newProgress()}
+	if name != "-" {
+		file, err := os.Open(name)
+		if err != nil {
+			return nil, fmt.Errorf("opening the subscribers: %w", err)
+		}
+		i.file = file
+		if info, err := file.Stat(); err == nil && info.IsDir() {
+			i.close()
+			return nil, fmt.Errorf("%s is a folder: name a file in it", name)
+		}
+		if info, err := file.Stat(); err == nil && info.Mode().IsRegular() {
+			i.size = info.Size()
+		}
+	}
+	buffered := bufio.NewReaderSize(readerFunc(i.readPacked), 64<<10)
+	i.in = buffered
+	if head, _ := buffered.Peek(2); bytes.Equal(head, []byte("\x1f\x8b")) {
+		unpacked, err := gzip.NewReader(buffered)
+		if err != nil {
+			i.close()
+			return nil, fmt.Errorf("unpacking the subscribers: %w", err)
+		}
+		i.in = unpacked
+	}
+	return i, nil
+}
+
+type readerFunc func(p []byte) (int, error)
+
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
+
+func (i *importFile) readPacked(p []byte) (int, error) {
+	n, err := i.file.Read(p)
+	i.packed += int64(n)
+	return n, err
+}
+
+// Read implements io.Reader: it is as fast as the server takes it.
+func (i *importFile) Read(p []byte) (int, error) {
+	n, err := i.in.Read(p)
+	i.rows += int64(bytes.Count(p[:n], []byte("\n")))
+	i.show.show(i.text())
+	if err != nil && !errors.Is(err, io.EOF) {
+		i.err = err
+	}
+	return n, err
+}
+
+// sampleSize is how much of a file is tried before the key ring is changed.
+const sampleSize = 256 << 10
+
+// peek gives the beginning of the file, which is read again after that.
+func (i *importFile) peek() ([]byte, error) {
+	buffered := bufio.NewReaderSize(i.in, sampleSize)
+	i.in = buffered
+	head, err := buffered.Peek(sampleSize)
+	if err != nil && !errors.Is(err, io.EOF) {
+		i.err = err
+		return nil, err
+	}
+	return head, nil
+}
+
+// broken says that the file could not be read to its end, and what is there
+// of it.
+func (i *importFile) broken(nothingStored bool) error {
+	if nothingStored {
+		return fmt.Errorf("reading the subscribers: %w; nothing was stored", i.err)
+	}
+	return fmt.Errorf("reading the subscribers: %w; some of the %d rows before that are stored. Mend the file and import it whole: what is known already is passed over", i.err, i.rows)
+}
+
+func (i *importFile) text() string {
+	return transferProgress(i.packed, i.size, i.rows, i.show.clock().Sub(i.show.started))
+}
+
+func (i *importFile) finish() {
+	if i.show.terminal || i.show.text != "" {
+		i.show.finish(i.text())
+	}
+}
+
+func (i *importFile) close() { _ = i.file.Close() }
+
+func printImported(w io.Writer, site string, r service.Imported) error {
+	added, note := "added", "to "+site
+	if r.DryRun {
+		added, note = "usable", "new or known"
+		fmt.Fprintln(w, "Nothing was stored.")
+	}
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(t, "rows\t%d\t(%s)\n", r.Rows, r.Format)
+	for _, line := range []struct {
+		name string
+		n    int64
+		note string
+	}{
+		{added, r.Added, note},
+		{"known", r.Known, "were there before"},
+		{"conflicting", r.Conflicting, "known with other keys, left as they were"},
+		{"skipped", r.Skipped, "unsubscribed, or no web push"},
+		{"refused", r.Refused, "can't be sent to"},
+	} {
+		note := ""
+		if line.n > 0 {
+			note = line.note
+		}
+		fmt.Fprintf(t, "  %s\t%d\t%s\n", line.name, line.n, note)
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	for _, fault := range r.Faults {
+		field := fault.Field
+		if field != "" {
+			field += " "
+		}
+		text := printable(field + fault.Reason)
+		if fault.Field == "applicationServerKey" && strings.HasPrefix(fault.Reason, "is missing") {
+			text = "names no VAPID key: say with --key, or --vapid-public, which one the subscriptions were made with"
+		}
+		fmt.Fprintf(w, "line %d, row %d: %s\n", fault.Line, fault.Row, text)
+	}
+	if more := r.Refused - int64(len(r.Faults)); more > 0 {
+		fmt.Fprintf(w, "and %d more\n", more)
+	}
+	return nil
+}

@@ -1,0 +1,151 @@
+package doctor
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/caddy-webpush/caddy-webpush/caddymodule/vendors"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/httpapi"
+)
+
+// vendorMarks are words by which a provider's code is known, besides its name.
+var vendorMarks = map[string][]string{
+	"airship":   {"urbanairship", "asnapieu.com", "aswpsdkus.com"},
+	"clevertap": {"wizrocket", "d2r1yp2w7bby2u.cloudfront.net"},
+	"firebase":  {"firebase-messaging", "firebase/messaging", "firebasejs"},
+	"insider":   {"useinsider", "api.useinsider.com"},
+	"webpushr":  {"webpushr.com", "webpushr-sw"}, // the name alone begins others
+}
+
+// genericWorkers are providers' paths that many other workers have as well.
+var genericWorkers = []string{"/service-worker.js", "/serviceworker.js", "/push-worker.js", "/sw.js"}
+
+// vendorIn is the provider whose code a text is of, or loads; "" for none that is known.
+func vendorIn(text string) string {
+	text = strings.ToLower(text)
+	for _, v := range vendors.Known {
+		marks := vendorMarks[v.Name]
+		if !slices.Contains([]string{"insider", "firebase", "webpushr"}, v.Name) { // whose names are in other words
+			marks = append([]string{v.Name}, marks...)
+		}
+		if slices.ContainsFunc(marks, func(mark string) bool { return strings.Contains(text, mark) }) {
+			return v.Name
+		}
+	}
+	return ""
+}
+
+// registration finds where a page registers a worker.
+var registration = regexp.MustCompile("serviceWorker\\s*\\.\\s*register\\(\\s*[\"'`]([^\"'`]+)[\"'`]")
+
+// pushListener finds a worker that takes pushes.
+var pushListener = regexp.MustCompile("addEventListener\\(\\s*[\"'`]push[\"'`]|\\bonpush\\s*=")
+
+// vendors: no other provider's worker stands beside ours without a word about it.
+func (d *doctor) vendors(ctx context.Context) {
+	if d.config.DualRun {
+		d.say("vendors", OK, "", "another provider may stay, by the option dual_run")
+		return
+	}
+	found := map[string]bool{}
+	for _, path := range d.workerPaths() {
+		d.otherWorker(ctx, path, found)
+	}
+	for _, src := range d.tags.scripts {
+		if v := vendorIn(src); v != "" && !found[v] && !d.moved(v) {
+			found[v] = true
+			d.say("vendors", Warning, migrateCure(v), "the page loads a script of %s: %s", v, src)
+		}
+	}
+	if len(found) == 0 {
+		d.say("vendors", OK, "", "no other push provider's worker is found")
+	}
+}
+
+func migrateCure(from string) string {
+	return fmt.Sprintf("write migrate_from %s, which makes its subscribers yours, and take its script out of the pages; or dual_run to leave it beside ours", from)
+}
+
+// moved reports whether the site says that it comes from a provider.
+func (d *doctor) moved(v string) bool {
+	return slices.Contains(d.config.Migrate, v) || d.config.Compat == v
+}
+
+// workerPaths are where other workers may be: those that the page registers, the
+// providers' own and ours.
+func (d *doctor) workerPaths() (paths []string) {
+	for _, m := range registration.FindAllStringSubmatch(string(d.body), -1) {
+		if u, err := url.Parse(d.resolve(m[1])); err == nil && u.Host == d.page.Request.URL.Host {
+			paths = append(paths, u.Path)
+		}
+	}
+	paths = append(paths, d.config.Worker)
+	for _, v := range vendors.Known {
+		for _, worker := range v.Workers {
+			name, any := strings.CutPrefix(worker, vendors.AnyFolder)
+			if !any {
+				paths = append(paths, worker)
+				continue
+			}
+			for _, folder := range workerFolders {
+				paths = append(paths, folder+name)
+			}
+		}
+	}
+	slices.Sort(paths)
+	return slices.DeleteFunc(slices.Compact(paths), func(p string) bool {
+		return vendors.IsWorker(d.config.VendorWorkers, p) || strings.HasPrefix(p, d.config.Prefix+"/")
+	})
+}
+
+// workerFolders are where a worker that may be in any folder mostly is.
+var workerFolders = []string{"/", "/push/onesignal/", "/wp-content/plugins/onesignal-free-web-push-notifications/sdk_files/"}
+
+// otherWorker looks at a path where there may be a worker of somebody else's.
+func (d *doctor) otherWorker(ctx context.Context, path string, found map[string]bool) {
+	resp, text, err := d.get(ctx, d.origin(path), map[string]string{"Sec-Fetch-Dest": "script", "Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Site": "same-origin", "Accept": "*/*"})
+	if err != nil || resp.StatusCode != http.StatusOK || !httpapi.IsJavaScript(resp.Header) {
+		return
+	}
+	theirs, _, ours := strings.Cut(string(text), `{"version":"`+d.config.Version)
+	if i := strings.LastIndex(theirs, "\n;(()=>{"); ours && i >= 0 {
+		theirs = theirs[:i]
+	}
+	if ours && path != d.config.Worker {
+		return // migrate_from has been there
+	}
+	v := vendorIn(theirs)
+	if i := slices.IndexFunc(vendors.Known, func(v vendors.Vendor) bool { return vendors.IsWorker(v.Workers, path) }); v == "" && i >= 0 && !slices.Contains(genericWorkers, path) {
+		v = vendors.Known[i].Name
+	}
+	registered := strings.Contains(string(d.body), path)
+	takesPush := !ours && pushListener.MatchString(theirs)
+	switch {
+	case v != "" && (found[v] || d.moved(v)):
+	case v != "" && path == d.config.Worker:
+		found[v] = true
+		d.say("vendors", Warning, fmt.Sprintf("take the part of %s out of the site's worker", v),
+			"the site's worker %s, which ours is put behind, has code of %s: both would show our messages", path, v)
+	case v != "":
+		found[v] = true
+		d.say("vendors", Warning, migrateCure(v), "a worker of %s is at %s", v, path)
+	case takesPush && path != d.config.Worker:
+		found[path] = true
+		d.say("vendors", Warning, migrateCure(path)+". If it is the site's own, nothing needs to be done", "the worker %s takes pushes, and is not ours", path)
+	case registered && path != d.config.Worker:
+		d.say("vendors", OK, "", "the page registers a worker of the site's, %s%s; ours is put behind it", path, workbox(theirs))
+	}
+}
+
+// workbox names the tool that makes most sites' workers.
+func workbox(text string) string {
+	if strings.Contains(strings.ToLower(text), "workbox") {
+		return " (Workbox)"
+	}
+	return ""
+}
