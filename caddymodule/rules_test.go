@@ -74,6 +74,14 @@ var layers = map[string][]string{
 		"pushsvc/store/boltstore",
 	},
 	"pushsvc/store/boltstore/checkedbolt": {},
+
+	"caddymodule/vendors": {},
+	"caddymodule/doctor":  {"caddymodule/vendors", "injector", "pushsvc/httpapi"},
+	"caddymodule/cli": {
+		"caddymodule/doctor", "pushsvc", "pushsvc/httpapi", "pushsvc/onsite", "pushsvc/people", "pushsvc/popup", "pushsvc/prompt", "pushsvc/service",
+		"pushsvc/webpush", "pushsvc/store/boltstore",
+	},
+	"caddymodule/caddytest": {"pushsvc/store/boltstore"},
 }
 
 // outside is what may be imported from elsewhere, by layer; what is not named
@@ -97,12 +105,25 @@ var outside = map[string][]string{
 	"pushsvc/webpush/h2push":  {"golang.org/x/net/http2", "golang.org/x/net/http2/hpack"},
 
 	"pushsvc/store/boltstore/checkedbolt": {"go.etcd.io/bbolt", "go.etcd.io/bbolt/errors"},
+
+	"caddymodule/doctor": {"golang.org/x/net/html"},
+	"caddymodule/cli": {
+		"github.com/caddyserver/caddy/v2", "github.com/caddyserver/caddy/v2/cmd", "github.com/google/uuid", "github.com/spf13/cobra", "github.com/spf13/pflag",
+	},
 }
 
+// withoutCaddy are the packages that know nothing of Caddy; underCaddymodule are those
+// that stand below caddymodule, and never import it.
+var (
+	withoutCaddy     = []string{"./injector/...", "./pushsvc/...", "./caddymodule/doctor", "./caddymodule/vendors"}
+	underCaddymodule = []string{"./caddymodule/cli", "./caddymodule/caddytest"}
+)
+
 // TestImportRules keeps the arrows of the design: injector and pushsvc never
-// meet but for how they read Cache-Control, and nothing below caddymodule knows Caddy, zap, cobra or Prometheus.
+// meet but for how they read Cache-Control; the command line and the doctor stand below
+// caddymodule, and the doctor knows no Caddy, as nothing below them does.
 func TestImportRules(t *testing.T) {
-	for _, p := range listPackages(t, "./injector/...", "./pushsvc/...") {
+	for _, p := range listPackages(t, slices.Concat(withoutCaddy, underCaddymodule)...) {
 		name := strings.TrimPrefix(p.ImportPath, module)
 		allowed, known := layers[name]
 		if !known {
@@ -124,7 +145,7 @@ func TestImportRules(t *testing.T) {
 // TestNoCaddyBelow looks through everything that the libraries pull in, however
 // far down.
 func TestNoCaddyBelow(t *testing.T) {
-	for _, p := range listPackages(t, "./injector/...", "./pushsvc/...") {
+	for _, p := range listPackages(t, withoutCaddy...) {
 		for _, dep := range p.Deps {
 			for _, bad := range []string{"github.com/caddyserver/", "go.uber.org/zap", "github.com/spf13/cobra", "github.com/prometheus/"} {
 				if strings.HasPrefix(dep, bad) {
