@@ -1,0 +1,99 @@
+package doctor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+)
+
+// maxExamined bounds what is read of any answer.
+const maxExamined = 16 << 20
+
+// get fetches like a browser: header by header.
+func (d *doctor) get(ctx context.Context, address string, header map[string]string) (*http.Response, []byte, error) {
+	return d.do(ctx, http.MethodGet, address, header, "")
+}
+
+func (d *doctor) do(ctx context.Context, method, address string, header map[string]string, body string) (*http.Response, []byte, error) {
+	req, err := http.NewRequestWithContext(ctx, method, address, strings.NewReader(body))
+	if err != nil {
+		return nil, nil, fmt.Errorf("%q is not a URL: %w", address, err)
+	}
+	req.Header.Set("User-Agent", "caddy-webpush-doctor")
+	req.Header.Set("Accept-Encoding", "identity")
+	for k, v := range header {
+		req.Header.Set(k, v)
+	}
+	resp, err := d.client.Do(req)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(io.LimitReader(resp.Body, maxExamined))
+	return resp, text, err
+}
+
+var asNavigation = map[string]string{
+	"Accept":                    "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
+	"Sec-Fetch-Dest":            "document",
+	"Sec-Fetch-Mode":            "navigate",
+	"Sec-Fetch-Site":            "none",
+	"Upgrade-Insecure-Requests": "1",
+}
+
+// findPage fetches the page; where the address does not say how, by https, or
+// by http where only that is spoken there.
+func (d *doctor) findPage(ctx context.Context, address string) error {
+	if strings.Contains(address, "://") {
+		return d.fetchPage(ctx, address)
+	}
+	err := d.fetchPage(ctx, "https://"+address)
+	if errors.Is(err, http.ErrSchemeMismatch) {
+		return d.fetchPage(ctx, "http://"+address)
+	}
+	return err
+}
+
+func (d *doctor) fetchPage(ctx context.Context, address string) (err error) {
+	d.page, d.body, err = d.get(ctx, address, asNavigation)
+	if err != nil && d.distrusted(err) {
+		d.page, d.body, err = d.get(ctx, address, asNavigation)
+	}
+	var unknown *net.DNSError
+	switch {
+	case errors.As(err, &unknown):
+		return fmt.Errorf("there is no host %s", unknown.Name)
+	case err != nil:
+		return fmt.Errorf("fetching the page: %w", err)
+	}
+	d.tags = findTags(d.body)
+	return nil
+}
+
+// resolve is what a browser makes of a URL in the page.
+func (d *doctor) resolve(ref string) string {
+	base := d.page.Request.URL
+	if b, err := base.Parse(d.tags.base); err == nil && d.tags.base != "" {
+		base = b
+	}
+	u, err := base.Parse(ref)
+	if err != nil {
+		return ref
+	}
+	return u.String()
+}
+
+func (d *doctor) origin(path string) string {
+	u := *d.page.Request.URL
+	u.Path, u.RawQuery, u.Fragment, u.RawPath = path, "", "", ""
+	return u.String()
+}
+
+// throughTo is the cure where a request does not come to webpush.
+func throughTo(address, what string) string {
+	return fmt.Sprintf("let requests for %s through to webpush: a matcher after webpush, and handle or handle_path around it, must let the %s's path in, or write webpush outside of them; logins, caches and redirects must leave it alone", address, what)
+}
