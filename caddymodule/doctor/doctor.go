@@ -65,30 +65,54 @@ func newDoctor(transport http.RoundTripper) *doctor {
 	return d
 }
 
-// Examine looks at everything that a visitor's subscription needs, from the page at the
-// address inwards; it fetches through transport. The error says that the page could not
-// be had at all.
-func Examine(ctx context.Context, transport http.RoundTripper, address string) (Checkup, error) {
-	return newDoctor(transport).examine(ctx, address)
+// check is one part of a checkup.
+type check struct {
+	name  string // as in its findings
+	after string // the check without whose success it has nothing to look at; "" for none
+	looks string // what it looks at
+	// run reports whether what comes after it has something to look at.
+	run func(*doctor, context.Context) bool
 }
 
-// examine looks at everything that a visitor's subscription needs, from the
-// page inwards. The error says that the page could not be had at all.
-func (d *doctor) examine(ctx context.Context, address string) (Checkup, error) {
+// checks are all of them in their order, from the page inwards.
+var checks = []check{
+	{"secure", "", "how the page comes: HTTPS, and the certificate", told((*doctor).secure)},
+	{"page", "", "the page's own HTML: our script's tag in its head", func(d *doctor, _ context.Context) bool { return d.tagged() }},
+	{"script", "page", "the page script, and how long caches keep it", (*doctor).script},
+	{"worker", "script", "the service worker's script", done((*doctor).worker)},
+	{"vendors", "script", "scripts and workers of other push providers", done((*doctor).vendors)},
+	{"manifest", "script", "the web app manifest and its icons", done((*doctor).manifest)},
+	{"endpoint", "script", "what takes subscriptions", done((*doctor).endpoint)},
+	{"policy", "script", "the page's Content-Security-Policy", told((*doctor).policy)},
+	{"nonce", "script", "the nonce of our script's tag", done((*doctor).nonce)},
+	{"compression", "", "whether pages go out compressed", done((*doctor).compression)},
+}
+
+// done makes a check of one that nothing depends on, told of one that fetches nothing.
+func done(run func(*doctor, context.Context)) func(*doctor, context.Context) bool {
+	return func(d *doctor, ctx context.Context) bool { run(d, ctx); return true }
+}
+
+func told(run func(*doctor)) func(*doctor, context.Context) bool {
+	return done(func(d *doctor, _ context.Context) { run(d) })
+}
+
+// Examine looks at everything that a visitor's subscription needs, from the page at the
+// address inwards; it fetches through transport. The error says that the page could not
+// be had at all, or that ctx ended before a check.
+func Examine(ctx context.Context, transport http.RoundTripper, address string) (Checkup, error) {
+	d := newDoctor(transport)
 	if err := d.findPage(ctx, address); err != nil {
 		return Checkup{}, err
 	}
 	d.report.URL = d.page.Request.URL.String()
-	d.secure()
-	if d.tagged() && d.script(ctx) {
-		d.worker(ctx)
-		d.vendors(ctx)
-		d.manifest(ctx)
-		d.endpoint(ctx)
-		d.policy()
-		d.nonce(ctx)
+	passed := map[string]bool{"": true}
+	for _, c := range checks {
+		if err := context.Cause(ctx); err != nil {
+			return Checkup{}, fmt.Errorf("before it looked at %s: %w", c.looks, err)
+		}
+		passed[c.name] = passed[c.after] && c.run(d, ctx)
 	}
-	d.compression(ctx)
 	d.report.Site = d.config.Site
 	d.report.Healthy = true
 	for _, x := range d.report.Diagnoses {

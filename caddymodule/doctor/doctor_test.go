@@ -3,6 +3,7 @@ package doctor_test
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -63,5 +64,25 @@ func TestReachServices(t *testing.T) {
 	hosts["updates.push.services.mozilla.com"] = hosts["web.push.apple.com"] // the silent one has been
 	if d := reach(false); !strings.Contains(d[0].Finding, "tls") || !slices.ContainsFunc(d, func(d doctor.Diagnosis) bool { return d.Check == "services" }) {
 		t.Errorf("%+v", d)
+	}
+}
+
+// TestExamineInterrupted: who interrupts a checkup is told how far it came, and gets no
+// finding that something does not load.
+func TestExamineInterrupted(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	page := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		if r.URL.Path == "/" {
+			_, _ = io.WriteString(w, `<!doctype html><head><script src="/_webpush/sdk.js" defer></script></head>`)
+			return
+		}
+		cancel()
+		http.NotFound(w, r)
+	}))
+	defer page.Close()
+	report, err := doctor.Examine(ctx, http.DefaultTransport, page.URL+"/")
+	if !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "before it looked at") || len(report.Diagnoses) != 0 {
+		t.Errorf("%v, %+v", err, report)
 	}
 }
