@@ -414,7 +414,7 @@ func (c *crowd) reporters(wg *sync.WaitGroup) *atomic.Int64 {
 			for k, value := range caddytest.Posting {
 				r.Header.Set(k, value)
 			}
-			r.Header.Set("Cookie", "__webpush="+v.cookie)
+			r.Header.Set("Cookie", v.cookie)
 			return c.client.Do(r)
 		}, http.StatusOK)
 		if err != nil {

@@ -112,7 +112,7 @@ func (b *poster) post(v *postingVisitor, body string) error {
 			r.Header.Set(k, value)
 		}
 		if v.cookie != "" {
-			r.Header.Set("Cookie", "__webpush="+v.cookie)
+			r.Header.Set("Cookie", v.cookie)
 		}
 		resp, err := b.client.Do(r)
 		if err == nil {
@@ -121,7 +121,7 @@ func (b *poster) post(v *postingVisitor, body string) error {
 			switch resp.StatusCode {
 			case http.StatusNoContent:
 				for _, c := range resp.Cookies() {
-					v.cookie = c.Value
+					v.cookie = c.Name + "=" + c.Value
 				}
 				return nil
 			case http.StatusServiceUnavailable, http.StatusBadGateway:
