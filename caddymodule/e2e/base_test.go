@@ -19,7 +19,8 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/caddymodule/e2e/browser"
 )
 
-// foreignHost is what a page's <base> names; it keeps what it is asked for.
+// foreignHost is the host that a page's <base> names. It records the requests it
+// gets.
 type foreignHost struct {
 	url  string
 	mu   sync.Mutex
@@ -44,14 +45,14 @@ func (f *foreignHost) asked() []string {
 	return append([]string(nil), f.asks...)
 }
 
-// basePages are where the base may stand, %s being its host.
+// basePages lists the places where a <base> may stand; %s is its host.
 var basePages = []struct{ name, head, body string }{
 	{"head", `<base target="elsewhere"><base href="%s/app/" target="elsewhere">`, ""},
 	{"body", "", `<base href="%s" target="_blank">`},
 	{"script", "", `<script>addEventListener("DOMContentLoaded", () => { const base = document.createElement("base"); base.href = "%s/"; document.head.prepend(base); });</script>`},
 }
 
-// baseSite has pages with such a base, and nothing else that is relative to it.
+// baseSite serves pages with such a <base> and no other relative address.
 func baseSite(base, head, body string) http.Handler {
 	fill := func(s string) string { return strings.Replace(s, "%s", base, 1) }
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -69,7 +70,7 @@ func baseSite(base, head, body string) http.Handler {
 	})
 }
 
-// basePopups have addresses that are relative to the site, as its operator wrote them.
+// basePopups have addresses relative to the site, as an operator writes them.
 var basePopups = []m{
 	{"id": "box", "kind": "box", "where": paths("/shop/popup"), "content": m{
 		"title": "T", "image": "/icon.svg", "buttons": []m{{"id": "go", "text": "Go", "action": m{"do": "open", "url": "/more"}}},
@@ -77,9 +78,9 @@ var basePopups = []m{
 	{"id": "html", "kind": "html", "where": paths("/shop/html"), "content": m{"html": `<p id="x">X</p><a href="../more">More</a><img src="/icon.svg">`}},
 }
 
-// TestBase: wherever a page has a <base> of another host, everything of ours goes to
-// the page's own origin, and that host is asked for nothing: registration,
-// subscription, events, log-in, pop-ups, manifest.
+// TestBase: on a page whose <base> names another host, every request of ours
+// (registration, subscription, events, log-in, pop-ups, manifest) goes to the
+// page's own origin, and the other host gets none.
 func TestBase(t *testing.T) {
 	forEachUser(t, func(ctx context.Context, t *testing.T, _ *user, b browser.Browser) {
 		for _, c := range basePages {
@@ -90,7 +91,8 @@ func TestBase(t *testing.T) {
 				x.underBase(foreign)
 				asked := foreign.asked()
 				if c.head == "" {
-					// Chromium may have asked for the manifest before any script of ours ran.
+					// Chromium may request the manifest before any script of ours
+					// runs.
 					asked = slices.DeleteFunc(asked, func(ask string) bool { return ask == "GET /manifest.json" })
 				}
 				if len(asked) > 0 {
@@ -127,7 +129,7 @@ func (x *tracker) underBase(foreign *foreignHost) {
 	}
 	must(x.T, browser.WaitFor(x.ctx, page, `document.querySelector("webpush-preferences").shadowRoot?.querySelector("#receive input").checked`))
 	must(x.T, page.Eval(x.ctx, `void (webpush.login({email: "ann@shop.example"}), webpush.event("Added"))`, nil))
-	must(x.T, page.Navigate(x.ctx, x.origin+"/more")) // at once: what waits goes by beacon
+	must(x.T, page.Navigate(x.ctx, x.origin+"/more")) // at once: queued events go by beacon
 	x.until("the log-in and the event", func(people []person) bool {
 		return known(people, "ann@shop.example").Events["Added"].Count == 1
 	})
@@ -139,7 +141,7 @@ func (x *tracker) underBase(foreign *foreignHost) {
 	must(x.T, page.Close(x.ctx))
 }
 
-// popupsUnderBase looks at a box with an image and a link, and at one of HTML.
+// popupsUnderBase checks a box with an image and a link, and one of HTML.
 func (x *tracker) popupsUnderBase(page browser.Page) {
 	x.Helper()
 	o := &onPage{*x, x.p, page, "sites/" + host(x.origin), nil}
@@ -156,8 +158,8 @@ func (x *tracker) popupsUnderBase(page browser.Page) {
 	o.wait("where it leads", `location.href === `+js(x.origin+"/more"))
 }
 
-// TestBaseHTTP: a page that is https, with a base of its own host that is http. By
-// that the script would be mixed content.
+// TestBaseHTTP: an https page whose <base> names its own host over http. With
+// such a base, a relative script address is mixed content.
 func TestBaseHTTP(t *testing.T) {
 	forBoth(t, func(t *testing.T, u *user) {
 		b := u.startTrusting(t)
@@ -189,7 +191,7 @@ func TestBaseHTTP(t *testing.T) {
 	})
 }
 
-// certificateFiles are a certificate for this machine and its key, in files.
+// certificateFiles writes a certificate for this machine and its key to files.
 func certificateFiles(t *testing.T) (cert, key string) {
 	t.Helper()
 	issued, err := shared.authority.Issue("127.0.0.1")

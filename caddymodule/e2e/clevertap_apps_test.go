@@ -15,18 +15,19 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/caddymodule/e2e/browser"
 )
 
-// cleverTapTag is CleverTap's script as a page has it in its own HTML.
+// cleverTapTag is the script tag of CleverTap in a page's own HTML.
 const cleverTapTag = `<script data-sdk async src="https://d2r1yp2w7bby2u.cloudfront.net/js/clevertap.min.js" onload="window.scriptLoaded = true"></script>`
 
 // cleverTapApp is a page that uses CleverTap's SDK.
 type cleverTapApp struct {
 	name, entry, sdk string
 	format           api.Format
-	tag              string // how the page has its script
+	tag              string // the page's script tag
 	static           bool   // CleverTap's script is in the HTML
 }
 
-// cleverTapApps are the sample apps, each with the SDK bundled, loaded and absent.
+// cleverTapApps returns the sample apps, each with the SDK bundled, loaded and
+// absent.
 func cleverTapApps() (apps []cleverTapApp) {
 	for _, sdk := range []string{"bundled", "loaded", "absent"} {
 		apps = append(apps,
@@ -39,7 +40,7 @@ func cleverTapApps() (apps []cleverTapApp) {
 	return apps
 }
 
-// build makes the app's script, with the SDK in its way.
+// build bundles the app's script, with the SDK in the way that the app uses it.
 func (a cleverTapApp) build(t *testing.T) string {
 	t.Helper()
 	folder, err := filepath.Abs("clevertap/apps")
@@ -59,9 +60,9 @@ func (a cleverTapApp) build(t *testing.T) string {
 	return string(out.OutputFiles[0].Contents)
 }
 
-// TestClevertapApps: apps that have CleverTap's SDK in their bundle, load it, or do
-// without it run on a page that speaks CleverTap, what they tell is recorded here,
-// and nothing is asked of CleverTap.
+// TestClevertapApps: apps that bundle CleverTap's SDK, load it, or do without it
+// work on a site with `compat clevertap`. Their data is recorded here, and no
+// request goes to CleverTap.
 func TestClevertapApps(t *testing.T) {
 	needPackagesOf(t, "clevertap")
 	apps := cleverTapApps()
@@ -93,7 +94,7 @@ func TestClevertapApps(t *testing.T) {
 	})
 }
 
-// use clicks in the app, and looks at what was recorded.
+// use clicks through the app and checks what was recorded.
 func (a cleverTapApp) use(ctx context.Context, t *testing.T, b browser.Browser, p *product, origin, path string) {
 	page, err := b.Open(ctx, origin+path)
 	must(t, err)

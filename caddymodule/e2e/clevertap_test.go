@@ -23,18 +23,19 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/caddymodule/e2e/browser"
 )
 
-// judgePackages are where npm puts what clevertap/package-lock.json names: CleverTap's
-// own SDK among them.
+// judgePackages is the folder for the packages in clevertap/package-lock.json,
+// among them CleverTap's own SDK.
 const judgePackages = "clevertap/node_modules"
 
-// collector is what CleverTap's SDK sends to: it answers as theirs does, so that the
-// SDK goes on.
+// collector stands for CleverTap's server: it answers as theirs does, so that the
+// SDK continues.
 type collector struct {
 	mu   sync.Mutex
 	urls []string
 }
 
-// startCollector runs one and returns the host that the SDK is to use for it.
+// startCollector starts a collector and returns the host that the SDK must use
+// for it.
 func startCollector(t *testing.T) (*collector, string) {
 	t.Helper()
 	c := new(collector)
@@ -43,8 +44,8 @@ func startCollector(t *testing.T) (*collector, string) {
 	return c, strings.TrimPrefix(server.URL, "https://")
 }
 
-// ServeHTTP keeps the request and answers with the device's id: another one for
-// somebody else (isOUL asks for it, as does a request without one).
+// ServeHTTP records the request and answers with the device's id. A request with
+// isOUL (another user logs in) or without an id gets a new id.
 func (c *collector) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	query := r.URL.Query()
 	c.mu.Lock()
@@ -70,7 +71,7 @@ func (c *collector) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = fmt.Fprintf(w, "$WZRK_WR.s(%q, %d, %t, %s%s);", id, time.Now().Unix(), login, number, optOut)
 }
 
-// asked is what came since the last call of forget.
+// asked returns the requests since the last call of forget.
 func (c *collector) asked() []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -83,7 +84,7 @@ func (c *collector) forget() {
 	c.urls = nil
 }
 
-// judged is one call, and what was recorded of it.
+// judged is one call and its record.
 type judged struct {
 	Name, Why string
 	Mended    bool
@@ -96,7 +97,7 @@ type judgement struct {
 	Cases    []judged
 }
 
-// bundled makes one script of a module of the folder and all that it imports.
+// bundled bundles a module of the folder and its imports into one script.
 func bundled(t *testing.T, folder, entry string) string {
 	t.Helper()
 	entry, err := filepath.Abs(filepath.Join(folder, entry))
@@ -115,8 +116,8 @@ func bundled(t *testing.T, folder, entry string) string {
 	return string(out.OutputFiles[0].Contents)
 }
 
-// judgeSite has the page of the harness and, unless it is to be ours alone, CleverTap's
-// SDK as npm has it.
+// judgeSite serves the harness's page; with theirs, it also loads CleverTap's SDK
+// from npm.
 func judgeSite(t *testing.T, theirs bool) http.Handler {
 	t.Helper()
 	page, err := os.ReadFile("clevertap/page.html")
@@ -146,9 +147,10 @@ func judgeSite(t *testing.T, theirs bool) http.Handler {
 	})
 }
 
-// TestClevertapJudged holds what `compat clevertap` records against what CleverTap's
-// own SDK sends, of the same page with the same calls. What differs has a row in
-// CLEVERTAP.md that says why, and nothing that has one is the same.
+// TestClevertapJudged compares what `compat clevertap` records with what
+// CleverTap's own SDK sends, for the same page and the same calls. Every
+// difference has a row in CLEVERTAP.md with its reason, and no row stands for
+// equal records.
 func TestClevertapJudged(t *testing.T) {
 	needPackagesOf(t, "clevertap")
 	ctx, cancel := context.WithTimeout(t.Context(), flowTime)
@@ -208,7 +210,7 @@ type judge struct {
 	endpoint  string
 }
 
-// open opens the harness's page for a visitor of whom nothing is known.
+// open opens the harness's page as a new visitor.
 func (j judge) open(origin, query string) browser.Page {
 	j.t.Helper()
 	page, err := j.b.Open(j.ctx, origin+"/harness.js")
@@ -231,7 +233,7 @@ func (j judge) scenarios(origin string) []string {
 	return names
 }
 
-// recorded runs a scenario and returns what was recorded of it.
+// recorded runs a scenario and returns its record.
 func (j judge) recorded(origin, scenario string, ours bool) (result judgement) {
 	j.t.Helper()
 	query := url.Values{"scenario": {scenario}, "endpoint": {j.endpoint}}

@@ -12,8 +12,8 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/caddymodule/e2e/browser"
 )
 
-// workerPathSite has two pages that name a worker: one that is there, and one that
-// is not, where the site answers with a page as single-page sites do.
+// workerPathSite has two pages that name a worker: one exists; for the other, the
+// site answers with a page, as single-page sites do.
 func workerPathSite(w http.ResponseWriter, r *http.Request) {
 	kind, body := "text/html; charset=utf-8", `<!DOCTYPE html><html lang="en"><head><title>x</title></head><body>No page</body></html>`
 	page := func(path string) string {
@@ -33,12 +33,12 @@ func workerPathSite(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.WriteString(w, body)
 }
 
-// registered are the registrations' worker and scope.
+// registered lists each registration's worker and scope.
 const registered = `navigator.serviceWorker.getRegistrations().then((all) => all.map((r) => new URL(r.active?.scriptURL ?? "about:blank").pathname + " " + new URL(r.scope).pathname).join())`
 
-// TestClevertapWorkerPath: serviceWorkerPath registers the site's own worker, which
-// goes on to be that and shows our notifications; where there is none, the site's
-// setting holds, and the console says so.
+// TestClevertapWorkerPath: serviceWorkerPath registers the site's own worker,
+// which keeps its functions and shows our notifications. If that worker does not
+// exist, the site's setting holds, and the console reports it.
 func TestClevertapWorkerPath(t *testing.T) {
 	forEachUser(t, func(ctx context.Context, t *testing.T, u *user, b browser.Browser) {
 		p := startProductBefore(t, http.HandlerFunc(workerPathSite), "compat clevertap\n\t\t"+byHand, "compat clevertap\n\t\t"+byHand)
@@ -63,7 +63,7 @@ func TestClevertapWorkerPath(t *testing.T) {
 		}
 		_, err := u.desktop.WaitTitle(ctx, u.name, title)
 		must(t, err)
-		// A page that says nothing of it keeps it.
+		// A page without the option keeps the worker.
 		must(t, page.Navigate(ctx, origin+"/plain"))
 		must(t, browser.WaitFor(ctx, page, `clevertap.getAccountID()`))
 		must(t, browser.WaitFor(ctx, page, `webpush.state().then((state) => state.subscribed)`))

@@ -13,8 +13,8 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/caddymodule/e2e/browser"
 )
 
-// embed is a page with the snippet that CleverTap's guide has its users paste, as
-// it is, but for the account.
+// embed is a page with the snippet of CleverTap's guide, unchanged but for the
+// account.
 const embed = `<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>Shop</title>
 <script type="text/javascript">
 var clevertap = {event:[], profile:[], account:[], onUserLogin:[], notifications:[], privacy:[]};
@@ -42,7 +42,8 @@ const (
 	skipDialog     = `document.getElementById("own").onclick = () => clevertap.notifications.push({skipDialog: true, subscriptionCallback: on("subscribed")});`
 )
 
-// clevertapSite has a page per form; the site knows of CleverTap and of nothing else.
+// clevertapSite has a page per form of the call; its pages use CleverTap's API
+// only.
 func clevertapSite(w http.ResponseWriter, r *http.Request) {
 	script, ok := map[string]string{"/": objectForm, "/positional": positionalForm, "/skip": skipDialog, "/none": ""}[r.URL.Path]
 	if !ok {
@@ -55,7 +56,7 @@ func clevertapSite(w http.ResponseWriter, r *http.Request) {
 
 const compatOption = "compat clevertap\n\t\tprompt {\n\t\t}"
 
-// openAs opens a page of the site with a permission that is there already.
+// openAs opens a page of the site with a permission that is already set.
 func openAs(ctx context.Context, t *testing.T, b browser.Browser, origin, path string, p browser.Permission) browser.Page {
 	t.Helper()
 	must(t, b.SetPermission(ctx, origin, p))
@@ -64,8 +65,8 @@ func openAs(ctx context.Context, t *testing.T, b browser.Browser, origin, path s
 	return page
 }
 
-// traced keeps in window.traces what the SDK tells of its steps, three words of each,
-// and what it tells in CleverTap's form.
+// traced records the SDK's trace in window.traces, three words per step, and its
+// messages in CleverTap's form.
 const traced = `window.traces = [];
 {
 	const { log } = console;
@@ -77,7 +78,8 @@ const traced = `window.traces = [];
 }
 ` + verbosely
 
-// openTraced opens a page of the site with nothing decided and its steps kept.
+// openTraced opens a page of the site with no permission decided, and records the
+// SDK's steps.
 func openTraced(ctx context.Context, t *testing.T, b browser.Browser, origin, path string) browser.Page {
 	t.Helper()
 	must(t, b.SetPermission(ctx, origin, browser.Default))
@@ -88,8 +90,8 @@ func openTraced(ctx context.Context, t *testing.T, b browser.Browser, origin, pa
 	return page
 }
 
-// notAsked waits for what is decided when the page has called for the question, and
-// wants it to be nothing.
+// notAsked waits for the SDK's decision after the page has requested the prompt,
+// and checks that the SDK shows nothing.
 func notAsked(ctx context.Context, t *testing.T, page browser.Page, why string) {
 	t.Helper()
 	must(t, browser.WaitFor(ctx, page, `traces.some((line) => line.startsWith("notifications.push: "))`))
@@ -98,7 +100,7 @@ func notAsked(ctx context.Context, t *testing.T, page browser.Page, why string) 
 	}
 }
 
-// evaluated is what an expression gives.
+// evaluated returns the value of an expression.
 func evaluated[T any](ctx context.Context, t *testing.T, page browser.Page, expression string) T {
 	t.Helper()
 	var v T
@@ -106,9 +108,9 @@ func evaluated[T any](ctx context.Context, t *testing.T, page browser.Page, expr
 	return v
 }
 
-// TestClevertapEmbed: a page with CleverTap's snippet and its call of the prompt
-// works as it is, from the stub's replay to the callbacks, and asks no server but
-// its own for anything.
+// TestClevertapEmbed: a page with CleverTap's snippet and its prompt call works
+// unchanged, from the stub's replay to the callbacks, and sends requests only to
+// its own server.
 func TestClevertapEmbed(t *testing.T) {
 	forEachUser(t, func(ctx context.Context, t *testing.T, u *user, b browser.Browser) {
 		p := startProductBefore(t, http.HandlerFunc(clevertapSite), compatOption)
@@ -143,7 +145,7 @@ func TestClevertapEmbed(t *testing.T) {
 		}
 		must(t, page.Close(ctx))
 
-		// From now on silently, and the page learns of it.
+		// From now on the SDK subscribes silently, and the page is informed.
 		page = openAs(ctx, t, b, origin, "/", browser.Granted)
 		must(t, browser.WaitFor(ctx, page, `called.length > 0`))
 		if called := evaluated[[]string](ctx, t, page, "called"); !slices.Equal(called, []string{"subscribed"}) {
@@ -156,8 +158,9 @@ func TestClevertapEmbed(t *testing.T) {
 	})
 }
 
-// TestClevertapPositional refuses the prompt of the positional form, and is asked
-// again after askAgainTimeInSeconds and not before, whatever Caddy's own interval.
+// TestClevertapPositional refuses the prompt of the positional form. The prompt
+// comes again after askAgainTimeInSeconds and not before, whatever interval Caddy
+// has.
 func TestClevertapPositional(t *testing.T) {
 	forEachUser(t, func(ctx context.Context, t *testing.T, u *user, b browser.Browser) {
 		origin := startProductBefore(t, http.HandlerFunc(clevertapSite), compatOption).origins[0]
@@ -167,7 +170,7 @@ func TestClevertapPositional(t *testing.T) {
 		must(t, browser.WaitFor(ctx, page, "!"+promptShown))
 		must(t, page.Navigate(ctx, origin+"/positional"))
 		notAsked(ctx, t, page, "asked again at once")
-		// The clock: five seconds are set into the past instead of waited for.
+		// Instead of waiting, set the stored time five seconds back.
 		must(t, page.Eval(ctx, `void localStorage.setItem("webpush:asked", localStorage.getItem("webpush:asked") - 5000)`, nil))
 		must(t, page.Navigate(ctx, origin+"/positional"))
 		must(t, browser.WaitFor(ctx, page, promptShown))
@@ -175,8 +178,9 @@ func TestClevertapPositional(t *testing.T) {
 	})
 }
 
-// TestClevertapSkipDialog asks the browser's own question in the page's own click;
-// log-out makes an unknown subscriber; a revoked permission ends the subscription.
+// TestClevertapSkipDialog shows the browser's own prompt in the page's own click.
+// Log-out makes the subscriber anonymous; a revoked permission ends the
+// subscription.
 func TestClevertapSkipDialog(t *testing.T) {
 	forEachUser(t, func(ctx context.Context, t *testing.T, u *user, b browser.Browser) {
 		p := startProductBefore(t, http.HandlerFunc(clevertapSite), compatOption)
@@ -208,8 +212,9 @@ func TestClevertapSkipDialog(t *testing.T) {
 	})
 }
 
-// TestClevertapStorage comes with what CleverTap left in the browser: who was asked
-// lately is not asked, who the visitor was is kept until log-out.
+// TestClevertapStorage starts with the data that CleverTap left in the browser: a
+// visitor who was asked recently is not asked again, and the visitor's identity
+// is kept until log-out.
 func TestClevertapStorage(t *testing.T) {
 	forEachUser(t, func(ctx context.Context, t *testing.T, u *user, b browser.Browser) {
 		origin := startProductBefore(t, http.HandlerFunc(clevertapSite), compatOption).origins[0]
@@ -232,8 +237,8 @@ func TestClevertapStorage(t *testing.T) {
 		notAsked(ctx, t, page, "asked although CleverTap had asked just now")
 		must(t, page.Eval(ctx, "clevertap.logout()", nil))
 		must(t, browser.WaitFor(ctx, page, `!localStorage.getItem("webpush:ct")`))
-		// The published snippet says optOut: false, which ends an opt-out, as it does
-		// at CleverTap.
+		// The published snippet has optOut: false, which ends an opt-out, as at
+		// CleverTap.
 		leave(`WZRK_G: "0a1b2c:OO"`)
 		if left := evaluated[string](ctx, t, page, `localStorage.getItem("webpush:ct") + localStorage.getItem("webpush:out")`); left != `{"id":"0a1b2c"}null` {
 			t.Errorf("after an opt-out that was taken back: %s", left)

@@ -22,24 +22,25 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/injector"
 )
 
-// exhibit is a page that is judged.
+// exhibit is a page to compare.
 type exhibit struct {
 	name, contentType string
 	original          []byte
 
 	path    string
-	changed []byte // as it came through webpush; nil if webpush left it alone
-	reason  string // why it did
-	err     string // what is wrong with the answer
+	changed []byte // the page through webpush; nil if webpush left it unchanged
+	reason  string // why webpush left it unchanged
+	err     string // the fault in the answer, if any
 }
 
 // court is a site with all exhibits, webpush in front of it, and before both a
-// proxy that shows either to browsers: /plain/... is the site and /ours/... is
+// proxy that serves either to browsers: /plain/... is the site and /ours/... is
 // webpush.
 //
 // The proxy adds a policy under which no script runs and nothing else is loaded.
-// It comes after webpush, which is not to know; unlike a sandbox it leaves the
-// parser in the mode for documents with scripts, in which noscript is text.
+// It adds it after webpush, which must not see it. Unlike a sandbox, this policy
+// leaves the parser in the mode for documents with scripts, in which noscript is
+// text.
 type court struct {
 	url      string
 	exhibits []exhibit
@@ -84,7 +85,7 @@ func newCourt(t *testing.T, exhibits []exhibit) *court {
 	return c
 }
 
-// show passes on what is behind the prefix as if the visitor went there.
+// show forwards the path after the prefix, as if the visitor had opened it.
 func show(prefix, origin string) http.Handler {
 	target, err := url.Parse(origin)
 	if err != nil {
@@ -103,8 +104,8 @@ func show(prefix, origin string) http.Handler {
 	}
 }
 
-// inspect gets the page through webpush and sees whether it was touched. One
-// that was not needs no browser: equal bytes are equal documents.
+// inspect fetches the page through webpush and compares it with the original. An
+// unchanged page needs no browser: equal bytes are equal documents.
 func (e *exhibit) inspect(t *testing.T, origin string) {
 	t.Helper()
 	r, err := http.NewRequest(http.MethodGet, origin+e.path, nil)
@@ -130,11 +131,11 @@ func (e *exhibit) inspect(t *testing.T, origin string) {
 	}
 }
 
-// filled is the reason of a page that got no tags, but as many bytes of nothing:
-// it has to be the same document.
+// filled is the reason of a page that got no tags but the same number of blank
+// bytes: it must be the same document.
 const filled = "filled"
 
-// whyNot asks the injector for its reason, which Caddy does not tell outside.
+// whyNot asks the injector for its reason, which Caddy does not expose.
 func (e *exhibit) whyNot(t *testing.T, r *http.Request) string {
 	t.Helper()
 	in, err := injector.New(injector.Options{Snippet: injector.Snippet{Manifest: "/manifest.json", Script: "/_webpush/sdk.js"}})
@@ -149,8 +150,8 @@ func (e *exhibit) whyNot(t *testing.T, r *http.Request) string {
 	return string(w.Reason())
 }
 
-// judgeByVisit opens the page in two tabs, in one without and in the other with
-// webpush, and says what is wrong with it; "" for nothing.
+// judgeByVisit opens the page in two tabs, one without and one with webpush, and
+// returns the fault; "" means no fault.
 func (c *court) judgeByVisit(ctx context.Context, t *testing.T, tabs [2]browser.Page, e *exhibit) string {
 	t.Helper()
 	if e.err != "" || e.changed == nil {
@@ -184,8 +185,8 @@ func (c *court) judgeByVisit(ctx context.Context, t *testing.T, tabs [2]browser.
 	return difference(texts[0], texts[1])
 }
 
-// visitPage loads a page. Firefox calls the loading of one aborted that it
-// starts anew with another encoding.
+// visitPage loads a page. Firefox reports the load as aborted when it restarts it
+// with another encoding.
 func visitPage(ctx context.Context, page browser.Page, origin, path string) error {
 	err := page.Navigate(ctx, origin+path)
 	if err == nil || ctx.Err() != nil {
@@ -198,10 +199,10 @@ func visitPage(ctx context.Context, page browser.Page, origin, path string) erro
 	return nil
 }
 
-// batch is how many pages are handed to a browser at once, each twice.
+// batch is the number of pages that a browser gets at once, each twice.
 const batch = 100
 
-// judgeByWriting judges all pages in a frame of one page.
+// judgeByWriting compares all pages in a frame of one page.
 func (c *court) judgeByWriting(ctx context.Context, t *testing.T, page browser.Page) tally {
 	t.Helper()
 	var changed []*exhibit
@@ -239,7 +240,7 @@ func courtCall(expression string) string {
 	return "(() => {" + courtScript + "\nreturn " + expression + "})()"
 }
 
-// difference is where two documents part, "" if they don't.
+// difference returns the place where two documents differ, "" if they are equal.
 func difference(a, b string) string {
 	if a == b {
 		return ""

@@ -11,7 +11,7 @@ function write(doc, without = new Set()) {
 		let text = false;
 		for (const n of parent.childNodes) {
 			if (without.has(n)) continue;
-			if (n.nodeType === Node.TEXT_NODE) { // what was split by ours is one again
+			if (n.nodeType === Node.TEXT_NODE) { // join text that our tags split
 				out.push(text ? "" : "\n#text ", n.data);
 				text = true;
 				continue;

@@ -32,8 +32,8 @@ func strictSite(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.WriteString(w, sitePages["/"])
 }
 
-// TestPolicyAllows: under a strict policy that lets us work, the worker is tried
-// before anybody is asked, and nothing of the trial stays.
+// TestPolicyAllows: under a strict policy that allows our parts, the SDK tries
+// the worker before it asks the visitor, and removes the trial worker.
 func TestPolicyAllows(t *testing.T) {
 	forEachUser(t, func(ctx context.Context, t *testing.T, u *user, b browser.Browser) {
 		p := startProductBefore(t, http.HandlerFunc(strictSite), "", "")
@@ -55,8 +55,8 @@ func TestPolicyAllows(t *testing.T) {
 	})
 }
 
-// TestPolicyBlocks: where the page's policy keeps the worker out, nobody is asked
-// for a permission that would be of no use, and the console says what it is.
+// TestPolicyBlocks: where the page's policy blocks the worker, the SDK asks no
+// visitor for a useless permission, and the console names the cause.
 func TestPolicyBlocks(t *testing.T) {
 	forEachUser(t, func(ctx context.Context, t *testing.T, u *user, b browser.Browser) {
 		p := startProductBefore(t, http.HandlerFunc(strictSite), "", "", "")
@@ -78,7 +78,7 @@ func TestPolicyBlocks(t *testing.T) {
 				}
 				return false
 			})
-			// That word is the end of what the SDK does here by itself.
+			// After this word the SDK does nothing more here by itself.
 			var got struct {
 				Asked             bool
 				Prompt, Subscribe string

@@ -33,8 +33,8 @@ const (
 	ownHTML    = `<style>body{margin:0;font:16px system-ui,sans-serif;background:#0d3b59;color:#fff;text-align:center;padding:32px}h1{margin:0 0 8px}a{color:#f6c28b}</style><h1>Made by hand</h1><p>This is HTML of the site, up to its corners.</p><p><a href="/elsewhere">Have a look</a></p>`
 )
 
-// geometryPrompts are the faces of ui.js besides those of faces: with texts as long
-// as sites have them, with many topics, and opened from the bell.
+// geometryPrompts adds to faces: long texts as on real sites, many topics, and
+// prompts opened from the bell.
 var geometryPrompts = []struct{ name, options string }{
 	{"dialog-no-body", `{kind: "dialog", texts: {title: "News?", body: "Yes.", accept: "OK", reject: "No"}}`},
 	{"dialog-long", `{kind: "dialog", texts: {` + longTitle + `, ` + longBody + `, accept: "Yes, keep me posted", reject: "` + longNo + `"}}`},
@@ -48,8 +48,8 @@ var geometryPrompts = []struct{ name, options string }{
 const manyTopics = `topics: [{id: "a", label: "News", checked: true}, {id: "b", label: "Deals of the week"}, {id: "c", label: "Readings and events in the bookshop at the harbour"}, ` +
 	`{id: "d", label: "Maps"}, {id: "e", label: "Wasserfahrzeugsicherheitsausrüstung"}, {id: "f", label: "Tide tables"}, {id: "g", label: "Jobs"}, {id: "h", label: "All else"}]`
 
-// geometryPopups are the pop-ups besides those of popups: with and without an
-// image, long and short, in all places.
+// geometryPopups adds to popups: with and without an image, long and short, in
+// all places.
 var geometryPopups = []struct{ name, options string }{
 	{"box-short", `{kind: "box", content: {title: "Hello"}}`},
 	{"box-plain", `{kind: "box", content: {` + popupText + `, buttons: [` + lookAround + `, ` + notNow + `]}}`},
@@ -80,8 +80,8 @@ var geometryPopups = []struct{ name, options string }{
 	{"html-full", `{kind: "html", position: "full", content: {html: ` + js(ownHTML) + `}}`},
 }
 
-// geometryFaces are all faces as JavaScript, by name; frames is for custom HTML too,
-// which takes the longest to show.
+// geometryFaces returns all faces as JavaScript, by name. frames includes custom
+// HTML, which takes the longest to show.
 func geometryFaces(frames bool) (names []string, list map[string]string) {
 	list = map[string]string{}
 	add := func(name, kind, options string) {
@@ -102,8 +102,8 @@ func geometryFaces(frames bool) (names []string, list map[string]string) {
 	return names, list
 }
 
-// geometryPage is a page that can show the faces of ui.js and of popup.js, and
-// measure them.
+// geometryPage opens a page that can show and measure the faces of ui.js and
+// popup.js.
 func geometryPage(ctx context.Context, t *testing.T, b browser.Browser, query string) browser.Page {
 	t.Helper()
 	page := openFaces(ctx, t, b, popupsSite(t)+"/?"+query)
@@ -122,13 +122,14 @@ func geometryPage(ctx context.Context, t *testing.T, b browser.Browser, query st
 	return page
 }
 
-// geometryViews are a small and a usual phone, a phone on its side, a tablet and a
-// desktop. The last two are the phone on its side and the desktop at 200 % zoom.
+// geometryViews are a small and a usual phone, a phone in landscape, a tablet and
+// a desktop. The last two are the phone in landscape and the desktop at 200 %
+// zoom.
 var geometryViews = [][2]int{{320, 480}, {390, 844}, {740, 340}, {768, 1024}, {1440, 900}, {370, 170}, {720, 450}}
 
-// TestFacesGeometry measures every face in every size of view, from left to right
-// and from right to left, and with text at 200 %. WEBPUSH_E2E_PICTURES names a folder
-// for a picture of each.
+// TestFacesGeometry measures every face in every view size, in both writing
+// directions, and with text at 200 %. WEBPUSH_E2E_PICTURES names a folder for a
+// picture of each.
 func TestFacesGeometry(t *testing.T) {
 	forEachUser(t, func(ctx context.Context, t *testing.T, u *user, b browser.Browser) {
 		for _, mode := range []geometryMode{
@@ -152,14 +153,15 @@ func TestFacesGeometry(t *testing.T) {
 	})
 }
 
-// geometryMode is how faces are looked at in all views; large is for text at 200 %.
+// geometryMode is one way of measuring faces in all views; large means text at
+// 200 %.
 type geometryMode struct {
 	name, query string
 	large, dark bool
 }
 
-// measure reports the faults of all faces in one view, and adds to looks how its
-// buttons look that say no, with where.
+// measure reports the faults of all faces in one view. It adds to looks the style
+// of their refusing buttons, with the place.
 func (m geometryMode) measure(ctx context.Context, t *testing.T, u *user, page browser.Page, view browser.Viewport, looks map[string]string) {
 	t.Helper()
 	what := fmt.Sprintf("%s-%dx%d", m.name, view.Width, view.Height)
@@ -186,15 +188,15 @@ func (m geometryMode) measure(ctx context.Context, t *testing.T, u *user, page b
 	}
 }
 
-// overlaps is whether what floats is over the visitor's own settings.
+// overlaps is true if a floating face covers the visitor's own settings.
 const overlaps = `(() => {
 	const a = document.getElementById("webpush-prompt").shadowRoot.querySelector("dialog, #bell").getBoundingClientRect();
 	const b = document.querySelector("webpush-preferences").getBoundingClientRect();
 	return a.left < b.right && a.right > b.left && a.top < b.bottom && a.bottom > b.top;
 })()`
 
-// TestFacesKeepClear: a prompt is not over the visitor's own settings, at whatever
-// end of the view they are, and whether they were there before it or not.
+// TestFacesKeepClear: a prompt does not cover the visitor's own settings, at
+// either end of the view, whether they appeared before or after it.
 func TestFacesKeepClear(t *testing.T) {
 	forEachUser(t, func(ctx context.Context, t *testing.T, u *user, b browser.Browser) {
 		page := openFaces(ctx, t, b, facesSite(t)+"/?lang=en&dir=ltr")
@@ -221,8 +223,8 @@ func TestFacesKeepClear(t *testing.T) {
 	})
 }
 
-// TestPromptKeepsClear: by itself the question does not come where it would cover
-// the visitor's own settings; it comes when there is room.
+// TestPromptKeepsClear: an automatic prompt does not appear where it would cover
+// the visitor's own settings; it appears when there is room.
 func TestPromptKeepsClear(t *testing.T) {
 	forEachUser(t, func(ctx context.Context, t *testing.T, u *user, b browser.Browser) {
 		p := startProductBefore(t, http.HandlerFunc(topicsSite), topicsOption)

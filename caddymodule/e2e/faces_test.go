@@ -19,8 +19,8 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/web"
 )
 
-// facesPolicy is as strict as a policy can be that lets a site have a script and
-// a style sheet of its own.
+// facesPolicy is the strictest policy that allows a site its own script and style
+// sheet.
 const facesPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; " +
 	"require-trusted-types-for 'script'; trusted-types 'none'"
 
@@ -37,7 +37,7 @@ const facesText = `<p dir="auto">The Lighthouse Log is a year of letters from th
 weather of every day and the ships that passed.</p><p dir="auto">Knots and Other Arguments has essays for people who splice
 their own lines, and a chapter for those who never will.</p><p dir="auto">Low Water is a novel in which nobody gets wet.</p>`
 
-// facesScript shows faces as the SDK does, and keeps what they say.
+// facesScript shows faces as the SDK does and records their messages.
 const facesScript = `
 import { show } from "/_webpush/ui.js?v=1";
 window.answers = [];
@@ -109,7 +109,7 @@ func openFaces(ctx context.Context, t *testing.T, b browser.Browser, url string)
 	return page
 }
 
-// showFace shows one face as it is when it has come to rest.
+// showFace shows one face and waits until its animations have ended.
 func showFace(ctx context.Context, t *testing.T, page browser.Page, options string) {
 	t.Helper()
 	must(t, page.Eval(ctx, "face("+options+"), atRest()", nil))
@@ -117,7 +117,7 @@ func showFace(ctx context.Context, t *testing.T, page browser.Page, options stri
 
 const facesTopics = `topics: [{id: "news", label: "News", checked: true}, {id: "deals", label: "Deals"}, {id: "events", label: "Readings and events"}]`
 
-// faces are all kinds with what differs in them.
+// faces are all kinds, with the options that differ.
 var faces = []struct{ name, options string }{
 	{"dialog", `{kind: "dialog"}`},
 	{"topics", `{kind: "dialog", ` + facesTopics + `}`},
@@ -129,7 +129,7 @@ var faces = []struct{ name, options string }{
 	{"preferences", `{kind: "preferences", subscribed: true, ` + facesTopics + `}`},
 }
 
-// TestFacesShown shows every face under a strict policy with Trusted Types: it
+// TestFacesShown shows every face under a strict policy with Trusted Types. It
 // lies inside the view, moves nothing of the page, and has the page's language.
 func TestFacesShown(t *testing.T) {
 	pages := []struct{ lang, dir, title, bell, blocked string }{
@@ -175,8 +175,8 @@ func TestFacesShown(t *testing.T) {
 	})
 }
 
-// quiet fails the test where the page's policy was violated, or its console has
-// anything.
+// quiet fails the test if the page's policy was violated or the console has any
+// entry.
 func quiet(ctx context.Context, t *testing.T, page browser.Page) {
 	t.Helper()
 	var violations []string
@@ -189,7 +189,7 @@ func quiet(ctx context.Context, t *testing.T, page browser.Page) {
 	}
 }
 
-// pageLayout is where the page's own things are.
+// pageLayout returns the places of the page's own elements.
 func pageLayout(ctx context.Context, t *testing.T, page browser.Page) string {
 	t.Helper()
 	var layout string
@@ -198,7 +198,8 @@ func pageLayout(ctx context.Context, t *testing.T, page browser.Page) string {
 	return layout
 }
 
-// axeSource is axe-core's script; the test is skipped where it is not installed.
+// axeSource returns axe-core's script; it skips the test where axe-core is not
+// installed.
 func axeSource(t *testing.T) string {
 	t.Helper()
 	const file = "faces/node_modules/axe-core/axe.min.js"
@@ -214,7 +215,7 @@ func axeSource(t *testing.T) string {
 	return string(axe)
 }
 
-// TestFacesAxe has axe-core look at every face, light and dark, in both writing
+// TestFacesAxe checks every face with axe-core, light and dark, in both writing
 // directions.
 func TestFacesAxe(t *testing.T) {
 	axe := axeSource(t)
@@ -250,13 +251,13 @@ func axeClean(ctx context.Context, t *testing.T, page browser.Page, what string)
 	for _, v := range result.Violations {
 		t.Errorf("%s: axe says %s", what, v)
 	}
-	// Rules that passed on nodes inside a shadow root: axe did see the face.
+	// Passes on nodes inside a shadow root prove that axe saw the face.
 	if result.Passes < 3 {
 		t.Errorf("%s: only %d rules passed inside the face", what, result.Passes)
 	}
 }
 
-// TestFacesBarOnTop moves the bar by the site's own style sheet.
+// TestFacesBarOnTop moves the bar with the site's own style sheet.
 func TestFacesBarOnTop(t *testing.T) {
 	forEachUser(t, func(ctx context.Context, t *testing.T, u *user, b browser.Browser) {
 		page := openFaces(ctx, t, b, facesSite(t)+"/?lang=en&dir=ltr")
@@ -275,7 +276,8 @@ func TestFacesBarOnTop(t *testing.T) {
 	})
 }
 
-// TestFacesScheme puts the page's own color-scheme before the visitor's wish.
+// TestFacesScheme: the page's own color-scheme wins over the visitor's
+// preference.
 func TestFacesScheme(t *testing.T) {
 	forEachUser(t, func(ctx context.Context, t *testing.T, u *user, b browser.Browser) {
 		page := openFaces(ctx, t, b, facesSite(t)+"/?lang=en&dir=ltr")
@@ -295,8 +297,8 @@ func TestFacesScheme(t *testing.T) {
 }
 
 // TestFacesKeyboard uses every face without a mouse: Tab, Space, Enter, Escape.
-// Answers come inside the key press, so that they may ask for permission; of all
-// keys Escape gives no such right.
+// Answers come inside the key press, so that they may ask for permission; Escape
+// is the one key that does not allow it.
 func TestFacesKeyboard(t *testing.T) {
 	forEachUser(t, func(ctx context.Context, t *testing.T, u *user, b browser.Browser) {
 		page := openFaces(ctx, t, b, facesSite(t)+"/?lang=en&dir=ltr")
@@ -351,8 +353,8 @@ func TestFacesKeyboard(t *testing.T) {
 	})
 }
 
-// preferencesByKeyboard switches off and on; the SDK fills the element anew after
-// each, and the focus stays.
+// preferencesByKeyboard switches off and on. The SDK fills the element again
+// after each switch, and the focus stays.
 func preferencesByKeyboard(ctx context.Context, t *testing.T, page browser.Page, press func(...browser.Key)) {
 	t.Helper()
 	showFace(ctx, t, page, `{kind: "preferences", subscribed: true, `+facesTopics+`}`)

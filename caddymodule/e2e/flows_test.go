@@ -29,10 +29,10 @@ type results struct {
 // promptShown is true while the soft prompt is on the page.
 const promptShown = `!!document.getElementById("webpush-prompt")?.shadowRoot?.getElementById("accept")`
 
-// settled is true when the prompt does not move any more.
+// settled is true when the prompt's animations have ended.
 const settled = `document.getElementById("webpush-prompt").shadowRoot.getAnimations().every((a) => a.playState === "finished")`
 
-// visit opens the site as somebody who has not been asked before.
+// visit opens the site as a visitor who has not been asked before.
 func visit(ctx context.Context, t *testing.T, b browser.Browser, origin string) browser.Page {
 	t.Helper()
 	must(t, b.SetPermission(ctx, origin, browser.Default))
@@ -42,7 +42,7 @@ func visit(ctx context.Context, t *testing.T, b browser.Browser, origin string) 
 	return page
 }
 
-// accept agrees to our prompt, and the user to the browser's.
+// accept accepts our prompt, and then the browser's.
 func accept(ctx context.Context, t *testing.T, b browser.Browser, page browser.Page, origin string) {
 	t.Helper()
 	must(t, page.Eval(ctx, `void (window.outcome = [], webpush.on("subscribed", () => outcome.push("subscribed")), webpush.on("error", (e) => outcome.push(String(e))))`, nil))
@@ -56,7 +56,7 @@ func accept(ctx context.Context, t *testing.T, b browser.Browser, page browser.P
 	}
 }
 
-// siteList is what the API and the command have of all sites.
+// siteList is the list of all sites from the API and the command.
 type siteList struct {
 	Sites []struct {
 		Site          string
@@ -73,8 +73,8 @@ func (l siteList) subscribers(origin string) int64 {
 	return 0
 }
 
-// subscribers asks the API how many the site has: as the command does, which takes
-// a while to start, and many ask again and again.
+// subscribers reads the site's number of subscribers from the API. The command
+// would take longer to start, and tests poll this often.
 func (p *product) subscribers(origin string) int64 {
 	p.t.Helper()
 	var list siteList
@@ -82,7 +82,7 @@ func (p *product) subscribers(origin string) int64 {
 	return list.subscribers(origin)
 }
 
-// get asks the API for what has to be there.
+// get reads a resource that must exist from the API.
 func (p *product) get(path string, result any) {
 	p.t.Helper()
 	if status := p.api(p.t.Context(), http.MethodGet, path, nil, result); status != http.StatusOK {
@@ -97,7 +97,7 @@ func (p *product) send(origin string, args ...string) results {
 	return m
 }
 
-// waitResults polls a message until it is as wanted.
+// waitResults polls a message until good accepts it.
 func (p *product) waitResults(ctx context.Context, origin, id, what string, good func(results) bool) {
 	p.t.Helper()
 	for {
@@ -114,7 +114,7 @@ func (p *product) waitResults(ctx context.Context, origin, id, what string, good
 	}
 }
 
-// body is a notification's text as the operator wrote it: Chromium puts the
+// body returns a notification's text as the operator wrote it: Chromium puts the
 // origin in front, Firefox escapes it.
 func body(n notifyd.Shown) string {
 	text := n.Body
@@ -124,7 +124,7 @@ func body(n notifyd.Shown) string {
 	return html.UnescapeString(text)
 }
 
-// TestProduct goes the whole way, on real parts: an unmodified site, a visitor
+// TestProduct tests the whole path on real parts: an unmodified site, a visitor
 // who accepts, a message by the CLI, a notification on the desktop, a click, the
 // numbers.
 func TestProduct(t *testing.T) {
@@ -185,7 +185,7 @@ func TestProduct(t *testing.T) {
 	})
 }
 
-// productButton presses a button with a URL of its own.
+// productButton presses a button with its own URL.
 func productButton(ctx context.Context, t *testing.T, u *user, b browser.Browser, p *product, origin string) {
 	m := p.send(origin, "--title", "Button", "--url", "/sale", "--action", "more=Read more=/more")
 	shown, err := u.desktop.WaitTitle(ctx, u.name, "Button")
@@ -223,8 +223,8 @@ func productFocus(ctx context.Context, t *testing.T, u *user, b browser.Browser,
 	must(t, page.Close(ctx))
 }
 
-// TestUnsubscribe leaves by the page, and behind the server's back: the next
-// message gets 410, and the row goes.
+// TestUnsubscribe unsubscribes on the page, and then without telling our server:
+// the next message gets 410, and the row is deleted.
 func TestUnsubscribe(t *testing.T) {
 	forEachUser(t, func(ctx context.Context, t *testing.T, u *user, b browser.Browser) {
 		p := startProduct(t, "", "")
@@ -249,7 +249,8 @@ func TestUnsubscribe(t *testing.T) {
 			// Browsers tell their push service a moment later.
 			for gone := false; !gone; {
 				var m results
-				// It fails when nobody got it, which is what we wait for.
+				// The command fails when no subscriber got the message; the test
+				// waits for that.
 				err := p.tryCLI(&m, "send", "--wait", "--site", host(origin), "--title", "Anybody there?")
 				if gone = m.Results.Gone == 1; gone != (err != nil) {
 					t.Fatalf("%v, %+v", err, m)
@@ -264,7 +265,7 @@ func TestUnsubscribe(t *testing.T) {
 	})
 }
 
-// TestTwoSites keeps two sites on one Caddy apart.
+// TestTwoSites: two sites on one Caddy stay separate.
 func TestTwoSites(t *testing.T) {
 	forEachUser(t, func(ctx context.Context, t *testing.T, u *user, b browser.Browser) {
 		p := startProduct(t, `name "One"`, `name "Two"`)
@@ -291,8 +292,8 @@ func TestTwoSites(t *testing.T) {
 	})
 }
 
-// TestReturningVisitor is put back on a later visit after the server lost the
-// row, with no question asked.
+// TestReturningVisitor: after the server lost the row, the next visit restores it
+// without a prompt.
 func TestReturningVisitor(t *testing.T) {
 	forEachUser(t, func(ctx context.Context, t *testing.T, u *user, b browser.Browser) {
 		p := startProduct(t, "")
@@ -326,9 +327,9 @@ func TestReturningVisitor(t *testing.T) {
 	})
 }
 
-// TestPromptDialog is the prompt for those who use no mouse or no eyes: labels,
-// focus, Tab, Escape; and for those who are busy: it takes no focus from a field
-// and covers nothing but itself.
+// TestPromptDialog tests the prompt without mouse or sight (labels, focus, Tab,
+// Escape) and for a busy visitor: it takes no focus from a field and covers
+// nothing but its own area.
 func TestPromptDialog(t *testing.T) {
 	forEachUser(t, func(ctx context.Context, t *testing.T, u *user, b browser.Browser) {
 		p := startProduct(t, "prompt {\n\t\t\tafter 1 page\n\t\t\ttitle \"Offers, first\"\n\t\t\tbody \"Twice a week\"\n\t\t\task_again 1s\n\t\t}")
@@ -377,7 +378,7 @@ func TestPromptDialog(t *testing.T) {
 	})
 }
 
-// promptWhileTyping comes while the visitor writes into a field.
+// promptWhileTyping shows the prompt while the visitor types into a field.
 func promptWhileTyping(ctx context.Context, t *testing.T, page browser.Page) {
 	t.Helper()
 	must(t, page.Eval(ctx, `(() => {

@@ -19,18 +19,20 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/caddymodule/e2e/pushservice"
 )
 
-// Launching a browser takes most of the time, so all tests share one of each;
-// every test brings a site of its own, on a port of its own, which is an origin
-// of its own: nothing of permissions, workers or subscriptions is shared. The two
-// browsers share nothing at all, so that they go through a test at once.
+// Launching a browser takes most of the time, so all tests share one of each.
+// Every test has its own site on its own port, and so its own origin:
+// permissions,
+// workers and subscriptions are not shared. The two browsers share nothing, so
+// that
+// they run a test at the same time.
 //
-// Times are for the slowest machine: nothing waits for their end.
+// The limits suit the slowest machine: no test waits for them to pass.
 const (
 	launchTime = 2 * time.Minute // Firefox has taken half of it on a busy machine
 	flowTime   = 3 * time.Minute
 )
 
-// world is everything outside of the product: push services, desktops, browsers.
+// world has everything outside the product: push services, desktops, browsers.
 type world struct {
 	authority *pushservice.Authority
 	fcm       *fakefcm.Server
@@ -39,7 +41,7 @@ type world struct {
 	users     []*user
 }
 
-// user is one browser with the push service that it uses, and with a desktop.
+// user is one browser with its push service and its desktop.
 type user struct {
 	name    string
 	host    string // of its endpoints
@@ -48,12 +50,12 @@ type user struct {
 	refuse  func() // makes the push service refuse the next subscription
 	// browser starts the browser at its first call.
 	browser func() (browser.Browser, error)
-	// launch starts another one, for a test that cannot share.
+	// launch starts another browser, for a test that cannot share.
 	launch func() (browser.Browser, error)
-	// options are those of the browsers, and launchWith starts one with others.
+	// options are the browser's options; launchWith starts one with others.
 	options    browser.Options
 	launchWith func(browser.Options) (browser.Browser, error)
-	// launchTrusting starts one that takes any certificate.
+	// launchTrusting starts a browser that accepts any certificate.
 	launchTrusting func() (browser.Browser, error)
 	close          func() error
 }
@@ -80,7 +82,7 @@ func run(m *testing.M) int {
 	return code
 }
 
-// newWorld starts the fakes. The desktops come first, since browsers look for
+// newWorld starts the fakes. The desktops start first, since browsers look for
 // them only once.
 func newWorld() (_ *world, err error) {
 	w := &world{}
@@ -119,8 +121,8 @@ func newWorld() (_ *world, err error) {
 	return w, nil
 }
 
-// soonAgain has Chromium try a Background Sync that failed again after seconds, and
-// more often, instead of after five minutes and fifteen.
+// soonAgain makes Chromium retry a failed Background Sync after seconds and more
+// often, instead of after five and fifteen minutes.
 var soonAgain = []string{
 	"--force-fieldtrials=BackgroundSync/Tests",
 	"--force-fieldtrial-params=BackgroundSync.Tests:initial_retry_delay_sec/2/retry_delay_factor/1/max_sync_attempts/20",
@@ -184,20 +186,21 @@ func (w *world) hosts() map[string]string {
 	return pushservice.MergeHosts(w.fcm.Hosts(), w.autopush.Hosts())
 }
 
-// attempts are all requests to both push services, for messages of failed tests.
+// attempts returns all requests to both push services, for messages of failed
+// tests.
 func (w *world) attempts() []pushservice.Attempt {
 	return append(w.fcm.Attempts(), w.autopush.Attempts()...)
 }
 
-// client is an HTTP client that reaches the fakes and nothing else.
+// client returns an HTTP client that reaches only the fakes.
 func (w *world) client(t *testing.T) *http.Client {
 	client := pushservice.NewClient(w.authority, w.hosts())
 	t.Cleanup(client.CloseIdleConnections)
 	return client
 }
 
-// start starts the browser or finds it running. If it is not installed, the test
-// is skipped, or fails if WEBPUSH_E2E_REQUIRED is 1.
+// start starts the browser or returns the running one. If it is not installed,
+// the test is skipped, or fails if WEBPUSH_E2E_REQUIRED is 1.
 func (u *user) start(t *testing.T) browser.Browser {
 	t.Helper()
 	return u.started(t, u.browser)
@@ -209,13 +212,13 @@ func (u *user) startAlone(t *testing.T) browser.Browser {
 	return u.closed(t, u.launch)
 }
 
-// startTrusting is startAlone for one that takes any certificate.
+// startTrusting is startAlone for a browser that accepts any certificate.
 func (u *user) startTrusting(t *testing.T) browser.Browser {
 	t.Helper()
 	return u.closed(t, u.launchTrusting)
 }
 
-// closed starts a browser that ends with the test.
+// closed starts a browser and closes it when the test ends.
 func (u *user) closed(t *testing.T, start func() (browser.Browser, error)) browser.Browser {
 	t.Helper()
 	b := u.started(t, start)
@@ -241,9 +244,9 @@ func (u *user) started(t *testing.T, start func() (browser.Browser, error)) brow
 	return b
 }
 
-// forBoth runs a test's part for each of the users, at once where there are two
-// processors: what a part does not make itself it must only read. The test that
-// calls it does nothing afterwards, as the parts begin when it has returned.
+// forBoth runs a part of a test for each user, in parallel where there are two
+// processors. A part must only read data that it has not made itself. The calling
+// test must do nothing afterwards, since the parts start when it has returned.
 func forBoth(t *testing.T, part func(t *testing.T, u *user)) {
 	t.Helper()
 	for _, u := range shared.users {
@@ -273,8 +276,9 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// comesTo gives what look gives when that is as wanted, or after half a minute: what
-// a click or a key does may come a moment after the browser has taken it.
+// comesTo polls look until it returns want or half a minute has passed, and
+// returns the last value. The effect of a click or a key may come a moment after
+// the browser has accepted it.
 func comesTo[T comparable](t *testing.T, want T, look func() T) T {
 	t.Helper()
 	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {

@@ -14,7 +14,7 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/caddymodule/e2e/pushservice"
 )
 
-// TestRefusedSubscription shows what pages see when a push service says no.
+// TestRefusedSubscription: what pages see when a push service refuses.
 func TestRefusedSubscription(t *testing.T) {
 	forEachUser(t, func(ctx context.Context, t *testing.T, u *user, b browser.Browser) {
 		s := newSender(t)
@@ -29,7 +29,8 @@ func TestRefusedSubscription(t *testing.T) {
 	})
 }
 
-// TestForcedAnswers: the browser only gets what was answered with 201.
+// TestForcedAnswers: the browser receives only messages that were answered with
+// 201.
 func TestForcedAnswers(t *testing.T) {
 	forEachUser(t, func(ctx context.Context, t *testing.T, u *user, b browser.Browser) {
 		s := newSender(t)
@@ -54,8 +55,8 @@ func TestForcedAnswers(t *testing.T) {
 	})
 }
 
-// TestRevokedPermission: a user who takes the permission back ends the
-// subscription, at once in Firefox, at the next message in Chromium.
+// TestRevokedPermission: when a user revokes the permission, the subscription
+// ends: at once in Firefox, at the next message in Chromium.
 func TestRevokedPermission(t *testing.T) {
 	forEachUser(t, func(ctx context.Context, t *testing.T, u *user, b browser.Browser) {
 		s := newSender(t)
@@ -73,8 +74,8 @@ func TestRevokedPermission(t *testing.T) {
 	})
 }
 
-// TestSubscriptionChange: when the push service has forgotten Firefox, the
-// worker hears of it and may subscribe again.
+// TestSubscriptionChange: when the push service has forgotten Firefox, the worker
+// gets an event and may subscribe again.
 func TestSubscriptionChange(t *testing.T) {
 	u := shared.users[1]
 	b := u.start(t)

@@ -10,11 +10,11 @@ import (
 	"time"
 )
 
-// line is the network between a browser and a site: it can be slow, and it can be
+// line is the network between a browser and a site. It can be slow, and it can be
 // cut.
 type line struct {
 	listener net.Listener
-	site     string // where it listens
+	site     string // the address where the site listens
 
 	mu    sync.Mutex
 	delay time.Duration // of each piece, in each direction
@@ -22,10 +22,10 @@ type line struct {
 	open  map[net.Conn]bool
 }
 
-// linePiece is how many bytes go over a line at once.
+// linePiece is the largest number of bytes that a line transfers at once.
 const linePiece = 16 << 10
 
-// startLine leads an address to a site.
+// startLine forwards an address to a site.
 func startLine(t *testing.T, address, site string) *line {
 	t.Helper()
 	listener, err := net.Listen("tcp", address)
@@ -49,7 +49,7 @@ func startLine(t *testing.T, address, site string) *line {
 	return l
 }
 
-// set changes the line; cutting it ends what goes over it.
+// set changes the line. Cutting it closes its connections.
 func (l *line) set(delay time.Duration, cut bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -13,17 +13,17 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/caddymodule/e2e/browser"
 )
 
-// vendor is a push provider that the site had before: where its worker is, and
-// what the option calls it.
+// vendor is a push provider that the site used before: the option's name for it,
+// and its worker's address and scope.
 type vendor struct{ name, worker, scope string }
 
 var (
 	rootVendor = vendor{"onesignal", "/OneSignalSDKWorker.js", "/"}
-	// One that keeps out of the site's way.
+	// A provider whose scope is not the site's root.
 	asideVendor = vendor{"firebase", "/firebase-messaging-sw.js", "/firebase-cloud-messaging-push-scope"}
 )
 
-// vendorWorker shows every push, with a mark of its own.
+// vendorWorker shows every push, with its own mark.
 const vendorWorker = `
 self.addEventListener("install", () => self.skipWaiting());
 self.addEventListener("push", (e) => {
@@ -31,8 +31,8 @@ self.addEventListener("push", (e) => {
 	if (message.title) e.waitUntil(self.registration.showNotification("Vendor: " + message.title));
 });`
 
-// vendorSubscriber is a site without us whose visitor gets another provider's
-// pushes.
+// vendorSubscriber is a site without webpush whose visitor gets another
+// provider's pushes.
 type vendorSubscriber struct {
 	*product
 	site   *changingSite
@@ -41,7 +41,8 @@ type vendorSubscriber struct {
 	sender *sender
 }
 
-// subscribeToVendor makes one, and sees a push of the provider's arrive.
+// subscribeToVendor makes a vendorSubscriber and waits for one of the provider's
+// pushes.
 func subscribeToVendor(ctx context.Context, t *testing.T, u *user, b browser.Browser, v vendor) *vendorSubscriber {
 	t.Helper()
 	site := newChangingSite()
@@ -72,7 +73,7 @@ func subscribeToVendor(ctx context.Context, t *testing.T, u *user, b browser.Bro
 	return s
 }
 
-// vendorSends has the provider send, and waits for the notification.
+// vendorSends sends by the provider and waits for the notification.
 func (s *vendorSubscriber) vendorSends(ctx context.Context, t *testing.T, u *user, what, mark string) {
 	t.Helper()
 	title := what + " " + t.Name()
@@ -81,7 +82,7 @@ func (s *vendorSubscriber) vendorSends(ctx context.Context, t *testing.T, u *use
 	must(t, err)
 }
 
-// weSend sends from here.
+// weSend sends by our server and waits for the notification.
 func (s *vendorSubscriber) weSend(ctx context.Context, t *testing.T, u *user, what string) {
 	t.Helper()
 	title := what + " " + t.Name()
@@ -92,7 +93,7 @@ func (s *vendorSubscriber) weSend(ctx context.Context, t *testing.T, u *user, wh
 	must(t, err)
 }
 
-// workers are the site's registrations in the browser, scope to script.
+// workers returns the site's registrations in the browser, script by scope.
 func workers(ctx context.Context, t *testing.T, page browser.Page) map[string]string {
 	t.Helper()
 	var all map[string]string
@@ -101,7 +102,7 @@ func workers(ctx context.Context, t *testing.T, page browser.Page) map[string]st
 	return all
 }
 
-// revisit opens a page of the site with a new SDK, and waits for the row.
+// revisit opens a page of the site with a new SDK and waits for the row.
 func (s *vendorSubscriber) revisit(ctx context.Context, t *testing.T, b browser.Browser) browser.Page {
 	t.Helper()
 	page, err := b.Open(ctx, s.origin+"/sale")
@@ -117,7 +118,7 @@ func (s *vendorSubscriber) revisit(ctx context.Context, t *testing.T, b browser.
 
 // TestMigrate moves a site from another provider: its worker becomes ours by the
 // browser's own update check, its subscriber by the next visit, and its pushes
-// end.
+// stop.
 func TestMigrate(t *testing.T) {
 	for _, v := range []vendor{rootVendor, asideVendor} {
 		t.Run(v.name, func(t *testing.T) {
@@ -125,7 +126,8 @@ func TestMigrate(t *testing.T) {
 				s := subscribeToVendor(ctx, t, u, b, v)
 				s.reconfigure(s.origin, "webpush {\n\t\tmigrate_from "+v.name+"\n\t}")
 
-				// Browsers check by themselves within a day: at visits and at pushes.
+				// Browsers check by themselves within a day, at visits and at
+				// pushes.
 				page, err := b.Open(ctx, s.origin+"/plain.txt")
 				must(t, err)
 				must(t, page.Eval(ctx, fmt.Sprintf(`(async () => {
@@ -153,7 +155,7 @@ func TestMigrate(t *testing.T) {
 }
 
 // TestNoMigration: without migrate_from, the one line leaves another provider's
-// worker, subscriber and pushes as they are.
+// worker, subscriber and pushes unchanged.
 func TestNoMigration(t *testing.T) {
 	forEachUser(t, func(ctx context.Context, t *testing.T, u *user, b browser.Browser) {
 		s := subscribeToVendor(ctx, t, u, b, rootVendor)
@@ -172,7 +174,7 @@ func TestNoMigration(t *testing.T) {
 	})
 }
 
-// TestDualRun has both providers side by side, and then ours alone.
+// TestDualRun runs both providers side by side, and then ours alone.
 func TestDualRun(t *testing.T) {
 	forEachUser(t, func(ctx context.Context, t *testing.T, u *user, b browser.Browser) {
 		s := subscribeToVendor(ctx, t, u, b, rootVendor)
@@ -190,7 +192,7 @@ func TestDualRun(t *testing.T) {
 		s.reconfigure(s.origin, "webpush {\n\t\tmigrate_from onesignal\n\t}")
 		page, err := b.Open(ctx, s.origin+"/")
 		must(t, err)
-		// The script may be in the browser's cache for a minute.
+		// The browser may cache the script for a minute.
 		must(t, page.Eval(ctx, `fetch("/_webpush/sdk.js", {cache: "reload"}).then((r) => r.text()).then(() => null)`, nil))
 		must(t, page.Reload(ctx))
 		until(ctx, t, "one worker", func() bool {

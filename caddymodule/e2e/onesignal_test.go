@@ -15,8 +15,8 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/caddymodule/e2e/browser"
 )
 
-// oneSignalHead is a page with OneSignal's script by the tag that its guide gives.
-// Its policy has every attempt to load the script end in an event.
+// oneSignalHead is a page with OneSignal's script by the tag of its guide. Under
+// its policy, every attempt to load the script causes an event.
 const (
 	oneSignalHead = `<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>Shop</title>
 <script src="https://cdn.onesignal.com/sdks/%s"%s></script>
@@ -74,7 +74,7 @@ window.acts = {
 	back: () => OneSignal.push(() => OneSignal.setSubscription(true)),
 };`
 
-	// promptNow has a question that comes by itself, in words of the page's own.
+	// promptNow shows an automatic prompt with the page's own texts.
 	promptNow = `promptOptions: {slidedown: {prompts: [{type: "push", autoPrompt: true, delay: {pageViews: 1, timeDelay: 0},
 		text: {actionMessage: "Know first <b>", acceptButton: "Yes please", cancelButton: "Not today"}}]}}`
 	promptLater = `promptOptions: {slidedown: {prompts: [{type: "push", autoPrompt: false}]}}`
@@ -98,7 +98,8 @@ func oneSignalSite(w http.ResponseWriter, r *http.Request) {
 
 const oneSignalOption = "compat onesignal\n\t\tprompt {\n\t\t}"
 
-// foreignCalls notes what a page wants of other servers and is refused.
+// foreignCalls records requests to other servers, which the page's policy
+// refuses.
 const foreignCalls = `window.refused = []; document.addEventListener("securitypolicyviolation", (e) => refused.push(e.blockedURI));`
 
 // oneSignalTab is a browser on such a site.
@@ -111,7 +112,7 @@ type oneSignalTab struct {
 	origin string
 }
 
-// openOneSignal opens a page of the site as somebody who has decided nothing.
+// openOneSignal opens a page of the site as a visitor who has decided nothing.
 func openOneSignal(ctx context.Context, t *testing.T, b browser.Browser, p *product, origin, path string) *oneSignalTab {
 	t.Helper()
 	must(t, b.SetPermission(ctx, origin, browser.Default))
@@ -135,7 +136,8 @@ func (x *oneSignalTab) heard(what string) {
 	x.wait(fmt.Sprintf("heard.includes(%q)", what))
 }
 
-// callsNobody looks for what was asked of another server, or wanted of one.
+// callsNobody checks that the page sent no request to another server and tried
+// none.
 func (x *oneSignalTab) callsNobody() {
 	x.Helper()
 	foreign := evaluated[[]string](x.ctx, x.T, x.page, `[...refused, ...[...performance.getEntriesByType("resource").map((e) => e.name),
@@ -154,7 +156,8 @@ func (x *oneSignalTab) hasTags(identity string) {
 	})
 }
 
-// subscribes allows and clicks the page's own button, unsubscribes and comes back.
+// subscribes allows and clicks the page's own button, unsubscribes and subscribes
+// again.
 func (x *oneSignalTab) subscribes(in, out string) {
 	x.Helper()
 	must(x.T, x.b.SetPermission(x.ctx, x.origin, browser.Granted))
@@ -171,8 +174,8 @@ func (x *oneSignalTab) subscribes(in, out string) {
 	until(x.ctx, x.T, "the subscriber to come back", func() bool { return x.p.subscribers(x.origin) == 1 })
 }
 
-// TestOneSignalPages: pages of both generations work as they are: question, events,
-// tags and subscription, and nothing is asked of OneSignal.
+// TestOneSignalPages: pages of both generations work unchanged (prompt, events,
+// tags, subscription), and no request goes to OneSignal.
 func TestOneSignalPages(t *testing.T) {
 	forEachUser(t, func(ctx context.Context, t *testing.T, u *user, b browser.Browser) {
 		p := startProductBefore(t, http.HandlerFunc(oneSignalSite), oneSignalOption, oneSignalOption, oneSignalOption)
@@ -214,8 +217,8 @@ func TestOneSignalPages(t *testing.T) {
 	})
 }
 
-// TestOneSignalNotifications: a page hears of a notification when it is shown and
-// clicked, and the page that a click opens hears of the click.
+// TestOneSignalNotifications: a page gets an event when a notification is shown
+// or clicked, and the page that a click opens gets the click.
 func TestOneSignalNotifications(t *testing.T) {
 	const listening = `OneSignalDeferred.push((OneSignal) => {
 		for (const name of ["foregroundWillDisplay", "click"]) OneSignal.Notifications.addEventListener(name, (e) => heard.push(name + " " + e.notification.title + " " + (e.result?.url ?? "")));
@@ -259,8 +262,8 @@ func TestOneSignalNotifications(t *testing.T) {
 	})
 }
 
-// TestOneSignalStorage comes with what OneSignal left in the browser: who had opted
-// out stays so, and who the visitor was is known.
+// TestOneSignalStorage starts with the data that OneSignal left in the browser:
+// an opt-out stays, and the visitor's identity is known.
 func TestOneSignalStorage(t *testing.T) {
 	const leave = `new Promise((resolve, reject) => {
 		localStorage.clear();
@@ -279,7 +282,8 @@ func TestOneSignalStorage(t *testing.T) {
 		opening.onerror = () => reject(opening.error);
 	}).then(() => null)`
 	forEachUser(t, func(ctx context.Context, t *testing.T, u *user, b browser.Browser) {
-		// The second site only moves away; its pages call nobody's API any more.
+		// The second site only migrates; its pages no longer call OneSignal's
+		// API.
 		options := []string{oneSignalOption, "migrate_from onesignal\n\t\tprompt {\n\t\t\tafter 0s\n\t\t}"}
 		p := startProductBefore(t, http.HandlerFunc(oneSignalSite), options...)
 		for i, origin := range p.origins {
@@ -304,8 +308,8 @@ func TestOneSignalStorage(t *testing.T) {
 	})
 }
 
-// oneSignalPlugin has the WordPress plug-in's two generations: the code that each puts
-// into pages, and where its worker is.
+// oneSignalPlugin lists the WordPress plug-in's two generations: the code that
+// each puts into pages, and the address of its worker.
 var oneSignalPlugin = []struct {
 	vendor
 	page string
@@ -374,9 +378,9 @@ var oneSignalPlugin = []struct {
 
 const pluginFolder = "/wp-content/plugins/onesignal-free-web-push-notifications/sdk_files/"
 
-// TestOneSignalWordPress: a WordPress site with the plug-in moves by the one option:
-// its subscribers come along without a question, its worker is gone, and its pages
-// work as they are.
+// TestOneSignalWordPress: a WordPress site with the plug-in migrates by the one
+// option. Its subscribers are moved without a prompt, its worker is removed, and
+// its pages work unchanged.
 func TestOneSignalWordPress(t *testing.T) {
 	for i, plugin := range oneSignalPlugin {
 		t.Run([]string{"second generation", "third generation"}[i], func(t *testing.T) {
@@ -416,7 +420,8 @@ func TestOneSignalWordPress(t *testing.T) {
 	}
 }
 
-// TestOneSignalReact has an application with react-onesignal from npm, as it is.
+// TestOneSignalReact runs an application with the unchanged react-onesignal from
+// npm.
 func TestOneSignalReact(t *testing.T) {
 	needPackages(t)
 	script := bundle(t, "onesignal/app.js")
@@ -453,7 +458,7 @@ func TestOneSignalReact(t *testing.T) {
 	})
 }
 
-// TestOneSignalTypes checks our object against the types that OneSignal publishes.
+// TestOneSignalTypes checks our object against OneSignal's published types.
 func TestOneSignalTypes(t *testing.T) {
 	needPackages(t)
 	cmd := exec.CommandContext(t.Context(), "go", "tool", "-modfile=.tools/go.mod", "tsgo", "--noEmit", "-p", "caddymodule/e2e/sites/onesignal/tsconfig.json")

@@ -14,7 +14,7 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/popup"
 )
 
-// small is a pop-up that comes at once.
+// small returns a pop-up that appears at once.
 func small(id string, priority int, more m) m {
 	popup := m{"id": id, "kind": "corner", "priority": priority, "content": m{"title": id}}
 	for name, value := range more {
@@ -23,7 +23,7 @@ func small(id string, priority int, more m) m {
 	return popup
 }
 
-// restart ends the Caddy and starts it on the same data.
+// restart stops Caddy and starts it again on the same data.
 func (x *onPage) restart() {
 	x.Helper()
 	if out, err := x.p.command("stop", "--address", x.p.admin).CombinedOutput(); err != nil {
@@ -39,9 +39,9 @@ func (x *onPage) restart() {
 	x.all.run(filepath.Join(x.p.dir, "caddy.json"))
 }
 
-// caps shows what is capped once: not again in the session, the day or ever, with
-// storage cleared, after a restart, and on the visitor's other device. What comes
-// in its place is less important.
+// caps: a pop-up with a cap of one does not appear again in the session, the day
+// or ever, even with cleared storage, after a restart, and on the visitor's other
+// device. A less important pop-up takes its place.
 func (x *onPage) caps() {
 	x.everyTime()
 	x.put(small("rest", 0, nil),
@@ -68,7 +68,7 @@ func (x *onPage) caps() {
 	other := *x
 	for _, u := range shared.users {
 		if u.name != x.b.Name() {
-			other.b = u.startAlone(x.T) // another test is in the shared one
+			other.b = u.startAlone(x.T) // another test uses the shared browser
 		}
 	}
 	other.page = other.tab()
@@ -80,8 +80,8 @@ func (x *onPage) caps() {
 	must(x.T, other.page.Close(x.ctx))
 }
 
-// groups has pop-ups of which it is known what the person gets, by the group that
-// the API names: nothing, and the second variant.
+// groups checks what a person gets by the group that the API reports: nothing
+// (control), and the second variant.
 func (x *onPage) groups(group string) {
 	x.Helper()
 	named := map[string]string{}
@@ -105,10 +105,10 @@ func (x *onPage) groups(group string) {
 		x.Errorf("the second variant says %q", title)
 	}
 	x.variant(named["b"], "b")
-	x.variant(named["control"], "control") // what was told before the view of b has come
+	x.variant(named["control"], "control") // recorded before the view of b was counted
 }
 
-// variant wants one view, and it of the variant.
+// variant checks that one view is counted, for this variant.
 func (x *onPage) variant(id, variant string) {
 	x.Helper()
 	x.counted(id, map[string]int64{"viewed": 1})
@@ -126,7 +126,8 @@ func (x *onPage) variant(id, variant string) {
 	}
 }
 
-// enough is one pop-up in a session: the more important one. The inbox is none.
+// enough: a session shows one pop-up, the more important one. The inbox does not
+// count.
 func (x *onPage) enough() {
 	x.put(small("less", 1, nil), small("more", 2, m{"where": paths("/", "/next")}), m{"id": "bell", "kind": "inbox", "content": m{"title": "T"}})
 	x.visit("/")
@@ -144,7 +145,7 @@ func (x *onPage) enough() {
 	x.counted("less", map[string]int64{"viewed": 0})
 }
 
-// cleverTap has CleverTap's own switches and callbacks.
+// cleverTap tests CleverTap's own switches and callbacks.
 func (x *onPage) cleverTap() {
 	x.everyTime()
 	x.put(small("rest", 0, m{"where": paths("/spam")}), small("first", 5, m{"where": paths("/spam")}),
@@ -177,8 +178,8 @@ func (x *onPage) spam() {
 	x.wants("/spam?spam=false", "rest", "closed before, and dismissSpamControl is false")
 }
 
-// callbacks compares what the page gets with CleverTap's guide, and has it raise
-// in both of the guide's ways.
+// callbacks compares the page's callbacks with CleverTap's guide, and raises
+// events in both of the guide's ways.
 func (x *onPage) callbacks() {
 	x.visit("/own")
 	x.wait("the message", "messages.length > 0")
@@ -194,7 +195,7 @@ func (x *onPage) callbacks() {
 	x.counted("own", map[string]int64{"viewed": 1, "clicked": 1})
 }
 
-// inbox has CleverTap's functions of it, on this page and the next one.
+// inbox tests CleverTap's inbox functions, on this page and the next one.
 func (x *onPage) inbox() {
 	x.visit("/box")
 	x.wait("two messages", "clevertap.getInboxMessageCount() === 2 && clevertap.getInboxMessageUnreadCount() === 2")
@@ -214,8 +215,8 @@ func (x *onPage) inbox() {
 	x.wait("no message of who has logged out", `!document.getElementById("webpush-inbox") && !localStorage.getItem("webpush:inbox")`)
 }
 
-// cut loses the line: before what happened was sent, and after it had arrived but
-// before the browser knew.
+// cut cuts the network: before the events are sent, and after they have arrived
+// but before the browser has the answer.
 func (x *onPage) cut() {
 	count := func(name string) int { return known(x.p.people(x.ctx, x.origin), "").Events[name].Count }
 	x.visit("/")

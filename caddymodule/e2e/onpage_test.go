@@ -18,8 +18,8 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/caddymodule/e2e/browser"
 )
 
-// onPageScript is the shop's own: it has a function for pop-ups to call, and keeps
-// what it is told of them.
+// onPageScript is the shop's own script: it has a function for pop-ups to call,
+// and records their events.
 const onPageScript = arrivals + `window.told = []; window.called = []; window.messages = [];
 window.shop = {greet: (kv) => called.push(JSON.stringify(kv))};
 document.addEventListener("securitypolicyviolation", (e) => told.push("violation " + e.effectiveDirective + " " + e.blockedURI));
@@ -29,15 +29,15 @@ addEventListener("load", () => {
 	if (location.pathname === "/k/custom") webpush.notificationCallback = (message) => messages.push(message);
 });`
 
-// onPageCleverTap is the same for a shop that knows of CleverTap alone. Its query
-// says what spam is to be.
+// onPageCleverTap is the same for a shop that uses only CleverTap's API. Its
+// query sets the value of spam.
 const onPageCleverTap = `var clevertap = {event: [], profile: [], account: [], onUserLogin: [], notifications: [], privacy: []};
 clevertap.account.push({id: "TEST-ACCOUNT"});
 clevertap.dismissSpamControl = !location.search.includes("spam=false");
 if (location.pathname === "/own") clevertap.notificationCallback = (message) => messages.push(message);`
 
-// onPageSite is as strict as a site that uses pop-ups of all kinds can be, and
-// enforces Trusted Types where browsers have them.
+// onPageSite has the strictest policy under which a site can use pop-ups of all
+// kinds. It enforces Trusted Types where browsers support them.
 func onPageSite(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Security-Policy", trustedPolicy)
 	switch r.URL.Path {
@@ -66,8 +66,8 @@ func onPageSite(w http.ResponseWriter, r *http.Request) {
 <body><h1>Shop</h1><button id="buy" type="button">Buy</button>%s<svg width="9" height="3000"></svg></body></html>`, script, banner)
 }
 
-// onPageWatch keeps when the SDK last read what the server tells of pop-ups, and
-// counts what fails, and how often a pop-up whose time has come looks whether it may.
+// onPageWatch records when the SDK last read the server's data about pop-ups. It
+// counts failures, and how often a due pop-up checks whether it may appear.
 const onPageWatch = `{ const original = window.fetch; window.answered = window.failed = window.looks = 0;
 window.fetch = (...args) => original(...args).then((response) => {
 	const read = () => Response.prototype.json.call(response);
@@ -80,7 +80,7 @@ window.setTimeout = (run, ms, ...more) => { if (ms === 500) looks++; return late
 // onPage is a visitor's tab at one of the sites.
 type onPage struct {
 	tracker
-	all  *product // whose Caddy ends with all sites' tests
+	all  *product // its Caddy stops when all sites' tests have ended
 	page browser.Page
 	site string
 	line *line
@@ -98,10 +98,10 @@ var onPageOptions = []struct {
 	{"cut", byHand, (*onPage).cut},
 }
 
-// TestPopupsOnSite has one Caddy before a shop of strict policies. All kinds of
-// pop-ups come at their triggers, do what a click is for, and are counted; caps and
-// groups hold across restarts, devices and cleared storage; what happened while
-// the line was cut is counted once.
+// TestPopupsOnSite runs one Caddy before a shop with strict policies. Pop-ups of
+// all kinds appear at their triggers, act on clicks, and are counted. Caps and
+// groups hold across restarts, devices and cleared storage. Events from the time
+// of a network cut are counted once.
 func TestPopupsOnSite(t *testing.T) {
 	forBoth(t, func(t *testing.T, u *user) {
 		b := u.start(t)
@@ -122,7 +122,7 @@ func TestPopupsOnSite(t *testing.T) {
 	})
 }
 
-// startOnPage runs the Caddy. The line is to the last site.
+// startOnPage starts Caddy. The line leads to the last site.
 func startOnPage(t *testing.T) (*product, *line) {
 	t.Helper()
 	upstream := httptest.NewServer(http.HandlerFunc(onPageSite))
@@ -151,7 +151,7 @@ func (x *onPage) tab() browser.Page {
 	return page
 }
 
-// put stores pop-ups by the CLI, each from a file, and has them shown.
+// put stores pop-ups by the CLI, each from a file, and publishes them.
 func (x *onPage) put(popups ...m) {
 	x.Helper()
 	args := []string{"popups", "put", "--run", "--site", host(x.origin)}
@@ -164,11 +164,11 @@ func (x *onPage) put(popups ...m) {
 		args = append(args, file)
 	}
 	x.p.cli(nil, args...)
-	// Browsers keep the script, which has the pop-ups' rules, for a minute.
+	// Browsers cache the script, which has the pop-ups' rules, for a minute.
 	must(x.T, x.page.Eval(x.ctx, `location.origin === `+js(x.origin)+` && fetch("/_webpush/sdk.js", {cache: "reload"}).then((answer) => answer.text()).then(() => true)`, nil))
 }
 
-// everyTime has the site show as many pop-ups as there are.
+// everyTime removes the site's limit of pop-ups.
 func (x *onPage) everyTime() {
 	x.Helper()
 	if status := x.p.api(x.ctx, http.MethodPut, x.site+"/popup-settings", m{"popupsPerSession": 0}, nil); status >= 300 {
@@ -193,19 +193,19 @@ func (x *onPage) click(selector string) {
 	must(x.T, x.page.Click(x.ctx, selector))
 }
 
-// waitTold waits until the page was told something.
+// waitTold waits until the page has got an event.
 func (x *onPage) waitTold(line string) {
 	x.Helper()
 	x.wait(line, "told.includes("+js(line)+")")
 }
 
-// visit goes to a page.
+// visit opens a page.
 func (x *onPage) visit(path string) {
 	x.Helper()
 	must(x.T, visitPage(x.ctx, x.page, x.origin, path))
 }
 
-// shows goes to a page and gives what is shown there first.
+// shows opens a page and returns the first pop-up that appears there.
 func (x *onPage) shows(path string) string {
 	x.Helper()
 	x.visit(path)
@@ -213,7 +213,7 @@ func (x *onPage) shows(path string) string {
 	return evaluated[string](x.ctx, x.T, x.page, `told.find((line) => line.startsWith("shown ")).slice(6)`)
 }
 
-// sees is shows for what is looked at, until the API counts it.
+// sees is shows for a counted pop-up: it waits until the API counts the view.
 func (x *onPage) sees(path, id string) {
 	x.Helper()
 	if got := x.shows(path); got != id {
@@ -223,7 +223,7 @@ func (x *onPage) sees(path, id string) {
 	x.counted(id, map[string]int64{"viewed": 1})
 }
 
-// wants goes to a page and wants a pop-up there.
+// wants opens a page and checks which pop-up appears there.
 func (x *onPage) wants(path, id, why string) {
 	x.Helper()
 	if got := x.shows(path); got != id {
@@ -231,7 +231,7 @@ func (x *onPage) wants(path, id, why string) {
 	}
 }
 
-// paths has a pop-up on some pages alone.
+// paths limits a pop-up to some pages.
 func paths(in ...string) m { return m{"paths": m{"in": in}} }
 
 // onPageKinds are all kinds, each with another trigger and another click.
@@ -374,10 +374,10 @@ var onPageKinds = []struct {
 	},
 }
 
-// onPageOpen is whether a pop-up is on the page; the bell is none.
+// onPageOpen is true if a pop-up is on the page; the bell does not count.
 const onPageOpen = `!!document.querySelector(".webpush-popup:not(#webpush-inbox)")`
 
-// late wants that a second went by before a pop-up that is to wait for one.
+// late checks that at least a second passed before a pop-up with that delay.
 func (x *onPage) late() {
 	x.Helper()
 	if ms := evaluated[float64](x.ctx, x.T, x.page, "first - answered"); ms < 950 {
@@ -385,12 +385,12 @@ func (x *onPage) late() {
 	}
 }
 
-// clickOwnHTML is clickInFrame, until the page was told.
+// clickOwnHTML repeats clickInFrame until the page has got the event.
 func clickOwnHTML(x *onPage) {
 	clickInFrame(x.ctx, x.T, x.page, `told.includes("clicked html buy")`)
 }
 
-// kinds puts them by the CLI, and looks at the pages as they come.
+// kinds stores the pop-ups by the CLI and checks the pages' source.
 func (x *onPage) kinds() {
 	x.everyTime()
 	before := x.source("/k/none")
@@ -424,7 +424,7 @@ func (x *onPage) kinds() {
 	x.busy()
 }
 
-// kind goes to a pop-up's page, has it come, looks at it and answers it.
+// kind opens a pop-up's page, triggers it, checks it and answers it.
 func (x *onPage) kind(id string, trigger, answer func(x *onPage)) {
 	x.Helper()
 	x.visit("/k/" + id)
@@ -451,7 +451,7 @@ func (x *onPage) kind(id string, trigger, answer func(x *onPage)) {
 	}
 }
 
-// source is a page as it comes to browsers.
+// source returns a page as browsers get it.
 func (x *onPage) source(path string) string {
 	x.Helper()
 	resp, err := http.Get(x.origin + path)
@@ -462,7 +462,7 @@ func (x *onPage) source(path string) string {
 	return string(raw)
 }
 
-// busy has a pop-up wait for the end of our question, and of a consent banner.
+// busy: a pop-up waits for the end of our prompt, and of a consent banner.
 func (x *onPage) busy() {
 	must(x.T, x.page.Eval(x.ctx, "webpush.unsubscribe()", nil))
 	must(x.T, x.b.SetPermission(x.ctx, x.origin, browser.Default))

@@ -21,9 +21,9 @@ import (
 // pagesTime is how long one browser may take for one set of pages.
 const pagesTime = 90 * time.Second
 
-// TestPages wants every page to be the same document in a browser, whether it
-// comes from the site or through webpush, but for our two elements in the head.
-// Each is opened as a visitor would, so that the browser guesses its encoding.
+// TestPages: a page from the site and the same page through webpush are the same
+// document in a browser, except for our two elements in the head. Each is opened
+// as a visitor would, so that the browser guesses its encoding.
 func TestPages(t *testing.T) {
 	dev, edge := pageFiles(t, "dev"), pageFiles(t, "edge")
 	c := newCourt(t, slices.Concat(dev, edge))
@@ -61,12 +61,12 @@ func TestPages(t *testing.T) {
 	}
 }
 
-// html5libWanted is the part of html5lib's inputs that has to be right.
+// html5libWanted is the part of html5lib's inputs that must be right.
 const html5libWanted = 0.998
 
-// TestPagesHTML5Lib is the same with the inputs of html5lib's tests of tree
-// construction. There are many, so that browsers get them by document.write: the
-// same parser in the same mode.
+// TestPagesHTML5Lib is TestPages with the inputs of html5lib's tests of tree
+// construction. They are many, so browsers get them by document.write: the same
+// parser in the same mode.
 func TestPagesHTML5Lib(t *testing.T) {
 	inputs := html5libInputs(t)
 	c := newCourt(t, inputs)
@@ -89,9 +89,9 @@ func TestPagesHTML5Lib(t *testing.T) {
 	}
 }
 
-// sharedData is the folder of test data that is no part of the project, named by
-// WEBPUSH_TESTDATA. Judging takes both browsers a minute and a half, so that it
-// is done when asked for; injector/DESIGN.md has the command.
+// sharedData is the folder of test data outside the project, named by
+// WEBPUSH_TESTDATA. The comparison takes both browsers a minute and a half, so it
+// runs only on request; injector/DESIGN.md has the command.
 func sharedData(t *testing.T) string {
 	t.Helper()
 	data := os.Getenv("WEBPUSH_TESTDATA")
@@ -121,7 +121,7 @@ func pageFiles(t *testing.T, folder string) []exhibit {
 	return pages
 }
 
-// html5libInputs returns the inputs of whole documents, each once.
+// html5libInputs returns the inputs of whole documents, without duplicates.
 func html5libInputs(t *testing.T) []exhibit {
 	t.Helper()
 	root := filepath.Join(sharedData(t), "html5lib-tests", "tree-construction")
@@ -156,11 +156,11 @@ func html5libInputs(t *testing.T) []exhibit {
 	return inputs
 }
 
-// tally sorts the pages by what became of them.
+// tally sorts the pages by result.
 type tally struct {
-	right []string            // ours are in the head, and nothing else has changed
-	wrong []string            // with what is wrong
-	alone map[string][]string // by the reason: every byte as it was
+	right []string            // our tags are in the head, and nothing else has changed
+	wrong []string            // with the fault
+	alone map[string][]string // by the reason; every byte is unchanged
 }
 
 func (l *tally) add(e *exhibit, complaint string) {
@@ -177,9 +177,9 @@ func (l *tally) add(e *exhibit, complaint string) {
 	}
 }
 
-// leftAlone is how many were left alone for good: there is no place for tags in
-// what ends inside something, AMP allows no scripts, and what begins with text
-// is not taken for a page though its type says so.
+// leftAlone is how many pages were left unchanged for a good reason: text that
+// ends inside another construct has no place for tags, AMP allows no scripts, and
+// content that begins with text is not treated as a page whatever its type.
 func (l *tally) leftAlone() int {
 	n := 0
 	for _, reason := range []injector.Reason{
@@ -190,7 +190,7 @@ func (l *tally) leftAlone() int {
 	return n
 }
 
-// part is the part of pages that came out as they should.
+// part is the share of pages with the right result.
 func (l *tally) part() float64 {
 	good, all := len(l.right)+l.leftAlone(), len(l.right)+len(l.wrong)
 	for _, names := range l.alone {

@@ -21,8 +21,9 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/caddymodule/e2e/browser"
 )
 
-// picture is where a picture goes: into the folder that WEBPUSH_E2E_PICTURES
-// names, under the README's name if it is Chromium's, else away after the test.
+// picture returns the path for a picture: in the folder named by
+// WEBPUSH_E2E_PICTURES, with the README's name for Chromium's; without it, in a
+// temporary folder.
 func (u *user) picture(t *testing.T, name string) string {
 	t.Helper()
 	dir := os.Getenv("WEBPUSH_E2E_PICTURES")
@@ -35,8 +36,8 @@ func (u *user) picture(t *testing.T, name string) string {
 	return filepath.Join(dir, name+".png")
 }
 
-// TestPromptLooks looks at the prompt on a real page at the widths and in the
-// colours that visitors have.
+// TestPromptLooks checks the prompt on a real page at visitors' usual widths and
+// colour schemes.
 func TestPromptLooks(t *testing.T) {
 	quickstart := http.FileServer(http.Dir("../../examples/quickstart/site"))
 	forEachUser(t, func(ctx context.Context, t *testing.T, u *user, b browser.Browser) {
@@ -111,8 +112,8 @@ func TestFacesLook(t *testing.T) {
 	})
 }
 
-// writeSheet puts pictures of one size side by side, four in a row, or two in a
-// row at half their size.
+// writeSheet puts pictures of one size side by side: four in a row, or two in a
+// row at half size.
 func writeSheet(t *testing.T, path string, files []string, half bool) {
 	t.Helper()
 	const gap = 8
@@ -148,7 +149,7 @@ func writeSheet(t *testing.T, path string, files []string, half bool) {
 	must(t, out.Close())
 }
 
-// halved is a picture at half its size, each pixel the mean of four.
+// halved returns a picture at half size; each pixel is the mean of four.
 func halved(full image.Image) image.Image {
 	b := full.Bounds()
 	small := image.NewRGBA(image.Rect(0, 0, b.Dx()/2, b.Dy()/2))
@@ -165,8 +166,8 @@ func halved(full image.Image) image.Image {
 	return small
 }
 
-// inFewColours is a picture in its 256 most frequent colours, which makes a file
-// of a third.
+// inFewColours returns a picture in its 256 most frequent colours, for a file of
+// a third of the size.
 func inFewColours(full *image.RGBA) *image.Paletted {
 	count := make(map[color.RGBA]int)
 	b := full.Bounds()

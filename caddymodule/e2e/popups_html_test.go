@@ -15,8 +15,8 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/caddymodule/e2e/browser"
 )
 
-// guide are the snippets of CleverTap's guide by which custom HTML closes itself
-// (features.md a.7), and those that its users write.
+// guide lists the snippets of CleverTap's guide with which custom HTML closes
+// itself (features.md a.7), and those that its users write.
 var guide = []struct{ name, position, html string }{
 	{"box", "", `<div class="btn">CLOSE</div>
 <script>
@@ -57,7 +57,7 @@ func urlQuery(text string) string {
 	return strings.NewReplacer("%", "%25", " ", "%20", ";", "%3B", "'", "%27", "&", "%26", "+", "%2B", "#", "%23").Replace(text)
 }
 
-// js is a value as a JavaScript expression.
+// js returns a value as a JavaScript expression.
 func js(value any) string {
 	b, err := json.Marshal(value)
 	if err != nil {
@@ -66,10 +66,10 @@ func js(value any) string {
 	return string(b)
 }
 
-// clickInFrame clicks on the middle of the frame, by its real place on the screen:
-// the frame's origin keeps everybody out. A frame of another process may still be
-// on its way to where the page has it, so that a click is tried again that nothing
-// tells of for longer than a slow machine takes.
+// clickInFrame clicks on the middle of the frame, by its real place on the
+// screen, since the frame's origin blocks all access. A frame of another process
+// may still be moving to its place, so a click is repeated if no event follows
+// within the time that a slow machine takes.
 func clickInFrame(ctx context.Context, t *testing.T, page browser.Page, clicked string) {
 	t.Helper()
 	for {
@@ -85,20 +85,20 @@ func clickInFrame(ctx context.Context, t *testing.T, page browser.Page, clicked 
 	}
 }
 
-// within waits for a condition as long as the slowest machine may take.
+// within waits for a condition for as long as the slowest machine may take.
 func within(ctx context.Context, page browser.Page, condition string) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	return browser.WaitFor(ctx, page, condition)
 }
 
-// TestPopupsGuide pastes the guide's snippets: a click on their button closes the
+// TestPopupsGuide uses the guide's snippets: a click on their button closes the
 // pop-up, on a page that forbids inline scripts.
 func TestPopupsGuide(t *testing.T) {
 	forEachUser(t, func(ctx context.Context, t *testing.T, u *user, b browser.Browser) {
 		page := openFaces(ctx, t, b, popupsSite(t)+"/?policy="+urlQuery(popupsPolicy)+"&lang=en&dir=ltr")
 		for _, snippet := range guide {
-			// So that the button is in the middle of the frame, whatever its kind.
+			// The button must be in the middle of the frame for every kind.
 			style := `<style>html, body { margin: 0; height: 100% } .btn { position: fixed; inset: 0; min-height: 60px; display: block }</style>`
 			options := `{kind: "html", id: "1439796272", legacy: {msgId: "1439796272_20160219"}, position: ` + js(snippet.position) + `, content: {html: ` + js(snippet.html+style) + `}}`
 			showPopup(ctx, t, page, options)
@@ -123,9 +123,9 @@ func customHTML(element string) string {
 		js("<style>html, body { margin: 0; height: 100% } .fill { position: fixed; inset: 0; min-height: 80px; display: block }</style>"+element) + `}}`
 }
 
-// TestPopupsHTML clicks in custom HTML: it is told without a word by the HTML's
-// author, links lead the page and not the frame, and of the page's names only
-// some can be called.
+// TestPopupsHTML clicks in custom HTML: the click is reported without code by the
+// HTML's author, links lead the page and not the frame, and only some of the
+// page's functions can be called.
 func TestPopupsHTML(t *testing.T) {
 	tests := []struct{ name, element, told string }{
 		{
@@ -179,7 +179,7 @@ func TestPopupsHTML(t *testing.T) {
 			showPopup(ctx, t, page, customHTML(test.element))
 			clickInFrame(ctx, t, page, "told.length > 0")
 			want := strings.ReplaceAll(test.told, "$SITE", site)
-			// wzrk_click_url has 20 characters, which of ours is a part of the host.
+			// wzrk_click_url has 20 characters; ours is only a part of the host.
 			want = strings.ReplaceAll(want, `"wzrk_click_url":"`+site+`/elsewhere?"`, `"wzrk_click_url":"`+(site + "/elsewhere")[:20]+`"`)
 			want = strings.ReplaceAll(want, `,"wzrk_click_url":""`, "")
 			err := within(ctx, page, `told.filter((line) => !line.startsWith("run")).length >= `+fmt.Sprint(strings.Count(want, "; ")+1-strings.Count(want, "run {")))
@@ -197,8 +197,8 @@ func TestPopupsHTML(t *testing.T) {
 	})
 }
 
-// frameFallsBack shows custom HTML where framing is forbidden by a header that is
-// not ours: with the page's policy, if that lets it run.
+// frameFallsBack shows custom HTML where another handler's header forbids
+// framing: it then runs in the page, if the page's policy allows that.
 func frameFallsBack(ctx context.Context, t *testing.T, strict browser.Page, site string, b browser.Browser) {
 	t.Helper()
 	lax := openFaces(ctx, t, b, site+"/?lang=en&dir=ltr")
@@ -213,8 +213,7 @@ func frameFallsBack(ctx context.Context, t *testing.T, strict browser.Page, site
 	}
 }
 
-// trustedHTML has the page's powers where its policy allows, and is in the sandbox
-// where it does not.
+// trustedHTML runs in the page if its policy allows that, else in the sandbox.
 func trustedHTML(ctx context.Context, t *testing.T, strict browser.Page) {
 	t.Helper()
 	popup := strings.Replace(customHTML(`<button class="fill" onclick="try { parent.document.title = 'changed' } catch (e) {}">B</button>`), "content: {", "content: {trusted: true, ", 1)
@@ -242,8 +241,8 @@ func trustedHTML(ctx context.Context, t *testing.T, strict browser.Page) {
 	}
 }
 
-// TestPopupsXSS puts every string of the corpus into every field that a person can
-// fill, on a page without any policy. WEBPUSH_TESTDATA names the folder.
+// TestPopupsXSS puts every string of the corpus into every field that an operator
+// can fill, on a page without a policy. WEBPUSH_TESTDATA names the folder.
 func TestPopupsXSS(t *testing.T) {
 	payloads := xssStrings(t)
 	const run = `(async (all) => {
@@ -292,7 +291,7 @@ func TestPopupsXSS(t *testing.T) {
 	})
 }
 
-// xssStrings are the payloads of the corpus.
+// xssStrings returns the payloads of the corpus.
 func xssStrings(t *testing.T) []string {
 	t.Helper()
 	data := os.Getenv("WEBPUSH_TESTDATA")

@@ -71,8 +71,8 @@ func TestPopupsLook(t *testing.T) {
 	})
 }
 
-// compose puts pictures of one size into rows with a gap, each made smaller by a
-// whole factor.
+// compose puts pictures of one size into rows with a gap, each reduced by a whole
+// factor.
 func compose(columns, smaller int, pictures []image.Image) image.Image {
 	const gap = 16
 	size := pictures[0].Bounds().Size().Div(smaller)
@@ -89,7 +89,7 @@ func compose(columns, smaller int, pictures []image.Image) image.Image {
 	return out
 }
 
-// average is the mean colour of a square.
+// average returns the mean colour of a square.
 func average(picture image.Image, x, y, side int) color.Color {
 	var r, g, b uint32
 	for i := range side * side {

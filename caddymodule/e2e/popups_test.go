@@ -15,11 +15,11 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/httpapi"
 )
 
-// popupsPolicy is as strict as a policy can be on a site that lets itself be
-// framed by itself.
+// popupsPolicy is the strictest policy of a site that allows itself to frame its
+// own pages.
 const popupsPolicy = facesPolicy + "; frame-src 'self'"
 
-// popupsScript shows pop-ups as the page runner does, and keeps what they say.
+// popupsScript shows pop-ups as the page runner does, and records their events.
 const popupsScript = `
 import { show, inbox } from "/_webpush/popup.js?v=1";
 window.told = [];
@@ -47,7 +47,7 @@ window.atRest = () => document.querySelectorAll(".webpush-popup").forEach((host)
 window.ready = true;
 `
 
-// lighthouse is a picture as shops have them, 8:5.
+// lighthouse is a picture of a usual format, 8:5.
 const lighthouse = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 800 500" width="800" height="500"><defs><linearGradient id="s" x1="0" y1="0" x2="0" y2="1"><stop offset="0" stop-color="#1c3d6e"/><stop offset=".55" stop-color="#e07a5f"/><stop offset="1" stop-color="#f6c28b"/></linearGradient><linearGradient id="l" x1="0" y1="0" x2="1" y2="0"><stop offset="0" stop-color="#fff2b8" stop-opacity=".85"/><stop offset="1" stop-color="#fff2b8" stop-opacity="0"/></linearGradient></defs><path fill="url(#s)" d="M0 0h800v500H0z"/><circle cx="210" cy="330" r="52" fill="#ffe3a8"/><path fill="url(#l)" d="M566 118 0 10v150z" transform="matrix(-1 0 0 1 1132 0)"/><path fill="#24476b" d="M0 360c90-16 160 12 260 2s180-18 290-4 160 6 250-4v146H0z"/><path fill="#1a3653" d="M0 410c120-14 200 14 320 4s220-16 480 6v80H0z"/><path fill="#12263b" d="M450 372c40-34 80-46 120-46s110 22 150 60c30 28 60 40 80 44v70H430c-20-60-6-110 20-128z"/><path fill="#f4efe6" d="M540 338l12-196h32l12 196z"/><path fill="#c8452f" d="M545 262l5-48h36l5 48zM552 166l2-24h28l2 24z"/><path fill="#2b2f36" d="M546 134h44v10h-44zM556 104h24v30h-24zM552 104l16-18 16 18z"/><path fill="#fff2b8" d="M560 108h16v22h-16z"/></svg>`
 
 const siteSign = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 64 64" width="64" height="64"><path fill="#0d3b59" d="M0 0h64v64H0z"/><path fill="#f6c28b" d="M28 14h8l3 30H25z"/><path fill="#fff" d="M10 48q11-8 22 0t22 0v6H10z"/></svg>`
@@ -78,7 +78,7 @@ func popupsSite(t *testing.T) string {
 	text("/icon.svg", "image/svg+xml", siteSign)
 	text("/tall.svg", "image/svg+xml", `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 300 900" width="300" height="900"><path fill="#1c3d6e" d="M0 0h300v900H0z"/></svg>`)
 	text("/elsewhere", "text/html", "<!DOCTYPE html><title>Elsewhere</title>")
-	// As where another handler forbids framing after us.
+	// As if another handler forbade framing after us.
 	mux.HandleFunc("GET /unframed/{name}", func(w http.ResponseWriter, r *http.Request) {
 		if name := r.PathValue("name"); name == "frame.js" {
 			httpapi.ServeFrame(w, r, name)
@@ -102,8 +102,8 @@ func popupsSite(t *testing.T) string {
 	return serve(t, mux)
 }
 
-// showPopup shows one pop-up as it is when it has come to rest: on display, with
-// its images.
+// showPopup shows one pop-up and waits until it is displayed, with its images,
+// and its animations have ended.
 func showPopup(ctx context.Context, t *testing.T, page browser.Page, popup string) {
 	t.Helper()
 	must(t, page.Eval(ctx, "pop("+popup+")", nil))
@@ -115,7 +115,7 @@ func showPopup(ctx context.Context, t *testing.T, page browser.Page, popup strin
 	must(t, page.Eval(ctx, "atRest()", nil))
 }
 
-// told is what the pop-up has told since it was shown.
+// told returns the pop-up's events since it was shown.
 func told(ctx context.Context, t *testing.T, page browser.Page) string {
 	t.Helper()
 	var lines []string
@@ -123,13 +123,13 @@ func told(ctx context.Context, t *testing.T, page browser.Page) string {
 	return strings.Join(lines, "; ")
 }
 
-// popupText is what most pop-ups have.
+// popupText is the text of most pop-ups.
 const popupText = `title: "A week by the sea", body: "Order two books until Sunday and the third is on us. Postage included, wherever the post goes."`
 
 const popupHTML = `html: '<style>body{margin:0;font:16px system-ui,sans-serif;background:#0d3b59;color:#fff;text-align:center;padding:32px}h1{margin:0 0 8px}a{color:#f6c28b}</style>' +
 	'<h1>Made by hand</h1><p>This is HTML of the site\'s own.</p><p><a id="cta" href="/elsewhere">Have a look</a></p>'`
 
-// popups are all kinds with what differs in them.
+// popups are all kinds, with the options that differ.
 var popups = []struct{ name, options string }{
 	{"box", `{kind: "box", content: {` + popupText + `, image: "/lighthouse.svg", imageAlt: "A lighthouse at dusk", imageWidth: 800, imageHeight: 500,
 		buttons: [{id: "shop", text: "Choose books", action: {do: "open", url: "/elsewhere"}}, {id: "later", text: "Not now", action: {do: "close"}}]}}`},
@@ -149,7 +149,8 @@ var popups = []struct{ name, options string }{
 	{"inbox", `{kind: "inbox", click: {do: "open", url: "/elsewhere"}, content: {` + popupText + `, image: "/lighthouse.svg"}}`},
 }
 
-// eachPopup shows one kind after the other to be looked at, the inbox opened.
+// eachPopup shows the kinds one by one and calls look for each; the inbox is
+// open.
 func eachPopup(ctx context.Context, t *testing.T, page browser.Page, look func(name string)) {
 	t.Helper()
 	for _, f := range popups {
@@ -163,7 +164,7 @@ func eachPopup(ctx context.Context, t *testing.T, page browser.Page, look func(n
 	}
 }
 
-// TestPopupsShown shows every kind under a strict policy with Trusted Types: it
+// TestPopupsShown shows every kind under a strict policy with Trusted Types. It
 // lies inside the view, moves nothing of the page, and has the page's direction
 // and language.
 func TestPopupsShown(t *testing.T) {
@@ -209,8 +210,8 @@ func TestPopupsShown(t *testing.T) {
 	})
 }
 
-// TestPopupsActions clicks with a real mouse: what is told comes in the order of
-// the contract, inside the click, and only to where a URL may lead.
+// TestPopupsActions clicks with a real mouse: events come in the order of the
+// contract and inside the click, and links lead only to allowed URLs.
 func TestPopupsActions(t *testing.T) {
 	button := func(action string) string {
 		return `{kind: "box", content: {title: "T", kv: {sku: "7"}, buttons: [{id: "b", text: "B", action: ` + action + `}]}}`
@@ -258,7 +259,7 @@ func TestPopupsActions(t *testing.T) {
 				t.Errorf("%s: told %q, want %q", test.name, got, want)
 			}
 		}
-		// The last one's answer is marked, and sent.
+		// The last answer is marked, and sent.
 		must(t, page.Click(ctx, "#submit"))
 		if err := within(ctx, page, `told.join("; ") === "submitted E b p1; closed action p1; gone"`); err != nil {
 			t.Errorf("the answer: %v; told %q", err, told(ctx, t, page))
@@ -270,7 +271,8 @@ func TestPopupsActions(t *testing.T) {
 	})
 }
 
-// formFaults has answers refused with words of the page's language.
+// formFaults checks that invalid answers are refused with texts in the page's
+// language.
 func formFaults(ctx context.Context, t *testing.T, page browser.Page) {
 	t.Helper()
 	for _, test := range []struct{ kind, value, problem, told string }{
@@ -299,7 +301,7 @@ func formFaults(ctx context.Context, t *testing.T, page browser.Page) {
 	}
 }
 
-// copied has the coupon copied, and says so.
+// copied checks that the coupon is copied and that the pop-up reports it.
 func copied(ctx context.Context, t *testing.T, page browser.Page) {
 	t.Helper()
 	showPopup(ctx, t, page, `{kind: "corner", content: {title: "T", buttons: [{id: "code", text: "Get it", action: {do: "copy", text: "TEN"}}]}}`)
@@ -316,7 +318,7 @@ func copied(ctx context.Context, t *testing.T, page browser.Page) {
 	}
 }
 
-// brokenImages shows pop-ups without them.
+// brokenImages shows pop-ups whose images fail to load.
 func brokenImages(ctx context.Context, t *testing.T, page browser.Page) {
 	t.Helper()
 	showPopup(ctx, t, page, `{kind: "box", content: {title: "T", image: "/missing.png"}}`)
@@ -333,7 +335,7 @@ func brokenImages(ctx context.Context, t *testing.T, page browser.Page) {
 	}
 }
 
-// closedByScripts has the page's own scripts take a pop-up away by CleverTap's ids.
+// closedByScripts: the page's own scripts remove a pop-up by CleverTap's ids.
 func closedByScripts(ctx context.Context, t *testing.T, page browser.Page) {
 	t.Helper()
 	for _, test := range []struct{ popup, script string }{
@@ -352,8 +354,9 @@ func closedByScripts(ctx context.Context, t *testing.T, page browser.Page) {
 	}
 }
 
-// TestPopupsKeyboard uses pop-ups without a mouse. What waits for an answer keeps
-// the focus and gives it back; banners and corners leave the page usable.
+// TestPopupsKeyboard uses pop-ups without a mouse. A pop-up that waits for an
+// answer keeps the focus and returns it; banners and corners leave the page
+// usable.
 func TestPopupsKeyboard(t *testing.T) {
 	const three = `content: {title: "T", body: "B", buttons: [{id: "one", text: "1", action: {do: "none"}}, {id: "two", text: "2", action: {do: "close"}}]}`
 	tests := []struct {
@@ -396,8 +399,8 @@ func TestPopupsKeyboard(t *testing.T) {
 			}
 		}
 		inboxByKeyboard(ctx, t, page)
-		// Round and round, and never on the page behind. Last, because Firefox may
-		// leave the focus outside of the page.
+		// The focus cycles and never reaches the page below. This is last,
+		// because Firefox may leave the focus outside of the page.
 		showPopup(ctx, t, page, `{kind: "box", `+three+`}`)
 		for range 8 {
 			must(t, page.Press(ctx, browser.Tab))
@@ -410,8 +413,8 @@ func TestPopupsKeyboard(t *testing.T) {
 	})
 }
 
-// inboxByKeyboard opens the list, reads a message, and finds it read on the next
-// page.
+// inboxByKeyboard opens the list, reads a message, and checks that it is still
+// marked as read on the next page.
 func inboxByKeyboard(ctx context.Context, t *testing.T, page browser.Page) {
 	t.Helper()
 	must(t, page.Eval(ctx, `window.last?.close()`, nil))
@@ -455,7 +458,7 @@ func inboxByKeyboard(ctx context.Context, t *testing.T, page browser.Page) {
 	}
 }
 
-// TestPopupsAxe has axe-core look at every kind, light and dark, in both writing
+// TestPopupsAxe checks every kind with axe-core, light and dark, in both writing
 // directions.
 func TestPopupsAxe(t *testing.T) {
 	axe := axeSource(t)

@@ -29,8 +29,8 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/caddymodule/e2e/pushservice"
 )
 
-// asCaddy makes this test's program run as Caddy: the product with one module
-// more, the dialer below. The program that users run does not have it.
+// asCaddy makes this test's program run as Caddy: the product plus the dialer
+// module below. The released program does not have it.
 const asCaddy = "WEBPUSH_E2E_CADDY"
 
 func init() {
@@ -43,8 +43,8 @@ func init() {
 	os.Exit(0)
 }
 
-// fakeDialer leads to the fake push services and nowhere else. The endpoint
-// guard stays what it is: the endpoints are those of the real services.
+// fakeDialer connects only to the fake push services. The endpoint guard is
+// unchanged: the endpoints are those of the real services.
 type fakeDialer struct {
 	Hosts map[string]string `json:"hosts"`
 }
@@ -76,11 +76,11 @@ var sitePages = map[string]string{
 	"/more": `<!DOCTYPE html><html lang="en"><head><title>More</title></head><body><h1>More</h1></body></html>`,
 }
 
-// atOnce has the prompt on the first page: by default it comes on the second.
+// atOnce shows the prompt on the first page; the default is the second.
 const atOnce = "prompt {\n\t\t\tafter 1 page\n\t\t}"
 
-// startProduct runs one Caddy with a site per option block, each on an origin
-// of its own. Where the options do not speak of the prompt, it comes at once.
+// startProduct runs one Caddy with a site per option block, each on its own
+// origin. Unless the options set the prompt, it appears at once.
 func startProduct(t *testing.T, options ...string) *product {
 	t.Helper()
 	return startProductBefore(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -121,16 +121,16 @@ func startProductBefore(t *testing.T, site http.Handler, options ...string) *pro
 	return p
 }
 
-// productEnv is the environment of Caddy and of its commands. The race detector
-// has every program sleep for a second at its end, for goroutines that go on; a
-// test that runs thirty commands has no time for that.
+// productEnv returns the environment of Caddy and of its commands. The race
+// detector makes every program sleep for a second at its end, for goroutines that
+// still run; a test that runs thirty commands has no time for that.
 func productEnv(dir, pem string) []string {
 	return append(os.Environ(), asCaddy+"=1", "SSL_CERT_FILE="+pem,
 		"XDG_DATA_HOME="+dir, "XDG_CONFIG_HOME="+dir, "HOME="+dir,
 		"GORACE=atexit_sleep_ms=0 "+os.Getenv("GORACE"))
 }
 
-// withDialer adapts the Caddyfile and puts the dialer into the JSON.
+// withDialer adapts the Caddyfile and adds the dialer to the JSON.
 func (p *product) withDialer(file string) string {
 	p.t.Helper()
 	out, err := p.command("adapt", "--config", file).Output()
@@ -186,8 +186,8 @@ func (p *product) command(args ...string) *exec.Cmd {
 	return cmd
 }
 
-// cli runs "caddy webpush …" as an operator would, and decodes what --json
-// prints.
+// cli runs "caddy webpush …" as an operator would, and decodes the output of
+// --json.
 func (p *product) cli(result any, args ...string) {
 	p.t.Helper()
 	if err := p.tryCLI(result, args...); err != nil {
@@ -195,7 +195,8 @@ func (p *product) cli(result any, args ...string) {
 	}
 }
 
-// tryCLI is cli for commands that may fail: what they print is decoded first.
+// tryCLI is cli for commands that may fail. It decodes the output before it
+// returns the error.
 func (p *product) tryCLI(result any, args ...string) error {
 	p.t.Helper()
 	cmd := p.command(append([]string{"webpush", "--address", p.admin, "--json"}, args...)...)
@@ -211,26 +212,26 @@ func (p *product) tryCLI(result any, args ...string) error {
 	return nil
 }
 
-// host is the site's name: the origin without its scheme.
+// host returns the site's name: the origin without its scheme.
 func host(origin string) string { return strings.TrimPrefix(origin, "http://") }
 
-// Ports are taken from below those that systems give to whoever asks for any, and
-// to the near end of every connection (Linux from 32768, others from 49152): nobody
-// else gets one between freeAddress and the server for which it is.
+// Ports come from below the ranges that systems use for unspecified ports and for
+// the local end of every connection (Linux from 32768, others from 49152), so
+// that no other program gets one between freeAddress and the start of its server.
 const (
 	firstPort = 12000
 	lastPort  = 31999
 )
 
-// ports is how many were given, begun anywhere, so that two runs differ.
+// ports counts the addresses used. It starts at random, so that two runs differ.
 var ports = func() *atomic.Int64 {
 	n := new(atomic.Int64)
 	n.Store(rand.Int64N(lastPort - firstPort))
 	return n
 }()
 
-// freeAddress is one that no earlier test of this run has had: browsers keep what
-// they know of an origin.
+// freeAddress returns an address that no earlier test of this run has used:
+// browsers keep their data about an origin.
 func freeAddress(t *testing.T) string {
 	t.Helper()
 	for range lastPort - firstPort {
@@ -244,7 +245,7 @@ func freeAddress(t *testing.T) string {
 	return ""
 }
 
-// serve runs a site on an origin of its own, for browsers to go to.
+// serve runs a site on its own origin.
 func serve(t *testing.T, site http.Handler) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", freeAddress(t))

@@ -18,7 +18,7 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/webpush"
 )
 
-// until polls, because what the browser does by itself has no event here.
+// until polls good, because no event here tells what the browser does by itself.
 func until(ctx context.Context, t *testing.T, what string, good func() bool) {
 	t.Helper()
 	for !good() {
@@ -30,9 +30,9 @@ func until(ctx context.Context, t *testing.T, what string, good func() bool) {
 	}
 }
 
-// TestSubscriptionChanged has the push service forget the browser: the worker
-// subscribes anew and replaces the old row, with no page open. Only Firefox has
-// a way to make it happen.
+// TestSubscriptionChanged makes the push service forget the browser: the worker
+// subscribes again and replaces the old row, with no page open. Only Firefox has
+// a way to cause it.
 func TestSubscriptionChanged(t *testing.T) {
 	u := shared.users[1]
 	b := u.startAlone(t)
@@ -58,8 +58,8 @@ func TestSubscriptionChanged(t *testing.T) {
 	}
 }
 
-// endpoint is that of the site's first subscriber, or "": a subscription that
-// takes another's place keeps its id.
+// endpoint returns the endpoint of the site's first subscriber, or "". A
+// subscription that replaces another keeps its id.
 func (p *product) endpoint(origin string) string {
 	p.t.Helper()
 	r, err := http.NewRequest(http.MethodGet, "http://"+p.admin+"/webpush/sites/"+host(origin)+"/subscriptions", nil)
@@ -75,9 +75,9 @@ func (p *product) endpoint(origin string) string {
 	return row.Endpoint
 }
 
-// TestKeyImport changes the VAPID key under a subscriber: the old subscription
-// goes on with its key, and the next visit makes a new one with the new key, with
-// no question asked.
+// TestKeyImport changes the VAPID key while a visitor is subscribed. The old
+// subscription keeps its key; the next visit makes a new one with the new key,
+// without a prompt.
 func TestKeyImport(t *testing.T) {
 	forEachUser(t, func(ctx context.Context, t *testing.T, u *user, b browser.Browser) {
 		p := startProduct(t, "")
@@ -103,7 +103,7 @@ func TestKeyImport(t *testing.T) {
 
 		page, err = b.Open(ctx, origin+"/")
 		must(t, err)
-		// The script may be in the browser's cache for a minute.
+		// The browser may cache the script for a minute.
 		must(t, page.Eval(ctx, `fetch("/_webpush/sdk.js", {cache: "reload"}).then((r) => r.text()).then(() => null)`, nil))
 		must(t, page.Reload(ctx))
 		until(ctx, t, "a subscription with the new key", func() bool {
@@ -127,8 +127,8 @@ func TestKeyImport(t *testing.T) {
 	})
 }
 
-// TestForeignSubscription leaves a subscription alone that another provider made
-// for the site: the one line must not take a list away.
+// TestForeignSubscription keeps a subscription that another provider made for the
+// site: the one line must not take over its subscribers.
 func TestForeignSubscription(t *testing.T) {
 	forEachUser(t, func(ctx context.Context, t *testing.T, u *user, b browser.Browser) {
 		p := startProduct(t, "")
@@ -136,7 +136,7 @@ func TestForeignSubscription(t *testing.T) {
 		must(t, b.SetPermission(ctx, origin, browser.Granted))
 		foreign, err := webpush.GenerateKeyPair()
 		must(t, err)
-		// A document without our script: plain text gets none.
+		// A document without our script: webpush adds none to plain text.
 		page, err := b.Open(ctx, origin+"/missing")
 		must(t, err)
 		var before, after string
@@ -154,9 +154,9 @@ func TestForeignSubscription(t *testing.T) {
 	})
 }
 
-// synchronised goes to a page of the site as somebody who has a subscription, and
-// waits until the SDK has done with it what it does by itself: setTopics takes its
-// turn after that, and is one more occasion to touch what is another's.
+// synchronised opens a page of the site as a subscribed visitor and waits until
+// the SDK has finished its own work. setTopics runs after that work; it is one
+// more occasion to touch another provider's subscription.
 func synchronised(ctx context.Context, t *testing.T, page browser.Page, origin string) {
 	t.Helper()
 	must(t, page.Preload(ctx, traced))
@@ -166,8 +166,8 @@ func synchronised(ctx context.Context, t *testing.T, page browser.Page, origin s
 }
 
 // TestLateReports shows a notification while the site answers 503: the view is
-// counted later. Chromium has the worker told again by Background Sync; elsewhere
-// the next report brings it along.
+// counted later. Chromium wakes the worker again by Background Sync; elsewhere
+// the next report includes it.
 func TestLateReports(t *testing.T) {
 	forEachUser(t, func(ctx context.Context, t *testing.T, u *user, b browser.Browser) {
 		site := newChangingSite()

@@ -19,12 +19,12 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/webpush"
 )
 
-// changingSite is sitePages, and an answer for every other path that a test can
+// changingSite is sitePages plus an answer for every other path, which a test can
 // change.
 type changingSite struct {
 	other   atomic.Pointer[http.HandlerFunc]
-	looks   atomic.Int64 // requests for /sw.js that are no browser's update check
-	reports atomic.Int64 // of the worker's, which came to the site because webpush is gone
+	looks   atomic.Int64 // requests for /sw.js other than the browser's update check
+	reports atomic.Int64 // the worker's reports, which reach the site after webpush is removed
 }
 
 func newChangingSite() *changingSite {
@@ -50,8 +50,8 @@ func (s *changingSite) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	(*s.other.Load())(w, r)
 }
 
-// unavailable and everyPage are what sites answer when they fail, and when they
-// have the same page for every path.
+// unavailable and everyPage are answers of a failing site, and of a site that has
+// the same page for every path.
 func unavailable(w http.ResponseWriter, _ *http.Request) {
 	http.Error(w, "later", http.StatusServiceUnavailable)
 }
@@ -61,7 +61,7 @@ func everyPage(w http.ResponseWriter, _ *http.Request) {
 	_, _ = io.WriteString(w, sitePages["/"])
 }
 
-// ownWorker is a site's own service worker.
+// ownWorker serves a site's own service worker.
 func ownWorker(w http.ResponseWriter, r *http.Request) {
 	if r.URL.Path != "/sw.js" {
 		http.NotFound(w, r)
@@ -71,8 +71,8 @@ func ownWorker(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.WriteString(w, `self.addEventListener("install", () => self.skipWaiting()); // the site's`)
 }
 
-// reconfigure puts another directive in the place of a site's webpush, as an
-// operator would: in the Caddyfile, and by a reload. absent takes the site away.
+// reconfigure replaces a site's webpush directive, as an operator would: in the
+// Caddyfile, and by a reload. absent removes the site.
 func (p *product) reconfigure(origin, directive string) {
 	p.t.Helper()
 	file := filepath.Join(p.dir, "Caddyfile")
@@ -101,7 +101,7 @@ func (p *product) reconfigure(origin, directive string) {
 
 const absent = "absent"
 
-// standing is what a browser has of a site.
+// standing is a browser's data of a site.
 type standing struct {
 	Workers    int  // registrations
 	Subscribed bool // on any of them
@@ -109,7 +109,7 @@ type standing struct {
 	Kept       string // local and session storage under our name
 }
 
-// standingAt opens a page of the site that does not have our script.
+// standingAt reads it on a page of the site that does not have our script.
 func standingAt(ctx context.Context, t *testing.T, b browser.Browser, origin string) standing {
 	t.Helper()
 	page, err := b.Open(ctx, origin+"/plain.txt")
@@ -118,8 +118,8 @@ func standingAt(ctx context.Context, t *testing.T, b browser.Browser, origin str
 	return standingOf(ctx, t, page)
 }
 
-// waitStanding waits in one page of the site, because browsers put off their
-// update check while there are new ones.
+// waitStanding polls in one page of the site, because browsers delay their update
+// check while new pages open.
 func waitStanding(ctx context.Context, t *testing.T, b browser.Browser, origin, what string, good func(standing) bool) {
 	t.Helper()
 	page, err := b.Open(ctx, origin+"/plain.txt")
@@ -143,7 +143,8 @@ func standingOf(ctx context.Context, t *testing.T, page browser.Page) standing {
 	return s
 }
 
-// pushAndAnswer sends a message, and the user clicks on it or puts it away.
+// pushAndAnswer sends a message, and the user clicks on or closes the
+// notification.
 func pushAndAnswer(ctx context.Context, t *testing.T, u *user, p *product, origin, title string, answer func(uint32) error) {
 	t.Helper()
 	p.send(origin, "--title", title, "--url", "/sale")
@@ -152,7 +153,8 @@ func pushAndAnswer(ctx context.Context, t *testing.T, u *user, p *product, origi
 	must(t, answer(shown.ID))
 }
 
-// forgetLook takes away what keeps the worker from looking again for hours.
+// forgetLook removes the note that keeps the worker from checking again for
+// hours.
 func forgetLook(ctx context.Context, t *testing.T, b browser.Browser, origin, note string) {
 	t.Helper()
 	page, err := b.Open(ctx, origin+"/plain.txt")
@@ -164,15 +166,15 @@ func forgetLook(ctx context.Context, t *testing.T, b browser.Browser, origin, no
 	must(t, page.Close(ctx))
 }
 
-// noted waits for what the worker notes when it has looked and stays, or could not
-// be rid of: kept is "note" or "reports", good is about what is kept.
+// noted waits for the worker's note that it has checked and stays, or could not
+// unregister: kept is "note" or "reports", good is a condition on the kept value.
 func noted(ctx context.Context, t *testing.T, page browser.Page, kept, good string) {
 	t.Helper()
 	must(t, browser.WaitFor(ctx, page, fmt.Sprintf(`caches.match("/webpush-%s").then((kept) => kept?.json()).then((kept) => kept && %s)`, kept, good)))
 }
 
-// joined is a site with a subscriber and no page open, beside one that keeps
-// webpush and with it the commands going.
+// joined starts a site with a subscriber and no open page, beside a second site
+// that keeps webpush (and so the commands) running.
 func joined(ctx context.Context, t *testing.T, b browser.Browser, site http.Handler) (*product, string) {
 	t.Helper()
 	p := startProductBefore(t, site, "", "")
@@ -183,10 +185,10 @@ func joined(ctx context.Context, t *testing.T, b browser.Browser, site http.Hand
 	return p, origin
 }
 
-// TestTakenOut takes webpush out of a site whose visitor has our worker. A site
-// that fails, or that cannot be reached, keeps it; one that has nothing there any
-// more loses it at the next wake-up, yet not before the last notification has
-// been clicked.
+// TestTakenOut removes webpush from a site whose visitor has our worker. If the
+// site fails or can't be reached, the worker stays. If the site answers 404, the
+// worker goes at its next wake-up, but not before the last notification has been
+// clicked.
 func TestTakenOut(t *testing.T) {
 	forEachUser(t, func(ctx context.Context, t *testing.T, u *user, b browser.Browser) {
 		site := newChangingSite()
@@ -194,7 +196,8 @@ func TestTakenOut(t *testing.T) {
 
 		site.answer(unavailable)
 		p.reconfigure(origin, "")
-		// One report after the other, so that none comes late: it would look again.
+		// One report after the other, so that none comes late: a late one would
+		// check again.
 		page, err := b.Open(ctx, origin+"/plain.txt")
 		must(t, err)
 		before := site.looks.Load()
@@ -215,7 +218,7 @@ func TestTakenOut(t *testing.T) {
 			return u.desktop.Dismiss(id)
 		})
 		noted(ctx, t, page, "reports", `kept.some(({type}) => type === "closed")`)
-		time.Sleep(time.Second) // for a look, of which nothing can tell
+		time.Sleep(time.Second) // time for a check that no event reports
 		must(t, page.Close(ctx))
 		p.reconfigure(origin, "")
 		if s := standingAt(ctx, t, b, origin); s.Workers != 1 || !s.Subscribed {
@@ -243,8 +246,8 @@ func TestTakenOut(t *testing.T) {
 	})
 }
 
-// TestTakenOutPages is the same at a site that answers every path with a page:
-// that could as well be a login or a filter, so that it has to be so for a day.
+// TestTakenOutPages is the same at a site that answers every path with a page.
+// That could also be a login or a filter, so it must hold for a day.
 func TestTakenOutPages(t *testing.T) {
 	forEachUser(t, func(ctx context.Context, t *testing.T, u *user, b browser.Browser) {
 		site := newChangingSite()
@@ -272,8 +275,8 @@ func TestTakenOutPages(t *testing.T) {
 	})
 }
 
-// TestTakenOutOwnWorker: a registration that is the site's stays, even where its
-// script is no more.
+// TestTakenOutOwnWorker: the site's own registration stays, even if its script is
+// gone.
 func TestTakenOutOwnWorker(t *testing.T) {
 	forEachUser(t, func(ctx context.Context, t *testing.T, u *user, b browser.Browser) {
 		site := newChangingSite()
@@ -286,24 +289,24 @@ func TestTakenOutOwnWorker(t *testing.T) {
 		must(t, err)
 		must(t, opened.Close(ctx))
 		until(ctx, t, "the reports that nobody takes", func() bool { return site.reports.Load() > 1 })
-		time.Sleep(time.Second) // for what should not happen
+		time.Sleep(time.Second) // for an unwanted effect
 		if s := standingAt(ctx, t, b, origin); s.Workers != 1 || !s.Subscribed {
 			t.Errorf("%+v", s)
 		}
 	})
 }
 
-// TestRetire gives push up in the orderly way: visitors who come by are
-// unsubscribed at both ends and keep nothing of ours.
+// TestRetire ends push in the orderly way: visitors who return are unsubscribed
+// at both ends and keep nothing of ours.
 func TestRetire(t *testing.T) {
 	forEachUser(t, func(ctx context.Context, t *testing.T, u *user, b browser.Browser) {
 		p, origin := joined(ctx, t, b, newChangingSite())
 		p.reconfigure(origin, "webpush {\n\t\tretire\n\t}")
 		page, err := b.Open(ctx, origin+"/sale")
 		must(t, err)
-		// The script may be in the browser's cache for a minute.
+		// The browser may cache the script for a minute.
 		must(t, page.Eval(ctx, `fetch("/_webpush/sdk.js", {cache: "reload"}).then((r) => r.text()).then(() => null)`, nil))
-		said := len(page.Console()) // of a script from before
+		said := len(page.Console()) // by an older script
 		must(t, page.Reload(ctx))
 		must(t, browser.WaitFor(ctx, page, "window.webpush"))
 		var call struct{ Supported, Manifest bool }
@@ -316,7 +319,8 @@ func TestRetire(t *testing.T) {
 		until(ctx, t, "the removal of the row", func() bool { return p.subscribers(origin) == 0 })
 		waitStanding(ctx, t, b, origin, "the worker's leave", func(s standing) bool { return s == standing{} })
 		for _, line := range page.Console()[said:] {
-			// The script from before may have posted once more, and the console tell of it late.
+			// The older script may have posted once more, and the console may
+			// report it late.
 			if strings.Contains(line.Text, "webpush") && !strings.Contains(line.Text, "410 (Gone)") {
 				t.Errorf("the console says %+v", line)
 			}
@@ -326,7 +330,7 @@ func TestRetire(t *testing.T) {
 }
 
 // TestRetireByUpdate: where no page has our script, the browser's own update
-// check brings the worker that takes itself away.
+// check brings the worker that unregisters itself.
 func TestRetireByUpdate(t *testing.T) {
 	forEachUser(t, func(ctx context.Context, t *testing.T, u *user, b browser.Browser) {
 		p, origin := joined(ctx, t, b, newChangingSite())
@@ -336,7 +340,7 @@ func TestRetireByUpdate(t *testing.T) {
 	})
 }
 
-// TestRetireOwnWorker: the site's worker becomes what it was, and stays.
+// TestRetireOwnWorker: the site's worker loses our part and stays.
 func TestRetireOwnWorker(t *testing.T) {
 	forEachUser(t, func(ctx context.Context, t *testing.T, u *user, b browser.Browser) {
 		site := newChangingSite()
@@ -361,8 +365,8 @@ func TestRetireOwnWorker(t *testing.T) {
 	})
 }
 
-// TestRetireForeign: what another provider has made with our worker's
-// registration is not ours to end.
+// TestRetireForeign: a subscription that another provider has made on our
+// worker's registration is not ended.
 func TestRetireForeign(t *testing.T) {
 	forEachUser(t, func(ctx context.Context, t *testing.T, u *user, b browser.Browser) {
 		p := startProductBefore(t, newChangingSite(), "", "")
@@ -382,7 +386,7 @@ func TestRetireForeign(t *testing.T) {
 		visited, err := b.Open(ctx, origin+"/")
 		must(t, err)
 		must(t, browser.WaitFor(ctx, visited, "!!window.webpush"))
-		// It is activated when it has done all that it does by itself.
+		// It is activated when it has finished its own work.
 		must(t, browser.WaitFor(ctx, page, `["activated", "redundant"].includes(window.became)`))
 		if s := standingOf(ctx, t, page); s.Workers != 1 || !s.Subscribed {
 			t.Errorf("%+v", s)

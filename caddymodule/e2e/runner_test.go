@@ -26,9 +26,9 @@ func runnerSite(w http.ResponseWriter, r *http.Request) {
 <body><h1>Shop</h1><div style="height: 3000px"></div></body></html>`, script)
 }
 
-// arrivals is a part of a site's own script. arrived is whether a module of ours is
-// there, and who had asked for it has gone on with it: it is the same module for the
-// page. looked is whether all that pop-ups could do on this page at once is done.
+// arrivals is a part of a site's own script. arrived reports whether a module of
+// ours is loaded and its importer has run; the page has one instance of it.
+// looked reports whether all immediate work of pop-ups on this page is done.
 const arrivals = `window.arrived = async (name, of = name) => {
 	const entry = performance.getEntriesByType("resource").find(({ name }) => name.includes("/_webpush/" + of + ".js"));
 	if (!entry) return false;
@@ -43,7 +43,7 @@ window.looked = async () => performance.getEntriesByType("resource").some((e) =>
 // m is JSON.
 type m = map[string]any
 
-// popups of the site; each has a page of its own.
+// runnerPopups are the site's pop-ups; each has its own page.
 var runnerPopups = []m{
 	{
 		"id": "greeting", "kind": "box", "where": m{"paths": m{"in": []string{"/"}}}, "when": m{"event": "go"}, "caps": m{"session": 1},
@@ -63,7 +63,7 @@ var runnerPopups = []m{
 
 const popupOpen = `!!document.querySelector(".webpush-popup")`
 
-// acts are the counts of a pop-up, by act.
+// acts returns the counts of a pop-up, by act.
 func (p *product) acts(ctx context.Context, origin, id string) map[string]int64 {
 	p.t.Helper()
 	var stats struct {
@@ -81,8 +81,8 @@ func (p *product) acts(ctx context.Context, origin, id string) map[string]int64 
 	return sum
 }
 
-// TestPopupRunner: pop-ups come at their time and place and as often as they may,
-// and what becomes of them is counted.
+// TestPopupRunner: pop-ups appear at their time and place and as often as they
+// may, and their views and clicks are counted.
 func TestPopupRunner(t *testing.T) {
 	forEachUser(t, func(ctx context.Context, t *testing.T, u *user, b browser.Browser) {
 		p := startProductBefore(t, http.HandlerFunc(runnerSite), byHand)
@@ -109,7 +109,7 @@ func TestPopupRunner(t *testing.T) {
 	})
 }
 
-// counted waits until so many acts are counted.
+// counted waits until the counts are as wanted.
 func (x *tracker) counted(id string, want map[string]int64) {
 	x.Helper()
 	var last map[string]int64
@@ -126,7 +126,7 @@ func (x *tracker) counted(id string, want map[string]int64) {
 	x.Errorf("%s: counted %v, want %v", id, last, want)
 }
 
-// noneApplies: where no pop-up could apply, nothing is asked or fetched for them.
+// noneApplies: where no pop-up can apply, nothing is requested for them.
 func (x *tracker) noneApplies() {
 	page := x.open("/none")
 	must(x.T, browser.WaitFor(x.ctx, page, nothingWaits+` && localStorage.getItem("webpush:told")`))
@@ -157,7 +157,7 @@ func (x *tracker) atEvent() {
 	must(x.T, page.Reload(x.ctx))
 	must(x.T, browser.WaitFor(x.ctx, page, `window.webpush && localStorage.getItem("webpush:views") === "3"`))
 	x.run(page, `webpush.event("go")`)
-	time.Sleep(700 * time.Millisecond) // for what should not happen
+	time.Sleep(700 * time.Millisecond) // for an unwanted request
 	if evaluated[bool](x.ctx, x.T, page, popupOpen) {
 		x.Error("shown again in the same visit")
 	}
@@ -192,7 +192,7 @@ func (x *tracker) onRoute() {
 	must(x.T, page.Close(x.ctx))
 }
 
-// rendered has the page show it.
+// rendered lets the page show the pop-up itself.
 func (x *tracker) rendered() {
 	page := x.open("/own")
 	must(x.T, browser.WaitFor(x.ctx, page, "window.message"))
@@ -216,7 +216,7 @@ func (x *tracker) preview(site string) {
 	page, err := x.b.Open(x.ctx, preview.URL)
 	must(x.T, err)
 	must(x.T, browser.WaitFor(x.ctx, page, popupOpen))
-	must(x.T, browser.WaitFor(x.ctx, page, `told.includes("viewed draft")`)) // the page is told, and nobody else
+	must(x.T, browser.WaitFor(x.ctx, page, `told.includes("viewed draft")`)) // the page is told, and only the page
 	must(x.T, browser.WaitFor(x.ctx, page, nothingWaits))
 	if acts := x.p.acts(x.ctx, x.origin, "draft"); acts["viewed"] != 0 {
 		x.Errorf("counted %v", acts)

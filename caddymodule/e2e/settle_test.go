@@ -18,8 +18,9 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/caddymodule/e2e/browser"
 )
 
-// gate is a push service's address that takes connections and says nothing, as one
-// behind a firewall, until it is opened: then it leads to the push service.
+// gate is a push service's address that accepts connections and sends nothing,
+// like one behind a firewall, until it is opened: then it leads to the push
+// service.
 type gate struct {
 	listener net.Listener
 	to       string
@@ -74,7 +75,7 @@ func (g *gate) serve(conn net.Conn, gone chan struct{}) {
 	}
 }
 
-// behindGate are a browser's options with a gate before its push service.
+// behindGate returns a browser's options with a gate before its push service.
 func behindGate(t *testing.T, u *user) (browser.Options, *gate) {
 	t.Helper()
 	options := u.options
@@ -102,7 +103,7 @@ func behindGate(t *testing.T, u *user) (browser.Options, *gate) {
 	return options, g
 }
 
-// failures asks the API why browsers could not be subscribed.
+// failures reads from the API why browsers could not be subscribed.
 func (p *product) failures(origin string) map[string]int64 {
 	p.t.Helper()
 	var counts struct{ Failures map[string]int64 }
@@ -110,14 +111,14 @@ func (p *product) failures(origin string) map[string]int64 {
 	return counts.Failures
 }
 
-// noting keeps what the SDK tells of its faults.
+// noting records the SDK's reported failures.
 const noting = `window.failed = []; window.landed = 0;
 	addEventListener("DOMContentLoaded", () => {
 		webpush.on("error", (e) => failed.push(e.code + " " + (e instanceof Error)));
 		webpush.on("subscribed", () => landed++);
 	});`
 
-// hurried has the SDK's patience go by ten times as fast besides.
+// hurried also makes the SDK's timers run ten times as fast.
 const hurried = `{ const set = setTimeout; window.setTimeout = (f, ms, ...more) => set(f, ms / 10, ...more); }` + noting
 
 const (
@@ -125,9 +126,10 @@ const (
 	germanSay = `wordNow().includes("später noch einmal")`
 )
 
-// TestPushServiceSilent: the push service takes the browser's connection and never
-// answers. The visitor hears of it once, page, console, counters and doctor too, and
-// who was asked is subscribed when it answers after all.
+// TestPushServiceSilent: the push service accepts the browser's connection and
+// never answers. The failure is reported once to the visitor, and to the page,
+// the console, the counters and doctor. When the service answers at last, the
+// visitor who accepted is subscribed.
 func TestPushServiceSilent(t *testing.T) {
 	forBoth(t, func(t *testing.T, u *user) {
 		options, service := behindGate(t, u)
@@ -165,7 +167,8 @@ func TestPushServiceSilent(t *testing.T) {
 		must(t, browser.WaitFor(ctx, page, nothing))
 		saysSilent(ctx, t, p, origin)
 
-		// On the next page nobody is bothered again, and it is counted once in a visit.
+		// On the next page the SDK shows nothing, and the failure is counted once
+		// per visit.
 		must(t, page.Navigate(ctx, origin+"/next"))
 		must(t, browser.WaitFor(ctx, page, `failed.length > 0`))
 		if word := evaluated[string](ctx, t, page, wordShown); word != "" {
@@ -194,7 +197,7 @@ func TestPushServiceSilent(t *testing.T) {
 	})
 }
 
-// saysSilent looks at what the operator sees.
+// saysSilent checks what the operator sees.
 func saysSilent(ctx context.Context, t *testing.T, p *product, origin string) {
 	t.Helper()
 	until(ctx, t, "the report", func() bool { return p.failures(origin)["push_timeout"] == 1 })
@@ -219,7 +222,7 @@ func saysSilent(ctx context.Context, t *testing.T, p *product, origin string) {
 	}
 }
 
-// wantCounted waits until the server has counted a failure once, and no other.
+// wantCounted waits until the server has counted this failure once, and no other.
 func (v *visitor) wantCounted(code string) {
 	v.Helper()
 	until(v.ctx, v.T, "the report", func() bool { return len(v.product.failures(v.origin)) > 0 })
@@ -228,8 +231,8 @@ func (v *visitor) wantCounted(code string) {
 	}
 }
 
-// siteAnswersLate has the answer to the subscription come after the limit: it counts,
-// and the subscriber is one.
+// siteAnswersLate delays the answer to the subscription beyond the limit: the
+// failure counts, and the visitor is subscribed.
 func siteAnswersLate(v *visitor, l *line) {
 	v.preload(hurried)
 	v.goTo("/")
@@ -238,7 +241,7 @@ func siteAnswersLate(v *visitor, l *line) {
 	v.wantRows(1)
 	v.eval("webpush.unsubscribe()", nil)
 	v.wantRows(0)
-	// The worker is there: what is slow is the post alone.
+	// The worker is ready; only the post is slow.
 	l.set(6*time.Second, false)
 	defer l.set(0, false)
 	v.eval("void (landed = 0, failed.length = 0, webpush.subscribe())", nil)
@@ -250,8 +253,8 @@ func siteAnswersLate(v *visitor, l *line) {
 	v.want("landed", "1")
 }
 
-// workerNeverComes is a worker's address that takes requests and does not answer: the
-// visitor is not asked for what cannot be, and the page knows why.
+// workerNeverComes is a worker's address that accepts requests and does not
+// answer: the visitor is not asked in vain, and the page gets the reason.
 func workerNeverComes(v *visitor, _ *line) {
 	v.preload(hurried)
 	v.goTo("/")
@@ -263,7 +266,8 @@ func workerNeverComes(v *visitor, _ *line) {
 	v.want(nothing, "true")
 }
 
-// workerBehindLogin is one that redirects, which browsers do not follow.
+// workerBehindLogin is a worker's address that redirects, which browsers do not
+// follow.
 func workerBehindLogin(v *visitor, _ *line) {
 	v.preload(noting)
 	v.goTo("/")
@@ -273,10 +277,10 @@ func workerBehindLogin(v *visitor, _ *line) {
 	v.wantCounted("worker_failed")
 }
 
-// questionUnanswered leaves the browser's own question open: the page goes on, no word
-// stands beside the question, and the answer counts when it comes.
+// questionUnanswered leaves the browser's own prompt open: the page goes on, no
+// message stands beside the prompt, and a late answer counts.
 func questionUnanswered(v *visitor, _ *line) {
-	// Without a screen nobody can answer, and Chromium does by itself.
+	// Without a screen no user can answer, and Chromium answers by itself.
 	v.preload(hurried + `Notification.requestPermission = () => new Promise((answer) => window.answer = answer);`)
 	v.goTo("/")
 	v.wait(promptShown)
@@ -292,8 +296,8 @@ func questionUnanswered(v *visitor, _ *line) {
 	v.wantRows(1)
 }
 
-// workerNeverInstalled is the site's own worker, which waits for something as it
-// installs. When that comes, the visitor who had wanted it is in.
+// workerNeverInstalled: the site's own worker waits for something while it
+// installs. When that comes, the visitor who accepted is subscribed.
 func workerNeverInstalled(v *visitor, _ *line) {
 	v.preload(hurried)
 	v.goTo("/stuck")
@@ -307,7 +311,7 @@ func workerNeverInstalled(v *visitor, _ *line) {
 	v.wantRows(0)
 	v.eval(`navigator.serviceWorker.getRegistration("/").then((r) => r.installing.postMessage("go"))`, nil)
 	v.wait("landed > 0")
-	v.want(nothing, "true") // the word has gone
+	v.want(nothing, "true") // the message has gone
 	v.wantRows(1)
 	v.want("landed", "1")
 }

@@ -20,7 +20,7 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/caddymodule/e2e/childproc"
 )
 
-// appSites are made of what their tools put out.
+// appSites are built by their usual tools.
 func appSites(dist string) []site {
 	return []site{
 		{name: "React stream", answer: reactStream, behave: useReactStream},
@@ -31,7 +31,7 @@ func appSites(dist string) []site {
 	}
 }
 
-// bundle makes one script of a module and all that it imports.
+// bundle bundles a module and its imports into one script.
 func bundle(t *testing.T, entry string) string {
 	t.Helper()
 	entry, err := filepath.Abs(filepath.Join("sites", entry))
@@ -47,7 +47,7 @@ func bundle(t *testing.T, entry string) string {
 	return string(out.OutputFiles[0].Contents)
 }
 
-// reactStream is a server in Node with the client's script beside it.
+// reactStream starts a server in Node, with the client's script beside it.
 func reactStream(t *testing.T) string {
 	t.Helper()
 	cmd := exec.Command("node", "sites/stream/server.js")
@@ -76,9 +76,9 @@ func reactStream(t *testing.T) string {
 	return proxied(t, mux)
 }
 
-// useReactStream has the server send a part only when the visitor has seen what
-// came before, which never happens if something on the way holds it back. Then
-// React takes the document over.
+// useReactStream makes the server send a part only when the visitor has seen the
+// one before, which never happens if a proxy buffers it. Then React hydrates the
+// document.
 func useReactStream(v *visitor) {
 	id := fmt.Sprintf("%s-%t", v.user.name, v.ours)
 	release := func(part string) {
@@ -104,7 +104,7 @@ func useReactStream(v *visitor) {
 	v.wait(`document.getElementById("count").textContent === "Count 1"`)
 }
 
-// build has Vite build the single-page site.
+// build builds the single-page site with Vite.
 func build(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -116,26 +116,27 @@ func build(t *testing.T) string {
 	return dir
 }
 
-// viteFiles is a single-page site as Caddy's documentation has it.
+// viteFiles serves a single-page site as Caddy's documentation does.
 func viteFiles(dist, within string) func(t *testing.T) string {
 	return func(*testing.T) string {
 		return fmt.Sprintf(within, fmt.Sprintf("root %q\n\ttry_files {path} /index.html\n\tfile_server", dist))
 	}
 }
 
-// routeWhileAsking goes to another route while the browser's own question waits
-// for the visitor, which does not keep him from the page in all browsers.
+// routeWhileAsking goes to another route while the browser's own prompt waits for
+// the visitor; not all browsers block the page meanwhile.
 func routeWhileAsking(v *visitor) {
 	v.eval(`void (Notification.requestPermission = () => new Promise((answer) => window.answer = answer))`, nil)
 	v.click("#accept")
 	v.wait("window.answer && !" + promptShown)
 	v.click("#product")
 	v.heading("Product 7")
-	time.Sleep(time.Second) // long enough for a prompt that should not come
+	time.Sleep(time.Second) // long enough for an unwanted prompt
 	v.want(promptShown, "false")
 }
 
-// viteUpstream is one behind a server that answers everything with the page.
+// viteUpstream is a single-page site behind a server that answers every path with
+// the page.
 func viteUpstream(dist string) func(t *testing.T) string {
 	static := http.FileServer(http.Dir(dist))
 	return func(t *testing.T) string {
@@ -148,7 +149,7 @@ func viteUpstream(dist string) func(t *testing.T) string {
 	}
 }
 
-// useSPA walks by the history, and comes in at a deep link.
+// useSPA moves through the history, and starts at a deep link.
 func useSPA(v *visitor) {
 	v.goTo("/products/3")
 	v.heading("Product 3")
@@ -168,8 +169,8 @@ func useSPA(v *visitor) {
 	v.heading("Nothing here")
 }
 
-// workboxSite works offline, by a worker of its own. It is offline while its
-// folder has a file of that name.
+// workboxSite works offline, by its own worker. It is offline while its folder
+// has a file with the name offline.
 func workboxSite() site {
 	var switched string
 	answer := func(t *testing.T) string {
@@ -187,7 +188,8 @@ func workboxSite() site {
 	return site{name: "Workbox", answer: answer, behave: func(v *visitor) { useWorkbox(v, switched) }, with: pushToWorkbox}
 }
 
-// useWorkbox lets the site's worker fill its caches, and lives on them.
+// useWorkbox lets the site's worker fill its caches, and then reads from them
+// offline.
 func useWorkbox(v *visitor, offline string) {
 	v.goTo("/")
 	v.wait("navigator.serviceWorker.controller?.state === 'activated'")
@@ -211,7 +213,7 @@ func useWorkbox(v *visitor, offline string) {
 	v.heading("News 2")
 }
 
-// pushToWorkbox wants the push to come through the site's own registration.
+// pushToWorkbox checks that the push comes through the site's own registration.
 func pushToWorkbox(v *visitor) {
 	v.wantPush()
 	v.want(`navigator.serviceWorker.getRegistrations().then((all) => all.map((r) => new URL(r.active.scriptURL).pathname))`, "/service-worker.js")

@@ -14,7 +14,7 @@ import (
 	"golang.org/x/net/html/charset"
 )
 
-// pageSites have pages that are written in other ways.
+// pageSites have pages in other formats and encodings.
 func pageSites() []site {
 	sites := []site{
 		{name: "AMP", answer: servePage("pages/amp.html", "text/html; charset=utf-8"), behave: useAMP, untouched: true},
@@ -61,8 +61,8 @@ func useXHTML(v *visitor) {
 	v.want(`document.querySelector("svg > title").textContent`, "A picture")
 }
 
-// charsetSite has a page in an encoding of old, declared in one of three places:
-// the last behind so much that browsers have to begin anew.
+// charsetSite has a page in an old encoding, declared in one of three places. The
+// last place is so late that browsers must restart the parser.
 func charsetSite(label, text, where string) site {
 	const question = "お知らせ ✓ 通知"
 	answer := func(t *testing.T) string {
@@ -102,8 +102,8 @@ func charsetSite(label, text, where string) site {
 	}
 }
 
-// php is a blog as PHP puts it out: in pieces of no length known before, and with
-// ob_gzhandler compressed whether that was asked for or not.
+// php is a blog as PHP sends it: in chunks of unknown total length, and with
+// ob_gzhandler compressed, whether the client asked for that or not.
 func php(gzipped bool) func(t *testing.T) string {
 	return func(t *testing.T) string {
 		mux := files(t, map[string]string{"/site.webmanifest": `{"name": "Blog", "short_name": "B", "display": "browser", "icons": [{"src": "icon.png", "sizes": "192x192"}]}`})

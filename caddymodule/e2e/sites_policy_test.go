@@ -16,14 +16,14 @@ import (
 	"testing"
 )
 
-// policySites have a strict Content-Security-Policy. In what follows NONCE is
-// one of the response, and HASHES are those of the page's scripts.
+// policySites have a strict Content-Security-Policy. In the policies below, NONCE
+// is the response's nonce, and HASHES are the hashes of the page's scripts.
 func policySites() []site {
 	const rest = "; object-src 'none'; base-uri 'none'; worker-src 'self'; connect-src 'self'"
 	const types = "; require-trusted-types-for 'script'"
 	sites := []site{
 		{name: "CSP nonce", with: (*visitor).wantPush},
-		// What Google's guide advises, with its sources for old browsers.
+		// The policy of Google's guide, with its sources for old browsers.
 		{name: "CSP strict-dynamic", with: (*visitor).wantSubscription},
 		{name: "CSP hash", untouched: true, with: wantReport("script", "script-src")},
 		{name: "CSP hash extended", options: "csp extend", with: (*visitor).wantPush},
@@ -54,8 +54,8 @@ func policySites() []site {
 	return sites
 }
 
-// underPolicy serves a page that makes a policy for Trusted Types of its own, as
-// those do that require them.
+// underPolicy serves a page that makes its own policy for Trusted Types, as pages
+// that require them do.
 func underPolicy(t *testing.T, header, policy string) http.Handler {
 	t.Helper()
 	scripts := []string{source(t, "record.js"), `window.works = "trustedTypes" in window ? String(trustedTypes.createPolicy("site", {createHTML: (s) => s}).createHTML("yes")) : "yes"`}
@@ -81,7 +81,8 @@ func underPolicy(t *testing.T, header, policy string) http.Handler {
 	})
 }
 
-// usePolicy sees that what the policy allows works and that it holds.
+// usePolicy checks that what the policy allows works, and that the policy is
+// enforced.
 func usePolicy(v *visitor) {
 	v.goTo("/")
 	v.heading("Strict")
@@ -97,8 +98,8 @@ func (v *visitor) wantSubscription() {
 	}
 }
 
-// wantNoQuestion: where no worker can be registered nobody is asked, and the log
-// and the console say why.
+// wantNoQuestion: where no worker can be registered, no visitor is asked, and the
+// log and the console report why.
 func wantNoQuestion(v *visitor) {
 	v.wait("window.webpush")
 	v.want(tags, "1")
@@ -113,8 +114,8 @@ func wantNoQuestion(v *visitor) {
 	}
 }
 
-// wantReport wants the log to name the part that does not work and the directive
-// that is in the way.
+// wantReport checks that the log names the failing part and the directive that
+// blocks it.
 func wantReport(use, directive string) func(*visitor) {
 	return func(v *visitor) {
 		log, err := os.ReadFile(filepath.Join(v.product.dir, "webpush.log"))

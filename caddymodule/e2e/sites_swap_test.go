@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// swappingSites go from page to page in one document.
+// swappingSites change pages within one document.
 func swappingSites() []site {
 	return []site{
 		htmxSite("htmx 2", "sites/node_modules/htmx.org/dist/htmx.min.js", "sites/node_modules/htmx-ext-head-support/head-support.js"),
@@ -34,8 +34,8 @@ func htmxSite(name, script, head string) site {
 	}}
 }
 
-// useHTMX goes to and fro by boosted links, by the browser's history, which is
-// asked of the server, and loads fragments.
+// useHTMX moves by boosted links and by the browser's history, which is loaded
+// from the server, and loads fragments.
 func useHTMX(v *visitor) {
 	v.goTo("/")
 	v.heading("Tasks")
@@ -58,17 +58,17 @@ func useHTMX(v *visitor) {
 
 	v.click("#load")
 	v.wait(`window.milk === 1 && !document.querySelector("#list .htmx-added")`)
-	v.eval(`document.querySelectorAll("#list li").forEach((li) => li.removeAttribute("class"))`, nil) // htmx leaves it empty
+	v.eval(`document.querySelectorAll("#list li").forEach((li) => li.removeAttribute("class"))`, nil) // htmx leaves an empty attribute
 	v.want(`document.getElementById("list").innerHTML`, source(v.T, "htmx/list.html"))
 	v.want(`fetch("/list", {headers: {"HX-Request": "true"}}).then((r) => r.text())`, source(v.T, "htmx/list.html"))
 	v.click("#pick")
 	v.wait(`document.getElementById("picked").textContent === "About two"`)
 	v.wantTag()
 
-	v.want("window.kept", "true") // all that was one document
+	v.want("window.kept", "true") // all pages were one document
 }
 
-// withHTMX goes on to pages that htmx takes in other ways.
+// withHTMX opens pages that htmx loads in other ways.
 func withHTMX(v *visitor) {
 	v.wantPush()
 	v.click("#bare")

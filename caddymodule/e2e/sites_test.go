@@ -23,22 +23,22 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/caddymodule/e2e/browser"
 )
 
-// site is one of a kind that people run.
+// site is one kind of real site.
 type site struct {
 	name string
-	// answer starts it and returns what answers for it in a Caddyfile.
+	// answer starts the site and returns the Caddyfile line that serves it.
 	answer func(t *testing.T) string
-	// options of webpush.
+	// options are the options of webpush.
 	options string
-	// behave uses the site and fails where it does not do what it is there for. It
-	// runs without webpush and with it.
+	// behave uses the site and fails if it does not work. It runs without webpush
+	// and with it.
 	behave func(v *visitor)
-	// with looks at more in the site with webpush.
+	// with checks more on the site with webpush.
 	with func(v *visitor)
-	// without takes the place of with and of what is wanted of all sites where
-	// webpush cannot work.
+	// without replaces with and the checks common to all sites, where webpush
+	// cannot work.
 	without func(v *visitor)
-	// untouched says that webpush has to leave the site's pages as they are.
+	// untouched means that webpush must leave the site's pages unchanged.
 	untouched bool
 }
 
@@ -54,12 +54,12 @@ type visitor struct {
 	ours    bool
 }
 
-// siteTime is how long a browser may take for one site, without and with us.
+// siteTime limits one browser's visits to one site, without and with webpush.
 const siteTime = 2 * time.Minute
 
-// TestSites visits sites of the kinds that people run, without webpush and with
-// it: they work as before, say nothing more to the console, and have the script
-// once, however their pages are loaded, swapped, streamed or cached.
+// TestSites visits sites of common kinds, without webpush and with it. They work
+// as before, log nothing more to the console, and have the script once, however
+// their pages are loaded, swapped, streamed or cached.
 func TestSites(t *testing.T) {
 	needPackages(t)
 	dist := build(t)
@@ -91,13 +91,13 @@ func TestSites(t *testing.T) {
 	})
 }
 
-// allSites are to be started for one browser alone: some can be switched over. dist
-// is the folder with what Vite has built.
+// allSites returns sites to start for one browser only, since some have switches.
+// dist is the folder of Vite's build.
 func allSites(dist string) []site {
 	return slices.Concat(swappingSites(), appSites(dist), policySites(), pageSites())
 }
 
-// visit uses the site and returns what its console had to say.
+// visit uses the site and returns its console entries.
 func (v *visitor) visit(s site) []string {
 	v.Helper()
 	must(v.T, v.browser.SetPermission(v.ctx, v.origin, browser.Default))
@@ -126,7 +126,7 @@ func (v *visitor) visit(s site) []string {
 	return complaints
 }
 
-// goTo loads a page as a visitor who types its address.
+// goTo loads a page like a visitor who types its address.
 func (v *visitor) goTo(path string) {
 	v.Helper()
 	must(v.T, visitPage(v.ctx, v.page, v.origin, path))
@@ -147,7 +147,7 @@ func (v *visitor) eval(expression string, result any) {
 	must(v.T, v.page.Eval(v.ctx, expression, result))
 }
 
-// want compares what an expression gives.
+// want compares the value of an expression.
 func (v *visitor) want(expression, want string) {
 	v.Helper()
 	var got string
@@ -163,13 +163,13 @@ func (v *visitor) heading(text string) {
 	v.wait(fmt.Sprintf(`document.querySelector("h1")?.textContent === %q`, text))
 }
 
-// manifests is how many links to a manifest the head has.
+// manifests counts the links to a manifest in the head.
 const manifests = `document.head.querySelectorAll('link[rel="manifest"]').length`
 
-// tags is how many of our scripts the document has.
+// tags counts our scripts in the document.
 const tags = "document.querySelectorAll('script[src*=\"/_webpush/sdk.js\"]').length"
 
-// wantTag wants our script once in the document, if webpush is there.
+// wantTag checks that our script is in the document once, if webpush is on.
 func (v *visitor) wantTag() {
 	v.Helper()
 	if v.ours {
@@ -177,7 +177,7 @@ func (v *visitor) wantTag() {
 	}
 }
 
-// wantManifest wants the link to our manifest in the head, if webpush is there.
+// wantManifest checks the link to our manifest in the head, if webpush is on.
 func (v *visitor) wantManifest() {
 	v.Helper()
 	if v.ours {
@@ -185,8 +185,8 @@ func (v *visitor) wantManifest() {
 	}
 }
 
-// wantOnce wants the script to be there once, to have run once since the page
-// was loaded, and to have asked once.
+// wantOnce checks that the script is in the document once, has run once since the
+// page was loaded, and has asked once.
 func (v *visitor) wantOnce() {
 	v.Helper()
 	v.wait("window.webpush && " + promptShown)
@@ -215,8 +215,8 @@ func (v *visitor) wantPush() {
 	must(v.T, err)
 }
 
-// complaints are errors and warnings of the page in all its ways to tell, with
-// nothing in them that differs between two sites that are the same.
+// complaints returns the page's errors and warnings from all sources, without the
+// parts that differ between two equal sites.
 func (v *visitor) complaints() []string {
 	v.Helper()
 	var seen []string
@@ -251,7 +251,7 @@ func startSites(t *testing.T, sites []site) *product {
 	return startProductWith(t, origins, strings.Join(blocks, "\n"))
 }
 
-// sitesOptions has the question come on the first page.
+// sitesOptions shows the prompt on the first page.
 func sitesOptions(own string) string {
 	if before, after, found := strings.Cut(own, "prompt {"); found {
 		return before + "prompt {\n\t\t\tafter 1 page" + after
@@ -259,7 +259,7 @@ func sitesOptions(own string) string {
 	return own + "\n\t\t" + atOnce
 }
 
-// freeAddresses is freeAddress for many.
+// freeAddresses is freeAddress for several addresses.
 func freeAddresses(t *testing.T, n int) []string {
 	t.Helper()
 	addresses := make([]string, n)
@@ -269,7 +269,7 @@ func freeAddresses(t *testing.T, n int) []string {
 	return addresses
 }
 
-// startProductWith is startProduct for sites that are written out.
+// startProductWith is startProduct with the site blocks as text.
 func startProductWith(t *testing.T, origins []string, blocks string) *product {
 	t.Helper()
 	p := &product{t: t, dir: t.TempDir(), admin: freeAddress(t), origins: origins}
@@ -285,7 +285,7 @@ func startProductWith(t *testing.T, origins []string, blocks string) *product {
 	return p
 }
 
-// packages are where npm puts what sites/package-lock.json names.
+// packages is the folder for the packages in sites/package-lock.json.
 const packages = "sites/node_modules"
 
 // needPackages skips the test where npm's packages are missing, or fails if
@@ -295,7 +295,7 @@ func needPackages(t *testing.T) {
 	needPackagesOf(t, "sites")
 }
 
-// needPackagesOf is needPackages for those of another folder.
+// needPackagesOf is needPackages for another folder.
 func needPackagesOf(t *testing.T, folder string) {
 	t.Helper()
 	lock, err := os.Stat(folder + "/package-lock.json")
@@ -314,7 +314,7 @@ func needPackagesOf(t *testing.T, folder string) {
 	}
 }
 
-// proxied starts a server and returns the line of a Caddyfile that leads to it.
+// proxied starts a server and returns the Caddyfile line that proxies to it.
 func proxied(t *testing.T, h http.Handler) string {
 	t.Helper()
 	server := httptest.NewServer(h)
@@ -322,8 +322,8 @@ func proxied(t *testing.T, h http.Handler) string {
 	return "reverse_proxy " + strings.TrimPrefix(server.URL, "http://")
 }
 
-// notFound is the status for what a site does not have. Browsers ask for the icon
-// once, and the console says if there is none.
+// notFound returns the status for a missing resource. Browsers request the icon
+// once, and the console would report a 404.
 func notFound(r *http.Request) int {
 	if r.URL.Path == "/favicon.ico" {
 		return http.StatusNoContent
@@ -331,7 +331,7 @@ func notFound(r *http.Request) int {
 	return http.StatusNotFound
 }
 
-// source is a file of the sites' folder.
+// source reads a file of the sites' folder.
 func source(t *testing.T, name string) string {
 	t.Helper()
 	raw, err := os.ReadFile(filepath.Join("sites", filepath.FromSlash(name)))
@@ -339,8 +339,8 @@ func source(t *testing.T, name string) string {
 	return string(raw)
 }
 
-// files serves texts by their paths, as what their types say. What begins with
-// "sites/" is the file of that name.
+// files serves texts by their paths, with the type of the path's extension. A
+// text that begins with "sites/" names a file.
 func files(t *testing.T, texts map[string]string) *http.ServeMux {
 	t.Helper()
 	mux := http.NewServeMux()

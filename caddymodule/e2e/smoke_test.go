@@ -23,8 +23,8 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/caddymodule/e2e/browser"
 )
 
-// smokePage asks in a prompt of its own, inside an open shadow root, and
-// subscribes when the button is clicked.
+// smokePage shows its own prompt, inside an open shadow root, and subscribes when
+// the button is clicked.
 const smokePage = `<!doctype html><meta charset="utf-8"><title>smoke</title>
 <style>@media (prefers-color-scheme: dark) { body { background: #000 } }</style>
 <div id="host"></div>
@@ -47,8 +47,8 @@ root.getElementById("accept").onclick = async (event) => {
 };
 </script>`
 
-// smokeWorker shows what it gets, opens a page on a click and reports what the
-// user closes.
+// smokeWorker shows each push, opens a page on a click and reports a notification
+// that the user closes.
 const smokeWorker = `
 self.addEventListener("install", () => self.skipWaiting());
 self.addEventListener("activate", (e) => e.waitUntil(clients.claim()));
@@ -67,8 +67,8 @@ self.addEventListener("notificationclose", (e) =>
 	e.waitUntil(fetch("/closed?id=" + e.notification.data, {method: "POST"})));
 `
 
-// smokeSite serves the page and the worker; closed gets the ids of
-// notifications that were dismissed.
+// smokeSite serves the page and the worker; closed receives the ids of dismissed
+// notifications.
 func smokeSite(t *testing.T, key string) (url string, closed <-chan string) {
 	ids := make(chan string, 16)
 	mux := http.NewServeMux()
@@ -129,7 +129,7 @@ func (l *lap) done(step string) {
 	l.last = now
 }
 
-// TestSmoke proves the harness without the product: from the soft prompt to the
+// TestSmoke tests the harness without the product: from the soft prompt to the
 // answer 410 after unsubscribing.
 func TestSmoke(t *testing.T) {
 	forEachUser(t, func(ctx context.Context, t *testing.T, u *user, b browser.Browser) {
@@ -158,7 +158,7 @@ func TestSmoke(t *testing.T) {
 	})
 }
 
-// smokeOpen opens the page of somebody who has not been asked yet.
+// smokeOpen opens the page as a visitor who has not been asked yet.
 func smokeOpen(ctx context.Context, t *testing.T, b browser.Browser, origin string) browser.Page {
 	t.Helper()
 	must(t, b.SetPermission(ctx, origin, browser.Default))
@@ -172,7 +172,7 @@ func smokeOpen(ctx context.Context, t *testing.T, b browser.Browser, origin stri
 	return page
 }
 
-// smokeResult is what the page's button has led to.
+// smokeResult is the result of the page's button.
 type smokeResult struct {
 	Subscription webpush.Subscription
 	Failure      string
@@ -272,7 +272,7 @@ func smokeOpened(ctx context.Context, t *testing.T, b browser.Browser, url strin
 }
 
 func smokeDismiss(ctx context.Context, t *testing.T, u *user, s *sender, closed <-chan string, clock *lap) {
-	for len(closed) > 0 { // Firefox tells of the clicked ones too
+	for len(closed) > 0 { // Firefox also reports the clicked ones
 		<-closed
 	}
 	smokeSend(ctx, t, s, "three", "Dismiss")
@@ -293,8 +293,8 @@ func smokeDismiss(ctx context.Context, t *testing.T, u *user, s *sender, closed 
 	}
 }
 
-// smokeGone sends until the push service knows that the subscription has ended:
-// browsers tell it after unsubscribe() has resolved.
+// smokeGone sends until the push service has ended the subscription: browsers
+// report it after unsubscribe() has resolved.
 func smokeGone(ctx context.Context, t *testing.T, s *sender) {
 	for {
 		status, err := s.send(ctx, "gone", "gone "+t.Name())

@@ -33,8 +33,8 @@ func topicsSite(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.WriteString(w, `<!DOCTYPE html><html lang="en"><head><title>News</title></head><body><h1>News</h1>`+body+`</body></html>`)
 }
 
-// boxes are the ids of the topics that an element of ours shows, with a + where
-// they are checked.
+// boxes returns the ids of the topics in one of our elements, with a + for each
+// checked one.
 func boxes(element string) string {
 	return fmt.Sprintf(`[...document.querySelector(%q)?.shadowRoot?.querySelectorAll("#topics input") ?? []].map((box) => box.value + (box.checked ? "+" : "")).join(" ")`, element)
 }
@@ -58,8 +58,9 @@ func (p *product) waitTopics(ctx context.Context, origin string, want ...string)
 	}
 }
 
-// TestTopics: what a visitor ticks is what the row has and what messages go by,
-// in the question, in the visitor's own settings and by the page's API.
+// TestTopics: the topics that a visitor ticks are stored in the row and decide
+// which messages come. It tests the prompt, the visitor's own settings and the
+// page's API.
 func TestTopics(t *testing.T) {
 	forEachUser(t, func(ctx context.Context, t *testing.T, u *user, b browser.Browser) {
 		p := startProductBefore(t, http.HandlerFunc(topicsSite), topicsOption)
@@ -88,7 +89,8 @@ func TestTopics(t *testing.T) {
 		_, err := u.desktop.WaitTitle(ctx, u.name, title)
 		must(t, err)
 
-		// The visitor's own settings; in the same tab, so that all is told already.
+		// The visitor's own settings; in the same tab, so that everything has
+		// been sent.
 		must(t, page.Navigate(ctx, origin+"/settings"))
 		must(t, browser.WaitFor(ctx, page, boxes("webpush-preferences")+` === "news+ deals sport"`))
 		must(t, page.Eval(ctx, `void (window.told = [], webpush.on("topics", (ids) => told.push(ids.join())), webpush.on("subscribed", () => told.push("subscribed")))`, nil))
@@ -97,14 +99,14 @@ func TestTopics(t *testing.T) {
 		must(t, page.Click(ctx, `input[value="news"]`))
 		p.waitTopics(ctx, origin, "sport")
 
-		// The API; ids that the site does not have are none.
+		// The API ignores ids that the site does not have.
 		var got []string
 		must(t, page.Eval(ctx, `webpush.setTopics(["unknown", "deals"]).then(() => webpush.topics())`, &got))
 		if !slices.Equal(got, []string{"deals"}) {
 			t.Errorf("chosen: %q", got)
 		}
 		must(t, page.Eval(ctx, `told`, &got))
-		// The page's own visit may be told to the server after the first click only.
+		// The page's own visit may be sent only after the first click.
 		if i := slices.Index(got, "subscribed"); i >= 0 {
 			got = slices.Delete(got, i, i+1)
 		}
@@ -114,8 +116,8 @@ func TestTopics(t *testing.T) {
 		p.waitTopics(ctx, origin, "deals")
 		must(t, browser.WaitFor(ctx, page, boxes("webpush-preferences")+` === "news deals+ sport"`))
 
-		// A page that has forgotten all learns it from the server, and a visitor
-		// who logs out goes on with the site's defaults.
+		// A page without stored data gets the topics from the server, and a
+		// visitor who logs out gets the site's defaults.
 		must(t, page.Eval(ctx, `void (localStorage.clear(), sessionStorage.clear())`, nil))
 		must(t, page.Reload(ctx))
 		must(t, browser.WaitFor(ctx, page, `localStorage.getItem("webpush:topics") === '["deals"]'`))

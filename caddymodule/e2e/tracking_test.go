@@ -41,7 +41,7 @@ func (p *product) api(ctx context.Context, method, path string, body, result any
 	return resp.StatusCode
 }
 
-// person is what the API exports of one.
+// person is a person in the API's export.
 type person struct {
 	ID, Group  string
 	Identities []struct{ Kind, Value string }
@@ -50,11 +50,11 @@ type person struct {
 	Events     map[string]struct{ Count int }
 }
 
-// people are all profiles of a site.
+// people returns all profiles of a site.
 func (p *product) people(ctx context.Context, origin string) []person {
 	p.t.Helper()
 	var list struct{ Profiles []struct{ ID string } }
-	// A site that has nobody yet may be unknown.
+	// A site without people may be unknown.
 	if p.api(ctx, http.MethodGet, "sites/"+host(origin)+"/profiles", nil, &list) == http.StatusNotFound {
 		return nil
 	}
@@ -65,7 +65,7 @@ func (p *product) people(ctx context.Context, origin string) []person {
 	return all
 }
 
-// known is the person with an identity, or the only one where it is empty.
+// known returns the person with an identity, or the only person if it is empty.
 func known(people []person, identity string) (one person) {
 	for _, p := range people {
 		if identity == "" {
@@ -80,10 +80,10 @@ func known(people []person, identity string) (one person) {
 	return one
 }
 
-// nothingWaits is whether all that was recorded in the browser has been taken.
+// nothingWaits is true if everything recorded in the browser has been sent.
 const nothingWaits = `Object.keys(localStorage).every((name) => !name.startsWith("webpush:queue:"))`
 
-// trackedSite has a page that asks not to be followed.
+// trackedSite has a page that asks not to be tracked.
 func trackedSite(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	script := ""
@@ -95,7 +95,7 @@ func trackedSite(w http.ResponseWriter, r *http.Request) {
 
 const byHand = "prompt {\n\t\t\tafter manual\n\t\t}"
 
-// tracker is a browser on a site whose people are looked at by the API.
+// tracker is a browser on a site, with the API's view of its people.
 type tracker struct {
 	*testing.T
 	ctx    context.Context
@@ -104,12 +104,13 @@ type tracker struct {
 	origin string
 }
 
-// lingerers are the tabs so far that have what lingering gives.
+// lingerers counts the tabs that run lingering.
 var lingerers atomic.Int64
 
-// lingering has every page of a tab see a clock that is eleven seconds on from the
-// page before: visitors look at pages for longer than tests. What a page has left
-// untold is held to be another tab's for ten seconds, and what is newer waits for it.
+// lingering sets the clock of each page of a tab eleven seconds later than that
+// of the page before, since visitors stay on pages longer than tests do. For ten
+// seconds, another tab takes a page's unsent data to be in use, and newer data
+// waits for it.
 func lingering() string {
 	return fmt.Sprintf(`{
 		const { now } = Date;
@@ -134,7 +135,7 @@ func (x *tracker) run(page browser.Page, script string) {
 	must(x.T, page.Eval(x.ctx, "void ("+script+")", nil))
 }
 
-// until waits for what the API says of the site's people.
+// until waits until good accepts the API's people of the site.
 func (x *tracker) until(what string, good func([]person) bool) {
 	x.Helper()
 	var last []person
@@ -148,8 +149,8 @@ func (x *tracker) until(what string, good func([]person) bool) {
 	x.Fatalf("%s: the API has %+v", what, last)
 }
 
-// TestTracking: what pages tell of their visitors is in the store once, whatever
-// becomes of the page, the network and the visitor's name.
+// TestTracking: page events are stored exactly once, whatever happens to the
+// page, the network and the visitor's identity.
 func TestTracking(t *testing.T) {
 	forEachUser(t, func(ctx context.Context, t *testing.T, u *user, b browser.Browser) {
 		p := startProductBefore(t, http.HandlerFunc(trackedSite), byHand, byHand)
@@ -176,12 +177,12 @@ func (x *tracker) events(t *testing.T) {
 	must(t, page.Close(x.ctx))
 }
 
-// offline has the browser say that there is no network, and then that there is.
+// offline makes the browser report no network, and then a network again.
 func (x *tracker) offline(t *testing.T) {
 	x = &tracker{t, x.ctx, x.p, x.b, x.origin}
 	page := x.open("/")
 	x.run(page, `Object.defineProperty(navigator, "onLine", {get: () => window.network ?? false, configurable: true}), webpush.event("Tunnel")`)
-	time.Sleep(1500 * time.Millisecond) // for what should not happen
+	time.Sleep(1500 * time.Millisecond) // for an unwanted request
 	if n := known(x.p.people(x.ctx, x.origin), "").Events["Tunnel"].Count; n != 0 {
 		t.Errorf("sent although offline: %d", n)
 	}
@@ -199,7 +200,8 @@ func (x *tracker) closed(t *testing.T) {
 	page = x.open("/")
 	x.run(page, `webpush.event("Followed"), setTimeout(() => location.assign("/next"))`)
 	must(t, browser.WaitFor(x.ctx, page, `location.pathname === "/next" && window.webpush`))
-	// What was sent by beacon is sent again, because nothing tells that it arrived.
+	// Data sent by beacon is sent again, because nothing confirms that it
+	// arrived.
 	must(t, browser.WaitFor(x.ctx, page, nothingWaits))
 	x.until("pages that were left", func(people []person) bool {
 		one := known(people, "")
@@ -227,11 +229,11 @@ func (x *tracker) login(t *testing.T) {
 	must(t, page.Close(x.ctx))
 }
 
-// private asks not to be followed, and then opts out on a page that does not.
+// private asks not to be tracked, and then opts out on a page that does not ask.
 func (x *tracker) private() {
 	page := x.open("/private")
 	x.run(page, `webpush.event("Seen"), webpush.profile({Name: "Ann"}), webpush.login({identity: "ann-7"})`)
-	time.Sleep(1500 * time.Millisecond) // for what should not happen
+	time.Sleep(1500 * time.Millisecond) // for an unwanted request
 	if !evaluated[bool](x.ctx, x.T, page, nothingWaits+` && !performance.getEntriesByType("resource").some((e) => /track|events/.test(e.name))`) {
 		x.Error("recorded in spite of Global Privacy Control")
 	}

@@ -13,8 +13,7 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/caddymodule/e2e/browser"
 )
 
-// tallSite is longer than any window, and has a consent banner for those who ask
-// for one.
+// tallSite is longer than any window, and has a consent banner on request.
 func tallSite(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	_, _ = io.WriteString(w, `<!DOCTYPE html><html lang="en"><head><title>Shop</title><script>`+arrivals+`</script></head><body><h1>Shop</h1>
@@ -24,7 +23,8 @@ func tallSite(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// TestTriggers: for each trigger nobody is asked before it, and everybody after.
+// TestTriggers: no trigger shows the prompt too early, and each shows it when it
+// is due.
 func TestTriggers(t *testing.T) {
 	tests := []struct{ name, option, path, act string }{
 		{"scroll", "after scroll 50%", "/", `scrollTo(0, 4000)`},
@@ -47,7 +47,7 @@ func TestTriggers(t *testing.T) {
 			if tt.name != "manual" && tt.name != "path" {
 				must(t, browser.WaitFor(ctx, page, `arrived("wait")`))
 			}
-			// Who asks looks at the visitor's state first, and says so.
+			// The SDK reads the visitor's state before it asks, and traces it.
 			must(t, page.Eval(ctx, `webpush.state().then(() => webpush.state())`, nil))
 			if prompts := evaluated[[]string](ctx, t, page, `traces.filter((line) => line.startsWith("prompt"))`); len(prompts) > 0 || evaluated[bool](ctx, t, page, promptShown) {
 				t.Errorf("%s: asked before it: %q", tt.name, prompts)
@@ -61,8 +61,8 @@ func TestTriggers(t *testing.T) {
 	})
 }
 
-// TestPromptChanged: what an operator sets is what the next page view shows, while
-// Caddy runs on; and with enabled=false nobody is asked.
+// TestPromptChanged: the next page view shows what an operator sets, while Caddy
+// runs; with enabled=false there is no prompt.
 func TestPromptChanged(t *testing.T) {
 	forEachUser(t, func(ctx context.Context, t *testing.T, u *user, b browser.Browser) {
 		p := startProduct(t, "prompt {\n\t\t\tafter 1 page\n\t\t\ttitle \"From the file\"\n\t\t}")
@@ -82,7 +82,7 @@ func TestPromptChanged(t *testing.T) {
 		set := func(flags ...string) {
 			t.Helper()
 			p.cli(nil, append([]string{"prompt", "set", "--site", host(origin)}, flags...)...)
-			// The minute for which browsers keep the script is over.
+			// Browsers cache the script for a minute.
 			must(t, page.Eval(ctx, `fetch("/_webpush/sdk.js", {cache: "reload"}).then((r) => r.text())`, nil))
 			must(t, page.Navigate(ctx, origin+"/sale"))
 		}
@@ -91,7 +91,7 @@ func TestPromptChanged(t *testing.T) {
 		shows(true, "From the operator")
 		set("--enabled=false")
 		must(t, browser.WaitFor(ctx, page, `window.webpush && localStorage.getItem("webpush:views") === "3"`))
-		time.Sleep(700 * time.Millisecond) // for what should not happen
+		time.Sleep(700 * time.Millisecond) // for an unwanted prompt
 		if evaluated[bool](ctx, t, page, promptShown) {
 			t.Error("asked although nobody is to be")
 		}
@@ -101,8 +101,8 @@ func TestPromptChanged(t *testing.T) {
 	})
 }
 
-// TestLeaveWhileLoading goes on to the next page while the question is being
-// fetched: browsers break that off, and the console must not have it as a fault.
+// TestLeaveWhileLoading goes on to the next page while the prompt is loading:
+// browsers cancel the request, and the console must not report a fault.
 func TestLeaveWhileLoading(t *testing.T) {
 	forEachUser(t, func(ctx context.Context, t *testing.T, u *user, b browser.Browser) {
 		asked := make(chan struct{}, 10)

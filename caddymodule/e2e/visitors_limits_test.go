@@ -6,12 +6,12 @@ import (
 	"time"
 )
 
-// watchPolicy keeps what a page's policy has forbidden, from the first script on.
+// watchPolicy records violations of a page's policy, from the first script on.
 const watchPolicy = `window.violations = []; document.addEventListener("securitypolicyviolation",
 	(e) => violations.push([e.effectiveDirective, e.blockedURI, e.sample].join(" ")));`
 
-// trustedTypes shows bell, question and preferences, and subscribes, where
-// strings are no code; TestPolicyAllows has the dialog.
+// trustedTypes shows bell, prompt and preferences, and subscribes, where strings
+// are no code; TestPolicyAllows has the dialog.
 func trustedTypes(v *visitor, _ *line) {
 	v.preload(watchPolicy)
 	v.goTo("/trusted")
@@ -43,8 +43,8 @@ func trustedTypesCleverTap(v *visitor, _ *line) {
 	v.want("violations.join()", "")
 }
 
-// twoTabs answers in one tab: the question goes in the other, which nobody looks
-// at, and does not come back.
+// twoTabs answers in one tab: the prompt disappears in the other, hidden tab, and
+// does not come back.
 func twoTabs(v *visitor, _ *line) {
 	v.goTo("/")
 	v.wait(promptShown)
@@ -57,7 +57,7 @@ func twoTabs(v *visitor, _ *line) {
 	must(v.T, v.page.Front(v.ctx))
 	v.want("webpush.prompt()", "suppressed")
 
-	// A yes is one for both.
+	// An acceptance counts for both.
 	other.pass(8 * day)
 	v.pass(8 * day)
 	v.goTo("/")
@@ -73,7 +73,8 @@ func twoTabs(v *visitor, _ *line) {
 	v.wantSilence()
 }
 
-// twoTabsAtOnce subscribes in two tabs at the same time: one subscription, one row.
+// twoTabsAtOnce subscribes in two tabs at the same time: one subscription, one
+// row.
 func twoTabsAtOnce(v *visitor, _ *line) {
 	v.goTo("/")
 	v.wait(promptShown)
@@ -97,7 +98,7 @@ func twoTabsAtOnce(v *visitor, _ *line) {
 	must(v.T, other.page.Close(v.ctx))
 }
 
-// storageThrows: nothing can be remembered, and all else works.
+// storageThrows: nothing can be stored, and everything else works.
 func storageThrows(v *visitor, _ *line) {
 	v.preload(`for (const name of ["localStorage", "sessionStorage"])
 		Object.defineProperty(window, name, {get() { throw new DOMException("no", "SecurityError"); }});`)
@@ -117,8 +118,8 @@ func storageThrows(v *visitor, _ *line) {
 	v.wantSilence()
 }
 
-// storageBlocked is a user who keeps the site from storing anything, workers
-// included: the page works, and nobody is asked for what cannot be.
+// storageBlocked: the user blocks all storage of the site, and so its workers.
+// The page works, and the visitor is not asked in vain.
 func storageBlocked(v *visitor, _ *line) {
 	must(v.T, v.browser.BlockStorage(v.ctx, v.origin))
 	until(v.ctx, v.T, "the setting", func() bool {
@@ -132,10 +133,10 @@ func storageBlocked(v *visitor, _ *line) {
 	v.want("webpush.state().then((s) => s.subscribed)", "false")
 }
 
-// privateWindow is off the record. Pages cannot know, and are asked to ask; what
-// comes of it ends with the window. Chromium says no to the question by itself.
-// Firefox asks, which nobody without a screen can answer, and a permission that was
-// set before holds for other windows: so this visitor refuses.
+// privateWindow is off the record. Pages can't know that, and so they ask; the
+// result ends with the window. Chromium refuses by itself. Firefox shows its
+// prompt, which no user can answer without a screen, and an earlier permission is
+// for other windows: so this visitor refuses.
 func privateWindow(v *visitor, _ *line) {
 	page, err := v.browser.OpenPrivate(v.ctx, v.origin+"/")
 	must(v.T, err)
@@ -160,8 +161,8 @@ func privateWindow(v *visitor, _ *line) {
 	v.want(`localStorage.getItem("webpush:views")`, "1")
 }
 
-// slowNetwork has the site at the end of a bad line: the page is there before
-// anything of ours is asked for, and all comes in its time.
+// slowNetwork puts the site behind a slow network: the page is loaded before our
+// parts are requested, and they all arrive later.
 func slowNetwork(v *visitor, l *line) {
 	l.set(150*time.Millisecond, false)
 	defer l.set(0, false)
@@ -177,10 +178,10 @@ func slowNetwork(v *visitor, l *line) {
 	v.wantSilence()
 }
 
-// offlineAndBack agrees while the site cannot be reached. The wish is not lost:
-// the next visit subscribes, and asks nothing.
+// offlineAndBack accepts while the site can't be reached. The choice is kept: the
+// next visit subscribes without a prompt.
 func offlineAndBack(v *visitor, l *line) {
-	// The SDK's patience, which is ten seconds, goes by ten times as fast.
+	// The SDK's limit of ten seconds passes ten times as fast.
 	v.preload(hurried)
 	v.goTo("/")
 	v.wait(promptShown)
@@ -188,7 +189,7 @@ func offlineAndBack(v *visitor, l *line) {
 	must(v.T, v.browser.SetPermission(v.ctx, v.origin, "granted"))
 	v.click("#accept")
 	v.wait("failed.length > 0")
-	v.want("failed.join()", "worker_failed true") // whose address is at the site, too
+	v.want("failed.join()", "worker_failed true") // the worker's address is at the site, too
 	v.wantRows(0)
 	v.wait("!" + promptShown)
 
@@ -199,7 +200,7 @@ func offlineAndBack(v *visitor, l *line) {
 	v.wantReached("Back")
 }
 
-// pushServiceRefuses is the same when the browser's push service says no.
+// pushServiceRefuses is the same when the browser's push service refuses.
 func pushServiceRefuses(v *visitor, _ *line) {
 	v.preload(noting)
 	v.goTo("/")
@@ -217,7 +218,7 @@ func pushServiceRefuses(v *visitor, _ *line) {
 	v.want(promptShown, "false")
 }
 
-// device makes the page's browser another one.
+// device makes the page's browser look like another one.
 func (v *visitor) device(agent string, more string) {
 	v.Helper()
 	v.preload(`Object.defineProperty(Navigator.prototype, "userAgent", {get: () => "` + agent + `"});` + more)
@@ -225,8 +226,8 @@ func (v *visitor) device(agent string, more string) {
 
 const iPhone = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.5 Mobile/15E148 Safari/604.1"
 
-// iosHint is Safari on an iPhone, which has push from the home screen only: the
-// hint comes in the place of the question, and a refusal of it counts.
+// iosHint is Safari on an iPhone, which has push only from the home screen. A
+// hint replaces the prompt, and refusing it counts.
 func iosHint(v *visitor, _ *line) {
 	v.device(iPhone, `delete window.PushManager; delete window.Notification;`)
 	v.goTo("/")
@@ -250,7 +251,7 @@ func insideAnApp(v *visitor, _ *line) {
 	v.wantNotAsked()
 }
 
-// crawler is one that has permissions for everything, as Google's has.
+// crawler is a crawler that has all permissions, like Google's.
 func crawler(v *visitor, _ *line) {
 	v.device("Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html) Chrome/133.0", "")
 	v.wantNotAsked()

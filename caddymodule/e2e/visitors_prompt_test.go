@@ -8,8 +8,8 @@ import (
 
 const day = 24 * time.Hour
 
-// askedAgain refuses again and again: after 3, 7 and 30 days of silence the
-// question comes back, and after 30 from then on.
+// askedAgain refuses again and again: the prompt comes back after 3, 7 and 30
+// days of silence, and then after every 30 days.
 func askedAgain(v *visitor, _ *line) {
 	v.goTo("/")
 	v.wait(promptShown)
@@ -31,8 +31,8 @@ func askedAgain(v *visitor, _ *line) {
 	v.wantSilence()
 }
 
-// askedAgainAfterAWeek is the same without a word about it in the Caddyfile; to
-// put the question away is to refuse it.
+// askedAgainAfterAWeek is the same with the defaults; dismissing the prompt
+// counts as a refusal.
 func askedAgainAfterAWeek(v *visitor, _ *line) {
 	v.goTo("/")
 	v.wait(promptShown)
@@ -47,12 +47,12 @@ func askedAgainAfterAWeek(v *visitor, _ *line) {
 	v.wait(promptShown)
 }
 
-// afterSecondPage asks nobody on the first page that they see, unless told so.
+// afterSecondPage shows no prompt on a visitor's first page, unless it is set to.
 func afterSecondPage(v *visitor, _ *line) {
 	if got := v.step("/"); got != "ask" {
 		v.Errorf("decided to %s", got)
 	}
-	time.Sleep(time.Second) // for what should not happen
+	time.Sleep(time.Second) // for an unwanted prompt
 	v.want(promptShown, "false")
 	v.goTo("/next")
 	v.wait(promptShown)
@@ -73,7 +73,7 @@ func afterSeconds(v *visitor, _ *line) {
 	v.wait(promptShown)
 }
 
-// afterExit moves the real pointer: about the page, and out of it by the top.
+// afterExit moves the real pointer around in the page, and out of it at the top.
 func afterExit(v *visitor, _ *line) {
 	v.step("/")
 	v.click("h1")
@@ -84,8 +84,8 @@ func afterExit(v *visitor, _ *line) {
 	})
 }
 
-// afterRoute takes a route of a single-page site for the second page; the query
-// is none.
+// afterRoute counts a route of a single-page site as the second page; a change of
+// the query does not count.
 func afterRoute(v *visitor, _ *line) {
 	v.step("/")
 	v.want(`"navigation" in window`, "true")
@@ -101,8 +101,8 @@ func afterRoute(v *visitor, _ *line) {
 	}
 }
 
-// grantedEarlier comes with a permission from before: subscribed without a word,
-// and reached.
+// grantedEarlier has the permission from before: it is subscribed without a
+// prompt, and gets messages.
 func grantedEarlier(v *visitor, _ *line) {
 	must(v.T, v.browser.SetPermission(v.ctx, v.origin, "granted"))
 	if got := v.step("/"); got != "subscribe" {
@@ -135,8 +135,8 @@ const (
 	nothing   = `!document.getElementById("webpush-prompt")`
 )
 
-// bellAsks goes by the bell: it is there, asks when pressed, makes room for a
-// question that the site calls for, and goes with the answer.
+// bellAsks uses the bell: it is on the page, asks when pressed, makes room for a
+// prompt that the site requests, and disappears with the answer.
 func bellAsks(v *visitor, _ *line) {
 	v.goTo("/")
 	v.wait(bellShown)
@@ -159,12 +159,12 @@ func bellAsks(v *visitor, _ *line) {
 	v.wantSilence()
 }
 
-// bellHelps is the bell for somebody who has blocked notifications: it leads the
-// way back, and goes when he has gone it.
+// bellHelps is the bell for a visitor who has blocked notifications: it shows how
+// to allow them, and disappears when they are allowed.
 func bellHelps(v *visitor, _ *line) {
 	v.goTo("/")
 	v.wait(bellShown)
-	// Blocked while the bell is there, and from then on.
+	// Blocked while the bell is on the page, and from then on.
 	must(v.T, v.browser.SetPermission(v.ctx, v.origin, "denied"))
 	for range 2 {
 		v.click("#bell")
@@ -186,8 +186,8 @@ func bellHelps(v *visitor, _ *line) {
 func preferencesSwitch(v *visitor, _ *line) {
 	const one = `document.querySelector("webpush-preferences").shadowRoot?.querySelector("[role=switch]")`
 	const on = one + "?.checked"
-	// The element is filled anew with what has come of a click: the next one must not
-	// be on the switch that goes.
+	// The SDK fills the element again after a click: the next click must not hit
+	// the old switch.
 	press := func(want string) {
 		v.Helper()
 		v.eval("void (window.before = "+one+")", nil)
@@ -197,14 +197,14 @@ func preferencesSwitch(v *visitor, _ *line) {
 	v.goTo("/settings")
 	v.wait(on + " === false")
 	must(v.T, v.browser.SetPermission(v.ctx, v.origin, "granted"))
-	// By itself the permission is no wish, but the visit of somebody who gave it.
+	// The permission alone does not subscribe again; a visitor's own switch does.
 	for range 2 {
 		press("true")
 		v.wantRows(1)
 		press("false")
 		v.wantRows(0)
 	}
-	// Switched off by own wish: it stays so.
+	// The visitor has switched it off: it stays off.
 	if got := v.step("/settings"); got != "nothing" {
 		v.Errorf("after switching off: %s", got)
 	}

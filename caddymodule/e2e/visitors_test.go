@@ -18,16 +18,16 @@ import (
 // visitorTime is how long a browser may take for one case.
 const visitorTime = 3 * time.Minute
 
-// visitorCase is a visitor in a situation of his own, at a site of his own.
+// visitorCase is a visitor in one situation, at a site of its own.
 type visitorCase struct {
 	name    string
 	options string // of webpush
-	slow    bool   // behind a slow network, which can also be cut
+	slow    bool   // over a slow network, which can also be cut
 	run     func(v *visitor, l *line)
 }
 
-// TestVisitors has one Caddy for all the situations in which visitors are, and
-// ways in which they answer.
+// TestVisitors runs one Caddy for all situations of visitors and all ways in
+// which they answer.
 func TestVisitors(t *testing.T) {
 	forBoth(t, func(t *testing.T, u *user) {
 		b := u.start(t)
@@ -102,10 +102,11 @@ func startVisitors(t *testing.T) (*product, []*line) {
 	return startProductWith(t, origins, strings.Join(blocks, "\n")), lines
 }
 
-// trustedPolicy is strict, and enforces Trusted Types where browsers have them.
+// trustedPolicy is strict, and enforces Trusted Types where browsers support
+// them.
 const trustedPolicy = "default-src 'self'; require-trusted-types-for 'script'; trusted-types webpush"
 
-// visitorSite is the unmodified site in front of which all of that stands.
+// visitorSite is the unmodified site behind Caddy.
 func visitorSite(w http.ResponseWriter, r *http.Request) {
 	body := "<p>An ordinary page.</p>"
 	switch r.URL.Path {
@@ -145,10 +146,10 @@ func visitorSite(w http.ResponseWriter, r *http.Request) {
 <meta name="viewport" content="width=device-width"></head><body><h1>Shop</h1>%s</body></html>`, body)
 }
 
-// verbosely has the SDK tell what it does.
+// verbosely turns on the SDK's trace.
 const verbosely = `try { sessionStorage.setItem("WZRK_D", "") } catch {}`
 
-// newTab is a page that tells what the SDK does, from its first document on.
+// newTab opens a page that records the SDK's trace from its first document on.
 func (v *visitor) newTab() browser.Page {
 	v.Helper()
 	page, err := v.browser.Open(v.ctx, "about:blank")
@@ -157,19 +158,19 @@ func (v *visitor) newTab() browser.Page {
 	return page
 }
 
-// preload has all pages from now on run a script before their own.
+// preload runs a script before the page's own scripts in every page from now on.
 func (v *visitor) preload(script string) {
 	v.Helper()
 	must(v.T, v.page.Preload(v.ctx, script))
 }
 
-// pass puts the clock of all pages from now on forward.
+// pass advances the clock of all pages from now on.
 func (v *visitor) pass(d time.Duration) {
 	v.Helper()
 	v.preload(fmt.Sprintf("{ const now = Date.now; Date.now = () => now() + %d }", d.Milliseconds()))
 }
 
-// step loads a page and returns what the SDK has decided to do on it by itself.
+// step loads a page and returns the SDK's own decision on it.
 func (v *visitor) step(path string) string {
 	v.Helper()
 	before := len(steps(v.page))
@@ -178,8 +179,8 @@ func (v *visitor) step(path string) string {
 	return steps(v.page)[before]
 }
 
-// steps are the SDK's decisions on the page views so far: it traces "visit", how
-// many there were, the decision.
+// steps are the SDK's decisions on the page views so far. It traces "visit", the
+// number of views, and the decision.
 func steps(page browser.Page) []string {
 	var all []string
 	for _, line := range page.Console() {
@@ -191,14 +192,14 @@ func steps(page browser.Page) []string {
 	return all
 }
 
-// refuse presses the question's other button.
+// refuse presses the prompt's refusing button.
 func (v *visitor) refuse() {
 	v.Helper()
 	v.click("#reject")
 	v.wait("!" + promptShown)
 }
 
-// wantSilence wants the console to have no word of ours besides the trace.
+// wantSilence checks that the console has only trace lines from us.
 func (v *visitor) wantSilence() {
 	v.Helper()
 	for _, line := range v.page.Console() {
@@ -208,7 +209,7 @@ func (v *visitor) wantSilence() {
 	}
 }
 
-// wantRows waits until the site has so many subscribers.
+// wantRows waits until the site has n subscribers.
 func (v *visitor) wantRows(n int64) {
 	v.Helper()
 	ctx, cancel := context.WithTimeout(v.ctx, 30*time.Second)

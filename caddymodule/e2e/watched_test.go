@@ -12,14 +12,14 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/caddymodule/e2e/browser"
 )
 
-// watchedOptions count pages and say who visitors are; there is no pop-up, nobody is
-// asked and nobody subscribes.
+// watchedOptions count pages and identify visitors. There is no pop-up and no
+// prompt, and no visitor subscribes.
 const watchedOptions = `event "Article Read" /articles/*
 		identify {http.response.header.X-User}
 		` + byHand
 
-// TestWatchedPages: event and identify count from the second page on, for visitors of
-// whom nothing else is told; and for who does not want to be known nothing is
+// TestWatchedPages: event and identify count from the second page on for visitors
+// without other activity. For a visitor who opts out of tracking nothing is
 // requested.
 func TestWatchedPages(t *testing.T) {
 	forEachUser(t, func(ctx context.Context, t *testing.T, u *user, b browser.Browser) {
@@ -52,15 +52,15 @@ func TestWatchedPages(t *testing.T) {
 			unknown := &tracker{t, ctx, p, b, p.origins[i+1]}
 			unknown.notCounted(script)
 		}
-		// Where the proxy counts nothing, a visit is nobody's business.
+		// Where the proxy counts nothing, a visit sends nothing.
 		(&tracker{t, ctx, p, b, p.origins[3]}).notCounted("")
 	})
 }
 
-// posts are the requests that a page has made of us beside the script itself.
+// posts lists the page's requests to us beside the script itself.
 const posts = `performance.getEntriesByType("resource").filter((e) => /_webpush.(events|track)/.test(e.name)).length`
 
-// notCounted visits three pages, with a script of the browser's on each.
+// notCounted visits three pages, each with a script that the test adds.
 func (x *tracker) notCounted(script string) {
 	x.Helper()
 	must(x.T, x.b.SetPermission(x.ctx, x.origin, browser.Default))

@@ -1,13 +1,12 @@
 // Package browser drives a real, headless Chromium and a real, headless Firefox
-// through one interface, for end-to-end tests: own clients of the Chrome
-// DevTools Protocol and of WebDriver BiDi, with nothing but a WebSocket library
-// below.
+// through one interface, for end-to-end tests. It has its own clients of the
+// Chrome DevTools Protocol and of WebDriver BiDi, on top of a WebSocket library.
 //
 // # Permission prompts
 //
-// No headless browser has a pending permission prompt that a test could answer.
-// With nothing set, Chromium answers Notification.requestPermission() with
-// "denied" at once and for ever. So a test of a site's own soft prompt goes:
+// No headless browser shows a pending permission prompt that a test could answer.
+// By default, Chromium answers Notification.requestPermission() with "denied" at
+// once and for ever. So a test of a site's own soft prompt does this:
 //
 //  1. SetPermission(origin, [Default]) before the page is opened. The page sees
 //     Notification.permission "default", and requestPermission() would resolve
@@ -58,7 +57,7 @@ const (
 	Space    Key = "Space"
 )
 
-// Viewport is how a page is looked at.
+// Viewport is the size and colour scheme in which a page is shown.
 type Viewport struct {
 	Width, Height int  // CSS pixels, one device pixel each
 	Dark          bool // prefers-color-scheme: dark
@@ -70,10 +69,10 @@ type Browser interface {
 	Name() string
 	// Open loads a URL in a new foreground tab and waits for its load event.
 	Open(ctx context.Context, url string) (Page, error)
-	// OpenPrivate is Open in a new private window: off the record, with nothing of
-	// what the browser knows. The window ends with the page.
+	// OpenPrivate is Open in a new private window, which shares no data with the
+	// browser's profile. The window closes with the page.
 	OpenPrivate(ctx context.Context, url string) (Page, error)
-	// BlockStorage keeps an origin from cookies and all other site data, as a
+	// BlockStorage blocks cookies and all other site data for an origin, as a
 	// user can in the browser's settings.
 	BlockStorage(ctx context.Context, origin string) error
 	// Pages lists the URLs of all tabs, in no particular order.
@@ -97,18 +96,18 @@ type Page interface {
 	// Reload loads the page again and waits for its load event.
 	Reload(ctx context.Context) error
 	// Eval evaluates a JavaScript expression, awaits it if it is a promise and
-	// decodes its JSON into result, which may be nil. It is no user gesture.
-	// undefined decodes as null. Wrap statements in an async function:
+	// decodes its JSON into result, which may be nil. It does not count as a user
+	// gesture. undefined decodes as null. Wrap statements in an async function:
 	// (async () => { ...; return x })().
 	Eval(ctx context.Context, expression string, result any) error
-	// Preload has every document that this page loads from now on run a script
-	// before its own. It is the page's own world, and no policy of the site's
-	// concerns it. Later calls come after earlier ones.
+	// Preload runs a script before the page's own scripts in every document that
+	// this page loads from now on. It runs in the page's own world, and the
+	// site's CSP does not apply to it. Scripts run in the order of the calls.
 	Preload(ctx context.Context, script string) error
 	// Front brings the tab to the front of its window.
 	Front(ctx context.Context) error
-	// LeaveTop moves the mouse over the page and then out of it, to the top,
-	// where the browser's tabs and address are.
+	// LeaveTop moves the mouse over the page and then out of it at the top,
+	// towards the browser's tabs and address bar.
 	LeaveTop(ctx context.Context) error
 	// Click waits until the element is displayed, at rest and not covered, and
 	// clicks on its middle with real mouse events, which count as a user
@@ -121,8 +120,8 @@ type Page interface {
 	// kept for this page until the next call.
 	Screenshot(ctx context.Context, path string, view Viewport) error
 	// Console returns what page scripts have logged since the tab was opened or
-	// found by WaitPage, uncaught exceptions included; of Chromium also what the
-	// browser itself has to say about the page.
+	// found by WaitPage, including uncaught exceptions. For Chromium it includes
+	// the browser's own messages about the page.
 	Console() []ConsoleEntry
 	// Close closes the tab.
 	Close(ctx context.Context) error
@@ -134,28 +133,29 @@ type ConsoleEntry struct {
 	Text  string
 }
 
-// Options are what both browsers take at their start.
+// Options are the start options of both browsers.
 type Options struct {
-	// Env is added to the test's environment, for example notifyd's bus.
+	// Env is added to the test's environment, for example the address of
+	// notifyd's bus.
 	Env []string
-	// Flags are more command line switches. Of Chromium's list-like switches
-	// (--enable-features) only one may be given.
+	// Flags are extra command line switches. Of Chromium's list-like switches
+	// (--enable-features) only one may be present.
 	Flags []string
-	// Prefs are more preferences, for Firefox only. Values are bool, int or
+	// Prefs are extra preferences, for Firefox only. Values are bool, int or
 	// string.
 	Prefs map[string]any
-	// AnyCertificate has the browser take servers' certificates that it cannot
-	// check, for sites that are https.
+	// AnyCertificate makes the browser accept certificates that it can't verify,
+	// for https sites.
 	AnyCertificate bool
 }
 
 // grace is how long a browser may take to close before it is killed.
 const grace = 5 * time.Second
 
-// poll is the pause between two looks at something that has no event.
+// poll is the interval for polling a state that has no event.
 const poll = 20 * time.Millisecond
 
-// ErrNotInstalled says that none of a browser's possible commands is installed.
+// ErrNotInstalled means that none of a browser's possible commands is installed.
 var ErrNotInstalled = errors.New("not installed")
 
 // FindChromium returns the path of Chromium or Chrome.
@@ -175,8 +175,8 @@ func find(names ...string) (string, error) {
 	return "", fmt.Errorf("looking for %v in PATH: %w", names, ErrNotInstalled)
 }
 
-// environment is the test's own with the profile as home, so that nothing is
-// read from or left in the user's home besides.
+// environment is the test's environment with the profile as home, so that nothing
+// else in the user's home is read or written.
 func environment(profile string, more []string) []string {
 	env := append(os.Environ(), "HOME="+profile, "XDG_CONFIG_HOME=", "XDG_CACHE_HOME=", "XDG_DATA_HOME=")
 	return append(env, more...)

@@ -84,7 +84,7 @@ func (l launcher) launch(t *testing.T) (context.Context, Browser) {
 func TestBrowsers(t *testing.T) {
 	for _, l := range launchers {
 		t.Run(l.name, func(t *testing.T) {
-			t.Parallel() // each has a profile of its own
+			t.Parallel() // each has its own profile
 			ctx, b := l.launch(t)
 			profile := profileOf(b)
 			closed := false
@@ -163,7 +163,7 @@ func testClick(ctx context.Context, t *testing.T, page Page) {
 	for selector, why := range map[string]string{"#off": "disabled", "#nowhere": "not in the page", "#cover": "not displayed"} {
 		wantNoClick(ctx, t, page, selector, why)
 	}
-	// What is covered is clicked as soon as the cover is gone.
+	// A covered element is clicked as soon as the cover is gone.
 	check(t, page.Eval(ctx, `void (cover.style.display = "block", scrollTo(0, 0))`, nil))
 	wantNoClick(ctx, t, page, "#deep", "covered by DIV")
 	check(t, page.Eval(ctx, `void setTimeout(() => cover.style.display = "none", 100)`, nil))
@@ -171,8 +171,8 @@ func testClick(ctx context.Context, t *testing.T, page Page) {
 	wantEvents(ctx, t, page, "deep true")
 }
 
-// wantNoClick wants a click to wait and to say why. A slow machine may take longer
-// than the first tries to look even once.
+// wantNoClick checks that a click waits and reports why. A slow machine may need
+// more than the first attempts for a single look.
 func wantNoClick(ctx context.Context, t *testing.T, page Page, selector, why string) {
 	t.Helper()
 	var err error
@@ -317,7 +317,7 @@ func testPrivate(ctx context.Context, t *testing.T, b Browser, page Page, url st
 func testBlockStorage(ctx context.Context, t *testing.T, b Browser, page Page, url string) {
 	look := `(() => { try { return String(localStorage.length >= 0) } catch (e) { return e.name } })()`
 	check(t, b.BlockStorage(ctx, url))
-	for ctx.Err() == nil { // a setting of which nobody says when it holds
+	for ctx.Err() == nil { // no event tells when the setting takes effect
 		check(t, page.Reload(ctx))
 		var got string
 		check(t, page.Eval(ctx, look, &got))
@@ -391,7 +391,7 @@ func profileOf(b Browser) string {
 	return ""
 }
 
-// testGone looks for the profile and for processes that have it in their
+// testGone checks that the profile is deleted and that no process has it in its
 // command line or environment.
 func testGone(t *testing.T, profile string) {
 	if _, err := os.Stat(profile); !errors.Is(err, os.ErrNotExist) {
@@ -406,7 +406,7 @@ func testGone(t *testing.T, profile string) {
 	}
 }
 
-// usersOf lists processes by their command lines; those that have ended but
+// usersOf lists processes by their command lines; processes that have ended but
 // were not waited for have none.
 func usersOf(t *testing.T, profile string) []string {
 	t.Helper()
@@ -426,7 +426,7 @@ func usersOf(t *testing.T, profile string) []string {
 	return users
 }
 
-// TestStartFails tells why and leaves nothing behind.
+// TestStartFails: a failed start reports why and leaves no files or processes.
 func TestStartFails(t *testing.T) {
 	for _, l := range launchers {
 		t.Run(l.name, func(t *testing.T) {

@@ -14,22 +14,22 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/caddymodule/e2e/childproc"
 )
 
-// chromium is a [Browser]. Everything happens in its default context, since
-// contexts made later are off the record and have no push.
+// chromium is a [Browser]. It uses the default browser context, since contexts
+// made later are off the record and have no push.
 type chromium struct {
 	profile string
 	process *childproc.Process
 	remote  *remote
 }
 
-// chromiumFlags are the switches of every start. None makes tests easier than
-// reality, except that the sandbox is off, as it can't run as root.
+// chromiumFlags are the switches of every start. The sandbox is off, as it can't
+// run as root; no other switch makes tests easier than reality.
 func chromiumFlags(profile string) []string {
 	return []string{
 		"--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic",
 		"--no-first-run", "--no-default-browser-check", "--disable-crash-reporter", "--disable-breakpad",
 		"--disable-background-networking", "--disable-component-update", "--disable-sync",
-		// With these, the first subscribe() takes 2 s and never 6 s.
+		// With these, the first subscribe() takes 2 s; without them up to 6 s.
 		"--disable-extensions", "--disable-renderer-backgrounding", "--disable-backgrounding-occluded-windows",
 		"--disable-background-timer-throttling",
 		"--disable-dev-shm-usage", "--password-store=basic", "--use-mock-keychain",
@@ -65,7 +65,7 @@ func StartChromium(ctx context.Context, path string, options Options) (_ Browser
 	}
 	url, err := c.waitDevTools(ctx)
 	if err != nil {
-		if c.process.Err() != nil { // only then is nobody writing to stderr any more
+		if c.process.Err() != nil { // only then does no goroutine write to stderr any more
 			err = fmt.Errorf("%w: %s", err, stderr.String())
 		}
 		return nil, err
@@ -76,14 +76,14 @@ func StartChromium(ctx context.Context, path string, options Options) (_ Browser
 	return c, nil
 }
 
-// waitDevTools waits for the file in which Chromium tells its port and path.
+// waitDevTools waits for the file in which Chromium writes its port and path.
 func (c *chromium) waitDevTools(ctx context.Context) (string, error) {
 	for {
 		text, err := os.ReadFile(filepath.Join(c.profile, "DevToolsActivePort"))
 		if err != nil && !errors.Is(err, os.ErrNotExist) {
 			return "", fmt.Errorf("reading Chromium's port: %w", err)
 		}
-		// The second line may not be there yet.
+		// The second line may not be written yet.
 		port, path, _ := strings.Cut(strings.TrimSpace(string(text)), "\n")
 		if path != "" {
 			return "ws://127.0.0.1:" + port + path, nil
@@ -104,7 +104,7 @@ func (*chromium) Name() string { return "Chromium" }
 func (c *chromium) Close() error {
 	if c.remote != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), grace)
-		// A failure is no matter: Stop below is not asked but told.
+		// A failure doesn't matter: Stop below ends the process in any case.
 		_ = c.remote.call(ctx, "", "Browser.close", nil, nil)
 		if c.process != nil {
 			select {
@@ -123,8 +123,8 @@ func (c *chromium) Close() error {
 	return errors.Join(errs...)
 }
 
-// removeProfile deletes a profile. Children that have just been killed may
-// still be writing to it.
+// removeProfile deletes a profile. Killed child processes may still be writing to
+// it.
 func removeProfile(path string) error {
 	var err error
 	for range 10 {
@@ -156,7 +156,7 @@ func (c *chromium) OpenPrivate(ctx context.Context, url string) (Page, error) {
 	return c.open(ctx, made.BrowserContextID, url)
 }
 
-// open opens a tab in a browser context, "" for the default one.
+// open opens a tab in a browser context; "" is the default context.
 func (c *chromium) open(ctx context.Context, private, url string) (Page, error) {
 	params := map[string]any{"url": "about:blank"}
 	if private != "" {
@@ -177,8 +177,8 @@ func (c *chromium) open(ctx context.Context, private, url string) (Page, error) 
 	return page, nil
 }
 
-// BlockStorage uses what the page of settings itself sends, as the DevTools
-// protocol has no command for it.
+// BlockStorage sends the message that the settings page itself sends, since the
+// DevTools protocol has no command for it.
 func (c *chromium) BlockStorage(ctx context.Context, origin string) error {
 	settings, err := c.Open(ctx, "chrome://settings/content/siteData")
 	if err != nil {

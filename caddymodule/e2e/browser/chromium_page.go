@@ -11,7 +11,7 @@ import (
 	"sync"
 )
 
-// chromiumPage is a [Page]: a target with a session of its own.
+// chromiumPage is a [Page]: a target with its own session.
 type chromiumPage struct {
 	browser *chromium
 	target  string
@@ -20,7 +20,7 @@ type chromiumPage struct {
 	stop    func() // ends listening
 
 	mu      sync.Mutex
-	loaded  map[string]bool // loader ids whose load event has been
+	loaded  map[string]bool // ids of loaders whose load event has fired
 	changed chan struct{}   // closed and replaced when loaded grows
 	console []ConsoleEntry
 }
@@ -57,7 +57,7 @@ func (p *chromiumPage) call(ctx context.Context, method string, params, result a
 	return p.browser.remote.call(ctx, p.session, method, params, result)
 }
 
-// event takes note of load events and console lines.
+// event records load events and console lines.
 func (p *chromiumPage) event(m message) {
 	if m.SessionID != p.session {
 		return

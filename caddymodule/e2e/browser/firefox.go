@@ -23,8 +23,8 @@ type firefox struct {
 	remote  *remote
 }
 
-// firefoxPrefs keep a fresh profile quiet; the remote agent sets many more of
-// that kind by itself.
+// firefoxPrefs keep a new profile quiet; the remote agent sets many similar ones
+// by itself.
 var firefoxPrefs = map[string]any{
 	"app.update.disabledForTesting":                               true,
 	"browser.aboutwelcome.enabled":                                false,
@@ -91,7 +91,7 @@ func writePrefs(profile string, all ...map[string]any) error {
 	return nil
 }
 
-// start starts the process and waits until it tells where BiDi listens.
+// start starts the process and waits until it reports the address of BiDi.
 func (f *firefox) start(ctx context.Context, cmd *exec.Cmd) (string, error) {
 	r, w, err := os.Pipe()
 	if err != nil {
@@ -109,7 +109,7 @@ func (f *firefox) start(ctx context.Context, cmd *exec.Cmd) (string, error) {
 		defer r.Close()
 		defer close(url)
 		lines := bufio.NewScanner(r)
-		for lines.Scan() { // on to the end: Firefox must not block on a full pipe
+		for lines.Scan() { // to the end: Firefox must not block on a full pipe
 			if _, address, ok := strings.Cut(lines.Text(), "WebDriver BiDi listening on "); ok {
 				url <- strings.TrimSpace(address)
 			}
@@ -143,7 +143,7 @@ func (*firefox) Name() string { return "Firefox" }
 func (f *firefox) Close() error {
 	if f.remote != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), grace)
-		// A failure is no matter: Stop below is not asked but told.
+		// A failure doesn't matter: Stop below ends the process in any case.
 		_ = f.call(ctx, "browser.close", nil, nil)
 		select {
 		case <-f.process.Done():
@@ -180,8 +180,8 @@ func (f *firefox) Open(ctx context.Context, url string) (Page, error) {
 	return page, nil
 }
 
-// OpenPrivate opens the window with the page in it: one that is opened empty
-// loads a page of its own, at a time that nobody tells.
+// OpenPrivate opens the window together with the page: a window that is opened
+// empty loads its own page at a time that a test can't know.
 func (f *firefox) OpenPrivate(ctx context.Context, url string) (Page, error) {
 	before, err := f.tabs(ctx)
 	if err != nil {
@@ -256,7 +256,7 @@ func (f *firefox) WaitPage(ctx context.Context, match func(url string) bool) (Pa
 	}
 }
 
-// setScheme sets the colour scheme that the selected tab's pages see, through the
+// setScheme sets the colour scheme of the selected tab's pages, through the
 // browser's own window.
 func (f *firefox) setScheme(ctx context.Context, scheme string) error {
 	return f.inWindow(ctx, fmt.Sprintf(`void (gBrowser.selectedBrowser.browsingContext.prefersColorSchemeOverride = %q)`, scheme))

@@ -23,7 +23,7 @@ func (f *firefox) page(id string) *firefoxPage {
 	return p
 }
 
-// event takes note of console lines.
+// event records console lines.
 func (p *firefoxPage) event(m message) {
 	if m.Method != "log.entryAdded" {
 		return
@@ -85,8 +85,8 @@ func (p *firefoxPage) Front(ctx context.Context) error {
 	return p.call(ctx, "browsingContext.activate", nil, nil)
 }
 
-// LeaveTop moves the mouse in the browser's window, since WebDriver's stays within
-// the page.
+// LeaveTop moves the mouse in the browser's window, since WebDriver's mouse stays
+// within the page.
 func (p *firefoxPage) LeaveTop(ctx context.Context) error {
 	if err := p.Front(ctx); err != nil {
 		return err
@@ -108,7 +108,7 @@ func (p *firefoxPage) Click(ctx context.Context, selector string) error {
 		return err
 	}
 	mouse := map[string]any{"type": "pointer", "id": "mouse", "actions": []any{
-		// BiDi takes whole pixels only in some versions.
+		// Some versions of BiDi take only whole pixels.
 		map[string]any{"type": "pointerMove", "x": int(at.X), "y": int(at.Y)},
 		map[string]any{"type": "pointerDown", "button": 0},
 		map[string]any{"type": "pointerUp", "button": 0},

@@ -10,9 +10,9 @@ import (
 // point is a place in the viewport, in CSS pixels.
 type point struct{ X, Y float64 }
 
-// locateScript finds an element through open shadow roots and says where to
-// click, or why it can't be clicked yet. Two animation frames apart it must be
-// at the same place.
+// locateScript finds an element through open shadow roots and returns where to
+// click, or why it can't be clicked yet. Its place must be the same in two
+// animation frames.
 const locateScript = `(async (selector) => {
 	const search = (root) => {
 		const hit = root.querySelector(selector);
@@ -47,7 +47,7 @@ const locateScript = `(async (selector) => {
 	return {x, y};
 })(%s)`
 
-// locate waits until the element that selector means can be clicked.
+// locate waits until the element that matches selector can be clicked.
 func locate(ctx context.Context, page Page, selector string) (point, error) {
 	quoted, err := json.Marshal(selector)
 	if err != nil {
@@ -76,8 +76,8 @@ func locate(ctx context.Context, page Page, selector string) (point, error) {
 	}
 }
 
-// WaitFor polls a JavaScript expression until it is truthy. Errors only count
-// when the time is over, since a page that is being loaded gives some.
+// WaitFor polls a JavaScript expression until it is truthy. It returns an
+// evaluation error only when ctx ends, since a page that is loading causes some.
 func WaitFor(ctx context.Context, page Page, expression string) error {
 	var last error
 	for {

@@ -24,7 +24,7 @@ type remote struct {
 	err       error // why the connection ended
 }
 
-// message is anything that comes from the browser.
+// message is any message from the browser.
 type message struct {
 	ID        int64           `json:"id"` // of an answer; 0 for an event
 	Result    json.RawMessage `json:"result"`
@@ -35,7 +35,7 @@ type message struct {
 	SessionID string          `json:"sessionId"` // DevTools only
 }
 
-// command is what goes to the browser.
+// command is a message to the browser.
 type command struct {
 	ID        int64  `json:"id"`
 	Method    string `json:"method"`
@@ -132,7 +132,7 @@ func (r *remote) call(ctx context.Context, session, method string, params, resul
 	if err != nil {
 		return fmt.Errorf("%s: encoding: %w", method, err)
 	}
-	// Not with ctx: a write that is broken off would end the whole connection.
+	// Not with ctx: a write that is cut off would end the whole connection.
 	if err := r.socket.Write(context.WithoutCancel(ctx), websocket.MessageText, text); err != nil {
 		return fmt.Errorf("%s: %w", method, err)
 	}
@@ -169,14 +169,14 @@ func (r *remote) close() {
 	<-r.done
 }
 
-// evaluation is an expression's outcome in the form that script gives it.
+// evaluation is the result of an expression as script returns it.
 type evaluation struct {
 	Value *json.RawMessage `json:"value"`
 	Error string           `json:"error"`
 }
 
-// script wraps an expression so that both protocols return the same thing, a
-// JSON text: {"value": ...} or {"error": "Name: message"}.
+// script wraps an expression so that both protocols return the same JSON text:
+// {"value": ...} or {"error": "Name: message"}.
 func script(expression string) string {
 	return `(async () => {
 	try {

@@ -57,7 +57,7 @@ func (p *Process) PID() int { return p.cmd.Process.Pid }
 // Done is closed when the child has ended.
 func (p *Process) Done() <-chan struct{} { return p.done }
 
-// Err says how the child ended; it is nil while the child runs.
+// Err reports how the child ended; it is nil while the child runs.
 func (p *Process) Err() error {
 	select {
 	case <-p.done:
@@ -80,7 +80,7 @@ func (p *Process) Stop(grace time.Duration) error {
 	case <-p.done:
 	case <-timer.C:
 	}
-	// Also after a clean end: a descendant may still be there.
+	// Also after a clean end: a descendant may still run.
 	if err := p.signal(syscall.SIGKILL); err != nil {
 		return err
 	}

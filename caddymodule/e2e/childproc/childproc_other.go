@@ -4,5 +4,5 @@ package childproc
 
 import "syscall"
 
-// Only Linux can tie a child's life to its parent's; elsewhere Stop must do.
+// Only Linux can tie a child's life to its parent's; elsewhere only Stop ends it.
 func dieWithParent(*syscall.SysProcAttr) {}

@@ -33,7 +33,7 @@ func TestMain(m *testing.M) {
 }
 
 func TestStopKillsDescendants(t *testing.T) {
-	// The shell ignores SIGTERM and has a child: both must be gone.
+	// The shell ignores SIGTERM and has a child: Stop must end both.
 	cmd := exec.Command("sh", "-c", `trap "" TERM; sleep 60 & echo $!; wait`)
 	out, err := cmd.StdoutPipe()
 	if err != nil {
@@ -107,8 +107,8 @@ func waitGone(t *testing.T, pid int) {
 	t.Errorf("process %d is still there", pid)
 }
 
-// isZombie says whether the process is dead and only waits for its parent,
-// which for an orphan in a container may be an init that does not reap.
+// isZombie reports whether the process is dead and only waits for its parent. An
+// orphan's parent in a container may be an init that does not reap.
 func isZombie(pid int) bool {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {

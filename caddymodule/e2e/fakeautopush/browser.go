@@ -30,8 +30,8 @@ type connection struct {
 	closed bool
 }
 
-// outgoing is how many messages may wait for a connection's writer; beyond
-// that the connection is given up, as the browser does not read.
+// outgoing is how many messages may wait for a connection's writer. Beyond that
+// the server closes the connection, as the browser does not read.
 const outgoing = 4096
 
 func (c *connection) send(message any) {
@@ -119,8 +119,8 @@ func (s *Server) serveBrowser(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		return
 	}
-	// Of a hijacked connection, the request's context lives until this handler
-	// returns or the server closes.
+	// A hijacked connection's request context lives until this handler returns or
+	// the server closes.
 	ctx := r.Context()
 	c := &connection{socket: socket, out: make(chan any, outgoing)}
 	s.served.Go(func() { c.write(ctx) })
@@ -153,8 +153,7 @@ func (s *Server) read(ctx context.Context, c *connection) {
 	}
 }
 
-// handle answers one message and returns the connection's UAID, which hello
-// sets.
+// handle answers one message and returns the connection's UAID, which hello sets.
 func (s *Server) handle(c *connection, uaid string, q request) (string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -183,8 +182,8 @@ func (s *Server) handle(c *connection, uaid string, q request) (string, error) {
 	return uaid, nil
 }
 
-// hello makes c the device's connection and sends what is waiting. A UAID that
-// is not known is replaced.
+// hello makes c the device's connection and sends the queued messages. It
+// replaces an unknown UAID.
 func (s *Server) hello(c *connection, q request) string {
 	d := s.devices[q.UAID]
 	if d == nil {
@@ -207,8 +206,8 @@ func (s *Server) register(uaid string, q request) registerReply {
 		return reply
 	}
 	token := s.channels[q.ChannelID]
-	// Firefox asks twice where a worker subscribes while the handshake ends, and
-	// keeps the first answer: the second must not take the channel away from it.
+	// Firefox registers twice if a worker subscribes while the handshake ends,
+	// and keeps the first answer: the second must not move the channel.
 	if r, live := s.Lookup(token); !live || r.Device != uaid {
 		token = newToken()
 		s.channels[q.ChannelID] = token

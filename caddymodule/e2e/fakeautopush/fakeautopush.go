@@ -1,10 +1,10 @@
 // Package fakeautopush is Mozilla's push service as Firefox sees it, on
-// loopback: the WebSocket over which Firefox registers subscriptions and gets
+// loopback: the WebSocket over which Firefox registers subscriptions and receives
 // messages, and (through package pushservice) the HTTPS endpoint that takes
 // messages from application servers.
 //
-// It implements what Firefox 153 needs; real autopush's quotas, message expiry,
-// broadcasts and Topic replacement are not imitated.
+// It implements what Firefox 153 needs. It does not imitate real autopush's
+// quotas, message expiry, broadcasts and Topic replacement.
 package fakeautopush
 
 import (
@@ -20,12 +20,12 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/caddymodule/e2e/pushservice"
 )
 
-// Host is where the endpoints that this service hands out seem to be.
+// Host is the public host name in the endpoints that this service issues.
 const Host = "updates.push.services.mozilla.com"
 
 const path = "/wpush/v2/"
 
-// Config is how to start a [Server].
+// Config configures a [Server].
 type Config struct {
 	// Authority signs the certificate. Required.
 	Authority *pushservice.Authority
@@ -51,7 +51,7 @@ type Server struct {
 	changed  chan struct{} // closed and replaced when acks grows
 }
 
-// Ack is what Firefox said of a delivered message.
+// Ack is Firefox's answer to a delivered message.
 type Ack struct {
 	MessageID string // [pushservice.Message].ID
 	// Code is 100 when the push event was dispatched, 101 for a message that
@@ -118,15 +118,15 @@ func (s *Server) FirefoxPrefs() map[string]any {
 }
 
 // RefuseRegistrations answers the next registrations with these statuses (for
-// example 409 or 500), on which subscribe() fails with an AbortError.
+// example 409 or 500); subscribe() then fails with an AbortError.
 func (s *Server) RefuseRegistrations(statuses ...int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.refuse = append(s.refuse, statuses...)
 }
 
-// DropConnections ends the browsers' WebSockets. Firefox is back after some
-// hundred milliseconds and then gets what was queued meanwhile.
+// DropConnections ends the browsers' WebSockets. Firefox reconnects after some
+// hundred milliseconds and then receives the queued messages.
 func (s *Server) DropConnections() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -136,8 +136,8 @@ func (s *Server) DropConnections() {
 }
 
 // ForgetBrowsers drops all browsers and their subscriptions: sends are answered
-// 410, and each browser gets a new UAID when it connects again, on which its
-// workers get pushsubscriptionchange.
+// 410. Each browser gets a new UAID when it connects again, and its workers then
+// get pushsubscriptionchange.
 func (s *Server) ForgetBrowsers() {
 	s.mu.Lock()
 	var gone []string
@@ -152,7 +152,7 @@ func (s *Server) ForgetBrowsers() {
 	}
 }
 
-// Undelivered says how many messages no browser has acknowledged yet.
+// Undelivered returns how many messages no browser has acknowledged yet.
 func (s *Server) Undelivered() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -163,14 +163,14 @@ func (s *Server) Undelivered() int {
 	return n
 }
 
-// Acks returns what the browsers said of messages so far, oldest first.
+// Acks returns the browsers' answers to messages so far, oldest first.
 func (s *Server) Acks() []Ack {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.acks)
 }
 
-// WaitAck waits for the first word on a message.
+// WaitAck waits for the first answer to a message.
 func (s *Server) WaitAck(ctx context.Context, messageID string) (Ack, error) {
 	for {
 		s.mu.Lock()

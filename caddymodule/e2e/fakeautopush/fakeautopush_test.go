@@ -17,10 +17,10 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/caddymodule/e2e/pushservice"
 )
 
-// object is a JSON message either way.
+// object is a JSON message in either direction.
 type object = map[string]any
 
-// fox plays Firefox's side.
+// fox plays Firefox's part.
 type fox struct {
 	t    *testing.T
 	ctx  context.Context
@@ -56,7 +56,7 @@ func start(t *testing.T) *fixture {
 	return f
 }
 
-// connect says hello and returns the UAID that the server gives.
+// connect says hello and returns the UAID from the server's answer.
 func (f *fixture) connect(uaid string) (*fox, string) {
 	f.t.Helper()
 	conn, _, err := websocket.Dial(f.ctx, "ws://"+f.addr+"/", &websocket.DialOptions{
@@ -132,8 +132,8 @@ func (f *fixture) subscribe(x *fox, channel string) *application {
 	return &application{public, private, reply["pushEndpoint"].(string), channel}
 }
 
-// TestRegisterTwice: Firefox sends a register that a worker asks for while the
-// handshake ends a second time, and keeps the endpoint of the first answer. To
+// TestRegisterTwice: if a worker registers while the handshake ends, Firefox
+// sends the register a second time and keeps the endpoint of the first answer. To
 // the real service both answers mean the same channel.
 func TestRegisterTwice(t *testing.T) {
 	f := start(t)

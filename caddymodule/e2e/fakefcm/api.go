@@ -33,16 +33,16 @@ func (s *Server) serveCheckin(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(appendCheckinResponse(nil, c, s.now().UnixMilli()))
 }
 
-// randomID is a positive number that also fits an int64, since Chromium turns
-// it into decimal text.
+// randomID returns a positive number that also fits an int64, since Chromium
+// turns it into decimal text.
 func randomID() uint64 {
 	var b [8]byte
 	_, _ = rand.Read(b[:])
 	return binary.BigEndian.Uint64(b[:])>>2 + 1
 }
 
-// serveRegister registers a subscription, or ends one (delete=true). Errors are
-// told in the body of a 200, as the real service does.
+// serveRegister registers a subscription, or ends one (delete=true). It reports
+// errors in the body of a 200, as the real service does.
 func (s *Server) serveRegister(w http.ResponseWriter, r *http.Request) {
 	if err := r.ParseForm(); err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
@@ -56,7 +56,7 @@ func (s *Server) serveRegister(w http.ResponseWriter, r *http.Request) {
 		s.unregister(form.Get("device"), target.subtype)
 		fmt.Fprintf(w, "token=%s", form.Get("appid"))
 	case guid(target.subtype) == "":
-		// Chromium registers itself too; nobody sends to that token.
+		// Chromium registers itself too; no test sends to that token.
 		fmt.Fprintf(w, "token=%s", newToken("chromium"))
 	default:
 		if code, ok := s.takeRefusal(); ok {
@@ -72,7 +72,7 @@ func (s *Server) serveRegister(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// unregister ends the subscription that the browser knows as subtype.
+// unregister ends the subscription that the browser names subtype.
 func (s *Server) unregister(device, subtype string) {
 	s.mu.Lock()
 	var tokens []string

@@ -47,7 +47,7 @@ func (d *device) flush() {
 	}
 }
 
-// acknowledged forgets the messages that the browser says it has.
+// acknowledged forgets the messages that the browser has acknowledged.
 func (d *device) acknowledged(a acknowledgment) {
 	if a.streamAck {
 		d.queue = slices.DeleteFunc(d.queue, func(m queued) bool {
@@ -56,8 +56,8 @@ func (d *device) acknowledged(a acknowledgment) {
 	}
 }
 
-// connection is one MCS connection after login. Chromium drops and remakes it
-// up to three times around its start and each subscribe, hence the queue per
+// connection is one MCS connection after login. Chromium drops and remakes it up
+// to three times around its start and each subscribe, so the queue belongs to the
 // device. Server.mu guards all but the writer's side.
 type connection struct {
 	net    net.Conn
@@ -66,8 +66,8 @@ type connection struct {
 	closed bool
 }
 
-// outgoing is how many messages may wait for a connection's writer; beyond
-// that the connection is given up, as the browser does not read.
+// outgoing is how many messages may wait for a connection's writer. Beyond that
+// the server closes the connection, as the browser does not read.
 const outgoing = 4096
 
 // send numbers a message and hands it to the writer, so that no lock is held
@@ -96,8 +96,8 @@ func (c *connection) close() {
 func (c *connection) write() {
 	for b := range c.out {
 		if _, err := c.net.Write(b); err != nil {
-			// The reader sees the broken connection and cleans up; drain, so
-			// that nobody counts on space in the channel meanwhile.
+			// The reader sees the broken connection and cleans up. Drain the
+			// channel, so that no sender blocks on it.
 			_ = c.net.Close()
 		}
 	}
@@ -132,14 +132,14 @@ func (s *Server) acceptMCS() {
 			return
 		}
 		s.served.Go(func() {
-			// Any error only ends this connection: the browser comes back.
+			// An error only ends this connection: the browser reconnects.
 			_ = s.serveMCS(conn)
 			s.untrack(conn)
 		})
 	}
 }
 
-// track remembers a connection for Close, or closes it if that has been called.
+// track remembers a connection for Close, or closes it if Close was called.
 func (s *Server) track(conn net.Conn) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -200,8 +200,8 @@ func (s *Server) serveMCS(conn net.Conn) error {
 	}
 }
 
-// attach makes conn the device's connection, answers the login and sends what
-// is waiting.
+// attach makes conn the device's connection, answers the login and sends the
+// queued messages.
 func (s *Server) attach(conn net.Conn, request login) *connection {
 	s.mu.Lock()
 	defer s.mu.Unlock()

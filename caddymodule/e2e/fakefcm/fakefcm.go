@@ -3,8 +3,8 @@
 // messages to the browser, and (through package pushservice) the HTTPS endpoint
 // that takes them from application servers.
 //
-// It implements what Chromium 156 needs; real FCM's quotas, message expiry and
-// Topic replacement are not imitated.
+// It implements what Chromium 156 needs. It does not imitate real FCM's quotas,
+// message expiry and Topic replacement.
 package fakefcm
 
 import (
@@ -20,14 +20,14 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/caddymodule/e2e/pushservice"
 )
 
-// Config is how to start a [Server].
+// Config configures a [Server].
 type Config struct {
 	// Authority signs the certificates. Required.
 	Authority *pushservice.Authority
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
-	// NonStable makes a Chromium that is not of the stable channel hand out
-	// endpoints at jmt17.google.com, as such builds do in the wild, instead of
+	// NonStable makes a Chromium that is not of the stable channel issue
+	// endpoints at jmt17.google.com, as real builds of that kind do, instead of
 	// at fcm.googleapis.com.
 	NonStable bool
 }
@@ -54,8 +54,8 @@ type Server struct {
 	refuse  []string                // answers to the next registrations
 }
 
-// registration is what Chromium told when it registered a subscription, and
-// wants to see again in each message.
+// registration is Chromium's data about a subscription from its registration;
+// each message must carry it.
 type registration struct {
 	app, subtype, sender string
 }
@@ -167,10 +167,10 @@ func (s *Server) ChromiumFlags() []string {
 // --ignore-certificate-errors-spki-list.
 func (s *Server) SPKIHash() string { return s.spki }
 
-// RefuseRegistrations answers the next registrations with these error codes,
-// for example "INVALID_SENDER" or "QUOTA_EXCEEDED", on which subscribe() fails
-// at once with an AbortError. (PHONE_REGISTRATION_ERROR makes Chromium wait for
-// 20 seconds and try again.)
+// RefuseRegistrations answers the next registrations with these error codes, for
+// example "INVALID_SENDER" or "QUOTA_EXCEEDED"; subscribe() then fails at once
+// with an AbortError. (With PHONE_REGISTRATION_ERROR, Chromium waits for 20
+// seconds and tries again.)
 func (s *Server) RefuseRegistrations(codes ...string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -189,8 +189,8 @@ func (s *Server) takeRefusal() (string, bool) {
 }
 
 // DropConnections ends the browsers' MCS connections. Chromium logs in again
-// after 0.1 s if it had been connected for more than 10 s, else after 25 s, and
-// then gets what was queued meanwhile.
+// after 0.1 s if it had been connected for more than 10 s, else after 25 s. It
+// then receives the queued messages.
 func (s *Server) DropConnections() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -199,7 +199,7 @@ func (s *Server) DropConnections() {
 	}
 }
 
-// Undelivered says how many messages no browser has acknowledged yet.
+// Undelivered returns how many messages no browser has acknowledged yet.
 func (s *Server) Undelivered() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -210,8 +210,8 @@ func (s *Server) Undelivered() int {
 	return n
 }
 
-// guid takes Chromium's name of a subscription out of the register form's
-// X-subtype, "wp:<origin>/#<GUID>-V2", for messages about errors.
+// guid extracts Chromium's name of a subscription from the register form's
+// X-subtype, "wp:<origin>/#<GUID>-V2", for error messages.
 func guid(subtype string) string {
 	_, id, _ := strings.Cut(subtype, "#")
 	return id

@@ -21,7 +21,7 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/caddymodule/e2e/pushservice"
 )
 
-// phone plays Chromium's side.
+// phone plays Chromium's part.
 type phone struct {
 	t      *testing.T
 	server *Server
@@ -98,7 +98,7 @@ func (p *phone) register(key string, more url.Values) string {
 	return string(body)
 }
 
-// login connects; the phone says which messages it has already.
+// login connects and sends the ids of the messages that the phone already has.
 func (p *phone) login(received ...string) {
 	p.t.Helper()
 	conn, err := tls.Dial("tcp", p.server.mcs.Addr().String(), p.pool)
@@ -139,7 +139,8 @@ func (p *phone) read() (tag, []byte) {
 	return kind, body
 }
 
-// message reads a data message: texts by field number, app data as "key=value".
+// message reads a data message and returns texts by field number, and app data as
+// "key=value".
 func (p *phone) message() map[protowire.Number]string {
 	p.t.Helper()
 	kind, body := p.read()
@@ -191,8 +192,8 @@ func newApplication(t *testing.T, s *Server, authority *pushservice.Authority, p
 	return a
 }
 
-// send sends with an independent implementation; the keys of the browser are
-// the example's of RFC 8291 appendix A.
+// send sends with an independent implementation; the browser's keys are the
+// example of RFC 8291 appendix A.
 func (a *application) send(t *testing.T, base string) int {
 	t.Helper()
 	response, err := webpush.SendNotificationWithContext(t.Context(), []byte("hello"), &webpush.Subscription{

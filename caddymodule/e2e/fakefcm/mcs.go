@@ -99,7 +99,7 @@ func fields(b []byte, number func(protowire.Number, uint64), text func(protowire
 func ignoreNumber(protowire.Number, uint64) {}
 func ignoreText(protowire.Number, []byte)   {}
 
-// checkin is what the fake needs of an AndroidCheckinRequest.
+// checkin has the fields of an AndroidCheckinRequest that the fake needs.
 type checkin struct {
 	id       uint64 // 2: 0 for a new device
 	security uint64 // 13
@@ -127,7 +127,7 @@ func appendCheckinResponse(b []byte, c checkin, unixMilli int64) []byte {
 	return appendNumber(b, 9, 0) // settings_diff
 }
 
-// login is what the fake needs of a LoginRequest.
+// login has the fields of a LoginRequest that the fake needs.
 type login struct {
 	user     string   // 3: the device's id in decimal
 	received []string // 10: persistent ids that the browser has already
@@ -149,7 +149,8 @@ func parseLogin(b []byte) (login, error) {
 	return l, err
 }
 
-// acknowledgment is what the fake needs of any message from the browser.
+// acknowledgment has the fields that the fake needs of any message from the
+// browser.
 type acknowledgment struct {
 	stream    uint64 // how many of our messages it has received on this connection
 	streamAck bool   // the message is a StreamAck

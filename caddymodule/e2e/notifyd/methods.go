@@ -6,14 +6,14 @@ import (
 	"github.com/godbus/dbus/v5"
 )
 
-// backlog is how many calls may wait; godbus drops what is beyond.
+// backlog is how many calls may wait; godbus drops more.
 const backlog = 4096
 
-// serve answers calls, one after the other, until the connection ends.
+// serve answers calls one by one until the connection ends.
 //
-// It takes the raw messages, since a notification must not be known to a test
-// before the reply with its id is on the wire: a click signalled ahead of that
-// reply means nothing to the browser, which ignores it, as real users are not
+// It handles the raw messages, since a test must not see a notification before
+// the reply with its id is on the wire. The browser ignores a click that is
+// signalled before that reply, as it does not know the id; real users are not
 // that fast. godbus's exported methods reply only after they have returned.
 func (d *Daemon) serve(calls <-chan *dbus.Message) {
 	for call := range calls {
@@ -27,7 +27,7 @@ func (d *Daemon) answer(call *dbus.Message) {
 	member, _ := call.Headers[dbus.FieldMember].Value().(string)
 	switch member {
 	case "GetCapabilities":
-		// Chromium shows nothing here without "body" and "actions".
+		// Without "body" and "actions", Chromium shows nothing here.
 		d.reply(call, []string{"actions", "body", "body-markup", "icon-static", "persistence"})
 	case "GetServerInformation":
 		d.reply(call, "notifyd", "caddy-webpush tests", "1", "1.2") // the last is the specification's version
@@ -40,7 +40,7 @@ func (d *Daemon) answer(call *dbus.Message) {
 			return
 		}
 		d.reply(call)
-		// The only error is a connection that has ended, which serve sees.
+		// The only error is a connection that has ended; serve sees that too.
 		_ = d.close(id, Withdrawn)
 	default:
 		d.refuse(call, dbus.MakeUnknownMethodError(member))
@@ -75,7 +75,7 @@ func (d *Daemon) notify(call *dbus.Message) {
 	d.wake()
 }
 
-// reply sends the result of a call; it returns when the reply has been sent.
+// reply sends the result of a call. It returns when the reply has been sent.
 func (d *Daemon) reply(call *dbus.Message, results ...any) {
 	d.send(call, dbus.TypeMethodReply, nil, results)
 }

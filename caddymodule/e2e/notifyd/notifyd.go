@@ -1,10 +1,10 @@
 // Package notifyd is a desktop for headless browsers: a private D-Bus session
 // bus and a notification daemon on it (Desktop Notifications Specification 1.2)
-// that shows nothing, remembers everything and lets a test click.
+// that shows nothing, records everything and lets a test click.
 //
-// Chromium and Firefox both talk to it. What they then hand to a service worker
-// is a real, trusted notificationclick or notificationclose, which may open and
-// focus windows; no DevTools protocol can do that.
+// Chromium and Firefox both use it. A service worker then gets a real, trusted
+// notificationclick or notificationclose, which may open and focus windows; no
+// DevTools protocol can do that.
 package notifyd
 
 import (
@@ -61,8 +61,8 @@ type Notification struct {
 	Timeout int32 // ms; -1 leaves it to the desktop, 0 is never
 }
 
-// Shown is a notification in the daemon's memory. IDs are unique unless a
-// notification is replaced, which adds another entry under the same id.
+// Shown is a recorded notification. IDs are unique unless a notification is
+// replaced, which adds another entry under the same id.
 type Shown struct {
 	Notification
 	At     time.Time
@@ -82,7 +82,7 @@ type Daemon struct {
 	changed chan struct{} // closed and replaced when shown changes
 }
 
-// busConfig lets everybody on the private socket do everything.
+// busConfig allows every client of the private socket every call.
 const busConfig = `<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
  "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
 <busconfig>
@@ -100,7 +100,7 @@ const busConfig = `<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Con
 // startTime is how long dbus-daemon may take to be ready.
 const startTime = time.Minute
 
-// Available says why the daemon can't run on this machine, or nil.
+// Available returns why the daemon can't run on this machine, or nil.
 func Available() error {
 	if _, err := exec.LookPath("dbus-daemon"); err != nil {
 		return fmt.Errorf("looking for dbus-daemon: %w", err)
@@ -186,7 +186,8 @@ func (d *Daemon) Close() error {
 	return errors.Join(errs...)
 }
 
-// Env is what a browser needs in its environment to show notifications here.
+// Env returns the environment variables that a browser needs to show
+// notifications here.
 func (d *Daemon) Env() []string { return []string{"DBUS_SESSION_BUS_ADDRESS=" + d.address} }
 
 // Notifications returns all notifications so far, oldest first.
@@ -196,9 +197,9 @@ func (d *Daemon) Notifications() []Shown {
 	return slices.Clone(d.shown)
 }
 
-// Wait waits for a notification for which match is true, among those seen
-// already (the newest first) and those to come. match also sees later changes
-// of a notification, such as its being closed.
+// Wait waits for a notification that match accepts, among the recorded ones
+// (newest first) and later ones. match also sees later changes of a notification,
+// such as its closing.
 func (d *Daemon) Wait(ctx context.Context, match func(Shown) bool) (Shown, error) {
 	for {
 		d.mu.Lock()
@@ -255,7 +256,7 @@ func (d *Daemon) ClickAction(id uint32, label string) error {
 	return d.invoke(id, s.Actions[i].Key)
 }
 
-// invoke does what desktops do on a click: tell which action, then close.
+// invoke does what desktops do on a click: signal the action, then close.
 func (d *Daemon) invoke(id uint32, key string) error {
 	if _, err := d.displayed(id); err != nil {
 		return err

@@ -10,7 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// app plays a browser: it shows notifications and hears signals.
+// app plays a browser: it shows notifications and receives signals.
 type app struct {
 	daemon  *Daemon
 	t       *testing.T
@@ -59,7 +59,7 @@ func (a *app) notify(replaces uint32, title string) uint32 {
 	if err != nil {
 		a.t.Fatal(err)
 	}
-	// The daemon shows tests what it has answered, a moment after the answer.
+	// Tests see an answer a moment after the daemon has sent it.
 	ctx, cancel := context.WithTimeout(a.t.Context(), 30*time.Second)
 	defer cancel()
 	if _, err := a.daemon.WaitTitle(ctx, "", title); err != nil {
@@ -187,7 +187,7 @@ func TestBadCalls(t *testing.T) {
 	}
 }
 
-// TestReplyBeforeClick clicks as soon as a notification is known: the browser
+// TestReplyBeforeClick clicks as soon as a notification is recorded. The browser
 // must have its id by then, or it ignores the click.
 func TestReplyBeforeClick(t *testing.T) {
 	d, a := start(t)

@@ -35,7 +35,7 @@ type Authority struct {
 	cert *x509.Certificate
 }
 
-// NewAuthority makes a fresh authority, valid around now.
+// NewAuthority makes an authority that is valid around now.
 func NewAuthority(now time.Time) (*Authority, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -103,12 +103,12 @@ func (a *Authority) Issue(hosts ...string) (tls.Certificate, error) {
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}, nil
 }
 
-// PEM is the authority's certificate in PEM form.
+// PEM returns the authority's certificate in PEM form.
 func (a *Authority) PEM() []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.cert.Raw})
 }
 
-// WritePEM writes PEM to a file, for programs that take their roots from one
+// WritePEM writes PEM to a file, for programs that read their roots from a file
 // (SSL_CERT_FILE).
 func (a *Authority) WritePEM(path string) error {
 	if err := os.WriteFile(path, a.PEM(), 0o600); err != nil {
@@ -117,15 +117,15 @@ func (a *Authority) WritePEM(path string) error {
 	return nil
 }
 
-// Pool trusts this authority and nothing else.
+// Pool returns a pool that trusts only this authority.
 func (a *Authority) Pool() *x509.CertPool {
 	pool := x509.NewCertPool()
 	pool.AddCert(a.cert)
 	return pool
 }
 
-// SPKIHash is the base64 (with padding) SHA-256 of the certificate's
-// SubjectPublicKeyInfo, the form of Chromium's
+// SPKIHash returns the base64 (with padding) SHA-256 of the certificate's
+// SubjectPublicKeyInfo, in the form of Chromium's
 // --ignore-certificate-errors-spki-list. The certificate needs its Leaf.
 func SPKIHash(cert tls.Certificate) string {
 	sum := sha256.Sum256(cert.Leaf.RawSubjectPublicKeyInfo)

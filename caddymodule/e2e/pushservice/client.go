@@ -12,8 +12,8 @@ import (
 type DialFunc func(ctx context.Context, network, address string) (net.Conn, error)
 
 // Dial returns a dialer that knows only the addresses in hosts ("host:port" to
-// the real "ip:port") and refuses all others, so that a test can't reach the
-// real push services by mistake.
+// the real "ip:port") and refuses all others, so that a test can't reach the real
+// push services by mistake.
 func Dial(hosts map[string]string) DialFunc {
 	var dialer net.Dialer
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
@@ -25,9 +25,9 @@ func Dial(hosts map[string]string) DialFunc {
 	}
 }
 
-// NewClient makes a client whose connections go to the fakes in hosts while
-// host names, certificates and VAPID audiences stay the real ones. The caller
-// should CloseIdleConnections at the end.
+// NewClient makes a client whose connections go to the fakes in hosts, with the
+// real host names, certificate names and VAPID audiences. The caller should
+// CloseIdleConnections at the end.
 func NewClient(authority *Authority, hosts map[string]string) *http.Client {
 	return &http.Client{Transport: &http.Transport{
 		DialContext:       Dial(hosts),

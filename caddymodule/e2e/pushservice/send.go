@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// maxBody is the largest message that a push service must take (RFC 8030
-// section 7.2), and the largest that FCM and autopush do take.
+// maxBody is the largest message that a push service must accept (RFC 8030
+// section 7.2); FCM and autopush accept no larger one.
 const maxBody = 4096
 
 // rejection is an answer other than 201, with the reason for the log.
@@ -45,7 +45,7 @@ func (s *Service) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	attempt.Status = http.StatusCreated
-	// Delivery first: whoever has waited for the record may rely on it.
+	// Deliver first: a caller that waits for the record may rely on the delivery.
 	s.config.Deliver(*message)
 	s.record(attempt, message)
 	location := url.URL{Scheme: "https", Host: r.Host, Path: "/message/" + message.ID}
@@ -54,7 +54,7 @@ func (s *Service) serve(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusCreated)
 }
 
-// force gives a forced answer.
+// force sends a forced answer.
 func force(w http.ResponseWriter, r *http.Request, answer Answer) {
 	if answer.Delay > 0 {
 		timer := time.NewTimer(answer.Delay)
@@ -73,8 +73,8 @@ func force(w http.ResponseWriter, r *http.Request, answer Answer) {
 	http.Error(w, "forced by the test", answer.Status)
 }
 
-// judge applies the checks in the order in which a real service can: whose
-// subscription is it, may the sender use it, is the message well formed.
+// judge checks in the order in which a real service can: which subscription it
+// is, whether the sender may use it, whether the message is well formed.
 func (s *Service) judge(r *http.Request, now time.Time) (*Message, *rejection) {
 	if !slices.Contains(s.config.Hosts, r.Host) {
 		return nil, reject(http.StatusMisdirectedRequest, "host %q is not served here", r.Host)
@@ -110,7 +110,7 @@ func (s *Service) judge(r *http.Request, now time.Time) (*Message, *rejection) {
 	return message, nil
 }
 
-// tokenOf takes the token out of the path of a push resource.
+// tokenOf extracts the token from the path of a push resource.
 func (s *Service) tokenOf(path string) (string, bool) {
 	for _, prefix := range s.config.Paths {
 		token, ok := strings.CutPrefix(path, prefix)
@@ -167,7 +167,7 @@ func readBody(r *http.Request, m *Message) *rejection {
 	case len(body) == 0:
 		return nil
 	}
-	// The only encoding that browsers take by RFC 8291 section 4.
+	// The only encoding that browsers accept (RFC 8291 section 4).
 	if encoding := r.Header.Get("Content-Encoding"); encoding != "aes128gcm" {
 		return reject(http.StatusBadRequest, "Content-Encoding is %q, not aes128gcm", encoding)
 	}

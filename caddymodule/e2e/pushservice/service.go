@@ -27,7 +27,7 @@ type Config struct {
 	// BadVAPID is the status for a missing, wrong or foreign VAPID header:
 	// 403 at FCM, 401 at autopush.
 	BadVAPID int
-	// Deliver hands an accepted message on to the browser's side. It must not
+	// Deliver passes an accepted message to the browser's side. It must not
 	// block. Required.
 	Deliver func(Message)
 	// Now is the clock; nil means time.Now.
@@ -38,7 +38,7 @@ type Config struct {
 type Registration struct {
 	Token  string // last path segment of the endpoint
 	Key    string // applicationServerKey, base64url without padding; "" allows any sender
-	Device string // the browser it belongs to, in the words of the browser's side
+	Device string // the browser's id, in the form of the browser's side
 }
 
 // Message is a message that was answered with 201.
@@ -68,9 +68,9 @@ type Attempt struct {
 type Answer struct {
 	Status int         // for example 503; 0 drops the connection instead of answering
 	Header http.Header // for example Retry-After; may be nil
-	// Token limits the answer to one subscription; "" is for whoever comes next.
+	// Token limits the answer to one subscription; "" means any.
 	Token string
-	// Delay passes before the answer is given, or until the client goes away.
+	// Delay passes before the answer is sent, or until the client disconnects.
 	Delay time.Duration
 }
 
@@ -137,8 +137,8 @@ func (s *Service) Close() error {
 	return nil
 }
 
-// Hosts maps each of the service's public addresses ("host:443") to the
-// loopback address where it really listens, for [Dial] and [NewClient].
+// Hosts maps each of the service's public addresses ("host:443") to the loopback
+// address where it listens, for [Dial] and [NewClient].
 func (s *Service) Hosts() map[string]string {
 	hosts := make(map[string]string, len(s.config.Hosts))
 	for _, host := range s.config.Hosts {
@@ -147,7 +147,7 @@ func (s *Service) Hosts() map[string]string {
 	return hosts
 }
 
-// Register makes a subscription known. A token registered twice is renewed.
+// Register adds a subscription. A token that is registered twice is renewed.
 func (s *Service) Register(r Registration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -165,9 +165,9 @@ func (s *Service) Lookup(token string) (Registration, bool) {
 	return r.Registration, true
 }
 
-// Expire ends a subscription without telling the browser: sends to it are
-// answered 410 from now on. It takes a token or a whole endpoint URL and says
-// whether there was such a live subscription.
+// Expire ends a subscription without notice to the browser: later sends to it are
+// answered 410. It takes a token or a whole endpoint URL and reports whether such
+// a live subscription existed.
 func (s *Service) Expire(tokenOrEndpoint string) bool {
 	token := Token(tokenOrEndpoint)
 	s.mu.Lock()
@@ -191,17 +191,17 @@ func (s *Service) ExpireDevice(device string) {
 	}
 }
 
-// Forget removes a subscription altogether: sends are answered 404.
+// Forget removes a subscription completely: sends are answered 404.
 func (s *Service) Forget(tokenOrEndpoint string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.registrations, Token(tokenOrEndpoint))
 }
 
-// ForceNext queues answers for the next requests that would have been accepted
-// with 201: a request that is wrong in itself still gets the answer that it
-// deserves, so a forced answer can't hide a broken sender. Each answer is given
-// once, in order; the message is then neither delivered nor recorded.
+// ForceNext queues answers for the next requests that would be answered with 201.
+// An invalid request still gets its own error, so a forced answer can't hide a
+// broken sender. Each answer is used once, in order; the message is then neither
+// delivered nor recorded.
 func (s *Service) ForceNext(answers ...Answer) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -263,8 +263,8 @@ func (s *Service) record(attempt Attempt, message *Message) {
 	s.changed = make(chan struct{})
 }
 
-// Token is the last path segment of an endpoint URL; a bare token is returned
-// as it is.
+// Token returns the last path segment of an endpoint URL; a bare token is
+// returned unchanged.
 func Token(endpoint string) string { return endpoint[strings.LastIndexByte(endpoint, '/')+1:] }
 
 // MergeHosts joins the address maps of several services.

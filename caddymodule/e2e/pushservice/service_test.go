@@ -51,7 +51,7 @@ func newFixture(t *testing.T) *fixture {
 	return f
 }
 
-// request is a right message to "token", changed by edit.
+// request makes a valid message to "token", changed by edit.
 func (f *fixture) request(t *testing.T, body []byte, edit func(*http.Request)) *http.Request {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "https://"+testHost+"/send/token", bytes.NewReader(body))
@@ -186,7 +186,7 @@ func TestForceNext(t *testing.T) {
 		Answer{Status: 429, Header: http.Header{"Retry-After": {"7"}}, Token: "second"},
 		Answer{Status: 503},
 	)
-	// A wrong request must not use up a forced answer.
+	// An invalid request must not use up a forced answer.
 	if got, _ := f.do(t, f.request(t, nil, func(r *http.Request) { r.Header.Del("TTL") })); got != 400 {
 		t.Errorf("wrong request answered %d", got)
 	}
@@ -216,7 +216,7 @@ func TestForceDropAndDelay(t *testing.T) {
 	defer cancel()
 	go func() {
 		_, _ = f.WaitAttempts(ctx, 2)
-		time.Sleep(50 * time.Millisecond) // for an answer that should not come
+		time.Sleep(50 * time.Millisecond) // the answer must not come in this time
 		cancel()
 	}()
 	if response, err := f.client.Do(f.request(t, nil, nil).WithContext(ctx)); err == nil {

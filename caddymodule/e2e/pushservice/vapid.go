@@ -23,8 +23,8 @@ type VAPID struct {
 	Audience string    // aud
 	Subject  string    // sub, or "": RFC 8292 section 2.1 makes it optional
 	Expires  time.Time // exp
-	// Token is the JWT as it was sent, so that a test can see whether a sender
-	// re-uses its tokens as RFC 8292 section 5 advises.
+	// Token is the JWT as sent, so that a test can see whether a sender re-uses
+	// its tokens, as RFC 8292 section 5 advises.
 	Token string
 }
 

@@ -16,7 +16,7 @@ var testNow = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
 const testAudience = "https://push.example.test"
 
-// signer makes VAPID headers, right and wrong ones.
+// signer makes valid and invalid VAPID headers.
 type signer struct {
 	t   testing.TB
 	key *ecdsa.PrivateKey
@@ -60,7 +60,7 @@ func (s signer) token(head string, claims map[string]any) string {
 
 const es256 = `{"typ":"JWT","alg":"ES256"}`
 
-// header is a right header for testAudience, changed by with.
+// header makes a valid header for testAudience, changed by with.
 func (s signer) header(with map[string]any) string {
 	s.t.Helper()
 	claims := map[string]any{
@@ -78,7 +78,7 @@ func (s signer) header(with map[string]any) string {
 	return "vapid t=" + s.token(es256, claims) + ", k=" + s.public()
 }
 
-// cut takes 4 characters, 3 bytes, off the end.
+// cut removes 4 characters, 3 bytes, from the end.
 func cut(token string) string { return token[:len(token)-4] }
 
 func encode(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
@@ -91,7 +91,7 @@ func TestVerifyVAPID(t *testing.T) {
 	tests := []struct {
 		name   string
 		header string
-		want   string // part of the error, "" for a right header
+		want   string // part of the error, "" for a valid header
 	}{
 		{"right", good, ""},
 		{"no space after comma", strings.Replace(good, ", ", ",", 1), ""},
@@ -159,7 +159,7 @@ func TestVerifyVAPIDResult(t *testing.T) {
 	}
 }
 
-// TestVerifyVAPIDAnyByte changes each byte of the token: none may verify still.
+// TestVerifyVAPIDAnyByte changes each byte of the token: every change must fail.
 func TestVerifyVAPIDAnyByte(t *testing.T) {
 	s := newSigner(t)
 	header := []byte(s.header(nil))
@@ -171,7 +171,7 @@ func TestVerifyVAPIDAnyByte(t *testing.T) {
 		} else {
 			changed[i] = 'A'
 		}
-		// The last character of base64 has bits that mean nothing.
+		// The last character of base64 has unused bits.
 		if _, err := VerifyVAPID(string(changed), testAudience, testNow); err == nil && i != end-1 {
 			t.Errorf("accepted with byte %d changed", i)
 		}
