@@ -131,7 +131,7 @@ func (x *tracker) underBase(foreign *foreignHost) {
 	must(x.T, page.Eval(x.ctx, `void (webpush.login({email: "ann@shop.example"}), webpush.event("Added"))`, nil))
 	must(x.T, page.Navigate(x.ctx, x.origin+"/more")) // at once: queued events go by beacon
 	x.until("the log-in and the event", func(people []person) bool {
-		return known(people, "ann@shop.example").Events["Added"].Count == 1
+		return personWith(people, "ann@shop.example").Events["Added"].Count == 1
 	})
 	x.popupsUnderBase(page)
 	elsewhere := `performance.getEntriesByType("resource").map((r) => r.name).filter((name) => !name.startsWith(location.origin + "/"))`

@@ -111,7 +111,7 @@ func (a cleverTapApp) use(ctx context.Context, t *testing.T, b browser.Browser, 
 	}
 	must(t, page.Eval(ctx, `void dispatchEvent(new PageTransitionEvent("pagehide"))`, nil))
 	until(ctx, t, "what the app told to be recorded", func() bool {
-		one := known(p.people(ctx, origin), "")
+		one := personWith(p.people(ctx, origin), "")
 		return one.Events["Opened"].Count == 1 && one.Events["Clicked"].Count == 1 && one.Attributes["Score"] == 2.0
 	})
 	for _, line := range page.Console() {

@@ -23,9 +23,9 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/caddymodule/e2e/browser"
 )
 
-// judgePackages is the folder for the packages in clevertap/package-lock.json,
+// sdkPackages is the folder for the packages in clevertap/package-lock.json,
 // among them CleverTap's own SDK.
-const judgePackages = "clevertap/node_modules"
+const sdkPackages = "clevertap/node_modules"
 
 // collector stands for CleverTap's server: it answers as theirs does, so that the
 // SDK continues.
@@ -84,17 +84,17 @@ func (c *collector) forget() {
 	c.urls = nil
 }
 
-// judged is one call and its record.
-type judged struct {
+// callRecords is one call and its record.
+type callRecords struct {
 	Name, Why string
 	Mended    bool
 	Records   []string
 }
 
-type judgement struct {
+type scenarioRecords struct {
 	Complete bool
 	Calls    int
-	Cases    []judged
+	Cases    []callRecords
 }
 
 // bundled bundles a module of the folder and its imports into one script.
@@ -116,13 +116,13 @@ func bundled(t *testing.T, folder, entry string) string {
 	return string(out.OutputFiles[0].Contents)
 }
 
-// judgeSite serves the harness's page; with theirs, it also loads CleverTap's SDK
+// comparisonSite serves the harness's page; with theirs, it also loads CleverTap's SDK
 // from npm.
-func judgeSite(t *testing.T, theirs bool) http.Handler {
+func comparisonSite(t *testing.T, theirs bool) http.Handler {
 	t.Helper()
 	page, err := os.ReadFile("clevertap/page.html")
 	must(t, err)
-	vendor, err := os.ReadFile(judgePackages + "/clevertap-web-sdk/clevertap.min.js")
+	vendor, err := os.ReadFile(sdkPackages + "/clevertap-web-sdk/clevertap.min.js")
 	must(t, err)
 	harness := bundled(t, "clevertap", "harness.js")
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -157,17 +157,17 @@ func TestClevertapJudged(t *testing.T) {
 	defer cancel()
 	b := shared.users[0].startTrusting(t)
 	c, endpoint := startCollector(t)
-	theirs := serve(t, judgeSite(t, true))
-	ours := startProductBefore(t, judgeSite(t, false), "compat clevertap\n\t\t"+byHand).origins[0]
-	j := judge{t: t, ctx: ctx, b: b, collector: c, endpoint: endpoint}
+	theirs := serve(t, comparisonSite(t, true))
+	ours := startProductBefore(t, comparisonSite(t, false), "compat clevertap\n\t\t"+byHand).origins[0]
+	sdks := sdkComparison{t: t, ctx: ctx, b: b, collector: c, endpoint: endpoint}
 	rows, err := os.ReadFile("../../pushsvc/web/CLEVERTAP.md")
 	must(t, err)
 	calls, equal, explained, mended := 0, 0, map[string]int{}, 0
-	for _, scenario := range j.scenarios(theirs) {
+	for _, scenario := range sdks.scenarios(theirs) {
 		began := time.Now()
-		want := j.recorded(theirs, scenario, false)
+		want := sdks.recorded(theirs, scenario, false)
 		between := time.Now()
-		got := j.recorded(ours, scenario, true)
+		got := sdks.recorded(ours, scenario, true)
 		t.Logf("%-10s %5d ms and %5d ms", scenario, between.Sub(began).Milliseconds(), time.Since(between).Milliseconds())
 		calls += want.Calls
 		for i, w := range want.Cases {
@@ -176,7 +176,7 @@ func TestClevertapJudged(t *testing.T) {
 			where := scenario + ": " + w.Name
 			switch {
 			case same && w.Why != "":
-				t.Errorf("%s: is the same as CleverTap's by now; it needs no %q", where, w.Why)
+				t.Errorf("%s: now equals CleverTap's; remove %q", where, w.Why)
 			case same:
 				equal++
 			case w.Why == "":
@@ -195,14 +195,14 @@ func TestClevertapJudged(t *testing.T) {
 	for _, of := range explained {
 		n += of
 	}
-	t.Logf("%d calls: %d equal, %d explained by %d rows; %d mended since the judge came", calls, equal, n, len(explained), mended)
+	t.Logf("%d calls: %d equal, %d explained by %d rows; %d mended since this comparison exists", calls, equal, n, len(explained), mended)
 	if calls < 150 {
 		t.Errorf("%d calls are too few", calls)
 	}
 }
 
-// judge runs scenarios.
-type judge struct {
+// sdkComparison runs scenarios.
+type sdkComparison struct {
 	t         *testing.T
 	ctx       context.Context
 	b         browser.Browser
@@ -211,54 +211,54 @@ type judge struct {
 }
 
 // open opens the harness's page as a new visitor.
-func (j judge) open(origin, query string) browser.Page {
-	j.t.Helper()
-	page, err := j.b.Open(j.ctx, origin+"/harness.js")
-	must(j.t, err)
-	must(j.t, page.Eval(j.ctx, `(() => {
+func (c sdkComparison) open(origin, query string) browser.Page {
+	c.t.Helper()
+	page, err := c.b.Open(c.ctx, origin+"/harness.js")
+	must(c.t, err)
+	must(c.t, page.Eval(c.ctx, `(() => {
 		localStorage.clear();
 		sessionStorage.clear();
 		for (const cookie of document.cookie.split("; ")) document.cookie = cookie.split("=")[0] + "=; path=/; max-age=0";
 	})()`, nil))
-	j.collector.forget()
-	must(j.t, page.Navigate(j.ctx, origin+"/?"+query))
+	c.collector.forget()
+	must(c.t, page.Navigate(c.ctx, origin+"/?"+query))
 	return page
 }
 
-func (j judge) scenarios(origin string) []string {
-	j.t.Helper()
-	page := j.open(origin, "scenario=events&endpoint="+j.endpoint)
-	names := evaluated[[]string](j.ctx, j.t, page, "names")
-	must(j.t, page.Close(j.ctx))
+func (c sdkComparison) scenarios(origin string) []string {
+	c.t.Helper()
+	page := c.open(origin, "scenario=events&endpoint="+c.endpoint)
+	names := evaluated[[]string](c.ctx, c.t, page, "names")
+	must(c.t, page.Close(c.ctx))
 	return names
 }
 
 // recorded runs a scenario and returns its record.
-func (j judge) recorded(origin, scenario string, ours bool) (result judgement) {
-	j.t.Helper()
-	query := url.Values{"scenario": {scenario}, "endpoint": {j.endpoint}}
+func (c sdkComparison) recorded(origin, scenario string, ours bool) (result scenarioRecords) {
+	c.t.Helper()
+	query := url.Values{"scenario": {scenario}, "endpoint": {c.endpoint}}
 	if ours {
 		query.Set("ours", "1")
 	}
-	page := j.open(origin, query.Encode())
-	must(j.t, page.Eval(j.ctx, "judge()", nil))
+	page := c.open(origin, query.Encode())
+	must(c.t, page.Eval(c.ctx, "judge()", nil))
 	asked := -1
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(100 * time.Millisecond) {
-		urls := j.collector.asked()
+		urls := c.collector.asked()
 		raw, err := json.Marshal(urls)
-		must(j.t, err)
-		must(j.t, page.Eval(j.ctx, fmt.Sprintf("recorded(%s)", raw), &result))
+		must(c.t, err)
+		must(c.t, page.Eval(c.ctx, fmt.Sprintf("recorded(%s)", raw), &result))
 		if result.Complete && len(urls) == asked {
 			break
 		}
 		if asked = len(urls); time.Now().After(deadline) {
-			j.t.Errorf("%s (ours: %t): the end did not come; %d requests", scenario, ours, asked)
+			c.t.Errorf("%s (ours: %t): the end did not come; %d requests", scenario, ours, asked)
 			break
 		}
 	}
-	if n := len(j.collector.asked()); ours && n > 0 {
-		j.t.Errorf("%s: with ours CleverTap's endpoint was asked %d times", scenario, n)
+	if n := len(c.collector.asked()); ours && n > 0 {
+		c.t.Errorf("%s: with ours CleverTap's endpoint was asked %d times", scenario, n)
 	}
-	must(j.t, page.Close(j.ctx))
+	must(c.t, page.Close(c.ctx))
 	return result
 }

@@ -65,9 +65,9 @@ func openAs(ctx context.Context, t *testing.T, b browser.Browser, origin, path s
 	return page
 }
 
-// traced records the SDK's trace in window.traces, three words per step, and its
+// recordTrace records the SDK's trace in window.traces, three words per step, and its
 // messages in CleverTap's form.
-const traced = `window.traces = [];
+const recordTrace = `window.traces = [];
 {
 	const { log } = console;
 	console.log = (...words) => {
@@ -85,7 +85,7 @@ func openTraced(ctx context.Context, t *testing.T, b browser.Browser, origin, pa
 	must(t, b.SetPermission(ctx, origin, browser.Default))
 	page, err := b.Open(ctx, "about:blank")
 	must(t, err)
-	must(t, page.Preload(ctx, traced))
+	must(t, page.Preload(ctx, recordTrace))
 	must(t, page.Navigate(ctx, origin+path))
 	return page
 }

@@ -43,7 +43,7 @@ func TestPolicyAllows(t *testing.T) {
 			page, err := b.Open(ctx, origin+path)
 			must(t, err)
 			must(t, browser.WaitFor(ctx, page, promptShown))
-			if s := standingOf(ctx, t, page); s.Workers != 0 {
+			if s := browserStateOf(ctx, t, page); s.Workers != 0 {
 				t.Errorf("%s: before the answer: %+v", path, s)
 			}
 			accept(ctx, t, b, page, origin)
@@ -93,7 +93,7 @@ func TestPolicyBlocks(t *testing.T) {
 			if got.Asked || got.Subscribe != "failed" || got.Prompt != "failed" {
 				t.Errorf("%s: %+v", tt.path, got)
 			}
-			if s := standingOf(ctx, t, page); s.Workers != 0 {
+			if s := browserStateOf(ctx, t, page); s.Workers != 0 {
 				t.Errorf("%s: %+v", tt.path, s)
 			}
 			must(t, page.Close(ctx))

@@ -3,13 +3,13 @@
 //
 // The parts, each a package of its own:
 //
-//   - [github.com/caddy-webpush/caddy-webpush/caddymodule/e2e/pushservice] is what
-//     every push service does: it takes POSTs over HTTPS and judges them.
-//   - [github.com/caddy-webpush/caddy-webpush/caddymodule/e2e/fakefcm] hands them to
+//   - [github.com/caddy-webpush/caddy-webpush/caddymodule/e2e/pushservice] does what
+//     every push service does: it accepts POSTs over HTTPS and checks them.
+//   - [github.com/caddy-webpush/caddy-webpush/caddymodule/e2e/fakefcm] delivers them to
 //     Chromium, [github.com/caddy-webpush/caddy-webpush/caddymodule/e2e/fakeautopush]
 //     to Firefox.
 //   - [github.com/caddy-webpush/caddy-webpush/caddymodule/e2e/notifyd] is the desktop
-//     that shows notifications and on which somebody clicks.
+//     that shows notifications and lets a test click on them.
 //   - [github.com/caddy-webpush/caddy-webpush/caddymodule/e2e/browser] drives the two
 //     browsers through one interface.
 //
@@ -17,14 +17,14 @@
 //
 //	go test -tags e2e ./caddymodule/e2e/...
 //
-// The README's pictures of what visitors see are Chromium's:
+// The README's pictures of prompts and pop-ups are made with Chromium:
 //
 //	WEBPUSH_E2E_PICTURES=$PWD/.github/images go test -tags e2e -count=1 -run 'Looks?$/Chromium' ./caddymodule/e2e/
 //
-// Both browsers go through a test at once, each at sites, with a push service and on
-// a desktop of its own. Their tests wait for what has to come, for as long as the
-// slowest machine may take, and where nothing is to come for the word that this was
-// decided; a pause is the last resort, where nothing tells.
+// Both browsers run a test at the same time, each with its own sites, push service
+// and desktop. A test waits for an expected event as long as the slowest machine may
+// take. Where nothing may happen, it waits for the trace of that decision; a pause is
+// the last resort.
 //
 // They skip where a browser or dbus-daemon is missing, unless
 // WEBPUSH_E2E_REQUIRED=1, which turns that into a failure. Firefox also needs

@@ -313,7 +313,7 @@ func TestFacesKeyboard(t *testing.T) {
 		}
 		wants := func(what string, want state, look string) {
 			t.Helper()
-			if got := comesTo(t, want, func() state { return evaluated[state](ctx, t, page, look) }); got != want {
+			if got := waitFor(t, want, func() state { return evaluated[state](ctx, t, page, look) }); got != want {
 				t.Errorf("%s: %+v, want %+v", what, got, want)
 			}
 		}
@@ -368,12 +368,12 @@ func preferencesByKeyboard(ctx context.Context, t *testing.T, page browser.Page,
 		t.Helper()
 		look := `({answers: answers.join("; "), role: root.activeElement?.getAttribute("role") ?? "",
 			focus: document.activeElement.localName, hidden: at("topics").hidden})`
-		if got := comesTo(t, want, func() state { return evaluated[state](ctx, t, page, look) }); got != want {
+		if got := waitFor(t, want, func() state { return evaluated[state](ctx, t, page, look) }); got != want {
 			t.Errorf("%s, the preferences are %+v, want %+v", what, got, want)
 		}
 	}
 	wants("switched off", state{"accept news,deals true; reject  true", "switch", "webpush-preferences", true})
 	showFace(ctx, t, page, `{kind: "preferences", subscribed: false, `+facesTopics+`}`)
 	press(browser.Space)
-	wants("filled anew", state{"accept news true", "switch", "webpush-preferences", false})
+	wants("filled again", state{"accept news true", "switch", "webpush-preferences", false})
 }

@@ -369,7 +369,7 @@ func TestPromptDialog(t *testing.T) {
 		must(t, browser.WaitFor(ctx, page, promptShown))
 		must(t, page.Press(ctx, browser.Escape))
 		must(t, browser.WaitFor(ctx, page, "!"+promptShown))
-		active := comesTo(t, "body", func() string { return evaluated[string](ctx, t, page, "document.activeElement.localName") })
+		active := waitFor(t, "body", func() string { return evaluated[string](ctx, t, page, "document.activeElement.localName") })
 		if active != "body" {
 			t.Errorf("after Escape the focus is on %s", active)
 		}

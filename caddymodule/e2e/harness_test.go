@@ -276,10 +276,10 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// comesTo polls look until it returns want or half a minute has passed, and
+// waitFor polls look until it returns want or half a minute has passed, and
 // returns the last value. The effect of a click or a key may come a moment after
 // the browser has accepted it.
-func comesTo[T comparable](t *testing.T, want T, look func() T) T {
+func waitFor[T comparable](t *testing.T, want T, look func() T) T {
 	t.Helper()
 	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
 		if got := look(); got == want || time.Now().After(deadline) {

@@ -111,7 +111,7 @@ func (s *vendorSubscriber) revisit(ctx context.Context, t *testing.T, b browser.
 	var asked bool
 	must(t, page.Eval(ctx, promptShown, &asked))
 	if asked {
-		t.Error("somebody else's subscriber was asked")
+		t.Error("another provider's subscriber was asked")
 	}
 	return page
 }

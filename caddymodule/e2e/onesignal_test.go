@@ -151,7 +151,7 @@ func (x *oneSignalTab) callsNobody() {
 func (x *oneSignalTab) hasTags(identity string) {
 	x.Helper()
 	until(x.ctx, x.T, "the tags of "+identity, func() bool {
-		a := known(x.p.people(x.ctx, x.origin), identity).Attributes
+		a := personWith(x.p.people(x.ctx, x.origin), identity).Attributes
 		return a["plan"] == "gold" && a["visits"] == "3" && a["vip"] == nil
 	})
 }
@@ -293,7 +293,7 @@ func TestOneSignalStorage(t *testing.T) {
 			must(t, b.SetPermission(ctx, origin, browser.Granted))
 			must(t, x.page.Navigate(ctx, origin+"/auto"))
 			x.wait(`localStorage.getItem("webpush:out") === "1"`)
-			until(ctx, t, "the person", func() bool { return known(p.people(ctx, origin), "u-left").ID != "" })
+			until(ctx, t, "the person", func() bool { return personWith(p.people(ctx, origin), "u-left").ID != "" })
 			if i == 0 {
 				x.heard("init")
 				if tags := evaluated[map[string]string](ctx, t, x.page, "OneSignal.User.getTags()"); tags["plan"] != "gold" {
@@ -452,7 +452,7 @@ func TestOneSignalReact(t *testing.T) {
 		must(t, x.page.Click(ctx, "#out"))
 		x.heard("optedIn false")
 		until(ctx, t, "the subscriber to go", func() bool { return p.subscribers(x.origin) == 0 })
-		until(ctx, t, "the tags", func() bool { return known(p.people(ctx, x.origin), "react-1").Attributes["plan"] == "gold" })
+		until(ctx, t, "the tags", func() bool { return personWith(p.people(ctx, x.origin), "react-1").Attributes["plan"] == "gold" })
 		x.callsNobody()
 		must(t, x.page.Close(ctx))
 	})

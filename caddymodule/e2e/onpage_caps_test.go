@@ -62,8 +62,8 @@ func (x *onPage) caps() {
 	x.wants("/l", "rest", "after a restart")
 
 	x.run(x.page, `webpush.login({identity: "ann-7"})`)
-	x.until("a login", func(people []person) bool { return known(people, "ann-7").ID != "" })
-	x.groups(known(x.p.people(x.ctx, x.origin), "ann-7").Group)
+	x.until("a login", func(people []person) bool { return personWith(people, "ann-7").ID != "" })
+	x.groups(personWith(x.p.people(x.ctx, x.origin), "ann-7").Group)
 
 	other := *x
 	for _, u := range shared.users {
@@ -72,7 +72,7 @@ func (x *onPage) caps() {
 		}
 	}
 	other.page = other.tab()
-	other.wants("/l", "life", "nobody knows the other device")
+	other.wants("/l", "life", "the other device is unknown")
 	other.run(other.page, `webpush.login({identity: "ann-7"})`)
 	other.wait("the login", nothingWaits)
 	other.wants("/l", "rest", "after the login on another device")
@@ -212,13 +212,13 @@ func (x *onPage) inbox() {
 	must(x.T, visitPage(x.ctx, x.page, x.origin, "/box"))
 	x.wait("two messages", `document.getElementById("webpush-inbox") && clevertap.getInboxMessageCount() === 2`)
 	x.run(x.page, `webpush.logout()`)
-	x.wait("no message of who has logged out", `!document.getElementById("webpush-inbox") && !localStorage.getItem("webpush:inbox")`)
+	x.wait("no message of a logged-out visitor", `!document.getElementById("webpush-inbox") && !localStorage.getItem("webpush:inbox")`)
 }
 
 // cut cuts the network: before the events are sent, and after they have arrived
 // but before the browser has the answer.
 func (x *onPage) cut() {
-	count := func(name string) int { return known(x.p.people(x.ctx, x.origin), "").Events[name].Count }
+	count := func(name string) int { return personWith(x.p.people(x.ctx, x.origin), "").Events[name].Count }
 	x.visit("/")
 	x.run(x.page, `webpush.event("Before")`)
 	x.wait("all told", nothingWaits)

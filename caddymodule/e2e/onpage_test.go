@@ -413,7 +413,7 @@ func (x *onPage) kinds() {
 		x.counted(kind.popup["id"].(string), kind.counts)
 	}
 	x.until("the answers", func(people []person) bool {
-		one := known(people, "")
+		one := personWith(people, "")
 		return len(people) == 1 && one.Events["Newsletter"].Count == 1 && one.Events["Survey"].Count == 1
 	})
 	var stats struct{ Variants []struct{ Viewed int } }

@@ -26,7 +26,7 @@ const pagesTime = 90 * time.Second
 // as a visitor would, so that the browser guesses its encoding.
 func TestPages(t *testing.T) {
 	dev, edge := pageFiles(t, "dev"), pageFiles(t, "edge")
-	c := newCourt(t, slices.Concat(dev, edge))
+	c := newComparison(t, slices.Concat(dev, edge))
 	for _, u := range shared.users {
 		t.Run(u.name, func(t *testing.T) {
 			b := u.start(t)
@@ -40,13 +40,13 @@ func TestPages(t *testing.T) {
 			}
 			clock := &lap{t, time.Now()}
 			var devs, edges tally
-			for i := range c.exhibits {
-				e := &c.exhibits[i]
+			for i := range c.pages {
+				e := &c.pages[i]
 				judged := &edges
 				if i < len(dev) {
 					judged = &devs
 				}
-				judged.add(e, c.judgeByVisit(ctx, t, tabs, e))
+				judged.add(e, c.compareByVisit(ctx, t, tabs, e))
 			}
 			clock.done("pages")
 			for _, tab := range tabs {
@@ -69,7 +69,7 @@ const html5libWanted = 0.998
 // parser in the same mode.
 func TestPagesHTML5Lib(t *testing.T) {
 	inputs := html5libInputs(t)
-	c := newCourt(t, inputs)
+	c := newComparison(t, inputs)
 	for _, u := range shared.users {
 		t.Run(u.name, func(t *testing.T) {
 			b := u.start(t)
@@ -78,7 +78,7 @@ func TestPagesHTML5Lib(t *testing.T) {
 			page, err := b.Open(ctx, c.url+"/blank")
 			must(t, err)
 			clock := &lap{t, time.Now()}
-			got := c.judgeByWriting(ctx, t, page)
+			got := c.compareByWriting(ctx, t, page)
 			clock.done("inputs")
 			must(t, page.Close(ctx))
 			got.report(t, "html5lib")
@@ -105,24 +105,24 @@ func sharedData(t *testing.T) string {
 }
 
 // pageFiles returns the pages of a folder.
-func pageFiles(t *testing.T, folder string) []exhibit {
+func pageFiles(t *testing.T, folder string) []comparedPage {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(sharedData(t), "pages", folder, "*.html"))
 	must(t, err)
 	if len(files) == 0 {
 		t.Skip("no pages in " + folder)
 	}
-	var pages []exhibit
+	var pages []comparedPage
 	for _, f := range files {
 		raw, err := os.ReadFile(f)
 		must(t, err)
-		pages = append(pages, exhibit{name: filepath.Base(f), contentType: "text/html", original: raw})
+		pages = append(pages, comparedPage{name: filepath.Base(f), contentType: "text/html", original: raw})
 	}
 	return pages
 }
 
 // html5libInputs returns the inputs of whole documents, without duplicates.
-func html5libInputs(t *testing.T) []exhibit {
+func html5libInputs(t *testing.T) []comparedPage {
 	t.Helper()
 	root := filepath.Join(sharedData(t), "html5lib-tests", "tree-construction")
 	files, err := filepath.Glob(filepath.Join(root, "*.dat"))
@@ -133,7 +133,7 @@ func html5libInputs(t *testing.T) []exhibit {
 	if len(files) == 0 {
 		t.Skip("no html5lib tests")
 	}
-	var inputs []exhibit
+	var inputs []comparedPage
 	seen := make(map[string]bool)
 	for _, f := range files {
 		raw, err := os.ReadFile(f)
@@ -147,7 +147,7 @@ func html5libInputs(t *testing.T) []exhibit {
 				continue
 			}
 			seen[string(data)] = true
-			inputs = append(inputs, exhibit{
+			inputs = append(inputs, comparedPage{
 				name:        fmt.Sprintf("%s #%d", filepath.Base(f), i),
 				contentType: "text/html; charset=utf-8", original: data,
 			})
@@ -163,7 +163,7 @@ type tally struct {
 	alone map[string][]string // by the reason; every byte is unchanged
 }
 
-func (l *tally) add(e *exhibit, complaint string) {
+func (l *tally) add(e *comparedPage, complaint string) {
 	switch {
 	case complaint != "":
 		l.wrong = append(l.wrong, e.name+": "+complaint)

@@ -255,7 +255,7 @@ func TestPopupsActions(t *testing.T) {
 			showPopup(ctx, t, page, test.popup)
 			must(t, page.Click(ctx, test.selector))
 			want := strings.ReplaceAll(test.told, "$SITE", site)
-			if got := comesTo(t, want, func() string { return told(ctx, t, page) }); got != want {
+			if got := waitFor(t, want, func() string { return told(ctx, t, page) }); got != want {
 				t.Errorf("%s: told %q, want %q", test.name, got, want)
 			}
 		}
@@ -291,7 +291,7 @@ func formFaults(ctx context.Context, t *testing.T, page browser.Page) {
 		if test.problem == "" {
 			want.Invalid, want.Thanks = "", "Thank you!"
 		}
-		got := comesTo(t, want, func() form {
+		got := waitFor(t, want, func() form {
 			return evaluated[form](ctx, t, page, `({problem: at("problem")?.hidden === false ? at("problem").textContent : "",
 				invalid: root.activeElement?.getAttribute("aria-invalid") ?? "", thanks: at("thanks")?.textContent ?? "", told: told.join("; ")})`)
 		})
@@ -308,7 +308,7 @@ func copied(ctx context.Context, t *testing.T, page browser.Page) {
 	must(t, page.Eval(ctx, `document.addEventListener("copy", () => window.copiedText = root.querySelector("textarea")?.value, {once: true})`, nil))
 	must(t, page.Click(ctx, "#button-1"))
 	if err := within(ctx, page, `at("button-1").textContent === "Copied" && root.querySelector("[role=status]").textContent === "Copied"`); err != nil {
-		t.Errorf("nobody says that the coupon was copied: %v", err)
+		t.Errorf("no report that the coupon was copied: %v", err)
 	}
 	if got := told(ctx, t, page); got != "clicked code p1" {
 		t.Errorf("a coupon told %q", got)
@@ -391,7 +391,7 @@ func TestPopupsKeyboard(t *testing.T) {
 				must(t, page.Press(ctx, key))
 			}
 			want := [2]string{test.told, test.focus}
-			got := comesTo(t, want, func() [2]string {
+			got := waitFor(t, want, func() [2]string {
 				return [2]string{told(ctx, t, page), evaluated[string](ctx, t, page, focus)}
 			})
 			if got != want {
@@ -439,7 +439,7 @@ func inboxByKeyboard(ctx context.Context, t *testing.T, page browser.Page) {
 	}
 	must(t, page.Press(ctx, browser.Escape))
 	count("Messages, 1 unread")
-	focused := comesTo(t, "bell", func() string {
+	focused := waitFor(t, "bell", func() string {
 		return evaluated[string](ctx, t, page, `document.activeElement.shadowRoot?.activeElement?.id ?? ""`)
 	})
 	if focused != "bell" {

@@ -159,7 +159,7 @@ func TestForeignSubscription(t *testing.T) {
 // more occasion to touch another provider's subscription.
 func synchronised(ctx context.Context, t *testing.T, page browser.Page, origin string) {
 	t.Helper()
-	must(t, page.Preload(ctx, traced))
+	must(t, page.Preload(ctx, recordTrace))
 	must(t, page.Navigate(ctx, origin+"/"))
 	must(t, browser.WaitFor(ctx, page, `traces.includes("visit 1 sync")`))
 	must(t, page.Eval(ctx, `webpush.setTopics([])`, nil))
@@ -171,7 +171,7 @@ func synchronised(ctx context.Context, t *testing.T, page browser.Page, origin s
 func TestLateReports(t *testing.T) {
 	forEachUser(t, func(ctx context.Context, t *testing.T, u *user, b browser.Browser) {
 		site := newChangingSite()
-		p, origin := joined(ctx, t, b, site)
+		p, origin := subscribedSite(ctx, t, b, site)
 		site.answer(unavailable)
 		p.reconfigure(origin, "")
 		first := p.send(origin, "--title", "Unreported "+u.name)

@@ -101,38 +101,38 @@ func (p *product) reconfigure(origin, directive string) {
 
 const absent = "absent"
 
-// standing is a browser's data of a site.
-type standing struct {
+// browserState is a browser's data of a site.
+type browserState struct {
 	Workers    int  // registrations
 	Subscribed bool // on any of them
 	Caches     int
 	Kept       string // local and session storage under our name
 }
 
-// standingAt reads it on a page of the site that does not have our script.
-func standingAt(ctx context.Context, t *testing.T, b browser.Browser, origin string) standing {
+// browserStateAt reads it on a page of the site that does not have our script.
+func browserStateAt(ctx context.Context, t *testing.T, b browser.Browser, origin string) browserState {
 	t.Helper()
 	page, err := b.Open(ctx, origin+"/plain.txt")
 	must(t, err)
 	defer func() { must(t, page.Close(ctx)) }()
-	return standingOf(ctx, t, page)
+	return browserStateOf(ctx, t, page)
 }
 
-// waitStanding polls in one page of the site, because browsers delay their update
+// waitBrowserState polls in one page of the site, because browsers delay their update
 // check while new pages open.
-func waitStanding(ctx context.Context, t *testing.T, b browser.Browser, origin, what string, good func(standing) bool) {
+func waitBrowserState(ctx context.Context, t *testing.T, b browser.Browser, origin, what string, good func(browserState) bool) {
 	t.Helper()
 	page, err := b.Open(ctx, origin+"/plain.txt")
 	must(t, err)
 	defer func() { must(t, page.Close(ctx)) }()
-	until(ctx, t, what, func() bool { return good(standingOf(ctx, t, page)) })
+	until(ctx, t, what, func() bool { return good(browserStateOf(ctx, t, page)) })
 }
 
-func left(s standing) bool { return s.Workers == 0 && !s.Subscribed && s.Caches == 0 }
+func left(s browserState) bool { return s.Workers == 0 && !s.Subscribed && s.Caches == 0 }
 
-func standingOf(ctx context.Context, t *testing.T, page browser.Page) standing {
+func browserStateOf(ctx context.Context, t *testing.T, page browser.Page) browserState {
 	t.Helper()
-	var s standing
+	var s browserState
 	must(t, page.Eval(ctx, `(async () => {
 		const all = await navigator.serviceWorker.getRegistrations();
 		const subscriptions = await Promise.all(all.map((r) => r.pushManager.getSubscription()));
@@ -166,16 +166,16 @@ func forgetLook(ctx context.Context, t *testing.T, b browser.Browser, origin, no
 	must(t, page.Close(ctx))
 }
 
-// noted waits for the worker's note that it has checked and stays, or could not
+// waitForNote waits for the worker's note that it has checked and stays, or could not
 // unregister: kept is "note" or "reports", good is a condition on the kept value.
-func noted(ctx context.Context, t *testing.T, page browser.Page, kept, good string) {
+func waitForNote(ctx context.Context, t *testing.T, page browser.Page, kept, good string) {
 	t.Helper()
 	must(t, browser.WaitFor(ctx, page, fmt.Sprintf(`caches.match("/webpush-%s").then((kept) => kept?.json()).then((kept) => kept && %s)`, kept, good)))
 }
 
-// joined starts a site with a subscriber and no open page, beside a second site
+// subscribedSite starts a site with a subscriber and no open page, beside a second site
 // that keeps webpush (and so the commands) running.
-func joined(ctx context.Context, t *testing.T, b browser.Browser, site http.Handler) (*product, string) {
+func subscribedSite(ctx context.Context, t *testing.T, b browser.Browser, site http.Handler) (*product, string) {
 	t.Helper()
 	p := startProductBefore(t, site, "", "")
 	origin := p.origins[1]
@@ -192,7 +192,7 @@ func joined(ctx context.Context, t *testing.T, b browser.Browser, site http.Hand
 func TestTakenOut(t *testing.T) {
 	forEachUser(t, func(ctx context.Context, t *testing.T, u *user, b browser.Browser) {
 		site := newChangingSite()
-		p, origin := joined(ctx, t, b, site)
+		p, origin := subscribedSite(ctx, t, b, site)
 
 		site.answer(unavailable)
 		p.reconfigure(origin, "")
@@ -203,25 +203,25 @@ func TestTakenOut(t *testing.T) {
 		before := site.looks.Load()
 		pushAndAnswer(ctx, t, u, p, origin, "Failing "+u.name, func(id uint32) error {
 			until(ctx, t, "a look at the failing site", func() bool { return site.looks.Load() > before })
-			noted(ctx, t, page, "note", "kept.at > 0")
+			waitForNote(ctx, t, page, "note", "kept.at > 0")
 			return u.desktop.Dismiss(id)
 		})
-		noted(ctx, t, page, "reports", `kept.some(({type}) => type === "closed")`)
-		if s := standingOf(ctx, t, page); s.Workers != 1 || !s.Subscribed {
+		waitForNote(ctx, t, page, "reports", `kept.some(({type}) => type === "closed")`)
+		if s := browserStateOf(ctx, t, page); s.Workers != 1 || !s.Subscribed {
 			t.Fatalf("a site that fails: %+v", s)
 		}
 
 		forgetLook(ctx, t, b, origin, "null")
 		p.reconfigure(origin, absent)
 		pushAndAnswer(ctx, t, u, p, origin, "Offline "+u.name, func(id uint32) error {
-			noted(ctx, t, page, "reports", `kept.some(({type}) => type === "shown")`)
+			waitForNote(ctx, t, page, "reports", `kept.some(({type}) => type === "shown")`)
 			return u.desktop.Dismiss(id)
 		})
-		noted(ctx, t, page, "reports", `kept.some(({type}) => type === "closed")`)
+		waitForNote(ctx, t, page, "reports", `kept.some(({type}) => type === "closed")`)
 		time.Sleep(time.Second) // time for a check that no event reports
 		must(t, page.Close(ctx))
 		p.reconfigure(origin, "")
-		if s := standingAt(ctx, t, b, origin); s.Workers != 1 || !s.Subscribed {
+		if s := browserStateAt(ctx, t, b, origin); s.Workers != 1 || !s.Subscribed {
 			t.Fatalf("a site that cannot be reached: %+v", s)
 		}
 
@@ -232,8 +232,8 @@ func TestTakenOut(t *testing.T) {
 			until(ctx, t, "a look", func() bool { return site.looks.Load() > before })
 			page, err := b.Open(ctx, origin+"/plain.txt")
 			must(t, err)
-			noted(ctx, t, page, "note", "kept.since > 0")
-			if s := standingOf(ctx, t, page); s.Workers != 1 {
+			waitForNote(ctx, t, page, "note", "kept.since > 0")
+			if s := browserStateOf(ctx, t, page); s.Workers != 1 {
 				t.Errorf("before the click: %+v", s)
 			}
 			must(t, page.Close(ctx))
@@ -242,7 +242,7 @@ func TestTakenOut(t *testing.T) {
 		opened, err := b.WaitPage(ctx, func(url string) bool { return url == origin+"/sale" })
 		must(t, err)
 		must(t, opened.Close(ctx))
-		waitStanding(ctx, t, b, origin, "the worker's leave", left)
+		waitBrowserState(ctx, t, b, origin, "the worker's leave", left)
 	})
 }
 
@@ -251,7 +251,7 @@ func TestTakenOut(t *testing.T) {
 func TestTakenOutPages(t *testing.T) {
 	forEachUser(t, func(ctx context.Context, t *testing.T, u *user, b browser.Browser) {
 		site := newChangingSite()
-		p, origin := joined(ctx, t, b, site)
+		p, origin := subscribedSite(ctx, t, b, site)
 		site.answer(everyPage)
 		p.reconfigure(origin, "")
 
@@ -260,18 +260,18 @@ func TestTakenOutPages(t *testing.T) {
 		before := site.looks.Load()
 		pushAndAnswer(ctx, t, u, p, origin, "Pages "+u.name, func(id uint32) error {
 			until(ctx, t, "a look", func() bool { return site.looks.Load() > before })
-			noted(ctx, t, page, "note", "kept.at > 0")
+			waitForNote(ctx, t, page, "note", "kept.at > 0")
 			return u.desktop.Dismiss(id)
 		})
 		until(ctx, t, "the report of the dismissal", func() bool { return site.reports.Load() > 1 })
-		if s := standingOf(ctx, t, page); s.Workers != 1 || !s.Subscribed {
+		if s := browserStateOf(ctx, t, page); s.Workers != 1 || !s.Subscribed {
 			t.Fatalf("on the first day: %+v", s)
 		}
 		must(t, page.Close(ctx))
 
 		forgetLook(ctx, t, b, origin, "{at: Date.now() - 7 * 3600e3, since: Date.now() - 25 * 3600e3}")
 		pushAndAnswer(ctx, t, u, p, origin, "Next day "+u.name, u.desktop.Dismiss)
-		waitStanding(ctx, t, b, origin, "the worker's leave", left)
+		waitBrowserState(ctx, t, b, origin, "the worker's leave", left)
 	})
 }
 
@@ -281,16 +281,16 @@ func TestTakenOutOwnWorker(t *testing.T) {
 	forEachUser(t, func(ctx context.Context, t *testing.T, u *user, b browser.Browser) {
 		site := newChangingSite()
 		site.answer(ownWorker)
-		p, origin := joined(ctx, t, b, site)
+		p, origin := subscribedSite(ctx, t, b, site)
 		site.answer(http.NotFound)
 		p.reconfigure(origin, "")
 		pushAndAnswer(ctx, t, u, p, origin, "Own "+u.name, u.desktop.Click)
 		opened, err := b.WaitPage(ctx, func(url string) bool { return url == origin+"/sale" })
 		must(t, err)
 		must(t, opened.Close(ctx))
-		until(ctx, t, "the reports that nobody takes", func() bool { return site.reports.Load() > 1 })
+		until(ctx, t, "reports that the site refuses", func() bool { return site.reports.Load() > 1 })
 		time.Sleep(time.Second) // for an unwanted effect
-		if s := standingAt(ctx, t, b, origin); s.Workers != 1 || !s.Subscribed {
+		if s := browserStateAt(ctx, t, b, origin); s.Workers != 1 || !s.Subscribed {
 			t.Errorf("%+v", s)
 		}
 	})
@@ -300,7 +300,7 @@ func TestTakenOutOwnWorker(t *testing.T) {
 // at both ends and keep nothing of ours.
 func TestRetire(t *testing.T) {
 	forEachUser(t, func(ctx context.Context, t *testing.T, u *user, b browser.Browser) {
-		p, origin := joined(ctx, t, b, newChangingSite())
+		p, origin := subscribedSite(ctx, t, b, newChangingSite())
 		p.reconfigure(origin, "webpush {\n\t\tretire\n\t}")
 		page, err := b.Open(ctx, origin+"/sale")
 		must(t, err)
@@ -317,7 +317,7 @@ func TestRetire(t *testing.T) {
 			t.Errorf("in the page: %+v, prompt %q", call, outcome)
 		}
 		until(ctx, t, "the removal of the row", func() bool { return p.subscribers(origin) == 0 })
-		waitStanding(ctx, t, b, origin, "the worker's leave", func(s standing) bool { return s == standing{} })
+		waitBrowserState(ctx, t, b, origin, "the worker's leave", func(s browserState) bool { return s == browserState{} })
 		for _, line := range page.Console()[said:] {
 			// The older script may have posted once more, and the console may
 			// report it late.
@@ -333,9 +333,9 @@ func TestRetire(t *testing.T) {
 // check brings the worker that unregisters itself.
 func TestRetireByUpdate(t *testing.T) {
 	forEachUser(t, func(ctx context.Context, t *testing.T, u *user, b browser.Browser) {
-		p, origin := joined(ctx, t, b, newChangingSite())
+		p, origin := subscribedSite(ctx, t, b, newChangingSite())
 		p.reconfigure(origin, "webpush {\n\t\tretire\n\t}")
-		waitStanding(ctx, t, b, origin, "the worker's leave", left)
+		waitBrowserState(ctx, t, b, origin, "the worker's leave", left)
 		until(ctx, t, "the removal of the row", func() bool { return p.subscribers(origin) == 0 })
 	})
 }
@@ -345,20 +345,20 @@ func TestRetireOwnWorker(t *testing.T) {
 	forEachUser(t, func(ctx context.Context, t *testing.T, u *user, b browser.Browser) {
 		site := newChangingSite()
 		site.answer(ownWorker)
-		p, origin := joined(ctx, t, b, site)
+		p, origin := subscribedSite(ctx, t, b, site)
 		p.reconfigure(origin, "webpush {\n\t\tretire\n\t}")
 		page, err := b.Open(ctx, origin+"/sale")
 		must(t, err)
 		must(t, page.Eval(ctx, `fetch("/_webpush/sdk.js", {cache: "reload"}).then((r) => r.text()).then(() => null)`, nil))
 		must(t, page.Reload(ctx))
 		until(ctx, t, "the removal of the row", func() bool { return p.subscribers(origin) == 0 })
-		waitStanding(ctx, t, b, origin, "the end of the subscription", func(s standing) bool { return !s.Subscribed && s.Kept == "" })
+		waitBrowserState(ctx, t, b, origin, "the end of the subscription", func(s browserState) bool { return !s.Subscribed && s.Kept == "" })
 		var script string
 		must(t, page.Eval(ctx, `fetch("/sw.js").then((r) => r.text())`, &script))
 		if !strings.HasSuffix(script, "// the site's") {
 			t.Errorf("the worker is %q", script)
 		}
-		if s := standingAt(ctx, t, b, origin); s.Workers != 1 {
+		if s := browserStateAt(ctx, t, b, origin); s.Workers != 1 {
 			t.Errorf("%+v", s)
 		}
 		must(t, page.Close(ctx))
@@ -388,7 +388,7 @@ func TestRetireForeign(t *testing.T) {
 		must(t, browser.WaitFor(ctx, visited, "!!window.webpush"))
 		// It is activated when it has finished its own work.
 		must(t, browser.WaitFor(ctx, page, `["activated", "redundant"].includes(window.became)`))
-		if s := standingOf(ctx, t, page); s.Workers != 1 || !s.Subscribed {
+		if s := browserStateOf(ctx, t, page); s.Workers != 1 || !s.Subscribed {
 			t.Errorf("%+v", s)
 		}
 		must(t, visited.Close(ctx))

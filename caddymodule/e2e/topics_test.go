@@ -80,7 +80,7 @@ func TestTopics(t *testing.T) {
 
 		var none struct{ Results struct{ Audience int64 } }
 		if err := p.tryCLI(&none, "send", "--site", host(origin), "--wait", "--title", "Deals "+u.name, "--topic", "deals", "--topic", "sport"); err == nil || none.Results.Audience != 0 {
-			t.Errorf("to topics that nobody has chosen: %v, %+v", err, none)
+			t.Errorf("to topics without subscribers: %v, %+v", err, none)
 		}
 		title := "Elections " + u.name
 		if r := p.send(origin, "--title", title, "--topic", "sport", "--topic", "news").Results; r.Audience != 1 || r.Accepted != 1 {

@@ -65,8 +65,8 @@ func (p *product) people(ctx context.Context, origin string) []person {
 	return all
 }
 
-// known returns the person with an identity, or the only person if it is empty.
-func known(people []person, identity string) (one person) {
+// personWith returns the person with an identity, or the only person if it is empty.
+func personWith(people []person, identity string) (one person) {
 	for _, p := range people {
 		if identity == "" {
 			return p
@@ -168,7 +168,7 @@ func (x *tracker) events(t *testing.T) {
 	page := x.open("/")
 	x.run(page, `webpush.event("Added", {sku: "A-1", price: 3.5}), webpush.profile({Name: "Ann", Gone: null})`)
 	x.until("an event and a profile", func(people []person) bool {
-		one := known(people, "")
+		one := personWith(people, "")
 		return len(people) == 1 && one.Events["Added"].Count == 1 && one.Attributes["Name"] == "Ann" && one.Visits == 1
 	})
 	if cookie := evaluated[string](x.ctx, t, page, "document.cookie"); cookie != "" {
@@ -183,11 +183,11 @@ func (x *tracker) offline(t *testing.T) {
 	page := x.open("/")
 	x.run(page, `Object.defineProperty(navigator, "onLine", {get: () => window.network ?? false, configurable: true}), webpush.event("Tunnel")`)
 	time.Sleep(1500 * time.Millisecond) // for an unwanted request
-	if n := known(x.p.people(x.ctx, x.origin), "").Events["Tunnel"].Count; n != 0 {
+	if n := personWith(x.p.people(x.ctx, x.origin), "").Events["Tunnel"].Count; n != 0 {
 		t.Errorf("sent although offline: %d", n)
 	}
 	x.run(page, `window.network = true, dispatchEvent(new Event("online"))`)
-	x.until("back from offline", func(people []person) bool { return known(people, "").Events["Tunnel"].Count == 1 })
+	x.until("back from offline", func(people []person) bool { return personWith(people, "").Events["Tunnel"].Count == 1 })
 	must(t, page.Close(x.ctx))
 }
 
@@ -204,7 +204,7 @@ func (x *tracker) closed(t *testing.T) {
 	// arrived.
 	must(t, browser.WaitFor(x.ctx, page, nothingWaits))
 	x.until("pages that were left", func(people []person) bool {
-		one := known(people, "")
+		one := personWith(people, "")
 		return one.Events["Closed"].Count == 1 && one.Events["Followed"].Count == 1
 	})
 	must(t, page.Close(x.ctx))
@@ -215,16 +215,16 @@ func (x *tracker) login(t *testing.T) {
 	page := x.open("/")
 	x.run(page, `webpush.login({identity: "ann-7", email: "ann@example.com", set: {Plan: "gold"}})`)
 	x.until("a login", func(people []person) bool {
-		one := known(people, "ann-7")
-		return len(people) == 1 && one.Events["Added"].Count == 1 && one.Attributes["Plan"] == "gold" && known(people, "ann@example.com").ID == one.ID
+		one := personWith(people, "ann-7")
+		return len(people) == 1 && one.Events["Added"].Count == 1 && one.Attributes["Plan"] == "gold" && personWith(people, "ann@example.com").ID == one.ID
 	})
 	x.run(page, `webpush.logout().then(() => webpush.event("After"))`)
 	x.until("a log-out", func(people []person) bool {
-		return len(people) == 2 && known(people, "ann-7").Events["After"].Count == 0
+		return len(people) == 2 && personWith(people, "ann-7").Events["After"].Count == 0
 	})
 	x.run(page, `webpush.login({identity: "ann-7"})`)
-	x.until("a login of who was somebody", func(people []person) bool {
-		return len(people) == 1 && known(people, "ann-7").Events["After"].Count == 1
+	x.until("a login of an identified visitor", func(people []person) bool {
+		return len(people) == 1 && personWith(people, "ann-7").Events["After"].Count == 1
 	})
 	must(t, page.Close(x.ctx))
 }
@@ -241,7 +241,7 @@ func (x *tracker) private() {
 	page = x.open("/")
 	x.run(page, `webpush.privacy({optOut: true}), webpush.event("Seen")`)
 	must(x.T, browser.WaitFor(x.ctx, page, nothingWaits))
-	if people := x.p.people(x.ctx, x.origin); len(people) > 0 && len(known(people, "").Events) > 0 {
+	if people := x.p.people(x.ctx, x.origin); len(people) > 0 && len(personWith(people, "").Events) > 0 {
 		x.Errorf("events of who opted out: %+v", people)
 	}
 	must(x.T, page.Close(x.ctx))

@@ -93,7 +93,7 @@ func TestPromptChanged(t *testing.T) {
 		must(t, browser.WaitFor(ctx, page, `window.webpush && localStorage.getItem("webpush:views") === "3"`))
 		time.Sleep(700 * time.Millisecond) // for an unwanted prompt
 		if evaluated[bool](ctx, t, page, promptShown) {
-			t.Error("asked although nobody is to be")
+			t.Error("asked with enabled=false")
 		}
 		must(t, page.Eval(ctx, "void webpush.prompt()", nil))
 		shows(true, "From the operator")

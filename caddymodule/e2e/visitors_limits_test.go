@@ -182,7 +182,7 @@ func slowNetwork(v *visitor, l *line) {
 // next visit subscribes without a prompt.
 func offlineAndBack(v *visitor, l *line) {
 	// The SDK's limit of ten seconds passes ten times as fast.
-	v.preload(hurried)
+	v.preload(fastTimers)
 	v.goTo("/")
 	v.wait(promptShown)
 	l.set(0, true)
@@ -202,7 +202,7 @@ func offlineAndBack(v *visitor, l *line) {
 
 // pushServiceRefuses is the same when the browser's push service refuses.
 func pushServiceRefuses(v *visitor, _ *line) {
-	v.preload(noting)
+	v.preload(recordFailures)
 	v.goTo("/")
 	v.wait(promptShown)
 	v.user.refuse()

@@ -377,7 +377,7 @@ func testNavigation(ctx context.Context, t *testing.T, page Page, url string) {
 	closedPort := httptest.NewServer(nil)
 	closedPort.Close()
 	if err := page.Navigate(ctx, closedPort.URL); err == nil {
-		t.Error("opened a page of nobody")
+		t.Error("opened a page without a match")
 	}
 }
 

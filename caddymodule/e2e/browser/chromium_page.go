@@ -279,7 +279,7 @@ func (p *chromiumPage) Screenshot(ctx context.Context, path string, view Viewpor
 	if err := p.call(ctx, "Emulation.setEmulatedMedia", media, nil); err != nil {
 		return err
 	}
-	if err := settle(ctx, p, view); err != nil {
+	if err := waitPainted(ctx, p, view); err != nil {
 		return err
 	}
 	var shot struct{ Data string }
@@ -296,8 +296,8 @@ func scheme(view Viewport) string {
 	return "light"
 }
 
-// settle waits until the page has taken on the viewport and has been painted.
-func settle(ctx context.Context, page Page, view Viewport) error {
+// waitPainted waits until the page has taken on the viewport and has been painted.
+func waitPainted(ctx context.Context, page Page, view Viewport) error {
 	taken := fmt.Sprintf(`innerWidth === %d && innerHeight === %d && matchMedia("(prefers-color-scheme: %s)").matches`,
 		view.Width, view.Height, scheme(view))
 	if err := WaitFor(ctx, page, taken); err != nil {

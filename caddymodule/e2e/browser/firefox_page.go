@@ -159,7 +159,7 @@ func (p *firefoxPage) Screenshot(ctx context.Context, path string, view Viewport
 	if err := p.browser.setScheme(ctx, scheme(view)); err != nil {
 		return err
 	}
-	if err := settle(ctx, p, view); err != nil {
+	if err := waitPainted(ctx, p, view); err != nil {
 		return err
 	}
 	var shot struct{ Data string }

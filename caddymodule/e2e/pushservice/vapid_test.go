@@ -106,7 +106,7 @@ func TestVerifyVAPID(t *testing.T) {
 		{"old WebPush scheme", strings.Replace(good, "vapid", "WebPush", 1), "scheme"},
 		{"no k", good[:strings.Index(good, ",")], "missing"},
 		{"parameter without value", "vapid t", "malformed"},
-		{"k of somebody else", "vapid t=" + s.token(es256, claims) + ", k=" + other.public(), "does not verify"},
+		{"k of another sender", "vapid t=" + s.token(es256, claims) + ", k=" + other.public(), "does not verify"},
 		{"k padded", good + "=", "base64url"},
 		{"k too short", good[:len(good)-4], "P-256"},
 		{"k off the curve", good[:len(good)-8] + "AAAAAAAA", "P-256"},

@@ -111,15 +111,15 @@ func (p *product) failures(origin string) map[string]int64 {
 	return counts.Failures
 }
 
-// noting records the SDK's reported failures.
-const noting = `window.failed = []; window.landed = 0;
+// recordFailures records the SDK's reported failures.
+const recordFailures = `window.failed = []; window.landed = 0;
 	addEventListener("DOMContentLoaded", () => {
 		webpush.on("error", (e) => failed.push(e.code + " " + (e instanceof Error)));
 		webpush.on("subscribed", () => landed++);
 	});`
 
-// hurried also makes the SDK's timers run ten times as fast.
-const hurried = `{ const set = setTimeout; window.setTimeout = (f, ms, ...more) => set(f, ms / 10, ...more); }` + noting
+// fastTimers also makes the SDK's timers run ten times as fast.
+const fastTimers = `{ const set = setTimeout; window.setTimeout = (f, ms, ...more) => set(f, ms / 10, ...more); }` + recordFailures
 
 const (
 	wordShown = `document.getElementById("webpush-prompt")?.shadowRoot?.querySelector("dialog[role=status]")?.textContent ?? ""`
@@ -144,7 +144,7 @@ func TestPushServiceSilent(t *testing.T) {
 		must(t, b.SetPermission(ctx, origin, browser.Default))
 		page, err := b.Open(ctx, "about:blank")
 		must(t, err)
-		must(t, page.Preload(ctx, hurried+`window.wordNow = () => `+wordShown+`;`))
+		must(t, page.Preload(ctx, fastTimers+`window.wordNow = () => `+wordShown+`;`))
 		must(t, page.Navigate(ctx, origin+"/"))
 		must(t, browser.WaitFor(ctx, page, promptShown))
 		must(t, b.SetPermission(ctx, origin, browser.Granted))
@@ -165,14 +165,14 @@ func TestPushServiceSilent(t *testing.T) {
 		}
 		must(t, page.Click(ctx, "#close"))
 		must(t, browser.WaitFor(ctx, page, nothing))
-		saysSilent(ctx, t, p, origin)
+		wantSilentReported(ctx, t, p, origin)
 
 		// On the next page the SDK shows nothing, and the failure is counted once
 		// per visit.
 		must(t, page.Navigate(ctx, origin+"/next"))
 		must(t, browser.WaitFor(ctx, page, `failed.length > 0`))
 		if word := evaluated[string](ctx, t, page, wordShown); word != "" {
-			t.Errorf("a word that nobody waits for: %q", word)
+			t.Errorf("an unwanted message: %q", word)
 		}
 		if n := p.subscribers(origin); n != 0 {
 			t.Errorf("%d rows while the push service is silent", n)
@@ -197,8 +197,8 @@ func TestPushServiceSilent(t *testing.T) {
 	})
 }
 
-// saysSilent checks what the operator sees.
-func saysSilent(ctx context.Context, t *testing.T, p *product, origin string) {
+// wantSilentReported checks what the operator sees.
+func wantSilentReported(ctx context.Context, t *testing.T, p *product, origin string) {
 	t.Helper()
 	until(ctx, t, "the report", func() bool { return p.failures(origin)["push_timeout"] == 1 })
 	resp, err := http.Get("http://" + p.admin + "/metrics")
@@ -234,7 +234,7 @@ func (v *visitor) wantCounted(code string) {
 // siteAnswersLate delays the answer to the subscription beyond the limit: the
 // failure counts, and the visitor is subscribed.
 func siteAnswersLate(v *visitor, l *line) {
-	v.preload(hurried)
+	v.preload(fastTimers)
 	v.goTo("/")
 	v.wait(promptShown)
 	accept(v.ctx, v.T, v.browser, v.page, v.origin)
@@ -256,7 +256,7 @@ func siteAnswersLate(v *visitor, l *line) {
 // workerNeverComes is a worker's address that accepts requests and does not
 // answer: the visitor is not asked in vain, and the page gets the reason.
 func workerNeverComes(v *visitor, _ *line) {
-	v.preload(hurried)
+	v.preload(fastTimers)
 	v.goTo("/")
 	v.wait("failed.length > 0")
 	v.want("failed.join()", "worker_timeout true")
@@ -269,7 +269,7 @@ func workerNeverComes(v *visitor, _ *line) {
 // workerBehindLogin is a worker's address that redirects, which browsers do not
 // follow.
 func workerBehindLogin(v *visitor, _ *line) {
-	v.preload(noting)
+	v.preload(recordFailures)
 	v.goTo("/")
 	v.wait("failed.length > 0")
 	v.want("failed.join()", "worker_failed true")
@@ -281,7 +281,7 @@ func workerBehindLogin(v *visitor, _ *line) {
 // message stands beside the prompt, and a late answer counts.
 func questionUnanswered(v *visitor, _ *line) {
 	// Without a screen no user can answer, and Chromium answers by itself.
-	v.preload(hurried + `Notification.requestPermission = () => new Promise((answer) => window.answer = answer);`)
+	v.preload(fastTimers + `Notification.requestPermission = () => new Promise((answer) => window.answer = answer);`)
 	v.goTo("/")
 	v.wait(promptShown)
 	v.eval(`void webpush.subscribe().then((outcome) => window.outcome = outcome)`, nil)
@@ -299,7 +299,7 @@ func questionUnanswered(v *visitor, _ *line) {
 // workerNeverInstalled: the site's own worker waits for something while it
 // installs. When that comes, the visitor who accepted is subscribed.
 func workerNeverInstalled(v *visitor, _ *line) {
-	v.preload(hurried)
+	v.preload(fastTimers)
 	v.goTo("/stuck")
 	v.wait(promptShown)
 	must(v.T, v.browser.SetPermission(v.ctx, v.origin, "granted"))

@@ -22,8 +22,8 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/injector"
 )
 
-// exhibit is a page to compare.
-type exhibit struct {
+// comparedPage is a page to compare.
+type comparedPage struct {
 	name, contentType string
 	original          []byte
 
@@ -33,7 +33,7 @@ type exhibit struct {
 	err     string // the fault in the answer, if any
 }
 
-// court is a site with all exhibits, webpush in front of it, and before both a
+// comparison is a site with all pages, webpush in front of it, and before both a
 // proxy that serves either to browsers: /plain/... is the site and /ours/... is
 // webpush.
 //
@@ -41,26 +41,26 @@ type exhibit struct {
 // It adds it after webpush, which must not see it. Unlike a sandbox, this policy
 // leaves the parser in the mode for documents with scripts, in which noscript is
 // text.
-type court struct {
-	url      string
-	exhibits []exhibit
+type comparison struct {
+	url   string
+	pages []comparedPage
 }
 
 const noScripts = "default-src 'none'"
 
-func newCourt(t *testing.T, exhibits []exhibit) *court {
+func newComparison(t *testing.T, pages []comparedPage) *comparison {
 	t.Helper()
-	c := &court{exhibits: exhibits}
-	for i := range c.exhibits {
-		c.exhibits[i].path = fmt.Sprintf("/%d", i)
+	c := &comparison{pages: pages}
+	for i := range c.pages {
+		c.pages[i].path = fmt.Sprintf("/%d", i)
 	}
 	site := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		i, err := strconv.Atoi(strings.TrimPrefix(r.URL.Path, "/"))
-		if err != nil || i < 0 || i >= len(c.exhibits) {
+		if err != nil || i < 0 || i >= len(c.pages) {
 			http.NotFound(w, r)
 			return
 		}
-		e := &c.exhibits[i]
+		e := &c.pages[i]
 		w.Header().Set("Content-Type", e.contentType)
 		w.Header().Set("Content-Length", strconv.Itoa(len(e.original)))
 		_, _ = w.Write(e.original)
@@ -68,14 +68,14 @@ func newCourt(t *testing.T, exhibits []exhibit) *court {
 	direct := httptest.NewServer(site)
 	t.Cleanup(direct.Close)
 	ours := startProductBefore(t, site, "").origins[0]
-	for i := range c.exhibits {
-		c.exhibits[i].inspect(t, ours)
+	for i := range c.pages {
+		c.pages[i].inspect(t, ours)
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("/blank", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html")
 		w.Header().Set("Content-Security-Policy", noScripts) // frames inherit it
-		_, _ = io.WriteString(w, "<!DOCTYPE html><title>court</title><body>")
+		_, _ = io.WriteString(w, "<!DOCTYPE html><title>comparison</title><body>")
 	})
 	mux.Handle("/plain/", show("/plain", direct.URL))
 	mux.Handle("/ours/", show("/ours", ours))
@@ -106,7 +106,7 @@ func show(prefix, origin string) http.Handler {
 
 // inspect fetches the page through webpush and compares it with the original. An
 // unchanged page needs no browser: equal bytes are equal documents.
-func (e *exhibit) inspect(t *testing.T, origin string) {
+func (e *comparedPage) inspect(t *testing.T, origin string) {
 	t.Helper()
 	r, err := http.NewRequest(http.MethodGet, origin+e.path, nil)
 	must(t, err)
@@ -122,7 +122,7 @@ func (e *exhibit) inspect(t *testing.T, origin string) {
 		e.err = fmt.Sprintf("status %d, type %q", resp.StatusCode, resp.Header.Get("Content-Type"))
 	}
 	if bytes.Equal(got, e.original) {
-		e.reason = e.whyNot(t, r)
+		e.reason = e.injectorReason(t, r)
 		return
 	}
 	e.changed = got
@@ -135,8 +135,8 @@ func (e *exhibit) inspect(t *testing.T, origin string) {
 // bytes: it must be the same document.
 const filled = "filled"
 
-// whyNot asks the injector for its reason, which Caddy does not expose.
-func (e *exhibit) whyNot(t *testing.T, r *http.Request) string {
+// injectorReason asks the injector for its reason, which Caddy does not expose.
+func (e *comparedPage) injectorReason(t *testing.T, r *http.Request) string {
 	t.Helper()
 	in, err := injector.New(injector.Options{Snippet: injector.Snippet{Manifest: "/manifest.json", Script: "/_webpush/sdk.js"}})
 	must(t, err)
@@ -150,9 +150,9 @@ func (e *exhibit) whyNot(t *testing.T, r *http.Request) string {
 	return string(w.Reason())
 }
 
-// judgeByVisit opens the page in two tabs, one without and one with webpush, and
+// compareByVisit opens the page in two tabs, one without and one with webpush, and
 // returns the fault; "" means no fault.
-func (c *court) judgeByVisit(ctx context.Context, t *testing.T, tabs [2]browser.Page, e *exhibit) string {
+func (c *comparison) compareByVisit(ctx context.Context, t *testing.T, tabs [2]browser.Page, e *comparedPage) string {
 	t.Helper()
 	if e.err != "" || e.changed == nil {
 		return e.err
@@ -166,7 +166,7 @@ func (c *court) judgeByVisit(ctx context.Context, t *testing.T, tabs [2]browser.
 		Hash     float64
 		Manifest bool
 	}
-	must(t, tabs[0].Eval(ctx, courtCall(`({hash: hash(write(document)), manifest: hasManifest(document)})`), &plain))
+	must(t, tabs[0].Eval(ctx, compareCall(`({hash: hash(write(document)), manifest: hasManifest(document)})`), &plain))
 	var changed struct {
 		Hash      float64
 		Complaint string
@@ -175,13 +175,13 @@ func (c *court) judgeByVisit(ctx context.Context, t *testing.T, tabs [2]browser.
 	if e.reason == filled {
 		without = `{found: new Set(), complaint: ""}`
 	}
-	must(t, tabs[1].Eval(ctx, courtCall(fmt.Sprintf(`(({found, complaint}) => ({hash: hash(write(document, found)), complaint}))(%s)`, without)), &changed))
+	must(t, tabs[1].Eval(ctx, compareCall(fmt.Sprintf(`(({found, complaint}) => ({hash: hash(write(document, found)), complaint}))(%s)`, without)), &changed))
 	if changed.Complaint != "" || changed.Hash == plain.Hash {
 		return changed.Complaint
 	}
 	var texts [2]string
-	must(t, tabs[0].Eval(ctx, courtCall("write(document)"), &texts[0]))
-	must(t, tabs[1].Eval(ctx, courtCall(fmt.Sprintf("write(document, %s.found)", without)), &texts[1]))
+	must(t, tabs[0].Eval(ctx, compareCall("write(document)"), &texts[0]))
+	must(t, tabs[1].Eval(ctx, compareCall(fmt.Sprintf("write(document, %s.found)", without)), &texts[1]))
 	return difference(texts[0], texts[1])
 }
 
@@ -202,13 +202,13 @@ func visitPage(ctx context.Context, page browser.Page, origin, path string) erro
 // batch is the number of pages that a browser gets at once, each twice.
 const batch = 100
 
-// judgeByWriting compares all pages in a frame of one page.
-func (c *court) judgeByWriting(ctx context.Context, t *testing.T, page browser.Page) tally {
+// compareByWriting compares all pages in a frame of one page.
+func (c *comparison) compareByWriting(ctx context.Context, t *testing.T, page browser.Page) tally {
 	t.Helper()
-	var changed []*exhibit
+	var changed []*comparedPage
 	var got tally
-	for i := range c.exhibits {
-		if e := &c.exhibits[i]; e.changed != nil && e.err == "" {
+	for i := range c.pages {
+		if e := &c.pages[i]; e.changed != nil && e.err == "" {
 			changed = append(changed, e)
 		} else {
 			got.add(e, e.err)
@@ -222,7 +222,7 @@ func (c *court) judgeByWriting(ctx context.Context, t *testing.T, page browser.P
 		list, err := json.Marshal(pairs)
 		must(t, err)
 		var verdicts []string
-		must(t, page.Eval(ctx, courtCall(fmt.Sprintf("judgeInFrame(%s)", list)), &verdicts))
+		must(t, page.Eval(ctx, compareCall(fmt.Sprintf("judgeInFrame(%s)", list)), &verdicts))
 		if len(verdicts) != len(some) {
 			t.Fatalf("%d verdicts on %d pages", len(verdicts), len(some))
 		}
@@ -236,8 +236,8 @@ func (c *court) judgeByWriting(ctx context.Context, t *testing.T, page browser.P
 	return got
 }
 
-func courtCall(expression string) string {
-	return "(() => {" + courtScript + "\nreturn " + expression + "})()"
+func compareCall(expression string) string {
+	return "(() => {" + compareScript + "\nreturn " + expression + "})()"
 }
 
 // difference returns the place where two documents differ, "" if they are equal.

@@ -2,9 +2,9 @@
 
 package e2e
 
-// courtScript compares documents in a browser.
-const courtScript = `
-// write is all that the parser has made of a page, but for the nodes in without.
+// compareScript compares documents in a browser.
+const compareScript = `
+// write serialises the parser's document, except for the nodes in without.
 function write(doc, without = new Set()) {
 	const out = [doc.compatMode, " ", doc.characterSet];
 	const walk = (parent) => {
