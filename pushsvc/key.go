@@ -1,8 +1,10 @@
 package pushsvc
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 )
 
@@ -30,6 +32,10 @@ func (Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
 // LogValue implements slog.LogValuer without the secret.
 func (Secret) LogValue() slog.Value { return slog.StringValue(redacted) }
 
+// MaxRowID is the longest id of a message and of a key, and the longest key of an
+// Idempotency, in bytes.
+const MaxRowID = 255
+
 // Key is a VAPID key pair (RFC 8292) of the key ring.
 type Key struct {
 	// ID is the first 8 bytes of the SHA-256 of the raw public key, in
@@ -44,4 +50,42 @@ type Key struct {
 	Created time.Time `json:"created"`
 	// Current is true for the one key that new subscriptions are made with.
 	Current bool `json:"current"`
+}
+
+// AddKey returns the row that ImportKey stores for a pair. known is the ring's key of
+// the same ID; zero where there is none that can be read. It keeps its date. haveCurrent
+// reports whether the ring has a current key that can be read.
+func AddKey(key, known Key, current, haveCurrent bool, now time.Time) (Key, error) {
+	if known.ID != "" {
+		if known.Public != key.Public || known.Private != key.Private {
+			return Key{}, errors.New("the ring has another key pair with this id")
+		}
+		key = known
+	}
+	if key.Created.IsZero() {
+		key.Created = now
+	}
+	key.Created, key.Current = key.Created.UTC().Round(0), current || known.Current || !haveCurrent
+	return key, nil
+}
+
+// CheckKey refuses what no store takes: it is for stores.
+func CheckKey(key Key) error {
+	if key.ID == "" || len(key.ID) > MaxRowID {
+		return fmt.Errorf("the key's id has %d bytes, not 1 to %d", len(key.ID), MaxRowID)
+	}
+	return nil
+}
+
+// SortKeys puts the current key first, then the others from the oldest.
+func SortKeys(keys []Key) {
+	slices.SortStableFunc(keys, func(a, b Key) int {
+		switch {
+		case a.Current != b.Current && a.Current:
+			return -1
+		case a.Current != b.Current:
+			return 1
+		}
+		return a.Created.Compare(b.Created)
+	})
 }

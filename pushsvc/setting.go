@@ -1,6 +1,7 @@
 package pushsvc
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"time"
@@ -62,4 +63,27 @@ func CheckSetting(s Setting) error {
 		return errors.New("the setting's document is too large")
 	}
 	return nil
+}
+
+// Expect returns ErrRevision where a write that expects r must not replace, or remove,
+// what has the present revision; 0 is what is not there.
+func (r Revision) Expect(present Revision) error {
+	if r != AnyRevision && r != present {
+		return ErrRevision
+	}
+	return nil
+}
+
+// Put returns the row that PutSetting stores for s, without its new revision. known is
+// the present row, zero where there is none that can be read. ok is false where known
+// has the document already, and stays.
+func (s Setting) Put(known Setting, expect Revision) (row Setting, ok bool, err error) {
+	if known.Revision != 0 && bytes.Equal(known.Document, s.Document) {
+		return known, false, nil
+	}
+	if err := expect.Expect(known.Revision); err != nil {
+		return Setting{}, false, err
+	}
+	s.Updated, s.Document = kept(s.Updated, time.Millisecond), bytes.Clone(s.Document)
+	return s, true, nil
 }

@@ -1,6 +1,10 @@
 package pushsvc
 
-import "time"
+import (
+	"cmp"
+	"crypto/subtle"
+	"time"
+)
 
 // SubscriptionID names a subscription in its store. Ids rise with time and
 // are never given to another recipient. Zero is no subscription.
@@ -59,4 +63,104 @@ type Subscription struct {
 type Proof struct {
 	Endpoint string
 	Auth     [AuthSize]byte
+}
+
+// Proves reports whether the proof holds s. Every wrong secret takes as long.
+func (p Proof) Proves(s Subscription) bool {
+	return s.ID != 0 && s.Endpoint == p.Endpoint && sameAuth(s.Auth, p.Auth)
+}
+
+func sameAuth(a, b [AuthSize]byte) bool { return subtle.ConstantTimeCompare(a[:], b[:]) == 1 }
+
+// Resubscribe returns the row that PutSubscription stores for sub. known is the site's
+// row with sub's endpoint, proven the one that the caller's proof holds; each may be
+// zero, and of a known row that can't be read the ID is enough.
+//
+//   - A row with ID 0 is new: the store gives it the next id.
+//   - replaced is the row whose place it takes; zero where there is none, and proven
+//     itself where only its keys change.
+//   - ok is false where known stays as it is: its endpoint alone is no proof.
+func Resubscribe(sub, known, proven Subscription) (row, replaced Subscription, ok bool) {
+	sameKeys := known.Endpoint != "" && sameAuth(known.Auth, sub.Auth)
+	switch {
+	case known.Endpoint != "" && !sameKeys && proven.ID != known.ID:
+		return known, Subscription{}, false
+	case sameKeys && proven.ID == known.ID:
+		proven = Subscription{} // a plain refresh
+	}
+	row = sub.kept()
+	row.Doubted = time.Time{}
+	row.ID = cmp.Or(known.ID, proven.ID)
+	row.Device = cmp.Or(row.Device, known.Device, proven.Device)
+	row.Topics = chosenTopics(row.Topics, known.Topics, proven.Topics)
+	if sameKeys {
+		row.Created = known.Created
+	}
+	if proven.ID != 0 && (!sameKeys || proven.Created.Before(row.Created)) {
+		row.Created = proven.Created
+	}
+	return row, proven, true
+}
+
+// Merge counts an imported row, and returns the one to be stored; false where the site's
+// own stays as it is. known and the ID are as for Resubscribe. Files know no devices.
+func (n *Imported) Merge(imported, known Subscription) (row Subscription, ok bool) {
+	row = imported.kept()
+	row.ID, row.Device = known.ID, known.Device
+	switch {
+	case known.ID == 0:
+		n.Added++
+		return row, true
+	case known.Endpoint == "": // it can't be read
+		n.Known++
+		return row, true
+	case !sameAuth(known.Auth, row.Auth):
+		n.Conflicting++
+		return known, false
+	}
+	n.Known++
+	if row.Seen.Before(known.Seen) {
+		return known, false
+	}
+	row.Created = known.Created
+	row.Topics = chosenTopics(row.Topics, known.Topics)
+	if !row.Seen.After(known.Seen) {
+		row.Doubted = known.Doubted
+	}
+	return row, true
+}
+
+// Doubt notes that a push service says the subscription is gone and is not believed. It
+// reports whether that changes the row: the first time counts.
+func (s *Subscription) Doubt(at time.Time) bool {
+	if !s.Doubted.IsZero() {
+		return false
+	}
+	s.Doubted = kept(at, time.Second)
+	return true
+}
+
+// kept is the row with its times as stores keep them.
+func (s Subscription) kept() Subscription {
+	s.Created, s.Seen = kept(s.Created, time.Second), kept(s.Seen, time.Second)
+	s.Expiration, s.Doubted = kept(s.Expiration, time.Millisecond), kept(s.Doubted, time.Second)
+	return s
+}
+
+// kept is a time as stores keep it: in UTC, to the given precision.
+func kept(t time.Time, precision time.Duration) time.Time {
+	if t.IsZero() {
+		return time.Time{}
+	}
+	return t.UTC().Truncate(precision)
+}
+
+// chosenTopics copies the first that is not nil.
+func chosenTopics(choices ...[]string) []string {
+	for _, c := range choices {
+		if c != nil {
+			return append([]string{}, c...)
+		}
+	}
+	return nil
 }

@@ -3,7 +3,6 @@ package boltstore
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
 )
@@ -57,58 +56,32 @@ func (w *writeTx) importAll(name string, subs []pushsvc.Subscription, hashes []h
 	}
 	c := st.counts(w.s.report)
 	for i := range subs {
-		known, added, err := w.importOne(st, subs[i], hashes[i])
-		switch {
-		case err != nil:
+		if err := w.importOne(st, &n, subs[i], hashes[i]); err != nil {
 			return n, err
-		case added:
-			n.Added++
-			c.subscriptions++
-		case known:
-			n.Known++
-		default:
-			n.Conflicting++
 		}
 	}
+	c.subscriptions += uint64(n.Added)
 	if n.Added == 0 {
 		return n, nil
 	}
 	return n, st.putCounts(w, c)
 }
 
-// importOne says whether the subscription was known with these keys, or is
-// new; neither where it has other keys.
-func (w *writeTx) importOne(st site, row pushsvc.Subscription, h hash) (known, added bool, err error) {
-	var old pushsvc.Subscription
-	if old, err = w.findHash(st, h, row.Endpoint); err != nil {
+// importOne stores one, and counts what becomes of it.
+func (w *writeTx) importOne(st site, n *pushsvc.Imported, sub pushsvc.Subscription, h hash) error {
+	known, err := w.findHash(st, h, sub.Endpoint)
+	if err != nil {
 		w.s.report(err)
 	}
-	known = old.Endpoint != "" // a damaged row has an id only
-	row.Created = row.Created.Truncate(time.Second)
-	row.Seen = row.Seen.Truncate(time.Second)
-	row.Expiration = row.Expiration.Truncate(time.Millisecond)
-	row.Doubted = row.Doubted.Truncate(time.Second)
-	switch {
-	case known && !equal(old.Auth, row.Auth):
-		return false, false, nil
-	case known && row.Seen.Before(old.Seen):
-		return true, false, nil
-	case known:
-		row.Created = old.Created
-		if row.Topics == nil {
-			row.Topics = old.Topics
-		}
-		if !row.Seen.After(old.Seen) {
-			row.Doubted = old.Doubted
-		}
+	row, ok := n.Merge(sub, known)
+	if !ok {
+		return nil
 	}
-	row.ID, row.Device = old.ID, old.Device // files tell of no browser
 	if row.ID == 0 {
 		if row.ID, err = w.newID(st); err != nil {
-			return false, false, err
+			return err
 		}
 		w.index(st, h, row.ID)
-		added = true
 	}
-	return known || !added, added, st.put(w, siteSubs, idKey(row.ID), packSubscription(&row))
+	return st.put(w, siteSubs, idKey(row.ID), packSubscription(&row))
 }

@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
@@ -41,7 +40,6 @@ func (s *Store) EnsureKey(ctx context.Context, generate func() (pushsvc.Key, err
 	if err != nil {
 		return pushsvc.Key{}, fmt.Errorf("making a VAPID key: %w", err)
 	}
-	key.Created = s.created(key)
 	key, err = write(ctx, s, func(w *writeTx) (pushsvc.Key, error) {
 		there, err := s.ensureKey(w.tx)
 		if !errors.Is(err, errRingEmpty) {
@@ -53,14 +51,6 @@ func (s *Store) EnsureKey(ctx context.Context, generate func() (pushsvc.Key, err
 		return pushsvc.Key{}, fmt.Errorf("storing a VAPID key: %w", err)
 	}
 	return key, nil
-}
-
-// created is when the store learned of a new key.
-func (s *Store) created(k pushsvc.Key) time.Time {
-	if k.Created.IsZero() {
-		return s.clock().UTC()
-	}
-	return k.Created.UTC()
 }
 
 // ensureKey gives the current key, or errRingEmpty, or pushsvc.ErrKeyLost.
@@ -92,26 +82,13 @@ func subscribed(tx *bolt.Tx, report func(error)) bool {
 	return false
 }
 
-// ImportKey implements pushsvc.KeyStore. The date of a key that is in the ring
-// already stays.
+// ImportKey implements pushsvc.KeyStore.
 func (s *Store) ImportKey(ctx context.Context, key pushsvc.Key, current bool) (pushsvc.Key, error) {
-	if key.ID == "" || len(key.ID) > maxID {
-		return pushsvc.Key{}, fmt.Errorf("importing a VAPID key: its id has %d bytes, not 1 to %d", len(key.ID), maxID)
+	err := pushsvc.CheckKey(key)
+	var row pushsvc.Key
+	if err == nil {
+		row, err = write(ctx, s, func(w *writeTx) (pushsvc.Key, error) { return w.putKey(key, current) })
 	}
-	key.Created = s.created(key)
-	row, err := write(ctx, s, func(w *writeTx) (pushsvc.Key, error) {
-		there, err := readKey(w.tx, key.ID)
-		var damage *DamageError
-		switch {
-		case errors.Is(err, pushsvc.ErrNotFound), errors.As(err, &damage):
-			return w.putKey(key, current)
-		case err != nil:
-			return pushsvc.Key{}, err
-		case there.Public != key.Public || there.Private != key.Private:
-			return pushsvc.Key{}, errors.New("the ring has another key pair with this id")
-		}
-		return w.putKey(there, current)
-	})
 	if err != nil {
 		return pushsvc.Key{}, fmt.Errorf("importing VAPID key %q: %w", key.ID, err)
 	}
@@ -141,15 +118,7 @@ func (s *Store) Keys(ctx context.Context) ([]pushsvc.Key, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the VAPID keys: %w", err)
 	}
-	slices.SortStableFunc(keys, func(a, b pushsvc.Key) int {
-		if a.Current != b.Current {
-			if a.Current {
-				return -1
-			}
-			return 1
-		}
-		return a.Created.Compare(b.Created)
-	})
+	pushsvc.SortKeys(keys)
 	return keys, nil
 }
 
@@ -182,36 +151,40 @@ func (s *Store) readSecret(ctx context.Context) ([]byte, error) {
 	return secret, err
 }
 
-// putKey stores the pair. It makes it current where that is asked for, or where
-// the ring has no current one.
+// putKey adds the pair to the ring. A damaged row of its id is replaced.
 func (w *writeTx) putKey(key pushsvc.Key, current bool) (pushsvc.Key, error) {
+	known, err := readKey(w.tx, key.ID)
+	var damage *DamageError
+	if err != nil && !errors.Is(err, pushsvc.ErrNotFound) && !errors.As(err, &damage) {
+		return pushsvc.Key{}, err
+	}
+	id, err := metaGet(w.tx, metaCurrent)
+	if err != nil && !current {
+		return pushsvc.Key{}, err
+	}
+	haveCurrent := false
+	if id != nil {
+		_, err := readKey(w.tx, string(id)) // nobody can subscribe with a damaged or lost one
+		haveCurrent, known.Current = err == nil, known.ID != "" && known.ID == string(id)
+	}
+	if key, err = pushsvc.AddKey(key, known, current, haveCurrent, w.s.clock()); err != nil {
+		return pushsvc.Key{}, err
+	}
 	text, err := json.Marshal(keyRow{key.Public, key.Private.Reveal(), key.Created})
 	if err != nil {
 		return pushsvc.Key{}, errors.New("encoding the key failed") // err might quote it
 	}
-	id := []byte(key.ID)
-	row := newSeed(bucketKeys, "").seal(id, text)
+	row := newSeed(bucketKeys, "").seal([]byte(key.ID), text)
 	w.changed |= pushsvc.ChangedKeys
-	if err := w.put(w.tx.Bucket([]byte(bucketKeys)), id, row); err != nil {
+	if err := w.put(w.tx.Bucket([]byte(bucketKeys)), []byte(key.ID), row); err != nil {
 		return pushsvc.Key{}, err
 	}
-	before, err := metaGet(w.tx, metaCurrent)
-	if err != nil && !current {
-		return pushsvc.Key{}, err
-	}
-	if before != nil && !current {
-		// What a damaged or lost row was current for, nobody can subscribe with.
-		_, err := readKey(w.tx, string(before))
-		current = err != nil
-	}
-	if current = current || before == nil; current {
-		if err := w.metaPut(metaCurrent, id); err != nil {
+	if key.Current {
+		if err := w.metaPut(metaCurrent, []byte(key.ID)); err != nil {
 			return pushsvc.Key{}, err
 		}
 	}
-	key, err = readKey(w.tx, key.ID) // as any later read will give it
-	key.Current = current || bytes.Equal(id, before)
-	return key, err
+	return key, nil
 }
 
 func readKey(tx *bolt.Tx, id string) (pushsvc.Key, error) {

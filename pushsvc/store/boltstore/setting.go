@@ -74,14 +74,13 @@ func (s *Store) PutSetting(ctx context.Context, row pushsvc.Setting, expect push
 
 func (w *writeTx) putSetting(row pushsvc.Setting, expect pushsvc.Revision) (pushsvc.Setting, error) {
 	row.Site = current(w.tx, row.Site)
-	there, err := expectSetting(w.tx, row.Site, row.Name, expect)
-	switch {
-	case there.Revision > 0 && bytes.Equal(there.Document, row.Document):
-		return there, nil
-	case err != nil && !errors.Is(err, pushsvc.ErrNotFound):
+	known, err := knownSetting(w.tx, row.Site, row.Name, expect)
+	if err != nil {
 		return pushsvc.Setting{}, err
-	case err != nil && expect > 0:
-		return pushsvc.Setting{}, pushsvc.ErrRevision
+	}
+	row, ok, err := row.Put(known, expect)
+	if err != nil || !ok {
+		return row, err
 	}
 	st, err := w.makeIn(bucketSettings, row.Site)
 	if err != nil {
@@ -101,27 +100,29 @@ func (w *writeTx) putSetting(row pushsvc.Setting, expect pushsvc.Revision) (push
 	return readSetting(w.tx, row.Site, row.Name)
 }
 
-// expectSetting reads a row and says whether it is what the caller expects:
-// ErrRevision, with the row, where it is not. Damage is nothing to a caller who
-// takes any revision.
-func expectSetting(tx *bolt.Tx, site, name string, expect pushsvc.Revision) (pushsvc.Setting, error) {
-	there, err := readSetting(tx, site, name)
+// knownSetting reads a row for a write; the zero value where there is none. A damaged
+// row is one that is not there to a caller who takes any revision.
+func knownSetting(tx *bolt.Tx, site, name string, expect pushsvc.Revision) (pushsvc.Setting, error) {
+	known, err := readSetting(tx, site, name)
 	var damage *DamageError
-	switch {
-	case errors.As(err, &damage) && expect == pushsvc.AnyRevision:
+	if errors.Is(err, pushsvc.ErrNotFound) || errors.As(err, &damage) && expect == pushsvc.AnyRevision {
 		return pushsvc.Setting{}, nil
-	case err != nil:
-		return pushsvc.Setting{}, err
-	case expect != pushsvc.AnyRevision && expect != there.Revision:
-		return there, pushsvc.ErrRevision
 	}
-	return there, nil
+	return known, err
 }
 
 // DeleteSetting implements pushsvc.SettingStore.
 func (s *Store) DeleteSetting(ctx context.Context, site, name string, expect pushsvc.Revision) error {
 	_, err := write(ctx, s, func(w *writeTx) (struct{}, error) {
-		if _, err := expectSetting(w.tx, site, name, expect); err != nil {
+		known, err := readSetting(w.tx, site, name)
+		var damage *DamageError
+		if errors.As(err, &damage) && expect == pushsvc.AnyRevision {
+			err = nil
+		}
+		if err == nil {
+			err = expect.Expect(known.Revision)
+		}
+		if err != nil {
 			return struct{}{}, err
 		}
 		w.changed |= pushsvc.ChangedSettings

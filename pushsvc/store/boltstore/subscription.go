@@ -2,14 +2,11 @@ package boltstore
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"crypto/sha256"
-	"crypto/subtle"
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
 	bolt "github.com/caddy-webpush/caddy-webpush/pushsvc/store/boltstore/checkedbolt"
@@ -49,45 +46,16 @@ func (w *writeTx) putSubscription(sub pushsvc.Subscription, replaces *pushsvc.Pr
 		w.s.report(err)
 		err = nil
 	}
-	var former pushsvc.Subscription
+	var proven pushsvc.Subscription
 	if replaces != nil {
-		if former, err = w.proven(st, *replaces); err != nil {
+		if proven, err = w.proven(st, *replaces); err != nil {
 			w.s.report(err)
 		}
 	}
-	known := old.Endpoint != "" // a damaged row has an id only
-	sameAuth := known && equal(old.Auth, sub.Auth)
-	switch {
-	case known && !sameAuth && former.ID != old.ID:
+	row, former, ok := pushsvc.Resubscribe(sub, old, proven)
+	if !ok {
 		w.anyway = true
-		return old, nil
-	case sameAuth && former.ID == old.ID:
-		former = pushsvc.Subscription{} // it replaces itself: a plain refresh
-	}
-
-	row := sub
-	row.Created = sub.Created.Truncate(time.Second)
-	row.Seen = sub.Seen.Truncate(time.Second)
-	row.Expiration = sub.Expiration.Truncate(time.Millisecond)
-	row.Doubted = time.Time{}
-	row.ID = cmp.Or(old.ID, former.ID)
-	if row.Device.IsZero() {
-		row.Device = old.Device
-	}
-	if row.Device.IsZero() {
-		row.Device = former.Device
-	}
-	if row.Topics == nil {
-		row.Topics = old.Topics
-	}
-	if row.Topics == nil {
-		row.Topics = former.Topics
-	}
-	if sameAuth {
-		row.Created = old.Created
-	}
-	if former.ID != 0 && (!sameAuth || former.Created.Before(row.Created)) {
-		row.Created = former.Created
+		return row, nil
 	}
 	if row.Device != old.Device {
 		if err := w.unlink(st.name, old); err != nil {
@@ -364,7 +332,7 @@ func (w *writeTx) findHash(st site, h hash, endpoint string) (pushsvc.Subscripti
 // proven gives the subscription that the proof holds, or the zero value.
 func (w *writeTx) proven(st site, p pushsvc.Proof) (pushsvc.Subscription, error) {
 	sub, err := w.find(st, p.Endpoint)
-	if err != nil || sub.ID == 0 || !equal(sub.Auth, p.Auth) {
+	if err != nil || !p.Proves(sub) {
 		return pushsvc.Subscription{}, err
 	}
 	return sub, nil
@@ -386,8 +354,4 @@ func indexKey(endpoint string) (h hash) {
 	sum := sha256.Sum256([]byte(endpoint))
 	copy(h[:], sum[:])
 	return h
-}
-
-func equal(a, b [pushsvc.AuthSize]byte) bool {
-	return subtle.ConstantTimeCompare(a[:], b[:]) == 1
 }

@@ -3,10 +3,8 @@ package memstore
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
 )
@@ -31,48 +29,43 @@ func (s *Store) EnsureKey(ctx context.Context, generate func() (pushsvc.Key, err
 	if err != nil {
 		return pushsvc.Key{}, fmt.Errorf("making a VAPID key: %w", err)
 	}
-	return s.add(key, true), nil
+	return s.addKey(key, true)
 }
 
-// add puts the key into the ring, as the current one where that is asked for
-// or where there is none.
-func (s *Store) add(key pushsvc.Key, current bool) pushsvc.Key {
-	if key.Created.IsZero() {
-		now := time.Now
-		if s.Clock != nil {
-			now = s.Clock
-		}
-		key.Created = now()
+// addKey puts the key into the ring.
+func (s *Store) addKey(key pushsvc.Key, current bool) (pushsvc.Key, error) {
+	known := pushsvc.Key{}
+	i := slices.IndexFunc(s.keys, func(k pushsvc.Key) bool { return k.ID == key.ID })
+	if i >= 0 {
+		known = s.keys[i]
 	}
-	isCurrent := func(k pushsvc.Key) bool { return k.Current }
-	key.Created, key.Current = utc(key.Created), current || !slices.ContainsFunc(s.keys, isCurrent)
-	for i := range s.keys {
-		s.keys[i].Current = s.keys[i].Current && !key.Current
+	key, err := pushsvc.AddKey(key, known, current, len(s.keys) > 0, s.now())
+	if err != nil {
+		return pushsvc.Key{}, err
+	}
+	if i >= 0 {
+		s.keys = slices.Delete(s.keys, i, i+1)
+	}
+	if key.Current {
+		for i := range s.keys {
+			s.keys[i].Current = false
+		}
 	}
 	s.keys = append(s.keys, key)
 	s.changes.Note(pushsvc.ChangedKeys)
-	return key
+	return key, nil
 }
 
 // ImportKey implements pushsvc.KeyStore.
 func (s *Store) ImportKey(ctx context.Context, key pushsvc.Key, current bool) (pushsvc.Key, error) {
-	if key.ID == "" || len(key.ID) > 255 {
-		return pushsvc.Key{}, errors.New("importing a VAPID key: no valid id")
+	if err := pushsvc.CheckKey(key); err != nil {
+		return pushsvc.Key{}, fmt.Errorf("importing a VAPID key: %w", err)
 	}
 	if err := s.enter(ctx); err != nil {
 		return pushsvc.Key{}, err
 	}
 	defer s.mu.Unlock()
-	i := slices.IndexFunc(s.keys, func(k pushsvc.Key) bool { return k.ID == key.ID })
-	if i < 0 {
-		return s.add(key, current), nil
-	}
-	there := s.keys[i]
-	if there.Public != key.Public || there.Private != key.Private {
-		return pushsvc.Key{}, errors.New("importing a VAPID key: the ring has another key pair with this id")
-	}
-	s.keys = slices.Delete(s.keys, i, i+1)
-	return s.add(there, current || there.Current), nil
+	return s.addKey(key, current)
 }
 
 // Keys implements pushsvc.KeyStore.
@@ -82,15 +75,7 @@ func (s *Store) Keys(ctx context.Context) ([]pushsvc.Key, error) {
 	}
 	defer s.mu.Unlock()
 	keys := slices.Clone(s.keys)
-	slices.SortStableFunc(keys, func(a, b pushsvc.Key) int {
-		switch {
-		case a.Current:
-			return -1
-		case b.Current:
-			return 1
-		}
-		return a.Created.Compare(b.Created)
-	})
+	pushsvc.SortKeys(keys)
 	return keys, nil
 }
 

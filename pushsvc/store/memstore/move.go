@@ -249,7 +249,7 @@ func (s *Store) moveSub(m *move, id pushsvc.SubscriptionID) {
 	st.drop(id)
 	sub.ID, sub.Site = id+m.Base, m.Into
 	row := sub
-	if old, known := to.find(sub.Endpoint); known {
+	if old := to.find(sub.Endpoint); old.ID != 0 {
 		m.Moved.Joined++
 		row = old.Join(sub)
 		if m.KeepFrom {
@@ -266,7 +266,7 @@ func (s *Store) moveSub(m *move, id pushsvc.SubscriptionID) {
 func (s *Store) pull(into, endpoint string) {
 	for _, m := range s.coming(into) {
 		if st := s.sites[m.From]; st != nil {
-			if sub, ok := st.find(endpoint); ok {
+			if sub := st.find(endpoint); sub.ID != 0 {
 				s.moveSub(m, sub.ID)
 			}
 		}

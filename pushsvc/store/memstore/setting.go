@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"slices"
-	"time"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
 )
@@ -67,12 +65,10 @@ func (s *Store) PutSetting(ctx context.Context, row pushsvc.Setting, expect push
 	}
 	defer s.mu.Unlock()
 	row.Site = s.current(row.Site)
-	there, err := s.setting(row.Site, row.Name)
-	switch {
-	case err == nil && bytes.Equal(there.Document, row.Document):
-		return there, nil
-	case expect != pushsvc.AnyRevision && expect != there.Revision:
-		return pushsvc.Setting{}, pushsvc.ErrRevision
+	known, _ := s.setting(row.Site, row.Name)
+	row, ok, err := row.Put(known, expect)
+	if err != nil || !ok {
+		return row, err
 	}
 	if s.settings == nil {
 		s.settings = map[string]*settings{}
@@ -83,8 +79,7 @@ func (s *Store) PutSetting(ctx context.Context, row pushsvc.Setting, expect push
 		s.settings[row.Site] = st
 	}
 	st.last++
-	row.Revision, row.Updated = st.last, utc(row.Updated).Truncate(time.Millisecond)
-	row.Document = slices.Clone(row.Document)
+	row.Revision = st.last
 	st.rows[row.Name] = row
 	s.changes.Note(pushsvc.ChangedSettings)
 	return s.setting(row.Site, row.Name)
@@ -97,12 +92,12 @@ func (s *Store) DeleteSetting(ctx context.Context, site, name string, expect pus
 	}
 	defer s.mu.Unlock()
 	site = s.current(site)
-	there, err := s.setting(site, name)
-	switch {
-	case err != nil:
+	known, err := s.setting(site, name)
+	if err == nil {
+		err = expect.Expect(known.Revision)
+	}
+	if err != nil {
 		return err
-	case expect != pushsvc.AnyRevision && expect != there.Revision:
-		return pushsvc.ErrRevision
 	}
 	delete(s.settings[site].rows, name)
 	s.changes.Note(pushsvc.ChangedSettings)

@@ -83,6 +83,14 @@ func (s *Store) Changes(ctx context.Context, since int64) (pushsvc.ChangeKinds, 
 	return s.changes.Changes(ctx, since)
 }
 
+// now is the store's clock.
+func (s *Store) now() time.Time {
+	if s.Clock != nil {
+		return s.Clock()
+	}
+	return time.Now()
+}
+
 // enter begins a transaction; the caller unlocks s.mu where it gives no error.
 func (s *Store) enter(ctx context.Context) error {
 	s.mu.Lock()

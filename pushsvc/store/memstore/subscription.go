@@ -1,11 +1,9 @@
 package memstore
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"slices"
-	"time"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
 )
@@ -25,38 +23,15 @@ func (s *Store) PutSubscription(ctx context.Context, sub pushsvc.Subscription, r
 		s.pull(sub.Site, replaces.Endpoint)
 	}
 	st := s.makeSite(sub.Site)
-	old, known := st.find(sub.Endpoint)
-	var former pushsvc.Subscription
+	var proven pushsvc.Subscription
 	if replaces != nil {
-		former, _ = st.proven(*replaces)
+		proven = st.proven(*replaces)
 	}
-	refresh := known && old.Auth == sub.Auth
-	if known && !refresh && former.ID != old.ID {
-		return old, nil
-	}
-	row := sub
-	row.Created, row.Seen = utc(sub.Created.Truncate(time.Second)), utc(sub.Seen.Truncate(time.Second))
-	row.Expiration, row.Doubted = utc(sub.Expiration.Truncate(time.Millisecond)), time.Time{}
-	if refresh {
-		row.Created = old.Created
-	}
-	if former.ID != 0 {
+	row, former, ok := pushsvc.Resubscribe(sub, st.find(sub.Endpoint), proven)
+	if ok {
 		st.drop(former.ID)
-		if !refresh || former.Created.Before(row.Created) {
-			row.Created = former.Created
-		}
+		row = st.put(row)
 	}
-	for _, d := range []pushsvc.DeviceID{old.Device, former.Device} {
-		if row.Device.IsZero() {
-			row.Device = d
-		}
-	}
-	if row.ID = cmp.Or(old.ID, former.ID); row.ID == 0 {
-		st.lastID++
-		row.ID = st.lastID
-	}
-	row.Topics = chosen(row.Topics, old.Topics, former.Topics)
-	st.subs[row.ID], st.ids[row.Endpoint] = row, row.ID
 	return row, nil
 }
 
@@ -74,48 +49,25 @@ func (s *Store) ImportSubscriptions(ctx context.Context, name string, subs []pus
 	for _, row := range subs {
 		s.pull(name, row.Endpoint)
 		st := s.makeSite(name)
-		row.Site, row.Created, row.Seen = name, utc(row.Created.Truncate(time.Second)), utc(row.Seen.Truncate(time.Second))
-		row.Expiration, row.Doubted = utc(row.Expiration.Truncate(time.Millisecond)), utc(row.Doubted.Truncate(time.Second))
-		old, known := st.find(row.Endpoint)
-		row.Device = old.Device
-		switch {
-		case known && old.Auth != row.Auth:
-			n.Conflicting++
-			continue
-		case known && row.Seen.Before(old.Seen):
-			n.Known++
-			continue
-		case known:
-			n.Known++
-			row.ID, row.Created = old.ID, old.Created
-			if !row.Seen.After(old.Seen) {
-				row.Doubted = old.Doubted
-			}
-		default:
-			n.Added++
-			st.lastID++
-			row.ID = st.lastID
+		row.Site = name
+		if row, ok := n.Merge(row, st.find(row.Endpoint)); ok {
+			st.put(row)
 		}
-		row.Topics = chosen(row.Topics, old.Topics)
-		st.subs[row.ID], st.ids[row.Endpoint] = row, row.ID
 	}
 	return n, nil
 }
 
-// chosen copies the first of the choices that is one.
-func chosen(choices ...[]string) []string {
-	for _, c := range choices {
-		if c != nil {
-			return append([]string{}, c...)
-		}
+// put stores a row, with the next id where it has none.
+func (st *site) put(row pushsvc.Subscription) pushsvc.Subscription {
+	if row.ID == 0 {
+		st.lastID++
+		row.ID = st.lastID
 	}
-	return nil
+	st.subs[row.ID], st.ids[row.Endpoint] = row, row.ID
+	return row
 }
 
-func (st *site) find(endpoint string) (pushsvc.Subscription, bool) {
-	sub, ok := st.subs[st.ids[endpoint]]
-	return sub, ok
-}
+func (st *site) find(endpoint string) pushsvc.Subscription { return st.subs[st.ids[endpoint]] }
 
 // drop removes a subscription, where it is there.
 func (st *site) drop(id pushsvc.SubscriptionID) {
@@ -127,12 +79,11 @@ func (st *site) drop(id pushsvc.SubscriptionID) {
 	}
 }
 
-func (st *site) proven(p pushsvc.Proof) (pushsvc.Subscription, bool) {
-	sub, ok := st.find(p.Endpoint)
-	if !ok || sub.Auth != p.Auth {
-		return pushsvc.Subscription{}, false
+func (st *site) proven(p pushsvc.Proof) pushsvc.Subscription {
+	if sub := st.find(p.Endpoint); p.Proves(sub) {
+		return sub
 	}
-	return sub, true
+	return pushsvc.Subscription{}
 }
 
 // DeleteSubscription implements pushsvc.SubscriptionStore.
@@ -162,9 +113,9 @@ func (s *Store) DeleteProven(ctx context.Context, name string, proof pushsvc.Pro
 		return false, nil
 	}
 	s.pull(name, proof.Endpoint)
-	sub, ok := st.proven(proof)
+	sub := st.proven(proof)
 	st.drop(sub.ID)
-	return ok, nil
+	return sub.ID != 0, nil
 }
 
 // SubscriptionPage implements pushsvc.SubscriptionStore.

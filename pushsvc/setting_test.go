@@ -1,0 +1,43 @@
+package pushsvc_test
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+)
+
+func TestPutSettingRule(t *testing.T) {
+	known := pushsvc.Setting{Site: "a", Name: "n", Document: []byte("1"), Revision: 4, Updated: at(1)}
+	for name, c := range map[string]struct {
+		known    pushsvc.Setting
+		document string
+		expect   pushsvc.Revision
+		stays    bool
+		err      error
+	}{
+		"new":                           {document: "2", expect: 0},
+		"new, any":                      {document: "2", expect: pushsvc.AnyRevision},
+		"new, was removed meanwhile":    {document: "2", expect: 4, err: pushsvc.ErrRevision},
+		"another":                       {known: known, document: "2", expect: 4},
+		"another, any":                  {known: known, document: "2", expect: pushsvc.AnyRevision},
+		"another, of what was before":   {known: known, document: "2", expect: 3, err: pushsvc.ErrRevision},
+		"another, of what isn't there":  {known: known, document: "2", expect: 0, err: pushsvc.ErrRevision},
+		"the same, whatever expected":   {known: known, document: "1", expect: 2, stays: true},
+		"an empty document that is new": {document: "", expect: 0},
+	} {
+		row := pushsvc.Setting{Site: "a", Name: "n", Document: []byte(c.document), Updated: at(2.0005)}
+		got, ok, err := row.Put(c.known, c.expect)
+		switch {
+		case !errors.Is(err, c.err):
+			t.Errorf("%s: error %v, want %v", name, err, c.err)
+		case err != nil:
+		case ok == c.stays:
+			t.Errorf("%s: to be written: %v", name, ok)
+		case ok && (string(got.Document) != c.document || !got.Updated.Equal(at(2))):
+			t.Errorf("%s: %+v", name, got)
+		case !ok && got.Revision != 4:
+			t.Errorf("%s: %+v instead of the one that is there", name, got)
+		}
+	}
+}
