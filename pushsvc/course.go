@@ -2,6 +2,7 @@ package pushsvc
 
 import (
 	"cmp"
+	"crypto/subtle"
 	"errors"
 	"fmt"
 	"slices"
@@ -10,15 +11,80 @@ import (
 
 // The rules of a message's course that every store keeps in the same way.
 
-// Enter makes m the row of a message that has just been made for so many
-// recipients.
-func (m *Message) Enter(audience int64) {
-	m.State = StateQueued
-	if m.SendAt.After(m.Created) {
-		m.State = StateScheduled
+// CheckMessage refuses what no store takes: it is for stores.
+func CheckMessage(m Message, idem Idempotency) error {
+	switch {
+	case m.ID == "" || len(m.ID) > MaxRowID:
+		return fmt.Errorf("the message's id has %d bytes, not 1 to %d", len(m.ID), MaxRowID)
+	case len(idem.Key) > MaxRowID:
+		return fmt.Errorf("the idempotency key has more than %d bytes", MaxRowID)
 	}
-	m.Started, m.Finished, m.NextTry = time.Time{}, time.Time{}, time.Time{}
-	m.Progress = Progress{Audience: audience, Pending: audience, Failed: map[string]int64{}}
+	return nil
+}
+
+// Repeats reports whether a request at the time repeats the one that stored was kept of,
+// with the same key; ErrIdempotencyConflict where it is another one.
+func (i Idempotency) Repeats(stored Idempotency, at time.Time) (bool, error) {
+	switch {
+	case i.Key == "" || i.Key != stored.Key || !at.Before(stored.Expires):
+		return false, nil
+	case subtle.ConstantTimeCompare(i.RequestHash[:], stored.RequestHash[:]) != 1:
+		return false, ErrIdempotencyConflict
+	}
+	return true, nil
+}
+
+// Plan returns the row and the ranges that CreateMessage stores for m at a site with so
+// many subscriptions, the highest id of which is last. The LaterRange comes first.
+func (m Message) Plan(subscriptions int64, last SubscriptionID) (Message, []Range) {
+	from := SubscriptionID(0)
+	if m.Only != 0 {
+		subscriptions, from, last = 1, m.Only-1, m.Only
+	}
+	row := Message{
+		ID: m.ID, Site: m.Site, Content: m.Content, Rate: m.Rate, Only: m.Only, Topics: m.Topics,
+		SendAt: kept(m.SendAt, 1), Created: kept(m.Created, 1), State: StateQueued,
+		Progress: Progress{Audience: subscriptions, Pending: subscriptions, Failed: map[string]int64{}},
+	}
+	if row.SendAt.After(row.Created) {
+		row.State = StateScheduled
+	}
+	return row, row.PlanRanges(from, last)
+}
+
+// MayClaim is the error of a Claim that looks at the message alone: nil where a range
+// that is Free may be leased, ErrNothingDue, or ErrNotFound where the message is final.
+func (m *Message) MayClaim(now time.Time) error {
+	switch {
+	case m.State.Final():
+		return ErrNotFound
+	case m.State == StateCancelling || m.Idle(now):
+		return ErrNothingDue
+	}
+	return nil
+}
+
+// Idle reports whether no engine need look at the message: it is final, waits for an
+// operator, or is scheduled for later than now.
+func (m *Message) Idle(now time.Time) bool {
+	return m.State.Final() || m.State.Rests() || m.State != StateCancelling && m.SendAt.After(now)
+}
+
+// Begin notes that a range has been leased; it reports whether that changes the row.
+func (m *Message) Begin(now time.Time) bool {
+	if m.State == StateSending {
+		return false
+	}
+	m.State = StateSending
+	if m.Started.IsZero() {
+		m.Started = kept(now, 1)
+	}
+	return true
+}
+
+// Prunable reports whether the message finished before the time.
+func (m *Message) Prunable(before time.Time) bool {
+	return m.State.Final() && m.Finished.Before(before)
 }
 
 // Command sets the state that the command leads to, or gives ErrWrongState. A
@@ -116,13 +182,33 @@ func (p *Progress) reason(why string, n int64) {
 	p.Reasons[why] = n
 }
 
-// Cancel counts as cancelled who has not been sent to. Reasons stay.
-func (p *Progress) Cancel() {
+// EndCancelled ends a cancelling message, once no range is leased. Whoever has not been
+// sent to counts as cancelled; reasons stay.
+func (m *Message) EndCancelled(at time.Time) {
+	p := &m.Progress
 	p.Cancelled, p.Pending, p.Later = p.Cancelled+p.Pending+p.Later, 0, 0
+	m.end(StateCancelled, at)
 }
 
-// Close counts as left who has had no turn when all ranges are done.
-func (p *Progress) Close() { p.Left, p.Pending = p.Left+p.Pending, 0 }
+// EndDone ends a message that is not cancelling once nothing is left to do, and reports
+// whether that is so; open is how many ranges besides the LaterRange are not done. When
+// there are none, whoever is pending has had no turn and counts as left.
+func (m *Message) EndDone(open int, at time.Time) bool {
+	if open > 0 || m.State == StateCancelling {
+		return false
+	}
+	p := &m.Progress
+	p.Left, p.Pending = p.Left+p.Pending, 0
+	if p.Later > 0 {
+		return false
+	}
+	m.end(StateDone, at)
+	return true
+}
+
+func (m *Message) end(state State, at time.Time) {
+	m.State, m.Finished, m.NextTry = state, kept(at, 1), time.Time{}
+}
 
 // Known says whether k is one of the kinds.
 func (k OutcomeKind) Known() bool { return k >= OutcomeAccepted && k <= OutcomePassed }
@@ -144,50 +230,4 @@ func (c *Checkpoint) Validate() error {
 		}
 	}
 	return nil
-}
-
-// Move applies what the checkpoint says of the range itself, and says whether
-// that ends it.
-func (r *Range) Move(c Checkpoint) (ended bool) {
-	r.Lease = time.Time{}
-	if c.Lease.IsZero() {
-		r.Owner = ""
-	} else {
-		r.Lease = c.Lease.UTC().Round(0)
-	}
-	if r.N == LaterRange {
-		return false
-	}
-	r.Cursor = max(r.Cursor, c.Cursor)
-	r.Settled = nil
-	for _, id := range c.Settled {
-		if id > r.Cursor {
-			r.Settled = append(r.Settled, id)
-		}
-	}
-	if c.Done {
-		r.Owner, r.Lease, r.Settled = "", time.Time{}, nil
-	}
-	return c.Done
-}
-
-// A message for everybody is planned into ranges of at least leastRange ids,
-// and at most MaxRanges ranges besides the LaterRange.
-const (
-	leastRange = 2500
-	MaxRanges  = 256
-)
-
-// PlanRanges divides the ids above cursor, up to and with until, into the
-// ranges of the message; the LaterRange comes first.
-func (m *Message) PlanRanges(cursor, until SubscriptionID) []Range {
-	n := min(max((until-cursor)/leastRange, 1), MaxRanges)
-	plan := append(make([]Range, 0, n+1), Range{Site: m.Site, MessageID: m.ID, N: LaterRange})
-	for i := range n {
-		plan = append(plan, Range{
-			Site: m.Site, MessageID: m.ID, N: int(i),
-			Cursor: cursor + (until-cursor)*i/n, Until: cursor + (until-cursor)*(i+1)/n,
-		})
-	}
-	return plan
 }

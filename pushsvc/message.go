@@ -219,6 +219,8 @@ type Range struct {
 	Owner string
 	Epoch int64
 	Lease time.Time
+	// Done says that nobody is left in it; the LaterRange never is.
+	Done bool
 	// Noted is what Note recorded since the last checkpoint, by engines that
 	// did not come to writing the next one. The claiming engine takes it
 	// into its first checkpoint as its own. Each id is there once.

@@ -84,3 +84,18 @@ func PopupToken(secret []byte, site, popup, variant string, line DeviceID) strin
 func CheckPopupToken(secret []byte, site, popup, variant string, line DeviceID, token string) bool {
 	return hmac.Equal([]byte(token), []byte(PopupToken(secret, site, popup, variant, line)))
 }
+
+// Receive counts a receipt that is new; false where its kind is not known.
+func (p *Progress) Receive(kind ReceiptKind) bool {
+	switch kind {
+	case ReceiptShown:
+		p.Shown++
+	case ReceiptClicked:
+		p.Clicked++
+	case ReceiptClosed:
+		p.Closed++
+	default:
+		return false
+	}
+	return true
+}

@@ -38,7 +38,7 @@ func (s *Store) Claim(ctx context.Context, name, id, owner string, now, until ti
 	if len(noted) > 0 {
 		out.p.Noted, err = read(ctx, s, func(tx *bolt.Tx) ([]pushsvc.Outcome, error) {
 			st, _ := openSite(tx, name)
-			return st.fresh(out.p, noted), nil
+			return out.p.Unsettled(noted, st.retries(out.p.MessageID, s.report)), nil
 		})
 		if err != nil {
 			return pushsvc.Message{}, pushsvc.Range{}, fmt.Errorf("claiming message %q of %s: %w", id, name, err)
@@ -53,31 +53,25 @@ func (w *writeTx) claim(name, id, owner string, now, until time.Time) (moved, er
 		return moved{}, pushsvc.ErrNotFound
 	}
 	m, err := st.message(id)
-	switch {
-	case err != nil:
+	if err != nil {
 		return moved{}, err
-	case m.State.Final():
-		return moved{}, pushsvc.ErrNotFound
-	case m.State == pushsvc.StateCancelling:
+	}
+	switch err := m.MayClaim(now); {
+	case errors.Is(err, pushsvc.ErrNothingDue):
 		err := w.endCancelled(st, &m, now)
 		return moved{m: m}, err
-	case m.State.Rests(), m.SendAt.After(now):
-		return moved{m: m}, nil
+	case err != nil:
+		return moved{}, err
 	}
 	p, ok := st.free(m, now, w.s.report)
 	if !ok {
 		return moved{m: m}, nil
 	}
-	p.Owner, p.Lease = owner, until.UTC().Round(0)
-	p.Epoch++
+	p.Claim(owner, until)
 	if err := st.putPart(w, p); err != nil {
 		return moved{}, err
 	}
-	if m.State != pushsvc.StateSending {
-		m.State = pushsvc.StateSending
-		if m.Started.IsZero() {
-			m.Started = now.UTC().Round(0)
-		}
+	if m.Begin(now) {
 		if err := st.putProgress(w, m); err != nil {
 			return moved{}, err
 		}
@@ -87,9 +81,9 @@ func (w *writeTx) claim(name, id, owner string, now, until time.Time) (moved, er
 
 // free finds a range that can be claimed.
 func (s site) free(m message, now time.Time, report func(error)) (found part, ok bool) {
-	due := !m.NextTry.IsZero() && !m.NextTry.After(now)
-	s.parts(m.ID, report, func(n int, done bool) bool { return n >= 0 && !done || n < 0 && due }, func(p part) bool {
-		if !p.done && !p.Lease.After(now) {
+	mayBe := func(n int, done bool) bool { return m.MayBeFree(n, done, now) }
+	s.parts(m.ID, report, mayBe, func(p part) bool {
+		if p.Free(&m.Message, now) {
 			found, ok = p, true
 		}
 		return !ok
@@ -97,45 +91,13 @@ func (s site) free(m message, now time.Time, report func(error)) (found part, ok
 	return found, ok
 }
 
-// leased says whether an engine has a range of the message.
+// leased reports whether an engine has a range of the message.
 func (s site) leased(id string, now time.Time, report func(error)) (leased bool) {
 	s.parts(id, report, func(_ int, done bool) bool { return !done }, func(p part) bool {
-		leased = p.Lease.After(now)
+		leased = p.Leased(now)
 		return !leased
 	})
 	return leased
-}
-
-// fresh gives those of the noted outcomes that no checkpoint has settled.
-func (s site) fresh(p part, noted []pushsvc.Outcome) (out []pushsvc.Outcome) {
-	settled := p.settled(s.shelf(siteLater, p.MessageID))
-	for _, o := range noted {
-		if !settled(o.ID) && !s.retried(p, o) {
-			out = append(out, o)
-		}
-	}
-	return out
-}
-
-// settled makes a test for ids that a checkpoint has dealt with.
-func (p part) settled(later shelf) func(pushsvc.SubscriptionID) bool {
-	if p.N == pushsvc.LaterRange {
-		return func(id pushsvc.SubscriptionID) bool { return later.b == nil || later.b.Get(laterKey(id)) == nil }
-	}
-	above := make(map[pushsvc.SubscriptionID]bool, len(p.Settled))
-	for _, id := range p.Settled {
-		above[id] = true
-	}
-	return func(id pushsvc.SubscriptionID) bool { return id <= p.Cursor || above[id] }
-}
-
-// retried says whether a retry that was noted is in the queue already.
-func (s site) retried(p part, o pushsvc.Outcome) bool {
-	if p.N != pushsvc.LaterRange || o.Kind != pushsvc.OutcomeLater {
-		return false
-	}
-	r, there, err := s.shelf(siteLater, p.MessageID).retry(o.ID)
-	return there && err == nil && (o.Attempt < r.Attempt || o.Attempt == r.Attempt && !o.Due.After(r.Due))
 }
 
 // RangePage implements pushsvc.MessageStore. Damaged rows are passed over and
@@ -198,7 +160,7 @@ func (s *Store) epoch(ctx context.Context, r pushsvc.Range) (int64, error) {
 		if err := errors.Join(err, err2); err != nil {
 			return 0, err
 		}
-		if p.done || state.State.Final() {
+		if p.Noting(&pushsvc.Message{State: state.State}, p.Epoch) != nil {
 			return 0, nil
 		}
 		return p.Epoch, nil

@@ -35,10 +35,8 @@ func (w *writeTx) control(st site, m *message, command pushsvc.Command, now time
 	if err := m.Command(command, now); err != nil {
 		return err
 	}
-	if m.State == pushsvc.StateCancelling {
-		if err := w.endCancelled(st, m, now); err != nil {
-			return err
-		}
+	if err := w.endCancelled(st, m, now); err != nil {
+		return err
 	}
 	if m.State == before {
 		return nil
@@ -49,7 +47,7 @@ func (w *writeTx) control(st site, m *message, command pushsvc.Command, now time
 // endCancelled makes a cancelling message, on which no engine works any more,
 // cancelled; first it counts what engines that died have noted.
 func (w *writeTx) endCancelled(st site, m *message, now time.Time) error {
-	if st.leased(m.ID, now, w.s.report) {
+	if m.State != pushsvc.StateCancelling || st.leased(m.ID, now, w.s.report) {
 		return nil
 	}
 	var parts []part
@@ -59,13 +57,13 @@ func (w *writeTx) endCancelled(st site, m *message, now time.Time) error {
 	})
 	for _, p := range parts {
 		if noted := w.s.notes.of(p.Range); len(noted) > 0 {
-			if err := w.apply(st, m, p, st.fresh(p, noted), now); err != nil {
+			if err := w.take(st, m, &p, p.Unsettled(noted, st.retries(m.ID, w.s.report)), now); err != nil {
 				return err
 			}
 		}
 	}
-	m.Progress.Cancel()
-	if err := w.end(st, m, pushsvc.StateCancelled, now); err != nil {
+	m.EndCancelled(now)
+	if err := w.ended(st, m); err != nil {
 		return err
 	}
 	return st.putProgress(w, *m)

@@ -1,16 +1,12 @@
 package boltstore
 
 import (
-	"crypto/subtle"
 	"encoding/binary"
 	"errors"
 	"time"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
 )
-
-// maxIdempotencyKey is the longest key of a client, in bytes.
-const maxIdempotencyKey = 255
 
 // sweep is how many forgotten keys a new one takes along.
 const sweep = 16
@@ -49,11 +45,12 @@ func (s site) seen(idem pushsvc.Idempotency, at time.Time) (string, error) {
 		return "", nil
 	}
 	r, ok, err := s.record(idem.Key)
-	if err != nil || !ok || !at.Before(r.expires) {
+	if err != nil || !ok {
 		return "", err
 	}
-	if subtle.ConstantTimeCompare(r.hash[:], idem.RequestHash[:]) != 1 {
-		return "", pushsvc.ErrIdempotencyConflict
+	repeats, err := idem.Repeats(pushsvc.Idempotency{Key: idem.Key, RequestHash: r.hash, Expires: r.expires}, at)
+	if !repeats {
+		return "", err
 	}
 	return r.message, nil
 }

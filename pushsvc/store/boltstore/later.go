@@ -64,6 +64,18 @@ func (sh shelf) retry(id pushsvc.SubscriptionID) (r pushsvc.Retry, there bool, e
 	return r, true, nil
 }
 
+// retries finds those of a message for the rules; a damaged one is reported.
+func (s site) retries(id string, report func(error)) pushsvc.Retries {
+	later := s.shelf(siteLater, id)
+	return func(id pushsvc.SubscriptionID) (pushsvc.Retry, bool) {
+		r, there, err := later.retry(id)
+		if err != nil {
+			report(err)
+		}
+		return r, there
+	}
+}
+
 // putRetry stores one under both of its keys.
 func (sh shelf) putRetry(w *writeTx, r pushsvc.Retry) error {
 	if err := sh.put(w, laterKey(r.ID), packRetry(r)); err != nil {

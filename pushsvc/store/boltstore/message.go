@@ -20,11 +20,8 @@ type created struct {
 // CreateMessage implements pushsvc.MessageStore. A message whose id is known
 // already is given back as it is, created false.
 func (s *Store) CreateMessage(ctx context.Context, m pushsvc.Message, idem pushsvc.Idempotency) (pushsvc.Message, bool, error) {
-	if m.ID == "" || len(m.ID) > maxID {
-		return pushsvc.Message{}, false, fmt.Errorf("storing a message: its id has %d bytes, not 1 to %d", len(m.ID), maxID)
-	}
-	if len(idem.Key) > maxIdempotencyKey {
-		return pushsvc.Message{}, false, fmt.Errorf("storing message %s: the idempotency key has more than %d bytes", m.ID, maxIdempotencyKey)
+	if err := pushsvc.CheckMessage(m, idem); err != nil {
+		return pushsvc.Message{}, false, fmt.Errorf("storing a message of %s: %w", m.Site, err)
 	}
 	out, err := write(ctx, s, func(w *writeTx) (created, error) { return w.createMessage(m, idem) })
 	if err != nil {
@@ -55,22 +52,21 @@ func (w *writeTx) createMessage(m pushsvc.Message, idem pushsvc.Idempotency) (cr
 		return created{}, err
 	}
 	n := st.counts(w.s.report)
-	audience, from, until := int64(n.subscriptions), pushsvc.SubscriptionID(0), st.lastID()
 	if m.Only != 0 {
 		if _, err := st.subscription(idKey(m.Only)); err != nil {
 			return created{}, err
 		}
-		audience, from, until = 1, m.Only-1, m.Only
 	}
-	row := message{Message: m}
-	row.Enter(audience)
+	var row message
+	var ranges []pushsvc.Range
+	row.Message, ranges = m.Plan(int64(n.subscriptions), st.lastID())
 	n.messages++
 	var err error
-	if row.open, err = w.plan(st, &m, from, until); err != nil {
+	if row.open, err = w.putRanges(st, ranges); err != nil {
 		return created{}, err
 	}
 	if err := errors.Join(
-		st.putContent(w, m),
+		st.putContent(w, row.Message),
 		st.putProgress(w, row),
 		st.putCounts(w, n),
 		w.putUnfinished(m.ID, m.Site),

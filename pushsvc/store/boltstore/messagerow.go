@@ -11,10 +11,6 @@ import (
 	bolt "github.com/caddy-webpush/caddy-webpush/pushsvc/store/boltstore/checkedbolt"
 )
 
-// maxID is the longest message id in bytes: its length is one byte in
-// "unfinished".
-const maxID = 255
-
 // messageRow is what never changes of a message, as it lies in the file, apart
 // from Content.Data, whose bytes follow the JSON as they are, because
 // encoding/json rewrites raw JSON. Fields may be added; none may change its
@@ -211,7 +207,7 @@ func unfinished(tx *bolt.Tx, now time.Time, after string, limit int, report func
 			return false
 		}
 		p, err := st.progress(id)
-		if err == nil && (p.State.Final() || p.State.Rests() || p.Waits.After(now)) {
+		if err == nil && (&pushsvc.Message{State: p.State, SendAt: p.Waits}).Idle(now) {
 			return true
 		}
 		m, err := st.message(id)

@@ -139,7 +139,7 @@ func (w *writeTx) migrateMessage(st site, id string, row messageRow1) error {
 	}}
 	if !m.State.Final() {
 		var err error
-		if m.open, err = w.plan(st, &m.Message, min(row.Cursor, row.Until), row.Until); err != nil {
+		if m.open, err = w.putRanges(st, m.PlanRanges(min(row.Cursor, row.Until), row.Until)); err != nil {
 			return err
 		}
 	}

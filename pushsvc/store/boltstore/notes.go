@@ -172,7 +172,7 @@ func (f *noteFile) sorted() []pushsvc.Outcome {
 func (n *notes) settled(p part, outcomes []pushsvc.Outcome) {
 	f := n.lock(p.Range)
 	defer f.mu.Unlock()
-	if p.done {
+	if p.Done {
 		f.remove()
 		n.discard(f, p.Range)
 		return
@@ -189,8 +189,7 @@ func (n *notes) settled(p part, outcomes []pushsvc.Outcome) {
 			}
 		}
 	} else {
-		settled := p.settled(shelf{})
-		maps.DeleteFunc(f.outcomes, func(id pushsvc.SubscriptionID, _ pushsvc.Outcome) bool { return settled(id) })
+		maps.DeleteFunc(f.outcomes, func(id pushsvc.SubscriptionID, _ pushsvc.Outcome) bool { return p.IsSettled(id) })
 	}
 	f.shrink()
 	if p.Owner == "" {

@@ -39,7 +39,7 @@ func finished(ctx context.Context, tx *bolt.Tx, before time.Time, limit int, rep
 			p, err := st.progress(string(k))
 			if err != nil {
 				report(err)
-			} else if p.State.Final() && p.Finished.Before(before) {
+			} else if (&pushsvc.Message{State: p.State, Finished: p.Finished}).Prunable(before) {
 				old = append(old, [2]string{st.name, string(k)})
 			}
 			if ctx.Err() != nil {

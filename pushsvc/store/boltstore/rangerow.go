@@ -12,12 +12,7 @@ import (
 // row, so that a search for something to do need not read further.
 const rangeDone = 1
 
-// part is a range with what only the store needs to know of it.
-type part struct {
-	pushsvc.Range
-	done bool
-	last [8]byte // digest of the checkpoint that was applied last
-}
+type part = pushsvc.RangeRow
 
 // rangeKey orders ranges by their number, the LaterRange first.
 func rangeKey(n int) []byte { return binary.BigEndian.AppendUint32(nil, uint32(n+1)) }
@@ -25,12 +20,12 @@ func rangeKey(n int) []byte { return binary.BigEndian.AppendUint32(nil, uint32(n
 // packRange makes the payload of a range: everything but its place.
 func packRange(p part) []byte {
 	var flags byte
-	if p.done {
+	if p.Done {
 		flags |= rangeDone
 	}
 	out := make([]byte, 0, 64+len(p.Owner)+3*len(p.Settled))
 	out = append(out, flags)
-	out = append(out, p.last[:]...)
+	out = append(out, p.Last[:]...)
 	out = appendInstant(out, p.Lease)
 	out = binary.AppendUvarint(out, uint64(p.Epoch))
 	out = binary.AppendUvarint(out, uint64(p.Cursor))
@@ -48,8 +43,8 @@ func packRange(p part) []byte {
 
 func unpackRange(payload []byte, p *part) error {
 	r := reader{rest: payload}
-	p.done = r.byte()&rangeDone != 0
-	copy(p.last[:], r.take(8))
+	p.Done = r.byte()&rangeDone != 0
+	copy(p.Last[:], r.take(8))
 	p.Lease = r.instant()
 	p.Epoch = int64(r.uvarint())
 	p.Cursor = pushsvc.SubscriptionID(r.uvarint())
@@ -154,9 +149,8 @@ func (s site) parts(id string, report func(error), want func(n int, done bool) b
 	}
 }
 
-// plan stores the ranges of a message and says how many are to be done.
-func (w *writeTx) plan(st site, m *pushsvc.Message, cursor, until pushsvc.SubscriptionID) (int, error) {
-	ranges := m.PlanRanges(cursor, until)
+// putRanges stores the ranges of a new message, and returns how many are to be done.
+func (w *writeTx) putRanges(st site, ranges []pushsvc.Range) (int, error) {
 	for _, r := range ranges {
 		if err := st.putPart(w, part{Range: r}); err != nil {
 			return 0, err

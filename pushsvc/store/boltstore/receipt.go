@@ -39,22 +39,13 @@ func (w *writeTx) addReceipts(name string, receipts []pushsvc.Receipt) (int, err
 		if m == nil || kind == 0 {
 			continue
 		}
-		fresh, err := w.addReceipt(st, r, kind)
+		isNew, err := w.addReceipt(st, r, kind)
 		if err != nil {
 			return 0, err
 		}
-		if !fresh {
-			continue
-		}
-		added++
-		changed[r.MessageID] = true
-		switch r.Kind {
-		case pushsvc.ReceiptShown:
-			m.Progress.Shown++
-		case pushsvc.ReceiptClicked:
-			m.Progress.Clicked++
-		case pushsvc.ReceiptClosed:
-			m.Progress.Closed++
+		if isNew && m.Progress.Receive(r.Kind) {
+			added++
+			changed[r.MessageID] = true
 		}
 	}
 	for id := range changed {

@@ -3,7 +3,7 @@ package memstore
 import (
 	"cmp"
 	"context"
-	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -13,8 +13,8 @@ import (
 
 // CreateMessage implements pushsvc.MessageStore.
 func (s *Store) CreateMessage(ctx context.Context, m pushsvc.Message, idem pushsvc.Idempotency) (pushsvc.Message, bool, error) {
-	if m.ID == "" || len(m.ID) > 255 || len(idem.Key) > 255 {
-		return pushsvc.Message{}, false, errors.New("storing a message: no valid id, or the idempotency key is too long")
+	if err := pushsvc.CheckMessage(m, idem); err != nil {
+		return pushsvc.Message{}, false, fmt.Errorf("storing a message of %s: %w", m.Site, err)
 	}
 	if err := s.enter(ctx); err != nil {
 		return pushsvc.Message{}, false, err
@@ -25,11 +25,11 @@ func (s *Store) CreateMessage(ctx context.Context, m pushsvc.Message, idem pushs
 	if st == nil {
 		return pushsvc.Message{}, false, pushsvc.ErrNotFound
 	}
-	if r, ok := st.idem[idem.Key]; ok && idem.Key != "" && m.Created.Before(r.Expires) && st.messages[r.message] != nil {
-		if r.RequestHash != idem.RequestHash {
-			return pushsvc.Message{}, false, pushsvc.ErrIdempotencyConflict
-		}
-		return st.messages[r.message].copy(), false, nil
+	stored := st.idem[idem.Key]
+	if repeats, err := idem.Repeats(stored.Idempotency, m.Created); err != nil {
+		return pushsvc.Message{}, false, err
+	} else if old := st.messages[stored.message]; repeats && old != nil {
+		return old.copy(), false, nil
 	}
 	if old := st.messages[m.ID]; old != nil {
 		return old.copy(), false, nil
@@ -50,26 +50,16 @@ func (s *Store) CreateMessage(ctx context.Context, m pushsvc.Message, idem pushs
 
 // plan makes the row of a new message with its ranges.
 func (st *site) plan(m pushsvc.Message) *message {
-	audience := int64(len(st.subs))
-	var from, until pushsvc.SubscriptionID
+	last := pushsvc.SubscriptionID(0)
 	for id := range st.subs {
-		until = max(until, id)
+		last = max(last, id)
 	}
-	if m.Only != 0 {
-		audience, from, until = 1, m.Only-1, m.Only
-	}
-	row := &message{
-		Message: pushsvc.Message{
-			ID: m.ID, Site: m.Site, Content: m.Content,
-			SendAt: utc(m.SendAt), Rate: m.Rate, Only: m.Only, Topics: m.Topics, Created: utc(m.Created),
-		},
-		parts: map[int]*part{},
-		later: map[pushsvc.SubscriptionID]pushsvc.Retry{},
-	}
-	row.Enter(audience)
+	row := &message{parts: map[int]*part{}, later: map[pushsvc.SubscriptionID]pushsvc.Retry{}}
+	var ranges []pushsvc.Range
+	row.Message, ranges = m.Plan(int64(len(st.subs)), last)
 	row.Message = row.copy() // the content is the caller's
-	for _, r := range row.PlanRanges(from, until) {
-		row.parts[r.N] = &part{Range: r, notes: map[pushsvc.SubscriptionID]pushsvc.Outcome{}}
+	for _, r := range ranges {
+		row.parts[r.N] = &part{RangeRow: pushsvc.RangeRow{Range: r}, notes: map[pushsvc.SubscriptionID]pushsvc.Outcome{}}
 	}
 	return row
 }
@@ -144,8 +134,7 @@ func (s *Store) Unfinished(ctx context.Context, now time.Time, after string, lim
 			continue
 		}
 		for id, m := range st.messages {
-			waits := m.State == pushsvc.StateScheduled && m.SendAt.After(now)
-			if id > after && !m.State.Final() && !m.State.Rests() && !waits {
+			if id > after && !m.Idle(now) {
 				open = append(open, m)
 			}
 		}
@@ -167,7 +156,7 @@ func (s *Store) PruneMessages(ctx context.Context, before time.Time, limit int) 
 	n := 0
 	for _, st := range s.sites {
 		for id, m := range st.messages {
-			if n >= limit || !m.State.Final() || !m.Finished.Before(before) {
+			if n >= limit || !m.Prunable(before) {
 				continue
 			}
 			n++
@@ -190,17 +179,7 @@ func (s *Store) AddReceipts(ctx context.Context, name string, receipts []pushsvc
 	added := 0
 	for _, r := range receipts {
 		m := s.message(name, r.MessageID)
-		if m == nil || s.sites[name].receipts[r] {
-			continue
-		}
-		switch r.Kind {
-		case pushsvc.ReceiptShown:
-			m.Progress.Shown++
-		case pushsvc.ReceiptClicked:
-			m.Progress.Clicked++
-		case pushsvc.ReceiptClosed:
-			m.Progress.Closed++
-		default:
+		if m == nil || s.sites[name].receipts[r] || !m.Progress.Receive(r.Kind) {
 			continue
 		}
 		s.sites[name].receipts[r] = true

@@ -1,10 +1,8 @@
 package memstore
 
 import (
-	"bytes"
 	"cmp"
 	"context"
-	"encoding/json"
 	"slices"
 	"time"
 
@@ -36,24 +34,29 @@ func (s *Store) endCancelled(m *message, now time.Time) {
 		return
 	}
 	for _, p := range m.parts {
-		if p.Lease.After(now) {
+		if p.Leased(now) {
 			return
 		}
 	}
 	for _, p := range m.parts {
-		s.apply(m, p, p.noted(m), now)
+		s.take(m, p, p.noted(m), now)
 	}
-	m.Progress.Cancel()
-	m.end(pushsvc.StateCancelled, now)
+	m.EndCancelled(now)
+	m.ended()
 }
 
-func (m *message) end(state pushsvc.State, now time.Time) {
-	m.State, m.Finished, m.NextTry = state, utc(now), time.Time{}
+// ended removes what ends with a message that is final.
+func (m *message) ended() {
 	clear(m.later)
 	for _, p := range m.parts {
-		p.Owner, p.Lease, p.Settled, p.done = "", time.Time{}, nil, true
 		clear(p.notes)
 	}
+}
+
+// retry finds one for the rules.
+func (m *message) retry(id pushsvc.SubscriptionID) (pushsvc.Retry, bool) {
+	r, there := m.later[id]
+	return r, there
 }
 
 // Claim implements pushsvc.MessageStore.
@@ -64,43 +67,23 @@ func (s *Store) Claim(ctx context.Context, name, id, owner string, now, until ti
 	defer s.mu.Unlock()
 	name = s.current(name)
 	m := s.message(name, id)
-	if m == nil || m.State.Final() {
+	if m == nil {
 		return pushsvc.Message{}, pushsvc.Range{}, pushsvc.ErrNotFound
 	}
-	s.endCancelled(m, now)
-	var p *part
-	switch m.State {
-	case pushsvc.StateScheduled, pushsvc.StateQueued, pushsvc.StateSending:
-		p = m.free(now)
-	}
-	if p == nil {
-		return m.copy(), pushsvc.Range{}, pushsvc.ErrNothingDue
-	}
-	m.State = pushsvc.StateSending
-	if m.Started.IsZero() {
-		m.Started = utc(now)
-	}
-	p.Owner, p.Lease = owner, utc(until)
-	p.Epoch++
-	out := p.copy()
-	out.Noted = p.noted(m)
-	return m.copy(), out, nil
-}
-
-// free finds a range that can be claimed, or nil.
-func (m *message) free(now time.Time) *part {
-	if m.SendAt.After(now) {
-		return nil
-	}
-	if p := m.parts[pushsvc.LaterRange]; !p.Lease.After(now) && !m.NextTry.IsZero() && !m.NextTry.After(now) {
-		return p
+	if err := m.MayClaim(now); err != nil {
+		s.endCancelled(m, now)
+		return m.copy(), pushsvc.Range{}, err
 	}
 	for _, n := range sortedKeys(m.parts) {
-		if p := m.parts[n]; n >= 0 && !p.done && !p.Lease.After(now) {
-			return p
+		if p := m.parts[n]; p.Free(&m.Message, now) {
+			p.Claim(owner, until)
+			m.Begin(now)
+			out := p.copy()
+			out.Noted = p.noted(m)
+			return m.copy(), out, nil
 		}
 	}
-	return nil
+	return m.copy(), pushsvc.Range{}, pushsvc.ErrNothingDue
 }
 
 func (p *part) copy() pushsvc.Range {
@@ -109,34 +92,13 @@ func (p *part) copy() pushsvc.Range {
 	return out
 }
 
-// settled says whether a checkpoint has dealt with the id already.
-func (p *part) settled(m *message, id pushsvc.SubscriptionID) bool {
-	if p.N == pushsvc.LaterRange {
-		return m.later[id].ID == 0
-	}
-	return id <= p.Cursor || slices.Contains(p.Settled, id)
-}
-
-// stale says whether a checkpoint has dealt with what was noted. An id that
-// is tried again stays in the later queue.
-func (p *part) stale(m *message, o pushsvc.Outcome) bool {
-	if p.settled(m, o.ID) {
-		return true
-	}
-	r := m.later[o.ID]
-	return p.N == pushsvc.LaterRange && o.Kind == pushsvc.OutcomeLater &&
-		(o.Attempt < r.Attempt || o.Attempt == r.Attempt && !o.Due.After(r.Due))
-}
-
 // noted is what has been noted and not been settled since.
 func (p *part) noted(m *message) []pushsvc.Outcome {
-	var out []pushsvc.Outcome
+	var all []pushsvc.Outcome
 	for _, id := range sortedKeys(p.notes) {
-		if o := p.notes[id]; !p.stale(m, o) {
-			out = append(out, o)
-		}
+		all = append(all, p.notes[id])
 	}
-	return out
+	return p.Unsettled(all, m.retry)
 }
 
 // RangePage implements pushsvc.MessageStore.
@@ -183,8 +145,11 @@ func (s *Store) Note(ctx context.Context, r pushsvc.Range, outcomes []pushsvc.Ou
 		return pushsvc.ErrNotFound
 	}
 	p := m.parts[r.N]
-	if p == nil || r.Epoch != p.Epoch || p.Epoch == 0 || p.done || m.State.Final() {
+	if p == nil {
 		return pushsvc.ErrLeaseLost
+	}
+	if err := p.Noting(&m.Message, r.Epoch); err != nil {
+		return err
 	}
 	for _, o := range outcomes {
 		o.Due = utc(o.Due.Truncate(time.Millisecond))
@@ -208,92 +173,51 @@ func (s *Store) Checkpoint(ctx context.Context, c pushsvc.Checkpoint) (pushsvc.M
 		return pushsvc.Message{}, pushsvc.Range{}, pushsvc.ErrNotFound
 	}
 	p := m.parts[c.Range]
-	switch {
-	case p.Epoch != c.Epoch || p.Epoch == 0:
-		return pushsvc.Message{}, pushsvc.Range{}, pushsvc.ErrLeaseLost
-	case p.last != nil && same(*p.last, c):
-		return m.copy(), p.copy(), nil
-	case p.done || m.State.Final():
-		return pushsvc.Message{}, pushsvc.Range{}, pushsvc.ErrLeaseLost
+	apply, err := p.Accept(&m.Message, &c)
+	if err != nil || !apply {
+		return m.copy(), p.copy(), err
 	}
-	s.apply(m, p, c.Outcomes, c.At)
-	p.move(c)
-	for _, id := range sortedKeys(p.notes) {
-		if p.stale(m, p.notes[id]) {
-			delete(p.notes, id)
+	s.take(m, p, c.Outcomes, c.At)
+	p.Move(&c)
+	left := p.noted(m)
+	clear(p.notes)
+	for _, o := range left {
+		p.notes[o.ID] = o
+	}
+	open := 0
+	for n, p := range m.parts {
+		if n >= 0 && !p.Done {
+			open++
 		}
 	}
-	m.endDone(c.At)
+	if m.EndDone(open, c.At) {
+		m.ended()
+	}
 	s.endCancelled(m, c.At)
 	return m.copy(), p.copy(), nil
 }
 
-func same(a, b pushsvc.Checkpoint) bool {
-	x, errA := json.Marshal(a)
-	y, errB := json.Marshal(b)
-	return errA == nil && errB == nil && bytes.Equal(x, y)
-}
-
-// apply counts what became of recipients, unless that has been counted.
-func (s *Store) apply(m *message, p *part, outcomes []pushsvc.Outcome, at time.Time) {
-	again := p.N == pushsvc.LaterRange
-	for _, o := range outcomes {
-		if p.settled(m, o.ID) {
-			continue
+// take counts what became of recipients, and stores what that changes.
+func (s *Store) take(m *message, p *part, outcomes []pushsvc.Outcome, at time.Time) {
+	e, st := m.Take(&p.Range, outcomes, m.retry), s.sites[m.Site]
+	for _, id := range e.Gone {
+		st.drop(id)
+	}
+	for _, id := range e.Doubted {
+		if sub, ok := st.subs[id]; ok && sub.Doubt(at) {
+			st.subs[id] = sub
 		}
-		var from *pushsvc.Retry
-		if again {
-			retry := m.later[o.ID]
-			from = &retry
-			delete(m.later, o.ID)
-		}
-		switch o.Kind {
-		case pushsvc.OutcomeGone:
-			s.sites[m.Site].drop(o.ID)
-		case pushsvc.OutcomeQuarantined:
-			s.sites[m.Site].doubt(o.ID, at)
-		case pushsvc.OutcomeLater:
-			m.later[o.ID] = pushsvc.Retry{ID: o.ID, Attempt: o.Attempt, Reason: o.Reason, Due: utc(o.Due.Truncate(time.Millisecond))}
-		}
-		m.Progress.Count(o, from)
+	}
+	for _, id := range e.Dropped {
+		delete(m.later, id)
+	}
+	for _, r := range e.Later {
+		m.later[r.ID] = r
 	}
 	m.NextTry = time.Time{}
 	for _, r := range m.later {
 		if m.NextTry.IsZero() || r.Due.Before(m.NextTry) {
 			m.NextTry = r.Due
 		}
-	}
-}
-
-// doubt remembers when a subscription was first said to be gone.
-func (st *site) doubt(id pushsvc.SubscriptionID, at time.Time) {
-	if sub, ok := st.subs[id]; ok && sub.Doubted.IsZero() {
-		sub.Doubted = utc(at.Truncate(time.Second))
-		st.subs[id] = sub
-	}
-}
-
-// move applies what the checkpoint says of the range itself, and keeps it, to
-// know it again.
-func (p *part) move(c pushsvc.Checkpoint) {
-	c.Settled, c.Outcomes = slices.Clone(c.Settled), slices.Clone(c.Outcomes)
-	p.last = &c
-	p.done = p.Move(c) || p.done
-}
-
-// endDone counts as left who has had no turn where all ranges are done, and ends
-// the message where nobody is to be tried again either.
-func (m *message) endDone(now time.Time) {
-	for n, p := range m.parts {
-		if n >= 0 && !p.done {
-			return
-		}
-	}
-	if m.State == pushsvc.StateCancelling {
-		return
-	}
-	m.Progress.Close()
-	if m.Progress.Later == 0 {
-		m.end(pushsvc.StateDone, now)
 	}
 }

@@ -55,9 +55,7 @@ type message struct {
 
 // part is one range of a message.
 type part struct {
-	pushsvc.Range
-	done  bool
-	last  *pushsvc.Checkpoint // the one applied last
+	pushsvc.RangeRow
 	notes map[pushsvc.SubscriptionID]pushsvc.Outcome
 }
 

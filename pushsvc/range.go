@@ -1,0 +1,258 @@
+package pushsvc
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/binary"
+	"slices"
+	"time"
+)
+
+// The rules of a message's ranges that every store keeps in the same way.
+
+// RangeRow is a range with what only stores need to know of it.
+type RangeRow struct {
+	Range
+	// Last is the digest of the checkpoint that was applied last.
+	Last [8]byte
+}
+
+// Retries finds a recipient in a message's LaterRange; false where it is not there. Of
+// one that can't be read the ID is enough.
+type Retries func(SubscriptionID) (Retry, bool)
+
+// Effects are the changes that outcomes make to rows besides the message's and the
+// range's.
+type Effects struct {
+	// Gone and Doubted are the subscriptions to remove, and to Doubt.
+	Gone, Doubted []SubscriptionID
+	// Dropped are the retries to remove; after that, Later are those to store, each in
+	// the place of the one with its ID.
+	Dropped []SubscriptionID
+	Later   []Retry
+}
+
+// A message for everybody is planned into ranges of at least leastRange ids,
+// and at most MaxRanges ranges besides the LaterRange.
+const (
+	leastRange = 2500
+	MaxRanges  = 256
+)
+
+// PlanRanges divides the ids above cursor, up to and with until, into the
+// ranges of the message; the LaterRange comes first.
+func (m *Message) PlanRanges(cursor, until SubscriptionID) []Range {
+	n := min(max((until-cursor)/leastRange, 1), MaxRanges)
+	plan := append(make([]Range, 0, n+1), Range{Site: m.Site, MessageID: m.ID, N: LaterRange})
+	for i := range n {
+		plan = append(plan, Range{
+			Site: m.Site, MessageID: m.ID, N: int(i),
+			Cursor: cursor + (until-cursor)*i/n, Until: cursor + (until-cursor)*(i+1)/n,
+		})
+	}
+	return plan
+}
+
+// Leased reports whether an engine has the range. A lease has run out at its very end.
+func (r *Range) Leased(now time.Time) bool { return r.Lease.After(now) }
+
+// Free reports whether a range of m may be leased, where m itself allows it.
+func (r *Range) Free(m *Message, now time.Time) bool {
+	if r.N == LaterRange {
+		return m.laterDue(now) && !r.Leased(now)
+	}
+	return !r.Done && !r.Leased(now)
+}
+
+// laterDue reports whether a retry of the message is due.
+func (m *Message) laterDue(now time.Time) bool {
+	return !m.NextTry.IsZero() && !m.NextTry.After(now)
+}
+
+// MayBeFree is Free as far as its number and Done tell, before the row is read.
+func (m *Message) MayBeFree(n int, done bool, now time.Time) bool {
+	return n >= 0 && !done || n < 0 && m.laterDue(now)
+}
+
+// Claim leases the range to the owner.
+func (r *Range) Claim(owner string, until time.Time) {
+	r.Owner, r.Lease = owner, kept(until, 1)
+	r.Epoch++
+}
+
+// Noting is the error of a Note for the range r: nil or ErrLeaseLost.
+func (r *Range) Noting(m *Message, epoch int64) error {
+	if epoch != r.Epoch || r.Epoch == 0 || r.Done || m.State.Final() {
+		return ErrLeaseLost
+	}
+	return nil
+}
+
+// Accept reports whether a checkpoint is to be applied, and makes it the last one: false
+// for a repetition of the one that was applied last, ErrLeaseLost where its epoch is not
+// the range's or there is nothing left to write.
+func (r *RangeRow) Accept(m *Message, c *Checkpoint) (bool, error) {
+	if r.Epoch != c.Epoch || r.Epoch == 0 {
+		return false, ErrLeaseLost
+	}
+	sum := c.digest()
+	switch {
+	case r.Last == sum:
+		return false, nil
+	case r.Done || m.State.Final():
+		return false, ErrLeaseLost
+	}
+	r.Last = sum
+	return true, nil
+}
+
+// Move applies what an accepted checkpoint says of the range itself, and reports whether
+// that ends it.
+func (r *Range) Move(c *Checkpoint) (ended bool) {
+	r.Lease = kept(c.Lease, 1)
+	if r.Lease.IsZero() {
+		r.Owner = ""
+	}
+	if r.N == LaterRange {
+		return false
+	}
+	r.Cursor = max(r.Cursor, c.Cursor)
+	r.Settled = nil
+	for _, id := range c.Settled {
+		if id > r.Cursor {
+			r.Settled = append(r.Settled, id)
+		}
+	}
+	if c.Done {
+		r.Owner, r.Lease, r.Settled, r.Done = "", time.Time{}, nil, true
+	}
+	return c.Done
+}
+
+// Take counts outcomes of recipients of the range in m, except of those that a
+// checkpoint has dealt with, and returns what else changes. The store sets m.NextTry
+// after that.
+func (m *Message) Take(r *Range, outcomes []Outcome, retries Retries) (e Effects) {
+	if r.N == LaterRange {
+		return m.takeRetried(outcomes, retries)
+	}
+	for _, o := range outcomes {
+		if r.IsSettled(o.ID) {
+			continue
+		}
+		m.Progress.Count(o, nil)
+		e.add(o)
+		if o.Kind == OutcomeLater {
+			e.Later = append(e.Later, o.retry())
+		}
+	}
+	return e
+}
+
+// takeRetried is Take for the LaterRange. An id may be there twice: the first outcome
+// moves it out of the range, unless it is to be tried again.
+func (m *Message) takeRetried(outcomes []Outcome, retries Retries) (e Effects) {
+	now := map[SubscriptionID]*Retry{} // of those with an outcome; nil where it is out
+	for _, o := range outcomes {
+		before, known := now[o.ID]
+		if !known {
+			if r, there := retries(o.ID); there {
+				before = &r
+			}
+		}
+		if before == nil {
+			continue
+		}
+		m.Progress.Count(o, before)
+		e.add(o)
+		now[o.ID] = nil
+		if o.Kind == OutcomeLater {
+			r := o.retry()
+			now[o.ID] = &r
+		}
+	}
+	for id, r := range now {
+		if r == nil {
+			e.Dropped = append(e.Dropped, id)
+		} else {
+			e.Later = append(e.Later, *r)
+		}
+	}
+	slices.Sort(e.Dropped)
+	slices.SortFunc(e.Later, func(a, b Retry) int { return cmp.Compare(a.ID, b.ID) })
+	return e
+}
+
+func (e *Effects) add(o Outcome) {
+	switch o.Kind {
+	case OutcomeGone:
+		e.Gone = append(e.Gone, o.ID)
+	case OutcomeQuarantined:
+		e.Doubted = append(e.Doubted, o.ID)
+	}
+}
+
+// retry is the row of an outcome that is to be tried again.
+func (o Outcome) retry() Retry {
+	return Retry{ID: o.ID, Attempt: o.Attempt, Reason: o.Reason, Due: kept(o.Due, time.Millisecond)}
+}
+
+// IsSettled reports whether a checkpoint has dealt with an id of an audience's range.
+func (r *Range) IsSettled(id SubscriptionID) bool {
+	if id <= r.Cursor {
+		return true
+	}
+	_, there := slices.BinarySearch(r.Settled, id)
+	return there
+}
+
+// Unsettled returns those of the noted outcomes that no checkpoint has taken in since.
+func (r *Range) Unsettled(noted []Outcome, retries Retries) (out []Outcome) {
+	for _, o := range noted {
+		if r.N == LaterRange {
+			if now, there := retries(o.ID); there && !o.stale(now) {
+				out = append(out, o)
+			}
+		} else if !r.IsSettled(o.ID) {
+			out = append(out, o)
+		}
+	}
+	return out
+}
+
+// stale reports whether a noted retry is what the LaterRange has, or older.
+func (o *Outcome) stale(now Retry) bool {
+	return o.Kind == OutcomeLater && !now.Due.IsZero() &&
+		(o.Attempt < now.Attempt || o.Attempt == now.Attempt && !o.Due.After(now.Due))
+}
+
+// digest tells a repeated checkpoint from a new one: their times differ.
+func (c *Checkpoint) digest() (sum [8]byte) {
+	b := make([]byte, 0, 128+4*len(c.Settled)+24*len(c.Outcomes))
+	number := func(n int64) { b = binary.AppendVarint(b, n) }
+	number(c.Epoch)
+	number(int64(c.Cursor))
+	for _, t := range []time.Time{c.Lease, c.At} {
+		number(t.Unix())
+		number(int64(t.Nanosecond()))
+	}
+	if c.Done {
+		b = append(b, 1)
+	}
+	number(int64(len(c.Settled)))
+	for _, id := range c.Settled {
+		number(int64(id))
+	}
+	for _, o := range c.Outcomes {
+		number(int64(o.ID))
+		number(int64(o.Kind))
+		number(int64(o.Attempt))
+		number(o.Due.Unix())
+		number(int64(o.Due.Nanosecond()))
+		number(int64(len(o.Reason)))
+		b = append(b, o.Reason...)
+	}
+	full := sha256.Sum256(b)
+	copy(sum[:], full[:])
+	return sum
+}
