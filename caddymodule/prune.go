@@ -145,7 +145,7 @@ func rest(ctx context.Context) bool {
 func (p *pruner) pruneMessages(ctx context.Context) {
 	total := 0
 	for {
-		n, err := p.store.PruneMessages(ctx, time.Now().Add(-p.keep), pruneBatch)
+		n, err := p.pruneSome(ctx, time.Now().Add(-p.keep))
 		if err != nil {
 			if !errors.Is(err, context.Canceled) && !errors.Is(err, pushsvc.ErrClosed) {
 				p.logger.Error("removing old messages", "error", err)
@@ -162,4 +162,16 @@ func (p *pruner) pruneMessages(ctx context.Context) {
 	if total > 0 {
 		p.logger.Info("old messages were removed", "messages", total, "older_than", p.keep.String())
 	}
+}
+
+// pruneSome removes some of the messages that finished before the time, and returns how
+// many.
+func (p *pruner) pruneSome(ctx context.Context, before time.Time) (int, error) {
+	old, err := p.store.Prunable(ctx, before, pruneBatch)
+	for i, name := range old {
+		if _, err := p.store.PruneMessage(ctx, name, before); err != nil {
+			return i, err
+		}
+	}
+	return len(old), err
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/subtle"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 )
@@ -207,7 +208,22 @@ func (m *Message) EndDone(open int, at time.Time) bool {
 }
 
 func (m *Message) end(state State, at time.Time) {
-	m.State, m.Finished, m.NextTry = state, kept(at, 1), time.Time{}
+	m.State, m.Finished, m.NextTry, m.Answers = state, kept(at, 1), time.Time{}, nil
+}
+
+// addAnswers adds answers of push services to the message's.
+func (m *Message) addAnswers(answers map[string]Answers) {
+	for _, host := range slices.Sorted(maps.Keys(answers)) {
+		sum, known := m.Answers[host]
+		if !known && len(m.Answers) >= MaxAnswerHosts {
+			continue
+		}
+		if m.Answers == nil {
+			m.Answers = make(map[string]Answers, len(answers))
+		}
+		a := answers[host]
+		m.Answers[host] = Answers{sum.Answers + a.Answers, sum.Gone + a.Gone}
+	}
 }
 
 // Known says whether k is one of the kinds.

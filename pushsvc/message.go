@@ -185,7 +185,23 @@ type Message struct {
 	NextTry time.Time
 
 	Progress Progress
+	// Answers counts what all engines' checkpoints have said of push
+	// services' answers, by host. A final message has none.
+	Answers map[string]Answers
 }
+
+// MessageName names a message in a store.
+type MessageName struct{ Site, ID string }
+
+// Answers counts a push service's answers to one message.
+type Answers struct {
+	Answers int64 `json:"n"`
+	// Gone is how many of them were 404 or 410.
+	Gone int64 `json:"gone,omitempty"`
+}
+
+// MaxAnswerHosts is how many hosts Message.Answers holds; further ones are not counted.
+const MaxAnswerHosts = 64
 
 // Birth is when the message's time to live begins.
 func (m *Message) Birth() time.Time {
@@ -221,6 +237,9 @@ type Range struct {
 	Lease time.Time
 	// Done says that nobody is left in it; the LaterRange never is.
 	Done bool
+	// Engines is how many owners have leases on ranges of the message, the
+	// caller included. Only Claim and Checkpoint set it.
+	Engines int
 	// Noted is what Note recorded since the last checkpoint, by engines that
 	// did not come to writing the next one. The claiming engine takes it
 	// into its first checkpoint as its own. Each id is there once.
@@ -291,11 +310,15 @@ type Checkpoint struct {
 	// already (in the LaterRange: that isn't in it) is passed over, so that
 	// nobody is counted twice.
 	Outcomes []Outcome
-	// Lease is the new end of the lease; zero gives the range back.
-	Lease time.Time
+	// Answers are the push services' since the last checkpoint of the range, by
+	// host; they are added to the message's.
+	Answers map[string]Answers
+	// Lease is for how long the range stays leased from now on; zero gives it
+	// back.
+	Lease time.Duration
 	// Done ends the range. In the LaterRange it is not used: that range is
 	// at its end when it is empty.
 	Done bool
-	// At is the time of the checkpoint.
+	// At is the time of the checkpoint by the engine's clock.
 	At time.Time
 }

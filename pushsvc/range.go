@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
+	"maps"
 	"slices"
 	"time"
 )
@@ -75,9 +76,19 @@ func (m *Message) MayBeFree(n int, done bool, now time.Time) bool {
 }
 
 // Claim leases the range to the owner.
-func (r *Range) Claim(owner string, until time.Time) {
-	r.Owner, r.Lease = owner, kept(until, 1)
+func (r *Range) Claim(owner string, now time.Time, lease time.Duration) {
+	r.Owner, r.Lease = owner, kept(now.Add(lease), 1)
 	r.Epoch++
+}
+
+// Engines counts the owners that have leases on ranges of a message.
+type Engines map[string]bool
+
+// Add counts the owner of a range; those that are not leased need not be added.
+func (e Engines) Add(r *Range, now time.Time) {
+	if r.Leased(now) {
+		e[r.Owner] = true
+	}
 }
 
 // Noting is the error of a Note for the range r: nil or ErrLeaseLost.
@@ -106,11 +117,20 @@ func (r *RangeRow) Accept(m *Message, c *Checkpoint) (bool, error) {
 	return true, nil
 }
 
-// Move applies what an accepted checkpoint says of the range itself, and reports whether
-// that ends it.
-func (r *Range) Move(c *Checkpoint) (ended bool) {
-	r.Lease = kept(c.Lease, 1)
-	if r.Lease.IsZero() {
+// Apply applies an accepted checkpoint to the message and the range, and returns what
+// else changes, and whether it ends the range. The store sets m.NextTry after that.
+func (m *Message) Apply(r *Range, c *Checkpoint, now time.Time, retries Retries) (e Effects, ended bool) {
+	m.addAnswers(c.Answers)
+	return m.Take(r, c.Outcomes, retries), r.move(c, now)
+}
+
+// move applies what a checkpoint says of the range itself, and reports whether that ends
+// it.
+func (r *Range) move(c *Checkpoint, now time.Time) (ended bool) {
+	r.Lease = time.Time{}
+	if c.Lease > 0 {
+		r.Lease = kept(now.Add(c.Lease), 1)
+	} else {
 		r.Owner = ""
 	}
 	if r.N == LaterRange {
@@ -232,16 +252,20 @@ func (c *Checkpoint) digest() (sum [8]byte) {
 	number := func(n int64) { b = binary.AppendVarint(b, n) }
 	number(c.Epoch)
 	number(int64(c.Cursor))
-	for _, t := range []time.Time{c.Lease, c.At} {
-		number(t.Unix())
-		number(int64(t.Nanosecond()))
-	}
+	number(int64(c.Lease))
+	number(c.At.Unix())
+	number(int64(c.At.Nanosecond()))
 	if c.Done {
 		b = append(b, 1)
 	}
 	number(int64(len(c.Settled)))
 	for _, id := range c.Settled {
 		number(int64(id))
+	}
+	for _, host := range slices.Sorted(maps.Keys(c.Answers)) {
+		b = append(append(b, host...), 0)
+		number(c.Answers[host].Answers)
+		number(c.Answers[host].Gone)
 	}
 	for _, o := range c.Outcomes {
 		number(int64(o.ID))

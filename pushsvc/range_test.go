@@ -169,23 +169,41 @@ func TestAccept(t *testing.T) {
 	}
 }
 
-func TestMove(t *testing.T) {
+func TestApply(t *testing.T) {
+	m := pushsvc.Message{State: pushsvc.StateSending}
+	move := func(r *pushsvc.Range, c pushsvc.Checkpoint) bool {
+		_, ended := m.Apply(r, &c, at(100), nil)
+		return ended
+	}
 	r := pushsvc.Range{Cursor: 10, Until: 50, Owner: "e", Epoch: 1, Settled: []id{12}}
-	if r.Move(&pushsvc.Checkpoint{Cursor: 8, Settled: []id{9, 12, 14}, Lease: at(5)}) {
+	if move(&r, pushsvc.Checkpoint{Cursor: 8, Settled: []id{9, 12, 14}, Lease: 5 * time.Second}) {
 		t.Error("it is done")
 	}
-	sameRows(t, "moved back", r, pushsvc.Range{Cursor: 10, Until: 50, Owner: "e", Epoch: 1, Settled: []id{12, 14}, Lease: at(5)})
-	r.Move(&pushsvc.Checkpoint{Cursor: 12})
+	sameRows(t, "moved back", r, pushsvc.Range{Cursor: 10, Until: 50, Owner: "e", Epoch: 1, Settled: []id{12, 14}, Lease: at(105)})
+	move(&r, pushsvc.Checkpoint{Cursor: 12})
 	sameRows(t, "given back", r, pushsvc.Range{Cursor: 12, Until: 50, Epoch: 1})
-	r.Claim("f", at(9))
-	sameRows(t, "claimed", r, pushsvc.Range{Cursor: 12, Until: 50, Owner: "f", Epoch: 2, Lease: at(9)})
-	if !r.Move(&pushsvc.Checkpoint{Cursor: 50, Lease: at(5), Done: true}) {
+	r.Claim("f", at(100), 9*time.Second)
+	sameRows(t, "claimed", r, pushsvc.Range{Cursor: 12, Until: 50, Owner: "f", Epoch: 2, Lease: at(109)})
+	if !move(&r, pushsvc.Checkpoint{Cursor: 50, Lease: time.Second, Done: true}) {
 		t.Error("it is not done")
 	}
 	sameRows(t, "done", r, pushsvc.Range{Cursor: 50, Until: 50, Epoch: 2, Done: true})
 	later := pushsvc.Range{N: pushsvc.LaterRange, Owner: "e"}
-	if later.Move(&pushsvc.Checkpoint{Cursor: 7, Done: true}) || later.Cursor != 0 || later.Done {
+	if move(&later, pushsvc.Checkpoint{Cursor: 7, Done: true}) || later.Cursor != 0 || later.Done {
 		t.Errorf("the retries' range: %+v", later)
+	}
+	move(&r, pushsvc.Checkpoint{Answers: map[string]pushsvc.Answers{"a": {Answers: 3, Gone: 1}}})
+	move(&r, pushsvc.Checkpoint{Answers: map[string]pushsvc.Answers{"a": {Answers: 2, Gone: 2}, "b": {Answers: 1}}})
+	sameRows(t, "answers", m.Answers, map[string]pushsvc.Answers{"a": {Answers: 5, Gone: 3}, "b": {Answers: 1}})
+}
+
+func TestEngines(t *testing.T) {
+	e := pushsvc.Engines{}
+	for _, r := range []pushsvc.Range{{Owner: "a", Lease: at(2)}, {Owner: "a", Lease: at(9)}, {Owner: "b", Lease: at(1)}, {Owner: "c", Lease: at(3)}, {}} {
+		e.Add(&r, at(1))
+	}
+	if len(e) != 2 {
+		t.Errorf("%v", e)
 	}
 }
 

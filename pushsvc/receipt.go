@@ -17,9 +17,8 @@ const (
 	ReceiptClosed  ReceiptKind = "closed"
 )
 
-// Receipt is one worker's report on one message, already authenticated.
+// Receipt is one worker's report on a message, already authenticated.
 type Receipt struct {
-	MessageID    string
 	Subscription SubscriptionID
 	Kind         ReceiptKind
 }

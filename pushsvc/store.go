@@ -6,6 +6,12 @@ import (
 )
 
 // SubscriptionStore keeps subscriptions by site.
+//
+// Ids rise in the order in which subscriptions become visible: once one is seen, none
+// with a lower id appears. So a reader that goes on above the highest id misses nobody,
+// and the ids up to the highest at the time of CreateMessage are the message's audience.
+// They are dense within a site: at least every second one has been a subscription's, so
+// that ranges of ids hold even shares of an audience.
 type SubscriptionStore interface {
 	// PutSubscription inserts the subscription, or refreshes the one of the
 	// same site and endpoint: Seen, KeyID, Expiration, Language, TimeZone,
@@ -66,9 +72,16 @@ type Idempotency struct {
 
 // MessageStore keeps messages, the ranges of their audience, and progress.
 //
-// It is made for several engines in several processes over one database: a
-// range is leased by compare-and-set with an epoch, nothing needs a lock that
-// outlives a call, and no call touches more than one message.
+// It is made for several engines in several processes over one database:
+//
+//   - A range is leased by compare-and-set with an epoch, and nothing needs a lock that
+//     outlives a call.
+//   - Leases and due times are stamped and compared by the store's clock; callers name
+//     durations. An engine measures its lease by its own clock, from before the call.
+//   - No call writes to more than one message.
+//   - A call that locks rows locks them in this order, and those of one kind by rising
+//     id: the site's counts, the message, its ranges, its retries, its receipts,
+//     subscriptions, people.
 type MessageStore interface {
 	// CreateMessage stores a message for all present subscriptions of its
 	// site (or the one in m.Only; ErrNotFound where it is not there), plans
@@ -87,36 +100,36 @@ type MessageStore interface {
 	// MessagePage gives at most limit messages of the site with ids below
 	// before (all where empty), the newest first.
 	MessagePage(ctx context.Context, site, before string, limit int) ([]Message, error)
-	// Unfinished gives at most limit messages of all sites with ids above
-	// after (all where empty), the oldest (lowest id) first, that are neither
-	// final nor paused, and not scheduled for later than now.
-	Unfinished(ctx context.Context, now time.Time, after string, limit int) ([]Message, error)
+	// Unfinished returns at most limit messages of all sites with ids above
+	// after (all where empty), the lowest id first, that are not Idle.
+	Unfinished(ctx context.Context, after string, limit int) ([]Message, error)
 	// Control carries out an operator's command and returns the row, or
 	// ErrWrongState, or ErrNotFound. Pause of what is paused and cancel of
 	// what is cancelling or cancelled return the row; resume makes a message
 	// that had begun sending, another queued or scheduled. A cancelled message is cancelling until
 	// the leases on its ranges have been given back or have run out, which
 	// Control itself and every later Claim and Checkpoint look at; then
-	// Pending and Later become Cancelled, and the state is cancelled.
-	Control(ctx context.Context, site, id string, command Command, now time.Time) (Message, error)
-	// Claim leases a range of the message to owner until the given time and
-	// raises the range's epoch: the LaterRange where something in it is due,
-	// else one that is not done; never one whose lease, even the owner's own,
-	// has not run out at now (it has at its very end). ErrNothingDue where
-	// there is none, or the message is paused, scheduled for later, or
-	// cancelling: the message's row is returned with that error, so that a
-	// caller sees NextTry, and a cancelling message that this call has made
-	// cancelled. ErrNotFound where it is gone or final. A queued or
-	// scheduled message becomes sending.
-	Claim(ctx context.Context, site, id, owner string, now, until time.Time) (Message, Range, error)
+	// Pending and Later become Cancelled, and the state is cancelled. at is
+	// the command's time by the caller's clock, which Finished then is.
+	Control(ctx context.Context, site, id string, command Command, at time.Time) (Message, error)
+	// Claim leases a range of the message to owner for so long and raises the
+	// range's epoch: the LaterRange where something in it is due, else one
+	// that is not done; never one whose lease, even the owner's own, has not
+	// run out (it has at its very end). ErrNothingDue where there is none, or
+	// the message is paused, scheduled for later, or cancelling: the
+	// message's row is returned with that error, so that a caller sees
+	// NextTry, and a cancelling message that this call has made cancelled.
+	// ErrNotFound where it is gone or final. A queued or scheduled message
+	// becomes sending.
+	Claim(ctx context.Context, site, id, owner string, lease time.Duration) (Message, Range, error)
 	// RangePage gives at most limit subscriptions of a claimed range with ids
 	// above after, in rising order; empty at its end. Ids that are in
 	// r.Settled may be among them. A row that can't be read is passed over.
 	RangePage(ctx context.Context, r Range, after SubscriptionID, limit int) ([]Subscription, error)
-	// LaterPage gives at most limit recipients of the LaterRange that are due
-	// at now, the earliest first, also those that have been noted; none
-	// where the message is final, ErrNotFound where it is gone.
-	LaterPage(ctx context.Context, site, id string, now time.Time, limit int) ([]Retry, error)
+	// LaterPage returns at most limit recipients of the LaterRange that are
+	// due, the earliest first, also those that have been noted; none where
+	// the message is final, ErrNotFound where it is gone.
+	LaterPage(ctx context.Context, site, id string, limit int) ([]Retry, error)
 	// Note records outcomes at once and cheaply, without the durability of a
 	// transaction: they survive the death of the process, though maybe not
 	// that of the machine, and come back as Range.Noted unless a checkpoint
@@ -134,14 +147,15 @@ type MessageStore interface {
 	// all ranges are done, who is still pending is counted as Left; when the
 	// LaterRange is empty too, the message is done.
 	Checkpoint(ctx context.Context, c Checkpoint) (Message, Range, error)
-	// AddReceipts counts each (message, subscription, kind) once, ever, and
-	// says how many were new. Receipts for messages that the site does not
-	// have are passed over.
-	AddReceipts(ctx context.Context, site string, receipts []Receipt) (int, error)
-	// PruneMessages removes at most limit final messages of all sites that
-	// finished before the given time, with all that belongs to them, and says
-	// how many.
-	PruneMessages(ctx context.Context, before time.Time, limit int) (int, error)
+	// AddReceipts counts each subscription and kind of a message once, ever,
+	// and returns how many were new; 0 where the site does not have the message.
+	AddReceipts(ctx context.Context, site, id string, receipts []Receipt) (int, error)
+	// Prunable lists at most limit messages of all sites that finished before
+	// the given time.
+	Prunable(ctx context.Context, before time.Time, limit int) ([]MessageName, error)
+	// PruneMessage removes one that is Prunable, with all that belongs to it;
+	// false where it is not, or not there.
+	PruneMessage(ctx context.Context, name MessageName, before time.Time) (bool, error)
 }
 
 // KeyStore keeps the VAPID key ring with the subscriptions, so that one

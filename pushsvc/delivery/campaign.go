@@ -42,14 +42,14 @@ type campaign struct {
 	seen  time.Time
 	begun time.Time
 	runs  map[*rangeRun]bool
+	sums  sums
 	*memory
 }
 
 // memory is what outlives a campaign between two of its retries. The
 // campaign's lock guards it.
 type memory struct {
-	tallies  map[string]*tally // by host
-	reported map[string]bool   // kinds of failure that have been logged
+	reported map[string]bool // kinds of failure that have been logged
 }
 
 // maxMemories bounds the messages remembered.
@@ -68,7 +68,7 @@ func (e *Engine) recall(id string) *memory {
 			}
 			delete(e.memories, old)
 		}
-		m = &memory{make(map[string]*tally), make(map[string]bool)}
+		m = &memory{make(map[string]bool)}
 		e.memories[id] = m
 	}
 	return m
@@ -86,6 +86,7 @@ func (e *Engine) newCampaign(ctx context.Context, m pushsvc.Message) (*campaign,
 		engine: e, log: e.cfg.Logger.With("message", m.ID, "site", m.Site), first: m,
 		topic: m.Content.Topic, row: m, seen: e.cfg.Clock(), begun: e.cfg.Clock(),
 		runs: make(map[*rangeRun]bool), memory: e.recall(m.ID),
+		sums: newSums(),
 	}
 	ttl := time.Duration(m.Content.TTLSeconds()) * time.Second
 	if ttl == 0 {
@@ -98,6 +99,7 @@ func (e *Engine) newCampaign(ctx context.Context, m pushsvc.Message) (*campaign,
 	if c.topic == "" {
 		c.topic = defaultTopic(m.ID)
 	}
+	c.sums.take(m.Answers)
 	c.keys.store = e.cfg.Store
 	if err := c.keys.read(ctx); err != nil {
 		return nil, err
@@ -167,6 +169,7 @@ func (c *campaign) update(m pushsvc.Message) {
 	c.mu.Lock()
 	ended := m.State.Final() && !c.row.State.Final()
 	c.row, c.seen = m, c.engine.cfg.Clock()
+	c.sums.take(m.Answers)
 	switch m.State {
 	case pushsvc.StatePaused, pushsvc.StateHeld, pushsvc.StateCancelling, pushsvc.StateCancelled:
 		c.halted.Store(true)

@@ -66,13 +66,13 @@ func (s *checkedStore) Control(ctx context.Context, site, id string, c pushsvc.C
 	return m, err
 }
 
-func (s *checkedStore) Claim(ctx context.Context, site, id, owner string, now, until time.Time) (pushsvc.Message, pushsvc.Range, error) {
+func (s *checkedStore) Claim(ctx context.Context, site, id, owner string, lease time.Duration) (pushsvc.Message, pushsvc.Range, error) {
 	if s.claim != nil {
 		if err := s.claim(); err != nil {
 			return pushsvc.Message{}, pushsvc.Range{}, err
 		}
 	}
-	m, r, err := s.Store.Claim(ctx, site, id, owner, now, until)
+	m, r, err := s.Store.Claim(ctx, site, id, owner, lease)
 	if err == nil {
 		s.check(m)
 	}

@@ -102,7 +102,7 @@ func newCrashed(t testing.TB, n int) *crashed {
 	t.Helper()
 	c := &crashed{TB: t, push: newPushService(t), path: filepath.Join(t.TempDir(), "webpush.db"), names: make(map[pushsvc.SubscriptionID]string)}
 	c.push.onPush(func(string) { time.Sleep(time.Duration(1+rand.IntN(8)) * time.Millisecond) })
-	store := c.open()
+	store := c.open(nil)
 	defer store.Close()
 	f := &fixture{TB: t, store: &checkedStore{Store: store, tb: t}, key: ensureKey(t, store)}
 	template := f.subscribeAt(siteA, "ok", f.key.ID, fcm).Subscription // whose keys all have
@@ -138,9 +138,9 @@ func newCrashed(t testing.TB, n int) *crashed {
 	return c
 }
 
-func (c *crashed) open() *boltstore.Store {
+func (c *crashed) open(clock func() time.Time) *boltstore.Store {
 	c.Helper()
-	store, err := boltstore.Open(context.Background(), c.path, boltstore.Options{OnDamage: func(err error) { c.Errorf("damage: %v", err) }})
+	store, err := boltstore.Open(context.Background(), c.path, boltstore.Options{Clock: clock, OnDamage: func(err error) { c.Errorf("damage: %v", err) }})
 	if err != nil {
 		c.Fatal(err)
 	}
@@ -205,7 +205,8 @@ type looked struct {
 // look opens the store as the next process would when the leases have run out.
 func (c *crashed) look() looked {
 	c.Helper()
-	store := c.open()
+	later := time.Now().Add(time.Hour)
+	store := c.open(func() time.Time { return later })
 	defer store.Close()
 	checked := &checkedStore{Store: store, tb: c}
 	row, err := checked.Message(context.Background(), siteA, c.message.ID)
@@ -213,8 +214,7 @@ func (c *crashed) look() looked {
 		c.Fatal(err)
 	}
 	l := looked{row: row, noted: make(map[pushsvc.SubscriptionID]pushsvc.Outcome), later: make(map[pushsvc.SubscriptionID]bool)}
-	later := time.Now().Add(time.Hour)
-	retries, err := checked.LaterPage(context.Background(), siteA, c.message.ID, later, 1_000_000)
+	retries, err := checked.LaterPage(context.Background(), siteA, c.message.ID, 1_000_000)
 	if err != nil {
 		c.Fatal(err)
 	}
@@ -222,7 +222,7 @@ func (c *crashed) look() looked {
 		l.later[retries[i].ID] = true
 	}
 	for {
-		_, rng, err := checked.Claim(context.Background(), siteA, c.message.ID, "look", later, later.Add(time.Millisecond))
+		_, rng, err := checked.Claim(context.Background(), siteA, c.message.ID, "look", time.Millisecond)
 		if err != nil {
 			return l
 		}

@@ -18,48 +18,79 @@ const (
 	doubtPeriod = 24 * time.Hour
 )
 
-// tally counts answers of one origin to one message.
-type tally struct{ answers, gone int }
+// few reports whether there are too few answers to say anything, and mass whether so many
+// are said to be gone that it is not believed.
+func few(a pushsvc.Answers) bool  { return a.Answers < massAnswers }
+func mass(a pushsvc.Answers) bool { return !few(a) && a.Gone*100 >= a.Answers*massShare }
 
-func (t *tally) add(r *webpush.Result) {
-	if r.Status == 0 {
-		return
-	}
-	t.answers++
-	if r.Class == webpush.ClassGone {
-		t.gone++
-	}
-}
-
-func (t *tally) few() bool  { return t == nil || t.answers < massAnswers }
-func (t *tally) mass() bool { return !t.few() && t.gone*100 >= t.answers*massShare }
-
-// count takes an answer into the campaign's tally and, for what has come since
+// count takes an answer into the campaign's sum and, for what has come since
 // the last checkpoint, into the run's own.
 func (r *rangeRun) count(j *job) {
 	host := hostOf(j.sub.Endpoint)
 	r.campaign.mu.Lock()
-	addTo(r.campaign.tallies, host, &j.result)
+	addTo(r.campaign.sums.own, host, &j.result)
 	r.campaign.mu.Unlock()
 	addTo(r.recent, host, &j.result)
 }
 
-func addTo(m map[string]*tally, host string, r *webpush.Result) {
-	t := m[host]
-	if t == nil {
-		if len(m) >= maxGates {
-			return
-		}
-		t = new(tally)
-		m[host] = t
+func addTo(m map[string]pushsvc.Answers, host string, r *webpush.Result) {
+	a, known := m[host]
+	if r.Status == 0 || !known && len(m) >= maxGates {
+		return
 	}
-	t.add(r)
+	a.Answers++
+	if r.Class == webpush.ClassGone {
+		a.Gone++
+	}
+	m[host] = a
+}
+
+// sums are the answers to a message, by host: those of our own runs, those of them that
+// are in a checkpoint which has at least begun, and those of other engines. What is in
+// both the row and started is not counted twice; what started has and the row doesn't
+// yet makes others too low until the next row.
+type sums struct{ own, started, others map[string]pushsvc.Answers }
+
+func newSums() sums {
+	return sums{make(map[string]pushsvc.Answers), make(map[string]pushsvc.Answers), make(map[string]pushsvc.Answers)}
+}
+
+// of is what a host has answered to all engines, as far as is known.
+func (s *sums) of(host string) pushsvc.Answers { return plus(s.own[host], s.others[host]) }
+
+// begin notes that answers of ours are being written.
+func (s *sums) begin(answers map[string]pushsvc.Answers) {
+	for host, a := range answers {
+		s.started[host] = plus(s.started[host], a)
+	}
+}
+
+// take learns of other engines' answers from a row of the message.
+func (s *sums) take(row map[string]pushsvc.Answers) {
+	for host, all := range row {
+		ours := s.started[host]
+		a := pushsvc.Answers{Answers: all.Answers - ours.Answers, Gone: max(all.Gone-ours.Gone, 0)}
+		if a.Answers > s.others[host].Answers {
+			s.others[host] = a
+		}
+	}
+}
+
+func plus(a, b pushsvc.Answers) pushsvc.Answers {
+	return pushsvc.Answers{Answers: a.Answers + b.Answers, Gone: a.Gone + b.Gone}
+}
+
+// mayBeMass reports whether the message has enough recipients for a mass.
+func (c *campaign) mayBeMass() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.row.Progress.Audience >= massAnswers
 }
 
 // goneOutcome reports what a 404 or 410 means by what is known now: gone or
 // quarantined; sure is false while there are too few answers to tell. It looks
-// at all answers of the origin to this message, and at those since the last
-// checkpoint, because a mass may set in late.
+// at all answers of the origin to this message, those to other engines included,
+// and at ours since the last checkpoint, because a mass may set in late.
 func (r *rangeRun) goneOutcome(j *job, now time.Time) (kind pushsvc.OutcomeKind, sure bool) {
 	if d := j.sub.Doubted; !d.IsZero() && now.Sub(d) >= doubtPeriod {
 		return pushsvc.OutcomeGone, true
@@ -67,11 +98,11 @@ func (r *rangeRun) goneOutcome(j *job, now time.Time) (kind pushsvc.OutcomeKind,
 	host := hostOf(j.sub.Endpoint)
 	r.campaign.mu.Lock()
 	defer r.campaign.mu.Unlock()
-	all := r.campaign.tallies[host]
-	if all.mass() || r.recent[host].mass() {
+	all := r.campaign.sums.of(host)
+	if mass(all) || mass(r.recent[host]) {
 		return pushsvc.OutcomeQuarantined, true
 	}
-	return pushsvc.OutcomeGone, !all.few()
+	return pushsvc.OutcomeGone, !few(all)
 }
 
 // recordGone records the outcome of those who are said to be gone, as far as

@@ -43,6 +43,7 @@ type fixture struct {
 	secret []byte
 	log    *logBuffer
 	serial atomic.Int64
+	ahead  *atomic.Int64 // by how much the store's clock is, in ns; nil where it is the system's
 }
 
 type logBuffer struct {
@@ -64,7 +65,10 @@ func (l *logBuffer) String() string {
 
 func newFixture(t testing.TB) *fixture {
 	t.Helper()
-	return newFixtureOn(t, memstore.New())
+	ahead := new(atomic.Int64)
+	f := newFixtureOn(t, &memstore.Store{Clock: func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }})
+	f.ahead = ahead
+	return f
 }
 
 func newFixtureOn(t testing.TB, store store.Store) *fixture {

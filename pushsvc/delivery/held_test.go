@@ -20,14 +20,14 @@ import (
 func TestRestoredMidCampaign(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	bolt := func(name string) *boltstore.Store {
-		s, err := boltstore.Open(context.Background(), filepath.Join(dir, name), boltstore.Options{OnDamage: func(err error) { t.Errorf("damage: %v", err) }})
+	bolt := func(name string, clock func() time.Time) *boltstore.Store {
+		s, err := boltstore.Open(context.Background(), filepath.Join(dir, name), boltstore.Options{Clock: clock, OnDamage: func(err error) { t.Errorf("damage: %v", err) }})
 		if err != nil {
 			t.Fatal(err)
 		}
 		return s
 	}
-	first := bolt("first.db")
+	first := bolt("first.db", nil)
 	f := newFixtureOn(t, first)
 	all := f.subscribe(siteA, "ok", 600)
 	f.push.onPush(func(string) { time.Sleep(2 * time.Millisecond) })
@@ -53,17 +53,16 @@ func TestRestoredMidCampaign(t *testing.T) {
 	if _, err := boltstore.Restore(t.Context(), file.Name(), filepath.Join(dir, "restored.db"), false); err != nil {
 		t.Fatal(err)
 	}
-	second := bolt("restored.db")
+	later := func() time.Time { return time.Now().Add(2 * time.Hour) }
+	second := bolt("restored.db", later)
 	t.Cleanup(func() { _ = second.Close() })
 	f.store = &checkedStore{Store: second, tb: t}
 	before := f.state(sent)
 	if p := before.Progress; before.State != pushsvc.StateHeld || p.Accepted < 100 || p.Pending == 0 {
 		t.Fatalf("restored: %s, %+v", before.State, p)
 	}
-	// An engine to which it is two hours later: the scheduled message is due.
-	f.engine(func(c *delivery.Config) {
-		c.Clock = func() time.Time { return time.Now().Add(2 * time.Hour) }
-	})
+	// It is two hours later: the scheduled message is due.
+	f.engine(func(c *delivery.Config) { c.Clock = later })
 	time.Sleep(time.Second)
 	f.once(all)
 	f.control(sent, pushsvc.CommandResume)

@@ -9,6 +9,9 @@ import (
 
 // lane holds what waits of one message.
 type lane struct {
+	perSecond float64 // of the message
+	engines   int     // that share it
+
 	limit *rate.Limiter // nil for none
 	ready time.Time     // no token before
 	rows  []*row
@@ -21,19 +24,45 @@ type row struct {
 	jobs []*job
 }
 
-// newLane makes the lane of a message with at most perSecond pushes a second.
-func (s *scheduler) newLane(perSecond float64) *lane {
-	l := new(lane)
+// newLane makes the lane of a message with at most perSecond pushes a second of all
+// engines that have ranges of it.
+func (s *scheduler) newLane(perSecond float64, engines int) *lane {
+	l := &lane{perSecond: perSecond, engines: max(engines, 1)}
 	if perSecond > 0 {
-		// An eighth of a second's worth at once, for timers are late.
-		burst := max(int(perSecond/8), 1)
-		l.limit = rate.NewLimiter(rate.Limit(perSecond), burst)
-		l.limit.AllowN(s.cfg.Clock(), burst-1)
+		now := s.cfg.Clock()
+		limit, burst := l.share()
+		l.limit = rate.NewLimiter(limit, burst)
+		l.limit.AllowN(now, burst-1)
+		if l.engines > 1 {
+			l.ready = now.Add(s.cfg.CheckpointEvery) // by then the others know of us
+		}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.lanes = append(s.lanes, l)
 	return l
+}
+
+// share is one engine's part of the rate, and how much of it may come at once: an eighth
+// of a second's worth, for timers are late.
+func (l *lane) share() (rate.Limit, int) {
+	part := l.perSecond / float64(l.engines)
+	return rate.Limit(part), max(int(part/8), 1)
+}
+
+// setEngines sets how many engines share the lane's rate.
+func (s *scheduler) setEngines(l *lane, engines int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if engines = max(engines, 1); l.limit == nil || engines == l.engines {
+		return
+	}
+	l.engines = engines
+	now := s.cfg.Clock()
+	limit, burst := l.share()
+	l.limit.SetLimitAt(now, limit)
+	l.limit.SetBurstAt(now, burst)
+	s.pump(now)
 }
 
 func (s *scheduler) dropLane(l *lane) {

@@ -55,7 +55,7 @@ func (p *planner) round() time.Duration {
 	ctx, cancel := context.WithTimeout(context.Background(), e.cfg.Lease)
 	defer cancel()
 	now := e.cfg.Clock()
-	messages, err := p.list(ctx, now)
+	messages, err := p.list(ctx)
 	if err != nil {
 		if !errors.Is(err, pushsvc.ErrClosed) {
 			e.cfg.Logger.Error("reading unfinished messages", "error", err)
@@ -103,10 +103,10 @@ func allLater(m *pushsvc.Message, now time.Time) bool {
 }
 
 // list gives the unfinished messages, beginning behind the one served last.
-func (p *planner) list(ctx context.Context, now time.Time) ([]pushsvc.Message, error) {
+func (p *planner) list(ctx context.Context) ([]pushsvc.Message, error) {
 	var all []pushsvc.Message
 	for after := ""; len(all) < listMost; {
-		page, err := p.engine.cfg.Store.Unfinished(ctx, now, after, listPage)
+		page, err := p.engine.cfg.Store.Unfinished(ctx, after, listPage)
 		if err != nil {
 			return nil, err
 		}
@@ -178,7 +178,9 @@ func (p *planner) laterDue(id string, runs int, now time.Time) bool {
 // claim tries to get a range of a message and sets it going.
 func (p *planner) claim(ctx context.Context, m *pushsvc.Message, now time.Time) {
 	e := p.engine
-	row, rng, err := e.cfg.Store.Claim(ctx, m.Site, m.ID, e.cfg.Owner, now, now.Add(e.cfg.Lease))
+	asked := e.cfg.Clock()
+	row, rng, err := e.cfg.Store.Claim(ctx, m.Site, m.ID, e.cfg.Owner, e.cfg.Lease)
+	rng.Lease = asked.Add(e.cfg.Lease) // by our own clock, and never later than the store's
 	switch {
 	case errors.Is(err, pushsvc.ErrNothingDue):
 		at := now.Add(e.cfg.Poll)
@@ -258,7 +260,7 @@ func (e *Engine) join(made *campaign, rng pushsvc.Range, now time.Time) *rangeRu
 			return nil
 		}
 		c = made
-		c.lane = e.sched.newLane(c.first.Rate)
+		c.lane = e.sched.newLane(c.first.Rate, rng.Engines)
 		e.campaigns[rng.MessageID] = c
 	}
 	r := e.newRun(c, rng, now)

@@ -57,7 +57,7 @@ func (r *rangeRun) readPage(rng pushsvc.Range, after pushsvc.SubscriptionID, lim
 	ctx, cancel := context.WithTimeout(context.Background(), cfg.Lease)
 	defer cancel()
 	if r.isLater() {
-		p.retries, p.err = cfg.Store.LaterPage(ctx, rng.Site, rng.MessageID, cfg.Clock(), limit)
+		p.retries, p.err = cfg.Store.LaterPage(ctx, rng.Site, rng.MessageID, limit)
 	} else {
 		p.subs, p.err = cfg.Store.RangePage(ctx, rng, after, limit)
 	}

@@ -77,9 +77,9 @@ type rangeRun struct {
 	idle     []*job // came back because the lease was about to run out
 	saidGone []*job // answered with 404 or 410, outcome not yet recorded
 	outcomes []pushsvc.Outcome
-	recent   map[string]*tally // since the last checkpoint, by host
-	holding  int               // slots of the results being dealt with
-	held     int               // slots of results that could not be noted
+	recent   map[string]pushsvc.Answers // since the last checkpoint, by host
+	holding  int                        // slots of the results being dealt with
+	held     int                        // slots of results that could not be noted
 
 	pages    chan page
 	reading  bool
@@ -94,7 +94,7 @@ func (e *Engine) newRun(c *campaign, rng pushsvc.Range, now time.Time) *rangeRun
 	r := &rangeRun{
 		engine: e, campaign: c, rng: rng, wrote: now,
 		inbox:  inbox{signal: make(chan struct{}, 1), free: e.sched.release},
-		recent: make(map[string]*tally), pages: make(chan page, 1),
+		recent: make(map[string]pushsvc.Answers), pages: make(chan page, 1),
 	}
 	r.leased(rng.Lease)
 	if r.isLater() {
@@ -168,9 +168,7 @@ func (r *rangeRun) advance() (finished bool, err error) {
 	}
 	now := r.engine.cfg.Clock()
 	if !r.reading && r.out == 0 && (r.draining || r.ended && len(r.idle) == 0) {
-		r.recordGone(now, true)
-		// Not done where it is draining: some have been withdrawn.
-		return true, r.checkpoint(now, time.Time{}, !r.draining)
+		return true, r.finish(now)
 	}
 	if len(r.idle) > 0 && r.mayStart(now) {
 		idle := r.idle
@@ -184,10 +182,26 @@ func (r *rangeRun) advance() (finished bool, err error) {
 	if !r.due(now) {
 		return false, nil // it is too early to say of those who are said to be gone
 	}
-	if err := r.checkpoint(now, now.Add(r.engine.cfg.Lease), false); err != nil {
+	if err := r.checkpoint(now, r.engine.cfg.Lease, false); err != nil {
 		return false, err
 	}
 	return false, nil
+}
+
+// finish writes the last checkpoint. What other engines were answered may decide whether
+// to believe those who are said to be gone: so our answers are written before, and the
+// sum is looked at.
+func (r *rangeRun) finish(now time.Time) error {
+	r.recordGone(now, false)
+	if len(r.saidGone) > 0 && r.campaign.mayBeMass() {
+		if err := r.checkpoint(now, r.engine.cfg.Lease, false); err != nil {
+			return err
+		}
+		now = r.engine.cfg.Clock()
+	}
+	r.recordGone(now, true)
+	// Not done where it is draining: some have been withdrawn.
+	return r.checkpoint(now, 0, !r.draining)
 }
 
 // due says whether it is time for a checkpoint.
@@ -328,10 +342,10 @@ func lost(err error) bool {
 // checkpoint writes the recorded outcomes, and tries again for as long
 // as the lease lasts. Each try is the same, down to its times, because one that
 // failed may have been written all the same: the store knows it again by that.
-func (r *rangeRun) checkpoint(now, lease time.Time, done bool) error {
+func (r *rangeRun) checkpoint(now time.Time, lease time.Duration, done bool) error {
 	c := pushsvc.Checkpoint{
 		Site: r.rng.Site, MessageID: r.rng.MessageID, Range: r.rng.N, Epoch: r.rng.Epoch,
-		Outcomes: r.outcomes, Lease: lease, At: now,
+		Outcomes: r.outcomes, Answers: r.recent, Lease: lease, At: now,
 	}
 	if !r.isLater() {
 		c.Done, c.Cursor, c.Settled = done, r.window.cursor, r.window.settled()
@@ -339,10 +353,13 @@ func (r *rangeRun) checkpoint(now, lease time.Time, done bool) error {
 			c.Cursor, c.Settled = r.rng.Until, nil
 		}
 	}
+	r.campaign.mu.Lock()
+	r.campaign.sums.begin(r.recent)
+	r.campaign.mu.Unlock()
 	for wait := 20 * time.Millisecond; ; wait = min(2*wait, time.Second) {
-		row, _, err := r.engine.cfg.Store.Checkpoint(context.Background(), c)
+		row, rng, err := r.engine.cfg.Store.Checkpoint(context.Background(), c)
 		if err == nil {
-			r.written(c, row)
+			r.written(c, row, rng.Engines)
 			return nil
 		}
 		if lost(err) || r.engine.cfg.Clock().Add(wait).After(r.rng.Lease) {
@@ -354,7 +371,7 @@ func (r *rangeRun) checkpoint(now, lease time.Time, done bool) error {
 }
 
 // written takes in that a checkpoint is in the store.
-func (r *rangeRun) written(c pushsvc.Checkpoint, row pushsvc.Message) {
+func (r *rangeRun) written(c pushsvc.Checkpoint, row pushsvc.Message, engines int) {
 	if r.isLater() {
 		for _, o := range c.Outcomes {
 			r.forget = append(r.forget, o.ID)
@@ -362,15 +379,16 @@ func (r *rangeRun) written(c pushsvc.Checkpoint, row pushsvc.Message) {
 		r.forgetWritten()
 	}
 	r.outcomes = nil
-	clear(r.recent)
 	r.wrote = c.At
-	if !c.Lease.IsZero() {
-		r.leased(c.Lease)
+	if c.Lease > 0 {
+		r.leased(c.At.Add(c.Lease))
 	}
 	slots := r.held
 	r.held = 0
 	r.engine.sched.release(slots)
+	r.recent = make(map[string]pushsvc.Answers)
 	r.campaign.update(row)
+	r.engine.sched.setEngines(r.campaign.lane, engines)
 }
 
 // forgetWritten forgets who is written; not while a page is being read, which

@@ -162,6 +162,7 @@ func TestTakeover(t *testing.T) {
 				Store: f.store, tb: t,
 				before: func(pushsvc.Checkpoint) error { s.wait(); return nil },
 				note:   func([]pushsvc.Outcome) error { s.wait(); return nil },
+				claim:  func() error { s.wait(); return nil },
 			}
 			first := f.engine(func(c *delivery.Config) {
 				c.Store, c.Sender, c.PageSize, c.Lease, c.Concurrency = mine, s, 50, lease, slots
@@ -173,9 +174,8 @@ func TestTakeover(t *testing.T) {
 			if row := f.state(m); row.State != pushsvc.StateSending {
 				t.Fatalf("taken over before the lease had run out: %s", row.State)
 			}
-			f.engine(func(c *delivery.Config) {
-				c.Clock = func() time.Time { return time.Now().Add(lease + time.Minute) }
-			})
+			f.ahead.Store(int64(lease + time.Minute))
+			f.engine(nil)
 			row := f.done(m)
 			if p := row.Progress; p.Accepted != 200 || p.Gone+p.Failed[pushsvc.ReasonQuarantined] != 40 {
 				t.Errorf("%+v", p)

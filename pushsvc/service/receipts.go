@@ -3,6 +3,8 @@ package service
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
 )
@@ -32,7 +34,7 @@ func (s *Service) Track(ctx context.Context, site string, reports []Report) erro
 	if err != nil {
 		return err
 	}
-	var receipts []pushsvc.Receipt
+	receipts := map[string][]pushsvc.Receipt{} // by message
 	for i, r := range reports {
 		switch r.Type {
 		case pushsvc.ReceiptShown, pushsvc.ReceiptClicked, pushsvc.ReceiptClosed:
@@ -41,7 +43,7 @@ func (s *Service) Track(ctx context.Context, site string, reports []Report) erro
 		}
 		for _, name := range s.signedFor(site) {
 			if id, ok := pushsvc.OpenReceiptToken(secret, name, r.Message, r.Token); ok {
-				receipts = append(receipts, pushsvc.Receipt{MessageID: r.Message, Subscription: id, Kind: r.Type})
+				receipts[r.Message] = append(receipts[r.Message], pushsvc.Receipt{Subscription: id, Kind: r.Type})
 				break
 			}
 		}
@@ -52,8 +54,10 @@ func (s *Service) Track(ctx context.Context, site string, reports []Report) erro
 	if err := s.room(ctx, subscribed); err != nil {
 		return err
 	}
-	if _, err := s.Store.AddReceipts(ctx, site, receipts); err != nil {
-		return fmt.Errorf("counting receipts: %w", err)
+	for _, id := range slices.Sorted(maps.Keys(receipts)) {
+		if _, err := s.Store.AddReceipts(ctx, site, id, receipts[id]); err != nil {
+			return fmt.Errorf("counting receipts: %w", err)
+		}
 	}
 	return nil
 }

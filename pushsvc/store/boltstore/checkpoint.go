@@ -40,21 +40,25 @@ func (w *writeTx) checkpoint(c pushsvc.Checkpoint) (moved, error) {
 	}
 	apply, err := p.Accept(&m.Message, &c)
 	if err != nil || !apply {
+		p.Engines = st.engines(m.ID, w.s.clock(), w.s.report)
 		return moved{m: m, p: p}, err
 	}
-	if err := w.take(st, &m, &p, c.Outcomes, c.At); err != nil {
+	now := w.s.clock()
+	e, ended := m.Apply(&p.Range, &c, now, st.retries(m.ID, w.s.report))
+	if err := w.carryOutcomes(st, &m, e, c.At); err != nil {
 		return moved{}, err
 	}
-	if p.Move(&c) {
+	if ended {
 		m.open--
 	}
 	if err := st.putPart(w, p); err != nil {
 		return moved{}, err
 	}
+	p.Engines = st.engines(m.ID, now, w.s.report)
 	if m.EndDone(m.open, c.At) {
 		err = w.ended(st, &m)
 	} else {
-		err = w.endCancelled(st, &m, c.At)
+		err = w.endCancelled(st, &m, now, c.At)
 	}
 	if err == nil {
 		err = st.putProgress(w, m)
@@ -62,9 +66,8 @@ func (w *writeTx) checkpoint(c pushsvc.Checkpoint) (moved, error) {
 	return moved{m: m, p: p}, err
 }
 
-// take counts what became of recipients, and writes what that changes.
-func (w *writeTx) take(st site, m *message, p *part, outcomes []pushsvc.Outcome, at time.Time) error {
-	e := m.Take(&p.Range, outcomes, st.retries(m.ID, w.s.report))
+// carryOutcomes writes what outcomes change.
+func (w *writeTx) carryOutcomes(st site, m *message, e pushsvc.Effects, at time.Time) error {
 	later := st.shelf(siteLater, m.ID)
 	for _, id := range e.Dropped {
 		if _, _, err := later.dropRetry(w, id); err != nil {

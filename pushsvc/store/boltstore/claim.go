@@ -21,8 +21,8 @@ type moved struct {
 // Claim implements pushsvc.MessageStore. A damaged range is passed over and
 // told to Options.OnDamage: it keeps the message from being done, not the
 // other ranges from being sent.
-func (s *Store) Claim(ctx context.Context, name, id, owner string, now, until time.Time) (pushsvc.Message, pushsvc.Range, error) {
-	out, err := write(ctx, s, func(w *writeTx) (moved, error) { return w.claim(name, id, owner, now, until) })
+func (s *Store) Claim(ctx context.Context, name, id, owner string, lease time.Duration) (pushsvc.Message, pushsvc.Range, error) {
+	out, err := write(ctx, s, func(w *writeTx) (moved, error) { return w.claim(name, id, owner, lease) })
 	if err != nil {
 		return pushsvc.Message{}, pushsvc.Range{}, fmt.Errorf("claiming message %q of %s: %w", id, name, err)
 	}
@@ -47,7 +47,8 @@ func (s *Store) Claim(ctx context.Context, name, id, owner string, now, until ti
 	return out.m.Message, out.p.Range, nil
 }
 
-func (w *writeTx) claim(name, id, owner string, now, until time.Time) (moved, error) {
+func (w *writeTx) claim(name, id, owner string, lease time.Duration) (moved, error) {
+	now := w.s.clock()
 	st, ok := openSite(w.tx, name)
 	if !ok {
 		return moved{}, pushsvc.ErrNotFound
@@ -58,7 +59,7 @@ func (w *writeTx) claim(name, id, owner string, now, until time.Time) (moved, er
 	}
 	switch err := m.MayClaim(now); {
 	case errors.Is(err, pushsvc.ErrNothingDue):
-		err := w.endCancelled(st, &m, now)
+		err := w.endCancelled(st, &m, now, now)
 		return moved{m: m}, err
 	case err != nil:
 		return moved{}, err
@@ -67,7 +68,7 @@ func (w *writeTx) claim(name, id, owner string, now, until time.Time) (moved, er
 	if !ok {
 		return moved{m: m}, nil
 	}
-	p.Claim(owner, until)
+	p.Claim(owner, now, lease)
 	if err := st.putPart(w, p); err != nil {
 		return moved{}, err
 	}
@@ -76,12 +77,13 @@ func (w *writeTx) claim(name, id, owner string, now, until time.Time) (moved, er
 			return moved{}, err
 		}
 	}
+	p.Engines = st.engines(id, now, w.s.report)
 	return moved{m: m, p: p, due: true}, nil
 }
 
 // free finds a range that can be claimed.
 func (s site) free(m message, now time.Time, report func(error)) (found part, ok bool) {
-	mayBe := func(n int, done bool) bool { return m.MayBeFree(n, done, now) }
+	mayBe := func(n int, r rowFlags) bool { return m.MayBeFree(n, r.done, now) }
 	s.parts(m.ID, report, mayBe, func(p part) bool {
 		if p.Free(&m.Message, now) {
 			found, ok = p, true
@@ -91,9 +93,19 @@ func (s site) free(m message, now time.Time, report func(error)) (found part, ok
 	return found, ok
 }
 
+// engines counts the owners that have leases on ranges of the message.
+func (s site) engines(id string, now time.Time, report func(error)) int {
+	owners := pushsvc.Engines{}
+	s.parts(id, report, func(_ int, r rowFlags) bool { return r.claimed && !r.done }, func(p part) bool {
+		owners.Add(&p.Range, now)
+		return true
+	})
+	return len(owners)
+}
+
 // leased reports whether an engine has a range of the message.
 func (s site) leased(id string, now time.Time, report func(error)) (leased bool) {
-	s.parts(id, report, func(_ int, done bool) bool { return !done }, func(p part) bool {
+	s.parts(id, report, func(_ int, r rowFlags) bool { return r.claimed && !r.done }, func(p part) bool {
 		leased = p.Leased(now)
 		return !leased
 	})
@@ -112,7 +124,7 @@ func (s *Store) RangePage(ctx context.Context, r pushsvc.Range, after pushsvc.Su
 
 // LaterPage implements pushsvc.MessageStore. Of a damaged retry the time and
 // id are given, with one attempt.
-func (s *Store) LaterPage(ctx context.Context, name, id string, now time.Time, limit int) ([]pushsvc.Retry, error) {
+func (s *Store) LaterPage(ctx context.Context, name, id string, limit int) ([]pushsvc.Retry, error) {
 	page, err := read(ctx, s, func(tx *bolt.Tx) ([]pushsvc.Retry, error) {
 		st, ok := openSite(tx, name)
 		if !ok || id == "" {
@@ -121,7 +133,7 @@ func (s *Store) LaterPage(ctx context.Context, name, id string, now time.Time, l
 		if b := st.b.Bucket([]byte(siteMessages)); b == nil || b.Get([]byte(id)) == nil {
 			return nil, pushsvc.ErrNotFound
 		}
-		return st.shelf(siteLater, id).duePage(now, limit, s.report), nil
+		return st.shelf(siteLater, id).duePage(s.clock(), limit, s.report), nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("reading retries of message %q of %s: %w", id, name, err)

@@ -9,7 +9,7 @@ import (
 )
 
 // Control implements pushsvc.MessageStore.
-func (s *Store) Control(ctx context.Context, name, id string, command pushsvc.Command, now time.Time) (pushsvc.Message, error) {
+func (s *Store) Control(ctx context.Context, name, id string, command pushsvc.Command, at time.Time) (pushsvc.Message, error) {
 	m, err := write(ctx, s, func(w *writeTx) (message, error) {
 		st, ok := openSite(w.tx, name)
 		if !ok {
@@ -19,7 +19,7 @@ func (s *Store) Control(ctx context.Context, name, id string, command pushsvc.Co
 		if err != nil {
 			return message{}, err
 		}
-		return m, w.control(st, &m, command, now)
+		return m, w.control(st, &m, command, at)
 	})
 	if err != nil {
 		return pushsvc.Message{}, fmt.Errorf("%s message %q of %s: %w", command, id, name, err)
@@ -30,12 +30,13 @@ func (s *Store) Control(ctx context.Context, name, id string, command pushsvc.Co
 	return m.Message, nil
 }
 
-func (w *writeTx) control(st site, m *message, command pushsvc.Command, now time.Time) error {
+func (w *writeTx) control(st site, m *message, command pushsvc.Command, at time.Time) error {
+	now := w.s.clock()
 	before := m.State
 	if err := m.Command(command, now); err != nil {
 		return err
 	}
-	if err := w.endCancelled(st, m, now); err != nil {
+	if err := w.endCancelled(st, m, now, at); err != nil {
 		return err
 	}
 	if m.State == before {
@@ -46,23 +47,25 @@ func (w *writeTx) control(st site, m *message, command pushsvc.Command, now time
 
 // endCancelled makes a cancelling message, on which no engine works any more,
 // cancelled; first it counts what engines that died have noted.
-func (w *writeTx) endCancelled(st site, m *message, now time.Time) error {
+func (w *writeTx) endCancelled(st site, m *message, now, at time.Time) error {
 	if m.State != pushsvc.StateCancelling || st.leased(m.ID, now, w.s.report) {
 		return nil
 	}
 	var parts []part
-	st.parts(m.ID, w.s.report, func(_ int, done bool) bool { return !done }, func(p part) bool {
+	st.parts(m.ID, w.s.report, func(_ int, r rowFlags) bool { return !r.done }, func(p part) bool {
 		parts = append(parts, p)
 		return true
 	})
 	for _, p := range parts {
 		if noted := w.s.notes.of(p.Range); len(noted) > 0 {
-			if err := w.take(st, m, &p, p.Unsettled(noted, st.retries(m.ID, w.s.report)), now); err != nil {
+			retries := st.retries(m.ID, w.s.report)
+			e := m.Take(&p.Range, p.Unsettled(noted, retries), retries)
+			if err := w.carryOutcomes(st, m, e, at); err != nil {
 				return err
 			}
 		}
 	}
-	m.EndCancelled(now)
+	m.EndCancelled(at)
 	if err := w.ended(st, m); err != nil {
 		return err
 	}

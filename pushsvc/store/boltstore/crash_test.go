@@ -212,8 +212,8 @@ func TestReopen(t *testing.T) {
 	if _, _, err := s.CreateMessage(ctx, message, pushsvc.Idempotency{Key: "k", Expires: sub.Created.Add(time.Hour)}); err != nil {
 		t.Fatal(err)
 	}
-	receipts := []pushsvc.Receipt{{MessageID: message.ID, Subscription: sub.ID, Kind: pushsvc.ReceiptShown}}
-	if n, err := s.AddReceipts(ctx, sub.Site, receipts); n != 1 || err != nil {
+	receipts := []pushsvc.Receipt{{Subscription: sub.ID, Kind: pushsvc.ReceiptShown}}
+	if n, err := s.AddReceipts(ctx, sub.Site, message.ID, receipts); n != 1 || err != nil {
 		t.Fatal(n, err)
 	}
 	key, err := s.ImportKey(ctx, pushsvc.Key{ID: "id", Public: "public", Private: "private"}, true)
@@ -235,7 +235,7 @@ func TestReopen(t *testing.T) {
 	if m, created, err := s.CreateMessage(ctx, message, pushsvc.Idempotency{Key: "k"}); err != nil || created || m.Progress.Shown != 1 {
 		t.Errorf("message: created %v, %+v, %v", created, m.Progress, err)
 	}
-	if n, err := s.AddReceipts(ctx, sub.Site, receipts); n != 0 || err != nil {
+	if n, err := s.AddReceipts(ctx, sub.Site, message.ID, receipts); n != 0 || err != nil {
 		t.Errorf("receipts: %d new, %v", n, err)
 	}
 	if got, err := s.EnsureKey(ctx, nil); err != nil || got != key {

@@ -381,7 +381,7 @@ func useDamaged(t *testing.T, path string, rows map[string]pushsvc.Subscription)
 		_, err = s.MessagePage(ctx, site, "", 100)
 		count(err)
 	}
-	_, err = s.Unfinished(ctx, time.Unix(1, 0), "", 100)
+	_, err = s.at(time.Unix(1, 0)).Unfinished(ctx, "", 100)
 	count(err)
 	_, err = s.Keys(ctx)
 	count(err)
@@ -394,7 +394,7 @@ func useDamaged(t *testing.T, path string, rows map[string]pushsvc.Subscription)
 		count(err)
 		count(s.DeleteSubscription(ctx, sub.Site, pushsvc.SubscriptionID(1+n*41)))
 	}
-	_, _, err = s.Claim(ctx, "shop.example.com", "01935a01", "x", time.Unix(1, 0), time.Unix(2, 0))
+	_, _, err = s.at(time.Unix(1, 0)).Claim(ctx, "shop.example.com", "01935a01", "x", time.Second)
 	count(err)
 	count(s.Close())
 	return true, errs

@@ -27,7 +27,7 @@ func TestDamagedRange(t *testing.T) {
 	if m, _, err := s.Checkpoint(t.Context(), c); err != nil || m.State != pushsvc.StateSending || m.Progress.Accepted != 3000 {
 		t.Errorf("%+v, %v", m, err)
 	}
-	if _, _, err := s.Claim(t.Context(), noteSite, "m", "engine", noteDay, noteDay); !errors.Is(err, pushsvc.ErrNothingDue) {
+	if _, _, err := s.Claim(t.Context(), noteSite, "m", "engine", time.Minute); !errors.Is(err, pushsvc.ErrNothingDue) {
 		t.Errorf("another claim: %v", err)
 	}
 	var damage *DamageError
@@ -60,7 +60,7 @@ func TestDamagedRetry(t *testing.T) {
 		return flip(st.shelf(siteLater, "m").b, laterKey(2))
 	})
 	at := noteDay.Add(time.Hour)
-	page, err := s.LaterPage(t.Context(), noteSite, "m", at, 10)
+	page, err := s.at(at).LaterPage(t.Context(), noteSite, "m", 10)
 	if err != nil || len(page) != 3 || page[0].Attempt != 3 || page[1].ID != 2 || page[1].Attempt != 1 || page[1].Subscription.ID != 2 {
 		t.Fatalf("%+v, %v", page, err)
 	}

@@ -30,7 +30,7 @@ func TestRestoredIsHeld(t *testing.T) {
 		_, _, err := s.CreateMessage(t.Context(), m, pushsvc.Idempotency{})
 		switch id {
 		case "03-sending", "05-cancelling":
-			_, _, err2 := s.Claim(t.Context(), site, id, "engine", now, now.Add(time.Minute))
+			_, _, err2 := s.at(now).Claim(t.Context(), site, id, "engine", time.Minute)
 			err = errors.Join(err, err2)
 		case "04-paused":
 			_, err = s.Control(t.Context(), site, id, pushsvc.CommandPause, now)
@@ -83,7 +83,7 @@ func TestRestoredIsHeld(t *testing.T) {
 					t.Errorf("%s: %s is %s, %v; want %s", path, id, m.State, err, want)
 				}
 			}
-			if page, err := s.Unfinished(t.Context(), later, "", 10); err != nil || len(page) != 1+4-told {
+			if page, err := s.at(later).Unfinished(t.Context(), "", 10); err != nil || len(page) != 1+4-told {
 				t.Errorf("%s: to be sent are %v, %v", path, page, err)
 			}
 			if start == 1 {
@@ -136,7 +136,7 @@ func TestRestoreDamagedHolds(t *testing.T) {
 	if m, err := s.Message(t.Context(), site, "01-good"); err != nil || m.State != pushsvc.StateHeld {
 		t.Errorf("%s, %v", m.State, err)
 	}
-	if page, err := s.Unfinished(t.Context(), time.Now(), "", 10); err != nil || len(page) > 0 {
+	if page, err := s.Unfinished(t.Context(), "", 10); err != nil || len(page) > 0 {
 		t.Errorf("to be sent are %v, %v", page, err)
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
 	bolt "github.com/caddy-webpush/caddy-webpush/pushsvc/store/boltstore/checkedbolt"
@@ -145,9 +144,9 @@ func (s *Store) MessagePage(ctx context.Context, name, before string, limit int)
 
 // Unfinished implements pushsvc.MessageStore. Damaged rows are passed over and
 // told to Options.OnDamage.
-func (s *Store) Unfinished(ctx context.Context, now time.Time, after string, limit int) ([]pushsvc.Message, error) {
+func (s *Store) Unfinished(ctx context.Context, after string, limit int) ([]pushsvc.Message, error) {
 	page, err := read(ctx, s, func(tx *bolt.Tx) ([]pushsvc.Message, error) {
-		return unfinished(tx, now, after, limit, s.report), nil
+		return unfinished(tx, s.clock(), after, limit, s.report), nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("listing unfinished messages: %w", err)

@@ -36,7 +36,8 @@ type progressRow struct {
 	NextTry  time.Time        `json:"nextTry,omitzero"`
 	Progress pushsvc.Progress `json:"progress"`
 	// Waits is until when a scheduled message needs no looking at.
-	Waits time.Time `json:"waits,omitzero"`
+	Waits   time.Time                  `json:"waits,omitzero"`
+	Answers map[string]pushsvc.Answers `json:"answers,omitempty"`
 	// Open is how many ranges are not done.
 	Open int `json:"open,omitzero"`
 }
@@ -68,7 +69,7 @@ func (s site) message(id string) (message, error) {
 		return message{}, err
 	}
 	m.State, m.Started, m.Finished, m.NextTry = p.State, p.Started, p.Finished, p.NextTry
-	m.Progress, m.open = p.Progress, p.Open
+	m.Progress, m.Answers, m.open = p.Progress, p.Answers, p.Open
 	return m, nil
 }
 
@@ -107,7 +108,7 @@ func (s site) putContent(w *writeTx, m pushsvc.Message) error {
 func (s site) putProgress(w *writeTx, m message) error {
 	p := progressRow{
 		State: m.State, Started: m.Started.UTC(), Finished: m.Finished.UTC(), NextTry: m.NextTry.UTC(),
-		Progress: m.Progress, Open: m.open,
+		Progress: m.Progress, Answers: m.Answers, Open: m.open,
 	}
 	switch m.State {
 	case pushsvc.StateScheduled:

@@ -140,7 +140,7 @@ func checkFormat1Rest(t *testing.T, s *Store) {
 	if d := cmp.Diff(want, done); d != "" || err != nil {
 		t.Errorf("the message that was done: %v (-want +got):\n%s", err, d)
 	}
-	page, err := s.Unfinished(t.Context(), format1Day, "", 10)
+	page, err := s.at(format1Day).Unfinished(t.Context(), "", 10)
 	if err != nil || len(page) != 2 || page[0].ID != format1Message(2) || page[1].ID != format1Message(3) {
 		t.Errorf("%d unfinished, %v", len(page), err)
 	}
@@ -149,8 +149,8 @@ func checkFormat1Rest(t *testing.T, s *Store) {
 	if err != nil || created || row.ID != format1Message(2) {
 		t.Errorf("its idempotency key gives %q, created %v, %v", row.ID, created, err)
 	}
-	receipt := []pushsvc.Receipt{{MessageID: format1Message(1), Subscription: 1, Kind: pushsvc.ReceiptShown}}
-	if n, err := s.AddReceipts(t.Context(), "a.example", receipt); n != 0 || err != nil {
+	receipt := []pushsvc.Receipt{{Subscription: 1, Kind: pushsvc.ReceiptShown}}
+	if n, err := s.AddReceipts(t.Context(), "a.example", format1Message(1), receipt); n != 0 || err != nil {
 		t.Errorf("a receipt that was there: %d new, %v", n, err)
 	}
 	if key, err := s.EnsureKey(t.Context(), nil); err != nil || key.ID != "key" || key.Private != "private" {
@@ -168,7 +168,7 @@ func goOn(t *testing.T, s *Store) {
 	if p := before.Progress; err != nil || before.State != pushsvc.StateSending || p.Accepted != 17 || p.FailedTotal() != 2 || p.Pending != 20 || p.Clicked != 1 {
 		t.Errorf("in the middle: %+v, %v", before, err)
 	}
-	_, r, err := s.Claim(t.Context(), "a.example", format1Message(2), "engine", format1Day, format1Day.Add(time.Minute))
+	_, r, err := s.at(format1Day).Claim(t.Context(), "a.example", format1Message(2), "engine", time.Minute)
 	if err != nil || r.Cursor != 20 || r.Until != 40 {
 		t.Fatalf("range %+v, %v", r, err)
 	}

@@ -283,7 +283,7 @@ func (w *writeTx) moveMessage(m *moveRow, from site, row keyed) error {
 			}
 		}
 		var parts []part
-		from.parts(id, w.s.report, func(int, bool) bool { return true }, func(p part) bool { parts = append(parts, p); return true })
+		from.parts(id, w.s.report, func(int, rowFlags) bool { return true }, func(p part) bool { parts = append(parts, p); return true })
 		for _, p := range parts {
 			p.Range = p.Shift(into.name, msg.ID, m.Base)
 			if err := into.putPart(w, p); err != nil {
@@ -313,25 +313,23 @@ func (w *writeTx) moveReceipts(from, into site, id string) error {
 	return all.MoveBucket([]byte(id), to)
 }
 
-// pullMessages brings messages over before their turn that somebody reports on.
-func (w *writeTx) pullMessages(into site, receipts []pushsvc.Receipt) error {
+// pullMessage brings a message over before its turn that somebody reports on.
+func (w *writeTx) pullMessage(into site, id string) error {
 	for _, m := range w.movesAt(into) {
 		from, ok := rawIn(w.tx, bucketSites, m.From)
 		if !ok || m.Phase > moveMessages {
 			continue
 		}
-		for _, r := range receipts {
-			key := []byte(r.MessageID)
-			b := from.b.Bucket([]byte(siteMessages))
-			if b == nil || len(key) == 0 || b.Get(key) == nil || m.Phase == moveMessages && bytes.Compare(key, m.After) <= 0 {
-				continue
-			}
-			n := from.counts(w.s.report)
-			n.messages = max(n.messages, 1) - 1
-			err := w.moveMessage(m, from, keyed{key: key})
-			if err = errors.Join(err, w.delete(b, key), from.putCounts(w, n), w.putMove(*m)); err != nil {
-				return err
-			}
+		key := []byte(id)
+		b := from.b.Bucket([]byte(siteMessages))
+		if b == nil || len(key) == 0 || b.Get(key) == nil || m.Phase == moveMessages && bytes.Compare(key, m.After) <= 0 {
+			continue
+		}
+		n := from.counts(w.s.report)
+		n.messages = max(n.messages, 1) - 1
+		err := w.moveMessage(m, from, keyed{key: key})
+		if err = errors.Join(err, w.delete(b, key), from.putCounts(w, n), w.putMove(*m)); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -143,7 +143,7 @@ func checkMoved(t *testing.T, path string, n int) {
 	if err != nil || len(events) != 1 || events[0].Count != int64(2*n) {
 		t.Errorf("events %v, %v", events, err)
 	}
-	open, err := s.Unfinished(t.Context(), costDay.Add(2*time.Hour), "", 10*n)
+	open, err := s.at(costDay.Add(2*time.Hour)).Unfinished(t.Context(), "", 10*n)
 	if err != nil || len(open) != 2*(n/10) || slices.ContainsFunc(open, func(m pushsvc.Message) bool { return m.Site != moveInto }) {
 		t.Errorf("%d messages wait, %v", len(open), err)
 	}

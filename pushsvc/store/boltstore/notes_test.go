@@ -36,7 +36,7 @@ func campaign(s *Store, id string, n int) error {
 
 func claimAt(t *testing.T, s *Store, id string, at time.Time) pushsvc.Range {
 	t.Helper()
-	_, r, err := s.Claim(t.Context(), noteSite, id, "engine", at, at.Add(time.Minute))
+	_, r, err := s.at(at).Claim(t.Context(), noteSite, id, "engine", time.Minute)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,7 +65,7 @@ func noteForever(path, _ string) error {
 	if err != nil {
 		return err
 	}
-	_, r, err := s.Claim(context.Background(), noteSite, "m", "child", noteDay, noteDay.Add(time.Minute))
+	_, r, err := s.at(noteDay).Claim(context.Background(), noteSite, "m", "child", time.Minute)
 	if err != nil {
 		return err
 	}
@@ -223,7 +223,7 @@ func TestNotesRemoved(t *testing.T) {
 		t.Errorf("%d files after a start, want the 2 of messages on their way", n)
 	}
 	for _, id := range []string{"m1", "m2"} {
-		m, err := s.Control(t.Context(), noteSite, id, pushsvc.CommandCancel, noteDay.Add(time.Hour))
+		m, err := s.at(noteDay.Add(time.Hour)).Control(t.Context(), noteSite, id, pushsvc.CommandCancel, noteDay.Add(time.Hour))
 		if err != nil || m.State != pushsvc.StateCancelled || m.Progress.Accepted != 5 {
 			t.Errorf("%s: %+v, %v", id, m, err)
 		}
@@ -250,7 +250,7 @@ func TestNotesShrink(t *testing.T) {
 		}
 		c := pushsvc.Checkpoint{
 			Site: noteSite, MessageID: "m", Epoch: 1, Cursor: pushsvc.SubscriptionID(first + page - 1 - ahead),
-			Lease: noteDay.Add(time.Hour), At: noteDay.Add(time.Duration(n) * time.Millisecond),
+			Lease: time.Hour, At: noteDay.Add(time.Duration(n) * time.Millisecond),
 		}
 		if _, _, err := s.Checkpoint(t.Context(), c); err != nil {
 			t.Fatal(err)

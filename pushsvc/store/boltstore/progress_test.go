@@ -40,7 +40,7 @@ func TestCheckpointPages(t *testing.T) {
 			for i := range pushsvc.SubscriptionID(4) {
 				c := pushsvc.Checkpoint{
 					Site: noteSite, MessageID: "m", Range: r.N, Epoch: r.Epoch, Cursor: r.Cursor + i*500,
-					Lease: noteDay.Add(time.Hour), At: noteDay.Add(time.Duration(n)*time.Second + time.Duration(i)),
+					Lease: time.Hour, At: noteDay.Add(time.Duration(n)*time.Second + time.Duration(i)),
 				}
 				for id := range pushsvc.SubscriptionID(500) {
 					o := pushsvc.Outcome{ID: c.Cursor + id + 1, Kind: pushsvc.OutcomeAccepted}

@@ -26,7 +26,7 @@ func packRange(p part) []byte {
 	out := make([]byte, 0, 64+len(p.Owner)+3*len(p.Settled))
 	out = append(out, flags)
 	out = append(out, p.Last[:]...)
-	out = appendInstant(out, p.Lease)
+	out = appendInstant(out, p.Lease) // rowFlags finds it here
 	out = binary.AppendUvarint(out, uint64(p.Epoch))
 	out = binary.AppendUvarint(out, uint64(p.Cursor))
 	out = binary.AppendUvarint(out, uint64(p.Until))
@@ -117,9 +117,12 @@ func (s site) putPart(w *writeTx, p part) error {
 	return sh.put(w, rangeKey(p.N), packRange(p))
 }
 
-// parts gives the ranges of a message that fn, which sees flags and number,
-// wants; a damaged one is reported and passed over.
-func (s site) parts(id string, report func(error), want func(n int, done bool) bool, fn func(part) bool) {
+// rowFlags is what a range's row says at fixed places, behind its checksum.
+type rowFlags struct{ done, claimed bool }
+
+// parts gives the ranges of a message that want, which sees number and flags,
+// asks for; a damaged one is reported and passed over.
+func (s site) parts(id string, report func(error), want func(n int, row rowFlags) bool, fn func(part) bool) {
 	sh := s.shelf(siteRanges, id)
 	if sh.b == nil {
 		return
@@ -131,7 +134,7 @@ func (s site) parts(id string, report func(error), want func(n int, done bool) b
 			continue
 		}
 		n := int(binary.BigEndian.Uint32(k)) - 1
-		if len(v) > 5 && !want(n, v[5]&rangeDone != 0) { // skipped unchecked: a later look may be wrong, a row that is used never is
+		if len(v) > 14 && !want(n, rowFlags{v[5]&rangeDone != 0, v[14] != 0}) { // skipped unchecked: a later look may be wrong, a row that is used never is
 			continue
 		}
 		payload, err := sh.open(k, v)

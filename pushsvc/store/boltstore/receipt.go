@@ -9,79 +9,56 @@ import (
 )
 
 // AddReceipts implements pushsvc.MessageStore.
-func (s *Store) AddReceipts(ctx context.Context, name string, receipts []pushsvc.Receipt) (int, error) {
+func (s *Store) AddReceipts(ctx context.Context, name, id string, receipts []pushsvc.Receipt) (int, error) {
 	if len(receipts) == 0 {
 		return 0, ctx.Err()
 	}
-	n, err := write(ctx, s, func(w *writeTx) (int, error) { return w.addReceipts(name, receipts) })
+	n, err := write(ctx, s, func(w *writeTx) (int, error) { return w.addReceipts(name, id, receipts) })
 	if err != nil {
-		return 0, fmt.Errorf("storing receipts of %s: %w", name, err)
+		return 0, fmt.Errorf("storing receipts of message %q of %s: %w", id, name, err)
 	}
 	return n, nil
 }
 
-func (w *writeTx) addReceipts(name string, receipts []pushsvc.Receipt) (int, error) {
+func (w *writeTx) addReceipts(name, id string, receipts []pushsvc.Receipt) (added int, err error) {
 	st, ok := openSite(w.tx, name)
 	if !ok {
 		return 0, nil
 	}
-	if err := w.pullMessages(st, receipts); err != nil {
+	if err := w.pullMessage(st, id); err != nil {
 		return 0, err
 	}
-	messages, err := st.receivers(receipts)
+	m, err := st.message(id)
 	if err != nil {
+		if errors.Is(err, pushsvc.ErrNotFound) {
+			err = nil
+		}
 		return 0, err
 	}
-	added := 0
-	changed := map[string]bool{}
 	for _, r := range receipts {
-		m, kind := messages[r.MessageID], kindByte(r.Kind)
-		if m == nil || kind == 0 {
+		kind := kindByte(r.Kind)
+		if kind == 0 {
 			continue
 		}
-		isNew, err := w.addReceipt(st, r, kind)
+		isNew, err := w.addReceipt(st, id, r, kind)
 		if err != nil {
 			return 0, err
 		}
 		if isNew && m.Progress.Receive(r.Kind) {
 			added++
-			changed[r.MessageID] = true
 		}
 	}
-	for id := range changed {
-		if err := st.putProgress(w, *messages[id]); err != nil {
-			return 0, err
-		}
+	if added == 0 {
+		return 0, nil
 	}
-	return added, nil
+	return added, st.putProgress(w, m)
 }
 
-// receivers reads the messages that the receipts are for; those that the site
-// does not have are missing in the result.
-func (s site) receivers(receipts []pushsvc.Receipt) (map[string]*message, error) {
-	out := map[string]*message{}
-	for _, r := range receipts {
-		if _, ok := out[r.MessageID]; ok {
-			continue
-		}
-		m, err := s.message(r.MessageID)
-		switch {
-		case errors.Is(err, pushsvc.ErrNotFound):
-			out[r.MessageID] = nil
-		case err != nil:
-			return nil, err
-		default:
-			out[r.MessageID] = &m
-		}
-	}
-	return out, nil
-}
-
-// addReceipt says whether the receipt is new.
-func (w *writeTx) addReceipt(st site, r pushsvc.Receipt, kind byte) (bool, error) {
+// addReceipt reports whether the receipt is new.
+func (w *writeTx) addReceipt(st site, id string, r pushsvc.Receipt, kind byte) (bool, error) {
 	key := append([]byte{kind}, idKey(r.Subscription)...)
 	if all := st.b.Bucket([]byte(siteReceipts)); all != nil {
-		if b := all.Bucket([]byte(r.MessageID)); b != nil && b.Get(key) != nil {
+		if b := all.Bucket([]byte(id)); b != nil && b.Get(key) != nil {
 			return false, nil
 		}
 	}
@@ -89,7 +66,7 @@ func (w *writeTx) addReceipt(st site, r pushsvc.Receipt, kind byte) (bool, error
 	if err != nil {
 		return false, err
 	}
-	b, err := w.bucket(all, r.MessageID)
+	b, err := w.bucket(all, id)
 	if err != nil {
 		return false, err
 	}

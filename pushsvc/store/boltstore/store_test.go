@@ -3,14 +3,17 @@ package boltstore
 import (
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/store"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/store/storetest"
 )
 
 func TestConformance(t *testing.T) {
-	storetest.Run(t, func(t *testing.T) store.Store {
-		return open(t, filepath.Join(t.TempDir(), "webpush.db"))
+	storetest.Run(t, func(t *testing.T, clock func() time.Time) (first, second store.Store) {
+		s := open(t, filepath.Join(t.TempDir(), "webpush.db"))
+		s.clock = clock
+		return s, s
 	})
 }
 
@@ -22,5 +25,11 @@ func open(t testing.TB, path string) *Store {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
+// at sets the store's clock.
+func (s *Store) at(now time.Time) *Store {
+	s.clock = func() time.Time { return now }
 	return s
 }

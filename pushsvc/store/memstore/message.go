@@ -54,7 +54,7 @@ func (st *site) plan(m pushsvc.Message) *message {
 	for id := range st.subs {
 		last = max(last, id)
 	}
-	row := &message{parts: map[int]*part{}, later: map[pushsvc.SubscriptionID]pushsvc.Retry{}}
+	row := &message{parts: map[int]*part{}, later: map[pushsvc.SubscriptionID]pushsvc.Retry{}, receipts: map[pushsvc.Receipt]bool{}}
 	var ranges []pushsvc.Range
 	row.Message, ranges = m.Plan(int64(len(st.subs)), last)
 	row.Message = row.copy() // the content is the caller's
@@ -68,7 +68,7 @@ func (st *site) plan(m pushsvc.Message) *message {
 func (m *message) copy() pushsvc.Message {
 	out := m.Message
 	out.Progress.Failed, out.Progress.Reasons = maps.Clone(m.Progress.Failed), maps.Clone(m.Progress.Reasons)
-	out.Topics = slices.Clone(m.Topics)
+	out.Topics, out.Answers = slices.Clone(m.Topics), maps.Clone(m.Answers)
 	c := &out.Content
 	c.Actions = slices.Clone(c.Actions)
 	c.Vibrate = slices.Clone(c.Vibrate)
@@ -123,7 +123,7 @@ func (s *Store) MessagePage(ctx context.Context, name, before string, limit int)
 }
 
 // Unfinished implements pushsvc.MessageStore.
-func (s *Store) Unfinished(ctx context.Context, now time.Time, after string, limit int) ([]pushsvc.Message, error) {
+func (s *Store) Unfinished(ctx context.Context, after string, limit int) ([]pushsvc.Message, error) {
 	if err := s.enter(ctx); err != nil {
 		return nil, err
 	}
@@ -134,7 +134,7 @@ func (s *Store) Unfinished(ctx context.Context, now time.Time, after string, lim
 			continue
 		}
 		for id, m := range st.messages {
-			if id > after && !m.Idle(now) {
+			if id > after && !m.Idle(s.now()) {
 				open = append(open, m)
 			}
 		}
@@ -147,43 +147,54 @@ func (s *Store) Unfinished(ctx context.Context, now time.Time, after string, lim
 	return page, nil
 }
 
-// PruneMessages implements pushsvc.MessageStore.
-func (s *Store) PruneMessages(ctx context.Context, before time.Time, limit int) (int, error) {
+// Prunable implements pushsvc.MessageStore.
+func (s *Store) Prunable(ctx context.Context, before time.Time, limit int) (old []pushsvc.MessageName, err error) {
 	if err := s.enter(ctx); err != nil {
-		return 0, err
+		return nil, err
 	}
 	defer s.mu.Unlock()
-	n := 0
-	for _, st := range s.sites {
-		for id, m := range st.messages {
-			if n >= limit || !m.Prunable(before) {
-				continue
+	for _, name := range sortedKeys(s.sites) {
+		for _, id := range sortedKeys(s.sites[name].messages) {
+			if len(old) < limit && s.sites[name].messages[id].Prunable(before) {
+				old = append(old, pushsvc.MessageName{Site: name, ID: id})
 			}
-			n++
-			delete(st.messages, id)
-			maps.DeleteFunc(st.receipts, func(r pushsvc.Receipt, _ bool) bool { return r.MessageID == id })
-			maps.DeleteFunc(st.idem, func(_ string, r record) bool { return r.message == id })
 		}
 	}
-	return n, nil
+	return old, nil
+}
+
+// PruneMessage implements pushsvc.MessageStore.
+func (s *Store) PruneMessage(ctx context.Context, name pushsvc.MessageName, before time.Time) (bool, error) {
+	if err := s.enter(ctx); err != nil {
+		return false, err
+	}
+	defer s.mu.Unlock()
+	st, m := s.sites[name.Site], s.message(name.Site, name.ID)
+	if m == nil || !m.Prunable(before) {
+		return false, nil
+	}
+	delete(st.messages, name.ID)
+	maps.DeleteFunc(st.idem, func(_ string, r record) bool { return r.message == name.ID })
+	return true, nil
 }
 
 // AddReceipts implements pushsvc.MessageStore.
-func (s *Store) AddReceipts(ctx context.Context, name string, receipts []pushsvc.Receipt) (int, error) {
+func (s *Store) AddReceipts(ctx context.Context, name, id string, receipts []pushsvc.Receipt) (added int, err error) {
 	if err := s.enter(ctx); err != nil {
 		return 0, err
 	}
 	defer s.mu.Unlock()
 	name = s.current(name)
-	s.pullMessages(name, receipts)
-	added := 0
+	s.pullMessage(name, id)
+	m := s.message(name, id)
+	if m == nil {
+		return 0, nil
+	}
 	for _, r := range receipts {
-		m := s.message(name, r.MessageID)
-		if m == nil || s.sites[name].receipts[r] || !m.Progress.Receive(r.Kind) {
-			continue
+		if !m.receipts[r] && m.Progress.Receive(r.Kind) {
+			m.receipts[r] = true
+			added++
 		}
-		s.sites[name].receipts[r] = true
-		added++
 	}
 	return added, nil
 }

@@ -282,14 +282,9 @@ func (s *Store) moveMessage(m *move, id string) {
 	if row.Only != 0 {
 		row.Only += m.Base
 	}
-	if row.ID == id {
-		for r := range st.receipts {
-			if r.MessageID == id {
-				to.receipts[r] = true
-			}
-		}
-	} else {
+	if row.ID != id {
 		m.messages[id] = row.ID
+		clear(row.receipts)
 	}
 	for _, p := range row.parts {
 		p.Range = p.Shift(m.Into, row.ID, m.Base)
@@ -298,12 +293,10 @@ func (s *Store) moveMessage(m *move, id string) {
 	m.Moved.Messages++
 }
 
-func (s *Store) pullMessages(into string, receipts []pushsvc.Receipt) {
+func (s *Store) pullMessage(into, id string) {
 	for _, m := range s.coming(into) {
-		for _, r := range receipts {
-			if s.message(m.From, r.MessageID) != nil {
-				s.moveMessage(m, r.MessageID)
-			}
+		if s.message(m.From, id) != nil {
+			s.moveMessage(m, id)
 		}
 	}
 }

@@ -10,7 +10,7 @@ import (
 )
 
 // Control implements pushsvc.MessageStore.
-func (s *Store) Control(ctx context.Context, name, id string, command pushsvc.Command, now time.Time) (pushsvc.Message, error) {
+func (s *Store) Control(ctx context.Context, name, id string, command pushsvc.Command, at time.Time) (pushsvc.Message, error) {
 	if err := s.enter(ctx); err != nil {
 		return pushsvc.Message{}, err
 	}
@@ -20,16 +20,17 @@ func (s *Store) Control(ctx context.Context, name, id string, command pushsvc.Co
 	if m == nil {
 		return pushsvc.Message{}, pushsvc.ErrNotFound
 	}
+	now := s.now()
 	if err := m.Command(command, now); err != nil {
 		return pushsvc.Message{}, err
 	}
-	s.endCancelled(m, now)
+	s.endCancelled(m, now, at)
 	return m.copy(), nil
 }
 
 // endCancelled makes a cancelling message, on which no engine works any more,
 // cancelled.
-func (s *Store) endCancelled(m *message, now time.Time) {
+func (s *Store) endCancelled(m *message, now, at time.Time) {
 	if m.State != pushsvc.StateCancelling {
 		return
 	}
@@ -39,9 +40,9 @@ func (s *Store) endCancelled(m *message, now time.Time) {
 		}
 	}
 	for _, p := range m.parts {
-		s.take(m, p, p.noted(m), now)
+		s.carryOut(m, m.Take(&p.Range, p.noted(m), m.retry), at)
 	}
-	m.EndCancelled(now)
+	m.EndCancelled(at)
 	m.ended()
 }
 
@@ -60,7 +61,7 @@ func (m *message) retry(id pushsvc.SubscriptionID) (pushsvc.Retry, bool) {
 }
 
 // Claim implements pushsvc.MessageStore.
-func (s *Store) Claim(ctx context.Context, name, id, owner string, now, until time.Time) (pushsvc.Message, pushsvc.Range, error) {
+func (s *Store) Claim(ctx context.Context, name, id, owner string, lease time.Duration) (pushsvc.Message, pushsvc.Range, error) {
 	if err := s.enter(ctx); err != nil {
 		return pushsvc.Message{}, pushsvc.Range{}, err
 	}
@@ -70,15 +71,16 @@ func (s *Store) Claim(ctx context.Context, name, id, owner string, now, until ti
 	if m == nil {
 		return pushsvc.Message{}, pushsvc.Range{}, pushsvc.ErrNotFound
 	}
+	now := s.now()
 	if err := m.MayClaim(now); err != nil {
-		s.endCancelled(m, now)
+		s.endCancelled(m, now, now)
 		return m.copy(), pushsvc.Range{}, err
 	}
 	for _, n := range sortedKeys(m.parts) {
 		if p := m.parts[n]; p.Free(&m.Message, now) {
-			p.Claim(owner, until)
+			p.Claim(owner, now, lease)
 			m.Begin(now)
-			out := p.copy()
+			out := m.rangeOf(p, now)
 			out.Noted = p.noted(m)
 			return m.copy(), out, nil
 		}
@@ -86,9 +88,14 @@ func (s *Store) Claim(ctx context.Context, name, id, owner string, now, until ti
 	return m.copy(), pushsvc.Range{}, pushsvc.ErrNothingDue
 }
 
-func (p *part) copy() pushsvc.Range {
+// rangeOf is what Claim and Checkpoint return of a range.
+func (m *message) rangeOf(p *part, now time.Time) pushsvc.Range {
+	engines := pushsvc.Engines{}
+	for _, other := range m.parts {
+		engines.Add(&other.Range, now)
+	}
 	out := p.Range
-	out.Settled = slices.Clone(out.Settled)
+	out.Settled, out.Engines = slices.Clone(out.Settled), len(engines)
 	return out
 }
 
@@ -112,7 +119,7 @@ func (s *Store) RangePage(ctx context.Context, r pushsvc.Range, after pushsvc.Su
 }
 
 // LaterPage implements pushsvc.MessageStore.
-func (s *Store) LaterPage(ctx context.Context, name, id string, now time.Time, limit int) ([]pushsvc.Retry, error) {
+func (s *Store) LaterPage(ctx context.Context, name, id string, limit int) ([]pushsvc.Retry, error) {
 	if err := s.enter(ctx); err != nil {
 		return nil, err
 	}
@@ -124,7 +131,7 @@ func (s *Store) LaterPage(ctx context.Context, name, id string, now time.Time, l
 	}
 	var due []pushsvc.Retry
 	for _, r := range m.later {
-		if !r.Due.After(now) {
+		if !r.Due.After(s.now()) {
 			r.Subscription = s.sites[name].subs[r.ID]
 			due = append(due, r)
 		}
@@ -173,12 +180,13 @@ func (s *Store) Checkpoint(ctx context.Context, c pushsvc.Checkpoint) (pushsvc.M
 		return pushsvc.Message{}, pushsvc.Range{}, pushsvc.ErrNotFound
 	}
 	p := m.parts[c.Range]
+	now := s.now()
 	apply, err := p.Accept(&m.Message, &c)
 	if err != nil || !apply {
-		return m.copy(), p.copy(), err
+		return m.copy(), m.rangeOf(p, now), err
 	}
-	s.take(m, p, c.Outcomes, c.At)
-	p.Move(&c)
+	e, _ := m.Apply(&p.Range, &c, now, m.retry)
+	s.carryOut(m, e, c.At)
 	left := p.noted(m)
 	clear(p.notes)
 	for _, o := range left {
@@ -193,13 +201,13 @@ func (s *Store) Checkpoint(ctx context.Context, c pushsvc.Checkpoint) (pushsvc.M
 	if m.EndDone(open, c.At) {
 		m.ended()
 	}
-	s.endCancelled(m, c.At)
-	return m.copy(), p.copy(), nil
+	s.endCancelled(m, now, c.At)
+	return m.copy(), m.rangeOf(p, now), nil
 }
 
-// take counts what became of recipients, and stores what that changes.
-func (s *Store) take(m *message, p *part, outcomes []pushsvc.Outcome, at time.Time) {
-	e, st := m.Take(&p.Range, outcomes, m.retry), s.sites[m.Site]
+// carryOut stores what outcomes change.
+func (s *Store) carryOut(m *message, e pushsvc.Effects, at time.Time) {
+	st := s.sites[m.Site]
 	for _, id := range e.Gone {
 		st.drop(id)
 	}

@@ -73,7 +73,9 @@ func (s *Store) Used(ctx context.Context) (n int64, err error) {
 		for _, sub := range st.subs {
 			n += row + int64(len(sub.Endpoint)+len(sub.Page)+len(sub.Language)+len(sub.TimeZone))
 		}
-		n += int64(len(st.messages)+len(st.receipts)) * row
+		for _, m := range st.messages {
+			n += row + int64(len(m.receipts))*row
+		}
 	}
 	for _, p := range s.people {
 		for _, text := range p.profiles {

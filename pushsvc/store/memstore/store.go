@@ -43,7 +43,6 @@ type site struct {
 	subs     map[pushsvc.SubscriptionID]pushsvc.Subscription
 	ids      map[string]pushsvc.SubscriptionID // by endpoint
 	messages map[string]*message
-	receipts map[pushsvc.Receipt]bool
 	idem     map[string]record
 }
 
@@ -51,6 +50,8 @@ type message struct {
 	pushsvc.Message
 	parts map[int]*part // by number, with the LaterRange
 	later map[pushsvc.SubscriptionID]pushsvc.Retry
+
+	receipts map[pushsvc.Receipt]bool
 }
 
 // part is one range of a message.
@@ -114,7 +115,6 @@ func (s *Store) makeSite(name string) *site {
 		subs:     map[pushsvc.SubscriptionID]pushsvc.Subscription{},
 		ids:      map[string]pushsvc.SubscriptionID{},
 		messages: map[string]*message{},
-		receipts: map[pushsvc.Receipt]bool{},
 		idem:     map[string]record{},
 	}
 	s.sites[name] = st

@@ -2,6 +2,7 @@ package memstore_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/store"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/store/memstore"
@@ -9,5 +10,8 @@ import (
 )
 
 func TestConformance(t *testing.T) {
-	storetest.Run(t, func(*testing.T) store.Store { return memstore.New() })
+	storetest.Run(t, func(_ *testing.T, clock func() time.Time) (first, second store.Store) {
+		s := &memstore.Store{Clock: clock}
+		return s, s
+	})
 }

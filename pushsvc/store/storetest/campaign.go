@@ -55,6 +55,7 @@ func (c *campaign) tick(d time.Duration) time.Time {
 	c.clock.Lock()
 	defer c.clock.Unlock()
 	c.now = c.now.Add(d)
+	c.set(c.now)
 	return c.now
 }
 
@@ -94,8 +95,8 @@ func (c *campaign) comeAndGo(stop chan struct{}, audience int) {
 			return
 		case <-time.After(time.Millisecond):
 		}
-		_, err := c.PutSubscription(c.Context(), sub(siteA, 100_000+n), nil)
-		_, err2 := c.DeleteProven(c.Context(), siteA, *proof(1 + r.IntN(audience)))
+		_, err := c.handle(n).PutSubscription(c.Context(), sub(siteA, 100_000+n), nil)
+		_, err2 := c.handle(n).DeleteProven(c.Context(), siteA, *proof(1 + r.IntN(audience)))
 		if err := errors.Join(err, err2); err != nil {
 			c.Error(err)
 		}
@@ -109,8 +110,8 @@ func (c *campaign) engine(number int) error {
 		if steps > 100_000 {
 			return errors.New("the campaign doesn't end")
 		}
-		now := c.tick(time.Millisecond)
-		m, rng, err := c.Claim(c.Context(), siteA, messageID(1), fmt.Sprint("engine ", number), now, now.Add(lease))
+		c.tick(time.Millisecond)
+		m, rng, err := c.handle(number).Claim(c.Context(), siteA, messageID(1), fmt.Sprint("engine ", number), lease)
 		switch {
 		case errors.Is(err, pushsvc.ErrNotFound):
 			return nil
@@ -187,7 +188,7 @@ func (c *campaign) page(rng pushsvc.Range) (rows []pushsvc.Subscription, attempt
 		rows, err = c.RangePage(c.Context(), rng, rng.Cursor, 64)
 		return rows, slices.Repeat([]int{1}, len(rows)), err
 	}
-	retries, err := c.LaterPage(c.Context(), siteA, messageID(1), c.tick(0), 64)
+	retries, err := c.LaterPage(c.Context(), siteA, messageID(1), 64)
 	for _, r := range retries {
 		rows, attempts = append(rows, r.Subscription), append(attempts, r.Attempt+1)
 		if r.Subscription.ID == 0 {
@@ -236,11 +237,11 @@ func (c *campaign) die(unwritten int) {
 func (c *campaign) settle(rng pushsvc.Range, ids []pushsvc.SubscriptionID, outcomes []pushsvc.Outcome, end bool) (pushsvc.Range, error) {
 	now := c.tick(time.Millisecond)
 	cp := on(rng, now, outcomes...)
-	cp.Lease = now.Add(lease)
+	cp.Lease = lease
 	cp.Settled = nil
 	if rng.N == pushsvc.LaterRange {
 		if end {
-			cp.Lease = time.Time{}
+			cp.Lease = 0
 		}
 	} else {
 		if len(ids) > 0 {

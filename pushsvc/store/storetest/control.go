@@ -19,7 +19,7 @@ var controlTests = []test{
 
 func (h *harness) control(site string, n int, command pushsvc.Command, at time.Time) pushsvc.Message {
 	h.Helper()
-	m, err := h.Control(h.Context(), site, messageID(n), command, at)
+	m, err := h.controlAt(site, messageID(n), command, at)
 	if err != nil {
 		h.Fatalf("%s: %v", command, err)
 	}
@@ -49,7 +49,7 @@ func testControl(h *harness) {
 		c.begin(i)
 		for j, command := range c.steps {
 			before := h.message(siteA, i)
-			m, err := h.Control(h.Context(), siteA, messageID(i), command, epoch)
+			m, err := h.controlAt(siteA, messageID(i), command, epoch)
 			if c.want[j] != refused {
 				if err != nil || m.State != c.want[j] {
 					h.Errorf("%s, step %d (%s): state %q, %v; want %q", c.name, j, command, m.State, err, c.want[j])
@@ -65,7 +65,7 @@ func testControl(h *harness) {
 		}
 	}
 	for _, site := range []string{siteA, "c.example"} {
-		_, err := h.Control(h.Context(), site, messageID(99), pause, epoch)
+		_, err := h.controlAt(site, messageID(99), pause, epoch)
 		h.is("unknown message of "+site, err, pushsvc.ErrNotFound)
 	}
 }
@@ -91,7 +91,7 @@ func testPause(h *harness) {
 	h.control(siteA, 1, pushsvc.CommandPause, at)
 	// What is under way still counts, and the engine learns of the pause.
 	c := on(r, at, outcomes(pushsvc.OutcomeAccepted, rows[:2])...)
-	c.Cursor, c.Lease = rows[1].ID, time.Time{}
+	c.Cursor, c.Lease = rows[1].ID, 0
 	if got, _ := h.checkpoint(c); got.State != pushsvc.StatePaused || got.Progress.Accepted != 2 {
 		h.Errorf("checkpoint of a paused message: %+v", got)
 	}
@@ -119,7 +119,7 @@ func testHold(h *harness) {
 	h.create(message(siteA, 2))
 	r := h.claim(siteA, 2, epoch)
 	c := on(r, epoch, outcomes(pushsvc.OutcomeAccepted, rows[:2])...)
-	c.Cursor, c.Lease = rows[1].ID, time.Time{}
+	c.Cursor, c.Lease = rows[1].ID, 0
 	h.checkpoint(c)
 	later := epoch.Add(2 * time.Hour)
 	for n := 1; n <= 2; n++ {
@@ -128,7 +128,7 @@ func testHold(h *harness) {
 			h.Errorf("message %d is %s", n, m.State)
 		}
 	}
-	if page, err := h.Unfinished(h.Context(), later, "", 10); err != nil || len(page) > 0 {
+	if page, err := h.unfinishedAt(later, "", 10); err != nil || len(page) > 0 {
 		h.Errorf("to be sent: %v, %v", page, err)
 	}
 	if m := h.control(siteA, 1, pushsvc.CommandResume, epoch); m.State != pushsvc.StateScheduled {
@@ -154,7 +154,7 @@ func testCancelEarly(h *harness) {
 		if got.State != pushsvc.StateCancelled || !got.Finished.Equal(epoch.Add(time.Minute)) || !got.Started.IsZero() {
 			h.Errorf("%+v", got)
 		}
-		_, _, err := h.Claim(h.Context(), siteA, messageID(n), "x", epoch.Add(9*time.Hour), epoch.Add(10*time.Hour))
+		_, _, err := h.claimAt(siteA, messageID(n), "x", epoch.Add(9*time.Hour), epoch.Add(10*time.Hour))
 		h.is("claiming it", err, pushsvc.ErrNotFound)
 	}
 	h.same("unfinished", h.unfinished(epoch.Add(9*time.Hour), "", 9), []string(nil))
@@ -176,12 +176,12 @@ func testCancelLeased(h *harness) {
 	}
 	c := on(one, epoch.Add(time.Second), outcomes(pushsvc.OutcomeAccepted, rows[:8])...)
 	c.Outcomes = append(c.Outcomes, pushsvc.Outcome{ID: rows[8].ID, Kind: pushsvc.OutcomeLater, Attempt: 1, Due: epoch})
-	c.Cursor, c.Lease = rows[8].ID, time.Time{}
+	c.Cursor, c.Lease = rows[8].ID, 0
 	if m, _ := h.checkpoint(c); m.State != pushsvc.StateCancelling || m.Progress.Later != 1 {
 		h.Errorf("while the other is leased: %+v", m)
 	}
 	c = on(two, epoch.Add(2*time.Second))
-	c.Lease = time.Time{}
+	c.Lease = 0
 	m, _ := h.checkpoint(c)
 	h.same("progress", m.Progress, pushsvc.Progress{Audience: 6000, Accepted: 8, Cancelled: 5992})
 	if m.State != pushsvc.StateCancelled || !m.Finished.Equal(c.At) || !m.NextTry.IsZero() {
@@ -189,7 +189,7 @@ func testCancelLeased(h *harness) {
 	}
 	again, _ := h.checkpoint(c)
 	h.same("repeated", again, m)
-	_, _, err = h.Checkpoint(h.Context(), on(one, epoch.Add(3*time.Second), outcomes(pushsvc.OutcomeAccepted, rows[9:])...))
+	_, _, err = h.checkpointAt(on(one, epoch.Add(3*time.Second), outcomes(pushsvc.OutcomeAccepted, rows[9:])...))
 	h.is("another checkpoint", err, pushsvc.ErrLeaseLost)
 	h.same("retries", h.retries(1, epoch.Add(time.Hour), 9), []pushsvc.SubscriptionID(nil))
 }
@@ -247,14 +247,14 @@ func testControlRace(h *harness) {
 	r := h.claim(siteA, 1, epoch)
 	h.each(120, func(i int) error {
 		if i%2 == 0 {
-			_, _, err := h.Checkpoint(h.Context(), on(r, epoch.Add(time.Duration(i)*time.Millisecond), outcomes(pushsvc.OutcomeAccepted, rows[i/2:i/2+1])...))
+			_, _, err := h.handle(i).Checkpoint(h.Context(), on(r, epoch.Add(time.Duration(i)*time.Millisecond), outcomes(pushsvc.OutcomeAccepted, rows[i/2:i/2+1])...))
 			return err
 		}
 		command := []pushsvc.Command{pushsvc.CommandPause, pushsvc.CommandResume}[i/2%2]
 		if i == 61 {
 			command = pushsvc.CommandCancel
 		}
-		_, _ = h.Control(h.Context(), siteA, messageID(1), command, epoch) // many are refused
+		_, _ = h.handle(i).Control(h.Context(), siteA, messageID(1), command, epoch) // many are refused
 		return nil
 	})
 	m := h.message(siteA, 1)
@@ -262,7 +262,7 @@ func testControlRace(h *harness) {
 		h.Errorf("%+v", m)
 	}
 	c := on(r, epoch.Add(time.Second))
-	c.Lease = time.Time{}
+	c.Lease = 0
 	if m, _ := h.checkpoint(c); m.State != pushsvc.StateCancelled || m.Progress.Cancelled != 0 {
 		h.Errorf("%+v", m)
 	}

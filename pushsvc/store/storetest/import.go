@@ -112,10 +112,10 @@ func testImportRace(h *harness) {
 			for k := range n / 2 {
 				subs = append(subs, sub(siteA, (i*17+k)%n))
 			}
-			_, err := h.ImportSubscriptions(h.Context(), siteA, subs)
+			_, err := h.handle(i).ImportSubscriptions(h.Context(), siteA, subs)
 			return err
 		}
-		_, err := h.PutSubscription(h.Context(), sub(siteA, i*31%n), nil)
+		_, err := h.handle(i).PutSubscription(h.Context(), sub(siteA, i*31%n), nil)
 		return err
 	})
 	endpoints := map[string]bool{}

@@ -61,8 +61,8 @@ func testEnsureKeyRace(h *harness) {
 	var n atomic.Int64
 	var mu sync.Mutex
 	got := map[string]bool{}
-	h.each(24, func(int) error {
-		k, err := h.EnsureKey(h.Context(), func() (pushsvc.Key, error) { return key(int(n.Add(1))), nil })
+	h.each(24, func(i int) error {
+		k, err := h.handle(i).EnsureKey(h.Context(), func() (pushsvc.Key, error) { return key(int(n.Add(1))), nil })
 		mu.Lock()
 		defer mu.Unlock()
 		got[k.ID+k.Private.Reveal()] = true
@@ -162,8 +162,8 @@ func testSecret(h *harness) {
 	}
 	want := bytes.Clone(first)
 	first[0] ^= 1 // the caller's copy
-	h.each(16, func(int) error {
-		got, err := h.Secret(h.Context())
+	h.each(16, func(i int) error {
+		got, err := h.handle(i).Secret(h.Context())
 		if err == nil && !bytes.Equal(got, want) {
 			err = errors.New("the secret has changed")
 		}
@@ -187,8 +187,8 @@ func (h *harness) calls() map[string]func() error {
 		},
 		"Message":     func() error { _, err := h.Message(ctx, siteA, messageID(1)); return err },
 		"MessagePage": func() error { _, err := h.MessagePage(ctx, siteA, "", 1); return err },
-		"Unfinished":  func() error { _, err := h.Unfinished(ctx, epoch, "", 1); return err },
-		"Claim":       func() error { _, _, err := h.Claim(ctx, siteA, messageID(1), "x", epoch, epoch); return err },
+		"Unfinished":  func() error { _, err := h.Unfinished(ctx, "", 1); return err },
+		"Claim":       func() error { _, _, err := h.Claim(ctx, siteA, messageID(1), "x", time.Minute); return err },
 		"Control": func() error {
 			_, err := h.Control(ctx, siteA, messageID(1), pushsvc.CommandPause, epoch)
 			return err
@@ -197,16 +197,20 @@ func (h *harness) calls() map[string]func() error {
 			_, _, err := h.Checkpoint(ctx, pushsvc.Checkpoint{Site: siteA, MessageID: messageID(1)})
 			return err
 		},
-		"Note":          func() error { return h.Note(ctx, pushsvc.Range{Site: siteA, MessageID: messageID(1)}, nil) },
-		"RangePage":     func() error { _, err := h.RangePage(ctx, pushsvc.Range{Site: siteA, Until: 9}, 0, 1); return err },
-		"LaterPage":     func() error { _, err := h.LaterPage(ctx, siteA, messageID(1), epoch, 1); return err },
-		"PruneMessages": func() error { _, err := h.PruneMessages(ctx, epoch, 1); return err },
+		"Note":      func() error { return h.Note(ctx, pushsvc.Range{Site: siteA, MessageID: messageID(1)}, nil) },
+		"RangePage": func() error { _, err := h.RangePage(ctx, pushsvc.Range{Site: siteA, Until: 9}, 0, 1); return err },
+		"LaterPage": func() error { _, err := h.LaterPage(ctx, siteA, messageID(1), 1); return err },
+		"Prunable":  func() error { _, err := h.Prunable(ctx, epoch, 1); return err },
+		"PruneMessage": func() error {
+			_, err := h.PruneMessage(ctx, pushsvc.MessageName{Site: siteA, ID: messageID(1)}, epoch)
+			return err
+		},
 		"ImportSubscriptions": func() error {
 			_, err := h.ImportSubscriptions(ctx, siteA, []pushsvc.Subscription{sub(siteA, 1)})
 			return err
 		},
 		"AddReceipts": func() error {
-			_, err := h.AddReceipts(ctx, siteA, []pushsvc.Receipt{{MessageID: messageID(1), Subscription: 1, Kind: pushsvc.ReceiptShown}})
+			_, err := h.AddReceipts(ctx, siteA, messageID(1), []pushsvc.Receipt{{Subscription: 1, Kind: pushsvc.ReceiptShown}})
 			return err
 		},
 		"EnsureKey": func() error {

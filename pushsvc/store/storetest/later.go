@@ -19,7 +19,7 @@ var laterTests = []test{
 // retries reads who is due.
 func (h *harness) retries(n int, at time.Time, limit int) (ids []pushsvc.SubscriptionID) {
 	h.Helper()
-	page, err := h.LaterPage(h.Context(), siteA, messageID(n), at, limit)
+	page, err := h.laterAt(siteA, messageID(n), at, limit)
 	if err != nil {
 		h.Fatal(err)
 	}
@@ -59,7 +59,7 @@ func testLater(h *harness) {
 	h.same("due", h.retries(1, at, 10), ids[:3])
 	h.same("the first two due", h.retries(1, at, 2), ids[:2])
 	h.same("none", h.retries(1, at, 0), []pushsvc.SubscriptionID(nil))
-	page, err := h.LaterPage(h.Context(), siteA, messageID(1), at, 1)
+	page, err := h.laterAt(siteA, messageID(1), at, 1)
 	if err != nil {
 		h.Fatal(err)
 	}
@@ -67,7 +67,7 @@ func testLater(h *harness) {
 
 	r := h.claim(siteA, 1, at)
 	h.same("range of retries", r, pushsvc.Range{
-		Site: siteA, MessageID: messageID(1), N: pushsvc.LaterRange, Owner: "engine", Epoch: 1, Lease: at.Add(time.Minute),
+		Site: siteA, MessageID: messageID(1), N: pushsvc.LaterRange, Owner: "engine", Epoch: 1, Lease: at.Add(time.Minute), Engines: 1,
 	})
 	h.idle(siteA, 1, at) // leased
 	m, got := h.checkpoint(on(r, at,
@@ -85,7 +85,7 @@ func testLater(h *harness) {
 	}
 	old := r
 	r = h.claim(siteA, 1, epoch.Add(2*time.Hour))
-	_, _, err = h.Checkpoint(h.Context(), on(old, at.Add(time.Second), pushsvc.Outcome{ID: ids[3], Kind: pushsvc.OutcomeAccepted}))
+	_, _, err = h.checkpointAt(on(old, at.Add(time.Second), pushsvc.Outcome{ID: ids[3], Kind: pushsvc.OutcomeAccepted}))
 	h.is("checkpoint of an old epoch", err, pushsvc.ErrLeaseLost)
 	c := on(r, epoch.Add(2*time.Hour),
 		pushsvc.Outcome{ID: ids[1], Kind: pushsvc.OutcomeExpired},
@@ -107,7 +107,7 @@ func testLaterLeft(h *harness) {
 		h.Fatal(err)
 	}
 	at := epoch.Add(time.Hour)
-	page, err := h.LaterPage(h.Context(), siteA, messageID(1), at, 10)
+	page, err := h.laterAt(siteA, messageID(1), at, 10)
 	if err != nil || len(page) != 3 || page[1].ID != rows[1].ID || page[1].Subscription.ID != 0 || !reflect.DeepEqual(page[2].Subscription, rows[2]) {
 		h.Fatalf("%+v, %v", page, err)
 	}

@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -232,7 +233,7 @@ func messageIDs(page []pushsvc.Message) (ids []string) {
 
 func (h *harness) unfinished(now time.Time, after string, limit int) []string {
 	h.Helper()
-	page, err := h.Unfinished(h.Context(), now, after, limit)
+	page, err := h.unfinishedAt(now, after, limit)
 	if err != nil {
 		h.Fatal(err)
 	}
@@ -282,14 +283,20 @@ func testPrune(h *harness) {
 		}
 	}
 	h.control(siteA, 4, pushsvc.CommandCancel, epoch)
-	receipt := []pushsvc.Receipt{{MessageID: messageID(0), Subscription: rows[0].ID, Kind: pushsvc.ReceiptShown}}
-	if n, err := h.AddReceipts(h.Context(), siteA, receipt); n != 1 || err != nil {
+	receipt := []pushsvc.Receipt{{Subscription: rows[0].ID, Kind: pushsvc.ReceiptShown}}
+	if n, err := h.AddReceipts(h.Context(), siteA, messageID(0), receipt); n != 1 || err != nil {
 		h.Fatal(n, err)
 	}
 	prune := func(before time.Time, limit, want int) {
 		h.Helper()
-		if n, err := h.PruneMessages(h.Context(), before, limit); n != want || err != nil {
-			h.Errorf("pruned %d, %v; want %d", n, err, want)
+		if n := h.pruneSome(before, limit); n != want {
+			h.Errorf("pruned %d; want %d", n, want)
+		}
+	}
+	for _, n := range []int{3, 5, 9} { // neither old enough, nor final, nor there
+		name := pushsvc.MessageName{Site: siteB, ID: messageID(n)}
+		if ok, err := h.PruneMessage(h.Context(), name, epoch.Add(3*time.Hour)); ok || err != nil {
+			h.Errorf("message %d is pruned: %v, %v", n, ok, err)
 		}
 	}
 	prune(epoch, 10, 0)
@@ -303,15 +310,32 @@ func testPrune(h *harness) {
 	}
 	_, err := h.Message(h.Context(), siteA, messageID(0))
 	h.is("one that is gone", err, pushsvc.ErrNotFound)
-	_, err = h.LaterPage(h.Context(), siteA, messageID(0), epoch, 9)
+	_, err = h.laterAt(siteA, messageID(0), epoch, 9)
 	h.is("its retries", err, pushsvc.ErrNotFound)
 	if sum, err := h.Site(h.Context(), siteA); err != nil || sum.Messages != 0 || sum.Subscriptions != 3 {
 		h.Errorf("the site counts %+v, %v", sum, err)
 	}
 	h.create(message(siteA, 0)) // nothing is left of the first one
-	if n, err := h.AddReceipts(h.Context(), siteA, receipt); n != 1 || err != nil {
+	if n, err := h.AddReceipts(h.Context(), siteA, messageID(0), receipt); n != 1 || err != nil {
 		h.Errorf("a receipt for the new one: %d, %v", n, err)
 	}
+}
+
+// pruneSome removes what is listed.
+func (h *harness) pruneSome(before time.Time, limit int) (n int) {
+	h.Helper()
+	old, err := h.Prunable(h.Context(), before, limit)
+	for _, name := range old {
+		ok, err2 := h.PruneMessage(h.Context(), name, before)
+		if again, err3 := h.PruneMessage(h.Context(), name, before); !ok || again || errors.Join(err2, err3) != nil {
+			h.Errorf("pruning %v: %v, again %v, %v", name, ok, again, errors.Join(err2, err3))
+		}
+		n++
+	}
+	if err != nil {
+		h.Fatal(err)
+	}
+	return n
 }
 
 // testPrunedKey: the key of a message that has been pruned makes another.
@@ -322,8 +346,8 @@ func testPrunedKey(h *harness) {
 		h.Fatal(created, err)
 	}
 	h.control(siteA, 1, pushsvc.CommandCancel, epoch)
-	if n, err := h.PruneMessages(h.Context(), epoch.Add(time.Hour), 9); n != 1 || err != nil {
-		h.Fatal(n, err)
+	if n := h.pruneSome(epoch.Add(time.Hour), 9); n != 1 {
+		h.Fatal(n)
 	}
 	if m, created, err := h.CreateMessage(h.Context(), message(siteA, 2), key); err != nil || !created || m.ID != messageID(2) {
 		h.Errorf("%s, created %v, %v", m.ID, created, err)
@@ -382,7 +406,7 @@ func testIdempotencyRace(h *harness) {
 	h.each(32, func(i int) error {
 		m := message(siteA, i)
 		m.Created = epoch
-		row, created, err := h.CreateMessage(h.Context(), m, key)
+		row, created, err := h.handle(i).CreateMessage(h.Context(), m, key)
 		mu.Lock()
 		defer mu.Unlock()
 		if created {

@@ -79,8 +79,8 @@ func testMoveRename(h *harness) {
 	if row := h.put(siteA, 1); row.ID != rows[1].ID || row.Site != siteNew || h.count(siteNew) != 3 {
 		h.Errorf("posted again: id %d of %s, %d subscriptions", row.ID, row.Site, h.count(siteNew))
 	}
-	if n, err := h.AddReceipts(h.Context(), siteA, []pushsvc.Receipt{
-		{MessageID: messageID(1), Subscription: 1, Kind: pushsvc.ReceiptShown}, {MessageID: messageID(1), Subscription: 2, Kind: pushsvc.ReceiptShown},
+	if n, err := h.AddReceipts(h.Context(), siteA, messageID(1), []pushsvc.Receipt{
+		{Subscription: 1, Kind: pushsvc.ReceiptShown}, {Subscription: 2, Kind: pushsvc.ReceiptShown},
 	}); n != 1 || err != nil {
 		h.Errorf("%d receipts are new, %v", n, err)
 	}
@@ -303,7 +303,7 @@ func testMoveMeanwhile(h *harness) {
 			s.Device = device(n)
 			h.putSub(s, proof(n))
 		case step == 35:
-			if n, err := h.AddReceipts(h.Context(), siteA, []pushsvc.Receipt{{MessageID: messageID(1), Subscription: 7, Kind: pushsvc.ReceiptClicked}}); n != 1 || err != nil {
+			if n, err := h.AddReceipts(h.Context(), siteA, messageID(1), []pushsvc.Receipt{{Subscription: 7, Kind: pushsvc.ReceiptClicked}}); n != 1 || err != nil {
 				h.Errorf("%d receipts, %v", n, err)
 			}
 			if u, err := h.Upload(h.Context(), siteB, "a.png"); err != nil || string(u.Data) != "image" {

@@ -86,10 +86,10 @@ func testNotes(h *harness) {
 	// The retry is not due yet at that time, the range is free: it comes
 	// without what has been settled.
 	c = on(got, epoch.Add(2*time.Hour+time.Second))
-	c.Lease = time.Time{}
+	c.Lease = 0
 	h.checkpoint(c)
 	early := epoch.Add(1233 * time.Millisecond)
-	_, r, err := h.Claim(h.Context(), siteA, messageID(1), "engine", early, early)
+	_, r, err := h.claimAt(siteA, messageID(1), "engine", early, early)
 	if err != nil || r.N < 0 || len(r.Noted) != 0 {
 		h.Errorf("range %d, noted %v, %v", r.N, r.Noted, err)
 	}
@@ -182,7 +182,7 @@ func testNotesAtOnce(h *harness) {
 	var mu sync.Mutex
 	settled := 0
 	h.each(400, func(i int) error {
-		err := h.Note(h.Context(), r, outcomes(pushsvc.OutcomeAccepted, rows[i:i+1]))
+		err := h.handle(i).Note(h.Context(), r, outcomes(pushsvc.OutcomeAccepted, rows[i:i+1]))
 		if err != nil || i%50 != 49 {
 			return err
 		}
@@ -191,7 +191,7 @@ func testNotesAtOnce(h *harness) {
 		settled++
 		c := on(r, epoch.Add(time.Duration(i)*time.Millisecond), outcomes(pushsvc.OutcomeAccepted, rows[settled-1:settled])...)
 		c.Cursor = rows[settled-1].ID
-		_, _, err = h.Checkpoint(h.Context(), c)
+		_, _, err = h.handle(i).Checkpoint(h.Context(), c)
 		return err
 	})
 	r = h.claim(siteA, 1, epoch.Add(time.Hour))

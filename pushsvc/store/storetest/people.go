@@ -375,7 +375,7 @@ func testPeopleNaughty(h *harness) {
 
 func testPeopleConcurrent(h *harness) {
 	h.each(400, func(n int) error {
-		_, err := h.Track(h.Context(), siteA, people.Batch{
+		_, err := h.handle(n).Track(h.Context(), siteA, people.Batch{
 			Device: device(n % 8), ID: batchID(n / 2), At: epoch, Entries: []people.Entry{event("E", epoch), login(fmt.Sprint(n % 2))},
 		})
 		return err

@@ -116,7 +116,7 @@ func testPopupRace(h *harness) {
 	first := h.putPopup(storedPopup(siteA, "p", "0"), 0)
 	var won atomic.Int64
 	h.each(40, func(i int) error {
-		_, err := h.PutPopup(h.Context(), storedPopup(siteA, "p", fmt.Sprint(i+1)), first.Revision)
+		_, err := h.handle(i).PutPopup(h.Context(), storedPopup(siteA, "p", fmt.Sprint(i+1)), first.Revision)
 		if err == nil {
 			won.Add(1)
 		}
@@ -153,7 +153,7 @@ func testPopupNoSite(h *harness) {
 
 func testPopupsFull(h *harness) {
 	h.each(popup.MaxPopups, func(i int) error {
-		_, err := h.PutPopup(h.Context(), storedPopup(siteA, fmt.Sprintf("p-%d", i), "x"), 0)
+		_, err := h.handle(i).PutPopup(h.Context(), storedPopup(siteA, fmt.Sprintf("p-%d", i), "x"), 0)
 		return err
 	})
 	_, err := h.PutPopup(h.Context(), storedPopup(siteA, "more", "x"), 0)
@@ -210,7 +210,7 @@ func testUploads(h *harness) {
 
 func testUploadsFull(h *harness) {
 	h.each(popup.MaxUploads, func(i int) error {
-		_, err := h.PutUpload(h.Context(), upload(siteA, fmt.Sprintf("%d.png", i), "x"))
+		_, err := h.handle(i).PutUpload(h.Context(), upload(siteA, fmt.Sprintf("%d.png", i), "x"))
 		return err
 	})
 	_, err := h.PutUpload(h.Context(), upload(siteA, "more.png", "x"))

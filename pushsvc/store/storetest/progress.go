@@ -37,7 +37,7 @@ func testCheckpoint(h *harness) {
 	want := pushsvc.Progress{Audience: 10, Pending: 6, Accepted: 3, Failed: map[string]int64{"timeout": 1}}
 	h.same("progress", m.Progress, want)
 	next := r
-	next.Cursor, next.Settled, next.Lease = c.Cursor, c.Settled, c.Lease
+	next.Cursor, next.Settled, next.Lease = c.Cursor, c.Settled, c.At.Add(c.Lease)
 	h.same("range", got, next)
 	h.same("row read", h.message(siteA, 1), m)
 
@@ -62,7 +62,7 @@ func testCheckpoint(h *harness) {
 	if m.State != pushsvc.StateDone || !m.Finished.Equal(c.At) || !m.NextTry.IsZero() {
 		h.Errorf("row at the end %+v", m)
 	}
-	_, _, err = h.Checkpoint(h.Context(), on(r, epoch.Add(2*time.Hour)))
+	_, _, err = h.checkpointAt(on(r, epoch.Add(2*time.Hour)))
 	h.is("another checkpoint of what is done", err, pushsvc.ErrLeaseLost)
 	h.is("a note on what is done", h.Note(h.Context(), r, outcomes(pushsvc.OutcomeAccepted, page)), pushsvc.ErrLeaseLost)
 }
@@ -94,7 +94,7 @@ func testOldEpoch(h *harness) {
 	rows := h.putAll(siteA, 3)
 	h.create(message(siteA, 1))
 	unclaimed := pushsvc.Checkpoint{Site: siteA, MessageID: messageID(1), At: epoch}
-	_, _, err := h.Checkpoint(h.Context(), unclaimed)
+	_, _, err := h.checkpointAt(unclaimed)
 	h.is("a range that nobody has claimed", err, pushsvc.ErrLeaseLost)
 	h.claim(siteA, 1, epoch)
 	r := h.claim(siteA, 1, epoch.Add(time.Hour))
@@ -102,7 +102,7 @@ func testOldEpoch(h *harness) {
 	for _, e := range []int64{-1, 0, 1, 3} {
 		c := on(r, epoch, outcomes(pushsvc.OutcomeGone, rows)...)
 		c.Epoch, c.Done = e, true
-		_, _, err := h.Checkpoint(h.Context(), c)
+		_, _, err := h.checkpointAt(c)
 		h.is(fmt.Sprint("epoch ", e), err, pushsvc.ErrLeaseLost)
 		old := r
 		old.Epoch = e
@@ -118,7 +118,7 @@ func testOldEpoch(h *harness) {
 		"unknown range":   {Site: siteA, MessageID: messageID(1), Range: 999, Epoch: 1, At: epoch},
 		"negative range":  {Site: siteA, MessageID: messageID(1), Range: -2, Epoch: 1, At: epoch},
 	} {
-		_, _, err := h.Checkpoint(h.Context(), c)
+		_, _, err := h.checkpointAt(c)
 		h.is(name, err, pushsvc.ErrNotFound)
 	}
 }
@@ -252,7 +252,7 @@ func testCheckpointRefusals(h *harness) {
 	} {
 		c := on(r, epoch)
 		change(&c)
-		if _, _, err := h.Checkpoint(h.Context(), c); err == nil {
+		if _, _, err := h.checkpointAt(c); err == nil {
 			h.Errorf("%s: taken", name)
 		}
 	}
@@ -290,31 +290,35 @@ func testReceipts(h *harness) {
 	rows := sorted(h.putAll(siteA, 3))
 	h.create(message(siteA, 1))
 	h.create(message(siteA, 2))
-	receipt := func(n, row int, kind pushsvc.ReceiptKind) pushsvc.Receipt {
-		return pushsvc.Receipt{MessageID: messageID(n), Subscription: rows[row].ID, Kind: kind}
+	receipt := func(row int, kind pushsvc.ReceiptKind) pushsvc.Receipt {
+		return pushsvc.Receipt{Subscription: rows[row].ID, Kind: kind}
 	}
 	shown, clicked, closed := pushsvc.ReceiptShown, pushsvc.ReceiptClicked, pushsvc.ReceiptClosed
 	for i, c := range []struct {
+		id       string
 		receipts []pushsvc.Receipt
 		want     int
 	}{
-		{nil, 0},
-		{[]pushsvc.Receipt{receipt(1, 0, shown), receipt(1, 0, shown), receipt(1, 0, clicked)}, 2},
-		{[]pushsvc.Receipt{receipt(1, 0, shown), receipt(1, 1, shown), receipt(2, 0, shown)}, 2},
-		{[]pushsvc.Receipt{receipt(1, 2, closed), receipt(7, 0, shown), receipt(1, 0, "other"), {Kind: shown}}, 1},
+		{messageID(1), nil, 0},
+		{messageID(1), []pushsvc.Receipt{receipt(0, shown), receipt(0, shown), receipt(0, clicked)}, 2},
+		{messageID(1), []pushsvc.Receipt{receipt(0, shown), receipt(1, shown)}, 1},
+		{messageID(2), []pushsvc.Receipt{receipt(0, shown)}, 1},
+		{messageID(7), []pushsvc.Receipt{receipt(0, shown)}, 0},
+		{"", []pushsvc.Receipt{receipt(0, shown)}, 0},
+		{messageID(1), []pushsvc.Receipt{receipt(2, closed), receipt(0, "other")}, 1},
 	} {
-		n, err := h.AddReceipts(h.Context(), siteA, c.receipts)
+		n, err := h.AddReceipts(h.Context(), siteA, c.id, c.receipts)
 		if err != nil || n != c.want {
 			h.Errorf("call %d: %d new, %v; want %d", i, n, err, c.want)
 		}
 	}
-	if n, err := h.AddReceipts(h.Context(), "c.example", []pushsvc.Receipt{receipt(1, 0, shown)}); n != 0 || err != nil {
+	if n, err := h.AddReceipts(h.Context(), "c.example", messageID(1), []pushsvc.Receipt{receipt(0, shown)}); n != 0 || err != nil {
 		h.Errorf("unknown site: %d, %v", n, err)
 	}
 	if err := h.DeleteSubscription(h.Context(), siteA, rows[0].ID); err != nil {
 		h.Fatal(err)
 	}
-	if n, err := h.AddReceipts(h.Context(), siteA, []pushsvc.Receipt{receipt(1, 0, shown), receipt(1, 0, closed)}); n != 1 || err != nil {
+	if n, err := h.AddReceipts(h.Context(), siteA, messageID(1), []pushsvc.Receipt{receipt(0, shown), receipt(0, closed)}); n != 1 || err != nil {
 		h.Errorf("after the subscription has gone: %d, %v", n, err)
 	}
 	if p := h.message(siteA, 1).Progress; p.Shown != 2 || p.Clicked != 1 || p.Closed != 2 || p.Pending != 3 {
@@ -334,10 +338,10 @@ func testReceiptRace(h *harness) {
 	h.each(100, func(i int) error {
 		if i%5 == 0 {
 			c := on(r, epoch.Add(time.Duration(i)*time.Millisecond), pushsvc.Outcome{ID: rows[i/5].ID, Kind: pushsvc.OutcomeAccepted})
-			_, _, err := h.Checkpoint(h.Context(), c)
+			_, _, err := h.handle(i).Checkpoint(h.Context(), c)
 			return err
 		}
-		n, err := h.AddReceipts(h.Context(), siteA, []pushsvc.Receipt{{MessageID: messageID(1), Subscription: rows[i%20].ID, Kind: pushsvc.ReceiptShown}})
+		n, err := h.handle(i).AddReceipts(h.Context(), siteA, messageID(1), []pushsvc.Receipt{{Subscription: rows[i%20].ID, Kind: pushsvc.ReceiptShown}})
 		mu.Lock()
 		defer mu.Unlock()
 		added += n

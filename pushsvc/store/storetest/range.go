@@ -21,10 +21,10 @@ func testClaim(h *harness) {
 	h.put(siteA, 1)
 	h.create(message(siteA, 1))
 	for name, try := range map[string][2]string{"unknown message": {siteA, messageID(2)}, "unknown site": {siteB, messageID(1)}, "no id": {siteA, ""}} {
-		_, _, err := h.Claim(h.Context(), try[0], try[1], "x", epoch, epoch.Add(time.Minute))
+		_, _, err := h.claimAt(try[0], try[1], "x", epoch, epoch.Add(time.Minute))
 		h.is(name, err, pushsvc.ErrNotFound)
 	}
-	m, r, err := h.Claim(h.Context(), siteA, messageID(1), "engine", epoch, epoch.Add(time.Minute))
+	m, r, err := h.claimAt(siteA, messageID(1), "engine", epoch, epoch.Add(time.Minute))
 	if err != nil {
 		h.Fatal(err)
 	}
@@ -32,10 +32,10 @@ func testClaim(h *harness) {
 		h.Errorf("claimed: %+v", m)
 	}
 	h.same("row read", h.message(siteA, 1), m)
-	want := pushsvc.Range{Site: siteA, MessageID: m.ID, Until: r.Until, Owner: "engine", Epoch: 1, Lease: epoch.Add(time.Minute)}
+	want := pushsvc.Range{Site: siteA, MessageID: m.ID, Until: r.Until, Owner: "engine", Epoch: 1, Lease: epoch.Add(time.Minute), Engines: 1}
 	h.same("range", r, want)
 	for _, owner := range []string{"other", "engine"} {
-		got, _, err := h.Claim(h.Context(), siteA, m.ID, owner, epoch.Add(59*time.Second), epoch.Add(2*time.Minute))
+		got, _, err := h.claimAt(siteA, m.ID, owner, epoch.Add(59*time.Second), epoch.Add(2*time.Minute))
 		h.is("claimed by "+owner+" while leased", err, pushsvc.ErrNothingDue)
 		h.same("row of a claim in vain", got, m)
 	}
@@ -44,7 +44,7 @@ func testClaim(h *harness) {
 		h.Errorf("claimed again: epoch %d, started %v", r.Epoch, m.Started)
 	}
 	back := on(r, epoch.Add(time.Minute))
-	back.Lease = time.Time{}
+	back.Lease = 0
 	if _, got := h.checkpoint(back); got.Owner != "" || !got.Lease.IsZero() || got.Epoch != 2 {
 		h.Errorf("given back: %+v", got)
 	}
@@ -52,7 +52,7 @@ func testClaim(h *harness) {
 		h.Errorf("claimed after it was given back: epoch %d", r.Epoch)
 	}
 	h.finish(r, epoch.Add(time.Minute), pushsvc.OutcomeAccepted)
-	_, _, err = h.Claim(h.Context(), siteA, messageID(1), "x", epoch.Add(time.Hour), epoch.Add(2*time.Hour))
+	_, _, err = h.claimAt(siteA, messageID(1), "x", epoch.Add(time.Hour), epoch.Add(2*time.Hour))
 	h.is("claiming what is done", err, pushsvc.ErrNotFound)
 }
 
@@ -65,9 +65,10 @@ func testClaimRace(h *harness) {
 		at := epoch.Add(time.Duration(round) * time.Minute)
 		var mu sync.Mutex
 		winners := map[int]string{}
+		h.set(at)
 		h.each(40, func(i int) error {
 			owner := fmt.Sprint("engine ", i)
-			_, r, err := h.Claim(h.Context(), siteA, messageID(1), owner, at, at.Add(time.Minute))
+			_, r, err := h.handle(i).Claim(h.Context(), siteA, messageID(1), owner, time.Minute)
 			if errors.Is(err, pushsvc.ErrNothingDue) {
 				return nil
 			}
@@ -121,7 +122,7 @@ func testRanges(h *harness) {
 	h.put(siteA, n+1)
 	seen := map[int]bool{}
 	for at := epoch; ; at = at.Add(time.Millisecond) {
-		m, r, err := h.Claim(h.Context(), siteA, messageID(1), "engine", at, at.Add(time.Hour))
+		m, r, err := h.claimAt(siteA, messageID(1), "engine", at, at.Add(time.Hour))
 		if errors.Is(err, pushsvc.ErrNothingDue) {
 			h.Fatalf("%d ranges were claimed and ended, and the message is %s: %+v", len(seen), m.State, m.Progress)
 		}

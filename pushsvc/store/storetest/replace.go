@@ -60,7 +60,7 @@ func testReplacesMeanwhile(h *harness) {
 	if err != nil || len(page) != 1 || page[0].ID != rows[2].ID || page[0].Endpoint != endpoint(13) {
 		h.Errorf("who is ahead: %+v, %v", page, err)
 	}
-	later, err := h.LaterPage(h.Context(), siteA, messageID(1), at, 10)
+	later, err := h.laterAt(siteA, messageID(1), at, 10)
 	if err != nil || len(later) != 1 || later[0].ID != rows[1].ID || later[0].Subscription.Endpoint != endpoint(12) {
 		h.Errorf("who is to be tried again: %+v, %v", later, err)
 	}

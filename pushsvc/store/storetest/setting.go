@@ -102,7 +102,7 @@ func testSettingRace(h *harness) {
 	row := h.putSetting(setting(siteA, "prompt", "start"), 0)
 	var won, lost atomic.Int64
 	h.each(32, func(i int) error {
-		_, err := h.PutSetting(h.Context(), setting(siteA, "prompt", fmt.Sprint(i)), row.Revision)
+		_, err := h.handle(i).PutSetting(h.Context(), setting(siteA, "prompt", fmt.Sprint(i)), row.Revision)
 		switch {
 		case err == nil:
 			won.Add(1)

@@ -33,14 +33,14 @@ func (h *harness) fillSite(site string) {
 			h.Fatal(err)
 		}
 	}
-	_, r, err := h.Claim(h.Context(), site, messageID(1), "engine", epoch, epoch.Add(time.Minute))
+	_, r, err := h.claimAt(site, messageID(1), "engine", epoch, epoch.Add(time.Minute))
 	if err != nil {
 		h.Fatal(err)
 	}
 	if err := h.Note(h.Context(), r, []pushsvc.Outcome{{ID: 1, Kind: pushsvc.OutcomeAccepted}}); err != nil {
 		h.Fatal(err)
 	}
-	if _, err := h.AddReceipts(h.Context(), site, []pushsvc.Receipt{{MessageID: messageID(1), Subscription: 1, Kind: pushsvc.ReceiptShown}}); err != nil {
+	if _, err := h.AddReceipts(h.Context(), site, messageID(1), []pushsvc.Receipt{{Subscription: 1, Kind: pushsvc.ReceiptShown}}); err != nil {
 		h.Fatal(err)
 	}
 	h.putSetting(setting(site, "prompt", fmt.Sprintf(`{"of":%q}`, site)), 0)
@@ -83,7 +83,7 @@ func (h *harness) traces(site string) map[string]int {
 			n["settings"]++
 		}
 	}
-	unfinished, err := h.Unfinished(ctx, epoch.Add(time.Hour), "", 100)
+	unfinished, err := h.unfinishedAt(epoch.Add(time.Hour), "", 100)
 	count("all unfinished", 0, err)
 	for _, m := range unfinished {
 		if m.Site == site {
@@ -133,7 +133,7 @@ func testSiteRemoved(h *harness) {
 		h.is("the setting", err, pushsvc.ErrNotFound)
 		_, err = h.PersonBy(h.Context(), siteA, login("ann1").Identities[0])
 		h.is("an identity", err, pushsvc.ErrNotFound)
-		_, _, err = h.Checkpoint(h.Context(), pushsvc.Checkpoint{Site: siteA, MessageID: messageID(1), Epoch: 1, At: epoch})
+		_, _, err = h.checkpointAt(pushsvc.Checkpoint{Site: siteA, MessageID: messageID(1), Epoch: 1, At: epoch})
 		h.is("a checkpoint of its message", err, pushsvc.ErrNotFound)
 		h.sweep(1000)
 	}

@@ -3,13 +3,17 @@
 //
 //	func TestConformance(t *testing.T) { storetest.Run(t, open) }
 //
-// does, with and without the race detector.
+// does, with and without the race detector. open makes an empty store, and gives two
+// handles on it as two processes would have them: what is promised of calls at the same
+// time is asked of both together. A store that one process has alone gives the same
+// handle twice.
 package storetest
 
 import (
 	"bytes"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -20,20 +24,22 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/store"
 )
 
-// Run runs the suite. open makes an empty store of its own for each test; the
-// suite closes it.
-func Run(t *testing.T, open func(t *testing.T) store.Store) {
-	for _, group := range [][]test{subscriptionTests, replaceTests, importTests, topicTests, messageTests, rangeTests, progressTests, laterTests, noteTests, controlTests, campaignTests, keyTests, settingTests, changeTests, peopleTests, proofTests, popupTests, siteTests, moveTests, storeTests} {
+// Run runs the suite. open makes an empty store of its own for each test, whose clock,
+// for both handles, is the one given; the suite closes them.
+func Run(t *testing.T, open func(t *testing.T, clock func() time.Time) (first, second store.Store)) {
+	for _, group := range [][]test{subscriptionTests, replaceTests, importTests, topicTests, messageTests, rangeTests, progressTests, laterTests, noteTests, controlTests, campaignTests, keyTests, settingTests, changeTests, peopleTests, proofTests, popupTests, siteTests, moveTests, togetherTests, storeTests} {
 		for _, tt := range group {
 			t.Run(tt.name, func(t *testing.T) {
 				t.Parallel()
-				s := open(t)
+				h := &harness{T: t}
+				h.set(epoch)
+				h.Store, h.second = open(t, func() time.Time { return *h.now.Load() })
 				t.Cleanup(func() {
-					if err := s.Close(); err != nil {
+					if err := errors.Join(h.Store.Close(), h.second.Close()); err != nil {
 						t.Errorf("closing the store: %v", err)
 					}
 				})
-				tt.run(&harness{T: t, Store: s})
+				tt.run(h)
 			})
 		}
 	}
@@ -49,6 +55,49 @@ type test struct {
 type harness struct {
 	*testing.T
 	store.Store
+	second store.Store
+	now    atomic.Pointer[time.Time] // the store's clock
+}
+
+// set sets the store's clock.
+func (h *harness) set(at time.Time) { h.now.Store(&at) }
+
+// handle is one of the two, for the i-th of those who call at once.
+func (h *harness) handle(i int) store.Store {
+	if i%2 == 1 {
+		return h.second
+	}
+	return h.Store
+}
+
+// claimAt claims at a time of the store's clock.
+func (h *harness) claimAt(site, id, owner string, at, until time.Time) (pushsvc.Message, pushsvc.Range, error) {
+	h.set(at)
+	return h.Claim(h.Context(), site, id, owner, until.Sub(at))
+}
+
+// controlAt controls at a time of the store's clock, which is the caller's, too.
+func (h *harness) controlAt(site, id string, command pushsvc.Command, at time.Time) (pushsvc.Message, error) {
+	h.set(at)
+	return h.Control(h.Context(), site, id, command, at)
+}
+
+// checkpointAt writes a checkpoint at its time.
+func (h *harness) checkpointAt(c pushsvc.Checkpoint) (pushsvc.Message, pushsvc.Range, error) {
+	if !c.At.IsZero() {
+		h.set(c.At)
+	}
+	return h.Checkpoint(h.Context(), c)
+}
+
+func (h *harness) unfinishedAt(at time.Time, after string, limit int) ([]pushsvc.Message, error) {
+	h.set(at)
+	return h.Unfinished(h.Context(), after, limit)
+}
+
+func (h *harness) laterAt(site, id string, at time.Time, limit int) ([]pushsvc.Retry, error) {
+	h.set(at)
+	return h.LaterPage(h.Context(), site, id, limit)
 }
 
 // epoch is when the tests take place.
@@ -120,7 +169,7 @@ func (h *harness) putAll(site string, n int) []pushsvc.Subscription {
 	h.Helper()
 	rows := make([]pushsvc.Subscription, n)
 	h.each(n, func(i int) error {
-		row, err := h.PutSubscription(h.Context(), sub(site, i+1), nil)
+		row, err := h.handle(i).PutSubscription(h.Context(), sub(site, i+1), nil)
 		rows[i] = row
 		return err
 	})
@@ -188,7 +237,7 @@ func (h *harness) message(site string, n int) pushsvc.Message {
 // claim leases a range of the n-th message at the time for a minute.
 func (h *harness) claim(site string, n int, at time.Time) pushsvc.Range {
 	h.Helper()
-	m, r, err := h.Claim(h.Context(), site, messageID(n), "engine", at, at.Add(time.Minute))
+	m, r, err := h.claimAt(site, messageID(n), "engine", at, at.Add(time.Minute))
 	if err != nil {
 		h.Fatalf("Claim: %v", err)
 	}
@@ -199,7 +248,7 @@ func (h *harness) claim(site string, n int, at time.Time) pushsvc.Range {
 // idle wants nothing to be claimed at the time, and gives the message's row.
 func (h *harness) idle(site string, n int, at time.Time) pushsvc.Message {
 	h.Helper()
-	m, r, err := h.Claim(h.Context(), site, messageID(n), "idler", at, at.Add(time.Minute))
+	m, r, err := h.claimAt(site, messageID(n), "idler", at, at.Add(time.Minute))
 	if !errors.Is(err, pushsvc.ErrNothingDue) {
 		h.Errorf("claim at %v: error %v, range %d; want %v", at.Sub(epoch), err, r.N, pushsvc.ErrNothingDue)
 	}
@@ -211,13 +260,13 @@ func (h *harness) idle(site string, n int, at time.Time) pushsvc.Message {
 func on(r pushsvc.Range, at time.Time, outcomes ...pushsvc.Outcome) pushsvc.Checkpoint {
 	return pushsvc.Checkpoint{
 		Site: r.Site, MessageID: r.MessageID, Range: r.N, Epoch: r.Epoch, Cursor: r.Cursor,
-		Settled: r.Settled, Outcomes: outcomes, Lease: at.Add(time.Minute), At: at,
+		Settled: r.Settled, Outcomes: outcomes, Lease: time.Minute, At: at,
 	}
 }
 
 func (h *harness) checkpoint(c pushsvc.Checkpoint) (pushsvc.Message, pushsvc.Range) {
 	h.Helper()
-	m, r, err := h.Checkpoint(h.Context(), c)
+	m, r, err := h.checkpointAt(c)
 	if err != nil {
 		h.Fatalf("Checkpoint: %v", err)
 	}

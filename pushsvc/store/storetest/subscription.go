@@ -318,22 +318,22 @@ func (h *harness) foreign(site string, s pushsvc.Subscription, n int) {
 	if page, err := h.MessagePage(ctx, site, "", 10); err != nil || len(page) != 0 {
 		h.Errorf("MessagePage: %d, %v", len(page), err)
 	}
-	_, _, err = h.Claim(ctx, site, id, "thief", epoch.Add(time.Hour), epoch.Add(2*time.Hour))
+	_, _, err = h.claimAt(site, id, "thief", epoch.Add(time.Hour), epoch.Add(2*time.Hour))
 	h.is("Claim", err, pushsvc.ErrNotFound)
 	gone := []pushsvc.Outcome{{ID: s.ID, Kind: pushsvc.OutcomeGone}}
-	_, _, err = h.Checkpoint(ctx, pushsvc.Checkpoint{Site: site, MessageID: id, Epoch: 1, Outcomes: gone, At: epoch})
+	_, _, err = h.checkpointAt(pushsvc.Checkpoint{Site: site, MessageID: id, Epoch: 1, Outcomes: gone, At: epoch})
 	h.is("Checkpoint", err, pushsvc.ErrNotFound)
 	if err := h.Note(ctx, pushsvc.Range{Site: site, MessageID: id, Epoch: 1}, gone); err == nil {
 		h.Error("Note: noted")
 	}
-	_, err = h.Control(ctx, site, id, pushsvc.CommandCancel, epoch)
+	_, err = h.controlAt(site, id, pushsvc.CommandCancel, epoch)
 	h.is("Control", err, pushsvc.ErrNotFound)
-	_, err = h.LaterPage(ctx, site, id, epoch, 9)
+	_, err = h.laterAt(site, id, epoch, 9)
 	h.is("LaterPage", err, pushsvc.ErrNotFound)
 	if page, err := h.RangePage(ctx, pushsvc.Range{Site: site, MessageID: id, Until: s.ID}, s.ID-1, 9); err != nil || len(page) != 0 {
 		h.Errorf("RangePage: %d, %v", len(page), err)
 	}
-	if n, err := h.AddReceipts(ctx, site, []pushsvc.Receipt{{MessageID: id, Subscription: s.ID, Kind: pushsvc.ReceiptShown}}); n != 0 || err != nil {
+	if n, err := h.AddReceipts(ctx, site, id, []pushsvc.Receipt{{Subscription: s.ID, Kind: pushsvc.ReceiptShown}}); n != 0 || err != nil {
 		h.Errorf("AddReceipts: %d, %v", n, err)
 	}
 }
@@ -342,7 +342,7 @@ func testConcurrentPuts(h *harness) {
 	const sites, each, rounds = 4, 25, 4
 	names := []string{siteA, siteB, "c.example", "d.example"}
 	h.each(sites*each*rounds, func(i int) error {
-		_, err := h.PutSubscription(h.Context(), sub(names[i%sites], i/sites%each), nil)
+		_, err := h.handle(i).PutSubscription(h.Context(), sub(names[i%sites], i/sites%each), nil)
 		return err
 	})
 	for _, name := range names {

@@ -94,7 +94,7 @@ func testMessageTopics(h *harness) {
 	if row.Progress.Audience != 3 {
 		h.Errorf("planned for %d", row.Progress.Audience)
 	}
-	claimed, _, err := h.Claim(h.Context(), siteA, messageID(1), "engine", epoch.Add(time.Minute), epoch.Add(time.Hour))
+	claimed, _, err := h.claimAt(siteA, messageID(1), "engine", epoch.Add(time.Minute), epoch.Add(time.Hour))
 	if err != nil {
 		h.Fatal(err)
 	}

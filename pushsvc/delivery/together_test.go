@@ -1,0 +1,124 @@
+package delivery_test
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/delivery"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/store/boltstore"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/webpush"
+)
+
+// onStores runs a test of engines that share a store on each of those that can be.
+func onStores(t *testing.T, test func(*fixture)) {
+	t.Run("memstore", func(t *testing.T) { test(newFixture(t)) })
+	t.Run("boltstore", func(t *testing.T) {
+		s, err := boltstore.Open(t.Context(), filepath.Join(t.TempDir(), "webpush.db"), boltstore.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		test(newFixtureOn(t, s))
+	})
+}
+
+// importTo makes subscriptions that nobody decrypts for, fast.
+func (f *fixture) importTo(host, kind string, n int) {
+	f.Helper()
+	like := f.subscribeAt(siteA, kind, f.key.ID, host)
+	subs := make([]pushsvc.Subscription, n-1)
+	for i := range subs {
+		subs[i] = like.Subscription
+		subs[i].Endpoint = fmt.Sprint(like.Endpoint, "-", i)
+	}
+	if got, err := f.store.ImportSubscriptions(f.Context(), siteA, subs); err != nil || got.Added != n-1 {
+		f.Fatalf("imported %+v, %v", got, err)
+	}
+}
+
+// counted is a sender that counts.
+type counted struct {
+	delivery.Sender
+	n atomic.Int64
+}
+
+func (c *counted) Send(ctx context.Context, req *webpush.Request) webpush.Result {
+	c.n.Add(1)
+	return c.Sender.Send(ctx, req)
+}
+
+// two starts two engines that have one range of each message, and waits until both send.
+// Nothing is answered before.
+func (f *fixture) two() (engines [2]*delivery.Engine, senders [2]*counted) {
+	f.Helper()
+	gate := make(chan struct{})
+	f.push.onPush(func(string) { <-gate })
+	for i := range engines {
+		senders[i] = &counted{Sender: f.push.client}
+		engines[i] = f.engine(func(c *delivery.Config) { c.Sender, c.Ranges = senders[i], 1 })
+	}
+	defer close(gate)
+	f.eventually("both send", func() bool { return senders[0].n.Load() > 0 && senders[1].n.Load() > 0 })
+	return engines, senders
+}
+
+// TestRateTogether: the rate is the message's, however many engines send it; and when
+// one of them ends, the other sends at the whole rate. It runs alone, as it measures.
+func TestRateTogether(t *testing.T) {
+	onStores(t, func(f *fixture) {
+		const rate, audience = 500, 60_000
+		f.importTo(fcm, "ok", audience)
+		m := f.create(pushsvc.Message{Site: siteA, Rate: rate})
+		engines, senders := f.two()
+		measure := func(what string) {
+			var got float64
+			for range 10 { // a busy machine may fall behind for a while, never run ahead
+				before, begun := f.push.count(), time.Now()
+				time.Sleep(2 * time.Second)
+				got = float64(f.push.count()-before) / time.Since(begun).Seconds()
+				if got >= rate*0.9 {
+					break
+				}
+			}
+			f.Logf("%s: %.0f/s", what, got)
+			if got < rate*0.9 || got > rate*1.1 {
+				f.Errorf("%s: %.0f/s; the message's rate is %d/s", what, got, rate)
+			}
+		}
+		measure("two engines")
+		for i := range senders {
+			if n := senders[i].n.Load(); n < 200 {
+				f.Errorf("engine %d has sent %d", i, n)
+			}
+		}
+		f.stop(engines[0])
+		measure("one that is left")
+		f.control(m, pushsvc.CommandCancel)
+	})
+}
+
+// TestMassTogether: a push service that says of all subscriptions that they are gone is
+// not believed, also where each engine is told so of fewer than make a mass.
+func TestMassTogether(t *testing.T) {
+	t.Parallel()
+	onStores(t, func(f *fixture) {
+		const each, mass = 15, 20
+		for range 2 {
+			f.importTo(fcm, "ok", 1500)
+			f.importTo(mozilla, "gone410", each)
+			f.importTo(fcm, "ok", 1500)
+		}
+		m := f.message(siteA, time.Now(), pushsvc.Content{})
+		f.two()
+		p := f.done(m).Progress
+		quarantined := p.Failed[pushsvc.ReasonQuarantined]
+		f.Logf("removed %d, quarantined %d", p.Gone, quarantined)
+		if p.Gone >= mass || p.Gone+quarantined != 2*each || p.Accepted != 6000 {
+			f.Errorf("%+v", p)
+		}
+	})
+}
