@@ -170,13 +170,16 @@ func isPrefetch(r *http.Request) bool {
 // watch finds out whether the request's page may tell something: nil where it may
 // not.
 func (h *Handler) watch(w http.ResponseWriter, r *http.Request) *watched {
-	site := httpapi.PublicSite{Secure: isSecure(r)}
 	run, _ := h.app.current()
-	if h.Retire || run == nil || len(r.Header["Cookie"]) == 0 || httpapi.Anonymous(r, site) {
+	if h.Retire || run == nil || len(r.Header["Cookie"]) == 0 {
 		return nil
 	}
 	name, err := h.siteName(r)
 	if err != nil {
+		return nil
+	}
+	site := httpapi.PublicSite{Name: name, Secure: isSecure(r)}
+	if httpapi.Anonymous(r, site) {
 		return nil
 	}
 	values, _ := httpapi.Cookies(r, site)

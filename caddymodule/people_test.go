@@ -259,6 +259,36 @@ func TestPageEventsRetired(t *testing.T) {
 	}
 }
 
+// TestIdentifyPort: who comes to a site with a port of its own is identified by that
+// site's cookie, beside those of the host's other ports.
+func TestIdentifyPort(t *testing.T) {
+	up := upstream(t, map[string]http.HandlerFunc{"/me": func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html")
+		w.Header().Set("X-User", "ann")
+		_, _ = io.WriteString(w, pageHTML)
+	}})
+	s := start(t, site{options: "identify {http.response.header.X-User}", upstream: up})
+	host := fmt.Sprint(peopleHost, ":", s.port)
+	name := fmt.Sprint("__webpush_", s.port)
+	resp, body := s.request("POST", host, "/_webpush/events", map[string]string{"Content-Type": "application/json"},
+		`{"batch":"AAAAAAAAAAAAAAAAAAAAAA","events":[{"type":"event","name":"Hello"}]}`)
+	set := resp.Cookies()
+	if len(set) != 1 || set[0].Name != name {
+		t.Fatalf("%d %s: cookies %v", resp.StatusCode, body, set)
+	}
+	s.request("GET", host, "/me", map[string]string{"Cookie": "__webpush=0; " + name + "=" + set[0].Value}, "")
+	store := s.stopped()
+	secret, err := store.Secret(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, _ := pushsvc.OpenDeviceCookie(secret, host, set[0].Value)
+	f, err := store.Facts(t.Context(), host, b.Device())
+	if err != nil || f.Profile == nil || fmt.Sprint(f.Profile.Identities) != "[{identity ann}]" {
+		t.Errorf("%+v, %v", f.Profile, err)
+	}
+}
+
 // TestHostCookie: a site of https, behind a proxy that has the TLS too, has a cookie
 // that other hosts can't set. The site itself never gets it, and who is behind a
 // trusted proxy is identified by it alone.
