@@ -19,7 +19,7 @@ import (
 
 // TestPopupsLook takes pictures of every kind at phone and desktop width, light,
 // dark and from right to left. WEBPUSH_E2E_PICTURES names a folder to keep them, in
-// which popups-desktop.png and popups-phone.png are those of the README:
+// which popups-desktop.png and popups-phone.png are those of the documentation:
 //
 //	WEBPUSH_E2E_PICTURES=/tmp/pictures go test -tags e2e -run 'TestPopupsLook$/Chromium' ./caddymodule/e2e/
 //	cp /tmp/pictures/popups-*.png .github/images/

@@ -17,21 +17,21 @@ func TestVendorTable(t *testing.T) {
 	if !slices.IsSorted(names) || len(slices.Compact(slices.Clone(names))) != len(names) {
 		t.Errorf("names %q", names)
 	}
-	readme, err := os.ReadFile("../../README.md")
+	table, err := os.ReadFile("../../.github/docs/migrate.md")
 	if err != nil {
 		t.Fatal(err)
 	}
 	owner := make(map[string]string)
 	for _, name := range names {
 		paths := vendors.Workers([]string{name})
-		_, row, _ := strings.Cut(string(readme), "\n| `"+name+"` | ")
+		_, row, _ := strings.Cut(string(table), "\n| `"+name+"` | ")
 		row, _, _ = strings.Cut(row, "\n")
 		if len(paths) == 0 || row == "" {
-			t.Errorf("%s has no worker, or no row in the README", name)
+			t.Errorf("%s has no worker, or no row in migrate.md", name)
 		}
 		for _, p := range paths {
 			if path.Clean(p) != p || !strings.HasSuffix(strings.TrimSuffix(p, ".php"), ".js") || !strings.Contains(row, path.Base(p)+"`") {
-				t.Errorf("%s: %q, in the README %q", name, p, row)
+				t.Errorf("%s: %q, in migrate.md %q", name, p, row)
 			}
 			if other := owner[p]; other != "" {
 				t.Errorf("%s and %s both have %s", name, other, p)

@@ -113,7 +113,8 @@ func TestFailuresBounded(t *testing.T) {
 	}
 }
 
-// TestFailureCodes: page and server have the same codes, and the README what to do.
+// TestFailureCodes: page and server have the same codes, and the page API's reference
+// has what to do.
 func TestFailureCodes(t *testing.T) {
 	source, err := os.ReadFile("../web/src/sdk/failure.ts")
 	if err != nil {
@@ -129,13 +130,13 @@ func TestFailureCodes(t *testing.T) {
 	if got := slices.Sorted(slices.Values(httpapi.FailureCodes())); !slices.Equal(got, want) || len(want) < 10 {
 		t.Errorf("the server counts %q, pages report %q", got, want)
 	}
-	readme, err := os.ReadFile("../../README.md")
+	readme, err := os.ReadFile("../web/README.md")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, code := range want {
 		if code != httpapi.FailureOther && (httpapi.FailureCure(code) == "" || !strings.Contains(string(readme), "| `"+code+"` |")) {
-			t.Errorf("%s has no cure, or no row in the README", code)
+			t.Errorf("%s has no cure, or no row in web/README.md", code)
 		}
 	}
 }

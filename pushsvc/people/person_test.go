@@ -151,7 +151,7 @@ func TestIdentities(t *testing.T) {
 			t.Errorf("%q: %q, %t", tt.in, got, ok)
 		}
 	}
-	// The vector of the README: printf '%s' 'email:ann@example.com' | openssl dgst -sha256 -hmac s3cret
+	// The vector of .github/docs/visitors.md: printf '%s' 'email:ann@example.com' | openssl dgst -sha256 -hmac s3cret
 	ann := people.Identity{Kind: people.IdentityEmail, Value: "ann@example.com"}
 	const signature = "9c7b7408388f55fc81f1132003d0369e5af328ea3e8cc2e7669a6d03a3527d9c"
 	if got := people.SignIdentity("s3cret", ann); got != signature {

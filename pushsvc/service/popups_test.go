@@ -253,14 +253,13 @@ func TestPopupWritesAreSeen(t *testing.T) {
 	}
 }
 
-// TestPopupReadme: what the README shows is taken.
-func TestPopupReadme(t *testing.T) {
-	raw, err := os.ReadFile("../../README.md")
+// TestPopupChapter: the pop-up of the chapter is taken, and comes to whom it is for.
+func TestPopupChapter(t *testing.T) {
+	raw, err := os.ReadFile("../../.github/docs/popups.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, chapter, _ := strings.Cut(string(raw), "\n## Pop-ups\n")
-	_, text, _ := strings.Cut(chapter, "```json\n")
+	_, text, _ := strings.Cut(string(raw), "```json\n")
 	text, _, _ = strings.Cut(text, "```")
 	s := newShop(t)
 	s.put(text)
