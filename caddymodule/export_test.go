@@ -1,5 +1,15 @@
 package caddymodule
 
+// OptionNames are the options of the directive, its prompt and the global block.
+func OptionNames() (names []string) {
+	for _, options := range []map[string]option{new(Handler).options(), new(Prompt).options(), new(App).options()} {
+		for name := range options {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
 // OpenStores counts the references to each open store, for tests of the life
 // cycle.
 func OpenStores() map[string]int {

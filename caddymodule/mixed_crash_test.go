@@ -136,6 +136,20 @@ const mixedSite = "http://localhost:8080 {\n\twebpush\n\trespond \"<!doctype htm
 
 func newCrowd(t *testing.T) *crowd {
 	t.Helper()
+	c := &crowd{
+		push: &pushCounter{posts: map[string][]int{}}, stop: make(chan struct{}),
+		subs: map[string]bool{}, messages: map[string][]string{}, counts: map[string]int{},
+	}
+	c.process = newProcess(t, mixedSite, t.TempDir())
+	withPushService(t, c.process, c.push)
+	c.client.Timeout = 20 * time.Second
+	return c
+}
+
+// withPushService has the process, which is not started yet, send to a push service on
+// loopback that stands for push.webpush.test.
+func withPushService(t *testing.T, p *process, push http.Handler) {
+	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
@@ -144,33 +158,25 @@ func newCrowd(t *testing.T) *crowd {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &crowd{
-		push: &pushCounter{posts: map[string][]int{}}, stop: make(chan struct{}),
-		subs: map[string]bool{}, messages: map[string][]string{}, counts: map[string]int{},
-	}
-	service := httptest.NewUnstartedServer(c.push)
+	service := httptest.NewUnstartedServer(push)
 	service.EnableHTTP2 = true
 	service.TLS = &tls.Config{Certificates: []tls.Certificate{certificate}}
 	service.StartTLS()
 	t.Cleanup(service.Close)
-	dir := t.TempDir()
-	pem := filepath.Join(dir, "ca.pem")
-	if err := os.WriteFile(pem, certtest.PEM(certificate), 0o600); err != nil {
+	authority := filepath.Join(p.Dir, "ca.pem")
+	if err := os.WriteFile(authority, certtest.PEM(certificate), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	c.process = newProcess(t, mixedSite, dir)
-	c.Bin = self
-	c.Env = []string{asCaddy + "=1", "SSL_CERT_FILE=" + pem, "GORACE=atexit_sleep_ms=0"}
-	config, err := os.ReadFile(c.File)
+	p.Bin = self
+	p.Env = []string{asCaddy + "=1", "SSL_CERT_FILE=" + authority, "GORACE=atexit_sleep_ms=0"}
+	config, err := os.ReadFile(p.File)
 	if err != nil {
 		t.Fatal(err)
 	}
 	config = bytes.Replace(config, []byte("event_limit off"), []byte("event_limit off\n\t\tdialer test "+service.Listener.Addr().String()), 1)
-	if err := os.WriteFile(c.File, config, 0o600); err != nil {
+	if err := os.WriteFile(p.File, config, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	c.client.Timeout = 20 * time.Second
-	return c
 }
 
 // until asks until the answer has one of the statuses.
