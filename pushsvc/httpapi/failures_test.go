@@ -121,7 +121,7 @@ func TestFailureCodes(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []string{"unanswered", "script_failed", httpapi.FailureOther}
-	_, words, _ := strings.Cut(string(source), "const words = {")
+	_, words, _ := strings.Cut(string(source), "const meanings = {")
 	words, _, _ = strings.Cut(words, "\n};")
 	for _, m := range regexp.MustCompile(`(?m)^  (\w+): "`).FindAllStringSubmatch(words, -1) {
 		want = append(want, m[1])
