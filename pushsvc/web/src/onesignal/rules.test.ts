@@ -87,10 +87,10 @@ test("adoptKnown: who the visitor was, an opt-out, a refusal; our own come first
 });
 
 test("notificationOf: v16's and v15's names", () => {
-  const one = notificationOf({ webpush: "click", id: "m", title: "T", tag: "t", data: [1], actions: [{ action: "a", title: "A", navigate: "https://x.example/" }], badge: "b" });
-  assert.deepEqual([one.notificationId, one.id, one.heading, one.body, one.content, one.topic, one.badgeIcon], ["m", "m", "T", "", "", "t", "b"]);
-  assert.deepEqual(one.actionButtons, [{ actionId: "a", text: "A", icon: undefined, launchURL: "https://x.example/" }]);
-  assert.deepEqual([one.additionalData, notificationOf({ webpush: "click", id: "m", data: "text" }).additionalData], [[1], undefined]);
+  const notification = notificationOf({ webpush: "click", id: "m", title: "T", tag: "t", data: [1], actions: [{ action: "a", title: "A", navigate: "https://x.example/" }], badge: "b" });
+  assert.deepEqual([notification.notificationId, notification.id, notification.heading, notification.body, notification.content, notification.topic, notification.badgeIcon], ["m", "m", "T", "", "", "t", "b"]);
+  assert.deepEqual(notification.actionButtons, [{ actionId: "a", text: "A", icon: undefined, launchURL: "https://x.example/" }]);
+  assert.deepEqual([notification.additionalData, notificationOf({ webpush: "click", id: "m", data: "text" }).additionalData], [[1], undefined]);
 });
 
 test("eventsOf: foreign messages are ignored", () => assert.deepEqual(eventsOf({ webpush: "other" as never, id: "m" }), []));

@@ -33,7 +33,7 @@ test("choose: dismissSpamControl is false", () =>
   assert.equal(choose(box, { shown: {}, dismissed: ["a"], dismissSpamControl: false }), "drop"));
 
 test("byImportance: control groups are among the others", () => {
-  const of = (id: string, priority?: number) => ({ popup: { id, priority } });
-  const list = byImportance([of("shown", 1), of("plain"), of("zero", 0), of("kept", 5), of("alike", 1), of("under", -1)]);
+  const popupOf = (id: string, priority?: number) => ({ popup: { id, priority } });
+  const list = byImportance([popupOf("shown", 1), popupOf("plain"), popupOf("zero", 0), popupOf("kept", 5), popupOf("alike", 1), popupOf("under", -1)]);
   assert.deepEqual(list.map(({ popup }) => popup.id), ["kept", "alike", "shown", "plain", "zero", "under"]);
 });

@@ -4,14 +4,14 @@ import type { Message } from "./inbox_messages";
 import { inboxFunctions } from "./inbox_api";
 
 function inbox() {
-  const of = (id: string, read?: boolean): Message => ({
+  const messageOf = (id: string, read?: boolean): Message => ({
     popup: { id, token: "t", kind: "inbox", content: { title: "T " + id, body: "B", kv: { a: "1" } }, legacy: { msgId: id + "_20260101" } },
     at: 1_700_000_000_999,
     read,
   });
   const did: string[] = [];
   const bell = {
-    messages: [of("a"), of("b", true), of("c")],
+    messages: [messageOf("a"), messageOf("b", true), messageOf("c")],
     change: (list: Message[]) => {
       bell.messages = list;
       did.push("change " + list.map(({ popup, read }) => popup.id + (read ? "+" : "")).join(" "));

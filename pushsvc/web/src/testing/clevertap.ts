@@ -16,7 +16,7 @@ export let entries: unknown[] = [];
 
 /** How the SDK answers. */
 export const sdkAnswers = {
-  /** Whether it records. */
+  /** record returns this. */
   taken: true,
   /** How the visitor answers the next prompt. */
   answers: [] as string[],
