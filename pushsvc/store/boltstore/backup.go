@@ -13,10 +13,10 @@ import (
 	bolt "github.com/caddy-webpush/caddy-webpush/pushsvc/store/boltstore/checkedbolt"
 )
 
-// Backup writes a consistent copy of the whole store, keys included, while the
-// store is in use, and returns its size in bytes. The copy is a file that Open
-// opens. It is made beside the store first, which needs room for it: whoever
-// takes it slowly, or not at all, holds up nobody. Close ends it with
+// Backup writes a consistent copy of the whole store, including the keys, while
+// the store is in use, and returns its size in bytes. Open can open the copy.
+// Backup first copies to a temporary file beside the store, which needs room for
+// it, so that a slow reader of w blocks no other caller. Close cancels it with
 // pushsvc.ErrClosed.
 func (s *Store) Backup(ctx context.Context, w io.Writer) (int64, error) {
 	n, err := s.backup(ctx, w)
@@ -36,8 +36,8 @@ func (s *Store) backup(ctx context.Context, w io.Writer) (int64, error) {
 	return io.Copy(patient{ctx: ctx, closing: s.closing, w: w}, tmp)
 }
 
-// copyOut writes a copy of the store into a file that nobody else sees, from its
-// beginning on. It does not wait for long for a disk that does not answer.
+// copyOut writes a copy of the store into an unlinked file and seeks to its
+// beginning. It returns soon if the disk does not answer.
 func (s *Store) copyOut(ctx context.Context) (*os.File, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -46,7 +46,7 @@ func (s *Store) copyOut(ctx context.Context) (*os.File, error) {
 		file *os.File
 		err  error
 	}
-	ended := make(chan copied) // without room: who has given up takes nothing
+	ended := make(chan copied) // unbuffered: a caller that has given up receives nothing
 	go func() {
 		file, err := s.copyFile(ctx, &written)
 		select {
@@ -75,7 +75,7 @@ func (s *Store) copyOut(ctx context.Context) (*os.File, error) {
 }
 
 func (s *Store) copyFile(ctx context.Context, written *atomic.Int64) (_ *os.File, err error) {
-	tmp, err := os.CreateTemp(filepath.Dir(s.path), compacting(s.path)+"*") // which the next start removes
+	tmp, err := os.CreateTemp(filepath.Dir(s.path), compacting(s.path)+"*") // the next start removes it
 	if err != nil {
 		return nil, err
 	}
@@ -91,17 +91,17 @@ func (s *Store) copyFile(ctx context.Context, written *atomic.Int64) (_ *os.File
 	if err != nil {
 		return nil, err
 	}
-	// However the copy gets into a store's place, its messages are held. Restore marks
-	// it once more.
+	// A copy's messages are held, however it replaces a store. Restore sets the
+	// mark again.
 	if err := markCopied(tmp.Name()); err != nil {
 		s.report(err)
 	}
-	_ = os.Remove(tmp.Name()) // nobody else is to see it; on Windows it stays until the end
+	_ = os.Remove(tmp.Name()) // unlinked; on Windows it stays until the end
 	_, err = tmp.Seek(0, io.SeekStart)
 	return tmp, err
 }
 
-// patient is a writer until the context ends or the store is to be closed.
+// patient is a writer that fails when the context ends or the store closes.
 type patient struct {
 	ctx     context.Context
 	closing <-chan struct{}

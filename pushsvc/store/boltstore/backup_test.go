@@ -15,7 +15,7 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
 )
 
-// stuck is a client that takes nothing until it is let go.
+// stuck is a client that reads nothing until it is released.
 type stuck struct{ reached, let chan struct{} }
 
 func (s stuck) Write(p []byte) (int, error) {
@@ -27,7 +27,7 @@ func (s stuck) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// within fails where f takes long.
+// within fails if f takes too long.
 func within(t *testing.T, what string, f func() error) {
 	t.Helper()
 	done := make(chan error, 1)
@@ -42,9 +42,9 @@ func within(t *testing.T, what string, f func() error) {
 	}
 }
 
-// TestBackupStuck: whoever takes a backup slowly, or not at all, holds up
-// neither writers, be the file to grow, nor compacting, nor Close, which ends
-// the backup.
+// TestBackupStuck: a client that reads a backup slowly, or not at all, blocks
+// neither writers (even if the file grows), nor compaction, nor Close, which
+// cancels the backup.
 func TestBackupStuck(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "webpush.db")
 	s := open(t, path)
@@ -82,7 +82,7 @@ func TestBackupStuck(t *testing.T) {
 	}
 }
 
-// TestBackupEnds: the end of the context is the backup's.
+// TestBackupEnds: the backup ends with its context.
 func TestBackupEnds(t *testing.T) {
 	s := open(t, filepath.Join(t.TempDir(), "webpush.db"))
 	fillStore(t, s, 5000)
@@ -95,7 +95,7 @@ func TestBackupEnds(t *testing.T) {
 }
 
 // TestBackupDamagedList: a backup of a file whose list of free pages claims to be
-// larger than all memory is made or refused; bbolt never loads the list.
+// larger than all memory succeeds or is refused; bbolt never loads the list.
 func TestBackupDamagedList(t *testing.T) {
 	good, _ := sample(t)
 	path := writeFile(t, good)
@@ -112,7 +112,7 @@ func TestBackupDamagedList(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			_, err = f.WriteAt([]byte{0xff, 0xff}, at+10) // the count follows the header then
+			_, err = f.WriteAt([]byte{0xff, 0xff}, at+10) // then the count follows the header
 			_, err2 := f.WriteAt(binary.NativeEndian.AppendUint64(nil, 1<<34), at+16)
 			if err := errors.Join(err, err2, f.Close()); err != nil {
 				t.Fatal(err)

@@ -18,7 +18,7 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/people"
 )
 
-// cpuTime is what this process has used of the processors.
+// cpuTime returns the processor time that this process has used.
 func cpuTime(b *testing.B) time.Duration {
 	b.Helper()
 	var r syscall.Rusage
@@ -28,8 +28,8 @@ func cpuTime(b *testing.B) time.Duration {
 	return time.Duration(r.Utime.Nano() + r.Stime.Nano())
 }
 
-// BenchmarkTrack stores batches of events by 16 callers who share the commits,
-// of visitors who have been there often: 2,000 with a full history.
+// BenchmarkTrack stores batches of events from 16 callers that share the commits,
+// for 2,000 returning visitors with a full history.
 func BenchmarkTrack(b *testing.B) {
 	for _, size := range []int{1, 10} {
 		b.Run(fmt.Sprint(size), func(b *testing.B) {
@@ -65,7 +65,7 @@ func BenchmarkTrack(b *testing.B) {
 	}
 }
 
-// aBatch is the n-th batch of one of so many visitors.
+// aBatch returns the n-th batch of one of so many visitors.
 func aBatch(n int64, visitors, size int) people.Batch {
 	var device pushsvc.DeviceID
 	binary.BigEndian.PutUint64(device[:], uint64(n*2654435761)%uint64(visitors)+1)
@@ -80,9 +80,9 @@ func aBatch(n int64, visitors, size int) people.Batch {
 	return batch
 }
 
-// BenchmarkTrackPaced stores 500 batches of ten events a second, which come when
-// they come, and not when the last one is stored: how many commits that makes,
-// and what it costs.
+// BenchmarkTrackPaced stores 500 batches of ten events per second at fixed times,
+// whether or not the last one is stored. It reports the number of commits and
+// their cost.
 func BenchmarkTrackPaced(b *testing.B) {
 	s := open(b, filepath.Join(b.TempDir(), "webpush.db"))
 	commits := 0

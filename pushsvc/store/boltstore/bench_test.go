@@ -19,8 +19,8 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
 )
 
-// realistic makes a subscription as Chrome gives it: an endpoint of 198
-// characters, a key id, a language, a zone and a page.
+// realistic makes a subscription like Chrome's: an endpoint of 198 characters, a
+// key id, a language, a zone and a page.
 func realistic(n int) pushsvc.Subscription {
 	s := pushsvc.Subscription{
 		Site:     "shop.example.com",
@@ -38,7 +38,7 @@ func realistic(n int) pushsvc.Subscription {
 }
 
 // callers runs fn for the numbers from first to first+n-1 on 64 goroutines and
-// says how long it took.
+// returns how long it took.
 func callers(b *testing.B, first, n int, fn func(n int) error) time.Duration {
 	b.Helper()
 	var next atomic.Int64
@@ -58,10 +58,9 @@ func callers(b *testing.B, first, n int, fn func(n int) error) time.Duration {
 	return time.Since(start)
 }
 
-// BenchmarkPut64 is durable subscribing by 64 callers, by turns in our store
-// and in a plain use of bbolt (db.Batch, random keys, JSON), because the speed
-// of a disk changes from one minute to the next. Both hold 100,000 at the
-// start.
+// BenchmarkPut64 measures durable subscribing by 64 callers, alternately in our
+// store and in plain bbolt (db.Batch, random keys, JSON), because a disk's speed
+// changes from minute to minute. Both hold 100,000 at the start.
 func BenchmarkPut64(b *testing.B) {
 	const rows, slice = 100_000, 1000
 	s := open(b, filepath.Join(b.TempDir(), "webpush.db"))
@@ -122,8 +121,8 @@ func putPlain(tx *bolt.Tx, n int) error {
 	return bucket.Put(key, value)
 }
 
-// BenchmarkSize fills a store in bulk and reports what a subscription costs on
-// the disk, and how fast all are read in pages of 1,000.
+// BenchmarkSize fills a store in bulk and reports the bytes per subscription on
+// the disk, and the time to read all in pages of 1,000.
 func BenchmarkSize(b *testing.B) {
 	const rows = 200_000
 	path := filepath.Join(b.TempDir(), "webpush.db")
@@ -144,10 +143,10 @@ func BenchmarkSize(b *testing.B) {
 	b.ReportMetric(float64(b.N)*rows/b.Elapsed().Seconds(), "rows/s")
 }
 
-// BenchmarkMillion imports a million subscriptions in bulk, 10,000 at a time,
-// reads them in pages of 1,000, decoded and checked, and compacts the store.
-// It reports the memory that is the process's own (the file's pages, mapped,
-// belong to the system) before and after the reading.
+// BenchmarkMillion imports a million subscriptions, 10,000 at a time, reads them
+// in pages of 1,000, decoded and checked, and compacts the store. It reports the
+// process's own memory (without the mapped file's pages, which belong to the
+// system) before and after the reading.
 func BenchmarkMillion(b *testing.B) {
 	const rows, chunk = 1_000_000, 10_000
 	for b.Loop() {
@@ -192,7 +191,7 @@ func BenchmarkMillion(b *testing.B) {
 	}
 }
 
-// scan reads all in pages of 1,000.
+// scan reads all rows in pages of 1,000.
 func scan(b *testing.B, s *Store) (total int) {
 	var after pushsvc.SubscriptionID
 	for {
@@ -208,8 +207,8 @@ func scan(b *testing.B, s *Store) (total int) {
 	}
 }
 
-// anonymous is the memory of the process that is not a file's, in MB; zero
-// where the system doesn't say.
+// anonymous returns the process's memory that maps no file, in MB; zero if the
+// system doesn't report it.
 func anonymous(b *testing.B) float64 {
 	b.Helper()
 	debug.FreeOSMemory()

@@ -14,16 +14,15 @@ import (
 // rowVersion is the first byte of each row.
 const rowVersion = 1
 
-// maxRow is the largest row that is believed, in bytes: a damaged page may
-// claim gigabytes.
+// maxRow is the largest valid row in bytes: a damaged page may claim gigabytes.
 const maxRow = 16 << 20
 
 // castagnoli is the table of CRC-32C; the library computes it once.
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// seed starts the checksums of a bucket's rows. They cover where the row
-// belongs, so that one which a damaged page shows at another site or id is not
-// believed.
+// seed starts the checksums of a bucket's rows. A checksum covers the row's
+// place, so that a row that a damaged page shows under another site or id is
+// refused.
 type seed uint32
 
 func newSeed(bucket, site string) seed {
@@ -43,7 +42,7 @@ func (s seed) seal(key, payload []byte) []byte {
 	return append(row, payload...)
 }
 
-// unseal checks a row and gives its payload, which is part of the row.
+// unseal checks a row and returns its payload, which shares the row's memory.
 func (s seed) unseal(key, row []byte) ([]byte, error) {
 	switch {
 	case len(row) < 5:
@@ -58,8 +57,8 @@ func (s seed) unseal(key, row []byte) ([]byte, error) {
 	return row[5:], nil
 }
 
-// endpointPrefixes are beginnings that most endpoints share. A row names one
-// by its index, so the list may only be added to at its end.
+// endpointPrefixes are common prefixes of endpoints. A row refers to one by its
+// index, so append new ones at the end and never remove any.
 var endpointPrefixes = [...]string{
 	"",
 	"https://fcm.googleapis.com/fcm/send/",
@@ -69,15 +68,15 @@ var endpointPrefixes = [...]string{
 	"https://web.push.apple.com/",
 }
 
-// Flags in the byte that names the beginning of the endpoint.
+// Flags in the byte that holds the index of the endpoint's prefix.
 const (
 	doubtedFlag = 0x80 // the time of the doubt follows
-	topicsFlag  = 0x40 // the topics follow, behind that: their number, and each with its length
-	deviceFlag  = 0x20 // the device follows, behind those
+	topicsFlag  = 0x40 // after that, the topics follow: their number, and each with its length
+	deviceFlag  = 0x20 // after those, the device follows
 )
 
-// packSubscription makes the payload of a subscription: everything but site
-// and id, which are its place.
+// packSubscription makes the payload of a subscription: everything but site and
+// id, which are in the key.
 func packSubscription(s *pushsvc.Subscription) []byte {
 	prefix := 0
 	for i, p := range endpointPrefixes {
@@ -116,8 +115,8 @@ func packSubscription(s *pushsvc.Subscription) []byte {
 	return append(p, s.Endpoint[len(endpointPrefixes[prefix]):]...)
 }
 
-// unpackSubscription reads into s what packSubscription made. s shares no
-// memory with the payload; all of its texts are parts of one string.
+// unpackSubscription reads into s what packSubscription made. s shares no memory
+// with the payload; all of its texts are parts of one string.
 func unpackSubscription(payload []byte, s *pushsvc.Subscription) error {
 	r := reader{rest: payload}
 	copy(s.P256DH[:], r.take(pushsvc.P256DHSize))
@@ -159,8 +158,7 @@ func unpackSubscription(payload []byte, s *pushsvc.Subscription) error {
 
 func cut(s string, n int) (head, rest string) { return s[:n], s[n:] }
 
-// appendTime writes a time in whole units since 1970; zero has a code of its
-// own.
+// appendTime writes a time in whole units since 1970; zero has its own code.
 func appendTime(p []byte, t time.Time, unit time.Duration) []byte {
 	if t.IsZero() {
 		return append(p, 0)
@@ -173,7 +171,7 @@ func appendTime(p []byte, t time.Time, unit time.Duration) []byte {
 	return binary.AppendUvarint(p, zigzag+1)
 }
 
-// reader takes a payload apart; after a fault it gives zeros and is bad.
+// reader parses a payload; after a fault it returns zeros and is bad.
 type reader struct {
 	rest []byte
 	bad  bool
@@ -196,10 +194,10 @@ func (r *reader) byte() byte {
 	return 0
 }
 
-// texts gives none, but not nil, where their number is 0.
+// texts returns an empty list, not nil, if the number is 0.
 func (r *reader) texts() []string {
 	n := r.uvarint()
-	if n > uint64(len(r.rest)) { // each has a length of a byte at least
+	if n > uint64(len(r.rest)) { // each has at least one byte for its length
 		r.rest, r.bad = nil, true
 		return nil
 	}

@@ -111,7 +111,7 @@ func FuzzUnpackMessage(f *testing.F) {
 			return
 		}
 		if _, err := packMessage(m); err != nil {
-			t.Logf("can't be packed again: %v", err) // a year beyond 9999
+			t.Logf("can't be packed again: %v", err) // a year after 9999
 		}
 	})
 }

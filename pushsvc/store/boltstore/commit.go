@@ -13,11 +13,11 @@ import (
 const (
 	// maxBatch is the most operations in one transaction.
 	maxBatch = 1024
-	// maxPatience is the longest that a batch waits for the callers of the
-	// last one to come back with their next write.
+	// maxPatience is the longest time for which a batch waits for the last
+	// batch's callers to come back with their next write.
 	maxPatience = 2 * time.Millisecond
-	// spacing is how far apart commits of patient operations begin, while
-	// there are several in each.
+	// spacing is the time between commits of patient operations, while each
+	// commit has several.
 	spacing = 5 * time.Millisecond
 )
 
@@ -25,15 +25,15 @@ const (
 type writeTx struct {
 	tx *bolt.Tx
 	s  *Store
-	// touched says that the running operation has changed something, so that
-	// its failure spoils the transaction; dirty, that any has.
+	// touched means that the running operation has changed something, so that its
+	// failure spoils the transaction; dirty, that any operation has.
 	touched, dirty bool
-	// anyway has the transaction committed although nothing may have changed, so that
-	// whoever waits can't tell by the time.
+	// anyway forces a commit even without changes, so that callers can't tell by
+	// the time.
 	anyway bool
-	// fresh are changes of the index that wait in memory.
-	fresh map[string]*staged
-	// changed is what [Store.Changes] tells of after the commit.
+	// indexChanges are index changes that stay in memory.
+	indexChanges map[string]*staged
+	// changed is the set of kinds that [Store.Changes] reports after the commit.
 	changed pushsvc.ChangeKinds
 }
 
@@ -48,7 +48,7 @@ func (w *writeTx) delete(b *bolt.Bucket, key []byte) error {
 	return b.Delete(key)
 }
 
-// bucket gives the bucket of that name in b, and makes it where it is missing.
+// bucket returns the bucket of that name in b, and makes it if it is missing.
 func (w *writeTx) bucket(b *bolt.Bucket, name string) (*bolt.Bucket, error) {
 	if sub := b.Bucket([]byte(name)); sub != nil {
 		return sub, nil
@@ -61,15 +61,15 @@ func (w *writeTx) bucket(b *bolt.Bucket, name string) (*bolt.Bucket, error) {
 	return sub, nil
 }
 
-// op is one caller's write. run may be called several times, in transactions
-// of which at most the last is committed.
+// op is one caller's write. run may be called several times, each in another
+// transaction; at most the last one is committed.
 type op struct {
 	ctx      context.Context
 	run      func(*writeTx) error
-	alone    func() error // instead of run: something that the committer does between transactions
-	patient  bool         // nobody minds some milliseconds
+	alone    func() error // instead of run: an action between transactions
+	patient  bool         // a delay of some milliseconds is allowed
 	err      error
-	finished bool // the committer's own
+	finished bool // for the committer only
 	done     chan struct{}
 }
 
@@ -81,15 +81,15 @@ func (o *op) finish(err error) {
 	close(o.done)
 }
 
-// write has the committer run fn and waits until it is durable. Where the
-// context ends first, the outcome is unknown. fn must do its reading before
-// its first change: a refusal then costs the others in its transaction
-// nothing.
+// write runs fn in the committer and waits until its changes are durable. If the
+// context ends first, the outcome is unknown. fn must read before its first
+// change:
+// a refusal then costs the other operations of its transaction nothing.
 func write[T any](ctx context.Context, s *Store, fn func(*writeTx) (T, error)) (T, error) {
 	return writeWhen(ctx, s, false, fn)
 }
 
-// writeWhen is write; patient says that nobody minds some milliseconds more.
+// writeWhen is write; patient allows a delay of some milliseconds.
 func writeWhen[T any](ctx context.Context, s *Store, patient bool, fn func(*writeTx) (T, error)) (T, error) {
 	var out, none T
 	if err := s.enter(); err != nil {
@@ -109,9 +109,8 @@ func writeWhen[T any](ctx context.Context, s *Store, patient bool, fn func(*writ
 	return out, nil
 }
 
-// await hands the committer an operation and waits for its end, but neither beyond
-// the context's nor, for long, for a disk that does not answer. The caller holds the
-// gate.
+// await passes an operation to the committer and waits for its end, the end of
+// the context, or a limit if the disk does not answer. The caller holds the gate.
 func (s *Store) await(o *op) error {
 	if !s.health.enter() {
 		return pushsvc.ErrBusy
@@ -119,7 +118,7 @@ func (s *Store) await(o *op) error {
 	defer s.health.leave()
 	patience := time.NewTimer(stallPatience)
 	defer patience.Stop()
-	ops := s.ops // nil once it is the committer's
+	ops := s.ops // nil once the committer has the operation
 	for {
 		select {
 		case ops <- o:
@@ -127,7 +126,7 @@ func (s *Store) await(o *op) error {
 		case <-o.done:
 			return o.err
 		case <-o.ctx.Done():
-			// The committer may be writing to the result right now.
+			// The committer may be writing to the result now.
 			return o.ctx.Err()
 		case <-patience.C:
 			left := stallPatience - s.health.stalled()
@@ -139,37 +138,37 @@ func (s *Store) await(o *op) error {
 	}
 }
 
-// commitLoop is the only writer. It ends when the store is closed and the
-// queue is empty.
+// commitLoop is the only writer. It ends when the store is closed and the queue
+// is empty.
 func (s *Store) commitLoop() {
 	defer close(s.done)
 	for first := range s.ops {
 		batch := s.gather(first)
 		start := time.Now()
 		s.health.step()
-		// All that is known to panic is caught further in. Should anything
-		// else, then the state of the transaction is unknown.
+		// All known panics are caught further in. After any other panic the state
+		// of the transaction is unknown.
 		if err := catch(func() error { s.commitAll(batch); return nil }); err != nil {
 			err = s.breakWith(err)
 			for _, o := range batch {
 				o.finish(err)
 			}
 		}
-		s.health.rest()
+		s.health.idle()
 		s.begun, s.shared = start, len(batch) > 1
 		s.expected = len(batch) + len(s.ops)
 		s.patience = min(time.Since(start)/4, maxPatience)
 	}
 	s.health.step()
-	defer s.health.rest()
+	defer s.health.idle()
 	var damage *DamageError
 	if err := catch(s.settleIndex); errors.As(err, &damage) {
-		s.report(err) // of this and other errors the next start makes good
+		s.report(err) // the next start repairs the effects of this and other errors
 	}
 }
 
-// gather takes what is waiting, and waits for more until the moment that rest
-// says.
+// gather takes the waiting operations, and waits for more until the time from
+// gatherUntil.
 func (s *Store) gather(first *op) []*op {
 	batch, began := []*op{first}, time.Now()
 	patient := first.patient
@@ -184,7 +183,7 @@ func (s *Store) gather(first *op) []*op {
 			continue
 		default:
 		}
-		wait := time.Until(s.rest(began, len(batch), patient))
+		wait := time.Until(s.gatherUntil(began, len(batch), patient))
 		if wait <= 0 {
 			return batch
 		}
@@ -207,13 +206,12 @@ func (s *Store) gather(first *op) []*op {
 	return batch
 }
 
-// rest says until when a batch of so many operations, gathered since began, waits
-// for more. Callers that the last commit has set free are about to come back
-// with their next write; without giving them a moment, every other transaction
-// would carry the first of them alone. And where patient ones come faster than
-// commits need be, each commit less is work that somebody else's request does
-// not wait behind.
-func (s *Store) rest(began time.Time, operations int, patient bool) (until time.Time) {
+// gatherUntil returns until when a batch of so many operations, gathered since
+// began, waits for more. Callers of the last commit are about to come back with
+// their next write; without this wait, every other transaction would carry only
+// the first of them. If patient operations come faster than spacing, fewer
+// commits leave more time for other requests.
+func (s *Store) gatherUntil(began time.Time, operations int, patient bool) (until time.Time) {
 	if operations < s.expected {
 		until = began.Add(s.patience)
 	}
@@ -223,8 +221,8 @@ func (s *Store) rest(began time.Time, operations int, patient bool) (until time.
 	return until
 }
 
-// commitAll brings every operation of the batch to its end. Those whose caller
-// has gone are not started.
+// commitAll completes every operation of the batch. It does not start an
+// operation whose caller has gone.
 func (s *Store) commitAll(batch []*op) {
 	live := make([]*op, 0, len(batch))
 	for _, o := range batch {
@@ -247,7 +245,7 @@ func (s *Store) commitAll(batch []*op) {
 		}
 		var damage *DamageError
 		if errors.As(err, &damage) && len(live) > 1 {
-			// A damaged page is somebody's; find out whose.
+			// A damaged page spoils one operation; find out which.
 			for _, o := range live {
 				s.commitAll([]*op{o})
 			}
@@ -263,16 +261,16 @@ func (s *Store) commitAll(batch []*op) {
 	}
 }
 
-// attempt runs all operations in one transaction and commits it. Each has its
-// own error afterwards. spoiler is the index of one that failed after it had
-// changed something, in which case nothing was committed, or negative.
+// attempt runs all operations in one transaction, sets each one's error, and
+// commits. spoiler is the index of an operation that failed after it had changed
+// something; then nothing was committed. Otherwise it is negative.
 func (s *Store) attempt(ops []*op) (spoiler int, err error) {
 	tx, err := s.beginTx(true)
 	if err != nil {
 		return -1, err
 	}
 	defer s.rollback(tx) // does nothing after a commit
-	w := &writeTx{tx: tx, s: s, fresh: map[string]*staged{}}
+	w := &writeTx{tx: tx, s: s, indexChanges: map[string]*staged{}}
 	for i, o := range ops {
 		w.touched = false
 		o.err = catch(func() error { return o.run(w) })
@@ -290,8 +288,8 @@ func (s *Store) attempt(ops []*op) (spoiler int, err error) {
 		s.rollback(tx)
 		return s.attempt(ops)
 	}
-	// After a failed commit, what we see may not be on the disk, although it
-	// can be read: the next transaction is committed even if it is empty.
+	// After a failed commit, readable data may not be on the disk: the next
+	// transaction is committed even if it is empty.
 	s.unsure = true
 	s.health.step()
 	err = catch(tx.Commit)
@@ -307,6 +305,6 @@ func (s *Store) attempt(ops []*op) (spoiler int, err error) {
 	if s.onCommit != nil {
 		s.onCommit(tx.Stats())
 	}
-	s.recent.adopt(w.fresh)
+	s.recent.adopt(w.indexChanges)
 	return -1, nil
 }

@@ -15,7 +15,7 @@ import (
 	bolt "github.com/caddy-webpush/caddy-webpush/pushsvc/store/boltstore/checkedbolt"
 )
 
-// block keeps the committer busy until the result is called.
+// block keeps the committer busy until release is called.
 func block(t *testing.T, s *Store) (release func()) {
 	t.Helper()
 	running, free := make(chan struct{}), make(chan struct{})
@@ -30,8 +30,8 @@ func block(t *testing.T, s *Store) (release func()) {
 	return sync.OnceFunc(func() { close(free) })
 }
 
-// TestOneFails puts good and bad operations into one transaction: each caller
-// gets its own result.
+// TestOneFails puts valid and failing operations into one transaction: each
+// caller gets its own result.
 func TestOneFails(t *testing.T) {
 	s := open(t, filepath.Join(t.TempDir(), "webpush.db"))
 	release := block(t, s)
@@ -82,11 +82,11 @@ func TestOneFails(t *testing.T) {
 		t.Errorf("%d of the 30 good ones are stored, %v", len(page), err)
 	}
 	if _, err := s.Site(t.Context(), "spoiled.example"); !errors.Is(err, pushsvc.ErrNotFound) {
-		t.Errorf("a failed operation left something behind: %v", err)
+		t.Errorf("a failed operation left changes: %v", err)
 	}
 }
 
-// TestCancelled ends contexts of callers that wait for the committer.
+// TestCancelled cancels the contexts of callers that wait for the committer.
 func TestCancelled(t *testing.T) {
 	s := open(t, filepath.Join(t.TempDir(), "webpush.db"))
 	release := block(t, s)
@@ -110,7 +110,7 @@ func TestCancelled(t *testing.T) {
 		}
 	}
 	release()
-	// What nobody waits for any more is not done.
+	// An operation whose caller has gone is not run.
 	if _, err := s.PutSubscription(t.Context(), realistic(n+1), nil); err != nil {
 		t.Fatal(err)
 	}
@@ -119,7 +119,7 @@ func TestCancelled(t *testing.T) {
 	}
 }
 
-// TestCloseFinishes closes while writes wait: they are done first.
+// TestCloseFinishes: Close first completes the waiting writes.
 func TestCloseFinishes(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "webpush.db")
 	s := open(t, path)
@@ -153,8 +153,8 @@ func TestCloseFinishes(t *testing.T) {
 	}
 }
 
-// TestNothingChanged: a call that changes nothing costs no commit, unless the time would
-// tell that it changes nothing.
+// TestNothingChanged: a call without changes costs no commit, unless the time
+// would reveal that.
 func TestNothingChanged(t *testing.T) {
 	s := open(t, filepath.Join(t.TempDir(), "webpush.db"))
 	row, err := s.PutSubscription(t.Context(), realistic(1), nil)
@@ -177,7 +177,8 @@ func TestNothingChanged(t *testing.T) {
 	if got := version(); got != before {
 		t.Errorf("%d transactions were committed", got-before)
 	}
-	// Whoever knows an endpoint but not its secret waits as long as for a new one.
+	// A caller that knows an endpoint but not its secret waits as long as for a
+	// new one.
 	if _, err := s.PutSubscription(t.Context(), attack, nil); err != nil {
 		t.Fatal(err)
 	}
@@ -189,7 +190,7 @@ func TestNothingChanged(t *testing.T) {
 	}
 }
 
-// TestBackup backs up while others write, and opens the copy.
+// TestBackup backs up during writes, and opens the copy.
 func TestBackup(t *testing.T) {
 	s := open(t, filepath.Join(t.TempDir(), "webpush.db"))
 	fillStore(t, s, 500)
@@ -225,7 +226,7 @@ func TestBackup(t *testing.T) {
 	}
 }
 
-// TestIndexFollows: whatever removes a subscription removes its index entry.
+// TestIndexFollows: every removal of a subscription also removes its index entry.
 func TestIndexFollows(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "webpush.db")
 	s := open(t, path)
@@ -252,7 +253,7 @@ func TestIndexFollows(t *testing.T) {
 	if ok, err := s.DeleteProven(t.Context(), rows[2].Site, proof(2)); !ok || err != nil {
 		t.Fatal(ok, err)
 	}
-	if err := s.Close(); err != nil { // which stores the entries that wait
+	if err := s.Close(); err != nil { // Close stores the waiting entries
 		t.Fatal(err)
 	}
 	s = open(t, path)
@@ -265,16 +266,16 @@ func TestIndexFollows(t *testing.T) {
 	}
 }
 
-// TestRest: how long a batch waits for more.
-func TestRest(t *testing.T) {
+// TestGatherUntil: how long a batch waits for more.
+func TestGatherUntil(t *testing.T) {
 	began := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 	for _, tt := range []struct {
 		name                 string
-		sinceCommit          time.Duration // when this one's gathering began
+		sinceCommit          time.Duration // when this batch's gathering began
 		shared               bool
 		expected, operations int
 		patient              bool
-		want                 time.Duration // from began on
+		want                 time.Duration // after began
 	}{
 		{"alone", time.Second, false, 1, 1, false, 0},
 		{"patient alone", time.Millisecond, false, 1, 1, true, 0},
@@ -286,7 +287,7 @@ func TestRest(t *testing.T) {
 		{"patient, after a long one, others may come back", spacing, true, 5, 4, true, time.Millisecond},
 	} {
 		s := &Store{expected: tt.expected, patience: time.Millisecond, begun: began.Add(-tt.sinceCommit), shared: tt.shared}
-		if got := s.rest(began, tt.operations, tt.patient); max(got.Sub(began), 0) != tt.want {
+		if got := s.gatherUntil(began, tt.operations, tt.patient); max(got.Sub(began), 0) != tt.want {
 			t.Errorf("%s: %v, want %v", tt.name, got.Sub(began), tt.want)
 		}
 	}

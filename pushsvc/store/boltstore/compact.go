@@ -13,21 +13,24 @@ import (
 	bolt "github.com/caddy-webpush/caddy-webpush/pushsvc/store/boltstore/checkedbolt"
 )
 
-// compactBatch is about how many bytes a transaction of the copy holds.
+// compactBatch is the approximate number of bytes per transaction of the copy.
 const compactBatch = 8 << 20
 
-// Compact writes the store anew into another file and puts that in its place,
-// while the store is in use: what has been deleted is then nowhere in the file,
-// and the file is as small as it goes. It returns its size in bytes before and
-// after. Reads go on meanwhile; writes wait, for some seconds per million
-// subscriptions. It needs room for the copy. After an error, and after a crash
-// at any moment, the store is as it was, or compact.
+// Compact rewrites the store into another file and replaces the old file with it,
+// while the store is in use. Deleted data is then nowhere in the file, and the
+// file
+// is as small as possible. It returns the size in bytes before and after.
+//
+//   - Reads continue; writes wait, for some seconds per million subscriptions.
+//   - It needs room for the copy.
+//   - After an error, and after a crash at any moment, the store is unchanged or
+//     compacted.
 func (s *Store) Compact(ctx context.Context) (before, after int64, err error) {
 	if err := s.enter(); err != nil {
 		return 0, 0, fmt.Errorf("compacting the push store: %w", err)
 	}
 	defer s.gate.RUnlock()
-	ctx, cancel := context.WithCancel(ctx) // whoever has given up waiting wants none any more
+	ctx, cancel := context.WithCancel(ctx) // cancels the compaction when the caller gives up
 	defer cancel()
 	o := &op{ctx: ctx, done: make(chan struct{}), alone: func() (err error) {
 		before, after, err = s.compact(ctx)
@@ -39,7 +42,7 @@ func (s *Store) Compact(ctx context.Context) (before, after int64, err error) {
 	return before, after, nil
 }
 
-// compact runs in the committer, so that nobody else writes.
+// compact runs in the committer, so that no other write runs.
 func (s *Store) compact(ctx context.Context) (before, after int64, err error) {
 	if err := s.settleIndex(); err != nil {
 		return 0, 0, err
@@ -53,7 +56,7 @@ func (s *Store) compact(ctx context.Context) (before, after int64, err error) {
 	if err != nil {
 		return 0, 0, err
 	}
-	// Only what has not become the store.
+	// Only if it has not become the store.
 	defer func() {
 		if err != nil {
 			_ = os.Remove(tmp.Name())
@@ -82,8 +85,8 @@ func (s *Store) compact(ctx context.Context) (before, after int64, err error) {
 	return before, info.Size(), s.syncName()
 }
 
-// swap goes over to another file, which has the name of the present one. Those
-// who read the present one keep it until they are done.
+// swap switches to another file, which already has the store's name. Readers of
+// the old file keep it until they are done.
 func (s *Store) swap(db *bolt.DB, file *os.File) {
 	s.begin.Lock()
 	oldDB, oldFile := s.db, s.file
@@ -98,8 +101,8 @@ func (s *Store) swap(db *bolt.DB, file *os.File) {
 	})
 }
 
-// syncName makes the file's name durable where it is not: a power cut must not
-// bring back the file that was there before.
+// syncName makes the file's name durable if it is not yet: a power cut must not
+// bring back the replaced file.
 func (s *Store) syncName() error {
 	if !s.renamed {
 		return nil
@@ -111,7 +114,7 @@ func (s *Store) syncName() error {
 	return nil
 }
 
-// copyTo copies every row in the order of the keys.
+// copyTo copies every row in key order.
 func (s *Store) copyTo(ctx context.Context, db *bolt.DB) error {
 	src, err := s.beginTx(false)
 	if err != nil {
@@ -140,13 +143,13 @@ func (s *Store) copyTo(ctx context.Context, db *bolt.DB) error {
 // copier copies buckets in transactions of a limited size.
 type copier struct {
 	ctx  context.Context
-	step func() // called between parts
+	step func() // called between pieces of work
 	db   *bolt.DB
 	tx   *bolt.Tx
 	size int
 }
 
-// bucket copies one, and those in it. path names it.
+// bucket copies a bucket and the buckets in it. path names it.
 func (c *copier) bucket(path [][]byte, from *bolt.Bucket) error {
 	to, err := c.at(path)
 	if err != nil {
@@ -155,7 +158,7 @@ func (c *copier) bucket(path [][]byte, from *bolt.Bucket) error {
 	if err := to.SetSequence(from.Sequence()); err != nil {
 		return err
 	}
-	var inner [][]byte // after the rows: they may begin a new transaction
+	var inner [][]byte // after the rows, which may begin a new transaction
 	cursor := from.Cursor()
 	for k, v := cursor.First(); k != nil; k, v = cursor.Next() {
 		if v == nil {
@@ -180,7 +183,7 @@ func (c *copier) bucket(path [][]byte, from *bolt.Bucket) error {
 	return c.ctx.Err()
 }
 
-// next begins another transaction.
+// next commits and begins another transaction.
 func (c *copier) next(path [][]byte) (*bolt.Bucket, error) {
 	if err := c.ctx.Err(); err != nil {
 		return nil, err
@@ -198,7 +201,7 @@ func (c *copier) next(path [][]byte) (*bolt.Bucket, error) {
 	return c.at(path)
 }
 
-// at gives the bucket of the path, and makes it where it is missing.
+// at returns the bucket of the path, and makes it if it is missing.
 func (c *copier) at(path [][]byte) (*bolt.Bucket, error) {
 	b, err := c.tx.CreateBucketIfNotExists(path[0])
 	for _, name := range path[1:] {
@@ -213,10 +216,10 @@ func (c *copier) at(path [][]byte) (*bolt.Bucket, error) {
 	return b, nil
 }
 
-// compacting begins the names of files that Compact writes.
+// compacting is the prefix of the names of files that Compact writes.
 func compacting(path string) string { return "." + filepath.Base(path) + ".compact-" }
 
-// sweepCompacting removes what a crash has left of them. We have the store's
+// sweepCompacting removes such files left by a crash. The caller has the store's
 // lock: none is in use.
 func sweepCompacting(path string) error {
 	dir := filepath.Dir(path)

@@ -23,7 +23,7 @@ import (
 
 func init() { jobs["compact"] = subscribeAndCompact }
 
-// TestCompactErases greps the file for what has been deleted.
+// TestCompactErases searches the file for deleted data.
 func TestCompactErases(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "webpush.db")
 	s := open(t, path)
@@ -73,8 +73,8 @@ func TestCompactErases(t *testing.T) {
 	asBefore(t, s, path, n, want)
 }
 
-// endpointsIn counts the rows of odd or even number whose endpoint is
-// somewhere in the file.
+// endpointsIn counts the rows of odd or even number whose endpoint is in the
+// file.
 func endpointsIn(t *testing.T, path string, rows []pushsvc.Subscription, odd int) (found int) {
 	t.Helper()
 	data, err := os.ReadFile(path)
@@ -93,11 +93,11 @@ func endpointsIn(t *testing.T, path string, rows []pushsvc.Subscription, odd int
 	return found
 }
 
-// asBefore looks at everything in a store, of whose n subscriptions those that
-// are wanted are left, before and after a start.
+// asBefore checks everything in a store of n subscriptions, of which only the
+// wanted ones are left, before and after a restart.
 func asBefore(t *testing.T, s *Store, path string, n int, want []pushsvc.Subscription) {
 	t.Helper()
-	for round := range 2 { // the second after a start
+	for round := range 2 { // the second after a restart
 		got, err := s.SubscriptionPage(t.Context(), noteSite, 0, n)
 		if d := cmp.Diff(want, got); d != "" || err != nil {
 			t.Fatalf("round %d: %v (-want +got):\n%s", round, err, d)
@@ -126,7 +126,7 @@ func asBefore(t *testing.T, s *Store, path string, n int, want []pushsvc.Subscri
 	}
 }
 
-// TestCompactInUse compacts while others write, read and back up.
+// TestCompactInUse compacts during writes, reads and backups.
 func TestCompactInUse(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "webpush.db")
 	s := open(t, path)
@@ -168,8 +168,8 @@ func TestCompactInUse(t *testing.T) {
 	t.Logf("%d stored and %d backups made during 12 compactions", n, backups)
 }
 
-// useMeanwhile writes, reads and backs up until the end is called, which says
-// how many backups there were.
+// useMeanwhile writes, reads and backs up until end is called, which returns the
+// number of backups.
 func useMeanwhile(t *testing.T, s *Store, acked *sync.Map) (end func() int64) {
 	t.Helper()
 	stop := make(chan struct{})
@@ -227,8 +227,8 @@ func useMeanwhile(t *testing.T, s *Store, acked *sync.Map) (end func() int64) {
 	}
 }
 
-// TestCompactWaiting: who waits for the store gets the file that is in its
-// place, not the one that was when the waiting began.
+// TestCompactWaiting: a process that waits for the store gets the new file, not
+// the one from when the wait began.
 func TestCompactWaiting(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "webpush.db")
 	s := open(t, path)
@@ -268,7 +268,7 @@ func TestCompactWaiting(t *testing.T) {
 	}
 }
 
-// TestInPlace tells a file that has been replaced since it was opened.
+// TestInPlace: inPlace detects a file that has been replaced since it was opened.
 func TestInPlace(t *testing.T) {
 	path := writeFile(t, []byte("one"))
 	file, err := os.Open(path)
@@ -293,7 +293,7 @@ func TestInPlace(t *testing.T) {
 	}
 }
 
-// subscribeAndCompact does both for ever.
+// subscribeAndCompact does both until it is killed.
 func subscribeAndCompact(path, first string) error {
 	s, err := Open(context.Background(), path, Options{})
 	if err != nil {
@@ -330,7 +330,7 @@ func TestCompactKilled(t *testing.T) {
 	t.Logf("%d acknowledged, none lost", len(acked))
 }
 
-// TestRestore puts a backup in the place of a store.
+// TestRestore replaces a store with a backup.
 func TestRestore(t *testing.T) {
 	dir := t.TempDir()
 	path, backup := filepath.Join(dir, "data", "webpush.db"), filepath.Join(dir, "backup.db")
@@ -364,7 +364,7 @@ func TestRestore(t *testing.T) {
 			t.Errorf("error %v, want %q in it", err, want)
 		}
 	}
-	restore("") // where there was nothing
+	restore("") // without a former store
 	rows(path, 100)
 	s = open(t, path)
 	if _, err := s.PutSubscription(t.Context(), realistic(500), nil); err != nil {
@@ -383,7 +383,7 @@ func TestRestore(t *testing.T) {
 	restore("")
 	rows(path, 100)
 	restore("")
-	rows(path+".replaced", 101) // the first is never written over
+	rows(path+".replaced", 101) // the first one is never overwritten
 	rows(path+".replaced-3", 100)
 
 	data, err := os.ReadFile(backup)
@@ -409,7 +409,7 @@ func TestRestore(t *testing.T) {
 	}
 }
 
-// TestCheckFile finds what is damaged, and changes nothing.
+// TestCheckFile finds damage, and changes nothing.
 func TestCheckFile(t *testing.T) {
 	good, rows := sample(t)
 	path := writeFile(t, good)
@@ -439,8 +439,8 @@ func TestCheckFile(t *testing.T) {
 	}
 }
 
-// TestRestoreDamaged: a backup with a damaged row changes nothing, unless it is
-// said to be the best there is.
+// TestRestoreDamaged: a backup with a damaged row changes nothing, unless the
+// caller accepts damage.
 func TestRestoreDamaged(t *testing.T) {
 	good, rows := sample(t)
 	victim := rows[realistic(1).Endpoint].Endpoint

@@ -57,7 +57,7 @@ func (w *writeTx) endCancelled(st site, m *message, now, at time.Time) error {
 		return true
 	})
 	for _, p := range parts {
-		if noted := w.s.notes.of(p.Range); len(noted) > 0 {
+		if noted := w.s.notes.ofRange(p.Range); len(noted) > 0 {
 			retries := st.retries(m.ID, w.s.report)
 			e := m.Take(&p.Range, p.Unsettled(noted, retries), retries)
 			if err := w.carryOutcomes(st, m, e, at); err != nil {

@@ -19,11 +19,11 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
 )
 
-// childEnv makes this test binary a child that does one thing with the store
-// at a path: "<job> <path> <argument>".
+// childEnv makes this test binary a child that runs one job on the store at a
+// path: "<job> <path> <argument>".
 const childEnv = "BOLTSTORE_TEST_CHILD"
 
-// jobs is what a child can do, with a path and an argument.
+// jobs are a child's jobs; each gets a path and an argument.
 var jobs = map[string]func(path, argument string) error{
 	"subscribe": subscribeForever,
 	"hold":      holdLock,
@@ -43,7 +43,7 @@ func TestMain(m *testing.M) {
 	os.Exit(0)
 }
 
-// child prepares this test binary to do the job.
+// child prepares this test binary to run the job.
 func child(t *testing.T, job, path, argument string) *exec.Cmd {
 	t.Helper()
 	exe, err := os.Executable()
@@ -55,8 +55,8 @@ func child(t *testing.T, job, path, argument string) *exec.Cmd {
 	return cmd
 }
 
-// subscribeForever subscribes with eight goroutines, whose endpoints begin at
-// first, and prints the id and endpoint of each that was acknowledged.
+// subscribeForever subscribes with eight goroutines, with endpoints that begin
+// with first, and prints the id and endpoint of each acknowledged one.
 func subscribeForever(path, first string) error {
 	s, err := Open(context.Background(), path, Options{})
 	if err != nil {
@@ -90,8 +90,8 @@ func subscribe(s *Store, first string) error {
 	return nil
 }
 
-// moments is how often the tests that kill something do so: as often as the
-// environment says, else the few times that do for a normal run.
+// moments returns the number of kills: from the environment, or a few for a
+// normal run.
 func moments(t *testing.T, few int) int {
 	t.Helper()
 	text := os.Getenv("BOLTSTORE_TEST_MOMENTS")
@@ -105,7 +105,8 @@ func moments(t *testing.T, few int) int {
 	return n
 }
 
-// note takes an acknowledgement that a child has printed; the last may be cut.
+// note records an acknowledgement printed by a child; the last line may be cut
+// off.
 func note(acked map[string]string, line string) {
 	id, endpoint, complete := strings.Cut(line, " ")
 	if complete && len(endpoint) == len(realistic(0).Endpoint) {
@@ -113,8 +114,8 @@ func note(acked map[string]string, line string) {
 	}
 }
 
-// TestKill kills a process in the middle of subscribing, again and again, and
-// wants everything that it acknowledged.
+// TestKill kills a process while it subscribes, again and again, and checks that
+// everything acknowledged is stored.
 func TestKill(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "webpush.db")
 	acked := map[string]string{} // id by endpoint
@@ -131,7 +132,7 @@ func TestKill(t *testing.T) {
 	t.Logf("%d acknowledged, none lost", len(acked))
 }
 
-// killed starts a child, kills it the time after it is ready, and gives the
+// killed starts a child, kills it some time after it is ready, and returns the
 // lines that it printed since.
 func killed(t *testing.T, cmd *exec.Cmd, after time.Duration) (printed []string) {
 	t.Helper()
@@ -170,7 +171,7 @@ func checkAcked(t *testing.T, path string, acked map[string]string) {
 		have[row.Endpoint] = fmt.Sprint(row.ID)
 		byEndpoint[row.Endpoint] = row
 	}
-	again := 20 // whose browsers come again
+	again := 20 // number of browsers that subscribe again
 	for endpoint, id := range acked {
 		if have[endpoint] != id {
 			t.Errorf("subscription %s was acknowledged and is gone", id)
@@ -191,7 +192,7 @@ func checkAcked(t *testing.T, path string, acked map[string]string) {
 	}
 }
 
-// TestReopen finds everything again.
+// TestReopen finds everything after a restart.
 func TestReopen(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "a", "b", "webpush.db")
 	s := open(t, path)
@@ -249,8 +250,8 @@ func TestReopen(t *testing.T) {
 	}
 }
 
-// TestCreateRace opens one new path many times at once: whoever gets the lock
-// must not lose what an earlier one has stored.
+// TestCreateRace opens one new path many times at once: the process that gets the
+// lock must not lose the data of an earlier one.
 func TestCreateRace(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "webpush.db")
 	const n = 8
@@ -329,5 +330,5 @@ func TestLocked(t *testing.T) {
 	if err := cmd.Wait(); err != nil {
 		t.Fatal(err)
 	}
-	open(t, path) // the lock went with the process
+	open(t, path) // the kernel released the lock with the process
 }

@@ -10,12 +10,13 @@ import (
 	bolt "github.com/caddy-webpush/caddy-webpush/pushsvc/store/boltstore/checkedbolt"
 )
 
-// DamageError says that a part of the file can't be read. Its text names
+// DamageError means that a part of the file can't be read. Its text names
 // buckets, sites and ids, never an endpoint or a key.
 type DamageError struct {
-	// Where is the place, such as `bucket "subscriptions" of site "a.example", id 7`.
+	// Where is the place, for example `bucket "subscriptions" of site
+	// "a.example", id 7`.
 	Where string
-	// Err says what is wrong there.
+	// Err is the fault.
 	Err error
 }
 
@@ -23,11 +24,11 @@ func (e *DamageError) Error() string {
 	return fmt.Sprintf("database is damaged: %s: %v; restore a backup", e.Where, e.Err)
 }
 
-// Unwrap gives what is wrong.
+// Unwrap returns the fault.
 func (e *DamageError) Unwrap() error { return e.Err }
 
-// catch runs fn and turns a panic or a memory fault into a *DamageError: bbolt asserts
-// its way through damaged pages, and may follow them out of the memory map.
+// catch runs fn and turns a panic or a memory fault into a *DamageError: bbolt
+// panics on some damaged pages, and on others reads outside of the memory map.
 func catch(fn func() error) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
@@ -42,8 +43,8 @@ func catch(fn func() error) (err error) {
 	return fn()
 }
 
-// withErrno gives an error back the errno that bbolt has flattened to text
-// ("file resize error: %s"), so that callers can tell a full disk.
+// withErrno restores the errno that bbolt has flattened to text ("file resize
+// error: %s"), so that callers can detect a full disk.
 func withErrno(err error) error {
 	if err == nil {
 		return nil

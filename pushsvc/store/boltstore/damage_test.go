@@ -23,12 +23,12 @@ import (
 )
 
 // written holds every row of every file of this process. A flipped bit of an
-// offset may lead bbolt into another file's memory map; what it finds there is
-// a row too.
+// offset may lead bbolt into another file's memory map; a row found there is
+// valid too.
 var written sync.Map
 
-// sample makes a closed store with subscriptions of two sites, messages and
-// keys, and gives its bytes and its subscriptions.
+// sample makes a closed store with subscriptions of two sites, messages and keys,
+// and returns its bytes and its subscriptions.
 func sample(t *testing.T) ([]byte, map[string]pushsvc.Subscription) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "webpush.db")
@@ -75,7 +75,7 @@ func sample(t *testing.T) ([]byte, map[string]pushsvc.Subscription) {
 	return data, rows
 }
 
-// write puts bytes into a new file.
+// writeFile writes bytes to a new file.
 func writeFile(t *testing.T, data []byte) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "webpush.db")
@@ -85,8 +85,8 @@ func writeFile(t *testing.T, data []byte) string {
 	return path
 }
 
-// TestOpenRefuses: each of these files gives an error that helps, and is left
-// as it was.
+// TestOpenRefuses: each of these files causes a helpful error, and stays
+// unchanged.
 func TestOpenRefuses(t *testing.T) {
 	good, _ := sample(t)
 	noise := make([]byte, 1<<16)
@@ -128,7 +128,7 @@ func TestOpenRefuses(t *testing.T) {
 			if err != nil || !bytes.Equal(after, c.data) {
 				t.Errorf("the file was changed, %v", err)
 			}
-			// The lock is free again: a good file in its place opens.
+			// The lock is free again: a valid file in its place opens.
 			if err := os.WriteFile(path, good, 0o600); err != nil {
 				t.Fatal(err)
 			}
@@ -137,7 +137,7 @@ func TestOpenRefuses(t *testing.T) {
 	}
 }
 
-// edit changes a store's file by way of bbolt.
+// edit changes a store's file through bbolt.
 func edit(t *testing.T, path string, fn func(*bolt.Tx) error) {
 	t.Helper()
 	db, err := bolt.Open(path, 0o600, &bolt.Options{Timeout: time.Second})
@@ -149,7 +149,7 @@ func edit(t *testing.T, path string, fn func(*bolt.Tx) error) {
 	}
 }
 
-// used is the size of the part of the file that holds pages.
+// used returns the size of the part of the file that holds pages.
 func used(t *testing.T, data []byte) (size int64) {
 	t.Helper()
 	edit(t, writeFile(t, data), func(tx *bolt.Tx) error {
@@ -159,7 +159,7 @@ func used(t *testing.T, data []byte) (size int64) {
 	return size
 }
 
-// endless damages the length of a page that is in use.
+// endless damages the length of a page in use.
 func endless(t *testing.T, good []byte) []byte {
 	t.Helper()
 	for id := 2; id < len(good)/4096; id++ {
@@ -209,7 +209,8 @@ func TestDamagedRow(t *testing.T) {
 	if at < 0 {
 		t.Fatal("the row is not in the file")
 	}
-	// Every copy, because pages of earlier transactions are still there.
+	// Damage every copy, because the file still has pages of earlier
+	// transactions.
 	for i := bytes.Index(good, good[at:at+100]); i >= 0 && i <= at; {
 		good[i+20] ^= 0x10
 		next := bytes.Index(good[i+1:], []byte(victim.Endpoint[len(endpointPrefixes[1]):]))
@@ -245,7 +246,7 @@ func TestDamagedRow(t *testing.T) {
 	if ok, err := s.DeleteProven(t.Context(), victim.Site, pushsvc.Proof{Endpoint: victim.Endpoint, Auth: victim.Auth}); ok || err == nil {
 		t.Errorf("a proof of a damaged row: %v, %v; want an error", ok, err)
 	}
-	// The browser comes back: the row heals under its id.
+	// The browser subscribes again: the row is repaired and keeps its id.
 	healed, err := s.PutSubscription(t.Context(), victim, nil)
 	if err != nil || !reflect.DeepEqual(healed, victim) {
 		t.Errorf("healed %v, %v", healed.ID, err)
@@ -255,8 +256,8 @@ func TestDamagedRow(t *testing.T) {
 	}
 }
 
-// TestDamagedCounts counts anew where the numbers are damaged, and removes a
-// damaged row by its id.
+// TestDamagedCounts: damaged numbers are counted again, and a damaged row can be
+// removed by its id.
 func TestDamagedCounts(t *testing.T) {
 	good, rows := sample(t)
 	path := writeFile(t, good)
@@ -286,12 +287,12 @@ func TestDamagedCounts(t *testing.T) {
 	}
 }
 
-// TestRandomDamage damages a store in all kinds of ways. Nothing may panic or
-// hang, and no row may be read that was not written.
+// TestRandomDamage damages a store in many ways. Nothing may panic or hang, and
+// every row that is read must have been written.
 func TestRandomDamage(t *testing.T) {
 	const trials = 160
 	good, rows := sample(t)
-	pages := int(used(t, good)) // beyond them is room for more, which nobody reads
+	pages := int(used(t, good)) // after them is spare room, which is never read
 	r := rand.New(rand.NewPCG(7, 11))
 	var mu sync.Mutex
 	var wg sync.WaitGroup
@@ -346,8 +347,8 @@ func damageAt(r *rand.Rand, data []byte, kind int) string {
 	}
 }
 
-// useDamaged calls everything and says whether the file opened, and how many
-// errors there were.
+// useDamaged calls every method and returns whether the file opened, and the
+// number of errors.
 func useDamaged(t *testing.T, path string, rows map[string]pushsvc.Subscription) (opened bool, errs int) {
 	ctx := context.Background()
 	count := func(err error) {
@@ -400,8 +401,8 @@ func useDamaged(t *testing.T, path string, rows map[string]pushsvc.Subscription)
 	return true, errs
 }
 
-// TestTruncatedLive takes the file away in the middle of a transaction, when
-// the check of its size is past: the memory map faults.
+// TestTruncatedLive truncates the file in the middle of a transaction, after the
+// check of its size: the memory map faults.
 func TestTruncatedLive(t *testing.T) {
 	good, _ := sample(t)
 	for _, c := range []struct {
@@ -454,7 +455,7 @@ func TestTruncatedLive(t *testing.T) {
 	}
 }
 
-// TestDamageTexts: what a damaged page gives as a name or id may be anything.
+// TestDamageTexts: a name or id from a damaged page may be any bytes.
 func TestDamageTexts(t *testing.T) {
 	secret := "https://fcm.googleapis.com/fcm/send/abc:APA91b" + strings.Repeat("x", 100)
 	for _, c := range []struct{ site, bucket, key, want string }{
@@ -474,7 +475,7 @@ func TestDamageTexts(t *testing.T) {
 }
 
 // TestMovedLive: a store whose file is not the one that the next start opens
-// acknowledges nothing, and goes on when the file is back.
+// acknowledges nothing, and works again when the file is back.
 func TestMovedLive(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("an open file can't be moved")

@@ -12,8 +12,7 @@ import (
 	bolt "github.com/caddy-webpush/caddy-webpush/pushsvc/store/boltstore/checkedbolt"
 )
 
-// TestDamagedRange: the other ranges are sent, and the message can be
-// cancelled.
+// TestDamagedRange: the other ranges are sent, and the message can be cancelled.
 func TestDamagedRange(t *testing.T) {
 	s, reported := damaged(t, 6000, nil, func(tx *bolt.Tx) error {
 		st, _ := openSite(tx, noteSite)
@@ -43,7 +42,7 @@ func TestDamagedRange(t *testing.T) {
 	}
 }
 
-// TestDamagedRetry: who is in the queue is tried again as at the first time.
+// TestDamagedRetry: a recipient in the queue is tried again as at the first time.
 func TestDamagedRetry(t *testing.T) {
 	s, reported := damaged(t, 3, func(s *Store) {
 		r := claimAt(t, s, "m", noteDay)
@@ -75,8 +74,8 @@ func TestDamagedRetry(t *testing.T) {
 	}
 }
 
-// damaged makes a store with a message to n, has it used and then damaged, and
-// opens it again. reported is how often damage has been.
+// damaged makes a store with a message to n recipients, calls use and then
+// damage, and opens it again. reported returns the number of damage reports.
 func damaged(t *testing.T, n int, use func(*Store), damage func(*bolt.Tx) error) (s *Store, reported func() int) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "webpush.db")

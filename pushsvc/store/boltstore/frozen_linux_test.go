@@ -17,7 +17,7 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/people"
 )
 
-// freeze has every write to the disk wait until thaw, or the end of the test.
+// freeze blocks every write to the disk until thaw, or the end of the test.
 func (d *disk) freeze() (thaw func()) {
 	d.Helper()
 	const fiFreeze, fiThaw = 0xc0045877, 0xc0045878 // _IOWR('X', 119, int), _IOWR('X', 120, int)
@@ -44,7 +44,7 @@ func (d *disk) freeze() (thaw func()) {
 	return thaw
 }
 
-// returnsIn wants fn to return in time.
+// returnsIn checks that fn returns within the limit.
 func returnsIn(t *testing.T, what string, limit time.Duration, fn func() error) (err error) {
 	t.Helper()
 	ended := make(chan error, 1)
@@ -60,8 +60,9 @@ func returnsIn(t *testing.T, what string, limit time.Duration, fn func() error) 
 	return err
 }
 
-// TestFrozenDisk: while the disk hangs, reads go on, every write returns in time and
-// few wait; afterwards all that was acknowledged is there, once, and work goes on.
+// TestFrozenDisk: while the disk hangs, reads work, every write returns in time
+// and few wait. Afterwards everything acknowledged is stored once, and writes
+// work again.
 func TestFrozenDisk(t *testing.T) {
 	d := newDisk(t)
 	s := open(t, filepath.Join(d.dir, "webpush.db"))
@@ -83,7 +84,7 @@ func TestFrozenDisk(t *testing.T) {
 	goroutines := runtime.NumGoroutine()
 	thaw := d.freeze()
 
-	// Visitors, whose callers have a deadline.
+	// Visitors' requests, which have a deadline.
 	var busy, late, waiting atomic.Int64
 	var wg sync.WaitGroup
 	start := time.Now()
@@ -116,7 +117,7 @@ func TestFrozenDisk(t *testing.T) {
 	if err != nil || len(page) < len(acked) {
 		t.Errorf("reading: %d rows, %v", len(page), err)
 	}
-	// Whoever has no deadline is told, too, whatever is called.
+	// Callers without a deadline get an error too, from every method.
 	for what, call := range map[string]func() error{
 		"subscribe": func() error { _, err := s.PutSubscription(ctx, realistic(7000), nil); return err },
 		"track": func() error {

@@ -19,7 +19,7 @@ import (
 
 func init() { jobs["limited"] = fillLimited }
 
-// TestDiskFull fills a small file system of its own. Mounting one needs root;
+// TestDiskFull fills a small file system. Mounting one needs root;
 // TestFileTooLarge runs everywhere.
 func TestDiskFull(t *testing.T) {
 	dir := t.TempDir()
@@ -45,7 +45,7 @@ func TestDiskFull(t *testing.T) {
 	}
 }
 
-// TestFileTooLarge gives a child a limit on the size of its files.
+// TestFileTooLarge limits a child's file size.
 func TestFileTooLarge(t *testing.T) {
 	out, err := child(t, "limited", filepath.Join(t.TempDir(), "webpush.db"), "-").CombinedOutput()
 	if err != nil {
@@ -58,7 +58,7 @@ func fillLimited(path, _ string) error {
 	if err != nil {
 		return err
 	}
-	// Just what the file has: the next growth fails, whose errno bbolt
+	// Exactly the file's size: the next growth fails, with an errno that bbolt
 	// flattens to text.
 	info, err := os.Stat(path)
 	if err != nil {
@@ -73,8 +73,8 @@ func fillLimited(path, _ string) error {
 	return errors.Join(err, s.Close())
 }
 
-// fillUp subscribes until there is no room, wants the errno, everything that
-// was acknowledged, and work to go on as soon as room has been made.
+// fillUp subscribes until the disk is full and checks the errno, that everything
+// acknowledged is stored, and that writes work as soon as there is room.
 func fillUp(s *Store, want syscall.Errno, makeRoom func() error) error {
 	ctx := context.Background()
 	var mu sync.Mutex
@@ -139,7 +139,7 @@ func fillUp(s *Store, want syscall.Errno, makeRoom func() error) error {
 	return nil
 }
 
-// TestNotesNoRoom: noting fails with the errno, the rest goes on.
+// TestNotesNoRoom: notes fail with the errno, everything else works.
 func TestNotesNoRoom(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "webpush.db")
 	dir := path + ".notes"

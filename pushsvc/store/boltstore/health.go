@@ -10,36 +10,36 @@ import (
 )
 
 const (
-	// stalledAfter is for how long the committer may be at one transaction, or at
-	// one step of a compaction, until the disk is taken not to answer.
+	// stalledAfter is how long the committer may spend on one transaction, or one
+	// step of a compaction, before the disk counts as not answering.
 	stalledAfter = 3 * time.Second
-	// stallPatience is for how long callers wait for a disk that does not answer.
-	// What they wanted may still be stored when it does.
+	// stallPatience is how long callers wait for a disk that does not answer.
+	// Their change may still be stored when it answers.
 	stallPatience = 10 * time.Second
 	// closePatience is how long Close waits for a disk that does not answer.
 	closePatience = 15 * time.Second
-	// maxWaiting is how many writes may wait, those in the running transaction
-	// included.
+	// maxWaiting is how many writes may wait, including those in the running
+	// transaction.
 	maxWaiting = 2 * queueLength
 )
 
-// health is what is known of the disk.
+// health is the known state of the disk.
 type health struct {
 	started time.Time
-	// working is when the committer began the step that it is at, in nanoseconds
-	// since started; 0 where it rests.
+	// working is when the committer began its current step, in nanoseconds since
+	// started; 0 if it is idle.
 	working atomic.Int64
 	waiting atomic.Int64
-	failed  atomic.Pointer[error] // of the last commit; nil where it succeeded
+	failed  atomic.Pointer[error] // of the last commit; nil if it succeeded
 }
 
-// step says that the committer begins something that should not take long.
+// step records that the committer begins something that should be short.
 func (h *health) step() { h.working.Store(int64(max(time.Since(h.started), 1))) }
 
-// rest says that the committer has nothing to do.
-func (h *health) rest() { h.working.Store(0) }
+// idle records that the committer has nothing to do.
+func (h *health) idle() { h.working.Store(0) }
 
-// stalled is for how long the committer has been at one step.
+// stalled returns how long the committer has been in its current step.
 func (h *health) stalled() time.Duration {
 	began := h.working.Load()
 	if began == 0 {
@@ -48,7 +48,7 @@ func (h *health) stalled() time.Duration {
 	return time.Since(h.started) - time.Duration(began)
 }
 
-// commitEnded notes how the last commit went.
+// commitEnded records the result of the last commit.
 func (h *health) commitEnded(err error) {
 	if err != nil {
 		h.failed.Store(&err)
@@ -57,7 +57,7 @@ func (h *health) commitEnded(err error) {
 	}
 }
 
-// enter lets one more write wait, unless there are as many as may.
+// enter adds a waiting write, unless maxWaiting is reached.
 func (h *health) enter() bool {
 	if h.waiting.Add(1) > maxWaiting {
 		h.waiting.Add(-1)
@@ -68,9 +68,12 @@ func (h *health) enter() bool {
 
 func (h *health) leave() { h.waiting.Add(-1) }
 
-// Health is nil where the store works, as far as can be told without asking the disk:
-// else pushsvc.ErrStalled where a write has not ended for seconds, or the error of the
-// last write, or what has broken the store.
+// Health returns nil if the store works, without a request to the disk. Otherwise
+// it returns:
+//
+//   - pushsvc.ErrStalled if a write has not ended for seconds,
+//   - the error of the last write, or
+//   - the error that has broken the store.
 func (s *Store) Health() error {
 	if broken := s.broken.Load(); broken != nil {
 		return *broken
@@ -84,5 +87,5 @@ func (s *Store) Health() error {
 	return nil
 }
 
-// errCloseStalled says why a store has not been closed.
+// errCloseStalled explains why a store has not been closed.
 var errCloseStalled = errors.New("the disk does not answer; the file stays locked until it does, or this process ends")

@@ -9,11 +9,12 @@ import (
 	bolt "github.com/caddy-webpush/caddy-webpush/pushsvc/store/boltstore/checkedbolt"
 )
 
-// metaCopied is in the "meta" of a backup, and of a store that was restored, until it
-// is opened: its messages are held then, for it knows nothing of what was sent since.
+// metaCopied is in the "meta" of a backup, and of a restored store, until it is
+// opened. Open then holds its messages, since the copy does not know what was
+// sent later.
 const metaCopied = "copied" // nothing
 
-// markCopied marks a file that nobody has open.
+// markCopied marks a file that no process has open.
 func markCopied(path string) error {
 	db, file, err := openBolt(path, bolt.Options{Timeout: offlineTimeout})
 	if err != nil {
@@ -36,8 +37,8 @@ func markCopied(path string) error {
 	return db.Close()
 }
 
-// holdCopied holds the messages of a file that is marked, in one transaction. A
-// damaged message is reported and passed over: no engine sends it.
+// holdCopied holds the messages of a marked file, in one transaction. It reports
+// and skips a damaged message: no engine sends it.
 func (s *Store) holdCopied(db *bolt.DB) error {
 	marked := false
 	err := db.View(func(tx *bolt.Tx) error {
@@ -63,7 +64,7 @@ func (s *Store) holdCopied(db *bolt.DB) error {
 			}
 			return true
 		})
-		for _, m := range moves(tx, s.report) { // whose messages wait outside of "unfinished"
+		for _, m := range moves(tx, s.report) { // their waiting messages are not in "unfinished"
 			if m.Held = m.Running; !m.Running {
 				continue
 			}

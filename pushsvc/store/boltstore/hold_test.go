@@ -11,8 +11,8 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
 )
 
-// TestRestoredIsHeld: what had not ended in a backup waits for an operator, however the
-// backup gets into a store's place; the store that it was made of goes on.
+// TestRestoredIsHeld: messages that had not ended in a backup wait for an
+// operator, however the backup replaces a store; the backed-up store continues.
 func TestRestoredIsHeld(t *testing.T) {
 	dir, now := t.TempDir(), time.Now()
 	first, backup := filepath.Join(dir, "first.db"), filepath.Join(dir, "backup.db")
@@ -67,7 +67,7 @@ func TestRestoredIsHeld(t *testing.T) {
 	for _, path := range []string{restored, put, old} {
 		states["03-sending"] = pushsvc.StateHeld
 		for start, told := range []int{4, 4, 3} {
-			if start == 2 { // it has been released
+			if start == 2 { // the message has been released
 				states["03-sending"] = pushsvc.StateSending
 			}
 			held := 0
@@ -98,12 +98,12 @@ func TestRestoredIsHeld(t *testing.T) {
 	}
 	s = open(t, first)
 	if m, err := s.Message(t.Context(), site, "02-scheduled"); err != nil || m.State != pushsvc.StateScheduled {
-		t.Errorf("the store that was copied has it %s, %v", m.State, err)
+		t.Errorf("the copied store has the state %s, %v", m.State, err)
 	}
 }
 
-// TestRestoreDamagedHolds: what of a damaged backup can be read is held, and what can't
-// is not sent.
+// TestRestoreDamagedHolds: the readable messages of a damaged backup are held,
+// and unreadable ones are not sent.
 func TestRestoreDamagedHolds(t *testing.T) {
 	dir := t.TempDir()
 	first, path := filepath.Join(dir, "first.db"), filepath.Join(dir, "restored.db")
@@ -141,8 +141,8 @@ func TestRestoreDamagedHolds(t *testing.T) {
 	}
 }
 
-// TestRestoredMidMove: messages of a site that was on its way to another name when the
-// backup was made are held too.
+// TestRestoredMidMove: messages of a site that was being moved to another name
+// when the backup was made are held too.
 func TestRestoredMidMove(t *testing.T) {
 	dir := t.TempDir()
 	first, path := filepath.Join(dir, "first.db"), filepath.Join(dir, "restored.db")

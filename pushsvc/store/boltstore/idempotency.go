@@ -8,11 +8,11 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
 )
 
-// sweep is how many forgotten keys a new one takes along.
+// sweep is how many expired keys are removed when a new one is stored.
 const sweep = 16
 
-// record is what is kept of a request: hash (32), expiry in milliseconds (8),
-// message id (rest).
+// record is a stored request: hash (32), expiry in milliseconds (8), message id
+// (rest).
 type record struct {
 	hash    [32]byte
 	expires time.Time
@@ -25,7 +25,7 @@ func (r record) pack() []byte {
 	return append(p, r.message...)
 }
 
-// record reads what is kept of a key; false where there is nothing.
+// record reads the record of a key; false if there is none.
 func (s site) record(key string) (record, bool, error) {
 	p, err := s.get(siteIdem, []byte(key))
 	if err != nil || p == nil {
@@ -39,7 +39,7 @@ func (s site) record(key string) (record, bool, error) {
 	return r, true, nil
 }
 
-// seen gives the id of the message that the key has made, or "".
+// seen returns the id of the message that was created with the key, or "".
 func (s site) seen(idem pushsvc.Idempotency, at time.Time) (string, error) {
 	if idem.Key == "" {
 		return "", nil
@@ -55,8 +55,7 @@ func (s site) seen(idem pushsvc.Idempotency, at time.Time) (string, error) {
 	return r.message, nil
 }
 
-// remember stores the key of a new message, and forgets a few that have
-// expired.
+// remember stores the key of a new message, and removes a few expired ones.
 func (s site) remember(w *writeTx, idem pushsvc.Idempotency, m pushsvc.Message) error {
 	if idem.Key == "" {
 		return nil
@@ -80,8 +79,8 @@ func (s site) remember(w *writeTx, idem pushsvc.Idempotency, m pushsvc.Message) 
 	return w.put(expiry, expiryKey(idem.Expires, idem.Key), []byte{})
 }
 
-// forget removes keys that have expired, the oldest first; never the one that
-// is being stored.
+// forget removes expired keys, the oldest first, but never the one that is being
+// stored.
 func (s site) forget(w *writeTx, at time.Time, except string) error {
 	expiry, keys := s.b.Bucket([]byte(siteExpiry)), s.b.Bucket([]byte(siteIdem))
 	limit := expiryKey(at, "")
@@ -104,8 +103,8 @@ func (s site) forget(w *writeTx, at time.Time, except string) error {
 	return nil
 }
 
-// expiryKey orders keys by their time; the flipped sign bit puts times before
-// 1970 first.
+// expiryKey orders keys by time; the flipped sign bit puts times before 1970
+// first.
 func expiryKey(t time.Time, key string) []byte {
 	k := binary.BigEndian.AppendUint64(nil, uint64(t.UnixMilli())^1<<63)
 	return append(k, key...)

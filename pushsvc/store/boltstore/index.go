@@ -11,10 +11,10 @@ import (
 )
 
 // Entries of "endpoints" are random keys: storing each with its subscription
-// would write a page for each. New entries therefore wait in memory and go
-// into the bucket in turns, those that begin with the same byte together,
-// which are neighbours there. siteIndexed says up to which id all are in the
-// bucket; after a crash the others are made anew from their rows.
+// would write a page for each. So new entries wait in memory and are written to
+// the bucket in turns, together with those that begin with the same byte, which
+// are neighbours there. siteIndexed is the id up to which all entries are in the
+// bucket; after a crash the others are rebuilt from their rows.
 
 // Limits of the entries that wait, per site and altogether. A site's is an
 // eighth of its subscriptions, within these.
@@ -30,14 +30,14 @@ type hash [16]byte
 // bins are entries by the first byte of their keys.
 type bins [256]map[hash]pushsvc.SubscriptionID
 
-// recent are the entries that wait, by site. It is the committer's own.
+// recent are the waiting entries, by site. Only the committer uses it.
 type recent struct {
 	sites map[string]*waiting
 	count int          // over all sites
-	stuck map[bin]bool // their pages are damaged: what waits there stays
+	stuck map[bin]bool // their pages are damaged: their entries stay in memory
 }
 
-// bin is one of a site's.
+// bin is one of a site's bins.
 type bin struct {
 	site string
 	n    int
@@ -54,26 +54,26 @@ type waiting struct {
 	turn  turn
 }
 
-// turn is how far the entries of a site have been put into its bucket.
+// turn is a site's progress in writing its bins to the bucket.
 type turn struct {
-	next  int                    // the bin whose turn it is
-	since pushsvc.SubscriptionID // the site's last id when the first bin had its turn
+	next  int                    // the next bin
+	since pushsvc.SubscriptionID // the site's last id when the round began
 }
 
-// staged is what a transaction changes of a site's entries; 0 removes one.
+// staged is a transaction's changes of a site's entries; 0 removes one.
 type staged struct {
 	base    *waiting
 	new     bool // base is not in recent yet
 	changes map[hash]pushsvc.SubscriptionID
 	added   int
-	flushed []int // bins that have gone into the bucket
+	flushed []int // bins written to the bucket
 	turn    turn
 	site    site
 }
 
-// staged gives the transaction's changes of a site's entries.
+// staged returns the transaction's changes of a site's entries.
 func (w *writeTx) staged(st site) *staged {
-	f := w.fresh[st.name]
+	f := w.indexChanges[st.name]
 	if f != nil {
 		return f
 	}
@@ -82,11 +82,11 @@ func (w *writeTx) staged(st site) *staged {
 		f.base, f.new = st.unindexed(w.s.report), true
 	}
 	f.turn = f.base.turn
-	w.fresh[st.name] = f
+	w.indexChanges[st.name] = f
 	return f
 }
 
-// unindexed makes the entries anew that were waiting when the process ended.
+// unindexed rebuilds the entries that were waiting when the process ended.
 func (s site) unindexed(report func(error)) *waiting {
 	out := &waiting{}
 	subs, index := s.b.Bucket([]byte(siteSubs)), s.b.Bucket([]byte(siteIndex))
@@ -104,7 +104,7 @@ func (s site) unindexed(report func(error)) *waiting {
 				continue
 			}
 			h, there := indexKey(sub.Endpoint), false
-			if index != nil { // a damaged page of it is the trouble of who needs it
+			if index != nil { // a damaged page of the index is reported when it is needed
 				_ = catch(func() error { there = bytes.Equal(index.Get(h[:]), k); return nil })
 			}
 			if !there {
@@ -113,13 +113,13 @@ func (s site) unindexed(report func(error)) *waiting {
 		}
 		return nil
 	})
-	if err != nil { // whose rows are lost, their entries are no loss
+	if err != nil { // rows that are lost need no entries
 		report(err)
 	}
 	return out
 }
 
-// indexed is the id up to which all are in the bucket.
+// indexed returns the id up to which all entries are in the bucket.
 func (s site) indexed(report func(error)) pushsvc.SubscriptionID {
 	v := s.b.Get([]byte(siteIndexed))
 	if v == nil {
@@ -131,7 +131,7 @@ func (s site) indexed(report func(error)) pushsvc.SubscriptionID {
 	}
 	if err != nil {
 		report(err)
-		return 0 // all rows are looked at
+		return 0 // all rows are read
 	}
 	return pushsvc.SubscriptionID(binary.BigEndian.Uint64(p))
 }
@@ -158,7 +158,7 @@ func (e *waiting) drop(h hash) {
 	}
 }
 
-// lookup gives the id of an endpoint, or 0.
+// lookup returns the id of an endpoint, or 0.
 func (w *writeTx) lookup(st site, h hash) pushsvc.SubscriptionID {
 	f := w.staged(st)
 	if id, ok := f.changes[h]; ok {
@@ -182,8 +182,8 @@ func (w *writeTx) index(st site, h hash, id pushsvc.SubscriptionID) {
 	f.added++
 }
 
-// indexNow adds an entry of an id that is not new: after a crash only those of
-// the newest ids are made anew, so that this one must not wait.
+// indexNow adds an entry of an id that is not new. It must not wait: after a
+// crash only entries of the newest ids are rebuilt.
 func (w *writeTx) indexNow(st site, h hash, id pushsvc.SubscriptionID) error {
 	w.index(st, h, id)
 	if w.s.recent.stuck[bin{st.name, int(h[0])}] {
@@ -192,7 +192,7 @@ func (w *writeTx) indexNow(st site, h hash, id pushsvc.SubscriptionID) error {
 	return w.putIndex(st, map[hash]pushsvc.SubscriptionID{h: id})
 }
 
-// unindex removes one, wherever it is.
+// unindex removes an entry, wherever it is.
 func (w *writeTx) unindex(st site, h hash) error {
 	w.touched = true
 	w.staged(st).changes[h] = 0
@@ -202,10 +202,10 @@ func (w *writeTx) unindex(st site, h hash) error {
 	return nil
 }
 
-// flushIndex puts entries into the buckets where too many are waiting. After
-// an error it names the bin that could not be stored.
+// flushIndex writes entries to the buckets of sites with too many waiting ones.
+// After an error it returns the bin that could not be stored.
 func (w *writeTx) flushIndex() (failed bin, err error) {
-	for name, f := range w.fresh {
+	for name, f := range w.indexChanges {
 		if f.added == 0 {
 			continue
 		}
@@ -226,13 +226,12 @@ func (w *writeTx) flushIndex() (failed bin, err error) {
 	return failed, nil
 }
 
-// flushBin puts the bin whose turn it is into the bucket and says how many
-// entries it had.
+// flushBin writes the next bin to the bucket and returns its number of entries.
 func (w *writeTx) flushBin(f *staged) (int, error) {
 	n := f.turn.next
 	all := map[hash]pushsvc.SubscriptionID{}
 	if stuck := w.s.recent.stuck; stuck[bin{f.site.name, n}] {
-		f.turn.since = 0 // not all of this round are in the bucket
+		f.turn.since = 0 // not all bins of this round are in the bucket
 	} else {
 		f.flushed = append(f.flushed, n)
 		for h, id := range f.base.bins[n] {
@@ -255,7 +254,7 @@ func (w *writeTx) flushBin(f *staged) (int, error) {
 	if f.turn.next > 0 {
 		return len(all), nil
 	}
-	// Whoever was there when the first bin had its turn has gone in.
+	// All entries from before the round are written.
 	if f.turn.since > 0 {
 		if err := f.site.putIndexed(w, f.turn.since); err != nil {
 			return 0, err
@@ -265,7 +264,7 @@ func (w *writeTx) flushBin(f *staged) (int, error) {
 	return len(all), nil
 }
 
-// putIndex stores entries in the order of the bucket.
+// putIndex stores entries in the bucket's order.
 func (w *writeTx) putIndex(st site, entries map[hash]pushsvc.SubscriptionID) error {
 	if len(entries) == 0 {
 		return nil
@@ -287,9 +286,9 @@ func (w *writeTx) putIndex(st site, entries map[hash]pushsvc.SubscriptionID) err
 	return nil
 }
 
-// adopt takes over what has been committed.
-func (r *recent) adopt(fresh map[string]*staged) {
-	for name, f := range fresh {
+// adopt applies committed changes.
+func (r *recent) adopt(changes map[string]*staged) {
+	for name, f := range changes {
 		e := f.base
 		if f.new {
 			r.sites[name] = e
@@ -315,13 +314,14 @@ func (r *recent) adopt(fresh map[string]*staged) {
 	}
 }
 
-// settledBins is how many bins go in at a time: pages that a transaction touches
-// stay in memory until it ends, and those of all bins are most of the index.
+// settledBins is how many bins are written at a time: pages that a transaction
+// changes stay in memory until it ends, and those of all bins are most of the
+// index.
 const settledBins = 16
 
-// settleIndex puts all that waits into the buckets, so that the next start has
-// nothing to make anew. What has gone in when it fails does no harm: it is put
-// there once more.
+// settleIndex writes all waiting entries to the buckets, so that the next start
+// has nothing to rebuild. If it fails halfway, the written entries are harmless:
+// they are written once more.
 func (s *Store) settleIndex() error {
 	if s.recent.count == 0 || s.broken.Load() != nil {
 		return nil
@@ -341,15 +341,15 @@ func (s *Store) settleIndex() error {
 	return nil
 }
 
-// settleBins puts some of a site's bins into the bucket, and after the last ones
-// notes that none is missing.
+// settleBins writes some of a site's bins to the bucket, and after the last ones
+// records that none is missing.
 func (s *Store) settleBins(name string, bins []map[hash]pushsvc.SubscriptionID, last bool) error {
 	tx, err := s.beginTx(true)
 	if err != nil {
 		return err
 	}
 	defer s.rollback(tx)
-	st, ok := rawIn(tx, bucketSites, name) // what waits of a former name is that one's
+	st, ok := rawIn(tx, bucketSites, name) // entries that wait under a former name belong to that site
 	if !ok {
 		return nil
 	}

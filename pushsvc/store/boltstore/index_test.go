@@ -12,7 +12,7 @@ import (
 	bolt "github.com/caddy-webpush/caddy-webpush/pushsvc/store/boltstore/checkedbolt"
 )
 
-// indexModel is a store beside what it should have, by site and number.
+// indexModel compares a store with its expected rows, by site and number.
 type indexModel struct {
 	*testing.T
 	s    *Store
@@ -20,7 +20,7 @@ type indexModel struct {
 	rows map[string]map[int]pushsvc.Subscription
 }
 
-// put stores a subscription, which keeps its id where it is known.
+// put stores a subscription; a known one keeps its id.
 func (m *indexModel) put(site string, n int, replaces *pushsvc.Proof) {
 	m.Helper()
 	sub := realistic(n)
@@ -51,7 +51,7 @@ func (m *indexModel) add(site string, first int) {
 	}
 }
 
-// some calls fn with a few of a site's.
+// some calls fn with a few rows of a site.
 func (m *indexModel) some(site string, few int, fn func(n int, row pushsvc.Subscription)) {
 	for n, row := range m.rows[site] {
 		if few--; few < 0 {
@@ -61,7 +61,7 @@ func (m *indexModel) some(site string, few int, fn func(n int, row pushsvc.Subsc
 	}
 }
 
-// crash goes on with what has been committed.
+// crash continues with the committed data.
 func (m *indexModel) crash() {
 	m.Helper()
 	data, err := os.ReadFile(m.path)
@@ -93,8 +93,8 @@ func (m *indexModel) known() (total int) {
 	return total
 }
 
-// TestIndexModel puts, imports, re-keys and deletes at random, and crashes now
-// and then; each endpoint leads to its row all the time.
+// TestIndexModel puts, imports, re-keys and deletes at random, with crashes; each
+// endpoint always leads to its row.
 func TestIndexModel(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	path := filepath.Join(t.TempDir(), "webpush.db")
@@ -104,7 +104,7 @@ func TestIndexModel(t *testing.T) {
 		switch r.IntN(7) {
 		case 0, 1:
 			m.add(site, 1_000_000+step*1000)
-		case 2: // some leave
+		case 2: // some unsubscribe
 			m.some(site, 5, func(n int, row pushsvc.Subscription) {
 				if err := m.s.DeleteSubscription(t.Context(), site, row.ID); err != nil {
 					t.Fatalf("%s %d: %v", site, n, err)
@@ -119,7 +119,7 @@ func TestIndexModel(t *testing.T) {
 					t.Fatalf("it has id %d, not the former's %d", next.ID, row.ID)
 				}
 			})
-		case 4: // some come again
+		case 4: // some subscribe again
 			m.some(site, 5, func(n int, _ pushsvc.Subscription) { m.put(site, n, nil) })
 		case 5:
 			m.put(site, r.IntN(100), nil)
@@ -139,7 +139,7 @@ func TestIndexModel(t *testing.T) {
 	}
 }
 
-// lastRows are the newest n of a site.
+// lastRows returns the newest n rows of a site.
 func lastRows(t *testing.T, s *Store, site string, n int) []pushsvc.Subscription {
 	t.Helper()
 	rows, err := s.SubscriptionPage(t.Context(), site, 0, 1<<20)
@@ -171,7 +171,7 @@ func TestIndexWaits(t *testing.T) {
 	if have == n || have < n-n/8-n/256*2 {
 		t.Errorf("%d of %d are in the bucket", have, n)
 	}
-	waiting, err := write(t.Context(), s, func(w *writeTx) (n uint64, err error) { // in the committer, whose they are
+	waiting, err := write(t.Context(), s, func(w *writeTx) (n uint64, err error) { // in the committer, which owns the entries
 		for _, entries := range w.s.recent.sites[noteSite].bins {
 			n += uint64(len(entries))
 		}
@@ -192,8 +192,8 @@ func TestIndexWaits(t *testing.T) {
 	}
 }
 
-// TestIndexDamaged: a page of the index that can't be written holds up those
-// whose entries are on it, and nobody else.
+// TestIndexDamaged: a page of the index that can't be written fails only the
+// calls that need it.
 func TestIndexDamaged(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "webpush.db")
 	s := open(t, path)
@@ -201,7 +201,7 @@ func TestIndexDamaged(t *testing.T) {
 	if err := campaign(s, "m", n); err != nil {
 		t.Fatal(err)
 	}
-	// A crash, so that entries are made anew that belong on the page.
+	// A crash, so that the page's entries are rebuilt.
 	data, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
@@ -233,7 +233,7 @@ func TestIndexDamaged(t *testing.T) {
 		t.Errorf("%d of %d failed", failed, cap(results))
 	}
 	subs := make([]pushsvc.Subscription, 0, 25_000)
-	_, err = read(t.Context(), s, func(tx *bolt.Tx) (int, error) { // whose entries have a place
+	_, err = read(t.Context(), s, func(tx *bolt.Tx) (int, error) { // those with a readable place
 		st, _ := openSite(tx, noteSite)
 		for i := range cap(subs) {
 			sub := realistic(100_000 + i)

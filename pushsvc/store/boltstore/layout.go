@@ -11,14 +11,14 @@ import (
 	bolt "github.com/caddy-webpush/caddy-webpush/pushsvc/store/boltstore/checkedbolt"
 )
 
-// Buckets at the top of the file. Sites are buckets within "sites", so that no
-// spelling of a name or id can make one site's key another's.
+// Buckets at the top of the file. Each site has its own bucket within "sites", so
+// that no name or id can collide with another site's key.
 const (
 	bucketMeta       = "meta"       // see meta…
 	bucketSites      = "sites"      // site name → bucket
 	bucketKeys       = "keys"       // key id → key pair
 	bucketUnfinished = "unfinished" // message id + site → length of the id
-	bucketPeople     = "people"     // site name → bucket, see people…; made with the first
+	bucketPeople     = "people"     // site name → bucket, see people…; made with the first row
 	// bucketSettings: see setting.go; bucketPopups: see popup.go; bucketRemoved: see site.go;
 	// bucketMoves: see move.go
 )
@@ -34,8 +34,8 @@ const (
 const (
 	siteSubs     = "subscriptions" // id8 → subscription
 	siteIndex    = "endpoints"     // first 16 bytes of SHA-256(endpoint) → id8
-	siteMessages = "messages"      // message id → what never changes
-	siteProgress = "progress"      // message id → what does
+	siteMessages = "messages"      // message id → the constant part
+	siteProgress = "progress"      // message id → the part that changes
 	siteRanges   = "ranges"        // message id → bucket of number4 → range
 	siteLater    = "later"         // message id → bucket, see later…
 	siteReceipts = "receipts"      // message id → bucket of kind1 + id8
@@ -45,11 +45,11 @@ const (
 
 // Plain keys of a site's bucket.
 const (
-	siteCounts  = "counts"  // how many there are
+	siteCounts  = "counts"  // the numbers of rows
 	siteIndexed = "indexed" // id8: all up to this one are in "endpoints"
 )
 
-// fill is how full pages of rising keys are left: nothing is inserted between.
+// fill is how full pages of rising keys are: no row is inserted between.
 const fill = 0.98
 
 // site is one site within a transaction.
@@ -58,23 +58,23 @@ type site struct {
 	b    *bolt.Bucket
 }
 
-// openSite finds the site; false where it never had a subscription.
+// openSite returns the site; false if it never had a subscription.
 func openSite(tx *bolt.Tx, name string) (site, bool) {
 	return openIn(tx, bucketSites, name)
 }
 
-// makeSite finds or makes the site.
+// makeSite returns the site, and makes it if it is missing.
 func (w *writeTx) makeSite(name string) (site, error) {
 	return w.makeIn(bucketSites, name)
 }
 
-// openIn finds what a bucket at the top of the file has of a site; false where
-// it never had any.
+// openIn returns a site's part of a bucket at the top of the file; false if it
+// never had one.
 func openIn(tx *bolt.Tx, bucket, name string) (site, bool) {
 	return rawIn(tx, bucket, current(tx, name))
 }
 
-// rawIn is openIn of that very name, whether it is another's or not.
+// rawIn is openIn for this exact name, even if it is another site's former name.
 func rawIn(tx *bolt.Tx, bucket, name string) (site, bool) {
 	all := tx.Bucket([]byte(bucket))
 	if all == nil || name == "" {
@@ -84,7 +84,7 @@ func rawIn(tx *bolt.Tx, bucket, name string) (site, bool) {
 	return site{name, b}, b != nil
 }
 
-// makeIn finds or makes it.
+// makeIn returns a site's part, and makes it if it is missing.
 func (w *writeTx) makeIn(bucket, name string) (site, error) {
 	if name == "" || len(name) > pushsvc.MaxSiteName {
 		return site{}, fmt.Errorf("site name has %d bytes, not 1 to %d", len(name), pushsvc.MaxSiteName)
@@ -108,8 +108,8 @@ func (w *writeTx) makeIn(bucket, name string) (site, error) {
 	return site{name, b}, err
 }
 
-// eachIn calls fn with the name of each site of which a bucket at the top of the
-// file has or had something.
+// eachIn calls fn with the name of each site that has or had a part in a bucket
+// at the top of the file.
 func eachIn(tx *bolt.Tx, bucket string, fn func(name string)) {
 	all := tx.Bucket([]byte(bucket))
 	if all == nil {
@@ -123,8 +123,8 @@ func eachIn(tx *bolt.Tx, bucket string, fn func(name string)) {
 	}
 }
 
-// get reads and checks a row of one of the site's buckets; nil where there is
-// none. The result is the transaction's.
+// get reads and checks a row of one of the site's buckets; nil if there is none.
+// The result is valid only in the transaction.
 func (s site) get(bucket string, key []byte) ([]byte, error) {
 	b := s.b.Bucket([]byte(bucket))
 	if b == nil {
@@ -163,7 +163,7 @@ func (s site) putRow(w *writeTx, bucket string, key, row []byte) error {
 	return w.put(b, key, row)
 }
 
-// damage names the row.
+// damage returns an error that names the row.
 func (s site) damage(bucket string, key []byte, err error) error {
 	id := "one row"
 	switch {
@@ -179,8 +179,8 @@ func (s site) damage(bucket string, key []byte, err error) error {
 	return &DamageError{Where: fmt.Sprintf("bucket %q %s, %s", bucket, name, id), Err: err}
 }
 
-// printable is an id that may be shown. What a damaged page gives as a key may
-// be many rows long, with all the secrets in them.
+// printable returns an id that may be logged. A key from a damaged page may be
+// many rows long, with all their secrets.
 func printable(id []byte) string {
 	const longest = 36 // a UUID
 	if len(id) > longest || strings.Trim(string(id), "0123456789-_ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz") != "" {
@@ -189,10 +189,10 @@ func printable(id []byte) string {
 	return string(id)
 }
 
-// counts are the numbers that lists show without counting.
+// counts are the stored numbers for lists.
 type counts struct{ subscriptions, messages uint64 }
 
-// counts reads the site's numbers, or counts anew where they are damaged.
+// counts reads the site's numbers; if they are damaged, it counts again.
 func (s site) counts(report func(error)) counts {
 	n, err := s.readCounts()
 	if err != nil {
@@ -202,12 +202,12 @@ func (s site) counts(report func(error)) counts {
 	return n
 }
 
-// readCounts also proves the site's name, where it comes from the file: the
-// checksum covers it.
+// readCounts also verifies a site name that comes from the file: the checksum
+// covers it.
 func (s site) readCounts() (counts, error) {
 	v := s.b.Get([]byte(siteCounts))
 	if v == nil {
-		if s.b.Bucket([]byte(siteSubs)) != nil { // else the site is just being made
+		if s.b.Bucket([]byte(siteSubs)) != nil { // otherwise the site is just being made
 			return counts{}, s.damage(siteCounts, nil, errors.New("it is missing"))
 		}
 		return counts{}, nil
@@ -222,8 +222,8 @@ func (s site) readCounts() (counts, error) {
 	return counts{binary.BigEndian.Uint64(p), binary.BigEndian.Uint64(p[8:])}, nil
 }
 
-// allSites gives every site of the file. One whose name can't be trusted is
-// reported and passed over.
+// allSites returns every site of the file. It reports and skips a site whose name
+// fails the check.
 func allSites(tx *bolt.Tx, report func(error)) (sites []site) {
 	all := tx.Bucket([]byte(bucketSites))
 	c := all.Cursor()
@@ -275,7 +275,7 @@ func (s site) summary(report func(error)) pushsvc.SiteSummary {
 	return pushsvc.SiteSummary{Site: s.name, Subscriptions: int64(c.subscriptions), Messages: int64(c.messages)}
 }
 
-// idKey is a subscription id as a key: bytes order as numbers do.
+// idKey returns a subscription id as a key, in numeric order.
 func idKey(id pushsvc.SubscriptionID) []byte {
 	return binary.BigEndian.AppendUint64(nil, uint64(id))
 }

@@ -25,8 +25,8 @@ type messageRow1 struct {
 	Progress pushsvc.Progress       `json:"progress"`
 }
 
-// migrate brings the file to the present format in one transaction: cut off in
-// the middle, it is as it was.
+// migrate converts the file to the present format in one transaction: if it is
+// interrupted, the file is unchanged.
 func migrate(db *bolt.DB, report func(error)) error {
 	have := uint32(0)
 	err := db.View(func(tx *bolt.Tx) error {
@@ -42,7 +42,8 @@ func migrate(db *bolt.DB, report func(error)) error {
 	}
 	err = db.Update(func(tx *bolt.Tx) error {
 		w := &writeTx{tx: tx, s: &Store{onDamage: report}}
-		// Format 3 adds topics to the rows of 2, and leaves those without alone.
+		// Format 3 adds topics to rows of format 2; rows without topics stay
+		// unchanged.
 		for _, st := range allSites(tx, report) {
 			if have > 1 {
 				break
@@ -64,8 +65,8 @@ func migrate(db *bolt.DB, report func(error)) error {
 	return nil
 }
 
-// markSessions brings profiles to format 4, which has marks of sessions where the
-// earlier ones have the sessions themselves.
+// markSessions converts profiles to format 4, which stores marks of sessions
+// instead of the sessions.
 func (w *writeTx) markSessions(rows site) error {
 	var after []byte
 	for {
@@ -119,7 +120,7 @@ func (w *writeTx) migrateSite(st site) error {
 			}
 		}
 		if err != nil {
-			w.s.report(err) // it stays, and stays damaged
+			w.s.report(err) // it stays damaged
 			continue
 		}
 		row.Content.Data = append(json.RawMessage(nil), data...)
@@ -130,8 +131,8 @@ func (w *writeTx) migrateSite(st site) error {
 	return nil
 }
 
-// migrateMessage splits a message's row, and plans what is left of it. Its
-// lease was that of a process that has ended: we have its lock.
+// migrateMessage splits a message's row, and plans the rest of it. Its lease was
+// held by a process that has ended: we have its lock.
 func (w *writeTx) migrateMessage(st site, id string, row messageRow1) error {
 	m := message{Message: pushsvc.Message{
 		ID: id, Site: st.name, Content: row.Content, State: row.State,

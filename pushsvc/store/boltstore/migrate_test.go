@@ -21,9 +21,9 @@ import (
 )
 
 // format1Day is when testdata/format1.db.gz was made, by the last program that
-// wrote format 1: subscriptions 1 to 40 of two sites, without the gone 7 and
-// the unsubscribed 30 of a.example; there message 1, done, and 2, of which the
-// ids up to 20 had been sent; at b.example message 3, queued.
+// wrote format 1. It has subscriptions 1 to 40 of two sites, without 7 (gone) and
+// 30 (unsubscribed) of a.example; there message 1, done, and 2, sent up to id 20;
+// at b.example message 3, queued.
 var format1Day = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 
 func format1(t *testing.T) string {
@@ -46,7 +46,7 @@ func format1(t *testing.T) string {
 
 func format1Message(n int) string { return fmt.Sprintf("01935a00-%04d-7000-8000-000000000000", n) }
 
-// format1Sub is one as it was stored then.
+// format1Sub returns one as it was stored then.
 func format1Sub(site string, n int) pushsvc.Subscription {
 	s := pushsvc.Subscription{
 		ID: pushsvc.SubscriptionID(n), Site: site, Endpoint: fmt.Sprintf("https://fcm.googleapis.com/fcm/send/%032d", n),
@@ -58,8 +58,8 @@ func format1Sub(site string, n int) pushsvc.Subscription {
 	return s
 }
 
-// TestMigrateFormat2: rows of format 2 are read as they are, and a program that
-// knows no topics refuses the file from then on.
+// TestMigrateFormat2: rows of format 2 are read unchanged, and a program that
+// knows no topics refuses the file afterwards.
 func TestMigrateFormat2(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "store.db")
 	s := open(t, path)
@@ -127,7 +127,7 @@ func TestMigrate(t *testing.T) {
 	goOn(t, s)
 }
 
-// checkFormat1Rest looks at everything but subscriptions.
+// checkFormat1Rest checks everything but subscriptions.
 func checkFormat1Rest(t *testing.T, s *Store) {
 	t.Helper()
 	content := pushsvc.Content{Title: "Message 1", Data: []byte(`{ "a" : 1 }`)}
@@ -161,7 +161,7 @@ func checkFormat1Rest(t *testing.T, s *Store) {
 	}
 }
 
-// goOn sends what was left of the message in the middle.
+// goOn sends the rest of the interrupted message.
 func goOn(t *testing.T, s *Store) {
 	t.Helper()
 	before, err := s.Message(t.Context(), "a.example", format1Message(2))
@@ -186,8 +186,8 @@ func goOn(t *testing.T, s *Store) {
 	}
 }
 
-// TestMigrateCutOff ends a migration in the middle: by a panic in the report
-// of a row that is damaged.
+// TestMigrateCutOff interrupts a migration by a panic in the report of a damaged
+// row.
 func TestMigrateCutOff(t *testing.T) {
 	path := format1(t)
 	edit(t, path, func(tx *bolt.Tx) error {
@@ -225,8 +225,8 @@ func TestMigrateCutOff(t *testing.T) {
 	}
 }
 
-// TestMigrateSessions: format 4 keeps marks of sessions, which earlier ones kept as
-// they are.
+// TestMigrateSessions: format 4 stores marks of sessions; earlier formats stored
+// the sessions.
 func TestMigrateSessions(t *testing.T) {
 	const session = "SSSSSSSSSSSSSSSSSSSSSA"
 	path := filepath.Join(t.TempDir(), "store.db")
@@ -251,7 +251,7 @@ func TestMigrateSessions(t *testing.T) {
 			if p.Shown[0].Session != pushsvc.SessionMark(session) {
 				t.Errorf("the store has the session %q", p.Shown[0].Session)
 			}
-			p.Shown[0].Session = session // as formats up to 3 have it
+			p.Shown[0].Session = session // as in formats up to 3
 			if err := rows.putJSON(w, peopleProfiles, profileKey(p.ID), p); err != nil {
 				return err
 			}

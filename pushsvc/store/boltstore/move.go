@@ -14,25 +14,26 @@ import (
 	bolt "github.com/caddy-webpush/caddy-webpush/pushsvc/store/boltstore/checkedbolt"
 )
 
-// bucketMoves is at the top of the file: another name of a site → length (2) · the
-// site's name · JSON. Files from before have none; programs from before leave it alone,
-// and take the other name for a site of its own.
+// bucketMoves is at the top of the file: another name of a site → length (2) ·
+// the site's name · JSON. Older files have none; older programs ignore it and
+// treat the other name as a site.
 const bucketMoves = "moves"
 
-// moveRow is a move and how far it has come: rows of the phase are over up to the key
-// After. The rows that have come over stay where they were until the end, when all goes
-// at once.
+// moveRow is a move and its progress: the rows of the phase are moved up to the
+// key After. Moved rows also stay at their old place until the end, when all of
+// them are removed at once.
 type moveRow struct {
 	pushsvc.SiteMove
 	Phase movePhase `json:"phase,omitempty"`
 	After []byte    `json:"after,omitempty"`
-	// Held says that the store has been restored since: messages that wait are held.
+	// Held means that the store has been restored since: waiting messages are
+	// held.
 	Held bool `json:"held,omitempty"`
-	// Messages are new ids of messages.
+	// Messages maps old message ids to new ones.
 	Messages map[string]string `json:"messages,omitempty"`
 }
 
-// current is the name that a site has now.
+// current returns the present name of a site.
 func current(tx *bolt.Tx, name string) string {
 	b := tx.Bucket([]byte(bucketMoves))
 	if b == nil || name == "" {
@@ -49,7 +50,7 @@ func current(tx *bolt.Tx, name string) string {
 	return string(p[2 : 2+binary.BigEndian.Uint16(p)])
 }
 
-// readMove gives a move; false where the name is no site's other name.
+// readMove returns a move; false if the name is no site's other name.
 func readMove(tx *bolt.Tx, from string) (m moveRow, there bool, err error) {
 	b := tx.Bucket([]byte(bucketMoves))
 	if b == nil || from == "" {
@@ -90,7 +91,7 @@ func (w *writeTx) deleteMove(from string) error {
 	return w.delete(w.tx.Bucket([]byte(bucketMoves)), []byte(from))
 }
 
-// moves lists all, by From. A damaged one is reported and passed over.
+// moves lists all moves, by From. It reports and skips a damaged one.
 func moves(tx *bolt.Tx, report func(error)) (all []moveRow) {
 	b := tx.Bucket([]byte(bucketMoves))
 	if b == nil {
@@ -123,7 +124,7 @@ func (s *Store) Moves(ctx context.Context) ([]pushsvc.SiteMove, error) {
 	return all, nil
 }
 
-// noteMoves keeps in memory which sites rows are on their way to, and from where.
+// noteMoves caches which sites have rows moving in, and from where.
 func (s *Store) noteMoves(tx *bolt.Tx) {
 	running := map[string][]string{}
 	for _, m := range moves(tx, s.report) {
@@ -134,7 +135,7 @@ func (s *Store) noteMoves(tx *bolt.Tx) {
 	s.moving.Store(&running)
 }
 
-// coming are the names whose rows are on their way to the site.
+// coming returns the names whose rows are being moved to the site.
 func (s *Store) coming(into string) []string {
 	if running := s.moving.Load(); running != nil {
 		return (*running)[into]
@@ -142,7 +143,7 @@ func (s *Store) coming(into string) []string {
 	return nil
 }
 
-// unmoved returns ErrSiteMoving where rows are on their way to the site.
+// unmoved returns ErrSiteMoving if rows are being moved to the site.
 func (w *writeTx) unmoved(name string) error {
 	if len(w.s.coming(current(w.tx, name))) > 0 {
 		return pushsvc.ErrSiteMoving
@@ -150,8 +151,8 @@ func (w *writeTx) unmoved(name string) error {
 	return nil
 }
 
-// between runs fn in the committer, in a transaction of its own: a bucket that has been
-// changed in the same transaction can't be moved.
+// between runs fn in the committer, in its own transaction: a bucket that has
+// been changed in the same transaction can't be moved.
 func (s *Store) between(ctx context.Context, fn func(w *writeTx) error) error {
 	if err := s.enter(); err != nil {
 		return err
@@ -208,7 +209,7 @@ func (w *writeTx) beginMove(from, into string, at time.Time) (m moveRow, err err
 	}
 	for _, other := range all {
 		switch {
-		case other.From == into: // it was another name of what now gets its name
+		case other.From == into: // it was another name of the site that now gets its name
 			err = w.deleteMove(into)
 		case other.Into == from:
 			other.Into = into
@@ -222,8 +223,8 @@ func (w *writeTx) beginMove(from, into string, at time.Time) (m moveRow, err err
 	return m, errors.Join(w.moveSettings(&m), w.movePopups(&m), w.reserveIDs(&m), w.putMove(m))
 }
 
-// mayMove makes sure that the site is there, that no engine is at work on it, and that
-// both together are not too much. It changes nothing.
+// mayMove checks that the site exists, that no engine works on it, and that both
+// sites together are within the limits. It changes nothing.
 func (w *writeTx) mayMove(m *moveRow) error {
 	there := false
 	for _, top := range siteTops {
@@ -263,7 +264,7 @@ func (w *writeTx) mayMove(m *moveRow) error {
 	return err
 }
 
-// moveSettings brings over what the other name has nothing of.
+// moveSettings copies the settings that the other name does not have.
 func (w *writeTx) moveSettings(m *moveRow) error {
 	from, ok := rawIn(w.tx, bucketSettings, m.From)
 	if !ok {
@@ -324,9 +325,9 @@ func (w *writeTx) movePopups(m *moveRow) error {
 	return nil
 }
 
-// reserveIDs leaves room among the ids for the subscriptions that come, so that each
-// keeps its distance to the others; and takes the messages that wait from the engines
-// until they are there.
+// reserveIDs makes room among the ids for the incoming subscriptions, so that
+// their distances stay the same. It takes waiting messages from the engines until
+// the rows have arrived.
 func (w *writeTx) reserveIDs(m *moveRow) error {
 	from, ok := rawIn(w.tx, bucketSites, m.From)
 	if !ok {
@@ -364,7 +365,7 @@ func (w *writeTx) reserveIDs(m *moveRow) error {
 	return nil
 }
 
-// endMove gives what is left of the other name to Sweep.
+// endMove leaves the rest of the other name to Sweep.
 func (w *writeTx) endMove(m *moveRow) error {
 	removed, err := w.removal()
 	if err != nil {
@@ -374,8 +375,8 @@ func (w *writeTx) endMove(m *moveRow) error {
 	return errors.Join(tops(w.tx, m.From, func(top string, st site) error { return w.moveOut(removed, top, st) }), w.putMove(*m))
 }
 
-// forgetMoves takes a site's other names, or the name itself where it is another's,
-// and reports whether it was.
+// forgetMoves removes a site's other names, or the name itself if it is another
+// site's, and reports whether it was.
 func (w *writeTx) forgetMoves(name string) (alias bool, err error) {
 	for _, m := range moves(w.tx, w.s.report) {
 		if m.From != name && m.Into != name {
@@ -393,7 +394,7 @@ func (w *writeTx) forgetMoves(name string) (alias bool, err error) {
 	return alias, nil
 }
 
-// movesAt are the moves on their way to a site.
+// movesAt returns the moves to a site that are in progress.
 func (w *writeTx) movesAt(st site) (all []*moveRow) {
 	for _, from := range w.s.coming(st.name) {
 		m, there, err := readMove(w.tx, from)

@@ -11,10 +11,10 @@ import (
 	bolt "github.com/caddy-webpush/caddy-webpush/pushsvc/store/boltstore/checkedbolt"
 )
 
-// movePhase is the kind of rows that are coming over.
+// movePhase is the kind of rows that are being moved.
 type movePhase int
 
-// The phases. They are stored: none may change its number.
+// The phases. They are stored: their numbers must not change.
 const (
 	moveUploads movePhase = iota
 	moveSubscriptions
@@ -26,7 +26,7 @@ const (
 	moveEnded
 )
 
-// moveBytes is about how many bytes of rows one transaction brings over.
+// moveBytes is the approximate size of the rows that one transaction moves.
 const moveBytes = 64 << 10
 
 // MoveRows implements pushsvc.SiteStore.
@@ -51,7 +51,7 @@ func (s *Store) MoveRows(ctx context.Context, from string, limit int) (pushsvc.S
 	return m.SiteMove, nil
 }
 
-// forgetIndex drops what waits in memory of a site that is gone.
+// forgetIndex drops the waiting index entries of a removed site.
 func (s *Store) forgetIndex(ctx context.Context, name string) error {
 	_, err := write(ctx, s, func(w *writeTx) (struct{}, error) {
 		w.s.recent.forget(name)
@@ -83,7 +83,8 @@ func (w *writeTx) moveRows(from string, limit int) (m moveRow, err error) {
 	return m, w.putMove(m)
 }
 
-// movePart brings over some rows of the phase, and says how many; 0 is its end.
+// movePart moves some rows of the phase and returns their number; 0 means that
+// the phase has ended.
 func (w *writeTx) movePart(m *moveRow, limit int) (int, error) {
 	switch m.Phase {
 	case moveUploads:
@@ -108,11 +109,11 @@ func (w *writeTx) movePart(m *moveRow, limit int) (int, error) {
 	return 0, nil
 }
 
-// keyed is a row as it lies.
+// keyed is a stored row.
 type keyed struct{ key, value []byte }
 
-// moveEach calls fn with at most limit rows of a bucket that have not come over. A
-// damaged row is reported and stays behind.
+// moveEach calls fn with at most limit rows of a bucket that are not yet moved.
+// It reports a damaged row and leaves it.
 func (w *writeTx) moveEach(m *moveRow, top, bucket string, limit int, fn func(*moveRow, site, keyed) error) (int, error) {
 	from, ok := rawIn(w.tx, top, m.From)
 	if !ok {
@@ -122,7 +123,7 @@ func (w *writeTx) moveEach(m *moveRow, top, bucket string, limit int, fn func(*m
 	if b == nil {
 		return 0, nil
 	}
-	// Keys and values are the transaction's until it changes something.
+	// Keys and values are valid only until the transaction changes something.
 	var rows []keyed
 	size, c := 0, b.Cursor()
 	k, v := c.First()
@@ -224,7 +225,7 @@ func (w *writeTx) adoptSub(m *moveRow, into site, sub pushsvc.Subscription) erro
 	return w.link(row)
 }
 
-// pull brings the subscription of an endpoint over before its turn, so that whoever
+// pull moves the subscription of an endpoint ahead of time, so that a caller that
 // asks for it finds it.
 func (w *writeTx) pull(into site, endpoint string) error {
 	for _, m := range w.movesAt(into) {
@@ -248,8 +249,8 @@ func (w *writeTx) pull(into site, endpoint string) error {
 	return nil
 }
 
-// moveMessage brings over a message with all that came of it. Its receipts keep the ids
-// of their time: workers that report late have those too.
+// moveMessage moves a message with its results. Receipts keep their old ids,
+// since workers that report late have those too.
 func (w *writeTx) moveMessage(m *moveRow, from site, row keyed) error {
 	id := string(row.key)
 	msg, err := from.message(id)
@@ -313,7 +314,7 @@ func (w *writeTx) moveReceipts(from, into site, id string) error {
 	return all.MoveBucket([]byte(id), to)
 }
 
-// pullMessage brings a message over before its turn that somebody reports on.
+// pullMessage moves a message ahead of time because it has a new receipt.
 func (w *writeTx) pullMessage(into site, id string) error {
 	for _, m := range w.movesAt(into) {
 		from, ok := rawIn(w.tx, bucketSites, m.From)
@@ -396,7 +397,7 @@ func (w *writeTx) adoptProfile(m *moveRow, from site, p *people.Profile) error {
 	return w.change(into, c)
 }
 
-// pullDevice brings the profile of a browser over before its turn.
+// pullDevice moves the profile of a browser ahead of time.
 func (s *Store) pullDevice(ctx context.Context, name string, d pushsvc.DeviceID) error {
 	into, err := read(ctx, s, func(tx *bolt.Tx) (string, error) { return current(tx, name), nil })
 	if err != nil || len(s.coming(into)) == 0 {
@@ -408,7 +409,7 @@ func (s *Store) pullDevice(ctx context.Context, name string, d pushsvc.DeviceID)
 			if !ok || m.Phase > moveProfiles {
 				continue
 			}
-			p, err := from.led(peopleDevices, d[:])
+			p, err := from.profileAt(peopleDevices, d[:])
 			if err != nil {
 				w.s.report(err)
 			}
@@ -478,7 +479,8 @@ func (w *writeTx) moveHour(m *moveRow, from site, row keyed) error {
 	return into.putJSON(w, peoplePopups, key, have.Fold(come))
 }
 
-// moveNumbers adds what was refused and what made room; rows have been counted.
+// moveNumbers adds the numbers of refused and evicted rows; the rows have been
+// counted.
 func (w *writeTx) moveNumbers(m *moveRow) error {
 	from, ok := rawIn(w.tx, bucketPeople, m.From)
 	if !ok {

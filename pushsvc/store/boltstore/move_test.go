@@ -18,8 +18,8 @@ import (
 // moveFrom and moveInto are the sites of these tests.
 const moveFrom, moveInto = "old.example", "new.example"
 
-// moveJob brings rows over, slowly, and prints how many pieces there were; its argument
-// is how many rows there are in one.
+// moveJob moves rows slowly, and prints the number of pieces; its argument is the
+// number of rows in one.
 func moveJob(path, argument string) error {
 	limit, err := strconv.Atoi(argument)
 	if err != nil {
@@ -39,8 +39,8 @@ func moveJob(path, argument string) error {
 	return s.Close()
 }
 
-// fillMove gives both sites so many of everything; every third endpoint and every third
-// identity is at both.
+// fillMove gives both sites n rows of every kind; every third endpoint and every
+// third identity is at both.
 func fillMove(tb testing.TB, s *Store, n int) {
 	tb.Helper()
 	fill := func(name string, from int) {
@@ -72,8 +72,8 @@ func fillMove(tb testing.TB, s *Store, n int) {
 	fill(moveInto, n)
 }
 
-// TestMoveKilled kills the process in the middle of bringing rows over, again and
-// again: the next one goes on, and at the end each row is there once.
+// TestMoveKilled kills the process while it moves rows, again and again: the next
+// one continues, and at the end each row exists once.
 func TestMoveKilled(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "webpush.db")
 	s := open(t, path)
@@ -96,7 +96,7 @@ func TestMoveKilled(t *testing.T) {
 		if running = all[0].Running; running {
 			kills++
 		}
-		// Who comes between is there once too.
+		// A subscription that is stored during the move exists once too.
 		sub := realistic(kills % n)
 		if sub.Site = moveFrom; kills%n%3 > 0 {
 			if _, err := s.PutSubscription(t.Context(), sub, nil); err != nil {
@@ -166,11 +166,11 @@ func checkMoved(t *testing.T, path string, n int) {
 	}
 }
 
-// TestMoveCost: while rows come over, the committer, for which everybody waits, works
-// on a piece for no longer than on two of the costliest batches of visitors, but for
-// the disk; on one of the largest profile that there may be, than on six. Others share
-// the machine, so the best of several counts, for each kind of rows that has several
-// pieces.
+// TestMoveCost: during a move, the committer, for which all writes wait, works on
+// a piece no longer than on two of the costliest batches of visitors (on one of
+// the largest possible profile: six), without the disk's time. Other processes
+// share the machine, so the best of several runs counts, for each kind of rows
+// with several pieces.
 func TestMoveCost(t *testing.T) {
 	s := open(t, filepath.Join(t.TempDir(), "webpush.db"))
 	fillMove(t, s, 1000)
@@ -205,8 +205,7 @@ func TestMoveCost(t *testing.T) {
 	}
 }
 
-// moving brings one piece over, and says of which phase and how long that took without
-// the disk.
+// moving moves one piece, and returns its phase and the time without the disk.
 func moving(t *testing.T, s *Store, from string) (phase movePhase, took time.Duration) {
 	t.Helper()
 	err := s.await(&op{ctx: t.Context(), done: make(chan struct{}), alone: func() error {

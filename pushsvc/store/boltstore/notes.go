@@ -21,23 +21,24 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
 )
 
-// Limits of a range's notes. What is beyond them is not kept, which costs
-// pushes sent twice after a crash, nothing else.
+// Limits of a range's notes. More notes are dropped; then some pushes are sent
+// twice after a crash, nothing else.
 const (
 	maxNotes    = 4 * pushsvc.MaxSettled
 	maxNoteFile = 4 << 20
-	// rewriteNotes is how many bytes of stale notes a file may have.
+	// rewriteNotes is the largest number of bytes of stale notes in a file.
 	rewriteNotes = 256 << 10
 )
 
-// notes are the outcomes that no checkpoint has settled yet, in a file for
-// each range next to the database. A write(2) without a sync survives the
-// death of the process, which is all that they are for.
+// notes are the outcomes that are in no checkpoint yet, in a file for each range
+// next to the database. A write(2) without a sync survives the death of the
+// process, which is enough for them.
 //
-// A file is records of: length of the payload (4), CRC-32C of message, range
-// and payload (4), payload. A torn record at its end is cut off. What a
-// checkpoint has settled since is known by its id, so a file needs no
-// clearing in step with the database.
+// A file consists of records: length of the payload (4), CRC-32C of message,
+// range
+// and payload (4), payload. A torn record at its end is cut off. Outcomes that a
+// checkpoint has applied since are recognised by their ids, so a file need not be
+// cleared together with the database.
 type notes struct {
 	dir string
 
@@ -50,25 +51,25 @@ type noteKey struct {
 	n             int
 }
 
-// noteFile is one range's notes.
+// noteFile has one range's notes.
 type noteFile struct {
 	path string
 	seed uint32
 
 	mu       sync.Mutex
 	loaded   bool
-	file     *os.File // nil where it is not open
-	size     int64    // of what is whole in the file
+	file     *os.File // nil if it is not open
+	size     int64    // of the whole records in the file
 	outcomes map[pushsvc.SubscriptionID]pushsvc.Outcome
-	epoch    int64 // of the lease; 0 is not known
-	gone     bool  // taken out of notes.open
+	epoch    int64 // of the lease; 0 is unknown
+	gone     bool  // removed from notes.open
 }
 
 func newNotes(database string) *notes {
 	return &notes{dir: database + ".notes", open: map[noteKey]*noteFile{}}
 }
 
-// prefix begins the names of a message's files.
+// prefix is the prefix of the names of a message's files.
 func prefix(site, message string) string {
 	sum := sha256.Sum256([]byte(site + "\x00" + message))
 	return hex.EncodeToString(sum[:16]) + "."
@@ -89,7 +90,7 @@ func (n *notes) get(k noteKey) *noteFile {
 	return f
 }
 
-// lock gives the range's notes, locked and read. Where the file can't be read,
+// lock returns the range's notes, locked and loaded. If the file can't be read,
 // there are none.
 func (n *notes) lock(r pushsvc.Range) *noteFile {
 	for {
@@ -106,7 +107,7 @@ func (n *notes) lock(r pushsvc.Range) *noteFile {
 	}
 }
 
-// add appends outcomes. epoch reads the range's where it is not known.
+// add appends outcomes. epoch reads the range's epoch if it is unknown.
 func (n *notes) add(r pushsvc.Range, outcomes []pushsvc.Outcome, epoch func() (int64, error)) error {
 	f := n.lock(r)
 	defer f.mu.Unlock()
@@ -134,8 +135,8 @@ func (n *notes) add(r pushsvc.Range, outcomes []pushsvc.Outcome, epoch func() (i
 	return f.append(outcomes)
 }
 
-// discard takes a file that nobody may note in out of memory again. Its lock
-// is held.
+// discard removes a file from memory whose range must not be noted in. The caller
+// holds its lock.
 func (n *notes) discard(f *noteFile, r pushsvc.Range) {
 	f.shut()
 	f.gone = true
@@ -144,7 +145,7 @@ func (n *notes) discard(f *noteFile, r pushsvc.Range) {
 	delete(n.open, noteKey{r.Site, r.MessageID, r.N})
 }
 
-// claimed remembers the epoch and gives what is noted, by rising id.
+// claimed stores the epoch and returns the noted outcomes, by rising id.
 func (n *notes) claimed(p part) []pushsvc.Outcome {
 	f := n.lock(p.Range)
 	defer f.mu.Unlock()
@@ -152,8 +153,8 @@ func (n *notes) claimed(p part) []pushsvc.Outcome {
 	return f.sorted()
 }
 
-// of gives what is noted for a range, by rising id.
-func (n *notes) of(r pushsvc.Range) []pushsvc.Outcome {
+// ofRange returns the noted outcomes of a range, by rising id.
+func (n *notes) ofRange(r pushsvc.Range) []pushsvc.Outcome {
 	f := n.lock(r)
 	defer f.mu.Unlock()
 	return f.sorted()
@@ -167,8 +168,8 @@ func (f *noteFile) sorted() []pushsvc.Outcome {
 	return out
 }
 
-// settled forgets what a checkpoint has dealt with. An error of the file costs
-// nothing but its space: stale notes are known as such.
+// settled forgets outcomes that a checkpoint has applied. A file error only costs
+// space: stale notes are recognised.
 func (n *notes) settled(p part, outcomes []pushsvc.Outcome) {
 	f := n.lock(p.Range)
 	defer f.mu.Unlock()
@@ -178,7 +179,7 @@ func (n *notes) settled(p part, outcomes []pushsvc.Outcome) {
 		return
 	}
 	if p.N == pushsvc.LaterRange && f.epoch > p.Epoch {
-		// Given back and claimed again before we came here: what is noted of
+		// The range was released and claimed again before this call: the notes of
 		// these ids may be the new owner's. It has ours too, and settles them.
 		return
 	}
@@ -200,7 +201,7 @@ func (n *notes) settled(p part, outcomes []pushsvc.Outcome) {
 // forget removes all notes of a message.
 func (n *notes) forget(site, message string) {
 	n.part(func(k noteKey) bool { return k.site == site && k.message == message }, (*noteFile).remove)
-	entries, _ := os.ReadDir(n.dir) // what is left over goes with the next start
+	entries, _ := os.ReadDir(n.dir) // the next start removes what is left
 	for _, e := range entries {
 		if strings.HasPrefix(e.Name(), prefix(site, message)) {
 			_ = os.Remove(filepath.Join(n.dir, e.Name()))
@@ -208,8 +209,8 @@ func (n *notes) forget(site, message string) {
 	}
 }
 
-// sweep removes the files of messages that wants does not name, by the
-// beginnings of their names.
+// sweep removes the files of messages that are not in wanted, by the prefixes of
+// their names.
 func (n *notes) sweep(wanted map[string]bool) error {
 	entries, err := os.ReadDir(n.dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -233,7 +234,7 @@ func (n *notes) close() {
 	n.part(func(noteKey) bool { return true }, (*noteFile).shut)
 }
 
-// part takes leave of the files that which names, each by end.
+// part removes the files that which selects from memory and calls end for each.
 func (n *notes) part(which func(noteKey) bool, end func(*noteFile)) {
 	n.mu.Lock()
 	var files []*noteFile
@@ -252,8 +253,8 @@ func (n *notes) part(which func(noteKey) bool, end func(*noteFile)) {
 	}
 }
 
-// load reads the file; what follows the first record that is not whole is left
-// out, and cut off by the next append.
+// load reads the file. It drops everything after the first incomplete record; the
+// next append cuts that off.
 func (f *noteFile) load() {
 	f.loaded, f.size = true, 0
 	f.outcomes = map[pushsvc.SubscriptionID]pushsvc.Outcome{}
@@ -296,8 +297,8 @@ func openRecord(seed uint32, p []byte) (outcomes []pushsvc.Outcome, rest []byte,
 	return outcomes, p[8+n:], err == nil
 }
 
-// append writes a record with one call, so that it is there wholly or torn at
-// the end. After a failure the file is as it was before, or is left alone.
+// append writes a record with one call, so that it is complete or torn at the
+// end. After a failure the file is restored, or is no longer used.
 func (f *noteFile) append(outcomes []pushsvc.Outcome) error {
 	if f.file == nil {
 		if err := os.MkdirAll(filepath.Dir(f.path), 0o700); err != nil {
@@ -320,14 +321,14 @@ func (f *noteFile) append(outcomes []pushsvc.Outcome) error {
 	binary.BigEndian.PutUint32(p, uint32(len(p)-8))
 	binary.BigEndian.PutUint32(p[4:], crc32.Update(f.seed, castagnoli, p[8:]))
 	if _, err := f.file.WriteAt(p, f.size); err != nil {
-		// The next one is written over what there is of this one.
+		// The next record overwrites what was written of this one.
 		return err
 	}
 	f.size += int64(len(p))
 	return nil
 }
 
-// shrink makes room where most of the file is stale.
+// shrink rewrites the file if most of it is stale.
 func (f *noteFile) shrink() {
 	if f.size == 0 || len(f.outcomes) > 0 && f.size < rewriteNotes {
 		return
@@ -340,7 +341,8 @@ func (f *noteFile) shrink() {
 		}
 		return
 	}
-	// A new file in its place: killed in between, the old one is there.
+	// Write a new file and rename it: if killed in between, the old one is still
+	// there.
 	size, file := f.size, f.file
 	next := &noteFile{path: f.path + ".new", seed: f.seed}
 	_ = os.Remove(next.path)

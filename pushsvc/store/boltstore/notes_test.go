@@ -16,7 +16,7 @@ import (
 
 func init() { jobs["note"] = noteForever }
 
-// noteDay is when these tests take place.
+// noteDay is the time of these tests.
 var noteDay = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 
 const noteSite = "shop.example.com"
@@ -78,7 +78,7 @@ func noteForever(path, _ string) error {
 	}
 }
 
-// TestNotesKilled: what was noted is there after kill -9.
+// TestNotesKilled: notes survive kill -9.
 func TestNotesKilled(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "webpush.db")
 	s := open(t, path)
@@ -102,8 +102,8 @@ func TestNotesKilled(t *testing.T) {
 	}
 }
 
-// TestNotesDamaged: what is torn or damaged is left out, with all behind it,
-// and never taken for something else; noting goes on.
+// TestNotesDamaged: torn or damaged records and all after them are dropped, and
+// never misread; noting continues.
 func TestNotesDamaged(t *testing.T) {
 	for name, damage := range map[string]struct {
 		do   func(data []byte) []byte
@@ -160,7 +160,7 @@ func TestNotesDamaged(t *testing.T) {
 	}
 }
 
-// TestNotesSwapped: the notes of one range are not believed of another.
+// TestNotesSwapped: the notes of one range are refused for another.
 func TestNotesSwapped(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "webpush.db")
 	s := open(t, path)
@@ -187,8 +187,8 @@ func TestNotesSwapped(t *testing.T) {
 	}
 }
 
-// TestNotesRemoved: files go with their ranges and messages, and what a crash
-// leaves over goes at the next start.
+// TestNotesRemoved: files are removed with their ranges and messages; the next
+// start removes what a crash has left.
 func TestNotesRemoved(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "webpush.db")
 	s := open(t, path)
@@ -270,8 +270,8 @@ func TestNotesShrink(t *testing.T) {
 	}
 }
 
-// TestNotesOfTheNext: whoever has given a range back, and is late to forget its
-// notes, leaves those of the next owner.
+// TestNotesOfTheNext: an engine that has released a range, and is late to forget
+// its notes, keeps those of the next owner.
 func TestNotesOfTheNext(t *testing.T) {
 	n := newNotes(filepath.Join(t.TempDir(), "db"))
 	defer n.close()
@@ -289,7 +289,7 @@ func TestNotesOfTheNext(t *testing.T) {
 		t.Fatal(err)
 	}
 	n.settled(part{Range: later}, []pushsvc.Outcome{before})
-	if diff := cmp.Diff([]pushsvc.Outcome{after}, n.of(next)); diff != "" {
+	if diff := cmp.Diff([]pushsvc.Outcome{after}, n.ofRange(next)); diff != "" {
 		t.Errorf("the next owner's notes: %s", diff)
 	}
 }

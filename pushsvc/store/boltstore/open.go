@@ -23,15 +23,15 @@ import (
 // formatVersion is the layout of the file. A store refuses newer ones.
 const formatVersion = 4
 
-// allocSize is by how much the file grows at a time: some 2,500
-// subscriptions. bbolt's own 16 MiB would be most of a small site's file.
+// allocSize is the step in which the file grows: some 2,500 subscriptions.
+// bbolt's own 16 MiB would be most of a small site's file.
 const allocSize = 1 << 20
 
-// Open opens the store at path, or makes it, with a parent directory (0700)
-// and a file (0600) that only we can read. The error says so where another
-// process has the file, where it is newer than this program, and where it is
-// damaged; the file is then left as it is. The deadline of ctx, where it comes
-// sooner, ends the wait for the lock; ctx has no say in the store afterwards.
+// Open opens the store at path, or makes it, with a parent directory (0700) and a
+// file (0600) that only our user can read. It returns a clear error, and leaves
+// the file unchanged, if another process has the file, if it is newer than this
+// program, or if it is damaged. An earlier deadline of ctx ends the wait for the
+// lock; ctx does not affect the open store.
 func Open(ctx context.Context, path string, o Options) (*Store, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("opening push store %s: %w", path, err)
@@ -65,12 +65,11 @@ func Open(ctx context.Context, path string, o Options) (*Store, error) {
 	return s, nil
 }
 
-// errReplaced says that the file is not the one of that name any more: the
-// process that had it has put another in its place.
+// errReplaced means that the path now names another file: the process that had
+// the store has replaced it.
 var errReplaced = errors.New("the file has been replaced")
 
-// inPlace makes sure that the file, once we have its lock, is still the one
-// that the next process will open.
+// inPlace checks, with the lock held, that the path still names this file.
 func inPlace(path string, file *os.File) error {
 	have, err := file.Stat()
 	if err != nil {
@@ -122,8 +121,7 @@ func (s *Store) open(path string, timeout time.Duration) error {
 	return s.checkSize()
 }
 
-// prepare brings an older format up to date and removes what a crash has left
-// over.
+// prepare migrates an older format and removes what a crash has left.
 func (s *Store) prepare(db *bolt.DB) error {
 	if err := migrate(db, s.report); err != nil {
 		return err
@@ -150,7 +148,7 @@ func (s *Store) prepare(db *bolt.DB) error {
 		s.onHeld(held)
 	}
 	if err := s.notes.sweep(wanted); err != nil {
-		s.report(err) // they are in nobody's way
+		s.report(err) // they do no harm
 	}
 	if err := sweepCompacting(s.path); err != nil {
 		s.report(err)
@@ -158,11 +156,11 @@ func (s *Store) prepare(db *bolt.DB) error {
 	return nil
 }
 
-// openBolt opens the file with recovery: bbolt panics where the list of free
-// pages is damaged. The list is kept in the file, although leaving it out
-// (NoFreelistSync) would save a page per commit: bbolt would then walk the
-// whole file at each start and after each failed commit, in a goroutine of its
-// own, where a damaged page ends the process and we can't recover.
+// openBolt opens the file with recovery: bbolt panics if the list of free pages
+// is damaged. The list is kept in the file, although leaving it out
+// (NoFreelistSync) would save a page per commit. bbolt would then read the whole
+// file at each start and after each failed commit, in its own goroutine, where a
+// damaged page ends the process and we can't recover.
 func openBolt(path string, o bolt.Options) (db *bolt.DB, file *os.File, err error) {
 	o.FreelistType = bolt.FreelistMapType
 	o.NoStatistics = true
@@ -186,16 +184,16 @@ func openBolt(path string, o bolt.Options) (db *bolt.DB, file *os.File, err erro
 	if panicked && file != nil {
 		_ = release(file)
 	}
-	tooSmall := strings.HasPrefix(err.Error(), "file size too small") // bbolt has no name for it
+	tooSmall := strings.HasPrefix(err.Error(), "file size too small") // bbolt has no error value for it
 	if tooSmall || errors.Is(err, bolterrors.ErrInvalid) || errors.Is(err, bolterrors.ErrChecksum) || errors.Is(err, bolterrors.ErrVersionMismatch) {
 		err = &DamageError{Where: "file", Err: fmt.Errorf("it is not a database: %w", err)}
 	}
 	return nil, nil, err
 }
 
-// mapSize leaves room in the memory map, so that a long read (a backup) does
-// not hold up a writer that needs a larger map. Mapping costs address space
-// only, except on Windows, where it would grow the file.
+// mapSize leaves room in the memory map, so that a long read (a backup) does not
+// block a writer that needs a larger map. A map costs only address space, except
+// on Windows, where it would grow the file.
 func mapSize(path string) int {
 	if runtime.GOOS == "windows" || strconv.IntSize < 64 {
 		return 0
@@ -208,8 +206,8 @@ func mapSize(path string) int {
 	return int(2 * info.Size())
 }
 
-// inspect looks at an existing file, its structure first and then what is in
-// it, with look, without being able to change it.
+// inspect checks an existing file read-only: first its structure, then its
+// content with look.
 func inspect(path string, timeout time.Duration, report func(error), look func(*bolt.Tx) error) error {
 	db, file, err := openBolt(path, bolt.Options{Timeout: timeout, ReadOnly: true})
 	if err != nil {
@@ -237,15 +235,14 @@ func inspect(path string, timeout time.Duration, report func(error), look func(*
 	return db.Close()
 }
 
-// checkFormat refuses layouts that this program does not know, and files of
-// other programs.
+// checkFormat refuses unknown layouts, and files of other programs.
 func checkFormat(tx *bolt.Tx) error {
 	meta := tx.Bucket([]byte(bucketMeta))
 	if meta == nil {
 		if k, _ := tx.Cursor().First(); k != nil {
 			return errors.New("the file is a bbolt database of another program")
 		}
-		return nil // made, but never used
+		return nil // created, but never used
 	}
 	v := meta.Get([]byte(metaFormat))
 	if len(v) != 4 {
@@ -257,7 +254,7 @@ func checkFormat(tx *bolt.Tx) error {
 	return nil
 }
 
-// initialise makes the top buckets where they are missing.
+// initialise makes the missing top buckets.
 func initialise(db *bolt.DB) error {
 	ready := false
 	err := db.View(func(tx *bolt.Tx) error {
@@ -277,10 +274,10 @@ func initialise(db *bolt.DB) error {
 	})
 }
 
-// create makes the file whole or not at all: bbolt's own first write, cut off
-// in the middle, leaves a file that it never opens again. Two processes may
-// get here at once; a link never replaces a file, so one of them wins and the
-// other opens what the winner made.
+// create makes the file completely or not at all: if bbolt's own first write is
+// cut off, it leaves a file that bbolt never opens again. Two processes may run
+// this at once; a link never replaces a file, so one of them wins and the other
+// opens the winner's file.
 func create(path string, timeout time.Duration) error {
 	dir := filepath.Dir(path)
 	made := missing(dir)
@@ -323,8 +320,8 @@ func publish(tmp, path string) error {
 	return os.Rename(tmp, path) // a file system without hard links
 }
 
-// missing lists the parents of the directories that are to be made: a new
-// name is durable once its directory has been synced.
+// missing lists the parents of the directories to be made: a new name is durable
+// once its parent has been synced.
 func missing(dir string) (parents []string) {
 	for {
 		if _, err := os.Stat(dir); err == nil || !errors.Is(err, fs.ErrNotExist) {
@@ -340,7 +337,7 @@ func missing(dir string) (parents []string) {
 }
 
 func syncDir(dir string) error {
-	if runtime.GOOS == "windows" { // has no such thing
+	if runtime.GOOS == "windows" { // it can't sync directories
 		return nil
 	}
 	d, err := os.Open(dir)

@@ -4,5 +4,5 @@ package boltstore
 
 import "os"
 
-// chownLike does nothing: a new file belongs to whom its directory says.
+// chownLike does nothing: a new file belongs to the directory's owner.
 func chownLike(*os.File, os.FileInfo) error { return nil }

@@ -7,7 +7,7 @@ import (
 	"syscall"
 )
 
-// chownLike makes f belong to the owner and group of like, where that is
+// chownLike sets the owner and group of f to those of like, if its owner is
 // another user.
 func chownLike(f *os.File, like os.FileInfo) error {
 	have, err := f.Stat()
@@ -16,7 +16,7 @@ func chownLike(f *os.File, like os.FileInfo) error {
 	}
 	is, ok := have.Sys().(*syscall.Stat_t)
 	want, ok2 := like.Sys().(*syscall.Stat_t)
-	if !ok || !ok2 || is.Uid == want.Uid { // the group has no say in a file of 0600
+	if !ok || !ok2 || is.Uid == want.Uid { // with mode 0600 the group does not matter
 		return nil
 	}
 	return f.Chown(int(want.Uid), int(want.Gid))

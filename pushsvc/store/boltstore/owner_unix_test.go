@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// TestRestoreOwner: what root restores belongs to whoever had the store, or has
-// its directory.
+// TestRestoreOwner: a store that root restores belongs to the owner of the former
+// store, or of its directory.
 func TestRestoreOwner(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root can give files away")

@@ -14,8 +14,8 @@ import (
 	bolt "github.com/caddy-webpush/caddy-webpush/pushsvc/store/boltstore/checkedbolt"
 )
 
-// Buckets of a site in bucket "people". They are not in the site's own, which
-// says that it had a subscription.
+// Buckets of a site in bucket "people". They are not in the site's own bucket,
+// whose existence means that the site had a subscription.
 const (
 	peopleProfiles   = "profiles"   // id16 → JSON
 	peopleDevices    = "devices"    // device16 → id16
@@ -30,15 +30,15 @@ const (
 // peopleNumbers is the row of a site's counts.
 const peopleNumbers = "numbers"
 
-// openPeople finds what a site has of people; false where it never had any.
+// openPeople returns a site's people; false if it never had any.
 func openPeople(tx *bolt.Tx, name string) (site, bool) {
 	return openIn(tx, bucketPeople, name)
 }
 
-// makePeople finds or makes it.
+// makePeople returns a site's people, and makes the bucket if it is missing.
 func (w *writeTx) makePeople(name string) (site, error) { return w.makeIn(bucketPeople, name) }
 
-// profileKey is a profile's id as a key; nil where it is no id.
+// profileKey returns a profile's id as a key; nil if it is not an id.
 func profileKey(id string) []byte {
 	if len(id) != 36 {
 		return nil
@@ -60,7 +60,7 @@ func profileID(key []byte) string {
 
 func identityKey(i people.Identity) []byte { return []byte(string(i.Kind) + ":" + i.Value) }
 
-// getJSON reads a row; false where there is none.
+// getJSON reads a row; false if there is none.
 func (s site) getJSON(bucket string, key []byte, v any) (bool, error) {
 	p, err := s.get(bucket, key)
 	if err != nil || p == nil {
@@ -84,7 +84,7 @@ func (s site) putJSON(w *writeTx, bucket string, key []byte, v any) error {
 	return s.put(w, bucket, key, text)
 }
 
-// removeRow removes a row of a bucket, where both are there.
+// removeRow removes a row of a bucket, if both exist.
 func (s site) removeRow(w *writeTx, bucket string, key []byte) error {
 	b := s.b.Bucket([]byte(bucket))
 	if b == nil || b.Get(key) == nil {
@@ -93,7 +93,7 @@ func (s site) removeRow(w *writeTx, bucket string, key []byte) error {
 	return w.delete(b, key)
 }
 
-// profile reads one; nil where there is none.
+// profile reads a profile; nil if there is none.
 func (s site) profile(key []byte) (*people.Profile, error) {
 	var p people.Profile
 	there, err := s.getJSON(peopleProfiles, key, &p)
@@ -104,8 +104,8 @@ func (s site) profile(key []byte) (*people.Profile, error) {
 	return &p, nil
 }
 
-// led reads the profile that a row of another bucket leads to.
-func (s site) led(bucket string, key []byte) (*people.Profile, error) {
+// profileAt reads the profile whose id is in a row of another bucket.
+func (s site) profileAt(bucket string, key []byte) (*people.Profile, error) {
 	id, err := s.get(bucket, key)
 	if err != nil || id == nil {
 		return nil, err
@@ -119,14 +119,14 @@ type peopleTx struct {
 	s *Store
 }
 
-// ProfileOf gives nil for a damaged row, which is told: the visitor goes on as
-// a new one.
+// ProfileOf returns nil for a damaged row, which it reports: the visitor
+// continues as a new one.
 func (t peopleTx) ProfileOf(d pushsvc.DeviceID) (*people.Profile, error) {
-	return t.healing(t.led(peopleDevices, d[:]))
+	return t.healing(t.profileAt(peopleDevices, d[:]))
 }
 
 func (t peopleTx) ProfileBy(i people.Identity) (*people.Profile, error) {
-	return t.healing(t.led(peopleIdentities, identityKey(i)))
+	return t.healing(t.profileAt(peopleIdentities, identityKey(i)))
 }
 
 func (t peopleTx) healing(p *people.Profile, err error) (*people.Profile, error) {
@@ -147,7 +147,7 @@ func (t peopleTx) Counts() (people.Counts, error) { return t.numbers(t.s.report)
 
 func (t peopleTx) NextHistory() (uint64, error) { return t.s.nextHistory(t.site), nil }
 
-// numbers reads the site's counts, or counts anew where they are damaged.
+// numbers reads the site's counts; if they are damaged, it counts again.
 func (s site) numbers(report func(error)) (n people.Counts) {
 	v := s.b.Get([]byte(peopleNumbers))
 	if v == nil {
@@ -180,7 +180,7 @@ func (s site) putNumbers(w *writeTx, n people.Counts) error {
 	return w.put(s.b, []byte(peopleNumbers), newSeed(peopleNumbers, s.name).seal([]byte(peopleNumbers), text))
 }
 
-// eachProfile calls fn with profiles above the key, until it gives false.
+// eachProfile calls fn with profiles above the key, until it returns false.
 func (s site) eachProfile(after []byte, report func(error), fn func(*people.Profile) bool) {
 	b := s.b.Bucket([]byte(peopleProfiles))
 	if b == nil {
@@ -210,11 +210,11 @@ func (s site) eachProfile(after []byte, report func(error), fn func(*people.Prof
 	}
 }
 
-// change writes what Apply says.
+// change writes a change computed by Apply.
 func (w *writeTx) change(st site, c people.Change) error { return w.changeSealed(st, c, nil) }
 
-// changeSealed is change with profiles and history that have been encoded and
-// sealed before, by rowName.
+// changeSealed is change with already encoded and sealed profiles and history, by
+// rowName.
 func (w *writeTx) changeSealed(st site, c people.Change, sealed map[string][]byte) error {
 	for seq, records := range c.History {
 		if err := st.putSealed(w, peopleHistory, numberKey(seq), sealed, records); err != nil {
@@ -242,12 +242,12 @@ func (w *writeTx) changeSealed(st site, c people.Change, sealed map[string][]byt
 		}
 	}
 	for d, id := range c.Devices {
-		if err := w.lead(st, peopleDevices, d[:], id); err != nil {
+		if err := w.putReference(st, peopleDevices, d[:], id); err != nil {
 			return err
 		}
 	}
 	for i, id := range c.Identities {
-		if err := w.lead(st, peopleIdentities, identityKey(i), id); err != nil {
+		if err := w.putReference(st, peopleIdentities, identityKey(i), id); err != nil {
 			return err
 		}
 	}
@@ -279,7 +279,7 @@ func (w *writeTx) changeCounters(st site, c people.Change) error {
 	for name, add := range c.Events {
 		var have people.EventTotal
 		if _, err := st.getJSON(peopleEvents, []byte(name), &have); err != nil {
-			w.s.report(err) // it begins anew
+			w.s.report(err) // the event starts again at zero
 			have = people.EventTotal{}
 		}
 		if err := st.putJSON(w, peopleEvents, []byte(name), have.Plus(add, c.Worth[name])); err != nil {
@@ -300,7 +300,7 @@ func (w *writeTx) changeCounters(st site, c people.Change) error {
 			text, err = people.AddPopupText(text, stats)
 		}
 		if err != nil {
-			w.s.report(err) // it begins anew
+			w.s.report(err) // the counter starts again at zero
 			if text, err = people.AddPopupText(nil, stats); err != nil {
 				return err
 			}
@@ -312,9 +312,9 @@ func (w *writeTx) changeCounters(st site, c people.Change) error {
 	return nil
 }
 
-// lead makes a row lead to a profile, or removes it. What is so already isn't
-// written again: its page is not like the others to be written.
-func (w *writeTx) lead(st site, bucket string, key []byte, id string) error {
+// putReference points a row to a profile, or removes it. It skips unchanged rows:
+// each would dirty a random page.
+func (w *writeTx) putReference(st site, bucket string, key []byte, id string) error {
 	if id == "" {
 		return st.removeRow(w, bucket, key)
 	}

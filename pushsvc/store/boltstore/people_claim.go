@@ -9,7 +9,7 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/people"
 )
 
-// claimKey is the key of a claim's row: no identity has a zero byte.
+// claimKey is the key of a claim's row: identities have no zero byte.
 func claimKey(i people.Identity, profile []byte) []byte {
 	return append(append(identityKey(i), 0), profile...)
 }
@@ -27,7 +27,7 @@ func (w *writeTx) putClaim(people site, claim people.Claim, is bool) error {
 	return w.put(b, key, []byte{})
 }
 
-// claimants are the keys of the profiles that claim the identity, at most limit.
+// claimants returns the keys of at most limit profiles that claim the identity.
 func (s site) claimants(i people.Identity, limit int) (keys [][]byte) {
 	b := s.b.Bucket([]byte(peopleClaims))
 	if b == nil {
@@ -57,7 +57,7 @@ func (s *Store) EraseIdentity(ctx context.Context, name string, i people.Identit
 			keys = append(keys, slices.Clone(holder))
 		}
 		if err != nil {
-			s.report(err) // who claims it goes all the same
+			s.report(err) // its claimants are erased all the same
 		}
 		for _, key := range keys {
 			if err := w.eraseBy(people, i, key); err != nil {
@@ -72,7 +72,7 @@ func (s *Store) EraseIdentity(ctx context.Context, name string, i people.Identit
 	return n, nil
 }
 
-// eraseBy erases the profile, or its claim alone, and the rows that lead to it.
+// eraseBy erases the profile, or only its claim, and the rows that point to it.
 func (w *writeTx) eraseBy(rows site, i people.Identity, key []byte) error {
 	p, err := rows.profile(key)
 	switch {

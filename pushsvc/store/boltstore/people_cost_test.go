@@ -25,7 +25,7 @@ func costID(kind string, n int) people.Identity {
 	return people.Identity{Kind: people.IdentityID, Value: fmt.Sprint(kind, n)}
 }
 
-// largest is a person of whom as much is kept as may be.
+// largest returns a person with the largest allowed profile.
 func largest(n int) *people.Profile {
 	p := &people.Profile{
 		ID: people.NewProfileID(costDay), Created: costDay, Seen: costDay, Attributes: map[string]any{},
@@ -58,7 +58,7 @@ func largest(n int) *people.Profile {
 	return p
 }
 
-// fillLargest stores the largest people, and rows of pop-ups' counters that are full.
+// fillLargest stores the largest people, and full rows of pop-up counters.
 func fillLargest(tb testing.TB, s *Store, persons int) {
 	tb.Helper()
 	c := people.Change{
@@ -93,8 +93,8 @@ func fillLargest(tb testing.TB, s *Store, persons int) {
 	}
 }
 
-// heaviest are the batches that cost most, as far as a batch is taken. Each changes
-// what it names.
+// heaviest returns the costliest allowed batches. Each changes the parts in its
+// name.
 func heaviest(n int) map[string]people.Batch {
 	batches := 0
 	batch := func(entries ...people.Entry) people.Batch {
@@ -131,7 +131,7 @@ func heaviest(n int) map[string]people.Batch {
 	}
 }
 
-// committing is how long the committer is at work on the batch, the disk aside.
+// committing returns how long the committer works on the batch, without the disk.
 func committing(tb testing.TB, s *Store, b people.Batch) time.Duration {
 	tb.Helper()
 	p, err := s.plan(tb.Context(), costSite, b)
@@ -154,13 +154,13 @@ func committing(tb testing.TB, s *Store, b people.Batch) time.Duration {
 	return took
 }
 
-// worstCommit is how long the committer may work on one batch. With the work under
-// the lock it was 90 ms.
+// worstCommit is how long the committer may work on one batch. With planning
+// under the lock it was 90 ms.
 var worstCommit = 5 * time.Millisecond
 
-// TestWorstBatch: nobody waits for the costliest batch for more than 5 ms beyond what
-// the disk takes, and the batch says what it cost. Others share the machine, so the
-// best of several counts.
+// TestWorstBatch: no caller waits for the costliest batch for more than 5 ms
+// beyond the disk's time; a failure reports the batch's cost. Other processes
+// share the machine, so the best of several runs counts.
 func TestWorstBatch(t *testing.T) {
 	s := open(t, filepath.Join(t.TempDir(), "webpush.db"))
 	fillLargest(t, s, 20)
@@ -191,7 +191,8 @@ func TestWorstBatch(t *testing.T) {
 }
 
 // BenchmarkWorstBatch is TestWorstBatch for the machine that it runs on: the
-// committer's time for each of the heaviest batches, and the time before.
+// committer's time for each of the heaviest batches, and the planning time
+// before.
 func BenchmarkWorstBatch(b *testing.B) {
 	for name := range heaviest(0) {
 		b.Run(name, func(b *testing.B) {
@@ -210,8 +211,8 @@ func BenchmarkWorstBatch(b *testing.B) {
 	}
 }
 
-// TestPlansOfOne: many devices of one person tell at once. Each batch is applied to
-// what the others have left.
+// TestPlansOfOne: many devices of one person send at once. Each batch is applied
+// to the result of the others.
 func TestPlansOfOne(t *testing.T) {
 	s := open(t, filepath.Join(t.TempDir(), "webpush.db"))
 	const devices, batches = 15, 8

@@ -12,8 +12,8 @@ import (
 	bolt "github.com/caddy-webpush/caddy-webpush/pushsvc/store/boltstore/checkedbolt"
 )
 
-// ErasePerson implements people.Store. The bytes are gone from the file
-// after Compact.
+// ErasePerson implements people.Store. After Compact the bytes are gone from the
+// file.
 func (s *Store) ErasePerson(ctx context.Context, name, id string) error {
 	_, err := write(ctx, s, func(w *writeTx) (struct{}, error) {
 		if err := w.unmoved(name); err != nil {
@@ -70,7 +70,7 @@ func (w *writeTx) erase(rows site, p *people.Profile) error {
 		var have people.EventCount
 		counted, err := rows.getJSON(peopleEvents, key, &have)
 		if err != nil || !counted || have.Count > count.Count {
-			continue // others have had it too, or nobody knows
+			continue // others have had it too, or its owner is unknown
 		}
 		if err := rows.removeRow(w, peopleEvents, key); err != nil {
 			return err
@@ -81,8 +81,8 @@ func (w *writeTx) erase(rows site, p *people.Profile) error {
 	return w.change(rows, c)
 }
 
-// PruneHistory implements people.Store. It reads first, so that writers
-// wait only for what is to be done.
+// PruneHistory implements people.Store. It reads first, so that writers wait only
+// for the deletions.
 func (s *Store) PruneHistory(ctx context.Context, name string, before time.Time, limit int) (int, error) {
 	old, err := read(ctx, s, func(tx *bolt.Tx) (old []uint64, err error) {
 		people, ok := openPeople(tx, name)
@@ -106,8 +106,8 @@ func (s *Store) PruneHistory(ctx context.Context, name string, before time.Time,
 	return len(old), nil
 }
 
-// oldHistory gives rows whose events are all older. They lie in the order in
-// which they came; a damaged one is as old as those around it.
+// oldHistory returns rows whose events are all older. Rows are in the order of
+// arrival; a damaged one counts as old as its neighbours.
 func (s site) oldHistory(before time.Time, limit int, report func(error)) (old []uint64) {
 	b := s.b.Bucket([]byte(peopleHistory))
 	if b == nil {
@@ -140,8 +140,8 @@ func seqOf(key []byte) (n uint64) {
 	return n
 }
 
-// eraseBatch is how many profiles are erased in one transaction, since each may be
-// some 200 kB and others wait meanwhile.
+// eraseBatch is how many profiles are erased in one transaction, since each may
+// have some 200 kB and other writes wait meanwhile.
 const eraseBatch = 8
 
 // PruneAnonymous implements people.Store.
@@ -191,7 +191,7 @@ func (w *writeTx) pruneAnonymous(name string, ids []string, before time.Time) (r
 			continue
 		case err != nil:
 			return removed, err
-		case p.Known() || !p.Seen.Before(before): // since it was looked at
+		case p.Known() || !p.Seen.Before(before): // seen since it was read
 			continue
 		}
 		subscribed := false

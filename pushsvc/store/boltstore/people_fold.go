@@ -11,8 +11,8 @@ import (
 	bolt "github.com/caddy-webpush/caddy-webpush/pushsvc/store/boltstore/checkedbolt"
 )
 
-// FoldPopups implements people.Store. It reads first, so that writers wait
-// only for what is to be done.
+// FoldPopups implements people.Store. It reads first, so that writers wait only
+// for the changes.
 func (s *Store) FoldPopups(ctx context.Context, name string, before time.Time, limit int) (int, error) {
 	old, err := read(ctx, s, func(tx *bolt.Tx) ([][]byte, error) {
 		people, ok := openPeople(tx, name)
@@ -36,7 +36,7 @@ func (s *Store) FoldPopups(ctx context.Context, name string, before time.Time, l
 	return len(old), nil
 }
 
-// popupOf takes a key of peoplePopups apart; false where it is none.
+// popupOf splits a key of peoplePopups; false if it is invalid.
 func popupOf(key []byte) (popup string, hour int64, ok bool) {
 	end := len(key) - 9
 	if end < 0 || key[end] != 0 {
@@ -45,7 +45,7 @@ func popupOf(key []byte) (popup string, hour int64, ok bool) {
 	return string(key[:end]), int64(binary.BigEndian.Uint64(key[end+1:])), true
 }
 
-// oldHours gives the keys of hours before the given one.
+// oldHours returns the keys of hours before the given one.
 func (s site) oldHours(before int64, limit int) (old [][]byte) {
 	b := s.b.Bucket([]byte(peoplePopups))
 	if b == nil {
@@ -58,7 +58,7 @@ func (s site) oldHours(before int64, limit int) (old [][]byte) {
 		case ok && hour > 0 && hour < before:
 			old = append(old, bytes.Clone(k))
 			k, _ = c.Next()
-		case ok && hour >= before: // so are all that follow, up to the next pop-up
+		case ok && hour >= before: // all following ones too, up to the next pop-up
 			k, _ = c.Seek([]byte(popup + "\x01"))
 		default:
 			k, _ = c.Next()
@@ -67,8 +67,8 @@ func (s site) oldHours(before int64, limit int) (old [][]byte) {
 	return old
 }
 
-// foldHours adds rows to those of their pop-ups' people.FoldedHour. A damaged row
-// counts no more, as it does not where it lies.
+// foldHours adds rows to their pop-ups' people.FoldedHour. A damaged row counts
+// as zero, as it does when it is read.
 func (w *writeTx) foldHours(st site, keys [][]byte) error {
 	total, of := people.PopupHour(nil), ""
 	load := func(key []byte) (hour people.PopupHour) {

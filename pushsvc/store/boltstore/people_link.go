@@ -9,13 +9,13 @@ import (
 )
 
 // A subscription's row has its device, a link leads from the device to the row.
-// The row is the proof: a link to another's row leads nowhere.
+// The row decides: a link to another device's row is ignored.
 
 func linkKey(d pushsvc.DeviceID, id pushsvc.SubscriptionID) []byte {
 	return binary.BigEndian.AppendUint64(bytes.Clone(d[:]), uint64(id))
 }
 
-// link stores the way from a subscription's device to it.
+// link stores the link from a subscription's device to it.
 func (w *writeTx) link(sub pushsvc.Subscription) error {
 	if sub.Device.IsZero() {
 		return nil
@@ -40,7 +40,8 @@ func (w *writeTx) unlink(name string, sub pushsvc.Subscription) error {
 	return people.removeRow(w, peopleLinks, linkKey(sub.Device, sub.ID))
 }
 
-// linked gives the subscriptions of a device. people and st are the same site's.
+// linked returns the subscriptions of a device. people and st are the same
+// site's.
 func linked(people, st site, d pushsvc.DeviceID, report func(error)) (subs []pushsvc.Subscription) {
 	eachLinked(people, st, d, report, func(sub pushsvc.Subscription) bool {
 		subs = append(subs, sub)
@@ -49,8 +50,8 @@ func linked(people, st site, d pushsvc.DeviceID, report func(error)) (subs []pus
 	return subs
 }
 
-// isSubscribed reports whether a device has a subscription. It reads no more than
-// that takes: strangers can give a device any number.
+// isSubscribed reports whether a device has a subscription. It stops at the
+// first: an attacker can give a device any number.
 func isSubscribed(people, st site, d pushsvc.DeviceID, report func(error)) (there bool) {
 	eachLinked(people, st, d, report, func(pushsvc.Subscription) bool {
 		there = true
@@ -78,7 +79,7 @@ func eachLinked(people, st site, d pushsvc.DeviceID, report func(error), fn func
 	}
 }
 
-// moveLinks gives the subscriptions of a device to the one that takes its place.
+// moveLinks moves the links of a device to the one that replaces it.
 func (w *writeTx) moveLinks(people site, from, to pushsvc.DeviceID) error {
 	st, ok := openSite(w.tx, people.name)
 	if !ok {

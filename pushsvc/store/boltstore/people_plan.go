@@ -12,27 +12,27 @@ import (
 	bolt "github.com/caddy-webpush/caddy-webpush/pushsvc/store/boltstore/checkedbolt"
 )
 
-// A batch is planned before its turn to write: rows are read and decoded, Apply
-// works out what changes, and the new rows are encoded, all in a read transaction
-// and beside others. The committer, for which everybody waits, makes sure that the
-// rows are what they were, and puts the new ones there. Where one has changed
-// meanwhile, the batch is planned again.
+// A batch is planned before it is written. In a read transaction, in parallel
+// with others, rows are read and decoded, Apply computes the change, and the new
+// rows are encoded. The committer, for which all writes wait, only checks that
+// the read rows are unchanged, and stores the new ones. If one has changed, the
+// batch is planned again.
 
-// plan is a batch that waits for its turn.
+// plan is a computed batch that is ready to be written.
 type plan struct {
 	change people.Change
-	before people.Counts      // which change.Counts started from
-	read   map[rowName]uint64 // digests of the rows that it hangs on
-	// counted says of events whether the site counts them; how often does not matter.
+	before people.Counts      // the base of change.Counts
+	read   map[rowName]uint64 // digests of the rows that it depends on
+	// counted reports which events the site counts; the numbers do not matter.
 	counted map[string]bool
 	sealed  map[string][]byte // rows to write, by bucket and key
 }
 
-// rowName is one row of what a site has of people.
+// rowName names one row of a site's people.
 type rowName struct{ bucket, key string }
 
-// errStale says that a plan hangs on rows that have changed.
-var errStale = errors.New("somebody else has changed the profile")
+// errStale means that a plan depends on rows that have changed.
+var errStale = errors.New("the profile has changed meanwhile")
 
 // Track implements people.Store.
 func (s *Store) Track(ctx context.Context, name string, b people.Batch) (people.Tracked, error) {
@@ -58,14 +58,15 @@ func (s *Store) track(ctx context.Context, name string, b people.Batch) (people.
 			}
 			return p.change.Tracked, w.carryOut(name, p)
 		})
-		// Of those who want the same row, one gets on with each round.
+		// Of several callers that need the same row, one succeeds in each round.
 		if !errors.Is(err, errStale) {
 			return out, err
 		}
 	}
 }
 
-// begin stores the first batch of a site. There is nobody yet, and little to read.
+// begin stores the first batch of a site, which has no people and few rows to
+// read.
 func (w *writeTx) begin(name string, b people.Batch) (people.Tracked, error) {
 	if _, there := openPeople(w.tx, name); there {
 		return people.Tracked{}, errStale
@@ -81,7 +82,7 @@ func (w *writeTx) begin(name string, b people.Batch) (people.Tracked, error) {
 	return c.Tracked, w.change(st, c)
 }
 
-// plan works out what a batch changes; nil where the site has no people yet.
+// plan computes a batch's changes; nil if the site has no people yet.
 func (s *Store) plan(ctx context.Context, name string, b people.Batch) (*plan, error) {
 	return read(ctx, s, func(tx *bolt.Tx) (*plan, error) {
 		st, ok := openPeople(tx, name)
@@ -109,7 +110,7 @@ func (s *Store) plan(ctx context.Context, name string, b people.Batch) (*plan, e
 	})
 }
 
-// carryOut writes what has been planned, or gives errStale.
+// carryOut writes a plan, or returns errStale.
 func (w *writeTx) carryOut(name string, p *plan) error {
 	st, ok := openPeople(w.tx, name)
 	if !ok {
@@ -133,10 +134,10 @@ func (w *writeTx) carryOut(name string, p *plan) error {
 	return w.changeSealed(st, c, p.sealed)
 }
 
-// digestSeed makes digests differ from one process to the next.
+// digestSeed makes digests differ between processes.
 var digestSeed = maphash.MakeSeed()
 
-// digest tells a row from what it was; 0 for none.
+// digest identifies a row's content; 0 if there is no row.
 func (s site) digest(row rowName) uint64 {
 	b := s.b.Bucket([]byte(row.bucket))
 	if b == nil {
@@ -149,7 +150,7 @@ func (s site) digest(row rowName) uint64 {
 	return maphash.Bytes(digestSeed, v) | 1
 }
 
-// planTx is a people.Tx that remembers what it was asked.
+// planTx is a people.Tx that records what it reads.
 type planTx struct {
 	peopleTx
 	*plan
@@ -161,8 +162,8 @@ func (t *planTx) note(bucket string, key []byte) {
 	t.read[row] = t.digest(row)
 }
 
-// led reads the profile that a row of another bucket leads to, once.
-func (t *planTx) led(bucket string, key []byte) (*people.Profile, error) {
+// profileAt reads the profile whose id is in a row of another bucket, once.
+func (t *planTx) profileAt(bucket string, key []byte) (*people.Profile, error) {
 	t.note(bucket, key)
 	id, err := t.get(bucket, key)
 	if err != nil || id == nil {
@@ -181,12 +182,12 @@ func (t *planTx) led(bucket string, key []byte) (*people.Profile, error) {
 
 // ProfileOf implements people.Tx.
 func (t *planTx) ProfileOf(d pushsvc.DeviceID) (*people.Profile, error) {
-	return t.healing(t.led(peopleDevices, d[:]))
+	return t.healing(t.profileAt(peopleDevices, d[:]))
 }
 
 // ProfileBy implements people.Tx.
 func (t *planTx) ProfileBy(i people.Identity) (*people.Profile, error) {
-	return t.healing(t.led(peopleIdentities, identityKey(i)))
+	return t.healing(t.profileAt(peopleIdentities, identityKey(i)))
 }
 
 // CountsEvent implements people.Tx.
@@ -196,14 +197,14 @@ func (t *planTx) CountsEvent(name string) (bool, error) {
 	return there, err
 }
 
-// Counts implements people.Tx. They are everybody's: what the batch adds is
-// added to those of the moment when it is written.
+// Counts implements people.Tx. They are the site's: the batch's difference is
+// added to the counts at the time of writing.
 func (t *planTx) Counts() (people.Counts, error) {
 	t.before = t.numbers(t.s.report)
 	return t.before, nil
 }
 
-// seal encodes a row that is to be written.
+// seal encodes a row for writing.
 func (t *planTx) seal(bucket string, key []byte, v any) error {
 	text, err := json.Marshal(v)
 	if err != nil {
@@ -222,8 +223,8 @@ func (s site) putSealed(w *writeTx, bucket string, key []byte, sealed map[string
 	return s.putRow(w, bucket, key, row)
 }
 
-// nextHistory gives a number that no row of the site's history has or had, also of
-// those that wait to be written.
+// nextHistory returns an unused number for a row of the site's history; rows that
+// wait to be written count as used.
 func (s *Store) nextHistory(st site) uint64 {
 	s.historyMu.Lock()
 	defer s.historyMu.Unlock()

@@ -13,8 +13,8 @@ import (
 	bolt "github.com/caddy-webpush/caddy-webpush/pushsvc/store/boltstore/checkedbolt"
 )
 
-// Facts implements people.Store. A damaged profile is told to
-// Options.OnDamage, and its person a stranger.
+// Facts implements people.Store. A damaged profile is reported to
+// Options.OnDamage, and its person counts as unknown.
 func (s *Store) Facts(ctx context.Context, name string, device pushsvc.DeviceID) (people.Facts, error) {
 	f, err := read(ctx, s, func(tx *bolt.Tx) (f people.Facts, err error) {
 		people, ok := openPeople(tx, name)
@@ -22,7 +22,7 @@ func (s *Store) Facts(ctx context.Context, name string, device pushsvc.DeviceID)
 			return f, nil
 		}
 		var damage *DamageError
-		if f.Profile, err = people.led(peopleDevices, device[:]); errors.As(err, &damage) {
+		if f.Profile, err = people.profileAt(peopleDevices, device[:]); errors.As(err, &damage) {
 			s.report(err)
 			err = nil
 		}
@@ -83,7 +83,7 @@ func (s *Store) PersonBy(ctx context.Context, name string, i people.Identity) (p
 		if !ok {
 			return people.Profile{}, pushsvc.ErrNotFound
 		}
-		p, err := rows.led(peopleIdentities, identityKey(i))
+		p, err := rows.profileAt(peopleIdentities, identityKey(i))
 		if ids := rows.claimants(i, 1); err == nil && p == nil && len(ids) > 0 {
 			p, err = rows.profile(ids[0])
 		}
@@ -197,8 +197,8 @@ func (s *Store) PeopleSites(ctx context.Context) ([]people.Summary, error) {
 	return all, nil
 }
 
-// allPeople gives what each site has of people. One whose name is none is told
-// and passed over.
+// allPeople returns each site's people. It reports and skips a site whose name
+// fails the check.
 func allPeople(tx *bolt.Tx, report func(error)) (sites []site) {
 	all := tx.Bucket([]byte(bucketPeople))
 	if all == nil {

@@ -8,8 +8,8 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/people"
 )
 
-// CountedEvents implements people.Tx: a row of names from a random one on, and
-// from the first where they end. A damaged one is worth nothing.
+// CountedEvents implements people.Tx: consecutive names from a random one on,
+// starting again at the first. A damaged one is worth nothing.
 func (t peopleTx) CountedEvents(n int) (out []people.CountedEvent, err error) {
 	b := t.b.Bucket([]byte(peopleEvents))
 	if b == nil {
@@ -33,8 +33,8 @@ func (t peopleTx) CountedEvents(n int) (out []people.CountedEvent, err error) {
 	return out, nil
 }
 
-// Strangers implements people.Tx. Devices are digests, so that those which
-// follow a random one are a fair sample of all.
+// Strangers implements people.Tx. Devices are digests, so that those after a
+// random one are a fair sample of all.
 func (t peopleTx) Strangers(n int) (out []*people.Profile, err error) {
 	b := t.b.Bucket([]byte(peopleDevices))
 	if b == nil {
@@ -51,7 +51,7 @@ func (t peopleTx) Strangers(n int) (out []*people.Profile, err error) {
 				return out, nil
 			}
 		}
-		p, err := t.healing(t.led(peopleDevices, k))
+		p, err := t.healing(t.profileAt(peopleDevices, k))
 		if err != nil {
 			return nil, err
 		}

@@ -32,7 +32,7 @@ func visitor(n int) (d pushsvc.DeviceID) {
 	return d
 }
 
-// visitorBatch is what a page of a shop tells: so many events with a few
+// visitorBatch is what a page of a shop sends: so many events with a few
 // properties each.
 func visitorBatch(device, number, events int) people.Batch {
 	sum := sha256.Sum256([]byte(fmt.Sprint("batch", number)))
@@ -46,12 +46,12 @@ func visitorBatch(device, number, events int) people.Batch {
 	return b
 }
 
-// killedVisitors is how many devices the killed processes have, one for each
+// killedVisitors is the number of devices in the killed processes, one per
 // goroutine.
 const killedVisitors = 8
 
-// trackForever tells the store batches from that number on, each device one
-// after the other, and prints those that were acknowledged.
+// trackForever stores batches from that number on, each device in sequence, and
+// prints the acknowledged ones.
 func trackForever(path, first string) error {
 	from, err := strconv.Atoi(first)
 	if err != nil {
@@ -85,16 +85,17 @@ func trackForever(path, first string) error {
 func killedBatch(g, n int) people.Batch {
 	b := visitorBatch(g, n*killedVisitors+g, 1)
 	b.Entries[0].Name = "E"
-	// A browser's reports count one in two seconds: each has a time of its own. Each
-	// round begins at another million, and no visitor gets to the 600th batch in it.
+	// A browser's reports count one in two seconds, so each has its own time.
+	// Each round begins at another million; no visitor reaches the 600th batch in
+	// it.
 	b.At = peopleEpoch.Add(time.Duration(n/1_000_000*600+n%1_000_000) * 2 * time.Second)
 	b.Entries = append(b.Entries, people.Entry{Kind: people.EntryPopup, Time: b.At, Popup: &people.PopupAct{Popup: "sale", Act: people.ActViewed}})
 	return b
 }
 
-// TestTrackKilled kills a process in the middle of storing events. Browsers then
-// repeat what was not acknowledged, and some of what was: nothing acknowledged
-// may be lost, and nothing may count twice.
+// TestTrackKilled kills a process while it stores events. Browsers then repeat
+// all unacknowledged batches and some acknowledged ones: nothing acknowledged may
+// be lost, and nothing may count twice.
 func TestTrackKilled(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "webpush.db")
 	want := [killedVisitors]int64{} // events that each device knows to be stored
@@ -119,7 +120,7 @@ func TestTrackKilled(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			// One batch may have been stored without the news of it.
+			// One batch may have been stored without its acknowledgement.
 			if have := events(f); have != want[g] && have != want[g]+1 {
 				t.Errorf("device %d has %d events, %d were acknowledged", g, have, want[g])
 			}
@@ -128,7 +129,7 @@ func TestTrackKilled(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			want[g]++ // the one that had not been acknowledged
+			want[g]++ // the unacknowledged one
 		}
 		checkKilled(t, s, want)
 		if err := s.Close(); err != nil {
@@ -149,7 +150,7 @@ func events(f people.Facts) int64 {
 	return f.Profile.Events["E"].Count
 }
 
-// checkKilled compares all counters with what the devices know.
+// checkKilled compares all counters with the devices' numbers.
 func checkKilled(t *testing.T, s *Store, want [killedVisitors]int64) {
 	t.Helper()
 	all := int64(0)
@@ -174,8 +175,8 @@ func checkKilled(t *testing.T, s *Store, want [killedVisitors]int64) {
 	}
 }
 
-// TestPeopleOnDemand opens a file that has no people yet, as older programs
-// leave it, and finds again what is stored then, also after Compact.
+// TestPeopleOnDemand opens a file without people, as from older programs, stores
+// some, and finds them again, also after Compact.
 func TestPeopleOnDemand(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "webpush.db")
 	s := open(t, path)
@@ -204,8 +205,8 @@ func TestPeopleOnDemand(t *testing.T) {
 	}
 }
 
-// TestPeopleDamaged loses a profile's row to damage: its person goes on as
-// somebody new, everybody else is untouched.
+// TestPeopleDamaged damages a profile's row: its person continues as a new one,
+// all others are unchanged.
 func TestPeopleDamaged(t *testing.T) {
 	s := open(t, filepath.Join(t.TempDir(), "webpush.db"))
 	var damage atomic.Int64
@@ -253,8 +254,8 @@ func TestPeopleDamaged(t *testing.T) {
 	}
 }
 
-// TestPeopleErased looks for what a person told in the bytes of the file, once
-// that has been erased and the file compacted.
+// TestPeopleErased searches the bytes of the file for a person's data after
+// erasure and compaction.
 func TestPeopleErased(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "webpush.db")
 	s := open(t, path)
@@ -300,8 +301,8 @@ func TestPeopleErased(t *testing.T) {
 	}
 }
 
-// BenchmarkTrack64 stores batches of 64 callers at a time, of visitors who have
-// been there before in random order.
+// BenchmarkTrack64 stores batches of 64 callers at a time, of returning visitors
+// in random order.
 func BenchmarkTrack64(b *testing.B) {
 	for _, events := range []int{1, 10, 50} {
 		for _, visitors := range []int{1_000, 100_000} {

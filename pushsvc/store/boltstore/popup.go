@@ -13,9 +13,9 @@ import (
 	bolt "github.com/caddy-webpush/caddy-webpush/pushsvc/store/boltstore/checkedbolt"
 )
 
-// bucketPopups is at the top of the file, as bucketSettings is: a pop-up makes no
-// site. It holds a bucket per site, with those below, whose sequence is the last
-// revision. Files from before have none; programs from before leave it alone.
+// bucketPopups is at the top of the file, like bucketSettings: a pop-up creates
+// no site. It holds a bucket per site, with those below, whose sequence is the
+// last revision. Older files have none; older programs ignore it.
 const bucketPopups = "popups"
 
 // Buckets of a site in bucket "popups".
@@ -24,12 +24,12 @@ const (
 	popupUploads = "uploads" // name → time in milliseconds (8), size (4), bytes
 )
 
-// uploadHeader is what is in front of an image's bytes.
+// uploadHeader is the length of the header before an image's bytes.
 const uploadHeader = 12
 
-// popupRow is a pop-up as it lies in the file. Popup's variants have all that they show,
+// popupRow is a stored pop-up. Popup's variants have everything that they show,
 // because programs from before merging show no more; Variants are those that the
-// operator wrote. Those programs write rows without.
+// operator wrote. Rows of those programs have none.
 type popupRow struct {
 	Popup    popup.Popup      `json:"popup"`
 	Revision pushsvc.Revision `json:"revision"`
@@ -57,15 +57,15 @@ func (r popupRow) unpack(site string) popup.Stored {
 	return p
 }
 
-// openPopups finds what a site has of pop-ups; false where it never had any.
+// openPopups returns a site's pop-ups; false if it never had any.
 func openPopups(tx *bolt.Tx, name string) (site, bool) {
 	return openIn(tx, bucketPopups, name)
 }
 
-// makePopups finds or makes it.
+// makePopups returns a site's pop-ups, and makes the bucket if it is missing.
 func (w *writeTx) makePopups(name string) (site, error) { return w.makeIn(bucketPopups, name) }
 
-// storedPopup reads one; pushsvc.ErrNotFound where there is none.
+// storedPopup reads a pop-up; pushsvc.ErrNotFound if there is none.
 func (s site) storedPopup(id string) (popup.Stored, error) {
 	var row popupRow
 	there, err := s.getJSON(popupRows, []byte(id), &row)
@@ -78,8 +78,8 @@ func (s site) storedPopup(id string) (popup.Stored, error) {
 	return row.unpack(s.name), nil
 }
 
-// PutPopup implements popup.Store. A damaged row is written over where
-// any revision is expected.
+// PutPopup implements popup.Store. A damaged row is overwritten if any revision
+// is expected.
 func (s *Store) PutPopup(ctx context.Context, p popup.Stored, expect pushsvc.Revision) (popup.Stored, error) {
 	row, err := popup.Stored{}, popup.CheckID(p.Site, p.Popup.ID)
 	if err == nil {
@@ -127,7 +127,7 @@ func (w *writeTx) putPopup(p popup.Stored, expect pushsvc.Revision) (popup.Store
 	return st.storedPopup(p.Popup.ID)
 }
 
-// samePopup compares what is stored of two.
+// samePopup compares the stored forms of two pop-ups.
 func samePopup(a, b popup.Popup) bool {
 	x, errX := json.Marshal(a)
 	y, errY := json.Marshal(b)
@@ -149,8 +149,7 @@ func (s *Store) Popup(ctx context.Context, name, id string) (popup.Stored, error
 	return row, nil
 }
 
-// Popups implements popup.Store. A damaged one is told to
-// Options.OnDamage.
+// Popups implements popup.Store. It reports a damaged one to Options.OnDamage.
 func (s *Store) Popups(ctx context.Context, name string) ([]popup.Stored, error) {
 	rows, err := readable(ctx, s, name, popupRows, site.storedPopup)
 	if err != nil {
@@ -159,7 +158,7 @@ func (s *Store) Popups(ctx context.Context, name string) ([]popup.Stored, error)
 	return rows, nil
 }
 
-// readable gives all rows of a bucket of a site's pop-ups but for damaged ones,
+// readable returns all rows of a bucket of a site's pop-ups except damaged ones,
 // which it reports.
 func readable[T any](ctx context.Context, s *Store, name, bucket string, row func(site, string) (T, error)) ([]T, error) {
 	return read(ctx, s, func(tx *bolt.Tx) (rows []T, err error) {
@@ -191,8 +190,8 @@ func (s *Store) PopupSites(ctx context.Context) ([]string, error) {
 	return names, nil
 }
 
-// DeletePopup implements popup.Store. A damaged row is removed where any
-// revision is expected.
+// DeletePopup implements popup.Store. A damaged row is removed if any revision is
+// expected.
 func (s *Store) DeletePopup(ctx context.Context, name, id string, expect pushsvc.Revision) error {
 	_, err := write(ctx, s, func(w *writeTx) (struct{}, error) {
 		st, ok := openPopups(w.tx, name)
@@ -217,7 +216,7 @@ func (s *Store) DeletePopup(ctx context.Context, name, id string, expect pushsvc
 	return nil
 }
 
-// upload reads one, without its bytes unless they are asked for.
+// upload reads an upload; whole includes its bytes.
 func (s site) upload(name string, whole bool) (popup.Upload, error) {
 	p, err := s.get(popupUploads, []byte(name))
 	if err != nil {
@@ -239,7 +238,7 @@ func (s site) upload(name string, whole bool) (popup.Upload, error) {
 	return u, nil
 }
 
-// PutUpload implements popup.Store. A damaged image is written over.
+// PutUpload implements popup.Store. A damaged image is overwritten.
 func (s *Store) PutUpload(ctx context.Context, u popup.Upload) (popup.Upload, error) {
 	row, err := popup.Upload{}, popup.CheckUpload(u)
 	if err == nil {
@@ -298,8 +297,7 @@ func (s *Store) Upload(ctx context.Context, site, name string) (popup.Upload, er
 	return u, nil
 }
 
-// Uploads implements popup.Store. A damaged one is told to
-// Options.OnDamage.
+// Uploads implements popup.Store. It reports a damaged one to Options.OnDamage.
 func (s *Store) Uploads(ctx context.Context, name string) ([]popup.Upload, error) {
 	rows, err := readable(ctx, s, name, popupUploads, func(st site, id string) (popup.Upload, error) {
 		return st.upload(id, false)

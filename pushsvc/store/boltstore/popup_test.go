@@ -10,8 +10,8 @@ import (
 	bolt "github.com/caddy-webpush/caddy-webpush/pushsvc/store/boltstore/checkedbolt"
 )
 
-// TestPopupRowsBeforeMerging: a row from a program that knew of no merging shows what
-// it showed there; a row of today shows in such a program what it shows here.
+// TestPopupRowsBeforeMerging: a row from a program without merging shows the same
+// here as there; a present row shows the same in such a program as here.
 func TestPopupRowsBeforeMerging(t *testing.T) {
 	s := open(t, filepath.Join(t.TempDir(), "webpush.db"))
 	var old popup.Popup

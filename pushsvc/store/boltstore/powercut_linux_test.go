@@ -28,12 +28,12 @@ func subscribeLying(path, first string) error {
 	return subscribe(s, first)
 }
 
-// disk is a file system of its own whose power can be cut.
+// disk is a file system whose power can be cut.
 type disk struct {
 	*testing.T
 	image, dir string
-	// longest is until when the power is cut: longer on a machine so busy that
-	// nothing is acknowledged by then.
+	// longest is the latest time of the power cut: later on a machine so busy
+	// that nothing is acknowledged before.
 	longest time.Duration
 }
 
@@ -57,8 +57,8 @@ func newDisk(t *testing.T) *disk {
 	return d
 }
 
-// cut takes the power away: what the file system has not synced is lost, its
-// journal included.
+// cut cuts the power: data that the file system has not synced is lost, including
+// its journal.
 func (d *disk) cut() error {
 	const (
 		shutdown   = 0x8004587d // FS_IOC_SHUTDOWN, _IOR('X', 125, __u32)
@@ -79,7 +79,7 @@ func (d *disk) cut() error {
 // start mounts it again, which replays its journal.
 func (d *disk) start() {
 	d.Helper()
-	for tries := 0; ; tries++ { // the child's memory map may not be gone yet
+	for tries := 0; ; tries++ { // the child's memory map may still exist
 		out, err := exec.Command("umount", d.dir).CombinedOutput()
 		if err == nil {
 			break
@@ -94,7 +94,7 @@ func (d *disk) start() {
 	}
 }
 
-// outage runs the job until its power is cut and adds to what was acknowledged.
+// outage runs the job until the power cut and adds the acknowledged rows.
 func (d *disk) outage(job, path string, round int, acked map[string]string) {
 	d.Helper()
 	before := len(acked)
@@ -126,8 +126,8 @@ func (d *disk) outage(job, path string, round int, acked map[string]string) {
 	d.start()
 }
 
-// TestPowerCut takes the power away while the store is made, subscribes, and
-// compacts, and wants everything that was acknowledged.
+// TestPowerCut cuts the power while the store is made, subscribes, and compacts,
+// and checks that everything acknowledged is stored.
 func TestPowerCut(t *testing.T) {
 	d := newDisk(t)
 	total := 0
@@ -147,7 +147,7 @@ func TestPowerCut(t *testing.T) {
 	t.Logf("%d acknowledged, none lost", total)
 }
 
-// TestPowerCutTeeth: on a disk that lies about its syncs the same is noticed.
+// TestPowerCutTeeth: the test detects a disk that ignores syncs.
 func TestPowerCutTeeth(t *testing.T) {
 	d := newDisk(t)
 	for round, told := 0, 0; told < 20 && round < 200; round++ {
@@ -184,8 +184,8 @@ func TestPowerCutTeeth(t *testing.T) {
 	t.Error("a disk that lies about its syncs was not noticed: the test tests nothing")
 }
 
-// TestDiskFails takes the disk away from a store that is open: errors with
-// their errno, no panic, and all that was acknowledged when it comes back.
+// TestDiskFails removes the disk of an open store: errors with their errno, no
+// panic, and everything acknowledged when it comes back.
 func TestDiskFails(t *testing.T) {
 	d := newDisk(t)
 	path := filepath.Join(d.dir, "webpush.db")
@@ -214,7 +214,7 @@ func TestDiskFails(t *testing.T) {
 	_ = s.Close()
 	d.start()
 	s = open(t, path)
-	defer s.Close() // before the disk goes
+	defer s.Close() // before the disk is removed
 	if page, err := s.SubscriptionPage(t.Context(), noteSite, 0, 1000); err != nil || len(page) != 100 {
 		t.Errorf("after a start: %d rows, %v", len(page), err)
 	}
@@ -223,7 +223,7 @@ func TestDiskFails(t *testing.T) {
 	}
 }
 
-// TestReadOnlyDisk opens a store where nothing can be written.
+// TestReadOnlyDisk opens a store on a read-only disk.
 func TestReadOnlyDisk(t *testing.T) {
 	d := newDisk(t)
 	path := filepath.Join(d.dir, "webpush.db")

@@ -10,8 +10,8 @@ import (
 	bolt "github.com/caddy-webpush/caddy-webpush/pushsvc/store/boltstore/checkedbolt"
 )
 
-// TestCheckpointPages: what a checkpoint writes depends neither on the size of
-// the audience nor on the message's content.
+// TestCheckpointPages: the number of pages that a checkpoint writes depends
+// neither on the size of the audience nor on the message's content.
 func TestCheckpointPages(t *testing.T) {
 	pages := map[int]int64{}
 	for _, audience := range []int{10_000, 160_000} {
@@ -58,7 +58,7 @@ func TestCheckpointPages(t *testing.T) {
 			}
 			pages[audience] = max(pages[audience], most.Load())
 			if n == 3 && audience == 10_000 {
-				break // that were all ranges
+				break // these were all ranges
 			}
 		}
 	}

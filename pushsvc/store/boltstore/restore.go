@@ -21,24 +21,25 @@ import (
 )
 
 // offlineTimeout is how long CheckFile and Restore wait for a process that has
-// the file: one that is ending, not one that runs.
+// the file: long enough for one that is ending.
 const offlineTimeout = time.Second
 
 // Checked is what CheckFile found.
 type Checked struct {
 	// Format is the layout of the file.
 	Format int
-	// Sites, Subscriptions, Messages, Keys, Settings, Profiles, Popups and Uploads count the
-	// rows that are whole.
+	// Sites, Subscriptions, Messages, Keys, Settings, Profiles, Popups and
+	// Uploads count the valid rows.
 	Sites, Subscriptions, Messages, Keys, Settings, Profiles, Popups, Uploads int
-	// Damaged counts what is not, and Damage has the first of them, at most
-	// ten, as *DamageError.
+	// Damaged counts the damaged rows; Damage has at most the first ten, as
+	// *DamageError.
 	Damaged int
 	Damage  []error
-	// Held are the messages that a store restored from the file holds: those that have
-	// not ended, as the file has them. Of format 1 they are not listed.
+	// Held are the messages that a store restored from the file holds: those that
+	// have not ended. Messages of format 1 are not listed.
 	Held []pushsvc.Message
-	// Kept is where Restore left the store that was there; empty for none.
+	// Kept is the path where Restore kept the former store; empty if there was
+	// none.
 	Kept string
 }
 
@@ -49,12 +50,11 @@ func (c *Checked) report(err error) {
 	}
 }
 
-// ErrDamagedBackup says that a backup has rows that can't be read.
+// ErrDamagedBackup means that a backup has rows that can't be read.
 var ErrDamagedBackup = errors.New("the backup is damaged")
 
-// CheckFile reads a whole store, or a backup of one, which no process has
-// open, and changes nothing. It gives an error where Open would refuse the
-// file.
+// CheckFile reads a whole store, or a backup of one, that no process has open,
+// and changes nothing. It returns an error if Open would refuse the file.
 func CheckFile(ctx context.Context, path string) (Checked, error) {
 	var c Checked
 	if _, err := os.Stat(path); err != nil {
@@ -78,7 +78,7 @@ func CheckFile(ctx context.Context, path string) (Checked, error) {
 	return c, nil
 }
 
-// lockedError says what bbolt's error of a file in use means.
+// lockedError explains bbolt's error for a file in use.
 func lockedError(err error) error {
 	if errors.Is(err, bolterrors.ErrTimeout) {
 		return fmt.Errorf("the file is locked by another process; stop Caddy first: %w", err)
@@ -86,8 +86,8 @@ func lockedError(err error) error {
 	return withErrno(err)
 }
 
-// rows reads every row that has a checksum. A damaged page ends the look at
-// its bucket, not that at the others.
+// rows reads every row that has a checksum. A damaged page skips the rest of its
+// bucket only.
 func (c *Checked) rows(ctx context.Context, tx *bolt.Tx) error {
 	guard := func(fn func()) {
 		if err := catch(func() error { fn(); return nil }); err != nil {
@@ -132,7 +132,7 @@ func (c *Checked) rows(ctx context.Context, tx *bolt.Tx) error {
 	return nil
 }
 
-// people reads what a site knows of its visitors.
+// people reads a site's people.
 func (c *Checked) people(ctx context.Context, p site) {
 	p.eachProfile(nil, c.report, func(*people.Profile) bool {
 		c.Profiles++
@@ -226,12 +226,18 @@ func (c *Checked) messages(st site) {
 	}
 }
 
-// Restore puts a backup in the place of the store at path, which no process
-// may have open, once it has been read wholly. The store that was there, if
-// any, is kept as path with ".replaced" at its end, and a number where that name
-// is taken: Checked.Kept. It belongs to the owner of the former file, or of its
-// directory, whoever runs this. It returns what CheckFile says of the backup. One with
-// damaged rows may be the best there is: it is restored if damaged says so, else
+// Restore checks a backup completely and then replaces the store at path with it.
+// No process may have either open. It returns the result of CheckFile for the
+// backup.
+//
+//   - A former store is kept as path with ".replaced" at its end, and a number if
+//     that
+//     name is taken: Checked.Kept.
+//   - The file belongs to the owner of the former file, or of its directory,
+//     whichever user runs this.
+//   - If the backup has damaged rows and damaged is false, nothing is changed and
+//     ErrDamagedBackup is returned.
+//
 // ErrDamagedBackup is returned and nothing is changed.
 func Restore(ctx context.Context, backup, path string, damaged bool) (Checked, error) {
 	c, err := CheckFile(ctx, backup)
@@ -260,7 +266,7 @@ func restore(ctx context.Context, backup, path string) (kept string, err error) 
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return "", err
 	}
-	tmp, err := os.CreateTemp(dir, compacting(path)+"*") // which the next start removes
+	tmp, err := os.CreateTemp(dir, compacting(path)+"*") // the next start removes it
 	if err != nil {
 		return "", err
 	}
@@ -281,13 +287,13 @@ func restore(ctx context.Context, backup, path string) (kept string, err error) 
 	return kept, syncDir(dir)
 }
 
-// giveAway makes the file belong to whoever has the former one, or else the
-// directory: root restores, and Caddy must be able to read it.
+// giveAway changes the file's owner to the former file's, or the directory's: if
+// root restores, Caddy must be able to read the file.
 func giveAway(f *os.File, former, dir string) error {
 	like, err := os.Stat(former)
 	if errors.Is(err, fs.ErrNotExist) {
 		if os.Geteuid() != 0 {
-			return nil // it is their own first store, in a directory that may be everybody's
+			return nil // the user's own first store, maybe in a shared directory
 		}
 		like, err = os.Stat(dir)
 	}
@@ -300,7 +306,7 @@ func giveAway(f *os.File, former, dir string) error {
 	return nil
 }
 
-// CheckUnused returns an error where a process has the store at path open.
+// CheckUnused returns an error if a process has the store at path open.
 func CheckUnused(path string) error {
 	if err := unused(path); err != nil {
 		return fmt.Errorf("push store %s: %w", path, lockedError(err))
@@ -308,8 +314,8 @@ func CheckUnused(path string) error {
 	return nil
 }
 
-// unused makes sure that no process has the store. One that is too damaged to
-// be opened is nobody's.
+// unused checks that no process has the store open. A store that is too damaged
+// to be opened counts as unused.
 func unused(path string) error {
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -341,8 +347,8 @@ func copyFile(ctx context.Context, to *os.File, from string) error {
 	return to.Sync()
 }
 
-// keep gives the present store, if any, another name that is free, and leaves it
-// its own until the backup takes that.
+// keep gives the present store, if any, a second, unused name. The first one
+// stays until the backup takes it.
 func keep(path string) (kept string, err error) {
 	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
 		return "", nil

@@ -10,8 +10,8 @@ import (
 	bolt "github.com/caddy-webpush/caddy-webpush/pushsvc/store/boltstore/checkedbolt"
 )
 
-// TestSettingsSurvive: compaction, backup, a check and another start find the
-// rows with their revisions, and none is used again.
+// TestSettingsSurvive: after compaction, backup, a check and a restart, the rows
+// have their revisions, and no revision is used again.
 func TestSettingsSurvive(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "webpush.db")
 	s := open(t, path)
@@ -63,8 +63,8 @@ func TestSettingsSurvive(t *testing.T) {
 	}
 }
 
-// TestSettingDamaged: a row that is not believed is an error for whoever asks
-// for it, is passed over in the list, and can be written over and deleted.
+// TestSettingDamaged: a damaged row is an error in Setting, is skipped in the
+// list, and can be overwritten and deleted.
 func TestSettingDamaged(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "webpush.db")
 	s := open(t, path)
@@ -80,7 +80,7 @@ func TestSettingDamaged(t *testing.T) {
 		all := tx.Bucket([]byte(bucketSettings))
 		other := append([]byte(nil), all.Bucket([]byte("b.example")).Get([]byte("prompt"))...)
 		return errors.Join(
-			all.Bucket([]byte("a.example")).Put([]byte("prompt"), other), // whole, but another site's
+			all.Bucket([]byte("a.example")).Put([]byte("prompt"), other), // valid, but another site's
 			all.Bucket([]byte("c.example")).Put([]byte("prompt"), []byte{1, 2}))
 	})
 	if c, err := CheckFile(t.Context(), path); err != nil || c.Settings != 1 || c.Damaged != 2 {

@@ -10,14 +10,14 @@ import (
 	bolt "github.com/caddy-webpush/caddy-webpush/pushsvc/store/boltstore/checkedbolt"
 )
 
-// siteTops are the buckets at the top of the file that have a bucket for each site.
-// All that is kept of a site is in them, but for its rows of bucket "unfinished",
-// the notes of its messages, and the entries of the index that wait in memory.
+// siteTops are the buckets at the top of the file that have a bucket for each
+// site. They hold all data of a site, except for its rows of bucket "unfinished",
+// the notes of its messages, and the index entries that wait in memory.
 var siteTops = []string{bucketSites, bucketPeople, bucketSettings, bucketPopups}
 
-// bucketRemoved has what was removed and not yet swept: number8 → top → site name →
-// the site's bucket as it was. Files from before have none; programs from before
-// leave it alone.
+// bucketRemoved has removed sites that are not yet swept: number8 → top → site
+// name → the site's bucket, unchanged. Older files have none; older programs
+// ignore it.
 const bucketRemoved = "removed"
 
 // tops calls fn with each of a site's buckets.
@@ -32,9 +32,9 @@ func tops(tx *bolt.Tx, name string, fn func(top string, st site) error) error {
 	return nil
 }
 
-// eachRow calls fn with each row of a bucket and of the buckets in it, and with each
-// of these when its rows are done, v being nil: path names the buckets around it,
-// from the outside in. It ends where fn gives false.
+// eachRow calls fn with each row of a bucket and of the buckets in it, and with
+// each inner bucket after its rows, with v nil. path names the buckets around it,
+// from the outside in. It ends when fn returns false.
 func eachRow(b *bolt.Bucket, path [][]byte, fn func(path [][]byte, k, v []byte) bool) bool {
 	c := b.Cursor()
 	for k, v := c.First(); k != nil; k, v = c.Next() {
@@ -48,8 +48,8 @@ func eachRow(b *bolt.Bucket, path [][]byte, fn func(path [][]byte, k, v []byte) 
 	return true
 }
 
-// RemoveSite implements pushsvc.SiteStore. It moves the sites' buckets, which takes as
-// long for a million rows as for one.
+// RemoveSite implements pushsvc.SiteStore. It moves the sites' buckets, which
+// takes the same time for a million rows as for one.
 func (s *Store) RemoveSite(ctx context.Context, names ...string) error {
 	s.gate.RLock()
 	defer s.gate.RUnlock()
@@ -63,8 +63,8 @@ func (s *Store) RemoveSite(ctx context.Context, names ...string) error {
 	return nil
 }
 
-// removeSites runs in the committer, in a transaction of its own: a bucket that has
-// been changed in the same transaction would lose that.
+// removeSites runs in the committer, in its own transaction: a bucket that has
+// been changed in the same transaction would lose the changes.
 func (s *Store) removeSites(names []string) error {
 	var unfinished map[string][]string // by site
 	o := &op{ctx: context.Background(), done: make(chan struct{}), run: func(w *writeTx) (err error) {
@@ -129,7 +129,7 @@ func (w *writeTx) removeSites(names []string) (unfinished map[string][]string, e
 	return unfinished, nil
 }
 
-// removal makes a bucket for what goes at once.
+// removal makes a bucket for one removal.
 func (w *writeTx) removal() (*bolt.Bucket, error) {
 	w.touched = true
 	removed, err := w.tx.CreateBucketIfNotExists([]byte(bucketRemoved))
@@ -150,7 +150,7 @@ func (w *writeTx) removal() (*bolt.Bucket, error) {
 // moveOut moves a site's bucket of one top.
 func (w *writeTx) moveOut(mine *bolt.Bucket, top string, st site) error {
 	all := w.tx.Bucket([]byte(top))
-	// No revision comes twice: makeIn begins with the highest that was removed.
+	// Revisions are never reused: makeIn starts at the highest removed one.
 	if err := all.SetSequence(max(all.Sequence(), st.b.Sequence())); err != nil {
 		return err
 	}
@@ -161,7 +161,7 @@ func (w *writeTx) moveOut(mine *bolt.Bucket, top string, st site) error {
 	return all.MoveBucket([]byte(st.name), to)
 }
 
-// forget drops the entries that wait for a site that is gone.
+// forget drops the waiting index entries of a removed site.
 func (r *recent) forget(name string) {
 	if there := r.sites[name]; there != nil {
 		r.count -= there.count
@@ -194,7 +194,7 @@ func (s *Store) Sweep(ctx context.Context, limit int) (int, error) {
 	return n, nil
 }
 
-// sweep removes rows, and buckets once they are empty, from the inside out.
+// sweep removes rows, and then empty buckets, from the inside out.
 func (w *writeTx) sweep(limit int) (int, error) {
 	type row struct {
 		path   [][]byte
@@ -207,7 +207,7 @@ func (w *writeTx) sweep(limit int) (int, error) {
 		return 0, nil
 	}
 	eachRow(removed, nil, func(path [][]byte, k, v []byte) bool {
-		// Keys are the transaction's until it changes something.
+		// Keys are valid only until the transaction changes something.
 		copied := make([][]byte, len(path))
 		for i := range path {
 			copied[i] = append([]byte{}, path[i]...)
@@ -234,8 +234,8 @@ func (w *writeTx) sweep(limit int) (int, error) {
 	return len(rows), nil
 }
 
-// Used implements pushsvc.SiteStore: the pages of the file that are not free. What the
-// transactions that run now still need counts as free.
+// Used implements pushsvc.SiteStore: the pages of the file that are not free.
+// Pages that only running transactions still need count as free.
 func (s *Store) Used(ctx context.Context) (int64, error) {
 	used, err := read(ctx, s, func(tx *bolt.Tx) (int64, error) {
 		size := int64(tx.DB().Info().PageSize)
@@ -248,7 +248,8 @@ func (s *Store) Used(ctx context.Context) (int64, error) {
 		if list == noFreelist {
 			return pages * size, nil
 		}
-		// A page's count is in its header, or, where it doesn't fit, the first element.
+		// A page's count is in its header, or, if it doesn't fit, in the first
+		// element.
 		head := make([]byte, pageHeader+8)
 		if _, err := s.file.ReadAt(head, int64(list)*size); err != nil {
 			return 0, fmt.Errorf("reading the list of free pages: %w", err)

@@ -14,9 +14,9 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/people"
 )
 
-// TestRemoveSiteInUse removes a site again and again while visitors come to it and to
-// another: the other has all of its own, the file stays whole, and once the site has
-// been removed for the last time, its bytes are nowhere after Compact.
+// TestRemoveSiteInUse removes a site again and again while visitors use it and
+// another: the other keeps all its rows, the file stays valid, and after the last
+// removal and Compact the file has no bytes of the site.
 func TestRemoveSiteInUse(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "webpush.db")
 	s := open(t, path)

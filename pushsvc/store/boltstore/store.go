@@ -17,27 +17,26 @@ import (
 	bolt "github.com/caddy-webpush/caddy-webpush/pushsvc/store/boltstore/checkedbolt"
 )
 
-// DefaultTimeout is how long Open waits for another process to let go of the
-// file.
+// DefaultTimeout is how long Open waits for another process to release the file.
 const DefaultTimeout = 5 * time.Second
 
-// queueLength bounds the writes that wait for the committer; callers beyond it
-// wait for their turn, or for the end of their context.
+// queueLength limits the writes in the committer's queue; further callers wait
+// until there is room, or until their context ends.
 const queueLength = 1024
 
-// Options are the settings of a Store; the zero value is good.
+// Options are the settings of a Store; the zero value is valid.
 type Options struct {
 	// Timeout is how long to wait for the lock on the file; zero is
 	// DefaultTimeout.
 	Timeout time.Duration
-	// Clock dates keys that come without a date; nil is time.Now.
+	// Clock dates keys without a date; nil is time.Now.
 	Clock func() time.Time
-	// OnDamage is told of each damaged row that a list passed over, as a
-	// *DamageError. It may be called by many goroutines and must not call
-	// the store. Nil tells nobody.
+	// OnDamage is called with each damaged row that a list has skipped, as a
+	// *DamageError. It may be called by many goroutines and must not call the
+	// store. It may be nil.
 	OnDamage func(error)
-	// OnHeld is told, while the store is opened, of how many messages are held because
-	// it was restored from a backup. Nil tells nobody.
+	// OnHeld is called by Open with the number of messages that are held because
+	// the store was restored from a backup. It may be nil.
 	OnHeld func(messages int)
 }
 
@@ -50,19 +49,20 @@ type Store struct {
 
 	gate   sync.RWMutex // held for reading by every call, for writing by Close
 	closed bool
-	// closing is closed when Close is called, for what must not hold it up.
+	// closing is closed when Close is called, for operations that must not delay
+	// it.
 	closing chan struct{}
 	hurry   sync.Once
 
 	begin   sync.Mutex // see beginTx; also guards the two
 	db      *bolt.DB
 	file    *os.File       // db's own; to watch its size, and to unlock a broken db
-	retired sync.WaitGroup // files that Compact has replaced and somebody reads still
+	retired sync.WaitGroup // files that Compact has replaced and that are still read
 
-	broken atomic.Pointer[error] // set once bbolt's locks can't be trusted
+	broken atomic.Pointer[error] // set when bbolt's locks can't be trusted
 	size   atomic.Int64          // largest size of the file seen; it never shrinks
 
-	// moving has the names whose rows are on their way, by the site they come to.
+	// moving has the names whose rows are being moved, by their destination site.
 	moving atomic.Pointer[map[string][]string]
 
 	notes  *notes
@@ -71,26 +71,27 @@ type Store struct {
 	changes pushsvc.ChangeLog
 
 	historyMu sync.Mutex
-	history   map[string]uint64 // the last number given to a row of a site's history
+	history   map[string]uint64 // the last number used for a row of a site's history
 
 	ops  chan *op
 	done chan struct{} // closed when the committer has ended
-	// These are the committer's own.
-	expected int           // how many callers may be about to write
+	// Only the committer uses these.
+	expected int           // number of callers that may be about to write
 	patience time.Duration // how long to wait for them
-	begun    time.Time     // the last commit
+	begun    time.Time     // start of the last commit
 	shared   bool          // it carried several operations
 	unsure   bool          // the last commit failed: its outcome is unknown
-	recent   *recent       // the index of what was stored lately
+	recent   *recent       // the waiting index entries
 	onCommit func(bolt.TxStats)
-	// renamed says that the file's name is not known to be durable.
+	// renamed means that the file's name may not be durable.
 	renamed bool
 }
 
-// Close waits for calls that are running, writes included, and releases the
-// file; a backup under way is broken off. Later calls of other methods give pushsvc.ErrClosed; another Close
-// does nothing. Where the disk does not answer, Close returns an error after
-// closePatience, and the file is released when the disk does.
+// Close waits for running calls, including writes, cancels a running backup and
+// releases the file. Later calls of other methods return pushsvc.ErrClosed;
+// another
+// Close does nothing. If the disk does not answer, Close returns an error after
+// closePatience, and the file is released when the disk answers.
 func (s *Store) Close() error {
 	s.hurry.Do(func() { close(s.closing); s.changes.Close() })
 	ended := make(chan error, 1)
@@ -107,7 +108,8 @@ func (s *Store) Close() error {
 	}
 }
 
-// Changes implements pushsvc.ChangeStore. All writers of the file are in this process.
+// Changes implements pushsvc.ChangeStore. All writers of the file are in this
+// process.
 func (s *Store) Changes(ctx context.Context, since int64) (pushsvc.ChangeKinds, int64, error) {
 	return s.changes.Changes(ctx, since)
 }
@@ -126,8 +128,8 @@ func (s *Store) shut() error {
 	return closeDB(s.db, s.file, s.broken.Load() != nil)
 }
 
-// closeDB closes the database, or, where a panic may have left bbolt's own
-// locks held for ever, only lets go of the file.
+// closeDB closes the database; if a panic may have left bbolt's own locks held
+// for ever, it only releases the file.
 func closeDB(db *bolt.DB, file *os.File, broken bool) error {
 	if broken {
 		return release(file)
@@ -138,7 +140,7 @@ func closeDB(db *bolt.DB, file *os.File, broken bool) error {
 	return nil
 }
 
-// read runs fn in a read transaction. What fn returns must not point into the
+// read runs fn in a read transaction. The result must not point into the
 // transaction's memory.
 func read[T any](ctx context.Context, s *Store, fn func(*bolt.Tx) (T, error)) (out T, err error) {
 	if err := s.enter(); err != nil {
@@ -148,7 +150,8 @@ func read[T any](ctx context.Context, s *Store, fn func(*bolt.Tx) (T, error)) (o
 	return readOpen(ctx, s, fn)
 }
 
-// enter takes the gate for reading. It does not wait for a Close that waits for others.
+// enter takes the gate for reading. It does not wait for a Close that waits for
+// others.
 func (s *Store) enter() error {
 	select {
 	case <-s.closing:
@@ -182,8 +185,8 @@ func readOpen[T any](ctx context.Context, s *Store, fn func(*bolt.Tx) (T, error)
 }
 
 // beginTx starts a transaction. A panic in bbolt's Begin (both meta pages are
-// damaged) leaves its locks held, where the next Begin would wait for ever; so
-// beginnings are taken one by one, and after such a panic none is tried again.
+// damaged) leaves its locks held, and the next Begin would wait for ever. So
+// transactions begin one at a time, and after such a panic no more is tried.
 func (s *Store) beginTx(writable bool) (tx *bolt.Tx, err error) {
 	s.begin.Lock()
 	defer s.begin.Unlock()
@@ -213,8 +216,8 @@ func (s *Store) beginTx(writable bool) (tx *bolt.Tx, err error) {
 	return tx, nil
 }
 
-// checkPlace notices a file that was removed, moved or replaced: what goes into it
-// is lost at the next start. Once it is back, writes go on.
+// checkPlace detects a file that was removed, moved or replaced: changes to it
+// would be lost at the next start. When it is back, writes work again.
 func (s *Store) checkPlace() error {
 	if err := inPlace(s.path, s.file); err != nil {
 		return fmt.Errorf("the push store's file has been moved or removed from %s while it was open; put it back, or restart Caddy to go on with what is there: %w", s.path, err)
@@ -222,7 +225,7 @@ func (s *Store) checkPlace() error {
 	return nil
 }
 
-// checkSize notices a file that was truncated behind our back, before its
+// checkSize detects a file that was truncated by another process, before its
 // missing pages are read.
 func (s *Store) checkSize() error {
 	info, err := s.file.Stat()
@@ -240,14 +243,14 @@ func (s *Store) checkSize() error {
 	}
 }
 
-// breakWith refuses all further transactions with the first error it is given.
+// breakWith refuses all further transactions with the first error it gets.
 func (s *Store) breakWith(err error) error {
 	s.broken.CompareAndSwap(nil, &err)
 	return *s.broken.Load()
 }
 
-// rollback ends a transaction without its changes. It never reads pages, so
-// it fails only where bbolt's own memory is inconsistent.
+// rollback ends a transaction without its changes. It never reads pages, so it
+// fails only if bbolt's own memory is inconsistent.
 func (s *Store) rollback(tx *bolt.Tx) {
 	err := catch(func() error {
 		if err := tx.Rollback(); !errors.Is(err, bolterrors.ErrTxClosed) {
@@ -260,7 +263,7 @@ func (s *Store) rollback(tx *bolt.Tx) {
 	}
 }
 
-// report tells the owner of damage that a list passed over.
+// report passes the damage that a list has skipped to Options.OnDamage.
 func (s *Store) report(err error) {
 	if s.onDamage != nil {
 		s.onDamage(err)

@@ -17,7 +17,7 @@ func TestConformance(t *testing.T) {
 	})
 }
 
-// open opens a store in which nothing may be damaged.
+// open opens a store that must report no damage.
 func open(t testing.TB, path string) *Store {
 	t.Helper()
 	s, err := Open(t.Context(), path, Options{OnDamage: func(err error) { t.Errorf("damage: %v", err) }})

@@ -4,5 +4,5 @@ package boltstore
 
 import "os"
 
-// release lets go of the file of a database that can't be closed any more.
+// release releases the file of a database that can't be closed any more.
 func release(f *os.File) error { return f.Close() }

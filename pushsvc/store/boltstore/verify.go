@@ -25,14 +25,19 @@ const (
 	leafIsBucket = 1
 )
 
-// verifier walks the pages of a file before bbolt is let loose on it. bbolt
-// believes the header of a page: one flipped bit in its length makes it free,
-// one by one, four billion pages at the next commit, until memory has run out;
-// in a child's number, recurse until the stack has; in the list of free pages,
-// write over live ones. None of these can be recovered from.
+// verifier checks the pages of a file before bbolt uses it. bbolt trusts the
+// header of a page. One flipped bit can have these effects, from which no
+// recovery
+// is possible:
 //
-// A page that is not even a page is left to bbolt, which panics whenever it
-// meets one; that we catch, and the rest of the file stays of use.
+//   - in a page's length: the next commit frees four billion pages, one by one,
+//     until memory runs out;
+//   - in a child's number: recursion until the stack overflows;
+//   - in the list of free pages: live pages are overwritten.
+//
+// An invalid page is left to bbolt, which panics when it reads it; that is
+// caught,
+// and the rest of the file stays usable.
 type verifier struct {
 	file   io.ReaderAt
 	size   uint64 // of a page
@@ -41,8 +46,8 @@ type verifier struct {
 	damage func(error)
 }
 
-// verify checks the file's structure, as of its last commit. What it passes
-// over it reports.
+// verify checks the file's structure as of its last commit. It reports what it
+// skips.
 func verify(file io.ReaderAt, pageSize int, report func(error)) error {
 	v := &verifier{file: file, size: uint64(pageSize), damage: report}
 	meta, err := v.meta()
@@ -63,7 +68,7 @@ func verify(file io.ReaderAt, pageSize int, report func(error)) error {
 	return nil
 }
 
-// meta gives the newer of the two meta pages that is whole.
+// meta returns the newer of the two meta pages that is valid.
 func (v *verifier) meta() (newest []byte, err error) {
 	for i := range int64(2) {
 		p := make([]byte, metaSize)
@@ -85,8 +90,8 @@ func (v *verifier) meta() (newest []byte, err error) {
 	return newest, nil
 }
 
-// claim reads a page of the wanted kinds, with what overflows it, and notes
-// that its place is taken. ok is false for what is no page at all.
+// claim reads a page of the wanted kinds, with its overflow pages, and marks its
+// place as used. ok is false for an invalid page.
 func (v *verifier) claim(id uint64, kinds uint16) (page []byte, ok bool, err error) {
 	if id < 2 || id >= v.pages {
 		return nil, false, fmt.Errorf("page %d is referred to, and the last is %d", id, v.pages-1)
@@ -154,11 +159,11 @@ func (v *verifier) tree(id uint64, depth int) error {
 	return err
 }
 
-// errOutside says that a page refers to what is not in it.
+// errOutside means that a page refers to a place outside of it.
 var errOutside = errors.New("an element lies outside")
 
-// elements calls fn with each element of a page and what follows from its
-// start, from which its offset counts.
+// elements calls fn with each element of a page and the bytes from its start,
+// from which its offset counts.
 func (v *verifier) elements(page []byte, fn func(element, rest []byte) error) error {
 	count := int(binary.NativeEndian.Uint16(page[10:]))
 	if pageHeader+count*pageElement > len(page) {
@@ -173,7 +178,7 @@ func (v *verifier) elements(page []byte, fn func(element, rest []byte) error) er
 	return nil
 }
 
-// leaf checks one row, and the bucket where it is one.
+// leaf checks one row, and its bucket if it is one.
 func (v *verifier) leaf(element, rest []byte, depth int) error {
 	flags := binary.NativeEndian.Uint32(element)
 	pos := uint64(binary.NativeEndian.Uint32(element[4:]))
@@ -197,7 +202,7 @@ func (v *verifier) leaf(element, rest []byte, depth int) error {
 	}
 	return v.elements(inline, func(element, rest []byte) error {
 		if binary.NativeEndian.Uint32(element)&leafIsBucket != 0 {
-			return errOutside // bbolt puts no bucket into one that lies in a row
+			return errOutside // bbolt puts no bucket into a bucket that is stored in a row
 		}
 		return v.leaf(element, rest, depth+1)
 	})
@@ -214,7 +219,7 @@ func (v *verifier) freelist(id uint64) error {
 	}
 	ids := page[pageHeader:]
 	count := uint64(binary.NativeEndian.Uint16(page[10:]))
-	if count == 0xffff { // the real one follows
+	if count == 0xffff { // the real count follows
 		count, ids = binary.NativeEndian.Uint64(ids), ids[8:]
 	}
 	if count > uint64(len(ids)/8) {

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// TestVerify breaks each page of a store in the ways that end a process which
-// lets bbolt use it.
+// TestVerify breaks each page of a store in the ways that would end a process in
+// bbolt.
 func TestVerify(t *testing.T) {
 	good, _ := sample(t)
 	good = good[:used(t, good)]
@@ -23,7 +23,7 @@ func TestVerify(t *testing.T) {
 	breaks := []struct {
 		name  string
 		want  string
-		least int // how many pages it must be noticed on
+		least int // number of pages on which it must be detected
 		edit  func(page []byte, id int) bool
 	}{
 		{"endless page", "claims to be", 30, func(p []byte, _ int) bool { p[15] ^= 0x80; return true }},

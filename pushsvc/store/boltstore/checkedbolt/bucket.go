@@ -7,31 +7,31 @@ import (
 	bolterrors "go.etcd.io/bbolt/errors"
 )
 
-// Bucket is a bucket of a transaction. For writing it is bbolt's; for reading
-// it is its row.
+// Bucket is a bucket of a transaction. A write transaction uses bbolt's bucket; a
+// read transaction uses the bucket's row.
 type Bucket struct {
 	tx    *Tx
 	b     *bolt.Bucket // nil for reading
 	depth int          // how many buckets it is in
 
-	top      uint64 // the root's page; 0 where the bucket is in small
+	top      uint64 // the root's page; 0 if the bucket is in small
 	small    page
 	sequence uint64
 }
 
-// Tx is the bucket's transaction.
+// Tx returns the bucket's transaction.
 func (b *Bucket) Tx() *Tx { return b.tx }
 
-// Fill says how full pages are left when they are split: a share of 1.
+// Fill sets how full pages are when they are split: a share of 1.
 func (b *Bucket) Fill(share float64) {
 	if b.b != nil {
 		b.b.FillPercent = share
 	}
 }
 
-// way goes to a leaf of what has been committed. bbolt goes the same way: it
-// changes the pages' places at the commit only. It is empty where nothing of the
-// bucket has a page of its own.
+// way returns the path to a leaf of the committed data. bbolt takes the same
+// path: it changes the pages' places only at the commit. It is empty if the
+// bucket has no page of its own.
 func (b *Bucket) way(to aim, key []byte) []step {
 	root := b.top
 	if b.b != nil {
@@ -90,8 +90,8 @@ func (b *Bucket) Bucket(name []byte) *Bucket {
 	return in
 }
 
-// inner is a bucket in this one. A bucket that is in itself would be endless for
-// who goes through all.
+// inner returns a bucket in this one. A bucket that contains itself would make a
+// walk endless.
 func (b *Bucket) inner(in *bolt.Bucket) *Bucket {
 	if b.depth >= maxNested {
 		panic(&DamageError{Page: b.top, Reason: "its buckets are nested too deeply"})
@@ -117,7 +117,7 @@ func (b *Bucket) Delete(key []byte) error {
 	return b.b.Delete(key)
 }
 
-// shear checks what bbolt may merge after the key is gone.
+// shear checks the pages that bbolt may merge after the deletion of key.
 func (b *Bucket) shear(key []byte) {
 	way := b.way(toKey, key)
 	if len(way) == 0 {
@@ -143,7 +143,7 @@ func (b *Bucket) CreateBucket(name []byte) (*Bucket, error) {
 	return b.inner(in), nil
 }
 
-// CreateBucketIfNotExists makes a bucket in this one where it is missing.
+// CreateBucketIfNotExists makes a bucket in this one if it is missing.
 func (b *Bucket) CreateBucketIfNotExists(name []byte) (*Bucket, error) {
 	if in := b.Bucket(name); in != nil {
 		return in, nil
@@ -151,7 +151,7 @@ func (b *Bucket) CreateBucketIfNotExists(name []byte) (*Bucket, error) {
 	return b.CreateBucket(name)
 }
 
-// DeleteBucket removes a bucket from this one, with all that is in it.
+// DeleteBucket removes a bucket from this one, with all its content.
 func (b *Bucket) DeleteBucket(name []byte) error {
 	if b.b == nil {
 		return bolterrors.ErrTxNotWritable
@@ -163,7 +163,7 @@ func (b *Bucket) DeleteBucket(name []byte) error {
 	return b.b.DeleteBucket(name)
 }
 
-// MoveBucket puts a bucket of this one into another, under the same name.
+// MoveBucket moves a bucket of this one into another, under the same name.
 func (b *Bucket) MoveBucket(name []byte, to *Bucket) error {
 	if b.b == nil || to.b == nil {
 		return bolterrors.ErrTxNotWritable
@@ -173,7 +173,7 @@ func (b *Bucket) MoveBucket(name []byte, to *Bucket) error {
 	return b.b.MoveBucket(name, to.b)
 }
 
-// Sequence is the bucket's number.
+// Sequence returns the bucket's number.
 func (b *Bucket) Sequence() uint64 {
 	if b.b != nil {
 		return b.b.Sequence()
@@ -190,7 +190,7 @@ func (b *Bucket) SetSequence(n uint64) error {
 	return b.b.SetSequence(n)
 }
 
-// NextSequence raises it by one.
+// NextSequence raises it by one and returns it.
 func (b *Bucket) NextSequence() (uint64, error) {
 	if b.b == nil {
 		return 0, bolterrors.ErrTxNotWritable
@@ -206,8 +206,8 @@ func (b *Bucket) enterRoot() {
 	}
 }
 
-// Cursor goes through the bucket's rows, in the order of the keys. A bucket's
-// value is nil.
+// Cursor returns a cursor over the bucket's rows, in key order. The value of an
+// inner bucket is nil.
 func (b *Bucket) Cursor() *Cursor {
 	c := &Cursor{b: b}
 	if b.b != nil {

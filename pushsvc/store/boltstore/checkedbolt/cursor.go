@@ -6,19 +6,19 @@ import (
 	bolt "go.etcd.io/bbolt"
 )
 
-// Cursor is a place in a bucket. Changing the bucket makes it useless.
+// Cursor is a place in a bucket. A change of the bucket invalidates it.
 type Cursor struct {
 	b *Bucket
 	c *bolt.Cursor // nil for reading
 
 	way []step // for reading
 
-	// For writing: the key of the place, and the first key of the next leaf, nil
-	// for none, which has been checked.
+	// For writing: the key of the place, and the first key of the next leaf (nil
+	// if there is none), which has been checked.
 	key, until []byte
 }
 
-// First goes to the first row; its key is nil where there is none.
+// First moves to the first row; its key is nil if there is none.
 func (c *Cursor) First() (key, value []byte) {
 	if c.c != nil {
 		c.ahead(toFirst, nil, 1)
@@ -28,7 +28,7 @@ func (c *Cursor) First() (key, value []byte) {
 	return c.forth()
 }
 
-// Last goes to the last row.
+// Last moves to the last row.
 func (c *Cursor) Last() (key, value []byte) {
 	if c.c != nil {
 		return c.lastWritten()
@@ -38,8 +38,8 @@ func (c *Cursor) Last() (key, value []byte) {
 	return c.Prev()
 }
 
-// lastWritten is Last for a writer. bbolt's never ends where all rows of two
-// leaves or more were deleted in the same transaction.
+// lastWritten is Last for a writer. bbolt's own loops for ever if all rows of two
+// or more leaves were deleted in the same transaction.
 func (c *Cursor) lastWritten() (key, value []byte) {
 	c.ahead(toLast, nil, -1)
 	way := c.b.way(toLast, nil)
@@ -58,7 +58,7 @@ func (c *Cursor) lastWritten() (key, value []byte) {
 	return c.First() // a row before all others
 }
 
-// Seek goes to the first row that is not below the key.
+// Seek moves to the first row whose key is not below the given one.
 func (c *Cursor) Seek(key []byte) (k, value []byte) {
 	if c.c != nil {
 		c.ahead(toKey, key, 1)
@@ -69,8 +69,8 @@ func (c *Cursor) Seek(key []byte) (k, value []byte) {
 	return c.forth()
 }
 
-// Next goes to the row after this one. At the last row it stays there, and its
-// key is nil.
+// Next moves to the following row. At the last row it stays there and returns a
+// nil key.
 func (c *Cursor) Next() (key, value []byte) {
 	if c.c != nil {
 		if c.until != nil && bytes.Compare(c.key, c.until) >= 0 {
@@ -84,14 +84,14 @@ func (c *Cursor) Next() (key, value []byte) {
 	return c.forth()
 }
 
-// Prev goes to the row before this one.
+// Prev moves to the row before this one.
 func (c *Cursor) Prev() (key, value []byte) {
 	if c.c != nil {
 		if c.key != nil {
 			c.ahead(toKey, c.key, -1)
 		}
 		k, v := c.c.Prev()
-		for n := len(c.b.tx.shorn); k == nil && n > 0; n-- { // bbolt stops at a leaf that was emptied
+		for n := len(c.b.tx.shorn); k == nil && n > 0; n-- { // bbolt stops at an emptied leaf
 			k, v = c.c.Prev()
 		}
 		return c.at(k, v)
@@ -108,13 +108,13 @@ func (c *Cursor) Prev() (key, value []byte) {
 	return c.row()
 }
 
-// copyOf copies a way, which beside spoils.
+// copyOf copies a path, which beside overwrites.
 func copyOf(way []step) []step { return append(make([]step, 0, len(way)+1), way...) }
 
 func (c *Cursor) leaf() *step { return &c.way[len(c.way)-1] }
 
-// forth returns the row of a reader's place, in a later leaf where this one has
-// no more.
+// forth returns the row at or after a reader's place; if this leaf has no more
+// rows, from a later one.
 func (c *Cursor) forth() (key, value []byte) {
 	for c.leaf().at >= c.leaf().page.count() {
 		way, ok := c.b.tx.beside(copyOf(c.way), 1)
@@ -134,18 +134,18 @@ func (c *Cursor) row() (key, value []byte) {
 	return k, v
 }
 
-// at notes a writer's place.
+// at records a writer's place.
 func (c *Cursor) at(k, v []byte) (key, value []byte) {
 	c.key = k
 	return k, v
 }
 
-// ahead checks the leaf that a writer is going to, and the one beside it; a
-// leaf that may have been emptied is passed.
+// ahead checks the leaf that a writer moves to, and the next one; it skips leaves
+// that may be empty.
 func (c *Cursor) ahead(to aim, key []byte, by int) {
 	c.until = nil
 	if by < 0 {
-		c.until = []byte{} // a Next looks by itself
+		c.until = []byte{} // Next checks by itself
 	}
 	way := c.b.way(to, key)
 	ok := len(way) > 0

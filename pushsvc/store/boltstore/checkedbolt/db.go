@@ -21,14 +21,14 @@ type (
 // FreelistMapType is bbolt's.
 const FreelistMapType = bolt.FreelistMapType
 
-// DB is an open file. Its transactions are begun by Begin, View and Update only.
+// DB is an open file. Only Begin, View and Update start its transactions.
 type DB struct {
 	*bolt.DB
-	last atomic.Uint64 // the newest transaction that has been seen
+	last atomic.Uint64 // the newest transaction seen
 }
 
-// Open opens a file as bbolt does. Before bbolt loads the list of free pages, it is
-// checked: a size in it may be beyond all memory. It panics as a transaction does.
+// Open opens a file like bbolt. Before bbolt loads the list of free pages, Open
+// checks it: a size in it may exceed all memory. It panics like a transaction.
 func Open(path string, mode os.FileMode, o *Options) (*DB, error) {
 	if info, err := os.Stat(path); err == nil && info.Size() > 0 && !o.ReadOnly {
 		if err := checkList(path, mode, o); err != nil {
@@ -42,7 +42,7 @@ func Open(path string, mode os.FileMode, o *Options) (*DB, error) {
 	return &DB{DB: db}, nil
 }
 
-// checkList opens the file for reading, which loads no list, and looks at it.
+// checkList checks the list in a file opened for reading, which does not load it.
 func checkList(path string, mode os.FileMode, o *Options) (err error) {
 	read := *o
 	read.ReadOnly, read.InitialMmapSize = true, 0
@@ -57,7 +57,7 @@ func checkList(path string, mode os.FileMode, o *Options) (err error) {
 		switch {
 		case db != nil:
 			err = errors.Join(err, db.Close())
-		case file != nil: // bbolt's Open failed or panicked; closed already, it stays so
+		case file != nil: // bbolt's Open failed or panicked; closing it again does no harm
 			_ = file.Close()
 		}
 	}()
@@ -78,11 +78,11 @@ type Tx struct {
 	tx       *bolt.Tx
 	db       *DB
 	writable bool
-	data     []byte // all pages, as bbolt has them in memory
+	data     []byte // all pages, as in bbolt's memory map
 	size     int    // of a page
 	high     uint64 // the number of pages
 	seen     map[uint64]seen
-	// shorn are the leaves that rows were deleted from: they may be empty.
+	// shorn are the leaves from which rows were deleted: they may be empty.
 	shorn map[uint64]bool
 }
 
@@ -93,11 +93,11 @@ type seen struct {
 	page   page
 }
 
-// Begin begins a transaction. It panics where what was committed last is gone:
-// bbolt goes back to the transaction before when a meta page is damaged, and
-// would write over what that one's pages hold.
+// Begin begins a transaction. It panics if the last commit is gone: if a meta
+// page is damaged, bbolt returns to the transaction before and would overwrite
+// the last one's pages.
 func (db *DB) Begin(writable bool) (*Tx, error) {
-	least := db.last.Load() // before: commits go on meanwhile
+	least := db.last.Load() // before: commits may follow meanwhile
 	inner, err := db.DB.Begin(writable)
 	if err != nil {
 		return nil, err
@@ -111,13 +111,13 @@ func (db *DB) Begin(writable bool) (*Tx, error) {
 	info := db.Info()
 	t.size = info.PageSize
 	t.high = uint64(inner.Size()) / uint64(t.size)
-	// The map stays where it is while the transaction runs: for reading bbolt
-	// holds a lock, for writing only Commit moves it.
+	// The map does not move during the transaction: for reading bbolt holds a
+	// lock, for writing only Commit moves it.
 	t.data = unsafe.Slice((*byte)(*(*unsafe.Pointer)(unsafe.Pointer(&info.Data))), inner.Size())
 	return t, nil
 }
 
-// committed is the transaction whose data this one sees.
+// committed returns the number of the transaction whose data this one sees.
 func (t *Tx) committed() uint64 {
 	if t.writable {
 		return uint64(t.tx.ID()) - 1
@@ -157,7 +157,7 @@ func (db *DB) Update(fn func(*Tx) error) error {
 	return t.Commit()
 }
 
-// Commit checks what bbolt is about to free, and commits.
+// Commit checks the pages that bbolt is about to free, and commits.
 func (t *Tx) Commit() error {
 	if t.writable {
 		t.recheck()
@@ -170,8 +170,7 @@ func (t *Tx) Commit() error {
 	return nil
 }
 
-// recheck looks once more at the headers of the pages that have been entered,
-// and at the list of free pages.
+// recheck checks again the headers of the pages used, and the list of free pages.
 func (t *Tx) recheck() {
 	for id, s := range t.seen {
 		if !bytes.Equal(s.head[:], s.page[:headerSize]) {
@@ -181,7 +180,7 @@ func (t *Tx) recheck() {
 	t.checkList()
 }
 
-// checkList panics where bbolt could not load the list of free pages.
+// checkList panics if bbolt could not load the list of free pages.
 func (t *Tx) checkList() {
 	m := meta(t.data, t.size, t.committed())
 	if m == nil {
@@ -199,13 +198,13 @@ func (t *Tx) checkList() {
 // Rollback ends the transaction without its changes.
 func (t *Tx) Rollback() error { return t.tx.Rollback() }
 
-// Size is the number of bytes that the file's pages take.
+// Size returns the number of bytes of the file's pages.
 func (t *Tx) Size() int64 { return t.tx.Size() }
 
-// DB is the transaction's database.
+// DB returns the transaction's database.
 func (t *Tx) DB() *DB { return t.db }
 
-// ID is the transaction's number.
+// ID returns the transaction's number.
 func (t *Tx) ID() int { return t.tx.ID() }
 
 // Stats are bbolt's.
@@ -214,7 +213,7 @@ func (t *Tx) Stats() TxStats { return t.tx.Stats() }
 // WriteTo writes all pages as they are.
 func (t *Tx) WriteTo(w io.Writer) (int64, error) { return t.tx.WriteTo(w) }
 
-// root is the bucket that all others are in.
+// root returns the bucket that contains all others.
 func (t *Tx) root() *Bucket {
 	b := t.tx.Cursor().Bucket()
 	if t.writable {
@@ -237,7 +236,7 @@ func (t *Tx) CreateBucketIfNotExists(name []byte) (*Bucket, error) {
 // DeleteBucket removes a bucket at the top.
 func (t *Tx) DeleteBucket(name []byte) error { return t.root().DeleteBucket(name) }
 
-// Cursor goes through the buckets at the top.
+// Cursor returns a cursor over the buckets at the top.
 func (t *Tx) Cursor() *Cursor { return t.root().Cursor() }
 
 // ForEach calls fn with each bucket at the top.

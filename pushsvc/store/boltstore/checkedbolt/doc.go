@@ -1,24 +1,27 @@
 // Package checkedbolt is go.etcd.io/bbolt for a file that may be damaged while
-// it is open. It has those of bbolt's types and methods that package boltstore
-// uses, under the same names.
+// it is open. It has the types and methods of bbolt that package boltstore uses,
+// under the same names.
 //
-// bbolt believes what stands in a page. One flipped bit in its length makes a
-// commit free four billion pages, one by one, until memory has run out; in a
-// child's number, go round in a circle; in the size of a row, copy four
-// gigabytes. Neither a loop nor a lack of memory can be recovered from. So:
+// bbolt trusts the content of a page. One flipped bit can have these effects:
 //
-//   - Read transactions read the memory map themselves, within the bounds of
-//     each page. bbolt only begins and ends them.
-//   - Write transactions check each page that bbolt is about to enter: those on
-//     the way to the key, with a deletion their neighbours too, with a bucket's
-//     removal all of it. Commit looks once more at what it is about to free,
-//     and at the list of free pages.
+//   - in a page's length: a commit frees four billion pages, one by one, until
+//     memory runs out;
+//   - in a child's number: an endless loop;
+//   - in the size of a row: a copy of four gigabytes.
 //
-// A page is checked once in a transaction: number, kind, length, that its rows
-// lie without gaps in it, that its keys are those that its parent says, and for
-// writing that it isn't free. Damage panics with a *DamageError, as bbolt itself
-// panics.
+// A program can recover neither from an endless loop nor from a lack of memory. So:
 //
-// Not held: damage that comes between the check and bbolt's own look at the
-// same bytes: in a commit, some microseconds to milliseconds.
+//   - Read transactions read the memory map themselves, within the bounds of each
+//     page. bbolt only begins and ends them.
+//   - Write transactions check each page before bbolt reads it: the pages on the path
+//     to the key; for a deletion also their neighbours; for the removal of a bucket
+//     all of its pages. Commit checks again the pages that it is about to free, and
+//     the list of free pages.
+//
+// A page is checked once per transaction: its number, kind and length, that its rows
+// have no gaps, that its keys are within its parent's bounds, and for writing that it
+// isn't free. Damage panics with a *DamageError, as bbolt itself panics.
+//
+// Not detected: damage between the check and bbolt's own reading of the same bytes;
+// in a commit, these are some microseconds to milliseconds.
 package checkedbolt

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// model is what a bucket should hold.
+// model is the expected content of a bucket.
 type model struct {
 	rows    map[string]string
 	buckets map[string]*model
@@ -36,8 +36,8 @@ func (m *model) keys() []string {
 	})
 }
 
-// TestLikeAMap: whatever is written, removed and read in random order is as in
-// a map, and no sound page is taken for a damaged one.
+// TestLikeAMap: random writes, deletions and reads have the same results as in a
+// map, and no valid page counts as damaged.
 func TestLikeAMap(t *testing.T) {
 	commits := 400
 	if n, err := strconv.Atoi(os.Getenv("BOLTSTORE_TEST_COMMITS")); err == nil {
@@ -82,7 +82,7 @@ func TestLikeAMap(t *testing.T) {
 
 func name(r *rand.Rand, n int) string { return fmt.Sprintf("%0*d", 1+r.IntN(12), r.IntN(n)) }
 
-// change makes some changes of a bucket in one of its depths.
+// change makes some changes of a bucket at one depth.
 func change(r *rand.Rand, b *Bucket, m *model, depth, deletes int) error {
 	if depth < 3 && (depth == 0 || r.IntN(2) == 0) {
 		k := fmt.Sprintf("bucket%d", r.IntN(6))
@@ -134,8 +134,8 @@ func change(r *rand.Rand, b *Bucket, m *model, depth, deletes int) error {
 	return nil
 }
 
-// move puts a bucket into another, now and then. It is alone in its transaction:
-// bbolt loses what the same one has changed in the bucket.
+// move sometimes moves a bucket into another, in its own transaction: bbolt loses
+// changes that the same one has made in the bucket.
 func move(r *rand.Rand, tx *Tx, m *model) error {
 	from, name, to := fmt.Sprintf("bucket%d", r.IntN(6)), fmt.Sprintf("bucket%d", r.IntN(6)), fmt.Sprintf("bucket%d", r.IntN(6))
 	source, target := m.buckets[from], m.buckets[to]
@@ -189,7 +189,7 @@ func same(t *testing.T, r *rand.Rand, b *Bucket, m *model, n int) {
 	}
 }
 
-// TestLastOfNone: bbolt's own Last never ends here.
+// TestLastOfNone: bbolt's own Last loops for ever here.
 func TestLastOfNone(t *testing.T) {
 	db, err := Open(filepath.Join(t.TempDir(), "test.db"), 0o600, &Options{Timeout: time.Second})
 	if err != nil {

@@ -28,7 +28,7 @@ const (
 	manyFree = 0xffff
 )
 
-// DamageError says which page can't be believed, and why.
+// DamageError names a damaged page and the fault.
 type DamageError struct {
 	Page   uint64
 	Reason string
@@ -36,8 +36,8 @@ type DamageError struct {
 
 func (e *DamageError) Error() string { return fmt.Sprintf("page %d: %s", e.Page, e.Reason) }
 
-// page is a branch or leaf with what overflows it, or the one within a row
-// that holds a small bucket.
+// page is a branch or leaf with its overflow pages, or a small bucket's page
+// within a row.
 type page []byte
 
 func u16(b []byte) uint16 { return binary.NativeEndian.Uint16(b) }
@@ -50,11 +50,11 @@ func (p page) count() int       { return int(u16(p[10:])) }
 func (p page) overflow() uint64 { return uint64(u32(p[12:])) }
 func (p page) isLeaf() bool     { return p.flags() == flagLeaf }
 
-// element is the i-th element and what follows from its start, from which its
-// offset counts.
+// element returns the bytes from the i-th element on, from which its offset
+// counts.
 func (p page) element(i int) []byte { return p[headerSize+i*elementSize:] }
 
-// key is the i-th key.
+// key returns the i-th key.
 func (p page) key(i int) []byte {
 	e := p.element(i)
 	at, n := uint64(u32(e)), uint64(u32(e[4:]))
@@ -64,22 +64,22 @@ func (p page) key(i int) []byte {
 	return e[at : at+n : at+n]
 }
 
-// row is the i-th row of a leaf.
+// row returns the i-th row of a leaf.
 func (p page) row(i int) (key, value []byte, bucket bool) {
 	e := p.element(i)
 	at, k, v := uint64(u32(e[4:])), uint64(u32(e[8:])), uint64(u32(e[12:]))
 	return e[at : at+k : at+k], e[at+k : at+k+v : at+k+v], u32(e)&leafIsBucket != 0
 }
 
-// child is the number of a branch's i-th child.
+// child returns the number of a branch's i-th child.
 func (p page) child(i int) uint64 { return u64(p.element(i)[8:]) }
 
-// search is the index of the first key that is not below the wanted one.
+// search returns the index of the first key that is not below the wanted one.
 func (p page) search(key []byte) int {
 	return sort.Search(p.count(), func(i int) bool { return bytes.Compare(p.key(i), key) >= 0 })
 }
 
-// childFor is the index of the child that has the key.
+// childFor returns the index of the child that may have the key.
 func (p page) childFor(key []byte) int {
 	i := p.search(key)
 	if i > 0 && (i == p.count() || !bytes.Equal(p.key(i), key)) {
@@ -97,8 +97,9 @@ var (
 )
 
 // layout checks that a page's elements lie as bbolt writes them: the first
-// behind the table, each other behind the one before. It returns where they
-// end. A wrong count, offset or size is a gap, the last size but by chance.
+// directly after the table, each other directly after the one before. It returns
+// where they end. A wrong count, offset or size makes a gap; only a wrong last
+// size may match by chance.
 func (p page) layout() (end int, err error) {
 	n, leaf := p.count(), p.isLeaf()
 	end = headerSize + n*elementSize
@@ -132,7 +133,7 @@ func (p page) layout() (end int, err error) {
 	return end, nil
 }
 
-// smallBucket checks a bucket's row, which holds the bucket where it is small.
+// smallBucket checks a bucket's row, which holds the bucket if it is small.
 func smallBucket(value []byte) error {
 	if len(value) < bucketSize {
 		return errBucket
@@ -147,9 +148,9 @@ func smallBucket(value []byte) error {
 	if len(inner) < headerSize || !inner.isLeaf() {
 		return errBucket
 	}
-	for i := range inner.count() { // before layout, which would go deeper
+	for i := range inner.count() { // before layout, which would recurse
 		if e := headerSize + i*elementSize; e+elementSize > len(inner) || u32(inner[e:])&leafIsBucket != 0 {
-			return errBucket // bbolt puts no bucket into one that lies in a row
+			return errBucket // bbolt puts no bucket into a bucket that is stored in a row
 		}
 	}
 	end, err := inner.layout()
@@ -159,7 +160,7 @@ func smallBucket(value []byte) error {
 	return err
 }
 
-// rising checks the order of the keys.
+// rising checks that the keys rise.
 func (p page) rising() error {
 	for i := 1; i < p.count(); i++ {
 		if bytes.Compare(p.key(i-1), p.key(i)) >= 0 {
@@ -169,12 +170,12 @@ func (p page) rising() error {
 	return nil
 }
 
-// fits reports whether so many bytes take so many pages.
+// fits reports whether so many bytes need exactly so many pages.
 func fits(end, pageSize int, pages uint64) bool {
 	return pages == uint64((end+pageSize-1)/pageSize) || pages == uint64(end/pageSize+1)
 }
 
-// freeList checks the list of free pages, which ends at high.
+// freeList checks the list of free pages; high is the number of the file's pages.
 func (p page) freeList(pageSize int, high uint64) error {
 	count, ids := uint64(p.count()), p[headerSize:]
 	if count == manyFree {
@@ -183,7 +184,7 @@ func (p page) freeList(pageSize int, high uint64) error {
 	if count > uint64(len(ids)/8) {
 		return errors.New("it has more entries than room")
 	}
-	// bbolt allots for the count before the allotment takes its own pages away.
+	// bbolt sizes the list before its own pages are taken from it.
 	pages, least := uint64(len(p)/pageSize), func(n uint64) uint64 {
 		if n >= manyFree {
 			n++
@@ -204,7 +205,7 @@ func (p page) freeList(pageSize int, high uint64) error {
 	return nil
 }
 
-// meta returns the meta page of a transaction; nil where neither is it.
+// meta returns the meta page of a transaction; nil if neither is.
 func meta(data []byte, pageSize int, txid uint64) []byte {
 	for i := range 2 {
 		m := data[i*pageSize+headerSize:][:metaSize]

@@ -5,15 +5,16 @@ import (
 	"fmt"
 )
 
-// maxDepth is the most pages from a bucket's root to a leaf: four billion rows
-// have a depth of ten. maxNested is the most buckets within each other.
+// maxDepth is the largest number of pages from a bucket's root to a leaf: four
+// billion rows have a depth of ten. maxNested is the largest number of nested
+// buckets.
 const (
 	maxDepth  = 48
 	maxNested = 24
 )
 
-// manySeen is how many pages a reader remembers: one that reads all would
-// remember all.
+// manySeen is how many checked pages a reader remembers: a reader of the whole
+// file would remember all.
 const manySeen = 4096
 
 // top is the parent of a bucket's root.
@@ -39,7 +40,7 @@ func (t *Tx) raw(id uint64, kinds uint16) page {
 	return p[:end:end]
 }
 
-// page returns a branch or leaf once it has been checked.
+// page returns a branch or leaf after checking it.
 func (t *Tx) page(id, parent uint64) page {
 	if s, ok := t.seen[id]; ok {
 		if s.parent != parent {
@@ -52,7 +53,7 @@ func (t *Tx) page(id, parent uint64) page {
 	if err == nil && !fits(end, t.size, uint64(len(p)/t.size)) {
 		err = fmt.Errorf("it claims to be %d pages long for %d bytes", len(p)/t.size, end)
 	}
-	// A leaf whose key is damaged may still be read: its other rows are whole.
+	// A leaf with a damaged key may still be read: its other rows are valid.
 	if err == nil && (t.writable || !p.isLeaf()) {
 		err = p.rising()
 	}
@@ -71,14 +72,14 @@ func (t *Tx) page(id, parent uint64) page {
 	return p
 }
 
-// step is a page on the way from a root to a leaf; at is the index of the child
-// that the way goes to, or of the leaf's row.
+// step is a page on the path from a root to a leaf; at is the index of the child
+// on the path, or of the leaf's row.
 type step struct {
 	page page
 	at   int
 }
 
-// aim says where in a tree a way leads.
+// aim selects the leaf at the end of a path.
 type aim int
 
 const (
@@ -87,8 +88,8 @@ const (
 	toLast
 )
 
-// down goes from a page to a leaf. from and until are the bounds of its keys,
-// nil for none: from is its first key. A leaf's own index is left at 0.
+// down extends the path from a page to a leaf. from and until are the bounds of
+// its keys, nil for none; from is its first key. The leaf's own index stays 0.
 func (t *Tx) down(way []step, id, parent uint64, from, until []byte, to aim, key []byte) []step {
 	for {
 		if len(way) >= maxDepth {
@@ -115,7 +116,7 @@ func (t *Tx) down(way []step, id, parent uint64, from, until []byte, to aim, key
 	}
 }
 
-// within checks that a page has the keys that its parent says.
+// within checks that a page's keys are within its parent's bounds.
 func (t *Tx) within(p page, from, until []byte) {
 	n := p.count()
 	if p.isLeaf() && !t.writable || n == 0 && from == nil {
@@ -126,8 +127,8 @@ func (t *Tx) within(p page, from, until []byte) {
 	}
 }
 
-// beside goes from a leaf to the one after it, or before it. ok is false where
-// there is none; way is spoiled in either case.
+// beside moves from a leaf to the next or the previous one. ok is false if there
+// is none; way is overwritten in either case.
 func (t *Tx) beside(way []step, by int) (_ []step, ok bool) {
 	for i := len(way) - 2; i >= 0; i-- {
 		at := way[i].at + by
@@ -145,7 +146,7 @@ func (t *Tx) beside(way []step, by int) (_ []step, ok bool) {
 	return nil, false
 }
 
-// child goes on from the last step's child to a leaf.
+// child extends the path from the last step's child to a leaf.
 func (t *Tx) child(way []step, at int, to aim) []step {
 	last := way[len(way)-1].page
 	until := []byte(nil)
@@ -161,8 +162,8 @@ func (t *Tx) child(way []step, at int, to aim) []step {
 	return t.down(way, last.child(at), last.id(), last.key(at), until, to, nil)
 }
 
-// neighbours checks the pages beside those of a way, which bbolt may merge
-// with them. By induction that is enough for more deletions: a neighbour that is
+// neighbours checks the pages beside those of a path, which bbolt may merge with
+// them. By induction that is enough for more deletions: a neighbour that is
 // emptied too has been checked with its own neighbours.
 func (t *Tx) neighbours(way []step) {
 	for i := range len(way) - 1 {
@@ -181,8 +182,8 @@ func (t *Tx) neighbours(way []step) {
 	}
 }
 
-// whole checks all pages under a page, with the buckets within. from and until
-// are the bounds of its keys.
+// whole checks all pages under a page, with its inner buckets. from and until are
+// the bounds of its keys.
 func (t *Tx) whole(id, parent uint64, from, until []byte, depth int) {
 	if depth >= maxDepth {
 		panic(&DamageError{Page: id, Reason: "it is nested too deeply"})
