@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strings"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
@@ -24,131 +23,121 @@ func answering(next caddyhttp.Handler) httpapi.Next {
 	}
 }
 
-// overlay is how to answer a request for the worker or the manifest, which the
-// site may have as well; nil where the site answers alone.
-func (h *Handler) overlay(r *http.Request) func(http.ResponseWriter, *http.Request, httpapi.Next) error {
-	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		return nil
+// serveSite answers what the site may have as well: with what it has, and with
+// what is ours in it.
+func (h *Handler) serveSite(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, req request) error {
+	if req.varies {
+		httpapi.VaryWorker(w.Header()) // whatever comes of it
 	}
-	config, ok := h.ready(r)
-	if !ok {
-		return nil
+	if req.kind == kindPage {
+		return h.servePage(w, r, next)
 	}
-	path := h.path(r)
-	own := path == h.Worker
-	switch {
-	case strings.HasPrefix(path, h.Prefix+"/"):
-		// The site has nothing below our prefix: no need to ask it.
-		serve := httpapi.ServeManifest
-		switch {
-		case own:
-			serve = httpapi.ServeWorker
-		case h.Retire:
-			serve = httpapi.ServeRetired
-		}
-		return func(w http.ResponseWriter, r *http.Request, _ httpapi.Next) error {
-			serve(w, r, config)
-			return nil
-		}
-	case isVendorWorker(h.vendors, path) && !own:
-		return func(w http.ResponseWriter, r *http.Request, _ httpapi.Next) error {
-			httpapi.ServeWorker(w, r, config)
-			return nil
-		}
-	case h.Retire && !own:
-		return nil
-	case own || path != h.Manifest && isWorkerRequest(r):
-		return func(w http.ResponseWriter, r *http.Request, next httpapi.Next) error {
-			return httpapi.OverlayWorker(w, r, next, config, own)
-		}
-	case path == h.Manifest || isManifestRequest(r):
-		own := path == h.Manifest
-		return func(w http.ResponseWriter, r *http.Request, next httpapi.Next) error {
-			return httpapi.OverlayManifest(w, r, next, config, own)
-		}
+	config, ready := h.ready(req)
+	if !ready {
+		return h.servePage(w, r, next)
+	}
+	// What isn't a worker or a manifest after all is answered as without the header
+	// that asked for one.
+	page := caddyhttp.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
+		return h.servePage(w, r, next)
+	})
+	w = &ownAnswer{ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: w}}
+	switch req.kind {
+	case kindWorker:
+		return httpapi.OverlayWorker(w, r, answering(next), config, true)
+	case kindSiteWorker:
+		return httpapi.OverlayWorker(w, r, answering(page), config, false)
+	case kindWorkerAlone:
+		httpapi.ServeWorker(w, r, config)
+	case kindManifest:
+		return httpapi.OverlayManifest(w, r, answering(next), config, true)
+	case kindSiteManifest:
+		return httpapi.OverlayManifest(w, r, answering(page), config, false)
+	case kindManifestAlone:
+		httpapi.ServeManifest(w, r, config)
+	case kindManifestRetired:
+		httpapi.ServeRetired(w, r, config)
 	}
 	return nil
 }
 
-// isManifestRequest says whether a browser is fetching a web app manifest,
-// wherever the site has it (Fetch Metadata).
-func isManifestRequest(r *http.Request) bool { return r.Header.Get("Sec-Fetch-Dest") == "manifest" }
-
-// isWorkerRequest says whether a browser is fetching a service worker's script
-// (Service Workers, "Update", sets the header), and not one that it imports.
-func isWorkerRequest(r *http.Request) bool {
-	mode := r.Header.Get("Sec-Fetch-Mode")
-	return r.Header.Get("Service-Worker") == "script" && (mode == "" || mode == "same-origin")
-}
-
-// importable is the worker below the prefix: for the site's own worker to import,
-// and for browsers that have it registered from the time of a dual run.
-const importable = "sw.js"
-
-// serveOwn answers what lies under the prefix. Nothing of it reaches the site.
-func (h *Handler) serveOwn(w http.ResponseWriter, r *http.Request, action string) error {
+// serveBelow answers what lies below the prefix. Nothing of it reaches the site.
+func (h *Handler) serveBelow(w http.ResponseWriter, r *http.Request, req request) error {
 	httpapi.LimitReading(w, r)
 	w = newOwnAnswer(w)
-	if httpapi.IsModule(action) {
-		httpapi.ServeModule(w, r, action)
-		return nil
+	if req.siteErr != nil {
+		return caddyhttp.Error(http.StatusBadRequest, req.siteErr)
 	}
-	if httpapi.IsFrame(action) {
-		httpapi.ServeFrame(w, r, action)
-		return nil
-	}
-	script := action == "sdk.js" || action == importable
-	image, isImage := httpapi.UploadName(action)
-	if !script && !isImage && !httpapi.IsPublicAction(action) {
+	switch req.kind {
+	case kindUnknown:
 		return caddyhttp.Error(http.StatusNotFound, fmt.Errorf("webpush has no %q", r.URL.Path))
-	}
-	site, err := h.siteName(r)
-	if err != nil {
-		return caddyhttp.Error(http.StatusBadRequest, err)
-	}
-	if script {
-		h.serveScript(w, r, action)
-		return nil
-	}
-	run, _ := h.app.current()
-	config := h.config
-	config.Site = site
-	switch {
-	case !isImage && action != "unsubscribe" && h.Retire:
-		httpapi.ServeRetired(w, r, config)
-	case run == nil:
-		httpapi.WriteUnavailable(w)
-	case isImage:
-		run.public.ServeUpload(w, r, httpapi.PublicSite{Name: site}, image)
-	default:
-		if action == "subscribe" { // the only one that asks for topics
-			config.Prompt = config.Prompt.With(run.live.Prompt(site).Settings)
-		}
-		run.public.Serve(w, r, h.publicSite(r, site, config), action)
+	case kindModule:
+		httpapi.ServeModule(w, r, req.action)
+	case kindFrame:
+		httpapi.ServeFrame(w, r, req.action)
+	case kindSDK, kindPrefixWorker, kindImportedWorker:
+		h.serveScript(w, r, req)
+	case kindActionRetired:
+		httpapi.ServeRetired(w, r, httpapi.SiteConfig{Site: req.site})
+	case kindUpload, kindAction:
+		h.serveAction(w, r, req)
 	}
 	return nil
 }
 
 // serveScript answers the SDK, or the worker below the prefix.
-func (h *Handler) serveScript(w http.ResponseWriter, r *http.Request, action string) {
+func (h *Handler) serveScript(w http.ResponseWriter, r *http.Request, req request) {
 	run, _ := h.app.current()
-	config, ready := h.ready(r)
-	switch {
-	case !ready || run == nil:
+	config, ready := h.ready(req)
+	if !ready || run == nil {
 		httpapi.WriteUnavailable(w)
-	case action == importable:
-		// Without the settings that change at run time: a worker that changes is
-		// installed anew by every browser, with all that the site's own does then.
-		httpapi.VaryWorker(w.Header())
-		if isWorkerRequest(r) {
-			httpapi.ServeWorker(w, r, config)
-		} else {
-			httpapi.ServeWorkerPart(w, r, config)
-		}
-	default:
+		return
+	}
+	switch req.kind {
+	case kindSDK:
 		config.Prompt = config.Prompt.With(run.live.Prompt(config.Site).Settings)
 		config.Popups = run.service.PopupsConfig(r.Context(), config.Site)
 		config.Watched = h.watches()
 		httpapi.ServeSDK(w, r, config)
+	// The worker comes without the settings that change at run time: every browser
+	// installs a worker that changes, with all that the site's own does then.
+	case kindPrefixWorker:
+		httpapi.VaryWorker(w.Header())
+		httpapi.ServeWorker(w, r, config)
+	case kindImportedWorker:
+		httpapi.VaryWorker(w.Header())
+		httpapi.ServeWorkerPart(w, r, config)
 	}
+}
+
+// serveAction answers a public action, and what operators have uploaded.
+func (h *Handler) serveAction(w http.ResponseWriter, r *http.Request, req request) {
+	run, _ := h.app.current()
+	if run == nil {
+		httpapi.WriteUnavailable(w)
+		return
+	}
+	if req.kind == kindUpload {
+		run.public.ServeUpload(w, r, httpapi.PublicSite{Name: req.site}, req.action)
+		return
+	}
+	prompt := h.config.Prompt
+	if req.action == "subscribe" { // the only one that asks for topics
+		prompt = prompt.With(run.live.Prompt(req.site).Settings)
+	}
+	run.public.Serve(w, r, h.publicSite(r, req.site, prompt), req.action)
+}
+
+// ready returns the settings to serve with, and false where there is no store, no
+// key or no site.
+func (h *Handler) ready(req request) (httpapi.SiteConfig, bool) {
+	run, _ := h.app.current()
+	if run == nil || req.siteErr != nil {
+		return httpapi.SiteConfig{}, false
+	}
+	config := h.config
+	config.Site = req.site
+	config.Key, config.OldKeys = run.publicKeys()
+	setDefault(&config.Name, req.site)
+	return config, config.Key != ""
 }

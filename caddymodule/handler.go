@@ -3,19 +3,15 @@ package caddymodule
 import (
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
-	"net/url"
 	"path"
 	"regexp"
 	"slices"
-	"strings"
 	"sync"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
-	"go.uber.org/zap/zapcore"
 
 	"github.com/caddy-webpush/caddy-webpush/injector"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
@@ -122,8 +118,8 @@ type Handler struct {
 	// strips has what is stripped off paths on the way.
 	strips func() []string
 	config httpapi.SiteConfig
-	// vendors has the paths that are answered with our worker alone.
-	vendors []string
+	// paths are those that we answer at.
+	paths paths
 	// outcomes has the reasons as the placeholder's values: to make one costs an
 	// allocation.
 	outcomes map[injector.Reason]any
@@ -185,7 +181,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		return err
 	}
 	h.config = h.siteConfig()
-	h.vendors = h.config.VendorWorkers
+	h.paths = paths{prefix: h.Prefix, worker: h.Worker, manifest: h.Manifest, vendors: h.config.VendorWorkers, retire: h.Retire}
 	h.strips = sync.OnceValue(h.findStrips)
 	h.outcomes = newOutcomes()
 	return nil
@@ -325,224 +321,20 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		return next.ServeHTTP(w, r)
 	}
 	caddyhttp.SetVar(r.Context(), servedVar, h)
-	path := h.path(r)
-	own := path == h.Worker || path == h.Manifest
-	if action, ours := strings.CutPrefix(path, h.Prefix+"/"); ours && !own {
-		return h.serveOwn(w, r, action)
+	req := h.decide(r)
+	switch {
+	case req.kind.belowPrefix():
+		return h.serveBelow(w, r, req)
+	case h.watches():
+		return h.serveWatched(w, r, next, req)
+	default:
+		defer withoutCookies(r, httpapi.SecureCookieName)()
+		return h.serveSite(w, r, next, req)
 	}
-	if h.watches() {
-		return h.serveWatched(w, r, next, own)
-	}
-	defer withoutCookies(r, httpapi.SecureCookieName)()
-	return h.serveSite(w, r, next, own)
 }
 
 // servedVar is the variable of a request that one of us serves.
 const servedVar = "webpush"
-
-// serveSite answers with what the site has, and what is ours in it; own says
-// that the path is our worker's or manifest's.
-func (h *Handler) serveSite(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, own bool) error {
-	if !own && r.Header.Get("Service-Worker") != "" {
-		httpapi.VaryWorker(w.Header()) // whatever comes of it
-	}
-	if own || isManifestRequest(r) || isVendorWorker(h.vendors, h.path(r)) || r.Header.Get("Service-Worker") != "" {
-		if overlay := h.overlay(r); overlay != nil {
-			mine := &ownAnswer{ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: w}}
-			site := next
-			if !own {
-				// What isn't a worker or a manifest after all is answered as without
-				// the header that asked for one.
-				site = caddyhttp.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
-					return h.servePage(w, r, next)
-				})
-			}
-			return overlay(mine, r, answering(site))
-		}
-	}
-	return h.servePage(w, r, next)
-}
-
-// path is what the browser asked for, where that is ours: Caddy runs try_files
-// and other rewrites before us, and they have a page for every path. Else it is
-// what the request has become, so that we also work behind handle_path.
-func (h *Handler) path(r *http.Request) string {
-	if orig := originalURL(r); orig != nil && h.owns(orig.Path) {
-		return orig.Path
-	}
-	return r.URL.Path
-}
-
-// owns reports whether we answer at the path.
-func (h *Handler) owns(p string) bool {
-	return p == h.Worker || p == h.Manifest || strings.HasPrefix(p, h.Prefix+"/") || isVendorWorker(h.vendors, p)
-}
-
-// originalURL is the URL as the browser asked for it; nil where Caddy does not
-// tell.
-func originalURL(r *http.Request) *url.URL {
-	if orig, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request); ok {
-		return orig.URL
-	}
-	return nil
-}
-
-// asVisited calls f while r has the address that the visitor sees, whatever
-// try_files and other rewrites have made of it. What handle_path has stripped off
-// stays off; a query that a rewrite has added stays. The URL is changed in place,
-// because placeholders read it there.
-func (h *Handler) asVisited(r *http.Request, f func()) {
-	orig := originalURL(r)
-	if orig == nil || strings.HasSuffix(orig.Path, r.URL.Path) {
-		f()
-		return
-	}
-	rewritten := *r.URL
-	defer func() { *r.URL = rewritten }()
-	*r.URL = *orig
-	for _, prefix := range h.strips() {
-		if rest, had := strings.CutPrefix(r.URL.Path, prefix); had {
-			r.URL.Path, r.URL.RawPath = "/"+strings.TrimPrefix(rest, "/"), ""
-		}
-	}
-	if orig.RawQuery == "" {
-		r.URL.RawQuery = rewritten.RawQuery
-	}
-	f()
-}
-
-// placeholder is where other handlers and logs find what became of a page.
-const placeholder = "http.webpush.inject"
-
-// reasonNotReady is the handler's own, beside the injector's.
-const reasonNotReady injector.Reason = "not-ready"
-
-func newOutcomes() map[injector.Reason]any {
-	outcomes := make(map[injector.Reason]any)
-	for _, why := range append(injector.Reasons(), reasonNotReady) {
-		outcomes[why] = string(why)
-	}
-	return outcomes
-}
-
-func (h *Handler) pass(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, why injector.Reason) error {
-	h.account(r, why)
-	return next.ServeHTTP(w, r)
-}
-
-// account tells the operator what became of a page: counter, placeholder, and a
-// line in the debug log for those that were left as they are.
-func (h *Handler) account(r *http.Request, why injector.Reason) {
-	h.app.metrics.page(why)
-	if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
-		repl.Set(placeholder, h.outcomes[why])
-	}
-	if why == injector.ReasonInjected {
-		return
-	}
-	if c := h.logger.Check(zapcore.DebugLevel, "page left as it is"); c != nil {
-		c.Write(zap.String("reason", string(why)), zap.String("host", r.Host), zap.String("path", r.URL.Path))
-	}
-}
-
-func (h *Handler) servePage(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	in := h.injector()
-	if why := in.Classify(r); why != "" {
-		return h.pass(in.Bystander(w, r), r, next, why)
-	}
-	if run, _ := h.app.current(); run == nil || !run.hasKey() {
-		return h.pass(w, r, next, reasonNotReady)
-	}
-	iw := in.NewWriter(w, r)
-	l := lateOf(w)
-	if l != nil {
-		iw.SetLater(l)
-	}
-	iw.PrepareRequest()
-	// A response that is aborted, which is a panic, counts as well. Nothing else
-	// may be done here: what was cut off must not be added to.
-	defer func() {
-		iw.RestoreRequest()
-		if why := iw.Reason(); why != "" {
-			h.account(r, why)
-		}
-	}()
-	err := next.ServeHTTP(iw, r)
-	if err != nil && !iw.Begun() {
-		err = h.serveError(iw, l, r, err)
-	}
-	if err != nil {
-		return err
-	}
-	err = iw.Finish()
-	h.warnBlocked(r, iw.Blocked())
-	return err
-}
-
-// warnBlocked says once which directive of a page's policy keeps what of ours
-// from working: it is the same on every page.
-func (h *Handler) warnBlocked(r *http.Request, findings []injector.Finding) {
-	for _, f := range findings {
-		if _, told := h.warned.LoadOrStore(string(f.Use)+" "+f.Directive, true); told {
-			continue
-		}
-		h.logger.Warn("a page's Content-Security-Policy blocks a part of webpush; run 'caddy webpush doctor' on the page",
-			zap.String("use", string(f.Use)), zap.String("directive", f.Directive), zap.String("cure", f.Cure),
-			zap.String("host", r.Host), zap.String("path", r.URL.Path))
-	}
-}
-
-// siteName is the site that the request is for. A port counts only where it is
-// the one that the request came in by: the rest of the Host header has been
-// looked at by whoever routed the request here, its port has not.
-func (h *Handler) siteName(r *http.Request) (string, error) {
-	name, err := h.givenName(r)
-	if run, _ := h.app.current(); err == nil && run != nil {
-		name = run.service.CurrentSite(name) // a former name may be all that a browser knows
-	}
-	return name, err
-}
-
-func (h *Handler) givenName(r *http.Request) (string, error) {
-	if h.Site != "" {
-		return h.Site, nil
-	}
-	name, err := pushsvc.SiteName(r.Host)
-	if err != nil {
-		return "", err
-	}
-	host, port, err := net.SplitHostPort(name)
-	if err != nil {
-		return name, nil // no port
-	}
-	if local, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr); ok {
-		if _, own, err := net.SplitHostPort(local.String()); err == nil && own == port {
-			return name, nil
-		}
-	}
-	if strings.Contains(host, ":") {
-		host = "[" + host + "]"
-	}
-	return host, nil
-}
-
-// ready gives the settings to serve with, and false where there is no store,
-// no key or no site.
-func (h *Handler) ready(r *http.Request) (httpapi.SiteConfig, bool) {
-	run, _ := h.app.current()
-	if run == nil {
-		return httpapi.SiteConfig{}, false
-	}
-	site, err := h.siteName(r)
-	if err != nil {
-		return httpapi.SiteConfig{}, false
-	}
-	config := h.config
-	config.Site = site
-	config.Key, config.OldKeys = run.publicKeys()
-	setDefault(&config.Name, site)
-	return config, config.Key != ""
-}
 
 // Interface guards
 var (

@@ -31,7 +31,8 @@ func pageHandler(t *testing.T) *Handler {
 	}
 	h := &Handler{
 		Prefix: "/_webpush", Worker: "/sw.js", Manifest: "/manifest.json",
-		app: &App{metrics: m}, logger: zap.NewNop(), outcomes: newOutcomes(),
+		paths: paths{prefix: "/_webpush", worker: "/sw.js", manifest: "/manifest.json"},
+		app:   &App{metrics: m}, logger: zap.NewNop(), outcomes: newOutcomes(),
 	}
 	store := memstore.New()
 	if _, err := store.EnsureKey(t.Context(), func() (pushsvc.Key, error) { return service.NewKey(time.Now()) }); err != nil {

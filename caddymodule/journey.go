@@ -68,20 +68,7 @@ func (p place) host() string {
 // shutOut has those of our paths whose requests do not come to the handler, and
 // the module that answers one of them before; "" for none.
 func (p place) shutOut() (paths []string, stop string) {
-	h := p.handler
-	asked := []struct{ method, path, name string }{
-		{http.MethodGet, h.Prefix + "/sdk.js", h.Prefix + "/*"},
-		{http.MethodPost, h.Prefix + "/subscribe", h.Prefix + "/*"},
-		{http.MethodGet, h.Worker, h.Worker},
-	}
-	if !h.Retire {
-		asked = append(asked, struct{ method, path, name string }{http.MethodGet, h.Manifest, h.Manifest})
-	}
-	for _, vendor := range h.vendors {
-		vendor = strings.TrimPrefix(vendor, "*") // of all folders, the site's root
-		asked = append(asked, struct{ method, path, name string }{http.MethodGet, vendor, vendor})
-	}
-	for _, q := range asked {
+	for _, q := range p.handler.paths.samples() {
 		if j, arrives := p.travel(q.method, q.path); !arrives && !slices.Contains(paths, q.name) {
 			paths = append(paths, q.name)
 			stop = cmp.Or(stop, j.stop)

@@ -92,8 +92,8 @@ func (h *Handler) watches() bool { return h.Identify != "" || len(h.Events) > 0 
 
 // publicSite is the site that something is posted to. The cookie is for our own
 // endpoints alone, unless pages are to be watched.
-func (h *Handler) publicSite(r *http.Request, name string, config httpapi.SiteConfig) httpapi.PublicSite {
-	site := httpapi.PublicSite{Name: name, Topics: config.Prompt.TopicIDs(), IdentitySecret: h.identitySecret, ShareUnsigned: h.ShareUnsigned, Secure: isSecure(r)}
+func (h *Handler) publicSite(r *http.Request, name string, prompt httpapi.PromptConfig) httpapi.PublicSite {
+	site := httpapi.PublicSite{Name: name, Topics: prompt.TopicIDs(), IdentitySecret: h.identitySecret, ShareUnsigned: h.ShareUnsigned, Secure: isSecure(r)}
 	switch {
 	case h.Retire:
 	case h.watches():
@@ -117,6 +117,7 @@ func isSecure(r *http.Request) bool {
 // watched is a request whose page may tell something.
 type watched struct {
 	h       *Handler
+	site    string
 	browser pushsvc.Browser
 	events  []*Event
 	status  int
@@ -148,13 +149,13 @@ func (p *watched) ReadFrom(from io.Reader) (int64, error) {
 }
 
 // serveWatched serves a site whose pages may tell something.
-func (h *Handler) serveWatched(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, own bool) error {
-	p := h.watch(w, r)
+func (h *Handler) serveWatched(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, req request) error {
+	p := h.watch(w, r, req)
 	defer withoutCookies(r, httpapi.SecureCookieName, httpapi.CookieName)()
 	if p == nil || len(p.events) == 0 && h.Identify == "" || r.Method == http.MethodHead || isPrefetch(r) {
-		return h.serveSite(w, r, next, own)
+		return h.serveSite(w, r, next, req)
 	}
-	if err := h.serveSite(p, r, next, own); err != nil {
+	if err := h.serveSite(p, r, next, req); err != nil {
 		return err
 	}
 	p.tell(r)
@@ -167,30 +168,60 @@ func isPrefetch(r *http.Request) bool {
 	return strings.HasPrefix(r.Header.Get("Sec-Purpose"), "prefetch") || r.Header.Get("Purpose") == "prefetch"
 }
 
-// watch finds out whether the request's page may tell something: nil where it may
-// not.
-func (h *Handler) watch(w http.ResponseWriter, r *http.Request) *watched {
+// mayTell reports whether the request's page may tell something of its visitor, as
+// far as that is known without the site.
+func (h *Handler) mayTell(r *http.Request) bool {
+	if !h.watches() || h.Retire || len(r.Header["Cookie"]) == 0 {
+		return false
+	}
 	run, _ := h.app.current()
-	if h.Retire || run == nil || len(r.Header["Cookie"]) == 0 {
+	return run != nil
+}
+
+// watch finds the browser whose page may tell something; nil where there is none, or
+// where it asks to be left alone.
+func (h *Handler) watch(w http.ResponseWriter, r *http.Request, req request) *watched {
+	run, _ := h.app.current()
+	if !req.tells || req.siteErr != nil || run == nil {
 		return nil
 	}
-	name, err := h.siteName(r)
-	if err != nil {
-		return nil
-	}
-	site := httpapi.PublicSite{Name: name, Secure: isSecure(r)}
+	site := httpapi.PublicSite{Name: req.site, Secure: isSecure(r)}
 	if httpapi.Anonymous(r, site) {
 		return nil
 	}
 	values, _ := httpapi.Cookies(r, site)
-	b, ok, err := run.service.OpenCookies(r.Context(), name, values)
+	b, ok, err := run.service.OpenCookies(r.Context(), req.site, values)
 	if err != nil || !ok {
 		return nil
 	}
-	p := &watched{h: h, browser: b}
+	p := &watched{h: h, site: req.site, browser: b}
 	p.ResponseWriter = w
 	h.asVisited(r, func() { p.events = h.matching(r) })
 	return p
+}
+
+// asVisited calls f while r has the address that the visitor sees, whatever
+// try_files and other rewrites have made of it. What handle_path has stripped off
+// stays off; a query that a rewrite has added stays. The URL is changed in place,
+// because placeholders read it there.
+func (h *Handler) asVisited(r *http.Request, f func()) {
+	orig := originalURL(r)
+	if orig == nil || strings.HasSuffix(orig.Path, r.URL.Path) {
+		f()
+		return
+	}
+	rewritten := *r.URL
+	defer func() { *r.URL = rewritten }()
+	*r.URL = *orig
+	for _, prefix := range h.strips() {
+		if rest, had := strings.CutPrefix(r.URL.Path, prefix); had {
+			r.URL.Path, r.URL.RawPath = "/"+strings.TrimPrefix(rest, "/"), ""
+		}
+	}
+	if orig.RawQuery == "" {
+		r.URL.RawQuery = rewritten.RawQuery
+	}
+	f()
 }
 
 // matching returns the events that the request is counted for.
@@ -246,10 +277,7 @@ func (p *watched) tell(r *http.Request) {
 	if !ok || run == nil {
 		return
 	}
-	site, err := p.h.siteName(r)
-	if err != nil {
-		return
-	}
+	site := run.service.CurrentSite(p.site) // it may have been renamed while the page was answered
 	now := time.Now()
 	device := p.browser.Device()
 	if run.service.Known(p.browser) != nil {
