@@ -245,12 +245,6 @@ func (h *Handler) siteConfig() httpapi.SiteConfig {
 	return c
 }
 
-// optionError is a fault in one option: its name as the Caddyfile has it, and
-// what would be right.
-type optionError struct{ option, problem string }
-
-func (e *optionError) Error() string { return e.option + ": " + e.problem }
-
 // check says which option is wrong.
 func (h *Handler) check() error {
 	if h.Site != "" {
