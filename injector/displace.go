@@ -10,37 +10,6 @@ import (
 // is whole. One that ends later in its tag is left alone.
 const maxTag = 2 << 10
 
-// anyStartTag notes the start tag whose name ends at i, with scanner.all.
-func (s *scanner) anyStartTag(i int) int {
-	el := elOther
-	switch string(s.name[:s.nameLen]) {
-	case "script":
-		el = elScript
-	case "link":
-		el = elLink
-	case "base":
-		el = elBase
-	case "title":
-		el = elTitle
-	case "style":
-		el = elStyle
-	case "noscript":
-		el = elNoscript
-	case "noframes":
-		el = elNoframes
-	case "textarea":
-		el = elTextarea
-	case "iframe":
-		el = elIframe
-	case "noembed":
-		el = elNoembed
-	case "xmp":
-		el = elXMP
-	}
-	s.element, s.state, s.seenAttr, s.address = el, stBeforeAttr, false, nil
-	return i
-}
-
 // displacer writes the rest of a page on, from where our script stands. A script that
 // the page is not to load gets our own address, and nothing else of the page
 // changes: the browser has ours already, which does nothing the second time, and it

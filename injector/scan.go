@@ -6,11 +6,8 @@ import "bytes"
 // hold back: "</" and eight letters, plus room to spare.
 const maxHeld = 12
 
-// maxName is the length of the longest names that the scanner has to know
-// ("basefont", "noscript", "noframes", "template"). A longer one is none of them.
-const maxName = 8
-
-// maxAttr is the same for attributes ("http-equiv").
+// maxAttr is the length of the longest attribute's name that the scanner has to know
+// ("http-equiv").
 const maxAttr = 10
 
 // state is where in the HTML tokenizer (WHATWG HTML 13.2.5) the scanner stands.
@@ -66,28 +63,6 @@ const (
 	undecided verdict = iota
 	found             // the insertion point is known
 	rejected          // this document must stay as it is; why is in scanner.reason
-)
-
-// element says which element's start tag is being read, as far as it matters.
-type element uint8
-
-const (
-	elOther element = iota
-	elEnd           // an end tag
-	elHTML
-	elHead // in XHTML
-	elLink
-	elBase
-	elMeta
-	elScript
-	elTitle
-	elStyle
-	elNoscript
-	elNoframes
-	elTextarea
-	elIframe
-	elNoembed
-	elXMP
 )
 
 // scanner finds the place right before whatever ends a document's head. It is
@@ -320,169 +295,6 @@ func (s *scanner) data(p []byte, i int) int {
 		}
 	}
 	return i
-}
-
-// tagOpen handles the byte after "<" and after "</" (HTML 13.2.5.6, .7).
-func (s *scanner) tagOpen(p []byte, i int) int {
-	c, closing := p[i], s.state == stEndOpen
-	first := !s.tagged
-	s.tagged = true
-	switch {
-	case isLetter(c):
-		s.nameLen = 0
-		if s.state = stTagName; closing {
-			s.state = stEndName
-		}
-		return i
-	case closing && c == '>': // "</>" is nothing at all
-		s.state = stData
-		return i + 1
-	case closing:
-		s.state = stBogus
-		return i
-	case c == '/':
-		s.state = stEndOpen
-		return i + 1
-	case c == '!':
-		s.state = stMarkup
-		return i + 1
-	case c == '?':
-		s.state = stBogus
-		return i + 1
-	case s.all:
-		s.state = stData
-		return i
-	case c == 0 && first:
-		s.reject(ReasonCharset) // "<" in UTF-16 or UTF-32
-		return i
-	}
-	s.stop(c) // a lone "<" is text
-	return s.open
-}
-
-// readName collects a tag's name and decides by it.
-func (s *scanner) readName(p []byte, i int) int {
-	for ; i < len(p); i++ {
-		c := p[i]
-		if endsName(c) {
-			if s.state == stEndName {
-				return s.endTag(i)
-			}
-			return s.startTag(i)
-		}
-		if c == 0x1b && s.undeclared && s.state == stEndName {
-			s.reject(ReasonCharset)
-			return i
-		}
-		if !s.collect(c) {
-			if s.all && s.state == stTagName && string(s.name[:maxName]) == "plaintex" {
-				s.reject(ReasonOpenConstruct) // text to the document's end
-				return i
-			}
-			if s.all || s.state == stEndName { // ends nothing, whatever it is
-				s.element, s.state = elEnd, stLongName
-				s.firstTag()
-				return i
-			}
-			s.firstTag()
-			s.stop(c)
-			return s.open
-		}
-	}
-	return i
-}
-
-// longName skips the rest of a long end tag's name.
-func (s *scanner) longName(p []byte, i int) int {
-	for ; i < len(p); i++ {
-		if endsName(p[i]) {
-			s.state = stBeforeAttr
-			break
-		}
-	}
-	return i
-}
-
-// startTag decides by the name of a start tag which ends at i. Those that HTML
-// 13.2.6.4.4 ("in head") keeps in the head go on, any other ends it. <template>
-// may stay, but its content needs a tree builder, so the head's last safe place
-// is before it.
-func (s *scanner) startTag(i int) int {
-	if s.all {
-		return s.anyStartTag(i)
-	}
-	el := elOther
-	switch string(s.name[:s.nameLen]) {
-	case "html":
-		el, s.whole, s.framed = elHTML, true, true
-	case "head":
-		s.whole, s.framed = true, true
-	case "link":
-		el = elLink
-	case "base":
-		el = elBase
-	case "script":
-		if s.early {
-			// The page's own manifest may be further down, and the first one counts.
-			s.hasManifest = true
-			s.stop('<')
-			return s.open
-		}
-		el = elScript
-	case "title":
-		el = elTitle
-	case "style":
-		el = elStyle
-	case "noscript":
-		el = elNoscript
-	case "noframes":
-		el = elNoframes
-	case "meta":
-		el = elMeta
-	case "basefont", "bgsound":
-	default:
-		s.stop('<')
-		return s.open
-	}
-	s.firstTag()
-	s.began, s.opened = true, s.opened || el != elHTML
-	s.element, s.state, s.seenAttr, s.meta = el, stBeforeAttr, false, 0
-	return i
-}
-
-// endTag decides by the name of an end tag which ends at i. In a head all but
-// four are ignored (HTML 13.2.6.4.2 to .4).
-func (s *scanner) endTag(i int) int {
-	switch string(s.name[:s.nameLen]) {
-	case "head", "body", "html", "br":
-		if s.all {
-			break
-		}
-		s.stop('<')
-		return s.open
-	}
-	s.firstTag()
-	s.element, s.state = elEnd, stBeforeAttr
-	return i
-}
-
-// collect adds a letter to the name, in lower case. It reports false when the
-// name is longer than any that matters.
-func (s *scanner) collect(c byte) bool {
-	if s.nameLen >= maxName {
-		s.nameLen = maxName + 1
-		return false
-	}
-	s.name[s.nameLen] = lower(c)
-	s.nameLen++
-	return true
-}
-
-// firstTag rejects a fragment at its first tag.
-func (s *scanner) firstTag() {
-	if s.needWhole && !s.whole {
-		s.reject(ReasonFragment)
-	}
 }
 
 // stop ends the scan: the head ends here, before a construct that begins with c.

@@ -377,15 +377,15 @@ func (s *scanner) endOfTag() {
 		s.endOfTagXML()
 		return
 	}
-	switch s.element {
-	case elTitle, elStyle, elNoscript, elNoframes, elTextarea, elIframe, elNoembed, elXMP:
+	switch elements[s.element].holds {
+	case holdsRaw:
 		s.state = stRaw
-	case elScript:
+	case holdsScript:
 		s.state, s.escape, s.dashes = stScript, 0, 0
-	case elMeta:
-		s.endOfMeta()
-		s.state = stData
 	default:
+		if s.element == elMeta {
+			s.endOfMeta()
+		}
 		s.state = stData
 	}
 }

@@ -55,7 +55,7 @@ func (s *scanner) simpleTag(p []byte, i int) int {
 
 // simpleText is raw for a text and the end tag behind it.
 func (s *scanner) simpleText(p []byte, i int) int {
-	name := rawName(s.element)
+	name := elements[s.element].name
 	for ; ; i++ {
 		n := bytes.IndexByte(p[i:], '<')
 		if n < 0 {
@@ -72,27 +72,6 @@ func (s *scanner) simpleText(p []byte, i int) int {
 			return s.beforeAttr(p, end)
 		}
 	}
-}
-
-// rawName is the name of an element whose text simpleText reads.
-func rawName(el element) string {
-	switch el {
-	case elTitle:
-		return "title"
-	case elStyle:
-		return "style"
-	case elNoscript:
-		return "noscript"
-	case elTextarea:
-		return "textarea"
-	case elIframe:
-		return "iframe"
-	case elNoembed:
-		return "noembed"
-	case elXMP:
-		return "xmp"
-	}
-	return "noframes"
 }
 
 // simpleScript is script for one that is not escaped, and the end tag behind it.

@@ -75,8 +75,8 @@ func (s *scanner) commentText(p []byte, i int) int {
 	return len(p)
 }
 
-// raw reads the text of title (RCDATA), style, noscript and noframes (RAWTEXT)
-// up to the end tag of the same name (HTML 13.2.5.9 to .14).
+// raw reads the text of an element such as title (RCDATA) or style (RAWTEXT) up to
+// the end tag of the same name (HTML 13.2.5.9 to .14).
 func (s *scanner) raw(p []byte, i int) int {
 	switch s.state {
 	case stRaw:
@@ -108,25 +108,7 @@ func (s *scanner) raw(p []byte, i int) int {
 
 // closesRaw reports whether the collected end tag is the open element's.
 func (s *scanner) closesRaw() bool {
-	switch string(s.name[:min(s.nameLen, maxName)]) {
-	case "title":
-		return s.element == elTitle
-	case "style":
-		return s.element == elStyle
-	case "noscript":
-		return s.element == elNoscript
-	case "noframes":
-		return s.element == elNoframes
-	case "textarea":
-		return s.element == elTextarea
-	case "iframe":
-		return s.element == elIframe
-	case "noembed":
-		return s.element == elNoembed
-	case "xmp":
-		return s.element == elXMP
-	}
-	return false
+	return elementOf(s.name[:min(s.nameLen, maxName)]) == s.element
 }
 
 // script reads a script's text (HTML 13.2.5.4, .15 to .31): within "<!--" and

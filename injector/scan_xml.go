@@ -175,24 +175,15 @@ func (s *scanner) nameXML(p []byte, i int) int {
 // startTagXML decides by the name of a start tag. Only children of the head
 // matter for what they say.
 func (s *scanner) startTagXML() {
-	name := string(s.name[:s.nameLen])
-	el := elOther
+	el := elementOf(s.name[:s.nameLen])
 	switch {
-	case s.depth == 0 && name == "html":
-		el, s.whole, s.framed = elHTML, true, true
-	case s.depth == 1 && name == "head":
-		el = elHead
+	case s.depth == 0 && el == elHTML:
+		s.whole, s.framed = true, true
+	case s.depth == 1 && el == elHead:
 	case s.depth < 2:
 		s.reject(ReasonXHTML)
-	case s.depth > 2:
-	case name == "link":
-		el = elLink
-	case name == "base":
-		el = elBase
-	case name == "script":
-		el = elScript
-	case name == "meta":
-		el = elMeta
+	case s.depth > 2 || elements[el].matters&inXML == 0:
+		el = elOther
 	}
 	s.afterNameXML(el)
 }
