@@ -171,12 +171,12 @@ func parseServices(patterns []string) (webpush.Services, error) {
 	if len(patterns) == 0 {
 		return webpush.DefaultServices(), nil
 	}
-	own := slices.DeleteFunc(slices.Clone(patterns), func(p string) bool { return p == "default" })
-	services, err := webpush.ParseServices(own)
+	named := slices.DeleteFunc(slices.Clone(patterns), func(p string) bool { return p == "default" })
+	services, err := webpush.ParseServices(named)
 	if err != nil {
 		return webpush.Services{}, err
 	}
-	if len(own) < len(patterns) {
+	if len(named) < len(patterns) {
 		services = services.With(webpush.DefaultServices())
 	}
 	return services, nil

@@ -212,8 +212,8 @@ func anonymous(pid int) int64 {
 	if err != nil {
 		return 0
 	}
-	_, rest, _ := strings.Cut(string(status), "RssAnon:")
-	kb, _ := strconv.ParseInt(strings.Fields(rest + " 0")[0], 10, 64)
+	_, value, _ := strings.Cut(string(status), "RssAnon:")
+	kb, _ := strconv.ParseInt(strings.Fields(value + " 0")[0], 10, 64)
 	return kb << 10
 }
 
@@ -320,19 +320,19 @@ func damageOpen(t *testing.T, r *rand.Rand, n int, path string) string {
 	} else {
 		name = names[(n-len(known))%len(names)]
 	}
-	of := fields[name]
-	if len(of) == 0 {
+	candidates := fields[name]
+	if len(candidates) == 0 {
 		t.Fatalf("the file has no %q, only %q", name, names)
 	}
-	one := of[r.IntN(len(of))]
+	field := candidates[r.IntN(len(candidates))]
 	if n >= len(known) {
-		bit = r.IntN(8 * one.size)
+		bit = r.IntN(8 * field.size)
 	}
-	at := one.at + int64(bit/8) // little-endian, as all that we run on
+	at := field.at + int64(bit/8) // little-endian, as all that we run on
 	if _, err := f.WriteAt([]byte{data[at] ^ 1<<(bit%8)}, at); err != nil {
 		t.Fatal(err)
 	}
-	return fmt.Sprintf("%s, bit %d at %d", name, bit, one.at)
+	return fmt.Sprintf("%s, bit %d at %d", name, bit, field.at)
 }
 
 // liveFields are the header fields of all pages in use, by name.

@@ -71,7 +71,7 @@ var changing = map[string]bool{
 
 func (u *undeferred) undo(h http.Header) {
 	for field := range h {
-		if _, had := u.before[field]; !had && !changing[field] {
+		if _, wasSet := u.before[field]; !wasSet && !changing[field] {
 			delete(h, field)
 		}
 	}

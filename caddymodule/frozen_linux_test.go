@@ -98,8 +98,8 @@ func (p *process) operator(method, path, body string) (status int, text string, 
 
 func (p *process) goroutines() int {
 	_, text, _ := p.operator(http.MethodGet, "/debug/pprof/goroutine?debug=1", "")
-	_, rest, _ := strings.Cut(text, "total ")
-	line, _, _ := strings.Cut(rest, "\n")
+	_, total, _ := strings.Cut(text, "total ")
+	line, _, _ := strings.Cut(total, "\n")
 	n, _ := strconv.Atoi(line)
 	return n
 }

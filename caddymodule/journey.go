@@ -138,7 +138,7 @@ func (j *journey) strips(routes caddyhttp.RouteList) (prefixes []string) {
 					prefixes = append(prefixes, h.StripPathPrefix)
 				}
 			case *caddyhttp.Subroute:
-				if j.leads(h.Routes) {
+				if j.hasHandler(h.Routes) {
 					return append(prefixes, j.strips(h.Routes)...)
 				}
 			}
@@ -151,7 +151,7 @@ func (j *journey) strips(routes caddyhttp.RouteList) (prefixes []string) {
 // else whether the request ends there.
 func (j *journey) routes(routes caddyhttp.RouteList) (arrives, ends bool) {
 	for i, route := range routes {
-		leads := j.leads(caddyhttp.RouteList{route})
+		onTheWay := j.hasHandler(caddyhttp.RouteList{route})
 		if route.Group != "" && j.groups[route.Group] {
 			continue
 		}
@@ -159,7 +159,7 @@ func (j *journey) routes(routes caddyhttp.RouteList) (arrives, ends bool) {
 		if match == no {
 			continue
 		}
-		if match == perhaps && !leads {
+		if match == perhaps && !onTheWay {
 			j.login = j.login || slices.ContainsFunc(route.Handlers, isLogin)
 			continue
 		}
@@ -169,9 +169,9 @@ func (j *journey) routes(routes caddyhttp.RouteList) (arrives, ends bool) {
 		for k, handler := range route.Handlers {
 			arrives, ends := j.handler(handler)
 			if arrives {
-				rest := route
-				rest.Handlers = route.Handlers[k+1:]
-				j.encodes = j.encodes || encodes(rest) || slices.ContainsFunc(routes[i+1:], encodes)
+				inner := route
+				inner.Handlers = route.Handlers[k+1:]
+				j.encodes = j.encodes || encodes(inner) || slices.ContainsFunc(routes[i+1:], encodes)
 			}
 			if arrives || ends {
 				return arrives, ends
@@ -238,18 +238,18 @@ func answers(handler caddyhttp.MiddlewareHandler) bool {
 	return false
 }
 
-// leads reports whether the handler is in the routes.
-func (j *journey) leads(routes caddyhttp.RouteList) bool {
+// hasHandler reports whether the handler is in the routes.
+func (j *journey) hasHandler(routes caddyhttp.RouteList) bool {
 	return slices.ContainsFunc(routes, func(route caddyhttp.Route) bool {
 		return slices.ContainsFunc(route.Handlers, func(handler caddyhttp.MiddlewareHandler) bool {
 			switch h := handler.(type) {
 			case *Handler:
 				return h == j.to
 			case *caddyhttp.Subroute:
-				return j.leads(h.Routes)
+				return j.hasHandler(h.Routes)
 			case *caddyhttp.Invoke:
 				named := j.server.NamedRoutes[h.Name]
-				return named != nil && j.leads(caddyhttp.RouteList{*named})
+				return named != nil && j.hasHandler(caddyhttp.RouteList{*named})
 			}
 			return false
 		})

@@ -176,7 +176,7 @@ func (w *ownAnswer) OwnAnswer() { w.ours = true }
 // WriteHeader implements http.ResponseWriter.
 func (w *ownAnswer) WriteHeader(status int) {
 	if w.ours && status >= http.StatusOK {
-		w.own()
+		w.keepFields()
 	}
 	w.ResponseWriterWrapper.WriteHeader(status)
 }
@@ -184,7 +184,7 @@ func (w *ownAnswer) WriteHeader(status int) {
 // Write answers 200 where nothing else has been said.
 func (w *ownAnswer) Write(b []byte) (int, error) {
 	if w.ours {
-		w.own()
+		w.keepFields()
 	}
 	return w.ResponseWriterWrapper.Write(b)
 }
@@ -196,8 +196,8 @@ var ourFields = []string{
 	"Set-Cookie", "X-Content-Type-Options", "Retry-After",
 }
 
-// own takes what else there is for caches out of the header, and keeps it so.
-func (w *ownAnswer) own() {
+// keepFields takes what else there is for caches out of the header, and keeps it so.
+func (w *ownAnswer) keepFields() {
 	w.ours = false // once
 	h := w.Header()
 	kept := make(http.Header)

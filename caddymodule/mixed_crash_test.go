@@ -101,17 +101,17 @@ func (s *pushCounter) killed() {
 func (s *pushCounter) repeats() map[int]int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	by := map[int]int{}
+	counts := map[int]int{}
 	for _, posts := range s.posts {
 		for i := range len(posts) - 1 {
 			if posts[i] == posts[i+1] {
-				by[-1]++
+				counts[-1]++
 			} else {
-				by[posts[i]]++
+				counts[posts[i]]++
 			}
 		}
 	}
-	return by
+	return counts
 }
 
 // crowd is all who use the server while it is killed. What one of them was told is

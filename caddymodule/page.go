@@ -83,7 +83,7 @@ func (h *Handler) servePage(w http.ResponseWriter, r *http.Request, next caddyht
 // from working: it is the same on every page.
 func (h *Handler) warnBlocked(r *http.Request, findings []injector.Finding) {
 	for _, f := range findings {
-		if _, told := h.warned.LoadOrStore(string(f.Use)+" "+f.Directive, true); told {
+		if _, known := h.warned.LoadOrStore(string(f.Use)+" "+f.Directive, true); known {
 			continue
 		}
 		h.logger.Warn("a page's Content-Security-Policy blocks a part of webpush; run 'caddy webpush doctor' on the page",

@@ -9,15 +9,15 @@ import (
 // came. Where it is full, the client that has the most in it loses its latest: one
 // client's flood costs that client alone.
 type pageQueue struct {
-	mu     sync.Mutex
-	more   sync.Cond // something has come, or the queue is closed
-	all    []pageTold
-	by     map[netip.Addr]int // how many each client has in it
-	closed bool
+	mu        sync.Mutex
+	more      sync.Cond // something has come, or the queue is closed
+	all       []pageTold
+	perClient map[netip.Addr]int // how many each client has in it
+	closed    bool
 }
 
 func newPageQueue() *pageQueue {
-	q := &pageQueue{by: make(map[netip.Addr]int)}
+	q := &pageQueue{perClient: make(map[netip.Addr]int)}
 	q.more.L = &q.mu
 	return q
 }
@@ -34,7 +34,7 @@ func (q *pageQueue) put(t pageTold) bool {
 		return false
 	}
 	q.all = append(q.all, t)
-	q.by[t.client]++
+	q.perClient[t.client]++
 	q.more.Signal()
 	return !full
 }
@@ -43,8 +43,8 @@ func (q *pageQueue) put(t pageTold) bool {
 // the one for which room is to be made.
 func (q *pageQueue) makeRoom(client netip.Addr) bool {
 	most := client
-	for c, n := range q.by {
-		if n > q.by[most] {
+	for c, n := range q.perClient {
+		if n > q.perClient[most] {
 			most = c
 		}
 	}
@@ -54,7 +54,7 @@ func (q *pageQueue) makeRoom(client netip.Addr) bool {
 	for i := len(q.all) - 1; i >= 0; i-- {
 		if q.all[i].client == most {
 			q.all = append(q.all[:i], q.all[i+1:]...)
-			q.leave(most)
+			q.countDown(most)
 			return true
 		}
 	}
@@ -76,13 +76,14 @@ func (q *pageQueue) take() (pageTold, bool) {
 	if q.all = q.all[1:]; len(q.all) == 0 {
 		q.all = nil
 	}
-	q.leave(t.client)
+	q.countDown(t.client)
 	return t, true
 }
 
-func (q *pageQueue) leave(client netip.Addr) {
-	if q.by[client]--; q.by[client] == 0 {
-		delete(q.by, client)
+// countDown takes in that one of the client is no longer in it.
+func (q *pageQueue) countDown(client netip.Addr) {
+	if q.perClient[client]--; q.perClient[client] == 0 {
+		delete(q.perClient, client)
 	}
 }
 

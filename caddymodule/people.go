@@ -214,8 +214,8 @@ func (h *Handler) asVisited(r *http.Request, f func()) {
 	defer func() { *r.URL = rewritten }()
 	*r.URL = *orig
 	for _, prefix := range h.strips() {
-		if rest, had := strings.CutPrefix(r.URL.Path, prefix); had {
-			r.URL.Path, r.URL.RawPath = "/"+strings.TrimPrefix(rest, "/"), ""
+		if inside, stripped := strings.CutPrefix(r.URL.Path, prefix); stripped {
+			r.URL.Path, r.URL.RawPath = "/"+strings.TrimPrefix(inside, "/"), ""
 		}
 	}
 	if orig.RawQuery == "" {
@@ -287,7 +287,7 @@ func (p *watched) tell(r *http.Request) {
 	if p.h.Identify != "" {
 		// What the placeholder stands for is never looked at for placeholders again.
 		id, ok := people.Identity{Kind: people.IdentityID, Value: repl.ReplaceAll(p.h.Identify, "")}.Clean()
-		if ok && run.pages.fresh(site, device, id.Value, now) {
+		if ok && run.pages.isNews(site, device, id.Value, now) {
 			t.batch.Entries = append(t.batch.Entries, people.Entry{Kind: people.EntryLogin, Time: now, Identities: []people.Identity{id}})
 		}
 	}
@@ -410,8 +410,8 @@ const seenSlots = 1 << 14
 // seenFor is how long that lasts, in seconds.
 const seenFor = 600
 
-// fresh says whether the identity is news of the device.
-func (p *pages) fresh(site string, device pushsvc.DeviceID, value string, now time.Time) bool {
+// isNews reports whether the device has not told the identity lately.
+func (p *pages) isNews(site string, device pushsvc.DeviceID, value string, now time.Time) bool {
 	slot := &p.seen[maphash.Comparable(p.seed, device)%seenSlots]
 	period := now.Unix() / seenFor
 	mark := maphash.Comparable(p.seed, struct {

@@ -42,11 +42,11 @@ func TestPagesNeverWait(t *testing.T) {
 	store := &stuckStore{Store: memstore.New(), free: make(chan struct{})}
 	var dropped atomic.Int64
 	p := newPages(&service.Service{Store: store, Clock: time.Now}, slog.New(slog.NewTextHandler(io.Discard, nil)), func() { dropped.Add(1) })
-	const told = 2 * pageQueues * pageQueueLen
+	const pagesPut = 2 * pageQueues * pageQueueLen
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		for n := range told {
+		for n := range pagesPut {
 			p.put(pageTold{site: "a.example", batch: people.Batch{Device: pushsvc.DeviceID{byte(n), byte(n >> 8), 1}, At: time.Now(), Entries: []people.Entry{{Kind: people.EntryEvent, Name: "E", Time: time.Now()}}}})
 		}
 	}()
@@ -56,8 +56,8 @@ func TestPagesNeverWait(t *testing.T) {
 		t.Fatal("a page waits for the store")
 	}
 	full := dropped.Load()
-	if full < told-pageQueues*(pageQueueLen+1) || full == told {
-		t.Errorf("%d of %d were left out", full, told)
+	if full < pagesPut-pageQueues*(pageQueueLen+1) || full == pagesPut {
+		t.Errorf("%d of %d were left out", full, pagesPut)
 	}
 	close(store.free)
 	p.stop()
@@ -67,8 +67,8 @@ func TestPagesNeverWait(t *testing.T) {
 		t.Fatalf("%+v, %v", sum, err)
 	}
 	tried := store.stored.Load()
-	if tried != told-full || sum[0].Count < tried*5/7-1 || sum[0].Count > tried*5/7+2 {
-		t.Errorf("of %d, %d were left out, %d tried, %d stored", told, full, tried, sum[0].Count)
+	if tried != pagesPut-full || sum[0].Count < tried*5/7-1 || sum[0].Count > tried*5/7+2 {
+		t.Errorf("of %d, %d were left out, %d tried, %d stored", pagesPut, full, tried, sum[0].Count)
 	}
 }
 
@@ -122,7 +122,7 @@ func TestPagesFresh(t *testing.T) {
 		{"b", "ann", now, true},
 		{"b", "ann", now.Add(seenFor * time.Second), true},
 	} {
-		if got := p.fresh(tt.site, d, tt.value, tt.at); got != tt.want {
+		if got := p.isNews(tt.site, d, tt.value, tt.at); got != tt.want {
 			t.Errorf("%d: %t", i, got)
 		}
 	}

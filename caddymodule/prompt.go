@@ -66,11 +66,11 @@ func (a *AskAgain) UnmarshalJSON(b []byte) error {
 	if bytes.HasPrefix(b, []byte("[")) {
 		return json.Unmarshal(b, (*[]caddy.Duration)(a))
 	}
-	var one caddy.Duration
-	if err := json.Unmarshal(b, &one); err != nil {
+	var single caddy.Duration
+	if err := json.Unmarshal(b, &single); err != nil {
 		return err
 	}
-	*a = AskAgain{one}
+	*a = AskAgain{single}
 	return nil
 }
 

@@ -17,7 +17,7 @@ func (a *App) warnProxy(r *http.Request) {
 	if !trusted || !ok || server.TrustedProxiesStrict > 0 || !strings.Contains(strings.Join(r.Header["X-Forwarded-For"], ","), ",") {
 		return
 	}
-	if _, told := a.proxies.LoadOrStore(server.Name(), true); !told {
+	if _, known := a.proxies.LoadOrStore(server.Name(), true); !known {
 		a.logger.Warn("a server "+doctor.ProxyFault, "server", server.Name(), "cure", doctor.ProxyCure)
 	}
 }

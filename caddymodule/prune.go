@@ -126,14 +126,14 @@ func inPieces(ctx context.Context, count *int, piece func() (n int, more bool, e
 		if !more {
 			return nil
 		}
-		if !rest(ctx) {
+		if !pauseBetween(ctx) {
 			return ctx.Err()
 		}
 	}
 }
 
-// rest lets others write; false where it is time to stop.
-func rest(ctx context.Context) bool {
+// pauseBetween lets others write; false where it is time to stop.
+func pauseBetween(ctx context.Context) bool {
 	select {
 	case <-ctx.Done():
 		return false
@@ -155,7 +155,7 @@ func (p *pruner) pruneMessages(ctx context.Context) {
 		if total += n; n == 0 {
 			break
 		}
-		if !rest(ctx) {
+		if !pauseBetween(ctx) {
 			return
 		}
 	}

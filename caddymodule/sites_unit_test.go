@@ -15,7 +15,7 @@ func TestOrigin(t *testing.T) {
 		name, site, listen string
 		hosts              [][]caddyhttp.MatchHost
 		tls                bool
-		of, want           string
+		subscribed, want   string
 	}{
 		{"a host", "", ":443", host, true, "example", "https://example"},
 		{"a host that another proxy has the certificate of", "", ":80", host, false, "example", "https://example"},
@@ -30,7 +30,7 @@ func TestOrigin(t *testing.T) {
 		if tt.tls {
 			server.TLSConnPolicies = caddytls.ConnectionPolicies{new(caddytls.ConnectionPolicy)}
 		}
-		if got := (place{handler: &Handler{Site: tt.site}, server: server, hosts: tt.hosts}).origin(tt.of); got != tt.want {
+		if got := (place{handler: &Handler{Site: tt.site}, server: server, hosts: tt.hosts}).origin(tt.subscribed); got != tt.want {
 			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
 		}
 	}

@@ -123,24 +123,24 @@ func canonicalPath(path string) (string, error) {
 const maxLinks = 40
 
 func canonical(path string, links int) string {
-	rest := ""
+	missing := ""
 	for dir := path; ; {
 		real, err := filepath.EvalSymlinks(dir)
 		if err == nil {
-			return filepath.Join(real, rest)
+			return filepath.Join(real, missing)
 		}
 		// A link to what does not exist yet: the file will be where it leads.
 		if target, err := os.Readlink(dir); err == nil && links > 0 {
 			if !filepath.IsAbs(target) {
 				target = filepath.Join(filepath.Dir(dir), target)
 			}
-			return canonical(filepath.Join(target, rest), links-1)
+			return canonical(filepath.Join(target, missing), links-1)
 		}
 		parent := filepath.Dir(dir)
 		if parent == dir {
 			return path
 		}
-		rest = filepath.Join(filepath.Base(dir), rest)
+		missing = filepath.Join(filepath.Base(dir), missing)
 		dir = parent
 	}
 }

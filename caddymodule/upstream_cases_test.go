@@ -39,7 +39,7 @@ var (
 
 // lengthMisdeeds are about how long the body is and in which pieces it comes.
 func lengthMisdeeds() []misdeed {
-	head, rest, _ := strings.Cut(pageHTML, "</head>")
+	head, tail, _ := strings.Cut(pageHTML, "</head>")
 	slow := 50 * time.Millisecond
 	ended := okHTML + "Transfer-Encoding: chunked\r\n\r\n" + chunk(pageHTML)
 	return []misdeed{
@@ -47,8 +47,8 @@ func lengthMisdeeds() []misdeed {
 		{name: "long page", want: injected, do: html("", longPage)},
 		{name: "long page in chunks", want: injected, do: chunks("", letters(longPage, 30_000)...)},
 		{name: "chunks of one byte", want: injected, do: say(okHTML+chunked+"\r\n", bytewise(pageHTML), "0\r\n\r\n")},
-		{name: "border of chunks in the end tag", want: injected, do: chunks("", head+"</he", "ad>"+rest)},
-		{name: "length and pieces", want: either, do: say(okHTML+fmt.Sprintf("Content-Length: %d\r\n\r\n", len(pageHTML))+head+"</", "head>"+rest)},
+		{name: "border of chunks in the end tag", want: injected, do: chunks("", head+"</he", "ad>"+tail)},
+		{name: "length and pieces", want: either, do: say(okHTML+fmt.Sprintf("Content-Length: %d\r\n\r\n", len(pageHTML))+head+"</", "head>"+tail)},
 		{name: "slow drip in chunks", want: injected, do: drip(slow, chunkParts(okHTML, letters(pageHTML, 8)...)...)},
 		{name: "slow drip with a length", want: either, do: drip(slow, letters(okHTML+sized(pageHTML), 16)...)},
 		{name: "slow drip to the close", want: injected, do: drip(slow, letters(okHTML+"\r\n"+pageHTML, 16)...)},

@@ -43,7 +43,7 @@ func rawUpstream(t *testing.T, conduct func(path string, c net.Conn)) string {
 			}
 			open.Go(func() {
 				defer c.Close()
-				_ = c.SetDeadline(time.Now().Add(2 * patience))
+				_ = c.SetDeadline(time.Now().Add(2 * answerTimeout))
 				// The request is read to its end: closing with bytes unread
 				// would be a reset.
 				if r, err := http.ReadRequest(bufio.NewReader(c)); err == nil {
@@ -55,8 +55,8 @@ func rawUpstream(t *testing.T, conduct func(path string, c net.Conn)) string {
 	return l.Addr().String()
 }
 
-// patience is how long any answer may take.
-const patience = 15 * time.Second
+// answerTimeout is how long any answer may take.
+const answerTimeout = 15 * time.Second
 
 // client is one way of asking for a page.
 type client struct {
@@ -77,7 +77,7 @@ type reply struct {
 	header, trailer http.Header
 	body            []byte
 	cut             bool   // the answer's end did not come
-	rest            []byte // what came behind it
+	extra           []byte // what came behind it
 }
 
 var errHang = errors.New("no end of the answer in time")
@@ -102,7 +102,7 @@ func (cl client) ask(address, method, path string) (net.Conn, error) {
 	if err != nil {
 		return nil, fmt.Errorf("dialing: %w", err)
 	}
-	_ = c.SetDeadline(time.Now().Add(patience))
+	_ = c.SetDeadline(time.Now().Add(answerTimeout))
 	var request strings.Builder
 	fmt.Fprintf(&request, "%s %s %s\r\nHost: a.example.com\r\nConnection: close\r\n", method, path, cl.proto)
 	for k, v := range caddytest.Navigation {
@@ -138,7 +138,7 @@ func parseReply(raw []byte, method string) reply {
 		got.body, err = io.ReadAll(resp.Body)
 		got.cut = err != nil
 		got.trailer = resp.Trailer
-		got.rest, _ = io.ReadAll(r)
+		got.extra, _ = io.ReadAll(r)
 		return got
 	}
 }
@@ -184,8 +184,8 @@ func (cl client) compare(plain, ours reply, broken bool) (fate, error) {
 		return cut, nil // net/http drops a small answer whole
 	case plain.status != ours.status:
 		return "", fmt.Errorf("status %d without us, %d with us", plain.status, ours.status)
-	case len(ours.rest) > 0:
-		return "", fmt.Errorf("%d bytes behind the answer: %.60q", len(ours.rest), ours.rest)
+	case len(ours.extra) > 0:
+		return "", fmt.Errorf("%d bytes behind the answer: %.60q", len(ours.extra), ours.extra)
 	case !slices.Equal(plain.interim, ours.interim):
 		return "", fmt.Errorf("informational answers %v without us, %v with us", plain.interim, ours.interim)
 	case !broken && !cmp.Equal(plain.trailer, ours.trailer):

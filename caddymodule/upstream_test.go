@@ -168,7 +168,7 @@ func TestUpstreamMisbehaves(t *testing.T) {
 		}
 	})
 	t.Run("nothing is left running", func(t *testing.T) {
-		deadline := time.Now().Add(patience)
+		deadline := time.Now().Add(answerTimeout)
 		for runtime.NumGoroutine() > before+2 {
 			if time.Now().After(deadline) {
 				stacks := make([]byte, 64<<10)

@@ -113,8 +113,8 @@ func isType(v, want string) bool {
 	if !hasPrefixFold(v, want) {
 		return false
 	}
-	rest := strings.TrimLeft(v[len(want):], " \t")
-	return rest == "" || rest[0] == ';'
+	after := strings.TrimLeft(v[len(want):], " \t")
+	return after == "" || after[0] == ';'
 }
 
 // hasToken reports whether a comma-separated header holds the token, in any case.

@@ -160,7 +160,7 @@ type cspState struct {
 	headers  []string // the policies, as they are to be sent
 	nonce    string   // our script tag's
 	extended bool     // headers differ from the upstream's
-	fresh    bool     // the nonce is of our own making, and the page can't be validated
+	ownNonce bool     // the nonce is of our own making, and the page can't be validated
 	noLink   bool     // the manifest may not be loaded, so its link stays out
 }
 
@@ -187,11 +187,11 @@ func (w *Writer) extend(headers []string) bool {
 	s := w.site()
 	e := extension{site: &s, nonce: w.csp.nonce}
 	if cachecontrol.Unshared(w.outgoing()) { // others would learn the nonce
-		e.fresh = makeNonce
+		e.newNonce = makeNonce
 	}
 	out, changed := e.headers(headers)
 	if changed {
-		w.csp = cspState{headers: out, nonce: e.nonce, extended: true, fresh: e.made}
+		w.csp = cspState{headers: out, nonce: e.nonce, extended: true, ownNonce: e.ownNonce}
 	}
 	return changed
 }

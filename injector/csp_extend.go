@@ -6,10 +6,10 @@ import "strings"
 // paths, a nonce of our own where only nonces count, the name of our Trusted
 // Types policy. It never adds to a directive that governs more than the use.
 type extension struct {
-	site  *site
-	nonce string        // our script's, from the policies or our own
-	fresh func() string // makes a nonce; nil where none may be added
-	made  bool          // fresh was called
+	site     *site
+	nonce    string        // our script's, from the policies or our own
+	newNonce func() string // makes a nonce; nil where none may be added
+	ownNonce bool          // fresh was called
 }
 
 // headers returns the header's values with what is missing, and whether anything
@@ -34,13 +34,13 @@ func (e *extension) headers(values []string) (out []string, changed bool) {
 // prepare makes a nonce of our own if a policy counts only nonces and none of the
 // existing ones will do.
 func (e *extension) prepare(ps []policy) {
-	if e.fresh == nil {
+	if e.newNonce == nil {
 		return
 	}
 	for i := range ps {
 		d, blocked := ps[i].blocks(useScript, e.site, e.nonce)
 		if blocked && hasKeyword(ps[i].value[d], strictDynamic) {
-			e.nonce, e.made = e.fresh(), true
+			e.nonce, e.ownNonce = e.newNonce(), true
 			return
 		}
 	}
@@ -56,7 +56,7 @@ func (e *extension) policy(p *policy, demanded bool) string {
 		}
 		source := e.site.source(u)
 		if u == useScript && hasKeyword(p.value[d], strictDynamic) {
-			if !e.made {
+			if !e.ownNonce {
 				continue
 			}
 			source = "'nonce-" + e.nonce + "'"
@@ -103,8 +103,8 @@ func addSource(text string, d directive, list, source string) string {
 	off := 0
 	for part := range strings.SplitSeq(text, ";") {
 		if name, _ := cutDirective(part); strings.EqualFold(name, d.String()) && isASCII(part) {
-			lead := len(part) - len(strings.TrimLeft(part, cspSpace))
-			return text[:off+lead] + b.String() + text[off+len(part):]
+			indent := len(part) - len(strings.TrimLeft(part, cspSpace))
+			return text[:off+indent] + b.String() + text[off+len(part):]
 		}
 		off += len(part) + len(";")
 	}

@@ -47,24 +47,24 @@ func matchesSource(src string, o origin, path string) bool {
 	case src[0] == '\'':
 		return false
 	}
-	scheme, rest, hasScheme := strings.Cut(src, "://")
+	scheme, address, hasScheme := strings.Cut(src, "://")
 	if !hasScheme {
-		rest = src
+		address = src
 		if s, ok := strings.CutSuffix(src, ":"); ok {
 			return matchesScheme(s, o.scheme)
 		}
 	} else if !matchesScheme(scheme, o.scheme) {
 		return false
 	}
-	end := strings.IndexByte(rest, '/')
+	end := strings.IndexByte(address, '/')
 	if end < 0 {
-		end = len(rest)
+		end = len(address)
 	}
-	host, port, hasPort := cutPort(rest[:end])
+	host, port, hasPort := cutPort(address[:end])
 	if hasPort && port == "" || !matchesHost(host, o.host) {
 		return false
 	}
-	return matchesPort(port, o, strings.EqualFold(scheme, "http")) && matchesPath(rest[end:], path)
+	return matchesPort(port, o, strings.EqualFold(scheme, "http")) && matchesPath(address[end:], path)
 }
 
 // cutPort splits a host and its port. The port of "[::1]" isn't ":1]".
@@ -142,7 +142,7 @@ func equalDecoded(a, b string) bool {
 }
 
 // decodeByte returns the first byte of a percent-encoded string that isn't empty.
-func decodeByte(s string) (c byte, rest string) {
+func decodeByte(s string) (c byte, remaining string) {
 	if s[0] == '%' && len(s) > 2 {
 		if hi, lo := unhex(s[1]), unhex(s[2]); hi < 16 && lo < 16 {
 			return hi<<4 | lo, s[3:]

@@ -298,8 +298,8 @@ func probes(origin string, nonces ...string) []probe {
 }
 
 // ours reports whether an extension may allow p.
-func ours(p probe, origin, fresh string) bool {
-	if fresh != "" && p.nonce == fresh {
+func ours(p probe, origin, newNonce string) bool {
+	if newNonce != "" && p.nonce == newNonce {
 		return true
 	}
 	switch p.dest {
@@ -332,27 +332,27 @@ func judgeCSP(headers []string, pageOrigin string, private bool) error {
 	if err := sameVerdict(headers, before, page, &s); err != nil {
 		return err
 	}
-	const fresh = "OursAndNobodyElses"
+	const newNonce = "OursAndNobodyElses"
 	nonce, blocking := chooseNonce(parsePolicies(nil, headers), &s)
 	e := extension{site: &s, nonce: nonce}
 	if blocking > 0 && private {
-		e.fresh = func() string { return fresh }
+		e.newNonce = func() string { return newNonce }
 	}
 	out, changed := e.headers(headers)
 	if changed == slices.Equal(out, headers) {
 		return fmt.Errorf("changed is %t for %q", changed, out)
 	}
-	own := ""
-	if e.made {
-		own = fresh
+	ownNonce := ""
+	if e.ownNonce {
+		ownNonce = newNonce
 	}
 	after := oracleParse(out)
 	if len(after) != len(before) {
 		return fmt.Errorf("%d policies became %d: %q", len(before), len(after), out)
 	}
-	for _, p := range probes(pageOrigin, "site1", "site2==", fresh, "guessed") {
+	for _, p := range probes(pageOrigin, "site1", "site2==", newNonce, "guessed") {
 		was, is := oracleAllows(before, page, p), oracleAllows(after, page, p)
-		if is && !was && !ours(p, pageOrigin, own) {
+		if is && !was && !ours(p, pageOrigin, ownNonce) {
 			return fmt.Errorf("loosened: %+v is allowed by %q", p, out)
 		}
 		if was && !is {
@@ -435,7 +435,7 @@ func extensionWorks(out []string, after []map[string][]string, nonce string, pag
 // paths and our Trusted Types policy, and nothing gets lost.
 func TestCSPProperty(t *testing.T) {
 	m := policyMaker{rand.New(rand.NewPCG(3, 33))}
-	extended, fresh, failed, count := 0, 0, 0, 3000
+	extended, newNonces, failed, count := 0, 0, 0, 3000
 	if raceEnabled {
 		count = 300
 	}
@@ -451,10 +451,10 @@ func TestCSPProperty(t *testing.T) {
 			extended++
 		}
 		if strings.Contains(strings.Join(headers, ","), "ynamic'") {
-			fresh++
+			newNonces++
 		}
 	}
-	t.Logf("of %d, %d were extended, %d have strict-dynamic; %d failed", count, extended, fresh, failed)
+	t.Logf("of %d, %d were extended, %d have strict-dynamic; %d failed", count, extended, newNonces, failed)
 	if extended < count/2 {
 		t.Errorf("only %d of %d policies block anything", extended, count)
 	}

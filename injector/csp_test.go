@@ -224,8 +224,8 @@ func TestFreshNonce(t *testing.T) {
 		h := headers("Content-Type", htmlType, cspHeader, "script-src 'sha256-abc' 'strict-dynamic'", "Cache-Control", "no-cache, private", "Etag", `"v1"`)
 		rec, reason := response(t, in, navigation(), 200, h, page, 1000)
 		policy := rec.Header().Get(cspHeader)
-		_, rest, _ := strings.Cut(policy, "script-src-elem 'sha256-abc' 'strict-dynamic' 'nonce-")
-		nonce := strings.TrimSuffix(rest, "'")
+		_, source, _ := strings.Cut(policy, "script-src-elem 'sha256-abc' 'strict-dynamic' 'nonce-")
+		nonce := strings.TrimSuffix(source, "'")
 		if reason != ReasonInjected || len(nonce) != 22 || seen[nonce] || !strings.Contains(rec.Body.String(), ` nonce="`+nonce+`"></script>`) {
 			t.Fatalf("%q, policy %q, body %q", reason, policy, rec.Body)
 		}

@@ -114,9 +114,9 @@ func TestDecode(t *testing.T) {
 // TestGzipMembers is about bodies of several members, and what may follow.
 func TestGzipMembers(t *testing.T) {
 	in := newInjector(t, Options{Decode: true})
-	one, two := encode(t, "gzip", page[:40]), encode(t, "gzip", page[40:])
-	for name, packed := range map[string]string{"two": one + two, "zeros behind": one + two + "\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00", "text behind": one + two + "more than ten bytes of something else"} {
-		for _, size := range []int{1, len(one), len(packed)} {
+	first, second := encode(t, "gzip", page[:40]), encode(t, "gzip", page[40:])
+	for name, packed := range map[string]string{"two": first + second, "zeros behind": first + second + "\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00", "text behind": first + second + "more than ten bytes of something else"} {
+		for _, size := range []int{1, len(first), len(packed)} {
 			rec, reason := response(t, in, navigation(), 200, encoded("gzip"), packed, size)
 			if got := rec.Body.String(); reason != ReasonInjected || got != withTags(in, page) {
 				t.Errorf("%s, pieces of %d: %q, %q", name, size, reason, got)
@@ -293,8 +293,8 @@ func TestDecodeLive(t *testing.T) {
 				}
 				step <- struct{}{}
 			}
-			if rest, err := io.ReadAll(resp.Body); err != nil || len(rest) > 0 {
-				t.Errorf("the rest: %q, %v", rest, err)
+			if extra, err := io.ReadAll(resp.Body); err != nil || len(extra) > 0 {
+				t.Errorf("the rest: %q, %v", extra, err)
 			}
 		})
 	}

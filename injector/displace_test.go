@@ -72,12 +72,12 @@ func TestDisplaces(t *testing.T) {
 					t.Fatalf("reason %q, header %v", reason, rec.Header())
 				}
 				got := rec.Body.String()
-				if rest := got[strings.Index(got, "<script>first"):]; rest != want {
+				if tail := got[strings.Index(got, "<script>first"):]; tail != want {
 					at := 0
-					for at < min(len(rest), len(want)) && rest[at] == want[at] {
+					for at < min(len(tail), len(want)) && tail[at] == want[at] {
 						at++
 					}
-					t.Fatalf("in pieces of %d bytes, from byte %d on:\n%.300q\nwant\n%.300q", size, at, rest[at:], want[at:])
+					t.Fatalf("in pieces of %d bytes, from byte %d on:\n%.300q\nwant\n%.300q", size, at, tail[at:], want[at:])
 				}
 				if got[:strings.Index(got, "<script>first")] != plain.Body.String()[:strings.Index(plain.Body.String(), "<script>first")] {
 					t.Fatal("what is in front of the first script differs")

@@ -82,10 +82,10 @@ func (in *Injector) matches(values []string, foreign bool) string {
 			if tag, v = cutTag(v); tag == "" {
 				break
 			}
-			own, ours := strings.CutSuffix(tag, in.suffix+`"`)
+			original, ours := strings.CutSuffix(tag, in.suffix+`"`)
 			switch {
 			case ours:
-				tag = own + `"`
+				tag = original + `"`
 			case tag != "*" && (!foreign || hasSuffix(tag)):
 				continue
 			}
@@ -101,7 +101,7 @@ func (in *Injector) matches(values []string, foreign bool) string {
 // cutTag returns the first entity tag, with W/ if it has it, or "*", and what
 // follows it (RFC 9110 8.8.3 and 13.1.2). It returns "" at the list's end and
 // for anything malformed.
-func cutTag(list string) (tag, rest string) {
+func cutTag(list string) (tag, remaining string) {
 	list = strings.TrimLeft(list, " \t,")
 	if strings.HasPrefix(list, "*") {
 		return "*", list[1:]
@@ -135,8 +135,8 @@ func (in *Injector) suffixed(etag string) string { return string(in.appendSuffix
 
 // appendSuffixed appends what suffixed returns.
 func (in *Injector) appendSuffixed(b []byte, etag string) []byte {
-	tag, rest := cutTag(etag)
-	if tag == "" || tag == "*" || rest != "" {
+	tag, more := cutTag(etag)
+	if tag == "" || tag == "*" || more != "" {
 		return b
 	}
 	b = append(b, tag[:len(tag)-1]...)

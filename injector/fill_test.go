@@ -79,8 +79,8 @@ func sameTree(was, is []byte) error {
 	s.scan(was)
 	switch {
 	case s.verdict == undecided && s.inTag():
-		if rest, ok := bytes.CutPrefix(is, was); !ok || len(bytes.Trim(rest, " ")) > 0 {
-			return fmt.Errorf("filled with %q", rest)
+		if filler, ok := bytes.CutPrefix(is, was); !ok || len(bytes.Trim(filler, " ")) > 0 {
+			return fmt.Errorf("filled with %q", filler)
 		}
 		return nil
 	case s.verdict == undecided && s.escape == 2:

@@ -159,7 +159,7 @@ func (w *Writer) newValues(extra int) (length, tag string) {
 		b = strconv.AppendInt(b, w.length+int64(extra), 10)
 	}
 	n := len(b)
-	if values := w.Header()["Etag"]; len(values) > 0 && !w.csp.fresh {
+	if values := w.Header()["Etag"]; len(values) > 0 && !w.csp.ownNonce {
 		b = w.in.appendSuffixed(b, values[0])
 	}
 	both := string(b)
@@ -189,12 +189,12 @@ func (w *Writer) set(h http.Header, slot int, name, value string) {
 // ours that PrepareRequest turned into the upstream's.
 func (w *Writer) fixNotModified() {
 	h := w.Header()
-	had := w.client[slotMatch]
+	clientTags := w.client[slotMatch]
 	if !w.prepared {
-		had = w.request.Header["If-None-Match"]
+		clientTags = w.request.Header["If-None-Match"]
 	}
 	tag := w.in.suffixed(first(h["Etag"]))
-	if tag == "" || !holds(had, tag) {
+	if tag == "" || !holds(clientTags, tag) {
 		return
 	}
 	w.set(h, slotETag, "Etag", tag)
@@ -202,7 +202,7 @@ func (w *Writer) fixNotModified() {
 	delete(h, "Last-Modified")
 	delete(h, "Accept-Ranges")
 	// Caches update the stored header: it must go on to allow our tags.
-	if policies := w.outgoing()[cspHeader]; len(policies) > 0 && w.guard(policies) && w.csp.extended && !w.csp.fresh {
+	if policies := w.outgoing()[cspHeader]; len(policies) > 0 && w.guard(policies) && w.csp.extended && !w.csp.ownNonce {
 		w.setPolicies()
 	}
 }

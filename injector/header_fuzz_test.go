@@ -83,14 +83,14 @@ func FuzzETagList(f *testing.F) {
 		}
 		sent := map[string]bool{}
 		for _, v := range []string{first, second} {
-			for tag, rest := cutTag(v); tag != ""; tag, rest = cutTag(rest) {
+			for tag, remaining := cutTag(v); tag != ""; tag, remaining = cutTag(remaining) {
 				sent[tag] = true
 			}
 		}
 		if len(got) == 0 {
 			got = []string{""}
 		}
-		for tag, rest := cutTag(got[0]); tag != ""; tag, rest = cutTag(rest) {
+		for tag, remaining := cutTag(got[0]); tag != ""; tag, remaining = cutTag(remaining) {
 			marked := strings.TrimSuffix(tag, `"`) + in.suffix + `"`
 			switch {
 			case tag == "*" || sent[marked]:

@@ -112,11 +112,11 @@ func New(opts Options) (*Injector, error) {
 		return nil, err
 	}
 	in.site = in.opts.Uses.site()
-	made := in.String()
+	identity := in.String()
 	if opts.Displaces != nil {
-		made += opts.Displaces.String()
+		identity += opts.Displaces.String()
 	}
-	sum := sha256.Sum256([]byte(made))
+	sum := sha256.Sum256([]byte(identity))
 	in.suffix = suffixPrefix + hex.EncodeToString(sum[:suffixHex/2])
 	in.buffers.New = func() any {
 		b := make([]byte, bufferSize)

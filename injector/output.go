@@ -6,9 +6,9 @@ import (
 	"net/http"
 )
 
-// settle concludes once the place is known, at the given offset in the piece p:
+// confirm concludes once the place is known, at the given offset in the piece p:
 // it may reject the page after all.
-func (w *Writer) settle(p []byte, at int) {
+func (w *Writer) confirm(p []byte, at int) {
 	if w.scan.verdict == found && w.scan.metaCSP {
 		w.guardMeta()
 	}
@@ -89,16 +89,16 @@ func (w *Writer) insert(p []byte, at int) error {
 	}
 	g.room(w.size() + w.owed)
 	g.b = w.tags(g.b)
-	rest := g.add
+	writePage := g.add
 	if w.in.opts.Displaces != nil && w.reason == ReasonInjected && !w.scan.xml {
 		w.displacer = w.newDisplacer()
-		rest = func(p []byte) { w.displacer.pass(p, g.add) }
+		writePage = func(p []byte) { w.displacer.pass(p, g.add) }
 		w.down = w.displacer
 	}
 	if at < 0 {
-		rest(w.held[:w.heldLen])
+		writePage(w.held[:w.heldLen])
 	}
-	rest(p)
+	writePage(p)
 	return g.flush()
 }
 

@@ -12,11 +12,11 @@ var endsAttr = [256]bool{'=': true, '>': true, '/': true, ' ': true, '\n': true,
 // construct reads on from the "<" at i, as far as that is simple.
 func (s *scanner) construct(p []byte, i int) int {
 	s.open, s.state = i, stTagOpen
-	switch rest := p[i+1:]; {
-	case len(rest) == 0:
-	case isLetter(rest[0]):
+	switch after := p[i+1:]; {
+	case len(after) == 0:
+	case isLetter(after[0]):
 		return s.simpleTag(p, i+1)
-	case len(rest) > 3 && rest[0] == '!' && rest[1] == '-' && rest[2] == '-' && rest[3] != '-' && rest[3] != '>':
+	case len(after) > 3 && after[0] == '!' && after[1] == '-' && after[2] == '-' && after[3] != '-' && after[3] != '>':
 		s.tagged, s.state = true, stComment
 		i = s.commentText(p, i+4)
 		if s.state == stComEnd && i < len(p) && p[i] == '>' {

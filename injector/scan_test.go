@@ -410,8 +410,8 @@ func checkWriter(t *testing.T, in *Injector, doc []byte, rnd *rand.Rand) {
 	}
 	tags = in.script.append(tags, origin, "", 0)
 	head, tail := string(tags[:len(tags)-len("></script>")]), "></script>"
-	rest, ok := strings.CutPrefix(got, string(doc[:want.at])+head)
-	if !ok || strings.TrimLeft(rest, " ") != tail+string(doc[want.at:]) || w.Reason() != ReasonInjected {
+	added, ok := strings.CutPrefix(got, string(doc[:want.at])+head)
+	if !ok || strings.TrimLeft(added, " ") != tail+string(doc[want.at:]) || w.Reason() != ReasonInjected {
 		t.Fatalf("reason %q, %q", w.Reason(), got)
 	}
 }

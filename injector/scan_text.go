@@ -164,11 +164,11 @@ func markIn(p []byte) int {
 			return -1
 		}
 		i += n
-		rest := p[i+1:]
-		if len(rest) > 1 && rest[0] == '/' {
-			rest = rest[1:]
+		after := p[i+1:]
+		if len(after) > 1 && after[0] == '/' {
+			after = after[1:]
 		}
-		if len(rest) == 0 || rest[0] == '/' || rest[0] == '!' || rest[0]|0x20 == 's' {
+		if len(after) == 0 || after[0] == '/' || after[0] == '!' || after[0]|0x20 == 's' {
 			return i
 		}
 	}

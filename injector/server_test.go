@@ -258,13 +258,13 @@ func TestStreaming(t *testing.T) {
 				}
 				step <- struct{}{}
 			}
-			rest, err := io.ReadAll(resp.Body)
+			extra, err := io.ReadAll(resp.Body)
 			wantRest := ""
 			if tt.name == "stream ends in the head" {
 				wantRest = in.String() + "<"
 			}
-			if err != nil || string(rest) != wantRest {
-				t.Errorf("the rest: %q, %v; want %q", rest, err, wantRest)
+			if err != nil || string(extra) != wantRest {
+				t.Errorf("the rest: %q, %v; want %q", extra, err, wantRest)
 			}
 		})
 	}

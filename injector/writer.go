@@ -264,7 +264,7 @@ func (w *Writer) decide(p []byte) (at int, reason Reason) {
 	if w.scan.verdict == undecided && w.length == int64(len(p)) {
 		at = len(p) + w.scan.end() // the whole body is here
 	}
-	w.settle(p, at)
+	w.confirm(p, at)
 	if w.scan.verdict != rejected {
 		return at, ""
 	}
@@ -305,7 +305,7 @@ func (w *Writer) begin(p []byte, at int) error {
 // writeNext continues the search in a later piece.
 func (w *Writer) writeNext(p []byte) error {
 	at := w.scan.scan(p)
-	w.settle(p, at)
+	w.confirm(p, at)
 	switch w.scan.verdict {
 	case found:
 		return w.insert(p, at)
@@ -360,7 +360,7 @@ func (w *Writer) finishScan() error {
 		return w.join(nil)
 	}
 	at := w.scan.end()
-	w.settle(nil, at)
+	w.confirm(nil, at)
 	if w.scan.verdict == found {
 		return w.insert(nil, at)
 	}

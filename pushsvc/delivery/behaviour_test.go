@@ -213,7 +213,7 @@ func (b behaviour) run(t *testing.T) {
 	if got[b.state] != 1 || p.FailedTotal() != got["failed"] {
 		t.Errorf("%+v", p)
 	}
-	if n := len(f.push.of(subject.name)); b.pushes > 0 && n != b.pushes {
+	if n := len(f.push.pushesTo(subject.name)); b.pushes > 0 && n != b.pushes {
 		t.Errorf("%d pushes, not %d", n, b.pushes)
 	}
 	if _, there := f.subscriptions(siteA)[subject.name]; there == b.removed {

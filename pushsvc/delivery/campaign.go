@@ -113,8 +113,8 @@ func (e *Engine) newCampaign(ctx context.Context, m pushsvc.Message) (*campaign,
 	c.forms = map[webpush.Service]form{"": newForm(whole, mark)}
 	// Mutable, so that the worker, where there is one, can say that it was
 	// shown. What can't be declarative goes to the worker as it is.
-	if own, err := webpush.Declarative(whole, "https://"+m.Site+"/", true); err == nil {
-		c.forms[webpush.ServiceApple] = newForm(own, mark)
+	if declarative, err := webpush.Declarative(whole, "https://"+m.Site+"/", true); err == nil {
+		c.forms[webpush.ServiceApple] = newForm(declarative, mark)
 	}
 	return c, nil
 }
@@ -140,8 +140,8 @@ func newForm(whole []byte, mark string) form {
 // payload is the plaintext for one recipient.
 func (c *campaign) payload(sub *pushsvc.Subscription) []byte {
 	token := pushsvc.ReceiptToken(c.secret, c.first.Site, c.first.ID, sub.ID)
-	f, own := c.forms[webpush.ServiceOf(hostOf(sub.Endpoint))]
-	if !own {
+	f, hasOwn := c.forms[webpush.ServiceOf(hostOf(sub.Endpoint))]
+	if !hasOwn {
 		f = c.forms[""]
 	}
 	b := make([]byte, 0, len(f.head)+len(token)+len(f.tail))

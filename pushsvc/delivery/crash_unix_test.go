@@ -267,7 +267,7 @@ func (c *crashed) giveBack(store store.Store, rng pushsvc.Range) {
 func (c *crashed) pushed() map[pushsvc.SubscriptionID]int {
 	n := make(map[pushsvc.SubscriptionID]int)
 	for id, name := range c.names {
-		n[id] = len(c.push.of(name))
+		n[id] = len(c.push.pushesTo(name))
 		if strings.HasPrefix(name, "busy-") {
 			n[id]--
 		}
@@ -291,7 +291,7 @@ func TestKill(t *testing.T) {
 		before, lost := c.pushed(), make(map[pushsvc.SubscriptionID]bool)
 		for l := c.look(); l.row.State != pushsvc.StateDone; done++ {
 			c.process(fmt.Sprintf("engine-%d", done), rand.IntN(3000), syscall.SIGKILL)
-			after, fresh := c.pushed(), 0
+			after, newPushes := c.pushed(), 0
 			for id, n := range after {
 				if n > max(before[id], 0) && before[id] > 0 {
 					repeated++
@@ -304,11 +304,11 @@ func TestKill(t *testing.T) {
 			for id, n := range after {
 				was := lost[id]
 				if lost[id] = n > 0 && l.unknown(id); lost[id] && !was {
-					fresh++
+					newPushes++
 				}
 			}
-			if worst = max(worst, fresh); fresh > childSlots {
-				t.Errorf("kill %d: %d pushes are not known of, more than were under way", done, fresh)
+			if worst = max(worst, newPushes); newPushes > childSlots {
+				t.Errorf("kill %d: %d pushes are not known of, more than were under way", done, newPushes)
 			}
 			before = after
 		}
@@ -323,7 +323,7 @@ func (c *crashed) finished() {
 	p := c.look().row.Progress
 	busy, gone := 0, 0
 	for _, name := range c.names {
-		posts := len(c.push.of(name))
+		posts := len(c.push.pushesTo(name))
 		switch kind, _, _ := strings.Cut(name, "-"); {
 		case posts == 0:
 			c.Errorf("%s was skipped", name)
@@ -337,7 +337,7 @@ func (c *crashed) finished() {
 		}
 	}
 	for _, name := range c.others {
-		if len(c.push.of(name)) > 0 {
+		if len(c.push.pushesTo(name)) > 0 {
 			c.Errorf("%s was pushed to without having chosen the topic", name)
 		}
 	}

@@ -18,7 +18,7 @@ func TestDeclarative(t *testing.T) {
 	m := f.message(siteA, time.Now(), pushsvc.Content{Title: "x", URL: "/sale", Data: json.RawMessage(`{"token":"mine"}`)})
 	f.done(m)
 	for i, s := range all {
-		p := f.push.of(s.name)[0]
+		p := f.push.pushesTo(s.name)[0]
 		got, id := s.read(t, p, f.secret)
 		plain, err := s.decrypt(p.body)
 		if err != nil {

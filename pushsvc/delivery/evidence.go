@@ -44,11 +44,11 @@ const (
 // vote is one recipient's trouble: an answer that a push service gives to
 // everybody, or to this one.
 type vote struct {
-	who     uint64        // stands for the recipient's endpoint
-	asked   time.Duration // Retry-After; 0 for none
-	witness bool          // chosen because others were in trouble
-	why     webpush.Reason
-	at      time.Time
+	recipient uint64        // stands for the recipient's endpoint
+	asked     time.Duration // Retry-After; 0 for none
+	witness   bool          // chosen because others were in trouble
+	why       webpush.Reason
+	at        time.Time
 }
 
 // evidence decides whose trouble it is: the push service's, or that of single
@@ -88,7 +88,7 @@ const (
 // who is in the run already, or whose trouble is known to be theirs, does not.
 func (e *evidence) trouble(v vote) bool {
 	e.expire(v.at)
-	if _, own := e.ownTrouble[v.who]; own || e.inRun(v.who) {
+	if _, own := e.ownTrouble[v.recipient]; own || e.inRun(v.recipient) {
 		return false
 	}
 	e.run = append(e.run, v)
@@ -104,7 +104,7 @@ func (e *evidence) accepted(now time.Time) {
 		if i < mostOfRun {
 			e.push(true)
 		}
-		e.addOwnTrouble(e.run[i].who)
+		e.addOwnTrouble(e.run[i].recipient)
 	}
 	e.run = e.run[:0]
 	e.push(false)
@@ -112,7 +112,7 @@ func (e *evidence) accepted(now time.Time) {
 }
 
 // mended takes in that the recipient's own trouble is over.
-func (e *evidence) mended(who uint64) { delete(e.ownTrouble, who) }
+func (e *evidence) mended(recipient uint64) { delete(e.ownTrouble, recipient) }
 
 // believed empties the run, which was the service's trouble: it says nothing
 // of how common the recipients' own is.
@@ -184,8 +184,8 @@ func (e *evidence) witnesses() (n int) {
 	return n
 }
 
-func (e *evidence) inRun(who uint64) bool {
-	return slices.ContainsFunc(e.run, func(v vote) bool { return v.who == who })
+func (e *evidence) inRun(recipient uint64) bool {
+	return slices.ContainsFunc(e.run, func(v vote) bool { return v.recipient == recipient })
 }
 
 // push appends an answer to the past.
@@ -199,7 +199,7 @@ func (e *evidence) push(trouble bool) {
 }
 
 // addOwnTrouble remembers that a recipient's trouble is theirs.
-func (e *evidence) addOwnTrouble(who uint64) {
+func (e *evidence) addOwnTrouble(recipient uint64) {
 	if e.ownTrouble == nil {
 		e.ownTrouble = make(map[uint64]struct{})
 	}
@@ -209,7 +209,7 @@ func (e *evidence) addOwnTrouble(who uint64) {
 		}
 		delete(e.ownTrouble, old)
 	}
-	e.ownTrouble[who] = struct{}{}
+	e.ownTrouble[recipient] = struct{}{}
 }
 
 // expire forgets what is too old to say anything.

@@ -31,7 +31,7 @@ func (e *trial) bad(n int, witness bool) {
 	for range n {
 		e.who++
 		e.now = e.now.Add(time.Millisecond)
-		e.trouble(vote{who: e.who, witness: witness, at: e.now})
+		e.trouble(vote{recipient: e.who, witness: witness, at: e.now})
 	}
 }
 
@@ -53,7 +53,7 @@ func TestEvidence(t *testing.T) {
 		{name: "a thousand in a row, and one from elsewhere accepted", tell: func(e *trial) { e.bad(1000, false); e.good(1) }, want: blameNobody},
 		{name: "the same one a thousand times", tell: func(e *trial) {
 			for range 1000 {
-				e.trouble(vote{who: 7, witness: true, at: e.now})
+				e.trouble(vote{recipient: 7, witness: true, at: e.now})
 			}
 		}, nobodyElse: true, idle: true, want: blameNobody},
 		{name: "those of the message before", tell: func(e *trial) { e.bad(30, true); e.good(1); e.who = 0; e.bad(30, true) }, idle: true, nobodyElse: true, want: blameNobody},
@@ -185,7 +185,7 @@ func TestOwnTrouble(t *testing.T) {
 				a.who++
 				a.origin.inFlight++
 				a.key.inFlight++
-				a.answered(a.cfg, a.now.Add(10*time.Second), answer{Result: &late, who: a.who, began: began, witness: true})
+				a.answered(a.cfg, a.now.Add(10*time.Second), answer{Result: &late, recipient: a.who, began: began, witness: true})
 			}
 		},
 		"a further attempt": func(a *at) {
@@ -194,7 +194,7 @@ func TestOwnTrouble(t *testing.T) {
 				a.origin.inFlight++
 				a.key.inFlight++
 				r := busy(time.Minute)
-				a.answered(a.cfg, a.now, answer{Result: &r, who: a.who, began: a.now, witness: true, retry: true})
+				a.answered(a.cfg, a.now, answer{Result: &r, recipient: a.who, began: a.now, witness: true, retry: true})
 			}
 		},
 		"404, 400, 413": func(a *at) {

@@ -342,7 +342,7 @@ func TestControl(t *testing.T) {
 func (f *fixture) atMostOnce(all []subscriber) {
 	f.Helper()
 	for _, s := range all {
-		if n := len(f.push.of(s.name)); n > 1 {
+		if n := len(f.push.pushesTo(s.name)); n > 1 {
 			f.Errorf("%s got %d pushes", s.name, n)
 		}
 	}

@@ -278,7 +278,7 @@ func (f *fixture) once(all []subscriber) { f.Helper(); f.times(all, 1) }
 func (f *fixture) times(all []subscriber, n int) {
 	f.Helper()
 	for _, s := range all {
-		if got := len(f.push.of(s.name)); got != n {
+		if got := len(f.push.pushesTo(s.name)); got != n {
 			f.Errorf("%s got %d pushes, not %d", s.name, got, n)
 		}
 	}

@@ -72,7 +72,7 @@ func TestRestoredMidCampaign(t *testing.T) {
 	}
 	twice := 0
 	for _, s := range all {
-		twice += len(f.push.of(s.name)) - 1
+		twice += len(f.push.pushesTo(s.name)) - 1
 	}
 	if int64(twice) != before.Progress.Pending {
 		t.Errorf("%d got it again, %d were pending in the backup", twice, before.Progress.Pending)

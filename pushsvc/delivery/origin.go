@@ -90,7 +90,7 @@ func (b *breaker) passed(now time.Time) {
 	}
 	if b.handful {
 		for i := range b.voters {
-			b.addOwnTrouble(b.voters[i].who)
+			b.addOwnTrouble(b.voters[i].recipient)
 		}
 	}
 	b.streak, b.probing, b.handful, b.voters = 0, false, false, nil
@@ -98,8 +98,8 @@ func (b *breaker) passed(now time.Time) {
 
 // newcomer opens the way for somebody who is not of the handful that is held
 // up: for all that is known, the trouble is only theirs.
-func (b *breaker) newcomer(now time.Time, who uint64) {
-	if !b.handful || !now.Before(b.until) || slices.ContainsFunc(b.voters, func(v vote) bool { return v.who == who }) {
+func (b *breaker) newcomer(now time.Time, recipient uint64) {
+	if !b.handful || !now.Before(b.until) || slices.ContainsFunc(b.voters, func(v vote) bool { return v.recipient == recipient }) {
 		return
 	}
 	b.until = now
@@ -166,21 +166,21 @@ func (g *gate) admits(now time.Time, witness bool) bool {
 	if now.Before(o.until) || now.Before(g.key.until) || g.key.probing && g.key.inFlight > 0 {
 		return false
 	}
-	busy, mine := o.inFlight-o.late, g.key.inFlight-g.late
+	underway, underKey := o.inFlight-o.late, g.key.inFlight-g.late
 	if o.probing {
-		return busy == 0 || o.silent(now) && busy < o.confirm()
+		return underway == 0 || o.silent(now) && underway < o.confirm()
 	}
 	if witness {
-		return busy < max(int(o.limit)+leastWitnesses, mostSilent)
+		return underway < max(int(o.limit)+leastWitnesses, mostSilent)
 	}
-	if o.waits(now) || g.key.waits(now) || busy >= o.left(int(o.limit)) {
+	if o.waits(now) || g.key.waits(now) || underway >= o.left(int(o.limit)) {
 		return false
 	}
 	most := int(o.limit)
 	if !g.keyProven {
 		most = min(most, leastRun)
 	}
-	return mine < g.key.left(most)
+	return underKey < g.key.left(most)
 }
 
 // pause is the one that holds up the gate for longest; until is in the past
@@ -195,11 +195,11 @@ func (g *gate) pause() (until time.Time, why webpush.Reason) {
 // answer is the result of one attempt, as its origin sees it.
 type answer struct {
 	*webpush.Result
-	who     uint64
-	began   time.Time
-	retry   bool // not the recipient's first attempt
-	late    bool // others were answered much sooner
-	witness bool
+	recipient uint64
+	began     time.Time
+	retry     bool // not the recipient's first attempt
+	late      bool // others were answered much sooner
+	witness   bool
 }
 
 // meaning is what an answer says.
@@ -249,7 +249,7 @@ func (g *gate) answered(cfg *Config, now time.Time, a answer) {
 	}
 	switch means {
 	case meansGood:
-		g.passed(cfg, now, a.who)
+		g.passed(cfg, now, a.recipient)
 	case meansOther:
 		o.works(cfg, now)
 	case meansOrigin:
@@ -267,12 +267,12 @@ func (g *gate) answered(cfg *Config, now time.Time, a answer) {
 }
 
 // passed takes in that a recipient was accepted.
-func (g *gate) passed(cfg *Config, now time.Time, who uint64) {
+func (g *gate) passed(cfg *Config, now time.Time, recipient uint64) {
 	o := g.origin
 	o.passed(now)
 	g.key.passed(now)
-	o.mended(who)
-	g.key.mended(who)
+	o.mended(recipient)
+	g.key.mended(recipient)
 	o.acceptedAt = now
 	o.grow(cfg)
 }
@@ -318,7 +318,7 @@ func (g *gate) troubled(b *breaker, now time.Time, a answer) {
 	case a.retry && !b.probing:
 		return // they had trouble before, when it was not the service's
 	}
-	b.trouble(vote{who: a.who, asked: a.RetryAfter, witness: a.witness, why: a.Reason, at: now})
+	b.trouble(vote{recipient: a.recipient, asked: a.RetryAfter, witness: a.witness, why: a.Reason, at: now})
 }
 
 // stopIfBlamed pauses the origin or the key where the evidence blames it.

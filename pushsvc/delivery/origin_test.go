@@ -52,7 +52,7 @@ func (a *at) answer(n int, r webpush.Result, witness bool) {
 		a.who++
 		a.origin.inFlight++
 		a.key.inFlight++
-		a.answered(a.cfg, a.now, answer{Result: &r, who: a.who, began: began, witness: witness})
+		a.answered(a.cfg, a.now, answer{Result: &r, recipient: a.who, began: began, witness: witness})
 	}
 }
 
@@ -112,7 +112,7 @@ func TestManyOrigins(t *testing.T) {
 		g := s.gate(fmt.Sprintf("wns2-%d.notify.windows.com", i), "k")
 		g.origin.inFlight++
 		g.key.inFlight++
-		g.answered(cfg, now, answer{Result: &down, who: uint64(i), began: now})
+		g.answered(cfg, now, answer{Result: &down, recipient: uint64(i), began: now})
 		now = now.Add(time.Second)
 	}
 	if len(s.gates) > 2*maxGates || len(s.origins) > 2*maxGates {

@@ -242,24 +242,24 @@ func (e *Engine) enlist(ctx context.Context, m pushsvc.Message, rng pushsvc.Rang
 	if r := e.join(nil, rng, now); r != nil {
 		return r, nil
 	}
-	made, err := e.newCampaign(ctx, m)
+	prepared, err := e.newCampaign(ctx, m)
 	if err != nil {
 		return nil, err
 	}
-	return e.join(made, rng, now), nil
+	return e.join(prepared, rng, now), nil
 }
 
 // join makes the run as one of the campaign under way, or of the one made for
 // it; nil where there is neither.
-func (e *Engine) join(made *campaign, rng pushsvc.Range, now time.Time) *rangeRun {
+func (e *Engine) join(prepared *campaign, rng pushsvc.Range, now time.Time) *rangeRun {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	c := e.campaigns[rng.MessageID]
 	if c == nil {
-		if made == nil {
+		if prepared == nil {
 			return nil
 		}
-		c = made
+		c = prepared
 		c.lane = e.sched.newLane(c.first.Rate, rng.Engines)
 		e.campaigns[rng.MessageID] = c
 	}
@@ -345,18 +345,18 @@ func (e *Engine) nextTry(m *pushsvc.Message) time.Time {
 func (e *Engine) giveTurns(n int, now time.Time) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	var had []*campaign
+	var served []*campaign
 	for _, c := range e.campaigns {
 		if c.halted.Load() {
 			n-- // its place comes free already
 		} else if now.Sub(c.begun) >= e.cfg.Turn {
-			had = append(had, c)
+			served = append(served, c)
 		}
 	}
-	slices.SortFunc(had, func(a, b *campaign) int {
+	slices.SortFunc(served, func(a, b *campaign) int {
 		return cmp.Or(a.begun.Compare(b.begun), cmp.Compare(a.first.ID, b.first.ID))
 	})
-	for _, c := range had[:max(min(n, len(had)), 0)] {
+	for _, c := range served[:max(min(n, len(served)), 0)] {
 		c.halted.Store(true)
 	}
 }

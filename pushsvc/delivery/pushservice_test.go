@@ -116,8 +116,8 @@ func respond(w http.ResponseWriter, name string, nth int) {
 	w.WriteHeader(status)
 }
 
-// of gives the pushes to one name.
-func (p *pushService) of(name string) []post {
+// pushesTo gives the pushes to one name.
+func (p *pushService) pushesTo(name string) []post {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.posts[name]

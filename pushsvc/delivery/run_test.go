@@ -74,7 +74,7 @@ func TestRun(t *testing.T) {
 	left := f.subscriptions(siteA)
 	for _, g := range groups {
 		for _, s := range subscribers[g.kind] {
-			posts := f.push.of(s.name)
+			posts := f.push.pushesTo(s.name)
 			if len(posts) != g.tries && g.kind != "busy" || g.kind == "busy" && len(posts) != 2 {
 				t.Errorf("%s got %d pushes, want %d", s.name, len(posts), g.tries)
 			}
@@ -128,7 +128,7 @@ func TestTopicAndTag(t *testing.T) {
 	f.done(second)
 	topics := make(map[string]map[string]bool) // by message
 	for _, s := range all {
-		for _, p := range f.push.of(s.name) {
+		for _, p := range f.push.pushesTo(s.name) {
 			got, _ := s.read(t, p, f.secret)
 			if got.Notification.Tag != got.ID {
 				t.Errorf("tag %q of message %s", got.Notification.Tag, got.ID)
@@ -201,7 +201,7 @@ func TestUntil(t *testing.T) {
 		t.Error(diff)
 	}
 	for i, s := range early {
-		if n := len(f.push.of(s.name)); n != 1 && i != 22 && i != 32 && i != 39 || n > 1 {
+		if n := len(f.push.pushesTo(s.name)); n != 1 && i != 22 && i != 32 && i != 39 || n > 1 {
 			t.Errorf("early[%d] got %d pushes", i, n)
 		}
 	}
@@ -253,7 +253,7 @@ func TestMoved(t *testing.T) {
 			if old == "ok" {
 				pushes = 0 // they have it already
 			}
-			if n := len(f.push.of("ok-next")); n != pushes {
+			if n := len(f.push.pushesTo("ok-next")); n != pushes {
 				t.Errorf("%d pushes to the new endpoint, not %d", n, pushes)
 			}
 			if _, there := f.subscriptions(siteA)["ok-next"]; !there {
@@ -293,7 +293,7 @@ func TestRotatedMeanwhile(t *testing.T) {
 	if diff := cmp.Diff(want, f.done(m).Progress); diff != "" {
 		t.Error(diff)
 	}
-	if n := len(f.push.of(last.name)); n != 1 {
+	if n := len(f.push.pushesTo(last.name)); n != 1 {
 		t.Errorf("%d pushes to the one who subscribed again", n)
 	}
 }
@@ -325,7 +325,7 @@ func TestOnly(t *testing.T) {
 	all := f.subscribe(siteA, "ok", 20)
 	f.engine(nil)
 	row := f.done(f.create(pushsvc.Message{Site: siteA, Only: all[7].ID}))
-	if row.Progress.Audience != 1 || row.Progress.Accepted != 1 || f.push.count() != 1 || len(f.push.of(all[7].name)) != 1 {
+	if row.Progress.Audience != 1 || row.Progress.Accepted != 1 || f.push.count() != 1 || len(f.push.pushesTo(all[7].name)) != 1 {
 		t.Errorf("%d pushes, %+v", f.push.count(), row.Progress)
 	}
 }
@@ -355,13 +355,13 @@ func TestTTL(t *testing.T) {
 		{"made in the future", -time.Hour, 0, 60, 60, 60},
 		{"longest, made in the future", -time.Hour, 0, pushsvc.MaxTTL, pushsvc.MaxTTL, pushsvc.MaxTTL},
 	} {
-		before := len(f.push.of(s.name))
+		before := len(f.push.pushesTo(s.name))
 		m := pushsvc.Message{Site: siteA, Created: now.Add(-tt.age), Content: pushsvc.Content{TTL: &tt.ttl}}
 		if tt.wait > 0 {
 			m.SendAt = m.Created.Add(tt.wait)
 		}
 		row := f.done(f.create(m))
-		posts := f.push.of(s.name)[before:]
+		posts := f.push.pushesTo(s.name)[before:]
 		if tt.max < 0 {
 			if len(posts) != 0 || row.Progress.Expired != 1 {
 				t.Errorf("%s: %d pushes, %+v", tt.name, len(posts), row.Progress)
@@ -453,11 +453,11 @@ func TestManyMessages(t *testing.T) {
 	}
 	for _, s := range all {
 		seen := make(map[string]int)
-		for _, p := range f.push.of(s.name) {
+		for _, p := range f.push.pushesTo(s.name) {
 			got, _ := s.read(t, p, f.secret)
 			seen[got.ID]++
 		}
-		if len(seen) != 12 || len(f.push.of(s.name)) != 12 {
+		if len(seen) != 12 || len(f.push.pushesTo(s.name)) != 12 {
 			t.Errorf("%s got %v", s.name, seen)
 		}
 	}

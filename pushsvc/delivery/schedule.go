@@ -126,9 +126,9 @@ func (s *scheduler) enqueue(l *lane, jobs []*job, first bool) {
 func (s *scheduler) admit(l *lane, j *job, first bool, now time.Time) {
 	j.queued = now
 	if j.attempt == 0 && (j.gate.origin.handful || j.gate.key.handful) {
-		who := s.who(j)
-		j.gate.origin.newcomer(now, who)
-		j.gate.key.newcomer(now, who)
+		recipient := s.recipientHash(j)
+		j.gate.origin.newcomer(now, recipient)
+		j.gate.key.newcomer(now, recipient)
 	}
 	if w := j.summons; w != nil && w.breaker.askedAt.Equal(w.askedAt) {
 		j.testify(w.breaker)
@@ -141,8 +141,8 @@ func (s *scheduler) admit(l *lane, j *job, first bool, now time.Time) {
 	}
 }
 
-// who stands for a job's recipient, in whatever site and message.
-func (s *scheduler) who(j *job) uint64 { return maphash.String(s.seed, j.sub.Endpoint) }
+// recipientHash stands for a job's recipient, in whatever site and message.
+func (s *scheduler) recipientHash(j *job) uint64 { return maphash.String(s.seed, j.sub.Endpoint) }
 
 // gate finds or makes the gate of an origin and a key.
 func (s *scheduler) gate(host, keyID string) *gate {
@@ -209,7 +209,7 @@ func (s *scheduler) answered(j *job) {
 	}
 	a := answer{Result: &j.result, began: j.began, retry: j.attempt > 0, late: j.late, witness: j.witness != nil}
 	if means := meaningOf(&j.result); means != meansGood || len(o.ownTrouble)+len(g.key.ownTrouble) > 0 {
-		a.who = s.who(j)
+		a.recipient = s.recipientHash(j)
 	}
 	j.dismiss()
 	before := o.proven

@@ -197,7 +197,7 @@ func (f *fixture) repeated(all []subscriber, most int) {
 	f.Helper()
 	n := 0
 	for _, s := range all {
-		got := len(f.push.of(s.name))
+		got := len(f.push.pushesTo(s.name))
 		if got == 0 {
 			f.Errorf("%s was skipped", s.name)
 		}

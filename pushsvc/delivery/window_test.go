@@ -32,11 +32,11 @@ func TestWindow(t *testing.T) {
 					continue
 				}
 				taken := slices.Contains(open, id)
-				if fresh := w.add(id); taken && !fresh {
+				if added := w.add(id); taken && !added {
 					continue
-				} else if fresh == settled[id] {
-					t.Fatalf("seed %d: %d is to be dealt with: %v, and settled: %v", seed, id, fresh, settled[id])
-				} else if fresh {
+				} else if added == settled[id] {
+					t.Fatalf("seed %d: %d is to be dealt with: %v, and settled: %v", seed, id, added, settled[id])
+				} else if added {
 					open = append(open, id)
 				}
 				if rnd.IntN(120) == 0 {

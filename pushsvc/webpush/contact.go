@@ -46,10 +46,10 @@ func contactProblem(s string) string {
 			return "contains a character that is not allowed here; write international domains in their xn-- form"
 		}
 	}
-	scheme, rest, found := strings.Cut(s, ":")
+	scheme, address, found := strings.Cut(s, ":")
 	switch {
 	case found && scheme == "mailto":
-		return mailProblem(rest)
+		return mailProblem(address)
 	case found && scheme == "https":
 		return siteProblem(s)
 	case found && strings.EqualFold(scheme, "mailto"), found && strings.EqualFold(scheme, "https"):

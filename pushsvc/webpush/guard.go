@@ -250,12 +250,12 @@ func endpointAt(host, target string) Endpoint {
 // the one in use, which costs more than all other checks, is passed by.
 // FuzzCheck holds it against that.
 func plainEndpoint(endpoint string) (host, target string, ok bool) {
-	rest, found := strings.CutPrefix(endpoint, "https://")
-	slash := strings.IndexByte(rest, '/')
-	if !found || slash < 0 || slash+1 == len(rest) || len(endpoint) > maxEndpoint {
+	address, found := strings.CutPrefix(endpoint, "https://")
+	slash := strings.IndexByte(address, '/')
+	if !found || slash < 0 || slash+1 == len(address) || len(endpoint) > maxEndpoint {
 		return "", "", false
 	}
-	host, target = rest[:slash], rest[slash:]
+	host, target = address[:slash], address[slash:]
 	for i := range len(target) {
 		if !isPlain(target[i]) {
 			return "", "", false

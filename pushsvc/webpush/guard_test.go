@@ -182,8 +182,8 @@ func FuzzCheck(f *testing.F) {
 		}
 		// An oracle apart from any URL parser: the text begins with the
 		// origin, then "/" or ":443/", and the host is one of the known.
-		rest, ok := strings.CutPrefix(endpoint, "https://"+got.Host)
-		if !ok || !strings.HasPrefix(strings.TrimPrefix(rest, ":443"), "/") {
+		afterHost, ok := strings.CutPrefix(endpoint, "https://"+got.Host)
+		if !ok || !strings.HasPrefix(strings.TrimPrefix(afterHost, ":443"), "/") {
 			t.Fatalf("%q is not on %q", endpoint, got.Host)
 		}
 		known := got.Host == "fcm.googleapis.com" || got.Host == "android.googleapis.com" || got.Host == "jmt17.google.com" ||

@@ -92,7 +92,7 @@ func cleanKey(data []byte) string {
 // stand before it.
 func readPrivatePEM(data []byte) (*ecdsa.PrivateKey, error) {
 	for {
-		block, rest := pem.Decode(data)
+		block, remaining := pem.Decode(data)
 		if block == nil {
 			return nil, &KeyError{"private key", "is not in the PEM file: a block PRIVATE KEY or EC PRIVATE KEY is missing or cut off"}
 		}
@@ -105,7 +105,7 @@ func readPrivatePEM(data []byte) (*ecdsa.PrivateKey, error) {
 		if strings.HasSuffix(block.Type, "PRIVATE KEY") {
 			return nil, &KeyError{"private key", "is not one of the curve P-256"}
 		}
-		data = rest
+		data = remaining
 	}
 }
 

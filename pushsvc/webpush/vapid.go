@@ -50,7 +50,7 @@ func newTokens(now func() time.Time) *tokens {
 	return &tokens{now: now, cache: make(map[tokenKey]token)}
 }
 
-func (t token) fresh(now time.Time) bool {
+func (t token) usable(now time.Time) bool {
 	age := now.Sub(t.signed)
 	return age < tokenRenewal && age > -clockSlack
 }
@@ -63,7 +63,7 @@ func (t *tokens) authorization(k *KeyPair, origin, contact string) (string, erro
 	t.mu.RLock()
 	cached, ok := t.cache[key]
 	t.mu.RUnlock()
-	if ok && cached.fresh(now) {
+	if ok && cached.usable(now) {
 		return cached.header, nil
 	}
 
@@ -71,7 +71,7 @@ func (t *tokens) authorization(k *KeyPair, origin, contact string) (string, erro
 	// not both renew.
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if cached, ok := t.cache[key]; ok && cached.fresh(now) {
+	if cached, ok := t.cache[key]; ok && cached.usable(now) {
 		return cached.header, nil
 	}
 	header, err := sign(k, origin, contact, now.Add(tokenLife))
@@ -88,7 +88,7 @@ func (t *tokens) authorization(k *KeyPair, origin, contact string) (string, erro
 // evict drops the stale tokens or, where none is stale, any one.
 func (t *tokens) evict(now time.Time) {
 	for key, cached := range t.cache {
-		if !cached.fresh(now) {
+		if !cached.usable(now) {
 			delete(t.cache, key)
 		}
 	}

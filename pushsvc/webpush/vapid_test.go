@@ -38,12 +38,12 @@ func (c *clock) set(t time.Time) {
 // verifyVAPID checks an Authorization value as a push service does (RFC 8292
 // §3, §4.2) and gives back the claims and the key.
 func verifyVAPID(header string) (claims map[string]any, public string, err error) {
-	rest, ok := strings.CutPrefix(header, "vapid ")
+	params, ok := strings.CutPrefix(header, "vapid ")
 	if !ok {
 		return nil, "", fmt.Errorf("scheme of %q", header)
 	}
 	fields := map[string]string{}
-	for part := range strings.SplitSeq(rest, ",") {
+	for part := range strings.SplitSeq(params, ",") {
 		name, value, _ := strings.Cut(strings.TrimSpace(part), "=")
 		fields[name] = value
 	}
