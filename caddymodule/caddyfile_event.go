@@ -89,7 +89,7 @@ func parseMatcher(name string, tokens []caddyfile.Token) ([]byte, error) {
 	if err != nil {
 		known := append(moduleNames("http.matchers"), "prop")
 		if near := pushsvc.Nearest(name, known); near != "" {
-			return nil, d.Errf("event: there is no matcher %q; did you mean %q?", name, near)
+			return nil, d.Errf("event: there is no matcher %q%s", name, pushsvc.DidYouMean("; ", near))
 		}
 		return nil, d.Errf("event: there is no matcher %q; write prop <key> <value>, or a matcher such as: path /thank-you*", name)
 	}

@@ -1,9 +1,9 @@
 package caddymodule
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"math"
 	"slices"
 	"strconv"
@@ -73,7 +73,7 @@ func unknownOption(d *caddyfile.Dispenser, options map[string]option) error {
 	case elsewhere(d.Val()) != "":
 		return d.Errf("%s", elsewhere(d.Val()))
 	case near != "":
-		return d.Errf("unknown option %q; did you mean %q?", d.Val(), near)
+		return d.Errf("unknown option %q%s", d.Val(), pushsvc.DidYouMean("; ", near))
 	case len(names) > 0:
 		return d.Errf("unknown option %q; known are: %s", d.Val(), strings.Join(names, ", "))
 	default:
@@ -248,11 +248,8 @@ func guest(namespace string, raw *json.RawMessage) option {
 		}
 		name := d.Val()
 		if known := moduleNames(namespace); !slices.Contains(known, name) {
-			hint := knownModules(namespace)
-			if near := pushsvc.Nearest(name, known); near != "" {
-				hint = fmt.Sprintf("did you mean %q?", near)
-			}
-			return d.Errf("%s: there is no module %q; %s", namespace, name, hint)
+			hint := cmp.Or(pushsvc.DidYouMean("; ", pushsvc.Nearest(name, known)), "; "+knownModules(namespace))
+			return d.Errf("%s: there is no module %q%s", namespace, name, hint)
 		}
 		mod, err := caddyfile.UnmarshalModule(d, namespace+"."+name)
 		if err != nil {

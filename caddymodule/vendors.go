@@ -30,7 +30,7 @@ func checkVendors(from []string) error {
 			continue
 		}
 		if near := pushsvc.Nearest(entry, vendors.Names()); near != "" {
-			return &optionError{option, fmt.Sprintf("%q is not known; did you mean %q?", entry, near)}
+			return &optionError{option, fmt.Sprintf("%q is not known%s", entry, pushsvc.DidYouMean("; ", near))}
 		}
 		return &optionError{option, fmt.Sprintf("%q is not known; known are: %s; for others write the path of their service worker, such as /js/worker.js",
 			entry, strings.Join(vendors.Names(), ", "))}

@@ -1,6 +1,7 @@
 package pushsvc
 
 import (
+	"fmt"
 	"net"
 	"strings"
 )
@@ -18,6 +19,19 @@ func Nearest(s string, names []string) string {
 		}
 	}
 	return best
+}
+
+// DidYouMean ends an error about an unknown name: the separator, such as "; ", and a
+// question with the near name; "" where near is "". A flag ("--title") goes without
+// quotes, as command lines and their own errors write it.
+func DidYouMean(separator, near string) string {
+	switch {
+	case near == "":
+		return ""
+	case strings.HasPrefix(near, "--"):
+		return fmt.Sprintf("%sdid you mean %s?", separator, near)
+	}
+	return fmt.Sprintf("%sdid you mean %q?", separator, near)
 }
 
 // NearestSite returns the site that name was meant to be, or "" where none is near: one

@@ -57,19 +57,10 @@ The exit status is 0 where the command did what it was asked to, else 1.`,
 				for _, sub := range cmd.Commands() {
 					names = append(names, sub.Name())
 				}
-				return fmt.Errorf("unknown command %q%s; see 'caddy webpush --help'", args[0], meant(pushsvc.Nearest(args[0], names)))
+				return fmt.Errorf("unknown command %q%s; see 'caddy webpush --help'", args[0], pushsvc.DidYouMean(": ", pushsvc.Nearest(args[0], names)))
 			}
 		},
 	}
-}
-
-// meant ends an error with the name that is most like the one that was given; near is
-// empty where none is.
-func meant(near string) string {
-	if near == "" {
-		return ""
-	}
-	return fmt.Sprintf(": did you mean %q?", near)
 }
 
 // flagError names the flag that is most like one that is not there.
@@ -81,7 +72,7 @@ func flagError(cmd *cobra.Command, err error) error {
 	var names []string
 	cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
 	if near := pushsvc.Nearest(name, names); near != "" {
-		return fmt.Errorf("%w: did you mean --%s?", err, near)
+		return fmt.Errorf("%w%s", err, pushsvc.DidYouMean(": ", "--"+near))
 	}
 	return fmt.Errorf("%w; see '%s --help'", err, cmd.CommandPath())
 }

@@ -72,7 +72,7 @@ func (c *command) popupID(site, given string) (string, error) {
 	}
 	id, err := pick("pop-ups", given, all)
 	if near := pushsvc.Nearest(id, ids); err == nil && near != "" && !slices.Contains(ids, id) {
-		return "", fmt.Errorf("%s has no pop-up %q; did you mean %q?", site, given, near)
+		return "", fmt.Errorf("%s has no pop-up %q%s", site, given, pushsvc.DidYouMean("; ", near))
 	}
 	return id, err
 }

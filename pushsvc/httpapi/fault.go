@@ -26,7 +26,7 @@ func faultOf(body []byte, v any) error {
 	}
 	if path, problem := fault(all, reflect.TypeOf(v), ""); problem != "" && path != "" {
 		if problem == unknownField {
-			problem += meant(path, reflect.TypeOf(v))
+			problem += pushsvc.DidYouMean("; ", nearestPath(path, reflect.TypeOf(v)))
 		}
 		return badField(path, problem)
 	}
@@ -36,9 +36,9 @@ func faultOf(body []byte, v any) error {
 // unknownField is the problem of a member that its object does not have.
 const unknownField = "is not a field of this request"
 
-// meant is what the path may have been meant to be: a name of its object that is
+// nearestPath is what the path may have been meant to be: a name of its object that is
 // spelled much like it, or the same name elsewhere; "" where there is none.
-func meant(path string, t reflect.Type) string {
+func nearestPath(path string, t reflect.Type) string {
 	object, name := "", path
 	if dot := strings.LastIndexByte(path, '.'); dot >= 0 {
 		object, name = path[:dot+1], path[dot+1:]
@@ -54,10 +54,10 @@ func meant(path string, t reflect.Type) string {
 		}
 	})
 	if best := pushsvc.Nearest(name, near); best != "" {
-		return fmt.Sprintf("; did you mean %q?", object+best)
+		return object + best
 	}
 	if len(far) > 0 {
-		return fmt.Sprintf("; did you mean %q?", slices.MinFunc(far, func(a, b string) int { return len(a) - len(b) }))
+		return slices.MinFunc(far, func(a, b string) int { return len(a) - len(b) })
 	}
 	return ""
 }

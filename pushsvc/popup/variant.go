@@ -87,7 +87,7 @@ func checkWithout(at string, without []string) error {
 		if slices.Contains(partNames, "content."+path) {
 			problem = fmt.Sprintf("is written with the object that it is in: %q", "content."+path)
 		} else if near := pushsvc.Nearest(path, partNames); near != "" {
-			problem += fmt.Sprintf("; did you mean %q?", near)
+			problem += pushsvc.DidYouMean("; ", near)
 		}
 		return &pushsvc.FieldError{Field: fmt.Sprintf("%swithout[%d]", at, i), Problem: problem}
 	}

@@ -89,7 +89,7 @@ func unknownNames(names, known []string, what string) (warnings []string) {
 	slices.Sort(names)
 	for _, name := range slices.Compact(names) {
 		if len(known) > 0 && !slices.Contains(known, name) {
-			warnings = append(warnings, fmt.Sprintf(what, name)+didYouMean(pushsvc.Nearest(name, known)))
+			warnings = append(warnings, fmt.Sprintf(what, name)+pushsvc.DidYouMean("; ", pushsvc.Nearest(name, known)))
 		}
 	}
 	return warnings

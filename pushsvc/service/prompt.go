@@ -81,7 +81,7 @@ func (e *UnconfiguredSiteError) Error() string {
 	if len(e.Known) > 0 {
 		text += fmt.Sprintf("; it has: %q", e.Known[:min(len(e.Known), knownSitesShown)])
 	}
-	text += didYouMean(pushsvc.NearestSite(e.Site, e.Known))
+	text += pushsvc.DidYouMean("; ", pushsvc.NearestSite(e.Site, e.Known))
 	if e.Stored {
 		text += "; what was set for its prompt is kept until it is deleted"
 	}

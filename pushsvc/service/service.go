@@ -81,15 +81,7 @@ type UnknownSiteError struct {
 	People bool
 }
 
-func (e *UnknownSiteError) Error() string { return e.text() + didYouMean(e.Near) }
-
-// didYouMean ends the error of a name that nothing has.
-func didYouMean(near string) string {
-	if near == "" {
-		return ""
-	}
-	return fmt.Sprintf("; did you mean %q?", near)
-}
+func (e *UnknownSiteError) Error() string { return e.text() + pushsvc.DidYouMean("; ", e.Near) }
 
 func (e *UnknownSiteError) text() string {
 	switch {

@@ -54,7 +54,7 @@ func (n topicNames) warnings(topics []string, partly bool) (warnings []string) {
 		switch near := pushsvc.Nearest(id, others); {
 		case offered:
 		case near != "":
-			text += fmt.Sprintf("; did you mean %q?", near)
+			text += pushsvc.DidYouMean("; ", near)
 		case len(others) > 0:
 			text += fmt.Sprintf("; the site has %s", strings.Join(others[:min(len(others), 2*pushsvc.MaxTopics)], ", "))
 		default:
