@@ -157,7 +157,7 @@ func (r *reader) here(lines string) string {
 	return strings.NewReplacer(
 		"go run ./caddymodule/cmd/caddy ", "caddy ", "go run ../../caddymodule/cmd/caddy ", "caddy ",
 		"localhost:2019", fmt.Sprintf("localhost:%d", r.Admin), "localhost:8080", r.Host(), "localhost:8082", r.Host(),
-		"https://shop.example.com/", "http://"+r.Host()+"/", "/var/lib/caddy-webpush/", r.Dir+"/",
+		"https://shop.example.com/", "http://"+r.Host()+"/", "/var/lib/caddy-webpush/", r.Dir+"/", "/var/backups/", r.folder+"/",
 	).Replace(lines)
 }
 

@@ -22,7 +22,7 @@ import (
 
 // blocksNotRun is how many blocks of all pages have the marker "not run". Raise it
 // only for a block that no test can run, and say why in the marker.
-const blocksNotRun = 15
+const blocksNotRun = 14
 
 // block is one fenced code block of a page.
 //
@@ -249,6 +249,24 @@ func TestDocOptions(t *testing.T) {
 		line := regexp.MustCompile(`(?m)^\s+` + name + `( |$)`)
 		if name != "dialer" && name != "retire" && !line.MatchString(used) {
 			t.Errorf("%s: no Caddyfile has the option %s", page, name)
+		}
+	}
+}
+
+// TestDocMetrics: the reference has each metric.
+func TestDocMetrics(t *testing.T) {
+	source, err := os.ReadFile("metrics.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := regexp.MustCompile(`(?:Name: |desc\()"([a-z_]+)"`).FindAllStringSubmatch(string(source), -1)
+	if len(names) < 10 {
+		t.Fatalf("metrics found: %q", names)
+	}
+	text := docText(t, "caddymodule/README.md")
+	for _, m := range names {
+		if !regexp.MustCompile("`caddy_webpush_" + m[1] + "[`{]").MatchString(text) {
+			t.Errorf("the reference lacks caddy_webpush_%s", m[1])
 		}
 	}
 }
