@@ -139,3 +139,81 @@ func FreeMessageID(id string, taken func(string) bool) string {
 		}
 	}
 }
+
+// NewMove returns the move that BeginMove begins, where no other move is in its way.
+// there reports whether anything is kept of from; unfinished are the messages of both
+// sites that are not final.
+func NewMove(from, into string, at time.Time, there bool, unfinished []Message) (SiteMove, error) {
+	if from == into || into == "" || len(into) > MaxSiteName {
+		return SiteMove{}, &SiteNameError{"the new name of a site must be another one, and not empty"}
+	}
+	if !there {
+		return SiteMove{}, ErrNotFound
+	}
+	var busy []string
+	waits, intoWaits := false, false
+	for i := range unfinished {
+		m := &unfinished[i]
+		if m.Site != from {
+			intoWaits = true
+			continue
+		}
+		waits = true
+		if !m.Movable() {
+			busy = append(busy, m.ID)
+		}
+	}
+	if len(busy) > 0 {
+		return SiteMove{}, &SiteBusyError{Site: from, Messages: busy}
+	}
+	return SiteMove{From: from, Into: into, Begun: kept(at, time.Millisecond), Running: true, KeepFrom: waits && !intoWaits}, nil
+}
+
+// Adopt counts a subscription of From, and returns the row that Into stores for it. known
+// is Into's own row with that endpoint, as for Resubscribe. Where the row has another ID
+// than known, it takes known's place.
+func (m *SiteMove) Adopt(sub, known Subscription) Subscription {
+	sub.ID, sub.Site = sub.ID+m.Base, m.Into
+	switch {
+	case known.ID == 0:
+		m.Moved.Subscriptions++
+		return sub
+	case known.Endpoint == "": // it can't be read
+		sub.ID = known.ID
+		return sub
+	}
+	m.Moved.Joined++
+	row := known.Join(sub)
+	if m.KeepFrom {
+		row.ID = sub.ID
+	}
+	return row
+}
+
+// AdoptMessage counts a message of From, and returns it as Into has it; taken reports
+// whether Into has an id for another.
+func (m *SiteMove) AdoptMessage(msg Message, taken func(id string) bool) Message {
+	msg.ID, msg.Site = FreeMessageID(msg.ID, taken), m.Into
+	if msg.Only != 0 {
+		msg.Only += m.Base
+	}
+	m.Moved.Messages++
+	return msg
+}
+
+// AdoptedProfile counts a profile of From, which may have become part of one of Into's.
+func (m *SiteMove) AdoptedProfile(joined bool) {
+	if joined {
+		m.Moved.JoinedProfiles++
+	} else {
+		m.Moved.Profiles++
+	}
+}
+
+// PopupID is the id that a pop-up of From has at Into.
+func (m *SiteMove) PopupID(id string) string {
+	if to := m.Popups[id]; to != "" {
+		return to
+	}
+	return id
+}

@@ -54,9 +54,7 @@ func Adopt(tx Tx, in *Profile, records []EventRecord, renamed map[string]string)
 			}
 		}
 	}
-	if a.counts != before {
-		a.change.Counts = &a.counts
-	}
+	a.change.Counts = a.counts.since(before)
 	return a.change, keep != p, nil
 }
 

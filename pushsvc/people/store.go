@@ -19,6 +19,8 @@ type Store interface {
 	Track(ctx context.Context, site string, b Batch) (Tracked, error)
 	// Facts returns what is known of a device's person; the zero value, without an error, if nothing is.
 	Facts(ctx context.Context, site string, device pushsvc.DeviceID) (Facts, error)
+	// FactsOf is Facts for many devices in one read, in their order.
+	FactsOf(ctx context.Context, site string, devices []pushsvc.DeviceID) ([]Facts, error)
 	// Person returns a person with history and subscriptions; ErrNotFound.
 	Person(ctx context.Context, site, id string) (Person, error)
 	// PersonBy returns the profile that has the identity, or else one that claims it; ErrNotFound.

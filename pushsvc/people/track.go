@@ -24,7 +24,8 @@ type Tx interface {
 	CountedEvents(n int) ([]CountedEvent, error)
 	// Strangers returns the profiles of at most n random devices that have no subscription.
 	Strangers(n int) ([]*Profile, error)
-	// Counts returns the site's.
+	// Counts returns the site's. Batches that run at the same time may see the same counts: limits that depend
+	// on them are soft, and each of those batches may exceed them by what it adds.
 	Counts() (Counts, error)
 	// NextHistory returns a number for a row of history; numbers rise.
 	NextHistory() (uint64, error)
@@ -54,11 +55,20 @@ type Counts struct {
 	EvictedEvents   int64 `json:"evicted_events,omitempty"`
 }
 
-// Moved adds the difference between from and to: the effect of a batch that was worked out beside others.
-func (n Counts) Moved(from, to Counts) Counts {
-	out, f, t := reflect.ValueOf(&n).Elem(), reflect.ValueOf(from), reflect.ValueOf(to)
+// Add returns the counts with a change of them. None falls below zero.
+func (n Counts) Add(change Counts) Counts {
+	out, c := reflect.ValueOf(&n).Elem(), reflect.ValueOf(change)
 	for i := range out.NumField() {
-		out.Field(i).SetInt(max(out.Field(i).Int()+t.Field(i).Int()-f.Field(i).Int(), 0))
+		out.Field(i).SetInt(max(out.Field(i).Int()+c.Field(i).Int(), 0))
+	}
+	return n
+}
+
+// since returns what has changed since the counts were before.
+func (n Counts) since(before Counts) Counts {
+	out, b := reflect.ValueOf(&n).Elem(), reflect.ValueOf(before)
+	for i := range out.NumField() {
+		out.Field(i).SetInt(out.Field(i).Int() - b.Field(i).Int())
 	}
 	return n
 }
@@ -93,8 +103,10 @@ type Change struct {
 	// Events are added.
 	Worth      map[string]int64
 	DropEvents []string
-	// Counts are the site's new counts; nil if unchanged.
-	Counts *Counts
+	// Counts are to be added to the site's; some may be negative.
+	Counts Counts
+	// Unsubscribe are devices whose subscriptions are to be removed.
+	Unsubscribe []pushsvc.DeviceID
 	// Moved, if the batch replaced its device, has the old id and the new one, which takes over the
 	// subscriptions.
 	Moved *[2]pushsvc.DeviceID
@@ -144,18 +156,19 @@ type person struct {
 }
 
 type applier struct {
-	tx          Tx
-	batch       Batch
-	change      Change
-	counts      Counts
-	current     *person
-	device      Device
-	sessionMark string // of the session
-	moved       bool   // the device belongs to another profile now
-	newKnown    int64  // new known people
-	loaded      map[string]*person
-	order       []*person
-	cost        cost
+	tx           Tx
+	batch        Batch
+	change       Change
+	counts       Counts
+	countsBefore Counts
+	current      *person
+	device       Device
+	sessionMark  string // of the session
+	moved        bool   // the device belongs to another profile now
+	newKnown     int64  // new known people
+	loaded       map[string]*person
+	order        []*person
+	cost         cost
 	// sampled are events that may be dropped to make room, the least worth first; nil until needed.
 	sampled []CountedEvent
 }
@@ -164,8 +177,7 @@ func (a *applier) start() (err error) {
 	if a.counts, err = a.tx.Counts(); err != nil {
 		return err
 	}
-	before := a.counts
-	a.change.Counts = &before
+	a.countsBefore = a.counts
 	a.sessionMark = pushsvc.SessionMark(a.batch.Session)
 	if done, err := a.replaced(); err != nil || done {
 		a.change = Change{Tracked: Tracked{Repeated: true, Replaced: true}}

@@ -12,7 +12,6 @@ import (
 
 // finish bounds the profiles and numbers the history.
 func (a *applier) finish() (Change, error) {
-	before := *a.change.Counts
 	a.change.Work += a.cost.ops + hourWork*len(a.cost.hours)
 	a.counts.RefusedLogins += a.batch.Rejected
 	a.counts.RefusedEntries += a.batch.Malformed
@@ -38,10 +37,7 @@ func (a *applier) finish() (Change, error) {
 			return Change{}, err
 		}
 	}
-	a.change.Counts = nil
-	if a.counts != before {
-		a.change.Counts = &a.counts
-	}
+	a.change.Counts = a.counts.since(a.countsBefore)
 	return a.change, nil
 }
 
@@ -58,8 +54,8 @@ func (a *applier) storeDevice() (refused bool) {
 		a.dropDevice()
 		setIn(&a.change.Devices, a.batch.Device, "")
 		if len(a.order) == 1 { // all of the batch was this device's
-			a.counts.EventNames = a.change.Counts.EventNames
-			a.counts.EvictedEvents = a.change.Counts.EvictedEvents
+			a.counts.EventNames = a.countsBefore.EventNames
+			a.counts.EvictedEvents = a.countsBefore.EvictedEvents
 			a.change.Events, a.change.Popups, a.change.Worth, a.change.DropEvents = nil, nil, nil, nil
 		}
 		a.counts.RefusedProfiles++

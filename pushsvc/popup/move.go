@@ -42,7 +42,15 @@ func Join(have, come []Stored) (put []Stored, renamed map[string]string, err err
 	return put, renamed, nil
 }
 
-// samePopup compares what operators have written.
+// JoinUploads refuses more images, by name, than one site may have.
+func JoinUploads(names map[string]bool) error {
+	if len(names) > MaxUploads {
+		return fmt.Errorf("together they have %d images: %w", len(names), ErrFull)
+	}
+	return nil
+}
+
+// same compares what operators have written.
 func same(a, b Popup) bool {
 	x, errX := json.Marshal(a)
 	y, errY := json.Marshal(b)

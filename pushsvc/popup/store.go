@@ -86,3 +86,37 @@ func CheckUpload(u Upload) error {
 	}
 	return nil
 }
+
+// Put returns the row that PutPopup stores for p, without its new revision. known is the
+// present row, zero where there is none that can be read, and others how many other
+// pop-ups the site has. ok is false where known has the same pop-up already, and stays.
+func (p Stored) Put(known Stored, others int, expect pushsvc.Revision) (row Stored, ok bool, err error) {
+	if known.Revision != 0 && same(known.Popup, p.Popup) {
+		return known, false, nil
+	}
+	if err := expect.Expect(known.Revision); err != nil {
+		return Stored{}, false, err
+	}
+	if known.Revision == 0 && others >= MaxPopups {
+		return Stored{}, false, ErrFull
+	}
+	p.Created, p.Updated = p.Created.UTC().Truncate(time.Millisecond), p.Updated.UTC().Truncate(time.Millisecond)
+	if known.Revision != 0 {
+		p.Created = known.Created
+	}
+	return p, true, nil
+}
+
+// Put returns the row that PutUpload stores for u. known is the present image of that
+// name, zero where there is none that can be read, and others how many others the site
+// has. ok is false where known stays.
+func (u Upload) Put(known Upload, others int) (row Upload, ok bool, err error) {
+	if known.Name != "" {
+		return known, false, nil
+	}
+	if others >= MaxUploads {
+		return Upload{}, false, ErrFull
+	}
+	u.Created, u.Size, u.Data = u.Created.UTC().Truncate(time.Millisecond), len(u.Data), append([]byte{}, u.Data...)
+	return u, true, nil
+}

@@ -200,11 +200,7 @@ func (w *writeTx) beginMove(from, into string, at time.Time) (m moveRow, err err
 		}
 		return m, err
 	}
-	if from == into || into == "" || len(into) > pushsvc.MaxSiteName {
-		return m, &pushsvc.SiteNameError{Problem: "the new name of a site must be another one, and not empty"}
-	}
-	m.SiteMove = pushsvc.SiteMove{From: from, Into: into, Begun: at.UTC().Truncate(time.Millisecond), Running: true}
-	if err := w.mayMove(&m); err != nil {
+	if m, err = w.newMove(from, into, at); err != nil {
 		return m, err
 	}
 	for _, other := range all {
@@ -223,45 +219,36 @@ func (w *writeTx) beginMove(from, into string, at time.Time) (m moveRow, err err
 	return m, errors.Join(w.moveSettings(&m), w.movePopups(&m), w.reserveIDs(&m), w.putMove(m))
 }
 
-// mayMove checks that the site exists, that no engine works on it, and that both
+// newMove checks that the site exists, that no engine works on it, and that both
 // sites together are within the limits. It changes nothing.
-func (w *writeTx) mayMove(m *moveRow) error {
+func (w *writeTx) newMove(from, into string, at time.Time) (m moveRow, err error) {
 	there := false
 	for _, top := range siteTops {
-		_, ok := rawIn(w.tx, top, m.From)
+		_, ok := rawIn(w.tx, top, from)
 		there = there || ok
 	}
-	if !there {
-		return pushsvc.ErrNotFound
-	}
-	var busy []string
-	waits, intoWaits := false, false
+	var unfinished []pushsvc.Message
 	eachUnfinished(w.tx, "", w.s.report, func(st site, id string) bool {
-		intoWaits = intoWaits || st.name == m.Into
-		if st.name != m.From {
-			return true
-		}
-		waits = true
-		if row, err := st.message(id); err == nil && !row.Movable() {
-			busy = append(busy, id)
+		if st.name == from || st.name == into {
+			row, err := st.message(id)
+			if err != nil { // it comes along as it is
+				row.Message = pushsvc.Message{ID: id, Site: st.name}
+			}
+			unfinished = append(unfinished, row.Message)
 		}
 		return true
 	})
-	if len(busy) > 0 {
-		return &pushsvc.SiteBusyError{Site: m.From, Messages: busy}
+	if m.SiteMove, err = pushsvc.NewMove(from, into, at, there, unfinished); err != nil {
+		return m, err
 	}
-	m.KeepFrom = waits && !intoWaits
 	uploads := map[string]bool{}
-	for _, name := range []string{m.From, m.Into} {
+	for _, name := range []string{from, into} {
 		if st, ok := rawIn(w.tx, bucketPopups, name); ok {
 			st.each(popupUploads, func(k []byte) { uploads[string(k)] = true })
 		}
 	}
-	if len(uploads) > popup.MaxUploads {
-		return fmt.Errorf("together they have %d images: %w", len(uploads), popup.ErrFull)
-	}
-	_, _, err := w.joinPopups(m)
-	return err
+	_, _, err = w.joinPopups(&m)
+	return m, errors.Join(popup.JoinUploads(uploads), err)
 }
 
 // moveSettings copies the settings that the other name does not have.

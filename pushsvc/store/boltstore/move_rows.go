@@ -185,30 +185,20 @@ func (w *writeTx) adoptSub(m *moveRow, into site, sub pushsvc.Subscription) erro
 	if err != nil {
 		w.s.report(err)
 	}
-	sub.ID, sub.Site = sub.ID+m.Base, into.name
-	row, n := sub, into.counts(w.s.report)
+	row, n := m.Adopt(sub, old), into.counts(w.s.report)
 	before := n
 	switch {
-	case old.Endpoint != "":
-		m.Moved.Joined++
-		row = old.Join(sub)
-		if m.KeepFrom && old.ID != sub.ID {
-			if err := errors.Join(w.unlink(into.name, old), w.remove(into, old.ID, old.Endpoint)); err != nil {
-				return err
-			}
-			row.ID = sub.ID
-			n.subscriptions = max(n.subscriptions, 1) - 1
-		} else if row.Device != old.Device {
-			if err := w.unlink(into.name, old); err != nil {
-				return err
-			}
+	case old.Endpoint != "" && row.ID != old.ID:
+		if err := errors.Join(w.unlink(into.name, old), w.remove(into, old.ID, old.Endpoint)); err != nil {
+			return err
 		}
-	case old.ID != 0: // a damaged row
-		row.ID = old.ID
-	default:
-		m.Moved.Subscriptions++
+		n.subscriptions = max(n.subscriptions, 1) - 1
+	case row.Device != old.Device:
+		if err := w.unlink(into.name, old); err != nil {
+			return err
+		}
 	}
-	if row.ID == sub.ID {
+	if row.ID != old.ID {
 		n.subscriptions++
 		if err := w.indexNow(into, indexKey(row.Endpoint), row.ID); err != nil {
 			return err
@@ -261,14 +251,10 @@ func (w *writeTx) moveMessage(m *moveRow, from site, row keyed) error {
 	if err != nil {
 		return err
 	}
-	msg.ID = pushsvc.FreeMessageID(id, func(id string) bool {
+	msg.Message = m.AdoptMessage(msg.Message, func(id string) bool {
 		b := into.b.Bucket([]byte(siteMessages))
 		return b != nil && b.Get([]byte(id)) != nil
 	})
-	msg.Site = into.name
-	if msg.Only != 0 {
-		msg.Only += m.Base
-	}
 	if msg.ID != id {
 		if m.Messages == nil {
 			m.Messages = map[string]string{}
@@ -297,7 +283,6 @@ func (w *writeTx) moveMessage(m *moveRow, from site, row keyed) error {
 	}
 	n := into.counts(w.s.report)
 	n.messages++
-	m.Moved.Messages++
 	return errors.Join(into.putContent(w, msg.Message), into.putProgress(w, msg), into.putCounts(w, n))
 }
 
@@ -390,10 +375,7 @@ func (w *writeTx) adoptProfile(m *moveRow, from site, p *people.Profile) error {
 	if err != nil {
 		return err
 	}
-	if m.Moved.Profiles++; joined {
-		m.Moved.Profiles--
-		m.Moved.JoinedProfiles++
-	}
+	m.AdoptedProfile(joined)
 	return w.change(into, c)
 }
 
@@ -465,9 +447,7 @@ func (w *writeTx) moveHour(m *moveRow, from site, row keyed) error {
 	if !ok {
 		return from.damage(peoplePopups, nil, errors.New("the key is malformed"))
 	}
-	if to := m.Popups[popup]; to != "" {
-		popup = to
-	}
+	popup = m.PopupID(popup)
 	into, err := w.makePeople(m.Into)
 	if err != nil {
 		return err

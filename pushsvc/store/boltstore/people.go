@@ -216,6 +216,11 @@ func (w *writeTx) change(st site, c people.Change) error { return w.changeSealed
 // changeSealed is change with already encoded and sealed profiles and history, by
 // rowName.
 func (w *writeTx) changeSealed(st site, c people.Change, sealed map[string][]byte) error {
+	var numbers people.Counts
+	counts := c.Counts != people.Counts{}
+	if counts {
+		numbers = st.numbers(w.s.report) // damaged ones are counted now, before rows change
+	}
 	for seq, records := range c.History {
 		if err := st.putSealed(w, peopleHistory, numberKey(seq), sealed, records); err != nil {
 			return err
@@ -264,10 +269,10 @@ func (w *writeTx) changeSealed(st site, c people.Change, sealed map[string][]byt
 	if err := w.changeCounters(st, c); err != nil {
 		return err
 	}
-	if c.Counts == nil {
-		return nil
+	if err := w.unsubscribe(st, c.Unsubscribe); err != nil || !counts {
+		return err
 	}
-	return st.putNumbers(w, *c.Counts)
+	return st.putNumbers(w, numbers.Add(c.Counts))
 }
 
 func (w *writeTx) changeCounters(st site, c people.Change) error {

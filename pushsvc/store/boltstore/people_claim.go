@@ -75,20 +75,9 @@ func (s *Store) EraseIdentity(ctx context.Context, name string, i people.Identit
 // eraseBy erases the profile, or only its claim, and the rows that point to it.
 func (w *writeTx) eraseBy(rows site, i people.Identity, key []byte) error {
 	p, err := rows.profile(key)
-	switch {
-	case err != nil:
+	if err != nil {
 		w.s.report(err)
-	case p != nil && p.ErasedBy(i):
-		if err := w.erase(rows, p); err != nil {
-			return err
-		}
-	case p != nil:
-		if err := rows.putJSON(w, peopleProfiles, key, p.Unclaimed(i)); err != nil {
-			return err
-		}
+		p = nil
 	}
-	if err := w.putClaim(rows, people.Claim{Identity: i, Profile: profileID(key)}, false); err != nil || p != nil {
-		return err
-	}
-	return rows.removeRow(w, peopleIdentities, identityKey(i))
+	return w.change(rows, people.EraseIdentity(p, profileID(key), i, rows.counted(w.s.report)))
 }

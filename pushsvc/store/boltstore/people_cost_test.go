@@ -63,7 +63,7 @@ func fillLargest(tb testing.TB, s *Store, persons int) {
 	tb.Helper()
 	c := people.Change{
 		Devices: map[pushsvc.DeviceID]string{}, Identities: map[people.Identity]string{}, Popups: map[people.PopupStat]int64{},
-		Counts: &people.Counts{Profiles: int64(persons)},
+		Counts: people.Counts{Profiles: int64(persons)},
 	}
 	for n := range persons {
 		p := largest(n)

@@ -32,53 +32,36 @@ func (s *Store) ErasePerson(ctx context.Context, name, id string) error {
 }
 
 func (w *writeTx) erase(rows site, p *people.Profile) error {
-	c := people.Change{
-		Drop: []string{p.ID}, Devices: map[pushsvc.DeviceID]string{}, Identities: map[people.Identity]string{},
-	}
-	st, subscribed := openSite(w.tx, rows.name)
-	for _, d := range p.Devices {
-		c.Devices[d.ID] = ""
-		if !subscribed {
-			continue
+	return w.change(rows, p.Erase(rows.counted(w.s.report)))
+}
+
+// counted finds what the site counts of an event, for the rules; a damaged row is reported.
+func (s site) counted(report func(error)) people.Counted {
+	return func(name string) (have people.EventCount, ok bool) {
+		ok, err := s.getJSON(peopleEvents, []byte(name), &have)
+		if err != nil {
+			report(err)
 		}
+		return have, ok && err == nil
+	}
+}
+
+// unsubscribe removes the subscriptions of devices.
+func (w *writeTx) unsubscribe(rows site, devices []pushsvc.DeviceID) error {
+	st, ok := openSite(w.tx, rows.name)
+	if !ok {
+		return nil
+	}
+	for _, d := range devices {
 		var ids []pushsvc.SubscriptionID
-		for _, sub := range linked(rows, st, d.ID, w.s.report) {
+		for _, sub := range linked(rows, st, d, w.s.report) {
 			ids = append(ids, sub.ID)
 		}
 		if _, err := w.removeIDs(st, ids); err != nil {
 			return err
 		}
 	}
-	for _, i := range p.Identities {
-		c.Identities[i] = ""
-	}
-	for _, i := range p.Claims {
-		if err := w.putClaim(rows, people.Claim{Identity: i, Profile: p.ID}, false); err != nil {
-			return err
-		}
-	}
-	for _, h := range p.History {
-		c.DropHistory = append(c.DropHistory, h.Seq)
-	}
-	n := rows.numbers(w.s.report)
-	n.Profiles = max(n.Profiles, 1) - 1
-	if !p.Known() {
-		n.Anonymous = max(n.Anonymous, 1) - 1
-	}
-	for name, count := range p.Events {
-		key := []byte(name)
-		var have people.EventCount
-		counted, err := rows.getJSON(peopleEvents, key, &have)
-		if err != nil || !counted || have.Count > count.Count {
-			continue // others have had it too, or its owner is unknown
-		}
-		if err := rows.removeRow(w, peopleEvents, key); err != nil {
-			return err
-		}
-		n.EventNames = max(n.EventNames, 1) - 1
-	}
-	c.Counts = &n
-	return w.change(rows, c)
+	return nil
 }
 
 // PruneHistory implements people.Store. It reads first, so that writers wait only
@@ -122,10 +105,8 @@ func (s site) oldHistory(before time.Time, limit int, report func(error)) (old [
 			damaged = append(damaged, seqOf(k))
 			continue
 		}
-		for _, r := range records {
-			if !r.Time.Before(before) {
-				return old
-			}
+		if !people.AllBefore(records, before) {
+			return old
 		}
 		old = append(append(old, damaged...), seqOf(k))
 		damaged = nil
@@ -185,23 +166,16 @@ func (s *Store) PruneAnonymous(ctx context.Context, name, after string, before t
 func (w *writeTx) pruneAnonymous(name string, ids []string, before time.Time) (removed int, err error) {
 	st, _ := openSite(w.tx, name)
 	for _, id := range ids {
-		people, p, err := findPerson(w.tx, name, id)
+		rows, p, err := findPerson(w.tx, name, id)
 		switch {
 		case errors.Is(err, pushsvc.ErrNotFound):
 			continue
 		case err != nil:
 			return removed, err
-		case p.Known() || !p.Seen.Before(before): // seen since it was read
+		case !p.Prunable(before, func(d pushsvc.DeviceID) bool { return isSubscribed(rows, st, d, w.s.report) }):
 			continue
 		}
-		subscribed := false
-		for _, d := range p.Devices {
-			subscribed = subscribed || isSubscribed(people, st, d.ID, w.s.report)
-		}
-		if subscribed {
-			continue
-		}
-		if err := w.erase(people, p); err != nil {
+		if err := w.erase(rows, p); err != nil {
 			return removed, err
 		}
 		removed++

@@ -21,7 +21,6 @@ import (
 // plan is a computed batch that is ready to be written.
 type plan struct {
 	change people.Change
-	before people.Counts      // the base of change.Counts
 	read   map[rowName]uint64 // digests of the rows that it depends on
 	// counted reports which events the site counts; the numbers do not matter.
 	counted map[string]bool
@@ -126,12 +125,7 @@ func (w *writeTx) carryOut(name string, p *plan) error {
 			return errors.Join(err, errStale)
 		}
 	}
-	c := p.change
-	if c.Counts != nil {
-		counts := st.numbers(w.s.report).Moved(p.before, *c.Counts)
-		c.Counts = &counts
-	}
-	return w.changeSealed(st, c, p.sealed)
+	return w.changeSealed(st, p.change, p.sealed)
 }
 
 // digestSeed makes digests differ between processes.
@@ -195,13 +189,6 @@ func (t *planTx) CountsEvent(name string) (bool, error) {
 	there, err := t.peopleTx.CountsEvent(name)
 	t.counted[name] = there
 	return there, err
-}
-
-// Counts implements people.Tx. They are the site's: the batch's difference is
-// added to the counts at the time of writing.
-func (t *planTx) Counts() (people.Counts, error) {
-	t.before = t.numbers(t.s.report)
-	return t.before, nil
 }
 
 // seal encodes a row for writing.

@@ -13,27 +13,41 @@ import (
 	bolt "github.com/caddy-webpush/caddy-webpush/pushsvc/store/boltstore/checkedbolt"
 )
 
-// Facts implements people.Store. A damaged profile is reported to
-// Options.OnDamage, and its person counts as unknown.
+// Facts implements people.Store.
 func (s *Store) Facts(ctx context.Context, name string, device pushsvc.DeviceID) (people.Facts, error) {
-	f, err := read(ctx, s, func(tx *bolt.Tx) (f people.Facts, err error) {
-		people, ok := openPeople(tx, name)
+	all, err := s.FactsOf(ctx, name, []pushsvc.DeviceID{device})
+	if err != nil {
+		return people.Facts{}, err
+	}
+	return all[0], nil
+}
+
+// FactsOf implements people.Store. A damaged profile is reported to
+// Options.OnDamage, and its person counts as unknown.
+func (s *Store) FactsOf(ctx context.Context, name string, devices []pushsvc.DeviceID) ([]people.Facts, error) {
+	all, err := read(ctx, s, func(tx *bolt.Tx) ([]people.Facts, error) {
+		all := make([]people.Facts, len(devices))
+		rows, ok := openPeople(tx, name)
 		if !ok {
-			return f, nil
-		}
-		var damage *DamageError
-		if f.Profile, err = people.profileAt(peopleDevices, device[:]); errors.As(err, &damage) {
-			s.report(err)
-			err = nil
+			return all, nil
 		}
 		st, _ := openSite(tx, name)
-		f.Subscribed = isSubscribed(people, st, device, s.report)
-		return f, err
+		for i, device := range devices {
+			var err error
+			var damage *DamageError
+			if all[i].Profile, err = rows.profileAt(peopleDevices, device[:]); errors.As(err, &damage) {
+				s.report(err)
+			} else if err != nil {
+				return nil, err
+			}
+			all[i].Subscribed = isSubscribed(rows, st, device, s.report)
+		}
+		return all, nil
 	})
 	if err != nil {
-		return people.Facts{}, fmt.Errorf("reading what is known of a visitor of %s: %w", name, err)
+		return nil, fmt.Errorf("reading what is known of visitors of %s: %w", name, err)
 	}
-	return f, nil
+	return all, nil
 }
 
 // Person implements people.Store.

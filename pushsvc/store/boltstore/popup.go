@@ -3,7 +3,6 @@ package boltstore
 import (
 	"context"
 	"encoding/binary"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -92,25 +91,22 @@ func (s *Store) PutPopup(ctx context.Context, p popup.Stored, expect pushsvc.Rev
 }
 
 func (w *writeTx) putPopup(p popup.Stored, expect pushsvc.Revision) (popup.Stored, error) {
-	there, err := popup.Stored{}, pushsvc.ErrNotFound
+	known, others := popup.Stored{}, 0
 	st, has := openPopups(w.tx, p.Site)
 	if has {
-		there, err = st.storedPopup(p.Popup.ID)
+		var err error
+		var damage *DamageError
+		known, err = st.storedPopup(p.Popup.ID)
+		switch {
+		case errors.Is(err, pushsvc.ErrNotFound):
+			others = int(st.count(popupRows))
+		case err != nil && !(errors.As(err, &damage) && expect == pushsvc.AnyRevision):
+			return popup.Stored{}, err
+		}
 	}
-	var damage *DamageError
-	switch {
-	case errors.As(err, &damage) && expect == pushsvc.AnyRevision:
-		there.Created = p.Created
-	case err != nil && !errors.Is(err, pushsvc.ErrNotFound):
-		return popup.Stored{}, err
-	case err == nil && samePopup(there.Popup, p.Popup):
-		return there, nil
-	case expect != pushsvc.AnyRevision && expect != there.Revision:
-		return popup.Stored{}, pushsvc.ErrRevision
-	case err != nil && has && st.count(popupRows) >= popup.MaxPopups:
-		return popup.Stored{}, popup.ErrFull
-	case err != nil:
-		there.Created = p.Created
+	p, ok, err := p.Put(known, others, expect)
+	if err != nil || !ok {
+		return p, err
 	}
 	if st, err = w.makePopups(p.Site); err != nil {
 		return popup.Stored{}, err
@@ -120,18 +116,11 @@ func (w *writeTx) putPopup(p popup.Stored, expect pushsvc.Revision) (popup.Store
 	if err != nil {
 		return popup.Stored{}, fmt.Errorf("counting the pop-up's revision: %w", err)
 	}
-	row := packPopup(p.Popup, pushsvc.Revision(revision), there.Created, p.Updated)
+	row := packPopup(p.Popup, pushsvc.Revision(revision), p.Created, p.Updated)
 	if err := st.putJSON(w, popupRows, []byte(p.Popup.ID), row); err != nil {
 		return popup.Stored{}, err
 	}
 	return st.storedPopup(p.Popup.ID)
-}
-
-// samePopup compares the stored forms of two pop-ups.
-func samePopup(a, b popup.Popup) bool {
-	x, errX := json.Marshal(a)
-	y, errY := json.Marshal(b)
-	return errX == nil && errY == nil && string(x) == string(y)
 }
 
 // Popup implements popup.Store.
@@ -200,12 +189,14 @@ func (s *Store) DeletePopup(ctx context.Context, name, id string, expect pushsvc
 		}
 		row, err := st.storedPopup(id)
 		var damage *DamageError
-		switch {
-		case errors.As(err, &damage) && expect == pushsvc.AnyRevision:
-		case err != nil:
+		if errors.As(err, &damage) && expect == pushsvc.AnyRevision {
+			err = nil
+		}
+		if err == nil {
+			err = expect.Expect(row.Revision)
+		}
+		if err != nil {
 			return struct{}{}, err
-		case expect != pushsvc.AnyRevision && expect != row.Revision:
-			return struct{}{}, pushsvc.ErrRevision
 		}
 		w.changed |= pushsvc.ChangedPopups
 		return struct{}{}, st.removeRow(w, popupRows, []byte(id))
@@ -251,14 +242,16 @@ func (s *Store) PutUpload(ctx context.Context, u popup.Upload) (popup.Upload, er
 }
 
 func (w *writeTx) putUpload(u popup.Upload) (popup.Upload, error) {
+	known, others := popup.Upload{}, 0
 	if st, ok := openPopups(w.tx, u.Site); ok {
-		there, err := st.upload(u.Name, true)
-		if err == nil {
-			return there, nil
+		var err error
+		if known, err = st.upload(u.Name, true); errors.Is(err, pushsvc.ErrNotFound) {
+			others = int(st.count(popupUploads))
 		}
-		if errors.Is(err, pushsvc.ErrNotFound) && st.count(popupUploads) >= popup.MaxUploads {
-			return popup.Upload{}, popup.ErrFull
-		}
+	}
+	u, ok, err := u.Put(known, others)
+	if err != nil || !ok {
+		return u, err
 	}
 	st, err := w.makePopups(u.Site)
 	if err != nil {

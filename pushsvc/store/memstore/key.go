@@ -10,26 +10,25 @@ import (
 )
 
 // EnsureKey implements pushsvc.KeyStore. generate must not call the store.
-func (s *Store) EnsureKey(ctx context.Context, generate func() (pushsvc.Key, error)) (pushsvc.Key, error) {
-	if err := s.enter(ctx); err != nil {
-		return pushsvc.Key{}, err
-	}
-	defer s.mu.Unlock()
-	for _, k := range s.keys {
-		if k.Current {
-			return k, nil
+func (s *Store) EnsureKey(ctx context.Context, generate func() (pushsvc.Key, error)) (key pushsvc.Key, err error) {
+	err = s.tx(ctx, func() error {
+		if i := slices.IndexFunc(s.keys, func(k pushsvc.Key) bool { return k.Current }); i >= 0 {
+			key = s.keys[i]
+			return nil
 		}
-	}
-	for _, st := range s.sites {
-		if len(st.subs) > 0 {
-			return pushsvc.Key{}, pushsvc.ErrKeyLost
+		for _, st := range s.sites {
+			if len(st.subs) > 0 {
+				return pushsvc.ErrKeyLost
+			}
 		}
-	}
-	key, err := generate()
-	if err != nil {
-		return pushsvc.Key{}, fmt.Errorf("making a VAPID key: %w", err)
-	}
-	return s.addKey(key, true)
+		made, err := generate()
+		if err != nil {
+			return fmt.Errorf("making a VAPID key: %w", err)
+		}
+		key, err = s.addKey(made, true)
+		return err
+	})
+	return key, err
 }
 
 // addKey puts the key into the ring.
@@ -46,10 +45,8 @@ func (s *Store) addKey(key pushsvc.Key, current bool) (pushsvc.Key, error) {
 	if i >= 0 {
 		s.keys = slices.Delete(s.keys, i, i+1)
 	}
-	if key.Current {
-		for i := range s.keys {
-			s.keys[i].Current = false
-		}
+	for i := range s.keys {
+		s.keys[i].Current = s.keys[i].Current && !key.Current
 	}
 	s.keys = append(s.keys, key)
 	s.changes.Note(pushsvc.ChangedKeys)
@@ -57,37 +54,30 @@ func (s *Store) addKey(key pushsvc.Key, current bool) (pushsvc.Key, error) {
 }
 
 // ImportKey implements pushsvc.KeyStore.
-func (s *Store) ImportKey(ctx context.Context, key pushsvc.Key, current bool) (pushsvc.Key, error) {
+func (s *Store) ImportKey(ctx context.Context, key pushsvc.Key, current bool) (row pushsvc.Key, err error) {
 	if err := pushsvc.CheckKey(key); err != nil {
-		return pushsvc.Key{}, fmt.Errorf("importing a VAPID key: %w", err)
+		return row, fmt.Errorf("importing a VAPID key: %w", err)
 	}
-	if err := s.enter(ctx); err != nil {
-		return pushsvc.Key{}, err
-	}
-	defer s.mu.Unlock()
-	return s.addKey(key, current)
+	err = s.tx(ctx, func() (err error) { row, err = s.addKey(key, current); return err })
+	return row, err
 }
 
 // Keys implements pushsvc.KeyStore.
-func (s *Store) Keys(ctx context.Context) ([]pushsvc.Key, error) {
-	if err := s.enter(ctx); err != nil {
-		return nil, err
-	}
-	defer s.mu.Unlock()
-	keys := slices.Clone(s.keys)
+func (s *Store) Keys(ctx context.Context) (keys []pushsvc.Key, err error) {
+	err = s.tx(ctx, func() error { keys = slices.Clone(s.keys); return nil })
 	pushsvc.SortKeys(keys)
-	return keys, nil
+	return keys, err
 }
 
 // Secret implements pushsvc.KeyStore.
-func (s *Store) Secret(ctx context.Context) ([]byte, error) {
-	if err := s.enter(ctx); err != nil {
-		return nil, err
-	}
-	defer s.mu.Unlock()
-	if s.secret == nil {
-		s.secret = make([]byte, 32)
-		_, _ = rand.Read(s.secret) // never fails (crypto/rand, Go 1.24)
-	}
-	return slices.Clone(s.secret), nil
+func (s *Store) Secret(ctx context.Context) (secret []byte, err error) {
+	err = s.tx(ctx, func() error {
+		if s.secret == nil {
+			s.secret = make([]byte, 32)
+			_, _ = rand.Read(s.secret) // never fails (crypto/rand, Go 1.24)
+		}
+		secret = slices.Clone(s.secret)
+		return nil
+	})
+	return secret, err
 }

@@ -2,8 +2,6 @@ package memstore
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
 	"maps"
 	"time"
 
@@ -27,9 +25,9 @@ func (s *Store) current(name string) string {
 }
 
 // coming are the moves whose rows are on their way to the site.
-func (s *Store) coming(into string) (all []*move) {
-	for _, from := range sortedKeys(s.moves) {
-		if m := s.moves[from]; m.Into == into && m.Running {
+func (st *site) coming() (all []*move) {
+	for _, from := range sortedKeys(st.s.moves) {
+		if m := st.s.moves[from]; m.Into == st.name && m.Running {
 			all = append(all, m)
 		}
 	}
@@ -38,11 +36,8 @@ func (s *Store) coming(into string) (all []*move) {
 
 // Moves implements pushsvc.SiteStore.
 func (s *Store) Moves(ctx context.Context) (all []pushsvc.SiteMove, err error) {
-	if err := s.enter(ctx); err != nil {
-		return nil, err
-	}
-	defer s.mu.Unlock()
-	return s.allMoves(), nil
+	err = s.tx(ctx, func() error { all = s.allMoves(); return nil })
+	return all, err
 }
 
 func (s *Store) allMoves() (all []pushsvc.SiteMove) {
@@ -59,25 +54,45 @@ func (m *move) copy() pushsvc.SiteMove {
 }
 
 // BeginMove implements pushsvc.SiteStore.
-func (s *Store) BeginMove(ctx context.Context, from, into string, at time.Time) (pushsvc.SiteMove, error) {
-	if err := s.enter(ctx); err != nil {
-		return pushsvc.SiteMove{}, err
+func (s *Store) BeginMove(ctx context.Context, from, into string, at time.Time) (out pushsvc.SiteMove, err error) {
+	err = s.tx(ctx, func() error {
+		there, err := pushsvc.BeginMove(s.allMoves(), from, into)
+		if there != nil {
+			out = *there
+		}
+		if err != nil || there != nil {
+			return err
+		}
+		out, err = s.beginMove(from, into, at)
+		return err
+	})
+	return out, err
+}
+
+func (s *Store) beginMove(from, into string, at time.Time) (none pushsvc.SiteMove, err error) {
+	st, to := s.raw(from), s.raw(into)
+	defer func() {
+		for _, one := range []*site{st, to} {
+			if !one.there() {
+				delete(s.sites, one.name)
+			}
+		}
+	}()
+	var unfinished []pushsvc.Message
+	for _, one := range []*site{st, to} {
+		for _, id := range sortedKeys(one.messages) {
+			if row := one.messages[id]; !row.State.Final() {
+				unfinished = append(unfinished, row.Message)
+			}
+		}
 	}
-	defer s.mu.Unlock()
-	there, err := pushsvc.BeginMove(s.allMoves(), from, into)
+	m := &move{messages: map[string]string{}}
+	if m.SiteMove, err = pushsvc.NewMove(from, into, at, st.there(), unfinished); err != nil {
+		return none, err
+	}
+	put, err := st.joinPopups(m, to)
 	if err != nil {
-		return pushsvc.SiteMove{}, err
-	}
-	if there != nil {
-		return *there, nil
-	}
-	if from == into || into == "" || len(into) > pushsvc.MaxSiteName {
-		return pushsvc.SiteMove{}, &pushsvc.SiteNameError{Problem: "the new name of a site must be another one, and not empty"}
-	}
-	m := &move{SiteMove: pushsvc.SiteMove{From: from, Into: into, Begun: utc(at).Truncate(time.Millisecond), Running: true}, messages: map[string]string{}}
-	put, err := s.mayMove(m)
-	if err != nil {
-		return pushsvc.SiteMove{}, err
+		return none, err
 	}
 	delete(s.moves, into)
 	for _, other := range s.moves {
@@ -85,105 +100,58 @@ func (s *Store) BeginMove(ctx context.Context, from, into string, at time.Time) 
 			other.Into = into
 		}
 	}
-	if err := s.moveSettings(m, put); err != nil {
-		return pushsvc.SiteMove{}, err
+	if err := st.moveSettings(m, to, put); err != nil {
+		return none, err
 	}
-	if st := s.sites[from]; st != nil {
-		to := s.makeSite(into)
-		m.Base = to.lastID
-		to.lastID += st.lastID
-	}
-	if s.moves == nil {
-		s.moves = map[string]*move{}
-	}
-	s.moves[from] = m
+	to.hasSubs = to.hasSubs || st.hasSubs
+	m.Base = to.lastID
+	to.lastID += st.lastID
+	set(&s.moves, from, m)
 	s.changes.Note(pushsvc.ChangedAll &^ pushsvc.ChangedKeys)
 	return m.copy(), nil
 }
 
-// mayMove makes sure that the site can go, and says which pop-ups come of it.
-func (s *Store) mayMove(m *move) (put []popup.Stored, err error) {
-	if s.sites[m.From] == nil && s.people[m.From] == nil && s.settings[m.From] == nil && s.popups[m.From] == nil {
-		return nil, pushsvc.ErrNotFound
-	}
-	var busy []string
-	waits, intoWaits := false, false
-	if st := s.sites[m.From]; st != nil {
-		for _, id := range sortedKeys(st.messages) {
-			if row := st.messages[id]; !row.Movable() {
-				busy = append(busy, id)
-			} else if !row.State.Final() {
-				waits = true
-			}
+// joinPopups works out which pop-ups come over, and makes sure that there is room.
+func (st *site) joinPopups(m *move, to *site) (put []popup.Stored, err error) {
+	uploads := map[string]bool{}
+	for _, one := range []*site{st, to} {
+		for name := range one.uploads {
+			uploads[name] = true
 		}
 	}
-	if st := s.sites[m.Into]; st != nil {
-		for _, row := range st.messages {
-			intoWaits = intoWaits || !row.State.Final()
-		}
+	if err := popup.JoinUploads(uploads); err != nil {
+		return nil, err
 	}
-	if len(busy) > 0 {
-		return nil, &pushsvc.SiteBusyError{Site: m.From, Messages: busy}
+	have, err := to.allPopups()
+	if err != nil {
+		return nil, err
 	}
-	m.KeepFrom = waits && !intoWaits
-	have, come := s.popupsOf(m.Into, false), s.popupsOf(m.From, false)
-	uploads := maps.Clone(have.uploads)
-	maps.Copy(uploads, come.uploads)
-	if len(uploads) > popup.MaxUploads {
-		return nil, fmt.Errorf("together they have %d images: %w", len(uploads), popup.ErrFull)
+	come, err := st.allPopups()
+	if err != nil {
+		return nil, err
 	}
-	var rows [2][]popup.Stored
-	for i, p := range []*popups{have, come} {
-		for _, id := range sortedKeys(p.rows) {
-			row, err := p.row(id)
-			if err != nil {
-				return nil, err
-			}
-			rows[i] = append(rows[i], row)
-		}
-	}
-	put, m.Popups, err = popup.Join(rows[0], rows[1])
+	put, m.Popups, err = popup.Join(have, come)
 	m.Moved.Popups = int64(len(put))
 	return put, err
 }
 
 // moveSettings brings over settings, pop-ups and images.
-func (s *Store) moveSettings(m *move, put []popup.Stored) error {
-	if come := s.settings[m.From]; come != nil {
-		to := s.settings[m.Into]
-		if to == nil {
-			to = &settings{last: s.lastSetting, rows: map[string]pushsvc.Setting{}}
-			s.settings[m.Into] = to
-		}
-		for _, name := range sortedKeys(come.rows) {
-			if _, there := to.rows[name]; there {
-				continue
-			}
-			row := come.rows[name]
-			to.last++
-			row.Site, row.Revision = m.Into, to.last
-			to.rows[name] = row
+func (st *site) moveSettings(m *move, to *site, put []popup.Stored) error {
+	for _, name := range sortedKeys(st.settings) {
+		if _, there := to.settings[name]; !there {
+			to.putSetting(st.settings[name])
 			m.Moved.Settings++
 		}
 	}
-	come := s.popups[m.From]
-	if come == nil {
-		return nil
-	}
-	to := s.popupsOf(m.Into, true)
 	for _, p := range put {
-		to.last++
-		p.Site, p.Revision = m.Into, to.last
-		text, err := json.Marshal(p)
-		if err != nil {
+		if err := to.putPopup(p); err != nil {
 			return err
 		}
-		to.rows[p.Popup.ID] = text
 	}
-	for name, u := range come.uploads {
+	for name, u := range st.uploads {
 		if _, there := to.uploads[name]; !there {
-			u.Site = m.Into
-			to.uploads[name] = u
+			u.Site, to.hasPopups = to.name, true
+			set(&to.uploads, name, u)
 			m.Moved.Uploads++
 		}
 	}
@@ -191,97 +159,82 @@ func (s *Store) moveSettings(m *move, put []popup.Stored) error {
 }
 
 // MoveRows implements pushsvc.SiteStore.
-func (s *Store) MoveRows(ctx context.Context, from string, limit int) (pushsvc.SiteMove, error) {
-	if err := s.enter(ctx); err != nil {
-		return pushsvc.SiteMove{}, err
-	}
-	defer s.mu.Unlock()
-	m := s.moves[from]
-	if m == nil {
-		return pushsvc.SiteMove{}, pushsvc.ErrNotFound
-	}
-	if !m.Running {
-		return m.copy(), nil
-	}
-	n := 0
-	if st := s.sites[from]; st != nil {
-		for _, id := range sortedKeys(st.subs) {
-			if n++; n > limit {
-				return m.copy(), nil
-			}
-			s.moveSub(m, id)
+func (s *Store) MoveRows(ctx context.Context, from string, limit int) (out pushsvc.SiteMove, err error) {
+	err = s.tx(ctx, func() error {
+		m := s.moves[from]
+		if m == nil {
+			return pushsvc.ErrNotFound
 		}
-		for _, id := range sortedKeys(st.messages) {
-			if n++; n > limit {
-				return m.copy(), nil
-			}
-			s.moveMessage(m, id)
+		if m.Running {
+			err = s.raw(from).moveRows(m, limit)
 		}
-		to := s.makeSite(m.Into)
-		for key, r := range st.idem {
-			if _, there := to.idem[key]; !there {
-				if id := m.messages[r.message]; id != "" {
-					r.message = id
-				}
-				to.idem[key] = r
-			}
-		}
-	}
-	if p := s.people[from]; p != nil {
-		for _, id := range sortedKeys(p.profiles) {
-			if n++; n > limit {
-				return m.copy(), nil
-			}
-			if err := s.moveProfile(m, id); err != nil {
-				return pushsvc.SiteMove{}, err
-			}
-		}
-		s.moveCounters(m)
-	}
-	m.Running = false
-	s.removeSite(from)
-	return m.copy(), nil
+		out = m.copy()
+		return err
+	})
+	return out, err
 }
 
-func (s *Store) moveSub(m *move, id pushsvc.SubscriptionID) {
-	st, to := s.sites[m.From], s.makeSite(m.Into)
-	sub := st.subs[id]
-	st.drop(id)
-	sub.ID, sub.Site = id+m.Base, m.Into
-	row := sub
-	if old := to.find(sub.Endpoint); old.ID != 0 {
-		m.Moved.Joined++
-		row = old.Join(sub)
-		if m.KeepFrom {
-			to.drop(old.ID)
-			row.ID = sub.ID
+func (st *site) moveRows(m *move, limit int) error {
+	to := st.s.raw(m.Into)
+	for _, id := range sortedKeys(st.subs) {
+		if limit--; limit < 0 {
+			return nil
 		}
-	} else {
-		m.Moved.Subscriptions++
+		st.moveSub(m, id)
 	}
-	to.subs[row.ID], to.ids[row.Endpoint] = row, row.ID
+	for _, id := range sortedKeys(st.messages) {
+		if limit--; limit < 0 {
+			return nil
+		}
+		st.moveMessage(m, id)
+	}
+	for _, id := range sortedKeys(st.profiles) {
+		if limit--; limit < 0 {
+			return nil
+		}
+		if err := st.moveProfile(m, id); err != nil {
+			return err
+		}
+	}
+	for key, r := range st.idem {
+		if _, there := to.idem[key]; !there {
+			if id := m.messages[r.message]; id != "" {
+				r.message = id
+			}
+			set(&to.idem, key, r)
+		}
+	}
+	st.moveCounters(m, to)
+	m.Running = false
+	st.s.remove(st.name)
+	return nil
+}
+
+func (st *site) moveSub(m *move, id pushsvc.SubscriptionID) {
+	to, sub := st.s.raw(m.Into), st.subs[id]
+	st.drop(id)
+	known := to.find(sub.Endpoint)
+	row := m.Adopt(sub, known)
+	if row.ID != known.ID {
+		to.drop(known.ID)
+	}
+	to.put(row)
 }
 
 // pull brings over what somebody asks for before its turn.
-func (s *Store) pull(into, endpoint string) {
-	for _, m := range s.coming(into) {
-		if st := s.sites[m.From]; st != nil {
-			if sub := st.find(endpoint); sub.ID != 0 {
-				s.moveSub(m, sub.ID)
-			}
+func (st *site) pull(endpoint string) {
+	for _, m := range st.coming() {
+		from := st.s.raw(m.From)
+		if sub := from.find(endpoint); sub.ID != 0 {
+			from.moveSub(m, sub.ID)
 		}
 	}
 }
 
-func (s *Store) moveMessage(m *move, id string) {
-	st, to := s.sites[m.From], s.makeSite(m.Into)
-	row := st.messages[id]
+func (st *site) moveMessage(m *move, id string) {
+	to, row := st.s.raw(m.Into), st.messages[id]
 	delete(st.messages, id)
-	row.ID = pushsvc.FreeMessageID(id, func(id string) bool { return to.messages[id] != nil })
-	row.Site = m.Into
-	if row.Only != 0 {
-		row.Only += m.Base
-	}
+	row.Message = m.AdoptMessage(row.Message, func(id string) bool { return to.messages[id] != nil })
 	if row.ID != id {
 		m.messages[id] = row.ID
 		clear(row.receipts)
@@ -289,54 +242,43 @@ func (s *Store) moveMessage(m *move, id string) {
 	for _, p := range row.parts {
 		p.Range = p.Shift(m.Into, row.ID, m.Base)
 	}
-	to.messages[row.ID] = row
-	m.Moved.Messages++
+	set(&to.messages, row.ID, row)
 }
 
-func (s *Store) pullMessage(into, id string) {
-	for _, m := range s.coming(into) {
-		if s.message(m.From, id) != nil {
-			s.moveMessage(m, id)
+func (st *site) pullMessage(id string) {
+	for _, m := range st.coming() {
+		if from := st.s.raw(m.From); from.messages[id] != nil {
+			from.moveMessage(m, id)
 		}
 	}
 }
 
-func (s *Store) moveProfile(m *move, id string) error {
-	p := s.people[m.From]
-	profile, err := p.profile(id)
+func (st *site) moveProfile(m *move, id string) error {
+	profile, err := st.person(id)
 	if err != nil {
 		return err
 	}
-	delete(p.profiles, id)
-	var records []people.EventRecord
-	for _, ref := range profile.History {
-		var some []people.EventRecord
-		if text := p.history[ref.Seq]; text != nil {
-			if err := json.Unmarshal(text, &some); err != nil {
-				return err
-			}
-		}
-		records = append(records, some...)
-	}
-	to := s.peopleOf(m.Into)
-	c, joined, err := people.Adopt(peopleTx{to, s, m.Into}, profile, records, m.Popups)
+	records, err := st.records(&profile)
 	if err != nil {
 		return err
 	}
-	if m.Moved.Profiles++; joined {
-		m.Moved.Profiles--
-		m.Moved.JoinedProfiles++
+	delete(st.profiles, id)
+	to := st.s.raw(m.Into)
+	c, joined, err := people.Adopt(to, &profile, records, m.Popups)
+	if err != nil {
+		return err
 	}
+	m.AdoptedProfile(joined)
 	return to.change(c)
 }
 
-func (s *Store) pullDevice(into string, d pushsvc.DeviceID) error {
-	for _, m := range s.coming(into) {
-		p := s.people[m.From]
-		if p == nil || p.profiles[p.devices[d]] == nil {
+func (st *site) pullDevice(d pushsvc.DeviceID) error {
+	for _, m := range st.coming() {
+		from := st.s.raw(m.From)
+		if from.profiles[from.devices[d]] == nil {
 			continue
 		}
-		if err := s.moveProfile(m, p.devices[d]); err != nil {
+		if err := from.moveProfile(m, from.devices[d]); err != nil {
 			return err
 		}
 	}
@@ -344,30 +286,17 @@ func (s *Store) pullDevice(into string, d pushsvc.DeviceID) error {
 }
 
 // moveCounters brings over what the site counts.
-func (s *Store) moveCounters(m *move) {
-	p, to := s.people[m.From], s.peopleOf(m.Into)
-	for name, total := range p.events {
+func (st *site) moveCounters(m *move, to *site) {
+	to.hasPeople = to.hasPeople || st.hasPeople
+	for name, total := range st.events {
 		if _, there := to.events[name]; !there {
 			to.counts.EventNames++
 		}
-		to.events[name] = to.events[name].Join(total)
+		set(&to.events, name, to.events[name].Join(total))
 	}
-	for key, hour := range p.popups {
-		if id := m.Popups[key.popup]; id != "" {
-			key.popup = id
-		}
-		to.popups[key] = to.popups[key].Fold(hour)
+	for key, hour := range st.hours {
+		key.popup = m.PopupID(key.popup)
+		set(&to.hours, key, to.hours[key].Fold(hour))
 	}
-	to.counts = to.counts.Plus(p.counts)
-}
-
-// peopleOf gives what a site knows of its visitors, and makes it where it is missing.
-func (s *Store) peopleOf(name string) *peopleRows {
-	if s.people == nil {
-		s.people = map[string]*peopleRows{}
-	}
-	if s.people[name] == nil {
-		s.people[name] = newPeople()
-	}
-	return s.people[name]
+	to.counts = to.counts.Plus(st.counts)
 }

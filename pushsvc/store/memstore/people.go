@@ -1,7 +1,6 @@
 package memstore
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -13,8 +12,7 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/people"
 )
 
-// people is what a site knows of its visitors. Profiles are kept as text, so
-// that nobody changes what is stored.
+// peopleRows are what a site knows of its visitors.
 type peopleRows struct {
 	profiles   map[string][]byte
 	devices    map[pushsvc.DeviceID]string
@@ -23,15 +21,8 @@ type peopleRows struct {
 	history    map[uint64]json.RawMessage
 	last       uint64
 	events     map[string]people.EventTotal
-	popups     map[popupHour]people.PopupHour
+	hours      map[popupHour]people.PopupHour
 	counts     people.Counts
-}
-
-func newPeople() *peopleRows {
-	return &peopleRows{
-		claims: map[people.Claim]bool{}, profiles: map[string][]byte{}, devices: map[pushsvc.DeviceID]string{}, identities: map[people.Identity]string{},
-		history: map[uint64]json.RawMessage{}, events: map[string]people.EventTotal{}, popups: map[popupHour]people.PopupHour{},
-	}
 }
 
 type popupHour struct {
@@ -39,8 +30,9 @@ type popupHour struct {
 	hour  time.Time
 }
 
-func (p *peopleRows) profile(id string) (*people.Profile, error) {
-	text, ok := p.profiles[id]
+// profile reads one; nil where there is none.
+func (st *site) profile(id string) (*people.Profile, error) {
+	text, ok := st.profiles[id]
 	if !ok {
 		return nil, nil
 	}
@@ -48,110 +40,119 @@ func (p *peopleRows) profile(id string) (*people.Profile, error) {
 	return &out, json.Unmarshal(text, &out)
 }
 
+// person is profile for one that must be there.
+func (st *site) person(id string) (people.Profile, error) {
+	p, err := st.profile(id)
+	if err != nil {
+		return people.Profile{}, err
+	}
+	if p == nil {
+		return people.Profile{}, pushsvc.ErrNotFound
+	}
+	return *p, nil
+}
+
 // ProfileOf, and those that follow, make it a people.Tx.
-func (p *peopleRows) ProfileOf(d pushsvc.DeviceID) (*people.Profile, error) {
-	return p.profile(p.devices[d])
+func (st *site) ProfileOf(d pushsvc.DeviceID) (*people.Profile, error) {
+	return st.profile(st.devices[d])
 }
 
-func (p *peopleRows) ProfileBy(i people.Identity) (*people.Profile, error) {
-	return p.profile(p.identities[i])
+func (st *site) ProfileBy(i people.Identity) (*people.Profile, error) {
+	return st.profile(st.identities[i])
 }
 
-func (p *peopleRows) CountsEvent(name string) (bool, error) { return p.events[name].Count > 0, nil }
+func (st *site) CountsEvent(name string) (bool, error) { return st.events[name].Count > 0, nil }
 
-// peopleTx is a people.Tx.
-type peopleTx struct {
-	*peopleRows
-	s    *Store
-	name string
-}
+func (st *site) Counts() (people.Counts, error) { return st.counts, nil }
+
+func (st *site) NextHistory() (uint64, error) { st.last++; return st.last, nil }
 
 // CountedEvents implements people.Tx: the order of a map is chance enough.
-func (t peopleTx) CountedEvents(n int) (out []people.CountedEvent, err error) {
-	for name, total := range t.events {
-		if len(out) == n {
-			break
+func (st *site) CountedEvents(n int) (out []people.CountedEvent, err error) {
+	for name, total := range st.events {
+		if len(out) < n {
+			out = append(out, people.CountedEvent{Name: name, EventTotal: total})
 		}
-		out = append(out, people.CountedEvent{Name: name, EventTotal: total})
 	}
 	return out, nil
 }
 
 // Strangers implements people.Tx.
-func (t peopleTx) Strangers(n int) (out []*people.Profile, err error) {
+func (st *site) Strangers(n int) (out []*people.Profile, err error) {
 	seen := map[string]bool{}
-	for _, id := range t.devices {
+	for _, id := range st.devices {
 		if n--; n < 0 {
 			break
 		}
-		p, err := t.profile(id)
+		p, err := st.profile(id)
 		if err != nil {
 			return nil, err
 		}
-		if p == nil || seen[id] {
-			continue
-		}
-		seen[id] = true
-		if !slices.ContainsFunc(p.Devices, func(d people.Device) bool { return len(t.s.linked(t.name, d.ID)) > 0 }) {
+		if p != nil && !seen[id] && !slices.ContainsFunc(p.Devices, func(d people.Device) bool { return st.isSubscribed(d.ID) }) {
 			out = append(out, p)
 		}
+		seen[id] = true
 	}
 	return out, nil
 }
 
-func (p *peopleRows) Counts() (people.Counts, error) { return p.counts, nil }
+func (st *site) isSubscribed(d pushsvc.DeviceID) bool { return len(st.linked(d)) > 0 }
 
-func (p *peopleRows) NextHistory() (uint64, error) { p.last++; return p.last, nil }
-
-func (p *peopleRows) change(c people.Change) error {
+// change writes what the rules say.
+func (st *site) change(c people.Change) error {
+	st.hasPeople = true
 	for _, profile := range c.Put {
 		text, err := json.Marshal(profile)
 		if err != nil {
 			return err
 		}
-		p.profiles[profile.ID] = text
+		set(&st.profiles, profile.ID, text)
 	}
 	for _, id := range c.Drop {
-		delete(p.profiles, id)
+		delete(st.profiles, id)
 	}
-	for d, id := range c.Devices {
-		lead(p.devices, d, id)
+	point(&st.devices, c.Devices)
+	point(&st.identities, c.Identities)
+	point(&st.claims, c.Claims)
+	for seq, records := range c.History {
+		set(&st.history, seq, records)
 	}
-	for i, id := range c.Identities {
-		lead(p.identities, i, id)
-	}
-	for claim, is := range c.Claims {
-		if is {
-			p.claims[claim] = true
-		} else {
-			delete(p.claims, claim)
-		}
-	}
-	maps.Copy(p.history, c.History)
 	for _, seq := range c.DropHistory {
-		delete(p.history, seq)
+		delete(st.history, seq)
 	}
 	for _, name := range c.DropEvents {
-		delete(p.events, name)
+		delete(st.events, name)
 	}
 	for name, n := range c.Events {
-		p.events[name] = p.events[name].Plus(n, c.Worth[name])
+		set(&st.events, name, st.events[name].Plus(n, c.Worth[name]))
 	}
 	for stat, n := range c.Popups {
 		key := popupHour{stat.Popup, stat.Hour}
-		p.popups[key] = p.popups[key].Add(stat, n)
+		set(&st.hours, key, st.hours[key].Add(stat, n))
 	}
-	if c.Counts != nil {
-		p.counts = *c.Counts
+	for _, d := range c.Unsubscribe {
+		for _, sub := range st.linked(d) {
+			st.drop(sub.ID)
+		}
 	}
+	if c.Moved != nil {
+		for _, sub := range st.linked(c.Moved[0]) {
+			sub.Device = c.Moved[1]
+			st.subs[sub.ID] = sub
+		}
+	}
+	st.counts = st.counts.Add(c.Counts)
 	return nil
 }
 
-func lead[K comparable](m map[K]string, key K, id string) {
-	if id == "" {
-		delete(m, key)
-	} else {
-		m[key] = id
+// point sets entries, and removes those that are zero.
+func point[K, V comparable](m *map[K]V, entries map[K]V) {
+	for key, value := range entries {
+		if value == *new(V) {
+			delete(*m, key)
+		} else {
+			set(m, key, value)
+		}
 	}
 }
 
@@ -160,162 +161,130 @@ func (s *Store) Track(ctx context.Context, name string, b people.Batch) (people.
 	if name == "" || len(name) > pushsvc.MaxSiteName {
 		return people.Tracked{}, errors.New("storing events: the site's name is empty or too long")
 	}
-	if err := s.enter(ctx); err != nil {
-		return people.Tracked{}, err
-	}
-	defer s.mu.Unlock()
-	name = s.current(name)
-	if err := s.pullDevice(name, b.Device); err != nil {
-		return people.Tracked{}, err
-	}
-	p := s.people[name]
-	if p == nil {
-		p = newPeople()
-	}
-	c, err := people.Apply(peopleTx{p, s, name}, b)
-	if err != nil {
-		return people.Tracked{}, err
-	}
-	if s.people == nil {
-		s.people = map[string]*peopleRows{}
-	}
-	s.people[name] = p
-	if c.Moved != nil {
-		for _, sub := range s.linked(name, c.Moved[0]) {
-			sub.Device = c.Moved[1]
-			s.sites[name].subs[sub.ID] = sub
+	return on(ctx, s, name, func(st *site) (people.Tracked, error) {
+		if err := st.pullDevice(b.Device); err != nil {
+			return people.Tracked{}, err
 		}
-	}
-	return c.Tracked, p.change(c)
+		c, err := people.Apply(st, b)
+		if err != nil {
+			return people.Tracked{}, err
+		}
+		return c.Tracked, st.change(c)
+	})
 }
 
 // Facts implements people.Store.
-func (s *Store) Facts(ctx context.Context, name string, device pushsvc.DeviceID) (f people.Facts, err error) {
-	if err := s.enter(ctx); err != nil {
-		return f, err
-	}
-	defer s.mu.Unlock()
-	name = s.current(name)
-	f.Subscribed = len(s.linked(name, device)) > 0
-	if p := s.people[name]; p != nil {
-		f.Profile, err = p.ProfileOf(device)
-	}
-	return f, err
+func (s *Store) Facts(ctx context.Context, name string, device pushsvc.DeviceID) (people.Facts, error) {
+	return on(ctx, s, name, func(st *site) (people.Facts, error) { return st.facts(device) })
 }
 
-// linked gives the subscriptions of a device.
-func (s *Store) linked(name string, device pushsvc.DeviceID) (subs []pushsvc.Subscription) {
-	st := s.sites[name]
-	if st == nil {
-		return nil
-	}
-	for _, id := range sortedKeys(st.subs) {
-		if sub := st.subs[id]; sub.Device == device && !device.IsZero() {
-			subs = append(subs, sub)
+func (st *site) facts(device pushsvc.DeviceID) (people.Facts, error) {
+	p, err := st.ProfileOf(device)
+	return people.Facts{Profile: p, Subscribed: st.isSubscribed(device)}, err
+}
+
+// FactsOf implements people.Store.
+func (s *Store) FactsOf(ctx context.Context, name string, devices []pushsvc.DeviceID) ([]people.Facts, error) {
+	return on(ctx, s, name, func(st *site) (all []people.Facts, _ error) {
+		for _, d := range devices {
+			f, err := st.facts(d)
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, f)
 		}
-	}
-	return subs
+		return all, nil
+	})
 }
 
-// find gives a site's people and one profile, or pushsvc.ErrNotFound.
-func (s *Store) find(name, id string) (*peopleRows, *people.Profile, error) {
-	p := s.people[name]
-	if p == nil {
-		return nil, nil, pushsvc.ErrNotFound
+// records are the events of a profile.
+func (st *site) records(p *people.Profile) (all []people.EventRecord, err error) {
+	for _, ref := range p.History {
+		var records []people.EventRecord
+		if text := st.history[ref.Seq]; text != nil {
+			if err := json.Unmarshal(text, &records); err != nil {
+				return nil, err
+			}
+		}
+		all = append(all, records...)
 	}
-	profile, err := p.profile(id)
-	if err == nil && profile == nil {
-		err = pushsvc.ErrNotFound
-	}
-	return p, profile, err
+	return all, nil
 }
 
 // Person implements people.Store.
-func (s *Store) Person(ctx context.Context, name, id string) (out people.Person, err error) {
-	if err := s.enter(ctx); err != nil {
-		return out, err
-	}
-	defer s.mu.Unlock()
-	name = s.current(name)
-	p, profile, err := s.find(name, id)
-	if err != nil {
-		return out, err
-	}
-	out.Profile = *profile
-	for _, ref := range profile.History {
-		if text := p.history[ref.Seq]; text != nil {
-			var records []people.EventRecord
-			if err := json.Unmarshal(text, &records); err != nil {
-				return out, err
-			}
-			out.History = append(out.History, records...)
+func (s *Store) Person(ctx context.Context, name, id string) (people.Person, error) {
+	return on(ctx, s, name, func(st *site) (out people.Person, err error) {
+		if out.Profile, err = st.person(id); err != nil {
+			return out, err
 		}
-	}
-	for _, d := range profile.Devices {
-		out.Subscriptions = append(out.Subscriptions, s.linked(name, d.ID)...)
-	}
-	return out, nil
+		for _, d := range out.Profile.Devices {
+			out.Subscriptions = append(out.Subscriptions, st.linked(d.ID)...)
+		}
+		out.History, err = st.records(&out.Profile)
+		return out, err
+	})
 }
 
 // PersonBy implements people.Store.
 func (s *Store) PersonBy(ctx context.Context, name string, i people.Identity) (people.Profile, error) {
-	if err := s.enter(ctx); err != nil {
-		return people.Profile{}, err
-	}
-	defer s.mu.Unlock()
-	name = s.current(name)
-	id := ""
-	if p := s.people[name]; p != nil {
-		if id = p.identities[i]; id == "" {
-			id = append(p.claimants(i), "")[0]
+	return on(ctx, s, name, func(st *site) (people.Profile, error) {
+		id := st.identities[i]
+		if id == "" {
+			id = append(st.claimants(i), "")[0]
 		}
-	}
-	_, profile, err := s.find(name, id)
-	if err != nil {
-		return people.Profile{}, err
-	}
-	return *profile, nil
+		return st.person(id)
+	})
 }
 
 // ProfilePage implements people.Store.
-func (s *Store) ProfilePage(ctx context.Context, name, after string, limit int) (page []people.Profile, err error) {
-	if err := s.enter(ctx); err != nil {
-		return nil, err
-	}
-	defer s.mu.Unlock()
-	name = s.current(name)
-	p := s.people[name]
-	if p == nil {
-		return nil, nil
-	}
-	for _, id := range sortedKeys(p.profiles) {
+func (s *Store) ProfilePage(ctx context.Context, name, after string, limit int) ([]people.Profile, error) {
+	return on(ctx, s, name, func(st *site) ([]people.Profile, error) { return st.profilePage(after, limit) })
+}
+
+func (st *site) profilePage(after string, limit int) (page []people.Profile, err error) {
+	for _, id := range sortedKeys(st.profiles) {
 		if id > after && len(page) < limit {
-			profile, err := p.profile(id)
+			p, err := st.person(id)
 			if err != nil {
 				return nil, err
 			}
-			page = append(page, *profile)
+			page = append(page, p)
 		}
 	}
 	return page, nil
 }
 
-// ErasePerson implements people.Store.
-func (s *Store) ErasePerson(ctx context.Context, name, id string) error {
-	if err := s.enter(ctx); err != nil {
-		return err
-	}
-	defer s.mu.Unlock()
-	name = s.current(name)
-	if len(s.coming(name)) > 0 {
+// counted finds what the site counts of an event, for the rules.
+func (st *site) counted(event string) (people.EventCount, bool) {
+	total, ok := st.events[event]
+	return total.EventCount, ok
+}
+
+// unmoved is an error while rows are on their way to the site.
+func (st *site) unmoved() error {
+	if len(st.coming()) > 0 {
 		return pushsvc.ErrSiteMoving
 	}
-	return s.erase(name, id)
+	return nil
+}
+
+// ErasePerson implements people.Store.
+func (s *Store) ErasePerson(ctx context.Context, name, id string) error {
+	return s.do(ctx, name, func(st *site) error {
+		if err := st.unmoved(); err != nil {
+			return err
+		}
+		p, err := st.person(id)
+		if err != nil {
+			return err
+		}
+		return st.change(p.Erase(st.counted))
+	})
 }
 
 // claimants are those who claim the identity, by id.
-func (p *peopleRows) claimants(i people.Identity) (ids []string) {
-	for claim := range p.claims {
+func (st *site) claimants(i people.Identity) (ids []string) {
+	for claim := range st.claims {
 		if claim.Identity == i {
 			ids = append(ids, claim.Profile)
 		}
@@ -325,203 +294,126 @@ func (p *peopleRows) claimants(i people.Identity) (ids []string) {
 }
 
 // EraseIdentity implements people.Store.
-func (s *Store) EraseIdentity(ctx context.Context, name string, i people.Identity, limit int) (n int, err error) {
-	if err := s.enter(ctx); err != nil {
-		return 0, err
-	}
-	defer s.mu.Unlock()
-	name = s.current(name)
-	if len(s.coming(name)) > 0 {
-		return 0, pushsvc.ErrSiteMoving
-	}
-	p := s.people[name]
-	if p == nil {
-		return 0, nil
-	}
-	ids := p.claimants(i)
-	ids = ids[:min(len(ids), limit)]
-	if id := p.identities[i]; id != "" {
-		ids = append(ids, id)
-	}
-	for _, id := range ids {
-		profile, err := p.profile(id)
-		switch {
-		case err != nil:
-			return n, err
-		case profile != nil && profile.ErasedBy(i):
-			err = s.erase(name, id)
-		case profile != nil:
-			err = p.change(people.Change{Put: []*people.Profile{profile.Unclaimed(i)}})
+func (s *Store) EraseIdentity(ctx context.Context, name string, i people.Identity, limit int) (int, error) {
+	return on(ctx, s, name, func(st *site) (n int, _ error) {
+		if err := st.unmoved(); err != nil {
+			return 0, err
 		}
-		if err != nil {
-			return n, err
+		ids := st.claimants(i)
+		ids = ids[:min(len(ids), limit)]
+		if id := st.identities[i]; id != "" {
+			ids = append(ids, id)
 		}
-		delete(p.claims, people.Claim{Identity: i, Profile: id})
-		n++
-	}
-	return n, nil
+		for _, id := range ids {
+			p, err := st.profile(id)
+			if err == nil {
+				err = st.change(people.EraseIdentity(p, id, i, st.counted))
+			}
+			if err != nil {
+				return n, err
+			}
+			n++
+		}
+		return n, nil
+	})
 }
 
-func (s *Store) erase(name, id string) error {
-	p, profile, err := s.find(name, id)
-	if err != nil {
-		return err
-	}
-	for _, d := range profile.Devices {
-		for _, sub := range s.linked(name, d.ID) {
-			s.sites[name].drop(sub.ID)
+// ErasePeople implements pushsvc.SiteStore.
+func (s *Store) ErasePeople(ctx context.Context, name string, seen []pushsvc.PersonSeen) (int, error) {
+	return on(ctx, s, name, func(st *site) (n int, _ error) {
+		if err := st.unmoved(); err != nil {
+			return 0, err
 		}
-		delete(p.devices, d.ID)
-	}
-	for _, i := range profile.Identities {
-		delete(p.identities, i)
-	}
-	for _, i := range profile.Claims {
-		delete(p.claims, people.Claim{Identity: i, Profile: id})
-	}
-	for _, h := range profile.History {
-		delete(p.history, h.Seq)
-	}
-	for event, c := range profile.Events {
-		if have, counted := p.events[event]; counted && have.Count <= c.Count {
-			delete(p.events, event)
-			p.counts.EventNames--
+		for _, one := range seen {
+			p, err := st.profile(one.ID)
+			if err == nil && p != nil && p.Seen.Equal(one.Seen) {
+				n++
+				err = st.change(p.Erase(st.counted))
+			}
+			if err != nil {
+				return n, err
+			}
 		}
-	}
-	delete(p.profiles, id)
-	p.counts.Profiles--
-	if !profile.Known() {
-		p.counts.Anonymous--
-	}
-	return nil
+		return n, nil
+	})
 }
 
 // EventSummary implements people.Store.
-func (s *Store) EventSummary(ctx context.Context, name string) (all []people.EventSummary, err error) {
-	if err := s.enter(ctx); err != nil {
-		return nil, err
-	}
-	defer s.mu.Unlock()
-	name = s.current(name)
-	if p := s.people[name]; p != nil {
-		for _, event := range sortedKeys(p.events) {
-			all = append(all, people.EventSummary{Name: event, EventCount: p.events[event].EventCount})
+func (s *Store) EventSummary(ctx context.Context, name string) ([]people.EventSummary, error) {
+	return on(ctx, s, name, func(st *site) (all []people.EventSummary, _ error) {
+		for _, event := range sortedKeys(st.events) {
+			all = append(all, people.EventSummary{Name: event, EventCount: st.events[event].EventCount})
 		}
-	}
-	return all, nil
+		return all, nil
+	})
 }
 
 // PopupStats implements people.Store.
-func (s *Store) PopupStats(ctx context.Context, name, popup string, from, to time.Time) (all []people.PopupCounter, err error) {
-	if err := s.enter(ctx); err != nil {
-		return nil, err
-	}
-	defer s.mu.Unlock()
-	name = s.current(name)
-	p := s.people[name]
-	if p == nil {
-		return nil, nil
-	}
-	for key, hour := range p.popups {
-		if key.popup == popup && !key.hour.Before(from) && (to.IsZero() || key.hour.Before(to)) {
-			all = append(all, hour.Counters(popup, key.hour)...)
+func (s *Store) PopupStats(ctx context.Context, name, popup string, from, to time.Time) ([]people.PopupCounter, error) {
+	return on(ctx, s, name, func(st *site) (all []people.PopupCounter, _ error) {
+		for key, hour := range st.hours {
+			if key.popup == popup && !key.hour.Before(from) && (to.IsZero() || key.hour.Before(to)) {
+				all = append(all, hour.Counters(popup, key.hour)...)
+			}
 		}
-	}
-	slices.SortStableFunc(all, func(a, b people.PopupCounter) int { return a.Hour.Compare(b.Hour) })
-	return all, nil
+		slices.SortStableFunc(all, func(a, b people.PopupCounter) int { return a.Hour.Compare(b.Hour) })
+		return all, nil
+	})
 }
 
 // PeopleSites implements people.Store.
-func (s *Store) PeopleSites(ctx context.Context) (all []people.Summary, err error) {
-	if err := s.enter(ctx); err != nil {
-		return nil, err
-	}
-	defer s.mu.Unlock()
-	for name, p := range s.people {
-		if s.current(name) != name {
-			continue
-		}
-		all = append(all, people.Summary{Site: name, Counts: p.counts})
-	}
-	slices.SortFunc(all, func(a, b people.Summary) int { return cmp.Compare(a.Site, b.Site) })
-	return all, nil
+func (s *Store) PeopleSites(ctx context.Context) ([]people.Summary, error) {
+	row := func(st *site) people.Summary { return people.Summary{Site: st.name, Counts: st.counts} }
+	return list(ctx, s, func(st *site) bool { return st.hasPeople }, row)
 }
 
 // PruneHistory implements people.Store.
-func (s *Store) PruneHistory(ctx context.Context, name string, before time.Time, limit int) (n int, err error) {
-	if err := s.enter(ctx); err != nil {
-		return 0, err
-	}
-	defer s.mu.Unlock()
-	name = s.current(name)
-	p := s.people[name]
-	if p == nil {
-		return 0, nil
-	}
-	for _, seq := range sortedKeys(p.history) {
-		var records []people.EventRecord
-		if err := json.Unmarshal(p.history[seq], &records); err != nil {
-			return n, err
+func (s *Store) PruneHistory(ctx context.Context, name string, before time.Time, limit int) (int, error) {
+	return on(ctx, s, name, func(st *site) (n int, _ error) {
+		for _, seq := range sortedKeys(st.history) {
+			var records []people.EventRecord
+			if err := json.Unmarshal(st.history[seq], &records); err != nil {
+				return n, err
+			}
+			if n == limit || !people.AllBefore(records, before) {
+				break
+			}
+			delete(st.history, seq)
+			n++
 		}
-		young := slices.ContainsFunc(records, func(r people.EventRecord) bool { return !r.Time.Before(before) })
-		if young || n == limit {
-			break
-		}
-		delete(p.history, seq)
-		n++
-	}
-	return n, nil
+		return n, nil
+	})
 }
 
 // FoldPopups implements people.Store.
-func (s *Store) FoldPopups(ctx context.Context, name string, before time.Time, limit int) (n int, err error) {
-	if err := s.enter(ctx); err != nil {
-		return 0, err
-	}
-	defer s.mu.Unlock()
-	name = s.current(name)
-	p := s.people[name]
-	if p == nil {
-		return 0, nil
-	}
-	for key, hour := range p.popups {
-		if n == limit {
-			break
+func (s *Store) FoldPopups(ctx context.Context, name string, before time.Time, limit int) (int, error) {
+	return on(ctx, s, name, func(st *site) (n int, _ error) {
+		for key, hour := range maps.Clone(st.hours) {
+			if n < limit && people.Foldable(key.hour, before) {
+				total := popupHour{key.popup, people.FoldedHour}
+				st.hours[total] = st.hours[total].Fold(hour)
+				delete(st.hours, key)
+				n++
+			}
 		}
-		if key.hour.Equal(people.FoldedHour) || !key.hour.Before(before.Truncate(time.Hour)) {
-			continue
-		}
-		total := popupHour{key.popup, people.FoldedHour}
-		p.popups[total] = p.popups[total].Fold(hour)
-		delete(p.popups, key)
-		n++
-	}
-	return n, nil
+		return n, nil
+	})
 }
 
 // PruneAnonymous implements people.Store.
 func (s *Store) PruneAnonymous(ctx context.Context, name, after string, before time.Time, limit int) (next string, removed int, err error) {
-	page, err := s.ProfilePage(ctx, name, after, limit)
-	if err != nil {
-		return "", 0, err
-	}
-	if err := s.enter(ctx); err != nil {
-		return "", 0, err
-	}
-	defer s.mu.Unlock()
-	name = s.current(name)
-	for _, p := range page {
-		subscribed := slices.ContainsFunc(p.Devices, func(d people.Device) bool { return len(s.linked(name, d.ID)) > 0 })
-		if p.Known() || subscribed || !p.Seen.Before(before) {
-			continue
+	err = s.do(ctx, name, func(st *site) error {
+		page, err := st.profilePage(after, limit)
+		for i := range page {
+			if p := &page[i]; err == nil && p.Prunable(before, st.isSubscribed) {
+				removed++
+				err = st.change(p.Erase(st.counted))
+			}
 		}
-		if err := s.erase(name, p.ID); err != nil {
-			return "", removed, err
+		if len(page) == limit && limit > 0 {
+			next = page[limit-1].ID
 		}
-		removed++
-	}
-	if len(page) == limit && limit > 0 {
-		next = page[limit-1].ID
-	}
-	return next, removed, nil
+		return err
+	})
+	return next, removed, err
 }

@@ -9,28 +9,27 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
 )
 
+// moved is what a call returns that moves a message on.
+type moved struct {
+	m pushsvc.Message
+	r pushsvc.Range
+}
+
 // Control implements pushsvc.MessageStore.
 func (s *Store) Control(ctx context.Context, name, id string, command pushsvc.Command, at time.Time) (pushsvc.Message, error) {
-	if err := s.enter(ctx); err != nil {
-		return pushsvc.Message{}, err
-	}
-	defer s.mu.Unlock()
-	name = s.current(name)
-	m := s.message(name, id)
-	if m == nil {
-		return pushsvc.Message{}, pushsvc.ErrNotFound
-	}
-	now := s.now()
-	if err := m.Command(command, now); err != nil {
-		return pushsvc.Message{}, err
-	}
-	s.endCancelled(m, now, at)
-	return m.copy(), nil
+	return onMessage(ctx, s, name, id, func(st *site, m *message) (pushsvc.Message, error) {
+		now := s.now()
+		if err := m.Command(command, now); err != nil {
+			return pushsvc.Message{}, err
+		}
+		st.endCancelled(m, now, at)
+		return m.copy(), nil
+	})
 }
 
 // endCancelled makes a cancelling message, on which no engine works any more,
 // cancelled.
-func (s *Store) endCancelled(m *message, now, at time.Time) {
+func (st *site) endCancelled(m *message, now, at time.Time) {
 	if m.State != pushsvc.StateCancelling {
 		return
 	}
@@ -40,7 +39,7 @@ func (s *Store) endCancelled(m *message, now, at time.Time) {
 		}
 	}
 	for _, p := range m.parts {
-		s.carryOut(m, m.Take(&p.Range, p.noted(m), m.retry), at)
+		st.carryOut(m, m.Take(&p.Range, p.noted(m), m.retry), at)
 	}
 	m.EndCancelled(at)
 	m.ended()
@@ -62,30 +61,24 @@ func (m *message) retry(id pushsvc.SubscriptionID) (pushsvc.Retry, bool) {
 
 // Claim implements pushsvc.MessageStore.
 func (s *Store) Claim(ctx context.Context, name, id, owner string, lease time.Duration) (pushsvc.Message, pushsvc.Range, error) {
-	if err := s.enter(ctx); err != nil {
-		return pushsvc.Message{}, pushsvc.Range{}, err
-	}
-	defer s.mu.Unlock()
-	name = s.current(name)
-	m := s.message(name, id)
-	if m == nil {
-		return pushsvc.Message{}, pushsvc.Range{}, pushsvc.ErrNotFound
-	}
-	now := s.now()
-	if err := m.MayClaim(now); err != nil {
-		s.endCancelled(m, now, now)
-		return m.copy(), pushsvc.Range{}, err
-	}
-	for _, n := range sortedKeys(m.parts) {
-		if p := m.parts[n]; p.Free(&m.Message, now) {
-			p.Claim(owner, now, lease)
-			m.Begin(now)
-			out := m.rangeOf(p, now)
-			out.Noted = p.noted(m)
-			return m.copy(), out, nil
+	out, err := onMessage(ctx, s, name, id, func(st *site, m *message) (moved, error) {
+		now := s.now()
+		if err := m.MayClaim(now); err != nil {
+			st.endCancelled(m, now, now)
+			return moved{m: m.copy()}, err
 		}
-	}
-	return m.copy(), pushsvc.Range{}, pushsvc.ErrNothingDue
+		for _, n := range sortedKeys(m.parts) {
+			if p := m.parts[n]; p.Free(&m.Message, now) {
+				p.Claim(owner, now, lease)
+				m.Begin(now)
+				out := moved{m.copy(), m.rangeOf(p, now)}
+				out.r.Noted = p.noted(m)
+				return out, nil
+			}
+		}
+		return moved{m: m.copy()}, pushsvc.ErrNothingDue
+	})
+	return out.m, out.r, err
 }
 
 // rangeOf is what Claim and Checkpoint return of a range.
@@ -108,61 +101,37 @@ func (p *part) noted(m *message) []pushsvc.Outcome {
 	return p.Unsettled(all, m.retry)
 }
 
-// RangePage implements pushsvc.MessageStore.
-func (s *Store) RangePage(ctx context.Context, r pushsvc.Range, after pushsvc.SubscriptionID, limit int) ([]pushsvc.Subscription, error) {
-	if err := s.enter(ctx); err != nil {
-		return nil, err
-	}
-	defer s.mu.Unlock()
-	r.Site = s.current(r.Site)
-	return s.page(r.Site, max(after, r.Cursor), r.Until, limit), nil
-}
-
 // LaterPage implements pushsvc.MessageStore.
 func (s *Store) LaterPage(ctx context.Context, name, id string, limit int) ([]pushsvc.Retry, error) {
-	if err := s.enter(ctx); err != nil {
-		return nil, err
-	}
-	defer s.mu.Unlock()
-	name = s.current(name)
-	m := s.message(name, id)
-	if m == nil {
-		return nil, pushsvc.ErrNotFound
-	}
-	var due []pushsvc.Retry
-	for _, r := range m.later {
-		if !r.Due.After(s.now()) {
-			r.Subscription = s.sites[name].subs[r.ID]
-			due = append(due, r)
+	return onMessage(ctx, s, name, id, func(st *site, m *message) (due []pushsvc.Retry, _ error) {
+		for _, r := range m.later {
+			if !r.Due.After(s.now()) {
+				r.Subscription = st.subs[r.ID]
+				due = append(due, r)
+			}
 		}
-	}
-	slices.SortFunc(due, func(a, b pushsvc.Retry) int { return cmp.Or(a.Due.Compare(b.Due), cmp.Compare(a.ID, b.ID)) })
-	return due[:min(max(limit, 0), len(due))], nil
+		slices.SortFunc(due, func(a, b pushsvc.Retry) int { return cmp.Or(a.Due.Compare(b.Due), cmp.Compare(a.ID, b.ID)) })
+		return due[:min(max(limit, 0), len(due))], nil
+	})
 }
 
 // Note implements pushsvc.MessageStore.
 func (s *Store) Note(ctx context.Context, r pushsvc.Range, outcomes []pushsvc.Outcome) error {
-	if err := s.enter(ctx); err != nil {
-		return err
-	}
-	defer s.mu.Unlock()
-	r.Site = s.current(r.Site)
-	m := s.message(r.Site, r.MessageID)
-	if m == nil {
-		return pushsvc.ErrNotFound
-	}
-	p := m.parts[r.N]
-	if p == nil {
-		return pushsvc.ErrLeaseLost
-	}
-	if err := p.Noting(&m.Message, r.Epoch); err != nil {
-		return err
-	}
-	for _, o := range outcomes {
-		o.Due = utc(o.Due.Truncate(time.Millisecond))
-		p.notes[o.ID] = o
-	}
-	return nil
+	_, err := onMessage(ctx, s, r.Site, r.MessageID, func(_ *site, m *message) (struct{}, error) {
+		p := m.parts[r.N]
+		if p == nil {
+			return struct{}{}, pushsvc.ErrLeaseLost
+		}
+		if err := p.Noting(&m.Message, r.Epoch); err != nil {
+			return struct{}{}, err
+		}
+		for _, o := range outcomes {
+			o.Due = o.Due.UTC().Truncate(time.Millisecond)
+			set(&p.notes, o.ID, o)
+		}
+		return struct{}{}, nil
+	})
+	return err
 }
 
 // Checkpoint implements pushsvc.MessageStore.
@@ -170,23 +139,23 @@ func (s *Store) Checkpoint(ctx context.Context, c pushsvc.Checkpoint) (pushsvc.M
 	if err := c.Validate(); err != nil {
 		return pushsvc.Message{}, pushsvc.Range{}, err
 	}
-	if err := s.enter(ctx); err != nil {
-		return pushsvc.Message{}, pushsvc.Range{}, err
-	}
-	defer s.mu.Unlock()
-	c.Site = s.current(c.Site)
-	m := s.message(c.Site, c.MessageID)
-	if m == nil || m.parts[c.Range] == nil {
-		return pushsvc.Message{}, pushsvc.Range{}, pushsvc.ErrNotFound
-	}
-	p := m.parts[c.Range]
-	now := s.now()
-	apply, err := p.Accept(&m.Message, &c)
-	if err != nil || !apply {
-		return m.copy(), m.rangeOf(p, now), err
-	}
+	out, err := onMessage(ctx, s, c.Site, c.MessageID, func(st *site, m *message) (moved, error) {
+		p, now := m.parts[c.Range], s.now()
+		if p == nil {
+			return moved{}, pushsvc.ErrNotFound
+		}
+		apply, err := p.Accept(&m.Message, &c)
+		if apply {
+			st.checkpoint(m, p, c, now)
+		}
+		return moved{m.copy(), m.rangeOf(p, now)}, err
+	})
+	return out.m, out.r, err
+}
+
+func (st *site) checkpoint(m *message, p *part, c pushsvc.Checkpoint, now time.Time) {
 	e, _ := m.Apply(&p.Range, &c, now, m.retry)
-	s.carryOut(m, e, c.At)
+	st.carryOut(m, e, c.At)
 	left := p.noted(m)
 	clear(p.notes)
 	for _, o := range left {
@@ -201,13 +170,11 @@ func (s *Store) Checkpoint(ctx context.Context, c pushsvc.Checkpoint) (pushsvc.M
 	if m.EndDone(open, c.At) {
 		m.ended()
 	}
-	s.endCancelled(m, now, c.At)
-	return m.copy(), m.rangeOf(p, now), nil
+	st.endCancelled(m, now, c.At)
 }
 
 // carryOut stores what outcomes change.
-func (s *Store) carryOut(m *message, e pushsvc.Effects, at time.Time) {
-	st := s.sites[m.Site]
+func (st *site) carryOut(m *message, e pushsvc.Effects, at time.Time) {
 	for _, id := range e.Gone {
 		st.drop(id)
 	}
@@ -220,7 +187,7 @@ func (s *Store) carryOut(m *message, e pushsvc.Effects, at time.Time) {
 		delete(m.later, id)
 	}
 	for _, r := range e.Later {
-		m.later[r.ID] = r
+		set(&m.later, r.ID, r)
 	}
 	m.NextTry = time.Time{}
 	for _, r := range m.later {

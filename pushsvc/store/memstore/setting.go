@@ -8,28 +8,13 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
 )
 
-// settings is what belongs to one site; a site without subscribers may have it.
-type settings struct {
-	last pushsvc.Revision
-	rows map[string]pushsvc.Setting // by name
-}
-
 // Setting implements pushsvc.SettingStore.
-func (s *Store) Setting(ctx context.Context, site, name string) (pushsvc.Setting, error) {
-	if err := s.enter(ctx); err != nil {
-		return pushsvc.Setting{}, err
-	}
-	defer s.mu.Unlock()
-	site = s.current(site)
-	return s.setting(site, name)
+func (s *Store) Setting(ctx context.Context, name, setting string) (pushsvc.Setting, error) {
+	return on(ctx, s, name, func(st *site) (pushsvc.Setting, error) { return st.setting(setting) })
 }
 
-func (s *Store) setting(site, name string) (pushsvc.Setting, error) {
-	st := s.settings[site]
-	if st == nil {
-		return pushsvc.Setting{}, pushsvc.ErrNotFound
-	}
-	row, ok := st.rows[name]
+func (st *site) setting(name string) (pushsvc.Setting, error) {
+	row, ok := st.settings[name]
 	if !ok {
 		return pushsvc.Setting{}, pushsvc.ErrNotFound
 	}
@@ -39,20 +24,8 @@ func (s *Store) setting(site, name string) (pushsvc.Setting, error) {
 
 // Settings implements pushsvc.SettingStore.
 func (s *Store) Settings(ctx context.Context, name string) ([]pushsvc.Setting, error) {
-	if err := s.enter(ctx); err != nil {
-		return nil, err
-	}
-	defer s.mu.Unlock()
-	var out []pushsvc.Setting
-	for _, site := range sortedKeys(s.settings) {
-		if s.current(site) != site {
-			continue
-		}
-		if row, err := s.setting(site, name); err == nil {
-			out = append(out, row)
-		}
-	}
-	return out, nil
+	has := func(st *site) bool { _, err := st.setting(name); return err == nil }
+	return list(ctx, s, has, func(st *site) pushsvc.Setting { row, _ := st.setting(name); return row })
 }
 
 // PutSetting implements pushsvc.SettingStore.
@@ -60,46 +33,36 @@ func (s *Store) PutSetting(ctx context.Context, row pushsvc.Setting, expect push
 	if err := pushsvc.CheckSetting(row); err != nil {
 		return pushsvc.Setting{}, fmt.Errorf("storing setting %q of %s: %w", row.Name, row.Site, err)
 	}
-	if err := s.enter(ctx); err != nil {
-		return pushsvc.Setting{}, err
-	}
-	defer s.mu.Unlock()
-	row.Site = s.current(row.Site)
-	known, _ := s.setting(row.Site, row.Name)
-	row, ok, err := row.Put(known, expect)
-	if err != nil || !ok {
-		return row, err
-	}
-	if s.settings == nil {
-		s.settings = map[string]*settings{}
-	}
-	st := s.settings[row.Site]
-	if st == nil {
-		st = &settings{last: s.lastSetting, rows: map[string]pushsvc.Setting{}}
-		s.settings[row.Site] = st
-	}
-	st.last++
-	row.Revision = st.last
-	st.rows[row.Name] = row
-	s.changes.Note(pushsvc.ChangedSettings)
-	return s.setting(row.Site, row.Name)
+	return on(ctx, s, row.Site, func(st *site) (pushsvc.Setting, error) {
+		known, _ := st.setting(row.Name)
+		row, ok, err := row.Put(known, expect)
+		if err != nil || !ok {
+			return row, err
+		}
+		st.putSetting(row)
+		s.changes.Note(pushsvc.ChangedSettings)
+		return st.setting(row.Name)
+	})
+}
+
+// putSetting stores a row with the next revision.
+func (st *site) putSetting(row pushsvc.Setting) {
+	st.lastSetting++
+	row.Site, row.Revision, st.hasSettings = st.name, st.lastSetting, true
+	set(&st.settings, row.Name, row)
 }
 
 // DeleteSetting implements pushsvc.SettingStore.
-func (s *Store) DeleteSetting(ctx context.Context, site, name string, expect pushsvc.Revision) error {
-	if err := s.enter(ctx); err != nil {
+func (s *Store) DeleteSetting(ctx context.Context, name, setting string, expect pushsvc.Revision) error {
+	return s.do(ctx, name, func(st *site) error {
+		known, err := st.setting(setting)
+		if err == nil {
+			err = expect.Expect(known.Revision)
+		}
+		if err == nil {
+			delete(st.settings, setting)
+			s.changes.Note(pushsvc.ChangedSettings)
+		}
 		return err
-	}
-	defer s.mu.Unlock()
-	site = s.current(site)
-	known, err := s.setting(site, name)
-	if err == nil {
-		err = expect.Expect(known.Revision)
-	}
-	if err != nil {
-		return err
-	}
-	delete(s.settings[site].rows, name)
-	s.changes.Note(pushsvc.ChangedSettings)
-	return nil
+	})
 }

@@ -12,57 +12,49 @@ import (
 	"time"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/popup"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/store"
 )
 
 // Store is a store.Store in memory. The zero value is empty and ready.
 type Store struct {
-	// Clock dates keys that come without a date; nil is time.Now. It must not
-	// be changed once the store is in use.
+	// Clock is the store's clock; nil is time.Now. It must not be changed once
+	// the store is in use.
 	Clock func() time.Time
 
 	mu     sync.Mutex
 	closed bool
 	sites  map[string]*site
-	people map[string]*peopleRows
+	moves  map[string]*move // by the other name
 	keys   []pushsvc.Key
 	secret []byte
-
-	settings map[string]*settings // by site
-	popups   map[string]*popups   // by site
-	moves    map[string]*move     // by the other name
 	// The highest revisions of sites that were removed.
 	lastSetting, lastPopup pushsvc.Revision
 
 	changes pushsvc.ChangeLog
 }
 
-// site is what belongs to one site.
+// site is what belongs to one site. Rows are texts, or are copied, so that nobody
+// changes what is stored.
 type site struct {
+	s    *Store
+	name string
+	// What it is a site of, which it stays for good.
+	hasSubs, hasPeople, hasSettings, hasPopups bool
+
 	lastID   pushsvc.SubscriptionID
 	subs     map[pushsvc.SubscriptionID]pushsvc.Subscription
 	ids      map[string]pushsvc.SubscriptionID // by endpoint
 	messages map[string]*message
-	idem     map[string]record
-}
+	idem     map[string]record // by the client's key
 
-type message struct {
-	pushsvc.Message
-	parts map[int]*part // by number, with the LaterRange
-	later map[pushsvc.SubscriptionID]pushsvc.Retry
+	settings    map[string]pushsvc.Setting
+	lastSetting pushsvc.Revision
+	popups      map[string][]byte
+	uploads     map[string]popup.Upload
+	lastPopup   pushsvc.Revision
 
-	receipts map[pushsvc.Receipt]bool
-}
-
-// part is one range of a message.
-type part struct {
-	pushsvc.RangeRow
-	notes map[pushsvc.SubscriptionID]pushsvc.Outcome
-}
-
-type record struct {
-	pushsvc.Idempotency
-	message string
+	peopleRows
 }
 
 // New makes an empty store.
@@ -90,84 +82,73 @@ func (s *Store) now() time.Time {
 	return time.Now()
 }
 
-// enter begins a transaction; the caller unlocks s.mu where it gives no error.
-func (s *Store) enter(ctx context.Context) error {
+// tx runs fn as a transaction.
+func (s *Store) tx(ctx context.Context, fn func() error) error {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.closed {
-		s.mu.Unlock()
 		return pushsvc.ErrClosed
 	}
 	if err := ctx.Err(); err != nil {
-		s.mu.Unlock()
 		return err
 	}
-	return nil
+	return fn()
 }
 
-func (s *Store) makeSite(name string) *site {
+// on runs fn as a transaction on the site that the name means.
+func on[T any](ctx context.Context, s *Store, name string, fn func(*site) (T, error)) (out T, err error) {
+	err = s.tx(ctx, func() (err error) {
+		st := s.raw(s.current(name))
+		out, err = fn(st)
+		if !st.there() {
+			delete(s.sites, st.name)
+		}
+		return err
+	})
+	return out, err
+}
+
+// do is on for a call without a result.
+func (s *Store) do(ctx context.Context, name string, fn func(*site) error) error {
+	_, err := on(ctx, s, name, func(st *site) (struct{}, error) { return struct{}{}, fn(st) })
+	return err
+}
+
+// raw is a site by its very name; it is new where it is not there.
+func (s *Store) raw(name string) *site {
 	if st := s.sites[name]; st != nil {
 		return st
 	}
-	if s.sites == nil {
-		s.sites = map[string]*site{}
-	}
-	st := &site{
-		subs:     map[pushsvc.SubscriptionID]pushsvc.Subscription{},
-		ids:      map[string]pushsvc.SubscriptionID{},
-		messages: map[string]*message{},
-		idem:     map[string]record{},
-	}
-	s.sites[name] = st
+	st := &site{s: s, name: name, lastSetting: s.lastSetting, lastPopup: s.lastPopup}
+	set(&s.sites, name, st)
 	return st
 }
 
-func (st *site) summary(name string) pushsvc.SiteSummary {
-	return pushsvc.SiteSummary{Site: name, Subscriptions: int64(len(st.subs)), Messages: int64(len(st.messages))}
-}
+func (st *site) there() bool { return st.hasSubs || st.hasPeople || st.hasSettings || st.hasPopups }
 
-// Sites implements pushsvc.SubscriptionStore.
-func (s *Store) Sites(ctx context.Context) ([]pushsvc.SiteSummary, error) {
-	if err := s.enter(ctx); err != nil {
-		return nil, err
-	}
-	defer s.mu.Unlock()
-	var out []pushsvc.SiteSummary
-	for name, st := range s.sites {
-		if s.current(name) != name {
-			continue
+// list makes a row of each site that has something, by name.
+func list[T any](ctx context.Context, s *Store, has func(*site) bool, row func(*site) T) (all []T, err error) {
+	err = s.tx(ctx, func() error {
+		for _, name := range sortedKeys(s.sites) {
+			if st := s.sites[name]; has(st) && s.current(name) == name {
+				all = append(all, row(st))
+			}
 		}
-		out = append(out, st.summary(name))
-	}
-	slices.SortFunc(out, func(a, b pushsvc.SiteSummary) int { return cmp.Compare(a.Site, b.Site) })
-	return out, nil
+		return nil
+	})
+	return all, err
 }
 
-// Site implements pushsvc.SubscriptionStore.
-func (s *Store) Site(ctx context.Context, name string) (pushsvc.SiteSummary, error) {
-	if err := s.enter(ctx); err != nil {
-		return pushsvc.SiteSummary{}, err
+// set is m[key] = value, where the map may be nil.
+func set[K comparable, V any](m *map[K]V, key K, value V) {
+	if *m == nil {
+		*m = map[K]V{}
 	}
-	defer s.mu.Unlock()
-	name = s.current(name)
-	st := s.sites[name]
-	if st == nil {
-		return pushsvc.SiteSummary{}, pushsvc.ErrNotFound
-	}
-	return st.summary(name), nil
+	(*m)[key] = value
 }
 
 // sortedKeys gives the keys of a map in rising order.
-func sortedKeys[K cmp.Ordered, V any](m map[K]V) []K {
-	return slices.Sorted(maps.Keys(m))
-}
-
-// utc drops what no store keeps: the zone and the monotonic clock.
-func utc(t time.Time) time.Time {
-	if t.IsZero() {
-		return time.Time{}
-	}
-	return t.UTC().Round(0)
-}
+func sortedKeys[K cmp.Ordered, V any](m map[K]V) []K { return slices.Sorted(maps.Keys(m)) }
 
 // Interface guards.
 var _ store.Store = (*Store)(nil)

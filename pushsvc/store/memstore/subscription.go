@@ -13,71 +13,54 @@ func (s *Store) PutSubscription(ctx context.Context, sub pushsvc.Subscription, r
 	if sub.Endpoint == "" || sub.Site == "" || len(sub.Site) > pushsvc.MaxSiteName {
 		return pushsvc.Subscription{}, errors.New("storing a subscription: no endpoint, or no valid site")
 	}
-	if err := s.enter(ctx); err != nil {
-		return pushsvc.Subscription{}, err
-	}
-	defer s.mu.Unlock()
-	sub.Site = s.current(sub.Site)
-	s.pull(sub.Site, sub.Endpoint)
-	if replaces != nil {
-		s.pull(sub.Site, replaces.Endpoint)
-	}
-	st := s.makeSite(sub.Site)
-	var proven pushsvc.Subscription
-	if replaces != nil {
-		proven = st.proven(*replaces)
-	}
-	row, former, ok := pushsvc.Resubscribe(sub, st.find(sub.Endpoint), proven)
-	if ok {
-		st.drop(former.ID)
-		row = st.put(row)
-	}
-	return row, nil
+	return on(ctx, s, sub.Site, func(st *site) (pushsvc.Subscription, error) {
+		st.pull(sub.Endpoint)
+		var proven pushsvc.Subscription
+		if replaces != nil {
+			st.pull(replaces.Endpoint)
+			proven = st.proven(*replaces)
+		}
+		sub.Site = st.name
+		row, former, ok := pushsvc.Resubscribe(sub, st.find(sub.Endpoint), proven)
+		if ok {
+			st.drop(former.ID)
+			row = st.put(row)
+		}
+		return row, nil
+	})
 }
 
 // ImportSubscriptions implements pushsvc.SubscriptionStore.
-func (s *Store) ImportSubscriptions(ctx context.Context, name string, subs []pushsvc.Subscription) (pushsvc.Imported, error) {
+func (s *Store) ImportSubscriptions(ctx context.Context, name string, subs []pushsvc.Subscription) (n pushsvc.Imported, err error) {
 	if name == "" || len(name) > pushsvc.MaxSiteName || slices.ContainsFunc(subs, func(s pushsvc.Subscription) bool { return s.Endpoint == "" }) {
-		return pushsvc.Imported{}, errors.New("importing subscriptions: one has no endpoint, or the site is not valid")
+		return n, errors.New("importing subscriptions: one has no endpoint, or the site is not valid")
 	}
-	if err := s.enter(ctx); err != nil {
-		return pushsvc.Imported{}, err
-	}
-	defer s.mu.Unlock()
-	name = s.current(name)
-	var n pushsvc.Imported
-	for _, row := range subs {
-		s.pull(name, row.Endpoint)
-		st := s.makeSite(name)
-		row.Site = name
-		if row, ok := n.Merge(row, st.find(row.Endpoint)); ok {
-			st.put(row)
+	err = s.do(ctx, name, func(st *site) error {
+		for _, row := range subs {
+			st.pull(row.Endpoint)
+			row.Site = st.name
+			if row, ok := n.Merge(row, st.find(row.Endpoint)); ok {
+				st.put(row)
+			}
 		}
-	}
-	return n, nil
+		return nil
+	})
+	return n, err
 }
 
 // put stores a row, with the next id where it has none.
 func (st *site) put(row pushsvc.Subscription) pushsvc.Subscription {
+	st.hasSubs = true
 	if row.ID == 0 {
 		st.lastID++
 		row.ID = st.lastID
 	}
-	st.subs[row.ID], st.ids[row.Endpoint] = row, row.ID
+	set(&st.subs, row.ID, row)
+	set(&st.ids, row.Endpoint, row.ID)
 	return row
 }
 
 func (st *site) find(endpoint string) pushsvc.Subscription { return st.subs[st.ids[endpoint]] }
-
-// drop removes a subscription, where it is there.
-func (st *site) drop(id pushsvc.SubscriptionID) {
-	if sub, ok := st.subs[id]; ok {
-		delete(st.subs, id)
-		if st.ids[sub.Endpoint] == id {
-			delete(st.ids, sub.Endpoint)
-		}
-	}
-}
 
 func (st *site) proven(p pushsvc.Proof) pushsvc.Subscription {
 	if sub := st.find(p.Endpoint); p.Proves(sub) {
@@ -86,59 +69,76 @@ func (st *site) proven(p pushsvc.Proof) pushsvc.Subscription {
 	return pushsvc.Subscription{}
 }
 
+// drop removes a subscription, and reports whether it was there.
+func (st *site) drop(id pushsvc.SubscriptionID) bool {
+	sub, ok := st.subs[id]
+	delete(st.subs, id)
+	if ok && st.ids[sub.Endpoint] == id {
+		delete(st.ids, sub.Endpoint)
+	}
+	return ok
+}
+
+// linked are the subscriptions of a device.
+func (st *site) linked(device pushsvc.DeviceID) (subs []pushsvc.Subscription) {
+	for _, id := range sortedKeys(st.subs) {
+		if sub := st.subs[id]; sub.Device == device && !device.IsZero() {
+			subs = append(subs, sub)
+		}
+	}
+	return subs
+}
+
 // DeleteSubscription implements pushsvc.SubscriptionStore.
 func (s *Store) DeleteSubscription(ctx context.Context, name string, id pushsvc.SubscriptionID) error {
-	if err := s.enter(ctx); err != nil {
-		return err
-	}
-	defer s.mu.Unlock()
-	name = s.current(name)
-	st := s.sites[name]
-	if st == nil || st.subs[id].ID == 0 {
-		return pushsvc.ErrNotFound
-	}
-	st.drop(id)
-	return nil
+	return s.do(ctx, name, func(st *site) error {
+		if !st.drop(id) {
+			return pushsvc.ErrNotFound
+		}
+		return nil
+	})
 }
 
 // DeleteProven implements pushsvc.SubscriptionStore.
 func (s *Store) DeleteProven(ctx context.Context, name string, proof pushsvc.Proof) (bool, error) {
-	if err := s.enter(ctx); err != nil {
-		return false, err
-	}
-	defer s.mu.Unlock()
-	name = s.current(name)
-	st := s.sites[name]
-	if st == nil {
-		return false, nil
-	}
-	s.pull(name, proof.Endpoint)
-	sub := st.proven(proof)
-	st.drop(sub.ID)
-	return sub.ID != 0, nil
+	return on(ctx, s, name, func(st *site) (bool, error) {
+		st.pull(proof.Endpoint)
+		return st.drop(st.proven(proof).ID), nil
+	})
 }
 
 // SubscriptionPage implements pushsvc.SubscriptionStore.
 func (s *Store) SubscriptionPage(ctx context.Context, name string, after pushsvc.SubscriptionID, limit int) ([]pushsvc.Subscription, error) {
-	if err := s.enter(ctx); err != nil {
-		return nil, err
-	}
-	defer s.mu.Unlock()
-	name = s.current(name)
-	return s.page(name, after, ^pushsvc.SubscriptionID(0), limit), nil
+	return s.RangePage(ctx, pushsvc.Range{Site: name, Until: ^pushsvc.SubscriptionID(0)}, after, limit)
 }
 
-// page gives rows with ids above after, up to and with until.
-func (s *Store) page(name string, after, until pushsvc.SubscriptionID, limit int) []pushsvc.Subscription {
-	st := s.sites[name]
-	if st == nil {
-		return nil
-	}
-	var page []pushsvc.Subscription
-	for id := after + 1; id <= min(until, st.lastID) && id != 0 && len(page) < limit; id++ {
-		if sub, ok := st.subs[id]; ok {
-			page = append(page, sub)
+// RangePage implements pushsvc.MessageStore.
+func (s *Store) RangePage(ctx context.Context, r pushsvc.Range, after pushsvc.SubscriptionID, limit int) ([]pushsvc.Subscription, error) {
+	return on(ctx, s, r.Site, func(st *site) (page []pushsvc.Subscription, _ error) {
+		for id := max(after, r.Cursor) + 1; id != 0 && id <= min(r.Until, st.lastID) && len(page) < limit; id++ {
+			if sub, ok := st.subs[id]; ok {
+				page = append(page, sub)
+			}
 		}
-	}
-	return page
+		return page, nil
+	})
+}
+
+func (st *site) summary() pushsvc.SiteSummary {
+	return pushsvc.SiteSummary{Site: st.name, Subscriptions: int64(len(st.subs)), Messages: int64(len(st.messages))}
+}
+
+// Sites implements pushsvc.SubscriptionStore.
+func (s *Store) Sites(ctx context.Context) ([]pushsvc.SiteSummary, error) {
+	return list(ctx, s, func(st *site) bool { return st.hasSubs }, (*site).summary)
+}
+
+// Site implements pushsvc.SubscriptionStore.
+func (s *Store) Site(ctx context.Context, name string) (pushsvc.SiteSummary, error) {
+	return on(ctx, s, name, func(st *site) (pushsvc.SiteSummary, error) {
+		if !st.hasSubs {
+			return pushsvc.SiteSummary{}, pushsvc.ErrNotFound
+		}
+		return st.summary(), nil
+	})
 }

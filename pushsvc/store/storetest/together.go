@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/people"
 )
 
 // togetherTests are promises to several processes, asked of two handles.
@@ -18,6 +19,8 @@ var togetherTests = []test{
 	{"engines whose leases have run out", testEnginesGone},
 	{"answers to a message are everybody's", testAnswers},
 	{"answers of many hosts", testAnswersBound},
+	{"people/counts of many newcomers", testNewcomers},
+	{"people/what is known of a page of visitors", testFactsOf},
 }
 
 // putWhile subscribes n visitors over both handles and calls fn meanwhile, again and
@@ -190,5 +193,59 @@ func testAnswersBound(h *harness) {
 		if len(m.Answers) != pushsvc.MaxAnswerHosts || m.Answers["0-0.example"].Answers != int64(i+1) {
 			h.Errorf("checkpoint %d: %d hosts, %+v", i, len(m.Answers), m.Answers["0-0.example"])
 		}
+	}
+}
+
+// testNewcomers: counts are everybody's, however many are new at the same time; a limit
+// is exceeded by those who come at once at the most.
+func testNewcomers(h *harness) {
+	const n, most, atOnce = 300, 100, 64 // see harness.each
+	h.each(n, func(i int) error {
+		_, err := h.handle(i).Track(h.Context(), siteA, people.Batch{
+			Device: device(i), ID: batchID(i), At: epoch, Limits: people.Limits{Anonymous: most, Known: most, EventNames: 50},
+			Entries: []people.Entry{event(fmt.Sprint("E", i%70), epoch)},
+		})
+		return err
+	})
+	page, err := h.ProfilePage(h.Context(), siteA, "", 10*n)
+	events, err2 := h.EventSummary(h.Context(), siteA)
+	if err != nil || err2 != nil {
+		h.Fatal(err, err2)
+	}
+	got := h.people(siteA)
+	if got.Profiles != int64(len(page)) || got.Anonymous != int64(len(page)) || got.EventNames != int64(len(events)) {
+		h.Errorf("the site counts %+v and has %d profiles and %d events", got, len(page), len(events))
+	}
+	if len(page) < most || len(page) > most+atOnce || len(events) < 50 || len(events) > 50+atOnce {
+		h.Errorf("%d profiles and %d events, where the limits are %d and 50", len(page), len(events), most)
+	}
+}
+
+// testFactsOf reads a page of visitors at once, as one by one.
+func testFactsOf(h *harness) {
+	h.trackBatch(siteA, people.Batch{Device: device(1), ID: batchID(1), At: epoch, Entries: []people.Entry{event("A", epoch)}})
+	h.trackBatch(siteA, people.Batch{Device: device(2), ID: batchID(2), At: epoch, Entries: []people.Entry{event("B", epoch), login("2")}})
+	s := sub(siteA, 1)
+	s.Device = device(2)
+	h.putSub(s, nil)
+	devices := []pushsvc.DeviceID{device(9), device(2), device(1), {}, device(2)}
+	for _, site := range []string{siteA, siteB} {
+		got, err := h.FactsOf(h.Context(), site, devices)
+		if err != nil || len(got) != len(devices) {
+			h.Fatalf("%d of %d, %v", len(got), len(devices), err)
+		}
+		for i, d := range devices {
+			one, err := h.Facts(h.Context(), site, d)
+			if err != nil {
+				h.Fatal(err)
+			}
+			h.same(fmt.Sprint("visitor ", i, " of ", site), got[i], one)
+		}
+		if site == siteA && (got[0].Profile != nil || got[1].Profile == nil || !got[1].Subscribed || got[2].Profile == nil || got[2].Subscribed) {
+			h.Errorf("%+v", got)
+		}
+	}
+	if none, err := h.FactsOf(h.Context(), siteA, nil); err != nil || len(none) != 0 {
+		h.Errorf("of nobody: %v, %v", none, err)
 	}
 }
