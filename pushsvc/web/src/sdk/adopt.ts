@@ -17,8 +17,9 @@ export async function adopt(config: Config, compat: Promise<unknown> | undefined
     for (const from of local.get("adopted") ? [] : config.migrate ?? []) {
       const [module, ...names] = marks[from] ?? [];
       // Without their storage there is no need to fetch a module.
-      if (module && names.some((name) => localStorage.getItem(name))) await (await load<Adopter>(config, module)).adoptStorage();
-      if (module) local.set("adopted", "1");
+      if (!module) continue;
+      if (names.some((name) => localStorage.getItem(name))) await (await load<Adopter>(config, module)).adoptStorage();
+      local.set("adopted", "1");
     }
   } catch {
     // The next page tries again.

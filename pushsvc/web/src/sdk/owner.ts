@@ -12,8 +12,7 @@ export function clearInboxOfOthers(entry: Entry): void {
   if (entry.type === "login") {
     marks = entry.identities.map(({ kind, value }) => checksum(kind + ":" + value).toString(36));
     if (!before.length || marks.some((mark) => before.includes(mark))) {
-      local.set("owner", [...new Set([...before, ...marks])].slice(-8).join(" "));
-      return;
+      return local.set("owner", [...new Set([...before, ...marks])].slice(-8).join(" "));
     }
   } else if (entry.type !== "logout" && !(entry.type === "optout" && entry.value)) return;
   local.remove("inbox");

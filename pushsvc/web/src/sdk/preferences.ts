@@ -38,7 +38,8 @@ export function definePreferences(config: Config, sdk: Pick<WebPush, "on" | "pro
     private async fill(): Promise<void> {
       const [{ show }, state] = await Promise.all([load<UI>(config, "ui"), sdk.state()]);
       this.clear();
-      if (!this.isConnected || !state.supported) return void (this.busy = false);
+      this.busy = false;
+      if (!this.isConnected || !state.supported) return;
       const options = faceOptions(config, "preferences", {}, (answer, topics) => {
         if (answer !== "accept") return void sdk.unsubscribe();
         this.choosing = true;
@@ -52,7 +53,6 @@ export function definePreferences(config: Config, sdk: Pick<WebPush, "on" | "pro
         });
       });
       this.face = show({ ...options, host: this, subscribed: state.subscribed });
-      this.busy = false;
     }
   }
   customElements.define("webpush-preferences", Preferences);

@@ -285,8 +285,7 @@ export class SDK implements Omit<WebPush, "version" | "raiseNotificationViewed" 
     const page = pageFacts(Date.now());
     const list = popups ? candidates(popups, page) : [];
     if (!this.onsite && !list.length && !local.get("inbox") && !location.search.includes("webpush_preview=")) return;
-    const fail = () => (this.onsite = undefined);
-    (this.onsite ??= load<Onsite>(this.config, "onsite")).then(({ visit }) => visit(this, page, list), fail);
+    (this.onsite ??= load<Onsite>(this.config, "onsite")).then(({ visit }) => visit(this, page, list), () => (this.onsite = undefined));
   }
 
   private async decide(views: number): Promise<void> {
@@ -372,9 +371,8 @@ export class SDK implements Omit<WebPush, "version" | "raiseNotificationViewed" 
     if (event === "error" && (detail as Refused | undefined)?.status !== 410) console.warn("webpush:", detail);
     else trace(event, detail);
     for (const [name, listener] of [...this.listeners]) {
-      if (name !== event) continue;
       try {
-        listener(detail);
+        if (name === event) listener(detail);
       } catch (error) {
         // The site's own error handling receives the site's own mistake.
         setTimeout(() => {

@@ -38,13 +38,13 @@ let sentHere = "";
 /** Makes sure that this browser is subscribed with the site's key and that the server
  * knows. Needs granted permission.
  * - It sends one POST per tab session and subscription, so that a lost or rotated
- * subscription heals at the next visit.
+ *   subscription heals at the next visit.
  * - It replaces another provider's subscription only if the visitor asked for it (wanted),
- * or if the site moves away from that provider.
+ *   or if the site moves away from that provider.
  * - It resolves to whether it sent anything, null for a subscription that it left alone.
  * - It rejects with a Failure, also if something takes too long.
  * - late runs if that ends after all, or when the browser is online again: connect may
- * then be called again. */
+ *   then be called again. */
 export async function connect(config: Config, wanted: boolean, late: () => void = () => {}): Promise<boolean | null> {
   unsubscribed = false;
   try {

@@ -103,9 +103,9 @@ export interface WirePopup {
 
 /** What happened.
  * - `element` of clicked: the id of the button, `body`, `image`, `copy`, or for html what
- * names the element (`wzrk_c2a`, id, name or text).
+ *   names the element (`wzrk_c2a`, id, name or text).
  * - `element` of closed: `button` (the cross), `escape`, `overlay`, `action` (after a
- * click that closes), `script` (code of the page or of the HTML).
+ *   click that closes), `script` (code of the page or of the HTML).
  * - `props` of clicked: `wzrk_click_*` of custom HTML, 20 characters each. */
 export interface PopupEvent {
   act: "viewed" | "clicked" | "closed" | "submitted" | "error";

@@ -43,9 +43,9 @@ export function isDue(note: Note, now: number): boolean {
  * with, undefined for leaving.
  * - Both absent is certain.
  * - Pages in their place may be a filter or a login, so they must still be there a day
- * later.
+ *   later.
  * - showing: one of our notifications is on display, and browsers would close it with the
- * registration. Its click or close brings the next check, which is therefore due at once. */
+ *   registration. Its click or close brings the next check, which is therefore due at once. */
 export function decide(worker: Finding, sdk: Finding, showing: boolean, note: Note, now: number): Note | undefined {
   if (worker === "other" || sdk === "other") return { at: now, since: 0 };
   const since = note.since && note.since <= now ? note.since : now;
