@@ -66,9 +66,9 @@ func (w *writeTx) checkpoint(c pushsvc.Checkpoint) (moved, error) {
 	return moved{m: m, p: p}, err
 }
 
-// carryOutcomes writes what outcomes change.
+// carryOutcomes writes the effects of outcomes.
 func (w *writeTx) carryOutcomes(st site, m *message, e pushsvc.Effects, at time.Time) error {
-	later := st.shelf(siteLater, m.ID)
+	later := st.messageBucket(siteLater, m.ID)
 	for _, id := range e.Dropped {
 		if _, _, err := later.dropRetry(w, id); err != nil {
 			return err
@@ -76,7 +76,7 @@ func (w *writeTx) carryOutcomes(st site, m *message, e pushsvc.Effects, at time.
 	}
 	for _, r := range e.Later {
 		var err error
-		if later, err = w.makeShelf(st, siteLater, m.ID); err != nil {
+		if later, err = w.makeMessageBucket(st, siteLater, m.ID); err != nil {
 			return err
 		}
 		if _, _, err := later.dropRetry(w, r.ID); err != nil {
@@ -93,12 +93,12 @@ func (w *writeTx) carryOutcomes(st site, m *message, e pushsvc.Effects, at time.
 	return w.doubt(st, e.Doubted, at)
 }
 
-// doubt remembers when subscriptions were first said to be gone.
+// doubt stores when subscriptions were first reported as gone.
 func (w *writeTx) doubt(st site, ids []pushsvc.SubscriptionID, at time.Time) error {
 	for _, id := range ids {
 		sub, err := st.subscription(idKey(id))
 		if err != nil || !sub.Doubt(at) {
-			continue // gone, or damaged, or doubted already
+			continue // gone, damaged, or doubted before
 		}
 		if err := st.put(w, siteSubs, idKey(id), packSubscription(&sub)); err != nil {
 			return err
@@ -107,10 +107,10 @@ func (w *writeTx) doubt(st site, ids []pushsvc.SubscriptionID, at time.Time) err
 	return nil
 }
 
-// ended writes what ends with a message that is final. Its ranges stay, so that a
-// repeated checkpoint is known as one.
+// ended writes the effects of a message's final state. Its ranges stay, so that a
+// repeated checkpoint is recognised.
 func (w *writeTx) ended(st site, m *message) error {
-	if err := st.shelf(siteLater, m.ID).drop(w); err != nil {
+	if err := st.messageBucket(siteLater, m.ID).drop(w); err != nil {
 		return err
 	}
 	return w.deleteUnfinished(m.ID, m.Site)

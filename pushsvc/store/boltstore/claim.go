@@ -10,17 +10,17 @@ import (
 	bolt "github.com/caddy-webpush/caddy-webpush/pushsvc/store/boltstore/checkedbolt"
 )
 
-// moved is what a call gives back that moves a message on.
+// moved is the result of a call that advances a message.
 type moved struct {
 	m message
 	p part
-	// due says that p has been claimed.
+	// due means that p has been claimed.
 	due bool
 }
 
-// Claim implements pushsvc.MessageStore. A damaged range is passed over and
-// told to Options.OnDamage: it keeps the message from being done, not the
-// other ranges from being sent.
+// Claim implements pushsvc.MessageStore. It skips a damaged range and reports it
+// to Options.OnDamage: the message then never becomes done, but its other ranges
+// are sent.
 func (s *Store) Claim(ctx context.Context, name, id, owner string, lease time.Duration) (pushsvc.Message, pushsvc.Range, error) {
 	out, err := write(ctx, s, func(w *writeTx) (moved, error) { return w.claim(name, id, owner, lease) })
 	if err != nil {
@@ -32,8 +32,8 @@ func (s *Store) Claim(ctx context.Context, name, id, owner string, lease time.Du
 	if !out.due {
 		return out.m.Message, pushsvc.Range{}, fmt.Errorf("claiming message %q of %s: %w", id, name, pushsvc.ErrNothingDue)
 	}
-	// What an engine of an older epoch notes before this line is in the
-	// range's notes, and afterwards it is refused.
+	// Notes of an engine with an older epoch are read here if they come earlier,
+	// and refused if they come later.
 	noted := s.notes.claimed(out.p)
 	if len(noted) > 0 {
 		out.p.Noted, err = read(ctx, s, func(tx *bolt.Tx) ([]pushsvc.Outcome, error) {
@@ -81,7 +81,7 @@ func (w *writeTx) claim(name, id, owner string, lease time.Duration) (moved, err
 	return moved{m: m, p: p, due: true}, nil
 }
 
-// free finds a range that can be claimed.
+// free returns a range that can be claimed.
 func (s site) free(m message, now time.Time, report func(error)) (found part, ok bool) {
 	mayBe := func(n int, r rowFlags) bool { return m.MayBeFree(n, r.done, now) }
 	s.parts(m.ID, report, mayBe, func(p part) bool {
@@ -103,7 +103,7 @@ func (s site) engines(id string, now time.Time, report func(error)) int {
 	return len(owners)
 }
 
-// leased reports whether an engine has a range of the message.
+// leased reports whether an engine has a lease on a range of the message.
 func (s site) leased(id string, now time.Time, report func(error)) (leased bool) {
 	s.parts(id, report, func(_ int, r rowFlags) bool { return r.claimed && !r.done }, func(p part) bool {
 		leased = p.Leased(now)
@@ -112,8 +112,8 @@ func (s site) leased(id string, now time.Time, report func(error)) (leased bool)
 	return leased
 }
 
-// RangePage implements pushsvc.MessageStore. Damaged rows are passed over and
-// told to Options.OnDamage.
+// RangePage implements pushsvc.MessageStore. It skips damaged rows and reports
+// them to Options.OnDamage.
 func (s *Store) RangePage(ctx context.Context, r pushsvc.Range, after pushsvc.SubscriptionID, limit int) ([]pushsvc.Subscription, error) {
 	page, err := s.subscriptionPage(ctx, r.Site, max(after, r.Cursor), r.Until, limit)
 	if err != nil {
@@ -122,8 +122,8 @@ func (s *Store) RangePage(ctx context.Context, r pushsvc.Range, after pushsvc.Su
 	return page, nil
 }
 
-// LaterPage implements pushsvc.MessageStore. Of a damaged retry the time and
-// id are given, with one attempt.
+// LaterPage implements pushsvc.MessageStore. For a damaged retry it returns the
+// time and id, with one attempt.
 func (s *Store) LaterPage(ctx context.Context, name, id string, limit int) ([]pushsvc.Retry, error) {
 	page, err := read(ctx, s, func(tx *bolt.Tx) ([]pushsvc.Retry, error) {
 		st, ok := openSite(tx, name)
@@ -133,7 +133,7 @@ func (s *Store) LaterPage(ctx context.Context, name, id string, limit int) ([]pu
 		if b := st.b.Bucket([]byte(siteMessages)); b == nil || b.Get([]byte(id)) == nil {
 			return nil, pushsvc.ErrNotFound
 		}
-		return st.shelf(siteLater, id).duePage(s.clock(), limit, s.report), nil
+		return st.messageBucket(siteLater, id).duePage(s.clock(), limit, s.report), nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("reading retries of message %q of %s: %w", id, name, err)
@@ -141,8 +141,8 @@ func (s *Store) LaterPage(ctx context.Context, name, id string, limit int) ([]pu
 	return page, nil
 }
 
-// Note implements pushsvc.MessageStore: the outcomes are appended to a file
-// next to the database.
+// Note implements pushsvc.MessageStore: it appends the outcomes to a file next to
+// the database.
 func (s *Store) Note(ctx context.Context, r pushsvc.Range, outcomes []pushsvc.Outcome) error {
 	epoch := func() (int64, error) { return s.epoch(ctx, r) }
 	s.gate.RLock()
@@ -156,8 +156,7 @@ func (s *Store) Note(ctx context.Context, r pushsvc.Range, outcomes []pushsvc.Ou
 	return nil
 }
 
-// epoch reads the epoch of a range on which somebody may be working; 0 where
-// nobody may.
+// epoch reads the epoch of a range; 0 if no engine may work on it.
 func (s *Store) epoch(ctx context.Context, r pushsvc.Range) (int64, error) {
 	return readOpen(ctx, s, func(tx *bolt.Tx) (int64, error) {
 		st, ok := openSite(tx, r.Site)

@@ -45,8 +45,8 @@ func (w *writeTx) control(st site, m *message, command pushsvc.Command, at time.
 	return st.putProgress(w, *m)
 }
 
-// endCancelled makes a cancelling message, on which no engine works any more,
-// cancelled; first it counts what engines that died have noted.
+// endCancelled ends a cancelling message that no engine works on. First it counts
+// the notes of engines that died.
 func (w *writeTx) endCancelled(st site, m *message, now, at time.Time) error {
 	if m.State != pushsvc.StateCancelling || st.leased(m.ID, now, w.s.report) {
 		return nil

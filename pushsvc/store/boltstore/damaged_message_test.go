@@ -16,7 +16,7 @@ import (
 func TestDamagedRange(t *testing.T) {
 	s, reported := damaged(t, 6000, nil, func(tx *bolt.Tx) error {
 		st, _ := openSite(tx, noteSite)
-		return flip(st.shelf(siteRanges, "m").b, rangeKey(0))
+		return flip(st.messageBucket(siteRanges, "m").b, rangeKey(0))
 	})
 	r := claimAt(t, s, "m", noteDay)
 	if r.N != 1 {
@@ -56,7 +56,7 @@ func TestDamagedRetry(t *testing.T) {
 		}
 	}, func(tx *bolt.Tx) error {
 		st, _ := openSite(tx, noteSite)
-		return flip(st.shelf(siteLater, "m").b, laterKey(2))
+		return flip(st.messageBucket(siteLater, "m").b, laterKey(2))
 	})
 	at := noteDay.Add(time.Hour)
 	page, err := s.at(at).LaterPage(t.Context(), noteSite, "m", 10)

@@ -7,9 +7,8 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
 )
 
-// ImportSubscriptions implements pushsvc.SubscriptionStore. A stored row that
-// is damaged is replaced by the imported one under its old id. Some thousands
-// at a time go fastest.
+// ImportSubscriptions implements pushsvc.SubscriptionStore. An imported row
+// replaces a damaged one and keeps its id. Some thousands at a time are fastest.
 func (s *Store) ImportSubscriptions(ctx context.Context, name string, subs []pushsvc.Subscription) (pushsvc.Imported, error) {
 	if name == "" || len(name) > pushsvc.MaxSiteName {
 		return pushsvc.Imported{}, fmt.Errorf("importing subscriptions: the site's name has %d bytes, not 1 to %d", len(name), pushsvc.MaxSiteName)
@@ -31,7 +30,7 @@ func (s *Store) ImportSubscriptions(ctx context.Context, name string, subs []pus
 	return n, nil
 }
 
-// alive gives the error that any call would.
+// alive returns the error that any call would return.
 func (s *Store) alive(ctx context.Context) error {
 	s.gate.RLock()
 	defer s.gate.RUnlock()
@@ -67,7 +66,7 @@ func (w *writeTx) importAll(name string, subs []pushsvc.Subscription, hashes []h
 	return n, st.putCounts(w, c)
 }
 
-// importOne stores one, and counts what becomes of it.
+// importOne stores one subscription, and counts the result.
 func (w *writeTx) importOne(st site, n *pushsvc.Imported, sub pushsvc.Subscription, h hash) error {
 	known, err := w.findHash(st, h, sub.Endpoint)
 	if err != nil {

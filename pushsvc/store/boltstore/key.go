@@ -16,18 +16,18 @@ import (
 // secretSize is the length of the secret that signs receipt tokens, in bytes.
 const secretSize = 32
 
-// keyRow is a key pair as it lies in the file.
+// keyRow is a stored key pair.
 type keyRow struct {
 	Public  string    `json:"public"`
 	Private string    `json:"private"`
 	Created time.Time `json:"created"`
 }
 
-// errRingEmpty says that EnsureKey has to make a key.
+// errRingEmpty means that EnsureKey has to make a key.
 var errRingEmpty = errors.New("the key ring is empty")
 
-// EnsureKey implements pushsvc.KeyStore. generate may be called without its
-// key being used, where another caller is faster.
+// EnsureKey implements pushsvc.KeyStore. It may call generate without using the
+// key, if another caller is faster.
 func (s *Store) EnsureKey(ctx context.Context, generate func() (pushsvc.Key, error)) (pushsvc.Key, error) {
 	key, err := read(ctx, s, func(tx *bolt.Tx) (pushsvc.Key, error) { return s.ensureKey(tx) })
 	switch {
@@ -53,7 +53,7 @@ func (s *Store) EnsureKey(ctx context.Context, generate func() (pushsvc.Key, err
 	return key, nil
 }
 
-// ensureKey gives the current key, or errRingEmpty, or pushsvc.ErrKeyLost.
+// ensureKey returns the current key, or errRingEmpty, or pushsvc.ErrKeyLost.
 func (s *Store) ensureKey(tx *bolt.Tx) (pushsvc.Key, error) {
 	id, err := metaGet(tx, metaCurrent)
 	if err != nil {
@@ -72,7 +72,7 @@ func (s *Store) ensureKey(tx *bolt.Tx) (pushsvc.Key, error) {
 	return pushsvc.Key{}, errRingEmpty
 }
 
-// subscribed says whether any site has a subscription.
+// subscribed reports whether any site has a subscription.
 func subscribed(tx *bolt.Tx, report func(error)) bool {
 	for _, st := range allSites(tx, report) {
 		if st.counts(report).subscriptions > 0 || st.lastID() != 0 {
@@ -95,7 +95,7 @@ func (s *Store) ImportKey(ctx context.Context, key pushsvc.Key, current bool) (p
 	return row, nil
 }
 
-// Keys implements pushsvc.KeyStore. A damaged key is passed over and told to
+// Keys implements pushsvc.KeyStore. It skips a damaged key and reports it to
 // Options.OnDamage.
 func (s *Store) Keys(ctx context.Context) ([]pushsvc.Key, error) {
 	keys, err := read(ctx, s, func(tx *bolt.Tx) (keys []pushsvc.Key, err error) {
@@ -151,7 +151,7 @@ func (s *Store) readSecret(ctx context.Context) ([]byte, error) {
 	return secret, err
 }
 
-// putKey adds the pair to the ring. A damaged row of its id is replaced.
+// putKey adds the pair to the ring. It replaces a damaged row with the same id.
 func (w *writeTx) putKey(key pushsvc.Key, current bool) (pushsvc.Key, error) {
 	known, err := readKey(w.tx, key.ID)
 	var damage *DamageError
@@ -164,7 +164,7 @@ func (w *writeTx) putKey(key pushsvc.Key, current bool) (pushsvc.Key, error) {
 	}
 	haveCurrent := false
 	if id != nil {
-		_, err := readKey(w.tx, string(id)) // nobody can subscribe with a damaged or lost one
+		_, err := readKey(w.tx, string(id)) // a damaged or lost key can't be used for subscribing
 		haveCurrent, known.Current = err == nil, known.ID != "" && known.ID == string(id)
 	}
 	if key, err = pushsvc.AddKey(key, known, current, haveCurrent, w.s.clock()); err != nil {
@@ -204,7 +204,7 @@ func readKey(tx *bolt.Tx, id string) (pushsvc.Key, error) {
 	return pushsvc.Key{ID: id, Public: row.Public, Private: pushsvc.Secret(row.Private), Created: row.Created}, nil
 }
 
-// metaGet reads a row of bucket "meta"; nil where there is none.
+// metaGet reads a row of bucket "meta"; nil if there is none.
 func metaGet(tx *bolt.Tx, name string) ([]byte, error) {
 	v := tx.Bucket([]byte(bucketMeta)).Get([]byte(name))
 	if v == nil {

@@ -24,7 +24,7 @@ func dueKey(due time.Time, id pushsvc.SubscriptionID) []byte {
 	return binary.BigEndian.AppendUint64(k, uint64(id))
 }
 
-// openDueKey takes one apart.
+// openDueKey parses such a key.
 func openDueKey(k []byte) (due time.Time, id pushsvc.SubscriptionID, ok bool) {
 	if len(k) != 17 || k[0] != laterByDue {
 		return due, 0, false
@@ -50,23 +50,23 @@ func unpackRetry(payload []byte, r *pushsvc.Retry) error {
 	return nil
 }
 
-// retry reads one; false where there is none. A damaged one is there, with its
-// id alone, and the error.
-func (sh shelf) retry(id pushsvc.SubscriptionID) (r pushsvc.Retry, there bool, err error) {
+// retry reads a retry; false if there is none. For a damaged one it returns true,
+// the id alone, and the error.
+func (mb messageBucket) retry(id pushsvc.SubscriptionID) (r pushsvc.Retry, there bool, err error) {
 	r.ID = id
-	payload, err := sh.get(laterKey(id))
+	payload, err := mb.get(laterKey(id))
 	if err != nil || payload == nil {
 		return r, err != nil, err
 	}
 	if err := unpackRetry(payload, &r); err != nil {
-		return pushsvc.Retry{ID: id}, true, sh.damage(err)
+		return pushsvc.Retry{ID: id}, true, mb.damage(err)
 	}
 	return r, true, nil
 }
 
-// retries finds those of a message for the rules; a damaged one is reported.
+// retries reads a message's retries for the rules; it reports a damaged one.
 func (s site) retries(id string, report func(error)) pushsvc.Retries {
-	later := s.shelf(siteLater, id)
+	later := s.messageBucket(siteLater, id)
 	return func(id pushsvc.SubscriptionID) (pushsvc.Retry, bool) {
 		r, there, err := later.retry(id)
 		if err != nil {
@@ -76,24 +76,24 @@ func (s site) retries(id string, report func(error)) pushsvc.Retries {
 	}
 }
 
-// putRetry stores one under both of its keys.
-func (sh shelf) putRetry(w *writeTx, r pushsvc.Retry) error {
-	if err := sh.put(w, laterKey(r.ID), packRetry(r)); err != nil {
+// putRetry stores a retry under both of its keys.
+func (mb messageBucket) putRetry(w *writeTx, r pushsvc.Retry) error {
+	if err := mb.put(w, laterKey(r.ID), packRetry(r)); err != nil {
 		return err
 	}
-	return w.put(sh.b, dueKey(r.Due, r.ID), []byte{})
+	return w.put(mb.b, dueKey(r.Due, r.ID), []byte{})
 }
 
-// dropRetry removes one and returns it; false where there is none. Where its row is
-// damaged, its time has to be searched for, and its reason is not known.
-func (sh shelf) dropRetry(w *writeTx, id pushsvc.SubscriptionID) (pushsvc.Retry, bool, error) {
-	r, there, err := sh.retry(id)
+// dropRetry removes a retry and returns it; false if there is none. If its row is
+// damaged, its time must be searched for, and its reason is unknown.
+func (mb messageBucket) dropRetry(w *writeTx, id pushsvc.SubscriptionID) (pushsvc.Retry, bool, error) {
+	r, there, err := mb.retry(id)
 	if !there {
 		return r, false, nil
 	}
 	if err != nil {
 		w.s.report(err)
-		c := sh.b.Cursor()
+		c := mb.b.Cursor()
 		for k, _ := c.Seek([]byte{laterByDue}); k != nil; k, _ = c.Next() {
 			if due, other, ok := openDueKey(k); ok && other == id {
 				r.Due = due
@@ -101,52 +101,52 @@ func (sh shelf) dropRetry(w *writeTx, id pushsvc.SubscriptionID) (pushsvc.Retry,
 			}
 		}
 	}
-	if err := w.delete(sh.b, dueKey(r.Due, id)); err != nil {
+	if err := w.delete(mb.b, dueKey(r.Due, id)); err != nil {
 		return r, false, err
 	}
-	return r, true, w.delete(sh.b, laterKey(id))
+	return r, true, w.delete(mb.b, laterKey(id))
 }
 
-// nextTry is when the first is due; zero where there is none.
-func (sh shelf) nextTry() time.Time {
-	if sh.b == nil {
+// nextTry returns when the first retry is due; zero if there is none.
+func (mb messageBucket) nextTry() time.Time {
+	if mb.b == nil {
 		return time.Time{}
 	}
-	k, _ := sh.b.Cursor().Seek([]byte{laterByDue})
+	k, _ := mb.b.Cursor().Seek([]byte{laterByDue})
 	due, _, _ := openDueKey(k)
 	return due
 }
 
-// duePage gives at most limit retries that are due, the earliest first. Of a
-// damaged one its key says enough to try it again.
-func (sh shelf) duePage(now time.Time, limit int, report func(error)) (page []pushsvc.Retry) {
-	if sh.b == nil {
+// duePage returns at most limit due retries, the earliest first. A damaged one is
+// built from its key.
+func (mb messageBucket) duePage(now time.Time, limit int, report func(error)) (page []pushsvc.Retry) {
+	if mb.b == nil {
 		return nil
 	}
-	c := sh.b.Cursor()
+	c := mb.b.Cursor()
 	for k, _ := c.Seek([]byte{laterByDue}); k != nil && len(page) < limit; k, _ = c.Next() {
 		due, id, ok := openDueKey(k)
 		if !ok {
-			report(sh.damage(errors.New("a retry has a malformed key")))
+			report(mb.damage(errors.New("a retry has a malformed key")))
 			continue
 		}
 		if due.After(now) {
 			break
 		}
-		r, there, err := sh.retry(id)
+		r, there, err := mb.retry(id)
 		switch {
 		case err != nil:
 			report(err)
 			r.Due, r.Attempt = due, 1
 		case !there || !r.Due.Equal(due):
-			report(sh.damage(errors.New("a retry's time leads nowhere")))
+			report(mb.damage(errors.New("a retry's time leads nowhere")))
 			continue
 		}
-		sub, err := sh.st.subscription(idKey(id))
+		sub, err := mb.st.subscription(idKey(id))
 		if err == nil {
 			r.Subscription = sub
 		} else if !errors.Is(err, pushsvc.ErrNotFound) {
-			report(err) // nobody can be sent to with it
+			report(err) // its key has no valid id
 		}
 		page = append(page, r)
 	}

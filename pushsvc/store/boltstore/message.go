@@ -10,14 +10,14 @@ import (
 	bolt "github.com/caddy-webpush/caddy-webpush/pushsvc/store/boltstore/checkedbolt"
 )
 
-// created is what CreateMessage gives back.
+// created is the result of CreateMessage.
 type created struct {
 	row pushsvc.Message
 	new bool
 }
 
-// CreateMessage implements pushsvc.MessageStore. A message whose id is known
-// already is given back as it is, created false.
+// CreateMessage implements pushsvc.MessageStore. If the message's id is known, it
+// returns the stored message and created false.
 func (s *Store) CreateMessage(ctx context.Context, m pushsvc.Message, idem pushsvc.Idempotency) (pushsvc.Message, bool, error) {
 	if err := pushsvc.CheckMessage(m, idem); err != nil {
 		return pushsvc.Message{}, false, fmt.Errorf("storing a message of %s: %w", m.Site, err)
@@ -73,11 +73,11 @@ func (w *writeTx) createMessage(m pushsvc.Message, idem pushsvc.Idempotency) (cr
 	); err != nil {
 		return created{}, err
 	}
-	row, err = st.message(m.ID) // as any later read will give it
+	row, err = st.message(m.ID) // as any later read returns it
 	return created{row: row.Message, new: true}, err
 }
 
-// lastID is the highest subscription id of the site.
+// lastID returns the highest subscription id of the site.
 func (s site) lastID() pushsvc.SubscriptionID {
 	b := s.b.Bucket([]byte(siteSubs))
 	if b == nil {
@@ -105,8 +105,8 @@ func (s *Store) Message(ctx context.Context, name, id string) (pushsvc.Message, 
 	return m.Message, nil
 }
 
-// MessagePage implements pushsvc.MessageStore. Damaged rows are passed over
-// and told to Options.OnDamage.
+// MessagePage implements pushsvc.MessageStore. It skips damaged rows and reports
+// them to Options.OnDamage.
 func (s *Store) MessagePage(ctx context.Context, name, before string, limit int) ([]pushsvc.Message, error) {
 	page, err := read(ctx, s, func(tx *bolt.Tx) (page []pushsvc.Message, err error) {
 		st, ok := openSite(tx, name)
@@ -142,8 +142,8 @@ func (s *Store) MessagePage(ctx context.Context, name, before string, limit int)
 	return page, nil
 }
 
-// Unfinished implements pushsvc.MessageStore. Damaged rows are passed over and
-// told to Options.OnDamage.
+// Unfinished implements pushsvc.MessageStore. It skips damaged rows and reports
+// them to Options.OnDamage.
 func (s *Store) Unfinished(ctx context.Context, after string, limit int) ([]pushsvc.Message, error) {
 	page, err := read(ctx, s, func(tx *bolt.Tx) ([]pushsvc.Message, error) {
 		return unfinished(tx, s.clock(), after, limit, s.report), nil

@@ -11,10 +11,9 @@ import (
 	bolt "github.com/caddy-webpush/caddy-webpush/pushsvc/store/boltstore/checkedbolt"
 )
 
-// messageRow is what never changes of a message, as it lies in the file, apart
-// from Content.Data, whose bytes follow the JSON as they are, because
-// encoding/json rewrites raw JSON. Fields may be added; none may change its
-// meaning.
+// messageRow is the stored constant part of a message, except for Content.Data.
+// Its bytes follow the JSON unchanged, because encoding/json rewrites raw JSON.
+// Fields may be added; no field may change its meaning.
 type messageRow struct {
 	Content pushsvc.Content        `json:"content"`
 	SendAt  time.Time              `json:"sendAt,omitzero"`
@@ -24,31 +23,31 @@ type messageRow struct {
 	Created time.Time              `json:"created,omitzero"`
 }
 
-// progressRow is what changes with each checkpoint: a row of its own, so that
-// a checkpoint doesn't write the content again.
+// progressRow is the part that changes with each checkpoint: a separate row, so
+// that a checkpoint doesn't write the content again.
 type progressRow struct {
 	State pushsvc.State `json:"state"`
-	// Held makes of a paused message a held one: programs from before, which don't
-	// know that state, leave a paused one alone.
+	// Held marks a paused message as held: older programs, which don't know that
+	// state, do not send a paused one.
 	Held     bool             `json:"held,omitempty"`
 	Started  time.Time        `json:"started,omitzero"`
 	Finished time.Time        `json:"finished,omitzero"`
 	NextTry  time.Time        `json:"nextTry,omitzero"`
 	Progress pushsvc.Progress `json:"progress"`
-	// Waits is until when a scheduled message needs no looking at.
+	// Waits is the time until which a scheduled message needs no look.
 	Waits   time.Time                  `json:"waits,omitzero"`
 	Answers map[string]pushsvc.Answers `json:"answers,omitempty"`
-	// Open is how many ranges are not done.
+	// Open is the number of ranges that are not done.
 	Open int `json:"open,omitzero"`
 }
 
-// message is a message with what only the store needs to know of it.
+// message is a message with the store's own data about it.
 type message struct {
 	pushsvc.Message
 	open int
 }
 
-// message reads one; pushsvc.ErrNotFound.
+// message reads a message; pushsvc.ErrNotFound.
 func (s site) message(id string) (message, error) {
 	if id == "" {
 		return message{}, pushsvc.ErrNotFound
@@ -73,7 +72,7 @@ func (s site) message(id string) (message, error) {
 	return m, nil
 }
 
-// progress reads the changing part of a message that exists.
+// progress reads the changing part of an existing message.
 func (s site) progress(id string) (progressRow, error) {
 	payload, err := s.get(siteProgress, []byte(id))
 	if err != nil {
@@ -95,7 +94,7 @@ func (s site) progress(id string) (progressRow, error) {
 	return p, nil
 }
 
-// putContent stores what never changes.
+// putContent stores the constant part.
 func (s site) putContent(w *writeTx, m pushsvc.Message) error {
 	payload, err := packMessage(m)
 	if err != nil {
@@ -104,7 +103,7 @@ func (s site) putContent(w *writeTx, m pushsvc.Message) error {
 	return s.put(w, siteMessages, []byte(m.ID), payload)
 }
 
-// putProgress stores what does.
+// putProgress stores the changing part.
 func (s site) putProgress(w *writeTx, m message) error {
 	p := progressRow{
 		State: m.State, Started: m.Started.UTC(), Finished: m.Finished.UTC(), NextTry: m.NextTry.UTC(),
@@ -136,7 +135,7 @@ func packMessage(m pushsvc.Message) ([]byte, error) {
 	return append(append(p, text...), data...), nil
 }
 
-// unpackText takes apart what has its length in front.
+// unpackText splits a payload that begins with the length of its JSON.
 func unpackText(payload []byte, into any) (rest []byte, err error) {
 	r := reader{rest: payload}
 	text := r.text()
@@ -159,7 +158,7 @@ func unpackMessage(payload []byte, m *pushsvc.Message) error {
 	return nil
 }
 
-// unfinishedKey orders messages of all sites by their ids, which rise with
+// unfinishedKey orders the messages of all sites by their ids, which rise with
 // time.
 func unfinishedKey(id, site string) []byte {
 	return append([]byte(id), site...)
@@ -173,9 +172,9 @@ func (w *writeTx) deleteUnfinished(id, site string) error {
 	return w.delete(w.tx.Bucket([]byte(bucketUnfinished)), unfinishedKey(id, site))
 }
 
-// eachUnfinished calls fn with the site and id of messages that are not final,
-// by rising id from after on, until it says no; damaged rows are reported and
-// passed over.
+// eachUnfinished calls fn with the site and id of messages that are not final, by
+// rising id after the given one, until fn returns false. It reports and skips
+// damaged rows.
 func eachUnfinished(tx *bolt.Tx, after string, report func(error), fn func(st site, id string) bool) {
 	bad := func(what string) {
 		report(&DamageError{Where: fmt.Sprintf("bucket %q, one row", bucketUnfinished), Err: errors.New(what)})
@@ -201,7 +200,7 @@ func eachUnfinished(tx *bolt.Tx, after string, report func(error), fn func(st si
 	}
 }
 
-// unfinished reads at most limit messages that need looking at.
+// unfinished reads at most limit messages that need work.
 func unfinished(tx *bolt.Tx, now time.Time, after string, limit int, report func(error)) (out []pushsvc.Message) {
 	eachUnfinished(tx, after, report, func(st site, id string) bool {
 		if len(out) >= limit {

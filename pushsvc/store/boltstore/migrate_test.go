@@ -147,7 +147,7 @@ func checkFormat1Rest(t *testing.T, s *Store) {
 	again := pushsvc.Message{ID: "new", Site: "a.example", Created: format1Day}
 	row, created, err := s.CreateMessage(t.Context(), again, pushsvc.Idempotency{Key: "idem 2", RequestHash: [32]byte{2}})
 	if err != nil || created || row.ID != format1Message(2) {
-		t.Errorf("its idempotency key gives %q, created %v, %v", row.ID, created, err)
+		t.Errorf("its idempotency key returns %q, created %v, %v", row.ID, created, err)
 	}
 	receipt := []pushsvc.Receipt{{Subscription: 1, Kind: pushsvc.ReceiptShown}}
 	if n, err := s.AddReceipts(t.Context(), "a.example", format1Message(1), receipt); n != 0 || err != nil {

@@ -240,7 +240,7 @@ func TestPeopleDamaged(t *testing.T) {
 			t.Errorf("visitor %d can't go on: %v", n, err)
 		}
 		if f, err = s.Facts(t.Context(), peopleSite, visitor(n)); err != nil || f.Profile == nil {
-			t.Errorf("visitor %d is not kept any more: %v", n, err)
+			t.Errorf("visitor %d is no longer stored: %v", n, err)
 		}
 	}
 	if err := s.Close(); err != nil {

@@ -9,8 +9,8 @@ import (
 	bolt "github.com/caddy-webpush/caddy-webpush/pushsvc/store/boltstore/checkedbolt"
 )
 
-// Prunable implements pushsvc.MessageStore. Damaged messages are passed over, and told to
-// Options.OnDamage.
+// Prunable implements pushsvc.MessageStore. It skips damaged messages and reports
+// them to Options.OnDamage.
 func (s *Store) Prunable(ctx context.Context, before time.Time, limit int) ([]pushsvc.MessageName, error) {
 	old, err := read(ctx, s, func(tx *bolt.Tx) (old []pushsvc.MessageName, err error) {
 		for _, st := range allSites(tx, s.report) {
@@ -52,8 +52,8 @@ func (s *Store) PruneMessage(ctx context.Context, name pushsvc.MessageName, befo
 	return pruned, nil
 }
 
-// prune removes a message with all that belongs to it. Its idempotency key runs out by
-// itself; it leads nowhere meanwhile.
+// prune removes a message with all its rows. Its idempotency key stays until it
+// expires and points nowhere meanwhile.
 func (w *writeTx) prune(name pushsvc.MessageName, before time.Time) (bool, error) {
 	st, ok := rawIn(w.tx, bucketSites, name.Site)
 	if !ok {
@@ -61,7 +61,7 @@ func (w *writeTx) prune(name pushsvc.MessageName, before time.Time) (bool, error
 	}
 	id := name.ID
 	if b := st.b.Bucket([]byte(siteProgress)); b == nil || b.Get([]byte(id)) == nil {
-		return false, nil // somebody else was faster
+		return false, nil // another caller was faster
 	}
 	p, err := st.progress(id)
 	if err != nil || !p.prunable(before) {
@@ -70,7 +70,7 @@ func (w *writeTx) prune(name pushsvc.MessageName, before time.Time) (bool, error
 	n := st.counts(w.s.report)
 	n.messages = max(n.messages, 1) - 1
 	for _, bucket := range []string{siteRanges, siteLater, siteReceipts} {
-		if err := st.shelf(bucket, id).drop(w); err != nil {
+		if err := st.messageBucket(bucket, id).drop(w); err != nil {
 			return false, err
 		}
 	}

@@ -9,7 +9,7 @@ import (
 )
 
 // rangeDone is the flag of a range that has ended. The flags come first in its
-// row, so that a search for something to do need not read further.
+// row, so that a search for open ranges need not read further.
 const rangeDone = 1
 
 type part = pushsvc.RangeRow
@@ -17,7 +17,7 @@ type part = pushsvc.RangeRow
 // rangeKey orders ranges by their number, the LaterRange first.
 func rangeKey(n int) []byte { return binary.BigEndian.AppendUint32(nil, uint32(n+1)) }
 
-// packRange makes the payload of a range: everything but its place.
+// packRange makes the payload of a range: everything but its key.
 func packRange(p part) []byte {
 	var flags byte
 	if p.Done {
@@ -89,58 +89,58 @@ func (s site) part(id string, n int) (part, error) {
 	if n < pushsvc.LaterRange || n > pushsvc.MaxRanges {
 		return part{}, pushsvc.ErrNotFound
 	}
-	sh, key := s.shelf(siteRanges, id), rangeKey(n)
-	payload, err := sh.get(key)
+	mb, key := s.messageBucket(siteRanges, id), rangeKey(n)
+	payload, err := mb.get(key)
 	if err != nil {
 		return part{}, err
 	}
 	if payload == nil {
 		return part{}, pushsvc.ErrNotFound
 	}
-	return sh.part(n, payload)
+	return mb.part(n, payload)
 }
 
-// part unpacks a row of a shelf of ranges.
-func (sh shelf) part(n int, payload []byte) (part, error) {
-	p := part{Range: pushsvc.Range{Site: sh.st.name, MessageID: sh.id, N: n}}
+// part unpacks a row of a message's bucket of ranges.
+func (mb messageBucket) part(n int, payload []byte) (part, error) {
+	p := part{Range: pushsvc.Range{Site: mb.st.name, MessageID: mb.id, N: n}}
 	if err := unpackRange(payload, &p); err != nil {
-		return part{}, sh.damage(err)
+		return part{}, mb.damage(err)
 	}
 	return p, nil
 }
 
 func (s site) putPart(w *writeTx, p part) error {
-	sh, err := w.makeShelf(s, siteRanges, p.MessageID)
+	mb, err := w.makeMessageBucket(s, siteRanges, p.MessageID)
 	if err != nil {
 		return err
 	}
-	return sh.put(w, rangeKey(p.N), packRange(p))
+	return mb.put(w, rangeKey(p.N), packRange(p))
 }
 
-// rowFlags is what a range's row says at fixed places, behind its checksum.
+// rowFlags are the values at fixed places of a range's row, after its checksum.
 type rowFlags struct{ done, claimed bool }
 
-// parts gives the ranges of a message that want, which sees number and flags,
-// asks for; a damaged one is reported and passed over.
+// parts calls fn with the ranges of a message that want, which gets number and
+// flags, accepts. It reports and skips a damaged one.
 func (s site) parts(id string, report func(error), want func(n int, row rowFlags) bool, fn func(part) bool) {
-	sh := s.shelf(siteRanges, id)
-	if sh.b == nil {
+	mb := s.messageBucket(siteRanges, id)
+	if mb.b == nil {
 		return
 	}
-	c := sh.b.Cursor()
+	c := mb.b.Cursor()
 	for k, v := c.First(); k != nil; k, v = c.Next() {
 		if len(k) != 4 {
-			report(sh.damage(errors.New("a range has a malformed key")))
+			report(mb.damage(errors.New("a range has a malformed key")))
 			continue
 		}
 		n := int(binary.BigEndian.Uint32(k)) - 1
 		if len(v) > 14 && !want(n, rowFlags{v[5]&rangeDone != 0, v[14] != 0}) { // skipped unchecked: a later look may be wrong, a row that is used never is
 			continue
 		}
-		payload, err := sh.open(k, v)
+		payload, err := mb.open(k, v)
 		var p part
 		if err == nil {
-			p, err = sh.part(n, payload)
+			p, err = mb.part(n, payload)
 		}
 		if err != nil {
 			report(err)
@@ -152,7 +152,8 @@ func (s site) parts(id string, report func(error), want func(n int, row rowFlags
 	}
 }
 
-// putRanges stores the ranges of a new message, and returns how many are to be done.
+// putRanges stores the ranges of a new message, and returns how many are not
+// done.
 func (w *writeTx) putRanges(st site, ranges []pushsvc.Range) (int, error) {
 	for _, r := range ranges {
 		if err := st.putPart(w, part{Range: r}); err != nil {

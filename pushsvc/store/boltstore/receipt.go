@@ -73,7 +73,7 @@ func (w *writeTx) addReceipt(st site, id string, r pushsvc.Receipt, kind byte) (
 	return true, w.put(b, key, []byte{1})
 }
 
-// kindByte is the kind in a key; zero is none that we know.
+// kindByte returns the kind's byte in a key; zero for an unknown kind.
 func kindByte(k pushsvc.ReceiptKind) byte {
 	switch k {
 	case pushsvc.ReceiptShown:

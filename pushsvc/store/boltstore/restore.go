@@ -211,7 +211,7 @@ func (c *Checked) messages(st site) {
 			return err
 		})
 		st.parts(id, c.report, func(int, rowFlags) bool { return true }, func(part) bool { return true })
-		later := st.shelf(siteLater, id)
+		later := st.messageBucket(siteLater, id)
 		if later.b == nil {
 			continue
 		}

@@ -18,11 +18,11 @@ import (
 // none; programs from before leave it alone.
 const bucketSettings = "settings" // site name → bucket of setting name → row
 
-// settingHeader is what is in front of the document: revision (8), time in
-// milliseconds (8).
+// settingHeader is the length of the header before the document: revision (8),
+// time in milliseconds (8).
 const settingHeader = 16
 
-// settings gives the bucket of a site's settings; nil where there is none.
+// settings returns the bucket of a site's settings; nil if there is none.
 func settings(tx *bolt.Tx, site string) *bolt.Bucket {
 	st, _ := openIn(tx, bucketSettings, site)
 	return st.b
@@ -37,7 +37,7 @@ func (s *Store) Setting(ctx context.Context, site, name string) (pushsvc.Setting
 	return row, nil
 }
 
-// Settings implements pushsvc.SettingStore. A damaged one is told to
+// Settings implements pushsvc.SettingStore. It reports a damaged one to
 // Options.OnDamage.
 func (s *Store) Settings(ctx context.Context, name string) ([]pushsvc.Setting, error) {
 	rows, err := read(ctx, s, func(tx *bolt.Tx) (rows []pushsvc.Setting, err error) {
@@ -58,8 +58,8 @@ func (s *Store) Settings(ctx context.Context, name string) ([]pushsvc.Setting, e
 	return rows, nil
 }
 
-// PutSetting implements pushsvc.SettingStore. A damaged row is written over
-// where any revision is expected.
+// PutSetting implements pushsvc.SettingStore. A damaged row is overwritten if any
+// revision is expected.
 func (s *Store) PutSetting(ctx context.Context, row pushsvc.Setting, expect pushsvc.Revision) (pushsvc.Setting, error) {
 	var stored pushsvc.Setting
 	err := pushsvc.CheckSetting(row)
@@ -100,8 +100,8 @@ func (w *writeTx) putSetting(row pushsvc.Setting, expect pushsvc.Revision) (push
 	return readSetting(w.tx, row.Site, row.Name)
 }
 
-// knownSetting reads a row for a write; the zero value where there is none. A damaged
-// row is one that is not there to a caller who takes any revision.
+// knownSetting reads a row for a write; the zero value if there is none. A
+// damaged row counts as missing if any revision is expected.
 func knownSetting(tx *bolt.Tx, site, name string, expect pushsvc.Revision) (pushsvc.Setting, error) {
 	known, err := readSetting(tx, site, name)
 	var damage *DamageError

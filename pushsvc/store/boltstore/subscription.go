@@ -12,8 +12,8 @@ import (
 	bolt "github.com/caddy-webpush/caddy-webpush/pushsvc/store/boltstore/checkedbolt"
 )
 
-// PutSubscription implements pushsvc.SubscriptionStore. A stored row that is
-// damaged is replaced by the new one under its old id.
+// PutSubscription implements pushsvc.SubscriptionStore. A new row replaces a
+// damaged one and keeps its id.
 func (s *Store) PutSubscription(ctx context.Context, sub pushsvc.Subscription, replaces *pushsvc.Proof) (pushsvc.Subscription, error) {
 	if sub.Endpoint == "" {
 		return pushsvc.Subscription{}, fmt.Errorf("storing a subscription of %s: it has no endpoint", sub.Site)
@@ -70,8 +70,8 @@ func (w *writeTx) putSubscription(sub pushsvc.Subscription, replaces *pushsvc.Pr
 	return w.storeSubscription(st, row, former)
 }
 
-// storeSubscription writes the row, with a new id where it has none, in the
-// place of the former one where it has that one's, and removes it otherwise.
+// storeSubscription writes the row, with a new id if it has none. It replaces the
+// former row if the ids are equal, and otherwise removes it.
 func (w *writeTx) storeSubscription(st site, row, former pushsvc.Subscription) (pushsvc.Subscription, error) {
 	n := st.counts(w.s.report)
 	before := n
@@ -110,7 +110,7 @@ func (w *writeTx) storeSubscription(st site, row, former pushsvc.Subscription) (
 	if err := w.link(row); err != nil {
 		return pushsvc.Subscription{}, err
 	}
-	err := unpackSubscription(payload, &row) // as any later read will give it
+	err := unpackSubscription(payload, &row) // as any later read returns it
 	return row, err
 }
 
@@ -134,7 +134,7 @@ func (s *Store) DeleteSubscription(ctx context.Context, name string, id pushsvc.
 	return nil
 }
 
-// removeIDs removes those of the ids that are there and says how many were.
+// removeIDs removes those of the ids that exist and returns their number.
 func (w *writeTx) removeIDs(st site, ids []pushsvc.SubscriptionID) (removed int, err error) {
 	if len(ids) == 0 {
 		return 0, nil
@@ -146,7 +146,7 @@ func (w *writeTx) removeIDs(st site, ids []pushsvc.SubscriptionID) (removed int,
 		switch {
 		case errors.Is(err, pushsvc.ErrNotFound):
 			continue
-		case errors.As(err, &damage): // its index entry stays and leads nowhere
+		case errors.As(err, &damage): // its index entry stays and points nowhere
 		case err != nil:
 			return 0, err
 		}
@@ -189,9 +189,9 @@ func (s *Store) DeleteProven(ctx context.Context, name string, proof pushsvc.Pro
 	return found, nil
 }
 
-// SubscriptionPage implements pushsvc.SubscriptionStore. Damaged rows are
-// passed over, told to Options.OnDamage, and not counted against the limit, so
-// that an empty page is the end in any case.
+// SubscriptionPage implements pushsvc.SubscriptionStore. It skips damaged rows,
+// reports them to Options.OnDamage and does not count them against the limit, so
+// that an empty page always means the end.
 func (s *Store) SubscriptionPage(ctx context.Context, name string, after pushsvc.SubscriptionID, limit int) ([]pushsvc.Subscription, error) {
 	page, err := s.subscriptionPage(ctx, name, after, ^pushsvc.SubscriptionID(0), limit)
 	if err != nil {
@@ -200,7 +200,7 @@ func (s *Store) SubscriptionPage(ctx context.Context, name string, after pushsvc
 	return page, nil
 }
 
-// subscriptionPage reads rows above after, up to and with until.
+// subscriptionPage reads rows with ids above after and up to until.
 func (s *Store) subscriptionPage(ctx context.Context, name string, after, until pushsvc.SubscriptionID, limit int) ([]pushsvc.Subscription, error) {
 	return read(ctx, s, func(tx *bolt.Tx) ([]pushsvc.Subscription, error) {
 		st, ok := openSite(tx, name)
@@ -276,7 +276,7 @@ func (s site) subscription(key []byte) (sub pushsvc.Subscription, err error) {
 	return sub, nil
 }
 
-// decode checks a row and unpacks it; after an error sub is of no use.
+// decode checks a row and unpacks it; after an error sub is invalid.
 func (s site) decode(seed seed, key, value []byte, sub *pushsvc.Subscription) error {
 	if len(key) != 8 {
 		return s.damage(siteSubs, key, errors.New("the key has the wrong length"))
@@ -292,7 +292,7 @@ func (s site) decode(seed seed, key, value []byte, sub *pushsvc.Subscription) er
 	return nil
 }
 
-// newID gives the site's next id.
+// newID returns the site's next id.
 func (w *writeTx) newID(st site) (pushsvc.SubscriptionID, error) {
 	subs, err := w.bucket(st.b, siteSubs)
 	if err != nil {
@@ -306,8 +306,8 @@ func (w *writeTx) newID(st site) (pushsvc.SubscriptionID, error) {
 	return pushsvc.SubscriptionID(id), nil
 }
 
-// find gives the subscription with the endpoint, or the zero value. Of a
-// damaged row it gives the id alone, and the error.
+// find returns the subscription with the endpoint, or the zero value. For a
+// damaged row it returns the id alone, and the error.
 func (w *writeTx) find(st site, endpoint string) (pushsvc.Subscription, error) {
 	return w.findHash(st, indexKey(endpoint), endpoint)
 }
@@ -323,13 +323,13 @@ func (w *writeTx) findHash(st site, h hash, endpoint string) (pushsvc.Subscripti
 		return pushsvc.Subscription{}, nil
 	case err != nil:
 		return pushsvc.Subscription{ID: id}, err
-	case sub.Endpoint != endpoint: // the index carries no checksum; the row is the proof
+	case sub.Endpoint != endpoint: // the index has no checksum; the row decides
 		return pushsvc.Subscription{}, st.damage(siteIndex, nil, errors.New("an entry leads to another endpoint"))
 	}
 	return sub, nil
 }
 
-// proven gives the subscription that the proof holds, or the zero value.
+// proven returns the subscription that the proof holds, or the zero value.
 func (w *writeTx) proven(st site, p pushsvc.Proof) (pushsvc.Subscription, error) {
 	sub, err := w.find(st, p.Endpoint)
 	if err != nil || !p.Proves(sub) {
@@ -338,7 +338,7 @@ func (w *writeTx) proven(st site, p pushsvc.Proof) (pushsvc.Subscription, error)
 	return sub, nil
 }
 
-// remove deletes a row and the index entry that leads to it.
+// remove deletes a row and its index entry.
 func (w *writeTx) remove(st site, id pushsvc.SubscriptionID, endpoint string) error {
 	if endpoint != "" {
 		if h := indexKey(endpoint); w.lookup(st, h) == id {

@@ -20,12 +20,11 @@ var campaignTests = []test{
 	{"campaign of several engines that crash", func(h *harness) { runCampaign(h, 4, 8000, true) }},
 }
 
-// campaign is a message on its way to an audience that comes and goes, sent by
-// engines of which some crash. Its clock moves when no engine has anything to
-// do, and never while one is sending: a lease that holds at the beginning of a
-// push holds at its end. Now and then it also moves while another engine works,
-// which may then lose its lease. If it always did, idle engines could take the
-// leases of the working ones for ever.
+// campaign is a message to an audience that comes and goes, sent by engines of
+// which some crash. Its clock moves when no engine has work, and never during a
+// send: a lease that holds at the beginning of a push holds at its end. Sometimes
+// it also moves while another engine works, which may then lose its lease; if it
+// always did, idle engines could take the leases of working ones for ever.
 type campaign struct {
 	*harness
 	keepsNotes bool
@@ -36,10 +35,10 @@ type campaign struct {
 	working atomic.Int32 // engines that hold a range
 
 	mu    sync.Mutex
-	turns map[turn]int                   // how often each was sent to
-	last  map[pushsvc.SubscriptionID]int // the highest attempt of each
+	turns map[turn]int                   // how often each attempt was sent
+	last  map[pushsvc.SubscriptionID]int // the highest attempt per recipient
 	dead  int                            // engines that crashed
-	lost  int                            // sent by those, and not noted
+	lost  int                            // sent by those, without a note
 }
 
 // turn is one recipient's attempt, from 1.
@@ -48,7 +47,7 @@ type turn struct {
 	attempt int
 }
 
-// lease is how long engines lease, in the campaign's time.
+// lease is the length of engines' leases, in the campaign's time.
 const lease = 30 * time.Second
 
 func (c *campaign) tick(d time.Duration) time.Time {
@@ -59,8 +58,8 @@ func (c *campaign) tick(d time.Duration) time.Time {
 	return c.now
 }
 
-// runCampaign sends, and then compares what the engines did with what the
-// store counts.
+// runCampaign sends, and then compares the engines' results with the store's
+// counts.
 func runCampaign(h *harness, engines, audience int, crashes bool) {
 	c := &campaign{harness: h, crashes: crashes, now: epoch, turns: map[turn]int{}, last: map[pushsvc.SubscriptionID]int{}}
 	c.keepsNotes = h.keepsNotes()
@@ -83,10 +82,10 @@ func runCampaign(h *harness, engines, audience int, crashes bool) {
 			h.Fatal(err)
 		}
 	}
-	c.judge(present)
+	c.compare(present)
 }
 
-// comeAndGo subscribes and unsubscribes meanwhile.
+// comeAndGo subscribes and unsubscribes during the campaign.
 func (c *campaign) comeAndGo(stop chan struct{}, audience int) {
 	r := rand.New(rand.NewPCG(5, 6))
 	for n := 0; ; n++ {
@@ -135,7 +134,7 @@ func (c *campaign) engine(number int) error {
 	}
 }
 
-// work sends to a range in a random order, a page at a time.
+// work sends a range in random order, a page at a time.
 func (c *campaign) work(r *rand.Rand, rng pushsvc.Range) error {
 	taken := map[pushsvc.SubscriptionID]bool{}
 	for _, id := range rng.Settled {
@@ -161,7 +160,7 @@ func (c *campaign) work(r *rand.Rand, rng pushsvc.Range) error {
 				continue
 			}
 			if crash && r.IntN(16) == 0 {
-				c.die(len(outcomes) - len(rng.Noted))
+				c.crash(len(outcomes) - len(rng.Noted))
 				return nil
 			}
 			o, err := c.send(r, rng, rows[i], attempts[i])
@@ -171,10 +170,10 @@ func (c *campaign) work(r *rand.Rand, rng pushsvc.Range) error {
 			taken[o.ID], outcomes = true, append(outcomes, o)
 		}
 		if crash {
-			c.die(len(outcomes) - len(rng.Noted))
+			c.crash(len(outcomes) - len(rng.Noted))
 			return nil
 		}
-		rng, err = c.settle(rng, ids, outcomes, end)
+		rng, err = c.writeCheckpoint(rng, ids, outcomes, end)
 		if err != nil || end {
 			return err
 		}
@@ -182,7 +181,7 @@ func (c *campaign) work(r *rand.Rand, rng pushsvc.Range) error {
 	}
 }
 
-// page gives who is next, with the attempt that it would be.
+// page returns the next recipients and their attempt numbers.
 func (c *campaign) page(rng pushsvc.Range) (rows []pushsvc.Subscription, attempts []int, err error) {
 	if rng.N != pushsvc.LaterRange {
 		rows, err = c.RangePage(c.Context(), rng, rng.Cursor, 64)
@@ -192,13 +191,13 @@ func (c *campaign) page(rng pushsvc.Range) (rows []pushsvc.Subscription, attempt
 	for _, r := range retries {
 		rows, attempts = append(rows, r.Subscription), append(attempts, r.Attempt+1)
 		if r.Subscription.ID == 0 {
-			rows[len(rows)-1] = pushsvc.Subscription{ID: r.ID} // who has left
+			rows[len(rows)-1] = pushsvc.Subscription{ID: r.ID} // the recipient has unsubscribed
 		}
 	}
 	return rows, attempts, err
 }
 
-// send gives one recipient a random fate and notes it.
+// send gives one recipient a random outcome and notes it.
 func (c *campaign) send(r *rand.Rand, rng pushsvc.Range, row pushsvc.Subscription, attempt int) (pushsvc.Outcome, error) {
 	c.clock.RLock()
 	defer c.clock.RUnlock()
@@ -225,16 +224,16 @@ func (c *campaign) send(r *rand.Rand, rng pushsvc.Range, row pushsvc.Subscriptio
 	return o, c.Note(c.Context(), rng, []pushsvc.Outcome{o})
 }
 
-// die leaves a range as it is; its lease runs out.
-func (c *campaign) die(unwritten int) {
+// crash leaves a range unfinished; its lease expires.
+func (c *campaign) crash(unwritten int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.dead++
 	c.lost += unwritten
 }
 
-// settle writes a checkpoint, and repeats it now and then.
-func (c *campaign) settle(rng pushsvc.Range, ids []pushsvc.SubscriptionID, outcomes []pushsvc.Outcome, end bool) (pushsvc.Range, error) {
+// writeCheckpoint writes a checkpoint, and sometimes repeats it.
+func (c *campaign) writeCheckpoint(rng pushsvc.Range, ids []pushsvc.SubscriptionID, outcomes []pushsvc.Outcome, end bool) (pushsvc.Range, error) {
 	now := c.tick(time.Millisecond)
 	cp := on(rng, now, outcomes...)
 	cp.Lease = lease
@@ -247,7 +246,7 @@ func (c *campaign) settle(rng pushsvc.Range, ids []pushsvc.SubscriptionID, outco
 		if len(ids) > 0 {
 			cp.Cursor = ids[len(ids)-1]
 		}
-		for _, o := range outcomes { // noted ones may be further up
+		for _, o := range outcomes { // noted ones may be further ahead
 			if o.ID > cp.Cursor {
 				cp.Settled = append(cp.Settled, o.ID)
 			}
@@ -273,8 +272,8 @@ func (c *campaign) settle(rng pushsvc.Range, ids []pushsvc.SubscriptionID, outco
 	return next, nil
 }
 
-// judge compares the engines' books with the store's.
-func (c *campaign) judge(audience []pushsvc.Subscription) {
+// compare compares the engines' counts with the store's.
+func (c *campaign) compare(audience []pushsvc.Subscription) {
 	c.Helper()
 	m := c.message(siteA, 1)
 	p := m.Progress

@@ -15,11 +15,11 @@ var changeTests = []test{
 	{"who knows nothing is told of everything", testChangesFirst},
 	{"each kind of change is told, and can be read then", testChangeKinds},
 	{"what visitors do is no change", testChangesVisitors},
-	{"of changes by many nobody misses one", testChangesRace},
+	{"no follower misses one of many changes", testChangesRace},
 	{"waiting for changes ends with the context and the store", testChangesEnd},
 }
 
-// changeWait is longer than a store may take to tell of a change.
+// changeWait is longer than a store may take to report a change.
 const changeWait = 10 * time.Second
 
 // changes waits for a change of the kind after since.
@@ -37,7 +37,7 @@ func (h *harness) changes(since int64, kind pushsvc.ChangeKinds) (next int64) {
 	return next
 }
 
-// quiet reports that Changes tells of nothing after since.
+// quiet checks that Changes reports nothing after since.
 func (h *harness) quiet(since int64) {
 	h.Helper()
 	ctx, cancel := context.WithTimeout(h.Context(), 50*time.Millisecond)
@@ -98,9 +98,10 @@ func testChangeKinds(h *harness) {
 		return err
 	})
 	h.move(siteB, siteNew, 100)
-	at = h.changes(at-1, pushsvc.ChangedSites) // the end may be told of or not
+	at = h.changes(at-1, pushsvc.ChangedSites) // the end may be reported or not
 	step("RemoveSite of a name", pushsvc.ChangedSites, func() error { return h.RemoveSite(h.Context(), siteB) })
-	// The same again changes nothing, and may be told of or not; what follows must be.
+	// The same value changes nothing, and may be reported or not; later changes
+	// must be.
 	step("PutSetting", pushsvc.ChangedSettings, func() error {
 		_, err := h.PutSetting(h.Context(), setting(siteA, "prompt", `{"kind":"bar"}`), pushsvc.AnyRevision)
 		return err
@@ -115,8 +116,8 @@ func testChangesVisitors(h *harness) {
 	h.quiet(at)
 }
 
-// testChangesRace: many write, and a follower reads after each notice. In the end it
-// has what is stored.
+// testChangesRace: many write, and a follower reads after each notice. At the end
+// it has the stored state.
 func testChangesRace(h *harness) {
 	const writers, writes = 4, 40
 	var wg sync.WaitGroup

@@ -89,7 +89,7 @@ func testPause(h *harness) {
 	at := epoch.Add(2 * time.Hour)
 	r := h.claim(siteA, 1, at)
 	h.control(siteA, 1, pushsvc.CommandPause, at)
-	// What is under way still counts, and the engine learns of the pause.
+	// Running sends still count, and the engine learns of the pause.
 	c := on(r, at, outcomes(pushsvc.OutcomeAccepted, rows[:2])...)
 	c.Cursor, c.Lease = rows[1].ID, 0
 	if got, _ := h.checkpoint(c); got.State != pushsvc.StatePaused || got.Progress.Accepted != 2 {
@@ -103,14 +103,14 @@ func testPause(h *harness) {
 	if r.Cursor != rows[1].ID {
 		h.Errorf("it goes on after %d, not %d", r.Cursor, rows[1].ID)
 	}
-	h.control(siteA, 1, pushsvc.CommandPause, at) // the last checkpoint ends it all the same
+	h.control(siteA, 1, pushsvc.CommandPause, at) // the last checkpoint ends it anyway
 	if got := h.finish(r, at, pushsvc.OutcomeAccepted); got.State != pushsvc.StateDone || got.Progress.Accepted != 4 {
 		h.Errorf("at the end: %+v", got)
 	}
 }
 
-// testHold: nothing of a held message is claimed or listed, whenever it is due; once
-// released it goes on where it was.
+// testHold: no part of a held message is claimed or listed, whatever its time;
+// once released it continues.
 func testHold(h *harness) {
 	rows := sorted(h.putAll(siteA, 4))
 	m := message(siteA, 1)
@@ -207,8 +207,9 @@ func testCancelRunsOut(h *harness) {
 	h.same("unfinished", h.unfinished(epoch.Add(time.Hour), "", 9), []string(nil))
 }
 
-// testCancelReasons: why nobody was reached is known while a message waits and when it
-// has ended; who was reached in the end is not among them.
+// testCancelReasons: the reasons for unreached recipients are known while a
+// message waits and after its end; recipients reached in the end are not counted
+// there.
 func testCancelReasons(h *harness) {
 	rows := sorted(h.putAll(siteA, 6))
 	h.create(message(siteA, 1))

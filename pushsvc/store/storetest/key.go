@@ -171,7 +171,7 @@ func testSecret(h *harness) {
 	})
 }
 
-// calls are one call of each method but Close.
+// calls has one call of each method but Close.
 func (h *harness) calls() map[string]func() error {
 	ctx := h.Context()
 	return map[string]func() error{
@@ -248,8 +248,8 @@ func testClosed(h *harness) {
 	}
 }
 
-// testCloseRace closes in the middle of writes: each either succeeds or says
-// that the store is closed.
+// testCloseRace closes in the middle of writes: each either succeeds or returns
+// ErrClosed.
 func testCloseRace(h *harness) {
 	results := make(chan error, 200)
 	start := make(chan struct{})

@@ -16,7 +16,7 @@ var laterTests = []test{
 	{"later queue of many", testManyLater},
 }
 
-// retries reads who is due.
+// retries reads the due recipients.
 func (h *harness) retries(n int, at time.Time, limit int) (ids []pushsvc.SubscriptionID) {
 	h.Helper()
 	page, err := h.laterAt(siteA, messageID(n), at, limit)
@@ -32,8 +32,8 @@ func (h *harness) retries(n int, at time.Time, limit int) (ids []pushsvc.Subscri
 	return ids
 }
 
-// postpone makes a message whose recipients are all to be tried again, the
-// i-th after i minutes, and gives them.
+// postpone makes a message with a retry for each recipient, the i-th after i
+// minutes, and returns the recipients.
 func (h *harness) postpone(n, recipients int) []pushsvc.Subscription {
 	h.Helper()
 	rows := sorted(h.putAll(siteA, recipients))
@@ -100,7 +100,8 @@ func testLater(h *harness) {
 	h.same("due at the end", h.retries(1, epoch.Add(100*time.Hour), 10), []pushsvc.SubscriptionID(nil))
 }
 
-// testLaterLeft: who has unsubscribed is there without a subscription.
+// testLaterLeft: a recipient that has unsubscribed has a retry without a
+// subscription.
 func testLaterLeft(h *harness) {
 	rows := h.postpone(1, 3)
 	if err := h.DeleteSubscription(h.Context(), siteA, rows[1].ID); err != nil {
@@ -117,8 +118,8 @@ func testLaterLeft(h *harness) {
 	}
 }
 
-// testLaterAlone: once all ranges are done, nobody waits for a first turn, be
-// there ever so many to be tried again.
+// testLaterAlone: once all ranges are done, no recipient waits for a first
+// attempt, however many wait for a retry.
 func testLaterAlone(h *harness) {
 	rows := sorted(h.putAll(siteA, 3))
 	h.create(message(siteA, 1))
@@ -142,7 +143,7 @@ func testLaterAlone(h *harness) {
 	}
 }
 
-// testLaterStrangers: outcomes for who is not in the queue change nothing.
+// testLaterStrangers: outcomes of recipients outside of the queue change nothing.
 func testLaterStrangers(h *harness) {
 	rows := h.postpone(1, 2)
 	extra := h.put(siteA, 9)
@@ -165,7 +166,7 @@ func testManyLater(h *harness) {
 	r := h.claim(siteA, 1, at)
 	want := make([]pushsvc.SubscriptionID, len(rows))
 	c := on(r, at)
-	for i, row := range rows { // from behind, two of three at the same time
+	for i, row := range rows { // backwards, two of three at the same time
 		want[len(rows)-1-i] = row.ID
 		due := at.Add(-time.Duration(i/3) * time.Minute)
 		c.Outcomes = append(c.Outcomes, pushsvc.Outcome{ID: row.ID, Kind: pushsvc.OutcomeLater, Attempt: 2, Due: due})

@@ -29,7 +29,7 @@ var messageTests = []test{
 	{"idempotency limits", testIdempotencyLimits},
 }
 
-// fullContent has every field set.
+// fullContent returns content with every field set.
 func fullContent() pushsvc.Content {
 	ttl := 0
 	return pushsvc.Content{
@@ -47,7 +47,7 @@ func testMessageRoundTrip(h *harness) {
 	for n, content := range []pushsvc.Content{fullContent(), {Title: "x"}, {Title: "x", Data: json.RawMessage("null")}} {
 		m := message(siteA, n)
 		m.Content = content
-		// Only the content, id, site and date are the caller's.
+		// The caller sets only the content, id, site and date.
 		m.State, m.Started, m.NextTry, m.Progress.Accepted = pushsvc.StateDone, epoch, epoch, 9
 		m.Rate, m.SendAt = 2.5, m.Created.Add(-time.Minute)
 		want := message(siteA, n)
@@ -99,7 +99,7 @@ func testMessageNeedsSite(h *harness) {
 		h.Fatal(err)
 	}
 	if m := h.create(message(siteA, 2)); m.Progress.Audience != 0 {
-		h.Errorf("audience %d of a site that has nobody left", m.Progress.Audience)
+		h.Errorf("audience %d of a site without subscribers", m.Progress.Audience)
 	}
 }
 
@@ -123,7 +123,7 @@ func testAudience(h *harness) {
 	}
 }
 
-// testOnly sends to one.
+// testOnly sends to one subscription.
 func testOnly(h *harness) {
 	rows := sorted(h.putAll(siteA, 5))
 	h.put(siteB, 1)
@@ -146,12 +146,12 @@ func testOnly(h *harness) {
 	m = message(siteA, 2)
 	m.Only = rows[4].ID + 99
 	_, _, err = h.CreateMessage(h.Context(), m, pushsvc.Idempotency{})
-	h.is("one who is not there", err, pushsvc.ErrNotFound)
+	h.is("an unknown subscription", err, pushsvc.ErrNotFound)
 	_, err = h.Message(h.Context(), siteA, m.ID)
 	h.is("and the message", err, pushsvc.ErrNotFound)
 }
 
-// testScheduled sends at a time.
+// testScheduled sends at a set time.
 func testScheduled(h *harness) {
 	h.putAll(siteA, 2)
 	m := message(siteA, 1)
@@ -271,7 +271,7 @@ func testUnfinished(h *harness) {
 	h.same("resumed", h.unfinished(epoch, messageID(3), 1), []string{messageID(4)})
 }
 
-// testPrune removes what has been final for long, and all that belongs to it.
+// testPrune removes messages that have been final for long, with all their rows.
 func testPrune(h *harness) {
 	rows := sorted(h.putAll(siteA, 3))
 	h.putAll(siteB, 3)
@@ -293,7 +293,7 @@ func testPrune(h *harness) {
 			h.Errorf("pruned %d; want %d", n, want)
 		}
 	}
-	for _, n := range []int{3, 5, 9} { // neither old enough, nor final, nor there
+	for _, n := range []int{3, 5, 9} { // neither old enough, nor final, nor existing
 		name := pushsvc.MessageName{Site: siteB, ID: messageID(n)}
 		if ok, err := h.PruneMessage(h.Context(), name, epoch.Add(3*time.Hour)); ok || err != nil {
 			h.Errorf("message %d is pruned: %v, %v", n, ok, err)
@@ -303,7 +303,7 @@ func testPrune(h *harness) {
 	prune(epoch.Add(3*time.Hour), 0, 0)
 	prune(epoch.Add(3*time.Hour), 3, 3) // 0, 1, 2 and 4, in any order
 	prune(epoch.Add(3*time.Hour), 3, 1)
-	prune(epoch.Add(3*time.Hour), 3, 0) // finished at that very time
+	prune(epoch.Add(3*time.Hour), 3, 0) // finished at exactly that time
 	h.same("left unfinished", h.unfinished(epoch, "", 9), []string{messageID(5)})
 	if p := h.message(siteB, 3).Progress; p.Accepted != 3 {
 		h.Errorf("one that is left: %+v", p)
@@ -315,13 +315,13 @@ func testPrune(h *harness) {
 	if sum, err := h.Site(h.Context(), siteA); err != nil || sum.Messages != 0 || sum.Subscriptions != 3 {
 		h.Errorf("the site counts %+v, %v", sum, err)
 	}
-	h.create(message(siteA, 0)) // nothing is left of the first one
+	h.create(message(siteA, 0)) // no row of the first one is left
 	if n, err := h.AddReceipts(h.Context(), siteA, messageID(0), receipt); n != 1 || err != nil {
 		h.Errorf("a receipt for the new one: %d, %v", n, err)
 	}
 }
 
-// pruneSome removes what is listed.
+// pruneSome removes the listed messages.
 func (h *harness) pruneSome(before time.Time, limit int) (n int) {
 	h.Helper()
 	old, err := h.Prunable(h.Context(), before, limit)
@@ -338,7 +338,7 @@ func (h *harness) pruneSome(before time.Time, limit int) (n int) {
 	return n
 }
 
-// testPrunedKey: the key of a message that has been pruned makes another.
+// testPrunedKey: the key of a pruned message makes a new one.
 func testPrunedKey(h *harness) {
 	h.put(siteA, 1)
 	key := pushsvc.Idempotency{Key: "k", RequestHash: [32]byte{1}, Expires: epoch.Add(1000 * time.Hour)}
@@ -388,7 +388,7 @@ func testIdempotency(h *harness) {
 		h.Errorf("expired key: id %s, created %v, %v", got.ID, created, err)
 	}
 	if got, created, err := try(siteA, 4, epoch.Add(2*time.Hour), next); err != nil || created || got.ID != messageID(3) {
-		h.Errorf("key used anew: id %s, created %v, %v", got.ID, created, err)
+		h.Errorf("key used again: id %s, created %v, %v", got.ID, created, err)
 	}
 	none := pushsvc.Idempotency{RequestHash: [32]byte{7}, Expires: epoch.Add(time.Hour)}
 	for n := range 2 {
@@ -426,8 +426,7 @@ func testIdempotencyLimits(h *harness) {
 	if _, _, err := h.CreateMessage(h.Context(), message(siteA, 0), long); err == nil {
 		h.Error("a key of 256 bytes was taken")
 	}
-	// Keys that expire one after another, and more of them than one sweep
-	// takes.
+	// Keys that expire one by one, and more of them than one sweep removes.
 	for n := range 60 {
 		m := message(siteA, n)
 		m.Created = epoch.Add(time.Duration(n) * time.Minute)

@@ -23,7 +23,7 @@ var moveTests = []test{
 
 const siteNew = "new.example"
 
-// move brings all of a site to another name, in pieces.
+// move moves all rows of a site to another name, in pieces.
 func (h *harness) move(from, into string, limit int) pushsvc.SiteMove {
 	h.Helper()
 	m, err := h.BeginMove(h.Context(), from, into, epoch)
@@ -44,7 +44,7 @@ func (h *harness) finishMove(m pushsvc.SiteMove, limit int) pushsvc.SiteMove {
 	return m
 }
 
-// still ends what an engine does at the first message of fillSite.
+// still ends an engine's work on the first message of fillSite.
 func (h *harness) still(site string) {
 	h.Helper()
 	if m := h.control(site, 1, pushsvc.CommandCancel, epoch.Add(2*time.Minute)); m.State != pushsvc.StateCancelled {
@@ -52,7 +52,8 @@ func (h *harness) still(site string) {
 	}
 }
 
-// testMoveRename: all of a site is there under its new name, and the old one means it.
+// testMoveRename: all rows of a site are under its new name, and the old name
+// refers to it.
 func testMoveRename(h *harness) {
 	h.fillSite(siteA)
 	h.still(siteA)
@@ -75,7 +76,7 @@ func testMoveRename(h *harness) {
 	if p := h.person(now.ID); len(p.History) != 1 || len(p.Subscriptions) != 1 {
 		h.Errorf("history %v, subscriptions %v", p.History, p.Subscriptions)
 	}
-	// A browser with a page from before posts under the old name.
+	// A browser with an old page posts under the old name.
 	if row := h.put(siteA, 1); row.ID != rows[1].ID || row.Site != siteNew || h.count(siteNew) != 3 {
 		h.Errorf("posted again: id %d of %s, %d subscriptions", row.ID, row.Site, h.count(siteNew))
 	}
@@ -98,7 +99,7 @@ func testMoveRename(h *harness) {
 	h.same("after the rows are gone", h.traces(siteNew)["subscriptions"], 3)
 }
 
-// testMoveMerge: what both sites have becomes one by the rules.
+// testMoveMerge: rows of both sites are merged by the rules.
 func testMoveMerge(h *harness) {
 	newer := sub(siteA, 1)
 	newer.Seen, newer.Auth, newer.Topics = epoch.Add(time.Hour), auth(77), []string{"b"}
@@ -140,7 +141,7 @@ func testMoveMerge(h *harness) {
 		h.Errorf("the newer keys and topics: %+v", rows)
 	}
 	if rows[1].ID != second.ID || rows[1].Auth != auth(2) || rows[1].Topics == nil || len(rows[1].Topics) > 0 {
-		h.Errorf("who has chosen none of the topics at one has at the other: %+v", rows[1])
+		h.Errorf("no topics at one site, but some at the other: %+v", rows[1])
 	}
 	if last := rows[3]; last.Endpoint != only.Endpoint || last.ID <= rows[2].ID {
 		h.Errorf("the one that came: %+v", last)
@@ -170,14 +171,15 @@ func testMoveMerge(h *harness) {
 	if err != nil || len(page) != 2 || page[0].ID != messageID(1)+"-2" || page[0].Content.Title != "A's" || page[0].Progress.Accepted != 3 {
 		h.Errorf("messages: %+v, %v", page, err)
 	}
-	// One push each from now on.
+	// One push per recipient from now on.
 	next := h.create(message(siteB, 20))
 	h.same("audience", next.Progress.Audience, int64(4))
 	done := h.finish(h.claim(siteB, 20, epoch), epoch, pushsvc.OutcomeAccepted)
 	h.same("accepted", done.Progress.Accepted, int64(4))
 }
 
-// testMovePeople: one person at both sites becomes one, nobody becomes somebody else.
+// testMovePeople: one person at both sites becomes one, and no two different
+// people are merged.
 func testMovePeople(h *harness) {
 	batch := func(site string, d int, at time.Time, trusted bool, entries ...people.Entry) {
 		h.trackBatch(site, people.Batch{Device: device(d), ID: batchID(d), At: at, Trusted: trusted, Entries: entries})
@@ -186,20 +188,20 @@ func testMovePeople(h *harness) {
 		return people.Entry{Kind: people.EntryProfile, Time: epoch, Set: map[string]any{"color": value}}
 	}
 	later := epoch.Add(time.Hour)
-	// Ann, unproven at both: one; what A has is newer.
+	// Ann, unproven at both: one person; A's values are newer.
 	batch(siteB, 1, epoch, false, login("ann"), set("blue"), event("E", epoch))
 	batch(siteA, 2, later, false, login("ann"), set("red"), event("E", later))
-	// Bob has proven it at A alone, Cem at B alone.
+	// Bob has proven his identity at A only, Cem at B only.
 	batch(siteB, 3, epoch, false, login("bob"))
 	batch(siteA, 4, epoch, true, login("bob"))
 	batch(siteB, 5, epoch, true, login("cem"))
 	batch(siteA, 6, epoch, false, login("cem"))
-	// A browser that is at both: known at A, anonymous at B; and the other way round.
+	// A browser at both sites: known at A, anonymous at B; and the reverse.
 	batch(siteB, 7, epoch, false, event("X", epoch))
 	batch(siteA, 7, later, false, login("dee"))
 	batch(siteB, 8, epoch, false, login("eve"))
 	batch(siteA, 8, later, false, event("X", later))
-	// Two people at one browser.
+	// Two people with one browser.
 	batch(siteB, 9, epoch, false, login("fay"))
 	batch(siteA, 9, later, false, login("gus"))
 
@@ -250,19 +252,19 @@ func testMovePeople(h *harness) {
 		h.Errorf("the browser of two: %+v, %+v", fay, gus)
 	}
 	h.same("numbers", h.people(siteB), people.Counts{Profiles: 9, Anonymous: 2, EventNames: 2})
-	// Erasure finds who only claims.
+	// Erasure finds profiles that only claim the identity.
 	if n, err := h.EraseIdentity(h.Context(), siteB, login("bob").Identities[0], 10); n != 2 || err != nil {
 		h.Errorf("erased %d, %v", n, err)
 	}
 	h.same("numbers", h.people(siteB).Profiles, int64(7))
-	// A batch that was told before the move, and is posted again, counts once.
+	// A batch from before the move that is posted again counts once.
 	if out := h.trackBatch(siteA, people.Batch{Device: device(2), ID: batchID(2), At: later, Entries: []people.Entry{event("E", later)}}); !out.Repeated {
 		h.Error("a repeated batch counted")
 	}
 }
 
-// testMoveMeanwhile: what browsers post between the pieces, under either name, is there
-// once, and who leaves does not come back.
+// testMoveMeanwhile: posts of browsers between the pieces, under either name, are
+// stored once, and an unsubscribed visitor does not come back.
 func testMoveMeanwhile(h *harness) {
 	for n := range 40 {
 		s := sub(siteA, n)
@@ -292,13 +294,13 @@ func testMoveMeanwhile(h *harness) {
 			s.Device = device(n)
 			h.putSub(s, nil)
 			h.trackBatch(site, people.Batch{Device: device(n), At: epoch, Entries: []people.Entry{event("E", epoch)}})
-		case step < 30: // leaves, and does not want to be known
+		case step < 30: // unsubscribes, and opts out of tracking
 			if ok, err := h.DeleteProven(h.Context(), site, *proof(n)); err != nil || !ok {
 				h.Errorf("step %d: unsubscribed %v, %v", step, ok, err)
 			}
 			h.trackBatch(site, people.Batch{Device: device(n), At: epoch, Entries: []people.Entry{{Kind: people.EntryOptOut, OptOut: true, Time: epoch}}})
 			gone[n] = true
-		case step < 35: // the push service gives it another endpoint
+		case step < 35: // the push service assigns another endpoint
 			s := sub(site, n+1000)
 			s.Device = device(n)
 			h.putSub(s, proof(n))
@@ -324,7 +326,7 @@ func testMoveMeanwhile(h *harness) {
 				h.Errorf("sites %v, %v", sites, err)
 			}
 			if step < 20 {
-				continue // all of it before the first piece
+				continue // everything before the first piece
 			}
 		}
 		if m, err = h.MoveRows(h.Context(), siteA, 1); err != nil || step > 2000 {
@@ -365,8 +367,8 @@ func testMoveMeanwhile(h *harness) {
 	}
 }
 
-// testMoveMessages: messages that wait are for those for whom they were made; whoever
-// is at both sites gets one of each site's at most, and one at least.
+// testMoveMessages: waiting messages go to their original audience; a subscriber
+// of both sites gets at most one of each site's, and at least one.
 func testMoveMessages(h *harness) {
 	h.put(siteB, 50) // so that ids differ
 	for n := 1; n <= 5; n++ {
@@ -410,7 +412,8 @@ func testMoveMessages(h *harness) {
 	h.control(siteB, 3, pushsvc.CommandResume, epoch)
 	h.same("to one", sent(3, epoch), []string{endpoint(4)})
 
-	// Where both have messages that wait, who is at both gets that of the site that stays.
+	// If both sites have waiting messages, a subscriber of both gets that of the
+	// remaining site.
 	h.put("c.example", 3)
 	h.put("c.example", 70)
 	h.create(message("c.example", 11))
@@ -422,7 +425,7 @@ func testMoveMessages(h *harness) {
 	}
 }
 
-// testMoveChain: names follow one another, and the way back is open.
+// testMoveChain: several moves in sequence work, and so does a move back.
 func testMoveChain(h *harness) {
 	h.put(siteA, 1)
 	h.move(siteA, siteB, 1)
@@ -446,7 +449,7 @@ func testMoveChain(h *harness) {
 	h.same("names after the way back", names(), []string{"b.example>a.example false", "new.example>a.example false"})
 	h.put(siteB, 3)
 	h.same("subscriptions", h.count(siteA), int64(3))
-	// A name alone is removed, and begins a site of its own.
+	// Removing only the name makes it a new site.
 	if err := h.RemoveSite(h.Context(), siteB); err != nil {
 		h.Fatal(err)
 	}
@@ -459,7 +462,7 @@ func testMoveChain(h *harness) {
 	h.same("names at the end", len(names()), 0)
 	_, err := h.Site(h.Context(), siteNew)
 	h.is("the other name of what was removed", err, pushsvc.ErrNotFound)
-	// A site of settings and pop-ups alone.
+	// A site with only settings and pop-ups.
 	h.putSetting(setting("d.example", "prompt", `{"d":1}`), 0)
 	h.putPopup(storedPopup("d.example", "p", "P"), 0)
 	h.move("d.example", siteNew, 1)
@@ -470,7 +473,7 @@ func testMoveChain(h *harness) {
 	}
 }
 
-// testMoveRefused: a move that can't be is refused whole.
+// testMoveRefused: an invalid move changes nothing.
 func testMoveRefused(h *harness) {
 	begin := func(from, into string) error {
 		h.Helper()

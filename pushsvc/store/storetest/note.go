@@ -17,8 +17,8 @@ var noteTests = []test{
 	{"notes of nothing", testNotesOfNothing},
 }
 
-// keepsNotes says whether the store keeps notes at all, which it need not. A
-// store that does must do it right.
+// keepsNotes reports whether the store keeps notes, which is optional. A store
+// that does must do it correctly.
 func (h *harness) keepsNotes() bool {
 	h.Helper()
 	h.put("notes.example", 1)
@@ -39,7 +39,7 @@ func (h *harness) note(r pushsvc.Range, outcomes ...pushsvc.Outcome) {
 	}
 }
 
-// byID sorts, as the order of notes is not promised.
+// byID sorts, since the order of notes is unspecified.
 func byID(in []pushsvc.Outcome) []pushsvc.Outcome {
 	out := slices.Clone(in)
 	slices.SortFunc(out, func(a, b pushsvc.Outcome) int { return int(int64(a.ID) - int64(b.ID)) })
@@ -73,7 +73,7 @@ func testNotes(h *harness) {
 	h.is("a note by the first engine", h.Note(h.Context(), first, outcomes(pushsvc.OutcomeAccepted, rows)), pushsvc.ErrLeaseLost)
 	h.note(second, pushsvc.Outcome{ID: rows[8].ID, Kind: pushsvc.OutcomeExpired})
 	want = append(want, pushsvc.Outcome{ID: rows[8].ID, Kind: pushsvc.OutcomeExpired})
-	third := h.claim(siteA, 1, epoch.Add(2*time.Hour)) // the second died before its first checkpoint
+	third := h.claim(siteA, 1, epoch.Add(2*time.Hour)) // the second engine died before its first checkpoint
 	h.same("noted by both", byID(third.Noted), want)
 
 	c := on(third, epoch.Add(2*time.Hour), third.Noted...)
@@ -81,10 +81,10 @@ func testNotes(h *harness) {
 	m, got := h.checkpoint(c)
 	h.same("progress", m.Progress, pushsvc.Progress{Audience: 10, Pending: 5, Accepted: 1, Later: 1, Gone: 1, Expired: 1, Failed: map[string]int64{"timeout": 1}, Reasons: map[string]int64{"busy": 1}})
 	if len(got.Noted) != 0 {
-		h.Errorf("a checkpoint gives notes: %v", got.Noted)
+		h.Errorf("a checkpoint returns notes: %v", got.Noted)
 	}
-	// The retry is not due yet at that time, the range is free: it comes
-	// without what has been settled.
+	// The retry is not due yet, the range is free: its notes are without the
+	// settled outcomes.
 	c = on(got, epoch.Add(2*time.Hour+time.Second))
 	c.Lease = 0
 	h.checkpoint(c)
@@ -121,8 +121,7 @@ func testLaterNotes(h *harness) {
 	}
 }
 
-// testNotesKept: what is noted while a checkpoint without it is being written
-// is not lost with it.
+// testNotesKept: notes that are added while a checkpoint is written survive it.
 func testNotesKept(h *harness) {
 	if !h.keepsNotes() {
 		return
@@ -138,7 +137,7 @@ func testNotesKept(h *harness) {
 	h.same("noted", byID(r.Noted), outcomes(pushsvc.OutcomeAccepted, rows[1:3]))
 }
 
-// testNotesCancelled: who was sent to by an engine that died counts.
+// testNotesCancelled: sends by an engine that died count.
 func testNotesCancelled(h *harness) {
 	if !h.keepsNotes() {
 		return
@@ -170,8 +169,8 @@ func testNotesCancelled(h *harness) {
 	}
 }
 
-// testNotesAtOnce notes from many goroutines, as an engine's workers do, while
-// checkpoints are written.
+// testNotesAtOnce notes from many goroutines, as an engine's workers do, during
+// checkpoints.
 func testNotesAtOnce(h *harness) {
 	if !h.keepsNotes() {
 		return

@@ -16,7 +16,7 @@ var peopleTests = []test{
 	{"people/repeated batch", testPeopleRepeated},
 	{"people/attributes", testPeopleAttributes},
 	{"people/login keeps what was anonymous", testPeopleLogin},
-	{"people/login merges into who is known", testPeopleMerge},
+	{"people/login merges into a known person", testPeopleMerge},
 	{"people/another login switches", testPeopleSwitch},
 	{"people/logout", testPeopleLogout},
 	{"people/opt out", testPeopleOptOut},
@@ -46,7 +46,7 @@ var peopleTests = []test{
 
 func device(n int) pushsvc.DeviceID { return pushsvc.DeviceID{byte(n), byte(n >> 8), 7} }
 
-// batchID is the n-th.
+// batchID returns the n-th batch's id.
 func batchID(n int) string {
 	sum := sha256.Sum256([]byte(fmt.Sprint("batch", n)))
 	return base64.RawURLEncoding.EncodeToString(sum[:16])
@@ -64,7 +64,7 @@ func popupEntry(act people.Act, at time.Time) people.Entry {
 	return people.Entry{Kind: people.EntryPopup, Time: at, Popup: &people.PopupAct{Popup: "sale", Variant: "a", Act: act}}
 }
 
-// track has the n-th device tell the entries, in a batch of its own.
+// track stores the n-th device's entries, in a new batch.
 func (h *harness) track(n int, entries ...people.Entry) people.Tracked {
 	h.Helper()
 	return h.trackBatch(siteA, people.Batch{Device: device(n), At: epoch, Entries: entries})
@@ -88,7 +88,7 @@ func (h *harness) facts(n int) people.Facts {
 	return f
 }
 
-// profile wants the n-th device to be somebody's.
+// profile returns the n-th device's profile, which must exist.
 func (h *harness) profile(n int) people.Profile {
 	h.Helper()
 	f := h.facts(n)
@@ -121,7 +121,7 @@ func (h *harness) people(site string) people.Counts {
 	return people.Counts{}
 }
 
-// stats gives the counters of the pop-up "sale", by variant, act and element.
+// stats returns the counters of the pop-up "sale", by variant, act and element.
 func (h *harness) stats() map[string]int64 {
 	h.Helper()
 	all, err := h.PopupStats(h.Context(), siteA, "sale", time.Time{}, time.Time{})
@@ -174,7 +174,7 @@ func testPeopleRepeated(h *harness) {
 	}
 	for n := range people.MaxDeviceBatches {
 		if !send(n) {
-			h.Fatalf("batch %d is not known any more", n)
+			h.Fatalf("batch %d is no longer known", n)
 		}
 	}
 	const times = people.MaxDeviceBatches
@@ -182,11 +182,11 @@ func testPeopleRepeated(h *harness) {
 	h.same("event", p.Events["E"].Count, int64(times))
 	h.same("views", p.Popups["sale"].Viewed, int64(times))
 	h.same("stats", h.stats(), map[string]int64{"a viewed": times})
-	// Another device's batch of the same name is another.
+	// Another device's batch with the same id is a different batch.
 	if h.trackBatch(siteA, people.Batch{Device: device(2), ID: batchID(0), At: epoch, Entries: []people.Entry{event("E", epoch)}}).Repeated {
 		h.Error("another device's batch is taken for a repetition")
 	}
-	// The device takes its batches along when it changes hands.
+	// The device keeps its batches when it changes to another person.
 	out := people.Batch{Device: device(1), ID: batchID(1000), At: epoch, Entries: []people.Entry{{Kind: people.EntryLogout, Time: epoch}}}
 	h.trackBatch(siteA, out)
 	if !h.trackBatch(siteA, out).Repeated || !send(times-1) {
@@ -276,8 +276,8 @@ func testPeopleConversions(h *harness) {
 	h.same("stats", h.stats(), map[string]int64{"a viewed": 3, "a control": 1, "a converted": 1, "control converted": 1})
 }
 
-// testPeopleClicks: time runs from the last click as well, and who clicked before
-// the view was reported has seen it. Each view converts once.
+// testPeopleClicks: the window also starts at the last click, and a click before
+// the report of the view counts as seen. Each view converts once.
 func testPeopleClicks(h *harness) {
 	at := func(minutes int) time.Time { return epoch.Add(time.Duration(minutes) * time.Minute) }
 	send := func(n int, entries ...people.Entry) {
@@ -350,7 +350,7 @@ func testPeopleSites(h *harness) {
 	if err != nil || len(all) != 2 || all[0].Site != siteA || all[1].Site != siteB {
 		h.Errorf("sites: %+v, %v", all, err)
 	}
-	// Who has only visitors is no site with subscriptions.
+	// A site with only visitors is not in the list of sites with subscriptions.
 	_, err = h.Site(h.Context(), siteA)
 	h.is("a site without subscriptions", err, pushsvc.ErrNotFound)
 }
@@ -380,7 +380,7 @@ func testPeopleConcurrent(h *harness) {
 		})
 		return err
 	})
-	// Each batch was told to two devices: n and n+1 are of different parity.
+	// Each batch was sent by two devices: n and n+1 are of different parity.
 	sum, err := h.EventSummary(h.Context(), siteA)
 	if err != nil || len(sum) != 1 || sum[0].Count != 400 {
 		h.Errorf("summary: %+v, %v", sum, err)

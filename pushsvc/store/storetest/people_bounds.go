@@ -41,7 +41,7 @@ func testPeopleBounds(h *harness) {
 	}
 	big := map[string]any{}
 	for n := range 40 {
-		big[fmt.Sprint("k", n)] = string(make([]byte, 200)) // JSON makes 6 bytes of each
+		big[fmt.Sprint("k", n)] = string(make([]byte, 200)) // 6 bytes each in JSON
 	}
 	h.track(1, people.Entry{Kind: people.EntryProfile, Time: epoch, Set: map[string]any{"Name": "Ann"}})
 	h.track(1, people.Entry{Kind: people.EntryProfile, Time: epoch, Set: big})
@@ -84,8 +84,9 @@ func testPeopleSiteBounds(h *harness) {
 	}
 }
 
-// testPeopleMakeRoom: strangers who never come back make room for others; who has come
-// back, has a subscription or an identity stays, and so do their numbers.
+// testPeopleMakeRoom: anonymous visitors who never return are evicted first; a
+// visitor who has returned, has a subscription or an identity stays, and so do
+// their numbers.
 func testPeopleMakeRoom(h *harness) {
 	limits := people.Limits{Anonymous: 20}
 	send := func(n int, at time.Time, entries ...people.Entry) people.Tracked {
@@ -95,7 +96,7 @@ func testPeopleMakeRoom(h *harness) {
 	s.Device = device(1)
 	h.putSub(s, nil)
 	send(1, epoch)                // subscribes
-	send(2, epoch, login("ann"))  // is known
+	send(2, epoch, login("ann"))  // is identified
 	send(3, epoch)                // comes back
 	send(3, epoch.Add(time.Hour)) // here
 	for n := range 400 {
@@ -109,7 +110,7 @@ func testPeopleMakeRoom(h *harness) {
 	if err != nil || len(page) != 21 {
 		h.Errorf("%d rows, %v", len(page), err)
 	}
-	for n, who := range map[int]string{1: "who subscribes", 2: "who is known", 3: "who has come back", 499: "the last one"} {
+	for n, who := range map[int]string{1: "subscribed", 2: "identified", 3: "returned", 499: "the last one"} {
 		if h.facts(n).Profile == nil {
 			h.Errorf("%s is gone", who)
 		}
@@ -121,7 +122,7 @@ func testPeopleMakeRoom(h *harness) {
 		}
 	}
 	h.same("strangers", there, 18)
-	// A site full of people who came back goes on too.
+	// A site full of returning visitors works too.
 	for n := range 60 {
 		send(100+n%20, epoch.Add(time.Duration(24*(1+n/20))*time.Hour))
 	}
@@ -130,8 +131,8 @@ func testPeopleMakeRoom(h *harness) {
 	}
 }
 
-// testPeopleEventNames: names that strangers make up make room for those that people
-// have who come back, and that the configuration names.
+// testPeopleEventNames: invented event names are evicted first; names of
+// returning visitors and of the configuration stay.
 func testPeopleEventNames(h *harness) {
 	limits := people.Limits{EventNames: 50}
 	send := func(n int, at time.Time, entries ...people.Entry) {
@@ -167,7 +168,7 @@ func testPeopleEventNames(h *harness) {
 	}
 	send(500, later, event("Named", later))
 	for n := range 10 {
-		send(n, later, event("Charged", later)) // they have come back
+		send(n, later, event("Charged", later)) // returning visitors
 	}
 	flood(100)
 	got := names()
@@ -180,8 +181,8 @@ func testPeopleEventNames(h *harness) {
 	}
 }
 
-// testPeopleStrangers: whoever posts what comes to mind takes neither room without
-// end nor the site's own events away.
+// testPeopleStrangers: invented posts neither fill the store nor evict the site's
+// own events.
 func testPeopleStrangers(h *harness) {
 	limits := people.Limits{Known: 2, EventNames: 1}
 	send := func(n int, trusted bool, entries ...people.Entry) {
@@ -198,7 +199,7 @@ func testPeopleStrangers(h *harness) {
 	}
 	send(4, false, login("a"))
 	if p := h.profile(4); len(p.Identities) != 1 || p.Identities[0].Value != "a" {
-		h.Errorf("a known person can't log in any more: %+v", p)
+		h.Errorf("a known person can no longer log in: %+v", p)
 	}
 	send(3, true, login("f"), event("Charged", epoch))
 	if p := h.profile(3); !p.Known() {
@@ -235,7 +236,7 @@ func testPeopleSubscriptions(h *harness) {
 	h.track(1, login("ann"))
 	ann := h.profile(1).ID
 	h.same("of the person", h.person(ann).Subscriptions, []pushsvc.Subscription{row})
-	other := sub(siteA, 2) // the browser's next subscription takes the first's place
+	other := sub(siteA, 2) // the browser's next subscription replaces the first
 	h.putSub(other, proof(1))
 	h.same("after a replacement", h.facts(1).Subscribed, true)
 	other.Device = device(2)
@@ -245,7 +246,7 @@ func testPeopleSubscriptions(h *harness) {
 	stranger.Auth, stranger.Device = auth(9), device(9)
 	h.putSub(stranger, nil)
 	if h.facts(9).Subscribed {
-		h.Error("whoever knows an endpoint can link it to a device")
+		h.Error("knowing an endpoint is enough to link it to a device")
 	}
 	if err := h.DeleteSubscription(h.Context(), siteA, row.ID); err != nil || h.facts(2).Subscribed {
 		h.Errorf("after it was deleted it is still there, %v", err)
@@ -270,7 +271,7 @@ func testPeopleErase(h *harness) {
 	h.is("by identity", err, pushsvc.ErrNotFound)
 	h.is("erasing again", h.ErasePerson(h.Context(), siteA, id), pushsvc.ErrNotFound)
 	if h.facts(1).Profile != nil || h.facts(2).Profile != nil || h.facts(1).Subscribed || h.profile(3).Events["E"].Count != 1 {
-		h.Error("devices or a subscription are still there, or somebody else's are not")
+		h.Error("devices or a subscription are left, or others' are gone")
 	}
 	h.same("subscriptions", h.all(siteA), []pushsvc.Subscription{kept})
 	h.same("count", h.count(siteA), int64(1))
@@ -355,12 +356,12 @@ func testPeoplePruneAnonymous(h *harness) {
 		}
 	}
 	h.same("removed", []int{removed, rounds}, []int{1, 2})
-	h.same("who is left", []bool{h.facts(1).Profile == nil, h.facts(2).Profile == nil, h.facts(3).Profile == nil, h.facts(4).Profile == nil}, []bool{true, false, false, false})
+	h.same("remaining visitors", []bool{h.facts(1).Profile == nil, h.facts(2).Profile == nil, h.facts(3).Profile == nil, h.facts(4).Profile == nil}, []bool{true, false, false, false})
 	h.same("numbers", h.people(siteA), people.Counts{Profiles: 3, Anonymous: 2, EventNames: 1})
 }
 
-// testPeopleFoldPopups: hours become one, some at a time, and no count is lost, nor
-// is anything of other pop-ups and sites.
+// testPeopleFoldPopups: hours are folded into one, some at a time, and no count
+// is lost, nor any row of other pop-ups and sites changed.
 func testPeopleFoldPopups(h *harness) {
 	acted := func(site, popup string, hour int, element string) {
 		at := epoch.Add(time.Duration(hour) * time.Hour)

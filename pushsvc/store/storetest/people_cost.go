@@ -7,8 +7,8 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/people"
 )
 
-// testPeopleReports: whoever has a pop-up's token, and posts clicks as fast as posts
-// are taken, counts as one busy visitor, under whatever name.
+// testPeopleReports: a client with a pop-up's token that posts clicks as fast as
+// posts are accepted counts as one busy visitor, under any identity.
 func testPeopleReports(h *harness) {
 	at := epoch
 	click := func(entries ...people.Entry) {
@@ -36,13 +36,13 @@ func testPeopleReports(h *harness) {
 	if n := clicks() - before; n < 10 || n > 30 {
 		h.Errorf("200 clicks a minute later count as %d", n)
 	}
-	// A device of another time is not kept from reporting when the clock is right again.
+	// A device whose clock was wrong may report again when it is right.
 	h.trackBatch(siteA, people.Batch{Device: device(2), At: epoch.AddDate(1, 0, 0), Entries: []people.Entry{popupEntry(people.ActViewed, epoch)}})
 	h.track(2, popupEntry(people.ActViewed, epoch))
 	h.same("views", h.profile(2).Popups["sale"].Viewed, int64(2))
 }
 
-// testPeopleCost: what a batch may cost is bounded, and told, whatever its size.
+// testPeopleCost: the cost of a batch is limited and returned, whatever its size.
 func testPeopleCost(h *harness) {
 	small := h.track(1, event("E", epoch))
 	if small.Work > 4<<10 {

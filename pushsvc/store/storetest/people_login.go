@@ -66,7 +66,7 @@ func testPeopleSwitch(h *harness) {
 		h.Errorf("ann: %+v", ann)
 	}
 	h.same("numbers", h.people(siteA), people.Counts{Profiles: 3, EventNames: 2})
-	// A batch that goes through several hands leaves nobody out.
+	// A batch with several logins counts for each of them.
 	h.track(3, event("E", epoch), login("dan"), event("E", epoch), login("eve"), event("E", epoch), event("E", epoch))
 	dan, err := h.PersonBy(h.Context(), siteA, people.Identity{Kind: people.IdentityID, Value: "dan"})
 	if err != nil || dan.Events["E"].Count != 2 || len(dan.Devices) != 0 || h.profile(3).Events["E"].Count != 2 {
@@ -85,7 +85,7 @@ func testPeopleLogout(h *harness) {
 	}
 	h.track(1, logout, event("F", epoch))
 	if h.profile(1).ID != after.ID {
-		h.Error("a logout of somebody anonymous makes a new profile")
+		h.Error("a logout of an anonymous visitor makes a new profile")
 	}
 	h.track(1, login("ann"))
 	if p := h.profile(1); p.ID != ann.ID || p.Events["F"].Count != 1 {
@@ -116,7 +116,7 @@ func testPeopleOptOut(h *harness) {
 		h.Error("opting in again does not work")
 	}
 	h.same("numbers", h.people(siteA), people.Counts{Profiles: 2, Anonymous: 1, EventNames: 2})
-	// A browser that hears no answer repeats it: its device is nobody's by then.
+	// A browser that gets no answer repeats it: its device then has no person.
 	for range 2 {
 		h.trackBatch(siteA, people.Batch{Device: device(4), ID: batchID(4), At: epoch, Entries: []people.Entry{event("E", epoch), popupEntry(people.ActViewed, epoch), out}})
 	}

@@ -10,7 +10,7 @@ import (
 )
 
 var proofTests = []test{
-	{"people/unproven logins evict nobody", testProofEviction},
+	{"people/unproven logins evict no profile", testProofEviction},
 	{"people/unproven logins see their own", testProofOwn},
 	{"people/proven profiles are closed to unproven logins", testProofClosed},
 	{"people/who proves an identity gets it", testProofTakes},
@@ -26,7 +26,7 @@ func identity(value string) people.Identity {
 	return people.Identity{Kind: people.IdentityID, Value: value}
 }
 
-// proven has the n-th device tell the entries in a batch whose logins are proven.
+// proven stores the n-th device's entries in a batch whose logins are proven.
 func (h *harness) proven(n int, entries ...people.Entry) {
 	h.Helper()
 	h.trackBatch(siteA, people.Batch{Device: device(n), At: epoch, Entries: entries, Trusted: true})
@@ -41,7 +41,7 @@ func (h *harness) by(value string) people.Profile {
 	return p
 }
 
-// seen is what the n-th device gets to see of its profile.
+// seen is the profile as the n-th device may see it.
 func (h *harness) seen(n int) *people.Profile {
 	h.Helper()
 	p := h.profile(n)
@@ -65,7 +65,7 @@ func testProofEviction(h *harness) {
 	if h.profile(1).ID != ann.ID {
 		h.Error("the first device is pushed out by others")
 	}
-	// A device that has been gone for so long that its cookie is gone makes room.
+	// A device that has been away longer than its cookie lives is evicted.
 	h.trackBatch(siteA, people.Batch{Device: device(500), At: epoch.AddDate(2, 0, 0), Entries: []people.Entry{login("ann")}})
 	if h.profile(500).ID != ann.ID || len(h.by("ann").Devices) != people.MaxDevices {
 		h.Error("a dead device makes no room")
@@ -75,7 +75,7 @@ func testProofEviction(h *harness) {
 func testProofOwn(h *harness) {
 	h.track(1, prop("City", "Rome"), event("E", epoch), login("ann"), prop("Phone", "+49"))
 	if s := h.seen(1); s.Attributes["Phone"] != "+49" || s.Attributes["City"] != "Rome" || s.Events["E"].Count != 1 {
-		h.Errorf("who is alone doesn't see what it has told: %+v", s)
+		h.Errorf("a single device does not see its own data: %+v", s)
 	}
 	h.track(2, prop("Size", "L"), login("ann"), event("F", epoch), people.Entry{Kind: people.EntryVisit, Time: epoch})
 	if s := h.seen(2); len(s.Attributes) != 1 || s.Attributes["Size"] != "L" || len(s.Events) != 1 || s.Events["F"].Count != 1 || s.Visits != 1 {
@@ -85,11 +85,11 @@ func testProofOwn(h *harness) {
 	if s := h.seen(1); len(s.Attributes) != 2 || s.Attributes["City"] != "Rome" || s.Attributes["Plan"] != "pro" || s.Events["E"].Count != 2 || s.Events["F"].Count != 0 {
 		h.Errorf("the first device sees %+v", s)
 	}
-	// What is known of the person is what all have told.
+	// The person's profile has the data of all devices.
 	if p := h.by("ann"); p.Attributes["Size"] != "L" || p.Attributes["Plan"] != "pro" || p.Events["F"].Count != 1 || p.Events["E"].Count != 2 {
 		h.Errorf("the person: %+v", p)
 	}
-	// An address that somebody has registered before tells nothing of who comes later.
+	// An address that was claimed before reveals nothing about a later claimant.
 	h.track(3, login("victim"))
 	h.track(4, login("victim"), prop("Phone", "+33"))
 	if s := h.seen(3); len(s.Attributes) != 0 {
@@ -113,7 +113,8 @@ func testProofClosed(h *harness) {
 	if now := h.by("ann"); now.Attributes["Phone"] != "+49" || now.Events["E"].Count != 1 || len(now.Devices) != 1 {
 		h.Errorf("it changes the proven profile: %+v", now)
 	}
-	// The proven device's own page may say it again, and what it adds is a claim.
+	// The proven device's own page may log in again, and its additions are
+	// claims.
 	more := login("ann")
 	more.Identities = append(more.Identities, identity("bob"))
 	h.track(1, more)
@@ -124,7 +125,7 @@ func testProofClosed(h *harness) {
 	if p := h.profile(3); p.ID == ann.ID || !p.Proven {
 		h.Errorf("who proves what another claims: %+v", p)
 	}
-	// Whoever claims to be one and then another mixes nobody.
+	// A visitor who claims one identity and then another merges no profiles.
 	h.track(2, login("carl"))
 	if carl := h.by("carl"); carl.ID == p.ID || carl.Attributes["Phone"] != nil {
 		h.Errorf("after another login: %+v", carl)
@@ -150,13 +151,13 @@ func testProofTakes(h *harness) {
 			h.Errorf("device %d, which has proven nothing: %+v", n, p)
 		}
 	}
-	// It comes back by a proof of its own.
+	// It returns by its own proof.
 	h.proven(2, login("ann"))
 	if h.profile(2).ID != ann.ID || len(h.by("ann").Devices) != 2 {
 		h.Error("a second device that proves to be hers is not hers")
 	}
 	h.same("numbers", h.people(siteA), people.Counts{Profiles: 2, Anonymous: 1})
-	// From a profile that holds it beside others, an identity moves.
+	// An identity moves away from a profile that has others too.
 	h.track(5, login("eve"), login("eve"))
 	mixed := login("eve")
 	mixed.Identities = append(mixed.Identities, identity("dan"))
@@ -198,11 +199,11 @@ func testProofErase(h *harness) {
 		}
 	}
 	if bob := h.profile(20); !bob.Proven || len(bob.Claims) != 0 {
-		h.Errorf("who has proven to be another: %+v", bob)
+		h.Errorf("the device with another proven identity: %+v", bob)
 	}
 	h.same("numbers", h.people(siteA), people.Counts{Profiles: 1, RefusedLogins: 5})
-	h.same("nobody", erase("nobody", 10), 0)
-	// Erasing one by its id takes its claims along.
+	h.same("unknown", erase("unknown", 10), 0)
+	// Erasing one by its id also erases its claims.
 	h.track(30, login("bob"), prop("Phone", "+33"))
 	if err := h.ErasePerson(h.Context(), siteA, h.profile(30).ID); err != nil {
 		h.Fatal(err)
@@ -218,7 +219,7 @@ func testDeviceReplaced(h *harness) {
 	move := func(n, from, to int, entries ...people.Entry) people.Tracked {
 		return h.trackBatch(siteA, people.Batch{Device: device(from), Next: device(to), ID: batchID(n), At: epoch.Add(time.Minute), Entries: entries})
 	}
-	for range 2 { // the second finds that it has been done
+	for range 2 { // the second call finds it done
 		if t := move(1, 1, 2, event("E", epoch), login("ann")); !t.Replaced {
 			h.Error("a login replaces nothing")
 		}
@@ -233,6 +234,6 @@ func testDeviceReplaced(h *harness) {
 		h.Error("a logout replaces nothing")
 	}
 	if t := move(1, 2, 4, event("E", epoch)); t.Repeated {
-		h.Error("a batch of a device that is nobody's is taken for a repetition")
+		h.Error("a batch of a device without a person counts as a repetition")
 	}
 }

@@ -13,7 +13,7 @@ import (
 
 var popupTests = []test{
 	{"pop-ups are kept by site and id", testPopups},
-	{"a pop-up is written over by who has seen it", testPopupRevisions},
+	{"overwriting a pop-up needs its revision", testPopupRevisions},
 	{"of many writers of a pop-up one wins", testPopupRace},
 	{"a deleted pop-up's revision is never used again", testPopupDeleted},
 	{"a pop-up makes no site", testPopupNoSite},
@@ -216,7 +216,7 @@ func testUploadsFull(h *harness) {
 	_, err := h.PutUpload(h.Context(), upload(siteA, "more.png", "x"))
 	h.is("one more", err, popup.ErrFull)
 	if _, err := h.PutUpload(h.Context(), upload(siteA, "0.png", "x")); err != nil {
-		h.Errorf("one that is there: %v", err)
+		h.Errorf("an existing one: %v", err)
 	}
 }
 

@@ -14,7 +14,7 @@ var progressTests = []test{
 	{"checkpoint counts every kind", testKinds},
 	{"checkpoint of an old epoch", testOldEpoch},
 	{"checkpoint repeated counts once", testRepeatedCheckpoint},
-	{"checkpoint counts nobody twice", testSettledOnce},
+	{"checkpoint counts a recipient once", testSettledOnce},
 	{"checkpoint gone removes", testGone},
 	{"checkpoint quarantined doubts", testQuarantined},
 	{"checkpoint done counts who left", testLeft},
@@ -46,7 +46,7 @@ func testCheckpoint(h *harness) {
 	next.Lease = epoch.Add(2*time.Second + time.Minute)
 	h.same("range after a heartbeat", got, next)
 
-	// Another engine goes on from there.
+	// Another engine continues from there.
 	r = h.claim(siteA, 1, epoch.Add(time.Hour))
 	next.Epoch, next.Lease = 2, epoch.Add(time.Hour+time.Minute)
 	h.same("range claimed again", r, next)
@@ -95,7 +95,7 @@ func testOldEpoch(h *harness) {
 	h.create(message(siteA, 1))
 	unclaimed := pushsvc.Checkpoint{Site: siteA, MessageID: messageID(1), At: epoch}
 	_, _, err := h.checkpointAt(unclaimed)
-	h.is("a range that nobody has claimed", err, pushsvc.ErrLeaseLost)
+	h.is("an unclaimed range", err, pushsvc.ErrLeaseLost)
 	h.claim(siteA, 1, epoch)
 	r := h.claim(siteA, 1, epoch.Add(time.Hour))
 	before := h.message(siteA, 1)
@@ -128,7 +128,7 @@ func testRepeatedCheckpoint(h *harness) {
 	rows := sorted(h.putAll(siteA, 8))
 	h.create(message(siteA, 1))
 	r := h.claim(siteA, 1, epoch)
-	// Two whom the range does not have are counted with each new checkpoint.
+	// Two recipients outside of the range are counted with each new checkpoint.
 	extra := []pushsvc.Outcome{{ID: 1 << 40, Kind: pushsvc.OutcomeAccepted}, {ID: 1<<40 + 1, Kind: pushsvc.OutcomeFailed, Reason: "a"}}
 	c := on(r, epoch.Add(time.Second), append(outcomes(pushsvc.OutcomeGone, rows[1:2]), extra...)...)
 	c.Cursor = rows[2].ID
@@ -146,8 +146,8 @@ func testRepeatedCheckpoint(h *harness) {
 	h.same("end repeated", again, first)
 }
 
-// testSettledOnce: an engine that reports somebody again, in a checkpoint of
-// its own, counts nobody twice.
+// testSettledOnce: an engine that reports a recipient again, in another
+// checkpoint, is counted once.
 func testSettledOnce(h *harness) {
 	rows := sorted(h.putAll(siteA, 5))
 	h.create(message(siteA, 1))
@@ -267,8 +267,8 @@ func testCheckpointRefusals(h *harness) {
 	}
 }
 
-// testSurplus counts more recipients than there are, and moves the cursor
-// back: faults of an engine that must not make it send again and again.
+// testSurplus counts more recipients than exist, and moves the cursor back: such
+// faults of an engine must not make it send for ever.
 func testSurplus(h *harness) {
 	rows := sorted(h.putAll(siteA, 3))
 	h.create(message(siteA, 1))

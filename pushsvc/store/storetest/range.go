@@ -13,7 +13,7 @@ var rangeTests = []test{
 	{"claim", testClaim},
 	{"claim race has one winner per range", testClaimRace},
 	{"ranges share an audience", testRanges},
-	{"ranges of nobody", testNobody},
+	{"ranges without recipients", testNobody},
 	{"range pages", testRangePages},
 }
 
@@ -39,7 +39,7 @@ func testClaim(h *harness) {
 		h.is("claimed by "+owner+" while leased", err, pushsvc.ErrNothingDue)
 		h.same("row of a claim in vain", got, m)
 	}
-	r = h.claim(siteA, 1, epoch.Add(time.Minute)) // a lease has run out at its end
+	r = h.claim(siteA, 1, epoch.Add(time.Minute)) // a lease has expired at its end
 	if m := h.message(siteA, 1); r.Epoch != 2 || !m.Started.Equal(epoch) {
 		h.Errorf("claimed again: epoch %d, started %v", r.Epoch, m.Started)
 	}
@@ -56,7 +56,7 @@ func testClaim(h *harness) {
 	h.is("claiming what is done", err, pushsvc.ErrNotFound)
 }
 
-// testClaimRace: of many who claim at once, each gets a range of its own.
+// testClaimRace: of many that claim at once, each gets another range.
 func testClaimRace(h *harness) {
 	h.importAll(siteA, 10_000)
 	h.create(message(siteA, 1))
@@ -101,7 +101,7 @@ func (h *harness) importAll(site string, n int) {
 	}
 }
 
-// testRanges: the ranges hold each recipient once, and nobody else.
+// testRanges: the ranges contain each recipient once, and no other.
 func testRanges(h *harness) {
 	const n = 12_345
 	h.importAll(siteA, n)
@@ -139,7 +139,7 @@ func testRanges(h *harness) {
 		}
 		for _, row := range page {
 			if !want[row.ID] {
-				h.Fatalf("range %d has %d, who is in another one or not of the audience", r.N, row.ID)
+				h.Fatalf("range %d has %d, which is in another one or outside of the audience", r.N, row.ID)
 			}
 			delete(want, row.ID)
 		}
@@ -152,7 +152,7 @@ func testRanges(h *harness) {
 	}
 }
 
-// testNobody sends to a site whose subscribers have all left.
+// testNobody sends to a site whose subscribers have all unsubscribed.
 func testNobody(h *harness) {
 	row := h.put(siteA, 1)
 	if err := h.DeleteSubscription(h.Context(), siteA, row.ID); err != nil {

@@ -24,7 +24,7 @@ func testReplaces(h *harness) {
 	want := next
 	want.ID, want.Created = old.ID, old.Created
 	h.same("row returned", got, want)
-	again := h.putSub(next, proof(1)) // the proof holds nothing any more
+	again := h.putSub(next, proof(1)) // the proof no longer holds a subscription
 	h.same("repeated", again, got)
 	rows := h.all(siteA)
 	if len(rows) != 2 || rows[0].Endpoint != endpoint(3) || rows[1].Endpoint != endpoint(2) {
@@ -41,8 +41,8 @@ func testReplaces(h *harness) {
 	}
 }
 
-// testReplacesMeanwhile: who subscribes anew while a message is on its way is
-// the same recipient, be it before their turn, after it, or between two tries.
+// testReplacesMeanwhile: a visitor who subscribes again during a message is the
+// same recipient, whether before their turn, after it, or between two attempts.
 func testReplacesMeanwhile(h *harness) {
 	rows := h.putAll(siteA, 3)
 	slices.SortFunc(rows, func(a, b pushsvc.Subscription) int { return cmp.Compare(a.ID, b.ID) })
@@ -58,11 +58,11 @@ func testReplacesMeanwhile(h *harness) {
 	}
 	page, err := h.RangePage(h.Context(), r, rows[1].ID, 10)
 	if err != nil || len(page) != 1 || page[0].ID != rows[2].ID || page[0].Endpoint != endpoint(13) {
-		h.Errorf("who is ahead: %+v, %v", page, err)
+		h.Errorf("recipients ahead: %+v, %v", page, err)
 	}
 	later, err := h.laterAt(siteA, messageID(1), at, 10)
 	if err != nil || len(later) != 1 || later[0].ID != rows[1].ID || later[0].Subscription.Endpoint != endpoint(12) {
-		h.Errorf("who is to be tried again: %+v, %v", later, err)
+		h.Errorf("due retries: %+v, %v", later, err)
 	}
 }
 
@@ -112,8 +112,8 @@ func testReplacesKnown(h *harness) {
 	}
 }
 
-// testReplacesItself: the old auth secret proves that whoever brings new keys
-// for the endpoint is its owner.
+// testReplacesItself: the old auth secret proves that the sender of new keys for
+// the endpoint is its owner.
 func testReplacesItself(h *harness) {
 	old := h.put(siteA, 1)
 	next := sub(siteA, 1)

@@ -13,7 +13,7 @@ import (
 
 var settingTests = []test{
 	{"settings are kept by site and name", testSettings},
-	{"a setting is written over by who has seen it", testSettingRevisions},
+	{"overwriting a setting needs its revision", testSettingRevisions},
 	{"of many writers over one revision one wins", testSettingRace},
 	{"a deleted setting's revision is never used again", testSettingDeleted},
 	{"a setting makes no site", testSettingNoSite},
@@ -136,7 +136,7 @@ func testSettingDeleted(h *harness) {
 		h.Errorf("revision %d again", again.Revision)
 	}
 	_, err = h.PutSetting(ctx, setting(siteA, "prompt", "2"), row.Revision)
-	h.is("by who has seen the deleted one", err, pushsvc.ErrRevision)
+	h.is("with the deleted revision", err, pushsvc.ErrRevision)
 	if err := h.DeleteSetting(ctx, siteA, "prompt", pushsvc.AnyRevision); err != nil {
 		h.Error(err)
 	}

@@ -16,7 +16,7 @@ var siteTests = []test{
 	{"site/people are erased as they were seen", testErasePeople},
 }
 
-// fillSite gives a site something of every kind.
+// fillSite gives a site a row of every kind.
 func (h *harness) fillSite(site string) {
 	h.Helper()
 	for n := range 3 {
@@ -50,7 +50,7 @@ func (h *harness) fillSite(site string) {
 	}
 }
 
-// traces are how much there is of a site, by kind.
+// traces returns the numbers of a site's rows, by kind.
 func (h *harness) traces(site string) map[string]int {
 	h.Helper()
 	ctx, n := h.Context(), map[string]int{}
@@ -140,7 +140,7 @@ func testSiteRemoved(h *harness) {
 	h.same("another site's person", h.people(siteB).Profiles, int64(3))
 }
 
-// sweep gives back all room, and says in how many pieces.
+// sweep frees all room, and returns the number of pieces.
 func (h *harness) sweep(limit int) (pieces int) {
 	h.Helper()
 	for {
@@ -158,7 +158,7 @@ func (h *harness) sweep(limit int) (pieces int) {
 	}
 }
 
-// testSiteAgain: what comes back is new, and nothing of before is taken for it.
+// testSiteAgain: rows that come back are new, and old data has no effect on them.
 func testSiteAgain(h *harness) {
 	h.fillSite(siteA)
 	last := h.setting(siteA, "prompt").Revision
@@ -212,7 +212,7 @@ func testSiteRoom(h *harness) {
 		h.Error("2,000 rows are one piece")
 	}
 	h.put(siteB, 2)
-	h.put(siteB, 3) // a store may know a page as free one commit later
+	h.put(siteB, 3) // a store may count a page as free one commit later
 	if after, err := h.Used(h.Context()); err != nil || after-empty > (full-empty)/4 {
 		h.Errorf("%d bytes, with the site %d, without it %d: %v", empty, full, after, err)
 	}
@@ -237,7 +237,7 @@ func testErasePeople(h *harness) {
 	if n, err := h.ErasePeople(h.Context(), siteB, all); n != 0 || err != nil {
 		h.Errorf("of another site: %d, %v", n, err)
 	}
-	h.same("who is left", []bool{h.facts(0).Profile == nil, h.facts(1).Profile == nil, h.facts(2).Profile == nil, h.facts(3).Profile == nil}, []bool{false, true, false, true})
+	h.same("remaining visitors", []bool{h.facts(0).Profile == nil, h.facts(1).Profile == nil, h.facts(2).Profile == nil, h.facts(3).Profile == nil}, []bool{false, true, false, true})
 	h.same("subscriptions", h.count(siteA), int64(0))
 	h.same("numbers", h.people(siteA), people.Counts{Profiles: 2, EventNames: 1})
 }

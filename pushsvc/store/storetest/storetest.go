@@ -1,12 +1,12 @@
-// Package storetest is the conformance suite of the stores: what the comments
-// on store.Store promise, as tests. A store passes when
+// Package storetest is the conformance suite of the stores: it tests what the
+// comments on store.Store promise. A store passes if this test passes, with and
+// without the race detector:
 //
 //	func TestConformance(t *testing.T) { storetest.Run(t, open) }
 //
-// does, with and without the race detector. open makes an empty store, and gives two
-// handles on it as two processes would have them: what is promised of calls at the same
-// time is asked of both together. A store that one process has alone gives the same
-// handle twice.
+// open makes an empty store and returns two handles on it, as two processes would
+// have them: promises about concurrent calls are tested over both. A store that only
+// one process can open returns the same handle twice.
 package storetest
 
 import (
@@ -24,8 +24,8 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/store"
 )
 
-// Run runs the suite. open makes an empty store of its own for each test, whose clock,
-// for both handles, is the one given; the suite closes them.
+// Run runs the suite. open makes an empty store for each test, whose clock, for
+// both handles, is the given one; the suite closes them.
 func Run(t *testing.T, open func(t *testing.T, clock func() time.Time) (first, second store.Store)) {
 	for _, group := range [][]test{subscriptionTests, replaceTests, importTests, topicTests, messageTests, rangeTests, progressTests, laterTests, noteTests, controlTests, campaignTests, keyTests, settingTests, changeTests, peopleTests, proofTests, popupTests, siteTests, moveTests, togetherTests, storeTests} {
 		for _, tt := range group {
@@ -62,7 +62,7 @@ type harness struct {
 // set sets the store's clock.
 func (h *harness) set(at time.Time) { h.now.Store(&at) }
 
-// handle is one of the two, for the i-th of those who call at once.
+// handle returns one of the two, for the i-th concurrent caller.
 func (h *harness) handle(i int) store.Store {
 	if i%2 == 1 {
 		return h.second
@@ -76,7 +76,7 @@ func (h *harness) claimAt(site, id, owner string, at, until time.Time) (pushsvc.
 	return h.Claim(h.Context(), site, id, owner, until.Sub(at))
 }
 
-// controlAt controls at a time of the store's clock, which is the caller's, too.
+// controlAt controls at a time of the store's clock, which is also the caller's.
 func (h *harness) controlAt(site, id string, command pushsvc.Command, at time.Time) (pushsvc.Message, error) {
 	h.set(at)
 	return h.Control(h.Context(), site, id, command, at)
@@ -100,7 +100,7 @@ func (h *harness) laterAt(site, id string, at time.Time, limit int) ([]pushsvc.R
 	return h.LaterPage(h.Context(), site, id, limit)
 }
 
-// epoch is when the tests take place.
+// epoch is the time of the tests.
 var epoch = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 
 const siteA, siteB = "a.example", "b.example"
@@ -245,7 +245,8 @@ func (h *harness) claim(site string, n int, at time.Time) pushsvc.Range {
 	return r
 }
 
-// idle wants nothing to be claimed at the time, and gives the message's row.
+// idle checks that nothing can be claimed at the time, and returns the message's
+// row.
 func (h *harness) idle(site string, n int, at time.Time) pushsvc.Message {
 	h.Helper()
 	m, r, err := h.claimAt(site, messageID(n), "idler", at, at.Add(time.Minute))
@@ -255,8 +256,8 @@ func (h *harness) idle(site string, n int, at time.Time) pushsvc.Message {
 	return m
 }
 
-// on begins a checkpoint of a claimed range that moves nothing and keeps the
-// lease for a minute.
+// on returns a checkpoint of a claimed range that does not move the cursor and
+// keeps the lease for a minute.
 func on(r pushsvc.Range, at time.Time, outcomes ...pushsvc.Outcome) pushsvc.Checkpoint {
 	return pushsvc.Checkpoint{
 		Site: r.Site, MessageID: r.MessageID, Range: r.N, Epoch: r.Epoch, Cursor: r.Cursor,
@@ -274,7 +275,7 @@ func (h *harness) checkpoint(c pushsvc.Checkpoint) (pushsvc.Message, pushsvc.Ran
 	return m, r
 }
 
-// finish settles everybody whom the range has and ends it.
+// finish settles all recipients of the range and ends it.
 func (h *harness) finish(r pushsvc.Range, at time.Time, kind pushsvc.OutcomeKind) pushsvc.Message {
 	h.Helper()
 	rows, err := h.RangePage(h.Context(), r, r.Cursor, 1<<20)
@@ -287,7 +288,7 @@ func (h *harness) finish(r pushsvc.Range, at time.Time, kind pushsvc.OutcomeKind
 	return m
 }
 
-// outcomes are the same for all rows.
+// outcomes returns the same outcome for all rows.
 func outcomes(kind pushsvc.OutcomeKind, rows []pushsvc.Subscription) (out []pushsvc.Outcome) {
 	for _, row := range rows {
 		out = append(out, pushsvc.Outcome{ID: row.ID, Kind: kind, Reason: "why"})
@@ -295,8 +296,8 @@ func outcomes(kind pushsvc.OutcomeKind, rows []pushsvc.Subscription) (out []push
 	return out
 }
 
-// balanced is the oracle of every progress: each recipient is in exactly one
-// state.
+// balanced checks the invariant of every progress: each recipient is in exactly
+// one state.
 func (h *harness) balanced(p pushsvc.Progress) {
 	h.Helper()
 	if sum := p.Pending + p.Accepted + p.Later + p.Gone + p.Left + p.FailedTotal() + p.Expired + p.Cancelled; sum != p.Audience {
@@ -316,7 +317,7 @@ func (h *harness) count(site string) int64 {
 	return sum.Subscriptions
 }
 
-// is wants one of the sentinels.
+// is checks for a sentinel error.
 func (h *harness) is(what string, err, want error) {
 	h.Helper()
 	if !errors.Is(err, want) {
@@ -336,8 +337,8 @@ func equalSecrets(a, b pushsvc.Secret) bool {
 	return bytes.Equal([]byte(a.Reveal()), []byte(b.Reveal()))
 }
 
-// Naughty are texts that a store must give back as it got them, also where
-// they are ids or parts of keys.
+// Naughty returns texts that a store must return unchanged, also as ids or parts
+// of keys.
 func Naughty() []string {
 	return []string{
 		"'", `"; DROP TABLE subscriptions; --`, "%s%n", "a\x00b", "a:b", "a/b", "\\", "\x7f\x01", "\u2028",

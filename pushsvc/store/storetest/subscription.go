@@ -66,9 +66,9 @@ func testReKey(h *harness) {
 	attack.Seen = epoch.Add(time.Hour)
 	attack.Page, attack.KeyID = "/attack", "attack"
 	h.same("row returned", h.putSub(attack, nil), first)
-	// Not even together with a good proof of another one.
+	// Not even together with a valid proof of another one.
 	h.same("row returned", h.putSub(attack, proof(2)), first)
-	// Or with a proof of the same one that is wrong.
+	// Or with a wrong proof of the same one.
 	h.same("row returned", h.putSub(attack, &pushsvc.Proof{Endpoint: endpoint(1), Auth: auth(666)}), first)
 	h.same("rows read", h.all(siteA), []pushsvc.Subscription{first, other})
 }
@@ -274,8 +274,8 @@ func testSites(h *harness) {
 	}
 }
 
-// testIsolation calls every method of site B with what belongs to site A, for
-// pairs of names that careless keys confuse.
+// testIsolation calls every method of site B with site A's ids, for pairs of
+// names that careless keys confuse.
 func testIsolation(h *harness) {
 	pairs := [][2]string{{"a", "a:1"}, {"a.example", "a.example:1"}, {"x", "x/"}, {"1", "11"}, {"n", "n\x00"}, {"", "e"}}
 	for i, p := range pairs {
@@ -283,7 +283,7 @@ func testIsolation(h *harness) {
 		if a == "" {
 			a = "\x00"
 		}
-		// Ids above any that site B has: they may be numbered per site.
+		// Ids above any of site B: they may be numbered per site.
 		for n := range 5 {
 			h.put(a, 100+n)
 		}
@@ -303,7 +303,7 @@ func testIsolation(h *harness) {
 	}
 }
 
-// foreign tries what belongs to another site at the site.
+// foreign tries another site's ids at the site.
 func (h *harness) foreign(site string, s pushsvc.Subscription, n int) {
 	h.Helper()
 	ctx, id := h.Context(), messageID(n)

@@ -11,7 +11,8 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/people"
 )
 
-// togetherTests are promises to several processes, asked of two handles.
+// togetherTests are the promises about several processes, tested over two
+// handles.
 var togetherTests = []test{
 	{"ids rise as they become visible", testIDsVisible},
 	{"a message's audience while visitors subscribe", testCreateWhilePutting},
@@ -23,8 +24,8 @@ var togetherTests = []test{
 	{"people/what is known of a page of visitors", testFactsOf},
 }
 
-// putWhile subscribes n visitors over both handles and calls fn meanwhile, again and
-// again, also once after the last.
+// putWhile subscribes n visitors over both handles and meanwhile calls fn
+// repeatedly, also once after the last.
 func (h *harness) putWhile(n int, fn func()) {
 	h.Helper()
 	var left atomic.Bool
@@ -44,8 +45,8 @@ func (h *harness) putWhile(n int, fn func()) {
 	wg.Wait()
 }
 
-// testIDsVisible: a reader who goes on above the highest id that it has seen misses
-// nobody.
+// testIDsVisible: a reader that continues above the highest id it has seen misses
+// no subscription.
 func testIDsVisible(h *harness) {
 	const n = 400
 	var seen []pushsvc.SubscriptionID
@@ -70,8 +71,8 @@ func testIDsVisible(h *harness) {
 	}
 }
 
-// testCreateWhilePutting: a message's ranges hold as many as its audience counts, however
-// many subscribe while it is made.
+// testCreateWhilePutting: a message's ranges hold as many recipients as its
+// audience counts, however many subscribe while it is created.
 func testCreateWhilePutting(h *harness) {
 	h.put(siteA, 1000)
 	var made []pushsvc.Message
@@ -95,7 +96,7 @@ func testCreateWhilePutting(h *harness) {
 	}
 }
 
-// claimBy claims a range by a handle of its own.
+// claimBy claims a range through the given handle.
 func (h *harness) claimBy(handle, n int, owner string) pushsvc.Range {
 	h.Helper()
 	_, r, err := h.handle(handle).Claim(h.Context(), siteA, messageID(n), owner, time.Minute)
@@ -160,7 +161,7 @@ func testAnswers(h *harness) {
 		return err
 	})
 	got := h.message(siteA, 1).Answers
-	if got["fcm.example"].Answers < 20*each { // a checkpoint whose repetition comes after another one is a new one
+	if got["fcm.example"].Answers < 20*each { // a repetition after another checkpoint counts as a new one
 		h.Errorf("%+v", got)
 	}
 	c := on(ranges[0], epoch.Add(time.Second))

@@ -9,10 +9,10 @@ import (
 
 var topicTests = []test{
 	{"topics are kept until others are chosen", testTopics},
-	{"topics go on with who subscribes anew", testTopicsReplaced},
+	{"topics stay when a visitor subscribes again", testTopicsReplaced},
 	{"topics of imported ones", testTopicsImported},
 	{"topics of a message", testMessageTopics},
-	{"topics and who is passed over", testPassed},
+	{"topics and skipped recipients", testPassed},
 }
 
 // chose checks the topics of the site's only row, where nil is not empty.
@@ -41,7 +41,8 @@ func testTopics(h *harness) {
 			h.Errorf("step %d: %+v", i, rows)
 		}
 	}
-	// With wrong keys nothing changes, and what is kept is not the caller's.
+	// With wrong keys nothing changes, and stored topics are not returned to the
+	// caller.
 	s.Auth, s.Topics = auth(666), []string{"attack"}
 	h.putSub(s, nil)
 	mine := []string{"news"}
@@ -76,7 +77,7 @@ func testTopicsImported(h *harness) {
 		}
 		h.chose("row read", h.all(siteA)[0].Topics, step.want)
 	}
-	// Who was seen later knows better.
+	// The row that was seen later wins.
 	s.Topics, s.Seen = []string{"old"}, epoch
 	if _, err := h.ImportSubscriptions(h.Context(), siteA, []pushsvc.Subscription{s}); err != nil {
 		h.Fatal(err)
@@ -103,8 +104,8 @@ func testMessageTopics(h *harness) {
 	h.chose("a message to all", h.message(siteA, 2).Topics, nil)
 }
 
-// testPassed: who is passed over is none of the audience, at once or when they
-// are to be tried again.
+// testPassed: a skipped recipient is not in the audience, at once or when a retry
+// is due.
 func testPassed(h *harness) {
 	rows := sorted(h.putAll(siteA, 6))
 	h.create(message(siteA, 1))
@@ -113,7 +114,7 @@ func testPassed(h *harness) {
 	c.Cursor = rows[2].ID
 	m, _ := h.checkpoint(c)
 	h.same("progress", m.Progress, pushsvc.Progress{Audience: 3, Pending: 3})
-	// Whom a checkpoint has settled is not passed over again.
+	// A settled recipient is not skipped again.
 	c.At = epoch.Add(time.Second)
 	m, _ = h.checkpoint(c)
 	h.same("progress after a repetition", m.Progress, pushsvc.Progress{Audience: 3, Pending: 3})
@@ -126,7 +127,7 @@ func testPassed(h *harness) {
 	h.checkpoint(c)
 	later := h.claim(siteA, 1, epoch.Add(time.Minute))
 	m, _ = h.checkpoint(on(later, epoch.Add(time.Minute), pushsvc.Outcome{ID: rows[4].ID, Kind: pushsvc.OutcomePassed}))
-	h.same("progress of who is tried again", m.Progress, pushsvc.Progress{Audience: 2, Accepted: 1, Later: 1})
+	h.same("progress of a retry", m.Progress, pushsvc.Progress{Audience: 2, Accepted: 1, Later: 1})
 	m, _ = h.checkpoint(on(later, epoch.Add(time.Minute+time.Second), pushsvc.Outcome{ID: rows[5].ID, Kind: pushsvc.OutcomePassed}))
 	h.same("progress at the end", m.Progress, pushsvc.Progress{Audience: 1, Accepted: 1})
 	if m.State != pushsvc.StateDone || h.count(siteA) != 6 {
