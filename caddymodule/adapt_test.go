@@ -18,8 +18,8 @@ import (
 
 var update = flag.Bool("update", false, "write the goldens anew")
 
-// TestAdapt compares what each Caddyfile of testdata/adapt adapts to with the
-// part below its line of dashes: JSON, or the error that a user reads.
+// TestAdapt compares the result of each Caddyfile in testdata/adapt with the part
+// below its line of dashes: JSON, or the error that a user reads.
 func TestAdapt(t *testing.T) {
 	files, err := filepath.Glob("testdata/adapt/*.caddyfiletest")
 	if err != nil || len(files) == 0 {
@@ -46,8 +46,8 @@ func TestAdapt(t *testing.T) {
 	}
 }
 
-// adapt gives the indented JSON, or the error text, and fails on warnings:
-// each golden is in the form that caddy fmt gives.
+// adapt returns the indented JSON, or the error text, and fails on warnings: each
+// golden has the form of caddy fmt.
 func adapt(t *testing.T, input string) string {
 	t.Helper()
 	adapter := caddyconfig.GetAdapter("caddyfile")

@@ -12,7 +12,7 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/caddymodule/caddytest"
 )
 
-// askings are headers of requests, each of which might change an answer.
+// askings are request headers, each of which might change an answer.
 var askings = [][2]string{
 	{"Sec-Fetch-Dest", "document"},
 	{"Sec-Fetch-Dest", "iframe"},
@@ -66,7 +66,7 @@ var askings = [][2]string{
 	{"X-Webpush", "injected"},
 }
 
-// bases are requests that one of askings is added to.
+// bases are requests; one of askings is added to each.
 var bases = map[string]map[string]string{
 	"navigation":     caddytest.Navigation,
 	"nothing":        {},
@@ -75,8 +75,8 @@ var bases = map[string]map[string]string{
 	"worker, update": {"Sec-Fetch-Dest": "serviceworker", "Sec-Fetch-Mode": "same-origin", "Service-Worker": "script", "Accept": "*/*"},
 }
 
-// TestSharedCaches: an answer that a header of the request changes is one that caches
-// keep apart by that header, or that they keep for nobody else.
+// TestSharedCaches: if a request header changes an answer, shared caches must
+// separate the answers by that header, or not store them.
 func TestSharedCaches(t *testing.T) {
 	kept := func(contentType, body string, lines ...string) http.HandlerFunc {
 		return func(w http.ResponseWriter, r *http.Request) {
@@ -125,7 +125,8 @@ func TestSharedCaches(t *testing.T) {
 	}
 }
 
-// sharedCaches compares the answer to a request with those to it and one header more.
+// sharedCaches compares the answer to a request with the answer to the same
+// request plus one header.
 func (s *server) sharedCaches(t *testing.T, method, path, name string, base map[string]string) {
 	t.Helper()
 	without, body := s.request(method, "a.example.com", path, base, "")
@@ -139,8 +140,8 @@ func (s *server) sharedCaches(t *testing.T, method, path, name string, base map[
 		same := func() bool {
 			return with.StatusCode == without.StatusCode && got == body && sameAnswer(with.Header, without.Header)
 		}
-		// A page's marker and its length depend on how the pieces come: a header that
-		// changes nothing has the same answer in the end.
+		// A page's marker and its length depend on how the pieces arrive: a
+		// header without effect eventually gets the same answer.
 		for try := 0; try < 10 && !same(); try++ {
 			if with, got = s.request(method, "a.example.com", path, ask, ""); !same() {
 				without, body = s.request(method, "a.example.com", path, base, "")
@@ -161,17 +162,17 @@ func (s *server) sharedCaches(t *testing.T, method, path, name string, base map[
 	}
 }
 
-// marked reports whether the answer without the header has to be kept apart as well.
-// The site's own scripts and data stay as they are: what we make of them is kept by
-// nobody. Fields of a connection never reach a cache's key.
+// marked reports whether the answer without the header must be separated as well.
+// The site's own scripts and data stay unchanged; our changed versions of them
+// are not stored by caches. Hop-by-hop fields are never part of a cache's key.
 func marked(path string, without *http.Response, body, field string) bool {
 	page := strings.Contains(without.Header.Get("Content-Type"), "html")
 	ours := strings.Contains(body, "webpush") || path == "/manifest.json" || path == "/sw.js"
 	return (page || ours) && !hopByHop(field) && !toScripts(without, field)
 }
 
-// toScripts reports whether the field is Accept and the answer goes to a browser's
-// script, to which Accept isn't named, see injector/DESIGN.md.
+// toScripts reports whether the field is Accept and the answer goes to a
+// browser's script; Vary does not name Accept there, see injector/DESIGN.md.
 func toScripts(resp *http.Response, field string) bool {
 	return field == "Accept" && resp.Request.Header.Get("Sec-Fetch-Dest") == "empty" &&
 		strings.Contains(resp.Header.Get("Content-Type"), "html")
@@ -179,7 +180,7 @@ func toScripts(resp *http.Response, field string) bool {
 
 func hopByHop(name string) bool { return name == "Upgrade" || name == "Connection" }
 
-// sameAnswer compares what an answer is, not how caches treat it.
+// sameAnswer compares two answers without their cache fields.
 func sameAnswer(a, b http.Header) bool {
 	for _, name := range []string{"Content-Type", "Content-Encoding", "Content-Length", "Etag", "Location", "Set-Cookie", "X-Webpush", "Service-Worker-Allowed", "Content-Security-Policy"} {
 		if !slices.Equal(a[http.CanonicalHeaderKey(name)], b[http.CanonicalHeaderKey(name)]) {
@@ -189,7 +190,8 @@ func sameAnswer(a, b http.Header) bool {
 	return true
 }
 
-// apart wants a shared cache to keep answers apart by the header, or not to keep this.
+// apart checks that a shared cache separates answers by the header, or does not
+// store this one.
 func apart(h http.Header, field string) error {
 	control := strings.ToLower(strings.Join(h["Cache-Control"], ","))
 	if (strings.Contains(control, "no-store") || strings.Contains(control, "private")) && h.Get("Cdn-Cache-Control") == "" {

@@ -42,7 +42,7 @@ func (h *Handler) parseEvent(d *caddyfile.Dispenser) error {
 	if d.NextArg() {
 		return d.Errf("event: %q is one too many; the name and a matcher come before the block", d.Val())
 	}
-	lines := map[string][]caddyfile.Token{} // of each matcher, as Caddy's own sets have it
+	lines := map[string][]caddyfile.Token{} // of each matcher, as in Caddy's own matcher sets
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
 		if d.Val() != "prop" {
 			name := d.Val()
@@ -81,10 +81,10 @@ func (h *Handler) parseEvent(d *caddyfile.Dispenser) error {
 	return nil
 }
 
-// parseMatcher makes a request matcher of its lines.
+// parseMatcher makes a request matcher from its lines.
 func parseMatcher(name string, tokens []caddyfile.Token) ([]byte, error) {
 	d := caddyfile.NewDispenser(tokens)
-	d.Next() // errors name the line that it stands on
+	d.Next() // errors name its line
 	mod, err := caddy.GetModule("http.matchers." + name)
 	if err != nil {
 		known := append(moduleNames("http.matchers"), "prop")

@@ -29,16 +29,16 @@ func parseDirective(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error)
 	return h.NewRoute(match, handler), nil
 }
 
-// given is where a block has the directive already.
+// given is the place of an earlier directive in the same block.
 type given struct {
 	block uintptr
 	match []byte
 	place string
 }
 
-// once refuses the directive where its block has it with the same matcher: the
-// options of two would be mixed. In a block of its own, such as that of
-// handle_errors, it may stand again.
+// once refuses a second directive with the same matcher in a block: the options
+// of the two would be mixed. An inner block, such as that of handle_errors, may
+// have its own.
 func once(h httpcaddyfile.Helper, match caddy.ModuleMap) error {
 	block := blockOf(h)
 	if block == 0 {
@@ -56,16 +56,16 @@ func once(h httpcaddyfile.Helper, match caddy.ModuleMap) error {
 	return nil
 }
 
-// placeOf is where the directive stands, with the snippets that it came by.
+// placeOf returns the directive's place, with the snippets that import it.
 func placeOf(h httpcaddyfile.Helper) string {
 	h.Reset()
 	h.Next()
 	return strings.TrimPrefix(h.WrapErr(fmt.Errorf("")).Error(), ", at ")
 }
 
-// blockOf tells blocks from one another; 0 where that is not known. Caddy has no
-// name for a block: one within a site's has a table of its own, and all of the
-// sites' share one, but each has its own list of lines.
+// blockOf identifies the directive's block; 0 if unknown. Caddy has no name for a
+// block: an inner block has its own table, and all site blocks share one, but
+// each has its own list of lines.
 func blockOf(h httpcaddyfile.Helper) uintptr {
 	if table := reflect.ValueOf(h.BlockState).Pointer(); table != reflect.ValueOf(h.State).Pointer() {
 		return table
@@ -77,8 +77,8 @@ func blockOf(h httpcaddyfile.Helper) uintptr {
 	return lines.Pointer()
 }
 
-// elsewhere is where an option belongs that stands in the wrong block; empty for
-// what is no option at all.
+// elsewhere returns where a misplaced option belongs; empty for an unknown
+// option.
 func elsewhere(name string) string {
 	name = strings.ReplaceAll(strings.ToLower(name), "-", "_")
 	for _, block := range []struct {

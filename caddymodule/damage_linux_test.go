@@ -25,7 +25,7 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/store/boltstore"
 )
 
-// damageEnv asks for that many trials of live damage instead of a few.
+// damageEnv sets the number of trials of live damage.
 const damageEnv = "WEBPUSH_TEST_DAMAGE"
 
 // Limits of a trial. A Caddy without damage takes some 60 MB of memory that is not
@@ -77,7 +77,7 @@ func TestLiveDamage(t *testing.T) {
 	}
 }
 
-// damageSum is what became of all trials.
+// damageSum is the sum of all trials' results.
 type damageSum struct {
 	sync.Mutex
 	pages, served, done, refused, memory int64
@@ -85,7 +85,7 @@ type damageSum struct {
 	kinds                                map[string]bool
 }
 
-// seededStore is a store of two sites, the larger of which has branches.
+// seededStore makes a store of two sites, the larger of which has branches.
 func seededStore(t *testing.T) []byte {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "webpush.db")
@@ -206,7 +206,7 @@ func damageTrial(t *testing.T, n int, bin string, store []byte, sum *damageSum) 
 	sum.memory, sum.slowest, sum.ended = max(sum.memory, memory.Load()), max(sum.slowest, slowest), max(sum.ended, time.Since(begun))
 }
 
-// anonymous is the memory of a process that is not a file's, in bytes.
+// anonymous returns the bytes of a process's memory that maps no file.
 func anonymous(pid int) int64 {
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
@@ -217,7 +217,7 @@ func anonymous(pid int) int64 {
 	return kb << 10
 }
 
-// useEverything makes each kind of call. Whatever the answer, it must come.
+// useEverything makes each kind of call. Any answer is allowed, but it must come.
 func useEverything(t *testing.T, p *process, kind string) (done, refused int64, slowest time.Duration) {
 	client := http.Client{Timeout: answerLimit}
 	call := func(method, url, body string, public bool) {
@@ -244,7 +244,7 @@ func useEverything(t *testing.T, p *process, kind string) (done, refused int64, 
 			refused++
 		case resp.StatusCode < 300:
 			done++
-		default: // what is asked may be gone with the page
+		default: // the requested row may be lost with the page
 			refused++
 		}
 	}
@@ -278,7 +278,7 @@ type field struct {
 	size int
 }
 
-// damageOpen flips a bit of the open file and names what it is.
+// damageOpen flips a bit of the open file and returns the field's name.
 func damageOpen(t *testing.T, r *rand.Rand, n int, path string) string {
 	t.Helper()
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
@@ -298,7 +298,7 @@ func damageOpen(t *testing.T, r *rand.Rand, n int, path string) string {
 			}
 		}
 	})
-	// The first ones are those that were found; then every field in turn.
+	// First the cases that were found once; then every field in turn.
 	known := []struct {
 		name string
 		bit  int
@@ -335,7 +335,7 @@ func damageOpen(t *testing.T, r *rand.Rand, n int, path string) string {
 	return fmt.Sprintf("%s, bit %d at %d", name, bit, field.at)
 }
 
-// liveFields are the header fields of all pages in use, by name.
+// liveFields returns the header fields of all pages in use, by name.
 func liveFields(data []byte) map[string][]field {
 	out := map[string][]field{}
 	u64 := func(at int64) int64 { return int64(binary.NativeEndian.Uint64(data[at:])) }

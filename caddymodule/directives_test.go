@@ -16,8 +16,8 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/caddymodule/caddytest"
 )
 
-// written is a site whose block is written out; UPSTREAM and ROOT stand for the site's
-// server and a folder of its files.
+// written is a site with a given Caddyfile block; UPSTREAM and ROOT stand for the
+// site's server and a folder with its files.
 type written struct {
 	*server
 	log string
@@ -61,7 +61,7 @@ http://a.example.com:%[4]d, http://127.0.0.1:%[4]d {
 	return s
 }
 
-// warnings is what the log has of ours.
+// warnings returns our lines of the log.
 func (s written) warnings() string {
 	raw, err := os.ReadFile(s.log)
 	if err != nil && !os.IsNotExist(err) {
@@ -76,8 +76,8 @@ func (s written) warnings() string {
 	return strings.Join(ours, "")
 }
 
-// TestShutOut: what keeps our paths from us is said when Caddy loads the configuration,
-// and nothing is said where all is well.
+// TestShutOut: when Caddy loads the configuration, it warns of directives that
+// block our paths, and only then.
 func TestShutOut(t *testing.T) {
 	up, root := upstream(t, nil), t.TempDir()
 	for _, tt := range []struct {
@@ -116,8 +116,8 @@ func TestShutOut(t *testing.T) {
 	}
 }
 
-// TestManifestWithLogin: behind a login the manifest's link asks for credentials, and
-// nowhere else.
+// TestManifestWithLogin: only a site with a login has a manifest link that
+// requests credentials.
 func TestManifestWithLogin(t *testing.T) {
 	up, root := upstream(t, nil), t.TempDir()
 	const users = "{\n\t\tann $2a$04$ily2S9I3HF/6ZlA5MxCTAOu6g8O54Ma55u8MJaEpbjWKV8s86HrY.\n\t}"
@@ -151,11 +151,11 @@ func TestManifestWithLogin(t *testing.T) {
 	}
 }
 
-// order is where a directive stands beside webpush.
+// order is the order of a directive and webpush.
 type order int
 
 const (
-	natural order = iota // where Caddy puts it
+	natural order = iota // Caddy's default order
 	before               // route { it; webpush }
 	after                // route { webpush; it }
 )
@@ -170,9 +170,9 @@ func (o order) block(lines string) string {
 	return lines + "\nwebpush\nreverse_proxy UPSTREAM"
 }
 
-// TestDirectives is the table of Caddy's directives beside ours, in each order that makes
-// sense: the page has the script, what is ours answers as ever, a visitor can subscribe,
-// and the directive does what it does without us.
+// TestDirectives tests Caddy's directives with ours, in each useful order. The
+// page has the script, our paths answer, a visitor can subscribe, and the
+// directive works as without us.
 func TestDirectives(t *testing.T) {
 	root := t.TempDir()
 	for name, text := range map[string]string{"index.html": pageHTML, "page.html": pageHTML} {
@@ -206,9 +206,9 @@ func TestDirectives(t *testing.T) {
 	for _, tt := range []struct {
 		directive, lines string
 		orders           []order
-		path             string // "/" where empty
-		want             string // the page with the script where empty
-		header           string // "Field: value" that the answer has
+		path             string // default: "/"
+		want             string // default: the page with the script
+		header           string // "Field: value" that the answer must have
 	}{
 		{directive: "tracing", lines: "tracing {\n}", orders: []order{natural}},
 		{directive: "map", lines: "map {path} {x} {\n default y\n}\nheader X-Map {x}", header: "X-Map: y"},
@@ -283,7 +283,7 @@ func TestDirectives(t *testing.T) {
 					t.Errorf("%s is %q, want %q", field, resp.Header.Get(field), value)
 				}
 				s.checkOurs(header["Authorization"])
-				// Pages are asked for in the clear, so encode has to stand outside.
+				// Pages are requested uncompressed, so encode must come first.
 				if warned := s.warnings(); (warned != "") != (strings.HasPrefix(tt.directive, "encode") && o == after) || warned != "" && !strings.Contains(warned, "encode before webpush") {
 					t.Errorf("warned: %q", warned)
 				}
@@ -292,7 +292,7 @@ func TestDirectives(t *testing.T) {
 	}
 }
 
-// checkOurs asks for what is ours: it answers as ever.
+// checkOurs checks that our paths answer.
 func (s written) checkOurs(authorization string) {
 	s.t.Helper()
 	for path, kind := range map[string]string{"/_webpush/sdk.js": "text/javascript", "/sw.js": "text/javascript", "/manifest.json": "application/manifest+json"} {
@@ -311,7 +311,7 @@ func (s written) checkOurs(authorization string) {
 	}
 }
 
-// TestOrder: an order of the operator's own works, or is warned of.
+// TestOrder: a custom order works, or causes a warning.
 func TestOrder(t *testing.T) {
 	up := upstream(t, nil)
 	for _, tt := range []struct{ order, warning string }{
@@ -335,7 +335,7 @@ func TestOrder(t *testing.T) {
 	}
 }
 
-// TestSeveral: of several webpush on the way of a request one serves it wholly.
+// TestSeveral: if several webpush handlers get a request, exactly one serves it.
 func TestSeveral(t *testing.T) {
 	up := upstream(t, nil)
 	for name, block := range map[string]string{

@@ -10,16 +10,16 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/injector"
 )
 
-// isError reports whether r has come to handle_errors.
+// isError reports whether r is handled by handle_errors.
 func isError(r *http.Request) bool { return r.Context().Value(caddyhttp.ErrorCtxKey) != nil }
 
-// errUnhandled is what becomes of an error that no route of handle_errors takes.
+// errUnhandled means that no route of handle_errors answers.
 var errUnhandled = errors.New("no route of handle_errors takes this")
 
-// serveError answers a page that the site does not have by handle_errors, where many
-// single-page sites have their page: Caddy runs that outside of all directives, so that
-// the page would lack the script. It returns the error as it was where there is nothing
-// to answer with. Errors of the server are left to Caddy, which logs and counts them.
+// serveError answers an error page through handle_errors, where many single-page
+// sites serve their page. Caddy runs handle_errors outside of all directives, so
+// the page would lack the script. It returns the error unchanged if no route
+// answers. It leaves server errors to Caddy, which logs and counts them.
 func (h *Handler) serveError(w *injector.Writer, l *late, r *http.Request, err error) error {
 	var answer caddyhttp.HandlerError
 	server, _ := r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
@@ -44,8 +44,8 @@ func (h *Handler) serveError(w *injector.Writer, l *late, r *http.Request, err e
 	return nil
 }
 
-// undeferred undoes what is deferred: Caddy does not apply it to pages of
-// handle_errors.
+// undeferred removes deferred header changes: Caddy does not apply them to pages
+// of handle_errors.
 type undeferred struct {
 	late   *late
 	before http.Header
@@ -63,7 +63,7 @@ func (u *undeferred) Preview(_ int, h http.Header) http.Header {
 // Keep implements injector.Later.
 func (u *undeferred) Keep(field string, values []string) { u.before[field] = values }
 
-// changing are the fields that we or encode change on the way out.
+// changing are the fields that we or encode change in the response.
 var changing = map[string]bool{
 	injector.Marker: true, "Content-Length": true, "Content-Encoding": true, "Vary": true, "Etag": true, "Last-Modified": true,
 	"Accept-Ranges": true, "Content-Type": true, "Content-Md5": true, "Digest": true, "Content-Digest": true, "Repr-Digest": true,

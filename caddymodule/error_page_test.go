@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// TestErrorPages: a single-page site by handle_errors has the script on each of its
-// addresses; but for that, errors are as they are without us.
+// TestErrorPages: every address of a single-page site with handle_errors has the
+// script; otherwise errors are the same as without us.
 func TestErrorPages(t *testing.T) {
 	root := t.TempDir()
 	if err := os.WriteFile(filepath.Join(root, "index.html"), []byte(pageHTML), 0o600); err != nil {
@@ -34,7 +34,7 @@ func TestErrorPages(t *testing.T) {
 			text := "root " + root + "\n\t" + tt.chain + "\n\trewrite /moved* /gone\n\thandle {\n\t\tfile_server\n\t}"
 			site := site{chain: text, upstream: up}
 			s := start(t, site)
-			// The same without webpush, and on the same address.
+			// The same without webpush, at the same address.
 			with := site.caddyfile(s.db, s.port)
 			paths := []string{"/deep/link", "/moved/away", "/_webpush/nothing"}
 			type answer struct{ status, header, body string }

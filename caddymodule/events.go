@@ -18,20 +18,20 @@ import (
 const (
 	// EventMessageStarted: a message has begun to be sent.
 	EventMessageStarted = "message_started"
-	// EventMessageFinished: a message has been sent to everybody, as far as
-	// that goes; its data has the counts.
+	// EventMessageFinished: a message has been sent to all its recipients, or
+	// given up for the rest; its data has the counts.
 	EventMessageFinished = "message_finished"
-	// EventMessageCancelled: a message was ended by an operator.
+	// EventMessageCancelled: an operator ended a message.
 	EventMessageCancelled = "message_cancelled"
 	// EventKeyChanged: another VAPID key is the current one.
 	EventKeyChanged = "key_changed"
 )
 
 // waitingEvents is how many events may wait for their subscribers. More are
-// dropped with a line in the log: a hook that hangs must not stop the sending.
+// dropped and logged: a hanging hook must not stop the sending.
 const waitingEvents = 256
 
-// observer tells metrics and events what the engine does. The engine has its
+// observer passes the engine's actions to metrics and events. The engine has its
 // own log.
 type observer struct {
 	metrics *metrics
@@ -64,7 +64,7 @@ func newObserver(ctx caddy.Context, m *metrics, logger *slog.Logger) (*observer,
 	}, nil
 }
 
-// start begins to hand events on. It is called once.
+// start begins to pass events on. It is called once.
 func (o *observer) start() {
 	o.done.Add(1)
 	go func() {
@@ -74,7 +74,7 @@ func (o *observer) start() {
 			case e := <-o.queue:
 				o.hand(e)
 			case <-o.quit:
-				for { // what there is already
+				for { // the queued ones
 					select {
 					case e := <-o.queue:
 						o.hand(e)
@@ -87,7 +87,7 @@ func (o *observer) start() {
 	}()
 }
 
-// stop hands on what is waiting, for at most so long, and ends.
+// stop passes the queued events on, within the limit, and ends.
 func (o *observer) stop(limit time.Duration) {
 	o.once.Do(func() { close(o.quit) })
 	ended := make(chan struct{})
@@ -147,8 +147,8 @@ func (o *observer) Changed(m pushsvc.Message) {
 	}
 }
 
-// ended tells of a message that was cancelled while nothing of it was being
-// sent, so that the engine has not told of it.
+// ended reports a message that was cancelled while no engine worked on it, so
+// that the engine did not report it.
 func (o *observer) ended(m pushsvc.Message) {
 	p := m.Progress
 	o.logger.Info("message ended", "message", m.ID, "site", m.Site, "state", string(m.State), "accepted", p.Accepted, "gone", p.Gone,
@@ -156,7 +156,7 @@ func (o *observer) ended(m pushsvc.Message) {
 	o.Changed(m)
 }
 
-// keyChanged tells of a new current key.
+// keyChanged reports a new current key.
 func (o *observer) keyChanged(k pushsvc.Key) {
 	o.logger.Info("another VAPID key is the current one", "key", k.ID)
 	o.enqueue(EventKeyChanged, map[string]any{"key": k.ID, "public_key": k.Public})

@@ -10,8 +10,8 @@ func OptionNames() (names []string) {
 	return names
 }
 
-// OpenStores counts the references to each open store, for tests of the life
-// cycle.
+// OpenStores returns the number of references to each open store, for tests of
+// the life cycle.
 func OpenStores() map[string]int {
 	open := make(map[string]int)
 	stores.Range(func(key, _ any) bool {

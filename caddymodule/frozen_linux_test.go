@@ -20,8 +20,8 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/caddymodule/caddytest"
 )
 
-// freezable mounts an ext4 of its own, and has every write to it wait from freeze until
-// thaw, or the end of the test. It needs root and loop devices.
+// freezable mounts a new ext4 file system. freeze blocks every write to it until
+// thaw or the end of the test. It needs root and loop devices.
 func freezable(t *testing.T) (dir string, freeze, thaw func()) {
 	t.Helper()
 	image, dir := filepath.Join(t.TempDir(), "image"), t.TempDir()
@@ -60,7 +60,7 @@ func freezable(t *testing.T) (dir string, freeze, thaw func()) {
 	return dir, freeze, thaw
 }
 
-// newFrozenProcess is a Caddy whose store is in dir, and nothing else.
+// newFrozenProcess makes a Caddy with its store, and only that, in dir.
 func newFrozenProcess(t *testing.T, dir string) *process {
 	t.Helper()
 	p := newProcess(t, "", t.TempDir())
@@ -75,7 +75,8 @@ func newFrozenProcess(t *testing.T, dir string) *process {
 	return p
 }
 
-// operator sends a request to the admin endpoint and says how long the answer took.
+// operator sends a request to the admin endpoint and returns the answer and its
+// time.
 func (p *process) operator(method, path, body string) (status int, text string, took time.Duration) {
 	req, err := http.NewRequest(method, fmt.Sprintf("http://localhost:%d%s", p.Admin, path), strings.NewReader(body))
 	if err != nil {
@@ -104,9 +105,10 @@ func (p *process) goroutines() int {
 	return n
 }
 
-// TestFrozenDisk hangs the disk under a running server: pages go on, each post and each
-// of an operator's calls is answered in time, health turns red, a reload is not held up,
-// and when the disk answers again, push works and what was acknowledged is there.
+// TestFrozenDisk freezes the disk under a running server. Pages work, each post
+// and each operator's call is answered in time, health turns red, a reload is not
+// delayed. When the disk answers again, push works and everything acknowledged is
+// stored.
 func TestFrozenDisk(t *testing.T) {
 	dir, freeze, thaw := freezable(t)
 	p := newFrozenProcess(t, dir)
@@ -243,7 +245,7 @@ func TestFrozenDisk(t *testing.T) {
 	}
 }
 
-// TestFrozenStart: a server whose disk hangs from the first moment serves its sites, and
+// TestFrozenStart: a server whose disk hangs from the start serves its sites, and
 // has push when the disk answers.
 func TestFrozenStart(t *testing.T) {
 	dir, freeze, thaw := freezable(t)
@@ -282,8 +284,8 @@ func TestFrozenStart(t *testing.T) {
 	p.Terminate()
 }
 
-// TestSlowPosts: a thousand clients post a byte a second wherever there is something
-// below the prefix, or nothing. All are cut, and pages don't wait for them.
+// TestSlowPosts: a thousand clients post one byte per second to existing and
+// unknown paths below the prefix. All are cut off, and pages are not delayed.
 func TestSlowPosts(t *testing.T) {
 	p := newProcess(t, "", t.TempDir())
 	p.Start()

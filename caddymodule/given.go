@@ -10,13 +10,13 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/httpapi"
 )
 
-// What is given and empty is refused in each form of the configuration: it comes
-// from a variable that is not set, and its default may be the opposite of what
-// was meant.
+// Every form of the configuration refuses an option that is given but empty: the
+// value comes from an unset variable, and the option's default may be the
+// opposite of the intended value.
 
-// replaced returns the option's value with its placeholders replaced. A
-// placeholder that is unknown, or empty as {env.NAME} is without the variable, is
-// an *optionError.
+// replaced returns the option's value with its placeholders replaced. An unknown
+// or empty placeholder, such as {env.NAME} of an unset variable, is an
+// *optionError.
 func replaced(option, value string) (string, error) {
 	v, err := caddy.NewReplacer().ReplaceOrErr(value, true, true)
 	if err != nil {
@@ -25,8 +25,8 @@ func replaced(option, value string) (string, error) {
 	return v, nil
 }
 
-// expand replaces the placeholders in the texts that visitors see, as {env.NAME}. One
-// that is empty is an *optionError; what is no placeholder stays as it is.
+// expand replaces placeholders, such as {env.NAME}, in the texts that visitors
+// see. An empty one is an *optionError; braces that are not a placeholder stay.
 func (h *Handler) expand() error {
 	texts := map[string]*string{"name": &h.Name}
 	if p := h.Prompt; p != nil {
@@ -45,8 +45,8 @@ func (h *Handler) expand() error {
 	return nil
 }
 
-// decodeGiven decodes a module's JSON into v as strictly as Caddy does, and
-// refuses what is given and empty but for the members mayBeEmpty.
+// decodeGiven decodes a module's JSON into v as strictly as Caddy does. It
+// refuses members that are given but empty, except those in mayBeEmpty.
 func decodeGiven(raw []byte, v any, mayBeEmpty ...string) error {
 	dec := json.NewDecoder(bytes.NewReader(raw))
 	dec.DisallowUnknownFields()
@@ -62,8 +62,8 @@ func (a *App) UnmarshalJSON(raw []byte) error {
 	return decodeGiven(raw, (*plain)(a))
 }
 
-// UnmarshalJSON implements json.Unmarshaler. A prompt without a setting is the
-// default one, "after" without a condition is the first page, and matchers judge
+// UnmarshalJSON implements json.Unmarshaler. A prompt without settings is the
+// default one, "after" without a condition is the first page, and matchers check
 // their own values.
 func (h *Handler) UnmarshalJSON(raw []byte) error {
 	type plain Handler

@@ -8,8 +8,8 @@ import (
 	"github.com/caddyserver/caddy/v2"
 )
 
-// TestGivenJSON: JSON that gives an option and leaves it empty is refused, and
-// what Caddy refuses in JSON is refused as before.
+// TestGivenJSON: JSON with an empty option is refused, and everything that Caddy
+// refuses in JSON is still refused.
 func TestGivenJSON(t *testing.T) {
 	for _, tt := range []struct {
 		into       any
@@ -40,8 +40,8 @@ func TestGivenJSON(t *testing.T) {
 	}
 }
 
-// TestGivenPlaceholder: a placeholder without a value is no path: it would open
-// another store with a new key.
+// TestGivenPlaceholder: a placeholder without a value is not a path: it would
+// open another store with a new key.
 func TestGivenPlaceholder(t *testing.T) {
 	for _, path := range []string{"{env.WEBPUSH_TEST_UNSET}", "{env.WEBPUSH_TEST_UNSET}/webpush.db", "{no.such.placeholder}"} {
 		b := &BoltStorage{Path: path}
@@ -54,8 +54,8 @@ func TestGivenPlaceholder(t *testing.T) {
 	}
 }
 
-// TestGivenTexts: placeholders in what visitors read have their values, and one without
-// a value is refused. Braces that are no placeholder stay.
+// TestGivenTexts: placeholders in visitors' texts are replaced, and one without a
+// value is refused. Braces that are not a placeholder stay.
 func TestGivenTexts(t *testing.T) {
 	t.Setenv("WEBPUSH_TEST_NAME", "Acme")
 	site := func(text string) *Handler {

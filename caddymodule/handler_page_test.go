@@ -22,7 +22,7 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/store/memstore"
 )
 
-// pageHandler is a handler of pages only, without Caddy or a store around it.
+// pageHandler makes a handler for pages only, without Caddy or a store.
 func pageHandler(t *testing.T) *Handler {
 	t.Helper()
 	m, err := newMetrics(caddy.Context{Context: context.Background()}, func() *running { return nil })
@@ -55,7 +55,7 @@ func pageHandler(t *testing.T) *Handler {
 	return h
 }
 
-// pageRequest is a browser's, as Caddy hands it over.
+// pageRequest makes a browser's request, as Caddy passes it on.
 func pageRequest() *http.Request {
 	r := httptest.NewRequest(http.MethodGet, "/", nil)
 	for k, v := range map[string]string{
@@ -91,15 +91,15 @@ func fixedPage(page string, lines ...string) caddyhttp.HandlerFunc {
 	}
 }
 
-// nowhere takes an answer and keeps nothing of it.
+// nowhere accepts an answer and discards it.
 type nowhere struct{ header http.Header }
 
 func (n *nowhere) Header() http.Header         { return n.header }
 func (n *nowhere) WriteHeader(int)             {}
 func (n *nowhere) Write(p []byte) (int, error) { return len(p), nil }
 
-// TestPageAllocations wants at most three more for a page with us than without,
-// the request's side and the bookkeeping included.
+// TestPageAllocations allows at most three more allocations for a page with us
+// than without, including the request and the bookkeeping.
 func TestPageAllocations(t *testing.T) {
 	h := pageHandler(t)
 	page := "<!DOCTYPE html><html><head><meta charset=utf-8><title>Site</title></head><body>" + strings.Repeat("text ", 100)
@@ -145,8 +145,8 @@ func replacer(r *http.Request) *caddy.Replacer {
 	return r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
 }
 
-// TestAbortedPage: a response that ends in a panic counts if it is known what
-// became of it, gets nothing more, and the request is as it was.
+// TestAbortedPage: a response that ends in a panic is counted if its result is
+// known, and gets no more bytes; the request is unchanged.
 func TestAbortedPage(t *testing.T) {
 	var z bytes.Buffer
 	zw := gzip.NewWriter(&z)

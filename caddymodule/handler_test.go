@@ -71,7 +71,7 @@ func TestPages(t *testing.T) {
 			header[k] = v
 		}
 		resp, body := s.request("GET", "a.example.com", "/gzip", header, "")
-		// It is too short for encode, so it goes out plain.
+		// It is too short for encode, so it is sent uncompressed.
 		if resp.Header.Get("Content-Encoding") != "" || body != pageWithSnippet {
 			t.Errorf("encoding %q, %q", resp.Header.Get("Content-Encoding"), body)
 		}
@@ -84,7 +84,7 @@ func TestPages(t *testing.T) {
 	})
 }
 
-// TestCSP: policies are read, never loosened unless the operator says so.
+// TestCSP: policies are read, and loosened only if the operator allows it.
 func TestCSP(t *testing.T) {
 	policy := func(text string) http.HandlerFunc {
 		return func(w http.ResponseWriter, _ *http.Request) {
@@ -193,7 +193,7 @@ func TestSubscribe(t *testing.T) {
 	}
 }
 
-// TestStreams are answers that must go through as they come.
+// TestStreams: these answers must pass through as they arrive.
 func TestStreams(t *testing.T) {
 	s := start(t, site{chain: "encode", upstream: upstream(t, map[string]http.HandlerFunc{
 		"/events": func(w http.ResponseWriter, r *http.Request) {
@@ -266,7 +266,7 @@ func TestStreams(t *testing.T) {
 	})
 }
 
-// TestWorkerBelowPrefix: a path that the site never sees is ours alone.
+// TestWorkerBelowPrefix: a path that the site never gets is only ours.
 func TestWorkerBelowPrefix(t *testing.T) {
 	s := start(t, site{options: "worker /_webpush/sw.js\nmanifest /_webpush/app.webmanifest", upstream: upstream(t, nil)})
 	resp, body := s.request("GET", "a.example.com", "/_webpush/sw.js", nil, "")
@@ -278,9 +278,9 @@ func TestWorkerBelowPrefix(t *testing.T) {
 	}
 }
 
-// TestRetire: push is given up. Pages have the script that undoes and no link of
-// ours, the site's own files are the site's, nobody can subscribe any more and
-// everybody can unsubscribe.
+// TestRetire: with push retired, pages have the script that unsubscribes and no
+// link of ours, the site's own files are served, subscribing is refused and
+// unsubscribing works.
 func TestRetire(t *testing.T) {
 	own := func(contentType, body string) http.HandlerFunc {
 		return func(w http.ResponseWriter, _ *http.Request) {
@@ -348,8 +348,8 @@ func TestRetire(t *testing.T) {
 	}
 }
 
-// TestSiteName: the port of a Host header that is not the one the request came
-// in by makes no site of its own.
+// TestSiteName: a Host header with another port than the connection's does not
+// create a site.
 func TestSiteName(t *testing.T) {
 	s := start(t, site{upstream: upstream(t, nil)})
 	for host, want := range map[string]string{

@@ -9,10 +9,11 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
 )
 
-// healthEvery is how often the store is looked after. It is not asked for anything.
+// healthEvery is the interval of the health check. It sends no request to the
+// store.
 const healthEvery = time.Second
 
-// healthWatch tells the log when the store stops working, and when it works again.
+// healthWatch logs when the store stops working, and when it works again.
 // Requests that fail for that reason meanwhile are not logged one by one.
 type healthWatch struct {
 	health func() error
@@ -45,7 +46,7 @@ func (h *healthWatch) start() {
 	})
 }
 
-// stop ends it. It may be called again, and before start.
+// stop ends the watch. It may be called again, and before start.
 func (h *healthWatch) stop() {
 	if h.cancel != nil {
 		h.cancel()
@@ -53,8 +54,8 @@ func (h *healthWatch) stop() {
 	h.done.Wait()
 }
 
-// readInTime returns when read has, or after startPatience: it may wait for somebody who
-// writes to a disk that does not answer.
+// readInTime returns when read has, or after startPatience: read may wait for a
+// writer on a disk that does not answer.
 func readInTime(ctx context.Context, read func(context.Context) error) error {
 	ended := make(chan error, 1)
 	go func() { ended <- read(ctx) }()
@@ -66,12 +67,12 @@ func readInTime(ctx context.Context, read func(context.Context) error) error {
 	}
 }
 
-// startPatience is how long the start waits for what operators have set; the rest is
+// startPatience is how long the start waits for operators' settings; the rest is
 // read in the background.
 const startPatience = time.Second
 
-// publicKeys are the key that browsers subscribe with, or empty where there is
-// none or the store could not tell yet, and the ring's other keys.
+// publicKeys returns the key that browsers subscribe with, or "" if there is none
+// or the store has not been read yet, and the ring's other keys.
 func (r *running) publicKeys() (current string, old []string) {
 	for _, k := range r.live.Keys() {
 		if k.Current {

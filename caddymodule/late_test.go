@@ -10,11 +10,12 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/caddymodule/caddytest"
 )
 
-// deferred are lines that make Caddy apply a header block when the answer goes out.
+// deferred are lines that make Caddy apply a header block when the response is
+// sent.
 var deferred = []string{"-Server", "defer", ">X-Other y", "?X-Other y", "match {\n\t\t\tstatus 2xx\n\t\t}", ">X-Other a b"}
 
-// TestDeferredHeaders: a page is judged by the header that goes out, and as it is
-// without the line that defers; csp extend has the last word.
+// TestDeferredHeaders: a page is classified by the header that is sent, with the
+// same result as without the deferring line; csp extend is applied last.
 func TestDeferredHeaders(t *testing.T) {
 	if caddymodule.Deferring == nil {
 		t.Fatal("this Caddy's deferred headers are of a form that is not known")
@@ -44,7 +45,7 @@ func TestDeferredHeaders(t *testing.T) {
 	} {
 		for _, line := range append([]string{""}, deferred...) {
 			if line == "" && tt.name != "other" && !strings.Contains(tt.header, "Security") {
-				continue // the site's own header comes after it, and wins
+				continue // the site's own header is applied later, and wins
 			}
 			for _, encode := range []string{"", "encode\n\t"} {
 				s := start(t, site{chain: encode + "header {\n\t\t" + tt.header + "\n\t\t" + line + "\n\t}", options: tt.options, upstream: up})
@@ -72,8 +73,9 @@ func TestDeferredHeaders(t *testing.T) {
 	}
 }
 
-// TestOwnAnswersKeepTheirHeaders: a site's rule for its files is not for ours, or a new
-// key and the option retire would not arrive; nor for the site's worker with ours after it.
+// TestOwnAnswersKeepTheirHeaders: a site's header rule for its files does not
+// apply to ours, or a new key and the option retire would not reach browsers; nor
+// to the site's worker with ours appended.
 func TestOwnAnswersKeepTheirHeaders(t *testing.T) {
 	up := upstream(t, map[string]http.HandlerFunc{
 		"/site-worker.js": func(w http.ResponseWriter, _ *http.Request) {

@@ -22,8 +22,8 @@ import (
 
 func init() { caddy.RegisterModule(new(failing)) }
 
-// failing is an app that fails where it is told to, after others have been
-// provisioned or started.
+// failing is an app that fails on request, after others have been provisioned or
+// started.
 type failing struct {
 	At string `json:"at,omitempty"`
 }
@@ -44,7 +44,7 @@ func (f *failing) Provision(ctx caddy.Context) error {
 
 func (f *failing) Start() error {
 	if f.At == "start" {
-		// After webpush, most of the time: apps start in random order.
+		// Usually after webpush: apps start in random order.
 		time.Sleep(50 * time.Millisecond)
 		return errors.New("failing on purpose")
 	}
@@ -81,14 +81,14 @@ func (s *server) mustSubscribe(n int) {
 		case resp.StatusCode != http.StatusServiceUnavailable || tries == 10:
 			s.t.Fatalf("subscribing: %d %s", resp.StatusCode, body)
 		}
-		// A connection that the configuration before took and then left: the
-		// SDK tries again as well.
+		// The old configuration accepted this connection and then ended: the SDK
+		// tries again as well.
 		time.Sleep(20 * time.Millisecond)
 	}
 }
 
-// TestReloadsUnderLoad reloads 20 times by force while pages are read and
-// subscriptions posted: nothing may fail, nothing acknowledged may be lost.
+// TestReloadsUnderLoad forces 20 reloads during page reads and subscriptions:
+// none may fail, and everything acknowledged must be stored.
 func TestReloadsUnderLoad(t *testing.T) {
 	s := start(t, site{upstream: upstream(t, nil)})
 	s.mustSubscribe(0)
@@ -204,8 +204,8 @@ func TestFailingReload(t *testing.T) {
 	}
 }
 
-// TestReloadChangesOptions opens nothing twice when other options change, and
-// the file anew when its path does.
+// TestReloadChangesOptions: a reload with other options does not open the file
+// again; a new path opens it.
 func TestReloadChangesOptions(t *testing.T) {
 	up := upstream(t, nil)
 	s := start(t, site{upstream: up})
@@ -223,8 +223,8 @@ func TestReloadChangesOptions(t *testing.T) {
 	}
 }
 
-// TestLockedStore serves pages while another process has the file, and push
-// once it is free.
+// TestLockedStore serves pages while another process has the file, and push once
+// it is free.
 func TestLockedStore(t *testing.T) {
 	db := filepath.Join(t.TempDir(), "webpush.db")
 	lock, err := bbolt.Open(db, 0o600, nil)
@@ -258,7 +258,7 @@ func TestLockedStore(t *testing.T) {
 	s.mustSubscribe(1)
 }
 
-// TestDamagedStore serves pages when the file is no database.
+// TestDamagedStore serves pages if the file is not a database.
 func TestDamagedStore(t *testing.T) {
 	db := filepath.Join(t.TempDir(), "webpush.db")
 	if err := os.WriteFile(db, []byte(strings.Repeat("this is no database ", 1000)), 0o600); err != nil {
@@ -275,7 +275,7 @@ func TestDamagedStore(t *testing.T) {
 	}
 }
 
-// TestNoGoroutinesLeft loads and stops a few times and compares.
+// TestNoGoroutinesLeft loads and stops several times and compares the goroutines.
 func TestNoGoroutinesLeft(t *testing.T) {
 	run := func() {
 		s := newServer(t, site{upstream: upstream(t, nil)}, filepath.Join(t.TempDir(), "webpush.db"))
@@ -286,7 +286,7 @@ func TestNoGoroutinesLeft(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	run() // what Caddy starts once stays
+	run() // goroutines that Caddy starts once remain
 	before := runtime.NumGoroutine()
 	for range 3 {
 		run()

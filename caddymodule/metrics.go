@@ -14,9 +14,9 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/webpush"
 )
 
-// metrics are what one configuration counts. Caddy makes a new registry with
+// metrics are the counters of one configuration. Caddy makes a new registry for
 // each, so that counters begin at zero after a reload, as after a restart. No
-// label comes from outside: services, classes and reasons are fixed lists.
+// label value comes from outside: services, classes and reasons are fixed lists.
 type metrics struct {
 	pages    map[injector.Reason]prometheus.Counter
 	pushes   *prometheus.CounterVec
@@ -25,7 +25,7 @@ type metrics struct {
 	failures map[string]prometheus.Counter
 }
 
-// newMetrics registers the counters; state gives what gauges show.
+// newMetrics registers the counters; state returns the state for the gauges.
 func newMetrics(ctx caddy.Context, state func() *running) (*metrics, error) {
 	pages := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Namespace: "caddy", Subsystem: "webpush", Name: "pages_total",
@@ -52,7 +52,7 @@ func newMetrics(ctx caddy.Context, state func() *running) (*metrics, error) {
 			Help: "Pages whose events or identity were left out, because the store was too slow or failed.",
 		}),
 	}
-	// Resolved once: the page path should not look labels up.
+	// Resolved once: a page request should not look labels up.
 	for _, reason := range append(injector.Reasons(), reasonNotReady) {
 		m.pages[reason] = pages.WithLabelValues(string(reason))
 	}
@@ -95,20 +95,20 @@ func (m *metrics) pushed(r *webpush.Result, took time.Duration) {
 	m.duration.WithLabelValues(string(service)).Observe(took.Seconds())
 }
 
-// gauges show the state of the engine and the store when they are asked for.
+// gauges report the state of the engine and the store on request.
 type gauges struct {
 	state func() *running
 
 	inFlight, messages, queueAge, subscriptions, sites, healthy *prometheus.Desc
 
-	// What the store says is kept for a moment: listing a thousand sites for
-	// each of several scrapers would be work.
+	// The store's numbers are cached briefly: listing a thousand sites for each
+	// of several scrapers would be slow.
 	mu      sync.Mutex
 	counted time.Time
 	counts  struct{ sites, subscriptions float64 }
 }
 
-// countsKept is how old the numbers of sites and subscriptions may be.
+// countsKept is the largest age of the cached numbers.
 const countsKept = 15 * time.Second
 
 func newGauges(state func() *running) *gauges {
@@ -133,8 +133,7 @@ func (g *gauges) Describe(ch chan<- *prometheus.Desc) {
 	}
 }
 
-// Collect implements prometheus.Collector. There is nothing to show while push
-// is off.
+// Collect implements prometheus.Collector. It reports nothing while push is off.
 func (g *gauges) Collect(ch chan<- prometheus.Metric) {
 	run := g.state()
 	if run == nil {
@@ -160,7 +159,7 @@ func (g *gauges) Collect(ch chan<- prometheus.Metric) {
 	}
 }
 
-// count asks the store, at most once in countsKept.
+// count reads the store, at most once in countsKept.
 func (g *gauges) count(run *running) (sites, subscriptions float64, ok bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// TestMigrate: who has a provider's worker gets ours, and nobody's pages change.
+// TestMigrate: visitors with a provider's worker get ours, and no page changes.
 func TestMigrate(t *testing.T) {
 	const theirs = "// the provider's"
 	worker := func(w http.ResponseWriter, _ *http.Request) {
@@ -64,8 +64,8 @@ func TestMigrate(t *testing.T) {
 	}
 }
 
-// TestImportable: the site's own worker may import ours, which then leaves to it
-// what is not ours; a browser that registers it gets the whole.
+// TestImportable: the site's own worker may import ours, which then handles only
+// our events; a browser that registers ours directly gets the whole worker.
 func TestImportable(t *testing.T) {
 	up := upstream(t, nil)
 	s := start(t, site{upstream: up})
@@ -86,11 +86,11 @@ func TestImportable(t *testing.T) {
 	}
 }
 
-// TestPromptConfig: what the script is told of the prompt's options.
+// TestPromptConfig: what the script gets for the prompt's options.
 func TestPromptConfig(t *testing.T) {
 	up := upstream(t, nil)
 	for _, tt := range []struct{ name, prompt, want string }{
-		// The script's own default then: the second page.
+		// Then the script's own default applies: the second page.
 		{"nothing", "", `"reject":"","askAgain":[604800]}`},
 		{"at once", "after 0s", `"after":{},"askAgain":[604800]}`},
 		{"first page", "after 1 page", `"after":{"pages":1},`},

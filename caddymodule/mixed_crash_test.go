@@ -28,8 +28,8 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/webpush/certtest"
 )
 
-// asCaddy makes this test's program run as Caddy with one module more, the dialer
-// below: the program that users run reaches public addresses only.
+// asCaddy makes this test's program run as Caddy plus the dialer below: the
+// released program connects to public addresses only.
 const asCaddy = "WEBPUSH_TEST_AS_CADDY"
 
 func init() {
@@ -42,7 +42,7 @@ func init() {
 	os.Exit(0)
 }
 
-// toOneAddress is a dialer that leads to one push service.
+// toOneAddress is a dialer that connects only to one push service.
 type toOneAddress struct {
 	Address string `json:"address"`
 }
@@ -64,8 +64,8 @@ func (d *toOneAddress) DialContext(ctx context.Context, network, _ string) (net.
 	return new(net.Dialer).DialContext(ctx, network, d.Address)
 }
 
-// pushCounter is a push service that notes the posts of each message to each
-// subscription. The message is known by its collapse key.
+// pushCounter is a push service that records the posts of each message to each
+// subscription. It identifies a message by its collapse key.
 type pushCounter struct {
 	mu    sync.Mutex
 	kills int
@@ -85,7 +85,7 @@ func (s *pushCounter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusCreated)
 }
 
-// killed says that the server has been killed. What it had sent may arrive after it.
+// killed records a kill of the server. Its pushes may still arrive after that.
 func (s *pushCounter) killed() {
 	time.Sleep(20 * time.Millisecond)
 	for s.open.Load() > 0 {
@@ -96,8 +96,8 @@ func (s *pushCounter) killed() {
 	s.kills++
 }
 
-// repeats counts the posts that were repeated, by the kill that came after them.
-// Those that one process repeated by itself are under -1.
+// repeats counts the repeated posts, by the number of the kill between them.
+// Those repeated by one process are under -1.
 func (s *pushCounter) repeats() map[int]int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -114,24 +114,24 @@ func (s *pushCounter) repeats() map[int]int {
 	return counts
 }
 
-// crowd is all who use the server while it is killed. What one of them was told is
-// done must be found at the end.
+// crowd is all clients of the server while it is killed. Everything acknowledged
+// to one of them must be stored at the end.
 type crowd struct {
 	*process
 	push   *pushCounter
 	client http.Client
 	stop   chan struct{}
-	// acks counts what was acknowledged, of all kinds.
+	// acks counts acknowledgements of all kinds.
 	acks atomic.Int64
 
 	mu       sync.Mutex
 	subs     map[string]bool     // endpoint's path: subscribed, false once unsubscribed
-	messages map[string][]string // collapse key: whom it is owed to
-	counts   map[string]int      // what the operator did, by kind
+	messages map[string][]string // collapse key: the recipients
+	counts   map[string]int      // operator's actions, by kind
 	fault    error
 }
 
-// mixedSite has all that can be killed in the midst of.
+// mixedSite is a site with everything that a kill can interrupt.
 const mixedSite = "http://localhost:8080 {\n\twebpush\n\trespond \"<!doctype html><title>x</title>\"\n}\n"
 
 func newCrowd(t *testing.T) *crowd {
@@ -146,7 +146,7 @@ func newCrowd(t *testing.T) *crowd {
 	return c
 }
 
-// withPushService has the process, which is not started yet, send to a push service on
+// withPushService makes the process, before its start, send to a push service on
 // loopback that stands for push.webpush.test.
 func withPushService(t *testing.T, p *process, push http.Handler) {
 	t.Helper()
@@ -179,7 +179,7 @@ func withPushService(t *testing.T, p *process, push http.Handler) {
 	}
 }
 
-// until asks until the answer has one of the statuses.
+// until repeats a request until the answer has one of the statuses.
 func (c *crowd) until(ask func() (*http.Response, error), statuses ...int) (string, error) {
 	for deadline := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
 		resp, err := ask()
@@ -233,7 +233,7 @@ func (c *crowd) operate(method, path, body, idempotency string, statuses ...int)
 	}, statuses...)
 }
 
-// loop does something again and again until the end. What fails ends the test.
+// loop repeats an action until the end. An error ends the test.
 func (c *crowd) loop(wg *sync.WaitGroup, pause time.Duration, do func(n int) error) {
 	wg.Go(func() {
 		for n := 0; ; n++ {
@@ -254,11 +254,11 @@ func (c *crowd) loop(wg *sync.WaitGroup, pause time.Duration, do func(n int) err
 	})
 }
 
-// lasting is how many of each subscriber's subscriptions stay.
+// lasting is how many subscriptions of each subscriber stay.
 const lasting = 100
 
-// subscribers subscribe. The first ones stay; of the later ones, the one before
-// leaves as the next one comes.
+// subscribers subscribe. The first ones stay; later, each new one replaces the
+// one before.
 func (c *crowd) subscribers(wg *sync.WaitGroup, who int) {
 	last, lastBody := "", ""
 	c.loop(wg, 5*time.Millisecond, func(n int) error {
@@ -270,7 +270,7 @@ func (c *crowd) subscribers(wg *sync.WaitGroup, who int) {
 		c.mu.Lock()
 		c.subs[path] = true
 		if n > lasting {
-			c.subs[last] = false // from here on it may be gone
+			c.subs[last] = false // from here on it may be removed
 		}
 		c.mu.Unlock()
 		leaving := lastBody
@@ -283,7 +283,7 @@ func (c *crowd) subscribers(wg *sync.WaitGroup, who int) {
 	})
 }
 
-// senders send to all who had subscribed before.
+// senders send to all present subscribers.
 func (c *crowd) senders(wg *sync.WaitGroup) {
 	c.loop(wg, 300*time.Millisecond, func(n int) error {
 		key := fmt.Sprintf("m%d", n)
@@ -303,7 +303,7 @@ func (c *crowd) senders(wg *sync.WaitGroup) {
 	})
 }
 
-// operators do what is done to the whole store.
+// operators run actions on the whole store.
 func (c *crowd) operators(wg *sync.WaitGroup) {
 	did := func(kind string, err error) error {
 		c.mu.Lock()
@@ -328,10 +328,11 @@ func (c *crowd) operators(wg *sync.WaitGroup) {
 	})
 }
 
-// TestKillMixed kills the server -9 while visitors subscribe, leave, post events
-// and report pop-ups, and operators send, compact, back up and rotate the key. What
-// was acknowledged is there at the end, once; each message has reached everybody to
-// whom it was owed; what was pushed twice is bounded by what was under way.
+// TestKillMixed kills the server with -9 while visitors subscribe, unsubscribe,
+// post events and report pop-ups, and operators send, compact, back up and rotate
+// the key. At the end everything acknowledged is stored once, each message has
+// reached all its recipients, and the number of repeated pushes is at most the
+// number in flight.
 func TestKillMixed(t *testing.T) {
 	kills := 3
 	if text := os.Getenv(killsEnv); text != "" {
@@ -390,12 +391,12 @@ func TestKillMixed(t *testing.T) {
 	}
 }
 
-// inFlight is how many pushes may be under way to one push service: three quarters
+// inFlight is how many pushes to one push service may run at once: three quarters
 // of the engine's default concurrency.
 const inFlight = 384
 
-// reporters are visitors who see the pop-up and say so. The count is of the
-// reports that were acknowledged.
+// reporters are visitors who see the pop-up and report it. The counter counts
+// acknowledged reports.
 func (c *crowd) reporters(wg *sync.WaitGroup) *atomic.Int64 {
 	views := new(atomic.Int64)
 	c.loop(wg, 20*time.Millisecond, func(n int) error {
@@ -440,7 +441,7 @@ func (c *crowd) reporters(wg *sync.WaitGroup) *atomic.Int64 {
 	return views
 }
 
-// checkAll looks for all that was acknowledged.
+// checkAll checks everything acknowledged.
 func (c *crowd) checkAll(posters []*poster, views int64) {
 	c.T.Helper()
 	want := map[string]int64{}
@@ -478,7 +479,7 @@ func (c *crowd) checkAll(posters []*poster, views int64) {
 	c.checkMessages()
 }
 
-// checkSubscribers compares the export with who subscribed.
+// checkSubscribers compares the export with the subscribers.
 func (c *crowd) checkSubscribers() {
 	c.T.Helper()
 	out := c.OK("subscribers", "export", "--site", c.Host())
@@ -498,7 +499,7 @@ func (c *crowd) checkSubscribers() {
 }
 
 // checkMessages waits until all messages are done. Each must have been pushed to
-// everybody who is still subscribed and had subscribed before it was sent.
+// every remaining subscriber that had subscribed before it was sent.
 func (c *crowd) checkMessages() {
 	c.T.Helper()
 	deadline := time.Now().Add(2 * time.Minute)

@@ -20,11 +20,11 @@ import (
 
 func init() { caddy.RegisterModule(new(recorder)) }
 
-// registerDialer is not in init, because an error that TestAdapt reads lists
-// the dialers there are.
+// registerDialer is not in init, because an error in TestAdapt lists the
+// registered dialers.
 var registerDialer = sync.OnceFunc(func() { caddy.RegisterModule(new(deafDialer)) })
 
-// deafDialer is a webpush.dialer whom nobody answers.
+// deafDialer is a webpush.dialer whose connections get no answer.
 type deafDialer struct{}
 
 func (*deafDialer) CaddyModule() caddy.ModuleInfo {
@@ -35,7 +35,7 @@ func (*deafDialer) DialContext(context.Context, string, string) (net.Conn, error
 	return nil, errors.New("nobody answers")
 }
 
-// recorder is an event handler that remembers.
+// recorder is an event handler that records events.
 type recorder struct{}
 
 var recorded struct {
@@ -54,7 +54,7 @@ func (*recorder) Handle(_ context.Context, e caddy.Event) error {
 	return nil
 }
 
-// gather is what Prometheus reads of the running configuration.
+// gather returns what Prometheus reads of the running configuration.
 func gather(t *testing.T, admin int) string {
 	t.Helper()
 	resp, err := http.Get(fmt.Sprintf("http://127.0.0.1:%d/metrics", admin))
@@ -75,7 +75,7 @@ func gather(t *testing.T, admin int) string {
 	return ours.String()
 }
 
-// newest is the id of the site's last message.
+// newest returns the id of the site's last message.
 func newest(t *testing.T, admin int) string {
 	t.Helper()
 	resp, err := http.Get(fmt.Sprintf("http://127.0.0.1:%d/webpush/sites/a.example.com/messages?limit=1", admin))
@@ -90,8 +90,8 @@ func newest(t *testing.T, admin int) string {
 	return list.Messages[0].ID
 }
 
-// TestMetricsAndEvents sends to a push service that can't be reached, and looks
-// at what is told of it.
+// TestMetricsAndEvents sends to a push service that can't be reached, and checks
+// metrics and events.
 func TestMetricsAndEvents(t *testing.T) {
 	registerDialer()
 	recorded.Lock()
@@ -119,7 +119,7 @@ func TestMetricsAndEvents(t *testing.T) {
 	}
 	operate("send", `{"site":"a.example.com","title":"x","ttl":1}`)
 	operate("keys/rotate", "")
-	// Cancelled before its time: no engine is ever at work on it.
+	// Cancelled before its time: no engine ever works on it.
 	operate("send", `{"site":"a.example.com","title":"later","send_at":"`+time.Now().Add(time.Hour).Format(time.RFC3339)+`"}`)
 	operate("sites/a.example.com/messages/"+newest(t, admin)+"/cancel", "")
 	var seen map[string]caddy.Event
@@ -159,16 +159,16 @@ func TestMetricsAndEvents(t *testing.T) {
 	if strings.Contains(text, "example.com") {
 		t.Errorf("a site is in a label:\n%s", text)
 	}
-	// Another configuration counts from nothing, and the old one's gauges are
-	// gone with it.
+	// The counters of another configuration start at zero, and the old one's
+	// gauges are removed.
 	s.load([]byte(strings.Replace(config, `"webpush":{`, `"webpush":{"contact":"mailto:ops@example.com",`, 1)))
 	if text := gather(t, admin); strings.Contains(text, "caddy_webpush_pushes_total") || strings.Count(text, "\ncaddy_webpush_subscriptions ") != 1 {
 		t.Errorf("after a reload:\n%s", text)
 	}
 }
 
-// TestSubscribeLimit: the client is who Caddy says, so that a proxy's visitors
-// are told apart, and nobody else's word is believed.
+// TestSubscribeLimit: the client is Caddy's client_ip, so that visitors behind a
+// trusted proxy are separate, and untrusted headers have no effect.
 func TestSubscribeLimit(t *testing.T) {
 	s := newServer(t, site{upstream: upstream(t, nil), limit: "2"}, t.TempDir()+"/webpush.db")
 	trusting := strings.Replace(string(s.config), `"routes":`, `"trusted_proxies":{"source":"static","ranges":["127.0.0.1/32"]},"routes":`, 1)

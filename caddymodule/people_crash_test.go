@@ -17,11 +17,11 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/caddymodule/caddytest"
 )
 
-// killsEnv asks for that many kills instead of a few.
+// killsEnv sets the number of kills.
 const killsEnv = "WEBPUSH_TEST_KILLS"
 
-// poster is a browser that posts events of a few visitors until each batch is
-// acknowledged, whatever happens to the server meanwhile.
+// poster is a browser that posts events of a few visitors and repeats each batch
+// until it is acknowledged, whatever happens to the server.
 type poster struct {
 	*process
 	client    http.Client
@@ -29,9 +29,9 @@ type poster struct {
 	sites     []postingVisitor
 	want      map[string]int64 // events by name, each batch once
 	batches   int
-	retries   int // posts that had no answer, or 503
-	repeated  int // posts of what was acknowledged already
-	lostReply int // batches whose first post had no answer
+	retries   int // posts without an answer, or with 503
+	repeated  int // posts of batches that were acknowledged before
+	lostReply int // batches whose first post got no answer
 }
 
 // postingVisitor is one of its visitors.
@@ -60,7 +60,7 @@ func (b *poster) random16() string {
 	return s.String() + "A"
 }
 
-// run posts until stop, and then what is left.
+// run posts until stop, and then the rest.
 func (b *poster) run(stop <-chan struct{}, acknowledged *atomic.Int64) error {
 	for {
 		select {
@@ -70,7 +70,7 @@ func (b *poster) run(stop <-chan struct{}, acknowledged *atomic.Int64) error {
 		}
 		v := &b.sites[b.rand.IntN(len(b.sites))]
 		if n := len(v.acknowledged); n > 0 && b.rand.IntN(8) == 0 {
-			// As a browser that went away before it heard the answer.
+			// As a browser that closed before it got the answer.
 			b.repeated++
 			if err := b.post(v, v.acknowledged[b.rand.IntN(n)]); err != nil {
 				return err
@@ -95,7 +95,7 @@ func (b *poster) run(stop <-chan struct{}, acknowledged *atomic.Int64) error {
 		b.batches++
 		acknowledged.Add(1)
 		v.acknowledged = append(v.acknowledged, body.String())
-		v.acknowledged = v.acknowledged[max(len(v.acknowledged)-20, 0):] // of 64 that the store knows
+		v.acknowledged = v.acknowledged[max(len(v.acknowledged)-20, 0):] // of 64 that the store remembers
 	}
 }
 
@@ -141,7 +141,7 @@ func (b *poster) post(v *postingVisitor, body string) error {
 	}
 }
 
-// apiJSON asks the operator's API of the process about its site.
+// apiJSON reads from the process's operator API about its site.
 func (p *process) apiJSON(path string, v any) {
 	p.T.Helper()
 	resp, err := http.Get(fmt.Sprintf("http://localhost:%d/webpush/sites/%s%s", p.Admin, p.Host(), path))
@@ -155,9 +155,9 @@ func (p *process) apiJSON(path string, v any) {
 	}
 }
 
-// TestKillUnderEvents kills the server -9 while visitors post events. What was
-// not acknowledged they post again unchanged; at the end everything is counted,
-// and once: by name for the site, and for each visitor.
+// TestKillUnderEvents kills the server with -9 while visitors post events, and
+// repost unacknowledged batches unchanged. At the end every event is counted
+// exactly once: by name for the site, and for each visitor.
 func TestKillUnderEvents(t *testing.T) {
 	kills := 3
 	if text := os.Getenv(killsEnv); text != "" {
@@ -179,7 +179,7 @@ func TestKillUnderEvents(t *testing.T) {
 		wg.Go(func() { errs[i] = all[i].run(stop, &acknowledged) })
 	}
 	for range kills {
-		// In the midst of the load, however fast it is.
+		// During the load, however fast it is.
 		until := acknowledged.Load() + 20 + rand.Int64N(200)
 		for deadline := time.Now().Add(time.Minute); acknowledged.Load() < until && time.Now().Before(deadline); {
 			time.Sleep(time.Millisecond)
@@ -219,7 +219,7 @@ func TestKillUnderEvents(t *testing.T) {
 	}
 }
 
-// checkCounts compares the site's counts, and how many visitors have so many
+// checkCounts compares the site's counts, and how many visitors have how many
 // events.
 func (p *process) checkCounts(want map[string]int64, sent map[int64]int, visitors int) {
 	p.T.Helper()

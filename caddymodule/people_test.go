@@ -18,7 +18,7 @@ import (
 
 const peopleHost = "a.example.com"
 
-// tell posts a batch of events and gives the cookie that came back.
+// tell posts a batch of events and returns the new cookie.
 func (s *server) tell(cookie, batch, entries string, header map[string]string) *http.Cookie {
 	s.t.Helper()
 	all := map[string]string{"Content-Type": "application/json"}
@@ -80,11 +80,11 @@ func person(t *testing.T, store *boltstore.Store, cookie string) (people.Profile
 	return p.Profile, p.History
 }
 
-// TestPageEvents: what pages tell by their answers, with a real store.
+// TestPageEvents: events that pages report in their answers, with a real store.
 func TestPageEvents(t *testing.T) {
 	t.Setenv("WEBPUSH_TEST_SECRET", "expanded")
 	var mu sync.Mutex
-	cookies := map[string]string{} // that the site saw, by path
+	cookies := map[string]string{} // cookies that the site got, by path
 	page := func(status int, contentType, total string) http.HandlerFunc {
 		return func(w http.ResponseWriter, r *http.Request) {
 			mu.Lock()
@@ -163,8 +163,8 @@ func TestPageEvents(t *testing.T) {
 	}
 }
 
-// TestPageEventsLimited: a page that tells something of its visitor counts for
-// event_limit, as a post does.
+// TestPageEventsLimited: a page that reports an event counts towards event_limit,
+// as a post does.
 func TestPageEventsLimited(t *testing.T) {
 	s := start(t, site{
 		global:  "event_limit 20",
@@ -190,7 +190,7 @@ func TestPageEventsLimited(t *testing.T) {
 	}
 }
 
-// TestIdentify: who the site says the visitor is.
+// TestIdentify: the site's response header identifies the visitor.
 func TestIdentify(t *testing.T) {
 	s := start(t, site{
 		options: "identify {http.response.header.X-User}\nidentity_secret s3cret",
@@ -206,7 +206,7 @@ func TestIdentify(t *testing.T) {
 	}
 	s.request("GET", peopleHost, "/me?user=bob", map[string]string{"Cookie": "__webpush=" + bob.Value}, "")
 	s.request("GET", peopleHost, "/me", map[string]string{"Cookie": "__webpush=" + nobody.Value}, "")
-	// A page can't say so without a signature.
+	// A script in the page can't do that without a signature.
 	s.tell(nobody.Value, "04", `{"type":"login","identities":[{"kind":"identity","value":"ann"}]}`, nil)
 	store := s.stopped()
 	for cookie, want := range map[string]string{ann.Value: "[{identity ann}]", bob.Value: "[{identity bob}]", nobody.Value: "[]"} {
@@ -217,7 +217,7 @@ func TestIdentify(t *testing.T) {
 }
 
 // TestCookiePath: where no page is watched, pages and the site don't get the
-// cookie, and what the site's own requests have is not touched.
+// cookie, and the site's own requests are unchanged.
 func TestCookiePath(t *testing.T) {
 	var saw string
 	s := start(t, site{options: "prefix /push", upstream: upstream(t, map[string]http.HandlerFunc{
@@ -233,8 +233,8 @@ func TestCookiePath(t *testing.T) {
 	}
 }
 
-// TestPageEventsRetired: a site that has given push up watches nobody any more,
-// and still gets no cookie of ours.
+// TestPageEventsRetired: a retired site records no pages, and still gets no
+// cookie of ours.
 func TestPageEventsRetired(t *testing.T) {
 	var mu sync.Mutex
 	seen := ""
@@ -259,7 +259,7 @@ func TestPageEventsRetired(t *testing.T) {
 	}
 }
 
-// TestIdentifyPort: who comes to a site with a port of its own is identified by that
+// TestIdentifyPort: a visitor of a site with its own port is identified by that
 // site's cookie, beside those of the host's other ports.
 func TestIdentifyPort(t *testing.T) {
 	up := upstream(t, map[string]http.HandlerFunc{"/me": func(w http.ResponseWriter, _ *http.Request) {
@@ -289,9 +289,9 @@ func TestIdentifyPort(t *testing.T) {
 	}
 }
 
-// TestHostCookie: a site of https, behind a proxy that has the TLS too, has a cookie
-// that other hosts can't set. The site itself never gets it, and who is behind a
-// trusted proxy is identified by it alone.
+// TestHostCookie: an https site, also behind a proxy that terminates TLS, has a
+// cookie that other hosts can't set. The site itself never gets it, and only this
+// cookie identifies a visitor behind a trusted proxy.
 func TestHostCookie(t *testing.T) {
 	var mu sync.Mutex
 	saw := ""
@@ -321,7 +321,7 @@ func TestHostCookie(t *testing.T) {
 			t.Errorf("the site sees %q, want %q", saw, want)
 		}
 	}
-	get("a=1; __webpush_8080=x; __webpush=" + planted.Value) // which is not ours here
+	get("a=1; __webpush_8080=x; __webpush=" + planted.Value) // not our cookie here
 	s.load(adaptJSON(t, site{options: "identify {http.response.header.X-User}", upstream: up}.caddyfile(s.db, s.port)))
 	get("a=1")
 	store := s.stopped()

@@ -14,7 +14,7 @@ import (
 
 func TestMain(m *testing.M) { caddytest.Main(m) }
 
-// process is a real Caddy of its own, with a data directory of its own.
+// process is a real Caddy process with its own data directory.
 type process struct{ *caddytest.Process }
 
 func newProcess(t *testing.T, text, data string) *process {
@@ -22,8 +22,8 @@ func newProcess(t *testing.T, text, data string) *process {
 	return &process{caddytest.New(t, text, data)}
 }
 
-// TestExampleProcess runs what the README's first command runs, and the CLI
-// against it, across a kill -9 and a graceful end.
+// TestExampleProcess runs the README's first command, and the CLI against it,
+// across a kill -9 and a regular end.
 func TestExampleProcess(t *testing.T) {
 	p := newProcess(t, "", t.TempDir())
 	p.Start()
@@ -59,7 +59,7 @@ func TestExampleProcess(t *testing.T) {
 	if err != nil || !strings.Contains(out, "other") || !strings.Contains(out, "Europe/Berlin") {
 		t.Errorf("subscribers of the site: %v\n%s", err, out)
 	}
-	// Nobody gets it: scripts must see that.
+	// No subscriber gets it: scripts must see that.
 	out, stderr, err := p.CLI("send", "--site", p.Host(), "--title", "x", "--ttl", "3s", "--wait")
 	if err == nil || !strings.Contains(stderr, "nobody got it") || !strings.Contains(out, "done") {
 		t.Errorf("a message that nobody got: %v, %q\n%s", err, stderr, out)
@@ -73,8 +73,8 @@ func TestExampleProcess(t *testing.T) {
 	}
 }
 
-// TestDiskFull fills the disk under a running server: pages go on, new
-// subscriptions get 503, and come back with the room.
+// TestDiskFull fills the disk under a running server: pages work, new
+// subscriptions get 503, and are accepted again when there is room.
 func TestDiskFull(t *testing.T) {
 	dir := t.TempDir()
 	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=3m"); err != nil {

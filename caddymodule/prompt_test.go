@@ -10,8 +10,7 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/caddymodule"
 )
 
-// TestAskAgainJSON: one duration need not be in a list, as it was before there
-// could be several.
+// TestAskAgainJSON: a single duration need not be in a list.
 func TestAskAgainJSON(t *testing.T) {
 	day := caddy.Duration(24 * time.Hour)
 	for text, want := range map[string]caddymodule.AskAgain{

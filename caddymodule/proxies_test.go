@@ -9,8 +9,9 @@ import (
 	"testing"
 )
 
-// TestTrustedProxies: behind a proxy that adds to X-Forwarded-For, each request can be
-// another client, unless trusted_proxies_strict is given; the log and the doctor say so.
+// TestTrustedProxies: behind a proxy that appends to X-Forwarded-For, each
+// request can be another client, unless trusted_proxies_strict is set; the log
+// and the doctor report it.
 func TestTrustedProxies(t *testing.T) {
 	for _, strict := range []bool{false, true} {
 		t.Run(fmt.Sprint("strict ", strict), func(t *testing.T) {
@@ -61,8 +62,8 @@ func TestTrustedProxies(t *testing.T) {
 	}
 }
 
-// TestNewSitesLimited: one client begins few sites in a minute, by posts or by pages,
-// and none of it concerns the sites that the configuration names.
+// TestNewSitesLimited: one client can create only a few sites per minute, by
+// posts or by pages; sites in the configuration are not limited.
 func TestNewSitesLimited(t *testing.T) {
 	p := newProcess(t, ":8080 {\n\twebpush {\n\t\tevent Any *\n\t}\n\theader Content-Type text/html\n\trespond \"<!doctype html><title>x</title>\"\n}\n", t.TempDir())
 	p.Start()

@@ -11,8 +11,7 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/store/memstore"
 )
 
-// TestPruner removes what ended long ago, over several batches, and nothing
-// else.
+// TestPruner removes only old messages, over several batches.
 func TestPruner(t *testing.T) {
 	store := memstore.New()
 	if _, err := store.PutSubscription(t.Context(), pushsvc.Subscription{Site: "a.example", Endpoint: "https://fcm.googleapis.com/fcm/send/1", Created: time.Now(), Seen: time.Now()}, nil); err != nil {
@@ -52,12 +51,12 @@ func TestPruner(t *testing.T) {
 		}
 	}
 	p.stop()
-	// One that was never started ends as well.
+	// A pruner that was never started can be stopped.
 	new(pruner).stop()
 }
 
-// TestPrunePeople removes what visitors did long ago, whatever messages are kept
-// for, and who has not come back.
+// TestPrunePeople removes visitors' old events, however long messages are kept,
+// and profiles of visitors who have not returned.
 func TestPrunePeople(t *testing.T) {
 	store := memstore.New()
 	const day = 24 * time.Hour

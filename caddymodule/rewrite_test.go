@@ -12,8 +12,8 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/caddymodule/caddytest"
 )
 
-// TestRewrites: a single-page site as Caddy documents it has try_files, which runs
-// before us and makes every path the page's; what is ours is found all the same.
+// TestRewrites: a single-page site as documented by Caddy has try_files, which
+// runs before us and changes every path to the page's; our paths still answer.
 func TestRewrites(t *testing.T) {
 	root := t.TempDir()
 	if err := os.WriteFile(filepath.Join(root, "index.html"), []byte(pageHTML), 0o600); err != nil {
@@ -40,8 +40,8 @@ func TestRewrites(t *testing.T) {
 	}
 }
 
-// TestRewritesVendors: what we answer or count at an address is found by the address
-// that the browser asked for, whatever a rewrite before us has made of it.
+// TestRewritesVendors: providers' paths are recognised by the address that the
+// browser requested, whatever a rewrite has made of it.
 func TestRewritesVendors(t *testing.T) {
 	root := t.TempDir()
 	if err := os.WriteFile(filepath.Join(root, "index.html"), []byte(pageHTML), 0o600); err != nil {
@@ -97,8 +97,8 @@ func TestRewritesVendors(t *testing.T) {
 	}
 }
 
-// TestRewritesBelowHandlePath: what handle_path strips off is no part of an event's path,
-// whatever try_files does after it.
+// TestRewritesBelowHandlePath: the prefix that handle_path removes is not part of
+// an event's path, whatever try_files does later.
 func TestRewritesBelowHandlePath(t *testing.T) {
 	root := t.TempDir()
 	if err := os.WriteFile(filepath.Join(root, "index.html"), []byte(pageHTML), 0o600); err != nil {

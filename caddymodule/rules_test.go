@@ -43,8 +43,8 @@ func listPackages(t *testing.T, args ...string) []listedPackage {
 	}
 }
 
-// layers is who may import whom inside the module: a package may import its
-// own layer's list and nothing else of ours.
+// layers lists which packages may import which inside the module: a package may
+// import only its own layer's list.
 var layers = map[string][]string{
 	"injector":                 {"injector/cachecontrol"},
 	"injector/cachecontrol":    {},
@@ -84,8 +84,8 @@ var layers = map[string][]string{
 	"caddymodule/caddytest": {"pushsvc/store/boltstore"},
 }
 
-// outside is what may be imported from elsewhere, by layer; what is not named
-// may import the standard library alone.
+// outside lists the allowed external imports, by layer; a layer that is not
+// listed may import only the standard library.
 var outside = map[string][]string{
 	"pushsvc/bench":  {"github.com/SherClockHolmes/webpush-go"},
 	"injector":       {"github.com/andybalholm/brotli", "github.com/klauspost/compress/flate", "github.com/klauspost/compress/gzip", "github.com/klauspost/compress/zstd"},
@@ -112,16 +112,16 @@ var outside = map[string][]string{
 	},
 }
 
-// withoutCaddy are the packages that know nothing of Caddy; underCaddymodule are those
-// that stand below caddymodule, and never import it.
+// withoutCaddy are the packages that do not depend on Caddy; underCaddymodule are
+// those below caddymodule, which never import it.
 var (
 	withoutCaddy     = []string{"./injector/...", "./pushsvc/...", "./caddymodule/doctor", "./caddymodule/vendors"}
 	underCaddymodule = []string{"./caddymodule/cli", "./caddymodule/caddytest"}
 )
 
-// TestImportRules keeps the arrows of the design: injector and pushsvc never
-// meet but for how they read Cache-Control; the command line and the doctor stand below
-// caddymodule, and the doctor knows no Caddy, as nothing below them does.
+// TestImportRules checks the arrows of the design. injector and pushsvc share
+// only their Cache-Control parser. The command line and the doctor are below
+// caddymodule, and neither the doctor nor any package below it imports Caddy.
 func TestImportRules(t *testing.T) {
 	for _, p := range listPackages(t, slices.Concat(withoutCaddy, underCaddymodule)...) {
 		name := strings.TrimPrefix(p.ImportPath, module)
@@ -142,8 +142,7 @@ func TestImportRules(t *testing.T) {
 	}
 }
 
-// TestNoCaddyBelow looks through everything that the libraries pull in, however
-// far down.
+// TestNoCaddyBelow checks all transitive dependencies of the libraries.
 func TestNoCaddyBelow(t *testing.T) {
 	for _, p := range listPackages(t, withoutCaddy...) {
 		for _, dep := range p.Deps {
@@ -156,8 +155,8 @@ func TestNoCaddyBelow(t *testing.T) {
 	}
 }
 
-// TestServerHasNoBuildTools keeps esbuild and test libraries out of the program
-// that users run.
+// TestServerHasNoBuildTools: the released program contains neither esbuild nor
+// test libraries.
 func TestServerHasNoBuildTools(t *testing.T) {
 	for _, p := range listPackages(t, "./caddymodule/cmd/caddy") {
 		for _, dep := range p.Deps {

@@ -21,7 +21,7 @@ import (
 )
 
 // server is a Caddy in this process. There is one at a time: Caddy's state is
-// the process's.
+// global.
 type server struct {
 	t      *testing.T
 	config []byte
@@ -30,7 +30,7 @@ type server struct {
 	db     string
 }
 
-// newServer has a config and a database, and is not loaded yet.
+// newServer makes a server with a config and a database, not loaded yet.
 func newServer(t *testing.T, s site, db string) *server {
 	t.Helper()
 	port := caddytest.FreePort(t)
@@ -40,11 +40,11 @@ func newServer(t *testing.T, s site, db string) *server {
 	}
 }
 
-// site is a Caddyfile of one site on a port that the system picks. global and
-// options go into the two webpush blocks, chain in front of the directive.
+// site is a Caddyfile of one site on a free port. global and options go into the
+// two webpush blocks, chain in front of the directive.
 type site struct {
 	global, chain, options, upstream string
-	// limit is the option subscribe_limit, which is off where it is empty.
+	// limit is the option subscribe_limit; empty means off.
 	limit string
 }
 
@@ -83,7 +83,7 @@ func adaptJSON(t *testing.T, text string) []byte {
 	return out
 }
 
-// start runs the site with a database of its own and stops it with the test.
+// start runs the site with a new database and stops it with the test.
 func start(t *testing.T, s site) *server {
 	t.Helper()
 	srv := newServer(t, s, filepath.Join(t.TempDir(), "webpush.db"))
@@ -107,9 +107,9 @@ func (s *server) load(config []byte) {
 	waitForListeners(s.t)
 }
 
-// waitForListeners waits until the servers of an earlier configuration take no
-// connections any more. Caddy does not: it goes on when the goroutines that shut
-// them down have begun, and one of those may not have come to closing yet.
+// waitForListeners waits until the servers of an earlier configuration accept no
+// more connections. Caddy does not: it continues when their shutdown goroutines
+// have started, and one of those may not have closed its listener yet.
 func waitForListeners(t *testing.T) {
 	t.Helper()
 	stacks := make([]byte, 4<<20)
@@ -123,8 +123,8 @@ func waitForListeners(t *testing.T) {
 	}
 }
 
-// closing says whether one of the goroutines that shut servers down does
-// something else than wait for requests to end, which it does last.
+// closing reports whether a shutdown goroutine is doing anything but waiting for
+// requests to end, which is its last step.
 func closing(stacks string) bool {
 	for _, g := range strings.Split(stacks, "\n\n") {
 		if !strings.Contains(g, "caddyhttp.(*App).stop") {
@@ -163,7 +163,7 @@ const (
 
 var pageWithSnippet = strings.Replace(pageHTML, "</head>", snippet+"</head>", 1)
 
-// upstream is a site that knows nothing of push and records what reaches it.
+// upstream starts a site without push that records its requests.
 func upstream(t *testing.T, routes map[string]http.HandlerFunc) string {
 	t.Helper()
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -18,20 +18,19 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/service"
 )
 
-// place is where in the config a handler stands: on a server, behind host
-// matchers.
+// place is a handler's place in the config: on a server, after host matchers.
 type place struct {
 	handler *Handler
 	server  *caddyhttp.Server
-	// hosts are the host matchers on the way, from the outside in: of each list
-	// one must match.
+	// hosts are the host matchers on the path to the handler, from the outside
+	// in: one of each list must match.
 	hosts [][]caddyhttp.MatchHost
-	// named is true in a route of its own that others invoke.
+	// named is true in a named route, which other routes invoke.
 	named bool
 }
 
-// Prompt implements service.ConfiguredSites: where several handlers serve a site,
-// the first counts.
+// Prompt implements service.ConfiguredSites: if several handlers serve a site,
+// the first one counts.
 func (a *App) Prompt(site string) (said, byDefault prompt.Settings, ok bool) {
 	for _, p := range a.places() {
 		if p.serves(site) {
@@ -61,9 +60,9 @@ func (a *App) Origin(site string) string {
 	return ""
 }
 
-// origin is where a site that the handler serves most likely is; empty where its
-// name is none of a host, and no host is given. What comes without TLS by a usual
-// port comes from a proxy that has it, most likely.
+// origin returns the most likely origin of a site that the handler serves; empty
+// if its name is not a host and no host is configured. Requests without TLS at a
+// usual port most likely come from a proxy that terminates TLS.
 func (p place) origin(site string) string {
 	host := site
 	if p.handler.Site != "" {
@@ -94,8 +93,8 @@ func (a *App) SiteOf(host string) string {
 	return named
 }
 
-// EventNames implements service.ConfiguredSites. Other than for the rest, all handlers
-// of the site count.
+// EventNames implements service.ConfiguredSites. Unlike the other methods, it
+// uses all handlers of the site.
 func (a *App) EventNames(site string) (names []string) {
 	for _, p := range a.places() {
 		if !p.serves(site) {
@@ -121,7 +120,7 @@ func (a *App) Names() []string {
 	return slices.Compact(names)
 }
 
-// places are the handlers of this config.
+// places returns the handlers of this config.
 func (a *App) places() []place {
 	app, err := a.ctx.AppIfConfigured("http")
 	if err != nil {
@@ -160,7 +159,7 @@ func walkRoutes(server *caddyhttp.Server, routes caddyhttp.RouteList, hosts [][]
 	return found
 }
 
-// routeHosts are the hosts that lead into the route; none where all do.
+// routeHosts returns the host matchers of the route; none if it takes all hosts.
 func routeHosts(route caddyhttp.Route) (hosts []caddyhttp.MatchHost) {
 	for _, set := range route.MatcherSets {
 		before := len(hosts)
@@ -179,7 +178,7 @@ func routeHosts(route caddyhttp.Route) (hosts []caddyhttp.MatchHost) {
 	return hosts
 }
 
-// serves says whether the handler has requests of the site, whose name is
+// serves reports whether the handler gets requests of the site, whose name is
 // canonical (Handler.siteName).
 func (p place) serves(site string) bool {
 	if p.handler.Site != "" {
@@ -188,8 +187,8 @@ func (p place) serves(site string) bool {
 	return p.reached(site)
 }
 
-// reached reports whether requests for a host, with the port as in a site's name, come
-// to the handler.
+// reached reports whether requests for a host, with the port as in a site's name,
+// reach the handler.
 func (p place) reached(site string) bool {
 	if _, port, err := net.SplitHostPort(site); err == nil && !slices.Contains(p.ports(), port) {
 		return false
@@ -208,11 +207,11 @@ func (p place) reached(site string) bool {
 	return true
 }
 
-// ports are those that the server listens on.
+// ports returns the ports of the server's listeners.
 func (p place) ports() (ports []string) {
 	for _, listen := range p.server.Listen {
 		address, err := caddy.ParseNetworkAddress(listen)
-		if err != nil || address.StartPort == 0 { // a socket has none
+		if err != nil || address.StartPort == 0 { // a socket has no port
 			continue
 		}
 		for i := range address.PortRangeSize() {
@@ -222,7 +221,7 @@ func (p place) ports() (ports []string) {
 	return ports
 }
 
-// names are the sites of the handler that no pattern stands for.
+// names returns the handler's sites that are not from a pattern.
 func (p place) names() (names []string) {
 	if p.handler.Site != "" {
 		return []string{p.handler.Site}
@@ -230,8 +229,8 @@ func (p place) names() (names []string) {
 	return p.hostNames()
 }
 
-// hostNames are the hosts that lead to the handler, but for patterns, with the port
-// where it is none of the usual ones.
+// hostNames returns the hosts of the handler, without patterns, with an unusual
+// port.
 func (p place) hostNames() (names []string) {
 	if len(p.hosts) == 0 {
 		return nil

@@ -8,7 +8,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddytls"
 )
 
-// TestOrigin: where previews of a site lead.
+// TestOrigin: the origin of a site's previews.
 func TestOrigin(t *testing.T) {
 	host := [][]caddyhttp.MatchHost{{{"*.example", "www.example", "example"}}}
 	for _, tt := range []struct {

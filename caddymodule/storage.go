@@ -22,14 +22,14 @@ func init() {
 	caddy.RegisterModule(new(BoltStorage))
 }
 
-// StoreProvider is a module of the namespace webpush.storage: it knows where a
-// store is and how to open it.
+// StoreProvider is a module of the namespace webpush.storage: it knows a store's
+// place and how to open it.
 type StoreProvider interface {
-	// StoreKey names the store: two configs that mean the same store give the
+	// StoreKey identifies the store: two configs with the same store return the
 	// same key. It must not contain secrets.
 	StoreKey() string
-	// OpenStore opens the store. It is called once for all configs that name
-	// the same key, and never while the store is open.
+	// OpenStore opens the store. It is called once for all configs with the same
+	// key, and never while the store is open.
 	OpenStore(ctx context.Context) (store.Store, error)
 }
 
@@ -37,9 +37,8 @@ type StoreProvider interface {
 // configs: two overlap during each reload, and a bbolt file can be opened once.
 var stores = caddy.NewUsagePool()
 
-// pooledStore closes the store when the last config has given it back. What
-// operators have set in it is in memory once, so that a reload misses nothing
-// of it.
+// pooledStore closes the store when the last config has released it. Operators'
+// settings are in memory once per store, so that a reload misses none.
 type pooledStore struct {
 	store.Store
 	live *service.Live
@@ -48,8 +47,8 @@ type pooledStore struct {
 // Destruct implements caddy.Destructor.
 func (p pooledStore) Destruct() error { return p.Close() }
 
-// acquireStore takes the provider's store from the pool, opening it where
-// nobody has it. Each acquireStore needs one releaseStore.
+// acquireStore takes the provider's store from the pool, and opens it if it is
+// not open. Each acquireStore needs one releaseStore.
 func acquireStore(ctx context.Context, p StoreProvider) (pooledStore, error) {
 	v, _, err := stores.LoadOrNew(p.StoreKey(), func() (caddy.Destructor, error) {
 		s, err := p.OpenStore(ctx)
@@ -69,9 +68,9 @@ func releaseStore(p StoreProvider) error {
 	return err
 }
 
-// BoltStorage keeps everything in one bbolt file: subscriptions, messages and
-// the VAPID keys, so that a copy of the file is a whole backup. It is the
-// default storage.
+// BoltStorage keeps all data in one bbolt file: subscriptions, messages and the
+// VAPID keys. So a copy of the file is a complete backup. It is the default
+// storage.
 type BoltStorage struct {
 	// The path of the database file; placeholders such as {env.HOME} are
 	// replaced. The folder is made if needed. Default: webpush/webpush.db in
@@ -106,10 +105,10 @@ func (b *BoltStorage) Provision(caddy.Context) error {
 	return nil
 }
 
-// canonicalPath is absolute and free of symbolic links as far as it exists and
-// may be seen, so that one file has one key however it is spelled. What the disk
-// refuses, it refuses again when the store is opened, which is tried again and
-// again; a config is not refused for it.
+// canonicalPath returns an absolute path without symbolic links, as far as it
+// exists and is readable, so that one file has one key however it is spelled. It
+// ignores errors of the disk: opening the store returns them again, and is
+// retried; a config is not refused for them.
 func canonicalPath(path string) (string, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
@@ -118,8 +117,8 @@ func canonicalPath(path string) (string, error) {
 	return canonical(path, maxLinks), nil
 }
 
-// maxLinks is how many links to what does not exist are followed: they may lead
-// round in a circle.
+// maxLinks is how many links to missing files are followed: they may form a
+// circle.
 const maxLinks = 40
 
 func canonical(path string, links int) string {
@@ -129,7 +128,7 @@ func canonical(path string, links int) string {
 		if err == nil {
 			return filepath.Join(real, missing)
 		}
-		// A link to what does not exist yet: the file will be where it leads.
+		// A link to a missing file: the file will be at its target.
 		if target, err := os.Readlink(dir); err == nil && links > 0 {
 			if !filepath.IsAbs(target) {
 				target = filepath.Join(filepath.Dir(dir), target)
@@ -148,8 +147,8 @@ func canonical(path string, links int) string {
 // StoreKey implements StoreProvider.
 func (b *BoltStorage) StoreKey() string { return "bbolt:" + b.path }
 
-// lockTimeout is how long another process's lock on the file is waited for:
-// a Caddy that is just ending.
+// lockTimeout is how long to wait for another process's lock on the file: a Caddy
+// that is just ending.
 const lockTimeout = 3 * time.Second
 
 // OpenStore implements StoreProvider.
@@ -157,22 +156,22 @@ func (b *BoltStorage) OpenStore(ctx context.Context) (store.Store, error) {
 	return boltstore.Open(ctx, b.path, boltstore.Options{Timeout: lockTimeout, OnDamage: new(damageLog).report, OnHeld: logHeld})
 }
 
-// logHeld tells of what a restored store holds, once for each opening.
+// logHeld logs how many messages a restored store holds, once per opening.
 func logHeld(messages int) {
 	caddy.Log().Named("webpush").Warn("messages are held, because the store was restored from a backup, which knows nothing of what was sent since; 'caddy webpush messages' lists them, 'messages resume' sends one and 'messages cancel' ends it",
 		zap.Int("messages", messages))
 }
 
-// damageLog tells of damaged rows, at most one a minute: each reading of a list
-// meets them again. It logs to Caddy's own log, because the store outlives the
-// config that opened it.
+// damageLog logs damaged rows, at most one a minute: each reading of a list finds
+// them again. It uses Caddy's own log, because the store outlives the config that
+// opened it.
 type damageLog struct{ minuteLog }
 
 func (l *damageLog) report(err error) {
 	l.log("a damaged row was passed over; restore a backup of the store", err)
 }
 
-// liveLog tells of settings that are not used, as seldom.
+// liveLog logs settings that can't be used, at most one a minute.
 type liveLog struct{ minuteLog }
 
 func (l *liveLog) report(err error) {

@@ -9,8 +9,8 @@ import (
 	"github.com/caddyserver/caddy/v2"
 )
 
-// TestStoreKey: one file has one key, however it is spelled and whether it is
-// there yet.
+// TestStoreKey: one file has one key, however it is spelled and whether or not it
+// exists.
 func TestStoreKey(t *testing.T) {
 	dir, err := filepath.EvalSymlinks(t.TempDir())
 	if err != nil {
@@ -28,7 +28,7 @@ func TestStoreKey(t *testing.T) {
 	t.Setenv("WEBPUSH_TEST_DIR", real)
 	t.Chdir(dir)
 	want := "bbolt:" + filepath.Join(real, "webpush.db")
-	for range 2 { // before the file is there, and after
+	for range 2 { // before the file exists, and after
 		for _, path := range []string{
 			"real/webpush.db", "./real/../real/webpush.db", "dir/webpush.db", "file.db", "absolute.db", "{env.WEBPUSH_TEST_DIR}/webpush.db",
 		} {
@@ -45,8 +45,8 @@ func TestStoreKey(t *testing.T) {
 	}
 }
 
-// TestStorePathRefused: what the disk refuses, it may refuse when the store is
-// opened, in the background; a config is not refused for it.
+// TestStorePathRefused: an error of the disk does not refuse a config; it is
+// returned when the store is opened, in the background.
 func TestStorePathRefused(t *testing.T) {
 	dir, err := filepath.EvalSymlinks(t.TempDir())
 	if err != nil {

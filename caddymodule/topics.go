@@ -4,18 +4,18 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 )
 
-// Topic is something that a visitor can choose to hear of.
+// Topic is a subject that a visitor can choose.
 type Topic struct {
-	// What messages name it by: letters, digits, - and _, at most 64.
+	// The id that messages use: letters, digits, - and _, at most 64.
 	ID string `json:"id"`
 	// The text of its check box.
 	Label string `json:"label"`
-	// If true, the box is checked at first, and who is subscribed without being
-	// asked, because the browser's permission was there, has chosen it.
+	// If true, the box is checked at first, and a visitor who is subscribed
+	// without a prompt, because the browser's permission exists, has this topic.
 	Checked bool `json:"checked,omitempty"`
 }
 
-// parseTopics parses the block of topics, one a line.
+// parseTopics parses the block of topics, one per line.
 func (p *Prompt) parseTopics(d *caddyfile.Dispenser) error {
 	if d.NextArg() {
 		return d.Err("topics takes a block, one topic a line: topics { ... }")

@@ -8,16 +8,16 @@ import (
 	"time"
 )
 
-// misdeeds is everything that TestUpstreamMisbehaves tries.
+// misdeeds returns all cases of TestUpstreamMisbehaves.
 func misdeeds() []misdeed {
 	return slices.Concat(lengthMisdeeds(), endMisdeeds(), statusMisdeeds(), headMisdeeds(), headerMisdeeds(),
 		typeMisdeeds(), codingMisdeeds(), pageMisdeeds())
 }
 
-// html is an answer of one page, in full.
+// html returns a complete answer of one page.
 func html(header, page string) func(net.Conn) { return say(okHTML + header + sized(page)) }
 
-// chunks is an answer with a page in pieces that arrive one by one.
+// chunks returns an answer with a page in pieces that arrive one by one.
 func chunks(header string, pieces ...string) func(net.Conn) {
 	return say(chunkParts(okHTML+header, pieces...)...)
 }
@@ -37,7 +37,7 @@ var (
 	longPage = strings.Replace(pageHTML, "hello", strings.Repeat("<p>hello\n", 20_000), 1)
 )
 
-// lengthMisdeeds are about how long the body is and in which pieces it comes.
+// lengthMisdeeds have odd body lengths and chunks.
 func lengthMisdeeds() []misdeed {
 	head, tail, _ := strings.Cut(pageHTML, "</head>")
 	slow := 50 * time.Millisecond
@@ -82,8 +82,8 @@ func lengthMisdeeds() []misdeed {
 	}
 }
 
-// endMisdeeds break off. The first few arrive in pieces, so that much is on its
-// way when the end comes.
+// endMisdeeds break off. The first few arrive in pieces, so that much is in
+// transit at the end.
 func endMisdeeds() []misdeed {
 	begin := okHTML + "Content-Length: 90000\r\n\r\n<!DOCTYPE html><html><head>"
 	fill := strings.Repeat("<meta name=a content=b>", 300)
@@ -116,7 +116,7 @@ func endMisdeeds() []misdeed {
 	)
 }
 
-// statusMisdeeds are about statuses that are odd or have no body.
+// statusMisdeeds have odd statuses, or statuses without a body.
 func statusMisdeeds() []misdeed {
 	with := func(status, header string) func(net.Conn) {
 		return say("HTTP/1.1 " + status + "\r\n" + isHTML + header + sized(pageHTML))
@@ -157,7 +157,7 @@ func statusMisdeeds() []misdeed {
 	}
 }
 
-// headMisdeeds are no HTTP, or too much of it.
+// headMisdeeds are not HTTP, or too much of it.
 func headMisdeeds() []misdeed {
 	return []misdeed{
 		{name: "no header at all", want: same, status: 502, do: say(pageHTML)},
@@ -176,7 +176,7 @@ func headMisdeeds() []misdeed {
 	}
 }
 
-// headerMisdeeds are about odd fields.
+// headerMisdeeds have odd fields.
 func headerMisdeeds() []misdeed {
 	return []misdeed{
 		{name: "Latin-1 in a value", want: injected, do: html("X-Odd: caf\xe9\r\n", pageHTML)},
@@ -201,7 +201,7 @@ func headerMisdeeds() []misdeed {
 	}
 }
 
-// typeMisdeeds are about Content-Type.
+// typeMisdeeds have odd Content-Types.
 func typeMisdeeds() []misdeed {
 	with := func(header, body string) func(net.Conn) { return say(okLine + header + sized(body)) }
 	return []misdeed{
@@ -220,15 +220,15 @@ func typeMisdeeds() []misdeed {
 	}
 }
 
-// codingMisdeeds are about Content-Encoding.
+// codingMisdeeds have odd Content-Encodings.
 func codingMisdeeds() []misdeed {
 	with := func(coding, body string) func(net.Conn) {
 		return html("Content-Encoding: "+coding+"\r\n", body)
 	}
 	z := gzipped(pageHTML)
-	// For a client that names no coding Go's transport asks for gzip and undoes it,
-	// with and without us. What is broken is cut off then; one that asked for gzip
-	// gets it as it came.
+	// For a client that names no coding, Go's transport requests gzip and
+	// decompresses it, with and without us. A broken answer is then cut off; a
+	// client that requested gzip gets it unchanged.
 	return []misdeed{
 		{name: "gzip", want: either, do: with("gzip", z)},
 		{name: "gzip, and a policy against us", want: same, do: html("Content-Encoding: gzip\r\nContent-Security-Policy: script-src https://static.example.com\r\n", z)},

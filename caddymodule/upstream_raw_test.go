@@ -22,8 +22,8 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/caddymodule/caddytest"
 )
 
-// rawUpstream is a site that speaks bytes, not HTTP: conduct answers a request
-// in whatever way, then the connection is closed.
+// rawUpstream is a site that writes raw bytes: conduct answers a request in any
+// way, then the connection is closed.
 func rawUpstream(t *testing.T, conduct func(path string, c net.Conn)) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -58,10 +58,10 @@ func rawUpstream(t *testing.T, conduct func(path string, c net.Conn)) string {
 // answerTimeout is how long any answer may take.
 const answerTimeout = 15 * time.Second
 
-// client is one way of asking for a page.
+// client is one way of requesting a page.
 type client struct {
 	name, proto string
-	gzip        bool // asks for compression and undoes it
+	gzip        bool // requests compression and decompresses
 }
 
 var clients = []client{
@@ -70,7 +70,7 @@ var clients = []client{
 	{name: "HTTP/1.0", proto: "HTTP/1.0"},
 }
 
-// reply is everything that came back on a connection.
+// reply is everything received on a connection.
 type reply struct {
 	interim         []int // informational answers
 	status          int   // 0 if there was no answer
@@ -96,7 +96,7 @@ func (cl client) fetch(address, method, path string) (reply, error) {
 	return parseReply(raw, method), nil
 }
 
-// ask opens a connection, on which patience is running, and sends a request.
+// ask opens a connection with the time limit, and sends a request.
 func (cl client) ask(address, method, path string) (net.Conn, error) {
 	c, err := net.Dial("tcp", address)
 	if err != nil {
@@ -132,7 +132,7 @@ func parseReply(raw []byte, method string) reply {
 			continue
 		}
 		got.status, got.header = resp.StatusCode, resp.Header
-		if resp.ContentLength >= 0 { // ReadResponse takes the field out of some
+		if resp.ContentLength >= 0 { // ReadResponse removes the field from some
 			got.header.Set("Content-Length", fmt.Sprint(resp.ContentLength))
 		}
 		got.body, err = io.ReadAll(resp.Body)
@@ -143,7 +143,8 @@ func parseReply(raw []byte, method string) reply {
 	}
 }
 
-// plainBody is the body with our side's compression undone, as far as it goes.
+// plainBody returns the body without our side's compression, as far as it is
+// readable.
 func (r reply) plainBody() []byte {
 	if !strings.EqualFold(r.header.Get("Content-Encoding"), "gzip") {
 		return r.body
@@ -156,25 +157,25 @@ func (r reply) plainBody() []byte {
 	return body
 }
 
-// fate is what became of an answer on its way through webpush.
+// fate is the result for an answer that passed through webpush.
 type fate string
 
 const (
-	injected fate = "injected" // our tags are in, and nothing else has changed
+	injected fate = "injected" // our tags are added, and nothing else has changed
 	same     fate = "same"     // nothing has changed
-	padded   fate = "padded"   // what doesn't count at the end makes up for a promised length
-	cut      fate = "cut"      // the upstream broke off, and so did both of us
-	either   fate = ""         // as without us, be it injected, same or cut
+	padded   fate = "padded"   // ignored bytes at the end fill up a promised length
+	cut      fate = "cut"      // the upstream broke off, and so did both sites
+	either   fate = ""         // as without us: injected, same or cut
 )
 
 var tagsPattern = regexp.MustCompile(`<link rel="manifest" href="/manifest\.json"/><script src="/_webpush/sdk\.js" defer="defer" *></script>`)
 
-// fillPattern is space within an open tag, an end tag that is dropped as it isn't
-// closed, or the end of a comment and an end tag of nothing.
+// fillPattern matches space within an open tag, an end tag that is dropped as it
+// isn't closed, or the end of a comment and an unmatched end tag.
 var fillPattern = regexp.MustCompile(`^( +|</(title|style|script) +|(-->)?</x +>)$`)
 
-// compare judges what came through webpush by what came without. broken says
-// that the upstream broke off, which a client of HTTP/1.0 may be unable to see.
+// compare compares the answers with and without webpush. broken means that the
+// upstream broke off, which an HTTP/1.0 client may be unable to see.
 func (cl client) compare(plain, ours reply, broken bool) (fate, error) {
 	broken = plain.cut || broken && cl.proto == "HTTP/1.0"
 	switch {
@@ -218,9 +219,9 @@ func compareBodies(was, is []byte) (fate, error) {
 	return "", fmt.Errorf("body:\n without us %s\n with us    %s", clip(was), clip(is))
 }
 
-// compareBroken compares what came before an end that should not be: either may
-// have lost the last pieces, but none in the middle, and nothing of ours comes
-// at such an end.
+// compareBroken compares the bytes before a premature end: either may have lost
+// the last pieces, but none in the middle, and our tags are not added at such an
+// end.
 func compareBroken(was, is []byte) (fate, error) {
 	without, tags := takeOut(is, was)
 	switch {
@@ -232,7 +233,7 @@ func compareBroken(was, is []byte) (fate, error) {
 	return cut, nil
 }
 
-// takeOut removes our tags, where they are not the upstream's own.
+// takeOut removes our tags, unless they are the upstream's own.
 func takeOut(page, upstreams []byte) ([]byte, bool) {
 	at := tagsPattern.FindAllIndex(page, -1)
 	if len(at) != len(tagsPattern.FindAllIndex(upstreams, -1))+1 {
@@ -241,7 +242,7 @@ func takeOut(page, upstreams []byte) ([]byte, bool) {
 	return slices.Concat(page[:at[0][0]], page[at[0][1]:]), true
 }
 
-// compareHeaders allows no change but those that the change of the body forces.
+// compareHeaders allows only the changes that the change of the body requires.
 func (cl client) compareHeaders(was, is http.Header, changed bool) error {
 	was, is = was.Clone(), is.Clone()
 	drop := []string{"Date"}
@@ -258,7 +259,7 @@ func (cl client) compareHeaders(was, is http.Header, changed bool) error {
 		}
 		drop = append(drop, "X-Webpush", "Content-Length", "Etag", "Last-Modified", "Accept-Ranges", "Content-Md5", "Digest", "Content-Digest", "Repr-Digest")
 	}
-	if cl.gzip { // a few bytes more or less decide whether encode compresses
+	if cl.gzip { // a few bytes decide whether encode compresses
 		drop = append(drop, "Content-Encoding", "Content-Length", "Vary", "Etag", "Accept-Ranges")
 	}
 	for _, name := range drop {
@@ -271,7 +272,7 @@ func (cl client) compareHeaders(was, is http.Header, changed bool) error {
 	return nil
 }
 
-// clip is the beginning and the end of a body, for messages.
+// clip returns the beginning and the end of a body, for messages.
 func clip(b []byte) string {
 	if len(b) <= 400 {
 		return fmt.Sprintf("(%d) %q", len(b), b)

@@ -20,11 +20,11 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/caddymodule/caddytest"
 )
 
-// misdeed is one way in which an upstream behaves.
+// misdeed is one way in which an upstream misbehaves.
 type misdeed struct {
 	name   string
 	want   fate
-	status int    // wanted of both; 0 for any
+	status int    // expected of both; 0 for any
 	method string // GET unless set
 	do     func(c net.Conn)
 }
@@ -37,14 +37,13 @@ const (
 	okHTML  = okLine + isHTML
 )
 
-// slowed is a connection on which say takes more time.
+// slowed is a connection on which say pauses longer.
 type slowed struct {
 	*net.TCPConn
 	factor time.Duration
 }
 
-// say writes the parts one by one, with a pause in between so that they arrive
-// one by one.
+// say writes the parts with pauses, so that they arrive one by one.
 func say(parts ...string) func(net.Conn) {
 	return func(c net.Conn) {
 		pause := 5 * time.Millisecond
@@ -68,7 +67,7 @@ func drip(pause time.Duration, parts ...string) func(net.Conn) {
 	}
 }
 
-// forever writes until nobody reads any more.
+// forever writes until the reader is gone.
 func forever(begin, more string) func(net.Conn) {
 	return func(c net.Conn) {
 		_, err := io.WriteString(c, begin)
@@ -83,7 +82,7 @@ func forever(begin, more string) func(net.Conn) {
 func thenReset(do func(net.Conn)) func(net.Conn) {
 	return func(c net.Conn) {
 		do(c)
-		time.Sleep(20 * time.Millisecond) // let what was sent arrive
+		time.Sleep(20 * time.Millisecond) // let the sent bytes arrive
 		_ = c.(interface{ SetLinger(int) error }).SetLinger(0)
 	}
 }
@@ -94,7 +93,7 @@ func sized(body string) string {
 
 func chunk(s string) string { return fmt.Sprintf("%x\r\n%s\r\n", len(s), s) }
 
-// bytewise is s in chunks of one byte, without the last, empty one.
+// bytewise returns s in chunks of one byte, without the last, empty one.
 func bytewise(s string) string {
 	var b strings.Builder
 	for i := range len(s) {
@@ -103,7 +102,7 @@ func bytewise(s string) string {
 	return b.String()
 }
 
-// letters is s in pieces of n bytes.
+// letters splits s into pieces of n bytes.
 func letters(s string, n int) []string {
 	var parts []string
 	for ; len(s) > n; s = s[n:] {
@@ -128,7 +127,7 @@ func deflated(s string) string {
 	return b.String()
 }
 
-// TestUpstreamMisbehaves wants of each answer what a proxy without us gives:
+// TestUpstreamMisbehaves compares each answer with that of a proxy without us:
 // the same status, header and end, and the same body but for our tags.
 func TestUpstreamMisbehaves(t *testing.T) {
 	cases := misdeeds()
@@ -150,8 +149,9 @@ func TestUpstreamMisbehaves(t *testing.T) {
 				for _, cl := range clients {
 					what, err := m.check(t, cl, plain, ours, fmt.Sprintf("/%d", i))
 					if err != nil {
-						// encode decides by the first piece, and on a busy machine two
-						// pieces may reach one site together and the other one by one.
+						// encode decides by the first piece, and on a busy
+						// machine two pieces may reach one site together and the
+						// other one by one.
 						t.Logf("%s: asked again with longer pauses: %v", cl.name, err)
 						what, err = m.check(t, cl, plain, ours, fmt.Sprintf("/slowed/%d", i))
 					}
@@ -179,7 +179,7 @@ func TestUpstreamMisbehaves(t *testing.T) {
 	})
 }
 
-// check asks both sites, at the same time, and compares the answers.
+// check requests both sites at the same time, and compares the answers.
 func (m misdeed) check(t *testing.T, cl client, plain, ours, path string) (fate, error) {
 	t.Helper()
 	method := m.method
@@ -233,12 +233,11 @@ func twoSites(t *testing.T, upstream string) (plain, ours string) {
 	return address(0), address(1)
 }
 
-// bombBudget is what a compressed page may cost in memory beyond what it costs
-// without us.
+// bombBudget is the extra memory that webpush may use for a compressed page.
 const bombBudget = 16 << 20
 
-// TestUpstreamBomb: a body that unpacks to a thousand times its size. All that
-// is ever allocated for it bounds what it can occupy at any time.
+// TestUpstreamBomb: a body that unpacks to a thousand times its size. The sum of
+// all its allocations limits what it can occupy at any time.
 func TestUpstreamBomb(t *testing.T) {
 	zeros := gzipped(strings.Repeat("\x00", 64<<20))
 	spaces := gzipped("<!DOCTYPE html><html><head>" + strings.Repeat(" ", 64<<20))
@@ -264,8 +263,8 @@ func TestUpstreamBomb(t *testing.T) {
 	}
 }
 
-// allocated is what the process allocated while a page was fetched, and the
-// answer's status line.
+// allocated returns the bytes that the process allocated during a page request,
+// and the answer's status line.
 func allocated(t *testing.T, cl client, address, path string) (uint64, string) {
 	t.Helper()
 	var before, after runtime.MemStats
