@@ -16,7 +16,7 @@ import (
 	_ "github.com/caddy-webpush/caddy-webpush/caddymodule"
 )
 
-var update = flag.Bool("update", false, "write the goldens anew")
+var update = flag.Bool("update", false, "rewrite the goldens")
 
 // TestAdapt compares the result of each Caddyfile in testdata/adapt with the part
 // below its line of dashes: JSON, or the error that a user reads.

@@ -328,7 +328,7 @@ func damageOpen(t *testing.T, r *rand.Rand, n int, path string) string {
 	if n >= len(known) {
 		bit = r.IntN(8 * field.size)
 	}
-	at := field.at + int64(bit/8) // little-endian, as all that we run on
+	at := field.at + int64(bit/8) // little-endian, as on all supported machines
 	if _, err := f.WriteAt([]byte{data[at] ^ 1<<(bit%8)}, at); err != nil {
 		t.Fatal(err)
 	}

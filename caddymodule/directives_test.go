@@ -128,9 +128,9 @@ func TestManifestWithLogin(t *testing.T) {
 		{"none", "", false},
 		{"basic_auth", "basic_auth " + users, true},
 		{"basic_auth for a part", "basic_auth /admin/* " + users, false},
-		{"basic_auth but for a part", "@private not path /public/*\n\tbasic_auth @private " + users, true},
+		{"basic_auth except for a part", "@private not path /public/*\n\tbasic_auth @private " + users, true},
 		{"basic_auth by what is not known", "@out not remote_ip 192.0.2.1\n\tbasic_auth @out " + users, true},
-		{"basic_auth but for the manifest", "@private not path /manifest.json /_webpush/*\n\tbasic_auth @private " + users, false},
+		{"basic_auth except for the manifest", "@private not path /manifest.json /_webpush/*\n\tbasic_auth @private " + users, false},
 		{"forward_auth", "forward_auth UPSTREAM {\n\t\turi /\n\t\tcopy_headers Remote-User\n\t}", true},
 		{"forward_auth for a part", "forward_auth /admin/* UPSTREAM {\n\t\turi /\n\t}", false},
 	} {

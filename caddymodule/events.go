@@ -98,7 +98,7 @@ func (o *observer) stop(limit time.Duration) {
 	select {
 	case <-ended:
 	case <-time.After(limit):
-		o.logger.Warn("subscribers of push events take long; they were left behind")
+		o.logger.Warn("subscribers of push events are slow; the app stopped without them")
 	}
 }
 

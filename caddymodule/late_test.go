@@ -63,7 +63,7 @@ func TestDeferredHeaders(t *testing.T) {
 					t.Errorf("%s, %q: the policy is %q", tt.name, line, got)
 				}
 				if line == "-Server" && resp.Header.Get("Server") != "" {
-					t.Errorf("%s: -Server has no effect any more", tt.name)
+					t.Errorf("%s: -Server no longer has an effect", tt.name)
 				}
 				if _, body := s.page("a.example.com", "/untyped"); tt.name == "type" && body != pageHTML || tt.name == "other" && body != pageWithSnippet {
 					t.Errorf("%s, %q: a page without a type is\n%s", tt.name, line, body)
@@ -139,7 +139,7 @@ func TestOwnAnswersKeepTheirHeaders(t *testing.T) {
 	}
 	for i, got := range ask("header {\n\t\t-Service-Worker-Allowed\n\t\t>Content-Type text/plain\n\t\t>Content-Security-Policy \"default-src 'none'\"\n\t\t-Set-Cookie\n\t}") {
 		if !strings.Contains(want[i], "Content-Type: \n") && strings.Contains(got, "Content-Type: text/plain") {
-			t.Errorf("not ours any more: %s", got)
+			t.Errorf("no longer ours: %s", got)
 		}
 		got = strings.Replace(got, "Content-Type: text/plain", "Content-Type: ", 1)
 		got, want := strings.Replace(got, "default-src 'none'", "", 1), strings.Replace(want[i], "default-src 'none'", "", 1)

@@ -29,7 +29,7 @@ type metrics struct {
 func newMetrics(ctx caddy.Context, state func() *running) (*metrics, error) {
 	pages := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Namespace: "caddy", Subsystem: "webpush", Name: "pages_total",
-		Help: "Requests by what became of the page: injected, or the reason why it was left as it is.",
+		Help: "Requests by result: injected, or the reason why the page was left unchanged.",
 	}, []string{"reason"})
 	failures := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Namespace: "caddy", Subsystem: "webpush", Name: "subscribe_failures_total",
@@ -119,7 +119,7 @@ func newGauges(state func() *running) *gauges {
 		state:         state,
 		inFlight:      desc("pushes_in_flight", "Pushes under way."),
 		messages:      desc("messages_running", "Messages that are being sent."),
-		queueAge:      desc("queue_age_seconds", "Since when the recipient who has waited longest could have been sent to; 0 where nobody waits."),
+		queueAge:      desc("queue_age_seconds", "How long the longest-waiting recipient has been ready to be sent to; 0 if none waits."),
 		subscriptions: desc("subscriptions", "Live subscriptions of all sites."),
 		healthy:       desc("store_healthy", "1 where the store works; 0 where its disk does not answer, or the last write failed."),
 		sites:         desc("sites", "Sites that have or had a subscription."),

@@ -41,7 +41,7 @@ func TestMigrate(t *testing.T) {
 		{"another provider", "migrate_from clevertap", "/OneSignalSDKWorker.js", fetching, theirs + "\n;", `"standalone":true`},
 		{"dual run", "migrate_from onesignal\ndual_run", "/OneSignalSDKWorker.js", fetching, theirs + "\n;", `"standalone":true`},
 		{"ours in a dual run", "migrate_from onesignal\ndual_run", "/_webpush/sw.js", fetching, `"scope":"/_webpush/"`, theirs},
-		{"nobody's", "", "/OneSignalSDKWorker.js", nil, theirs, "webpush"},
+		{"no provider", "", "/OneSignalSDKWorker.js", nil, theirs, "webpush"},
 		{"the SDK", "migrate_from clevertap /w.js", "/_webpush/sdk.js", nil, `"migrate":["clevertap","/w.js"],"vendorWorkers":["/clevertap_sw.js","/w.js"]`, `"dualRun":`},
 		{"the SDK with CleverTap's API", "compat clevertap", "/_webpush/sdk.js", nil, `"vendorWorkers":["/clevertap_sw.js"]`, `"migrate":`},
 		{"the SDK with OneSignal's API", "compat onesignal", "/_webpush/sdk.js", nil, `"compat":"onesignal"`, `"migrate":`},

@@ -32,7 +32,7 @@ func (*deafDialer) CaddyModule() caddy.ModuleInfo {
 }
 
 func (*deafDialer) DialContext(context.Context, string, string) (net.Conn, error) {
-	return nil, errors.New("nobody answers")
+	return nil, errors.New("no answer")
 }
 
 // recorder is an event handler that records events.

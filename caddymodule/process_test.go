@@ -34,7 +34,7 @@ func TestExampleProcess(t *testing.T) {
 		t.Fatalf("validate beside the running server: %v\n%s", err, out)
 	}
 	if _, stderr, err := p.CLI("send", "--site", p.Host(), "--title", "x"); err == nil || !strings.Contains(stderr, "has no subscribers yet") {
-		t.Errorf("sending to nobody: %v, %q", err, stderr)
+		t.Errorf("sending without recipients: %v, %q", err, stderr)
 	}
 	resp, body := p.Subscribe(p.Host(), caddytest.Subscription(t, "https://push.webpush.test/secret/1"))
 	if resp.StatusCode != 201 {
@@ -62,7 +62,7 @@ func TestExampleProcess(t *testing.T) {
 	// No subscriber gets it: scripts must see that.
 	out, stderr, err := p.CLI("send", "--site", p.Host(), "--title", "x", "--ttl", "3s", "--wait")
 	if err == nil || !strings.Contains(stderr, "nobody got it") || !strings.Contains(out, "done") {
-		t.Errorf("a message that nobody got: %v, %q\n%s", err, stderr, out)
+		t.Errorf("a message that reached no subscriber: %v, %q\n%s", err, stderr, out)
 	}
 	p.Terminate()
 	if strings.Contains(p.Log.String(), "secret") {

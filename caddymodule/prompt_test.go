@@ -20,12 +20,12 @@ func TestAskAgainJSON(t *testing.T) {
 		var got caddymodule.AskAgain
 		err := json.Unmarshal([]byte(text), &got)
 		if (err != nil) != (want == nil) || err == nil && len(got) != len(want) {
-			t.Errorf("%s gives %v, %v", text, got, err)
+			t.Errorf("%s returns %v, %v", text, got, err)
 			continue
 		}
 		for i := range want {
 			if got[i] != want[i] {
-				t.Errorf("%s gives %v", text, got)
+				t.Errorf("%s returns %v", text, got)
 			}
 		}
 	}

@@ -79,7 +79,7 @@ func TestNewSitesLimited(t *testing.T) {
 	resp, _ := p.Request("POST", "made-up-0.example", "/_webpush/events", map[string]string{"Content-Type": "application/json"},
 		`{"batch":"BAAAAAAAAAAAAAAAAAAAAA","events":[{"type":"event","name":"x"}]}`)
 	if resp.StatusCode != http.StatusNoContent {
-		t.Errorf("a site that is there: %d", resp.StatusCode)
+		t.Errorf("an existing site: %d", resp.StatusCode)
 	}
 	p.Terminate()
 }

@@ -44,8 +44,8 @@ func rawUpstream(t *testing.T, conduct func(path string, c net.Conn)) string {
 			open.Go(func() {
 				defer c.Close()
 				_ = c.SetDeadline(time.Now().Add(2 * answerTimeout))
-				// The request is read to its end: closing with bytes unread
-				// would be a reset.
+				// The request is read to its end: closing with unread bytes would
+				// cause a reset.
 				if r, err := http.ReadRequest(bufio.NewReader(c)); err == nil {
 					conduct(r.URL.Path, c)
 				}
@@ -55,7 +55,7 @@ func rawUpstream(t *testing.T, conduct func(path string, c net.Conn)) string {
 	return l.Addr().String()
 }
 
-// answerTimeout is how long any answer may take.
+// answerTimeout is the time limit of any answer.
 const answerTimeout = 15 * time.Second
 
 // client is one way of requesting a page.
@@ -76,8 +76,8 @@ type reply struct {
 	status          int   // 0 if there was no answer
 	header, trailer http.Header
 	body            []byte
-	cut             bool   // the answer's end did not come
-	extra           []byte // what came behind it
+	cut             bool   // the answer was incomplete
+	extra           []byte // the bytes after it
 }
 
 var errHang = errors.New("no end of the answer in time")
@@ -186,7 +186,7 @@ func (cl client) compare(plain, ours reply, broken bool) (fate, error) {
 	case plain.status != ours.status:
 		return "", fmt.Errorf("status %d without us, %d with us", plain.status, ours.status)
 	case len(ours.extra) > 0:
-		return "", fmt.Errorf("%d bytes behind the answer: %.60q", len(ours.extra), ours.extra)
+		return "", fmt.Errorf("%d bytes after the answer: %.60q", len(ours.extra), ours.extra)
 	case !slices.Equal(plain.interim, ours.interim):
 		return "", fmt.Errorf("informational answers %v without us, %v with us", plain.interim, ours.interim)
 	case !broken && !cmp.Equal(plain.trailer, ours.trailer):
