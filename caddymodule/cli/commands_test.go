@@ -213,7 +213,7 @@ func TestTransferCommands(t *testing.T) {
 	to.says([]string{"subscribers", "import", "--site", to.Host(), csv, "--vapid-public", pair.Public, "--vapid-private-file", private}, "added        4", "skipped      1")
 	to.says([]string{"subscribers", "import", "--json", "--site", to.Host(), csv, "--key", pair.ID, "--format", "onesignal"}, `"added":0,"known":4`)
 	to.says([]string{"keys", "list", "--count"}, pair.ID, "SUBSCRIBERS", "4")
-	to.refused("none of auto", "subscribers", "import", "--site", to.Host(), csv, "--format", "xml")
+	to.refused("not one of auto", "subscribers", "import", "--site", to.Host(), csv, "--format", "xml")
 	to.refused("neither JSON nor a table", "subscribers", "import", "--site", to.Host(), private)
 	to.refused("opening the subscribers", "subscribers", "import", "--site", to.Host(), filepath.Join(dir, "none"))
 

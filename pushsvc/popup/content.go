@@ -58,20 +58,19 @@ func (c *Content) validate(at string, kind Kind) error {
 	return nil
 }
 
-// validateKind wants what the kind can't be without, and nothing that it would
-// not show.
+// validateKind checks that the content has what the kind needs, and nothing that it would not show.
 func (c *Content) validateKind(at string, kind Kind) error {
 	switch {
 	case kind == HTML && strings.TrimSpace(c.HTML) == "":
 		return &pushsvc.FieldError{Field: at + "html", Problem: "is missing: the kind html has its HTML there"}
 	case kind != HTML && kind != Custom && c.HTML != "":
-		return &pushsvc.FieldError{Field: at + "html", Problem: `is for the kind "html" alone`}
+		return &pushsvc.FieldError{Field: at + "html", Problem: `is only for the kind "html"`}
 	case kind != HTML && c.Trusted:
-		return &pushsvc.FieldError{Field: at + "trusted", Problem: `is for the kind "html" alone`}
+		return &pushsvc.FieldError{Field: at + "trusted", Problem: `is only for the kind "html"`}
 	case kind == Image && c.Image == "":
-		return &pushsvc.FieldError{Field: at + "image", Problem: "is missing: the kind image is nothing without"}
+		return &pushsvc.FieldError{Field: at + "image", Problem: "is missing: the kind image needs one"}
 	case kind == Image && c.ImageAlt == "":
-		return &pushsvc.FieldError{Field: at + "imageAlt", Problem: "is missing: who can't see the image needs its text"}
+		return &pushsvc.FieldError{Field: at + "imageAlt", Problem: "is missing: people who can't see the image need its text"}
 	case kind != HTML && kind != Image && kind != Custom && strings.TrimSpace(c.Title+c.Body) == "":
 		return &pushsvc.FieldError{Field: at + "title", Problem: "is missing, and so is body: there is nothing to read"}
 	}
@@ -118,11 +117,11 @@ func (in *Input) validate(at string) error {
 	case strings.TrimSpace(in.Label) == "":
 		return &pushsvc.FieldError{Field: at + "label", Problem: "is missing: it is the question"}
 	case strings.TrimSpace(in.Event) == "":
-		return &pushsvc.FieldError{Field: at + "event", Problem: `is missing: it names the event that an answer is, such as "Survey Answered"`}
+		return &pushsvc.FieldError{Field: at + "event", Problem: `is missing: it names the event that an answer records, such as "Survey Answered"`}
 	case in.Kind == "choice" && len(in.Options) < 2:
-		return &pushsvc.FieldError{Field: at + "options", Problem: "has fewer than two entries: a choice needs some"}
+		return &pushsvc.FieldError{Field: at + "options", Problem: "has fewer than two entries"}
 	case in.Kind != "choice" && len(in.Options) > 0:
-		return &pushsvc.FieldError{Field: at + "options", Problem: `is for the kind "choice" alone`}
+		return &pushsvc.FieldError{Field: at + "options", Problem: `is only for the kind "choice"`}
 	case len(in.Options) > MaxOptions:
 		return &pushsvc.FieldError{Field: at + "options", Problem: fmt.Sprintf("has more than %d entries", MaxOptions)}
 	}
@@ -131,7 +130,7 @@ func (in *Input) validate(at string) error {
 			return &pushsvc.FieldError{Field: fmt.Sprintf("%soptions[%d]", at, i), Problem: "is empty"}
 		}
 		if slices.Contains(in.Options[:i], o) {
-			return &pushsvc.FieldError{Field: fmt.Sprintf("%soptions[%d]", at, i), Problem: "is the same as an earlier one"}
+			return &pushsvc.FieldError{Field: fmt.Sprintf("%soptions[%d]", at, i), Problem: "is the same as an earlier option"}
 		}
 		if err := text(fmt.Sprintf("%soptions[%d]", at, i), o, maxPopupText); err != nil {
 			return err
@@ -148,25 +147,24 @@ func (in *Input) validate(at string) error {
 	return eventName(at+"event", in.Event)
 }
 
-// eventName takes names that an event can have: others would never happen.
+// eventName checks that a name can be an event's: no other would ever happen.
 func eventName(field, name string) error {
 	if err := text(field, name, people.MaxEventName); err != nil {
 		return err
 	}
 	switch clean, ok := people.CleanEventName(name); {
 	case clean != name:
-		return &pushsvc.FieldError{Field: field, Problem: "begins or ends with a space, which names of events don't"}
+		return &pushsvc.FieldError{Field: field, Problem: "begins or ends with a space: event names can't"}
 	case !ok:
 		return &pushsvc.FieldError{Field: field, Problem: fmt.Sprintf("is %q, which is reserved: pages can't record it", name)}
 	}
 	return nil
 }
 
-// functionPath is a function of the page: own properties, a few dots deep.
+// functionPath matches a function of the page: own properties, a few dots deep.
 var functionPath = regexp.MustCompile(`^[A-Za-z_$][\w$]{0,63}(\.[A-Za-z_$][\w$]{0,63}){0,4}$`)
 
-// notCallable are names that would turn key–value pairs into code, or lead out
-// of the page's own objects.
+// notCallable are names that would run key–value pairs as code, or lead out of the page's own objects.
 var notCallable = []string{"eval", "Function", "constructor", "prototype", "__proto__", "setTimeout", "setInterval", "execScript"}
 
 func (a *Action) validate(at string, c *Content) error {
@@ -178,11 +176,11 @@ func (a *Action) validate(at string, c *Content) error {
 		case a.Do == f.do && f.value == "":
 			return &pushsvc.FieldError{Field: at + f.name, Problem: fmt.Sprintf("is missing: %q needs it", f.do)}
 		case a.Do != f.do && f.value != "":
-			return &pushsvc.FieldError{Field: at + f.name, Problem: fmt.Sprintf(`goes with "do": %q alone`, f.do)}
+			return &pushsvc.FieldError{Field: at + f.name, Problem: fmt.Sprintf(`is only for "do": %q`, f.do)}
 		}
 	}
 	if a.NewTab && a.Do != "open" {
-		return &pushsvc.FieldError{Field: at + "newTab", Problem: `goes with "do": "open" alone`}
+		return &pushsvc.FieldError{Field: at + "newTab", Problem: `is only for "do": "open"`}
 	}
 	if a.Do == "submit" && c.Input == nil {
 		return &pushsvc.FieldError{Field: at + "do", Problem: `is "submit", but there is no input to submit`}
@@ -193,13 +191,13 @@ func (a *Action) validate(at string, c *Content) error {
 	if a.Function != "" {
 		names := strings.Split(a.Function, ".")
 		if !functionPath.MatchString(a.Function) || slices.ContainsFunc(names, func(n string) bool { return slices.Contains(notCallable, n) }) {
-			return &pushsvc.FieldError{Field: at + "function", Problem: `is no function of the page such as "openChat" or "shop.addToCart"`}
+			return &pushsvc.FieldError{Field: at + "function", Problem: `is not a function of the page, such as "openChat" or "shop.addToCart"`}
 		}
 	}
 	return checkTemplateURL(at+"url", a.URL)
 }
 
-// colorText is what a colour may be made of; it ends up in a style sheet.
+// colorText matches a colour; it goes into a style sheet.
 var colorText = regexp.MustCompile(`^(#[0-9A-Fa-f]{3,8}|[A-Za-z]{3,30}|(rgb|hsl)a?\([0-9a-z.,%/ ]{1,60}\))$`)
 
 func (t *Theme) validate(at string) error {
@@ -210,7 +208,7 @@ func (t *Theme) validate(at string) error {
 		{"color", t.Color}, {"textColor", t.TextColor}, {"background", t.Background}, {"foreground", t.Foreground},
 	} {
 		if f.value != "" && !colorText.MatchString(f.value) {
-			return &pushsvc.FieldError{Field: at + f.name, Problem: `is no colour such as "#0b6bcb", "teal" or "rgb(11 107 203)"`}
+			return &pushsvc.FieldError{Field: at + f.name, Problem: `is not a colour, such as "#0b6bcb", "teal" or "rgb(11 107 203)"`}
 		}
 	}
 	if t.Radius != nil {
@@ -271,14 +269,14 @@ func checkPlace(list, field, p string) error {
 	switch list {
 	case "where.paths.in", "where.paths.out":
 		if !strings.HasPrefix(p, "/") && !strings.HasPrefix(p, "*") {
-			return &pushsvc.FieldError{Field: field, Problem: `is no path: write it like "/products/*"`}
+			return &pushsvc.FieldError{Field: field, Problem: `is not a path: write it like "/products/*"`}
 		}
 		if i := strings.IndexAny(p, "?#"); i >= 0 {
-			return &pushsvc.FieldError{Field: field, Problem: fmt.Sprintf("has a %q, which no path has: parameters are in where.query", p[i])}
+			return &pushsvc.FieldError{Field: field, Problem: fmt.Sprintf("has a %q, which is not part of a path: put parameters into where.query", p[i])}
 		}
 	case "where.referrer":
 		if strings.Contains(p, "/") || strings.Contains(p, ":") {
-			return &pushsvc.FieldError{Field: field, Problem: `is no host: write it like "www.google.com" or "*.google.*", and "" for no referrer`}
+			return &pushsvc.FieldError{Field: field, Problem: `is not a host: write it like "www.google.com" or "*.google.*", and "" for no referrer`}
 		}
 	case "where.devices":
 		return oneOf(field, p, "desktop", "phone", "tablet")
@@ -290,29 +288,28 @@ func checkPlace(list, field, p string) error {
 	return nil
 }
 
-// output is a place of a template that gives text.
+// output matches a place of a template that outputs text.
 var output = regexp.MustCompile(`(?s)\{\{.*?\}\}`)
 
-// checkTemplateURL is checkURL for what may be a template: its scheme and host
-// must be written out, so that nobody's profile decides where a click leads.
+// checkTemplateURL is CheckURL for a URL that may be a template. Its scheme and host must be literal, so that
+// no profile decides where a click leads.
 func checkTemplateURL(field, s string) error {
 	if !strings.Contains(s, "{") {
 		return pushsvc.CheckURL(field, s)
 	}
 	const mark = "webpush-template-value"
 	if strings.Contains(s, "{%") {
-		return &pushsvc.FieldError{Field: field, Problem: "has a Liquid tag: an address takes {{ values }} alone"}
+		return &pushsvc.FieldError{Field: field, Problem: "has a Liquid tag: an address can only have {{ values }}"}
 	}
 	plain := output.ReplaceAllString(s, mark)
 	if err := pushsvc.CheckURL(field, plain); err != nil {
 		return err
 	}
 	if u, err := url.Parse(plain); err != nil || strings.Contains(u.Host, mark) || strings.HasPrefix(plain, "/"+mark) {
-		return &pushsvc.FieldError{Field: field, Problem: `has a template too early: write out the host, or the path's beginning as in "/products/{{ profile.Sku }}"`}
+		return &pushsvc.FieldError{Field: field, Problem: `has a template too early: write the host, or the beginning of the path, as in "/products/{{ profile.Sku }}"`}
 	}
 	return nil
 }
 
-// CheckURL is for what a template gave: nothing, a path on the site, or an
-// absolute http(s) URL.
+// CheckURL checks the output of a template: empty, a path on the site, or an absolute http(s) URL.
 func CheckURL(field, s string) error { return pushsvc.CheckURL(field, s) }

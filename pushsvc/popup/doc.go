@@ -1,3 +1,3 @@
-// Package popup has the pop-ups that operators put on a site: what one holds, whether it
-// is valid, what its variants change, and what a Store of them promises.
+// Package popup has the pop-ups that operators put on a site: their content, validation and variants, and the
+// contract of a Store of them.
 package popup

@@ -6,24 +6,24 @@ import (
 	"slices"
 )
 
-// Join says what comes of a site's pop-ups at another that has some: put are
-// those to be stored there, renamed the new ids. The same pop-up is one; another of a
-// known id gets a new id, and is paused, so that nobody sees two of one kind unasked.
-func Join(have, come []Stored) (put []Stored, renamed map[string]string, err error) {
+// Join merges a site's pop-ups into those of another site. put are the pop-ups to store there, renamed their
+// new ids. Equal pop-ups are stored once. A different one of a known id gets a new id and is paused, so that
+// visitors don't suddenly see two.
+func Join(have, incoming []Stored) (put []Stored, renamed map[string]string, err error) {
 	taken := map[string]Popup{}
 	for _, p := range have {
 		taken[p.Popup.ID] = p.Popup
 	}
-	for _, p := range come {
-		there, known := taken[p.Popup.ID]
-		if known && same(there, p.Popup) {
+	for _, p := range incoming {
+		existing, known := taken[p.Popup.ID]
+		if known && same(existing, p.Popup) {
 			continue
 		}
 		if known {
 			id := p.Popup.ID
 			p.Popup.ID = freeID(id, func(id string) bool {
 				_, have := taken[id]
-				return have || slices.ContainsFunc(come, func(o Stored) bool { return o.Popup.ID == id })
+				return have || slices.ContainsFunc(incoming, func(o Stored) bool { return o.Popup.ID == id })
 			})
 			if p.Popup.State == Running {
 				p.Popup.State = Paused
@@ -57,7 +57,7 @@ func same(a, b Popup) bool {
 	return errX == nil && errY == nil && string(x) == string(y)
 }
 
-// freeID is the id with the first number behind it that makes it one that is free.
+// freeID appends the first number to the id that makes it a free one.
 func freeID(id string, taken func(string) bool) string {
 	for n := 2; ; n++ {
 		end := fmt.Sprintf("-%d", n)

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// TestJoinPopups: the same one is one, another of the id gets another id.
+// TestJoinPopups: equal pop-ups stay one; a different one of the same id gets another id.
 func TestJoinPopups(t *testing.T) {
 	popup := func(id, title string, state State) Stored {
 		return Stored{Popup: Popup{ID: id, State: state, Content: Content{Title: title}}}

@@ -34,7 +34,7 @@ func decodePopup(t testing.TB, raw string) popup.Popup {
 	return p
 }
 
-// TestPopupJSON: what operators write comes back as they wrote it.
+// TestPopupJSON: decoding and encoding preserves what operators write.
 func TestPopupJSON(t *testing.T) {
 	p, raw := goldenPopup(t)
 	if err := p.Validate(); err != nil {
@@ -64,7 +64,7 @@ func TestPopupFaults(t *testing.T) {
 	}
 	for _, tt := range []struct {
 		set   map[string]any
-		field string // empty: it is good
+		field string // empty if it is valid
 		says  string
 	}{
 		{map[string]any{"id": "Spring Sale"}, "id", "a–z"},
@@ -102,10 +102,10 @@ func TestPopupFaults(t *testing.T) {
 		{map[string]any{"click.do": "run"}, "click.do", `"call"`},
 		{map[string]any{"click.do": "open"}, "click.url", "missing"},
 		{map[string]any{"click.function": ""}, "click.function", "missing"},
-		{map[string]any{"click.function": "eval"}, "click.function", "no function"},
-		{map[string]any{"click.function": "x.constructor"}, "click.function", "no function"},
-		{map[string]any{"click.function": "alert(1)"}, "click.function", "no function"},
-		{map[string]any{"click.url": "/x"}, "click.url", "alone"},
+		{map[string]any{"click.function": "eval"}, "click.function", "not a function"},
+		{map[string]any{"click.function": "x.constructor"}, "click.function", "not a function"},
+		{map[string]any{"click.function": "alert(1)"}, "click.function", "not a function"},
+		{map[string]any{"click.url": "/x"}, "click.url", "only for"},
 		{map[string]any{"click.newTab": true}, "click.newTab", "open"},
 		{map[string]any{"click": map[string]any{"do": "open", "url": "//evil.example"}}, "click.url", "path"},
 		{map[string]any{"click": map[string]any{"do": "open", "url": "/{{ profile.Path }}"}}, "click.url", "too early"},
@@ -190,7 +190,7 @@ func TestPopupFaults(t *testing.T) {
 	}
 }
 
-// changed is the golden pop-up with members set, by dotted path.
+// changed returns the golden pop-up with members set, by dotted path.
 func changed(t *testing.T, set map[string]any) (p popup.Popup, err error) {
 	t.Helper()
 	_, raw := goldenPopup(t)
@@ -212,7 +212,7 @@ func changed(t *testing.T, set map[string]any) (p popup.Popup, err error) {
 	return p, json.Unmarshal(text, &p)
 }
 
-// TestPopupTooLarge: each member is within its bound, all together are not.
+// TestPopupTooLarge: each member is within its bound, but not all together.
 func TestPopupTooLarge(t *testing.T) {
 	p, _ := goldenPopup(t)
 	p.Kind, p.Position, p.Click, p.Variants = popup.HTML, "", popup.Action{}, nil
@@ -247,8 +247,7 @@ func TestPopupSettings(t *testing.T) {
 	}
 }
 
-// FuzzPopup: whatever is decoded and found good stays what it is, and its
-// addresses are none that run code.
+// FuzzPopup: a valid pop-up survives encoding, and none of its addresses run code.
 func FuzzPopup(f *testing.F) {
 	_, raw := goldenPopup(f)
 	f.Add(raw)

@@ -8,64 +8,61 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
 )
 
-// Bounds on what a site may have of pop-ups.
+// Bounds of one site.
 const (
 	MaxPopups     = 200
 	MaxUploads    = 200
 	MaxUploadSize = 1 << 20 // bytes
 )
 
-// ErrFull says that the site has as many as it may.
-var ErrFull = errors.New("the site has as many as it may")
+// ErrFull means that the site has the maximum number.
+var ErrFull = errors.New("the site has the maximum number")
 
-// Store keeps pop-ups and the images that belong to them by site. A site
-// need not have subscribers, and is no Site of a SubscriptionStore by a pop-up
-// alone. Revisions are as those of a SettingStore.
+// Store keeps pop-ups and their images by site. A site need not have subscribers; a pop-up alone does not
+// make a Site of a SubscriptionStore. Revisions are those of a SettingStore.
 type Store interface {
-	// PutPopup stores p.Popup under its ID if the present revision is the
-	// expected one (AnyRevision is always, 0 is where there is none), else it
-	// gives ErrRevision. Where the very same is there already it changes
-	// nothing and succeeds, whatever is expected. Created is kept of what it
-	// replaces. The row is returned. ErrFull where it would be one more than
-	// MaxPopups. p.Revision is ignored.
+	// PutPopup stores p.Popup under its ID and returns the row.
+	//
+	//   - expect is the revision that the stored row must have: AnyRevision, or 0 for no row. Otherwise it
+	//     returns ErrRevision.
+	//   - An equal row succeeds without a change, whatever expect is.
+	//   - Created is kept from the row that it replaces; p.Revision is ignored.
+	//   - ErrFull if the site would have more than MaxPopups.
 	PutPopup(ctx context.Context, p Stored, expect pushsvc.Revision) (Stored, error)
-	// Popup gives one; ErrNotFound.
+	// Popup returns a pop-up; ErrNotFound.
 	Popup(ctx context.Context, site, id string) (Stored, error)
-	// Popups gives those of a site by id. One that can't be read is passed
-	// over.
+	// Popups returns those of a site by id. One that can't be read is skipped.
 	Popups(ctx context.Context, site string) ([]Stored, error)
-	// PopupSites lists the sites that have or had a pop-up or an upload.
+	// PopupSites returns the sites that have or had a pop-up or an upload.
 	PopupSites(ctx context.Context) ([]string, error)
-	// DeletePopup removes one if its revision is the expected one, else it
-	// gives ErrRevision; ErrNotFound where there is none.
+	// DeletePopup removes a pop-up if it has the expected revision, else it returns ErrRevision; ErrNotFound
+	// if there is none.
 	DeletePopup(ctx context.Context, site, id string, expect pushsvc.Revision) error
 
-	// PutUpload stores an image. One of the same name is the same image: then
-	// nothing changes, and that row is returned. ErrFull where it would be one
-	// more than MaxUploads.
+	// PutUpload stores an image and returns its row. The name identifies the image: if it is stored already,
+	// nothing changes. ErrFull if the site would have more than MaxUploads.
 	PutUpload(ctx context.Context, u Upload) (Upload, error)
-	// Upload gives one; ErrNotFound.
+	// Upload returns an image; ErrNotFound.
 	Upload(ctx context.Context, site, name string) (Upload, error)
-	// Uploads gives those of a site by name, without their Data. One that can't
-	// be read is passed over.
+	// Uploads returns those of a site by name, without Data. One that can't be read is skipped.
 	Uploads(ctx context.Context, site string) ([]Upload, error)
-	// DeleteUpload removes one; ErrNotFound where there is none.
+	// DeleteUpload removes an image; ErrNotFound.
 	DeleteUpload(ctx context.Context, site, name string) error
 }
 
 // Upload is an image that an operator has uploaded.
 type Upload struct {
 	Site string `json:"-"`
-	// Name is a digest of Data with the type's ending.
+	// Name is a digest of Data plus the file extension of its type.
 	Name string `json:"name"`
-	// Size is Data's, in bytes.
+	// Size is the length of Data in bytes.
 	Size int `json:"size"`
-	// Created is to the millisecond.
+	// Created is in milliseconds.
 	Created time.Time `json:"created"`
 	Data    []byte    `json:"-"`
 }
 
-// CheckID refuses what no store takes: it is for stores.
+// CheckID refuses what no store accepts. Stores call it.
 func CheckID(site, id string) error {
 	switch {
 	case site == "" || len(site) > pushsvc.MaxSiteName:
@@ -76,7 +73,7 @@ func CheckID(site, id string) error {
 	return nil
 }
 
-// CheckUpload refuses what no store takes: it is for stores.
+// CheckUpload refuses what no store accepts. Stores call it.
 func CheckUpload(u Upload) error {
 	if err := CheckID(u.Site, u.Name); err != nil {
 		return err

@@ -6,21 +6,20 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
 )
 
-// checkTrusted keeps templates where what they give is text: a visitor may have
-// filled it in, and in an attribute or a script it would be code with the page's
-// own powers.
+// checkTrusted allows templates only where their output is text. A visitor may have filled in the values: in
+// an attribute or a script they would run as code with the page's own powers.
 func checkTrusted(field, html string) error {
 	if templatesInText(strings.ToLower(html)) {
 		return nil
 	}
-	return &pushsvc.FieldError{Field: field, Problem: "has a template within a tag, a comment, a script or a style: in trusted HTML a template may stand between tags alone"}
+	return &pushsvc.FieldError{Field: field, Problem: "has a template within a tag, a comment, a script or a style: in trusted HTML a template may only be in the text between tags"}
 }
 
-// rawElements are those in which tags are none (HTML §13.2.5).
+// rawElements are those whose content has no tags (HTML §13.2.5).
 var rawElements = []string{"script", "style", "xmp", "iframe", "noembed", "noframes", "noscript", "plaintext", "textarea", "title"}
 
-// templatesInText says whether all templates are where a browser reads text. The
-// HTML is in lower case. A template itself is passed over: what it gives is escaped.
+// templatesInText reports whether all templates are where a browser reads text. The HTML is in lower case.
+// Templates are skipped: their output is escaped.
 func templatesInText(html string) bool {
 	for html != "" {
 		var part string
@@ -34,7 +33,7 @@ func templatesInText(html string) bool {
 			part = html[:tagEnd(html)]
 			part = html[:len(part)+rawLength(part, html[len(part):])]
 		case html[0] == '<' && hasTemplate(html[1:min(len(html), 3)]):
-			return false // what it gives would be the name of a tag
+			return false // its output would be the name of a tag
 		default:
 			html = html[1:]
 			continue
@@ -51,7 +50,7 @@ func hasTemplate(s string) bool { return strings.Contains(s, "{{") || strings.Co
 
 func isLetter(c byte) bool { return c >= 'a' && c <= 'z' }
 
-// templateEnd is where the template ends that the text begins with.
+// templateEnd returns the end of the template at the beginning of the text.
 func templateEnd(s string) int {
 	end := "}}"
 	if s[1] == '%' {
@@ -63,7 +62,7 @@ func templateEnd(s string) int {
 	return len(s)
 }
 
-// commentEnd is where the comment ends that the text begins with.
+// commentEnd returns the end of the comment at the beginning of the text.
 func commentEnd(s string) int {
 	for _, short := range []string{"<!-->", "<!--->"} {
 		if strings.HasPrefix(s, short) {
@@ -79,12 +78,11 @@ func commentEnd(s string) int {
 	return first
 }
 
-// tagEnd is where the tag ends that the text begins with: at a > that is in no
-// quoted value.
+// tagEnd returns the end of the tag at the beginning of the text: after a > outside of quoted values.
 func tagEnd(s string) int {
 	quotes := isLetter(s[1]) || s[1] == '/' && len(s) > 2 && isLetter(s[2])
 	var quote byte
-	value, unquoted := false, false // behind a =, and within what has no quotes
+	value, unquoted := false, false // after a =; in an unquoted value
 	for i := 1; i < len(s); i++ {
 		c := s[i]
 		space := strings.IndexByte(" \t\n\f\r", c) >= 0
@@ -109,8 +107,7 @@ func tagEnd(s string) int {
 	return len(s)
 }
 
-// rawLength is how long the text behind a tag is in which tags are none, up to the
-// element's end tag.
+// rawLength returns the length of the text without tags after a tag, up to the element's end tag.
 func rawLength(tag, rest string) int {
 	name := strings.TrimRight(tag[1:], ">")
 	if i := strings.IndexAny(name, " \t\n\f\r/"); i >= 0 {
@@ -130,7 +127,7 @@ func rawLength(tag, rest string) int {
 		}
 		from += i
 		if name == "script" && strings.Contains(rest[:from], "<!--") {
-			return len(rest) // it may end elsewhere (HTML §13.2.5.20): no templates behind it
+			return len(rest) // it may end elsewhere (HTML §13.2.5.20): no templates after it
 		}
 		after := rest[from+2+len(name):]
 		if after == "" || strings.IndexByte(" \t\n\f\r/>", after[0]) >= 0 {

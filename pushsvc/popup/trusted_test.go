@@ -10,8 +10,8 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/popup"
 )
 
-// FuzzTrusted: where trusted HTML with templates is taken, a parser finds what they
-// give in text alone, and in no script or style.
+// FuzzTrusted: in trusted HTML that is accepted, a parser finds the output of templates only in text, never
+// in a script or style.
 func FuzzTrusted(f *testing.F) {
 	for _, s := range []string{
 		"<b>{{ x }}</b>", `<img alt="a > b" onerror="{{ x }}">`, "<script>a > b</script>{{ x }}", "<!-- {{ x }} -->", "<!--> {{ x }}", "<!--->{{x}}",

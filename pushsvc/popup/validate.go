@@ -28,19 +28,18 @@ const (
 	maxPopupText  = 500 // labels, buttons, coupons
 	maxPopupValue = 1 << 10
 	maxPattern    = 500
-	maxPlaces     = 50 // entries of a list of where
+	maxPlaces     = 50 // entries of a list in where
 	maxControl    = 90
 	maxAudience   = 4 << 10
 	// MaxConversion is the longest time in which a conversion counts.
 	MaxConversion = 90 * 24 * time.Hour
 )
 
-// Validate says which field is wrong and how to mend it, as a *FieldError; nil
-// where the pop-up can be shown. What the audience and the templates say is not
-// looked into.
+// Validate returns a *FieldError that names the wrong field and its cure; nil if the pop-up can be shown. It
+// does not check the audience's expression and the templates.
 func (p *Popup) Validate() error {
 	for _, check := range []func() error{
-		p.validateSelf, p.validateMessage, p.validateVariants, p.validateWhen, p.validateWindow, p.validateRest,
+		p.validateLook, p.validateMessage, p.validateVariants, p.validateWhen, p.validateWindow, p.validateTargets,
 	} {
 		if err := check(); err != nil {
 			return err
@@ -61,7 +60,7 @@ func (p *Popup) Validate() error {
 
 var popupID = regexp.MustCompile(`^[a-z0-9_-]{1,64}$`)
 
-// checkPopupID says whether it can be a pop-up's or a variant's.
+// checkID checks the id of a pop-up or a variant.
 func checkID(field, id string) error {
 	if !popupID.MatchString(id) {
 		return &pushsvc.FieldError{Field: field, Problem: fmt.Sprintf(`is not 1 to %d of a–z, 0–9, "-" and "_", such as "spring-sale"`, MaxID)}
@@ -69,7 +68,7 @@ func checkID(field, id string) error {
 	return nil
 }
 
-// oneOf takes an empty value where it is among the choices.
+// oneOf accepts an empty value only if it is among the choices.
 func oneOf(field, value string, choices ...string) error {
 	if slices.Contains(choices, value) {
 		return nil
@@ -80,7 +79,7 @@ func oneOf(field, value string, choices ...string) error {
 			quoted = append(quoted, `"`+c+`"`)
 		}
 	}
-	return &pushsvc.FieldError{Field: field, Problem: "is none of " + strings.Join(quoted, ", ")}
+	return &pushsvc.FieldError{Field: field, Problem: "is not one of " + strings.Join(quoted, ", ")}
 }
 
 // within checks the size of a number.
@@ -110,7 +109,7 @@ var (
 	edges   = []string{"top", "bottom"}
 )
 
-func (p *Popup) validateSelf() error {
+func (p *Popup) validateLook() error {
 	if err := checkID("id", p.ID); err != nil {
 		return err
 	}
@@ -134,7 +133,7 @@ func (p *Popup) validateSelf() error {
 		places = slices.Concat(places, edges, corners, []string{"full"})
 	}
 	if len(places) == 1 && p.Position != "" {
-		return &pushsvc.FieldError{Field: "position", Problem: "is for banner, corner and html alone: leave it out"}
+		return &pushsvc.FieldError{Field: "position", Problem: "is only for banner, corner and html: leave it out"}
 	}
 	return oneOf("position", p.Position, places...)
 }
@@ -163,7 +162,7 @@ func (p *Popup) validateVariants() error {
 			return &pushsvc.FieldError{Field: at + "id", Problem: "is used by an earlier variant"}
 		}
 		if v.ID == Control {
-			return &pushsvc.FieldError{Field: at + "id", Problem: `is the name of the visitors who see nothing: take another, and give their share in "control"`}
+			return &pushsvc.FieldError{Field: at + "id", Problem: `is the name of the control group: take another, and set the group's share in "control"`}
 		}
 		seen[v.ID] = true
 		if err := within(at+"weight", v.Weight, 0, 10_000); err != nil {
@@ -189,7 +188,7 @@ func (p *Popup) validateVariants() error {
 		}
 	}
 	if len(p.Variants) > 0 && weights == 0 {
-		return &pushsvc.FieldError{Field: "variants", Problem: `have no weight: give each a number such as "weight": 50`}
+		return &pushsvc.FieldError{Field: "variants", Problem: `need a weight: give one a number, such as "weight": 50`}
 	}
 	return within("control", p.Control, 0, maxControl)
 }
@@ -218,7 +217,7 @@ func (p *Popup) validateWhen() error {
 	return text("when.click", p.When.Click, maxPattern)
 }
 
-// windowLayouts are how From and Until may be written.
+// windowLayouts are the formats of From and Until.
 var windowLayouts = []string{"2006-01-02T15:04", "2006-01-02T15:04:05"}
 
 // ParseWindow reads From or Until by the clock of the zone.
@@ -228,14 +227,14 @@ func ParseWindow(s string, zone *time.Location) (time.Time, error) {
 			return t, nil
 		}
 	}
-	return time.Time{}, fmt.Errorf("%q is no time such as 2026-12-01T09:00", s)
+	return time.Time{}, fmt.Errorf("%q is not a time, such as 2026-12-01T09:00", s)
 }
 
 func (p *Popup) validateWindow() error {
 	zone := time.UTC
 	if p.TimeZone != "" && p.TimeZone != ZoneVisitor {
 		var err error
-		// "Local" would be the server's, whatever that is.
+		// "Local" would be the server's zone.
 		if zone, err = time.LoadLocation(p.TimeZone); err != nil || p.TimeZone == "Local" {
 			return &pushsvc.FieldError{Field: "timeZone", Problem: `is neither "visitor" nor a time zone such as "Europe/Berlin"`}
 		}
@@ -247,7 +246,7 @@ func (p *Popup) validateWindow() error {
 		}
 		t, err := ParseWindow(f.value, zone)
 		if err != nil || t.Year() < 1970 {
-			return &pushsvc.FieldError{Field: f.name, Problem: `is no time without a zone such as "2026-12-01T09:00": the zone is in timeZone`}
+			return &pushsvc.FieldError{Field: f.name, Problem: `is not a time without a zone, such as "2026-12-01T09:00": put the zone into timeZone`}
 		}
 		ends[i] = t
 	}
@@ -257,7 +256,7 @@ func (p *Popup) validateWindow() error {
 	return nil
 }
 
-func (p *Popup) validateRest() error {
+func (p *Popup) validateTargets() error {
 	if err := text("audience", p.Audience, maxAudience); err != nil {
 		return err
 	}
@@ -274,7 +273,7 @@ func (p *Popup) validateRest() error {
 		return err
 	}
 	if _, err := p.Conversion.Window(); err != nil {
-		return &pushsvc.FieldError{Field: "conversion.within", Problem: fmt.Sprintf(`is no time of up to %d days such as "24h" or "7d"`, MaxConversion/(24*time.Hour))}
+		return &pushsvc.FieldError{Field: "conversion.within", Problem: fmt.Sprintf(`is not a time of up to %d days, such as "24h" or "7d"`, MaxConversion/(24*time.Hour))}
 	}
 	return nil
 }
@@ -289,12 +288,12 @@ func (c *Conversion) Window() (time.Duration, error) {
 	}
 	d, err := time.ParseDuration(within)
 	if err != nil || d <= 0 || d > MaxConversion/unit {
-		return 0, fmt.Errorf("%q is no time between 0 and %v", c.Within, MaxConversion)
+		return 0, fmt.Errorf("%q is not a time between 0 and %v", c.Within, MaxConversion)
 	}
 	return d * unit, nil
 }
 
-// Validate says which setting is wrong.
+// Validate returns a *FieldError for the first wrong setting.
 func (s *Settings) Validate() error {
 	if err := within("popupsPerSession", s.PerSession, 0, MaxCap); err != nil {
 		return err

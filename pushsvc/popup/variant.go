@@ -11,14 +11,15 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
 )
 
-// Variant returns the content, the click and the theme of a variant; those of the
-// pop-up itself where there is none of that id.
+// Variant returns the content, the click and the theme of a variant; those of the pop-up itself if it has no
+// variant of that id.
 //
-// A variant says only what is different: what it leaves out is the pop-up's own. Texts,
-// numbers and colours take the place of the pop-up's one by one, lists as a whole, kv
-// name by name. Click and input take its place as a whole where they have "do" or
-// "kind", else member by member. An image brings its own size, or none. What
-// [Variant.Without] names is not taken from the pop-up at all.
+// A variant has only what is different; the rest is the pop-up's:
+//
+//   - Texts, numbers and colours replace the pop-up's one by one, lists as a whole, kv name by name.
+//   - Click and input replace the pop-up's as a whole if they have "do" or "kind", else member by member.
+//   - An image comes with its own size, or none.
+//   - What [Variant.Without] names is not taken from the pop-up.
 func (p *Popup) Variant(id string) (Content, Action, Theme) {
 	i := slices.IndexFunc(p.Variants, func(v Variant) bool { return v.ID == id })
 	if i < 0 {
@@ -32,15 +33,15 @@ func (p *Popup) Variant(id string) (Content, Action, Theme) {
 	return v.Content.over(base.Content), v.Click.over(base.Click), v.Theme.over(base.Theme)
 }
 
-// variantParts is what variants of a pop-up differ in.
+// variantParts are the parts of a pop-up that a variant can change.
 type variantParts struct {
 	Content Content `json:"content"`
 	Click   Action  `json:"click"`
 	Theme   Theme   `json:"theme"`
 }
 
-// partNames are what [Variant.Without] can name: "content", "click", "theme", and
-// the members of content and theme, as "content.body".
+// partNames are the names that [Variant.Without] accepts: "content", "click", "theme", and the members of
+// content and theme, such as "content.body".
 var partNames = func() (names []string) {
 	parts := reflect.TypeFor[variantParts]()
 	for i := range parts.NumField() {
@@ -61,7 +62,7 @@ func memberName(f reflect.StructField) string {
 	return name
 }
 
-// drop empties one of partNames.
+// drop empties the part of a name in partNames.
 func (p *variantParts) drop(path string) {
 	at := reflect.ValueOf(p).Elem()
 	for name := range strings.SplitSeq(path, ".") {
@@ -77,15 +78,15 @@ func (p *variantParts) drop(path string) {
 	at.SetZero()
 }
 
-// checkWithout wants names of what a variant can go without.
+// checkWithout checks the names of parts to drop.
 func checkWithout(at string, without []string) error {
 	for i, path := range without {
 		if slices.Contains(partNames, path) {
 			continue
 		}
-		problem := `is nothing that a variant can go without: write it like "content.body", "theme.color", "content", "theme" or "click"`
+		problem := `is not a part that a variant can drop: write it like "content.body", "theme.color", "content", "theme" or "click"`
 		if slices.Contains(partNames, "content."+path) {
-			problem = fmt.Sprintf("is written with the object that it is in: %q", "content."+path)
+			problem = fmt.Sprintf("needs the name of its object: %q", "content."+path)
 		} else if near := pushsvc.Nearest(path, partNames); near != "" {
 			problem += pushsvc.DidYouMean("; ", near)
 		}
@@ -162,8 +163,8 @@ func (v *Theme) over(base Theme) Theme {
 	}
 }
 
-// WholeVariants returns the pop-up's variants with all that each shows, so that
-// programs which know of no merging, and show a variant's content alone, show the same.
+// WholeVariants returns the variants with all that each shows, for programs that show a variant's content
+// alone, without merging.
 func (p *Popup) WholeVariants() []Variant {
 	whole := make([]Variant, 0, len(p.Variants))
 	for _, v := range p.Variants {
@@ -173,8 +174,7 @@ func (p *Popup) WholeVariants() []Variant {
 	return whole
 }
 
-// FromWhole reads variants as those programs have written them: what they bring takes
-// the place of all of the pop-up's own.
+// FromWhole reads variants that such programs wrote: what they have replaces all of the pop-up's own.
 func FromWhole(whole []Variant) []Variant {
 	variants := slices.Clone(whole)
 	for i := range variants {

@@ -9,27 +9,27 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/popup"
 )
 
-// TestPopupVariant: a variant is what it says, and the pop-up's own for the rest.
+// TestPopupVariant: a variant has its own members, and the pop-up's for the rest.
 func TestPopupVariant(t *testing.T) {
 	const base = `"content":{"title":"T","body":"B","image":"/a.png","imageAlt":"A","imageWidth":6,"imageHeight":4,
 		"buttons":[{"id":"pay","text":"Pay"}],"input":{"kind":"choice","label":"L","options":["x","y"],"event":"E"},"kv":{"a":"1","b":"2"}},
 		"click":{"do":"open","url":"/x"},"theme":{"color":"red","radius":0,"width":480}`
 	for variant, want := range map[string]string{
-		``:                                                                   `{}`,
-		`"content":{"title":"V"}`:                                            `{"content":{"title":"V"}}`,
-		`"content":{"image":"/b.png"}`:                                       `{"content":{"image":"/b.png","imageWidth":null,"imageHeight":null}}`,
-		`"content":{"imageWidth":9}`:                                         `{"content":{"imageWidth":9}}`,
-		`"content":{"kv":{"b":"3","c":"4"}}`:                                 `{"content":{"kv":{"b":"3","c":"4"}}}`,
-		`"content":{"input":{"label":"M"}}`:                                  `{"content":{"input":{"label":"M"}}}`,
-		`"click":{"url":"/y","newTab":true}`:                                 `{"click":{"url":"/y","newTab":true}}`,
-		`"click":{"do":"close"}`:                                             `{"click":{"do":"close","url":null}}`,
-		`"theme":{"color":"blue","radius":4}`:                                `{"theme":{"color":"blue","radius":4}}`,
-		`"without":["content.body","theme"]`:                                 `{"content":{"body":null},"theme":null}`,
-		`"without":["click","content.input"]`:                                `{"content":{"input":null},"click":null}`,
-		`"theme":{"color":"blue"},"without":["theme"]`:                       `{"theme":{"color":"blue","radius":null,"width":null}}`,
-		`"content":{"buttons":[{"id":"later","text":"Later"}]}`:              `{"content":{"buttons":[{"id":"later","text":"Later"}]}}`,
-		`"content":{"input":{"kind":"email","label":"M","event":"F"}}`:       `{"content":{"input":{"kind":"email","label":"M","options":null,"event":"F"}}}`,
-		`"content":{"title":"V"},"without":["content.buttons","content.kv"]`: `{"content":{"title":"V","buttons":null,"kv":null}}`,
+		``:                                                                            `{}`,
+		`"content":{"title":"V"}`:                                                     `{"content":{"title":"V"}}`,
+		`"content":{"image":"/b.png"}`:                                                `{"content":{"image":"/b.png","imageWidth":null,"imageHeight":null}}`,
+		`"content":{"imageWidth":9}`:                                                  `{"content":{"imageWidth":9}}`,
+		`"content":{"kv":{"b":"3","c":"4"}}`:                                          `{"content":{"kv":{"b":"3","c":"4"}}}`,
+		`"content":{"input":{"label":"M"}}`:                                           `{"content":{"input":{"label":"M"}}}`,
+		`"click":{"url":"/y","newTab":true}`:                                          `{"click":{"url":"/y","newTab":true}}`,
+		`"click":{"do":"close"}`:                                                      `{"click":{"do":"close","url":null}}`,
+		`"theme":{"color":"blue","radius":4}`:                                         `{"theme":{"color":"blue","radius":4}}`,
+		`"without":["content.body","theme"]`:                                          `{"content":{"body":null},"theme":null}`,
+		`"without":["click","content.input"]`:                                         `{"content":{"input":null},"click":null}`,
+		`"theme":{"color":"blue"},"without":["theme"]`:                                `{"theme":{"color":"blue","radius":null,"width":null}}`,
+		`"content":{"buttons":[{"id":"later","text":"Later"}]}`:                       `{"content":{"buttons":[{"id":"later","text":"Later"}]}}`,
+		`"content":{"input":{"kind":"email","label":"M","event":"F"}}`:                `{"content":{"input":{"kind":"email","label":"M","options":null,"event":"F"}}}`,
+		`"content":{"title":"V"},"without":["content.buttons","content.kv"]`:          `{"content":{"title":"V","buttons":null,"kv":null}}`,
 		`"content":{"title":"V"},"click":{},"theme":{},"without":["content","click"]`: `{"content":null,"click":null}{"content":{"title":"V"}}`,
 	} {
 		p := decodePopup(t, `{"id":"p","state":"draft","kind":"box",`+base+`,"variants":[{"id":"v","weight":1`+strings.TrimSuffix(","+variant, ",")+`}]}`)
@@ -41,7 +41,7 @@ func TestPopupVariant(t *testing.T) {
 		if !reflect.DeepEqual(got, all) {
 			t.Errorf("%s: got\n%v, want\n%v", variant, got, all)
 		}
-		// What older programs show of it, and read again, is the same.
+		// Older programs show the same, also after they have written it back.
 		p.Variants = popup.FromWhole(p.WholeVariants())
 		if again := parts(p.Variant("v")); !reflect.DeepEqual(again, got) {
 			t.Errorf("%s: as a whole it is\n%v", variant, again)
@@ -53,7 +53,7 @@ func TestPopupVariant(t *testing.T) {
 	}
 }
 
-// parts is a variant as JSON has it.
+// parts returns a variant as JSON has it.
 func parts(content popup.Content, click popup.Action, theme popup.Theme) map[string]any {
 	text, err := json.Marshal(map[string]any{"content": content, "click": click, "theme": theme})
 	if err != nil {
@@ -103,8 +103,8 @@ func merge(base, patch map[string]any) {
 	}
 }
 
-// TestPopupVariantMembers: each member of content, click and theme is kept where a
-// variant lacks it, and replaced where it has it, also those that are added later.
+// TestPopupVariantMembers: each member of content, click and theme is kept if a variant lacks it, and
+// replaced if it has it. Members added later are covered.
 func TestPopupVariantMembers(t *testing.T) {
 	base, other := filled("base"), filled("other")
 	base.Variants = []popup.Variant{
@@ -112,14 +112,14 @@ func TestPopupVariantMembers(t *testing.T) {
 		{ID: "other", Content: &other.Content, Click: &other.Click, Theme: &other.Theme},
 	}
 	if got, want := parts(base.Variant("same")), parts(base.Content, base.Click, base.Theme); !reflect.DeepEqual(got, want) {
-		t.Errorf("a variant that says nothing: got\n%v, want\n%v", got, want)
+		t.Errorf("an empty variant: got\n%v, want\n%v", got, want)
 	}
 	if got, want := parts(base.Variant("other")), parts(other.Content, other.Click, other.Theme); !reflect.DeepEqual(got, want) {
-		t.Errorf("a variant that says everything: got\n%v, want\n%v", got, want)
+		t.Errorf("a full variant: got\n%v, want\n%v", got, want)
 	}
 }
 
-// filled is a pop-up all of whose members have a value that depends on the text.
+// filled returns a pop-up with all members set to values made from the text.
 func filled(text string) (p popup.Popup) {
 	for _, part := range []any{&p.Content, &p.Click, &p.Theme} {
 		fill(reflect.ValueOf(part).Elem(), text)

@@ -1,3 +1,3 @@
-// Package prompt has the settings of the question that asks a visitor for permission:
-// when it comes, how it looks, which texts and topics it has.
+// Package prompt has the settings of the prompt that asks a visitor for permission: when it shows, its look,
+// texts and topics.
 package prompt

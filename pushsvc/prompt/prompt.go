@@ -12,48 +12,45 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
 )
 
-// Settings are what somebody says of a site's prompt: the Caddyfile, or an
-// operator at run time. A member that is nil is not said; what is said, be it
-// empty, wins over what lies below.
+// Settings are one layer of a site's prompt: the Caddyfile's, or an operator's at run time. A nil member is
+// not set; a set one, even an empty one, wins over the layer below.
 type Settings struct {
-	// Enabled is false where nobody is to be asked but by a page's own call.
+	// Enabled is false if only a page's own call may show the prompt.
 	Enabled *bool `json:"enabled,omitempty"`
 	// Kind is one of Kinds.
 	Kind *string `json:"kind,omitempty"`
-	// The texts; empty ones are the built-in ones, in the page's language.
+	// The texts; empty means the built-in one, in the page's language.
 	Title  *string `json:"title,omitempty"`
 	Body   *string `json:"body,omitempty"`
 	Accept *string `json:"accept,omitempty"`
 	Reject *string `json:"reject,omitempty"`
-	// The colours, as #rgb or #rrggbb; empty is the built-in one.
+	// The colours, as #rgb or #rrggbb; empty means the built-in one.
 	Color     *string `json:"color,omitempty"`
 	TextColor *string `json:"text_color,omitempty"`
-	// Topics are what a visitor can choose; none is no choice.
+	// Topics are what a visitor can choose from; empty means no choice.
 	Topics []Topic `json:"topics,omitzero"`
-	// After is when it comes by itself.
+	// After is when the prompt shows by itself.
 	After *After `json:"after,omitempty"`
-	// Paths and NotPaths are patterns of whole paths, in which * stands for
-	// anything. No paths are all.
+	// Paths and NotPaths are patterns of whole paths, in which * matches any text. No Paths means all.
 	Paths    []string `json:"paths,omitzero"`
 	NotPaths []string `json:"not_paths,omitzero"`
-	// AskAgain is how long refusals are respected: the first, the second and so
-	// on; the last is for all that follow.
+	// AskAgain is how long refusals are respected: the first, the second and so on; the last is for all
+	// further ones.
 	AskAgain AskAgain `json:"ask_again,omitzero"`
-	// Consent is a CSS selector of the site's consent banner; empty is none.
+	// Consent is a CSS selector of the site's consent banner; may be empty.
 	Consent *string `json:"consent,omitempty"`
 }
 
-// After is when the prompt comes by itself: pages and delay must both hold,
-// and then one of the triggers must happen, where there are any. The zero value
-// is the first page, once it has settled.
+// After is when the prompt shows by itself: pages and delay must both hold, and then one of the triggers, if
+// any, must happen. The zero value means the first page, once it is loaded and idle.
 type After struct {
 	Pages int   `json:"pages,omitempty"`
 	Delay Delay `json:"delay,omitzero"`
-	// Scroll is in per cent of the page's scrollable height.
+	// Scroll is a percentage of the page's scrollable height.
 	Scroll int `json:"scroll,omitempty"`
 	// Click is a CSS selector.
 	Click string `json:"click,omitempty"`
-	// Event is a name that the page gives to webpush.event().
+	// Event is a name that the page passes to webpush.event().
 	Event  string `json:"event,omitempty"`
 	Exit   bool   `json:"exit,omitempty"`
 	Manual bool   `json:"manual,omitempty"`
@@ -62,18 +59,17 @@ type After struct {
 // Kinds are the forms of the prompt.
 var Kinds = []string{"dialog", "bar", "bell"}
 
-// DefaultAskAgain is a week, as CleverTap's prompt has it.
+// DefaultAskAgain is a week, like CleverTap's.
 const DefaultAskAgain = 7 * 24 * time.Hour
 
-// Delay and AskAgain are times in JSON as they are in a Caddyfile: "30s",
-// "12h", "7d". One time of AskAgain need not be in a list.
+// Delay and AskAgain are durations in JSON as in a Caddyfile: "30s", "12h", "7d". A single duration of
+// AskAgain need not be in a list.
 type (
 	Delay    time.Duration
 	AskAgain []time.Duration
 )
 
-// Default says everything of the prompt. manual is for sites whose pages
-// call for it themselves.
+// Default sets all members. manual is for sites whose pages show the prompt themselves.
 func Default(manual bool) Settings {
 	on, kind, none := true, Kinds[0], ""
 	after := After{Pages: 2}
@@ -86,36 +82,35 @@ func Default(manual bool) Settings {
 	}
 }
 
-// Over gives what holds where p lies over base: each member that p says, and the
-// others as base has them.
+// Over returns the settings of p laid over base: the members that p sets, and base's for the rest.
 func (p Settings) Over(base Settings) Settings {
 	return Settings{
-		Enabled: said(p.Enabled, base.Enabled), Kind: said(p.Kind, base.Kind),
-		Title: said(p.Title, base.Title), Body: said(p.Body, base.Body),
-		Accept: said(p.Accept, base.Accept), Reject: said(p.Reject, base.Reject),
-		Color: said(p.Color, base.Color), TextColor: said(p.TextColor, base.TextColor),
-		After: said(p.After, base.After), Consent: said(p.Consent, base.Consent),
-		Topics: saidList(p.Topics, base.Topics),
-		Paths:  saidList(p.Paths, base.Paths), NotPaths: saidList(p.NotPaths, base.NotPaths),
-		AskAgain: saidList(p.AskAgain, base.AskAgain),
+		Enabled: setOr(p.Enabled, base.Enabled), Kind: setOr(p.Kind, base.Kind),
+		Title: setOr(p.Title, base.Title), Body: setOr(p.Body, base.Body),
+		Accept: setOr(p.Accept, base.Accept), Reject: setOr(p.Reject, base.Reject),
+		Color: setOr(p.Color, base.Color), TextColor: setOr(p.TextColor, base.TextColor),
+		After: setOr(p.After, base.After), Consent: setOr(p.Consent, base.Consent),
+		Topics: setListOr(p.Topics, base.Topics),
+		Paths:  setListOr(p.Paths, base.Paths), NotPaths: setListOr(p.NotPaths, base.NotPaths),
+		AskAgain: setListOr(p.AskAgain, base.AskAgain),
 	}
 }
 
-func said[T any](upper, lower *T) *T {
+func setOr[T any](upper, lower *T) *T {
 	if upper != nil {
 		return upper
 	}
 	return lower
 }
 
-func saidList[S ~[]T, T any](upper, lower S) S {
+func setListOr[S ~[]T, T any](upper, lower S) S {
 	if upper != nil {
 		return upper
 	}
 	return lower
 }
 
-// Said lists the members that p says, by their JSON names.
+// Said returns the JSON names of the members that p sets, sorted.
 func (p Settings) Said() []string {
 	raw, err := json.Marshal(p)
 	members := map[string]json.RawMessage{}
@@ -143,8 +138,7 @@ const (
 	maxSelector = 500 // bytes of a selector, a name or a pattern
 )
 
-// Validate gives a *FieldError, whose Field is the member's JSON name, for the
-// first member that is wrong.
+// Validate returns a *FieldError for the first wrong member; its Field is the member's JSON name.
 func (p Settings) Validate() error {
 	if p.Kind != nil && !slices.Contains(Kinds, *p.Kind) {
 		return &pushsvc.FieldError{Field: "kind", Problem: fmt.Sprintf("%q is not known; known are: %s", *p.Kind, strings.Join(Kinds, ", "))}
@@ -211,11 +205,11 @@ func (a *After) validate() error {
 	if a == nil {
 		return nil
 	}
-	rest, delay := *a, time.Duration(a.Delay)
-	rest.Manual = false
+	others, delay := *a, time.Duration(a.Delay)
+	others.Manual = false
 	switch {
-	case a.Manual && rest != After{}:
-		return &pushsvc.FieldError{Field: "after", Problem: "manual stands alone; take out either it or the others"}
+	case a.Manual && others != After{}:
+		return &pushsvc.FieldError{Field: "after", Problem: "manual can't be combined with others; remove either it or the others"}
 	case a.Pages < 0 || a.Pages > 1000:
 		return &pushsvc.FieldError{Field: "after", Problem: "pages must be from 1 to 1000"}
 	case delay < 0 || delay > 0 && delay < time.Second || delay > 24*time.Hour:
@@ -267,8 +261,8 @@ func (a *AskAgain) UnmarshalJSON(b []byte) error {
 		}
 	}
 	list := make(AskAgain, len(raw))
-	for i, one := range raw {
-		d, err := unmarshalDuration("ask_again", one)
+	for i, text := range raw {
+		d, err := unmarshalDuration("ask_again", text)
 		if err != nil {
 			return err
 		}
@@ -285,5 +279,5 @@ func unmarshalDuration(field string, b []byte) (time.Duration, error) {
 			return d, nil
 		}
 	}
-	return 0, &pushsvc.FieldError{Field: field, Problem: `has something that is not a duration; write it like "30s", "12h" or "7d"`}
+	return 0, &pushsvc.FieldError{Field: field, Problem: `has a value that is not a duration; write it like "30s", "12h" or "7d"`}
 }

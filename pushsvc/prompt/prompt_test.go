@@ -73,13 +73,12 @@ func TestPromptValidate(t *testing.T) {
 			t.Error(err)
 		}
 		if n := reflect.TypeFor[prompt.Settings]().NumField(); len(all.Said()) != n {
-			t.Errorf("the default says %q, not all %d members", all.Said(), n)
+			t.Errorf("the default sets %q, not all %d members", all.Said(), n)
 		}
 	}
 }
 
-// TestPromptOver: each member by itself wins, also where it is said to be empty,
-// and survives being stored.
+// TestPromptOver: each member wins by itself, also if it is set to empty, and survives storing.
 func TestPromptOver(t *testing.T) {
 	all := settings(t, `{"enabled":false,"kind":"bar","title":"T","body":"B","accept":"A","reject":"R","color":"#111","text_color":"#222",
 		"topics":[{"id":"a","label":"A"}],"after":{"pages":3},"paths":["/a"],"not_paths":["/b"],"ask_again":["1d"],"consent":"#c"}`)
@@ -99,7 +98,7 @@ func TestPromptOver(t *testing.T) {
 		{all, prompt.Settings{}, all},
 	} {
 		if got := stored(tt.upper).Over(stored(tt.lower)); !reflect.DeepEqual(got, tt.want) {
-			t.Errorf("%+v over %+v gives %+v", tt.upper, tt.lower, got)
+			t.Errorf("%+v over %+v is %+v", tt.upper, tt.lower, got)
 		}
 	}
 	got := settings(t, `{"title":"X","paths":null}`).Over(all)

@@ -7,12 +7,12 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
 )
 
-// Topic is something that a visitor can choose to hear of.
+// Topic is a subject that a visitor can choose to hear about.
 type Topic struct {
 	ID string `json:"id"`
 	// Label is the text of its check box.
 	Label string `json:"label"`
-	// Checked is whether the box is at first.
+	// Checked is the box's initial state.
 	Checked bool `json:"checked,omitempty"`
 }
 
@@ -27,7 +27,7 @@ func validateTopics(topics []Topic) error {
 	for _, t := range topics {
 		switch {
 		case !pushsvc.IsTopicID(t.ID):
-			return &pushsvc.FieldError{Field: "topics", Problem: fmt.Sprintf("%q is no id of a topic; write it with at most %d letters, digits, - and _", t.ID, pushsvc.MaxTopicID)}
+			return &pushsvc.FieldError{Field: "topics", Problem: fmt.Sprintf("%q is not the id of a topic; write it with at most %d letters, digits, - and _", t.ID, pushsvc.MaxTopicID)}
 		case seen[t.ID]:
 			return &pushsvc.FieldError{Field: "topics", Problem: fmt.Sprintf("%q is given twice", t.ID)}
 		case strings.TrimSpace(t.Label) == "":

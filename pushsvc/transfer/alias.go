@@ -8,12 +8,10 @@ import (
 	"strings"
 )
 
-// aliases are the names that a field may have in a file, in lower case, by what
-// the field holds. A table's columns and a JSON record's members share them. The
-// first name of a field is OneSignal's. The others come from web-push libraries
-// and their frameworks: Laravel (public_key, auth_token), Perfecty and Mastodon
-// (key_p256dh, key_auth), Rails (p256dh_key, auth_key), Django
-// (registration_id), PHP (publickey, authtoken), Discourse (data).
+// aliases are the names that a field may have in a file, in lower case. A table's columns and a JSON record's
+// members share them. The first name of a field is OneSignal's. The others come from web-push libraries and
+// their frameworks: Laravel (public_key, auth_token), Perfecty and Mastodon (key_p256dh, key_auth), Rails
+// (p256dh_key, auth_key), Django (registration_id), PHP (publickey, authtoken), Discourse (data).
 var aliases = map[string][]string{
 	"endpoint":   {"identifier", "endpoint", "push_endpoint", "subscription_endpoint", "registration_id", "endpoint_url", "push_token", "token"},
 	"auth":       {"web_auth", "auth", "auth_key", "key_auth", "keys.auth", "keys_auth", "auth_token", "authtoken", "auth_secret", "authsecret"},
@@ -32,16 +30,15 @@ var aliases = map[string][]string{
 	"topics":     {"topics"},
 }
 
-// whole are the names of a field that holds a PushSubscription as JSON. Any field
-// may; these are looked at first.
-var whole = []string{"subscription", "push_subscription", "pushsubscription", "subscription_info", "subscription_json", "data", "keys"}
+// jsonNames are the usual names of a field that holds a PushSubscription as JSON; they are tried first.
+var jsonNames = []string{"subscription", "push_subscription", "pushsubscription", "subscription_info", "subscription_json", "data", "keys"}
 
-// webDevices are OneSignal's device types that are browsers: Chrome, old
-// Safari, Firefox, Safari, Edge and, as newer exports write them, their names.
+// webDevices are OneSignal's device types of browsers: Chrome, old Safari, Firefox, Safari, Edge, and their
+// names in newer exports.
 var webDevices = []string{"5", "7", "8", "17", "12", "chromepush", "firefoxpush", "safaripush", "safarilegacypush", "windowpush", "edgepush"}
 
-// skipReason tells why a record is not for importing, or "". field returns the
-// text of what the record has under one of the names in aliases.
+// skipReason returns why a record is not imported, or "". field returns the record's text under one of the
+// names in aliases.
 func skipReason(field func(what string) string) string {
 	if device := strings.ToLower(field("device")); device != "" && !slices.Contains(webDevices, device) {
 		return "another channel"
@@ -49,7 +46,7 @@ func skipReason(field func(what string) string) string {
 	if isYes(field("invalid")) || isNo(field("subscribed")) {
 		return "unsubscribed"
 	}
-	// 1 is subscribed; 0 and everything below, not or not any more.
+	// 1 means subscribed; 0 and below mean not, or no longer.
 	if n, err := strconv.Atoi(field("types")); err == nil && n <= 0 {
 		return "unsubscribed"
 	}
@@ -64,19 +61,17 @@ func isNo(s string) bool {
 	return slices.Contains([]string{"f", "false", "0", "no"}, strings.ToLower(s))
 }
 
-// isNull reports whether a table's field is how databases write NULL.
+// isNull reports whether a table's field is a database's NULL.
 func isNull(s string) bool { return s == "NULL" || s == `\N` }
 
-// identifier is a name that may be shown: it can't be a key, a token or an
-// endpoint.
+// identifier matches a name that may be shown: it can't be a key, a token or an endpoint.
 var identifier = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_. -]{0,31}$`)
 
-// maxNamed is how many names an error shows.
+// maxNamed is how many names an error lists.
 const maxNamed = 15
 
-// found lists the names that a file has, for an error. What is no plain name is
-// counted: it may be a value.
-func found(names []string) string {
+// nameList lists the names that a file has, for an error. A name that may be a value is only counted.
+func nameList(names []string) string {
 	var shown []string
 	for _, name := range names {
 		if identifier.MatchString(name) && len(shown) < maxNamed {

@@ -7,10 +7,10 @@ import (
 	"strings"
 )
 
-// csvColumns is the header of our own table. Import reads it again.
+// csvColumns is the header of our own table. Import reads it.
 var csvColumns = []string{"endpoint", "p256dh", "auth", "applicationServerKey", "language", "timezone", "page", "topics", "created", "seen", "expirationTime"}
 
-// AppendHeader appends the first line of a table of AppendRow.
+// AppendHeader appends the header line for AppendRow.
 func AppendHeader(dst []byte) []byte { return appendCSV(dst, csvColumns) }
 
 // AppendRow appends the record as one line of a table (RFC 4180, with LF).
@@ -31,7 +31,7 @@ func AppendRow(dst []byte, r Record) []byte {
 	})
 }
 
-// noTopics stands for a choice of nothing.
+// noTopics is a choice of no topic.
 const noTopics = "-"
 
 // parseTopics reads a table's topics: ids between spaces, commas or semicolons.

@@ -13,8 +13,8 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/transfer"
 )
 
-// TestKinds reads files as other push software and the tools around databases
-// write them. Each has the records https://a/1 and https://a/2 with the keys P and A.
+// TestKinds reads files as other push software and database tools write them. Each has the records
+// https://a/1 and https://a/2 with the keys P and A.
 func TestKinds(t *testing.T) {
 	const one, two = `{"endpoint":"https://a/1","keys":{"p256dh":"P","auth":"A"}}`, `{"endpoint":"https://a/2","keys":{"p256dh":"P","auth":"A"}}`
 	quote := func(s string) string { return `"` + strings.ReplaceAll(s, `"`, `""`) + `"` }
@@ -68,7 +68,7 @@ func TestKinds(t *testing.T) {
 	}
 }
 
-// TestKindsSkip: who has unsubscribed there is passed over, in tables and JSON.
+// TestKindsSkip: unsubscribed records are skipped, in tables and JSON.
 func TestKindsSkip(t *testing.T) {
 	for _, text := range []string{
 		"endpoint,key_p256dh,key_auth,is_active\nhttps://a/1,P,A,0\n",
@@ -82,7 +82,7 @@ func TestKindsSkip(t *testing.T) {
 	}
 }
 
-// TestKindsOuter: what stands around a subscription is the record's, too.
+// TestKindsOuter: members around a subscription belong to its record.
 func TestKindsOuter(t *testing.T) {
 	for _, text := range []string{
 		"lang,created_at,info\nde,2026-01-02,\"{\"\"endpoint\"\":\"\"https://a/1\"\",\"\"keys\"\":{\"\"p256dh\"\":\"\"P\"\",\"\"auth\"\":\"\"A\"\"}}\"\n",
@@ -95,16 +95,16 @@ func TestKindsOuter(t *testing.T) {
 	}
 }
 
-// TestUnknownColumns: who brings another file reads what it has and what it lacks,
-// and no value of it.
+// TestUnknownColumns: the error about an unknown file names the columns that it has and lacks, and none of
+// its values.
 func TestUnknownColumns(t *testing.T) {
 	for _, tt := range []struct{ text, says string }{
 		{"id,name,mail\n1,x,y\n", "Its columns are: id, name, mail. Missing: endpoint (also as identifier, "},
 		{"id,endpoint,token_a\n1,https://a/1,x\n", "Missing: p256dh (also as web_p256, "},
 		{"1,https://push.example/s3cr3t,P,A\n", "its first line is a record"},
 		{"s3cr3t-value-that-is-longer-than-a-name-may-be,x\n1,2\n", "1 more"},
-		{"INSERT INTO `subs` VALUES (1,'s3cr3t');\n", "a dump in SQL"},
-		{"-- phpMyAdmin SQL Dump\n", "a dump in SQL"},
+		{"INSERT INTO `subs` VALUES (1,'s3cr3t');\n", "an SQL dump"},
+		{"-- phpMyAdmin SQL Dump\n", "an SQL dump"},
 		{"<?xml version=\"1.0\"?>\n", "XML"},
 	} {
 		_, _, _, err := readAll(t, tt.text, transfer.FormatAuto)
@@ -122,7 +122,7 @@ func TestUnknownColumns(t *testing.T) {
 	}
 }
 
-// TestTable: what we write as a table we read, choices of topics among it.
+// TestTable: reading returns the records of our own table, with topics.
 func TestTable(t *testing.T) {
 	want := []transfer.Record{
 		{Line: 2, Endpoint: "https://a/?b=1,\"2\"", P256DH: "-P", Auth: "A", Key: "K", Expiration: time.UnixMilli(1700000000123).UTC(), Language: "de", TimeZone: "Europe/Berlin", Page: "/ü;", Topics: []string{"deals", "news"}, Created: time.Unix(1700000000, 0).UTC(), Seen: time.Unix(1700000001, 0).UTC()},

@@ -11,26 +11,24 @@ import (
 	"strings"
 )
 
-// objects reads records that are JSON objects: one a line, or inside of a list
-// or an object around all of them.
+// objects reads records that are JSON objects: one per line, or inside a list or an object around all of
+// them.
 type objects struct {
 	splitter
-	// lines is true where each line is a record: a fault then ends with its
-	// line.
+	// lines is true if each line is a record: a fault then ends with its line.
 	lines bool
-	// open are the closing brackets of the containers around the records; none
-	// where records follow one another without one, over as many lines as they
-	// like.
+	// open are the closing brackets of the containers around the records. It is empty if records follow one
+	// another without a container, each over any number of lines.
 	open  []byte
 	bare  bool // there is no container
 	ended bool
 	kind  Format
 }
 
-// maxOpen is how many containers may be around a record.
+// maxOpen is the maximum number of containers around a record.
 const maxOpen = 32
 
-// sampleLength is how much is looked at to tell what kind of JSON it is.
+// sampleLength is how many bytes are inspected to find the kind of JSON.
 const sampleLength = 4 << 10
 
 func newObjects(b *bufio.Reader, line int, first byte) *objects {
@@ -44,7 +42,7 @@ func newObjects(b *bufio.Reader, line int, first byte) *objects {
 	default:
 		head, _, whole := bytes.Cut(sample, []byte("\n"))
 		head = bytes.TrimSpace(head)
-		// A record over several lines does not end on its first.
+		// A record over several lines does not end on the first one.
 		o.lines = !whole || bytes.HasSuffix(head, []byte("}"))
 		o.bare = true
 	}
@@ -54,8 +52,8 @@ func newObjects(b *bufio.Reader, line int, first byte) *objects {
 	return o
 }
 
-// members calls fn for each member of the object that a sample begins with, with
-// what the sample has of its value, until fn returns false or the sample ends.
+// members calls fn for each member of the object at the beginning of a sample, with the part of its value
+// that the sample has, until fn returns false or the sample ends.
 func members(sample []byte, fn func(name string, value []byte) bool) {
 	if len(sample) == 0 {
 		return
@@ -88,21 +86,21 @@ func members(sample []byte, fn func(name string, value []byte) bool) {
 // recordNames are members that a record may have before its endpoint.
 var recordNames = []string{"keys", "subscription", "subscriptionOptions", "web", "topics", "_id", "id", "expirationTime"}
 
-// isMap says whether an object is one of records by their names, as a Firebase
-// database exports them, or {"subscriptions": [...]}, rather than a record: its
-// first member is an object or list whose name no record has.
-func isMap(sample []byte) (is bool) {
+// isMap reports whether an object maps names to records, as a Firebase database exports them, or is
+// {"subscriptions": [...]}, rather than a record: its first member is an object or list with a name that no
+// record has.
+func isMap(sample []byte) (mapped bool) {
 	members(sample, func(name string, value []byte) bool {
-		is = (value[0] == '{' || value[0] == '[') && !slices.Contains(recordNames, name)
+		mapped = (value[0] == '{' || value[0] == '[') && !slices.Contains(recordNames, name)
 		return false
 	})
-	return is
+	return mapped
 }
 
-// wrapsList reports whether an object is a container: before a member that only a
-// record has, it has a list with records, as in {"total": 2, "data": [...]} or
-// phpMyAdmin's {"type": "table", ..., "data": [...]}, or several records as text.
-func wrapsList(sample []byte) (is bool) {
+// wrapsList reports whether an object is a container: before any member of a record, it has a list of
+// records, as in {"total": 2, "data": [...]} or phpMyAdmin's {"type": "table", ..., "data": [...]}, or
+// several records as text.
+func wrapsList(sample []byte) (wraps bool) {
 	texts := 0
 	members(sample, func(name string, value []byte) bool {
 		if slices.Contains(recordNames[:4], name) || slices.Contains(aliases["endpoint"], strings.ToLower(name)) {
@@ -111,10 +109,10 @@ func wrapsList(sample []byte) (is bool) {
 		if value[0] == '"' && bytes.Contains(value, []byte(`\"endpoint\"`)) {
 			texts++
 		}
-		is = value[0] == '[' && hasRecord(value) || texts == 2
-		return !is
+		wraps = value[0] == '[' && hasRecord(value) || texts == 2
+		return !wraps
 	})
-	return is
+	return wraps
 }
 
 // hasRecord reports whether the beginning of a list may have a record.
@@ -152,14 +150,14 @@ func (o *objects) next() (Record, error) {
 	return rec, err
 }
 
-// isHeader reports whether an object is what phpMyAdmin writes before a table.
+// isHeader reports whether an object is one that phpMyAdmin writes before a table.
 func isHeader(value []byte) bool {
 	var head struct{ Type, Version, Name string }
 	return bytes.HasPrefix(value, []byte(`{"type":`)) && json.Unmarshal(value, &head) == nil &&
 		(head.Type == "header" && head.Version != "" || head.Type == "database" && head.Name != "")
 }
 
-// nextValue leaves the next record in o.value and says where it began.
+// nextValue reads the next record into o.value and returns the line where it began.
 func (o *objects) nextValue() (line int, err error) {
 	for {
 		c, err := o.skipSpace()
@@ -178,7 +176,7 @@ func (o *objects) nextValue() (line int, err error) {
 			return line, o.take()
 		case c == ',' || c == ':':
 			_, _ = o.readByte()
-		case c == '{' && !o.wraps():
+		case c == '{' && !o.nextWraps():
 			return line, o.take()
 		case c == '[' || c == '{':
 			if len(o.open) == maxOpen {
@@ -196,7 +194,7 @@ func (o *objects) nextValue() (line int, err error) {
 			if err := o.take(); err != nil {
 				return line, err
 			}
-			if o.passesOver() {
+			if o.isNotRecord() {
 				continue
 			}
 			return line, nil
@@ -204,25 +202,25 @@ func (o *objects) nextValue() (line int, err error) {
 	}
 }
 
-// wraps reports whether the object that comes next is another container.
-func (o *objects) wraps() bool {
+// nextWraps reports whether the next object is another container.
+func (o *objects) nextWraps() bool {
 	sample, _ := o.b.Peek(sampleLength)
 	if len(sample) > 0 && bytes.HasPrefix(bytes.TrimLeft(sample[1:], " \t\r\n"), []byte(`"endpoint"`)) {
-		return false // most are
+		return false // true for most
 	}
 	return wrapsList(sample)
 }
 
-// passesOver reports whether the value that was just taken is no record: a
-// member's name, or the value of a member beside the records.
-func (o *objects) passesOver() bool {
+// isNotRecord reports whether the value just taken is not a record: a member's name, or a member beside the
+// records.
+func (o *objects) isNotRecord() bool {
 	if c, err := o.skipSpace(); err == nil && c == ':' {
 		return true
 	}
 	return o.open[len(o.open)-1] == '}' && !bytes.Contains(o.value, []byte(`\"endpoint\"`))
 }
 
-// trailing makes sure that nothing follows the container.
+// trailing checks that nothing follows the container.
 func (o *objects) trailing() error {
 	switch _, err := o.skipSpace(); {
 	case errors.Is(err, io.EOF):
@@ -234,12 +232,12 @@ func (o *objects) trailing() error {
 	}
 }
 
-// errTooDeep says that more containers are open than a list of records has.
+// errTooDeep means that more containers are open than a list of records has.
 var errTooDeep = fmt.Errorf("there are more than %d lists or objects around the records", maxOpen)
 
 var errTrailing = errors.New("something follows the end of the list")
 
-// fault says what an error means for the reading.
+// fault turns an error into the one that next returns.
 func (o *objects) fault(line int, err error) error {
 	switch {
 	case errors.Is(err, io.EOF):
@@ -252,7 +250,7 @@ func (o *objects) fault(line int, err error) error {
 		o.ended = true
 		return &RecordError{Line: line, Problem: err.Error()}
 	case errors.Is(err, errTooLong):
-		// Without lines nobody knows where the next record begins.
+		// Without lines the start of the next record is unknown.
 		o.ended = !o.lines
 		return &RecordError{Line: line, Problem: "the record " + err.Error()}
 	default:

@@ -17,9 +17,8 @@ type Reader struct {
 	read    bool
 }
 
-// NewReader looks at the first bytes and makes a reader. It fails with a
-// *FormatError where the file is in no known form, or not in the one that was
-// asked for, and with r's error where that fails. An empty file has no records.
+// NewReader inspects the first bytes and returns a reader. It fails with a *FormatError if the file's format
+// is unknown or not the wanted one, and with r's error. An empty file has no records.
 func NewReader(r io.Reader, format Format) (*Reader, error) {
 	b, err := unpacked(bufio.NewReaderSize(r, 64<<10))
 	if err != nil {
@@ -36,7 +35,7 @@ func NewReader(r io.Reader, format Format) (*Reader, error) {
 	isCSV := first != '{' && first != '['
 	switch {
 	case isCSV && (format == FormatWebPush || format == FormatFirebase):
-		return nil, formatError("the file is not JSON, as the format %s is", format)
+		return nil, formatError("the file is not JSON, but the format %s is", format)
 	case !isCSV && (format == FormatOneSignal || format == FormatCSV):
 		return nil, formatError("the file is JSON, and the format %s is a table (CSV)", format)
 	case isCSV:
@@ -50,7 +49,7 @@ func NewReader(r io.Reader, format Format) (*Reader, error) {
 	}
 }
 
-// unpacked reads what a file packed with gzip (RFC 1952) has in it.
+// unpacked unpacks a file compressed with gzip (RFC 1952).
 func unpacked(b *bufio.Reader) (*bufio.Reader, error) {
 	if head, _ := b.Peek(2); !bytes.Equal(head, []byte("\x1f\x8b")) {
 		return b, nil
@@ -66,8 +65,7 @@ type noRecords struct{}
 
 func (noRecords) next() (Record, error) { return Record{}, io.EOF }
 
-// firstByte skips a byte order mark and white space, counts the lines, and
-// peeks at what follows.
+// firstByte skips a byte order mark and white space, counts the lines, and peeks at the next byte.
 func firstByte(b *bufio.Reader, lines *int) (byte, error) {
 	head, err := b.Peek(4)
 	if len(head) == 0 {
@@ -98,7 +96,7 @@ func firstByte(b *bufio.Reader, lines *int) (byte, error) {
 	}
 }
 
-// Format is what the file is; FormatAuto before the first record of JSON.
+// Format returns the file's format; FormatAuto before the first record of JSON.
 func (r *Reader) Format() Format {
 	if r.format == "" {
 		return FormatAuto
@@ -106,9 +104,8 @@ func (r *Reader) Format() Format {
 	return r.format
 }
 
-// Next gives the next record, io.EOF at the end, a *RecordError for a record
-// that can't be read (the next one may be), and any other error where reading
-// can't go on.
+// Next returns the next record, io.EOF at the end, a *RecordError for a record that can't be read (the next
+// one may be readable), and any other error if reading can't go on.
 func (r *Reader) Next() (Record, error) {
 	rec, err := r.records.next()
 	if err != nil || r.read {
@@ -125,15 +122,15 @@ func (r *Reader) Next() (Record, error) {
 	return rec, nil
 }
 
-// splitter cuts a stream of JSON into its records without decoding it: every
-// object that is in no other, or in the one container around all.
+// splitter splits a stream of JSON into records without decoding it: the objects at the top level, or in the
+// containers.
 type splitter struct {
 	b     *bufio.Reader
 	line  int
 	value []byte
 }
 
-// errTooLong says that a record is longer than MaxRecord.
+// errTooLong means that a record is longer than MaxRecord.
 var errTooLong = fmt.Errorf("is longer than %d bytes", MaxRecord)
 
 func (s *splitter) readByte() (byte, error) {
@@ -144,7 +141,7 @@ func (s *splitter) readByte() (byte, error) {
 	return c, err
 }
 
-// skipSpace gives the next byte that is not white space, unread.
+// skipSpace returns the next byte that is not white space, and unreads it.
 func (s *splitter) skipSpace() (byte, error) {
 	for {
 		c, err := s.readByte()
@@ -159,8 +156,8 @@ func (s *splitter) skipSpace() (byte, error) {
 	}
 }
 
-// take collects the value that begins here: an object or list with everything
-// in it, a string, or a bare word. io.ErrUnexpectedEOF says that it has no end.
+// take collects the next value: an object or list with its content, a string, or a bare word.
+// io.ErrUnexpectedEOF means that it has no end.
 func (s *splitter) take() error {
 	s.value = s.value[:0]
 	depth, quoted, escaped := 0, false, false
@@ -200,7 +197,7 @@ func (s *splitter) take() error {
 	}
 }
 
-// endsWord says whether a bare word such as a number ends before c.
+// endsWord reports whether a bare word such as a number ends before c.
 func endsWord(c byte) bool {
 	return bytes.IndexByte([]byte(" \t\r\n,:]}"), c) >= 0
 }
@@ -215,8 +212,7 @@ func (s *splitter) cutOff(err error, inside bool) error {
 	return nil // a bare word at the very end
 }
 
-// takeLine collects the rest of the line; a longer one is passed over and gives
-// errTooLong.
+// takeLine collects the rest of the line. It skips a line that is too long and returns errTooLong.
 func (s *splitter) takeLine() error {
 	s.value = s.value[:0]
 	long := false

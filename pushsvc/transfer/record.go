@@ -11,13 +11,13 @@ import (
 	"time"
 )
 
-// jsonKeys is a subscription's keys in base64url.
+// jsonKeys are a subscription's keys in base64url.
 type jsonKeys struct {
 	P256DH string `json:"p256dh"`
 	Auth   string `json:"auth"`
 }
 
-// UnmarshalJSON implements json.Unmarshaler. Keys may be text that is an object.
+// UnmarshalJSON implements json.Unmarshaler. The keys may be a string that holds the object.
 func (k *jsonKeys) UnmarshalJSON(b []byte) error {
 	type plain jsonKeys
 	var inner string
@@ -30,8 +30,8 @@ func (k *jsonKeys) UnmarshalJSON(b []byte) error {
 	return json.Unmarshal(b, (*plain)(k))
 }
 
-// jsonRecord is what records of all kinds may have. encoding/json matches names
-// whatever their case, so that expirationTime and expirationtime are one.
+// jsonRecord has the members of all kinds of records. encoding/json ignores the case of names, so that
+// expirationTime and expirationtime are one.
 type jsonRecord struct {
 	Endpoint       string       `json:"endpoint"`
 	ExpirationTime millis       `json:"expirationTime"`
@@ -40,7 +40,7 @@ type jsonRecord struct {
 	Auth           string       `json:"auth"`
 	Subscription   subscription `json:"subscription"`
 
-	// As Firebase's client keeps and sends them.
+	// Firebase's client stores and sends these.
 	Token               text         `json:"token"`
 	FCMToken            text         `json:"fcmToken"`
 	SubscriptionOptions *jsonOptions `json:"subscriptionOptions"`
@@ -80,7 +80,7 @@ type jsonOptions struct {
 	ApplicationPubKey string `json:"applicationPubKey"`
 }
 
-// subscription is a PushSubscription as an object, or as text that is one.
+// subscription is a PushSubscription, as an object or as a string that holds one.
 type subscription struct {
 	Endpoint       string   `json:"endpoint"`
 	ExpirationTime millis   `json:"expirationTime"`
@@ -99,7 +99,7 @@ func (s *subscription) UnmarshalJSON(b []byte) error {
 	return json.Unmarshal(b, (*plain)(s))
 }
 
-// text is a string that is only information: anything else is left out.
+// text is an optional string: anything else is ignored.
 type text string
 
 func (t *text) UnmarshalJSON(b []byte) error {
@@ -110,7 +110,7 @@ func (t *text) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// names is a list of strings that is only information: anything else is left out.
+// names is an optional list of strings: anything else is ignored.
 type names []string
 
 func (n *names) UnmarshalJSON(b []byte) error {
@@ -121,8 +121,8 @@ func (n *names) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// moment is a time as files write it: RFC 3339, seconds or milliseconds since
-// 1970, or either as MongoDB's {"$date": …}. Anything else is left out.
+// moment is a time in one of the forms found in files: RFC 3339, seconds or milliseconds since 1970, or
+// either as MongoDB's {"$date": …}. Anything else is ignored.
 type moment struct{ time.Time }
 
 func (m *moment) UnmarshalJSON(b []byte) error {
@@ -136,7 +136,7 @@ func (m *moment) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// millis is a time in milliseconds since 1970 (Push API §8.3), however small.
+// millis is a time in milliseconds since 1970 (Push API §8.3), even a small number.
 type millis struct{ moment }
 
 func (m *millis) UnmarshalJSON(b []byte) error {
@@ -147,7 +147,7 @@ func (m *millis) UnmarshalJSON(b []byte) error {
 	return m.moment.UnmarshalJSON(b)
 }
 
-// parseMillis reads a number of milliseconds, or another time as parseMoment does.
+// parseMillis reads a number of milliseconds, or another time like parseMoment.
 func parseMillis(s string) time.Time {
 	ms, err := strconv.ParseFloat(s, 64)
 	switch {
@@ -159,13 +159,13 @@ func parseMillis(s string) time.Time {
 	return time.Time{}
 }
 
-// maxMillis is the last moment that a JavaScript Date can hold.
+// maxMillis is the last time that a JavaScript Date can hold.
 const maxMillis = 8.64e15
 
-// layouts of times; "2006-01-02 15:04:05 UTC" is how OneSignal writes them.
+// layouts of times; OneSignal's is "2006-01-02 15:04:05 UTC".
 var layouts = []string{time.RFC3339Nano, "2006-01-02 15:04:05 MST", "2006-01-02 15:04:05 -0700", "2006-01-02 15:04:05.999999999", "2006-01-02T15:04:05.999999999", time.DateOnly}
 
-// parseMoment gives the zero time where s is none from 1970 on.
+// parseMoment returns the zero time if s is not a time after 1970.
 func parseMoment(s string) time.Time {
 	if n, err := strconv.ParseFloat(s, 64); err == nil {
 		if n < 1e11 { // seconds, until the year 5138
@@ -184,19 +184,19 @@ func parseMoment(s string) time.Time {
 	return time.Time{}
 }
 
-// firebaseKey is the VAPID public key that Firebase's client uses where the
-// site brings none (DEFAULT_VAPID_KEY of firebase-js-sdk).
+// firebaseKey is the VAPID public key that Firebase's client uses if the site has none (DEFAULT_VAPID_KEY of
+// firebase-js-sdk).
 const firebaseKey = "BDOU99-h67HcA6JeFXHbSNMu7e2yNNu3RzoMj8TM4W88jITfq7ZmPvIM1Iv-4_l2LxQcYwhqby2xGpWwzjfAnG4"
 
 const (
-	bareToken  = "is a Firebase registration token alone: only Firebase knows the browser's endpoint and keys that belong to it, and does not give them away. Such a subscriber cannot be imported, and has to subscribe here at the next visit"
-	foreignKey = "is Firebase's own key, whose private half only Google has: nobody else can send to this subscription"
+	bareToken  = "is only a Firebase registration token: only Firebase knows the browser's endpoint and keys, and does not export them. Such a subscriber cannot be imported, and has to subscribe here at the next visit"
+	foreignKey = "is Firebase's own key: only Google has its private key, so only Google can send to this subscription"
 )
 
-// maxWrapped is how many objects may be around a record's subscription.
+// maxWrapped is the maximum number of objects around a record's subscription.
 const maxWrapped = 4
 
-// parseObject reads one JSON value: an object, or a string that is one.
+// parseObject reads one JSON value: an object, or a string that holds one.
 func parseObject(value []byte) (Record, Format, error) {
 	value = bytes.TrimSpace(value)
 	if len(value) > 0 && value[0] == '"' {
@@ -207,7 +207,7 @@ func parseObject(value []byte) (Record, Format, error) {
 		value = bytes.TrimSpace([]byte(inner))
 	}
 	if len(value) == 0 || value[0] != '{' {
-		return Record{}, "", &RecordError{Problem: "is no JSON object"}
+		return Record{}, "", &RecordError{Problem: "is not a JSON object"}
 	}
 	j, err := decodeRecord(value, maxWrapped)
 	if err != nil {
@@ -220,16 +220,15 @@ func parseObject(value []byte) (Record, Format, error) {
 	case rec.Endpoint == "" && j.Token+j.FCMToken != "", looksLikeToken(rec.Endpoint):
 		return Record{}, "", &RecordError{Field: "token", Problem: bareToken}
 	case rec.Endpoint == "":
-		return Record{}, "", &RecordError{Field: "endpoint", Problem: `is missing: a record has "endpoint" and "keys" with "p256dh" and "auth", itself or under "subscription"; this one has: ` + found(j.names())}
+		return Record{}, "", &RecordError{Field: "endpoint", Problem: `is missing: a record has "endpoint" and "keys" with "p256dh" and "auth", itself or under "subscription"; this one has: ` + nameList(j.names())}
 	case strings.TrimRight(rec.Key, "=") == firebaseKey:
 		return Record{}, "", &RecordError{Field: "vapidKey", Problem: foreignKey}
 	}
 	return rec, kind, nil
 }
 
-// decodeRecord decodes an object, and completes it by the other names that its
-// members may have. Where it has no endpoint, a member that has one is taken:
-// an object, or a string that is an object.
+// decodeRecord decodes an object, including the other names that its members may have. If the object has no
+// endpoint, it decodes a member that has one: an object, or a string that holds one.
 func decodeRecord(value []byte, depth int) (*jsonRecord, error) {
 	j := new(jsonRecord)
 	if err := json.Unmarshal(value, j); err != nil {
@@ -281,17 +280,15 @@ var skipNames = func() (names [][]byte) {
 	return names
 }()
 
-// mayBeSkipped reports whether skipReason has to be asked. It saves decoding the
-// members of most records.
+// mayBeSkipped reports whether skipReason must be called. It saves decoding the members of most records.
 func mayBeSkipped(value []byte) bool {
 	return slices.ContainsFunc(skipNames, func(name []byte) bool { return bytes.Contains(value, name) })
 }
 
-// names are the record's members, sorted.
+// names returns the names of the record's members, sorted.
 func (j *jsonRecord) names() []string { return slices.Sorted(maps.Keys(j.members)) }
 
-// wrappers are the names of members that may have the subscription, the likely
-// ones first.
+// wrappers returns the names of members that may hold the subscription, the likely ones first.
 func (j *jsonRecord) wrappers() []string {
 	names := j.names()
 	slices.SortStableFunc(names, func(a, b string) int { return rank(a) - rank(b) })
@@ -299,14 +296,14 @@ func (j *jsonRecord) wrappers() []string {
 }
 
 func rank(name string) int {
-	if i := slices.Index(whole, strings.ToLower(name)); i >= 0 {
+	if i := slices.Index(jsonNames, strings.ToLower(name)); i >= 0 {
 		return i
 	}
-	return len(whole)
+	return len(jsonNames)
 }
 
-// field is the text of a member under one of the names in aliases, "" where there
-// is no such member or it is neither text, a number nor true or false.
+// field returns the text of a member under one of the names in aliases; "" if there is none, or if it is not
+// text, a number or a boolean.
 func (j *jsonRecord) field(what string) string {
 	for _, alias := range aliases[what] {
 		for name, raw := range j.members {
@@ -330,7 +327,7 @@ func (j *jsonRecord) field(what string) string {
 	return ""
 }
 
-// complete fills in what the record has under other names.
+// complete fills in the fields that the record has under other names.
 func (j *jsonRecord) complete() {
 	if j.Endpoint == "" && j.Token == "" {
 		j.Endpoint = j.field("endpoint")
@@ -343,10 +340,10 @@ func stringError(value []byte) error {
 	if json.Unmarshal(value, &s) == nil && looksLikeToken(s) {
 		return &RecordError{Problem: bareToken}
 	}
-	return &RecordError{Problem: "is no JSON object"}
+	return &RecordError{Problem: "is not a JSON object"}
 }
 
-// looksLikeToken tells a Firebase registration token, "<instance>:APA91b…".
+// looksLikeToken reports whether s is a Firebase registration token, "<instance>:APA91b…".
 func looksLikeToken(s string) bool {
 	_, rest, found := strings.Cut(s, ":")
 	return found && strings.HasPrefix(rest, "APA91") || strings.HasPrefix(s, "APA91")
@@ -378,14 +375,14 @@ func (j *jsonRecord) record() (Record, Format) {
 			continue
 		}
 		rec.Endpoint, rec.P256DH, rec.Auth = o.Endpoint, o.P256DH, o.Auth
-		// Without a key of the site's it is Firebase's.
+		// If the site has no key, it is Firebase's.
 		rec.Key = first(o.VAPIDKey, o.ApplicationPubKey, rec.Key, firebaseKey)
 		return rec, FormatFirebase
 	}
 	return rec, FormatWebPush
 }
 
-// fill takes from the record around r what r does not have.
+// fill copies what r lacks from the record around it.
 func (r *Record) fill(around Record) {
 	r.Key, r.Language, r.TimeZone = first(r.Key, around.Key), first(r.Language, around.Language), first(r.TimeZone, around.TimeZone)
 	r.P256DH, r.Auth = first(r.P256DH, around.P256DH), first(r.Auth, around.Auth)
@@ -396,7 +393,7 @@ func (r *Record) fill(around Record) {
 	}
 }
 
-// first is the first value that is not empty.
+// first returns the first value that is not empty.
 func first[T ~string](values ...T) T {
 	for _, v := range values {
 		if v != "" {
@@ -429,9 +426,8 @@ type exported struct {
 	Seen                 string   `json:"seen,omitempty"`
 }
 
-// AppendRecord appends the record as one line of our own export: a
-// PushSubscription (Push API §8.3) with more members. Reading it gives the
-// record again, times to the second and Expiration to the millisecond.
+// AppendRecord appends the record as one line of our own export: a PushSubscription (Push API §8.3) with more
+// members. Reading it returns the same record, with times to the second and Expiration to the millisecond.
 func AppendRecord(dst []byte, r Record) []byte {
 	e := exported{
 		Endpoint: r.Endpoint, Keys: jsonKeys{r.P256DH, r.Auth}, ApplicationServerKey: r.Key,

@@ -16,28 +16,28 @@ import (
 
 // table reads CSV.
 type table struct {
-	csv    *csv.Reader
-	budget *budget
-	names  []string // of the columns, as the file has them
-	at     map[string]int
-	whole  int // column with PushSubscriptions as JSON, or -1
-	offset int // lines before the header
-	last   int // line of the record before
-	format Format
-	ended  bool
-	// first is the first record, which newTable reads to find whole.
+	csv        *csv.Reader
+	budget     *budget
+	names      []string // of the columns, as the file has them
+	columns    map[string]int
+	jsonColumn int // column with PushSubscriptions as JSON, or -1
+	offset     int // lines before the header
+	lastLine   int // line of the previous record
+	format     Format
+	ended      bool
+	// first is the first record, which newTable reads to find jsonColumn.
 	first *tableRow
 }
 
-// tableRow is what csv.Reader.Read returned.
+// tableRow is the result of csv.Reader.Read.
 type tableRow struct {
 	fields []string
 	line   int
 	err    error
 }
 
-// budget lets so many bytes through between two records, because encoding/csv
-// would take a quote that is never closed for one field of a gigabyte.
+// budget limits the bytes between two records, because encoding/csv would read an unclosed quote as one field
+// of a gigabyte.
 type budget struct {
 	r    io.Reader
 	left int
@@ -73,7 +73,7 @@ func newTable(b *bufio.Reader, line int, format Format) (*table, error) {
 	if comma == 0 {
 		comma = separator(head)
 	}
-	t := &table{budget: &budget{r: b}, whole: -1, offset: line - 1 + skipped}
+	t := &table{budget: &budget{r: b}, jsonColumn: -1, offset: line - 1 + skipped}
 	t.budget.refill()
 	t.csv = csv.NewReader(t.budget)
 	t.csv.Comma = comma
@@ -87,8 +87,8 @@ func newTable(b *bufio.Reader, line int, format Format) (*table, error) {
 	return t, t.check(format)
 }
 
-// separatorLine reads the line "sep=;" that Excel writes before the header. It
-// returns the separator, 0 where there is no such line, and how many lines it read.
+// separatorLine reads the line "sep=;" that Excel writes before the header. It returns the separator, 0 if
+// there is no such line, and the number of lines that it read.
 func separatorLine(b *bufio.Reader) (comma rune, lines int, err error) {
 	head, err := b.Peek(sampleLength)
 	if err != nil && !errors.Is(err, io.EOF) {
@@ -103,11 +103,10 @@ func separatorLine(b *bufio.Reader) (comma rune, lines int, err error) {
 	return rune(rest[0]), 1, err
 }
 
-// separators are what may stand between the fields of a table.
+// separators are the possible separators of a table's fields.
 var separators = []rune{',', ';', '\t', '|'}
 
-// separator is the one by which the header has the most known names, or else the
-// most fields.
+// separator returns the separator that finds the most known names in the header, or else the most fields.
 func separator(header []byte) rune {
 	best, most := ',', -1
 	for _, comma := range separators {
@@ -128,12 +127,12 @@ func separator(header []byte) rune {
 	return best
 }
 
-// notTable tells files that people take for a table, by their first line.
+// notTable recognizes by the first line files that people take for a table.
 func notTable(head []byte) string {
 	upper := strings.ToUpper(string(head[:min(len(head), 64)]))
 	for _, word := range []string{"-- ", "/*", "INSERT INTO", "CREATE TABLE", "DROP TABLE", "SET "} {
 		if strings.HasPrefix(upper, word) {
-			return "the file is a dump in SQL: export the table of subscriptions as CSV, with the column names in the first line, or as JSON"
+			return "the file is an SQL dump: export the table of subscriptions as CSV, with the column names in the first line, or as JSON"
 		}
 	}
 	if strings.HasPrefix(upper, "<") {
@@ -148,11 +147,11 @@ func (t *table) readHeader(header []string) {
 	for i, name := range header {
 		names[i] = strings.ToLower(strings.TrimSpace(name))
 	}
-	t.at = make(map[string]int)
+	t.columns = make(map[string]int)
 	for what, list := range aliases {
 		for _, alias := range list {
 			if i := slices.Index(names, alias); i >= 0 {
-				t.at[what] = i
+				t.columns[what] = i
 				break
 			}
 		}
@@ -161,24 +160,24 @@ func (t *table) readHeader(header []string) {
 	if slices.Contains(names, "identifier") || slices.Contains(names, "web_p256") {
 		t.format = FormatOneSignal
 	}
-	for _, name := range whole {
+	for _, name := range jsonNames {
 		if i := slices.Index(names, name); i >= 0 {
-			t.whole = i
+			t.jsonColumn = i
 			break
 		}
 	}
 }
 
-// check makes sure that what is needed to send is in the table at all.
+// check checks that the table has what is needed to send.
 func (t *table) check(wanted Format) error {
 	if wanted != FormatAuto && wanted != t.format {
 		return formatError("the file is of the format %s, not %s", t.format, wanted)
 	}
-	_, endpoint := t.at["endpoint"]
-	_, auth := t.at["auth"]
-	_, p256dh := t.at["p256dh"]
+	_, endpoint := t.columns["endpoint"]
+	_, auth := t.columns["auth"]
+	_, p256dh := t.columns["p256dh"]
 	if endpoint && auth && p256dh {
-		t.whole = -1
+		t.jsonColumn = -1
 		return nil
 	}
 	if t.format == FormatOneSignal && endpoint {
@@ -189,43 +188,41 @@ func (t *table) check(wanted Format) error {
 	if t.first.err == nil {
 		t.findWhole(t.first.fields)
 	}
-	if t.whole >= 0 {
+	if t.jsonColumn >= 0 {
 		return nil
 	}
 	return t.unknownColumns()
 }
 
-// findWhole finds the column with JSON, first by its name and then by what the
-// first record has in it.
+// findWhole finds the column with JSON, first by its name and then by the first record's content.
 func (t *table) findWhole(row []string) {
-	if t.whole >= 0 && t.whole < len(row) && isObject(row[t.whole]) {
+	if t.jsonColumn >= 0 && t.jsonColumn < len(row) && isObject(row[t.jsonColumn]) {
 		return
 	}
 	i := slices.IndexFunc(row, isObject)
-	if i >= 0 || t.whole >= 0 && !strings.Contains(strings.ToLower(t.names[t.whole]), "subscription") {
-		t.whole = i
+	if i >= 0 || t.jsonColumn >= 0 && !strings.Contains(strings.ToLower(t.names[t.jsonColumn]), "subscription") {
+		t.jsonColumn = i
 	}
 }
 
-// isObject reports whether the text begins as a JSON object, or as a JSON string
-// with one in it.
+// isObject reports whether the text begins like a JSON object, or like a JSON string that holds one.
 func isObject(s string) bool {
 	return strings.HasPrefix(strings.TrimLeft(s, " \t\""), "{")
 }
 
-// unknownColumns says what the file has in the place of what is needed.
+// unknownColumns returns an error that names the columns found and those missing.
 func (t *table) unknownColumns() error {
 	if slices.ContainsFunc(t.names, func(s string) bool { return strings.HasPrefix(strings.TrimSpace(s), "https://") }) {
 		return formatError("the table has no column names: its first line is a record. Add a first line that names the columns in their order, such as id,endpoint,p256dh,auth, or export again with the column names in the first line")
 	}
 	var missing []string
 	for _, what := range []string{"endpoint", "p256dh", "auth"} {
-		if _, ok := t.at[what]; !ok {
+		if _, ok := t.columns[what]; !ok {
 			missing = append(missing, fmt.Sprintf("%s (also as %s)", what, strings.Join(aliases[what], ", ")))
 		}
 	}
 	return formatError("the file is neither JSON nor a table with the columns endpoint, p256dh and auth. Its columns are: %s. Missing: %s. Rename the columns in the first line, or export those too",
-		found(t.names), strings.Join(missing, "; "))
+		nameList(t.names), strings.Join(missing, "; "))
 }
 
 // read reads one row.
@@ -250,12 +247,12 @@ func (t *table) next() (Record, error) {
 		if row.err != nil {
 			return Record{}, t.fault(row.err)
 		}
-		t.last = row.line
+		t.lastLine = row.line
 		if isBlankRow(row.fields) {
-			continue // as spreadsheets write empty lines
+			continue // spreadsheets write empty lines like this
 		}
 		if len(row.fields) > len(t.names) && !isBlankRow(row.fields[len(t.names):]) {
-			return Record{}, &RecordError{Line: row.line, Problem: "has " + strconv.Itoa(len(row.fields)) + " columns, and the header " + strconv.Itoa(len(t.names))}
+			return Record{}, &RecordError{Line: row.line, Problem: "has " + strconv.Itoa(len(row.fields)) + " columns, but the header has " + strconv.Itoa(len(t.names))}
 		}
 		return t.record(row.fields, row.line)
 	}
@@ -266,22 +263,22 @@ func isBlankRow(fields []string) bool {
 	return !slices.ContainsFunc(fields, func(s string) bool { return strings.TrimSpace(s) != "" })
 }
 
-// fault says what an error of reading a row means.
+// fault turns an error of reading a row into the one that next returns.
 func (t *table) fault(err error) error {
 	var bad *csv.ParseError
 	switch {
 	case errors.Is(err, errTooLong):
 		t.ended = true
-		return &RecordError{Line: t.last + 1, Problem: "the record " + errTooLong.Error() + ", or a quote is never closed; the rest has not been read"}
+		return &RecordError{Line: t.lastLine + 1, Problem: "the record " + errTooLong.Error() + ", or a quote is never closed; the rest has not been read"}
 	case errors.As(err, &bad):
 		return &RecordError{Line: t.offset + bad.StartLine, Problem: "has a quote in the wrong place"}
 	}
 	return err
 }
 
-// field is the text of a column, "" where the row ends before it.
+// field returns the text of a column, "" if the row ends before it.
 func (t *table) field(row []string, what string) string {
-	i, ok := t.at[what]
+	i, ok := t.columns[what]
 	if !ok || i >= len(row) {
 		return ""
 	}
@@ -289,7 +286,7 @@ func (t *table) field(row []string, what string) string {
 	if isNull(s) {
 		return ""
 	}
-	return strings.Clone(s) // the row's memory is used again
+	return strings.Clone(s) // the row's memory is reused
 }
 
 func (t *table) record(row []string, line int) (Record, error) {
@@ -300,18 +297,18 @@ func (t *table) record(row []string, line int) (Record, error) {
 		Created: parseMoment(field("created")), Seen: parseMoment(field("seen")), Expiration: parseMillis(field("expiration")),
 		Topics: parseTopics(field("topics")), Skip: skipReason(field),
 	}
-	// OneSignal's older column is an offset in seconds.
+	// OneSignal's older column has an offset in seconds.
 	if zone := field("zone"); strings.Contains(zone, "/") || zone == "UTC" {
 		rec.TimeZone = zone
 	}
 	if rec.Skip != "" {
 		return rec, nil
 	}
-	if short := t.short(row); short != "" {
+	if short := t.missingColumns(row); short != "" {
 		return Record{}, &RecordError{Line: line, Problem: short}
 	}
-	if t.whole >= 0 {
-		return rec.with([]byte(row[t.whole]))
+	if t.jsonColumn >= 0 {
+		return rec.withJSON([]byte(row[t.jsonColumn]))
 	}
 	if problem := noEndpoint(rec); problem != "" {
 		return Record{}, &RecordError{Line: line, Field: t.name("endpoint"), Problem: problem}
@@ -319,24 +316,24 @@ func (t *table) record(row []string, line int) (Record, error) {
 	return rec, nil
 }
 
-// short says so where a row ends before a column that is needed. Others may be
-// missing: spreadsheets leave out what is empty at the end.
-func (t *table) short(row []string) string {
-	needed := t.whole
+// missingColumns returns a problem if a row ends before a needed column. Other columns may be missing: spreadsheets
+// leave out empty fields at the end.
+func (t *table) missingColumns(row []string) string {
+	needed := t.jsonColumn
 	for _, what := range []string{"endpoint", "p256dh", "auth"} {
-		if i, ok := t.at[what]; ok && t.whole < 0 {
+		if i, ok := t.columns[what]; ok && t.jsonColumn < 0 {
 			needed = max(needed, i)
 		}
 	}
 	if needed < len(row) {
 		return ""
 	}
-	return "has " + strconv.Itoa(len(row)) + " columns, and the header " + strconv.Itoa(len(t.names))
+	return "has " + strconv.Itoa(len(row)) + " columns, but the header has " + strconv.Itoa(len(t.names))
 }
 
-// with completes a row's record by the JSON in one of its fields: a whole
-// PushSubscription, or its keys alone.
-func (r Record) with(value []byte) (Record, error) {
+// withJSON completes a row's record with the JSON in one of its fields: a whole PushSubscription, or only its
+// keys.
+func (r Record) withJSON(value []byte) (Record, error) {
 	var inner string
 	if json.Unmarshal(value, &inner) == nil {
 		value = []byte(inner)
@@ -360,7 +357,7 @@ func (r Record) with(value []byte) (Record, error) {
 	return rec, nil
 }
 
-// noEndpoint says what stands where the endpoint's URL should.
+// noEndpoint returns the problem with a record's endpoint, or "".
 func noEndpoint(rec Record) string {
 	switch {
 	case rec.Endpoint == "":
@@ -373,7 +370,7 @@ func noEndpoint(rec Record) string {
 	return ""
 }
 
-// name is the column's, as OneSignal and most others spell it.
+// name returns the column's name, as OneSignal and most others spell it.
 func (t *table) name(what string) string {
 	if t.format == FormatOneSignal {
 		return aliases[what][0]

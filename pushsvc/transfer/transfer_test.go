@@ -14,7 +14,7 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/transfer"
 )
 
-// readAll reads a whole file: its records, its faults, and what ended it.
+// readAll reads a whole file: its records, its faults, and the error at the end.
 func readAll(t testing.TB, text string, format transfer.Format) (records []transfer.Record, faults []string, kind transfer.Format, err error) {
 	t.Helper()
 	r, err := transfer.NewReader(strings.NewReader(text), format)
@@ -39,7 +39,7 @@ func readAll(t testing.TB, text string, format transfer.Format) (records []trans
 	return nil, nil, "", nil
 }
 
-// endpoints are the records' lines and endpoints.
+// endpoints returns the records' lines and endpoints.
 func endpoints(records []transfer.Record) (list []string) {
 	for _, r := range records {
 		list = append(list, fmt.Sprintf("%d %s", r.Line, r.Endpoint))
@@ -183,8 +183,7 @@ func TestOneSignal(t *testing.T) {
 	}
 }
 
-// TestFirebase reads what Firebase's client keeps in the browser, what it
-// sends, and what can't be used.
+// TestFirebase reads what Firebase's client keeps in the browser, what it sends, and what can't be used.
 func TestFirebase(t *testing.T) {
 	const file = `{"token":"d:APA91b","createTime":1700000000000,"subscriptionOptions":{"vapidKey":"BSITE","swScope":"https://a/firebase-cloud-messaging-push-scope","endpoint":"https://fcm.googleapis.com/fcm/send/d:APA91b","auth":"A","p256dh":"P"}}
 {"web":{"endpoint":"https://fcm.googleapis.com/fcm/send/2","auth":"A","p256dh":"P","applicationPubKey":"BSITE"}}
@@ -202,14 +201,13 @@ func TestFirebase(t *testing.T) {
 	if d := cmp.Diff(want, records); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
 	}
-	// The third was made with Firebase's own key.
+	// The third record was made with Firebase's own key.
 	if d := cmp.Diff([]string{"3 vapidKey", "4 token"}, faults); d != "" {
 		t.Errorf("faults (-want +got):\n%s", d)
 	}
 }
 
-// TestMembers: the spellings that web push software has for what is not in a
-// PushSubscription.
+// TestMembers: other push software's names of members that a PushSubscription does not have.
 func TestMembers(t *testing.T) {
 	for _, tt := range []struct {
 		text string
@@ -233,7 +231,7 @@ func TestMembers(t *testing.T) {
 	}
 }
 
-// TestRoundTrip: what we write we read.
+// TestRoundTrip: reading returns what was written.
 func TestRoundTrip(t *testing.T) {
 	want := []transfer.Record{
 		{Line: 1, Endpoint: "https://a/?b=1&c=<d>", P256DH: "P", Auth: "A", Key: "K", Expiration: time.UnixMilli(1700000000123).UTC(), Language: "de", TimeZone: "Europe/Berlin", Page: "/ü", Created: time.Unix(1700000000, 0).UTC(), Seen: time.Unix(1700000001, 0).UTC()},
@@ -255,7 +253,7 @@ func TestRoundTrip(t *testing.T) {
 	}
 }
 
-// endless gives the same text for ever, up to n bytes.
+// endless repeats a text, up to n bytes.
 type endless struct {
 	text string
 	n    int64
@@ -305,8 +303,7 @@ func TestBoundedMemory(t *testing.T) {
 	}
 }
 
-// FuzzReader: every file ends, no record is longer than allowed, and nothing of
-// it shows in errors.
+// FuzzReader: every file ends, no record is longer than allowed, and errors contain nothing of the file.
 func FuzzReader(f *testing.F) {
 	for _, seed := range []string{
 		line(1) + "\n" + line(2), "[" + line(1) + "]", "{\"a\":[" + line(1) + "]}", "{\n\"endpoint\":\"x\"}", "endpoint,p256dh,auth\na,b,c\n",
@@ -329,7 +326,7 @@ func FuzzReader(f *testing.F) {
 	})
 }
 
-// FuzzRoundTrip: what was read, written and read again is the same.
+// FuzzRoundTrip: writing and reading preserves a record.
 func FuzzRoundTrip(f *testing.F) {
 	f.Add(line(1))
 	f.Add(`{"endpoint":"e","created":1,"seen":"2026-01-01","expirationTime":5.5,"page":"\u2028<"}`)
