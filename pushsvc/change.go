@@ -6,11 +6,11 @@ import (
 	"sync"
 )
 
-// ChangeKinds is a set of kinds of rows that operators change seldom and that pages,
-// posts and pushes need all the time.
+// ChangeKinds is a set of kinds of rows that operators rarely change and that pages, posts and pushes need
+// all the time.
 type ChangeKinds uint8
 
-// The kinds of rows that a ChangeStore tells of.
+// The kinds of rows that a ChangeStore reports.
 const (
 	ChangedSettings ChangeKinds = 1 << iota
 	ChangedPopups
@@ -18,37 +18,34 @@ const (
 	// ChangedSites is a site that was removed, or that has another name.
 	ChangedSites
 
-	// ChangedAll is all of them.
+	// ChangedAll is the set of all kinds.
 	ChangedAll = 1<<iota - 1
 )
 
-// ChangeStore tells what operators have changed, so that one snapshot in memory can
-// follow the store instead of one read for each request.
+// ChangeStore reports what operators change, so that one snapshot in memory can follow the store instead of
+// one read for each request.
 type ChangeStore interface {
-	// Changes waits until a row of some kind has been changed after the revision
-	// since, and returns the kinds that were, and the present revision.
+	// Changes waits until a row of some kind changes after the revision since. It returns the kinds that
+	// changed and the current revision.
 	//
-	//   - A change is visible to all reads that begin after Changes tells of it.
-	//   - For since 0, and for a revision that the store does not know, it returns
-	//     ChangedAll at once.
-	//   - It may tell of a kind too many, never of one too few.
-	//   - It tells of a write by any process within 2 s.
-	//   - It returns the context's error where that ends first, and ErrClosed where
-	//     the store is closed.
+	//   - A change is visible to all reads that begin after Changes has reported it.
+	//   - For since 0, and for a revision that the store does not know, it returns ChangedAll at once.
+	//   - It may report too many kinds, never too few.
+	//   - It reports a write by any process within 2 s.
+	//   - It returns the context's error if the context ends first, and ErrClosed if the store is closed.
 	Changes(ctx context.Context, since int64) (kinds ChangeKinds, next int64, err error)
 }
 
-// ChangeLog is a ChangeStore for a store that all writers share in one process. The
-// zero value is ready.
+// ChangeLog is a ChangeStore for a store whose writers are all in one process. The zero value is ready.
 type ChangeLog struct {
 	mu      sync.Mutex
 	now     int64
 	changed [8]int64 // the revision of each kind's last change
 	closed  bool
-	wake    chan struct{} // closed at the next change; nil where nobody waits
+	wake    chan struct{} // closed at the next change; nil without waiters
 }
 
-// Note tells of changes that are visible to reads from now on.
+// Note reports changes that are visible to reads from now on.
 func (l *ChangeLog) Note(kinds ChangeKinds) {
 	if kinds == 0 {
 		return
@@ -62,7 +59,7 @@ func (l *ChangeLog) Note(kinds ChangeKinds) {
 	l.wakeAll()
 }
 
-// Close ends all waits, with ErrClosed.
+// Close ends all waits with ErrClosed.
 func (l *ChangeLog) Close() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -92,8 +89,8 @@ func (l *ChangeLog) Changes(ctx context.Context, since int64) (ChangeKinds, int6
 	}
 }
 
-// look returns what has changed, or what is closed when something changes. The first
-// revision is 1: 0 knows nothing.
+// look returns what has changed, or a channel that is closed at the next change. The first revision is 1, so
+// that 0 means unknown.
 func (l *ChangeLog) look(since int64) (kinds ChangeKinds, next int64, wake chan struct{}, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -10,11 +10,11 @@ import (
 	"time"
 )
 
-// DeviceID names one browser of one site in the store. It is a digest of what
-// the browser's cookie has: who reads the store can't pretend to be somebody.
+// DeviceID names one browser of one site in the store. It is a digest of the browser's cookie, so that a
+// reader of the store can't impersonate a visitor.
 type DeviceID [16]byte
 
-// IsZero says that there is no device.
+// IsZero reports whether there is no device.
 func (d DeviceID) IsZero() bool { return d == DeviceID{} }
 
 // MarshalText implements encoding.TextMarshaler: hexadecimal.
@@ -29,20 +29,19 @@ func (d *DeviceID) UnmarshalText(text []byte) error {
 	return err
 }
 
-// DeviceCookie is what a browser's cookie has: 60 characters of base64url that
-// only the server can make, for one site. Who has it is that browser.
+// DeviceCookie is the value of a browser's cookie: 60 characters of base64url that only the server can make,
+// for one site. Its bearer is that browser.
 type DeviceCookie string
 
-// Browser is what a genuine DeviceCookie says.
+// Browser is the content of a genuine DeviceCookie.
 type Browser struct {
 	// key is the secret part: the device is a digest of it.
 	key [16]byte
-	// line is the same in all cookies that follow one another in a browser. It is
-	// no secret by itself.
+	// line is the same in all successive cookies of a browser. It is not secret.
 	line [8]byte
-	// Issued is when the cookie was made, to the minute.
+	// Issued is when the cookie was made, in minutes.
 	Issued time.Time
-	// Whole says that browsers send the cookie to the whole site.
+	// Whole means that browsers send the cookie to the whole site.
 	Whole bool
 }
 
@@ -55,9 +54,9 @@ const (
 	cookieSize   = cookieWhole + 16 // the MAC
 )
 
-// NewBrowser begins one. The same seed makes the same device, for the same site
-// and secret: a browser that has heard no answer to its first post is no other
-// when it posts again. The seed is a secret of the browser's and must be random.
+// NewBrowser returns a new browser. The same seed, site and secret make the same device, so that a browser
+// that missed the answer to its first post stays the same when it posts again. The seed is the browser's
+// secret and must be random.
 func NewBrowser(secret []byte, site, seed string, now time.Time) Browser {
 	b := Browser{Issued: minute(now)}
 	sum := cookieMAC(secret, "browser", site, seed)
@@ -66,34 +65,33 @@ func NewBrowser(secret []byte, site, seed string, now time.Time) Browser {
 	return b
 }
 
-// Next is the browser after its cookie has been replaced by the batch of that
-// name: the same for the same batch, so that one that is posted again, because its
-// answer was lost, leads to the same device.
+// Next returns the browser after a batch has replaced its cookie. The same batch makes the same browser, so
+// that a batch posted again, because its answer was lost, leads to the same device.
 func (b Browser) Next(secret []byte, site, batch string, now time.Time) Browser {
 	b.Issued = minute(now)
 	copy(b.key[:], cookieMAC(secret, "next", site, string(b.key[:]), batch))
 	return b
 }
 
-// Device is what the store calls the browser.
+// Device returns the store's name of the browser.
 func (b Browser) Device() (d DeviceID) {
 	sum := sha256.Sum256([]byte("device\x00" + string(b.key[:])))
 	copy(d[:], sum[:])
 	return d
 }
 
-// Line names the browser for longer than one cookie: through logins and logouts.
-// It shows nothing of the cookie, and proves nothing.
+// Line names the browser for longer than one cookie: through logins and logouts. It reveals nothing of the
+// cookie, and proves nothing.
 func (b Browser) Line() (d DeviceID) {
 	sum := sha256.Sum256([]byte("line\x00" + string(b.line[:])))
 	copy(d[:], sum[:])
 	return d
 }
 
-// IsZero says that there is none.
+// IsZero reports whether there is no browser.
 func (b Browser) IsZero() bool { return b.key == [16]byte{} }
 
-// Cookie is the cookie's value.
+// Cookie returns the cookie's value.
 func (b Browser) Cookie(secret []byte, site string) DeviceCookie {
 	raw := make([]byte, 0, cookieSize)
 	raw = append(append(raw, b.key[:]...), b.line[:]...)
@@ -106,8 +104,7 @@ func (b Browser) Cookie(secret []byte, site string) DeviceCookie {
 	return DeviceCookie(base64.RawURLEncoding.EncodeToString(raw))
 }
 
-// OpenDeviceCookie reads a cookie; false where the server has not made it for the
-// site.
+// OpenDeviceCookie reads a cookie; false if the server did not make it for the site.
 func OpenDeviceCookie(secret []byte, site, text string) (b Browser, ok bool) {
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(text)
 	if err != nil || len(raw) != cookieSize || len(text) != base64.RawURLEncoding.EncodedLen(cookieSize) {
@@ -131,8 +128,7 @@ func cookieMAC(secret []byte, texts ...string) []byte {
 	return mac.Sum(nil)
 }
 
-// SessionMark is what is kept of a browser's session: 8 bytes of a digest, in
-// hexadecimal. The session itself is the browser's alone.
+// SessionMark returns what is kept of a browser's session: 8 bytes of a digest, in hexadecimal.
 func SessionMark(session string) string {
 	if session == "" {
 		return ""
@@ -141,8 +137,7 @@ func SessionMark(session string) string {
 	return hex.EncodeToString(sum[:8])
 }
 
-// IsRandomID says whether the text is 16 bytes in base64url, as batches and
-// sessions are named.
+// IsRandomID reports whether the text is 16 bytes in base64url, like the names of batches and sessions.
 func IsRandomID(text string) bool {
 	if len(text) != 22 {
 		return false
@@ -151,7 +146,7 @@ func IsRandomID(text string) bool {
 	return err == nil && len(b) == 16
 }
 
-// macText joins texts so that no two lists look alike.
+// macText joins texts unambiguously.
 func macText(texts ...string) (b []byte) {
 	for _, t := range texts {
 		b = binary.AppendUvarint(b, uint64(len(t)))

@@ -34,7 +34,7 @@ func TestDeviceCookies(t *testing.T) {
 		t.Errorf("%s is no cookie: %v, want %v", text, b, a)
 	}
 	bad := []string{"", "0", text + "A", text[1:], strings.Repeat("!", 60), strings.Repeat("A", 60), strings.Repeat("B", 22), text[:30] + "\n" + text[30:]}
-	for i := range text { // any other byte
+	for i := range text { // change each byte
 		flip := []byte(text)
 		if flip[i]++; flip[i] == text[i] {
 			continue

@@ -9,14 +9,14 @@ import (
 
 const day = 24 * time.Hour
 
-// errDuration says that a text is no duration.
+// errDuration means that a text is not a duration.
 var errDuration = errors.New(`not a duration; write it like "30s", "12h" or "7d"`)
 
 // maxDays keeps durations far from overflow.
 const maxDays = 10_000
 
-// ParseDuration is time.ParseDuration for what is not negative and less than
-// 10,000 days. It also knows whole days, in front: "7d", "1d12h".
+// ParseDuration is time.ParseDuration for durations from 0 to less than 10,000 days. It also accepts whole
+// days in front: "7d", "1d12h".
 func ParseDuration(s string) (time.Duration, error) {
 	days, rest, found := strings.Cut(s, "d")
 	if !found {
@@ -39,8 +39,7 @@ func ParseDuration(s string) (time.Duration, error) {
 	return d, nil
 }
 
-// FormatDuration writes a duration as ParseDuration reads it, without the parts
-// that are nothing: 36 hours are "1d12h".
+// FormatDuration formats a duration for ParseDuration, without zero parts: 36 hours are "1d12h".
 func FormatDuration(d time.Duration) string {
 	if d < time.Second {
 		return d.String()

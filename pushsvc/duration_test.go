@@ -35,7 +35,7 @@ func TestDuration(t *testing.T) {
 	}
 }
 
-// FuzzDuration: what is taken is in the range, and comes back as it was written.
+// FuzzDuration: an accepted duration is in the range, and survives formatting.
 func FuzzDuration(f *testing.F) {
 	for _, s := range []string{"7d", "1d12h", "1h2m3.004s", "9999d23h59m59s"} {
 		f.Add(s)

@@ -10,7 +10,7 @@ import (
 // contentText is one text of a message that subscribers see or follow.
 type contentText struct {
 	field, text string
-	// shown is whether a notification shows it.
+	// shown reports whether a notification shows it.
 	shown bool
 }
 
@@ -33,8 +33,8 @@ func (c *Content) texts() []contentText {
 	return texts
 }
 
-// jsonText is JSON with its escapes undone where they could hide a brace or a per cent
-// sign; what is no JSON is as it is.
+// jsonText returns JSON with undone escapes that could hide a brace or a per cent sign; invalid JSON is
+// returned as it is.
 func jsonText(raw json.RawMessage) string {
 	var v any
 	if len(raw) == 0 || json.Unmarshal(raw, &v) != nil {
@@ -47,20 +47,19 @@ func jsonText(raw json.RawMessage) string {
 	return string(plain)
 }
 
-// templateText is what Liquid, Handlebars and Jinja would fill in, also where its end is
-// missing; in an address the braces may be percent-encoded.
+// templateText matches what Liquid, Handlebars and Jinja would fill in, also without its end; in an address
+// the braces may be percent-encoded.
 var templateText = regexp.MustCompile(`(?s)(?:\{|%7[bB]){2}.*?(?:\}|%7[dD]){2}|\{%.*?%\}|\{\{[^{}]{0,40}|\{%[^{}]{0,40}`)
 
-// FindTemplate returns the first template in a text that is shown as it is; "" where there
-// is none.
+// FindTemplate returns the first template in a text that would be shown literally; "" if there is none.
 func FindTemplate(text string) string { return templateText.FindString(text) }
 
-// CheckLiteral refuses, as a *FieldError, a message with a template: notifications are
-// not filled in, so that all subscribers would read it as it is.
+// CheckLiteral returns a *FieldError if the message has a template: notifications are not filled in, so all
+// subscribers would see the template itself.
 func (c *Content) CheckLiteral() error {
 	for _, t := range c.texts() {
 		if found := FindTemplate(t.text); found != "" {
-			return &FieldError{t.field, fmt.Sprintf("has the template %q, and notifications are not filled in: all subscribers would get it as it is. Write the text out; to send it as it is, add \"literal\": true (--literal on the command line)", found)}
+			return &FieldError{t.field, fmt.Sprintf("has the template %q, and notifications are not filled in: all subscribers would get it as it is. Write the final text; to send the template as it is, add \"literal\": true (--literal on the command line)", found)}
 		}
 	}
 	return nil
@@ -69,7 +68,7 @@ func (c *Content) CheckLiteral() error {
 // markupText is HTML that people write in texts: a tag or a character reference.
 var markupText = regexp.MustCompile(`(?i)</?(?:a|b|big|br|center|code|div|em|font|h[1-6]|hr|i|img|li|mark|ol|p|s|small|span|strike|strong|sub|sup|u|ul)(?:\s[^<>]*)?/?>|&(?:#[0-9]{1,7}|#x[0-9a-f]{1,6}|[a-z][a-z0-9]{1,30});`)
 
-// MarkupWarnings tells of each text in which a notification would show HTML as it is.
+// MarkupWarnings returns a warning for each text in which a notification would show HTML literally.
 func (c *Content) MarkupWarnings() (warnings []string) {
 	for _, t := range c.texts() {
 		if found := markupText.FindString(t.text); t.shown && found != "" {

@@ -9,7 +9,7 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
 )
 
-// TestCheckLiteral: a template in any field is found; what only has braces is not one.
+// TestCheckLiteral: a template in any field is found; a text with other braces is not one.
 func TestCheckLiteral(t *testing.T) {
 	for field, c := range map[string]pushsvc.Content{
 		"title":            {Title: "Hi {{ name }}"},

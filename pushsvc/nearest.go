@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// Nearest returns the name that s was meant to be, or "" where none is near. Names
-// are in lower case but for inner capitals, with "_" between words.
+// Nearest returns the name that is closest to s, or "" if none is close. Names are in lower case except for
+// inner capitals, with "_" between words.
 func Nearest(s string, names []string) string {
 	s = strings.ReplaceAll(strings.ToLower(s), "-", "_")
 	best, bestDistance, bestStart := "", 3, 0
@@ -52,7 +52,7 @@ func NearestSite(name string, sites []string) string {
 	return Nearest(name, sites)
 }
 
-// commonStart is how many bytes a and b begin with alike.
+// commonStart returns the length of the common prefix of a and b in bytes.
 func commonStart(a, b string) int {
 	n := 0
 	for n < len(a) && n < len(b) && a[n] == b[n] {
@@ -61,7 +61,7 @@ func commonStart(a, b string) int {
 	return n
 }
 
-// distance is Levenshtein's.
+// distance returns the Levenshtein distance.
 func distance(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {

@@ -6,9 +6,9 @@ import (
 	"encoding/json"
 )
 
-// payload is the plaintext of a push message, as the worker reads it. Its
-// notification member has the shape of Declarative Web Push (Push API §3.3)
-// without the "web_push" member, so that no browser takes it past the worker.
+// payload is the plaintext of a push message, as the worker reads it. Its notification member has the shape
+// of Declarative Web Push (Push API §3.3) without the "web_push" member, so that no browser bypasses the
+// worker.
 type payload struct {
 	ID           string       `json:"id"`
 	Token        string       `json:"token"`
@@ -41,10 +41,9 @@ type payloadAction struct {
 	Icon     string `json:"icon,omitempty"`
 }
 
-// AppendPayload appends the plaintext for one recipient: the message's id, the
-// recipient's receipt token and the notification. Where the content has no tag,
-// the message is its own: should it come twice, it replaces itself instead of
-// being shown twice. Content must be valid.
+// AppendPayload appends the plaintext for one recipient: the message's id, the recipient's receipt token and
+// the notification. The default tag is the message's id: if the message arrives twice, it replaces itself
+// instead of being shown twice. Content must be valid.
 func AppendPayload(dst []byte, id, token string, c *Content) []byte {
 	n := notification{
 		Title: c.Title, Navigate: c.URL, Body: c.Body, Icon: c.Icon, Image: c.Image, Badge: c.Badge,
@@ -59,7 +58,7 @@ func AppendPayload(dst []byte, id, token string, c *Content) []byte {
 	// HTML escaping would cost five bytes for each "&" of a URL.
 	enc.SetEscapeHTML(false)
 	if err := enc.Encode(payload{id, token, n}); err != nil {
-		// Only data can fail, and Validate has seen to it.
+		// Only data can fail, and Validate has checked it.
 		panic("pushsvc: encoding a payload of valid content: " + err.Error())
 	}
 	return append(dst, bytes.TrimSuffix(buf.Bytes(), []byte("\n"))...)

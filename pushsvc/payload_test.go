@@ -12,7 +12,7 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
 )
 
-// TestAppendPayload pins what the worker reads, letter by letter.
+// TestAppendPayload pins what the worker reads, byte by byte.
 func TestAppendPayload(t *testing.T) {
 	c := full()
 	got := string(pushsvc.AppendPayload([]byte("kept "), "id-1", "tok", &c))

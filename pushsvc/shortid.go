@@ -5,12 +5,12 @@ import (
 	"strings"
 )
 
-// MinShortID is the fewest characters that stand for an id.
+// MinShortID is the minimum length of an abbreviated id.
 const MinShortID = 4
 
-// ShortID returns the ids that given may stand for: the one that it is, or else those
-// that begin or end with it, where it has MinShortID characters. Ids that rise with time
-// (UUIDv7) begin alike, so that their ends tell them apart sooner.
+// ShortID returns the ids that given may mean: the equal one, or else those that begin or end with it, if it
+// has at least MinShortID characters. Ids that rise with time (UUIDv7) begin alike, so their ends differ
+// sooner.
 func ShortID(given string, ids []string) (found []string) {
 	if slices.Contains(ids, given) {
 		return []string{given}

@@ -12,16 +12,13 @@ import (
 	"golang.org/x/net/idna"
 )
 
-// MaxSiteName is the longest name of a site in bytes: a DNS name of 253 bytes
-// with a port.
+// MaxSiteName is the maximum length of a site's name in bytes: a DNS name of 253 bytes with a port.
 const MaxSiteName = 259
 
-// SiteName is the canonical name of the site that a request's Host header
-// names: lower case, without trailing dot, with a port only where it is not
-// 80 for http or 443 for https. It refuses anything that is not a host name
-// or an IP address, so that two spellings of one host never make two sites
-// and odd bytes, which would end up in file names, logs and commands, never
-// become one.
+// SiteName returns the canonical name of the site in a request's Host header: lower case, without trailing
+// dot, with a port only if it is not 80 for http or 443 for https. It accepts only host names and IP
+// addresses: two spellings of one host never make two sites, and odd bytes never get into file names, logs
+// and commands.
 func SiteName(host string) (string, error) {
 	if host == "" {
 		return "", errors.New("empty host")
@@ -33,7 +30,7 @@ func SiteName(host string) (string, error) {
 		return "", fmt.Errorf("host is longer than %d bytes", MaxSiteName)
 	}
 	for i := range len(host) {
-		// Before lower-casing, which makes a "k" of the Kelvin sign.
+		// Before lower-casing, which turns the Kelvin sign into a "k".
 		if host[i] >= utf8.RuneSelf {
 			return "", errors.New("host is not in ASCII form")
 		}
@@ -60,10 +57,9 @@ func SiteName(host string) (string, error) {
 	return name + ":" + strconv.Itoa(port), nil
 }
 
-// GivenSite is the ASCII form of a site as an operator writes it: "münchen.example"
-// is "xn--mnchen-3ya.example" (RFC 5891). What is no such name comes back as it is:
-// SiteName says what is wrong with it. It is not for Host headers, which are in
-// ASCII form already.
+// GivenSite returns the ASCII form of a site as an operator writes it: "münchen.example" is
+// "xn--mnchen-3ya.example" (RFC 5891). An invalid name is returned as it is: SiteName reports what is wrong
+// with it. Host headers are in ASCII form and don't need it.
 func GivenSite(name string) string {
 	name = strings.TrimSpace(name)
 	host, port, ported := strings.Cut(name, ":")
@@ -81,7 +77,7 @@ func isASCII(s string) bool {
 	return !strings.ContainsFunc(s, func(r rune) bool { return r >= utf8.RuneSelf })
 }
 
-// splitHostPort gives the port 0 where there is none.
+// splitHostPort returns the port 0 if there is none.
 func splitHostPort(host string) (name string, port int, err error) {
 	if strings.HasPrefix(host, "[") && strings.HasSuffix(host, "]") {
 		return host[1 : len(host)-1], 0, nil

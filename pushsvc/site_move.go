@@ -7,53 +7,51 @@ import (
 	"time"
 )
 
-// ErrSiteMoving says that rows of the site are going over to another name, or come to
-// it from one, and that what was asked for has to wait until they are there.
-var ErrSiteMoving = errors.New("rows of the site are on their way to its new name: try again when they are there")
+// ErrSiteMoving means that rows of the site are still moving to or from another name, and the request has to
+// wait for them.
+var ErrSiteMoving = errors.New("rows of the site are still moving to its new name: try again later")
 
-// SiteMove is what a store keeps of a site that goes by another name. Once it has
-// begun, From is another name of Into: every call that names From means Into.
+// SiteMove is a store's record of a renamed site. Once it has begun, From is an alias of Into: every call
+// that names From means Into.
 type SiteMove struct {
 	From  string    `json:"from"`
 	Into  string    `json:"into"`
 	Begun time.Time `json:"begun"`
-	// Running is true while rows of From are on their way.
+	// Running is true while rows of From are moving.
 	Running bool `json:"running"`
-	// Base is added to the ids of From's subscriptions, so that the ranges of messages
-	// that wait keep their meaning.
+	// Base is added to the ids of From's subscriptions, so that the ranges of waiting messages keep their
+	// meaning.
 	Base SubscriptionID `json:"base,omitempty"`
-	// KeepFrom says that an endpoint which is subscribed at both goes on with From's id,
-	// because messages of From wait for it and none of Into do.
+	// KeepFrom means that a subscription of both sites keeps From's id, because messages of From wait for it
+	// and none of Into do.
 	KeepFrom bool `json:"keepFrom,omitempty"`
-	// Popups are the new ids of those pop-ups of From whose id Into has for another.
+	// Popups maps ids of From's pop-ups that Into uses for others to new ids.
 	Popups map[string]string `json:"popups,omitempty"`
-	// Moved counts what has come over.
+	// Moved counts the rows that have moved.
 	Moved SiteMoved `json:"moved,omitzero"`
 }
 
-// SiteMoved counts rows that went to another name, and those that became one with a
-// row that was there.
+// SiteMoved counts rows that moved to another name, and those that were merged with an existing row.
 type SiteMoved struct {
 	Subscriptions int64 `json:"subscriptions"`
 	// Joined subscriptions have an endpoint that both sites had.
 	Joined   int64 `json:"joined"`
 	Messages int64 `json:"messages"`
 	Profiles int64 `json:"profiles"`
-	// JoinedProfiles became part of a profile that was there.
+	// JoinedProfiles were merged into an existing profile.
 	JoinedProfiles int64 `json:"joined_profiles"`
 	Popups         int64 `json:"popups"`
 	Uploads        int64 `json:"uploads"`
 	Settings       int64 `json:"settings"`
 }
 
-// SiteNameError says why a site can't go by another name.
+// SiteNameError is why a site can't get another name.
 type SiteNameError struct{ Problem string }
 
 func (e *SiteNameError) Error() string { return e.Problem }
 
-// BeginMove checks, before anything is changed, that a site's rows can go over to
-// another name, whatever the store: moves are all that the store has. Where this very
-// move is there already, that is returned, to go on with.
+// BeginMove checks, before anything is changed, that a site's rows can move to another name. moves are all
+// moves of the store. If this very move has begun already, it is returned, to be continued.
 func BeginMove(moves []SiteMove, from, into string) (*SiteMove, error) {
 	for i := range moves {
 		m := &moves[i]
@@ -61,36 +59,35 @@ func BeginMove(moves []SiteMove, from, into string) (*SiteMove, error) {
 		case m.From == from && m.Into == into:
 			return m, nil
 		case m.Running && (slices.Contains([]string{from, into}, m.From) || slices.Contains([]string{from, into}, m.Into)):
-			return nil, fmt.Errorf("%s goes over to %s: %w", m.From, m.Into, ErrSiteMoving)
+			return nil, fmt.Errorf("%s is moving to %s: %w", m.From, m.Into, ErrSiteMoving)
 		case m.From == from:
-			return nil, &SiteNameError{fmt.Sprintf("%s is another name of %s already: name that", from, m.Into)}
+			return nil, &SiteNameError{fmt.Sprintf("%s is already another name of %s: use that name", from, m.Into)}
 		case m.From == into && m.Into != from:
-			return nil, &SiteNameError{fmt.Sprintf("%s is another name of %s: name that", into, m.Into)}
+			return nil, &SiteNameError{fmt.Sprintf("%s is another name of %s: use that name", into, m.Into)}
 		}
 	}
 	return nil, nil
 }
 
-// Movable reports whether a message that has not ended can go over to another name:
-// one that has begun is on its way from an engine.
+// Movable reports whether a message can move to another name: an engine may be sending one that has started
+// and not ended.
 func (m *Message) Movable() bool {
 	return m.State.Final() || m.Started.IsZero() && m.State != StateCancelling && m.State != StateSending
 }
 
-// SiteBusyError says that a site can't be renamed while messages are being sent.
+// SiteBusyError means that a site can't be renamed while messages are being sent.
 type SiteBusyError struct {
 	Site     string
 	Messages []string
 }
 
 func (e *SiteBusyError) Error() string {
-	return fmt.Sprintf("site %s has messages that are being sent (%q): wait until they are done, or cancel them with 'caddy webpush messages cancel --site %s <id>'; those that have not begun come along",
+	return fmt.Sprintf("site %s has messages that are being sent (%q): wait until they are done, or cancel them with 'caddy webpush messages cancel --site %s <id>'; messages that have not begun move with the site",
 		e.Site, e.Messages[:min(len(e.Messages), 10)], e.Site)
 }
 
-// Join is one subscription of what two sites have of the same endpoint: what was seen
-// last counts, keys included. Who has chosen no topic at one of them has chosen none.
-// ID and Site are s's.
+// Join merges two sites' subscriptions of the same endpoint. The values seen last win, keys included. A
+// choice of no topic at either site wins. ID and Site are s's.
 func (s Subscription) Join(o Subscription) Subscription {
 	newer, older := s, o
 	if o.Seen.After(s.Seen) {
@@ -114,7 +111,7 @@ func (s Subscription) Join(o Subscription) Subscription {
 	return out
 }
 
-// Shift is the range of a message whose site's subscriptions have got other ids.
+// Shift returns the range of a message after its site's subscriptions got other ids.
 func (r Range) Shift(site, message string, base SubscriptionID) Range {
 	r.Site, r.MessageID = site, message
 	if r.N != LaterRange {
@@ -127,8 +124,8 @@ func (r Range) Shift(site, message string, base SubscriptionID) Range {
 	return r
 }
 
-// FreeMessageID is the id that a message has at its new site: its own, unless that site
-// has it for another.
+// FreeMessageID returns the id of a message at its new site: its own, unless another message of that site has
+// it.
 func FreeMessageID(id string, taken func(string) bool) string {
 	if !taken(id) {
 		return id

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// TestSubscriptionJoin: what comes of two rows of one endpoint.
+// TestSubscriptionJoin: two rows of one endpoint are merged.
 func TestSubscriptionJoin(t *testing.T) {
 	day := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 	row := func(n int, seen time.Duration, topics []string, device byte) Subscription {
@@ -31,7 +31,7 @@ func TestSubscriptionJoin(t *testing.T) {
 		{"equally old", row(1, time.Hour, nil, 1), row(2, time.Hour, []string{"b"}, 2), "key 1", []string{"b"}, false, 1, -time.Hour, time.Hour},
 		{"the newer has never chosen and has no device", row(1, time.Hour, []string{"a"}, 1), row(2, 2*time.Hour, nil, 0), "key 2", []string{"a"}, false, 1, -2 * time.Hour, 2 * time.Hour},
 		{"the older has chosen none", row(1, time.Hour, []string{}, 1), row(2, 2*time.Hour, []string{"b"}, 2), "key 2", []string{}, false, 2, -2 * time.Hour, 2 * time.Hour},
-		{"nobody has chosen", row(1, time.Hour, nil, 1), row(2, 0, nil, 2), "key 1", nil, true, 1, -time.Hour, time.Hour},
+		{"neither has a choice", row(1, time.Hour, nil, 1), row(2, 0, nil, 2), "key 1", nil, true, 1, -time.Hour, time.Hour},
 	} {
 		got := tt.s.Join(tt.o)
 		if got.ID != 1 || got.Site != "site 1" || got.KeyID != tt.key || got.Device != (DeviceID{tt.device}) || !slices.Equal(got.Topics, tt.topics) ||

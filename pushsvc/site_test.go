@@ -50,8 +50,7 @@ func TestSiteNameRefused(t *testing.T) {
 	}
 }
 
-// FuzzSiteName: a canonical name is its own canonical name, of ASCII letters
-// in lower case, and no longer than it may be.
+// FuzzSiteName: a canonical name is its own canonical name, in ASCII lower case, and not too long.
 func FuzzSiteName(f *testing.F) {
 	for _, seed := range []string{"Shop.Example.com.:443", "[::1]:080", "a:0", "\u212a", "[a]", "1.2.3.4.:1"} {
 		f.Add(seed)
@@ -74,7 +73,7 @@ func FuzzSiteName(f *testing.F) {
 	})
 }
 
-// TestGivenSite: operators write names as people read them.
+// TestGivenSite: operators may write names in Unicode.
 func TestGivenSite(t *testing.T) {
 	for given, want := range map[string]string{
 		"münchen.example": "xn--mnchen-3ya.example", "MÜNCHEN.example": "xn--mnchen-3ya.example",

@@ -10,9 +10,8 @@ import (
 	"unicode/utf8"
 )
 
-// Bounds on a message's content. A push message is small: MaxPayload is what
-// every push service takes (Mozilla's bridge to Android refuses more; RFC 8030
-// §7.2 promises 4,096 bytes of ciphertext).
+// Bounds on a message's content. MaxPayload is what every push service accepts (Mozilla's bridge to Android
+// refuses more; RFC 8030 §7.2 promises 4,096 bytes of ciphertext).
 const (
 	MaxPayload    = 2800 // bytes of JSON before encryption
 	MaxActions    = 4    // browsers show two or three
@@ -24,8 +23,7 @@ const (
 	maxContentURL = 2048
 )
 
-// Validate says which field is wrong and how to mend it, as a *FieldError; nil
-// where the content can be sent.
+// Validate returns a *FieldError that names the wrong field and its cure; nil if the content can be sent.
 func (c *Content) Validate() error {
 	for _, check := range []func() error{
 		c.validateTexts, c.validateURLs, c.validateActions, c.validateOptions, c.validateTransport,
@@ -96,17 +94,17 @@ func (c *Content) validateActions() error {
 	return nil
 }
 
-// validateOptions refuses the combinations that showNotification throws a
-// TypeError for (Notifications API §2.4): the visitor would see nothing.
+// validateOptions refuses combinations for which showNotification throws a TypeError (Notifications API
+// §2.4): the visitor would see nothing.
 func (c *Content) validateOptions() error {
 	if !slices.Contains([]string{"", "auto", "ltr", "rtl"}, c.Dir) {
-		return &FieldError{"dir", `is none of "auto", "ltr", "rtl"`}
+		return &FieldError{"dir", `is not one of "auto", "ltr", "rtl"`}
 	}
 	if c.Renotify && c.Tag == "" {
 		return &FieldError{"renotify", "needs a tag: only a notification that replaces another can alert again"}
 	}
 	if c.Silent && len(c.Vibrate) > 0 {
-		return &FieldError{"vibrate", "cannot go with silent"}
+		return &FieldError{"vibrate", "can't be combined with silent"}
 	}
 	if len(c.Vibrate) > MaxVibrate {
 		return &FieldError{"vibrate", fmt.Sprintf("has more than %d entries", MaxVibrate)}
@@ -116,7 +114,7 @@ func (c *Content) validateOptions() error {
 			return &FieldError{fmt.Sprintf("vibrate[%d]", i), fmt.Sprintf("is not between 0 and %d ms", MaxVibration)}
 		}
 	}
-	// 8.64e15 ms is the last moment that a JavaScript Date can hold.
+	// 8.64e15 ms is the last time that a JavaScript Date can hold.
 	if c.Timestamp < 0 || c.Timestamp > 8_640_000_000_000_000 {
 		return &FieldError{"timestamp", "is not a number of milliseconds since 1970"}
 	}
@@ -133,13 +131,12 @@ func (c *Content) validateTransport() error {
 	switch c.Urgency {
 	case "", UrgencyVeryLow, UrgencyLow, UrgencyNormal, UrgencyHigh:
 	default:
-		return &FieldError{"urgency", `is none of "very-low", "low", "normal", "high"`}
+		return &FieldError{"urgency", `is not one of "very-low", "low", "normal", "high"`}
 	}
 	if len(c.Topic) > MaxTopic || strings.Trim(c.Topic, base64URLAlphabet) != "" {
 		return &FieldError{"topic", fmt.Sprintf("is not at most %d characters of A–Z, a–z, 0–9, - and _ (RFC 8030 section 5.4)", MaxTopic)}
 	}
-	// The longest token stands for everybody's, so that a message is refused
-	// here or fits for all.
+	// The longest token is used for all recipients, so that a message fits for all or is refused here.
 	if n := len(AppendPayload(nil, strings.Repeat("0", 36), strings.Repeat("0", MaxReceiptToken), c)); n > MaxPayload {
 		return &FieldError{"message", fmt.Sprintf("is %d bytes too long: all fields together may have %d bytes as JSON", n-MaxPayload, MaxPayload)}
 	}
@@ -148,9 +145,8 @@ func (c *Content) validateTransport() error {
 
 const base64URLAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 
-// checkURL takes what a notification may point to: nothing, a path on the
-// site, or an absolute http(s) URL. Anything else (javascript:, data:,
-// //host) could run code or leave the site unseen.
+// CheckURL checks where a notification may point to: nowhere, to a path on the site, or to an absolute
+// http(s) URL. Anything else (javascript:, data:, //host) could run code or leave the site unnoticed.
 func CheckURL(field, s string) error {
 	if s == "" {
 		return nil
@@ -200,22 +196,21 @@ func IsLanguage(s string) bool {
 	return true
 }
 
-// CleanOrigin makes the parts of a subscription that are only information fit
-// for keeping: what is not what it claims to be is left empty, because a
-// strange time zone is no reason to lose a subscriber.
+// CleanOrigin drops invalid optional parts of a subscription: a strange time zone is no reason to lose a
+// subscriber.
 func (s *Subscription) CleanOrigin() {
 	if !IsLanguage(s.Language) {
 		s.Language = ""
 	}
-	// The shape alone: which zones exist is for whoever reads them, and the
-	// machine may have no time zone database.
+	// Only the form is checked: readers know which zones exist, and this machine may have no time zone
+	// database.
 	if len(s.TimeZone) > MaxTimeZone || strings.Trim(s.TimeZone, base64URLAlphabet+"+/") != "" {
 		s.TimeZone = ""
 	}
 	s.Page = cleanPage(s.Page)
 }
 
-// cleanPage keeps the path alone: query strings carry what people typed.
+// cleanPage keeps only the path: query strings have what people typed.
 func cleanPage(page string) string {
 	u, err := url.Parse(page)
 	if err != nil || len(page) > MaxPage || !utf8.ValidString(page) || bytes.ContainsRune([]byte(page), 0) {

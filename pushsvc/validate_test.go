@@ -125,8 +125,7 @@ func TestContentInvalid(t *testing.T) {
 	}
 }
 
-// TestContentSize: the largest content that passes fits for the longest token,
-// and one byte more does not pass.
+// TestContentSize: the largest valid content fits with the longest token; one byte more is refused.
 func TestContentSize(t *testing.T) {
 	c := pushsvc.Content{Title: "x", Body: ""}
 	for c.Validate() == nil {
@@ -142,7 +141,7 @@ func TestContentSize(t *testing.T) {
 	}
 }
 
-// FuzzContent: what passes can be sent, to anybody.
+// FuzzContent: valid content can be sent to every recipient.
 func FuzzContent(f *testing.F) {
 	seed, _ := json.Marshal(full())
 	f.Add(seed)
