@@ -22,8 +22,8 @@ func Nearest(s string, names []string) string {
 }
 
 // DidYouMean ends an error about an unknown name: the separator, such as "; ", and a
-// question with the near name; "" where near is "". A flag ("--title") goes without
-// quotes, as command lines and their own errors write it.
+// question with the near name; "" if near is "". A flag ("--title") has no quotes, as on
+// command lines and in their own errors.
 func DidYouMean(separator, near string) string {
 	switch {
 	case near == "":
@@ -34,8 +34,8 @@ func DidYouMean(separator, near string) string {
 	return fmt.Sprintf("%sdid you mean %q?", separator, near)
 }
 
-// NearestSite returns the site that name was meant to be, or "" where none is near: one
-// that differs in "www." or the port alone, else one that is spelled much like it.
+// NearestSite returns the site that is closest to name, or "" if none is close: one that differs only in
+// "www." or the port, else one that is spelled similarly.
 func NearestSite(name string, sites []string) string {
 	bare := func(site string) string {
 		host, port, err := net.SplitHostPort(site)

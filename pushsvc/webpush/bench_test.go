@@ -27,8 +27,7 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/webpush/certtest"
 )
 
-// sinkVariable makes the test binary a push service, so that benchmarks
-// measure the sender's CPU alone.
+// sinkVariable makes the test binary a push service, so that benchmarks measure only the sender's CPU.
 const sinkVariable = "WEBPUSH_BENCHMARK_SINK"
 
 func TestMain(m *testing.M) {
@@ -87,7 +86,7 @@ func startSink(b *testing.B) (addr string, roots *x509.CertPool) {
 	return addr, roots
 }
 
-// cpuTime is the process's user and system time so far.
+// cpuTime returns the process's user and system time so far.
 func cpuTime(b *testing.B) time.Duration {
 	b.Helper()
 	var usage syscall.Rusage
@@ -97,8 +96,8 @@ func cpuTime(b *testing.B) time.Duration {
 	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }
 
-// contest runs two ways of doing the same in turns, so that both meet the same
-// noise, and reports the CPU time per message of each and their ratio.
+// contest runs two implementations in turns, so that both see the same noise, and reports the CPU time per
+// message of each and their ratio.
 func contest(b *testing.B, turn int, ours, theirs func(n int)) {
 	ours(turn)
 	theirs(turn)
@@ -120,11 +119,11 @@ func contest(b *testing.B, turn int, ours, theirs func(n int)) {
 	b.ReportMetric(0, "ns/op")
 }
 
-// recipients is how many subscriptions the benchmarks send to in turn. One and
-// the same endpoint would be a byte of HTTP/2's table for whoever puts it there.
+// recipients is how many subscriptions the benchmarks send to in turn. A single endpoint would cost one byte,
+// from HTTP/2's header table.
 const recipients = 1000
 
-// audience is a message to many, for us and for the peer.
+// audience is a message to many subscribers, for us and for the peer.
 type audience struct {
 	next          atomic.Int64
 	requests      []Request
@@ -177,8 +176,7 @@ func (a *audience) sendByPeer(ctx context.Context, client peer.HTTPClient) error
 	return response.Body.Close()
 }
 
-// BenchmarkEncryptAgainstPeer is everything but HTTP: encryption, token,
-// request.
+// BenchmarkEncryptAgainstPeer measures everything but HTTP: encryption, token, request.
 func BenchmarkEncryptAgainstPeer(b *testing.B) {
 	a := newAudience(b)
 	client := NewClient(Config{})
@@ -209,9 +207,8 @@ func (nullClient) Do(*http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: http.StatusCreated, Body: http.NoBody}, nil
 }
 
-// BenchmarkSendAgainstPeer sends through TLS and HTTP/2 to a sink in another
-// process, 100 at once; webpush-go on a transport whose connections are
-// bounded like ours, and on the one that it takes by itself.
+// BenchmarkSendAgainstPeer sends through TLS and HTTP/2 to a sink in another process, 100 at once; webpush-go
+// uses a transport with connections bounded like ours, and its default transport.
 func BenchmarkSendAgainstPeer(b *testing.B) {
 	b.Run("tuned", func(b *testing.B) {
 		benchmarkSend(b, &http.Transport{ForceAttemptHTTP2: true, DisableCompression: true, MaxConnsPerHost: maxConns})
@@ -256,7 +253,7 @@ func benchmarkSend(b *testing.B, transport *http.Transport) {
 	b.ReportMetric(float64(bytesOut[1].total())/float64(sent), "peer-B/msg")
 }
 
-// BenchmarkSend is our side of it alone, for profiles.
+// BenchmarkSend is only our side, for profiles.
 func BenchmarkSend(b *testing.B) {
 	addr, roots := startSink(b)
 	client := NewClient(Config{RootCAs: roots, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {

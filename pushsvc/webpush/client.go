@@ -16,8 +16,8 @@ import (
 const (
 	// sendTimeout bounds one attempt from name resolution to the answer.
 	sendTimeout = 10 * time.Second
-	// bodyTimeout bounds reading an answer's body. The status is known by
-	// then, so a body that drips must not hold a sender.
+	// bodyTimeout bounds reading an answer's body: the status is known by then, so a slow body must not hold
+	// up a sender.
 	bodyTimeout = 2 * time.Second
 	// maxAnswer is how much of an answer's body is read.
 	maxAnswer = 4 << 10
@@ -25,34 +25,32 @@ const (
 	maxAnswerHeader = 16 << 10
 	// handshakeTimeout bounds TLS.
 	handshakeTimeout = 5 * time.Second
-	// maxTries bounds how often a message is repeated that the service says
-	// it did not look at, as when a connection is being retired.
+	// maxTries bounds the attempts for a message that the service did not process, as when it retires a
+	// connection.
 	maxTries = 10
-	// maxBarren is the same for connections without any answer so far.
+	// maxBarren bounds the attempts on connections that never answered.
 	maxBarren = 3
 	// idleTimeout closes unused connections.
 	idleTimeout = 5 * time.Minute
 )
 
-// Config is what a Client is made of. The zero Config is for production.
+// Config configures a Client. The zero Config is for production.
 type Config struct {
-	// Services are the push services that may be sent to; DefaultServices
-	// where there are none.
+	// Services are the push services that may be sent to; the default is DefaultServices.
 	Services Services
-	// Dial opens connections; PublicDialer() where nil. Another dialer gives
-	// up the guard against inward addresses.
+	// Dial opens connections; the default is PublicDialer(). Another dialer loses the guard against internal
+	// addresses.
 	Dial DialFunc
-	// RootCAs are trusted; the system's where nil.
+	// RootCAs are trusted; the default is the system's.
 	RootCAs *x509.CertPool
-	// Clock is the time; time.Now where nil.
+	// Clock returns the time; the default is time.Now.
 	Clock func() time.Time
-	// Timeout bounds one attempt; 10 s where 0.
+	// Timeout bounds one attempt; the default is 10 s.
 	Timeout time.Duration
 }
 
-// Client sends messages to push services. It is safe for concurrent use and
-// keeps connections open; Close releases them. It bounds connections, not
-// callers: how much is in flight, and when to pause an origin, is theirs.
+// Client sends messages to push services. It is safe for concurrent use and keeps connections open; Close
+// releases them. It bounds connections; callers bound what is in flight, and decide when to pause an origin.
 type Client struct {
 	services Services
 	pool     *pool
@@ -86,29 +84,27 @@ func NewClient(c Config) *Client {
 	}
 }
 
-// Close closes the connections, those in use when their last send has ended.
+// Close closes the connections; those in use close after their last send.
 func (c *Client) Close() { c.pool.close() }
 
 // Result is the outcome of one attempt.
 type Result struct {
 	Verdict
-	// Service and Host are where the message was to go; empty where the
-	// endpoint was refused.
+	// Service and Host are the message's destination; empty if the endpoint was refused.
 	Service Service
 	Host    string
-	// Status is the HTTP status, 0 where there was no answer.
+	// Status is the HTTP status, 0 without an answer.
 	Status int
-	// MaybeSent is true where there was no answer but the message may have
-	// been taken: another attempt may deliver it twice.
+	// MaybeSent is true if there was no answer but the service may have the message: another attempt may
+	// deliver it twice.
 	MaybeSent bool
-	// Err tells an operator more about anything but ClassAccepted and
-	// ClassGone. It contains neither endpoint, keys nor token.
+	// Err has details for an operator, except for ClassAccepted and ClassGone. It contains no endpoint, keys
+	// or token.
 	Err error
 }
 
-// Send makes one attempt to send r, which takes at most the Client's timeout,
-// and never follows a redirect. The endpoint is checked again first, whatever
-// was checked when it was stored.
+// Send makes one attempt to send r, which takes at most the Client's timeout. It never follows a redirect,
+// and always checks the endpoint again.
 func (c *Client) Send(ctx context.Context, r *Request) Result {
 	endpoint, err := c.services.Check(r.Endpoint)
 	if err != nil {
@@ -146,7 +142,7 @@ func (c *Client) prepare(m *message, endpoint Endpoint, r *Request) error {
 		return err
 	}
 	if len(r.Payload) > PayloadLimit(endpoint.Service) {
-		// Before the token, so that a hopeless message costs nothing.
+		// Before the token, so that a hopeless message is cheap.
 		return &PayloadError{Size: len(r.Payload), Limit: PayloadLimit(endpoint.Service)}
 	}
 	authorization, err := c.tokens.authorization(r.Key, endpoint.Origin, r.Contact)
@@ -162,9 +158,8 @@ func (c *Client) prepare(m *message, endpoint Endpoint, r *Request) error {
 	return nil
 }
 
-// exchange sends m and reads the answer. A service that is retiring a
-// connection hands back what it did not look at; that is repeated at once,
-// unless it does so on connections on which it never answered anything.
+// exchange sends m and reads the answer. A service that retires a connection returns the requests that it did
+// not process; they are repeated at once, unless it never answered on such connections.
 func (c *Client) exchange(ctx context.Context, m *message) (answer, error) {
 	deadline := time.Now().Add(c.timeout)
 	for try, barren := 1, 0; ; try++ {
@@ -190,7 +185,7 @@ func (c *Client) exchange(ctx context.Context, m *message) (answer, error) {
 	}
 }
 
-// localVerdict is for what kept a message from being sent at all.
+// localVerdict returns the verdict on an error before sending.
 func localVerdict(err error) Verdict {
 	var (
 		vapid   *vapidError
@@ -208,8 +203,8 @@ func localVerdict(err error) Verdict {
 	return Verdict{Class: ClassFailed, Reason: ReasonInvalidMessage}
 }
 
-// transportVerdict is for attempts without an answer. None of them says
-// anything about the subscription. ctx is the caller's.
+// transportVerdict returns the verdict on an attempt without an answer. It never concerns the subscription.
+// ctx is the caller's.
 func transportVerdict(ctx context.Context, err error) Verdict {
 	var (
 		address     *AddressError
@@ -229,7 +224,7 @@ func transportVerdict(ctx context.Context, err error) Verdict {
 	case errors.As(err, &dns):
 		v.Reason = ReasonDNS
 	case errors.As(err, &certificate), errors.As(err, &alert), errors.As(err, &record),
-		// crypto/tls's words for an alert that was received or sent.
+		// crypto/tls's texts for an alert that was received or sent.
 		errors.As(err, &operation) && (operation.Op == "remote error" || operation.Op == "local error"):
 		v.Reason = ReasonTLS
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, h2push.ErrSilent), errors.As(err, &timeout) && timeout.Timeout():

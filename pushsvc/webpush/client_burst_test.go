@@ -37,8 +37,7 @@ func burst(t *testing.T, client *Client, senders, each int) map[Reason]int {
 	return results
 }
 
-// TestSendColdBurst: hundreds of senders on a cold client share a few
-// connections.
+// TestSendColdBurst: hundreds of senders on a cold client share a few connections.
 func TestSendColdBurst(t *testing.T) {
 	t.Parallel()
 	s := newSink(t, func(w http.ResponseWriter, _ *http.Request) {
@@ -55,8 +54,8 @@ func TestSendColdBurst(t *testing.T) {
 	}
 }
 
-// TestSendRetiredConnections: what is under way when a service retires a
-// connection (GOAWAY) arrives all the same, once.
+// TestSendRetiredConnections: what is in flight when a service retires a connection (GOAWAY) still arrives,
+// once.
 func TestSendRetiredConnections(t *testing.T) {
 	t.Parallel()
 	var served atomic.Int32
@@ -80,9 +79,8 @@ func TestSendRetiredConnections(t *testing.T) {
 	}
 }
 
-// TestSendRecovers: cut connections, failed dials and canceled sends must not
-// use up connections for good. Single attempts may fail; no outcome but these
-// two is right, and the client must come back.
+// TestSendRecovers: cut connections, failed dials and canceled sends don't use up connections for good.
+// Single attempts may fail; only these two outcomes are right, and the client must recover.
 func TestSendRecovers(t *testing.T) {
 	t.Parallel()
 	s := newSink(t, func(w http.ResponseWriter, _ *http.Request) {

@@ -36,7 +36,7 @@ func TestSendDelivers(t *testing.T) {
 	for _, tc := range []struct {
 		name, host string
 		change     func(*Request)
-		want       map[string]string // "" is absent
+		want       map[string]string // "" means absent
 	}{
 		{"FCM", "fcm.googleapis.com", func(*Request) {}, map[string]string{
 			"Ttl": "60", "Content-Encoding": "aes128gcm", "Content-Type": "application/octet-stream",
@@ -86,7 +86,7 @@ func TestSendDelivers(t *testing.T) {
 	}
 }
 
-// TestSendStatuses sends every status there is and follows no redirect.
+// TestSendStatuses sends every status and follows no redirect.
 func TestSendStatuses(t *testing.T) {
 	t.Parallel()
 	var requests, status atomic.Int32
@@ -179,8 +179,7 @@ func TestSendRefusesLocally(t *testing.T) {
 	}
 }
 
-// TestSendFailures: nothing that goes wrong on the way says anything about the
-// subscription, and nothing of it shows the endpoint.
+// TestSendFailures: a transport failure never concerns the subscription, and its text never has the endpoint.
 func TestSendFailures(t *testing.T) {
 	t.Parallel()
 	raw := func(serve func(net.Conn)) func(*testing.T) *sink {
@@ -300,8 +299,7 @@ func TestSendHTTP2Failures(t *testing.T) {
 	}
 }
 
-// TestSendDrippingBody: a status that has arrived is not lost to a body that
-// does not, nor does the body hold the sender for the whole attempt.
+// TestSendDrippingBody: a slow body neither loses the status nor holds the sender for the whole attempt.
 func TestSendDrippingBody(t *testing.T) {
 	t.Parallel()
 	s := newSink(t, func(w http.ResponseWriter, r *http.Request) {
@@ -321,7 +319,7 @@ func TestSendDrippingBody(t *testing.T) {
 	}
 }
 
-// TestSendEchoes: services that repeat what they were sent.
+// TestSendEchoes: services that repeat the request.
 func TestSendEchoes(t *testing.T) {
 	t.Parallel()
 	s := newSink(t, func(w http.ResponseWriter, r *http.Request) {
@@ -355,7 +353,7 @@ func TestSendEchoes(t *testing.T) {
 	}
 }
 
-// checkSecrets looks for what must not show in anything a Result prints as.
+// checkSecrets looks for secrets in everything that a Result prints.
 func checkSecrets(t *testing.T, r *Request, result Result) {
 	t.Helper()
 	var out bytes.Buffer
@@ -400,7 +398,7 @@ func TestSendIgnoresProxy(t *testing.T) {
 			t.Errorf("%s: %+v, %d connections to the proxy", name, result, hits.Load())
 		}
 	}
-	// Teeth: the transport that most programs use does go there.
+	// Control: the default transport of most programs does use it.
 	transport := &http.Transport{Proxy: func(*http.Request) (*url.URL, error) { return url.Parse(os.Getenv("HTTPS_PROXY")) }}
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, r.Endpoint, http.NoBody)
 	if err != nil {
@@ -408,7 +406,7 @@ func TestSendIgnoresProxy(t *testing.T) {
 	}
 	if answer, err := transport.RoundTrip(request); err == nil {
 		answer.Body.Close()
-		t.Error("an answer through a proxy that is none")
+		t.Error("an answer through something that is not a proxy")
 	}
 	waitFor(t, func() bool { return hits.Load() > 0 })
 }

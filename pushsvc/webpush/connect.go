@@ -11,8 +11,8 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/webpush/h2push"
 )
 
-// socketBuffer is how much is read from a socket at once. crypto/tls by itself
-// reads about a record at a time, and an answer is a record of 60 bytes.
+// socketBuffer is the size of a read from a socket. crypto/tls by itself reads about one record at a time,
+// and an answer is a record of 60 bytes.
 const socketBuffer = 16 << 10
 
 // connector opens links.
@@ -26,14 +26,13 @@ func newConnector(dial DialFunc, roots *x509.CertPool) *connector {
 		MinVersion:         tls.VersionTLS12,
 		RootCAs:            roots,
 		ClientSessionCache: tls.NewLRUClientSessionCache(64),
-		// Small records at first are for browsers that render what they have.
+		// Small first records only help browsers that render early.
 		DynamicRecordSizingDisabled: true,
 	}}
 }
 
-// open connects to a host on port 443, through TLS, over HTTP/2 where the host
-// can and http1 does not forbid it. onChange is the link's news, called with
-// locks held.
+// open connects to a host on port 443, through TLS, over HTTP/2 if the host supports it and http1 is false.
+// onChange is called on changes of the link, with locks held.
 func (c *connector) open(ctx context.Context, host string, http1 bool, onChange func()) (link, error) {
 	addr := net.JoinHostPort(host, "443")
 	raw, err := c.dial(ctx, "tcp", addr)

@@ -7,10 +7,10 @@ import (
 	"strings"
 )
 
-// maxContact keeps the token, which travels with every message, small.
+// maxContact keeps the token small: it is part of every message.
 const maxContact = 256
 
-// ContactError says why a contact is refused and how to write it.
+// ContactError is why a contact is refused and how to write it.
 type ContactError struct {
 	Contact string // as the operator wrote it
 	Problem string
@@ -19,11 +19,9 @@ type ContactError struct {
 // Error implements error.
 func (e *ContactError) Error() string { return "contact " + quote(e.Contact) + " " + e.Problem }
 
-// CheckContact says whether s can be the VAPID "sub" claim (RFC 8292 §2.1):
-// "mailto:" and an address at a real domain, or an https URL of a real host.
-// Push services answer 403 to others, Apple most strictly. The empty contact
-// passes: the token then has no "sub", which some services refuse. The error
-// is a *ContactError.
+// CheckContact checks that s can be the VAPID "sub" claim (RFC 8292 §2.1): "mailto:" and an address at a real
+// domain, or an https URL of a real host. Push services answer 403 to others, Apple most strictly. The empty
+// contact passes: the token then has no "sub", which some services refuse. The error is a *ContactError.
 func CheckContact(s string) error {
 	if s == "" {
 		return nil
@@ -86,7 +84,7 @@ func siteProblem(s string) string {
 	return domainProblem(u.Hostname())
 }
 
-// domainProblem refuses what cannot be resolved by the push service.
+// domainProblem refuses domains that push services can't resolve.
 func domainProblem(domain string) string {
 	domain = strings.ToLower(domain)
 	if isIPLike(domain) {
@@ -101,10 +99,10 @@ func domainProblem(domain string) string {
 		"invalid", "onion", "arpa", // RFC 6761, RFC 7686
 	}
 	if top == domain || slices.Contains(private, top) {
-		return "needs a domain that push services can resolve; " + quote(domain) + " exists on local networks only"
+		return "needs a domain that push services can resolve; " + quote(domain) + " only exists on local networks"
 	}
 	return ""
 }
 
-// quote makes text from a configuration safe for a log line.
+// quote quotes text from a configuration for a log line.
 func quote(s string) string { return strconv.Quote(s) }

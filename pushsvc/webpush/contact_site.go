@@ -1,9 +1,8 @@
 package webpush
 
-// SiteContact is the VAPID "sub" for a site whose operator gave none: the
-// site's own address, which leads to whoever runs it. It is empty where the
-// site is no public host name, because push services refuse such a contact
-// more often than none.
+// SiteContact returns the VAPID "sub" for a site without a configured contact: the site's own address, which
+// leads to its operator. It is empty if the site is not a public host name, because push services refuse such
+// a contact more often than none.
 func SiteContact(site string) string {
 	contact := "https://" + site
 	if CheckContact(contact) != nil {

@@ -9,7 +9,7 @@ func TestSiteContact(t *testing.T) {
 		"localhost:8080":        "",
 		"192.0.2.1":             "",
 		"[2001:db8::1]":         "",
-		"shop":                  "", // a name of the operator's
+		"shop":                  "", // the operator's own name
 		"printer.local":         "",
 	} {
 		if got := SiteContact(site); got != want {

@@ -8,11 +8,11 @@ import (
 	"slices"
 )
 
-// declarativeMagic is what "web_push" must be (Push API §3.3.1, after RFC 8030).
+// declarativeMagic is the required value of "web_push" (Push API §3.3.1, after RFC 8030).
 const declarativeMagic = 8030
 
-// DeclarativeError says why a payload cannot be a declarative push message.
-// Such a payload can still be sent as it is, to a service worker.
+// DeclarativeError is why a payload cannot be a declarative push message. It can still be sent as it is, to a
+// service worker.
 type DeclarativeError struct {
 	Field   string // "notification.navigate"
 	Problem string
@@ -21,19 +21,16 @@ type DeclarativeError struct {
 // Error implements error.
 func (e *DeclarativeError) Error() string { return "declarative push: " + e.Field + " " + e.Problem }
 
-// Declarative turns a payload, a JSON object with a member "notification" in
-// the shape of Notification options with "title" and "navigate", into a
-// declarative push message (Push API §3.3; Safari 18.4): "web_push" is added,
-// URLs are made absolute against base, the https URL of the site, and what the
-// specification forbids together is taken apart. Other members stay as they
-// are. mutable lets a service worker change the notification first, at the
-// price of waking it.
+// Declarative turns a payload into a declarative push message (Push API §3.3; Safari 18.4). The payload is a
+// JSON object with a member "notification" in the shape of Notification options with "title" and "navigate".
 //
-// It is for ServiceApple: Apple's browsers show such messages themselves, even
-// when the web app's worker was removed, and never count them as silent pushes.
-//
-// WebKit treats a message with any mistake as an opaque one, so everything is
-// checked; the error is a *DeclarativeError.
+//   - It adds "web_push", makes URLs absolute against base (the https URL of the site), and removes
+//     combinations that the specification forbids. Other members stay as they are.
+//   - mutable lets a service worker change the notification first, at the price of waking it.
+//   - It is for ServiceApple: Apple's browsers show such messages themselves, even after the web app's worker
+//     was removed, and never count them as silent pushes.
+//   - WebKit treats a message with any mistake as an opaque one, so everything is checked; the error is a
+//     *DeclarativeError.
 func Declarative(payload []byte, base string, mutable bool) ([]byte, error) {
 	site, err := url.Parse(base)
 	if err != nil || site.Scheme != "https" || site.Host == "" {
@@ -65,16 +62,16 @@ func Declarative(payload []byte, base string, mutable bool) ([]byte, error) {
 	return encodeJSON(message)
 }
 
-// checkDeclarative holds a notification to the rules and mends what can be.
+// checkDeclarative checks a notification and corrects what it can.
 func checkDeclarative(n map[string]json.RawMessage, site *url.URL) error {
 	for _, name := range []string{"title", "navigate"} {
 		if text, ok := jsonString(n[name]); !ok || text == "" {
-			return &DeclarativeError{"notification." + name, "is missing or no text"}
+			return &DeclarativeError{"notification." + name, "is missing or not a text"}
 		}
 	}
 	for _, name := range []string{"lang", "body", "tag", "dir"} {
 		if _, ok := jsonString(n[name]); n[name] != nil && !ok {
-			return &DeclarativeError{"notification." + name, "is no text"}
+			return &DeclarativeError{"notification." + name, "is not a text"}
 		}
 	}
 	if dir, ok := jsonString(n["dir"]); ok && !slices.Contains([]string{"auto", "ltr", "rtl"}, dir) {
@@ -86,10 +83,10 @@ func checkDeclarative(n map[string]json.RawMessage, site *url.URL) error {
 		}
 	}
 	if string(n["silent"]) == "true" {
-		delete(n, "vibrate") // together they make a TypeError
+		delete(n, "vibrate") // together they cause a TypeError
 	}
 	if tag, _ := jsonString(n["tag"]); tag == "" {
-		delete(n, "renotify") // so does this, without a tag
+		delete(n, "renotify") // without a tag, this causes one too
 	}
 	if err := resolveURLs(n, site, "notification.", "navigate", "icon", "image", "badge"); err != nil {
 		return err
@@ -97,8 +94,7 @@ func checkDeclarative(n map[string]json.RawMessage, site *url.URL) error {
 	return checkActions(n, site)
 }
 
-// checkActions makes sure that each button leads somewhere: one without a URL
-// of its own leads where the notification does.
+// checkActions makes sure that each button has a URL: the default is the notification's.
 func checkActions(n map[string]json.RawMessage, site *url.URL) error {
 	if n["actions"] == nil {
 		return nil
@@ -111,7 +107,7 @@ func checkActions(n map[string]json.RawMessage, site *url.URL) error {
 		at := fmt.Sprintf("notification.actions[%d].", i)
 		for _, name := range []string{"action", "title"} {
 			if text, ok := jsonString(a[name]); !ok || text == "" {
-				return &DeclarativeError{at + name, "is missing or no text"}
+				return &DeclarativeError{at + name, "is missing or not a text"}
 			}
 		}
 		if a["navigate"] == nil {
@@ -126,7 +122,7 @@ func checkActions(n map[string]json.RawMessage, site *url.URL) error {
 	return err
 }
 
-// resolveURLs makes members absolute http or https URLs.
+// resolveURLs turns members into absolute http or https URLs.
 func resolveURLs(object map[string]json.RawMessage, site *url.URL, at string, names ...string) error {
 	for _, name := range names {
 		if object[name] == nil {
@@ -134,7 +130,7 @@ func resolveURLs(object map[string]json.RawMessage, site *url.URL, at string, na
 		}
 		text, ok := jsonString(object[name])
 		if !ok {
-			return &DeclarativeError{at + name, "is no text"}
+			return &DeclarativeError{at + name, "is not a text"}
 		}
 		u, err := site.Parse(text)
 		if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" {
@@ -147,8 +143,7 @@ func resolveURLs(object map[string]json.RawMessage, site *url.URL, at string, na
 	return nil
 }
 
-// badge puts "app_badge" in both of its places: it moved out of the
-// notification in May 2025.
+// badge writes "app_badge" to both of its places: it moved out of the notification in May 2025.
 func badge(message, notification map[string]json.RawMessage) error {
 	value := message["app_badge"]
 	if value == nil {
@@ -162,7 +157,7 @@ func badge(message, notification map[string]json.RawMessage) error {
 		return &DeclarativeError{"app_badge", "is not a whole number from 0 up"}
 	}
 	message["app_badge"] = value
-	// As text, as Safari 18.4 wants it in this place.
+	// Safari 18.4 expects text here.
 	notification["app_badge"] = json.RawMessage(fmt.Sprintf("%q", fmt.Sprint(count)))
 	return nil
 }
@@ -175,8 +170,7 @@ func jsonString(raw json.RawMessage) (text string, ok bool) {
 	return text, err == nil
 }
 
-// encodeJSON is json.Marshal without the escapes for HTML, which would cost
-// five bytes for each "&" of a URL.
+// encodeJSON is json.Marshal without escapes for HTML, which would cost five bytes for each "&" of a URL.
 func encodeJSON(v any) ([]byte, error) {
 	var out bytes.Buffer
 	encoder := json.NewEncoder(&out)

@@ -102,8 +102,7 @@ func TestDeclarativeRefuses(t *testing.T) {
 	}
 }
 
-// FuzzDeclarative: what comes out keeps the rules by which WebKit throws
-// messages away, and going through twice changes nothing.
+// FuzzDeclarative: the output satisfies WebKit's rules, and converting twice changes nothing.
 func FuzzDeclarative(f *testing.F) {
 	f.Add([]byte(`{"id":"1","notification":{"title":"a","navigate":"/x?y=<&>","icon":"i","actions":[{"action":"x","title":"t"}]},"app_badge":2}`), true)
 	f.Add([]byte(`{"notification":{"title":"\ud800","navigate":"//h:99/%zz","dir":null,"actions":[null]}}`), false)
@@ -112,7 +111,7 @@ func FuzzDeclarative(f *testing.F) {
 		if err != nil {
 			return
 		}
-		// Maps, as structs would take members whatever their letter case.
+		// Maps: structs would ignore the letter case of members.
 		var m map[string]any
 		if err := json.Unmarshal(once, &m); err != nil || m["web_push"] != 8030.0 {
 			t.Fatalf("%s: %v", once, err)

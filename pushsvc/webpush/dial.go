@@ -12,11 +12,11 @@ import (
 // dialTimeout bounds name resolution and connecting together.
 const dialTimeout = 5 * time.Second
 
-// DialFunc opens a connection, as net.Dialer.DialContext does.
+// DialFunc opens a connection, like net.Dialer.DialContext.
 type DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error)
 
-// AddressError says that a connection was not made because the address that a
-// host name resolved to is not on the public Internet.
+// AddressError means that no connection was made because the host name resolved to an address that is not
+// public.
 type AddressError struct {
 	Addr netip.Addr
 }
@@ -26,15 +26,14 @@ func (e *AddressError) Error() string {
 	return fmt.Sprintf("address %s is not public", e.Addr)
 }
 
-// PublicDialer makes a dialer that connects to public unicast addresses only.
-// The address is checked between resolution and connect, on every dial, so
-// neither DNS rebinding nor an internal record gets past it. Refusals are
-// *AddressError inside *net.OpError.
+// PublicDialer returns a dialer that only connects to public unicast addresses. It checks the address between
+// resolution and connect, on every dial, so neither DNS rebinding nor an internal record bypasses it.
+// Refusals are *AddressError inside *net.OpError.
 func PublicDialer() DialFunc {
 	return publicDialer(nil)
 }
 
-// publicDialer resolves with the given resolver; nil is the system's.
+// publicDialer resolves with the given resolver; nil means the system's.
 func publicDialer(resolver *net.Resolver) DialFunc {
 	special := specialPrefixes()
 	d := &net.Dialer{
@@ -48,7 +47,7 @@ func publicDialer(resolver *net.Resolver) DialFunc {
 	return d.DialContext
 }
 
-// checkAddress decides on the resolved "ip:port" that is about to be dialled.
+// checkAddress checks the resolved "ip:port" before the connect.
 func checkAddress(special []netip.Prefix, network, address string) error {
 	if network != "tcp4" && network != "tcp6" {
 		return fmt.Errorf("network %q is not TCP", network)
@@ -63,16 +62,16 @@ func checkAddress(special []netip.Prefix, network, address string) error {
 	return nil
 }
 
-// isPublic says whether addr is a unicast address of the public Internet.
-// IPv4-mapped IPv6 counts as the IPv4 address that the kernel would connect
-// to. Zones exist on link-local addresses only, so any zone is refused.
+// isPublic reports whether addr is a unicast address of the public Internet. IPv4-mapped IPv6 counts as the
+// IPv4 address that the kernel would connect to. Only link-local addresses have zones, so any zone is
+// refused.
 func isPublic(special []netip.Prefix, addr netip.Addr) bool {
 	if !addr.IsValid() || addr.Zone() != "" {
 		return false
 	}
 	addr = addr.Unmap()
 	if addr.Is6() && !netip.MustParsePrefix("2000::/3").Contains(addr) {
-		// IANA has delegated global unicast space from 2000::/3 only.
+		// IANA has delegated global unicast space only from 2000::/3.
 		return false
 	}
 	for _, p := range special {
@@ -83,11 +82,9 @@ func isPublic(special []netip.Prefix, addr netip.Addr) bool {
 	return true
 }
 
-// specialPrefixes lists the IANA special-purpose address registries (RFC 6890
-// and successors) and, where it matters, what clouds put in between. Entries
-// that IANA calls globally reachable (anycast relays, AS112) are here too: no
-// push service lives there. The standard library's predicates know fewer than
-// half of these.
+// specialPrefixes returns the IANA special-purpose address registries (RFC 6890 and successors) and some
+// special addresses of clouds. Entries that IANA calls globally reachable (anycast relays, AS112) are
+// included: no push service uses them. The standard library's predicates know fewer than half of these.
 func specialPrefixes() []netip.Prefix {
 	texts := []string{
 		"0.0.0.0/8",         // this network; Linux connects 0.0.0.0 to loopback

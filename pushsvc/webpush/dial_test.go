@@ -35,7 +35,7 @@ func TestIsPublic(t *testing.T) {
 			t.Errorf("%s passes", text)
 		}
 	}
-	// Neighbours of the special ranges and hosts of real networks.
+	// Addresses next to the special ranges, and hosts of real networks.
 	for _, text := range []string{
 		"1.1.1.1", "9.255.255.255", "11.0.0.0", "100.63.255.255", "100.128.0.0", "126.255.255.255", "128.0.0.1",
 		"142.250.74.10", "168.63.129.15", "168.63.129.17", "169.253.255.255", "172.15.255.255", "172.32.0.0",
@@ -76,8 +76,7 @@ func TestPublicDialerRefuses(t *testing.T) {
 	}
 }
 
-// TestPublicDialerRebinding: a name that is public when looked up first and
-// loopback from then on.
+// TestPublicDialerRebinding: a name that is public at the first lookup and loopback afterwards.
 func TestPublicDialerRebinding(t *testing.T) {
 	t.Parallel()
 	listener, hits := countingListener(t)
@@ -93,7 +92,7 @@ func TestPublicDialerRebinding(t *testing.T) {
 		t.Fatalf("the check before: %v, %v", addrs, err)
 	}
 
-	// Teeth: what was checked before is not what an ordinary dialer reaches.
+	// Control: an ordinary dialer reaches another address than the checked one.
 	plain := net.Dialer{Resolver: dns.resolver()}
 	conn, err := plain.DialContext(t.Context(), "tcp4", "push.example.net.:"+port)
 	if err != nil {
@@ -142,7 +141,7 @@ func waitFor(t *testing.T, ok func() bool) {
 	}
 }
 
-// fakeDNS answers A queries with whatever answer says for the nth of them.
+// fakeDNS answers the nth A query with answer(n).
 type fakeDNS struct{ addr string }
 
 func newFakeDNS(t *testing.T, answer func(query int32) [4]byte) *fakeDNS {

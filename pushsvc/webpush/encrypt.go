@@ -18,21 +18,21 @@ const (
 	tagSize    = 16
 	delimiter  = 1
 
-	// maxBody is what every push service must take (RFC 8030 §7.2).
+	// maxBody is what every push service must accept (RFC 8030 §7.2).
 	maxBody = 4096
-	// recordSize is announced in the header. A message is one record, which
-	// may be shorter than the announced size as it is the last.
+	// recordSize is the size in the header. A message is one record, which may be shorter, since it is the
+	// last.
 	recordSize = 4096
 
 	// maxPayload is the longest plaintext that fits into maxBody.
 	maxPayload = maxBody - headerSize - delimiter - tagSize // 3993
-	// maxMozillaPayload keeps clear of Firefox for Android, where Mozilla
-	// wraps the body into JSON of at most 4096 bytes as base64.
+	// maxMozillaPayload leaves room for Firefox for Android, where Mozilla wraps the body, in base64, into
+	// JSON of at most 4096 bytes.
 	maxMozillaPayload = 2800
 )
 
-// PayloadLimit is the longest payload, in bytes before encryption, that
-// messages to a service may have: 3993, and 2800 for Mozilla.
+// PayloadLimit returns the longest payload for a service in bytes before encryption: 3993, and 2800 for
+// Mozilla.
 func PayloadLimit(s Service) int {
 	if s == ServiceMozilla {
 		return maxMozillaPayload
@@ -40,7 +40,7 @@ func PayloadLimit(s Service) int {
 	return maxPayload
 }
 
-// PayloadError says that a payload is too long for its push service.
+// PayloadError means that a payload is too long for its push service.
 type PayloadError struct {
 	Size, Limit int // bytes before encryption
 }
@@ -50,12 +50,10 @@ func (e *PayloadError) Error() string {
 	return fmt.Sprintf("payload of %d bytes is over the limit of %d", e.Size, e.Limit)
 }
 
-// Encrypt appends payload to dst, encrypted for a subscription by RFC 8291
-// (content coding aes128gcm, RFC 8188) in a single record with an ephemeral
-// key and a salt of its own, and gives back the extended slice. The payload is
-// padded to a few sizes so that its length says little about it, never beyond
-// PayloadLimit(s). dst must not overlap payload. The error is a *PayloadError
-// or a *KeyError.
+// Encrypt appends payload to dst and returns the extended slice. The payload is encrypted for a subscription
+// by RFC 8291 (content coding aes128gcm, RFC 8188), in a single record with its own ephemeral key and salt.
+// It is padded to a few sizes, at most PayloadLimit(s), so that the length reveals little. dst must not
+// overlap payload. The error is a *PayloadError or a *KeyError.
 func Encrypt(dst, payload []byte, p256dh [P256DHSize]byte, auth [AuthSize]byte, s Service) ([]byte, error) {
 	limit := PayloadLimit(s)
 	if len(payload) > limit {
@@ -65,8 +63,8 @@ func Encrypt(dst, payload []byte, p256dh [P256DHSize]byte, auth [AuthSize]byte, 
 	if err != nil {
 		return dst, &KeyError{"p256dh", "is not a point on P-256"}
 	}
-	// RFC 8291 §3.1: a new key pair for each message. Sharing one between
-	// messages would let one leaked key open them all.
+	// RFC 8291 §3.1: a new key pair for each message. With a shared one, one leaked key would open all
+	// messages.
 	ephemeral, err := ecdh.P256().GenerateKey(rand.Reader)
 	if err != nil {
 		return dst, fmt.Errorf("generating a message's key pair: %w", err)
@@ -77,8 +75,8 @@ func Encrypt(dst, payload []byte, p256dh [P256DHSize]byte, auth [AuthSize]byte, 
 	return r.seal(dst, payload)
 }
 
-// paddedSize is the smallest bucket that holds size bytes, at most limit. From
-// 128 bytes up the buckets double; the last ones are the two limits.
+// paddedSize returns the smallest bucket that holds size bytes, at most limit. The buckets double from 128
+// bytes; the last ones are the two limits.
 func paddedSize(size, limit int) int {
 	for _, bucket := range [...]int{128, 256, 512, 1024, 2048, maxMozillaPayload, maxPayload} {
 		if size <= bucket && bucket <= limit {
@@ -88,8 +86,8 @@ func paddedSize(size, limit int) int {
 	return limit
 }
 
-// record is everything that determines an encrypted message besides its
-// payload; apart from Encrypt so that the RFC's examples can be recomputed.
+// record has everything that determines an encrypted message besides its payload. It is separate from Encrypt
+// so that tests can recompute the RFC's examples.
 type record struct {
 	receiver *ecdh.PublicKey
 	auth     [AuthSize]byte
@@ -132,8 +130,8 @@ func (r *record) seal(dst, payload []byte) ([]byte, error) {
 	return gcm.Seal(dst[:start+headerSize], nonce[:], plain, nil), nil
 }
 
-// derive gives the content encryption key and the nonce of the first record
-// (RFC 8291 §3.4, RFC 8188 §2.2 and §2.3).
+// derive returns the content encryption key and the nonce of the first record (RFC 8291 §3.4, RFC 8188 §2.2
+// and §2.3).
 func (r *record) derive(senderKey []byte) (key [16]byte, nonce [12]byte, err error) {
 	shared, err := r.sender.ECDH(r.receiver)
 	if err != nil {
@@ -155,14 +153,12 @@ func (r *record) derive(senderKey []byte) (key [16]byte, nonce [12]byte, err err
 	return key, nonce, nil
 }
 
-// maxMAC is the longest text that hmacSHA256 takes.
+// maxMAC is the longest text that hmacSHA256 accepts.
 const maxMAC = 14 + 2*P256DHSize + 1
 
-// hmacSHA256 is RFC 2104 for keys of at most a block, and so with HKDF (RFC
-// 5869 §2) where no more than 32 bytes are derived: extracting is one of it,
-// with the salt as key, expanding another, with 0x01 after the info.
-// crypto/hkdf does the same in 42 allocations a message, and these are the
-// third largest cost of one.
+// hmacSHA256 is RFC 2104 for keys of at most one block. It is also HKDF (RFC 5869 §2) for up to 32 derived
+// bytes: extracting is one call with the salt as key, expanding one with 0x01 after the info. crypto/hkdf
+// takes 42 allocations per message for it, the third largest cost of one.
 func hmacSHA256(key, text []byte) [sha256.Size]byte {
 	var inner [sha256.BlockSize + maxMAC]byte
 	var outer [sha256.BlockSize + sha256.Size]byte

@@ -102,7 +102,7 @@ func TestSubscriberSharedVectors(t *testing.T) {
 	seen := 0
 	for _, v := range sharedRows[row](t, "webpush_vectors.jsonl") {
 		if v.Encoding != "aes128gcm" {
-			continue // the legacy coding is not spoken here
+			continue // the legacy coding is not supported
 		}
 		seen++
 		var plain []byte
@@ -137,7 +137,7 @@ func TestSubscriberSharedHKDF(t *testing.T) {
 			t.Fatal(err)
 		}
 		if v.Result != "valid" {
-			continue // sizes that HKDF cannot give and nobody here asks for
+			continue // sizes that HKDF cannot return and that are not used here
 		}
 		bin := func(s string) []byte { b, _ := hex.DecodeString(s); return b }
 		if got := hex.EncodeToString(handHKDF(bin(p.IKM), bin(p.Salt), bin(p.Info), p.Size)); got != p.OKM {
@@ -146,7 +146,7 @@ func TestSubscriberSharedHKDF(t *testing.T) {
 	}
 }
 
-// TestHMACShared: our HKDF, as far as messages need it, on Wycheproof's.
+// TestHMACShared checks our HKDF, as far as messages need it, with Wycheproof's vectors.
 func TestHMACShared(t *testing.T) {
 	t.Parallel()
 	type vector struct {
@@ -177,7 +177,7 @@ func TestHMACShared(t *testing.T) {
 	}
 }
 
-// TestHMAC holds ours against crypto/hmac for all lengths that it may get.
+// TestHMAC compares ours with crypto/hmac for all possible lengths.
 func TestHMAC(t *testing.T) {
 	t.Parallel()
 	data := make([]byte, maxMAC+sha256.BlockSize)
@@ -193,8 +193,7 @@ func TestHMAC(t *testing.T) {
 	}
 }
 
-// TestECDHShared: keys taken in agree as Wycheproof says, at the curve's edges
-// too.
+// TestECDHShared: accepted keys agree as Wycheproof expects, also at the curve's edges.
 func TestECDHShared(t *testing.T) {
 	t.Parallel()
 	type row struct{ Payload, Result, ID, Private, Shared string }
@@ -303,7 +302,7 @@ func TestEncryptSizes(t *testing.T) {
 func TestEncryptAppends(t *testing.T) {
 	t.Parallel()
 	s := newSubscriber(t)
-	// What a buffer was used for before must not become padding.
+	// Earlier contents of a buffer must not become padding.
 	buffer := bytes.Repeat([]byte{0xff}, 4096)[:3]
 	copy(buffer, "abc")
 	out, err := Encrypt(buffer, []byte("hello"), s.p256dh(), s.auth, ServiceFCM)
@@ -318,7 +317,7 @@ func TestEncryptAppends(t *testing.T) {
 	}
 }
 
-// TestEncryptFresh: neither ephemeral key nor salt may ever repeat.
+// TestEncryptFresh: neither ephemeral key nor salt ever repeats.
 func TestEncryptFresh(t *testing.T) {
 	t.Parallel()
 	s := newSubscriber(t)
@@ -345,7 +344,7 @@ func TestEncryptOffCurve(t *testing.T) {
 	}
 }
 
-// TestPeerBodiesDecrypt: what webpush-go makes and what we make open alike.
+// TestPeerBodiesDecrypt: webpush-go's bodies and ours decrypt alike.
 func TestPeerBodiesDecrypt(t *testing.T) {
 	t.Parallel()
 	s := newSubscriber(t)
@@ -384,7 +383,7 @@ func TestPeerBodiesDecrypt(t *testing.T) {
 	}
 }
 
-// bodySink is the HTTP client that webpush-go is given: it keeps the body.
+// bodySink is an HTTP client for webpush-go that keeps the body.
 type bodySink struct{ body []byte }
 
 func (s *bodySink) Do(r *http.Request) (*http.Response, error) {

@@ -7,16 +7,15 @@ import (
 	"strings"
 )
 
-// maxEndpoint is the longest endpoint taken, in bytes. Real ones are below
-// 600; the bound keeps stored rows and request lines small.
+// maxEndpoint is the maximum length of an endpoint in bytes. Real ones are below 600; the bound keeps rows
+// and request lines small.
 const maxEndpoint = 2048
 
-// Service names the push service behind a host. Services differ in limits and
-// in what their answers mean.
+// Service names the push service of a host. Services differ in limits and in the meaning of their answers.
 type Service string
 
-// The services whose rules this package knows. Everything else, such as an
-// operator's own autopush, is ServiceOther and is held to the RFCs alone.
+// The services whose rules this package knows. Everything else, such as an operator's own autopush, is
+// ServiceOther and treated by the RFCs alone.
 const (
 	ServiceFCM     Service = "fcm"
 	ServiceMozilla Service = "mozilla"
@@ -25,8 +24,8 @@ const (
 	ServiceOther   Service = "other"
 )
 
-// ServiceOf is the push service that a lower-case host name belongs to. It
-// looks at the name alone and does not say that the host may be sent to.
+// ServiceOf returns the push service of a lower-case host name. It only looks at the name, and does not check
+// that the host may be sent to.
 func ServiceOf(host string) Service {
 	switch {
 	case host == "fcm.googleapis.com", host == "android.googleapis.com", host == "jmt17.google.com":
@@ -48,8 +47,8 @@ type Services struct {
 	suffixes []string // each with its leading dot
 }
 
-// DefaultServices allows the push services of the browsers in use: Chrome and
-// its kin (FCM), Firefox, Safari, Edge on Windows.
+// DefaultServices allows the push services of the browsers in use: Chrome and its relatives (FCM), Firefox,
+// Safari, Edge on Windows.
 func DefaultServices() Services {
 	return Services{
 		hosts: []string{
@@ -67,9 +66,8 @@ func DefaultServices() Services {
 	}
 }
 
-// ParseServices makes an allow-list of patterns that an operator wrote: a host
-// name ("push.example.net") or "*." and a suffix of at least two labels
-// ("*.push.example.net", any depth below it but not the suffix itself).
+// ParseServices parses an operator's patterns into an allow-list: a host name ("push.example.net") or "*."
+// and a suffix of at least two labels ("*.push.example.net", any depth below it but not the suffix itself).
 // Letter case does not matter. The error is a *PatternError.
 func ParseServices(patterns []string) (Services, error) {
 	var s Services
@@ -87,7 +85,7 @@ func ParseServices(patterns []string) (Services, error) {
 	return s, nil
 }
 
-// PatternError says why a push service pattern is refused.
+// PatternError is why a push service pattern is refused.
 type PatternError struct {
 	Pattern string // as the operator wrote it
 	Problem string // what is wrong and how to write it
@@ -103,11 +101,11 @@ func patternProblem(host string) string {
 	case host == "":
 		return `is empty; write a host name such as "push.example.net"`
 	case strings.Contains(host, "://"):
-		return `write the host name alone, without "https://" and path`
+		return `write only the host name, without "https://" and path`
 	case strings.Contains(host, "/"):
-		return "write the host name alone, without a path"
+		return "write only the host name, without a path"
 	case strings.Contains(host, "*"):
-		return `"*" stands only at the beginning, followed by a dot: "*.push.example.net"`
+		return `"*" is only allowed at the beginning, followed by a dot: "*.push.example.net"`
 	case isIPLike(strings.Trim(host, "[]")):
 		return "IP addresses cannot be allowed; use a host name"
 	case strings.Contains(host, ":"):
@@ -120,7 +118,7 @@ func patternProblem(host string) string {
 	return ""
 }
 
-// With is an allow-list of everything that s or more allows.
+// With returns an allow-list of everything that s or more allows.
 func (s Services) With(more Services) Services {
 	return Services{
 		hosts:    slices.Concat(s.hosts, more.hosts),
@@ -128,7 +126,7 @@ func (s Services) With(more Services) Services {
 	}
 }
 
-// empty says whether s allows nothing at all.
+// empty reports whether s allows nothing.
 func (s Services) empty() bool { return len(s.hosts) == 0 && len(s.suffixes) == 0 }
 
 func (s Services) allow(host string) bool {
@@ -140,8 +138,7 @@ func (s Services) allow(host string) bool {
 	})
 }
 
-// Endpoint is what may be said aloud of a push endpoint that was checked: not
-// the endpoint itself, which is a capability.
+// Endpoint has the public parts of a checked push endpoint. The endpoint itself is a capability.
 type Endpoint struct {
 	Host    string // "fcm.googleapis.com"
 	Origin  string // "https://fcm.googleapis.com", the VAPID audience
@@ -150,8 +147,7 @@ type Endpoint struct {
 	target string // path and query, the secret part
 }
 
-// Refusal is the machine-readable reason for which Services.Check refuses an
-// endpoint; a short fixed string that can label a metric.
+// Refusal is the reason why Services.Check refuses an endpoint: a short fixed string that can label a metric.
 type Refusal string
 
 // Every reason for refusing an endpoint.
@@ -171,7 +167,7 @@ const (
 	RefusedNoResource Refusal = "no_resource"
 )
 
-// EndpointError says why an endpoint is refused, never which endpoint.
+// EndpointError is why an endpoint is refused, without the endpoint.
 type EndpointError struct {
 	Reason Refusal
 }
@@ -213,10 +209,9 @@ func (r Refusal) text() string {
 	return "it is not valid"
 }
 
-// Check says whether endpoint may be sent to: an https URL on an allowed host
-// and the default port, written exactly as a browser writes it, of at most
-// 2048 bytes. Anything that two URL parsers could read differently is refused.
-// The error is an *EndpointError and does not contain the endpoint.
+// Check checks that endpoint may be sent to: an https URL on an allowed host and the default port, written
+// exactly as a browser writes it, of at most 2048 bytes. Anything that two URL parsers could read differently
+// is refused. The error is an *EndpointError and does not contain the endpoint.
 func (s Services) Check(endpoint string) (Endpoint, error) {
 	if host, target, ok := plainEndpoint(endpoint); ok && s.allow(host) {
 		return endpointAt(host, target), nil
@@ -224,14 +219,14 @@ func (s Services) Check(endpoint string) (Endpoint, error) {
 	return s.parse(endpoint)
 }
 
-// parse is Check with all there is to check.
+// parse is Check with all checks.
 func (s Services) parse(endpoint string) (Endpoint, error) {
 	if r := textRefusal(endpoint); r != "" {
 		return Endpoint{}, &EndpointError{r}
 	}
 	u, err := url.Parse(endpoint)
 	if err != nil {
-		// err quotes the endpoint, so it stops here.
+		// err quotes the endpoint, so it is dropped.
 		return Endpoint{}, &EndpointError{RefusedForm}
 	}
 	if r := s.urlRefusal(u, endpoint); r != "" {
@@ -244,11 +239,9 @@ func endpointAt(host, target string) Endpoint {
 	return Endpoint{Host: host, Origin: "https://" + host, Service: ServiceOf(host), target: target}
 }
 
-// plainEndpoint takes apart the endpoints that are nothing but a host name and
-// path segments of letters, digits, "-", "_" and ":", as those of the known
-// services are: there is nothing in them that a parser could disagree on, so
-// the one in use, which costs more than all other checks, is passed by.
-// FuzzCheck holds it against that.
+// plainEndpoint splits endpoints that are nothing but a host name and path segments of letters, digits, "-",
+// "_" and ":", like those of the known services. Parsers can't disagree on them, so url.Parse, which costs
+// more than all other checks, is skipped. FuzzCheck compares the two.
 func plainEndpoint(endpoint string) (host, target string, ok bool) {
 	address, found := strings.CutPrefix(endpoint, "https://")
 	slash := strings.IndexByte(address, '/')
@@ -264,8 +257,8 @@ func plainEndpoint(endpoint string) (host, target string, ok bool) {
 	return host, target, isHostName(host) && !strings.HasSuffix(host, ".invalid")
 }
 
-// isPlain is true for letters, digits, "-", "_", ":" and "/". A bit per byte,
-// as every byte of every endpoint comes by.
+// isPlain reports whether c is a letter, a digit, "-", "_", ":" or "/". It uses a bit per byte, because it is
+// called for every byte of every endpoint.
 func isPlain(c byte) bool {
 	const (
 		low  = 1<<'-' | 1<<'/' | 1<<':' | (1<<10-1)<<'0'
@@ -277,7 +270,7 @@ func isPlain(c byte) bool {
 	return c < 128 && uint64(high)>>(c-64)&1 != 0
 }
 
-// textRefusal looks at the bytes before any parser does.
+// textRefusal checks the bytes before any parser does.
 func textRefusal(endpoint string) Refusal {
 	switch {
 	case endpoint == "":
@@ -311,8 +304,7 @@ func (s Services) urlRefusal(u *url.URL, endpoint string) Refusal {
 	case !isHostName(host):
 		return RefusedHost
 	case host == "permanently-removed.invalid":
-		// Chromium's and Edge's marker for a subscription that will never
-		// get messages again.
+		// Chromium's and Edge's marker for a subscription that never gets messages again.
 		return RefusedRemoved
 	case !s.allow(host):
 		return RefusedService
@@ -324,8 +316,8 @@ func (s Services) urlRefusal(u *url.URL, endpoint string) Refusal {
 	return ""
 }
 
-// hasDotSegment finds "." and ".." in a path, percent-encoded too. Browsers
-// resolve them, so they are no part of an endpoint that a browser gave.
+// hasDotSegment reports whether a path has "." or "..", also percent-encoded. Browsers resolve them, so a
+// browser's endpoint never has one.
 func hasDotSegment(path string) bool {
 	for segment := range strings.SplitSeq(path, "/") {
 		if len(segment) > 6 {
@@ -359,9 +351,8 @@ func isHostName(host string) bool {
 	return true
 }
 
-// isIPLike finds IP literals in any notation: what netip reads, and names
-// whose last label is a number, which browsers read as an IPv4 address
-// (WHATWG URL, "ends in a number checker").
+// isIPLike reports whether host is an IP literal in any notation: what netip reads, and names whose last
+// label is a number, which browsers read as an IPv4 address (WHATWG URL, "ends in a number checker").
 func isIPLike(host string) bool {
 	if strings.ContainsAny(host, ":%[]") {
 		_, err := netip.ParseAddr(strings.Trim(host, "[]"))

@@ -150,7 +150,7 @@ func TestParseServicesRefuses(t *testing.T) {
 	}
 }
 
-// TestIsPlain: plainEndpoint takes no byte that the rules for URLs look at.
+// TestIsPlain: plainEndpoint accepts no byte that the URL rules look at.
 func TestIsPlain(t *testing.T) {
 	t.Parallel()
 	const plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_:/"
@@ -180,8 +180,8 @@ func FuzzCheck(f *testing.F) {
 			}
 			return
 		}
-		// An oracle apart from any URL parser: the text begins with the
-		// origin, then "/" or ":443/", and the host is one of the known.
+		// An oracle without a URL parser: the text begins with the origin, then "/" or ":443/", and the host
+		// is a known one.
 		afterHost, ok := strings.CutPrefix(endpoint, "https://"+got.Host)
 		if !ok || !strings.HasPrefix(strings.TrimPrefix(afterHost, ":443"), "/") {
 			t.Fatalf("%q is not on %q", endpoint, got.Host)

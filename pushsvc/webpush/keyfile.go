@@ -17,17 +17,20 @@ import (
 	"strings"
 )
 
-// maxKeyNesting is how deep a key pair may be in a JSON file.
+// maxKeyNesting is the maximum depth of a key pair in a JSON file.
 const maxKeyNesting = 4
 
-// ReadKeyPair reads a key pair as files and people have it. private is the
-// content of a file: the scalar in base64url, base64 or hex, with or without
-// padding, quotes or a byte order mark, also of 31 bytes where a tool left out a
-// leading zero; PEM or DER, in SEC 1 or PKCS #8; a JWK (RFC 7517); JSON with the
-// halves as publicKey and privateKey; or what "web-push generate-vapid-keys"
-// prints. public may be empty: the private key decides it. Otherwise it is the
-// point in one of these encodings, or PEM or DER, and must belong to the private
-// key. Errors are *KeyError and have nothing of the keys.
+// ReadKeyPair reads a key pair in any common form. private is the content of a file:
+//
+//   - the scalar in base64url, base64 or hex, with or without padding, quotes or a byte order mark, also of
+//     31 bytes if a tool dropped a leading zero;
+//   - PEM or DER, in SEC 1 or PKCS #8;
+//   - a JWK (RFC 7517), or JSON with the halves as publicKey and privateKey;
+//   - the output of "web-push generate-vapid-keys".
+//
+// public may be empty, since the private key determines it. Otherwise it is the point in one of these
+// encodings, or PEM or DER, and must belong to the private key. Errors are *KeyError and contain nothing of
+// the keys.
 func ReadKeyPair(public string, private []byte) (*KeyPair, error) {
 	if cleanKey(private) == "" {
 		return nil, &KeyError{"private key", "is missing: the file is empty"}
@@ -61,7 +64,7 @@ func ReadKeyPair(public string, private []byte) (*KeyPair, error) {
 	return pair, nil
 }
 
-// readPrivate reads a private key, and the public one that the file names.
+// readPrivate reads a private key, and the public one if the file has it.
 func readPrivate(data []byte) (public string, key *ecdsa.PrivateKey, err error) {
 	text := cleanKey(data)
 	switch {
@@ -82,14 +85,12 @@ func readPrivate(data []byte) (public string, key *ecdsa.PrivateKey, err error) 
 	return "", key, err
 }
 
-// cleanKey is the text of a key without what editors, shells and files put around
-// it.
+// cleanKey strips what editors, shells and files put around a key.
 func cleanKey(data []byte) string {
 	return strings.Trim(string(bytes.TrimPrefix(bytes.TrimSpace(data), []byte("\xef\xbb\xbf"))), " \t\r\n\"'`")
 }
 
-// readPrivatePEM takes the first private key of a PEM file; "EC PARAMETERS" may
-// stand before it.
+// readPrivatePEM returns the first private key of a PEM file; "EC PARAMETERS" may precede it.
 func readPrivatePEM(data []byte) (*ecdsa.PrivateKey, error) {
 	for {
 		block, remaining := pem.Decode(data)
@@ -109,8 +110,7 @@ func readPrivatePEM(data []byte) (*ecdsa.PrivateKey, error) {
 	}
 }
 
-// privateDER reads SEC 1 or PKCS #8; nil where der is neither, or of another
-// curve.
+// privateDER reads SEC 1 or PKCS #8; nil if der is neither, or of another curve.
 func privateDER(der []byte) *ecdsa.PrivateKey {
 	key, err := x509.ParseECPrivateKey(der)
 	if err != nil {
@@ -126,7 +126,7 @@ func privateDER(der []byte) *ecdsa.PrivateKey {
 	return key
 }
 
-// keyNames are the members that a JSON file may have.
+// keyNames are the possible members of a JSON file.
 type keyNames struct {
 	Public  string `json:"publicKey"`
 	Public2 string `json:"public_key"`
@@ -149,7 +149,7 @@ func readKeyJSON(text []byte, depth int) (public string, key *ecdsa.PrivateKey, 
 	var n keyNames
 	var members map[string]json.RawMessage
 	if err := errors.Join(json.Unmarshal(text, &members), ignoreTypes(json.Unmarshal(text, &n))); err != nil {
-		return "", nil, &KeyError{"private key", "is in a file that is not JSON although it begins so"}
+		return "", nil, &KeyError{"private key", "is in a file that begins like JSON but is not JSON"}
 	}
 	if n.D != "" && n.Curve != "" && n.Curve != "P-256" {
 		return "", nil, &KeyError{"private key", "is not one of the curve P-256"}
@@ -176,7 +176,7 @@ func readKeyJSON(text []byte, depth int) (public string, key *ecdsa.PrivateKey, 
 	return "", nil, &KeyError{"private key", "is not in the JSON file: it is a member privateKey or private_key, or d of a JWK"}
 }
 
-// ignoreTypes lets members of another type pass: they are not keys.
+// ignoreTypes ignores members of other types: they are not keys.
 func ignoreTypes(err error) error {
 	var typ *json.UnmarshalTypeError
 	if errors.As(err, &typ) {
@@ -190,8 +190,7 @@ var (
 	printedPublic  = regexp.MustCompile(`(?is)public[ _-]?key["']?\s*[:=]\s*["']?([A-Za-z0-9+/_=-]{80,})`)
 )
 
-// printedPair finds the halves in what tools print and .env files have; "" where
-// there is none.
+// printedPair returns the halves from the output of tools and .env files; "" for missing ones.
 func printedPair(text string) (public, private string) {
 	if m := printedPrivate.FindStringSubmatch(text); m != nil {
 		private = m[1]
@@ -202,7 +201,7 @@ func printedPair(text string) (public, private string) {
 	return public, private
 }
 
-// scalarKey reads a private key that is encoded text: a scalar, or DER.
+// scalarKey reads a private key in encoded text: a scalar, or DER.
 func scalarKey(text string) (*ecdsa.PrivateKey, error) {
 	raw, ok := decodeAny(text, privateSize)
 	if !ok {
@@ -211,7 +210,7 @@ func scalarKey(text string) (*ecdsa.PrivateKey, error) {
 	if key := privateDER(raw); key != nil {
 		return key, nil
 	}
-	// Tools that use big integers leave out a leading zero, or put one before.
+	// Tools that use big integers drop a leading zero, or add one.
 	scalar := raw
 	switch {
 	case len(raw) == privateSize-1:
@@ -250,8 +249,8 @@ func readPublic(text string) (string, error) {
 	return "", &KeyError{"public key", "is not a P-256 public key: it is an uncompressed point in base64url (87 characters), or PEM"}
 }
 
-// decodeAny decodes hex where the text is exactly the hex of size bytes, else
-// base64url or base64, with or without padding and line ends.
+// decodeAny decodes hex if the text has exactly the length of size bytes in hex, else base64url or base64,
+// with or without padding and line ends.
 func decodeAny(text string, size int) ([]byte, bool) {
 	text = strings.Map(func(r rune) rune {
 		if strings.ContainsRune(" \t\r\n", r) {

@@ -19,7 +19,7 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/webpush"
 )
 
-// keyFiles are one private key as files and people have it.
+// keyFiles returns one private key in all common forms.
 func keyFiles(t testing.TB, key *ecdsa.PrivateKey) map[string][]byte {
 	t.Helper()
 	scalar, err1 := key.Bytes()
@@ -78,7 +78,7 @@ func quoted(t testing.TB, s string) string {
 	return string(b)
 }
 
-// keyWithZero is a key whose scalar begins with a zero byte.
+// keyWithZero returns a key whose scalar begins with a zero byte.
 func keyWithZero(t testing.TB) *ecdsa.PrivateKey {
 	t.Helper()
 	scalar := bytes.Repeat([]byte{7}, 32)
@@ -90,8 +90,7 @@ func keyWithZero(t testing.TB) *ecdsa.PrivateKey {
 	return key
 }
 
-// TestReadKeyPair: every encoding is the same pair, with each form of the public
-// key beside it or without.
+// TestReadKeyPair: every encoding returns the same pair, with each form of the public key or without it.
 func TestReadKeyPair(t *testing.T) {
 	random, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -123,7 +122,7 @@ func TestReadKeyPair(t *testing.T) {
 	}
 }
 
-// TestReadKeyPairRefuses: what is no pair is named, and shows nothing of a key.
+// TestReadKeyPairRefuses: errors name the wrong part, and show nothing of a key.
 func TestReadKeyPairRefuses(t *testing.T) {
 	key := keyWithZero(t)
 	other, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -181,8 +180,7 @@ func TestReadKeyPairRefuses(t *testing.T) {
 	}
 }
 
-// FuzzReadKeyPair: no input panics, and what is taken is read again from what it
-// reveals.
+// FuzzReadKeyPair: no input panics, and an accepted pair can be read again from what it reveals.
 func FuzzReadKeyPair(f *testing.F) {
 	for _, file := range keyFiles(f, keyWithZero(f)) {
 		f.Add(file)

@@ -23,7 +23,7 @@ const (
 	privateSize = 32
 )
 
-// KeyError says which key is wrong and why. It never contains the key.
+// KeyError names the wrong key and the problem. It never contains the key.
 type KeyError struct {
 	Field   string // "p256dh", "auth", "public key" or "private key"
 	Problem string
@@ -32,18 +32,17 @@ type KeyError struct {
 // Error implements error.
 func (e *KeyError) Error() string { return e.Field + " " + e.Problem }
 
-// KeyPair is an application server's VAPID key pair (RFC 8292 §3.2) on P-256.
-// However it is formatted or marshalled, only the public half shows;
-// RevealPrivateKey is the one way to the other. Use it through the pointer
-// that GenerateKeyPair and ParseKeyPair give; it is safe for concurrent use.
+// KeyPair is an application server's VAPID key pair (RFC 8292 §3.2) on P-256. Formatting and marshalling only
+// show the public half; only RevealPrivateKey returns the other. Use the pointer from GenerateKeyPair or
+// ParseKeyPair; it is safe for concurrent use.
 type KeyPair struct {
 	public string
-	// A pointer, because fmt does not follow pointers inside structs: a
-	// KeyPair in somebody's unexported field prints as an address.
+	// A pointer, because fmt does not follow pointers inside structs: a KeyPair in an unexported field prints
+	// as an address.
 	private *ecdsa.PrivateKey
 }
 
-// GenerateKeyPair makes a new random key pair.
+// GenerateKeyPair returns a new random key pair.
 func GenerateKeyPair() (*KeyPair, error) {
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -60,10 +59,9 @@ func newKeyPair(private *ecdsa.PrivateKey) (*KeyPair, error) {
 	return &KeyPair{public: base64.RawURLEncoding.EncodeToString(point), private: private}, nil
 }
 
-// ParseKeyPair reads a key pair as web-push tools print it: the uncompressed
-// public point (65 bytes) and the private scalar (32 bytes), both in base64url
-// with or without padding. It fails with a *KeyError unless they belong
-// together.
+// ParseKeyPair parses a key pair as web-push tools print it: the uncompressed public point (65 bytes) and the
+// private scalar (32 bytes), both in base64url with or without padding. It fails with a *KeyError unless they
+// belong together.
 func ParseKeyPair(publicB64, privateB64 string) (*KeyPair, error) {
 	public, err := decodeKey("public key", publicB64, P256DHSize)
 	if err != nil {
@@ -87,13 +85,12 @@ func ParseKeyPair(publicB64, privateB64 string) (*KeyPair, error) {
 	return k, nil
 }
 
-// PublicKey is the applicationServerKey that browsers subscribe with (Push API
-// §7.1): the uncompressed point in base64url without padding, 87 characters.
+// PublicKey returns the applicationServerKey that browsers subscribe with (Push API §7.1): the uncompressed
+// point in base64url without padding, 87 characters.
 func (k *KeyPair) PublicKey() string { return k.public }
 
-// RevealPrivateKey is the private scalar in base64url without padding, 43
-// characters, for writing it to a store. Whoever has it can message every
-// subscriber of the key.
+// RevealPrivateKey returns the private scalar in base64url without padding, 43 characters, for a store.
+// Anyone who has it can message every subscriber of the key.
 func (k *KeyPair) RevealPrivateKey() (string, error) {
 	scalar, err := k.private.Bytes()
 	if err != nil {
@@ -117,10 +114,9 @@ func (k KeyPair) MarshalText() ([]byte, error) { return []byte(k.String()), nil 
 // LogValue implements slog.LogValuer without the private key.
 func (k KeyPair) LogValue() slog.Value { return slog.StringValue(k.String()) }
 
-// ParseSubscriptionKeys reads the keys of a PushSubscription (Push API §8) as
-// its toJSON gives them: p256dh, an uncompressed P-256 point of 65 bytes, and
-// auth, 16 bytes, both base64url with or without padding. The point is checked
-// to be on the curve, so that Encrypt cannot fail on it later. The error is a
+// ParseSubscriptionKeys parses the keys of a PushSubscription (Push API §8) as its toJSON returns them:
+// p256dh, an uncompressed P-256 point of 65 bytes, and auth, 16 bytes, both base64url with or without
+// padding. It checks that the point is on the curve, so that Encrypt can't fail on it later. The error is a
 // *KeyError.
 func ParseSubscriptionKeys(p256dh, auth string) ([P256DHSize]byte, [AuthSize]byte, error) {
 	var (
@@ -141,9 +137,9 @@ func ParseSubscriptionKeys(p256dh, auth string) ([P256DHSize]byte, [AuthSize]byt
 	return [P256DHSize]byte(rawPoint), [AuthSize]byte(rawSecret), nil
 }
 
-// decodeKey reads exactly size bytes of base64url. Padding may be there whole
-// or not at all; line breaks, which encoding/base64 skips, and stray bits in
-// the last character are refused, so that a key has one text form only.
+// decodeKey decodes exactly size bytes of base64url. Padding must be complete or absent. Line breaks, which
+// encoding/base64 skips, and stray bits in the last character are refused, so that a key has only one text
+// form.
 func decodeKey(field, text string, size int) ([]byte, error) {
 	if text == "" {
 		return nil, &KeyError{field, "is missing"}

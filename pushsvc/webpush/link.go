@@ -18,18 +18,18 @@ import (
 
 // link is a connection to a push service, over HTTP/2 or HTTP/1.1.
 type link interface {
-	// reserve takes the right to one send, which must follow.
+	// reserve reserves one send, which must follow.
 	reserve() bool
-	// send makes one attempt. again says that the service did not act on it.
+	// send makes one attempt. again means that the service did not process it.
 	send(ctx context.Context, m *message, deadline time.Time) (got answer, again bool, err error)
 	ended() bool
-	// served says whether there ever was an answer.
+	// served reports whether there was ever an answer.
 	served() bool
-	// shutdown closes the link when what is under way has ended.
+	// shutdown closes the link after what is in flight.
 	shutdown()
 }
 
-// answer is what a push service said; status is 0 where it said nothing.
+// answer is a push service's answer; status is 0 without one.
 type answer struct {
 	status    int
 	header    http.Header // of refusals
@@ -64,7 +64,7 @@ type link1 struct {
 	answered atomic.Bool
 }
 
-// newLink1 hands a connection to net/http. onChange is called when it ended.
+// newLink1 passes a connection to net/http. onChange is called when it has ended.
 func newLink1(ctx context.Context, conn net.Conn, addr string, onChange func()) (*link1, error) {
 	transport := newTransport(func(context.Context, string, string) (net.Conn, error) { return conn, nil })
 	client, err := transport.NewClientConn(ctx, "https", addr)
@@ -80,13 +80,13 @@ func newLink1(ctx context.Context, conn net.Conn, addr string, onChange func()) 
 	return &link1{conn: client}, nil
 }
 
-// newTransport is net/http's transport for what dialTLS opens, which must
-// speak HTTP/1.1.
+// newTransport returns net/http's transport over the connections that dialTLS opens, which must speak
+// HTTP/1.1.
 func newTransport(dialTLS DialFunc) *http.Transport {
 	var protocols http.Protocols
 	protocols.SetHTTP1(true)
 	return &http.Transport{
-		// Explicitly none: a proxy would connect wherever it is told.
+		// Explicitly none: a proxy connects to any address.
 		Proxy:                  nil,
 		DialTLSContext:         dialTLS,
 		Protocols:              &protocols,
@@ -102,16 +102,16 @@ func (l *link1) served() bool  { return l.answered.Load() }
 
 func (l *link1) shutdown() {
 	if l.conn.InFlight() == 0 {
-		_ = l.conn.Close() // whatever it says, nobody uses it any more
+		_ = l.conn.Close() // the error does not matter: the link is no longer used
 	}
 }
 
-// send uses the connection's RoundTrip instead of http.Client, which follows
-// no redirects, keeps no cookies and does not put the URL into its errors.
+// send uses the connection's RoundTrip instead of http.Client: it follows no redirects, keeps no cookies and
+// does not put the URL into errors.
 func (l *link1) send(ctx context.Context, m *message, deadline time.Time) (answer, bool, error) {
 	ctx, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
-	// A copy, as the transport may read on after RoundTrip has failed.
+	// A copy: the transport may still read after RoundTrip has failed.
 	body := &requestBody{Reader: *bytes.NewReader(bytes.Clone(m.request.Body))}
 	request, err := m.overHTTP1(body)
 	if err != nil {
@@ -119,7 +119,7 @@ func (l *link1) send(ctx context.Context, m *message, deadline time.Time) (answe
 	}
 	response, err := l.conn.RoundTrip(request.WithContext(ctx))
 	if err != nil {
-		// Its body never left: net/http has no other sign.
+		// Its body was never sent: net/http has no other sign.
 		again := !body.touched.Load()
 		return answer{maybeSent: !again}, again, err
 	}
@@ -128,11 +128,11 @@ func (l *link1) send(ctx context.Context, m *message, deadline time.Time) (answe
 	return answer{status: response.StatusCode, header: response.Header, text: text}, false, nil
 }
 
-// overHTTP1 is m for net/http.
+// overHTTP1 returns m for net/http.
 func (m *message) overHTTP1(body *requestBody) (*http.Request, error) {
 	target, err := url.Parse("https://" + m.request.Authority + m.request.Path)
 	if err != nil {
-		// err quotes the endpoint, so it stops here.
+		// err quotes the endpoint, so it is dropped.
 		return nil, &EndpointError{RefusedForm}
 	}
 	header := make(http.Header, len(m.request.Header))
@@ -145,8 +145,8 @@ func (m *message) overHTTP1(body *requestBody) (*http.Request, error) {
 	}, nil
 }
 
-// requestBody notes whether the transport has begun to read it, which it does
-// only once the header is on its way.
+// requestBody records whether the transport has begun to read it, which it only does after sending the
+// header.
 type requestBody struct {
 	bytes.Reader
 	touched atomic.Bool
@@ -157,7 +157,7 @@ func (b *requestBody) Read(p []byte) (int, error) {
 	return b.Reader.Read(p)
 }
 
-// WriteTo hides bytes.Reader's, which would pass Read by.
+// WriteTo overrides bytes.Reader's, which would bypass Read.
 func (b *requestBody) WriteTo(w io.Writer) (int64, error) {
 	b.touched.Store(true)
 	return b.Reader.WriteTo(w)
@@ -165,8 +165,8 @@ func (b *requestBody) WriteTo(w io.Writer) (int64, error) {
 
 func (b *requestBody) Close() error { return nil }
 
-// readAnswer reads the first bytes of an answer's body within bodyTimeout and
-// closes it. Errors do not matter, as the status has arrived.
+// readAnswer reads the first bytes of an answer's body within bodyTimeout and closes it. Errors do not
+// matter: the status has arrived.
 func readAnswer(response *http.Response, cancel context.CancelFunc) []byte {
 	defer response.Body.Close()
 	if response.ContentLength == 0 || response.Body == http.NoBody {

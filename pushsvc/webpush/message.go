@@ -9,8 +9,8 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/webpush/h2push"
 )
 
-// MaxTTL is the longest time to live of a message in seconds (28 days): FCM's
-// bound, the lowest of the push services.
+// MaxTTL is the maximum time to live of a message in seconds (28 days): FCM's bound, the lowest of the push
+// services.
 const MaxTTL = 2419200
 
 // maxTopic is the longest topic (RFC 8030 §5.4).
@@ -31,28 +31,25 @@ const (
 type Request struct {
 	// Endpoint is the subscription's URL, a secret.
 	Endpoint string
-	// P256DH and Auth are the subscription's keys as ParseSubscriptionKeys
-	// gives them.
+	// P256DH and Auth are the subscription's keys from ParseSubscriptionKeys.
 	P256DH [P256DHSize]byte
 	Auth   [AuthSize]byte
 	// Key is the pair that the browser subscribed with.
 	Key *KeyPair
 	// Contact is the VAPID "sub" (see CheckContact) or empty.
 	Contact string
-	// Payload is the plaintext, at most PayloadLimit bytes. Send neither
-	// changes nor keeps it.
+	// Payload is the plaintext, at most PayloadLimit bytes. Send neither changes nor keeps it.
 	Payload []byte
-	// TTL is how long the push service keeps the message for a device that is
-	// away, in seconds from 0 to MaxTTL.
+	// TTL is how long the push service keeps the message for an offline device, in seconds from 0 to MaxTTL.
 	TTL int
-	// Urgency may be empty, which is normal.
+	// Urgency may be empty, which means normal.
 	Urgency Urgency
 	// Topic, if not empty, makes the message replace an undelivered one of the
 	// same topic (RFC 8030 §5.4): 1 to 32 of A-Z a-z 0-9 - _.
 	Topic string
 }
 
-// RequestError says which field of a Request cannot be sent and why.
+// RequestError names the invalid field of a Request and the problem.
 type RequestError struct {
 	Field   string // "key", "ttl", "urgency" or "topic"
 	Problem string
@@ -61,7 +58,7 @@ type RequestError struct {
 // Error implements error.
 func (e *RequestError) Error() string { return e.Field + " " + e.Problem }
 
-// checkTopic says whether topic is empty or fit for the Topic header.
+// checkTopic checks that topic is empty or valid in the Topic header.
 func checkTopic(topic string) error {
 	if len(topic) > maxTopic {
 		return &RequestError{"topic", fmt.Sprintf("is longer than %d characters", maxTopic)}
@@ -69,13 +66,13 @@ func checkTopic(topic string) error {
 	for i := range len(topic) {
 		c := topic[i]
 		if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != '-' && c != '_' {
-			return &RequestError{"topic", "may have letters A-Z and a-z, digits, - and _ only"}
+			return &RequestError{"topic", "can only have letters A-Z and a-z, digits, - and _"}
 		}
 	}
 	return nil
 }
 
-// checkUrgency says whether u is empty or one of RFC 8030's.
+// checkUrgency checks that u is empty or one of RFC 8030's.
 func checkUrgency(u Urgency) error {
 	switch u {
 	case "", UrgencyVeryLow, UrgencyLow, UrgencyNormal, UrgencyHigh:
@@ -84,7 +81,7 @@ func checkUrgency(u Urgency) error {
 	return &RequestError{"urgency", "must be very-low, low, normal or high"}
 }
 
-// checkTTL says whether seconds is a time to live that every service takes.
+// checkTTL checks that every service accepts the time to live.
 func checkTTL(seconds int) error {
 	if seconds < 0 || seconds > MaxTTL {
 		return &RequestError{"ttl", fmt.Sprintf("must be between 0 and %d seconds", MaxTTL)}
@@ -105,8 +102,7 @@ func (r *Request) check() error {
 	return checkTopic(r.Topic)
 }
 
-// message is a request that is ready to be sent, more than once if need be.
-// Its slices are used again for other messages.
+// message is a prepared request, which may be sent more than once. Its slices are reused for other messages.
 type message struct {
 	request h2push.Request
 }
@@ -118,8 +114,7 @@ func newMessage() any {
 	}}
 }
 
-// appendHeader appends the header of r for a service, all but the length.
-// What changes least comes first.
+// appendHeader appends the header of r for a service, except the length. What changes least comes first.
 func (r *Request) appendHeader(h []h2push.Field, s Service, authorization string) []h2push.Field {
 	h = append(h,
 		h2push.Field{Name: "user-agent", Value: "caddy-webpush"},
@@ -134,8 +129,7 @@ func (r *Request) appendHeader(h []h2push.Field, s Service, authorization string
 		h = append(h, h2push.Field{Name: "topic", Value: topicFor(s, r.Topic)})
 	}
 	if s == ServiceWNS {
-		// WNS caches by default and answers 400 where that contradicts the
-		// TTL (webpush-go #66, pywebpush #162).
+		// WNS caches by default and answers 400 if that contradicts the TTL (webpush-go #66, pywebpush #162).
 		policy := "cache"
 		if r.TTL == 0 {
 			policy = "no-cache"
@@ -145,9 +139,9 @@ func (r *Request) appendHeader(h []h2push.Field, s Service, authorization string
 	return h
 }
 
-// topicFor is topic as a service takes it. Apple decodes it as base64url and
-// refuses lengths that base64url cannot have (BadWebPushTopic); those are
-// replaced by a hash, which keeps equal topics equal and different ones apart.
+// topicFor returns topic in a form that the service accepts. Apple decodes it as base64url and refuses
+// lengths that base64url cannot have (BadWebPushTopic). A hash replaces those: equal topics stay equal,
+// different ones differ.
 func topicFor(s Service, topic string) string {
 	if s != ServiceApple || len(topic)%4 != 1 {
 		return topic

@@ -11,21 +11,19 @@ import (
 )
 
 const (
-	// maxConns is how many connections may be open to a host. At 100 streams
-	// each, 8 carry 8,000 messages a second at 100 ms.
+	// maxConns is the maximum number of connections to a host. At 100 streams each, 8 carry 8,000 messages a
+	// second at 100 ms.
 	maxConns = 8
-	// maxConns1 is the same for a host that speaks HTTP/1.1, which carries one
-	// message at a time.
+	// maxConns1 is the maximum for a host with HTTP/1.1, which carries one message at a time.
 	maxConns1 = 32
-	// recheck is how often a waiting sender looks for itself. Every change
-	// wakes one, so this only bounds the harm of a change that does not.
+	// recheck is how often a waiting sender checks without being woken. Every change wakes one sender, so
+	// this only bounds the harm of a missed change.
 	recheck = 250 * time.Millisecond
 )
 
-// pool keeps connections per host, opens them one at a time, and another only
-// when all are full. http.Transport's own pool dials once per waiting request
-// (552 connections for 400 cold senders instead of 4), and its MaxConnsPerHost
-// is known to hang over HTTP/2 (golang/go #34941).
+// pool keeps connections per host. It opens one at a time, and another only when all are full.
+// http.Transport's own pool dials once per waiting request (552 connections for 400 cold senders instead of
+// 4), and its MaxConnsPerHost is known to hang over HTTP/2 (golang/go #34941).
 type pool struct {
 	connector *connector
 
@@ -35,19 +33,19 @@ type pool struct {
 	hosts map[string]*host
 }
 
-// host is guarded by the pool's mu, but for wake and http1.
+// host is guarded by the pool's mu, except wake and http1.
 type host struct {
 	links   []link
 	dialing bool
 	waiting int
 	limit   int // connections
-	// http1 is set where the host asked for HTTP/1.1 over HTTP/2.
+	// http1 is set if the host asked for HTTP/1.1 over HTTP/2.
 	http1 atomic.Bool
-	// failures counts failed dials, failure is the last one's error.
+	// failures counts failed dials; failure is the last one's error.
 	failures int
 	failure  error
-	// wake holds a token when something may have changed for the better. Who
-	// takes it and has use for it puts one back for the next.
+	// wake holds a token when waiting may have become useless. A sender that takes it and benefits puts one
+	// back for the next.
 	wake chan struct{}
 }
 
@@ -62,9 +60,8 @@ func newPool(connector *connector) *pool {
 	return &pool{connector: connector, hosts: make(map[string]*host)}
 }
 
-// acquire waits for a free stream to a host until the deadline; the caller
-// must send on it and then call release. It fails when ctx ends or a
-// dial that began or ended while waiting fails.
+// acquire waits until the deadline for a free stream to a host; the caller must send on it and then call
+// release. It fails when ctx ends, or when a dial that began or ended during the wait fails.
 func (p *pool) acquire(ctx context.Context, name string, deadline time.Time) (link, *host, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -80,7 +77,7 @@ func (p *pool) acquire(ctx context.Context, name string, deadline time.Time) (li
 	return l, h, err
 }
 
-// await is acquire where nothing is free. p.mu is held, but not while waiting.
+// await is acquire without a free stream. p.mu is held, but not during the wait.
 func (p *pool) await(ctx context.Context, name string, h *host, deadline time.Time) (link, error) {
 	h.waiting++
 	defer func() {
@@ -128,8 +125,8 @@ func (h *host) wait(ctx context.Context, deadline time.Time) error {
 	return nil
 }
 
-// reserve takes a stream on the first connection that has one, so that
-// messages are together and leave together.
+// reserve reserves a stream on the first connection that has one, so that messages share connections and
+// writes.
 func (h *host) reserve() link {
 	for _, l := range h.links {
 		if l.reserve() {
@@ -139,10 +136,9 @@ func (h *host) reserve() link {
 	return nil
 }
 
-// prune drops connections that have ended and, in a closed pool, tells the
-// others to end.
+// prune drops connections that have ended and, in a closed pool, shuts down the others.
 func (p *pool) prune(h *host) {
-	closing := p.closed.Load() && h.waiting == 0 // who waits may want an idle one
+	closing := p.closed.Load() && h.waiting == 0 // a waiting sender may need an idle one
 	h.links = slices.DeleteFunc(h.links, func(l link) bool {
 		if closing && !l.ended() {
 			go guarded(l.shutdown) // may wait for the peer
@@ -151,15 +147,15 @@ func (p *pool) prune(h *host) {
 	})
 }
 
-// guarded keeps a panic from ending the program. What runs like this leaves
-// nothing behind that others would have to wait for.
+// guarded runs a function whose panic must not end the program, and that leaves nothing for others to wait
+// for.
 func guarded(run func()) {
 	defer func() { _ = recover() }()
 	run()
 }
 
-// dial opens a connection for whoever waits. Its time is its own, as the send
-// that asked for it may end before.
+// dial opens a connection for the waiting senders. It has its own timeout, since the send that asked for it
+// may end earlier.
 func (p *pool) dial(name string, h *host) {
 	var l link
 	err := errors.New("panic")
@@ -167,20 +163,19 @@ func (p *pool) dial(name string, h *host) {
 		if value := recover(); value != nil {
 			err = fmt.Errorf("panic of type %T", value)
 		}
-		p.dialed(name, h, l, err)
+		p.endDial(name, h, l, err)
 	}()
 	ctx, cancel := context.WithTimeout(context.Background(), dialTimeout+handshakeTimeout)
 	defer cancel()
-	// The hook runs with locks held, some of them under mu, so it must not
-	// take that.
+	// The hook runs with locks held, sometimes under mu, so it must not take mu.
 	l, err = p.connector.open(ctx, name, h.http1.Load(), func() {
 		h.signal()
 		go guarded(func() { p.sweep(name, h) })
 	})
 }
 
-// dialed tells those who wait what came of a dial.
-func (p *pool) dialed(name string, h *host, l link, err error) {
+// endDial stores the result of a dial and wakes a waiting sender.
+func (p *pool) endDial(name string, h *host, l link, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	h.dialing = false
@@ -198,7 +193,7 @@ func (p *pool) dialed(name string, h *host, l link, err error) {
 	h.signal()
 }
 
-// sweep lets go of connections that ended and of hosts without any.
+// sweep drops connections that have ended, and the host if it has none left.
 func (p *pool) sweep(name string, h *host) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -206,8 +201,8 @@ func (p *pool) sweep(name string, h *host) {
 	p.forget(name, h)
 }
 
-// forget drops a host that nobody uses: the names below a wildcard of the
-// allow-list are visitors' choices and must not pile up.
+// forget drops an unused host: visitors choose the names below a wildcard of the allow-list, so they must not
+// accumulate.
 func (p *pool) forget(name string, h *host) {
 	if h.waiting == 0 && !h.dialing && len(h.links) == 0 && p.hosts[name] == h {
 		delete(p.hosts, name)
@@ -222,7 +217,7 @@ func (p *pool) release(name string, h *host) {
 	}
 }
 
-// close closes idle connections now and the others when they become idle.
+// close closes idle connections now, and the others when they become idle.
 func (p *pool) close() {
 	p.closed.Store(true)
 	p.mu.Lock()

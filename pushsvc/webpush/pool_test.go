@@ -17,8 +17,8 @@ func hostsOf(c *Client) int {
 	return len(c.pool.hosts)
 }
 
-// TestPoolForgets: the names below a wildcard are visitors' choices, so a name
-// that cannot be reached must leave nothing behind.
+// TestPoolForgets: visitors choose the names below a wildcard, so an unreachable name must leave nothing in
+// memory.
 func TestPoolForgets(t *testing.T) {
 	t.Parallel()
 	client := NewClient(Config{Dial: func(context.Context, string, string) (net.Conn, error) {
@@ -56,8 +56,8 @@ func TestPoolCloses(t *testing.T) {
 	waitFor(t, func() bool { return hostsOf(client) == 0 })
 }
 
-// TestPoolDialsOnce: however many wait, one connection at a time is opened,
-// and one that fails tells all who waited for it.
+// TestPoolDialsOnce: with any number of waiting senders, one connection at a time is opened, and a failed one
+// fails all of them.
 func TestPoolDialsOnce(t *testing.T) {
 	t.Parallel()
 	var dials, together atomic.Int32
@@ -88,7 +88,7 @@ func TestPoolDialsOnce(t *testing.T) {
 	}
 }
 
-// TestPoolHTTP1: a service without HTTP/2 gets more connections, not endless.
+// TestPoolHTTP1: a service without HTTP/2 gets more connections, but a limited number.
 func TestPoolHTTP1(t *testing.T) {
 	t.Parallel()
 	s := newHTTP1Sink(t, func(w http.ResponseWriter, r *http.Request) {

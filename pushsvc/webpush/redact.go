@@ -6,17 +6,17 @@ import (
 	"strings"
 )
 
-// maxDetail is how much of a push service's own words goes into an error.
+// maxDetail is how much of a push service's own text an error contains.
 const maxDetail = 160
 
-// vapidError marks what kept a token from being made.
+// vapidError is an error of making a token.
 type vapidError struct{ cause error }
 
 func (e *vapidError) Error() string { return "making the VAPID token: " + e.cause.Error() }
 func (e *vapidError) Unwrap() error { return e.cause }
 
-// sendError is a transport failure without secrets. It has no Unwrap, because
-// the cause's text may hold some; errors.Is still sees through it.
+// sendError is a transport failure without secrets. It has no Unwrap, because the cause's text may contain
+// secrets; errors.Is still works.
 type sendError struct {
 	host  string
 	cause error
@@ -29,7 +29,7 @@ func (e *sendError) Is(target error) bool { return errors.Is(e.cause, target) }
 // Format keeps %+v and %#v from printing the cause.
 func (e *sendError) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(e.Error())) }
 
-// answerError puts a refusal into words.
+// answerError returns the error for a refusal.
 func answerError(host string, got answer, endpoint string) error {
 	detail := got.header.Get("X-Wns-Error-Description")
 	if detail == "" {
@@ -41,9 +41,8 @@ func answerError(host string, got answer, endpoint string) error {
 	return fmt.Errorf("%s answered %d: %s", host, got.status, detail)
 }
 
-// withhold makes text that came from outside fit for a log: one printable
-// ASCII line of bounded length, or a placeholder where it repeats anything
-// that looks like a piece of the endpoint or of our token.
+// withhold makes foreign text safe for a log: one printable ASCII line of bounded length, or a placeholder if
+// it repeats anything that looks like a part of the endpoint or of our token.
 func withhold(text, endpoint string) string {
 	_, secret, _ := strings.Cut(strings.TrimPrefix(endpoint, "https://"), "/")
 	for piece := range strings.FieldsFuncSeq(secret, isNotTokenRune) {
@@ -63,8 +62,8 @@ func withhold(text, endpoint string) string {
 	return strings.Join(strings.Fields(text), " ")
 }
 
-// repeats says whether text holds piece or a good part of it: any run of 23
-// characters contains one of the windows looked for.
+// repeats reports whether text contains piece or a good part of it: any run of 23 characters contains one of
+// the windows.
 func repeats(text, piece string) bool {
 	const window = 12
 	if len(piece) < window {

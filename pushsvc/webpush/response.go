@@ -8,16 +8,14 @@ import (
 	"time"
 )
 
-// Class says what the caller must do about a subscription after an attempt.
+// Class is what the caller must do about a subscription after an attempt.
 type Class string
 
 // The classes of outcomes.
 const (
-	// ClassAccepted: the push service took the message. It is no promise of
-	// delivery.
+	// ClassAccepted: the push service accepted the message. This does not promise delivery.
 	ClassAccepted Class = "accepted"
-	// ClassGone: the subscription has ended (404, 410). The only class that
-	// may ever remove a subscription.
+	// ClassGone: the subscription has ended (404, 410). Only this class may remove a subscription.
 	ClassGone Class = "gone"
 	// ClassWrongKey: the subscription belongs to another VAPID key pair. Keep
 	// it and mark it stale.
@@ -27,16 +25,14 @@ const (
 	ClassOurFault Class = "our_fault"
 	// ClassLater: try again, after RetryAfter or with exponential back-off.
 	ClassLater Class = "later"
-	// ClassFailed: this message will not go to this subscription. Keep the
-	// subscription.
+	// ClassFailed: this message can't be sent to this subscription. Keep the subscription.
 	ClassFailed Class = "failed"
 )
 
-// Reason is the cause of an outcome: a short fixed string that can label a
-// metric or key a counter.
+// Reason is the cause of an outcome: a short fixed string that can label a metric or a counter.
 type Reason string
 
-// Every reason there is, by class.
+// All reasons, by class.
 const (
 	ReasonAccepted Reason = "accepted" // 2xx
 
@@ -62,7 +58,7 @@ const (
 	ReasonTooLarge        Reason = "too_large"        // 413, or over PayloadLimit
 	ReasonRedirect        Reason = "redirect"         // 3xx; never followed (RFC 8030 gives it no meaning)
 	ReasonBadRequest      Reason = "bad_request"      // other 4xx
-	ReasonProtocol        Reason = "protocol"         // a status that is no final HTTP status
+	ReasonProtocol        Reason = "protocol"         // not a final HTTP status
 	ReasonEndpointRefused Reason = "endpoint_refused" // Services.Check; nothing was sent
 	ReasonBadKeys         Reason = "bad_keys"         // the subscription's keys; nothing was sent
 	ReasonInvalidMessage  Reason = "invalid_message"  // TTL, urgency or topic; nothing was sent
@@ -74,20 +70,20 @@ const (
 	maxRetryAfter = time.Hour
 )
 
-// Verdict is what an answer means.
+// Verdict is the meaning of an answer.
 type Verdict struct {
 	Class  Class
 	Reason Reason
-	// RetryAfter is how long to wait at least, from 1 s to 1 h, where Class is
-	// ClassLater and the service said so; otherwise 0.
+	// RetryAfter is the minimum wait, from 1 s to 1 h, if Class is ClassLater and the service requires one;
+	// otherwise 0.
 	RetryAfter time.Duration
-	// PauseOrigin is true where the wait (or, with ClassOurFault, the stop)
-	// concerns everything sent to the origin and not this subscription alone.
+	// PauseOrigin is true if the wait (or, with ClassOurFault, the stop) applies to everything sent to the
+	// origin.
 	PauseOrigin bool
 }
 
-// Classify reads a push service's answer: status, header and the first bytes
-// of the body, with now for a Retry-After that is a date. It is pure.
+// Classify interprets a push service's answer: status, header and the first bytes of the body. now is for a
+// Retry-After with a date. It is pure.
 func Classify(s Service, status int, header http.Header, body []byte, now time.Time) Verdict {
 	if isWrongKey(s, status, body) {
 		return Verdict{Class: ClassWrongKey, Reason: ReasonWrongKey}
@@ -122,9 +118,8 @@ func Classify(s Service, status int, header http.Header, body []byte, now time.T
 	return Verdict{Class: ClassFailed, Reason: ReasonProtocol}
 }
 
-// isWrongKey finds the answers with which services say that a subscription was
-// made with another application server key. None of them is a documented
-// status of its own, so the body decides.
+// isWrongKey recognizes answers which mean that a subscription was made with another application server key.
+// None of them has a documented status of its own, so the body decides.
 func isWrongKey(s Service, status int, body []byte) bool {
 	says := func(text string) bool { return bytes.Contains(body, []byte(text)) }
 	switch s {
@@ -133,7 +128,7 @@ func isWrongKey(s Service, status int, body []byte) bool {
 	case ServiceFCM:
 		return status == http.StatusForbidden && says("do not correspond") ||
 			status == http.StatusBadRequest && says("UnauthorizedRegistration")
-	case ServiceMozilla, ServiceOther: // others are autopush more often than not
+	case ServiceMozilla, ServiceOther: // others are usually autopush
 		return status == http.StatusUnauthorized && says("key mismatch")
 	}
 	return false
@@ -157,15 +152,15 @@ func laterVerdict(s Service, status int, header http.Header, now time.Time) Verd
 	return v
 }
 
-// retryAfter reads a Retry-After field (RFC 9110 §10.2.3), seconds or a date,
-// and clamps it; 0 where there is none or it cannot be read.
+// retryAfter parses a Retry-After field (RFC 9110 §10.2.3), seconds or a date, and clamps it; 0 if it is
+// missing or invalid.
 func retryAfter(value string, now time.Time) time.Duration {
 	value = strings.TrimSpace(value)
 	if value == "" {
 		return 0
 	}
 	if strings.Trim(value, "0123456789") == "" {
-		// Out of int64's range is as absurd as anything over the maximum.
+		// Out of int64's range means over the maximum.
 		seconds, err := strconv.ParseInt(value, 10, 64)
 		if err != nil || seconds > int64(maxRetryAfter/time.Second) {
 			return maxRetryAfter

@@ -62,8 +62,7 @@ func TestClassify(t *testing.T) {
 	}
 }
 
-// TestClassifyGone: no status but 404 and 410 may end a subscription, whatever
-// the body says.
+// TestClassifyGone: only 404 and 410 may end a subscription, whatever the body.
 func TestClassifyGone(t *testing.T) {
 	t.Parallel()
 	for _, s := range []Service{ServiceFCM, ServiceMozilla, ServiceApple, ServiceWNS, ServiceOther} {

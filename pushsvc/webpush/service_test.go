@@ -24,7 +24,7 @@ type frames struct {
 	net.Conn
 }
 
-// request reads until a request has ended; 0 when the connection has.
+// request reads until the end of a request; 0 at the end of the connection.
 func (f *frames) request() uint32 {
 	for {
 		frame, err := f.ReadFrame()
@@ -47,8 +47,8 @@ func (f *frames) answer(id uint32, end bool, fields ...string) {
 	_ = f.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: []byte(block.String()), EndHeaders: true, EndStream: end})
 }
 
-// newFrameSink speaks HTTP/2 over TLS; serve gets each connection, its number
-// from 1, after the greeting.
+// newFrameSink speaks HTTP/2 over TLS. serve is called with each connection, after the greeting, and its
+// number from 1.
 func newFrameSink(t *testing.T, serve func(f *frames, n int32)) *sink {
 	t.Helper()
 	s := &sink{authority: newAuthority(t)}
@@ -82,8 +82,7 @@ func newFrameSink(t *testing.T, serve func(f *frames, n int32)) *sink {
 	return s
 }
 
-// TestSendServices: what a push service does over HTTP/2, and what that means
-// for message and subscription.
+// TestSendServices: the behaviour of push services over HTTP/2, and its meaning for message and subscription.
 func TestSendServices(t *testing.T) {
 	t.Parallel()
 	status := func(fields ...string) func(*frames, int32) {
@@ -208,7 +207,7 @@ func TestSendServices(t *testing.T) {
 	}
 }
 
-// TestSendBadTLS: nothing leaves over a connection that is not trusted.
+// TestSendBadTLS: nothing is sent over an untrusted connection.
 func TestSendBadTLS(t *testing.T) {
 	t.Parallel()
 	for name, serve := range map[string]func(conn net.Conn, leaf tls.Certificate){
@@ -250,7 +249,7 @@ func TestSendBadTLS(t *testing.T) {
 	}
 }
 
-// TestSendHTTP11Required: a service that wants HTTP/1.1 after all gets it.
+// TestSendHTTP11Required: a service that demands HTTP/1.1 gets it.
 func TestSendHTTP11Required(t *testing.T) {
 	t.Parallel()
 	var over [3]atomic.Int32
@@ -283,7 +282,7 @@ func TestSendHTTP11Required(t *testing.T) {
 	}
 }
 
-// TestSendPanics: a dialer that panics costs the attempt, not the program.
+// TestSendPanics: a dialer that panics fails the attempt, not the program.
 func TestSendPanics(t *testing.T) {
 	t.Parallel()
 	client := NewClient(Config{Dial: func(context.Context, string, string) (net.Conn, error) { panic(errors.New(secretPath)) }})

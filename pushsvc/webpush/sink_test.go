@@ -30,8 +30,7 @@ func newAuthority(t testing.TB) *authority {
 	return &authority{pool: certtest.Pool(leaf), leaf: leaf}
 }
 
-// sink is a push service on loopback that answers for every push service's
-// name.
+// sink is a push service on loopback with the names of all push services.
 type sink struct {
 	*authority
 	addr  string
@@ -65,8 +64,8 @@ func startServer(t testing.TB, handler http.HandlerFunc, http2 bool) *sink {
 	return s
 }
 
-// newRawSink speaks TLS with HTTP/1.1 alone and leaves the rest to serve,
-// which gets each connection after the request's first bytes were read.
+// newRawSink speaks TLS with HTTP/1.1 only and passes each connection to serve after the request's first
+// bytes.
 func newRawSink(t testing.TB, serve func(net.Conn)) *sink {
 	t.Helper()
 	s := &sink{authority: newAuthority(t)}
@@ -110,7 +109,7 @@ func (s *sink) client(t testing.TB, change func(*Config)) *Client {
 	return c
 }
 
-// secretPath stands in for the part of an endpoint that must not show.
+// secretPath is the secret part of an endpoint.
 const secretPath = "fv3jabydF5c:APA91bE-abc_DEFghiJKLmnoPQRstuVWXyz0123456789"
 
 func requestTo(t testing.TB, host string) (*Request, *subscriber) {

@@ -18,8 +18,8 @@ import (
 	"testing"
 )
 
-// subscriber is the browser's side, written from the RFCs alone: it shares no
-// code with what it checks, not even the key derivation.
+// subscriber is the browser's side, written from the RFCs alone: it shares no code with the code under test,
+// not even the key derivation.
 type subscriber struct {
 	private *ecdh.PrivateKey
 	auth    [AuthSize]byte
@@ -139,11 +139,10 @@ func unbase64(t testing.TB, s string) []byte {
 	return b
 }
 
-// decodeRaw is base64url without padding.
+// decodeRaw decodes base64url without padding.
 func decodeRaw(s string) ([]byte, error) { return base64.RawURLEncoding.DecodeString(s) }
 
-// sharedData finds a file of the shared adversarial test data beside the
-// repository, or skips the test.
+// sharedData returns a file of the shared test data, or skips the test.
 func sharedData(t *testing.T, name string) string {
 	t.Helper()
 	dir, err := os.Getwd()

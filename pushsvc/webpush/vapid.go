@@ -12,26 +12,24 @@ import (
 )
 
 const (
-	// tokenLife is how long a token is valid. RFC 8292 §2 allows 24 hours;
-	// half of it forgives a clock that is wrong by hours in either direction.
+	// tokenLife is how long a token is valid. RFC 8292 §2 allows 24 hours; half of it tolerates a clock that
+	// is wrong by hours in either direction.
 	tokenLife = 12 * time.Hour
-	// tokenRenewal is the age at which a token is signed anew. Apple asks not
-	// to do so more than once an hour.
+	// tokenRenewal is the age at which a new token is signed. Apple allows it once an hour.
 	tokenRenewal = tokenLife / 2
-	// clockSlack is how far a clock may be set back before a token, whose
-	// expiry would then be too far ahead, is dropped.
+	// clockSlack is how far a clock may be set back before a token is dropped: its expiry would be too far
+	// ahead.
 	clockSlack = time.Minute
-	// maxTokens bounds the cache. A host below a wildcard of the allow-list
-	// is a visitor's choice, so the number of origins is not ours to trust.
+	// maxTokens bounds the cache. Visitors choose the hosts below a wildcard of the allow-list, so the number
+	// of origins is not trusted.
 	maxTokens = 1024
 )
 
 // jwtHeader is {"typ":"JWT","alg":"ES256"} in base64url (RFC 8292 §2).
 const jwtHeader = "eyJ0eXAiOiJKV1QiLCJhbGciOiJFUzI1NiJ9"
 
-// tokens signs VAPID tokens and keeps them: RFC 8292 §2 lets one token serve
-// every endpoint of an origin, and signing costs more than all the rest of a
-// message but its key agreement.
+// tokens signs VAPID tokens and caches them: RFC 8292 §2 lets one token serve every endpoint of an origin,
+// and only the key agreement of a message costs more than signing.
 type tokens struct {
 	now func() time.Time
 
@@ -55,8 +53,8 @@ func (t token) usable(now time.Time) bool {
 	return age < tokenRenewal && age > -clockSlack
 }
 
-// authorization is the Authorization header (RFC 8292 §3) for messages to
-// origin, signed by k in the name of contact.
+// authorization returns the Authorization header (RFC 8292 §3) for messages to origin, signed by k for
+// contact.
 func (t *tokens) authorization(k *KeyPair, origin, contact string) (string, error) {
 	key := tokenKey{k.public, origin, contact}
 	now := t.now()
@@ -67,8 +65,7 @@ func (t *tokens) authorization(k *KeyPair, origin, contact string) (string, erro
 		return cached.header, nil
 	}
 
-	// Signing under the lock: it happens once in hours, and two callers must
-	// not both renew.
+	// Sign under the lock: it is rare, and two callers must not both renew.
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if cached, ok := t.cache[key]; ok && cached.usable(now) {
@@ -85,7 +82,7 @@ func (t *tokens) authorization(k *KeyPair, origin, contact string) (string, erro
 	return header, nil
 }
 
-// evict drops the stale tokens or, where none is stale, any one.
+// evict drops the stale tokens or, if none is stale, any one.
 func (t *tokens) evict(now time.Time) {
 	for key, cached := range t.cache {
 		if !cached.usable(now) {
@@ -107,8 +104,8 @@ type claims struct {
 	Subject  string `json:"sub,omitempty"`
 }
 
-// sign makes an Authorization value with a new ES256 token (RFC 7515,
-// RFC 7518 §3.4: the signature is r and s, 32 bytes each).
+// sign returns an Authorization value with a new ES256 token (RFC 7515, RFC 7518 §3.4: the signature is r and
+// s, 32 bytes each).
 func sign(k *KeyPair, origin, contact string, expiry time.Time) (string, error) {
 	if err := CheckContact(contact); err != nil {
 		return "", err

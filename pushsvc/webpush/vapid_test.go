@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// epoch is the time at which test clocks begin.
+// epoch is the start of test clocks.
 func epoch() time.Time { return time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC) }
 
 // clock is a settable clock.
@@ -35,8 +35,8 @@ func (c *clock) set(t time.Time) {
 	c.at = t
 }
 
-// verifyVAPID checks an Authorization value as a push service does (RFC 8292
-// §3, §4.2) and gives back the claims and the key.
+// verifyVAPID checks an Authorization value like a push service (RFC 8292 §3, §4.2) and returns the claims
+// and the key.
 func verifyVAPID(header string) (claims map[string]any, public string, err error) {
 	params, ok := strings.CutPrefix(header, "vapid ")
 	if !ok {
@@ -108,7 +108,7 @@ func TestSign(t *testing.T) {
 			t.Errorf("claims %v", got)
 		}
 		if _, there := got["sub"]; there != (contact != "") {
-			t.Errorf("contact %q gives claims %v", contact, got)
+			t.Errorf("contact %q: claims %v", contact, got)
 		}
 	}
 	if _, err := sign(k, "https://fcm.googleapis.com", "ops@example.com", epoch()); err == nil {
@@ -194,8 +194,7 @@ func TestTokensConcurrent(t *testing.T) {
 	tk, k := newTokens(epoch), mustKeyPair(t)
 	headers := make([]string, 64)
 	var group sync.WaitGroup
-	// Unlock lets every waiting reader in at once, so that all of them find
-	// the cache empty.
+	// Unlock lets all waiting readers in at once, so that all of them find the cache empty.
 	tk.mu.Lock()
 	for i := range headers {
 		group.Go(func() {

@@ -1,5 +1,5 @@
-// Package certtest makes the certificates of push services that tests and
-// benchmarks start on loopback under the real ones' names.
+// Package certtest makes certificates for push services that tests and benchmarks start on loopback under the
+// real services' names.
 package certtest
 
 import (
@@ -15,12 +15,11 @@ import (
 	"time"
 )
 
-// life is how long a certificate is valid: much longer than a test, much shorter
-// than anything that could be mistaken for a real authority.
+// life is how long a certificate is valid: much longer than a test, much shorter than a real authority's.
 const life = 24 * time.Hour
 
-// New makes a certificate for DNS names, which may begin with "*.". It is its own
-// authority, with a key of its own that is never written anywhere.
+// New returns a self-signed certificate for DNS names, which may begin with "*.". Its key is never written
+// anywhere.
 func New(names ...string) (tls.Certificate, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -42,12 +41,12 @@ func New(names ...string) (tls.Certificate, error) {
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}, nil
 }
 
-// PEM is what another process is told to trust.
+// PEM returns the certificate for another process to trust.
 func PEM(certificate tls.Certificate) []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate.Certificate[0]})
 }
 
-// Pool trusts this certificate and nothing else. It must be one of New's.
+// Pool returns a pool with only this certificate, which must be from New.
 func Pool(certificate tls.Certificate) *x509.CertPool {
 	pool := x509.NewCertPool()
 	pool.AddCert(certificate.Leaf)

@@ -13,16 +13,16 @@ import (
 	"golang.org/x/net/http2"
 )
 
-// adversity is something that a server does to n requests.
+// adversity is a server's behaviour towards n requests.
 type adversity struct {
-	name     string
-	settings []http2.Setting
-	n        int // requests side by side; 1
-	body     int // bytes of a request's; 100
-	serve    func(*rawPeer)
-	want     string // outcomes as fmt prints the map: "map[201:1]"
-	ends     bool   // the connection must end by itself
-	breach   bool   // and because the server broke the protocol
+	name      string
+	settings  []http2.Setting
+	n         int // concurrent requests; 1
+	body      int // bytes of a request's body; 100
+	serve     func(*rawPeer)
+	want      string // outcomes as fmt prints the map: "map[201:1]"
+	ends      bool   // the connection must end by itself
+	violation bool   // because the server violated the protocol
 }
 
 func (a adversity) run(t *testing.T) {
@@ -54,7 +54,7 @@ func (a adversity) run(t *testing.T) {
 			t.Error("no error")
 		}
 		var wrong *ProtocolError
-		if errors.As(c.Err(), &wrong) != a.breach {
+		if errors.As(c.Err(), &wrong) != a.violation {
 			t.Errorf("ended by %v", c.Err())
 		}
 	}
@@ -67,7 +67,7 @@ func runAdversities(t *testing.T, table []adversity) {
 	}
 }
 
-// answering reads a request, does what do does with it and reads on.
+// answering reads a request, calls do, and continues reading.
 func answering(do func(p *rawPeer, id uint32)) func(*rawPeer) {
 	return func(p *rawPeer) {
 		if id := p.request(); id != 0 {
@@ -150,7 +150,7 @@ func TestAnswers(t *testing.T) {
 	})
 }
 
-// TestResets: what each RST_STREAM says of the request.
+// TestResets: the meaning of each RST_STREAM for the request.
 func TestResets(t *testing.T) {
 	t.Parallel()
 	for code := http2.ErrCode(0); code <= 0x0f; code++ {
@@ -208,7 +208,7 @@ func TestGoAway(t *testing.T) {
 	})
 }
 
-// TestCuts: connections that end in the middle.
+// TestCuts: connections that break in the middle.
 func TestCuts(t *testing.T) {
 	t.Parallel()
 	runAdversities(t, []adversity{
@@ -238,8 +238,7 @@ func TestCuts(t *testing.T) {
 	})
 }
 
-// TestBreaches: what no server may do. All of it ends the connection, and the
-// requests with it.
+// TestBreaches: each violation of the protocol ends the connection and its requests.
 func TestBreaches(t *testing.T) {
 	t.Parallel()
 	raw := func(typ http2.FrameType, flags http2.Flags, stream uint32, payload ...byte) func(*rawPeer) {
@@ -255,7 +254,7 @@ func TestBreaches(t *testing.T) {
 		return func(p *rawPeer) {
 			p.request()
 			heard := make(chan struct{})
-			go func() { // or both sides would wait for the other
+			go func() { // or both sides would wait for each other
 				p.drain()
 				close(heard)
 			}()
@@ -320,7 +319,7 @@ func TestBreaches(t *testing.T) {
 		{name: "header flood", serve: flood(20_000, func(p *rawPeer, _ int) { p.header(1, true, ":status", "999", "x", "y") }), want: "map[999:1]"},
 		{name: "WINDOW_UPDATE flood", serve: flood(20_000, func(p *rawPeer, _ int) { _ = p.WriteWindowUpdate(1, 1) })},
 	} {
-		a.ends, a.breach, a.want = true, true, cmp.Or(a.want, "map[lost:1]")
+		a.ends, a.violation, a.want = true, true, cmp.Or(a.want, "map[lost:1]")
 		t.Run(a.name, a.run)
 	}
 }

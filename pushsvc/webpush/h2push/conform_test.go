@@ -19,7 +19,7 @@ import (
 	"golang.org/x/net/http2"
 )
 
-// handle answers what it is asked for in the path: /status/bytes.
+// handle answers as its path says: /status/bytes.
 func handle(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(r.Body)
 	var status, size int
@@ -40,7 +40,7 @@ func handle(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(make([]byte, size))
 }
 
-// conform sends requests of all sizes, many at once, to a server with handle.
+// conform sends many concurrent requests of all sizes to a server with handle.
 func conform(t *testing.T, dial func(t *testing.T) *Conn) {
 	t.Helper()
 	c := dial(t)
@@ -73,7 +73,7 @@ func conform(t *testing.T, dial func(t *testing.T) *Conn) {
 	}
 }
 
-// patiently sends with time enough for a busy machine.
+// patiently sends with a timeout for a busy machine.
 func patiently(t *testing.T, c *Conn, r *Request) (Response, error) {
 	for !c.Reserve() {
 		if c.Retired() {
@@ -84,7 +84,7 @@ func patiently(t *testing.T, c *Conn, r *Request) (Response, error) {
 	return c.RoundTrip(t.Context(), r, time.Now().Add(30*time.Second))
 }
 
-// open makes a Conn that ends with the test.
+// open returns a Conn that ends with the test.
 func open(t *testing.T, nc net.Conn) *Conn {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
@@ -100,8 +100,7 @@ func open(t *testing.T, nc net.Conn) *Conn {
 	return c
 }
 
-// TestAgainstXNet runs against golang.org/x/net/http2's server at the ends of
-// what it can be set to.
+// TestAgainstXNet runs against golang.org/x/net/http2's server with its extreme settings.
 func TestAgainstXNet(t *testing.T) {
 	t.Parallel()
 	//lint:ignore SA1019 net/http's server, which is meant instead, has no such settings; that one is tested too
@@ -143,8 +142,7 @@ func TestAgainstNetHTTP(t *testing.T) {
 	})
 }
 
-// TestAgainstNGHTTPD runs against nghttp2's server, which shares no line and no
-// language with ours, at the ends of what it can be set to.
+// TestAgainstNGHTTPD runs against nghttp2's server, an independent implementation, with its extreme settings.
 func TestAgainstNGHTTPD(t *testing.T) {
 	t.Parallel()
 	program, err := exec.LookPath("nghttpd")
@@ -172,7 +170,7 @@ func TestAgainstNGHTTPD(t *testing.T) {
 			for i := range 200 {
 				size := []int{1, 100, 231, 4096, 20_000}[i%5]
 				group.Go(func() {
-					// It sends back what it gets, or the part that it has.
+					// It returns what it receives, or the part that it has.
 					response, err := patiently(t, c, testRequest(size))
 					if err != nil || response.Status != 200 || len(response.Body) > 4096 ||
 						name != "early response" && name != "padding" && len(response.Body) != min(size, 4096) {

@@ -15,52 +15,46 @@ import (
 )
 
 const (
-	// defaultStreams is how many requests are under way on a connection at
-	// most. More do not make it cheaper and lose more when it breaks.
+	// defaultStreams is the maximum number of requests in flight on a connection. More are not cheaper, and
+	// more are lost when the connection breaks.
 	defaultStreams = 256
 	defaultAnswer  = 4 << 10
 	defaultHeader  = 16 << 10
 
 	readBuffer = 16 << 10
-	// connWindow is what the peer may send on all streams together before it
-	// hears from us (RFC 9113 §6.9).
+	// connWindow is what the peer may send on all streams together before we open the window again (RFC 9113
+	// §6.9).
 	connWindow = 1 << 20
 	// maxStreamID ends a connection's life (RFC 9113 §5.1.1).
 	maxStreamID = 1<<31 - 1
-	// partingTime bounds the last words of a connection.
+	// partingTime bounds the final write of a connection.
 	partingTime = time.Second
 )
 
-// Config is what a Conn is made with. Zero fields have the defaults named.
+// Config configures a Conn. Zero fields have the given defaults.
 type Config struct {
-	// MaxStreams bounds the requests under way; 256. The peer's own bound
-	// holds too.
+	// MaxStreams bounds the requests in flight; 256. The peer's own limit applies too.
 	MaxStreams int
-	// MaxAnswer is how many bytes of an answer's body are taken; 4096. The
-	// rest is not read, and the answer counts as whole.
+	// MaxAnswer is how many bytes of an answer's body are read; 4096. The rest is not read, and the answer
+	// counts as complete.
 	MaxAnswer int
-	// MaxHeader is how much of an answer's header is kept, by the reckoning of
-	// RFC 9113 §10.5.1; 16 KiB. The rest is skipped; a header that is four
-	// times as long ends the connection.
+	// MaxHeader is how much of an answer's header is kept, counted as in RFC 9113 §10.5.1; 16 KiB. The rest
+	// is skipped; a header that is four times as long ends the connection.
 	MaxHeader int
-	// BodyTimeout bounds how long after its header an answer's body is waited
-	// for; 2 s.
+	// BodyTimeout bounds the wait for an answer's body after its header; 2 s.
 	BodyTimeout time.Duration
 	// WriteTimeout bounds a write; 10 s.
 	WriteTimeout time.Duration
-	// IdleTimeout closes a connection that had no request for that long, at
-	// the latest after twice as long; 5 min.
+	// IdleTimeout closes a connection that had no request for that long, after at most twice as long; 5 min.
 	IdleTimeout time.Duration
-	// PingTimeout is how long the peer may take to answer a PING, which is
-	// sent when a request timed out in total silence; 5 s.
+	// PingTimeout bounds the wait for the answer to a PING, which is sent when a request timed out in total
+	// silence; 5 s.
 	PingTimeout time.Duration
-	// PingInterval is the least time between two PINGs; 5 min, as push
-	// services hang up on those who ping more often (too_many_pings). A
-	// connection that falls silent again within it is retired.
+	// PingInterval is the minimum time between two PINGs; 5 min, because push services close connections that
+	// ping more often (too_many_pings). A connection that falls silent again within it is retired.
 	PingInterval time.Duration
-	// OnChange is called when streams may have become free in other ways than
-	// by the end of a request, and when the connection retires or ends. It
-	// must not block and not call the Conn.
+	// OnChange is called when streams may have become free other than by the end of a request, and when the
+	// connection retires or ends. It must not block and not call the Conn.
 	OnChange func()
 }
 
@@ -95,13 +89,12 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// Conn is an HTTP/2 connection. It is safe for concurrent use. Two goroutines
-// belong to it, which end with it.
+// Conn is an HTTP/2 connection. It is safe for concurrent use. It has two goroutines, which end with it.
 type Conn struct {
 	config Config
 	nc     net.Conn
-	framer *http2.Framer // ReadFrame is the reader's, the rest is under mu
-	answer answerReader  // the reader's alone
+	framer *http2.Framer // ReadFrame belongs to the reader, the rest is under mu
+	answer answerReader  // belongs to the reader
 
 	wake chan struct{} // holds one token when the writer has something to do
 	done chan struct{} // closed when both goroutines have ended
@@ -110,39 +103,39 @@ type Conn struct {
 
 	mu       sync.Mutex
 	out      outBuffer
-	woken    bool // the writer knows that there is something to do
+	woken    bool // the writer has been woken and not yet looked
 	spare    []byte
 	header   headerEncoder
 	streams  map[uint32]*stream
 	blocked  []*stream // waiting for the peer's windows, in their order
 	nextID   uint32
-	reserved int // Reserve without RoundTrip so far
+	reserved int // calls of Reserve whose RoundTrip is still to come
 	served   int // answers
 
 	peer       peerSettings
-	sendWindow int64 // connection's, of the peer
-	recvWindow int64 // connection's, what the peer may still send
-	chatter    chatter
+	sendWindow int64 // the connection's, of the peer
+	recvWindow int64 // the connection's: what the peer may still send
+	chatter    uselessFrames
 	health     health
 
 	draining error // no new requests; the connection ends with the last one
 	goAway   uint32
-	err      error // the connection has ended
-	rude     bool  // so suddenly that there are no last words
+	err      error // why the connection has ended
+	abrupt   bool  // it has ended without a GOAWAY
 }
 
-// peerSettings are the peer's SETTINGS as far as they concern us.
+// peerSettings are the peer's SETTINGS that we use.
 type peerSettings struct {
 	streams  uint32 // SETTINGS_MAX_CONCURRENT_STREAMS
 	window   int64  // SETTINGS_INITIAL_WINDOW_SIZE
 	maxFrame int    // SETTINGS_MAX_FRAME_SIZE
 }
 
-// New takes over nc, on which nothing was said yet, and waits for the peer's
-// SETTINGS until ctx ends. It closes nc when it fails and when the Conn ends.
+// New takes over nc, which must be unused, and waits for the peer's SETTINGS until ctx ends. It closes nc
+// when it fails and when the Conn ends.
 func New(ctx context.Context, nc net.Conn, config Config) (*Conn, error) {
 	c := newConn(nc, config)
-	if err := c.greet(ctx); err != nil {
+	if err := c.handshake(ctx); err != nil {
 		nc.Close()
 		return nil, fmt.Errorf("opening HTTP/2: %w", err)
 	}
@@ -177,13 +170,12 @@ func newConn(nc net.Conn, config Config) *Conn {
 	return c
 }
 
-// greet says hello (RFC 9113 §3.4) and waits for the peer to do so.
-func (c *Conn) greet(ctx context.Context) error {
+// handshake sends the preface (RFC 9113 §3.4) and waits for the peer's.
+func (c *Conn) handshake(ctx context.Context) error {
 	c.out.b = append(c.out.b, http2.ClientPreface...)
 	err := c.framer.WriteSettings(
 		http2.Setting{ID: http2.SettingEnablePush, Val: 0},
-		// No stream gets more, as its window is never opened again: the bound
-		// on answers is the peer's to keep.
+		// A stream's window is never opened again, so the peer must keep the bound on answers.
 		http2.Setting{ID: http2.SettingInitialWindowSize, Val: uint32(c.config.MaxAnswer)},
 		http2.Setting{ID: http2.SettingMaxHeaderListSize, Val: uint32(c.config.MaxHeader)},
 	)
@@ -221,14 +213,14 @@ func (c *Conn) exchangeSettings() error {
 	}
 	settings, ok := frame.(*http2.SettingsFrame)
 	if !ok || settings.IsAck() {
-		return breach(http2.ErrCodeProtocol, "its first frame is not SETTINGS")
+		return violationOf(http2.ErrCodeProtocol, "its first frame is not SETTINGS")
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.onSettings(settings)
 }
 
-// guard runs one of the two goroutines. However it ends, so does the Conn.
+// guard runs one of the two goroutines. When it ends, the Conn ends.
 func (c *Conn) guard(run func() error) {
 	defer func() {
 		if value := recover(); value != nil {
@@ -247,37 +239,36 @@ func (c *Conn) guard(run func() error) {
 // Done is closed when the connection has ended and its goroutines with it.
 func (c *Conn) Done() <-chan struct{} { return c.done }
 
-// Err is nil as long as the connection takes requests or has some under way
-// that may be answered.
+// Err returns nil as long as the connection accepts requests or may still answer some.
 func (c *Conn) Err() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.err
 }
 
-// InFlight is the number of requests under way or reserved.
+// InFlight returns the number of requests in flight or reserved.
 func (c *Conn) InFlight() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return len(c.streams) + c.reserved
 }
 
-// Retired says that the connection takes no new requests any more.
+// Retired reports whether the connection accepts no new requests.
 func (c *Conn) Retired() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.err != nil || c.draining != nil
 }
 
-// Served is the number of requests that were answered.
+// Served returns the number of answered requests.
 func (c *Conn) Served() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.served
 }
 
-// Reserve takes the right to one RoundTrip, which must follow; false where all
-// streams are in use or the connection takes no requests.
+// Reserve reserves one RoundTrip, which must follow; false if all streams are in use or the connection
+// accepts no requests.
 func (c *Conn) Reserve() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -288,11 +279,10 @@ func (c *Conn) Reserve() bool {
 	return true
 }
 
-// limit is how many streams there may be. c.mu is held.
+// limit returns the maximum number of streams. c.mu is held.
 func (c *Conn) limit() int { return int(min(uint32(c.config.MaxStreams), c.peer.streams)) }
 
-// Shutdown lets the requests under way come to their end and then closes the
-// connection. It does not wait; Done does.
+// Shutdown closes the connection after the requests in flight. It does not wait; wait for Done.
 func (c *Conn) Shutdown() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -302,7 +292,7 @@ func (c *Conn) Shutdown() {
 // Close ends the connection now.
 func (c *Conn) Close() { c.fail(ErrClosed) }
 
-// retire takes no more requests. c.mu is held.
+// retire stops accepting requests. c.mu is held.
 func (c *Conn) retire(cause error) {
 	if c.draining == nil {
 		c.draining = cause
@@ -311,17 +301,16 @@ func (c *Conn) retire(cause error) {
 	c.endIfDrained()
 }
 
-// endIfDrained ends a retired connection when its last request has ended. c.mu
-// is held.
+// endIfDrained ends a retired connection after its last request. c.mu is held.
 func (c *Conn) endIfDrained() {
 	if c.draining == nil || c.err != nil || len(c.streams) > 0 {
 		return
 	}
-	c.parting(http2.ErrCodeNo)
+	c.frameGoAway(http2.ErrCodeNo)
 	c.end(c.draining)
 }
 
-// fail ends the connection because of err, the first one counting.
+// fail ends the connection because of err. Only the first error counts.
 func (c *Conn) fail(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -332,26 +321,24 @@ func (c *Conn) failLocked(err error) {
 	if c.err != nil {
 		return
 	}
-	var wrong *ProtocolError
+	var violation *ProtocolError
 	switch {
-	case errors.As(err, &wrong):
-		c.parting(wrong.Code)
+	case errors.As(err, &violation):
+		c.frameGoAway(violation.Code)
 	case errors.Is(err, ErrClosed):
-		c.parting(http2.ErrCodeNo)
+		c.frameGoAway(http2.ErrCodeNo)
 	default:
-		c.rude = true
+		c.abrupt = true
 	}
-	// Whoever is in the middle of a write must not stay there; the last words
-	// have a deadline of their own.
+	// A blocked write must end; the final write has its own deadline.
 	_ = c.nc.SetDeadline(time.Unix(1, 0))
 	c.end(err)
 }
 
-// parting frames GOAWAY; the peer never opened a stream. c.mu is held.
-func (c *Conn) parting(code http2.ErrCode) { _ = c.framer.WriteGoAway(0, code, nil) }
+// frameGoAway frames GOAWAY; the peer never opened a stream. c.mu is held.
+func (c *Conn) frameGoAway(code http2.ErrCode) { _ = c.framer.WriteGoAway(0, code, nil) }
 
-// end gives every request its outcome and tells the writer to close. c.mu is
-// held.
+// end gives every request its outcome and tells the writer to close. c.mu is held.
 func (c *Conn) end(err error) {
 	c.err = err
 	c.health.stop()

@@ -14,8 +14,7 @@ import (
 	"golang.org/x/net/http2"
 )
 
-// TestRequest: what a request looks like on the wire, and again when the
-// header is known.
+// TestRequest pins a request on the wire, and the same with a known header.
 func TestRequest(t *testing.T) {
 	t.Parallel()
 	type seen struct {
@@ -56,7 +55,7 @@ func TestRequest(t *testing.T) {
 	}
 }
 
-// TestAnswer: header and body of a refusal, bounded.
+// TestAnswer: a refusal has a bounded header and body.
 func TestAnswer(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("z", 3000)
@@ -138,7 +137,7 @@ func TestGreeting(t *testing.T) {
 	}
 }
 
-// TestLimit: the peer's limit of streams, as it changes.
+// TestLimit: the peer's limit of streams is obeyed as it changes.
 func TestLimit(t *testing.T) {
 	t.Parallel()
 	limit := func(n uint32) http2.Setting { return http2.Setting{ID: http2.SettingMaxConcurrentStreams, Val: n} }
@@ -184,8 +183,7 @@ func TestLimit(t *testing.T) {
 	}
 }
 
-// TestShutdown: what is under way is answered, nothing else is begun, and the
-// peer is told.
+// TestShutdown: requests in flight are answered, no other is started, and the peer gets GOAWAY.
 func TestShutdown(t *testing.T) {
 	t.Parallel()
 	asked, goOn, parted := make(chan struct{}), make(chan struct{}), make(chan *http2.ErrCode, 1)
@@ -217,11 +215,11 @@ func TestShutdown(t *testing.T) {
 	}
 	expectDone(t, c)
 	if code := <-parted; code == nil || *code != http2.ErrCodeNo {
-		t.Errorf("the peer was told %v", code)
+		t.Errorf("the peer got %v", code)
 	}
 }
 
-// TestCancel: the caller's context ends a request, and the peer learns of it.
+// TestCancel: the caller's context ends a request, and the peer gets RST_STREAM.
 func TestCancel(t *testing.T) {
 	t.Parallel()
 	asked, resets := make(chan struct{}), make(chan []http2.ErrCode, 1)

@@ -12,7 +12,7 @@ func window(n uint32) http2.Setting { return http2.Setting{ID: http2.SettingInit
 // TestFlow: the peer's windows, and ours.
 func TestFlow(t *testing.T) {
 	t.Parallel()
-	// rest reads a request whose head was read.
+	// rest reads the body of a request whose head was read.
 	rest := func(p *rawPeer, id uint32, want int) {
 		n := 0
 		for {
@@ -51,7 +51,7 @@ func TestFlow(t *testing.T) {
 		{name: "closed for good", n: 2, settings: []http2.Setting{window(0)}, serve: func(p *rawPeer) { p.drain() }, want: "map[again:2]"},
 		{name: "shrunk below what was sent", settings: []http2.Setting{window(60)}, serve: func(p *rawPeer) {
 			id := p.head()
-			_ = p.WriteSettings(window(10)) // minus 50 are left
+			_ = p.WriteSettings(window(10)) // minus 50 is left
 			_ = p.WriteWindowUpdate(id, 40)
 			time.Sleep(30 * time.Millisecond)
 			_ = p.WriteWindowUpdate(id, 50)
@@ -74,7 +74,7 @@ func TestFlow(t *testing.T) {
 			_ = p.WriteWindowUpdate(id, 1<<30)
 			_ = p.WriteSettings(window(1<<31 - 1))
 			p.drain()
-		}, want: "map[lost:1]", ends: true, breach: true},
+		}, want: "map[lost:1]", ends: true, violation: true},
 		{name: "opened by nothing", serve: func(p *rawPeer) {
 			_ = p.WriteWindowUpdate(p.request(), 0)
 			p.drain()
@@ -99,7 +99,7 @@ func TestFlow(t *testing.T) {
 	})
 }
 
-// TestCredit: whatever answers weigh, the connection's window is opened again.
+// TestCredit: the connection's window is opened again, whatever the size of the answers.
 func TestCredit(t *testing.T) {
 	t.Parallel()
 	const requests, size = 600, 4000 // twice the window

@@ -14,15 +14,15 @@ import (
 	"golang.org/x/net/http2/hpack"
 )
 
-// scripted is a connection whose other side says the same whatever it hears,
-// once it has heard of all requests, and then hangs up.
+// scripted is a connection to a peer that sends fixed bytes, after it has received all requests, and then
+// closes.
 type scripted struct {
 	net.Conn
 	say      *bytes.Reader
 	requests sync.WaitGroup
 	closed   chan struct{}
 	once     sync.Once
-	greeting int // bytes to be said before requests are waited for, and then in a row
+	greeting int // bytes sent before it waits for requests
 }
 
 func (s *scripted) Read(p []byte) (int, error) {
@@ -43,7 +43,7 @@ func (s *scripted) Close() error                     { s.once.Do(func() { close(
 func (s *scripted) SetDeadline(time.Time) error      { return nil }
 func (s *scripted) SetWriteDeadline(time.Time) error { return nil }
 
-// script is bytes of a server that begins as it must.
+// script returns the bytes of a server that begins correctly.
 func script(do func(f *http2.Framer, header func(fields ...string) []byte)) []byte {
 	var out bytes.Buffer
 	framer := http2.NewFramer(&out, nil)
@@ -91,8 +91,7 @@ func fuzzSeeds() [][]byte {
 	}
 }
 
-// FuzzServer lets a server say anything to three requests: each gets one
-// outcome, and nothing is left behind.
+// FuzzServer lets a server send any bytes to three requests: each gets one outcome, and nothing is left over.
 func FuzzServer(f *testing.F) {
 	for _, seed := range fuzzSeeds() {
 		f.Add(seed)
@@ -100,7 +99,7 @@ func FuzzServer(f *testing.F) {
 	f.Fuzz(func(t *testing.T, said []byte) {
 		const n = 3
 		nc := &scripted{say: bytes.NewReader(said), closed: make(chan struct{}), greeting: 9}
-		if len(said) > 3 { // the first frame whole
+		if len(said) > 3 { // the first frame complete
 			nc.greeting += int(said[0])<<16 | int(said[1])<<8 | int(said[2])
 		}
 		nc.requests.Add(n)
@@ -114,7 +113,7 @@ func FuzzServer(f *testing.F) {
 		for range n {
 			go func() {
 				c.mu.Lock()
-				c.reserved++ // whatever the limit is: the point is what comes back
+				c.reserved++ // regardless of the limit: the outcome matters
 				c.mu.Unlock()
 				time.AfterFunc(0, nc.requests.Done)
 				words <- outcome(c.RoundTrip(ctx, testRequest(100), time.Now().Add(5*time.Second)))

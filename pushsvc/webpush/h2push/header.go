@@ -8,8 +8,8 @@ import (
 	"golang.org/x/net/http2/hpack"
 )
 
-// maxTable is what both sides' compression tables hold at most, the protocol's
-// initial value (RFC 9113 §6.5.2).
+// maxTable is the maximum size of both sides' compression tables, the protocol's initial value (RFC 9113
+// §6.5.2).
 const maxTable = 4096
 
 // Representations of RFC 7541 §6.2 whose names are in the static table
@@ -28,9 +28,8 @@ func (b *block) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// headerEncoder writes header blocks. Requests to a push service mostly have
-// the same header but for the path, so the last one's encoding is kept, in two
-// pieces around the path, and used as long as it holds.
+// headerEncoder writes header blocks. Requests to a push service mostly differ only in the path, so the last
+// header's encoding is kept, in two parts around the path, and reused as long as it is valid.
 type headerEncoder struct {
 	encoder *hpack.Encoder
 	block   block
@@ -41,7 +40,7 @@ type headerEncoder struct {
 	head, tail []byte
 }
 
-// encode gives the header block of r, which is valid until the next call.
+// encode returns the header block of r, which is valid until the next call.
 func (h *headerEncoder) encode(r *Request) []byte {
 	h.block.b = h.block.b[:0]
 	if h.kept && h.authority == r.Authority && slices.Equal(h.fields, r.Header) {
@@ -49,15 +48,15 @@ func (h *headerEncoder) encode(r *Request) []byte {
 		h.path(r.Path)
 		h.block.b = append(h.block.b, h.tail...)
 	} else {
-		h.encodeAnew(r)
+		h.encodeFull(r)
 	}
 	h.contentLength(len(r.Body))
 	return h.block.b
 }
 
-// encodeAnew goes through the compression table. If that did not change it,
-// the same bytes mean the same fields until something else changes it.
-func (h *headerEncoder) encodeAnew(r *Request) {
+// encodeFull uses the compression table. If that did not change the table, the same bytes mean the same
+// fields until something else changes it.
+func (h *headerEncoder) encodeFull(r *Request) {
 	unchanged := h.field(":method", "POST")
 	unchanged = h.field(":scheme", "https") && unchanged
 	unchanged = h.field(":authority", r.Authority) && unchanged
@@ -76,8 +75,8 @@ func (h *headerEncoder) encodeAnew(r *Request) {
 	h.tail = append(h.tail[:0], h.block.b[tail:]...)
 }
 
-// field encodes a field and says whether that left the table as it was: its
-// encoding is then an index (RFC 7541 §6.1).
+// field encodes a field and reports whether the table is unchanged: the encoding is then an index (RFC 7541
+// §6.1).
 func (h *headerEncoder) field(name, value string) bool {
 	start := len(h.block.b)
 	_ = h.encoder.WriteField(hpack.HeaderField{Name: name, Value: value})
@@ -106,7 +105,7 @@ func (h *headerEncoder) contentLength(n int) {
 	h.block.b = append(h.block.b, text...)
 }
 
-// appendInteger is RFC 7541 §5.1 with a prefix of the given number of bits.
+// appendInteger encodes an integer (RFC 7541 §5.1) with a prefix of the given number of bits.
 func appendInteger(dst []byte, first byte, bits uint, n uint64) []byte {
 	limit := uint64(1)<<bits - 1
 	if n < limit {
@@ -131,7 +130,7 @@ type answerReader struct {
 	decoder *hpack.Decoder
 	limit   int
 
-	stream    uint32 // of the block that is being read; 0 between blocks
+	stream    uint32 // of the current block; 0 between blocks
 	endStream bool
 	wire      int // bytes of the block
 	fragments int
@@ -154,8 +153,7 @@ func (a *answerReader) begin(stream uint32, endStream bool) {
 	a.decoder.SetEmitEnabled(true)
 }
 
-// emit takes a field. Once it is clear that nobody will look at the rest of a
-// header, the decoder need not make strings of it.
+// emit receives a field. Once the rest of a header is not needed, the decoder need not make strings of it.
 func (a *answerReader) emit(f hpack.HeaderField) {
 	if f.Name == ":status" {
 		a.status = parseStatus(f.Value)
@@ -174,7 +172,7 @@ func (a *answerReader) emit(f hpack.HeaderField) {
 	a.header.Add(f.Name, f.Value)
 }
 
-// parseStatus reads three digits; 0 where they are none.
+// parseStatus parses three digits; 0 if they are invalid.
 func parseStatus(text string) int {
 	if len(text) != 3 {
 		return 0

@@ -10,8 +10,7 @@ import (
 	"golang.org/x/net/http2/hpack"
 )
 
-// TestHeaderEncoder decodes what it encodes, whatever changes from one request
-// to the next, and looks at what that costs.
+// TestHeaderEncoder decodes what it encodes, for all changes between requests, and checks the size.
 func TestHeaderEncoder(t *testing.T) {
 	t.Parallel()
 	var h headerEncoder
@@ -91,7 +90,7 @@ func TestTableSize(t *testing.T) {
 	}
 }
 
-// TestBodyTimeout: a body that drips holds nobody once the status is known.
+// TestBodyTimeout: a slow body does not hold the sender once the status is known.
 func TestBodyTimeout(t *testing.T) {
 	t.Parallel()
 	c := startRaw(t, testConfig(), nil, answering(func(p *rawPeer, id uint32) {

@@ -3,25 +3,23 @@ package h2push
 import "time"
 
 const (
-	// maxChatter is how many frames that lead nowhere are borne within
-	// chatterTime, besides those that come with answers.
+	// maxChatter is how many useless frames are tolerated within chatterTime, besides those that come with
+	// answers.
 	maxChatter  = 4096
 	chatterTime = time.Second
-	// forgiven is how many such frames an answer makes good, or a DATA frame
-	// that went out because of one.
+	// forgiven is how many such frames an answer outweighs, or a DATA frame sent because of one.
 	forgiven = 8
 )
 
-// chatter counts frames that bring no request further, such as PING, SETTINGS
-// or WINDOW_UPDATE. A few belong to every exchange; a flood of them is an
-// attack (CVE-2019-9512 and its kin).
-type chatter struct {
+// uselessFrames counts frames that advance no request, such as PING, SETTINGS or WINDOW_UPDATE. Every exchange has
+// a few; a flood of them is an attack (CVE-2019-9512 and relatives).
+type uselessFrames struct {
 	count int
 	since time.Time
 }
 
-// tooMuch counts one. It looks at the clock once in maxChatter frames.
-func (h *chatter) tooMuch(now func() time.Time) bool {
+// tooMuch counts a frame. It reads the clock once in maxChatter frames.
+func (h *uselessFrames) tooMuch(now func() time.Time) bool {
 	if h.count++; h.count < maxChatter {
 		return false
 	}
@@ -31,12 +29,12 @@ func (h *chatter) tooMuch(now func() time.Time) bool {
 	return h.since.Sub(before) < chatterTime
 }
 
-func (h *chatter) forgive() { h.count = max(0, h.count-forgiven) }
+func (h *uselessFrames) forgive() { h.count = max(0, h.count-forgiven) }
 
-// health is what is known of the peer being there.
+// health is what is known about whether the peer is alive.
 type health struct {
-	frames uint64 // ever heard
-	pinged bool   // a PING is out, and nothing was heard since
+	frames uint64 // received so far
+	pinged bool   // a PING is unanswered, and nothing was received since
 	last   time.Time
 	ping   *time.Timer
 
@@ -53,7 +51,7 @@ func (h *health) stop() {
 	}
 }
 
-// heard notes a frame; any shows that the peer is there. c.mu is held.
+// heard records a frame; any shows that the peer is alive. c.mu is held.
 func (c *Conn) heard() {
 	c.health.frames++
 	if c.health.pinged {
@@ -63,9 +61,8 @@ func (c *Conn) heard() {
 	}
 }
 
-// suspect is called when a request timed out and nothing at all was heard in
-// the meantime. The connection takes no requests until the peer shows a sign
-// of life. c.mu is held.
+// suspect is called when a request timed out and nothing was received meanwhile. The connection accepts no
+// requests until it receives something. c.mu is held.
 func (c *Conn) suspect() {
 	h := &c.health
 	if h.pinged || c.err != nil {
@@ -89,7 +86,7 @@ func (c *Conn) suspect() {
 	})
 }
 
-// checkIdle closes a connection that nobody has used since it last looked.
+// checkIdle closes a connection that was not used since the last check.
 func (c *Conn) checkIdle() {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -6,10 +6,10 @@ import (
 	"time"
 )
 
-// Silence and idleness are a matter of time, so these tests are not parallel.
+// Silence and idleness need time, so these tests are not parallel.
 
-// TestSilence: a connection on which nothing is heard is asked, and given up
-// where it does not answer. A second silence soon after retires it unasked.
+// TestSilence: a silent connection gets a PING, and is closed if it does not answer. A second silence soon
+// after retires it without a PING.
 func TestSilence(t *testing.T) {
 	deaf := startRaw(t, testConfig(), nil, func(p *rawPeer) { p.drain() })
 	if word := outcome(send(t, deaf, testRequest(1))); word != "timeout" {
@@ -47,8 +47,7 @@ func TestSilence(t *testing.T) {
 	}
 }
 
-// TestBusy: a request that times out while others are answered says nothing
-// about the connection.
+// TestBusy: a request that times out while others are answered does not count against the connection.
 func TestBusy(t *testing.T) {
 	c := startRaw(t, testConfig(), nil, func(p *rawPeer) {
 		p.request()
@@ -99,7 +98,7 @@ func TestIdle(t *testing.T) {
 			p.status(id, 201)
 		}
 	})
-	for range 16 { // used in time, it stays
+	for range 16 { // used in time, so it stays
 		if word := outcome(send(t, c, testRequest(1))); word != "201" {
 			t.Error(word)
 		}
@@ -112,7 +111,7 @@ func TestIdle(t *testing.T) {
 	}
 }
 
-// TestStuckWriter: a peer that does not read cannot hold anybody.
+// TestStuckWriter: a peer that does not read can't hold up senders.
 func TestStuckWriter(t *testing.T) {
 	config := testConfig()
 	config.MaxStreams = 100

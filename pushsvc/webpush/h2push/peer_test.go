@@ -18,7 +18,7 @@ import (
 	"golang.org/x/net/http2/hpack"
 )
 
-// TestMain looks for goroutines that tests left behind.
+// TestMain checks that tests leave no goroutines.
 func TestMain(m *testing.M) {
 	code := m.Run()
 	for range 100 {
@@ -33,14 +33,14 @@ func TestMain(m *testing.M) {
 	os.Exit(1)
 }
 
-// rawPeer is a server made of frames, for doing what servers do not.
+// rawPeer is a server made of frames, for behaviour that real servers don't have.
 type rawPeer struct {
 	*http2.Framer
 	t    *testing.T
 	conn *net.TCPConn
 
 	decoder *hpack.Decoder
-	fields  map[string]string // of the request that was read last
+	fields  map[string]string // of the last request read
 	body    []byte
 	encoded block
 	encoder *hpack.Encoder
@@ -49,12 +49,12 @@ type rawPeer struct {
 	goAway  *http2.ErrCode
 }
 
-// testConfig has times that tests can wait for.
+// testConfig returns times that tests can wait for.
 func testConfig() Config {
 	return Config{BodyTimeout: 150 * time.Millisecond, PingTimeout: 300 * time.Millisecond, WriteTimeout: time.Second}
 }
 
-// pair is two ends of a TCP connection.
+// pair returns the two ends of a TCP connection.
 func pair(t testing.TB) (client, server *net.TCPConn) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -82,8 +82,7 @@ func newRawPeer(t *testing.T, conn *net.TCPConn) *rawPeer {
 	return p
 }
 
-// startRaw connects a Conn to a server that says the settings and then does
-// what serve does, until that returns.
+// startRaw connects a Conn to a server that sends the settings and then runs serve.
 func startRaw(t *testing.T, config Config, settings []http2.Setting, serve func(*rawPeer)) *Conn {
 	t.Helper()
 	client, server := pair(t)
@@ -105,12 +104,12 @@ func startRaw(t *testing.T, config Config, settings []http2.Setting, serve func(
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		conn.Shutdown() // which lets the last frames out
+		conn.Shutdown() // which sends the last frames
 		expectDone(t, conn)
 		select {
 		case <-served:
 		case <-time.After(5 * time.Second):
-			server.Close() // it waits for what does not come
+			server.Close() // serve waits for something that does not come
 			<-served
 		}
 	})
@@ -126,8 +125,7 @@ func expectDone(t testing.TB, c *Conn) {
 	}
 }
 
-// next reads a frame, nil at the end, and notes what the client says about the
-// connection.
+// next reads a frame, nil at the end, and records what the client says about the connection.
 func (p *rawPeer) next() http2.Frame {
 	frame, err := p.ReadFrame()
 	if err != nil {
@@ -146,8 +144,7 @@ func (p *rawPeer) next() http2.Frame {
 	return frame
 }
 
-// request reads a whole request; 0 when the connection ended. Windows are
-// opened again where asked for.
+// request reads a whole request; 0 when the connection ended. Windows are opened again if asked for.
 func (p *rawPeer) request() uint32 {
 	p.body = nil
 	for {
@@ -171,7 +168,7 @@ func (p *rawPeer) request() uint32 {
 	}
 }
 
-// head is a request's header without its body.
+// head reads a request's header without its body.
 func (p *rawPeer) head() uint32 {
 	for {
 		switch f := p.next().(type) {
@@ -213,8 +210,8 @@ func testRequest(body int) *Request {
 	}
 }
 
-// outcome puts what a request came to into a word: its status, "again" where
-// it was not processed, "timeout", or "lost".
+// outcome returns the result of a request in a word: its status, "again" if it was not processed, "timeout",
+// or "lost".
 func outcome(response Response, err error) string {
 	var failure *Error
 	switch {
@@ -232,7 +229,7 @@ func outcome(response Response, err error) string {
 
 const testTimeout = 2 * time.Second
 
-// send makes a request with a reservation, waiting for it.
+// send reserves a stream, waiting for it, and makes a request.
 func send(t testing.TB, c *Conn, r *Request) (Response, error) {
 	t.Helper()
 	for until := time.Now().Add(5 * time.Second); !c.Reserve(); {
@@ -244,8 +241,7 @@ func send(t testing.TB, c *Conn, r *Request) (Response, error) {
 	return c.RoundTrip(t.Context(), r, time.Now().Add(testTimeout))
 }
 
-// sendMany makes n requests, in order, side by side, and counts what came of
-// them.
+// sendMany makes n concurrent requests, in order, and counts their outcomes.
 func sendMany(t testing.TB, c *Conn, n, body int) map[string]int {
 	t.Helper()
 	var (

@@ -12,8 +12,8 @@ import (
 const (
 	// maxInterim is how many 1xx answers a request may get.
 	maxInterim = 16
-	// headerFactor is how much longer on the wire than MaxHeader a header may
-	// be. Skipping it costs work, as the table must be kept up.
+	// headerFactor is how much longer on the wire than MaxHeader a header may be. Skipping it costs work,
+	// because the table must be maintained.
 	headerFactor = 4
 	// maxFragments is how many CONTINUATIONs a header may have.
 	maxFragments = 64
@@ -37,8 +37,8 @@ func (c *Conn) read() error {
 	}
 }
 
-// onReadError says what a failed read means for the connection; nil where it
-// concerns one stream.
+// onReadError returns the error that a failed read means for the connection; nil if it only concerns one
+// stream.
 func (c *Conn) onReadError(err error) error {
 	var (
 		onStream http2.StreamError
@@ -48,11 +48,11 @@ func (c *Conn) onReadError(err error) error {
 	case errors.As(err, &onStream):
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		return c.spoil(onStream.StreamID, onStream.Code, "malformed frame")
+		return c.failStream(onStream.StreamID, onStream.Code, "malformed frame")
 	case errors.As(err, &onConn):
-		return breach(http2.ErrCode(onConn), "malformed frame")
+		return violationOf(http2.ErrCode(onConn), "malformed frame")
 	case errors.Is(err, http2.ErrFrameTooLarge):
-		return breach(http2.ErrCodeFrameSize, "frame too large")
+		return violationOf(http2.ErrCodeFrameSize, "frame too large")
 	case errors.Is(err, io.EOF):
 		return fmt.Errorf("the peer closed the connection: %w", io.ErrUnexpectedEOF)
 	}
@@ -76,7 +76,7 @@ func (c *Conn) onFrame(frame http2.Frame) error {
 		return c.onData(f)
 	}
 	if c.chatter.tooMuch(time.Now) {
-		return breach(http2.ErrCodeEnhanceYourCalm, "too many frames that lead nowhere")
+		return violationOf(http2.ErrCodeEnhanceYourCalm, "too many useless frames")
 	}
 	switch f := frame.(type) {
 	case *http2.SettingsFrame:
@@ -96,29 +96,29 @@ func (c *Conn) onFrame(frame http2.Frame) error {
 	case *http2.GoAwayFrame:
 		c.onGoAway(f)
 	case *http2.PushPromiseFrame:
-		return breach(http2.ErrCodeProtocol, "PUSH_PROMISE although push is off")
+		return violationOf(http2.ErrCodeProtocol, "PUSH_PROMISE although push is off")
 	}
-	// Others mean nothing to us or to anybody (RFC 9113 §5.5).
+	// Others have no meaning here (RFC 9113 §5.5).
 	return nil
 }
 
-// isIdle says whether a stream was never opened: frames on it are a breach
-// (RFC 9113 §5.1). Only we open streams, and their numbers are odd.
+// isIdle reports whether a stream was never opened: frames on it violate the protocol (RFC 9113 §5.1). Only
+// we open streams, and their numbers are odd.
 func (c *Conn) isIdle(id uint32) bool { return id >= c.nextID || id%2 == 0 }
 
-// spoil ends a stream because of what the peer did on it.
-func (c *Conn) spoil(id uint32, code http2.ErrCode, problem string) error {
+// failStream ends a stream because of the peer's fault on it.
+func (c *Conn) failStream(id uint32, code http2.ErrCode, problem string) error {
 	if c.isIdle(id) {
-		return breach(http2.ErrCodeProtocol, problem+" on a stream that was never opened")
+		return violationOf(http2.ErrCodeProtocol, problem+" on a stream that was never opened")
 	}
 	if st := c.streams[id]; st != nil {
 		c.reset(id, code)
-		c.conclude(st, breach(code, problem))
+		c.conclude(st, violationOf(code, problem))
 	}
 	return nil
 }
 
-// conclude is finish on behalf of the peer.
+// conclude is finish when the peer caused the end.
 func (c *Conn) conclude(st *stream, err error) {
 	c.finish(st, err)
 	c.endIfDrained()
@@ -126,52 +126,52 @@ func (c *Conn) conclude(st *stream, err error) {
 
 func (c *Conn) onHeaders(f *http2.HeadersFrame) error {
 	if c.isIdle(f.StreamID) {
-		return breach(http2.ErrCodeProtocol, "HEADERS on a stream that was never opened")
+		return violationOf(http2.ErrCodeProtocol, "HEADERS on a stream that was never opened")
 	}
 	c.answer.begin(f.StreamID, f.StreamEnded())
 	return c.onFragment(f.HeaderBlockFragment(), f.HeadersEnded())
 }
 
-// onFragment decodes a piece of a header block. Blocks of streams that have
-// ended are decoded too, as they change the table.
+// onFragment decodes a fragment of a header block. Blocks of streams that have ended are decoded too, because
+// they change the table.
 func (c *Conn) onFragment(fragment []byte, last bool) error {
 	a := &c.answer
 	a.fragments++
 	if a.wire += len(fragment); a.wire > headerFactor*a.limit || a.fragments > maxFragments {
-		return breach(http2.ErrCodeEnhanceYourCalm, "endless header")
+		return violationOf(http2.ErrCodeEnhanceYourCalm, "endless header")
 	}
 	if _, err := a.decoder.Write(fragment); err != nil {
-		return breach(http2.ErrCodeCompression, "header that cannot be decoded")
+		return violationOf(http2.ErrCodeCompression, "header that cannot be decoded")
 	}
 	if !last {
 		return nil
 	}
 	if err := a.decoder.Close(); err != nil {
-		return breach(http2.ErrCodeCompression, "truncated header")
+		return violationOf(http2.ErrCodeCompression, "truncated header")
 	}
 	return c.onHeader()
 }
 
-// onHeader handles a whole header: interim, final or trailer.
+// onHeader handles a complete header: interim, final or trailer.
 func (c *Conn) onHeader() error {
 	a := &c.answer
 	st := c.streams[a.stream]
 	if st == nil {
 		if c.chatter.tooMuch(time.Now) {
-			return breach(http2.ErrCodeEnhanceYourCalm, "too many headers on streams that ended")
+			return violationOf(http2.ErrCodeEnhanceYourCalm, "too many headers on streams that ended")
 		}
 		return nil
 	}
 	switch {
-	case st.response.Status != 0: // trailer; whatever it says comes too late
+	case st.response.Status != 0: // trailer; its content comes too late
 		if !a.endStream {
-			return c.spoil(st.id, http2.ErrCodeProtocol, "second header")
+			return c.failStream(st.id, http2.ErrCodeProtocol, "second header")
 		}
 	case a.status == 0:
-		return c.spoil(st.id, http2.ErrCodeProtocol, "header without status")
+		return c.failStream(st.id, http2.ErrCodeProtocol, "header without status")
 	case a.status < 200:
 		if st.interim++; a.endStream || st.interim > maxInterim || a.status == 101 {
-			return c.spoil(st.id, http2.ErrCodeProtocol, "misplaced interim answer")
+			return c.failStream(st.id, http2.ErrCodeProtocol, "misplaced interim answer")
 		}
 		return nil
 	default:
@@ -181,13 +181,13 @@ func (c *Conn) onHeader() error {
 		c.onEnd(st)
 		return nil
 	}
-	// The status is known, so a body that drips must not hold the sender.
+	// The status is known, so a slow body must not hold the sender.
 	st.timer.Reset(min(c.config.BodyTimeout, time.Until(st.deadline)))
 	return nil
 }
 
-// onEnd concludes a stream that the peer has ended. If we have not, it does
-// not want the rest (RFC 9113 §8.1).
+// onEnd concludes a stream that the peer has ended. If our request is not complete, the peer does not want
+// the rest (RFC 9113 §8.1).
 func (c *Conn) onEnd(st *stream) {
 	if st.end == 0 {
 		c.reset(st.id, http2.ErrCodeCancel)
@@ -198,9 +198,9 @@ func (c *Conn) onEnd(st *stream) {
 func (c *Conn) onData(f *http2.DataFrame) error {
 	size := int64(f.Length) // with padding (RFC 9113 §6.9.1)
 	if c.isIdle(f.StreamID) {
-		return breach(http2.ErrCodeProtocol, "DATA on a stream that was never opened")
+		return violationOf(http2.ErrCodeProtocol, "DATA on a stream that was never opened")
 	}
-	// Given back long before it is used up, so the peer cannot be beyond it.
+	// The window is opened again long before it is used up, so a correct peer can't exceed it.
 	if c.recvWindow -= size; c.recvWindow < connWindow/2 {
 		_ = c.framer.WriteWindowUpdate(0, uint32(connWindow-c.recvWindow))
 		c.recvWindow = connWindow
@@ -208,15 +208,15 @@ func (c *Conn) onData(f *http2.DataFrame) error {
 	}
 	st := c.streams[f.StreamID]
 	if (st == nil || len(f.Data()) == 0 && !f.StreamEnded()) && c.chatter.tooMuch(time.Now) {
-		return breach(http2.ErrCodeEnhanceYourCalm, "too much DATA that leads nowhere")
+		return violationOf(http2.ErrCodeEnhanceYourCalm, "too much useless DATA")
 	}
 	switch {
 	case st == nil:
 		return nil // it crossed our RST_STREAM
 	case st.response.Status == 0:
-		return c.spoil(st.id, http2.ErrCodeProtocol, "DATA before the header")
+		return c.failStream(st.id, http2.ErrCodeProtocol, "DATA before the header")
 	case size > st.recvWindow:
-		return c.spoil(st.id, http2.ErrCodeFlowControl, "DATA beyond the stream's window")
+		return c.failStream(st.id, http2.ErrCodeFlowControl, "DATA beyond the stream's window")
 	}
 	st.recvWindow -= size
 	st.response.Body = append(st.response.Body, f.Data()...)
@@ -224,7 +224,7 @@ func (c *Conn) onData(f *http2.DataFrame) error {
 	case f.StreamEnded():
 		c.onEnd(st)
 	case st.recvWindow == 0:
-		// That is all we take; padding has its share in it.
+		// We take no more; padding counts too.
 		c.reset(st.id, http2.ErrCodeCancel)
 		c.conclude(st, nil)
 	}
@@ -235,7 +235,7 @@ func (c *Conn) onWindowUpdate(f *http2.WindowUpdateFrame) error {
 	const most = 1<<31 - 1
 	if f.StreamID == 0 {
 		if c.sendWindow += int64(f.Increment); c.sendWindow > most {
-			return breach(http2.ErrCodeFlowControl, "connection window too large")
+			return violationOf(http2.ErrCodeFlowControl, "connection window too large")
 		}
 		c.pourBlocked()
 		return nil
@@ -243,14 +243,14 @@ func (c *Conn) onWindowUpdate(f *http2.WindowUpdateFrame) error {
 	st := c.streams[f.StreamID]
 	if st == nil {
 		if c.isIdle(f.StreamID) {
-			return breach(http2.ErrCodeProtocol, "WINDOW_UPDATE on a stream that was never opened")
+			return violationOf(http2.ErrCodeProtocol, "WINDOW_UPDATE on a stream that was never opened")
 		}
 		return nil
 	}
 	if st.window += int64(f.Increment); st.window > most {
-		return c.spoil(st.id, http2.ErrCodeFlowControl, "stream window too large")
+		return c.failStream(st.id, http2.ErrCodeFlowControl, "stream window too large")
 	}
-	if len(st.body) > 0 && c.pourOn(st) {
+	if len(st.body) > 0 && c.resumeBody(st) {
 		c.unblock(st)
 	}
 	return nil
@@ -258,7 +258,7 @@ func (c *Conn) onWindowUpdate(f *http2.WindowUpdateFrame) error {
 
 func (c *Conn) onReset(f *http2.RSTStreamFrame) error {
 	if c.isIdle(f.StreamID) {
-		return breach(http2.ErrCodeProtocol, "RST_STREAM on a stream that was never opened")
+		return violationOf(http2.ErrCodeProtocol, "RST_STREAM on a stream that was never opened")
 	}
 	if st := c.streams[f.StreamID]; st != nil {
 		c.conclude(st, &ResetError{f.ErrCode})
@@ -266,8 +266,8 @@ func (c *Conn) onReset(f *http2.RSTStreamFrame) error {
 	return nil
 }
 
-// onGoAway lets the streams up to the last one that the peer will look at come
-// to their end. Others were not processed (RFC 9113 §6.8).
+// onGoAway finishes the streams up to the last one that the peer processes. Others were not processed (RFC
+// 9113 §6.8).
 func (c *Conn) onGoAway(f *http2.GoAwayFrame) {
 	debug := f.DebugData()
 	cause := &GoAwayError{Code: f.ErrCode, Debug: string(debug[:min(len(debug), maxDebug)])}
@@ -280,7 +280,7 @@ func (c *Conn) onGoAway(f *http2.GoAwayFrame) {
 	c.retire(cause)
 }
 
-// onSettings obeys the peer's SETTINGS and says so.
+// onSettings applies the peer's SETTINGS and acknowledges them.
 func (c *Conn) onSettings(f *http2.SettingsFrame) error {
 	if err := f.ForeachSetting(c.onSetting); err != nil {
 		return err
@@ -298,7 +298,7 @@ func (c *Conn) onSetting(s http2.Setting) error {
 		if s.ID == http2.SettingInitialWindowSize {
 			code = http2.ErrCodeFlowControl
 		}
-		return breach(code, "setting out of range")
+		return violationOf(code, "setting out of range")
 	}
 	switch s.ID {
 	case http2.SettingMaxConcurrentStreams:
@@ -308,17 +308,17 @@ func (c *Conn) onSetting(s http2.Setting) error {
 	case http2.SettingHeaderTableSize:
 		c.header.resize(s.Val)
 	case http2.SettingInitialWindowSize:
-		// Of streams under way too; windows may become negative (§6.9.2).
+		// Applies to open streams too; windows may become negative (§6.9.2).
 		delta := int64(s.Val) - c.peer.window
 		c.peer.window = int64(s.Val)
 		for _, st := range c.streams {
 			if st.window += delta; st.window > 1<<31-1 {
-				return breach(http2.ErrCodeFlowControl, "stream window too large")
+				return violationOf(http2.ErrCodeFlowControl, "stream window too large")
 			}
 		}
 	case http2.SettingEnablePush:
 		if s.Val != 0 {
-			return breach(http2.ErrCodeProtocol, "server offers push to a server")
+			return violationOf(http2.ErrCodeProtocol, "server offers push to a server")
 		}
 	}
 	return nil

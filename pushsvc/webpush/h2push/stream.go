@@ -9,18 +9,18 @@ import (
 	"golang.org/x/net/http2"
 )
 
-// Field is a header field. Name is in lower case (RFC 9113 §8.2.1). Neither is
-// checked: what comes from outside must have been.
+// Field is a header field. Name is in lower case (RFC 9113 §8.2.1). Neither is checked: the caller must check
+// foreign input.
 type Field struct{ Name, Value string }
 
 // Request is a POST.
 type Request struct {
-	Authority string // host, and port where it is not 443
-	// Path is the request target, with its query. As it is a secret and never
-	// the same, it stays out of the compression tables (RFC 7541 §7.1.3).
+	Authority string // host, with a port other than 443
+	// Path is the request target, with its query. It is secret and always different, so it stays out of the
+	// compression tables (RFC 7541 §7.1.3).
 	Path string
-	// Header is everything but content-length. Fields that are the same in
-	// the next request, in the same order, cost nearly nothing.
+	// Header has all fields except content-length. Fields that stay the same in the next request, in the same
+	// order, cost nearly nothing.
 	Header []Field
 	// Body is neither changed nor kept after RoundTrip.
 	Body []byte
@@ -28,15 +28,15 @@ type Request struct {
 
 // Response is an answer.
 type Response struct {
-	Status int // 200 to 599, or whatever else of three digits the peer says
-	// Header is nil where Status is 2xx, as nobody looks at it then.
+	Status int // 200 to 599, or any other three digits that the peer sends
+	// Header is nil for 2xx, because it is not used then.
 	Header http.Header
-	// Body is its beginning, at most Config.MaxAnswer bytes.
+	// Body is the beginning of the body, at most Config.MaxAnswer bytes.
 	Body []byte
 }
 
-// stream is a request under way. All but done and timer is guarded by the
-// Conn's mu as long as it is in its map; then it is RoundTrip's.
+// stream is a request in flight. While it is in the Conn's map, mu guards everything except done and timer;
+// afterwards it belongs to RoundTrip.
 type stream struct {
 	id     uint32
 	window int64  // of the peer
@@ -67,9 +67,8 @@ func (c *Conn) recycle(st *stream) {
 	c.pool.Put(st)
 }
 
-// RoundTrip sends r on a stream that was reserved and waits for the answer, at
-// most until the deadline and as long as ctx lasts. The error is an *Error. An
-// answer whose status has arrived counts, even if its body does not.
+// RoundTrip sends r on a reserved stream and waits for the answer until the deadline or the end of ctx. The
+// error is an *Error. An answer whose status has arrived counts, even without its body.
 func (c *Conn) RoundTrip(ctx context.Context, r *Request, deadline time.Time) (Response, error) {
 	st := c.pool.Get().(*stream)
 	defer c.recycle(st)
@@ -106,19 +105,18 @@ func (c *Conn) start(st *stream, r *Request) error {
 	}
 	st.id = c.nextID
 	if c.nextID += 2; c.nextID > maxStreamID {
-		c.draining = ErrClosed // with this one as the last
+		c.draining = ErrClosed // this is the last one
 	}
 	st.window, st.recvWindow, st.heard = c.peer.window, int64(c.config.MaxAnswer), c.health.frames
 	st.body = r.Body
 	c.streams[st.id] = st
 	c.writeHeader(st, r)
-	c.pump(st)
+	c.startBody(st)
 	c.wakeWriter()
 	return nil
 }
 
-// writeHeader frames the header, in as many frames as the peer's limit needs.
-// c.mu is held.
+// writeHeader frames the header, in as many frames as the peer's limit requires. c.mu is held.
 func (c *Conn) writeHeader(st *stream, r *Request) {
 	block := c.header.encode(r)
 	first := block[:min(len(block), c.peer.maxFrame)]
@@ -136,15 +134,15 @@ func (c *Conn) writeHeader(st *stream, r *Request) {
 	}
 }
 
-// pump frames as much of a body as the peer's windows allow and says whether
-// that was all. What it leaves is queued. c.mu is held.
-func (c *Conn) pump(st *stream) {
-	if len(st.body) > 0 && !c.pour(st) {
+// startBody frames as much of a body as the peer's windows allow, and queues the stream for the rest. c.mu is
+// held.
+func (c *Conn) startBody(st *stream) {
+	if len(st.body) > 0 && !c.frameBody(st) {
 		c.blocked = append(c.blocked, st)
 	}
 }
 
-func (c *Conn) pour(st *stream) (whole bool) {
+func (c *Conn) frameBody(st *stream) (whole bool) {
 	for len(st.body) > 0 {
 		n := min(int64(len(st.body)), st.window, c.sendWindow, int64(c.peer.maxFrame))
 		if n <= 0 {
@@ -159,23 +157,22 @@ func (c *Conn) pour(st *stream) (whole bool) {
 	return true
 }
 
-// pourBlocked goes on where the connection's window was opened, or all
-// streams' at once. c.mu is held.
+// pourBlocked continues after the window of the connection, or of all streams, was opened. c.mu is held.
 func (c *Conn) pourBlocked() {
-	rest := c.blocked[:0]
+	stillBlocked := c.blocked[:0]
 	for _, st := range c.blocked {
-		if !c.pourOn(st) {
-			rest = append(rest, st)
+		if !c.resumeBody(st) {
+			stillBlocked = append(stillBlocked, st)
 		}
 	}
-	clear(c.blocked[len(rest):])
-	c.blocked = rest
+	clear(c.blocked[len(stillBlocked):])
+	c.blocked = stillBlocked
 }
 
-// pourOn is pour for a stream that waited for a window.
-func (c *Conn) pourOn(st *stream) (whole bool) {
+// resumeBody is frameBody for a stream that waited for a window.
+func (c *Conn) resumeBody(st *stream) (whole bool) {
 	before := len(st.body)
-	whole = c.pour(st)
+	whole = c.frameBody(st)
 	if len(st.body) < before {
 		c.chatter.forgive()
 		c.wakeWriter()
@@ -183,15 +180,14 @@ func (c *Conn) pourOn(st *stream) (whole bool) {
 	return whole
 }
 
-// unblock takes a stream out of the queue. c.mu is held.
+// unblock removes a stream from the queue. c.mu is held.
 func (c *Conn) unblock(st *stream) {
 	if i := slices.Index(c.blocked, st); i >= 0 {
 		c.blocked = slices.Delete(c.blocked, i, i+1)
 	}
 }
 
-// finish gives a request its outcome: the answer where its status is known,
-// err otherwise. c.mu is held.
+// finish gives a request its outcome: the answer if its status is known, err otherwise. c.mu is held.
 func (c *Conn) finish(st *stream, err error) {
 	c.release(st, err)
 	st.done <- struct{}{} // never blocks: it leaves the map only once
@@ -211,8 +207,8 @@ func (c *Conn) release(st *stream, err error) {
 	st.err = &Error{Unprocessed: c.unprocessed(st, err), cause: err}
 }
 
-// unprocessed says whether the peer cannot have acted on a request that gets
-// no answer: it lacks a part, or the peer says so (RFC 9113 §6.8 and §8.7).
+// unprocessed reports whether the peer cannot have processed a request without an answer: it lacks a part, or
+// the peer says so (RFC 9113 §6.8 and §8.7).
 func (c *Conn) unprocessed(st *stream, err error) bool {
 	if st.end == 0 || st.end > c.out.handed || st.id > c.goAway {
 		return true
@@ -221,7 +217,7 @@ func (c *Conn) unprocessed(st *stream, err error) bool {
 	return ok && (reset.Code == http2.ErrCodeRefusedStream || reset.Code == http2.ErrCodeHTTP11Required)
 }
 
-// abandon ends a request whose time is up, unless it has an outcome already.
+// abandon ends a request that ran out of time, unless it already has an outcome.
 func (c *Conn) abandon(st *stream, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -6,11 +6,11 @@ import (
 	"time"
 )
 
-// outBuffer collects frames. total is the number of bytes that ever went in.
+// outBuffer collects frames. total is the number of bytes ever written to it.
 type outBuffer struct {
 	b     []byte
 	total uint64
-	// handed is total at the last time that bytes were handed to the network.
+	// handed is total at the last write to the network.
 	handed uint64
 }
 
@@ -21,34 +21,33 @@ func (o *outBuffer) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// take gives what was collected and goes on in another buffer.
+// take returns the collected bytes and continues in another buffer.
 func (o *outBuffer) take(next []byte) []byte {
 	full := o.b
 	o.b = next[:0]
 	return full
 }
 
-// keepBuffer is the largest buffer that is kept for the next batch.
+// keepBuffer is the largest buffer that is reused.
 const keepBuffer = 256 << 10
 
-// wakeWriter is called with c.mu held, after frames were written into c.out.
+// wakeWriter is called with c.mu held, after frames were written to c.out.
 func (c *Conn) wakeWriter() {
 	if !c.woken {
 		c.woken = true
-		c.wake <- struct{}{} // never blocks: one token, and woken says whether it is there
+		c.wake <- struct{}{} // never blocks: woken reports whether the only token is there
 	}
 }
 
 // write is the writer's goroutine.
 func (c *Conn) write() error {
 	for range c.wake {
-		// Whoever is about to send does so before this goroutine runs again:
-		// under load one write, one TLS record and one system call carry
-		// dozens of requests. When there is nobody, this costs nothing.
+		// Goroutines that are about to send do so before this one runs again: under load one write, one TLS
+		// record and one system call carry dozens of requests. Without any, this costs nothing.
 		runtime.Gosched()
 		batch, last := c.nextBatch()
 		if last {
-			return c.part(batch)
+			return c.writeLast(batch)
 		}
 		_ = c.nc.SetWriteDeadline(time.Now().Add(c.config.WriteTimeout))
 		if _, err := c.nc.Write(batch); err != nil {
@@ -59,7 +58,7 @@ func (c *Conn) write() error {
 	return nil
 }
 
-// nextBatch takes what is to be written, and says whether it is the last.
+// nextBatch returns the bytes to write, and whether they are the last.
 func (c *Conn) nextBatch() (batch []byte, last bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -79,15 +78,15 @@ func (c *Conn) giveBack(batch []byte) {
 	c.spare = batch[:0]
 }
 
-// part says the last words, where there is somebody to hear them, and closes
-// the connection, which ends the reader too.
-func (c *Conn) part(words []byte) error {
+// writeLast writes the last frames, if there is a peer for them, and closes the connection, which also ends the
+// reader.
+func (c *Conn) writeLast(words []byte) error {
 	c.mu.Lock()
-	rude := c.rude
+	rude := c.abrupt
 	c.mu.Unlock()
 	if !rude {
 		_ = c.nc.SetWriteDeadline(time.Now().Add(partingTime))
-		_, _ = c.nc.Write(words) // it may be gone already
+		_, _ = c.nc.Write(words) // the peer may be gone already
 	}
 	c.nc.Close()
 	return nil
