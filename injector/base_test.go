@@ -51,8 +51,8 @@ var bases = []struct {
 	{`\a`, false},
 }
 
-// fromPage are requests by their page's origin: with TLS, behind a proxy that took
-// TLS off, and for this machine.
+// fromPage are requests by their page's origin: with TLS, behind a proxy that terminates TLS, and for this
+// machine.
 var fromPage = map[string]func(r *http.Request){
 	"https://shop.example":        func(r *http.Request) { r.TLS = new(tls.ConnectionState) },
 	"https://shop.example:8443":   func(*http.Request) {},
@@ -64,8 +64,8 @@ var fromPage = map[string]func(r *http.Request){
 	"https://localhost.example:1": func(*http.Request) {},
 }
 
-// TestBase: whatever base address a page has, the tags lead to the page's own origin
-// as they stand, in every cut; the length is right, and nothing is added twice.
+// TestBase: whatever a page's base address, the tags lead to the page's own origin, in every cut; the length
+// is right, and nothing is added twice.
 func TestBase(t *testing.T) {
 	in := newInjector(t, Options{})
 	for origin, change := range fromPage {
@@ -97,7 +97,7 @@ func TestBase(t *testing.T) {
 	}
 }
 
-// checkTags wants both addresses to lead to the page's origin.
+// checkTags checks that both addresses lead to the page's origin.
 func checkTags(t *testing.T, page, origin, base string, foreign bool) {
 	t.Helper()
 	resolved, err := url.Parse(origin + "/dir/page")
@@ -134,12 +134,12 @@ func checkTags(t *testing.T, page, origin, base string, foreign bool) {
 	}
 }
 
-// namesOrigin is the URL parser's way to an origin in a decoded base address: a
-// scheme, or two slashes of either kind (URL 4.4).
+// namesOrigin matches a decoded base address that names an origin: a scheme, or two slashes of either kind
+// (URL 4.4).
 var namesOrigin = regexp.MustCompile(`^([A-Za-z][A-Za-z0-9+.-]*:|[/\\][/\\])`)
 
-// TestBaseProperty holds the scanner against that for made-up values: none that names
-// an origin is missed, and one without references is never taken for such.
+// TestBaseProperty compares the scanner with namesOrigin for generated values: it misses none that names an
+// origin, and reports none without references that doesn't.
 func TestBaseProperty(t *testing.T) {
 	parts := []string{
 		"/", "\\", ":", "&#47;", "&#x2f;", "&colon;", "&sol;", "&bsol;", "&Tab;", "&NewLine;", "&#104;ttp", "http", "https:", "h", "1", "+", "-", ".", "?", "#",

@@ -78,8 +78,8 @@ func BenchmarkScanText(b *testing.B) {
 	}
 }
 
-// BenchmarkScanTags scans a head of 33 kB that is all tags, as caddymodule/bench
-// has it: little text, which costs nothing, and much that is looked at.
+// BenchmarkScanTags scans a head of 33 kB with only tags, like caddymodule/bench: little text, which is
+// cheap, and much to look at.
 func BenchmarkScanTags(b *testing.B) {
 	var head strings.Builder
 	head.WriteString("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<title>Some words</title>\n")
@@ -108,8 +108,7 @@ func BenchmarkScanTags(b *testing.B) {
 	}
 }
 
-// BenchmarkTokenizer is BenchmarkScan with x/net/html's tokenizer, to the same
-// places.
+// BenchmarkTokenizer is BenchmarkScan with x/net/html's tokenizer, up to the same places.
 func BenchmarkTokenizer(b *testing.B) {
 	in := newInjector(b, Options{})
 	docs, heads := devHeads(b, in)

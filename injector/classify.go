@@ -5,31 +5,29 @@ import (
 	"strings"
 )
 
-// kind is what the request's headers say about a possible page.
+// kind is what the request's headers reveal about a possible page.
 type kind uint8
 
 const (
 	kindNone     kind = iota
-	kindDocument      // shown as a document for sure: any HTML is a page
-	kindMaybe         // fetched by a script or by who knows whom: only whole documents are pages
-	kindUnlikely      // as kindMaybe, from a client that may as well want data: nothing is asked of the upstream for its sake
+	kindDocument      // certainly shown as a document: any HTML is a page
+	kindMaybe         // fetched by a script or an unknown client: only whole documents are pages
+	kindUnlikely      // like kindMaybe, from a client that may want data: the upstream gets the request unchanged
 )
 
-// Classify tells from a request's headers whether the answer may be a page. For
-// "" it may, and the answer decides; otherwise the request should be passed on as
-// it is, without a [Writer].
+// Classify decides by a request's headers whether the answer may be a page. It returns "" if it may; the
+// answer then decides. Otherwise pass the request on as it is, without a [Writer].
 func (in *Injector) Classify(r *http.Request) Reason {
 	_, reason := in.kind(r)
 	return reason
 }
 
-// kind follows the Fetch Metadata headers (W3C fetch-metadata 2) where they are
-// sent, and Accept where not.
+// kind follows the Fetch Metadata headers (W3C fetch-metadata 2), or Accept without them.
 func (in *Injector) kind(r *http.Request) (kind, Reason) {
 	switch r.Method {
 	case http.MethodGet, http.MethodHead:
 	case http.MethodPost:
-		// A form's answer is a page, too, often with what was wrong in it.
+		// A form's answer is a page, too, often with its errors.
 		if k, reason := in.byHeader(r.Header); k == kindDocument || k == kindMaybe {
 			return k, reason
 		}
@@ -63,8 +61,8 @@ func isUpgrade(h http.Header) bool {
 	return len(h["Upgrade"]) > 0 || hasToken(h["Connection"], "upgrade")
 }
 
-// maybePage judges requests that carry no sign of a navigation. A fetch that does
-// not ask for text/html is an API call, which would lose its compression.
+// maybePage decides about requests without a sign of a navigation. A fetch that does not ask for text/html is
+// an API call, which would lose its compression.
 func maybePage(h http.Header, dest string) (kind, Reason) {
 	html := acceptsHTML(h["Accept"])
 	if dest == "empty" && hasPrefixFold(first(h["Sec-Purpose"]), "prefetch") && html {
@@ -79,18 +77,17 @@ func maybePage(h http.Header, dest string) (kind, Reason) {
 	case swapsWholePages(h), html && len(h["Hx-Request"]) == 0: // htmx sends Accept: */*
 		return kindMaybe, ""
 	case len(h["Hx-Request"]) == 0 && acceptsAnything(h["Accept"]):
-		return kindUnlikely, "" // a worker that keeps pages for later; curl, crawlers, feed readers
+		return kindUnlikely, "" // a worker that caches pages; curl, crawlers, feed readers
 	}
 	return kindNone, ReasonNotAPage
 }
 
-// swapsWholePages reports whether htmx fetches a page to put its body, and the
-// title, in the place of the present one's.
+// swapsWholePages reports whether htmx fetches a page to replace the current body and title.
 func swapsWholePages(h http.Header) bool {
 	return first(h["Hx-Boosted"]) == "true" || first(h["Hx-History-Restore-Request"]) == "true"
 }
 
-// acceptsAnything reports whether the client has not said what it wants.
+// acceptsAnything reports whether the client states no preference.
 func acceptsAnything(accept []string) bool {
 	return len(accept) == 0 || len(accept) == 1 && strings.TrimSpace(accept[0]) == "*/*"
 }
@@ -107,8 +104,8 @@ func acceptsHTML(accept []string) bool {
 	return false
 }
 
-// isType reports whether a header value begins with the given media type or
-// disposition, in any case, and nothing but parameters follow.
+// isType reports whether a header value begins with the given media type or disposition, in any case,
+// followed by nothing but parameters.
 func isType(v, want string) bool {
 	if !hasPrefixFold(v, want) {
 		return false

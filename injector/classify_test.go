@@ -133,7 +133,7 @@ func TestPrepareRequest(t *testing.T) {
 	}
 }
 
-// TestPreparedEncoding is about what is asked of the upstream.
+// TestPreparedEncoding checks what the upstream is asked for.
 func TestPreparedEncoding(t *testing.T) {
 	in := newInjector(t, Options{})
 	for _, tt := range []struct {
@@ -204,8 +204,7 @@ func TestSafeHost(t *testing.T) {
 	}
 }
 
-// TestPrepareUnlikely: an API client must not lose the upstream's compression
-// because it might have wanted a page.
+// TestPrepareUnlikely: an API client must not lose the upstream's compression because it might want a page.
 func TestPrepareUnlikely(t *testing.T) {
 	in := newInjector(t, Options{})
 	r := request("Accept", "*/*", "Accept-Encoding", "gzip", "If-None-Match", `"v1`+in.suffix+`"`)

@@ -9,8 +9,8 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/injector/cachecontrol"
 )
 
-// Use names something of ours that a Content-Security-Policy may block. The
-// values are constant, fit to be a metric's label.
+// Use names something of ours that a Content-Security-Policy may block. The values are constant and can label
+// a metric.
 type Use string
 
 // The uses.
@@ -24,13 +24,13 @@ const (
 
 var useNames = [numUses]Use{UseScript, UseWorker, UseManifest, UseConnect, UseImage}
 
-// Addresses are what a page with our tags asks for, as root-relative URL paths
-// at the page's own origin. An empty one isn't used.
+// Addresses are what a page with our tags requests, as root-relative URL paths at the page's own origin. An
+// empty one isn't used.
 type Addresses struct {
 	Script   string
 	Manifest string
 	Worker   string
-	Connect  string // what the script posts to; one that ends in "/" stands for all below it
+	Connect  string // what the script posts to; one that ends in "/" includes all paths below it
 	Image    string
 	// TrustedTypes is the name of the policy that the script creates to register
 	// the worker (Trusted Types 2.3).
@@ -40,16 +40,15 @@ type Addresses struct {
 // Finding is one policy that blocks one use.
 type Finding struct {
 	Use       Use
-	Directive string // the directive that blocks, such as "script-src" where it stands in for worker-src
+	Directive string // the directive that blocks, such as "script-src" as a fallback for worker-src
 	Policy    string // the policy's text
-	Meta      bool   // the policy is in a <meta> element, out of reach of Options.CSPExtend
-	Cure      string // what to change in the policy, for people
+	Meta      bool   // the policy is in a <meta> element, where Options.CSPExtend can't change it
+	Cure      string // how to change the policy, for people
 }
 
-// CheckCSP tells which of the policies block what, if our tags were in a page of
-// the given origin ("https://shop.example:8443"). The headers are the values of
-// Content-Security-Policy, each of them a list. A nonce that all policies agree
-// on doesn't block the script, as the Writer takes it over.
+// CheckCSP returns what the policies would block of our tags in a page of the given origin
+// ("https://shop.example:8443"). The headers are the values of Content-Security-Policy, each of them a list.
+// A nonce that all policies accept unblocks the script, because the Writer uses it.
 //
 // It follows CSP Level 3 and, where browsers agree on something else, browsers.
 func CheckCSP(headers []string, pageOrigin string, a Addresses) []Finding {
@@ -85,7 +84,7 @@ func findings(header, meta []policy, s *site) []Finding {
 	return out
 }
 
-// cure says how to change the policy so that the use is allowed.
+// cure returns how to change the policy so that the use is allowed.
 func (p *policy) cure(u use, d directive, s *site) string {
 	specific := fallbacks[u][0]
 	switch {
@@ -96,13 +95,13 @@ func (p *policy) cure(u use, d directive, s *site) string {
 	case d == dirTypes:
 		return "add " + s.types + " to trusted-types"
 	case u == useScript && hasKeyword(p.value[d], strictDynamic):
-		return "add a nonce to " + d.String() + ", a new one for each response; our tag takes it over"
+		return "add a nonce to " + d.String() + ", a new one for each response; our tag uses it"
 	case d == specific:
 		return "add " + s.source(u) + " to " + d.String()
 	case sourceCount(p.value[d]) == 0:
 		return "add the directive: " + specific.String() + " " + s.source(u)
 	}
-	return "add the directive: " + specific.String() + " " + s.source(u) + " and those sources of " + d.String() + " that it is to keep"
+	return "add the directive: " + specific.String() + " " + s.source(u) + " and the sources of " + d.String() + " that it should keep"
 }
 
 // site returns the addresses as policies see them, without an origin.
@@ -116,8 +115,8 @@ func (a Addresses) site() site {
 	return s
 }
 
-// source returns the narrowest source expression that allows a use: the exact
-// path, or 'self' where the host can't be written in a policy.
+// source returns the narrowest source expression that allows a use: the exact path, or 'self' if a policy
+// can't express the host.
 func (s *site) source(u use) string {
 	const hostChars = "abcdefghijklmnopqrstuvwxyz0123456789-."
 	if !only(s.host, hostChars) || strings.Trim(s.host, "0123456789.") == "" {
@@ -130,8 +129,8 @@ func (s *site) source(u use) string {
 	return host + escapeSource(s.paths[u])
 }
 
-// escapeSource encodes what can't stand in a source's path, above all the
-// separators of lists. Browsers compare paths decoded.
+// escapeSource encodes what a source's path can't contain, above all the separators of lists. Browsers
+// compare decoded paths.
 func escapeSource(path string) string {
 	const plain = base64Chars + ".~!$&()*=:@%"
 	var b strings.Builder
@@ -145,7 +144,7 @@ func escapeSource(path string) string {
 	return b.String()
 }
 
-// makeNonce returns a nonce that nobody can guess (CSP3 7.1: 128 bits).
+// makeNonce returns a random nonce (CSP3 7.1: 128 bits).
 func makeNonce() string {
 	var b [16]byte
 	_, _ = rand.Read(b[:]) // never fails
@@ -155,18 +154,17 @@ func makeNonce() string {
 // cspHeader is the header's name in its canonical form.
 const cspHeader = "Content-Security-Policy"
 
-// cspState is what the policies of a response mean for our tags.
+// cspState is the effect of a response's policies on our tags.
 type cspState struct {
-	headers  []string // the policies, as they are to be sent
+	headers  []string // the policies to send
 	nonce    string   // our script tag's
 	extended bool     // headers differ from the upstream's
-	ownNonce bool     // the nonce is of our own making, and the page can't be validated
-	noLink   bool     // the manifest may not be loaded, so its link stays out
+	ownNonce bool     // the nonce is ours, so the page can't have a validator
+	noLink   bool     // a policy blocks the manifest, so its link is left out
 }
 
-// guard asks the header's policies whether our tags may come, and reports false
-// if they are of no use: the script blocked, or all its posts. A worker that is
-// blocked leaves what the script does on the page itself, so it isn't a reason.
+// guard reports whether the header's policies allow our tags. It returns false if they would be useless: the
+// script is blocked, or all its posts. A blocked worker is no reason: the rest of the script still works.
 func (w *Writer) guard(headers []string) bool {
 	var buf [4]policy
 	s := w.site()
@@ -182,11 +180,11 @@ func (w *Writer) guard(headers []string) bool {
 	return blocking == 0 && !anyBlocks(ps, useConnect, &s)
 }
 
-// extend adds to the policies what is missing, and reports whether anything was.
+// extend adds to the policies what is missing, and reports whether it changed them.
 func (w *Writer) extend(headers []string) bool {
 	s := w.site()
 	e := extension{site: &s, nonce: w.csp.nonce}
-	if cachecontrol.Unshared(w.outgoing()) { // others would learn the nonce
+	if cachecontrol.Unshared(w.outgoing()) { // other visitors would get the nonce
 		e.newNonce = makeNonce
 	}
 	out, changed := e.headers(headers)
@@ -196,8 +194,8 @@ func (w *Writer) extend(headers []string) bool {
 	return changed
 }
 
-// guardMeta is guard for the policies in <meta> elements before the tags, which
-// can neither be extended nor lend a nonce: the header is out already.
+// guardMeta is guard for the policies in <meta> elements before the tags. They can't be extended, and their
+// nonces can't be used, since the header has been sent.
 func (w *Writer) guardMeta() {
 	s := w.site()
 	ps := w.scan.policies()
@@ -217,16 +215,16 @@ func anyBlocks(ps []policy, u use, s *site) bool {
 	return false
 }
 
-// site returns what the policies of this page are asked about.
+// site returns the addresses and the origin that this page's policies are checked for.
 func (w *Writer) site() site {
 	s := w.in.site
 	s.origin = makeOrigin(w.scheme(), w.request.Host)
 	return s
 }
 
-// scheme returns that of the page's address in the browser. Pages with our tags
-// matter where there are service workers, on secure origins: what comes in by
-// plain HTTP for another host than this machine had its TLS taken off before.
+// scheme returns the scheme of the page's address in the browser. Our tags matter only where there are
+// service workers, on secure origins: for a plain HTTP request to another host than this machine, a proxy has
+// terminated TLS.
 func (w *Writer) scheme() string {
 	if w.request.TLS == nil && isLocal(makeOrigin("http", w.request.Host).host) {
 		return "http"
@@ -234,15 +232,14 @@ func (w *Writer) scheme() string {
 	return "https"
 }
 
-// isLocal reports whether browsers take the host for this machine.
+// isLocal reports whether browsers treat the host as this machine.
 func isLocal(host string) bool {
 	return host == "localhost" || strings.HasSuffix(host, ".localhost") || host == "[::1]" ||
 		strings.HasPrefix(host, "127.") && only(host, "0123456789.")
 }
 
-// Blocked tells what the page's policies block of ours, in the header as it was
-// sent and in <meta> elements before the tags. It is meant for pages with a
-// policy that someone looks into, and takes a few microseconds.
+// Blocked returns what the page's policies block of ours, in the header as sent and in <meta> elements before
+// the tags. It is for diagnosis, and takes a few microseconds.
 func (w *Writer) Blocked() []Finding {
 	if len(w.csp.headers) == 0 && !w.scan.metaCSP {
 		return nil

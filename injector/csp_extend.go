@@ -2,18 +2,18 @@ package injector
 
 import "strings"
 
-// extension adds to policies what our tags need and nothing else: the exact
-// paths, a nonce of our own where only nonces count, the name of our Trusted
-// Types policy. It never adds to a directive that governs more than the use.
+// extension adds to policies what our tags need and nothing else: the exact paths, a nonce of ours if only
+// nonces count, the name of our Trusted Types policy. It never adds to a directive that governs more than the
+// use.
 type extension struct {
 	site     *site
 	nonce    string        // our script's, from the policies or our own
-	newNonce func() string // makes a nonce; nil where none may be added
-	ownNonce bool          // fresh was called
+	newNonce func() string // makes a nonce; nil if none may be added
+	ownNonce bool          // newNonce was called
 }
 
-// headers returns the header's values with what is missing, and whether anything
-// was. Values that need nothing stay as they are.
+// headers returns the header's values with the additions, and whether any was needed. Values that need none
+// are unchanged.
 func (e *extension) headers(values []string) (out []string, changed bool) {
 	ps := parsePolicies(nil, values)
 	demanded := typesDemanded(ps)
@@ -31,8 +31,7 @@ func (e *extension) headers(values []string) (out []string, changed bool) {
 	return out, changed
 }
 
-// prepare makes a nonce of our own if a policy counts only nonces and none of the
-// existing ones will do.
+// prepare makes a nonce if a policy accepts only nonces and none of the existing ones works.
 func (e *extension) prepare(ps []policy) {
 	if e.newNonce == nil {
 		return
@@ -46,7 +45,7 @@ func (e *extension) prepare(ps []policy) {
 	}
 }
 
-// policy returns the text of one policy with what is missing.
+// policy returns the text of one policy with the additions.
 func (e *extension) policy(p *policy, demanded bool) string {
 	text := p.text
 	for u := range numUses {
@@ -73,7 +72,7 @@ func (e *extension) policy(p *policy, demanded bool) string {
 	return text
 }
 
-// inherited returns what of a fallback's list means something for a use.
+// inherited returns the sources of a fallback's list that apply to a use.
 func inherited(list string, u use) string {
 	if u == useScript {
 		return list
@@ -87,13 +86,13 @@ func inherited(list string, u use) string {
 	return strings.Join(kept, " ")
 }
 
-// addSource gives a directive the list and one more source. A policy that hasn't
-// got the directive gets it at its end.
+// addSource sets a directive to the list and one more source. A policy without the directive gets it at its
+// end.
 func addSource(text string, d directive, list, source string) string {
 	var b strings.Builder
 	b.WriteString(d.String())
 	for src := range strings.FieldsSeq(list) {
-		if !strings.EqualFold(src, "'none'") { // means nothing beside another source
+		if !strings.EqualFold(src, "'none'") { // has no meaning next to another source
 			b.WriteByte(' ')
 			b.WriteString(src)
 		}

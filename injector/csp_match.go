@@ -2,14 +2,14 @@ package injector
 
 import "strings"
 
-// origin is a page's origin, which all addresses of ours share.
+// origin is a page's origin, which all our addresses share.
 type origin struct {
 	scheme string // "http" or "https"
 	host   string // in lower case; IPv6 addresses in brackets
 	port   string // "" for the scheme's default port
 }
 
-// makeOrigin takes a host with an optional port apart.
+// makeOrigin splits a host and an optional port.
 func makeOrigin(scheme, hostport string) origin {
 	host, port, _ := cutPort(hostport)
 	o := origin{scheme: scheme, host: strings.ToLower(host), port: port}
@@ -76,8 +76,8 @@ func cutPort(s string) (host, port string, hasPort bool) {
 	return s[:i], s[i+1:], true
 }
 
-// matchesScheme is CSP3 6.7.2.9: a source may be upgraded to a safer scheme. In
-// the text ws: and wss: stand for HTTP, too; Chromium doesn't take them so.
+// matchesScheme is CSP3 6.7.2.9: a source may be upgraded to a safer scheme. In the text ws: and wss: also
+// match HTTP; in Chromium they don't.
 func matchesScheme(src, scheme string) bool {
 	return strings.EqualFold(src, scheme) || scheme == "https" && strings.EqualFold(src, "http")
 }
@@ -94,8 +94,8 @@ func matchesHost(pattern, host string) bool {
 	return pattern != "" && strings.EqualFold(pattern, host)
 }
 
-// matchesPort is CSP3 6.7.2.11, with the upgrade of an explicit port 80 that
-// browsers allow together with that of the scheme.
+// matchesPort is CSP3 6.7.2.11, with the upgrade of an explicit port 80 that browsers allow together with
+// that of the scheme.
 func matchesPort(port string, o origin, fromHTTP bool) bool {
 	switch {
 	case port == "*", port == o.port:
@@ -106,8 +106,8 @@ func matchesPort(port string, o origin, fromHTTP bool) bool {
 	return port == defaultPort(o.scheme) || port == "80" && fromHTTP
 }
 
-// matchesPath is CSP3 6.7.2.12: a path that ends in a slash stands for all below
-// it, any other for itself. Both are compared piece by piece, decoded.
+// matchesPath is CSP3 6.7.2.12: a path that ends in a slash matches all paths below it, any other only
+// itself. Both are compared segment by segment, decoded.
 func matchesPath(pattern, path string) bool {
 	if i := strings.IndexAny(pattern, "?#"); i >= 0 {
 		pattern = pattern[:i]
@@ -128,7 +128,7 @@ func matchesPath(pattern, path string) bool {
 	}
 }
 
-// equalDecoded compares two pieces of paths, percent-decoded.
+// equalDecoded compares two segments of paths, percent-decoded.
 func equalDecoded(a, b string) bool {
 	for a != "" && b != "" {
 		var x, y byte
@@ -141,7 +141,7 @@ func equalDecoded(a, b string) bool {
 	return a == b
 }
 
-// decodeByte returns the first byte of a percent-encoded string that isn't empty.
+// decodeByte returns the first byte of a percent-encoded, non-empty string.
 func decodeByte(s string) (c byte, remaining string) {
 	if s[0] == '%' && len(s) > 2 {
 		if hi, lo := unhex(s[1]), unhex(s[2]); hi < 16 && lo < 16 {
@@ -161,8 +161,8 @@ func unhex(c byte) byte {
 	return 16
 }
 
-// nonceOf returns the nonce of a source expression, or "". Only characters that
-// the grammar allows (CSP3 2.3.1) make one, so it is safe in an attribute.
+// nonceOf returns the nonce of a source expression, or "". It only has characters that the grammar allows
+// (CSP3 2.3.1), so it is safe in an attribute.
 func nonceOf(src string) string {
 	const prefix = "'nonce-"
 	if !hasPrefixFold(src, prefix) || src[len(src)-1] != '\'' || len(src) > maxNonce {

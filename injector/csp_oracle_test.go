@@ -10,10 +10,10 @@ import (
 	"testing"
 )
 
-// This file has a second reading of CSP Level 3, by the letter and for any
-// address, to judge the first by. It shares no code with it.
+// This file is a second, literal implementation of CSP Level 3 for any address. It checks the first one and
+// shares no code with it.
 
-// probe is one thing that a page may do.
+// probe is something that a page may do.
 type probe struct {
 	dest  string // script, inline, handler, eval, worker, manifest, connect, image, style, font, frame, policy
 	url   string // or the name of a Trusted Types policy
@@ -207,7 +207,7 @@ func oracleSource(src string, page, target *url.URL) bool {
 	return true
 }
 
-// policyMaker makes policies out of everything that plays a part.
+// policyMaker makes policies from everything relevant.
 type policyMaker struct{ *rand.Rand }
 
 func (m policyMaker) pick(from ...string) string { return from[m.IntN(len(from))] }
@@ -319,8 +319,8 @@ func ours(p probe, origin, newNonce string) bool {
 	return false
 }
 
-// judgeCSP compares our reading of the policies with the oracle's, and what an
-// extension changes with what it may.
+// judgeCSP compares our reading of the policies with the oracle's, and an extension's changes with the
+// allowed ones.
 func judgeCSP(headers []string, pageOrigin string, private bool) error {
 	page, err := url.Parse(pageOrigin)
 	if err != nil {
@@ -404,8 +404,8 @@ func sameVerdict(headers []string, policies []map[string][]string, page *url.URL
 	return nil
 }
 
-// extensionWorks wants everything allowed after an extension, but for sandboxes
-// and where a nonce is needed and none could be made.
+// extensionWorks checks that an extension allows everything, except with sandboxes and with a needed nonce
+// that could not be made.
 func extensionWorks(out []string, after []map[string][]string, nonce string, page *url.URL, s *site) error {
 	if slices.ContainsFunc(after, func(d map[string][]string) bool { _, ok := d["sandbox"]; return ok }) {
 		return nil
@@ -431,8 +431,8 @@ func extensionWorks(out []string, after []map[string][]string, nonce string, pag
 	return nil
 }
 
-// TestCSPProperty: what an extension allows in addition is our nonce, our exact
-// paths and our Trusted Types policy, and nothing gets lost.
+// TestCSPProperty: an extension additionally allows only our nonce, our exact paths and our Trusted Types
+// policy, and removes nothing.
 func TestCSPProperty(t *testing.T) {
 	m := policyMaker{rand.New(rand.NewPCG(3, 33))}
 	extended, newNonces, failed, count := 0, 0, 0, 3000
@@ -467,7 +467,7 @@ func FuzzCSP(f *testing.F) {
 		f.Add(h[0], h[1], true)
 	}
 	f.Fuzz(func(t *testing.T, a, b string, private bool) {
-		// Neither HTTP nor the oracle has other space.
+		// Neither HTTP nor the oracle has other white space.
 		for _, s := range []string{a, b} {
 			if strings.ContainsFunc(s, func(r rune) bool {
 				return r < ' ' && r != '\t' || r == 0x7f || r == 0x85 || r == 0xa0 || r > 0x7f && r != 'é'

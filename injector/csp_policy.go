@@ -2,7 +2,7 @@ package injector
 
 import "strings"
 
-// directive is one that may block something of ours.
+// directive is a directive that may block something of ours.
 type directive uint8
 
 const (
@@ -41,8 +41,8 @@ const (
 	numUses
 )
 
-// fallbacks lists for each use the directives of which the first that a policy
-// has governs it, the specific one first (CSP3 6.8.3).
+// fallbacks lists the directives that can govern each use, the most specific first; the first that a policy
+// has governs it (CSP3 6.8.3).
 var fallbacks = [numUses][]directive{
 	useScript:   {dirScriptElem, dirScript, dirDefault},
 	useWorker:   {dirWorker, dirChild, dirScript, dirDefault},
@@ -51,22 +51,22 @@ var fallbacks = [numUses][]directive{
 	useImage:    {dirImage, dirDefault},
 }
 
-// site is what policies are asked about: addresses at one origin.
+// site is what policies are checked for: addresses at one origin.
 type site struct {
 	origin
-	paths [numUses]string // without query; "" for what isn't used
+	paths [numUses]string // without query; "" if unused
 	types string          // the Trusted Types policy that the script creates, or ""
 }
 
-// policy is one serialized policy, its directives found but not their sources.
+// policy is one serialized policy, split into directives but not into sources.
 type policy struct {
 	text  string
 	value [numDirectives]string
 	has   [numDirectives]bool
 }
 
-// parsePolicy is CSP3 2.2.1: the first of several directives of a name counts,
-// and those with characters beyond ASCII don't.
+// parsePolicy is CSP3 2.2.1: the first of several directives with the same name counts; those with characters
+// beyond ASCII don't.
 func parsePolicy(text string) policy {
 	p := policy{text: text}
 	for part := range strings.SplitSeq(text, ";") {
@@ -109,8 +109,7 @@ func isASCII(s string) bool {
 	return true
 }
 
-// parsePolicies appends the policies of a header's values, each of them a list
-// (CSP3 2.2.2).
+// parsePolicies appends the policies of a header's values, each of which is a list (CSP3 2.2.2).
 func parsePolicies(ps []policy, headers []string) []policy {
 	for _, h := range headers {
 		for text := range strings.SplitSeq(h, ",") {
@@ -130,8 +129,8 @@ func (p *policy) operative(u use) (directive, bool) {
 	return 0, false
 }
 
-// blocks reports whether the policy blocks a use, and by which directive. nonce
-// is our script's. Trusted Types need all policies: see [typesBlocked].
+// blocks reports whether the policy blocks a use, and by which directive. nonce is our script's. Trusted
+// Types depend on all policies: see [typesBlocked].
 func (p *policy) blocks(u use, s *site, nonce string) (directive, bool) {
 	if s.paths[u] == "" {
 		return 0, false
@@ -150,8 +149,8 @@ func (p *policy) blocks(u use, s *site, nonce string) (directive, bool) {
 	case u == useScript && hasKeyword(list, strictDynamic): // our tag is in the page, not made by a script
 		return d, true
 	case u == useWorker && hasKeyword(list, strictDynamic):
-		// A worker isn't parser-inserted. CSP3 6.7.1.1 says so for script-src
-		// alone, browsers hold it wherever the list comes from.
+		// A worker isn't parser-inserted. CSP3 6.7.1.1 states it only for script-src; browsers apply it to
+		// whichever list governs.
 		return 0, false
 	}
 	return d, !matchesList(list, s.origin, s.paths[u])
@@ -159,8 +158,8 @@ func (p *policy) blocks(u use, s *site, nonce string) (directive, bool) {
 
 const strictDynamic = "'strict-dynamic'"
 
-// sandboxAllows reports whether a sandboxed page can do it. One with an origin of
-// its own is foreign to our addresses: no worker, and no manifest or posts.
+// sandboxAllows reports whether a sandboxed page allows the use. A page with an opaque origin is foreign to
+// our addresses: no worker, no manifest, no posts.
 func (p *policy) sandboxAllows(u use) bool {
 	flags := p.value[dirSandbox]
 	switch u {
@@ -182,8 +181,8 @@ func hasNonce(list, nonce string) bool {
 	return false
 }
 
-// typesBlocked reports whether some policy demands Trusted Types for what the
-// script does, and this one forbids the policy of that name that it would create.
+// typesBlocked reports whether some policy demands Trusted Types for the script's registration, and this one
+// forbids the name of the script's policy.
 func (p *policy) typesBlocked(s *site, demanded bool) bool {
 	if !demanded || s.types == "" || s.paths[useWorker] == "" || !p.has[dirTypes] {
 		return false
@@ -206,8 +205,8 @@ func typesDemanded(ps []policy) bool {
 	return false
 }
 
-// chooseNonce returns the nonce with which the fewest policies block our script,
-// preferably none, and how many do.
+// chooseNonce returns the nonce with which the fewest policies block our script, preferably none, and how
+// many do.
 func chooseNonce(ps []policy, s *site) (nonce string, blocking int) {
 	blocking = scriptBlocking(ps, s, "")
 	for i := 0; i < len(ps) && blocking > 0; i++ {

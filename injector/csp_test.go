@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// TestCheckCSP has the cases that people meet, most of them seen in a browser.
+// TestCheckCSP has common cases, most of them verified in a browser.
 func TestCheckCSP(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
@@ -83,8 +83,8 @@ func TestCures(t *testing.T) {
 		{"connect-src a.example", "http://[::1]:80", "add 'self' to connect-src"},
 		{"connect-src a.example", "https://192.0.2.1", "add 'self' to connect-src"},
 		{"sandbox allow-scripts allow-forms; script-src 'self'", "https://shop.example", "add allow-same-origin to sandbox"},
-		{"script-src-elem 'strict-dynamic'", "https://shop.example", "add a nonce to script-src-elem, a new one for each response; our tag takes it over"},
-		{"script-src 'nonce-x'", "https://shop.example", "add the directive: worker-src shop.example/sw.js and those sources of script-src that it is to keep"},
+		{"script-src-elem 'strict-dynamic'", "https://shop.example", "add a nonce to script-src-elem, a new one for each response; our tag uses it"},
+		{"script-src 'nonce-x'", "https://shop.example", "add the directive: worker-src shop.example/sw.js and the sources of script-src that it should keep"},
 		{"child-src 'none'", "https://shop.example", "add the directive: worker-src shop.example/sw.js"},
 		{"require-trusted-types-for 'script'; trusted-types", "https://shop.example", "add webpush to trusted-types"},
 	} {
@@ -107,7 +107,7 @@ func TestSourcePathIsEscaped(t *testing.T) {
 	}
 }
 
-// TestCSPWriter is about what policies do to a page.
+// TestCSPWriter checks what policies do to a page.
 func TestCSPWriter(t *testing.T) {
 	uses := testAddresses
 	plain := newInjector(t, Options{Uses: uses})
@@ -208,7 +208,7 @@ func TestCSPWriter(t *testing.T) {
 	}
 }
 
-// squeeze removes the space that fills up a promised length.
+// squeeze removes the spaces that fill a promised length.
 func squeeze(s string) string {
 	for strings.Contains(s, "  ") {
 		s = strings.ReplaceAll(s, "  ", " ")
@@ -216,7 +216,7 @@ func squeeze(s string) string {
 	return strings.ReplaceAll(s, " ></script>", "></script>")
 }
 
-// TestFreshNonce is about policies that count only nonces and have none.
+// TestFreshNonce checks policies that accept only nonces and have none.
 func TestFreshNonce(t *testing.T) {
 	in := newInjector(t, Options{Uses: testAddresses, CSPExtend: true})
 	seen := map[string]bool{}
@@ -236,7 +236,7 @@ func TestFreshNonce(t *testing.T) {
 	}
 }
 
-// TestCSPNotModified wants a 304's policies to allow our tags in the stored page.
+// TestCSPNotModified: a 304's policies must allow our tags in the stored page.
 func TestCSPNotModified(t *testing.T) {
 	const policy = "connect-src 'none'"
 	for _, extend := range []bool{true, false} {
@@ -268,7 +268,7 @@ func TestCSPHead(t *testing.T) {
 	}
 }
 
-// TestCSPScheme is about pages behind a proxy that ends TLS, and on this machine.
+// TestCSPScheme checks pages behind a proxy that terminates TLS, and on this machine.
 func TestCSPScheme(t *testing.T) {
 	in := newInjector(t, Options{Uses: testAddresses})
 	for _, tt := range []struct {
@@ -325,8 +325,7 @@ func BenchmarkCSP(b *testing.B) {
 	}
 }
 
-// TestOptionsOfScript: a script with modules beside it needs its folder, and one
-// that must come before all others has no defer.
+// TestOptionsOfScript: a script with modules needs its folder, and a blocking script has no defer.
 func TestOptionsOfScript(t *testing.T) {
 	in := newInjector(t, Options{Modules: true, Blocking: true, CSPExtend: true})
 	if got, want := in.String(), `<script src="/_webpush/sdk.js"></script>`; !strings.Contains(got, want) {

@@ -26,14 +26,14 @@ const (
 	codecBrotli
 )
 
-// Bounds of what one page may cost. A body is decoded as a stream, so they are
-// about time and traffic; memory is bounded by the window.
+// Bounds of one page's cost. A body is decoded as a stream, so they bound time and traffic; the window bounds
+// memory.
 const (
 	maxDecoded = 128 << 20 // bytes of a decoded body
-	maxRatio   = 500       // decoded to encoded, where ratioFrom bytes are decoded
+	maxRatio   = 500       // decoded to encoded, once ratioFrom bytes are decoded
 	ratioFrom  = 4 << 20
 	maxWindow  = 8 << 20   // RFC 9659 3 for zstd; the same for brotli, which can have 16
-	maxRaw     = 160 << 10 // encoded bytes kept before anything comes of them; a block of zstd has 128 KiB
+	maxRaw     = 160 << 10 // encoded bytes kept before the decision; a block of zstd has 128 KiB
 )
 
 var (
@@ -42,7 +42,7 @@ var (
 	errStopped  = errors.New("the request has ended")
 )
 
-// codecOf returns the only coding of a body, if it is one that we know.
+// codecOf returns the only coding of a body, if it is one that we support.
 func codecOf(h http.Header) codec {
 	values := h["Content-Encoding"]
 	if len(values) != 1 {
@@ -59,27 +59,26 @@ func codecOf(h http.Header) codec {
 	return codecNone
 }
 
-// decoder decodes a body that is pushed to it in pieces. The codecs pull, so they
-// run in a coroutine, which stops where more input is needed. What can be decoded
-// of a piece comes out with it, so flushes keep their meaning.
+// decoder decodes a body that is pushed to it in pieces. The codecs pull, so they run in a coroutine, which
+// pauses when it needs input. It returns what it can decode of a piece at once, so flushes still work.
 type decoder struct {
-	mu      sync.Mutex // held while running: the request's end may come at any time
+	mu      sync.Mutex // held while running: the request may end at any time
 	next    func() ([]byte, bool)
 	stop    func()
 	pool    *sync.Pool        // of *zstd.Decoder
-	yield   func([]byte) bool // within the coroutine; nil asks for input
+	yield   func([]byte) bool // in the coroutine; nil asks for input
 	unhook  func() bool
 	in      []byte // the rest of the current piece
 	inLen   int64
 	outLen  int64
-	err     error // why it is over, if it wasn't the body's end
+	err     error // why decoding ended, unless at the body's end
 	eof     bool  // no more input will come
 	over    bool
 	stopped bool
 
-	raw    []byte // what was written and not yet decided on, encoded
-	first  []byte // and decoded
-	length int64  // of the encoded body, once that is decided; else 0 or less
+	raw    []byte // written and not yet decided on, encoded
+	first  []byte // the same, decoded
+	length int64  // of the encoded body, once decided; else 0 or less
 }
 
 // newDecoder returns a decoder that ends with ctx at the latest.
@@ -102,8 +101,8 @@ func (d *decoder) close() {
 	d.stop()
 }
 
-// feed decodes a piece, or the end if it is nil, and hands everything that comes
-// of it to emit. An error of emit ends the decoding.
+// feed decodes a piece, or the end if it is nil, and passes the output to emit. An error of emit ends the
+// decoding.
 func (d *decoder) feed(p []byte, emit func([]byte) error) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -129,7 +128,7 @@ func (d *decoder) feed(p []byte, emit func([]byte) error) error {
 	return d.err
 }
 
-// Read gives the codec its input.
+// Read is the codec's input.
 func (d *decoder) Read(p []byte) (int, error) {
 	for len(d.in) == 0 {
 		if d.eof {
@@ -144,7 +143,7 @@ func (d *decoder) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// Write takes the codec's output.
+// Write is the codec's output.
 func (d *decoder) Write(p []byte) (int, error) {
 	d.outLen += int64(len(p))
 	if d.outLen > maxDecoded || d.outLen > ratioFrom && d.outLen > maxRatio*d.inLen {
@@ -156,8 +155,8 @@ func (d *decoder) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// run decodes to the end of the input. A codec that panics on what a site sends
-// has failed to decode it, which is no reason to fail the request.
+// run decodes to the end of the input. A codec's panic counts as a decoding error: it must not fail the
+// request.
 func (d *decoder) run(c codec) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
@@ -174,8 +173,7 @@ func (d *decoder) run(c codec) (err error) {
 	}
 }
 
-// gunzip decodes all members (RFC 1952 2.2). What follows the last one and isn't
-// another is ignored, as browsers do.
+// gunzip decodes all members (RFC 1952 2.2). Like browsers, it ignores data after the last member.
 func (d *decoder) gunzip() error {
 	in := bufio.NewReader(d)
 	z, err := gzip.NewReader(in)
@@ -197,7 +195,7 @@ func (d *decoder) gunzip() error {
 	}
 }
 
-// unzstd decodes all frames, and hands out each block before it asks for the next.
+// unzstd decodes all frames, and outputs each block before it reads the next.
 func (d *decoder) unzstd() error {
 	z, err := d.newZstd()
 	if err != nil {
@@ -213,8 +211,8 @@ func (d *decoder) unzstd() error {
 	return nil
 }
 
-// newZstd takes a codec from the pool or makes one: its window, usually as large
-// as is allowed, costs more than to decode a page.
+// newZstd takes a codec from the pool or makes one: its window, usually of the maximum size, costs more than
+// decoding a page.
 func (d *decoder) newZstd() (*zstd.Decoder, error) {
 	if z, ok := d.pool.Get().(*zstd.Decoder); ok {
 		return z, z.Reset(d)
@@ -239,9 +237,8 @@ func (d *decoder) unbrotli() error {
 	return nil
 }
 
-// excessiveInput is what the codec says after the whole stream if more follows,
-// which is ignored as it is for gzip, and by mistake (v1.2.8) if the stream's end
-// came in small pieces.
+// excessiveInput is the codec's error after the whole stream if more data follows, which is ignored as for
+// gzip, and by mistake (v1.2.8) if the stream's end came in small pieces.
 const excessiveInput = "brotli: excessive input"
 
 // copy reads z to its end.

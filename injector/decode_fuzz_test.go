@@ -13,8 +13,8 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// FuzzDecode feeds anything to the codecs. What passes is either untouched or cut
-// off, or it is what the codec makes of the whole.
+// FuzzDecode feeds any bytes to the codecs. The output is untouched, or cut off, or equals what the codec
+// makes of the whole.
 func FuzzDecode(f *testing.F) {
 	for i, coding := range codings {
 		f.Add([]byte(encode(f, coding, page)), uint8(i), uint16(5))
@@ -57,7 +57,7 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
-// reference decodes a whole body, as far as it goes.
+// reference decodes a whole body, as far as possible.
 func reference(t *testing.T, coding string, body []byte) string {
 	t.Helper()
 	r := bareCodec(t, coding, body)

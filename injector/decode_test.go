@@ -19,7 +19,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// flushWriter is what all encoders are.
+// flushWriter is the interface of all encoders.
 type flushWriter interface {
 	io.WriteCloser
 	Flush() error
@@ -59,7 +59,7 @@ func encoded(coding string, lines ...string) http.Header {
 	return headers(append(lines, "Content-Type", htmlType, "Content-Encoding", coding, "Etag", `"v1"`)...)
 }
 
-// long is a page that no codec gets small, larger than any buffer of ours.
+// long returns a page that no codec compresses well, larger than our buffers.
 func long() string {
 	r := rand.New(rand.NewPCG(1, 1))
 	var b strings.Builder
@@ -70,7 +70,7 @@ func long() string {
 	return strings.Replace(page, "hello", b.String(), 1)
 }
 
-// TestDecode wants compressed pages changed, however they are cut.
+// TestDecode: compressed pages are changed, however they are cut.
 func TestDecode(t *testing.T) {
 	in := newInjector(t, Options{Decode: true})
 	for _, coding := range append(codings, "x-gzip", "GZIP ") {
@@ -111,11 +111,11 @@ func TestDecode(t *testing.T) {
 	}
 }
 
-// TestGzipMembers is about bodies of several members, and what may follow.
+// TestGzipMembers checks bodies of several members, and trailing data.
 func TestGzipMembers(t *testing.T) {
 	in := newInjector(t, Options{Decode: true})
 	first, second := encode(t, "gzip", page[:40]), encode(t, "gzip", page[40:])
-	for name, packed := range map[string]string{"two": first + second, "zeros behind": first + second + "\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00", "text behind": first + second + "more than ten bytes of something else"} {
+	for name, packed := range map[string]string{"two": first + second, "zeros after": first + second + "\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00", "text after": first + second + "more than ten bytes of something else"} {
 		for _, size := range []int{1, len(first), len(packed)} {
 			rec, reason := response(t, in, navigation(), 200, encoded("gzip"), packed, size)
 			if got := rec.Body.String(); reason != ReasonInjected || got != withTags(in, page) {
@@ -125,7 +125,7 @@ func TestGzipMembers(t *testing.T) {
 	}
 }
 
-// TestDecodeUntouched is about compressed answers that pass byte for byte.
+// TestDecodeUntouched checks compressed answers that pass byte for byte.
 func TestDecodeUntouched(t *testing.T) {
 	in := newInjector(t, Options{Decode: true})
 	gz := encode(t, "gzip", page)
@@ -200,8 +200,7 @@ func TestDecodeUntouched(t *testing.T) {
 	}
 }
 
-// TestDecodeBroken is about bodies that go wrong after the page has begun: the
-// client must see that it is cut.
+// TestDecodeBroken: if a body fails after the page has begun, the client must see that it is cut.
 func TestDecodeBroken(t *testing.T) {
 	in := newInjector(t, Options{Decode: true})
 	doc := long()
@@ -223,7 +222,7 @@ func TestDecodeBroken(t *testing.T) {
 					for off := 0; off < len(body); off += 4096 {
 						_, err := iw.Write([]byte(body[off:min(off+4096, len(body))]))
 						if err != nil && !careless {
-							panic(http.ErrAbortHandler) // as reverse proxies do
+							panic(http.ErrAbortHandler) // reverse proxies do this
 						}
 					}
 					if err := iw.Finish(); err != nil {
@@ -249,7 +248,7 @@ func TestDecodeBroken(t *testing.T) {
 	}
 }
 
-// TestDecodeLive wants each flushed piece of a compressed page at once.
+// TestDecodeLive: each flushed piece of a compressed page is sent at once.
 func TestDecodeLive(t *testing.T) {
 	in := newInjector(t, Options{Decode: true})
 	pieces := []string{"<!doctype html><html><head>", "<title>x</title>", "<style>a{}</style></head><body>1", strings.Repeat("2", 5000), "3"}
@@ -317,8 +316,7 @@ func (s *bombSink) Write(p []byte) (int, error) {
 	return s.discard.Write(p)
 }
 
-// TestBomb wants a body that decodes to a gigabyte cut off, and at most 16 MiB of
-// memory for it.
+// TestBomb: a body that decodes to a gigabyte is cut off, and takes at most 16 MiB of memory.
 func TestBomb(t *testing.T) {
 	in := newInjector(t, Options{Decode: true})
 	for _, coding := range codings {
@@ -360,7 +358,7 @@ func TestBomb(t *testing.T) {
 	}
 }
 
-// TestSizeCap wants an endless page cut off whose ratio is that of real ones.
+// TestSizeCap: an endless page with a realistic ratio is cut off.
 func TestSizeCap(t *testing.T) {
 	in := newInjector(t, Options{Decode: true})
 	rows := encode(t, "gzip", strings.Repeat(long()[1000:21_000], 50))
@@ -384,7 +382,7 @@ func aborts(f func() error) (aborted bool) {
 	return false
 }
 
-// TestDecoderEnds wants nothing left behind when a handler gives up.
+// TestDecoderEnds: an aborted handler leaves nothing behind.
 func TestDecoderEnds(t *testing.T) {
 	in := newInjector(t, Options{Decode: true})
 	before := runtime.NumGoroutine()
@@ -396,7 +394,7 @@ func TestDecoderEnds(t *testing.T) {
 			if _, err := w.Write([]byte(packed[:len(packed)/2])); err != nil {
 				t.Fatal(err)
 			}
-			cancel() // the server does when the handler has returned or panicked
+			cancel() // the server does this when the handler has returned or panicked
 		}
 	}
 	for range 100 {
@@ -408,7 +406,7 @@ func TestDecoderEnds(t *testing.T) {
 	t.Errorf("%d goroutines, %d before", runtime.NumGoroutine(), before)
 }
 
-// TestDecodeFlushFirst wants a flush before anything is decoded to decide nothing.
+// TestDecodeFlushFirst: a flush before any decoded byte decides nothing.
 func TestDecodeFlushFirst(t *testing.T) {
 	in := newInjector(t, Options{Decode: true})
 	for _, incremental := range []string{"", "?1"} {
@@ -434,7 +432,7 @@ func TestDecodeFlushFirst(t *testing.T) {
 	}
 }
 
-// TestDecodeHead wants HEAD to say what GET would.
+// TestDecodeHead: HEAD answers like GET.
 func TestDecodeHead(t *testing.T) {
 	in := newInjector(t, Options{Decode: true})
 	r := navigation()

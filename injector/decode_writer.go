@@ -6,12 +6,11 @@ import (
 	"io"
 )
 
-// errUntouched ends the decoding of a page that isn't to be changed.
+// errUntouched ends the decoding of a page that must not be changed.
 var errUntouched = errors.New("the page is not to be changed")
 
-// unpackFirst takes a piece of a page that came compressed although we asked for it
-// plain. Until the first decoded bytes have decided that it is changed, the
-// encoded ones are kept, so that it can pass as it is.
+// unpackFirst handles a piece of a page that is compressed although we asked for identity. It keeps the
+// encoded bytes until the first decoded ones have decided, so that the page can still pass unchanged.
 func (w *Writer) unpackFirst(p []byte) error {
 	if w.decoder == nil {
 		w.decoder = w.in.newDecoder(w.request.Context(), w.codec)
@@ -37,13 +36,13 @@ func (w *Writer) unpackFirst(p []byte) error {
 	return w.untouched(err, p)
 }
 
-// unpack takes a later piece.
+// unpack handles a later piece.
 func (w *Writer) unpack(p []byte) error {
 	return w.unpacked(w.decoder.feed(p, w.emit))
 }
 
-// emit takes a piece of the decoded page. The first ones are gathered: an error
-// soon after the beginning need not break the page.
+// emit handles a piece of the decoded page. It collects the first ones: an early error need not break the
+// page.
 func (w *Writer) emit(chunk []byte) error {
 	switch w.phase {
 	case phaseScanPacked:
@@ -61,8 +60,7 @@ func (w *Writer) emit(chunk []byte) error {
 	return w.beginDecoded(d.first, false)
 }
 
-// beginDecoded decides by the first decoded bytes. The length of the page is
-// known if they are all.
+// beginDecoded decides by the first decoded bytes. If they are all, the page's length is known.
 func (w *Writer) beginDecoded(first []byte, complete bool) error {
 	packed := w.length
 	w.length = -1
@@ -82,7 +80,7 @@ func (w *Writer) beginDecoded(first []byte, complete bool) error {
 	return w.begin(first, at)
 }
 
-// untouched passes the page as it came: what was kept of it, and p.
+// untouched passes the page as it came: the kept bytes and p.
 func (w *Writer) untouched(err error, p []byte) error {
 	reason := ReasonEncoded
 	if errors.Is(err, errUntouched) {
@@ -96,7 +94,7 @@ func (w *Writer) untouched(err error, p []byte) error {
 	return w.write(p)
 }
 
-// unpacked notes what went wrong after a decoded page has begun.
+// unpacked records an error after a decoded page has begun.
 func (w *Writer) unpacked(err error) error {
 	if err == nil {
 		return nil
@@ -107,7 +105,7 @@ func (w *Writer) unpacked(err error) error {
 	return fmt.Errorf("decoding the page: %w", err)
 }
 
-// finishPacked feeds the end to the decoder and writes what is missing.
+// finishPacked feeds the end to the decoder and writes the rest.
 func (w *Writer) finishPacked() error {
 	d := w.decoder
 	if d == nil {
@@ -138,6 +136,6 @@ func (w *Writer) finishPacked() error {
 			return err
 		}
 	}
-	w.enter(phasePass)
+	w.setPhase(phasePass)
 	return nil
 }

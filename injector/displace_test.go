@@ -7,8 +7,7 @@ import (
 	"testing"
 )
 
-// displaced are parts of a page behind our script; the address of a "[…]" is ours in
-// the end, one of "{…}" stays.
+// displaced are parts of a page after our script; the address of a "[…]" becomes ours, that of a "{…}" stays.
 var displaced = []string{
 	`<script src="[//cdn.vendor.example/js/v.min.js]"></script>`,
 	`<script type="text/javascript" async src='[https://cdn.vendor.example/js/v.min.js?x=1&amp;y]' defer></script>`,
@@ -42,8 +41,8 @@ var displaced = []string{
 
 var vendors = regexp.MustCompile(`^(https?:)?//([^/]*\.)?vendor\.example/`)
 
-// TestDisplaces: the scripts that a page is not to load are ours, in every cut of the
-// page, and nothing else of it changes, nor its length.
+// TestDisplaces: displaced scripts become ours, in every cut of the page; nothing else of it changes, nor its
+// length.
 func TestDisplaces(t *testing.T) {
 	mark := regexp.MustCompile(`\[([^]]*)\]`)
 	with := newInjector(t, Options{Blocking: true, Displaces: vendors})
@@ -87,12 +86,12 @@ func TestDisplaces(t *testing.T) {
 	}
 }
 
-// TestDisplacesNothing: pages of which we know too little stay as they are.
+// TestDisplacesNothing: pages that we can't read reliably stay as they are.
 func TestDisplacesNothing(t *testing.T) {
 	in := newInjector(t, Options{Blocking: true, Displaces: vendors})
 	const tag = `<script src="//vendor.example/v.js"></script>`
 	for name, doc := range map[string]string{
-		"a base address behind the first script":  `<!doctype html><meta charset=utf-8><script></script><base href="https://other.example/">` + tag,
+		"a base address after the first script":   `<!doctype html><meta charset=utf-8><script></script><base href="https://other.example/">` + tag,
 		"an address that is shorter than our own": `<!doctype html><meta charset=utf-8><script></script><script src="//vendor.example/"></script>`,
 	} {
 		if len(testSnippet.Script) < len("//vendor.example/") && strings.Contains(name, "shorter") {
@@ -110,7 +109,7 @@ func TestDisplacesNothing(t *testing.T) {
 	}
 }
 
-// TestDisplacesTag: what differs in a page has another entity tag.
+// TestDisplacesTag: a page with other contents has another entity tag.
 func TestDisplacesTag(t *testing.T) {
 	if a, b := newInjector(t, Options{}), newInjector(t, Options{Displaces: vendors}); a.suffix == b.suffix {
 		t.Error("the entity tag is the same")

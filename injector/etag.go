@@ -19,21 +19,20 @@ const (
 
 var changedHeaders = [numChanged]string{"Accept-Encoding", "If-None-Match", "If-Modified-Since"}
 
-// PrepareRequest changes the headers of the Writer's request for the handler that
-// makes the page, in place: the copy of a request costs more than all the rest of
-// us. [Writer.RestoreRequest] undoes it when the handler has returned.
+// PrepareRequest changes the headers of the Writer's request for the handler that makes the page. It changes
+// them in place, because a copy of the request costs more than all the rest. [Writer.RestoreRequest] undoes
+// it after the handler.
 //
-//   - Accept-Encoding is identity: compressed pages can't be changed. Clients
-//     that may as well want data get what they asked for, changed or not. One
-//     that names no coding stays as it is, for Go's Transport may ask for gzip in
-//     its place, and then undoes it.
-//   - If-None-Match loses our suffix, as the upstream doesn't know it; tags with
-//     a suffix of another version of ours are dropped.
-//   - On navigations, tags without a suffix and If-Modified-Since are dropped
-//     too: they stand for a copy without our tags, which a 304 would revive.
+//   - Accept-Encoding becomes identity: compressed pages can't be changed. Clients that may want data keep
+//     theirs, and get what they asked for. A request without codings stays as it is, because Go's Transport
+//     may add gzip and then decode it.
+//   - If-None-Match loses our suffix, which the upstream doesn't know; tags with a suffix of another version
+//     are dropped.
+//   - On navigations, tags without a suffix and If-Modified-Since are dropped too: they belong to a copy
+//     without our tags, which a 304 would revive.
 //
-// Range and If-Range stay: a partial answer passes unchanged, and If-Range with
-// our suffix makes the upstream send all.
+// Range and If-Range stay: a partial answer passes unchanged, and If-Range with our suffix makes the upstream
+// send all.
 func (w *Writer) PrepareRequest() {
 	h := w.request.Header
 	for slot, name := range changedHeaders {
@@ -55,8 +54,8 @@ func (w *Writer) PrepareRequest() {
 	}
 }
 
-// RestoreRequest gives the request the client's headers back, for handlers around
-// us and for logs. It may be deferred, and does nothing if nothing was prepared.
+// RestoreRequest restores the client's headers of the request, for outer handlers and logs. It may be
+// deferred, and does nothing if nothing was prepared.
 func (w *Writer) RestoreRequest() {
 	if !w.prepared {
 		return
@@ -72,8 +71,7 @@ func (w *Writer) RestoreRequest() {
 	}
 }
 
-// matches rewrites If-None-Match for the upstream. Members without a suffix of
-// ours are kept if foreign is true.
+// matches rewrites If-None-Match for the upstream. It keeps members without our suffix if foreign is true.
 func (in *Injector) matches(values []string, foreign bool) string {
 	var b strings.Builder
 	for _, v := range values {
@@ -98,9 +96,8 @@ func (in *Injector) matches(values []string, foreign bool) string {
 	return b.String()
 }
 
-// cutTag returns the first entity tag, with W/ if it has it, or "*", and what
-// follows it (RFC 9110 8.8.3 and 13.1.2). It returns "" at the list's end and
-// for anything malformed.
+// cutTag returns the first entity tag, with W/ if it has it, or "*", and the rest of the list (RFC 9110 8.8.3
+// and 13.1.2). It returns "" at the list's end and for malformed tags.
 func cutTag(list string) (tag, remaining string) {
 	list = strings.TrimLeft(list, " \t,")
 	if strings.HasPrefix(list, "*") {
@@ -121,7 +118,7 @@ func cutTag(list string) (tag, remaining string) {
 	return list[:end], list[end:]
 }
 
-// hasSuffix reports whether a tag bears a suffix of any version of ours.
+// hasSuffix reports whether a tag has a suffix of any version of ours.
 func hasSuffix(tag string) bool {
 	i := strings.LastIndex(tag, suffixPrefix)
 	if i < 0 || len(tag) != i+len(suffixPrefix)+suffixHex+1 {
@@ -130,10 +127,10 @@ func hasSuffix(tag string) bool {
 	return only(tag[i+len(suffixPrefix):len(tag)-1], "0123456789abcdef")
 }
 
-// suffixed returns the entity tag of the changed page, or "" for a malformed one.
+// suffixed returns the entity tag of the changed page, or "" if it is malformed.
 func (in *Injector) suffixed(etag string) string { return string(in.appendSuffixed(nil, etag)) }
 
-// appendSuffixed appends what suffixed returns.
+// appendSuffixed appends the result of suffixed.
 func (in *Injector) appendSuffixed(b []byte, etag string) []byte {
 	tag, more := cutTag(etag)
 	if tag == "" || tag == "*" || more != "" {
@@ -143,9 +140,8 @@ func (in *Injector) appendSuffixed(b []byte, etag string) []byte {
 	return append(append(b, in.suffix...), '"')
 }
 
-// holds reports whether If-None-Match has the given tag, by weak comparison
-// (RFC 9110 8.8.3.2).
-func holds(values []string, want string) bool {
+// hasEntityTag reports whether If-None-Match has the given tag, by weak comparison (RFC 9110 8.8.3.2).
+func hasEntityTag(values []string, want string) bool {
 	want = strings.TrimPrefix(want, "W/")
 	for _, v := range values {
 		for {

@@ -1,18 +1,17 @@
 package injector
 
-// A page found unfit after its header promised room for our tags has to get as
-// many bytes of something else. Nothing at all is an end tag of no element: it is
-// ignored wherever a head is open or about to be (HTML 13.2.6.4.1 to .4), and
-// that is where the scanner stands, as it goes on to the head's end for that. A
-// document that ends within something open gets what ends it as its end would
-// have, or an end tag without its ">", which is dropped (HTML 13.2.5.9 ff.).
+// A page rejected after its header promised space for our tags needs as many bytes of something else. An end
+// tag of no element has no effect: it is ignored wherever a head is open or about to be (HTML 13.2.6.4.1 to
+// .4), and the scanner goes on to the head's end for that reason. A document that ends inside an open
+// construct gets what its end would have been, or an end tag without its ">", which is dropped (HTML 13.2.5.9
+// ff.).
 
-// filler appends n bytes that don't change the document: where the tags would
-// have gone, or at its end. n is at least the length of a script tag.
+// filler appends n bytes that don't change the document: in the place of the tags, or at its end. n is at
+// least the length of a script tag.
 //
-// In a script's double escaped text nothing goes unseen. There it is space, at
-// the end of a script that never runs because it isn't closed. Browsers disagree
-// on "<?x" at the end: to the standard it is a comment, Chromium drops it.
+// In a script's double escaped text nothing is invisible. There it is space, at the end of a script that
+// never runs because it isn't closed. Browsers disagree on "<?x" at the end: by the standard it is a comment,
+// Chromium drops it.
 func (s *scanner) filler(b []byte, n int) []byte {
 	const endTag = "</x"
 	end := len(b) + n
@@ -45,8 +44,7 @@ func (s *scanner) inTag() bool {
 	return false
 }
 
-// openEnd returns the end tag of the element whose text the document ended in,
-// without its ">".
+// openEnd returns the end tag of the element in whose text the document ended, without its ">".
 func (s *scanner) openEnd() string {
 	switch {
 	case s.element == elTitle:

@@ -9,8 +9,7 @@ import (
 	"testing"
 )
 
-// endings are ways for a document to end within its head, all in one piece that
-// comes after the header went out.
+// endings are ways for a document to end within its head, in one piece after the header was sent.
 var endings = []string{
 	"<", "</", "<!", "<!-", "<!--", "<!---", "<!--x", "<!--x-", "<!--x--", "<!--x--!", "<!--x--!-", "<!--x<!-", "<!--x<!--", "<!--x-->",
 	"<!d", "<!doctyp", "<!doctype", "<!doctype html", `<!doctype html public "x`, "<!doctype html>", "<?", "<?x", "</ ", "</ x", "<![CDATA[x", "<![CDATA[x]]",
@@ -26,8 +25,8 @@ var endings = []string{
 	"\x00<textarea>x", "<template><textarea>",
 }
 
-// TestFilling: whatever a page turns out to be after its header promised room for
-// our tags, what fills the promise changes nothing.
+// TestFilling: whatever a page turns out to be after its header promised space for our tags, the filler
+// changes nothing.
 func TestFilling(t *testing.T) {
 	in := newInjector(t, Options{})
 	rnd := rand.New(rand.NewPCG(5, 6))
@@ -43,7 +42,7 @@ func TestFilling(t *testing.T) {
 	}
 }
 
-// fillsWell sends a document in pieces, the first of them of n bytes, with a length.
+// fillsWell sends a document in pieces, the first one of n bytes, with a length.
 func fillsWell(in *Injector, doc string, n int, rnd *rand.Rand) error {
 	rec := newRecorder()
 	w := in.NewWriter(rec, navigation())
@@ -70,9 +69,8 @@ func fillsWell(in *Injector, doc string, n int, rnd *rand.Rand) error {
 	return sameTree([]byte(doc), got)
 }
 
-// sameTree compares two documents without their last tag, if that is open at the
-// end: browsers drop it (HTML 13.2.5, "eof-in-tag"), x/net/html does not. A
-// script's double escaped text can't be left without a trace: space after it in a
+// sameTree compares two documents without a last tag that is open at the end: browsers drop it (HTML 13.2.5,
+// "eof-in-tag"), x/net/html does not. A script's double escaped text always shows the filler: space in a
 // script that never runs is allowed.
 func sameTree(was, is []byte) error {
 	var s scanner

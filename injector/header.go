@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// judge decides by status and header whether a response may be changed; "" if so.
-// decode says that the client may get a coded one plain.
+// judge decides by status and header whether a response may be changed; "" if so. decode allows a coded one
+// to be sent plain.
 func (in *Injector) judge(status int, h http.Header, decode bool) Reason {
 	switch {
 	case status == http.StatusSwitchingProtocols:
@@ -40,9 +40,8 @@ func (in *Injector) judge(status int, h http.Header, decode bool) Reason {
 	return ""
 }
 
-// readable reports whether the body is plain or can be decoded. Clients without
-// Fetch Metadata whose wish for a compressed answer was passed on get what they
-// asked for.
+// readable reports whether the body is plain or can be decoded. Clients without Fetch Metadata whose
+// Accept-Encoding was passed on get what they asked for.
 func (in *Injector) readable(h http.Header, decode bool) bool {
 	values := h["Content-Encoding"]
 	if len(values) == 0 || len(values) == 1 && (values[0] == "" || strings.EqualFold(values[0], "identity")) {
@@ -51,16 +50,15 @@ func (in *Injector) readable(h http.Header, decode bool) bool {
 	return in.opts.Decode && decode && codecOf(h) != codecNone
 }
 
-// contentType returns the declared type, and whether there is none so that
-// net/http would guess it from the first bytes.
+// contentType returns the declared type, and whether it is missing, so that net/http would guess it from the
+// first bytes.
 func contentType(h http.Header) (value string, sniff bool) {
 	values, ok := h["Content-Type"]
 	return first(values), !ok && len(h["Content-Encoding"]) == 0
 }
 
-// asciiCompatible reports whether the bytes 00-7F mean ASCII wherever they stand
-// in text of the declared charset. All encodings of the Encoding Standard do but
-// for UTF-16 and ISO-2022-JP; the others here are older names.
+// asciiCompatible reports whether the bytes 00-7F always mean ASCII in text of the declared charset. All
+// encodings of the Encoding Standard do except UTF-16 and ISO-2022-JP; the others here are older names.
 func asciiCompatible(contentType string) bool {
 	charset := charsetOf(contentType)
 	if charset == "" || strings.EqualFold(charset, "utf-8") {
@@ -86,8 +84,8 @@ func charsetOf(contentType string) string {
 	return ""
 }
 
-// signed reports whether an HTTP message signature (RFC 9421) covers a header
-// that a change alters, or a digest is to follow in the trailers (RFC 9530).
+// signed reports whether an HTTP message signature (RFC 9421) covers a header that a change alters, or the
+// trailers will have a digest (RFC 9530).
 func signed(h http.Header) bool {
 	for _, v := range h["Signature-Input"] {
 		v = strings.ToLower(v)
@@ -118,8 +116,8 @@ func contentLength(h http.Header) int64 {
 	return n
 }
 
-// fixHeader makes the header that of a changed page. The body grows by the given
-// number of bytes, unless its length is unknown.
+// fixHeader turns the header into that of a changed page. The body grows by the given number of bytes, unless
+// its length is unknown.
 func (w *Writer) fixHeader(extra int, marker string) {
 	h := w.Header()
 	length, tag := w.newValues(extra)
@@ -142,16 +140,16 @@ func (w *Writer) fixHeader(extra int, marker string) {
 		delete(h, "Etag")
 	}
 	for _, name := range [...]string{
-		"Last-Modified", // can't tell the tags' version
-		"Accept-Ranges", // ranges would be the unchanged body's
+		"Last-Modified", // can't express the tags' version
+		"Accept-Ranges", // ranges would be those of the unchanged body
 		"Content-Md5", "Digest", "Content-Digest", "Repr-Digest",
 	} {
 		delete(h, name)
 	}
 }
 
-// newValues returns the page's Content-Length and entity tag, or "" for those that
-// it is not to have. Both are parts of one string, for one allocation.
+// newValues returns the page's Content-Length and entity tag; "" means that it must not have one. Both are
+// parts of one string, for one allocation.
 func (w *Writer) newValues(extra int) (length, tag string) {
 	var buf [128]byte
 	b := buf[:0]
@@ -166,7 +164,7 @@ func (w *Writer) newValues(extra int) (length, tag string) {
 	return both[:n], both[n:]
 }
 
-// The parts of Writer.values.
+// The slots of Writer.values.
 const (
 	slotMarker = iota
 	slotLength
@@ -177,16 +175,14 @@ const (
 	numValues
 )
 
-// set sets a header. The values' slices are parts of w: they cost no allocation,
-// and whoever changes one in place (Caddy's header replacements do) changes no
-// other's.
+// set sets a header. The values' slices are parts of w: they cost no allocation, and a handler that changes
+// one in place (Caddy's header replacements do) changes no other.
 func (w *Writer) set(h http.Header, slot int, name, value string) {
 	w.values[slot] = value
 	h[name] = w.values[slot : slot+1 : slot+1]
 }
 
-// fixNotModified gives a 304 the entity tag that the client holds, when it was
-// ours that PrepareRequest turned into the upstream's.
+// fixNotModified gives a 304 the client's entity tag, if PrepareRequest had turned ours into the upstream's.
 func (w *Writer) fixNotModified() {
 	h := w.Header()
 	clientTags := w.client[slotMatch]
@@ -194,21 +190,21 @@ func (w *Writer) fixNotModified() {
 		clientTags = w.request.Header["If-None-Match"]
 	}
 	tag := w.in.suffixed(first(h["Etag"]))
-	if tag == "" || !holds(clientTags, tag) {
+	if tag == "" || !hasEntityTag(clientTags, tag) {
 		return
 	}
 	w.set(h, slotETag, "Etag", tag)
 	w.addVary(h)
 	delete(h, "Last-Modified")
 	delete(h, "Accept-Ranges")
-	// Caches update the stored header: it must go on to allow our tags.
+	// Caches update the stored header: it must still allow our tags.
 	if policies := w.outgoing()[cspHeader]; len(policies) > 0 && w.guard(policies) && w.csp.extended && !w.csp.ownNonce {
 		w.setPolicies()
 	}
 }
 
-// isIncremental reports whether the response asks to be forwarded as it comes
-// (the Incremental header field, a structured boolean).
+// isIncremental reports whether the response asks for forwarding without buffering (the Incremental header
+// field, a structured boolean).
 func isIncremental(h http.Header) bool {
 	return hasPrefixFold(first(h["Incremental"]), "?1")
 }

@@ -9,9 +9,8 @@ import (
 	"golang.org/x/net/html/charset"
 )
 
-// FuzzContentType: whatever a Content-Type says, a page is only changed where
-// browsers take it for HTML, in a charset in which our tags are the bytes that
-// they are in ASCII.
+// FuzzContentType: for any Content-Type, a page is only changed if browsers read it as HTML, in a charset in
+// which our tags are their ASCII bytes.
 func FuzzContentType(f *testing.F) {
 	for _, seed := range []string{
 		"text/html", "TEXT/HTML; charset=UTF-8", `text/html;charset="utf-16"`, "text/html; charset=iso-2022-jp",
@@ -54,9 +53,8 @@ func FuzzContentType(f *testing.F) {
 	})
 }
 
-// FuzzETagList: the upstream gets each tag that we have marked as it had given
-// it, none that bears a mark of ours, and on navigations none without one; the
-// request itself stays as it is.
+// FuzzETagList: the upstream gets each of its tags back without our mark, none with a mark of ours, and on
+// navigations none without a mark; the request itself stays as it is.
 func FuzzETagList(f *testing.F) {
 	in := newInjector(f, Options{})
 	for _, seed := range []string{
@@ -98,7 +96,7 @@ func FuzzETagList(f *testing.F) {
 				t.Fatalf("%q, %q: the upstream gets %s", first, second, tag)
 			}
 		}
-		// What a page of ours was marked with comes back as it was.
+		// A marked tag comes back as it was.
 		for tag := range sent {
 			marked := in.suffixed(tag)
 			if marked == "" {

@@ -11,10 +11,9 @@ import (
 	"sync"
 )
 
-// Marker is the response header that tells a second proxy on the way that the
-// page has been seen to. A response that carries it already is left alone. Its
-// value is "injected" where the tags are known to be in when the header goes out;
-// "seen" where the rest of the page decides, or there is no body (HEAD).
+// Marker is the response header that tells a second proxy that the page has been handled. A response that has
+// it is left alone. Its value is "injected" if it is certain when the header is sent that the tags are in;
+// "seen" if the rest of the page decides, or there is no body (HEAD).
 const Marker = "X-Webpush"
 
 // The values of [Marker].
@@ -23,10 +22,9 @@ const (
 	markerSeen     = "seen"
 )
 
-// Snippet is what goes into a page. Both are root-relative URL paths in printable
-// ASCII, written as they are to appear in a URL (percent-encoded), with an
-// optional query. They are the same on every page of a site, as client-side
-// navigation such as Turbo Drive compares them.
+// Snippet is what is added to a page. Both are root-relative URL paths in printable ASCII, percent-encoded as
+// in a URL, with an optional query. They are the same on every page of a site, because client-side navigation
+// such as Turbo Drive compares them.
 type Snippet struct {
 	Manifest string // address of the manifest; empty for no manifest link
 	Script   string // address of the script
@@ -35,33 +33,32 @@ type Snippet struct {
 // Options configures an [Injector].
 type Options struct {
 	Snippet           Snippet
-	IgnoreNoTransform bool // inject although Cache-Control says no-transform (RFC 9111 5.2.2.6)
-	Frames            bool // inject into pages shown in iframes and the like
+	IgnoreNoTransform bool // inject despite Cache-Control: no-transform (RFC 9111 5.2.2.6)
+	Frames            bool // inject into pages in iframes and the like
 
-	// Decode changes pages that come compressed with gzip, zstd or brotli although
-	// they were asked for plain. They go on plain.
+	// Decode changes pages that are compressed with gzip, zstd or brotli although we asked for identity. They
+	// are sent uncompressed.
 	Decode bool
 
-	// Uses says what the script does, for the page's Content-Security-Policy to
-	// be asked. Script and Manifest are set from Snippet.
+	// Uses are the script's requests, to be checked against the page's Content-Security-Policy. Script and
+	// Manifest are set from Snippet.
 	Uses Addresses
-	// Modules says that the script imports modules that lie beside it.
+	// Modules means that the script imports modules in its folder.
 	Modules bool
-	// Blocking gives the script no defer and a place before the page's first one:
-	// it runs before all others. Where that is not at the head's end, the manifest's
-	// link stays out. XHTML has the script at the head's end nevertheless.
+	// Blocking omits defer and puts the script before the page's first one, so that it runs before all
+	// others. If that place is not the head's end, the manifest's link is left out. In XHTML the script is
+	// always at the head's end.
 	Blocking bool
-	// Displaces are addresses of scripts, as written in a page, that it is not to load:
-	// behind our script, they become our script's. Nil for none; not in XHTML.
+	// Displaces matches addresses of scripts, as written in a page, that the page must not load: after our
+	// script, they become our script's. Nil for none; not in XHTML.
 	Displaces *regexp.Regexp
-	// CSPExtend adds to the policies in a page's header what they lack to allow
-	// Uses: exact paths, the name of the Trusted Types policy, and a nonce where
-	// only nonces count and no shared cache keeps the page. Without it policies
-	// are never changed. Report-only policies aren't in either case.
+	// CSPExtend adds to the policies in a page's header what they lack to allow Uses: exact paths, the name
+	// of the Trusted Types policy, and a nonce if only nonces count and no shared cache keeps the page.
+	// Without it policies are never changed. Report-only policies are never changed.
 	CSPExtend bool
 
-	// Credentials has browsers send cookies and passwords for the manifest, which
-	// they don't by themselves (HTML, "link type manifest").
+	// Credentials makes browsers send cookies and passwords with the manifest's request, which they otherwise
+	// don't (HTML, "link type manifest").
 	Credentials bool
 }
 
@@ -75,11 +72,11 @@ type Injector struct {
 	buffers  sync.Pool // of *[]byte with bufferSize bytes
 	zstd     sync.Pool // of *zstd.Decoder
 
-	entered func(from, to phase) // for tests: told of each change of a Writer's phase
+	onPhase func(from, to phase) // for tests: called on each change of a Writer's phase
 }
 
-// bufferSize holds what [io.Copy] and Caddy's reverse proxy hand over at once
-// (32 KiB) and the tags, so that both go out in one Write.
+// bufferSize holds one piece of [io.Copy] or Caddy's reverse proxy (32 KiB) and the tags, so that both are
+// sent in one Write.
 const bufferSize = readSize + 4<<10
 
 const readSize = 32 << 10
@@ -130,8 +127,8 @@ func (in *Injector) String() string {
 	return string(in.script.append(in.manifest.append(nil, "", "", 0), "", "", 0))
 }
 
-// markup is one tag: its start, the URL path, what follows, and the rest. Between
-// the last two there may be a nonce, and space without any effect on the page.
+// markup is one tag: its start, the URL path, the part after it, and the end. Before the end there may be a
+// nonce and ineffective spaces.
 type markup [4]string
 
 // size returns the tag's length with the given origin in its URL and a nonce.
@@ -148,8 +145,7 @@ func (m markup) size(origin, nonce string) int {
 
 const nonceAttr = ` nonce="`
 
-// append writes the tag with pad spaces in it. With an origin the URL is
-// absolute, otherwise root-relative.
+// append appends the tag with pad spaces in it. With an origin the URL is absolute, otherwise root-relative.
 func (m markup) append(b []byte, origin, nonce string, pad int) []byte {
 	if m[0] == "" {
 		return b
@@ -168,7 +164,7 @@ func appendSpaces(b []byte, n int) []byte {
 	return b
 }
 
-// check accepts addresses that can be put in a policy.
+// check accepts addresses that a policy can contain.
 func (a Addresses) check() error {
 	for i, p := range [...]string{a.Worker, a.Connect, a.Image} {
 		if p == "" {
@@ -180,7 +176,7 @@ func (a Addresses) check() error {
 	}
 	// Trusted Types 2.3: the characters of a policy's name.
 	if a.TrustedTypes != "" && !only(a.TrustedTypes, base64Chars+"#=.@%") {
-		return fmt.Errorf("checking the name %q of the Trusted Types policy: has other characters", a.TrustedTypes)
+		return fmt.Errorf("checking the name %q of the Trusted Types policy: has characters that are not allowed", a.TrustedTypes)
 	}
 	return nil
 }
@@ -206,8 +202,8 @@ func escapeAttr(s string) string {
 	return strings.NewReplacer("&", "&amp;", `"`, "&#34;", "<", "&lt;", ">", "&gt;").Replace(s)
 }
 
-// safeHost returns the request's host for use in a URL within an attribute, or
-// "" when it is not plainly a name or address with an optional port.
+// safeHost returns the request's host for a URL in an attribute, or "" if it is not a plain name or address
+// with an optional port.
 func safeHost(r *http.Request) string {
 	host := r.Host
 	if host == "" || len(host) > 255 {

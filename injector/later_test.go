@@ -10,7 +10,7 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/injector"
 )
 
-// later sets a field when the header goes out, unless it is to be kept.
+// later sets a field when the header is sent, unless it is kept.
 type later struct {
 	name, value string
 	kept        http.Header
@@ -24,12 +24,12 @@ func (l *later) Preview(_ int, h http.Header) http.Header {
 
 func (l *later) Keep(field string, values []string) { l.kept = http.Header{field: values} }
 
-// TestLater: the header that goes out decides, not the one that the page came with.
+// TestLater: the header as sent decides, not the one that came with the page.
 func TestLater(t *testing.T) {
 	for _, tt := range []struct {
 		name, value, page string
 		want              injector.Reason
-		has               string // in the policy that is kept
+		has               string // in the kept policy
 	}{
 		{"Cache-Control", "no-transform", "text/html", injector.ReasonNoTransform, ""},
 		{"Content-Disposition", "attachment", "text/html", injector.ReasonAttachment, ""},

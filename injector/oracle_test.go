@@ -26,7 +26,7 @@ func newInjector(t testing.TB, opts Options) *Injector {
 	return in
 }
 
-// testdata returns the folder of shared test data, or skips the test.
+// testdata returns the folder of test data, or skips the test.
 func testdata(t testing.TB, sub ...string) string {
 	t.Helper()
 	dir, err := os.Getwd()
@@ -44,7 +44,7 @@ func testdata(t testing.TB, sub ...string) string {
 	return ""
 }
 
-// outcome is what the bare scanner makes of a document.
+// outcome is the result of the bare scanner for a document.
 type outcome struct {
 	at          int
 	reason      Reason
@@ -54,9 +54,8 @@ type outcome struct {
 	policyLost  bool
 }
 
-// run feeds a scanner with the document cut by next, which gets the number of
-// bytes left and returns the length of the next piece. It checks the scanner's
-// promises on the way.
+// run feeds a scanner with the document. next gets the number of bytes left and returns the length of the
+// next piece. run checks the scanner's promises on the way.
 func run(doc []byte, s scanner, next func(left int) int) (outcome, error) {
 	off := 0
 	for off < len(doc) && s.verdict == undecided {
@@ -88,8 +87,8 @@ var (
 	errOracle = errors.New("the oracle can't parse the page") // more than 512 open elements
 )
 
-// judgeDOM inserts our tags where the scanner says and compares the documents
-// that x/net/html makes of it: the same but for our two elements in the head.
+// judgeDOM inserts our tags at the scanner's place and compares the documents as x/net/html parses them: they
+// must only differ in our two elements in the head.
 func judgeDOM(in *Injector, doc []byte) error {
 	got, err := run(doc, scanner{marker: in.script[1], anyText: true}, whole)
 	switch {
@@ -109,7 +108,7 @@ func judgeDOM(in *Injector, doc []byte) error {
 	if err := compareDOM(doc, changed, !got.hasManifest); err != nil || bytes.IndexByte(doc, 0) < 0 {
 		return err
 	}
-	// Browsers drop a NUL in text, where the standard opens the body for it.
+	// Browsers drop a NUL in text; by the standard it opens the body.
 	drop := func(b []byte) []byte { return bytes.ReplaceAll(b, []byte{0}, nil) }
 	if err := compareDOM(drop(doc), drop(changed), !got.hasManifest); err != nil {
 		return fmt.Errorf("without NULs: %w", err)
@@ -147,7 +146,7 @@ func parseDOM(doc []byte) (*html.Node, error) {
 	return html.Parse(bytes.NewReader(bytes.TrimPrefix(doc, []byte("\xef\xbb\xbf"))))
 }
 
-// removeOurs takes our elements out of the head.
+// removeOurs removes our elements from the head.
 func removeOurs(doc *html.Node, manifest bool) error {
 	var head *html.Node
 	for n := range doc.Descendants() {
@@ -187,7 +186,7 @@ func attrOf(n *html.Node, name string) string {
 	return ""
 }
 
-// serialize writes the tree down with neighbouring texts joined.
+// serialize writes the tree with adjacent texts joined.
 func serialize(n *html.Node) string {
 	var b strings.Builder
 	var walk func(n *html.Node)
@@ -212,7 +211,7 @@ func serialize(n *html.Node) string {
 	return b.String()
 }
 
-// TestRealPages wants every real page right.
+// TestRealPages: every real page is right.
 func TestRealPages(t *testing.T) {
 	files, err := filepath.Glob(filepath.Join(testdata(t, "pages", "dev"), "*.html"))
 	if err != nil || len(files) == 0 {
@@ -235,7 +234,7 @@ func TestRealPages(t *testing.T) {
 	t.Logf("right on %d of %d pages", right, len(files))
 }
 
-// TestEdgePages wants odd pages right or left alone.
+// TestEdgePages: odd pages are right or left alone.
 func TestEdgePages(t *testing.T) {
 	files, err := filepath.Glob(filepath.Join(testdata(t, "pages", "edge"), "*"))
 	if err != nil || len(files) == 0 {
@@ -264,7 +263,7 @@ func TestEdgePages(t *testing.T) {
 	t.Logf("right on %d, left %d alone", right, alone)
 }
 
-// TestHTML5Lib wants 99.8 % of the tree construction inputs right.
+// TestHTML5Lib: 99.8 % of the tree construction inputs are right.
 func TestHTML5Lib(t *testing.T) {
 	files, err := filepath.Glob(filepath.Join(testdata(t, "html5lib-tests", "tree-construction"), "*.dat"))
 	if err != nil || len(files) == 0 {

@@ -6,8 +6,8 @@ import (
 	"net/http"
 )
 
-// confirm concludes once the place is known, at the given offset in the piece p:
-// it may reject the page after all.
+// confirm checks the page again once the place is known, at the given offset in the piece p. It may still
+// reject the page.
 func (w *Writer) confirm(p []byte, at int) {
 	if w.scan.verdict == found && w.scan.metaCSP {
 		w.guardMeta()
@@ -17,8 +17,8 @@ func (w *Writer) confirm(p []byte, at int) {
 	}
 }
 
-// size returns the length of this page's tags once their place is found. It
-// rejects the page when they need a host that the request doesn't give.
+// size returns the length of this page's tags once their place is found. It rejects the page if they need a
+// host and the request has none that is usable.
 func (w *Writer) size() int {
 	if w.scan.verdict != found {
 		return 0
@@ -38,8 +38,8 @@ func (w *Writer) size() int {
 	return n
 }
 
-// links reports whether the manifest's link is put in: the page's own comes first
-// and wins, and what a policy blocks would only fill the console.
+// links reports whether the manifest's link is added: the page's own link comes first and wins, and a blocked
+// one would only cause console errors.
 func (w *Writer) links() bool { return !w.scan.hasManifest && !w.csp.noLink }
 
 // promise returns the length of the longest tags that this request may need.
@@ -54,16 +54,15 @@ func (w *Writer) promise() int {
 	return n
 }
 
-// tags appends this page's tags, with as much space in the last one as was
-// promised and isn't needed. A page that turned out unfit gets all of that as
-// bytes that mean nothing.
+// tags appends this page's tags, with the unused rest of the promised length as spaces in the last one. A
+// rejected page gets all of it as bytes without meaning.
 func (w *Writer) tags(b []byte) []byte {
 	if w.scan.reason != "" {
-		return w.scan.filler(b, w.owed)
+		return w.scan.filler(b, w.promised)
 	}
 	pad := 0
 	if w.length >= 0 {
-		pad = w.owed - w.size()
+		pad = w.promised - w.size()
 	}
 	if w.links() {
 		b = w.in.manifest.append(b, w.origin, "", 0)
@@ -71,9 +70,9 @@ func (w *Writer) tags(b []byte) []byte {
 	return w.in.script.append(b, w.origin, w.csp.nonce, pad)
 }
 
-// insert writes p with the tags, or what takes their place, at the offset at, or
-// before what was held back if that is negative. All goes out in one Write if it
-// fits in a buffer: a compressing writer below judges by the first Write.
+// insert writes p with the tags, or their replacement, at the offset at; if at is negative, before the held
+// bytes. All is sent in one Write if it fits into a buffer: a compressing writer below decides by the first
+// Write.
 func (w *Writer) insert(p []byte, at int) error {
 	w.enterRest()
 	if w.reason = w.scan.reason; w.reason == "" {
@@ -87,7 +86,7 @@ func (w *Writer) insert(p []byte, at int) error {
 		g.add(p[:at])
 		p = p[at:]
 	}
-	g.room(w.size() + w.owed)
+	g.room(w.size() + w.promised)
 	g.b = w.tags(g.b)
 	writePage := g.add
 	if w.in.opts.Displaces != nil && w.reason == ReasonInjected && !w.scan.xml {
@@ -102,8 +101,7 @@ func (w *Writer) insert(p []byte, at int) error {
 	return g.flush()
 }
 
-// release passes p up to the offset at, with what was held back before it, and
-// holds back the rest.
+// release writes p up to the offset at, after the held bytes, and holds back the rest.
 func (w *Writer) release(p []byte, at int) error {
 	if at >= 0 {
 		if err := w.join(p[:at]); err != nil {
@@ -115,10 +113,9 @@ func (w *Writer) release(p []byte, at int) error {
 	return nil
 }
 
-// giveUp passes everything on: there will be no tags. Where they were promised,
-// it is the document's end.
+// giveUp passes everything on: there will be no tags. If they were promised, this is the document's end.
 func (w *Writer) giveUp(p []byte) error {
-	if w.owed > 0 {
+	if w.promised > 0 {
 		return w.insert(p, len(p))
 	}
 	w.enterRest()
@@ -126,7 +123,7 @@ func (w *Writer) giveUp(p []byte) error {
 	return w.join(p)
 }
 
-// join writes what was held back and p, in one piece if there is any of the first.
+// join writes the held bytes and p, in one piece if there are held bytes.
 func (w *Writer) join(p []byte) error {
 	if w.heldLen == 0 {
 		return w.write(p)
@@ -152,7 +149,7 @@ func (w *Writer) write(p []byte) error {
 // gather collects pieces in a buffer and writes it when it is full.
 type gather struct {
 	w   io.Writer
-	b   []byte // its capacity stays unless the tags are larger
+	b   []byte // keeps its capacity unless the tags are larger
 	err error
 }
 
@@ -167,7 +164,7 @@ func (g *gather) add(p []byte) {
 	}
 }
 
-// room makes sure that n more bytes fit.
+// room makes room for n more bytes.
 func (g *gather) room(n int) {
 	if cap(g.b)-len(g.b) < n {
 		g.err = g.flush()
@@ -183,9 +180,8 @@ func (g *gather) flush() error {
 	return err
 }
 
-// ReadFrom implements [io.ReaderFrom]. It exists because wrappers below may have
-// it: they would take the body past Write. Once there is nothing more to change
-// the rest is left to the wrapped writer, which may use sendfile.
+// ReadFrom implements [io.ReaderFrom]. Wrappers below may have it, and would pass the body around Write. Once
+// nothing more can change, the wrapped writer reads the rest, possibly with sendfile.
 func (w *Writer) ReadFrom(r io.Reader) (int64, error) {
 	var total int64
 	if w.phase != phasePass {
@@ -199,7 +195,7 @@ func (w *Writer) ReadFrom(r io.Reader) (int64, error) {
 	return total + n, err
 }
 
-// copyTo copies r to w, by w's own means where it has some.
+// copyTo copies r to w, with w's own ReadFrom if it has one.
 func copyTo(w io.Writer, r io.Reader) (int64, error) {
 	if rf, ok := w.(io.ReaderFrom); ok {
 		return rf.ReadFrom(r)
@@ -207,8 +203,7 @@ func copyTo(w io.Writer, r io.Reader) (int64, error) {
 	return io.Copy(writerOnly{w}, r)
 }
 
-// readPieces reads through Write until nothing more is to be changed, or to the
-// end of r, which done reports.
+// readPieces reads through Write until nothing more can change, or to the end of r, which done reports.
 func (w *Writer) readPieces(r io.Reader) (total int64, done bool, err error) {
 	buf := w.in.buffers.Get().(*[]byte)
 	defer w.in.buffers.Put(buf)
@@ -231,18 +226,18 @@ func (w *Writer) readPieces(r io.Reader) (total int64, done bool, err error) {
 	return total, false, nil
 }
 
-// writerOnly hides all methods but Write.
+// writerOnly hides all methods except Write.
 type writerOnly struct{ io.Writer }
 
-// FlushError sends the header, if it waits, and everything written so far but
-// for the few bytes of an unfinished tag name. [http.ResponseController] calls it.
+// FlushError sends the header, if it waits, and everything written so far, except the few bytes of an
+// unfinished tag name. [http.ResponseController] calls it.
 func (w *Writer) FlushError() error {
 	if w.phase == phaseStart {
 		w.WriteHeader(http.StatusOK)
 	}
 	switch {
 	case w.phase == phaseFirstPacked:
-		w.flushed = true // once it passes as it is, which it still may
+		w.flushed = true // flush later, if the page passes as it is
 		return nil
 	case w.phase == phaseFirst && w.sniff:
 		w.pass(ReasonNotHTML)

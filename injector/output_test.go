@@ -22,7 +22,7 @@ func (w *countingWriter) Write(p []byte) (int, error) {
 	return w.ResponseRecorder.Write(p)
 }
 
-// TestOneWrite wants the page's beginning, our tags and the rest in one Write.
+// TestOneWrite: the page's beginning, our tags and the rest are sent in one Write.
 func TestOneWrite(t *testing.T) {
 	in := newInjector(t, Options{})
 	for _, size := range []int{600, readSize, bufferSize, 100_000} {
@@ -88,13 +88,13 @@ func TestWriteErrors(t *testing.T) {
 	}
 }
 
-// iotestOneByte reads a byte at a time.
+// iotestOneByte reads one byte at a time.
 type iotestOneByte struct{ r io.Reader }
 
 func (r iotestOneByte) Read(p []byte) (int, error) { return r.r.Read(p[:1]) }
 
-// TestAllocations wants at most two for a page with all headers, its request's
-// included: the Writer, and its two new header values.
+// TestAllocations allows two for a page with all headers, including the request's: the Writer, and its two
+// new header values.
 func TestAllocations(t *testing.T) {
 	if raceEnabled {
 		t.Skip("pools don't keep under the race detector")
@@ -125,7 +125,7 @@ func TestAllocations(t *testing.T) {
 	t.Logf("%v allocations per response", got)
 }
 
-// discard is a ResponseWriter that keeps nothing.
+// discard is a ResponseWriter that discards everything.
 type discard struct {
 	h http.Header
 	n int
@@ -149,7 +149,7 @@ func (w *headerLog) WriteHeader(status int) {
 	w.ResponseRecorder.WriteHeader(status)
 }
 
-// TestHeaderTime is about when the header goes out.
+// TestHeaderTime checks when the header is sent.
 func TestHeaderTime(t *testing.T) {
 	in := newInjector(t, Options{})
 	for _, tt := range []struct {

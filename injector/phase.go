@@ -2,25 +2,24 @@ package injector
 
 import "net/http"
 
-// phase is where a response stands. [Writer.enter] alone goes from one to the next,
-// and which may follow which is in transitions: what a phase needs of the Writer ends
-// with it, so that nothing of an early exit acts on what comes later.
+// phase is the state of a response. Only [Writer.setPhase] changes it, and transitions has the allowed changes.
+// What a phase needs of the Writer ends with it, so that an early exit leaves nothing that could act later.
 type phase uint8
 
 const (
 	phaseStart       phase = iota // no final status yet
 	phaseFirst                    // the header waits for the body's first bytes
-	phaseFirstPacked              // it waits for the first decoded ones; what came so far is kept
-	phaseScan                     // the header is out, the place of the tags isn't known
-	phaseScanPacked               // the same, and what comes is decoded
-	phaseRestPacked               // what comes is decoded, and passes
-	phaseHead                     // the header of a HEAD is out: there is no body
-	phasePass                     // everything passes as it comes
-	phaseBroken                   // a page that has begun can't go on: nothing follows
+	phaseFirstPacked              // it waits for the first decoded bytes; what came so far is kept
+	phaseScan                     // the header is sent, the place of the tags isn't known
+	phaseScanPacked               // the same, and the input is decoded
+	phaseRestPacked               // the input is decoded, and passes
+	phaseHead                     // the header of a HEAD is sent: there is no body
+	phasePass                     // everything passes unchanged
+	phaseBroken                   // a page that has begun can't continue: nothing follows
 	numPhases
 )
 
-// transitions has for each phase those that may follow it.
+// transitions has the phases that may follow each phase.
 var transitions = [numPhases][]phase{
 	phaseStart:       {phaseFirst, phaseFirstPacked, phaseScan, phaseHead, phasePass},
 	phaseFirst:       {phaseScan, phasePass},
@@ -36,10 +35,10 @@ func (p phase) packed() bool {
 	return p == phaseFirstPacked || p == phaseScanPacked || p == phaseRestPacked
 }
 
-// enter goes to the next phase. The decoder ends with the phases that have one.
-func (w *Writer) enter(next phase) {
-	if w.in.entered != nil {
-		w.in.entered(w.phase, next)
+// setPhase changes to the next phase. The decoder ends with the phases that use one.
+func (w *Writer) setPhase(next phase) {
+	if w.in.onPhase != nil {
+		w.in.onPhase(w.phase, next)
 	}
 	w.phase = next
 	if w.decoder != nil && !next.packed() {
@@ -48,30 +47,30 @@ func (w *Writer) enter(next phase) {
 	}
 }
 
-// enterScan goes on to look for the tags' place, now that the header is out.
+// enterScan continues with the search for the tags' place, after the header is sent.
 func (w *Writer) enterScan() {
 	if w.phase.packed() {
-		w.enter(phaseScanPacked)
+		w.setPhase(phaseScanPacked)
 	} else {
-		w.enter(phaseScan)
+		w.setPhase(phaseScan)
 	}
 }
 
-// enterRest goes on to pass what comes, as that place has been dealt with.
+// enterRest continues with passing the input, after that place is handled.
 func (w *Writer) enterRest() {
 	if w.phase.packed() {
-		w.enter(phaseRestPacked)
+		w.setPhase(phaseRestPacked)
 	} else {
-		w.enter(phasePass)
+		w.setPhase(phasePass)
 	}
 }
 
-// pass sends the header as it came and gets out of the way.
+// pass sends the header unchanged and stops intervening.
 func (w *Writer) pass(reason Reason) {
-	w.enter(phasePass)
+	w.setPhase(phasePass)
 	w.reason = reason
 	if reason == ReasonFragment || reason == ReasonEncoded && !w.decodes() {
-		w.addVary(w.Header()) // a navigation's answer would be another
+		w.addVary(w.Header()) // a navigation would get another answer
 	}
 	w.down.WriteHeader(w.status)
 	if w.flushed {
@@ -79,16 +78,15 @@ func (w *Writer) pass(reason Reason) {
 	}
 }
 
-// fail ends a page that can't go on. What is written later is refused: a part of it
-// is lost, and the rest must not look like all.
+// fail ends a page that can't continue. Later writes are refused: a part is lost, and the rest must not look
+// complete.
 func (w *Writer) fail(err error) {
-	w.enter(phaseBroken)
+	w.setPhase(phaseBroken)
 	w.err = err
 }
 
-// finishBroken ends the response of a page that can't go on. One whose body was
-// broken is aborted as an upstream's failure would be: it must not look complete,
-// and there is no other way to say so.
+// finishBroken ends the response of a page that can't continue. A response with a broken body is aborted, as
+// after an upstream's failure: it must not look complete, and there is no other way to signal that.
 func (w *Writer) finishBroken() error {
 	if w.reason == ReasonBroken {
 		panic(http.ErrAbortHandler)

@@ -18,19 +18,19 @@ import (
 	"testing"
 )
 
-// exit is one way for a page to stay as it is, or to be changed.
+// exit is one way for a page to stay unchanged, or to be changed.
 type exit struct {
 	name   string
 	want   Reason
 	opts   Options
-	early  bool // known by the header alone: nothing but the plain answer will do
+	early  bool // decided by the header: the answer must equal the plain one
 	status int
 	lines  []string
 	ask    []string // the request's header, if not a navigation's
 	body   string
 }
 
-// exits has every reason of a Writer's that a whole answer can bring.
+// exits has every reason of a Writer that a whole answer can cause.
 var exits = []exit{
 	{name: "injected", want: ReasonInjected, body: page},
 	{name: "injected at the end", want: ReasonInjected, body: "<!doctype html><html><title>x</title>"},
@@ -72,7 +72,7 @@ var exits = []exit{
 	{name: "incremental, csp", want: ReasonCSP, early: true, lines: []string{"Incremental", "?1", cspHeader, "script-src 'none'"}, body: page},
 }
 
-// header returns what the handler sets, but for the length.
+// header returns what the handler sets, except the length.
 func (e exit) header(coding string) http.Header {
 	h := headers("Content-Type", htmlType, "Etag", `"v1"`, "Accept-Ranges", "bytes", "Cache-Control", "no-cache")
 	if coding != "" {
@@ -127,7 +127,7 @@ var manners = map[string]func(w http.ResponseWriter, status int, body []byte){
 	},
 }
 
-// answered is all that came back.
+// answered is everything that came back.
 type answered struct {
 	interim int
 	status  int
@@ -136,7 +136,7 @@ type answered struct {
 	cut     bool
 }
 
-// exchange sends a request and reads everything that comes back for it.
+// exchange sends a request and reads the whole answer.
 func exchange(t *testing.T, address, line string, ask []string) answered {
 	t.Helper()
 	c, err := net.Dial("tcp", address)
@@ -172,7 +172,7 @@ func exchange(t *testing.T, address, line string, ask []string) answered {
 	}
 }
 
-// pair is one handler without us, and behind an Injector of the given options.
+// pair is one handler without us, and one behind an Injector with the given options.
 type pair struct {
 	plain, ours string
 	reasons     chan Reason
@@ -181,7 +181,7 @@ type pair struct {
 func newPair(t *testing.T, opts Options, h http.Handler, entered func(from, to phase)) pair {
 	t.Helper()
 	in := newInjector(t, opts)
-	in.entered = entered
+	in.onPhase = entered
 	p := pair{reasons: make(chan Reason, 1)}
 	behind := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		iw := in.NewWriter(w, r)
@@ -203,10 +203,9 @@ func newPair(t *testing.T, opts Options, h http.Handler, entered func(from, to p
 	return p
 }
 
-// TestExits is about every way in which a response leaves the Writer's hands, in
-// every coding and manner: what isn't changed is what a server without us sends, and
-// what is changed is a whole page. At the end all transitions must have been taken,
-// and no others.
+// TestExits checks every way in which a response leaves the Writer, in every coding and manner: an unchanged
+// answer equals that of a server without us, and a changed one is a whole page. At the end all transitions
+// must have been taken, and no others.
 func TestExits(t *testing.T) {
 	taken := map[[2]phase]bool{}
 	entered := func(from, to phase) { taken[[2]phase{from, to}] = true }
@@ -268,7 +267,7 @@ func (e exit) answer(w http.ResponseWriter, coding string, body []byte, length b
 	write(w, status, body)
 }
 
-// check compares an answer without us and one with us.
+// check compares an answer without us with one with us.
 func (e exit) check(t *testing.T, p pair, coding, line string, length bool) error {
 	t.Helper()
 	method, proto := line[:strings.Index(line, " ")], line[len(line)-len("HTTP/1.1"):]
@@ -301,15 +300,14 @@ func (e exit) check(t *testing.T, p pair, coding, line string, length bool) erro
 	return e.checkChanged(ours, reason, length)
 }
 
-// otherwise allows another reason than the one wanted: without a type, what comes
-// first decides; a client of HTTP/1.0 keeps its length; and what is coded has a type.
+// otherwise allows a reason other than the wanted one: without a type, the first bytes decide; a client of
+// HTTP/1.0 keeps its length; and coded answers have a type.
 func (e exit) otherwise(got Reason, coding, proto string, length bool) bool {
 	untyped := e.header(coding).Get("Content-Type") == ""
 	return untyped && got == ReasonNotHTML || got == ReasonLength && proto == "HTTP/1.0" && length
 }
 
-// equalAnswers wants both the same, but for Vary where a navigation's answer would
-// be another.
+// equalAnswers checks that both are the same, except Vary if a navigation would get another answer.
 func equalAnswers(plain, ours answered, reason Reason) error {
 	if reason == ReasonFragment {
 		ours.header.Del("Vary")
@@ -323,7 +321,7 @@ func equalAnswers(plain, ours answered, reason Reason) error {
 	return nil
 }
 
-// checkChanged wants the page with our tags, or as it was but for what fills a length.
+// checkChanged checks that the page has our tags, or only differs in what fills a length.
 func (e exit) checkChanged(ours answered, reason Reason, length bool) error {
 	if got := ours.header.Get("Content-Encoding"); got != "" {
 		return fmt.Errorf("Content-Encoding %q", got)
@@ -341,8 +339,7 @@ func (e exit) checkChanged(ours answered, reason Reason, length bool) error {
 	return sameTree([]byte(e.body), got)
 }
 
-// breakPages ends pages that have begun: nothing of ours may follow, and the client
-// must see that they are cut.
+// breakPages ends pages that have begun: we add nothing, and the client must see that they are cut.
 func breakPages(t *testing.T, entered func(from, to phase)) {
 	doc := long()
 	headless := "<html><head><meta charset=utf-8><title>x</title><style>" + strings.Repeat("\n", 40_000)
@@ -375,7 +372,7 @@ func breakPages(t *testing.T, entered func(from, to phase)) {
 			}
 		})
 	}
-	// After a Write that failed nothing goes out as if it were all.
+	// After a failed Write nothing may make the page look complete.
 	for _, coding := range []string{"", "gzip"} {
 		for body, lefts := range map[string][]int{page: {10}, headless + doc: {10, 40_050, 100_000}} {
 			for _, left := range lefts {
@@ -387,7 +384,7 @@ func breakPages(t *testing.T, entered func(from, to phase)) {
 
 func failOnce(t *testing.T, coding, body string, left int, entered func(from, to phase)) {
 	in := newInjector(t, Options{Decode: true})
-	in.entered = entered
+	in.onPhase = entered
 	down := &flakyWriter{discard: discard{h: headers("Content-Type", htmlType)}, left: left}
 	if coding != "" {
 		down.h.Set("Content-Encoding", coding)
@@ -404,7 +401,7 @@ func failOnce(t *testing.T, coding, body string, left int, entered func(from, to
 	}
 }
 
-// damaged has some bytes in its middle changed.
+// damaged returns s with some bytes in its middle changed.
 func damaged(s string) string {
 	b := []byte(s)
 	for i := range 40 {

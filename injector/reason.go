@@ -1,14 +1,14 @@
 package injector
 
-// Reason tells what happened to a response, or why a request can't be a page.
-// The values are few and constant ([Reasons]), fit to be a metric's label. The empty Reason
-// means "not decided" ([Writer.Reason]) or "may be a page" ([Injector.Classify]).
+// Reason is what happened to a response, or why a request can't be a page. The values are few and constant
+// ([Reasons]) and can label a metric. The empty Reason means "not decided" ([Writer.Reason]) or "may be a
+// page" ([Injector.Classify]).
 type Reason string
 
 // Reasons of both [Injector.Classify] and [Writer.Reason].
 const (
 	ReasonMethod   Reason = "method"     // neither GET nor HEAD; from a Writer: HEAD, no body to change
-	ReasonUpgrade  Reason = "upgrade"    // the connection is to become something else
+	ReasonUpgrade  Reason = "upgrade"    // the connection changes its protocol
 	ReasonNotAPage Reason = "not-a-page" // a subresource, an API call or a part of a page
 	ReasonFrame    Reason = "frame"      // a page within a page, see Options.Frames
 )
@@ -24,19 +24,18 @@ const (
 	ReasonNoTransform   Reason = "no-transform"   // Cache-Control forbids changes
 	ReasonAttachment    Reason = "attachment"     // a download
 	ReasonCharset       Reason = "charset"        // not an ASCII-compatible encoding
-	ReasonSigned        Reason = "signed"         // a signature or a trailing digest covers what would change
+	ReasonSigned        Reason = "signed"         // a signature or a trailing digest covers what a change would alter
 	ReasonFragment      Reason = "fragment"       // fetched by a script and not a whole document
 	ReasonAMP           Reason = "amp"            // AMP allows no scripts
 	ReasonOpenConstruct Reason = "open-construct" // ended inside a tag, comment or script
-	ReasonLength        Reason = "length"         // its length can't be kept, and a client of HTTP/1.0 knows its end by nothing else
+	ReasonLength        Reason = "length"         // its length can't be kept, and a client of HTTP/1.0 needs it to find the end
 	ReasonXHTML         Reason = "xhtml"          // application/xhtml+xml without a plain <html><head>…</head>
 	ReasonAlready       Reason = "already"        // injected before, by another proxy or by hand
 	ReasonCSP           Reason = "csp"            // the page's Content-Security-Policy blocks the script or all its posts, see Writer.Blocked
 	ReasonHost          Reason = "host"           // has a foreign base address and the request's Host is odd
 )
 
-// Reasons returns all of them, [ReasonInjected] first: the values of a metric's
-// label.
+// Reasons returns all values, [ReasonInjected] first, for a metric's label.
 func Reasons() []Reason {
 	return []Reason{
 		ReasonInjected,

@@ -9,8 +9,7 @@ import (
 	"testing"
 )
 
-// TestReasons wants the list to have every constant once, with a value
-// of its own.
+// TestReasons: the list has every constant once, each with its own value.
 func TestReasons(t *testing.T) {
 	file, err := parser.ParseFile(token.NewFileSet(), "reason.go", nil, 0)
 	if err != nil {

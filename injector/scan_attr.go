@@ -2,7 +2,7 @@ package injector
 
 import "bytes"
 
-// attribute says whether the attribute being read matters.
+// attribute is the attribute being read, if it matters.
 type attribute uint8
 
 const (
@@ -20,21 +20,20 @@ const (
 // Values of scanner.src below zero; from zero on it counts matched bytes.
 const (
 	srcMismatch = -1
-	srcHost     = -2 // within the host of "//host/path"
-	srcScheme   = -3 // and less: so many bytes of "https:" or "http:" matched
+	srcHost     = -2 // within the host of " // within the host of "//host/path"
+	srcScheme   = -3 // and less: number of matched bytes of "https:" or "http:"
 )
 
 // Values of scanner.base.
 const (
 	baseEmpty   uint8 = iota // only space so far
-	baseSlash                // one slash so far
-	baseWord                 // what may be a scheme so far
+	baseSlash                // a slash so far
+	baseWord                 // a possible scheme so far
 	baseDecided              // known
 )
 
-// beforeAttr skips space and slashes up to the next attribute or the tag's end
-// (HTML 13.2.5.32 and .40). It goes on by itself as long as it meets the common
-// case, attributes in double quotes.
+// beforeAttr skips space and slashes up to the next attribute or the tag's end (HTML 13.2.5.32 and .40). It
+// handles the common case itself: attributes in double quotes.
 func (s *scanner) beforeAttr(p []byte, i int) int {
 	for i < len(p) && s.verdict == undecided {
 		c := p[i]
@@ -104,7 +103,7 @@ func (s *scanner) quoted(p []byte, i int) int {
 	return i + n + 2
 }
 
-// endOfName finds out whether the attribute just named matters.
+// endOfName decides whether the attribute just named matters.
 func (s *scanner) endOfName() {
 	s.attr = attrOther
 	switch s.element {
@@ -137,7 +136,7 @@ func (s *scanner) endOfName() {
 	}
 }
 
-// named reports whether the attribute has this name, in any case but in XHTML.
+// named reports whether the attribute has this name, in any case except in XHTML.
 func (s *scanner) named(name string) bool {
 	if int(s.nameLen) != len(name) {
 		return false
@@ -150,8 +149,7 @@ func (s *scanner) named(name string) bool {
 	return true
 }
 
-// watch starts following the value of the named attribute. A repeated attribute
-// is ignored, as browsers do.
+// watch starts following the value of the named attribute. A repeated attribute is ignored, like in browsers.
 func (s *scanner) watch(name string, a attribute) {
 	if s.seenAttr || !s.named(name) {
 		return
@@ -166,7 +164,7 @@ func (s *scanner) watch(name string, a attribute) {
 	}
 }
 
-// afterAttr decides whether a value follows after a space.
+// afterAttr decides whether a value follows after space.
 func (s *scanner) afterAttr(p []byte, i int) int {
 	for ; i < len(p); i++ {
 		switch c := p[i]; {
@@ -182,7 +180,7 @@ func (s *scanner) afterAttr(p []byte, i int) int {
 	return i
 }
 
-// beforeValue finds the kind of quotes.
+// beforeValue reads the opening quote.
 func (s *scanner) beforeValue(p []byte, i int) int {
 	for ; i < len(p); i++ {
 		switch c := p[i]; {
@@ -228,7 +226,7 @@ func (s *scanner) value(p []byte, i int) int {
 	return i + n
 }
 
-// bareEnd returns the length of an unquoted value, or -1 when its end is not in p.
+// bareEnd returns the length of an unquoted value, or -1 if its end is not in p.
 func bareEnd(p []byte) int {
 	for i, c := range p {
 		if c == '>' || isSpace(c) {
@@ -238,7 +236,7 @@ func bareEnd(p []byte) int {
 	return -1
 }
 
-// follow looks at a piece of a value that matters.
+// follow reads a piece of a value that matters.
 func (s *scanner) follow(v []byte) {
 	switch s.attr {
 	case attrRel:
@@ -273,7 +271,7 @@ func (s *scanner) follow(v []byte) {
 	}
 }
 
-// endOfValue concludes on a value that matters.
+// endOfValue handles the end of a value that matters.
 func (s *scanner) endOfValue() {
 	switch s.attr {
 	case attrRel:
@@ -307,14 +305,13 @@ func (s *scanner) followRel(c byte) {
 	}
 }
 
-// followBase finds out whether a base address may name an origin of its own: by a
-// scheme, or by two slashes (URL 4.4, "scheme start state" ff.). A relative one
-// can't, and then root-relative addresses keep their meaning.
+// followBase decides whether a base address may name an origin: by a scheme, or by two slashes (URL 4.4,
+// "scheme start state" ff.). A relative one can't, and then root-relative addresses keep their meaning.
 func (s *scanner) followBase(c byte) {
 	switch {
 	case s.base == baseDecided || c == '\t' || c == '\n' || c == '\r': // the URL parser drops these
 	case s.base == baseEmpty && c <= ' ':
-	case c == '&': // may be a written-out slash or colon
+	case c == '&': // may be an escaped slash or colon
 		s.base, s.baseForeign = baseDecided, true
 	case s.base == baseEmpty && (c == '/' || c == '\\'):
 		s.base = baseSlash
@@ -327,8 +324,8 @@ func (s *scanner) followBase(c byte) {
 	}
 }
 
-// followSrc compares a script's address with ours, in all forms: "/path", with a
-// host in front, and with a scheme in front of that.
+// followSrc compares a script's address with ours, in all forms: "/path", with a host, and with a scheme and
+// a host.
 func (s *scanner) followSrc(c byte) {
 	switch {
 	case s.src == srcMismatch || s.marker == "":
@@ -371,7 +368,7 @@ func (s *scanner) followScheme(c byte) {
 	}
 }
 
-// endOfTag is at the ">" of a tag and chooses how the text after it is read.
+// endOfTag handles the ">" of a tag and chooses how the following text is read.
 func (s *scanner) endOfTag() {
 	if s.xml {
 		s.endOfTagXML()

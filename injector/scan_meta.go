@@ -5,13 +5,12 @@ import (
 	"html"
 )
 
-// A <meta http-equiv=Content-Security-Policy content="…"> in front of our tags
-// applies to them (HTML 4.2.5.3). Its content is collected, wherever the pieces
-// are cut. Where content comes first, it is collected in case http-equiv follows,
-// unless the element has a name already or the content's first word isn't like a
-// directive's: that would copy every page's description.
+// A <meta http-equiv=Content-Security-Policy content="…"> before our tags applies to them (HTML 4.2.5.3). Its
+// content is collected across pieces. If content comes first, it is collected in case http-equiv follows,
+// unless the element has a name already or the content's first word isn't like a directive's: that would copy
+// every page's description.
 
-// metaFlags is what was seen in a <meta> tag.
+// metaFlags are what was seen in a <meta> tag.
 type metaFlags uint8
 
 const (
@@ -19,12 +18,12 @@ const (
 	metaPolicy                        // which is Content-Security-Policy
 	metaContent                       // content
 	metaNamed                         // name or property
-	metaMissed                        // content, but it wasn't collected
+	metaMissed                        // content that wasn't collected
 	metaEarly                         // content before http-equiv
 	metaCharset                       // a charset that is ASCII-compatible
 )
 
-// maxPolicy bounds the text of a page's policies. A longer one isn't known.
+// maxPolicy bounds the text of a page's policies. A longer one counts as unknown.
 const maxPolicy = 8 << 10
 
 const equivCSP = "content-security-policy"
@@ -62,7 +61,7 @@ func (s *scanner) watchMeta() {
 	}
 }
 
-// followEquiv compares http-equiv's value (compared without regard to ASCII case).
+// followEquiv compares http-equiv's value, ignoring ASCII case.
 func (s *scanner) followEquiv(c byte) {
 	if s.equiv >= 0 && int(s.equiv) < len(equivCSP) && lower(c) == equivCSP[s.equiv] {
 		s.equiv++
@@ -86,14 +85,14 @@ func (s *scanner) followContent(v []byte) {
 	case s.meta&metaMissed != 0:
 	case len(s.text)+len(v) > maxPolicy:
 		s.meta |= metaMissed
-	case s.meta&metaEarly != 0: // it will hardly be one, so don't copy it yet
+	case s.meta&metaEarly != 0: // unlikely to be one, so don't copy it yet
 		s.content = v
 	default:
 		s.text = append(s.text, v...)
 	}
 }
 
-// keepContent copies what may turn out to be a policy before its piece goes away.
+// keepContent copies a possible policy before its piece is gone.
 func (s *scanner) keepContent() {
 	if len(s.text) > s.textLen || likePolicy(s.content) {
 		s.text = append(s.text, s.content...)
@@ -103,8 +102,8 @@ func (s *scanner) keepContent() {
 	s.content = nil
 }
 
-// likePolicy reports whether a text begins with what may be a directive's name,
-// or hasn't got far enough to tell. All names but two have a dash.
+// likePolicy reports whether a text begins with a possible directive's name, or is too short to decide. All
+// names except two have a dash.
 func likePolicy(text []byte) bool {
 	text = bytes.TrimLeft(text, cspSpace)
 	end := bytes.IndexAny(text, cspSpace+";")
@@ -114,7 +113,7 @@ func likePolicy(text []byte) bool {
 	}
 	for _, c := range word {
 		if !isLetter(c) && c != '-' {
-			return c == '&' // a character reference, whatever it stands for
+			return c == '&' // a character reference: it may mean any letter
 		}
 	}
 	return end <= 0 || bytes.IndexByte(word, '-') >= 0 || bytes.EqualFold(word, []byte("sandbox"))
@@ -162,7 +161,7 @@ func (s *scanner) followLabel(v []byte) {
 	}
 }
 
-// endOfLabel notes a charset, unless it is ISO-2022-JP or CSISO2022JP.
+// endOfLabel records a charset, unless it is ISO-2022-JP or CSISO2022JP.
 func (s *scanner) endOfLabel() {
 	if s.label >= labelWithin && !bytes.Contains(s.name[:s.nameLen], []byte("2022")) {
 		s.meta |= metaCharset
@@ -195,8 +194,8 @@ func (s *scanner) endOfMeta() {
 	}
 }
 
-// policies returns the policies seen in <meta> elements. There is no list in an
-// element, and three directives don't count there (CSP3 3.3, "sandbox" of ours).
+// policies returns the policies in <meta> elements. An element has no list of policies, and three directives
+// don't count there (CSP3 3.3; of ours, "sandbox").
 func (s *scanner) policies() []policy {
 	if s.textLen == 0 {
 		return nil
@@ -210,13 +209,11 @@ func (s *scanner) policies() []policy {
 	return ps
 }
 
-// prescan is how far browsers look for a <meta> with a charset whatever they find
-// on the way (HTML 13.2.3.2).
+// prescan is how far browsers look for a <meta> with a charset, whatever precedes it (HTML 13.2.3.2).
 const prescan = 1024
 
-// displaces reports whether n bytes at the offset at in the piece p would push
-// the declaration of the page's charset beyond the reach of browsers. As it comes
-// behind the head's end then, only p can tell.
+// displaces reports whether n bytes at the offset at in the piece p would push the declaration of the page's
+// charset out of the browsers' reach. The declaration then comes after the head's end, so only p can show it.
 func (s *scanner) displaces(p []byte, at, n int) bool {
 	at = max(at, 0)
 	from := s.read - len(p) + at

@@ -2,14 +2,13 @@ package injector
 
 import "bytes"
 
-// What lies whole in one piece, as nearly all of a head does, needs no state of
-// its own for each byte. These shortcuts give what the states would: TestSplits
-// holds them against pieces of one byte, which cannot take them.
+// What is complete in one piece, like nearly all of a head, needs no state per byte. These shortcuts return
+// the same as the states: TestSplits compares them with pieces of one byte, which can't take the shortcuts.
 
 // endsAttr are the bytes that end an attribute's name.
 var endsAttr = [256]bool{'=': true, '>': true, '/': true, ' ': true, '\n': true, '\t': true, '\r': true, '\f': true}
 
-// construct reads on from the "<" at i, as far as that is simple.
+// construct reads on from the "<" at i, as long as it is simple.
 func (s *scanner) construct(p []byte, i int) int {
 	s.open, s.state = i, stTagOpen
 	switch after := p[i+1:]; {
@@ -28,8 +27,7 @@ func (s *scanner) construct(p []byte, i int) int {
 	return i + 1
 }
 
-// simpleTag reads a start tag from its name on, and the text of an element that
-// has no other tags in it.
+// simpleTag reads a start tag from its name on, and the text of an element that has no other tags in it.
 func (s *scanner) simpleTag(p []byte, i int) int {
 	n := 0
 	for ; i < len(p) && n < maxName && isLetter(p[i]); i++ {
@@ -53,7 +51,7 @@ func (s *scanner) simpleTag(p []byte, i int) int {
 	return i
 }
 
-// simpleText is raw for a text and the end tag behind it.
+// simpleText is raw for a text and the end tag after it.
 func (s *scanner) simpleText(p []byte, i int) int {
 	name := elements[s.element].name
 	for ; ; i++ {
@@ -74,7 +72,7 @@ func (s *scanner) simpleText(p []byte, i int) int {
 	}
 }
 
-// simpleScript is script for one that is not escaped, and the end tag behind it.
+// simpleScript is script for one that is not escaped, and the end tag after it.
 func (s *scanner) simpleScript(p []byte, i int) int {
 	n := markIn(p[i:])
 	if n < 0 {
@@ -90,7 +88,7 @@ func (s *scanner) simpleScript(p []byte, i int) int {
 	return i + 1
 }
 
-// named reports whether a tag's name, which has its length, is the given one.
+// named reports whether a tag's name equals want, which has the same length.
 func named(name []byte, want string) bool {
 	for i := range len(want) {
 		if lower(name[i]) != want[i] {
@@ -100,10 +98,10 @@ func named(name []byte, want string) bool {
 	return true
 }
 
-// simpleAttr reads an attribute whose value is in double quotes, from its name at
-// i on, and gives false for any other.
+// simpleAttr reads an attribute with a value in double quotes, from its name at i on. It returns false for
+// any other.
 func (s *scanner) simpleAttr(p []byte, i int) (int, bool) {
-	end := i + 1 // an "=" in front belongs to the name
+	end := i + 1 // an "=" at the beginning belongs to the name
 	for end < len(p) && !endsAttr[p[end]] {
 		end++
 	}
@@ -126,12 +124,11 @@ func (s *scanner) simpleAttr(p []byte, i int) (int, bool) {
 	return end + 2 + n + 1, true
 }
 
-// mayMatter says whether an attribute with a name of n bytes could be one that
-// endOfName looks for.
+// mayMatter reports whether an attribute with a name of n bytes may be one that endOfName looks for.
 func (s *scanner) mayMatter(n int) bool {
 	switch s.element {
 	case elLink, elScript:
-		return !s.seenAttr && (n == len("rel") || s.all && n == len("href")) // as long as "src"
+		return !s.seenAttr && (n == len("rel") || s.all && n == len("href")) // "src" has the same length
 	case elMeta:
 		return n <= len("http-equiv") && n >= len("name")
 	case elHTML, elHead, elBase:

@@ -11,8 +11,7 @@ import (
 	"testing"
 )
 
-// scanTests mark the expected insertion point with "|". Those without end inside an
-// open construct.
+// scanTests mark the expected insertion point with "|". Those without one end inside an open construct.
 var scanTests = []struct{ name, doc string }{
 	{"plain", "<!doctype html><html><head><title>x</title>|</head><body>"},
 	{"upper case", "<!DOCTYPE HTML><HTML><HEAD><TITLE>x</TITLE>|</HEAD>"},
@@ -116,7 +115,7 @@ func TestScan(t *testing.T) {
 	}
 }
 
-// TestScanNotes is about what the scanner sees on its way.
+// TestScanNotes checks what the scanner notes on its way.
 func TestScanNotes(t *testing.T) {
 	manifest := outcome{hasManifest: true}
 	foreign := outcome{baseForeign: true}
@@ -176,7 +175,7 @@ func TestScanNotes(t *testing.T) {
 	}
 }
 
-// TestScanRejects is about documents that must stay as they are.
+// TestScanRejects checks documents that must stay as they are.
 func TestScanRejects(t *testing.T) {
 	frag, esc := scanner{needWhole: true}, scanner{undeclared: true}
 	tests := []struct {
@@ -235,8 +234,8 @@ func TestScanRejects(t *testing.T) {
 	}
 }
 
-// TestDisplacedCharset: our tags may push a charset that is declared behind them
-// beyond the first 1024 bytes, where browsers look. Such a page stays as it is.
+// TestDisplacedCharset: our tags may push a charset that is declared after them beyond the first 1024 bytes,
+// where browsers look. Such a page stays as it is.
 func TestDisplacedCharset(t *testing.T) {
 	in := newInjector(t, Options{})
 	const meta = "<meta charset=windows-1251>"
@@ -311,8 +310,8 @@ func TestSplits(t *testing.T) {
 	t.Logf("%d documents", len(docs))
 }
 
-// FuzzInject checks any document: the same for all cuts, and the right place by
-// the oracle. Where x/net/html itself departs from the standard, it is skipped.
+// FuzzInject checks any document: the same result for all cuts, and the right place by the oracle. Where
+// x/net/html itself departs from the standard, it is skipped.
 func FuzzInject(f *testing.F) {
 	for _, doc := range []string{
 		"<!doctype html><html><head><title>x</title></head><body>",
@@ -434,8 +433,7 @@ func TestWriterPages(t *testing.T) {
 	}
 }
 
-// oracleOdd reports whether a document has something on which the oracle is no
-// help: bytes that both sides read in their own way.
+// oracleOdd reports whether a document has bytes that the oracle and browsers read differently.
 func oracleOdd(doc []byte) bool {
 	return bytes.ContainsAny(doc, "\x00&")
 }

@@ -2,14 +2,13 @@ package injector
 
 import "bytes"
 
-// In XHTML (application/xhtml+xml) nothing is implied and nothing forgiven, so the
-// only place for the tags is right before the </head> of a plain
+// XHTML (application/xhtml+xml) implies nothing and forgives nothing, so the only place for the tags is right
+// before the </head> of a plain
 //
 //	<html xmlns="http://www.w3.org/1999/xhtml"><head>…</head>
 //
-// Documents with an internal subset, which can give attributes to elements, or
-// another namespace for the head are left alone, and so are malformed ones, as
-// far as they are seen to be.
+// Documents with an internal subset, which can add attributes to elements, or with another namespace of the
+// head are left alone, and so are malformed ones, as far as that is visible.
 
 const xhtmlType = "application/xhtml+xml"
 
@@ -172,8 +171,7 @@ func (s *scanner) nameXML(p []byte, i int) int {
 	return i
 }
 
-// startTagXML decides by the name of a start tag. Only children of the head
-// matter for what they say.
+// startTagXML decides by the name of a start tag. Only children of the head matter.
 func (s *scanner) startTagXML() {
 	el := elementOf(s.name[:s.nameLen])
 	switch {
@@ -193,8 +191,7 @@ func (s *scanner) afterNameXML(el element) {
 	s.seenAttr, s.meta, s.slash, s.namespace = false, 0, false, 0
 }
 
-// endTagXML decides by the name of an end tag which ends at i. The second level
-// has nothing but the head.
+// endTagXML decides by the name of an end tag which ends at i. The second level only has the head.
 func (s *scanner) endTagXML(i int) int {
 	isHead := string(s.name[:s.nameLen]) == "head"
 	switch {

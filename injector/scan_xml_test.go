@@ -12,7 +12,7 @@ import (
 
 const xhtmlRoot = `<html xmlns="http://www.w3.org/1999/xhtml">`
 
-// xhtmlCases have "|" where the tags belong; without one the page isn't changed.
+// xhtmlCases mark the place of the tags with "|"; without it the page isn't changed.
 var xhtmlCases = map[string]string{
 	"plain":                xhtmlRoot + "<head><title>t</title>|</head><body/></html>",
 	"declaration":          "<?xml version='1.0' encoding=\"utf-8\"?>\n<!DOCTYPE html PUBLIC \"-//W3C//DTD XHTML 1.0 Strict//EN\"\n 'a>b'>\n" + xhtmlRoot + "\n<head>\n|</head><body/></html>",
@@ -46,8 +46,7 @@ var xhtmlCases = map[string]string{
 	"text":                 "hello",
 }
 
-// TestXHTML runs the cases cut everywhere, and as a bare oracle compares what an
-// XML parser makes of the page with what it made before.
+// TestXHTML runs the cases cut everywhere, and compares how an XML parser reads the page before and after.
 func TestXHTML(t *testing.T) {
 	in := newInjector(t, Options{})
 	for name, text := range xhtmlCases {
@@ -76,7 +75,7 @@ func TestXHTML(t *testing.T) {
 	}
 }
 
-// TestXHTMLHead is about what the head says for itself.
+// TestXHTMLHead checks what the head declares.
 func TestXHTMLHead(t *testing.T) {
 	in := newInjector(t, Options{Uses: testAddresses})
 	script := string(in.script.append(nil, "", "", 0))
@@ -99,8 +98,8 @@ func TestXHTMLHead(t *testing.T) {
 	}
 }
 
-// judgeXML compares the tokens of a document with those of the changed one, which
-// must have our two elements at the end of the head more.
+// judgeXML compares the tokens of a document with those of the changed one, which must additionally have our
+// two elements at the end of the head.
 func judgeXML(in *Injector, doc string) error {
 	got, err := run([]byte(doc), scanner{marker: in.script[1], xml: true}, whole)
 	if err != nil || got.at < 0 {
@@ -125,8 +124,8 @@ func judgeXML(in *Injector, doc string) error {
 	return nil
 }
 
-// xmlTokens writes a document down, with the path of each element. Elements
-// outside of XHTML's namespace have it in their names.
+// xmlTokens returns a document's tokens, with the path of each element. Elements outside of XHTML's namespace
+// have it in their names.
 func xmlTokens(doc string) ([]string, error) {
 	d := xml.NewDecoder(strings.NewReader(doc))
 	d.CharsetReader = func(_ string, r io.Reader) (io.Reader, error) { return r, nil }
@@ -163,8 +162,8 @@ func xmlTokens(doc string) ([]string, error) {
 	}
 }
 
-// FuzzXHTML wants every document that an XML parser accepts right or left alone,
-// and one answer for all ways of cutting it.
+// FuzzXHTML: every document that an XML parser accepts is right or left alone, with the same result for all
+// cuts.
 func FuzzXHTML(f *testing.F) {
 	for _, text := range xhtmlCases {
 		f.Add([]byte(strings.Replace(text, "|", "", 1)), uint8(3))

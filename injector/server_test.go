@@ -142,7 +142,7 @@ func TestProxyChain(t *testing.T) {
 	}
 }
 
-// TestInformational wants any number of 1xx and the right final status.
+// TestInformational: any number of 1xx and the right final status are sent.
 func TestInformational(t *testing.T) {
 	in := newInjector(t, Options{})
 	address := proxy(t, in, func(w http.ResponseWriter, _ *http.Request) {
@@ -178,7 +178,7 @@ func TestInformational(t *testing.T) {
 	}
 }
 
-// TestFileServer is about handlers that use ReadFrom, ranges and dates.
+// TestFileServer checks handlers that use ReadFrom, ranges and dates.
 func TestFileServer(t *testing.T) {
 	in := newInjector(t, Options{})
 	dir := t.TempDir()
@@ -207,7 +207,7 @@ func TestFileServer(t *testing.T) {
 	}
 }
 
-// TestStreaming wants every flushed piece at once, but for an unfinished name.
+// TestStreaming: every flushed piece is sent at once, except an unfinished name.
 func TestStreaming(t *testing.T) {
 	in := newInjector(t, Options{})
 	for _, tt := range []struct {
@@ -270,8 +270,8 @@ func TestStreaming(t *testing.T) {
 	}
 }
 
-// TestFlushFirst wants the header out before any body. Nothing is known of the
-// page then, so that its length can't be promised.
+// TestFlushFirst: the header is sent before any body. Nothing is known of the page then, so its length can't
+// be promised.
 func TestFlushFirst(t *testing.T) {
 	in := newInjector(t, Options{})
 	address := serve(t, handler(in, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -292,8 +292,7 @@ func TestFlushFirst(t *testing.T) {
 	}
 }
 
-// TestUpgrade runs a hijacked connection through the proxy, and one through a
-// Writer that a handler was given in spite of it.
+// TestUpgrade runs a hijacked connection through the proxy, and one through a Writer despite the upgrade.
 func TestUpgrade(t *testing.T) {
 	in := newInjector(t, Options{})
 	echo := func(w http.ResponseWriter, _ *http.Request) {
@@ -348,8 +347,8 @@ func TestTrailers(t *testing.T) {
 	}
 }
 
-// TestAbort cuts the upstream's answer in the head: the client must see what
-// came, no tags, and that it was cut.
+// TestAbort cuts the upstream's answer in the head: the client must get the part, no tags, and see that it
+// was cut.
 func TestAbort(t *testing.T) {
 	in := newInjector(t, Options{})
 	for _, length := range []int{-1, 1000} {
@@ -381,7 +380,7 @@ func TestAbort(t *testing.T) {
 	}
 }
 
-// TestForcedGzip is about upstreams that compress although asked not to.
+// TestForcedGzip checks upstreams that compress although asked not to.
 func TestForcedGzip(t *testing.T) {
 	in := newInjector(t, Options{})
 	var packed bytes.Buffer
@@ -402,7 +401,7 @@ func TestForcedGzip(t *testing.T) {
 	}
 }
 
-// TestFailedHandler is about a handler that returns without an answer.
+// TestFailedHandler checks a handler that returns without an answer.
 func TestFailedHandler(t *testing.T) {
 	in := newInjector(t, Options{})
 	rec := httptest.NewRecorder()

@@ -8,13 +8,13 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/injector/cachecontrol"
 )
 
-// What [Injector.Classify] and a Writer look at of a request, for caches (RFC 9110
-// 12.5.5). A destination other than a fetch by a script decides alone.
+// The request headers that [Injector.Classify] and a Writer depend on, for caches (RFC 9110 12.5.5). A
+// destination other than a script's fetch decides alone.
 //
-// The Cache API of service workers matches by these fields as well, as far as
-// scripts see them. Accept is one of them, and it differs between a navigation, the
-// worker's own fetch and a look-up by URL: a page whose Vary names it is stored and
-// not found again. So Accept is named to clients without Fetch Metadata alone.
+// The Cache API of service workers matches by these fields as well, as far as scripts see them. Accept is one
+// of them, and it differs between a navigation, the worker's own fetch and a look-up by URL: a page whose
+// Vary names it would be stored and not found again. So Accept is only named to clients without Fetch
+// Metadata.
 const (
 	varyUpgrade = "Connection, Upgrade"
 	varyDest    = "Sec-Fetch-Dest"
@@ -23,8 +23,7 @@ const (
 	varyAll     = varyFetch + ", Accept, Accept-Encoding"
 )
 
-// varyOn returns the request's fields that decided about it, where it asks for no
-// upgrade.
+// varyOn returns the request's fields that the decision depended on, unless it asks for an upgrade.
 func varyOn(h http.Header) string {
 	switch dest := first(h["Sec-Fetch-Dest"]); {
 	case dest != "" && dest != "empty":
@@ -37,7 +36,7 @@ func varyOn(h http.Header) string {
 	return varyAll
 }
 
-// addVary names what the decision depended on, where a cache may keep the answer.
+// addVary names the fields that the decision depended on, if a cache may keep the answer.
 func (w *Writer) addVary(h http.Header) {
 	out := w.outgoing()
 	if !needsVary(out, w.vary) {
@@ -45,7 +44,7 @@ func (w *Writer) addVary(h http.Header) {
 	}
 	had := h["Vary"]
 	if later := out["Vary"]; w.later != nil && !slices.Equal(had, later) {
-		// An encoder on the way adds its field before that, in vain.
+		// An encoder in between adds its field before that, without effect.
 		w.later.Keep("Vary", append(later[:len(later):len(later)], w.vary, "Accept-Encoding"))
 	}
 	if len(had) == 0 {
@@ -55,19 +54,18 @@ func (w *Writer) addVary(h http.Header) {
 	}
 }
 
-// needsVary reports whether the answer is to name fields in Vary: one that no cache
-// keeps, or that varies by everything or by just this, isn't.
+// needsVary reports whether the answer must name fields in Vary: not if no cache keeps it, and not if it
+// varies by everything or by just these fields.
 func needsVary(h http.Header, fields string) bool {
 	vary := h["Vary"]
 	return !cachecontrol.NoStore(h) && (len(vary) == 0 || !hasToken(vary, "*") && !hasToken(vary, fields))
 }
 
-// Bystander returns a writer for the answer to a request that [Injector.Classify]
-// says can't be a page. What comes all the same as one that would be changed for a
-// navigation is marked for caches with what decided; everything passes.
+// Bystander returns a writer for the answer to a request that [Injector.Classify] excludes. If the answer
+// would be changed for a navigation, it names for caches what decided; everything passes.
 func (in *Injector) Bystander(w http.ResponseWriter, r *http.Request) http.ResponseWriter {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		return w // no cache gives the answer to others
+		return w // no cache shares this answer
 	}
 	b := &bystander{ResponseWriter: w, in: in, vary: varyUpgrade}
 	if !isUpgrade(r.Header) {

@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// TestVary: an answer names what its request was judged by, where a cache may keep it
-// and another request would be answered otherwise.
+// TestVary: an answer names what its request was decided by, if a cache may keep it and another request would
+// get another answer.
 func TestVary(t *testing.T) {
 	in := newInjector(t, Options{Decode: true})
 	document := []string{"Sec-Fetch-Dest", "document"}
@@ -85,7 +85,7 @@ func TestVaryNotModified(t *testing.T) {
 	}
 }
 
-// TestVaryLater: what is done to the header later doesn't take our field out.
+// TestVaryLater: later changes of the header keep our field.
 func TestVaryLater(t *testing.T) {
 	in := newInjector(t, Options{})
 	w := in.NewWriter(httptest.NewRecorder(), navigation())

@@ -5,46 +5,45 @@ import (
 	"net/http"
 )
 
-// Writer is an [http.ResponseWriter] that changes the page written to it. It
-// sends the header when the first bytes of the body are known, and everything
-// else as soon as it comes. It is for one request and one goroutine.
+// Writer is an [http.ResponseWriter] that changes the page written to it. It sends the header when the first
+// bytes of the body are known, and everything else as soon as it comes. It is for one request and one
+// goroutine.
 //
-// If a handler fails half way, just don't call [Writer.Finish]: what was written
-// has passed, and nothing is added.
+// If a handler fails half way, don't call [Writer.Finish]: what was written has passed, and nothing is added.
 type Writer struct {
-	down     http.ResponseWriter
-	in       *Injector
-	request  *http.Request
-	client   [numChanged][]string // the request's headers before PrepareRequest
-	length   int64                // the upstream's Content-Length, or -1
-	status   int
-	owed     int // bytes promised on top of length and not yet used
-	reason   Reason
-	csp      cspState
-	later    Later
-	outlook  http.Header // as later will have it go out; nil where nothing changes it
-	decoder  *decoder
-	scan     scanner
-	held     [maxHeld]byte // the first heldLen of them wait for the next piece
-	heldLen  uint8
-	phase    phase
-	kind     kind
-	codec    codec // of the body as it comes
-	sniff    bool  // Content-Type is to be guessed from the first bytes
-	prepared bool  // client is set
-	flushed  bool  // a flush was asked for while the header had to wait
+	down      http.ResponseWriter
+	in        *Injector
+	request   *http.Request
+	client    [numChanged][]string // the request's headers before PrepareRequest
+	length    int64                // the upstream's Content-Length, or -1
+	status    int
+	promised  int // bytes promised in addition to length and not yet used
+	reason    Reason
+	csp       cspState
+	later     Later
+	previewed http.Header // the header as later will send it; nil if nothing changes it
+	decoder   *decoder
+	scan      scanner
+	held      [maxHeld]byte // the first heldLen bytes wait for the next piece
+	heldLen   uint8
+	phase     phase
+	kind      kind
+	codec     codec // of the body as it comes
+	sniff     bool  // Content-Type is guessed from the first bytes
+	prepared  bool  // client is set
+	flushed   bool  // a flush was requested while the header had to wait
 
-	// Behind the scanner, whose speed depends on where it lies.
+	// After the scanner, whose speed depends on its position.
 	vary   string            // what the decision about the request depended on
-	origin string            // in the tags' addresses, where a base address is in the way
+	origin string            // in the tags' addresses, if a base address requires it
 	err    error             // why the phase is phaseBroken
 	values [numValues]string // backs the header values that set sets
 
-	displacer *displacer // from the tags on, where there may be scripts to displace
+	displacer *displacer // after the tags, if there may be scripts to displace
 }
 
-// NewWriter wraps w for the answer to r, which [Injector.Classify] takes for a
-// possible page. r is the request as it came.
+// NewWriter wraps w for the answer to r, which may be a page by [Injector.Classify]. r is the request as it
+// came.
 func (in *Injector) NewWriter(w http.ResponseWriter, r *http.Request) *Writer {
 	iw := &Writer{down: w, in: in, request: r, length: -1}
 	iw.kind, _ = in.kind(r)
@@ -56,35 +55,34 @@ func (in *Injector) NewWriter(w http.ResponseWriter, r *http.Request) *Writer {
 	return iw
 }
 
-// Later is what changes a header after the Writer has passed it on, as a proxy does
-// with what it defers until the header goes out.
+// Later changes a header after the Writer has passed it on, like a proxy that defers changes until the header
+// is sent.
 type Later interface {
-	// Preview returns the header as it would go out if it were h. It leaves h alone.
+	// Preview returns the header as it would be sent if it were h. It does not change h.
 	Preview(status int, h http.Header) http.Header
-	// Keep has the field go out with these values, whatever is done to it later.
+	// Keep makes the field be sent with these values, whatever changes later.
 	Keep(field string, values []string)
 }
 
-// SetLater has the Writer judge pages by the header that goes out. Call it before
-// the response begins.
+// SetLater makes the Writer decide about pages by the header as sent. Call it before the response begins.
 func (w *Writer) SetLater(l Later) { w.later = l }
 
-// look takes a look at the header that will go out.
-func (w *Writer) look() {
+// preview previews the header that will be sent.
+func (w *Writer) preview() {
 	if w.later != nil {
-		w.outlook = w.later.Preview(w.status, w.Header())
+		w.previewed = w.later.Preview(w.status, w.Header())
 	}
 }
 
-// outgoing returns the header that will go out, to be read only.
+// outgoing returns the header that will be sent; read only.
 func (w *Writer) outgoing() http.Header {
-	if w.outlook != nil {
-		return w.outlook
+	if w.previewed != nil {
+		return w.previewed
 	}
 	return w.Header()
 }
 
-// setPolicies puts the extended policies into the header.
+// setPolicies sets the extended policies in the header.
 func (w *Writer) setPolicies() {
 	w.Header()[cspHeader] = w.csp.headers
 	if w.later != nil {
@@ -98,26 +96,26 @@ func (w *Writer) Header() http.Header { return w.down.Header() }
 // Unwrap returns the wrapped writer, for [http.ResponseController].
 func (w *Writer) Unwrap() http.ResponseWriter { return w.down }
 
-// Reason tells what became of the response. It is "" until that is known, which
-// is after [Writer.Finish] at the latest.
+// Reason returns what happened to the response. It is "" until that is known, at the latest after
+// [Writer.Finish].
 func (w *Writer) Reason() Reason { return w.reason }
 
 // Begun reports whether the response's final status is known.
 func (w *Writer) Begun() bool { return w.phase != phaseStart }
 
-// WriteHeader implements [http.ResponseWriter]. Informational answers pass; the
-// final one is held until the first Write or flush if it may be a page.
+// WriteHeader implements [http.ResponseWriter]. Informational answers pass; the final one waits for the first
+// Write or flush if it may be a page.
 func (w *Writer) WriteHeader(status int) {
 	switch {
 	case w.phase == phaseFirst, w.phase == phaseFirstPacked:
 		return // superfluous
 	case w.phase != phaseStart, status >= 100 && status <= 199 && status != http.StatusSwitchingProtocols:
-		w.down.WriteHeader(status) // superfluous, which the server complains of, or informational
+		w.down.WriteHeader(status) // superfluous, which the server logs, or informational
 		return
 	}
 	h := w.Header()
 	w.status = status
-	w.look()
+	w.preview()
 	if reason := w.judge(); reason != "" {
 		if status == http.StatusNotModified {
 			w.fixNotModified()
@@ -137,26 +135,25 @@ func (w *Writer) WriteHeader(status int) {
 	case w.request.Method == http.MethodHead:
 		w.head()
 	case w.codec != codecNone:
-		w.enter(phaseFirstPacked)
+		w.setPhase(phaseFirstPacked)
 	case isIncremental(h) && !w.sniff:
 		w.commitOpen()
 	default:
-		w.enter(phaseFirst)
+		w.setPhase(phaseFirst)
 	}
 }
 
-// judge decides by status and header whether the response may be changed; "" if so.
-// The header that goes out counts, but for the mark of another Writer, which may
-// be meant to go no further.
+// judge decides by status and header whether the response may be changed; "" if so. The header as sent
+// counts, except another Writer's mark, which may be removed later.
 func (w *Writer) judge() Reason {
-	if len(w.Header()[Marker]) > 0 && w.outlook != nil {
+	if len(w.Header()[Marker]) > 0 && w.previewed != nil {
 		return ReasonAlready
 	}
 	return w.in.judge(w.status, w.outgoing(), w.decodes())
 }
 
-// decodes reports whether a coded page may be changed. For a browser's script it may
-// whatever the script accepts: the answer must not depend on that, see varyFetch.
+// decodes reports whether a coded page may be changed. For a browser's script it always may: the answer must
+// not depend on what the script accepts, see varyFetch.
 func (w *Writer) decodes() bool { return w.kind != kindUnlikely || w.vary == varyFetch }
 
 // allowed reports whether the page's policies allow our tags.
@@ -165,8 +162,8 @@ func (w *Writer) allowed() bool {
 	return len(policies) == 0 || w.guard(policies)
 }
 
-// head answers HEAD as a GET would be, but for the length, which only the body
-// decides (RFC 9110 9.3.2 lets it be omitted).
+// head answers HEAD like GET, except the length, which only the body decides (RFC 9110 9.3.2 allows omitting
+// it).
 func (w *Writer) head() {
 	if w.sniff {
 		w.pass(ReasonNotHTML)
@@ -174,7 +171,7 @@ func (w *Writer) head() {
 	}
 	w.length = -1
 	w.commit(0, markerSeen)
-	w.enter(phaseHead)
+	w.setPhase(phaseHead)
 	w.reason = ReasonMethod
 }
 
@@ -182,14 +179,13 @@ func (w *Writer) head() {
 func (w *Writer) commit(extra int, marker string) {
 	w.fixHeader(extra, marker)
 	if w.length >= 0 {
-		w.owed = extra
+		w.promised = extra
 	}
 	w.down.WriteHeader(w.status)
 }
 
-// commitOpen sends the header of a page whose tags aren't known yet. Its length is
-// kept where that can be made good whatever comes. Else it is left out, unless that
-// would keep a client from noticing that a page was cut off.
+// commitOpen sends the header of a page whose tags aren't known yet. It keeps the length if it can be reached
+// in any case. Otherwise it omits it, unless the client then could not notice that a page was cut off.
 func (w *Writer) commitOpen() {
 	if w.length >= 0 && !w.scan.page() {
 		if w.needsLength() {
@@ -199,11 +195,11 @@ func (w *Writer) commitOpen() {
 		w.length = -1
 	}
 	w.commit(w.promise(), markerSeen)
-	w.scan.late = w.owed > 0
+	w.scan.late = w.promised > 0
 	w.enterScan()
 }
 
-// needsLength reports whether the client knows a body's end by its length alone.
+// needsLength reports whether only the length tells the client the end of a body.
 func (w *Writer) needsLength() bool {
 	return w.request.ProtoMajor == 1 && w.request.ProtoMinor == 0
 }
@@ -228,7 +224,7 @@ func (w *Writer) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// writePage takes a piece of what may be a page, in a phase that changes it.
+// writePage handles a piece of a possible page, in a phase that changes it.
 func (w *Writer) writePage(p []byte) error {
 	switch w.phase {
 	case phaseFirst:
@@ -252,8 +248,8 @@ func (w *Writer) writeFirst(p []byte) error {
 	return w.begin(p, at)
 }
 
-// decide looks at the first piece of the body. It returns where the tags go or
-// what is to be held back, see [scanner.scan], or why the page isn't changed.
+// decide inspects the first piece of the body. It returns the place of the tags, or what must be held back
+// (see [scanner.scan]), or why the page isn't changed.
 func (w *Writer) decide(p []byte) (at int, reason Reason) {
 	if w.sniff {
 		if reason := w.guess(p); reason != "" {
@@ -262,7 +258,7 @@ func (w *Writer) decide(p []byte) (at int, reason Reason) {
 	}
 	at = w.scan.scan(p)
 	if w.scan.verdict == undecided && w.length == int64(len(p)) {
-		at = len(p) + w.scan.end() // the whole body is here
+		at = len(p) + w.scan.end() // this is the whole body
 	}
 	w.confirm(p, at)
 	if w.scan.verdict != rejected {
@@ -274,15 +270,15 @@ func (w *Writer) decide(p []byte) (at int, reason Reason) {
 	return 0, w.scan.reason
 }
 
-// guess looks whether a body without a type is one that the server takes for a page,
-// and gives it the type. It returns why not.
+// guess checks whether the server would take a body without a type for a page, and sets the type. It returns
+// why not.
 func (w *Writer) guess(p []byte) Reason {
 	guess := http.DetectContentType(p)
 	if !isType(guess, "text/html") {
 		return ReasonNotHTML
 	}
 	w.Header()["Content-Type"] = []string{guess}
-	w.look() // what is done later may depend on the type
+	w.preview() // later changes may depend on the type
 	if !w.allowed() {
 		delete(w.Header(), "Content-Type")
 		return ReasonCSP
@@ -315,12 +311,11 @@ func (w *Writer) writeNext(p []byte) error {
 	return w.release(p, at)
 }
 
-// Finish ends the response. Call it once after the handler succeeded, and only
-// then: a page that was cut off must not look complete. It writes what was held
-// back and what was promised in Content-Length.
+// Finish ends the response. Call it once after the handler succeeded, and only then: a page that was cut off
+// must not look complete. It writes the held bytes and fills the promised Content-Length.
 //
-// A page that had to be decoded and turned out broken or too large after it had
-// begun is aborted: Finish panics with [http.ErrAbortHandler].
+// A page that had to be decoded and turned out broken or too large after it had begun is aborted: Finish
+// panics with [http.ErrAbortHandler].
 func (w *Writer) Finish() error {
 	if w.phase == phaseBroken {
 		return w.finishBroken()
@@ -332,7 +327,7 @@ func (w *Writer) Finish() error {
 	return nil
 }
 
-// finish writes what is missing at the end.
+// finish writes the rest at the end.
 func (w *Writer) finish() error {
 	switch w.phase {
 	case phaseStart:
@@ -351,8 +346,8 @@ func (w *Writer) finish() error {
 	return w.displacer.finish()
 }
 
-// finishScan ends a page whose head was open to its end. One that is shorter than
-// its length was cut off, and nothing of ours follows.
+// finishScan ends a page whose head stayed open. A page that is shorter than its length was cut off, and
+// nothing is added.
 func (w *Writer) finishScan() error {
 	if w.length > int64(w.scan.read) {
 		w.enterRest()

@@ -49,7 +49,7 @@ func response(t *testing.T, in *Injector, r *http.Request, status int, h http.He
 
 func newRecorder() *httptest.ResponseRecorder { return httptest.NewRecorder() }
 
-// send writes a whole response in pieces of the given size, with 200 for no status.
+// send writes a whole response in pieces of the given size; the default status is 200.
 func send(t *testing.T, w *Writer, h http.Header, body string, size int, status ...int) {
 	t.Helper()
 	for k, v := range h {
@@ -80,7 +80,7 @@ func navigation() *http.Request {
 	return request("Sec-Fetch-Dest", "document", "Accept", navAccept)
 }
 
-// TestUntouched is about responses that must pass byte for byte, header and all.
+// TestUntouched checks responses that must pass byte for byte, including the header.
 func TestUntouched(t *testing.T) {
 	tests := []struct {
 		name   string
@@ -141,8 +141,7 @@ func TestUntouched(t *testing.T) {
 	}
 }
 
-// TestInjected is about responses that are changed, with all their headers, for
-// several ways of writing.
+// TestInjected checks changed responses with all their headers, for several ways of writing.
 func TestInjected(t *testing.T) {
 	plain := newInjector(t, Options{})
 	script := string(plain.script.append(nil, "", "", 0))
@@ -204,7 +203,7 @@ func TestInjected(t *testing.T) {
 	}
 }
 
-// checkLength wants a Content-Length to be right, and to be there if it is needed.
+// checkLength checks that a Content-Length is right, and present if needed.
 func checkLength(t *testing.T, rec *httptest.ResponseRecorder, needed bool) {
 	t.Helper()
 	length := rec.Header().Get("Content-Length")
@@ -213,7 +212,7 @@ func checkLength(t *testing.T, rec *httptest.ResponseRecorder, needed bool) {
 	}
 }
 
-// unpad removes the space in our script tag.
+// unpad removes the spaces in our script tag.
 func unpad(s string) string {
 	before, after, ok := strings.Cut(s, ` defer="defer"`)
 	if !ok {
@@ -240,8 +239,8 @@ func checkInjectedHeader(t *testing.T, in *Injector, h http.Header, known bool) 
 	}
 }
 
-// TestKeptLength is about pages whose tags aren't known when the header goes out:
-// their length is promised where that can be made good whatever comes.
+// TestKeptLength checks pages whose tags aren't known when the header is sent: their length is promised if it
+// can be reached in any case.
 func TestKeptLength(t *testing.T) {
 	in := newInjector(t, Options{})
 	for _, tt := range []struct {
@@ -277,8 +276,8 @@ func TestKeptLength(t *testing.T) {
 	}
 }
 
-// TestLateRejection is about pages found unfit after the header is out: what fills
-// the promised length doesn't change the document.
+// TestLateRejection checks pages rejected after the header is sent: what fills the promised length doesn't
+// change the document.
 func TestLateRejection(t *testing.T) {
 	in := newInjector(t, Options{})
 	for _, tt := range []struct {
@@ -327,7 +326,7 @@ func TestNoTransformIgnored(t *testing.T) {
 	}
 }
 
-// TestGuessedType is about handlers that leave the type to net/http.
+// TestGuessedType checks handlers that leave the type to net/http.
 func TestGuessedType(t *testing.T) {
 	in := newInjector(t, Options{})
 	rec, reason := response(t, in, navigation(), 200, nil, page, 99999)

@@ -1,6 +1,5 @@
-// Package cachecontrol knows who may keep an answer for others, by all the header
-// fields that caches go by: Cache-Control (RFC 9111) is overruled for the caches of
-// content delivery networks by fields targeted at them (RFC 9213).
+// Package cachecontrol decides who may keep an answer for others, by all header fields that caches use: for
+// the caches of content delivery networks, targeted fields (RFC 9213) override Cache-Control (RFC 9111).
 package cachecontrol
 
 import (
@@ -9,8 +8,8 @@ import (
 	"strings"
 )
 
-// targeted reports whether a field, in its canonical form, speaks to some shared
-// caches alone, and is stronger than Cache-Control for them.
+// targeted reports whether a field, in its canonical form, is only for some shared caches and overrides
+// Cache-Control there.
 func targeted(name string) bool {
 	return strings.HasSuffix(name, "Cdn-Cache-Control") ||
 		slices.Contains([]string{"Surrogate-Control", "Edge-Control", "X-Accel-Expires"}, name)
@@ -22,8 +21,7 @@ func NoStore(h http.Header) bool { return every(h, "no-store") }
 // Unshared reports whether no cache keeps the answer for others.
 func Unshared(h http.Header) bool { return every(h, "private", "no-store") }
 
-// every reports whether Cache-Control, and each targeted field that is there, has one
-// of the directives.
+// every reports whether Cache-Control, and each targeted field in the header, has one of the directives.
 func every(h http.Header, directives ...string) bool {
 	if !has(h["Cache-Control"], directives) {
 		return false
@@ -39,7 +37,7 @@ func every(h http.Header, directives ...string) bool {
 func has(values, directives []string) bool {
 	for _, v := range values {
 		for part := range strings.SplitSeq(v, ",") {
-			part = strings.Trim(part, " \t") // private="set-cookie" is about that field alone
+			part = strings.Trim(part, " \t") // private="set-cookie" is only about that field
 			if slices.ContainsFunc(directives, func(d string) bool { return strings.EqualFold(d, part) }) {
 				return true
 			}
@@ -48,7 +46,7 @@ func has(values, directives []string) bool {
 	return false
 }
 
-// Forbid makes an answer one that no cache keeps.
+// Forbid changes the header so that no cache keeps the answer.
 func Forbid(h http.Header) {
 	for name := range h {
 		if targeted(name) {
