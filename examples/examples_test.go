@@ -1,4 +1,4 @@
-// Package examples holds sites to try the module with; the test runs each.
+// Package examples has example sites; the test runs each.
 package examples
 
 import (
@@ -21,8 +21,8 @@ import (
 
 var sitePort = regexp.MustCompile(`localhost:(80\d\d)`)
 
-// TestExamples runs each folder's Caddyfile, from that folder, on free ports,
-// and looks at every site that has a webpush line.
+// TestExamples runs each folder's Caddyfile, from that folder, on free ports, and checks every site that has
+// a webpush line.
 func TestExamples(t *testing.T) {
 	files, err := filepath.Glob("*/Caddyfile")
 	if err != nil || len(files) < 3 {
@@ -37,7 +37,7 @@ func TestExamples(t *testing.T) {
 			}
 			t.Chdir(filepath.Dir(file))
 			text := onFreePorts(t, string(raw))
-			// The store of an example must not stay behind in its folder.
+			// The store of an example must not stay in its folder.
 			text = strings.Replace(text, "storage bbolt webpush.db", "storage bbolt "+filepath.Join(t.TempDir(), "webpush.db"), 1)
 			config, warnings, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(text), nil)
 			if err != nil || len(warnings) > 0 {
@@ -64,7 +64,7 @@ func TestExamples(t *testing.T) {
 	}
 }
 
-// onFreePorts gives each port of the text a free one instead.
+// onFreePorts replaces each port of the text by a free one.
 func onFreePorts(t *testing.T, text string) string {
 	t.Helper()
 	ports := make(map[string]string)
@@ -81,7 +81,7 @@ func onFreePorts(t *testing.T, text string) string {
 	})
 }
 
-// freePort is one that nobody listens on.
+// freePort returns a port without a listener.
 func freePort(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -92,8 +92,7 @@ func freePort(t *testing.T) string {
 	return fmt.Sprint(l.Addr().(*net.TCPAddr).Port)
 }
 
-// putPopups stores and runs the folder's pop-ups, and asks for them as a visitor's
-// browser would.
+// putPopups stores and runs the folder's pop-ups, and asks for them like a visitor's browser.
 func putPopups(t *testing.T, admin, site string) {
 	t.Helper()
 	files, err := filepath.Glob("popups/*.json")
@@ -122,7 +121,7 @@ func putPopups(t *testing.T, admin, site string) {
 	}
 }
 
-// post sends JSON as a page of the site does.
+// post sends JSON like a page of the site.
 func post(t *testing.T, method, url, body string) (status int, answer string) {
 	t.Helper()
 	req, err := http.NewRequest(method, url, strings.NewReader(body))
@@ -134,7 +133,7 @@ func post(t *testing.T, method, url, body string) (status int, answer string) {
 	return resp.StatusCode, answer
 }
 
-// exchange gives the answer to a request, on a connection of its own, and its body.
+// exchange returns the answer to a request, on its own connection, and its body.
 func exchange(t *testing.T, req *http.Request) (*http.Response, string) {
 	t.Helper()
 	req.Close = true
@@ -150,7 +149,7 @@ func exchange(t *testing.T, req *http.Request) (*http.Response, string) {
 	return resp, string(body)
 }
 
-// look reads the page as a visitor's browser would, and what the page names.
+// look reads the page and what it refers to, like a visitor's browser.
 func look(t *testing.T, origin string) {
 	t.Helper()
 	page := get(t, origin+"/", "text/html")

@@ -42,8 +42,8 @@ func TestJudge(t *testing.T) {
 	}
 }
 
-// TestGeneratedPages holds what the figures rest on: exact sizes, the same bytes
-// every time, a head that browsers see as one, and real pages' compressibility.
+// TestGeneratedPages checks the basis of the figures: exact sizes, the same bytes every time, a head that
+// browsers parse as one, and real pages' compressibility.
 func TestGeneratedPages(t *testing.T) {
 	for _, n := range []int{2000, 30_000, 200_000, 2_000_000} {
 		p := generatePage(n)
@@ -76,8 +76,8 @@ func TestGeneratedPages(t *testing.T) {
 	}
 }
 
-// TestLoad counts against a server in this process: no request is lost, and the
-// first byte of a streamed page does not wait for the last.
+// TestLoad counts against a server in this process: no request is lost, and the first byte of a streamed page
+// does not wait for the last.
 func TestLoad(t *testing.T) {
 	pages := []page{{"p", generatePage(2000)}}
 	srv := httptest.NewServer(newUpstream(pages))
@@ -103,7 +103,7 @@ func TestLoad(t *testing.T) {
 	}
 }
 
-// TestPace keeps to the pace, and counts the wait of requests that are late.
+// TestPace checks the pace, and that late requests include their wait.
 func TestPace(t *testing.T) {
 	slow := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		time.Sleep(20 * time.Millisecond)
@@ -132,7 +132,7 @@ func TestPace(t *testing.T) {
 	}
 }
 
-// TestCheck must refuse what is not the set-up that a row says it is.
+// TestCheck refuses answers that don't fit a row's set-up.
 func TestCheck(t *testing.T) {
 	p := page{"p", generatePage(2000)}
 	changed := bytes.Replace(p.body, []byte("</head>"), []byte(snippet+"</head>"), 1)
@@ -232,8 +232,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// TestFailedStart starts the upstream and then a proxy that ends at once: the
-// error says so with the proxy's own words, and nothing is left behind.
+// TestFailedStart starts the upstream and then a proxy that ends at once: the error has the proxy's own
+// output, and nothing is left over.
 func TestFailedStart(t *testing.T) {
 	tmp := t.TempDir()
 	t.Setenv("TMPDIR", tmp)

@@ -23,18 +23,18 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/bench/stats"
 )
 
-// eventSizes are how many events the posts have. The SDK's have a few.
+// eventSizes are the posts' numbers of events. The SDK posts a few.
 var eventSizes = []int{1, 10, 50}
 
-// besideSize is that of the posts beside pages.
+// besideSize is the number of events in posts beside pages.
 const besideSize = 10
 
 const (
 	posters     = 64 // connections that post at once
-	readers     = 8  // connections that ask for pages
+	readers     = 8  // connections that request pages
 	pagesASec   = 200
 	turnsLength = 2 * time.Second
-	// profileLength is that of the turns that are profiled, after the others.
+	// profileLength is the length of the profiled turns, after the others.
 	profileLength = 12 * time.Second
 )
 
@@ -42,18 +42,17 @@ const (
 const (
 	quiet      = "no posts"
 	quietAgain = "no posts, again"
-	// toSite has the same posts to a path of the site, which the proxy passes
-	// on: what any equal load of posts costs the pages, without us.
+	// toSite has the same posts to a path of the site, which the proxy passes on: the cost of an equal load
+	// without us.
 	toSite = "the same posts to the site"
-	// notKept has the same posts with Sec-GPC: 1, which are read and answered
-	// with 204, but not stored.
+	// notKept has the same posts with Sec-GPC: 1, which are read and answered with 204, but not stored.
 	notKept = "posts that are not stored"
 	stored  = "events stored"
 )
 
 var turnKinds = []string{quiet, quietAgain, toSite, notKept, stored}
 
-// capacity is what a full load of posts of one size brought.
+// capacity is the result of a full load of posts of one size.
 type capacity struct {
 	size, posts int
 	took, cpu   time.Duration
@@ -72,7 +71,7 @@ type eventResults struct {
 	profiles   []string
 }
 
-// eventBench is such a measurement that goes on.
+// eventBench is such a measurement in progress.
 type eventBench struct {
 	*eventResults
 	server  *server
@@ -83,15 +82,13 @@ type eventBench struct {
 	say     func(format string, args ...any)
 }
 
-// measureEvents starts a Caddy with webpush, its store in a file and without a
-// limit on posts, and
+// measureEvents starts a Caddy with webpush, with a file as store and without a limit on posts, and
 //
-//   - keeps 64 connections busy with posts of 1, 10 and 50 events by random
-//     visitors of 2,000: events acknowledged per second, CPU, latency;
-//   - asks for pages at a steady pace, in turns with and without 5,000 events a
-//     second, in random order: what pages notice;
-//   - asks the operator's API how many events it has counted: not one more or
-//     less than were acknowledged.
+//   - keeps 64 connections busy with posts of 1, 10 and 50 events by random visitors of 2,000: events
+//     acknowledged per second, CPU, latency;
+//   - requests pages at a steady pace, in turns with and without 5,000 events a second, in random order: the
+//     effect on pages;
+//   - asks the operator's API how many events it has counted: exactly those acknowledged.
 //
 // This process makes the load on the same processors.
 func measureEvents(ctx context.Context, o options, progress io.Writer) (*eventResults, error) {
@@ -136,8 +133,7 @@ func startForEvents(ctx context.Context, o options, caddy string) (*fleet, error
 	return f, f.servers[webpush].waitForStore(ctx)
 }
 
-// waitForStore waits until the module is there, which opens its store while
-// Caddy serves already.
+// waitForStore waits until the module has opened its store, which happens while Caddy already serves.
 func (s *server) waitForStore(ctx context.Context) error {
 	for deadline := time.Now().Add(20 * time.Second); ; {
 		resp, err := http.Get("http://" + s.address + "/_webpush/sdk.js")
@@ -155,8 +151,7 @@ func (s *server) waitForStore(ctx context.Context) error {
 	}
 }
 
-// visitor asks for pop-ups as a browser that comes for the first time, and returns
-// its cookie.
+// visitor asks for pop-ups like a new browser, and returns its cookie.
 func (s *server) visitor(ctx context.Context) (string, error) {
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+s.address+"/_webpush/messages", strings.NewReader("{}"))
 	if err != nil {
@@ -198,7 +193,7 @@ func (b *eventBench) measure(ctx context.Context) error {
 			return err
 		}
 	}
-	// Not earlier: Caddy closes connections on which nothing is asked for a minute.
+	// Not earlier: Caddy closes connections that are idle for a minute.
 	if err := b.server.pool.resize(readers); err != nil {
 		return err
 	}
@@ -228,7 +223,7 @@ func sizeNames() (names []string) {
 	return names
 }
 
-// nameOf is what the events of posts of a size are called, to be counted apart.
+// nameOf returns the name of the events in posts of a size, so that they are counted apart.
 func nameOf(size int) string { return fmt.Sprintf("posts of %d", size) }
 
 func random16() string {
@@ -240,7 +235,7 @@ func random16() string {
 // ownPath is where the SDK posts.
 const ownPath = "/_webpush/events"
 
-// post is what the SDK's fetch sends, of a random visitor, to the path.
+// post returns a post like the SDK's, of a random visitor, to the path.
 func (b *eventBench) post(path, name string, size int, header string) []byte {
 	var body bytes.Buffer
 	now := time.Now().UnixMilli()
@@ -302,14 +297,14 @@ func (b *eventBench) profile(name string, d time.Duration) error {
 	return nil
 }
 
-// beside is what pages and posts at the same time brought.
+// beside is the result of pages and posts at the same time.
 type beside struct {
 	pages, posts turn
 	took, cpu    time.Duration
 }
 
-// load asks for pages at a steady pace, beside posts or not. What was
-// acknowledged is added up also where something else failed.
+// load requests pages at a steady pace, with or without posts. It adds up what was acknowledged, also after
+// other failures.
 func (b *eventBench) load(ctx context.Context, kind string, d time.Duration) (r beside, err error) {
 	request := navigation(b.server.address, "/"+b.page.name, asIs)
 	path, header := ownPath, ""
@@ -345,7 +340,7 @@ func (b *eventBench) load(ctx context.Context, kind string, d time.Duration) (r 
 	return r, errors.Join(err, postErr, cpuErr)
 }
 
-// turn measures pages, beside posts or not.
+// turn measures pages, with or without posts.
 func (b *eventBench) turn(ctx context.Context, kind string) error {
 	r, err := b.load(ctx, kind, turnsLength)
 	if err != nil {
@@ -362,7 +357,7 @@ func (b *eventBench) turn(ctx context.Context, kind string) error {
 	return nil
 }
 
-// profileTurn profiles such a load, apart from the turns that are measured.
+// profileTurn profiles such a load, outside the measured turns.
 func (b *eventBench) profileTurn(ctx context.Context, kind string) error {
 	profiled := make(chan error, 1)
 	go func() { profiled <- b.profile("pages-beside-"+fileName(kind), profileLength) }()
@@ -370,7 +365,7 @@ func (b *eventBench) profileTurn(ctx context.Context, kind string) error {
 	return errors.Join(err, <-profiled)
 }
 
-// verify compares what the store has counted with what was acknowledged.
+// verify compares the store's counts with what was acknowledged.
 func (b *eventBench) verify() error {
 	raw, err := b.server.ask("/webpush/sites/" + b.server.address + "/events")
 	if err != nil {
@@ -397,7 +392,7 @@ func (b *eventBench) verify() error {
 		delete(counted, name)
 	}
 	if len(counted) > 0 {
-		return fmt.Errorf("events are counted that nobody has posted: %v", counted)
+		return fmt.Errorf("events are counted that were not posted: %v", counted)
 	}
 	return nil
 }

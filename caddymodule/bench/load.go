@@ -13,15 +13,15 @@ import (
 	"time"
 )
 
-// The content codings that answers come in.
+// The content codings of answers.
 const (
 	asIs     = "as is"
 	gzipped  = "gzip"
 	zstdized = "zstd"
 )
 
-// navigation is the request for a page with a browser's headers. They accept
-// zstd, which is encode's first choice, unless the coding is to be gzip.
+// navigation returns the request for a page with a browser's headers. They accept zstd, encode's first
+// choice, unless the coding is gzip.
 func navigation(host, path, coding string) []byte {
 	accept := "gzip, deflate, br, zstd"
 	if coding == gzipped {
@@ -38,7 +38,7 @@ func navigation(host, path, coding string) []byte {
 		"Cookie: session=0123456789abcdef0123456789abcdef; theme=dark\r\n\r\n")
 }
 
-// connection is one that is kept between requests.
+// connection is kept between requests.
 type connection struct {
 	net.Conn
 	br *bufio.Reader
@@ -52,7 +52,7 @@ type pool struct {
 
 func newPool(address string) *pool { return &pool{address: address} }
 
-// resize makes it n connections.
+// resize changes the number of connections to n.
 func (p *pool) resize(n int) error {
 	for len(p.open) > n {
 		_ = p.open[len(p.open)-1].Close()
@@ -70,14 +70,14 @@ func (p *pool) resize(n int) error {
 
 func (p *pool) close() { _ = p.resize(0) }
 
-// answer is what one request brought.
+// answer is the result of one request.
 type answer struct {
 	firstByte time.Duration
 	size      int64 // of the body as sent
 	header    http.Header
 }
 
-// requestTimeout is far beyond what a request takes on a busy machine.
+// requestTimeout is far longer than a request takes on a busy machine.
 const requestTimeout = 30 * time.Second
 
 // get sends the request and reads the answer's body into out.
@@ -85,7 +85,7 @@ func (c *connection) get(request []byte, out io.Writer) (answer, error) {
 	return c.do(request, out, http.StatusOK)
 }
 
-// do sends any request, whose answer must have the status.
+// do sends any request; the answer must have the status.
 func (c *connection) do(request []byte, out io.Writer, status int) (answer, error) {
 	started := time.Now()
 	if err := c.SetDeadline(started.Add(requestTimeout)); err != nil {
@@ -119,15 +119,14 @@ func (c *connection) do(request []byte, out io.Writer, status int) (answer, erro
 	return a, nil
 }
 
-// turn is what one slice of load brought.
+// turn is the result of one slice of load.
 type turn struct {
 	requests int
 	first    []time.Duration
 }
 
-// load keeps n connections busy with the request until d has passed, or, if
-// each is not 0, until every connection has made so many. Requests that have
-// begun are finished: the count is exact.
+// load keeps n connections busy with the request until d has passed or, if each is not 0, until every
+// connection has made that many. Requests that have begun are finished: the count is exact.
 func (p *pool) load(request []byte, n int, d time.Duration, each int) (turn, error) {
 	if err := p.resize(max(n, len(p.open))); err != nil {
 		return turn{}, err

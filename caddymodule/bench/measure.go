@@ -16,8 +16,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// comparison is a set-up beside the one it is judged by, and a second process
-// of that one.
+// comparison is a set-up, the one that it is compared with, and a second process of that one.
 type comparison struct {
 	coding        string
 	base, subject string
@@ -38,10 +37,10 @@ func comparisons(withNginx bool) []comparison {
 	return all
 }
 
-// cell is one row's one process.
+// cell is the process of one row.
 type cell struct{ page, coding, server string }
 
-// series has one value of each round, or of each epoch.
+// series has one value per round, or per epoch.
 type series map[cell][]float64
 
 // results is all that was measured.
@@ -49,7 +48,7 @@ type results struct {
 	options     options
 	comparisons []comparison
 	pages       []page
-	crowdPage   page // of which many are asked for at once, and streamed
+	crowdPage   page // the page that many connections request at once, and that is streamed
 	rounds      int
 	cpu         series // ns per request, by round
 	first       series // ns to the first byte at one connection, all requests
@@ -60,7 +59,7 @@ type results struct {
 	profiles    []string
 }
 
-// bench is a measurement that goes on.
+// bench is a measurement in progress.
 type bench struct {
 	*results
 	fleet       *fleet
@@ -103,8 +102,8 @@ func measure(ctx context.Context, o options, progress io.Writer) (_ *results, er
 	return b.results, nil
 }
 
-// epoch measures with processes of its own: where a process's memory happens to
-// lie makes up to some per cent, which only another process shows.
+// epoch measures with new processes: where a process's memory happens to lie makes up to several per cent,
+// which only another process shows.
 func (b *bench) epoch(ctx context.Context, epoch int, caddy string) error {
 	until := b.started.Add(b.options.total * time.Duration(epoch+1) / time.Duration(b.options.epochs))
 	b.say("epoch %d of %d: starting", epoch+1, b.options.epochs)
@@ -118,7 +117,7 @@ func (b *bench) epoch(ctx context.Context, epoch int, caddy string) error {
 		name string
 		do   func(context.Context) error
 	}{
-		{"looking whether the answers are right", b.verify},
+		{"checking the answers", b.verify},
 		{fmt.Sprintf("memory at %d connections", b.options.crowd), b.measureMemory},
 		{"first byte of streamed pages", b.measureStreams},
 	} {
@@ -143,11 +142,11 @@ func (b *bench) say(format string, args ...any) {
 	fmt.Fprintf(b.progress, "%4.0f s  %s\n", time.Since(b.started).Seconds(), fmt.Sprintf(format, args...))
 }
 
-// action is what is done with one comparison's one server and page.
+// action is what is done with one server and page of a comparison.
 type action func(c comparison, p page, s *server) error
 
-// each takes every page and comparison, in random order, and does each action in
-// turn with all of its members, in random order as well.
+// each takes every page and comparison, in random order, and runs each action with all of its members, also
+// in random order.
 func (b *bench) each(ctx context.Context, pages []page, actions ...action) error {
 	for _, i := range b.rand.Perm(len(pages)) {
 		for _, k := range b.rand.Perm(len(b.comparisons)) {
@@ -174,8 +173,8 @@ func (b *bench) members(ctx context.Context, c comparison, p page, do action) er
 	return nil
 }
 
-// verify looks at each server's pages, so that nothing else than meant is
-// measured, and chooses the numbers of connections.
+// verify checks each server's pages, so that the right thing is measured, and chooses the numbers of
+// connections.
 func (b *bench) verify(ctx context.Context) error {
 	return b.each(ctx, b.pages, func(c comparison, p page, s *server) error {
 		var fastest time.Duration
@@ -197,7 +196,7 @@ func (b *bench) verify(ctx context.Context) error {
 			}
 		}
 		if s.name == c.base {
-			// So many that the last ones to finish do not outlast the turn.
+			// As many as finish within the turn.
 			n := int(b.options.slice / fastest)
 			b.connections[cell{p.name, c.coding, c.base}] = max(min(n, b.options.connections), min(4, b.options.connections))
 		}
@@ -205,7 +204,7 @@ func (b *bench) verify(ctx context.Context) error {
 	})
 }
 
-// check says what is wrong with an answer.
+// check returns what is wrong with an answer.
 func check(c comparison, p page, injects bool, coding string, body io.Reader) error {
 	want := map[string]string{asIs: "", gzipped: "gzip", zstdized: "zstd"}[c.coding]
 	if coding != want {
@@ -241,8 +240,7 @@ func check(c comparison, p page, injects bool, coding string, body io.Reader) er
 	return nil
 }
 
-// passes is in how many parts a turn is taken: what else the machine does
-// changes within a round as well.
+// passes is the number of parts of a turn: the machine's other load changes within a round as well.
 const passes = 4
 
 // round gives every process its turns with every page.
@@ -288,13 +286,13 @@ func (s series) add(at cell, values []time.Duration) {
 	}
 }
 
-// measureMemory loads fresh processes with many connections. What they have in
-// RAM then is read with the connections still open.
+// measureMemory loads new processes with many connections, and reads their memory with the connections still
+// open.
 func (b *bench) measureMemory(ctx context.Context) error {
 	const requestsEach = 20
 	return b.each(ctx, []page{b.crowdPage}, func(c comparison, p page, s *server) error {
 		if c.coding == gzipped {
-			return nil // the processes are those of zstd
+			return nil // zstd uses the same processes
 		}
 		at := cell{p.name, c.coding, s.name}
 		before, err := memoryOf(s.process.PID())
@@ -315,7 +313,7 @@ func (b *bench) measureMemory(ctx context.Context) error {
 	})
 }
 
-// measureStreams takes the first byte of a page whose second half comes later.
+// measureStreams measures the first byte of a page whose second half comes later.
 func (b *bench) measureStreams(ctx context.Context) error {
 	const connections, requestsEach = 2, 10
 	return b.each(ctx, []page{b.crowdPage}, func(c comparison, p page, s *server) error {
@@ -325,8 +323,8 @@ func (b *bench) measureStreams(ctx context.Context) error {
 	})
 }
 
-// count counts allocations, with processes of its own whose garbage collector
-// rests: it empties pools, and refilling them would be counted by chance.
+// count counts allocations, with new processes without garbage collection: the collector empties pools, and
+// refilling them would be counted by chance.
 func (b *bench) count(ctx context.Context, caddy string) error {
 	b.say("allocations: starting")
 	f, err := start(ctx, b.options, caddy, []string{"GOGC=off", "GOMEMLIMIT=1GiB"})
@@ -342,8 +340,7 @@ func (b *bench) count(ctx context.Context, caddy string) error {
 	return b.each(ctx, b.pages, b.countOne)
 }
 
-// countOne counts over some hundred requests, without the objects of the
-// counting itself.
+// countOne counts over some hundred requests, without the objects of the counting itself.
 func (b *bench) countOne(c comparison, p page, s *server) error {
 	if !c.hasMetrics {
 		return nil

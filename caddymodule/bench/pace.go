@@ -13,13 +13,13 @@ import (
 // paced is a load of requests at a steady pace on all connections of a pool.
 type paced struct {
 	d         time.Duration
-	perSecond float64 // of all connections together; 0 for as fast as they are answered
-	status    int     // that all answers must have
+	perSecond float64 // of all connections together; 0 for as fast as possible
+	status    int     // required of all answers
 	next      func() []byte
 }
 
-// pace makes the requests. A request that is late because its connection still
-// waited for the one before counts from when it should have begun.
+// pace makes the requests. The time of a late request, whose connection still waited for the previous one,
+// counts from when it should have begun.
 func (p *pool) pace(ctx context.Context, o paced) (turn, error) {
 	n := len(p.open)
 	results, errs := make([]turn, n), make([]error, n)

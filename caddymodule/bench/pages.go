@@ -17,8 +17,8 @@ type page struct {
 	body []byte
 }
 
-// loadPages reads the folder's pages, or generates one of each size if there is
-// no folder. The same arguments give the same bytes in every process.
+// loadPages reads the folder's pages, or generates one of each size without a folder. The same arguments
+// return the same bytes in every process.
 func loadPages(dir string, sizes []int) ([]page, error) {
 	var all []page
 	if dir == "" {
@@ -44,7 +44,7 @@ func loadPages(dir string, sizes []int) ([]page, error) {
 	return all, nil
 }
 
-// sizeName is how tables and paths call a size: 2kB, 30kB, 2MB.
+// sizeName returns a size's name in tables and paths: 2kB, 30kB, 2MB.
 func sizeName(n int) string {
 	if n >= 1_000_000 && n%1_000_000 == 0 {
 		return fmt.Sprintf("%dMB", n/1_000_000)
@@ -52,13 +52,12 @@ func sizeName(n int) string {
 	return fmt.Sprintf("%dkB", n/1000)
 }
 
-// largestHead is what heads of large pages have here: of real ones, four of
-// five end sooner.
+// largestHead is the head's size of large pages: four of five real ones are smaller.
 const largestHead = 33_000
 
-// generatePage makes a page of n bytes whose head is a sixth of it, with what
-// heads have: metadata, style sheets, inline styles and scripts, JSON-LD. Words
-// are drawn at random, so that it compresses about as real pages do.
+// generatePage returns a page of n bytes whose head is a sixth of it, with what heads have: metadata, style
+// sheets, inline styles and scripts, JSON-LD. The words are random, so that it compresses about as well as
+// real pages.
 func generatePage(n int) []byte {
 	g := &generator{rand: rand.New(rand.NewPCG(uint64(n), 1))}
 	head := min(n/6, largestHead)

@@ -18,9 +18,8 @@ import (
 	"unsafe"
 )
 
-// cpuTime is what the process has run on any CPU, all threads together, those
-// that have ended included: its CPU clock (clock_getcpuclockid(3), the number
-// is ^pid<<3 | CPUCLOCK_SCHED), to the nanosecond.
+// cpuTime returns the process's CPU time of all threads, including ended ones: its CPU clock
+// (clock_getcpuclockid(3), the number is ^pid<<3 | CPUCLOCK_SCHED), in nanoseconds.
 func cpuTime(pid int) (time.Duration, error) {
 	var ts syscall.Timespec
 	clock := int32(^pid)<<3 | 2
@@ -30,7 +29,7 @@ func cpuTime(pid int) (time.Duration, error) {
 	return time.Duration(ts.Nano()), nil
 }
 
-// memory is what a process has in RAM, bytes.
+// memory is a process's resident memory in bytes.
 type memory struct {
 	total     float64
 	anonymous float64 // heap and stacks, without what is mapped from files
@@ -62,7 +61,7 @@ func parseStatus(raw []byte) (memory, error) {
 	return m, nil
 }
 
-// ask gets a path of Caddy's admin endpoint.
+// ask requests a path of Caddy's admin endpoint.
 func (s *server) ask(path string) ([]byte, error) {
 	transport := &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", s.admin)
@@ -87,9 +86,8 @@ func (s *server) ask(path string) ([]byte, error) {
 	return body, nil
 }
 
-// mallocs is how many objects the process has allocated since it began. It comes
-// from expvar: the metric go_memstats_mallocs_total leaves out what each
-// processor's cache has not handed in yet, which is thousands.
+// mallocs returns how many objects the process has allocated since it began. It uses expvar: the metric
+// go_memstats_mallocs_total omits what each processor's cache has not flushed yet, which is thousands.
 func (s *server) mallocs() (float64, error) {
 	raw, err := s.ask("/debug/vars")
 	if err != nil {

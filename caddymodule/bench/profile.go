@@ -11,12 +11,12 @@ import (
 	"time"
 )
 
-// profile writes CPU and allocation profiles of every Caddy, except control
-// processes, under load with each page. Compare two with
+// profile writes CPU and allocation profiles of every Caddy, except control processes, under load with each
+// page. Compare two with
 //
 //	go tool pprof -top -diff_base reverse_proxy-30kB.cpu webpush-30kB.cpu
 //
-// (profiles count time, not requests: mind the requests that are printed).
+// (profiles count time, not requests: see the printed numbers of requests).
 func (b *bench) profile(ctx context.Context) error {
 	if err := os.MkdirAll(b.options.profiles, 0o755); err != nil {
 		return fmt.Errorf("making the profiles' folder: %w", err)

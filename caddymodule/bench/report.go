@@ -11,15 +11,15 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/bench/stats"
 )
 
-// The budgets of the design; what is not named has none.
+// The budgets of the design; others have none.
 const (
 	budgetEncode      = 1.05 // of encode alone
 	budgetAllocations = 3    // more per request
 	budgetMemory      = 2 << 20
 )
 
-// cpuBudget is what the CPU ratio may be; 0 is no budget. Those of plain
-// reverse_proxy are for 30 kB and 200 kB, and what is about as large.
+// cpuBudget returns the budget of the CPU ratio; 0 means none. Those of plain reverse_proxy are for about 30
+// kB and 200 kB.
 func cpuBudget(c comparison, size int) float64 {
 	switch {
 	case c.subject == encodeWebpush:
@@ -32,7 +32,7 @@ func cpuBudget(c comparison, size int) float64 {
 	return 0
 }
 
-// table is one of the report's.
+// table is a table of the report.
 type table struct {
 	*tabwriter.Writer
 	missed bool
@@ -50,7 +50,7 @@ func (t *table) judged(v verdict) verdict {
 	return v
 }
 
-// print writes the tables and says whether a budget was missed.
+// print writes the tables and reports whether a budget was missed.
 func (r *results) print(w io.Writer) (missed bool) {
 	fmt.Fprintf(w, "\n%d rounds in %d epochs, turns of %v, up to %d connections, GOMAXPROCS %d. Ratios are of each round's own values:\n"+
 		"median [95 %% interval]. \"control\" is a second process of the same set-up against the first.\n",
@@ -98,8 +98,8 @@ func (r *results) printAllocations(w io.Writer) bool {
 		without := stats.Means(r.allocated[base], r.allocated[again])
 		more := stats.Quantile(stats.Differences(r.allocated[subject], without), 0.5)
 		control := stats.Quantile(stats.Differences(r.allocated[again], r.allocated[base]), 0.5)
-		// What the control is off by, the counting itself and buffers that
-		// several requests share make.
+		// The control's deviation comes from the counting itself and from buffers that several requests
+		// share.
 		noise := max(0.5, math.Abs(control))
 		fmt.Fprintf(t, "%s\t%s\t%s\t%.1f\t%.1f\t%+.1f\t%+.1f\t%d\t%s\n", c.subject, c.coding, p.name,
 			stats.Quantile(without, 0.5), stats.Quantile(r.allocated[subject], 0.5), more, control, budgetAllocations,

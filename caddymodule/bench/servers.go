@@ -19,8 +19,7 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/caddymodule/e2e/childproc"
 )
 
-// The set-ups, as tables call them. Those ending in controlSuffix are second
-// processes of the one before.
+// The set-ups' names in tables. Those ending in controlSuffix are second processes of the one before.
 const (
 	plain         = "reverse_proxy"
 	webpush       = "webpush"
@@ -31,14 +30,13 @@ const (
 	controlSuffix = " again"
 )
 
-// snippet is what the module puts into pages, for sub_filter to do the same.
+// snippet is what the module adds to pages, so that sub_filter does the same.
 const snippet = `<link rel="manifest" href="/manifest.json"/><script src="/_webpush/sdk.js" defer="defer"></script>`
 
-// marker is the part of it that pages have where the module or sub_filter is
-// at work, whatever else the tag has.
+// marker is the part of the snippet that pages have if the module or sub_filter is active.
 const marker = "/_webpush/sdk.js"
 
-// server is a proxy that is measured.
+// server is a measured proxy.
 type server struct {
 	name    string
 	address string // host:port
@@ -48,15 +46,15 @@ type server struct {
 	pool    *pool
 }
 
-// fleet is everything that runs at one time.
+// fleet is all processes that run at one time.
 type fleet struct {
 	dir       string
-	env       []string // beside the surroundings' own
+	env       []string // in addition to the inherited environment
 	processes []*childproc.Process
 	servers   map[string]*server
 }
 
-// stop ends all processes, however far starting came, and drops their files.
+// stop ends all processes, even after an incomplete start, and removes their files.
 func (f *fleet) stop() {
 	for _, s := range f.servers {
 		s.pool.close()
@@ -67,9 +65,8 @@ func (f *fleet) stop() {
 	_ = os.RemoveAll(f.dir)
 }
 
-// launch makes a fleet of the upstream alone, whose address it gives; env is
-// added to the environment of all that is started. The caller stops the fleet,
-// also after an error.
+// launch returns a fleet with only the upstream, and its address; env is added to the environment of all
+// processes. The caller stops the fleet, also after an error.
 func launch(o options, env []string) (f *fleet, upstream string, err error) {
 	f = &fleet{servers: map[string]*server{}, env: env}
 	if f.dir, err = os.MkdirTemp("", "bench"); err != nil {
@@ -114,8 +111,7 @@ func start(ctx context.Context, o options, caddy string, env []string) (*fleet, 
 	return f, nil
 }
 
-// tryAgain starts a server up to 5 times: the port that was free may be taken
-// when the server comes to it.
+// tryAgain starts a server up to 5 times: another process may take the free port first.
 func tryAgain(ctx context.Context, start func() error) error {
 	for try := 1; ; try++ {
 		if err := start(); err == nil || try == 5 || ctx.Err() != nil {
@@ -279,7 +275,7 @@ func (f *fleet) write(name, text string) (string, error) {
 	return file, nil
 }
 
-// log is the end of what a process said.
+// log returns the end of a process's output.
 func (f *fleet) log(name string) []byte {
 	raw, _ := os.ReadFile(filepath.Join(f.dir, name+".log"))
 	return bytes.TrimSpace(raw[max(0, len(raw)-2000):])
@@ -289,7 +285,7 @@ func fileName(name string) string {
 	return strings.NewReplacer(" ", "-", "+", "and").Replace(name)
 }
 
-// freeAddress is one that was free a moment ago.
+// freeAddress returns an address that was free a moment ago.
 func freeAddress() (string, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -299,8 +295,7 @@ func freeAddress() (string, error) {
 	return l.Addr().String(), nil
 }
 
-// program gives the program to measure: the one that the options name, or one
-// that it builds. remove drops what was built.
+// program returns the program to measure: the options', or one that it builds. remove removes what was built.
 func program(ctx context.Context, o options, progress io.Writer) (path string, remove func(), err error) {
 	if o.caddy != "" {
 		return o.caddy, func() {}, nil

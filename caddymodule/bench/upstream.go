@@ -15,8 +15,7 @@ import (
 	"time"
 )
 
-// streamPause is how long the upstream waits between a streamed page's head and
-// its body.
+// streamPause is the upstream's pause between a streamed page's head and its body.
 const streamPause = 40 * time.Millisecond
 
 // serveUpstream serves the pages on loopback until ctx ends or standard output
@@ -51,12 +50,10 @@ func serveUpstream(ctx context.Context, args []string, stdout io.Writer) error {
 	return nil
 }
 
-// collectPath is where the site itself takes posts: it reads them and answers
-// 204.
+// collectPath is where the site itself accepts posts: it reads them and answers 204.
 const collectPath = "/collect"
 
-// newUpstream answers as an application behind a proxy does: validators, a
-// policy for caches, no compression.
+// newUpstream answers like an application behind a proxy: validators, a policy for caches, no compression.
 func newUpstream(pages []page) http.Handler {
 	byName := make(map[string]page, len(pages))
 	for _, p := range pages {

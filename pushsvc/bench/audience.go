@@ -16,12 +16,11 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/transfer"
 )
 
-// site is whose subscribers they are.
+// site is the site of all subscribers.
 const site = "news.example"
 
-// Endpoints look like Chrome's: 188 characters, of which the first 11 behind
-// the host's path are the subscriber's number, so that the push service can
-// tell who got what.
+// Endpoints look like Chrome's: 188 characters. The first 11 after the path are the subscriber's number, so
+// that the push service can tell who got what.
 const (
 	pushHost     = "fcm.googleapis.com"
 	pushPath     = "/fcm/send/"
@@ -30,9 +29,8 @@ const (
 	tokenBytes   = 100
 )
 
-// spread turns numbers into others all over 64 bits, as tokens of a push
-// service are, and gather turns them back. The factors are each other's inverse
-// modulo 2^64.
+// spread maps numbers to numbers all over 64 bits, like a push service's tokens; gather maps them back. The
+// factors are inverse to each other modulo 2^64.
 func spread(i uint64) uint64 { return i * spreadFactor }
 
 func gather(v uint64) uint64 { return v * gatherFactor }
@@ -42,7 +40,7 @@ const (
 	gatherFactor = 0xF1DE83E19937733D
 )
 
-// subscriberOf is the number in a request's path, or false.
+// subscriberOf returns the number in a request's path, or false.
 func subscriberOf(path string) (uint64, bool) {
 	number, ok := strings.CutPrefix(path, pushPath)
 	if !ok || len(number) < numberLength+len(tokenStart) || number[numberLength:numberLength+len(tokenStart)] != tokenStart {
@@ -55,12 +53,11 @@ func subscriberOf(path string) (uint64, bool) {
 	return gather(binary.BigEndian.Uint64(raw[:])), true
 }
 
-// browsers is how many different key pairs the subscribers have: making a
-// million would take longer than importing them, and each is used as if it were
-// the only one.
+// browsers is the number of different key pairs: making a million would take longer than importing them, and
+// each is used as if it were the only one.
 const browsers = 1000
 
-// writeSubscribers writes n subscriptions, one a line, as browsers give them.
+// writeSubscribers writes n subscriptions, one per line, as browsers report them.
 func writeSubscribers(w io.Writer, n int) error {
 	keys := make([]string, min(n, browsers))
 	for i := range keys {

@@ -31,9 +31,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// TestSmallRun is the whole program, with all of its processes, for few
-// subscribers: that each of them gets each message once is what it checks of
-// itself.
+// TestSmallRun is the whole program, with all of its processes, for few subscribers. The program itself
+// checks that each of them gets each message once.
 func TestSmallRun(t *testing.T) {
 	picture := filepath.Join(t.TempDir(), "memory.svg")
 	var out, words bytes.Buffer
@@ -44,7 +43,7 @@ func TestSmallRun(t *testing.T) {
 		t.Fatalf("status %d: %s", status, &words)
 	}
 	for _, want := range []string{
-		`\| subscribers who got it once +\| 1,500 `,
+		`\| subscribers that got it once +\| 1,500 `,
 		`\| never, or twice +\| 0 `,
 		`\| CPU of the sender per message +\| [1-9][0-9.]* µs `,
 		`\| bytes on the wire per message of 1[0-9][0-9] bytes +\| [3-9][0-9][0-9],`,
@@ -61,7 +60,7 @@ func TestSmallRun(t *testing.T) {
 	}
 }
 
-// TestNode sends with web-push, where it can be had.
+// TestNode sends with web-push, if it is available.
 func TestNode(t *testing.T) {
 	o, err := parseOptions([]string{"-ours", "40", "-webpush-go", "40", "-web-push", "30"}, io.Discard)
 	if err != nil {
@@ -105,8 +104,7 @@ func newBench(t *testing.T, o options) *bench {
 	}
 }
 
-// TestWrongCounts lets a sender leave somebody out, or send twice: the program
-// must notice.
+// TestWrongCounts lets a sender omit a subscriber, or send twice: the program must notice.
 func TestWrongCounts(t *testing.T) {
 	b := newBench(t, options{})
 	store := filepath.Join(b.dir, "webpush.db")
@@ -150,8 +148,7 @@ func TestWrongCounts(t *testing.T) {
 	}
 }
 
-// TestTooMany asks for more subscribers than there are: every sender must say
-// so instead of waiting.
+// TestTooMany asks for more subscribers than exist: every sender must report it instead of waiting.
 func TestTooMany(t *testing.T) {
 	b := newBench(t, options{})
 	store := filepath.Join(b.dir, "webpush.db")
@@ -189,14 +186,14 @@ func TestSinkRefuses(t *testing.T) {
 		{"too short", func(r *http.Request) { r.Body = io.NopCloser(strings.NewReader("x")) }, http.StatusBadRequest},
 		{"too long", func(r *http.Request) { r.Body = io.NopCloser(strings.NewReader(strings.Repeat("x", 1<<17))) }, http.StatusBadRequest},
 		{"a GET", func(r *http.Request) { r.Method = http.MethodGet }, http.StatusBadRequest},
-		{"nobody", func(r *http.Request) { r.URL.Path = "/fcm/send/x" }, http.StatusBadRequest},
+		{"unknown", func(r *http.Request) { r.URL.Path = "/fcm/send/x" }, http.StatusBadRequest},
 		{"a stranger", func(r *http.Request) {
 			r.URL.Path = strings.TrimPrefix(string(appendEndpoint(nil, 9, nil)), "https://"+pushHost)
 		}, http.StatusBadRequest},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := new(sink)
-			s.forget(5)
+			s.reset(5)
 			r, w := good(), httptest.NewRecorder()
 			tt.change(r)
 			s.ServeHTTP(w, r)
@@ -225,7 +222,7 @@ func TestEndpoints(t *testing.T) {
 	}
 	for _, path := range []string{"", "/", "/fcm/send/", "/fcm/send/AAAAAAAAAAA", "/wp/AAAAAAAAAAA:APA91bx", "/fcm/send/A!AAAAAAAAA:APA91bx"} {
 		if _, ok := subscriberOf(path); ok {
-			t.Errorf("%q is somebody", path)
+			t.Errorf("%q is a subscriber", path)
 		}
 	}
 }
@@ -282,7 +279,7 @@ func TestThousands(t *testing.T) {
 	}
 }
 
-// TestPlot looks for both lines, within the picture, in sound XML.
+// TestPlot looks for both lines, inside the picture, in valid XML.
 func TestPlot(t *testing.T) {
 	samples := []sample{{0, 10 * mib, 3 * mib}, {time.Second, 40 * mib, 400 * mib}, {2 * time.Second, 20 * mib, 390 * mib}}
 	for _, all := range [][]sample{samples, samples[:1], nil} {
@@ -312,7 +309,7 @@ func TestPlot(t *testing.T) {
 	}
 }
 
-// TestVersions keeps the names in the table true.
+// TestVersions checks the names in the table.
 func TestVersions(t *testing.T) {
 	mod, err := os.ReadFile("../../go.mod")
 	if err != nil {
@@ -342,7 +339,7 @@ func TestOptions(t *testing.T) {
 	}
 }
 
-// TestLastWords starts something that ends without an answer.
+// TestLastWords starts a process that ends without an answer.
 func TestLastWords(t *testing.T) {
 	p, err := start("sh", exec.CommandContext(t.Context(), "sh", "-c", "echo no room >&2; exit 3"))
 	if err != nil {

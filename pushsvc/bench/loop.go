@@ -21,17 +21,15 @@ import (
 )
 
 const (
-	// loopWorkers is how many goroutines send, and how many requests of node's
-	// are under way.
+	// loopWorkers is the number of sending goroutines, and of node's concurrent requests.
 	loopWorkers = 100
-	// loopConns bounds webpush-go's connections as our client bounds its own;
-	// without it, net/http opens dozens.
+	// loopConns bounds webpush-go's connections like our client's; without it, net/http opens dozens.
 	loopConns = 8
-	// loopPage is how many subscriptions are read together.
+	// loopPage is how many subscriptions are read at once.
 	loopPage = 256
 )
 
-// peerSubscription is a subscription as the other libraries want it.
+// peerSubscription is a subscription in the form of the other libraries.
 type peerSubscription struct {
 	Endpoint string    `json:"endpoint"`
 	Keys     peer.Keys `json:"keys"`
@@ -42,7 +40,7 @@ func asPeers(s *pushsvc.Subscription) peerSubscription {
 	return peerSubscription{s.Endpoint, peer.Keys{P256dh: b64(s.P256DH[:]), Auth: b64(s.Auth[:])}}
 }
 
-// readSubscribers hands the first n subscribers of the store to take.
+// readSubscribers passes the first n subscribers of the store to take.
 func readSubscribers(ctx context.Context, store store.Store, n int, take func(*pushsvc.Subscription) error) error {
 	var after pushsvc.SubscriptionID
 	for n > 0 {
@@ -64,8 +62,7 @@ func readSubscribers(ctx context.Context, store store.Store, n int, take func(*p
 	return nil
 }
 
-// loop is webpush-go's as programs have it: goroutines that take subscriptions
-// from a channel.
+// loop is the usual loop around webpush-go: goroutines that take subscriptions from a channel.
 type loop struct {
 	options peer.Options
 	payload []byte

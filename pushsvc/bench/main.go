@@ -1,22 +1,19 @@
 //go:build linux
 
-// Command bench sends a campaign to a million subscribers for real, on loopback,
-// and compares what a message costs with webpush-go's loop and with node's
-// web-push.
+// Command bench sends a campaign to a million subscribers, on loopback, and compares the cost of a message
+// with webpush-go's loop and with node's web-push.
 //
 //	go run ./pushsvc/bench
 //
-// It imports generated subscriptions into a fresh store, sends one message to
-// all of them through the engine, the client and the store that a server runs,
-// and then lets all senders take turns, round by round. Each sender is a process
-// of its own, as is the push service (TLS, HTTP/2), which counts what arrives:
-// everybody must get every message exactly once. CPU time is the sender's alone.
-// Everything lives on loopback and in a temporary folder, and ends with the
-// command. node is left out, with a word, where it or npm or the package is
+// It imports generated subscriptions into a new store, sends one message to all of them through the engine,
+// the client and the store of a real server, and then lets all senders take turns, round by round. Each
+// sender is a process of its own, and so is the push service (TLS, HTTP/2), which counts what arrives: each
+// subscriber must get every message exactly once. CPU time is the sender's. Everything is on loopback and in
+// a temporary folder, and ends with the command. node is left out, with a note, if it, npm or the package is
 // missing. Needs Linux (/proc).
 //
-// The exit status is 1 if a message was lost or came twice, or a sum does not
-// balance, 2 if something could not be measured.
+// The exit status is 1 if a message was lost or repeated, or a sum is wrong, 2 if something could not be
+// measured.
 package main
 
 import (
@@ -30,7 +27,7 @@ import (
 	"syscall"
 )
 
-// options is what the command line says.
+// options are the command line's.
 type options struct {
 	n         int    // of the large campaign
 	rounds    int    // in which all senders take turns
@@ -39,7 +36,7 @@ type options struct {
 	turnNode  int    // web-push's
 	node, npm string // programs; empty for none
 	plot      string // a file for the picture of the memory
-	dir       string // for the stores; the system's temporary folder where empty
+	dir       string // for the stores; by default the system's temporary folder
 }
 
 func parseOptions(args []string, out io.Writer) (options, error) {
@@ -54,12 +51,12 @@ func parseOptions(args []string, out io.Writer) (options, error) {
 	fs.StringVar(&o.node, "node", "node", "the node `program`, empty for none")
 	fs.StringVar(&o.npm, "npm", "npm", "the npm `program`, which fetches web-push")
 	fs.StringVar(&o.plot, "plot", "", "write the campaign's memory over time to this SVG `file`")
-	fs.StringVar(&o.dir, "dir", "", "a `folder` for the stores, some 450 bytes a subscriber; the system's for temporary files if not given")
+	fs.StringVar(&o.dir, "dir", "", "a `folder` for the stores, some 450 bytes a subscriber; by default the system's temporary folder")
 	if err := fs.Parse(args); err != nil {
 		return o, err
 	}
 	if fs.NArg() > 0 {
-		return o, fmt.Errorf("%q is not understood: there are only flags", fs.Arg(0))
+		return o, fmt.Errorf("%q is not understood: only flags are allowed", fs.Arg(0))
 	}
 	if o.n < 1 || o.rounds < 1 || o.turn < 1 || o.turnPeer < 1 || o.turnNode < 1 {
 		return o, errors.New("all numbers must be positive")
@@ -76,8 +73,8 @@ func main() {
 	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 
-// run is main with its surroundings given: the exit status is what it returns,
-// so that deferred ends of processes happen first.
+// run is main with explicit surroundings. It returns the exit status, so that deferred functions end the
+// processes first.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	if len(args) > 0 {
 		if part, is := parts[args[0]]; is {

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// The senders, as the table calls them.
+// The senders' names in the table.
 const (
 	ours    = "ours"
 	control = "ours again"
@@ -33,12 +33,12 @@ type results struct {
 	memory   []sample
 
 	cpu   map[string][]float64 // µs per message, by round
-	wire  map[string][]float64 // bytes per message that the push service got
+	wire  map[string][]float64 // bytes per message that the push service received
 	plain map[string]int       // bytes of payload
 	node  string               // its version, or why it is left out
 }
 
-// bench is a measurement that goes on.
+// bench is a measurement in progress.
 type bench struct {
 	*results
 	*reporter
@@ -46,7 +46,7 @@ type bench struct {
 	sink *pushService
 }
 
-// measure does everything; all processes have ended when it returns.
+// measure measures everything; all processes have ended when it returns.
 func measure(ctx context.Context, o options, progress io.Writer) (_ *results, err error) {
 	dir, err := os.MkdirTemp(o.dir, "bench")
 	if err != nil {
@@ -100,8 +100,8 @@ func (b *bench) large(ctx context.Context) (err error) {
 	return err
 }
 
-// filling is what an import took, with its anonymous memory at most, in bytes,
-// until the last row was stored and while the store was closed.
+// filling is the result of an import, with its maximum anonymous memory in bytes until the last row was
+// stored, and while the store was closed.
 type filling struct {
 	outcome
 	importing, closing float64
@@ -114,7 +114,7 @@ func (b *bench) fill(ctx context.Context, path string, n int) (f filling, err er
 		return f, err
 	}
 	stop := watchMemory(p.command.Process.Pid)
-	written := writeSubscribers(&counted{w: p.in, told: func(bytes int) {
+	written := writeSubscribers(&counted{w: p.in, progress: func(bytes int) {
 		b.progress("some %d MB of subscriptions imported", bytes>>20)
 	}}, n)
 	_ = p.in.Close()
@@ -129,22 +129,21 @@ func (b *bench) fill(ctx context.Context, path string, n int) (f filling, err er
 	return f, err
 }
 
-// counted tells how much has been written.
+// counted reports how much has been written.
 type counted struct {
-	w     io.Writer
-	bytes int
-	told  func(bytes int)
+	w        io.Writer
+	bytes    int
+	progress func(bytes int)
 }
 
 func (c *counted) Write(p []byte) (int, error) {
 	n, err := c.w.Write(p)
 	c.bytes += n
-	c.told(c.bytes)
+	c.progress(c.bytes)
 	return n, err
 }
 
-// send lets a sender send to n subscribers, and makes sure that each of them
-// got one push.
+// send runs a sender for n subscribers, and checks that each of them got one push.
 func (b *bench) send(ctx context.Context, name string, n int, launch func(task) (*process, error)) (o outcome, a arrivals, used []sample, err error) {
 	if err := ctx.Err(); err != nil {
 		return o, a, nil, errors.New("interrupted")
@@ -173,7 +172,7 @@ type contestant struct {
 	start func(task) (*process, error)
 }
 
-// contest lets all senders take turns over one store.
+// contest lets all senders take turns with one store.
 func (b *bench) contest(ctx context.Context) error {
 	path := filepath.Join(b.dir, "rounds.db")
 	b.say("importing %s subscriptions for the rounds", thousands(b.options.turn))
@@ -205,13 +204,13 @@ func (b *bench) contest(ctx context.Context) error {
 				return err
 			}
 		}
-		// What goes on beside us rises and falls: nobody is always first.
+		// Other load rises and falls: no sender is always first.
 		slices.Reverse(all)
 	}
 	return nil
 }
 
-// prepareNode gives nil where node can't take part.
+// prepareNode returns nil if node can't take part.
 func (b *bench) prepareNode(ctx context.Context, store string) (*nodeSender, error) {
 	dir := filepath.Join(b.dir, "node")
 	if err := os.Mkdir(dir, 0o700); err != nil {
@@ -240,7 +239,7 @@ func (b *bench) turn(ctx context.Context, c contestant) error {
 	return nil
 }
 
-// perMessage is the CPU time of one in µs.
+// perMessage returns the CPU time of one message in µs.
 func perMessage(o outcome) float64 {
 	return float64(o.CPU) / float64(time.Microsecond) / float64(o.Timed)
 }

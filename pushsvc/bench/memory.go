@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// sampleEvery is how often a process's memory is looked at.
+// sampleEvery is the interval of memory samples.
 const sampleEvery = 250 * time.Millisecond
 
 // sample is a process's resident memory at one time, in bytes.
@@ -21,7 +21,7 @@ type sample struct {
 	file      float64       // mapped files: the program and the store
 }
 
-// memoryOf reads a process's.
+// memoryOf returns a process's memory.
 func memoryOf(pid int) (sample, error) {
 	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
@@ -52,8 +52,8 @@ func parseStatus(text string) (sample, error) {
 	return s, nil
 }
 
-// watchMemory takes samples of a process until stop is called, which gives
-// them. Once the process has ended there are no more.
+// watchMemory takes samples of a process until stop is called, which returns them. After the end of the
+// process there are no more.
 func watchMemory(pid int) (stop func() []sample) {
 	quit, done := make(chan struct{}), make(chan []sample, 1)
 	go func() {
@@ -80,7 +80,7 @@ func watchMemory(pid int) (stop func() []sample) {
 	}
 }
 
-// peaks are the highest values of each kind.
+// peaks returns the highest values of each kind.
 func peaks(all []sample) (anonymous, file float64) {
 	for _, s := range all {
 		anonymous, file = max(anonymous, s.anonymous), max(file, s.file)

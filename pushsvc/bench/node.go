@@ -19,7 +19,7 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/store/boltstore"
 )
 
-// nodeFiles are the program that sends with web-push and what it needs, pinned.
+// nodeFiles are the program that sends with web-push and its dependencies, pinned.
 //
 //go:embed node/package.json node/package-lock.json node/send.mjs
 var nodeFiles embed.FS
@@ -32,12 +32,10 @@ type nodeSender struct {
 	task    string // file
 }
 
-// nodeWarmup is how many messages node sends before the clock runs, until its
-// compiler has seen the loop.
+// nodeWarmup is how many messages node sends before the measurement, to warm up its compiler.
 const nodeWarmup = 500
 
-// prepareNode installs web-push in a folder. An error says why it can't be
-// compared with.
+// prepareNode installs web-push in a folder. Its error is why node is left out.
 func prepareNode(ctx context.Context, o options, dir string) (*nodeSender, error) {
 	if o.node == "" {
 		return nil, errors.New("not wanted")
@@ -78,8 +76,7 @@ func prepareNode(ctx context.Context, o options, dir string) (*nodeSender, error
 	return &nodeSender{program: program, version: strings.TrimSpace(string(version)), dir: dir, task: filepath.Join(dir, "task.json")}, nil
 }
 
-// writeTask puts the subscribers of a store where node finds them: reading the
-// store is not what node is compared in.
+// writeTask writes the subscribers of a store for node: reading the store is not part of the comparison.
 func (s *nodeSender) writeTask(ctx context.Context, t task) error {
 	store, err := boltstore.Open(ctx, t.Store, boltstore.Options{})
 	if err != nil {

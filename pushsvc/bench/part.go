@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// What this program is as a process of its own: its first argument.
+// The parts of this program that run as processes of their own: its first argument.
 const (
 	partSink     = "push-service"
 	partImport   = "import"
@@ -22,8 +22,7 @@ const (
 	partLoop     = "webpush-go"
 )
 
-// part is a process's own main function. It answers in lines of JSON and ends
-// with its standard input.
+// part is a process's main function. It answers in lines of JSON and ends with its standard input.
 type part func(ctx context.Context, t task, in io.Reader, answers *json.Encoder) error
 
 var parts = map[string]part{
@@ -33,17 +32,16 @@ var parts = map[string]part{
 	partLoop:     sender(sendByLoop),
 }
 
-// task is what a process is told, as JSON in its second argument.
+// task is a process's task, JSON in its second argument.
 type task struct {
 	Store string `json:"store,omitempty"`
-	// N is how many subscriptions there are to import or to send to.
+	// N is how many subscriptions to import or to send to.
 	N int `json:"n,omitempty"`
 	// Address and Certificate (PEM) are the push service's.
 	Address     string `json:"address,omitempty"`
 	Certificate string `json:"certificate,omitempty"`
 
-	// For node: the subscribers, of whom the first Warmup are sent to before
-	// the clock runs, and what is sent.
+	// For node: the subscribers (the first Warmup before the measurement) and the message.
 	Subscribers []peerSubscription `json:"subscribers,omitempty"`
 	Warmup      int                `json:"warmup,omitempty"`
 	Payload     string             `json:"payload,omitempty"`
@@ -52,27 +50,27 @@ type task struct {
 	TTL         int                `json:"ttl,omitempty"`
 }
 
-// outcome is what a sender or an import says of itself.
+// outcome is a sender's or an import's report.
 type outcome struct {
-	// Done is false in words on the way, which only Sent is for.
+	// Done is false in progress reports, which only have Sent.
 	Done bool `json:"done"`
 	Sent int  `json:"sent"`
-	// Timed is how many of them CPU and Wall are for, both in ns.
+	// Timed is how many of them CPU and Wall (both in ns) include.
 	Timed int           `json:"timed"`
 	CPU   time.Duration `json:"cpu"`
 	Wall  time.Duration `json:"wall"`
-	// Begun is when the message was handed over, ns since 1970.
+	// Begun is when the message was passed on, ns since 1970.
 	Begun int64 `json:"begun"`
 	// Payload is the plaintext's length in bytes.
 	Payload int `json:"payload"`
-	// Problem says in words what went wrong; empty for nothing.
+	// Problem is what went wrong; empty for nothing.
 	Problem string `json:"problem,omitempty"`
 }
 
 func runPart(ctx context.Context, run part, args []string, stdin io.Reader, stdout io.Writer) error {
 	var t task
 	if len(args) != 1 {
-		return errors.New("this is for the program itself to call")
+		return errors.New("only the program itself may call this")
 	}
 	if err := json.Unmarshal([]byte(args[0]), &t); err != nil {
 		return fmt.Errorf("reading the task: %w", err)
@@ -80,8 +78,7 @@ func runPart(ctx context.Context, run part, args []string, stdin io.Reader, stdo
 	return run(ctx, t, stdin, json.NewEncoder(stdout))
 }
 
-// untilEnd gives a context that ends with in, which the process that started
-// this one holds open as long as it lives.
+// untilEnd returns a context that ends with in, which the parent process holds open as long as it lives.
 func untilEnd(ctx context.Context, in io.Reader) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(ctx)
 	go func() {
@@ -91,7 +88,7 @@ func untilEnd(ctx context.Context, in io.Reader) (context.Context, context.Cance
 	return ctx, cancel
 }
 
-// process is one that was started.
+// process is a started process.
 type process struct {
 	name    string
 	command *exec.Cmd
@@ -115,7 +112,7 @@ func startPart(ctx context.Context, part string, t task) (*process, error) {
 	return start(part, command)
 }
 
-// partVariable tells a test binary that it is one of the parts.
+// partVariable makes a test binary one of the parts.
 const partVariable = "WEBPUSH_BENCH_PART"
 
 func start(name string, command *exec.Cmd) (*process, error) {
@@ -137,7 +134,7 @@ func start(name string, command *exec.Cmd) (*process, error) {
 	return p, nil
 }
 
-// answer reads the process's next one.
+// answer reads the process's next answer.
 func (p *process) answer(into any) error {
 	if err := p.answers.Decode(into); err != nil {
 		_ = p.end()
@@ -146,7 +143,7 @@ func (p *process) answer(into any) error {
 	return nil
 }
 
-// outcome waits for the end of the process's work and tells of the way there.
+// outcome waits for the end of the process's work and reports progress.
 func (p *process) outcome(progress func(sent int)) (outcome, error) {
 	for {
 		var o outcome
@@ -173,8 +170,8 @@ func (p *process) end() error {
 	return nil
 }
 
-// tail keeps the last of what is written to it. exec calls it from one
-// goroutine, which has ended when Wait returns.
+// tail keeps the end of what is written to it. exec calls it from one goroutine, which has ended when Wait
+// returns.
 type tail struct{ b []byte }
 
 const tailLength = 2 << 10

@@ -8,7 +8,7 @@ import (
 	"math"
 )
 
-// The picture's measures, in its own units.
+// The picture's dimensions, in its own units.
 const (
 	plotWidth, plotHeight   = 760, 320
 	plotLeft, plotRight     = 56, 16
@@ -44,7 +44,7 @@ func plot(all []sample) []byte {
 		plotWidth-plotRight, plotHeight-6)
 	for i, line := range []struct {
 		colour, label string
-		of            func(sample) float64
+		value         func(sample) float64
 	}{
 		{plotAnonymous, "heap and stacks", func(s sample) float64 { return s.anonymous }},
 		{plotFile, "pages of the file and the program, which the kernel can drop", func(s sample) float64 { return s.file }},
@@ -52,7 +52,7 @@ func plot(all []sample) []byte {
 		fmt.Fprintf(&b, `<text x="%d" y="16" fill="%s">%s</text>`+"\n"+`<polyline fill="none" stroke="%s" stroke-width="1.5" points="`,
 			plotLeft+20+i*150, line.colour, line.label, line.colour)
 		for _, s := range all {
-			fmt.Fprintf(&b, "%.1f,%.1f ", x(s.at.Seconds()), y(line.of(s)/mib))
+			fmt.Fprintf(&b, "%.1f,%.1f ", x(s.at.Seconds()), y(line.value(s)/mib))
 		}
 		b.WriteString(`"/>` + "\n")
 	}
@@ -60,7 +60,7 @@ func plot(all []sample) []byte {
 	return b.Bytes()
 }
 
-// niceStep is the smallest of 1, 2 or 5 times a power of ten that is no less.
+// niceStep returns the smallest of 1, 2 or 5 times a power of ten that is at least the argument.
 func niceStep(least float64) float64 {
 	if least <= 0 {
 		return 1

@@ -15,7 +15,7 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/bench/stats"
 )
 
-// machine is what the figures were taken on.
+// machine describes where and when the figures were taken.
 type machine struct {
 	cpu   string
 	loads [3]string // over one minute: before, after the large campaign, at the end
@@ -43,14 +43,14 @@ func (m *machine) end() {
 	m.took = time.Since(m.begun)
 }
 
-// load is the number of processes that want a core, on average over a minute.
+// load returns the average number of runnable processes over a minute.
 func load() string {
 	raw, _ := os.ReadFile("/proc/loadavg")
 	first, _, _ := strings.Cut(string(raw), " ")
 	return first
 }
 
-// reporter tells what goes on.
+// reporter prints progress.
 type reporter struct {
 	w        io.Writer
 	terminal bool
@@ -72,7 +72,7 @@ func (r *reporter) line(format string, args ...any) string {
 	return fmt.Sprintf("%4.0f s  %s", time.Since(r.begun).Seconds(), fmt.Sprintf(format, args...))
 }
 
-// say writes a line that stays.
+// say writes a permanent line.
 func (r *reporter) say(format string, args ...any) {
 	if r.width > 0 {
 		fmt.Fprintf(r.w, "\r%*s\r", r.width, "")
@@ -82,8 +82,7 @@ func (r *reporter) say(format string, args ...any) {
 	r.last = time.Now()
 }
 
-// progress writes a line in the place of the last one; where that is no
-// terminal, one each ten seconds.
+// progress replaces the last line; without a terminal it writes one line per ten seconds.
 func (r *reporter) progress(format string, args ...any) {
 	every := 10 * time.Second
 	if r.terminal {
@@ -111,18 +110,18 @@ func (r *results) print(w io.Writer) {
 	n := float64(r.options.n)
 	t.row("import, rows/s", fmt.Sprintf("%s, %.0f µs of CPU each", thousands(int(n/r.imported.Wall.Seconds())), perMessage(r.imported.outcome)))
 	t.row("file, bytes per row", fmt.Sprintf("%.0f", float64(r.fileSize)/n))
-	t.row("import's memory without the file's, at most", fmt.Sprintf("%.0f MiB; %.0f MiB while the store is closed", r.imported.importing/mib, r.imported.closing/mib))
-	t.row("campaign's start to the first push", fmt.Sprintf("%.0f ms", float64(r.arrived.First-r.campaign.Begun)/1e6))
+	t.row("maximum memory of the import without the file's", fmt.Sprintf("%.0f MiB; %.0f MiB while the store is closed", r.imported.importing/mib, r.imported.closing/mib))
+	t.row("from the campaign's start to the first push", fmt.Sprintf("%.0f ms", float64(r.arrived.First-r.campaign.Begun)/1e6))
 	t.row("messages/s, push service and all on this machine", fmt.Sprintf("%s, %.0f s in all", thousands(int(n/r.campaign.Wall.Seconds())), r.campaign.Wall.Seconds()))
 	t.row("CPU of the sender per message", fmt.Sprintf("%.1f µs", perMessage(r.campaign)))
 	t.row("messages/s per core", thousands(int(1e6/perMessage(r.campaign))))
 	anonymous, file := peaks(r.memory)
-	t.row("memory without the file's, at most", fmt.Sprintf("%.0f MiB", anonymous/mib))
-	t.row("pages of the file in memory, at most", fmt.Sprintf("%.0f MiB", file/mib))
+	t.row("maximum memory without the file's", fmt.Sprintf("%.0f MiB", anonymous/mib))
+	t.row("maximum pages of the file in memory", fmt.Sprintf("%.0f MiB", file/mib))
 	t.row(fmt.Sprintf("bytes on the wire per message of %d bytes", r.campaign.Payload), fmt.Sprintf("%.0f, %.0f of them the encrypted message; back: %.0f",
 		float64(r.arrived.Received)/n, float64(r.arrived.Bodies)/n, float64(r.arrived.Sent)/n))
 	t.row("connections", strconv.FormatInt(r.arrived.Connections, 10))
-	t.row("subscribers who got it once", thousands(int(r.arrived.Distinct)))
+	t.row("subscribers that got it once", thousands(int(r.arrived.Distinct)))
 	t.row("never, or twice", strconv.FormatInt(int64(r.options.n)-r.arrived.Distinct+r.arrived.Repeated, 10))
 	_ = t.Flush()
 	r.printContest(w)
@@ -148,7 +147,7 @@ func (r *results) printContest(w io.Writer) {
 	fmt.Fprintf(w, "\nnode: %s\n", r.node)
 }
 
-// table is one in Markdown, whose columns are also in line for the eye.
+// table is a Markdown table with aligned columns.
 type table struct{ *tabwriter.Writer }
 
 func newTable(w io.Writer, columns ...string) *table {

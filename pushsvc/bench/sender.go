@@ -29,13 +29,13 @@ import (
 // contact is the VAPID "sub" of all senders.
 const contact = "ops@news.example"
 
-// content is the notification that everybody gets.
+// content is the notification that all subscribers get.
 func content() pushsvc.Content {
 	ttl := 86_400
 	return pushsvc.Content{Title: "Hello", Body: "There is news.", URL: "/news", TTL: &ttl}
 }
 
-// cpuTime is this process's user and system time so far.
+// cpuTime returns this process's user and system time so far.
 func cpuTime() (time.Duration, error) {
 	var usage syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
@@ -44,7 +44,7 @@ func cpuTime() (time.Duration, error) {
 	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano()), nil
 }
 
-// timed runs do and says what it took.
+// timed runs do and returns the time and CPU time that it took.
 func timed(n int, do func() error) (outcome, error) {
 	o := outcome{Done: true, Sent: n, Timed: n}
 	before, err := cpuTime()
@@ -62,7 +62,7 @@ func timed(n int, do func() error) (outcome, error) {
 	return o, err
 }
 
-// importRows puts the subscriptions of its input into a fresh store.
+// importRows imports the subscriptions of its input into a new store.
 func importRows(ctx context.Context, t task, in io.Reader, answers *json.Encoder) error {
 	store, err := boltstore.Open(ctx, t.Store, boltstore.Options{})
 	if err != nil {
@@ -89,15 +89,15 @@ func importRows(ctx context.Context, t task, in io.Reader, answers *json.Encoder
 	return answers.Encode(o)
 }
 
-// between is what a sender sends from, and to.
+// between is a sender's source and destination.
 type between struct {
 	store *boltstore.Store
 	roots *x509.CertPool
-	// dial connects to the push service, whatever the address.
+	// dial connects to the push service, for any address.
 	dial func(ctx context.Context, network, addr string) (net.Conn, error)
 }
 
-// sender makes a part of what sends.
+// sender returns a part that sends.
 func sender(send func(ctx context.Context, t task, b between, answers *json.Encoder) error) part {
 	return func(ctx context.Context, t task, in io.Reader, answers *json.Encoder) error {
 		ctx, cancel := untilEnd(ctx, in)
@@ -118,8 +118,7 @@ func sender(send func(ctx context.Context, t task, b between, answers *json.Enco
 	}
 }
 
-// sendCampaign is a server's sending half: store, engine, client, and one
-// message to everybody.
+// sendCampaign is a server's sending half: store, engine, client, and one message to all.
 func sendCampaign(ctx context.Context, t task, b between, answers *json.Encoder) error {
 	client := webpush.NewClient(webpush.Config{RootCAs: b.roots, Dial: b.dial})
 	defer client.Close()
@@ -136,7 +135,7 @@ func sendCampaign(ctx context.Context, t task, b between, answers *json.Encoder)
 		if err == nil {
 			err = w.wait(ctx, answers)
 		}
-		// With a word to the store of what is under way, if this is early.
+		// Stopping early also tells the store what is in flight.
 		err = errors.Join(err, engine.Stop(context.WithoutCancel(ctx)))
 		if err != nil {
 			return err
@@ -153,13 +152,13 @@ func sendCampaign(ctx context.Context, t task, b between, answers *json.Encoder)
 // exampleID has the length of all messages' ids.
 const exampleID = "01993a6e-5c1e-7000-8000-000000000000"
 
-// payloadFor is a plaintext such as the engine makes.
+// payloadFor returns a plaintext like the engine's.
 func payloadFor(id pushsvc.SubscriptionID, m pushsvc.Message) []byte {
 	c := content()
 	return pushsvc.AppendPayload(nil, m.ID, pushsvc.ReceiptToken(make([]byte, 32), m.Site, m.ID, id), &c)
 }
 
-// balanced fails unless the store says that everybody's push was accepted.
+// balanced fails unless the store reports that each push was accepted.
 func balanced(ctx context.Context, store store.Store, id string, n int) error {
 	m, err := store.Message(ctx, site, id)
 	if err != nil {
@@ -172,7 +171,7 @@ func balanced(ctx context.Context, store store.Store, id string, n int) error {
 	return nil
 }
 
-// watcher is told by the engine how far it is.
+// watcher observes the engine's progress.
 type watcher struct {
 	pushed atomic.Int64
 	once   sync.Once
@@ -193,7 +192,7 @@ func (w *watcher) Changed(m pushsvc.Message) {
 	}
 }
 
-// wait tells of the progress until the message's end.
+// wait reports progress until the message's end.
 func (w *watcher) wait(ctx context.Context, answers *json.Encoder) error {
 	ticker := time.NewTicker(time.Second)
 	defer ticker.Stop()
@@ -205,7 +204,7 @@ func (w *watcher) wait(ctx context.Context, answers *json.Encoder) error {
 			return fmt.Errorf("waiting for the message's end: %w", ctx.Err())
 		case <-ticker.C:
 			if err := answers.Encode(outcome{Sent: int(w.pushed.Load())}); err != nil {
-				return fmt.Errorf("telling of the progress: %w", err)
+				return fmt.Errorf("reporting progress: %w", err)
 			}
 		}
 	}

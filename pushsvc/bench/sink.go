@@ -23,28 +23,27 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/webpush/certtest"
 )
 
-// streams is how many requests a connection takes at once, as FCM's do.
+// streams is how many concurrent requests a connection accepts, like FCM's.
 const streams = 100
 
-// arrivals is what a push service has got since it was told to forget.
+// arrivals is what a push service has received since it was reset.
 type arrivals struct {
-	// Distinct subscribers got something, Repeated is what came beyond once
-	// each; Malformed is what no push service would take.
+	// Distinct is the number of subscribers that got a push, Repeated the pushes beyond one each, Malformed
+	// those that a push service would refuse.
 	Distinct  int64 `json:"distinct"`
 	Repeated  int64 `json:"repeated"`
 	Malformed int64 `json:"malformed"`
-	// First and Last are when the first and the last one came, ns since 1970.
+	// First and Last are when the first and the last one arrived, ns since 1970.
 	First int64 `json:"first"`
 	Last  int64 `json:"last"`
-	// Received and Sent are bytes on TCP, handshakes and all; Bodies those of
-	// the encrypted messages alone.
+	// Received and Sent are bytes on TCP, including handshakes; Bodies only those of the encrypted messages.
 	Received    int64 `json:"received"`
 	Sent        int64 `json:"sent"`
 	Bodies      int64 `json:"bodies"`
 	Connections int64 `json:"connections"`
 }
 
-// sink is a push service that takes everything, and counts.
+// sink is a push service that accepts everything, and counts.
 type sink struct {
 	mu   sync.Mutex
 	seen []bool
@@ -53,15 +52,14 @@ type sink struct {
 	received, sent, connections atomic.Int64
 }
 
-// greeting is what the process of a sink says first.
+// greeting is the first output of a sink's process.
 type greeting struct {
 	Address     string `json:"address"`
 	Certificate string `json:"certificate"` // PEM
 }
 
-// serveSink is a push service until the end of its input. A line with a number
-// makes it forget what came and expect so many subscribers; it then, and for an
-// empty line, answers with what has come.
+// serveSink is a push service until the end of its input. A line with a number resets it to that many
+// subscribers. It answers each line, also an empty one, with what has arrived.
 func serveSink(ctx context.Context, _ task, in io.Reader, answers *json.Encoder) error {
 	certificate, err := certtest.New(pushHost)
 	if err != nil {
@@ -80,7 +78,7 @@ func serveSink(ctx context.Context, _ task, in io.Reader, answers *json.Encoder)
 	defer server.Close()
 	go func() { _ = server.ServeTLS(&countingListener{listener, s}, "", "") }()
 	if err := answers.Encode(greeting{listener.Addr().String(), string(certtest.PEM(certificate))}); err != nil {
-		return fmt.Errorf("telling the address: %w", err)
+		return fmt.Errorf("writing the address: %w", err)
 	}
 	for lines := bufio.NewScanner(in); lines.Scan(); {
 		if lines.Text() != "" {
@@ -88,7 +86,7 @@ func serveSink(ctx context.Context, _ task, in io.Reader, answers *json.Encoder)
 			if err != nil {
 				return fmt.Errorf("reading a number: %w", err)
 			}
-			s.forget(n)
+			s.reset(n)
 		}
 		if err := answers.Encode(s.report()); err != nil {
 			return fmt.Errorf("reporting: %w", err)
@@ -97,7 +95,7 @@ func serveSink(ctx context.Context, _ task, in io.Reader, answers *json.Encoder)
 	return nil
 }
 
-func (s *sink) forget(n int) {
+func (s *sink) reset(n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.seen, s.got = make([]bool, n), arrivals{}
@@ -130,8 +128,8 @@ func (s *sink) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	http.Error(w, "malformed", http.StatusBadRequest)
 }
 
-// smallest is the least that an encrypted message has: the header of RFC 8188
-// §2.1 with a key (RFC 8291 §4), the delimiter and the tag.
+// smallest is the minimum size of an encrypted message: the header of RFC 8188 §2.1 with a key (RFC 8291 §4),
+// the delimiter and the tag.
 const smallest = 16 + 4 + 1 + 65 + 1 + 16
 
 func (s *sink) take(r *http.Request, size, at int64) bool {
@@ -159,7 +157,7 @@ func (s *sink) take(r *http.Request, size, at int64) bool {
 	return true
 }
 
-// rootsOf are those of a task.
+// rootsOf returns the roots of a task.
 func rootsOf(certificate string) (*x509.CertPool, error) {
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM([]byte(certificate)) {
@@ -168,7 +166,7 @@ func rootsOf(certificate string) (*x509.CertPool, error) {
 	return pool, nil
 }
 
-// countingListener counts what goes over its connections.
+// countingListener counts the bytes on its connections.
 type countingListener struct {
 	net.Listener
 	sink *sink
@@ -215,13 +213,13 @@ func startSink(ctx context.Context) (*pushService, error) {
 	return s, p.answer(&s.greeting)
 }
 
-// expect makes it forget everything and wait for n subscribers.
+// expect resets it to n subscribers.
 func (s *pushService) expect(n int) error {
 	_, err := s.ask(strconv.Itoa(n))
 	return err
 }
 
-// arrivals is what has come.
+// arrivals returns what has arrived.
 func (s *pushService) arrivals() (arrivals, error) { return s.ask("") }
 
 func (s *pushService) ask(line string) (a arrivals, err error) {
@@ -231,7 +229,7 @@ func (s *pushService) ask(line string) (a arrivals, err error) {
 	return a, s.answer(&a)
 }
 
-// countError says that not everybody got the message exactly once.
+// countError means that not every subscriber got the message exactly once.
 type countError struct {
 	sender   string
 	expected int
@@ -243,7 +241,7 @@ func (e *countError) Error() string {
 		e.sender, e.expected, e.got.Distinct, e.got.Repeated, e.got.Malformed)
 }
 
-// exactlyOnce is what has come, or a *countError.
+// exactlyOnce returns what has arrived, or a *countError.
 func (s *pushService) exactlyOnce(sender string, n int) (arrivals, error) {
 	a, err := s.arrivals()
 	if err != nil {

@@ -1,4 +1,4 @@
-// Package stats has what the benchmarks say about their figures.
+// Package stats has the statistics of the benchmarks.
 package stats
 
 import (
@@ -9,8 +9,7 @@ import (
 // Estimate is a median with its 95 % interval.
 type Estimate struct{ Median, Low, High float64 }
 
-// Quantile is the q-th one of the values by linear interpolation, NaN if there
-// are none.
+// Quantile returns the q-quantile of the values by linear interpolation, NaN if there are none.
 func Quantile(values []float64, q float64) float64 {
 	if len(values) == 0 {
 		return math.NaN()
@@ -24,9 +23,8 @@ func Quantile(values []float64, q float64) float64 {
 	return sorted[i] + (at-float64(i))*(sorted[i+1]-sorted[i])
 }
 
-// MedianOf is the median with the interval between those values that have it
-// between them in 95 of 100 cases, whatever the distribution: how many values
-// are below the median is binomial. With fewer than 6 values it is the range.
+// MedianOf returns the median with a 95 % confidence interval between two of the values, for any
+// distribution: the number of values below the median is binomial. With fewer than 6 values it is the range.
 func MedianOf(values []float64) Estimate {
 	e := Estimate{Median: Quantile(values, 0.5), Low: math.NaN(), High: math.NaN()}
 	n := len(values)

@@ -30,8 +30,8 @@ func TestQuantile(t *testing.T) {
 	}
 }
 
-// TestMedianInterval draws from a lopsided distribution whose median is known:
-// about 95 of 100 intervals must have it, and not nearly all.
+// TestMedianInterval draws from a skewed distribution with a known median: about 95 of 100 intervals must
+// include it, and not nearly all.
 func TestMedianInterval(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	for _, n := range []int{8, 20, 24, 51} {
