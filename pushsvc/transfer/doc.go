@@ -1,7 +1,6 @@
 // Package transfer reads and writes lists of push subscriptions as files: our own export, and those of other
 // push software. It checks the form of a file and finds the fields; the caller decides whether a subscription
 // is usable. It holds one record at a time, of bounded length.
-// caller to say. It holds one record at a time, of bounded length.
 package transfer
 
 import (
