@@ -10,9 +10,9 @@ import (
 	"time"
 )
 
-// The rules of a message's course that every store keeps in the same way.
+// The rules of a message's course, which all stores share.
 
-// CheckMessage refuses what no store takes: it is for stores.
+// CheckMessage refuses what no store accepts. Stores call it.
 func CheckMessage(m Message, idem Idempotency) error {
 	switch {
 	case m.ID == "" || len(m.ID) > MaxRowID:
@@ -23,8 +23,8 @@ func CheckMessage(m Message, idem Idempotency) error {
 	return nil
 }
 
-// Repeats reports whether a request at the time repeats the one that stored was kept of,
-// with the same key; ErrIdempotencyConflict where it is another one.
+// Repeats reports whether a request repeats the one that stored was kept for, with the same key;
+// ErrIdempotencyConflict if it is a different one.
 func (i Idempotency) Repeats(stored Idempotency, at time.Time) (bool, error) {
 	switch {
 	case i.Key == "" || i.Key != stored.Key || !at.Before(stored.Expires):
@@ -35,8 +35,8 @@ func (i Idempotency) Repeats(stored Idempotency, at time.Time) (bool, error) {
 	return true, nil
 }
 
-// Plan returns the row and the ranges that CreateMessage stores for m at a site with so
-// many subscriptions, the highest id of which is last. The LaterRange comes first.
+// Plan returns the row and the ranges that CreateMessage stores for m, at a site with that many
+// subscriptions, the highest id of which is last. The LaterRange comes first.
 func (m Message) Plan(subscriptions int64, last SubscriptionID) (Message, []Range) {
 	from := SubscriptionID(0)
 	if m.Only != 0 {
@@ -53,8 +53,8 @@ func (m Message) Plan(subscriptions int64, last SubscriptionID) (Message, []Rang
 	return row, row.PlanRanges(from, last)
 }
 
-// MayClaim is the error of a Claim that looks at the message alone: nil where a range
-// that is Free may be leased, ErrNothingDue, or ErrNotFound where the message is final.
+// MayClaim returns the error of a Claim as far as the message alone decides: nil if a Free range may be
+// leased, ErrNothingDue, or ErrNotFound if the message is final.
 func (m *Message) MayClaim(now time.Time) error {
 	switch {
 	case m.State.Final():
@@ -65,13 +65,13 @@ func (m *Message) MayClaim(now time.Time) error {
 	return nil
 }
 
-// Idle reports whether no engine need look at the message: it is final, waits for an
-// operator, or is scheduled for later than now.
+// Idle reports whether engines can ignore the message: it is final, waits for an operator, or is scheduled
+// for later than now.
 func (m *Message) Idle(now time.Time) bool {
 	return m.State.Final() || m.State.Rests() || m.State != StateCancelling && m.SendAt.After(now)
 }
 
-// Begin notes that a range has been leased; it reports whether that changes the row.
+// Begin records that a range has been leased; it reports whether that changes the row.
 func (m *Message) Begin(now time.Time) bool {
 	if m.State == StateSending {
 		return false
@@ -88,9 +88,8 @@ func (m *Message) Prunable(before time.Time) bool {
 	return m.State.Final() && m.Finished.Before(before)
 }
 
-// Command sets the state that the command leads to, or gives ErrWrongState. A
-// message to be cancelled becomes cancelling: the store says when it is
-// cancelled.
+// Command sets the state that the command leads to, or returns ErrWrongState. A message to cancel becomes
+// cancelling: the store decides when it is cancelled.
 func (m *Message) Command(command Command, now time.Time) error {
 	switch command {
 	case CommandPause, CommandHold:
@@ -127,10 +126,9 @@ func (m *Message) Command(command Command, now time.Time) error {
 	return nil
 }
 
-// Count moves one recipient to where the outcome says: from Later where there was a
-// retry, else from Pending. One beyond these (a damaged count at the
-// start) raises the audience: the sum always balances, and a refusal would only
-// make the engine send again.
+// Count moves one recipient to the counter of the outcome: from Later if there was a retry, else from
+// Pending. One beyond these (after a damaged count) raises the audience: the sum always balances, and a
+// refusal would only make the engine send again.
 func (p *Progress) Count(o Outcome, retry *Retry) {
 	var before string
 	switch {
@@ -165,8 +163,7 @@ func (p *Progress) Count(o Outcome, retry *Retry) {
 	}
 }
 
-// reason adds n to the count of a reason, which does not fall below zero: retries of
-// older programs are not in it.
+// reason adds n to the count of a reason, which does not fall below zero: it lacks retries of older programs.
 func (p *Progress) reason(why string, n int64) {
 	if why == "" {
 		return
@@ -183,17 +180,17 @@ func (p *Progress) reason(why string, n int64) {
 	p.Reasons[why] = n
 }
 
-// EndCancelled ends a cancelling message, once no range is leased. Whoever has not been
-// sent to counts as cancelled; reasons stay.
+// EndCancelled ends a cancelling message, once no range is leased. Remaining recipients count as cancelled;
+// reasons stay.
 func (m *Message) EndCancelled(at time.Time) {
 	p := &m.Progress
 	p.Cancelled, p.Pending, p.Later = p.Cancelled+p.Pending+p.Later, 0, 0
 	m.end(StateCancelled, at)
 }
 
-// EndDone ends a message that is not cancelling once nothing is left to do, and reports
-// whether that is so; open is how many ranges besides the LaterRange are not done. When
-// there are none, whoever is pending has had no turn and counts as left.
+// EndDone ends a message that is not cancelling once nothing is left to do, and reports whether that is so.
+// open is the number of ranges besides the LaterRange that are not done. If there are none, pending
+// recipients count as left.
 func (m *Message) EndDone(open int, at time.Time) bool {
 	if open > 0 || m.State == StateCancelling {
 		return false
@@ -226,15 +223,14 @@ func (m *Message) addAnswers(answers map[string]Answers) {
 	}
 }
 
-// Known says whether k is one of the kinds.
+// Known reports whether k is one of the kinds.
 func (k OutcomeKind) Known() bool { return k >= OutcomeAccepted && k <= OutcomePassed }
 
-// Validate says what is wrong with a checkpoint, whatever the row that it is
-// about.
+// Validate returns an error if the checkpoint is invalid for any row.
 func (c *Checkpoint) Validate() error {
 	switch {
 	case len(c.Settled) > MaxSettled:
-		return fmt.Errorf("checkpoint: %d settled ids, the most are %d", len(c.Settled), MaxSettled)
+		return fmt.Errorf("checkpoint: %d settled ids, the maximum is %d", len(c.Settled), MaxSettled)
 	case !slices.IsSorted(c.Settled):
 		return errors.New("checkpoint: the settled ids don't rise")
 	case c.Range == LaterRange && len(c.Settled) > 0:

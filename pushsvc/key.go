@@ -8,11 +8,11 @@ import (
 	"time"
 )
 
-// Secret is text that must not be seen: every way of formatting it gives
-// "[redacted]". Reveal gives the text.
+// Secret is text that must not be shown: every way of formatting it prints "[redacted]". Reveal returns the
+// text.
 type Secret string
 
-// Reveal is the secret itself.
+// Reveal returns the secret itself.
 func (s Secret) Reveal() string { return string(s) }
 
 const redacted = "[redacted]"
@@ -41,20 +41,20 @@ type Key struct {
 	// ID is the first 8 bytes of the SHA-256 of the raw public key, in
 	// base64url.
 	ID string `json:"id"`
-	// Public is the uncompressed point in base64url without padding (87
-	// characters), as PushManager.subscribe takes it.
+	// Public is the uncompressed point in base64url without padding (87 characters), for
+	// PushManager.subscribe.
 	Public string `json:"public_key"`
 	// Private is the scalar in base64url without padding (43 characters).
 	Private Secret `json:"-"`
-	// Created is when this store learned of the key.
+	// Created is when the store got the key.
 	Created time.Time `json:"created"`
 	// Current is true for the one key that new subscriptions are made with.
 	Current bool `json:"current"`
 }
 
-// AddKey returns the row that ImportKey stores for a pair. known is the ring's key of
-// the same ID; zero where there is none that can be read. It keeps its date. haveCurrent
-// reports whether the ring has a current key that can be read.
+// AddKey returns the row that ImportKey stores for a pair. known is the ring's key of the same ID, which
+// keeps its date; zero if there is none that can be read. haveCurrent reports whether the ring has a readable
+// current key.
 func AddKey(key, known Key, current, haveCurrent bool, now time.Time) (Key, error) {
 	if known.ID != "" {
 		if known.Public != key.Public || known.Private != key.Private {
@@ -69,7 +69,7 @@ func AddKey(key, known Key, current, haveCurrent bool, now time.Time) (Key, erro
 	return key, nil
 }
 
-// CheckKey refuses what no store takes: it is for stores.
+// CheckKey refuses what no store accepts. Stores call it.
 func CheckKey(key Key) error {
 	if key.ID == "" || len(key.ID) > MaxRowID {
 		return fmt.Errorf("the key's id has %d bytes, not 1 to %d", len(key.ID), MaxRowID)

@@ -16,8 +16,7 @@ const (
 	UrgencyHigh    Urgency = "high"
 )
 
-// TTL bounds in seconds. The upper one is FCM's, the tightest of the push
-// services.
+// TTL bounds in seconds. The upper one is FCM's, the lowest of the push services.
 const (
 	MaxTTL     = 2419200
 	DefaultTTL = 86400
@@ -33,10 +32,9 @@ type Action struct {
 	Icon string `json:"icon,omitempty"`
 }
 
-// Content is what an operator writes: the options of the Notifications API
-// (§2.9, spelled as there), the URL to open, and how the push service is to
-// treat the message (RFC 8030 §5.2–5.4). URLs are absolute http(s) URLs, or
-// paths on the site that start with "/".
+// Content is what an operator writes: the options of the Notifications API (§2.9, spelled as there), the URL
+// to open, and how the push service treats the message (RFC 8030 §5.2–5.4). URLs are absolute http(s) URLs,
+// or paths on the site that start with "/".
 type Content struct {
 	Title              string          `json:"title"`
 	Body               string          `json:"body,omitempty"`
@@ -55,16 +53,16 @@ type Content struct {
 	Silent             bool            `json:"silent,omitempty"`
 	RequireInteraction bool            `json:"requireInteraction,omitempty"`
 
-	// TTL is how long the push service keeps the message for a device that
-	// is away, in seconds; nil is DefaultTTL.
+	// TTL is how long the push service keeps the message for an offline device, in seconds; nil means
+	// DefaultTTL.
 	TTL *int `json:"ttl,omitempty"`
-	// Urgency is empty for "normal".
+	// Urgency may be empty, which means "normal".
 	Urgency Urgency `json:"urgency,omitempty"`
 	// Topic replaces an undelivered message of the same topic (§5.4).
 	Topic string `json:"topic,omitempty"`
 }
 
-// TTLSeconds is the time to live with its default.
+// TTLSeconds returns the time to live, with its default.
 func (c *Content) TTLSeconds() int {
 	if c.TTL == nil {
 		return DefaultTTL
@@ -72,13 +70,12 @@ func (c *Content) TTLSeconds() int {
 	return *c.TTL
 }
 
-// State is where a message is on its way.
+// State is the state of a message.
 type State string
 
-// A message is scheduled or queued, then sending, then done or cancelled, which
-// are final. A paused one goes on from where it was; a cancelling one waits for
-// what is under way. A held one is as a paused one: it was not final when the store
-// was restored from a backup, which knows nothing of who got it since.
+// A message is scheduled or queued, then sending, then done or cancelled, which are final. A paused one can
+// continue; a cancelling one waits for pushes in flight. A held one is like a paused one: it was not final
+// when the store was restored from a backup, which does not know who got it since.
 const (
 	StateScheduled  State = "scheduled"
 	StateQueued     State = "queued"
@@ -90,56 +87,50 @@ const (
 	StateCancelled  State = "cancelled"
 )
 
-// Final says whether nothing will happen to the message any more.
+// Final reports whether the message can no longer change.
 func (s State) Final() bool { return s == StateDone || s == StateCancelled }
 
-// Rests reports whether nothing happens to the message until an operator says so.
+// Rests reports whether the message waits for an operator.
 func (s State) Rests() bool { return s == StatePaused || s == StateHeld }
 
-// Command is what an operator tells a message on its way.
+// Command is an operator's command to a message.
 type Command string
 
-// The commands. Pausing or holding a final message, resuming one that is neither
-// paused nor held, pausing or holding a cancelling one, and cancelling a done one
-// give ErrWrongState. Pausing a held one leaves it held.
+// The commands. These return ErrWrongState: pausing or holding a final or cancelling message, resuming one
+// that is neither paused nor held, and cancelling a done one. Pausing a held one leaves it held.
 const (
 	CommandPause  Command = "pause"
 	CommandResume Command = "resume"
 	CommandCancel Command = "cancel"
-	// CommandHold is given by a store that was restored from a backup.
+	// CommandHold comes from a store that was restored from a backup.
 	CommandHold Command = "hold"
 )
 
-// Progress counts a message's recipients. Each is in exactly one of Pending,
-// Accepted, Later, Gone, Left, Failed, Expired and Cancelled, so that they
-// always sum to Audience. A message with topics is planned for all subscriptions:
-// Audience falls with each that is found not to have chosen any. Shown, Clicked and Closed count the accepted ones of
-// whom a receipt came back, each recipient once per kind.
+// Progress counts a message's recipients. Each is in exactly one of Pending, Accepted, Later, Gone, Left,
+// Failed, Expired and Cancelled, so these always sum to Audience. A message with topics is planned for all
+// subscriptions: Audience falls with each that has chosen none of them. Shown, Clicked and Closed count
+// receipts of accepted pushes, each recipient once per kind.
 type Progress struct {
 	Audience int64 `json:"audience"`
-	// Pending is who has not had a turn.
+	// Pending counts recipients that were not yet tried.
 	Pending int64 `json:"pending"`
-	// Accepted is what the push services answered 2xx to. It is not proof
-	// of delivery (RFC 8030 §5).
+	// Accepted counts 2xx answers of push services. They don't prove delivery (RFC 8030 §5).
 	Accepted int64 `json:"accepted"`
-	// Later is who is to be tried again.
+	// Later counts recipients to retry.
 	Later int64 `json:"later"`
-	// Gone is what they answered 404 or 410 to: those subscriptions have
-	// been removed.
+	// Gone counts 404 and 410 answers: those subscriptions have been removed.
 	Gone int64 `json:"gone"`
-	// Left counts those who unsubscribed between the request and their turn.
+	// Left counts recipients that unsubscribed before they were tried.
 	Left int64 `json:"left"`
-	// Failed counts by reason, one of the fixed list in package webpush and
-	// the engine's own.
+	// Failed counts by reason, from the fixed lists of package webpush and of the engine.
 	Failed map[string]int64 `json:"failed"`
-	// Expired is whose turn came after the message's time to live.
+	// Expired counts recipients that were reached after the message's time to live.
 	Expired int64 `json:"expired"`
-	// Cancelled is who had not been sent to when the message was cancelled.
+	// Cancelled counts recipients that were left when the message was cancelled.
 	Cancelled int64 `json:"cancelled"`
-	// Reasons counts, by the reason of the last try or of what kept them from one, those
-	// in Later, and those in Expired and Cancelled who had been in Later or tried: so it
-	// says why while a message waits, and still does when it has ended. Messages from
-	// older programs have none.
+	// Reasons counts, by the reason of the last or prevented try, the recipients in Later, and those in
+	// Expired and Cancelled that had been in Later or tried. So it explains why a message waits, also after
+	// its end. Messages from older programs have none.
 	Reasons map[string]int64 `json:"reasons,omitempty"`
 
 	Shown   int64 `json:"shown"`
@@ -147,7 +138,7 @@ type Progress struct {
 	Closed  int64 `json:"closed"`
 }
 
-// FailedTotal is the sum over all reasons.
+// FailedTotal returns the sum over all reasons.
 func (p *Progress) FailedTotal() int64 {
 	var n int64
 	for _, v := range p.Failed {
@@ -156,37 +147,34 @@ func (p *Progress) FailedTotal() int64 {
 	return n
 }
 
-// Settled is the number of recipients whose state is final.
+// Settled returns the number of recipients whose state is final.
 func (p *Progress) Settled() int64 {
 	return p.Accepted + p.Gone + p.Left + p.FailedTotal() + p.Expired + p.Cancelled
 }
 
-// Message is a message and how far it has come.
+// Message is a message with its progress.
 type Message struct {
 	// ID is a UUIDv7 (RFC 9562 §5.7).
 	ID      string
 	Site    string
 	Content Content
 	State   State
-	// SendAt is when it is to be sent; zero for at once. The time to live
-	// counts from it.
+	// SendAt is when to send it; zero means at once. The time to live counts from it.
 	SendAt time.Time
-	// Rate is the most pushes per second; zero for as fast as goes.
+	// Rate is the maximum number of pushes per second; zero means no limit.
 	Rate float64
-	// Only is the one recipient of a test; zero for everybody.
+	// Only is the single recipient of a test; zero means all.
 	Only SubscriptionID
-	// Topics, where there are any, are whom it is for: who has chosen one of
-	// them when it is their turn.
+	// Topics, if any, select the recipients: those that have chosen one of them when they are reached.
 	Topics []string
 	// Created, Started and Finished are zero until they happen.
 	Created, Started, Finished time.Time
-	// NextTry is when the first of Progress.Later is due; zero where there
-	// is none.
+	// NextTry is when the first of Progress.Later is due; zero if there is none.
 	NextTry time.Time
 
 	Progress Progress
-	// Answers counts what all engines' checkpoints have said of push
-	// services' answers, by host. A final message has none.
+	// Answers counts push services' answers, by host, in the checkpoints of all engines. A final message has
+	// none.
 	Answers map[string]Answers
 }
 
@@ -203,7 +191,7 @@ type Answers struct {
 // MaxAnswerHosts is how many hosts Message.Answers holds; further ones are not counted.
 const MaxAnswerHosts = 64
 
-// Birth is when the message's time to live begins.
+// Birth returns when the message's time to live begins.
 func (m *Message) Birth() time.Time {
 	if m.SendAt.After(m.Created) {
 		return m.SendAt
@@ -211,113 +199,105 @@ func (m *Message) Birth() time.Time {
 	return m.Created
 }
 
-// LaterRange is the number of the range that holds the recipients to be tried
-// again.
+// LaterRange is the number of the range with the recipients to retry.
 const LaterRange = -1
 
-// MaxSettled is the most ids that Range.Settled holds.
+// MaxSettled is the maximum number of ids in Range.Settled.
 const MaxSettled = 4096
 
-// Range is one part of a message's audience, which one engine works on at a
-// time. A message is planned into ranges when it is made: who subscribes later
-// is in none of them.
+// Range is a part of a message's audience; one engine at a time works on it. The ranges are planned when the
+// message is created: later subscriptions are in none of them.
 type Range struct {
 	Site, MessageID string
 	// N counts from 0, or is LaterRange.
 	N int
-	// Cursor and Until bound what is left: ids above Cursor, up to and with
-	// Until. Both are zero in the LaterRange.
+	// Cursor and Until bound what is left: ids above Cursor, up to and including Until. Both are zero in the
+	// LaterRange.
 	Cursor, Until SubscriptionID
-	// Settled are ids above Cursor, rising, that have been dealt with.
+	// Settled are ids above Cursor, rising, that are done.
 	Settled []SubscriptionID
-	// Owner, Epoch and Lease say which engine works on the range. A write
-	// with an old Epoch is refused.
+	// Owner, Epoch and Lease are the engine that works on the range. A write with an old Epoch is refused.
 	Owner string
 	Epoch int64
 	Lease time.Time
-	// Done says that nobody is left in it; the LaterRange never is.
+	// Done means that the range has no recipients left; never true for the LaterRange.
 	Done bool
-	// Engines is how many owners have leases on ranges of the message, the
-	// caller included. Only Claim and Checkpoint set it.
+	// Engines is the number of owners that lease ranges of the message, including the caller. Only Claim and
+	// Checkpoint set it.
 	Engines int
-	// Noted is what Note recorded since the last checkpoint, by engines that
-	// did not come to writing the next one. The claiming engine takes it
-	// into its first checkpoint as its own. Each id is there once.
+	// Noted are outcomes that Note recorded since the last checkpoint, by engines that did not write the next
+	// one. The claiming engine includes them in its first checkpoint. Each id is there once.
 	Noted []Outcome
 }
 
-// OutcomeKind is what became of one recipient in one attempt.
+// OutcomeKind is the result for one recipient in one attempt.
 type OutcomeKind byte
 
-// The kinds. They are stored: none may change its number.
+// The kinds. They are stored: their numbers must not change.
 const (
 	OutcomeAccepted    OutcomeKind = 1
-	OutcomeGone        OutcomeKind = 2 // and to be removed
+	OutcomeGone        OutcomeKind = 2 // the subscription is removed
 	OutcomeFailed      OutcomeKind = 3
 	OutcomeLater       OutcomeKind = 4
 	OutcomeExpired     OutcomeKind = 5
 	OutcomeLeft        OutcomeKind = 6
-	OutcomeQuarantined OutcomeKind = 7 // said to be gone, but not to be believed yet
-	OutcomePassed      OutcomeKind = 8 // none of the message's recipients: has chosen none of its topics
+	OutcomeQuarantined OutcomeKind = 7 // reported gone, but not believed yet
+	OutcomePassed      OutcomeKind = 8 // not a recipient: has chosen none of the message's topics
 )
 
-// Outcome is what became of one recipient.
+// Outcome is the result for one recipient.
 type Outcome struct {
 	ID   SubscriptionID
 	Kind OutcomeKind
-	// Reason is why, for Failed, Later, Quarantined and, where there was a try,
-	// Expired: short, of a fixed list.
+	// Reason is the cause for Failed, Later, Quarantined and, after a try, Expired: a short text from a fixed
+	// list.
 	Reason string
-	// Attempt counts the tries so far, and Due is when the next one may be
-	// made, to the millisecond; for Later only.
+	// Attempt counts the tries so far, and Due is when the next one may be made, in milliseconds; only for
+	// Later.
 	Attempt int
 	Due     time.Time
 }
 
-// ReasonQuarantined counts, under Failed, who was said to be gone together
-// with so many others that it is not believed yet.
+// ReasonQuarantined counts, under Failed, recipients reported gone together with so many others that it is
+// not believed yet.
 const ReasonQuarantined = "quarantined"
 
-// Retry is a recipient who is to be tried again.
+// Retry is a recipient to retry.
 type Retry struct {
 	ID      SubscriptionID
 	Attempt int
 	Due     time.Time
 	Reason  string
-	// Subscription is the row; its ID is zero where it has been removed in
-	// the meantime.
+	// Subscription is the row; its ID is zero if it has been removed meanwhile.
 	Subscription Subscription
 }
 
-// Checkpoint is what an engine writes about a range: everything in it is
-// applied in one transaction, or nothing.
+// Checkpoint is an engine's write about a range. All of it is applied in one transaction, or nothing.
 type Checkpoint struct {
 	Site, MessageID string
 	Range           int
-	// Epoch is the lease's; a checkpoint of an older one gives ErrLeaseLost.
+	// Epoch is the lease's; an older one returns ErrLeaseLost.
 	Epoch int64
-	// Cursor is the new position. It never moves back: a lower one leaves
-	// the row's as it is. Zero in the LaterRange.
+	// Cursor is the new position. It never moves back: a lower one changes nothing. Zero in the LaterRange.
 	Cursor SubscriptionID
-	// Settled replaces the row's: ids above Cursor, rising, at most
-	// MaxSettled. Empty in the LaterRange.
+	// Settled replaces the row's: ids above Cursor, rising, at most MaxSettled. Empty in the LaterRange.
 	Settled []SubscriptionID
-	// Outcomes are those since the last checkpoint of the range. Each moves
-	// its recipient from Pending (in the LaterRange: from Later) to where its
-	// kind says, or out of the Audience: Gone removes the subscription, Quarantined counts as Failed
-	// and sets the subscription's Doubted where it is zero, Later stores the
-	// retry. An outcome for an id that the range's row has as settled
-	// already (in the LaterRange: that isn't in it) is passed over, so that
-	// nobody is counted twice.
+	// Outcomes are those since the last checkpoint of the range. Each moves its recipient from Pending (in
+	// the LaterRange: from Later) to the counter of its kind, or out of the Audience:
+	//
+	//   - Gone removes the subscription.
+	//   - Quarantined counts as Failed, and sets the subscription's Doubted if it is zero.
+	//   - Later stores the retry.
+	//
+	// An outcome for an id that is settled already (in the LaterRange: that isn't in it) is skipped, so that
+	// each recipient is counted once.
 	Outcomes []Outcome
-	// Answers are the push services' since the last checkpoint of the range, by
-	// host; they are added to the message's.
+	// Answers are the push services' since the last checkpoint of the range, by host; they are added to the
+	// message's.
 	Answers map[string]Answers
-	// Lease is for how long the range stays leased from now on; zero gives it
-	// back.
+	// Lease is how long the range stays leased from now on; zero releases it.
 	Lease time.Duration
-	// Done ends the range. In the LaterRange it is not used: that range is
-	// at its end when it is empty.
+	// Done ends the range. The LaterRange does not use it: it ends when it is empty.
 	Done bool
 	// At is the time of the checkpoint by the engine's clock.
 	At time.Time

@@ -9,39 +9,38 @@ import (
 	"time"
 )
 
-// The rules of a message's ranges that every store keeps in the same way.
+// The rules of a message's ranges, which all stores share.
 
-// RangeRow is a range with what only stores need to know of it.
+// RangeRow is a range with what only stores need.
 type RangeRow struct {
 	Range
-	// Last is the digest of the checkpoint that was applied last.
+	// Last is the digest of the last applied checkpoint.
 	Last [8]byte
 }
 
-// Retries finds a recipient in a message's LaterRange; false where it is not there. Of
-// one that can't be read the ID is enough.
+// Retries returns a recipient in a message's LaterRange; false if it is not there. If it can't be read, its
+// ID is enough.
 type Retries func(SubscriptionID) (Retry, bool)
 
-// Effects are the changes that outcomes make to rows besides the message's and the
-// range's.
+// Effects are the changes of outcomes to other rows than the message's and the range's.
 type Effects struct {
 	// Gone and Doubted are the subscriptions to remove, and to Doubt.
 	Gone, Doubted []SubscriptionID
-	// Dropped are the retries to remove; after that, Later are those to store, each in
-	// the place of the one with its ID.
+	// Dropped are the retries to remove; after that, Later are those to store, each replacing the one with
+	// its ID.
 	Dropped []SubscriptionID
 	Later   []Retry
 }
 
-// A message for everybody is planned into ranges of at least leastRange ids,
-// and at most MaxRanges ranges besides the LaterRange.
+// A message to all subscriptions is planned into ranges of at least leastRange ids, and at most MaxRanges
+// ranges besides the LaterRange.
 const (
 	leastRange = 2500
 	MaxRanges  = 256
 )
 
-// PlanRanges divides the ids above cursor, up to and with until, into the
-// ranges of the message; the LaterRange comes first.
+// PlanRanges divides the ids above cursor, up to and including until, into the ranges of the message; the
+// LaterRange comes first.
 func (m *Message) PlanRanges(cursor, until SubscriptionID) []Range {
 	n := min(max((until-cursor)/leastRange, 1), MaxRanges)
 	plan := append(make([]Range, 0, n+1), Range{Site: m.Site, MessageID: m.ID, N: LaterRange})
@@ -54,10 +53,10 @@ func (m *Message) PlanRanges(cursor, until SubscriptionID) []Range {
 	return plan
 }
 
-// Leased reports whether an engine has the range. A lease has run out at its very end.
+// Leased reports whether an engine holds the range. A lease has run out at its very end.
 func (r *Range) Leased(now time.Time) bool { return r.Lease.After(now) }
 
-// Free reports whether a range of m may be leased, where m itself allows it.
+// Free reports whether a range of m may be leased, if m itself allows it.
 func (r *Range) Free(m *Message, now time.Time) bool {
 	if r.N == LaterRange {
 		return m.laterDue(now) && !r.Leased(now)
@@ -70,7 +69,7 @@ func (m *Message) laterDue(now time.Time) bool {
 	return !m.NextTry.IsZero() && !m.NextTry.After(now)
 }
 
-// MayBeFree is Free as far as its number and Done tell, before the row is read.
+// MayBeFree is Free as far as the number and Done show, before the row is read.
 func (m *Message) MayBeFree(n int, done bool, now time.Time) bool {
 	return n >= 0 && !done || n < 0 && m.laterDue(now)
 }
@@ -81,17 +80,17 @@ func (r *Range) Claim(owner string, now time.Time, lease time.Duration) {
 	r.Epoch++
 }
 
-// Engines counts the owners that have leases on ranges of a message.
+// Engines counts the owners that lease ranges of a message.
 type Engines map[string]bool
 
-// Add counts the owner of a range; those that are not leased need not be added.
+// Add counts the owner of a range. Ranges without a lease need not be added.
 func (e Engines) Add(r *Range, now time.Time) {
 	if r.Leased(now) {
 		e[r.Owner] = true
 	}
 }
 
-// Noting is the error of a Note for the range r: nil or ErrLeaseLost.
+// Noting returns the error of a Note for the range r: nil or ErrLeaseLost.
 func (r *Range) Noting(m *Message, epoch int64) error {
 	if epoch != r.Epoch || r.Epoch == 0 || r.Done || m.State.Final() {
 		return ErrLeaseLost
@@ -99,9 +98,9 @@ func (r *Range) Noting(m *Message, epoch int64) error {
 	return nil
 }
 
-// Accept reports whether a checkpoint is to be applied, and makes it the last one: false
-// for a repetition of the one that was applied last, ErrLeaseLost where its epoch is not
-// the range's or there is nothing left to write.
+// Accept reports whether to apply a checkpoint, and makes it the last one. It returns false for a repetition
+// of the last applied one, and ErrLeaseLost if its epoch is not the range's or there is nothing left to
+// write.
 func (r *RangeRow) Accept(m *Message, c *Checkpoint) (bool, error) {
 	if r.Epoch != c.Epoch || r.Epoch == 0 {
 		return false, ErrLeaseLost
@@ -117,15 +116,14 @@ func (r *RangeRow) Accept(m *Message, c *Checkpoint) (bool, error) {
 	return true, nil
 }
 
-// Apply applies an accepted checkpoint to the message and the range, and returns what
-// else changes, and whether it ends the range. The store sets m.NextTry after that.
+// Apply applies an accepted checkpoint to the message and the range. It returns the other changes, and
+// whether it ends the range. The store sets m.NextTry after that.
 func (m *Message) Apply(r *Range, c *Checkpoint, now time.Time, retries Retries) (e Effects, ended bool) {
 	m.addAnswers(c.Answers)
 	return m.Take(r, c.Outcomes, retries), r.move(c, now)
 }
 
-// move applies what a checkpoint says of the range itself, and reports whether that ends
-// it.
+// move applies a checkpoint to the range itself, and reports whether that ends it.
 func (r *Range) move(c *Checkpoint, now time.Time) (ended bool) {
 	r.Lease = time.Time{}
 	if c.Lease > 0 {
@@ -149,9 +147,8 @@ func (r *Range) move(c *Checkpoint, now time.Time) (ended bool) {
 	return c.Done
 }
 
-// Take counts outcomes of recipients of the range in m, except of those that a
-// checkpoint has dealt with, and returns what else changes. The store sets m.NextTry
-// after that.
+// Take counts outcomes of recipients of the range in m, except those that a checkpoint has settled, and
+// returns the other changes. The store sets m.NextTry after that.
 func (m *Message) Take(r *Range, outcomes []Outcome, retries Retries) (e Effects) {
 	if r.N == LaterRange {
 		return m.takeRetried(outcomes, retries)
@@ -169,10 +166,10 @@ func (m *Message) Take(r *Range, outcomes []Outcome, retries Retries) (e Effects
 	return e
 }
 
-// takeRetried is Take for the LaterRange. An id may be there twice: the first outcome
-// moves it out of the range, unless it is to be tried again.
+// takeRetried is Take for the LaterRange. An id may occur twice: the first outcome moves it out of the range,
+// unless it is to be retried.
 func (m *Message) takeRetried(outcomes []Outcome, retries Retries) (e Effects) {
-	now := map[SubscriptionID]*Retry{} // of those with an outcome; nil where it is out
+	now := map[SubscriptionID]*Retry{} // of those with an outcome; nil if it is out
 	for _, o := range outcomes {
 		before, known := now[o.ID]
 		if !known {
@@ -212,12 +209,12 @@ func (e *Effects) add(o Outcome) {
 	}
 }
 
-// retry is the row of an outcome that is to be tried again.
+// retry returns the row of an outcome that is to be retried.
 func (o Outcome) retry() Retry {
 	return Retry{ID: o.ID, Attempt: o.Attempt, Reason: o.Reason, Due: kept(o.Due, time.Millisecond)}
 }
 
-// IsSettled reports whether a checkpoint has dealt with an id of an audience's range.
+// IsSettled reports whether a checkpoint has settled an id of the range.
 func (r *Range) IsSettled(id SubscriptionID) bool {
 	if id <= r.Cursor {
 		return true
@@ -226,7 +223,7 @@ func (r *Range) IsSettled(id SubscriptionID) bool {
 	return there
 }
 
-// Unsettled returns those of the noted outcomes that no checkpoint has taken in since.
+// Unsettled returns the noted outcomes that no checkpoint has included since.
 func (r *Range) Unsettled(noted []Outcome, retries Retries) (out []Outcome) {
 	for _, o := range noted {
 		if r.N == LaterRange {
@@ -240,13 +237,13 @@ func (r *Range) Unsettled(noted []Outcome, retries Retries) (out []Outcome) {
 	return out
 }
 
-// stale reports whether a noted retry is what the LaterRange has, or older.
+// stale reports whether a noted retry equals the LaterRange's, or is older.
 func (o *Outcome) stale(now Retry) bool {
 	return o.Kind == OutcomeLater && !now.Due.IsZero() &&
 		(o.Attempt < now.Attempt || o.Attempt == now.Attempt && !o.Due.After(now.Due))
 }
 
-// digest tells a repeated checkpoint from a new one: their times differ.
+// digest distinguishes a repeated checkpoint from a new one: their times differ.
 func (c *Checkpoint) digest() (sum [8]byte) {
 	b := make([]byte, 0, 128+4*len(c.Settled)+24*len(c.Outcomes))
 	number := func(n int64) { b = binary.AppendVarint(b, n) }

@@ -134,7 +134,7 @@ func TestAccept(t *testing.T) {
 	}
 	unclaimed := pushsvc.RangeRow{}
 	if ok, err := unclaimed.Accept(&sending, &pushsvc.Checkpoint{}); ok || !errors.Is(err, pushsvc.ErrLeaseLost) {
-		t.Errorf("a range that nobody has claimed: %v, %v", ok, err)
+		t.Errorf("a range without a claim: %v, %v", ok, err)
 	}
 	if ok, err := row.Accept(&sending, &c); !ok || err != nil {
 		t.Fatalf("%v, %v", ok, err)

@@ -7,7 +7,7 @@ import (
 	"encoding/binary"
 )
 
-// ReceiptKind is what became of a notification.
+// ReceiptKind is what happened to a notification.
 type ReceiptKind string
 
 // What a worker reports.
@@ -23,16 +23,15 @@ type Receipt struct {
 	Kind         ReceiptKind
 }
 
-// MaxReceiptToken is the longest receipt token in characters.
+// MaxReceiptToken is the maximum length of a receipt token in characters.
 const MaxReceiptToken = 32
 
-// tokenMAC is the length of a receipt token's MAC in bytes: 80 bits, so that
-// guessing one is hopeless and the payload stays small.
+// tokenMAC is the length of a receipt token's MAC in bytes: 80 bits can't be guessed, and keep the payload
+// small.
 const tokenMAC = 10
 
-// ReceiptToken is what one recipient of one message reports with: its
-// subscription id and a MAC over site, message and id, in base64url. It lets
-// receipts be counted once per recipient and not at all for strangers.
+// ReceiptToken returns the token with which one recipient of one message reports: its subscription id and a
+// MAC over site, message and id, in base64url. So receipts count once per recipient, and not for strangers.
 func ReceiptToken(secret []byte, site, message string, id SubscriptionID) string {
 	raw := binary.AppendUvarint(make([]byte, 0, binary.MaxVarintLen64+tokenMAC), uint64(id))
 	raw = append(raw, receiptMAC(secret, site, message, id)...)
@@ -41,7 +40,7 @@ func ReceiptToken(secret []byte, site, message string, id SubscriptionID) string
 
 func receiptMAC(secret []byte, site, message string, id SubscriptionID) []byte {
 	mac := hmac.New(sha256.New, secret)
-	// Lengths in front of both texts, so that no two triples look alike.
+	// Both texts have their length in front, so that the encoding is unambiguous.
 	var b []byte
 	b = binary.AppendUvarint(b, uint64(len(site)))
 	b = append(b, site...)
@@ -52,8 +51,8 @@ func receiptMAC(secret []byte, site, message string, id SubscriptionID) []byte {
 	return mac.Sum(nil)[:tokenMAC]
 }
 
-// OpenReceiptToken gives the subscription id of a token, or false where the
-// token is not one that ReceiptToken made for this site and message.
+// OpenReceiptToken returns the subscription id of a token, or false if ReceiptToken did not make it for this
+// site and message.
 func OpenReceiptToken(secret []byte, site, message, token string) (SubscriptionID, bool) {
 	if len(token) > MaxReceiptToken {
 		return 0, false
@@ -70,21 +69,21 @@ func OpenReceiptToken(secret []byte, site, message, token string) (SubscriptionI
 	return id, hmac.Equal(raw[n:], receiptMAC(secret, site, message, id))
 }
 
-// PopupToken is what a browser that was given a pop-up reports with, so that
-// nobody else can count as having seen it: a MAC over site, pop-up, variant and
-// the browser's line, in base64url. It stays good when the cookie is replaced.
+// PopupToken returns the token with which a browser that got a pop-up reports, so that no other browser can:
+// a MAC over site, pop-up, variant and the browser's line, in base64url. It stays valid when the cookie is
+// replaced.
 func PopupToken(secret []byte, site, popup, variant string, line DeviceID) string {
 	mac := hmac.New(sha256.New, secret)
 	mac.Write(macText("popup", site, popup, variant, string(line[:])))
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:tokenMAC])
 }
 
-// CheckPopupToken says whether PopupToken made the token for these.
+// CheckPopupToken reports whether PopupToken made the token for these.
 func CheckPopupToken(secret []byte, site, popup, variant string, line DeviceID, token string) bool {
 	return hmac.Equal([]byte(token), []byte(PopupToken(secret, site, popup, variant, line)))
 }
 
-// Receive counts a receipt that is new; false where its kind is not known.
+// Receive counts a new receipt; false if its kind is not known.
 func (p *Progress) Receive(kind ReceiptKind) bool {
 	switch kind {
 	case ReceiptShown:

@@ -13,46 +13,43 @@ const (
 	MaxSettingDocument = 16 << 10
 )
 
-// AnyRevision is what a write expects that does not mind what it replaces.
+// AnyRevision is expected by a write that may replace any revision.
 const AnyRevision Revision = -1
 
-// Revision counts the writes of a site's settings. It rises with each and is
-// never used again, not even after a deletion; 0 is that of what is not there.
+// Revision counts the writes of a site's settings. It rises with each and is never reused, not even after a
+// deletion; 0 means no row.
 type Revision int64
 
 // Setting is one document that an operator has set for a site at run time.
 type Setting struct {
 	// Site is the canonical name.
 	Site string
-	// Name says what the document is about, such as "prompt".
+	// Name is the document's subject, such as "prompt".
 	Name string
-	// Document is JSON; stores do not look into it.
+	// Document is JSON; stores do not read it.
 	Document []byte
 	Revision Revision
-	// Updated is when it was written, to the millisecond.
+	// Updated is when it was written, in milliseconds.
 	Updated time.Time
 }
 
-// SettingStore keeps settings by site and name. A site need not have
-// subscribers, and is no Site of a SubscriptionStore by a setting alone.
+// SettingStore keeps settings by site and name. A site need not have subscribers; a setting alone does not
+// make a Site of a SubscriptionStore.
 type SettingStore interface {
-	// Setting gives one; ErrNotFound.
+	// Setting returns a setting; ErrNotFound.
 	Setting(ctx context.Context, site, name string) (Setting, error)
-	// Settings gives those of all sites with the name, by site. One that can't
-	// be read is passed over.
+	// Settings returns those of all sites with the name, by site. One that can't be read is skipped.
 	Settings(ctx context.Context, name string) ([]Setting, error)
-	// PutSetting stores s.Document if the present revision is the expected one
-	// (AnyRevision is always), else it gives ErrRevision; the row is returned.
-	// Where the very same document is there already it changes nothing and
-	// succeeds, whatever is expected, so that a call may be repeated.
-	// s.Revision is ignored.
+	// PutSetting stores s.Document and returns the row. The stored row must have the expected revision
+	// (AnyRevision matches all), else it returns ErrRevision. An equal document succeeds without a change,
+	// whatever is expected, so that a call may be repeated. s.Revision is ignored.
 	PutSetting(ctx context.Context, s Setting, expect Revision) (Setting, error)
-	// DeleteSetting removes one if its revision is the expected one, else it
-	// gives ErrRevision; ErrNotFound where there is none.
+	// DeleteSetting removes a setting if it has the expected revision, else it returns ErrRevision;
+	// ErrNotFound if there is none.
 	DeleteSetting(ctx context.Context, site, name string, expect Revision) error
 }
 
-// CheckSetting refuses what no store takes: it is for stores.
+// CheckSetting refuses what no store accepts. Stores call it.
 func CheckSetting(s Setting) error {
 	switch {
 	case s.Site == "" || len(s.Site) > MaxSiteName:
@@ -65,8 +62,8 @@ func CheckSetting(s Setting) error {
 	return nil
 }
 
-// Expect returns ErrRevision where a write that expects r must not replace, or remove,
-// what has the present revision; 0 is what is not there.
+// Expect returns ErrRevision if a write that expects r must not replace or remove a row with the present
+// revision; 0 means no row.
 func (r Revision) Expect(present Revision) error {
 	if r != AnyRevision && r != present {
 		return ErrRevision
@@ -74,9 +71,8 @@ func (r Revision) Expect(present Revision) error {
 	return nil
 }
 
-// Put returns the row that PutSetting stores for s, without its new revision. known is
-// the present row, zero where there is none that can be read. ok is false where known
-// has the document already, and stays.
+// Put returns the row that PutSetting stores for s, without its new revision. known is the present row, zero
+// if there is none that can be read. ok is false if known already has the document, and stays.
 func (s Setting) Put(known Setting, expect Revision) (row Setting, ok bool, err error) {
 	if known.Revision != 0 && bytes.Equal(known.Document, s.Document) {
 		return known, false, nil

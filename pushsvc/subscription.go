@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// SubscriptionID names a subscription in its store. Ids rise with time and
-// are never given to another recipient. Zero is no subscription.
+// SubscriptionID names a subscription in its store. Ids rise with time and are never reused. Zero means no
+// subscription.
 type SubscriptionID uint64
 
 // Lengths of a subscription's keys in bytes (RFC 8291 §3.1, §3.2).
@@ -24,8 +24,8 @@ const (
 	MaxPage     = 2048
 )
 
-// Subscription is one browser's push subscription (Push API §8) with what we
-// know of where it came from. Endpoint, P256DH and Auth are secrets.
+// Subscription is one browser's push subscription (Push API §8) with its origin. Endpoint, P256DH and Auth
+// are secrets.
 type Subscription struct {
 	ID       SubscriptionID
 	Site     string
@@ -34,7 +34,7 @@ type Subscription struct {
 	Auth     [AuthSize]byte
 	// KeyID is the VAPID key that the browser subscribed with.
 	KeyID string
-	// Expiration is the browser's expirationTime; zero where it gave none.
+	// Expiration is the browser's expirationTime; may be zero.
 	Expiration time.Time
 	// Language is the browser's first language, a BCP 47 tag, or empty.
 	Language string
@@ -42,44 +42,39 @@ type Subscription struct {
 	TimeZone string
 	// Page is the path of the page on which the visitor agreed, or empty.
 	Page string
-	// Topics are the ids of those of the site's topics that the visitor has
-	// chosen, as CleanTopics gives them. Nil is somebody who has never had the
-	// choice, and empty one who has chosen none; both get what is for all.
+	// Topics are ids of the site's topics that the visitor has chosen, as CleanTopics returns them. Nil means
+	// that the visitor never had the choice, empty a choice of none; both get messages without topics.
 	Topics []string
-	// Device is the browser that it is of; zero where that is not known, or not
-	// wanted to be.
+	// Device is the subscription's browser; zero if unknown or unwanted.
 	Device DeviceID
-	// Created and Seen are when the subscription was first and last sent to
-	// us, to the second.
+	// Created and Seen are when the browser first and last sent us the subscription, in seconds.
 	Created, Seen time.Time
-	// Doubted is when a push service first said that the subscription is
-	// gone, together with so many others that it was not believed; zero where
-	// that has not happened since the browser was last seen. To the second.
+	// Doubted is when a push service first reported the subscription gone, together with so many others that
+	// it was not believed; zero if that has not happened since the browser was last seen. In seconds.
 	Doubted time.Time
 }
 
-// Proof shows that its bearer holds a subscription: the endpoint and the auth
-// secret, both known only to the browser and to us.
+// Proof proves that its bearer holds a subscription: only the browser and we know the endpoint and the auth
+// secret.
 type Proof struct {
 	Endpoint string
 	Auth     [AuthSize]byte
 }
 
-// Proves reports whether the proof holds s. Every wrong secret takes as long.
+// Proves reports whether the proof holds s. The time does not depend on the secret.
 func (p Proof) Proves(s Subscription) bool {
 	return s.ID != 0 && s.Endpoint == p.Endpoint && sameAuth(s.Auth, p.Auth)
 }
 
 func sameAuth(a, b [AuthSize]byte) bool { return subtle.ConstantTimeCompare(a[:], b[:]) == 1 }
 
-// Resubscribe returns the row that PutSubscription stores for sub. known is the site's
-// row with sub's endpoint, proven the one that the caller's proof holds; each may be
-// zero, and of a known row that can't be read the ID is enough.
+// Resubscribe returns the row that PutSubscription stores for sub. known is the site's row with sub's
+// endpoint, proven the one that the caller's proof holds; each may be zero. If a known row can't be read, its
+// ID is enough.
 //
-//   - A row with ID 0 is new: the store gives it the next id.
-//   - replaced is the row whose place it takes; zero where there is none, and proven
-//     itself where only its keys change.
-//   - ok is false where known stays as it is: its endpoint alone is no proof.
+//   - A row with ID 0 is new: the store assigns the next id.
+//   - replaced is the row that it replaces; zero if there is none, and proven itself if only its keys change.
+//   - ok is false if known stays as it is: its endpoint alone is no proof.
 func Resubscribe(sub, known, proven Subscription) (row, replaced Subscription, ok bool) {
 	sameKeys := known.Endpoint != "" && sameAuth(known.Auth, sub.Auth)
 	switch {
@@ -102,8 +97,8 @@ func Resubscribe(sub, known, proven Subscription) (row, replaced Subscription, o
 	return row, proven, true
 }
 
-// Merge counts an imported row, and returns the one to be stored; false where the site's
-// own stays as it is. known and the ID are as for Resubscribe. Files know no devices.
+// Merge counts an imported row, and returns the row to store; false if the site's own stays as it is. known
+// and the ID are as in Resubscribe. Files have no devices.
 func (n *Imported) Merge(imported, known Subscription) (row Subscription, ok bool) {
 	row = imported.kept()
 	row.ID, row.Device = known.ID, known.Device
@@ -130,8 +125,8 @@ func (n *Imported) Merge(imported, known Subscription) (row Subscription, ok boo
 	return row, true
 }
 
-// Doubt notes that a push service says the subscription is gone and is not believed. It
-// reports whether that changes the row: the first time counts.
+// Doubt records that a push service reports the subscription gone and is not believed. It reports whether
+// that changes the row: only the first time does.
 func (s *Subscription) Doubt(at time.Time) bool {
 	if !s.Doubted.IsZero() {
 		return false
@@ -140,14 +135,14 @@ func (s *Subscription) Doubt(at time.Time) bool {
 	return true
 }
 
-// kept is the row with its times as stores keep them.
+// kept returns the row with its times as stores keep them.
 func (s Subscription) kept() Subscription {
 	s.Created, s.Seen = kept(s.Created, time.Second), kept(s.Seen, time.Second)
 	s.Expiration, s.Doubted = kept(s.Expiration, time.Millisecond), kept(s.Doubted, time.Second)
 	return s
 }
 
-// kept is a time as stores keep it: in UTC, to the given precision.
+// kept returns a time as stores keep it: in UTC, with the given precision.
 func kept(t time.Time, precision time.Duration) time.Time {
 	if t.IsZero() {
 		return time.Time{}
@@ -155,7 +150,7 @@ func kept(t time.Time, precision time.Duration) time.Time {
 	return t.UTC().Truncate(precision)
 }
 
-// chosenTopics copies the first that is not nil.
+// chosenTopics copies the first choice that is not nil.
 func chosenTopics(choices ...[]string) []string {
 	for _, c := range choices {
 		if c != nil {

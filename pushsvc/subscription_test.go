@@ -73,7 +73,7 @@ func TestResubscribe(t *testing.T) {
 		}
 	}
 	if (pushsvc.Proof{}).Proves(none) || !(pushsvc.Proof{Endpoint: "a", Auth: known.Auth}).Proves(known) || (pushsvc.Proof{Endpoint: "a"}).Proves(known) {
-		t.Error("a proof of nothing is one, or a right one is none")
+		t.Error("an empty proof holds, or a right one does not")
 	}
 }
 

@@ -31,7 +31,7 @@ func (a *applier) finish() (Change, error) {
 			continue
 		}
 		if !p.stored && p != a.current && !p.Known() && len(p.Devices) == 0 {
-			continue // abandoned within the batch: belongs to nobody
+			continue // abandoned within the batch: belongs to no visitor
 		}
 		if err := a.putProfile(p); err != nil {
 			return Change{}, err
