@@ -135,7 +135,7 @@ func (p *Progress) Count(o Outcome, retry *Retry) {
 	case retry != nil:
 		p.Later = max(p.Later, 1) - 1
 		before = retry.Reason
-		p.reason(before, -1)
+		p.addReason(before, -1)
 	case p.Pending > 0:
 		p.Pending--
 	default:
@@ -152,10 +152,10 @@ func (p *Progress) Count(o Outcome, retry *Retry) {
 		p.Failed[ReasonQuarantined]++
 	case OutcomeLater:
 		p.Later++
-		p.reason(o.Reason, 1)
+		p.addReason(o.Reason, 1)
 	case OutcomeExpired:
 		p.Expired++
-		p.reason(cmp.Or(o.Reason, before), 1)
+		p.addReason(cmp.Or(o.Reason, before), 1)
 	case OutcomeLeft:
 		p.Left++
 	case OutcomePassed:
@@ -163,8 +163,8 @@ func (p *Progress) Count(o Outcome, retry *Retry) {
 	}
 }
 
-// reason adds n to the count of a reason, which does not fall below zero: it lacks retries of older programs.
-func (p *Progress) reason(why string, n int64) {
+// addReason adds n to the count of a reason, which does not fall below zero: it lacks retries of older programs.
+func (p *Progress) addReason(why string, n int64) {
 	if why == "" {
 		return
 	}

@@ -169,11 +169,11 @@ func (m *Message) Take(r *Range, outcomes []Outcome, retries Retries) (e Effects
 // takeRetried is Take for the LaterRange. An id may occur twice: the first outcome moves it out of the range,
 // unless it is to be retried.
 func (m *Message) takeRetried(outcomes []Outcome, retries Retries) (e Effects) {
-	now := map[SubscriptionID]*Retry{} // of those with an outcome; nil if it is out
+	current := map[SubscriptionID]*Retry{} // of those with an outcome; nil if it is out
 	for _, o := range outcomes {
-		before, known := now[o.ID]
+		before, known := current[o.ID]
 		if !known {
-			if r, there := retries(o.ID); there {
+			if r, found := retries(o.ID); found {
 				before = &r
 			}
 		}
@@ -182,13 +182,13 @@ func (m *Message) takeRetried(outcomes []Outcome, retries Retries) (e Effects) {
 		}
 		m.Progress.Count(o, before)
 		e.add(o)
-		now[o.ID] = nil
+		current[o.ID] = nil
 		if o.Kind == OutcomeLater {
 			r := o.retry()
-			now[o.ID] = &r
+			current[o.ID] = &r
 		}
 	}
-	for id, r := range now {
+	for id, r := range current {
 		if r == nil {
 			e.Dropped = append(e.Dropped, id)
 		} else {
@@ -219,15 +219,15 @@ func (r *Range) IsSettled(id SubscriptionID) bool {
 	if id <= r.Cursor {
 		return true
 	}
-	_, there := slices.BinarySearch(r.Settled, id)
-	return there
+	_, found := slices.BinarySearch(r.Settled, id)
+	return found
 }
 
 // Unsettled returns the noted outcomes that no checkpoint has included since.
 func (r *Range) Unsettled(noted []Outcome, retries Retries) (out []Outcome) {
 	for _, o := range noted {
 		if r.N == LaterRange {
-			if now, there := retries(o.ID); there && !o.stale(now) {
+			if stored, found := retries(o.ID); found && !o.stale(stored) {
 				out = append(out, o)
 			}
 		} else if !r.IsSettled(o.ID) {
@@ -238,9 +238,9 @@ func (r *Range) Unsettled(noted []Outcome, retries Retries) (out []Outcome) {
 }
 
 // stale reports whether a noted retry equals the LaterRange's, or is older.
-func (o *Outcome) stale(now Retry) bool {
-	return o.Kind == OutcomeLater && !now.Due.IsZero() &&
-		(o.Attempt < now.Attempt || o.Attempt == now.Attempt && !o.Due.After(now.Due))
+func (o *Outcome) stale(stored Retry) bool {
+	return o.Kind == OutcomeLater && !stored.Due.IsZero() &&
+		(o.Attempt < stored.Attempt || o.Attempt == stored.Attempt && !o.Due.After(stored.Due))
 }
 
 // digest distinguishes a repeated checkpoint from a new one: their times differ.

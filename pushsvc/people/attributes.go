@@ -92,8 +92,8 @@ func applyOp(attributes map[string]any, op Op, work *int) map[string]any {
 	}
 	left := MaxProps
 	value, _ := cleanValue(op.Value, 0, false, &left)
-	_, there := attributes[steps[0].key]
-	if !there && (len(steps) > 1 || len(attributes) >= MaxAttributes) {
+	_, exists := attributes[steps[0].key]
+	if !exists && (len(steps) > 1 || len(attributes) >= MaxAttributes) {
 		return attributes
 	}
 	fn := func(old any) (any, bool) { return operate(op.Kind, old, value, work) }
@@ -207,13 +207,13 @@ func asList(v any) []any {
 // distinct adds values to a list, each once, and keeps the newest MaxList of them.
 func distinct(list, add []any, work *int) []any {
 	out := slices.Clone(list)
-	there := make(map[any]bool, len(list)+len(add))
+	seen := make(map[any]bool, len(list)+len(add))
 	for _, v := range list {
-		there[valueKey(v, work)] = true
+		seen[valueKey(v, work)] = true
 	}
 	for _, v := range add {
-		if m := valueKey(v, work); !there[m] {
-			there[m] = true
+		if m := valueKey(v, work); !seen[m] {
+			seen[m] = true
 			out = append(out, v)
 		}
 	}

@@ -506,11 +506,11 @@ func (p *person) set(set map[string]any) {
 	for _, key := range slices.Sorted(maps.Keys(set)) {
 		p.touch()
 		value := set[key]
-		_, there := p.Attributes[key]
+		_, exists := p.Attributes[key]
 		switch {
 		case value == nil:
 			delete(p.Attributes, key)
-		case there || len(p.Attributes) < MaxAttributes:
+		case exists || len(p.Attributes) < MaxAttributes:
 			setIn(&p.Attributes, key, value)
 		}
 	}

@@ -94,7 +94,7 @@ func (a *applier) dropEvent(worth int64, named bool) (bool, error) {
 			continue
 		}
 		// Asked again, so that the store knows what the change depends on.
-		if there, err := a.tx.CountsEvent(least.Name); err != nil || !there {
+		if exists, err := a.tx.CountsEvent(least.Name); err != nil || !exists {
 			return false, err
 		}
 		a.change.DropEvents = append(a.change.DropEvents, least.Name)
