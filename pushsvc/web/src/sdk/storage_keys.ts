@@ -22,7 +22,7 @@ interface StorageKey {
 }
 
 /** Values of `webpush:out`. `clevertap.privacy.push({optOut: false})` ends only its own
- * opt-out: who unsubscribed by another way stays unsubscribed. */
+ * opt-out: a visitor who unsubscribed in another way stays unsubscribed. */
 export const outByVisitor = "1";
 export const outByCleverTap = "ct";
 

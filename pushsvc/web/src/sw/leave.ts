@@ -5,7 +5,7 @@
 import { ownURL } from "../shared/address";
 import { sameKey } from "../shared/base64url";
 import type { Config } from "../shared/wire";
-import { forget, recall, remember } from "./memory";
+import { forget, type Note, recall, remember } from "./memory";
 import { ownData } from "./payload";
 
 declare const self: { registration: ServiceWorkerRegistration };
@@ -19,14 +19,6 @@ export type Finding = "absent" | "page" | "other";
 export function readAnswer(status: number, contentType: string | null): Finding {
   if (status === 404 || status === 410) return "absent";
   return status === 200 && /html/i.test(contentType ?? "") ? "page" : "other";
-}
-
-/** What is remembered between two checks, in ms; 0 for never. */
-export interface Note {
-  /** The last check that ended with staying. */
-  at: number;
-  /** The first of the consecutive checks that found webpush gone. */
-  since: number;
 }
 
 const hour = 3_600_000;
@@ -71,7 +63,7 @@ export async function leaveIfGone(config: Config, except?: string): Promise<void
     if (registration.waiting || registration.installing) return;
     if (registration.active?.scriptURL !== location.href) return;
     const now = Date.now();
-    const note = await recall<Note>("note", { at: 0, since: 0 });
+    const note = await recall("note", { at: 0, since: 0 });
     if (!isDue(note, now)) return;
     const worker = await answerOf(location.href);
     const sdk = worker === "other" ? worker : await answerOf(config.prefix + "/sdk.js");
