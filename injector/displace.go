@@ -6,15 +6,14 @@ import (
 	"regexp"
 )
 
-// maxTag is how much of a tag is held back at a piece's end, until the script's address
-// is whole. One that ends later in its tag is left alone.
+// maxTag is how much of a tag is held back at a piece's end, until the script's address is complete. A longer
+// one is left alone.
 const maxTag = 2 << 10
 
-// displacer writes the rest of a page on, from where our script stands. A script that
-// the page is not to load gets our own address, and nothing else of the page
-// changes: the browser has ours already, which does nothing the second time, and it
-// fires the events that the page waits for, in the order that it expects. Space
-// fills the address up to the length that was there: URLs are parsed without.
+// displacer writes the rest of a page, after our script. A script that the page must not load gets our own
+// address, and nothing else of the page changes: the browser already has ours, which does nothing the second
+// time, and it fires the events that the page waits for, in the expected order. Spaces fill the address up to
+// its old length: URLs are parsed without them.
 type displacer struct {
 	http.ResponseWriter
 	scripts *regexp.Regexp
@@ -23,7 +22,7 @@ type displacer struct {
 	held    []byte // the beginning of a tag
 }
 
-// newDisplacer begins between two tags.
+// newDisplacer returns a displacer that begins between two tags.
 func (w *Writer) newDisplacer() *displacer {
 	return &displacer{
 		ResponseWriter: w.down, scripts: w.in.opts.Displaces, ours: []byte(w.origin + w.in.opts.Snippet.Script),
@@ -39,7 +38,7 @@ func (d *displacer) Push(target string, opts *http.PushOptions) error {
 	return push(d.ResponseWriter, target, opts)
 }
 
-// Write passes a piece of the page on, but for an unfinished tag at its end.
+// Write passes a piece of the page on, except an unfinished tag at its end.
 func (d *displacer) Write(p []byte) (int, error) {
 	var err error
 	d.pass(p, func(part []byte) {
@@ -82,7 +81,7 @@ func (d *displacer) pass(p []byte, out func([]byte)) {
 		i = s.step(p, i)
 		if s.address != nil && !s.inValue() {
 			at := cap(p) - cap(s.address)
-			if at+len(s.address)-tag > maxTag { // as it is where it comes in two pieces
+			if at+len(s.address)-tag > maxTag { // like an address that comes in two pieces
 				s.address = nil
 			}
 			if instead := d.instead(s.address, s.element == elLink); instead != nil {
@@ -107,8 +106,7 @@ func (d *displacer) pass(p []byte, out func([]byte)) {
 	}
 }
 
-// unfinished reports whether the scanner is in a tag that may load a script, in front
-// of the address's end.
+// unfinished reports whether the scanner is in a tag that may load a script, before the address's end.
 func (s *scanner) unfinished() bool {
 	switch s.state {
 	case stTagOpen, stTagName:
@@ -124,7 +122,7 @@ func (s *scanner) inValue() bool {
 	return s.state == stValueDouble || s.state == stValueSingle || s.state == stValueBare
 }
 
-// instead is what stands in the address's place, nil for the address itself.
+// instead returns the replacement of the address, nil to keep it.
 func (d *displacer) instead(address []byte, link bool) []byte {
 	url := bytes.TrimSpace(address)
 	if len(address) == 0 || len(d.ours) > len(address) || d.scan.baseForeign || !d.scripts.Match(url) {

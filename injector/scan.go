@@ -2,15 +2,14 @@ package injector
 
 import "bytes"
 
-// maxHeld is the greatest number of bytes that the scanner asks its caller to
-// hold back: "</" and eight letters, plus room to spare.
+// maxHeld is the maximum number of bytes that the scanner makes its caller hold back: "</" and eight letters,
+// plus some reserve.
 const maxHeld = 12
 
-// maxAttr is the length of the longest attribute's name that the scanner has to know
-// ("http-equiv").
+// maxAttr is the length of the longest attribute's name that the scanner must know ("http-equiv").
 const maxAttr = 10
 
-// state is where in the HTML tokenizer (WHATWG HTML 13.2.5) the scanner stands.
+// state is the scanner's state in the HTML tokenizer (WHATWG HTML 13.2.5).
 type state uint8
 
 const (
@@ -62,22 +61,21 @@ type verdict uint8
 const (
 	undecided verdict = iota
 	found             // the insertion point is known
-	rejected          // this document must stay as it is; why is in scanner.reason
+	rejected          // this document must stay as it is; the cause is scanner.reason
 )
 
-// scanner finds the place right before whatever ends a document's head. It is
-// fed with pieces of any size and gives the same answer for every way of
-// cutting the document. The zero value is ready after marker was set; it does
-// not allocate.
+// scanner finds the place right before whatever ends a document's head. It reads pieces of any size, and its
+// result doesn't depend on how the document is cut. The zero value is ready after marker was set; it does not
+// allocate.
 type scanner struct {
 	marker    string // our own script's src as written in a page
 	reason    Reason // why rejected
 	name      [maxAttr]byte
 	text      []byte // policies of <meta> elements, see scan_meta.go
 	content   []byte // part of the current piece that may become one
-	textLen   int    // how much of it is settled
+	textLen   int    // how much of it is final
 	src       int16  // progress of the src comparison, see scan_attr.go
-	open      int    // offset in the current piece of the "<" that is held back
+	open      int    // offset in the current piece of the held "<"
 	state     state
 	verdict   verdict
 	element   element
@@ -94,10 +92,10 @@ type scanner struct {
 	label     int8  // progress in the declaration of a charset
 	tagged    bool  // a construct was seen: the document did not begin with text
 	began     bool  // a start tag was seen: the document is a page
-	opened    bool  // one was seen that opens the head
+	opened    bool  // a start tag was seen that opens the head
 	whole     bool  // a doctype, <html> or <head> was seen first
 	needWhole bool  // reject unless whole
-	framed    bool  // <html> or <head> stands there
+	framed    bool  // <html> or <head> was seen
 	needTags  bool  // reject unless framed: to htmx a page without them is a fragment
 	early     bool  // stop before the first script
 	anyText   bool  // accept a document that begins with text
@@ -105,18 +103,17 @@ type scanner struct {
 	slash     bool  // XHTML: a slash was right before this byte in a tag
 	depth     int8  // XHTML: open elements
 	namespace int8  // XHTML: progress of the xmlns comparison
-	late      bool  // the header is out: what would be rejected is scanned to the head's end, with the reason noted
+	late      bool  // the header is sent: instead of rejecting, it scans to the head's end and keeps the reason
 	read      int   // bytes in the pieces so far
 
-	// undeclared means that no charset was declared so far: ISO-2022 escapes are
-	// rejected. declared ends it, at the end of the tag that brings it.
+	// undeclared means that no charset was declared so far: ISO-2022 escapes are rejected. declared ends it,
+	// at the end of the tag with the declaration.
 	undeclared bool
 	declared   bool
 
 	hasManifest bool // the head has a <link rel=manifest>
-	// all goes on to the document's end instead of stopping at the head's: address
-	// is then the src of a script or the href of a link, where it lies whole in the
-	// piece.
+	// all makes the scanner continue to the document's end instead of stopping at the head's. address is then
+	// the src of a script or the href of a link, if it is complete in the piece.
 	all     bool
 	address []byte
 
@@ -126,11 +123,10 @@ type scanner struct {
 	metaLost    bool // and the policy of one isn't known
 }
 
-// scan reads the next piece and returns an offset in it, from -pending to
-// len(p). While undecided, all before the offset is settled and can be sent,
-// and the bytes from it on (at most maxHeld) must be held back. Once found, the
-// offset is the insertion point; a negative one lies in front of the bytes held
-// back earlier. Once rejected it is len(p).
+// scan reads the next piece and returns an offset in it, from -pending to len(p). While undecided, everything
+// before the offset can be sent, and the bytes from it on (at most maxHeld) must be held back. Once found,
+// the offset is the insertion point; a negative one lies before the bytes held back earlier. Once rejected it
+// is len(p).
 func (s *scanner) scan(p []byte) int {
 	s.open = -int(s.pending)
 	s.read += len(p)
@@ -154,8 +150,7 @@ func (s *scanner) scan(p []byte) int {
 	if s.verdict == undecided && held {
 		at = s.open
 	}
-	// Held bytes need no look: only end tags' names could hide an escape there,
-	// and readName sees to them.
+	// Held bytes need no check: only end tags' names could hide an escape there, and readName checks them.
 	if s.undeclared && at > 0 {
 		s.checkEscapes(p[:at])
 	}
@@ -169,7 +164,7 @@ func (s *scanner) scan(p []byte) int {
 	return at
 }
 
-// checkEscapes rejects ISO-2022, in which any byte may be a part of any character.
+// checkEscapes rejects ISO-2022, in which any byte may be part of any character.
 func (s *scanner) checkEscapes(p []byte) {
 	if bytes.IndexByte(p, 0x1b) < 0 {
 		return
@@ -181,9 +176,8 @@ func (s *scanner) checkEscapes(p []byte) {
 	s.reject(ReasonCharset)
 }
 
-// end is called after the last piece. It decides a document that ended while
-// its head was still open, and returns the insertion point relative to the
-// document's end: 0, or less when it lies in front of the held bytes.
+// end is called after the last piece. It decides about a document that ended in its head, and returns the
+// insertion point relative to the document's end: 0, or negative if it lies before the held bytes.
 func (s *scanner) end() int {
 	if s.verdict != undecided {
 		return 0
@@ -207,8 +201,8 @@ func (s *scanner) end() int {
 	return 0
 }
 
-// step runs the current state on p[i:] and returns the offset of the first byte
-// that it didn't consume. There is at least one byte.
+// step runs the current state on p[i:] and returns the offset of the first byte that it didn't consume. p[i:]
+// is not empty.
 func (s *scanner) step(p []byte, i int) int {
 	switch s.state {
 	case stStart, stBOM1, stBOM2:
@@ -266,8 +260,7 @@ func (s *scanner) start(p []byte, i int) int {
 	return i
 }
 
-// data reads what stands between tags in a head: space and "<". Anything else
-// is text, which ends the head.
+// data reads the text between tags in a head: space and "<". Anything else is text, which ends the head.
 func (s *scanner) data(p []byte, i int) int {
 	for ; i < len(p); i++ {
 		switch c := p[i]; {
@@ -285,9 +278,8 @@ func (s *scanner) data(p []byte, i int) int {
 			i += n - 1
 		case !isSpace(c):
 			if c == 0 && !s.opened {
-				// By the standard a NUL opens the body, for browsers it is
-				// nothing at all. Once the head is open there is a place
-				// that suits both, in front of it.
+				// By the standard a NUL opens the body; browsers ignore it. Once the head is open, the place
+				// before it suits both.
 				s.reject(ReasonNotHTML)
 			}
 			s.stop(c)
@@ -321,8 +313,8 @@ func (s *scanner) stop(c byte) {
 	}
 }
 
-// reject ends the scan without an insertion point. Where that comes late it only
-// notes the reason, for the place is needed all the same: see [scanner.filler].
+// reject ends the scan without an insertion point. If the header is sent already, it only keeps the reason,
+// because the place is still needed: see [scanner.filler].
 func (s *scanner) reject(r Reason) {
 	if s.reason == "" {
 		s.reason = r
@@ -332,6 +324,6 @@ func (s *scanner) reject(r Reason) {
 	}
 }
 
-// page reports whether the document is certain to be a page that can be read to
-// its head's end: nothing but its end in an open construct will reject it.
+// page reports whether the document is certainly a page that can be read to its head's end: only its end in
+// an open construct can reject it.
 func (s *scanner) page() bool { return s.began && !s.undeclared && !s.xml }

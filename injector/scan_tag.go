@@ -1,10 +1,10 @@
 package injector
 
-// maxName is the length of the longest names that the scanner has to know
-// ("basefont", "noscript", "noframes", "template"). A longer one is none of them.
+// maxName is the length of the longest names that the scanner must know ("basefont", "noscript", "noframes",
+// "template"). A longer one is not one of them.
 const maxName = 8
 
-// element says which element's start tag is being read, as far as it matters.
+// element is the element whose start tag is being read, if it matters.
 type element uint8
 
 const (
@@ -28,16 +28,16 @@ const (
 	elXMP
 )
 
-// modes are the ways to read a document, a bit each.
+// modes are a set of ways to read a document.
 type modes uint8
 
 const (
 	inHead modes = 1 << iota // an HTML document's head: the start tags that stay in it
 	inPage                   // with scanner.all: what has an address or raw text
-	inXML                    // an XHTML document's head: its children that say something
+	inXML                    // an XHTML document's head: its children that matter
 )
 
-// holding is what an HTML element's start tag is followed by.
+// holding is what follows an HTML element's start tag.
 type holding uint8
 
 const (
@@ -46,8 +46,8 @@ const (
 	holdsScript         // the same, with a script's rules
 )
 
-// elements has what the scanner knows of an element: its name, the modes in which
-// its start tag matters, and what follows it.
+// elements has what the scanner knows about an element: its name, the modes in which its start tag matters,
+// and what follows it.
 var elements = [...]struct {
 	name    string
 	matters modes
@@ -73,10 +73,10 @@ var elements = [...]struct {
 	elXMP:      {name: "xmp", matters: inPage, holds: holdsRaw},
 }
 
-// numSlots is a power of two, and so large that no two names have the same slot.
+// numSlots is a power of two, large enough that no two names have the same slot.
 const numSlots = 32
 
-// slots finds an element by its name's slot.
+// slots maps a name's slot to its element.
 var slots = func() (s [numSlots]element) {
 	for el := range elements {
 		if name := elements[el].name; name != "" {
@@ -91,7 +91,7 @@ func slot(name []byte) uint {
 	return (5*uint(len(name)) + 13*uint(name[0]) + uint(name[len(name)-1])) % numSlots
 }
 
-// elementOf returns the element of a tag's name, in lower case.
+// elementOf returns the element of a tag's name, which is in lower case.
 func elementOf(name []byte) element {
 	if len(name) > 0 {
 		if el := slots[slot(name)]; elements[el].name == string(name) {
@@ -113,7 +113,7 @@ func (s *scanner) tagOpen(p []byte, i int) int {
 			s.state = stEndName
 		}
 		return i
-	case closing && c == '>': // "</>" is nothing at all
+	case closing && c == '>': // "</>" is ignored
 		s.state = stData
 		return i + 1
 	case closing:
@@ -158,7 +158,7 @@ func (s *scanner) readName(p []byte, i int) int {
 				s.reject(ReasonOpenConstruct) // text to the document's end
 				return i
 			}
-			if s.all || s.state == stEndName { // ends nothing, whatever it is
+			if s.all || s.state == stEndName { // ends nothing
 				s.element, s.state = elEnd, stLongName
 				s.firstTag()
 				return i
@@ -182,10 +182,9 @@ func (s *scanner) longName(p []byte, i int) int {
 	return i
 }
 
-// startTag decides by the name of a start tag which ends at i. Those that HTML
-// 13.2.6.4.4 ("in head") keeps in the head go on, any other ends it. <template>
-// may stay, but its content needs a tree builder, so the head's last safe place
-// is before it. With scanner.all every tag goes on.
+// startTag decides by the name of a start tag which ends at i. Those that HTML 13.2.6.4.4 ("in head") keeps
+// in the head continue it, any other ends it. <template> may stay, but its content needs a tree builder, so
+// the head's last safe place is before it. With scanner.all every tag continues.
 func (s *scanner) startTag(i int) int {
 	el := elementOf(s.name[:s.nameLen])
 	if s.all {
@@ -202,7 +201,7 @@ func (s *scanner) startTag(i int) int {
 	case el == elHTML:
 		s.whole, s.framed = true, true
 	case el == elHead:
-		s.whole, s.framed, el = true, true, elOther // its attributes matter in XHTML only
+		s.whole, s.framed, el = true, true, elOther // its attributes only matter in XHTML
 	case el == elScript && s.early:
 		// The page's own manifest may be further down, and the first one counts.
 		s.hasManifest = true
@@ -215,8 +214,8 @@ func (s *scanner) startTag(i int) int {
 	return i
 }
 
-// endTag decides by the name of an end tag which ends at i. In a head all but
-// four are ignored (HTML 13.2.6.4.2 to .4).
+// endTag decides by the name of an end tag which ends at i. In a head all except four are ignored (HTML
+// 13.2.6.4.2 to .4).
 func (s *scanner) endTag(i int) int {
 	switch string(s.name[:s.nameLen]) {
 	case "head", "body", "html", "br":
@@ -231,8 +230,7 @@ func (s *scanner) endTag(i int) int {
 	return i
 }
 
-// collect adds a letter to the name, in lower case. It reports false when the
-// name is longer than any that matters.
+// collect adds a letter to the name, in lower case. It returns false if the name is too long to matter.
 func (s *scanner) collect(c byte) bool {
 	if s.nameLen >= maxName {
 		s.nameLen = maxName + 1

@@ -2,8 +2,7 @@ package injector
 
 import "testing"
 
-// TestElements: each name in the table leads to its element, and no other name of a
-// tag does.
+// TestElements: each name in the table has its element, and no other tag name has one.
 func TestElements(t *testing.T) {
 	for el := range elements {
 		name := elements[el].name

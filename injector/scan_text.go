@@ -2,9 +2,8 @@ package injector
 
 import "bytes"
 
-// markup reads what begins with "<!", "<?" or "</" and no letter: comments,
-// doctypes and bogus comments (HTML 13.2.5.41, .42, .53 ff). A ">" ends a doctype
-// even within quotes.
+// markup reads what begins with "<!", "<?" or "</" without a letter: comments, doctypes and bogus comments
+// (HTML 13.2.5.41, .42, .53 ff). A ">" ends a doctype even within quotes.
 func (s *scanner) markup(p []byte, i int) int {
 	c := p[i]
 	switch s.state {
@@ -155,8 +154,8 @@ func (s *scanner) script(p []byte, i int) int {
 	return s.scriptTag(c, i)
 }
 
-// markIn returns the offset of the first "<" in a script's text that may matter:
-// one before "s", "/s" or "!", or at the end of the piece. Code is full of others.
+// markIn returns the offset of the first relevant "<" in a script's text: before "s", "/s" or "!", or at the
+// end of the piece. Code has many others.
 func markIn(p []byte) int {
 	for i := 0; ; i++ {
 		n := bytes.IndexByte(p[i:], '<')
