@@ -14,38 +14,39 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/rewrite"
 )
 
-// journey follows a request through the routes of a server to a handler of ours, as far
-// as the configuration alone tells: by its host, path and method. Nothing is run.
+// journey follows a request through a server's routes to one of our handlers, as
+// far as the configuration determines it: by host, path and method. It runs no
+// handler.
 type journey struct {
 	to     *Handler
 	server *caddyhttp.Server
 	r      *http.Request
 	groups map[string]bool
 
-	// login reports whether something on the way asks who the visitor is.
+	// login reports whether a login is on the path to the handler.
 	login bool
-	// encodes reports whether something compresses inside of the handler.
+	// encodes reports whether a handler after ours compresses.
 	encodes bool
-	// stop is the module that answers before; "" for none.
+	// stop is the module that answers before our handler; "" if none does.
 	stop string
 }
 
-// answer is how a condition comes out.
+// answer is the result of a condition.
 type answer int
 
 const (
 	no      answer = iota
-	perhaps        // depends on more than is known
+	perhaps        // depends on unknown data
 	yes
 )
 
-// travel follows a request for the path to the handler of p, and reports whether it
-// gets there.
+// travel follows a request for the path to the handler of p, and reports whether
+// it arrives.
 func (p place) travel(method, path string) (j *journey, arrives bool) {
 	r := &http.Request{Method: method, URL: &url.URL{Path: path}, RequestURI: path, Host: p.host(), Header: http.Header{}, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, RemoteAddr: "127.0.0.1:1"}
 	j = &journey{to: p.handler, server: p.server, groups: map[string]bool{}}
 	defer func() {
-		if recover() != nil { // a matcher of a plug-in's may take the request for a real one
+		if recover() != nil { // a plug-in's matcher may need a real request
 			j, arrives = new(journey), true
 		}
 	}()
@@ -54,7 +55,7 @@ func (p place) travel(method, path string) (j *journey, arrives bool) {
 	return j, arrives
 }
 
-// host is one that leads to the handler.
+// host returns a host that leads to the handler.
 func (p place) host() string {
 	if len(p.hosts) == 0 {
 		return "localhost"
@@ -65,8 +66,8 @@ func (p place) host() string {
 	return "localhost"
 }
 
-// shutOut has those of our paths whose requests do not come to the handler, and
-// the module that answers one of them before; "" for none.
+// shutOut returns our paths whose requests do not reach the handler, and the
+// module that answers one of them; "" if there is none.
 func (p place) shutOut() (paths []string, stop string) {
 	for _, q := range p.handler.paths.samples() {
 		if j, arrives := p.travel(q.method, q.path); !arrives && !slices.Contains(paths, q.name) {
@@ -77,11 +78,12 @@ func (p place) shutOut() (paths []string, stop string) {
 	return paths, stop
 }
 
-// warnPlaces says what the configuration keeps from us, or we from others.
+// warnPlaces logs which of our paths the configuration blocks, and which of
+// others' we block.
 func (a *App) warnPlaces() {
 	for _, p := range a.places() {
 		if p.named {
-			continue // wherever it is invoked
+			continue // whatever invokes it
 		}
 		if j, arrives := p.travel(http.MethodGet, "/"); arrives && j.encodes {
 			a.logger.Warn("encode stands inside of webpush, which asks for pages in the clear: they go out uncompressed",
@@ -101,8 +103,8 @@ func (a *App) warnPlaces() {
 	}
 }
 
-// findLogin finds out whether the site asks visitors who they are before they get
-// its manifest: browsers fetch that without credentials, unless the link says so.
+// findLogin reports whether visitors must log in before they can load the site's
+// manifest: browsers fetch it without credentials, unless the link requests them.
 func (h *Handler) findLogin() bool {
 	for _, p := range h.app.places() {
 		if p.handler == h && !p.named {
@@ -113,8 +115,8 @@ func (h *Handler) findLogin() bool {
 	return false
 }
 
-// findStrips finds what handle_path and the like strip off paths before they come to
-// the handler.
+// findStrips returns the prefixes that handle_path and similar directives remove
+// from paths before the handler.
 func (h *Handler) findStrips() []string {
 	for _, p := range h.app.places() {
 		if p.handler == h {
@@ -147,8 +149,8 @@ func (j *journey) strips(routes caddyhttp.RouteList) (prefixes []string) {
 	return prefixes
 }
 
-// routes goes through a list of routes. It reports whether the handler is reached, or
-// else whether the request ends there.
+// routes goes through a list of routes. It reports whether the request arrives at
+// the handler, and if not, whether it ends in these routes.
 func (j *journey) routes(routes caddyhttp.RouteList) (arrives, ends bool) {
 	for i, route := range routes {
 		onTheWay := j.hasHandler(caddyhttp.RouteList{route})
@@ -210,16 +212,16 @@ func (j *journey) handler(handler caddyhttp.MiddlewareHandler) (arrives, ends bo
 	return false, false
 }
 
-// isLogin reports whether a handler lets only those through who say who they are, by
-// credentials that browsers send: basic_auth, forward_auth and plug-ins of that kind.
+// isLogin reports whether a handler admits only requests with credentials that
+// browsers send: basic_auth, forward_auth and similar plug-ins.
 func isLogin(handler caddyhttp.MiddlewareHandler) bool {
 	if proxy, ok := handler.(*reverseproxy.Handler); ok {
-		return len(proxy.HandleResponse) > 0 // forward_auth goes on where it is let through
+		return len(proxy.HandleResponse) > 0 // forward_auth continues if the request is admitted
 	}
 	return caddy.GetModuleID(handler) == "http.handlers.authentication"
 }
 
-// encodes reports whether Caddy's encode is in the route.
+// encodes reports whether the route has Caddy's encode.
 func encodes(route caddyhttp.Route) bool {
 	return slices.ContainsFunc(route.Handlers, func(handler caddyhttp.MiddlewareHandler) bool {
 		if inner, ok := handler.(*caddyhttp.Subroute); ok {
@@ -229,7 +231,7 @@ func encodes(route caddyhttp.Route) bool {
 	})
 }
 
-// answers reports whether a handler answers whatever comes to it.
+// answers reports whether a handler answers every request.
 func answers(handler caddyhttp.MiddlewareHandler) bool {
 	switch caddy.GetModuleID(handler) {
 	case "http.handlers.static_response", "http.handlers.error", "http.handlers.file_server", "http.handlers.reverse_proxy", "http.handlers.metrics", "http.handlers.acme_server":
@@ -256,7 +258,8 @@ func (j *journey) hasHandler(routes caddyhttp.RouteList) bool {
 	})
 }
 
-// matchSets is how the sets of a route come out, of which one must match.
+// matchSets returns the result of a route's matcher sets, one of which must
+// match.
 func matchSets(sets caddyhttp.MatcherSets, r *http.Request) answer {
 	if len(sets) == 0 {
 		return yes
@@ -276,7 +279,7 @@ func matchSet(set caddyhttp.MatcherSet, r *http.Request) answer {
 	return worst
 }
 
-// matchOne asks those matchers that look at nothing but host, path and method.
+// matchOne evaluates the matchers that depend only on host, path and method.
 func matchOne(m any, r *http.Request) answer {
 	if not, ok := m.(*caddyhttp.MatchNot); ok {
 		worst := yes

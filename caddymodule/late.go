@@ -15,14 +15,15 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/injector"
 )
 
-// Caddy's header directive changes a header at once, or, where one of its lines
-// deletes, begins with ">" or "?", or says "defer" or "match", when the header goes
-// out: by a response writer around ours. What it makes of the header is asked of a
-// copy of that writer, and what must hold is set by a writer on its far side.
+// Caddy's header directive changes a header at once or late. It is late, when the
+// header is sent, if one of its lines deletes, begins with ">" or "?", or has
+// "defer" or "match"; then a response writer around ours makes the change. A copy
+// of that writer predicts its result, and a writer on its far side sets values
+// that must hold.
 
-// deferring is the type of those writers, which Caddy does not export: a pointer to
-// a struct that embeds Caddy's ResponseWriterWrapper at the index wrapperField. It is
-// nil where this Caddy has them in another form.
+// deferring is the type of those writers, which Caddy does not export: a pointer
+// to a struct that embeds Caddy's ResponseWriterWrapper at the index
+// wrapperField. It is nil if this version of Caddy has them in another form.
 var deferring, wrapperField = findDeferring()
 
 func findDeferring() (t reflect.Type, field int) {
@@ -42,14 +43,14 @@ func findDeferring() (t reflect.Type, field int) {
 	return t, f.Index[0]
 }
 
-// late is what happens to a response's header when it goes out.
+// late has the late changes of a response's header.
 type late struct {
 	writers []http.ResponseWriter // of the type deferring, from the inside out
-	last    *lastWriter           // on the far side of them; nil until something must hold
+	last    *lastWriter           // on the far side of them; nil until a value must hold
 	kept    http.Header
 }
 
-// lateOf looks for deferred changes of the header; nil where there are none.
+// lateOf returns the deferred changes of the header; nil if there are none.
 func lateOf(w http.ResponseWriter) *late {
 	var writers []http.ResponseWriter
 	for deferring != nil {
@@ -93,7 +94,7 @@ func (l *late) Keep(field string, values []string) {
 	l.kept[field] = values
 }
 
-// atLast has fix called with the header when nothing else changes it any more.
+// atLast calls fix with the header after all other changes.
 func (l *late) atLast(fix func(http.Header)) {
 	if l.last == nil {
 		outermost := l.writers[len(l.writers)-1]
@@ -104,14 +105,14 @@ func (l *late) atLast(fix func(http.Header)) {
 	l.last.fixes = append(l.last.fixes, fix)
 }
 
-// preview takes a header and no answer.
+// preview takes a header and discards the answer.
 type preview struct{ header http.Header }
 
 func (p *preview) Header() http.Header         { return p.header }
 func (p *preview) WriteHeader(int)             {}
 func (p *preview) Write(b []byte) (int, error) { return len(b), nil }
 
-// lastWriter has the last word on the header.
+// lastWriter makes the last change of the header.
 type lastWriter struct {
 	caddyhttp.ResponseWriterWrapper
 	fixes []func(http.Header)
@@ -154,17 +155,17 @@ func (w *lastWriter) FlushError() error {
 	return http.NewResponseController(w.ResponseWriter).Flush()
 }
 
-// ownAnswer writes answers of our own, whose headers are ours: a site's rule for
-// *.js would have browsers keep the script for a year, and with it the key.
+// ownAnswer writes our own answers with our own headers: a site's rule for *.js
+// would make browsers cache the script, and the key in it, for a year.
 type ownAnswer struct {
 	caddyhttp.ResponseWriterWrapper
-	// ours is false where the site may be what answers, until httpapi says
-	// that it does not.
+	// ours is false if the site may answer, until httpapi reports that it does
+	// not.
 	ours bool
 }
 
-// newOwnAnswer is for what the site is never asked for: no rule of the site's for
-// caches is for it, whether we set one or not.
+// newOwnAnswer is for paths that never reach the site: the site's cache rules do
+// not apply to them, whether or not we set one.
 func newOwnAnswer(w http.ResponseWriter) *ownAnswer {
 	dropCacheRules(w.Header())
 	return &ownAnswer{ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: w}, ours: true}
@@ -181,7 +182,7 @@ func (w *ownAnswer) WriteHeader(status int) {
 	w.ResponseWriterWrapper.WriteHeader(status)
 }
 
-// Write answers 200 where nothing else has been said.
+// Write sends 200 if no status was set.
 func (w *ownAnswer) Write(b []byte) (int, error) {
 	if w.ours {
 		w.keepFields()
@@ -189,14 +190,14 @@ func (w *ownAnswer) Write(b []byte) (int, error) {
 	return w.ResponseWriterWrapper.Write(b)
 }
 
-// ourFields are those that mean something only as we set them. Others are the
-// site's to add or take away.
+// ourFields are the fields that must have our values. The site may add or remove
+// others.
 var ourFields = []string{
 	"Cache-Control", "Content-Type", "Content-Security-Policy", "Cross-Origin-Resource-Policy", "Service-Worker-Allowed",
 	"Set-Cookie", "X-Content-Type-Options", "Retry-After",
 }
 
-// keepFields takes what else there is for caches out of the header, and keeps it so.
+// keepFields removes other cache fields from the header, also late ones.
 func (w *ownAnswer) keepFields() {
 	w.ours = false // once
 	h := w.Header()
@@ -218,8 +219,8 @@ func (w *ownAnswer) keepFields() {
 	}
 }
 
-// dropCacheRules takes away what tells caches how long to keep an answer
-// (RFC 9111 5, RFC 9213 and what came before it).
+// dropCacheRules removes the fields that tell caches how long to keep an answer
+// (RFC 9111 5, RFC 9213 and older ones).
 func dropCacheRules(h http.Header) {
 	for field := range h {
 		if strings.HasSuffix(field, "Cache-Control") || field == "Expires" || field == "Pragma" || field == "Surrogate-Control" {

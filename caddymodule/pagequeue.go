@@ -5,14 +5,14 @@ import (
 	"sync"
 )
 
-// pageQueue holds what pages told until the store takes it, in the order in which it
-// came. Where it is full, the client that has the most in it loses its latest: one
-// client's flood costs that client alone.
+// pageQueue holds the data that pages report until the store accepts it, in order
+// of arrival. If it is full, the client with the most entries loses its latest
+// one, so that one client's flood costs only that client.
 type pageQueue struct {
 	mu        sync.Mutex
-	more      sync.Cond // something has come, or the queue is closed
+	more      sync.Cond // an entry has come, or the queue is closed
 	all       []pageTold
-	perClient map[netip.Addr]int // how many each client has in it
+	perClient map[netip.Addr]int // number of entries per client
 	closed    bool
 }
 
@@ -22,7 +22,7 @@ func newPageQueue() *pageQueue {
 	return q
 }
 
-// put adds one; false where one was left out for it, or it was.
+// put adds an entry; false if this one or another one was dropped.
 func (q *pageQueue) put(t pageTold) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -39,8 +39,8 @@ func (q *pageQueue) put(t pageTold) bool {
 	return !full
 }
 
-// makeRoom leaves out the latest of the client that has the most; false where that is
-// the one for which room is to be made.
+// makeRoom drops the latest entry of the client with the most; false if that is
+// the client that needs the room.
 func (q *pageQueue) makeRoom(client netip.Addr) bool {
 	most := client
 	for c, n := range q.perClient {
@@ -61,7 +61,7 @@ func (q *pageQueue) makeRoom(client netip.Addr) bool {
 	return false
 }
 
-// take waits for the first one; false where the queue is closed and empty.
+// take waits for the first entry; false if the queue is closed and empty.
 func (q *pageQueue) take() (pageTold, bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -80,7 +80,7 @@ func (q *pageQueue) take() (pageTold, bool) {
 	return t, true
 }
 
-// countDown takes in that one of the client is no longer in it.
+// countDown records that an entry of the client has been removed.
 func (q *pageQueue) countDown(client netip.Addr) {
 	if q.perClient[client]--; q.perClient[client] == 0 {
 		delete(q.perClient, client)

@@ -18,7 +18,7 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/store/memstore"
 )
 
-// stuckStore is a store whose disk hangs until it is let go.
+// stuckStore is a store whose disk hangs until it is released.
 type stuckStore struct {
 	store.Store
 	free   chan struct{}
@@ -36,8 +36,8 @@ func (s *stuckStore) Track(ctx context.Context, site string, b people.Batch) (pe
 	return s.Store.Track(ctx, site, b)
 }
 
-// TestPagesNeverWait: pages go on although the store hangs, panics or fails;
-// what can't wait is left out and counted.
+// TestPagesNeverWait: pages work although the store hangs, panics or fails;
+// entries that do not fit into the queue are dropped and counted.
 func TestPagesNeverWait(t *testing.T) {
 	store := &stuckStore{Store: memstore.New(), free: make(chan struct{})}
 	var dropped atomic.Int64
@@ -61,7 +61,7 @@ func TestPagesNeverWait(t *testing.T) {
 	}
 	close(store.free)
 	p.stop()
-	p.put(pageTold{}) // after the end: nothing
+	p.put(pageTold{}) // after the end it does nothing
 	sum, err := store.EventSummary(t.Context(), "a.example")
 	if err != nil || len(sum) != 1 {
 		t.Fatalf("%+v, %v", sum, err)
@@ -72,7 +72,7 @@ func TestPagesNeverWait(t *testing.T) {
 	}
 }
 
-// TestPagesFair: a client that floods the pages costs no other client anything.
+// TestPagesFair: a client that floods the queue costs no other client an entry.
 func TestPagesFair(t *testing.T) {
 	store := &stuckStore{Store: memstore.New(), free: make(chan struct{})}
 	p := newPages(&service.Service{Store: store, Clock: time.Now}, slog.New(slog.NewTextHandler(io.Discard, nil)), func() {})
@@ -98,13 +98,13 @@ func TestPagesFair(t *testing.T) {
 	}
 	close(store.free)
 	p.stop()
-	// The first of each queue may be with the store already.
+	// The store may already have the first of each queue.
 	if waiting["Charged"] < genuine-pageQueues || waiting["Charged"]+waiting["Junk"] > pageQueues*pageQueueLen {
 		t.Errorf("waiting: %v; want all %d genuine ones", waiting, genuine)
 	}
 }
 
-// TestPagesFresh: a known identity isn't told with each page, another is.
+// TestPagesFresh: a known identity isn't stored with each page, another is.
 func TestPagesFresh(t *testing.T) {
 	p := newPages(nil, slog.New(slog.NewTextHandler(io.Discard, nil)), func() {})
 	defer p.stop()

@@ -13,8 +13,8 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/prompt"
 )
 
-// Prompt is the question before the browser's own. Empty texts are the
-// built-in ones, in the page's language.
+// Prompt is the site's own question before the browser's permission prompt. Empty
+// texts mean the built-in ones, in the page's language.
 type Prompt struct {
 	// The form: dialog, bar or bell. Default: dialog.
 	Kind string `json:"kind,omitempty"`
@@ -31,11 +31,11 @@ type Prompt struct {
 	// The colour of the text on it. Default: black or white, whichever
 	// contrasts more.
 	TextColor string `json:"text_color,omitempty"`
-	// What the visitor can choose to hear of: a check box for each in the prompt
+	// The topics that the visitor can choose: a check box for each in the prompt
 	// and in <webpush-preferences>.
 	Topics []Topic `json:"topics,omitempty"`
 	// When to ask. Default: on the second page; with compat clevertap only when a
-	// page calls for it, and with compat onesignal when its pages say.
+	// page requests it, and with compat onesignal when its pages specify.
 	After *After `json:"after,omitempty"`
 	// Where to ask: patterns of whole paths, in which * stands for anything.
 	// Default: everywhere.
@@ -43,14 +43,14 @@ type Prompt struct {
 	// Where not to ask, even if it is in paths.
 	NotPaths []string `json:"not_paths,omitempty"`
 	// How long a refusal is respected: the first one, the second and so on; the
-	// last is for all that follow. Default: 7d.
+	// last duration applies to all later refusals. Default: 7d.
 	AskAgain AskAgain `json:"ask_again,omitempty"`
-	// A CSS selector of the site's consent banner: nobody is asked while it is
-	// there. The banners of well-known providers are known without.
+	// A CSS selector of the site's consent banner: the prompt is not shown while
+	// the banner is. Banners of well-known providers are built in.
 	Consent string `json:"consent,omitempty"`
 }
 
-// AskAgain is one duration or more. In JSON, one need not be in a list.
+// AskAgain is one or more durations. In JSON, a single one need not be in a list.
 type AskAgain []caddy.Duration
 
 // MarshalJSON implements json.Marshaler.
@@ -74,29 +74,28 @@ func (a *AskAgain) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// After is when the prompt is shown by itself: pages and delay must both hold,
-// and then one of the triggers scroll, click, event and exit must happen, where
-// any are given. If this is given and empty, it is on the first page, once it has
-// settled.
+// After is when the prompt appears by itself: pages and delay must both hold, and
+// then one of the triggers scroll, click, event and exit must happen, if any is
+// set. An empty After means the first page, once it has loaded.
 type After struct {
-	// On this many pages, the present one included.
+	// On this many pages, including the present one.
 	Pages int `json:"pages,omitempty"`
 	// This long after the visit's first page was opened.
 	Delay caddy.Duration `json:"delay,omitempty"`
-	// Trigger: this per cent of the page has been scrolled by.
+	// Trigger: this percentage of the page has been scrolled.
 	Scroll int `json:"scroll,omitempty"`
-	// Trigger: a click on what this CSS selector finds.
+	// Trigger: a click on an element that matches this CSS selector.
 	Click string `json:"click,omitempty"`
 	// Trigger: a page calls webpush.event() with this name.
 	Event string `json:"event,omitempty"`
 	// Trigger: the visitor seems to be leaving.
 	Exit bool `json:"exit,omitempty"`
-	// If true, only when a page calls webpush.prompt(), and nothing else may be
-	// given.
+	// If true, the prompt appears only when a page calls webpush.prompt(); no
+	// other condition may be set.
 	Manual bool `json:"manual,omitempty"`
 }
 
-// settings are the same in the form that the operator's API has too.
+// settings returns the conditions in the form of the operator's API.
 func (a *After) settings() *prompt.After {
 	if a == nil {
 		return nil
@@ -107,7 +106,7 @@ func (a *After) settings() *prompt.After {
 	}
 }
 
-// add takes the words of one line of after: each adds a condition or a trigger.
+// add parses the words of one line of after: each adds a condition or a trigger.
 func (a *After) add(words []string) error {
 	s := a.settings()
 	if err := s.Add(caddy.ParseDuration, words...); err != nil {
@@ -117,13 +116,13 @@ func (a *After) add(words []string) error {
 	return nil
 }
 
-// config is what the SDK is told.
+// config returns the SDK's configuration.
 func (p *Prompt) config() httpapi.PromptConfig {
 	byDefault := prompt.Settings{AskAgain: prompt.AskAgain{prompt.DefaultAskAgain}}
 	return httpapi.PromptConfig{}.With(byDefault).With(p.settings())
 }
 
-// settings are what is said here, in the form that the operator's API has too.
+// settings returns the prompt's settings in the form of the operator's API.
 func (p *Prompt) settings() (s prompt.Settings) {
 	if p == nil {
 		return s
@@ -161,7 +160,7 @@ func (p *Prompt) settings() (s prompt.Settings) {
 	return s
 }
 
-// check says which option is wrong.
+// check returns an error that names an invalid option.
 func (p *Prompt) check() error {
 	var field *pushsvc.FieldError
 	if err := p.settings().Validate(); errors.As(err, &field) {

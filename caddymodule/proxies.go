@@ -9,8 +9,8 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/caddymodule/doctor"
 )
 
-// warnProxy says once of a server that it doesn't know its clients, where a request
-// shows that the proxy in front adds to what it was given.
+// warnProxy logs once per server that it can't identify its clients, if a request
+// shows that the proxy in front appends to X-Forwarded-For.
 func (a *App) warnProxy(r *http.Request) {
 	trusted, _ := caddyhttp.GetVar(r.Context(), caddyhttp.TrustedProxyVarKey).(bool)
 	server, ok := r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)

@@ -12,24 +12,24 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/store"
 )
 
-// How old messages are removed: some at a time with pauses between, because
-// each brings the receipts of its audience with it.
+// Old messages are removed some at a time, with pauses, because each has the
+// receipts of its audience.
 const (
 	pruneEvery = 24 * time.Hour
-	pruneFirst = time.Minute // after the start, which has enough to do
+	pruneFirst = time.Minute // the start itself has enough work
 	pruneBatch = 10
 	pruneRows  = 500
 	pruneHours = 10 // each may have 250 counters
 	prunePause = 200 * time.Millisecond
 )
 
-// pruner removes messages that ended long ago, and what visitors did.
+// pruner removes old messages and old data of visitors.
 type pruner struct {
 	store  store.Store
 	logger *slog.Logger
-	keep   time.Duration // of messages; for ever where it is not positive
+	keep   time.Duration // of messages; for ever if not positive
 	retain time.Duration // of events and anonymous profiles; likewise
-	first  time.Duration // until the first time
+	first  time.Duration // until the first run
 	cancel context.CancelFunc
 	done   sync.WaitGroup
 }
@@ -52,7 +52,7 @@ func (p *pruner) start() {
 	}()
 }
 
-// stop ends it; what is being removed is finished first.
+// stop stops pruning after the current removal.
 func (p *pruner) stop() {
 	if p.cancel != nil {
 		p.cancel()
@@ -76,8 +76,8 @@ func (p *pruner) prune(ctx context.Context) {
 	}
 }
 
-// prunePeople removes events, and anonymous profiles, from before the time, and
-// tells hours of pop-ups from before it no more apart.
+// prunePeople removes events and anonymous profiles from before the time, and
+// folds pop-ups' counters of earlier hours.
 func (p *pruner) prunePeople(ctx context.Context, before time.Time) error {
 	sites, err := p.store.PeopleSites(ctx)
 	if err != nil {
@@ -114,8 +114,7 @@ func (p *pruner) prunePeople(ctx context.Context, before time.Time) error {
 	return nil
 }
 
-// inPieces does work piece by piece and counts what was done; others write in
-// between.
+// inPieces repeats piece and counts the results; others can write in between.
 func inPieces(ctx context.Context, count *int, piece func() (n int, more bool, err error)) error {
 	for {
 		n, more, err := piece()
@@ -132,7 +131,7 @@ func inPieces(ctx context.Context, count *int, piece func() (n int, more bool, e
 	}
 }
 
-// pauseBetween lets others write; false where it is time to stop.
+// pauseBetween lets others write; false if the pruner must stop.
 func pauseBetween(ctx context.Context) bool {
 	select {
 	case <-ctx.Done():
@@ -164,8 +163,8 @@ func (p *pruner) pruneMessages(ctx context.Context) {
 	}
 }
 
-// pruneSome removes some of the messages that finished before the time, and returns how
-// many.
+// pruneSome removes some of the messages that finished before the time, and
+// returns their number.
 func (p *pruner) pruneSome(ctx context.Context, before time.Time) (int, error) {
 	old, err := p.store.Prunable(ctx, before, pruneBatch)
 	for i, name := range old {

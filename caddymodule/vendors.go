@@ -9,14 +9,14 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
 )
 
-// What the handler asks of the providers that are known.
+// The handler's data about known providers.
 var (
 	isVendorWorker = vendors.IsWorker
 	vendorScripts  = vendors.Scripts
 	vendorWorkers  = vendors.Workers
 )
 
-// checkVendors says which entry of migrate_from is wrong.
+// checkVendors returns an error that names the invalid entry of migrate_from.
 func checkVendors(from []string) error {
 	const option = "migrate_from"
 	for _, entry := range from {
