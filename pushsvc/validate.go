@@ -136,11 +136,31 @@ func (c *Content) validateTransport() error {
 	if len(c.Topic) > MaxTopic || strings.Trim(c.Topic, base64URLAlphabet) != "" {
 		return &FieldError{"topic", fmt.Sprintf("is not at most %d characters of A–Z, a–z, 0–9, - and _ (RFC 8030 section 5.4)", MaxTopic)}
 	}
+	return c.validateSize()
+}
+
+// validateSize limits the whole payload. The error names the bytes that title and body
+// may have beside the other fields, since people shorten those two.
+func (c *Content) validateSize() error {
 	// The longest token is used for all recipients, so that a message fits for all or is refused here.
-	if n := len(AppendPayload(nil, strings.Repeat("0", 36), strings.Repeat("0", MaxReceiptToken), c)); n > MaxPayload {
-		return &FieldError{"message", fmt.Sprintf("is %d bytes too long: all fields together may have %d bytes as JSON", n-MaxPayload, MaxPayload)}
+	size := func(c *Content) int {
+		return len(AppendPayload(nil, strings.Repeat("0", 36), strings.Repeat("0", MaxReceiptToken), c))
 	}
-	return nil
+	n := size(c)
+	if n <= MaxPayload {
+		return nil
+	}
+	short := *c
+	short.Title = "0"
+	if c.Body != "" {
+		short.Body = "0"
+	}
+	others := size(&short) - len(short.Title) - len(short.Body)
+	problem := fmt.Sprintf("is %d bytes too long: all fields together may have %d bytes as JSON; ", n-MaxPayload, MaxPayload)
+	if room := MaxPayload - others; room > 0 {
+		return &FieldError{"message", problem + fmt.Sprintf("title and body have %d and may have %d beside the others", n-others, room)}
+	}
+	return &FieldError{"message", problem + fmt.Sprintf("without title and body it has %d: shorten the URLs, the actions or data", others)}
 }
 
 const base64URLAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"

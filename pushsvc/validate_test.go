@@ -169,3 +169,32 @@ func FuzzContent(f *testing.F) {
 		}
 	})
 }
+
+// TestContentSizeSaysRoom: who follows what the error says of title and body has a
+// message that fits, to the byte.
+func TestContentSizeSaysRoom(t *testing.T) {
+	c := pushsvc.Content{Title: "Sale", Body: strings.Repeat("x", pushsvc.MaxPayload), URL: "https://shop.example.com/sale", Data: json.RawMessage(`{"a":1}`)}
+	var field *pushsvc.FieldError
+	if err := c.Validate(); !errors.As(err, &field) {
+		t.Fatal(err)
+	}
+	var over, all, have, room int
+	if _, err := fmt.Sscanf(field.Problem, "is %d bytes too long: all fields together may have %d bytes as JSON; title and body have %d and may have %d beside the others", &over, &all, &have, &room); err != nil {
+		t.Fatalf("%v: %s", err, field.Problem)
+	}
+	if have != len(c.Title)+len(c.Body) || have-room != over {
+		t.Errorf("%s: title and body have %d", field.Problem, len(c.Title)+len(c.Body))
+	}
+	c.Body = strings.Repeat("x", room-len(c.Title))
+	if err := c.Validate(); err != nil {
+		t.Errorf("with %d bytes: %v", room, err)
+	}
+	c.Body += "x"
+	if err := c.Validate(); err == nil {
+		t.Errorf("%d bytes are too many", room+1)
+	}
+	c.Data = json.RawMessage(`"` + strings.Repeat("x", pushsvc.MaxPayload) + `"`)
+	if err := c.Validate(); !errors.As(err, &field) || !strings.Contains(field.Problem, "shorten the URLs, the actions or data") {
+		t.Errorf("with data that is too long: %v", err)
+	}
+}
