@@ -210,6 +210,9 @@ func (c *command) runRestore(ctx context.Context, file, target string, force, da
 		return fmt.Errorf("%s of the backup can't be read, so nothing was changed; take another backup, or --damaged for the rest of this one (%s): %w",
 			plural(int64(checked.Damaged), "part"), summary(checked), errors.Join(checked.Damage...))
 	}
+	if errors.Is(err, boltstore.ErrNoBackup) {
+		return fmt.Errorf("%w. --damaged cannot help: it leaves out parts of a file that has its full length. Copy the backup again from where it was made, or take an earlier one; nothing was changed", err)
+	}
 	if err != nil {
 		return err
 	}

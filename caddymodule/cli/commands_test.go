@@ -305,6 +305,22 @@ func TestBackupCommands(t *testing.T) {
 	if out, err := restore("--force", junk); err == nil {
 		t.Errorf("junk was restored:\n%s", out)
 	}
+	whole, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The file's end may be free pages.
+	for name, cut := range map[string][]byte{"it is cut short": whole[:4*os.Getpagesize()], "it is empty": nil} {
+		if err := os.WriteFile(junk, cut, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		for _, more := range [][]string{nil, {"--damaged"}} {
+			out, err := restore(append(more, "--force", junk)...)
+			if err == nil || !strings.Contains(out, name) || !strings.Contains(out, "--damaged cannot help") || !strings.Contains(out, "Copy the backup again") {
+				t.Errorf("%s, %q: %v\n%s", name, more, err, out)
+			}
+		}
+	}
 	out, err := restore("--force", file)
 	if err != nil || !strings.Contains(out, "is restored: 4 subscribers") || !strings.Contains(out, "is kept as") {
 		t.Fatalf("%v\n%s", err, out)

@@ -394,6 +394,7 @@ func TestRestore(t *testing.T) {
 		"is no backup of caddy-webpush, or not a whole one: it is cut short":                           data[:len(data)/2],
 		"is no backup of caddy-webpush, or not a whole one: it is not a database":                      []byte("nonsense, and more of it"),
 		"is no backup of caddy-webpush, or not a whole one: it is not a database: file size too small": bytes.Repeat([]byte("nonsense\n"), 629),
+		"is no backup of caddy-webpush, or not a whole one: it is empty":                               {},
 		"no such file": nil,
 	} {
 		if broken == nil {

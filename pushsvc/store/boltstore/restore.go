@@ -53,15 +53,23 @@ func (c *Checked) report(err error) {
 // ErrDamagedBackup means that a backup has rows that can't be read.
 var ErrDamagedBackup = errors.New("the backup is damaged")
 
+// ErrNoBackup means that a file cannot be opened as a backup: it is cut short, or
+// something else. Restore refuses it with damaged too, for no rows can be found in it.
+var ErrNoBackup = errors.New("is no backup of caddy-webpush, or not a whole one")
+
 // CheckFile reads a whole store, or a backup of one, that no process has open,
 // and changes nothing. It returns an error if Open would refuse the file.
 func CheckFile(ctx context.Context, path string) (Checked, error) {
 	var c Checked
-	if _, err := os.Stat(path); err != nil {
+	info, err := os.Stat(path)
+	if err == nil && info.Mode().IsRegular() && info.Size() == 0 {
+		err = &DamageError{Where: "file", Err: errors.New("it is empty")}
+	}
+	if err != nil {
 		return c, fmt.Errorf("checking push store %s: %w", path, err)
 	}
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
-	err := inspect(path, offlineTimeout, c.report, func(tx *bolt.Tx) error {
+	err = inspect(path, offlineTimeout, c.report, func(tx *bolt.Tx) error {
 		if err := checkFormat(tx); err != nil {
 			return err
 		}
@@ -245,7 +253,7 @@ func Restore(ctx context.Context, backup, path string, damaged bool) (Checked, e
 	var damage *DamageError
 	switch {
 	case errors.As(err, &damage):
-		return c, fmt.Errorf("restoring: %s is no backup of caddy-webpush, or not a whole one: %w", backup, damage.Err)
+		return c, fmt.Errorf("restoring: %s %w: %w", backup, ErrNoBackup, damage.Err)
 	case err != nil:
 		return c, fmt.Errorf("restoring from a backup: %w", err)
 	}
