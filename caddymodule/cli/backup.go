@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"net/http"
 	"os"
-	"text/tabwriter"
 	"time"
 
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
@@ -274,8 +273,7 @@ func (c *command) printHeld(w io.Writer, held []heldMessage) error {
 		return nil
 	}
 	fmt.Fprintf(w, "%s held: the backup does not know who got them since.\n", pluralIs(int64(len(held)), "message"))
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "  SITE\tID\tSEND AT\tACCEPTED\tTO SEND\tTITLE")
+	var rows [][]any
 	for _, h := range held[:min(len(held), heldShown)] {
 		at := "at once"
 		if h.SendAt != nil {
@@ -284,9 +282,9 @@ func (c *command) printHeld(w io.Writer, held []heldMessage) error {
 		if h.Expired {
 			at += " (time to live over)"
 		}
-		fmt.Fprintf(t, "  %s\t%s\t%s\t%d\t%d\t%s\n", h.Site, h.ID, at, h.Accepted, h.Open, printable(h.Title))
+		rows = append(rows, []any{"  " + h.Site, h.ID, at, h.Accepted, h.Open, h.Title})
 	}
-	if err := t.Flush(); err != nil {
+	if err := table(w, []string{"  SITE", "ID", "SEND AT", "ACCEPTED", "TO SEND", "TITLE"}, rows); err != nil {
 		return err
 	}
 	if more := len(held) - heldShown; more > 0 {
@@ -294,11 +292,4 @@ func (c *command) printHeld(w io.Writer, held []heldMessage) error {
 	}
 	_, err := fmt.Fprintf(w, "With Caddy running, release or end each, or with --held all of a site:\n  %[1]s messages resume --site %[2]s %[3]s\n  %[1]s messages cancel --site %[2]s %[3]s\n", c.self(), held[0].Site, held[0].ID)
 	return err
-}
-
-func pluralIs(n int64, what string) string {
-	if n == 1 {
-		return plural(n, what) + " is"
-	}
-	return plural(n, what) + " are"
 }

@@ -14,7 +14,6 @@ import (
 	"reflect"
 	"slices"
 	"strings"
-	"time"
 
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
@@ -296,49 +295,3 @@ func needSite(site *string, what string, commands ...*cobra.Command) {
 
 // sitePath is of what the site has; what rest has of ids is escaped.
 func sitePath(site, rest string) string { return "/sites/" + url.PathEscape(site) + rest }
-
-// localTime is how tables show times: by this machine's clock, with its zone.
-func localTime(t time.Time) string {
-	if t.IsZero() {
-		return "–"
-	}
-	return t.Local().Format("2006-01-02 15:04:05 MST")
-}
-
-// relative is how far a time is from now, as people say it: "5m ago", "in 3d".
-func relative(t, now time.Time) string {
-	d, say := now.Sub(t), func(n time.Duration, unit string) string { return fmt.Sprintf("%d%s ago", n, unit) }
-	if d < 0 {
-		d, say = -d, func(n time.Duration, unit string) string { return fmt.Sprintf("in %d%s", n, unit) }
-	}
-	const day = 24 * time.Hour
-	switch d = d.Round(time.Second); {
-	case d < time.Second:
-		return "now"
-	case d < 2*time.Minute:
-		return say(d/time.Second, "s")
-	case d < 2*time.Hour:
-		return say(d/time.Minute, "m")
-	case d < 2*day:
-		return say(d/time.Hour, "h")
-	}
-	return say(d/day, "d")
-}
-
-// plural is "1 subscriber", "2 subscribers".
-func plural(n int64, thing string) string {
-	if n == 1 {
-		return "1 " + thing
-	}
-	return fmt.Sprintf("%d %ss", n, thing)
-}
-
-// printable keeps somebody's text from steering the terminal.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r >= 0x7f && r < 0xa0 {
-			return '·'
-		}
-		return r
-	}, s)
-}

@@ -5,7 +5,7 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"text/tabwriter"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -46,23 +46,23 @@ func (c *command) listKeys(count bool) error {
 		return err
 	}
 	return c.print(raw, func(w io.Writer) error {
-		t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-		subscribers := ""
+		columns := []string{"ID", "CREATED", "CURRENT", "PUBLIC KEY"}
 		if count {
-			subscribers = "SUBSCRIBERS\t"
+			columns = slices.Insert(columns, 3, "SUBSCRIBERS")
 		}
-		fmt.Fprintf(t, "ID\tCREATED\tCURRENT\t%sPUBLIC KEY\n", subscribers)
+		var rows [][]any
 		for _, k := range list.Keys {
 			current := ""
 			if k.Current {
 				current = "yes"
 			}
+			row := []any{k.ID, k.Created, current, k.Public}
 			if count {
-				subscribers = fmt.Sprintf("%d\t", k.Subscriptions)
+				row = slices.Insert(row, 3, any(k.Subscriptions))
 			}
-			fmt.Fprintf(t, "%s\t%s\t%s\t%s%s\n", k.ID, localTime(k.Created), current, subscribers, k.Public)
+			rows = append(rows, row)
 		}
-		return t.Flush()
+		return table(w, columns, rows)
 	})
 }
 

@@ -13,7 +13,6 @@ import (
 	"os/signal"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -253,28 +252,30 @@ func printMessages(w io.Writer, messages []messageAnswer, now time.Time) error {
 		_, err := fmt.Fprintln(w, "No messages yet.")
 		return err
 	}
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "ID\tSTATE\tWHEN\tAUDIENCE\tTO SEND\tACCEPTED\tGONE\tFAILED\tNOT SENT\tSHOWN\tCLICKED\tCLOSED\tTITLE")
+	var rows [][]any
 	for _, m := range slices.SortedFunc(slices.Values(messages), byTime) {
 		p := m.Results
-		toSend, notSent := reasonsBehind(p.Pending+p.Later, nil), reasonsBehind(p.Expired+p.Cancelled, p.Reasons)
+		toSend, notSent := withReasons(p.Pending+p.Later, nil), withReasons(p.Expired+p.Cancelled, p.Reasons)
 		if !m.State.Final() {
-			toSend, notSent = reasonsBehind(p.Pending+p.Later, p.Reasons), reasonsBehind(p.Expired+p.Cancelled, nil)
+			toSend, notSent = withReasons(p.Pending+p.Later, p.Reasons), withReasons(p.Expired+p.Cancelled, nil)
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s, %s\t%d\t%s\t%d\t%d\t%s\t%s\t%d\t%d\t%d\t%s\n",
-			m.ID, m.State, localTime(m.at()), relative(m.at(), now), p.Audience, toSend, p.Accepted, p.Gone,
-			reasonsBehind(p.FailedTotal(), p.Failed), notSent, p.Shown, p.Clicked, p.Closed, printable(m.Message.Title))
+		rows = append(rows, []any{
+			m.ID, m.State, when(m.at(), now), p.Audience, toSend, p.Accepted, p.Gone,
+			withReasons(p.FailedTotal(), p.Failed), notSent, p.Shown, p.Clicked, p.Closed, m.Message.Title,
+		})
 	}
-	return t.Flush()
+	return table(w, []string{
+		"ID", "STATE", "WHEN", "AUDIENCE", "TO SEND", "ACCEPTED", "GONE", "FAILED", "NOT SENT", "SHOWN", "CLICKED", "CLOSED", "TITLE",
+	}, rows)
 }
 
 // printMessage is everything about one.
 func printMessage(w io.Writer, m messageAnswer, now time.Time) error {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	row := func(name string, value any) { fmt.Fprintf(t, "%s\t%v\n", name, value) }
+	var rows [][]any
+	row := func(name string, value any) { rows = append(rows, []any{name, value}) }
 	row("id", m.ID)
 	row("site", m.Site)
-	row("title", printable(m.Message.Title))
+	row("title", m.Message.Title)
 	row("state", m.State)
 	if m.State == pushsvc.StateHeld {
 		row("", "restored from a backup: 'resume' sends it to all who are pending, also to who got it since the backup")
@@ -287,7 +288,7 @@ func printMessage(w io.Writer, m messageAnswer, now time.Time) error {
 		time time.Time
 	}{{"created", m.Created}, {"send at", m.SendAt}, {"started", m.Started}, {"finished", m.Finished}, {"next try", m.NextTry}, {"expires", m.Expires}} {
 		if !at.time.IsZero() {
-			row(at.name, localTime(at.time)+", "+relative(at.time, now))
+			row(at.name, when(at.time, now))
 		}
 	}
 	if m.Rate > 0 {
@@ -301,10 +302,7 @@ func printMessage(w io.Writer, m messageAnswer, now time.Time) error {
 	}
 	p := m.Results
 	row("audience", p.Audience)
-	for _, n := range []struct {
-		name string
-		n    int64
-	}{
+	for _, n := range []count{
 		{"pending", p.Pending},
 		{retried, p.Later},
 		{"accepted", p.Accepted},
@@ -314,19 +312,19 @@ func printMessage(w io.Writer, m messageAnswer, now time.Time) error {
 		{"cancelled", p.Cancelled},
 	} {
 		if n.name == retried && !m.State.Final() {
-			row("  "+n.name, reasonsBehind(n.n, p.Reasons))
+			row("  "+n.name, withReasons(n.n, p.Reasons))
 			continue
 		}
 		row("  "+n.name, n.n)
 	}
-	row("  failed", reasonsBehind(p.FailedTotal(), p.Failed))
+	row("  failed", withReasons(p.FailedTotal(), p.Failed))
 	if m.State.Final() && len(p.Reasons) > 0 {
-		row("not reached", reasonsBehind(total(p.Reasons), p.Reasons))
+		row("not reached", withReasons(total(p.Reasons), p.Reasons))
 	}
 	row("shown", p.Shown)
 	row("clicked", p.Clicked)
 	row("closed", p.Closed)
-	return t.Flush()
+	return table(w, nil, rows)
 }
 
 // retried names those who are in Later.
@@ -341,8 +339,8 @@ func counts(p pushsvc.Progress) string {
 	return text
 }
 
-// reasonsBehind is a number of recipients and why, as "3 (dns 2, tls 1)".
-func reasonsBehind(n int64, reasons map[string]int64) string {
+// withReasons is a number of recipients and why, as "3 (dns 2, tls 1)".
+func withReasons(n int64, reasons map[string]int64) string {
 	if len(reasons) == 0 {
 		return fmt.Sprint(n)
 	}

@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -37,7 +36,9 @@ func (c *command) popups() *cobra.Command {
 		Short: "Lists the pop-ups of a site; puts, runs, pauses, previews and counts them",
 		Long: `Pop-ups are JSON files: 'put' checks one and stores it, 'run' shows it to visitors,
 'pause' no longer does. All of it takes effect at once, without a reload; pages
-that are loaded from then on have it within a minute.`,
+that are loaded from then on have it within a minute.
+
+` + statesHelp(),
 		Example: `  caddy webpush popups put --site shop.example.com sale.json
   caddy webpush popups preview --site shop.example.com sale
   caddy webpush popups run --site shop.example.com sale
@@ -47,7 +48,7 @@ that are loaded from then on have it within a minute.`,
 	}
 	cmd.PersistentFlags().StringVar(&site, "site", "", "Site of the pop-ups")
 	cmd.AddCommand(
-		&cobra.Command{Use: "list --site <site>", Short: "Lists the pop-ups", Args: cobra.NoArgs, RunE: list},
+		&cobra.Command{Use: "list --site <site>", Short: "Lists the pop-ups", Long: "Lists the pop-ups of a site.\n\n" + statesHelp(), Args: cobra.NoArgs, RunE: list},
 		&cobra.Command{
 			Use: "show --site <site> <id>", Short: "Prints a pop-up as JSON, to be edited and put again", Args: cobra.ExactArgs(1),
 			RunE: func(_ *cobra.Command, args []string) error { return c.showPopup(site, args[0]) },
@@ -83,13 +84,18 @@ func (c *command) listPopups(site string) error {
 			_, err := fmt.Fprintln(w, "No pop-ups yet: 'caddy webpush popups put --site "+printable(site)+" <file>' stores one.")
 			return err
 		}
-		t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-		fmt.Fprintln(t, "ID\tSTATE\tKIND\tPRIORITY\tVARIANTS\tCHANGED\tNAME")
+		var rows [][]any
+		var states []popup.State
 		for _, p := range list.Popups {
-			fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%d\t%s\t%s\n", p.Popup.ID, shortState(p.Popup, time.Now()), p.Popup.Kind, p.Popup.Priority,
-				max(1, len(p.Popup.Variants)), localTime(p.Updated), printable(p.Popup.Name))
+			states = append(states, listedState(p.Popup, time.Now()))
+			rows = append(rows, []any{
+				p.Popup.ID, states[len(states)-1], p.Popup.Kind, p.Popup.Priority, max(1, len(p.Popup.Variants)), p.Updated, p.Popup.Name,
+			})
 		}
-		return t.Flush()
+		if err := table(w, []string{"ID", "STATE", "KIND", "PRIORITY", "VARIANTS", "CHANGED", "NAME"}, rows); err != nil {
+			return err
+		}
+		return explainStates(w, states)
 	})
 }
 
@@ -417,12 +423,11 @@ func (c *command) uploads(site *string) *cobra.Command {
 				return err
 			}
 			return c.print(raw, func(w io.Writer) error {
-				t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-				fmt.Fprintln(t, "NAME\tTYPE\tBYTES\tUPLOADED\tADDRESS")
+				var rows [][]any
 				for _, u := range list.Uploads {
-					fmt.Fprintf(t, "%s\t%s\t%d\t%s\t%s\n", u.Name, u.Type, u.Size, localTime(u.Created), u.address())
+					rows = append(rows, []any{u.Name, u.Type, u.Size, u.Created, u.address()})
 				}
-				return t.Flush()
+				return table(w, []string{"NAME", "TYPE", "BYTES", "UPLOADED", "ADDRESS"}, rows)
 			})
 		},
 	}

@@ -2,6 +2,9 @@ package cli
 
 import (
 	"fmt"
+	"io"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/onsite"
@@ -24,6 +27,56 @@ func timing(p popup.Popup, now time.Time) onsite.Reason {
 	return ""
 }
 
+// The states of a running pop-up that the list has besides those of pop-ups.
+const (
+	stateWaiting popup.State = "waiting"
+	stateOver    popup.State = "over"
+)
+
+// popupStates are what the list calls a pop-up's state, and what it means to visitors.
+var popupStates = []struct {
+	state popup.State
+	means string
+}{
+	{popup.Draft, "not shown until it is run"},
+	{popup.Running, "shown to visitors"},
+	{popup.Paused, "not shown until it is run again"},
+	{stateWaiting, `runs, and is shown from its "from" on`},
+	{stateOver, `runs, and is no longer shown: its "until" has passed`},
+}
+
+// listedState is a pop-up's state in a list.
+func listedState(p popup.Popup, now time.Time) popup.State {
+	switch timing(p, now) {
+	case onsite.NotAnyMore:
+		return stateOver
+	case onsite.NotYet:
+		return stateWaiting
+	}
+	return p.State
+}
+
+// statesHelp explains all states, for --help.
+func statesHelp() string {
+	text := "Its state in the list is one of:\n"
+	for _, s := range popupStates {
+		text += fmt.Sprintf("  %-8s %s\n", s.state, s.means)
+	}
+	return strings.TrimSuffix(text, "\n")
+}
+
+// explainStates explains those of the list's states that no command sets.
+func explainStates(w io.Writer, listed []popup.State) error {
+	for _, s := range popupStates {
+		if (s.state == stateWaiting || s.state == stateOver) && slices.Contains(listed, s.state) {
+			if _, err := fmt.Fprintf(w, "%s: %s.\n", s.state, s.means); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 // stateWords say what a pop-up's state means to visitors.
 func stateWords(p popup.Popup, now time.Time) string {
 	switch timing(p, now) {
@@ -34,17 +87,6 @@ func stateWords(p popup.Popup, now time.Time) string {
 	}
 	if p.State == popup.Draft {
 		return "a draft: nobody sees it until it is run"
-	}
-	return string(p.State)
-}
-
-// shortState is a pop-up's state in a list.
-func shortState(p popup.Popup, now time.Time) string {
-	switch timing(p, now) {
-	case onsite.NotAnyMore:
-		return "over"
-	case onsite.NotYet:
-		return "waiting"
 	}
 	return string(p.State)
 }

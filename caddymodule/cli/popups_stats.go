@@ -6,7 +6,6 @@ import (
 	"io"
 	"maps"
 	"slices"
-	"text/tabwriter"
 	"time"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/popup"
@@ -14,11 +13,11 @@ import (
 )
 
 func printPopupStats(w io.Writer, stats service.PopupStats, hours bool) error {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(t, "VARIANT\tVIEWED\tCLICKED\t\tCLOSED\tSUBMITTED\tCONVERTED\t\t")
+	var rows [][]any
 	row := func(first string, r service.PopupResult) {
-		fmt.Fprintf(t, "%s\t%d\t%d\t%s\t%d\t%d\t%d\t%s\t\n", first, r.Viewed, r.Clicked, share(r.Clicked, r.Viewed), r.Closed, r.Submitted,
-			r.Converted, share(r.Converted, r.Viewed))
+		rows = append(rows, []any{
+			first, r.Viewed, r.Clicked, share(r.Clicked, r.Viewed), r.Closed, r.Submitted, r.Converted, share(r.Converted, r.Viewed),
+		})
 	}
 	for _, r := range stats.Variants {
 		row(variantName(r.Variant), r)
@@ -30,11 +29,11 @@ func printPopupStats(w io.Writer, stats service.PopupStats, hours bool) error {
 				return fmt.Errorf("the server answered something that is not ours: %w", err)
 			}
 			for _, r := range h.Variants {
-				row(at.Local().Format("2006-01-02 15:04")+" "+variantName(r.Variant), r)
+				row(localHour(at)+" "+variantName(r.Variant), r)
 			}
 		}
 	}
-	if err := t.Flush(); err != nil {
+	if err := numbers(w, []string{"VARIANT", "VIEWED", "CLICKED", "", "CLOSED", "SUBMITTED", "CONVERTED", ""}, rows); err != nil {
 		return err
 	}
 	if len(stats.Variants) == 0 {
@@ -46,36 +45,31 @@ func printPopupStats(w io.Writer, stats service.PopupStats, hours bool) error {
 
 // printPopupParts prints what was clicked, and how often it failed.
 func printPopupParts(w io.Writer, stats service.PopupStats) error {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	head := "VARIANT\tELEMENT\tCLICKED\n"
+	var rows [][]any
 	for _, r := range stats.Variants {
 		names := slices.SortedFunc(maps.Keys(r.Elements), func(a, b string) int {
 			return cmp.Or(cmp.Compare(r.Elements[b], r.Elements[a]), cmp.Compare(a, b))
 		})
 		for _, name := range names {
-			fmt.Fprintf(t, "%s%s\t%s\t%d\n", head, variantName(r.Variant), printable(name), r.Elements[name])
-			head = ""
+			rows = append(rows, []any{variantName(r.Variant), name, r.Elements[name]})
+		}
+	}
+	if len(rows) > 0 {
+		if err := table(w, []string{"VARIANT", "ELEMENT", "CLICKED"}, rows); err != nil {
+			return err
 		}
 	}
 	for _, r := range stats.Variants {
 		if r.Errors > 0 {
-			fmt.Fprintf(t, "%s failed in visitors' browsers %s.\n", variantName(r.Variant), plural(r.Errors, "time"))
+			fmt.Fprintf(w, "%s failed in visitors' browsers %s.\n", variantName(r.Variant), plural(r.Errors, "time"))
 		}
 	}
-	return t.Flush()
+	return nil
 }
 
 func variantName(v string) string {
 	if v == popup.Base {
-		return "–"
+		return orNone("")
 	}
 	return printable(v)
-}
-
-// share is a part of a whole in per cent.
-func share(part, whole int64) string {
-	if whole == 0 {
-		return "–"
-	}
-	return fmt.Sprintf("%.1f%%", 100*float64(part)/float64(whole))
 }

@@ -92,7 +92,9 @@ func TestPopupCommands(t *testing.T) {
 	p.says(popups("run", "sale"), "is running.")
 	p.says(popups("put", "--run", file("old.json", `{"id":"old","kind":"inbox","content":{"title":"T"},"until":"2020-01-01T00:00"}`)), "nobody sees it any more: it is until 2020-01-01T00:00")
 	p.says(popups("put", "--run", file("new.json", `{"id":"new","kind":"inbox","content":{"title":"T"},"from":"2999-01-01T00:00","timeZone":"Europe/Berlin"}`)), "visitors see it from 2999-01-01T00:00 on")
-	p.says(popups("list"), "old   over", "new   waiting", "sale  running")
+	p.says(popups("list"), "old   over", "new   waiting", "sale  running",
+		"\nwaiting: runs, and is shown from its \"from\" on.\nover: runs, and is no longer shown")
+	p.says([]string{"popups", "list", "--help"}, "  waiting  runs, and is shown from")
 	p.says(popups("pause", "old"), "is paused.")
 	for _, id := range []string{"old", "new"} {
 		p.says(popups("delete", id), "Removed")

@@ -11,7 +11,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -134,12 +133,11 @@ func (c *command) listProfiles(site, identity, cursor string, limit int) error {
 			_, err := fmt.Fprintln(w, "There is nobody.")
 			return err
 		}
-		t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-		fmt.Fprintln(t, "ID\tKNOWN AS\tDEVICES\tSINCE\tLAST SEEN")
+		var rows [][]any
 		for _, p := range list.Profiles {
-			fmt.Fprintf(t, "%s\t%s\t%d\t%s\t%s\n", p.ID, knownAs(p.Identities), p.Devices, localTime(p.Created), localTime(p.Seen))
+			rows = append(rows, []any{p.ID, knownAs(p.Identities), p.Devices, p.Created, p.Seen})
 		}
-		if err := t.Flush(); err != nil {
+		if err := table(w, []string{"ID", "KNOWN AS", "DEVICES", "SINCE", "LAST SEEN"}, rows); err != nil {
 			return err
 		}
 		fmt.Fprintf(w, "The site has %s, %d of them anonymous.\n", plural(list.Counts.Profiles, "profile"), list.Counts.Anonymous)
@@ -151,14 +149,11 @@ func (c *command) listProfiles(site, identity, cursor string, limit int) error {
 }
 
 func knownAs(identities []people.Identity) string {
-	if len(identities) == 0 {
-		return "–"
-	}
 	var all []string
 	for _, i := range identities {
 		all = append(all, printable(i.Value))
 	}
-	return strings.Join(all, ", ")
+	return orNone(strings.Join(all, ", "))
 }
 
 func (c *command) showProfile(site, id string) error {
@@ -172,23 +167,29 @@ func (c *command) showProfile(site, id string) error {
 		return err
 	}
 	return c.print(raw, func(w io.Writer) error {
-		t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-		fmt.Fprintf(t, "Profile\t%s\nKnown as\t%s\nSince\t%s\nLast seen\t%s\nVisits\t%d\nDevices\t%d\nSubscriptions\t%d\n",
-			p.ID, knownAs(p.Identities), localTime(p.Created), localTime(p.Seen), p.Visits, len(p.Devices), len(p.Subscriptions))
+		rows := [][]any{
+			{"Profile", p.ID},
+			{"Known as", knownAs(p.Identities)},
+			{"Since", p.Created},
+			{"Last seen", p.Seen},
+			{"Visits", p.Visits},
+			{"Devices", len(p.Devices)},
+			{"Subscriptions", len(p.Subscriptions)},
+		}
 		for _, key := range slices.Sorted(maps.Keys(p.Attributes)) {
 			value, err := json.Marshal(p.Attributes[key])
 			if err != nil {
 				return fmt.Errorf("showing an attribute: %w", err)
 			}
-			fmt.Fprintf(t, "  %s\t%s\n", printable(key), printable(string(value)))
+			rows = append(rows, []any{"  " + key, string(value)})
 		}
 		if len(p.Events) > 0 {
-			fmt.Fprintln(t, "EVENT\tCOUNT\tLAST")
+			rows = append(rows, []any{"EVENT", "COUNT", "LAST"})
 		}
 		for _, name := range slices.Sorted(maps.Keys(p.Events)) {
-			fmt.Fprintf(t, "%s\t%d\t%s\n", printable(name), p.Events[name].Count, localTime(p.Events[name].Last))
+			rows = append(rows, []any{name, p.Events[name].Count, p.Events[name].Last})
 		}
-		return t.Flush()
+		return table(w, nil, rows)
 	})
 }
 

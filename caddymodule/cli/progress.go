@@ -112,10 +112,7 @@ func speed(done, total int64, elapsed time.Duration) string {
 // messageProgress is one line on a message: a bar, the share, the counts.
 func messageProgress(p pushsvc.Progress, elapsed time.Duration) string {
 	text := fmt.Sprintf("%s  %d/%d  accepted %d", bar(p.Settled(), p.Audience), p.Settled(), p.Audience, p.Accepted)
-	for _, part := range []struct {
-		name string
-		n    int64
-	}{
+	for _, part := range []count{
 		{retried, p.Later},
 		{"gone", p.Gone},
 		{"left", p.Left},
@@ -147,12 +144,4 @@ func transferProgress(done, total, rows int64, elapsed time.Duration) string {
 		text += "  ETA " + time.Duration(float64(elapsed)*float64(left)/float64(done)).Round(time.Second).String()
 	}
 	return text
-}
-
-// megabytes is a size for people.
-func megabytes(n int64) string {
-	if n < 1<<20 {
-		return fmt.Sprintf("%.1f kB", float64(n)/(1<<10))
-	}
-	return fmt.Sprintf("%.1f MB", float64(n)/(1<<20))
 }

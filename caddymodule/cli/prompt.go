@@ -11,7 +11,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -60,19 +59,15 @@ func (c *command) listPrompts() error {
 		return err
 	}
 	return c.print(raw, func(w io.Writer) error {
-		t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-		fmt.Fprintln(t, "SITE\tSET BY THE API\tSINCE")
+		var rows [][]any
 		for _, s := range list.Prompts {
-			set := strings.Join(s.Set, ", ")
-			if set == "" {
-				set = "–"
-			}
+			set := orNone(strings.Join(s.Set, ", "))
 			if !s.Configured {
 				set += " (of no use: the running configuration has no such site)"
 			}
-			fmt.Fprintf(t, "%s\t%s\t%s\n", s.Site, set, localTime(s.Updated))
+			rows = append(rows, []any{s.Site, set, s.Updated})
 		}
-		return t.Flush()
+		return table(w, []string{"SITE", "SET BY THE API", "SINCE"}, rows)
 	})
 }
 
@@ -297,21 +292,14 @@ func (c *command) resetPrompt(site *string) *cobra.Command {
 }
 
 func printPrompt(w io.Writer, v service.PromptView) error {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "SETTING\tVALUE\tFROM")
 	s := v.Settings
 	builtIn := func(text *string) string {
 		if text == nil || *text == "" {
 			return "(built-in)"
 		}
-		return printable(*text)
+		return *text
 	}
-	list := func(values []string) string {
-		if len(values) == 0 {
-			return "–"
-		}
-		return printable(strings.Join(values, ", "))
-	}
+	list := func(values []string) string { return orNone(strings.Join(values, ", ")) }
 	var again []string
 	for _, d := range s.AskAgain {
 		again = append(again, pushsvc.FormatDuration(d))
@@ -324,6 +312,7 @@ func printPrompt(w io.Writer, v service.PromptView) error {
 		}
 		topics = append(topics, mark+topic.ID+"="+topic.Label)
 	}
+	var rows [][]any
 	for _, row := range []struct{ member, value string }{
 		{"enabled", fmt.Sprint(s.Enabled == nil || *s.Enabled)},
 		{"kind", builtIn(s.Kind)},
@@ -340,12 +329,13 @@ func printPrompt(w io.Writer, v service.PromptView) error {
 		{"ask_again", list(again)},
 		{"consent", builtIn(s.Consent)},
 	} {
-		fmt.Fprintf(t, "%s\t%s\t%s\n", row.member, row.value, v.Sources[row.member])
+		rows = append(rows, []any{row.member, row.value, v.Sources[row.member]})
 	}
-	if v.Revision > 0 {
-		fmt.Fprintf(t, "\nRevision %d, of %s\n", v.Revision, localTime(v.Updated))
+	err := table(w, []string{"SETTING", "VALUE", "FROM"}, rows)
+	if err == nil && v.Revision > 0 {
+		_, err = fmt.Fprintf(w, "\nRevision %d, of %s\n", v.Revision, localTime(v.Updated))
 	}
-	return t.Flush()
+	return err
 }
 
 // describeAfter is in the words of the Caddyfile.

@@ -9,7 +9,6 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -122,42 +121,24 @@ func (c *command) moveSite(verb, short, long string) *cobra.Command {
 var errNotMoved = errors.New("nothing was changed: give --yes to do it")
 
 func (m moved) print(w io.Writer) error {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	columns, rows := []string(nil), rowsOf(
+		count{"Subscribers", m.Moved.Subscriptions},
+		count{"  that were at both", m.Moved.Joined},
+		count{"Messages", m.Moved.Messages},
+		count{"Profiles", m.Moved.Profiles},
+		count{"  that became part of another", m.Moved.JoinedProfiles},
+		count{"Pop-ups", m.Moved.Popups},
+		count{"Images", m.Moved.Uploads},
+		count{"Settings", m.Moved.Settings},
+	)
 	if m.DryRun {
-		fmt.Fprintf(t, "\t%s\t%s\n", m.From.Site, m.Into.Site)
-		for _, row := range []struct {
-			name       string
-			from, into int64
-		}{
-			{"Subscribers", m.From.Subscriptions, m.Into.Subscriptions},
-			{"Messages", m.From.Messages, m.Into.Messages},
-			{"  not sent yet", m.From.Unfinished, m.Into.Unfinished},
-			{"Profiles", m.From.Profiles, m.Into.Profiles},
-			{"Names of events", m.From.EventNames, m.Into.EventNames},
-			{"Pop-ups", m.From.Popups, m.Into.Popups},
-			{"Images", m.From.Uploads, m.Into.Uploads},
-			{"Settings", m.From.Settings, m.Into.Settings},
-		} {
-			fmt.Fprintf(t, "%s\t%d\t%d\n", row.name, row.from, row.into)
-		}
-	} else {
-		for _, row := range []struct {
-			name string
-			n    int64
-		}{
-			{"Subscribers", m.Moved.Subscriptions},
-			{"  that were at both", m.Moved.Joined},
-			{"Messages", m.Moved.Messages},
-			{"Profiles", m.Moved.Profiles},
-			{"  that became part of another", m.Moved.JoinedProfiles},
-			{"Pop-ups", m.Moved.Popups},
-			{"Images", m.Moved.Uploads},
-			{"Settings", m.Moved.Settings},
-		} {
-			fmt.Fprintf(t, "%s\t%d\n", row.name, row.n)
+		into := contents(m.Into)
+		columns, rows = []string{"", m.From.Site, m.Into.Site}, contents(m.From)
+		for i := range rows {
+			rows[i] = append(rows[i], into[i][1])
 		}
 	}
-	if err := t.Flush(); err != nil {
+	if err := table(w, columns, rows); err != nil {
 		return err
 	}
 	for _, id := range slices.Sorted(maps.Keys(m.Popups)) {
@@ -185,25 +166,11 @@ func (c *command) allSites() error {
 			_, err := fmt.Fprintln(w, "No visitor has been to any site yet.")
 			return err
 		}
-		t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-		fmt.Fprintln(t, "SITE\tSUBSCRIBERS\tMESSAGES\tPROFILES\tCONFIGURED")
+		var rows [][]any
 		for _, s := range list.Sites {
-			named := ""
-			switch {
-			case s.Configured:
-				named = "by name"
-			case s.Now != "":
-				named = "no: its visitors come to " + s.Now
-			}
-			if len(s.OtherNames) > 0 {
-				named = strings.TrimSpace(named + " (formerly " + strings.Join(s.OtherNames, ", ") + ")")
-			}
-			if s.Coming {
-				named += " (more is coming)"
-			}
-			fmt.Fprintf(t, "%s\t%d\t%d\t%d\t%s\n", s.Site, s.Subscriptions, s.Messages, s.Profiles, named)
+			rows = append(rows, []any{s.Site, s.Subscriptions, s.Messages, s.Profiles, named(s)})
 		}
-		if err := t.Flush(); err != nil {
+		if err := table(w, []string{"SITE", "SUBSCRIBERS", "MESSAGES", "PROFILES", "CONFIGURED"}, rows); err != nil {
 			return err
 		}
 		for _, s := range list.Sites {
@@ -213,6 +180,38 @@ func (c *command) allSites() error {
 		}
 		return nil
 	})
+}
+
+// named says whether the configuration names a site, and what else its name stands for.
+func named(s service.SiteRow) string {
+	text := ""
+	switch {
+	case s.Configured:
+		text = "by name"
+	case s.Now != "":
+		text = "no: its visitors come to " + s.Now
+	}
+	if len(s.OtherNames) > 0 {
+		text = strings.TrimSpace(text + " (formerly " + strings.Join(s.OtherNames, ", ") + ")")
+	}
+	if s.Coming {
+		text += " (more is coming)"
+	}
+	return text
+}
+
+// contents are the rows of what is kept of a site.
+func contents(s service.SiteContents) [][]any {
+	return rowsOf(
+		count{"Subscribers", s.Subscriptions},
+		count{"Messages", s.Messages},
+		count{"  not sent yet", s.Unfinished},
+		count{"Profiles", s.Profiles},
+		count{"Names of events", s.EventNames},
+		count{"Pop-ups", s.Popups},
+		count{"Images", s.Uploads},
+		count{"Settings", s.Settings},
+	)
 }
 
 func (c *command) removeSite(site string, confirm confirmation, force bool) error {
@@ -234,24 +233,7 @@ func (c *command) removeSite(site string, confirm confirmation, force bool) erro
 			_, err := fmt.Fprintf(w, "%s is another name of %s. The name alone %s; all that is kept stays with %s.\n", kept.Site, kept.OtherNameOf, what, kept.OtherNameOf)
 			return err
 		}
-		t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-		fmt.Fprintf(t, "Site\t%s\n", kept.Site)
-		for _, row := range []struct {
-			name string
-			n    int64
-		}{
-			{"Subscribers", kept.Subscriptions},
-			{"Messages", kept.Messages},
-			{"  not sent yet", kept.Unfinished},
-			{"Profiles", kept.Profiles},
-			{"Names of events", kept.EventNames},
-			{"Pop-ups", kept.Popups},
-			{"Images", kept.Uploads},
-			{"Settings", kept.Settings},
-		} {
-			fmt.Fprintf(t, "%s\t%d\n", row.name, row.n)
-		}
-		if err := t.Flush(); err != nil {
+		if err := table(w, nil, append([][]any{{"Site", kept.Site}}, contents(kept.SiteContents)...)); err != nil {
 			return err
 		}
 		last := "Removed. Backups made before have it still; 'caddy webpush compact' takes the last bytes out of the store's file."

@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -54,12 +53,11 @@ func (c *command) listSites() error {
 			_, err := fmt.Fprintln(w, "No site has subscribers yet: open one in a browser and accept.")
 			return err
 		}
-		t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-		fmt.Fprintln(t, "SITE\tSUBSCRIBERS\tMESSAGES")
+		var rows [][]any
 		for _, s := range list.Sites {
-			fmt.Fprintf(t, "%s\t%d\t%d\n", s.Site, s.Subscriptions, s.Messages)
+			rows = append(rows, []any{s.Site, s.Subscriptions, s.Messages})
 		}
-		return t.Flush()
+		return table(w, []string{"SITE", "SUBSCRIBERS", "MESSAGES"}, rows)
 	})
 }
 
@@ -77,13 +75,12 @@ func (c *command) listSubscribers(site string, limit int) error {
 		return err
 	}
 	return c.print(raw, func(w io.Writer) error {
-		t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-		fmt.Fprintln(t, "ID\tSERVICE\tSUBSCRIBED\tLAST SEEN\tLANGUAGE\tTIME ZONE\tTOPICS\tPAGE")
+		var rows [][]any
 		for _, s := range list.Subscriptions {
-			fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", s.ID, s.Service,
-				localTime(s.Created), localTime(s.Seen), printable(s.Language), printable(s.TimeZone), strings.Join(s.Topics, ","), printable(s.Page))
+			rows = append(rows, []any{s.ID, s.Service, s.Created, s.Seen, s.Language, s.TimeZone, strings.Join(s.Topics, ","), s.Page})
 		}
-		if err := t.Flush(); err != nil || list.Next == "" {
+		columns := []string{"ID", "SERVICE", "SUBSCRIBED", "LAST SEEN", "LANGUAGE", "TIME ZONE", "TOPICS", "PAGE"}
+		if err := table(w, columns, rows); err != nil || list.Next == "" {
 			return err
 		}
 		_, err := fmt.Fprintf(w, "There are more: raise --limit, or write all to a file with 'subscribers export'.\n")

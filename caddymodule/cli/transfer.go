@@ -12,7 +12,6 @@ import (
 	"os"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -432,26 +431,23 @@ func printImported(w io.Writer, site string, r service.Imported) error {
 		added, note = "usable", "new or known"
 		fmt.Fprintln(w, "Nothing was stored.")
 	}
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(t, "rows\t%d\t(%s)\n", r.Rows, r.Format)
+	rows := [][]any{{"rows", r.Rows, "(" + r.Format + ")"}}
 	for _, line := range []struct {
-		name string
-		n    int64
+		count
 		note string
 	}{
-		{added, r.Added, note},
-		{"known", r.Known, "were there before"},
-		{"conflicting", r.Conflicting, "known with other keys, left as they were"},
-		{"skipped", r.Skipped, "unsubscribed, or no web push"},
-		{"refused", r.Refused, "can't be sent to"},
+		{count{added, r.Added}, note},
+		{count{"known", r.Known}, "were there before"},
+		{count{"conflicting", r.Conflicting}, "known with other keys, left as they were"},
+		{count{"skipped", r.Skipped}, "unsubscribed, or no web push"},
+		{count{"refused", r.Refused}, "can't be sent to"},
 	} {
-		note := ""
-		if line.n > 0 {
-			note = line.note
+		if line.n == 0 {
+			line.note = ""
 		}
-		fmt.Fprintf(t, "  %s\t%d\t%s\n", line.name, line.n, note)
+		rows = append(rows, []any{"  " + line.name, line.n, line.note})
 	}
-	if err := t.Flush(); err != nil {
+	if err := table(w, nil, rows); err != nil {
 		return err
 	}
 	for _, fault := range r.Faults {
