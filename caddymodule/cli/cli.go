@@ -107,7 +107,7 @@ func checkGiven(cmd *cobra.Command, args []string) (err error) {
 		}
 		_, free := f.Annotations[mayBeEmpty]
 		if err == nil && !free && (len(values) == 0 || slices.ContainsFunc(values, isBlank)) {
-			err = fmt.Errorf("--%s is empty: leave it out, or set the variable that it is filled from", f.Name)
+			err = fmt.Errorf("--%s is empty: %s, or set the variable that it is filled from", f.Name, cureEmpty(cmd, f))
 		}
 	})
 	if err == nil && slices.ContainsFunc(args, isBlank) {
@@ -116,6 +116,25 @@ func checkGiven(cmd *cobra.Command, args []string) (err error) {
 	}
 	return err
 }
+
+// mustBe says what a required flag must be. It cannot be left out.
+var mustBe = map[string]string{
+	"site":  "the name of a site, such as shop.example.com",
+	"title": "the title of the notification",
+	"where": `an expression, such as !known && visits < 2`,
+}
+
+// cureEmpty is what to do about a flag that is given and empty.
+func cureEmpty(cmd *cobra.Command, f *pflag.Flag) string {
+	_, required := f.Annotations[cobra.BashCompOneRequiredFlag]
+	if required || f.Name == "site" && cmd.Annotations[needsSite] != "" {
+		return "it must be " + mustBe[f.Name]
+	}
+	return "leave it out"
+}
+
+// needsSite annotates commands that fail without --site, with what it is the site of.
+const needsSite = "webpush_needs_site"
 
 // mayBeEmpty annotates flags whose empty value has a meaning.
 const mayBeEmpty = "webpush_may_be_empty"
@@ -284,6 +303,7 @@ func (c *command) removed(path, name string) error {
 // needSite refuses commands without --site, the flag of site.
 func needSite(site *string, what string, commands ...*cobra.Command) {
 	for _, cmd := range commands {
+		cmd.Annotations = map[string]string{needsSite: what}
 		cmd.PreRunE = func(*cobra.Command, []string) error {
 			if *site == "" {
 				return fmt.Errorf("--site is missing: it names the site of the %s, such as shop.example.com", what)

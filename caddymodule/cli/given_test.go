@@ -6,20 +6,27 @@ import (
 	"testing"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 // TestGivenFlags: a flag or an argument that is given and empty is refused before
 // anything is asked of the server.
 func TestGivenFlags(t *testing.T) {
 	for _, tt := range []struct{ line, want string }{
-		{"send --site a --title x --to=", "--to is empty"},
+		{"send --site a --title x --to=", "--to is empty: leave it out, or set the variable that it is filled from"},
 		{"send --site a --title x --to=_", "--to is empty"},
 		{"send --site a --title x --at=", "--at is empty"},
 		{"send --site a --title x --topic=", "--topic is empty"},
 		{"send --site a --title x --topic news --topic=", "--topic is empty"},
 		{"send --site a --title x --rate=", "--rate is empty"},
 		{"send --site a --title x --vibrate=", "--vibrate"},
-		{"send --site= --title x", "--site is empty"},
+		{"send --site= --title x", "--site is empty: it must be the name of a site, such as shop.example.com, or set the variable"},
+		{"send --site a --title=", "--title is empty: it must be the title of the notification"},
+		{"messages --site=", "--site is empty: it must be the name of a site"},
+		{"messages show --site= x", "--site is empty: it must be the name of a site"},
+		{"popups run --site= x", "--site is empty: it must be the name of a site"},
+		{"prompt reset --site=", "--site is empty: it must be the name of a site"},
+		{"prompt --site=", "--site is empty: leave it out, or set"}, // which lists the sites
 		{"send --site a --title x --body=", "--body is empty"},
 		{"send --site a --title x --address=", "--address is empty"},
 		{"send --site a --title x --topic news", ""},
@@ -55,5 +62,31 @@ func runInstead(cmd *cobra.Command, run func()) {
 	for _, sub := range cmd.Commands() {
 		sub.RunE = func(*cobra.Command, []string) error { run(); return nil }
 		runInstead(sub, run)
+	}
+}
+
+// TestRequiredFlags: each required flag says what it must be.
+func TestRequiredFlags(t *testing.T) {
+	c := new(command)
+	root := &cobra.Command{Use: "webpush"}
+	root.AddCommand(c.send(), c.sites(), c.subscribers(), c.profiles(), c.messages(), c.prompt(), c.popups(), c.keys())
+	found := 0
+	var walk func(cmd *cobra.Command)
+	walk = func(cmd *cobra.Command) {
+		look := func(f *pflag.Flag) {
+			if _, required := f.Annotations[cobra.BashCompOneRequiredFlag]; required {
+				if found++; mustBe[f.Name] == "" {
+					t.Errorf("%s: --%s is required, and nothing says what it must be", cmd.CommandPath(), f.Name)
+				}
+			}
+		}
+		cmd.LocalFlags().VisitAll(look)
+		for _, sub := range cmd.Commands() {
+			walk(sub)
+		}
+	}
+	walk(root)
+	if found < 4 {
+		t.Errorf("only %d required flags", found)
 	}
 }
