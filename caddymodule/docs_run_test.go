@@ -63,7 +63,7 @@ func newReader(t *testing.T, page string, blocks []block) *reader {
 		t.Fatal(err)
 	}
 	p := newProcess(t, docSite, t.TempDir())
-	withPushService(t, p, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	p.SendTo(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
 		w.WriteHeader(http.StatusCreated)
 	}))

@@ -1,18 +1,12 @@
 package caddymodule_test
 
 import (
-	"bytes"
-	"context"
-	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"net"
 	"net/http"
-	"net/http/httptest"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -20,49 +14,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
-	caddycmd "github.com/caddyserver/caddy/v2/cmd"
-
 	"github.com/caddy-webpush/caddy-webpush/caddymodule/caddytest"
-	"github.com/caddy-webpush/caddy-webpush/pushsvc/webpush/certtest"
 )
 
-// asCaddy makes this test's program run as Caddy plus the dialer below: the
-// released program connects to public addresses only.
-const asCaddy = "WEBPUSH_TEST_AS_CADDY"
-
-func init() {
-	if os.Getenv(asCaddy) == "" {
-		return
-	}
-	caddy.RegisterModule(new(toOneAddress))
-	os.Args[0] = "caddy"
-	caddycmd.Main()
-	os.Exit(0)
-}
-
-// toOneAddress is a dialer that connects only to one push service.
-type toOneAddress struct {
-	Address string `json:"address"`
-}
-
-// CaddyModule returns the Caddy module information.
-func (*toOneAddress) CaddyModule() caddy.ModuleInfo {
-	return caddy.ModuleInfo{ID: "webpush.dialer.test", New: func() caddy.Module { return new(toOneAddress) }}
-}
-
-// UnmarshalCaddyfile implements caddyfile.Unmarshaler.
-func (d *toOneAddress) UnmarshalCaddyfile(t *caddyfile.Dispenser) error {
-	t.Next()
-	t.Args(&d.Address)
-	return nil
-}
-
-// DialContext implements the dialer.
-func (d *toOneAddress) DialContext(ctx context.Context, network, _ string) (net.Conn, error) {
-	return new(net.Dialer).DialContext(ctx, network, d.Address)
-}
+func init() { caddytest.ActAsCaddy(new(caddytest.OneAddress)) }
 
 // pushCounter is a push service that records the posts of each message to each
 // subscription. It identifies a message by its collapse key.
@@ -141,42 +96,9 @@ func newCrowd(t *testing.T) *crowd {
 		subs: map[string]bool{}, messages: map[string][]string{}, counts: map[string]int{},
 	}
 	c.process = newProcess(t, mixedSite, t.TempDir())
-	withPushService(t, c.process, c.push)
+	c.SendTo(c.push)
 	c.client.Timeout = 20 * time.Second
 	return c
-}
-
-// withPushService makes the process, before its start, send to a push service on
-// loopback that stands for push.webpush.test.
-func withPushService(t *testing.T, p *process, push http.Handler) {
-	t.Helper()
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	certificate, err := certtest.New("push.webpush.test")
-	if err != nil {
-		t.Fatal(err)
-	}
-	service := httptest.NewUnstartedServer(push)
-	service.EnableHTTP2 = true
-	service.TLS = &tls.Config{Certificates: []tls.Certificate{certificate}}
-	service.StartTLS()
-	t.Cleanup(service.Close)
-	authority := filepath.Join(p.Dir, "ca.pem")
-	if err := os.WriteFile(authority, certtest.PEM(certificate), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	p.Bin = self
-	p.Env = []string{asCaddy + "=1", "SSL_CERT_FILE=" + authority, "GORACE=atexit_sleep_ms=0"}
-	config, err := os.ReadFile(p.File)
-	if err != nil {
-		t.Fatal(err)
-	}
-	config = bytes.Replace(config, []byte("event_limit off"), []byte("event_limit off\n\t\tdialer test "+service.Listener.Addr().String()), 1)
-	if err := os.WriteFile(p.File, config, 0o600); err != nil {
-		t.Fatal(err)
-	}
 }
 
 // until repeats a request until the answer has one of the statuses.

@@ -81,7 +81,7 @@ var layers = map[string][]string{
 		"caddymodule/doctor", "pushsvc", "pushsvc/httpapi", "pushsvc/onsite", "pushsvc/people", "pushsvc/popup", "pushsvc/prompt", "pushsvc/service",
 		"pushsvc/webpush", "pushsvc/store/boltstore",
 	},
-	"caddymodule/caddytest": {"pushsvc/store/boltstore"},
+	"caddymodule/caddytest": {"pushsvc/store/boltstore", "pushsvc/webpush/certtest"},
 }
 
 // outside lists the allowed external imports, by layer; a layer that is not
@@ -106,6 +106,9 @@ var outside = map[string][]string{
 
 	"pushsvc/store/boltstore/checkedbolt": {"go.etcd.io/bbolt", "go.etcd.io/bbolt/errors"},
 
+	"caddymodule/caddytest": {
+		"github.com/caddyserver/caddy/v2", "github.com/caddyserver/caddy/v2/caddyconfig/caddyfile", "github.com/caddyserver/caddy/v2/cmd",
+	},
 	"caddymodule/doctor": {"golang.org/x/net/html"},
 	"caddymodule/cli": {
 		"github.com/caddyserver/caddy/v2", "github.com/caddyserver/caddy/v2/cmd", "github.com/google/uuid", "github.com/spf13/cobra", "github.com/spf13/pflag",

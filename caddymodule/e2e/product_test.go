@@ -21,27 +21,15 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
-	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
 
 	_ "github.com/caddy-webpush/caddy-webpush/caddymodule"
+	"github.com/caddy-webpush/caddy-webpush/caddymodule/caddytest"
 	"github.com/caddy-webpush/caddy-webpush/caddymodule/e2e/childproc"
 	"github.com/caddy-webpush/caddy-webpush/caddymodule/e2e/pushservice"
 )
 
-// asCaddy makes this test's program run as Caddy: the product plus the dialer
-// module below. The released program does not have it.
-const asCaddy = "WEBPUSH_E2E_CADDY"
-
-func init() {
-	if os.Getenv(asCaddy) == "" {
-		return
-	}
-	caddy.RegisterModule(new(fakeDialer))
-	os.Args[0] = "caddy"
-	caddycmd.Main()
-	os.Exit(0)
-}
+func init() { caddytest.ActAsCaddy(new(fakeDialer)) }
 
 // fakeDialer connects only to the fake push services. The endpoint guard is
 // unchanged: the endpoints are those of the real services.
@@ -121,13 +109,9 @@ func startProductBefore(t *testing.T, site http.Handler, options ...string) *pro
 	return p
 }
 
-// productEnv returns the environment of Caddy and of its commands. The race
-// detector makes every program sleep for a second at its end, for goroutines that
-// still run; a test that runs thirty commands has no time for that.
+// productEnv returns the environment of Caddy and of its commands.
 func productEnv(dir, pem string) []string {
-	return append(os.Environ(), asCaddy+"=1", "SSL_CERT_FILE="+pem,
-		"XDG_DATA_HOME="+dir, "XDG_CONFIG_HOME="+dir, "HOME="+dir,
-		"GORACE=atexit_sleep_ms=0 "+os.Getenv("GORACE"))
+	return append(append(os.Environ(), caddytest.ActorEnv(pem)...), "XDG_DATA_HOME="+dir, "XDG_CONFIG_HOME="+dir, "HOME="+dir)
 }
 
 // withDialer adapts the Caddyfile and adds the dialer to the JSON.
