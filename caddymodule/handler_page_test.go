@@ -23,7 +23,7 @@ import (
 )
 
 // pageHandler makes a handler for pages only, without Caddy or a store.
-func pageHandler(t *testing.T) *Handler {
+func pageHandler(t testing.TB) *Handler {
 	t.Helper()
 	m, err := newMetrics(caddy.Context{Context: context.Background()}, func() *running { return nil })
 	if err != nil {
@@ -201,5 +201,20 @@ func TestAbortedPage(t *testing.T) {
 				t.Errorf("the request's header became %s, was %s", diff, sent)
 			}
 		})
+	}
+}
+
+// BenchmarkServePage serves a page that is not ours: what of it is decided is most of
+// the cost.
+func BenchmarkServePage(b *testing.B) {
+	h, next := pageHandler(b), fixedPage("<!DOCTYPE html><html><head></head><body>"+strings.Repeat("text ", 100), "Content-Type", "application/pdf")
+	r, w := pageRequest(), &nowhere{make(http.Header)}
+	b.ReportAllocs()
+	for b.Loop() {
+		clear(w.header)
+		caddyhttp.SetVar(r.Context(), servedVar, nil)
+		if err := h.ServeHTTP(w, r, next); err != nil {
+			b.Fatal(err)
+		}
 	}
 }

@@ -378,7 +378,7 @@ func (p *pages) store(t pageTold) {
 	}()
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
-	if err := p.service.Told(ctx, t.site, t.batch); err != nil && !errors.Is(err, pushsvc.ErrClosed) {
+	if err := p.service.RecordFromProxy(ctx, t.site, t.batch); err != nil && !errors.Is(err, pushsvc.ErrClosed) {
 		p.dropped()
 		p.logger.Error("storing what a page told", "error", err)
 	}

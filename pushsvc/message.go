@@ -191,8 +191,8 @@ type Answers struct {
 // MaxAnswerHosts is how many hosts Message.Answers holds; further ones are not counted.
 const MaxAnswerHosts = 64
 
-// Birth returns when the message's time to live begins.
-func (m *Message) Birth() time.Time {
+// LifeBegins returns when the message's time to live begins.
+func (m *Message) LifeBegins() time.Time {
 	if m.SendAt.After(m.Created) {
 		return m.SendAt
 	}

@@ -255,7 +255,7 @@ func heldMessages(held []pushsvc.Message) (out []heldMessage) {
 		m := &held[i]
 		h := heldMessage{
 			Site: m.Site, ID: m.ID, Title: m.Content.Title, Accepted: m.Progress.Accepted, Open: m.Progress.Pending + m.Progress.Later,
-			Expired: !m.Birth().Add(time.Duration(m.Content.TTLSeconds()) * time.Second).After(time.Now()),
+			Expired: !m.LifeBegins().Add(time.Duration(m.Content.TTLSeconds()) * time.Second).After(time.Now()),
 		}
 		if !m.SendAt.IsZero() {
 			h.SendAt = &m.SendAt

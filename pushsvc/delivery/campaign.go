@@ -92,7 +92,7 @@ func (e *Engine) newCampaign(ctx context.Context, m pushsvc.Message) (*campaign,
 	if ttl == 0 {
 		ttl = idleTTL
 	}
-	c.deadline = m.Birth().Add(ttl)
+	c.deadline = m.LifeBegins().Add(ttl)
 	if c.contact = e.cfg.Contact; c.contact == "" {
 		c.contact = webpush.SiteContact(m.Site)
 	}

@@ -130,7 +130,7 @@ func (p *planner) noteOldest(messages []pushsvc.Message, now time.Time) {
 		m := &messages[i]
 		due := m.NextTry
 		if m.Progress.Pending > 0 {
-			due = m.Birth()
+			due = m.LifeBegins()
 		}
 		if !due.IsZero() && !due.After(now) && (oldest.IsZero() || due.Before(oldest)) {
 			oldest = due

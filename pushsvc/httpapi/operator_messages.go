@@ -166,7 +166,7 @@ func viewMessage(m pushsvc.Message) messageView {
 		ID: m.ID, Site: m.Site, State: m.State, Created: m.Created.UTC(),
 		SendAt: optionalTime(m.SendAt), Started: optionalTime(m.Started), Finished: optionalTime(m.Finished),
 		NextTry: optionalTime(m.NextTry), Rate: m.Rate, Topics: m.Topics, Message: m.Content, Results: m.Progress,
-		Expires: m.Birth().Add(time.Duration(m.Content.TTLSeconds()) * time.Second).UTC(),
+		Expires: m.LifeBegins().Add(time.Duration(m.Content.TTLSeconds()) * time.Second).UTC(),
 	}
 	if m.Only != 0 {
 		v.Subscription = strconv.FormatUint(uint64(m.Only), 10)

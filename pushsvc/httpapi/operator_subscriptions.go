@@ -161,9 +161,9 @@ func withCounts(err error, result service.Imported) error {
 	if p.Status >= http.StatusInternalServerError || result.Rows == 0 {
 		return err
 	}
-	told := *p
-	told.Detail += fmt.Sprintf("; %d rows had been read and kept by then. Importing the whole file again is harmless", result.Rows)
-	return &told
+	partial := *p
+	partial.Detail += fmt.Sprintf("; %d rows had been read and kept by then. Importing the whole file again is harmless", result.Rows)
+	return &partial
 }
 
 // idleTimeout is how long the next bytes of a long body may take.

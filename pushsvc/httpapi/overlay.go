@@ -104,7 +104,7 @@ func OverlayManifest(w http.ResponseWriter, r *http.Request, next Next, c SiteCo
 		serveManifest(w, r, c, cache)
 	case holding:
 		o.complete(r, c, own)
-		return o.spill()
+		return o.passHeld()
 	}
 	return nil
 }
@@ -279,7 +279,7 @@ func (o *overlay) Write(b []byte) (int, error) {
 			o.held = append(o.held, b...)
 			return len(b), nil
 		}
-		if err := o.spill(); err != nil {
+		if err := o.passHeld(); err != nil {
 			return 0, err
 		}
 	}
@@ -318,8 +318,8 @@ func (o *overlay) ask(next Next, r *http.Request) error {
 	}
 }
 
-// spill sends what was held and passes the rest through.
-func (o *overlay) spill() error {
+// passHeld sends what was held and passes the rest through.
+func (o *overlay) passHeld() error {
 	o.mode = passing
 	o.w.WriteHeader(o.status)
 	_, err := o.w.Write(o.held)

@@ -115,9 +115,9 @@ func (s *Service) NewBrowser(ctx context.Context, site, seed string) (pushsvc.Br
 		return pushsvc.Browser{}, err
 	}
 	if !pushsvc.IsRandomID(seed) {
-		var fresh [16]byte
-		_, _ = rand.Read(fresh[:]) // never fails (crypto/rand, Go 1.24)
-		seed = base64.RawURLEncoding.EncodeToString(fresh[:])
+		var random [16]byte
+		_, _ = rand.Read(random[:]) // never fails (crypto/rand, Go 1.24)
+		seed = base64.RawURLEncoding.EncodeToString(random[:])
 	}
 	return pushsvc.NewBrowser(secret, site, seed, s.Clock()), nil
 }

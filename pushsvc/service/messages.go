@@ -138,7 +138,7 @@ func (s *Service) Messages(ctx context.Context, site string, device pushsvc.Devi
 	if err != nil {
 		return answer, err
 	}
-	v := &asking{service: s, site: site, st: st, device: device, r: r, now: s.Clock(), secret: secret}
+	v := &messagesVisit{service: s, site: site, st: st, device: device, r: r, now: s.Clock(), secret: secret}
 	if !device.IsZero() {
 		if v.facts, err = s.Store.Facts(ctx, site, device); err != nil {
 			return answer, fmt.Errorf("reading what is known of the visitor: %w", err)
@@ -158,8 +158,8 @@ func (s *Service) Messages(ctx context.Context, site string, device pushsvc.Devi
 	return answer, nil
 }
 
-// asking is one request for pop-ups.
-type asking struct {
+// messagesVisit is one request for pop-ups.
+type messagesVisit struct {
 	service *Service
 	site    string
 	st      *popupSite
@@ -171,10 +171,10 @@ type asking struct {
 	secret  []byte
 }
 
-// who is by what the visitor is put into variants: the person where one is
+// assignmentKey is by what the visitor is put into variants: the person where one is
 // known, so that all devices of theirs see the same; and the same before and
 // after there is a profile.
-func (v *asking) who() string {
+func (v *messagesVisit) assignmentKey() string {
 	device := v.line
 	if profile := v.facts.Profile; profile != nil && !profile.Group.IsZero() {
 		device = profile.Group
@@ -186,14 +186,14 @@ func (v *asking) who() string {
 	return string(text)
 }
 
-func (v *asking) visits() int64 {
+func (v *messagesVisit) visits() int64 {
 	if v.facts.Profile != nil {
 		return max(v.facts.Profile.Visits, v.r.Visits)
 	}
 	return v.r.Visits
 }
 
-func (v *asking) page() onsite.Page {
+func (v *messagesVisit) page() onsite.Page {
 	return onsite.Page{
 		Path: v.r.Page.Path, Query: v.r.Page.Query, Referrer: v.r.Page.Referrer, UTM: v.r.Page.UTM,
 		Device: v.r.Device, Language: v.r.Language, Visits: v.visits(),
@@ -204,7 +204,7 @@ func (v *asking) page() onsite.Page {
 // would have seen it: both are counted equally often then. The page and the profile
 // may each know of views that the other doesn't: reports may be on their way, and
 // storage may have been cleared.
-func (v *asking) seen(p *popup.Popup, variant string) onsite.Seen {
+func (v *messagesVisit) seen(p *popup.Popup, variant string) onsite.Seen {
 	n := onsite.Seen{Session: v.r.Shown[p.ID]}
 	if profile := v.facts.Profile; profile != nil {
 		in, since, ever := profile.ViewsIn, profile.ViewsSince, profile.Popups[p.ID].Viewed
@@ -220,11 +220,11 @@ func (v *asking) seen(p *popup.Popup, variant string) onsite.Seen {
 }
 
 // full says whether the visitor has seen enough pop-ups of all kinds that count.
-func (v *asking) full() bool {
+func (v *messagesVisit) full() bool {
 	free, kept := map[string]bool{}, map[string]bool{}
 	for _, p := range v.st.running {
 		free[p.Popup.ID] = onsite.Uncounted(p.Popup.Kind)
-		kept[p.Popup.ID] = p.Popup.Control > 0 && onsite.Assign(v.site, &p.Popup, v.who()) == popup.Control
+		kept[p.Popup.ID] = p.Popup.Control > 0 && onsite.Assign(v.site, &p.Popup, v.assignmentKey()) == popup.Control
 	}
 	session, profileSession, today := 0, 0, 0
 	for id, n := range v.r.Shown {
@@ -252,7 +252,7 @@ func (v *asking) full() bool {
 }
 
 // visitor is who the audience's expression is about.
-func (v *asking) visitor() audience.Visitor {
+func (v *messagesVisit) visitor() audience.Visitor {
 	profile := v.facts.Profile
 	if profile == nil {
 		profile = &people.Profile{Created: v.now, Seen: v.now}
@@ -263,7 +263,7 @@ func (v *asking) visitor() audience.Visitor {
 }
 
 // values are what templates can name.
-func (v *asking) values() (plain, escaped personal.Values) {
+func (v *messagesVisit) values() (plain, escaped personal.Values) {
 	attributes := map[string]any{}
 	if v.facts.Profile != nil && v.facts.Profile.Attributes != nil {
 		attributes = v.facts.Profile.Attributes
@@ -276,8 +276,8 @@ func (v *asking) values() (plain, escaped personal.Values) {
 	return plain, escaped
 }
 
-func (v *asking) answer(ctx context.Context, out *MessagesAnswer) {
-	if onsite.HeldOut(v.site, v.who(), v.st.settings.Holdout) {
+func (v *messagesVisit) answer(ctx context.Context, out *MessagesAnswer) {
+	if onsite.HeldOut(v.site, v.assignmentKey(), v.st.settings.Holdout) {
 		return
 	}
 	full, page, visitor := v.full(), v.page(), v.visitor()
@@ -289,7 +289,7 @@ func (v *asking) answer(ctx context.Context, out *MessagesAnswer) {
 		if full && !onsite.Uncounted(p.Popup.Kind) || len(v.r.Candidates) > 0 && !slices.Contains(v.r.Candidates, p.Popup.ID) {
 			continue
 		}
-		variant := onsite.Assign(v.site, &p.Popup, v.who())
+		variant := onsite.Assign(v.site, &p.Popup, v.assignmentKey())
 		if onsite.Decide(&p.Popup, page, v.now, v.r.TimeZone, v.seen(&p.Popup, variant)) != "" {
 			continue
 		}
@@ -316,11 +316,11 @@ func (v *asking) answer(ctx context.Context, out *MessagesAnswer) {
 	}
 }
 
-func (v *asking) token(p *runningPopup, variant string) string {
+func (v *messagesVisit) token(p *runningPopup, variant string) string {
 	return pushsvc.PopupToken(v.secret, v.site, p.Popup.ID, variant, v.line)
 }
 
-func (v *asking) wire(p *popup.Popup, variant, token string, m personal.Message) WirePopup {
+func (v *messagesVisit) wire(p *popup.Popup, variant, token string, m personal.Message) WirePopup {
 	return WirePopup{
 		ID: p.ID, Variant: variant, Token: token, Kind: p.Kind, Position: p.Position, Priority: p.Priority,
 		Content: m.Content, Click: m.Click, Theme: m.Theme, When: p.When, Caps: SessionCap{p.Caps.Session},
@@ -330,8 +330,8 @@ func (v *asking) wire(p *popup.Popup, variant, token string, m personal.Message)
 
 // complain tells once why a pop-up fails for somebody. What was to be filled in
 // is somebody's and not said.
-func (v *asking) complain(ctx context.Context, p *runningPopup, err error) {
-	if p.told.CompareAndSwap(false, true) {
+func (v *messagesVisit) complain(ctx context.Context, p *runningPopup, err error) {
+	if p.failureLogged.CompareAndSwap(false, true) {
 		v.service.log().WarnContext(ctx, "a pop-up can't be shown to a visitor; this is said once",
 			"site", v.site, "popup", p.Popup.ID, "error", err)
 	}

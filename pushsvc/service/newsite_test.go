@@ -128,7 +128,7 @@ func TestSitesFull(t *testing.T) {
 		s.advance(time.Hour)
 	}
 	told := func(site string) error {
-		return s.Told(t.Context(), site, people.Batch{Device: device(900), At: s.now(), Entries: []people.Entry{{Kind: people.EntryEvent, Name: "x", Time: s.now()}}})
+		return s.RecordFromProxy(t.Context(), site, people.Batch{Device: device(900), At: s.now(), Entries: []people.Entry{{Kind: people.EntryEvent, Name: "x", Time: s.now()}}})
 	}
 	for range 3 {
 		s.advance(time.Minute)

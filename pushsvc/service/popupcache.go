@@ -38,8 +38,8 @@ type runningPopup struct {
 	popup.Stored
 	who   *audience.Audience
 	texts *personal.Popup
-	// told is true once somebody was told that it failed.
-	told atomic.Bool
+	// failureLogged is true once somebody was told that it failed.
+	failureLogged atomic.Bool
 }
 
 // popupSite is what a site has for its visitors. It never changes: a write makes

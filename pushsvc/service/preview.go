@@ -129,7 +129,7 @@ func openPreview(secret []byte, site, token string, now time.Time) (id, variant 
 
 // preview gives the one pop-up that a token is for, read from the store: it may be
 // a draft. It has no token, so that nothing of it is counted.
-func (v *asking) preview(ctx context.Context) (MessagesAnswer, error) {
+func (v *messagesVisit) preview(ctx context.Context) (MessagesAnswer, error) {
 	answer := MessagesAnswer{Popups: []WirePopup{}, Preview: true}
 	id, variant, ok := openPreview(v.secret, v.site, v.r.Preview, v.now)
 	if !ok {

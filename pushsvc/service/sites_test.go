@@ -153,7 +153,7 @@ func TestRoom(t *testing.T) {
 	renew := func() error { _, err := f.Subscribe(t.Context(), shopSite, known); return err }
 	page := func() error {
 		n++
-		return f.Told(t.Context(), shopSite, people.Batch{Device: device(n), At: s.now(), Entries: []people.Entry{{Kind: people.EntryEvent, Name: "x", Time: s.now()}}})
+		return f.RecordFromProxy(t.Context(), shopSite, people.Batch{Device: device(n), At: s.now(), Entries: []people.Entry{{Kind: people.EntryEvent, Name: "x", Time: s.now()}}})
 	}
 	site := func() error { n++; return visits(t, f.Service, made(n), n) }
 	all := []func() error{stranger, page, site, returning, subscribe, renew}
