@@ -74,11 +74,13 @@ func (w *writeTx) carryOutcomes(st site, m *message, e pushsvc.Effects, at time.
 			return err
 		}
 	}
-	for _, r := range e.Later {
+	if len(e.Later) > 0 {
 		var err error
 		if later, err = w.makeMessageBucket(st, siteLater, m.ID); err != nil {
 			return err
 		}
+	}
+	for _, r := range e.Later {
 		if _, _, err := later.dropRetry(w, r.ID); err != nil {
 			return err
 		}
