@@ -56,7 +56,7 @@ func (in *Injector) byHeader(h http.Header) (kind, Reason) {
 	return kindNone, ReasonNotAPage
 }
 
-// isUpgrade reports whether the connection is to become something else.
+// isUpgrade reports whether the connection changes its protocol.
 func isUpgrade(h http.Header) bool {
 	return len(h["Upgrade"]) > 0 || hasToken(h["Connection"], "upgrade")
 }

@@ -33,7 +33,7 @@ func (w *Writer) newDisplacer() *displacer {
 // Unwrap returns the wrapped writer, for [http.ResponseController].
 func (d *displacer) Unwrap() http.ResponseWriter { return d.ResponseWriter }
 
-// Push implements [http.Pusher] where the wrapped writer does.
+// Push implements [http.Pusher] if the wrapped writer does.
 func (d *displacer) Push(target string, opts *http.PushOptions) error {
 	return push(d.ResponseWriter, target, opts)
 }

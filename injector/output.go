@@ -253,7 +253,7 @@ func (w *Writer) FlushError() error {
 // Flush implements [http.Flusher].
 func (w *Writer) Flush() { _ = w.FlushError() }
 
-// Push implements [http.Pusher] where the wrapped writer does.
+// Push implements [http.Pusher] if the wrapped writer does.
 func (w *Writer) Push(target string, opts *http.PushOptions) error {
 	return push(w.down, target, opts)
 }

@@ -125,7 +125,7 @@ func (b *bystander) FlushError() error {
 // Flush implements [http.Flusher].
 func (b *bystander) Flush() { _ = b.FlushError() }
 
-// Push implements [http.Pusher] where the wrapped writer does.
+// Push implements [http.Pusher] if the wrapped writer does.
 func (b *bystander) Push(target string, opts *http.PushOptions) error {
 	return push(b.ResponseWriter, target, opts)
 }

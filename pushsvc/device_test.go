@@ -31,7 +31,7 @@ func TestDeviceCookies(t *testing.T) {
 	}
 	text := string(a.Cookie(secret, "a.example"))
 	if b, ok := pushsvc.OpenDeviceCookie(secret, "a.example", text); !ok || b != a || b.Device().IsZero() || len(text) != 60 {
-		t.Errorf("%s is no cookie: %v, want %v", text, b, a)
+		t.Errorf("%s is not a cookie: %v, want %v", text, b, a)
 	}
 	bad := []string{"", "0", text + "A", text[1:], strings.Repeat("!", 60), strings.Repeat("A", 60), strings.Repeat("B", 22), text[:30] + "\n" + text[30:]}
 	for i := range text { // change each byte

@@ -167,7 +167,7 @@ func (m *Message) Take(r *Range, outcomes []Outcome, retries Retries) (e Effects
 }
 
 // takeRetried is Take for the LaterRange. An id may occur twice: the first outcome moves it out of the range,
-// unless it is to be retried.
+// unless it will be retried.
 func (m *Message) takeRetried(outcomes []Outcome, retries Retries) (e Effects) {
 	current := map[SubscriptionID]*Retry{} // of those with an outcome; nil if it is out
 	for _, o := range outcomes {
@@ -209,7 +209,7 @@ func (e *Effects) add(o Outcome) {
 	}
 }
 
-// retry returns the row of an outcome that is to be retried.
+// retry returns the row of an outcome that will be retried.
 func (o Outcome) retry() Retry {
 	return Retry{ID: o.ID, Attempt: o.Attempt, Reason: o.Reason, Due: kept(o.Due, time.Millisecond)}
 }

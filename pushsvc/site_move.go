@@ -137,25 +137,24 @@ func FreeMessageID(id string, taken func(string) bool) string {
 	}
 }
 
-// NewMove returns the move that BeginMove begins, where no other move is in its way.
-// there reports whether anything is kept of from; unfinished are the messages of both
-// sites that are not final.
-func NewMove(from, into string, at time.Time, there bool, unfinished []Message) (SiteMove, error) {
+// NewMove returns the move that BeginMove begins, if no other move prevents it. stored reports whether
+// anything is kept of from; unfinished are the messages of both sites that are not final.
+func NewMove(from, into string, at time.Time, stored bool, unfinished []Message) (SiteMove, error) {
 	if from == into || into == "" || len(into) > MaxSiteName {
-		return SiteMove{}, &SiteNameError{"the new name of a site must be another one, and not empty"}
+		return SiteMove{}, &SiteNameError{"the new name of a site must be different, and not empty"}
 	}
-	if !there {
+	if !stored {
 		return SiteMove{}, ErrNotFound
 	}
 	var busy []string
-	waits, intoWaits := false, false
+	fromWaits, intoWaits := false, false
 	for i := range unfinished {
 		m := &unfinished[i]
 		if m.Site != from {
 			intoWaits = true
 			continue
 		}
-		waits = true
+		fromWaits = true
 		if !m.Movable() {
 			busy = append(busy, m.ID)
 		}
@@ -163,12 +162,11 @@ func NewMove(from, into string, at time.Time, there bool, unfinished []Message) 
 	if len(busy) > 0 {
 		return SiteMove{}, &SiteBusyError{Site: from, Messages: busy}
 	}
-	return SiteMove{From: from, Into: into, Begun: kept(at, time.Millisecond), Running: true, KeepFrom: waits && !intoWaits}, nil
+	return SiteMove{From: from, Into: into, Begun: kept(at, time.Millisecond), Running: true, KeepFrom: fromWaits && !intoWaits}, nil
 }
 
-// Adopt counts a subscription of From, and returns the row that Into stores for it. known
-// is Into's own row with that endpoint, as for Resubscribe. Where the row has another ID
-// than known, it takes known's place.
+// Adopt counts a subscription of From, and returns the row that Into stores for it. known is Into's own row
+// with that endpoint, as in Resubscribe. A row with another ID than known's replaces known.
 func (m *SiteMove) Adopt(sub, known Subscription) Subscription {
 	sub.ID, sub.Site = sub.ID+m.Base, m.Into
 	switch {
@@ -187,8 +185,8 @@ func (m *SiteMove) Adopt(sub, known Subscription) Subscription {
 	return row
 }
 
-// AdoptMessage counts a message of From, and returns it as Into has it; taken reports
-// whether Into has an id for another.
+// AdoptMessage counts a message of From, and returns it as Into stores it; taken reports whether Into uses an
+// id for another message.
 func (m *SiteMove) AdoptMessage(msg Message, taken func(id string) bool) Message {
 	msg.ID, msg.Site = FreeMessageID(msg.ID, taken), m.Into
 	if msg.Only != 0 {
@@ -198,7 +196,7 @@ func (m *SiteMove) AdoptMessage(msg Message, taken func(id string) bool) Message
 	return msg
 }
 
-// AdoptedProfile counts a profile of From, which may have become part of one of Into's.
+// AdoptedProfile counts a profile of From; joined reports whether it was merged into one of Into's.
 func (m *SiteMove) AdoptedProfile(joined bool) {
 	if joined {
 		m.Moved.JoinedProfiles++
@@ -207,7 +205,7 @@ func (m *SiteMove) AdoptedProfile(joined bool) {
 	}
 }
 
-// PopupID is the id that a pop-up of From has at Into.
+// PopupID returns the id of From's pop-up at Into.
 func (m *SiteMove) PopupID(id string) string {
 	if to := m.Popups[id]; to != "" {
 		return to

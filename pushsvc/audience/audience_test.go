@@ -170,7 +170,7 @@ func TestHostile(t *testing.T) {
 		t.Fatal(err)
 	}
 	if in, _ := a.Includes(v); in {
-		t.Error("an a is no b")
+		t.Error("an a is not a b")
 	}
 }
 
@@ -182,7 +182,7 @@ func FuzzCompile(f *testing.F) {
 		a, err := audience.Compile(s)
 		var fault *audience.Error
 		if err != nil && !errors.As(err, &fault) {
-			t.Fatalf("%v is no fault of the expression", err)
+			t.Fatalf("%v is not a fault of the expression", err)
 		}
 		if err == nil {
 			_, _ = a.Includes(anna())

@@ -24,7 +24,7 @@ type tableCase struct {
 	Seen  onsite.Seen
 	// Rule is what pages are told, if anything.
 	Rule json.RawMessage
-	// Reason is empty where the pop-up applies.
+	// Reason is empty if the pop-up applies.
 	Reason onsite.Reason
 	// PageCannotTell means that the page takes the pop-up for one that applies.
 	PageCannotTell bool

@@ -103,9 +103,9 @@ type Change struct {
 	// Events are added.
 	Worth      map[string]int64
 	DropEvents []string
-	// Counts are to be added to the site's; some may be negative.
+	// Counts are added to the site's; some may be negative.
 	Counts Counts
-	// Unsubscribe are devices whose subscriptions are to be removed.
+	// Unsubscribe are devices whose subscriptions are removed.
 	Unsubscribe []pushsvc.DeviceID
 	// Moved, if the batch replaced its device, has the old id and the new one, which takes over the
 	// subscriptions.

@@ -84,9 +84,9 @@ func CheckUpload(u Upload) error {
 	return nil
 }
 
-// Put returns the row that PutPopup stores for p, without its new revision. known is the
-// present row, zero where there is none that can be read, and others how many other
-// pop-ups the site has. ok is false where known has the same pop-up already, and stays.
+// Put returns the row that PutPopup stores for p, without its new revision. known is the present row, zero if
+// there is none that can be read; others is the number of the site's other pop-ups. ok is false if known has
+// the same pop-up already, and stays.
 func (p Stored) Put(known Stored, others int, expect pushsvc.Revision) (row Stored, ok bool, err error) {
 	if known.Revision != 0 && same(known.Popup, p.Popup) {
 		return known, false, nil
@@ -104,9 +104,8 @@ func (p Stored) Put(known Stored, others int, expect pushsvc.Revision) (row Stor
 	return p, true, nil
 }
 
-// Put returns the row that PutUpload stores for u. known is the present image of that
-// name, zero where there is none that can be read, and others how many others the site
-// has. ok is false where known stays.
+// Put returns the row that PutUpload stores for u. known is the present image of that name, zero if there is
+// none that can be read; others is the number of the site's other images. ok is false if known stays.
 func (u Upload) Put(known Upload, others int) (row Upload, ok bool, err error) {
 	if known.Name != "" {
 		return known, false, nil

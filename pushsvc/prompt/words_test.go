@@ -8,7 +8,7 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
 )
 
-// TestAfterWords: each condition and trigger has its words, and is given once.
+// TestAfterWords: each condition and trigger has its words, and may be set once.
 func TestAfterWords(t *testing.T) {
 	var a After
 	for _, line := range []string{"2 pages", "1d12h", "scroll 50%", "click .a", "event Bought", "exit"} {
@@ -21,7 +21,7 @@ func TestAfterWords(t *testing.T) {
 	}
 	before := a
 	for line, fault := range map[string]string{
-		"3 pages": "given twice", "scroll 1": "given twice", "scroll half": "no share", "scroll 0": "no share", "no pages": "not a number",
+		"3 pages": "given twice", "scroll 1": "given twice", "scroll half": "not a share", "scroll 0": "not a share", "no pages": "not a number",
 		"manual now": "write", "click ": "write", "-5s": "write", "soon": "write", "": "write",
 	} {
 		if err := a.Add(pushsvc.ParseDuration, strings.Split(line, " ")...); err == nil || !strings.Contains(err.Error(), fault) {
