@@ -52,13 +52,13 @@ func Place(where *popup.Where, page Page) Reason {
 		return NotPath
 	case !queryHas(where.Query, query):
 		return NotQuery
-	case len(where.Referrer) > 0 && !like(host(page.Referrer), hosts(where.Referrer)...):
+	case len(where.Referrer) > 0 && !matchesAny(host(page.Referrer), hosts(where.Referrer)...):
 		return NotReferrer
-	case !utmIs(where.UTM, page.UTM, query):
+	case !utmMatches(where.UTM, page.UTM, query):
 		return NotUTM
 	case len(where.Devices) > 0 && !slices.Contains(where.Devices, page.Device):
 		return NotDevice
-	case len(where.Languages) > 0 && !speaks(where.Languages, page.Language):
+	case len(where.Languages) > 0 && !languageMatches(where.Languages, page.Language):
 		return NotLanguage
 	case where.Visitors == "new" && page.Visits > 1, where.Visitors == "returning" && page.Visits <= 1:
 		return NotVisitor
@@ -68,28 +68,28 @@ func Place(where *popup.Where, page Page) Reason {
 
 func queryHas(want map[string]string, query url.Values) bool {
 	for name, pattern := range want {
-		if !slices.ContainsFunc(query[name], func(v string) bool { return like(v, pattern) }) {
+		if !slices.ContainsFunc(query[name], func(v string) bool { return matchesAny(v, pattern) }) {
 			return false
 		}
 	}
 	return true
 }
 
-func utmIs(want, have popup.UTM, query url.Values) bool {
+func utmMatches(want, have popup.UTM, query url.Values) bool {
 	for _, u := range []struct{ want, have, name string }{
 		{want.Source, have.Source, "source"}, {want.Medium, have.Medium, "medium"}, {want.Campaign, have.Campaign, "campaign"},
 	} {
 		if u.have == "" {
 			u.have = query.Get("utm_" + u.name)
 		}
-		if u.want != "" && !like(u.have, u.want) {
+		if u.want != "" && !matchesAny(u.have, u.want) {
 			return false
 		}
 	}
 	return true
 }
 
-func speaks(languages []string, tag string) bool {
+func languageMatches(languages []string, tag string) bool {
 	tag = strings.ToLower(tag) + "-"
 	return slices.ContainsFunc(languages, func(l string) bool { return strings.HasPrefix(tag, strings.ToLower(l)+"-") })
 }
@@ -103,9 +103,9 @@ func host(address string) string {
 	return strings.ToLower(u.Hostname())
 }
 
-// like reports whether one of the patterns matches the whole text; * matches any text. The time is bounded by
+// matchesAny reports whether one of the patterns matches the whole text; * matches any text. The time is bounded by
 // the product of their lengths.
-func like(text string, patterns ...string) bool {
+func matchesAny(text string, patterns ...string) bool {
 	return slices.ContainsFunc(patterns, func(p string) bool { return glob(strings.Split(p, "*"), text) })
 }
 

@@ -134,7 +134,7 @@ func (a *applier) moveIdentities(keep *person, in *Profile) error {
 		case holder == keep || slices.Contains(keep.Identities, i):
 			continue
 		case holder != nil && in.Proven && !holder.Proven:
-			a.disown(holder, i)
+			a.turnIntoClaim(holder, i)
 		case holder != nil, keep.Proven && !in.Proven:
 			keep.claim(i)
 			continue

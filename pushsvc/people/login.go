@@ -262,13 +262,13 @@ func (a *applier) prove(identities []Identity) {
 	p.Devices = nil
 	for _, i := range slices.Clone(p.Identities) {
 		if !slices.Contains(identities, i) {
-			a.disown(p, i)
+			a.turnIntoClaim(p, i)
 		}
 	}
 }
 
-// disown turns an identity of the profile into a claim.
-func (a *applier) disown(p *person, i Identity) {
+// turnIntoClaim turns an identity of the profile into a claim.
+func (a *applier) turnIntoClaim(p *person, i Identity) {
 	p.Identities = slices.DeleteFunc(slices.Clone(p.Identities), func(have Identity) bool { return have == i })
 	setIn(&a.change.Identities, i, "")
 	p.claim(i)
@@ -300,7 +300,7 @@ func (a *applier) grantIdentities(identities []Identity) error {
 // free reports whether no profile has the identity. An unproven holder loses it to a login that proves it.
 func (a *applier) free(i Identity) (bool, error) {
 	if !a.batch.Trusted {
-		taken, err := a.taken(i)
+		taken, err := a.isTaken(i)
 		return !taken, err
 	}
 	p, err := a.profileBy(i)
@@ -310,6 +310,6 @@ func (a *applier) free(i Identity) (bool, error) {
 	if p.Proven {
 		return false, nil
 	}
-	a.disown(p, i)
+	a.turnIntoClaim(p, i)
 	return true, nil
 }

@@ -459,8 +459,8 @@ func (a *applier) profileBy(i Identity) (*person, error) {
 	return a.load(p), nil
 }
 
-// taken reports whether a profile has the identity, without loading that profile into the batch.
-func (a *applier) taken(i Identity) (bool, error) {
+// isTaken reports whether a profile has the identity, without loading that profile into the batch.
+func (a *applier) isTaken(i Identity) (bool, error) {
 	if id, changed := a.change.Identities[i]; changed {
 		return id != "", nil
 	}

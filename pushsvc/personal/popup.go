@@ -84,7 +84,7 @@ func (c *Popup) Render(variant string, values, escaped Values) (Message, error) 
 		*s = out
 		if u == address {
 			*s = strings.ReplaceAll(strings.TrimSpace(out), " ", "%20")
-			if climbs(*s) {
+			if hasDotSegment(*s) {
 				return fmt.Errorf("%s leads out of its folder, once it is filled in", field)
 			}
 			return popup.CheckURL(field, *s)
@@ -94,9 +94,9 @@ func (c *Popup) Render(variant string, values, escaped Values) (Message, error) 
 	return m, err
 }
 
-// climbs reports whether a path has dot segments (RFC 3986 3.3), which browsers resolve: a visitor who
+// hasDotSegment reports whether a path has dot segments (RFC 3986 3.3), which browsers resolve: a visitor who
 // controls their profile could point a click anywhere on the site.
-func climbs(address string) bool {
+func hasDotSegment(address string) bool {
 	path, _, _ := strings.Cut(address, "#")
 	path, _, _ = strings.Cut(path, "?")
 	for part := range strings.SplitSeq(strings.ToLower(path), "/") {

@@ -56,8 +56,8 @@ func truncate(s string, length func(int) int, ellipsis func(string) string) stri
 	return string(runes[:max(0, n-len([]rune(end)))]) + end
 }
 
-// place matches a tag or an output of a template.
-var place = regexp.MustCompile(`(?s)\{%-?\s*(\w*)(.*?)-?%\}|\{\{-?(.*?)-?\}\}`)
+// tagOrOutput matches a tag or an output of a template.
+var tagOrOutput = regexp.MustCompile(`(?s)\{%-?\s*(\w*)(.*?)-?%\}|\{\{-?(.*?)-?\}\}`)
 
 // quoted matches a string literal in an expression.
 var quoted = regexp.MustCompile(`"[^"]*"|'[^']*'`)
@@ -67,7 +67,7 @@ func Compile(source string) (*Text, error) {
 	if !strings.Contains(source, "{{") && !strings.Contains(source, "{%") {
 		return &Text{plain: source}, nil
 	}
-	for _, m := range place.FindAllStringSubmatch(source, -1) {
+	for _, m := range tagOrOutput.FindAllStringSubmatch(source, -1) {
 		if tag := m[1]; strings.HasPrefix(m[0], "{%") && !slices.Contains(tags, tag) {
 			return nil, fmt.Errorf("has the Liquid tag %q, which is not one of %s", tag, strings.Join(tags, ", "))
 		}
@@ -79,7 +79,7 @@ func Compile(source string) (*Text, error) {
 		}
 	}
 	// The engine takes an opened but never closed {{ or {% for plain text.
-	rest := place.ReplaceAllString(source, " ")
+	rest := tagOrOutput.ReplaceAllString(source, " ")
 	for _, open := range []string{"{{", "{%"} {
 		if _, from, ok := strings.Cut(rest, open); ok {
 			return nil, fmt.Errorf("has a %s that is not closed, before %.20q", open, from)
@@ -98,8 +98,8 @@ func Compile(source string) (*Text, error) {
 // names are the names that templates may use: Render's values.
 var names = []string{"profile", "site", "device", "language", "visits"}
 
-// own are Liquid's keywords.
-var own = []string{"and", "or", "contains", "true", "false", "nil", "null", "empty", "blank"}
+// keywords are Liquid's keywords.
+var keywords = []string{"and", "or", "contains", "true", "false", "nil", "null", "empty", "blank"}
 
 // token matches a part of an expression: a name, a number or a sign.
 var token = regexp.MustCompile(`[\pL\pN_][\pL\pN_-]*|\S`)
@@ -107,12 +107,12 @@ var token = regexp.MustCompile(`[\pL\pN_][\pL\pN_-]*|\S`)
 // unknownName returns the first name in a template that is not known, such as a misspelt one; empty if all
 // are known.
 func unknownName(source string) string {
-	for _, m := range place.FindAllStringSubmatch(source, -1) {
+	for _, m := range tagOrOutput.FindAllStringSubmatch(source, -1) {
 		before := ""
 		for _, t := range token.FindAllString(quoted.ReplaceAllString(m[2]+m[3], `""`), -1) {
 			first, _ := utf8.DecodeRuneInString(t)
 			isName := (first == '_' || unicode.IsLetter(first)) && before != "." && before != "|" // neither attribute nor filter
-			if isName && !slices.Contains(names, t) && !slices.Contains(own, t) {
+			if isName && !slices.Contains(names, t) && !slices.Contains(keywords, t) {
 				return t
 			}
 			before = t
@@ -126,7 +126,7 @@ var attribute = regexp.MustCompile(`(?:^|[^\pL\pN_.])profile\.([\pL\pN_][\pL\pN_
 
 // Attributes returns the attributes that a template names.
 func Attributes(source string) (found []string) {
-	for _, m := range place.FindAllStringSubmatch(source, -1) {
+	for _, m := range tagOrOutput.FindAllStringSubmatch(source, -1) {
 		for _, a := range attribute.FindAllStringSubmatch(quoted.ReplaceAllString(m[2]+m[3], `""`), -1) {
 			found = append(found, a[1])
 		}
@@ -153,7 +153,7 @@ func inWords(fault string) string {
 			continue
 		}
 		what := strings.TrimSpace(strings.ReplaceAll(m[len(m)-1], `\"`, `"`))
-		if single.MatchString(what) {
+		if singleEquals.MatchString(what) {
 			return fmt.Sprintf(f.means, what) + ": to compare, write =="
 		}
 		return fmt.Sprintf(f.means, what)
@@ -161,8 +161,8 @@ func inWords(fault string) string {
 	return "is not a Liquid template: " + strings.TrimPrefix(fault, "Liquid error: ")
 }
 
-// single matches a = that should be ==.
-var single = regexp.MustCompile(`[^=!<>]=[^=]`)
+// singleEquals matches a = that should be ==.
+var singleEquals = regexp.MustCompile(`[^=!<>]=[^=]`)
 
 // parse runs the engine's parser, which may panic on faults.
 func parse(source string) (t *liquid.Template, err error) {

@@ -28,8 +28,8 @@ const (
 	// maxTries bounds the attempts for a message that the service did not process, as when it retires a
 	// connection.
 	maxTries = 10
-	// maxBarren bounds the attempts on connections that never answered.
-	maxBarren = 3
+	// maxUnanswered bounds the attempts on connections that never answered.
+	maxUnanswered = 3
 	// idleTimeout closes unused connections.
 	idleTimeout = 5 * time.Minute
 )
@@ -162,7 +162,7 @@ func (c *Client) prepare(m *message, endpoint Endpoint, r *Request) error {
 // not process; they are repeated at once, unless it never answered on such connections.
 func (c *Client) exchange(ctx context.Context, m *message) (answer, error) {
 	deadline := time.Now().Add(c.timeout)
-	for try, barren := 1, 0; ; try++ {
+	for try, unanswered := 1, 0; ; try++ {
 		l, h, err := c.pool.acquire(ctx, m.request.Authority, deadline)
 		if err != nil {
 			return answer{}, err
@@ -177,9 +177,9 @@ func (c *Client) exchange(ctx context.Context, m *message) (answer, error) {
 			return got, err
 		}
 		if !l.served() {
-			barren++
+			unanswered++
 		}
-		if barren == maxBarren {
+		if unanswered == maxUnanswered {
 			return got, err
 		}
 	}

@@ -199,7 +199,7 @@ func TestSendServices(t *testing.T) {
 			if took := time.Since(started); took > 4*time.Second {
 				t.Errorf("took %s", took)
 			}
-			if n := s.dials.Load(); n > maxBarren {
+			if n := s.dials.Load(); n > maxUnanswered {
 				t.Errorf("%d connections for a message", n)
 			}
 			checkSecrets(t, r, result)

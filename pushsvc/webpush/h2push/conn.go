@@ -27,8 +27,8 @@ const (
 	connWindow = 1 << 20
 	// maxStreamID ends a connection's life (RFC 9113 §5.1.1).
 	maxStreamID = 1<<31 - 1
-	// partingTime bounds the final write of a connection.
-	partingTime = time.Second
+	// goAwayTimeout bounds the final write of a connection.
+	goAwayTimeout = time.Second
 )
 
 // Config configures a Conn. Zero fields have the given defaults.
@@ -96,10 +96,10 @@ type Conn struct {
 	framer *http2.Framer // ReadFrame belongs to the reader, the rest is under mu
 	answer answerReader  // belongs to the reader
 
-	wake chan struct{} // holds one token when the writer has something to do
-	done chan struct{} // closed when both goroutines have ended
-	left atomic.Int32  // goroutines
-	pool sync.Pool     // of *stream
+	wake    chan struct{} // holds one token when the writer has something to do
+	done    chan struct{} // closed when both goroutines have ended
+	running atomic.Int32  // goroutines
+	pool    sync.Pool     // of *stream
 
 	mu       sync.Mutex
 	out      outBuffer
@@ -142,7 +142,7 @@ func New(ctx context.Context, nc net.Conn, config Config) (*Conn, error) {
 	c.mu.Lock()
 	c.health.idle = time.AfterFunc(c.config.IdleTimeout, c.checkIdle)
 	c.mu.Unlock()
-	c.left.Store(2)
+	c.running.Store(2)
 	go c.guard(c.write)
 	go c.guard(c.read)
 	return c, nil
@@ -227,7 +227,7 @@ func (c *Conn) guard(run func() error) {
 			c.fail(&panicError{value})
 			c.nc.Close()
 		}
-		if c.left.Add(-1) == 0 {
+		if c.running.Add(-1) == 0 {
 			close(c.done)
 		}
 	}()

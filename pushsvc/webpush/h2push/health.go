@@ -7,8 +7,8 @@ const (
 	// answers.
 	maxChatter  = 4096
 	chatterTime = time.Second
-	// forgiven is how many such frames an answer outweighs, or a DATA frame sent because of one.
-	forgiven = 8
+	// framesPerAnswer is how many such frames an answer outweighs, or a DATA frame sent because of one.
+	framesPerAnswer = 8
 )
 
 // uselessFrames counts frames that advance no request, such as PING, SETTINGS or WINDOW_UPDATE. Every exchange has
@@ -29,7 +29,7 @@ func (h *uselessFrames) tooMuch(now func() time.Time) bool {
 	return h.since.Sub(before) < chatterTime
 }
 
-func (h *uselessFrames) forgive() { h.count = max(0, h.count-forgiven) }
+func (h *uselessFrames) forgive() { h.count = max(0, h.count-framesPerAnswer) }
 
 // health is what is known about whether the peer is alive.
 type health struct {

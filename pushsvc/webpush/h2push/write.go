@@ -53,7 +53,7 @@ func (c *Conn) write() error {
 		if _, err := c.nc.Write(batch); err != nil {
 			c.fail(fmt.Errorf("writing: %w", err))
 		}
-		c.giveBack(batch)
+		c.keepSpare(batch)
 	}
 	return nil
 }
@@ -69,7 +69,7 @@ func (c *Conn) nextBatch() (batch []byte, last bool) {
 	return batch, c.err != nil
 }
 
-func (c *Conn) giveBack(batch []byte) {
+func (c *Conn) keepSpare(batch []byte) {
 	if cap(batch) > keepBuffer {
 		return
 	}
@@ -85,7 +85,7 @@ func (c *Conn) writeLast(words []byte) error {
 	rude := c.abrupt
 	c.mu.Unlock()
 	if !rude {
-		_ = c.nc.SetWriteDeadline(time.Now().Add(partingTime))
+		_ = c.nc.SetWriteDeadline(time.Now().Add(goAwayTimeout))
 		_, _ = c.nc.Write(words) // the peer may be gone already
 	}
 	c.nc.Close()
