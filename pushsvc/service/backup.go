@@ -7,30 +7,30 @@ import (
 	"io"
 )
 
-// ErrUnsupported says that the store has no such operation of its own.
+// ErrUnsupported means that the store has no such operation.
 var ErrUnsupported = errors.New("this storage can't do that by itself; use the means of its database")
 
 // backuper is a store that can copy itself while it is in use.
 type backuper interface {
 	// Backup writes a consistent copy, which can be opened as a store, and
-	// says how many bytes it has.
+	// returns its size in bytes.
 	Backup(ctx context.Context, w io.Writer) (int64, error)
 }
 
-// compacter is a store that can give back the room of what was removed.
+// compacter is a store that can free the room of removed rows.
 type compacter interface {
-	// Compact gives the store's bytes before and after.
+	// Compact returns the store's size in bytes before and after.
 	Compact(ctx context.Context) (before, after int64, err error)
 }
 
-// healthy is a store that knows whether it works.
+// healthy is a store that reports whether it works.
 type healthy interface {
-	// Health is nil where it does; pushsvc.ErrStalled where its disk does not
-	// answer. It never waits.
+	// Health returns nil if the store works, or pushsvc.ErrStalled if its disk
+	// does not answer. It never waits.
 	Health() error
 }
 
-// Health is nil where the store works, as far as it knows.
+// Health returns nil if the store works, as far as it knows.
 func (s *Service) Health() error {
 	if h, ok := s.Store.(healthy); ok {
 		return h.Health()
@@ -38,9 +38,9 @@ func (s *Service) Health() error {
 	return nil
 }
 
-// Backup writes a copy of the whole store to w and says how many bytes it has:
-// subscriptions of all sites, messages, and the private keys. ErrUnsupported
-// where the store has no way to.
+// Backup writes a copy of the whole store to w and returns its size in bytes:
+// subscriptions of all sites, messages, and the private keys. ErrUnsupported if
+// the store can't do that.
 func (s *Service) Backup(ctx context.Context, w io.Writer) (int64, error) {
 	b, ok := s.Store.(backuper)
 	if !ok {
@@ -53,9 +53,8 @@ func (s *Service) Backup(ctx context.Context, w io.Writer) (int64, error) {
 	return n, nil
 }
 
-// Compact erases what was removed from the store for good and makes it as small
-// as it can be. Whoever writes meanwhile waits. ErrUnsupported where the store
-// has no way to.
+// Compact erases removed rows for good and makes the store as small as possible.
+// Writes wait meanwhile. ErrUnsupported if the store can't do that.
 func (s *Service) Compact(ctx context.Context) (before, after int64, err error) {
 	c, ok := s.Store.(compacter)
 	if !ok {

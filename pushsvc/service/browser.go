@@ -11,20 +11,20 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
 )
 
-// ErrReplaced says that the cookie was replaced a moment ago: the browser has
-// another by now, or gets it by the answer that is on its way. Posted again, the
-// same goes to the right profile.
+// ErrReplaced means that the cookie was replaced a moment ago: the browser has a
+// new one, or gets it with an answer in transit. If it repeats the post with
+// that, the post reaches the right profile.
 var ErrReplaced = errors.New("the cookie has just been replaced")
 
-// replacedFor is how long a request with a cookie that was replaced is sent back.
-// After it, whoever has the cookie is a new visitor.
+// replacedFor is how long a request with a replaced cookie is refused. Later, its
+// sender is a new visitor.
 const replacedFor = 30 * time.Second
 
-// maxReplaced bounds how many are remembered. One that is forgotten too early costs
-// what was on its way its name: it counts for an anonymous visitor.
+// maxReplaced limits how many are remembered. If one is forgotten too early,
+// requests in transit count for an anonymous visitor.
 const maxReplaced = 10_000
 
-// replacements are the devices whose cookies were replaced lately.
+// replacements are the devices whose cookies were replaced recently.
 type replacements struct {
 	mu sync.Mutex
 	by map[pushsvc.DeviceID]replacement
@@ -35,8 +35,8 @@ type replacement struct {
 	at    time.Time
 }
 
-// begin notes that the batch may replace the device's cookie; it returns false
-// where another batch just did.
+// begin records that the batch may replace the device's cookie; it returns false
+// if another batch just did.
 func (r *replacements) begin(device pushsvc.DeviceID, batch string, now time.Time) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -54,8 +54,8 @@ func (r *replacements) begin(device pushsvc.DeviceID, batch string, now time.Tim
 	return true
 }
 
-// makeRoom looks at a few, so that nobody waits for all: the old ones go, and one
-// in any case where there are too many.
+// makeRoom checks only a few, so that no request waits long: it removes old ones,
+// and one in any case if there are too many.
 func (r *replacements) makeRoom(now time.Time) {
 	looked := 0
 	for d, have := range r.by {
@@ -68,7 +68,7 @@ func (r *replacements) makeRoom(now time.Time) {
 	}
 }
 
-// undo forgets it: nothing was replaced.
+// undo removes the record: nothing was replaced.
 func (r *replacements) undo(device pushsvc.DeviceID, batch string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -77,7 +77,7 @@ func (r *replacements) undo(device pushsvc.DeviceID, batch string) {
 	}
 }
 
-// Known reports whether the browser's cookie still holds; ErrReplaced.
+// Known returns ErrReplaced if the browser's cookie was replaced.
 func (s *Service) Known(b pushsvc.Browser) error {
 	if b.IsZero() || s.replaced.begin(b.Device(), "", s.Clock()) {
 		return nil
@@ -85,8 +85,8 @@ func (s *Service) Known(b pushsvc.Browser) error {
 	return ErrReplaced
 }
 
-// OpenCookies returns the browser that one of the cookies is of: the one that was
-// issued last. Those that the server has not made for the site don't count.
+// OpenCookies returns the browser of the valid cookie that was issued last.
+// Cookies that the server has not made for the site are ignored.
 func (s *Service) OpenCookies(ctx context.Context, site string, cookies []string) (found pushsvc.Browser, ok bool, err error) {
 	if len(cookies) == 0 {
 		return found, false, nil
@@ -106,9 +106,9 @@ func (s *Service) OpenCookies(ctx context.Context, site string, cookies []string
 	return found, ok, nil
 }
 
-// NewBrowser makes one for the seed: the same for the same seed, so that a browser
-// that has not heard the answer is no other when it posts again. Without a seed it is
-// a new one.
+// NewBrowser makes a browser for the seed. The same seed makes the same one, so
+// that a browser that got no answer remains the same when it repeats the post.
+// Without a seed it is a new one.
 func (s *Service) NewBrowser(ctx context.Context, site, seed string) (pushsvc.Browser, error) {
 	secret, err := s.live().Secret(ctx)
 	if err != nil {
@@ -122,7 +122,7 @@ func (s *Service) NewBrowser(ctx context.Context, site, seed string) (pushsvc.Br
 	return pushsvc.NewBrowser(secret, site, seed, s.Clock()), nil
 }
 
-// NextBrowser is the browser after the batch has replaced its cookie.
+// NextBrowser returns the browser after the batch has replaced its cookie.
 func (s *Service) NextBrowser(ctx context.Context, site string, b pushsvc.Browser, batch string) (pushsvc.Browser, error) {
 	secret, err := s.live().Secret(ctx)
 	if err != nil {
@@ -131,7 +131,7 @@ func (s *Service) NextBrowser(ctx context.Context, site string, b pushsvc.Browse
 	return b.Next(secret, site, batch, s.Clock()), nil
 }
 
-// Cookie is the value of the browser's cookie.
+// Cookie returns the value of the browser's cookie.
 func (s *Service) Cookie(ctx context.Context, site string, b pushsvc.Browser) (pushsvc.DeviceCookie, error) {
 	secret, err := s.live().Secret(ctx)
 	if err != nil {

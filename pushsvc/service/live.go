@@ -14,13 +14,13 @@ import (
 )
 
 const (
-	// liveRetry is how long after a failure the store is not asked again.
+	// liveRetry is the pause before the store is read again after a failure.
 	liveRetry = time.Second
-	// liveTimeout is how long one look at the store may take.
+	// liveTimeout is the time limit of one read.
 	liveTimeout = 10 * time.Second
 )
 
-// LiveStore is what a Live reads.
+// LiveStore is the part of the store that a Live reads.
 type LiveStore interface {
 	pushsvc.SettingStore
 	popup.Store
@@ -29,12 +29,14 @@ type LiveStore interface {
 	pushsvc.ChangeStore
 }
 
-// Live has in memory what operators have set in a store: prompts, pop-ups, the key
-// ring, and the other names of sites. Pages, posts and pushes need it all the time and must not wait for the store.
+// Live holds operators' settings of a store in memory: prompts, pop-ups, the key
+// ring, and the other names of sites. Pages, posts and pushes need them all the
+// time and must not wait for the store.
 //
-// There is one for a store, however many services and configurations use that. What a
-// Service writes holds at once; what other processes write holds within 2 s, by
-// [pushsvc.ChangeStore]. Where the store can't be read, what was read last stays.
+// There is one per store, for all its services and configurations. A change by a
+// Service takes effect at once; a change by another process takes effect within
+// 2 s, by [pushsvc.ChangeStore]. If the store can't be read, the last values
+// stay.
 type Live struct {
 	store LiveStore
 	clock func() time.Time
@@ -43,13 +45,13 @@ type Live struct {
 	following sync.Once
 	now       atomic.Pointer[snapshot]
 	secret    atomic.Pointer[[]byte]
-	removed   atomic.Int64 // raised when sites were removed
+	removed   atomic.Int64 // raised when sites are removed
 
 	reading sync.Mutex // held while the store is read and now is replaced
-	failed  time.Time  // when that failed last; reading guards it
+	failed  time.Time  // the last failure; reading guards it
 }
 
-// snapshot never changes.
+// snapshot is immutable.
 type snapshot struct {
 	read    pushsvc.ChangeKinds // the kinds that were read at least once
 	prompts map[string]PromptOverride
@@ -58,16 +60,16 @@ type snapshot struct {
 	names   *siteNames
 }
 
-// NewLive has nothing in memory yet: it reads when it is asked first, see also Read.
-// From then on it follows the store until that is closed. fault is told what could not
-// be read and what is not understood; it may be called by many goroutines.
+// NewLive makes an empty Live: it reads at the first request, see also Read, and
+// then follows the store until that is closed. It calls fault with rows that it
+// could not read or does not understand, from any goroutine.
 func NewLive(store LiveStore, clock func() time.Time, fault func(error)) *Live {
 	l := &Live{store: store, clock: clock, fault: fault}
 	l.now.Store(new(snapshot))
 	return l
 }
 
-// live is the service's, or one of its own where it was not given one.
+// live returns the service's Live, or makes one if the service has none.
 func (s *Service) live() *Live {
 	s.ownLive.Do(func() {
 		if s.Live == nil {
@@ -83,7 +85,7 @@ func (l *Live) Read(ctx context.Context) error {
 	return l.refresh(ctx, pushsvc.ChangedAll)
 }
 
-// follow begins to follow the store.
+// follow starts to follow the store.
 func (l *Live) follow() {
 	l.following.Do(func() {
 		go func() {
@@ -94,8 +96,8 @@ func (l *Live) follow() {
 	})
 }
 
-// step waits for a change after the revision since, and reads it. late is what could
-// not be read before. It returns false where the store is closed.
+// step waits for a change after the revision since, and reads it. late has the
+// kinds that could not be read before. It returns false if the store is closed.
 func (l *Live) step(since int64, late pushsvc.ChangeKinds) (next int64, failed pushsvc.ChangeKinds, open bool) {
 	next, failed, open = since, pushsvc.ChangedAll, true
 	defer func() {
@@ -133,7 +135,7 @@ func (l *Live) step(since int64, late pushsvc.ChangeKinds) (next int64, failed p
 	return seen, 0, true
 }
 
-// refresh reads the kinds again. Those that can't be read stay as they were.
+// refresh reads the kinds again. Kinds that can't be read keep their values.
 func (l *Live) refresh(ctx context.Context, kinds pushsvc.ChangeKinds) error {
 	l.reading.Lock()
 	defer l.reading.Unlock()
@@ -168,8 +170,8 @@ func (l *Live) readLocked(ctx context.Context, kinds pushsvc.ChangeKinds) error 
 	return errors.Join(errs...)
 }
 
-// changed reads what this process has just written, whoever hangs up meanwhile. read
-// changes a copy of the snapshot.
+// changed reads what this process has just written, even if the request is
+// cancelled. read changes a copy of the snapshot.
 func (l *Live) changed(ctx context.Context, read func(context.Context, *snapshot) error) error {
 	l.follow()
 	l.reading.Lock()
@@ -182,11 +184,11 @@ func (l *Live) changed(ctx context.Context, read func(context.Context, *snapshot
 	return nil
 }
 
-// errUnread says that a kind of rows could not be read yet.
+// errUnread means that a kind of rows could not be read yet.
 var errUnread = errors.New("the store could not be read a moment ago")
 
-// have returns a snapshot in which the kind has been read. Whoever comes first reads
-// for all, and goes on reading where its own request ends.
+// have returns a snapshot in which the kind has been read. The first caller reads
+// for all, and its read continues if its own request ends.
 func (l *Live) have(ctx context.Context, kind pushsvc.ChangeKinds) (*snapshot, error) {
 	l.follow()
 	if now := l.now.Load(); now.read&kind != 0 {
@@ -215,14 +217,14 @@ func (l *Live) readKeys(ctx context.Context, next *snapshot) error {
 	return nil
 }
 
-// Keys is the key ring, the current key first. It is empty where it could not be read
-// yet. It never waits for the store.
+// Keys returns the key ring, the current key first. It is empty if it could not
+// be read yet. It never waits for the store.
 func (l *Live) Keys() []pushsvc.Key {
 	l.follow()
 	return l.now.Load().keys
 }
 
-// key finds a key of the ring. One that is not there is looked up in the store: a key
+// key finds a key of the ring. It looks an unknown one up in the store: a key
 // that another process has made current is in its pages at once.
 func (l *Live) key(ctx context.Context, is func(pushsvc.Key) bool) (pushsvc.Key, error) {
 	now, err := l.have(ctx, pushsvc.ChangedKeys)
@@ -243,13 +245,14 @@ func (l *Live) key(ctx context.Context, is func(pushsvc.Key) bool) (pushsvc.Key,
 	return now.keys[i], nil
 }
 
-// removals rises when sites have been removed, and may rise when none have.
+// removals rises when sites are removed, and may rise without a removal.
 func (l *Live) removals() int64 {
 	l.follow()
 	return l.removed.Load()
 }
 
-// Secret signs cookies and receipts. It never changes, and is read once.
+// Secret returns the secret that signs cookies and receipts. It never changes,
+// and is read once.
 func (l *Live) Secret(ctx context.Context) ([]byte, error) {
 	if secret := l.secret.Load(); secret != nil {
 		return *secret, nil

@@ -17,12 +17,12 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/store/memstore"
 )
 
-// within fails the test where something does not become true in the time in which
-// every process sees what another has written.
+// within fails the test if the condition does not become true within the time in
+// which every process sees another's changes.
 func within(t *testing.T, what string, holds func() bool) {
 	t.Helper()
 	for begun := time.Now(); !holds(); time.Sleep(5 * time.Millisecond) {
-		if time.Since(begun) > 10*time.Second { // 2 s are promised; the machine may be busy
+		if time.Since(begun) > 10*time.Second { // the promise is 2 s; the machine may be busy
 			t.Errorf("not in time: %s", what)
 			return
 		}
@@ -46,8 +46,8 @@ func eachStore(t *testing.T, test func(t *testing.T, store store.Store)) {
 	})
 }
 
-// TestTwoServices: what one service sets, another one on the same store has soon, with
-// a Live of its own as another process has.
+// TestTwoServices: another service on the same store, with its own Live like
+// another process, soon sees a change.
 func TestTwoServices(t *testing.T) {
 	eachStore(t, func(t *testing.T, store store.Store) {
 		make := func() *fixture {
@@ -89,7 +89,7 @@ func TestTwoServices(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		// A page of the first service has the key already.
+		// A page of the first service already has the key.
 		r := request(1)
 		r.ApplicationServerKey = rotated.Public
 		if _, err := b.Subscribe(t.Context(), site, r); err != nil {
@@ -102,8 +102,8 @@ func TestTwoServices(t *testing.T) {
 	})
 }
 
-// TestTwoServicesSites: a site that one service removes is a new one for the other,
-// and takes no place.
+// TestTwoServicesSites: a site that one service removes is a new one for the
+// other, and does not count towards the limit.
 func TestTwoServicesSites(t *testing.T) {
 	eachStore(t, func(t *testing.T, store store.Store) {
 		make := func() *fixture {
@@ -135,8 +135,8 @@ func TestTwoServicesSites(t *testing.T) {
 	})
 }
 
-// TestReload: a configuration that is ending and one that has begun share what
-// operators have set. What the old one writes after the new one has read all is seen.
+// TestReload: an ending and a new configuration share operators' settings. The
+// new one sees a change by the old one, even after it has read everything.
 func TestReload(t *testing.T) {
 	before := newFixture(t)
 	before.Live = service.NewLive(before.Store, before.now, func(err error) { t.Error(err) })
@@ -153,7 +153,7 @@ func TestReload(t *testing.T) {
 	}
 }
 
-// flaky is a store whose settings can't be read now and then.
+// flaky is a store whose settings sometimes can't be read.
 type flaky struct {
 	store.Store
 	down chan bool // holds one value
@@ -168,7 +168,8 @@ func (s flaky) Settings(ctx context.Context, name string) ([]pushsvc.Setting, er
 	return s.Store.Settings(ctx, name)
 }
 
-// TestLiveRecovers: what could not be read is read again, without another change.
+// TestLiveRecovers: rows that could not be read are read again, without another
+// change.
 func TestLiveRecovers(t *testing.T) {
 	f := newFixture(t)
 	store := flaky{f.Store, make(chan bool, 1)}

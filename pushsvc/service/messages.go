@@ -14,16 +14,16 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/popup"
 )
 
-// Bounds of a MessagesRequest.
+// Limits of a MessagesRequest.
 const (
 	maxCandidates = 200
 	maxAnswered   = 10
 	maxPage       = 8 << 10 // bytes of path, query and referrer
 )
 
-// MessagesRequest is what a page asks for pop-ups with.
+// MessagesRequest is a page's request for pop-ups.
 type MessagesRequest struct {
-	// Session names the browser's session: 16 random bytes in base64url.
+	// Session is the id of the browser's session: 16 random bytes in base64url.
 	Session  string    `json:"session"`
 	Page     PageInput `json:"page"`
 	Device   string    `json:"device"`
@@ -31,23 +31,23 @@ type MessagesRequest struct {
 	TimeZone string    `json:"timeZone"`
 	Visits   int64     `json:"visits"`
 	Views    int64     `json:"views"`
-	// Candidates are the pop-ups that can apply, as far as the page can tell;
-	// none are all.
+	// Candidates are the pop-ups that can apply, as far as the page knows; an
+	// empty list means all.
 	Candidates []string `json:"candidates"`
 	// Shown is how often each was seen in this session.
 	Shown map[string]int `json:"shown"`
-	// Preview is what the page's address has in webpush_preview.
+	// Preview is the value of webpush_preview in the page's address.
 	Preview string `json:"preview"`
 	// Seed is as in a RecordRequest.
 	Seed string `json:"seed"`
-	// Shared says that whoever claims to be a person sees what others have told of
-	// that person.
+	// Shared means that a device that claims to be a person sees data from that
+	// person's other devices.
 	Shared bool `json:"-"`
-	// Line is the browser's; zero for the device.
+	// Line is the id that pop-up tokens are bound to; zero means the device.
 	Line pushsvc.DeviceID `json:"-"`
 }
 
-// PageInput is where the visitor is.
+// PageInput describes the visitor's page.
 type PageInput struct {
 	Path     string    `json:"path"`
 	Query    string    `json:"query"`
@@ -55,16 +55,16 @@ type PageInput struct {
 	UTM      popup.UTM `json:"utm"`
 }
 
-// MessagesAnswer is what a page is to do.
+// MessagesAnswer tells the page what to do.
 type MessagesAnswer struct {
 	// Popups may be shown, the most important first.
 	Popups []WirePopup `json:"popups"`
-	// Controls are those that this visitor would see but for being in their
-	// control group. The page waits as it would, and then reports them as viewed,
-	// but shows nothing.
+	// Controls are pop-ups that this visitor does not see because of their
+	// control group. The page waits as usual and then reports them as viewed, but
+	// shows nothing.
 	Controls []WireControl `json:"controls,omitempty"`
-	// Preview is true where an operator looks at a pop-up: it is shown at once,
-	// and nothing is reported.
+	// Preview is true if an operator previews a pop-up: it is shown at once, and
+	// nothing is reported.
 	Preview bool `json:"preview,omitempty"`
 }
 
@@ -84,7 +84,7 @@ type WirePopup struct {
 	Legacy   LegacyNames   `json:"legacy"`
 }
 
-// WireControl is a pop-up that is kept from the visitor.
+// WireControl is a pop-up that the visitor's control group does not see.
 type WireControl struct {
 	ID       string     `json:"id"`
 	Variant  string     `json:"variant"`
@@ -94,12 +94,12 @@ type WireControl struct {
 	Caps     SessionCap `json:"caps,omitzero"`
 }
 
-// SessionCap is the cap that the page sees to.
+// SessionCap is the cap that the page enforces.
 type SessionCap struct {
 	Session int `json:"session,omitempty"`
 }
 
-// LegacyNames are what CleverTap's API calls a pop-up and its variant.
+// LegacyNames are CleverTap's ids of a pop-up and its variant.
 type LegacyNames struct {
 	MsgID   string `json:"msgId"`
 	PivotID string `json:"pivotId,omitempty"`
@@ -119,9 +119,9 @@ func (r *MessagesRequest) check() error {
 	return nil
 }
 
-// Messages gives the pop-ups that a visitor may see on a page. device is zero for
-// who is not to be known: of them nothing counts but what the page says. Faults
-// are *pushsvc.FieldError.
+// Messages returns the pop-ups that a visitor may see on a page. device is zero
+// for a visitor who opts out of tracking: then only the page's own data counts.
+// Faults are *pushsvc.FieldError.
 func (s *Service) Messages(ctx context.Context, site string, device pushsvc.DeviceID, r MessagesRequest) (MessagesAnswer, error) {
 	answer := MessagesAnswer{Popups: []WirePopup{}}
 	if err := r.check(); err != nil {
@@ -171,8 +171,8 @@ type messagesVisit struct {
 	secret  []byte
 }
 
-// assignmentKey is by what the visitor is put into variants: the person where one is
-// known, so that all devices of theirs see the same; and the same before and
+// assignmentKey returns the id that selects the visitor's variants. It is the person's, if
+// known, so that all of their devices show the same. It is the same before and
 // after there is a profile.
 func (v *messagesVisit) assignmentKey() string {
 	device := v.line
@@ -200,10 +200,10 @@ func (v *messagesVisit) page() onsite.Page {
 	}
 }
 
-// seen is how often the visitor saw a pop-up; in its control group, how often they
-// would have seen it: both are counted equally often then. The page and the profile
-// may each know of views that the other doesn't: reports may be on their way, and
-// storage may have been cleared.
+// seen returns how often the visitor saw a pop-up; in its control group, how
+// often they would have seen it, so that both are counted equally. The page and
+// the profile may each know of views that the other doesn't: reports may be in
+// transit, and storage may have been cleared.
 func (v *messagesVisit) seen(p *popup.Popup, variant string) onsite.Seen {
 	n := onsite.Seen{Session: v.r.Shown[p.ID]}
 	if profile := v.facts.Profile; profile != nil {
@@ -219,7 +219,7 @@ func (v *messagesVisit) seen(p *popup.Popup, variant string) onsite.Seen {
 	return n
 }
 
-// full says whether the visitor has seen enough pop-ups of all kinds that count.
+// full reports whether the visitor has seen enough pop-ups of all counted kinds.
 func (v *messagesVisit) full() bool {
 	free, kept := map[string]bool{}, map[string]bool{}
 	for _, p := range v.st.running {
@@ -251,7 +251,7 @@ func (v *messagesVisit) full() bool {
 	return onsite.Full(v.st.settings, session, max(today, session))
 }
 
-// visitor is who the audience's expression is about.
+// visitor returns the visitor for the audience's expression.
 func (v *messagesVisit) visitor() audience.Visitor {
 	profile := v.facts.Profile
 	if profile == nil {
@@ -262,7 +262,7 @@ func (v *messagesVisit) visitor() audience.Visitor {
 	return who
 }
 
-// values are what templates can name.
+// values returns the values for templates.
 func (v *messagesVisit) values() (plain, escaped personal.Values) {
 	attributes := map[string]any{}
 	if v.facts.Profile != nil && v.facts.Profile.Attributes != nil {
@@ -328,8 +328,8 @@ func (v *messagesVisit) wire(p *popup.Popup, variant, token string, m personal.M
 	}
 }
 
-// complain tells once why a pop-up fails for somebody. What was to be filled in
-// is somebody's and not said.
+// complain logs once why a pop-up fails for a visitor. It does not log the
+// visitor's values.
 func (v *messagesVisit) complain(ctx context.Context, p *runningPopup, err error) {
 	if p.failureLogged.CompareAndSwap(false, true) {
 		v.service.log().WarnContext(ctx, "a pop-up can't be shown to a visitor; this is said once",

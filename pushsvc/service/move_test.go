@@ -10,13 +10,13 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/service"
 )
 
-// woken is an engine that may be woken by anybody.
+// woken is an engine that does nothing when it is woken.
 type woken struct{}
 
 func (woken) Wake() {}
 
-// TestMoveResumed: what a restart has cut off goes on by itself, and meanwhile no
-// message can be made that would miss those who are on their way.
+// TestMoveResumed: an interrupted move continues by itself. Until it ends, no
+// message can be created that would miss moving subscribers.
 func TestMoveResumed(t *testing.T) {
 	f := newFixture(t)
 	f.withKey(t)
@@ -63,7 +63,7 @@ func TestMoveResumed(t *testing.T) {
 	}
 }
 
-// TestStaleSites: whose visitors come to another site by the configuration.
+// TestStaleSites: sites whose visitors now belong to another site.
 func TestStaleSites(t *testing.T) {
 	f := newFixture(t)
 	f.withKey(t)

@@ -13,42 +13,42 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/people"
 )
 
-// defaultMaxSites is how many sites the store may have that the configuration does not
-// name: where a pattern stands for all host names, anybody can make one up.
+// defaultMaxSites limits the stored sites that the configuration does not name:
+// if a pattern stands for all host names, strangers can invent some.
 const defaultMaxSites = 10_000
 
-// ErrTooManySites says that the site is none of the configuration's by its name, that
-// the store has as many as it may, and that none of these is worth less.
+// ErrTooManySites means that the configuration does not name the site, the store
+// has the maximum number of such sites, and none of them may be removed.
 var ErrTooManySites = errors.New("there are as many sites as may be: only those that the configuration names can begin now")
 
-// Which sites have to go when others begin.
+// Rules for the sites that make room for new ones.
 const (
-	// smallSite is how many subscriptions, and how many profiles, such a site has at
-	// most.
+	// smallSite is the largest number of subscriptions, and of profiles, of such
+	// a site.
 	smallSite = 64
-	// idleSite is how long after its last visit a site that somebody came back to may
-	// go.
+	// idleSite is the time after the last visit when a site with a returning
+	// visitor may be removed.
 	idleSite = 30 * 24 * time.Hour
-	// evictedSites is how many go at a time: each time is a transaction.
+	// evictedSites is how many are removed at a time: each time is a transaction.
 	evictedSites = 100
-	// surveyPause is how long after no site was found the next look may be.
+	// surveyPause is the pause after a search that found no site.
 	surveyPause = 10 * time.Second
 )
 
-// siteGate knows which sites are there.
+// siteGate knows the existing sites.
 type siteGate struct {
 	mu      sync.RWMutex
-	there   map[string]*siteUse // nil until it has been read
+	there   map[string]*siteUse // nil until it is read
 	removed int64               // [Live.removals] when it was read
-	unnamed int                 // of them, those that the configuration does not name
+	unnamed int                 // the number of sites that the configuration does not name
 	warned  time.Time
 
 	evicting sync.Mutex
-	looked   time.Time // when no site was found that may go
+	looked   time.Time // when no removable site was found
 }
 
-// siteUse is one site. last is when somebody came to it last, in Unix seconds; 0 for
-// not since the start.
+// siteUse is one site. last is the last visit, in Unix seconds; 0 means none
+// since the start.
 type siteUse struct {
 	named  bool
 	last   atomic.Int64
@@ -56,7 +56,7 @@ type siteUse struct {
 	events []string // that the configuration names; after once
 }
 
-// forget lets a site that was removed begin again as a new one.
+// forget removes a site from memory, so that it can start again as a new one.
 func (g *siteGate) forget(sites ...string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -68,7 +68,7 @@ func (g *siteGate) forget(sites ...string) {
 	}
 }
 
-// follow notes a site that has got its name from another one, and so its place.
+// follow records a site that has taken over another one's name, and so its place.
 func (g *siteGate) follow(site string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -78,8 +78,8 @@ func (g *siteGate) follow(site string) {
 	}
 }
 
-// HasSite reports whether something is stored of the site, or the configuration names
-// it: else it would be a new one.
+// HasSite reports whether the site has stored data or is in the configuration;
+// otherwise it would be a new one.
 func (s *Service) HasSite(ctx context.Context, site string) (bool, error) {
 	use, err := s.siteUse(ctx, site)
 	return use != nil, err
@@ -99,7 +99,7 @@ func (s *Service) siteUse(ctx context.Context, site string) (*siteUse, error) {
 	return s.siteUse(ctx, site)
 }
 
-// admit says whether the site may be stored something of.
+// admit returns an error if data of the site must not be stored.
 func (s *Service) admit(ctx context.Context, site string) error {
 	use, err := s.siteUse(ctx, site)
 	if err != nil {
@@ -129,7 +129,7 @@ func (s *Service) admit(ctx context.Context, site string) error {
 
 func (s *Service) maxSites() int { return cmp.Or(s.MaxSites, defaultMaxSites) }
 
-// begin notes a new site; nil where there is no place for it.
+// begin adds a new site; nil if there is no room for it.
 func (s *Service) begin(site string) *siteUse {
 	g := &s.sites
 	g.mu.Lock()
@@ -146,10 +146,10 @@ func (s *Service) begin(site string) *siteUse {
 	return use
 }
 
-// readSites finds out which sites are there: what is stored, and what the
-// configuration names.
+// readSites reads the existing sites: stored ones, and those in the
+// configuration.
 func (s *Service) readSites(ctx context.Context) error {
-	// Whoever hangs up meanwhile takes it from nobody.
+	// A request that is cancelled meanwhile does not stop the read for others.
 	ctx = context.WithoutCancel(ctx)
 	removed := s.live().removals()
 	sizes, err := s.siteSizes(ctx)
@@ -173,8 +173,8 @@ func (s *Service) readSites(ctx context.Context) error {
 	return nil
 }
 
-// replace takes what was read while there had been so many removals, unless somebody
-// else has read later ones. What is known of a site's use stays.
+// replace stores the result of a read that began at this number of removals,
+// unless a later one is stored. The known use of sites is kept.
 func (g *siteGate) replace(there map[string]*siteUse, unnamed int, removed int64) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -189,10 +189,10 @@ func (g *siteGate) replace(there map[string]*siteUse, unnamed int, removed int64
 	g.there, g.unnamed, g.removed = there, unnamed, removed
 }
 
-// siteSize is what a site has.
+// siteSize has a site's numbers of rows.
 type siteSize struct{ subscriptions, profiles, messages int64 }
 
-// siteSizes are those of all sites that visitors have been to.
+// siteSizes returns the sizes of all sites that have had visitors.
 func (s *Service) siteSizes(ctx context.Context) (map[string]siteSize, error) {
 	subscribed, err := s.Store.Sites(ctx)
 	if err != nil {
@@ -214,10 +214,10 @@ func (s *Service) siteSizes(ctx context.Context) (map[string]siteSize, error) {
 	return sizes, nil
 }
 
-// evictSites removes some of the sites that are worth the least, and reports whether
-// there were any: small ones that the configuration does not name, that no operator
-// has done anything for, and that nobody has come back to, or nobody for long. Those
-// that were visited longest ago go first.
+// evictSites removes some of the least valuable sites, and reports whether there
+// were any. These are small sites that the configuration does not name, without
+// operators' data, and without a returning visitor, at least for a long time.
+// Those that were visited longest ago go first.
 func (s *Service) evictSites(ctx context.Context) bool {
 	g := &s.sites
 	g.evicting.Lock()
@@ -227,7 +227,7 @@ func (s *Service) evictSites(ctx context.Context) bool {
 	g.mu.RUnlock()
 	now := s.Clock()
 	if !full {
-		return true // somebody else has
+		return true // another caller has
 	}
 	if now.Sub(g.looked) < surveyPause && !now.Before(g.looked) {
 		return false
@@ -238,7 +238,7 @@ func (s *Service) evictSites(ctx context.Context) bool {
 		err = s.Store.RemoveSite(ctx, least...)
 	}
 	if err != nil {
-		s.log().ErrorContext(ctx, "removing sites that nobody comes back to", "error", err)
+		s.log().ErrorContext(ctx, "removing sites without returning visitors", "error", err)
 	}
 	if err != nil || len(least) == 0 {
 		g.looked = now
@@ -249,7 +249,7 @@ func (s *Service) evictSites(ctx context.Context) bool {
 	return true
 }
 
-// leastSites finds those that may go, at most evictedSites.
+// leastSites returns at most evictedSites sites that may be removed.
 func (s *Service) leastSites(ctx context.Context, now time.Time) (least []string, err error) {
 	sizes, err := s.siteSizes(ctx)
 	if err != nil {
@@ -284,7 +284,7 @@ func (s *Service) leastSites(ctx context.Context, now time.Time) (least []string
 		if use.named || kept[name] || size.messages > 0 || size.subscriptions > smallSite || size.profiles > smallSite {
 			continue
 		}
-		// What has been begun this second may not be stored yet.
+		// A site that was created this second may not be stored yet.
 		if last := use.last.Load(); last < now.Unix() {
 			all = append(all, candidate{name, last, size.subscriptions + size.profiles})
 		}
@@ -308,7 +308,8 @@ func (s *Service) leastSites(ctx context.Context, now time.Time) (least []string
 	return least, nil
 }
 
-// mayGo reports whether nobody has come back to a small site, or nobody for long.
+// mayGo reports whether a small site has no returning visitor, or none for a long
+// time.
 func (s *Service) mayGo(ctx context.Context, site string, now time.Time) (bool, error) {
 	subs, err := s.Store.SubscriptionPage(ctx, site, 0, smallSite+1)
 	if err != nil {

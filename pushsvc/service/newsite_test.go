@@ -13,7 +13,7 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/service"
 )
 
-// visits has the n-th device tell an event of a site.
+// visits stores an event of the n-th device of a site.
 func visits(t *testing.T, to *service.Service, site string, n int) error {
 	t.Helper()
 	_, err := to.Record(t.Context(), site, service.Sender{Device: device(n)}, service.RecordRequest{
@@ -22,7 +22,7 @@ func visits(t *testing.T, to *service.Service, site string, n int) error {
 	return err
 }
 
-// randomID names a batch.
+// randomID makes a batch's id.
 func randomID(n int, at time.Time) string {
 	return fmt.Sprintf("AAAA%08d%09dA", n%100_000_000, at.Unix()%1_000_000_000)
 }
@@ -42,8 +42,8 @@ func storedSites(t *testing.T, s *service.Service) map[string]bool {
 	return there
 }
 
-// TestEventNames: names that the configuration and pop-ups have are counted for a site
-// that strangers have filled with theirs.
+// TestEventNames: event names of the configuration and of pop-ups are counted for
+// a site that strangers have filled with theirs.
 func TestEventNames(t *testing.T) {
 	s := newShop(t)
 	s.Configured, s.PeopleLimits = sites{shopSite: {}}, people.Limits{EventNames: 5}
@@ -71,10 +71,10 @@ func TestEventNames(t *testing.T) {
 	}
 }
 
-// TestSitesBounded: strangers make up host names where a pattern stands for all. They
-// begin no sites without end, and keep nobody out: those that nobody comes back to go,
-// and those that the configuration names, that somebody has come back to, or that an
-// operator has done something for, stay.
+// TestSitesBounded: if a pattern stands for all hosts, strangers can invent host
+// names. They can't create any number of sites, and don't block others: sites
+// without a returning visitor are removed. Sites that the configuration names,
+// that have a returning visitor, or that have operators' data stay.
 func TestSitesBounded(t *testing.T) {
 	s := newShop(t)
 	s.MaxSites, s.Configured = 5, sites{"named.example.com": {}}
@@ -114,8 +114,8 @@ func TestSitesBounded(t *testing.T) {
 	}
 }
 
-// TestSitesFull: where somebody has come back to each, newcomers wait, until those are
-// idle for long or an operator removes one.
+// TestSitesFull: if every site has a returning visitor, new sites wait until some
+// are idle for long or an operator removes one.
 func TestSitesFull(t *testing.T) {
 	s := newShop(t)
 	s.MaxSites = 3

@@ -21,10 +21,10 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/popup"
 )
 
-// StatsQuery bounds what is counted; zeros are no bound.
+// StatsQuery limits the counted time; zeros mean no limit.
 type StatsQuery struct{ From, To time.Time }
 
-// PopupsConfig is what every page of a site is told of its running pop-ups
+// PopupsConfig is a site's running pop-ups in the form that every page gets
 // (web/src/shared/onsite.ts).
 type PopupsConfig struct {
 	// V changes with the rest.
@@ -38,22 +38,22 @@ type runningPopup struct {
 	popup.Stored
 	who   *audience.Audience
 	texts *personal.Popup
-	// failureLogged is true once somebody was told that it failed.
+	// failureLogged is true once its failure has been logged.
 	failureLogged atomic.Bool
 }
 
-// popupSite is what a site has for its visitors. It never changes: a write makes
-// another.
+// popupSite has a site's data for its visitors. It is immutable: a write makes a
+// new one.
 type popupSite struct {
 	settings    popup.Settings
 	running     []*runningPopup // in the order of their priority
 	conversions []people.Conversion
-	events      []string      // that pop-ups name
-	config      *PopupsConfig // nil where nothing is running
+	events      []string      // names in pop-ups
+	config      *PopupsConfig // nil if nothing is running
 }
 
-// readAllPopups reads those of all sites. Texts and audiences that have not changed are
-// not compiled again.
+// readAllPopups reads those of all sites. Unchanged texts and audiences are not
+// compiled again.
 func (l *Live) readAllPopups(ctx context.Context, next *snapshot) error {
 	names, err := l.store.PopupSites(ctx)
 	if err != nil {
@@ -69,7 +69,7 @@ func (l *Live) readAllPopups(ctx context.Context, next *snapshot) error {
 	return nil
 }
 
-// popupsChanged reads a site's again.
+// popupsChanged reads a site's pop-ups again.
 func (l *Live) popupsChanged(ctx context.Context, site string) error {
 	if _, err := l.have(ctx, pushsvc.ChangedPopups); err != nil {
 		return err
@@ -85,7 +85,7 @@ func (l *Live) popupsChanged(ctx context.Context, site string) error {
 	})
 }
 
-// popupSite returns what a site has; the zero value where it has nothing.
+// popupSite returns a site's data; the zero value if it has none.
 func (s *Service) popupSite(ctx context.Context, site string) (*popupSite, error) {
 	now, err := s.live().have(ctx, pushsvc.ChangedPopups)
 	if err != nil {
@@ -97,7 +97,7 @@ func (s *Service) popupSite(ctx context.Context, site string) (*popupSite, error
 	return &popupSite{}, nil
 }
 
-// compiled returns the pop-up of the site before, where it is still the same.
+// compiled returns the pop-up of the earlier site data, if it is unchanged.
 func (st *popupSite) compiled(row popup.Stored) *runningPopup {
 	if st == nil {
 		return nil
@@ -109,7 +109,7 @@ func (st *popupSite) compiled(row popup.Stored) *runningPopup {
 	return st.running[i]
 }
 
-// readPopups makes a site's from what is stored, and from what was made before.
+// readPopups makes a site's data from the stored rows and from the earlier data.
 func (l *Live) readPopups(ctx context.Context, site string, before *popupSite) (*popupSite, error) {
 	rows, err := l.store.Popups(ctx, site)
 	if err != nil {
@@ -127,7 +127,7 @@ func (l *Live) readPopups(ctx context.Context, site string, before *popupSite) (
 			continue
 		}
 		if p.Conversion != nil {
-			// Also of a paused one: it has been seen.
+			// Also of a paused one: visitors have seen it.
 			if within, err := p.Conversion.Window(); err == nil {
 				st.conversions = append(st.conversions, people.Conversion{Popup: p.ID, Event: p.Conversion.Event, Within: within})
 				st.events = append(st.events, p.Conversion.Event)
@@ -158,12 +158,12 @@ func (l *Live) readPopups(ctx context.Context, site string, before *popupSite) (
 	return st, err
 }
 
-// maxPopupsConfig is how many bytes of JSON the script of every page has for
-// pop-ups.
+// maxPopupsConfig is the largest size of the pop-ups' JSON in every page's
+// script, in bytes.
 const maxPopupsConfig = 16 << 10
 
-// shorten leaves out of a large list what pages can do without: they ask the
-// server then where none can apply, too.
+// shorten removes dispensable parts from a large list; pages then ask the server
+// even if no pop-up can apply.
 func shorten(c *PopupsConfig) (*PopupsConfig, error) {
 	for {
 		text, err := json.Marshal(c)
@@ -184,13 +184,13 @@ func shorten(c *PopupsConfig) (*PopupsConfig, error) {
 		r := &c.List[longest]
 		least := onsite.Rule{ID: r.ID, Session: r.Session, Priority: r.Priority, Free: r.Free}
 		if reflect.DeepEqual(*r, least) {
-			return c, nil // nothing is left to leave out
+			return c, nil // nothing more can be removed
 		}
 		*r, c.V = least, ""
 	}
 }
 
-// log is where faults go that nobody is there to be told of.
+// log is the logger for faults that no caller gets.
 func (s *Service) log() *slog.Logger {
 	if s.Logger == nil {
 		return slog.New(slog.DiscardHandler)
@@ -198,8 +198,8 @@ func (s *Service) log() *slog.Logger {
 	return s.Logger
 }
 
-// PopupsConfig gives what the pages of a site are told; nil where nothing is
-// running, or where the store can't tell at present.
+// PopupsConfig returns the configuration for a site's pages; nil if nothing is
+// running, or if the store can't be read now.
 func (s *Service) PopupsConfig(ctx context.Context, site string) *PopupsConfig {
 	st, err := s.popupSite(ctx, site)
 	if err != nil {
@@ -208,7 +208,7 @@ func (s *Service) PopupsConfig(ctx context.Context, site string) *PopupsConfig {
 	return st.config
 }
 
-// PopupConversions gives what counts as the success of a site's pop-ups.
+// PopupConversions returns the events that count as success of a site's pop-ups.
 func (s *Service) PopupConversions(ctx context.Context, site string) []people.Conversion {
 	st, err := s.popupSite(ctx, site)
 	if err != nil {
@@ -217,8 +217,8 @@ func (s *Service) PopupConversions(ctx context.Context, site string) []people.Co
 	return st.conversions
 }
 
-// eventNames are the events of a site that its configuration, its prompt and its
-// pop-ups name: strangers' names never take their places.
+// eventNames returns the events that a site's configuration, prompt and pop-ups
+// name: strangers' names never evict them.
 func (s *Service) eventNames(ctx context.Context, site string) (names []string) {
 	if s.Configured != nil {
 		names = s.configuredEvents(site)
@@ -232,8 +232,8 @@ func (s *Service) eventNames(ctx context.Context, site string) (names []string) 
 	return names
 }
 
-// configuredEvents asks the configuration once for each site that is there: that looks
-// at all its routes.
+// configuredEvents reads the configuration once per existing site, since it looks
+// at all routes.
 func (s *Service) configuredEvents(site string) []string {
 	g := &s.sites
 	g.mu.RLock()

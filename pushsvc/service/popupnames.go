@@ -11,9 +11,9 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/popup"
 )
 
-// PopupWarnings tells of events and attributes that a valid pop-up names and no visitor
-// has, with the nearest name. A pop-up may be written before the first event comes: so
-// nothing is told of a site where there are none yet. Attributes are looked for in one
+// PopupWarnings warns of events and attributes in a valid pop-up that no visitor
+// has, with the nearest name. A pop-up may be written before the first event, so
+// there are no warnings for a site without events. Attributes are searched in one
 // page of profiles.
 func (s *Service) PopupWarnings(ctx context.Context, site string, p *popup.Popup) (warnings []string, err error) {
 	name, err := siteName(site)
@@ -57,8 +57,8 @@ func (s *Service) PopupWarnings(ctx context.Context, site string, p *popup.Popup
 	return warnings, nil
 }
 
-// knownEvents are those that visitors have had, or the configuration, the question or an
-// answer in a pop-up brings.
+// knownEvents returns the events that visitors have had, and those that the
+// configuration, the prompt or an answer in a pop-up can cause.
 func (s *Service) knownEvents(ctx context.Context, site string) (names []string, err error) {
 	had, err := s.Store.EventSummary(ctx, site)
 	if err != nil {
@@ -82,7 +82,8 @@ func (s *Service) knownEvents(ctx context.Context, site string) (names []string,
 	return names, nil
 }
 
-// unknownNames tells of each name that is not among the known ones, if there are any.
+// unknownNames returns a warning for each name that is not among the known ones,
+// if there are any.
 func unknownNames(names, known []string, what string) (warnings []string) {
 	slices.Sort(known)
 	known = slices.Compact(known)

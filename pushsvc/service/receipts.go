@@ -9,14 +9,14 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
 )
 
-// Report is one beacon of a worker: what happened to a notification.
+// Report is one beacon of a worker: an event of a notification.
 type Report struct {
 	Type    pushsvc.ReceiptKind `json:"type"`
 	Message string              `json:"message"`
 	Token   string              `json:"token"`
-	// Action is the button that was pressed; empty for the notification.
+	// Action is the pressed button; empty means the notification.
 	Action string `json:"action"`
-	// Time is when it happened, in milliseconds since 1970 by the browser's
+	// Time is the time of the event, in milliseconds since 1970 by the browser's
 	// clock.
 	Time float64 `json:"time"`
 }
@@ -24,8 +24,8 @@ type Report struct {
 // MaxReports is how many reports one beacon may carry.
 const MaxReports = 200
 
-// Track counts what workers report. Reports that are not ours are passed over
-// in silence: whoever forges them learns nothing.
+// Track counts workers' reports. It ignores invalid ones without an error: a
+// forger learns nothing.
 func (s *Service) Track(ctx context.Context, site string, reports []Report) error {
 	if len(reports) > MaxReports {
 		return &pushsvc.FieldError{Field: "events", Problem: fmt.Sprintf("has more than %d entries", MaxReports)}
@@ -39,7 +39,7 @@ func (s *Service) Track(ctx context.Context, site string, reports []Report) erro
 		switch r.Type {
 		case pushsvc.ReceiptShown, pushsvc.ReceiptClicked, pushsvc.ReceiptClosed:
 		default:
-			return &pushsvc.FieldError{Field: fmt.Sprintf("events[%d].type", i), Problem: `is none of "shown", "clicked", "closed"`}
+			return &pushsvc.FieldError{Field: fmt.Sprintf("events[%d].type", i), Problem: `must be "shown", "clicked" or "closed"`}
 		}
 		for _, name := range s.signedFor(site) {
 			if id, ok := pushsvc.OpenReceiptToken(secret, name, r.Message, r.Token); ok {

@@ -10,31 +10,32 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
 )
 
-// ErrNoRoom says that the store has reached what it may take.
+// ErrNoRoom means that the store has reached its limit.
 var ErrNoRoom = errors.New("the store has as much as it may take: the server's log says what to do")
 
-// claim is who wants room in the store: the lower, the sooner refused.
+// claim is the priority of a write: the lower, the sooner it is refused.
 type claim int
 
 const (
-	// strangers have nothing in the store yet, and want none but a profile.
+	// strangers have no data in the store yet, and need room for a profile.
 	strangers claim = iota
-	// returning are those who have a profile.
+	// returning are visitors with a profile.
 	returning
 	// subscribing are strangers who subscribe.
 	subscribing
-	// subscribed are those who have a subscription, or a profile and subscribe.
+	// subscribed are visitors with a subscription, or with a profile who
+	// subscribe.
 	subscribed
 )
 
-// roomFor is how many 64ths of MaxStoreSize may be used before a claim is refused. What
-// operators store, and what is removed, is never refused.
+// roomFor is how many 64ths of MaxStoreSize may be used before a claim is
+// refused. Operators' data and removals are never refused.
 var roomFor = [...]int64{strangers: 56, returning: 60, subscribing: 62, subscribed: 64}
 
-// roomKept is how long it is believed how much is used.
+// roomKept is how long the used size is cached.
 const roomKept = time.Second
 
-// storeRoom remembers how much of the store is used.
+// storeRoom caches the used size of the store.
 type storeRoom struct {
 	mu     sync.Mutex
 	used   int64
@@ -42,8 +43,7 @@ type storeRoom struct {
 	warned time.Time
 }
 
-// room refuses with ErrNoRoom what is beyond the share of the store that the claim may
-// use.
+// room returns ErrNoRoom if the used size exceeds the claim's share of the store.
 func (s *Service) room(ctx context.Context, c claim) error {
 	if s.MaxStoreSize <= 0 {
 		return nil
@@ -70,12 +70,12 @@ func (s *Service) room(ctx context.Context, c claim) error {
 	return ErrNoRoom
 }
 
-// roomOf is room for what a device tells of itself.
+// roomOf is room for a device's data.
 func (s *Service) roomOf(ctx context.Context, site string, device pushsvc.DeviceID) error {
 	return s.roomBy(ctx, site, device, strangers, returning)
 }
 
-// roomBy is room for one who is a stranger, or for one whom the store knows.
+// roomBy is room with the claim for a stranger, or the one for a known device.
 func (s *Service) roomBy(ctx context.Context, site string, device pushsvc.DeviceID, stranger, known claim) error {
 	err := s.room(ctx, stranger)
 	if !errors.Is(err, ErrNoRoom) || device.IsZero() {

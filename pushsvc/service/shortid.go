@@ -13,15 +13,15 @@ import (
 )
 
 const (
-	// maxShortScan is how many profiles a site may have for the ends of their ids to be
-	// looked at: all are read, which takes about a second.
+	// maxShortScan is the largest number of a site's profiles for a search by the
+	// end of an id: it reads all, which takes about a second.
 	maxShortScan = 50_000
-	// maxShortFound is how many candidates are worth showing.
+	// maxShortFound is the largest useful number of candidates.
 	maxShortFound = 10
 )
 
-// ProfilesByShortID returns the profiles whose ids begin or end with what is given, at
-// most maxShortFound of them. Ends are found where the site has at most maxShortScan
+// ProfilesByShortID returns at most maxShortFound profiles whose ids begin or end
+// with the given text. It searches ends only if the site has at most maxShortScan
 // profiles.
 func (s *Service) ProfilesByShortID(ctx context.Context, sum people.Summary, given string) (found []people.Profile, err error) {
 	given = strings.ToLower(given)
@@ -56,8 +56,8 @@ func (s *Service) ProfilesByShortID(ctx context.Context, sum people.Summary, giv
 	}
 }
 
-// idBefore is the last UUID below all that begin with the hexadecimal digits; "" where
-// there is none.
+// idBefore is the last UUID below all that begin with the hexadecimal digits; ""
+// if there is none.
 func idBefore(digits string) string {
 	digits = strings.ReplaceAll(digits, "-", "")
 	n, ok := new(big.Int).SetString(digits+strings.Repeat("0", max(32-len(digits), 0)), 16)

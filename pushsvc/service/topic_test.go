@@ -10,7 +10,7 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/transfer"
 )
 
-// TestSubscribeTopics: what a browser posts, one post after the other.
+// TestSubscribeTopics: a sequence of a browser's posts.
 func TestSubscribeTopics(t *testing.T) {
 	f := newFixture(t)
 	f.withKey(t)
@@ -21,7 +21,7 @@ func TestSubscribeTopics(t *testing.T) {
 		want                     []string
 	}{
 		{"the site has none", nil, []string{"news"}, []string{"news"}, nil},
-		{"nobody was asked", site, nil, nil, nil},
+		{"not asked", site, nil, nil, nil},
 		{"the site's defaults", site, nil, []string{"news", "gone"}, []string{"news"}},
 		{"they come too late", site, nil, []string{"deals"}, []string{"news"}},
 		{"a choice, one of them not the site's", site, []string{"news", "deals", "gone"}, nil, []string{"deals", "news"}},
@@ -43,8 +43,8 @@ func TestSubscribeTopics(t *testing.T) {
 
 func same(a, b []string) bool { return (a == nil) == (b == nil) && slices.Equal(a, b) }
 
-// TestSubscribeTopicsHidden: who knows an endpoint but not its keys neither
-// changes nor sees what was chosen: the answer is that to a new one.
+// TestSubscribeTopicsHidden: a sender that knows an endpoint but not its keys
+// neither changes nor sees its topics: the answer is the same as for a new one.
 func TestSubscribeTopicsHidden(t *testing.T) {
 	f := newFixture(t)
 	f.withKey(t)
@@ -60,7 +60,7 @@ func TestSubscribeTopicsHidden(t *testing.T) {
 	}
 }
 
-// TestSendTopics: a dry run counts whom it is for; the row has the topics.
+// TestSendTopics: a dry run counts the recipients; the row has the topics.
 func TestSendTopics(t *testing.T) {
 	f := newFixture(t)
 	f.withKey(t)
@@ -111,7 +111,7 @@ func TestSendTopics(t *testing.T) {
 	}
 }
 
-// TestTransferTopics: an export takes them along.
+// TestTransferTopics: an export includes topics.
 func TestTransferTopics(t *testing.T) {
 	from := newFixture(t)
 	key := from.withKey(t)

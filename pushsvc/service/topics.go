@@ -12,16 +12,16 @@ import (
 )
 
 // noSubscribers is a warning.
-const noSubscribers = "the site has no subscriber at present: nobody gets this message"
+const noSubscribers = "the site has no subscriber at present: the message reaches none"
 
-// maxTopicLook is how many subscriptions are looked at for the topics of a message that
-// is sent: some 0.2 s.
+// maxTopicLook is how many subscriptions are read to check the topics of a
+// message: some 0.2 s.
 const maxTopicLook = 100_000
 
-// topicNames is which topics a site has: id → whether a subscriber has chosen it.
+// topicNames are a site's topics: id → whether a subscriber has chosen it.
 type topicNames map[string]bool
 
-// siteTopics are those that the site's visitors can choose now.
+// siteTopics returns the topics that the site's visitors can choose now.
 func (s *Service) siteTopics(site string) topicNames {
 	names := topicNames{}
 	if s.Configured == nil {
@@ -39,9 +39,9 @@ func (n topicNames) add(sub *pushsvc.Subscription) {
 	}
 }
 
-// warnings tells of each of the topics that no subscriber has, with the nearest one
-// that there is. Where not all subscribers were looked at, it tells only of those that
-// visitors can't choose either.
+// warnings returns a warning for each topic without a subscriber, with the
+// nearest known one. If only a part of the subscribers was read, it warns only of
+// topics that visitors can't choose either.
 func (n topicNames) warnings(topics []string, partly bool) (warnings []string) {
 	for _, id := range topics {
 		chosen, offered := n[id]
@@ -65,8 +65,8 @@ func (n topicNames) warnings(topics []string, partly bool) (warnings []string) {
 	return warnings
 }
 
-// audienceWarnings tells of a stored message what leaves it without recipients. What
-// can't be read is no reason to refuse a message that is stored.
+// audienceWarnings warns of topics that leave a stored message without
+// recipients. A read error is no reason to refuse a stored message.
 func (s *Service) audienceWarnings(ctx context.Context, m *pushsvc.Message) []string {
 	if m.Only != 0 || m.State.Final() {
 		return nil
@@ -96,5 +96,5 @@ func (s *Service) audienceWarnings(ctx context.Context, m *pushsvc.Message) []st
 	return nil
 }
 
-// errEnough ends a look at subscriptions.
+// errEnough stops a read of subscriptions.
 var errEnough = errors.New("enough has been seen")
