@@ -98,6 +98,7 @@ var outside = map[string][]string{
 	"pushsvc/personal":        {"github.com/osteele/liquid"},
 	"pushsvc/delivery":        {"golang.org/x/time/rate"},
 	"pushsvc/service":         {"github.com/google/uuid"},
+	"pushsvc/httpapi":         {"github.com/go-json-experiment/json", "github.com/go-json-experiment/json/jsontext"},
 	"pushsvc/web/build":       {"github.com/evanw/esbuild/pkg/api"},
 	"pushsvc/store/boltstore": {"go.etcd.io/bbolt/errors"},
 	"pushsvc/store/storetest": {"github.com/google/go-cmp/cmp", "github.com/google/go-cmp/cmp/cmpopts"},

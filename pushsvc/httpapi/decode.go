@@ -2,10 +2,8 @@ package httpapi
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"mime"
 	"net/http"
 	"os"
@@ -14,13 +12,12 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/people"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/service"
 )
-
-// maxDepth is how deep JSON may nest.
-const maxDepth = 16
 
 // readTimeout is how long a body may take from the first byte to the last, so
 // that nobody holds a connection open drop by drop.
@@ -90,36 +87,61 @@ func tooLarge(limit int64) *Problem {
 	return problem(http.StatusRequestEntityTooLarge, fmt.Sprintf("what is sent is larger than %d bytes, the most that is taken here", limit))
 }
 
-// decodeJSON decodes exactly one JSON value. It refuses what encoding/json
-// alone lets pass and what has two meanings: names that occur twice in any
-// spelling, bytes that are not UTF-8, data after the value. strict also
-// refuses names that v does not have.
-func decodeJSON(body []byte, v any, strict bool) error {
-	if !utf8.Valid(body) {
+// maxDepth is how deep JSON may nest.
+const maxDepth = 17
+
+var (
+	// lenient are the options for what browsers send: members that are not known here are
+	// passed over, and half of a surrogate pair, which a page's text may have, becomes
+	// U+FFFD. Other bytes that are not UTF-8 are refused before.
+	lenient = json.JoinOptions(jsontext.AllowInvalidUTF8(true))
+	// strict are the options for what operators send.
+	strict = json.JoinOptions(lenient, json.RejectUnknownMembers(true))
+)
+
+// decodeJSON decodes exactly one JSON value. It refuses names that occur twice in an
+// object, bytes that are not UTF-8, data after the value, and JSON that nests deeper
+// than maxDepth. Faults are a *Problem or a *pushsvc.FieldError.
+func decodeJSON(body []byte, v any, options json.Options) error {
+	switch {
+	case !utf8.Valid(body):
 		return problem(http.StatusBadRequest, "the body is not UTF-8")
+	case tooDeep(body):
+		return problem(http.StatusBadRequest, fmt.Sprintf("the body nests deeper than %d levels", maxDepth))
 	}
-	if err := checkNames(body); err != nil {
-		return err
-	}
-	dec := json.NewDecoder(bytes.NewReader(body))
-	if strict {
-		dec.DisallowUnknownFields()
-	}
-	if err := dec.Decode(v); err != nil {
-		if strict {
-			if where := faultOf(body, v); where != nil {
-				return where
-			}
-		}
-		return jsonProblem(err)
+	if err := json.Unmarshal(body, v, options); err != nil {
+		return jsonProblem(body, v, err)
 	}
 	return nil
+}
+
+// tooDeep reports whether objects and lists nest deeper than maxDepth: values of any form,
+// such as an event's props, cost a stack frame for each level.
+func tooDeep(body []byte) bool {
+	depth := 0
+	for i := 0; i < len(body); i++ {
+		switch body[i] {
+		case '{', '[':
+			if depth++; depth > maxDepth {
+				return true
+			}
+		case '}', ']':
+			depth--
+		case '"':
+			for i++; i < len(body) && body[i] != '"'; i++ {
+				if body[i] == '\\' {
+					i++
+				}
+			}
+		}
+	}
+	return false
 }
 
 // decodeFilled is decodeJSON, strict, for what operators send. It also refuses
 // values that are given and empty, see [CheckGiven].
 func decodeFilled(body []byte, v any, mayBeEmpty ...string) error {
-	if err := decodeJSON(body, v, true); err != nil {
+	if err := decodeJSON(body, v, strict); err != nil {
 		return err
 	}
 	return CheckGiven(body, mayBeEmpty...)
@@ -129,38 +151,31 @@ func decodeFilled(body []byte, v any, mayBeEmpty ...string) error {
 // is left out and counted, because a browser would lose the rest with it: it
 // does not repeat what is refused. Reports of workers are refused as a whole.
 func decodeRecord(body []byte) (req service.RecordRequest, err error) {
-	if !utf8.Valid(body) {
-		return req, problem(http.StatusBadRequest, "the body is not UTF-8")
-	}
-	if req, ok := decodeWhole(body); ok {
+	err = decodeJSON(body, &req, lenient)
+	if err == nil && (req.Batch == "" || len(req.Events) <= people.MaxEntries) {
 		return req, nil
 	}
-	return decodeEntries(body)
-}
-
-// decodeWhole decodes at once what has nothing that is left out or refused, which
-// is what browsers send; else false, and nothing said.
-func decodeWhole(body []byte) (req service.RecordRequest, ok bool) {
-	if !namesOnce(body) || json.Unmarshal(body, &req) != nil {
-		return req, false
+	if !utf8.Valid(body) {
+		return req, err
 	}
-	return req, req.Batch == "" || len(req.Events) <= people.MaxEntries
+	return decodeEntries(body)
 }
 
 // decodeEntries decodes one entry after the other.
 func decodeEntries(body []byte) (req service.RecordRequest, err error) {
 	var raw struct {
-		Batch   string            `json:"batch"`
-		Session string            `json:"session"`
-		Seed    string            `json:"seed"`
-		Sent    float64           `json:"sent"`
-		Events  []json.RawMessage `json:"events"`
+		Batch   string           `json:"batch"`
+		Session string           `json:"session"`
+		Seed    string           `json:"seed"`
+		Sent    float64          `json:"sent"`
+		Events  []jsontext.Value `json:"events"`
 	}
-	if err := json.Unmarshal(body, &raw); err != nil {
-		return req, jsonProblem(err)
+	// What an entry names twice is that entry's fault.
+	if err := json.Unmarshal(body, &raw, lenient, jsontext.AllowDuplicateNames(true)); err != nil {
+		return req, jsonProblem(body, &raw, err)
 	}
 	if raw.Batch == "" {
-		return req, decodeJSON(body, &req, false)
+		return req, decodeJSON(body, &req, lenient)
 	}
 	if err := checkTopNames(body); err != nil {
 		return req, err
@@ -171,7 +186,7 @@ func decodeEntries(body []byte) (req service.RecordRequest, err error) {
 	req = service.RecordRequest{Batch: raw.Batch, Session: raw.Session, Seed: raw.Seed, Sent: raw.Sent}
 	for _, text := range raw.Events {
 		var e service.EntryInput
-		if err := decodeJSON(text, &e, false); err != nil {
+		if err := decodeJSON(text, &e, lenient); err != nil {
 			req.Malformed++
 			continue
 		}
@@ -180,75 +195,26 @@ func decodeEntries(body []byte) (req service.RecordRequest, err error) {
 	return req, nil
 }
 
-// checkTopNames is checkNames for the members of the outermost object alone.
+// checkTopNames refuses an object that names one of its own members twice. What is in the
+// members stays unread.
 func checkTopNames(body []byte) error {
-	dec := json.NewDecoder(bytes.NewReader(body))
+	dec := jsontext.NewDecoder(bytes.NewReader(body), lenient, jsontext.AllowDuplicateNames(true))
 	names := map[string]bool{}
-	if _, err := dec.Token(); err != nil {
-		return jsonProblem(err)
+	if _, err := dec.ReadToken(); err != nil {
+		return jsonProblem(body, nil, err)
 	}
-	for dec.More() {
-		tok, err := dec.Token()
+	for dec.PeekKind() == '"' {
+		name, err := dec.ReadToken()
 		if err != nil {
-			return jsonProblem(err)
+			return jsonProblem(body, nil, err)
 		}
-		name := strings.ToLower(strings.ToUpper(fmt.Sprint(tok)))
-		if names[name] {
-			return problem(http.StatusBadRequest, "an object names a member twice")
+		if names[name.String()] {
+			return badField(name.String(), namedTwice)
 		}
-		names[name] = true
-		var skip json.RawMessage
-		if err := dec.Decode(&skip); err != nil {
-			return jsonProblem(err)
+		names[name.String()] = true
+		if err := dec.SkipValue(); err != nil {
+			return jsonProblem(body, nil, err)
 		}
 	}
 	return nil
-}
-
-func jsonProblem(err error) error {
-	var field *pushsvc.FieldError
-	var typ *json.UnmarshalTypeError
-	if errors.As(err, &field) {
-		return field
-	}
-	if errors.Is(err, io.EOF) {
-		return problem(http.StatusBadRequest, "the body is empty: JSON is missing")
-	}
-	if errors.As(err, &typ) && typ.Field != "" {
-		return badField(fieldPath(typ.Field), "is not "+jsonKind(typ.Type.String()))
-	}
-	if errors.As(err, &typ) {
-		return problem(http.StatusBadRequest, "the body is not a JSON object")
-	}
-	if name, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
-		return badField(strings.Trim(name, `"`), "is not a field of this request")
-	}
-	return problem(http.StatusBadRequest, "the body is not JSON: "+strings.TrimPrefix(err.Error(), "json: "))
-}
-
-// fieldPath is the path as the sender spelled it: encoding/json also names the
-// Go structs that are embedded on the way, which begin with a capital as no
-// field of ours does.
-func fieldPath(path string) string {
-	names := slices.DeleteFunc(strings.Split(path, "."), func(name string) bool {
-		return name != "" && name[0] >= 'A' && name[0] <= 'Z'
-	})
-	return strings.Join(names, ".")
-}
-
-// jsonKind says in JSON's words what a Go type takes.
-func jsonKind(goType string) string {
-	goType = strings.TrimPrefix(goType, "*")
-	switch {
-	case goType == "bool":
-		return "true or false"
-	case goType == "string" || strings.HasSuffix(goType, "Urgency") || strings.HasSuffix(goType, "Kind") || strings.HasSuffix(goType, "PopupState") || strings.HasSuffix(goType, "Secret"):
-		return "a string"
-	case strings.HasPrefix(goType, "int") || strings.HasPrefix(goType, "float") || strings.HasPrefix(goType, "uint"):
-		return "a number of the right range"
-	case strings.HasPrefix(goType, "["):
-		return "a list"
-	default:
-		return "an object"
-	}
 }

@@ -2,12 +2,14 @@ package httpapi
 
 import (
 	"bytes"
-	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"slices"
-	"strings"
+
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // emptyCure ends what is said of a value that is given and empty.
@@ -21,85 +23,56 @@ const emptyCure = "leave it out, or set the variable that it is filled from"
 //
 // It returns a *Problem that names the first such member. body must be JSON.
 func CheckGiven(body []byte, mayBeEmpty ...string) error {
-	dec := json.NewDecoder(bytes.NewReader(body))
-	dec.UseNumber()
-	f := emptyFinder{dec, mayBeEmpty}
-	path, what, err := f.value("")
-	switch {
-	case err != nil:
-		return jsonProblem(err)
-	case what == "" || path == "":
-		return nil // an empty body is the decoder's to judge
-	}
-	return badField(path, fmt.Sprintf("is empty (%s): %s", what, emptyCure))
-}
-
-// emptyFinder reads JSON and looks for a value that is empty.
-type emptyFinder struct {
-	dec        *json.Decoder
-	mayBeEmpty []string // names of members
-}
-
-// value reads one value. It returns the path of the first empty value in it,
-// and how that is written; "" where no value is empty.
-func (f emptyFinder) value(path string) (where, what string, err error) {
-	tok, err := f.dec.Token()
-	if err != nil {
-		return "", "", err
-	}
-	switch tok {
-	case nil:
-		return path, "null", nil
-	case "":
-		return path, `""`, nil
-	case json.Delim('['):
-		return f.members(path, "[]", func(n int) (string, bool, error) {
-			return fmt.Sprintf("%s[%d]", path, n), false, nil
-		})
-	case json.Delim('{'):
-		return f.members(path, "{}", func(int) (string, bool, error) {
-			name, err := f.dec.Token()
-			if err != nil {
-				return "", false, err
-			}
-			member := fmt.Sprint(name)
-			free := freeName(member) || member == "data" || slices.Contains(f.mayBeEmpty, member+".*")
-			return strings.TrimPrefix(path+"."+member, "."), free, nil
-		})
-	}
-	return "", "", nil
-}
-
-// members reads the rest of a list or an object; empty is how it is written
-// without a member. next returns the path of the next value, and whether that is
-// free to be empty.
-func (f emptyFinder) members(path, empty string, next func(n int) (string, bool, error)) (where, what string, err error) {
-	n := 0
-	for ; f.dec.More(); n++ {
-		member, free, err := next(n)
-		if err != nil {
-			return "", "", err
+	dec := jsontext.NewDecoder(bytes.NewReader(body), lenient, jsontext.AllowDuplicateNames(true))
+	for {
+		token, err := dec.ReadToken()
+		if errors.Is(err, io.EOF) {
+			return nil
 		}
-		if free {
-			var skip json.RawMessage
-			if err := f.dec.Decode(&skip); err != nil {
-				return "", "", err
+		if err != nil {
+			return jsonProblem(body, nil, err)
+		}
+		pointer := dec.StackPointer()
+		name := pointer.LastToken()
+		if in, n := dec.StackIndex(dec.StackDepth()); in == jsontext.KindBeginObject && n%2 == 1 {
+			if freeName(name) || name == "data" || slices.Contains(mayBeEmpty, name+".*") {
+				err = dec.SkipValue()
+			}
+			if err != nil {
+				return jsonProblem(body, nil, err)
 			}
 			continue
 		}
-		where, what, err := f.value(member)
-		mayBe := where == member && slices.Contains(f.mayBeEmpty, member[strings.LastIndexByte(member, '.')+1:])
-		if err != nil || what != "" && !mayBe {
-			return where, what, err
+		// An empty body is the decoder's to judge.
+		if what := emptyValue(dec, token); what != "" && pointer != "" && !slices.Contains(mayBeEmpty, name) {
+			return badField(fieldPath(pointer), fmt.Sprintf("is empty (%s): %s", what, emptyCure))
 		}
 	}
-	if _, err := f.dec.Token(); err != nil {
-		return "", "", err
+}
+
+// emptyValue is how the value that the token begins is written where it is empty, else "".
+func emptyValue(dec *jsontext.Decoder, token jsontext.Token) string {
+	switch kind := token.Kind(); {
+	case kind == jsontext.KindNull:
+		return "null"
+	case kind == jsontext.KindString && token.String() == "":
+		return `""`
+	case kind == jsontext.KindBeginArray && dec.PeekKind() == jsontext.KindEndArray:
+		return "[]"
+	case kind == jsontext.KindBeginObject && dec.PeekKind() == jsontext.KindEndObject:
+		return "{}"
 	}
-	if n == 0 {
-		return path, empty, nil
+	return ""
+}
+
+// freeName reports whether a member's value has names of a site's own, which may have
+// empty values.
+func freeName(name string) bool {
+	switch name {
+	case "props", "set", "value", "kv", "query":
+		return true
 	}
-	return "", "", nil
+	return false
 }
 
 // checkQuery refuses query parameters that are given and empty. A cursor may be:

@@ -129,10 +129,11 @@ func TestEventsBad(t *testing.T) {
 		{"unknown type", report("opened", "m", "t"), "events[0].type", 400},
 		{"no type", `{"events":[{}]}`, "events[0].type", 400},
 		{"events object", `{"events":{}}`, "events", 400},
-		{"time text", `{"events":[{"type":"shown","time":"now"}]}`, "events.time", 400},
+		{"time text", `{"events":[{"type":"shown","time":"now"}]}`, "events[0].time", 400},
 		{"too many", many, "events", 400},
 		{"not JSON", `events`, "", 400},
-		{"twice", `{"events":[],"Events":[]}`, "", 400},
+		{"twice", `{"events":[],"events":[]}`, "events", 400},
+		{"twice in a batch", `{"batch":"` + random(1) + `","events":[],"sent":1,"sent":2}`, "sent", 400},
 		{"large", `{"events":[],"x":"` + strings.Repeat("x", httpapi.MaxEventsBody) + `"}`, "", 413},
 	} {
 		a := f.post(siteA, "events", tt.body)

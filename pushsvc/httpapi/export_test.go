@@ -9,12 +9,16 @@ import (
 // SetIdle sets how long a client may take nothing of a long answer.
 func (o *Operator) SetIdle(d time.Duration) { o.idle = d }
 
-// Two ways each to the same answer, for tests to compare.
+// DecodeJSON decodes as for browsers, DecodeStrict as for operators.
+func DecodeJSON(body []byte, v any) error { return decodeJSON(body, v, lenient) }
 
-func NamesOnce(body []byte) bool { return namesOnce(body) }
+func DecodeStrict(body []byte, v any) error { return decodeJSON(body, v, strict) }
 
-func WalkNames(body []byte) error { return walkNames(body) }
+// Two ways to the same answer, for tests to compare.
 
-func DecodeWhole(body []byte) (service.RecordRequest, bool) { return decodeWhole(body) }
+func DecodeWhole(body []byte) (req service.RecordRequest, ok bool) {
+	err := decodeJSON(body, &req, lenient)
+	return req, err == nil
+}
 
 func DecodeEntries(body []byte) (service.RecordRequest, error) { return decodeEntries(body) }

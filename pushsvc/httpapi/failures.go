@@ -137,7 +137,7 @@ func decodeFailure(body []byte) (code string, is bool, err error) {
 	var report struct {
 		Failure string `json:"failure"`
 	}
-	err = decodeJSON(body, &report, true)
+	err = decodeJSON(body, &report, strict)
 	return report.Failure, true, err
 }
 

@@ -3,38 +3,78 @@ package httpapi
 import (
 	"bytes"
 	"encoding"
-	"encoding/json"
+	"errors"
 	"fmt"
-	"math"
+	"net/http"
 	"reflect"
 	"regexp"
 	"slices"
 	"strings"
 
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
 )
 
-// faultOf says where a body that v could not be made of is at fault, as
-// "content.buttons[1].lable", because encoding/json knows no more than "lable".
-// Nil where it finds nothing.
-func faultOf(body []byte, v any) error {
-	var all any
-	dec := json.NewDecoder(bytes.NewReader(body))
-	dec.UseNumber()
-	if dec.Decode(&all) != nil {
-		return nil
+// The problems of members that their object may not have.
+const (
+	unknownField = "is not a field of this request"
+	namedTwice   = "is there twice: an object has each name once"
+)
+
+// jsonProblem says where a body that v could not be made of is at fault, as
+// "content.buttons[1].lable": err is what the decoder said.
+func jsonProblem(body []byte, v any, err error) error {
+	var field *pushsvc.FieldError
+	var syntax *jsontext.SyntacticError
+	var kind *json.SemanticError
+	switch {
+	case errors.As(err, &field):
+		return field
+	case len(bytes.TrimSpace(body)) == 0:
+		return problem(http.StatusBadRequest, "the body is empty: JSON is missing")
+	case errors.As(err, &syntax) && errors.Is(err, jsontext.ErrDuplicateName):
+		return badField(fieldPath(syntax.JSONPointer), namedTwice)
+	case errors.As(err, &syntax):
+		return problem(http.StatusBadRequest, "the body is not JSON: "+syntax.Err.Error()+position(body, syntax.ByteOffset))
+	case !errors.As(err, &kind):
+		return problem(http.StatusBadRequest, "the body is not JSON: "+err.Error())
 	}
-	if path, problem := fault(all, reflect.TypeOf(v), ""); problem != "" && path != "" {
-		if problem == unknownField {
-			problem += pushsvc.DidYouMean("; ", nearestPath(path, reflect.TypeOf(v)))
-		}
-		return badField(path, problem)
+	path := fieldPath(kind.JSONPointer)
+	switch {
+	case path == "":
+		return problem(http.StatusBadRequest, "the body is not a JSON object")
+	case errors.Is(err, json.ErrUnknownName):
+		return badField(path, unknownField+meant(path, reflect.TypeOf(v)))
 	}
-	return nil
+	return badField(path, "is not "+jsonKind(kind.GoType))
 }
 
-// unknownField is the problem of a member that its object does not have.
-const unknownField = "is not a field of this request"
+// position is where in a text the byte is: " in line 2, column 7".
+func position(text []byte, offset int64) string {
+	before := text[:min(max(offset, 0), int64(len(text)))]
+	return fmt.Sprintf(" in line %d, column %d", bytes.Count(before, []byte("\n"))+1, len(before)-bytes.LastIndexByte(before, '\n'))
+}
+
+// fieldPath is a JSON pointer (RFC 6901) as a field's path: "/actions/1/title" is
+// "actions[1].title".
+func fieldPath(pointer jsontext.Pointer) string {
+	var path strings.Builder
+	for token := range pointer.Tokens() {
+		switch {
+		case isIndex.MatchString(token):
+			fmt.Fprintf(&path, "[%s]", token)
+		case path.Len() > 0:
+			path.WriteString("." + token)
+		default:
+			path.WriteString(token)
+		}
+	}
+	return path.String()
+}
+
+var isIndex = regexp.MustCompile(`^[0-9]+$`)
 
 // nearestPath is what the path may have been meant to be: a name of its object that is
 // spelled much like it, or the same name elsewhere; "" where there is none.
@@ -91,94 +131,22 @@ func paths(t reflect.Type, path string, depth int, f func(string)) {
 	}
 }
 
-var (
-	jsonDecoder = reflect.TypeFor[json.Unmarshaler]()
-	textDecoder = reflect.TypeFor[encoding.TextUnmarshaler]()
-)
+var textDecoder = reflect.TypeFor[encoding.TextUnmarshaler]()
 
-// fault compares a value with the type that is to take it.
-func fault(v any, t reflect.Type, path string) (at, problem string) {
-	if t.Kind() == reflect.Pointer {
+// jsonKind says in JSON's words what a Go type takes.
+func jsonKind(t reflect.Type) string {
+	for t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
-	own := reflect.PointerTo(t)
-	if v == nil || t.Kind() == reflect.Interface || own.Implements(jsonDecoder) || own.Implements(textDecoder) {
-		return "", ""
+	switch kind := t.Kind(); {
+	case kind == reflect.String, reflect.PointerTo(t).Implements(textDecoder), t == reflect.TypeFor[[]byte]():
+		return "a string"
+	case kind == reflect.Bool:
+		return "true or false"
+	case kind >= reflect.Int && kind <= reflect.Float64:
+		return "a number of the right range"
+	case kind == reflect.Slice, kind == reflect.Array:
+		return "a list"
 	}
-	fits := false
-	switch v := v.(type) {
-	case map[string]any:
-		switch t.Kind() {
-		case reflect.Struct:
-			return faultIn(v, t, path)
-		case reflect.Map:
-			return each(v, path, func(string) (reflect.Type, bool) { return t.Elem(), true })
-		}
-	case []any:
-		if t.Kind() == reflect.Slice {
-			for i, item := range v {
-				if at, problem = fault(item, t.Elem(), fmt.Sprintf("%s[%d]", path, i)); problem != "" {
-					return at, problem
-				}
-			}
-			return "", ""
-		}
-	case string:
-		fits = t.Kind() == reflect.String || t == reflect.TypeFor[[]byte]()
-	case bool:
-		fits = t.Kind() == reflect.Bool
-	case json.Number:
-		fits = numberFits(v, t)
-	}
-	if fits {
-		return "", ""
-	}
-	return path, "is not " + jsonKind(t.String())
-}
-
-// numberFits says whether a number is one of the type's.
-func numberFits(n json.Number, t reflect.Type) bool {
-	f, err := n.Float64()
-	switch {
-	case err != nil:
-		return false
-	case t.Kind() >= reflect.Int && t.Kind() <= reflect.Uint64:
-		return f == math.Trunc(f)
-	}
-	return t.Kind() == reflect.Float64
-}
-
-// faultIn is fault for the members of an object.
-func faultIn(v map[string]any, t reflect.Type, path string) (at, problem string) {
-	fields := map[string]reflect.Type{}
-	for _, f := range reflect.VisibleFields(t) {
-		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
-		if name != "" && name != "-" {
-			fields[strings.ToLower(name)] = f.Type
-		}
-	}
-	return each(v, path, func(name string) (reflect.Type, bool) {
-		t, ok := fields[strings.ToLower(name)]
-		return t, ok
-	})
-}
-
-// each is fault for all members, in the order of their names.
-func each(v map[string]any, path string, of func(name string) (reflect.Type, bool)) (at, problem string) {
-	names := make([]string, 0, len(v))
-	for name := range v {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	for _, name := range names {
-		inner := strings.TrimPrefix(path+"."+name, ".")
-		t, ok := of(name)
-		if !ok {
-			return inner, unknownField
-		}
-		if at, problem = fault(v[name], t, inner); problem != "" {
-			return at, problem
-		}
-	}
-	return "", ""
+	return "an object"
 }

@@ -38,8 +38,10 @@ func FuzzSubscribeBody(f *testing.F) {
 				t.Fatal(err)
 			}
 		}
-		var read struct{ Endpoint string }
-		_ = json.Unmarshal(body, &read)
+		var read struct {
+			Endpoint string `json:"endpoint"`
+		}
+		_ = httpapi.DecodeJSON(body, &read)
 		switch {
 		case w.Code == http.StatusCreated && len(subs) == 1 && subs[0].Endpoint == read.Endpoint && len(subs[0].Topics) <= 1 &&
 			(len(subs[0].Topics) == 0 || subs[0].Topics[0] == "news"):

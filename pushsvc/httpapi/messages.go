@@ -24,7 +24,7 @@ func (p *Public) messages(w http.ResponseWriter, r *http.Request, site PublicSit
 		return err
 	}
 	var req service.MessagesRequest
-	if err := decodeJSON(body, &req, false); err != nil {
+	if err := decodeJSON(body, &req, lenient); err != nil {
 		return err
 	}
 	v, err := p.visitor(r, site, req.Seed)

@@ -1,14 +1,14 @@
 package httpapi_test
 
 import (
-	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"reflect"
 	"strings"
 	"testing"
-	"unicode/utf8"
 
+	"github.com/caddy-webpush/caddy-webpush/pushsvc"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/httpapi"
 )
 
@@ -21,81 +21,97 @@ func members(n int) string {
 	return "{" + strings.TrimPrefix(b.String(), ",") + "}"
 }
 
-// TestNames: what has a name twice is refused, and what browsers send is known to
-// have none at a glance.
+// TestNames: what has a name twice, or more than one meaning otherwise, is refused.
 func TestNames(t *testing.T) {
 	t.Parallel()
 	deep := func(n int) string { return strings.Repeat("[", n) + strings.Repeat("]", n) }
 	for _, tt := range []struct {
-		body        string
-		glance, has bool // seen at a glance; has names once
+		body string
+		good bool
 	}{
-		{string(batchBody(random(1), 10)), true, true},
-		{`{"a":1,"b":[{"a":1},{"a":2}],"c":{"a":{"a":null}}}`, true, true},
-		{` { "a" : [ ] , "b" : { } , "c" : -1.5e+3 , "d" : "\"}{" , "e" : true } `, true, true},
-		{`{"props":{"Größe":1,"größe":2,"a":1,"A":2},"PROPS2":1}`, true, true},
-		{`{"set":{"a":{"b":1,"B":2}},"value":[{"x":1,"X":2}]}`, true, true},
-		{`{"kv":{"a":"1","A":"2"},"query":{"b":"","B":""}}`, true, true},
-		{`"x"`, true, true},
-		{deep(17), true, true},
-		{members(32), true, true},
-		// True all the same, but not at a glance.
-		{members(33), false, true},
-		{`{"Größe":1}`, false, true},
-		{`{"a\u0062":1,"ac":1}`, false, true},
-		// Not true.
-		{`{"a":1,"a":2}`, false, false},
-		{`{"a":1,"A":2}`, false, false},
-		{`{"s":1,"ſ":2}`, false, false},
-		{`{"k":1,"\u212a":2}`, false, false},
-		{`{"props":{"a":1,"a":2}}`, false, false},
-		{`{"props":{"ab":1,"a\u0062":2}}`, false, false},
-		{`{"Props":{"a":1,"A":2}}`, false, false},
-		{`{"props":1,"Props":1}`, false, false},
-		{`[{"b":{"c":[{"x":1,"y":2,"x":3}]}}]`, false, false},
-		{members(40)[:len(members(40))-1] + `,"M7":1}`, false, false},
-		{deep(18), false, false},
-		{`{} {}`, false, false},
-		{`{}x`, false, false},
-		{`{"a":1`, false, false},
-		{`{"a"}`, false, false},
-		{`{"a":}`, false, false},
-		{`{"a":1,}`, false, false},
-		{`[1,]`, false, false},
-		{`[1 2]`, false, false},
-		{`{,}`, false, false},
-		{`"x`, false, false},
-		{`"x\`, false, false},
-		{``, false, false},
-		{"\x00", false, false},
-		{"{}\x00", false, false},
+		{string(batchBody(random(1), 10)), true},
+		{`{"a":1,"b":[{"a":1},{"a":2}],"c":{"a":{"a":null}}}`, true},
+		{` { "a" : [ ] , "b" : { } , "c" : -1.5e+3 , "d" : "\"}{" , "e" : true } `, true},
+		{`{"props":{"Größe":1,"größe":2,"a":1,"A":2},"PROPS2":1}`, true},
+		{`{"set":{"a":{"b":1,"B":2}},"value":[{"x":1,"X":2}]}`, true},
+		{`{"kv":{"a":"1","A":"2"},"query":{"b":"","B":""}}`, true},
+		{`{"a":1,"A":2,"s":1,"ſ":2}`, true}, // two names, each with one meaning
+		{`"x"`, true},
+		{deep(17), true},
+		{`["` + strings.Repeat(`[\"`, 20) + `"]`, true},
+		{members(33), true},
+		{`{"a\u0062":1,"ac":1}`, true},
+		{`["\ud800"]`, true},
+		{`{"a":1,"a":2}`, false},
+		{`{"k":1,"\u006b":2}`, false},
+		{`{"props":{"a":1,"a":2}}`, false},
+		{`{"props":{"ab":1,"a\u0062":2}}`, false},
+		{`{"props":1,"props":1}`, false},
+		{`[{"b":{"c":[{"x":1,"y":2,"x":3}]}}]`, false},
+		{members(40)[:len(members(40))-1] + `,"m7":1}`, false},
+		{deep(18), false},
+		{"[\"\xff\"]", false},
+		{`{} {}`, false},
+		{`{}x`, false},
+		{`{"a":1`, false},
+		{`{"a"}`, false},
+		{`{"a":}`, false},
+		{`{"a":1,}`, false},
+		{`[1,]`, false},
+		{`[1 2]`, false},
+		{`{,}`, false},
+		{`"x`, false},
+		{`"x\`, false},
+		{``, false},
+		{"\x00", false},
+		{"{}\x00", false},
 	} {
-		if got := httpapi.NamesOnce([]byte(tt.body)); got != tt.glance {
-			t.Errorf("%.80q at a glance: %v", tt.body, got)
-		}
-		if err := httpapi.WalkNames([]byte(tt.body)); (err == nil) != tt.has {
+		var v any
+		if err := httpapi.DecodeJSON([]byte(tt.body), &v); (err == nil) != tt.good {
 			t.Errorf("%.80q: %v", tt.body, err)
 		}
 	}
 }
 
-// FuzzNames: what is true at a glance is what the walk says, for all that is
-// JSON; the rest is refused by whoever decodes it.
-func FuzzNames(f *testing.F) {
-	for _, seed := range []string{
-		string(batchBody(random(1), 2)), `{"a":[{"b":1,"B":2}],"props":{"ß":1,"SS":"\\"}}`, `[{"s":1,"ſ":2},{"K":1,"k":1}]`, `{"a":1}}`, members(33),
-		`{"a":-0.1E+2,"b":tru}`, `"\"`, strings.Repeat(`{"a":`, 17), "[1\v]",
-	} {
-		f.Add([]byte(seed))
+// TestFaults: a fault is told with its field's path, or with its line.
+func TestFaults(t *testing.T) {
+	t.Parallel()
+	var in struct {
+		Text string `json:"text"`
+		List []struct {
+			Number int      `json:"number"`
+			Flag   *bool    `json:"flag"`
+			Kinds  []string `json:"kinds"`
+		} `json:"list"`
+		Event pushsvc.ReceiptKind `json:"event"`
+		Of    pushsvc.DeviceID    `json:"of"`
+		Map   map[string]float64  `json:"map"`
 	}
-	f.Fuzz(func(t *testing.T, body []byte) {
-		if !httpapi.NamesOnce(body) || !utf8.Valid(body) || !json.Valid(body) {
-			return
+	for body, want := range map[string]string{
+		`{"text":1}`:                   `text is not a string`,
+		`{"event":{}}`:                 `event is not a string`,
+		`{"of":[1]}`:                   `of is not a string`,
+		`{"list":{}}`:                  `list is not a list`,
+		`{"list":[{},{"number":1.5}]}`: `list[1].number is not a number of the right range`,
+		`{"list":[{"number":99999999999999999999}]}`: `list[0].number is not a number of the right range`,
+		`{"list":[{"flag":"yes"}]}`:                  `list[0].flag is not true or false`,
+		`{"list":[{"kinds":["a",2]}]}`:               `list[0].kinds[1] is not a string`,
+		`{"list":[7]}`:                               `list[0] is not an object`,
+		`{"map":{"a/b":"x"}}`:                        `map.a/b is not a number of the right range`,
+		`{"list":[{"number":1,"number":1}]}`:         `list[0].number is there twice: an object has each name once`,
+		`{"list":[{"Number":1}]}`:                    `list[0].Number is not a field of this request; did you mean "list[0].number"?`,
+		`[]`:                                         `the body is not a JSON object`,
+		"{\n  \"text\": \"a\",\n  oops\n}":           `the body is not JSON: invalid character 'o' at start of value in line 3, column 3`,
+		`{"text":"a"`:                                `the body is not JSON: unexpected EOF in line 1, column 12`,
+		" \n":                                        `the body is empty: JSON is missing`,
+		"{\"text\":\"\xff\"}":                        `the body is not UTF-8`,
+		strings.Repeat(`{"list":[`, 9):               `the body nests deeper than 17 levels`,
+	} {
+		var problem *httpapi.Problem
+		if err := httpapi.DecodeStrict([]byte(body), &in); !errors.As(err, &problem) || problem.Detail != want {
+			t.Errorf("%s: %v, want %s", body, err, want)
 		}
-		if err := httpapi.WalkNames(body); err != nil {
-			t.Errorf("%q is right at a glance, but %v", body, err)
-		}
-	})
+	}
 }
 
 // FuzzDecodeWhole: a batch that is decoded at once gives what its entries give one
@@ -109,9 +125,6 @@ func FuzzDecodeWhole(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
-		if !utf8.Valid(body) {
-			return
-		}
 		whole, ok := httpapi.DecodeWhole(body)
 		if !ok {
 			return

@@ -143,7 +143,7 @@ func (p *Public) subscribe(w http.ResponseWriter, r *http.Request, site PublicSi
 		return err
 	}
 	var req service.SubscribeRequest
-	if err := decodeJSON(body, &req, false); err != nil {
+	if err := decodeJSON(body, &req, lenient); err != nil {
 		return err
 	}
 	v, err := p.visitor(r, site, "")
@@ -188,7 +188,7 @@ func (p *Public) unsubscribe(w http.ResponseWriter, r *http.Request, site Public
 		return err
 	}
 	var req service.ProofJSON
-	if err := decodeJSON(body, &req, false); err != nil {
+	if err := decodeJSON(body, &req, lenient); err != nil {
 		return err
 	}
 	_, err = timely(r.Context(), &p.calls, func(ctx context.Context) (struct{}, error) {
