@@ -1,0 +1,47 @@
+package api
+
+import (
+	"time"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+)
+
+// SettingSource is who says a setting.
+type SettingSource string
+
+// The sources, from the lowest up: each wins over those before it.
+const (
+	SourceDefault   SettingSource = "default"
+	SourceCaddyfile SettingSource = "caddyfile"
+	SourceAPI       SettingSource = "api"
+)
+
+// Prompt is the prompt of one site.
+type Prompt struct {
+	Site string `json:"site"`
+	// Settings is what visitors get, Sources who says each member of it.
+	Settings pushsvc.PromptSettings   `json:"settings"`
+	Sources  map[string]SettingSource `json:"sources"`
+	// Override is what the API has set: the part that a PUT replaces.
+	Override pushsvc.PromptSettings `json:"override"`
+	// Revision is the override's; 0 for none.
+	Revision pushsvc.Revision `json:"revision"`
+	Updated  time.Time        `json:"updated,omitzero"`
+}
+
+// PromptSummary is one line of the list of all sites' prompts.
+type PromptSummary struct {
+	Site string `json:"site"`
+	// Configured is false for what is stored but of no use: the configuration
+	// has no such site.
+	Configured bool `json:"configured"`
+	// Set has the members that the API has set.
+	Set      []string         `json:"set"`
+	Revision pushsvc.Revision `json:"revision"`
+	Updated  time.Time        `json:"updated,omitzero"`
+}
+
+// PromptList is the prompts of all sites.
+type PromptList struct {
+	Prompts []PromptSummary `json:"prompts"`
+}

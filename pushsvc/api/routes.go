@@ -1,0 +1,160 @@
+package api
+
+import (
+	"net/http"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+)
+
+// Route is one request that the API answers.
+type Route struct {
+	// Name is the operation's, unique.
+	Name, Method string
+	// Path has the site and ids in braces.
+	Path    string
+	Summary string
+	// Query and Header are the parameters that it takes besides those of the path.
+	Query, Header []Parameter
+	// Body is a zero value of what the body is as JSON; nil for no body.
+	Body any
+	// Media are the media types of a body that is not JSON.
+	Media []string
+	// Answers are those without a fault.
+	Answers []Answer
+}
+
+// Parameter is a query parameter or a header. Kind is of JSON Schema.
+type Parameter struct{ Name, Kind, Text string }
+
+// Answer is an answer: a zero value of its JSON body, or the media types of another; both
+// nil for no body.
+type Answer struct {
+	Status int
+	Body   any
+	Media  []string
+}
+
+// Base is what all paths of the API begin with.
+const Base = "/webpush"
+
+const (
+	get, post, put, del = http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete
+
+	site    = Base + "/sites/{site}"
+	message = site + "/messages/{id}"
+	popup   = site + "/popups/{id}"
+)
+
+func ok(body any) []Answer      { return []Answer{{Status: http.StatusOK, Body: body}} }
+func created(body any) []Answer { return []Answer{{Status: http.StatusCreated, Body: body}} }
+func nothing() []Answer         { return []Answer{{Status: http.StatusNoContent}} }
+
+var (
+	paged = []Parameter{
+		{"limit", "integer", "How many to list, from 1 to 1000; 100 without"},
+		{"cursor", "string", "The member \"next\" of the page before"},
+	}
+	dryRun  = Parameter{"dryRun", "boolean", "Changes nothing, and answers what would change"}
+	ifMatch = []Parameter{{"If-Match", "string", "The ETag of an earlier answer: 412 where it has changed since"}}
+
+	importMedia = []string{
+		"application/x-ndjson", "application/ndjson", "application/jsonl", "application/json", "text/csv",
+		"application/gzip", "application/x-gzip", "application/octet-stream",
+	}
+	imageMedia = []string{"image/png", "image/jpeg", "image/gif", "image/webp", "image/avif", "application/octet-stream"}
+)
+
+// Routes is the operator's API: what it answers, and what its document says of that.
+var Routes = []Route{
+	{Name: "health", Method: get, Path: Base + "/health", Summary: "Reports whether push works", Answers: ok(Health{})},
+	{Name: "openapi", Method: get, Path: Base + "/openapi.json", Summary: "This document", Answers: []Answer{{http.StatusOK, nil, []string{"application/json"}}}},
+
+	{Name: "listSites", Method: get, Path: Base + "/sites", Summary: "Lists the sites that are configured, and those that something is stored of", Answers: ok(SiteList{})},
+	{Name: "showSite", Method: get, Path: site, Summary: "Shows a site", Answers: ok(Site{})},
+	{
+		Name: "removeSite", Method: del, Path: site, Summary: "Removes all that is kept of a site",
+		Query: []Parameter{dryRun, {"force", "boolean", "Also where the configuration names the site, or messages of it are not sent yet"}}, Answers: ok(SiteRemoved{}),
+	},
+	{Name: "renameSite", Method: post, Path: site + "/rename", Summary: "Gives a site another name", Body: SiteMoveRequest{}, Answers: ok(SiteMoving{})},
+	{Name: "mergeSite", Method: post, Path: site + "/merge", Summary: "Makes a site a part of another", Body: SiteMoveRequest{}, Answers: ok(SiteMoving{})},
+	{Name: "failures", Method: get, Path: site + "/failures", Summary: "Counts why browsers could not be subscribed, since the start", Answers: ok(FailureCounts{})},
+
+	{
+		Name: "listSubscriptions", Method: get, Path: site + "/subscriptions", Query: paged,
+		Summary: "Lists subscriptions without their secrets; exports them whole where Accept names NDJSON or CSV",
+		Header:  []Parameter{{"Accept", "string", "application/x-ndjson or text/csv for an export"}},
+		Answers: []Answer{{http.StatusOK, SubscriptionList{}, []string{"application/x-ndjson", "text/csv"}}},
+	},
+	{
+		Name: "importSubscriptions", Method: post, Path: site + "/subscriptions", Summary: "Imports subscriptions from a file", Media: importMedia,
+		Query: []Parameter{
+			{"format", "string", "auto, web-push, onesignal, firebase or csv; auto without"},
+			{"key", "string", "The VAPID key of rows that name none: an id, a public key, or \"current\""},
+			dryRun,
+		},
+		Answers: ok(Imported{}),
+	},
+	{Name: "deleteSubscription", Method: del, Path: site + "/subscriptions/{id}", Summary: "Removes a subscription", Answers: nothing()},
+
+	{
+		Name: "send", Method: post, Path: Base + "/send", Summary: "Sends a message to the site that the body names", Body: SendRequest{},
+		Header: []Parameter{idempotency}, Answers: sent,
+	},
+	{
+		Name: "sendToSite", Method: post, Path: site + "/messages", Summary: "Sends a message", Body: SendRequest{},
+		Header: []Parameter{idempotency}, Answers: sent,
+	},
+	{Name: "listMessages", Method: get, Path: site + "/messages", Summary: "Lists messages, the latest first", Query: paged, Answers: ok(MessageList{})},
+	{Name: "showMessage", Method: get, Path: message, Summary: "Shows a message and its results", Answers: ok(Message{})},
+	{Name: "pauseMessage", Method: post, Path: message + "/pause", Summary: "Pauses a message", Answers: ok(Message{})},
+	{Name: "resumeMessage", Method: post, Path: message + "/resume", Summary: "Resumes a message that is paused or held", Answers: ok(Message{})},
+	{Name: "cancelMessage", Method: post, Path: message + "/cancel", Summary: "Ends a message for good", Answers: ok(Message{})},
+
+	{Name: "listProfiles", Method: get, Path: site + "/profiles", Summary: "Lists the people that a site knows", Query: paged, Answers: ok(ProfileList{})},
+	{Name: "searchProfiles", Method: post, Path: site + "/profiles/search", Summary: "Finds who has an identity, or whose id begins or ends so", Body: IdentityRequest{}, Answers: ok(ProfileList{})},
+	{Name: "eraseIdentity", Method: post, Path: site + "/profiles/erase", Summary: "Erases all who have an identity or claim it", Body: IdentityRequest{}, Answers: ok(Erased{})},
+	{Name: "purgeProfiles", Method: post, Path: site + "/profiles/purge", Summary: "Erases whom an expression means, among the next 10,000", Body: PurgeRequest{}, Answers: ok(Purged{})},
+	{Name: "exportProfile", Method: get, Path: site + "/profiles/{id}", Summary: "Exports all that is kept of a person", Answers: ok(ProfileExport{})},
+	{Name: "eraseProfile", Method: del, Path: site + "/profiles/{id}", Summary: "Erases a person", Answers: nothing()},
+	{Name: "listEvents", Method: get, Path: site + "/events", Summary: "Counts the events of a site", Answers: ok(EventList{})},
+
+	{Name: "listPrompts", Method: get, Path: Base + "/prompts", Summary: "Lists what is set of all sites' prompts", Answers: ok(PromptList{})},
+	{Name: "showPrompt", Method: get, Path: site + "/prompt", Summary: "Shows a site's prompt, and who says what of it", Answers: ok(Prompt{})},
+	{Name: "setPrompt", Method: put, Path: site + "/prompt", Summary: "Replaces all that is set of a site's prompt", Header: ifMatch, Body: pushsvc.PromptSettings{}, Answers: ok(Prompt{})},
+	{Name: "resetPrompt", Method: del, Path: site + "/prompt", Summary: "Removes what is set of a site's prompt", Header: ifMatch, Answers: nothing()},
+
+	{Name: "listPopups", Method: get, Path: site + "/popups", Summary: "Lists pop-ups", Answers: ok(PopupList{})},
+	{Name: "createPopup", Method: post, Path: site + "/popups", Summary: "Stores a new pop-up", Body: pushsvc.Popup{}, Answers: created(StoredPopup{})},
+	{Name: "showPopup", Method: get, Path: popup, Summary: "Shows a pop-up, as it can be put back", Answers: ok(pushsvc.Popup{})},
+	{
+		Name: "putPopup", Method: put, Path: popup, Summary: "Stores a pop-up", Body: pushsvc.Popup{},
+		Header:  append(ifMatch, Parameter{"If-None-Match", "string", "* for a pop-up that must be new"}),
+		Answers: append(ok(StoredPopup{}), created(StoredPopup{})...),
+	},
+	{Name: "deletePopup", Method: del, Path: popup, Summary: "Deletes a pop-up", Header: ifMatch, Answers: nothing()},
+	{Name: "setPopupState", Method: post, Path: popup + "/state", Summary: "Runs or pauses a pop-up", Body: PopupStateRequest{}, Answers: ok(StoredPopup{})},
+	{
+		Name: "popupStats", Method: get, Path: popup + "/stats", Summary: "Counts what visitors did with a pop-up", Answers: ok(PopupStats{}),
+		Query: []Parameter{{"from", "string", "RFC 3339: counts from this time on"}, {"to", "string", "RFC 3339: counts what was before this time"}},
+	},
+	{Name: "previewPopup", Method: post, Path: popup + "/preview", Summary: "Makes an address that shows a pop-up", Body: PreviewRequest{}, Answers: created(Preview{})},
+	{Name: "showPopupSettings", Method: get, Path: site + "/popup-settings", Summary: "Shows what holds for all pop-ups", Answers: ok(pushsvc.PopupSettings{})},
+	{Name: "setPopupSettings", Method: put, Path: site + "/popup-settings", Summary: "Sets what holds for all pop-ups; what is left out is the default", Header: ifMatch, Body: pushsvc.PopupSettings{}, Answers: ok(pushsvc.PopupSettings{})},
+	{Name: "listUploads", Method: get, Path: site + "/uploads", Summary: "Lists images", Answers: ok(UploadList{})},
+	{Name: "upload", Method: post, Path: site + "/uploads", Summary: "Uploads an image", Media: imageMedia, Answers: created(Upload{})},
+	{Name: "deleteUpload", Method: del, Path: site + "/uploads/{name}", Summary: "Deletes an image", Answers: nothing()},
+
+	{
+		Name: "listKeys", Method: get, Path: Base + "/keys", Summary: "Lists the VAPID keys", Answers: ok(KeyList{}),
+		Query: []Parameter{{"count", "boolean", "Counts the subscriptions of each, which reads them all"}},
+	},
+	{Name: "importKey", Method: post, Path: Base + "/keys", Summary: "Brings a key pair into the ring", Body: ImportKeyRequest{}, Answers: created(Key{})},
+	{Name: "rotateKey", Method: post, Path: Base + "/keys/rotate", Summary: "Makes a new key, the current one from then on", Answers: created(Key{})},
+	{Name: "backup", Method: get, Path: Base + "/backup", Summary: "Copies the store", Answers: []Answer{{http.StatusOK, nil, []string{"application/octet-stream"}}}},
+	{Name: "compact", Method: post, Path: Base + "/compact", Summary: "Makes the store's file as small as it can be", Answers: ok(Compacted{})},
+}
+
+var (
+	idempotency = Parameter{"Idempotency-Key", "string", "Makes repeats of the same request harmless for 30 days"}
+	sent        = []Answer{{Status: http.StatusAccepted, Body: Message{}}, {Status: http.StatusOK, Body: Message{}}}
+)
