@@ -5,7 +5,8 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
-	"github.com/caddy-webpush/caddy-webpush/pushsvc/httpapi"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/api"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/httpapi/exchange"
 )
 
 func init() {
@@ -34,13 +35,13 @@ func (a *adminAPI) Routes() []caddy.AdminRoute {
 func (*adminAPI) serve(w http.ResponseWriter, r *http.Request) error {
 	app, err := caddy.ActiveContext().AppIfConfigured("webpush")
 	if err != nil {
-		httpapi.WriteProblem(w, httpapi.NewProblem(http.StatusServiceUnavailable,
+		exchange.WriteProblem(w, api.NewProblem(http.StatusServiceUnavailable,
 			`no site of the running configuration uses webpush; add the line "webpush" to one`))
 		return nil
 	}
 	run, fault := app.(*App).current()
 	if run == nil {
-		httpapi.WriteProblem(w, httpapi.NewProblem(http.StatusServiceUnavailable, "push is off: "+fault.Error()))
+		exchange.WriteProblem(w, api.NewProblem(http.StatusServiceUnavailable, "push is off: "+fault.Error()))
 		return nil
 	}
 	run.operator.ServeHTTP(w, r)

@@ -7,7 +7,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
-	"github.com/caddy-webpush/caddy-webpush/pushsvc/httpapi"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/httpapi/exchange"
 )
 
 // Every form of the configuration refuses an option that is given but empty: the
@@ -53,7 +53,7 @@ func decodeGiven(raw []byte, v any, mayBeEmpty ...string) error {
 	if err := dec.Decode(v); err != nil {
 		return err
 	}
-	return httpapi.CheckGiven(raw, mayBeEmpty...)
+	return exchange.CheckGiven(raw, mayBeEmpty...)
 }
 
 // UnmarshalJSON implements json.Unmarshaler.

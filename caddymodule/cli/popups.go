@@ -264,7 +264,7 @@ func (c *command) popupStats(site *string) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			var stats service.PopupStats
+			var stats api.PopupStats
 			raw, err := c.call(http.MethodGet, sitePath(*site, "/popups/"+url.PathEscape(id)+"/stats?"+query.Encode()), nil, nil, &stats)
 			if err != nil {
 				return err
@@ -289,7 +289,7 @@ func (c *command) previewPopup(site *string) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			var p service.Preview
+			var p api.Preview
 			in := struct {
 				Page    string `json:"page,omitempty"`
 				Variant string `json:"variant,omitempty"`

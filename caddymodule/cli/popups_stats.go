@@ -8,16 +8,16 @@ import (
 	"slices"
 	"time"
 
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/api"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/popup"
-	"github.com/caddy-webpush/caddy-webpush/pushsvc/service"
 )
 
-func printPopupStats(w io.Writer, stats service.PopupStats, hours bool) error {
-	var rows [][]any
-	row := func(first string, r service.PopupResult) {
-		rows = append(rows, []any{
-			first, r.Viewed, r.Clicked, share(r.Clicked, r.Viewed), r.Closed, r.Submitted, r.Converted, share(r.Converted, r.Viewed),
-		})
+func printPopupStats(w io.Writer, stats api.PopupStats, hours bool) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(t, "VARIANT\tVIEWED\tCLICKED\t\tCLOSED\tSUBMITTED\tCONVERTED\t\t")
+	row := func(first string, r api.PopupResult) {
+		fmt.Fprintf(t, "%s\t%d\t%d\t%s\t%d\t%d\t%d\t%s\t\n", first, r.Viewed, r.Clicked, share(r.Clicked, r.Viewed), r.Closed, r.Submitted,
+			r.Converted, share(r.Converted, r.Viewed))
 	}
 	for _, r := range stats.Variants {
 		row(variantName(r.Variant), r)
@@ -44,8 +44,9 @@ func printPopupStats(w io.Writer, stats service.PopupStats, hours bool) error {
 }
 
 // printPopupParts prints what was clicked, and how often it failed.
-func printPopupParts(w io.Writer, stats service.PopupStats) error {
-	var rows [][]any
+func printPopupParts(w io.Writer, stats api.PopupStats) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	head := "VARIANT\tELEMENT\tCLICKED\n"
 	for _, r := range stats.Variants {
 		names := slices.SortedFunc(maps.Keys(r.Elements), func(a, b string) int {
 			return cmp.Or(cmp.Compare(r.Elements[b], r.Elements[a]), cmp.Compare(a, b))

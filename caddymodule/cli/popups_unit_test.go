@@ -4,12 +4,12 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/caddy-webpush/caddy-webpush/pushsvc/service"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/api"
 )
 
 // TestPrintPopupStats: what was clicked and what failed is on the terminal as well.
 func TestPrintPopupStats(t *testing.T) {
-	stats := service.PopupStats{Variants: []service.PopupResult{
+	stats := api.PopupStats{Variants: []api.PopupResult{
 		{Variant: "a", Viewed: 10, Clicked: 4, Elements: map[string]int64{"close": 1, "pay\x1b[31m": 3}},
 		{Variant: "", Viewed: 2, Errors: 7},
 	}}
@@ -22,7 +22,7 @@ func TestPrintPopupStats(t *testing.T) {
 		t.Errorf("%s\nwant the end\n%s", out.String(), want)
 	}
 	out.Reset()
-	if err := printPopupStats(&out, service.PopupStats{Variants: []service.PopupResult{{Variant: "a", Viewed: 1}}}, false); err != nil || strings.Count(out.String(), "\n") != 2 {
+	if err := printPopupStats(&out, api.PopupStats{Variants: []api.PopupResult{{Variant: "a", Viewed: 1}}}, false); err != nil || strings.Count(out.String(), "\n") != 2 {
 		t.Errorf("%v, nothing was clicked:\n%s", err, out.String())
 	}
 }

@@ -15,8 +15,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/api"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/people"
-	"github.com/caddy-webpush/caddy-webpush/pushsvc/service"
 )
 
 // profileRow is a person in the API's list.
@@ -257,9 +257,9 @@ command runs stays.`,
 
 // purgeProfiles asks for part after part.
 func (c *command) purgeProfiles(site, where string, confirm confirmation) error {
-	var sum service.Purged
-	for request := (service.PurgeRequest{Where: where, DryRun: confirm.trial()}); ; {
-		var part service.Purged
+	var sum api.Purged
+	for request := (api.PurgeRequest{Where: where, DryRun: confirm.trial()}); ; {
+		var part api.Purged
 		if _, err := c.call(http.MethodPost, sitePath(site, "/profiles/purge"), nil, request, &part); err != nil {
 			if sum.Erased > 0 {
 				return fmt.Errorf("%s erased before this went wrong: %w", plural(sum.Erased, "profile"), err)

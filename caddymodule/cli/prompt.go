@@ -17,8 +17,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/api"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/prompt"
-	"github.com/caddy-webpush/caddy-webpush/pushsvc/service"
 )
 
 func (c *command) prompt() *cobra.Command {
@@ -53,7 +53,7 @@ restarts. Visitors see a change within a minute. Without --site it lists the sit
 }
 
 func (c *command) listPrompts() error {
-	var list struct{ Prompts []service.PromptSummary }
+	var list struct{ Prompts []api.PromptSummary }
 	raw, err := c.call(http.MethodGet, "/prompts", nil, nil, &list)
 	if err != nil {
 		return err
@@ -71,7 +71,7 @@ func (c *command) listPrompts() error {
 	})
 }
 
-func (c *command) getPrompt(site string) (view service.PromptView, raw []byte, err error) {
+func (c *command) getPrompt(site string) (view api.Prompt, raw []byte, err error) {
 	raw, err = c.call(http.MethodGet, sitePath(site, "/prompt"), nil, nil, &view)
 	return view, raw, err
 }
@@ -291,7 +291,9 @@ func (c *command) resetPrompt(site *string) *cobra.Command {
 	}
 }
 
-func printPrompt(w io.Writer, v service.PromptView) error {
+func printPrompt(w io.Writer, v api.Prompt) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "SETTING\tVALUE\tFROM")
 	s := v.Settings
 	builtIn := func(text *string) string {
 		if text == nil || *text == "" {

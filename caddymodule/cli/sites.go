@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/api"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/service"
 )
 
@@ -92,7 +93,7 @@ have not begun come along; while one is being sent, the site is left alone. The 
 goes on meanwhile, and after a restart it goes on with the rest.`
 
 // moved is the API's answer to a rename or a merge.
-type moved struct{ service.SiteMoving }
+type moved struct{ api.SiteMoving }
 
 func (c *command) moveSite(verb, short, long string) *cobra.Command {
 	var confirm confirmation
@@ -156,7 +157,7 @@ func (m moved) print(w io.Writer) error {
 }
 
 func (c *command) allSites() error {
-	var list struct{ Sites []service.SiteRow }
+	var list struct{ Sites []api.Site }
 	raw, err := c.call(http.MethodGet, "/sites?all=true", nil, nil, &list)
 	if err != nil {
 		return err
@@ -216,7 +217,7 @@ func contents(s service.SiteContents) [][]any {
 
 func (c *command) removeSite(site string, confirm confirmation, force bool) error {
 	var kept struct {
-		service.SiteContents
+		api.SiteContents
 		Removed bool
 	}
 	query := url.Values{"dry_run": {fmt.Sprint(confirm.trial())}, "force": {fmt.Sprint(force)}}

@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/api"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/service"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/webpush"
 )
@@ -314,7 +315,7 @@ func (c *command) bringKey(site string, in *importFile, f *importFlags) error {
 }
 
 // postSubscribers sends what in gives and says what became of it.
-func (c *command) postSubscribers(site string, in io.Reader, f importFlags) (result service.Imported, raw []byte, err error) {
+func (c *command) postSubscribers(site string, in io.Reader, f importFlags) (result api.Imported, raw []byte, err error) {
 	query := url.Values{"format": {f.format}, "dry_run": {strconv.FormatBool(f.dryRun)}}
 	if f.key != "" {
 		query.Set("key", f.key)
@@ -425,7 +426,7 @@ func (i *importFile) finish() {
 
 func (i *importFile) close() { _ = i.file.Close() }
 
-func printImported(w io.Writer, site string, r service.Imported) error {
+func printImported(w io.Writer, site string, r api.Imported) error {
 	added, note := "added", "to "+site
 	if r.DryRun {
 		added, note = "usable", "new or known"

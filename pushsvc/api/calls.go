@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/popup"
 )
 
 // Health reports whether push works; a *Problem says why not.
@@ -208,13 +209,13 @@ func (c *Client) ListPopups(ctx context.Context, site string) (PopupList, error)
 }
 
 // CreatePopup stores a new pop-up.
-func (c *Client) CreatePopup(ctx context.Context, site string, p pushsvc.Popup) (StoredPopup, error) {
+func (c *Client) CreatePopup(ctx context.Context, site string, p popup.Popup) (StoredPopup, error) {
 	return answer[StoredPopup](ctx, c, call{route: "createPopup", path: []string{site}, body: document(p)})
 }
 
 // ShowPopup shows a pop-up, as it can be put back.
-func (c *Client) ShowPopup(ctx context.Context, site, id string) (pushsvc.Popup, error) {
-	return answer[pushsvc.Popup](ctx, c, call{route: "showPopup", path: []string{site, id}})
+func (c *Client) ShowPopup(ctx context.Context, site, id string) (popup.Popup, error) {
+	return answer[popup.Popup](ctx, c, call{route: "showPopup", path: []string{site, id}})
 }
 
 // PutPopup stores a pop-up. It is JSON that somebody wrote: the server says what is wrong
@@ -251,13 +252,13 @@ func (c *Client) PreviewPopup(ctx context.Context, site, id string, in PreviewRe
 }
 
 // ShowPopupSettings shows what holds for all pop-ups of a site.
-func (c *Client) ShowPopupSettings(ctx context.Context, site string) (pushsvc.PopupSettings, error) {
-	return answer[pushsvc.PopupSettings](ctx, c, call{route: "showPopupSettings", path: []string{site}})
+func (c *Client) ShowPopupSettings(ctx context.Context, site string) (popup.Settings, error) {
+	return answer[popup.Settings](ctx, c, call{route: "showPopupSettings", path: []string{site}})
 }
 
 // SetPopupSettings sets what holds for all pop-ups of a site.
-func (c *Client) SetPopupSettings(ctx context.Context, site string, in pushsvc.PopupSettings, expect pushsvc.Revision) (pushsvc.PopupSettings, error) {
-	return answer[pushsvc.PopupSettings](ctx, c, call{route: "setPopupSettings", path: []string{site}, header: expecting(expect), body: document(in)})
+func (c *Client) SetPopupSettings(ctx context.Context, site string, in popup.Settings, expect pushsvc.Revision) (popup.Settings, error) {
+	return answer[popup.Settings](ctx, c, call{route: "setPopupSettings", path: []string{site}, header: expecting(expect), body: document(in)})
 }
 
 // ListUploads lists a site's images.

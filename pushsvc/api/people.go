@@ -4,18 +4,19 @@ import (
 	"time"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/people"
 )
 
 // Profile is a person in a list.
 type Profile struct {
-	ID         string             `json:"id"`
-	Identities []pushsvc.Identity `json:"identities"`
-	Created    time.Time          `json:"created"`
-	Seen       time.Time          `json:"seen"`
-	Devices    int                `json:"devices"`
-	Visits     int64              `json:"visits"`
-	Events     int64              `json:"events"`
-	Attributes map[string]any     `json:"attributes,omitempty"`
+	ID         string            `json:"id"`
+	Identities []people.Identity `json:"identities"`
+	Created    time.Time         `json:"created"`
+	Seen       time.Time         `json:"seen"`
+	Devices    int               `json:"devices"`
+	Visits     int64             `json:"visits"`
+	Events     int64             `json:"events"`
+	Attributes map[string]any    `json:"attributes,omitempty"`
 }
 
 // ProfileList is a page of a site's profiles, the oldest first.
@@ -80,8 +81,8 @@ type Purged struct {
 // ProfileExport is all that is kept of one person, for that person to have. It has no
 // keys of subscriptions and no secrets.
 type ProfileExport struct {
-	pushsvc.Profile
-	HistoryEvents []pushsvc.EventRecord     `json:"historyEvents"`
+	people.Profile
+	HistoryEvents []people.EventRecord      `json:"historyEvents"`
 	Subscriptions []ProfileExportSubscribed `json:"subscriptions"`
 }
 
@@ -98,6 +99,6 @@ type ProfileExportSubscribed struct {
 
 // EventList is the events of a site, and what it has of people.
 type EventList struct {
-	Events []pushsvc.EventSummary `json:"events"`
-	Counts PeopleCounts           `json:"counts"`
+	Events []people.EventSummary `json:"events"`
+	Counts PeopleCounts          `json:"counts"`
 }

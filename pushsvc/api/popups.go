@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/popup"
 )
 
 // StoredPopup is a pop-up as lists and writes answer it. What a GET of one answers is the
@@ -13,7 +14,7 @@ type StoredPopup struct {
 	Revision pushsvc.Revision `json:"revision"`
 	Created  time.Time        `json:"created"`
 	Updated  time.Time        `json:"updated"`
-	Popup    pushsvc.Popup    `json:"popup"`
+	Popup    popup.Popup      `json:"popup"`
 	// Warnings are in the answers to writes alone.
 	Warnings []string `json:"warnings,omitempty"`
 }
@@ -25,7 +26,7 @@ type PopupList struct {
 
 // PopupStateRequest runs or pauses a pop-up.
 type PopupStateRequest struct {
-	State pushsvc.PopupState `json:"state" api:"required"`
+	State popup.State `json:"state" api:"required"`
 }
 
 // PopupStats is what came of a pop-up: all in all, and hour by hour for as long as

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/prompt"
 )
 
 // SettingSource is who says a setting.
@@ -20,10 +21,10 @@ const (
 type Prompt struct {
 	Site string `json:"site"`
 	// Settings is what visitors get, Sources who says each member of it.
-	Settings pushsvc.PromptSettings   `json:"settings"`
+	Settings prompt.Settings          `json:"settings"`
 	Sources  map[string]SettingSource `json:"sources"`
 	// Override is what the API has set: the part that a PUT replaces.
-	Override pushsvc.PromptSettings `json:"override"`
+	Override prompt.Settings `json:"override"`
 	// Revision is the override's; 0 for none.
 	Revision pushsvc.Revision `json:"revision"`
 	Updated  time.Time        `json:"updated,omitzero"`

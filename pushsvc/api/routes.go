@@ -3,7 +3,8 @@ package api
 import (
 	"net/http"
 
-	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/popup"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/prompt"
 )
 
 // Route is one request that the API answers.
@@ -40,9 +41,9 @@ const Base = "/webpush"
 const (
 	get, post, put, del = http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete
 
-	site    = Base + "/sites/{site}"
-	message = site + "/messages/{id}"
-	popup   = site + "/popups/{id}"
+	site     = Base + "/sites/{site}"
+	message  = site + "/messages/{id}"
+	onePopup = site + "/popups/{id}"
 )
 
 func ok(body any) []Answer      { return []Answer{{Status: http.StatusOK, Body: body}} }
@@ -56,12 +57,15 @@ var (
 	}
 	dryRun  = Parameter{"dryRun", "boolean", "Changes nothing, and answers what would change"}
 	ifMatch = []Parameter{{"If-Match", "string", "The ETag of an earlier answer: 412 where it has changed since"}}
+)
 
-	importMedia = []string{
-		"application/x-ndjson", "application/ndjson", "application/jsonl", "application/json", "text/csv",
+// The media types of files that the API takes. What a file is, its bytes say.
+var (
+	ImportMedia = []string{
+		NDJSON, "application/ndjson", "application/jsonl", "application/json", CSV,
 		"application/gzip", "application/x-gzip", "application/octet-stream",
 	}
-	imageMedia = []string{"image/png", "image/jpeg", "image/gif", "image/webp", "image/avif", "application/octet-stream"}
+	ImageMedia = []string{"image/png", "image/jpeg", "image/gif", "image/webp", "image/avif", "application/octet-stream"}
 )
 
 // Routes is the operator's API: what it answers, and what its document says of that.
@@ -83,10 +87,10 @@ var Routes = []Route{
 		Name: "listSubscriptions", Method: get, Path: site + "/subscriptions", Query: paged,
 		Summary: "Lists subscriptions without their secrets; exports them whole where Accept names NDJSON or CSV",
 		Header:  []Parameter{{"Accept", "string", "application/x-ndjson or text/csv for an export"}},
-		Answers: []Answer{{http.StatusOK, SubscriptionList{}, []string{"application/x-ndjson", "text/csv"}}},
+		Answers: []Answer{{http.StatusOK, SubscriptionList{}, []string{NDJSON, CSV}}},
 	},
 	{
-		Name: "importSubscriptions", Method: post, Path: site + "/subscriptions", Summary: "Imports subscriptions from a file", Media: importMedia,
+		Name: "importSubscriptions", Method: post, Path: site + "/subscriptions", Summary: "Imports subscriptions from a file", Media: ImportMedia,
 		Query: []Parameter{
 			{"format", "string", "auto, web-push, onesignal, firebase or csv; auto without"},
 			{"key", "string", "The VAPID key of rows that name none: an id, a public key, or \"current\""},
@@ -120,28 +124,28 @@ var Routes = []Route{
 
 	{Name: "listPrompts", Method: get, Path: Base + "/prompts", Summary: "Lists what is set of all sites' prompts", Answers: ok(PromptList{})},
 	{Name: "showPrompt", Method: get, Path: site + "/prompt", Summary: "Shows a site's prompt, and who says what of it", Answers: ok(Prompt{})},
-	{Name: "setPrompt", Method: put, Path: site + "/prompt", Summary: "Replaces all that is set of a site's prompt", Header: ifMatch, Body: pushsvc.PromptSettings{}, Answers: ok(Prompt{})},
+	{Name: "setPrompt", Method: put, Path: site + "/prompt", Summary: "Replaces all that is set of a site's prompt", Header: ifMatch, Body: prompt.Settings{}, Answers: ok(Prompt{})},
 	{Name: "resetPrompt", Method: del, Path: site + "/prompt", Summary: "Removes what is set of a site's prompt", Header: ifMatch, Answers: nothing()},
 
 	{Name: "listPopups", Method: get, Path: site + "/popups", Summary: "Lists pop-ups", Answers: ok(PopupList{})},
-	{Name: "createPopup", Method: post, Path: site + "/popups", Summary: "Stores a new pop-up", Body: pushsvc.Popup{}, Answers: created(StoredPopup{})},
-	{Name: "showPopup", Method: get, Path: popup, Summary: "Shows a pop-up, as it can be put back", Answers: ok(pushsvc.Popup{})},
+	{Name: "createPopup", Method: post, Path: site + "/popups", Summary: "Stores a new pop-up", Body: popup.Popup{}, Answers: created(StoredPopup{})},
+	{Name: "showPopup", Method: get, Path: onePopup, Summary: "Shows a pop-up, as it can be put back", Answers: ok(popup.Popup{})},
 	{
-		Name: "putPopup", Method: put, Path: popup, Summary: "Stores a pop-up", Body: pushsvc.Popup{},
+		Name: "putPopup", Method: put, Path: onePopup, Summary: "Stores a pop-up", Body: popup.Popup{},
 		Header:  append(ifMatch, Parameter{"If-None-Match", "string", "* for a pop-up that must be new"}),
 		Answers: append(ok(StoredPopup{}), created(StoredPopup{})...),
 	},
-	{Name: "deletePopup", Method: del, Path: popup, Summary: "Deletes a pop-up", Header: ifMatch, Answers: nothing()},
-	{Name: "setPopupState", Method: post, Path: popup + "/state", Summary: "Runs or pauses a pop-up", Body: PopupStateRequest{}, Answers: ok(StoredPopup{})},
+	{Name: "deletePopup", Method: del, Path: onePopup, Summary: "Deletes a pop-up", Header: ifMatch, Answers: nothing()},
+	{Name: "setPopupState", Method: post, Path: onePopup + "/state", Summary: "Runs or pauses a pop-up", Body: PopupStateRequest{}, Answers: ok(StoredPopup{})},
 	{
-		Name: "popupStats", Method: get, Path: popup + "/stats", Summary: "Counts what visitors did with a pop-up", Answers: ok(PopupStats{}),
+		Name: "popupStats", Method: get, Path: onePopup + "/stats", Summary: "Counts what visitors did with a pop-up", Answers: ok(PopupStats{}),
 		Query: []Parameter{{"from", "string", "RFC 3339: counts from this time on"}, {"to", "string", "RFC 3339: counts what was before this time"}},
 	},
-	{Name: "previewPopup", Method: post, Path: popup + "/preview", Summary: "Makes an address that shows a pop-up", Body: PreviewRequest{}, Answers: created(Preview{})},
-	{Name: "showPopupSettings", Method: get, Path: site + "/popup-settings", Summary: "Shows what holds for all pop-ups", Answers: ok(pushsvc.PopupSettings{})},
-	{Name: "setPopupSettings", Method: put, Path: site + "/popup-settings", Summary: "Sets what holds for all pop-ups; what is left out is the default", Header: ifMatch, Body: pushsvc.PopupSettings{}, Answers: ok(pushsvc.PopupSettings{})},
+	{Name: "previewPopup", Method: post, Path: onePopup + "/preview", Summary: "Makes an address that shows a pop-up", Body: PreviewRequest{}, Answers: created(Preview{})},
+	{Name: "showPopupSettings", Method: get, Path: site + "/popup-settings", Summary: "Shows what holds for all pop-ups", Answers: ok(popup.Settings{})},
+	{Name: "setPopupSettings", Method: put, Path: site + "/popup-settings", Summary: "Sets what holds for all pop-ups; what is left out is the default", Header: ifMatch, Body: popup.Settings{}, Answers: ok(popup.Settings{})},
 	{Name: "listUploads", Method: get, Path: site + "/uploads", Summary: "Lists images", Answers: ok(UploadList{})},
-	{Name: "upload", Method: post, Path: site + "/uploads", Summary: "Uploads an image", Media: imageMedia, Answers: created(Upload{})},
+	{Name: "upload", Method: post, Path: site + "/uploads", Summary: "Uploads an image", Media: ImageMedia, Answers: created(Upload{})},
 	{Name: "deleteUpload", Method: del, Path: site + "/uploads/{name}", Summary: "Deletes an image", Answers: nothing()},
 
 	{

@@ -1,6 +1,10 @@
 package api
 
-import "time"
+import (
+	"time"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/transfer"
+)
 
 // Subscription is a subscription without its secrets.
 type Subscription struct {
@@ -28,9 +32,9 @@ type SubscriptionList struct {
 
 // Imported is what became of the rows of a file. Each is counted once.
 type Imported struct {
-	// Format is the file's: "web-push", "onesignal", "firebase" or "csv".
-	Format string `json:"format"`
-	DryRun bool   `json:"dryRun,omitempty"`
+	// Format is what the file was read as.
+	Format transfer.Format `json:"format"`
+	DryRun bool            `json:"dryRun,omitempty"`
 	// Rows is how many there were.
 	Rows int64 `json:"rows"`
 	// Added are new; Known were there before; Conflicting have a known

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/api"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/httpapi/exchange"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/service"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/web"
 )
@@ -103,7 +105,7 @@ func IsModule(name string) bool {
 func ServeModule(w http.ResponseWriter, r *http.Request, name string) {
 	body, known := web.Module(name)
 	if !known {
-		WriteProblem(w, problem(http.StatusNotFound, "there is no such module"))
+		exchange.WriteProblem(w, api.NewProblem(http.StatusNotFound, "there is no such module"))
 		return
 	}
 	cache := sdkCache
@@ -157,7 +159,7 @@ func ServeWorkerPart(w http.ResponseWriter, r *http.Request, c SiteConfig) {
 // ServeRetired answers what is no more where the site gives push up, such as a
 // subscription from a page that was open before.
 func ServeRetired(w http.ResponseWriter, _ *http.Request, c SiteConfig) {
-	WriteProblem(w, problem(http.StatusGone, fmt.Sprintf("%s has given push up", c.Site)))
+	exchange.WriteProblem(w, api.NewProblem(http.StatusGone, fmt.Sprintf("%s has given push up", c.Site)))
 }
 
 // ServeManifest answers a web app manifest of our own.
@@ -168,7 +170,7 @@ func ServeManifest(w http.ResponseWriter, r *http.Request, c SiteConfig) {
 func serveManifest(w http.ResponseWriter, r *http.Request, c SiteConfig, cache string) {
 	body, err := json.Marshal(c.manifest())
 	if err != nil {
-		WriteProblem(w, problem(http.StatusInternalServerError, fmt.Sprintf("encoding the manifest: %v", err)))
+		exchange.WriteProblem(w, api.NewProblem(http.StatusInternalServerError, fmt.Sprintf("encoding the manifest: %v", err)))
 		return
 	}
 	serveAsset(w, r, body, "application/manifest+json", cache)
@@ -252,7 +254,7 @@ func serveTo(w http.ResponseWriter, r *http.Request, body []byte, contentType, c
 	h := w.Header()
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		h.Set("Allow", "GET, HEAD")
-		WriteProblem(w, problem(http.StatusMethodNotAllowed, "only GET is taken here"))
+		exchange.WriteProblem(w, api.NewProblem(http.StatusMethodNotAllowed, "only GET is taken here"))
 		return
 	}
 	tag := etag(body)

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/httpapi"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/httpapi/exchange"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/web"
 )
 
@@ -99,7 +100,7 @@ func TestServeManifestNames(t *testing.T) {
 
 func TestWriteUnavailable(t *testing.T) {
 	w := httptest.NewRecorder()
-	httpapi.WriteUnavailable(w)
+	exchange.WriteUnavailable(w)
 	a := answer{w.Code, w.Header(), w.Body.String()}
 	if a.problem(t); w.Code != 503 || w.Header().Get("Retry-After") == "" {
 		t.Errorf("%d %v", w.Code, w.Header())

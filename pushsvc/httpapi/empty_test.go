@@ -4,7 +4,8 @@ import (
 	"net/http"
 	"testing"
 
-	"github.com/caddy-webpush/caddy-webpush/pushsvc/httpapi"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/api"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/httpapi/exchange"
 )
 
 // TestCheckGiven: the first value that is given and empty is named by its path.
@@ -27,14 +28,14 @@ func TestCheckGiven(t *testing.T) {
 		{`[]`, ""},
 		{`null`, ""},
 	} {
-		err := httpapi.CheckGiven([]byte(tt.body), "free", "whole.*")
+		err := exchange.CheckGiven([]byte(tt.body), "free", "whole.*")
 		if tt.field == "" {
 			if err != nil {
 				t.Errorf("%s: %v", tt.body, err)
 			}
 			continue
 		}
-		p, ok := err.(*httpapi.Problem)
+		p, ok := err.(*api.Problem)
 		if !ok || p.Field != tt.field || p.Status != http.StatusBadRequest {
 			t.Errorf("%s: %v, want a fault in %s", tt.body, err, tt.field)
 		}
@@ -53,14 +54,14 @@ func TestEmptyIsNotEverybody(t *testing.T) {
 		{`{"title":"x","topics":[]}`, "topics"},
 		{`{"title":"x","topics":null}`, "topics"},
 		{`{"title":"x","topics":[""]}`, "topics[0]"},
-		{`{"title":"x","send_at":""}`, "send_at"},
+		{`{"title":"x","sendAt":""}`, "sendAt"},
 		{`{"title":"x","rate":null}`, "rate"},
 		{`{"title":"x","ttl":null}`, "ttl"},
 		{`{"title":"x","body":""}`, "body"},
 		{`{"title":"x","actions":[]}`, "actions"},
 		{`{"title":"x","actions":[{"action":"a","title":"A","url":""}]}`, "actions[0].url"},
 	} {
-		for _, dry := range []string{"", `,"dry_run":true`} {
+		for _, dry := range []string{"", `,"dryRun":true`} {
 			body := tt.body[:len(tt.body)-1] + dry + "}"
 			a := f.operate("POST", "sites/a.example/messages", body)
 			if a.status != 400 || a.problem(t).Field != tt.field {
@@ -93,7 +94,7 @@ func TestEmptyElsewhere(t *testing.T) {
 		{"GET", "sites/a.example/subscriptions?format=", "", "format", nil},
 		{"GET", "keys?count=", "", "count", nil},
 		{"POST", "sites/a.example/profiles/search", `{"identity":""}`, "identity", nil},
-		{"POST", "keys", `{"public_key":"x","private_key":""}`, "private_key", nil},
+		{"POST", "keys", `{"publicKey":"x","privateKey":""}`, "privateKey", nil},
 		{"POST", "sites/a.example/popups", `{"id":"p","kind":"header","content":{"title":"x","body":""}}`, "content.body", nil},
 		{"PUT", "sites/a.example/popup-settings", `{"popupsPerDay":null}`, "popupsPerDay", nil},
 		{"DELETE", "sites/a.example/prompt", "", "If-Match", []string{"If-Match", ""}},

@@ -9,7 +9,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/api"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/httpapi/exchange"
 )
 
 // failureCures are why a browser could not be subscribed, as web/src/sdk/failure.ts
@@ -97,35 +98,15 @@ func (f *Failures) forgetLeast() {
 	delete(f.sites, name)
 }
 
-// FailureCounts is the answer of GET /webpush/sites/{site}/failures.
-type FailureCounts struct {
-	Since    time.Time        `json:"since"`
-	Failures map[string]int64 `json:"failures"`
-}
-
 // Of returns what has been counted of a site.
-func (f *Failures) Of(site string) FailureCounts {
+func (f *Failures) Of(site string) api.FailureCounts {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	counts := maps.Clone(f.sites[site])
 	if counts == nil {
 		counts = map[string]int64{}
 	}
-	return FailureCounts{f.since.UTC().Truncate(time.Second), counts}
-}
-
-// failures shows why the browsers of a site's visitors could not be subscribed.
-func (o *Operator) failures(w http.ResponseWriter, r *http.Request) error {
-	name, err := pushsvc.SiteName(r.PathValue("site"))
-	if err != nil {
-		return badField("site", err.Error())
-	}
-	counts := FailureCounts{Failures: map[string]int64{}}
-	if o.Failures != nil {
-		counts = o.Failures.Of(name)
-	}
-	writeJSON(w, http.StatusOK, counts)
-	return nil
+	return api.FailureCounts{Since: f.since.UTC().Truncate(time.Second), Failures: counts}
 }
 
 // decodeFailure reads a report that a browser could not be subscribed; is is false for
@@ -137,7 +118,7 @@ func decodeFailure(body []byte) (code string, is bool, err error) {
 	var report struct {
 		Failure string `json:"failure"`
 	}
-	err = decodeJSON(body, &report, strict)
+	err = exchange.Decode(body, &report, exchange.Strict)
 	return report.Failure, true, err
 }
 

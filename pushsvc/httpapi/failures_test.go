@@ -13,7 +13,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/api"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/httpapi"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/httpapi/operator"
 )
 
 // countingFailures is a server that counts failures.
@@ -23,7 +25,7 @@ func countingFailures(t *testing.T, limit *httpapi.ClientLimit) (f *fixture, cou
 	f.public.Close()
 	f.public = httptest.NewServer(f.handler(&httpapi.Public{Service: f.service, Logger: f.logger(), EventLimit: limit, Failures: failures}))
 	t.Cleanup(f.public.Close)
-	operator := httpapi.NewOperator(f.service, f.logger())
+	operator := operator.New(f.service, f.logger())
 	operator.Failures = failures
 	f.operator.Close()
 	f.operator = httptest.NewServer(operator)
@@ -31,7 +33,7 @@ func countingFailures(t *testing.T, limit *httpapi.ClientLimit) (f *fixture, cou
 	return f, func(site string) map[string]int64 {
 		t.Helper()
 		a := f.do("GET", f.operator.URL+"/webpush/sites/"+site+"/failures", "")
-		var got httpapi.FailureCounts
+		var got api.FailureCounts
 		if err := json.Unmarshal([]byte(a.body), &got); err != nil || a.status != http.StatusOK || got.Since.IsZero() {
 			t.Fatalf("%d %s", a.status, a.body)
 		}

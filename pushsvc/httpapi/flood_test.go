@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/api"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/httpapi"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/people"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/popup"
@@ -310,7 +311,7 @@ func (f *flood) bounded(t *testing.T, before runtime.MemStats) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var shop service.SiteRow
+	var shop api.Site
 	tenant := false
 	for _, s := range sites {
 		if s.Site == floodSite {

@@ -21,7 +21,9 @@ import (
 	"time"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/api"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/httpapi"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/httpapi/operator"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/service"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/store"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/store/boltstore"
@@ -88,7 +90,7 @@ func newFixtureOn(t testing.TB, store store.Store) *fixture {
 	f.service.Live = service.NewLive(store, time.Now, func(err error) { t.Errorf("what operators have set: %v", err) })
 	f.public = httptest.NewServer(f.publicHandler())
 	t.Cleanup(f.public.Close)
-	f.operator = httptest.NewServer(httpapi.NewOperator(f.service, f.logger()))
+	f.operator = httptest.NewServer(checked(t, operator.New(f.service, f.logger())))
 	t.Cleanup(f.operator.Close)
 	return f
 }
@@ -154,9 +156,9 @@ type answer struct {
 }
 
 // problem reads an RFC 9457 body and fails where it is none.
-func (a answer) problem(t testing.TB) httpapi.Problem {
+func (a answer) problem(t testing.TB) api.Problem {
 	t.Helper()
-	var p httpapi.Problem
+	var p api.Problem
 	if err := json.Unmarshal([]byte(a.body), &p); err != nil {
 		t.Fatalf("%d with the body %q: %v", a.status, a.body, err)
 	}

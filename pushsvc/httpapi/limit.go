@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/api"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/service"
 )
 
@@ -189,7 +190,7 @@ func (p *Public) limited(w http.ResponseWriter, r *http.Request, limit *ClientLi
 		return nil
 	}
 	w.Header().Set("Retry-After", strconv.Itoa(int(wait/time.Second)+1))
-	return problem(http.StatusTooManyRequests, "too many "+what+" come from this address: try again later")
+	return api.NewProblem(http.StatusTooManyRequests, "too many "+what+" come from this address: try again later")
 }
 
 // AllowPage takes what a page of the site tells from what its client may post of

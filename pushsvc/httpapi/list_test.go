@@ -9,13 +9,13 @@ import (
 	"testing"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
-	"github.com/caddy-webpush/caddy-webpush/pushsvc/httpapi"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/httpapi/operator"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/service"
 )
 
 func TestOperatorEmpty(t *testing.T) {
 	store := openStore(t)
-	o := httpapi.NewOperator(&service.Service{Store: store, Engine: new(wakes)}, nil)
+	o := operator.New(&service.Service{Store: store, Engine: new(wakes)}, nil)
 	for path, want := range map[string]string{"/webpush/sites": `{"sites":[]}`, "/webpush/keys": `{"keys":[]}`} {
 		w := httptest.NewRecorder()
 		o.ServeHTTP(w, httptest.NewRequest("GET", path, nil))
@@ -25,7 +25,7 @@ func TestOperatorEmpty(t *testing.T) {
 	}
 	w := httptest.NewRecorder()
 	o.ServeHTTP(w, httptest.NewRequest("GET", "/webpush/sites/a.example", nil))
-	if w.Code != 404 || !strings.Contains(w.Body.String(), "no subscribers yet") {
+	if w.Code != 404 || !strings.Contains(w.Body.String(), "there is no site yet") {
 		t.Errorf("%d %s", w.Code, w.Body)
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/api"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/httpapi/exchange"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/popup"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/service"
 )
@@ -19,12 +21,12 @@ func (p *Public) messages(w http.ResponseWriter, r *http.Request, site PublicSit
 	if err := p.limited(w, r, p.EventLimit, 1, "requests"); err != nil {
 		return err
 	}
-	body, err := readBody(w, r, MaxMessagesBody, "application/json", "text/plain")
+	body, err := exchange.ReadBody(w, r, MaxMessagesBody, "application/json", "text/plain")
 	if err != nil {
 		return err
 	}
 	var req service.MessagesRequest
-	if err := decodeJSON(body, &req, lenient); err != nil {
+	if err := exchange.Decode(body, &req, exchange.Lenient); err != nil {
 		return err
 	}
 	v, err := p.visitor(r, site, req.Seed)
@@ -36,7 +38,7 @@ func (p *Public) messages(w http.ResponseWriter, r *http.Request, site PublicSit
 	if !v.browser.IsZero() {
 		device, req.Line = v.browser.Device(), v.browser.Line()
 	}
-	answer, err := timely(r.Context(), &p.calls, func(ctx context.Context) (service.MessagesAnswer, error) {
+	answer, err := exchange.Timely(r.Context(), &p.calls, func(ctx context.Context) (service.MessagesAnswer, error) {
 		return p.Service.Messages(ctx, site.Name, device, req)
 	})
 	if err != nil {
@@ -45,14 +47,14 @@ func (p *Public) messages(w http.ResponseWriter, r *http.Request, site PublicSit
 	if err := p.setCookie(w, r, site, v); err != nil {
 		return err
 	}
-	writeJSON(w, http.StatusOK, answer)
+	exchange.WriteJSON(w, http.StatusOK, answer)
 	return nil
 }
 
 // UploadName is the name of the upload that lies at a path below the prefix;
 // false where the path is none of an upload's.
 func UploadName(path string) (string, bool) {
-	name, ok := strings.CutPrefix(path, uploadsFolder)
+	name, ok := strings.CutPrefix(path, service.UploadsFolder)
 	return name, ok && service.ImageType(name) != "" && !strings.Contains(name, "/")
 }
 
@@ -60,15 +62,15 @@ func UploadName(path string) (string, bool) {
 func (p *Public) ServeUpload(w http.ResponseWriter, r *http.Request, site PublicSite, name string) {
 	ctx, cancel := context.WithTimeout(r.Context(), visitorTime)
 	defer cancel()
-	u, err := timely(ctx, &p.calls, func(ctx context.Context) (popup.Upload, error) {
+	u, err := exchange.Timely(ctx, &p.calls, func(ctx context.Context) (popup.Upload, error) {
 		return p.Service.Store.Upload(ctx, site.Name, name)
 	})
 	if errors.Is(err, pushsvc.ErrNotFound) {
-		WriteProblem(w, problem(http.StatusNotFound, "there is no such image"))
+		exchange.WriteProblem(w, api.NewProblem(http.StatusNotFound, "there is no such image"))
 		return
 	}
 	if err != nil {
-		fail(r.Context(), p.Logger, w, err)
+		exchange.Fail(r.Context(), p.Logger, w, err)
 		return
 	}
 	// Whoever opens it by itself gets an image and nothing that could run.

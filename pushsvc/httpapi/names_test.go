@@ -9,7 +9,9 @@ import (
 	"testing"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/api"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/httpapi"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/httpapi/exchange"
 )
 
 // members is an object of so many.
@@ -67,7 +69,7 @@ func TestNames(t *testing.T) {
 		{"{}\x00", false},
 	} {
 		var v any
-		if err := httpapi.DecodeJSON([]byte(tt.body), &v); (err == nil) != tt.good {
+		if err := exchange.Decode([]byte(tt.body), &v, exchange.Lenient); (err == nil) != tt.good {
 			t.Errorf("%.80q: %v", tt.body, err)
 		}
 	}
@@ -107,8 +109,8 @@ func TestFaults(t *testing.T) {
 		"{\"text\":\"\xff\"}":                        `the body is not UTF-8`,
 		strings.Repeat(`{"list":[`, 9):               `the body nests deeper than 17 levels`,
 	} {
-		var problem *httpapi.Problem
-		if err := httpapi.DecodeStrict([]byte(body), &in); !errors.As(err, &problem) || problem.Detail != want {
+		var problem *api.Problem
+		if err := exchange.Decode([]byte(body), &in, exchange.Strict); !errors.As(err, &problem) || problem.Detail != want {
 			t.Errorf("%s: %v, want %s", body, err, want)
 		}
 	}

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
-	"github.com/caddy-webpush/caddy-webpush/pushsvc/service"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/api"
 )
 
 const siteNew = "new.example"
@@ -27,7 +27,7 @@ func TestOperatorRenameSite(t *testing.T) {
 	tomorrow := time.Now().Add(24 * time.Hour).UTC().Format(time.RFC3339)
 	send := func(site, key string, status int) string {
 		t.Helper()
-		a := f.do("POST", f.operator.URL+"/webpush/sites/"+site+"/messages", `{"title":"x","send_at":"`+tomorrow+`"}`, "Content-Type", "application/json", "Idempotency-Key", key)
+		a := f.do("POST", f.operator.URL+"/webpush/sites/"+site+"/messages", `{"title":"x","sendAt":"`+tomorrow+`"}`, "Content-Type", "application/json", "Idempotency-Key", key)
 		if a.status != status {
 			t.Errorf("sending to %s: %d %s", site, a.status, a.body)
 		}
@@ -48,8 +48,8 @@ func TestOperatorRenameSite(t *testing.T) {
 		{siteA + "/rename", `{"into":"new.example","force":true}`, 400, "force"},
 		{siteA + "/rename", `{"into":"b.example"}`, 409, "sites merge a.example b.example"},
 		{"none.example/rename", `{"into":"new.example"}`, 404, "nothing is kept of site none.example"},
-		{siteA + "/rename", `{"into":"new.example","dry_run":true}`, 200, `"dry_run":true`},
-		{siteA + "/merge", `{"into":"b.example","dry_run":true}`, 200, `"shared":0`},
+		{siteA + "/rename", `{"into":"new.example","dryRun":true}`, 200, `"dryRun":true`},
+		{siteA + "/merge", `{"into":"b.example","dryRun":true}`, 200, `"shared":0`},
 	} {
 		a := f.do("POST", f.operator.URL+"/webpush/sites/"+tt.path, tt.body, "Content-Type", "application/json")
 		if a.status != tt.status || !strings.Contains(a.body, tt.text) {
@@ -60,16 +60,16 @@ func TestOperatorRenameSite(t *testing.T) {
 		t.Fatal("something has changed already")
 	}
 
-	var out service.SiteMoving
+	var out api.SiteMoving
 	for range 2 { // repeating it does no harm
 		f.do("POST", f.operator.URL+"/webpush/sites/A.example/rename", `{"into":"NEW.example"}`, "Content-Type", "application/json").read(t, 200, &out)
 		if out.Running || out.Moved.Subscriptions != 2 || out.Moved.Messages != 1 || out.Moved.Profiles != 1 || out.Into.Subscriptions != 2 || out.From.Site != siteA {
 			t.Errorf("%+v", out)
 		}
 	}
-	var list struct{ Sites []service.SiteRow }
-	f.do("GET", f.operator.URL+"/webpush/sites?all=true", "").read(t, 200, &list)
-	if want := (service.SiteRow{Site: siteNew, Subscriptions: 2, Messages: 1, Profiles: 1, OtherNames: []string{siteA}}); len(list.Sites) != 2 || !reflect.DeepEqual(list.Sites[1], want) {
+	var list struct{ Sites []api.Site }
+	f.do("GET", f.operator.URL+"/webpush/sites", "").read(t, 200, &list)
+	if want := (api.Site{Site: siteNew, Subscriptions: 2, Messages: 1, Profiles: 1, OtherNames: []string{siteA}}); len(list.Sites) != 3 || !reflect.DeepEqual(list.Sites[2], want) {
 		t.Errorf("%+v", list)
 	}
 
@@ -108,7 +108,7 @@ func TestOperatorRenameSite(t *testing.T) {
 
 	// The name alone is removed.
 	var kept struct {
-		service.SiteContents
+		api.SiteContents
 		Removed bool
 	}
 	f.do("DELETE", f.operator.URL+"/webpush/sites/"+siteA+"?force=true", "").read(t, 200, &kept)
@@ -138,8 +138,8 @@ func TestOperatorMergeSites(t *testing.T) {
 	if a := f.api("PUT", siteB, "/popups/sale", `{"state":"running","kind":"box","content":{"title":"Another"}}`); a.status != 201 {
 		t.Fatalf("%d %s", a.status, a.body)
 	}
-	var out service.SiteMoving
-	f.do("POST", f.operator.URL+"/webpush/sites/a.example/merge", `{"into":"b.example","dry_run":true}`, "Content-Type", "application/json").read(t, 200, &out)
+	var out api.SiteMoving
+	f.do("POST", f.operator.URL+"/webpush/sites/a.example/merge", `{"into":"b.example","dryRun":true}`, "Content-Type", "application/json").read(t, 200, &out)
 	want := map[string]string{"sale": "sale-2"}
 	if out.Shared != 1 || !reflect.DeepEqual(out.Popups, want) || f.count(siteB) != 2 {
 		t.Errorf("%+v", out)

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/api"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/people"
 )
 
@@ -29,7 +30,7 @@ func TestProfiles(t *testing.T) {
 			Attributes map[string]any
 		}
 		Next   string
-		Counts people.Counts
+		Counts api.PeopleCounts
 	}
 	var got []string
 	for cursor := ""; ; {
@@ -42,7 +43,7 @@ func TestProfiles(t *testing.T) {
 				t.Errorf("%+v", p)
 			}
 		}
-		if page.Counts != (people.Counts{Profiles: 3, EventNames: 1}) {
+		if page.Counts != (api.PeopleCounts{Profiles: 3, EventNames: 1}) {
 			t.Errorf("counts: %+v", page.Counts)
 		}
 		if cursor = page.Next; cursor == "" {

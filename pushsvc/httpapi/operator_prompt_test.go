@@ -9,7 +9,9 @@ import (
 	"testing"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/api"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/httpapi"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/httpapi/operator"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/prompt"
 )
 
@@ -57,7 +59,7 @@ func TestPromptAPI(t *testing.T) {
 		}
 	}
 	is("at first", do("GET", ""), 200, `"0"`, `"override":{},"revision":0`)
-	is("all of it", do("GET", ""), 200, `"0"`, `"settings":{"enabled":true,"kind":"dialog","title":"From the file","body":"","accept":"","reject":"","color":"","text_color":"","topics":[],"after":{"pages":2},"paths":[],"not_paths":[],"ask_again":["7d"],"consent":""},"sources":{`)
+	is("all of it", do("GET", ""), 200, `"0"`, `"settings":{"enabled":true,"kind":"dialog","title":"From the file","body":"","accept":"","reject":"","color":"","textColor":"","topics":[],"after":{"pages":2},"paths":[],"notPaths":[],"askAgain":["7d"],"consent":""},"sources":{`)
 	is("the first write", do("PUT", `{"kind":"bar","after":{"delay":"30s"}}`, "If-Match", `"0"`), 200, `"1"`, `"kind":"bar"`)
 	is("its repetition", do("PUT", `{"kind":"bar","after":{"delay":"30s"}}`, "If-Match", `"0"`), 200, `"1"`, `"kind":"bar"`)
 	is("by who has not seen it", do("PUT", `{"kind":"bell"}`, "If-Match", `"0"`), 412, "", "read it again")
@@ -77,7 +79,7 @@ func TestPromptAPI(t *testing.T) {
 	is("the method", do("POST", `{}`), 405, "", "")
 	url = f.operator.URL + "/webpush/sites/c.example/prompt"
 	for _, method := range []string{"GET", "PUT", "DELETE"} {
-		is("another site: "+method, do(method, `{}`), 404, "", `no site \"c.example\" with webpush; it has: [\"a.example\" \"b.example\"]`)
+		is("another site: "+method, do(method, `{}`), 404, "", `there is no site \"c.example\": the running configuration does not have it, and nothing is stored of it; there are: [\"a.example\" \"b.example\"]`)
 	}
 	url = f.operator.URL + "/webpush/sites/c_%20d/prompt"
 	is("no site", do("GET", ""), 400, "", `"field":"site"`)
@@ -99,7 +101,7 @@ func TestPromptAPIRefuses(t *testing.T) {
 		{`{"after":{"pages":"2"}}`, "after.pages", 400},
 		{`{"after":{"minutes":2}}`, "after.minutes", 400},
 		{`{"after":{"delay":"soon"}}`, "after", 400},
-		{`{"ask_again":"soon"}`, "ask_again", 400},
+		{`{"askAgain":"soon"}`, "askAgain", 400},
 		{`{"paths":"/a"}`, "paths", 400},
 		{`{"paths":["a"]}`, "paths", 400},
 		{`{"enabled":"no"}`, "enabled", 400},
@@ -111,7 +113,7 @@ func TestPromptAPIRefuses(t *testing.T) {
 		{``, "", 400},
 		{`{"paths":[]}`, "paths", 400},
 		{`{"paths":null}`, "paths", 400},
-		{`{"not_paths":[""]}`, "not_paths[0]", 400},
+		{`{"notPaths":[""]}`, "notPaths[0]", 400},
 		{`{"topics":[]}`, "topics", 400},
 		{`{"kind":""}`, "kind", 400},
 		{`{"consent":""}`, "consent", 400},
@@ -145,8 +147,8 @@ func TestPromptConfigWith(t *testing.T) {
 	for _, tt := range []struct{ settings, want string }{
 		{`{}`, string(before)},
 		{
-			`{"enabled":true,"kind":"bar","title":"T","body":"B","accept":"A","reject":"R","color":"#111","text_color":"#222","topics":[{"id":"a","label":"A","checked":true}],
-			"after":{"pages":3,"delay":"1m","scroll":5,"click":"c","event":"e","exit":true},"paths":["/p"],"not_paths":["/n"],"ask_again":["1d","2d"],"consent":"#c"}`,
+			`{"enabled":true,"kind":"bar","title":"T","body":"B","accept":"A","reject":"R","color":"#111","textColor":"#222","topics":[{"id":"a","label":"A","checked":true}],
+			"after":{"pages":3,"delay":"1m","scroll":5,"click":"c","event":"e","exit":true},"paths":["/p"],"notPaths":["/n"],"askAgain":["1d","2d"],"consent":"#c"}`,
 			`{"kind":"bar","title":"T","body":"B","accept":"A","reject":"R","color":"#111","textColor":"#222","topics":[{"id":"a","label":"A","checked":true}],
 			"after":{"pages":3,"seconds":60,"scroll":5,"click":"c","event":"e","exit":true},"paths":{"in":["/p"],"out":["/n"]},"askAgain":[86400,172800],"consent":"#c"}`,
 		},
@@ -155,7 +157,7 @@ func TestPromptConfigWith(t *testing.T) {
 		{`{"enabled":false,"after":{"pages":1}}`, strings.Replace(string(before), `{"pages":9}`, `{"manual":true}`, 1)},
 		{`{"paths":["/*"]}`, strings.Replace(string(before), `"/in"`, `"/*"`, 1)},
 	} {
-		s, err := httpapi.ParsePrompt([]byte(tt.settings))
+		s, err := operator.ParsePrompt([]byte(tt.settings))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -180,16 +182,16 @@ func TestPromptConfigWith(t *testing.T) {
 // been stored, and gives a config whose script parses.
 func FuzzPrompt(f *testing.F) {
 	for _, seed := range []string{
-		`{"enabled":false,"kind":"bar","title":"</script>","after":{"pages":2,"delay":"1d12h"},"paths":[],"ask_again":"7d"}`,
-		`{"after":{"manual":true},"not_paths":["/a*"],"ask_again":["1s","10000h"]}`,
-		`{"kind":null,"paths":null,"ask_again":null,"after":{"delay":null}}`, `{"ask_again":[[]]}`, `{"Kind":"bar","\u212aind":"x"}`, `[`,
+		`{"enabled":false,"kind":"bar","title":"</script>","after":{"pages":2,"delay":"1d12h"},"paths":[],"askAgain":"7d"}`,
+		`{"after":{"manual":true},"notPaths":["/a*"],"askAgain":["1s","10000h"]}`,
+		`{"kind":null,"paths":null,"askAgain":null,"after":{"delay":null}}`, `{"askAgain":[[]]}`, `{"Kind":"bar","\u212aind":"x"}`, `[`,
 	} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
-		s, err := httpapi.ParsePrompt(body)
+		s, err := operator.ParsePrompt(body)
 		if err != nil {
-			var p *httpapi.Problem
+			var p *api.Problem
 			var field *pushsvc.FieldError
 			if !errors.As(err, &p) && !errors.As(err, &field) {
 				t.Errorf("%q: %T %v", body, err, err)
@@ -200,7 +202,7 @@ func FuzzPrompt(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		again, err := httpapi.ParsePrompt(stored)
+		again, err := operator.ParsePrompt(stored)
 		if err != nil || !reflect.DeepEqual(again, s) {
 			t.Errorf("%q is %+v, stored %s, and then %+v, %v", body, s, stored, again, err)
 		}

@@ -12,11 +12,11 @@ import (
 // fullView has what came with scheduling.
 type fullView struct {
 	view
-	SendAt       time.Time `json:"send_at"`
+	SendAt       time.Time `json:"sendAt"`
 	Expires      time.Time
 	Rate         float64
 	Subscription string
-	DryRun       bool `json:"dry_run"`
+	DryRun       bool `json:"dryRun"`
 	Audience     *struct {
 		Total    int64
 		Services map[string]int64
@@ -29,7 +29,7 @@ func TestOperatorSendOptions(t *testing.T) {
 	f.subscribe(siteA, 1)
 	_, id := f.subscribe(siteA, 2)
 	at := time.Now().Add(time.Hour).UTC().Truncate(time.Second)
-	a := f.operate("POST", "sites/a.example/messages", `{"title":"x","ttl":60,"send_at":"`+at.In(time.FixedZone("", 7200)).Format(time.RFC3339)+`","rate":0.5,"subscription":"`+id+`"}`)
+	a := f.operate("POST", "sites/a.example/messages", `{"title":"x","ttl":60,"sendAt":"`+at.In(time.FixedZone("", 7200)).Format(time.RFC3339)+`","rate":0.5,"subscription":"`+id+`"}`)
 	var v fullView
 	a.read(t, http.StatusAccepted, &v)
 	if v.State != "scheduled" || !v.SendAt.Equal(at) || !v.Expires.Equal(at.Add(time.Minute)) || v.Rate != 0.5 || v.Subscription != id || v.Results.Audience != 1 {
@@ -39,7 +39,7 @@ func TestOperatorSendOptions(t *testing.T) {
 		t.Errorf("site in both: %d %s", a.status, a.body)
 	}
 	// The same key with another time is another request.
-	body := `{"site":"a.example","title":"x","send_at":"` + at.Format(time.RFC3339) + `"}`
+	body := `{"site":"a.example","title":"x","sendAt":"` + at.Format(time.RFC3339) + `"}`
 	first := f.operate("POST", "send", body, "Idempotency-Key", "k")
 	first.read(t, http.StatusAccepted, &v)
 	again := f.operate("POST", "send", body, "Idempotency-Key", "k")
@@ -57,7 +57,7 @@ func TestOperatorDryRun(t *testing.T) {
 		f.subscribe(siteA, i)
 	}
 	for _, path := range []string{"send", "sites/a.example/messages"} {
-		body := `{"title":"x","ttl":60,"rate":0.01,"dry_run":true}`
+		body := `{"title":"x","ttl":60,"rate":0.01,"dryRun":true}`
 		if path == "send" {
 			body = strings.Replace(body, "{", `{"site":"a.example",`, 1)
 		}

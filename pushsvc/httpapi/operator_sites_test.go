@@ -5,7 +5,7 @@ import (
 	"reflect"
 	"testing"
 
-	"github.com/caddy-webpush/caddy-webpush/pushsvc/service"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/api"
 )
 
 // TestOperatorRemoveSite: all sites are listed, one is removed with what it has, another is
@@ -16,12 +16,12 @@ func TestOperatorRemoveSite(t *testing.T) {
 	(&visit{fixture: f, site: siteA}).send(anEvent)
 	(&visit{fixture: f, site: siteB, n: 10}).send(anEvent)
 	base := f.operator.URL + "/webpush/sites"
-	var list struct{ Sites []service.SiteRow }
+	var list struct{ Sites []api.Site }
 	f.do("GET", base+"?all=true", "").read(t, 200, &list)
-	if len(list.Sites) != 2 || !reflect.DeepEqual(list.Sites[0], service.SiteRow{Site: siteA, Subscriptions: 1, Profiles: 1, Configured: true}) {
+	if len(list.Sites) != 2 || !reflect.DeepEqual(list.Sites[0], api.Site{Site: siteA, Subscriptions: 1, Profiles: 1, Configured: true}) {
 		t.Errorf("%+v", list)
 	}
-	for query, status := range map[string]int{"?dry_run=perhaps": 400, "?force=2": 400, "?dry_run=1": 200} {
+	for query, status := range map[string]int{"?dryRun=perhaps": 400, "?force=2": 400, "?dryRun=1": 200} {
 		if a := f.do("DELETE", base+"/"+siteA+query, ""); a.status != status {
 			t.Errorf("%s: %d %s", query, a.status, a.body)
 		}
@@ -29,9 +29,9 @@ func TestOperatorRemoveSite(t *testing.T) {
 	if f.count(siteA) != 1 {
 		t.Fatal("a dry run has removed it")
 	}
-	f.do("POST", base+"/"+siteA+"/messages", `{"title":"x","send_at":"2099-01-01T00:00:00Z"}`, "Content-Type", "application/json")
+	f.do("POST", base+"/"+siteA+"/messages", `{"title":"x","sendAt":"2099-01-01T00:00:00Z"}`, "Content-Type", "application/json")
 	var kept struct {
-		service.SiteContents
+		api.SiteContents
 		Removed bool
 	}
 	for range 2 {
@@ -46,7 +46,7 @@ func TestOperatorRemoveSite(t *testing.T) {
 		(&visit{fixture: f, site: siteA}).send(anEvent)
 	}
 	f.do("GET", base+"?all=true", "").read(t, 200, &list)
-	if len(list.Sites) != 2 || !reflect.DeepEqual(list.Sites[1], service.SiteRow{Site: siteB, Profiles: 1, Configured: true}) {
+	if len(list.Sites) != 2 || !reflect.DeepEqual(list.Sites[1], api.Site{Site: siteB, Profiles: 1, Configured: true}) {
 		t.Errorf("%+v", list)
 	}
 }
@@ -61,9 +61,9 @@ func TestOperatorPurge(t *testing.T) {
 			t.Errorf("%s: %d %s", body, a.status, a.body)
 		}
 	}
-	var out service.Purged
-	post(`{"where":"!known","dry_run":true}`).read(t, 200, &out)
-	if out != (service.Purged{Looked: 1, Matched: 1}) {
+	var out api.Purged
+	post(`{"where":"!known","dryRun":true}`).read(t, 200, &out)
+	if out != (api.Purged{Looked: 1, Matched: 1}) {
 		t.Errorf("dry: %+v", out)
 	}
 	post(`{"where":"!known"}`).read(t, 200, &out)

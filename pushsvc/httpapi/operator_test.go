@@ -9,7 +9,8 @@ import (
 	"time"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
-	"github.com/caddy-webpush/caddy-webpush/pushsvc/httpapi"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/api"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/httpapi/operator"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/service"
 )
 
@@ -128,15 +129,15 @@ func TestOperatorSendBad(t *testing.T) {
 		{`{"site":"a.example","title":"x","renotify":"yes"}`, "renotify", 400},
 		{`{"site":"a.example","title":"x","timestamp":-5}`, "timestamp", 400},
 		{`{"site":"a.example","title":"x","body":"` + strings.Repeat("x", pushsvc.MaxPayload) + `"}`, "message", 400},
-		{`{"site":"a.example","title":"x","body":"` + strings.Repeat("x", httpapi.MaxOperatorBody) + `"}`, "", 413},
+		{`{"site":"a.example","title":"x","body":"` + strings.Repeat("x", operator.MaxBody) + `"}`, "", 413},
 		{`[]`, "", 400},
 		{`{"site":"a.example","title":"x"}{}`, "", 400},
 		{`{"site":"c.example","title":"x"}`, "", 404},
-		{`{"site":"a.example","title":"x","send_at":"tomorrow"}`, "send_at", 400},
-		{`{"site":"a.example","title":"x","send_at":"2999-01-02 09:00"}`, "send_at", 400},
-		{`{"site":"a.example","title":"x","send_at":"2999-01-02T09:00:00Z"}`, "send_at", 400},
-		{`{"site":"a.example","title":"x","send_at":"2001-01-02T09:00:00Z"}`, "send_at", 400},
-		{`{"site":"a.example","title":"x","send_at":1700000000}`, "send_at", 400},
+		{`{"site":"a.example","title":"x","sendAt":"tomorrow"}`, "sendAt", 400},
+		{`{"site":"a.example","title":"x","sendAt":"2999-01-02 09:00"}`, "sendAt", 400},
+		{`{"site":"a.example","title":"x","sendAt":"2999-01-02T09:00:00Z"}`, "sendAt", 400},
+		{`{"site":"a.example","title":"x","sendAt":"2001-01-02T09:00:00Z"}`, "sendAt", 400},
+		{`{"site":"a.example","title":"x","sendAt":1700000000}`, "sendAt", 400},
 		{`{"site":"a.example","title":"x","rate":0}`, "rate", 400},
 		{`{"site":"a.example","title":"x","rate":"fast"}`, "rate", 400},
 		{`{"site":"a.example","title":"x","rate":1e7}`, "rate", 400},
@@ -144,8 +145,8 @@ func TestOperatorSendBad(t *testing.T) {
 		{`{"site":"a.example","title":"x","subscription":"0"}`, "subscription", 400},
 		{`{"site":"a.example","title":"x","subscription":1}`, "subscription", 400},
 		{`{"site":"a.example","title":"x","subscription":"99"}`, "subscription", 400},
-		{`{"site":"a.example","title":"x","dry_run":"yes"}`, "dry_run", 400},
-		{`{"site":"a.example","title":"","dry_run":true}`, "title", 400},
+		{`{"site":"a.example","title":"x","dryRun":"yes"}`, "dryRun", 400},
+		{`{"site":"a.example","title":"","dryRun":true}`, "title", 400},
 		{`{"site":"a.example","title":"x","sendAt":"x"}`, "sendAt", 400},
 	} {
 		a := f.operate("POST", "send", tt.body)
@@ -260,10 +261,10 @@ func TestOperatorRoutes(t *testing.T) {
 
 func TestOperatorKeys(t *testing.T) {
 	f := newFixture(t)
-	type list struct{ Keys []pushsvc.Key }
+	type list = api.KeyList
 	var before list
 	f.operate("GET", "keys", "").read(t, 200, &before)
-	if len(before.Keys) != 1 || before.Keys[0].Public != f.key.Public || !before.Keys[0].Current {
+	if len(before.Keys) != 1 || before.Keys[0].PublicKey != f.key.Public || !before.Keys[0].Current {
 		t.Fatalf("%+v", before)
 	}
 	other, err := service.NewKey(time.Now())
@@ -271,20 +272,20 @@ func TestOperatorKeys(t *testing.T) {
 		t.Fatal(err)
 	}
 	body := func(public, private string) string {
-		return fmt.Sprintf(`{"public_key":%q,"private_key":%q}`, public, private)
+		return fmt.Sprintf(`{"publicKey":%q,"privateKey":%q}`, public, private)
 	}
 	private := other.Private.Reveal()
 	for _, tt := range []struct{ name, body, field string }{
-		{"nothing", `{}`, "public_key"},
-		{"no private", body(other.Public, ""), "private_key"},
-		{"no public", body("", private), "public_key"},
-		{"not a pair", body(f.key.Public, private), "public_key"},
-		{"swapped", body(private, other.Public), "public_key"},
-		{"garbage", body(other.Public, "!"+private[1:]), "private_key"},
-		{"zero", body(other.Public, strings.Repeat("A", 43)), "private_key"},
-		{"short", body(other.Public, private[:40]), "private_key"},
-		{"number", `{"public_key":"x","private_key":7}`, "private_key"},
-		{"unknown field", `{"public_key":"x","privat_key":"y"}`, "privat_key"},
+		{"nothing", `{}`, "publicKey"},
+		{"no private", body(other.Public, ""), "privateKey"},
+		{"no public", body("", private), "publicKey"},
+		{"not a pair", body(f.key.Public, private), "publicKey"},
+		{"swapped", body(private, other.Public), "publicKey"},
+		{"garbage", body(other.Public, "!"+private[1:]), "privateKey"},
+		{"zero", body(other.Public, strings.Repeat("A", 43)), "privateKey"},
+		{"short", body(other.Public, private[:40]), "privateKey"},
+		{"number", `{"publicKey":"x","privateKey":7}`, "privateKey"},
+		{"unknown field", `{"publicKey":"x","privatKey":"y"}`, "privatKey"},
 	} {
 		a := f.operate("POST", "keys", tt.body)
 		if p := a.problem(t); a.status != 400 || p.Field != tt.field {
@@ -295,17 +296,17 @@ func TestOperatorKeys(t *testing.T) {
 		}
 	}
 	for range 2 {
-		var got pushsvc.Key
+		var got api.Key
 		a := f.operate("POST", "keys", body(other.Public+"=", private))
 		a.read(t, 201, &got)
-		if got.Public != other.Public || !got.Current || got.ID != other.ID || strings.Contains(a.body, private) {
+		if got.PublicKey != other.Public || !got.Current || got.ID != other.ID || strings.Contains(a.body, private) {
 			t.Errorf("imported: %s", a.body)
 		}
 	}
 	var after list
 	a := f.operate("GET", "keys", "")
 	a.read(t, 200, &after)
-	if len(after.Keys) != 2 || after.Keys[0].Public != other.Public || after.Keys[1].Current {
+	if len(after.Keys) != 2 || after.Keys[0].PublicKey != other.Public || after.Keys[1].Current {
 		t.Errorf("ring: %s", a.body)
 	}
 	if strings.Contains(strings.ToLower(a.body), "private") || strings.Contains(a.body, private) || strings.Contains(a.body, f.key.Private.Reveal()) {

@@ -15,7 +15,8 @@ import (
 	"time"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
-	"github.com/caddy-webpush/caddy-webpush/pushsvc/httpapi"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/api"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/httpapi/operator"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/store"
 )
 
@@ -45,7 +46,7 @@ func TestOperatorImport(t *testing.T) {
 		csv += b.endpoint + "," + b.p256dh + "," + b.auth + "\n"
 	}
 	for _, tt := range []struct{ name, query, text, media, want string }{
-		{"dry", "?dry_run=true", text, "application/x-ndjson", `"format":"web-push","dry_run":true,"rows":3,"added":3,"known":0,"conflicting":0,"skipped":0,"refused":0,"faults":[]`},
+		{"dry", "?dryRun=true", text, "application/x-ndjson", `"format":"web-push","dryRun":true,"rows":3,"added":3,"known":0,"conflicting":0,"skipped":0,"refused":0,"faults":[]`},
 		{"lines", "", text, "application/x-ndjson", `"rows":3,"added":3,"known":0`},
 		{"again, as a list", "", array, "application/json", `"rows":3,"added":0,"known":3`},
 		{"csv", "?key=current", csv, "text/csv; charset=utf-8", `"format":"csv","rows":2,"added":2`},
@@ -72,7 +73,7 @@ func TestOperatorImport(t *testing.T) {
 		{"wrong format", "?format=onesignal", text, "text/csv", "", 400, "is a table"},
 		{"no format", "", "hello\n", "text/csv", "", 400, "neither JSON nor a table"},
 		{"key", "?key=x", text, "text/csv", "key", 400, "import the pair"},
-		{"dry_run", "?dry_run=perhaps", text, "text/csv", "dry_run", 400, "neither true nor false"},
+		{"dryRun", "?dryRun=perhaps", text, "text/csv", "dryRun", 400, "neither true nor false"},
 	} {
 		a := f.importFile(tt.query, tt.text, tt.media)
 		if p := a.problem(t); a.status != tt.status || p.Field != tt.field || !strings.Contains(p.Detail, tt.says) {
@@ -214,7 +215,7 @@ func (s *slowly) Read(p []byte) (int, error) {
 // is kept.
 func TestImportOutlastsServer(t *testing.T) {
 	f := newFixture(t)
-	server := httptest.NewUnstartedServer(httpapi.NewOperator(f.service, f.logger()))
+	server := httptest.NewUnstartedServer(operator.New(f.service, f.logger()))
 	server.Config.ReadTimeout = 200 * time.Millisecond
 	server.Start()
 	t.Cleanup(server.Close)
@@ -247,7 +248,7 @@ func TestOperatorRotateKey(t *testing.T) {
 	f := newFixture(t)
 	f.subscribe(siteA, 1)
 	f.subscribe(siteB, 2)
-	var key pushsvc.Key
+	var key api.Key
 	a := f.operate("POST", "keys/rotate", "")
 	a.read(t, 201, &key)
 	if !key.Current || key.ID == f.key.ID || strings.Contains(strings.ToLower(a.body), "private") {
@@ -289,8 +290,8 @@ func TestOperatorDeafClient(t *testing.T) {
 	f := newFixture(t)
 	store := &endless{f.store, make(chan error, 1)}
 	f.service.Store = store
-	api := httpapi.NewOperator(f.service, f.logger())
-	api.SetIdle(300 * time.Millisecond)
+	api := operator.New(f.service, f.logger())
+	api.Idle = 300 * time.Millisecond
 	server := httptest.NewServer(api)
 	defer server.Close()
 	conn, err := net.Dial("tcp", server.Listener.Addr().String())

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/api"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/httpapi"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/popup"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/service"
@@ -402,7 +403,7 @@ func TestPopupStats(t *testing.T) {
 		v.send(`{"type":"event","name":"Charged"}`)
 		v.send(`{"type":"event","name":"Charged"}`) // once per view
 	}
-	var stats service.PopupStats
+	var stats api.PopupStats
 	a := f.api("GET", siteA, "/popups/ab/stats", "")
 	if err := json.Unmarshal([]byte(a.body), &stats); err != nil || len(stats.Hours) == 0 {
 		t.Fatalf("%s", a.body)
@@ -443,7 +444,7 @@ func TestPreview(t *testing.T) {
 	}
 	preview := func(body string) string {
 		t.Helper()
-		var p service.Preview
+		var p api.Preview
 		a := f.api("POST", siteA, "/popups/draft/preview", body)
 		if err := json.Unmarshal([]byte(a.body), &p); err != nil || a.status != 201 {
 			t.Fatalf("%d %s", a.status, a.body)

@@ -1,3 +1,5 @@
+// Package httpapi is what browsers ask of a site's own origin: what they post, the scripts
+// and manifests that they load. The operator's API is package operator.
 package httpapi
 
 import (
@@ -10,6 +12,8 @@ import (
 	"time"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/api"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/httpapi/exchange"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/service"
 )
 
@@ -18,6 +22,10 @@ const (
 	MaxSubscribeBody = 8 << 10
 	MaxEventsBody    = 64 << 10
 )
+
+// visitorTime is how long a visitor's request may take, its body included, whatever the
+// store waits for.
+const visitorTime = 4 * time.Second
 
 // Public answers what browsers post on a site's own origin.
 type Public struct {
@@ -41,7 +49,7 @@ type Public struct {
 	Failures *Failures
 
 	cross http.CrossOriginProtection
-	calls calls
+	calls exchange.Calls
 }
 
 // PublicSite is the site that something is posted to.
@@ -79,28 +87,28 @@ func IsPublicAction(action string) bool { return publicActions[action] != nil }
 // site. Only POST from the site's own pages and workers is taken.
 func (p *Public) Serve(w http.ResponseWriter, r *http.Request, site PublicSite, action string) {
 	if err := p.serve(w, r, site, action); err != nil {
-		fail(r.Context(), p.Logger, w, err)
+		exchange.Fail(r.Context(), p.Logger, w, err)
 	}
 }
 
 func (p *Public) serve(w http.ResponseWriter, r *http.Request, site PublicSite, action string) error {
-	limitReading(w)
+	exchange.StartReading(w)
 	w.Header().Set("Cache-Control", "no-store") // a cookie is nobody else's
 	if r.ProtoMajor >= 2 {
 		// A browser takes the little that is answered; who takes nothing (RFC 9113 §5.2)
 		// must not hold the request for it. Over HTTP/1 the system takes it.
-		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(readTimeout))
+		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(exchange.ReadTimeout))
 	}
 	handle := publicActions[action]
 	if handle == nil {
-		return problem(http.StatusNotFound, "there is no such endpoint")
+		return api.NewProblem(http.StatusNotFound, "there is no such endpoint")
 	}
 	if r.Method != http.MethodPost {
 		w.Header().Set("Allow", http.MethodPost)
-		return problem(http.StatusMethodNotAllowed, "only POST is taken here")
+		return api.NewProblem(http.StatusMethodNotAllowed, "only POST is taken here")
 	}
 	if err := p.cross.Check(r); err != nil || downgraded(r) {
-		return problem(http.StatusForbidden, "only pages of this site may post here")
+		return api.NewProblem(http.StatusForbidden, "only pages of this site may post here")
 	}
 	if action != "messages" { // which only reads
 		if err := p.Service.Health(); errors.Is(err, pushsvc.ErrStalled) {
@@ -138,12 +146,12 @@ func (p *Public) subscribe(w http.ResponseWriter, r *http.Request, site PublicSi
 	if err := p.limited(w, r, p.Limit, 1, "subscriptions"); err != nil {
 		return err
 	}
-	body, err := readBody(w, r, MaxSubscribeBody, "application/json")
+	body, err := exchange.ReadBody(w, r, MaxSubscribeBody, "application/json")
 	if err != nil {
 		return err
 	}
 	var req service.SubscribeRequest
-	if err := decodeJSON(body, &req, lenient); err != nil {
+	if err := exchange.Decode(body, &req, exchange.Lenient); err != nil {
 		return err
 	}
 	v, err := p.visitor(r, site, "")
@@ -159,7 +167,7 @@ func (p *Public) subscribe(w http.ResponseWriter, r *http.Request, site PublicSi
 	if err := p.mayBegin(w, r, site); err != nil {
 		return err
 	}
-	row, err := timely(r.Context(), &p.calls, func(ctx context.Context) (service.Subscribed, error) {
+	row, err := exchange.Timely(r.Context(), &p.calls, func(ctx context.Context) (service.Subscribed, error) {
 		return p.Service.Subscribe(ctx, site.Name, req)
 	})
 	even(r.Context(), came)
@@ -171,7 +179,7 @@ func (p *Public) subscribe(w http.ResponseWriter, r *http.Request, site PublicSi
 	}
 	// No more about the row: an id would tell whether the endpoint was known,
 	// and how many subscribers the site has.
-	writeJSON(w, http.StatusCreated, struct {
+	exchange.WriteJSON(w, http.StatusCreated, struct {
 		Topics []string `json:"topics,omitzero"`
 	}{row.Topics})
 	return nil
@@ -183,15 +191,15 @@ func (p *Public) unsubscribe(w http.ResponseWriter, r *http.Request, site Public
 	if err := p.limited(w, r, p.EventLimit, 1, "requests"); err != nil {
 		return err
 	}
-	body, err := readBody(w, r, MaxSubscribeBody, "application/json")
+	body, err := exchange.ReadBody(w, r, MaxSubscribeBody, "application/json")
 	if err != nil {
 		return err
 	}
 	var req service.ProofJSON
-	if err := decodeJSON(body, &req, lenient); err != nil {
+	if err := exchange.Decode(body, &req, exchange.Lenient); err != nil {
 		return err
 	}
-	_, err = timely(r.Context(), &p.calls, func(ctx context.Context) (struct{}, error) {
+	_, err = exchange.Timely(r.Context(), &p.calls, func(ctx context.Context) (struct{}, error) {
 		return struct{}{}, p.Service.Unsubscribe(ctx, site.Name, req)
 	})
 	even(r.Context(), came)
@@ -204,7 +212,7 @@ func (p *Public) unsubscribe(w http.ResponseWriter, r *http.Request, site Public
 
 func (p *Public) events(w http.ResponseWriter, r *http.Request, site PublicSite) error {
 	// sendBeacon sends text as text/plain: beacons are taken in both.
-	body, err := readBody(w, r, MaxEventsBody, "application/json", "text/plain")
+	body, err := exchange.ReadBody(w, r, MaxEventsBody, "application/json", "text/plain")
 	if err != nil {
 		return err
 	}
@@ -226,7 +234,7 @@ func (p *Public) events(w http.ResponseWriter, r *http.Request, site PublicSite)
 		for i := range req.Events {
 			reports[i] = req.Events[i].Report
 		}
-		_, err := timely(r.Context(), &p.calls, func(ctx context.Context) (struct{}, error) {
+		_, err := exchange.Timely(r.Context(), &p.calls, func(ctx context.Context) (struct{}, error) {
 			return struct{}{}, p.Service.Track(ctx, site.Name, reports)
 		})
 		if err != nil {

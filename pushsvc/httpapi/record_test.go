@@ -221,7 +221,7 @@ func TestRecordBad(t *testing.T) {
 		{`{"batch":"x","events":[]}`, "batch"},
 		{`{"batch":"` + random(1) + `","session":"x","events":[]}`, "session"},
 		{`{"batch":"` + random(1) + `","events":[` + many + `]}`, "events"},
-		{`{"batch":"` + random(1) + `","Batch":"` + random(2) + `","events":[` + anEvent + `]}`, ""},
+		{`{"batch":"` + random(1) + `","batch":"` + random(2) + `","events":[` + anEvent + `]}`, "batch"},
 		{`{"batch":"` + random(1) + `","events":[` + anEvent + `]} {}`, ""},
 		{`{"batch":"` + random(1) + `","events":[` + anEvent + `,]}`, ""},
 		{`{"batch":"` + random(1) + `","events":{}}`, "events"},
@@ -257,7 +257,7 @@ func TestRecordMalformed(t *testing.T) {
 		`{"type":"popup","act":"viewed","popup":"X Y"}`,
 		`{"type":"event","name":7}`,
 		`{"type":"event","name":"x","props":[]}`,
-		`{"type":"event","name":"x","Name":"y"}`,
+		`{"type":"event","name":"x","name":"y"}`,
 		`{"type":"event","name":"x","props":{"a":1,"a":2}}`,
 		`{"type":"event","name":"x","props":{"a":1e400}}`,
 	}

@@ -47,7 +47,7 @@ func TestOperatorTopics(t *testing.T) {
 		Topics   []string
 		Audience struct{ Total int }
 	}
-	f.operate("POST", "sites/a.example/messages", `{"title":"x","topics":["news"],"dry_run":true}`).read(t, http.StatusOK, &m)
+	f.operate("POST", "sites/a.example/messages", `{"title":"x","topics":["news"],"dryRun":true}`).read(t, http.StatusOK, &m)
 	if m.Audience.Total != 1 || len(m.Topics) != 1 {
 		t.Errorf("%+v", m)
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/httpapi/exchange"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/people"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/service"
 )
@@ -179,7 +180,7 @@ func (p *Public) record(w http.ResponseWriter, r *http.Request, site PublicSite,
 		return err
 	}
 	from := service.Sender{Device: v.browser.Device(), Browser: v.browser, Secret: site.IdentitySecret}
-	out, err := timely(r.Context(), &p.calls, func(ctx context.Context) (people.Tracked, error) {
+	out, err := exchange.Timely(r.Context(), &p.calls, func(ctx context.Context) (people.Tracked, error) {
 		return p.Service.Record(ctx, site.Name, from, req)
 	})
 	switch {

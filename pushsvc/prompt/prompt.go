@@ -26,18 +26,18 @@ type Settings struct {
 	Reject *string `json:"reject,omitempty"`
 	// The colours, as #rgb or #rrggbb; empty means the built-in one.
 	Color     *string `json:"color,omitempty"`
-	TextColor *string `json:"text_color,omitempty"`
-	// Topics are what a visitor can choose from; empty means no choice.
+	TextColor *string `json:"textColor,omitempty"`
+	// Topics are what a visitor can choose; none is no choice.
 	Topics []Topic `json:"topics,omitzero"`
 	// After is when the prompt shows by itself.
 	After *After `json:"after,omitempty"`
 	// Paths and NotPaths are patterns of whole paths, in which * matches any text. No Paths means all.
 	Paths    []string `json:"paths,omitzero"`
-	NotPaths []string `json:"not_paths,omitzero"`
-	// AskAgain is how long refusals are respected: the first, the second and so on; the last is for all
-	// further ones.
-	AskAgain AskAgain `json:"ask_again,omitzero"`
-	// Consent is a CSS selector of the site's consent banner; may be empty.
+	NotPaths []string `json:"notPaths,omitzero"`
+	// AskAgain is how long refusals are respected: the first, the second and so
+	// on; the last is for all that follow.
+	AskAgain AskAgain `json:"askAgain,omitzero"`
+	// Consent is a CSS selector of the site's consent banner; empty is none.
 	Consent *string `json:"consent,omitempty"`
 }
 
@@ -146,7 +146,7 @@ func (p Settings) Validate() error {
 	for _, c := range []struct {
 		field string
 		value *string
-	}{{"color", p.Color}, {"text_color", p.TextColor}} {
+	}{{"color", p.Color}, {"textColor", p.TextColor}} {
 		if c.value != nil && *c.value != "" && !colorPattern.MatchString(*c.value) {
 			return &pushsvc.FieldError{Field: c.field, Problem: fmt.Sprintf("%q is not a colour; write it like 0b6bcb or \"#0b6bcb\"", *c.value)}
 		}
@@ -155,17 +155,17 @@ func (p Settings) Validate() error {
 		return err
 	}
 	if p.AskAgain != nil && len(p.AskAgain) == 0 || len(p.AskAgain) > maxAskAgain {
-		return &pushsvc.FieldError{Field: "ask_again", Problem: fmt.Sprintf("takes one duration or more, at most %d", maxAskAgain)}
+		return &pushsvc.FieldError{Field: "askAgain", Problem: fmt.Sprintf("takes one duration or more, at most %d", maxAskAgain)}
 	}
 	for _, d := range p.AskAgain {
 		if d < time.Second {
-			return &pushsvc.FieldError{Field: "ask_again", Problem: "must be at least 1s"}
+			return &pushsvc.FieldError{Field: "askAgain", Problem: "must be at least 1s"}
 		}
 	}
 	if err := validatePatterns("paths", p.Paths); err != nil {
 		return err
 	}
-	if err := validatePatterns("not_paths", p.NotPaths); err != nil {
+	if err := validatePatterns("notPaths", p.NotPaths); err != nil {
 		return err
 	}
 	if p.Consent != nil {
@@ -261,8 +261,8 @@ func (a *AskAgain) UnmarshalJSON(b []byte) error {
 		}
 	}
 	list := make(AskAgain, len(raw))
-	for i, text := range raw {
-		d, err := unmarshalDuration("ask_again", text)
+	for i, one := range raw {
+		d, err := unmarshalDuration("askAgain", one)
 		if err != nil {
 			return err
 		}

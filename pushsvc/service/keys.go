@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"strings"
 	"time"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
@@ -62,15 +61,15 @@ func PushService(endpoint string) string {
 // are made with that. The halves are in any encoding that webpush.ReadKeyPair takes.
 func (s *Service) ImportKey(ctx context.Context, public string, private pushsvc.Secret, current bool) (pushsvc.Key, error) {
 	if public == "" {
-		return pushsvc.Key{}, &pushsvc.FieldError{Field: "public_key", Problem: "is missing: it makes sure that the pair is the expected one"}
+		return pushsvc.Key{}, &pushsvc.FieldError{Field: "publicKey", Problem: "is missing: it makes sure that the pair is the expected one"}
 	}
 	pair, err := webpush.ReadKeyPair(public, []byte(private.Reveal()))
 	if err != nil {
 		var key *webpush.KeyError
 		if errors.As(err, &key) {
-			return pushsvc.Key{}, &pushsvc.FieldError{Field: strings.ReplaceAll(key.Field, " ", "_"), Problem: key.Problem}
+			return pushsvc.Key{}, &pushsvc.FieldError{Field: keyFields[key.Field], Problem: key.Problem}
 		}
-		return pushsvc.Key{}, &pushsvc.FieldError{Field: "private_key", Problem: err.Error()}
+		return pushsvc.Key{}, &pushsvc.FieldError{Field: "privateKey", Problem: err.Error()}
 	}
 	key, err := RingKey(pair, s.Clock())
 	if err != nil {
@@ -78,6 +77,9 @@ func (s *Service) ImportKey(ctx context.Context, public string, private pushsvc.
 	}
 	return s.storeKey(ctx, key, current)
 }
+
+// keyFields are the fields of an import by what package webpush calls them.
+var keyFields = map[string]string{"public key": "publicKey", "private key": "privateKey"}
 
 // RotateKey makes a new key pair and makes it current. The others stay: what
 // was subscribed with them is sent to with them, until the browsers, each with
@@ -102,6 +104,18 @@ func (s *Service) storeKey(ctx context.Context, key pushsvc.Key, current bool) (
 		s.KeyChanged(row)
 	}
 	return row, nil
+}
+
+// Keys lists the ring; with count also how many subscriptions were made with each key, by
+// its id.
+func (s *Service) Keys(ctx context.Context, count bool) (keys []pushsvc.Key, counts map[string]int64, err error) {
+	if keys, err = s.Store.Keys(ctx); err != nil {
+		return nil, nil, fmt.Errorf("listing keys: %w", err)
+	}
+	if count {
+		counts, err = s.KeyCounts(ctx)
+	}
+	return keys, counts, err
 }
 
 // KeyCounts counts the subscriptions of all sites by the id of the key that

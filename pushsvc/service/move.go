@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/api"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/popup"
 )
 
@@ -78,34 +79,19 @@ func (s *Service) popupNow(name, popup string) string {
 }
 
 // SiteTakenError says that a site can't be renamed to one that there is.
-type SiteTakenError struct{ From, Into SiteContents }
+type SiteTakenError struct{ From, Into api.SiteContents }
 
 func (e *SiteTakenError) Error() string {
 	return fmt.Sprintf("site %[1]s is there already, with %[2]d subscribers and %[3]d profiles: 'caddy webpush sites merge %[4]s %[1]s' makes both one",
 		e.Into.Site, e.Into.Subscriptions, e.Into.Profiles, e.From.Site)
 }
 
-// SiteMoving is what becomes, or would become, of a site that gets another name.
-type SiteMoving struct {
-	From SiteContents `json:"from"`
-	Into SiteContents `json:"into"`
-	// Shared is how many endpoints are subscribed at both: each becomes one.
-	Shared int64 `json:"shared"`
-	// Popups are new ids of pop-ups of From; they are paused.
-	Popups map[string]string `json:"popups,omitempty"`
-	// Moved counts what has come over so far.
-	Moved pushsvc.SiteMoved `json:"moved,omitzero"`
-	// Running is true while more comes.
-	Running bool `json:"running"`
-	DryRun  bool `json:"dry_run,omitempty"`
-}
-
 // MoveSite gives a site another name, under which there is nothing yet unless merge is
 // true, and waits until all of it is there; where ctx ends first it goes on, also after
 // a restart. A dry run says what would come together, and changes nothing. Faults are
 // *pushsvc.FieldError, *SiteTakenError, and those of pushsvc.SiteStore's BeginMove.
-func (s *Service) MoveSite(ctx context.Context, from, into string, merge, dryRun bool) (SiteMoving, error) {
-	var out SiteMoving
+func (s *Service) MoveSite(ctx context.Context, from, into string, merge, dryRun bool) (api.SiteMoving, error) {
+	var out api.SiteMoving
 	var err error
 	if from, err = siteName(pushsvc.GivenSite(from)); err != nil {
 		return out, err
@@ -136,14 +122,14 @@ func (s *Service) MoveSite(ctx context.Context, from, into string, merge, dryRun
 	}
 	s.renamed(ctx, from, into)
 	move = s.live().names().moves[from]
-	out.Popups, out.Moved, out.Running = move.Popups, move.Moved, move.Running
+	out.Popups, out.Moved, out.Running = move.Popups, api.SiteMoved(move.Moved), move.Running
 	out.From.Site = from
 	out.Into, err = s.SiteContents(ctx, into)
 	return out, err
 }
 
 // beforeMove says what would come together, and what is in the way.
-func (s *Service) beforeMove(ctx context.Context, from, into string, merge bool) (out SiteMoving, err error) {
+func (s *Service) beforeMove(ctx context.Context, from, into string, merge bool) (out api.SiteMoving, err error) {
 	moves := []pushsvc.SiteMove{}
 	for _, m := range s.live().names().moves {
 		moves = append(moves, m)
@@ -157,7 +143,7 @@ func (s *Service) beforeMove(ctx context.Context, from, into string, merge bool)
 	if out.From, err = s.SiteContents(ctx, from); err != nil {
 		return out, err
 	}
-	out.Into = SiteContents{Site: into}
+	out.Into = api.SiteContents{Site: into}
 	if s.CurrentSite(into) == into { // else it is another name of from
 		found, err := s.SiteContents(ctx, into)
 		switch {

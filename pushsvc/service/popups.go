@@ -8,23 +8,15 @@ import (
 	"slices"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/api"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/audience"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/people"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/personal"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/popup"
 )
 
-// popupSettings is the name of the setting that has a site's popup.Settings.
+// popupSettings is the name of the setting that has a site's PopupSettings.
 const popupSettings = "popups"
-
-// siteName is the canonical name, or a *pushsvc.FieldError.
-func siteName(site string) (string, error) {
-	name, err := pushsvc.SiteName(site)
-	if err != nil {
-		return "", &pushsvc.FieldError{Field: "site", Problem: err.Error()}
-	}
-	return name, nil
-}
 
 // compile checks all that is in a pop-up; faults are *pushsvc.FieldError.
 func compile(p *popup.Popup) (*audience.Audience, *personal.Popup, error) {
@@ -46,7 +38,7 @@ func compile(p *popup.Popup) (*audience.Audience, *personal.Popup, error) {
 // else pushsvc.ErrRevision. Visitors get it from then on. Faults are
 // *pushsvc.FieldError; popup.ErrFull where the site has too many.
 func (s *Service) PutPopup(ctx context.Context, site string, p popup.Popup, expect pushsvc.Revision) (popup.Stored, error) {
-	name, err := siteName(site)
+	name, err := s.knownSite(ctx, site)
 	if err != nil {
 		return popup.Stored{}, err
 	}
@@ -113,7 +105,7 @@ func (s *Service) DeletePopup(ctx context.Context, site, id string, expect pushs
 	return s.live().popupsChanged(ctx, name)
 }
 
-// popup.Settings gives what is set for all pop-ups of a site, and its revision: 0
+// PopupSettings gives what is set for all pop-ups of a site, and its revision: 0
 // where nobody has set anything.
 func (s *Service) PopupSettings(ctx context.Context, site string) (popup.Settings, pushsvc.Revision, error) {
 	name, err := siteName(site)
@@ -140,7 +132,7 @@ func readPopupSettings(ctx context.Context, store pushsvc.SettingStore, name str
 
 // SetPopupSettings stores what is to hold for all pop-ups of a site.
 func (s *Service) SetPopupSettings(ctx context.Context, site string, set popup.Settings, expect pushsvc.Revision) (pushsvc.Revision, error) {
-	name, err := siteName(site)
+	name, err := s.knownSite(ctx, site)
 	if err != nil {
 		return 0, err
 	}
@@ -158,25 +150,8 @@ func (s *Service) SetPopupSettings(ctx context.Context, site string, set popup.S
 	return row.Revision, s.live().popupsChanged(ctx, name)
 }
 
-// PopupResult is what came of a pop-up for one of its variants.
-type PopupResult struct {
-	// Variant is empty for a pop-up without variants, and "control" for the
-	// visitors who were only watched.
-	Variant string `json:"variant"`
-	// Viewed counts views; of the control group, the times at which it would
-	// have been seen.
-	Viewed    int64 `json:"viewed"`
-	Clicked   int64 `json:"clicked"`
-	Closed    int64 `json:"closed"`
-	Submitted int64 `json:"submitted"`
-	Errors    int64 `json:"errors"`
-	Converted int64 `json:"converted"`
-	// Elements are the clicks by what was clicked.
-	Elements map[string]int64 `json:"elements,omitempty"`
-}
-
-// add counts one counter.
-func (r *PopupResult) add(c people.PopupCounter) {
+// countAct counts one counter.
+func countAct(r *api.PopupResult, c people.PopupCounter) {
 	switch c.Act {
 	case people.ActViewed, people.ActControl:
 		r.Viewed += c.Count
@@ -199,26 +174,11 @@ func (r *PopupResult) add(c people.PopupCounter) {
 	}
 }
 
-// PopupStats is what came of a pop-up: all in all, and hour by hour for as long as
-// hours are kept apart.
-type PopupStats struct {
-	Popup    string        `json:"popup"`
-	Variants []PopupResult `json:"variants"`
-	Hours    []PopupHour   `json:"hours"`
-}
-
-// PopupHour is what came of a pop-up in one hour.
-type PopupHour struct {
-	// Hour is when it began, in UTC.
-	Hour     string        `json:"hour"`
-	Variants []PopupResult `json:"variants"`
-}
-
 // PopupStats counts what visitors did with a pop-up between two times; zeros are
 // no bound. pushsvc.ErrNotFound where there is neither such a pop-up nor anything
 // counted.
-func (s *Service) PopupStats(ctx context.Context, site, id string, q StatsQuery) (PopupStats, error) {
-	stats := PopupStats{Popup: id, Variants: []PopupResult{}, Hours: []PopupHour{}}
+func (s *Service) PopupStats(ctx context.Context, site, id string, q StatsQuery) (api.PopupStats, error) {
+	stats := api.PopupStats{Popup: id, Variants: []api.PopupResult{}, Hours: []api.PopupHour{}}
 	name, err := siteName(site)
 	if err != nil {
 		return stats, err
@@ -233,28 +193,28 @@ func (s *Service) PopupStats(ctx context.Context, site, id string, q StatsQuery)
 	}
 	// Variants without a view are in the table too.
 	for _, v := range row.Popup.Variants {
-		stats.Variants = append(stats.Variants, PopupResult{Variant: v.ID})
+		stats.Variants = append(stats.Variants, api.PopupResult{Variant: v.ID})
 	}
 	for _, c := range counters {
-		result(&stats.Variants, c.Variant).add(c)
+		countAct(result(&stats.Variants, c.Variant), c)
 		if c.Hour.Equal(people.FoldedHour) {
 			continue // when it was is known no more
 		}
-		hour := c.Hour.UTC().Format("2006-01-02T15:04:05Z")
-		if n := len(stats.Hours); n == 0 || stats.Hours[n-1].Hour != hour {
-			stats.Hours = append(stats.Hours, PopupHour{Hour: hour})
+		hour := c.Hour.UTC()
+		if n := len(stats.Hours); n == 0 || !stats.Hours[n-1].Hour.Equal(hour) {
+			stats.Hours = append(stats.Hours, api.PopupHour{Hour: hour})
 		}
-		result(&stats.Hours[len(stats.Hours)-1].Variants, c.Variant).add(c)
+		countAct(result(&stats.Hours[len(stats.Hours)-1].Variants, c.Variant), c)
 	}
 	return stats, nil
 }
 
 // result finds or makes the entry of a variant.
-func result(list *[]PopupResult, variant string) *PopupResult {
-	i := slices.IndexFunc(*list, func(r PopupResult) bool { return r.Variant == variant })
+func result(list *[]api.PopupResult, variant string) *api.PopupResult {
+	i := slices.IndexFunc(*list, func(r api.PopupResult) bool { return r.Variant == variant })
 	if i < 0 {
 		i = len(*list)
-		*list = append(*list, PopupResult{Variant: variant})
+		*list = append(*list, api.PopupResult{Variant: variant})
 	}
 	return &(*list)[i]
 }

@@ -397,7 +397,7 @@ func TestPopupStatsFolded(t *testing.T) {
 		t.Fatal(n, err)
 	}
 	stats, err := s.PopupStats(t.Context(), shopSite, "p", service.StatsQuery{})
-	if err != nil || len(stats.Variants) != 1 || stats.Variants[0].Viewed != 2 || len(stats.Hours) != 1 || stats.Hours[0].Hour != "2026-11-23T23:00:00Z" || stats.Hours[0].Variants[0].Viewed != 1 {
+	if err != nil || len(stats.Variants) != 1 || stats.Variants[0].Viewed != 2 || len(stats.Hours) != 1 || !stats.Hours[0].Hour.Equal(time.Date(2026, 11, 23, 23, 0, 0, 0, time.UTC)) || stats.Hours[0].Variants[0].Viewed != 1 {
 		t.Errorf("%+v, %v", stats, err)
 	}
 }
@@ -442,7 +442,8 @@ func TestPopupConversions(t *testing.T) {
 // where the site most likely is.
 func TestPreviewAddress(t *testing.T) {
 	s := newShop(t)
-	s.Configured = sites{"shop": {}, "shop.example": {}}
+	all := sites{"shop": {}, "shop.example": {}, "other": {}, "shop.example:8443": {}, "localhost:8080": {}, "127.0.0.1:8080": {}, "localhost": {}}
+	s.Configured = all
 	for _, tt := range []struct{ site, page, want string }{
 		{"shop", "/x", "http://shop.localhost:8080/x?"},
 		{"other", "/x", "https://other/x?"},

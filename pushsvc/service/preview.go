@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/api"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/popup"
 )
 
@@ -23,45 +24,39 @@ const PreviewParameter = "webpush_preview"
 // previewTime is how long a preview's address is good.
 const previewTime = time.Hour
 
-// Preview is an address that shows a pop-up, whatever its state.
-type Preview struct {
-	URL     string    `json:"url"`
-	Expires time.Time `json:"expires"`
-}
-
 // Preview makes the address. page is a URL, or a path of the site; empty is its
 // start page. variant is empty for the first one.
-func (s *Service) Preview(ctx context.Context, site, id, variant, page string) (Preview, error) {
+func (s *Service) Preview(ctx context.Context, site, id, variant, page string) (api.Preview, error) {
 	row, err := s.Popup(ctx, site, id)
 	if err != nil {
-		return Preview{}, err
+		return api.Preview{}, err
 	}
 	variants := row.Popup.Variants
 	if variant == "" && len(variants) > 0 {
 		variant = variants[0].ID
 	}
 	if variant != "" && !hasVariant(variants, variant) {
-		return Preview{}, &pushsvc.FieldError{Field: "variant", Problem: "is none of the pop-up's, which are: " + variantIDs(variants)}
+		return api.Preview{}, &pushsvc.FieldError{Field: "variant", Problem: "is none of the pop-up's, which are: " + variantIDs(variants)}
 	}
 	if page == "" || strings.HasPrefix(page, "/") && !strings.HasPrefix(page, "//") {
 		page = s.origin(row.Site) + "/" + strings.TrimPrefix(page, "/")
 	}
-	if err := popup.CheckURL("page", page); err != nil {
-		return Preview{}, err
+	if err := pushsvc.CheckURL("page", page); err != nil {
+		return api.Preview{}, err
 	}
 	u, err := url.Parse(page)
 	if err != nil {
-		return Preview{}, &pushsvc.FieldError{Field: "page", Problem: "is no URL: give a path such as \"/sale\", or a whole one"}
+		return api.Preview{}, &pushsvc.FieldError{Field: "page", Problem: "is no URL: give a path such as \"/sale\", or a whole one"}
 	}
 	secret, err := s.live().Secret(ctx)
 	if err != nil {
-		return Preview{}, err
+		return api.Preview{}, err
 	}
 	expires := s.Clock().Add(previewTime).Truncate(time.Second)
 	query := u.Query()
 	query.Set(PreviewParameter, previewToken(secret, row.Site, id, variant, expires))
 	u.RawQuery = query.Encode()
-	return Preview{u.String(), expires.UTC()}, nil
+	return api.Preview{URL: u.String(), Expires: expires.UTC()}, nil
 }
 
 // origin is where a site most likely is: as the configuration has it, or by its

@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"time"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/api"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/prompt"
 )
 
@@ -32,57 +32,17 @@ type ConfiguredSites interface {
 	EventNames(site string) []string
 }
 
-// SettingSource is who says a setting.
-type SettingSource string
-
-// The sources, from the lowest up: each wins over those before it.
-const (
-	SourceDefault   SettingSource = "default"
-	SourceCaddyfile SettingSource = "caddyfile"
-	SourceAPI       SettingSource = "api"
-)
-
-// PromptView is the prompt of one site as operators see it.
-type PromptView struct {
-	Site string `json:"site"`
-	// Settings is what visitors get, Sources who says each member of it.
-	Settings prompt.Settings          `json:"settings"`
-	Sources  map[string]SettingSource `json:"sources"`
-	// Override is what the API has set: the part that a PUT replaces.
-	Override prompt.Settings `json:"override"`
-	// Revision is the override's; 0 for none.
-	Revision pushsvc.Revision `json:"revision"`
-	Updated  time.Time        `json:"updated,omitzero"`
-}
-
-// PromptSummary is one line of the list of all sites' prompts.
-type PromptSummary struct {
-	Site string `json:"site"`
-	// Configured is false for what is stored but of no use: the configuration
-	// has no such site.
-	Configured bool `json:"configured"`
-	// Set has the members that the API has set.
-	Set      []string         `json:"set"`
-	Revision pushsvc.Revision `json:"revision"`
-	Updated  time.Time        `json:"updated,omitzero"`
-}
-
-// UnconfiguredSiteError says that the configuration has no such site, and which
-// it has.
+// UnconfiguredSiteError says that the configuration does not have a site of which something
+// is stored: it has no prompt that anybody sees.
 type UnconfiguredSiteError struct {
-	Site  string
-	Known []string
-	// Stored is true where something is set for the site nevertheless.
-	Stored bool
+	Site string
+	// Set is true where something is set for its prompt.
+	Set bool
 }
 
 func (e *UnconfiguredSiteError) Error() string {
 	text := fmt.Sprintf("the running configuration has no site %q with webpush", e.Site)
-	if len(e.Known) > 0 {
-		text += fmt.Sprintf("; it has: %q", e.Known[:min(len(e.Known), knownSitesShown)])
-	}
-	text += pushsvc.DidYouMean("; ", pushsvc.NearestSite(e.Site, e.Known))
-	if e.Stored {
+	if e.Set {
 		text += "; what was set for its prompt is kept until it is deleted"
 	}
 	return text
@@ -90,31 +50,31 @@ func (e *UnconfiguredSiteError) Error() string {
 
 // Prompt gives what holds for a site's prompt; an *UnconfiguredSiteError where
 // the configuration does not have the site.
-func (s *Service) Prompt(ctx context.Context, site string) (PromptView, error) {
+func (s *Service) Prompt(ctx context.Context, site string) (api.Prompt, error) {
 	name, err := s.promptSite(ctx, site)
 	if err != nil {
-		return PromptView{}, err
+		return api.Prompt{}, err
 	}
 	o, err := s.live().readPrompt(ctx, name)
 	if err != nil {
-		return PromptView{}, err
+		return api.Prompt{}, err
 	}
 	return s.promptView(name, o), nil
 }
 
 // SetPrompt puts settings in the place of all that the API has set of a site's
 // prompt, if the revision is the expected one; else pushsvc.ErrRevision.
-func (s *Service) SetPrompt(ctx context.Context, site string, settings prompt.Settings, expect pushsvc.Revision) (PromptView, error) {
+func (s *Service) SetPrompt(ctx context.Context, site string, settings prompt.Settings, expect pushsvc.Revision) (api.Prompt, error) {
 	name, err := s.promptSite(ctx, site)
 	if err != nil {
-		return PromptView{}, err
+		return api.Prompt{}, err
 	}
 	if err := settings.Validate(); err != nil {
-		return PromptView{}, err
+		return api.Prompt{}, err
 	}
 	o, err := s.live().putPrompt(ctx, name, settings, expect)
 	if err != nil {
-		return PromptView{}, err
+		return api.Prompt{}, err
 	}
 	return s.promptView(name, o), nil
 }
@@ -140,18 +100,18 @@ func (s *Service) ResetPrompt(ctx context.Context, site string, expect pushsvc.R
 
 // AllPrompts lists the configured sites, and those for which something is set, by
 // name.
-func (s *Service) AllPrompts(ctx context.Context) ([]PromptSummary, error) {
+func (s *Service) AllPrompts(ctx context.Context) ([]api.PromptSummary, error) {
 	if err := s.live().refresh(ctx, pushsvc.ChangedSettings); err != nil {
 		return nil, err
 	}
 	set := s.live().now.Load().prompts
 	names := slices.AppendSeq(s.Configured.Names(), maps.Keys(set))
 	slices.Sort(names)
-	out := []PromptSummary{}
+	out := []api.PromptSummary{}
 	for _, name := range slices.Compact(names) {
 		o := set[name]
 		_, _, ok := s.Configured.Prompt(name)
-		out = append(out, PromptSummary{name, ok, o.Settings.Said(), o.Revision, o.Updated})
+		out = append(out, api.PromptSummary{Site: name, Configured: ok, Set: o.Settings.Said(), Revision: o.Revision, Updated: o.Updated})
 	}
 	return out, nil
 }
@@ -169,19 +129,22 @@ func (s *Service) promptSite(ctx context.Context, site string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return "", &UnconfiguredSiteError{Site: name, Known: s.Configured.Names(), Stored: o.Revision > 0}
+	if _, err := s.Site(ctx, name); err != nil {
+		return "", err
+	}
+	return "", &UnconfiguredSiteError{Site: name, Set: o.Revision > 0}
 }
 
-func (s *Service) promptView(site string, o PromptOverride) PromptView {
+func (s *Service) promptView(site string, o PromptOverride) api.Prompt {
 	said, byDefault, _ := s.Configured.Prompt(site)
-	v := PromptView{
-		Site: site, Settings: o.Settings.Over(said.Over(byDefault)), Sources: map[string]SettingSource{},
+	v := api.Prompt{
+		Site: site, Settings: o.Settings.Over(said.Over(byDefault)), Sources: map[string]api.SettingSource{},
 		Override: o.Settings, Revision: o.Revision, Updated: o.Updated,
 	}
 	for _, layer := range []struct {
 		settings prompt.Settings
-		source   SettingSource
-	}{{byDefault, SourceDefault}, {said, SourceCaddyfile}, {o.Settings, SourceAPI}} {
+		source   api.SettingSource
+	}{{byDefault, api.SourceDefault}, {said, api.SourceCaddyfile}, {o.Settings, api.SourceAPI}} {
 		for _, member := range layer.settings.Said() {
 			v.Sources[member] = layer.source
 		}

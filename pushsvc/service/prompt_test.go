@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/api"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/prompt"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/service"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/store"
@@ -77,7 +78,7 @@ func (f *fixture) withPrompts(t *testing.T) (faults chan error) {
 func TestPromptLayers(t *testing.T) {
 	f := newFixture(t)
 	f.withPrompts(t)
-	check := func(v service.PromptView, kind, title, from string, revision bool) {
+	check := func(v api.Prompt, kind, title, from string, revision bool) {
 		t.Helper()
 		got := []string{*v.Settings.Kind, *v.Settings.Title, string(v.Sources["kind"]) + " " + string(v.Sources["title"]) + " " + string(v.Sources["body"])}
 		if !reflect.DeepEqual(got, []string{kind, title, from}) || v.Revision > 0 != revision || len(v.Sources) != 14 {
@@ -135,8 +136,8 @@ func TestPromptLayers(t *testing.T) {
 func TestPromptUnconfigured(t *testing.T) {
 	f := newFixture(t)
 	f.withPrompts(t)
-	var unknown *service.UnconfiguredSiteError
-	if _, err := f.Prompt(t.Context(), "c.example"); !errors.As(err, &unknown) || unknown.Stored || !strings.Contains(err.Error(), `"a.example" "b.example"`) {
+	var unknown *service.UnknownSiteError
+	if _, err := f.Prompt(t.Context(), "c.example"); !errors.As(err, &unknown) || !strings.Contains(err.Error(), `"a.example" "b.example"`) {
 		t.Errorf("%v", err)
 	}
 	if _, err := f.SetPrompt(t.Context(), "c.example", prompt.Settings{}, 0); !errors.As(err, &unknown) {
@@ -152,7 +153,8 @@ func TestPromptUnconfigured(t *testing.T) {
 		t.Fatal(err)
 	}
 	delete(f.Configured.(sites), site)
-	if _, err := f.Prompt(t.Context(), site); !errors.As(err, &unknown) || !unknown.Stored || !strings.Contains(err.Error(), "until it is deleted") {
+	var unconfigured *service.UnconfiguredSiteError
+	if _, err := f.Prompt(t.Context(), site); !errors.As(err, &unconfigured) || !unconfigured.Set || !strings.Contains(err.Error(), "until it is deleted") {
 		t.Errorf("%v", err)
 	}
 	list, err := f.AllPrompts(t.Context())

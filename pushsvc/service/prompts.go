@@ -8,6 +8,8 @@ import (
 	"maps"
 	"time"
 
+	jsonv2 "github.com/go-json-experiment/json"
+
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/prompt"
 )
@@ -45,7 +47,8 @@ func (l *Live) readPrompts(ctx context.Context, next *snapshot) error {
 
 func (l *Live) parsePrompt(row pushsvc.Setting) PromptOverride {
 	o := PromptOverride{Revision: row.Revision, Updated: row.Updated}
-	err := json.Unmarshal(row.Document, &o.Settings)
+	// Documents of older programs have "text_color" for "textColor".
+	err := jsonv2.Unmarshal(row.Document, &o.Settings, jsonv2.MatchCaseInsensitiveNames(true))
 	if err == nil {
 		err = o.Settings.Validate()
 	}

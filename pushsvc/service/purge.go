@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/api"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/audience"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/people"
 )
@@ -20,31 +21,11 @@ const (
 	purgeErase = 16 // each may have some 200 kB, and others wait meanwhile
 )
 
-// PurgeRequest says which profiles are to be erased.
-type PurgeRequest struct {
-	// Where is an expression as pop-ups' audiences are (package audience). It has to be
-	// there: nothing means everybody by being left out.
-	Where string `json:"where"`
-	// DryRun counts and erases nothing.
-	DryRun bool `json:"dry_run,omitempty"`
-	// After is the Next of an earlier answer.
-	After string `json:"after,omitempty"`
-}
-
-// Purged says what became of a part of a site's profiles.
-type Purged struct {
-	Looked  int64 `json:"looked"`
-	Matched int64 `json:"matched"`
-	Erased  int64 `json:"erased"`
-	// Next is where to go on; empty at the end.
-	Next string `json:"next,omitempty"`
-}
-
 // PurgeProfiles erases the profiles that the expression means, among at most 10,000
 // from After on, with all that belongs to them. Who comes meanwhile stays. Faults are
 // *pushsvc.FieldError.
-func (s *Service) PurgeProfiles(ctx context.Context, site string, r PurgeRequest) (Purged, error) {
-	var out Purged
+func (s *Service) PurgeProfiles(ctx context.Context, site string, r api.PurgeRequest) (api.Purged, error) {
+	var out api.Purged
 	name, err := siteName(site)
 	if err != nil {
 		return out, err
@@ -88,7 +69,7 @@ type purge struct {
 }
 
 // purgePage erases those of a page who are meant.
-func (s *Service) purgePage(ctx context.Context, site string, do purge, page []people.Profile, out *Purged) error {
+func (s *Service) purgePage(ctx context.Context, site string, do purge, page []people.Profile, out *api.Purged) error {
 	var meant []pushsvc.PersonSeen
 	for i := range page {
 		p := &page[i]

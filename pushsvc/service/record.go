@@ -2,13 +2,13 @@ package service
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math"
 	"regexp"
 	"time"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/api"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/people"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/popup"
 )
@@ -349,32 +349,13 @@ func cut(text string, most int) string {
 	return text
 }
 
-// Export is all that is kept of one person, for that person to have. It has no
-// keys of subscriptions and no secrets.
-type Export struct {
-	people.Profile
-	HistoryEvents []people.EventRecord `json:"historyEvents"`
-	Subscriptions []ExportSubscription `json:"subscriptions"`
-}
-
-// ExportSubscription is a subscription without its secrets.
-type ExportSubscription struct {
-	ID       pushsvc.SubscriptionID `json:"id"`
-	Service  string                 `json:"service"`
-	Created  time.Time              `json:"created"`
-	Seen     time.Time              `json:"seen"`
-	Language string                 `json:"language,omitempty"`
-	TimeZone string                 `json:"timeZone,omitempty"`
-	Page     string                 `json:"page,omitempty"`
-}
-
 // ExportPerson gives all that is kept of one person.
-func (s *Service) ExportPerson(ctx context.Context, site, id string) (Export, error) {
+func (s *Service) ExportPerson(ctx context.Context, site, id string) (api.ProfileExport, error) {
 	p, err := s.Store.Person(ctx, site, id)
 	if err != nil {
-		return Export{}, fmt.Errorf("exporting a profile: %w", err)
+		return api.ProfileExport{}, fmt.Errorf("exporting a profile: %w", err)
 	}
-	out := Export{Profile: p.Profile, HistoryEvents: p.History, Subscriptions: []ExportSubscription{}}
+	out := api.ProfileExport{Profile: p.Profile, HistoryEvents: p.History, Subscriptions: []api.ProfileExportSubscribed{}}
 	// How rows are found, and which posts were seen, says nothing of anybody.
 	out.History = nil
 	for i := range out.Devices {
@@ -387,7 +368,7 @@ func (s *Service) ExportPerson(ctx context.Context, site, id string) (Export, er
 		out.HistoryEvents = []people.EventRecord{}
 	}
 	for _, sub := range p.Subscriptions {
-		out.Subscriptions = append(out.Subscriptions, ExportSubscription{
+		out.Subscriptions = append(out.Subscriptions, api.ProfileExportSubscribed{
 			ID: sub.ID, Service: PushService(sub.Endpoint), Created: sub.Created, Seen: sub.Seen,
 			Language: sub.Language, TimeZone: sub.TimeZone, Page: sub.Page,
 		})
@@ -395,23 +376,8 @@ func (s *Service) ExportPerson(ctx context.Context, site, id string) (Export, er
 	return out, nil
 }
 
-// EraseIdentity erases all who have the identity or claim it, and returns how many
-// profiles that were, with those of others that have lost a claim.
-func (s *Service) EraseIdentity(ctx context.Context, site string, i people.Identity) (erased int, err error) {
-	const atOnce = 20 // each is up to some 200 kB, and others wait
-	for {
-		n, err := s.Store.EraseIdentity(ctx, site, i, atOnce)
-		if erased += n; err != nil {
-			return erased, fmt.Errorf("erasing an identity: %w", err)
-		}
-		if n < atOnce {
-			return erased, nil
-		}
-	}
-}
-
-// RecordFromProxy stores what the proxy itself knows of a visitor: identities are believed.
-func (s *Service) RecordFromProxy(ctx context.Context, site string, b people.Batch) error {
+// Told stores what the proxy itself knows of a visitor: identities are believed.
+func (s *Service) Told(ctx context.Context, site string, b people.Batch) error {
 	if err := s.admit(ctx, site); err != nil {
 		return err
 	}
@@ -426,27 +392,4 @@ func (s *Service) RecordFromProxy(ctx context.Context, site string, b people.Bat
 		return fmt.Errorf("storing events: %w", err)
 	}
 	return nil
-}
-
-// People gives what a site has of people: an UnknownSiteError where it has
-// neither people nor ever had a subscription.
-func (s *Service) People(ctx context.Context, site string) (people.Summary, error) {
-	name, err := pushsvc.SiteName(site)
-	if err != nil {
-		return people.Summary{}, &pushsvc.FieldError{Field: "site", Problem: err.Error()}
-	}
-	all, err := s.Store.PeopleSites(ctx)
-	if err != nil {
-		return people.Summary{}, fmt.Errorf("listing sites: %w", err)
-	}
-	for _, sum := range all {
-		if sum.Site == name {
-			return sum, nil
-		}
-	}
-	_, err = s.Site(ctx, name)
-	if unknown := (*UnknownSiteError)(nil); errors.As(err, &unknown) {
-		unknown.People = true
-	}
-	return people.Summary{Site: name}, err
 }

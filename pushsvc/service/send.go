@@ -86,9 +86,9 @@ func (r *SendRequest) check(now time.Time) (site string, err error) {
 	case len(r.IdempotencyKey) > MaxIdempotencyKey:
 		return "", &pushsvc.FieldError{Field: "Idempotency-Key", Problem: fmt.Sprintf("is longer than %d bytes", MaxIdempotencyKey)}
 	case !r.SendAt.IsZero() && r.SendAt.Before(now.Add(-sendAtGrace)):
-		return "", &pushsvc.FieldError{Field: "send_at", Problem: "has passed: leave it out to send at once"}
+		return "", &pushsvc.FieldError{Field: "sendAt", Problem: "has passed: leave it out to send at once"}
 	case r.SendAt.After(now.Add(MaxAhead)):
-		return "", &pushsvc.FieldError{Field: "send_at", Problem: "is more than a year ahead"}
+		return "", &pushsvc.FieldError{Field: "sendAt", Problem: "is more than a year ahead"}
 	case r.Rate != nil && !(*r.Rate >= minRate && *r.Rate <= maxRate):
 		return "", &pushsvc.FieldError{Field: "rate", Problem: fmt.Sprintf("is not between %g and %.0f pushes per second: leave it out to send as fast as the push services take it", minRate, float64(maxRate))}
 	}
@@ -118,12 +118,15 @@ func (s *Service) Send(ctx context.Context, r SendRequest) (Sent, error) {
 	if err != nil {
 		return Sent{}, fmt.Errorf("making a message id: %w", err)
 	}
+	if site, err = s.knownSite(ctx, site); err != nil {
+		return Sent{}, err
+	}
 	m := r.message(site, now)
 	m.ID = id.String()
 	msg, created, err := s.Store.CreateMessage(ctx, m,
 		pushsvc.Idempotency{Key: r.IdempotencyKey, RequestHash: r.RequestHash, Expires: now.Add(idempotencyPeriod)})
 	if errors.Is(err, pushsvc.ErrNotFound) {
-		return Sent{}, s.unknownRecipient(ctx, site)
+		return Sent{}, errUnknownRecipient
 	}
 	if err != nil {
 		return Sent{}, fmt.Errorf("storing the message: %w", err)
@@ -134,14 +137,8 @@ func (s *Service) Send(ctx context.Context, r SendRequest) (Sent, error) {
 	return Sent{Message: msg, Created: created, Warnings: warnings}, nil
 }
 
-// unknownRecipient says whether it is the site or the subscription that there
-// is none of.
-func (s *Service) unknownRecipient(ctx context.Context, site string) error {
-	if _, err := s.Site(ctx, site); err != nil {
-		return err
-	}
-	return &pushsvc.FieldError{Field: "subscription", Problem: "is none of this site's: take an id from its list of subscriptions"}
-}
+// errUnknownRecipient says that the site does not have the subscription.
+var errUnknownRecipient = &pushsvc.FieldError{Field: "subscription", Problem: "is none of this site's: take an id from its list of subscriptions"}
 
 func (s *Service) warnings(m *pushsvc.Message) []string {
 	var w []string
@@ -196,7 +193,7 @@ func (s *Service) DryRun(ctx context.Context, r SendRequest) (DryRun, error) {
 	if err != nil {
 		return DryRun{}, err
 	}
-	if _, err := s.Site(ctx, site); err != nil {
+	if site, err = s.knownSite(ctx, site); err != nil {
 		return DryRun{}, err
 	}
 	a := Audience{Services: make(map[string]int64)}
@@ -262,7 +259,7 @@ func (s *Service) one(ctx context.Context, site string, id pushsvc.SubscriptionI
 		return fmt.Errorf("reading subscriptions: %w", err)
 	}
 	if len(page) == 0 || page[0].ID != id {
-		return s.unknownRecipient(ctx, site)
+		return errUnknownRecipient
 	}
 	return fn(&page[0])
 }
@@ -313,4 +310,26 @@ func (s *Service) Control(ctx context.Context, site, id string, command pushsvc.
 	}
 	s.Engine.Wake()
 	return row, nil
+}
+
+// Message returns one of a site's messages; pushsvc.ErrNotFound.
+func (s *Service) Message(ctx context.Context, site, id string) (pushsvc.Message, error) {
+	name, err := siteName(site)
+	if err != nil {
+		return pushsvc.Message{}, err
+	}
+	return s.Store.Message(ctx, name, id)
+}
+
+// MessagePage lists a site's messages, the latest first, from before an id on.
+func (s *Service) MessagePage(ctx context.Context, site, before string, limit int) ([]pushsvc.Message, error) {
+	name, err := s.knownSite(ctx, site)
+	if err != nil {
+		return nil, err
+	}
+	page, err := s.Store.MessagePage(ctx, name, before, limit)
+	if err != nil {
+		return nil, fmt.Errorf("listing messages: %w", err)
+	}
+	return page, nil
 }

@@ -58,8 +58,8 @@ func TestSendRequestErrors(t *testing.T) {
 		name, field string
 		change      func(*service.SendRequest)
 	}{
-		{"past", "send_at", func(r *service.SendRequest) { r.SendAt = f.now().Add(-time.Hour) }},
-		{"far future", "send_at", func(r *service.SendRequest) { r.SendAt = f.now().Add(367 * 24 * time.Hour) }},
+		{"past", "sendAt", func(r *service.SendRequest) { r.SendAt = f.now().Add(-time.Hour) }},
+		{"far future", "sendAt", func(r *service.SendRequest) { r.SendAt = f.now().Add(367 * 24 * time.Hour) }},
 		{"rate 0", "rate", func(r *service.SendRequest) { r.Rate = ptr(0.0) }},
 		{"rate below 0", "rate", func(r *service.SendRequest) { r.Rate = ptr(-1.0) }},
 		{"rate not a number", "rate", func(r *service.SendRequest) { r.Rate = ptr(math.NaN()) }},
@@ -75,6 +75,7 @@ func TestSendRequestErrors(t *testing.T) {
 		}
 	}
 	var unknown *service.UnknownSiteError
+	f.Configured = sites{}
 	r := service.SendRequest{Site: "c.example", Content: pushsvc.Content{Title: "x"}, Only: 1}
 	if _, err := f.Send(t.Context(), r); !errors.As(err, &unknown) {
 		t.Errorf("another site: %v", err)
@@ -154,6 +155,7 @@ func TestSendTemplate(t *testing.T) {
 // TestNearestSite: a site that nothing is known of names the one that was meant.
 func TestNearestSite(t *testing.T) {
 	f := newFixture(t)
+	f.Configured = sites{}
 	f.subscribers(t, 1)
 	for site, near := range map[string]string{"a.exmaple": "a.example", "www.a.example": "a.example", "a.example:8443": "a.example", "quite.another": ""} {
 		_, err := f.Send(t.Context(), service.SendRequest{Site: site, Content: pushsvc.Content{Title: "x"}})

@@ -6,10 +6,7 @@ package service
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"log/slog"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -69,66 +66,4 @@ type Service struct {
 		mu   sync.Mutex
 		runs map[string]chan struct{}
 	}
-}
-
-// UnknownSiteError says that a site has never had a subscriber, and which
-// sites have. Near is the one that was meant, maybe; "" for none. People is whether
-// visitors were asked for, who need not subscribe.
-type UnknownSiteError struct {
-	Site   string
-	Known  []string
-	Near   string
-	People bool
-}
-
-func (e *UnknownSiteError) Error() string { return e.text() + pushsvc.DidYouMean("; ", e.Near) }
-
-func (e *UnknownSiteError) text() string {
-	switch {
-	case e.People:
-		return fmt.Sprintf("site %q has no known visitors and no subscribers yet; 'caddy webpush prompt' lists the sites of the configuration", e.Site)
-	case len(e.Known) == 0:
-		return fmt.Sprintf("site %q has no subscribers yet, nor has any other", e.Site)
-	}
-	return fmt.Sprintf("site %q has no subscribers; sites that have: %q", e.Site, e.Known)
-}
-
-// Unwrap makes the error a pushsvc.ErrNotFound.
-func (e *UnknownSiteError) Unwrap() error { return pushsvc.ErrNotFound }
-
-// knownSitesShown keeps the error readable where one server has thousands.
-const knownSitesShown = 20
-
-func (s *Service) unknownSite(ctx context.Context, site string) error {
-	sites, err := s.Store.Sites(ctx)
-	if err != nil {
-		return fmt.Errorf("listing sites: %w", err)
-	}
-	e := &UnknownSiteError{Site: site}
-	var all []string
-	for _, known := range sites {
-		all = append(all, known.Site)
-	}
-	e.Known = all[:min(len(all), knownSitesShown)]
-	if s.Configured != nil {
-		all = slices.Concat(all, s.Configured.Names())
-	}
-	// One of the configuration that has no subscriber yet is spelled right.
-	if !slices.Contains(all, site) {
-		e.Near = pushsvc.NearestSite(site, all)
-	}
-	return e
-}
-
-// Site gives one site's summary, or an UnknownSiteError.
-func (s *Service) Site(ctx context.Context, site string) (pushsvc.SiteSummary, error) {
-	name, err := pushsvc.SiteName(site)
-	if err != nil {
-		return pushsvc.SiteSummary{}, &pushsvc.FieldError{Field: "site", Problem: err.Error()}
-	}
-	sum, err := s.Store.Site(ctx, name)
-	if errors.Is(err, pushsvc.ErrNotFound) {
-		return pushsvc.SiteSummary{}, s.unknownSite(ctx, name)
-	}
-	return sum, err
 }

@@ -216,9 +216,10 @@ func TestSend(t *testing.T) {
 func TestUnknownSite(t *testing.T) {
 	f := newFixture(t)
 	f.withKey(t)
+	f.Configured = sites{}
 	_, err := f.Site(t.Context(), "x.example")
 	var unknown *service.UnknownSiteError
-	if !errors.As(err, &unknown) || len(unknown.Known) != 0 || !errors.Is(err, pushsvc.ErrNotFound) || !strings.Contains(err.Error(), "nor has any other") {
+	if !errors.As(err, &unknown) || len(unknown.Known) != 0 || !errors.Is(err, pushsvc.ErrNotFound) || !strings.Contains(err.Error(), "there is no site yet") {
 		t.Errorf("%v", err)
 	}
 	for i := range 25 {
@@ -323,7 +324,7 @@ func TestImportKeyErrors(t *testing.T) {
 		private pushsvc.Secret
 		field   string
 	}{
-		{"", key.Private, "public_key"}, {key.Public, "", "private_key"}, {key.Public, other.Private, "public_key"}, {key.Public, "!", "private_key"},
+		{"", key.Private, "publicKey"}, {key.Public, "", "privateKey"}, {key.Public, other.Private, "publicKey"}, {key.Public, "!", "privateKey"},
 	} {
 		_, err := f.ImportKey(t.Context(), tt.public, tt.private, true)
 		if fieldOf(err) != tt.field || tt.private != "" && strings.Contains(err.Error(), tt.private.Reveal()) {

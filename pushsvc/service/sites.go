@@ -4,33 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/api"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/people"
 )
-
-// SiteContents is what is kept of a site.
-type SiteContents struct {
-	Site          string `json:"site"`
-	Subscriptions int64  `json:"subscriptions"`
-	Messages      int64  `json:"messages"`
-	// Unfinished are those of the messages that are not sent or cancelled yet.
-	Unfinished int64 `json:"unfinished"`
-	Profiles   int64 `json:"profiles"`
-	// EventNames are the events that are counted for the site.
-	EventNames int64 `json:"event_names"`
-	Popups     int64 `json:"popups"`
-	Uploads    int64 `json:"uploads"`
-	Settings   int64 `json:"settings"`
-	// Configured is true where the server's configuration names the site.
-	Configured bool `json:"configured"`
-	// OtherNameOf is the site whose other name this is; nothing is kept under it.
-	OtherNameOf string `json:"other_name_of,omitempty"`
-}
 
 // NoSiteError says that nothing is kept of a site.
 type NoSiteError struct{ Site string }
@@ -46,9 +27,9 @@ func (e *NoSiteError) Unwrap() error { return pushsvc.ErrNotFound }
 var settingNames = []string{promptSetting, popupSettings}
 
 // SiteContents says what is kept of a site; pushsvc.ErrNotFound where nothing is.
-func (s *Service) SiteContents(ctx context.Context, site string) (SiteContents, error) {
+func (s *Service) SiteContents(ctx context.Context, site string) (api.SiteContents, error) {
 	name, err := siteName(site)
-	c := SiteContents{Site: name}
+	c := api.SiteContents{Site: name}
 	if err != nil {
 		return c, err
 	}
@@ -64,12 +45,12 @@ func (s *Service) SiteContents(ctx context.Context, site string) (SiteContents, 
 	case !errors.Is(err, pushsvc.ErrNotFound):
 		return c, fmt.Errorf("reading site %s: %w", name, err)
 	}
-	summaries, err := s.Store.PeopleSites(ctx)
+	visited, err := s.Store.PeopleSites(ctx)
 	if err != nil {
 		return c, fmt.Errorf("listing sites: %w", err)
 	}
-	if i := slices.IndexFunc(summaries, func(p people.Summary) bool { return p.Site == name }); i >= 0 {
-		c.Profiles, c.EventNames, found = summaries[i].Profiles, summaries[i].EventNames, true
+	if i := slices.IndexFunc(visited, func(p people.Summary) bool { return p.Site == name }); i >= 0 {
+		c.Profiles, c.EventNames, found = visited[i].Profiles, visited[i].EventNames, true
 	}
 	popups, err := s.Store.Popups(ctx, name)
 	if err != nil {
@@ -120,7 +101,7 @@ func (s *Service) eachUnfinished(ctx context.Context, site string, fn func(pushs
 }
 
 // SiteInUseError says why a site is not removed.
-type SiteInUseError struct{ Contents SiteContents }
+type SiteInUseError struct{ Contents api.SiteContents }
 
 func (e *SiteInUseError) Error() string {
 	var why []string
@@ -139,9 +120,9 @@ func (e *SiteInUseError) Error() string {
 //
 // Of another name of a site the name alone is removed: who comes by it begins a site
 // of its own.
-func (s *Service) RemoveSite(ctx context.Context, site string, force bool) (SiteContents, error) {
+func (s *Service) RemoveSite(ctx context.Context, site string, force bool) (api.SiteContents, error) {
 	if err := s.live().changed(ctx, s.live().readNames); err != nil {
-		return SiteContents{}, err
+		return api.SiteContents{}, err
 	}
 	c, err := s.SiteContents(ctx, site)
 	if err != nil {
@@ -209,55 +190,4 @@ func (s *Service) SweepSoon() {
 			time.Sleep(sweepPause)
 		}
 	}()
-}
-
-// SiteRow is one site in the list of all.
-type SiteRow struct {
-	Site          string `json:"site"`
-	Subscriptions int64  `json:"subscriptions"`
-	Messages      int64  `json:"messages"`
-	Profiles      int64  `json:"profiles"`
-	// Configured is true where the server's configuration names the site.
-	Configured bool `json:"configured"`
-	// OtherNames are former names, under which visitors still come to it.
-	OtherNames []string `json:"other_names,omitempty"`
-	// Coming is true while rows are on their way here from another name.
-	Coming bool `json:"coming,omitempty"`
-	// Now is the site that visitors of this one come to, by the configuration.
-	Now string `json:"now,omitempty"`
-}
-
-// AllSites lists the sites that visitors have been to, by name, also those without a
-// subscriber.
-func (s *Service) AllSites(ctx context.Context) ([]SiteRow, error) {
-	sizes, err := s.siteSizes(ctx)
-	if err != nil {
-		return nil, err
-	}
-	moves, err := s.Store.Moves(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("listing other names of sites: %w", err)
-	}
-	var named []string
-	if s.Configured != nil {
-		named = s.Configured.Names()
-	}
-	rows := make([]SiteRow, 0, len(sizes))
-	for _, name := range slices.Sorted(maps.Keys(sizes)) {
-		size := sizes[name]
-		row := SiteRow{
-			Site: name, Subscriptions: size.subscriptions, Messages: size.messages, Profiles: size.profiles,
-			Configured: slices.Contains(named, name),
-		}
-		if s.Configured != nil {
-			row.Now = s.siteNow(named, name)
-		}
-		for _, m := range moves {
-			if m.Into == name {
-				row.OtherNames, row.Coming = append(row.OtherNames, m.From), row.Coming || m.Running
-			}
-		}
-		rows = append(rows, row)
-	}
-	return rows, nil
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/api"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/people"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/popup"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/service"
@@ -42,7 +43,7 @@ func TestRemoveSite(t *testing.T) {
 	if f.PopupsConfig(t.Context(), site) == nil {
 		t.Fatal("the pop-up is not running")
 	}
-	want := service.SiteContents{Site: site, Subscriptions: 1, Messages: 1, Unfinished: 1, Profiles: 1, EventNames: 1, Popups: 1, Configured: true}
+	want := api.SiteContents{Site: site, Subscriptions: 1, Messages: 1, Unfinished: 1, Profiles: 1, EventNames: 1, Popups: 1, Configured: true}
 	if got, err := f.SiteContents(t.Context(), "OLD.example.com."); err != nil || got != want {
 		t.Errorf("%+v, %v", got, err)
 	}
@@ -87,11 +88,11 @@ func TestPurgeProfiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, where := range []string{"", " ", "profile.", "42", `device == "phone"`, `language != "de" && !known`} {
-		if _, err := s.PurgeProfiles(t.Context(), shopSite, service.PurgeRequest{Where: where}); fieldOf(err) != "where" {
+		if _, err := s.PurgeProfiles(t.Context(), shopSite, api.PurgeRequest{Where: where}); fieldOf(err) != "where" {
 			t.Errorf("%q: %v", where, err)
 		}
 	}
-	purge := func(r service.PurgeRequest) (sum service.Purged, calls int) {
+	purge := func(r api.PurgeRequest) (sum api.Purged, calls int) {
 		t.Helper()
 		for {
 			p, err := s.PurgeProfiles(t.Context(), shopSite, r)
@@ -111,12 +112,12 @@ func TestPurgeProfiles(t *testing.T) {
 		if dry {
 			erased = 0
 		}
-		got, calls := purge(service.PurgeRequest{Where: where, DryRun: dry})
-		if want := (service.Purged{Looked: people, Matched: junk - 1, Erased: erased}); got != want || calls < 2 {
+		got, calls := purge(api.PurgeRequest{Where: where, DryRun: dry})
+		if want := (api.Purged{Looked: people, Matched: junk - 1, Erased: erased}); got != want || calls < 2 {
 			t.Errorf("dry %t: %+v in %d calls; want %+v", dry, got, calls, want)
 		}
 	}
-	if got, _ := purge(service.PurgeRequest{Where: "subscribed"}); got.Erased != 1 || got.Looked != people-junk+1 {
+	if got, _ := purge(api.PurgeRequest{Where: "subscribed"}); got.Erased != 1 || got.Looked != people-junk+1 {
 		t.Errorf("the subscriber: %+v", got)
 	}
 	if sum, err := s.Store.Site(t.Context(), shopSite); err != nil || sum.Subscriptions != 0 {

@@ -204,3 +204,28 @@ func asFieldError(err error) error {
 	}
 	return &pushsvc.FieldError{Field: "keys", Problem: err.Error()}
 }
+
+// SubscriptionPage lists a site's subscriptions by rising id.
+func (s *Service) SubscriptionPage(ctx context.Context, site string, after pushsvc.SubscriptionID, limit int) ([]pushsvc.Subscription, error) {
+	name, err := s.knownSite(ctx, site)
+	if err != nil {
+		return nil, err
+	}
+	page, err := s.Store.SubscriptionPage(ctx, name, after, limit)
+	if err != nil {
+		return nil, fmt.Errorf("listing subscriptions: %w", err)
+	}
+	return page, nil
+}
+
+// DeleteSubscription removes a subscription; pushsvc.ErrNotFound.
+func (s *Service) DeleteSubscription(ctx context.Context, site string, id pushsvc.SubscriptionID) error {
+	name, err := s.knownSite(ctx, site)
+	if err != nil {
+		return err
+	}
+	if err := s.Store.DeleteSubscription(ctx, name, id); err != nil {
+		return fmt.Errorf("removing the subscription: %w", err)
+	}
+	return nil
+}

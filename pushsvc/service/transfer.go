@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/api"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/transfer"
 )
 
@@ -86,45 +87,16 @@ type ImportOptions struct {
 	DryRun bool
 }
 
-// Fault is one row that was refused. It never holds what was in the row.
-type Fault struct {
-	// Line is where the row begins in the file, and Row its number among the
-	// rows; both from 1.
-	Line   int    `json:"line"`
-	Row    int64  `json:"row"`
-	Field  string `json:"field,omitempty"`
-	Reason string `json:"reason"`
-}
-
-// Imported is what became of the rows of a file. Each is counted once.
-type Imported struct {
-	Format transfer.Format `json:"format"`
-	DryRun bool            `json:"dry_run,omitempty"`
-	// Rows is how many there were.
-	Rows int64 `json:"rows"`
-	// Added are new; Known were there before; Conflicting have a known
-	// endpoint but other keys, and changed nothing. In a dry run, all that are
-	// good count as Added.
-	Added       int64 `json:"added"`
-	Known       int64 `json:"known"`
-	Conflicting int64 `json:"conflicting"`
-	// Skipped are marked as unsubscribed, or are no web push at all.
-	Skipped int64 `json:"skipped"`
-	// Refused are not fit for sending; Faults tells the first MaxFaults.
-	Refused int64   `json:"refused"`
-	Faults  []Fault `json:"faults"`
-}
-
 // Import stores the subscriptions that r lists, in the order of the file and
 // five thousand at a time. Repeating it is harmless. A fault in a row costs that row
 // alone. Where the error is not nil, what was counted has been stored all the
 // same. A *transfer.FormatError says that r is not to be read at all.
-func (s *Service) Import(ctx context.Context, site string, r io.Reader, o ImportOptions) (Imported, error) {
+func (s *Service) Import(ctx context.Context, site string, r io.Reader, o ImportOptions) (api.Imported, error) {
 	im := &importing{service: s, options: o, now: s.Clock().Truncate(time.Second)}
-	im.result = Imported{Format: o.Format, DryRun: o.DryRun, Faults: []Fault{}}
+	im.result = api.Imported{Format: o.Format, DryRun: o.DryRun, Faults: []api.ImportFault{}}
 	var err error
-	if im.site, err = pushsvc.SiteName(site); err != nil {
-		return im.result, &pushsvc.FieldError{Field: "site", Problem: err.Error()}
+	if im.site, err = s.knownSite(ctx, site); err != nil {
+		return im.result, err
 	}
 	if err := im.readRing(ctx); err != nil {
 		return im.result, err
@@ -149,7 +121,7 @@ type importing struct {
 	ids      map[string]string
 	fallback string
 	batch    []pushsvc.Subscription
-	result   Imported
+	result   api.Imported
 }
 
 func (im *importing) readRing(ctx context.Context) error {
@@ -230,7 +202,7 @@ func (im *importing) refuse(line int, field, reason string) {
 	im.result.Rows++
 	im.result.Refused++
 	if len(im.result.Faults) < MaxFaults {
-		im.result.Faults = append(im.result.Faults, Fault{line, im.result.Rows, field, reason})
+		im.result.Faults = append(im.result.Faults, api.ImportFault{Line: line, Row: im.result.Rows, Field: field, Reason: reason})
 	}
 }
 

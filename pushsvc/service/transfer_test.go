@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/api"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/service"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/transfer"
 )
@@ -23,7 +24,7 @@ func fileLine(n int, key string) string {
 	return fmt.Sprintf(`{"endpoint":"https://web.push.apple.com/Q%d","keys":{"p256dh":%q,"auth":%q},"applicationServerKey":%q}`+"\n", n, p256dh, auth, key)
 }
 
-func (f *fixture) importing(t *testing.T, text string, o service.ImportOptions) service.Imported {
+func (f *fixture) importing(t *testing.T, text string, o service.ImportOptions) api.Imported {
 	t.Helper()
 	if o.Format == "" {
 		o.Format = transfer.FormatAuto

@@ -12,6 +12,9 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/popup"
 )
 
+// UploadsFolder is where uploads are, below a site's prefix.
+const UploadsFolder = "i/"
+
 // imageTypes are the media types of uploads, by ending.
 var imageTypes = map[string]string{
 	"png": "image/png", "jpg": "image/jpeg", "gif": "image/gif", "webp": "image/webp", "avif": "image/avif",
@@ -44,7 +47,7 @@ func imageEnding(data []byte) string {
 
 // PutUpload stores an image. What it is, its bytes say.
 func (s *Service) PutUpload(ctx context.Context, site string, data []byte) (popup.Upload, error) {
-	name, err := siteName(site)
+	name, err := s.knownSite(ctx, site)
 	if err != nil {
 		return popup.Upload{}, err
 	}

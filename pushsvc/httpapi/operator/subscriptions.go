@@ -1,6 +1,8 @@
-package httpapi
+package operator
 
 import (
+	"encoding/base64"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -13,18 +15,14 @@ import (
 	"time"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/api"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/httpapi/exchange"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/service"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/transfer"
 )
 
-// Media types of exports.
-const (
-	ndjson   = "application/x-ndjson"
-	csvTable = "text/csv"
-)
-
 // exportForms are the forms of an export, by media type.
-var exportForms = map[string]string{ndjson: service.ExportNDJSON, "application/ndjson": service.ExportNDJSON, csvTable: service.ExportCSV}
+var exportForms = map[string]string{api.NDJSON: service.ExportNDJSON, "application/ndjson": service.ExportNDJSON, api.CSV: service.ExportCSV}
 
 // subscriptions lists them without secrets, or exports them whole to a client
 // that asks for NDJSON or CSV.
@@ -39,9 +37,9 @@ func (o *Operator) subscriptions(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (o *Operator) exportSubscriptions(w http.ResponseWriter, r *http.Request, form string) error {
-	media := ndjson
+	media := api.NDJSON
 	if form == service.ExportCSV {
-		media = csvTable + "; charset=utf-8; header=present"
+		media = api.CSV + "; charset=utf-8; header=present"
 	}
 	return o.stream(w, r, media, "", func(out io.Writer) error {
 		_, err := o.service.Export(r.Context(), r.PathValue("site"), form, out)
@@ -52,7 +50,7 @@ func (o *Operator) exportSubscriptions(w http.ResponseWriter, r *http.Request, f
 // stream answers with what write gives. Where that fails after it has begun,
 // the connection is broken off, so that nobody takes the part for the whole.
 func (o *Operator) stream(w http.ResponseWriter, r *http.Request, media, name string, write func(io.Writer) error) error {
-	out := &lateHeader{w: w, control: http.NewResponseController(w), idle: o.idle, media: media, name: name}
+	out := &lateHeader{w: w, control: http.NewResponseController(w), idle: o.Idle, media: media, name: name}
 	err := write(out)
 	switch {
 	case err == nil:
@@ -103,10 +101,6 @@ func (l *lateHeader) Write(p []byte) (int, error) {
 	return n, nil
 }
 
-// importTypes are the media types of files of subscriptions. What a file is,
-// its bytes say.
-var importTypes = []string{ndjson, "application/ndjson", "application/jsonl", "application/json", csvTable, "application/gzip", "application/x-gzip", "application/octet-stream"}
-
 func (o *Operator) importSubscriptions(w http.ResponseWriter, r *http.Request) error {
 	options, err := importOptions(r)
 	if err != nil {
@@ -118,25 +112,25 @@ func (o *Operator) importSubscriptions(w http.ResponseWriter, r *http.Request) e
 		body.drain()
 		return withCounts(err, result)
 	}
-	writeJSON(w, http.StatusOK, result)
+	exchange.WriteJSON(w, http.StatusOK, result)
 	return nil
 }
 
 func importOptions(r *http.Request) (o service.ImportOptions, err error) {
 	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if err != nil || !slices.Contains(importTypes, media) {
-		return o, problem(http.StatusUnsupportedMediaType, "Content-Type must be one of "+strings.Join(importTypes, ", "))
+	if err != nil || !slices.Contains(api.ImportMedia, media) {
+		return o, api.NewProblem(http.StatusUnsupportedMediaType, "Content-Type must be one of "+strings.Join(api.ImportMedia, ", "))
 	}
 	// A packed file is unpacked by its first bytes, whatever the header says.
 	if ce := r.Header.Get("Content-Encoding"); ce != "" && !strings.EqualFold(ce, "identity") && !strings.EqualFold(ce, "gzip") {
-		return o, problem(http.StatusUnsupportedMediaType, "a body with this Content-Encoding is not taken: use gzip, or unpack it first")
+		return o, api.NewProblem(http.StatusUnsupportedMediaType, "a body with this Content-Encoding is not taken: use gzip, or unpack it first")
 	}
 	query := r.URL.Query()
 	if o.Format, err = transfer.ParseFormat(query.Get("format")); err != nil {
-		return o, badField("format", err.Error())
+		return o, api.FieldProblem("format", err.Error())
 	}
 	o.Key = query.Get("key")
-	if o.DryRun, err = queryFlag(r, "dry_run"); err != nil {
+	if o.DryRun, err = queryFlag(r, "dryRun"); err != nil {
 		return o, err
 	}
 	return o, nil
@@ -150,14 +144,14 @@ func queryFlag(r *http.Request, name string) (bool, error) {
 	}
 	v, err := strconv.ParseBool(s)
 	if err != nil {
-		return false, badField(name, "is neither true nor false")
+		return false, api.FieldProblem(name, "is neither true nor false")
 	}
 	return v, nil
 }
 
 // withCounts says how far an import came before it failed.
-func withCounts(err error, result service.Imported) error {
-	p := asProblem(err)
+func withCounts(err error, result api.Imported) error {
+	p := exchange.AsProblem(err)
 	if p.Status >= http.StatusInternalServerError || result.Rows == 0 {
 		return err
 	}
@@ -189,31 +183,16 @@ func (s *steadyBody) Read(p []byte) (int, error) {
 		_ = s.control.SetReadDeadline(time.Time{})
 		return n, err
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return n, problem(http.StatusRequestTimeout, fmt.Sprintf("nothing came for %v", idleTimeout))
+		return n, api.NewProblem(http.StatusRequestTimeout, fmt.Sprintf("nothing came for %v", idleTimeout))
 	default:
-		return n, problem(http.StatusBadRequest, "the body ended early")
+		return n, api.NewProblem(http.StatusBadRequest, "the body ended early")
 	}
 }
 
 func (s *steadyBody) drain() { _, _ = io.CopyN(io.Discard, s, maxDrain) }
 
-// subscriptionView is a subscription without its secrets.
-type subscriptionView struct {
-	ID         string     `json:"id"`
-	Service    string     `json:"service"`
-	KeyID      string     `json:"key"`
-	Created    time.Time  `json:"created"`
-	Seen       time.Time  `json:"seen"`
-	Expiration *time.Time `json:"expiration,omitempty"`
-	Language   string     `json:"language,omitempty"`
-	TimeZone   string     `json:"timeZone,omitempty"`
-	Page       string     `json:"page,omitempty"`
-	// Topics are missing where there was never a choice.
-	Topics []string `json:"topics,omitzero"`
-}
-
 func (o *Operator) listSubscriptions(w http.ResponseWriter, r *http.Request) error {
-	sum, limit, err := listed(r, o.service.Site)
+	limit, err := pageLimit(r)
 	if err != nil {
 		return err
 	}
@@ -221,39 +200,50 @@ func (o *Operator) listSubscriptions(w http.ResponseWriter, r *http.Request) err
 	if err != nil {
 		return err
 	}
-	rows, err := o.service.Store.SubscriptionPage(r.Context(), sum.Site, after, limit)
+	rows, err := o.service.SubscriptionPage(r.Context(), r.PathValue("site"), after, limit)
 	if err != nil {
-		return fmt.Errorf("listing subscriptions: %w", err)
+		return err
 	}
-	list := struct {
-		Subscriptions []subscriptionView `json:"subscriptions"`
-		Next          string             `json:"next,omitempty"`
-	}{Subscriptions: []subscriptionView{}}
+	list := api.SubscriptionList{Subscriptions: []api.Subscription{}}
 	for _, s := range rows {
-		list.Subscriptions = append(list.Subscriptions, subscriptionView{
-			ID: strconv.FormatUint(uint64(s.ID), 10), Service: service.PushService(s.Endpoint), KeyID: s.KeyID,
-			Created: s.Created.UTC(), Seen: s.Seen.UTC(), Expiration: optionalTime(s.Expiration),
+		list.Subscriptions = append(list.Subscriptions, api.Subscription{
+			ID: strconv.FormatUint(uint64(s.ID), 10), Service: service.PushService(s.Endpoint), Key: s.KeyID,
+			Created: s.Created.UTC(), Seen: s.Seen.UTC(), Expiration: s.Expiration.UTC(),
 			Language: s.Language, TimeZone: s.TimeZone, Page: s.Page, Topics: s.Topics,
 		})
 	}
 	if len(rows) == limit {
 		list.Next = formatCursor(rows[limit-1].ID)
 	}
-	writeJSON(w, http.StatusOK, list)
+	exchange.WriteJSON(w, http.StatusOK, list)
 	return nil
 }
 
-func (o *Operator) deleteSubscription(w http.ResponseWriter, r *http.Request) error {
-	sum, err := o.service.Site(r.Context(), r.PathValue("site"))
-	if err != nil {
-		return err
+// formatCursor hides that a cursor is an id: clients hand it back, no more.
+func formatCursor(id pushsvc.SubscriptionID) string {
+	return base64.RawURLEncoding.EncodeToString(binary.AppendUvarint(nil, uint64(id)))
+}
+
+func parseCursor(s string) (pushsvc.SubscriptionID, error) {
+	if s == "" {
+		return 0, nil
 	}
+	raw, err := base64.RawURLEncoding.DecodeString(s)
+	if err == nil {
+		if v, n := binary.Uvarint(raw); n > 0 && n == len(raw) {
+			return pushsvc.SubscriptionID(v), nil
+		}
+	}
+	return 0, api.FieldProblem("cursor", `is not one that an earlier page gave as "next"`)
+}
+
+func (o *Operator) deleteSubscription(w http.ResponseWriter, r *http.Request) error {
 	id, err := strconv.ParseUint(r.PathValue("id"), 10, 64)
 	if err != nil {
 		return pushsvc.ErrNotFound
 	}
-	if err := o.service.Store.DeleteSubscription(r.Context(), sum.Site, pushsvc.SubscriptionID(id)); err != nil {
-		return fmt.Errorf("removing the subscription: %w", err)
+	if err := o.service.DeleteSubscription(r.Context(), r.PathValue("site"), pushsvc.SubscriptionID(id)); err != nil {
+		return err
 	}
 	w.WriteHeader(http.StatusNoContent)
 	return nil

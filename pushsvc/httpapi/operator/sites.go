@@ -1,14 +1,16 @@
-package httpapi
+package operator
 
 import (
 	"net/http"
 
-	"github.com/caddy-webpush/caddy-webpush/pushsvc/service"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/api"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/httpapi/exchange"
 )
 
 // removeSite removes all that is kept of a site, or says what that would be.
 func (o *Operator) removeSite(w http.ResponseWriter, r *http.Request) error {
-	dryRun, err := queryFlag(r, "dry_run")
+	dryRun, err := queryFlag(r, "dryRun")
 	if err != nil {
 		return err
 	}
@@ -16,7 +18,7 @@ func (o *Operator) removeSite(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	var kept service.SiteContents
+	var kept api.SiteContents
 	if dryRun {
 		kept, err = o.service.SiteContents(r.Context(), r.PathValue("site"))
 	} else {
@@ -25,10 +27,7 @@ func (o *Operator) removeSite(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	writeJSON(w, http.StatusOK, struct {
-		service.SiteContents
-		Removed bool `json:"removed"`
-	}{kept, !dryRun})
+	exchange.WriteJSON(w, http.StatusOK, api.SiteRemoved{SiteContents: kept, Removed: !dryRun})
 	return nil
 }
 
@@ -38,42 +37,50 @@ func (o *Operator) purgeProfiles(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	var in service.PurgeRequest
+	var in api.PurgeRequest
 	if err := o.decode(w, r, &in); err != nil {
 		return err
 	}
 	if in.After != "" && len(in.After) != 36 {
-		return badField("after", `is not one that an earlier answer gave as "next"`)
+		return api.FieldProblem("after", `is not one that an earlier answer gave as "next"`)
 	}
 	out, err := o.service.PurgeProfiles(r.Context(), sum.Site, in)
 	if err != nil {
 		return err
 	}
-	writeJSON(w, http.StatusOK, out)
+	exchange.WriteJSON(w, http.StatusOK, out)
 	return nil
-}
-
-// moveBody is where a site's rows go.
-type moveBody struct {
-	Into   string `json:"into"`
-	DryRun bool   `json:"dry_run,omitempty"`
 }
 
 // moveSite gives a site another name, or says what would come of that.
 func (o *Operator) moveSite(merge bool) handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		var in moveBody
+		var in api.SiteMoveRequest
 		if err := o.decode(w, r, &in); err != nil {
 			return err
 		}
 		if in.Into == "" {
-			return badField("into", `is missing: it is the name that the site gets, such as "shop.example.com"`)
+			return api.FieldProblem("into", `is missing: it is the name that the site gets, such as "shop.example.com"`)
 		}
 		out, err := o.service.MoveSite(r.Context(), r.PathValue("site"), in.Into, merge, in.DryRun)
 		if err != nil {
 			return err
 		}
-		writeJSON(w, http.StatusOK, out)
+		exchange.WriteJSON(w, http.StatusOK, out)
 		return nil
 	}
+}
+
+// failures shows why the browsers of a site's visitors could not be subscribed.
+func (o *Operator) failures(w http.ResponseWriter, r *http.Request) error {
+	name, err := pushsvc.SiteName(r.PathValue("site"))
+	if err != nil {
+		return api.FieldProblem("site", err.Error())
+	}
+	counts := api.FailureCounts{Failures: map[string]int64{}}
+	if o.Failures != nil {
+		counts = o.Failures.Of(name)
+	}
+	exchange.WriteJSON(w, http.StatusOK, counts)
+	return nil
 }

@@ -1,4 +1,4 @@
-package httpapi
+package operator
 
 import (
 	"bytes"
@@ -7,8 +7,9 @@ import (
 	"strings"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/api"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/httpapi/exchange"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/prompt"
-	"github.com/caddy-webpush/caddy-webpush/pushsvc/service"
 )
 
 func (o *Operator) listPrompts(w http.ResponseWriter, r *http.Request) error {
@@ -16,9 +17,7 @@ func (o *Operator) listPrompts(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	writeJSON(w, http.StatusOK, struct {
-		Prompts []service.PromptSummary `json:"prompts"`
-	}{list})
+	exchange.WriteJSON(w, http.StatusOK, api.PromptList{Prompts: list})
 	return nil
 }
 
@@ -33,9 +32,9 @@ func (o *Operator) showPrompt(w http.ResponseWriter, r *http.Request) error {
 
 // writePrompt answers with the view. The ETag is that of what the API has set,
 // which is what a PUT replaces: it does not change with the configuration.
-func writePrompt(w http.ResponseWriter, view service.PromptView) {
+func writePrompt(w http.ResponseWriter, view api.Prompt) {
 	w.Header().Set("ETag", revisionTag(view.Revision))
-	writeJSON(w, http.StatusOK, view)
+	exchange.WriteJSON(w, http.StatusOK, view)
 }
 
 func (o *Operator) setPrompt(w http.ResponseWriter, r *http.Request) error {
@@ -43,7 +42,7 @@ func (o *Operator) setPrompt(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	body, err := readBody(w, r, pushsvc.MaxSettingDocument, "application/json")
+	body, err := exchange.ReadBody(w, r, pushsvc.MaxSettingDocument, "application/json")
 	if err != nil {
 		return err
 	}
@@ -73,15 +72,15 @@ func (o *Operator) resetPrompt(w http.ResponseWriter, r *http.Request) error {
 
 // builtIn are the members of a prompt whose empty value is the built-in one.
 // "after" without a condition is the first page.
-var builtIn = []string{"title", "body", "accept", "reject", "color", "text_color", "after"}
+var builtIn = []string{"title", "body", "accept", "reject", "color", "textColor", "after"}
 
 // ParsePrompt reads a prompt's settings as the API takes them. Faults are a
-// *Problem or a *pushsvc.FieldError.
+// *api.Problem or a *pushsvc.FieldError.
 func ParsePrompt(body []byte) (s prompt.Settings, err error) {
 	if bytes.Equal(bytes.TrimSpace(body), []byte("null")) { // which encoding/json lets pass
-		return s, problem(http.StatusBadRequest, "the body is not a JSON object")
+		return s, api.NewProblem(http.StatusBadRequest, "the body is not a JSON object")
 	}
-	if err := decodeFilled(body, &s, builtIn...); err != nil {
+	if err := exchange.DecodeFilled(body, &s, builtIn...); err != nil {
 		return prompt.Settings{}, err
 	}
 	if err := s.Validate(); err != nil {
@@ -101,12 +100,12 @@ func ifMatch(r *http.Request) (pushsvc.Revision, error) {
 	case header == "*", len(r.Header["If-Match"]) == 0:
 		return pushsvc.AnyRevision, nil
 	case header == "":
-		return 0, badField("If-Match", "is empty: "+emptyCure)
+		return 0, api.FieldProblem("If-Match", "is empty: "+exchange.EmptyCure)
 	}
 	tag, quoted := strings.CutPrefix(strings.TrimSuffix(header, `"`), `"`)
 	n, err := strconv.ParseInt(tag, 10, 64)
 	if strings.Contains(header, ",") {
-		return 0, badField("If-Match", "takes one ETag, as an earlier answer had it")
+		return 0, api.FieldProblem("If-Match", "takes one ETag, as an earlier answer had it")
 	}
 	if !quoted || err != nil || n < 0 || revisionTag(pushsvc.Revision(n)) != header {
 		return 0, pushsvc.ErrRevision

@@ -1,4 +1,4 @@
-package httpapi
+package exchange
 
 import (
 	"bytes"
@@ -13,24 +13,18 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
 )
 
-// How long callers wait for the store, whatever it waits for. What a call that has
-// been given up on does afterwards harms nobody: every write may be repeated.
-const (
-	// visitorTime is for all of a visitor's request, its body included.
-	visitorTime = 4 * time.Second
-	// operatorTime is for an operator's request, but for those that take as long as
-	// the store is large. It is longer than the store itself waits for its disk.
-	operatorTime = 15 * time.Second
-	// maxCalls is how many calls may be under way at a time, those that have been
-	// given up on included.
-	maxCalls = 4096
-)
+// maxCalls is how many calls may be under way at a time, those that have been
+// given up on included.
+const maxCalls = 4096
 
-// calls are those under way.
-type calls struct{ n atomic.Int64 }
+// Calls are those under way.
+type Calls struct{ n atomic.Int64 }
+
+// Handler answers a request, or returns why it did not.
+type Handler func(w http.ResponseWriter, r *http.Request) error
 
 // begin lets one more call begin, unless there are as many as may be.
-func (c *calls) begin() bool {
+func (c *Calls) begin() bool {
 	if c.n.Add(1) > maxCalls {
 		c.n.Add(-1)
 		return false
@@ -38,10 +32,11 @@ func (c *calls) begin() bool {
 	return true
 }
 
-// timely calls fn and returns what it returns, or context.DeadlineExceeded at the
+// Timely calls fn and returns what it returns, or context.DeadlineExceeded at the
 // context's deadline, whether fn notices or not: it may wait for a disk or a lock. A
-// panic of fn is the caller's.
-func timely[T any](ctx context.Context, c *calls, fn func(context.Context) (T, error)) (T, error) {
+// panic of fn is the caller's. What a call that has been given up on does afterwards harms
+// nobody: every write may be repeated.
+func Timely[T any](ctx context.Context, c *Calls, fn func(context.Context) (T, error)) (T, error) {
 	type outcome struct {
 		value    T
 		err      error
@@ -138,13 +133,13 @@ func (a *heldAnswer) abandon() {
 	a.over = true
 }
 
-// inTime has h answer within limit; else it returns context.DeadlineExceeded, with
+// InTime has h answer within limit; else it returns context.DeadlineExceeded, with
 // nothing answered.
-func inTime(w http.ResponseWriter, r *http.Request, c *calls, limit time.Duration, h handler) error {
+func InTime(w http.ResponseWriter, r *http.Request, c *Calls, limit time.Duration, h Handler) error {
 	ctx, cancel := context.WithTimeout(r.Context(), limit)
 	defer cancel()
 	held := &heldAnswer{w: w, header: http.Header{}}
-	_, err := timely(ctx, c, func(ctx context.Context) (struct{}, error) {
+	_, err := Timely(ctx, c, func(ctx context.Context) (struct{}, error) {
 		return struct{}{}, h(held, r.WithContext(ctx))
 	})
 	if err == nil {

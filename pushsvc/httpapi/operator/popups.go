@@ -1,8 +1,7 @@
-package httpapi
+package operator
 
 import (
 	"errors"
-	"fmt"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -10,6 +9,8 @@ import (
 	"time"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/api"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/httpapi/exchange"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/popup"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/service"
 )
@@ -17,20 +18,8 @@ import (
 // maxPopupBody leaves room for white space around popup.MaxSize.
 const maxPopupBody = 4 * popup.MaxSize
 
-// popupView is a pop-up as lists and writes answer it. What a GET of one answers
-// is the pop-up alone: it can be edited and put back.
-type popupView struct {
-	Site     string           `json:"site"`
-	Revision pushsvc.Revision `json:"revision"`
-	Created  time.Time        `json:"created"`
-	Updated  time.Time        `json:"updated"`
-	Popup    popup.Popup      `json:"popup"`
-	// Warnings are in the answers to writes alone.
-	Warnings []string `json:"warnings,omitempty"`
-}
-
-func viewPopup(p popup.Stored) popupView {
-	return popupView{Site: p.Site, Revision: p.Revision, Created: p.Created.UTC(), Updated: p.Updated.UTC(), Popup: p.Popup}
+func viewPopup(p popup.Stored) api.StoredPopup {
+	return api.StoredPopup{Site: p.Site, Revision: p.Revision, Created: p.Created.UTC(), Updated: p.Updated.UTC(), Popup: p.Popup}
 }
 
 func (o *Operator) listPopups(w http.ResponseWriter, r *http.Request) error {
@@ -38,13 +27,11 @@ func (o *Operator) listPopups(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	list := struct {
-		Popups []popupView `json:"popups"`
-	}{[]popupView{}}
+	list := api.PopupList{Popups: []api.StoredPopup{}}
 	for _, row := range rows {
 		list.Popups = append(list.Popups, viewPopup(row))
 	}
-	writeJSON(w, http.StatusOK, list)
+	exchange.WriteJSON(w, http.StatusOK, list)
 	return nil
 }
 
@@ -55,17 +42,17 @@ func (o *Operator) showPopup(w http.ResponseWriter, r *http.Request) error {
 	}
 	w.Header().Set("ETag", revisionTag(row.Revision))
 	w.Header().Set("Last-Modified", row.Updated.UTC().Format(http.TimeFormat))
-	writeJSON(w, http.StatusOK, row.Popup)
+	exchange.WriteJSON(w, http.StatusOK, row.Popup)
 	return nil
 }
 
-// parsePopup reads a pop-up as the API takes it. Faults are a *Problem or a
+// parsePopup reads a pop-up as the API takes it. Faults are a *api.Problem or a
 // *pushsvc.FieldError. Content without a title has a fault of its own.
 func parsePopup(body []byte) (p popup.Popup, err error) {
-	err = decodeFilled(body, &p, "content")
-	var fault *Problem
+	err = exchange.DecodeFilled(body, &p, "content")
+	var fault *api.Problem
 	if errors.As(err, &fault) && variantPart.MatchString(fault.Field) {
-		fault.Detail = strings.Replace(fault.Detail, emptyCure,
+		fault.Detail = strings.Replace(fault.Detail, exchange.EmptyCure,
 			`leave it out to keep the pop-up's own; to go without, name it in the variant's "without", such as ["content.body"]`, 1)
 	}
 	if err != nil {
@@ -81,7 +68,7 @@ var variantPart = regexp.MustCompile(`^variants\[\d+\]\.(content|click|theme)`)
 func (o *Operator) createPopup(w http.ResponseWriter, r *http.Request) error {
 	err := o.storePopup(w, r, "", 0)
 	if errors.Is(err, pushsvc.ErrRevision) {
-		return problem(http.StatusConflict, "the site has a pop-up of that id already: PUT replaces it")
+		return api.NewProblem(http.StatusConflict, "the site has a pop-up of that id already: PUT replaces it")
 	}
 	return err
 }
@@ -100,7 +87,7 @@ func (o *Operator) putPopup(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (o *Operator) storePopup(w http.ResponseWriter, r *http.Request, id string, expect pushsvc.Revision) error {
-	body, err := readBody(w, r, maxPopupBody, "application/json")
+	body, err := exchange.ReadBody(w, r, maxPopupBody, "application/json")
 	if err != nil {
 		return err
 	}
@@ -112,7 +99,7 @@ func (o *Operator) storePopup(w http.ResponseWriter, r *http.Request, id string,
 		p.ID = id
 	}
 	if id != "" && p.ID != id {
-		return badField("id", "is another than the one in the path: leave it out of the body")
+		return api.FieldProblem("id", "is another than the one in the path: leave it out of the body")
 	}
 	row, err := o.service.PutPopup(r.Context(), r.PathValue("site"), p, expect)
 	if err != nil {
@@ -128,7 +115,7 @@ func (o *Operator) storePopup(w http.ResponseWriter, r *http.Request, id string,
 	if view.Warnings, err = o.service.PopupWarnings(r.Context(), row.Site, &row.Popup); err != nil {
 		o.logger.WarnContext(r.Context(), "looking for mistakes in a pop-up", "site", row.Site, "popup", row.Popup.ID, "error", err)
 	}
-	writeJSON(w, status, view)
+	exchange.WriteJSON(w, status, view)
 	return nil
 }
 
@@ -146,9 +133,7 @@ func (o *Operator) deletePopup(w http.ResponseWriter, r *http.Request) error {
 
 // setPopupState runs or pauses.
 func (o *Operator) setPopupState(w http.ResponseWriter, r *http.Request) error {
-	var body struct {
-		State popup.State `json:"state"`
-	}
+	var body api.PopupStateRequest
 	if err := o.decode(w, r, &body); err != nil {
 		return err
 	}
@@ -157,7 +142,7 @@ func (o *Operator) setPopupState(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	w.Header().Set("ETag", revisionTag(row.Revision))
-	writeJSON(w, http.StatusOK, viewPopup(row))
+	exchange.WriteJSON(w, http.StatusOK, viewPopup(row))
 	return nil
 }
 
@@ -173,7 +158,7 @@ func (o *Operator) popupStats(w http.ResponseWriter, r *http.Request) error {
 		}
 		t, err := time.Parse(time.RFC3339, text)
 		if err != nil {
-			return badField(f.name, `is no time with a time zone as RFC 3339 writes it, such as "2026-11-24T09:00:00+01:00"`)
+			return api.FieldProblem(f.name, `is no time with a time zone as RFC 3339 writes it, such as "2026-11-24T09:00:00+01:00"`)
 		}
 		*f.to = t
 	}
@@ -181,16 +166,13 @@ func (o *Operator) popupStats(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	writeJSON(w, http.StatusOK, stats)
+	exchange.WriteJSON(w, http.StatusOK, stats)
 	return nil
 }
 
 // previewPopup makes an address that shows a pop-up to whoever opens it.
 func (o *Operator) previewPopup(w http.ResponseWriter, r *http.Request) error {
-	var body struct {
-		Page    string `json:"page"`
-		Variant string `json:"variant"`
-	}
+	var body api.PreviewRequest
 	if err := o.decode(w, r, &body); err != nil {
 		return err
 	}
@@ -198,7 +180,7 @@ func (o *Operator) previewPopup(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	writeJSON(w, http.StatusCreated, preview)
+	exchange.WriteJSON(w, http.StatusCreated, preview)
 	return nil
 }
 
@@ -208,7 +190,7 @@ func (o *Operator) showPopupSettings(w http.ResponseWriter, r *http.Request) err
 		return err
 	}
 	w.Header().Set("ETag", revisionTag(revision))
-	writeJSON(w, http.StatusOK, set)
+	exchange.WriteJSON(w, http.StatusOK, set)
 	return nil
 }
 
@@ -227,25 +209,12 @@ func (o *Operator) setPopupSettings(w http.ResponseWriter, r *http.Request) erro
 		return err
 	}
 	w.Header().Set("ETag", revisionTag(revision))
-	writeJSON(w, http.StatusOK, set)
+	exchange.WriteJSON(w, http.StatusOK, set)
 	return nil
 }
 
-// uploadView is an image as operators see it.
-type uploadView struct {
-	popup.Upload
-	Type string `json:"type"`
-	// Path is where it is below the site's prefix.
-	Path string `json:"path"`
-	// Address is where the site has it; empty where the server has no such site.
-	Address string `json:"address,omitempty"`
-}
-
-// uploadsFolder is where uploads are, below the prefix.
-const uploadsFolder = "i/"
-
-func (o *Operator) viewUpload(u popup.Upload) uploadView {
-	v := uploadView{Upload: u, Type: service.ImageType(u.Name), Path: uploadsFolder + u.Name}
+func (o *Operator) viewUpload(u popup.Upload) api.Upload {
+	v := api.Upload{Name: u.Name, Size: u.Size, Created: u.Created, Type: service.ImageType(u.Name), Path: service.UploadsFolder + u.Name}
 	if configured := o.service.Configured; configured != nil {
 		if prefix := configured.Prefix(u.Site); prefix != "" {
 			v.Address = prefix + "/" + v.Path
@@ -259,21 +228,18 @@ func (o *Operator) listUploads(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	list := struct {
-		Uploads []uploadView `json:"uploads"`
-	}{[]uploadView{}}
+	list := api.UploadList{Uploads: []api.Upload{}}
 	for _, row := range rows {
 		list.Uploads = append(list.Uploads, o.viewUpload(row))
 	}
-	writeJSON(w, http.StatusOK, list)
+	exchange.WriteJSON(w, http.StatusOK, list)
 	return nil
 }
 
 // upload takes an image's bytes as they are. Its type is what they say, not the
 // header.
 func (o *Operator) upload(w http.ResponseWriter, r *http.Request) error {
-	body, err := readBody(w, r, popup.MaxUploadSize,
-		"image/png", "image/jpeg", "image/gif", "image/webp", "image/avif", "application/octet-stream")
+	body, err := exchange.ReadBody(w, r, popup.MaxUploadSize, api.ImageMedia...)
 	if err != nil {
 		return err
 	}
@@ -281,7 +247,7 @@ func (o *Operator) upload(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	writeJSON(w, http.StatusCreated, o.viewUpload(row))
+	exchange.WriteJSON(w, http.StatusCreated, o.viewUpload(row))
 	return nil
 }
 
@@ -291,25 +257,4 @@ func (o *Operator) deleteUpload(w http.ResponseWriter, r *http.Request) error {
 	}
 	w.WriteHeader(http.StatusNoContent)
 	return nil
-}
-
-// popupRoutes are the part of the API that is about pop-ups.
-func (o *Operator) popupRoutes() []route {
-	const get, post, put, del = http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete
-	const site, one = "/webpush/sites/{site}", "/webpush/sites/{site}/popups/{id}"
-	return []route{
-		{site + "/popups", map[string]handler{get: o.listPopups, post: o.createPopup}},
-		{one, map[string]handler{get: o.showPopup, put: o.putPopup, del: o.deletePopup}},
-		{one + "/state", map[string]handler{post: o.setPopupState}},
-		{one + "/stats", map[string]handler{get: o.popupStats}},
-		{one + "/preview", map[string]handler{post: o.previewPopup}},
-		{site + "/popup-settings", map[string]handler{get: o.showPopupSettings, put: o.setPopupSettings}},
-		{site + "/uploads", map[string]handler{get: o.listUploads, post: o.upload}},
-		{site + "/uploads/{name}", map[string]handler{del: o.deleteUpload}},
-	}
-}
-
-// full says what the site has too many of.
-func fullProblem() *Problem {
-	return problem(http.StatusConflict, fmt.Sprintf("the site has as many as it may, which are %d pop-ups and %d images: delete some", popup.MaxPopups, popup.MaxUploads))
 }

@@ -1,4 +1,4 @@
-package httpapi
+package exchange
 
 import (
 	"bytes"
@@ -10,10 +10,12 @@ import (
 	"slices"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/api"
 )
 
-// emptyCure ends what is said of a value that is given and empty.
-const emptyCure = "leave it out, or set the variable that it is filled from"
+// EmptyCure ends what is said of a value that is given and empty.
+const EmptyCure = "leave it out, or set the variable that it is filled from"
 
 // CheckGiven refuses JSON that gives a value and leaves it empty: "", [], {}
 // or null. A template or a script makes such a value of a variable that is not
@@ -21,16 +23,16 @@ const emptyCure = "leave it out, or set the variable that it is filled from"
 // a site's own names are free, see [freeName]; the members that mayBeEmpty names may be empty themselves,
 // those that it names as "name.*" with all that is in them.
 //
-// It returns a *Problem that names the first such member. body must be JSON.
+// It returns a *api.Problem that names the first such member. body must be JSON.
 func CheckGiven(body []byte, mayBeEmpty ...string) error {
-	dec := jsontext.NewDecoder(bytes.NewReader(body), lenient, jsontext.AllowDuplicateNames(true))
+	dec := jsontext.NewDecoder(bytes.NewReader(body), Lenient, jsontext.AllowDuplicateNames(true))
 	for {
 		token, err := dec.ReadToken()
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		if err != nil {
-			return jsonProblem(body, nil, err)
+			return JSONProblem(body, nil, err)
 		}
 		pointer := dec.StackPointer()
 		name := pointer.LastToken()
@@ -39,13 +41,13 @@ func CheckGiven(body []byte, mayBeEmpty ...string) error {
 				err = dec.SkipValue()
 			}
 			if err != nil {
-				return jsonProblem(body, nil, err)
+				return JSONProblem(body, nil, err)
 			}
 			continue
 		}
 		// An empty body is the decoder's to judge.
 		if what := emptyValue(dec, token); what != "" && pointer != "" && !slices.Contains(mayBeEmpty, name) {
-			return badField(fieldPath(pointer), fmt.Sprintf("is empty (%s): %s", what, emptyCure))
+			return api.FieldProblem(fieldPath(pointer), fmt.Sprintf("is empty (%s): %s", what, EmptyCure))
 		}
 	}
 }
@@ -75,19 +77,19 @@ func freeName(name string) bool {
 	return false
 }
 
-// checkQuery refuses query parameters that are given and empty. A cursor may be:
+// CheckQuery refuses query parameters that are given and empty. A cursor may be:
 // whoever follows pages in a loop begins without one.
-func checkQuery(r *http.Request) error {
+func CheckQuery(r *http.Request) error {
 	if r.URL.RawQuery == "" {
 		return nil
 	}
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
-		return problem(http.StatusBadRequest, "the address has a query that cannot be read: "+err.Error())
+		return api.NewProblem(http.StatusBadRequest, "the address has a query that cannot be read: "+err.Error())
 	}
 	for name, values := range query {
 		if name != "cursor" && slices.Contains(values, "") {
-			return badField(name, "is empty: "+emptyCure)
+			return api.FieldProblem(name, "is empty: "+EmptyCure)
 		}
 	}
 	return nil

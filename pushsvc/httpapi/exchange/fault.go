@@ -1,4 +1,4 @@
-package httpapi
+package exchange
 
 import (
 	"bytes"
@@ -15,17 +15,18 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/api"
 )
 
 // The problems of members that their object may not have.
 const (
 	unknownField = "is not a field of this request"
-	namedTwice   = "is there twice: an object has each name once"
+	NamedTwice   = "is there twice: an object has each name once"
 )
 
-// jsonProblem says where a body that v could not be made of is at fault, as
+// JSONProblem says where a body that v could not be made of is at fault, as
 // "content.buttons[1].lable": err is what the decoder said.
-func jsonProblem(body []byte, v any, err error) error {
+func JSONProblem(body []byte, v any, err error) error {
 	var field *pushsvc.FieldError
 	var syntax *jsontext.SyntacticError
 	var kind *json.SemanticError
@@ -33,22 +34,22 @@ func jsonProblem(body []byte, v any, err error) error {
 	case errors.As(err, &field):
 		return field
 	case len(bytes.TrimSpace(body)) == 0:
-		return problem(http.StatusBadRequest, "the body is empty: JSON is missing")
+		return api.NewProblem(http.StatusBadRequest, "the body is empty: JSON is missing")
 	case errors.As(err, &syntax) && errors.Is(err, jsontext.ErrDuplicateName):
-		return badField(fieldPath(syntax.JSONPointer), namedTwice)
+		return api.FieldProblem(fieldPath(syntax.JSONPointer), NamedTwice)
 	case errors.As(err, &syntax):
-		return problem(http.StatusBadRequest, "the body is not JSON: "+syntax.Err.Error()+position(body, syntax.ByteOffset))
+		return api.NewProblem(http.StatusBadRequest, "the body is not JSON: "+syntax.Err.Error()+position(body, syntax.ByteOffset))
 	case !errors.As(err, &kind):
-		return problem(http.StatusBadRequest, "the body is not JSON: "+err.Error())
+		return api.NewProblem(http.StatusBadRequest, "the body is not JSON: "+err.Error())
 	}
 	path := fieldPath(kind.JSONPointer)
 	switch {
 	case path == "":
-		return problem(http.StatusBadRequest, "the body is not a JSON object")
+		return api.NewProblem(http.StatusBadRequest, "the body is not a JSON object")
 	case errors.Is(err, json.ErrUnknownName):
-		return badField(path, unknownField+meant(path, reflect.TypeOf(v)))
+		return api.FieldProblem(path, unknownField+meant(path, reflect.TypeOf(v)))
 	}
-	return badField(path, "is not "+jsonKind(kind.GoType))
+	return api.FieldProblem(path, "is not "+jsonKind(kind.GoType))
 }
 
 // position is where in a text the byte is: " in line 2, column 7".

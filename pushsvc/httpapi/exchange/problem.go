@@ -1,0 +1,153 @@
+// Package exchange is what all of our HTTP answers have in common: how bodies are read, how
+// JSON is decoded, how long a handler may take, and how faults become problem details (RFC
+// 9457).
+package exchange
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/api"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/popup"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/service"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/transfer"
+)
+
+// RetryAfter is what a client is told to wait, in seconds, while the store
+// cannot be used.
+const RetryAfter = "10"
+
+// retryFull is the same where there is no room: that lasts.
+const retryFull = "300"
+
+// AsProblem maps an error of the lower packages to what the client may know of
+// it. What is not the client's to know becomes a 503 and is logged by Fail.
+func AsProblem(err error) *api.Problem {
+	var p *api.Problem
+	var field *pushsvc.FieldError
+	var site *service.UnknownSiteError
+	var unconfigured *service.UnconfiguredSiteError
+	var state *service.StateError
+	var inUse *service.SiteInUseError
+	var format *transfer.FormatError
+	var taken *service.SiteTakenError
+	var name *pushsvc.SiteNameError
+	var busy *pushsvc.SiteBusyError
+	var none *service.NoSiteError
+	switch {
+	case errors.As(err, &p):
+		return p
+	case errors.As(err, &field):
+		return api.FieldProblem(field.Field, field.Problem)
+	case errors.As(err, &site):
+		return api.NewProblem(http.StatusNotFound, site.Error())
+	case errors.As(err, &unconfigured):
+		return api.NewProblem(http.StatusNotFound, unconfigured.Error())
+	case errors.Is(err, pushsvc.ErrRevision):
+		return api.NewProblem(http.StatusPreconditionFailed, "somebody has changed this since you read it: read it again, and write with the ETag of that answer")
+	case errors.Is(err, service.ErrTooManySites):
+		return api.NewProblem(http.StatusServiceUnavailable, service.ErrTooManySites.Error())
+	case errors.Is(err, service.ErrNoRoom):
+		return api.NewProblem(http.StatusInsufficientStorage, service.ErrNoRoom.Error())
+	case errors.As(err, &inUse):
+		return api.NewProblem(http.StatusConflict, inUse.Error())
+	case errors.As(err, &taken):
+		return api.NewProblem(http.StatusConflict, taken.Error())
+	case errors.As(err, &name):
+		return api.NewProblem(http.StatusConflict, name.Error())
+	case errors.As(err, &none):
+		return api.NewProblem(http.StatusNotFound, none.Error())
+	case errors.As(err, &busy):
+		return api.NewProblem(http.StatusConflict, busy.Error())
+	case errors.Is(err, pushsvc.ErrSiteMoving):
+		return api.NewProblem(http.StatusConflict, pushsvc.ErrSiteMoving.Error())
+	case errors.Is(err, popup.ErrFull):
+		return fullProblem()
+	case errors.Is(err, service.ErrReplaced):
+		return api.NewProblem(http.StatusServiceUnavailable, service.ErrReplaced.Error()+": post the same again, with the new one")
+	case errors.As(err, &state):
+		return api.NewProblem(http.StatusConflict, state.Error())
+	case errors.As(err, &format):
+		return api.NewProblem(http.StatusBadRequest, format.Problem)
+	case errors.Is(err, service.ErrUnsupported):
+		return api.NewProblem(http.StatusNotImplemented, service.ErrUnsupported.Error())
+	case errors.Is(err, pushsvc.ErrNotFound):
+		return api.NewProblem(http.StatusNotFound, "the site has nothing of that id: give the id as the list has it; commands also take 4 or more characters of the beginning or end of a message's, pop-up's or profile's")
+	case errors.Is(err, pushsvc.ErrIdempotencyConflict):
+		return api.NewProblem(http.StatusUnprocessableEntity, "this Idempotency-Key was used with a different request: use a new key for a new request")
+	case isWaiting(err):
+		return api.NewProblem(http.StatusServiceUnavailable, "the store's disk does not answer in time; what was sent may still be stored: send it again later, which changes nothing where it was")
+	default:
+		return api.NewProblem(http.StatusServiceUnavailable, "the subscription store cannot be used at the moment; the server's log says why")
+	}
+}
+
+// Fail answers err. Faults of ours are logged, those of clients are not.
+func Fail(ctx context.Context, log *slog.Logger, w http.ResponseWriter, err error) {
+	p := AsProblem(err)
+	if errors.Is(err, service.ErrReplaced) { // what a moment of waiting cures
+		w.Header().Set("Retry-After", "1")
+		WriteProblem(w, p)
+		return
+	}
+	if full := errors.Is(err, service.ErrTooManySites) || errors.Is(err, service.ErrNoRoom); full {
+		w.Header().Set("Retry-After", retryFull) // the service has told, once
+	} else if p.Status >= http.StatusInternalServerError && p.Status != http.StatusNotImplemented {
+		w.Header().Set("Retry-After", RetryAfter)
+		if !errors.Is(err, context.Canceled) && !isWaiting(err) {
+			log.ErrorContext(ctx, "push request failed", "error", err)
+		}
+	}
+	WriteProblem(w, p)
+}
+
+// WriteProblem answers with p as application/problem+json.
+func WriteProblem(w http.ResponseWriter, p *api.Problem) {
+	h := w.Header()
+	h.Set("Content-Type", "application/problem+json")
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(p.Status)
+	_ = encodePlain(w, p)
+}
+
+// WriteUnavailable answers 503 for a push service that is not ready.
+func WriteUnavailable(w http.ResponseWriter) {
+	w.Header().Set("Retry-After", RetryAfter)
+	WriteProblem(w, api.NewProblem(http.StatusServiceUnavailable, "push is not ready at the moment"))
+}
+
+// WriteJSON answers with v as JSON.
+func WriteJSON(w http.ResponseWriter, status int, v any) {
+	var body bytes.Buffer
+	if err := encodePlain(&body, v); err != nil {
+		WriteProblem(w, api.NewProblem(http.StatusInternalServerError, fmt.Sprintf("encoding the answer: %v", err)))
+		return
+	}
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(status)
+	_, _ = body.WriteTo(w)
+}
+
+// encodePlain writes v as JSON and a line break. HTML stays readable, for those who
+// edit what they got: answers are JSON by type and nosniff, never part of a page.
+func encodePlain(w io.Writer, v any) error {
+	encoder := json.NewEncoder(w)
+	encoder.SetEscapeHTML(false)
+	return encoder.Encode(v)
+}
+
+// fullProblem says what the site has too many of.
+func fullProblem() *api.Problem {
+	return api.NewProblem(http.StatusConflict, fmt.Sprintf("the site has as many as it may, which are %d pop-ups and %d images: delete some", popup.MaxPopups, popup.MaxUploads))
+}

@@ -1,0 +1,87 @@
+package httpapi
+
+import (
+	"bytes"
+	"fmt"
+	"unicode/utf8"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/api"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/httpapi/exchange"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/people"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/service"
+)
+
+// decodeRecord decodes what browsers tell. An entry of a batch that can't be read
+// is left out and counted, because a browser would lose the rest with it: it
+// does not repeat what is refused. Reports of workers are refused as a whole.
+func decodeRecord(body []byte) (req service.RecordRequest, err error) {
+	err = exchange.Decode(body, &req, exchange.Lenient)
+	if err == nil && (req.Batch == "" || len(req.Events) <= people.MaxEntries) {
+		return req, nil
+	}
+	if !utf8.Valid(body) {
+		return req, err
+	}
+	return decodeEntries(body)
+}
+
+// decodeEntries decodes one entry after the other.
+func decodeEntries(body []byte) (req service.RecordRequest, err error) {
+	var raw struct {
+		Batch   string           `json:"batch"`
+		Session string           `json:"session"`
+		Seed    string           `json:"seed"`
+		Sent    float64          `json:"sent"`
+		Events  []jsontext.Value `json:"events"`
+	}
+	// What an entry names twice is that entry's fault.
+	if err := json.Unmarshal(body, &raw, exchange.Lenient, jsontext.AllowDuplicateNames(true)); err != nil {
+		return req, exchange.JSONProblem(body, &raw, err)
+	}
+	if raw.Batch == "" {
+		return req, exchange.Decode(body, &req, exchange.Lenient)
+	}
+	if err := checkTopNames(body); err != nil {
+		return req, err
+	}
+	if len(raw.Events) > people.MaxEntries {
+		return req, api.FieldProblem("events", fmt.Sprintf("has more than %d entries", people.MaxEntries))
+	}
+	req = service.RecordRequest{Batch: raw.Batch, Session: raw.Session, Seed: raw.Seed, Sent: raw.Sent}
+	for _, text := range raw.Events {
+		var e service.EntryInput
+		if err := exchange.Decode(text, &e, exchange.Lenient); err != nil {
+			req.Malformed++
+			continue
+		}
+		req.Events = append(req.Events, e)
+	}
+	return req, nil
+}
+
+// checkTopNames refuses an object that names one of its own members twice. What is in the
+// members stays unread.
+func checkTopNames(body []byte) error {
+	dec := jsontext.NewDecoder(bytes.NewReader(body), exchange.Lenient, jsontext.AllowDuplicateNames(true))
+	names := map[string]bool{}
+	if _, err := dec.ReadToken(); err != nil {
+		return exchange.JSONProblem(body, nil, err)
+	}
+	for dec.PeekKind() == '"' {
+		name, err := dec.ReadToken()
+		if err != nil {
+			return exchange.JSONProblem(body, nil, err)
+		}
+		if names[name.String()] {
+			return api.FieldProblem(name.String(), exchange.NamedTwice)
+		}
+		names[name.String()] = true
+		if err := dec.SkipValue(); err != nil {
+			return exchange.JSONProblem(body, nil, err)
+		}
+	}
+	return nil
+}

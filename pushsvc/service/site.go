@@ -1,0 +1,200 @@
+package service
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/api"
+)
+
+// UnknownSiteError says that the configuration does not have a site, and that nothing is
+// stored of it.
+type UnknownSiteError struct {
+	Site string
+	// Known are some of the sites that there are.
+	Known []string
+	// Near is the one that was meant, maybe; "" for none.
+	Near string
+}
+
+func (e *UnknownSiteError) Error() string {
+	text := fmt.Sprintf("there is no site %q: the running configuration does not have it, and nothing is stored of it", e.Site)
+	if len(e.Known) == 0 {
+		return text + "; there is no site yet"
+	}
+	return text + fmt.Sprintf("; there are: %q", e.Known) + didYouMean(e.Near)
+}
+
+// Unwrap makes the error a pushsvc.ErrNotFound.
+func (e *UnknownSiteError) Unwrap() error { return pushsvc.ErrNotFound }
+
+// knownSitesShown keeps the error readable where one server has thousands.
+const knownSitesShown = 20
+
+// didYouMean ends the error of a name that nothing has.
+func didYouMean(near string) string {
+	if near == "" {
+		return ""
+	}
+	return fmt.Sprintf("; did you mean %q?", near)
+}
+
+// siteName is the canonical name of a site; faults are *pushsvc.FieldError.
+func siteName(site string) (string, error) {
+	name, err := pushsvc.SiteName(site)
+	if err != nil {
+		return "", &pushsvc.FieldError{Field: "site", Problem: err.Error()}
+	}
+	return name, nil
+}
+
+// configured reports whether the configuration has the site, by its name or by a pattern.
+func (s *Service) configured(name string) bool {
+	if s.Configured == nil {
+		return false
+	}
+	_, _, ok := s.Configured.Prompt(name)
+	return ok
+}
+
+// configuredNames are the sites that the configuration names.
+func (s *Service) configuredNames() []string {
+	if s.Configured == nil {
+		return nil
+	}
+	return s.Configured.Names()
+}
+
+// Site returns a site that the configuration has, or that something is stored of; else an
+// *UnknownSiteError.
+func (s *Service) Site(ctx context.Context, site string) (api.Site, error) {
+	name, err := siteName(site)
+	if err != nil {
+		return api.Site{}, err
+	}
+	row := api.Site{Site: name, Configured: s.configured(name)}
+	sum, err := s.Store.Site(ctx, name)
+	there := err == nil || row.Configured
+	if err != nil && !errors.Is(err, pushsvc.ErrNotFound) {
+		return row, fmt.Errorf("reading site %s: %w", name, err)
+	}
+	row.Subscriptions, row.Messages = sum.Subscriptions, sum.Messages
+	people, err := s.Store.PeopleSites(ctx)
+	if err != nil {
+		return row, fmt.Errorf("listing sites: %w", err)
+	}
+	for _, p := range people {
+		if p.Site == name {
+			row.Profiles, there = p.Profiles, true
+		}
+	}
+	if !there {
+		set, err := s.sitesSet(ctx)
+		if err != nil {
+			return row, err
+		}
+		if !set[name] {
+			return row, s.unknownSite(ctx, name)
+		}
+	}
+	moves, err := s.Store.Moves(ctx)
+	if err != nil {
+		return row, fmt.Errorf("listing other names of sites: %w", err)
+	}
+	s.nameSite(&row, moves)
+	return row, nil
+}
+
+// knownSite is the canonical name of a site that there is; see [Service.Site]. Without a
+// configuration all are.
+func (s *Service) knownSite(ctx context.Context, site string) (string, error) {
+	name, err := siteName(site)
+	if err != nil || s.Configured == nil || s.configured(name) {
+		return name, err
+	}
+	row, err := s.Site(ctx, name)
+	return row.Site, err
+}
+
+// unknownSite says which sites there are instead.
+func (s *Service) unknownSite(ctx context.Context, site string) error {
+	rows, err := s.AllSites(ctx)
+	if err != nil {
+		return err
+	}
+	e := &UnknownSiteError{Site: site}
+	for _, row := range rows {
+		e.Known = append(e.Known, row.Site)
+	}
+	e.Near = pushsvc.NearestSite(site, e.Known)
+	e.Known = e.Known[:min(len(e.Known), knownSitesShown)]
+	return e
+}
+
+// AllSites lists the sites that the configuration names, and those that something is stored
+// of, by name.
+func (s *Service) AllSites(ctx context.Context) ([]api.Site, error) {
+	sizes, err := s.siteSizes(ctx)
+	if err != nil {
+		return nil, err
+	}
+	moves, err := s.Store.Moves(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("listing other names of sites: %w", err)
+	}
+	set, err := s.sitesSet(ctx)
+	if err != nil {
+		return nil, err
+	}
+	names := slices.Concat(slices.Collect(maps.Keys(sizes)), slices.Collect(maps.Keys(set)), s.configuredNames())
+	slices.Sort(names)
+	rows := []api.Site{}
+	for _, name := range slices.Compact(names) {
+		size := sizes[name]
+		row := api.Site{
+			Site: name, Subscriptions: size.subscriptions, Messages: size.messages, Profiles: size.profiles,
+			Configured: s.configured(name),
+		}
+		s.nameSite(&row, moves)
+		rows = append(rows, row)
+	}
+	return rows, nil
+}
+
+// sitesSet are the sites for which operators have set something: pop-ups, images, settings.
+func (s *Service) sitesSet(ctx context.Context) (map[string]bool, error) {
+	names, err := s.Store.PopupSites(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("listing sites with pop-ups: %w", err)
+	}
+	set := map[string]bool{}
+	for _, name := range names {
+		set[name] = true
+	}
+	for _, setting := range settingNames {
+		rows, err := s.Store.Settings(ctx, setting)
+		if err != nil {
+			return nil, fmt.Errorf("listing sites with settings: %w", err)
+		}
+		for _, row := range rows {
+			set[row.Site] = true
+		}
+	}
+	return set, nil
+}
+
+// nameSite says under which other names visitors come to a site.
+func (s *Service) nameSite(row *api.Site, moves []pushsvc.SiteMove) {
+	if s.Configured != nil {
+		row.Now = s.siteNow(s.Configured.Names(), row.Site)
+	}
+	for _, m := range moves {
+		if m.Into == row.Site {
+			row.OtherNames, row.Coming = append(row.OtherNames, m.From), row.Coming || m.Running
+		}
+	}
+}
