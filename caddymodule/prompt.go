@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"regexp"
+	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -160,11 +162,18 @@ func (p *Prompt) settings() (s prompt.Settings) {
 	return s
 }
 
-// check returns an error that names an invalid option.
+// optionOf is the option of a setting: "not_paths" of "notPaths".
+func optionOf(member string) string {
+	return capital.ReplaceAllStringFunc(member, func(c string) string { return "_" + strings.ToLower(c) })
+}
+
+var capital = regexp.MustCompile("[A-Z]")
+
+// check says which option is wrong.
 func (p *Prompt) check() error {
 	var field *pushsvc.FieldError
 	if err := p.settings().Validate(); errors.As(err, &field) {
-		return &optionError{field.Field, field.Problem}
+		return &optionError{optionOf(field.Field), field.Problem}
 	} else if err != nil {
 		return err
 	}

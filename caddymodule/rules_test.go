@@ -80,9 +80,9 @@ var layers = map[string][]string{
 	"pushsvc/store/boltstore/checkedbolt": {},
 
 	"caddymodule/vendors": {},
-	"caddymodule/doctor":  {"caddymodule/vendors", "injector", "pushsvc/httpapi"},
+	"caddymodule/doctor":  {"caddymodule/vendors", "injector", "pushsvc/api", "pushsvc/httpapi"},
 	"caddymodule/cli": {
-		"caddymodule/doctor", "pushsvc", "pushsvc/httpapi", "pushsvc/onsite", "pushsvc/people", "pushsvc/popup", "pushsvc/prompt", "pushsvc/service",
+		"caddymodule/doctor", "pushsvc", "pushsvc/api", "pushsvc/httpapi", "pushsvc/onsite", "pushsvc/people", "pushsvc/popup", "pushsvc/prompt", "pushsvc/service",
 		"pushsvc/webpush", "pushsvc/store/boltstore",
 	},
 	"caddymodule/caddytest": {"pushsvc/store/boltstore", "pushsvc/webpush/certtest"},

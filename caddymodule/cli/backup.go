@@ -243,7 +243,7 @@ type heldMessage struct {
 	Site     string     `json:"site"`
 	ID       string     `json:"id"`
 	Title    string     `json:"title"`
-	SendAt   *time.Time `json:"send_at,omitempty"`
+	SendAt   *time.Time `json:"sendAt,omitempty"`
 	Accepted int64      `json:"accepted"`
 	Open     int64      `json:"open"`
 	// Expired is true where the time to live is over.

@@ -263,9 +263,9 @@ func explain(err error, addr string) error {
 
 // flagOf names the flags whose fields the API calls otherwise.
 var flagOf = map[string]string{
-	"site": "--site", "send_at": "--at", "subscription": "--to", "key": "--key", "format": "--format", "rate": "--rate", "ttl": "--ttl",
+	"site": "--site", "sendAt": "--at", "subscription": "--to", "key": "--key", "format": "--format", "rate": "--rate", "ttl": "--ttl",
 	"Idempotency-Key": "--idempotency-key", "requireInteraction": "--require-interaction", "limit": "--limit", "where": "--where",
-	"public_key": "the public key", "private_key": "the private key",
+	"publicKey": "the public key", "privateKey": "the private key",
 }
 
 // print writes raw JSON where --json asks for it, and what people returns

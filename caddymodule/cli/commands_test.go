@@ -169,7 +169,7 @@ func TestTransferCommands(t *testing.T) {
 		t.Errorf("to standard output came\n%s", out)
 	}
 	from.refused("--site is missing", "subscribers", "export", file)
-	from.refused("has no subscribers", "subscribers", "export", "--site", "shop.example.com", filepath.Join(dir, "none"))
+	from.refused("there is no site", "subscribers", "export", "--site", "shop.example.com", filepath.Join(dir, "none"))
 	if _, err := os.Stat(filepath.Join(dir, "none")); err == nil {
 		t.Error("a failed export left a file")
 	}

@@ -17,7 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/caddy-webpush/caddy-webpush/caddymodule/doctor"
-	"github.com/caddy-webpush/caddy-webpush/pushsvc/httpapi"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/api"
 )
 
 // errUnhealthy ends the command with a status that scripts see.
@@ -158,7 +158,7 @@ func (c *command) failures(report *doctor.Checkup) {
 		return // the doctor needs no Caddy
 	}
 	defer resp.Body.Close()
-	var counts httpapi.FailureCounts
+	var counts api.FailureCounts
 	if err := json.NewDecoder(io.LimitReader(resp.Body, maxAnswer)).Decode(&counts); err == nil {
 		report.Diagnoses = append(report.Diagnoses, doctor.Failures(counts)...)
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/api"
 )
 
 // candidate is something that an id on the command line may stand for.
@@ -79,7 +80,7 @@ func (c *command) popupID(site, given string) (string, error) {
 
 // keyID completes the id of a key in the ring.
 func (c *command) keyID(given string) (string, error) {
-	var list struct{ Keys []pushsvc.Key }
+	var list api.KeyList
 	if _, err := c.call(http.MethodGet, "/keys", nil, nil, &list); err != nil {
 		return "", err
 	}

@@ -9,7 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/api"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/webpush"
 )
 
@@ -31,12 +31,7 @@ func (c *command) keys() *cobra.Command {
 }
 
 func (c *command) listKeys(count bool) error {
-	var list struct {
-		Keys []struct {
-			pushsvc.Key
-			Subscriptions int64 `json:"subscriptions"`
-		}
-	}
+	var list api.KeyList
 	path := "/keys"
 	if count {
 		path += "?count=true"
@@ -56,11 +51,10 @@ func (c *command) listKeys(count bool) error {
 			if k.Current {
 				current = "yes"
 			}
-			row := []any{k.ID, k.Created, current, k.Public}
-			if count {
-				row = slices.Insert(row, 3, any(k.Subscriptions))
+			if k.Subscriptions != nil {
+				subscribers = fmt.Sprintf("%d\t", *k.Subscriptions)
 			}
-			rows = append(rows, row)
+			fmt.Fprintf(t, "%s\t%s\t%s\t%s%s\n", k.ID, localTime(k.Created), current, subscribers, k.PublicKey)
 		}
 		return table(w, columns, rows)
 	})
@@ -133,19 +127,19 @@ func readPair(public, file string) (*webpush.KeyPair, error) {
 }
 
 // postKey imports the pair.
-func (c *command) postKey(pair *webpush.KeyPair, current bool) (key pushsvc.Key, raw []byte, err error) {
+func (c *command) postKey(pair *webpush.KeyPair, current bool) (key api.Key, raw []byte, err error) {
 	private, err := pair.RevealPrivateKey()
 	if err != nil {
 		return key, nil, err
 	}
 	raw, err = c.call(http.MethodPost, "/keys", nil, map[string]any{
-		"public_key": pair.PublicKey(), "private_key": private, "current": current,
+		"publicKey": pair.PublicKey(), "privateKey": private, "current": current,
 	}, &key)
 	return key, raw, err
 }
 
 // printCurrent says what has become of a key, and what the ring is now.
-func (c *command) printCurrent(w io.Writer, key pushsvc.Key) error {
+func (c *command) printCurrent(w io.Writer, key api.Key) error {
 	is := "is the current one now"
 	if !key.Current {
 		is = "is in the ring"
@@ -166,7 +160,7 @@ them until the browsers have subscribed anew, each with its next visit.
 'caddy webpush keys --count' shows how many still go by which key.`,
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			var key pushsvc.Key
+			var key api.Key
 			raw, err := c.call(http.MethodPost, "/keys/rotate", nil, nil, &key)
 			if err != nil {
 				return err

@@ -26,10 +26,10 @@ type messageAnswer struct {
 	Site         string          `json:"site"`
 	State        pushsvc.State   `json:"state"`
 	Created      time.Time       `json:"created"`
-	SendAt       time.Time       `json:"send_at"`
+	SendAt       time.Time       `json:"sendAt"`
 	Started      time.Time       `json:"started"`
 	Finished     time.Time       `json:"finished"`
-	NextTry      time.Time       `json:"next_try"`
+	NextTry      time.Time       `json:"nextTry"`
 	Expires      time.Time       `json:"expires"`
 	Rate         float64         `json:"rate"`
 	Subscription string          `json:"subscription"`

@@ -22,7 +22,7 @@ func TestSiteMoveCommands(t *testing.T) {
 	p.refused("nothing is kept of site none.example", "sites", "rename", "none.example", "new.example", "--yes")
 	p.refused("into", "sites", "rename", old, "no name", "--yes")
 	p.says([]string{"sites", "rename", old, "new.example", "--dry-run"}, "Subscribers", "not sent yet", "3 subscribers")
-	p.says([]string{"sites", "rename", old, "new.example", "--dry-run", "--json"}, `"dry_run":true`)
+	p.says([]string{"sites", "rename", old, "new.example", "--dry-run", "--json"}, `"dryRun":true`)
 	p.refused("give --yes", "sites", "rename", old, "new.example")
 	p.says([]string{"subscribers", "--site", old}, "Europe/Berlin")
 	p.says([]string{"sites", "rename", old, "münchen.example", "--yes"}, "All of "+old+" is at xn--mnchen-3ya.example now", "3 subscribers")

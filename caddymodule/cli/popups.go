@@ -13,9 +13,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/api"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/httpapi"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/popup"
-	"github.com/caddy-webpush/caddy-webpush/pushsvc/service"
 )
 
 // popupAnswer is what the API says of a pop-up.

@@ -6,7 +6,7 @@ import (
 	"io"
 	"maps"
 	"slices"
-	"time"
+	"text/tabwriter"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/api"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/popup"
@@ -24,12 +24,8 @@ func printPopupStats(w io.Writer, stats api.PopupStats, hours bool) error {
 	}
 	if hours {
 		for _, h := range stats.Hours {
-			at, err := time.Parse(time.RFC3339, h.Hour)
-			if err != nil {
-				return fmt.Errorf("the server answered something that is not ours: %w", err)
-			}
 			for _, r := range h.Variants {
-				row(localHour(at)+" "+variantName(r.Variant), r)
+				row(h.Hour.Local().Format("2006-01-02 15:04")+" "+variantName(r.Variant), r)
 			}
 		}
 	}

@@ -112,7 +112,7 @@ func (c *command) listProfiles(site, identity, cursor string, limit int) error {
 	var list struct {
 		Profiles []profileRow
 		Next     string
-		Counts   people.Counts
+		Counts   api.PeopleCounts
 	}
 	query := url.Values{"limit": {fmt.Sprint(limit)}}
 	if cursor != "" {

@@ -13,7 +13,7 @@ func TestProfileCommands(t *testing.T) {
 	p.Start()
 	site := []string{"--site", p.Host()}
 	with := func(args ...string) []string { return append(append([]string{"profiles"}, args...), site...) }
-	p.refused("no known visitors", with()...)
+	p.says(with(), "There is nobody.")
 	resp, body := p.Request("POST", p.Host(), "/_webpush/events", map[string]string{"Content-Type": "application/json"},
 		`{"batch":"AAAAAAAAAAAAAAAAAAAAAA","events":[{"type":"event","name":"Charged\u001b[31m","props":{"Amount":5}},
 		{"type":"login","identities":[{"kind":"email","value":"Ann@example.com"}],"set":{"Plan":"pro"}}]}`)

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -97,7 +98,7 @@ gives some back to the Caddyfile.
 --file takes the place of all that has been set before. The file is JSON, as
 "override" in the output of 'prompt --json':
 
-  {"kind": "bar", "title": "Offers, first", "after": {"pages": 2}, "ask_again": ["3d", "7d"]}`,
+  {"kind": "bar", "title": "Offers, first", "after": {"pages": 2}, "askAgain": ["3d", "7d"]}`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return c.runSetPrompt(cmd, *site, f) },
 	}
@@ -192,7 +193,22 @@ func promptFile(name string) (json.RawMessage, error) {
 // promptMembers are the settings by their JSON names.
 func promptMembers() []string { return prompt.Default(false).Said() }
 
-func flagOfMember(member string) string { return strings.ReplaceAll(member, "_", "-") }
+func flagOfMember(member string) string {
+	return capitals.ReplaceAllStringFunc(member, func(c string) string { return "-" + strings.ToLower(c) })
+}
+
+var capitals = regexp.MustCompile("[A-Z]")
+
+// memberOfFlag is the setting of a flag, also where it is spelled as in JSON or the
+// Caddyfile; false for no setting.
+func memberOfFlag(name string) (string, bool) {
+	for _, member := range promptMembers() {
+		if name == member || strings.ReplaceAll(name, "_", "-") == flagOfMember(member) {
+			return member, true
+		}
+	}
+	return "", false
+}
 
 // merge lays the flags that were given over what is set already.
 func (f promptFlags) merge(set prompt.Settings, given func(flag string) bool) (map[string]any, error) {
@@ -210,8 +226,8 @@ func (f promptFlags) merge(set prompt.Settings, given func(flag string) bool) (m
 	}
 	flags := map[string]any{
 		"kind": f.kind, "title": f.title, "body": f.body, "accept": f.accept, "reject": f.reject, "consent": f.consent,
-		"color": withHash(f.color), "text_color": withHash(f.textColor), "enabled": f.enabled,
-		"paths": f.paths, "not_paths": f.notPaths, "ask_again": f.askAgain, "after": after,
+		"color": withHash(f.color), "textColor": withHash(f.textColor), "enabled": f.enabled,
+		"paths": f.paths, "notPaths": f.notPaths, "askAgain": f.askAgain, "after": after,
 		"topics": f.parseTopics(),
 	}
 	changed := len(f.unset) > 0
@@ -221,8 +237,8 @@ func (f promptFlags) merge(set prompt.Settings, given func(flag string) bool) (m
 		}
 	}
 	for _, name := range f.unset {
-		member := strings.ReplaceAll(name, "-", "_")
-		if !slices.Contains(promptMembers(), member) {
+		member, known := memberOfFlag(name)
+		if !known {
 			return nil, fmt.Errorf("--unset: %q is no setting; known are: %s", name, strings.Join(promptMembers(), ", "))
 		}
 		delete(members, member)
@@ -323,12 +339,12 @@ func printPrompt(w io.Writer, v api.Prompt) error {
 		{"accept", builtIn(s.Accept)},
 		{"reject", builtIn(s.Reject)},
 		{"color", builtIn(s.Color)},
-		{"text_color", builtIn(s.TextColor)},
+		{"textColor", builtIn(s.TextColor)},
 		{"topics", list(topics)},
 		{"after", describeAfter(s.After)},
 		{"paths", list(s.Paths)},
-		{"not_paths", list(s.NotPaths)},
-		{"ask_again", list(again)},
+		{"notPaths", list(s.NotPaths)},
+		{"askAgain", list(again)},
 		{"consent", builtIn(s.Consent)},
 	} {
 		rows = append(rows, []any{row.member, row.value, v.Sources[row.member]})

@@ -71,10 +71,10 @@ func TestPromptCommands(t *testing.T) {
 	before := workers()
 	first := has(p.Host(), `"kind":"bar","title":"From the file"`, `"after":{"pages":3}`)
 	p.says([]string{"prompt"}, p.Host(), "named.example")
-	p.says(prompt(), "title       From the file  caddyfile", "after       3 pages        caddyfile", "ask_again   7d             default")
+	p.says(prompt(), "title      From the file  caddyfile", "after      3 pages        caddyfile", "askAgain   7d             default")
 
 	p.says(prompt("set", "--kind", "bell", "--after", "2 pages", "--after", "click .a > b", "--color", "0b6bcb", "--paths", "/news/*"),
-		"kind        bell", "api", "2 pages, click .a > b", "#0b6bcb", "Revision 1")
+		"kind       bell", "api", "2 pages, click .a > b", "#0b6bcb", "Revision 1")
 	second := has(p.Host(), `"kind":"bell","title":"From the file"`, `"after":{"pages":2,"click":".a \u003e b"}`, `"paths":{"in":["/news/*"]}`)
 	if first == second {
 		t.Error("the ETag is the same")
@@ -85,7 +85,7 @@ func TestPromptCommands(t *testing.T) {
 	if workers() != before {
 		t.Error("a worker has changed")
 	}
-	p.says([]string{"prompt", "set", "--site", "named.example", "--reject", "Later", "--topics", "*news=News"}, "after       manual", "*news=News")
+	p.says([]string{"prompt", "set", "--site", "named.example", "--reject", "Later", "--topics", "*news=News"}, "after      manual", "*news=News")
 	named := strings.Replace(p.Host(), "localhost", "127.0.0.1", 1)
 	has(named, `"site":"named.example"`, `"reject":"Later"`, `"topics":[{"id":"news","label":"News","checked":true}]`)
 	// What a browser posts is held against the topics that are set.
@@ -100,7 +100,7 @@ func TestPromptCommands(t *testing.T) {
 	p.refused("has changed this", prompt("set", "--revision", "1", "--title", "x")...)
 	p.refused("kind", prompt("set", "--kind", "telegram")...)
 	p.refused("--site is missing", "prompt", "reset")
-	p.refused("has no site \"shop.example.net\" with webpush; it has", "prompt", "--site", "shop.example.net")
+	p.refused("there is no site \"shop.example.net\"", "prompt", "--site", "shop.example.net")
 	file := filepath.Join(t.TempDir(), "prompt.json")
 	for text, want := range map[string]string{`{"kind":"dialog","colour":"x"}`: "colour is not a field", `{"kind": "dialog", "title": "From a file"}`: ""} {
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
@@ -109,14 +109,14 @@ func TestPromptCommands(t *testing.T) {
 		if want != "" {
 			p.refused(want, prompt("set", "--file", file)...)
 		} else {
-			p.says(prompt("set", "--file", file), "From a file  api", "Revision 3", "body        (built-in)   default")
+			p.says(prompt("set", "--file", file), "From a file  api", "Revision 3", "body      (built-in)   default")
 		}
 	}
 
 	p.Kill()
 	p.Start()
 	third := has(p.Host(), `"kind":"dialog","title":"From a file"`)
-	p.says(prompt("set", "--enabled=false"), "enabled     false")
+	p.says(prompt("set", "--enabled=false"), "enabled    false")
 	has(p.Host(), `"after":{"manual":true}`)
 	p.says([]string{"prompt", "--json", "--site", "a.example.com"}, `"kind":"caddyfile"`)
 

@@ -35,12 +35,12 @@ type sendFlags struct {
 // sendRequest is what the API takes.
 type sendRequest struct {
 	pushsvc.Content
-	SendAt       string   `json:"send_at,omitempty"`
+	SendAt       string   `json:"sendAt,omitempty"`
 	Rate         *float64 `json:"rate,omitempty"`
 	Subscription string   `json:"subscription,omitempty"`
 	Topics       []string `json:"topics,omitempty"`
 	Literal      bool     `json:"literal,omitempty"`
-	DryRun       bool     `json:"dry_run,omitempty"`
+	DryRun       bool     `json:"dryRun,omitempty"`
 }
 
 func (c *command) send() *cobra.Command {

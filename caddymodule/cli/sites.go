@@ -101,7 +101,7 @@ func (c *command) moveSite(verb, short, long string) *cobra.Command {
 		Use: verb + " <from> <into>", Short: short, Long: long, Args: cobra.ExactArgs(2),
 		RunE: func(_ *cobra.Command, args []string) error {
 			var out moved
-			body := map[string]any{"into": args[1], "dry_run": confirm.trial()}
+			body := map[string]any{"into": args[1], "dryRun": confirm.trial()}
 			raw, err := c.call(http.MethodPost, sitePath(args[0], "/"+verb), nil, body, &out)
 			if err != nil {
 				return err
@@ -220,7 +220,7 @@ func (c *command) removeSite(site string, confirm confirmation, force bool) erro
 		api.SiteContents
 		Removed bool
 	}
-	query := url.Values{"dry_run": {fmt.Sprint(confirm.trial())}, "force": {fmt.Sprint(force)}}
+	query := url.Values{"dryRun": {fmt.Sprint(confirm.trial())}, "force": {fmt.Sprint(force)}}
 	raw, err := c.call(http.MethodDelete, sitePath(site, "?"+query.Encode()), nil, nil, &kept)
 	if err != nil {
 		return err

@@ -20,7 +20,7 @@ func TestSiteCommands(t *testing.T) {
 			t.Fatalf("events: %d %s", resp.StatusCode, body)
 		}
 	}
-	p.says([]string{"sites"}, "No visitor has been to any site yet.")
+	p.says([]string{"sites"}, p.Host()+"  0            0         0         by name")
 	tell(p.Host(), 1, `{"type":"event","name":"Junk"}`)
 	tell(p.Host(), 2, `{"type":"login","identities":[{"kind":"identity","value":"42"}]}`)
 	p.says([]string{"sites"}, p.Host(), "SUBSCRIBERS", "PROFILES")
@@ -40,7 +40,7 @@ func TestSiteCommands(t *testing.T) {
 	p.refused("give --yes", "sites", "remove", p.Host())
 	p.says([]string{"sites"}, p.Host())
 	p.says([]string{"sites", "remove", p.Host(), "--yes", "--force"}, "Removed.")
-	p.says([]string{"sites"}, "No visitor has been to any site yet.")
+	p.says([]string{"sites"}, p.Host()+"  0            0         0         by name")
 	tell(p.Host(), 3, `{"type":"event","name":"Again"}`)
 	p.says([]string{"sites"}, p.Host())
 }

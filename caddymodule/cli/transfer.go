@@ -316,7 +316,7 @@ func (c *command) bringKey(site string, in *importFile, f *importFlags) error {
 
 // postSubscribers sends what in gives and says what became of it.
 func (c *command) postSubscribers(site string, in io.Reader, f importFlags) (result api.Imported, raw []byte, err error) {
-	query := url.Values{"format": {f.format}, "dry_run": {strconv.FormatBool(f.dryRun)}}
+	query := url.Values{"format": {f.format}, "dryRun": {strconv.FormatBool(f.dryRun)}}
 	if f.key != "" {
 		query.Set("key", f.key)
 	}

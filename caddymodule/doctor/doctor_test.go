@@ -13,12 +13,12 @@ import (
 	"time"
 
 	"github.com/caddy-webpush/caddy-webpush/caddymodule/doctor"
-	"github.com/caddy-webpush/caddy-webpush/pushsvc/httpapi"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/api"
 )
 
 // TestFailures: the most frequent first.
 func TestFailures(t *testing.T) {
-	found := doctor.Failures(httpapi.FailureCounts{Since: time.Unix(0, 0).UTC(), Failures: map[string]int64{"push_timeout": 2, "unanswered": 5, "not_allowed": 0}})
+	found := doctor.Failures(api.FailureCounts{Since: time.Unix(0, 0).UTC(), Failures: map[string]int64{"push_timeout": 2, "unanswered": 5, "not_allowed": 0}})
 	if len(found) != 2 || !strings.Contains(found[0].Finding, "5 visits since 1970-01-01T00:00:00Z could not subscribe: unanswered") || found[1].Cure == "" {
 		t.Errorf("%+v", found)
 	}

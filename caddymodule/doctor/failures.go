@@ -6,11 +6,12 @@ import (
 	"strings"
 	"time"
 
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/api"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/httpapi"
 )
 
 // Failures has one finding for each code, the most frequent first.
-func Failures(counts httpapi.FailureCounts) (found []Diagnosis) {
+func Failures(counts api.FailureCounts) (found []Diagnosis) {
 	var codes []string
 	for code, n := range counts.Failures {
 		if n > 0 {

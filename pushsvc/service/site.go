@@ -53,12 +53,14 @@ func siteName(site string) (string, error) {
 }
 
 // configured reports whether the configuration has the site, by its name or by a pattern.
+// A name whose visitors come to another site is none of its, such as that of a named site
+// without the port.
 func (s *Service) configured(name string) bool {
 	if s.Configured == nil {
 		return false
 	}
 	_, _, ok := s.Configured.Prompt(name)
-	return ok
+	return ok && s.siteNow(s.Configured.Names(), name) == ""
 }
 
 // configuredNames are the sites that the configuration names.

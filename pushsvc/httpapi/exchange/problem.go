@@ -1,6 +1,12 @@
 // Package exchange is what all of our HTTP answers have in common: how bodies are read, how
 // JSON is decoded, how long a handler may take, and how faults become problem details (RFC
 // 9457).
+//
+// JSON is read by json/v2 (github.com/go-json-experiment/json), which is not yet on in Go's
+// standard library. It refuses names that occur twice and says where a fault is. Compared
+// with encoding/json and a scan of our own for such names, posts of 1, 10 and 50 events
+// take 0.75, 0.88 and 0.71 of the time and 0.77, 0.69 and 0.65 of the allocations (medians
+// of six interleaved runs of BenchmarkEvents/read in package httpapi).
 package exchange
 
 import (

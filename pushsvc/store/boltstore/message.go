@@ -30,9 +30,12 @@ func (s *Store) CreateMessage(ctx context.Context, m pushsvc.Message, idem pushs
 }
 
 func (w *writeTx) createMessage(m pushsvc.Message, idem pushsvc.Idempotency) (created, error) {
-	st, ok := openSite(w.tx, m.Site)
-	if !ok {
+	if _, ok := openSite(w.tx, m.Site); !ok && m.Only != 0 {
 		return created{}, pushsvc.ErrNotFound
+	}
+	st, err := w.makeSite(m.Site)
+	if err != nil {
+		return created{}, err
 	}
 	m.Site = st.name
 	if id, err := st.seen(idem, m.Created); err != nil {
@@ -60,7 +63,6 @@ func (w *writeTx) createMessage(m pushsvc.Message, idem pushsvc.Idempotency) (cr
 	var ranges []pushsvc.Range
 	row.Message, ranges = m.Plan(int64(n.subscriptions), st.lastID())
 	n.messages++
-	var err error
 	if row.open, err = w.putRanges(st, ranges); err != nil {
 		return created{}, err
 	}

@@ -15,7 +15,7 @@ import (
 var messageTests = []test{
 	{"message round trip", testMessageRoundTrip},
 	{"message texts", testMessageTexts},
-	{"message needs a site", testMessageNeedsSite},
+	{"message to nobody", testMessageToNobody},
 	{"message audience is a snapshot", testAudience},
 	{"message created twice", testCreateTwice},
 	{"message pages", testMessagePages},
@@ -78,9 +78,11 @@ func testMessageTexts(h *harness) {
 	}
 }
 
-func testMessageNeedsSite(h *harness) {
-	_, _, err := h.CreateMessage(h.Context(), message(siteA, 1), pushsvc.Idempotency{})
-	h.is("unknown site", err, pushsvc.ErrNotFound)
+func testMessageToNobody(h *harness) {
+	one := message(siteA, 1)
+	one.Only = 7
+	_, _, err := h.CreateMessage(h.Context(), one, pushsvc.Idempotency{})
+	h.is("to one of an unknown site", err, pushsvc.ErrNotFound)
 	_, err = h.Message(h.Context(), siteA, messageID(1))
 	h.is("message of an unknown site", err, pushsvc.ErrNotFound)
 	row := h.put(siteA, 1)
@@ -100,6 +102,13 @@ func testMessageNeedsSite(h *harness) {
 	}
 	if m := h.create(message(siteA, 2)); m.Progress.Audience != 0 {
 		h.Errorf("audience %d of a site without subscribers", m.Progress.Audience)
+	}
+	m := message(siteB, 3)
+	if m = h.create(m); m.Progress.Audience != 0 || m.State != pushsvc.StateQueued {
+		h.Errorf("a message of a site without a row is %s to %d", m.State, m.Progress.Audience)
+	}
+	if sum, err := h.Site(h.Context(), siteB); err != nil || sum.Messages != 1 || sum.Subscriptions != 0 {
+		h.Errorf("the site has then %+v, %v", sum, err)
 	}
 }
 
