@@ -10,6 +10,7 @@ import (
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/popup"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/prompt"
 )
 
 // Health reports whether push works; a *Problem says why not.
@@ -192,9 +193,14 @@ func (c *Client) ShowPrompt(ctx context.Context, site string) (Prompt, error) {
 }
 
 // SetPrompt replaces all that is set of a site's prompt, where its revision is the
-// expected one. settings are JSON that somebody wrote: the server
-// says what is wrong with it.
-func (c *Client) SetPrompt(ctx context.Context, site string, settings json.RawMessage, expect pushsvc.Revision) (Prompt, error) {
+// expected one.
+func (c *Client) SetPrompt(ctx context.Context, site string, settings prompt.Settings, expect pushsvc.Revision) (Prompt, error) {
+	return answer[Prompt](ctx, c, call{route: "setPrompt", path: []string{site}, header: expecting(expect), body: document(settings)})
+}
+
+// SetPromptJSON is SetPrompt for JSON that somebody wrote: the server says what is wrong
+// with it.
+func (c *Client) SetPromptJSON(ctx context.Context, site string, settings json.RawMessage, expect pushsvc.Revision) (Prompt, error) {
 	return answer[Prompt](ctx, c, call{route: "setPrompt", path: []string{site}, header: expecting(expect), body: document(settings)})
 }
 
@@ -218,9 +224,14 @@ func (c *Client) ShowPopup(ctx context.Context, site, id string) (popup.Popup, e
 	return answer[popup.Popup](ctx, c, call{route: "showPopup", path: []string{site, id}})
 }
 
-// PutPopup stores a pop-up. It is JSON that somebody wrote: the server says what is wrong
-// with it.
-func (c *Client) PutPopup(ctx context.Context, site, id string, p json.RawMessage, expect pushsvc.Revision) (StoredPopup, error) {
+// PutPopup stores a pop-up, where the revision of what it replaces is the expected one.
+func (c *Client) PutPopup(ctx context.Context, site, id string, p popup.Popup, expect pushsvc.Revision) (StoredPopup, error) {
+	return answer[StoredPopup](ctx, c, call{route: "putPopup", path: []string{site, id}, header: expecting(expect), body: document(p)})
+}
+
+// PutPopupJSON is PutPopup for JSON that somebody wrote: the server says what is wrong with
+// it.
+func (c *Client) PutPopupJSON(ctx context.Context, site, id string, p json.RawMessage, expect pushsvc.Revision) (StoredPopup, error) {
 	return answer[StoredPopup](ctx, c, call{route: "putPopup", path: []string{site, id}, header: expecting(expect), body: document(p)})
 }
 

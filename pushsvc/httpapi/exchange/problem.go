@@ -53,46 +53,53 @@ func AsProblem(err error) *api.Problem {
 	case errors.As(err, &field):
 		return api.FieldProblem(field.Field, field.Problem)
 	case errors.As(err, &site):
-		return api.NewProblem(http.StatusNotFound, site.Error())
+		return coded(api.CodeUnknownSite, http.StatusNotFound, site.Error())
 	case errors.As(err, &unconfigured):
-		return api.NewProblem(http.StatusNotFound, unconfigured.Error())
+		return coded(api.CodeUnknownSite, http.StatusNotFound, unconfigured.Error())
 	case errors.Is(err, pushsvc.ErrRevision):
-		return api.NewProblem(http.StatusPreconditionFailed, "somebody has changed this since you read it: read it again, and write with the ETag of that answer")
+		return coded(api.CodeRevision, http.StatusPreconditionFailed, "somebody has changed this since you read it: read it again, and write with the ETag of that answer")
 	case errors.Is(err, service.ErrTooManySites):
-		return api.NewProblem(http.StatusServiceUnavailable, service.ErrTooManySites.Error())
+		return coded(api.CodeFull, http.StatusServiceUnavailable, service.ErrTooManySites.Error())
 	case errors.Is(err, service.ErrNoRoom):
-		return api.NewProblem(http.StatusInsufficientStorage, service.ErrNoRoom.Error())
+		return coded(api.CodeFull, http.StatusInsufficientStorage, service.ErrNoRoom.Error())
 	case errors.As(err, &inUse):
-		return api.NewProblem(http.StatusConflict, inUse.Error())
+		return coded(api.CodeConflict, http.StatusConflict, inUse.Error())
 	case errors.As(err, &taken):
-		return api.NewProblem(http.StatusConflict, taken.Error())
+		return coded(api.CodeConflict, http.StatusConflict, taken.Error())
 	case errors.As(err, &name):
-		return api.NewProblem(http.StatusConflict, name.Error())
+		return coded(api.CodeConflict, http.StatusConflict, name.Error())
 	case errors.As(err, &none):
-		return api.NewProblem(http.StatusNotFound, none.Error())
+		return coded(api.CodeUnknownSite, http.StatusNotFound, none.Error())
 	case errors.As(err, &busy):
-		return api.NewProblem(http.StatusConflict, busy.Error())
+		return coded(api.CodeConflict, http.StatusConflict, busy.Error())
 	case errors.Is(err, pushsvc.ErrSiteMoving):
-		return api.NewProblem(http.StatusConflict, pushsvc.ErrSiteMoving.Error())
+		return coded(api.CodeConflict, http.StatusConflict, pushsvc.ErrSiteMoving.Error())
 	case errors.Is(err, popup.ErrFull):
 		return fullProblem()
 	case errors.Is(err, service.ErrReplaced):
-		return api.NewProblem(http.StatusServiceUnavailable, service.ErrReplaced.Error()+": post the same again, with the new one")
+		return coded(api.CodeUnavailable, http.StatusServiceUnavailable, service.ErrReplaced.Error()+": post the same again, with the new one")
 	case errors.As(err, &state):
-		return api.NewProblem(http.StatusConflict, state.Error())
+		return coded(api.CodeState, http.StatusConflict, state.Error())
 	case errors.As(err, &format):
 		return api.NewProblem(http.StatusBadRequest, format.Problem)
 	case errors.Is(err, service.ErrUnsupported):
-		return api.NewProblem(http.StatusNotImplemented, service.ErrUnsupported.Error())
+		return coded(api.CodeUnsupported, http.StatusNotImplemented, service.ErrUnsupported.Error())
 	case errors.Is(err, pushsvc.ErrNotFound):
-		return api.NewProblem(http.StatusNotFound, "the site has nothing of that id: give the id as the list has it; commands also take 4 or more characters of the beginning or end of a message's, pop-up's or profile's")
+		return coded(api.CodeNotFound, http.StatusNotFound, "the site has nothing of that id: give the id as the list has it; commands also take 4 or more characters of the beginning or end of a message's, pop-up's or profile's")
 	case errors.Is(err, pushsvc.ErrIdempotencyConflict):
-		return api.NewProblem(http.StatusUnprocessableEntity, "this Idempotency-Key was used with a different request: use a new key for a new request")
+		return coded(api.CodeIdempotency, http.StatusUnprocessableEntity, "this Idempotency-Key was used with a different request: use a new key for a new request")
 	case isWaiting(err):
-		return api.NewProblem(http.StatusServiceUnavailable, "the store's disk does not answer in time; what was sent may still be stored: send it again later, which changes nothing where it was")
+		return coded(api.CodeUnavailable, http.StatusServiceUnavailable, "the store's disk does not answer in time; what was sent may still be stored: send it again later, which changes nothing where it was")
 	default:
-		return api.NewProblem(http.StatusServiceUnavailable, "the subscription store cannot be used at the moment; the server's log says why")
+		return coded(api.CodeUnavailable, http.StatusServiceUnavailable, "the subscription store cannot be used at the moment; the server's log says why")
 	}
+}
+
+// coded is a problem of a kind.
+func coded(code api.Code, status int, detail string) *api.Problem {
+	p := api.NewProblem(status, detail)
+	p.Code = code
+	return p
 }
 
 // Fail answers err. Faults of ours are logged, those of clients are not.
@@ -155,5 +162,5 @@ func encodePlain(w io.Writer, v any) error {
 
 // fullProblem says what the site has too many of.
 func fullProblem() *api.Problem {
-	return api.NewProblem(http.StatusConflict, fmt.Sprintf("the site has as many as it may, which are %d pop-ups and %d images: delete some", popup.MaxPopups, popup.MaxUploads))
+	return coded(api.CodeFull, http.StatusConflict, fmt.Sprintf("the site has as many as it may, which are %d pop-ups and %d images: delete some", popup.MaxPopups, popup.MaxUploads))
 }
