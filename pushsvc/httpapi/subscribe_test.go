@@ -234,7 +234,7 @@ func TestSubscribeKeysStay(t *testing.T) {
 	third := newBrowser(t, 3)
 	f.subscribed(f.post(siteA, "subscribe", third.json(`,"replaces":`+victim.proof())))
 	subs = f.subscriptions(siteA)
-	if len(subs) != 2 || subs[0].ID != before.ID || subs[0].Endpoint != third.endpoint || !subs[1].Created.Equal(before.Created) {
+	if len(subs) != 2 || subs[0].ID != before.ID || subs[0].Endpoint != third.endpoint || !subs[0].Created.Equal(before.Created) {
 		t.Errorf("a proven replacement gives %+v", subs)
 	}
 }
