@@ -62,23 +62,8 @@ func (h *Handler) serveSite(w http.ResponseWriter, r *http.Request, next caddyht
 	return nil
 }
 
-// isManifestRequest says whether a browser is fetching a web app manifest,
-// wherever the site has it (Fetch Metadata).
-func isManifestRequest(r *http.Request) bool { return r.Header.Get("Sec-Fetch-Dest") == "manifest" }
-
-// isWorkerRequest says whether a browser is fetching a service worker's script
-// (Service Workers, "Update", sets the header), and not one that it imports.
-func isWorkerRequest(r *http.Request) bool {
-	mode := r.Header.Get("Sec-Fetch-Mode")
-	return r.Header.Get("Service-Worker") == "script" && (mode == "" || mode == "same-origin")
-}
-
-// importable is the worker below the prefix: for the site's own worker to import,
-// and for browsers that have it registered from the time of a dual run.
-const importable = "sw.js"
-
-// serveOwn answers what lies under the prefix. Nothing of it reaches the site.
-func (h *Handler) serveOwn(w http.ResponseWriter, r *http.Request, action string) error {
+// serveBelow answers what lies below the prefix. Nothing of it reaches the site.
+func (h *Handler) serveBelow(w http.ResponseWriter, r *http.Request, req request) error {
 	exchange.LimitReading(w, r)
 	w = newOwnAnswer(w)
 	if req.siteErr != nil {
@@ -87,30 +72,16 @@ func (h *Handler) serveOwn(w http.ResponseWriter, r *http.Request, action string
 	switch req.kind {
 	case kindUnknown:
 		return caddyhttp.Error(http.StatusNotFound, fmt.Errorf("webpush has no %q", r.URL.Path))
-	}
-	site, err := h.siteName(r)
-	if err != nil {
-		return caddyhttp.Error(http.StatusBadRequest, err)
-	}
-	if script {
-		h.serveScript(w, r, action)
-		return nil
-	}
-	run, _ := h.app.current()
-	config := h.config
-	config.Site = site
-	switch {
-	case !isImage && action != "unsubscribe" && h.Retire:
-		httpapi.ServeRetired(w, r, config)
-	case run == nil:
-		exchange.WriteUnavailable(w)
-	case isImage:
-		run.public.ServeUpload(w, r, httpapi.PublicSite{Name: site}, image)
-	default:
-		if action == "subscribe" { // the only one that asks for topics
-			config.Prompt = config.Prompt.With(run.live.Prompt(site).Settings)
-		}
-		run.public.Serve(w, r, h.publicSite(r, site, config), action)
+	case kindModule:
+		httpapi.ServeModule(w, r, req.action)
+	case kindFrame:
+		httpapi.ServeFrame(w, r, req.action)
+	case kindSDK, kindPrefixWorker, kindImportedWorker:
+		h.serveScript(w, r, req)
+	case kindActionRetired:
+		httpapi.ServeRetired(w, r, httpapi.SiteConfig{Site: req.site})
+	case kindUpload, kindAction:
+		h.serveAction(w, r, req)
 	}
 	return nil
 }
@@ -118,20 +89,13 @@ func (h *Handler) serveOwn(w http.ResponseWriter, r *http.Request, action string
 // serveScript answers the SDK, or the worker below the prefix.
 func (h *Handler) serveScript(w http.ResponseWriter, r *http.Request, req request) {
 	run, _ := h.app.current()
-	config, ready := h.ready(r)
-	switch {
-	case !ready || run == nil:
+	config, ready := h.ready(req)
+	if !ready || run == nil {
 		exchange.WriteUnavailable(w)
-	case action == importable:
-		// Without the settings that change at run time: a worker that changes is
-		// installed anew by every browser, with all that the site's own does then.
-		httpapi.VaryWorker(w.Header())
-		if isWorkerRequest(r) {
-			httpapi.ServeWorker(w, r, config)
-		} else {
-			httpapi.ServeWorkerPart(w, r, config)
-		}
-	default:
+		return
+	}
+	switch req.kind {
+	case kindSDK:
 		config.Prompt = config.Prompt.With(run.live.Prompt(config.Site).Settings)
 		config.Popups = run.service.PopupsConfig(r.Context(), config.Site)
 		config.Watched = h.watches()
@@ -151,7 +115,7 @@ func (h *Handler) serveScript(w http.ResponseWriter, r *http.Request, req reques
 func (h *Handler) serveAction(w http.ResponseWriter, r *http.Request, req request) {
 	run, _ := h.app.current()
 	if run == nil {
-		httpapi.WriteUnavailable(w)
+		exchange.WriteUnavailable(w)
 		return
 	}
 	if req.kind == kindUpload {

@@ -16,6 +16,7 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/delivery"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/httpapi"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/httpapi/operator"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/service"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/store"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/webpush"
@@ -32,7 +33,7 @@ type running struct {
 	health   *healthWatch
 	service  *service.Service
 	public   *httpapi.Public
-	operator *httpapi.Operator
+	operator *operator.Operator
 }
 
 // hasKey says whether browsers can subscribe.
@@ -75,8 +76,8 @@ func (a *App) assemble(ctx context.Context, store pooledStore) (*running, error)
 	}
 	svc.Conversions = svc.PopupConversions
 	failures := httpapi.NewFailures(time.Now(), a.metrics.failed)
-	public, operator := a.publicAPI(svc), httpapi.NewOperator(svc, a.logger)
-	public.Failures, operator.Failures = failures, failures
+	public, admin := a.publicAPI(svc), operator.New(svc, a.logger)
+	public.Failures, admin.Failures = failures, failures
 	var old *pruner
 	if a.KeepMessages > 0 || a.RetainEvents > 0 {
 		old = &pruner{
@@ -89,7 +90,7 @@ func (a *App) assemble(ctx context.Context, store pooledStore) (*running, error)
 		health: &healthWatch{health: svc.Health, logger: a.logger},
 		pages:  newPages(svc, a.logger, a.metrics.dropped.Inc),
 		store:  store.Store, live: store.live, client: client, engine: engine, service: svc,
-		public: public, operator: operator,
+		public: public, operator: admin,
 	}, nil
 }
 

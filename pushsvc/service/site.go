@@ -26,7 +26,7 @@ func (e *UnknownSiteError) Error() string {
 	if len(e.Known) == 0 {
 		return text + "; there is no site yet"
 	}
-	return text + fmt.Sprintf("; there are: %q", e.Known) + didYouMean(e.Near)
+	return text + fmt.Sprintf("; there are: %q", e.Known) + pushsvc.DidYouMean("; ", e.Near)
 }
 
 // Unwrap makes the error a pushsvc.ErrNotFound.
@@ -34,14 +34,6 @@ func (e *UnknownSiteError) Unwrap() error { return pushsvc.ErrNotFound }
 
 // knownSitesShown keeps the error readable where one server has thousands.
 const knownSitesShown = 20
-
-// didYouMean ends the error of a name that nothing has.
-func didYouMean(near string) string {
-	if near == "" {
-		return ""
-	}
-	return fmt.Sprintf("; did you mean %q?", near)
-}
 
 // siteName is the canonical name of a site; faults are *pushsvc.FieldError.
 func siteName(site string) (string, error) {

@@ -47,7 +47,7 @@ func JSONProblem(body []byte, v any, err error) error {
 	case path == "":
 		return api.NewProblem(http.StatusBadRequest, "the body is not a JSON object")
 	case errors.Is(err, json.ErrUnknownName):
-		return api.FieldProblem(path, unknownField+meant(path, reflect.TypeOf(v)))
+		return api.FieldProblem(path, unknownField+pushsvc.DidYouMean("; ", nearestPath(path, reflect.TypeOf(v))))
 	}
 	return api.FieldProblem(path, "is not "+jsonKind(kind.GoType))
 }
