@@ -119,7 +119,7 @@ func TestMetricsAndEvents(t *testing.T) {
 	}
 	operate("send", `{"site":"a.example.com","title":"x","ttl":1}`)
 	operate("keys/rotate", "")
-	// Cancelled before its time: no engine is ever at work on it.
+	// Cancelled before its time: no engine ever works on it.
 	operate("send", `{"site":"a.example.com","title":"later","sendAt":"`+time.Now().Add(time.Hour).Format(time.RFC3339)+`"}`)
 	operate("sites/a.example.com/messages/"+newest(t, admin)+"/cancel", "")
 	var seen map[string]caddy.Event

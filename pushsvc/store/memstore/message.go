@@ -42,42 +42,8 @@ func (s *Store) CreateMessage(ctx context.Context, m pushsvc.Message, idem pushs
 	if err := pushsvc.CheckMessage(m, idem); err != nil {
 		return pushsvc.Message{}, false, fmt.Errorf("storing a message of %s: %w", m.Site, err)
 	}
-	if err := s.enter(ctx); err != nil {
-		return pushsvc.Message{}, false, err
-	}
-	defer s.mu.Unlock()
-	m.Site = s.current(m.Site)
-	st := s.sites[m.Site]
-	if st == nil {
-		switch {
-		case m.Only != 0:
-			return pushsvc.Message{}, false, pushsvc.ErrNotFound
-		case len(s.coming(m.Site)) > 0:
-			return pushsvc.Message{}, false, pushsvc.ErrSiteMoving
-		}
-		st = s.makeSite(m.Site)
-	}
-	stored := st.idem[idem.Key]
-	if repeats, err := idem.Repeats(stored.Idempotency, m.Created); err != nil {
-		return pushsvc.Message{}, false, err
-	} else if old := st.messages[stored.message]; repeats && old != nil {
-		return old.copy(), false, nil
-	}
-	if old := st.messages[m.ID]; old != nil {
-		return old.copy(), false, nil
-	}
-	if _, there := st.subs[m.Only]; m.Only != 0 && !there {
-		return pushsvc.Message{}, false, pushsvc.ErrNotFound
-	}
-	if len(s.coming(m.Site)) > 0 {
-		return pushsvc.Message{}, false, pushsvc.ErrSiteMoving
-	}
-	row := st.plan(m)
-	st.messages[m.ID] = row
-	if idem.Key != "" {
-		st.idem[idem.Key] = record{idem, m.ID}
-	}
-	return row.copy(), true, nil
+	c, err := on(ctx, s, m.Site, func(st *site) (created, error) { return st.create(m, idem) })
+	return c.row, c.new, err
 }
 
 func (st *site) create(m pushsvc.Message, idem pushsvc.Idempotency) (created, error) {
@@ -90,7 +56,7 @@ func (st *site) create(m pushsvc.Message, idem pushsvc.Idempotency) (created, er
 	if old := st.messages[m.ID]; old != nil {
 		return created{row: old.copy()}, nil
 	}
-	if _, there := st.subs[m.Only]; !st.hasSubs || m.Only != 0 && !there {
+	if _, there := st.subs[m.Only]; m.Only != 0 && !there {
 		return created{}, pushsvc.ErrNotFound
 	}
 	if len(st.coming()) > 0 {
@@ -107,6 +73,7 @@ func (st *site) create(m pushsvc.Message, idem pushsvc.Idempotency) (created, er
 	for _, r := range ranges {
 		kept.parts[r.N] = &part{RangeRow: pushsvc.RangeRow{Range: r}}
 	}
+	st.hasSubs = true // the site has its row from now on
 	set(&st.messages, m.ID, kept)
 	if idem.Key != "" {
 		set(&st.idem, idem.Key, record{idem, m.ID})
