@@ -41,12 +41,12 @@ type Key struct {
 	// ID is the first 8 bytes of the SHA-256 of the raw public key, in
 	// base64url.
 	ID string
-	// Public is the uncompressed point in base64url without padding (87
-	// characters), as PushManager.subscribe takes it.
+	// Public is the uncompressed point in base64url without padding (87 characters), for
+	// PushManager.subscribe.
 	Public string
 	// Private is the scalar in base64url without padding (43 characters).
 	Private Secret
-	// Created is when this store learned of the key.
+	// Created is when the store got the key.
 	Created time.Time
 	// Current is true for the one key that new subscriptions are made with.
 	Current bool

@@ -80,17 +80,17 @@ type Idempotency struct {
 //     id: the site's counts, the message, its ranges, its retries, its receipts,
 //     subscriptions, people.
 type MessageStore interface {
-	// CreateMessage stores a message for all present subscriptions of its
-	// site (or the one in m.Only; ErrNotFound where it is not there), plans
-	// its ranges, sets the audience's count and the state (scheduled where
-	// SendAt is after Created, else queued), and returns the row. With an
-	// idempotency key seen before, and not yet expired at m.Created, it
-	// returns the row made then (unless that has been pruned), created false; with the same key but another
-	// hash, ErrIdempotencyConflict. A message whose ID the site has already
-	// is returned as it is, created false, so that a call may be repeated
-	// without a key too. A site that has no row yet gets one. Of m only
-	// ID, Site, Content, SendAt, Rate, Only, Topics and Created count. Topics
-	// change nothing of the plan.
+	// CreateMessage stores a message for all present subscriptions of its site, or for the one in m.Only. It
+	// plans the ranges, sets the audience's count and the state (scheduled if SendAt is after Created, else
+	// queued), and returns the row.
+	//
+	//   - An idempotency key seen before, and not yet expired at m.Created, returns the earlier row (unless
+	//     it has been pruned), created false; with another hash, ErrIdempotencyConflict.
+	//   - A message whose ID the site already has is returned as it is, created false, so that a call may be
+	//     repeated without a key too.
+	//   - ErrNotFound if m.Only is unknown. A site without a row gets one.
+	//   - Of m it only uses ID, Site, Content, SendAt, Rate, Only, Topics and Created. Topics don't affect
+	//     the plan.
 	CreateMessage(ctx context.Context, m Message, idem Idempotency) (row Message, created bool, err error)
 	// Message returns a message; ErrNotFound.
 	Message(ctx context.Context, site, id string) (Message, error)

@@ -27,17 +27,17 @@ type Settings struct {
 	// The colours, as #rgb or #rrggbb; empty means the built-in one.
 	Color     *string `json:"color,omitempty"`
 	TextColor *string `json:"textColor,omitempty"`
-	// Topics are what a visitor can choose; none is no choice.
+	// Topics are what a visitor can choose from; empty means no choice.
 	Topics []Topic `json:"topics,omitzero"`
 	// After is when the prompt shows by itself.
 	After *After `json:"after,omitempty"`
 	// Paths and NotPaths are patterns of whole paths, in which * matches any text. No Paths means all.
 	Paths    []string `json:"paths,omitzero"`
 	NotPaths []string `json:"notPaths,omitzero"`
-	// AskAgain is how long refusals are respected: the first, the second and so
-	// on; the last is for all that follow.
+	// AskAgain is how long refusals are respected: the first, the second and so on; the last is for all
+	// further ones.
 	AskAgain AskAgain `json:"askAgain,omitzero"`
-	// Consent is a CSS selector of the site's consent banner; empty is none.
+	// Consent is a CSS selector of the site's consent banner; may be empty.
 	Consent *string `json:"consent,omitempty"`
 }
 
@@ -261,8 +261,8 @@ func (a *AskAgain) UnmarshalJSON(b []byte) error {
 		}
 	}
 	list := make(AskAgain, len(raw))
-	for i, one := range raw {
-		d, err := unmarshalDuration("askAgain", one)
+	for i, text := range raw {
+		d, err := unmarshalDuration("askAgain", text)
 		if err != nil {
 			return err
 		}
