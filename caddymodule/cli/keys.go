@@ -51,10 +51,11 @@ func (c *command) listKeys(count bool) error {
 			if k.Current {
 				current = "yes"
 			}
+			row := []any{k.ID, k.Created, current, k.PublicKey}
 			if k.Subscriptions != nil {
-				subscribers = fmt.Sprintf("%d\t", *k.Subscriptions)
+				row = slices.Insert(row, 3, any(*k.Subscriptions))
 			}
-			fmt.Fprintf(t, "%s\t%s\t%s\t%s%s\n", k.ID, localTime(k.Created), current, subscribers, k.PublicKey)
+			rows = append(rows, row)
 		}
 		return table(w, columns, rows)
 	})

@@ -6,18 +6,17 @@ import (
 	"io"
 	"maps"
 	"slices"
-	"text/tabwriter"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/api"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/popup"
 )
 
 func printPopupStats(w io.Writer, stats api.PopupStats, hours bool) error {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(t, "VARIANT\tVIEWED\tCLICKED\t\tCLOSED\tSUBMITTED\tCONVERTED\t\t")
+	var rows [][]any
 	row := func(first string, r api.PopupResult) {
-		fmt.Fprintf(t, "%s\t%d\t%d\t%s\t%d\t%d\t%d\t%s\t\n", first, r.Viewed, r.Clicked, share(r.Clicked, r.Viewed), r.Closed, r.Submitted,
-			r.Converted, share(r.Converted, r.Viewed))
+		rows = append(rows, []any{
+			first, r.Viewed, r.Clicked, share(r.Clicked, r.Viewed), r.Closed, r.Submitted, r.Converted, share(r.Converted, r.Viewed),
+		})
 	}
 	for _, r := range stats.Variants {
 		row(variantName(r.Variant), r)
@@ -25,7 +24,7 @@ func printPopupStats(w io.Writer, stats api.PopupStats, hours bool) error {
 	if hours {
 		for _, h := range stats.Hours {
 			for _, r := range h.Variants {
-				row(h.Hour.Local().Format("2006-01-02 15:04")+" "+variantName(r.Variant), r)
+				row(localHour(h.Hour)+" "+variantName(r.Variant), r)
 			}
 		}
 	}
@@ -41,8 +40,7 @@ func printPopupStats(w io.Writer, stats api.PopupStats, hours bool) error {
 
 // printPopupParts prints what was clicked, and how often it failed.
 func printPopupParts(w io.Writer, stats api.PopupStats) error {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	head := "VARIANT\tELEMENT\tCLICKED\n"
+	var rows [][]any
 	for _, r := range stats.Variants {
 		names := slices.SortedFunc(maps.Keys(r.Elements), func(a, b string) int {
 			return cmp.Or(cmp.Compare(r.Elements[b], r.Elements[a]), cmp.Compare(a, b))

@@ -158,7 +158,7 @@ func (m moved) print(w io.Writer) error {
 
 func (c *command) allSites() error {
 	var list struct{ Sites []api.Site }
-	raw, err := c.call(http.MethodGet, "/sites?all=true", nil, nil, &list)
+	raw, err := c.call(http.MethodGet, "/sites", nil, nil, &list)
 	if err != nil {
 		return err
 	}
@@ -184,7 +184,7 @@ func (c *command) allSites() error {
 }
 
 // named says whether the configuration names a site, and what else its name stands for.
-func named(s service.SiteRow) string {
+func named(s api.Site) string {
 	text := ""
 	switch {
 	case s.Configured:
@@ -202,7 +202,7 @@ func named(s service.SiteRow) string {
 }
 
 // contents are the rows of what is kept of a site.
-func contents(s service.SiteContents) [][]any {
+func contents(s api.SiteContents) [][]any {
 	return rowsOf(
 		count{"Subscribers", s.Subscriptions},
 		count{"Messages", s.Messages},

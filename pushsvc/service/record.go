@@ -376,8 +376,8 @@ func (s *Service) ExportPerson(ctx context.Context, site, id string) (api.Profil
 	return out, nil
 }
 
-// Told stores what the proxy itself knows of a visitor: identities are believed.
-func (s *Service) Told(ctx context.Context, site string, b people.Batch) error {
+// RecordFromProxy stores what the proxy itself knows of a visitor: identities are believed.
+func (s *Service) RecordFromProxy(ctx context.Context, site string, b people.Batch) error {
 	if err := s.admit(ctx, site); err != nil {
 		return err
 	}

@@ -124,7 +124,7 @@ func viewMessage(m pushsvc.Message) api.Message {
 		ID: m.ID, Site: m.Site, State: m.State, Created: m.Created.UTC(),
 		SendAt: m.SendAt.UTC(), Started: m.Started.UTC(), Finished: m.Finished.UTC(),
 		NextTry: m.NextTry.UTC(), Rate: m.Rate, Topics: m.Topics, Message: m.Content, Results: m.Progress,
-		Expires: m.Birth().Add(time.Duration(m.Content.TTLSeconds()) * time.Second).UTC(),
+		Expires: m.LifeBegins().Add(time.Duration(m.Content.TTLSeconds()) * time.Second).UTC(),
 	}
 	if m.Only != 0 {
 		v.Subscription = strconv.FormatUint(uint64(m.Only), 10)
