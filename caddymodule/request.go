@@ -121,15 +121,17 @@ func (p *paths) classify(method, path string, h http.Header) request {
 	if below && !p.own(path) {
 		return p.classifyBelow(action, h)
 	}
-	req := request{varies: !p.own(path) && h.Get("Service-Worker") != ""}
+	worker := h.Get("Service-Worker") != ""
+	req := request{varies: worker && !p.own(path)}
 	if method == http.MethodGet || method == http.MethodHead {
-		req.kind = p.classifySite(path, below, h)
+		req.kind = p.classifySite(path, below, worker, h)
 	}
 	return req
 }
 
-// classifySite decides on what the site may have as well.
-func (p *paths) classifySite(path string, below bool, h http.Header) requestKind {
+// classifySite decides on what the site may have as well; worker: the header
+// Service-Worker is there.
+func (p *paths) classifySite(path string, below, worker bool, h http.Header) requestKind {
 	switch {
 	case path == p.worker && below:
 		return kindWorkerAlone
@@ -145,7 +147,7 @@ func (p *paths) classifySite(path string, below bool, h http.Header) requestKind
 		return kindPage
 	case path == p.manifest:
 		return kindManifest
-	case isWorkerRequest(h):
+	case worker && isWorkerRequest(h):
 		return kindSiteWorker
 	case isManifestRequest(h):
 		return kindSiteManifest
@@ -184,8 +186,11 @@ func isManifestRequest(h http.Header) bool { return h.Get("Sec-Fetch-Dest") == "
 // isWorkerRequest reports whether a browser fetches a service worker's script
 // (Service Workers, "Update", sets the header), and not one that it imports.
 func isWorkerRequest(h http.Header) bool {
+	if h.Get("Service-Worker") != "script" {
+		return false
+	}
 	mode := h.Get("Sec-Fetch-Mode")
-	return h.Get("Service-Worker") == "script" && (mode == "" || mode == "same-origin")
+	return mode == "" || mode == "same-origin"
 }
 
 // decide finds out what a request asks for, and of which site where that matters.
