@@ -61,8 +61,7 @@ func (p *process) readers(n int) {
 // TestMessageCommands: a message is scheduled, looked at, paused, resumed,
 // cancelled and waited for.
 func TestMessageCommands(t *testing.T) {
-	p := newProcess(t, "", t.TempDir())
-	p.Start()
+	p := started(t, "")
 	p.readers(3)
 	site := []string{"--site", p.Host()}
 	p.says(append([]string{"send", "--title", "Dry", "--body", "Q&A <now>", "--dry-run", "--at", "+1h", "--rate", "10/m"}, site...), "Nothing was sent", "3 subscribers", "At 0.167/s that takes 18s", "other", `"title": "Dry"`, `"body": "Q&A <now>"`)
@@ -269,8 +268,7 @@ func TestTransferCommands(t *testing.T) {
 
 // TestBackupCommands: a store is copied while it is used, and brought back.
 func TestBackupCommands(t *testing.T) {
-	p := newProcess(t, "", t.TempDir())
-	p.Start()
+	p := started(t, "")
 	p.readers(4)
 	keys := p.OK("keys")
 	file := filepath.Join(t.TempDir(), "webpush.backup")

@@ -44,8 +44,7 @@ func TestDoctorOrder(t *testing.T) {
 }
 
 func TestDoctorCommand(t *testing.T) {
-	p := newProcess(t, "", t.TempDir())
-	p.Start()
+	p := started(t, "")
 	out, stderr, err := p.CLI("doctor", p.URL+"/")
 	if err == nil || !strings.Contains(stderr, "keeps visitors") || !strings.Contains(out, "✗ page") {
 		t.Errorf("by its address, where no site is: %v\n%s", err, out)

@@ -10,8 +10,7 @@ import (
 )
 
 func TestCommandMistakes(t *testing.T) {
-	p := newProcess(t, "", t.TempDir())
-	p.Start()
+	p := started(t, "")
 	if resp, body := p.Subscribe(p.Host(), caddytest.Subscription(t, "https://fcm.googleapis.com/fcm/send/1")); resp.StatusCode != 201 {
 		t.Fatalf("subscribing: %d %s", resp.StatusCode, body)
 	}

@@ -13,8 +13,7 @@ import (
 // nothing is. What comes by the old name's host lands under the new one, also after a
 // restart.
 func TestSiteMoveCommands(t *testing.T) {
-	p := newProcess(t, "", t.TempDir())
-	p.Start()
+	p := started(t, "")
 	p.readers(3)
 	old := p.Host()
 	later := p.sent("--at", "+2h")
@@ -54,8 +53,7 @@ func TestSiteMoveCommands(t *testing.T) {
 // TestSiteGivenLater: a "site" that is given to the Caddyfile later leaves subscribers
 // under the host's name; the log and the list say so, and with which command they come.
 func TestSiteGivenLater(t *testing.T) {
-	p := newProcess(t, "", t.TempDir())
-	p.Start()
+	p := started(t, "")
 	p.readers(2)
 	p.Terminate()
 	text, err := os.ReadFile(p.File)

@@ -35,8 +35,7 @@ func (p *process) ask(method, path, body string) (status int, header http.Header
 // TestPopupCommands: a pop-up is put, looked at, run, seen by a page, counted,
 // paused and deleted.
 func TestPopupCommands(t *testing.T) {
-	p := newProcess(t, "", t.TempDir())
-	p.Start()
+	p := started(t, "")
 	dir := t.TempDir()
 	file := func(name, text string) string {
 		path := filepath.Join(dir, name)

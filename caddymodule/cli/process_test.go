@@ -15,3 +15,11 @@ func newProcess(t *testing.T, text, data string) *process {
 	t.Helper()
 	return &process{caddytest.New(t, text, data)}
 }
+
+// started is a running one, of Caddyfile.example where text is empty.
+func started(t *testing.T, text string) *process {
+	t.Helper()
+	p := newProcess(t, text, t.TempDir())
+	p.Start()
+	return p
+}

@@ -9,8 +9,7 @@ import (
 
 // TestProfileCommands: a visitor is listed, shown, exported and erased.
 func TestProfileCommands(t *testing.T) {
-	p := newProcess(t, "", t.TempDir())
-	p.Start()
+	p := started(t, "")
 	site := []string{"--site", p.Host()}
 	with := func(args ...string) []string { return append(append([]string{"profiles"}, args...), site...) }
 	p.says(with(), "There is nobody.")

@@ -46,8 +46,7 @@ func (p *process) script(host string) (body, tag string) {
 // reload, wins over the Caddyfile setting by setting, and outlives reloads and
 // the process.
 func TestPromptCommands(t *testing.T) {
-	p := newProcess(t, promptSites, t.TempDir())
-	p.Start()
+	p := started(t, promptSites)
 	site := []string{"--site", p.Host()}
 	prompt := func(args ...string) []string { return append(append([]string{"prompt"}, args...), site...) }
 	has := func(host string, texts ...string) (tag string) {

@@ -9,8 +9,7 @@ import (
 // TestRestoreHolds: restore says which messages it holds and how they are released;
 // the lists say so too, and the log at the start.
 func TestRestoreHolds(t *testing.T) {
-	p := newProcess(t, "", t.TempDir())
-	p.Start()
+	p := started(t, "")
 	p.readers(3)
 	site := []string{"--site", p.Host()}
 	scheduled, other, over := p.sent("--at", "+1h"), p.sent("--at", "+2h"), p.sent("--at", "+3h")

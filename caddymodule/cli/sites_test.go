@@ -9,8 +9,7 @@ import (
 // TestSiteCommands: sites are listed and removed, visitors are purged by what is known
 // of them; without --yes nothing is.
 func TestSiteCommands(t *testing.T) {
-	p := newProcess(t, "", t.TempDir())
-	p.Start()
+	p := started(t, "")
 	const madeUp = "made-up.example"
 	tell := func(host string, n int, entries string) {
 		t.Helper()

@@ -23,8 +23,7 @@ func (p *process) told(args ...string) string {
 // TestMessageSaysWhy: a message that waits says why, by reason, and still does when it
 // was cancelled or has expired; short ids stand for whole ones.
 func TestMessageSaysWhy(t *testing.T) {
-	p := newProcess(t, "", t.TempDir())
-	p.Start()
+	p := started(t, "")
 	p.readers(3)
 	site := []string{"--site", p.Host()}
 	m := p.sent()
@@ -66,8 +65,7 @@ func TestMessageSaysWhy(t *testing.T) {
 
 // TestSendWarnings: what is most likely a mistake is refused, or told beside the answer.
 func TestSendWarnings(t *testing.T) {
-	p := newProcess(t, "", t.TempDir())
-	p.Start()
+	p := started(t, "")
 	body := strings.Replace(caddytest.Subscription(t, "https://push.webpush.test/1"), "{", `{"topics":["events"],`, 1)
 	p.OK("prompt", "set", "--site", p.Host(), "--topics", "events=Events", "--topics", "offers=Offers")
 	if resp, text := p.Subscribe(p.Host(), body); resp.StatusCode != 201 {
@@ -101,8 +99,7 @@ func TestSendWarnings(t *testing.T) {
 
 // TestSetPrints: what sets something prints what holds afterwards.
 func TestSetPrints(t *testing.T) {
-	p := newProcess(t, promptSites, t.TempDir())
-	p.Start()
+	p := started(t, promptSites)
 	site := []string{"--site", p.Host()}
 	prompt := func(args ...string) []string { return append(append([]string{"prompt"}, args...), site...) }
 	p.says(prompt("set", "--after", "2 pages", "--after", "scroll 50%"), "after      2 pages, scroll 50%  api")
