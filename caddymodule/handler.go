@@ -13,6 +13,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
+	"github.com/caddy-webpush/caddy-webpush/caddymodule/vendors"
 	"github.com/caddy-webpush/caddy-webpush/injector"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/httpapi"
@@ -203,7 +204,7 @@ func (h *Handler) provisionInjector() error {
 		Uses:              injector.Addresses{Worker: h.Worker, Connect: h.Prefix + "/", TrustedTypes: "webpush"},
 		CSPExtend:         h.CSP == cspExtend,
 	}
-	if scripts := vendorScripts[h.Compat]; scripts != "" && !h.Retire {
+	if scripts := vendors.Scripts[h.Compat]; scripts != "" && !h.Retire {
 		options.Displaces = regexp.MustCompile(scripts)
 	}
 	plain, err := injector.New(options)
@@ -235,12 +236,12 @@ func (h *Handler) siteConfig() httpapi.SiteConfig {
 	c := httpapi.SiteConfig{
 		Version: web.Version(), Name: h.Name, Icon: h.Icon,
 		Prefix: h.Prefix, Worker: h.Worker, Manifest: h.Manifest, Scope: "/", Retire: h.Retire,
-		Compat: h.Compat, VendorScripts: vendorScripts[h.Compat], DualRun: h.DualRun, Prompt: h.Prompt.config(),
+		Compat: h.Compat, VendorScripts: vendors.Scripts[h.Compat], DualRun: h.DualRun, Prompt: h.Prompt.config(),
 	}
 	if h.DualRun {
 		c.Scope = h.Prefix + "/"
 	} else {
-		c.Migrate, c.VendorWorkers = h.MigrateFrom, vendorWorkers(append(slices.Clone(h.MigrateFrom), h.Compat))
+		c.Migrate, c.VendorWorkers = h.MigrateFrom, vendors.Workers(append(slices.Clone(h.MigrateFrom), h.Compat))
 	}
 	return c
 }

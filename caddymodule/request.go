@@ -8,6 +8,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"github.com/caddy-webpush/caddy-webpush/caddymodule/vendors"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/httpapi"
 )
@@ -76,7 +77,7 @@ func (k requestKind) needsSite() bool {
 // paths are those that a handler answers at.
 type paths struct {
 	prefix, worker, manifest string
-	// vendors has other providers' workers that ours replaces (vendorWorkers).
+	// vendors has other providers' workers that ours replaces (vendors.Workers).
 	vendors []string
 	retire  bool
 }
@@ -90,7 +91,7 @@ func (p *paths) own(path string) bool { return path == p.worker || path == p.man
 
 // has reports whether we answer at the path.
 func (p *paths) has(path string) bool {
-	return p.own(path) || strings.HasPrefix(path, p.prefix+"/") || isVendorWorker(p.vendors, path)
+	return p.own(path) || strings.HasPrefix(path, p.prefix+"/") || vendors.IsWorker(p.vendors, path)
 }
 
 // sample is a request for one of our paths, and what its path is called.
@@ -141,7 +142,7 @@ func (p *paths) classifySite(path string, below, worker bool, h http.Header) req
 		return kindManifestRetired
 	case below:
 		return kindManifestAlone
-	case isVendorWorker(p.vendors, path):
+	case vendors.IsWorker(p.vendors, path):
 		return kindWorkerAlone
 	case p.retire:
 		return kindPage

@@ -9,13 +9,6 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
 )
 
-// The handler's data about known providers.
-var (
-	isVendorWorker = vendors.IsWorker
-	vendorScripts  = vendors.Scripts
-	vendorWorkers  = vendors.Workers
-)
-
 // checkVendors returns an error that names the invalid entry of migrate_from.
 func checkVendors(from []string) error {
 	const option = "migrate_from"

@@ -38,12 +38,12 @@ func (b *asker) post(path, body string) *httptest.ResponseRecorder {
 	return w
 }
 
-const messagesVisit = `{"page":{"path":"/"},"device":"desktop","language":"en","timeZone":"UTC","visits":1}`
+const messagesBody = `{"page":{"path":"/"},"device":"desktop","language":"en","timeZone":"UTC","visits":1}`
 
 // messages asks for pop-ups.
 func (b *asker) messages() (out service.MessagesAnswer) {
 	b.Helper()
-	w := b.post("/"+siteA+"/messages", messagesVisit)
+	w := b.post("/"+siteA+"/messages", messagesBody)
 	if err := json.Unmarshal(w.Body.Bytes(), &out); err != nil || w.Code != http.StatusOK {
 		b.Fatalf("%d %s: %v", w.Code, w.Body, err)
 	}
@@ -162,7 +162,7 @@ func BenchmarkMessages(b *testing.B) {
 			b.Fatalf("%d %s", w.Code, w.Body)
 		}
 	}
-	body := strings.Replace(messagesVisit, `"path":"/"`, `"path":"/products/1"`, 1)
+	body := strings.Replace(messagesBody, `"path":"/"`, `"path":"/products/1"`, 1)
 	for _, of := range []struct {
 		name string
 		who  asker
