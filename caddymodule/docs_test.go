@@ -18,6 +18,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
 	"github.com/caddy-webpush/caddy-webpush/caddymodule"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/api"
 )
 
 // blocksNotRun is how many blocks of all pages have the marker "not run". Raise it
@@ -250,6 +251,27 @@ func TestDocOptions(t *testing.T) {
 		if name != "dialer" && name != "retire" && !line.MatchString(used) {
 			t.Errorf("%s: no Caddyfile has the option %s", page, name)
 		}
+	}
+}
+
+// TestDocRoutes: the reference of the API has each of its routes, and no others.
+func TestDocRoutes(t *testing.T) {
+	const page = "pushsvc/api/README.md"
+	listed := map[string]bool{}
+	row := regexp.MustCompile("(?m)^\\| ([A-Z, ]+) \\| `(/webpush/[^`]+)` \\|")
+	for _, m := range row.FindAllStringSubmatch(docText(t, page), -1) {
+		for method := range strings.SplitSeq(m[1], ", ") {
+			listed[method+" "+m[2]] = true
+		}
+	}
+	for _, r := range api.Routes {
+		if !listed[r.Method+" "+r.Path] {
+			t.Errorf("%s lacks %s %s", page, r.Method, r.Path)
+		}
+		delete(listed, r.Method+" "+r.Path)
+	}
+	for name := range listed {
+		t.Errorf("%s has %s, which the API has not", page, name)
 	}
 }
 
