@@ -13,7 +13,7 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/webpush"
 )
 
-// RingKey is the key pair as the store keeps it.
+// RingKey converts the key pair to its stored form.
 func RingKey(pair *webpush.KeyPair, now time.Time) (pushsvc.Key, error) {
 	private, err := pair.RevealPrivateKey()
 	if err != nil {
@@ -27,7 +27,8 @@ func RingKey(pair *webpush.KeyPair, now time.Time) (pushsvc.Key, error) {
 	}, nil
 }
 
-// KeyID names a public key: the first 8 bytes of its SHA-256, in base64url.
+// KeyID returns a public key's id: the first 8 bytes of its SHA-256, in
+// base64url.
 func KeyID(public string) string {
 	raw, err := base64.RawURLEncoding.DecodeString(public)
 	if err != nil {
@@ -46,8 +47,8 @@ func NewKey(now time.Time) (pushsvc.Key, error) {
 	return RingKey(pair, now)
 }
 
-// PushService names whose push service an endpoint belongs to: "fcm",
-// "mozilla", "apple", "wns" or "other". It is fit for lists and metrics.
+// PushService returns the owner of an endpoint's push service: "fcm", "mozilla",
+// "apple", "wns" or "other". It is suitable for lists and metrics.
 func PushService(endpoint string) string {
 	u, err := url.Parse(endpoint)
 	if err != nil {
@@ -56,9 +57,9 @@ func PushService(endpoint string) string {
 	return string(webpush.ServiceOf(u.Hostname()))
 }
 
-// ImportKey adds a VAPID key pair to the ring. Where current is false, the
-// current one stays what it is, if there is one: all sites' new subscriptions
-// are made with that. The halves are in any encoding that webpush.ReadKeyPair takes.
+// ImportKey adds a VAPID key pair to the ring. If current is false, an existing
+// current key stays current: new subscriptions of all sites use that. The halves
+// are in any encoding that webpush.ReadKeyPair accepts.
 func (s *Service) ImportKey(ctx context.Context, public string, private pushsvc.Secret, current bool) (pushsvc.Key, error) {
 	if public == "" {
 		return pushsvc.Key{}, &pushsvc.FieldError{Field: "publicKey", Problem: "is missing: it makes sure that the pair is the expected one"}
@@ -78,12 +79,12 @@ func (s *Service) ImportKey(ctx context.Context, public string, private pushsvc.
 	return s.storeKey(ctx, key, current)
 }
 
-// keyFields are the fields of an import by what package webpush calls them.
+// keyFields maps package webpush's names to the fields of an import.
 var keyFields = map[string]string{"public key": "publicKey", "private key": "privateKey"}
 
-// RotateKey makes a new key pair and makes it current. The others stay: what
-// was subscribed with them is sent to with them, until the browsers, each with
-// its next visit, have subscribed with the new one.
+// RotateKey makes a new key pair and makes it current. Messages to existing
+// subscriptions still use the old keys, until each browser has subscribed with
+// the new one at its next visit.
 func (s *Service) RotateKey(ctx context.Context) (pushsvc.Key, error) {
 	key, err := NewKey(s.Clock())
 	if err != nil {
@@ -106,8 +107,8 @@ func (s *Service) storeKey(ctx context.Context, key pushsvc.Key, current bool) (
 	return row, nil
 }
 
-// Keys lists the ring; with count also how many subscriptions were made with each key, by
-// its id.
+// Keys lists the ring. With count it also returns the number of subscriptions by
+// key id.
 func (s *Service) Keys(ctx context.Context, count bool) (keys []pushsvc.Key, counts map[string]int64, err error) {
 	if keys, err = s.Store.Keys(ctx); err != nil {
 		return nil, nil, fmt.Errorf("listing keys: %w", err)
@@ -118,8 +119,8 @@ func (s *Service) Keys(ctx context.Context, count bool) (keys []pushsvc.Key, cou
 	return keys, counts, err
 }
 
-// KeyCounts counts the subscriptions of all sites by the id of the key that
-// they were made with. It reads them all: seconds where there are millions.
+// KeyCounts counts the subscriptions of all sites by the id of their key. It
+// reads them all, which takes seconds for millions.
 func (s *Service) KeyCounts(ctx context.Context) (map[string]int64, error) {
 	sites, err := s.Store.Sites(ctx)
 	if err != nil {

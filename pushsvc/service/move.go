@@ -16,20 +16,21 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/popup"
 )
 
-// How rows of a renamed site come over: in pieces, with pauses in which others write.
+// Rows of a renamed site are moved in pieces, with pauses for other writes.
 const (
 	moveRows  = 128
 	movePause = 2 * time.Millisecond
 	moveAgain = 10 * time.Second // after an error
 )
 
-// siteNames are the other names of sites, as they were read last.
+// siteNames are the last read other names of sites.
 type siteNames struct {
 	moves  map[string]pushsvc.SiteMove // by the other name
 	former map[string][]string         // other names by site
 }
 
-// readNames reads which sites go by other names. Until it has, the store alone knows.
+// readNames reads which sites have other names. Before that only the store knows
+// them.
 func (l *Live) readNames(ctx context.Context, next *snapshot) error {
 	all, err := l.store.Moves(ctx)
 	if err != nil {
@@ -44,15 +45,15 @@ func (l *Live) readNames(ctx context.Context, next *snapshot) error {
 	return nil
 }
 
-// names are the other names of sites; nil where they could not be read yet. It never
-// waits for the store.
+// names returns the other names of sites; nil if they could not be read yet. It
+// never waits for the store.
 func (l *Live) names() *siteNames {
 	l.follow()
 	return l.now.Load().names
 }
 
-// CurrentSite is the name that a site has now: browsers with a page or a worker from
-// before come to its former one.
+// CurrentSite returns a site's present name: browsers with an old page or worker
+// use its former one.
 func (s *Service) CurrentSite(name string) string {
 	if n := s.live().names(); n != nil {
 		if m, ok := n.moves[name]; ok {
@@ -62,7 +63,7 @@ func (s *Service) CurrentSite(name string) string {
 	return name
 }
 
-// signedFor are the names in which something may have been signed for the site.
+// signedFor returns the names that signatures for the site may have.
 func (s *Service) signedFor(site string) []string {
 	if n := s.live().names(); n != nil {
 		return append([]string{site}, n.former[site]...)
@@ -70,7 +71,7 @@ func (s *Service) signedFor(site string) []string {
 	return []string{site}
 }
 
-// popupNow is the id that a pop-up of a former name has now.
+// popupNow returns the present id of a pop-up of a former name.
 func (s *Service) popupNow(name, popup string) string {
 	if n := s.live().names(); n != nil {
 		return cmp.Or(n.moves[name].Popups[popup], popup)
@@ -78,7 +79,7 @@ func (s *Service) popupNow(name, popup string) string {
 	return popup
 }
 
-// SiteTakenError says that a site can't be renamed to one that there is.
+// SiteTakenError means that a site can't be renamed to an existing one.
 type SiteTakenError struct{ From, Into api.SiteContents }
 
 func (e *SiteTakenError) Error() string {
@@ -86,10 +87,14 @@ func (e *SiteTakenError) Error() string {
 		e.Into.Site, e.Into.Subscriptions, e.Into.Profiles, e.From.Site)
 }
 
-// MoveSite gives a site another name, under which there is nothing yet unless merge is
-// true, and waits until all of it is there; where ctx ends first it goes on, also after
-// a restart. A dry run says what would come together, and changes nothing. Faults are
-// *pushsvc.FieldError, *SiteTakenError, and those of pushsvc.SiteStore's BeginMove.
+// MoveSite gives a site another name and waits until all its rows are moved. If
+// ctx
+// ends first, the move continues, also after a restart.
+//
+//   - Unless merge is true, the new name must have no data.
+//   - A dry run reports what would be merged, and changes nothing.
+//   - Errors are *pushsvc.FieldError, *SiteTakenError, and those of
+//     pushsvc.SiteStore's BeginMove.
 func (s *Service) MoveSite(ctx context.Context, from, into string, merge, dryRun bool) (api.SiteMoving, error) {
 	var out api.SiteMoving
 	var err error
@@ -128,7 +133,7 @@ func (s *Service) MoveSite(ctx context.Context, from, into string, merge, dryRun
 	return out, err
 }
 
-// beforeMove says what would come together, and what is in the way.
+// beforeMove returns what would be merged, or an error that prevents the move.
 func (s *Service) beforeMove(ctx context.Context, from, into string, merge bool) (out api.SiteMoving, err error) {
 	moves := []pushsvc.SiteMove{}
 	for _, m := range s.live().names().moves {
@@ -189,7 +194,7 @@ func (s *Service) popupClash(ctx context.Context, from, into string) (map[string
 	return renamed, err
 }
 
-// sharedEndpoints counts those that are subscribed at both sites.
+// sharedEndpoints counts endpoints that are subscribed at both sites.
 func (s *Service) sharedEndpoints(ctx context.Context, from, into string) (n int64, err error) {
 	known := map[[16]byte]struct{}{}
 	each := func(site string, fn func([16]byte)) error {
@@ -219,7 +224,7 @@ func (s *Service) sharedEndpoints(ctx context.Context, from, into string) (n int
 	return n, nil
 }
 
-// renamed has everything in memory be of the names that sites have now.
+// renamed updates everything in memory to the sites' present names.
 func (s *Service) renamed(ctx context.Context, from, into string) {
 	ctx = context.WithoutCancel(ctx)
 	s.sites.forget(from)
@@ -229,8 +234,8 @@ func (s *Service) renamed(ctx context.Context, from, into string) {
 	}
 }
 
-// ResumeMoves goes on in the background with what a restart has cut off. It asks the
-// store itself: what is in memory may not have been read yet.
+// ResumeMoves continues interrupted moves in the background. It reads the store
+// itself: memory may not be up to date yet.
 func (s *Service) ResumeMoves() {
 	go func() {
 		all, err := s.Store.Moves(context.Background())
@@ -246,8 +251,8 @@ func (s *Service) ResumeMoves() {
 	}()
 }
 
-// bringOver brings the rows of a site to its new name, in the background. The channel
-// is closed at the end.
+// bringOver moves the rows of a site to its new name, in the background. The
+// channel is closed at the end.
 func (s *Service) bringOver(from string) <-chan struct{} {
 	s.moving.mu.Lock()
 	defer s.moving.mu.Unlock()
@@ -295,16 +300,17 @@ func (s *Service) bring(from string) {
 	}
 }
 
-// StaleSite is a site whose visitors the configuration sends elsewhere by now.
+// StaleSite is a site whose visitors now belong to another site by the
+// configuration.
 type StaleSite struct {
 	Site string `json:"site"`
-	// Now is the site that its visitors come to.
+	// Now is the visitors' present site.
 	Now           string `json:"now"`
 	Subscriptions int64  `json:"subscriptions"`
 }
 
-// StaleSites lists sites with subscribers whose visitors come to another site by now:
-// the option "site" was given later, or "www." or a port has come or gone.
+// StaleSites lists sites with subscribers whose visitors now belong to another
+// site: the option "site" was added, or "www." or a port has changed.
 func (s *Service) StaleSites(ctx context.Context) ([]StaleSite, error) {
 	if s.Configured == nil {
 		return nil, nil
@@ -323,8 +329,8 @@ func (s *Service) StaleSites(ctx context.Context) ([]StaleSite, error) {
 	return stale, nil
 }
 
-// siteNow is the site that visitors of a site come to by the configuration; empty for
-// that very one, and where nothing tells.
+// siteNow returns the present site of a site's visitors by the configuration;
+// empty if it is unchanged or unknown.
 func (s *Service) siteNow(names []string, site string) string {
 	if slices.Contains(names, site) {
 		return ""

@@ -10,8 +10,8 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/people"
 )
 
-// People returns what a site has of people; an *UnknownSiteError where there is no such
-// site.
+// People returns the summary of a site's people; an *UnknownSiteError if there is
+// no such site.
 func (s *Service) People(ctx context.Context, site string) (people.Summary, error) {
 	name, err := s.knownSite(ctx, site)
 	if err != nil {
@@ -38,8 +38,8 @@ func (s *Service) ProfilePage(ctx context.Context, site, after string, limit int
 	return page, nil
 }
 
-// FindProfiles finds the one who has an identity; where there is none, those whose ids
-// begin or end with what is given.
+// FindProfiles returns the profile with an identity; if there is none, those
+// whose ids begin or end with the text.
 func (s *Service) FindProfiles(ctx context.Context, sum people.Summary, given string) ([]people.Profile, error) {
 	for _, clean := range identitiesOf(given) {
 		p, err := s.Store.PersonBy(ctx, sum.Site, clean)
@@ -53,8 +53,9 @@ func (s *Service) FindProfiles(ctx context.Context, sum people.Summary, given st
 	return s.ProfilesByShortID(ctx, sum, given)
 }
 
-// identitiesOf are those that an operator may mean: "<kind>:<value>", or a value alone,
-// which is the site's own or an e-mail address.
+// identitiesOf returns the identities that an operator's text may mean:
+// "<kind>:<value>", or a value alone, which is the site's own id or an e-mail
+// address.
 func identitiesOf(text string) (all []people.Identity) {
 	kind, value, _ := strings.Cut(text, ":")
 	for _, i := range []people.Identity{
@@ -69,7 +70,7 @@ func identitiesOf(text string) (all []people.Identity) {
 	return all
 }
 
-// ErasePerson erases all that is kept of a person.
+// ErasePerson erases all data of a person.
 func (s *Service) ErasePerson(ctx context.Context, site, id string) error {
 	if err := s.Store.ErasePerson(ctx, site, id); err != nil {
 		return fmt.Errorf("erasing a profile: %w", err)
@@ -77,8 +78,8 @@ func (s *Service) ErasePerson(ctx context.Context, site, id string) error {
 	return nil
 }
 
-// EraseIdentities erases all who have one of the identities that the text may mean, or
-// claim it, and returns how many profiles that were.
+// EraseIdentities erases all profiles that have or claim one of the identities
+// that the text may mean, and returns their number.
 func (s *Service) EraseIdentities(ctx context.Context, site, text string) (erased int, err error) {
 	for _, identity := range identitiesOf(text) {
 		n, err := s.EraseIdentity(ctx, site, identity)
@@ -89,10 +90,10 @@ func (s *Service) EraseIdentities(ctx context.Context, site, text string) (erase
 	return erased, nil
 }
 
-// EraseIdentity erases all who have the identity or claim it, and returns how many
-// profiles that were, with those of others that have lost a claim.
+// EraseIdentity erases all profiles that have or claim the identity, and returns
+// their number, including those that only lose a claim.
 func (s *Service) EraseIdentity(ctx context.Context, site string, i people.Identity) (erased int, err error) {
-	const atOnce = 20 // each is up to some 200 kB, and others wait
+	const atOnce = 20 // each has up to some 200 kB, and others wait
 	for {
 		n, err := s.Store.EraseIdentity(ctx, site, i, atOnce)
 		if erased += n; err != nil {

@@ -18,7 +18,7 @@ import (
 // popupSettings is the name of the setting that has a site's PopupSettings.
 const popupSettings = "popups"
 
-// compile checks all that is in a pop-up; faults are *pushsvc.FieldError.
+// compile checks all parts of a pop-up; faults are *pushsvc.FieldError.
 func compile(p *popup.Popup) (*audience.Audience, *personal.Popup, error) {
 	if err := p.Validate(); err != nil {
 		return nil, nil, err
@@ -34,9 +34,9 @@ func compile(p *popup.Popup) (*audience.Audience, *personal.Popup, error) {
 	return who, texts, nil
 }
 
-// PutPopup checks a pop-up and stores it, if its revision is the expected one:
+// PutPopup checks a pop-up and stores it, if its revision is the expected one,
 // else pushsvc.ErrRevision. Visitors get it from then on. Faults are
-// *pushsvc.FieldError; popup.ErrFull where the site has too many.
+// *pushsvc.FieldError; popup.ErrFull if the site has too many.
 func (s *Service) PutPopup(ctx context.Context, site string, p popup.Popup, expect pushsvc.Revision) (popup.Stored, error) {
 	name, err := s.knownSite(ctx, site)
 	if err != nil {
@@ -56,7 +56,7 @@ func (s *Service) PutPopup(ctx context.Context, site string, p popup.Popup, expe
 	return row, s.live().popupsChanged(ctx, name)
 }
 
-// Popup gives one; pushsvc.ErrNotFound.
+// Popup returns a pop-up; pushsvc.ErrNotFound.
 func (s *Service) Popup(ctx context.Context, site, id string) (popup.Stored, error) {
 	name, err := siteName(site)
 	if err != nil {
@@ -65,7 +65,7 @@ func (s *Service) Popup(ctx context.Context, site, id string) (popup.Stored, err
 	return s.Store.Popup(ctx, name, id)
 }
 
-// Popups gives those of a site, by id.
+// Popups returns a site's pop-ups, by id.
 func (s *Service) Popups(ctx context.Context, site string) ([]popup.Stored, error) {
 	name, err := siteName(site)
 	if err != nil {
@@ -74,7 +74,7 @@ func (s *Service) Popups(ctx context.Context, site string) ([]popup.Stored, erro
 	return s.Store.Popups(ctx, name)
 }
 
-// stateTries is how often a change of state is tried when others write too.
+// stateTries is how often a change of state is tried during other writes.
 const stateTries = 5
 
 // SetPopupState runs or pauses a pop-up.
@@ -92,8 +92,8 @@ func (s *Service) SetPopupState(ctx context.Context, site, id string, state popu
 	}
 }
 
-// DeletePopup removes one, if its revision is the expected one. What was counted
-// stays.
+// DeletePopup removes a pop-up, if its revision is the expected one. Its counters
+// stay.
 func (s *Service) DeletePopup(ctx context.Context, site, id string, expect pushsvc.Revision) error {
 	name, err := siteName(site)
 	if err != nil {
@@ -105,8 +105,8 @@ func (s *Service) DeletePopup(ctx context.Context, site, id string, expect pushs
 	return s.live().popupsChanged(ctx, name)
 }
 
-// PopupSettings gives what is set for all pop-ups of a site, and its revision: 0
-// where nobody has set anything.
+// PopupSettings returns the settings for all pop-ups of a site, and their
+// revision: 0 if none are stored.
 func (s *Service) PopupSettings(ctx context.Context, site string) (popup.Settings, pushsvc.Revision, error) {
 	name, err := siteName(site)
 	if err != nil {
@@ -130,7 +130,7 @@ func readPopupSettings(ctx context.Context, store pushsvc.SettingStore, name str
 	return set, row.Revision, nil
 }
 
-// SetPopupSettings stores what is to hold for all pop-ups of a site.
+// SetPopupSettings stores settings for all pop-ups of a site.
 func (s *Service) SetPopupSettings(ctx context.Context, site string, set popup.Settings, expect pushsvc.Revision) (pushsvc.Revision, error) {
 	name, err := s.knownSite(ctx, site)
 	if err != nil {
@@ -150,7 +150,7 @@ func (s *Service) SetPopupSettings(ctx context.Context, site string, set popup.S
 	return row.Revision, s.live().popupsChanged(ctx, name)
 }
 
-// countAct counts one counter.
+// countAct adds one counter.
 func countAct(r *api.PopupResult, c people.PopupCounter) {
 	switch c.Act {
 	case people.ActViewed, people.ActControl:
@@ -174,9 +174,9 @@ func countAct(r *api.PopupResult, c people.PopupCounter) {
 	}
 }
 
-// PopupStats counts what visitors did with a pop-up between two times; zeros are
-// no bound. pushsvc.ErrNotFound where there is neither such a pop-up nor anything
-// counted.
+// PopupStats counts visitors' acts on a pop-up between two times; zeros mean no
+// limit. pushsvc.ErrNotFound if there is neither such a pop-up nor a counter of
+// it.
 func (s *Service) PopupStats(ctx context.Context, site, id string, q StatsQuery) (api.PopupStats, error) {
 	stats := api.PopupStats{Popup: id, Variants: []api.PopupResult{}, Hours: []api.PopupHour{}}
 	name, err := siteName(site)
@@ -185,20 +185,20 @@ func (s *Service) PopupStats(ctx context.Context, site, id string, q StatsQuery)
 	}
 	counters, err := s.Store.PopupStats(ctx, name, id, q.From, q.To)
 	if err != nil {
-		return stats, fmt.Errorf("reading what came of pop-up %q: %w", id, err)
+		return stats, fmt.Errorf("reading the counters of pop-up %q: %w", id, err)
 	}
 	row, err := s.Store.Popup(ctx, name, id)
 	if err != nil && (!errors.Is(err, pushsvc.ErrNotFound) || len(counters) == 0) {
 		return stats, err
 	}
-	// Variants without a view are in the table too.
+	// Variants without a view are in the result too.
 	for _, v := range row.Popup.Variants {
 		stats.Variants = append(stats.Variants, api.PopupResult{Variant: v.ID})
 	}
 	for _, c := range counters {
 		countAct(result(&stats.Variants, c.Variant), c)
 		if c.Hour.Equal(people.FoldedHour) {
-			continue // when it was is known no more
+			continue // its hour is no longer known
 		}
 		hour := c.Hour.UTC()
 		if n := len(stats.Hours); n == 0 || !stats.Hours[n-1].Hour.Equal(hour) {
@@ -209,7 +209,7 @@ func (s *Service) PopupStats(ctx context.Context, site, id string, q StatsQuery)
 	return stats, nil
 }
 
-// result finds or makes the entry of a variant.
+// result returns the entry of a variant, and adds it if it is missing.
 func result(list *[]api.PopupResult, variant string) *api.PopupResult {
 	i := slices.IndexFunc(*list, func(r api.PopupResult) bool { return r.Variant == variant })
 	if i < 0 {

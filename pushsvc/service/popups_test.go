@@ -21,7 +21,7 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/store/memstore"
 )
 
-// lockedBuffer is written in the background too.
+// lockedBuffer is also written in the background.
 type lockedBuffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -39,7 +39,7 @@ func (l *lockedBuffer) String() string {
 	return l.b.String()
 }
 
-// shop is a service with a clock of its own.
+// shop is a service with a clock that the test sets.
 type shop struct {
 	*testing.T
 	*service.Service
@@ -74,7 +74,7 @@ func device(n int) (d pushsvc.DeviceID) {
 	return d
 }
 
-// ids asks for a device's pop-ups.
+// ids returns a device's pop-ups.
 func (s *shop) ids(d pushsvc.DeviceID, zone string) string {
 	s.Helper()
 	answer, err := s.Messages(s.Context(), shopSite, d, service.MessagesRequest{Page: service.PageInput{Path: "/"}, TimeZone: zone})
@@ -88,7 +88,7 @@ func (s *shop) ids(d pushsvc.DeviceID, zone string) string {
 	return strings.Join(out, " ")
 }
 
-// viewed has a device see a pop-up.
+// viewed reports that a device has seen a pop-up.
 func (s *shop) viewed(d pushsvc.DeviceID, popup string) {
 	s.Helper()
 	_, err := s.Store.Track(s.Context(), shopSite, people.Batch{Device: d, At: s.now(), Entries: []people.Entry{
@@ -99,8 +99,8 @@ func (s *shop) viewed(d pushsvc.DeviceID, popup string) {
 	}
 }
 
-// TestPopupDays: a cap by day is by the calendar of the pop-up's zone, and from
-// and until are by its clock.
+// TestPopupDays: a daily cap uses the calendar of the pop-up's zone, and from and
+// until use its clock.
 func TestPopupDays(t *testing.T) {
 	s := newShop(t)
 	if _, err := s.SetPopupSettings(t.Context(), shopSite, popup.Settings{}, pushsvc.AnyRevision); err != nil {
@@ -127,7 +127,7 @@ func TestPopupDays(t *testing.T) {
 	}
 }
 
-// TestPopupLogin: caps and variants go with the person to all their devices.
+// TestPopupLogin: caps and variants apply to all devices of a person.
 func TestPopupLogin(t *testing.T) {
 	s := newShop(t)
 	s.put(`{"id":"once","state":"running","kind":"box","content":{"title":"T"},"caps":{"lifetime":1},"variants":[{"id":"-a","weight":1},{"id":"-b","weight":1}]}`)
@@ -155,7 +155,7 @@ func TestPopupLogin(t *testing.T) {
 	}
 }
 
-// TestPopupHoldout: those who are held out get nothing, and always the same ones.
+// TestPopupHoldout: held-out visitors get nothing, and are always the same ones.
 func TestPopupHoldout(t *testing.T) {
 	s := newShop(t)
 	s.put(`{"id":"p","state":"running","kind":"box","content":{"title":"T"}}`)
@@ -176,11 +176,11 @@ func TestPopupHoldout(t *testing.T) {
 		t.Errorf("%d of 200 are held out", out)
 	}
 	if _, err := s.SetPopupSettings(t.Context(), shopSite, popup.Settings{}, 0); !errors.Is(err, pushsvc.ErrRevision) {
-		t.Errorf("over what somebody has set: %v", err)
+		t.Errorf("with an old revision: %v", err)
 	}
 }
 
-// deaf is a store that is down.
+// deaf is a store that fails.
 type deaf struct {
 	store.Store
 	down bool
@@ -195,8 +195,8 @@ func (d *deaf) PopupSites(ctx context.Context) ([]string, error) {
 	return d.Store.PopupSites(ctx)
 }
 
-// TestPopupStoreDown: pages are told of no pop-ups while the store can't be read,
-// and of them again when it can.
+// TestPopupStoreDown: pages get no pop-ups while the store can't be read, and get
+// them again when it can.
 func TestPopupStoreDown(t *testing.T) {
 	s := newShop(t)
 	s.put(`{"id":"p","state":"running","kind":"box","content":{"title":"T"}}`)
@@ -218,8 +218,8 @@ func TestPopupStoreDown(t *testing.T) {
 	}
 }
 
-// TestPopupWritesAreSeen: while many write and many ask, nobody gets what is half
-// written, and at the end all is as written last.
+// TestPopupWritesAreSeen: during many writes, no reader gets a half-written
+// pop-up; at the end all read the last one.
 func TestPopupWritesAreSeen(t *testing.T) {
 	s := newShop(t)
 	var wg sync.WaitGroup
@@ -253,7 +253,7 @@ func TestPopupWritesAreSeen(t *testing.T) {
 	}
 }
 
-// TestPopupChapter: the pop-up of the chapter is taken, and comes to whom it is for.
+// TestPopupChapter: the chapter's pop-up is accepted, and shown to its audience.
 func TestPopupChapter(t *testing.T) {
 	raw, err := os.ReadFile("../../.github/docs/popups.md")
 	if err != nil {
@@ -297,8 +297,8 @@ func (s *shop) act(d pushsvc.DeviceID, popup, variant string, n int) {
 
 const session = "SSSSSSSSSSSSSSSSSSSSSA"
 
-// TestPopupCounting: neither inboxes nor what was kept from the visitor count
-// among the pop-ups of a session, and inboxes come whatever was seen.
+// TestPopupCounting: neither inboxes nor control views count towards a session's
+// pop-ups, and inboxes are shown regardless of the limit.
 func TestPopupCounting(t *testing.T) {
 	s := newShop(t)
 	s.put(`{"id":"box","state":"running","kind":"box","content":{"title":"T"}}`)
@@ -335,8 +335,8 @@ func TestPopupCounting(t *testing.T) {
 }
 
 // TestPopupControlCaps: the control group is counted where it would have seen the
-// pop-up, which is as often as its caps allow, on all devices; who is no longer in
-// it has not seen anything yet.
+// pop-up, as often as its caps allow, on all devices. A visitor who leaves it has
+// not seen anything yet.
 func TestPopupControlCaps(t *testing.T) {
 	const body = `{"id":"p","state":"running","kind":"box","content":{"title":"T"},"caps":{%s},"control":%d}`
 	for _, tt := range []struct {
@@ -381,12 +381,12 @@ func TestPopupControlCaps(t *testing.T) {
 		}
 		s.put(fmt.Sprintf(body, tt.caps, 0))
 		if _, popups := asked(d, session); popups != 1 {
-			t.Errorf("%s: without a control group it is not shown to who has not seen it", tt.caps)
+			t.Errorf("%s: without a control group it is not shown to a visitor who has not seen it", tt.caps)
 		}
 	}
 }
 
-// TestPopupStatsFolded: what is too old to be told by the hour is in the sums still.
+// TestPopupStatsFolded: counters too old for hours are still in the sums.
 func TestPopupStatsFolded(t *testing.T) {
 	s := newShop(t)
 	s.put(`{"id":"p","state":"running","kind":"box","content":{"title":"T"}}`)
@@ -402,7 +402,7 @@ func TestPopupStatsFolded(t *testing.T) {
 	}
 }
 
-// TestPopupReturning: a visitor who has cleared their storage is not new.
+// TestPopupReturning: a visitor who has cleared the storage is not new.
 func TestPopupReturning(t *testing.T) {
 	s := newShop(t)
 	s.put(`{"id":"new","state":"running","kind":"box","content":{"title":"T"},"where":{"visitors":"new"}}`)
@@ -423,7 +423,7 @@ func TestPopupReturning(t *testing.T) {
 	}
 }
 
-// TestPopupConversions: those of a paused pop-up count still, a draft's never.
+// TestPopupConversions: conversions of a paused pop-up count, a draft's never.
 func TestPopupConversions(t *testing.T) {
 	s := newShop(t)
 	for _, state := range []string{"running", "paused", "draft"} {
@@ -438,8 +438,8 @@ func TestPopupConversions(t *testing.T) {
 	}
 }
 
-// TestPreviewAddress: where nobody says on which page, it is the start page of
-// where the site most likely is.
+// TestPreviewAddress: without a page, the address is the start page of the site's
+// most likely origin.
 func TestPreviewAddress(t *testing.T) {
 	s := newShop(t)
 	for _, tt := range []struct{ site, page, want string }{
@@ -464,7 +464,7 @@ func TestPreviewAddress(t *testing.T) {
 	}
 }
 
-// TestPreviewEnds: an address is good for an hour.
+// TestPreviewEnds: an address is valid for an hour.
 func TestPreviewEnds(t *testing.T) {
 	s := newShop(t)
 	s.put(`{"id":"p","state":"draft","kind":"box","content":{"title":"T"}}`)
@@ -485,8 +485,8 @@ func TestPreviewEnds(t *testing.T) {
 	}
 }
 
-// TestPopupsConfigBounded: many pop-ups with many patterns don't make the script
-// of every page long.
+// TestPopupsConfigBounded: many pop-ups with many patterns don't make every
+// page's script long.
 func TestPopupsConfigBounded(t *testing.T) {
 	s := newShop(t)
 	paths := `"/` + strings.Repeat("x", 300) + `*"`
@@ -514,8 +514,8 @@ func TestPopupsConfigBounded(t *testing.T) {
 	}
 }
 
-// TestPopupsHangUp: whoever hangs up while all pop-ups are read for the first time
-// takes them from nobody.
+// TestPopupsHangUp: if the first reader of all pop-ups hangs up, the others still
+// get them.
 func TestPopupsHangUp(t *testing.T) {
 	s := newShop(t)
 	s.put(`{"id":"p","kind":"box","state":"running","content":{"title":"T"}}`)

@@ -21,11 +21,12 @@ import (
 // PreviewParameter is the query parameter that shows a pop-up to an operator.
 const PreviewParameter = "webpush_preview"
 
-// previewTime is how long a preview's address is good.
+// previewTime is how long a preview's address is valid.
 const previewTime = time.Hour
 
-// Preview makes the address. page is a URL, or a path of the site; empty is its
-// start page. variant is empty for the first one.
+// Preview makes an address that shows a pop-up, whatever its state. page is a
+// URL, or a path of the site; empty means its start page. An empty variant means
+// the first one.
 func (s *Service) Preview(ctx context.Context, site, id, variant, page string) (api.Preview, error) {
 	row, err := s.Popup(ctx, site, id)
 	if err != nil {
@@ -36,7 +37,7 @@ func (s *Service) Preview(ctx context.Context, site, id, variant, page string) (
 		variant = variants[0].ID
 	}
 	if variant != "" && !hasVariant(variants, variant) {
-		return api.Preview{}, &pushsvc.FieldError{Field: "variant", Problem: "is none of the pop-up's, which are: " + variantIDs(variants)}
+		return api.Preview{}, &pushsvc.FieldError{Field: "variant", Problem: "is not one of the pop-up's variants: " + variantIDs(variants)}
 	}
 	if page == "" || strings.HasPrefix(page, "/") && !strings.HasPrefix(page, "//") {
 		page = s.origin(row.Site) + "/" + strings.TrimPrefix(page, "/")
@@ -59,8 +60,8 @@ func (s *Service) Preview(ctx context.Context, site, id, variant, page string) (
 	return api.Preview{URL: u.String(), Expires: expires.UTC()}, nil
 }
 
-// origin is where a site most likely is: as the configuration has it, or by its
-// name: https, but for ports of this machine, as they are in trials.
+// origin returns a site's most likely origin: the configuration's, or one from
+// its name, with https except for this machine's ports, as in trials.
 func (s *Service) origin(site string) string {
 	if s.Configured != nil {
 		if at := s.Configured.Origin(site); at != "" {
@@ -84,7 +85,7 @@ func hasVariant(variants []popup.Variant, id string) bool {
 	return false
 }
 
-// variantIDs is "a, b", or "none".
+// variantIDs returns "a, b", or "none".
 func variantIDs(variants []popup.Variant) string {
 	if len(variants) == 0 {
 		return "none"
@@ -96,7 +97,7 @@ func variantIDs(variants []popup.Variant) string {
 	return strings.Join(ids, ", ")
 }
 
-// previewToken is id.variant.seconds.MAC: none of them has a dot.
+// previewToken returns id.variant.seconds.MAC: no part has a dot.
 func previewToken(secret []byte, site, id, variant string, expires time.Time) string {
 	text := id + "." + variant + "." + strconv.FormatInt(expires.Unix(), 10)
 	mac := hmac.New(sha256.New, secret)
@@ -104,7 +105,7 @@ func previewToken(secret []byte, site, id, variant string, expires time.Time) st
 	return text + "." + base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:16])
 }
 
-// openPreview gives what a token is for; false where it is none, or too old.
+// openPreview returns the parts of a token; false if it is invalid or too old.
 func openPreview(secret []byte, site, token string, now time.Time) (id, variant string, ok bool) {
 	parts := strings.Split(token, ".")
 	if len(parts) != 4 {
@@ -122,13 +123,13 @@ func openPreview(secret []byte, site, token string, now time.Time) (id, variant 
 	return parts[0], parts[1], true
 }
 
-// preview gives the one pop-up that a token is for, read from the store: it may be
-// a draft. It has no token, so that nothing of it is counted.
+// preview returns the one pop-up that a token is for, read from the store: it may
+// be a draft. It has no report token, so that nothing is counted.
 func (v *messagesVisit) preview(ctx context.Context) (MessagesAnswer, error) {
 	answer := MessagesAnswer{Popups: []WirePopup{}, Preview: true}
 	id, variant, ok := openPreview(v.secret, v.site, v.r.Preview, v.now)
 	if !ok {
-		return answer, &pushsvc.FieldError{Field: "preview", Problem: "is not good any more: make a new address"}
+		return answer, &pushsvc.FieldError{Field: "preview", Problem: "is invalid or has expired: make a new address"}
 	}
 	row, err := v.service.Store.Popup(ctx, v.site, id)
 	if err != nil {

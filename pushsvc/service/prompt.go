@@ -12,31 +12,31 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/prompt"
 )
 
-// ConfiguredSites is what the server's configuration says of its sites.
+// ConfiguredSites is the server's configuration of its sites.
 type ConfiguredSites interface {
-	// Prompt gives what it says of the prompt of the site, whose name is
-	// canonical, and what holds for the rest; false where it has no such site.
+	// Prompt returns the settings in the configuration for the site's prompt, and
+	// the defaults; false if it has no such site. site is canonical.
 	Prompt(site string) (said, byDefault prompt.Settings, ok bool)
-	// Prefix is the path below which the site has our endpoints; empty where it
-	// has no such site.
+	// Prefix returns the path of the site's endpoints; empty if it has no such
+	// site.
 	Prefix(site string) string
-	// Origin is where the site most likely is, as https://shop.example.com; empty
-	// where nothing tells.
+	// Origin returns the site's most likely origin, for example
+	// https://shop.example.com; empty if unknown.
 	Origin(site string) string
-	// SiteOf is the site of those who come to the host of that name; empty where the
+	// SiteOf returns the site for visitors of that host; empty if the
 	// configuration does not say, or has no such host.
 	SiteOf(host string) string
-	// Names lists the sites, but for those that a pattern stands for.
+	// Names lists the sites that are not from a pattern.
 	Names() []string
-	// EventNames lists the events that the site's settings name.
+	// EventNames lists the events in the site's settings.
 	EventNames(site string) []string
 }
 
-// UnconfiguredSiteError says that the configuration does not have a site of which something
-// is stored: it has no prompt that anybody sees.
+// UnconfiguredSiteError means that the configuration does not have a site with
+// stored data: no visitor sees its prompt.
 type UnconfiguredSiteError struct {
 	Site string
-	// Set is true where something is set for its prompt.
+	// Set is true if prompt settings are stored for it.
 	Set bool
 }
 
@@ -48,8 +48,8 @@ func (e *UnconfiguredSiteError) Error() string {
 	return text
 }
 
-// Prompt gives what holds for a site's prompt; an *UnconfiguredSiteError where
-// the configuration does not have the site.
+// Prompt returns a site's effective prompt; an *UnconfiguredSiteError if the
+// configuration does not have the site.
 func (s *Service) Prompt(ctx context.Context, site string) (api.Prompt, error) {
 	name, err := s.promptSite(ctx, site)
 	if err != nil {
@@ -62,8 +62,8 @@ func (s *Service) Prompt(ctx context.Context, site string) (api.Prompt, error) {
 	return s.promptView(name, o), nil
 }
 
-// SetPrompt puts settings in the place of all that the API has set of a site's
-// prompt, if the revision is the expected one; else pushsvc.ErrRevision.
+// SetPrompt replaces all settings that the API has made for a site's prompt, if
+// the revision is the expected one; else pushsvc.ErrRevision.
 func (s *Service) SetPrompt(ctx context.Context, site string, settings prompt.Settings, expect pushsvc.Revision) (api.Prompt, error) {
 	name, err := s.promptSite(ctx, site)
 	if err != nil {
@@ -79,9 +79,9 @@ func (s *Service) SetPrompt(ctx context.Context, site string, settings prompt.Se
 	return s.promptView(name, o), nil
 }
 
-// ResetPrompt removes what the API has set of a site's prompt, if the revision is
-// the expected one; else pushsvc.ErrRevision. Where nothing is set it succeeds.
-// The configuration need not have the site.
+// ResetPrompt removes all settings that the API has made for a site's prompt, if
+// the revision is the expected one; else pushsvc.ErrRevision. It succeeds if
+// there are none. The configuration need not have the site.
 func (s *Service) ResetPrompt(ctx context.Context, site string, expect pushsvc.Revision) error {
 	name, err := siteName(site)
 	if err != nil {
@@ -98,8 +98,8 @@ func (s *Service) ResetPrompt(ctx context.Context, site string, expect pushsvc.R
 	return err
 }
 
-// AllPrompts lists the configured sites, and those for which something is set, by
-// name.
+// AllPrompts lists the configured sites, and sites with stored prompt settings,
+// by name.
 func (s *Service) AllPrompts(ctx context.Context) ([]api.PromptSummary, error) {
 	if err := s.live().refresh(ctx, pushsvc.ChangedSettings); err != nil {
 		return nil, err
@@ -116,7 +116,7 @@ func (s *Service) AllPrompts(ctx context.Context) ([]api.PromptSummary, error) {
 	return out, nil
 }
 
-// promptSite gives the canonical name of a configured site.
+// promptSite returns the canonical name of a configured site.
 func (s *Service) promptSite(ctx context.Context, site string) (string, error) {
 	name, err := siteName(site)
 	if err != nil {

@@ -60,8 +60,8 @@ func (s sites) Names() (names []string) {
 	return names
 }
 
-// withPrompts gives the service two sites and prompts; faults ends up with what
-// these complain about.
+// withPrompts gives the service two sites and prompts; faults receives their
+// errors.
 func (f *fixture) withPrompts(t *testing.T) (faults chan error) {
 	t.Helper()
 	faults = make(chan error, 100)
@@ -73,8 +73,8 @@ func (f *fixture) withPrompts(t *testing.T) (faults chan error) {
 	return faults
 }
 
-// TestPromptLayers: visitors and operators see the API's settings over the
-// file's over the default, and where each comes from.
+// TestPromptLayers: the API's settings override the file's, and those the
+// defaults. Operators see the source of each.
 func TestPromptLayers(t *testing.T) {
 	f := newFixture(t)
 	f.withPrompts(t)
@@ -127,12 +127,12 @@ func TestPromptLayers(t *testing.T) {
 		t.Errorf("removing nothing: %v", err)
 	}
 	if err := f.ResetPrompt(t.Context(), site, 1); !errors.Is(err, pushsvc.ErrRevision) {
-		t.Errorf("removing what somebody else has removed: %v", err)
+		t.Errorf("removing removed settings again: %v", err)
 	}
 }
 
 // TestPromptUnconfigured: a site that the configuration does not have is refused,
-// and what is stored for it can be seen and removed.
+// and its stored settings can be read and removed.
 func TestPromptUnconfigured(t *testing.T) {
 	f := newFixture(t)
 	f.withPrompts(t)
@@ -169,8 +169,8 @@ func TestPromptUnconfigured(t *testing.T) {
 	}
 }
 
-// TestPromptsFaults: a store that fails or holds what nobody understands leaves
-// visitors with what there was, or the file's, and is told once.
+// TestPromptsFaults: if the store fails or has invalid settings, visitors get the
+// last ones, or the file's, and the fault is logged once.
 func TestPromptsFaults(t *testing.T) {
 	f := newFixture(t)
 	faults := f.withPrompts(t)
@@ -210,7 +210,7 @@ func TestPromptsFaults(t *testing.T) {
 
 var errFailing = errors.New("the store fails")
 
-// failing is a store whose settings can't be used.
+// failing is a store whose settings are invalid.
 type failing struct{ store.Store }
 
 func (failing) Setting(context.Context, string, string) (pushsvc.Setting, error) {

@@ -14,25 +14,26 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/prompt"
 )
 
-// promptSetting is the name under which the store has prompts' settings.
+// promptSetting is the name of the stored prompt settings.
 const promptSetting = "prompt"
 
-// PromptOverride is what operators have set of one site's prompt. The zero value
-// is nothing.
+// PromptOverride is operators' settings of one site's prompt. The zero value
+// means none.
 type PromptOverride struct {
 	Settings prompt.Settings
 	Revision pushsvc.Revision
 	Updated  time.Time
 }
 
-// Prompt returns what is set for the site's prompt. It never waits for the store.
+// Prompt returns the stored settings of the site's prompt. It never waits for the
+// store.
 func (l *Live) Prompt(site string) PromptOverride {
 	l.follow()
 	return l.now.Load().prompts[site]
 }
 
-// readPrompts reads those of all sites. One whose document is not understood counts as
-// nothing set, and is told to fault.
+// readPrompts reads those of all sites. An invalid document counts as no
+// settings, and is reported to fault.
 func (l *Live) readPrompts(ctx context.Context, next *snapshot) error {
 	rows, err := l.store.Settings(ctx, promptSetting)
 	if err != nil {

@@ -13,7 +13,7 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/people"
 )
 
-// How many profiles one call of PurgeProfiles looks at, and how many it reads and
+// How many profiles one call of PurgeProfiles checks, and how many it reads and
 // erases at a time.
 const (
 	purgeLooks = 10_000
@@ -21,9 +21,9 @@ const (
 	purgeErase = 16 // each may have some 200 kB, and others wait meanwhile
 )
 
-// PurgeProfiles erases the profiles that the expression means, among at most 10,000
-// from After on, with all that belongs to them. Who comes meanwhile stays. Faults are
-// *pushsvc.FieldError.
+// PurgeProfiles erases the profiles that match the expression, among at most
+// 10,000 after After, with all their data. Visitors who return meanwhile stay.
+// Faults are *pushsvc.FieldError.
 func (s *Service) PurgeProfiles(ctx context.Context, site string, r api.PurgeRequest) (api.Purged, error) {
 	var out api.Purged
 	name, err := siteName(site)
@@ -31,7 +31,7 @@ func (s *Service) PurgeProfiles(ctx context.Context, site string, r api.PurgeReq
 		return out, err
 	}
 	if strings.TrimSpace(r.Where) == "" {
-		return out, &pushsvc.FieldError{Field: "where", Problem: `is missing: say who is meant, as in "!known && visits < 2"`}
+		return out, &pushsvc.FieldError{Field: "where", Problem: `is missing: describe the profiles, as in "!known && visits < 2"`}
 	}
 	for _, name := range []string{"device", "language"} {
 		if audience.Names(r.Where, name) {
@@ -60,15 +60,15 @@ func (s *Service) PurgeProfiles(ctx context.Context, site string, r api.PurgeReq
 	return out, nil
 }
 
-// purge is what PurgeProfiles does with each page.
+// purge has the parameters for each page.
 type purge struct {
 	who        *audience.Audience
-	subscribed bool // the expression asks for it
+	subscribed bool // the expression uses it
 	dryRun     bool
 	now        time.Time
 }
 
-// purgePage erases those of a page who are meant.
+// purgePage erases the matching profiles of a page.
 func (s *Service) purgePage(ctx context.Context, site string, do purge, page []people.Profile, out *api.Purged) error {
 	var meant []pushsvc.PersonSeen
 	for i := range page {
@@ -85,7 +85,8 @@ func (s *Service) purgePage(ctx context.Context, site string, do purge, page []p
 			v.Subscribed = f.Subscribed
 		}
 		out.Looked++
-		// An expression that takes too many steps for somebody does not mean them.
+		// An expression that takes too many steps for a profile does not match
+		// it.
 		if yes, err := do.who.Includes(v); err == nil && yes {
 			meant = append(meant, pushsvc.PersonSeen{ID: p.ID, Seen: p.Seen})
 		}
@@ -104,7 +105,7 @@ func (s *Service) purgePage(ctx context.Context, site string, do purge, page []p
 	return nil
 }
 
-// profileVisitor is what a profile alone tells an expression.
+// profileVisitor returns the visitor of an expression, from the profile alone.
 func profileVisitor(p *people.Profile, now time.Time) audience.Visitor {
 	v := audience.Visitor{
 		Attributes: p.Attributes, Events: make(map[string]audience.Event, len(p.Events)), Visits: p.Visits,

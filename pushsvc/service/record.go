@@ -13,29 +13,28 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/popup"
 )
 
-// maxLate is how long ago what a browser tells may have happened: it may have
-// been offline.
+// maxLate is the largest age of an event: the browser may have been offline.
 const maxLate = 7 * 24 * time.Hour
 
-// RecordRequest is what the SDK posts of a visitor.
+// RecordRequest is the SDK's post about a visitor.
 type RecordRequest struct {
-	// Batch names the post: 16 random bytes in base64url. Posted again, it
+	// Batch is the post's id: 16 random bytes in base64url. A repeated post
 	// changes nothing.
 	Batch string `json:"batch"`
-	// Session is the browser's session, named likewise; or empty.
+	// Session is the id of the browser's session, in the same form; or empty.
 	Session string `json:"session"`
-	// Seed is a secret of the page's, named likewise, that its first requests have
-	// in common: those that come without a cookie are one visitor's. It is not kept.
+	// Seed is a secret of the page, in the same form, that its first requests
+	// share: those without a cookie belong to one visitor. It is not stored.
 	Seed string `json:"seed"`
-	// Sent is when it was sent, in milliseconds since 1970 by the browser's
-	// clock: what that is wrong by, the entries' times are.
+	// Sent is the time of sending, in milliseconds since 1970 by the browser's
+	// clock: its error corrects the entries' times.
 	Sent   float64      `json:"sent"`
 	Events []EntryInput `json:"events"`
-	// Malformed is how many entries could not be read.
+	// Malformed is the number of unreadable entries.
 	Malformed int64 `json:"-"`
 }
 
-// EntryInput is one entry of a RecordRequest. Type says which fields count.
+// EntryInput is one entry of a RecordRequest. Type selects the fields that count.
 type EntryInput struct {
 	Report
 	Name       string            `json:"name"`
@@ -55,26 +54,26 @@ type EntryInput struct {
 	Element    string            `json:"element"`
 }
 
-// IdentityInput is an identity with a signature of its own, which the entry may
-// have for all.
+// IdentityInput is an identity with its own signature; the entry may have one for
+// all.
 type IdentityInput struct {
 	Kind      people.IdentityKind `json:"kind"`
 	Value     string              `json:"value"`
 	Signature string              `json:"signature"`
 }
 
-// Sender is who posts.
+// Sender is the sender of a post.
 type Sender struct {
 	Device pushsvc.DeviceID
-	// Browser is who has the device's cookie. Without one the device stays as it
-	// is, whoever logs in.
+	// Browser is the browser with the device's cookie. Without one the device
+	// stays the same at a login.
 	Browser pushsvc.Browser
-	// Secret is the site's identity_secret; with one, only signed identities
-	// are believed.
+	// Secret is the site's identity_secret; with one, only signed identities are
+	// accepted.
 	Secret pushsvc.Secret
 }
 
-// line is what tokens of pop-ups are bound to.
+// line returns the id that pop-up tokens are bound to.
 func (f *Sender) line() pushsvc.DeviceID {
 	if f.Browser.IsZero() {
 		return f.Device
@@ -82,11 +81,14 @@ func (f *Sender) line() pushsvc.DeviceID {
 	return f.Browser.Line()
 }
 
-// Record stores what a visitor's browser tells. It is durable when Record
-// returns nil. What is too long is cut, what is not allowed left out, as
-// people.CleanProps says, an entry that is none is left out and counted; faults
-// of the batch are *pushsvc.FieldError. ErrReplaced where the cookie is that of
-// before a login, a logout or a choice not to be known.
+// Record stores a visitor's data from the browser. It is durable when Record
+// returns nil.
+//
+//   - Too long values are cut, and forbidden ones dropped, see people.CleanProps.
+//   - Invalid entries are dropped and counted.
+//   - Faults of the batch are *pushsvc.FieldError.
+//   - ErrReplaced means that the cookie is from before a login, a logout or an
+//     opt-out.
 func (s *Service) Record(ctx context.Context, site string, from Sender, req RecordRequest) (people.Tracked, error) {
 	b, reports, err := s.batch(ctx, site, from, req)
 	if err != nil {
@@ -156,7 +158,7 @@ func (s *Service) batch(ctx context.Context, site string, from Sender, req Recor
 	return b, c.reports, nil
 }
 
-// skew is how far the browser's clock is behind ours, as far as it matters.
+// skew is the relevant error of the browser's clock.
 func skew(now time.Time, sent float64) time.Duration {
 	if sent <= 0 || sent > 8.64e15 || math.IsNaN(sent) {
 		return 0
@@ -164,7 +166,7 @@ func skew(now time.Time, sent float64) time.Duration {
 	return now.Sub(time.UnixMilli(int64(sent)))
 }
 
-// cleaner makes entries of what was posted.
+// cleaner makes entries from a post.
 type cleaner struct {
 	service *Service
 	site    string
@@ -193,14 +195,14 @@ func (c *cleaner) time(ms float64) time.Time {
 	return t
 }
 
-// entry adds one; false where it is none of the form that it has to have.
+// entry adds an entry; false if it is invalid.
 func (c *cleaner) entry(in EntryInput) bool {
 	e := people.Entry{Kind: people.EntryKind(in.Type), Time: c.time(in.Time)}
 	switch e.Kind {
 	case people.EntryEvent:
 		name, ok := people.CleanEventName(in.Name)
 		if !ok {
-			return true // reserved or empty: the SDK has told the page
+			return true // reserved or empty: the SDK has reported it to the page
 		}
 		e.Name, e.Props = name, people.CleanProps(in.Props, false)
 	case people.EntryProfile:
@@ -244,7 +246,7 @@ func (c *cleaner) entry(in EntryInput) bool {
 	return true
 }
 
-// login believes the identities that are signed, where the site has them signed.
+// login accepts only signed identities, if the site requires that.
 func (c *cleaner) login(e people.Entry, in EntryInput) bool {
 	if len(in.Identities) > people.MaxIdentities {
 		return false
@@ -256,7 +258,7 @@ func (c *cleaner) login(e people.Entry, in EntryInput) bool {
 		}
 		clean, ok := id.Clean()
 		if !ok {
-			continue // nobody's name; what else the batch has is good all the same
+			continue // not a valid identity; the rest of the batch counts
 		}
 		if c.from.Secret != "" {
 			signature := given.Signature
@@ -283,7 +285,7 @@ var (
 	variantPattern = regexp.MustCompile(`^[A-Za-z0-9_-]{0,64}$`)
 )
 
-// popup passes over what has no genuine token: whoever forges it learns nothing.
+// popup ignores reports without a genuine token: a forger learns nothing.
 func (c *cleaner) popup(e people.Entry, in EntryInput) bool {
 	switch {
 	case !in.Act.Reported():
@@ -299,7 +301,7 @@ func (c *cleaner) popup(e people.Entry, in EntryInput) bool {
 	}
 	act := in.Act
 	if in.Variant == popup.Control {
-		// The page kept it from the visitor when it would have shown it.
+		// For the control group, the page hid it when it would have shown it.
 		if act != people.ActViewed {
 			return true
 		}
@@ -310,8 +312,8 @@ func (c *cleaner) popup(e people.Entry, in EntryInput) bool {
 	return true
 }
 
-// popupOf is the pop-up that the token is for; false where it is for none. Who got it
-// under a former name of the site has it under that.
+// popupOf returns the token's pop-up; false if the token is invalid. A token from
+// a former name of the site is for that name.
 func (c *cleaner) popupOf(in EntryInput) (string, bool) {
 	for _, name := range c.service.signedFor(c.site) {
 		if pushsvc.CheckPopupToken(c.secret, name, in.Popup, in.Variant, c.from.line(), in.Token) {
@@ -337,7 +339,7 @@ func visit(in EntryInput) *people.Visit {
 	return v
 }
 
-// cut cuts a text to so many characters.
+// cut shortens a text to at most so many characters.
 func cut(text string, most int) string {
 	n := 0
 	for i := range text {
@@ -349,14 +351,14 @@ func cut(text string, most int) string {
 	return text
 }
 
-// ExportPerson gives all that is kept of one person.
+// ExportPerson returns all stored data of one person.
 func (s *Service) ExportPerson(ctx context.Context, site, id string) (api.ProfileExport, error) {
 	p, err := s.Store.Person(ctx, site, id)
 	if err != nil {
 		return api.ProfileExport{}, fmt.Errorf("exporting a profile: %w", err)
 	}
 	out := api.ProfileExport{Profile: p.Profile, HistoryEvents: p.History, Subscriptions: []api.ProfileExportSubscribed{}}
-	// How rows are found, and which posts were seen, says nothing of anybody.
+	// How rows are found, and which posts were seen, is not personal data.
 	out.History = nil
 	for i := range out.Devices {
 		out.Devices[i].Batches = nil
@@ -376,7 +378,8 @@ func (s *Service) ExportPerson(ctx context.Context, site, id string) (api.Profil
 	return out, nil
 }
 
-// RecordFromProxy stores what the proxy itself knows of a visitor: identities are believed.
+// RecordFromProxy stores what the proxy itself knows of a visitor; its identities
+// are trusted.
 func (s *Service) RecordFromProxy(ctx context.Context, site string, b people.Batch) error {
 	if err := s.admit(ctx, site); err != nil {
 		return err

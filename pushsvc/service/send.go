@@ -30,24 +30,24 @@ const (
 	maxRate     = 1e6
 )
 
-// SendRequest is what an operator asks for.
+// SendRequest is an operator's request to send.
 type SendRequest struct {
 	// Site is the site as the operator spelled it.
 	Site    string
 	Content pushsvc.Content
-	// SendAt is when to send; zero for at once.
+	// SendAt is when to send; zero means at once.
 	SendAt time.Time
-	// Rate is the most pushes per second; nil for as fast as goes.
+	// Rate is the largest number of pushes per second; nil means no limit.
 	Rate *float64
-	// Only is the one subscription to send to; zero for all.
+	// Only is the one subscription to send to; zero means all.
 	Only pushsvc.SubscriptionID
-	// Topics are whom to send to: subscribers who have chosen one of them. Nil is
-	// everybody; a list without a topic is refused.
+	// Topics are the recipients' topics: subscribers who have chosen one of them.
+	// Nil means all subscribers; an empty list is refused.
 	Topics []string
-	// Literal sends texts with what looks like a template as they are.
+	// Literal sends text that looks like a template unchanged.
 	Literal bool
 	// IdempotencyKey makes repeats of the same request harmless for 30 days;
-	// RequestHash tells whether it is the same. Empty for none.
+	// RequestHash identifies the request. Empty means none.
 	IdempotencyKey string
 	RequestHash    [32]byte
 }
@@ -55,14 +55,14 @@ type SendRequest struct {
 // Sent is the answer to a request to send.
 type Sent struct {
 	Message pushsvc.Message
-	// Created is false where an idempotency key repeated an earlier request.
+	// Created is false if an idempotency key repeated an earlier request.
 	Created bool
-	// Warnings are for the operator, in plain words.
+	// Warnings are plain sentences for the operator.
 	Warnings []string
 }
 
-// check says which field is wrong, as a *pushsvc.FieldError, and gives the
-// site's canonical name.
+// check returns the site's canonical name, or a *pushsvc.FieldError for an
+// invalid field.
 func (r *SendRequest) check(now time.Time) (site string, err error) {
 	if site, err = pushsvc.SiteName(r.Site); err != nil {
 		return "", &pushsvc.FieldError{Field: "site", Problem: err.Error()}
@@ -95,7 +95,7 @@ func (r *SendRequest) check(now time.Time) (site string, err error) {
 	return site, nil
 }
 
-// message is the row that the request asks for.
+// message returns the row for the request.
 func (r *SendRequest) message(site string, now time.Time) pushsvc.Message {
 	m := pushsvc.Message{Site: site, Content: r.Content, SendAt: r.SendAt, Only: r.Only, Topics: pushsvc.CleanTopics(r.Topics), Created: now}
 	if r.Rate != nil {
@@ -104,10 +104,10 @@ func (r *SendRequest) message(site string, now time.Time) pushsvc.Message {
 	return m
 }
 
-// Send checks the request and stores a message for all present subscriptions
-// of the site, or the one asked for. It has been stored durably when Send
-// returns; the engine sends it after that. Faults in the request are
-// *pushsvc.FieldError, an *UnknownSiteError, or ErrIdempotencyConflict.
+// Send checks the request and stores a message for all present subscriptions of
+// the site, or for the requested one. It is durable when Send returns; the engine
+// sends it afterwards. Errors of the request are *pushsvc.FieldError, an
+// *UnknownSiteError, or ErrIdempotencyConflict.
 func (s *Service) Send(ctx context.Context, r SendRequest) (Sent, error) {
 	now := s.Clock()
 	site, err := r.check(now)
@@ -137,8 +137,8 @@ func (s *Service) Send(ctx context.Context, r SendRequest) (Sent, error) {
 	return Sent{Message: msg, Created: created, Warnings: warnings}, nil
 }
 
-// errUnknownRecipient says that the site does not have the subscription.
-var errUnknownRecipient = &pushsvc.FieldError{Field: "subscription", Problem: "is none of this site's: take an id from its list of subscriptions"}
+// errUnknownRecipient means that the site does not have the subscription.
+var errUnknownRecipient = &pushsvc.FieldError{Field: "subscription", Problem: "does not belong to this site: take an id from its list of subscriptions"}
 
 func (s *Service) warnings(m *pushsvc.Message) []string {
 	var w []string
@@ -146,7 +146,7 @@ func (s *Service) warnings(m *pushsvc.Message) []string {
 		w = append(w, `no contact is configured, and this site is no public host name that could stand for one: Apple's push service will refuse the message; add "contact mailto:you@your-domain" to the webpush options`)
 	}
 	ttl := time.Duration(m.Content.TTLSeconds()) * time.Second
-	// Of a stored message with topics nobody has counted yet whom it is for.
+	// The recipients of a stored message with topics are not counted yet.
 	if m.Rate > 0 && ttl > 0 && (len(m.Topics) == 0 || m.ID == "") {
 		if takes := float64(m.Progress.Audience) / m.Rate; takes > ttl.Seconds() {
 			w = append(w, fmt.Sprintf("at %g pushes per second the last of %d recipients would have a turn after %s, but the message expires after %s: raise rate or ttl",
@@ -156,7 +156,7 @@ func (s *Service) warnings(m *pushsvc.Message) []string {
 	return append(w, m.Content.MarkupWarnings()...)
 }
 
-// inWords is a number of seconds as people say it, rounded.
+// inWords returns a number of seconds in words, rounded.
 func inWords(seconds float64) string {
 	for _, unit := range []struct {
 		seconds float64
@@ -169,7 +169,7 @@ func inWords(seconds float64) string {
 	return ""
 }
 
-// Audience is who a message would go to.
+// Audience counts the recipients of a message.
 type Audience struct {
 	// Total is the number of subscriptions.
 	Total int64
@@ -177,16 +177,16 @@ type Audience struct {
 	Services map[string]int64
 }
 
-// DryRun is what a request to send would do.
+// DryRun is the result of a request to send, without sending.
 type DryRun struct {
-	// Message is what would be stored, without an id.
+	// Message is the row that would be stored, without an id.
 	Message  pushsvc.Message
 	Audience Audience
 	Warnings []string
 }
 
 // DryRun checks the request as Send does, counts the audience, and stores
-// nothing. It reads the whole audience: seconds for millions.
+// nothing. It reads the whole audience, which takes seconds for millions.
 func (s *Service) DryRun(ctx context.Context, r SendRequest) (DryRun, error) {
 	now := s.Clock()
 	site, err := r.check(now)
@@ -209,7 +209,7 @@ func (s *Service) DryRun(ctx context.Context, r SendRequest) (DryRun, error) {
 		return nil
 	}
 	if r.Only != 0 {
-		err = s.one(ctx, site, r.Only, count)
+		err = s.oneSubscription(ctx, site, r.Only, count)
 	} else {
 		err = s.each(ctx, site, count)
 	}
@@ -252,8 +252,8 @@ func (s *Service) each(ctx context.Context, site string, fn func(*pushsvc.Subscr
 	}
 }
 
-// one calls fn for one subscription of the site.
-func (s *Service) one(ctx context.Context, site string, id pushsvc.SubscriptionID, fn func(*pushsvc.Subscription) error) error {
+// oneSubscription calls fn for one subscription of the site.
+func (s *Service) oneSubscription(ctx context.Context, site string, id pushsvc.SubscriptionID, fn func(*pushsvc.Subscription) error) error {
 	page, err := s.Store.SubscriptionPage(ctx, site, id-1, 1)
 	if err != nil {
 		return fmt.Errorf("reading subscriptions: %w", err)
@@ -264,7 +264,7 @@ func (s *Service) one(ctx context.Context, site string, id pushsvc.SubscriptionI
 	return fn(&page[0])
 }
 
-// StateError says that a command does not fit a message's state.
+// StateError means that a message's state does not allow a command.
 type StateError struct {
 	Command pushsvc.Command
 	State   pushsvc.State
@@ -284,7 +284,7 @@ func (e *StateError) Error() string {
 // Unwrap makes the error a pushsvc.ErrWrongState.
 func (e *StateError) Unwrap() error { return pushsvc.ErrWrongState }
 
-// Control pauses, resumes or cancels a message. It gives the row, or a
+// Control pauses, resumes or cancels a message. It returns the row, or a
 // *StateError, or pushsvc.ErrNotFound.
 func (s *Service) Control(ctx context.Context, site, id string, command pushsvc.Command) (pushsvc.Message, error) {
 	name, err := pushsvc.SiteName(site)
@@ -304,7 +304,7 @@ func (s *Service) Control(ctx context.Context, site, id string, command pushsvc.
 	case err != nil:
 		return pushsvc.Message{}, fmt.Errorf("controlling the message: %w", err)
 	}
-	// A repeated cancel gives the row of the first.
+	// A repeated cancel returns the row of the first.
 	if s.Ended != nil && row.State.Final() && row.Finished.Equal(at) {
 		s.Ended(row)
 	}
@@ -321,7 +321,7 @@ func (s *Service) Message(ctx context.Context, site, id string) (pushsvc.Message
 	return s.Store.Message(ctx, name, id)
 }
 
-// MessagePage lists a site's messages, the latest first, from before an id on.
+// MessagePage lists a site's messages before an id, the latest first.
 func (s *Service) MessagePage(ctx context.Context, site, before string, limit int) ([]pushsvc.Message, error) {
 	name, err := s.knownSite(ctx, site)
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/service"
 )
 
-// subscribers makes n of site a.example and gives their ids.
+// subscribers makes n subscriptions of site a.example and returns their ids.
 func (f *fixture) subscribers(t *testing.T, n int) (ids []pushsvc.SubscriptionID) {
 	t.Helper()
 	f.withKey(t)
@@ -28,7 +28,7 @@ func (f *fixture) subscribers(t *testing.T, n int) (ids []pushsvc.SubscriptionID
 
 func ptr[T any](v T) *T { return &v }
 
-// TestSendOptions: when, how fast and to whom come into the row.
+// TestSendOptions: time, rate and recipients are in the row.
 func TestSendOptions(t *testing.T) {
 	f := newFixture(t)
 	ids := f.subscribers(t, 3)
@@ -64,7 +64,7 @@ func TestSendRequestErrors(t *testing.T) {
 		{"rate below 0", "rate", func(r *service.SendRequest) { r.Rate = ptr(-1.0) }},
 		{"rate not a number", "rate", func(r *service.SendRequest) { r.Rate = ptr(math.NaN()) }},
 		{"rate without bound", "rate", func(r *service.SendRequest) { r.Rate = ptr(math.Inf(1)) }},
-		{"nobody", "subscription", func(r *service.SendRequest) { r.Only = 99 }},
+		{"unknown", "subscription", func(r *service.SendRequest) { r.Only = 99 }},
 	} {
 		r := service.SendRequest{Site: "a.example", Content: pushsvc.Content{Title: "x"}}
 		tt.change(&r)
@@ -118,7 +118,8 @@ func TestDryRun(t *testing.T) {
 	}
 }
 
-// TestSendToNobody: a site whose last subscriber has left says so.
+// TestSendToNobody: a site whose last subscriber has unsubscribed causes a
+// warning.
 func TestSendToNobody(t *testing.T) {
 	f := newFixture(t)
 	ids := f.subscribers(t, 1)
@@ -135,7 +136,8 @@ func TestSendToNobody(t *testing.T) {
 	}
 }
 
-// TestSendTemplate: what would be read as it is is refused, unless it is meant.
+// TestSendTemplate: a text that looks like a template is refused, unless it is
+// marked as literal.
 func TestSendTemplate(t *testing.T) {
 	f := newFixture(t)
 	f.subscribers(t, 1)
@@ -152,7 +154,7 @@ func TestSendTemplate(t *testing.T) {
 	}
 }
 
-// TestNearestSite: a site that nothing is known of names the one that was meant.
+// TestNearestSite: the error for an unknown site suggests the nearest one.
 func TestNearestSite(t *testing.T) {
 	f := newFixture(t)
 	f.Configured = sites{}

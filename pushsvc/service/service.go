@@ -1,7 +1,6 @@
-// Package service holds the use cases of the push service: what a visitor's
-// browser and an operator can ask for, whatever front it comes through. It
-// checks input, asks the store, and starts the delivery engine; it knows no
-// HTTP.
+// Package service holds the use cases of the push service: the requests of
+// visitors' browsers and of operators, through any front end. It checks input,
+// calls the store, and starts the delivery engine; it does not depend on HTTP.
 package service
 
 import (
@@ -17,44 +16,44 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/webpush"
 )
 
-// Engine is told that there is something to send.
+// Engine sends stored messages.
 type Engine interface {
 	// Wake makes the engine look for queued messages soon; it never blocks.
 	Wake()
 }
 
-// Service is the use cases over one store. Its fields are set once, before
-// use; its methods may be called by many goroutines.
+// Service is the use cases over one store. Its fields are set once, before use;
+// its methods may be called by many goroutines.
 type Service struct {
 	Store  store.Store
 	Engine Engine
-	// Services is the allow-list that endpoints are checked against.
+	// Services is the allow-list for endpoints.
 	Services webpush.Services
-	// Contact is the VAPID "sub"; empty for each site's own.
+	// Contact is the VAPID "sub"; empty means each site's own.
 	Contact string
-	// KeyChanged is told of a key that has become current; nil allowed.
+	// KeyChanged is called with a key that has become current; it may be nil.
 	KeyChanged func(pushsvc.Key)
-	// Ended is told of a message that a command has ended by itself, because no
-	// engine was at work on it; nil allowed. The engine tells of all others.
+	// Ended is called with a message that a command has ended while no engine
+	// worked on it; it may be nil. The engine reports all others.
 	Ended func(pushsvc.Message)
-	// Conversions gives a site's; nil allowed.
+	// Conversions returns a site's conversions; it may be nil.
 	Conversions func(ctx context.Context, site string) []people.Conversion
-	// people.Limits bound what each site keeps of visitors.
+	// PeopleLimits limit each site's data of visitors.
 	PeopleLimits people.Limits
 	Clock        func() time.Time
-	// Logger is told of faults that nobody else is told of; nil for nowhere.
+	// Logger logs faults that no caller gets; nil means no log.
 	Logger *slog.Logger
-	// Live is what operators have set, shared by all services of the store; nil for
-	// one of the service's own.
+	// Live has operators' settings, shared by all services of the store; nil
+	// means a new one for this service.
 	Live *Live
-	// Configured is what the server's configuration says of its sites. The methods on
+	// Configured is the server's configuration of its sites. The methods on
 	// prompts need it.
 	Configured ConfiguredSites
-	// MaxSites is how many sites there may be that the configuration does not name;
-	// 0 is 10,000.
+	// MaxSites limits the sites that the configuration does not name; 0 means
+	// 10,000.
 	MaxSites int
-	// MaxStoreSize is how many bytes the store may take for visitors to be stored
-	// something of; see room. 0 is no bound.
+	// MaxStoreSize is the size of the store in bytes above which visitors' data
+	// is refused; see room. 0 means no limit.
 	MaxStoreSize int64
 
 	ownLive  sync.Once

@@ -28,7 +28,7 @@ type fixture struct {
 	wakes int
 }
 
-// clock is what tests set, and what the service reads in the background too.
+// clock is set by tests, and also read by the service's background goroutines.
 type clock struct {
 	mu sync.Mutex
 	at time.Time
@@ -63,7 +63,7 @@ func newFixture(t *testing.T) *fixture {
 	return f
 }
 
-// withKey gives the ring a key.
+// withKey adds a key to the ring.
 func (f *fixture) withKey(t *testing.T) pushsvc.Key {
 	t.Helper()
 	key, err := f.Store.EnsureKey(t.Context(), func() (pushsvc.Key, error) { return service.NewKey(f.now()) })
@@ -127,8 +127,8 @@ func TestPushService(t *testing.T) {
 	}
 }
 
-// TestSubscribeKeys: a subscription belongs to the key that the browser used,
-// the current one where it does not say, and no other.
+// TestSubscribeKeys: a subscription belongs to the key that the browser used, or
+// to the current one if it names none.
 func TestSubscribeKeys(t *testing.T) {
 	f := newFixture(t)
 	if _, err := f.Subscribe(t.Context(), "a.example", request(0)); fieldOf(err) != "applicationServerKey" {
@@ -167,7 +167,8 @@ func TestSubscribeKeys(t *testing.T) {
 	}
 }
 
-// TestSend: a repeated key is known for 30 days, and forgotten then.
+// TestSend: a repeated idempotency key is recognised for 30 days, and then
+// forgotten.
 func TestSend(t *testing.T) {
 	f := newFixture(t)
 	f.withKey(t)
@@ -212,7 +213,7 @@ func TestSend(t *testing.T) {
 	}
 }
 
-// TestUnknownSite: the error names the sites that there are, up to a bound.
+// TestUnknownSite: the error lists the existing sites, up to a limit.
 func TestUnknownSite(t *testing.T) {
 	f := newFixture(t)
 	f.withKey(t)
@@ -282,8 +283,8 @@ func TestTrack(t *testing.T) {
 	}
 }
 
-// TestClosedStore: the store's errors come through with what was being done,
-// and are no faults of the caller's.
+// TestClosedStore: the store's errors are returned with the action, and are not
+// the caller's faults.
 func TestClosedStore(t *testing.T) {
 	f := newFixture(t)
 	key := f.withKey(t)

@@ -11,13 +11,13 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/api"
 )
 
-// UnknownSiteError says that the configuration does not have a site, and that nothing is
-// stored of it.
+// UnknownSiteError means that a site is not in the configuration and has no
+// stored data.
 type UnknownSiteError struct {
 	Site string
-	// Known are some of the sites that there are.
+	// Known are some of the existing sites.
 	Known []string
-	// Near is the one that was meant, maybe; "" for none.
+	// Near is the nearest existing name; "" if there is none.
 	Near string
 }
 
@@ -32,10 +32,10 @@ func (e *UnknownSiteError) Error() string {
 // Unwrap makes the error a pushsvc.ErrNotFound.
 func (e *UnknownSiteError) Unwrap() error { return pushsvc.ErrNotFound }
 
-// knownSitesShown keeps the error readable where one server has thousands.
+// knownSitesShown keeps the error readable if a server has thousands.
 const knownSitesShown = 20
 
-// siteName is the canonical name of a site; faults are *pushsvc.FieldError.
+// siteName returns the canonical name of a site; faults are *pushsvc.FieldError.
 func siteName(site string) (string, error) {
 	name, err := pushsvc.SiteName(site)
 	if err != nil {
@@ -44,9 +44,9 @@ func siteName(site string) (string, error) {
 	return name, nil
 }
 
-// configured reports whether the configuration has the site, by its name or by a pattern.
-// A name whose visitors come to another site is none of its, such as that of a named site
-// without the port.
+// configured reports whether the configuration has the site, by its name or by a
+// pattern. A name whose visitors belong to another site does not count, for
+// example that of a named site without the port.
 func (s *Service) configured(name string) bool {
 	if s.Configured == nil {
 		return false
@@ -55,7 +55,7 @@ func (s *Service) configured(name string) bool {
 	return ok && s.siteNow(s.Configured.Names(), name) == ""
 }
 
-// configuredNames are the sites that the configuration names.
+// configuredNames returns the sites that the configuration names.
 func (s *Service) configuredNames() []string {
 	if s.Configured == nil {
 		return nil
@@ -63,8 +63,8 @@ func (s *Service) configuredNames() []string {
 	return s.Configured.Names()
 }
 
-// Site returns a site that the configuration has, or that something is stored of; else an
-// *UnknownSiteError.
+// Site returns a site that the configuration has, or that has stored data; else
+// an *UnknownSiteError.
 func (s *Service) Site(ctx context.Context, site string) (api.Site, error) {
 	name, err := siteName(site)
 	if err != nil {
@@ -103,8 +103,8 @@ func (s *Service) Site(ctx context.Context, site string) (api.Site, error) {
 	return row, nil
 }
 
-// knownSite is the canonical name of a site that there is; see [Service.Site]. Without a
-// configuration all are.
+// knownSite returns the canonical name of an existing site; see [Service.Site].
+// Without a configuration all sites exist.
 func (s *Service) knownSite(ctx context.Context, site string) (string, error) {
 	name, err := siteName(site)
 	if err != nil || s.Configured == nil || s.configured(name) {
@@ -114,7 +114,7 @@ func (s *Service) knownSite(ctx context.Context, site string) (string, error) {
 	return row.Site, err
 }
 
-// unknownSite says which sites there are instead.
+// unknownSite returns the error that lists the existing sites.
 func (s *Service) unknownSite(ctx context.Context, site string) error {
 	rows, err := s.AllSites(ctx)
 	if err != nil {
@@ -129,8 +129,8 @@ func (s *Service) unknownSite(ctx context.Context, site string) error {
 	return e
 }
 
-// AllSites lists the sites that the configuration names, and those that something is stored
-// of, by name.
+// AllSites lists the sites that the configuration names, and those with stored
+// data, by name.
 func (s *Service) AllSites(ctx context.Context) ([]api.Site, error) {
 	sizes, err := s.siteSizes(ctx)
 	if err != nil {
@@ -159,7 +159,7 @@ func (s *Service) AllSites(ctx context.Context) ([]api.Site, error) {
 	return rows, nil
 }
 
-// sitesSet are the sites for which operators have set something: pop-ups, images, settings.
+// sitesSet returns the sites with operators' data: pop-ups, images, settings.
 func (s *Service) sitesSet(ctx context.Context) (map[string]bool, error) {
 	names, err := s.Store.PopupSites(ctx)
 	if err != nil {
@@ -181,7 +181,7 @@ func (s *Service) sitesSet(ctx context.Context) (map[string]bool, error) {
 	return set, nil
 }
 
-// nameSite says under which other names visitors come to a site.
+// nameSite adds the other names under which visitors reach a site.
 func (s *Service) nameSite(row *api.Site, moves []pushsvc.SiteMove) {
 	if s.Configured != nil {
 		row.Now = s.siteNow(s.Configured.Names(), row.Site)

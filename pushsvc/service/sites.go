@@ -13,7 +13,7 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/people"
 )
 
-// NoSiteError says that nothing is kept of a site.
+// NoSiteError means that a site has no stored data.
 type NoSiteError struct{ Site string }
 
 func (e *NoSiteError) Error() string {
@@ -23,10 +23,11 @@ func (e *NoSiteError) Error() string {
 // Unwrap makes the error a pushsvc.ErrNotFound.
 func (e *NoSiteError) Unwrap() error { return pushsvc.ErrNotFound }
 
-// settingNames are all that operators can set for a site.
+// settingNames are all settings of a site.
 var settingNames = []string{promptSetting, popupSettings}
 
-// SiteContents says what is kept of a site; pushsvc.ErrNotFound where nothing is.
+// SiteContents returns the numbers of a site's stored rows; pushsvc.ErrNotFound
+// if there are none.
 func (s *Service) SiteContents(ctx context.Context, site string) (api.SiteContents, error) {
 	name, err := siteName(site)
 	c := api.SiteContents{Site: name}
@@ -100,7 +101,7 @@ func (s *Service) eachUnfinished(ctx context.Context, site string, fn func(pushs
 	}
 }
 
-// SiteInUseError says why a site is not removed.
+// SiteInUseError explains why a site is not removed.
 type SiteInUseError struct{ Contents api.SiteContents }
 
 func (e *SiteInUseError) Error() string {
@@ -114,12 +115,14 @@ func (e *SiteInUseError) Error() string {
 	return fmt.Sprintf("site %s is in use: %s; or force it", e.Contents.Site, strings.Join(why, "; "))
 }
 
-// RemoveSite removes all that is kept of a site, and says what that was. It refuses
-// with a *SiteInUseError where the configuration names the site or messages of it are
-// not sent yet, unless force is true; those are cancelled then.
+// RemoveSite removes all stored data of a site, and returns what it was. It
+// returns
+// a *SiteInUseError if the configuration names the site or it has unsent
+// messages,
+// unless force is true; force cancels those messages.
 //
-// Of another name of a site the name alone is removed: who comes by it begins a site
-// of its own.
+// For another name of a site it removes only the name: its next visitor starts a
+// new site.
 func (s *Service) RemoveSite(ctx context.Context, site string, force bool) (api.SiteContents, error) {
 	if err := s.live().changed(ctx, s.live().readNames); err != nil {
 		return api.SiteContents{}, err
@@ -160,14 +163,13 @@ func (s *Service) dropSite(ctx context.Context, site string) error {
 	return nil
 }
 
-// How the room of removed sites is given back: in pieces, with pauses in which others
-// write.
+// Rows of removed sites are deleted in pieces, with pauses for other writes.
 const (
 	sweepRows  = 500
 	sweepPause = 20 * time.Millisecond
 )
 
-// SweepSoon gives back, in the background, the room of sites that were removed.
+// SweepSoon deletes the rows of removed sites, in the background.
 func (s *Service) SweepSoon() {
 	if !s.sweeping.CompareAndSwap(false, true) {
 		return

@@ -14,8 +14,8 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/service"
 )
 
-// TestRemoveSite: what is in use is refused or forced, and then all of it is gone,
-// from memory too.
+// TestRemoveSite: a site in use is refused or forced, and then all of its data is
+// gone, also from memory.
 func TestRemoveSite(t *testing.T) {
 	f := newFixture(t)
 	f.withKey(t)
@@ -24,7 +24,7 @@ func TestRemoveSite(t *testing.T) {
 	f.Configured = names
 	f.Live = service.NewLive(f.Store, f.Clock, func(err error) { t.Error(err) })
 	if _, err := f.RemoveSite(t.Context(), site, true); !errors.Is(err, pushsvc.ErrNotFound) {
-		t.Errorf("of which nothing is kept: %v", err)
+		t.Errorf("without stored data: %v", err)
 	}
 	if _, err := f.Subscribe(t.Context(), site, request(1)); err != nil {
 		t.Fatal(err)
@@ -70,8 +70,9 @@ func TestRemoveSite(t *testing.T) {
 	}
 }
 
-// TestPurgeProfiles: who is meant goes, with their subscriptions; nobody is meant by an
-// expression that is not there, can't be read, or is about what profiles don't tell.
+// TestPurgeProfiles: matching profiles are erased, with their subscriptions; an
+// expression that is missing, invalid, or about data outside of profiles matches
+// none.
 func TestPurgeProfiles(t *testing.T) {
 	s := newShop(t)
 	const people, junk = 12_000, 11_000
@@ -125,8 +126,7 @@ func TestPurgeProfiles(t *testing.T) {
 	}
 }
 
-// TestRoom: what the store may take is for those first whom it knows, and for
-// subscribers.
+// TestRoom: known visitors and subscribers have priority in the store.
 func TestRoom(t *testing.T) {
 	s := newShop(t)
 	f := newFixture(t)
@@ -159,7 +159,7 @@ func TestRoom(t *testing.T) {
 	site := func() error { n++; return visits(t, f.Service, made(n), n) }
 	all := []func() error{stranger, page, site, returning, subscribe, renew}
 	for _, tt := range []struct {
-		share   float64 // of what may be, that is used
+		share   float64 // used share of the limit
 		refused string
 	}{
 		{0.8, "......"}, {0.91, "xxx..."}, {0.95, "xxxx.."}, {0.98, "xxxxx."}, {1.1, "xxxxxx"},

@@ -26,31 +26,30 @@ type KeysJSON struct {
 	Auth   string `json:"auth"`
 }
 
-// SubscribeRequest is what the SDK posts: the subscription and where it comes
-// from.
+// SubscribeRequest is the SDK's post: the subscription and its origin.
 type SubscribeRequest struct {
 	SubscriptionJSON
 	// ApplicationServerKey is the key that the browser subscribed with; empty
-	// for the current one.
+	// means the current one.
 	ApplicationServerKey string `json:"applicationServerKey"`
 	Language             string `json:"language"`
 	TimeZone             string `json:"timeZone"`
 	Page                 string `json:"page"`
-	// Topics are the ids of what the visitor has chosen; nil where the visitor
-	// was not asked, or nobody remembers: then what is stored stays.
+	// Topics are the ids that the visitor has chosen; nil if the visitor was not
+	// asked, or the choice is unknown: then the stored topics stay.
 	Topics []string `json:"topics"`
-	// DefaultTopics are for a subscription that has never had a choice.
+	// DefaultTopics are for a subscription without any choice yet.
 	DefaultTopics []string `json:"defaultTopics"`
 	// SiteTopics are the ids of the site's topics, by its settings. Others are
-	// left out, because a page may be older than the settings.
+	// dropped, because a page may be older than the settings.
 	SiteTopics []string `json:"-"`
-	// Replaces is the subscription that this one takes the place of.
+	// Replaces is the subscription that this one replaces.
 	Replaces *ProofJSON `json:"replaces"`
-	// Of is the device that posts; zero where it is not to be known.
+	// Of is the device that posts; zero for a visitor who opts out of tracking.
 	Of pushsvc.DeviceID `json:"-"`
 }
 
-// ProofJSON shows that its sender holds a subscription.
+// ProofJSON proves that its sender holds a subscription.
 type ProofJSON struct {
 	Endpoint string `json:"endpoint"`
 	Keys     struct {
@@ -58,16 +57,16 @@ type ProofJSON struct {
 	} `json:"keys"`
 }
 
-// Subscribed is what a subscriber may know of the row.
+// Subscribed is the part of the row that the subscriber may see.
 type Subscribed struct {
 	ID pushsvc.SubscriptionID
-	// Topics are those stored; nil where there has never been a choice.
+	// Topics are the stored ones; nil if there has never been a choice.
 	Topics []string
 }
 
 // Subscribe stores a subscription of the site. It is durable when Subscribe
-// returns nil, and repeating the call changes nothing but when it was last
-// seen. Faults in the request are *pushsvc.FieldError.
+// returns nil; repeating the call changes only the time when it was last seen.
+// Faults in the request are *pushsvc.FieldError.
 func (s *Service) Subscribe(ctx context.Context, site string, req SubscribeRequest) (Subscribed, error) {
 	sub, err := s.parseSubscription(req)
 	if err != nil {
@@ -85,15 +84,15 @@ func (s *Service) Subscribe(ctx context.Context, site string, req SubscribeReque
 	}
 	var replaces *pushsvc.Proof
 	if req.Replaces != nil {
-		// A proof that cannot be one proves nothing; the new subscription is
-		// good all the same.
+		// An invalid proof proves nothing; the new subscription is still valid.
 		if p, err := parseProof(*req.Replaces); err == nil && p.Endpoint != sub.Endpoint {
 			replaces = &p
 		}
 	}
 	row, err := s.Store.PutSubscription(ctx, sub, replaces)
 	ours := row.Auth == sub.Auth // else the endpoint is known with other keys
-	// For a stranger to the endpoint all is done as if it were new, also a second write.
+	// For a sender without the keys all steps are the same as for a new endpoint,
+	// including a second write.
 	if err == nil && (ours && row.Topics == nil || !ours && sub.Topics == nil) {
 		if sub.Topics = among(req.SiteTopics, req.DefaultTopics); sub.Topics != nil {
 			row, err = s.Store.PutSubscription(ctx, sub, nil)
@@ -103,13 +102,13 @@ func (s *Service) Subscribe(ctx context.Context, site string, req SubscribeReque
 		return Subscribed{}, fmt.Errorf("storing the subscription: %w", err)
 	}
 	if !ours {
-		row.Topics = sub.Topics // as of a new one: those stored are not the sender's to see
+		row.Topics = sub.Topics // as for a new one: the sender must not see the stored ones
 	}
 	return Subscribed{ID: row.ID, Topics: row.Topics}, nil
 }
 
-// among gives those of the ids that are known; nil where none were given, or
-// where the site has no topics.
+// among returns the known ones of the ids; nil if none were given, or if the site
+// has no topics.
 func among(known, ids []string) []string {
 	if len(known) == 0 || ids == nil {
 		return nil
@@ -159,7 +158,7 @@ func parseKeys(keys KeysJSON) (p256dh [pushsvc.P256DHSize]byte, auth [pushsvc.Au
 	return p256dh, auth, nil
 }
 
-// keyID finds the ring's key that the browser used.
+// keyID returns the id of the ring's key that the browser used.
 func (s *Service) keyID(ctx context.Context, public string) (string, error) {
 	public = strings.TrimRight(public, "=")
 	key, err := s.live().key(ctx, func(k pushsvc.Key) bool { return k.Public == public || public == "" && k.Current })
@@ -169,8 +168,9 @@ func (s *Service) keyID(ctx context.Context, public string) (string, error) {
 	return "", &pushsvc.FieldError{Field: "applicationServerKey", Problem: "is not a key of this server: unsubscribe, and subscribe with the server's own"}
 }
 
-// Unsubscribe removes the subscription that the proof holds, if there is one.
-// It does not say whether there was, so that nobody can probe for endpoints.
+// Unsubscribe removes the subscription that the proof holds, if there is one. The
+// result does not reveal whether there was, so that it can't be used to probe for
+// endpoints.
 func (s *Service) Unsubscribe(ctx context.Context, site string, req ProofJSON) error {
 	proof, err := parseProof(req)
 	if err != nil {
@@ -196,7 +196,7 @@ func parseProof(req ProofJSON) (pushsvc.Proof, error) {
 	return pushsvc.Proof{Endpoint: req.Endpoint, Auth: auth}, nil
 }
 
-// asFieldError names the key as the sender spelled it.
+// asFieldError changes the field's name to the sender's.
 func asFieldError(err error) error {
 	var key *webpush.KeyError
 	if errors.As(err, &key) {

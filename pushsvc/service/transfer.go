@@ -22,10 +22,10 @@ const (
 	ExportCSV    = "csv"    // a table with a header
 )
 
-// Export writes all subscriptions of the site to w, one a line, secrets and
-// all, in a form that Import takes (and most web push software too): ExportNDJSON
-// or ExportCSV. It returns how many it wrote. Who subscribes meanwhile may be among
-// them.
+// Export writes all subscriptions of the site to w, one per line, including their
+// secrets, in a format that Import accepts (and most web push software too):
+// ExportNDJSON or ExportCSV. It returns their number. Subscriptions made during
+// the export may be included.
 func (s *Service) Export(ctx context.Context, site, form string, w io.Writer) (int64, error) {
 	sum, err := s.Site(ctx, site)
 	if err != nil {
@@ -69,28 +69,28 @@ func (s *Service) Export(ctx context.Context, site, form string, w io.Writer) (i
 	return n, out.Flush()
 }
 
-// MaxFaults is how many faulty rows an import tells one by one.
+// MaxFaults is how many faulty rows an import lists.
 const MaxFaults = 100
 
-// importSize is how many subscriptions are stored together: enough that the
-// store's pages come out full, 3 MB at most of the usual ones.
+// importSize is how many subscriptions are stored together: enough to fill the
+// store's pages, usually at most 3 MB.
 const importSize = 5000
 
-// ImportOptions says how to read a file.
+// ImportOptions are the options for reading a file.
 type ImportOptions struct {
 	Format transfer.Format
 	// Key is the VAPID key of rows that name none: its id, its public key, or
-	// "current"; empty where each row must name its own. In a dry run the
-	// public key may be one that is not in the ring yet.
+	// "current"; if it is empty, each row must name its own. In a dry run the
+	// public key need not be in the ring.
 	Key string
 	// DryRun checks everything and stores nothing.
 	DryRun bool
 }
 
-// Import stores the subscriptions that r lists, in the order of the file and
-// five thousand at a time. Repeating it is harmless. A fault in a row costs that row
-// alone. Where the error is not nil, what was counted has been stored all the
-// same. A *transfer.FormatError says that r is not to be read at all.
+// Import stores the subscriptions that r lists, in the order of the file and five
+// thousand at a time. Repeating it is harmless. A faulty row affects only itself.
+// If it returns an error, the counted rows have been stored. A
+// *transfer.FormatError means that r can't be read.
 func (s *Service) Import(ctx context.Context, site string, r io.Reader, o ImportOptions) (api.Imported, error) {
 	im := &importing{service: s, options: o, now: s.Clock().Truncate(time.Second)}
 	im.result = api.Imported{Format: o.Format, DryRun: o.DryRun, Faults: []api.ImportFault{}}
@@ -110,13 +110,13 @@ func (s *Service) Import(ctx context.Context, site string, r io.Reader, o Import
 	return im.result, err
 }
 
-// importing is one import under way.
+// importing is a running import.
 type importing struct {
 	service *Service
 	options ImportOptions
 	site    string
 	now     time.Time
-	// ids are the ring's keys by public key; fallback is that of rows that
+	// ids are the ring's keys by public key; fallback is the key of rows that
 	// name none.
 	ids      map[string]string
 	fallback string
@@ -147,7 +147,7 @@ func (im *importing) readRing(ctx context.Context) error {
 	return nil
 }
 
-// isPublicKey says whether this is a VAPID public key: an uncompressed point of
+// isPublicKey reports whether s is a VAPID public key: an uncompressed point of
 // P-256 in base64url (RFC 8292 §3.2).
 func isPublicKey(s string) bool {
 	raw, err := base64.RawURLEncoding.DecodeString(s)
@@ -168,7 +168,7 @@ func (im *importing) run(ctx context.Context, rows *transfer.Reader) error {
 		case errors.As(err, &bad):
 			im.refuse(bad.Line, bad.Field, bad.Problem)
 		case err != nil:
-			// What was read whole is kept.
+			// Complete rows are stored.
 			return errors.Join(fmt.Errorf("reading the file: %w", err), im.flush(ctx))
 		default:
 			im.take(rec)
@@ -181,7 +181,7 @@ func (im *importing) run(ctx context.Context, rows *transfer.Reader) error {
 	}
 }
 
-// take puts a record into the batch, or counts it among the others.
+// take adds a record to the batch, or counts it as skipped or refused.
 func (im *importing) take(rec transfer.Record) {
 	if rec.Skip != "" {
 		im.result.Rows++
@@ -206,7 +206,7 @@ func (im *importing) refuse(line int, field, reason string) {
 	}
 }
 
-// subscription checks a record as Subscribe checks a browser's.
+// subscription checks a record as Subscribe checks a browser's request.
 func (im *importing) subscription(rec transfer.Record) (pushsvc.Subscription, error) {
 	var req SubscribeRequest
 	req.Endpoint, req.Keys = rec.Endpoint, KeysJSON{P256DH: urlBase64(rec.P256DH), Auth: urlBase64(rec.Auth)}
@@ -224,8 +224,7 @@ func (im *importing) subscription(rec transfer.Record) (pushsvc.Subscription, er
 	return sub, err
 }
 
-// moment is a time of the file, or now where there is none or it is yet to
-// come.
+// moment returns a time of the file, or now if it is missing or in the future.
 func (im *importing) moment(t time.Time) time.Time {
 	if t.IsZero() || t.After(im.now) {
 		return im.now
@@ -243,11 +242,11 @@ func (im *importing) keyID(public string) (string, error) {
 	if id := im.ids[urlBase64(public)]; id != "" {
 		return id, nil
 	}
-	return "", &pushsvc.FieldError{Field: "applicationServerKey", Problem: "is not in the key ring: without the private key nobody can send to this subscription; import the pair first"}
+	return "", &pushsvc.FieldError{Field: "applicationServerKey", Problem: "is not in the key ring: without the private key no message can be sent to this subscription; import the pair first"}
 }
 
-// urlBase64 is a key in base64url, where a file has it in standard base64 as
-// OneSignal's do.
+// urlBase64 converts a key from standard base64, as in OneSignal's files, to
+// base64url.
 func urlBase64(key string) string {
 	return base64Alphabet.Replace(strings.TrimRight(key, "="))
 }
@@ -266,7 +265,7 @@ func (im *importing) flush(ctx context.Context) error {
 	}
 	n, err := im.service.Store.ImportSubscriptions(ctx, im.site, im.batch)
 	if err != nil {
-		im.result.Rows -= int64(len(im.batch)) // nobody knows
+		im.result.Rows -= int64(len(im.batch)) // their result is unknown
 		return fmt.Errorf("storing subscriptions: %w", err)
 	}
 	im.result.Added += int64(n.Added)

@@ -48,7 +48,7 @@ func (f *fixture) rows(t *testing.T) []pushsvc.Subscription {
 	return rows
 }
 
-// TestImport: over batches, twice, with faults between.
+// TestImport: several batches, twice, with faults between.
 func TestImport(t *testing.T) {
 	f := newFixture(t)
 	key := f.withKey(t)
@@ -77,7 +77,7 @@ func TestImport(t *testing.T) {
 	}
 }
 
-// TestImportDates: times of the file are kept, those to come are not believed.
+// TestImportDates: times of the file are kept, except for future ones.
 func TestImportDates(t *testing.T) {
 	f := newFixture(t)
 	key := f.withKey(t)
@@ -100,8 +100,8 @@ func TestImportDates(t *testing.T) {
 	}
 }
 
-// TestImportRefuses: what could not be sent to, or must not be, is refused with
-// its field, and nothing of it shows.
+// TestImportRefuses: an invalid or forbidden row is refused with its field, and
+// the error does not contain the row's values.
 func TestImportRefuses(t *testing.T) {
 	f := newFixture(t)
 	key := f.withKey(t)
@@ -137,7 +137,7 @@ func TestImportRefuses(t *testing.T) {
 	}
 }
 
-// TestImportBounds: no more than so many faults are told.
+// TestImportBounds: the list of faults is limited.
 func TestImportBounds(t *testing.T) {
 	f := newFixture(t)
 	f.withKey(t)
@@ -147,7 +147,7 @@ func TestImportBounds(t *testing.T) {
 	}
 }
 
-// TestImportKeys: rows without a key of their own take the one that was named.
+// TestImportKeys: rows without their own key use the given one.
 func TestImportKeys(t *testing.T) {
 	f := newFixture(t)
 	old := f.withKey(t)
@@ -184,8 +184,8 @@ func TestImportKeys(t *testing.T) {
 	}
 }
 
-// TestImportOneSignal brings OneSignal's table with its key, whose binary
-// values are in standard base64.
+// TestImportOneSignal imports OneSignal's table with its key; its binary values
+// are in standard base64.
 func TestImportOneSignal(t *testing.T) {
 	f := newFixture(t)
 	f.withKey(t)
@@ -212,7 +212,7 @@ func TestImportDryRun(t *testing.T) {
 	}
 }
 
-// broken fails after its text.
+// broken returns an error after its text.
 type broken struct{ text io.Reader }
 
 var errBroken = errors.New("the line is dead")
@@ -225,7 +225,7 @@ func (b broken) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// TestImportBreaksOff keeps and counts what was whole.
+// TestImportBreaksOff: complete rows are stored and counted.
 func TestImportBreaksOff(t *testing.T) {
 	f := newFixture(t)
 	key := f.withKey(t)
@@ -240,8 +240,8 @@ func TestImportBreaksOff(t *testing.T) {
 	}
 }
 
-// TestExportImport: what is exported from one server and imported into another
-// is the same there.
+// TestExportImport: an export from one server is the same after the import into
+// another.
 func TestExportImport(t *testing.T) {
 	from, to := newFixture(t), newFixture(t)
 	key := from.withKey(t)
@@ -279,8 +279,8 @@ func TestExportImport(t *testing.T) {
 	}
 }
 
-// TestRotation follows a subscription through a rotation: the old key stays its
-// own until the browser has subscribed with the new one.
+// TestRotation follows a subscription through a rotation: it uses the old key
+// until the browser has subscribed with the new one.
 func TestRotation(t *testing.T) {
 	f := newFixture(t)
 	old := f.withKey(t)
@@ -298,13 +298,13 @@ func TestRotation(t *testing.T) {
 	if err != nil || len(ring) != 2 || ring[0].ID != current.ID || ring[1].Private.Reveal() != old.Private.Reveal() {
 		t.Fatalf("%+v, %v", ring, err)
 	}
-	// The browser comes by with its old subscription: it stays on the old key.
+	// The browser returns with its old subscription: it stays on the old key.
 	r := request(1)
 	r.ApplicationServerKey = old.Public
 	if again, err := f.Subscribe(t.Context(), "a.example", r); err != nil || again.ID != row.ID || f.rows(t)[0].KeyID != old.ID {
 		t.Errorf("%+v, %v, %+v", again, err, f.rows(t))
 	}
-	// It has subscribed anew, in place of the old one.
+	// The browser has subscribed again, in place of the old one.
 	r = request(2)
 	r.ApplicationServerKey = current.Public
 	r.Replaces = new(service.ProofJSON)
@@ -320,7 +320,7 @@ func TestRotation(t *testing.T) {
 	}
 }
 
-// TestUnsupported: a store in memory has nothing to copy or compact.
+// TestUnsupported: a store in memory can't be backed up or compacted.
 func TestUnsupported(t *testing.T) {
 	f := newFixture(t)
 	if _, err := f.Backup(t.Context(), io.Discard); !errors.Is(err, service.ErrUnsupported) {

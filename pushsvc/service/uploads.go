@@ -12,22 +12,22 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/popup"
 )
 
-// UploadsFolder is where uploads are, below a site's prefix.
+// UploadsFolder is the folder of uploads, below a site's prefix.
 const UploadsFolder = "i/"
 
-// imageTypes are the media types of uploads, by ending.
+// imageTypes are the media types of uploads, by file extension.
 var imageTypes = map[string]string{
 	"png": "image/png", "jpg": "image/jpeg", "gif": "image/gif", "webp": "image/webp", "avif": "image/avif",
 }
 
-// ImageType is the media type of an upload's name.
+// ImageType returns the media type of an upload's name.
 func ImageType(name string) string {
 	_, ending, _ := strings.Cut(name, ".")
 	return imageTypes[ending]
 }
 
-// imageEnding tells an image by its first bytes; empty where it is none of ours.
-// SVG is none: it can have scripts.
+// imageEnding returns the extension for an image's first bytes; empty for an
+// unsupported type. SVG is unsupported: it can contain scripts.
 func imageEnding(data []byte) string {
 	has := func(at int, text string) bool { return len(data) >= at && bytes.HasPrefix(data[at:], []byte(text)) }
 	switch {
@@ -45,7 +45,7 @@ func imageEnding(data []byte) string {
 	return ""
 }
 
-// PutUpload stores an image. What it is, its bytes say.
+// PutUpload stores an image. Its bytes determine the type.
 func (s *Service) PutUpload(ctx context.Context, site string, data []byte) (popup.Upload, error) {
 	name, err := s.knownSite(ctx, site)
 	if err != nil {
@@ -63,7 +63,7 @@ func (s *Service) PutUpload(ctx context.Context, site string, data []byte) (popu
 	return s.Store.PutUpload(ctx, u)
 }
 
-// Uploads gives those of a site, without their bytes.
+// Uploads returns a site's uploads, without their bytes.
 func (s *Service) Uploads(ctx context.Context, site string) ([]popup.Upload, error) {
 	name, err := siteName(site)
 	if err != nil {
