@@ -108,7 +108,7 @@ func TestPromptCommands(t *testing.T) {
 		if want != "" {
 			p.refused(want, prompt("set", "--file", file)...)
 		} else {
-			p.says(prompt("set", "--file", file), "From a file  api", "Revision 3", "body      (built-in)   default")
+			p.says(prompt("set", "--file", file), "From a file  api", "Revision 3", "body       (built-in)   default")
 		}
 	}
 

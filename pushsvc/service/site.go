@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net"
 	"slices"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
@@ -51,8 +52,19 @@ func (s *Service) configured(name string) bool {
 	if s.Configured == nil {
 		return false
 	}
-	_, _, ok := s.Configured.Prompt(name)
-	return ok && s.siteNow(s.Configured.Names(), name) == ""
+	if _, _, ok := s.Configured.Prompt(name); !ok {
+		return false
+	}
+	names := s.Configured.Names()
+	return slices.Contains(names, name) || !slices.ContainsFunc(names, func(named string) bool { return bareHost(named) == bareHost(name) })
+}
+
+// bareHost is a site's name without a port.
+func bareHost(site string) string {
+	if host, _, err := net.SplitHostPort(site); err == nil {
+		return host
+	}
+	return site
 }
 
 // configuredNames returns the sites that the configuration names.
