@@ -22,7 +22,7 @@ func settings(t testing.TB, text string) (s prompt.Settings) {
 func TestPromptValidate(t *testing.T) {
 	for _, tt := range []struct{ text, field string }{
 		{`{}`, ""},
-		{`{"enabled":false,"kind":"bell","title":"","color":"#0B6","text_color":"","after":{},"paths":[],"ask_again":"1s","consent":""}`, ""},
+		{`{"enabled":false,"kind":"bell","title":"","color":"#0B6","textColor":"","after":{},"paths":[],"askAgain":"1s","consent":""}`, ""},
 		{`{"after":{"pages":1000,"delay":"24h","scroll":100,"click":".a","event":"e","exit":true}}`, ""},
 		{`{"after":{"manual":true}}`, ""},
 		{`{"after":{"delay":null}}`, ""},
@@ -36,12 +36,12 @@ func TestPromptValidate(t *testing.T) {
 		{`{"kind":""}`, "kind"},
 		{`{"kind":"Bar"}`, "kind"},
 		{`{"color":"blue"}`, "color"},
-		{`{"text_color":"0b6bcb"}`, "text_color"},
-		{`{"ask_again":[]}`, "ask_again"},
-		{`{"ask_again":["7d","0s"]}`, "ask_again"},
-		{`{"ask_again":["1d","1d","1d","1d","1d","1d","1d","1d","1d","1d","1d"]}`, "ask_again"},
+		{`{"textColor":"0b6bcb"}`, "textColor"},
+		{`{"askAgain":[]}`, "askAgain"},
+		{`{"askAgain":["7d","0s"]}`, "askAgain"},
+		{`{"askAgain":["1d","1d","1d","1d","1d","1d","1d","1d","1d","1d","1d"]}`, "askAgain"},
 		{`{"paths":["/a","b"]}`, "paths"},
-		{`{"not_paths":["/a?b"]}`, "not_paths"},
+		{`{"notPaths":["/a?b"]}`, "notPaths"},
 		{`{"paths":["/` + strings.Repeat("a", 500) + `"]}`, "paths"},
 		{`{"paths":["` + strings.Repeat(`/","`, 100) + `/"]}`, "paths"},
 		{`{"consent":"` + strings.Repeat("a", 501) + `"}`, "consent"},
@@ -60,7 +60,7 @@ func TestPromptValidate(t *testing.T) {
 			t.Errorf("%.80s: %v; want a fault in %q", tt.text, err, tt.field)
 		}
 	}
-	for _, tt := range []struct{ text, field string }{{`{"ask_again":7}`, "ask_again"}, {`{"ask_again":["1d","soon"]}`, "ask_again"}, {`{"after":{"delay":30}}`, "after"}} {
+	for _, tt := range []struct{ text, field string }{{`{"askAgain":7}`, "askAgain"}, {`{"askAgain":["1d","soon"]}`, "askAgain"}, {`{"after":{"delay":30}}`, "after"}} {
 		var s prompt.Settings
 		var field *pushsvc.FieldError
 		if err := json.Unmarshal([]byte(tt.text), &s); !errors.As(err, &field) || field.Field != tt.field {
@@ -80,10 +80,10 @@ func TestPromptValidate(t *testing.T) {
 
 // TestPromptOver: each member wins by itself, also if it is set to empty, and survives storing.
 func TestPromptOver(t *testing.T) {
-	all := settings(t, `{"enabled":false,"kind":"bar","title":"T","body":"B","accept":"A","reject":"R","color":"#111","text_color":"#222",
-		"topics":[{"id":"a","label":"A"}],"after":{"pages":3},"paths":["/a"],"not_paths":["/b"],"ask_again":["1d"],"consent":"#c"}`)
-	empty := settings(t, `{"enabled":true,"kind":"dialog","title":"","body":"","accept":"","reject":"","color":"","text_color":"",
-		"topics":[],"after":{},"paths":[],"not_paths":[],"ask_again":["2d"],"consent":""}`)
+	all := settings(t, `{"enabled":false,"kind":"bar","title":"T","body":"B","accept":"A","reject":"R","color":"#111","textColor":"#222",
+		"topics":[{"id":"a","label":"A"}],"after":{"pages":3},"paths":["/a"],"notPaths":["/b"],"askAgain":["1d"],"consent":"#c"}`)
+	empty := settings(t, `{"enabled":true,"kind":"dialog","title":"","body":"","accept":"","reject":"","color":"","textColor":"",
+		"topics":[],"after":{},"paths":[],"notPaths":[],"askAgain":["2d"],"consent":""}`)
 	stored := func(s prompt.Settings) prompt.Settings {
 		raw, err := json.Marshal(s)
 		if err != nil {
