@@ -46,7 +46,7 @@ type SubscriptionStore interface {
 	SubscriptionPage(ctx context.Context, site string, after SubscriptionID, limit int) ([]Subscription, error)
 	// Sites returns all sites that have or had a subscription, by name.
 	Sites(ctx context.Context) ([]SiteSummary, error)
-	// Site returns a site; ErrNotFound if it never had a subscription.
+	// Site returns a site; ErrNotFound if it never had a subscription or a message.
 	Site(ctx context.Context, site string) (SiteSummary, error)
 }
 

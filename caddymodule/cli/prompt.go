@@ -12,7 +12,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -309,8 +308,6 @@ func (c *command) resetPrompt(site *string) *cobra.Command {
 }
 
 func printPrompt(w io.Writer, v api.Prompt) error {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "SETTING\tVALUE\tFROM")
 	s := v.Settings
 	builtIn := func(text *string) string {
 		if text == nil || *text == "" {

@@ -42,7 +42,7 @@ func (c *command) sites() *cobra.Command {
 	list := func(*cobra.Command, []string) error { return c.allSites() }
 	cmd := &cobra.Command{
 		Use:   "sites",
-		Short: "Lists all sites that visitors have been to; renames, merges and removes them",
+		Short: "Lists the sites of the configuration and of the store; renames, merges and removes them",
 		Example: `  caddy webpush sites
   caddy webpush sites rename old.example.com new.example.com --dry-run
   caddy webpush sites merge www.example.com example.com --yes
@@ -82,7 +82,7 @@ what was seen last: nobody gets anything twice. Profiles with the same identity
 become one, counts are added. The other site's settings stay; a pop-up of a known id
 gets another id and is paused, unless it is the same.
 
-`+moveHelp), &cobra.Command{Use: "list", Short: "Lists all sites that visitors have been to", Args: cobra.NoArgs, RunE: list})
+`+moveHelp), &cobra.Command{Use: "list", Short: "Lists the sites of the configuration and of the store", Args: cobra.NoArgs, RunE: list})
 	return cmd
 }
 
