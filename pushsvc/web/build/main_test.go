@@ -130,6 +130,28 @@ func TestCleverTapTable(t *testing.T) {
 	checkTable(t, "../CLEVERTAP.md", exists, 100)
 }
 
+// TestCleverTapReasons checks that each difference that the browser test explains has
+// its row in CLEVERTAP.md.
+func TestCleverTapReasons(t *testing.T) {
+	cases, err := os.ReadFile("../../../caddymodule/e2e/clevertap/cases.js")
+	if err != nil {
+		t.Fatal(err)
+	}
+	table, err := os.ReadFile("../CLEVERTAP.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	reasons := regexp.MustCompile(`\bwhy\("([^"]+)"\)`).FindAllSubmatch(cases, -1)
+	for _, reason := range reasons {
+		if !strings.Contains(string(table), "\n| "+string(reason[1])+" | ") {
+			t.Errorf("CLEVERTAP.md has no row %q", reason[1])
+		}
+	}
+	if len(reasons) < 20 {
+		t.Errorf("%d reasons in cases.js", len(reasons))
+	}
+}
+
 // checkTable checks a table of names: every test in it exists, and each name is in
 // the title of one of its tests, unless a browser test has the row.
 func checkTable(t *testing.T, file string, exists map[string]bool, least int) {
