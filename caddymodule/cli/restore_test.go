@@ -4,6 +4,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // TestRestoreHolds: restore says which messages it holds and how they are released;
@@ -40,6 +41,10 @@ func TestRestoreHolds(t *testing.T) {
 		t.Errorf("as JSON:\n%s", out)
 	}
 	p.Start()
+	// The line comes when the store is open, which may be after the first answer.
+	for deadline := time.Now().Add(time.Minute); !strings.Contains(p.Log.String(), "messages are held") && time.Now().Before(deadline); {
+		time.Sleep(20 * time.Millisecond)
+	}
 	if log := p.Log.String(); strings.Count(log, "messages are held") != 1 || !strings.Contains(log, `"messages":2`) {
 		t.Errorf("the log is\n%s", log)
 	}
