@@ -78,29 +78,14 @@ func TestRateTogether(t *testing.T) {
 		f.importTo(fcm, "ok", audience)
 		m := f.create(pushsvc.Message{Site: siteA, Rate: rate})
 		engines, senders := f.two()
-		measure := func(what string) {
-			var got float64
-			for range 10 { // a busy machine may fall behind for a while, never run ahead
-				before, begun := f.push.count(), time.Now()
-				time.Sleep(2 * time.Second)
-				got = float64(f.push.count()-before) / time.Since(begun).Seconds()
-				if got >= rate*0.9 {
-					break
-				}
-			}
-			f.Logf("%s: %.0f/s", what, got)
-			if got < rate*0.7 || got > rate*1.1 {
-				f.Errorf("%s: %.0f/s; the message's rate is %d/s", what, got, rate)
-			}
-		}
-		measure("two engines")
+		f.sendsAt(rate, 10, "two engines")
 		for i := range senders {
 			if n := senders[i].n.Load(); n < 200 {
 				f.Errorf("engine %d has sent %d", i, n)
 			}
 		}
 		f.stop(engines[0])
-		measure("one that is left")
+		f.sendsAt(rate, 10, "the one that is left")
 		f.control(m, pushsvc.CommandCancel)
 	})
 }
