@@ -100,7 +100,7 @@ func TestDoctorWithoutUs(t *testing.T) {
 		t.Errorf("%+v", d)
 	}
 	if _, err := doctor.Examine(t.Context(), http.DefaultTransport, "http://127.0.0.1:1/"); err == nil {
-		t.Error("no error where nobody answers")
+		t.Error("no error if no server listens")
 	}
 }
 

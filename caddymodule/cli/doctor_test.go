@@ -61,7 +61,7 @@ func TestDoctorCommand(t *testing.T) {
 		t.Errorf("without a scheme: %v %s\n%s", err, stderr, out)
 	}
 	if out, _, err := p.CLI("doctor", "--json", "http://127.0.0.1:1/"); err == nil || json.Unmarshal([]byte(out), &report) != nil || report.Healthy {
-		t.Errorf("where nobody answers: %v\n%s", err, out)
+		t.Errorf("if no server listens: %v\n%s", err, out)
 	}
 	p.Terminate()
 }
