@@ -43,7 +43,7 @@ type Content struct {
 	Image              string          `json:"image,omitempty"`
 	Badge              string          `json:"badge,omitempty"`
 	Tag                string          `json:"tag,omitempty"`
-	Dir                string          `json:"dir,omitempty"`
+	Dir                string          `json:"dir,omitempty" api:"oneof=auto|ltr|rtl"`
 	Lang               string          `json:"lang,omitempty"`
 	Actions            []Action        `json:"actions,omitempty"`
 	Data               json.RawMessage `json:"data,omitempty"`

@@ -53,7 +53,7 @@ type Popup struct {
 	Kind  Kind   `json:"kind"`
 	// Position is "top" or "bottom" for a banner; "bottom-right", "bottom-left", "top-right" or "top-left"
 	// for a corner; html takes all of them and "full". Empty means the kind's default.
-	Position string  `json:"position,omitempty"`
+	Position string  `json:"position,omitempty" api:"oneof=top|bottom|bottom-right|bottom-left|top-right|top-left|full"`
 	Content  Content `json:"content"`
 	// Click is what a click on the pop-up itself does.
 	Click Action `json:"click,omitzero"`
@@ -107,7 +107,7 @@ type Button struct {
 // Input is one question.
 type Input struct {
 	// Kind is "email", "choice" or "text".
-	Kind  string `json:"kind"`
+	Kind  string `json:"kind" api:"required,oneof=email|choice|text"`
 	Label string `json:"label"`
 	// Options are the answers of a choice.
 	Options []string `json:"options,omitempty"`
@@ -120,7 +120,7 @@ type Input struct {
 // Action is what a click does.
 type Action struct {
 	// Do is "none" (or empty), "open", "close", "call", "subscribe", "copy" or "submit".
-	Do string `json:"do,omitempty"`
+	Do string `json:"do,omitempty" api:"oneof=none|open|close|call|subscribe|copy|submit"`
 	// URL is for open: an http(s) URL, or a path of the site.
 	URL    string `json:"url,omitempty"`
 	NewTab bool   `json:"newTab,omitempty"`
@@ -135,7 +135,7 @@ type Action struct {
 // Theme is how a pop-up looks.
 type Theme struct {
 	// Mode is "auto" (or empty), "dark" or "light".
-	Mode string `json:"mode,omitempty"`
+	Mode string `json:"mode,omitempty" api:"oneof=auto|dark|light"`
 	// Colours are CSS colours: #rrggbb, a name, rgb() or hsl().
 	Color      string `json:"color,omitempty"`
 	TextColor  string `json:"textColor,omitempty"`
@@ -158,11 +158,11 @@ type Where struct {
 	Referrer []string `json:"referrer,omitempty"`
 	UTM      UTM      `json:"utm,omitzero"`
 	// Devices are "desktop", "phone" or "tablet".
-	Devices []string `json:"devices,omitempty"`
+	Devices []string `json:"devices,omitempty" api:"oneof=desktop|phone|tablet"`
 	// Languages are BCP 47 tags: "de" is also "de-AT".
 	Languages []string `json:"languages,omitempty"`
 	// Visitors is "new" (on the first visit) or "returning"; empty means both.
-	Visitors string `json:"visitors,omitempty"`
+	Visitors string `json:"visitors,omitempty" api:"oneof=new|returning"`
 }
 
 // Paths are patterns of whole paths. Out wins.

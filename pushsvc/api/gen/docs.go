@@ -7,6 +7,7 @@ import (
 	"go/token"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"strconv"
 	"strings"
 )
@@ -48,13 +49,17 @@ func (d *docs) of(t reflect.Type) *packageDocs {
 		if strings.HasSuffix(name, "_test.go") {
 			continue
 		}
-		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ParseComments)
-		if err != nil {
-			panic(err)
-		}
-		p.read(file)
+		p.readFile(name)
 	}
 	return p
+}
+
+func (p *packageDocs) readFile(name string) {
+	file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ParseComments)
+	if err != nil {
+		panic(err)
+	}
+	p.read(file)
 }
 
 func (p *packageDocs) read(file *ast.File) {
@@ -120,6 +125,8 @@ func fieldDocs(s *ast.StructType) map[string]string {
 
 // plain is a comment as one paragraph.
 func plain(doc *ast.CommentGroup) string {
-	text := strings.Join(strings.Fields(doc.Text()), " ")
-	return strings.NewReplacer("[", "", "]", "").Replace(text)
+	return docLink.ReplaceAllString(strings.Join(strings.Fields(doc.Text()), " "), "$1")
 }
+
+// docLink matches a link to a name, as in [Popup.Variant].
+var docLink = regexp.MustCompile(`\[([A-Z]\w*(?:\.\w+)?|[a-z]\w*\.[A-Z]\w*)\]`)

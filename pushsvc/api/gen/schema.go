@@ -31,6 +31,13 @@ type member struct {
 	optional bool // left out where it is empty
 	required bool // of requests
 	typ      reflect.Type
+	// values are all that a string may be; nil for any.
+	values []string
+	// typeScript is the type in TypeScript if Go's says less.
+	typeScript string
+	// kinds has the kinds of a union that have the member: true where it is required.
+	// "*" is all kinds.
+	kinds map[string]bool
 }
 
 // members are a struct's, with those of embedded ones.
@@ -48,13 +55,48 @@ func (d *docs) members(t reflect.Type) (all []member) {
 			owner = owner.Elem()
 		}
 		options = "," + options + ","
-		all = append(all, member{
-			name: name, doc: d.of(owner).fields[owner.Name()][f.Name], typ: f.Type,
-			optional: strings.Contains(options, ",omitempty,") || strings.Contains(options, ",omitzero,"),
-			required: f.Tag.Get("api") == "required",
-		})
+		m := member{
+			name: name, doc: memberDoc(d.of(owner).fields[owner.Name()][f.Name], f.Name, name), typ: f.Type,
+			optional:   strings.Contains(options, ",omitempty,") || strings.Contains(options, ",omitzero,"),
+			typeScript: f.Tag.Get("ts"),
+		}
+		m.readTag(f.Tag.Get("api"))
+		all = append(all, m)
 	}
 	return all
+}
+
+// memberDoc is a field's doc comment. Where it begins with the field's name, it has the
+// member's in its place.
+func memberDoc(doc, field, name string) string {
+	if rest, ok := strings.CutPrefix(doc, field+" "); ok {
+		return name + " " + rest
+	}
+	return doc
+}
+
+// readTag reads a field's api tag, whose parts stand between commas: "required";
+// "oneof=a|b" for the values of a string, or of the strings of a list; "of=a|b!" for the
+// kinds of a union that have the field, with "!" where they require it.
+func (m *member) readTag(tag string) {
+	for part := range strings.SplitSeq(tag, ",") {
+		name, list, _ := strings.Cut(part, "=")
+		switch name {
+		case "":
+		case "required":
+			m.required = true
+		case "oneof":
+			m.values = strings.Split(list, "|")
+		case "of":
+			m.kinds = map[string]bool{}
+			for kind := range strings.SplitSeq(list, "|") {
+				kind, required := strings.CutSuffix(kind, "!")
+				m.kinds[kind] = required
+			}
+		default:
+			panic(fmt.Sprintf("the field %s has the unknown tag %q", m.name, part))
+		}
+	}
 }
 
 var (
@@ -151,7 +193,7 @@ func (s *schemas) ofStruct(t reflect.Type) object {
 func (s *schemas) properties(t reflect.Type) object {
 	all, required := object{}, []string{}
 	for _, m := range s.docs.members(t) {
-		one := s.of(m.typ)
+		one := s.ofMember(m)
 		if m.doc != "" {
 			one["description"] = m.doc
 		}
@@ -166,6 +208,22 @@ func (s *schemas) properties(t reflect.Type) object {
 		out["required"] = required
 	}
 	return out
+}
+
+// ofMember is the schema of a member.
+func (s *schemas) ofMember(m member) object {
+	one := s.of(m.typ)
+	switch {
+	case m.values == nil:
+	case m.typ.Kind() == reflect.Slice:
+		one["items"] = object{"type": "string", "enum": m.values}
+	default:
+		one["enum"] = m.values
+	}
+	if m.typ.Kind() == reflect.Pointer && !m.optional {
+		return object{"anyOf": []object{one, {"type": "null"}}}
+	}
+	return one
 }
 
 // componentName is the type's name, with its subject where the package has one.
