@@ -65,7 +65,7 @@ var layers = map[string][]string{
 	"pushsvc/web":              {},
 	"pushsvc/web/build":        {},
 	"pushsvc/api":              {"pushsvc", "pushsvc/people", "pushsvc/popup", "pushsvc/prompt", "pushsvc/transfer"},
-	"pushsvc/api/gen":          {"pushsvc/api"},
+	"pushsvc/api/gen":          {"pushsvc", "pushsvc/api", "pushsvc/httpapi", "pushsvc/people", "pushsvc/service"},
 	"pushsvc/httpapi":          {"injector/cachecontrol", "pushsvc", "pushsvc/api", "pushsvc/people", "pushsvc/popup", "pushsvc/prompt", "pushsvc/service", "pushsvc/httpapi/exchange", "pushsvc/web"},
 	"pushsvc/httpapi/exchange": {"pushsvc", "pushsvc/api", "pushsvc/popup", "pushsvc/service", "pushsvc/transfer"},
 	"pushsvc/httpapi/operator": {"pushsvc", "pushsvc/api", "pushsvc/people", "pushsvc/popup", "pushsvc/prompt", "pushsvc/service", "pushsvc/transfer", "pushsvc/httpapi/exchange"},

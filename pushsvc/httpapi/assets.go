@@ -18,8 +18,7 @@ import (
 // DefaultPrefix is where the endpoints are unless the site says otherwise.
 const DefaultPrefix = "/_webpush"
 
-// SiteConfig is what the SDK and the worker are told (web/src/shared/wire.ts). It is
-// public: whoever loads a page can read it.
+// SiteConfig is what the SDK and the worker are told. It is public: whoever loads a page can read it.
 type SiteConfig struct {
 	Version string `json:"version"`
 	Site    string `json:"site"`
@@ -36,11 +35,11 @@ type SiteConfig struct {
 	Manifest string       `json:"manifest,omitempty"`
 	Scope    string       `json:"scope"`
 	Prompt   PromptConfig `json:"prompt"`
-	// Popups are the running pop-ups, in the SDK alone; nil where there are none.
+	// Popups are the running pop-ups, in the SDK alone; missing where there are none.
 	Popups *service.PopupsConfig `json:"popups,omitempty"`
 	// Compat names a provider whose page API the SDK speaks as well:
 	// "clevertap" or [CompatOneSignal].
-	Compat string `json:"compat,omitempty"`
+	Compat string `json:"compat,omitempty" api:"oneof=clevertap|onesignal"`
 	// VendorScripts is a regular expression for the addresses of that provider's page
 	// script, which pages don't load.
 	VendorScripts string `json:"vendorScripts,omitempty"`

@@ -109,15 +109,19 @@ func (f *Failures) Of(site string) api.FailureCounts {
 	return api.FailureCounts{Since: f.since.UTC().Truncate(time.Second), Failures: counts}
 }
 
+// FailureReport says that a browser could not be subscribed.
+type FailureReport struct {
+	// Failure is a code; see FailureCodes.
+	Failure string `json:"failure" api:"required"`
+}
+
 // decodeFailure reads a report that a browser could not be subscribed; is is false for
 // any other body.
 func decodeFailure(body []byte) (code string, is bool, err error) {
 	if !bytes.HasPrefix(body, []byte(`{"failure":`)) {
 		return "", false, nil
 	}
-	var report struct {
-		Failure string `json:"failure"`
-	}
+	var report FailureReport
 	err = exchange.Decode(body, &report, exchange.Strict)
 	return report.Failure, true, err
 }

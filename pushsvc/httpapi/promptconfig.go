@@ -9,7 +9,7 @@ import (
 // PromptConfig is the soft prompt; empty texts are the SDK's own.
 type PromptConfig struct {
 	// Kind is "dialog", "bar" or "bell"; empty is a dialog.
-	Kind      string `json:"kind,omitempty"`
+	Kind      string `json:"kind,omitempty" api:"oneof=dialog|bar|bell"`
 	Title     string `json:"title"`
 	Body      string `json:"body"`
 	Accept    string `json:"accept"`
@@ -18,9 +18,9 @@ type PromptConfig struct {
 	TextColor string `json:"textColor,omitempty"`
 	// Topics are what a visitor can choose.
 	Topics []Topic `json:"topics,omitempty"`
-	// After is when it shows by itself; nil is the SDK's default.
+	// After is when it shows by itself; missing is the SDK's default.
 	After *PromptAfter `json:"after,omitempty"`
-	// Paths are where it may show by itself; nil is everywhere.
+	// Paths are where it may show by itself; missing is everywhere.
 	Paths *PromptPaths `json:"paths,omitempty"`
 	// AskAgain is how long the first refusal is respected, the second and so on,
 	// in seconds; the last is for all that follow.
@@ -29,7 +29,7 @@ type PromptConfig struct {
 	Consent string `json:"consent,omitempty"`
 }
 
-// prompt.After is what has to happen before the prompt is shown by itself: pages
+// PromptAfter is what has to happen before the prompt is shown by itself: pages
 // and seconds both, and then one of the triggers, where there are any. The zero
 // value is nothing.
 type PromptAfter struct {

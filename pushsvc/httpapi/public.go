@@ -141,6 +141,12 @@ func even(ctx context.Context, came time.Time) {
 	}
 }
 
+// SubscribeAnswer is the answer to a subscription.
+type SubscribeAnswer struct {
+	// Topics are the ids of the stored choice; missing if there has never been one.
+	Topics []string `json:"topics,omitzero"`
+}
+
 func (p *Public) subscribe(w http.ResponseWriter, r *http.Request, site PublicSite) error {
 	came := time.Now()
 	if err := p.limited(w, r, p.Limit, 1, "subscriptions"); err != nil {
@@ -179,9 +185,7 @@ func (p *Public) subscribe(w http.ResponseWriter, r *http.Request, site PublicSi
 	}
 	// No more about the row: an id would tell whether the endpoint was known,
 	// and how many subscribers the site has.
-	exchange.WriteJSON(w, http.StatusCreated, struct {
-		Topics []string `json:"topics,omitzero"`
-	}{row.Topics})
+	exchange.WriteJSON(w, http.StatusCreated, SubscribeAnswer{row.Topics})
 	return nil
 }
 

@@ -10,15 +10,15 @@ import (
 )
 
 // Rule is what every page is told about a running pop-up, so that the page asks the server only where one may
-// apply (web/src/shared/onsite.ts). Anyone who loads a page can read it, so it contains neither the content
+// apply. Anyone who loads a page can read it, so it contains neither the content
 // nor the audience.
 type Rule struct {
 	ID    string      `json:"id"`
 	Where popup.Where `json:"where,omitzero"`
 	When  popup.When  `json:"when,omitzero"`
 	// From and Until are milliseconds since 1970 or, by the visitor's clock, a time without a zone.
-	From  any `json:"from,omitempty"`
-	Until any `json:"until,omitempty"`
+	From  any `json:"from,omitempty" ts:"number | string"`
+	Until any `json:"until,omitempty" ts:"number | string"`
 	// Session is the pop-up's cap.
 	Session  int `json:"session,omitempty"`
 	Priority int `json:"priority,omitempty"`

@@ -33,8 +33,8 @@ func (k OpKind) Known() bool {
 
 // Op changes one attribute. Key is a path such as "A[0].b".
 type Op struct {
-	Kind  OpKind `json:"op"`
-	Key   string `json:"key"`
+	Kind  OpKind `json:"op" api:"required"`
+	Key   string `json:"key" api:"required"`
 	Value any    `json:"value"`
 }
 

@@ -26,7 +26,7 @@ type MessagesRequest struct {
 	// Session is the id of the browser's session: 16 random bytes in base64url.
 	Session  string    `json:"session"`
 	Page     PageInput `json:"page"`
-	Device   string    `json:"device"`
+	Device   string    `json:"device" api:"oneof=desktop|phone|tablet"`
 	Language string    `json:"language"`
 	TimeZone string    `json:"timeZone"`
 	Visits   int64     `json:"visits"`
@@ -68,13 +68,13 @@ type MessagesAnswer struct {
 	Preview bool `json:"preview,omitempty"`
 }
 
-// WirePopup is a pop-up for one visitor (web/src/shared/popup.ts).
+// WirePopup is a pop-up for one visitor.
 type WirePopup struct {
 	ID       string        `json:"id"`
 	Variant  string        `json:"variant,omitempty"`
 	Token    string        `json:"token"`
 	Kind     popup.Kind    `json:"kind"`
-	Position string        `json:"position,omitempty"`
+	Position string        `json:"position,omitempty" api:"oneof=top|bottom|bottom-right|bottom-left|top-right|top-left|full"`
 	Priority int           `json:"priority,omitempty"`
 	Content  popup.Content `json:"content"`
 	Click    popup.Action  `json:"click,omitzero"`
@@ -87,7 +87,7 @@ type WirePopup struct {
 // WireControl is a pop-up that the visitor's control group does not see.
 type WireControl struct {
 	ID       string     `json:"id"`
-	Variant  string     `json:"variant"`
+	Variant  string     `json:"variant" api:"oneof=control"`
 	Token    string     `json:"token"`
 	Priority int        `json:"priority,omitempty"`
 	When     popup.When `json:"when,omitzero"`

@@ -24,8 +24,7 @@ import (
 // StatsQuery limits the counted time; zeros mean no limit.
 type StatsQuery struct{ From, To time.Time }
 
-// PopupsConfig is a site's running pop-ups in the form that every page gets
-// (web/src/shared/onsite.ts).
+// PopupsConfig is a site's running pop-ups in the form that every page gets.
 type PopupsConfig struct {
 	// V changes with the rest.
 	V          string        `json:"v"`

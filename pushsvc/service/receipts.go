@@ -11,14 +11,14 @@ import (
 
 // Report is one beacon of a worker: an event of a notification.
 type Report struct {
-	Type    pushsvc.ReceiptKind `json:"type"`
-	Message string              `json:"message"`
-	Token   string              `json:"token"`
+	Type    pushsvc.ReceiptKind `json:"type" api:"required"`
+	Message string              `json:"message" api:"required,of=shown!|clicked!|closed!"`
+	Token   string              `json:"token" api:"required,of=shown!|clicked!|closed!|popup!"`
 	// Action is the pressed button; empty means the notification.
-	Action string `json:"action"`
+	Action string `json:"action" api:"of=clicked"`
 	// Time is the time of the event, in milliseconds since 1970 by the browser's
 	// clock.
-	Time float64 `json:"time"`
+	Time float64 `json:"time" api:"of=*"`
 }
 
 // MaxReports is how many reports one beacon may carry.

@@ -29,7 +29,7 @@ type RecordRequest struct {
 	// Sent is the time of sending, in milliseconds since 1970 by the browser's
 	// clock: its error corrects the entries' times.
 	Sent   float64      `json:"sent"`
-	Events []EntryInput `json:"events"`
+	Events []EntryInput `json:"events" api:"required"`
 	// Malformed is the number of unreadable entries.
 	Malformed int64 `json:"-"`
 }
@@ -37,28 +37,28 @@ type RecordRequest struct {
 // EntryInput is one entry of a RecordRequest. Type selects the fields that count.
 type EntryInput struct {
 	Report
-	Name       string            `json:"name"`
-	Props      map[string]any    `json:"props"`
-	Set        map[string]any    `json:"set"`
-	Ops        []people.Op       `json:"ops"`
-	Identities []IdentityInput   `json:"identities"`
-	Signature  string            `json:"signature"`
-	Page       string            `json:"page"`
-	Referrer   string            `json:"referrer"`
-	UTM        map[string]string `json:"utm"`
-	Value      any               `json:"value"`
-	Device     string            `json:"device"`
-	Act        people.Act        `json:"act"`
-	Popup      string            `json:"popup"`
-	Variant    string            `json:"variant"`
-	Element    string            `json:"element"`
+	Name       string            `json:"name" api:"of=event!"`
+	Props      map[string]any    `json:"props" api:"of=event"`
+	Set        map[string]any    `json:"set" api:"of=profile|login"`
+	Ops        []people.Op       `json:"ops" api:"of=profile"`
+	Identities []IdentityInput   `json:"identities" api:"of=login!|adopt"`
+	Signature  string            `json:"signature" api:"of=login|adopt"`
+	Page       string            `json:"page" api:"of=visit"`
+	Referrer   string            `json:"referrer" api:"of=visit"`
+	UTM        map[string]string `json:"utm" api:"of=visit" ts:"PopupUTM"`
+	Value      any               `json:"value" api:"of=optout!" ts:"boolean"`
+	Device     string            `json:"device" api:"of=adopt"`
+	Act        people.Act        `json:"act" api:"of=popup!,oneof=viewed|clicked|closed|submitted|error"`
+	Popup      string            `json:"popup" api:"of=popup!"`
+	Variant    string            `json:"variant" api:"of=popup"`
+	Element    string            `json:"element" api:"of=popup"`
 }
 
 // IdentityInput is an identity with its own signature; the entry may have one for
 // all.
 type IdentityInput struct {
-	Kind      people.IdentityKind `json:"kind"`
-	Value     string              `json:"value"`
+	Kind      people.IdentityKind `json:"kind" api:"required"`
+	Value     string              `json:"value" api:"required"`
 	Signature string              `json:"signature"`
 }
 

@@ -14,16 +14,16 @@ import (
 
 // SubscriptionJSON is PushSubscription.toJSON() (Push API §8.3).
 type SubscriptionJSON struct {
-	Endpoint string `json:"endpoint"`
+	Endpoint string `json:"endpoint" api:"required"`
 	// ExpirationTime is in milliseconds since 1970, or null.
 	ExpirationTime *float64 `json:"expirationTime"`
-	Keys           KeysJSON `json:"keys"`
+	Keys           KeysJSON `json:"keys" api:"required"`
 }
 
 // KeysJSON is a subscription's keys in base64url.
 type KeysJSON struct {
-	P256DH string `json:"p256dh"`
-	Auth   string `json:"auth"`
+	P256DH string `json:"p256dh" api:"required"`
+	Auth   string `json:"auth" api:"required"`
 }
 
 // SubscribeRequest is the SDK's post: the subscription and its origin.
@@ -35,7 +35,7 @@ type SubscribeRequest struct {
 	Language             string `json:"language"`
 	TimeZone             string `json:"timeZone"`
 	Page                 string `json:"page"`
-	// Topics are the ids that the visitor has chosen; nil if the visitor was not
+	// Topics are the ids that the visitor has chosen; missing if the visitor was not
 	// asked, or the choice is unknown: then the stored topics stay.
 	Topics []string `json:"topics"`
 	// DefaultTopics are for a subscription without any choice yet.
@@ -51,10 +51,10 @@ type SubscribeRequest struct {
 
 // ProofJSON proves that its sender holds a subscription.
 type ProofJSON struct {
-	Endpoint string `json:"endpoint"`
+	Endpoint string `json:"endpoint" api:"required"`
 	Keys     struct {
-		Auth string `json:"auth"`
-	} `json:"keys"`
+		Auth string `json:"auth" api:"required"`
+	} `json:"keys" api:"required"`
 }
 
 // Subscribed is the part of the row that the subscriber may see.

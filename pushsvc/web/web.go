@@ -50,8 +50,8 @@ func Version() string {
 }
 
 // SDK returns the page script of a site in a slice of its own, to be served as
-// text/javascript. config is the site's config object (src/shared/wire.ts,
-// Config) as json.Marshal wrote it: its escaping of <, >, &, U+2028 and U+2029
+// text/javascript. config is the site's config object (src/shared/server.ts,
+// SiteConfig) as json.Marshal wrote it: its escaping of <, >, &, U+2028 and U+2029
 // makes the JSON a valid expression in any script.
 func SDK(config []byte) []byte {
 	return bytes.Replace(sdk, []byte(placeholder), config, 1)

@@ -1,6 +1,7 @@
-// Command gen makes what is made of the API's types: openapi.json of package api. Run it
-// by `go generate ./pushsvc/api`; with -check it writes nothing and fails if a committed
-// file is not what the types give.
+// Command gen makes two files of the server's types: openapi.json of package api, and
+// server.ts, the types that the scripts of pushsvc/web share with the server. Run it by
+// `go generate ./pushsvc/api`; with -check it writes nothing and fails if a committed file
+// differs from what the types give.
 package main
 
 import (
@@ -32,6 +33,7 @@ func run(dir string, check bool) error {
 		make func(*docs) ([]byte, error)
 	}{
 		{"openapi.json", func(d *docs) ([]byte, error) { return openAPI(api.Routes, d) }},
+		{"../web/src/shared/server.ts", func(d *docs) ([]byte, error) { return typeScript(sentToBrowsers, readFromBrowsers, d) }},
 	} {
 		text, err := file.make(sources)
 		if err != nil {
