@@ -2,43 +2,9 @@
 // pushsvc/onsite/testdata/cases.json tests both).
 
 import { like, pathAllowed } from "./path";
+import type { PopupUTM, Rule as PopupRule } from "./server";
 
-/** One running pop-up as every page receives it (Go: onsite.Rule). Patterns cover the whole
- * text; `*` stands for anything. */
-export interface PopupRule {
-  id: string;
-  where?: {
-    paths?: { in?: string[]; out?: string[] };
-    /** Required parameters, and patterns of their values. */
-    query?: Record<string, string>;
-    /** Hosts; "" stands for no referrer. */
-    referrer?: string[];
-    utm?: { source?: string; medium?: string; campaign?: string };
-    devices?: string[];
-    /** Lower case; "de" includes de-AT. */
-    languages?: string[];
-    visitors?: "new" | "returning";
-  };
-  /** The first of them counts; without any: at once. */
-  when?: { seconds?: number; scroll?: number; idle?: number; exit?: boolean; event?: string; click?: string };
-  /** Milliseconds since 1970, or a time by the visitor's own clock. */
-  from?: number | string;
-  until?: number | string;
-  /** How often at most in one session. */
-  session?: number;
-  priority?: number;
-  /** Does not count towards the limit of a session. */
-  free?: boolean;
-}
-
-/** Config.popups; missing if none is running. */
-export interface PopupsConfig {
-  /** Changes with the list. */
-  v: string;
-  list: PopupRule[];
-  /** How many pop-ups at most in one session; missing: no limit. */
-  perSession?: number;
-}
+export type { PopupsConfig, Rule as PopupRule } from "./server";
 
 /** Where the visitor is, and how they came. */
 export interface PageFacts {
@@ -48,7 +14,7 @@ export interface PageFacts {
   /** URL; "" without a referrer. */
   referrer: string;
   /** Of the visit; missing members are taken from query. */
-  utm?: { source?: string; medium?: string; campaign?: string };
+  utm?: PopupUTM;
   device: "desktop" | "phone" | "tablet";
   language: string;
   /** How many visits, this one included. */

@@ -1,104 +1,14 @@
 // The contract between the page runner (onsite.js), the renderer (popup.js) and the
-// sandboxed frame of custom HTML (frame.js). Member names of WirePopup are JSON names of
-// POST {prefix}/messages.
+// sandboxed frame of custom HTML (frame.js).
 
-export type PopupKind = "box" | "banner" | "interstitial" | "corner" | "image" | "inbox" | "html" | "custom";
+import type { PopupAction as Action, WirePopup as SentPopup } from "./server";
 
-/** Where a pop-up is on the page. banner: top or bottom; corner: one of the four corners.
- * html takes all of them, and `full` for the whole view. Missing: the middle. */
-export type PopupPosition =
-  | "top"
-  | "bottom"
-  | "bottom-right"
-  | "bottom-left"
-  | "top-right"
-  | "top-left"
-  | "full";
+export type { PopupAction as Action, PopupButton, PopupContent, PopupInput, PopupTheme } from "./server";
 
-/** What a click does. Names are those of the operator's JSON. */
-export interface Action {
-  do?: "none" | "open" | "close" | "call" | "subscribe" | "copy" | "submit";
-  /** open: absolute http(s) URL or a path of the site. */
-  url?: string;
-  newTab?: boolean;
-  /** call: `window[function](kv)`; a path of own properties with dots. */
-  function?: string;
-  /** copy: the coupon. */
-  text?: string;
-  /** Closes the pop-up afterwards, whatever the click does. */
-  close?: boolean;
-}
-
-export interface PopupButton {
-  id: string;
-  text: string;
-  action?: Action;
-}
-
-/** One question. The answer is act "submitted" with `element` = event and `value`. */
-export interface PopupInput {
-  kind: "email" | "choice" | "text";
-  label: string;
-  /** choice: the answers. */
-  options?: string[];
-  /** Name of the event that records the answer. */
-  event: string;
-  /** Label of the button; empty: the built-in one. */
-  submit?: string;
-}
-
-export interface PopupContent {
-  title?: string;
-  body?: string;
-  image?: string;
-  imageAlt?: string;
-  /** Width and height of the image in pixels, which reserve its place; missing: 16:9. */
-  imageWidth?: number;
-  imageHeight?: number;
-  /** At most three are shown; the first is the main one. */
-  buttons?: PopupButton[];
-  input?: PopupInput;
-  /** kind html. The renderer replaces `##campaignId##` and `##campaignId_batchId##`. */
-  html?: string;
-  /** kind html: the frame has the page's own origin instead of a sandbox. */
-  trusted?: boolean;
-  kv?: Record<string, string>;
-}
-
-export interface PopupTheme {
-  mode?: "auto" | "dark" | "light";
-  /** Any CSS colours. */
-  color?: string;
-  textColor?: string;
-  background?: string;
-  foreground?: string;
-  /** CSS pixels. */
-  radius?: number;
-  /** How dark the page behind the pop-up is, 0 to 1. Missing: 0.55 for box, image and html
-   * in the middle; corner and banner have no overlay. 0 leaves the page usable. */
-  overlay?: number;
-  /** CSS pixels. */
-  width?: number;
-}
-
-/** One pop-up in the answer to POST {prefix}/messages. The renderer needs neither `when`
- * nor `caps`. */
-export interface WirePopup {
-  id: string;
-  variant?: string;
-  token: string;
-  kind: PopupKind;
-  position?: PopupPosition;
-  priority?: number;
-  content: PopupContent;
-  /** A click on the pop-up itself (text, image), not on its buttons. */
-  click?: Action;
-  theme?: PopupTheme;
-  when?: Record<string, unknown>;
-  caps?: { session?: number };
+/** One pop-up in the answer to POST {prefix}/messages, or kept by an earlier page. */
+export interface WirePopup extends Omit<SentPopup, "legacy"> {
+  legacy?: SentPopup["legacy"];
   closeAfterClick?: boolean;
-  /** CleverTap's ids of the pop-up. */
-  legacy?: { msgId: string; pivotId?: string };
 }
 
 /** What happened.
