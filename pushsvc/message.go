@@ -25,8 +25,8 @@ const (
 // Action is a button of a notification (Notifications API §2.10).
 type Action struct {
 	// Action names the button in clicks; unique within the message.
-	Action string `json:"action"`
-	Title  string `json:"title"`
+	Action string `json:"action" api:"required"`
+	Title  string `json:"title" api:"required"`
 	// URL is what the button opens; empty for the message's own URL.
 	URL  string `json:"url,omitempty"`
 	Icon string `json:"icon,omitempty"`
@@ -36,7 +36,7 @@ type Action struct {
 // to open, and how the push service treats the message (RFC 8030 §5.2–5.4). URLs are absolute http(s) URLs,
 // or paths on the site that start with "/".
 type Content struct {
-	Title              string          `json:"title"`
+	Title              string          `json:"title" api:"required"`
 	Body               string          `json:"body,omitempty"`
 	URL                string          `json:"url,omitempty"`
 	Icon               string          `json:"icon,omitempty"`

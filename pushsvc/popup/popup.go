@@ -50,7 +50,7 @@ type Popup struct {
 	// Name is the operator's name for it.
 	Name  string `json:"name,omitempty"`
 	State State  `json:"state"`
-	Kind  Kind   `json:"kind"`
+	Kind  Kind   `json:"kind" api:"required"`
 	// Position is "top" or "bottom" for a banner; "bottom-right", "bottom-left", "top-right" or "top-left"
 	// for a corner; html takes all of them and "full". Empty means the kind's default.
 	Position string  `json:"position,omitempty" api:"oneof=top|bottom|bottom-right|bottom-left|top-right|top-left|full"`
@@ -99,8 +99,8 @@ type Content struct {
 // Button is one of at most MaxButtons.
 type Button struct {
 	// ID names it in statistics.
-	ID     string `json:"id"`
-	Text   string `json:"text"`
+	ID     string `json:"id" api:"required"`
+	Text   string `json:"text" api:"required"`
 	Action Action `json:"action,omitzero"`
 }
 
@@ -108,11 +108,11 @@ type Button struct {
 type Input struct {
 	// Kind is "email", "choice" or "text".
 	Kind  string `json:"kind" api:"required,oneof=email|choice|text"`
-	Label string `json:"label"`
+	Label string `json:"label" api:"required"`
 	// Options are the answers of a choice.
 	Options []string `json:"options,omitempty"`
 	// Event is the name of the event that an answer records.
-	Event string `json:"event"`
+	Event string `json:"event" api:"required"`
 	// Submit is the button's text.
 	Submit string `json:"submit,omitempty"`
 }
@@ -205,7 +205,7 @@ type Caps struct {
 // Variant is an alternative version of a pop-up. It has only what is different, see [Popup.Variant].
 type Variant struct {
 	// ID is like a pop-up's, and not "control".
-	ID string `json:"id"`
+	ID string `json:"id" api:"required"`
 	// Weight is its share relative to the other variants' weights.
 	Weight  int      `json:"weight"`
 	Content *Content `json:"content,omitempty"`
@@ -219,9 +219,9 @@ type Variant struct {
 // Conversion is the goal of a pop-up.
 type Conversion struct {
 	// Event is the goal's event.
-	Event string `json:"event"`
+	Event string `json:"event" api:"required"`
 	// Within is how long after the last view or click it counts, such as "24h" or "7d".
-	Within string `json:"within"`
+	Within string `json:"within" api:"required"`
 }
 
 // Settings apply to all pop-ups of a site.

@@ -9,9 +9,9 @@ import (
 
 // Topic is a subject that a visitor can choose to hear about.
 type Topic struct {
-	ID string `json:"id"`
+	ID string `json:"id" api:"required"`
 	// Label is the text of its check box.
-	Label string `json:"label"`
+	Label string `json:"label" api:"required"`
 	// Checked is the box's initial state.
 	Checked bool `json:"checked,omitempty"`
 }

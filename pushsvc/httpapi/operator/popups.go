@@ -137,6 +137,9 @@ func (o *Operator) setPopupState(w http.ResponseWriter, r *http.Request) error {
 	if err := o.decode(w, r, &body); err != nil {
 		return err
 	}
+	if body.State == "" {
+		return api.FieldProblem("state", `is missing: "running", "paused" or "draft"`)
+	}
 	row, err := o.service.SetPopupState(r.Context(), r.PathValue("site"), r.PathValue("id"), body.State)
 	if err != nil {
 		return err
