@@ -2,7 +2,10 @@ package caddymodule
 
 import (
 	"net/http"
+	"strings"
 	"testing"
+
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/httpapi"
 )
 
 // asWorker and the like are the headers of browsers that Handler decides by.
@@ -95,5 +98,26 @@ func TestSamples(t *testing.T) {
 				t.Errorf("%s is not among the handler's paths", s.path)
 			}
 		}
+	}
+}
+
+// TestVisitorRoutes: the requests that the API's document has of visitors are ours, each
+// of a kind of its own or of a public action.
+func TestVisitorRoutes(t *testing.T) {
+	p := paths{prefix: "/_webpush", worker: "/sw.js", manifest: "/manifest.json"}
+	want := map[string]requestKind{
+		"subscribe": kindAction, "unsubscribe": kindAction, "reportEvents": kindAction, "askForPopups": kindAction,
+		"sdk": kindSDK, "module": kindModule, "worker": kindWorker, "workerPart": kindImportedWorker, "manifest": kindManifest,
+		"frame": kindFrame, "frameScript": kindFrame, "image": kindUpload,
+	}
+	for _, r := range httpapi.Routes {
+		path := strings.NewReplacer("{module}", "ui.js", "{name}", "0123456789abcdef.png").Replace(r.Path)
+		if got := p.classify(r.Method, path, nil); want[r.Name] == kindPage || got.kind != want[r.Name] {
+			t.Errorf("%s %s is of kind %d, want %d", r.Method, path, got.kind, want[r.Name])
+		}
+		delete(want, r.Name)
+	}
+	if len(want) > 0 {
+		t.Errorf("the document lacks %v", want)
 	}
 }

@@ -16,13 +16,16 @@ type Route struct {
 	Summary string
 	// Query and Header are the parameters that it takes besides those of the path.
 	Query, Header []Parameter
-	// Body is a zero value of what the body is as JSON; nil for no body.
+	// Body is a zero value of what the body is as JSON, or AnyOf; nil for no body.
 	Body any
 	// Media are the media types of a body that is not JSON.
 	Media []string
 	// Answers are those without a fault.
 	Answers []Answer
 }
+
+// AnyOf are zero values of bodies: a request has one of them.
+type AnyOf []any
 
 // Parameter is a query parameter or a header. Kind is of JSON Schema.
 type Parameter struct{ Name, Kind, Text string }

@@ -1,9 +1,15 @@
 package httpapi
 
 import (
+	"maps"
+	"slices"
+
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/httpapi/exchange"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/service"
 )
+
+// PublicActions are the names of what Public serves.
+func PublicActions() []string { return slices.Sorted(maps.Keys(publicActions)) }
 
 // Two ways to the same answer, for tests to compare.
 

@@ -145,7 +145,7 @@ func (f *fixture) handler(public *httpapi.Public) http.Handler {
 			CookiePath: "/" + r.PathValue("site") + "/", IdentitySecret: f.identitySecret, ShareUnsigned: f.shareUnsigned,
 		}, r.PathValue("action"))
 	})
-	return mux
+	return checkedVisitors(f, mux)
 }
 
 // answer is what came back.

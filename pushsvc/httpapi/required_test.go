@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/api"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/httpapi"
 )
 
 // requests has valid bodies of operations. Every member that the document requires is in
@@ -21,6 +22,10 @@ var requests = []struct{ operation, body string }{
 		"buttons":[{"id":"b","text":"B","action":{"do":"open","url":"/","newTab":true}}],
 		"input":{"kind":"email","label":"L","event":"E","submit":"S"}},
 		"variants":[{"id":"v","weight":1,"content":{"title":"V"}},{"id":"w","weight":1}],"conversion":{"event":"E","within":"7d"}}`},
+	{"subscribe", `{"endpoint":"https://fcm.googleapis.com/fcm/send/r","expirationTime":null,"keys":{"p256dh":"$p256dh","auth":"$auth"},"language":"en","topics":["news"]}`},
+	{"unsubscribe", `{"endpoint":"https://fcm.googleapis.com/fcm/send/r","keys":{"auth":"$auth"}}`},
+	{"reportEvents", `{"batch":"AAAAAAAAAAAAAAAAAAAAAA","events":[{"type":"event","name":"E"}]}`},
+	{"askForPopups", `{"page":{"path":"/"},"device":"desktop","language":"en"}`},
 	{"setPopupState", `{"state":"paused"}`},
 	{"previewPopup", `{"page":"/p","variant":"v"}`},
 	{"setPopupSettings", `{"popupsPerSession":2,"popupsPerDay":3,"holdout":4}`},
@@ -39,6 +44,7 @@ var conditional = map[string]string{
 	"putPopup content.buttons[0].action.do":  "url is for \"open\" alone",
 	"renameSite dryRun":                      "it would rename the site of the next requests",
 	"mergeSite dryRun":                       "it would merge it",
+	"reportEvents batch":                     "entries of a page are in a batch; reports of a worker are not",
 }
 
 // without returns the JSON value without one of its members, for each member of each
@@ -124,7 +130,9 @@ func TestRequired(t *testing.T) {
 		t.Fatal(err)
 	}
 	tested := map[string]bool{}
+	who := newBrowser(t, 3)
 	for _, in := range requests {
+		in.body = strings.NewReplacer("$p256dh", who.p256dh, "$auth", who.auth).Replace(in.body)
 		for path, methods := range document.Paths {
 			for method, operation := range methods {
 				if operation.OperationID != in.operation {
@@ -133,6 +141,9 @@ func TestRequired(t *testing.T) {
 				tested[in.operation] = true
 				url := strings.NewReplacer("/webpush/", "", "{site}", siteA, "{id}", "x").Replace(path)
 				send := func(body string) answer { return f.operate(strings.ToUpper(method), url, body) }
+				if action, visitors := strings.CutPrefix(path, httpapi.DefaultPrefix+"/"); visitors {
+					send = func(body string) answer { return f.post(siteA, action, body) }
+				}
 				if a := send(in.body); a.status >= http.StatusMultipleChoices {
 					t.Errorf("%s: %d %s", in.operation, a.status, a.body)
 					continue

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/api"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/httpapi"
 )
 
 func main() {
@@ -32,7 +33,7 @@ func run(dir string, check bool) error {
 		path string
 		make func(*docs) ([]byte, error)
 	}{
-		{"openapi.json", func(d *docs) ([]byte, error) { return openAPI(api.Routes, d) }},
+		{"openapi.json", func(d *docs) ([]byte, error) { return openAPI(api.Routes, httpapi.Routes, d) }},
 		{"../web/src/shared/server.ts", func(d *docs) ([]byte, error) { return typeScript(sentToBrowsers, readFromBrowsers, d) }},
 	} {
 		text, err := file.make(sources)

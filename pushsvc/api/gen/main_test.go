@@ -14,7 +14,7 @@ func TestCommitted(t *testing.T) {
 		t.Error(err)
 	}
 	sources := newDocs(filepath.Join("..", "..", ".."))
-	text, err := openAPI(nil, sources)
+	text, err := openAPI(nil, nil, sources)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,14 +7,22 @@ import (
 	"net/http"
 	"reflect"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/api"
 )
 
-// openAPI is the document of the routes (OpenAPI 3.1).
-func openAPI(routes []api.Route, d *docs) ([]byte, error) {
+// visitor is the tag of what visitors' browsers ask for.
+const visitor = "visitor"
+
+// onSite is where visitors' requests go.
+var onSite = []object{{"url": "https://{site}", "variables": object{"site": object{"default": "shop.example.com"}}}}
+
+// openAPI is the document of the operator's routes and of the visitors' (OpenAPI 3.1).
+func openAPI(operators, visitors []api.Route, d *docs) ([]byte, error) {
+	routes := slices.Concat(operators, visitors)
 	s := &schemas{docs: d, answers: map[reflect.Type]bool{}, all: object{}, types: map[string]reflect.Type{}}
 	paths := object{}
 	fault := object{
@@ -35,6 +43,9 @@ func openAPI(routes []api.Route, d *docs) ([]byte, error) {
 			paths[r.Path] = path
 		}
 		one := object{"operationId": r.Name, "summary": r.Summary, "responses": answers[i], "tags": []string{tagOf(r.Path)}}
+		if i >= len(operators) {
+			one["tags"], one["servers"] = []string{visitor}, onSite
+		}
 		if p := parameters(r); len(p) > 0 {
 			one["parameters"] = p
 		}
@@ -47,10 +58,15 @@ func openAPI(routes []api.Route, d *docs) ([]byte, error) {
 		"openapi": "3.1.0",
 		"info": object{
 			"title": "caddy-webpush", "version": "1",
-			"description": "The operator's API, on Caddy's admin endpoint. It has no authentication of its own.",
-			"license":     object{"name": "Apache-2.0", "identifier": "Apache-2.0"},
+			"description": "The operator's API, on Caddy's admin endpoint, which has no authentication of its own. " +
+				"With the tag \"visitor\": what browsers ask of a site's own origin, at the default paths.",
+			"license": object{"name": "Apache-2.0", "identifier": "Apache-2.0"},
 		},
-		"servers":    []object{{"url": "http://localhost:2019"}},
+		"servers": []object{{"url": "http://localhost:2019"}},
+		"tags": []object{{
+			"name": visitor, "description": "For the scripts of webpush on the site's own pages; other origins are refused. " +
+				"A site can set another prefix, and other paths of the worker and the manifest.",
+		}},
 		"paths":      paths,
 		"components": object{"schemas": s.all},
 	}
@@ -96,8 +112,16 @@ func parameter(in string, p api.Parameter) object {
 
 func (s *schemas) requestBody(r api.Route) object {
 	content := object{}
-	if r.Body != nil {
-		content["application/json"] = object{"schema": s.of(reflect.TypeOf(r.Body))}
+	switch body := r.Body.(type) {
+	case nil:
+	case api.AnyOf:
+		all := make([]object, len(body))
+		for i, one := range body {
+			all[i] = s.of(reflect.TypeOf(one))
+		}
+		content["application/json"] = object{"schema": object{"anyOf": all}}
+	default:
+		content["application/json"] = object{"schema": s.of(reflect.TypeOf(body))}
 	}
 	for _, media := range r.Media {
 		content[media] = object{}

@@ -166,7 +166,7 @@ func (s *schemas) ofText(t reflect.Type) object {
 
 func (s *schemas) ofStruct(t reflect.Type) object {
 	if t.Name() == "" {
-		return s.properties(t)
+		return s.properties(s.docs.members(t))
 	}
 	name := componentName(t)
 	if s.input && s.answers[t] {
@@ -181,7 +181,10 @@ func (s *schemas) ofStruct(t reflect.Type) object {
 			s.answers[t] = true
 		}
 		s.all[name] = nil // for a type that holds itself
-		one := s.properties(t)
+		one := s.union(t)
+		if one == nil {
+			one = s.properties(s.docs.members(t))
+		}
 		if doc := s.docs.of(t).types[t.Name()]; doc != "" {
 			one["description"] = doc
 		}
@@ -190,9 +193,25 @@ func (s *schemas) ofStruct(t reflect.Type) object {
 	return object{"$ref": "#/components/schemas/" + name}
 }
 
-func (s *schemas) properties(t reflect.Type) object {
+// union is the schema of a union; nil for a struct that is not one.
+func (s *schemas) union(t reflect.Type) object {
+	var all []object
+	for _, v := range s.docs.variants(t) {
+		one := s.properties(v.members)
+		one["properties"].(object)["type"] = object{"const": v.kind}
+		required, _ := one["required"].([]string)
+		one["required"] = append([]string{"type"}, required...)
+		all = append(all, one)
+	}
+	if all == nil {
+		return nil
+	}
+	return object{"oneOf": all}
+}
+
+func (s *schemas) properties(members []member) object {
 	all, required := object{}, []string{}
-	for _, m := range s.docs.members(t) {
+	for _, m := range members {
 		one := s.ofMember(m)
 		if m.doc != "" {
 			one["description"] = m.doc
