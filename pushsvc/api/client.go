@@ -18,10 +18,24 @@ import (
 // Client asks the operator's API of a server. Errors that the server answers are a
 // *Problem.
 type Client struct {
-	// Server is where the API is, such as "http://localhost:2019".
+	// Server is where the API is, such as "http://localhost:2019". It is empty where HTTP
+	// knows the server.
 	Server string
 	// HTTP sends the requests; nil for http.DefaultClient.
 	HTTP Doer
+	// Explain turns the error of a request that failed into the one that the method
+	// returns, such as into the words of a command line; nil leaves it as it is.
+	Explain func(error) error
+
+	raw *[]byte
+}
+
+// KeepRaw returns a client that stores the bytes of each JSON answer in raw, as the server
+// sent them. A failed request leaves raw as it is.
+func (c *Client) KeepRaw(raw *[]byte) *Client {
+	keeps := *c
+	keeps.raw = raw
+	return &keeps
 }
 
 // Doer sends requests; *http.Client is one.
@@ -53,8 +67,16 @@ var routesByName = func() map[string]*Route {
 var braces = regexp.MustCompile(`\{[a-z]+\}`)
 
 // open sends a request, and returns the answer for the caller to read and close. Answers
-// that say that something failed are a *Problem.
+// that report a failure are a *Problem, unless Explain says otherwise.
 func (c *Client) open(ctx context.Context, in call) (*http.Response, error) {
+	resp, err := c.request(ctx, in)
+	if err != nil && c.Explain != nil {
+		err = c.Explain(err)
+	}
+	return resp, err
+}
+
+func (c *Client) request(ctx context.Context, in call) (*http.Response, error) {
 	route := routesByName[in.route]
 	values := in.path
 	path := braces.ReplaceAllStringFunc(route.Path, func(string) string {
@@ -94,7 +116,7 @@ func (c *Client) open(ctx context.Context, in call) (*http.Response, error) {
 }
 
 // readProblem reads an answer that says what failed. One that is not ours becomes a
-// problem of the same status.
+// problem of the same status: with Caddy's own error, or the text and the status.
 func readProblem(resp *http.Response) error {
 	text, err := io.ReadAll(io.LimitReader(resp.Body, maxProblem))
 	if err != nil {
@@ -111,7 +133,7 @@ func readProblem(resp *http.Response) error {
 	if json.Unmarshal(text, &caddy) == nil && caddy.Error != "" {
 		p.Detail = caddy.Error
 	} else {
-		p.Detail = strings.TrimSpace(string(text))
+		p.Detail = fmt.Sprintf("the server answered %d: %s", resp.StatusCode, bytes.TrimSpace(text))
 	}
 	return p
 }
@@ -132,6 +154,9 @@ func answer[T any](ctx context.Context, c *Client, in call) (out T, err error) {
 	}
 	if err := json.Unmarshal(raw, &out); err != nil {
 		return out, fmt.Errorf("the server answered something that is not ours; is it a Caddy with the webpush module? %w", err)
+	}
+	if c.raw != nil {
+		*c.raw = raw
 	}
 	return out, nil
 }
@@ -157,7 +182,7 @@ func (f failingReader) Read([]byte) (int, error) { return 0, f.err }
 // Page is where a list begins and how long it is. The zero value is the first page.
 type Page struct {
 	Cursor string
-	Limit  int // 0 for the server's own
+	Limit  *int // nil for the server's own
 }
 
 func (p Page) query() url.Values {
@@ -165,8 +190,8 @@ func (p Page) query() url.Values {
 	if p.Cursor != "" {
 		q.Set("cursor", p.Cursor)
 	}
-	if p.Limit != 0 {
-		q.Set("limit", strconv.Itoa(p.Limit))
+	if p.Limit != nil {
+		q.Set("limit", strconv.Itoa(*p.Limit))
 	}
 	return q
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"reflect"
 	"strings"
 	"testing"
@@ -43,7 +44,7 @@ func TestClient(t *testing.T) {
 	if err != nil || !again.DryRun || again.Audience.Total != 2 {
 		t.Errorf("%+v, %v", again, err)
 	}
-	list, err := c.ListMessages(ctx, siteA, api.Page{Limit: 1})
+	list, err := c.ListMessages(ctx, siteA, api.Page{Limit: new(1)})
 	if err != nil || len(list.Messages) != 1 || list.Next != m.ID {
 		t.Errorf("%+v, %v", list, err)
 	}
@@ -122,9 +123,63 @@ func TestClientErrors(t *testing.T) {
 	if _, err := strange.ListSites(ctx); !errors.As(err, &p) || p.Status != http.StatusNotFound || p.Code == api.CodeNoRoute {
 		t.Errorf("another server: %v", err)
 	}
+	text := httptest.NewServer(http.NotFoundHandler())
+	defer text.Close()
+	strange.Server = text.URL
+	if _, err := strange.ListSites(ctx); !errors.As(err, &p) || p.Status != http.StatusNotFound || p.Detail != "the server answered 404: 404 page not found" {
+		t.Errorf("a server of texts: %v", err)
+	}
+	if _, err := c.ListMessages(ctx, siteA, api.Page{Limit: new(0)}); !errors.As(err, &p) || p.Field != "limit" {
+		t.Errorf("a limit of 0 is the server's to refuse: %v", err)
+	}
 	ended, cancel := context.WithCancel(ctx)
 	cancel()
 	if _, err := c.ListSites(ended); !errors.Is(err, context.Canceled) {
 		t.Errorf("a context that has ended: %v", err)
+	}
+}
+
+// TestClientRaw: a client that keeps the raw answers has the server's bytes, also of the
+// routes with a path and a body; a failure leaves them as they are.
+func TestClientRaw(t *testing.T) {
+	f := newFixture(t)
+	f.subscribe(siteA, 1)
+	var raw []byte
+	c, ctx := &api.Client{Server: f.operator.URL}, t.Context()
+	if _, err := c.KeepRaw(&raw).ListSites(ctx); err != nil || string(raw) != f.operate("GET", "sites", "").body {
+		t.Errorf("%q, %v", raw, err)
+	}
+	m, err := c.KeepRaw(&raw).SendToSite(ctx, siteA, "", api.SendRequest{Content: pushsvc.Content{Title: "A & B"}, SendAt: "2026-12-31T09:00:00Z"})
+	if want := f.operate("GET", "sites/"+siteA+"/messages/"+m.ID, "").body; err != nil || string(raw) != want {
+		t.Errorf("%q, %v, want %q", raw, err, want)
+	}
+	before := string(raw)
+	if _, err := c.KeepRaw(&raw).ShowMessage(ctx, siteA, "x"); err == nil || string(raw) != before {
+		t.Errorf("a failure: %q, %v", raw, err)
+	}
+	if _, err := c.ListSites(ctx); err != nil || string(raw) != before {
+		t.Errorf("a client that keeps nothing: %q, %v", raw, err)
+	}
+}
+
+// TestClientExplain: the caller's words take the place of errors of all kinds of answers.
+func TestClientExplain(t *testing.T) {
+	f := newFixture(t)
+	explained := errors.New("explained")
+	c, ctx := &api.Client{Server: f.operator.URL, Explain: func(err error) error {
+		if p := (*api.Problem)(nil); !errors.As(err, &p) || p.Status != http.StatusNotFound {
+			t.Errorf("explains %v", err)
+		}
+		return explained
+	}}, t.Context()
+	_, decoded := c.ShowMessage(ctx, siteA, "x")
+	stream, streamed := c.ExportSubscriptions(ctx, "unknown.example", api.CSV)
+	for _, err := range []error{decoded, streamed, c.DeleteSubscription(ctx, siteA, "9")} {
+		if !errors.Is(err, explained) {
+			t.Errorf("%v", err)
+		}
+	}
+	if _, err := c.ListSites(ctx); err != nil || stream != nil {
+		t.Errorf("nothing to explain: %v; a stream that failed: %v", err, stream)
 	}
 }
