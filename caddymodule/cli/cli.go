@@ -171,33 +171,9 @@ func (c *command) open(method, path string, header http.Header, body io.Reader) 
 	}
 	resp, err := caddycmd.AdminAPIRequest(addr, method, "/webpush"+path, header, body)
 	if err != nil {
-		return nil, explain(err, addr)
+		return nil, explainText(err, addr)
 	}
 	return resp, nil
-}
-
-// admin is the address of the admin endpoint.
-func (c *command) admin() (string, error) {
-	var raw []byte
-	if c.address == "" && c.config != "" {
-		var err error
-		if raw, _, _, err = caddycmd.LoadConfig(c.config, c.adapter); err != nil {
-			return "", fmt.Errorf("finding the admin endpoint: reading %s: %w", c.config, err)
-		}
-		var config struct {
-			Admin struct {
-				Disabled bool `json:"disabled"`
-			} `json:"admin"`
-		}
-		if err := json.Unmarshal(raw, &config); err == nil && config.Admin.Disabled {
-			return "", fmt.Errorf(`%s has "admin off", and this command talks to Caddy's admin endpoint: take the line out, or write admin localhost:2019 or admin unix//run/caddy/admin.sock in its place`, c.config)
-		}
-	}
-	addr, err := caddycmd.DetermineAdminAPIAddress(c.address, raw, c.config, c.adapter)
-	if err != nil {
-		return "", fmt.Errorf("finding the admin endpoint: %w", err)
-	}
-	return addr, nil
 }
 
 // call asks the operator's API and decodes the answer into out, unless out is
@@ -235,9 +211,9 @@ func readAnswer(resp *http.Response, out any) ([]byte, error) {
 	return raw, nil
 }
 
-// explain takes the problem out of what AdminAPIRequest makes of an answer,
+// explainText takes the problem out of what AdminAPIRequest makes of an answer,
 // and says what to do where there was none.
-func explain(err error, addr string) error {
+func explainText(err error, addr string) error {
 	_, after, found := strings.Cut(err.Error(), "caddy responded with error: HTTP ")
 	if !found {
 		return fmt.Errorf(`no Caddy answers at %s; is it running, is that its admin address (--address), and is there no "admin off" in its Caddyfile? %w`, addr, err)
@@ -259,13 +235,6 @@ func explain(err error, addr string) error {
 		return fmt.Errorf("the Caddy at %s has no webpush module", addr)
 	}
 	return fmt.Errorf("the server answered %s", status)
-}
-
-// flagOf names the flags whose fields the API calls otherwise.
-var flagOf = map[string]string{
-	"site": "--site", "sendAt": "--at", "subscription": "--to", "key": "--key", "format": "--format", "rate": "--rate", "ttl": "--ttl",
-	"Idempotency-Key": "--idempotency-key", "requireInteraction": "--require-interaction", "limit": "--limit", "where": "--where",
-	"publicKey": "the public key", "privateKey": "the private key",
 }
 
 // print writes raw JSON where --json asks for it, and what people returns

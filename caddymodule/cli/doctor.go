@@ -8,16 +8,13 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"os"
 	"os/signal"
 	"strings"
 
-	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
 
 	"github.com/caddy-webpush/caddy-webpush/caddymodule/doctor"
-	"github.com/caddy-webpush/caddy-webpush/pushsvc/api"
 )
 
 // errUnhealthy ends the command with a status that scripts see.
@@ -64,8 +61,8 @@ func (c *command) runDoctor(ctx context.Context, address string, insecure, servi
 	if err != nil {
 		result = doctor.Checkup{URL: address, Diagnoses: []doctor.Diagnosis{{Check: "page", Verdict: doctor.Problem, Finding: err.Error()}}}
 	}
-	c.proxies(&result)
-	c.failures(&result)
+	c.proxies(ctx, &result)
+	c.failures(ctx, &result)
 	if services {
 		result.Diagnoses = append(result.Diagnoses, doctor.ReachServices(ctx, &http.Transport{DisableKeepAlives: true})...)
 	}
@@ -107,23 +104,39 @@ func printCheckup(w io.Writer, r doctor.Checkup) error {
 	return err
 }
 
-// maxAnswer bounds what is read of an answer of the running Caddy.
+// maxAnswer bounds what is read of the running Caddy's configuration.
 const maxAnswer = 16 << 20
 
-// proxies has the doctor look at the running Caddy, if there is one.
-func (c *command) proxies(report *doctor.Checkup) {
-	addr, err := caddycmd.DetermineAdminAPIAddress(c.address, nil, c.config, c.adapter)
+// configuredServers reads the HTTP servers of the running Caddy's configuration.
+func (c *command) configuredServers(ctx context.Context) ([]byte, error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "/config/apps/http/servers", nil)
 	if err != nil {
-		return
+		return nil, fmt.Errorf("reading the configuration: %w", err)
 	}
-	resp, err := caddycmd.AdminAPIRequest(addr, http.MethodGet, "/config/apps/http/servers", nil, nil)
+	resp, err := endpoint{c.admin}.Do(r)
 	if err != nil {
-		return // the doctor needs no Caddy
+		return nil, err
 	}
 	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("reading the configuration: the server answered %s", resp.Status)
+	}
 	text, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	if err != nil {
+		return nil, fmt.Errorf("reading the configuration: %w", err)
+	}
+	return text, nil
+}
+
+// proxies has the doctor look at the running Caddy, if there is one.
+func (c *command) proxies(ctx context.Context, report *doctor.Checkup) {
+	addr, err := c.admin()
+	if err != nil {
 		return
+	}
+	text, err := c.configuredServers(ctx)
+	if err != nil {
+		return // the doctor needs no Caddy
 	}
 	for _, look := range []struct {
 		check       string
@@ -148,18 +161,13 @@ func (c *command) proxies(report *doctor.Checkup) {
 
 // failures has the doctor ask the running Caddy, if there is one, why browsers of the
 // site's visitors could not be subscribed.
-func (c *command) failures(report *doctor.Checkup) {
-	addr, err := caddycmd.DetermineAdminAPIAddress(c.address, nil, c.config, c.adapter)
-	if err != nil || report.Site == "" {
+func (c *command) failures(ctx context.Context, report *doctor.Checkup) {
+	if report.Site == "" {
 		return
 	}
-	resp, err := caddycmd.AdminAPIRequest(addr, http.MethodGet, "/webpush/sites/"+url.PathEscape(report.Site)+"/failures", nil, nil)
+	counts, err := c.client(nil).Failures(ctx, report.Site)
 	if err != nil {
 		return // the doctor needs no Caddy
 	}
-	defer resp.Body.Close()
-	var counts api.FailureCounts
-	if err := json.NewDecoder(io.LimitReader(resp.Body, maxAnswer)).Decode(&counts); err == nil {
-		report.Diagnoses = append(report.Diagnoses, doctor.Failures(counts)...)
-	}
+	report.Diagnoses = append(report.Diagnoses, doctor.Failures(counts)...)
 }
