@@ -256,9 +256,9 @@ func (c *command) printValue(v any, people func(w io.Writer) error) error {
 	return c.print(append(raw, '\n'), people)
 }
 
-// removed deletes what is at the path.
-func (c *command) removed(path, name string) error {
-	if _, err := c.call(http.MethodDelete, path, nil, nil, nil); err != nil {
+// removed prints that what has the name was removed, unless err is the removal's.
+func (c *command) removed(name string, err error) error {
+	if err != nil {
 		return err
 	}
 	return c.printValue(struct {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/caddy-webpush/caddy-webpush/pushsvc"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/api"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/httpapi"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/popup"
@@ -58,12 +59,12 @@ that are loaded from then on have it within a minute.
 		c.popupState(&site, "pause", "Shows a pop-up to nobody from now on", popup.Paused),
 		&cobra.Command{
 			Use: "delete --site <site> <id>", Short: "Deletes a pop-up", Args: cobra.ExactArgs(1),
-			RunE: func(_ *cobra.Command, args []string) error {
+			RunE: func(cmd *cobra.Command, args []string) error {
 				id, err := c.popupID(site, args[0])
 				if err != nil {
 					return err
 				}
-				return c.removed(sitePath(site, "/popups/"+url.PathEscape(id)), id)
+				return c.removed(id, c.client(nil).DeletePopup(cmd.Context(), site, id, pushsvc.AnyRevision))
 			},
 		},
 		c.popupStats(&site), c.previewPopup(&site), c.popupSettings(&site), c.upload(&site), c.uploads(&site),
@@ -413,9 +414,9 @@ func (c *command) uploads(site *string) *cobra.Command {
 		Use:   "uploads --site <site>",
 		Short: "Lists the uploaded images, or removes one",
 		Args:  cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
+		RunE: func(cmd *cobra.Command, _ []string) error {
 			if remove != "" {
-				return c.removed(sitePath(*site, "/uploads/"+url.PathEscape(remove)), remove)
+				return c.removed(remove, c.client(nil).DeleteUpload(cmd.Context(), *site, remove))
 			}
 			var list struct{ Uploads []uploadAnswer }
 			raw, err := c.call(http.MethodGet, sitePath(*site, "/uploads"), nil, nil, &list)

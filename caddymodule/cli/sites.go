@@ -1,12 +1,11 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"maps"
-	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 
@@ -39,7 +38,7 @@ func (f *confirmation) end() error {
 }
 
 func (c *command) sites() *cobra.Command {
-	list := func(*cobra.Command, []string) error { return c.allSites() }
+	list := func(cmd *cobra.Command, _ []string) error { return c.allSites(cmd.Context()) }
 	cmd := &cobra.Command{
 		Use:   "sites",
 		Short: "Lists the sites of the configuration and of the store; renames, merges and removes them",
@@ -66,16 +65,18 @@ in backups made before, and in the store's file until 'caddy webpush compact'.
 Of a former name of a site (see rename) the name alone is removed: whoever comes by it
 begins a site of its own.`,
 		Args: cobra.ExactArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error { return c.removeSite(args[0], confirm, force) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return c.removeSite(cmd.Context(), args[0], confirm, force)
+		},
 	}
 	confirm.flags(remove)
 	remove.Flags().BoolVar(&force, "force", false, "Remove it although it is in use")
-	cmd.AddCommand(remove, c.moveSite("rename", "Gives a site another name",
+	cmd.AddCommand(remove, c.moveSite("rename", (*api.Client).RenameSite, "Gives a site another name",
 		`Gives a site another name: subscribers, messages and what came of them, visitors,
 events, counts, the question's settings, pop-ups and images. Under the new name there
 must be nothing yet; 'merge' joins two sites.
 
-`+moveHelp), c.moveSite("merge", "Joins a site with another one",
+`+moveHelp), c.moveSite("merge", (*api.Client).MergeSite, "Joins a site with another one",
 		`Brings all that is kept of a site to another one, such as www.example.com to
 example.com. Who is subscribed at both with the same browser is one subscriber, with
 what was seen last: nobody gets anything twice. Profiles with the same identity
@@ -92,21 +93,18 @@ it is taken for the new one. Change the Caddyfile too, before or after. Messages
 have not begun come along; while one is being sent, the site is left alone. The server
 goes on meanwhile, and after a restart it goes on with the rest.`
 
-// moved is the API's answer to a rename or a merge.
-type moved struct{ api.SiteMoving }
-
-func (c *command) moveSite(verb, short, long string) *cobra.Command {
+// moveSite is the command that calls move, which renames or merges a site.
+func (c *command) moveSite(verb string, move func(*api.Client, context.Context, string, api.SiteMoveRequest) (api.SiteMoving, error), short, long string) *cobra.Command {
 	var confirm confirmation
 	cmd := &cobra.Command{
 		Use: verb + " <from> <into>", Short: short, Long: long, Args: cobra.ExactArgs(2),
-		RunE: func(_ *cobra.Command, args []string) error {
-			var out moved
-			body := map[string]any{"into": args[1], "dryRun": confirm.trial()}
-			raw, err := c.call(http.MethodPost, sitePath(args[0], "/"+verb), nil, body, &out)
+		RunE: func(cmd *cobra.Command, args []string) error {
+			var raw []byte
+			out, err := move(c.client(&raw), cmd.Context(), args[0], api.SiteMoveRequest{Into: args[1], DryRun: confirm.trial()})
 			if err != nil {
 				return err
 			}
-			err = c.print(raw, func(w io.Writer) error { return out.print(w) })
+			err = c.print(raw, func(w io.Writer) error { return printMoving(w, out) })
 			if err == nil && !confirm.dryRun && !confirm.yes {
 				err = errNotMoved
 			}
@@ -121,7 +119,7 @@ func (c *command) moveSite(verb, short, long string) *cobra.Command {
 // errNotMoved ends a command that would have renamed something.
 var errNotMoved = errors.New("nothing was changed: give --yes to do it")
 
-func (m moved) print(w io.Writer) error {
+func printMoving(w io.Writer, m api.SiteMoving) error {
 	columns, rows := []string(nil), rowsOf(
 		count{"Subscribers", m.Moved.Subscriptions},
 		count{"  that were at both", m.Moved.Joined},
@@ -156,9 +154,9 @@ func (m moved) print(w io.Writer) error {
 	return err
 }
 
-func (c *command) allSites() error {
-	var list struct{ Sites []api.Site }
-	raw, err := c.call(http.MethodGet, "/sites", nil, nil, &list)
+func (c *command) allSites(ctx context.Context) error {
+	var raw []byte
+	list, err := c.client(&raw).ListSites(ctx)
 	if err != nil {
 		return err
 	}
@@ -215,13 +213,9 @@ func contents(s api.SiteContents) [][]any {
 	)
 }
 
-func (c *command) removeSite(site string, confirm confirmation, force bool) error {
-	var kept struct {
-		api.SiteContents
-		Removed bool
-	}
-	query := url.Values{"dryRun": {fmt.Sprint(confirm.trial())}, "force": {fmt.Sprint(force)}}
-	raw, err := c.call(http.MethodDelete, sitePath(site, "?"+query.Encode()), nil, nil, &kept)
+func (c *command) removeSite(ctx context.Context, site string, confirm confirmation, force bool) error {
+	var raw []byte
+	kept, err := c.client(&raw).RemoveSite(ctx, site, confirm.trial(), force)
 	if err != nil {
 		return err
 	}

@@ -1,16 +1,14 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"io"
-	"net/http"
-	"net/url"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/api"
 )
 
 func (c *command) subscribers() *cobra.Command {
@@ -20,11 +18,11 @@ func (c *command) subscribers() *cobra.Command {
 		Use:   "subscribers [--site <site>]",
 		Short: "Lists the sites, or the subscribers of one; exports, imports and removes them",
 		Args:  cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
+		RunE: func(cmd *cobra.Command, _ []string) error {
 			if site == "" {
-				return c.listSites()
+				return c.listSites(cmd.Context())
 			}
-			return c.listSubscribers(site, limit)
+			return c.listSubscribers(cmd.Context(), site, limit)
 		},
 	}
 	cmd.PersistentFlags().StringVar(&site, "site", "", "Site of the subscribers")
@@ -33,8 +31,8 @@ func (c *command) subscribers() *cobra.Command {
 		Use:   "remove --site <site> <id>",
 		Short: "Removes a subscriber",
 		Args:  cobra.ExactArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error {
-			return c.removed(sitePath(site, "/subscriptions/"+url.PathEscape(args[0])), args[0])
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return c.removed(args[0], c.client(nil).DeleteSubscription(cmd.Context(), site, args[0]))
 		},
 	}
 	cmd.AddCommand(remove, c.export(&site), c.importSubscribers(&site))
@@ -42,9 +40,9 @@ func (c *command) subscribers() *cobra.Command {
 	return cmd
 }
 
-func (c *command) listSites() error {
-	var list struct{ Sites []pushsvc.SiteSummary }
-	raw, err := c.call(http.MethodGet, "/sites", nil, nil, &list)
+func (c *command) listSites(ctx context.Context) error {
+	var raw []byte
+	list, err := c.client(&raw).ListSites(ctx)
 	if err != nil {
 		return err
 	}
@@ -61,16 +59,9 @@ func (c *command) listSites() error {
 	})
 }
 
-func (c *command) listSubscribers(site string, limit int) error {
-	var list struct {
-		Subscriptions []struct {
-			ID, Service, Language, TimeZone, Page string
-			Topics                                []string
-			Created, Seen                         time.Time
-		}
-		Next string
-	}
-	raw, err := c.call(http.MethodGet, sitePath(site, fmt.Sprintf("/subscriptions?limit=%d", limit)), nil, nil, &list)
+func (c *command) listSubscribers(ctx context.Context, site string, limit int) error {
+	var raw []byte
+	list, err := c.client(&raw).ListSubscriptions(ctx, site, api.Page{Limit: &limit})
 	if err != nil {
 		return err
 	}
