@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
@@ -88,8 +89,8 @@ func sendTo(addr string, r *http.Request) (*http.Response, error) {
 	}
 	r.URL.Scheme, r.URL.Host, r.Host = "http", host, host
 	client := http.Client{Transport: &http.Transport{
-		// A reload of the configuration ends the endpoint's connections.
-		DisableKeepAlives: true,
+		// A connection serves one request: a reload of the configuration ends those of the endpoint.
+		IdleConnTimeout: time.Second,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return new(net.Dialer).DialContext(ctx, at.Network, at.JoinHostPort(0))
 		},

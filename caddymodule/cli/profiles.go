@@ -1,17 +1,15 @@
 package cli
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"maps"
-	"net/http"
-	"net/url"
 	"regexp"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -19,18 +17,12 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/people"
 )
 
-// profileRow is a person in the API's list.
-type profileRow struct {
-	ID            string
-	Identities    []people.Identity
-	Created, Seen time.Time
-	Devices       int
-}
-
 func (c *command) profiles() *cobra.Command {
 	var site, identity, cursor string
 	var limit int
-	list := func(*cobra.Command, []string) error { return c.listProfiles(site, identity, cursor, limit) }
+	list := func(cmd *cobra.Command, _ []string) error {
+		return c.listProfiles(cmd.Context(), site, identity, api.Page{Cursor: cursor, Limit: &limit})
+	}
 	cmd := &cobra.Command{
 		Use:   "profiles --site <site>",
 		Short: "Lists the visitors that a site knows; shows, exports and erases one, or many by what is known of them",
@@ -48,15 +40,15 @@ func (c *command) profiles() *cobra.Command {
 		cmd.Flags().StringVar(&cursor, "cursor", "", "Where an earlier list ended")
 		cmd.Flags().IntVar(&limit, "limit", 100, "How many to list, at most 1000")
 	}
-	one := func(use, short string, run func(site, id string) error) *cobra.Command {
+	one := func(use, short string, run func(ctx context.Context, site, id string) error) *cobra.Command {
 		return &cobra.Command{
 			Use: use + " --site <site> <id or identity>", Short: short, Args: cobra.ExactArgs(1),
-			RunE: func(_ *cobra.Command, args []string) error {
-				id, err := c.profileID(site, args[0])
+			RunE: func(cmd *cobra.Command, args []string) error {
+				id, err := c.profileID(cmd.Context(), site, args[0])
 				if err != nil {
 					return err
 				}
-				return run(site, id)
+				return run(cmd.Context(), site, id)
 			},
 		}
 	}
@@ -66,11 +58,11 @@ func (c *command) profiles() *cobra.Command {
 		&cobra.Command{
 			Use: "erase --site <site> <id or identity>", Short: "Erases a visitor: profile, events, devices and subscriptions", Args: cobra.ExactArgs(1),
 			Long: "Erases a visitor: profile, events, devices and subscriptions. With an identity, also the visitors who claim it without proof.",
-			RunE: func(_ *cobra.Command, args []string) error {
+			RunE: func(cmd *cobra.Command, args []string) error {
 				if profileIDPattern.MatchString(args[0]) {
-					return c.eraseProfile(site, args[0])
+					return c.eraseProfile(cmd.Context(), site, args[0])
 				}
-				return c.eraseBy(site, args[0])
+				return c.eraseBy(cmd.Context(), site, args[0])
 			},
 		},
 		c.purge(&site),
@@ -80,19 +72,13 @@ func (c *command) profiles() *cobra.Command {
 
 var profileIDPattern = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
 
-// searchProfiles finds who has the identity. It is not in the address, which Caddy
-// logs.
-func (c *command) searchProfiles(site, identity string, out any) ([]byte, error) {
-	return c.call(http.MethodPost, sitePath(site, "/profiles/search"), nil, map[string]string{"identity": identity}, out)
-}
-
 // profileID is the id, or that of the one who has the identity.
-func (c *command) profileID(site, given string) (string, error) {
+func (c *command) profileID(ctx context.Context, site, given string) (string, error) {
 	if profileIDPattern.MatchString(given) {
 		return given, nil
 	}
-	var list struct{ Profiles []profileRow }
-	if _, err := c.searchProfiles(site, given, &list); err != nil {
+	list, err := c.client(nil).SearchProfiles(ctx, site, api.IdentityRequest{Identity: given})
+	if err != nil {
 		return "", err
 	}
 	if len(list.Profiles) > 1 {
@@ -108,23 +94,15 @@ func (c *command) profileID(site, given string) (string, error) {
 	return list.Profiles[0].ID, nil
 }
 
-func (c *command) listProfiles(site, identity, cursor string, limit int) error {
-	var list struct {
-		Profiles []profileRow
-		Next     string
-		Counts   api.PeopleCounts
-	}
-	query := url.Values{"limit": {fmt.Sprint(limit)}}
-	if cursor != "" {
-		query.Set("cursor", cursor)
-	}
-	ask := func() ([]byte, error) {
-		return c.call(http.MethodGet, sitePath(site, "/profiles?"+query.Encode()), nil, nil, &list)
-	}
+func (c *command) listProfiles(ctx context.Context, site, identity string, page api.Page) error {
+	var raw []byte
+	var list api.ProfileList
+	var err error
 	if identity != "" {
-		ask = func() ([]byte, error) { return c.searchProfiles(site, identity, &list) }
+		list, err = c.client(&raw).SearchProfiles(ctx, site, api.IdentityRequest{Identity: identity})
+	} else {
+		list, err = c.client(&raw).ListProfiles(ctx, site, page)
 	}
-	raw, err := ask()
 	if err != nil {
 		return err
 	}
@@ -156,13 +134,9 @@ func knownAs(identities []people.Identity) string {
 	return orNone(strings.Join(all, ", "))
 }
 
-func (c *command) showProfile(site, id string) error {
-	var p struct {
-		people.Profile
-		HistoryEvents []people.EventRecord
-		Subscriptions []struct{ Service string }
-	}
-	raw, err := c.call(http.MethodGet, sitePath(site, "/profiles/"+id), nil, nil, &p)
+func (c *command) showProfile(ctx context.Context, site, id string) error {
+	var raw []byte
+	p, err := c.client(&raw).ExportProfile(ctx, site, id)
 	if err != nil {
 		return err
 	}
@@ -193,9 +167,9 @@ func (c *command) showProfile(site, id string) error {
 	})
 }
 
-func (c *command) exportProfile(site, id string) error {
-	raw, err := c.call(http.MethodGet, sitePath(site, "/profiles/"+id), nil, nil, nil)
-	if err != nil {
+func (c *command) exportProfile(ctx context.Context, site, id string) error {
+	var raw []byte
+	if _, err := c.client(&raw).ExportProfile(ctx, site, id); err != nil {
 		return err
 	}
 	return c.print(raw, func(w io.Writer) error { _, err := w.Write(raw); return err })
@@ -203,18 +177,18 @@ func (c *command) exportProfile(site, id string) error {
 
 // eraseBy erases who has the identity, and who claims it; where there is none, the one
 // whose id it is short for.
-func (c *command) eraseBy(site, identity string) error {
-	var out struct{ Erased int }
-	raw, err := c.call(http.MethodPost, sitePath(site, "/profiles/erase"), nil, map[string]string{"identity": identity}, &out)
+func (c *command) eraseBy(ctx context.Context, site, identity string) error {
+	var raw []byte
+	out, err := c.client(&raw).EraseIdentity(ctx, site, api.IdentityRequest{Identity: identity})
 	if err != nil {
 		return err
 	}
 	if out.Erased == 0 {
-		id, err := c.profileID(site, identity)
+		id, err := c.profileID(ctx, site, identity)
 		if err != nil {
 			return err
 		}
-		return c.eraseProfile(site, id)
+		return c.eraseProfile(ctx, site, id)
 	}
 	return c.print(raw, func(w io.Writer) error {
 		_, err := fmt.Fprintf(w, "Erased %s. Backups made before have it still; 'caddy webpush compact' takes the last bytes out of the store's file.\n", plural(int64(out.Erased), "profile"))
@@ -222,8 +196,8 @@ func (c *command) eraseBy(site, identity string) error {
 	})
 }
 
-func (c *command) eraseProfile(site, id string) error {
-	if _, err := c.call(http.MethodDelete, sitePath(site, "/profiles/"+id), nil, nil, nil); err != nil {
+func (c *command) eraseProfile(ctx context.Context, site, id string) error {
+	if err := c.client(nil).EraseProfile(ctx, site, id); err != nil {
 		return err
 	}
 	return c.printValue(struct {
@@ -247,7 +221,9 @@ command runs stays.`,
 		Example: `  caddy webpush profiles purge --site shop.example.com --where '!known && !subscribed && seen - created < duration("1m")' --dry-run
   caddy webpush profiles purge --site shop.example.com --where 'seen < timestamp("2026-01-01T00:00:00Z")' --yes`,
 		Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error { return c.purgeProfiles(*site, where, confirm) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return c.purgeProfiles(cmd.Context(), *site, where, confirm)
+		},
 	}
 	cmd.Flags().StringVar(&where, "where", "", "Who is meant (required)")
 	_ = cmd.MarkFlagRequired("where")
@@ -256,11 +232,11 @@ command runs stays.`,
 }
 
 // purgeProfiles asks for part after part.
-func (c *command) purgeProfiles(site, where string, confirm confirmation) error {
+func (c *command) purgeProfiles(ctx context.Context, site, where string, confirm confirmation) error {
 	var sum api.Purged
 	for request := (api.PurgeRequest{Where: where, DryRun: confirm.trial()}); ; {
-		var part api.Purged
-		if _, err := c.call(http.MethodPost, sitePath(site, "/profiles/purge"), nil, request, &part); err != nil {
+		part, err := c.client(nil).PurgeProfiles(ctx, site, request)
+		if err != nil {
 			if sum.Erased > 0 {
 				return fmt.Errorf("%s erased before this went wrong: %w", plural(sum.Erased, "profile"), err)
 			}

@@ -2,15 +2,14 @@ package cli
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"os"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -36,11 +35,12 @@ restarts. Visitors see a change within a minute. Without --site it lists the sit
   caddy webpush prompt set --site shop.example.com --enabled=false
   caddy webpush prompt reset --site shop.example.com`,
 		Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
+		RunE: func(cmd *cobra.Command, _ []string) error {
 			if site == "" {
-				return c.listPrompts()
+				return c.listPrompts(cmd.Context())
 			}
-			view, raw, err := c.getPrompt(site)
+			var raw []byte
+			view, err := c.client(&raw).ShowPrompt(cmd.Context(), site)
 			if err != nil {
 				return err
 			}
@@ -53,9 +53,9 @@ restarts. Visitors see a change within a minute. Without --site it lists the sit
 	return cmd
 }
 
-func (c *command) listPrompts() error {
-	var list struct{ Prompts []api.PromptSummary }
-	raw, err := c.call(http.MethodGet, "/prompts", nil, nil, &list)
+func (c *command) listPrompts(ctx context.Context) error {
+	var raw []byte
+	list, err := c.client(&raw).ListPrompts(ctx)
 	if err != nil {
 		return err
 	}
@@ -70,11 +70,6 @@ func (c *command) listPrompts() error {
 		}
 		return table(w, []string{"SITE", "SET BY THE API", "SINCE"}, rows)
 	})
-}
-
-func (c *command) getPrompt(site string) (view api.Prompt, raw []byte, err error) {
-	raw, err = c.call(http.MethodGet, sitePath(site, "/prompt"), nil, nil, &view)
-	return view, raw, err
 }
 
 // promptFlags are the options of the Caddyfile's prompt as flags.
@@ -132,27 +127,26 @@ func (f *promptFlags) add(cmd *cobra.Command) {
 }
 
 func (c *command) runSetPrompt(cmd *cobra.Command, site string, f promptFlags) error {
-	view, _, err := c.getPrompt(site)
+	view, err := c.client(nil).ShowPrompt(cmd.Context(), site)
 	if err != nil {
 		return err
 	}
-	var body any
+	var settings json.RawMessage
 	if f.file != "" {
-		if body, err = promptFile(f.file); err != nil {
+		if settings, err = promptFile(f.file); err != nil {
 			return err
 		}
 		if n := cmd.LocalFlags(); slices.ContainsFunc(promptMembers(), func(m string) bool { return n.Changed(flagOfMember(m)) }) || len(f.unset) > 0 {
 			return errors.New("--file holds all settings; leave out the other flags")
 		}
-	} else if body, err = f.merge(view.Override, cmd.Flags().Changed); err != nil {
+	} else if settings, err = f.merge(view.Override, cmd.Flags().Changed); err != nil {
 		return err
 	}
 	if f.revision < 0 {
 		f.revision = int64(view.Revision)
 	}
-	header := http.Header{"If-Match": {strconv.Quote(strconv.FormatInt(f.revision, 10))}}
-	raw, err := c.call(http.MethodPut, sitePath(site, "/prompt"), header, body, &view)
-	if err != nil {
+	var raw []byte
+	if view, err = c.client(&raw).SetPromptJSON(cmd.Context(), site, settings, pushsvc.Revision(f.revision)); err != nil {
 		return err
 	}
 	warnLiteral(view.Override)
@@ -210,8 +204,9 @@ func memberOfFlag(name string) (string, bool) {
 	return "", false
 }
 
-// merge lays the flags that were given over what is set already.
-func (f promptFlags) merge(set prompt.Settings, given func(flag string) bool) (map[string]any, error) {
+// merge lays the flags that were given over what is set already. The result is JSON: the
+// server checks it.
+func (f promptFlags) merge(set prompt.Settings, given func(flag string) bool) (json.RawMessage, error) {
 	raw, err := json.Marshal(set)
 	if err != nil {
 		return nil, fmt.Errorf("encoding the settings: %w", err)
@@ -246,7 +241,10 @@ func (f promptFlags) merge(set prompt.Settings, given func(flag string) bool) (m
 	if !changed {
 		return nil, errors.New(`nothing to set; name a setting, such as --kind bar, or see 'caddy webpush prompt set --help'`)
 	}
-	return members, nil
+	if raw, err = json.Marshal(members); err != nil {
+		return nil, fmt.Errorf("encoding the settings: %w", err)
+	}
+	return raw, nil
 }
 
 func (f promptFlags) parseAfter() (*prompt.After, error) {
@@ -287,8 +285,8 @@ func (c *command) resetPrompt(site *string) *cobra.Command {
 		Use:   "reset --site <site>",
 		Short: "Gives all settings of the question back to the Caddyfile",
 		Args:  cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
-			if _, err := c.call(http.MethodDelete, sitePath(*site, "/prompt"), nil, nil, nil); err != nil {
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := c.client(nil).ResetPrompt(cmd.Context(), *site, pushsvc.AnyRevision); err != nil {
 				return err
 			}
 			return c.printValue(struct {
@@ -298,7 +296,7 @@ func (c *command) resetPrompt(site *string) *cobra.Command {
 					return err
 				}
 				// A site that the configuration does not name has no question to show.
-				if view, _, err := c.getPrompt(*site); err == nil {
+				if view, err := c.client(nil).ShowPrompt(cmd.Context(), *site); err == nil {
 					return printPrompt(w, view)
 				}
 				return nil
