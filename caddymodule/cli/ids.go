@@ -1,9 +1,9 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 
@@ -38,31 +38,38 @@ func pick(kind, given string, all []candidate) (string, error) {
 }
 
 // messageID completes the id of a message.
-func (c *command) messageID(site, given string) (string, error) {
+func (c *command) messageID(ctx context.Context, site, given string) (string, error) {
 	if given = strings.ToLower(given); profileIDPattern.MatchString(given) || len(given) < pushsvc.MinShortID {
 		return given, nil
 	}
 	var all []candidate
-	for cursor := ""; ; {
-		var list struct {
-			Messages []messageAnswer
-			Next     string
+	messages, err := c.allMessages(ctx, site)
+	if err != nil {
+		return "", err
+	}
+	for _, m := range messages {
+		all = append(all, candidate{m.ID, localTime(m.Created) + "  " + printable(m.Message.Title)})
+	}
+	return pick("messages", given, all)
+}
+
+// allMessages reads all messages of a site, page by page.
+func (c *command) allMessages(ctx context.Context, site string) (all []api.Message, err error) {
+	for page := (api.Page{Limit: new(1000)}); ; {
+		list, err := c.client(nil).ListMessages(ctx, site, page)
+		if err != nil {
+			return nil, err
 		}
-		if _, err := c.call(http.MethodGet, sitePath(site, "/messages?limit=1000&cursor="+url.QueryEscape(cursor)), nil, nil, &list); err != nil {
-			return "", err
-		}
-		for _, m := range list.Messages {
-			all = append(all, candidate{m.ID, localTime(m.Created) + "  " + printable(m.Message.Title)})
-		}
-		if cursor = list.Next; cursor == "" {
-			return pick("messages", given, all)
+		all = append(all, list.Messages...)
+		if page.Cursor = list.Next; page.Cursor == "" {
+			return all, nil
 		}
 	}
 }
 
 // popupID completes the id of a pop-up, and names the one that was meant.
 func (c *command) popupID(site, given string) (string, error) {
-	var list struct{ Popups []popupAnswer }
+	var list struct{ Popups []api.StoredPopup }
 	if _, err := c.call(http.MethodGet, sitePath(site, "/popups"), nil, nil, &list); err != nil {
 		return "", err
 	}

@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"net/http"
-	"net/url"
 	"os"
 	"os/signal"
 	"slices"
@@ -18,40 +16,15 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/api"
 )
-
-// messageAnswer is what the API says of a message.
-type messageAnswer struct {
-	ID           string          `json:"id"`
-	Site         string          `json:"site"`
-	State        pushsvc.State   `json:"state"`
-	Created      time.Time       `json:"created"`
-	SendAt       time.Time       `json:"sendAt"`
-	Started      time.Time       `json:"started"`
-	Finished     time.Time       `json:"finished"`
-	NextTry      time.Time       `json:"nextTry"`
-	Expires      time.Time       `json:"expires"`
-	Rate         float64         `json:"rate"`
-	Subscription string          `json:"subscription"`
-	Topics       []string        `json:"topics"`
-	Message      pushsvc.Content `json:"message"`
-	Audience     struct {
-		Total    int64            `json:"total"`
-		Services map[string]int64 `json:"services"`
-	} `json:"audience"`
-	Results  pushsvc.Progress `json:"results"`
-	Warnings []string         `json:"warnings"`
-}
 
 func (c *command) messages() *cobra.Command {
 	var site string
 	var limit int
-	list := func() error {
-		var list struct {
-			Messages []messageAnswer
-			Next     string
-		}
-		raw, err := c.call(http.MethodGet, sitePath(site, fmt.Sprintf("/messages?limit=%d", limit)), nil, nil, &list)
+	list := func(ctx context.Context) error {
+		var raw []byte
+		list, err := c.client(&raw).ListMessages(ctx, site, api.Page{Limit: &limit})
 		if err != nil {
 			return err
 		}
@@ -63,13 +36,13 @@ func (c *command) messages() *cobra.Command {
 			return err
 		})
 	}
-	show := func(given string) error {
-		id, err := c.messageID(site, given)
+	show := func(ctx context.Context, given string) error {
+		id, err := c.messageID(ctx, site, given)
 		if err != nil {
 			return err
 		}
-		var m messageAnswer
-		raw, err := c.call(http.MethodGet, sitePath(site, "/messages/"+url.PathEscape(id)), nil, nil, &m)
+		var raw []byte
+		m, err := c.client(&raw).ShowMessage(ctx, site, id)
 		if err != nil {
 			return err
 		}
@@ -81,47 +54,48 @@ func (c *command) messages() *cobra.Command {
 		Example: `  caddy webpush messages --site shop.example.com
   caddy webpush messages pause --site shop.example.com 019f8b7c-2f3e-7d41-9a55-0c1d2e3f4a5b`,
 		Args: cobra.MaximumNArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 1 {
-				return show(args[0])
+				return show(cmd.Context(), args[0])
 			}
-			return list()
+			return list(cmd.Context())
 		},
 	}
 	cmd.PersistentFlags().StringVar(&site, "site", "", "Site of the messages (required)")
 	_ = cmd.MarkPersistentFlagRequired("site")
 	listCmd := &cobra.Command{
 		Use: "list --site <site>", Short: "Lists a site's messages: those to come, then from the latest to the oldest", Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error { return list() },
+		RunE: func(cmd *cobra.Command, _ []string) error { return list(cmd.Context()) },
 	}
 	for _, cmd := range []*cobra.Command{cmd, listCmd} {
 		cmd.Flags().IntVar(&limit, "limit", 20, "How many to show, at most 1000")
 	}
 	cmd.AddCommand(listCmd, &cobra.Command{
 		Use: "show --site <site> <id>", Short: "Shows one message with all its results", Args: cobra.ExactArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error { return show(args[0]) },
+		RunE: func(cmd *cobra.Command, args []string) error { return show(cmd.Context(), args[0]) },
 	})
 	for _, command := range []struct {
 		name pushsvc.Command
+		call messageCall
 		what string
 	}{
-		{pushsvc.CommandPause, "Pauses a message; what is under way is finished"},
-		{pushsvc.CommandResume, "Lets a paused or held message go on"},
-		{pushsvc.CommandCancel, "Ends a message for good; who has not had it will not get it"},
+		{pushsvc.CommandPause, (*api.Client).PauseMessage, "Pauses a message; what is under way is finished"},
+		{pushsvc.CommandResume, (*api.Client).ResumeMessage, "Lets a paused or held message go on"},
+		{pushsvc.CommandCancel, (*api.Client).CancelMessage, "Ends a message for good; who has not had it will not get it"},
 	} {
 		var held bool
 		one := &cobra.Command{
 			Use: string(command.name) + " --site <site> <id>", Short: command.what, Args: cobra.MaximumNArgs(1),
-			RunE: func(_ *cobra.Command, args []string) error {
+			RunE: func(cmd *cobra.Command, args []string) error {
 				switch {
 				case held && len(args) > 0:
 					return errors.New("give the message's id, or --held, not both")
 				case held:
-					return c.controlHeld(site, command.name)
+					return c.controlHeld(cmd.Context(), site, command.call)
 				case len(args) == 0:
 					return errors.New("give the message's id, as 'messages list' shows it")
 				}
-				return c.control(site, args[0], command.name)
+				return c.control(cmd.Context(), site, args[0], command.call)
 			},
 		}
 		if command.name != pushsvc.CommandPause {
@@ -133,45 +107,39 @@ func (c *command) messages() *cobra.Command {
 	return cmd
 }
 
-// controlHeld gives the command to all messages that a restored store holds.
-func (c *command) controlHeld(site string, command pushsvc.Command) error {
-	var ids []string
-	for cursor := ""; ; {
-		var list struct {
-			Messages []messageAnswer
-			Next     string
+// messageCall pauses, resumes or cancels a message.
+type messageCall func(client *api.Client, ctx context.Context, site, id string) (api.Message, error)
+
+// controlHeld makes the call for all messages that a restored store holds.
+func (c *command) controlHeld(ctx context.Context, site string, call messageCall) error {
+	messages, err := c.allMessages(ctx, site)
+	if err != nil {
+		return err
+	}
+	found := false
+	for _, m := range messages {
+		if m.State != pushsvc.StateHeld {
+			continue
 		}
-		if _, err := c.call(http.MethodGet, sitePath(site, "/messages?limit=1000&cursor="+url.QueryEscape(cursor)), nil, nil, &list); err != nil {
+		found = true
+		if err := c.control(ctx, site, m.ID, call); err != nil {
 			return err
 		}
-		for _, m := range list.Messages {
-			if m.State == pushsvc.StateHeld {
-				ids = append(ids, m.ID)
-			}
-		}
-		if cursor = list.Next; cursor == "" {
-			break
-		}
 	}
-	if len(ids) == 0 {
+	if !found {
 		return errors.New("no message of the site is held")
-	}
-	for _, id := range ids {
-		if err := c.control(site, id, command); err != nil {
-			return err
-		}
 	}
 	return nil
 }
 
-// control gives a message a command and says what state it is in now.
-func (c *command) control(site, given string, command pushsvc.Command) error {
-	id, err := c.messageID(site, given)
+// control makes the call for a message and prints its state.
+func (c *command) control(ctx context.Context, site, given string, call messageCall) error {
+	id, err := c.messageID(ctx, site, given)
 	if err != nil {
 		return err
 	}
-	var m messageAnswer
-	raw, err := c.call(http.MethodPost, sitePath(site, "/messages/"+url.PathEscape(id)+"/"+string(command)), nil, nil, &m)
+	var raw []byte
+	m, err := call(c.client(&raw), ctx, site, id)
 	if err != nil {
 		return err
 	}
@@ -183,17 +151,18 @@ func (c *command) control(site, given string, command pushsvc.Command) error {
 
 // waitFor polls the message until it is done, and shows how far it is. An
 // interrupt ends the waiting alone.
-func (c *command) waitFor(ctx context.Context, m *messageAnswer) ([]byte, error) {
-	ctx, stop := signal.NotifyContext(ctx, os.Interrupt)
+func (c *command) waitFor(ctx context.Context, m *api.Message) (raw []byte, err error) {
+	waiting, stop := signal.NotifyContext(ctx, os.Interrupt)
 	defer stop()
 	show := newProgress()
 	poll := time.NewTicker(200 * time.Millisecond)
 	defer poll.Stop()
 	for {
-		raw, err := c.call(http.MethodGet, sitePath(m.Site, "/messages/"+m.ID), nil, nil, m)
+		now, err := c.client(&raw).ShowMessage(ctx, m.Site, m.ID)
 		if err != nil {
 			return nil, fmt.Errorf("%w\n%s", err, c.stillThere(m))
 		}
+		*m = now
 		text := waitingLine(m, show.clock().Sub(show.started))
 		if m.State.Final() {
 			show.finish(text)
@@ -204,7 +173,7 @@ func (c *command) waitFor(ctx context.Context, m *messageAnswer) ([]byte, error)
 		}
 		show.show(text)
 		select {
-		case <-ctx.Done():
+		case <-waiting.Done():
 			show.finish(text)
 			return nil, errors.New("interrupted\n" + c.stillThere(m))
 		case <-poll.C:
@@ -213,11 +182,11 @@ func (c *command) waitFor(ctx context.Context, m *messageAnswer) ([]byte, error)
 }
 
 // stillThere says what goes on without the one who waited.
-func (c *command) stillThere(m *messageAnswer) string {
+func (c *command) stillThere(m *api.Message) string {
 	return fmt.Sprintf("The message goes on.\n  See it:    %[1]s messages show --site %[2]s %[3]s\n  Cancel it: %[1]s messages cancel --site %[2]s %[3]s", c.self(), m.Site, m.ID)
 }
 
-func waitingLine(m *messageAnswer, elapsed time.Duration) string {
+func waitingLine(m *api.Message, elapsed time.Duration) string {
 	switch m.State {
 	case pushsvc.StateScheduled:
 		return "scheduled for " + localTime(m.SendAt)
@@ -231,9 +200,9 @@ func waitingLine(m *messageAnswer, elapsed time.Duration) string {
 	return text
 }
 
-// at is when a message ended, else when it began, else when it is to, else when it was
+// timeOf is when a message ended, else when it began, else when it is to, else when it was
 // made.
-func (m *messageAnswer) at() time.Time {
+func timeOf(m api.Message) time.Time {
 	for _, at := range []time.Time{m.Finished, m.Started, m.SendAt} {
 		if !at.IsZero() {
 			return at
@@ -243,11 +212,11 @@ func (m *messageAnswer) at() time.Time {
 }
 
 // byTime orders messages: those to come, the latest first, then the others likewise.
-func byTime(a, b messageAnswer) int {
-	return cmp.Or(b.at().Compare(a.at()), b.Created.Compare(a.Created), strings.Compare(b.ID, a.ID))
+func byTime(a, b api.Message) int {
+	return cmp.Or(timeOf(b).Compare(timeOf(a)), b.Created.Compare(a.Created), strings.Compare(b.ID, a.ID))
 }
 
-func printMessages(w io.Writer, messages []messageAnswer, now time.Time) error {
+func printMessages(w io.Writer, messages []api.Message, now time.Time) error {
 	if len(messages) == 0 {
 		_, err := fmt.Fprintln(w, "No messages yet.")
 		return err
@@ -260,7 +229,7 @@ func printMessages(w io.Writer, messages []messageAnswer, now time.Time) error {
 			toSend, notSent = withReasons(p.Pending+p.Later, p.Reasons), withReasons(p.Expired+p.Cancelled, nil)
 		}
 		rows = append(rows, []any{
-			m.ID, m.State, when(m.at(), now), p.Audience, toSend, p.Accepted, p.Gone,
+			m.ID, m.State, when(timeOf(m), now), p.Audience, toSend, p.Accepted, p.Gone,
 			withReasons(p.FailedTotal(), p.Failed), notSent, p.Shown, p.Clicked, p.Closed, m.Message.Title,
 		})
 	}
@@ -270,7 +239,7 @@ func printMessages(w io.Writer, messages []messageAnswer, now time.Time) error {
 }
 
 // printMessage is everything about one.
-func printMessage(w io.Writer, m messageAnswer, now time.Time) error {
+func printMessage(w io.Writer, m api.Message, now time.Time) error {
 	var rows [][]any
 	row := func(name string, value any) { rows = append(rows, []any{name, value}) }
 	row("id", m.ID)
@@ -367,7 +336,7 @@ func total(reasons map[string]int64) (sum int64) {
 
 // nobodyGotIt says why a message that has ended was accepted for nobody; planned is
 // whom it was for when it was made.
-func nobodyGotIt(m *messageAnswer, planned int64) error {
+func nobodyGotIt(m *api.Message, planned int64) error {
 	p := m.Results
 	why := make([]string, 0, 4)
 	add := func(is bool, text string) {

@@ -1,12 +1,12 @@
 package cli
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"maps"
-	"net/http"
 	"os"
 	"slices"
 	"strconv"
@@ -18,29 +18,19 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/api"
 )
 
 // sendFlags is a message on the command line.
 type sendFlags struct {
 	site           string
-	body           sendRequest
+	body           api.SendRequest
 	urgency        string
 	ttl, at, rate  string
 	actions        []string
 	data           string
 	idempotencyKey string
 	wait           bool
-}
-
-// sendRequest is what the API takes.
-type sendRequest struct {
-	pushsvc.Content
-	SendAt       string   `json:"sendAt,omitempty"`
-	Rate         *float64 `json:"rate,omitempty"`
-	Subscription string   `json:"subscription,omitempty"`
-	Topics       []string `json:"topics,omitempty"`
-	Literal      bool     `json:"literal,omitempty"`
-	DryRun       bool     `json:"dryRun,omitempty"`
 }
 
 func (c *command) send() *cobra.Command {
@@ -111,9 +101,8 @@ func (c *command) runSend(cmd *cobra.Command, f *sendFlags) error {
 	if err := f.complete(cmd.Flags().Changed("ttl"), time.Now()); err != nil {
 		return err
 	}
-	header := http.Header{"Idempotency-Key": {f.idempotencyKey}}
-	var m messageAnswer
-	raw, err := c.call(http.MethodPost, sitePath(f.site, "/messages"), header, f.body, &m)
+	var raw []byte
+	m, err := c.client(&raw).SendToSite(cmd.Context(), f.site, f.idempotencyKey, f.body)
 	if err != nil {
 		return err
 	}
@@ -130,7 +119,7 @@ func (c *command) runSend(cmd *cobra.Command, f *sendFlags) error {
 	if raw, err = c.waitFor(cmd.Context(), &m); err != nil {
 		return err
 	}
-	if err := c.print(raw, func(w io.Writer) error { return printMessages(w, []messageAnswer{m}, time.Now()) }); err != nil {
+	if err := c.print(raw, func(w io.Writer) error { return printMessages(w, []api.Message{m}, time.Now()) }); err != nil {
 		return err
 	}
 	if m.Results.Accepted == 0 {
@@ -139,7 +128,7 @@ func (c *command) runSend(cmd *cobra.Command, f *sendFlags) error {
 	return nil
 }
 
-func (c *command) printSent(w io.Writer, m messageAnswer) error {
+func (c *command) printSent(w io.Writer, m api.Message) error {
 	when := "is on its way"
 	if m.State == pushsvc.StateScheduled {
 		when = "will be sent at " + localTime(m.SendAt)
@@ -154,19 +143,20 @@ func (c *command) printSent(w io.Writer, m messageAnswer) error {
 	return err
 }
 
-func printDryRun(w io.Writer, m messageAnswer) error {
+func printDryRun(w io.Writer, m api.Message) error {
 	when := "now"
 	if m.State == pushsvc.StateScheduled {
 		when = "at " + localTime(m.SendAt)
 	}
+	audience := cmp.Or(m.Audience, &api.Audience{})
 	fmt.Fprintf(w, "Nothing was sent. It would go to %s of %s, %s, and expire at %s.\n",
-		plural(m.Audience.Total, "subscriber"), m.Site, when, localTime(m.Expires))
+		plural(audience.Total, "subscriber"), m.Site, when, localTime(m.Expires))
 	if m.Rate > 0 {
-		takes := time.Duration(float64(m.Audience.Total) / m.Rate * float64(time.Second)).Round(time.Second)
+		takes := time.Duration(float64(audience.Total) / m.Rate * float64(time.Second)).Round(time.Second)
 		fmt.Fprintf(w, "At %.3g/s that takes %s.\n", m.Rate, takes)
 	}
-	for _, name := range slices.Sorted(maps.Keys(m.Audience.Services)) {
-		fmt.Fprintf(w, "  %-8s %d\n", name, m.Audience.Services[name])
+	for _, name := range slices.Sorted(maps.Keys(audience.Services)) {
+		fmt.Fprintf(w, "  %-8s %d\n", name, audience.Services[name])
 	}
 	content := json.NewEncoder(w)
 	content.SetEscapeHTML(false) // for people to read
@@ -233,23 +223,35 @@ func parseTTL(s string) (int, error) {
 	return int(d / time.Second), nil
 }
 
-// parseAt takes a time as people write it and gives it as RFC 3339. Without a
-// time zone it is the one of now; after "+" it is counted from now.
+// parseAt is parseTime for --at: it returns RFC 3339.
 func parseAt(s string, now time.Time) (string, error) {
-	if s == "" {
+	at, err := parseTime(s, now)
+	switch {
+	case err != nil:
+		return "", fmt.Errorf("--at %w", err)
+	case at.IsZero():
 		return "", nil
+	}
+	return at.Format(time.RFC3339), nil
+}
+
+// parseTime takes a time as people write it; zero where s is empty. Without a time zone it
+// is the one of now; after "+" it is counted from now.
+func parseTime(s string, now time.Time) (time.Time, error) {
+	if s == "" {
+		return time.Time{}, nil
 	}
 	if after, relative := strings.CutPrefix(s, "+"); relative {
 		if d, err := caddy.ParseDuration(after); err == nil && d >= 0 {
-			return now.Add(d).Format(time.RFC3339), nil
+			return now.Add(d), nil
 		}
 	}
 	for _, layout := range []string{time.RFC3339, "2006-01-02 15:04", time.DateTime, "2006-01-02T15:04", "2006-01-02T15:04:05"} {
 		if t, err := time.ParseInLocation(layout, s, now.Location()); err == nil {
-			return t.Format(time.RFC3339), nil
+			return t, nil
 		}
 	}
-	return "", fmt.Errorf(`--at %q: write it like "2026-11-24 09:00" (local time), 2026-11-24T09:00:00Z or +90m`, s)
+	return time.Time{}, fmt.Errorf(`%q: write it like "2026-11-24 09:00" (local time), 2026-11-24T09:00:00Z or +90m`, s)
 }
 
 // parseRate takes a number per second, or per minute or hour where it says so.

@@ -13,6 +13,7 @@ import (
 	_ "github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile" // the adapter of TestAdminOff
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
+	"github.com/caddy-webpush/caddy-webpush/pushsvc/api"
 )
 
 func TestParseAt(t *testing.T) {
@@ -45,7 +46,7 @@ func TestPrintSent(t *testing.T) {
 		topics []string
 		want   string
 	}{{nil, "to 3 subscribers of a.example."}, {[]string{"deals", "news"}, "to the subscribers to deals or news of a.example."}} {
-		m := messageAnswer{ID: "id", Site: "a.example", Topics: tt.topics}
+		m := api.Message{ID: "id", Site: "a.example", Topics: tt.topics}
 		m.Results.Audience = 3
 		var b bytes.Buffer
 		c := &command{address: "localhost:2020"}
@@ -178,11 +179,11 @@ func TestAdminOff(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := &command{config: file}
-	if _, err := c.call("GET", "/sites", nil, nil, nil); err == nil || !strings.Contains(err.Error(), file+` has "admin off"`) {
+	if _, err := c.client(nil).ListSites(t.Context()); err == nil || !strings.Contains(err.Error(), file+` has "admin off"`) {
 		t.Errorf("with a configuration: %v", err)
 	}
 	c = &command{address: "127.0.0.1:1"}
-	if _, err := c.call("GET", "/sites", nil, nil, nil); err == nil || !strings.Contains(err.Error(), `"admin off"`) {
+	if _, err := c.client(nil).ListSites(t.Context()); err == nil || !strings.Contains(err.Error(), `"admin off"`) {
 		t.Errorf("without: %v", err)
 	}
 	if err := os.WriteFile(file, []byte("{\n\tadmin localhost:2999\n}\n:80\n"), 0o600); err != nil {
