@@ -68,9 +68,9 @@ func (c *command) allMessages(ctx context.Context, site string) (all []api.Messa
 }
 
 // popupID completes the id of a pop-up, and names the one that was meant.
-func (c *command) popupID(site, given string) (string, error) {
-	var list struct{ Popups []api.StoredPopup }
-	if _, err := c.call(http.MethodGet, sitePath(site, "/popups"), nil, nil, &list); err != nil {
+func (c *command) popupID(ctx context.Context, site, given string) (string, error) {
+	list, err := c.client(nil).ListPopups(ctx, site)
+	if err != nil {
 		return "", err
 	}
 	var all []candidate

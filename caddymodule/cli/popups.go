@@ -2,12 +2,11 @@ package cli
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
-	"net/url"
 	"os"
 	"time"
 
@@ -19,19 +18,9 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/popup"
 )
 
-// popupAnswer is what the API says of a pop-up.
-type popupAnswer struct {
-	Site     string      `json:"site"`
-	Revision int64       `json:"revision"`
-	Created  time.Time   `json:"created"`
-	Updated  time.Time   `json:"updated"`
-	Popup    popup.Popup `json:"popup"`
-	Warnings []string    `json:"warnings"`
-}
-
 func (c *command) popups() *cobra.Command {
 	var site string
-	list := func(*cobra.Command, []string) error { return c.listPopups(site) }
+	list := func(cmd *cobra.Command, _ []string) error { return c.listPopups(cmd.Context(), site) }
 	cmd := &cobra.Command{
 		Use:   "popups --site <site>",
 		Short: "Lists the pop-ups of a site; puts, runs, pauses, previews and counts them",
@@ -52,7 +41,7 @@ that are loaded from then on have it within a minute.
 		&cobra.Command{Use: "list --site <site>", Short: "Lists the pop-ups", Long: "Lists the pop-ups of a site.\n\n" + statesHelp(), Args: cobra.NoArgs, RunE: list},
 		&cobra.Command{
 			Use: "show --site <site> <id>", Short: "Prints a pop-up as JSON, to be edited and put again", Args: cobra.ExactArgs(1),
-			RunE: func(_ *cobra.Command, args []string) error { return c.showPopup(site, args[0]) },
+			RunE: func(cmd *cobra.Command, args []string) error { return c.showPopup(cmd.Context(), site, args[0]) },
 		},
 		c.putPopups(&site),
 		c.popupState(&site, "run", "Shows a pop-up to visitors from now on", popup.Running),
@@ -60,7 +49,7 @@ that are loaded from then on have it within a minute.
 		&cobra.Command{
 			Use: "delete --site <site> <id>", Short: "Deletes a pop-up", Args: cobra.ExactArgs(1),
 			RunE: func(cmd *cobra.Command, args []string) error {
-				id, err := c.popupID(site, args[0])
+				id, err := c.popupID(cmd.Context(), site, args[0])
 				if err != nil {
 					return err
 				}
@@ -73,15 +62,15 @@ that are loaded from then on have it within a minute.
 	return cmd
 }
 
-func (c *command) listPopups(site string) error {
-	var list struct{ Popups []popupAnswer }
-	raw, err := c.call(http.MethodGet, sitePath(site, "/popups"), nil, nil, &list)
+func (c *command) listPopups(ctx context.Context, site string) error {
+	var raw []byte
+	list, err := c.client(&raw).ListPopups(ctx, site)
 	if err != nil {
 		return err
 	}
 	return c.print(raw, func(w io.Writer) error {
 		if len(list.Popups) == 0 {
-			c.warnUnconfigured(site)
+			c.warnUnconfigured(ctx, site)
 			_, err := fmt.Fprintln(w, "No pop-ups yet: 'caddy webpush popups put --site "+printable(site)+" <file>' stores one.")
 			return err
 		}
@@ -100,13 +89,13 @@ func (c *command) listPopups(site string) error {
 	})
 }
 
-func (c *command) showPopup(site, given string) error {
-	id, err := c.popupID(site, given)
+func (c *command) showPopup(ctx context.Context, site, given string) error {
+	id, err := c.popupID(ctx, site, given)
 	if err != nil {
 		return err
 	}
-	raw, err := c.call(http.MethodGet, sitePath(site, "/popups/"+url.PathEscape(id)), nil, nil, nil)
-	if err != nil {
+	var raw []byte
+	if _, err := c.client(&raw).ShowPopup(ctx, site, id); err != nil {
 		return err
 	}
 	return c.print(raw, func(w io.Writer) error {
@@ -130,13 +119,13 @@ runs from now on.`,
 		Example: `  caddy webpush popups put --site shop.example.com sale.json
   caddy webpush popups put --site shop.example.com --run popups/*.json`,
 		Args: cobra.MinimumNArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(cmd *cobra.Command, args []string) error {
 			for _, file := range args {
-				if err := c.putPopup(*site, file, run); err != nil {
+				if err := c.putPopup(cmd.Context(), *site, file, run); err != nil {
 					return fmt.Errorf("%s: %w", file, err)
 				}
 			}
-			c.warnUnconfigured(*site)
+			c.warnUnconfigured(cmd.Context(), *site)
 			return nil
 		},
 	}
@@ -146,13 +135,13 @@ runs from now on.`,
 
 // warnUnconfigured tells where the running configuration lacks the site: pop-ups
 // may be stored before the site is there, but most often its name is misspelt.
-func (c *command) warnUnconfigured(site string) {
-	if _, err := c.call(http.MethodGet, sitePath(site, "/prompt"), nil, nil, nil); err != nil {
+func (c *command) warnUnconfigured(ctx context.Context, site string) {
+	if _, err := c.client(nil).ShowPrompt(ctx, site); err != nil {
 		fmt.Fprintln(os.Stderr, "warning:", err)
 	}
 }
 
-func (c *command) putPopup(site, file string, run bool) error {
+func (c *command) putPopup(ctx context.Context, site, file string, run bool) error {
 	text, err := readPopup(file)
 	if err != nil {
 		return err
@@ -164,14 +153,13 @@ func (c *command) putPopup(site, file string, run bool) error {
 	if named.ID == "" {
 		return errors.New(`id is missing: it names the pop-up, such as "id": "spring-sale"`)
 	}
-	path := sitePath(site, "/popups/"+url.PathEscape(named.ID))
-	var p popupAnswer
-	raw, err := c.call(http.MethodPut, path, nil, json.RawMessage(text), &p)
+	var raw []byte
+	p, err := c.client(&raw).PutPopupJSON(ctx, site, named.ID, text, pushsvc.AnyRevision)
 	for _, w := range p.Warnings {
 		fmt.Fprintln(os.Stderr, "warning:", w)
 	}
 	if err == nil && run {
-		raw, err = c.call(http.MethodPost, path+"/state", nil, map[string]any{"state": popup.Running}, &p)
+		p, err = c.client(&raw).SetPopupState(ctx, site, named.ID, api.PopupStateRequest{State: popup.Running})
 	}
 	if err != nil {
 		return err
@@ -225,13 +213,13 @@ func jsonFault(text []byte, err error) string {
 func (c *command) popupState(site *string, name, short string, state popup.State) *cobra.Command {
 	return &cobra.Command{
 		Use: name + " --site <site> <id>", Short: short, Args: cobra.ExactArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error {
-			id, err := c.popupID(*site, args[0])
+		RunE: func(cmd *cobra.Command, args []string) error {
+			id, err := c.popupID(cmd.Context(), *site, args[0])
 			if err != nil {
 				return err
 			}
-			var p popupAnswer
-			raw, err := c.call(http.MethodPost, sitePath(*site, "/popups/"+url.PathEscape(id)+"/state"), nil, map[string]any{"state": state}, &p)
+			var raw []byte
+			p, err := c.client(&raw).SetPopupState(cmd.Context(), *site, id, api.PopupStateRequest{State: state})
 			if err != nil {
 				return err
 			}
@@ -250,23 +238,21 @@ func (c *command) popupStats(site *string) *cobra.Command {
 		Use:   "stats --site <site> <id>",
 		Short: "Counts views, clicks and conversions of a pop-up, by variant",
 		Args:  cobra.ExactArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error {
-			query := url.Values{}
-			for name, text := range map[string]string{"from": from, "to": to} {
-				at, err := parseAt(text, time.Now())
-				if err != nil {
-					return fmt.Errorf("--%s: %q is no time such as \"2026-12-01 09:00\"", name, text)
-				}
-				if at != "" {
-					query.Set(name, at)
-				}
-			}
-			id, err := c.popupID(*site, args[0])
+		RunE: func(cmd *cobra.Command, args []string) error {
+			begin, err := parseBound("from", from)
 			if err != nil {
 				return err
 			}
-			var stats api.PopupStats
-			raw, err := c.call(http.MethodGet, sitePath(*site, "/popups/"+url.PathEscape(id)+"/stats?"+query.Encode()), nil, nil, &stats)
+			end, err := parseBound("to", to)
+			if err != nil {
+				return err
+			}
+			id, err := c.popupID(cmd.Context(), *site, args[0])
+			if err != nil {
+				return err
+			}
+			var raw []byte
+			stats, err := c.client(&raw).PopupStats(cmd.Context(), *site, id, begin, end)
 			if err != nil {
 				return err
 			}
@@ -285,17 +271,13 @@ func (c *command) previewPopup(site *string) *cobra.Command {
 		Use:   "preview --site <site> <id>",
 		Short: "Prints an address that shows a pop-up to whoever opens it, drafts too, for an hour",
 		Args:  cobra.ExactArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error {
-			id, err := c.popupID(*site, args[0])
+		RunE: func(cmd *cobra.Command, args []string) error {
+			id, err := c.popupID(cmd.Context(), *site, args[0])
 			if err != nil {
 				return err
 			}
-			var p api.Preview
-			in := struct {
-				Page    string `json:"page,omitempty"`
-				Variant string `json:"variant,omitempty"`
-			}{page, variant}
-			raw, err := c.call(http.MethodPost, sitePath(*site, "/popups/"+url.PathEscape(id)+"/preview"), nil, in, &p)
+			var raw []byte
+			p, err := c.client(&raw).PreviewPopup(cmd.Context(), *site, id, api.PreviewRequest{Page: page, Variant: variant})
 			if err != nil {
 				return err
 			}
@@ -317,9 +299,9 @@ func (c *command) popupSettings(site *string) *cobra.Command {
 		Short: "Shows or changes what holds for all pop-ups of a site",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			var set popup.Settings
-			path := sitePath(*site, "/popup-settings")
-			raw, err := c.call(http.MethodGet, path, nil, nil, &set)
+			var raw []byte
+			client := c.client(&raw)
+			set, err := client.ShowPopupSettings(cmd.Context(), *site)
 			if err != nil {
 				return err
 			}
@@ -333,10 +315,10 @@ func (c *command) popupSettings(site *string) *cobra.Command {
 				}
 			}
 			if changed {
-				if raw, err = c.call(http.MethodPut, path, nil, set, &set); err != nil {
+				if set, err = client.SetPopupSettings(cmd.Context(), *site, set, pushsvc.AnyRevision); err != nil {
 					return err
 				}
-				c.warnUnconfigured(*site)
+				c.warnUnconfigured(cmd.Context(), *site)
 			}
 			return c.print(raw, func(w io.Writer) error {
 				_, err := fmt.Fprintf(w, "Pop-ups in one session: %s; in one day: %s. %d%% of the visitors never see any.\n",
@@ -359,16 +341,9 @@ func bound(n int) string {
 	return fmt.Sprintf("%d at most", n)
 }
 
-// uploadAnswer is what the API says of an image.
-type uploadAnswer struct {
-	Name, Type, Path, Address string
-	Size                      int
-	Created                   time.Time
-}
-
-// address is where a site has it: by default where the server has no such site
-// yet.
-func (u uploadAnswer) address() string {
+// uploadAddress is where a site has an image: the default address where the server has no
+// such site yet.
+func uploadAddress(u api.Upload) string {
 	if u.Address == "" {
 		return httpapi.DefaultPrefix + "/" + u.Path
 	}
@@ -380,7 +355,7 @@ func (c *command) upload(site *string) *cobra.Command {
 		Use:   "upload --site <site> <file>",
 		Short: "Uploads an image (PNG, JPEG, GIF, WebP, AVIF; up to 1 MiB) and prints its address",
 		Args:  cobra.ExactArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(cmd *cobra.Command, args []string) error {
 			f, err := os.Open(args[0])
 			if err != nil {
 				return fmt.Errorf("opening the image: %w", err)
@@ -390,18 +365,14 @@ func (c *command) upload(site *string) *cobra.Command {
 			if err != nil {
 				return fmt.Errorf("reading the image: %w", err)
 			}
-			resp, err := c.open(http.MethodPost, sitePath(*site, "/uploads"), http.Header{"Content-Type": {"application/octet-stream"}}, bytes.NewReader(data))
+			var raw []byte
+			u, err := c.client(&raw).Upload(cmd.Context(), *site, bytes.NewReader(data))
 			if err != nil {
 				return fmt.Errorf("%s: %w", args[0], err)
 			}
-			var u uploadAnswer
-			raw, err := readAnswer(resp, &u)
-			if err != nil {
-				return err
-			}
-			c.warnUnconfigured(*site)
+			c.warnUnconfigured(cmd.Context(), *site)
 			return c.print(raw, func(w io.Writer) error {
-				_, err := fmt.Fprintln(w, u.address())
+				_, err := fmt.Fprintln(w, uploadAddress(u))
 				return err
 			})
 		},
@@ -418,15 +389,15 @@ func (c *command) uploads(site *string) *cobra.Command {
 			if remove != "" {
 				return c.removed(remove, c.client(nil).DeleteUpload(cmd.Context(), *site, remove))
 			}
-			var list struct{ Uploads []uploadAnswer }
-			raw, err := c.call(http.MethodGet, sitePath(*site, "/uploads"), nil, nil, &list)
+			var raw []byte
+			list, err := c.client(&raw).ListUploads(cmd.Context(), *site)
 			if err != nil {
 				return err
 			}
 			return c.print(raw, func(w io.Writer) error {
 				var rows [][]any
 				for _, u := range list.Uploads {
-					rows = append(rows, []any{u.Name, u.Type, u.Size, u.Created, u.address()})
+					rows = append(rows, []any{u.Name, u.Type, u.Size, u.Created, uploadAddress(u)})
 				}
 				return table(w, []string{"NAME", "TYPE", "BYTES", "UPLOADED", "ADDRESS"}, rows)
 			})

@@ -6,10 +6,20 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/api"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/popup"
 )
+
+// parseBound reads the time of a flag that bounds what is counted; zero where it is empty.
+func parseBound(flag, text string) (time.Time, error) {
+	at, err := parseTime(text, time.Now())
+	if err != nil {
+		return at, fmt.Errorf("--%s: %q is no time such as \"2026-12-01 09:00\"", flag, text)
+	}
+	return at, nil
+}
 
 func printPopupStats(w io.Writer, stats api.PopupStats, hours bool) error {
 	var rows [][]any

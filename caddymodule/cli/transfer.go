@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"compress/gzip"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -204,7 +205,7 @@ harmless. The exit status is 1 where no row could be used.`,
   caddy webpush subscribers import --site shop.example.com players.csv.gz --vapid-public BNc… --vapid-private-file onesignal.key
   caddy webpush subscribers import --site shop.example.com list.json --key current --dry-run`,
 		Args: cobra.ExactArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error { return c.runImport(*site, args[0], f) },
+		RunE: func(cmd *cobra.Command, args []string) error { return c.runImport(cmd.Context(), *site, args[0], f) },
 	}
 	fl := cmd.Flags()
 	fl.StringVar(&f.format, "format", "auto", "auto, web-push, onesignal, firebase or csv")
@@ -229,7 +230,7 @@ func (f *importFlags) check() error {
 	return nil
 }
 
-func (c *command) runImport(site, file string, f importFlags) error {
+func (c *command) runImport(ctx context.Context, site, file string, f importFlags) error {
 	if err := f.check(); err != nil {
 		return err
 	}
@@ -274,7 +275,7 @@ func (c *command) runImport(site, file string, f importFlags) error {
 	case result.Added+result.Known == 0:
 		return errors.New("no row of the file could be used")
 	}
-	c.warnUnconfigured(site)
+	c.warnUnconfigured(ctx, site)
 	return nil
 }
 
