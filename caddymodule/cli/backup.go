@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"net/http"
 	"os"
 	"time"
 
@@ -37,7 +36,7 @@ The file holds private keys and is readable by its owner only.`,
 			if isTerminal(os.Stdout) {
 				return errors.New("standard output is a terminal: name a file, or send it on to a program")
 			}
-			_, err := c.download("/backup", nil, os.Stdout, 0)
+			_, err := c.downloadBackup(cmd.Context(), os.Stdout)
 			return err
 		},
 	}
@@ -45,11 +44,19 @@ The file holds private keys and is readable by its owner only.`,
 	return cmd
 }
 
+func (c *command) downloadBackup(ctx context.Context, w io.Writer) (received, error) {
+	answer, err := c.client(nil).Backup(ctx)
+	if err != nil {
+		return received{}, err
+	}
+	return download(answer, w, 0)
+}
+
 func (c *command) runBackup(ctx context.Context, file string, force bool) error {
 	var got received
 	var checked boltstore.Checked
 	err := writeFile(file, force, func(w io.Writer, temp string) (err error) {
-		if got, err = c.download("/backup", nil, w, 0); err != nil {
+		if got, err = c.downloadBackup(ctx, w); err != nil {
 			return err
 		}
 		if checked, err = boltstore.CheckFile(ctx, temp); err != nil {
@@ -108,9 +115,9 @@ func (c *command) compact() *cobra.Command {
 subscribers that have left are then nowhere in the file any more. Pages are
 served meanwhile; subscriptions and messages wait.`,
 		Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
-			var size struct{ Before, After int64 }
-			raw, err := c.call(http.MethodPost, "/compact", nil, nil, &size)
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			var raw []byte
+			size, err := c.client(&raw).Compact(cmd.Context())
 			if err != nil {
 				return err
 			}

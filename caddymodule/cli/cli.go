@@ -3,15 +3,10 @@
 package cli
 
 import (
-	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"net/http"
-	"net/url"
 	"os"
-	"reflect"
 	"slices"
 	"strings"
 
@@ -162,81 +157,6 @@ func (c *command) self() string {
 	return b.String()
 }
 
-// open asks the operator's API and gives the answer to be read; the caller
-// closes its body. Answers that say something failed are errors.
-func (c *command) open(method, path string, header http.Header, body io.Reader) (*http.Response, error) {
-	addr, err := c.admin()
-	if err != nil {
-		return nil, err
-	}
-	resp, err := caddycmd.AdminAPIRequest(addr, method, "/webpush"+path, header, body)
-	if err != nil {
-		return nil, explainText(err, addr)
-	}
-	return resp, nil
-}
-
-// call asks the operator's API and decodes the answer into out, unless out is
-// nil. It returns the raw answer for --json.
-func (c *command) call(method, path string, header http.Header, in, out any) ([]byte, error) {
-	var body io.Reader
-	if in != nil {
-		b, err := json.Marshal(in)
-		if err != nil {
-			return nil, fmt.Errorf("encoding the request: %w", err)
-		}
-		body = bytes.NewReader(b)
-	}
-	resp, err := c.open(method, path, header, body)
-	if err != nil {
-		return nil, err
-	}
-	return readAnswer(resp, out)
-}
-
-// readAnswer reads the whole answer and decodes it into out, unless out is nil. What out
-// had of an earlier answer goes: JSON leaves out members that are empty.
-func readAnswer(resp *http.Response, out any) ([]byte, error) {
-	defer resp.Body.Close()
-	raw, err := io.ReadAll(resp.Body)
-	if err != nil {
-		return nil, fmt.Errorf("reading the answer: %w", err)
-	}
-	if out != nil {
-		reflect.ValueOf(out).Elem().SetZero()
-		if err := json.Unmarshal(raw, out); err != nil {
-			return nil, fmt.Errorf("the server answered something that is not ours; is it a Caddy with the webpush module? %w", err)
-		}
-	}
-	return raw, nil
-}
-
-// explainText takes the problem out of what AdminAPIRequest makes of an answer,
-// and says what to do where there was none.
-func explainText(err error, addr string) error {
-	_, after, found := strings.Cut(err.Error(), "caddy responded with error: HTTP ")
-	if !found {
-		return fmt.Errorf(`no Caddy answers at %s; is it running, is that its admin address (--address), and is there no "admin off" in its Caddyfile? %w`, addr, err)
-	}
-	status, body, _ := strings.Cut(after, ": ")
-	var p struct{ Title, Detail, Error, Field string }
-	if json.Unmarshal([]byte(body), &p) != nil {
-		return fmt.Errorf("the server answered %s: %s", status, strings.TrimSpace(body))
-	}
-	if flag := flagOf[p.Field]; flag != "" {
-		p.Detail = flag + strings.TrimPrefix(p.Detail, p.Field)
-	}
-	for _, s := range []string{p.Detail, p.Error, p.Title} {
-		if s != "" {
-			return errors.New(s)
-		}
-	}
-	if status == "404" {
-		return fmt.Errorf("the Caddy at %s has no webpush module", addr)
-	}
-	return fmt.Errorf("the server answered %s", status)
-}
-
 // print writes raw JSON where --json asks for it, and what people returns
 // otherwise.
 func (c *command) print(raw []byte, people func(w io.Writer) error) error {
@@ -281,6 +201,3 @@ func needSite(site *string, what string, commands ...*cobra.Command) {
 		}
 	}
 }
-
-// sitePath is of what the site has; what rest has of ids is escaped.
-func sitePath(site, rest string) string { return "/sites/" + url.PathEscape(site) + rest }

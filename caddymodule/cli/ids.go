@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"slices"
 	"strings"
 
@@ -86,9 +85,9 @@ func (c *command) popupID(ctx context.Context, site, given string) (string, erro
 }
 
 // keyID completes the id of a key in the ring.
-func (c *command) keyID(given string) (string, error) {
-	var list api.KeyList
-	if _, err := c.call(http.MethodGet, "/keys", nil, nil, &list); err != nil {
+func (c *command) keyID(ctx context.Context, given string) (string, error) {
+	list, err := c.client(nil).ListKeys(ctx, false)
+	if err != nil {
 		return "", err
 	}
 	var all []candidate

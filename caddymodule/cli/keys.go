@@ -1,9 +1,9 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"io"
-	"net/http"
 	"os"
 	"slices"
 
@@ -15,7 +15,7 @@ import (
 
 func (c *command) keys() *cobra.Command {
 	var count bool
-	list := func(*cobra.Command, []string) error { return c.listKeys(count) }
+	list := func(cmd *cobra.Command, _ []string) error { return c.listKeys(cmd.Context(), count) }
 	cmd := &cobra.Command{
 		Use:   "keys",
 		Short: "Lists the VAPID keys, imports a pair, or makes a new one",
@@ -30,13 +30,9 @@ func (c *command) keys() *cobra.Command {
 	return cmd
 }
 
-func (c *command) listKeys(count bool) error {
-	var list api.KeyList
-	path := "/keys"
-	if count {
-		path += "?count=true"
-	}
-	raw, err := c.call(http.MethodGet, path, nil, nil, &list)
+func (c *command) listKeys(ctx context.Context, count bool) error {
+	var raw []byte
+	list, err := c.client(&raw).ListKeys(ctx, count)
 	if err != nil {
 		return err
 	}
@@ -81,16 +77,17 @@ decides.`,
   caddy webpush keys import --private-file vapid-keys.json
   printf %s "$VAPID_PRIVATE_KEY" | caddy webpush keys import --public BNc…`,
 		Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
+		RunE: func(cmd *cobra.Command, _ []string) error {
 			pair, err := readPair(public, file)
 			if err != nil {
 				return err
 			}
-			key, raw, err := c.postKey(pair, !keep)
+			var raw []byte
+			key, err := putInRing(cmd.Context(), c.client(&raw), pair, !keep)
 			if err != nil {
 				return err
 			}
-			return c.print(raw, func(w io.Writer) error { return c.printCurrent(w, key) })
+			return c.print(raw, func(w io.Writer) error { return c.printCurrent(cmd.Context(), w, key) })
 		},
 	}
 	cmd.Flags().StringVar(&public, "public", "", "The public key that the pair must have, such as 87 characters of base64url")
@@ -127,20 +124,17 @@ func readPair(public, file string) (*webpush.KeyPair, error) {
 	return pair, nil
 }
 
-// postKey imports the pair.
-func (c *command) postKey(pair *webpush.KeyPair, current bool) (key api.Key, raw []byte, err error) {
+// putInRing imports the pair.
+func putInRing(ctx context.Context, client *api.Client, pair *webpush.KeyPair, current bool) (api.Key, error) {
 	private, err := pair.RevealPrivateKey()
 	if err != nil {
-		return key, nil, err
+		return api.Key{}, err
 	}
-	raw, err = c.call(http.MethodPost, "/keys", nil, map[string]any{
-		"publicKey": pair.PublicKey(), "privateKey": private, "current": current,
-	}, &key)
-	return key, raw, err
+	return client.ImportKey(ctx, api.ImportKeyRequest{PublicKey: pair.PublicKey(), PrivateKey: private, Current: &current})
 }
 
-// printCurrent says what has become of a key, and what the ring is now.
-func (c *command) printCurrent(w io.Writer, key api.Key) error {
+// printCurrent prints whether a key is the current one now, and the ring.
+func (c *command) printCurrent(ctx context.Context, w io.Writer, key api.Key) error {
 	is := "is the current one now"
 	if !key.Current {
 		is = "is in the ring"
@@ -148,7 +142,7 @@ func (c *command) printCurrent(w io.Writer, key api.Key) error {
 	if _, err := fmt.Fprintf(w, "Key %s %s.\n", key.ID, is); err != nil {
 		return err
 	}
-	return c.listKeys(false)
+	return c.listKeys(ctx, false)
 }
 
 func (c *command) rotateKey() *cobra.Command {
@@ -160,13 +154,13 @@ made with it. The earlier ones stay, and sign for the subscriptions made with
 them until the browsers have subscribed anew, each with its next visit.
 'caddy webpush keys --count' shows how many still go by which key.`,
 		Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
-			var key api.Key
-			raw, err := c.call(http.MethodPost, "/keys/rotate", nil, nil, &key)
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			var raw []byte
+			key, err := c.client(&raw).RotateKey(cmd.Context())
 			if err != nil {
 				return err
 			}
-			return c.print(raw, func(w io.Writer) error { return c.printCurrent(w, key) })
+			return c.print(raw, func(w io.Writer) error { return c.printCurrent(cmd.Context(), w, key) })
 		},
 	}
 }

@@ -8,15 +8,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
-	"net/url"
 	"os"
-	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
 
-	"github.com/caddy-webpush/caddy-webpush/pushsvc"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/api"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/service"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/webpush"
@@ -44,16 +40,16 @@ subscribers. It is readable by its owner only.`,
 		Example: `  caddy webpush subscribers export --site shop.example.com subscribers.ndjson
   caddy webpush subscribers export --site shop.example.com subscribers.csv.gz`,
 		Args: cobra.MaximumNArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(cmd *cobra.Command, args []string) error {
 			name := append(args, "-")[0]
 			if err := f.complete(name); err != nil {
 				return err
 			}
 			if name == "-" {
-				_, err := c.downloadSubscribers(*site, f, os.Stdout, 0)
+				_, err := c.downloadSubscribers(cmd.Context(), *site, f, os.Stdout, 0)
 				return err
 			}
-			return c.exportFile(*site, name, f)
+			return c.exportFile(cmd.Context(), *site, name, f)
 		},
 	}
 	cmd.Flags().StringVar(&f.format, "format", "", "ndjson or csv (default: by the file's name, else ndjson)")
@@ -62,8 +58,8 @@ subscribers. It is readable by its owner only.`,
 	return cmd
 }
 
-// exportAccept are the media types of the formats.
-var exportAccept = map[string]string{service.ExportNDJSON: "application/x-ndjson", service.ExportCSV: "text/csv"}
+// exportMedia are the media types of the formats.
+var exportMedia = map[string]string{service.ExportNDJSON: api.NDJSON, service.ExportCSV: api.CSV}
 
 // complete reads what the file's name says.
 func (f *exportFlags) complete(name string) error {
@@ -75,7 +71,7 @@ func (f *exportFlags) complete(name string) error {
 			f.format = service.ExportCSV
 		}
 	}
-	if exportAccept[f.format] == "" {
+	if exportMedia[f.format] == "" {
 		return fmt.Errorf("--format %q is not known; known are ndjson and csv", f.format)
 	}
 	return nil
@@ -83,8 +79,7 @@ func (f *exportFlags) complete(name string) error {
 
 // downloadSubscribers writes the export to w. rows is how many are expected, 0
 // where that is not known.
-func (c *command) downloadSubscribers(site string, f exportFlags, w io.Writer, rows int64) (received, error) {
-	header := http.Header{"Accept": {exportAccept[f.format]}}
+func (c *command) downloadSubscribers(ctx context.Context, site string, f exportFlags, w io.Writer, rows int64) (received, error) {
 	headings := int64(0)
 	if f.format == service.ExportCSV {
 		headings = 1
@@ -97,7 +92,11 @@ func (c *command) downloadSubscribers(site string, f exportFlags, w io.Writer, r
 	if rows > 0 {
 		rows += headings
 	}
-	got, err := c.download(sitePath(site, "/subscriptions"), header, out, rows)
+	answer, err := c.client(nil).ExportSubscriptions(ctx, site, exportMedia[f.format])
+	if err != nil {
+		return received{}, err
+	}
+	got, err := download(answer, out, rows)
 	if err != nil {
 		return got, err
 	}
@@ -108,14 +107,14 @@ func (c *command) downloadSubscribers(site string, f exportFlags, w io.Writer, r
 	return got, nil
 }
 
-func (c *command) exportFile(site, file string, f exportFlags) error {
-	var sum pushsvc.SiteSummary
-	if _, err := c.call(http.MethodGet, sitePath(site, ""), nil, nil, &sum); err != nil {
+func (c *command) exportFile(ctx context.Context, site, file string, f exportFlags) error {
+	sum, err := c.client(nil).ShowSite(ctx, site)
+	if err != nil {
 		return err
 	}
 	var got received
-	err := writeFile(file, f.force, func(w io.Writer, _ string) (err error) {
-		got, err = c.downloadSubscribers(site, f, w, sum.Subscriptions)
+	err = writeFile(file, f.force, func(w io.Writer, _ string) (err error) {
+		got, err = c.downloadSubscribers(ctx, site, f, w, sum.Subscriptions)
 		return err
 	})
 	if err != nil {
@@ -134,14 +133,10 @@ func (c *command) exportFile(site, file string, f exportFlags) error {
 // received is what came from the server.
 type received struct{ bytes, lines int64 }
 
-// download copies an answer to w and shows how far it is: in lines, where it
+// download copies an answer to w, closes it, and shows how far it is: in lines, where it
 // is known how many are to come.
-func (c *command) download(path string, header http.Header, w io.Writer, lines int64) (got received, err error) {
-	resp, err := c.open(http.MethodGet, path, header, nil)
-	if err != nil {
-		return got, err
-	}
-	defer resp.Body.Close()
+func download(answer io.ReadCloser, w io.Writer, lines int64) (got received, err error) {
+	defer answer.Close()
 	show := newProgress()
 	defer show.abandon()
 	text := func() string {
@@ -153,7 +148,7 @@ func (c *command) download(path string, header http.Header, w io.Writer, lines i
 	}
 	buf := make([]byte, 64<<10)
 	for {
-		n, err := resp.Body.Read(buf)
+		n, err := answer.Read(buf)
 		got.bytes += int64(n)
 		got.lines += int64(bytes.Count(buf[:n], []byte("\n")))
 		if _, err := w.Write(buf[:n]); err != nil {
@@ -243,7 +238,7 @@ func (c *command) runImport(ctx context.Context, site, file string, f importFlag
 	}
 	if f.key != "" && f.key != "current" {
 		var err error
-		if f.key, err = c.keyID(f.key); err != nil {
+		if f.key, err = c.keyID(ctx, f.key); err != nil {
 			return err
 		}
 	}
@@ -254,11 +249,12 @@ func (c *command) runImport(ctx context.Context, site, file string, f importFlag
 	defer in.close()
 	defer in.show.abandon()
 	if f.vapidPublic != "" {
-		if err := c.bringKey(site, in, &f); err != nil {
+		if err := c.bringKey(ctx, site, in, &f); err != nil {
 			return err
 		}
 	}
-	result, raw, err := c.postSubscribers(site, in, f)
+	var raw []byte
+	result, err := c.client(&raw).ImportSubscriptions(ctx, site, f.options(), in)
 	switch {
 	case in.err != nil:
 		return in.broken(f.dryRun)
@@ -281,7 +277,7 @@ func (c *command) runImport(ctx context.Context, site, file string, f importFlag
 
 // bringKey puts the pair into the ring, or in a dry run only uses its public
 // half. The ring stays as it is where the file's beginning is of no use.
-func (c *command) bringKey(site string, in *importFile, f *importFlags) error {
+func (c *command) bringKey(ctx context.Context, site string, in *importFile, f *importFlags) error {
 	f.key = strings.TrimSpace(f.vapidPublic)
 	if f.dryRun {
 		return nil
@@ -290,9 +286,9 @@ func (c *command) bringKey(site string, in *importFile, f *importFlags) error {
 	if err != nil {
 		return in.broken(true)
 	}
-	trial := *f
-	trial.dryRun = true
-	tried, _, err := c.postSubscribers(site, bytes.NewReader(head), trial)
+	trial := f.options()
+	trial.DryRun = true
+	tried, err := c.client(nil).ImportSubscriptions(ctx, site, trial, bytes.NewReader(head))
 	if err != nil {
 		return fmt.Errorf("%w; the key ring is as it was", err)
 	}
@@ -302,7 +298,7 @@ func (c *command) bringKey(site string, in *importFile, f *importFlags) error {
 		}
 		return errors.New("no row of the file's beginning could be used, so the key ring is as it was")
 	}
-	key, _, err := c.postKey(f.pair, f.makeCurrent)
+	key, err := putInRing(ctx, c.client(nil), f.pair, f.makeCurrent)
 	if err != nil {
 		return err
 	}
@@ -315,19 +311,9 @@ func (c *command) bringKey(site string, in *importFile, f *importFlags) error {
 	return nil
 }
 
-// postSubscribers sends what in gives and says what became of it.
-func (c *command) postSubscribers(site string, in io.Reader, f importFlags) (result api.Imported, raw []byte, err error) {
-	query := url.Values{"format": {f.format}, "dryRun": {strconv.FormatBool(f.dryRun)}}
-	if f.key != "" {
-		query.Set("key", f.key)
-	}
-	header := http.Header{"Content-Type": {"application/octet-stream"}}
-	resp, err := c.open(http.MethodPost, sitePath(site, "/subscriptions?"+query.Encode()), header, in)
-	if err != nil {
-		return result, nil, err
-	}
-	raw, err = readAnswer(resp, &result)
-	return result, raw, err
+// options are the API's.
+func (f *importFlags) options() api.ImportOptions {
+	return api.ImportOptions{Format: f.format, Key: f.key, DryRun: f.dryRun}
 }
 
 // importFile is a file on its way to the server. It shows how far it is.
