@@ -61,7 +61,7 @@ func TestExampleProcess(t *testing.T) {
 	}
 	// No subscriber gets it: scripts must see that.
 	out, stderr, err := p.CLI("send", "--site", p.Host(), "--title", "x", "--ttl", "3s", "--wait")
-	if err == nil || !strings.Contains(stderr, "nobody got it") || !strings.Contains(out, "done") {
+	if err == nil || !strings.Contains(stderr, "no subscriber got it") || !strings.Contains(out, "done") {
 		t.Errorf("a message that reached no subscriber: %v, %q\n%s", err, stderr, out)
 	}
 	p.Terminate()

@@ -111,7 +111,7 @@ func (c *command) compact() *cobra.Command {
 	return &cobra.Command{
 		Use:   "compact",
 		Short: "Erases what was removed from the store, and makes its file small",
-		Long: `Writes the store of the running server anew without what was removed from it:
+		Long: `Rewrites the store of the running server without what was removed from it:
 subscribers that have left are then nowhere in the file any more. Pages are
 served meanwhile; subscriptions and messages wait.`,
 		Args: cobra.NoArgs,

@@ -173,7 +173,7 @@ func TestTransferCommands(t *testing.T) {
 		t.Error("a failed export left a file")
 	}
 
-	// Without the key pair nobody could be sent to.
+	// Without the key pair no message could be sent to them.
 	out, stderr, err := to.CLI("subscribers", "import", "--site", to.Host(), file)
 	if err == nil || !strings.Contains(stderr, "no row of the file could be used") || !strings.Contains(out, "line 5, row 5: applicationServerKey is not in the key ring") {
 		t.Errorf("%v, %q\n%s", err, stderr, out)

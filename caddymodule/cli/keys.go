@@ -151,7 +151,7 @@ func (c *command) rotateKey() *cobra.Command {
 		Short: "Makes a new VAPID key pair, the current one from then on",
 		Long: `Makes a new VAPID key pair and makes it the current one: new subscriptions are
 made with it. The earlier ones stay, and sign for the subscriptions made with
-them until the browsers have subscribed anew, each with its next visit.
+them until the browsers have subscribed again, each with its next visit.
 'caddy webpush keys --count' shows how many still go by which key.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {

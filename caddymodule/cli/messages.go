@@ -50,7 +50,7 @@ func (c *command) messages() *cobra.Command {
 	}
 	cmd := &cobra.Command{
 		Use:   "messages --site <site> [<id>]",
-		Short: "Shows what became of a site's messages, pauses and cancels them",
+		Short: "Lists a site's messages and their results; pauses, resumes and cancels them",
 		Example: `  caddy webpush messages --site shop.example.com
   caddy webpush messages pause --site shop.example.com 019f8b7c-2f3e-7d41-9a55-0c1d2e3f4a5b`,
 		Args: cobra.MaximumNArgs(1),
@@ -249,7 +249,7 @@ func printMessage(w io.Writer, m api.Message, now time.Time) error {
 	if m.State == pushsvc.StateHeld {
 		row("", "restored from a backup: 'resume' sends it to all who are pending, also to who got it since the backup")
 		if !m.Expires.After(time.Now()) {
-			row("", "its time to live is over: nobody gets it after 'resume'")
+			row("", "its time to live is over: no subscriber gets it after 'resume'")
 		}
 	}
 	for _, at := range []struct {
@@ -334,9 +334,9 @@ func total(reasons map[string]int64) (sum int64) {
 	return sum
 }
 
-// nobodyGotIt says why a message that has ended was accepted for nobody; planned is
-// whom it was for when it was made.
-func nobodyGotIt(m *api.Message, planned int64) error {
+// notReceived is the error of a message that has ended and was accepted for no subscriber.
+// It names the reasons; planned is how many it was for when it was made.
+func notReceived(m *api.Message, planned int64) error {
 	p := m.Results
 	why := make([]string, 0, 4)
 	add := func(is bool, text string) {
@@ -352,7 +352,7 @@ func nobodyGotIt(m *api.Message, planned int64) error {
 	add(p.Expired > 0, fmt.Sprintf("%d expired before they could be reached", p.Expired))
 	add(len(p.Reasons) > 0, "not reached: "+inReasons(p.Reasons))
 	if len(why) == 0 {
-		return errors.New("nobody got it")
+		return errors.New("no subscriber got it")
 	}
-	return errors.New("nobody got it: " + strings.Join(why, "; "))
+	return errors.New("no subscriber got it: " + strings.Join(why, "; "))
 }

@@ -45,7 +45,7 @@ that are loaded from then on have it within a minute.
 		},
 		c.putPopups(&site),
 		c.popupState(&site, "run", "Shows a pop-up to visitors from now on", popup.Running),
-		c.popupState(&site, "pause", "Shows a pop-up to nobody from now on", popup.Paused),
+		c.popupState(&site, "pause", "Hides a pop-up from visitors from now on", popup.Paused),
 		&cobra.Command{
 			Use: "delete --site <site> <id>", Short: "Deletes a pop-up", Args: cobra.ExactArgs(1),
 			RunE: func(cmd *cobra.Command, args []string) error {

@@ -81,12 +81,12 @@ func explainStates(w io.Writer, listed []popup.State) error {
 func stateWords(p popup.Popup, now time.Time) string {
 	switch timing(p, now) {
 	case onsite.NotAnyMore:
-		return fmt.Sprintf("running, but nobody sees it any more: it is until %s", p.Until)
+		return fmt.Sprintf("running, but no visitor sees it any more: it ended at %s", p.Until)
 	case onsite.NotYet:
 		return fmt.Sprintf("running: visitors see it from %s on", p.From)
 	}
 	if p.State == popup.Draft {
-		return "a draft: nobody sees it until it is run"
+		return "a draft: no visitor sees it until it is run"
 	}
 	return string(p.State)
 }

@@ -42,7 +42,7 @@ func printPopupStats(w io.Writer, stats api.PopupStats, hours bool) error {
 		return err
 	}
 	if len(stats.Variants) == 0 {
-		_, err := fmt.Fprintln(w, "Nobody has seen it yet.")
+		_, err := fmt.Fprintln(w, "No visitor has seen it yet.")
 		return err
 	}
 	return printPopupParts(w, stats)

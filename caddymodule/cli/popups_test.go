@@ -87,7 +87,7 @@ func TestPopupCommands(t *testing.T) {
 		t.Error("pages are told of a draft")
 	}
 	p.says(popups("run", "sale"), "is running.")
-	p.says(popups("put", "--run", file("old.json", `{"id":"old","kind":"inbox","content":{"title":"T"},"until":"2020-01-01T00:00"}`)), "nobody sees it any more: it is until 2020-01-01T00:00")
+	p.says(popups("put", "--run", file("old.json", `{"id":"old","kind":"inbox","content":{"title":"T"},"until":"2020-01-01T00:00"}`)), "no visitor sees it any more: it ended at 2020-01-01T00:00")
 	p.says(popups("put", "--run", file("new.json", `{"id":"new","kind":"inbox","content":{"title":"T"},"from":"2999-01-01T00:00","timeZone":"Europe/Berlin"}`)), "visitors see it from 2999-01-01T00:00 on")
 	p.says(popups("list"), "old   over", "new   waiting", "sale  running",
 		"\nwaiting: runs, and is shown from its \"from\" on.\nover: runs, and is no longer shown")

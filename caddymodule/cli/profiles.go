@@ -89,7 +89,7 @@ func (c *command) profileID(ctx context.Context, site, given string) (string, er
 		return pick("profiles", strings.ToLower(given), all)
 	}
 	if len(list.Profiles) == 0 {
-		return "", fmt.Errorf("%s knows nobody by %q; 'caddy webpush profiles --site %s' lists them", site, given, site)
+		return "", fmt.Errorf("%s has no profile with the id or identity %q; 'caddy webpush profiles --site %s' lists them", site, given, site)
 	}
 	return list.Profiles[0].ID, nil
 }
@@ -108,7 +108,11 @@ func (c *command) listProfiles(ctx context.Context, site, identity string, page 
 	}
 	return c.print(raw, func(w io.Writer) error {
 		if len(list.Profiles) == 0 {
-			_, err := fmt.Fprintln(w, "There is nobody.")
+			none := "No profiles yet."
+			if identity != "" {
+				none = fmt.Sprintf("No profile has the identity %q.", identity)
+			}
+			_, err := fmt.Fprintln(w, none)
 			return err
 		}
 		var rows [][]any

@@ -12,7 +12,7 @@ func TestProfileCommands(t *testing.T) {
 	p := started(t, "")
 	site := []string{"--site", p.Host()}
 	with := func(args ...string) []string { return append(append([]string{"profiles"}, args...), site...) }
-	p.says(with(), "There is nobody.")
+	p.says(with(), "No profiles yet.")
 	resp, body := p.Request("POST", p.Host(), "/_webpush/events", map[string]string{"Content-Type": "application/json"},
 		`{"batch":"AAAAAAAAAAAAAAAAAAAAAA","events":[{"type":"event","name":"Charged\u001b[31m","props":{"Amount":5}},
 		{"type":"login","identities":[{"kind":"email","value":"Ann@example.com"}],"set":{"Plan":"pro"}}]}`)
@@ -20,7 +20,7 @@ func TestProfileCommands(t *testing.T) {
 		t.Fatalf("events: %d %s", resp.StatusCode, body)
 	}
 	p.says(with(), "ann@example.com", "KNOWN AS", "1 profile, 0 of them anonymous")
-	p.says(with("list", "--identity", "nobody"), "There is nobody.")
+	p.says(with("list", "--identity", "nobody"), `No profile has the identity "nobody".`)
 	p.says(with("list", "--identity", "Ann@example.com"), "ann@example.com")
 	if out := p.says(with("show", "ann@example.com"), "ann@example.com", "Plan", `"pro"`, "Charged·[31m"); strings.Contains(out, "\x1b") {
 		t.Errorf("a visitor's text steers the terminal: %q", out)
@@ -33,11 +33,11 @@ func TestProfileCommands(t *testing.T) {
 		t.Errorf("export: %+v, %v", export, err)
 	}
 	p.says(with("show", export.ID[24:]), export.ID)
-	p.refused("knows nobody by", with("erase", "bob@example.com")...)
-	p.refused("knows nobody by", with("erase", "ffff")...)
+	p.refused("has no profile with the id or identity", with("erase", "bob@example.com")...)
+	p.refused("has no profile with the id or identity", with("erase", "ffff")...)
 	p.says(with("erase", export.ID[24:]), "Erased.", export.ID)
 	p.refused("nothing of that id", with("show", export.ID)...)
-	p.says(with(), "There is nobody.")
+	p.says(with(), "No profiles yet.")
 	// Caddy logs the address of each request to its admin endpoint: who asks for an
 	// erasure is not to be left in the log by it.
 	p.Terminate()

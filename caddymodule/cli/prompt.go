@@ -86,9 +86,9 @@ func (c *command) setPrompt(site *string) *cobra.Command {
 		Use:   "set --site <site> [<settings>]",
 		Short: "Changes settings of the question; the others stay",
 		Long: `Changes settings of the question that a site's visitors are asked. They are those
-of the Caddyfile's option prompt, and --enabled=false, after which nobody is asked
-but by a page's own call. Settings that are not named stay as they are; --unset
-gives some back to the Caddyfile.
+of the Caddyfile's option prompt, and --enabled=false, after which only
+a page's own call asks visitors. Settings that are not named stay as they are; --unset
+returns some to the Caddyfile.
 
 --file takes the place of all that has been set before. The file is JSON, as
 "override" in the output of 'prompt --json':
@@ -118,7 +118,7 @@ func (f *promptFlags) add(cmd *cobra.Command) {
 	flags.StringArrayVar(&f.askAgain, "ask-again", nil, "How long a refusal is respected, such as 7d; may be repeated, for the second one and so on")
 	flags.StringVar(&f.consent, "consent", "", "A CSS selector of the site's consent banner")
 	flags.BoolVar(&f.enabled, "enabled", true, "Whether anybody is to be asked but by a page's own call")
-	flags.StringSliceVar(&f.unset, "unset", nil, "Settings to give back to the Caddyfile, such as title,after")
+	flags.StringSliceVar(&f.unset, "unset", nil, "Settings to return to the Caddyfile, such as title,after")
 	for _, name := range []string{"title", "body", "accept", "reject", "color", "text-color"} {
 		// It cannot fail: the flag has just been made.
 		_ = flags.SetAnnotation(name, mayBeEmpty, nil)
@@ -283,7 +283,7 @@ func withHash(color string) string {
 func (c *command) resetPrompt(site *string) *cobra.Command {
 	return &cobra.Command{
 		Use:   "reset --site <site>",
-		Short: "Gives all settings of the question back to the Caddyfile",
+		Short: "Returns all settings of the question to the Caddyfile",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := c.client(nil).ResetPrompt(cmd.Context(), *site, pushsvc.AnyRevision); err != nil {

@@ -66,7 +66,7 @@ func TestPromptFlags(t *testing.T) {
 			t.Fatal(err)
 		}
 		if !reflect.DeepEqual(have, want) {
-			t.Errorf("%s gives %s, want %s", tt.flags, got, tt.want)
+			t.Errorf("%s: %s, want %s", tt.flags, got, tt.want)
 		}
 	}
 }

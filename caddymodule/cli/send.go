@@ -43,8 +43,8 @@ sends it from then on, through restarts too. What can't be delivered at the
 moment is tried again until --ttl has passed.
 
 With --wait it shows the progress until the message is done; Ctrl-C ends the
-waiting, not the message. The exit status is 1 where nobody got it, or nobody was
-to get it: no subscriber, or none who has chosen the topic.`,
+waiting, not the message. The exit status is 1 if no subscriber got
+it. That includes a site without subscribers and a topic that none has chosen.`,
 		Example: `  caddy webpush send --site shop.example.com --title "Sale" --body "Ends tonight" --url /sale
   caddy webpush send --site localhost:8080 --title "New post" --action "read=Read now=/post" --wait
   caddy webpush send --site shop.example.com --title "Sale" --dry-run
@@ -123,7 +123,7 @@ func (c *command) runSend(cmd *cobra.Command, f *sendFlags) error {
 		return err
 	}
 	if m.Results.Accepted == 0 {
-		return nobodyGotIt(&m, planned)
+		return notReceived(&m, planned)
 	}
 	return nil
 }
@@ -135,10 +135,10 @@ func (c *command) printSent(w io.Writer, m api.Message) error {
 	}
 	to := plural(m.Results.Audience, "subscriber")
 	if len(m.Topics) > 0 {
-		// Nobody has counted them yet.
+		// They are not counted yet.
 		to = "the subscribers to " + strings.Join(m.Topics, " or ")
 	}
-	_, err := fmt.Fprintf(w, "Message %s %s to %s of %s.\nSee what became of it: %s messages --site %s %s\n",
+	_, err := fmt.Fprintf(w, "Message %s %s to %s of %s.\nSee its results: %s messages --site %s %s\n",
 		m.ID, when, to, m.Site, c.self(), m.Site, m.ID)
 	return err
 }

@@ -55,7 +55,7 @@ func (c *command) sites() *cobra.Command {
 	remove := &cobra.Command{
 		Use:   "remove <site>",
 		Short: "Removes all that is kept of a site",
-		Long: `Removes all that is kept of a site: subscribers, messages and what came of them,
+		Long: `Removes all that is kept of a site: subscribers, messages and their results,
 visitors, events, counts, the question's settings, pop-ups and images.
 
 A site that the configuration names, and one with messages that are not sent yet,
@@ -72,14 +72,14 @@ begins a site of its own.`,
 	confirm.flags(remove)
 	remove.Flags().BoolVar(&force, "force", false, "Remove it although it is in use")
 	cmd.AddCommand(remove, c.moveSite("rename", (*api.Client).RenameSite, "Gives a site another name",
-		`Gives a site another name: subscribers, messages and what came of them, visitors,
+		`Gives a site another name: subscribers, messages and their results, visitors,
 events, counts, the question's settings, pop-ups and images. Under the new name there
 must be nothing yet; 'merge' joins two sites.
 
 `+moveHelp), c.moveSite("merge", (*api.Client).MergeSite, "Joins a site with another one",
 		`Brings all that is kept of a site to another one, such as www.example.com to
 example.com. Who is subscribed at both with the same browser is one subscriber, with
-what was seen last: nobody gets anything twice. Profiles with the same identity
+what was seen last: no subscriber gets anything twice. Profiles with the same identity
 become one, counts are added. The other site's settings stay; a pop-up of a known id
 gets another id and is paused, unless it is the same.
 

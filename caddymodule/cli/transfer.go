@@ -380,7 +380,7 @@ func (i *importFile) Read(p []byte) (int, error) {
 // sampleSize is how much of a file is tried before the key ring is changed.
 const sampleSize = 256 << 10
 
-// peek gives the beginning of the file, which is read again after that.
+// peek returns the beginning of the file, which is read again after that.
 func (i *importFile) peek() ([]byte, error) {
 	buffered := bufio.NewReaderSize(i.in, sampleSize)
 	i.in = buffered

@@ -40,7 +40,7 @@ func TestParseAt(t *testing.T) {
 	}
 }
 
-// TestPrintSent: nobody has counted yet whom a message with topics is for.
+// TestPrintSent: the recipients of a message with topics are not counted yet.
 func TestPrintSent(t *testing.T) {
 	for _, tt := range []struct {
 		topics []string

@@ -10,7 +10,7 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/caddymodule/caddytest"
 )
 
-// told runs a command that must succeed and gives what it wrote to standard error.
+// told runs a command that must succeed and returns what it wrote to standard error.
 func (p *process) told(args ...string) string {
 	p.T.Helper()
 	out, stderr, err := p.CLI(args...)
@@ -57,7 +57,7 @@ func TestMessageSaysWhy(t *testing.T) {
 	p.refused("nothing of that id", "messages", "show", "ffff", "--site", p.Host())
 
 	_, stderr, err := p.CLI(append([]string{"send", "--title", "x", "--ttl", "2s", "--wait"}, site...)...)
-	if err == nil || !strings.Contains(stderr, "nobody got it: 3 expired before they could be reached; not reached: dns 3") {
+	if err == nil || !strings.Contains(stderr, "no subscriber got it: 3 expired before they could be reached; not reached: dns 3") {
 		t.Errorf("an expired message: %v, %q", err, stderr)
 	}
 	p.Terminate()
