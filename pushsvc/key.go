@@ -52,6 +52,22 @@ type Key struct {
 	Current bool
 }
 
+// ErrRingEmpty means that the key ring has no current key, and that EnsureKey has to make one.
+var ErrRingEmpty = errors.New("the key ring is empty")
+
+// CurrentKey returns the key that EnsureKey returns. current is the ring's current key, zero if there is none.
+// Then it returns ErrRingEmpty, or ErrKeyLost if subscribed reports that a site has a subscription: a new key
+// would not reach it.
+func CurrentKey(current Key, subscribed func() bool) (Key, error) {
+	switch {
+	case current.ID != "":
+		return current, nil
+	case subscribed():
+		return Key{}, ErrKeyLost
+	}
+	return Key{}, ErrRingEmpty
+}
+
 // AddKey returns the row that ImportKey stores for a pair. known is the ring's key of the same ID, which
 // keeps its date; zero if there is none that can be read. haveCurrent reports whether the ring has a readable
 // current key.

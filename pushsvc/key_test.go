@@ -1,6 +1,7 @@
 package pushsvc_test
 
 import (
+	"errors"
 	"testing"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
@@ -32,6 +33,26 @@ func TestAddKey(t *testing.T) {
 		got, err := pushsvc.AddKey(c.key, c.known, c.current, c.haveCurrent, at(9))
 		if (err != nil) != c.refused || err == nil && got != c.want {
 			t.Errorf("%s: %+v, %v; want %+v", name, got, err, c.want)
+		}
+	}
+}
+
+func TestCurrentKey(t *testing.T) {
+	key := pushsvc.Key{ID: "a", Public: "A", Current: true}
+	for name, c := range map[string]struct {
+		current    pushsvc.Key
+		subscribed bool
+		want       error
+	}{
+		"a current key":                 {current: key},
+		"a current key, subscribers":    {current: key, subscribed: true},
+		"no current key":                {want: pushsvc.ErrRingEmpty},
+		"subscribers without their key": {subscribed: true, want: pushsvc.ErrKeyLost},
+		"a key that is lost":            {current: pushsvc.Key{Current: true}, want: pushsvc.ErrRingEmpty},
+	} {
+		got, err := pushsvc.CurrentKey(c.current, func() bool { return c.subscribed })
+		if !errors.Is(err, c.want) || err == nil && got != c.current || err != nil && got.ID != "" {
+			t.Errorf("%s: %+v, %v; want %v", name, got, err, c.want)
 		}
 	}
 }

@@ -23,9 +23,6 @@ type keyRow struct {
 	Created time.Time `json:"created"`
 }
 
-// errRingEmpty means that EnsureKey has to make a key.
-var errRingEmpty = errors.New("the key ring is empty")
-
 // EnsureKey implements pushsvc.KeyStore. It may call generate without using the
 // key, if another caller is faster.
 func (s *Store) EnsureKey(ctx context.Context, generate func() (pushsvc.Key, error)) (pushsvc.Key, error) {
@@ -33,7 +30,7 @@ func (s *Store) EnsureKey(ctx context.Context, generate func() (pushsvc.Key, err
 	switch {
 	case err == nil:
 		return key, nil
-	case !errors.Is(err, errRingEmpty):
+	case !errors.Is(err, pushsvc.ErrRingEmpty):
 		return pushsvc.Key{}, fmt.Errorf("reading the VAPID key: %w", err)
 	}
 	key, err = generate()
@@ -42,7 +39,7 @@ func (s *Store) EnsureKey(ctx context.Context, generate func() (pushsvc.Key, err
 	}
 	key, err = write(ctx, s, func(w *writeTx) (pushsvc.Key, error) {
 		there, err := s.ensureKey(w.tx)
-		if !errors.Is(err, errRingEmpty) {
+		if !errors.Is(err, pushsvc.ErrRingEmpty) {
 			return there, err
 		}
 		return w.putKey(key, true)
@@ -53,23 +50,17 @@ func (s *Store) EnsureKey(ctx context.Context, generate func() (pushsvc.Key, err
 	return key, nil
 }
 
-// ensureKey returns the current key, or errRingEmpty, or pushsvc.ErrKeyLost.
-func (s *Store) ensureKey(tx *bolt.Tx) (pushsvc.Key, error) {
+// ensureKey returns the current key, or an error of pushsvc.CurrentKey.
+func (s *Store) ensureKey(tx *bolt.Tx) (key pushsvc.Key, err error) {
 	id, err := metaGet(tx, metaCurrent)
-	if err != nil {
+	if err == nil && id != nil {
+		key, err = readKey(tx, string(id))
+		key.Current = true
+	}
+	if err != nil && !errors.Is(err, pushsvc.ErrNotFound) {
 		return pushsvc.Key{}, err
 	}
-	if id != nil {
-		key, err := readKey(tx, string(id))
-		if !errors.Is(err, pushsvc.ErrNotFound) {
-			key.Current = true
-			return key, err
-		}
-	}
-	if subscribed(tx, s.report) {
-		return pushsvc.Key{}, pushsvc.ErrKeyLost
-	}
-	return pushsvc.Key{}, errRingEmpty
+	return pushsvc.CurrentKey(key, func() bool { return subscribed(tx, s.report) })
 }
 
 // subscribed reports whether any site has a subscription.
