@@ -35,6 +35,54 @@ func (i Idempotency) Repeats(stored Idempotency, at time.Time) (bool, error) {
 	return true, nil
 }
 
+// Creation is what CreateMessage reads of a site within its transaction.
+type Creation struct {
+	// Request returns the request that is kept for an idempotency key, and its message's id; zeros if there is
+	// none.
+	Request func(key string) (Idempotency, string, error)
+	// Message returns a message; ErrNotFound.
+	Message func(id string) (Message, error)
+	// Unmoved returns ErrSiteMoving while rows are moving to the site.
+	Unmoved func() error
+	// Subscription returns a subscription; ErrNotFound.
+	Subscription func(SubscriptionID) (Subscription, error)
+	// Audience returns the number of subscriptions and the highest id.
+	Audience func() (int64, SubscriptionID)
+}
+
+// Create returns what CreateMessage stores for m: the row and its ranges. Without ranges the row is a known
+// message, which the call repeats.
+func (m Message) Create(idem Idempotency, site Creation) (Message, []Range, error) {
+	ids := []string{m.ID}
+	if idem.Key != "" {
+		stored, id, err := site.Request(idem.Key)
+		if err != nil {
+			return Message{}, nil, err
+		}
+		switch repeats, err := idem.Repeats(stored, m.Created); {
+		case err != nil:
+			return Message{}, nil, err
+		case repeats:
+			ids = []string{id, m.ID}
+		}
+	}
+	for _, id := range ids { // the message of a repeated request may have been pruned
+		if row, err := site.Message(id); !errors.Is(err, ErrNotFound) {
+			return row, nil, err
+		}
+	}
+	if err := site.Unmoved(); err != nil {
+		return Message{}, nil, err
+	}
+	if m.Only != 0 {
+		if _, err := site.Subscription(m.Only); err != nil {
+			return Message{}, nil, err
+		}
+	}
+	row, ranges := m.Plan(site.Audience())
+	return row, ranges, nil
+}
+
 // Plan returns the row and the ranges that CreateMessage stores for m, at a site with that many
 // subscriptions, the highest id of which is last. The LaterRange comes first.
 func (m Message) Plan(subscriptions int64, last SubscriptionID) (Message, []Range) {

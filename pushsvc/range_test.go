@@ -50,6 +50,79 @@ func TestPlan(t *testing.T) {
 	}
 }
 
+// TestCreate: a repetition returns the earlier message, whatever else has changed since; what refuses a new one
+// is checked after that.
+func TestCreate(t *testing.T) {
+	hash := [32]byte{1}
+	stored := pushsvc.Idempotency{Key: "k", RequestHash: hash, Expires: at(10)}
+	for name, c := range map[string]struct {
+		id, key string
+		hash    [32]byte
+		request string // the id of the stored request's message
+		only    pushsvc.SubscriptionID
+		moving  bool
+		want    string // the row's id
+		err     error
+		new     bool
+	}{
+		"a new one":                          {id: "m", want: "m", new: true},
+		"to one subscription":                {id: "m", only: 3, want: "m", new: true},
+		"to one that is gone":                {id: "m", only: 4, err: pushsvc.ErrNotFound},
+		"a known id":                         {id: "old", want: "old"},
+		"a known id, to one that is gone":    {id: "old", only: 4, want: "old"},
+		"a known id while rows move":         {id: "old", moving: true, want: "old"},
+		"a new one while rows move":          {id: "m", moving: true, err: pushsvc.ErrSiteMoving},
+		"to one that may still arrive":       {id: "m", only: 4, moving: true, err: pushsvc.ErrSiteMoving},
+		"a repeated request":                 {id: "m", key: "k", hash: hash, request: "old", only: 4, moving: true, want: "old"},
+		"another request with its key":       {id: "old", key: "k", request: "old", err: pushsvc.ErrIdempotencyConflict},
+		"a repeated request, pruned since":   {id: "m", key: "k", hash: hash, request: "pruned", want: "m", new: true},
+		"pruned since, but the id is known":  {id: "old", key: "k", hash: hash, request: "pruned", want: "old"},
+		"another key":                        {id: "m", key: "l", hash: hash, request: "old", want: "m", new: true},
+		"another request without an own key": {id: "m", request: "old", want: "m", new: true},
+	} {
+		m := pushsvc.Message{ID: c.id, Site: "a", Only: c.only, Created: at(1)}
+		row, ranges, err := m.Create(pushsvc.Idempotency{Key: c.key, RequestHash: c.hash}, pushsvc.Creation{
+			Request: func(key string) (pushsvc.Idempotency, string, error) {
+				if key != stored.Key {
+					return pushsvc.Idempotency{}, "", nil
+				}
+				return stored, c.request, nil
+			},
+			Message: func(id string) (row pushsvc.Message, err error) {
+				if id != "old" {
+					return row, pushsvc.ErrNotFound
+				}
+				return pushsvc.Message{ID: id}, nil
+			},
+			Unmoved: func() error {
+				if c.moving {
+					return pushsvc.ErrSiteMoving
+				}
+				return nil
+			},
+			Subscription: func(id pushsvc.SubscriptionID) (sub pushsvc.Subscription, err error) {
+				if id != 3 {
+					return sub, pushsvc.ErrNotFound
+				}
+				return sub, nil
+			},
+			Audience: func() (int64, pushsvc.SubscriptionID) { return 7, 9 },
+		})
+		if row.ID != c.want || !errors.Is(err, c.err) || (len(ranges) > 0) != c.new {
+			t.Errorf("%s: %+v, %d ranges, %v; want %q, %v", name, row, len(ranges), err, c.want, c.err)
+		}
+		if want := int64(7); c.new && c.only == 0 && (row.Progress.Audience != want || ranges[len(ranges)-1].Until != 9) {
+			t.Errorf("%s: %+v, %+v", name, row.Progress, ranges)
+		}
+	}
+	failure := errors.New("damaged")
+	if _, ranges, err := (pushsvc.Message{ID: "m"}).Create(pushsvc.Idempotency{}, pushsvc.Creation{
+		Message: func(string) (pushsvc.Message, error) { return pushsvc.Message{}, failure },
+	}); !errors.Is(err, failure) || ranges != nil {
+		t.Errorf("a message that can't be read: %v, %v", ranges, err)
+	}
+}
+
 func TestRepeats(t *testing.T) {
 	stored := pushsvc.Idempotency{Key: "k", RequestHash: [32]byte{1}, Expires: at(10)}
 	for name, c := range map[string]struct {

@@ -39,20 +39,14 @@ func (s site) record(key string) (record, bool, error) {
 	return r, true, nil
 }
 
-// seen returns the id of the message that was created with the key, or "".
-func (s site) seen(idem pushsvc.Idempotency, at time.Time) (string, error) {
-	if idem.Key == "" {
-		return "", nil
-	}
-	r, ok, err := s.record(idem.Key)
+// request returns the request that is kept for a key, and its message's id; zeros
+// if there is none.
+func (s site) request(key string) (pushsvc.Idempotency, string, error) {
+	r, ok, err := s.record(key)
 	if err != nil || !ok {
-		return "", err
+		return pushsvc.Idempotency{}, "", err
 	}
-	repeats, err := idem.Repeats(pushsvc.Idempotency{Key: idem.Key, RequestHash: r.hash, Expires: r.expires}, at)
-	if !repeats {
-		return "", err
-	}
-	return r.message, nil
+	return pushsvc.Idempotency{Key: key, RequestHash: r.hash, Expires: r.expires}, r.message, nil
 }
 
 // remember stores the key of a new message, and removes a few expired ones.

@@ -38,30 +38,22 @@ func (w *writeTx) createMessage(m pushsvc.Message, idem pushsvc.Idempotency) (cr
 		return created{}, err
 	}
 	m.Site = st.name
-	if id, err := st.seen(idem, m.Created); err != nil {
-		return created{}, err
-	} else if id != "" {
-		row, err := st.message(id)
-		if !errors.Is(err, pushsvc.ErrNotFound) { // it has been pruned: the key is free again
-			return created{row: row.Message}, err
-		}
-	}
-	if row, err := st.message(m.ID); !errors.Is(err, pushsvc.ErrNotFound) {
-		return created{row: row.Message}, err
-	}
-
-	if err := w.unmoved(st.name); err != nil {
-		return created{}, err
-	}
 	n := st.counts(w.s.report)
-	if m.Only != 0 {
-		if _, err := st.subscription(idKey(m.Only)); err != nil {
-			return created{}, err
-		}
-	}
 	var row message
 	var ranges []pushsvc.Range
-	row.Message, ranges = m.Plan(int64(n.subscriptions), st.lastID())
+	row.Message, ranges, err = m.Create(idem, pushsvc.Creation{
+		Request: st.request,
+		Message: func(id string) (pushsvc.Message, error) {
+			row, err := st.message(id)
+			return row.Message, err
+		},
+		Unmoved:      func() error { return w.unmoved(st.name) },
+		Subscription: func(id pushsvc.SubscriptionID) (pushsvc.Subscription, error) { return st.subscription(idKey(id)) },
+		Audience:     func() (int64, pushsvc.SubscriptionID) { return int64(n.subscriptions), st.lastID() },
+	})
+	if err != nil || len(ranges) == 0 {
+		return created{row: row.Message}, err
+	}
 	n.messages++
 	if row.open, err = w.putRanges(st, ranges); err != nil {
 		return created{}, err
