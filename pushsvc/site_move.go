@@ -165,6 +165,30 @@ func NewMove(from, into string, at time.Time, stored bool, unfinished []Message)
 	return SiteMove{From: from, Into: into, Begun: kept(at, time.Millisecond), Running: true, KeepFrom: fromWaits && !intoWaits}, nil
 }
 
+// Redirect changes the record of another name when m begins, and reports whether it stays: a name of From
+// becomes one of Into, and Into is no other name any more.
+func (m *SiteMove) Redirect(other *SiteMove) (stays bool) {
+	if other.Into == m.From {
+		other.Into = m.Into
+	}
+	return other.From != m.Into
+}
+
+// ForgetMoves returns the moves that end when RemoveSite removes the names: those of a name that is only
+// another name, and the other names of a removed site. ErrSiteMoving if one of them is running.
+func ForgetMoves(moves []SiteMove, names []string) (gone []SiteMove, err error) {
+	for _, m := range moves {
+		switch {
+		case !slices.Contains(names, m.From) && !slices.Contains(names, m.Into):
+		case m.Running:
+			return nil, ErrSiteMoving
+		default:
+			gone = append(gone, m)
+		}
+	}
+	return gone, nil
+}
+
 // Adopt counts a subscription of From, and returns the row that Into stores for it. known is Into's own row
 // with that endpoint, as in Resubscribe. A row with another ID than known's replaces known.
 func (m *SiteMove) Adopt(sub, known Subscription) Subscription {

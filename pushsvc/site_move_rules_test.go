@@ -47,6 +47,51 @@ func TestNewMove(t *testing.T) {
 	}
 }
 
+// TestRedirect: other names of the site follow it; a name that comes back is no other name.
+func TestRedirect(t *testing.T) {
+	m := pushsvc.SiteMove{From: "from", Into: "into"}
+	for name, c := range map[string]struct {
+		other pushsvc.SiteMove
+		into  string
+		stays bool
+	}{
+		"of the site":    {pushsvc.SiteMove{From: "x", Into: "from"}, "into", true},
+		"of the new one": {pushsvc.SiteMove{From: "x", Into: "into"}, "into", true},
+		"of another":     {pushsvc.SiteMove{From: "x", Into: "y"}, "y", true},
+		"the way back":   {pushsvc.SiteMove{From: "into", Into: "from"}, "into", false},
+	} {
+		if stays := m.Redirect(&c.other); stays != c.stays || c.other.Into != c.into {
+			t.Errorf("%s: %+v, stays %v", name, c.other, stays)
+		}
+	}
+}
+
+// TestForgetMoves: with a site go its other names, with another name only itself.
+func TestForgetMoves(t *testing.T) {
+	moves := []pushsvc.SiteMove{{From: "a", Into: "s"}, {From: "b", Into: "s"}, {From: "c", Into: "t"}, {From: "d", Into: "u", Running: true}}
+	for _, c := range []struct {
+		names []string
+		gone  string
+		err   error
+	}{
+		{[]string{"s"}, "ab", nil},
+		{[]string{"a"}, "a", nil},
+		{[]string{"c", "s"}, "abc", nil},
+		{[]string{"z"}, "", nil},
+		{[]string{"a", "d"}, "", pushsvc.ErrSiteMoving},
+		{[]string{"u"}, "", pushsvc.ErrSiteMoving},
+	} {
+		gone, err := pushsvc.ForgetMoves(moves, c.names)
+		got := ""
+		for _, m := range gone {
+			got += m.From
+		}
+		if got != c.gone || !errors.Is(err, c.err) {
+			t.Errorf("%q: %q, %v", c.names, got, err)
+		}
+	}
+}
+
 func TestAdoptSubscription(t *testing.T) {
 	come, known := subscription(3, "a", 1), subscription(50, "a", 2)
 	known.Site, known.Seen = "into", at(9)

@@ -43,7 +43,11 @@ func Join(have, incoming []Stored) (put []Stored, renamed map[string]string, err
 }
 
 // JoinUploads refuses more images, by name, than one site may have.
-func JoinUploads(names map[string]bool) error {
+func JoinUploads(have, incoming []string) error {
+	names := map[string]bool{}
+	for _, name := range slices.Concat(have, incoming) {
+		names[name] = true
+	}
 	if len(names) > MaxUploads {
 		return fmt.Errorf("together they have %d images: %w", len(names), ErrFull)
 	}

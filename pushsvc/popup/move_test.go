@@ -45,3 +45,17 @@ func TestJoinPopups(t *testing.T) {
 		t.Errorf("one too many: %v", err)
 	}
 }
+
+// TestJoinUploads: an image that both sites have counts once.
+func TestJoinUploads(t *testing.T) {
+	names := make([]string, MaxUploads)
+	for i := range names {
+		names[i] = fmt.Sprint(i)
+	}
+	if err := JoinUploads(names, names); err != nil {
+		t.Errorf("the same ones: %v", err)
+	}
+	if err := JoinUploads(names, []string{"another"}); !errors.Is(err, ErrFull) {
+		t.Errorf("one too many: %v", err)
+	}
+}

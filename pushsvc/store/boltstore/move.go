@@ -110,6 +110,14 @@ func moves(tx *bolt.Tx, report func(error)) (all []moveRow) {
 	return all
 }
 
+// allMoves returns what the rules need of them.
+func (w *writeTx) allMoves() (all []pushsvc.SiteMove) {
+	for _, m := range moves(w.tx, w.s.report) {
+		all = append(all, m.SiteMove)
+	}
+	return all
+}
+
 // Moves implements pushsvc.SiteStore.
 func (s *Store) Moves(ctx context.Context) ([]pushsvc.SiteMove, error) {
 	all, err := read(ctx, s, func(tx *bolt.Tx) (all []pushsvc.SiteMove, err error) {
@@ -189,12 +197,7 @@ func (s *Store) BeginMove(ctx context.Context, from, into string, at time.Time) 
 }
 
 func (w *writeTx) beginMove(from, into string, at time.Time) (m moveRow, err error) {
-	all := moves(w.tx, w.s.report)
-	plain := make([]pushsvc.SiteMove, len(all))
-	for i := range all {
-		plain[i] = all[i].SiteMove
-	}
-	if there, err := pushsvc.BeginMove(plain, from, into); err != nil || there != nil {
+	if there, err := pushsvc.BeginMove(w.allMoves(), from, into); err != nil || there != nil {
 		if there != nil {
 			m, _, err = readMove(w.tx, from)
 		}
@@ -203,12 +206,12 @@ func (w *writeTx) beginMove(from, into string, at time.Time) (m moveRow, err err
 	if m, err = w.newMove(from, into, at); err != nil {
 		return m, err
 	}
-	for _, other := range all {
-		switch {
-		case other.From == into: // it was another name of the site that now gets its name
-			err = w.deleteMove(into)
-		case other.Into == from:
-			other.Into = into
+	for _, other := range moves(w.tx, w.s.report) {
+		into := other.Into
+		switch stays := m.Redirect(&other.SiteMove); {
+		case !stays:
+			err = w.deleteMove(other.From)
+		case other.Into != into:
 			err = w.putMove(other)
 		}
 		if err != nil {
@@ -241,14 +244,14 @@ func (w *writeTx) newMove(from, into string, at time.Time) (m moveRow, err error
 	if m.SiteMove, err = pushsvc.NewMove(from, into, at, there, unfinished); err != nil {
 		return m, err
 	}
-	uploads := map[string]bool{}
-	for _, name := range []string{from, into} {
+	var uploads [2][]string
+	for i, name := range []string{into, from} {
 		if st, ok := rawIn(w.tx, bucketPopups, name); ok {
-			st.each(popupUploads, func(k []byte) { uploads[string(k)] = true })
+			st.each(popupUploads, func(k []byte) { uploads[i] = append(uploads[i], string(k)) })
 		}
 	}
 	_, _, err = w.joinPopups(&m)
-	return m, errors.Join(popup.JoinUploads(uploads), err)
+	return m, errors.Join(popup.JoinUploads(uploads[0], uploads[1]), err)
 }
 
 // moveSettings copies the settings that the other name does not have.
@@ -362,23 +365,17 @@ func (w *writeTx) endMove(m *moveRow) error {
 	return errors.Join(tops(w.tx, m.From, func(top string, st site) error { return w.moveOut(removed, top, st) }), w.putMove(*m))
 }
 
-// forgetMoves removes a site's other names, or the name itself if it is another
-// site's, and reports whether it was.
-func (w *writeTx) forgetMoves(name string) (alias bool, err error) {
-	for _, m := range moves(w.tx, w.s.report) {
-		if m.From != name && m.Into != name {
-			continue
-		}
-		if m.Running {
-			return false, pushsvc.ErrSiteMoving
-		}
+// forgetMoves removes the other names that end with sites, and returns which of
+// the names were only other names.
+func (w *writeTx) forgetMoves(names []string) (aliases map[string]bool, err error) {
+	gone, err := pushsvc.ForgetMoves(w.allMoves(), names)
+	aliases = map[string]bool{}
+	for _, m := range gone {
 		w.changed |= pushsvc.ChangedSites
-		alias = alias || m.From == name
-		if err := w.deleteMove(m.From); err != nil {
-			return false, err
-		}
+		aliases[m.From] = true
+		err = errors.Join(err, w.deleteMove(m.From))
 	}
-	return alias, nil
+	return aliases, err
 }
 
 // movesAt returns the moves to a site that are in progress.

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
 	bolt "github.com/caddy-webpush/caddy-webpush/pushsvc/store/boltstore/checkedbolt"
@@ -87,19 +88,15 @@ func (s *Store) removeSites(names []string) error {
 }
 
 func (w *writeTx) removeSites(names []string) (unfinished map[string][]string, err error) {
-	going, known := map[string]bool{}, false
+	aliases, err := w.forgetMoves(names)
+	if err != nil {
+		return nil, err
+	}
+	going := map[string]bool{}
 	for _, name := range names {
-		alias, err := w.forgetMoves(name)
-		if err != nil {
-			return nil, err
-		}
-		if alias {
-			known = true
-			continue
-		}
 		_ = tops(w.tx, name, func(string, site) error { going[name] = true; return nil })
 	}
-	switch {
+	switch known := slices.ContainsFunc(names, func(name string) bool { return aliases[name] }); {
 	case len(going) == 0 && known:
 		return nil, nil
 	case len(going) == 0:

@@ -113,13 +113,7 @@ func (s *Store) beginMove(from, into string, at time.Time) (none pushsvc.SiteMov
 
 // joinPopups works out which pop-ups come over, and makes sure that there is room.
 func (st *site) joinPopups(m *move, to *site) (put []popup.Stored, err error) {
-	uploads := map[string]bool{}
-	for _, one := range []*site{st, to} {
-		for name := range one.uploads {
-			uploads[name] = true
-		}
-	}
-	if err := popup.JoinUploads(uploads); err != nil {
+	if err := popup.JoinUploads(sortedKeys(to.uploads), sortedKeys(st.uploads)); err != nil {
 		return nil, err
 	}
 	have, err := to.allPopups()
