@@ -121,6 +121,11 @@ const recordFailures = `window.failed = []; window.landed = 0;
 // fastTimers also makes the SDK's timers run ten times as fast.
 const fastTimers = `{ const set = setTimeout; window.setTimeout = (f, ms, ...more) => set(f, ms / 10, ...more); }` + recordFailures
 
+// recordRejections counts the requests that the browser rejects itself.
+const recordRejections = `window.rejections = 0;
+	{ const { subscribe } = PushManager.prototype; PushManager.prototype.subscribe = function (...options) {
+		const asked = subscribe.apply(this, options); asked.catch(() => rejections++); return asked; }; }`
+
 const (
 	wordShown = `document.getElementById("webpush-prompt")?.shadowRoot?.querySelector("dialog[role=status]")?.textContent ?? ""`
 	germanSay = `wordNow().includes("später noch einmal")`
@@ -129,7 +134,8 @@ const (
 // TestPushServiceSilent: the push service accepts the browser's connection and
 // never answers. The failure is reported once to the visitor, and to the page,
 // the console, the counters and doctor. When the service answers at last, the
-// visitor who accepted is subscribed.
+// visitor who accepted is subscribed: in Chromium on the same page, in Firefox,
+// which rejects the request after 10 s (dom.push.requestTimeout), on a later one.
 func TestPushServiceSilent(t *testing.T) {
 	forBoth(t, func(t *testing.T, u *user) {
 		options, service := behindGate(t, u)
@@ -144,7 +150,7 @@ func TestPushServiceSilent(t *testing.T) {
 		must(t, b.SetPermission(ctx, origin, browser.Default))
 		page, err := b.Open(ctx, "about:blank")
 		must(t, err)
-		must(t, page.Preload(ctx, fastTimers+`window.wordNow = () => `+wordShown+`;`))
+		must(t, page.Preload(ctx, fastTimers+recordRejections+`window.wordNow = () => `+wordShown+`;`))
 		must(t, page.Navigate(ctx, origin+"/"))
 		must(t, browser.WaitFor(ctx, page, promptShown))
 		must(t, b.SetPermission(ctx, origin, browser.Granted))
@@ -177,8 +183,18 @@ func TestPushServiceSilent(t *testing.T) {
 		if n := p.subscribers(origin); n != 0 {
 			t.Errorf("%d rows while the push service is silent", n)
 		}
-		service.open()
-		must(t, browser.WaitFor(ctx, page, `landed > 0`))
+		if u.name == "Firefox" {
+			must(t, browser.WaitFor(ctx, page, `rejections > 0`))
+			service.open()
+			until(ctx, t, "the subscription", func() bool {
+				must(t, page.Navigate(ctx, origin+"/later"))
+				must(t, browser.WaitFor(ctx, page, `failed.length + landed > 0`))
+				return evaluated[int](ctx, t, page, "landed") > 0
+			})
+		} else {
+			service.open()
+			must(t, browser.WaitFor(ctx, page, `landed > 0`))
+		}
 		if n := p.subscribers(origin); n != 1 {
 			t.Errorf("%d rows after it", n)
 		}
