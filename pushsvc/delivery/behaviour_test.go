@@ -19,8 +19,8 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/webpush"
 )
 
-// behaviour is what a push service does with every push, and what is to come
-// of it for the message and the subscription.
+// behaviour is what a push service does with every push, and the expected result for the message
+// and the subscription.
 type behaviour struct {
 	name string
 	host string // wns where empty
@@ -28,13 +28,13 @@ type behaviour struct {
 	answer func(http.ResponseWriter, *http.Request, int)
 	conn   func(net.Conn)
 
-	// In the end the recipient is counted as state, for that reason, after so
-	// many attempts; 0 is not checked, as the server may not see them.
+	// In the end the recipient is counted as state, for that reason, after this many attempts; 0 is
+	// not checked, because the server may not see them.
 	state  string
 	reason string
 	pushes int
-	// wait, where it is set, is after how long they are to be tried again,
-	// within a tenth and a second; there is no end then.
+	// wait, if it is set, is after how long they are to be tried again, within a tenth and a
+	// second; the message does not end then.
 	wait    time.Duration
 	removed bool
 }
@@ -68,8 +68,8 @@ func firstly(first, then func(http.ResponseWriter, *http.Request, int)) func(htt
 
 const retry = "Retry-After"
 
-// behaviours is the table of what push services do. The engine tries three
-// times, 30 ms apart at first, so that the last word comes soon.
+// behaviours is the table of what push services do. The engine tries three times, 30 ms apart at
+// first, so that the last attempt comes soon.
 func behaviours(localhost string) []behaviour {
 	inAnHour := func(w http.ResponseWriter, _ *http.Request, _ int) {
 		w.Header().Set(retry, time.Now().Add(20*time.Minute).UTC().Format(http.TimeFormat))
@@ -116,7 +116,7 @@ func behaviours(localhost string) []behaviour {
 	}
 }
 
-// goAway refuses every request of a connection, calmly.
+// goAway refuses every request of a connection without an error.
 func goAway(c net.Conn) {
 	f := http2.NewFramer(c, c)
 	_ = f.WriteSettings()
@@ -132,8 +132,7 @@ func goAway(c net.Conn) {
 	}
 }
 
-// drip answers with a frame of settings, one byte at a time, and never gets to
-// its end.
+// drip answers with a SETTINGS frame, one byte at a time, and never ends it.
 func drip(c net.Conn) {
 	for i := 0; ; i++ {
 		b := []byte{0}
@@ -147,8 +146,8 @@ func drip(c net.Conn) {
 	}
 }
 
-// TestBehaviours puts each behaviour beside a push service that works, in one
-// message, and looks at what became of message and subscription.
+// TestBehaviours runs each behaviour beside a push service that works, in one message, and checks
+// the results for message and subscription.
 func TestBehaviours(t *testing.T) {
 	t.Parallel()
 	var inside atomic.Int64
@@ -227,7 +226,7 @@ func (b behaviour) run(t *testing.T) {
 	}
 }
 
-// clientFor makes a client for which one host is elsewhere, and which, where
+// clientFor makes a client that connects to addresses of its own for one host, and that, if
 // impatient, does not wait long.
 func (f *fixture) clientFor(host, addr string, impatient bool) *webpush.Client {
 	return newClient(f.push.addr, f.push.pool, func(c *webpush.Config) {
@@ -244,7 +243,7 @@ func (f *fixture) clientFor(host, addr string, impatient bool) *webpush.Client {
 	})
 }
 
-// rawServer speaks TLS and leaves the rest to serve.
+// rawServer accepts TLS connections and passes them to serve.
 func (p *pushService) rawServer(t *testing.T, serve func(net.Conn)) string {
 	t.Helper()
 	listener, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{p.leaf}, NextProtos: []string{"h2"}})

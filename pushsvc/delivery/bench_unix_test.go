@@ -15,9 +15,8 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/webpush"
 )
 
-// BenchmarkEngine sends one message to b.N subscribers of a boltstore, with a
-// sender that does nothing: what it costs is what the engine and the store add
-// to each push.
+// BenchmarkEngine sends one message to b.N subscribers of a boltstore, with a sender that does
+// nothing: its cost is what the engine and the store add to each push.
 func BenchmarkEngine(b *testing.B) {
 	for _, took := range []time.Duration{0, 20 * time.Millisecond} {
 		b.Run(fmt.Sprintf("answers=%v", took), func(b *testing.B) {

@@ -31,14 +31,14 @@ type campaign struct {
 	secret  []byte
 	topic   string
 	contact string // the VAPID "sub"
-	// forms are the payload's, by push service; "" is everybody else's.
+	// forms are the payload's forms, by push service; "" is the form for all other services.
 	forms    map[webpush.Service]form
 	deadline time.Time
 
-	halted atomic.Bool // paused, cancelled or giving way
+	halted atomic.Bool // paused, cancelled or waiting for its next turn
 
 	mu    sync.Mutex
-	row   pushsvc.Message // as seen last
+	row   pushsvc.Message // as last read
 	seen  time.Time
 	begun time.Time
 	runs  map[*rangeRun]bool
@@ -46,17 +46,16 @@ type campaign struct {
 	*memory
 }
 
-// memory is what outlives a campaign between two of its retries. The
-// campaign's lock guards it.
+// memory is what outlives a campaign between two of its retries. The campaign's lock guards it.
 type memory struct {
 	reported map[string]bool // kinds of failure that have been logged
 }
 
-// maxMemories bounds the messages remembered.
+// maxMemories bounds how many messages' memories are kept.
 const maxMemories = 1024
 
-// recall gives a message's memory. It forgets others where there are too many:
-// that costs some lines of log at most.
+// recall returns a message's memory. If there are too many, it forgets others: at most, some lines
+// of log are repeated.
 func (e *Engine) recall(id string) *memory {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -111,17 +110,16 @@ func (e *Engine) newCampaign(ctx context.Context, m pushsvc.Message) (*campaign,
 	mark := rand.Text()
 	whole := pushsvc.AppendPayload(nil, m.ID, mark, &m.Content)
 	c.forms = map[webpush.Service]form{"": newForm(whole, mark)}
-	// Mutable, so that the worker, where there is one, can say that it was
-	// shown. What can't be declarative goes to the worker as it is.
+	// Mutable, so that the worker, if there is one, can report that the notification was shown. A
+	// payload that can't be declarative goes to the worker as it is.
 	if declarative, err := webpush.Declarative(whole, "https://"+m.Site+"/", true); err == nil {
 		c.forms[webpush.ServiceApple] = newForm(declarative, mark)
 	}
 	return c, nil
 }
 
-// defaultTopic makes a message its own topic, so that a push that is repeated
-// after a crash replaces the first where it is still undelivered. 22 characters
-// decode as base64url, as Apple asks.
+// defaultTopic makes a message its own topic: a push that is repeated after a crash replaces the
+// first one if that is still undelivered. 22 characters decode as base64url, as Apple requires.
 func defaultTopic(id string) string {
 	sum := sha256.Sum256([]byte(id))
 	return base64.RawURLEncoding.EncodeToString(sum[:16])
@@ -131,7 +129,7 @@ func defaultTopic(id string) string {
 // between recipients.
 type form struct{ head, tail []byte }
 
-// newForm takes apart a payload with mark for a token.
+// newForm splits a payload that has mark in place of a token.
 func newForm(whole []byte, mark string) form {
 	head, tail, _ := bytes.Cut(whole, []byte(mark))
 	return form{head, tail}
@@ -150,12 +148,12 @@ func (c *campaign) payload(sub *pushsvc.Subscription) []byte {
 	return append(b, f.tail...)
 }
 
-// expired says whether the message's time to live has ended at t.
+// expired reports whether the message's time to live has ended at t.
 func (c *campaign) expired(t time.Time) bool { return !t.Before(c.deadline) }
 
-// ttlAt is what is left of the time to live in seconds. It is at least 1 where
-// the message has one, and never more than the operator's: the clock may have
-// been set back, and push services refuse what is beyond their bound.
+// ttlAt returns what is left of the time to live in seconds. It is at least 1 if the message has a
+// time to live, and never more than the operator's: the clock may have been set back, and push
+// services refuse values above their bound.
 func (c *campaign) ttlAt(now time.Time) int {
 	ttl := c.first.Content.TTLSeconds()
 	if ttl == 0 {
@@ -164,7 +162,7 @@ func (c *campaign) ttlAt(now time.Time) int {
 	return min(max(int(c.deadline.Sub(now)/time.Second), 1), ttl)
 }
 
-// update takes in a row as the store has it.
+// update stores the message's row as last read.
 func (c *campaign) update(m pushsvc.Message) {
 	c.mu.Lock()
 	ended := m.State.Final() && !c.row.State.Final()
@@ -183,8 +181,8 @@ func (c *campaign) update(m pushsvc.Message) {
 	}
 }
 
-// report logs the first failure of each kind: a million subscriptions that fail
-// alike are one line.
+// report logs the first failure of each kind: a million subscriptions that fail in the same way
+// make one line.
 func (c *campaign) report(r *webpush.Result) {
 	if r.Err == nil {
 		return

@@ -13,15 +13,13 @@ import (
 
 var errDisk = errors.New("input/output error")
 
-// checkedStore is a real store that checks, with each row it gives, that every
-// recipient is in exactly one state and that nobody is counted twice; faults
-// may be put before and behind its calls.
+// checkedStore is a real store that checks, with each row it returns, that every recipient is in
+// exactly one state and that none is counted twice; faults may be put before and after its calls.
 type checkedStore struct {
 	store.Store
 	tb testing.TB
-	// before and after, where they are set, are asked with each checkpoint;
-	// an error takes the place of the store's answer. note is asked before
-	// each Note, claim before each Claim.
+	// before and after, if they are set, are called with each checkpoint; their error replaces the
+	// store's answer. note is called before each Note, claim before each Claim.
 	before, after func(pushsvc.Checkpoint) error
 	note          func([]pushsvc.Outcome) error
 	claim         func() error
@@ -43,7 +41,7 @@ func (s *checkedStore) check(m pushsvc.Message) {
 	if s.audience == nil {
 		s.audience = make(map[string]int64)
 	}
-	// That of a message with topics falls with each whom it is not for.
+	// The audience of a message with topics falls with each recipient who has chosen none of them.
 	if a, known := s.audience[m.ID]; known && a != p.Audience && len(m.Topics) == 0 {
 		s.tb.Errorf("the audience grows from %d to %d: somebody was counted twice", a, p.Audience)
 	}

@@ -28,7 +28,7 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/store/boltstore"
 )
 
-// A child process is an engine on a store in a file; these say where.
+// A child process is an engine on a store in a file; these variables name both.
 const (
 	childEnv = "WEBPUSH_TEST_CHILD"
 	// killsEnv asks for that many kills instead of a few.
@@ -37,7 +37,7 @@ const (
 
 const childSlots, childLease = 32, 2 * time.Second
 
-// orders are what a child is to do.
+// orders are the instructions for a child.
 type orders struct {
 	Store, Addr, Owner string
 	PEM                []byte
@@ -91,7 +91,7 @@ type crashed struct {
 	push    *pushService
 	path    string
 	names   map[pushsvc.SubscriptionID]string
-	others  []string // whom the message is not for
+	others  []string // who have not chosen the message's topic
 	message pushsvc.Message
 }
 
@@ -147,8 +147,8 @@ func (c *crashed) open(clock func() time.Time) *boltstore.Store {
 	return store
 }
 
-// process runs a child until it has sent pushes more, and some time, and ends
-// it with a signal.
+// process runs a child until it has sent this many more pushes, and for some time more, and ends it
+// with a signal.
 func (c *crashed) process(owner string, pushes int, sig syscall.Signal) {
 	c.Helper()
 	text, err := json.Marshal(orders{c.path, c.push.addr, owner, c.push.pem})
@@ -186,7 +186,7 @@ func (c *crashed) process(owner string, pushes int, sig syscall.Signal) {
 	if err := cmd.Wait(); err != nil && sig == syscall.SIGTERM {
 		c.Fatalf("stopping: %v\n%s", err, log)
 	}
-	// What the dead process has sent may arrive after it.
+	// Pushes of the dead process may arrive after its end.
 	for c.push.open.Load() > 0 {
 		time.Sleep(time.Millisecond)
 	}
@@ -195,8 +195,8 @@ func (c *crashed) process(owner string, pushes int, sig syscall.Signal) {
 // looked is what the next process finds.
 type looked struct {
 	row pushsvc.Message
-	// open are the ranges that are not done, but the one of retries; noted is
-	// what was noted in any.
+	// open are the ranges that are not done, except the one of retries; noted is what was noted in
+	// any.
 	open  []pushsvc.Range
 	noted map[pushsvc.SubscriptionID]pushsvc.Outcome
 	later map[pushsvc.SubscriptionID]bool // who is to be tried again
@@ -236,8 +236,7 @@ func (c *crashed) look() looked {
 	}
 }
 
-// unknown says whether the store and its notes know nothing of a recipient's
-// last push.
+// unknown reports whether the store and its notes have no record of a recipient's last push.
 func (l *looked) unknown(id pushsvc.SubscriptionID) bool {
 	_, noted := l.noted[id]
 	if l.later[id] {
@@ -262,8 +261,8 @@ func (c *crashed) giveBack(store store.Store, rng pushsvc.Range) {
 	}
 }
 
-// pushed gives how often each recipient was pushed to, without the first
-// pushes to those who answer that they are busy.
+// pushed returns how often each recipient was pushed to, without the first pushes to those who
+// answer that they are busy.
 func (c *crashed) pushed() map[pushsvc.SubscriptionID]int {
 	n := make(map[pushsvc.SubscriptionID]int)
 	for id, name := range c.names {
@@ -275,10 +274,9 @@ func (c *crashed) pushed() map[pushsvc.SubscriptionID]int {
 	return n
 }
 
-// TestKill kills the process at random moments of a message to 10,000. After
-// each kill, the store and its notes know of all pushes but those that were
-// under way; only those, and who was said to be gone without being judged, are
-// repeated; in the end nobody was skipped.
+// TestKill kills the process at random moments of a message to 10,000. After each kill, the store
+// and its notes know of all pushes but those that were under way; only those, and recipients
+// reported gone but not decided, are repeated; in the end no recipient was skipped.
 func TestKill(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes some seconds")

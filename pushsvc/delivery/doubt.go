@@ -8,23 +8,22 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/webpush"
 )
 
-// When subscriptions that are said to be gone are not believed to be: at least
-// massAnswers from an origin, massShare in 100 of them 404 or 410. A push
-// service that loses its mind, or a wrong prefix of ours, must not empty a
-// site; who was doubted for doubtPeriod and is said to be gone again, is.
+// When a 404 or 410 is not believed: an origin has given at least massAnswers answers, and
+// massShare in 100 of them are 404 or 410. A faulty push service, or a wrong prefix of ours, must
+// not empty a site. A subscription that has been doubted for doubtPeriod and is reported gone again
+// is removed.
 const (
 	massAnswers = 20
 	massShare   = 50
 	doubtPeriod = 24 * time.Hour
 )
 
-// few reports whether there are too few answers to say anything, and mass whether so many
-// are said to be gone that it is not believed.
+// few reports whether there are too few answers to decide, and mass whether so many report the
+// subscription gone that they are not believed.
 func few(a pushsvc.Answers) bool  { return a.Answers < massAnswers }
 func mass(a pushsvc.Answers) bool { return !few(a) && a.Gone*100 >= a.Answers*massShare }
 
-// count takes an answer into the campaign's sum and, for what has come since
-// the last checkpoint, into the run's own.
+// count adds an answer to the campaign's sum and to the run's own sum since the last checkpoint.
 func (r *rangeRun) count(j *job) {
 	host := hostOf(j.sub.Endpoint)
 	r.campaign.mu.Lock()
@@ -45,27 +44,27 @@ func addTo(m map[string]pushsvc.Answers, host string, r *webpush.Result) {
 	m[host] = a
 }
 
-// sums are the answers to a message, by host: those of our own runs, those of them that
-// are in a checkpoint which has at least begun, and those of other engines. What is in
-// both the row and started is not counted twice; what started has and the row doesn't
-// yet makes others too low until the next row.
+// sums are the answers to a message, by host: those of our own runs, those of them in a checkpoint
+// that has at least begun, and those of other engines. An answer that is both in the row and in
+// started is counted once. While started has an answer that the row lacks, others is too low, until
+// the next row.
 type sums struct{ own, started, others map[string]pushsvc.Answers }
 
 func newSums() sums {
 	return sums{make(map[string]pushsvc.Answers), make(map[string]pushsvc.Answers), make(map[string]pushsvc.Answers)}
 }
 
-// of is what a host has answered to all engines, as far as is known.
+// of returns a host's answers to all engines, as far as is known.
 func (s *sums) of(host string) pushsvc.Answers { return plus(s.own[host], s.others[host]) }
 
-// begin notes that answers of ours are being written.
+// begin notes that some of our answers are being written.
 func (s *sums) begin(answers map[string]pushsvc.Answers) {
 	for host, a := range answers {
 		s.started[host] = plus(s.started[host], a)
 	}
 }
 
-// take learns of other engines' answers from a row of the message.
+// take updates the other engines' answers from a row of the message.
 func (s *sums) take(row map[string]pushsvc.Answers) {
 	for host, all := range row {
 		ours := s.started[host]
@@ -87,10 +86,10 @@ func (c *campaign) mayBeMass() bool {
 	return c.row.Progress.Audience >= massAnswers
 }
 
-// goneOutcome reports what a 404 or 410 means by what is known now: gone or
-// quarantined; sure is false while there are too few answers to tell. It looks
-// at all answers of the origin to this message, those to other engines included,
-// and at ours since the last checkpoint, because a mass may set in late.
+// goneOutcome returns what a 404 or 410 means by what is known now: gone or quarantined; sure is
+// false while there are too few answers to decide. It counts all answers of the origin to this
+// message, those to other engines included, and separately ours since the last checkpoint, because
+// a mass may begin late.
 func (r *rangeRun) goneOutcome(j *job, now time.Time) (kind pushsvc.OutcomeKind, sure bool) {
 	if d := j.sub.Doubted; !d.IsZero() && now.Sub(d) >= doubtPeriod {
 		return pushsvc.OutcomeGone, true
@@ -105,8 +104,8 @@ func (r *rangeRun) goneOutcome(j *job, now time.Time) (kind pushsvc.OutcomeKind,
 	return pushsvc.OutcomeGone, !few(all)
 }
 
-// recordGone records the outcome of those who are said to be gone, as far as
-// goneOutcome is sure of it; last: no more answers will come.
+// recordGone records the outcome of recipients who are reported gone, as far as goneOutcome is sure
+// of it; last means that no more answers will come.
 func (r *rangeRun) recordGone(now time.Time, last bool) {
 	kept := r.saidGone[:0]
 	for _, j := range r.saidGone {
@@ -133,8 +132,8 @@ func (r *rangeRun) recordGone(now time.Time, last bool) {
 	r.saidGone = kept
 }
 
-// moved says whether the subscription of a push has another endpoint or other
-// keys by now: what was said of the old ones is not to be held against it.
+// moved reports whether the subscription of a push has another endpoint or other keys by now:
+// answers about the old ones must not count against it.
 func (r *rangeRun) moved(j *job) bool {
 	ctx, cancel := context.WithTimeout(context.Background(), r.engine.cfg.Lease)
 	defer cancel()

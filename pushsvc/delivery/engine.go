@@ -1,7 +1,6 @@
-// Package delivery is the engine that takes stored messages to their audience.
-// It claims ranges of a message, reads their recipients page by page, sends to
-// each, and writes their outcomes, so that a crash repeats at most
-// the pushes that were under way. DESIGN.md has the states and the figures.
+// Package delivery is the engine that sends stored messages to their audience. It claims ranges of
+// a message, reads their recipients page by page, sends to each, and writes their outcomes, so that
+// a crash repeats at most the pushes that were under way. DESIGN.md has the states and the figures.
 package delivery
 
 import (
@@ -23,29 +22,28 @@ type Sender interface {
 	Send(ctx context.Context, req *webpush.Request) webpush.Result
 }
 
-// Observer is told what happens. Its methods are called from many goroutines,
-// in the way of the work: they must be quick.
+// Observer receives what happens. Its methods are called from many goroutines and delay the work:
+// they must be quick.
 type Observer interface {
-	// Pushed tells of one attempt and how long it took.
+	// Pushed reports one attempt and how long it took.
 	Pushed(r webpush.Result, took time.Duration)
-	// Changed tells of a message that has begun to be sent, or has ended
-	// (done or cancelled), while this engine had to do with it.
+	// Changed reports a message that this engine works on and that has begun to be sent or has
+	// ended (done or cancelled).
 	Changed(m pushsvc.Message)
 }
 
-// Stats is what the engine is at.
+// Stats is what the engine is doing.
 type Stats struct {
 	// InFlight is how many pushes are under way.
 	InFlight int
 	// Running is how many messages are being worked on.
 	Running int
-	// OldestDue is since when somebody who could be sent to has been
-	// waiting; zero where nobody has. It is as of the last look at the store.
+	// OldestDue is since when a recipient who could be sent to has been waiting; zero if none is.
+	// It is as of the last read of the store.
 	OldestDue time.Time
 }
 
-// Config is what an engine needs. All fields but those with a default, and
-// Observer, must be set.
+// Config is what an engine needs. All fields must be set, except Observer and those with a default.
 type Config struct {
 	Store  store.Store
 	Sender Sender
@@ -53,38 +51,36 @@ type Config struct {
 	Clock  func() time.Time
 	// Owner names this engine in leases; it must differ between engines.
 	Owner string
-	// Contact is the VAPID "sub"; empty for that of the message's site.
+	// Contact is the VAPID "sub"; if empty, the contact of the message's site is used.
 	Contact string
 	// Observer may be nil.
 	Observer Observer
 
-	// Concurrency is how many pushes may be under way at once, and so the
-	// most that a crash repeats. Default: 512.
+	// Concurrency is how many pushes may be under way at once, and so the most that a crash
+	// repeats. Default: 512.
 	Concurrency int
 	// PerOrigin is how many of them may go to one host. Default: three
 	// quarters of Concurrency.
 	PerOrigin int
-	// Messages is how many messages are worked on side by side, and Ranges
-	// how many ranges of each. Default: 16 and 4.
+	// Messages is how many messages are worked on at the same time, and Ranges how many ranges of
+	// each. Default: 16 and 4.
 	Messages, Ranges int
-	// Turn is how long a message may keep others waiting that have no place
-	// among Messages. Default: 5s.
+	// Turn is how long a message may keep others waiting that have no place among Messages.
+	// Default: 5s.
 	Turn time.Duration
 	// PageSize is how many recipients are read together. Default: 256.
 	PageSize int
-	// CheckpointEvery and CheckpointSize say when the outcomes of recipients
-	// are written: after so long or so many. Default: 1s and 500.
+	// CheckpointEvery and CheckpointSize are when the outcomes of recipients are written: after
+	// this time or this number. Default: 1s and 500.
 	CheckpointEvery time.Duration
 	CheckpointSize  int
-	// Lease is how long a range stays ours without a sign of life.
-	// Default: 15s.
+	// Lease is how long a range stays ours without a renewal. Default: 15s.
 	Lease time.Duration
-	// Poll is how often the store is asked for work that nobody woke us for:
-	// of engines that died. Default: 5s.
+	// Poll is how often the store is asked for work for which Wake is not called: the work of
+	// engines that died. Default: 5s.
 	Poll time.Duration
-	// Attempts is how often one recipient is tried before they count as
-	// failed. Default: 12, some four hours where the push service names no
-	// time of its own.
+	// Attempts is how often one recipient is tried before it counts as failed. Default: 12, about
+	// four hours if the push service names no time of its own.
 	Attempts int
 	// RetryMin and RetryMax bound the wait between two attempts, which
 	// doubles from one to the next. A push service may ask for more.
@@ -166,8 +162,8 @@ func (e *Engine) Start() {
 	}()
 }
 
-// Wake makes the engine look soon for messages to send, and at those under
-// way. It never blocks.
+// Wake makes the engine soon look for messages to send, and read again those under way. It never
+// blocks.
 func (e *Engine) Wake() { signal(e.wake) }
 
 func (e *Engine) roomAgain() { signal(e.freed) }
@@ -179,10 +175,9 @@ func signal(c chan struct{}) {
 	}
 }
 
-// Stop ends the work gracefully: no push is started any more, those under way
-// are waited for, and their outcomes are written. It returns the
-// context's error where they took longer; what was not written is sent again
-// by the next engine.
+// Stop ends the work gracefully: it starts no more pushes, waits for those under way, and writes
+// their outcomes. It returns the context's error if they took longer; what was not written is sent
+// again by the next engine.
 func (e *Engine) Stop(ctx context.Context) error {
 	e.once.Do(func() {
 		close(e.stop)
@@ -196,7 +191,7 @@ func (e *Engine) Stop(ctx context.Context) error {
 	}
 }
 
-// Stats says what the engine is at.
+// Stats returns what the engine is doing.
 func (e *Engine) Stats() Stats {
 	s := Stats{InFlight: int(e.inFlight.Load())}
 	if due := e.oldestDue.Load(); due != nil {
@@ -217,8 +212,7 @@ func (e *Engine) stopping() bool {
 	}
 }
 
-// guard runs f and turns a panic into a log line: nothing in here may take
-// the proxy down.
+// guard runs f and turns a panic into a log line: no fault in here may take the proxy down.
 func (e *Engine) guard(doing string, f func()) {
 	defer func() {
 		if r := recover(); r != nil {
@@ -229,7 +223,7 @@ func (e *Engine) guard(doing string, f func()) {
 	f()
 }
 
-// changed tells the observer.
+// changed notifies the observer.
 func (e *Engine) changed(m pushsvc.Message) {
 	if e.cfg.Observer != nil {
 		e.guard("telling of a message", func() { e.cfg.Observer.Changed(m) })

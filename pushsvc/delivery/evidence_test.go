@@ -8,7 +8,7 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/webpush"
 )
 
-// trial is an evidence that is told of one answer after the other.
+// trial is an evidence that receives one answer after the other.
 type trial struct {
 	evidence
 	now time.Time
@@ -26,7 +26,7 @@ func (e *trial) good(n int) {
 	}
 }
 
-// bad lets n more recipients be in trouble.
+// bad puts n more recipients in trouble.
 func (e *trial) bad(n int, witness bool) {
 	for range n {
 		e.who++
@@ -39,24 +39,24 @@ func (e *trial) bad(n int, witness bool) {
 func TestEvidence(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
-		name                    string
-		tell                    func(e *trial)
-		again, nobodyElse, idle bool
-		want                    blame
+		name                  string
+		tell                  func(e *trial)
+		again, noOthers, idle bool
+		want                  blame
 	}{
-		{name: "nothing", tell: func(*trial) {}, idle: true, want: blameNobody},
-		{name: "seven in a row", tell: func(e *trial) { e.bad(7, false) }, want: blameNobody},
+		{name: "nothing", tell: func(*trial) {}, idle: true, want: blameNone},
+		{name: "seven in a row", tell: func(e *trial) { e.bad(7, false) }, want: blameNone},
 		{name: "eight in a row", tell: func(e *trial) { e.bad(8, false) }, want: blameUnclear},
 		{name: "eight and eight from elsewhere", tell: func(e *trial) { e.bad(8, false); e.bad(8, true) }, want: blameService},
 		{name: "eight and seven from elsewhere", tell: func(e *trial) { e.bad(8, false); e.bad(7, true) }, want: blameUnclear},
 		{name: "a thousand in a row, and no others asked", tell: func(e *trial) { e.bad(1000, false) }, want: blameUnclear},
-		{name: "a thousand in a row, and one from elsewhere accepted", tell: func(e *trial) { e.bad(1000, false); e.good(1) }, want: blameNobody},
+		{name: "a thousand in a row, and one from elsewhere accepted", tell: func(e *trial) { e.bad(1000, false); e.good(1) }, want: blameNone},
 		{name: "the same one a thousand times", tell: func(e *trial) {
 			for range 1000 {
 				e.trouble(vote{recipient: 7, witness: true, at: e.now})
 			}
-		}, nobodyElse: true, idle: true, want: blameNobody},
-		{name: "those of the message before", tell: func(e *trial) { e.bad(30, true); e.good(1); e.who = 0; e.bad(30, true) }, idle: true, nobodyElse: true, want: blameNobody},
+		}, noOthers: true, idle: true, want: blameNone},
+		{name: "those of the message before", tell: func(e *trial) { e.bad(30, true); e.good(1); e.who = 0; e.bad(30, true) }, idle: true, noOthers: true, want: blameNone},
 		{name: "all at once after many were accepted", tell: func(e *trial) { e.good(5000); e.bad(8, false); e.bad(8, true) }, want: blameService},
 		{name: "as many in a row where half are refused", tell: func(e *trial) {
 			for range 64 {
@@ -65,7 +65,7 @@ func TestEvidence(t *testing.T) {
 			}
 			e.good(1)
 			e.bad(16, true)
-		}, want: blameNobody},
+		}, want: blameNone},
 		{name: "forty in a row where half are refused", tell: func(e *trial) {
 			for range 64 {
 				e.good(1)
@@ -74,16 +74,16 @@ func TestEvidence(t *testing.T) {
 			e.good(1)
 			e.bad(40, true)
 		}, want: blameService},
-		{name: "four of four", tell: func(e *trial) { e.bad(4, false) }, nobodyElse: true, idle: true, want: blameNobody},
-		{name: "five of five", tell: func(e *trial) { e.bad(5, false) }, nobodyElse: true, idle: true, want: blameFew},
-		{name: "five, of whom nobody knows whether they are all", tell: func(e *trial) { e.bad(5, false) }, idle: true, want: blameUnclear},
+		{name: "four of four", tell: func(e *trial) { e.bad(4, false) }, noOthers: true, idle: true, want: blameNone},
+		{name: "five of five", tell: func(e *trial) { e.bad(5, false) }, noOthers: true, idle: true, want: blameFew},
+		{name: "five, who may not be all", tell: func(e *trial) { e.bad(5, false) }, idle: true, want: blameUnclear},
 		{name: "sixteen over an hour", tell: func(e *trial) {
 			for range 16 {
 				e.bad(1, true)
 				e.now = e.now.Add(4 * time.Minute)
 			}
-		}, want: blameNobody},
-		{name: "two after a pause", tell: func(e *trial) { e.bad(2, false) }, again: true, want: blameNobody},
+		}, want: blameNone},
+		{name: "two after a pause", tell: func(e *trial) { e.bad(2, false) }, again: true, want: blameNone},
 		{name: "three after a pause", tell: func(e *trial) { e.bad(3, false) }, again: true, want: blameService},
 		{name: "three after a pause, where half are refused", tell: func(e *trial) {
 			for range 64 {
@@ -92,18 +92,18 @@ func TestEvidence(t *testing.T) {
 			}
 			e.good(1)
 			e.bad(3, false)
-		}, again: true, want: blameNobody},
+		}, again: true, want: blameNone},
 	} {
 		e := newTrial()
 		tt.tell(e)
-		if got := e.blame(tt.again, tt.nobodyElse, tt.idle); got != tt.want {
+		if got := e.blame(tt.again, tt.noOthers, tt.idle); got != tt.want {
 			t.Errorf("%s: blame %d, not %d", tt.name, got, tt.want)
 		}
 	}
 }
 
-// TestEvidenceByChance: however many recipients have a trouble of their own,
-// they are not taken for the service, although each is as good as a witness.
+// TestEvidenceByChance: however many recipients have a trouble of their own, it is not taken for
+// the service's, although each is as good as a witness.
 func TestEvidenceByChance(t *testing.T) {
 	t.Parallel()
 	for _, share := range []float64{0.001, 0.013, 0.1, 0.5, 0.75, 0.9} {
@@ -111,7 +111,7 @@ func TestEvidenceByChance(t *testing.T) {
 		wrong := 0
 		for range 20 {
 			e := newTrial()
-			e.good(1) // whose beginning may be by chance as if it were down
+			e.good(1) // by chance, the beginning may look as if it were down
 			for range 10_000 {
 				if rnd.Float64() < share {
 					e.bad(1, true)
@@ -124,8 +124,8 @@ func TestEvidenceByChance(t *testing.T) {
 				}
 			}
 		}
-		// Of 200,000 answers. Where nine of ten are refused, a service that is
-		// down looks much the same.
+		// Of 200,000 answers. If nine of ten are refused, a service that is down looks much the
+		// same.
 		if most := map[float64]int{0.9: 20}[share]; wrong > most {
 			t.Errorf("%v of all have a trouble of their own: the service is blamed %d times", share, wrong)
 		}
@@ -151,8 +151,8 @@ func TestAsked(t *testing.T) {
 	}
 }
 
-// TestPauseLength: the first pause is as long as is asked for, to the second,
-// and an absurd one is tried out in steps.
+// TestPauseLength: the first pause is as long as the service asks, to the second, and an absurd one
+// is approached in steps.
 func TestPauseLength(t *testing.T) {
 	t.Parallel()
 	a := newAt()
@@ -173,7 +173,7 @@ func TestPauseLength(t *testing.T) {
 	}
 }
 
-// TestOwnTrouble: what says nothing of the service.
+// TestOwnTrouble: trouble that does not count against the service.
 func TestOwnTrouble(t *testing.T) {
 	t.Parallel()
 	late := gets(0, webpush.ClassLater, webpush.ReasonTimeout, 0)
@@ -216,8 +216,8 @@ func TestOwnTrouble(t *testing.T) {
 	}
 }
 
-// TestRefusedKey: a key that is refused by everybody is stopped at once, and
-// only that; one that a few refuse is not.
+// TestRefusedKey: a key that is refused for all recipients is stopped at once, and only that key;
+// one that a few refuse is not.
 func TestRefusedKey(t *testing.T) {
 	t.Parallel()
 	refused := gets(403, webpush.ClassOurFault, webpush.ReasonUnauthorized, 0)
@@ -235,15 +235,14 @@ func TestRefusedKey(t *testing.T) {
 	}
 }
 
-// TestHandful: few are held up where there is nobody else, and somebody who
-// comes finds the way open.
+// TestHandful: a few are held up if there are no others, and a newcomer can be sent to.
 func TestHandful(t *testing.T) {
 	t.Parallel()
 	a := newAt()
-	a.origin.nobodyElse = true
+	a.origin.noOthers = true
 	a.answer(leastFew, busy(time.Minute), false)
 	if a.admits(a.now, false) || !a.origin.handful {
-		t.Fatalf("%d in trouble and nobody else are not held up", leastFew)
+		t.Fatalf("%d in trouble and no others are not held up", leastFew)
 	}
 	a.origin.newcomer(a.now, 3)
 	if a.admits(a.now, false) {
@@ -256,7 +255,7 @@ func TestHandful(t *testing.T) {
 	a.who = 1000
 	a.answer(1, fine, false)
 	a.who = 0
-	a.origin.nobodyElse = true
+	a.origin.noOthers = true
 	a.answer(leastFew, busy(time.Minute), false)
 	if !a.admits(a.now, false) {
 		t.Error("those whose trouble is known to be theirs are believed again")

@@ -28,8 +28,8 @@ func laterResult(reason webpush.Reason, status int, after time.Duration, pause b
 	}, Status: status}
 }
 
-// TestFairness: a message to few does not wait for the end of one to many that
-// was first, whether it finds a place beside it or has to be given one.
+// TestFairness: a message to few recipients does not wait for the end of an earlier one to many,
+// whether it finds a free place or another message has to release one.
 func TestFairness(t *testing.T) {
 	t.Parallel()
 	for name, places := range map[string]int{"side by side": 4, "by turns": 1} {
@@ -57,8 +57,8 @@ func TestFairness(t *testing.T) {
 	}
 }
 
-// TestSlowOrigin: a push service that hangs holds up neither the others nor
-// the message's other recipients, though it has the most.
+// TestSlowOrigin: a push service that hangs holds up neither the others nor the message's other
+// recipients, although most recipients are its own.
 func TestSlowOrigin(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
@@ -93,9 +93,8 @@ func TestSlowOrigin(t *testing.T) {
 	f.stop(e)
 }
 
-// TestBreaker: an origin that is down is left alone but for single probes, of
-// which the waits grow; its recipients use up no attempts; when it is back,
-// all are sent to.
+// TestBreaker: an origin that is down gets only single probes, after growing waits; its recipients
+// use up no attempts; when it is back, all are sent to.
 func TestBreaker(t *testing.T) {
 	t.Parallel()
 	for name, reason := range map[string]webpush.Reason{"no connection": webpush.ReasonNetwork, "server errors": webpush.ReasonServerError} {
@@ -126,7 +125,7 @@ func TestBreaker(t *testing.T) {
 			begun := time.Now()
 			time.Sleep(2 * time.Second)
 			f.eventually("it is probed", func() bool { return probes.Load() >= 18 })
-			// 16 before it is known, and a probe each 100 to 450 ms.
+			// 16 before it counts as down, and a probe each 100 to 450 ms.
 			if n := probes.Load(); n > 16+int64(time.Since(begun)/(100*time.Millisecond)) {
 				t.Errorf("%d attempts at an origin that is down, in %v", n, time.Since(begun))
 			}
@@ -149,8 +148,8 @@ func TestBreaker(t *testing.T) {
 	}
 }
 
-// TestPause: a push service that asks for time gets it, and the others don't
-// wait with it. Short waits are waited for, long ones are written down.
+// TestPause: a push service that asks for time gets it, and the others don't wait. Short waits are
+// spent in memory, long ones are written to the store.
 func TestPause(t *testing.T) {
 	t.Parallel()
 	for name, pause := range map[string]time.Duration{"short": time.Second, "long": 8 * time.Second} {
@@ -179,7 +178,7 @@ func TestPause(t *testing.T) {
 			f.engine(func(c *delivery.Config) { c.Sender = sender })
 			m := f.message(siteA, time.Now(), pushsvc.Content{})
 			f.eventually("the others are sent to", func() bool { return f.state(m).Progress.Accepted >= 300 })
-			// Those behind the others' places in the queue wait for a short one.
+			// Those after the others' places in the queue wait for a short one.
 			if d := time.Since(begun); d > pause && pause > 2*time.Second || d > pause+time.Second {
 				t.Errorf("the others waited %v", d)
 			}
@@ -195,8 +194,7 @@ func TestPause(t *testing.T) {
 	}
 }
 
-// TestRetryAfterHours: hours are respected, and are no longer than the
-// message's life.
+// TestRetryAfterHours: a Retry-After of hours is respected, up to the end of the message's life.
 func TestRetryAfterHours(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
@@ -216,9 +214,9 @@ func TestRetryAfterHours(t *testing.T) {
 	}
 }
 
-// TestOurFault: a push service that refuses us is left alone, but only where
-// it refuses everybody: one endpoint that answers 403 must not stop a site.
-// Another key's subscriptions at the same origin are not concerned.
+// TestOurFault: a push service that refuses us is paused, but only if it refuses all recipients:
+// one endpoint that answers 403 must not stop a site. Another key's subscriptions at the same
+// origin are not affected.
 func TestOurFault(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
@@ -307,8 +305,8 @@ func TestRate(t *testing.T) {
 	}
 }
 
-// TestControl: a message is paused and goes on, or is cancelled, within about
-// a second, and what was under way is counted as it was.
+// TestControl: a message is paused and goes on, or is cancelled, within about a second, and pushes
+// under way are counted as usual.
 func TestControl(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
@@ -385,9 +383,8 @@ func TestScheduled(t *testing.T) {
 	f.done(m)
 }
 
-// TestQuarantine: 404 and 410 in masses remove nobody, until the push service
-// says so again a day later; a few are believed, and so is each in a message to
-// few.
+// TestQuarantine: masses of 404 and 410 remove no subscription, until the push service reports them
+// again a day later; a few are believed, and so is each in a message to few.
 func TestQuarantine(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
@@ -435,8 +432,8 @@ func TestQuarantine(t *testing.T) {
 	}
 }
 
-// doubt makes every subscription of the site doubted since a time, as a
-// message of then would have.
+// doubt makes every subscription of the site doubted since a time, as a message at that time would
+// have.
 func (f *fixture) doubt(t *testing.T, since time.Time) {
 	t.Helper()
 	m := f.message(siteA, since, pushsvc.Content{})
@@ -457,8 +454,7 @@ func (f *fixture) doubt(t *testing.T, since time.Time) {
 	}
 }
 
-// TestLateQuarantine: masses that set in late, after many were accepted, are
-// seen too.
+// TestLateQuarantine: masses that begin late, after many were accepted, are seen too.
 func TestLateQuarantine(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)

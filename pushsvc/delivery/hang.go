@@ -8,31 +8,30 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/webpush"
 )
 
-// A push that is not answered while others are takes no place at its origin
-// from them.
+// A push that is not answered while others are must not take a place at its origin from them.
 const (
-	// lateAfter is when a push counts as hanging: after so long, or so many
-	// times what others take.
+	// lateAfter is when a push counts as hanging: after this time, or after lateTimes as long as
+	// others take.
 	lateAfter, lateTimes = 250 * time.Millisecond, 8
-	// cutAfter is how long it has at least where its slot is wanted.
+	// cutAfter is how long a push has at least if its slot is needed.
 	cutAfter = time.Second
-	// silentAfter is when an origin that has accepted nobody yet is silent.
+	// silentAfter is when an origin that has not accepted a push yet counts as silent.
 	silentAfter = time.Second
-	// mostSilent is how many wait for a silent one before no more are asked.
+	// mostSilent is how many pushes wait for a silent origin before no more are started.
 	mostSilent = 2 * leastRun
 )
 
 var errCut = errors.New("no answer, while others to the same push service were answered")
 
-// hanging is what an origin does not answer.
+// hanging are the pushes that an origin does not answer.
 type hanging struct {
 	acceptedAt time.Time
-	flying     []*job // under way and not late, the first first; and some that are back
-	hung       []*job // late, the first first; and some that are back
+	flying     []*job // under way and not late, the oldest first; and some that are back
+	hung       []*job // late, the oldest first; and some that are back
 	late       int
 }
 
-// acceptedSince reports whether somebody was accepted after t.
+// acceptedSince reports whether a push was accepted after t.
 func (h *hanging) acceptedSince(t time.Time) bool { return h.acceptedAt.After(t) }
 
 // started notes that a push has begun.
@@ -60,9 +59,8 @@ func dropLanded(jobs []*job) []*job {
 // lateLimit is how long a push may take before it is late.
 func (o *origin) lateLimit() time.Duration { return max(lateAfter, lateTimes*o.latency) }
 
-// silent reports whether the origin has accepted nobody since the first of
-// those who still wait for its answer: either it is slow, or they are all of a
-// kind.
+// silent reports whether the origin has accepted no push since the oldest one that still waits for
+// its answer: either the origin is slow, or these recipients are all of a kind.
 func (o *origin) silent(now time.Time) bool {
 	if len(o.flying) == 0 || o.acceptedSince(o.flying[0].began) {
 		return false
@@ -74,8 +72,7 @@ func (o *origin) silent(now time.Time) bool {
 	return now.Sub(o.flying[0].began) >= most
 }
 
-// noteLate finds the pushes that hang while others are accepted, and says how
-// many more they are now.
+// noteLate finds the pushes that hang while others are accepted, and returns how many it has added.
 func (o *origin) noteLate(now time.Time) (more int) {
 	for o.flying = dropLanded(o.flying); len(o.flying) > 0; o.flying = dropLanded(o.flying[1:]) {
 		j := o.flying[0]
@@ -91,8 +88,8 @@ func (o *origin) noteLate(now time.Time) (more int) {
 	return more
 }
 
-// cut ends pushes that hang, the first first: n of them, and those whose run
-// cannot read on because of them.
+// cut ends pushes that hang, the oldest first: n of them, and those whose run cannot read on
+// because of them.
 func (o *origin) cut(now time.Time, n int) {
 	for _, j := range o.hung {
 		if now.Sub(j.began) < max(cutAfter, o.lateLimit()) {
@@ -109,8 +106,7 @@ func (o *origin) cut(now time.Time, n int) {
 	}
 }
 
-// noteLate looks for pushes that hang, and ends some where they hold more than
-// half of the slots.
+// noteLate looks for pushes that hang, and ends some if they hold more than half of the slots.
 func (s *scheduler) noteLate(o *origin, now time.Time) {
 	s.late += o.noteLate(now)
 	if o.late > 0 {
@@ -118,8 +114,8 @@ func (s *scheduler) noteLate(o *origin, now time.Time) {
 	}
 }
 
-// breakSilence looks for witnesses where an origin is silent and others wait,
-// and for more of them as long as those are silent too.
+// breakSilence looks for witnesses if an origin is silent and others wait, and for more of them as
+// long as those are silent too.
 func (s *scheduler) breakSilence(o *origin, now time.Time) {
 	o.flying = dropLanded(o.flying)
 	if o.queued == 0 || o.probing || now.Before(o.until) || !o.silent(now) ||
@@ -129,7 +125,7 @@ func (s *scheduler) breakSilence(o *origin, now time.Time) {
 	s.summon(&o.breaker, o.flying[0], now)
 }
 
-// cutShort makes of a push that we ended ourselves what it is.
+// cutShort marks the result of a push that we ended ourselves.
 func cutShort(ctx context.Context, r *webpush.Result) {
 	if r.Reason == webpush.ReasonCanceled && ctx.Err() != nil {
 		r.Verdict = webpush.Verdict{Class: webpush.ClassLater, Reason: webpush.ReasonTimeout}

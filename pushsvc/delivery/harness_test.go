@@ -26,7 +26,7 @@ import (
 
 const siteA, siteB = "a.example", "b.example"
 
-// Hosts of push services that the one under test goes by.
+// Hosts of push services whose names the test's push service uses.
 const (
 	fcm     = "fcm.googleapis.com"
 	mozilla = "updates.push.services.mozilla.com"
@@ -43,7 +43,7 @@ type fixture struct {
 	secret []byte
 	log    *logBuffer
 	serial atomic.Int64
-	ahead  *atomic.Int64 // by how much the store's clock is, in ns; nil where it is the system's
+	ahead  *atomic.Int64 // by how much the store's clock is ahead, in ns; nil if it is the system's
 }
 
 type logBuffer struct {
@@ -83,7 +83,7 @@ func newFixtureOn(t testing.TB, store store.Store) *fixture {
 	return f
 }
 
-// ensureKey gives the store its VAPID key.
+// ensureKey adds a VAPID key to the store.
 func ensureKey(t testing.TB, store store.Store) pushsvc.Key {
 	t.Helper()
 	key, err := store.EnsureKey(t.Context(), newKey)
@@ -110,15 +110,15 @@ func newKey() (pushsvc.Key, error) {
 	}, err
 }
 
-// subscriber is a browser: what it keeps, and what the store has of it.
+// subscriber is a browser: its own data, and its row in the store.
 type subscriber struct {
 	pushsvc.Subscription
 	name    string
 	private *ecdh.PrivateKey
 }
 
-// subscribe makes n subscribers of a kind (see respond), half of them of
-// Google's push service and half of Mozilla's.
+// subscribe makes n subscribers of a kind (see respond), half of them at Google's push service and
+// half at Mozilla's.
 func (f *fixture) subscribe(site, kind string, n int) []subscriber {
 	f.Helper()
 	all := make([]subscriber, n)
@@ -208,7 +208,7 @@ func (f *fixture) stop(e *delivery.Engine) {
 	}
 }
 
-// state is the message as the store has it.
+// state returns the message as it is in the store.
 func (f *fixture) state(m pushsvc.Message) pushsvc.Message {
 	f.Helper()
 	row, err := f.store.Message(context.Background(), m.Site, m.ID)
@@ -241,7 +241,7 @@ func (f *fixture) eventually(what string, is func() bool) {
 	}
 }
 
-// subscriptions are a site's, by the names of the subscribers.
+// subscriptions returns a site's subscriptions, by the names of the subscribers.
 func (f *fixture) subscriptions(site string) map[string]pushsvc.Subscription {
 	f.Helper()
 	subs, err := f.store.SubscriptionPage(context.Background(), site, 0, 100_000)
@@ -272,7 +272,7 @@ func (f *fixture) control(m pushsvc.Message, c pushsvc.Command) pushsvc.Message 
 	return row
 }
 
-// once fails where anybody got anything but one push.
+// once fails if a subscriber got anything but one push.
 func (f *fixture) once(all []subscriber) { f.Helper(); f.times(all, 1) }
 
 func (f *fixture) times(all []subscriber, n int) {

@@ -13,10 +13,10 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/store/boltstore"
 )
 
-// TestRestoredMidCampaign: from a store that was restored from a backup made in the
-// middle of a message nobody gets a push, until the message is released: then all who
-// were pending in the backup do, also those who had it since. A scheduled message,
-// due meanwhile, waits too, and one whose time to live is over reaches nobody.
+// TestRestoredMidCampaign: from a store that was restored from a backup made in the middle of a
+// message, no push is sent until the message is released. Then all who were pending in the backup
+// get it, even those who have had it since. A scheduled message, due meanwhile, waits too, and one
+// whose time to live is over is never sent.
 func TestRestoredMidCampaign(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

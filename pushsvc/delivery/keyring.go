@@ -33,10 +33,10 @@ func (r *keyRing) read(ctx context.Context) error {
 	return nil
 }
 
-// pair returns a key pair; nil where the ring lacks it. The ring may have been given
-// another key since it was read, and a recipient may have subscribed again with that:
-// so it is read once more for each id that is not there. A subscription is stored after
-// its key, so that what is absent then stays so, until an operator imports it.
+// pair returns a key pair; nil if the ring lacks it. The ring may have gained a key since it was
+// read, and a recipient may have subscribed again with that key: so the ring is read once more for
+// each id that it lacks. A subscription is stored after its key, so an id that is absent then stays
+// absent, until an operator imports it.
 func (r *keyRing) pair(ctx context.Context, id string) (*webpush.KeyPair, error) {
 	if pair := (*r.pairs.Load())[id]; pair != nil {
 		return pair, nil

@@ -7,7 +7,7 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// lane holds what waits of one message.
+// lane holds the waiting jobs of one message.
 type lane struct {
 	perSecond float64 // of the message
 	engines   int     // that share it
@@ -18,13 +18,13 @@ type lane struct {
 	turn  int
 }
 
-// row holds what waits of one message at one gate.
+// row holds the waiting jobs of one message at one gate.
 type row struct {
 	gate *gate
 	jobs []*job
 }
 
-// newLane makes the lane of a message with at most perSecond pushes a second of all
+// newLane makes the lane of a message with at most perSecond pushes a second, summed over all
 // engines that have ranges of it.
 func (s *scheduler) newLane(perSecond float64, engines int) *lane {
 	l := &lane{perSecond: perSecond, engines: max(engines, 1)}
@@ -43,8 +43,8 @@ func (s *scheduler) newLane(perSecond float64, engines int) *lane {
 	return l
 }
 
-// share is one engine's part of the rate, and how much of it may come at once: an eighth
-// of a second's worth, for timers are late.
+// share is one engine's part of the rate, and how much of it may come at once: an eighth of a
+// second's worth, because timers are late.
 func (l *lane) share() (rate.Limit, int) {
 	part := l.perSecond / float64(l.engines)
 	return rate.Limit(part), max(int(part/8), 1)
@@ -91,8 +91,8 @@ func (r *row) put(j *job, first bool) {
 	}
 }
 
-// next is the place of the first job that may start, as far as the gate is
-// concerned; -1 for none.
+// next returns the index of the first job that may start, as far as the gate is concerned; -1 if
+// there is none.
 func (r *row) next(now time.Time) int {
 	if r.gate.admits(now, false) {
 		return 0
@@ -116,7 +116,7 @@ func (r *row) pop(i int) *job {
 	return j
 }
 
-// filter takes out of a row what keep does not want, in order.
+// filter removes from a row the jobs for which keep is false, and returns them in order.
 func (r *row) filter(keep func(*job) bool) (out []*job) {
 	r.jobs = slices.DeleteFunc(r.jobs, func(j *job) bool {
 		if keep(j) {

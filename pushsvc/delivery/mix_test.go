@@ -15,8 +15,8 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/delivery"
 )
 
-// mixesEnv asks for the table of DESIGN.md: "all", or names of kinds, each with
-// a semicolon behind it. sharesEnv is for some of its columns, in percent.
+// mixesEnv asks for the table of DESIGN.md: "all", or names of kinds, each followed by a semicolon.
+// sharesEnv is for some of its columns, in percent.
 const (
 	mixesEnv  = "WEBPUSH_TEST_MIXES"
 	sharesEnv = "WEBPUSH_TEST_SHARES"
@@ -64,8 +64,8 @@ type mix struct {
 	finished time.Time      // when the last good one was reached
 }
 
-// newMix subscribes them; place gives the position of the made-up ones among
-// all, from how many there are of both.
+// newMix subscribes them; place returns the position of the made-up ones among all, from how many
+// there are of both.
 func newMix(t testing.TB, good, bad int, answer func(http.ResponseWriter, *http.Request, int), place func(good, bad int) []bool) *mix {
 	t.Helper()
 	m := &mix{fixture: newFixture(t), good: good, bad: bad, answer: answer, reached: make(map[string]int), attempts: make(map[string]int)}
@@ -106,8 +106,8 @@ func (m *mix) respond(w http.ResponseWriter, r *http.Request, name string, nth i
 	w.WriteHeader(http.StatusCreated)
 }
 
-// took waits until all good ones are reached, for most at the longest, and
-// says after how long; false where some were not.
+// took waits until all good ones are reached, for at most the time most, and returns how long it
+// took; false if some were not reached.
 func (m *mix) took(begun time.Time, most time.Duration) (time.Duration, bool) {
 	for {
 		m.mu.Lock()
@@ -123,7 +123,7 @@ func (m *mix) took(begun time.Time, most time.Duration) (time.Duration, bool) {
 	}
 }
 
-// check looks at who got how many pushes.
+// check checks how many pushes each got.
 func (m *mix) check(mostAttempts int) {
 	m.Helper()
 	m.mu.Lock()
@@ -151,7 +151,7 @@ func (m *mix) start() time.Time {
 	return begun
 }
 
-// scattered puts the made-up ones anywhere, first and last in a row.
+// scattered puts the made-up ones anywhere, the first and the last in a row.
 func scattered(good, bad int) []bool {
 	all := inFront(good, bad)
 	rand.Shuffle(len(all), func(i, k int) { all[i], all[k] = all[k], all[i] })
@@ -174,9 +174,8 @@ func inTheMiddle(good, bad int) []bool {
 	return all
 }
 
-// TestMadeUp: subscriptions that answer whatever they like cost the others at
-// the same push service nothing but their own attempts, whether they are
-// scattered or stand in a row.
+// TestMadeUp: subscriptions that answer whatever they like cost the others at the same push service
+// only their own attempts, whether they are scattered or in a row.
 func TestMadeUp(t *testing.T) {
 	if os.Getenv(mixesEnv) != "" {
 		t.Skip("TestMixes has them all")
@@ -205,8 +204,7 @@ func TestMadeUp(t *testing.T) {
 	}
 }
 
-// TestNowAndThen: a push service that refuses one of a hundred by chance holds
-// nothing up.
+// TestNowAndThen: a push service that refuses one of a hundred by chance holds no push up.
 func TestNowAndThen(t *testing.T) {
 	t.Parallel()
 	m := newMix(t, 100, 0, nil, scattered)

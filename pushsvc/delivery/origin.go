@@ -10,37 +10,34 @@ import (
 
 // How origins are treated.
 const (
-	// firstLimit is how many pushes go to an origin at once before it has
-	// answered any; it grows from there as TCP's window does. calmLimit is how
-	// many go to one that refuses a good part of them.
+	// firstLimit is how many pushes go to an origin at once before it has answered any; it grows
+	// from there as TCP's window does. calmLimit is the limit for an origin that refuses many of
+	// them.
 	firstLimit, leastLimit, calmLimit = 8, 4, 16
-	// calmShare is how many of a hundred it must have refused for that.
+	// calmShare is how many of a hundred an origin must have refused for calmLimit.
 	calmShare = 25
-	// stopAfter is how often one recipient is tried where our token or contact
-	// is refused, and how many of them are a handful (see evidence).
+	// stopAfter is how often one recipient is tried if our token or contact is refused, and how
+	// many such recipients are a handful (see evidence).
 	stopAfter = 3
-	// stopFor is how long a refused key is left alone, at first. An operator
-	// mends it, not time.
+	// stopFor is how long a refused key is not used, at first. An operator has to correct it;
+	// waiting does not.
 	stopFor = 5 * time.Minute
-	// longPause is the longest first pause that a push service is believed to
-	// ask for; Mozilla's asks for so much. The second may be twice as long, and
-	// so on up to what is taken from a Retry-After at all.
+	// longPause is the longest first pause that a push service may ask for; Mozilla's asks for this
+	// much. The second may be twice as long, and so on up to the maximum of a Retry-After.
 	longPause, maxPause = 2 * time.Minute, time.Hour
-	// shortPause is how long a pause may be for its recipients to wait for
-	// its end in memory.
+	// shortPause is the longest pause for which recipients wait in memory.
 	shortPause = 2 * time.Second
-	// slowAnswer is the time to answer from which an origin may not hold up
-	// others, and maxPlaceWait how long a recipient of it waits for a place.
+	// slowAnswer is the response time from which an origin may not hold up others, and maxPlaceWait
+	// how long its recipients wait for a place.
 	slowAnswer, maxPlaceWait = 2 * time.Second, 2 * time.Second
-	// From maxGates on, origins are forgotten that are not in use, and have
-	// not answered for memoryOfDown where they are down: their names are in
-	// part visitors' choices.
+	// From maxGates on, origins are forgotten that are not in use and, if they are down, have not
+	// answered for memoryOfDown: visitors can choose some of the names.
 	maxGates     = 1024
 	memoryOfDown = 10 * time.Minute
 )
 
-// breaker lets everything pass, or nothing until a time and then one push at a
-// time until one goes through. What opens and closes it is its evidence.
+// breaker lets everything pass, or nothing until a time and then one push at a time until one is
+// accepted. Its evidence opens and closes it.
 type breaker struct {
 	evidence
 	streak   int       // pauses in a row
@@ -50,24 +47,23 @@ type breaker struct {
 	queued   int
 	heard    time.Time      // the last attempt's end
 	why      webpush.Reason // of the pause
-	// handful is true where only the few in voters are held up: there was
-	// nobody else to ask.
+	// handful is true if only the few in voters are held up: there were no others to ask.
 	handful bool
 	voters  []vote
 
 	witnessing
 }
 
-// blame reports whose trouble the evidence says it is at now.
+// blame returns whose trouble the evidence shows now.
 func (b *breaker) blame(now time.Time) blame {
 	if now.Before(b.until) {
-		return blameNobody // what comes back from before the pause
+		return blameNone // answers to pushes from before the pause
 	}
 	idle := b.queued == 0 && b.inFlight == 0
-	return b.evidence.blame(b.probing, b.nobodyElse && idle, idle)
+	return b.evidence.blame(b.probing, b.noOthers && idle, idle)
 }
 
-// trip closes the way for d.
+// trip stops pushes for d.
 func (b *breaker) trip(now time.Time, d time.Duration) {
 	b.streak++
 	b.until = now.Add(d)
@@ -81,7 +77,7 @@ func (b *breaker) trip(now time.Time, d time.Duration) {
 	b.witnessing = witnessing{}
 }
 
-// passed takes in that somebody was accepted.
+// passed notes that a push was accepted.
 func (b *breaker) passed(now time.Time) {
 	b.evidence.accepted(now)
 	b.witnessing = witnessing{}
@@ -96,8 +92,8 @@ func (b *breaker) passed(now time.Time) {
 	b.streak, b.probing, b.handful, b.voters = 0, false, false, nil
 }
 
-// newcomer opens the way for somebody who is not of the handful that is held
-// up: for all that is known, the trouble is only theirs.
+// newcomer lets pushes start again if the recipient is not in the handful that is held up: as far
+// as is known, only the handful is in trouble.
 func (b *breaker) newcomer(now time.Time, recipient uint64) {
 	if !b.handful || !now.Before(b.until) || slices.ContainsFunc(b.voters, func(v vote) bool { return v.recipient == recipient }) {
 		return
@@ -105,53 +101,51 @@ func (b *breaker) newcomer(now time.Time, recipient uint64) {
 	b.until = now
 }
 
-// left is how many more may be under way where recipients are in trouble: no
-// more than would be in vain if it were the service's.
+// left returns how many more pushes may be under way while recipients are in trouble: no more than
+// may be in vain if the trouble is the service's.
 func (b *breaker) left(limit int) int {
 	n := len(b.run)
 	switch {
 	case n == 0:
 		return limit
-	case b.known == 0: // nobody has been accepted lately
+	case b.known == 0: // no push has been accepted lately
 		limit -= n
 	}
 	return max(min(limit, b.need()-n), 1)
 }
 
-// idle says whether forgetting b loses nothing, or little.
+// idle reports whether b can be forgotten with no or little loss.
 func (b *breaker) idle(now time.Time) bool {
 	clean := len(b.run) == 0 && !b.probing
 	return b.inFlight == 0 && !now.Before(b.until) && (clean || now.Sub(b.heard) > memoryOfDown)
 }
 
-// origin is one push service's host: what it can take, and whether it is up.
+// origin is one push service's host: how much load it can take, and whether it is up.
 type origin struct {
 	breaker
 	// limit is how many pushes may be under way; it doubles per round trip
 	// up to threshold and then rises by one.
 	limit, threshold float64
 	proven           bool // has answered
-	// latency is what three quarters of those who are accepted wait at least,
-	// and of the others until somebody is: who hangs on purpose does not make
-	// a slow origin.
+	// latency is the time that three quarters of the accepted pushes take at least; until a push is
+	// accepted, the others count. So endpoints that hang on purpose do not make an origin slow.
 	latency time.Duration
-	// backlog is when the next recipient who is sent back to the queue could
-	// have a turn, by the pace of the origin.
+	// backlog is when the next recipient that is sent back to the queue could have a turn, at the
+	// origin's pace.
 	backlog time.Time
 	hanging
 }
 
-// gate is an origin as seen with one VAPID key: the service may refuse the key
-// alone.
+// gate is an origin as seen with one VAPID key: the service may refuse only the key.
 type gate struct {
 	host, keyID string
 	origin      *origin
 	key         breaker
-	keyProven   bool // something was answered that is no refusal
+	keyProven   bool // an answer was not a refusal
 	late        int  // pushes that hang
 }
 
-// count takes note of n more who wait.
+// count adds n waiting jobs.
 func (g *gate) count(n int) {
 	g.key.queued += n
 	g.origin.queued += n
@@ -159,8 +153,8 @@ func (g *gate) count(n int) {
 
 type gateKey struct{ host, keyID string }
 
-// admits says whether a push may start; witness that it is one of those chosen
-// to find out whose trouble it is.
+// admits reports whether a push may start; witness is true for one of those chosen to find out
+// whose trouble it is.
 func (g *gate) admits(now time.Time, witness bool) bool {
 	o := g.origin
 	if now.Before(o.until) || now.Before(g.key.until) || g.key.probing && g.key.inFlight > 0 {
@@ -183,8 +177,8 @@ func (g *gate) admits(now time.Time, witness bool) bool {
 	return underKey < g.key.left(most)
 }
 
-// pause is the one that holds up the gate for longest; until is in the past
-// where none does.
+// pause returns the longest of the pauses that hold up the gate; until is in the past if there is
+// none.
 func (g *gate) pause() (until time.Time, why webpush.Reason) {
 	if g.key.until.After(g.origin.until) {
 		return g.key.until, g.key.why
@@ -202,15 +196,15 @@ type answer struct {
 	witness   bool
 }
 
-// meaning is what an answer says.
+// meaning is what an answer shows.
 type meaning byte
 
 const (
 	meansNothing meaning = iota // nothing was sent
 	meansGood                   // accepted
-	meansOther                  // refused for what the recipient or the message is
-	meansOrigin                 // the origin is in trouble, or the recipient
-	meansKey                    // our key is refused, or the recipient's endpoint refuses
+	meansOther                  // refused because of the recipient or the message
+	meansOrigin                 // the origin or the recipient is in trouble
+	meansKey                    // our key is refused, or only this endpoint refuses it
 )
 
 func meaningOf(r *webpush.Result) meaning {
@@ -266,7 +260,7 @@ func (g *gate) answered(cfg *Config, now time.Time, a answer) {
 	g.stopIfBlamed(cfg, now)
 }
 
-// passed takes in that a recipient was accepted.
+// passed notes that a push to a recipient was accepted.
 func (g *gate) passed(cfg *Config, now time.Time, recipient uint64) {
 	o := g.origin
 	o.passed(now)
@@ -277,8 +271,7 @@ func (g *gate) passed(cfg *Config, now time.Time, recipient uint64) {
 	o.grow(cfg)
 }
 
-// works takes in an answer that shows the origin at work, but says nothing of
-// how it would treat others.
+// works notes an answer that shows that the origin works, but not how it would answer others.
 func (o *origin) works(cfg *Config, now time.Time) {
 	if !now.Before(o.until) {
 		o.probing, o.streak = false, 0
@@ -295,8 +288,8 @@ func (o *origin) grow(cfg *Config) {
 	o.limit = min(o.limit, float64(cfg.PerOrigin))
 }
 
-// measure moves the latency, which rises with three of four answers that take
-// longer as far as it falls with one that doesn't.
+// measure updates the latency: three of four answers that take longer raise it as far as one that
+// doesn't lowers it.
 func (o *origin) measure(took time.Duration) {
 	switch {
 	case o.latency == 0:
@@ -308,7 +301,7 @@ func (o *origin) measure(took time.Duration) {
 	}
 }
 
-// troubled takes in trouble that is the service's or the recipient's own.
+// troubled notes trouble that is the service's or the recipient's own.
 func (g *gate) troubled(b *breaker, now time.Time, a answer) {
 	switch {
 	case now.Before(b.until):
@@ -321,7 +314,7 @@ func (g *gate) troubled(b *breaker, now time.Time, a answer) {
 	b.trouble(vote{recipient: a.recipient, asked: a.RetryAfter, witness: a.witness, why: a.Reason, at: now})
 }
 
-// stopIfBlamed pauses the origin or the key where the evidence blames it.
+// stopIfBlamed pauses the origin or the key if the evidence blames it.
 func (g *gate) stopIfBlamed(cfg *Config, now time.Time) {
 	o := g.origin
 	if v := o.blame(now); v == blameService || v == blameFew {
@@ -342,7 +335,7 @@ func (g *gate) stopIfBlamed(cfg *Config, now time.Time) {
 		n := len(k.run)
 		k.trip(now, backoff(stopFor, max(cfg.RetryMax, stopFor), k.streak+1))
 		k.handful = v == blameFew || k.handful
-		cfg.Logger.Error("the push service refuses us, and gets nothing more for now: check the contact, the clock and the VAPID key",
+		cfg.Logger.Error("the push service refuses us; sending to it is paused: check the contact, the clock and the VAPID key",
 			"service", string(webpush.ServiceOf(g.host)), "host", g.host, "key", g.keyID, "recipients", n, "reason", string(k.why), "until", k.until)
 	}
 }
@@ -352,8 +345,8 @@ func (g *gate) mayHoldUp(now time.Time) bool {
 	return g.origin.latency >= slowAnswer || g.origin.probing || g.key.probing || now.Before(g.origin.until)
 }
 
-// reserve gives the time at which a recipient who is sent back to the queue
-// may hope for a place, at the pace at which the origin answers.
+// reserve returns the time at which a recipient that is sent back to the queue may expect a place,
+// at the pace at which the origin answers.
 func (o *origin) reserve(now time.Time, least, most time.Duration) time.Time {
 	if o.backlog.Before(now.Add(least)) || o.backlog.After(now.Add(most)) {
 		o.backlog = now.Add(least)
@@ -363,15 +356,14 @@ func (o *origin) reserve(now time.Time, least, most time.Duration) time.Time {
 	return o.backlog
 }
 
-// backoff is the wait before the n-th further attempt, from 1: least, doubled
-// each time, up to most, and up to half of that more, so that not all come
-// back at once.
+// backoff returns the wait before the n-th further attempt, from 1: least, doubled each time, up to
+// most, plus up to half of that, so that not all come back at once.
 func backoff(least, most time.Duration, n int) time.Duration {
 	d := doubled(least, most, n)
 	return min(d+rand.N(d/2+1), most+most/8)
 }
 
-// doubled is least, doubled n-1 times, up to most.
+// doubled returns least, doubled n-1 times, up to most.
 func doubled(least, most time.Duration, n int) time.Duration {
 	for ; n > 1 && least < most; n-- {
 		least *= 2

@@ -27,7 +27,7 @@ func TestBackoff(t *testing.T) {
 	}
 }
 
-// at is a gate at a time of its own, for tests of what it learns.
+// at is a gate with a clock of its own, for tests of what it learns.
 type at struct {
 	*gate
 	cfg *Config
@@ -66,8 +66,8 @@ func busy(after time.Duration) webpush.Result {
 	return gets(429, webpush.ClassLater, webpush.ReasonThrottled, after)
 }
 
-// TestLimit: an origin may have more at once as it answers, up to the bound,
-// and begins small after a pause.
+// TestLimit: an origin may have more pushes at once as it answers, up to the bound, and begins
+// small after a pause.
 func TestLimit(t *testing.T) {
 	t.Parallel()
 	a := newAt()
@@ -100,7 +100,7 @@ func TestLimit(t *testing.T) {
 	}
 }
 
-// TestManyOrigins: names that visitors made up don't pile up.
+// TestManyOrigins: host names that visitors made up don't accumulate.
 func TestManyOrigins(t *testing.T) {
 	t.Parallel()
 	now := time.Now()

@@ -11,19 +11,18 @@ import (
 )
 
 const (
-	// watchEvery is how often the state of a message under way is looked at,
-	// so that a pause is seen within a second.
+	// watchEvery is how often the state of a message under way is read, so that a pause takes
+	// effect within a second.
 	watchEvery = 500 * time.Millisecond
-	// listPage and listMost bound how many unfinished messages are looked at.
+	// listPage and listMost bound how many unfinished messages are read.
 	listPage, listMost = 256, 4096
 )
 
-// planner decides which ranges of which messages are worked on. Its fields are
-// its goroutine's.
+// planner decides which ranges of which messages are worked on. Only its own goroutine uses its
+// fields.
 type planner struct {
 	engine *Engine
-	// served is the message that got a place last: the next in order is the
-	// first of the next round.
+	// served is the message that got a place last: the next round begins with the one after it.
 	served string
 	// retryAt is when a message that had nothing to claim is asked again.
 	retryAt map[string]time.Time
@@ -49,7 +48,7 @@ func (p *planner) loop() {
 	}
 }
 
-// round claims what there is room for and says when to look again.
+// round claims as many ranges as there is room for and returns when to look again.
 func (p *planner) round() time.Duration {
 	e := p.engine
 	ctx, cancel := context.WithTimeout(context.Background(), e.cfg.Lease)
@@ -96,13 +95,13 @@ func (p *planner) round() time.Duration {
 	return p.nextLook(messages, wait)
 }
 
-// allLater says that all there is to do for a message has its time to come: to
-// ask for a range of it would be a write in vain.
+// allLater reports whether everything left to do for a message is due later: to ask for a range of
+// it would be a write in vain.
 func allLater(m *pushsvc.Message, now time.Time) bool {
 	return m.State != pushsvc.StateCancelling && m.Progress.Pending == 0 && m.NextTry.After(now)
 }
 
-// list gives the unfinished messages, beginning behind the one served last.
+// list returns the unfinished messages, beginning after the one served last.
 func (p *planner) list(ctx context.Context) ([]pushsvc.Message, error) {
 	var all []pushsvc.Message
 	for after := ""; len(all) < listMost; {
@@ -123,7 +122,7 @@ func (p *planner) list(ctx context.Context) ([]pushsvc.Message, error) {
 	return all, nil
 }
 
-// noteOldest finds since when somebody has been waiting.
+// noteOldest finds since when a recipient has been waiting.
 func (p *planner) noteOldest(messages []pushsvc.Message, now time.Time) {
 	var oldest time.Time
 	for i := range messages {
@@ -139,7 +138,7 @@ func (p *planner) noteOldest(messages []pushsvc.Message, now time.Time) {
 	p.engine.oldestDue.Store(&oldest)
 }
 
-// nextLook is when there is something to do that no one will wake us for.
+// nextLook returns when there is something to do for which Wake is not called.
 func (p *planner) nextLook(messages []pushsvc.Message, wait time.Duration) time.Duration {
 	now := p.engine.cfg.Clock()
 	for i := range messages {
@@ -155,8 +154,8 @@ func (p *planner) nextLook(messages []pushsvc.Message, wait time.Duration) time.
 	return max(wait, 20*time.Millisecond)
 }
 
-// laterDue says whether a message with enough runs may have one more, for
-// those who are to be tried again.
+// laterDue reports whether a message with enough runs may have one more, for recipients who are to
+// be tried again.
 func (p *planner) laterDue(id string, runs int, now time.Time) bool {
 	e := p.engine
 	e.mu.Lock()
@@ -175,7 +174,7 @@ func (p *planner) laterDue(id string, runs int, now time.Time) bool {
 	return !c.row.NextTry.IsZero() && !c.row.NextTry.After(now)
 }
 
-// claim tries to get a range of a message and sets it going.
+// claim tries to claim a range of a message and starts its run.
 func (p *planner) claim(ctx context.Context, m *pushsvc.Message, now time.Time) {
 	e := p.engine
 	asked := e.cfg.Clock()
@@ -230,14 +229,14 @@ func (e *Engine) begin(ctx context.Context, m pushsvc.Message, rng pushsvc.Range
 		defer e.end(c, r)
 		e.guard("sending message "+m.ID, func() {
 			if err := r.run(); err != nil && !errors.Is(err, pushsvc.ErrClosed) {
-				c.log.Warn("a part of a message is left to whoever takes it over", "range", rng.N, "error", err)
+				c.log.Warn("a range of a message is left for another engine", "range", rng.N, "error", err)
 			}
 		})
 	}()
 	return nil
 }
 
-// enlist makes the run, and the campaign where it is its first.
+// enlist makes the run, and, for the first run of a message, the campaign.
 func (e *Engine) enlist(ctx context.Context, m pushsvc.Message, rng pushsvc.Range, now time.Time) (*rangeRun, error) {
 	if r := e.join(nil, rng, now); r != nil {
 		return r, nil
@@ -249,8 +248,8 @@ func (e *Engine) enlist(ctx context.Context, m pushsvc.Message, rng pushsvc.Rang
 	return e.join(prepared, rng, now), nil
 }
 
-// join makes the run as one of the campaign under way, or of the one made for
-// it; nil where there is neither.
+// join makes the run as part of the campaign under way, or of the prepared one; it returns nil if
+// there is neither.
 func (e *Engine) join(prepared *campaign, rng pushsvc.Range, now time.Time) *rangeRun {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -270,7 +269,7 @@ func (e *Engine) join(prepared *campaign, rng pushsvc.Range, now time.Time) *ran
 	return r
 }
 
-// end takes a run off the books.
+// end removes a run from the engine.
 func (e *Engine) end(c *campaign, r *rangeRun) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -283,7 +282,7 @@ func (e *Engine) end(c *campaign, r *rangeRun) {
 	}
 }
 
-// runsOf says how many runs a message has here, and whether they are ending.
+// runsOf returns how many runs a message has here, and whether they are ending.
 func (e *Engine) runsOf(id string) (runs int, halted bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -296,9 +295,9 @@ func (e *Engine) runsOf(id string) (runs int, halted bool) {
 	return len(c.runs), c.halted.Load()
 }
 
-// overdue says whether a run of the message has not renewed its lease in time,
-// because the store stalls. To claim its range would be to take it from
-// ourselves, with what has been sent and not yet written.
+// overdue reports whether a run of the message has not renewed its lease in time because the store
+// stalls. To claim its range would take it from ourselves, with what has been sent and not yet
+// written.
 func (e *Engine) overdue(id string, now time.Time) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -316,14 +315,14 @@ func (e *Engine) overdue(id string, now time.Time) bool {
 	return false
 }
 
-// room says whether one more message may be worked on.
+// room reports whether one more message may be worked on.
 func (e *Engine) room() bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return len(e.campaigns) < e.cfg.Messages
 }
 
-// nextTry is the message's, as seen last.
+// nextTry returns when the message is due, as last read.
 func (e *Engine) nextTry(m *pushsvc.Message) time.Time {
 	e.mu.Lock()
 	c := e.campaigns[m.ID]
@@ -341,7 +340,7 @@ func (e *Engine) nextTry(m *pushsvc.Message) time.Time {
 	return c.row.NextTry
 }
 
-// giveTurns makes messages that have had their turn give way to n others.
+// giveTurns makes messages that have had their turn make room for n others.
 func (e *Engine) giveTurns(n int, now time.Time) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -361,7 +360,7 @@ func (e *Engine) giveTurns(n int, now time.Time) {
 	}
 }
 
-// watch looks at the messages under way, for what operators tell them.
+// watch reads the messages under way again, to see what operators have changed.
 func (e *Engine) watch() {
 	defer e.work.Done()
 	tick := time.NewTicker(watchEvery)

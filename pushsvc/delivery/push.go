@@ -13,15 +13,15 @@ import (
 const (
 	reasonKeyMissing webpush.Reason = "key_missing" // the ring lacks the subscription's VAPID key
 	reasonInternal   webpush.Reason = "internal"    // a fault of ours; the log has it
-	reasonSlow       webpush.Reason = "slow_origin" // no place came free in time; nothing was sent
+	reasonSlow       webpush.Reason = "slow_origin" // no place became free in time; nothing was sent
 )
 
 func failure(reason webpush.Reason) webpush.Result {
 	return webpush.Result{Verdict: webpush.Verdict{Class: webpush.ClassFailed, Reason: reason}}
 }
 
-// hostOf is the host of an endpoint, which the sender will check; whatever it
-// is, it only has to tell origins apart.
+// hostOf returns the host of an endpoint. The sender checks it; here it only has to tell origins
+// apart.
 func hostOf(endpoint string) string {
 	host := strings.TrimPrefix(endpoint, "https://")
 	if i := strings.IndexByte(host, '/'); i >= 0 {
@@ -59,9 +59,8 @@ func (e *Engine) push(j *job) {
 	e.guard("handing a push back", func() { j.run.inbox.put(j) })
 }
 
-// send makes one attempt to reach one recipient. Nothing cuts it short but the
-// sender's own timeout, as it may have arrived, and ctx, where it hangs and its
-// slot is wanted.
+// send makes one attempt to reach one recipient. Only two things end it early: the sender's own
+// timeout, because the push may have arrived, and ctx, if the push hangs and its slot is needed.
 func (c *campaign) send(ctx context.Context, sub *pushsvc.Subscription, now time.Time) webpush.Result {
 	key, err := c.keys.pair(ctx, sub.KeyID)
 	if err != nil {
@@ -80,8 +79,8 @@ func (c *campaign) send(ctx context.Context, sub *pushsvc.Subscription, now time
 	})
 }
 
-// outcomeOf makes the recipient's outcome from an attempt's result; again is true
-// where they are tried once more without going through the store.
+// outcomeOf makes the recipient's outcome from an attempt's result; again is true if the recipient
+// is tried once more without a write to the store.
 func (r *rangeRun) outcomeOf(j *job, now time.Time) (o pushsvc.Outcome, again bool) {
 	o = pushsvc.Outcome{ID: j.sub.ID, Reason: string(j.result.Reason)}
 	j.attempt++
@@ -106,7 +105,7 @@ func (r *rangeRun) outcomeOf(j *job, now time.Time) (o pushsvc.Outcome, again bo
 	}
 	wait := backoff(r.engine.cfg.RetryMin, r.engine.cfg.RetryMax, j.attempt)
 	if after := j.result.RetryAfter; after > 0 {
-		// Who is refused again waits longer than they are told, so that the
+		// A recipient that is refused again waits longer than the service asks, so that the
 		// attempts last.
 		after += backoff(after/16+1, after, 1)
 		if wait = max(after, wait/2); j.attempt == 1 {
@@ -120,19 +119,19 @@ func (r *rangeRun) outcomeOf(j *job, now time.Time) (o pushsvc.Outcome, again bo
 	return r.laterOutcome(o, j.attempt, now.Add(wait)), false
 }
 
-// deferredOutcome makes the retry of a recipient who had no attempt.
+// deferredOutcome makes the retry of a recipient that had no attempt.
 func (r *rangeRun) deferredOutcome(j *job, now time.Time) pushsvc.Outcome {
 	due := j.due
 	if left := r.campaign.deadline.Sub(now); j.why == reasonSlow && due.Sub(now) > left*3/4 {
-		// The place they have been promised is an estimate: they may get
-		// another before the message's time to live ends.
+		// The time of their place is an estimate: they may get another one before the message's
+		// time to live ends.
 		due = now.Add(left * 3 / 4)
 	}
 	return r.laterOutcome(pushsvc.Outcome{ID: j.sub.ID, Reason: string(j.why)}, j.attempt, due)
 }
 
-// laterOutcome makes o a retry at due, or expired where due is beyond the
-// message's time to live.
+// laterOutcome makes o a retry at due, or expired if due is after the end of the message's time to
+// live.
 func (r *rangeRun) laterOutcome(o pushsvc.Outcome, attempt int, due time.Time) pushsvc.Outcome {
 	if r.campaign.expired(due) {
 		return pushsvc.Outcome{ID: o.ID, Kind: pushsvc.OutcomeExpired, Reason: o.Reason}

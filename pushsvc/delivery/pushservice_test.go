@@ -27,18 +27,18 @@ type post struct {
 	at     time.Time
 }
 
-// pushService is a push service on loopback that goes by the names of the real
-// ones, and remembers every push by the last segment of its path. What stands
-// before the first "-" there is what it answers: see respond.
+// pushService is a push service on loopback that uses the names of the real ones, and remembers
+// every push by the last segment of its path. The part before the first "-" in there is what it
+// answers: see respond.
 type pushService struct {
 	client *webpush.Client
 	addr   string
 	pem    []byte // the certificate to trust
 	pool   *x509.CertPool
 	leaf   tls.Certificate
-	// arrived, where it is set, is called before each answer.
+	// arrived, if it is set, is called before each answer.
 	arrived atomic.Pointer[func(name string)]
-	// answer, where it is set, takes the place of respond.
+	// answer, if it is set, replaces respond.
 	answer atomic.Pointer[func(w http.ResponseWriter, r *http.Request, name string, nth int)]
 	open   atomic.Int64 // requests that have not been answered
 
@@ -116,7 +116,7 @@ func respond(w http.ResponseWriter, name string, nth int) {
 	w.WriteHeader(status)
 }
 
-// pushesTo gives the pushes to one name.
+// pushesTo returns the pushes to one name.
 func (p *pushService) pushesTo(name string) []post {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -9,13 +9,13 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
 )
 
-// Reading is tried so often, so far apart, before the range is given back.
+// How often, and with what pause, reading is tried before the range is released.
 const (
 	readTries = 5
 	readWait  = 500 * time.Millisecond
 )
 
-// page is one reading of recipients; retries come from the later range.
+// page is one page of recipients; retries come from the later range.
 type page struct {
 	subs    []pushsvc.Subscription
 	retries []pushsvc.Retry
@@ -23,8 +23,8 @@ type page struct {
 	err     error
 }
 
-// read asks for the next page where there is room for it, in the background,
-// so that sending goes on meanwhile.
+// read asks for the next page if there is room for it, in the background, so that sending goes on
+// meanwhile.
 func (r *rangeRun) read() {
 	cfg := &r.engine.cfg
 	if !r.reading && r.summoned() {
@@ -35,7 +35,7 @@ func (r *rangeRun) read() {
 	}
 	limit := cfg.PageSize
 	if r.isLater() {
-		// What is known is among those due until it is written.
+		// Those in known are among the due ones until they are written.
 		limit += len(r.known)
 	}
 	full := limit > maxWindow || !r.isLater() && !r.window.room(limit)
@@ -64,7 +64,7 @@ func (r *rangeRun) readPage(rng pushsvc.Range, after pushsvc.SubscriptionID, lim
 	return p
 }
 
-// take deals with a page.
+// take handles a page.
 func (r *rangeRun) take(p page) error {
 	r.reading = false
 	if p.summons != nil {

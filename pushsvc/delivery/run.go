@@ -12,10 +12,9 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/webpush"
 )
 
-var errMass = errors.New("the push service says of very many subscriptions that they are gone: they are kept, and removed if it says so again tomorrow or later")
+var errMass = errors.New("the push service reports very many subscriptions as gone: they are kept, and each is removed if it is reported gone again after a day")
 
-// inbox is how jobs come back to their run. What it holds is bounded by what
-// the run has handed out.
+// inbox is how jobs come back to their run. It holds at most the jobs that the run has handed out.
 type inbox struct {
 	signal chan struct{}
 	free   func(slots int)
@@ -56,8 +55,7 @@ func (b *inbox) close() []*job {
 	return b.jobs
 }
 
-// rangeRun is one claimed range under way. Its fields without a lock are its
-// goroutine's.
+// rangeRun is one claimed range under way. Its own goroutine owns the fields that have no lock.
 type rangeRun struct {
 	engine   *Engine
 	campaign *campaign
@@ -65,8 +63,8 @@ type rangeRun struct {
 	inbox    inbox
 
 	waiting  atomic.Int64 // in the scheduler's queue
-	startEnd atomic.Int64 // no push is started after; Unix ns
-	full     atomic.Bool  // it can't read on until the first of those read are settled
+	startEnd atomic.Int64 // no push is started after it; Unix ns
+	full     atomic.Bool  // it can't read on until the first recipients it has read are settled
 	wanted   atomic.Pointer[summons]
 
 	window window                          // of a range of the audience
@@ -74,7 +72,7 @@ type rangeRun struct {
 	forget []pushsvc.SubscriptionID        // of known: written, but maybe on the page being read
 
 	out      int    // jobs handed out
-	idle     []*job // came back because the lease was about to run out
+	idle     []*job // came back because the lease was about to end
 	saidGone []*job // answered with 404 or 410, outcome not yet recorded
 	outcomes []pushsvc.Outcome
 	recent   map[string]pushsvc.Answers // since the last checkpoint, by host
@@ -116,22 +114,22 @@ func (e *Engine) newRun(c *campaign, rng pushsvc.Range, now time.Time) *rangeRun
 
 func (r *rangeRun) isLater() bool { return r.rng.N == pushsvc.LaterRange }
 
-// leased takes note of the lease's end. Pushes are started up to some time
-// before, whatever the store says: clocks differ, and a push takes its time.
+// leased notes the lease's end. Pushes are started only until some time before it, whatever the
+// store reports: clocks differ, and a push takes time.
 func (r *rangeRun) leased(until time.Time) {
 	r.rng.Lease = until
 	r.startEnd.Store(until.Add(-r.engine.cfg.Lease / 3).UnixNano())
 }
 
-// mayStart says whether a push of the run may be started.
+// mayStart reports whether a push of the run may be started.
 func (r *rangeRun) mayStart(now time.Time) bool {
 	return now.UnixNano() < r.startEnd.Load() && !r.campaign.halted.Load()
 }
 
-// crowded says whether the run can't read on because of those who wait.
+// crowded reports whether the run can't read on because of its waiting jobs.
 func (r *rangeRun) crowded() bool { return r.waiting.Load() >= int64(r.engine.cfg.PageSize) }
 
-// run works on the range until it is done or given back, or the lease is lost.
+// run works on the range until it is done or released, or the lease is lost.
 func (r *rangeRun) run() error {
 	defer r.abandon()
 	cfg := &r.engine.cfg
@@ -159,7 +157,7 @@ func (r *rangeRun) run() error {
 	}
 }
 
-// advance does what is due by time or by what has come in.
+// advance does what is due by the time or by what has arrived.
 func (r *rangeRun) advance() (finished bool, err error) {
 	if !r.draining && (r.engine.stopping() || r.campaign.halted.Load()) {
 		r.draining = true
@@ -180,7 +178,7 @@ func (r *rangeRun) advance() (finished bool, err error) {
 	}
 	r.recordGone(now, false)
 	if !r.due(now) {
-		return false, nil // it is too early to say of those who are said to be gone
+		return false, nil // it is too early to decide about those reported gone
 	}
 	if err := r.checkpoint(now, r.engine.cfg.Lease, false); err != nil {
 		return false, err
@@ -188,9 +186,8 @@ func (r *rangeRun) advance() (finished bool, err error) {
 	return false, nil
 }
 
-// finish writes the last checkpoint. What other engines were answered may decide whether
-// to believe those who are said to be gone: so our answers are written before, and the
-// sum is looked at.
+// finish writes the last checkpoint. The answers to other engines may decide whether those reported
+// gone are believed: so our answers are written first, and the sum is read.
 func (r *rangeRun) finish(now time.Time) error {
 	r.recordGone(now, false)
 	if len(r.saidGone) > 0 && r.campaign.mayBeMass() {
@@ -200,25 +197,25 @@ func (r *rangeRun) finish(now time.Time) error {
 		now = r.engine.cfg.Clock()
 	}
 	r.recordGone(now, true)
-	// Not done where it is draining: some have been withdrawn.
+	// Not done while draining: some jobs have been withdrawn.
 	return r.checkpoint(now, 0, !r.draining)
 }
 
-// due says whether it is time for a checkpoint.
+// due reports whether it is time for a checkpoint.
 func (r *rangeRun) due(now time.Time) bool {
 	cfg, since := &r.engine.cfg, now.Sub(r.wrote)
 	return len(r.outcomes) >= cfg.CheckpointSize || r.held > 0 ||
 		len(r.outcomes) > 0 && since >= cfg.CheckpointEvery || since >= cfg.Lease/3
 }
 
-// handOut gives jobs to the scheduler.
+// handOut passes jobs to the scheduler.
 func (r *rangeRun) handOut(jobs []*job, first bool) {
 	r.out += len(jobs)
 	r.engine.sched.enqueue(r.campaign.lane, jobs, first)
 }
 
-// collect takes the jobs that came back. Each attempt's outcome is noted before
-// its slot is given to another job.
+// collect takes the jobs that came back. Each attempt's outcome is noted before another job gets
+// its slot.
 func (r *rangeRun) collect() error {
 	now := r.engine.cfg.Clock()
 	var notes []pushsvc.Outcome
@@ -260,8 +257,8 @@ func (r *rangeRun) collect() error {
 	return nil
 }
 
-// takeResult takes an attempt's result, and returns the outcome to note; again is
-// true where there is none yet, because the job is tried once more.
+// takeResult takes an attempt's result, and returns the outcome to note; again is true if there is
+// none yet, because the job is tried once more.
 func (r *rangeRun) takeResult(j *job, now time.Time) (note pushsvc.Outcome, again bool) {
 	r.count(j)
 	r.campaign.report(&j.result)
@@ -276,7 +273,7 @@ func (r *rangeRun) takeResult(j *job, now time.Time) (note pushsvc.Outcome, agai
 	r.saidGone = append(r.saidGone, j)
 	kind, sure := r.goneOutcome(j, now)
 	if o.Kind = kind; !sure {
-		// Nobody is to be removed on the strength of this note.
+		// No subscription may be removed because of this note.
 		o.Kind = pushsvc.OutcomeQuarantined
 	} else if kind == pushsvc.OutcomeQuarantined {
 		o.Reason = pushsvc.ReasonQuarantined
@@ -284,14 +281,14 @@ func (r *rangeRun) takeResult(j *job, now time.Time) (note pushsvc.Outcome, agai
 	return o, false
 }
 
-// undecided reports whether a note is of a recipient who was said to be gone
-// before it was known whether to believe it. They are sent to again, which
-// reaches no one if it is true.
+// undecided reports whether a note is of a recipient that was reported gone before it was known
+// whether to believe it. The recipient is sent to again, which reaches no one if the report is
+// true.
 func undecided(o pushsvc.Outcome) bool {
 	return o.Kind == pushsvc.OutcomeQuarantined && o.Reason != pushsvc.ReasonQuarantined
 }
 
-// record puts an outcome into the next checkpoint, which settles its recipient.
+// record adds an outcome to the next checkpoint, which settles its recipient.
 func (r *rangeRun) record(o pushsvc.Outcome) {
 	r.outcomes = append(r.outcomes, o)
 	if !r.isLater() {
@@ -299,9 +296,9 @@ func (r *rangeRun) record(o pushsvc.Outcome) {
 	}
 }
 
-// note records outcomes of pushes and frees their slots. Where that fails, the
-// slots stay taken until the next checkpoint, which is made at once: so there
-// are never more outcomes that a crash would forget than there are slots.
+// note records outcomes of pushes and frees their slots. If that fails, the slots stay taken until
+// the next checkpoint, which is made at once: so there are never more outcomes that a crash would
+// forget than there are slots.
 func (r *rangeRun) note(notes []pushsvc.Outcome) error {
 	var err error
 	if len(notes) > 0 {
@@ -320,7 +317,7 @@ func (r *rangeRun) note(notes []pushsvc.Outcome) error {
 	return nil
 }
 
-// abandon lets go of what the run still has with others.
+// abandon withdraws what the run still has in the scheduler and the campaign.
 func (r *rangeRun) abandon() {
 	slots := r.holding + r.held
 	r.holding, r.held = 0, 0
@@ -333,15 +330,14 @@ func (r *rangeRun) abandon() {
 	r.engine.sched.release(slots)
 }
 
-// lost says whether an error of the store means that the range is no longer
-// ours.
+// lost reports whether an error of the store means that the range is no longer ours.
 func lost(err error) bool {
 	return errors.Is(err, pushsvc.ErrLeaseLost) || errors.Is(err, pushsvc.ErrClosed) || errors.Is(err, pushsvc.ErrNotFound)
 }
 
-// checkpoint writes the recorded outcomes, and tries again for as long
-// as the lease lasts. Each try is the same, down to its times, because one that
-// failed may have been written all the same: the store knows it again by that.
+// checkpoint writes the recorded outcomes, and tries again as long as the lease lasts. Each try is
+// the same, including its times, because a try that failed may have been written all the same: by
+// that, the store recognises it.
 func (r *rangeRun) checkpoint(now time.Time, lease time.Duration, done bool) error {
 	c := pushsvc.Checkpoint{
 		Site: r.rng.Site, MessageID: r.rng.MessageID, Range: r.rng.N, Epoch: r.rng.Epoch,
@@ -370,7 +366,7 @@ func (r *rangeRun) checkpoint(now time.Time, lease time.Duration, done bool) err
 	}
 }
 
-// written takes in that a checkpoint is in the store.
+// written notes that a checkpoint is in the store.
 func (r *rangeRun) written(c pushsvc.Checkpoint, row pushsvc.Message, engines int) {
 	if r.isLater() {
 		for _, o := range c.Outcomes {
@@ -391,8 +387,8 @@ func (r *rangeRun) written(c pushsvc.Checkpoint, row pushsvc.Message, engines in
 	r.engine.sched.setEngines(r.campaign.lane, engines)
 }
 
-// forgetWritten forgets who is written; not while a page is being read, which
-// may be as the store was before.
+// forgetWritten forgets recipients that are written; not while a page is being read, because the
+// page may show the store as it was before.
 func (r *rangeRun) forgetWritten() {
 	if r.reading {
 		return

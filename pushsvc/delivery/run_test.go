@@ -18,8 +18,8 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/webpush"
 )
 
-// TestRun sends one message to 1,200 subscribers of whom some are gone, some
-// fail, and some need another try.
+// TestRun sends one message to 1,200 subscribers: some are gone, some fail, and some need another
+// try.
 func TestRun(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
@@ -55,7 +55,7 @@ func TestRun(t *testing.T) {
 				host := fcm
 				switch {
 				case g.kind == "busy":
-					host = apple // it means the one device
+					host = apple // it concerns one device
 				case i%2 == 0:
 					host = mozilla
 				}
@@ -97,7 +97,7 @@ func TestRun(t *testing.T) {
 	}
 }
 
-// checkPush reads a push as browser and push service would.
+// checkPush reads a push as a browser and a push service would.
 func (f *fixture) checkPush(s *subscriber, p post, m pushsvc.Message) {
 	f.Helper()
 	got, id := s.read(f, p, f.secret)
@@ -116,8 +116,8 @@ func (f *fixture) checkPush(s *subscriber, p post, m pushsvc.Message) {
 	}
 }
 
-// TestTopicAndTag: a message that names neither is its own, so that a push
-// that comes twice replaces itself; Apple takes the topic.
+// TestTopicAndTag: a message that names neither is its own topic and tag, so that a repeated push
+// replaces the first; Apple accepts the topic.
 func TestTopicAndTag(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
@@ -148,8 +148,8 @@ func TestTopicAndTag(t *testing.T) {
 	}
 }
 
-// TestSites: a site's message goes to its own people, and what becomes of it
-// there changes nothing elsewhere, not even for one browser in both.
+// TestSites: a site's message goes to its own subscribers, and its results there change nothing in
+// another site, not even for one browser in both.
 func TestSites(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
@@ -174,8 +174,8 @@ func TestSites(t *testing.T) {
 	}
 }
 
-// TestUntil: who subscribes after the request is not sent to; who leaves before
-// their turn is counted as left.
+// TestUntil: a visitor who subscribes after the request is not sent to; a subscriber who leaves
+// before their turn is counted as left.
 func TestUntil(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
@@ -208,8 +208,7 @@ func TestUntil(t *testing.T) {
 	f.times(late, 0)
 }
 
-// TestLeftWhileLater: who leaves while they are to be tried again is counted
-// as left.
+// TestLeftWhileLater: a subscriber who leaves while they are to be tried again is counted as left.
 func TestLeftWhileLater(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
@@ -223,8 +222,8 @@ func TestLeftWhileLater(t *testing.T) {
 	}
 }
 
-// TestMoved: who subscribes anew while a push to their old endpoint is under
-// way gets it at the new one, and what the old one says removes nobody.
+// TestMoved: a subscriber who subscribes again while a push to their old endpoint is under way gets
+// it at the new one, and the old endpoint's answer removes no subscription.
 func TestMoved(t *testing.T) {
 	t.Parallel()
 	for _, old := range []string{"ok", "gone410", "broken"} {
@@ -298,7 +297,7 @@ func TestRotatedMeanwhile(t *testing.T) {
 	}
 }
 
-// TestEverybodyLeft: a message to nobody ends.
+// TestEverybodyLeft: a message without recipients ends.
 func TestEverybodyLeft(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
@@ -311,7 +310,7 @@ func TestEverybodyLeft(t *testing.T) {
 		t.Errorf("to one who left: %+v", p)
 	}
 	if p := f.done(toNone).Progress; p.Audience != 0 || p.Left != 0 {
-		t.Errorf("to nobody: %+v", p)
+		t.Errorf("without recipients: %+v", p)
 	}
 	if n := f.push.count(); n != 0 {
 		t.Errorf("%d pushes", n)
@@ -330,7 +329,7 @@ func TestOnly(t *testing.T) {
 	}
 }
 
-// TestTTL: a message ages in our queue, from its time to be sent.
+// TestTTL: a message's time to live runs in our queue, from its time to be sent.
 func TestTTL(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
@@ -378,8 +377,8 @@ func TestTTL(t *testing.T) {
 	}
 }
 
-// TestExpiresWhileLater: who is to be tried again after the end of the
-// message's time to live is not tried, and counts as expired.
+// TestExpiresWhileLater: a recipient who is to be tried again after the end of the message's time
+// to live is not tried, and counts as expired.
 func TestExpiresWhileLater(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
@@ -463,7 +462,7 @@ func TestManyMessages(t *testing.T) {
 	}
 }
 
-// TestWake: a sleeping engine starts at once when it is told.
+// TestWake: Wake starts a sleeping engine at once.
 func TestWake(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
@@ -481,7 +480,7 @@ func TestWake(t *testing.T) {
 	}
 }
 
-// watcher records what an engine tells.
+// watcher records what an engine reports.
 type watcher struct {
 	mu     sync.Mutex
 	pushed map[webpush.Reason]int
@@ -505,7 +504,7 @@ func (w *watcher) Changed(m pushsvc.Message) {
 	w.states = append(w.states, m.State)
 }
 
-// TestObserver: each attempt is told, and a message's beginning and end.
+// TestObserver: each attempt is reported, and a message's beginning and end.
 func TestObserver(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)

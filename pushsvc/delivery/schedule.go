@@ -21,7 +21,7 @@ const (
 	endAttempted jobEnd = iota
 	// endExpired: its turn came too late.
 	endExpired
-	// endDeferred: its origin is not to be sent to before due, and why.
+	// endDeferred: its origin may not be sent to before due; why has the reason.
 	endDeferred
 	// endNotStarted: its run may not start pushes at present.
 	endNotStarted
@@ -37,8 +37,8 @@ type job struct {
 	ready   time.Time // not before; zero for at once
 
 	summons *summons  // it was read to be a witness
-	witness *breaker  // and of what; nil where it is none
-	askedAt time.Time // by that
+	witness *breaker  // for which breaker; nil if it is not a witness
+	askedAt time.Time // of that breaker
 
 	began  time.Time
 	ctx    context.Context
@@ -54,9 +54,8 @@ type job struct {
 	why    webpush.Reason // of the last try here, or of the pause; "" for none
 }
 
-// scheduler decides which push is started next: messages take turns, and so
-// do the origins within each; nothing starts that its origin, its message's
-// rate or its run's lease does not allow.
+// scheduler decides which push is started next: messages take turns, and so do the origins within
+// each. A push starts only if its origin, its message's rate and its run's lease allow it.
 type scheduler struct {
 	cfg    *Config
 	launch func(*job)
@@ -65,8 +64,8 @@ type scheduler struct {
 	mu            sync.Mutex
 	halted        bool
 	late          int       // pushes that hang
-	shortWaits    []*job    // to be tried again in a moment
-	nextShortWait time.Time // when the first of them is; zero for none
+	shortWaits    []*job    // to be tried again soon
+	nextShortWait time.Time // when the first of them is due; zero if there is none
 	free          int       // slots
 	unproven      int       // pushes under way to origins that have never answered
 	gates         map[gateKey]*gate
@@ -75,7 +74,7 @@ type scheduler struct {
 	lanes         []*lane
 	turn          int
 	timer         *time.Timer
-	armed         time.Time // when the timer goes off; zero where it doesn't
+	armed         time.Time // when the timer fires; zero if it is not set
 }
 
 func newScheduler(cfg *Config, launch func(*job)) *scheduler {
@@ -88,7 +87,7 @@ func newScheduler(cfg *Config, launch func(*job)) *scheduler {
 	return s
 }
 
-// halt ends all starting.
+// halt stops the start of pushes.
 func (s *scheduler) halt() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -141,7 +140,7 @@ func (s *scheduler) admit(l *lane, j *job, first bool, now time.Time) {
 	}
 }
 
-// recipientHash stands for a job's recipient, in whatever site and message.
+// recipientHash identifies a job's recipient across sites and messages.
 func (s *scheduler) recipientHash(j *job) uint64 { return maphash.String(s.seed, j.sub.Endpoint) }
 
 // gate finds or makes the gate of an origin and a key.
@@ -166,7 +165,7 @@ func (s *scheduler) gate(host, keyID string) *gate {
 	return g
 }
 
-// sweep forgets gates of which nothing is to be remembered.
+// sweep forgets gates that have nothing worth remembering.
 func (s *scheduler) sweep(now time.Time) {
 	used := make(map[string]bool)
 	for k, g := range s.gates {
@@ -183,12 +182,12 @@ func (s *scheduler) sweep(now time.Time) {
 	}
 }
 
-// deferWaiting sends the jobs that wait at a paused gate back to their runs, to
-// be tried again after the pause. They have not used an attempt.
+// deferWaiting sends the jobs that wait at a paused gate back to their runs, to be tried again
+// after the pause. They have not used an attempt.
 func (s *scheduler) deferWaiting(l *lane, g *gate, now, until time.Time, why webpush.Reason) {
 	for _, j := range l.row(g).filter(func(*job) bool { return false }) {
 		j.end, j.why = endDeferred, why
-		// A little apart, so that they don't all come back at once.
+		// Spread out, so that they don't all come back at once.
 		j.due = until.Add(rand.N(time.Second + until.Sub(now)/16))
 		j.run.inbox.put(j)
 	}
@@ -228,7 +227,7 @@ func (s *scheduler) answered(j *job) {
 	s.pump(now)
 }
 
-// deferPaused calls deferWaiting for each row of a gate that is paused for long.
+// deferPaused calls deferWaiting for each row of a gate with a long pause.
 func (s *scheduler) deferPaused(g *gate, now time.Time) {
 	until, why := g.pause()
 	if until.Sub(now) <= shortPause {
@@ -254,7 +253,7 @@ func (s *scheduler) release(n int) {
 	s.pump(s.cfg.Clock())
 }
 
-// withdraw takes back what waits of a run.
+// withdraw removes and returns the waiting jobs of a run.
 func (s *scheduler) withdraw(run *rangeRun) (out []*job) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -271,7 +270,7 @@ func (s *scheduler) withdraw(run *rangeRun) (out []*job) {
 	return out
 }
 
-// pump starts what may start.
+// pump starts the jobs that may start.
 func (s *scheduler) pump(now time.Time) {
 	for s.free > 0 && !s.halted {
 		j := s.pick(now)
@@ -304,8 +303,8 @@ func (s *scheduler) pick(now time.Time) *job {
 	return nil
 }
 
-// arm sets the timer for the first moment at which time alone lets something
-// start, or makes a job wait too long for a place.
+// arm sets the timer for the first moment at which a job may start, or has waited too long for a
+// place, without any other event.
 func (s *scheduler) arm(now time.Time) {
 	var at time.Time
 	sooner := func(t time.Time) {
@@ -335,7 +334,7 @@ func (s *scheduler) arm(now time.Time) {
 	s.timer.Reset(max(at.Sub(now), time.Millisecond))
 }
 
-// onTimer starts what time alone lets start. The timer calls it.
+// onTimer starts jobs that had to wait for their time. The timer calls it.
 func (s *scheduler) onTimer() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -357,9 +356,9 @@ func (s *scheduler) onTimer() {
 	s.pump(now)
 }
 
-// deferSlow sends jobs back to their runs, to be tried again later, where their
-// origin is slow or down, they have waited too long or are more than can have a
-// place soon, and their run cannot read on because of them.
+// deferSlow sends jobs back to their runs, to be tried again later, if their origin is slow or
+// down, their run cannot read on because of them, and they have waited too long or are more than
+// can soon have a place.
 func (s *scheduler) deferSlow(r *row, now time.Time) {
 	g := r.gate
 	if !g.mayHoldUp(now) {
@@ -367,7 +366,7 @@ func (s *scheduler) deferSlow(r *row, now time.Time) {
 	}
 	n, most := 0, int(g.origin.limit)+firstLimit
 	if g.origin.latency < slowAnswer && g.origin.streak <= 1 {
-		most = len(r.jobs) // it may be over in a moment
+		most = len(r.jobs) // it may be over soon
 	}
 	for _, j := range r.filter(func(j *job) bool {
 		n++

@@ -18,7 +18,7 @@ func (s *scheduler) addShortWait(j *job) {
 	}
 }
 
-// endShortWaits puts the jobs back into their rows that are ready.
+// endShortWaits puts the jobs that are ready back into their rows.
 func (s *scheduler) endShortWaits(now time.Time) {
 	all := s.shortWaits
 	s.shortWaits, s.nextShortWait = nil, time.Time{}

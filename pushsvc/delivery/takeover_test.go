@@ -15,8 +15,8 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/webpush"
 )
 
-// TestStopAndResume: an engine that is stopped in the middle has written down
-// what it sent; the next one skips nobody and repeats nothing.
+// TestStopAndResume: an engine that is stopped in the middle has written down what it sent; the
+// next one skips no recipient and repeats no push.
 func TestStopAndResume(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
@@ -42,8 +42,8 @@ func TestStopAndResume(t *testing.T) {
 	f.once(gone)
 }
 
-// TestReplaced: engines take each other's place again and again, as reloads
-// do; nobody is skipped and nobody gets a push twice.
+// TestReplaced: engines replace each other again and again, as reloads do; no recipient is skipped
+// or gets a push twice.
 func TestReplaced(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
@@ -90,8 +90,8 @@ func TestStopStartsNothing(t *testing.T) {
 	}
 }
 
-// TestStopWhileLater: who waits to be tried again when the engine stops is
-// tried again by the next one, with the attempts counted on.
+// TestStopWhileLater: a recipient who waits to be tried again when the engine stops is tried again
+// by the next one, which continues the count of attempts.
 func TestStopWhileLater(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
@@ -118,9 +118,8 @@ func TestStopWhileLater(t *testing.T) {
 	f.times(broken, 4)
 }
 
-// stall is an engine that stops in the middle of everything, as a process does
-// that is stopped by a signal or swapped out: neither its pushes nor its
-// writes come back until it goes on.
+// stall is an engine that stops in the middle of everything, like a process that a signal stops or
+// that is swapped out: neither its pushes nor its writes return until it goes on.
 type stall struct {
 	delivery.Sender
 	on *atomic.Bool
@@ -140,9 +139,9 @@ func (s stall) Send(ctx context.Context, r *webpush.Request) webpush.Result {
 	return result
 }
 
-// TestTakeover: an engine stalls in the middle, at any place; another takes
-// over when the lease has run out, skips nobody, and repeats at most what was
-// under way. When the first comes back, it sends nothing and changes nothing.
+// TestTakeover: an engine stalls in the middle, at any place; another takes over when the lease has
+// ended, skips no recipient, and repeats at most what was under way. When the first comes back, it
+// sends nothing and changes nothing.
 func TestTakeover(t *testing.T) {
 	t.Parallel()
 	for name, at := range map[string]int{"at the beginning": 5, "in the middle": 95, "near the end": 235} {
@@ -191,8 +190,7 @@ func TestTakeover(t *testing.T) {
 	}
 }
 
-// repeated fails where anybody was skipped, or more than most were sent to
-// twice.
+// repeated fails if a recipient was skipped, or more than most were sent to twice.
 func (f *fixture) repeated(all []subscriber, most int) {
 	f.Helper()
 	n := 0
@@ -234,9 +232,8 @@ func TestSideBySide(t *testing.T) {
 	}
 }
 
-// TestUncertainCheckpoint: the store writes a checkpoint and says that it
-// failed (as bbolt does when a sync fails); the engine asks again, and nobody
-// is counted twice.
+// TestUncertainCheckpoint: the store writes a checkpoint and reports that it failed (as bbolt does
+// when a sync fails); the engine tries again, and no recipient is counted twice.
 func TestUncertainCheckpoint(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
@@ -259,9 +256,8 @@ func TestUncertainCheckpoint(t *testing.T) {
 	f.once(all)
 }
 
-// TestStoreOutage: the store takes no writes for longer than a lease while
-// pushes are under way. Sending stops, nobody is counted as failed for it, and
-// nobody is skipped.
+// TestStoreOutage: the store takes no writes for longer than a lease while pushes are under way.
+// Sending stops, no recipient is counted as failed for it, and none is skipped.
 func TestStoreOutage(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
@@ -298,9 +294,9 @@ func TestStoreOutage(t *testing.T) {
 	f.repeated(all, slots)
 }
 
-// TestStalledCheckpoint: a write takes longer than the lease lasts. The engine
-// does not take its own range from itself meanwhile: who was sent to while it
-// waited is written down afterwards, and nobody is sent to twice.
+// TestStalledCheckpoint: a write takes longer than the lease lasts. The engine does not take its
+// own range from itself meanwhile: recipients sent to during the wait are written afterwards, and
+// no recipient is sent to twice.
 func TestStalledCheckpoint(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
@@ -325,8 +321,7 @@ func TestStalledCheckpoint(t *testing.T) {
 	f.once(all)
 }
 
-// TestNoNotes: where outcomes cannot be noted, checkpoints take their place,
-// and nothing stalls.
+// TestNoNotes: if outcomes cannot be noted, checkpoints take their place, and nothing stalls.
 func TestNoNotes(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)

@@ -15,7 +15,7 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/webpush"
 )
 
-// onStores runs a test of engines that share a store on each of those that can be.
+// onStores runs a test of engines that share a store on each kind of store that can be shared.
 func onStores(t *testing.T, test func(*fixture)) {
 	t.Run("memstore", func(t *testing.T) { test(newFixture(t)) })
 	t.Run("boltstore", func(t *testing.T) {
@@ -27,7 +27,7 @@ func onStores(t *testing.T, test func(*fixture)) {
 	})
 }
 
-// importTo makes subscriptions that nobody decrypts for, fast.
+// importTo makes subscriptions whose pushes are never decrypted, fast.
 func (f *fixture) importTo(host, kind string, n int) {
 	f.Helper()
 	like := f.subscribeAt(siteA, kind, f.key.ID, host)
@@ -55,8 +55,8 @@ func (c *counted) Send(ctx context.Context, req *webpush.Request) webpush.Result
 	return c.Sender.Send(ctx, req)
 }
 
-// two starts two engines that have one range of each message, and waits until both send.
-// Nothing is answered before.
+// two starts two engines that have one range of each message, and waits until both send. No push is
+// answered before.
 func (f *fixture) two() (engines [2]*delivery.Engine, senders [2]*counted) {
 	f.Helper()
 	gate := make(chan struct{})
@@ -70,8 +70,8 @@ func (f *fixture) two() (engines [2]*delivery.Engine, senders [2]*counted) {
 	return engines, senders
 }
 
-// TestRateTogether: the rate is the message's, however many engines send it; and when
-// one of them ends, the other sends at the whole rate. It runs alone, as it measures.
+// TestRateTogether: the rate is the message's, however many engines send it; and when one of them
+// ends, the other sends at the whole rate. It runs alone, because it measures.
 func TestRateTogether(t *testing.T) {
 	onStores(t, func(f *fixture) {
 		const rate, audience = 500, 30_000
@@ -90,8 +90,8 @@ func TestRateTogether(t *testing.T) {
 	})
 }
 
-// TestMassTogether: a push service that says of all subscriptions that they are gone is
-// not believed, also where each engine is told so of fewer than make a mass.
+// TestMassTogether: a push service that reports all subscriptions as gone is not believed, even if
+// each engine gets fewer such answers than a mass.
 func TestMassTogether(t *testing.T) {
 	t.Parallel()
 	onStores(t, func(f *fixture) {

@@ -20,8 +20,8 @@ func (f *fixture) choose(s subscriber, ids ...string) {
 	}
 }
 
-// TestTopics: a message with topics reaches who has chosen any of them, and the
-// others are no recipients of it.
+// TestTopics: a message with topics reaches the subscribers who have chosen any of them, and the
+// others are not its recipients.
 func TestTopics(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
@@ -35,18 +35,18 @@ func TestTopics(t *testing.T) {
 	}
 	f.once(all[1:2])
 	f.times([]subscriber{all[0], all[2]}, 0)
-	// Without topics it is for all, also for who has chosen none.
+	// Without topics it is for all, including those who have chosen none.
 	f.done(f.message(siteA, time.Now(), pushsvc.Content{}))
 	f.times(all[1:2], 2)
 	f.once([]subscriber{all[0], all[2]})
-	// To nobody, it ends.
+	// Without recipients, it ends.
 	if p := f.done(f.create(pushsvc.Message{Site: siteA, Topics: []string{"unknown"}})).Progress; p.Audience != 0 || p.Settled() != 0 {
 		t.Errorf("%+v", p)
 	}
 }
 
-// TestTopicsOfMany: the sums hold over pages, ranges and checkpoints; who is
-// passed over keeps no others waiting.
+// TestTopicsOfMany: the sums hold over pages, ranges and checkpoints; those who are passed over do
+// not keep others waiting.
 func TestTopicsOfMany(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
@@ -69,8 +69,8 @@ func TestTopicsOfMany(t *testing.T) {
 	f.times(others, 0)
 }
 
-// TestTopicsChanged: who takes back a choice while they are to be tried again is
-// passed over.
+// TestTopicsChanged: a recipient who withdraws a choice while they are to be tried again is passed
+// over.
 func TestTopicsChanged(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)

@@ -7,19 +7,19 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
 )
 
-// maxWindow is how far reading may be ahead of the first recipient who is not
-// settled; it leaves room below pushsvc.MaxSettled for a page.
+// maxWindow is how far reading may be ahead of the first recipient that is not settled; it leaves
+// room below pushsvc.MaxSettled for a page.
 const maxWindow = pushsvc.MaxSettled * 3 / 4
 
-// window remembers which recipients of a range are settled, so that the range
-// is read on while some of its beginning are still under way.
+// window remembers which recipients of a range are settled, so that the range is read on while some
+// recipients at its beginning are still under way.
 type window struct {
 	cursor pushsvc.SubscriptionID // all up to here are settled
 	read   pushsvc.SubscriptionID // all up to here are in entries, or settled
 	// entries are the recipients above cursor, rising.
 	entries []entry
-	// ahead are recipients above read, rising, that an earlier engine settled
-	// or that are dealt with before their turn; taken counts the latter.
+	// ahead are recipients above read, rising, that an earlier engine settled or that are handled
+	// before their turn; taken counts the latter.
 	ahead []entry
 	taken int
 }
@@ -29,7 +29,7 @@ type entry struct {
 	settled bool
 }
 
-// newWindow begins with what a claimed range says of itself.
+// newWindow begins with the state that a claimed range has stored.
 func newWindow(r *pushsvc.Range) window {
 	ids := slices.Clone(r.Settled)
 	for _, o := range r.Noted {
@@ -45,8 +45,7 @@ func newWindow(r *pushsvc.Range) window {
 	return w
 }
 
-// add takes in the next recipient in rising order, and says whether it is yet
-// to be dealt with.
+// add takes the next recipient in rising order, and reports whether it is still to be handled.
 func (w *window) add(id pushsvc.SubscriptionID) bool {
 	for len(w.ahead) > 0 && w.ahead[0].id < id {
 		// It is no longer there, or can't be read at present.
@@ -64,8 +63,8 @@ func (w *window) add(id pushsvc.SubscriptionID) bool {
 	return !known
 }
 
-// take reports whether a recipient above read is yet to be dealt with, and
-// leaves that to the caller.
+// take reports whether a recipient above read is still to be handled, and leaves that to the
+// caller.
 func (w *window) take(id pushsvc.SubscriptionID) bool {
 	i, known := find(w.ahead, id)
 	if known || id <= w.read {
@@ -76,7 +75,7 @@ func (w *window) take(id pushsvc.SubscriptionID) bool {
 	return true
 }
 
-// markSettled takes in that a recipient's outcome is recorded.
+// markSettled notes that a recipient's outcome is recorded.
 func (w *window) markSettled(id pushsvc.SubscriptionID) {
 	if i, found := find(w.entries, id); found {
 		w.entries[i].settled = true
@@ -94,7 +93,7 @@ func find(entries []entry, id pushsvc.SubscriptionID) (int, bool) {
 	})
 }
 
-// trim moves the cursor over what is settled at the beginning.
+// trim moves the cursor past the settled recipients at the beginning.
 func (w *window) trim() {
 	n := 0
 	for n < len(w.entries) && w.entries[n].settled {
@@ -104,7 +103,7 @@ func (w *window) trim() {
 	w.entries = w.entries[n:]
 }
 
-// settled gives the ids above the cursor that are dealt with.
+// settled returns the ids above the cursor that are handled.
 func (w *window) settled() []pushsvc.SubscriptionID {
 	var ids []pushsvc.SubscriptionID
 	for _, e := range w.entries {
@@ -120,5 +119,5 @@ func (w *window) settled() []pushsvc.SubscriptionID {
 	return ids[:min(len(ids), pushsvc.MaxSettled)]
 }
 
-// room says whether another page of n may be read.
+// room reports whether another page of n may be read.
 func (w *window) room(n int) bool { return len(w.entries)+n <= maxWindow }

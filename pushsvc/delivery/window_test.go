@@ -8,9 +8,9 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
 )
 
-// TestWindow holds the window against a plain list of who is settled, over
-// random ranges, crashes and removed rows: nobody counts as settled who isn't,
-// and nobody who is settled and still there is dealt with again.
+// TestWindow compares the window with a plain list of who is settled, over random ranges, crashes
+// and removed rows: no one counts as settled who isn't, and no settled recipient that is still
+// there is handled again.
 func TestWindow(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(300) {

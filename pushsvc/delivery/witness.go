@@ -10,37 +10,36 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
 )
 
-// Subscriptions that one person made stand in a row, and so do the pushes to
-// them. Before a push service is believed to mean everybody, recipients from
-// elsewhere in the audience are sent to: the witnesses.
+// Subscriptions that one person made are next to each other, and so are the pushes to them. Before
+// a push service's answer is believed to be meant for all recipients, some from elsewhere in the
+// audience are sent to: the witnesses.
 const (
-	// bringWithin is how long runs have to bring them, and answerWithin how
-	// long they are waited for, which is more than a sender's timeout.
+	// bringWithin is how long runs have to find witnesses, and answerWithin how long to wait for
+	// the answers, which is more than a sender's timeout.
 	bringWithin, answerWithin = 500 * time.Millisecond, 15 * time.Second
 	// maxAsked is how many runs are asked for witnesses.
 	maxAsked = 4
 	// sampleSize is how many rows are read in one place.
 	sampleSize = 4
-	// maxTaken bounds the recipients of a range that are sent to before their
-	// turn.
+	// maxTaken bounds the recipients of a range that are sent to before their turn.
 	maxTaken = 512
 )
 
-// witnessing is where a breaker is in asking others.
+// witnessing is a breaker's progress in asking others.
 type witnessing struct {
-	askedAt    time.Time
-	pending    int  // runs that have yet to bring some
-	out        int  // witnesses that have yet to come back
-	nobodyElse bool // there were not enough
+	askedAt  time.Time
+	pending  int  // runs that have not yet handed out theirs
+	out      int  // witnesses that have not come back yet
+	noOthers bool // there were not enough
 }
 
-// waits reports whether nobody but witnesses is to be sent to.
+// waits reports whether only witnesses may be sent to.
 func (w *witnessing) waits(now time.Time) bool {
 	since := now.Sub(w.askedAt)
 	return w.pending > 0 && since < bringWithin || w.out > 0 && since < answerWithin
 }
 
-// summons asks a run for recipients of a gate who stand elsewhere.
+// summons asks a run for recipients of a gate from elsewhere in the audience.
 type summons struct {
 	gate    *gate
 	breaker *breaker
@@ -71,7 +70,7 @@ func (s *scheduler) summon(b *breaker, j *job, now time.Time) {
 	}
 }
 
-// brought takes note that a run has handed out the witnesses it has.
+// brought notes that a run has handed out the witnesses it has.
 func (s *scheduler) brought(w *summons, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -87,8 +86,7 @@ func (s *scheduler) brought(w *summons, now time.Time) {
 	s.pump(now)
 }
 
-// chooseNear makes witnesses of those who wait, where too few have been
-// brought from further away.
+// chooseNear makes waiting jobs witnesses if too few have been found further away.
 func (s *scheduler) chooseNear(b *breaker, g *gate) {
 	var waiting []*job
 	s.eachRow(g, func(r *row) {
@@ -102,7 +100,7 @@ func (s *scheduler) chooseNear(b *breaker, g *gate) {
 	for _, j := range waiting[:min(len(waiting), max(leastWitnesses-b.out, 0))] {
 		j.testify(b)
 	}
-	b.nobodyElse = b.out < leastWitnesses
+	b.noOthers = b.out < leastWitnesses
 }
 
 // eachRow calls f with every row of a gate.
@@ -116,8 +114,7 @@ func (s *scheduler) eachRow(g *gate, f func(*row)) {
 	}
 }
 
-// overdueWitnesses goes on without those who have not been brought or have not
-// answered in time.
+// overdueWitnesses goes on without witnesses that have not been found or have not answered in time.
 func (s *scheduler) overdueWitnesses(now time.Time) {
 	for _, g := range s.gates {
 		for _, b := range []*breaker{&g.origin.breaker, &g.key} {
@@ -135,7 +132,7 @@ func (j *job) testify(b *breaker) {
 	b.out++
 }
 
-// dismiss takes note that a witness is back, or will not be sent to.
+// dismiss notes that a witness is back, or will not be sent to.
 func (j *job) dismiss() {
 	if b := j.witness; b != nil && b.askedAt.Equal(j.askedAt) && b.out > 0 {
 		b.out--
@@ -143,8 +140,7 @@ func (j *job) dismiss() {
 	j.witness = nil
 }
 
-// readWitnesses looks in random places of what has not been read for
-// recipients of a gate.
+// readWitnesses looks in random places of the unread part of the range for recipients of a gate.
 func (r *rangeRun) readWitnesses(w *summons, rng pushsvc.Range, after pushsvc.SubscriptionID) (p page) {
 	ctx, cancel := context.WithTimeout(context.Background(), bringWithin)
 	defer cancel()
@@ -157,7 +153,7 @@ func (r *rangeRun) readWitnesses(w *summons, rng pushsvc.Range, after pushsvc.Su
 		place := after + pushsvc.SubscriptionID(rand.Int64N(left))
 		some, err := r.engine.cfg.Store.RangePage(ctx, rng, place, sampleSize)
 		if err != nil {
-			break // the run's own reading will tell
+			break // the run's own reading will report it
 		}
 		for _, i := range rand.Perm(len(some)) {
 			if sub := &some[i]; hostOf(sub.Endpoint) == w.gate.host && sub.KeyID == w.gate.keyID &&
@@ -170,8 +166,7 @@ func (r *rangeRun) readWitnesses(w *summons, rng pushsvc.Range, after pushsvc.Su
 	return p
 }
 
-// summoned reports whether witnesses are wanted of the run, and begins to
-// look for them.
+// summoned reports whether the run is asked for witnesses, and begins to look for them.
 func (r *rangeRun) summoned() bool {
 	w := r.wanted.Swap(nil)
 	if w == nil {
@@ -191,7 +186,7 @@ func (r *rangeRun) summoned() bool {
 	return true
 }
 
-// takeWitnesses hands out those who are still to be dealt with.
+// takeWitnesses hands out those that are still to be handled.
 func (r *rangeRun) takeWitnesses(p page) {
 	now := r.engine.cfg.Clock()
 	var jobs []*job
