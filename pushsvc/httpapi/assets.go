@@ -15,10 +15,11 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/web"
 )
 
-// DefaultPrefix is where the endpoints are unless the site says otherwise.
+// DefaultPrefix is the path of the endpoints unless the site sets another.
 const DefaultPrefix = "/_webpush"
 
-// SiteConfig is what the SDK and the worker are told. It is public: whoever loads a page can read it.
+// SiteConfig is the configuration for the SDK and the worker. It is public: every visitor of a
+// page can read it.
 type SiteConfig struct {
 	Version string `json:"version"`
 	Site    string `json:"site"`
@@ -26,51 +27,49 @@ type SiteConfig struct {
 	Icon    string `json:"icon,omitempty"`
 	// Key is the applicationServerKey in base64url.
 	Key string `json:"key"`
-	// OldKeys are the ring's other keys: the SDK replaces subscriptions made
-	// with them, and leaves those of others alone.
+	// OldKeys are the ring's other keys: the SDK replaces subscriptions made with them, and does
+	// not touch those made with any other key.
 	OldKeys []string `json:"oldKeys,omitempty"`
 	Prefix  string   `json:"prefix"`
 	Worker  string   `json:"worker"`
-	// Manifest is the path that the pages' link to it has, if that is ours.
+	// Manifest is the path in the pages' link to the manifest, if that link is ours.
 	Manifest string       `json:"manifest,omitempty"`
 	Scope    string       `json:"scope"`
 	Prompt   PromptConfig `json:"prompt"`
-	// Popups are the running pop-ups, in the SDK alone; missing where there are none.
+	// Popups are the running pop-ups, in the SDK only; missing if there are none.
 	Popups *service.PopupsConfig `json:"popups,omitempty"`
-	// Compat names a provider whose page API the SDK speaks as well:
-	// "clevertap" or [CompatOneSignal].
+	// Compat names a provider whose page API the SDK offers too: "clevertap" or [CompatOneSignal].
 	Compat string `json:"compat,omitempty" api:"oneof=clevertap|onesignal"`
-	// VendorScripts is a regular expression for the addresses of that provider's page
-	// script, which pages don't load.
+	// VendorScripts is a regular expression for the addresses of that provider's page script, which
+	// pages don't load.
 	VendorScripts string `json:"vendorScripts,omitempty"`
 	// Migrate names the providers that the site moves away from.
 	Migrate []string `json:"migrate,omitempty"`
-	// VendorWorkers are the paths of their workers, "*/name" for a file in any
-	// folder: browsers that have one get ours in its place.
+	// VendorWorkers are the paths of their workers, "*/name" for a file in any folder: browsers
+	// that have one get ours instead.
 	VendorWorkers []string `json:"vendorWorkers,omitempty"`
-	// Watched says that pages themselves tell something of who has the cookie: so
+	// Watched means that the pages themselves report events of a visitor who has the cookie: so
 	// visitors get it with the first page.
 	Watched bool `json:"watched,omitempty"`
-	// DualRun leaves another provider's worker and subscription as they are: ours
-	// stands beside it, in Scope.
+	// DualRun leaves another provider's worker and subscription unchanged: ours runs beside it, in
+	// Scope.
 	DualRun bool `json:"dualRun,omitempty"`
-	// Standalone is true for a worker that we serve alone, not behind the
-	// site's own.
+	// Standalone is true for a worker that we serve alone, not appended to the site's own.
 	Standalone bool `json:"standalone,omitempty"`
-	// Retire is true where the site gives push up: ServeSDK, ServeWorker and
-	// OverlayWorker then give scripts that undo what the others did.
+	// Retire is true if the site gives push up: ServeSDK, ServeWorker and OverlayWorker then return
+	// scripts that undo what the others did.
 	Retire bool `json:"retire,omitempty"`
 }
 
-// Cache times of what we serve. The worker is checked for news on each visit
-// by the browser itself.
+// Cache times of what we serve. The browser itself checks on each visit whether the worker has
+// changed.
 const (
 	sdkCache      = "public, max-age=60"
 	moduleCache   = "public, max-age=31536000, immutable"
 	workerCache   = "no-cache"
 	manifestCache = "public, max-age=300"
-	// privateManifestCache is for ours in the place of an answer that the site may
-	// give to some visitors alone, such as a way to the login.
+	// privateManifestCache is for a manifest of ours that replaces an answer that may be for some
+	// visitors only, such as a redirect to the login.
 	privateManifestCache = "private, max-age=300"
 )
 
@@ -83,7 +82,7 @@ func (c SiteConfig) json() []byte {
 	return b
 }
 
-// ServeSDK answers the page SDK with the site's settings.
+// ServeSDK answers with the page SDK and the site's settings.
 func ServeSDK(w http.ResponseWriter, r *http.Request, c SiteConfig) {
 	script := web.SDK
 	if c.Retire {
@@ -92,15 +91,15 @@ func ServeSDK(w http.ResponseWriter, r *http.Request, c SiteConfig) {
 	serveAsset(w, r, script(c.json()), javascript, sdkCache)
 }
 
-// IsModule says whether ServeModule knows the module.
+// IsModule reports whether ServeModule has the module.
 func IsModule(name string) bool {
 	_, known := web.Module(name)
 	return known
 }
 
-// ServeModule answers a module that the SDK loads when it needs it. The SDK asks
-// with its own version in ?v=, so that the answer can be kept for good; an SDK
-// that is older than the server keeps it for a minute.
+// ServeModule answers with a module that the SDK loads when it needs it. The SDK names its own
+// version in ?v=, so that caches may keep the answer for ever; an SDK that is older than the server
+// keeps it for a minute.
 func ServeModule(w http.ResponseWriter, r *http.Request, name string) {
 	body, known := web.Module(name)
 	if !known {
@@ -117,11 +116,11 @@ func ServeModule(w http.ResponseWriter, r *http.Request, name string) {
 // javascript is the type of scripts and modules.
 const javascript = "text/javascript; charset=utf-8"
 
-// widestScope lets a worker have any scope (Service Workers §6.5): its own may be
-// above its folder, and a provider's that ours replaces is wherever it was.
+// widestScope lets a worker have any scope (Service Workers §6.5): its own may be above its folder,
+// and a provider's worker that ours replaces may be in any folder.
 const widestScope = "/"
 
-// ServeWorker answers the service worker with the site's settings.
+// ServeWorker answers with the service worker and the site's settings.
 func ServeWorker(w http.ResponseWriter, r *http.Request, c SiteConfig) {
 	c.Standalone = true
 	script := c.worker()
@@ -132,10 +131,10 @@ func ServeWorker(w http.ResponseWriter, r *http.Request, c SiteConfig) {
 	serveAsset(w, r, script, javascript, workerCache)
 }
 
-// CompatOneSignal is the Compat of sites whose pages speak OneSignal's API.
+// CompatOneSignal is the Compat of sites whose pages use OneSignal's API.
 const CompatOneSignal = "onesignal"
 
-// worker is the site's worker with all that its pages ask of it.
+// worker returns the site's worker with everything that its pages need from it.
 func (c SiteConfig) worker() []byte {
 	script := web.Worker(c.json())
 	if c.Compat == CompatOneSignal {
@@ -144,9 +143,8 @@ func (c SiteConfig) worker() []byte {
 	return script
 }
 
-// ServeWorkerPart answers the service worker for the site's own worker to import:
-// it leaves to that one what is not ours. Where the site gives push up, nothing
-// is left of it.
+// ServeWorkerPart answers with the service worker as a part that the site's own worker imports: it
+// handles only events that are ours. If the site gives push up, the part is empty.
 func ServeWorkerPart(w http.ResponseWriter, r *http.Request, c SiteConfig) {
 	body := []byte("// webpush has been given up here\n")
 	if !c.Retire {
@@ -155,13 +153,13 @@ func ServeWorkerPart(w http.ResponseWriter, r *http.Request, c SiteConfig) {
 	serveAsset(w, r, body, javascript, workerCache)
 }
 
-// ServeRetired answers what is no more where the site gives push up, such as a
-// subscription from a page that was open before.
+// ServeRetired answers requests that no longer have a handler because the site gives push up, such
+// as a subscription from a page that was open before.
 func ServeRetired(w http.ResponseWriter, _ *http.Request, c SiteConfig) {
 	exchange.WriteProblem(w, api.NewProblem(http.StatusGone, fmt.Sprintf("%s has given push up", c.Site)))
 }
 
-// ServeManifest answers a web app manifest of our own.
+// ServeManifest answers with a web app manifest of our own.
 func ServeManifest(w http.ResponseWriter, r *http.Request, c SiteConfig) {
 	serveManifest(w, r, c, manifestCache)
 }
@@ -175,8 +173,8 @@ func serveManifest(w http.ResponseWriter, r *http.Request, c SiteConfig, cache s
 	serveAsset(w, r, body, "application/manifest+json", cache)
 }
 
-// manifest has what a browser needs to install the site, which is what iOS
-// wants before it lets a site push.
+// manifest returns what a browser needs to install the site, which iOS requires before it lets a
+// site push.
 func (c SiteConfig) manifest() map[string]any {
 	name := c.Name
 	if name == "" {
@@ -185,7 +183,7 @@ func (c SiteConfig) manifest() map[string]any {
 	m := map[string]any{
 		"name": name, "short_name": name,
 		"id": "/", "start_url": "/", "scope": "/", "display": "standalone",
-		// What browsers subscribe with that know no VAPID key; the same for all.
+		// The sender id for browsers that do not support VAPID keys; the same for all sites.
 		"gcm_sender_id": "103953800507",
 	}
 	if c.Icon != "" {
@@ -194,10 +192,10 @@ func (c SiteConfig) manifest() map[string]any {
 	return m
 }
 
-// completeManifest adds what the site's own manifest lacks, and gives false
-// where there is nothing to add or the body is no manifest: known says that it
-// is one, else a member of one has to be there, because build tools have files
-// of that name too. What the site says stays as it is.
+// completeManifest adds what the site's own manifest lacks. It returns false if nothing is missing
+// or the body is not a manifest. If known is false, the body must have a manifest's member to count
+// as one, because build tools have files of the same name. Members that the site has set stay as
+// they are.
 func (c SiteConfig) completeManifest(body []byte, known bool) ([]byte, bool) {
 	var own map[string]json.RawMessage
 	if err := json.Unmarshal(body, &own); err != nil || own == nil {
@@ -211,8 +209,8 @@ func (c SiteConfig) completeManifest(body []byte, known bool) ([]byte, bool) {
 	}
 	added := false
 	for key, value := range c.manifest() {
-		// Ours are right for a site without a manifest; in one that has its
-		// own identity and start, they would change the installed app.
+		// Ours are right for a site without a manifest; in a manifest with its own identity and
+		// start, they would change the installed app.
 		if slices.Contains([]string{"id", "start_url", "scope", "short_name", "gcm_sender_id"}, key) {
 			continue
 		}
@@ -235,7 +233,7 @@ func (c SiteConfig) completeManifest(body []byte, known bool) ([]byte, bool) {
 	return out, err == nil
 }
 
-// etag is a strong validator over the bytes.
+// etag returns a strong validator for the bytes.
 func etag(body []byte) string {
 	sum := sha256.Sum256(body)
 	return `"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`
@@ -247,7 +245,7 @@ func serveAsset(w http.ResponseWriter, r *http.Request, body []byte, contentType
 	serveTo(w, r, body, contentType, cache, "same-origin")
 }
 
-// serveTo is serveAsset for whoever resourcePolicy lets load it.
+// serveTo is serveAsset with a Cross-Origin-Resource-Policy of its own.
 func serveTo(w http.ResponseWriter, r *http.Request, body []byte, contentType, cache, resourcePolicy string) {
 	owned(w)
 	h := w.Header()
@@ -273,16 +271,16 @@ func serveTo(w http.ResponseWriter, r *http.Request, body []byte, contentType, c
 	}
 }
 
-// owned tells a writer that wants to know that the answer is ours, before it begins:
-// what a site's rules do to its own files is not for it.
+// owned notifies a writer that asks for it that the answer is ours, before it begins: the site's
+// rules for its own files do not apply to it.
 func owned(w http.ResponseWriter) {
 	if o, ok := w.(interface{ OwnAnswer() }); ok {
 		o.OwnAnswer()
 	}
 }
 
-// matches is the weak comparison of RFC 9110 §13.1.2; a suffix that an outer
-// encoder adds to our tag is the encoder's to take off again.
+// matches is the weak comparison of RFC 9110 §13.1.2. An outer encoder that adds a suffix to our
+// tag must remove it itself.
 func matches(header, tag string) bool {
 	for member := range strings.SplitSeq(header, ",") {
 		member = strings.TrimPrefix(strings.TrimSpace(member), "W/")

@@ -13,7 +13,7 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/web"
 )
 
-// TestServe is the header of what we serve.
+// TestServe checks the headers of what we serve.
 func TestServe(t *testing.T) {
 	for _, tt := range []struct {
 		name, contentType, cache string
@@ -107,7 +107,7 @@ func TestWriteUnavailable(t *testing.T) {
 	}
 }
 
-// TestServeModule: what the SDK asks for by its version may be kept for good.
+// TestServeModule: a module that the SDK requests by its version may be cached for ever.
 func TestServeModule(t *testing.T) {
 	for _, name := range []string{"ui.js", "compat.js"} {
 		if !httpapi.IsModule(name) {

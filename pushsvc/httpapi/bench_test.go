@@ -11,7 +11,7 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/httpapi"
 )
 
-// batchBody is what the SDK posts of so many events.
+// batchBody is what the SDK posts for n events.
 func batchBody(batch string, events int) []byte {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, `{"batch":%q,"session":%q,"sent":1795449600000,"events":[`, batch, random(1))
@@ -26,9 +26,8 @@ func batchBody(batch string, events int) []byte {
 	return b.Bytes()
 }
 
-// BenchmarkEvents is a post of events as the handler sees it: not stored, which
-// is reading and answering alone (DNT), and stored by one visitor, one post
-// after the other.
+// BenchmarkEvents is a post of events as the handler sees it: not stored, which is only reading and
+// answering (DNT), and stored for one visitor, one post after the other.
 func BenchmarkEvents(b *testing.B) {
 	f := newFixture(b)
 	public := &httpapi.Public{Service: f.service, Logger: f.logger()}

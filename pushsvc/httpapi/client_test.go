@@ -27,7 +27,8 @@ func TestClientHasRoutes(t *testing.T) {
 	}
 }
 
-// TestClient: what the client sends and reads is what the server takes and answers.
+// TestClient: the server accepts what the client sends, and the client reads what the server
+// answers.
 func TestClient(t *testing.T) {
 	f := newFixture(t)
 	c, ctx := &api.Client{Server: f.operator.URL + "/"}, t.Context()
@@ -75,7 +76,7 @@ func TestClient(t *testing.T) {
 	}
 }
 
-// TestClientMoves: an export is what an import takes, both without being held in memory.
+// TestClientMoves: an import accepts an export, and neither is held in memory.
 func TestClientMoves(t *testing.T) {
 	f := newFixture(t)
 	c, ctx := &api.Client{Server: f.operator.URL}, t.Context()
@@ -94,8 +95,8 @@ func TestClientMoves(t *testing.T) {
 	}
 }
 
-// TestClientErrors: what the server refuses is told with its status, code, field and text;
-// so is what is not ours.
+// TestClientErrors: an error of the server is returned with its status, code, field and text; so is
+// an answer that is not the server's.
 func TestClientErrors(t *testing.T) {
 	f := newFixture(t)
 	c, ctx := &api.Client{Server: f.operator.URL}, t.Context()

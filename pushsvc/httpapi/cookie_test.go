@@ -13,7 +13,7 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/people"
 )
 
-// loginAs is a login entry; signed where the fixture asks for it.
+// loginAs is a login entry; signed if the fixture requires it.
 func (f *fixture) loginAs(value string) string {
 	signature := ""
 	if f.identitySecret != "" {
@@ -22,7 +22,7 @@ func (f *fixture) loginAs(value string) string {
 	return fmt.Sprintf(`{"type":"login","identities":[{"kind":"identity","value":%q}],"signature":%q}`, value, signature)
 }
 
-// greet has a pop-up that shows what is known of the visitor.
+// greet has a pop-up that shows what is known about the visitor.
 func (f *fixture) greet() {
 	f.Helper()
 	a := f.api("PUT", siteA, "/popups/hi", `{"state":"running","kind":"box","content":{"title":"Hi {{ profile.Name }}"}}`)
@@ -31,9 +31,8 @@ func (f *fixture) greet() {
 	}
 }
 
-// TestPlantedCookie: who has set a browser's cookie, to a made-up value or to a
-// genuine one of their own, has nothing of whoever logs in with it, with signed
-// identities and without.
+// TestPlantedCookie: someone who has set a browser's cookie, to a made-up value or to a genuine one
+// of their own, gets no data of a visitor who logs in with it, with signed identities and without.
 func TestPlantedCookie(t *testing.T) {
 	for _, secret := range []pushsvc.Secret{"", "s3cret"} {
 		f := newFixture(t)
@@ -49,10 +48,10 @@ func TestPlantedCookie(t *testing.T) {
 			}
 			victim.send(f.loginAs("ann"), `{"type":"profile","set":{"Name":"Ann","Phone":"+4912345"}}`)
 			if victim.cookie == planted || victim.profile() == nil || victim.profile().Attributes["Name"] != "Ann" {
-				t.Fatalf("%s: after the login the cookie is the same, or nobody's: %+v", name, victim.profile())
+				t.Fatalf("%s: after the login the cookie is the same, or has no profile: %+v", name, victim.profile())
 			}
 			thief := &visit{fixture: f, site: siteA, cookie: planted, n: 500 + len(name)}
-			// At once it is told to post again, and later it is a stranger.
+			// At once it has to post again, and later it is a stranger.
 			if a := thief.send(`{"type":"profile","set":{"Name":"Mallory"}}`); name == "genuine" && a.status != http.StatusServiceUnavailable {
 				t.Errorf("%s: %d", name, a.status)
 			}
@@ -74,8 +73,8 @@ func TestPlantedCookie(t *testing.T) {
 	}
 }
 
-// TestCookieReplaced: at login and logout the browser gets another cookie; a post
-// whose answer got lost leads to the same one, and what is posted twice counts once.
+// TestCookieReplaced: at login and logout the browser gets another cookie; a post whose answer was
+// lost leads to the same one, and entries posted twice count once.
 func TestCookieReplaced(t *testing.T) {
 	f := newFixture(t)
 	v := &visit{fixture: f, site: siteA}
@@ -96,7 +95,8 @@ func TestCookieReplaced(t *testing.T) {
 		if a := v.sendBatch(50+i, "", entry, anEvent); a.status != http.StatusNoContent || v.cookie != after || v.profile().Events["Viewed"].Count != want {
 			t.Errorf("%s: posted again: %d, the same cookie %t, %d events of %d", entry, a.status, v.cookie == after, v.profile().Events["Viewed"].Count, want)
 		}
-		// What another tab has on its way is sent back, and counts for the right one.
+		// Another tab's post with the old cookie is refused, posted again, and counts for the right
+		// profile.
 		other := &visit{fixture: f, site: siteA, cookie: before}
 		if a := other.sendBatch(60+i, "", `{"type":"event","name":"Late"}`); a.status != http.StatusServiceUnavailable || a.header.Get("Retry-After") != "1" || other.cookie != before {
 			t.Errorf("%s: a post with the cookie from before: %d", entry, a.status)
@@ -106,15 +106,15 @@ func TestCookieReplaced(t *testing.T) {
 			t.Errorf("%s: what is posted again is not counted", entry)
 		}
 		if facts := v.facts(); !facts.Subscribed {
-			t.Errorf("%s: the browser's subscription stays behind", entry)
+			t.Errorf("%s: the browser's subscription remains", entry)
 		}
 	}
-	// A login of who it is already changes nothing.
+	// A login with the present identity changes nothing.
 	before := v.cookie
 	if v.send(f.loginAs("ann")); v.cookie != before {
 		t.Error("a login that is repeated replaces the cookie")
 	}
-	// Who opts out and in again is somebody new, also in the same page.
+	// A visitor who opts out and in again is a new one, even in the same page.
 	v.send(`{"type":"optout","value":true}`)
 	v.send(`{"type":"optout","value":false}`, anEvent)
 	if seen[v.cookie] || v.profile().Events["Viewed"].Count != 1 {
@@ -125,8 +125,8 @@ func TestCookieReplaced(t *testing.T) {
 	}
 }
 
-// TestCookieRestart: a cookie is good after a restart, and one from before a login
-// is a stranger's.
+// TestCookieRestart: a cookie is valid after a restart, and one from before a login is a
+// stranger's.
 func TestCookieRestart(t *testing.T) {
 	f := newFixture(t)
 	v := &visit{fixture: f, site: siteA}
@@ -147,8 +147,8 @@ func TestCookieRestart(t *testing.T) {
 	}
 }
 
-// TestSessionIsNoSecret: who knows a visitor's session gets neither cookie nor
-// profile by it, and it is nowhere in the store and in what is exported.
+// TestSessionIsNoSecret: a visitor's session gives access to neither cookie nor profile, and is
+// nowhere in the store or in an export.
 func TestSessionIsNoSecret(t *testing.T) {
 	f := newFixture(t)
 	f.putPopup(siteA, "sale", "")
@@ -178,7 +178,7 @@ func TestSessionIsNoSecret(t *testing.T) {
 	}
 }
 
-// TestSeed: a page's first requests come without a cookie and are one visitor's.
+// TestSeed: a page's first requests have no cookie, and belong to one visitor.
 func TestSeed(t *testing.T) {
 	f := newFixture(t)
 	seed := fmt.Sprintf(`"seed":%q`, random(801))
@@ -191,8 +191,8 @@ func TestSeed(t *testing.T) {
 	}
 }
 
-// TestTwoCookies: of two cookies the genuine one counts, wherever it stands; over
-// https only the one that other hosts can't set.
+// TestTwoCookies: of two cookies the genuine one counts, in either order; over https only the one
+// that other hosts can't set.
 func TestTwoCookies(t *testing.T) {
 	f := newFixture(t)
 	public := &httpapi.Public{Service: f.service, Logger: f.logger()}
@@ -270,8 +270,8 @@ func TestCookieRenewed(t *testing.T) {
 	}
 }
 
-// TestCookiePorts: browsers send cookies to all ports of a host. A visitor of sites on
-// two ports is one browser at each, and who opts out at one is known at the other.
+// TestCookiePorts: browsers send cookies to all ports of a host. A visitor of sites on two ports is
+// a separate browser at each, and a visitor who opts out at one is still recognised at the other.
 func TestCookiePorts(t *testing.T) {
 	const first, second = "a.example:8080", "a.example:8443"
 	for _, secure := range []bool{false, true} {

@@ -9,7 +9,7 @@ import (
 	"unicode/utf8"
 )
 
-// quote is s as a JSON string; bytes that are not UTF-8 stay as they are.
+// quote returns s as a JSON string; bytes that are not UTF-8 stay as they are.
 func quote(s string) string {
 	if !utf8.ValidString(s) {
 		return `"` + strings.NewReplacer(`"`, `\"`, `\`, `\\`, "\n", `\n`).Replace(s) + `"`
@@ -18,7 +18,7 @@ func quote(s string) string {
 	return string(b)
 }
 
-// TestCorpusEndpoints posts endpoints that lead inward or elsewhere.
+// TestCorpusEndpoints posts endpoints that point to internal or other hosts.
 func TestCorpusEndpoints(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"ssrf_push_generated.jsonl", "ssrf_urls.jsonl"} {
@@ -79,8 +79,7 @@ func TestCorpusKeys(t *testing.T) {
 	}
 }
 
-// TestCorpusJSON puts each document in place of the body, and into a member
-// that we ignore.
+// TestCorpusJSON uses each document as the body, and as a member that we ignore.
 func TestCorpusJSON(t *testing.T) {
 	t.Parallel()
 	rows := sharedRows(t, "json_suite.jsonl")
@@ -104,8 +103,8 @@ func TestCorpusJSON(t *testing.T) {
 	}
 }
 
-// TestCorpusNaughtyStrings: whatever text comes, it is stored as information,
-// dropped, or refused as a 400; a message carries it unchanged.
+// TestCorpusNaughtyStrings: any text is stored as information, dropped, or refused as a 400; a
+// message carries it unchanged.
 func TestCorpusNaughtyStrings(t *testing.T) {
 	t.Parallel()
 	rows := sharedRows(t, "naughty_strings.jsonl")

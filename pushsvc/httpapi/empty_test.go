@@ -42,8 +42,8 @@ func TestCheckGiven(t *testing.T) {
 	}
 }
 
-// TestEmptyIsNotEverybody: a request to send that gives something empty sends
-// nothing, and names the field.
+// TestEmptyIsNotEverybody: a request to send with an empty value sends nothing, and the error names
+// the field.
 func TestEmptyIsNotEverybody(t *testing.T) {
 	f := newFixture(t)
 	f.subscribe(siteA, 1)
@@ -104,7 +104,7 @@ func TestEmptyElsewhere(t *testing.T) {
 			t.Errorf("%s %s %s: %d %s", tt.method, tt.path, tt.body, a.status, a.body)
 		}
 	}
-	// Whoever follows pages in a loop begins with an empty cursor.
+	// A client that follows pages in a loop begins with an empty cursor.
 	if a := f.operate("GET", "sites/a.example/messages?cursor=", ""); a.status != http.StatusOK {
 		t.Errorf("an empty cursor: %d", a.status)
 	}

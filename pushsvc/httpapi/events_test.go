@@ -44,7 +44,7 @@ func flip(token string) string {
 	return token[:6] + other + token[7:]
 }
 
-// message sends a message to a site and gives its id.
+// message sends a message to a site and returns its id.
 func (f *fixture) message(site string) string {
 	f.Helper()
 	a := f.do("POST", f.operator.URL+"/webpush/send", fmt.Sprintf(`{"site":%q,"title":"x"}`, site), "Content-Type", "application/json")
@@ -143,8 +143,7 @@ func TestEventsBad(t *testing.T) {
 	}
 }
 
-// TestCrossSite is the matrix of who may post, by what the browser says of the
-// request.
+// TestCrossSite is the matrix of who may post, by the request's headers from the browser.
 func TestCrossSite(t *testing.T) {
 	f := newFixture(t)
 	secure := httptest.NewTLSServer(f.publicHandler())
@@ -209,8 +208,7 @@ func TestCrossSite(t *testing.T) {
 	}
 }
 
-// TestSlowBody: a body that drips is cut, whatever the rest of the request
-// looks like.
+// TestSlowBody: a slow body is cut off, whatever the rest of the request looks like.
 func TestSlowBody(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
@@ -238,8 +236,8 @@ func TestSlowBody(t *testing.T) {
 	wg.Wait()
 }
 
-// drip sends a header and then a body in drops, and waits for the wanted status
-// and the end of the connection.
+// drip sends a header and then a body in small pieces, and waits for the wanted status and the end
+// of the connection.
 func drip(ctx context.Context, address, header string, want int) error {
 	conn, err := net.Dial("tcp", address)
 	if err != nil {

@@ -8,10 +8,10 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/service"
 )
 
-// PublicActions are the names of what Public serves.
+// PublicActions are the names of the actions that Public serves.
 func PublicActions() []string { return slices.Sorted(maps.Keys(publicActions)) }
 
-// Two ways to the same answer, for tests to compare.
+// Two ways to compute the same answer, for tests that compare them.
 
 func DecodeWhole(body []byte) (req service.RecordRequest, ok bool) {
 	err := exchange.Decode(body, &req, exchange.Lenient)

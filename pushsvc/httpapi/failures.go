@@ -13,8 +13,8 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/httpapi/exchange"
 )
 
-// failureCures are why a browser could not be subscribed, as web/src/sdk/failure.ts
-// has them, and what to do about each.
+// failureCures are the reasons why a browser could not be subscribed, as in web/src/sdk/failure.ts,
+// and the cure for each.
 var failureCures = map[string]string{
 	"push_timeout":       "the browsers' push services do not answer: the visitors' network lets nothing through to them (FCM: mtalk.google.com port 5228, android.clients.google.com; Firefox: push.services.mozilla.com). Who was asked is subscribed at a later visit",
 	"push_refused":       "the push service refuses, or the browser has push switched off, as Brave has at first (Settings, Privacy, \"Use Google services for push messaging\") and Chromium builds without Google's keys have for good. Nothing to do at the site",
@@ -32,38 +32,38 @@ var failureCures = map[string]string{
 	"unanswered":         "visitors leave the browser's own question open. Browsers show it quietly where many refuse it: ask later, with after",
 }
 
-// FailureOther stands for a code that is not known here.
+// FailureOther replaces unknown codes.
 const FailureOther = "other"
 
-// FailureCodes are the names under which failures are counted.
+// FailureCodes returns the names under which failures are counted.
 func FailureCodes() []string {
 	return append(slices.Sorted(maps.Keys(failureCures)), FailureOther)
 }
 
-// FailureCure is what to do where browsers report a code.
+// FailureCure returns the cure for a code that browsers report.
 func FailureCure(code string) string { return failureCures[code] }
 
-// failureSites is how many sites' counts are kept at most.
+// failureSites is the maximum number of sites with counts.
 const failureSites = 1000
 
-// Failures counts why browsers could not be subscribed, by site, since it was made.
-// It is in memory alone. It is safe for concurrent use.
+// Failures counts why browsers could not be subscribed, by site, since it was made. It is only in
+// memory. It is safe for concurrent use.
 type Failures struct {
 	since time.Time
-	// each is told of every one.
+	// each is called for every one.
 	each func(code string)
 
 	mu    sync.Mutex
 	sites map[string]map[string]int64
 }
 
-// NewFailures makes counters that begin now; each is told the code of every failure
-// that is counted.
+// NewFailures makes counters that begin now; each is called with the code of every failure that is
+// counted.
 func NewFailures(now time.Time, each func(code string)) *Failures {
 	return &Failures{since: now, each: each, sites: map[string]map[string]int64{}}
 }
 
-// count counts one of a site.
+// count adds a failure of a site.
 func (f *Failures) count(site, code string) {
 	if failureCures[code] == "" {
 		code = FailureOther
@@ -82,8 +82,8 @@ func (f *Failures) count(site, code string) {
 	counts[code]++
 }
 
-// forgetLeast makes room: Host headers can be made up, and a site that has visitors
-// has more.
+// forgetLeast removes the site with the fewest: Host headers can be made up, and a site that has
+// visitors has more.
 func (f *Failures) forgetLeast() {
 	least, name := int64(math.MaxInt64), ""
 	for site, counts := range f.sites {
@@ -98,7 +98,7 @@ func (f *Failures) forgetLeast() {
 	delete(f.sites, name)
 }
 
-// Of returns what has been counted of a site.
+// Of returns a site's counts.
 func (f *Failures) Of(site string) api.FailureCounts {
 	f.mu.Lock()
 	defer f.mu.Unlock()

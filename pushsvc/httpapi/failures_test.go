@@ -41,7 +41,7 @@ func countingFailures(t *testing.T, limit *httpapi.ClientLimit) (f *fixture, cou
 	}, each
 }
 
-// TestFailures: what pages report is counted by site and code, and nothing of it is
+// TestFailures: the failures that pages report are counted by site and code, and none of it is
 // stored.
 func TestFailures(t *testing.T) {
 	f, counts, each := countingFailures(t, nil)
@@ -84,8 +84,8 @@ func TestFailures(t *testing.T) {
 	}
 }
 
-// TestFailuresBounded: one client reports no more than it may post of events, and
-// sites that are made up do not push out one that has visitors.
+// TestFailuresBounded: one client reports no more than it may post of events, and made-up sites do
+// not displace one that has visitors.
 func TestFailuresBounded(t *testing.T) {
 	f, counts, _ := countingFailures(t, httpapi.NewClientLimit(3))
 	statuses := map[int]int{}
@@ -115,8 +115,8 @@ func TestFailuresBounded(t *testing.T) {
 	}
 }
 
-// TestFailureCodes: page and server have the same codes, and the page API's reference
-// has what to do.
+// TestFailureCodes: page and server have the same codes, and the page API's reference has the
+// cures.
 func TestFailureCodes(t *testing.T) {
 	source, err := os.ReadFile("../web/src/sdk/failure.ts")
 	if err != nil {

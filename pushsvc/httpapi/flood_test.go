@@ -27,8 +27,7 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/store/boltstore"
 )
 
-// floodEnv asks for so many made-up devices instead of a few, and a tenth as many
-// made-up hosts.
+// floodEnv asks for this many made-up devices instead of a few, and a tenth as many made-up hosts.
 const floodEnv = "WEBPUSH_TEST_FLOOD"
 
 const floodSite, floodTenant = "shop.example", "tenant.example"
@@ -69,7 +68,7 @@ func newFlood(t *testing.T, devices int) *flood {
 	return f
 }
 
-// do sends one request and gives its status, cookie and body.
+// do sends one request and returns its status, cookie and body.
 func (f *flood) do(site, action, client, cookie, body string) (int, string, string) {
 	f.now.Add(int64(time.Millisecond))
 	r := httptest.NewRequest(http.MethodPost, "/"+action, strings.NewReader(body))
@@ -137,14 +136,14 @@ func (g *genuine) subscribe() {
 	g.count("subscribe", status == http.StatusCreated)
 }
 
-// asks wants the site's pop-up.
+// asks requests the site's pop-up.
 func (g *genuine) asks() {
 	status, _, body := g.f.do(g.site, "messages", g.client, g.cookie, `{"page":{"path":"/"},"device":"desktop"}`)
 	var answer service.MessagesAnswer
 	g.count("pop-ups", status == http.StatusOK && json.Unmarshal([]byte(body), &answer) == nil && len(answer.Popups) == 1)
 }
 
-// strange is the n-th made-up device's post: of the site, or of a host that is made up.
+// strange is the n-th made-up device's post: to the site, or to a made-up host.
 func (f *flood) strange(n int) {
 	client := fmt.Sprintf("10.%d.%d.1", n%10_000>>8, n%10_000&255)
 	site := floodSite
@@ -157,7 +156,7 @@ func (f *flood) strange(n int) {
 	f.mu.Unlock()
 }
 
-// run has strangers post, and between them genuine visitors.
+// run posts as strangers, and between them as genuine visitors.
 func (f *flood) run(from, to int, visitors []*genuine) {
 	var next atomic.Int64
 	next.Store(int64(from))
@@ -186,9 +185,8 @@ func (f *flood) run(from, to int, visitors []*genuine) {
 	workers.Wait()
 }
 
-// TestFlood: a flood of made-up devices and hosts costs bounded memory and disk, and
-// genuine visitors are served meanwhile: those who were there before, and those who
-// come new.
+// TestFlood: a flood of made-up devices and hosts costs bounded memory and disk, and genuine
+// visitors are served meanwhile, old and new ones.
 func TestFlood(t *testing.T) {
 	devices := 2_000
 	if text := os.Getenv(floodEnv); text != "" {
@@ -238,7 +236,7 @@ func TestFlood(t *testing.T) {
 			t.Errorf("visitor %d of %s, who has come back, is not known any more", g.n, g.site)
 		}
 	}
-	// The store is full: strangers are refused, subscribers and those it knows are not.
+	// The store is full: strangers are refused, subscribers and known visitors are not.
 	used, err := f.store.Used(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -258,7 +256,7 @@ func TestFlood(t *testing.T) {
 	}
 }
 
-// served99 wants 99 % of each kind of genuine requests to be served.
+// served99 checks that 99 % of each kind of genuine requests are served.
 func (f *flood) served99(t *testing.T, when string) {
 	t.Helper()
 	for kind, tried := range f.tried {
@@ -268,7 +266,7 @@ func (f *flood) served99(t *testing.T, when string) {
 	}
 }
 
-// known reports whether the visitor's profile has all that it was told.
+// known reports whether the visitor's profile has everything that was posted for it.
 func (f *flood) known(t *testing.T, g *genuine) bool {
 	t.Helper()
 	if _, _, body := f.do(g.site, "messages", g.client, g.cookie, `{"page":{"path":"/"},"device":"desktop"}`); !strings.Contains(body, `"p"`) {
@@ -283,7 +281,7 @@ func (f *flood) known(t *testing.T, g *genuine) bool {
 	return err == nil && facts.Profile != nil && facts.Profile.Events["Hello"].Count == 2
 }
 
-// bounded wants memory and disk to be those of the bounds.
+// bounded checks that memory and disk stay within their bounds.
 func (f *flood) bounded(t *testing.T, before runtime.MemStats) {
 	t.Helper()
 	for {

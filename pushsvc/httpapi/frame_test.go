@@ -9,8 +9,8 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/web"
 )
 
-// TestServeFrame is what keeps custom HTML of pop-ups from having the site's
-// origin, and what a header for the whole site would break.
+// TestServeFrame checks what keeps custom HTML of pop-ups out of the site's origin, and what a
+// header for the whole site would break.
 func TestServeFrame(t *testing.T) {
 	for _, tt := range []struct{ target, contentType, cache, resource string }{
 		{"/frame.html", "text/html; charset=utf-8", "public, max-age=60", "same-origin"},

@@ -32,7 +32,7 @@ import (
 
 const siteA, siteB = "a.example", "b.example"
 
-// fixture is both fronts on real servers over a real store.
+// fixture is the public and the operator's handlers on real servers over a real store.
 type fixture struct {
 	testing.TB
 	store   store.Store
@@ -46,7 +46,7 @@ type fixture struct {
 	log              *lockedBuffer
 }
 
-// wakes counts what the engine would be told.
+// wakes counts the calls that would wake the engine.
 type wakes struct{ n atomic.Int64 }
 
 func (w *wakes) Wake() { w.n.Add(1) }
@@ -121,7 +121,7 @@ func openStore(t testing.TB) store.Store {
 
 func (f *fixture) logger() *slog.Logger { return slog.New(slog.NewTextHandler(f.log, nil)) }
 
-// limit starts the public front anew with a limit.
+// limit starts the public server again with a limit.
 func (f *fixture) limit(l *httpapi.ClientLimit, limited *int) {
 	f.public.Close()
 	f.public = httptest.NewServer(f.handler(&httpapi.Public{
@@ -130,7 +130,7 @@ func (f *fixture) limit(l *httpapi.ClientLimit, limited *int) {
 	f.Cleanup(f.public.Close)
 }
 
-// siteTopics are those of all sites under test.
+// siteTopics are the topics of all sites under test.
 var siteTopics = []string{"news", "deals"}
 
 func (f *fixture) publicHandler() http.Handler {
@@ -155,7 +155,7 @@ type answer struct {
 	body   string
 }
 
-// problem reads an RFC 9457 body and fails where it is none.
+// problem reads an RFC 9457 body and fails if it is not one.
 func (a answer) problem(t testing.TB) api.Problem {
 	t.Helper()
 	var p api.Problem
@@ -220,7 +220,7 @@ func (f *fixture) subscriptions(site string) []pushsvc.Subscription {
 	return subs
 }
 
-// browser is one that subscribes.
+// browser is a browser that subscribes.
 type browser struct{ endpoint, p256dh, auth string }
 
 func newBrowser(t testing.TB, n int) browser {
@@ -238,7 +238,7 @@ func newBrowser(t testing.TB, n int) browser {
 	}
 }
 
-// json is PushSubscription.toJSON(), with more members where given.
+// json returns PushSubscription.toJSON(), with more members if given.
 func (b browser) json(more string) string {
 	return fmt.Sprintf(`{"endpoint":%q,"expirationTime":null,"keys":{"p256dh":%q,"auth":%q}%s}`, b.endpoint, b.p256dh, b.auth, more)
 }
@@ -247,7 +247,7 @@ func (b browser) proof() string {
 	return fmt.Sprintf(`{"endpoint":%q,"keys":{"auth":%q}}`, b.endpoint, b.auth)
 }
 
-// subscribe makes the n-th browser a subscriber and gives its id.
+// subscribe makes the n-th browser a subscriber and returns its id.
 func (f *fixture) subscribe(site string, n int) (browser, string) {
 	f.Helper()
 	b := newBrowser(f, n)
@@ -255,8 +255,8 @@ func (f *fixture) subscribe(site string, n int) (browser, string) {
 	return b, f.newest(site)
 }
 
-// subscribed checks the answer, which is the same for everybody: it says nothing
-// of the row, nor whether there was one.
+// subscribed checks the answer, which is the same for all: it reveals nothing about the row, nor
+// whether there was one.
 func (f *fixture) subscribed(a answer) {
 	f.Helper()
 	if a.status != http.StatusCreated || a.body != "{}\n" || a.header.Get("Content-Type") != "application/json" {
@@ -264,7 +264,7 @@ func (f *fixture) subscribed(a answer) {
 	}
 }
 
-// newest is the id of the site's latest row.
+// newest returns the id of the site's latest row.
 func (f *fixture) newest(site string) string {
 	f.Helper()
 	subs, err := f.store.SubscriptionPage(f.Context(), site, 0, 100_000)

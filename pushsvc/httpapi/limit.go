@@ -13,21 +13,21 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/service"
 )
 
-// The table of clients: limitSlots at 32 bytes each, in sets of limitWays. A client
-// that comes to a full set takes the place of the one that has spent the least.
+// The table of clients: limitSlots at 32 bytes each, in sets of limitWays. A client that finds its
+// set full replaces the one that has spent the least.
 const (
 	limitSlots = 1 << 15
 	limitWays  = 8
 )
 
-// wideShare is how many times as much as one client an IPv6 network of 48 bits may
-// post. It is what many customers have, and has 65,536 networks of 64 bits.
+// wideShare is how many times as much as one client an IPv6 network of 48 bits may post. Such a
+// network often has many customers: it contains 65,536 networks of 64 bits.
 const wideShare = 16
 
-// ClientLimit bounds how many subscriptions, or batches of events, one client
-// may post, since nothing proves that one is a browser's and each costs a row:
-// so many at once, and in a minute. Its memory is fixed, however many
-// clients there are. A client is what ClientOf says. It is safe for concurrent use.
+// ClientLimit bounds how many subscriptions, or batches of events, one client may post: this many
+// at once, and this many in a minute. Nothing proves that a post is a browser's, and each costs a
+// row. Its memory is fixed, however many clients there are. A client is what ClientOf returns. It
+// is safe for concurrent use.
 type ClientLimit struct {
 	perMinute float64
 	seed      maphash.Seed
@@ -40,11 +40,11 @@ type ClientLimit struct {
 type limitSlot struct {
 	client uint64  // hash; 0 for a free slot
 	last   int64   // ns since 1970
-	tokens float64 // below 0 where something large is still to be paid for
+	tokens float64 // below 0 while something large is still to be paid for
 	most   float64 // tokens at once, and in a minute
 }
 
-// NewClientLimit makes a limit of so many posts in a minute, at least 1.
+// NewClientLimit makes a limit of perMinute posts in a minute, at least 1.
 func NewClientLimit(perMinute int) *ClientLimit {
 	return &ClientLimit{
 		perMinute: float64(max(perMinute, 1)), seed: maphash.MakeSeed(),
@@ -52,9 +52,8 @@ func NewClientLimit(perMinute int) *ClientLimit {
 	}
 }
 
-// ClientOf is who is limited as one: an IPv4 address, or an IPv6 network of 64 bits,
-// which is what one customer has at least. All who have no address, as on a Unix
-// socket, are one client.
+// ClientOf returns the unit of the limit: an IPv4 address, or an IPv6 network of 64 bits, the
+// smallest that one customer has. All clients without an address, as on a Unix socket, are one.
 func ClientOf(addr netip.Addr) netip.Addr {
 	addr = addr.Unmap().WithZone("")
 	if !addr.Is6() {
@@ -64,9 +63,8 @@ func ClientOf(addr netip.Addr) netip.Addr {
 	return network.Addr()
 }
 
-// Take takes one post of the client's that counts as so many, or says how long to
-// wait for the next. One that counts as several is taken where one is left, and paid
-// for by waiting afterwards.
+// Take takes one post of the client that counts as cost posts, or returns how long to wait for the
+// next. A post that counts as several is taken if one is left, and paid for by waiting afterwards.
 func (l *ClientLimit) Take(client netip.Addr, now time.Time, cost int) (wait time.Duration, ok bool) {
 	client = ClientOf(client)
 	l.mu.Lock()
@@ -80,12 +78,12 @@ func (l *ClientLimit) Take(client netip.Addr, now time.Time, cost int) (wait tim
 	if wait, ok := around.take(cost); !ok {
 		return wait, false
 	}
-	// The second may have taken the first one's place.
+	// The second call may have replaced the first one's slot.
 	return l.slot(client, 64, l.perMinute, now).take(cost)
 }
 
-// Charge takes from what the client may post what a post has turned out to cost
-// beyond what Take took for it. It may leave less than nothing.
+// Charge takes what a post has cost beyond the amount that Take took for it. The rest may be
+// negative.
 func (l *ClientLimit) Charge(client netip.Addr, now time.Time, cost int) {
 	client = ClientOf(client)
 	l.mu.Lock()
@@ -97,7 +95,7 @@ func (l *ClientLimit) Charge(client netip.Addr, now time.Time, cost int) {
 	}
 }
 
-// slot finds the bucket, or makes one, and fills it as time has passed.
+// slot finds the bucket, or makes one, and refills it for the time that has passed.
 func (l *ClientLimit) slot(client netip.Addr, bits int, most float64, now time.Time) *limitSlot {
 	hash := maphash.Comparable(l.seed, netip.PrefixFrom(client, bits)) | 1
 	at := int(hash>>1) % (limitSlots / limitWays) * limitWays
@@ -117,8 +115,7 @@ func (l *ClientLimit) slot(client netip.Addr, bits int, most float64, now time.T
 	return spare
 }
 
-// fill adds what time has brought. A clock that is set back brings nothing, and
-// takes nothing.
+// fill refills the bucket for the time that has passed. A clock that is set back changes nothing.
 func (s *limitSlot) fill(now time.Time) {
 	if passed := now.UnixNano() - s.last; passed > 0 {
 		s.tokens = min(s.most, s.tokens+float64(passed)*s.perNano())
@@ -128,8 +125,7 @@ func (s *limitSlot) fill(now time.Time) {
 
 func (s *limitSlot) perNano() float64 { return s.most / float64(time.Minute) }
 
-// spent is how long the bucket takes to be full again, in minutes; negative for a
-// free one.
+// spent returns how long the bucket takes to be full again, in minutes; negative for a free one.
 func (s *limitSlot) spent() float64 {
 	if s.client == 0 {
 		return -1
@@ -137,7 +133,7 @@ func (s *limitSlot) spent() float64 {
 	return 1 - s.tokens/s.most
 }
 
-// wait is how long until one post is left.
+// wait returns how long it takes until one post is left.
 func (s *limitSlot) wait() time.Duration {
 	if s.tokens >= 1 {
 		return 0
@@ -156,14 +152,15 @@ func (s *limitSlot) take(cost int) (time.Duration, bool) {
 // costSize is how many bytes of a body count as one post.
 const costSize = 4 << 10
 
-// costOf is as how many posts a body counts: what it costs to keep is by its bytes.
+// costOf returns the number of posts that a body counts as: the cost of keeping it depends on its
+// bytes.
 func costOf(size int) int { return max(1, (size+costSize-1)/costSize) }
 
-// Operations on attributes and identities of logins cost far more than their bytes:
-// so many of them count as one post, before anybody knows what they will cost.
+// Operations on attributes and identities of logins cost far more than their bytes: this many of
+// them count as one post, before their real cost is known.
 const costOps, costIdentities = 20, 10
 
-// recordCost is as how many posts a batch counts that has been read.
+// recordCost returns the number of posts that a decoded batch counts as.
 func recordCost(req *service.RecordRequest, size int) int {
 	ops, identities := 0, 0
 	for _, e := range req.Events {
@@ -172,11 +169,11 @@ func recordCost(req *service.RecordRequest, size int) int {
 	return costOf(size) + ops/costOps + identities/costIdentities
 }
 
-// workSize is how much of people.Tracked.Work counts as one post more. What an
-// ordinary visitor's batch costs is less.
+// workSize is how much of people.Tracked.Work counts as one post more. An ordinary visitor's batch
+// costs less.
 const workSize = 16 << 10
 
-// charge has the client pay for what its batch has cost the store.
+// charge takes from the client's limit what its batch has cost the store.
 func (p *Public) charge(r *http.Request, work int) {
 	if p.EventLimit != nil && work >= workSize {
 		p.EventLimit.Charge(p.client(r), p.Service.Clock(), work/workSize)
@@ -193,8 +190,8 @@ func (p *Public) limited(w http.ResponseWriter, r *http.Request, limit *ClientLi
 	return api.NewProblem(http.StatusTooManyRequests, "too many "+what+" come from this address: try again later")
 }
 
-// AllowPage takes what a page of the site tells from what its client may post of
-// events, and reports who the client is, and whether there was enough left.
+// AllowPage charges the events that a page of the site reports to the client's limit of events. It
+// returns the client, and whether enough was left.
 func (p *Public) AllowPage(r *http.Request, site string) (client netip.Addr, ok bool) {
 	client = p.client(r)
 	if _, ok = p.take(p.EventLimit, client, 1); ok {
@@ -227,7 +224,7 @@ func (p *Public) take(limit *ClientLimit, client netip.Addr, cost int) (wait tim
 	return wait, ok
 }
 
-// client is who sends a request.
+// client returns who sends a request.
 func (p *Public) client(r *http.Request) netip.Addr {
 	if p.Client != nil {
 		return p.Client(r)
@@ -235,7 +232,7 @@ func (p *Public) client(r *http.Request) netip.Addr {
 	return remoteAddress(r)
 }
 
-// remoteAddress is who is at the other end of the connection.
+// remoteAddress returns the address at the other end of the connection.
 func remoteAddress(r *http.Request) netip.Addr {
 	host, _, err := net.SplitHostPort(r.RemoteAddr)
 	if err != nil {

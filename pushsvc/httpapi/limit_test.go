@@ -54,7 +54,7 @@ func TestClientLimit(t *testing.T) {
 	}
 	now = now.Add(-time.Hour)
 	if take("192.0.2.1") {
-		t.Error("a clock set back gives more")
+		t.Error("a clock set back adds posts")
 	}
 	now = now.Add(3 * time.Hour)
 	for range 6 {
@@ -72,7 +72,8 @@ func TestClientLimit(t *testing.T) {
 	}
 }
 
-// TestClientLimitWide: who has a network of many networks is not as many clients.
+// TestClientLimitWide: a client with a network of many networks does not count as that many
+// clients.
 func TestClientLimitWide(t *testing.T) {
 	now := time.Unix(1_000_000, 0)
 	l := httpapi.NewClientLimit(6)
@@ -91,8 +92,8 @@ func TestClientLimitWide(t *testing.T) {
 	}
 }
 
-// TestClientLimitTakeover: clients that come meanwhile don't give one that has spent
-// all a full bucket.
+// TestClientLimitTakeover: clients that come meanwhile don't give a full bucket to one that has
+// spent everything.
 func TestClientLimitTakeover(t *testing.T) {
 	now := time.Unix(1_000_000, 0)
 	l := httpapi.NewClientLimit(100)
@@ -110,8 +111,8 @@ func TestClientLimitTakeover(t *testing.T) {
 	}
 }
 
-// TestClientLimitBounded: a million clients need no memory of their own, and
-// hardly any refuses another.
+// TestClientLimitBounded: a million clients need no memory of their own, and clients hardly ever
+// cause each other's refusal.
 func TestClientLimitBounded(t *testing.T) {
 	now := time.Unix(1_000_000, 0)
 	l := httpapi.NewClientLimit(1)
@@ -125,15 +126,14 @@ func TestClientLimitBounded(t *testing.T) {
 			}
 		}
 	})
-	// The function runs twice, so each client comes again; by then others
-	// have its place.
+	// The function runs twice, so each client comes again; by then others have replaced it.
 	if allocated > 10 || refused > 100_000 {
 		t.Errorf("%v allocations, %d refused", allocated, refused)
 	}
 }
 
-// TestClientLimitCost: what is large takes more, is never refused for that alone,
-// and is waited for.
+// TestClientLimitCost: a large post takes more, is never refused for its size alone, and is paid
+// for by waiting.
 func TestClientLimitCost(t *testing.T) {
 	now := time.Unix(1_000_000, 0)
 	l := httpapi.NewClientLimit(6) // one in ten seconds
@@ -191,14 +191,13 @@ func TestSubscribeLimit(t *testing.T) {
 	if limited != 2 || f.count(siteA) != 3 {
 		t.Errorf("%d told, %d stored", limited, f.count(siteA))
 	}
-	// What is not a subscription goes on.
+	// Other requests are not limited.
 	if a := f.post(siteA, "unsubscribe", newBrowser(t, 1).proof()); a.status != http.StatusNoContent {
 		t.Errorf("unsubscribe: %d %s", a.status, a.body)
 	}
 }
 
-// TestClientLimitCharge: what a post has cost beyond what was known is paid for by
-// waiting.
+// TestClientLimitCharge: a cost beyond what was known at first is paid for by waiting.
 func TestClientLimitCharge(t *testing.T) {
 	now := time.Unix(1_000_000, 0)
 	l := httpapi.NewClientLimit(60)

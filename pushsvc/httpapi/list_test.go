@@ -54,8 +54,8 @@ type subscriptionPage struct {
 	Next          string
 }
 
-// TestOperatorSubscriptions pages through the list and finds everybody once,
-// and nothing that a push could be sent with.
+// TestOperatorSubscriptions pages through the list and finds every subscriber once, and nothing
+// with which a push could be sent.
 func TestOperatorSubscriptions(t *testing.T) {
 	f := newFixture(t)
 	var secrets []string

@@ -51,8 +51,8 @@ func (p *Public) messages(w http.ResponseWriter, r *http.Request, site PublicSit
 	return nil
 }
 
-// UploadName is the name of the upload that lies at a path below the prefix;
-// false where the path is none of an upload's.
+// UploadName returns the name of the upload at a path below the prefix; false if the path is not an
+// upload's.
 func UploadName(path string) (string, bool) {
 	name, ok := strings.CutPrefix(path, service.UploadsFolder)
 	return name, ok && service.ImageType(name) != "" && !strings.Contains(name, "/")
@@ -73,7 +73,7 @@ func (p *Public) ServeUpload(w http.ResponseWriter, r *http.Request, site Public
 		exchange.Fail(r.Context(), p.Logger, w, err)
 		return
 	}
-	// Whoever opens it by itself gets an image and nothing that could run.
+	// A visitor who opens it by itself gets an image and nothing that could run.
 	w.Header().Set("Content-Security-Policy", "default-src 'none'; sandbox")
 	serveAsset(w, r, u.Data, service.ImageType(name), moduleCache)
 }

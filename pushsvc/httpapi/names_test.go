@@ -14,7 +14,7 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/httpapi/exchange"
 )
 
-// members is an object of so many.
+// members returns an object with n members.
 func members(n int) string {
 	var b strings.Builder
 	for i := range n {
@@ -23,7 +23,7 @@ func members(n int) string {
 	return "{" + strings.TrimPrefix(b.String(), ",") + "}"
 }
 
-// TestNames: what has a name twice, or more than one meaning otherwise, is refused.
+// TestNames: a name that occurs twice, or could be read in more than one way, is refused.
 func TestNames(t *testing.T) {
 	t.Parallel()
 	deep := func(n int) string { return strings.Repeat("[", n) + strings.Repeat("]", n) }
@@ -75,7 +75,7 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// TestFaults: a fault is told with its field's path, or with its line.
+// TestFaults: a fault is reported with its field's path, or with its line.
 func TestFaults(t *testing.T) {
 	t.Parallel()
 	var in struct {
@@ -116,7 +116,7 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-// FuzzDecodeWhole: a batch that is decoded at once gives what its entries give one
+// FuzzDecodeWhole: a batch that is decoded at once has the same result as its entries decoded one
 // by one.
 func FuzzDecodeWhole(f *testing.F) {
 	for _, seed := range []string{
@@ -141,7 +141,7 @@ func FuzzDecodeWhole(f *testing.F) {
 	})
 }
 
-// TestUnknownField: a misspelt field is named with the way to it.
+// TestUnknownField: a misspelt field is named with its path.
 func TestUnknownField(t *testing.T) {
 	f := newFixture(t)
 	for _, tt := range []struct{ method, path, body, field, meant string }{

@@ -16,7 +16,7 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/api"
 )
 
-// apiDocument is the operator API's document, as tests hold answers against it.
+// apiDocument is the operator API's document, with which tests compare answers.
 type apiDocument struct {
 	Paths    map[string]map[string]operation `json:"paths"`
 	compiler *jsonschema.Compiler
@@ -54,8 +54,8 @@ func (d *apiDocument) tagged(visitor bool) map[string]map[string]operation {
 
 const documentURL = "https://webpush.example/openapi.json"
 
-// readDocument reads the document and makes it strict: members that it does not name are
-// faults here, though clients must pass over them.
+// readDocument reads the document and makes it strict: members that it does not name are faults
+// here, though clients must ignore them.
 var readDocument = sync.OnceValue(func() *apiDocument {
 	d := &apiDocument{compiler: jsonschema.NewCompiler(), schemas: map[string]*jsonschema.Schema{}}
 	if err := json.Unmarshal(api.OpenAPI, d); err != nil {
@@ -90,7 +90,7 @@ func closeObjects(v any) {
 	}
 }
 
-// check holds an answer to a request of a route against the document.
+// check compares an answer to a request of a route with the document.
 func (d *apiDocument) check(path, method string, status int, contentType string, body []byte) error {
 	route, known := d.Paths[path][strings.ToLower(method)]
 	if !known {
@@ -145,8 +145,7 @@ func (d *apiDocument) schema(pointer string) (*jsonschema.Schema, error) {
 	return s, err
 }
 
-// checked is the operator's API as tests have it: each answer is held against the
-// document.
+// checked is the operator's API as tests use it: each answer is compared with the document.
 func checked(t testing.TB, h http.Handler) http.Handler {
 	mux := http.NewServeMux() // finds the route of a request
 	for path := range readDocument().tagged(false) {
@@ -157,7 +156,7 @@ func checked(t testing.TB, h http.Handler) http.Handler {
 		seen := &seenAnswer{ResponseWriter: w}
 		h.ServeHTTP(seen, r)
 		if path == "" || seen.status == http.StatusMethodNotAllowed {
-			return // of no route
+			return // no route has it
 		}
 		if err := readDocument().check(path, r.Method, seen.status, w.Header().Get("Content-Type"), seen.body.Bytes()); err != nil {
 			t.Errorf("%s %s: the answer is not what the document says: %v", r.Method, r.URL.Path, err)
@@ -165,7 +164,7 @@ func checked(t testing.TB, h http.Handler) http.Handler {
 	})
 }
 
-// seenAnswer keeps a copy of an answer, of JSON as long as it may be.
+// seenAnswer keeps a copy of an answer if it is JSON.
 type seenAnswer struct {
 	http.ResponseWriter
 	status int
@@ -240,7 +239,7 @@ func TestOpenAPI(t *testing.T) {
 	}
 }
 
-// TestAnswersAreChecked: what differs from the document is found.
+// TestAnswersAreChecked: a difference from the document is found.
 func TestAnswersAreChecked(t *testing.T) {
 	const list = "/webpush/sites"
 	for _, tt := range []struct {

@@ -14,8 +14,8 @@ import (
 
 const siteNew = "new.example"
 
-// TestOperatorRenameSite: a site gets another name, and what browsers and operators
-// still send under the old one is the same site's.
+// TestOperatorRenameSite: a site gets another name, and what browsers and operators still send
+// under the old one belongs to the same site.
 func TestOperatorRenameSite(t *testing.T) {
 	f := newFixture(t)
 	one, id := f.subscribe(siteA, 1)
@@ -73,7 +73,7 @@ func TestOperatorRenameSite(t *testing.T) {
 		t.Errorf("%+v", list)
 	}
 
-	// What comes late under the old name.
+	// What arrives late under the old name.
 	f.post(siteA, "events", report("shown", message, token))
 	if got := f.receipts(siteNew, message); got != [3]int64{1, 0, 0} {
 		t.Errorf("a worker's late report: %v", got)
@@ -106,7 +106,7 @@ func TestOperatorRenameSite(t *testing.T) {
 		}
 	}
 
-	// The name alone is removed.
+	// Only the name is removed.
 	var kept struct {
 		api.SiteContents
 		Removed bool
@@ -121,8 +121,8 @@ func TestOperatorRenameSite(t *testing.T) {
 	}
 }
 
-// TestOperatorMergeSites: pop-ups of one id are two, and who has seen one of them
-// reports on that one.
+// TestOperatorMergeSites: two pop-ups with one id become two, and a visitor who has seen one of
+// them reports on that one.
 func TestOperatorMergeSites(t *testing.T) {
 	f := newFixture(t)
 	b, _ := f.subscribe(siteA, 1)

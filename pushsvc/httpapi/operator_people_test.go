@@ -50,7 +50,7 @@ func TestProfiles(t *testing.T) {
 			break
 		}
 	}
-	// Two of one millisecond are in the order of what is random in their ids.
+	// Two of the same millisecond are in the order of the random part of their ids.
 	if want := slices.Sorted(slices.Values(ids)); !slices.Equal(got, want) {
 		t.Errorf("listed %v, want %v", got, want)
 	}
@@ -63,7 +63,7 @@ func TestProfiles(t *testing.T) {
 			t.Errorf("short for an id, %s: %+v", identity, page.Profiles)
 		}
 	}
-	for _, size := range []int64{3, 1_000_000} { // of a large site, beginnings alone
+	for _, size := range []int64{3, 1_000_000} { // for a large site, only beginnings are searched
 		sum := people.Summary{Site: siteA, Counts: people.Counts{Profiles: size}}
 		for given, want := range map[string]int{ids[0]: 1, ids[0][:4]: 3, ids[0][:9]: 3, ids[0][24:]: map[bool]int{true: 1}[size == 3], "ffff": 0, "0000": 0, "----": 0} {
 			if found, err := f.service.ProfilesByShortID(t.Context(), sum, given); err != nil || len(found) != want {

@@ -40,7 +40,7 @@ func (configured) SiteOf(string) string { return "" }
 
 func (configured) Names() []string { return []string{siteA, siteB} }
 
-// TestPromptAPI: the settings are read, written by who has seen them last, and
+// TestPromptAPI: the settings are read, written by a client that has seen the latest ones, and
 // removed.
 func TestPromptAPI(t *testing.T) {
 	f := newFixture(t)
@@ -75,7 +75,7 @@ func TestPromptAPI(t *testing.T) {
 	is("removed", do("DELETE", "", "If-Match", `"4"`), 204, "", "")
 	is("removed again", do("DELETE", ""), 204, "", "")
 	is("after all", do("GET", ""), 200, `"0"`, `"override":{}`)
-	is("written anew", do("PUT", `{}`, "If-Match", `"0"`), 200, `"5"`, `"override":{}`)
+	is("written again", do("PUT", `{}`, "If-Match", `"0"`), 200, `"5"`, `"override":{}`)
 	is("the method", do("POST", `{}`), 405, "", "")
 	url = f.operator.URL + "/webpush/sites/c.example/prompt"
 	for _, method := range []string{"GET", "PUT", "DELETE"} {
@@ -85,7 +85,7 @@ func TestPromptAPI(t *testing.T) {
 	is("no site", do("GET", ""), 400, "", `"field":"site"`)
 }
 
-// TestPromptAPIRefuses: what is wrong is named, and nothing is stored.
+// TestPromptAPIRefuses: the error names the fault, and nothing is stored.
 func TestPromptAPIRefuses(t *testing.T) {
 	f := newFixture(t)
 	url := f.operator.URL + "/webpush/sites/" + siteA + "/prompt"
@@ -133,8 +133,8 @@ func TestPromptAPIRefuses(t *testing.T) {
 	}
 }
 
-// TestPromptConfigWith: each setting reaches the SDK, and what is shared with
-// other requests stays as it is.
+// TestPromptConfigWith: each setting reaches the SDK, and data shared with other requests does not
+// change.
 func TestPromptConfigWith(t *testing.T) {
 	base := httpapi.PromptConfig{
 		Title: "base", AskAgain: []int64{1}, After: &httpapi.PromptAfter{Pages: 9},
@@ -170,7 +170,7 @@ func TestPromptConfigWith(t *testing.T) {
 			t.Fatal(err)
 		}
 		if !reflect.DeepEqual(have, want) {
-			t.Errorf("%s gives\n%s, want\n%s", tt.settings, got, tt.want)
+			t.Errorf("settings %s: config is\n%s, want\n%s", tt.settings, got, tt.want)
 		}
 		if after, err := json.Marshal(base); err != nil || string(after) != string(before) {
 			t.Fatalf("%s changed the base to %s, %v", tt.settings, after, err)
@@ -178,8 +178,8 @@ func TestPromptConfigWith(t *testing.T) {
 	}
 }
 
-// FuzzPrompt: a document that is taken keeps the rules, is the same when it has
-// been stored, and gives a config whose script parses.
+// FuzzPrompt: an accepted document obeys the rules, is the same after it has been stored, and
+// results in a config whose script parses.
 func FuzzPrompt(f *testing.F) {
 	for _, seed := range []string{
 		`{"enabled":false,"kind":"bar","title":"</script>","after":{"pages":2,"delay":"1d12h"},"paths":[],"askAgain":"7d"}`,
@@ -207,7 +207,7 @@ func FuzzPrompt(f *testing.F) {
 			t.Errorf("%q is %+v, stored %s, and then %+v, %v", body, s, stored, again, err)
 		}
 		if config, err := json.Marshal(httpapi.PromptConfig{}.With(s)); err != nil || strings.Contains(string(config), "<") {
-			t.Errorf("%q gives %s, %v", body, config, err)
+			t.Errorf("%q: %s, %v", body, config, err)
 		}
 	})
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
 )
 
-// fullView has what came with scheduling.
+// fullView has the members that scheduling adds.
 type fullView struct {
 	view
 	SendAt       time.Time `json:"sendAt"`
@@ -23,7 +23,7 @@ type fullView struct {
 	}
 }
 
-// TestOperatorSendOptions: when, how fast and to whom.
+// TestOperatorSendOptions: when, how fast and to which recipients.
 func TestOperatorSendOptions(t *testing.T) {
 	f := newFixture(t)
 	f.subscribe(siteA, 1)
@@ -71,14 +71,14 @@ func TestOperatorDryRun(t *testing.T) {
 	if rows, err := f.store.MessagePage(t.Context(), siteA, "", 10); err != nil || len(rows) != 0 || f.wakes.n.Load() != 0 {
 		t.Errorf("%d messages stored, %v, %d wakes", len(rows), err, f.wakes.n.Load())
 	}
-	// The key is still free.
+	// The key is still unused.
 	if a := f.operate("POST", "send", `{"site":"a.example","title":"y"}`, "Idempotency-Key", "k"); a.status != http.StatusAccepted {
 		t.Errorf("%d %s", a.status, a.body)
 	}
 }
 
-// TestOperatorSendMistakes: a template is refused with its field, unless it is meant; a
-// topic that nobody has and HTML are told beside the answer.
+// TestOperatorSendMistakes: a template is refused with its field, unless it is intended; a topic
+// without subscribers and HTML are warnings in the answer.
 func TestOperatorSendMistakes(t *testing.T) {
 	f := newFixture(t)
 	f.subscribe(siteA, 1)

@@ -8,8 +8,8 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/api"
 )
 
-// TestOperatorRemoveSite: all sites are listed, one is removed with what it has, another is
-// left alone.
+// TestOperatorRemoveSite: all sites are listed, one is removed with everything it has, another is
+// unchanged.
 func TestOperatorRemoveSite(t *testing.T) {
 	f := newFixture(t)
 	f.subscribe(siteA, 1)
@@ -76,8 +76,8 @@ func TestOperatorPurge(t *testing.T) {
 	}
 }
 
-// TestNoRoom: who is refused for want of room is told when to come again, and the log is
-// not filled by it.
+// TestNoRoom: a client that is refused for lack of room learns when to try again, and the log does
+// not fill with it.
 func TestNoRoom(t *testing.T) {
 	f := newFixture(t)
 	there, _ := f.subscribe(siteA, 1)

@@ -14,7 +14,7 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/service"
 )
 
-// operate asks the operator's API; headers are name, value.
+// operate sends a request to the operator's API; headers are name, value.
 func (f *fixture) operate(method, path, body string, headers ...string) answer {
 	f.Helper()
 	if body != "" {
@@ -23,7 +23,7 @@ func (f *fixture) operate(method, path, body string, headers ...string) answer {
 	return f.do(method, f.operator.URL+"/webpush/"+path, body, headers...)
 }
 
-// read decodes a body and fails where the status is another.
+// read decodes a body and fails if the status is another one.
 func (a answer) read(t testing.TB, status int, v any) {
 	t.Helper()
 	if a.status != status {

@@ -111,7 +111,7 @@ func TestOperatorExport(t *testing.T) {
 	if got := f.importFile("", a.body, "application/x-ndjson"); !strings.Contains(got.body, `"known":7`) {
 		t.Errorf("%s", got.body)
 	}
-	// An export of nobody is empty, of an unknown site an error.
+	// An export without subscribers is empty, of an unknown site an error.
 	for _, s := range f.subscriptions(siteB) {
 		if err := f.store.DeleteSubscription(t.Context(), siteB, s.ID); err != nil {
 			t.Fatal(err)
@@ -125,8 +125,7 @@ func TestOperatorExport(t *testing.T) {
 	}
 }
 
-// failing is a store that gives one page and then fails, and whose copies break
-// off.
+// failing is a store that returns one page and then fails, and whose copies end early.
 type failing struct {
 	store.Store
 	pages int
@@ -152,8 +151,7 @@ func (s *failing) Backup(_ context.Context, w io.Writer) (int64, error) {
 
 func (s *failing) Compact(context.Context) (before, after int64, err error) { return 7, 5, nil }
 
-// TestStreamBreaks: an export or backup that fails on its way must not look
-// like a whole one.
+// TestStreamBreaks: an export or backup that fails in the middle must not look like a whole one.
 func TestStreamBreaks(t *testing.T) {
 	f := newFixture(t)
 	if a := f.importFile("", f.file(1200), "application/x-ndjson"); !strings.Contains(a.body, `"added":1200`) {
@@ -194,7 +192,7 @@ func TestStreamBreaks(t *testing.T) {
 	}
 }
 
-// slowly gives a text in pieces.
+// slowly sends a text in pieces.
 type slowly struct {
 	pieces []string
 	pause  time.Duration
@@ -210,9 +208,8 @@ func (s *slowly) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// TestImportOutlastsServer: an import may take longer than the server's own
-// limit, as long as it goes on; and where the client hangs up, what came whole
-// is kept.
+// TestImportOutlastsServer: an import may take longer than the server's own limit, as long as bytes
+// arrive; if the client closes the connection, the rows that arrived whole are kept.
 func TestImportOutlastsServer(t *testing.T) {
 	f := newFixture(t)
 	server := httptest.NewUnstartedServer(operator.New(f.service, f.logger()))
@@ -260,7 +257,7 @@ func TestOperatorRotateKey(t *testing.T) {
 		t.Errorf("%s", a.body)
 	}
 	if a := f.operate("GET", "keys", ""); strings.Contains(a.body, "subscriptions") {
-		t.Errorf("counts that nobody asked for: %s", a.body)
+		t.Errorf("counts that the request did not ask for: %s", a.body)
 	}
 	if a := f.operate("GET", "keys?count=x", ""); a.status != 400 || a.problem(t).Field != "count" {
 		t.Errorf("%d %s", a.status, a.body)
@@ -284,8 +281,7 @@ func (s *endless) Backup(_ context.Context, w io.Writer) (n int64, err error) {
 	return n, err
 }
 
-// TestOperatorDeafClient: who takes nothing of a copy does not hold the store
-// for ever.
+// TestOperatorDeafClient: a client that reads nothing of a copy does not hold the store for ever.
 func TestOperatorDeafClient(t *testing.T) {
 	f := newFixture(t)
 	store := &endless{f.store, make(chan error, 1)}

@@ -12,11 +12,11 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/injector/cachecontrol"
 )
 
-// Next is the rest of the site: what would have answered without us. An answer
-// may also be an error that wraps a *StatusError.
+// Next is the rest of the site: what would have answered without us. An answer may also be an error
+// that wraps a *StatusError.
 type Next func(w http.ResponseWriter, r *http.Request) error
 
-// StatusError is an answer that nobody has written yet.
+// StatusError is an answer that has not been written yet.
 type StatusError struct {
 	Status int
 	Err    error
@@ -24,21 +24,22 @@ type StatusError struct {
 
 func (e *StatusError) Error() string { return e.Err.Error() }
 
-// Unwrap gives the error behind the answer.
+// Unwrap returns the cause.
 func (e *StatusError) Unwrap() error { return e.Err }
 
-// maxManifest is the largest manifest of a site's own that is completed; a
-// larger one passes as it is.
+// maxManifest is the largest manifest of a site's own that is completed; a larger one passes
+// unchanged.
 const maxManifest = 256 << 10
 
-// OverlayWorker answers a request for a worker script. Where the site has a
-// script there, it is the site's with ours behind it, because a scope has one
-// worker and the site's must go on working; where the site has none, and ours
-// is registered there (own is true), it is ours alone. Answers that say
-// nothing about whether the site has one (errors, refusals, redirects) pass as
-// they are: ours alone would replace the site's worker in every browser. Where
-// the site gives push up, its own script passes as well, with only the header
-// that lets browsers take it for the scope that they have.
+// OverlayWorker answers a request for a worker script:
+//
+//   - If the site has a script there, it is the site's with ours appended, because a scope has one
+//     worker and the site's must go on working.
+//   - If the site has none, and ours is registered there (own is true), it is ours alone.
+//   - An answer that does not show whether the site has one (error, refusal, redirect) passes
+//     unchanged: ours alone would replace the site's worker in every browser.
+//   - If the site gives push up, its own script passes, with only the header added that lets
+//     browsers accept it for its present scope.
 func OverlayWorker(w http.ResponseWriter, r *http.Request, next Next, c SiteConfig, own bool) error {
 	o := newOverlay(w, func(status int, h http.Header) overlayMode {
 		switch {
@@ -65,7 +66,7 @@ func OverlayWorker(w http.ResponseWriter, r *http.Request, next Next, c SiteConf
 		if r.Method == http.MethodHead {
 			return nil
 		}
-		// A line end first: the site's script may end in a comment.
+		// Begins with a line break: the site's script may end in a comment.
 		ours := append([]byte("\n;"), c.worker()...)
 		if _, err := w.Write(ours); err != nil {
 			return err
@@ -74,9 +75,8 @@ func OverlayWorker(w http.ResponseWriter, r *http.Request, next Next, c SiteConf
 	return nil
 }
 
-// OverlayManifest answers a request for a manifest: the site's own, completed
-// with what it lacks; or ours where the site has none and the path is that of
-// our own link (own is true).
+// OverlayManifest answers a request for a manifest: the site's own, completed with what it lacks;
+// or ours if the site has none and the path is that of our own link (own is true).
 func OverlayManifest(w http.ResponseWriter, r *http.Request, next Next, c SiteConfig, own bool) error {
 	o := newOverlay(w, func(status int, h http.Header) overlayMode {
 		switch {
@@ -109,9 +109,9 @@ func OverlayManifest(w http.ResponseWriter, r *http.Request, next Next, c SiteCo
 	return nil
 }
 
-// complete puts into a manifest that is held what it lacks. Without a manifest's type
-// the file is one only to those who fetch it as such: elsewhere than at our own path
-// no cache may give theirs to others, as the site's data may be at that URL.
+// complete adds to a manifest that is held what it lacks. Without a manifest's type, the file
+// counts as one only for clients that fetch it as such: at any path but our own, no cache may give
+// our answer to others, because the URL may be the site's data.
 func (o *overlay) complete(r *http.Request, c SiteConfig, own bool) {
 	h := o.w.Header()
 	typed := isManifest(h)
@@ -119,7 +119,7 @@ func (o *overlay) complete(r *http.Request, c SiteConfig, own bool) {
 	if changed {
 		o.held = body
 	}
-	if changed || r.Method == http.MethodHead { // only the body tells how long the completed one is
+	if changed || r.Method == http.MethodHead { // only the body shows how long the completed one is
 		dropValidators(h)
 		if !own {
 			cachecontrol.Forbid(h)
@@ -135,16 +135,16 @@ func (o *overlay) complete(r *http.Request, c SiteConfig, own bool) {
 // Metadata).
 func isManifestFetch(r *http.Request) bool { return r.Header.Get("Sec-Fetch-Dest") == "manifest" }
 
-// addVary names a header of requests that decides about the answer.
+// addVary adds a request header on which the answer depends.
 func addVary(h http.Header, field string) {
 	if v := strings.Join(h["Vary"], ","); v != "*" && !strings.Contains(strings.ToLower(v), strings.ToLower(field)) {
 		h.Add("Vary", field)
 	}
 }
 
-// markWorker sets the header of the site's worker with ours behind it. Elsewhere
-// than at our own path, the same URL is a plain script to those who do not ask
-// for a worker, so that no cache may keep what workers get.
+// markWorker sets the headers of the site's worker with ours appended. At any path but our own, the
+// same URL is a plain script for clients that do not ask for a worker, so no cache may keep the
+// worker's answer.
 func markWorker(h http.Header, own bool) {
 	if own {
 		h.Set("Service-Worker-Allowed", widestScope)
@@ -154,16 +154,16 @@ func markWorker(h http.Header, own bool) {
 	VaryWorker(h)
 }
 
-// VaryWorker names the headers by which browsers' requests for a service worker are
-// told from others.
+// VaryWorker names the headers that distinguish browsers' requests for a service worker from
+// others.
 func VaryWorker(h http.Header) {
 	addVary(h, "Service-Worker")
 	addVary(h, "Sec-Fetch-Mode")
 }
 
-// unconditional asks for the whole file in the clear: what we send differs
-// from what the site's validators and ranges speak of. A client that names no coding
-// stays as it is, for the proxy's transport may ask for one and undo it.
+// unconditional asks for the whole file without compression: the site's validators and ranges do
+// not apply to what we send. A client that names no coding stays as it is, because the proxy's
+// transport may ask for one and undo it.
 func unconditional(r *http.Request) *http.Request {
 	c := r.Clone(r.Context())
 	for _, name := range []string{"If-None-Match", "If-Modified-Since", "If-Match", "If-Unmodified-Since", "If-Range", "Range"} {
@@ -181,11 +181,11 @@ func dropValidators(h http.Header) {
 	}
 }
 
-// IsJavaScript says whether browsers take the Content-Type for JavaScript.
+// IsJavaScript reports whether browsers accept the Content-Type as JavaScript.
 func IsJavaScript(h http.Header) bool {
 	media, _, _ := mime.ParseMediaType(h.Get("Content-Type"))
 	_, sub, _ := strings.Cut(media, "/")
-	// The MIME Sniffing standard's list of JavaScript types, the living part.
+	// The types of JavaScript that the MIME Sniffing standard lists and that are still in use.
 	return slices.Contains([]string{"javascript", "x-javascript", "ecmascript", "x-ecmascript"}, sub)
 }
 
@@ -204,17 +204,17 @@ func isEncoded(h http.Header) bool {
 	return ce != "" && !strings.EqualFold(ce, "identity")
 }
 
-// isAbsent says whether a status means that the site has no such file. The
-// callers add the page that an application gives for every path. A redirect or a
-// refusal may be the site's answer to those who are not logged in: ours in its
-// place would put the site's own worker out of their browsers.
+// isAbsent reports whether a status means that the site has no such file. The callers also count
+// the page that an application returns for every path. A redirect or a refusal may be the site's
+// answer to visitors who are not logged in: ours instead would remove the site's own worker from
+// their browsers.
 func isAbsent(status int) bool {
 	return status == http.StatusNotFound || status == http.StatusGone || status == http.StatusMethodNotAllowed
 }
 
-// isElsewhere says whether a status sends away or refuses (object stores do so
-// for what they do not have). For a manifest that is as good as absent: browsers
-// fetch it without cookies, and ours is linked only where the page has no link.
+// isElsewhere reports whether a status redirects or refuses (object stores do so for files they do
+// not have). For a manifest that is as good as absent: browsers fetch it without cookies, and ours
+// is linked only if the page has no link.
 func isElsewhere(status int) bool {
 	return status == http.StatusForbidden || status >= 300 && status < 400 && status != http.StatusNotModified
 }
@@ -223,14 +223,13 @@ type overlayMode int
 
 const (
 	undecided overlayMode = iota
-	passing               // as it is
-	appending             // as it is, and something behind it
+	passing               // unchanged
+	appending             // unchanged, with ours appended
 	holding               // kept, up to maxManifest
-	replacing             // thrown away
+	replacing             // discarded
 )
 
-// overlay is a response writer that decides by the header what becomes of the
-// body.
+// overlay is a response writer that decides by the header what happens to the body.
 type overlay struct {
 	w      http.ResponseWriter
 	decide func(status int, h http.Header) overlayMode
@@ -244,7 +243,7 @@ func newOverlay(w http.ResponseWriter, decide func(int, http.Header) overlayMode
 	return &overlay{w: w, decide: decide, before: w.Header().Clone()}
 }
 
-// Unwrap serves http.ResponseController, but for flushing, which is ours.
+// Unwrap is for http.ResponseController; overlay flushes itself.
 func (o *overlay) Unwrap() http.ResponseWriter { return o.w }
 
 func (o *overlay) Header() http.Header { return o.w.Header() }
@@ -286,7 +285,7 @@ func (o *overlay) Write(b []byte) (int, error) {
 	return o.w.Write(b)
 }
 
-// ReadFrom keeps an embedded writer's ReadFrom from passing Write by.
+// ReadFrom ensures that an embedded writer's ReadFrom does not bypass Write.
 func (o *overlay) ReadFrom(r io.Reader) (int64, error) {
 	return io.Copy(struct{ io.Writer }{o}, r)
 }
@@ -299,7 +298,7 @@ func (o *overlay) FlushError() error {
 	return nil
 }
 
-// ask has next answer, and decides for answers that were not written.
+// ask calls next, and decides for answers that were not written.
 func (o *overlay) ask(next Next, r *http.Request) error {
 	err := next(o, r)
 	var answer *StatusError
@@ -313,7 +312,7 @@ func (o *overlay) ask(next Next, r *http.Request) error {
 		o.mode, o.status = replacing, answer.Status
 		return nil
 	default:
-		// As it came: Caddy knows its errors by their type.
+		// Unchanged: Caddy identifies its errors by their type.
 		return answer.Err
 	}
 }
@@ -327,8 +326,8 @@ func (o *overlay) passHeld() error {
 	return err
 }
 
-// restoreHeader takes away what the thrown-away answer had set, but for what it
-// depended on: so does ours in its place.
+// restoreHeader removes the headers that the discarded answer had set, except Vary: our answer
+// depends on the same headers.
 func (o *overlay) restoreHeader() {
 	h := o.w.Header()
 	vary := h["Vary"]

@@ -9,9 +9,9 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/httpapi"
 )
 
-// FuzzOverlayWorker: whatever a site answers to a request for a worker, its
-// script is whole and in front of ours, or it passes as it came, or there was
-// none and it is ours alone. Ours never follows another's bytes but a script's.
+// FuzzOverlayWorker: whatever a site answers to a request for a worker, its script is whole and in
+// front of ours, or it passes unchanged, or there was none and it is ours alone. Ours follows only
+// a script's bytes.
 func FuzzOverlayWorker(f *testing.F) {
 	for _, seed := range []struct {
 		status                      int
@@ -62,7 +62,7 @@ func FuzzOverlayWorker(f *testing.F) {
 			}
 		case strings.HasPrefix(got, body+"\n;") && strings.Contains(got[len(body):], "notificationclick"):
 			if status != 200 || encoding != "" && !strings.EqualFold(encoding, "identity") || !strings.Contains(strings.ToLower(contentType), "script") {
-				t.Fatalf("ours behind a %d of %q, %q", status, contentType, encoding)
+				t.Fatalf("ours after a %d of %q, %q", status, contentType, encoding)
 			}
 			if w.Header().Get("Content-Length") != "" || w.Header().Get("Etag") != "" {
 				t.Fatal("the site's validators are on another body")

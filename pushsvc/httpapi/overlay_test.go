@@ -38,7 +38,7 @@ func (u upstream) next(w http.ResponseWriter, r *http.Request) error {
 		w.WriteHeader(u.status)
 	}
 	if r.Method != http.MethodHead {
-		// In pieces, and past Write where there is a way.
+		// In pieces, and through ReadFrom if the writer has it.
 		half := len(u.body) / 2
 		_, _ = io.WriteString(w, u.body[:half])
 		_ = http.NewResponseController(w).Flush()
@@ -73,7 +73,7 @@ func manifest(own bool) func(http.ResponseWriter, *http.Request, httpapi.Next) e
 	}
 }
 
-// served is what one of the Serve functions answers.
+// served returns the answer of one of the Serve functions.
 func served(serve func(http.ResponseWriter, *http.Request, httpapi.SiteConfig)) *httptest.ResponseRecorder {
 	w := httptest.NewRecorder()
 	serve(w, httptest.NewRequest("GET", "/sw.js", nil), config())
@@ -140,8 +140,8 @@ func TestOverlayWorker(t *testing.T) {
 	}
 }
 
-// TestOverlayWorkerRetired: where the site gives push up, its own worker is
-// untouched, and ours makes way for the one that takes itself away.
+// TestOverlayWorkerRetired: if the site gives push up, its own worker is untouched, and ours is
+// replaced by one that removes itself.
 func TestOverlayWorkerRetired(t *testing.T) {
 	c := config()
 	c.Retire = true
@@ -222,8 +222,8 @@ func checkAppended(t *testing.T, up upstream, got answer) {
 	}
 }
 
-// checkCaching: at a path of the site's, the same URL is a script without ours to
-// others, so that no cache may keep it; at ours, the scope may be the root.
+// checkCaching: at a path of the site's, the same URL is a script without ours for other clients,
+// so no cache may keep it; at ours, the scope may be the root.
 func checkCaching(t *testing.T, own bool, got answer) {
 	t.Helper()
 	cache, vary, scope := got.header.Get("Cache-Control"), got.header.Get("Vary"), got.header.Get("Service-Worker-Allowed")
@@ -248,8 +248,8 @@ func checkOurs(t *testing.T, want *httptest.ResponseRecorder, got answer) {
 	}
 }
 
-// TestOverlayUnconditional: the site is asked for the whole file in the clear,
-// and our own answer has validators that work.
+// TestOverlayUnconditional: the site is asked for the whole file without compression, and our own
+// answer has validators that work.
 func TestOverlayUnconditional(t *testing.T) {
 	tag := served(httpapi.ServeWorker).Header().Get("Etag")
 	asked := func(w http.ResponseWriter, r *http.Request) error {
@@ -276,8 +276,8 @@ func TestOverlayUnconditional(t *testing.T) {
 	}
 }
 
-// TestOverlayError: an error of the site's is the outer handler's, unless it
-// is the answer that the site has no such file.
+// TestOverlayError: an error of the site's is left to the outer handler, unless it means that the
+// site has no such file.
 func TestOverlayError(t *testing.T) {
 	down := errors.New("upstream is down")
 	for _, tt := range []struct {
@@ -322,7 +322,7 @@ func TestOverlayError(t *testing.T) {
 	}
 	w := httptest.NewRecorder()
 	if err := httpapi.OverlayWorker(w, httptest.NewRequest("GET", "/", nil), written, config(), true); !errors.Is(err, down) || w.Body.String() != "half of" {
-		t.Errorf("an error behind half a script: %v, %q", err, w.Body)
+		t.Errorf("an error after half a script: %v, %q", err, w.Body)
 	}
 }
 
@@ -365,7 +365,7 @@ func TestOverlayManifest(t *testing.T) {
 			case "":
 				want := served(httpapi.ServeManifest)
 				if tt.up.status != 404 {
-					// The site may say so to those who aren't logged in.
+					// The site may answer so to visitors who aren't logged in.
 					want.Header().Set("Cache-Control", "private, max-age=300")
 				}
 				checkOurs(t, want, got)
@@ -376,7 +376,7 @@ func TestOverlayManifest(t *testing.T) {
 				checkManifest(t, tt.want, elsewhere)
 			}
 			if tt.want == "" || tt.want == "=" {
-				// Ours is never where only the site links to a manifest.
+				// Ours is never at a path that only the site's pages link as a manifest.
 				checkPassed(t, tt.up, elsewhere)
 			}
 			if head.status != got.status || head.body != "" {
@@ -399,7 +399,7 @@ func checkManifest(t *testing.T, want string, got answer) {
 	}
 }
 
-// canonical is JSON with its members in order and numbers as they are.
+// canonical returns JSON with its members in order and numbers unchanged.
 func canonical(t testing.TB, text string) string {
 	t.Helper()
 	dec := json.NewDecoder(strings.NewReader(text))
@@ -415,8 +415,8 @@ func canonical(t testing.TB, text string) string {
 	return string(b)
 }
 
-// FuzzCompleteManifest: what the site says stays, whatever it is; what comes
-// out is JSON where JSON went in.
+// FuzzCompleteManifest: the site's members stay, whatever they are; if the input is JSON, so is the
+// output.
 func FuzzCompleteManifest(f *testing.F) {
 	for _, seed := range []string{`{}`, `{"name":"x","icons":[{}]}`, `[]`, `{"short_name":null}`, `{"a":1,"a":2}`, `{"\ud800":"\u2028<"}`, "\ufeff{}"} {
 		f.Add([]byte(seed))

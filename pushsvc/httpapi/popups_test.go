@@ -16,7 +16,7 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/service"
 )
 
-// api asks the operator's API about a site; headers are name, value.
+// api sends a request about a site to the operator's API; headers are name, value.
 func (f *fixture) api(method, site, path, body string, headers ...string) answer {
 	f.Helper()
 	return f.do(method, f.operator.URL+"/webpush/sites/"+site+path, body, append([]string{"Content-Type", "application/json"}, headers...)...)
@@ -31,7 +31,7 @@ func (f *fixture) putPopup(site, id, more string) {
 	}
 }
 
-// ask asks for pop-ups as a page does.
+// ask requests pop-ups as a page does.
 func (v *visit) ask(more string) service.MessagesAnswer {
 	v.Helper()
 	a := v.askRaw(`{"session":"` + random(1) + `","page":{"path":"/"},"device":"desktop","language":"en","timeZone":"UTC","visits":1` + more + `}`)
@@ -66,7 +66,7 @@ func ids(answer service.MessagesAnswer) string {
 	return strings.Join(all, " ")
 }
 
-// report tells what the visitor did with a pop-up.
+// report reports what the visitor did with a pop-up.
 func (v *visit) report(p service.WirePopup, act, element string) {
 	v.Helper()
 	entry := fmt.Sprintf(`{"type":"popup","act":%q,"popup":%q,"variant":%q,"token":%q,"element":%q}`, act, p.ID, p.Variant, p.Token, element)
@@ -128,8 +128,8 @@ func TestPopupAPI(t *testing.T) {
 	}
 }
 
-// TestVariantKeepsContent: a variant that brings a title alone keeps the rest, for
-// visitors and in a preview; what is given and empty says how to go without.
+// TestVariantKeepsContent: a variant with only a title inherits the rest, for visitors and in a
+// preview; the error for an empty value says how to omit it.
 func TestVariantKeepsContent(t *testing.T) {
 	f := newFixture(t)
 	const rest = `"kind":"box","content":{"title":"T","body":"B","buttons":[{"id":"pay","text":"Pay"}]},"theme":{"color":"#123456","radius":3}`
@@ -168,7 +168,7 @@ func TestVariantKeepsContent(t *testing.T) {
 	}
 }
 
-// TestPopupWarnings: names in a pop-up that no visitor has are told with the nearest one.
+// TestPopupWarnings: names in a pop-up that no visitor has are reported with the nearest one.
 func TestPopupWarnings(t *testing.T) {
 	f := newFixture(t)
 	put := func(members string) (v struct{ Warnings []string }) {
@@ -197,7 +197,7 @@ func TestPopupWarnings(t *testing.T) {
 	}
 }
 
-// TestPopupFaultsAPI: whoever writes a pop-up is told which field is wrong.
+// TestPopupFaultsAPI: the error for a pop-up names the field at fault.
 func TestPopupFaultsAPI(t *testing.T) {
 	f := newFixture(t)
 	for body, field := range map[string]string{
@@ -231,8 +231,8 @@ func TestPopupFaultsAPI(t *testing.T) {
 	}
 }
 
-// TestMessages: what is running goes to the pages where it may be, and a write
-// shows at once.
+// TestMessages: a running pop-up is sent to the pages where it may be shown, and a write takes
+// effect at once.
 func TestMessages(t *testing.T) {
 	f := newFixture(t)
 	v := &visit{fixture: f, site: siteA}
@@ -254,7 +254,7 @@ func TestMessages(t *testing.T) {
 	}
 }
 
-// TestMessagesPage goes through what a page says of itself.
+// TestMessagesPage checks what a page reports about itself.
 func TestMessagesPage(t *testing.T) {
 	f := newFixture(t)
 	f.putPopup(siteA, "high", `,"priority":5,"where":{"paths":{"out":["/checkout*"]}}`)
@@ -284,7 +284,7 @@ func TestMessagesPage(t *testing.T) {
 	}
 }
 
-// TestMessagesPersonal: who is meant, and what is filled in, is by the profile.
+// TestMessagesPersonal: the profile decides which pop-ups a visitor gets and what is filled in.
 func TestMessagesPersonal(t *testing.T) {
 	f := newFixture(t)
 	f.putPopup(siteA, "buyers", `,"audience":"events.Charged.count > 0"`)
@@ -302,7 +302,7 @@ func TestMessagesPersonal(t *testing.T) {
 	if ids(second) != "buyers html" || second.Popups[1].Content.HTML != "<p>&lt;b&gt;Bob</p>" || second.Popups[1].Content.KV["n"] != "<b>Bob" || second.Popups[1].Click.URL != "/p/a%20b" {
 		t.Errorf("%+v", second)
 	}
-	// An address that can't be one takes the pop-up away, and is told once.
+	// A value that can't be an address removes the pop-up, and is logged once.
 	v.send(`{"type":"profile","set":{"Path":"\\"}}`)
 	v.ask("")
 	if got := ids(v.ask("")); got != "buyers" {
@@ -313,8 +313,8 @@ func TestMessagesPersonal(t *testing.T) {
 	}
 }
 
-// TestMessagesCaps: reported views count, in the session, over all sessions and
-// over all pop-ups, on whatever page.
+// TestMessagesCaps: reported views count, in the session, over all sessions and over all pop-ups,
+// on any page.
 func TestMessagesCaps(t *testing.T) {
 	f := newFixture(t)
 	f.putPopup(siteA, "once", `,"caps":{"lifetime":1}`)
@@ -352,7 +352,7 @@ func TestMessagesCaps(t *testing.T) {
 	}
 }
 
-// TestMessagesAnonymous: of who is not to be known nothing is kept or used.
+// TestMessagesAnonymous: no data of a visitor who must not be recognised is stored or used.
 func TestMessagesAnonymous(t *testing.T) {
 	f := newFixture(t)
 	f.putPopup(siteA, "all", "")
@@ -366,14 +366,14 @@ func TestMessagesAnonymous(t *testing.T) {
 		t.Errorf("%s, cookie %v", ids(got), v.cookie != known)
 	}
 	v.headers = nil
-	v.report(got.Popups[0], "viewed", "") // the token is nobody's
+	v.report(got.Popups[0], "viewed", "") // the token belongs to no profile
 	if n := v.profile().Popups["all"].Viewed; n != 0 {
 		t.Errorf("%d views by a token that is not the device's", n)
 	}
 }
 
-// TestPopupStats: what visitors did is counted by variant and hour, once, with
-// what came of it; those of the control group are counted and see nothing.
+// TestPopupStats: visitors' actions are counted by variant and hour, once, with the conversions;
+// those of the control group are counted and see nothing.
 func TestPopupStats(t *testing.T) {
 	f := newFixture(t)
 	f.service.Conversions = f.service.PopupConversions
@@ -435,7 +435,7 @@ func TestPopupStats(t *testing.T) {
 	}
 }
 
-// TestPreview: an operator sees a draft on any page, and nobody else does.
+// TestPreview: an operator sees a draft on any page, and no visitor does.
 func TestPreview(t *testing.T) {
 	f := newFixture(t)
 	a := f.api("PUT", siteA, "/popups/draft", `{"kind":"box","content":{"title":"Draft"},"where":{"paths":{"in":["/nowhere"]}},"when":{"seconds":9},"variants":[{"id":"a","weight":0},{"id":"b","weight":1,"content":{"title":"B"}}]}`)
@@ -494,8 +494,8 @@ func TestPreview(t *testing.T) {
 	}
 }
 
-// TestPopupsConfig: pages are told where running pop-ups are, and not what they
-// say and for whom; nothing where none is running.
+// TestPopupsConfig: pages learn where running pop-ups may be shown, and not their content or
+// audience; nothing if none is running.
 func TestPopupsConfig(t *testing.T) {
 	f := newFixture(t)
 	sdk := func() (body, tag string) {

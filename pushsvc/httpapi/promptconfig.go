@@ -6,7 +6,7 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/prompt"
 )
 
-// PromptConfig is the soft prompt; empty texts are the SDK's own.
+// PromptConfig is the configuration of the prompt; empty texts are the SDK's own.
 type PromptConfig struct {
 	// Kind is "dialog", "bar" or "bell"; empty is a dialog.
 	Kind      string `json:"kind,omitempty" api:"oneof=dialog|bar|bell"`
@@ -18,20 +18,19 @@ type PromptConfig struct {
 	TextColor string `json:"textColor,omitempty"`
 	// Topics are what a visitor can choose.
 	Topics []Topic `json:"topics,omitempty"`
-	// After is when it shows by itself; missing is the SDK's default.
+	// After is when it is shown by itself; missing is the SDK's default.
 	After *PromptAfter `json:"after,omitempty"`
 	// Paths are where it may show by itself; missing is everywhere.
 	Paths *PromptPaths `json:"paths,omitempty"`
-	// AskAgain is how long the first refusal is respected, the second and so on,
-	// in seconds; the last is for all that follow.
+	// AskAgain is how long the first refusal is respected, the second and so on, in seconds; the
+	// last applies to all that follow.
 	AskAgain []int64 `json:"askAgain"`
-	// Consent is a CSS selector of the site's consent banner, to wait for.
+	// Consent is a CSS selector of the site's consent banner, for which the prompt waits.
 	Consent string `json:"consent,omitempty"`
 }
 
-// PromptAfter is what has to happen before the prompt is shown by itself: pages
-// and seconds both, and then one of the triggers, where there are any. The zero
-// value is nothing.
+// PromptAfter is what has to happen before the prompt is shown by itself: both pages and seconds,
+// and then one of the triggers, if there are any. The zero value is no condition.
 type PromptAfter struct {
 	Pages   int   `json:"pages,omitempty"`
 	Seconds int64 `json:"seconds,omitempty"`
@@ -39,13 +38,13 @@ type PromptAfter struct {
 	Scroll int `json:"scroll,omitempty"`
 	// Click is a CSS selector.
 	Click string `json:"click,omitempty"`
-	// Event is a name that the page gives to webpush.event().
+	// Event is a name that the page passes to webpush.event().
 	Event  string `json:"event,omitempty"`
 	Exit   bool   `json:"exit,omitempty"`
 	Manual bool   `json:"manual,omitempty"`
 }
 
-// Topic is something that a visitor can choose to hear of.
+// Topic is a subject that a visitor can choose.
 type Topic struct {
 	ID      string `json:"id"`
 	Label   string `json:"label"`
@@ -61,14 +60,14 @@ func (c *PromptConfig) TopicIDs() []string {
 	return ids
 }
 
-// PromptPaths are patterns of whole paths, where * stands for anything. Out wins.
+// PromptPaths are patterns of whole paths, where * matches anything. Out takes precedence.
 type PromptPaths struct {
 	In  []string `json:"in,omitempty"`
 	Out []string `json:"out,omitempty"`
 }
 
-// With gives the config with what the settings say in place of its own. They must
-// be valid. It shares no memory with c that it changes.
+// With returns the config with the values of the settings in place of its own. They must be valid.
+// It shares no memory with c that it changes.
 func (c PromptConfig) With(s prompt.Settings) PromptConfig {
 	set(&c.Kind, s.Kind)
 	set(&c.Title, s.Title)
@@ -109,7 +108,7 @@ func set[T any](field, value *T) {
 	}
 }
 
-// with gives nil where it is everywhere.
+// with returns nil if both lists are empty.
 func (p *PromptPaths) with(in, out []string) *PromptPaths {
 	var merged PromptPaths
 	if p != nil {

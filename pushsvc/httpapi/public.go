@@ -1,5 +1,5 @@
-// Package httpapi is what browsers ask of a site's own origin: what they post, the scripts
-// and manifests that they load. The operator's API is package operator.
+// Package httpapi answers what browsers request from a site's own origin: their posts, and the
+// scripts and manifests that they load. The operator's API is package operator.
 package httpapi
 
 import (
@@ -23,8 +23,8 @@ const (
 	MaxEventsBody    = 64 << 10
 )
 
-// visitorTime is how long a visitor's request may take, its body included, whatever the
-// store waits for.
+// visitorTime is how long a visitor's request may take, including its body, whatever the store
+// waits for.
 const visitorTime = 4 * time.Second
 
 // Public answers what browsers post on a site's own origin.
@@ -33,46 +33,44 @@ type Public struct {
 	Logger  *slog.Logger
 	// Limit bounds the subscriptions that one client posts; nil for no limit.
 	Limit *ClientLimit
-	// EventLimit bounds likewise the batches of events, and all else that costs the
-	// store something: reports of workers, requests for pop-ups, unsubscriptions, and
-	// pages that tell something of their visitor.
+	// EventLimit bounds in the same way the batches of events and everything else that costs the
+	// store something: reports of workers, requests for pop-ups, unsubscriptions, and pages that
+	// report events of their visitor.
 	EventLimit *ClientLimit
 	// SiteLimit bounds the sites that one client begins; nil for no limit.
 	SiteLimit *ClientLimit
-	// Client says who posts; nil for who is at the other end of the
-	// connection.
+	// Client returns who posts; nil for the address at the other end of the connection.
 	Client func(*http.Request) netip.Addr
-	// Limited is told of each post that a limit refuses; nil allowed.
+	// Limited is called for each post that a limit refuses; may be nil.
 	Limited func()
-	// Failures counts what browsers tell of why they cannot be subscribed; nil for
-	// nothing.
+	// Failures counts the reasons that browsers report when they cannot be subscribed; nil to count
+	// none.
 	Failures *Failures
 
 	cross http.CrossOriginProtection
 	calls exchange.Calls
 }
 
-// PublicSite is the site that something is posted to.
+// PublicSite is the site that a request is for.
 type PublicSite struct {
 	Name string
 	// Topics are the ids of the site's topics.
 	Topics []string
-	// CookiePath is where browsers send the cookie; empty for none at all, and
-	// then nobody is known again.
+	// CookiePath is where browsers send the cookie; if empty, no cookie is set, and no visitor is
+	// recognised.
 	CookiePath string
-	// OtherPath is where the site's cookie may be from before, when its settings
-	// were others; empty for nowhere.
+	// OtherPath is where the site's cookie may be from the time before its settings changed; empty
+	// for nowhere.
 	OtherPath string
-	// IdentitySecret, where there is one, is what logins must be signed with.
+	// IdentitySecret, if set, is the secret with which logins must be signed.
 	IdentitySecret pushsvc.Secret
-	// ShareUnsigned says that unproven logins see what others have told.
+	// ShareUnsigned means that unproven logins see what others have reported.
 	ShareUnsigned bool
-	// Secure says that the request came over https to a proxy that is trusted, if
-	// not to us.
+	// Secure means that the request came over https, to us or to a trusted proxy.
 	Secure bool
 }
 
-// Actions are the last path segments that Serve knows.
+// publicActions has the last path segments that Serve accepts.
 var publicActions = map[string]func(*Public, http.ResponseWriter, *http.Request, PublicSite) error{
 	"subscribe":   (*Public).subscribe,
 	"unsubscribe": (*Public).unsubscribe,
@@ -80,11 +78,11 @@ var publicActions = map[string]func(*Public, http.ResponseWriter, *http.Request,
 	"messages":    (*Public).messages,
 }
 
-// IsPublicAction says whether Serve knows the action.
+// IsPublicAction reports whether Serve has the action.
 func IsPublicAction(action string) bool { return publicActions[action] != nil }
 
-// Serve answers the action ("subscribe", "unsubscribe", "events" or "messages") for the
-// site. Only POST from the site's own pages and workers is taken.
+// Serve answers the action ("subscribe", "unsubscribe", "events" or "messages") for the site. It
+// accepts only POST from the site's own pages and workers.
 func (p *Public) Serve(w http.ResponseWriter, r *http.Request, site PublicSite, action string) {
 	if err := p.serve(w, r, site, action); err != nil {
 		exchange.Fail(r.Context(), p.Logger, w, err)
@@ -93,10 +91,10 @@ func (p *Public) Serve(w http.ResponseWriter, r *http.Request, site PublicSite, 
 
 func (p *Public) serve(w http.ResponseWriter, r *http.Request, site PublicSite, action string) error {
 	exchange.StartReading(w)
-	w.Header().Set("Cache-Control", "no-store") // a cookie is nobody else's
+	w.Header().Set("Cache-Control", "no-store") // a cookie is for one visitor
 	if r.ProtoMajor >= 2 {
-		// A browser takes the little that is answered; who takes nothing (RFC 9113 §5.2)
-		// must not hold the request for it. Over HTTP/1 the system takes it.
+		// A browser reads the short answer; a client that reads nothing (RFC 9113 §5.2) must not
+		// hold the request for it. Over HTTP/1 the system buffers it.
 		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(exchange.ReadTimeout))
 	}
 	handle := publicActions[action]
@@ -120,18 +118,17 @@ func (p *Public) serve(w http.ResponseWriter, r *http.Request, site PublicSite, 
 	return handle(p, w, r.WithContext(ctx), site)
 }
 
-// downgraded tells a page of the site's unencrypted twin, which anybody on the
-// visitor's network can write, from the site. Browsers that send
-// Sec-Fetch-Site have told already.
+// downgraded reports whether a page belongs to the site's unencrypted twin, which anyone on the
+// visitor's network can write. Browsers that send Sec-Fetch-Site have been checked already.
 func downgraded(r *http.Request) bool {
 	return r.TLS != nil && strings.HasPrefix(r.Header.Get("Origin"), "http://")
 }
 
-// evenStep is by what steps the answers to subscribe and unsubscribe come. What they do
-// depends on whether an endpoint is known, which nobody is to learn by a stopwatch.
+// evenStep is the interval at which the answers to subscribe and unsubscribe are sent. Their work
+// depends on whether an endpoint is known, which must not be measurable from outside.
 const evenStep = 10 * time.Millisecond
 
-// even waits for the next step since the request came.
+// even waits for the next step since the request arrived.
 func even(ctx context.Context, came time.Time) {
 	step := time.NewTimer(evenStep - time.Since(came)%evenStep)
 	defer step.Stop()
@@ -183,15 +180,15 @@ func (p *Public) subscribe(w http.ResponseWriter, r *http.Request, site PublicSi
 	if err := p.setCookie(w, r, site, v); err != nil {
 		return err
 	}
-	// No more about the row: an id would tell whether the endpoint was known,
-	// and how many subscribers the site has.
+	// No more about the row: an id would reveal whether the endpoint was known, and how many
+	// subscribers the site has.
 	exchange.WriteJSON(w, http.StatusCreated, SubscribeAnswer{row.Topics})
 	return nil
 }
 
 func (p *Public) unsubscribe(w http.ResponseWriter, r *http.Request, site PublicSite) error {
 	came := time.Now()
-	// Not the limit of subscriptions: who may bring no more may still go.
+	// Not the limit of subscriptions: a client that may add no more may still unsubscribe.
 	if err := p.limited(w, r, p.EventLimit, 1, "requests"); err != nil {
 		return err
 	}
@@ -215,7 +212,7 @@ func (p *Public) unsubscribe(w http.ResponseWriter, r *http.Request, site Public
 }
 
 func (p *Public) events(w http.ResponseWriter, r *http.Request, site PublicSite) error {
-	// sendBeacon sends text as text/plain: beacons are taken in both.
+	// sendBeacon sends text as text/plain, so beacons are accepted in both types.
 	body, err := exchange.ReadBody(w, r, MaxEventsBody, "application/json", "text/plain")
 	if err != nil {
 		return err

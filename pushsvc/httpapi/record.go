@@ -14,9 +14,9 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/service"
 )
 
-// decodeRecord decodes what browsers tell. An entry of a batch that can't be read
-// is left out and counted, because a browser would lose the rest with it: it
-// does not repeat what is refused. Reports of workers are refused as a whole.
+// decodeRecord decodes what browsers report. An entry of a batch that can't be read is left out and
+// counted, because the browser would lose the rest too: it does not repeat a refused batch. Reports
+// of workers are refused as a whole.
 func decodeRecord(body []byte) (req service.RecordRequest, err error) {
 	err = exchange.Decode(body, &req, exchange.Lenient)
 	if err == nil && (req.Batch == "" || len(req.Events) <= people.MaxEntries) {
@@ -37,7 +37,7 @@ func decodeEntries(body []byte) (req service.RecordRequest, err error) {
 		Sent    float64          `json:"sent"`
 		Events  []jsontext.Value `json:"events"`
 	}
-	// What an entry names twice is that entry's fault.
+	// A name that occurs twice in an entry is that entry's fault.
 	if err := json.Unmarshal(body, &raw, exchange.Lenient, jsontext.AllowDuplicateNames(true)); err != nil {
 		return req, exchange.JSONProblem(body, &raw, err)
 	}
@@ -62,8 +62,8 @@ func decodeEntries(body []byte) (req service.RecordRequest, err error) {
 	return req, nil
 }
 
-// checkTopNames refuses an object that names one of its own members twice. What is in the
-// members stays unread.
+// checkTopNames refuses an object that names one of its own members twice. The members' values are
+// not read.
 func checkTopNames(body []byte) error {
 	dec := jsontext.NewDecoder(bytes.NewReader(body), exchange.Lenient, jsontext.AllowDuplicateNames(true))
 	names := map[string]bool{}

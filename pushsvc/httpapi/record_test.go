@@ -46,7 +46,7 @@ func (v *visit) sendBatch(n int, session string, entries ...string) answer {
 	return a
 }
 
-// profile is what is known of the browser; nil where nothing is.
+// profile returns what is stored about the browser; nil if there is nothing.
 func (v *visit) profile() *people.Profile {
 	v.Helper()
 	return v.facts().Profile
@@ -65,13 +65,13 @@ func (v *visit) facts() people.Facts {
 	return f
 }
 
-// cookieOf is a genuine cookie of the n-th of browsers that are the same in each run.
+// cookieOf returns a genuine cookie of the n-th of the browsers, which are the same in each run.
 func (f *fixture) cookieOf(site string, n int) string {
 	f.Helper()
 	return string(pushsvc.NewBrowser([]byte("tests"), site, fmt.Sprint("browser ", n), time.Now()).Cookie(f.secret(), site))
 }
 
-// people is how many profiles a site has.
+// people returns how many profiles a site has.
 func (f *fixture) people(site string) int {
 	f.Helper()
 	page, err := f.store.ProfilePage(f.Context(), site, "", 1000)
@@ -112,8 +112,7 @@ func TestRecord(t *testing.T) {
 	if first := p.Events["Viewed"].First; time.Since(first) > 8*24*time.Hour {
 		t.Errorf("an event of 1970 is kept as of %v", first)
 	}
-	// A browser without a cookie that posts again what it heard no answer to is
-	// the same.
+	// A browser without a cookie that repeats a post because it got no answer is the same browser.
 	for _, session := range []string{"", random(900)} {
 		first := &visit{fixture: f, site: siteA}
 		first.sendBatch(500+len(session), session, anEvent)
@@ -242,8 +241,8 @@ func TestRecordBad(t *testing.T) {
 	}
 }
 
-// TestRecordMalformed: an entry that can't be read is left out and counted; what
-// came with it is kept.
+// TestRecordMalformed: an entry that can't be read is left out and counted; the entries sent with
+// it are kept.
 func TestRecordMalformed(t *testing.T) {
 	f := newFixture(t)
 	v := &visit{fixture: f, site: siteA}
@@ -275,7 +274,7 @@ func TestRecordMalformed(t *testing.T) {
 	}
 }
 
-// TestRecordOps: what a batch costs while all others wait is bounded.
+// TestRecordOps: the cost of a batch while all others wait is bounded.
 func TestRecordOps(t *testing.T) {
 	f := newFixture(t)
 	v := &visit{fixture: f, site: siteA}
@@ -308,7 +307,7 @@ func TestRecordLimit(t *testing.T) {
 	if fmt.Sprint(got) != "[204 204 429]" || limited != 1 || v.profile().Events["Viewed"].Count != 2 {
 		t.Errorf("%v, %d times told", got, limited)
 	}
-	// No other entrance is without it.
+	// The bound holds at every other endpoint too.
 	for action, body := range map[string]string{
 		"events": report("shown", "m", "t"), "messages": "{}", "unsubscribe": newBrowser(t, 1).proof(),
 	} {
@@ -337,8 +336,8 @@ func TestSecureCookie(t *testing.T) {
 	}
 }
 
-// TestOldCookie: a site that begins to watch pages has its cookie at another path,
-// and browsers send both: a choice made in one holds, and the other goes.
+// TestOldCookie: a site that begins to watch pages has its cookie at another path, and browsers
+// send both: a choice made in one holds, and the other is removed.
 func TestOldCookie(t *testing.T) {
 	f := newFixture(t)
 	public := &httpapi.Public{Service: f.service, Logger: f.logger()}
@@ -375,7 +374,7 @@ func TestOldCookie(t *testing.T) {
 	if set := post("/", "__webpush="+known, anEvent, 4); len(set) != 1 || set[0].Path != "/" {
 		t.Errorf("with one cookie from before: %v", set)
 	}
-	// Choosing to be known again removes both.
+	// Opting in again removes both.
 	set := post("/", "__webpush="+known+"; __webpush=0", `{"type":"optout","value":false}`, 5)
 	if len(set) != 2 || len(set[0].Value) != 60 || set[0].Value == known || set[1].MaxAge >= 0 {
 		t.Errorf("after opting in: %v", set)
@@ -443,8 +442,8 @@ func FuzzEvents(f *testing.F) {
 	})
 }
 
-// TestUnsignedReads: who logs in as somebody without a signature sees what their own
-// browser has told, unless the site shares; audiences tell no more than texts.
+// TestUnsignedReads: a visitor who logs in without a signature sees what their own browser has
+// reported, unless the site shares; audiences reveal no more than texts.
 func TestUnsignedReads(t *testing.T) {
 	f := newFixture(t)
 	f.greet()
@@ -487,8 +486,8 @@ func TestUnsignedReads(t *testing.T) {
 	}
 }
 
-// TestEraseIdentity: erasure by an identity finds all of a person, whatever others
-// have claimed.
+// TestEraseIdentity: erasure by an identity finds all profiles of a person, whatever others have
+// claimed.
 func TestEraseIdentity(t *testing.T) {
 	f := newFixture(t)
 	victim := &visit{fixture: f, site: siteA}
@@ -507,6 +506,6 @@ func TestEraseIdentity(t *testing.T) {
 		t.Errorf("%d %s; %d profiles are left", a.status, a.body, f.people(siteA))
 	}
 	if a := f.api("POST", siteA, "/profiles/erase", `{"identity":""}`); a.status != http.StatusBadRequest {
-		t.Errorf("nobody's erasure: %d", a.status)
+		t.Errorf("erasure of an identity without a profile: %d", a.status)
 	}
 }

@@ -12,14 +12,14 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/service"
 )
 
-// asker is a browser that posts straight to a handler: without a network, many are fast.
+// asker is a browser that posts directly to a handler: without a network, many are fast.
 type asker struct {
 	*fixture
 	handler http.Handler
 	cookie  string
 }
 
-// numbered is the n-th of browsers that are the same in each run.
+// numbered returns the n-th of the browsers, which are the same in each run.
 func (b asker) numbered(n int) asker {
 	b.cookie = b.cookieOf(siteA, n)
 	return b
@@ -40,7 +40,7 @@ func (b *asker) post(path, body string) *httptest.ResponseRecorder {
 
 const messagesBody = `{"page":{"path":"/"},"device":"desktop","language":"en","timeZone":"UTC","visits":1}`
 
-// messages asks for pop-ups.
+// messages requests pop-ups.
 func (b *asker) messages() (out service.MessagesAnswer) {
 	b.Helper()
 	w := b.post("/"+siteA+"/messages", messagesBody)
@@ -50,7 +50,7 @@ func (b *asker) messages() (out service.MessagesAnswer) {
 	return out
 }
 
-// groups are the variants that an answer puts the visitor in, by pop-up.
+// groups returns the variants that an answer puts the visitor in, by pop-up.
 func groups(answer service.MessagesAnswer) map[string]string {
 	in := map[string]string{}
 	for _, p := range answer.Popups {
@@ -62,9 +62,9 @@ func groups(answer service.MessagesAnswer) map[string]string {
 	return in
 }
 
-// TestSplit asks as 10,000 visitors: variants and control groups have their
-// shares within 3 standard deviations, those of one pop-up say nothing of those
-// of another, and who comes back is in the same group.
+// TestSplit requests pop-ups as 10,000 visitors: variants and control groups have their shares
+// within 3 standard deviations, those of one pop-up are independent of those of another, and a
+// visitor who returns is in the same group.
 func TestSplit(t *testing.T) {
 	f := newFixture(t)
 	f.putPopup(siteA, "sale", `,"control":20,"variants":[{"id":"a","weight":1},{"id":"b","weight":3}]`)
@@ -109,8 +109,8 @@ func TestSplit(t *testing.T) {
 	}
 }
 
-// TestSplitStays: what a visitor does does not put them into another group. The
-// first report makes the profile, and a login makes it known.
+// TestSplitStays: a visitor's actions do not put them into another group. The first report makes
+// the profile, and a login makes it known.
 func TestSplitStays(t *testing.T) {
 	f := newFixture(t)
 	f.putPopup(siteA, "sale", `,"control":20,"variants":[{"id":"a","weight":1},{"id":"b","weight":1}]`)
@@ -143,8 +143,8 @@ func TestSplitStays(t *testing.T) {
 	}
 }
 
-// BenchmarkMessages is what a request for pop-ups costs, from the request to the
-// answer, where ten run that all apply.
+// BenchmarkMessages is the cost of a request for pop-ups, from the request to the answer, with ten
+// running ones that all apply.
 func BenchmarkMessages(b *testing.B) {
 	f := newFixture(b)
 	for n := range 10 {

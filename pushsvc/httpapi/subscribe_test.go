@@ -47,8 +47,7 @@ func TestSubscribe(t *testing.T) {
 	}
 }
 
-// TestSubscribeTolerated: information that is not what it claims to be is no
-// reason to lose a subscriber.
+// TestSubscribeTolerated: wrong information about a browser is no reason to lose a subscriber.
 func TestSubscribeTolerated(t *testing.T) {
 	f := newFixture(t)
 	for i, more := range []string{
@@ -75,8 +74,7 @@ func TestSubscribeTolerated(t *testing.T) {
 	f.subscribed(f.post(siteA, "subscribe", b.json(fmt.Sprintf(`,"applicationServerKey":"%s="`, f.key.Public))))
 }
 
-// TestSubscribeBad: every bad body has its answer, names the field, and stores
-// nothing.
+// TestSubscribeBad: every bad body has its error, which names the field, and stores nothing.
 func TestSubscribeBad(t *testing.T) {
 	f := newFixture(t)
 	b := newBrowser(t, 1)
@@ -101,7 +99,7 @@ func TestSubscribeBad(t *testing.T) {
 		{"no members", "endpoint", "{}", 400},
 		{"cut short", "", good[:len(good)-1], 400},
 		{"second value", "", good + good, 400},
-		{"something behind", "", good + "x", 400},
+		{"something after it", "", good + "x", 400},
 		{"BOM", "", "\ufeff" + good, 400},
 		{"bad UTF-8", "", with("\"page\":\"\xff\""), 400},
 		{"comment", "", good + "//", 400},
@@ -165,14 +163,14 @@ func TestSubscribeBad(t *testing.T) {
 			}
 		})
 	}
-	// A name in another case is another name. The table's base was good.
+	// A name in another case is another name. The table's base was valid.
 	f.subscribed(f.post(siteA, "subscribe", with(`"ENDPOINT":"https://fcm.googleapis.com/fcm/send/evil","key\u017f":{},"\u212aeys":{}`)))
 	if subs := f.subscriptions(siteA); len(subs) != 1 || subs[0].Endpoint != b.endpoint {
 		t.Errorf("stored: %+v", subs)
 	}
 }
 
-// TestSubscribeRequests: the request around a good body.
+// TestSubscribeRequests: the request around a valid body.
 func TestSubscribeRequests(t *testing.T) {
 	f := newFixture(t)
 	good := newBrowser(t, 1).json("")
@@ -212,8 +210,8 @@ func TestSubscribeRequests(t *testing.T) {
 	}
 }
 
-// TestSubscribeKeysStay: who knows an endpoint alone can neither re-key it nor
-// take its place without a proof of having been it.
+// TestSubscribeKeysStay: a client that knows only an endpoint can neither change its keys nor
+// replace it without a proof of having been it.
 func TestSubscribeKeysStay(t *testing.T) {
 	f := newFixture(t)
 	victim, id := f.subscribe(siteA, 1)
@@ -235,7 +233,7 @@ func TestSubscribeKeysStay(t *testing.T) {
 	f.subscribed(f.post(siteA, "subscribe", third.json(`,"replaces":`+victim.proof())))
 	subs = f.subscriptions(siteA)
 	if len(subs) != 2 || subs[0].ID != before.ID || subs[0].Endpoint != third.endpoint || !subs[0].Created.Equal(before.Created) {
-		t.Errorf("a proven replacement gives %+v", subs)
+		t.Errorf("after a proven replacement: %+v", subs)
 	}
 }
 
@@ -284,7 +282,7 @@ func TestUnsubscribe(t *testing.T) {
 	}
 }
 
-// TestStoreDown: a dead store is a 503 that names nobody, and never a 201.
+// TestStoreDown: a dead store is a 503 that names no subscriber, and never a 201.
 func TestStoreDown(t *testing.T) {
 	f := newFixture(t)
 	b, _ := f.subscribe(siteA, 1)

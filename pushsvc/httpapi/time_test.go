@@ -25,16 +25,16 @@ func welch(a, b []float64) float64 {
 	return (ma - mb) / math.Sqrt(va+vb)
 }
 
-// stopwatchEnv asks for the comparison of times. It needs a machine that does nothing
-// else: WEBPUSH_TEST_STOPWATCH=1 go test ./pushsvc/httpapi -run TestKnownByTime -v
+// stopwatchEnv asks for the comparison of times. It needs an idle machine: WEBPUSH_TEST_STOPWATCH=1
+// go test ./pushsvc/httpapi -run TestKnownByTime -v
 const stopwatchEnv = "WEBPUSH_TEST_STOPWATCH"
 
-// leastAnswer is how long each of these answers takes at least: times come in steps
-// of it, and a step hides what differs in the work.
+// leastAnswer is the least time of each of these answers: times are multiples of it, which hides
+// differences in the work.
 const leastAnswer = 10 * time.Millisecond
 
-// TestKnownByTime: who knows an endpoint, but not its secret, learns neither by answers
-// nor by a stopwatch whether it is subscribed.
+// TestKnownByTime: a client that knows an endpoint, but not its secret, learns neither from answers
+// nor from their times whether it is subscribed.
 func TestKnownByTime(t *testing.T) {
 	f := newFixture(t)
 	timed := os.Getenv(stopwatchEnv) != ""

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestSubscribeTopics: the answer says what is stored, so that a page which has
-// forgotten the choice shows it; ids that the site does not have are left out.
+// TestSubscribeTopics: the answer has what is stored, so that a page that has lost the choice shows
+// it; ids that the site does not have are left out.
 func TestSubscribeTopics(t *testing.T) {
 	f := newFixture(t)
 	b := newBrowser(t, 1)
@@ -30,8 +30,8 @@ func TestSubscribeTopics(t *testing.T) {
 	}
 }
 
-// TestOperatorTopics: lists show what was chosen, messages and dry runs whom they
-// are for.
+// TestOperatorTopics: lists show the chosen topics, messages and dry runs the topics of their
+// audience.
 func TestOperatorTopics(t *testing.T) {
 	f := newFixture(t)
 	for i, more := range []string{``, `,"topics":[]`, `,"topics":["news","deals"]`} {

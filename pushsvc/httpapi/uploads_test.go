@@ -11,7 +11,7 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/popup"
 )
 
-// TestUploads: images are what their bytes say, and can't run anything.
+// TestUploads: an image's type is read from its bytes, and an image can't run anything.
 func TestUploads(t *testing.T) {
 	f := newFixture(t)
 	post := func(data, contentType string) answer {

@@ -14,10 +14,10 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/service"
 )
 
-// The cookie by which a browser is known again. Over https it has the prefix that
-// keeps other hosts from setting it (RFC 6265bis §4.1.3.2), and no other counts.
-// Browsers send cookies to all ports of a host (RFC 6265bis §8.5), so the names of
-// a site with a port of its own end with "_" and that port.
+// The cookie by which a browser is recognised. Over https it has the prefix that keeps other hosts
+// from setting it (RFC 6265bis §4.1.3.2), and no other cookie counts. Browsers send cookies to all
+// ports of a host (RFC 6265bis §8.5), so the names for a site with a port of its own end with "_"
+// and that port.
 const (
 	CookieName       = "__webpush"
 	SecureCookieName = "__Host-webpush"
@@ -38,32 +38,32 @@ func cookieName(site string, secure bool) string {
 // cookieAge is the longest that browsers keep a cookie (RFC 6265bis §5.5).
 const cookieAge = 400 * 24 * 60 * 60
 
-// renewAfter is how old a cookie gets before it is set again. It isn't with each
-// answer: one that comes late would bring back a cookie that has been replaced.
+// renewAfter is the age at which a cookie is set again. It isn't with each answer: a late answer
+// would restore a cookie that has been replaced.
 const renewAfter = 30 * 24 * time.Hour
 
-// optedOut is the cookie of who wants not to be known.
+// optedOut is the cookie of a visitor who has opted out.
 const optedOut = "0"
 
 // visitor is who sends a request.
 type visitor struct {
-	browser pushsvc.Browser // zero for who is not to be known
+	browser pushsvc.Browser // zero for a visitor who must not be recognised
 	out     bool            // has opted out
 	set     bool            // the browser lacks the cookie, or has an old one
 	twice   bool            // has our cookie at two paths
 	secure  bool            // the page came over https
 }
 
-// Anonymous says whether the request's sender is not to be known: Global Privacy
-// Control (W3C GPC §3.1), Do Not Track, or the visitor's own choice.
+// Anonymous reports whether the request's sender must not be recognised: Global Privacy Control
+// (W3C GPC §3.1), Do Not Track, or the visitor's own choice.
 func Anonymous(r *http.Request, site PublicSite) bool {
 	_, out := Cookies(r, site)
 	return signalled(r) || out
 }
 
-// Cookies returns the values of our cookie that count, and whether one of them is of
-// who has opted out. Over plain http a browser may have several, at two paths where
-// the site's has moved, or because another host has set one.
+// Cookies returns the values of our cookie that count, and whether one of them is that of a visitor
+// who has opted out. Over plain http a browser may have several, at two paths if the site's has
+// moved, or because another host has set one.
 func Cookies(r *http.Request, site PublicSite) (values []string, out bool) {
 	name := cookieName(site.Name, true)
 	if len(r.CookiesNamed(name)) == 0 && !isSecure(r, site) {
@@ -76,19 +76,19 @@ func Cookies(r *http.Request, site PublicSite) (values []string, out bool) {
 	return values, out
 }
 
-// isSecure reports whether the page is one of https. A browser tells with each post,
-// also where the proxy in front of us has the TLS.
+// isSecure reports whether the page came over https. A browser reports this with each post, even if
+// a proxy in front of us handles TLS.
 func isSecure(r *http.Request, site PublicSite) bool {
 	return site.Secure || r.TLS != nil || strings.HasPrefix(r.Header.Get("Origin"), "https://")
 }
 
-// signalled says whether the browser asks not to be tracked.
+// signalled reports whether the browser asks not to be tracked.
 func signalled(r *http.Request) bool {
 	return r.Header.Get("Sec-GPC") == "1" || r.Header.Get("DNT") == "1"
 }
 
-// visitor finds out who sends. A browser without a genuine cookie gets one, which
-// is the same for the same seed; see service.NewBrowser.
+// visitor identifies the sender. A browser without a genuine cookie gets one, which is the same for
+// the same seed; see service.NewBrowser.
 func (p *Public) visitor(r *http.Request, site PublicSite, seed string) (v visitor, err error) {
 	if site.CookiePath == "" || signalled(r) {
 		return v, nil
@@ -109,22 +109,22 @@ func (p *Public) visitor(r *http.Request, site PublicSite, seed string) (v visit
 	return v, p.begin(r, site, seed, &v)
 }
 
-// begin makes the visitor a new one.
+// begin gives the visitor a new cookie.
 func (p *Public) begin(r *http.Request, site PublicSite, seed string, v *visitor) (err error) {
 	v.browser, err = p.Service.NewBrowser(r.Context(), site.Name, seed)
 	v.out, v.set = false, true
 	return err
 }
 
-// path is where the browser is to send the cookie.
+// path returns the path for which the browser is to send the cookie.
 func (v visitor) path(site PublicSite) string {
 	if v.secure {
-		return "/" // which the prefix of its name asks for
+		return "/" // as the prefix of its name requires
 	}
 	return site.CookiePath
 }
 
-// setCookie lets the browser be known again.
+// setCookie sets the cookie by which the browser is recognised.
 func (p *Public) setCookie(w http.ResponseWriter, r *http.Request, site PublicSite, v visitor) error {
 	if site.CookiePath == "" || !v.out && !v.set {
 		return nil
@@ -144,7 +144,7 @@ func (p *Public) setCookie(w http.ResponseWriter, r *http.Request, site PublicSi
 		}
 		c.Value = string(value)
 	}
-	w.Header().Set("Cache-Control", "no-store") // a cookie is nobody else's
+	w.Header().Set("Cache-Control", "no-store") // a cookie is for one visitor
 	http.SetCookie(w, &c)
 	if v.twice && !v.secure && site.OtherPath != "" {
 		c.Value, c.Path, c.MaxAge = "", site.OtherPath, -1
@@ -158,7 +158,7 @@ func (p *Public) record(w http.ResponseWriter, r *http.Request, site PublicSite,
 	if err := p.limited(w, r, p.EventLimit, recordCost(&req, size), "events"); err != nil {
 		return err
 	}
-	// A batch's name is known to its browser alone, and only until it is answered.
+	// A batch's name is known only to its browser, and only until it is answered.
 	seed := req.Seed
 	if seed == "" {
 		seed = req.Batch
@@ -168,13 +168,13 @@ func (p *Public) record(w http.ResponseWriter, r *http.Request, site PublicSite,
 		return err
 	}
 	if from := optsIn(req.Events); v.out && from >= 0 {
-		req.Events = req.Events[from:] // not what was before the choice
+		req.Events = req.Events[from:] // not events from before the choice
 		if err := p.begin(r, site, req.Batch, &v); err != nil {
 			return err
 		}
 	}
 	if v.browser.IsZero() {
-		return nil // nothing of who is not to be known
+		return nil // nothing about a visitor who must not be recognised
 	}
 	if err := p.mayBegin(w, r, site); err != nil {
 		return err
@@ -198,8 +198,8 @@ func (p *Public) record(w http.ResponseWriter, r *http.Request, site PublicSite,
 	return p.setCookie(w, r, site, v)
 }
 
-// optsIn is the entry by which the visitor wants to be known again, or negative
-// where the last choice is another, or none was made.
+// optsIn returns the index of the entry by which the visitor opts in again, or a negative number if
+// the last choice is another one, or there is none.
 func optsIn(entries []service.EntryInput) int {
 	for i, e := range slices.Backward(entries) {
 		if e.Type != "optout" {

@@ -18,22 +18,21 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/api"
 )
 
-// ReadTimeout is how long a body may take from the first byte to the last, so
-// that nobody holds a connection open drop by drop.
+// ReadTimeout is how long a body may take from the first byte to the last, so that a slow client
+// cannot hold a connection open.
 const ReadTimeout = 5 * time.Second
 
-// LimitReading is StartReading for a request that nobody may read the body of: the
-// server reads it before it answers.
+// LimitReading is StartReading for a request whose body no handler may read: the server reads it
+// before it answers.
 func LimitReading(w http.ResponseWriter, r *http.Request) {
 	if r.Body != nil && r.Body != http.NoBody {
 		StartReading(w)
 	}
 }
 
-// limitReading starts ReadTimeout. Where the request fails, the limit stays:
-// the server reads what is left of the body before it answers. It ends with
-// the request. Not every writer can set a deadline; where it cannot, the
-// server's own limits hold.
+// StartReading starts ReadTimeout. If the request fails, the limit stays: the server reads the rest
+// of the body before it answers. The limit ends with the request. Not every writer can set a
+// deadline; without one, the server's own limits apply.
 func StartReading(w http.ResponseWriter) {
 	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(ReadTimeout))
 }
@@ -63,17 +62,16 @@ func ReadBody(w http.ResponseWriter, r *http.Request, limit int64, types ...stri
 	case err != nil:
 		return nil, api.NewProblem(http.StatusBadRequest, "the body ended early")
 	}
-	// A server that waits for the client to hang up would take the deadline
-	// for that.
+	// A server that waits for the client to close the connection would mistake the deadline for
+	// that.
 	_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
 	return read.Bytes(), nil
 }
 
-// maxAhead is how many bytes are made room for because a request says that so
-// many come.
+// maxAhead is how many bytes are allocated because a request announces them.
 const maxAhead = 16 << 10
 
-// isMedia says whether a Content-Type is of one of the types.
+// isMedia reports whether a Content-Type is one of the types.
 func isMedia(contentType string, types []string) bool {
 	if slices.Contains(types, contentType) {
 		return true
@@ -90,9 +88,9 @@ func tooLarge(limit int64) *api.Problem {
 const maxDepth = 17
 
 var (
-	// Lenient are the options for what browsers send: members that are not known here are
-	// passed over, and half of a surrogate pair, which a page's text may have, becomes
-	// U+FFFD. Other bytes that are not UTF-8 are refused before.
+	// Lenient are the options for what browsers send: unknown members are ignored, and half of a
+	// surrogate pair, which a page's text may have, becomes U+FFFD. Other bytes that are not UTF-8
+	// are refused before.
 	Lenient = json.JoinOptions(jsontext.AllowInvalidUTF8(true))
 	// Strict are the options for what operators send.
 	Strict = json.JoinOptions(Lenient, json.RejectUnknownMembers(true))
@@ -114,8 +112,8 @@ func Decode(body []byte, v any, options json.Options) error {
 	return nil
 }
 
-// tooDeep reports whether objects and lists nest deeper than maxDepth: values of any form,
-// such as an event's props, cost a stack frame for each level.
+// tooDeep reports whether objects and lists nest deeper than maxDepth: values of any form, such as
+// an event's props, cost a stack frame for each level.
 func tooDeep(body []byte) bool {
 	depth := 0
 	for i := 0; i < len(body); i++ {
@@ -137,8 +135,8 @@ func tooDeep(body []byte) bool {
 	return false
 }
 
-// decodeFilled is decodeJSON, Strict, for what operators send. It also refuses
-// values that are given and empty, see [CheckGiven].
+// DecodeFilled is Decode with Strict, for what operators send. It also refuses values that are
+// given and empty, see [CheckGiven].
 func DecodeFilled(body []byte, v any, mayBeEmpty ...string) error {
 	if err := Decode(body, v, Strict); err != nil {
 		return err

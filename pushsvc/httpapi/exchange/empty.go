@@ -14,14 +14,15 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/api"
 )
 
-// EmptyCure ends what is said of a value that is given and empty.
+// EmptyCure ends the message about a value that is given and empty.
 const EmptyCure = "leave it out, or set the variable that it is filled from"
 
-// CheckGiven refuses JSON that gives a value and leaves it empty: "", [], {}
-// or null. A template or a script makes such a value of a variable that is not
-// set. Read as "not given" it would send to everybody, or at once. The values of
-// a site's own names are free, see [freeName]; the members that mayBeEmpty names may be empty themselves,
-// those that it names as "name.*" with all that is in them.
+// CheckGiven refuses JSON with a member whose value is empty: "", [], {} or null. A template or a
+// script produces such a value from a variable that is not set. Read as "not given" it would send
+// to all subscribers, or at once.
+//
+//   - The values of a site's own names may be empty, see [freeName].
+//   - The members that mayBeEmpty names may be empty, and for "name.*" everything in them too.
 //
 // It returns a *api.Problem that names the first such member. body must be JSON.
 func CheckGiven(body []byte, mayBeEmpty ...string) error {
@@ -45,14 +46,14 @@ func CheckGiven(body []byte, mayBeEmpty ...string) error {
 			}
 			continue
 		}
-		// An empty body is the decoder's to judge.
+		// The decoder decides about an empty body.
 		if what := emptyValue(dec, token); what != "" && pointer != "" && !slices.Contains(mayBeEmpty, name) {
 			return api.FieldProblem(fieldPath(pointer), fmt.Sprintf("is empty (%s): %s", what, EmptyCure))
 		}
 	}
 }
 
-// emptyValue is how the value that the token begins is written where it is empty, else "".
+// emptyValue returns the text of the value that the token begins if the value is empty, else "".
 func emptyValue(dec *jsontext.Decoder, token jsontext.Token) string {
 	switch kind := token.Kind(); {
 	case kind == jsontext.KindNull:
@@ -77,8 +78,8 @@ func freeName(name string) bool {
 	return false
 }
 
-// CheckQuery refuses query parameters that are given and empty. A cursor may be:
-// whoever follows pages in a loop begins without one.
+// CheckQuery refuses query parameters that are given and empty, except a cursor: a client that
+// follows pages in a loop begins without one.
 func CheckQuery(r *http.Request) error {
 	if r.URL.RawQuery == "" {
 		return nil

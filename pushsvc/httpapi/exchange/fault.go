@@ -24,8 +24,8 @@ const (
 	NamedTwice   = "is there twice: an object has each name once"
 )
 
-// JSONProblem says where a body that v could not be made of is at fault, as
-// "content.buttons[1].lable": err is what the decoder said.
+// JSONProblem names the member at fault, as "content.buttons[1].lable", in a body that could not be
+// decoded into v; err is the decoder's error.
 func JSONProblem(body []byte, v any, err error) error {
 	var field *pushsvc.FieldError
 	var syntax *jsontext.SyntacticError
@@ -52,13 +52,13 @@ func JSONProblem(body []byte, v any, err error) error {
 	return api.FieldProblem(path, "is not "+jsonKind(kind.GoType))
 }
 
-// position is where in a text the byte is: " in line 2, column 7".
+// position describes where in a text the byte is: " in line 2, column 7".
 func position(text []byte, offset int64) string {
 	before := text[:min(max(offset, 0), int64(len(text)))]
 	return fmt.Sprintf(" in line %d, column %d", bytes.Count(before, []byte("\n"))+1, len(before)-bytes.LastIndexByte(before, '\n'))
 }
 
-// fieldPath is a JSON pointer (RFC 6901) as a field's path: "/actions/1/title" is
+// fieldPath returns a JSON pointer (RFC 6901) as a field's path: "/actions/1/title" is
 // "actions[1].title".
 func fieldPath(pointer jsontext.Pointer) string {
 	var path strings.Builder
@@ -77,8 +77,8 @@ func fieldPath(pointer jsontext.Pointer) string {
 
 var isIndex = regexp.MustCompile(`^[0-9]+$`)
 
-// nearestPath is what the path may have been meant to be: a name of its object that is
-// spelled much like it, or the same name elsewhere; "" where there is none.
+// nearestPath returns the path that may have been meant: a name of the same object with a similar
+// spelling, or the same name elsewhere; "" if there is none.
 func nearestPath(path string, t reflect.Type) string {
 	object, name := "", path
 	if dot := strings.LastIndexByte(path, '.'); dot >= 0 {
@@ -103,14 +103,14 @@ func nearestPath(path string, t reflect.Type) string {
 	return ""
 }
 
-// indexes are those of lists in a path.
+// indexes matches the indexes of lists in a path.
 var indexes = regexp.MustCompile(`\[[0-9]+\]`)
 
-// maxPathDepth bounds paths, for types that hold themselves.
+// maxPathDepth bounds paths, for types that contain themselves.
 const maxPathDepth = 4
 
-// paths calls f with the path of each member that a value of the type may have, with
-// [] for the items of lists.
+// paths calls f with the path of each member that a value of the type may have, with [] for the
+// items of lists.
 func paths(t reflect.Type, path string, depth int, f func(string)) {
 	for t.Kind() == reflect.Pointer {
 		t = t.Elem()
@@ -134,7 +134,7 @@ func paths(t reflect.Type, path string, depth int, f func(string)) {
 
 var textDecoder = reflect.TypeFor[encoding.TextUnmarshaler]()
 
-// jsonKind says in JSON's words what a Go type takes.
+// jsonKind returns JSON's name for what a Go type takes.
 func jsonKind(t reflect.Type) string {
 	for t.Kind() == reflect.Pointer {
 		t = t.Elem()

@@ -1,12 +1,11 @@
-// Package exchange is what all of our HTTP answers have in common: how bodies are read, how
-// JSON is decoded, how long a handler may take, and how faults become problem details (RFC
-// 9457).
+// Package exchange is what all of our HTTP answers have in common: how bodies are read, how JSON is
+// decoded, how long a handler may take, and how faults become problem details (RFC 9457).
 //
-// JSON is read by json/v2 (github.com/go-json-experiment/json), which is not yet on in Go's
-// standard library. It refuses names that occur twice and says where a fault is. Compared
-// with encoding/json and a scan of our own for such names, posts of 1, 10 and 50 events
-// take 0.75, 0.88 and 0.71 of the time and 0.77, 0.69 and 0.65 of the allocations (medians
-// of six interleaved runs of BenchmarkEvents/read in package httpapi).
+// JSON is read by json/v2 (github.com/go-json-experiment/json), which Go's standard library does
+// not enable yet. It refuses names that occur twice and reports where a fault is. Compared with
+// encoding/json and a scan of our own for such names, posts of 1, 10 and 50 events take 0.75, 0.88
+// and 0.71 of the time and 0.77, 0.69 and 0.65 of the allocations (medians of six interleaved runs
+// of BenchmarkEvents/read in package httpapi).
 package exchange
 
 import (
@@ -26,15 +25,14 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/transfer"
 )
 
-// RetryAfter is what a client is told to wait, in seconds, while the store
-// cannot be used.
+// RetryAfter is how long a client is asked to wait, in seconds, while the store cannot be used.
 const RetryAfter = "10"
 
-// retryFull is the same where there is no room: that lasts.
+// retryFull is the same for a store that is full, because that lasts longer.
 const retryFull = "300"
 
-// AsProblem maps an error of the lower packages to what the client may know of
-// it. What is not the client's to know becomes a 503 and is logged by Fail.
+// AsProblem maps an error of the lower packages to what the client may know about it. An error that
+// is not meant for the client becomes a 503 and is logged by Fail.
 func AsProblem(err error) *api.Problem {
 	var p *api.Problem
 	var field *pushsvc.FieldError
@@ -102,16 +100,16 @@ func coded(code api.Code, status int, detail string) *api.Problem {
 	return p
 }
 
-// Fail answers err. Faults of ours are logged, those of clients are not.
+// Fail answers with err. Our own faults are logged, those of clients are not.
 func Fail(ctx context.Context, log *slog.Logger, w http.ResponseWriter, err error) {
 	p := AsProblem(err)
-	if errors.Is(err, service.ErrReplaced) { // what a moment of waiting cures
+	if errors.Is(err, service.ErrReplaced) { // a short wait cures it
 		w.Header().Set("Retry-After", "1")
 		WriteProblem(w, p)
 		return
 	}
 	if full := errors.Is(err, service.ErrTooManySites) || errors.Is(err, service.ErrNoRoom); full {
-		w.Header().Set("Retry-After", retryFull) // the service has told, once
+		w.Header().Set("Retry-After", retryFull) // the service has logged it, once
 	} else if p.Status >= http.StatusInternalServerError && p.Status != http.StatusNotImplemented {
 		w.Header().Set("Retry-After", RetryAfter)
 		if !errors.Is(err, context.Canceled) && !isWaiting(err) {
@@ -152,15 +150,15 @@ func WriteJSON(w http.ResponseWriter, status int, v any) {
 	_, _ = body.WriteTo(w)
 }
 
-// encodePlain writes v as JSON and a line break. HTML stays readable, for those who
-// edit what they got: answers are JSON by type and nosniff, never part of a page.
+// encodePlain writes v as JSON and a line break. HTML stays readable for operators who edit the
+// answer: answers are JSON by type and nosniff, never part of a page.
 func encodePlain(w io.Writer, v any) error {
 	encoder := json.NewEncoder(w)
 	encoder.SetEscapeHTML(false)
 	return encoder.Encode(v)
 }
 
-// fullProblem says what the site has too many of.
+// fullProblem names what the site has too many of.
 func fullProblem() *api.Problem {
 	return coded(api.CodeFull, http.StatusConflict, fmt.Sprintf("the site has as many as it may, which are %d pop-ups and %d images: delete some", popup.MaxPopups, popup.MaxUploads))
 }

@@ -13,17 +13,16 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
 )
 
-// maxCalls is how many calls may be under way at a time, those that have been
-// given up on included.
+// maxCalls is how many calls may be under way at a time, abandoned ones included.
 const maxCalls = 4096
 
-// Calls are those under way.
+// Calls counts the calls under way.
 type Calls struct{ n atomic.Int64 }
 
 // Handler answers a request, or returns why it did not.
 type Handler func(w http.ResponseWriter, r *http.Request) error
 
-// begin lets one more call begin, unless there are as many as may be.
+// begin lets one more call begin, unless maxCalls are under way.
 func (c *Calls) begin() bool {
 	if c.n.Add(1) > maxCalls {
 		c.n.Add(-1)
@@ -32,10 +31,9 @@ func (c *Calls) begin() bool {
 	return true
 }
 
-// Timely calls fn and returns what it returns, or context.DeadlineExceeded at the
-// context's deadline, whether fn notices or not: it may wait for a disk or a lock. A
-// panic of fn is the caller's. What a call that has been given up on does afterwards harms
-// nobody: every write may be repeated.
+// Timely calls fn and returns its result, or context.DeadlineExceeded at the context's deadline,
+// even if fn does not return: it may wait for a disk or a lock. A panic of fn becomes the caller's.
+// An abandoned call may do no harm later: every write can be repeated.
 func Timely[T any](ctx context.Context, c *Calls, fn func(context.Context) (T, error)) (T, error) {
 	type outcome struct {
 		value    T
@@ -78,17 +76,17 @@ func Timely[T any](ctx context.Context, c *Calls, fn func(context.Context) (T, e
 	}
 }
 
-// isWaiting reports whether the error says that the store takes too long. Whoever looks
-// after the store is told once, not with each request.
+// isWaiting reports whether the error means that the store takes too long. The service logs that
+// once, not with each request.
 func isWaiting(err error) bool {
 	return errors.Is(err, pushsvc.ErrStalled) || errors.Is(err, pushsvc.ErrBusy) || errors.Is(err, context.DeadlineExceeded)
 }
 
-// heldAnswer keeps what a handler answers until it has ended.
+// heldAnswer holds back a handler's answer until the handler has ended.
 type heldAnswer struct {
 	mu     sync.Mutex
 	w      http.ResponseWriter
-	over   bool // nobody waits for it any more
+	over   bool // no caller waits for it any more
 	header http.Header
 	status int
 	body   bytes.Buffer
@@ -117,7 +115,7 @@ func (a *heldAnswer) SetReadDeadline(at time.Time) error {
 	return http.NewResponseController(a.w).SetReadDeadline(at)
 }
 
-// send gives the answer to the client.
+// send writes the answer to the client.
 func (a *heldAnswer) send() {
 	maps.Copy(a.w.Header(), a.header)
 	if a.status != 0 {
@@ -126,15 +124,15 @@ func (a *heldAnswer) send() {
 	_, _ = a.body.WriteTo(a.w)
 }
 
-// abandon keeps the handler from whatever is the client's.
+// abandon cuts the handler off from the client's connection.
 func (a *heldAnswer) abandon() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.over = true
 }
 
-// InTime has h answer within limit; else it returns context.DeadlineExceeded, with
-// nothing answered.
+// InTime runs h and answers within limit; else it returns context.DeadlineExceeded, with nothing
+// answered.
 func InTime(w http.ResponseWriter, r *http.Request, c *Calls, limit time.Duration, h Handler) error {
 	ctx, cancel := context.WithTimeout(r.Context(), limit)
 	defer cancel()
@@ -147,7 +145,7 @@ func InTime(w http.ResponseWriter, r *http.Request, c *Calls, limit time.Duratio
 		return nil
 	}
 	held.abandon()
-	if !errors.Is(err, context.DeadlineExceeded) { // the handler has ended: what it said of the answer holds
+	if !errors.Is(err, context.DeadlineExceeded) { // the handler has ended: its answer counts
 		maps.Copy(w.Header(), held.header)
 	}
 	return err

@@ -36,7 +36,7 @@ func (o *Operator) listKeys(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (o *Operator) importKey(w http.ResponseWriter, r *http.Request) error {
-	// The private key is a plain string: a Secret's MarshalText must not have a way back.
+	// The private key is a plain string: a Secret's MarshalText must not be reversible.
 	var in api.ImportKeyRequest
 	if err := o.decode(w, r, &in); err != nil {
 		return err
@@ -73,7 +73,7 @@ func (o *Operator) backup(w http.ResponseWriter, r *http.Request) error {
 	})
 }
 
-// compact makes the store's file as small as it can be.
+// compact makes the store's file as small as possible.
 func (o *Operator) compact(w http.ResponseWriter, r *http.Request) error {
 	before, after, err := o.service.Compact(r.Context())
 	if err != nil {

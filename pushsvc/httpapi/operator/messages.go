@@ -15,7 +15,7 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/service"
 )
 
-// sendRequest reads what is text of a request to send.
+// sendRequest parses the members of a request to send that are text.
 func sendRequest(in api.SendRequest) (service.SendRequest, error) {
 	r := service.SendRequest{Site: in.Site, Content: in.Content, Rate: in.Rate, Topics: in.Topics, Literal: in.Literal}
 	if in.SendAt != "" {
@@ -107,8 +107,8 @@ func (o *Operator) dryRun(w http.ResponseWriter, r *http.Request, req service.Se
 	return nil
 }
 
-// hash is over what the request means, so that other white space, or another
-// spelling or name of the site, is the same request: a key counts per site.
+// hash is over the meaning of a request: with other white space, or another spelling or name of the
+// site, it is the same request. A key counts per site.
 func hash(b api.SendRequest) ([32]byte, error) {
 	b.Site = ""
 	text, err := json.Marshal(b)
@@ -118,7 +118,7 @@ func hash(b api.SendRequest) ([32]byte, error) {
 	return sha256.Sum256(text), nil
 }
 
-// viewMessage is a message as operators see it.
+// viewMessage returns a message as operators see it.
 func viewMessage(m pushsvc.Message) api.Message {
 	v := api.Message{
 		ID: m.ID, Site: m.Site, State: m.State, Created: m.Created.UTC(),

@@ -29,20 +29,20 @@ const (
 	maxLimit     = 1000
 )
 
-// operatorTime is how long a request may take, but for those that take as long as the store
-// is large. It is longer than the store itself waits for its disk.
+// operatorTime is how long a request may take, except those whose time depends on the size of the
+// store. It is longer than the store itself waits for its disk.
 const operatorTime = 15 * time.Second
 
-// Operator is the operator's API. It has no authentication of its own: mount
-// it where only operators come.
+// Operator is the operator's API. It has no authentication of its own: mount it where only
+// operators have access.
 type Operator struct {
-	// Failures are why browsers could not be subscribed; nil for none.
+	// Failures are why browsers could not be subscribed; nil if they are not counted.
 	Failures interface {
-		// Of returns what has been counted of a site.
+		// Of returns a site's counts.
 		Of(site string) api.FailureCounts
 	}
 
-	// Idle is how long a client may take nothing of a long answer.
+	// Idle is how long a client may stop reading a long answer.
 	Idle time.Duration
 
 	service *service.Service
@@ -77,17 +77,17 @@ func New(s *service.Service, log *slog.Logger) *Operator {
 	return o
 }
 
-// untimed are the routes whose answers, or bodies, take as long as the store is large.
-// The store itself gives up on a disk that does not answer.
+// untimed are the routes whose answers, or bodies, take a time that depends on the size of the
+// store. The store itself gives up on a disk that does not answer.
 var untimed = []string{
 	"backup", "compact", "listSubscriptions", "importSubscriptions", "removeSite", "renameSite", "mergeSite", "purgeProfiles",
 }
 
-// verbatim are the routes that mean the very name of a site: all others take a former name
-// for the site of now.
+// verbatim are the routes that take a site's name literally: all others replace a former name with
+// the present one.
 var verbatim = []string{"showSite", "removeSite", "renameSite", "mergeSite"}
 
-// given is the site that an operator means.
+// given returns the site that an operator means.
 func (o *Operator) given(site string, named bool) string {
 	site = pushsvc.GivenSite(site)
 	if name, err := pushsvc.SiteName(site); err == nil && !named {
@@ -98,7 +98,7 @@ func (o *Operator) given(site string, named bool) string {
 
 type handler = exchange.Handler
 
-// handlers are those of the routes, by name.
+// handlers returns the routes' handlers, by name.
 func (o *Operator) handlers() map[string]handler {
 	return map[string]handler{
 		"health": o.health, "openapi": o.openAPI, "backup": o.backup, "compact": o.compact,
@@ -118,7 +118,7 @@ func (o *Operator) handlers() map[string]handler {
 	}
 }
 
-// prepared is the handler of a route: it finds the site that is meant, and has its time.
+// prepared wraps the handler of a route: it finds the site that is meant and sets the time limit.
 func (o *Operator) prepared(route string, h handler) handler {
 	named, timed := slices.Contains(verbatim, route), !slices.Contains(untimed, route)
 	return func(w http.ResponseWriter, r *http.Request) error {
@@ -135,8 +135,7 @@ func (o *Operator) prepared(route string, h handler) handler {
 	}
 }
 
-// dispatch picks the handler by method. http.ServeMux could, but its 405 is no
-// problem detail.
+// dispatch picks the handler by method. http.ServeMux could, but its 405 has no problem details.
 func (o *Operator) dispatch(methods map[string]handler) http.HandlerFunc {
 	allowed := strings.Join(slices.Sorted(maps.Keys(methods)), ", ")
 	return func(w http.ResponseWriter, r *http.Request) {
@@ -156,7 +155,7 @@ func (o *Operator) dispatch(methods map[string]handler) http.HandlerFunc {
 
 func (o *Operator) ServeHTTP(w http.ResponseWriter, r *http.Request) { o.mux.ServeHTTP(w, r) }
 
-// health answers 200 where the store works, else 503 and why.
+// health answers 200 if the store works, else 503 and the reason.
 func (o *Operator) health(w http.ResponseWriter, r *http.Request) error {
 	if err := o.service.Health(); err != nil {
 		p := api.NewProblem(http.StatusServiceUnavailable, "push does not work: "+err.Error())

@@ -9,7 +9,7 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/people"
 )
 
-// viewProfile is a person as lists have it.
+// viewProfile returns a person as lists show it.
 func viewProfile(p people.Profile) api.Profile {
 	v := api.Profile{
 		ID: p.ID, Identities: p.Identities, Created: p.Created, Seen: p.Seen,
@@ -32,8 +32,8 @@ func profileList(sum people.Summary, rows []people.Profile) api.ProfileList {
 	return list
 }
 
-// givenIdentity reads the identity that a request names. It is in the body:
-// addresses are written to logs.
+// givenIdentity reads the identity that a request names. It is in the body, because logs contain
+// addresses.
 func (o *Operator) givenIdentity(w http.ResponseWriter, r *http.Request) (string, error) {
 	var in api.IdentityRequest
 	if err := o.decode(w, r, &in); err != nil {
@@ -45,8 +45,8 @@ func (o *Operator) givenIdentity(w http.ResponseWriter, r *http.Request) (string
 	return in.Identity, nil
 }
 
-// searchProfiles finds the one who has an identity; where there is none, those whose ids
-// begin or end with what is given.
+// searchProfiles finds the profile with an identity; if there is none, the profiles whose ids begin
+// or end with the text.
 func (o *Operator) searchProfiles(w http.ResponseWriter, r *http.Request) error {
 	sum, err := o.service.People(r.Context(), r.PathValue("site"))
 	if err != nil {
@@ -64,7 +64,7 @@ func (o *Operator) searchProfiles(w http.ResponseWriter, r *http.Request) error 
 	return nil
 }
 
-// listProfiles lists a site's people.
+// listProfiles lists a site's profiles.
 func (o *Operator) listProfiles(w http.ResponseWriter, r *http.Request) error {
 	sum, err := o.service.People(r.Context(), r.PathValue("site"))
 	if err != nil {
@@ -93,7 +93,7 @@ func (o *Operator) listProfiles(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// exportProfile gives all that is kept of one person.
+// exportProfile returns everything that is stored about one person.
 func (o *Operator) exportProfile(w http.ResponseWriter, r *http.Request) error {
 	sum, err := o.service.People(r.Context(), r.PathValue("site"))
 	if err != nil {
@@ -119,7 +119,7 @@ func (o *Operator) eraseProfile(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// eraseIdentity erases all who have an identity or claim it.
+// eraseIdentity erases all profiles that have or claim an identity.
 func (o *Operator) eraseIdentity(w http.ResponseWriter, r *http.Request) error {
 	sum, err := o.service.People(r.Context(), r.PathValue("site"))
 	if err != nil {

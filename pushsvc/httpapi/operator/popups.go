@@ -61,10 +61,11 @@ func parsePopup(body []byte) (p popup.Popup, err error) {
 	return p, nil
 }
 
-// variantPart is the path of what a variant has from the pop-up where it says nothing.
+// variantPart matches the path of a member that a variant inherits from the pop-up if it has none
+// of its own.
 var variantPart = regexp.MustCompile(`^variants\[\d+\]\.(content|click|theme)`)
 
-// createPopup takes a new one, with its id.
+// createPopup stores a new pop-up, with its id.
 func (o *Operator) createPopup(w http.ResponseWriter, r *http.Request) error {
 	err := o.storePopup(w, r, "", 0)
 	if errors.Is(err, pushsvc.ErrRevision) {
@@ -73,8 +74,8 @@ func (o *Operator) createPopup(w http.ResponseWriter, r *http.Request) error {
 	return err
 }
 
-// putPopup takes a new one, or another state of one. If-Match and If-None-Match
-// say what it may replace.
+// putPopup stores a new pop-up, or replaces one. If-Match and If-None-Match limit what it may
+// replace.
 func (o *Operator) putPopup(w http.ResponseWriter, r *http.Request) error {
 	expect, err := ifMatch(r)
 	if err != nil {
@@ -131,7 +132,7 @@ func (o *Operator) deletePopup(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// setPopupState runs or pauses.
+// setPopupState runs or pauses a pop-up.
 func (o *Operator) setPopupState(w http.ResponseWriter, r *http.Request) error {
 	var body api.PopupStateRequest
 	if err := o.decode(w, r, &body); err != nil {
@@ -173,7 +174,7 @@ func (o *Operator) popupStats(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// previewPopup makes an address that shows a pop-up to whoever opens it.
+// previewPopup makes an address that shows a pop-up to every visitor who opens it.
 func (o *Operator) previewPopup(w http.ResponseWriter, r *http.Request) error {
 	var body api.PreviewRequest
 	if err := o.decode(w, r, &body); err != nil {
@@ -197,7 +198,7 @@ func (o *Operator) showPopupSettings(w http.ResponseWriter, r *http.Request) err
 	return nil
 }
 
-// setPopupSettings takes all of them: what is left out is its default.
+// setPopupSettings replaces all settings: one that is left out gets its default.
 func (o *Operator) setPopupSettings(w http.ResponseWriter, r *http.Request) error {
 	expect, err := ifMatch(r)
 	if err != nil {
@@ -239,8 +240,7 @@ func (o *Operator) listUploads(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// upload takes an image's bytes as they are. Its type is what they say, not the
-// header.
+// upload stores an image's bytes unchanged. Its type is read from the bytes, not from the header.
 func (o *Operator) upload(w http.ResponseWriter, r *http.Request) error {
 	body, err := exchange.ReadBody(w, r, popup.MaxUploadSize, api.ImageMedia...)
 	if err != nil {

@@ -30,8 +30,8 @@ func (o *Operator) showPrompt(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// writePrompt answers with the view. The ETag is that of what the API has set,
-// which is what a PUT replaces: it does not change with the configuration.
+// writePrompt answers with the view. The ETag is that of the settings stored by the API, which a
+// PUT replaces: it does not change with the configuration.
 func writePrompt(w http.ResponseWriter, view api.Prompt) {
 	w.Header().Set("ETag", revisionTag(view.Revision))
 	exchange.WriteJSON(w, http.StatusOK, view)
@@ -77,7 +77,7 @@ var builtIn = []string{"title", "body", "accept", "reject", "color", "textColor"
 // ParsePrompt reads a prompt's settings as the API takes them. Faults are a
 // *api.Problem or a *pushsvc.FieldError.
 func ParsePrompt(body []byte) (s prompt.Settings, err error) {
-	if bytes.Equal(bytes.TrimSpace(body), []byte("null")) { // which encoding/json lets pass
+	if bytes.Equal(bytes.TrimSpace(body), []byte("null")) { // which encoding/json accepts
 		return s, api.NewProblem(http.StatusBadRequest, "the body is not a JSON object")
 	}
 	if err := exchange.DecodeFilled(body, &s, builtIn...); err != nil {
@@ -89,11 +89,11 @@ func ParsePrompt(body []byte) (s prompt.Settings, err error) {
 	return s, nil
 }
 
-// revisionTag is a revision as an ETag.
+// revisionTag returns a revision as an ETag.
 func revisionTag(n pushsvc.Revision) string { return strconv.Quote(strconv.FormatInt(int64(n), 10)) }
 
-// ifMatch is the revision that a write expects (RFC 9110 §13.1.1). Tags that are
-// none of ours, or weak, match nothing.
+// ifMatch returns the revision that a write expects (RFC 9110 §13.1.1). Tags that are not ours, or
+// weak, match nothing.
 func ifMatch(r *http.Request) (pushsvc.Revision, error) {
 	header := strings.TrimSpace(r.Header.Get("If-Match"))
 	switch {

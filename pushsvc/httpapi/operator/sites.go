@@ -8,7 +8,7 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/httpapi/exchange"
 )
 
-// removeSite removes all that is kept of a site, or says what that would be.
+// removeSite removes everything that is stored of a site, or reports what that would be.
 func (o *Operator) removeSite(w http.ResponseWriter, r *http.Request) error {
 	dryRun, err := queryFlag(r, "dryRun")
 	if err != nil {
@@ -31,7 +31,7 @@ func (o *Operator) removeSite(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// purgeProfiles erases those of a part of a site's profiles whom an expression means.
+// purgeProfiles erases the profiles in a part of a site that an expression selects.
 func (o *Operator) purgeProfiles(w http.ResponseWriter, r *http.Request) error {
 	sum, err := o.service.People(r.Context(), r.PathValue("site"))
 	if err != nil {
@@ -52,7 +52,7 @@ func (o *Operator) purgeProfiles(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// moveSite gives a site another name, or says what would come of that.
+// moveSite renames a site, or reports what that would change.
 func (o *Operator) moveSite(merge bool) handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		var in api.SiteMoveRequest
@@ -71,7 +71,7 @@ func (o *Operator) moveSite(merge bool) handler {
 	}
 }
 
-// failures shows why the browsers of a site's visitors could not be subscribed.
+// failures reports why the browsers of a site's visitors could not be subscribed.
 func (o *Operator) failures(w http.ResponseWriter, r *http.Request) error {
 	name, err := pushsvc.SiteName(r.PathValue("site"))
 	if err != nil {

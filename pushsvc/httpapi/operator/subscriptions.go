@@ -24,8 +24,8 @@ import (
 // exportForms are the forms of an export, by media type.
 var exportForms = map[string]string{api.NDJSON: service.ExportNDJSON, "application/ndjson": service.ExportNDJSON, api.CSV: service.ExportCSV}
 
-// subscriptions lists them without secrets, or exports them whole to a client
-// that asks for NDJSON or CSV.
+// subscriptions lists subscriptions without secrets, or exports them whole to a client that asks
+// for NDJSON or CSV.
 func (o *Operator) subscriptions(w http.ResponseWriter, r *http.Request) error {
 	for accept := range strings.SplitSeq(r.Header.Get("Accept"), ",") {
 		media, _, err := mime.ParseMediaType(accept)
@@ -47,16 +47,16 @@ func (o *Operator) exportSubscriptions(w http.ResponseWriter, r *http.Request, f
 	})
 }
 
-// stream answers with what write gives. Where that fails after it has begun,
-// the connection is broken off, so that nobody takes the part for the whole.
+// stream answers with the output of write. If that fails after it has begun, the connection is
+// aborted, so that no client takes the part for the whole.
 func (o *Operator) stream(w http.ResponseWriter, r *http.Request, media, name string, write func(io.Writer) error) error {
 	out := &lateHeader{w: w, control: http.NewResponseController(w), idle: o.Idle, media: media, name: name}
 	err := write(out)
 	switch {
 	case err == nil:
 		_, _ = out.Write(nil) // an empty answer has a header too
-		// What the server still holds has its time, and what comes after this
-		// on the connection is not our business.
+		// The deadline covers what the server still holds; later answers on the connection have
+		// their own.
 		_ = out.control.Flush()
 		_ = out.control.SetWriteDeadline(time.Time{})
 		return nil
@@ -91,8 +91,8 @@ func (l *lateHeader) Write(p []byte) (int, error) {
 		}
 		l.w.WriteHeader(http.StatusOK)
 	}
-	// The store is held open while this is written: a client that is suspended
-	// must not hold up its end. Each write has the whole time anew.
+	// The store is held open while this is written: a suspended client must not delay its closing.
+	// Each write has the whole time again.
 	_ = l.control.SetWriteDeadline(time.Now().Add(l.idle))
 	n, err := l.w.Write(p)
 	if err != nil {
@@ -149,7 +149,7 @@ func queryFlag(r *http.Request, name string) (bool, error) {
 	return v, nil
 }
 
-// withCounts says how far an import came before it failed.
+// withCounts adds to an error how far an import came before it failed.
 func withCounts(err error, result api.Imported) error {
 	p := exchange.AsProblem(err)
 	if p.Status >= http.StatusInternalServerError || result.Rows == 0 {
@@ -163,11 +163,10 @@ func withCounts(err error, result api.Imported) error {
 // idleTimeout is how long the next bytes of a long body may take.
 const idleTimeout = 30 * time.Second
 
-// maxDrain is how much of a body that nobody wants is read, so that the client
-// comes to reading the answer.
+// maxDrain is how much of an unwanted body is read, so that the client gets to reading the answer.
 const maxDrain = 64 << 20
 
-// steadyBody is a body that may take for ever, as long as it goes on.
+// steadyBody is a body that may take any time, as long as bytes keep arriving.
 type steadyBody struct {
 	body    io.Reader
 	control *http.ResponseController
@@ -219,7 +218,7 @@ func (o *Operator) listSubscriptions(w http.ResponseWriter, r *http.Request) err
 	return nil
 }
 
-// formatCursor hides that a cursor is an id: clients hand it back, no more.
+// formatCursor hides that a cursor is an id: clients only return it.
 func formatCursor(id pushsvc.SubscriptionID) string {
 	return base64.RawURLEncoding.EncodeToString(binary.AppendUvarint(nil, uint64(id)))
 }
