@@ -26,7 +26,8 @@ type authority struct {
 	key  *ecdsa.PrivateKey
 }
 
-// issue makes a certificate that is changed before it is signed; by nil it signs itself.
+// issue makes a certificate; change may change it before it is signed; a nil issuer makes it
+// self-signed.
 func (by *authority) issue(t *testing.T, name string, change func(*x509.Certificate)) *authority {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -61,7 +62,7 @@ func (by *authority) issue(t *testing.T, name string, change func(*x509.Certific
 
 func isCA(c *x509.Certificate) { c.IsCA, c.IPAddresses = true, nil }
 
-// certified is a page of ours over TLS with a certificate, and what is sent after it.
+// certified is a page of ours over TLS with a certificate, and the chain sent after it.
 func certified(t *testing.T, to string, leaf *authority, rest ...*authority) string {
 	t.Helper()
 	target, err := url.Parse(to)
@@ -81,8 +82,8 @@ func certified(t *testing.T, to string, leaf *authority, rest ...*authority) str
 	return front.URL
 }
 
-// TestDoctorCertificate: certificates that browsers do not trust, each by its fault;
-// the rest of the page is looked at all the same.
+// TestDoctorCertificate: certificates that browsers do not trust are reported by their fault; the
+// rest of the page is examined too.
 func TestDoctorCertificate(t *testing.T) {
 	s := start(t, site{upstream: upstream(t, nil)})
 	var nobody *authority

@@ -18,7 +18,7 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/caddymodule/doctor"
 )
 
-// answerWith is a handler that answers with a type and a body.
+// answerWith returns a handler that answers with a type and a body.
 func answerWith(contentType, body string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", contentType)
@@ -26,7 +26,7 @@ func answerWith(contentType, body string) http.HandlerFunc {
 	}
 }
 
-// picture is a PNG.
+// picture returns a PNG.
 func picture(t *testing.T, width, height int) http.HandlerFunc {
 	t.Helper()
 	var b bytes.Buffer
@@ -36,8 +36,8 @@ func picture(t *testing.T, width, height int) http.HandlerFunc {
 	return answerWith("image/png", b.String())
 }
 
-// wantDiagnosis looks for a finding with these words; verdict "" wants none of the
-// check but good ones.
+// wantDiagnosis looks for a finding with these words; verdict "" means that the check has only good
+// findings.
 func wantDiagnosis(t *testing.T, report doctor.Checkup, check, verdict, finding, cure string) {
 	t.Helper()
 	for _, d := range report.Diagnoses {
@@ -56,8 +56,7 @@ func wantDiagnosis(t *testing.T, report doctor.Checkup, check, verdict, finding,
 	}
 }
 
-// TestDoctorIcons: icons that are not there, are none, or are not what they are said
-// to be.
+// TestDoctorIcons: icons that do not exist, are not pictures, or differ from their declaration.
 func TestDoctorIcons(t *testing.T) {
 	const html = "text/html; charset=utf-8"
 	routes := map[string]http.HandlerFunc{
@@ -106,7 +105,7 @@ func TestDoctorIcons(t *testing.T) {
 	}
 }
 
-// changed is a proxy in front of a site, that changes answers to paths with an ending.
+// changed is a proxy in front of a site that changes the answers for paths with an ending.
 func changed(t *testing.T, to, ending string, change func(http.Header)) string {
 	t.Helper()
 	target, err := url.Parse(to)
@@ -125,8 +124,8 @@ func changed(t *testing.T, to, ending string, change func(http.Header)) string {
 	return front.URL
 }
 
-// TestDoctorLifetimes: what caches on the way do to script, worker and manifest, as
-// clients see it.
+// TestDoctorLifetimes: what caches on the way change on script, worker and manifest, as clients see
+// it.
 func TestDoctorLifetimes(t *testing.T) {
 	s := start(t, site{upstream: upstream(t, map[string]http.HandlerFunc{"/sw.js": answerWith("text/javascript", "// the site's own")})})
 	set := func(pairs ...string) func(http.Header) {
@@ -168,7 +167,7 @@ func TestDoctorLifetimes(t *testing.T) {
 	}
 }
 
-// TestDoctorVendors: other providers' workers and scripts, and what to write about them.
+// TestDoctorVendors: other providers' workers and scripts, and the cure for each.
 func TestDoctorVendors(t *testing.T) {
 	const html, script, push = "text/html; charset=utf-8", "text/javascript", `self.addEventListener("push", () => {})`
 	page := func(more string) http.HandlerFunc {
@@ -197,7 +196,7 @@ func TestDoctorVendors(t *testing.T) {
 			"/pwa": page(`<script>navigator.serviceWorker.register("/js/w.js")</script>`), "/js/w.js": answerWith(script, "OneSignalWorker()"),
 		}, "warning", "onesignal is at /js/w.js", "migrate_from onesignal", "/pwa"},
 		{"OneSignal's script in the page", "", map[string]http.HandlerFunc{"/os": page(`<script src="https://cdn.onesignal.com/sdks/web/v16/OneSignalSDK.page.js"></script>`)}, "warning", "script of onesignal", "migrate_from onesignal", "/os"},
-		{"in the site's own worker", "", map[string]http.HandlerFunc{"/sw.js": answerWith(script, `importScripts("https://cdn.onesignal.com/x.js")`)}, "warning", "/sw.js", "take the part of onesignal out", "/"},
+		{"in the site's own worker", "", map[string]http.HandlerFunc{"/sw.js": answerWith(script, `importScripts("https://cdn.onesignal.com/x.js")`)}, "warning", "/sw.js", "remove the part of onesignal", "/"},
 		{"the site's own worker", "", map[string]http.HandlerFunc{"/sw.js": answerWith(script, push)}, "ok", "no other", "", "/"},
 		{"moved", "migrate_from onesignal", map[string]http.HandlerFunc{"/OneSignalSDKWorker.js": answerWith(script, "x")}, "ok", "no other", "", "/"},
 		{"moved, and the script is still there", "migrate_from onesignal", map[string]http.HandlerFunc{"/os": page(`<script src="https://cdn.onesignal.com/x.js"></script>`)}, "ok", "no other", "", "/os"},
@@ -217,7 +216,7 @@ func TestDoctorVendors(t *testing.T) {
 	}
 }
 
-// TestDoctorNonce: the policy is written, or written over, after us.
+// TestDoctorNonce: the policy is added or replaced after us.
 func TestDoctorNonce(t *testing.T) {
 	n := 0
 	policy := func(w http.ResponseWriter, text string) {
@@ -241,7 +240,7 @@ func TestDoctorNonce(t *testing.T) {
 	wantDiagnosis(t, report, "nonce", "warning", "same nonce", "no-store")
 	for path, text := range map[string]string{
 		"/":      "script-src 'nonce-bGF0ZXI=' 'strict-dynamic'; worker-src 'self'", // a CDN adds one
-		"/fresh": "script-src 'nonce-bGF0ZXI='; worker-src 'self'",                  // or writes another
+		"/fresh": "script-src 'nonce-bGF0ZXI='; worker-src 'self'",                  // or replaces it
 	} {
 		front := changed(t, s.url, path, func(h http.Header) { h.Set("Content-Security-Policy", text) })
 		report, _ = examine(t, front+path)
@@ -255,7 +254,7 @@ func TestDoctorNonce(t *testing.T) {
 	wantDiagnosis(t, report, "nonce", "ok", "", "")
 }
 
-// TestEncodingServers: encode inside of webpush, by the configuration that runs.
+// TestEncodingServers: encode inside of webpush, found in the running configuration.
 func TestEncodingServers(t *testing.T) {
 	const inside, outside = true, false
 	for _, tt := range []struct {
@@ -287,8 +286,8 @@ func TestEncodingServers(t *testing.T) {
 	}
 }
 
-// TestDoctorCompat: under compat our tag has no defer, and the provider's own script is
-// no news.
+// TestDoctorCompat: under compat our tag has no defer, and the provider's own script is not
+// reported.
 func TestDoctorCompat(t *testing.T) {
 	s := start(t, site{options: "compat clevertap", upstream: upstream(t, map[string]http.HandlerFunc{
 		"/ct": answerWith("text/html; charset=utf-8", `<!doctype html><title>x</title><script src="/js/sdk.js"></script><script src="https://static.clevertap.com/js/x.js"></script>`),

@@ -54,7 +54,7 @@ func TestTrustedProxies(t *testing.T) {
 				found = found || d.Check == "proxies" && d.Verdict == "warning" && strings.Contains(d.Cure, "trusted_proxies_strict")
 			}
 			p.Terminate()
-			logged := strings.Count(p.Log.String(), "takes its clients at their word")
+			logged := strings.Count(p.Log.String(), "accepts any client address")
 			if found == strict || (logged == 1) == strict {
 				t.Errorf("the doctor finds it: %t; the log says it %d times", found, logged)
 			}

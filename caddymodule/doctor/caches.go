@@ -8,11 +8,11 @@ import (
 	"time"
 )
 
-// longKept is how long an answer of ours may be kept at the most: new settings and
-// keys, and that push is given up, have to arrive.
+// longKept is the longest time for which an answer of ours may be kept: new settings and keys, and
+// the option retire, have to reach browsers.
 const longKept = 24 * time.Hour
 
-// kept: nothing on the way has caches keep the answer for longer than we say.
+// kept: nothing after us makes caches keep the answer for longer than we set.
 func (d *doctor) kept(check, address string, h http.Header) {
 	why := keptLong(h, time.Now())
 	if why == "" {
@@ -22,14 +22,14 @@ func (d *doctor) kept(check, address string, h http.Header) {
 		"%s is kept for long (%s): new settings and keys do not arrive", address, why)
 }
 
-// fieldOf is the header field of a line.
+// fieldOf returns the header field of a line.
 func fieldOf(line string) string {
 	field, _, _ := strings.Cut(line, ":")
 	return field
 }
 
-// keptLong is the header line by which caches keep an answer for more than longKept; ""
-// for none. The fields for CDNs alone count too (RFC 9213, Surrogate-Control).
+// keptLong returns the header line by which caches keep an answer for more than longKept; "" if
+// there is none. Fields that are only for CDNs count too (RFC 9213, Surrogate-Control).
 func keptLong(h http.Header, now time.Time) string {
 	lifetime := false
 	for field, values := range h {
@@ -55,7 +55,7 @@ func keptLong(h http.Header, now time.Time) string {
 	if expires, err := http.ParseTime(h.Get("Expires")); err == nil && expires.Sub(now) > longKept {
 		return "Expires: " + h.Get("Expires")
 	}
-	// Without any of them caches guess from it (RFC 9111 §4.2.2), by a tenth of its age.
+	// Without any of these, caches guess from Last-Modified (RFC 9111 §4.2.2): a tenth of its age.
 	if modified, err := http.ParseTime(h.Get("Last-Modified")); err == nil && h.Get("Expires") == "" && now.Sub(modified)/10 > longKept {
 		return "Last-Modified: " + h.Get("Last-Modified") + ", and no Cache-Control"
 	}

@@ -13,9 +13,9 @@ import (
 // certificateFault is why browsers do not trust a certificate, and the cure.
 type certificateFault struct{ finding, cure string }
 
-// distrusted looks at a certificate that is not trusted here, and goes on without trust,
-// to see what else there is; false where the error is another, or trust cannot be
-// switched off.
+// distrusted checks a certificate that is not trusted here, and turns the check of certificates
+// off, to examine the rest; it returns false if the error is another one, or the check cannot be
+// turned off.
 func (d *doctor) distrusted(err error) bool {
 	var bad *tls.CertificateVerificationError
 	transport, ok := d.client.Transport.(*http.Transport)
@@ -32,7 +32,7 @@ func (d *doctor) distrusted(err error) bool {
 	return true
 }
 
-// certificate says what is wrong with the page's certificate.
+// certificate reports the faults of the page's certificate.
 func (d *doctor) certificate() (sound bool) {
 	state := d.page.TLS
 	if state == nil || len(state.PeerCertificates) == 0 {
@@ -44,14 +44,13 @@ func (d *doctor) certificate() (sound bool) {
 		v = Warning
 	}
 	for _, f := range faults {
-		d.say("certificate", v, f.cure, "%s: browsers refuse service workers over it, also of a visitor who clicks the warning away", f.finding)
+		d.say("certificate", v, f.cure, "%s: browsers refuse service workers over it, even if the visitor ignores the warning", f.finding)
 	}
 	return len(faults) == 0
 }
 
-// certificateFaults says what keeps browsers from trusting a chain for a host, all of
-// it: names, times, and who has issued it (RFC 5280 §6). roots are those that are
-// trusted; nil for the system's.
+// certificateFaults returns everything that keeps browsers from trusting a chain for a host: names,
+// times, and issuer (RFC 5280 §6). roots are the trusted authorities; nil for the system's.
 func certificateFaults(chain []*x509.Certificate, host string, roots *x509.CertPool, now time.Time) (faults []certificateFault) {
 	leaf := chain[0]
 	if err := leaf.VerifyHostname(host); err != nil {
@@ -79,7 +78,7 @@ func certificateFaults(chain []*x509.Certificate, host string, roots *x509.CertP
 	return faults
 }
 
-// issuerFault says why nobody who is trusted vouches for a chain.
+// issuerFault returns the reason why no trusted authority vouches for a chain.
 func issuerFault(chain []*x509.Certificate, roots *x509.CertPool) (certificateFault, bool) {
 	leaf, last := chain[0], chain[len(chain)-1]
 	options := x509.VerifyOptions{Roots: roots, Intermediates: x509.NewCertPool(), CurrentTime: leaf.NotBefore.Add(leaf.NotAfter.Sub(leaf.NotBefore) / 2)}
@@ -89,7 +88,7 @@ func issuerFault(chain []*x509.Certificate, roots *x509.CertPool) (certificateFa
 	_, err := leaf.Verify(options)
 	switch {
 	case err == nil, !errors.As(err, new(x509.UnknownAuthorityError)):
-		return certificateFault{}, false // times have been looked at
+		return certificateFault{}, false // times are checked elsewhere
 	case selfSigned(leaf):
 		return certificateFault{"the certificate is self-signed", "have one issued by an authority that browsers trust; Caddy gets one by itself for a public host name"}, true
 	case len(chain) == 1:
@@ -105,7 +104,7 @@ func issuerFault(chain []*x509.Certificate, roots *x509.CertPool) (certificateFa
 	}
 	return certificateFault{
 		fmt.Sprintf("the certificate is issued by %q, which is not trusted", last.Subject.CommonName),
-		"have one issued by an authority that browsers trust, or install this one in the browsers; --insecure looks at the site all the same",
+		"have one issued by an authority that browsers trust, or install this one in the browsers; --insecure examines the site anyway",
 	}, true
 }
 

@@ -1,6 +1,6 @@
-// Package doctor looks at a page as a browser would come to it, and says what keeps its
-// visitors from subscribing, and the cure. It knows of Caddy what its configuration is as
-// JSON, and asks no running one.
+// Package doctor examines a page as a browser loads it, and reports what keeps its visitors from
+// subscribing, and the cure. It reads Caddy's configuration as JSON, and makes no request to a
+// running Caddy.
 package doctor
 
 import (
@@ -22,7 +22,7 @@ const (
 	Problem Verdict = "problem" // keeps visitors from subscribing
 )
 
-// Diagnosis is one thing that the doctor looked at.
+// Diagnosis is the result of one check.
 type Diagnosis struct {
 	Check   string  `json:"check"`
 	Verdict Verdict `json:"verdict"`
@@ -30,23 +30,23 @@ type Diagnosis struct {
 	Cure    string  `json:"cure,omitempty"`
 }
 
-// Checkup is what the doctor says of one page.
+// Checkup is the doctor's report on one page.
 type Checkup struct {
 	URL       string      `json:"url"`
 	Diagnoses []Diagnosis `json:"diagnoses"`
-	// Healthy is false where something keeps visitors from subscribing.
+	// Healthy is false if something keeps visitors from subscribing.
 	Healthy bool `json:"healthy"`
 
-	// Site is the name that the page's script has, if it has one.
+	// Site is the name in the page's script, if it has one.
 	Site string `json:"-"`
 }
 
-// doctor examines a page as a browser would come to it.
+// doctor examines a page as a browser loads it.
 type doctor struct {
 	client *http.Client
 	report Checkup
-	// roots are the authorities that are trusted, nil for the system's; lenient says
-	// that the operator wants no certificate looked at.
+	// roots are the trusted authorities, nil for the system's; lenient means that the operator has
+	// turned the check of certificates off.
 	roots   *x509.CertPool
 	lenient bool
 
@@ -56,7 +56,7 @@ type doctor struct {
 	config httpapi.SiteConfig
 }
 
-// newDoctor makes one that fetches through transport.
+// newDoctor makes a doctor that fetches through transport.
 func newDoctor(transport http.RoundTripper) *doctor {
 	d := &doctor{client: &http.Client{Transport: transport, Timeout: 30 * time.Second}}
 	if t, ok := transport.(*http.Transport); ok && t.TLSClientConfig != nil {
@@ -68,13 +68,13 @@ func newDoctor(transport http.RoundTripper) *doctor {
 // check is one part of a checkup.
 type check struct {
 	name  string // as in its findings
-	after string // the check without whose success it has nothing to look at; "" for none
-	looks string // what it looks at
-	// run reports whether what comes after it has something to look at.
+	after string // the check that must succeed before this one; "" for none
+	looks string // what it examines
+	// run reports whether the checks that depend on it can run.
 	run func(*doctor, context.Context) bool
 }
 
-// checks are all of them in their order, from the page inwards.
+// checks are all checks in their order, beginning with the page.
 var checks = []check{
 	{"secure", "", "how the page comes: HTTPS, and the certificate", told((*doctor).secure)},
 	{"page", "", "the page's own HTML: our script's tag in its head", func(d *doctor, _ context.Context) bool { return d.tagged() }},
@@ -88,7 +88,7 @@ var checks = []check{
 	{"compression", "", "whether pages go out compressed", done((*doctor).compression)},
 }
 
-// done makes a check of one that nothing depends on, told of one that fetches nothing.
+// done makes a check on which no other depends; told makes one of a function that fetches nothing.
 func done(run func(*doctor, context.Context)) func(*doctor, context.Context) bool {
 	return func(d *doctor, ctx context.Context) bool { run(d, ctx); return true }
 }
@@ -97,9 +97,9 @@ func told(run func(*doctor)) func(*doctor, context.Context) bool {
 	return done(func(d *doctor, _ context.Context) { run(d) })
 }
 
-// Examine looks at everything that a visitor's subscription needs, from the page at the
-// address inwards; it fetches through transport. The error says that the page could not
-// be had at all, or that ctx ended before a check.
+// Examine checks everything that a visitor's subscription needs, beginning with the page at the
+// address; it fetches through transport. The error means that the page could not be fetched at all,
+// or that ctx ended before a check.
 func Examine(ctx context.Context, transport http.RoundTripper, address string) (Checkup, error) {
 	d := newDoctor(transport)
 	if err := d.findPage(ctx, address); err != nil {

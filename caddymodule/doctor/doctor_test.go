@@ -24,8 +24,8 @@ func TestFailures(t *testing.T) {
 	}
 }
 
-// TestReachServices: push services that answer, whatever; do not; and are somebody
-// else.
+// TestReachServices: push services that answer anything; that do not answer; and other servers at
+// their names.
 func TestReachServices(t *testing.T) {
 	there := httptest.NewTLSServer(http.NotFoundHandler())
 	defer there.Close()
@@ -67,8 +67,8 @@ func TestReachServices(t *testing.T) {
 	}
 }
 
-// TestExamineInterrupted: who interrupts a checkup is told how far it came, and gets no
-// finding that something does not load.
+// TestExamineInterrupted: an interrupted checkup reports how far it came, and has no finding that
+// something does not load.
 func TestExamineInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	page := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -10,7 +10,7 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/httpapi"
 )
 
-// Failures has one finding for each code, the most frequent first.
+// Failures returns one finding for each code, the most frequent first.
 func Failures(counts api.FailureCounts) (found []Diagnosis) {
 	var codes []string
 	for code, n := range counts.Failures {

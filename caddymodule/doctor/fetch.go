@@ -13,7 +13,7 @@ import (
 // maxExamined bounds what is read of any answer.
 const maxExamined = 16 << 20
 
-// get fetches like a browser: header by header.
+// get fetches with a browser's request headers.
 func (d *doctor) get(ctx context.Context, address string, header map[string]string) (*http.Response, []byte, error) {
 	return d.do(ctx, http.MethodGet, address, header, "")
 }
@@ -45,8 +45,8 @@ var asNavigation = map[string]string{
 	"Upgrade-Insecure-Requests": "1",
 }
 
-// findPage fetches the page; where the address does not say how, by https, or
-// by http where only that is spoken there.
+// findPage fetches the page; if the address has no scheme, by https, or by http if the server has
+// only that.
 func (d *doctor) findPage(ctx context.Context, address string) error {
 	if strings.Contains(address, "://") {
 		return d.fetchPage(ctx, address)
@@ -74,7 +74,7 @@ func (d *doctor) fetchPage(ctx context.Context, address string) (err error) {
 	return nil
 }
 
-// resolve is what a browser makes of a URL in the page.
+// resolve resolves a URL in the page as a browser does.
 func (d *doctor) resolve(ref string) string {
 	base := d.page.Request.URL
 	if b, err := base.Parse(d.tags.base); err == nil && d.tags.base != "" {
@@ -93,7 +93,7 @@ func (d *doctor) origin(path string) string {
 	return u.String()
 }
 
-// throughTo is the cure where a request does not come to webpush.
+// throughTo is the cure if a request does not reach webpush.
 func throughTo(address, what string) string {
 	return fmt.Sprintf("let requests for %s through to webpush: a matcher after webpush, and handle or handle_path around it, must let the %s's path in, or write webpush outside of them; logins, caches and redirects must leave it alone", address, what)
 }

@@ -5,7 +5,7 @@ import (
 	"context"
 	"fmt"
 	"image"
-	_ "image/gif"  // what icons are made of
+	_ "image/gif"  // formats of icons
 	_ "image/jpeg" // likewise
 	_ "image/png"  // likewise
 	"net/http"
@@ -14,18 +14,18 @@ import (
 	"strings"
 )
 
-// manifestIcon is one of a manifest's (W3C Application Manifest, "icons").
+// manifestIcon is an icon of a manifest (W3C Application Manifest, "icons").
 type manifestIcon struct{ Src, Sizes, Type string }
 
-// maxIcons is how many are looked at.
+// maxIcons is how many icons are checked.
 const maxIcons = 20
 
-// The sizes, in pixels, that browsers want of an installed site: the first is for home
-// screens and notifications, the second for Android's start screen and install dialogue.
+// The sizes, in pixels, that browsers need for an installed site: the first is for home screens and
+// notifications, the second for Android's start screen and install dialogue.
 const iconSize, largeIconSize = 192, 512
 
-// icons: those of the manifest and of notifications are pictures, and as large as they
-// are said to be. own says that the manifest is the site's.
+// icons: those of the manifest and of notifications are pictures of the declared size. own means
+// that the manifest is the site's.
 func (d *doctor) icons(ctx context.Context, manifest string, list []manifestIcon, own bool) {
 	base, err := url.Parse(manifest)
 	if err != nil {
@@ -57,7 +57,7 @@ func (d *doctor) icons(ctx context.Context, manifest string, list []manifestIcon
 	}
 }
 
-// resolveOrigin is the address of what our configuration names.
+// resolveOrigin returns the address of what our configuration names.
 func (d *doctor) resolveOrigin(ref string) string {
 	u, err := d.page.Request.URL.Parse(ref)
 	if err != nil {
@@ -66,10 +66,10 @@ func (d *doctor) resolveOrigin(ref string) string {
 	return u.String()
 }
 
-// icon looks at one, and returns its width; 0 for one that is of no use. One without a
-// size of its own, such as SVG, has any.
+// icon checks an icon, and returns its width; 0 if it can't be used. One without a size of its own,
+// such as SVG, fits any.
 func (d *doctor) icon(ctx context.Context, address, sizes string) (width int) {
-	const cure = "mend the path, in the option icon or the site's manifest"
+	const cure = "correct the path, in the option icon or the site's manifest"
 	resp, body, err := d.get(ctx, address, map[string]string{"Sec-Fetch-Dest": "image", "Sec-Fetch-Mode": "no-cors", "Accept": "image/avif,image/webp,image/png,image/svg+xml,image/*;q=0.8,*/*;q=0.5"})
 	if err != nil {
 		d.say("icons", Warning, cure, "the icon %s does not load: %v", address, err)
@@ -82,7 +82,7 @@ func (d *doctor) icon(ctx context.Context, address, sizes string) (width int) {
 		d.say("icons", Warning, cure, "the icon %s answers %s", address, resp.Status)
 		return 0
 	case is == "text/html" || kind == "text/html":
-		d.say("icons", Warning, cure+"; the site has a page for every path, so that this is no 404", "the icon %s answers a page of HTML", address)
+		d.say("icons", Warning, cure+"; the site has a page for every path, so this is not a 404", "the icon %s answers a page of HTML", address)
 		return 0
 	case !strings.HasPrefix(kind, "image/"):
 		d.say("icons", Warning, "have it served as image/png", "the icon %s has the type %q", address, resp.Header.Get("Content-Type"))
@@ -93,14 +93,14 @@ func (d *doctor) icon(ctx context.Context, address, sizes string) (width int) {
 	config, format, err := image.DecodeConfig(bytes.NewReader(body))
 	if err != nil {
 		if strings.HasPrefix(is, "image/") {
-			return widest(sizes) // of a format that is not known here
+			return widest(sizes) // the format is unknown here
 		}
-		d.say("icons", Warning, "make the picture anew", "the icon %s says that it is %s, and is not", address, kind)
+		d.say("icons", Warning, "make the picture again", "the icon %s is declared %s, and is not", address, kind)
 		return 0
 	}
 	switch said := strings.Fields(strings.ToLower(sizes)); {
 	case len(said) > 0 && !slices.Contains(said, "any") && !slices.Contains(said, fmt.Sprintf("%dx%d", config.Width, config.Height)):
-		what := "say so in the manifest, or give the size that it says"
+		what := "declare that size in the manifest, or make the picture as large as declared"
 		if address == d.resolveOrigin(d.config.Icon) {
 			what = fmt.Sprintf("give a picture of %[1]d by %[1]d pixels with the option icon", iconSize)
 		}
@@ -111,7 +111,7 @@ func (d *doctor) icon(ctx context.Context, address, sizes string) (width int) {
 	return config.Width
 }
 
-// widest is the largest width of a list of sizes such as "96x96 192x192".
+// widest returns the largest width in a list of sizes such as "96x96 192x192".
 func widest(sizes string) (width int) {
 	for size := range strings.FieldsSeq(strings.ToLower(sizes)) {
 		var w, h int

@@ -30,18 +30,18 @@ func (d *doctor) manifest(ctx context.Context) {
 	var m struct {
 		Display string
 		Icons   []manifestIcon
-		// Ours alone has it: see httpapi.SiteConfig.
+		// Only our own manifest has it: see httpapi.SiteConfig.
 		SenderID string `json:"gcm_sender_id"`
 	}
 	if err := json.Unmarshal(text, &m); err != nil {
-		d.say("manifest", Warning, "mend the manifest's JSON", "%s is not JSON: %v", address, err)
+		d.say("manifest", Warning, "correct the manifest's JSON", "%s is not JSON: %v", address, err)
 		return
 	}
 	switch {
 	case m.Display != "standalone" && m.Display != "fullscreen":
 		d.say("manifest", Warning, `set "display" to "standalone" in the site's manifest`, "the manifest's display is %q; iOS and iPadOS want standalone or fullscreen for push", m.Display)
 	case len(m.Icons) == 0:
-		d.say("manifest", Warning, "give one with the option icon", "the manifest has no icon; home screens will show a letter or a picture of the page")
+		d.say("manifest", Warning, "set one with the option icon", "the manifest has no icon; home screens will show a letter or a picture of the page")
 	default:
 		d.say("manifest", OK, "", "the manifest is complete: %s", address)
 	}

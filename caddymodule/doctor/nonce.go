@@ -11,14 +11,13 @@ import (
 // nonceSource finds nonces in a policy (CSP3 §2.3.1).
 var nonceSource = regexp.MustCompile(`'nonce-([^']*)'`)
 
-// nonce: where the page's policy counts a nonce, our tag has it, and the next page has
-// another.
+// nonce: if the page's policy requires a nonce, our tag has it, and the next page has another.
 func (d *doctor) nonce(ctx context.Context) {
 	nonces := noncesOf(d.policies())
 	if len(nonces) == 0 {
 		return
 	}
-	// What is left of the policies for a tag with another nonce, or without.
+	// The part of the policies that applies to a tag with another nonce, or without one.
 	var without []string
 	for _, p := range d.policies() {
 		without = append(without, nonceSource.ReplaceAllStringFunc(p, func(source string) string {
@@ -50,14 +49,14 @@ func (d *doctor) nonce(ctx context.Context) {
 	}
 	resp, _, err := d.get(ctx, d.report.URL, asNavigation)
 	if err == nil && d.tags.nonce != "" && slices.Contains(noncesOf(resp.Header.Values("Content-Security-Policy")), d.tags.nonce) {
-		d.say("nonce", Warning, "make a new nonce for each answer, and send pages that have one with Cache-Control: no-store: whoever knows it can run scripts",
+		d.say("nonce", Warning, "make a new nonce for each answer, and send pages that have one with Cache-Control: no-store: anyone who knows it can run scripts",
 			"two answers have the same nonce")
 		return
 	}
-	d.say("nonce", OK, "", "our tag has what the page's nonce asks for")
+	d.say("nonce", OK, "", "our tag has the page's nonce")
 }
 
-// policies are the page's, of header and meta elements.
+// policies returns the page's policies, from the header and meta elements.
 func (d *doctor) policies() []string {
 	return append(slices.Clone(d.page.Header.Values("Content-Security-Policy")), d.tags.metaPolicies...)
 }

@@ -6,22 +6,22 @@ import (
 	"slices"
 )
 
-// OrderFault and OrderCure are about encode behind our handler: pages come to us
-// uncompressed, as we ask for them so, and nothing compresses them after us.
+// OrderFault and OrderCure are about encode after our handler: we request pages uncompressed, and
+// no handler compresses them after us.
 const (
-	OrderFault = "has encode inside of webpush, so that pages go out uncompressed"
-	OrderCure  = `let the line "encode" stand beside "webpush", in the same block: it then comes first by itself. In a route or handle block, write it in front of webpush; take "order webpush before encode" out of the global options`
+	OrderFault = "has encode inside of webpush, so that pages are sent uncompressed"
+	OrderCure  = `put the line "encode" beside "webpush", in the same block: Caddy then runs it first. In a route or handle block, write it in front of webpush; take "order webpush before encode" out of the global options`
 )
 
-// configRoute is what of a route counts for the order of handlers.
+// configRoute is the part of a route that matters for the order of handlers.
 type configRoute struct {
 	Group    string            `json:"group"`
 	Terminal bool              `json:"terminal"`
 	Handle   []json.RawMessage `json:"handle"`
 }
 
-// EncodingServers finds the servers, of a configuration as the admin API has it, on
-// which a request may come through webpush and then through encode: by name, sorted.
+// EncodingServers returns the names, sorted, of the servers on which a request may pass through
+// webpush and then through encode. The configuration has the form of the admin API.
 func EncodingServers(servers []byte) ([]string, error) {
 	var all map[string]struct {
 		Routes []configRoute `json:"routes"`
@@ -44,14 +44,14 @@ func EncodingServers(servers []byte) ([]string, error) {
 // orderWalk goes through handlers in the order in which Caddy runs them.
 type orderWalk struct{ found bool }
 
-// routes goes through routes; inside says that webpush is on the way already, and the
-// result that it is after them.
+// routes walks routes; inside means that the request has passed webpush already, and the result
+// that it has after them.
 func (w *orderWalk) routes(list []configRoute, inside bool) bool {
 	before, after := inside, inside
-	groups := map[string]bool{} // what each group's routes begin with
+	groups := map[string]bool{} // the state at the beginning of each group's routes
 	for _, r := range list {
 		begin := after
-		if r.Group != "" { // one of them alone runs
+		if r.Group != "" { // only one of them runs
 			if _, known := groups[r.Group]; !known {
 				groups[r.Group] = after
 			}
@@ -59,7 +59,7 @@ func (w *orderWalk) routes(list []configRoute, inside bool) bool {
 		}
 		end := w.handlers(r.Handle, begin)
 		if r.Terminal {
-			end = before // nothing comes after it
+			end = before // no handler follows
 		}
 		after = after || end
 	}

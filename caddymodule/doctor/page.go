@@ -13,7 +13,7 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/injector"
 )
 
-// pageTags is what a page has of ours, and what may be in the way.
+// pageTags are our elements in a page, and elements that may interfere.
 type pageTags struct {
 	script, manifest string   // ours, as written
 	nonce            string   // our script's
@@ -37,7 +37,7 @@ func findTags(body []byte) pageTags {
 		switch n.Data {
 		case "script":
 			src := attr(n, "src")
-			// Under compat ours has no defer.
+			// Under compat our script has no defer.
 			ours := strings.HasSuffix(src, "/sdk.js") && (attr(n, "defer") == "defer" || t.script == "" && !strings.Contains(src, "//"))
 			if ours {
 				t.script, t.inHead, t.nonce = src, n.Parent.Data == "head", attr(n, "nonce")
@@ -79,28 +79,28 @@ func hasRel(n *html.Node, want string) bool {
 	return false
 }
 
-// cures for the injector's reasons, where a site owner can do something.
+// cures for the injector's reasons about which a site's owner can do something.
 var cures = map[injector.Reason]string{
 	injector.ReasonNotHTML:       "give a URL that answers with an HTML page",
 	injector.ReasonEncoded:       "let the site send pages uncompressed to Caddy, and compress with Caddy's encode",
 	injector.ReasonNoTransform:   "take no-transform out of the site's Cache-Control, or overrule it with the option no_transform ignore",
-	injector.ReasonAttachment:    "the page is sent as a download; take Content-Disposition away",
+	injector.ReasonAttachment:    "the page is sent as a download; remove Content-Disposition",
 	injector.ReasonCharset:       "serve pages as UTF-8",
-	injector.ReasonAMP:           "AMP pages allow no scripts; push works from the pages that they stand for",
-	injector.ReasonOpenConstruct: "the page ends inside an unfinished tag, comment or script; mend the page",
+	injector.ReasonAMP:           "AMP pages allow no scripts; push works from the canonical pages",
+	injector.ReasonOpenConstruct: "the page ends inside an unfinished tag, comment or script; correct the page",
 	injector.ReasonLength:        "declare the charset in Content-Type, or let clients use HTTP/1.1",
-	injector.ReasonSigned:        "the site signs its pages' digests; sign behind Caddy, or not at all",
+	injector.ReasonSigned:        "the site signs its pages' digests; sign after Caddy, or not at all",
 }
 
-// tagged: the page carries our elements. Where it does not, the page is put
-// through the injector here, which knows why it would leave it as it is.
+// tagged: the page has our elements. If it does not, the page is passed through the injector here,
+// to learn why the injector would leave it unchanged.
 func (d *doctor) tagged() bool {
 	if d.tags.script != "" && d.tags.inHead {
 		d.say("page", OK, "", "the page carries the script %s in its head", d.tags.script)
 		return true
 	}
 	if d.tags.script != "" {
-		d.say("page", Problem, "tell the makers of caddy-webpush, with this page", "the script is in the page, but not in its head")
+		d.say("page", Problem, "report it to caddy-webpush, with this page", "the script is in the page, but not in its head")
 		return true
 	}
 	why := rehearse(d.page, d.body)
@@ -111,9 +111,9 @@ func (d *doctor) tagged() bool {
 		d.say("page", Problem, `put the line "webpush" into this site's block of the Caddyfile, in front of what answers; if it is there, look into Caddy's log for "push is off" or "push does not work"`,
 			"the page could carry the script, but does not: it does not come through webpush, or push is off")
 	default:
-		d.say("page", Problem, cures[why], "the page has no script, because it is of a kind that is left as it is: %s", why)
+		d.say("page", Problem, cures[why], "the page has no script, because pages of this kind are left unchanged: %s", why)
 		if why == injector.ReasonCSP {
-			// What the script would have told, had it been there.
+			// The values that the script would have had.
 			d.config.Prefix, d.config.Worker = "/_webpush", "/sw.js"
 			d.policy()
 		}
@@ -121,7 +121,7 @@ func (d *doctor) tagged() bool {
 	return false
 }
 
-// rehearse says what the injector would do with the page.
+// rehearse returns the injector's result for the page.
 func rehearse(page *http.Response, body []byte) injector.Reason {
 	in, err := injector.New(injector.Options{Snippet: injector.Snippet{Manifest: "/manifest.json", Script: "/_webpush/sdk.js"}})
 	if err != nil {
@@ -142,7 +142,7 @@ func rehearse(page *http.Response, body []byte) injector.Reason {
 	return iw.Reason()
 }
 
-// secure: browsers give push to secure contexts only.
+// secure: browsers allow push in secure contexts only.
 func (d *doctor) secure() {
 	u := d.page.Request.URL
 	local := u.Hostname() == "localhost" || strings.HasSuffix(u.Hostname(), ".localhost")
@@ -162,7 +162,7 @@ func (d *doctor) secure() {
 	}
 }
 
-// compression: pages are asked for uncompressed, so something has to compress.
+// compression: webpush requests pages uncompressed, so a handler must compress them.
 func (d *doctor) compression(ctx context.Context) {
 	header := map[string]string{"Accept-Encoding": "gzip, deflate, br, zstd"}
 	for k, v := range asNavigation {

@@ -26,11 +26,11 @@ func (d *doctor) policy() {
 		d.say("policy", v, f.Cure, "the Content-Security-Policy's %s blocks our %s", f.Directive, f.Use)
 	}
 	if len(findings) == 0 {
-		d.say("policy", OK, "", "the Content-Security-Policy lets everything of ours work")
+		d.say("policy", OK, "", "the Content-Security-Policy allows all parts of webpush")
 	}
 }
 
-// sameOriginPath gives the path of a URL of the page's own origin, or "".
+// sameOriginPath returns the path of a URL of the page's own origin, or "".
 func sameOriginPath(page *url.URL, ref string) string {
 	u, err := page.Parse(ref)
 	if err != nil || u.Host != page.Host || u.Scheme != page.Scheme {

@@ -6,18 +6,17 @@ import (
 	"slices"
 )
 
-// ProxyFault is what is wrong with a server that has trusted proxies, but not strictly:
-// Caddy believes the first address of X-Forwarded-For then. A proxy that adds to what
-// it was given, as most do, leaves that to the client, who is then another one with
-// each request.
-const ProxyFault = "takes its clients at their word who they are: with trusted_proxies and without trusted_proxies_strict, the first address of X-Forwarded-For counts, " +
-	"so that subscribe_limit and event_limit hold nobody back where the proxy adds to that header"
+// ProxyFault is the fault of a server that has trusted proxies, but not strictly: Caddy then
+// believes the first address of X-Forwarded-For. Most proxies append to the field that they
+// receive, so the client chooses that address, and can be another client with each request.
+const ProxyFault = "accepts any client address that a client sends: with trusted_proxies and without trusted_proxies_strict, the first address of X-Forwarded-For counts, " +
+	"so that subscribe_limit and event_limit limit no client if the proxy adds to that header"
 
-// ProxyCure is what to do against a ProxyFault.
+// ProxyCure is the cure for a ProxyFault.
 const ProxyCure = "add trusted_proxies_strict to the servers option, or have the proxy replace X-Forwarded-For"
 
-// TrustingServers finds the servers with sites of ours, of a configuration as the
-// admin API has it, that have the ProxyFault: by name, sorted.
+// TrustingServers returns the names, sorted, of the servers with sites of ours that have the
+// ProxyFault. The configuration has the form of the admin API.
 func TrustingServers(servers []byte) ([]string, error) {
 	var all map[string]json.RawMessage
 	if err := json.Unmarshal(servers, &all); err != nil {

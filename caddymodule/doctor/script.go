@@ -15,7 +15,7 @@ func (d *doctor) script(ctx context.Context) bool {
 	address := d.resolve(d.tags.script)
 	resp, text, err := d.get(ctx, address, map[string]string{"Sec-Fetch-Dest": "script", "Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Site": "same-origin", "Accept": "*/*"})
 	if err != nil {
-		d.say("script", Problem, "see whether the address can be reached", "the script does not load: %v", err)
+		d.say("script", Problem, "check that the address can be reached", "the script does not load: %v", err)
 		return false
 	}
 	_, from, found := strings.Cut(string(text), `{"version":`)
@@ -25,7 +25,7 @@ func (d *doctor) script(ctx context.Context) bool {
 		return false
 	}
 	if d.config.Retire {
-		d.say("script", Problem, "take the option retire away if the site is to have push again",
+		d.say("script", Problem, "remove the option retire if the site should have push again",
 			"the site %q gives push up: its visitors are unsubscribed", d.config.Site)
 		return false
 	}
@@ -34,7 +34,7 @@ func (d *doctor) script(ctx context.Context) bool {
 	return true
 }
 
-// worker: browsers take a worker's script only over its own URL, as JavaScript.
+// worker: browsers accept a worker's script only without redirects, as JavaScript.
 func (d *doctor) worker(ctx context.Context) {
 	address := d.origin(d.config.Worker)
 	d.client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
@@ -47,7 +47,7 @@ func (d *doctor) worker(ctx context.Context) {
 	case resp.StatusCode >= 300 && resp.StatusCode < 400:
 		d.say("worker", Problem, cure, "%s redirects to %s, which browsers do not follow for a worker", address, resp.Header.Get("Location"))
 	case resp.StatusCode == http.StatusNotFound: // webpush would have answered
-		d.say("worker", Problem, throughTo(address, "worker"), "%s answers %s: the request does not come to webpush", address, resp.Status)
+		d.say("worker", Problem, throughTo(address, "worker"), "%s answers %s: the request does not reach webpush", address, resp.Status)
 	case resp.StatusCode != http.StatusOK:
 		d.say("worker", Problem, cure, "%s answers %s", address, resp.Status)
 	case !httpapi.IsJavaScript(resp.Header):
@@ -59,12 +59,11 @@ func (d *doctor) worker(ctx context.Context) {
 		d.say("worker", OK, "", "the worker is served at %s", d.config.Worker)
 	default:
 		d.kept("worker", address, resp.Header)
-		d.say("worker", OK, "", "the worker is served at %s, behind the site's own", d.config.Worker)
+		d.say("worker", OK, "", "the worker is served at %s, after the site's own", d.config.Worker)
 	}
 }
 
-// endpoint: subscriptions reach us. A body that is none must be refused by us,
-// and by nobody before us.
+// endpoint: subscriptions reach us. Our handler, and no one before it, must refuse an invalid body.
 func (d *doctor) endpoint(ctx context.Context) {
 	address := d.origin(d.config.Prefix + "/subscribe")
 	resp, text, err := d.do(ctx, http.MethodPost, address, map[string]string{

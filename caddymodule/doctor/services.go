@@ -19,11 +19,11 @@ var knownServices = []struct{ name, address string }{
 	{"Edge on Windows (WNS)", "https://wns2-par02p.notify.windows.com/"},
 }
 
-// serviceTime is how long a push service may take to answer at all.
+// serviceTime is how long a push service may take to answer.
 const serviceTime = 5 * time.Second
 
-// ReachServices looks whether the push services can be reached from this machine. Any
-// answer will do: there is nothing to push.
+// ReachServices checks whether the push services can be reached from this machine. Any answer
+// counts: there is nothing to push.
 func ReachServices(ctx context.Context, transport http.RoundTripper) []Diagnosis {
 	found := make([]Diagnosis, len(knownServices))
 	var all sync.WaitGroup
@@ -50,20 +50,20 @@ func reachService(ctx context.Context, transport http.RoundTripper, name, addres
 	return Diagnosis{"services", OK, fmt.Sprintf("%s can be reached from here (%s)", name, req.URL.Host), ""}
 }
 
-// unreachable says of an error what messages that fail by it are said to fail by.
+// unreachable returns the reason that failing messages have for an error, and the cure.
 func unreachable(err error) (reason, cure string) {
 	var verification *tls.CertificateVerificationError
 	var record tls.RecordHeaderError
 	var alert tls.AlertError
 	switch {
 	case errors.As(err, new(*net.DNSError)):
-		return "dns", "see to the names that this machine asks for: /etc/resolv.conf, or the container's network"
+		return "dns", "check this machine's name servers: /etc/resolv.conf, or the container's network"
 	case errors.As(err, &verification), errors.As(err, &record), errors.As(err, &alert):
-		return "tls", "a proxy on the way out answers in its place, or this machine has no root certificates (the package ca-certificates)"
+		return "tls", "an outgoing proxy answers in its place, or this machine has no root certificates (the package ca-certificates)"
 	case errors.Is(err, context.DeadlineExceeded), isTimeout(err):
-		return "timeout", "a firewall drops what goes out to port 443: let it through"
+		return "timeout", "a firewall drops outgoing traffic to port 443: allow it"
 	}
-	return "network", "see to this machine's way out to port 443"
+	return "network", "check this machine's outgoing connections to port 443"
 }
 
 func isTimeout(err error) bool {

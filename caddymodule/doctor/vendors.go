@@ -13,24 +13,24 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/httpapi"
 )
 
-// vendorMarks are words by which a provider's code is known, besides its name.
+// vendorMarks are words that identify a provider's code, besides its name.
 var vendorMarks = map[string][]string{
 	"airship":   {"urbanairship", "asnapieu.com", "aswpsdkus.com"},
 	"clevertap": {"wizrocket", "d2r1yp2w7bby2u.cloudfront.net"},
 	"firebase":  {"firebase-messaging", "firebase/messaging", "firebasejs"},
 	"insider":   {"useinsider", "api.useinsider.com"},
-	"webpushr":  {"webpushr.com", "webpushr-sw"}, // the name alone begins others
+	"webpushr":  {"webpushr.com", "webpushr-sw"}, // other names begin with this one
 }
 
-// genericWorkers are providers' paths that many other workers have as well.
+// genericWorkers are providers' paths that many other workers use too.
 var genericWorkers = []string{"/service-worker.js", "/serviceworker.js", "/push-worker.js", "/sw.js"}
 
-// vendorIn is the provider whose code a text is of, or loads; "" for none that is known.
+// vendorIn returns the provider that a text is from, or that it loads; "" if none is known.
 func vendorIn(text string) string {
 	text = strings.ToLower(text)
 	for _, v := range vendors.Known {
 		marks := vendorMarks[v.Name]
-		if !slices.Contains([]string{"insider", "firebase", "webpushr"}, v.Name) { // whose names are in other words
+		if !slices.Contains([]string{"insider", "firebase", "webpushr"}, v.Name) { // their names occur in other words
 			marks = append([]string{v.Name}, marks...)
 		}
 		if slices.ContainsFunc(marks, func(mark string) bool { return strings.Contains(text, mark) }) {
@@ -43,10 +43,10 @@ func vendorIn(text string) string {
 // registration finds where a page registers a worker.
 var registration = regexp.MustCompile("serviceWorker\\s*\\.\\s*register\\(\\s*[\"'`]([^\"'`]+)[\"'`]")
 
-// pushListener finds a worker that takes pushes.
+// pushListener finds a worker that handles pushes.
 var pushListener = regexp.MustCompile("addEventListener\\(\\s*[\"'`]push[\"'`]|\\bonpush\\s*=")
 
-// vendors: no other provider's worker stands beside ours without a word about it.
+// vendors: another provider's worker beside ours must be configured.
 func (d *doctor) vendors(ctx context.Context) {
 	if d.config.DualRun {
 		d.say("vendors", OK, "", "another provider may stay, by the option dual_run")
@@ -71,13 +71,13 @@ func migrateCure(from string) string {
 	return fmt.Sprintf("write migrate_from %s, which makes its subscribers yours, and take its script out of the pages; or dual_run to leave it beside ours", from)
 }
 
-// moved reports whether the site says that it comes from a provider.
+// moved reports whether the configuration names a provider as one that the site moves away from.
 func (d *doctor) moved(v string) bool {
 	return slices.Contains(d.config.Migrate, v) || d.config.Compat == v
 }
 
-// workerPaths are where other workers may be: those that the page registers, the
-// providers' own and ours.
+// workerPaths returns where other workers may be: the paths that the page registers, the providers'
+// own and ours.
 func (d *doctor) workerPaths() (paths []string) {
 	for _, m := range registration.FindAllStringSubmatch(string(d.body), -1) {
 		if u, err := url.Parse(d.resolve(m[1])); err == nil && u.Host == d.page.Request.URL.Host {
@@ -103,10 +103,10 @@ func (d *doctor) workerPaths() (paths []string) {
 	})
 }
 
-// workerFolders are where a worker that may be in any folder mostly is.
+// workerFolders are the usual folders of a worker that may be in any folder.
 var workerFolders = []string{"/", "/push/onesignal/", "/wp-content/plugins/onesignal-free-web-push-notifications/sdk_files/"}
 
-// otherWorker looks at a path where there may be a worker of somebody else's.
+// otherWorker checks a path where there may be another worker.
 func (d *doctor) otherWorker(ctx context.Context, path string, found map[string]bool) {
 	resp, text, err := d.get(ctx, d.origin(path), map[string]string{"Sec-Fetch-Dest": "script", "Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Site": "same-origin", "Accept": "*/*"})
 	if err != nil || resp.StatusCode != http.StatusOK || !httpapi.IsJavaScript(resp.Header) {
@@ -117,7 +117,7 @@ func (d *doctor) otherWorker(ctx context.Context, path string, found map[string]
 		theirs = theirs[:i]
 	}
 	if ours && path != d.config.Worker {
-		return // migrate_from has been there
+		return // migrate_from handles it
 	}
 	v := vendorIn(theirs)
 	if i := slices.IndexFunc(vendors.Known, func(v vendors.Vendor) bool { return vendors.IsWorker(v.Workers, path) }); v == "" && i >= 0 && !slices.Contains(genericWorkers, path) {
@@ -129,8 +129,8 @@ func (d *doctor) otherWorker(ctx context.Context, path string, found map[string]
 	case v != "" && (found[v] || d.moved(v)):
 	case v != "" && path == d.config.Worker:
 		found[v] = true
-		d.say("vendors", Warning, fmt.Sprintf("take the part of %s out of the site's worker", v),
-			"the site's worker %s, which ours is put behind, has code of %s: both would show our messages", path, v)
+		d.say("vendors", Warning, fmt.Sprintf("remove the part of %s from the site's worker", v),
+			"the site's worker %s, to which ours is appended, has code of %s: both would show our messages", path, v)
 	case v != "":
 		found[v] = true
 		d.say("vendors", Warning, migrateCure(v), "a worker of %s is at %s", v, path)
@@ -138,7 +138,7 @@ func (d *doctor) otherWorker(ctx context.Context, path string, found map[string]
 		found[path] = true
 		d.say("vendors", Warning, migrateCure(path)+". If it is the site's own, nothing needs to be done", "the worker %s takes pushes, and is not ours", path)
 	case registered && path != d.config.Worker:
-		d.say("vendors", OK, "", "the page registers a worker of the site's, %s%s; ours is put behind it", path, workbox(theirs))
+		d.say("vendors", OK, "", "the page registers a worker of the site's, %s%s; ours is appended to it", path, workbox(theirs))
 	}
 }
 
