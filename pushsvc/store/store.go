@@ -1,5 +1,5 @@
-// Package store names what keeps everything: the sum of the parts that each subject
-// asks for. Folders below it hold its implementations, and the tests that each passes.
+// Package store defines the store as a whole: the sum of the interfaces of each subject. Its
+// subfolders have the implementations, and the tests that each passes.
 package store
 
 import (
@@ -8,10 +8,10 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/popup"
 )
 
-// Store keeps everything. Each method is one transaction: it has happened
-// wholly and durably when the method returns nil. An error other than the
-// sentinels says that the outcome is unknown, so that callers may repeat the
-// call: every write is idempotent. Methods may be called by many goroutines.
+// Store keeps everything. Each method is one transaction: it has completely and durably happened
+// when the method returns nil. An error other than the sentinels means that the result is unknown,
+// so callers may repeat the call: every write is idempotent. Methods may be called by many
+// goroutines.
 type Store interface {
 	pushsvc.SubscriptionStore
 	pushsvc.MessageStore

@@ -39,7 +39,7 @@ func moveJob(path, argument string) error {
 	return s.Close()
 }
 
-// fillMove gives both sites n rows of every kind; every third endpoint and every
+// fillMove adds n rows of every kind to both sites; every third endpoint and every
 // third identity is at both.
 func fillMove(tb testing.TB, s *Store, n int) {
 	tb.Helper()

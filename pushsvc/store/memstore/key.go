@@ -31,7 +31,7 @@ func (s *Store) EnsureKey(ctx context.Context, generate func() (pushsvc.Key, err
 	return key, err
 }
 
-// addKey puts the key into the ring.
+// addKey adds the key to the ring.
 func (s *Store) addKey(key pushsvc.Key, current bool) (pushsvc.Key, error) {
 	known := pushsvc.Key{}
 	i := slices.IndexFunc(s.keys, func(k pushsvc.Key) bool { return k.ID == key.ID })

@@ -11,7 +11,7 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
 )
 
-// message is a message with all that belongs to it.
+// message is a message with everything that belongs to it.
 type message struct {
 	pushsvc.Message
 	parts    map[int]*part // by number, with the LaterRange
@@ -25,7 +25,7 @@ type part struct {
 	notes map[pushsvc.SubscriptionID]pushsvc.Outcome
 }
 
-// record is the message that a key of idempotency made.
+// record is the message that a request with an idempotency key made.
 type record struct {
 	pushsvc.Idempotency
 	message string
@@ -81,7 +81,7 @@ func (st *site) create(m pushsvc.Message, idem pushsvc.Idempotency) (created, er
 	return created{row: kept.copy(), new: true}, nil
 }
 
-// copy shares nothing with the row that either side may change.
+// copy returns a copy that shares nothing with the row that either side may change.
 func (m *message) copy() pushsvc.Message {
 	out := m.Message
 	out.Progress.Failed, out.Progress.Reasons = maps.Clone(m.Progress.Failed), maps.Clone(m.Progress.Reasons)
@@ -95,7 +95,7 @@ func (m *message) copy() pushsvc.Message {
 	return out
 }
 
-// onMessage is on for a message that must be there.
+// onMessage is on for a message that must exist.
 func onMessage[T any](ctx context.Context, s *Store, name, id string, fn func(*site, *message) (T, error)) (T, error) {
 	return on(ctx, s, name, func(st *site) (out T, err error) {
 		if m := st.messages[id]; m != nil {

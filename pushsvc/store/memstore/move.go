@@ -10,13 +10,13 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/popup"
 )
 
-// move is a site's other name. Rows that have come over are gone from where they were.
+// move is a site's other name. Rows that have been moved no longer exist in the old site.
 type move struct {
 	pushsvc.SiteMove
 	messages map[string]string // new ids
 }
 
-// current is the name that a site has now.
+// current returns the name that a site has now.
 func (s *Store) current(name string) string {
 	if m := s.moves[name]; m != nil {
 		return m.Into
@@ -24,7 +24,7 @@ func (s *Store) current(name string) string {
 	return name
 }
 
-// coming are the moves whose rows are on their way to the site.
+// coming returns the moves whose rows are still being moved to the site.
 func (st *site) coming() (all []*move) {
 	for _, from := range sortedKeys(st.s.moves) {
 		if m := st.s.moves[from]; m.Into == st.name && m.Running {
@@ -111,7 +111,7 @@ func (s *Store) beginMove(from, into string, at time.Time) (none pushsvc.SiteMov
 	return m.copy(), nil
 }
 
-// joinPopups works out which pop-ups come over, and makes sure that there is room.
+// joinPopups decides which pop-ups are moved, and checks that there is room.
 func (st *site) joinPopups(m *move, to *site) (put []popup.Stored, err error) {
 	if err := popup.JoinUploads(sortedKeys(to.uploads), sortedKeys(st.uploads)); err != nil {
 		return nil, err
@@ -129,7 +129,7 @@ func (st *site) joinPopups(m *move, to *site) (put []popup.Stored, err error) {
 	return put, err
 }
 
-// moveSettings brings over settings, pop-ups and images.
+// moveSettings moves settings, pop-ups and images.
 func (st *site) moveSettings(m *move, to *site, put []popup.Stored) error {
 	for _, name := range sortedKeys(st.settings) {
 		if _, there := to.settings[name]; !there {
@@ -215,7 +215,7 @@ func (st *site) moveSub(m *move, id pushsvc.SubscriptionID) {
 	to.put(row)
 }
 
-// pull brings over what somebody asks for before its turn.
+// pull moves at once what a call asks for before its turn.
 func (st *site) pull(endpoint string) {
 	for _, m := range st.coming() {
 		from := st.s.raw(m.From)
@@ -279,7 +279,7 @@ func (st *site) pullDevice(d pushsvc.DeviceID) error {
 	return nil
 }
 
-// moveCounters brings over what the site counts.
+// moveCounters moves the site's counters.
 func (st *site) moveCounters(m *move, to *site) {
 	to.hasPeople = to.hasPeople || st.hasPeople
 	for name, total := range st.events {

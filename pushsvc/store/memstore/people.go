@@ -12,7 +12,7 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/people"
 )
 
-// peopleRows are what a site knows of its visitors.
+// peopleRows are a site's rows about its visitors.
 type peopleRows struct {
 	profiles   map[string][]byte
 	devices    map[pushsvc.DeviceID]string
@@ -30,7 +30,7 @@ type popupHour struct {
 	hour  time.Time
 }
 
-// profile reads one; nil where there is none.
+// profile reads a profile; nil if there is none.
 func (st *site) profile(id string) (*people.Profile, error) {
 	text, ok := st.profiles[id]
 	if !ok {
@@ -40,7 +40,7 @@ func (st *site) profile(id string) (*people.Profile, error) {
 	return &out, json.Unmarshal(text, &out)
 }
 
-// person is profile for one that must be there.
+// person is profile for one that must exist.
 func (st *site) person(id string) (people.Profile, error) {
 	p, err := st.profile(id)
 	if err != nil {
@@ -52,7 +52,7 @@ func (st *site) person(id string) (people.Profile, error) {
 	return *p, nil
 }
 
-// ProfileOf, and those that follow, make it a people.Tx.
+// ProfileOf and the following methods make site a people.Tx.
 func (st *site) ProfileOf(d pushsvc.DeviceID) (*people.Profile, error) {
 	return st.profile(st.devices[d])
 }
@@ -67,7 +67,7 @@ func (st *site) Counts() (people.Counts, error) { return st.counts, nil }
 
 func (st *site) NextHistory() (uint64, error) { st.last++; return st.last, nil }
 
-// CountedEvents implements people.Tx: the order of a map is chance enough.
+// CountedEvents implements people.Tx: the order of a map is random enough.
 func (st *site) CountedEvents(n int) (out []people.CountedEvent, err error) {
 	for name, total := range st.events {
 		if len(out) < n {
@@ -98,7 +98,7 @@ func (st *site) Strangers(n int) (out []*people.Profile, err error) {
 
 func (st *site) isSubscribed(d pushsvc.DeviceID) bool { return len(st.linked(d)) > 0 }
 
-// change writes what the rules say.
+// change writes what the rules have decided.
 func (st *site) change(c people.Change) error {
 	st.hasPeople = true
 	for _, profile := range c.Put {
@@ -197,7 +197,7 @@ func (s *Store) FactsOf(ctx context.Context, name string, devices []pushsvc.Devi
 	})
 }
 
-// records are the events of a profile.
+// records returns the events of a profile.
 func (st *site) records(p *people.Profile) (all []people.EventRecord, err error) {
 	for _, ref := range p.History {
 		var records []people.EventRecord
@@ -254,13 +254,13 @@ func (st *site) profilePage(after string, limit int) (page []people.Profile, err
 	return page, nil
 }
 
-// counted finds what the site counts of an event, for the rules.
+// counted returns the site's count of an event, for the rules.
 func (st *site) counted(event string) (people.EventCount, bool) {
 	total, ok := st.events[event]
 	return total.EventCount, ok
 }
 
-// unmoved is an error while rows are on their way to the site.
+// unmoved returns an error while rows are being moved to the site.
 func (st *site) unmoved() error {
 	if len(st.coming()) > 0 {
 		return pushsvc.ErrSiteMoving
@@ -282,7 +282,7 @@ func (s *Store) ErasePerson(ctx context.Context, name, id string) error {
 	})
 }
 
-// claimants are those who claim the identity, by id.
+// claimants returns the profiles that claim the identity, by id.
 func (st *site) claimants(i people.Identity) (ids []string) {
 	for claim := range st.claims {
 		if claim.Identity == i {

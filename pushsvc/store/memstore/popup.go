@@ -18,7 +18,7 @@ func (st *site) popup(id string) (row popup.Stored, err error) {
 	return row, json.Unmarshal(text, &row)
 }
 
-// allPopups are a site's, by id.
+// allPopups returns a site's pop-ups, by id.
 func (st *site) allPopups() (all []popup.Stored, err error) {
 	for _, id := range sortedKeys(st.popups) {
 		row, err := st.popup(id)

@@ -9,7 +9,7 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
 )
 
-// moved is what a call returns that moves a message on.
+// moved is the result of a call that advances a message.
 type moved struct {
 	m pushsvc.Message
 	r pushsvc.Range
@@ -27,8 +27,7 @@ func (s *Store) Control(ctx context.Context, name, id string, command pushsvc.Co
 	})
 }
 
-// endCancelled makes a cancelling message, on which no engine works any more,
-// cancelled.
+// endCancelled makes a cancelling message cancelled if no engine works on it any more.
 func (st *site) endCancelled(m *message, now, at time.Time) {
 	if m.State != pushsvc.StateCancelling {
 		return
@@ -45,7 +44,7 @@ func (st *site) endCancelled(m *message, now, at time.Time) {
 	m.ended()
 }
 
-// ended removes what ends with a message that is final.
+// ended removes what is stored only until a message is final.
 func (m *message) ended() {
 	clear(m.later)
 	for _, p := range m.parts {
@@ -53,7 +52,7 @@ func (m *message) ended() {
 	}
 }
 
-// retry finds one for the rules.
+// retry returns a retry, for the rules.
 func (m *message) retry(id pushsvc.SubscriptionID) (pushsvc.Retry, bool) {
 	r, there := m.later[id]
 	return r, there
@@ -81,7 +80,7 @@ func (s *Store) Claim(ctx context.Context, name, id, owner string, lease time.Du
 	return out.m, out.r, err
 }
 
-// rangeOf is what Claim and Checkpoint return of a range.
+// rangeOf returns a range in the form of Claim and Checkpoint.
 func (m *message) rangeOf(p *part, now time.Time) pushsvc.Range {
 	engines := pushsvc.Engines{}
 	for _, other := range m.parts {
@@ -92,7 +91,7 @@ func (m *message) rangeOf(p *part, now time.Time) pushsvc.Range {
 	return out
 }
 
-// noted is what has been noted and not been settled since.
+// noted returns the outcomes that have been noted and not settled since.
 func (p *part) noted(m *message) []pushsvc.Outcome {
 	var all []pushsvc.Outcome
 	for _, id := range sortedKeys(p.notes) {
@@ -173,7 +172,7 @@ func (st *site) checkpoint(m *message, p *part, c pushsvc.Checkpoint, now time.T
 	st.endCancelled(m, now, c.At)
 }
 
-// carryOut stores what outcomes change.
+// carryOut stores the effects of outcomes.
 func (st *site) carryOut(m *message, e pushsvc.Effects, at time.Time) {
 	for _, id := range e.Gone {
 		st.drop(id)

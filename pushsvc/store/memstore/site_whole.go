@@ -32,7 +32,7 @@ func (s *Store) RemoveSite(ctx context.Context, names ...string) error {
 	})
 }
 
-// remove removes a site by its very name, and reports whether it was there.
+// remove removes a site by its literal name, and reports whether it existed.
 func (s *Store) remove(name string) bool {
 	st := s.sites[name]
 	if st == nil || !st.there() {

@@ -1,6 +1,6 @@
-// Package memstore keeps everything that package pushsvc knows in memory, for
-// tests and trials: what it holds ends with the process. It is the plain
-// reading of the contract, against which the durable stores are compared.
+// Package memstore keeps all data of package pushsvc in memory, for tests and trials: it is lost
+// when the process ends. It is the simplest implementation of the contract, with which the durable
+// stores are compared.
 package memstore
 
 import (
@@ -28,18 +28,18 @@ type Store struct {
 	moves  map[string]*move // by the other name
 	keys   []pushsvc.Key
 	secret []byte
-	// The highest revisions of sites that were removed.
+	// The highest revisions of removed sites.
 	lastSetting, lastPopup pushsvc.Revision
 
 	changes pushsvc.ChangeLog
 }
 
-// site is what belongs to one site. Rows are texts, or are copied, so that nobody
+// site is everything that belongs to one site. Rows are texts, or are copied, so that no caller
 // changes what is stored.
 type site struct {
 	s    *Store
 	name string
-	// What it is a site of, which it stays for good.
+	// The kinds of data that the site has ever had: a flag is never cleared.
 	hasSubs, hasPeople, hasSettings, hasPopups bool
 
 	lastID   pushsvc.SubscriptionID
@@ -74,7 +74,7 @@ func (s *Store) Changes(ctx context.Context, since int64) (pushsvc.ChangeKinds, 
 	return s.changes.Changes(ctx, since)
 }
 
-// now is the store's clock.
+// now returns the time of the store's clock.
 func (s *Store) now() time.Time {
 	if s.Clock != nil {
 		return s.Clock()
@@ -95,7 +95,7 @@ func (s *Store) tx(ctx context.Context, fn func() error) error {
 	return fn()
 }
 
-// on runs fn as a transaction on the site that the name means.
+// on runs fn as a transaction on the site that the name refers to.
 func on[T any](ctx context.Context, s *Store, name string, fn func(*site) (T, error)) (out T, err error) {
 	err = s.tx(ctx, func() (err error) {
 		st := s.raw(s.current(name))
@@ -114,7 +114,7 @@ func (s *Store) do(ctx context.Context, name string, fn func(*site) error) error
 	return err
 }
 
-// raw is a site by its very name; it is new where it is not there.
+// raw returns a site by its literal name; it is made if it does not exist.
 func (s *Store) raw(name string) *site {
 	if st := s.sites[name]; st != nil {
 		return st
@@ -126,7 +126,7 @@ func (s *Store) raw(name string) *site {
 
 func (st *site) there() bool { return st.hasSubs || st.hasPeople || st.hasSettings || st.hasPopups }
 
-// list makes a row of each site that has something, by name.
+// list returns a row for each site that has something, by name.
 func list[T any](ctx context.Context, s *Store, has func(*site) bool, row func(*site) T) (all []T, err error) {
 	err = s.tx(ctx, func() error {
 		for _, name := range sortedKeys(s.sites) {
@@ -139,7 +139,7 @@ func list[T any](ctx context.Context, s *Store, has func(*site) bool, row func(*
 	return all, err
 }
 
-// set is m[key] = value, where the map may be nil.
+// set is m[key] = value for a map that may be nil.
 func set[K comparable, V any](m *map[K]V, key K, value V) {
 	if *m == nil {
 		*m = map[K]V{}
@@ -147,7 +147,7 @@ func set[K comparable, V any](m *map[K]V, key K, value V) {
 	(*m)[key] = value
 }
 
-// sortedKeys gives the keys of a map in rising order.
+// sortedKeys returns the keys of a map in rising order.
 func sortedKeys[K cmp.Ordered, V any](m map[K]V) []K { return slices.Sorted(maps.Keys(m)) }
 
 // Interface guards.

@@ -48,7 +48,7 @@ func (s *Store) ImportSubscriptions(ctx context.Context, name string, subs []pus
 	return n, err
 }
 
-// put stores a row, with the next id where it has none.
+// put stores a row, with the next id if it has none.
 func (st *site) put(row pushsvc.Subscription) pushsvc.Subscription {
 	st.hasSubs = true
 	if row.ID == 0 {
@@ -69,7 +69,7 @@ func (st *site) proven(p pushsvc.Proof) pushsvc.Subscription {
 	return pushsvc.Subscription{}
 }
 
-// drop removes a subscription, and reports whether it was there.
+// drop removes a subscription, and reports whether it existed.
 func (st *site) drop(id pushsvc.SubscriptionID) bool {
 	sub, ok := st.subs[id]
 	delete(st.subs, id)
@@ -79,7 +79,7 @@ func (st *site) drop(id pushsvc.SubscriptionID) bool {
 	return ok
 }
 
-// linked are the subscriptions of a device.
+// linked returns the subscriptions of a device.
 func (st *site) linked(device pushsvc.DeviceID) (subs []pushsvc.Subscription) {
 	for _, id := range sortedKeys(st.subs) {
 		if sub := st.subs[id]; sub.Device == device && !device.IsZero() {

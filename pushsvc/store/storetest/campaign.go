@@ -197,7 +197,7 @@ func (c *campaign) page(rng pushsvc.Range) (rows []pushsvc.Subscription, attempt
 	return rows, attempts, err
 }
 
-// send gives one recipient a random outcome and notes it.
+// send notes a random outcome for one recipient.
 func (c *campaign) send(r *rand.Rand, rng pushsvc.Range, row pushsvc.Subscription, attempt int) (pushsvc.Outcome, error) {
 	c.clock.RLock()
 	defer c.clock.RUnlock()

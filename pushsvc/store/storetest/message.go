@@ -15,7 +15,7 @@ import (
 var messageTests = []test{
 	{"message round trip", testMessageRoundTrip},
 	{"message texts", testMessageTexts},
-	{"message to nobody", testMessageToNobody},
+	{"message without recipients", testMessageWithoutRecipients},
 	{"message audience is a snapshot", testAudience},
 	{"message created twice", testCreateTwice},
 	{"message pages", testMessagePages},
@@ -78,7 +78,7 @@ func testMessageTexts(h *harness) {
 	}
 }
 
-func testMessageToNobody(h *harness) {
+func testMessageWithoutRecipients(h *harness) {
 	one := message(siteA, 1)
 	one.Only = 7
 	_, _, err := h.CreateMessage(h.Context(), one, pushsvc.Idempotency{})

@@ -16,7 +16,7 @@ var siteTests = []test{
 	{"site/people are erased as they were seen", testErasePeople},
 }
 
-// fillSite gives a site a row of every kind.
+// fillSite adds a row of every kind to a site.
 func (h *harness) fillSite(site string) {
 	h.Helper()
 	for n := range 3 {

@@ -247,6 +247,6 @@ func testFactsOf(h *harness) {
 		}
 	}
 	if none, err := h.FactsOf(h.Context(), siteA, nil); err != nil || len(none) != 0 {
-		h.Errorf("of nobody: %v, %v", none, err)
+		h.Errorf("without devices: %v, %v", none, err)
 	}
 }

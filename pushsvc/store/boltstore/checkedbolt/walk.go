@@ -27,7 +27,7 @@ func (t *Tx) raw(id uint64, kinds uint16) page {
 	}
 	p := page(t.data[id*uint64(t.size):])
 	if p.id() != id {
-		panic(&DamageError{Page: id, Reason: fmt.Sprintf("it says that it is page %d", p.id())})
+		panic(&DamageError{Page: id, Reason: fmt.Sprintf("it has the number of page %d", p.id())})
 	}
 	if f := p.flags(); f&kinds != f || f == 0 || f&(f-1) != 0 {
 		panic(&DamageError{Page: id, Reason: fmt.Sprintf("it is of kind %#x", f)})
@@ -127,8 +127,8 @@ func (t *Tx) within(p page, from, until []byte) {
 	}
 }
 
-// beside moves from a leaf to the next or the previous one. ok is false if there
-// is none; way is overwritten in either case.
+// beside moves from a leaf to the next or the previous one; ok is false if there is no such leaf.
+// way is overwritten in either case.
 func (t *Tx) beside(way []step, by int) (_ []step, ok bool) {
 	for i := len(way) - 2; i >= 0; i-- {
 		at := way[i].at + by
