@@ -23,7 +23,7 @@ func (c *Client) Openapi(ctx context.Context) (json.RawMessage, error) {
 	return answer[json.RawMessage](ctx, c, call{route: "openapi"})
 }
 
-// ListSites lists the sites that are configured, and those that something is stored of.
+// ListSites lists the sites that are configured or have stored data.
 func (c *Client) ListSites(ctx context.Context) (SiteList, error) {
 	return answer[SiteList](ctx, c, call{route: "listSites"})
 }
@@ -33,15 +33,15 @@ func (c *Client) ShowSite(ctx context.Context, site string) (Site, error) {
 	return answer[Site](ctx, c, call{route: "showSite", path: []string{site}})
 }
 
-// RemoveSite removes all that is kept of a site. With force it does so where the
-// configuration names it, or messages of it are not sent yet.
+// RemoveSite removes everything that is stored of a site. With force it does so even if the
+// configuration names the site, or messages of it are not sent yet.
 func (c *Client) RemoveSite(ctx context.Context, site string, dryRun, force bool) (SiteRemoved, error) {
 	return answer[SiteRemoved](ctx, c, call{
 		route: "removeSite", path: []string{site}, query: flag(flag(nil, "dryRun", dryRun), "force", force),
 	})
 }
 
-// RenameSite gives a site another name.
+// RenameSite changes a site's name.
 func (c *Client) RenameSite(ctx context.Context, site string, in SiteMoveRequest) (SiteMoving, error) {
 	return answer[SiteMoving](ctx, c, call{route: "renameSite", path: []string{site}, body: document(in)})
 }
@@ -67,8 +67,8 @@ const (
 	CSV    = "text/csv"
 )
 
-// ExportSubscriptions exports a site's subscriptions, secrets and all, as NDJSON or CSV.
-// The caller closes the stream; one that ends in an error was broken off.
+// ExportSubscriptions exports a site's subscriptions, including secrets, as NDJSON or CSV. The
+// caller closes the stream; one that ends in an error is incomplete.
 func (c *Client) ExportSubscriptions(ctx context.Context, site, media string) (io.ReadCloser, error) {
 	resp, err := c.open(ctx, call{route: "listSubscriptions", path: []string{site}, header: http.Header{"Accept": {media}}})
 	if err != nil {
@@ -77,9 +77,9 @@ func (c *Client) ExportSubscriptions(ctx context.Context, site, media string) (i
 	return resp.Body, nil
 }
 
-// ImportOptions says how to read a file of subscriptions.
+// ImportOptions is how to read a file of subscriptions.
 type ImportOptions struct {
-	// Format is empty for what the file itself says.
+	// Format is the file's format; if empty, it is detected.
 	Format string
 	// Key is the VAPID key of rows that name none: an id, a public key, or "current".
 	Key    string
@@ -104,8 +104,8 @@ func (c *Client) DeleteSubscription(ctx context.Context, site, id string) error 
 	return discard(answer[nothingIn](ctx, c, call{route: "deleteSubscription", path: []string{site, id}}))
 }
 
-// Send sends a message to the site that it names. A repetition with the same key, which
-// may be empty, sends nothing more.
+// Send sends a message to the site that it names. A repetition with the same key, which may be
+// empty, sends nothing more.
 func (c *Client) Send(ctx context.Context, idempotencyKey string, in SendRequest) (Message, error) {
 	return answer[Message](ctx, c, call{route: "send", header: keyed(idempotencyKey), body: document(in)})
 }
@@ -137,7 +137,7 @@ func (c *Client) PauseMessage(ctx context.Context, site, id string) (Message, er
 	return answer[Message](ctx, c, call{route: "pauseMessage", path: []string{site, id}})
 }
 
-// ResumeMessage lets a message go on that is paused or held.
+// ResumeMessage continues a message that is paused or held.
 func (c *Client) ResumeMessage(ctx context.Context, site, id string) (Message, error) {
 	return answer[Message](ctx, c, call{route: "resumeMessage", path: []string{site, id}})
 }
@@ -147,27 +147,28 @@ func (c *Client) CancelMessage(ctx context.Context, site, id string) (Message, e
 	return answer[Message](ctx, c, call{route: "cancelMessage", path: []string{site, id}})
 }
 
-// ListProfiles lists the people that a site knows.
+// ListProfiles lists a site's profiles.
 func (c *Client) ListProfiles(ctx context.Context, site string, page Page) (ProfileList, error) {
 	return answer[ProfileList](ctx, c, call{route: "listProfiles", path: []string{site}, query: page.query()})
 }
 
-// SearchProfiles finds who has an identity, or whose id begins or ends so.
+// SearchProfiles finds the profile with an identity, or the profiles whose ids begin or end with
+// the text.
 func (c *Client) SearchProfiles(ctx context.Context, site string, in IdentityRequest) (ProfileList, error) {
 	return answer[ProfileList](ctx, c, call{route: "searchProfiles", path: []string{site}, body: document(in)})
 }
 
-// EraseIdentity erases all who have an identity or claim it.
+// EraseIdentity erases all profiles that have or claim an identity.
 func (c *Client) EraseIdentity(ctx context.Context, site string, in IdentityRequest) (Erased, error) {
 	return answer[Erased](ctx, c, call{route: "eraseIdentity", path: []string{site}, body: document(in)})
 }
 
-// PurgeProfiles erases whom an expression means among the next profiles.
+// PurgeProfiles erases the profiles that an expression selects among the next ones.
 func (c *Client) PurgeProfiles(ctx context.Context, site string, in PurgeRequest) (Purged, error) {
 	return answer[Purged](ctx, c, call{route: "purgeProfiles", path: []string{site}, body: document(in)})
 }
 
-// ExportProfile exports all that is kept of a person.
+// ExportProfile exports everything that is stored about a person.
 func (c *Client) ExportProfile(ctx context.Context, site, id string) (ProfileExport, error) {
 	return answer[ProfileExport](ctx, c, call{route: "exportProfile", path: []string{site, id}})
 }
@@ -182,7 +183,7 @@ func (c *Client) ListEvents(ctx context.Context, site string) (EventList, error)
 	return answer[EventList](ctx, c, call{route: "listEvents", path: []string{site}})
 }
 
-// ListPrompts lists what is set of all sites' prompts.
+// ListPrompts lists the stored settings of all sites' prompts.
 func (c *Client) ListPrompts(ctx context.Context) (PromptList, error) {
 	return answer[PromptList](ctx, c, call{route: "listPrompts"})
 }
@@ -192,19 +193,18 @@ func (c *Client) ShowPrompt(ctx context.Context, site string) (Prompt, error) {
 	return answer[Prompt](ctx, c, call{route: "showPrompt", path: []string{site}})
 }
 
-// SetPrompt replaces all that is set of a site's prompt, where its revision is the
-// expected one.
+// SetPrompt replaces all stored settings of a site's prompt, if its revision is the expected one.
 func (c *Client) SetPrompt(ctx context.Context, site string, settings prompt.Settings, expect pushsvc.Revision) (Prompt, error) {
 	return answer[Prompt](ctx, c, call{route: "setPrompt", path: []string{site}, header: expecting(expect), body: document(settings)})
 }
 
-// SetPromptJSON is SetPrompt for JSON that somebody wrote: the server says what is wrong
-// with it.
+// SetPromptJSON is SetPrompt for JSON that a person wrote: the server reports what is wrong with
+// it.
 func (c *Client) SetPromptJSON(ctx context.Context, site string, settings json.RawMessage, expect pushsvc.Revision) (Prompt, error) {
 	return answer[Prompt](ctx, c, call{route: "setPrompt", path: []string{site}, header: expecting(expect), body: document(settings)})
 }
 
-// ResetPrompt removes what is set of a site's prompt.
+// ResetPrompt removes the stored settings of a site's prompt.
 func (c *Client) ResetPrompt(ctx context.Context, site string, expect pushsvc.Revision) error {
 	return discard(answer[nothingIn](ctx, c, call{route: "resetPrompt", path: []string{site}, header: expecting(expect)}))
 }
@@ -219,18 +219,17 @@ func (c *Client) CreatePopup(ctx context.Context, site string, p popup.Popup) (S
 	return answer[StoredPopup](ctx, c, call{route: "createPopup", path: []string{site}, body: document(p)})
 }
 
-// ShowPopup shows a pop-up, as it can be put back.
+// ShowPopup shows a pop-up in the form that PutPopup takes.
 func (c *Client) ShowPopup(ctx context.Context, site, id string) (popup.Popup, error) {
 	return answer[popup.Popup](ctx, c, call{route: "showPopup", path: []string{site, id}})
 }
 
-// PutPopup stores a pop-up, where the revision of what it replaces is the expected one.
+// PutPopup stores a pop-up, if the revision of the one that it replaces is the expected one.
 func (c *Client) PutPopup(ctx context.Context, site, id string, p popup.Popup, expect pushsvc.Revision) (StoredPopup, error) {
 	return answer[StoredPopup](ctx, c, call{route: "putPopup", path: []string{site, id}, header: expecting(expect), body: document(p)})
 }
 
-// PutPopupJSON is PutPopup for JSON that somebody wrote: the server says what is wrong with
-// it.
+// PutPopupJSON is PutPopup for JSON that a person wrote: the server reports what is wrong with it.
 func (c *Client) PutPopupJSON(ctx context.Context, site, id string, p json.RawMessage, expect pushsvc.Revision) (StoredPopup, error) {
 	return answer[StoredPopup](ctx, c, call{route: "putPopup", path: []string{site, id}, header: expecting(expect), body: document(p)})
 }
@@ -245,8 +244,7 @@ func (c *Client) SetPopupState(ctx context.Context, site, id string, in PopupSta
 	return answer[StoredPopup](ctx, c, call{route: "setPopupState", path: []string{site, id}, body: document(in)})
 }
 
-// PopupStats counts what visitors did with a pop-up between two times; zeros are no
-// bound.
+// PopupStats counts what visitors did with a pop-up between two times; a zero time is no bound.
 func (c *Client) PopupStats(ctx context.Context, site, id string, from, to time.Time) (PopupStats, error) {
 	query := url.Values{}
 	for name, at := range map[string]time.Time{"from": from, "to": to} {
@@ -262,12 +260,12 @@ func (c *Client) PreviewPopup(ctx context.Context, site, id string, in PreviewRe
 	return answer[Preview](ctx, c, call{route: "previewPopup", path: []string{site, id}, body: document(in)})
 }
 
-// ShowPopupSettings shows what holds for all pop-ups of a site.
+// ShowPopupSettings shows the settings for all pop-ups of a site.
 func (c *Client) ShowPopupSettings(ctx context.Context, site string) (popup.Settings, error) {
 	return answer[popup.Settings](ctx, c, call{route: "showPopupSettings", path: []string{site}})
 }
 
-// SetPopupSettings sets what holds for all pop-ups of a site.
+// SetPopupSettings sets the settings for all pop-ups of a site.
 func (c *Client) SetPopupSettings(ctx context.Context, site string, in popup.Settings, expect pushsvc.Revision) (popup.Settings, error) {
 	return answer[popup.Settings](ctx, c, call{route: "setPopupSettings", path: []string{site}, header: expecting(expect), body: document(in)})
 }
@@ -293,18 +291,17 @@ func (c *Client) ListKeys(ctx context.Context, count bool) (KeyList, error) {
 	return answer[KeyList](ctx, c, call{route: "listKeys", query: flag(nil, "count", count)})
 }
 
-// ImportKey brings a key pair into the ring.
+// ImportKey adds a key pair to the ring.
 func (c *Client) ImportKey(ctx context.Context, in ImportKeyRequest) (Key, error) {
 	return answer[Key](ctx, c, call{route: "importKey", body: document(in)})
 }
 
-// RotateKey makes a new key, the current one from then on.
+// RotateKey makes a new key, which becomes the current one.
 func (c *Client) RotateKey(ctx context.Context) (Key, error) {
 	return answer[Key](ctx, c, call{route: "rotateKey"})
 }
 
-// Backup copies the store. The caller closes the stream; one that ends in an error was
-// broken off.
+// Backup copies the store. The caller closes the stream; one that ends in an error is incomplete.
 func (c *Client) Backup(ctx context.Context) (io.ReadCloser, error) {
 	resp, err := c.open(ctx, call{route: "backup"})
 	if err != nil {
@@ -313,7 +310,7 @@ func (c *Client) Backup(ctx context.Context) (io.ReadCloser, error) {
 	return resp.Body, nil
 }
 
-// Compact makes the store's file as small as it can be.
+// Compact makes the store's file as small as possible.
 func (c *Client) Compact(ctx context.Context) (Compacted, error) {
 	return answer[Compacted](ctx, c, call{route: "compact"})
 }

@@ -15,10 +15,10 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
 )
 
-// Client asks the operator's API of a server. Errors that the server answers are a
-// *Problem.
+// Client sends requests to the operator's API of a server. An error answer of the server is
+// returned as a *Problem.
 type Client struct {
-	// Server is where the API is, such as "http://localhost:2019". It is empty where HTTP
+	// Server is the address of the API, such as "http://localhost:2019". It is empty if HTTP
 	// knows the server.
 	Server string
 	// HTTP sends the requests; nil for http.DefaultClient.
@@ -43,7 +43,7 @@ type Doer interface {
 	Do(*http.Request) (*http.Response, error)
 }
 
-// maxProblem is how much is read of an answer that is an error.
+// maxProblem is how much of an error answer is read.
 const maxProblem = 1 << 20
 
 // call is one request of a route.
@@ -66,8 +66,8 @@ var routesByName = func() map[string]*Route {
 
 var braces = regexp.MustCompile(`\{[a-z]+\}`)
 
-// open sends a request, and returns the answer for the caller to read and close. Answers
-// that report a failure are a *Problem, unless Explain says otherwise.
+// open sends a request, and returns the answer for the caller to read and close. An error answer is
+// returned as a *Problem, unless Explain returns another error.
 func (c *Client) open(ctx context.Context, in call) (*http.Response, error) {
 	resp, err := c.request(ctx, in)
 	if err != nil && c.Explain != nil {
@@ -115,8 +115,8 @@ func (c *Client) request(ctx context.Context, in call) (*http.Response, error) {
 	return nil, readProblem(resp)
 }
 
-// readProblem reads an answer that says what failed. One that is not ours becomes a
-// problem of the same status: with Caddy's own error, or the text and the status.
+// readProblem reads an error answer. One that is not ours becomes a problem of the same status: with
+// Caddy's own error, or the text and the status.
 func readProblem(resp *http.Response) error {
 	text, err := io.ReadAll(io.LimitReader(resp.Body, maxProblem))
 	if err != nil {
@@ -179,7 +179,7 @@ type failingReader struct{ err error }
 
 func (f failingReader) Read([]byte) (int, error) { return 0, f.err }
 
-// Page is where a list begins and how long it is. The zero value is the first page.
+// Page is where a part of a list begins and how long it is. The zero value is the first page.
 type Page struct {
 	Cursor string
 	Limit  *int // nil for the server's own
@@ -196,7 +196,7 @@ func (p Page) query() url.Values {
 	return q
 }
 
-// expecting is the header of a write that replaces a revision.
+// expecting returns the header of a write that replaces a revision.
 func expecting(r pushsvc.Revision) http.Header {
 	if r == pushsvc.AnyRevision {
 		return nil

@@ -1,6 +1,6 @@
-// Package api is the operator's API: the types of its requests and answers, one table of
-// its routes, and a client. What the table says is registered by httpapi/operator and
-// described in OpenAPI's document, which is made of both:
+// Package api is the operator's API: the types of its requests and answers, one table of its
+// routes, and a client. httpapi/operator registers the table's routes, and the OpenAPI document is
+// made from table and types:
 //
 //	go generate ./pushsvc/api
 //

@@ -8,9 +8,9 @@ type Key struct {
 	// PublicKey is the uncompressed point in base64url, as PushManager.subscribe takes it.
 	PublicKey string    `json:"publicKey"`
 	Created   time.Time `json:"created"`
-	// Current is true for the one that new subscriptions are made with.
+	// Current is true for the key that new subscriptions are made with.
 	Current bool `json:"current"`
-	// Subscriptions is how many were made with it, where that was asked for.
+	// Subscriptions is how many were made with it, if the request asks for that.
 	Subscriptions *int64 `json:"subscriptions,omitempty"`
 }
 
@@ -19,12 +19,12 @@ type KeyList struct {
 	Keys []Key `json:"keys"`
 }
 
-// ImportKeyRequest brings a key pair into the ring.
+// ImportKeyRequest adds a key pair to the ring.
 type ImportKeyRequest struct {
 	// PublicKey is the uncompressed point in base64url.
 	PublicKey string `json:"publicKey" api:"required"`
 	// PrivateKey is the scalar in base64url.
 	PrivateKey string `json:"privateKey" api:"required"`
-	// Current is false for a pair that is not to become the current one.
+	// Current is false for a pair that must not become the current one.
 	Current *bool `json:"current,omitempty"`
 }

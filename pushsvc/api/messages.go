@@ -6,27 +6,26 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
 )
 
-// SendRequest is a message, and who gets it, when and how fast.
+// SendRequest is a message, its audience, and when and how fast to send it.
 type SendRequest struct {
-	// Site is the site to send to. It is for POST /webpush/send alone.
+	// Site is the site to send to. Only POST /webpush/send has it.
 	Site string `json:"site,omitempty"`
 	pushsvc.Content
 	// SendAt is when to send, with a time zone (RFC 3339); empty is at once.
 	SendAt string `json:"sendAt,omitempty"`
-	// Rate is the most pushes per second; missing is as fast as the push services take
-	// them.
+	// Rate is the most pushes per second; missing is as fast as the push services accept them.
 	Rate *float64 `json:"rate,omitempty"`
-	// Subscription is the id of the one to send to, as lists have it.
+	// Subscription is the id of a single recipient, as in lists.
 	Subscription string `json:"subscription,omitempty"`
-	// Topics are whom to send to: who has chosen one of them.
+	// Topics select the subscribers who have chosen one of them.
 	Topics []string `json:"topics,omitempty"`
-	// Literal sends what looks like a template as it is.
+	// Literal sends text that looks like a template unchanged.
 	Literal bool `json:"literal,omitempty"`
 	// DryRun checks the message and counts its audience, and stores nothing.
 	DryRun bool `json:"dryRun,omitempty"`
 }
 
-// Message is a message and what became of it.
+// Message is a message and its results.
 type Message struct {
 	// ID is missing in the answer to a dry run.
 	ID           string          `json:"id,omitempty"`
@@ -43,13 +42,13 @@ type Message struct {
 	Subscription string          `json:"subscription,omitempty"`
 	Topics       []string        `json:"topics,omitempty"`
 	Message      pushsvc.Content `json:"message"`
-	// Audience is in the answer to a dry run alone.
+	// Audience is only in the answer to a dry run.
 	Audience *Audience        `json:"audience,omitempty"`
 	Results  pushsvc.Progress `json:"results"`
 	Warnings []string         `json:"warnings,omitempty"`
 }
 
-// Audience is who would get a message, also by push service.
+// Audience is how many recipients a message would have, also by push service.
 type Audience struct {
 	Total    int64            `json:"total"`
 	Services map[string]int64 `json:"services"`

@@ -27,7 +27,7 @@ type ProfileList struct {
 	Counts PeopleCounts `json:"counts"`
 }
 
-// PeopleCounts are the numbers that a site keeps of its people.
+// PeopleCounts are the numbers that a site keeps about its people.
 type PeopleCounts struct {
 	Profiles   int64 `json:"profiles"`
 	Anonymous  int64 `json:"anonymous"`
@@ -58,10 +58,10 @@ type Erased struct {
 	Erased int `json:"erased"`
 }
 
-// PurgeRequest says which profiles are to be erased.
+// PurgeRequest selects the profiles to erase.
 type PurgeRequest struct {
-	// Where is an expression as pop-ups' audiences are (CEL). It has to be there:
-	// nothing means everybody by being left out.
+	// Where is an expression in the form of pop-ups' audiences (CEL). It is required, so that its
+	// omission does not select all profiles.
 	Where string `json:"where" api:"required"`
 	// DryRun counts and erases nothing.
 	DryRun bool `json:"dryRun,omitempty"`
@@ -69,16 +69,16 @@ type PurgeRequest struct {
 	After string `json:"after,omitempty"`
 }
 
-// Purged is what became of a part of a site's profiles.
+// Purged is the result for a part of a site's profiles.
 type Purged struct {
 	Looked  int64 `json:"looked"`
 	Matched int64 `json:"matched"`
 	Erased  int64 `json:"erased"`
-	// Next is where to go on; missing at the end.
+	// Next is where to continue; missing at the end.
 	Next string `json:"next,omitempty"`
 }
 
-// ProfileExport is all that is kept of one person, for that person to have. It has no
+// ProfileExport is everything that is stored about one person, as data for that person. It has no
 // keys of subscriptions and no secrets.
 type ProfileExport struct {
 	people.Profile
@@ -97,7 +97,7 @@ type ProfileExportSubscribed struct {
 	Page     string                 `json:"page,omitempty"`
 }
 
-// EventList is the events of a site, and what it has of people.
+// EventList is the events of a site, and its numbers about people.
 type EventList struct {
 	Events []people.EventSummary `json:"events"`
 	Counts PeopleCounts          `json:"counts"`

@@ -7,7 +7,7 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/popup"
 )
 
-// StoredPopup is a pop-up as lists and writes answer it. What a GET of one answers is the
+// StoredPopup is a pop-up in lists and in answers to writes. A GET of one pop-up answers with the
 // pop-up alone: it can be edited and put back.
 type StoredPopup struct {
 	Site     string           `json:"site"`
@@ -15,7 +15,7 @@ type StoredPopup struct {
 	Created  time.Time        `json:"created"`
 	Updated  time.Time        `json:"updated"`
 	Popup    popup.Popup      `json:"popup"`
-	// Warnings are in the answers to writes alone.
+	// Warnings are only in the answers to writes.
 	Warnings []string `json:"warnings,omitempty"`
 }
 
@@ -29,39 +29,38 @@ type PopupStateRequest struct {
 	State popup.State `json:"state" api:"required"`
 }
 
-// PopupStats is what came of a pop-up: all in all, and hour by hour for as long as
-// hours are kept apart.
+// PopupStats are the counts of a pop-up: in total, and by hour for as long as hours are kept
+// separately.
 type PopupStats struct {
 	Popup    string        `json:"popup"`
 	Variants []PopupResult `json:"variants"`
 	Hours    []PopupHour   `json:"hours"`
 }
 
-// PopupHour is what came of a pop-up in one hour.
+// PopupHour are the counts of a pop-up in one hour.
 type PopupHour struct {
-	// Hour is when it began, in UTC.
+	// Hour is when the hour began, in UTC.
 	Hour     time.Time     `json:"hour"`
 	Variants []PopupResult `json:"variants"`
 }
 
-// PopupResult is what came of a pop-up for one of its variants.
+// PopupResult are the counts of one variant of a pop-up.
 type PopupResult struct {
-	// Variant is empty for a pop-up without variants, and "control" for the
-	// visitors who were only watched.
+	// Variant is empty for a pop-up without variants, and "control" for the visitors of the control
+	// group.
 	Variant string `json:"variant"`
-	// Viewed counts views; of the control group, the times at which it would
-	// have been seen.
+	// Viewed counts views; for the control group, how often it would have been seen.
 	Viewed    int64 `json:"viewed"`
 	Clicked   int64 `json:"clicked"`
 	Closed    int64 `json:"closed"`
 	Submitted int64 `json:"submitted"`
 	Errors    int64 `json:"errors"`
 	Converted int64 `json:"converted"`
-	// Elements are the clicks by what was clicked.
+	// Elements are the clicks by the clicked element.
 	Elements map[string]int64 `json:"elements,omitempty"`
 }
 
-// PreviewRequest asks for an address that shows a pop-up.
+// PreviewRequest requests an address that shows a pop-up.
 type PreviewRequest struct {
 	// Page is a path or a URL of the site; missing is the start page.
 	Page string `json:"page,omitempty"`
@@ -69,7 +68,7 @@ type PreviewRequest struct {
 	Variant string `json:"variant,omitempty"`
 }
 
-// Preview is an address that shows a pop-up to whoever opens it, whatever its state.
+// Preview is an address that shows a pop-up to every visitor who opens it, whatever its state.
 type Preview struct {
 	URL     string    `json:"url"`
 	Expires time.Time `json:"expires"`
@@ -84,9 +83,9 @@ type Upload struct {
 	Created time.Time `json:"created"`
 	// Type is the media type.
 	Type string `json:"type"`
-	// Path is where it is below the site's prefix.
+	// Path is the image's path below the site's prefix.
 	Path string `json:"path"`
-	// Address is where the site has it; missing where the server has no such site.
+	// Address is the image's URL; missing if the server has no such site.
 	Address string `json:"address,omitempty"`
 }
 

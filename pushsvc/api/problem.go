@@ -2,8 +2,7 @@ package api
 
 import "net/http"
 
-// Problem is an error as the API answers it: a problem detail (RFC 9457) with two members
-// of ours.
+// Problem is an error answer of the API: a problem detail (RFC 9457) with two members of ours.
 type Problem struct {
 	Type   string `json:"type"`
 	Title  string `json:"title"`
@@ -18,28 +17,27 @@ type Problem struct {
 // Code is a kind of fault. It stays the same when texts change.
 type Code string
 
-// The codes of faults that programs may want to tell apart. Others are told by the status
-// alone.
+// The codes of faults that programs may need to distinguish. Others have only the status.
 const (
 	CodeField       Code = "field"         // a field is missing or wrong; see Field
 	CodeUnknownSite Code = "unknownSite"   // neither configured nor stored
-	CodeNotFound    Code = "notFound"      // the site has nothing of that id
+	CodeNotFound    Code = "notFound"      // the site has nothing with that id
 	CodeRevision    Code = "revision"      // it has changed since it was read
 	CodeState       Code = "state"         // the message's state does not allow it
 	CodeConflict    Code = "conflict"      // it contradicts what is stored
 	CodeIdempotency Code = "idempotency"   // the key was used for another request
-	CodeFull        Code = "full"          // there are as many as may be
+	CodeFull        Code = "full"          // the maximum number is reached
 	CodeUnavailable Code = "unavailable"   // the store cannot be used at the moment
 	CodeUnsupported Code = "unsupported"   // this storage cannot do it
-	CodeNoRoute     Code = "noSuchAddress" // no such path, or not by this method
+	CodeNoRoute     Code = "noSuchAddress" // no such path, or not with this method
 )
 
-// NewProblem returns a problem that its status and a sentence tell all about.
+// NewProblem returns a problem that its status and a sentence fully describe.
 func NewProblem(status int, detail string) *Problem {
 	return &Problem{Type: "about:blank", Title: http.StatusText(status), Status: status, Detail: detail}
 }
 
-// FieldProblem returns the problem of a request's field. why goes on after its name.
+// FieldProblem returns the problem of a request's field. why continues after its name.
 func FieldProblem(field, why string) *Problem {
 	p := NewProblem(http.StatusBadRequest, field+" "+why)
 	p.Field, p.Code = field, CodeField

@@ -7,10 +7,10 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/prompt"
 )
 
-// SettingSource is who says a setting.
+// SettingSource is where a setting comes from.
 type SettingSource string
 
-// The sources, from the lowest up: each wins over those before it.
+// The sources, from the lowest up: each takes precedence over those before it.
 const (
 	SourceDefault   SettingSource = "default"
 	SourceCaddyfile SettingSource = "caddyfile"
@@ -20,12 +20,12 @@ const (
 // Prompt is the prompt of one site.
 type Prompt struct {
 	Site string `json:"site"`
-	// Settings is what visitors get, Sources who says each member of it.
+	// Settings is what visitors get, Sources the source of each member.
 	Settings prompt.Settings          `json:"settings"`
 	Sources  map[string]SettingSource `json:"sources"`
 	// Override is what the API has set: the part that a PUT replaces.
 	Override prompt.Settings `json:"override"`
-	// Revision is the override's; 0 for none.
+	// Revision is the override's revision; 0 if there is no override.
 	Revision pushsvc.Revision `json:"revision"`
 	Updated  time.Time        `json:"updated,omitzero"`
 }
@@ -33,10 +33,10 @@ type Prompt struct {
 // PromptSummary is one line of the list of all sites' prompts.
 type PromptSummary struct {
 	Site string `json:"site"`
-	// Configured is false for what is stored but of no use: the configuration
-	// has no such site.
+	// Configured is false for settings that are stored but unused, because the configuration has no
+	// such site.
 	Configured bool `json:"configured"`
-	// Set has the members that the API has set.
+	// Set lists the members that the API has set.
 	Set      []string         `json:"set"`
 	Revision pushsvc.Revision `json:"revision"`
 	Updated  time.Time        `json:"updated,omitzero"`

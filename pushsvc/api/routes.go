@@ -9,36 +9,36 @@ import (
 
 // Route is one request that the API answers.
 type Route struct {
-	// Name is the operation's, unique.
+	// Name is the operation's unique name.
 	Name, Method string
 	// Path has the site and ids in braces.
 	Path    string
 	Summary string
-	// Query and Header are the parameters that it takes besides those of the path.
+	// Query and Header are the parameters besides those of the path.
 	Query, Header []Parameter
-	// Body is a zero value of what the body is as JSON, or AnyOf; nil for no body.
+	// Body is a zero value of the body's JSON type, or AnyOf; nil for no body.
 	Body any
 	// Media are the media types of a body that is not JSON.
 	Media []string
-	// Answers are those without a fault.
+	// Answers are the answers without a fault.
 	Answers []Answer
 }
 
-// AnyOf are zero values of bodies: a request has one of them.
+// AnyOf has zero values of bodies: a request has one of them.
 type AnyOf []any
 
-// Parameter is a query parameter or a header. Kind is of JSON Schema.
+// Parameter is a query parameter or a header. Kind is a type of JSON Schema.
 type Parameter struct{ Name, Kind, Text string }
 
-// Answer is an answer: a zero value of its JSON body, or the media types of another; both
-// nil for no body.
+// Answer is an answer: a zero value of its JSON body, or the media types of another body; both nil
+// for no body.
 type Answer struct {
 	Status int
 	Body   any
 	Media  []string
 }
 
-// Base is what all paths of the API begin with.
+// Base is the beginning of all paths of the API.
 const Base = "/webpush"
 
 const (
@@ -55,14 +55,14 @@ func nothing() []Answer         { return []Answer{{Status: http.StatusNoContent}
 
 var (
 	paged = []Parameter{
-		{"limit", "integer", "How many to list, from 1 to 1000; 100 without"},
-		{"cursor", "string", "The member \"next\" of the page before"},
+		{"limit", "integer", "How many to list, from 1 to 1000; 100 by default"},
+		{"cursor", "string", "The member \"next\" of the previous page"},
 	}
 	dryRun  = Parameter{"dryRun", "boolean", "Changes nothing, and answers what would change"}
-	ifMatch = []Parameter{{"If-Match", "string", "The ETag of an earlier answer: 412 where it has changed since"}}
+	ifMatch = []Parameter{{"If-Match", "string", "The ETag of an earlier answer: 412 if it has changed since"}}
 )
 
-// The media types of files that the API takes. What a file is, its bytes say.
+// The media types of files that the API accepts. A file's bytes decide its type.
 var (
 	ImportMedia = []string{
 		NDJSON, "application/ndjson", "application/jsonl", "application/json", CSV,
@@ -71,7 +71,7 @@ var (
 	ImageMedia = []string{"image/png", "image/jpeg", "image/gif", "image/webp", "image/avif", "application/octet-stream"}
 )
 
-// Routes is the operator's API: what it answers, and what its document says of that.
+// Routes is the operator's API: its requests and answers, and their descriptions for its document.
 var Routes = []Route{
 	{Name: "health", Method: get, Path: Base + "/health", Summary: "Reports whether push works", Answers: ok(Health{})},
 	{Name: "openapi", Method: get, Path: Base + "/openapi.json", Summary: "This document", Answers: []Answer{{http.StatusOK, nil, []string{"application/json"}}}},
@@ -80,7 +80,7 @@ var Routes = []Route{
 	{Name: "showSite", Method: get, Path: site, Summary: "Shows a site", Answers: ok(Site{})},
 	{
 		Name: "removeSite", Method: del, Path: site, Summary: "Removes all that is kept of a site",
-		Query: []Parameter{dryRun, {"force", "boolean", "Also where the configuration names the site, or messages of it are not sent yet"}}, Answers: ok(SiteRemoved{}),
+		Query: []Parameter{dryRun, {"force", "boolean", "Even if the configuration names the site, or messages of it are not sent yet"}}, Answers: ok(SiteRemoved{}),
 	},
 	{Name: "renameSite", Method: post, Path: site + "/rename", Summary: "Gives a site another name", Body: SiteMoveRequest{}, Answers: ok(SiteMoving{})},
 	{Name: "mergeSite", Method: post, Path: site + "/merge", Summary: "Makes a site a part of another", Body: SiteMoveRequest{}, Answers: ok(SiteMoving{})},
@@ -88,15 +88,15 @@ var Routes = []Route{
 
 	{
 		Name: "listSubscriptions", Method: get, Path: site + "/subscriptions", Query: paged,
-		Summary: "Lists subscriptions without their secrets; exports them whole where Accept names NDJSON or CSV",
+		Summary: "Lists subscriptions without their secrets; exports them whole if Accept names NDJSON or CSV",
 		Header:  []Parameter{{"Accept", "string", "application/x-ndjson or text/csv for an export"}},
 		Answers: []Answer{{http.StatusOK, SubscriptionList{}, []string{NDJSON, CSV}}},
 	},
 	{
 		Name: "importSubscriptions", Method: post, Path: site + "/subscriptions", Summary: "Imports subscriptions from a file", Media: ImportMedia,
 		Query: []Parameter{
-			{"format", "string", "auto, web-push, onesignal, firebase or csv; auto without"},
-			{"key", "string", "The VAPID key of rows that name none: an id, a public key, or \"current\""},
+			{"format", "string", "auto, web-push, onesignal, firebase or csv; auto by default"},
+			{"key", "string", "The VAPID key of rows that do not name one: an id, a public key, or \"current\""},
 			dryRun,
 		},
 		Answers: ok(Imported{}),
@@ -142,7 +142,7 @@ var Routes = []Route{
 	{Name: "setPopupState", Method: post, Path: onePopup + "/state", Summary: "Runs or pauses a pop-up", Body: PopupStateRequest{}, Answers: ok(StoredPopup{})},
 	{
 		Name: "popupStats", Method: get, Path: onePopup + "/stats", Summary: "Counts what visitors did with a pop-up", Answers: ok(PopupStats{}),
-		Query: []Parameter{{"from", "string", "RFC 3339: counts from this time on"}, {"to", "string", "RFC 3339: counts what was before this time"}},
+		Query: []Parameter{{"from", "string", "RFC 3339: counts from this time on"}, {"to", "string", "RFC 3339: counts until before this time"}},
 	},
 	{Name: "previewPopup", Method: post, Path: onePopup + "/preview", Summary: "Makes an address that shows a pop-up", Body: PreviewRequest{}, Answers: created(Preview{})},
 	{Name: "showPopupSettings", Method: get, Path: site + "/popup-settings", Summary: "Shows what holds for all pop-ups", Answers: ok(popup.Settings{})},
@@ -153,7 +153,7 @@ var Routes = []Route{
 
 	{
 		Name: "listKeys", Method: get, Path: Base + "/keys", Summary: "Lists the VAPID keys", Answers: ok(KeyList{}),
-		Query: []Parameter{{"count", "boolean", "Counts the subscriptions of each, which reads them all"}},
+		Query: []Parameter{{"count", "boolean", "Counts the subscriptions of each key, which reads them all"}},
 	},
 	{Name: "importKey", Method: post, Path: Base + "/keys", Summary: "Brings a key pair into the ring", Body: ImportKeyRequest{}, Answers: created(Key{})},
 	{Name: "rotateKey", Method: post, Path: Base + "/keys/rotate", Summary: "Makes a new key, the current one from then on", Answers: created(Key{})},

@@ -2,21 +2,20 @@ package api
 
 import "time"
 
-// Site is a site of the server: one that the configuration names, or that something is
-// stored of.
+// Site is a site of the server: one that the configuration names, or that has stored data.
 type Site struct {
 	Site          string `json:"site"`
 	Subscriptions int64  `json:"subscriptions"`
-	// Messages is how many are kept.
+	// Messages is how many are stored.
 	Messages int64 `json:"messages"`
 	Profiles int64 `json:"profiles"`
-	// Configured is true where the server's configuration names the site.
+	// Configured is true if the server's configuration names the site.
 	Configured bool `json:"configured"`
-	// OtherNames are former names, under which visitors still come to it.
+	// OtherNames are former names that visitors still use.
 	OtherNames []string `json:"otherNames,omitempty"`
 	// Coming is true while rows move here from another name.
 	Coming bool `json:"coming,omitempty"`
-	// Now is the site that visitors of this one come to, by the configuration.
+	// Now is the site to which the configuration now sends this one's visitors.
 	Now string `json:"now,omitempty"`
 }
 
@@ -25,22 +24,22 @@ type SiteList struct {
 	Sites []Site `json:"sites"`
 }
 
-// SiteContents is what is kept of a site.
+// SiteContents is what is stored of a site.
 type SiteContents struct {
 	Site          string `json:"site"`
 	Subscriptions int64  `json:"subscriptions"`
 	Messages      int64  `json:"messages"`
-	// Unfinished are those of the messages that are not sent or cancelled yet.
+	// Unfinished is how many of the messages are not sent or cancelled yet.
 	Unfinished int64 `json:"unfinished"`
 	Profiles   int64 `json:"profiles"`
-	// EventNames are the events that are counted for the site.
+	// EventNames is how many events are counted for the site.
 	EventNames int64 `json:"eventNames"`
 	Popups     int64 `json:"popups"`
 	Uploads    int64 `json:"uploads"`
 	Settings   int64 `json:"settings"`
-	// Configured is true where the server's configuration names the site.
+	// Configured is true if the server's configuration names the site.
 	Configured bool `json:"configured"`
-	// OtherNameOf is the site whose other name this is; nothing is kept under it.
+	// OtherNameOf is the site whose other name this is; nothing is stored under it.
 	OtherNameOf string `json:"otherNameOf,omitempty"`
 }
 
@@ -58,7 +57,7 @@ type SiteMoveRequest struct {
 	DryRun bool   `json:"dryRun,omitempty"`
 }
 
-// SiteMoving is what becomes, or would become, of a site that gets another name.
+// SiteMoving is the result, or the expected result, for a site that is renamed or merged.
 type SiteMoving struct {
 	From SiteContents `json:"from"`
 	Into SiteContents `json:"into"`
@@ -66,35 +65,35 @@ type SiteMoving struct {
 	Shared int64 `json:"shared"`
 	// Popups are new ids of pop-ups of From; they are paused.
 	Popups map[string]string `json:"popups,omitempty"`
-	// Moved counts what has come over so far.
+	// Moved counts what has been moved so far.
 	Moved SiteMoved `json:"moved,omitzero"`
-	// Running is true while more comes.
+	// Running is true while rows are still being moved.
 	Running bool `json:"running"`
 	DryRun  bool `json:"dryRun,omitempty"`
 }
 
-// SiteMoved counts what has come over from a site to another.
+// SiteMoved counts what has been moved from one site to another.
 type SiteMoved struct {
 	Subscriptions int64 `json:"subscriptions"`
 	// Joined subscriptions have an endpoint that both sites had.
 	Joined   int64 `json:"joined"`
 	Messages int64 `json:"messages"`
 	Profiles int64 `json:"profiles"`
-	// JoinedProfiles became part of a profile that was there.
+	// JoinedProfiles became part of an existing profile.
 	JoinedProfiles int64 `json:"joinedProfiles"`
 	Popups         int64 `json:"popups"`
 	Uploads        int64 `json:"uploads"`
 	Settings       int64 `json:"settings"`
 }
 
-// FailureCounts is why visitors' browsers could not be subscribed.
+// FailureCounts are the reasons why visitors' browsers could not be subscribed, with their counts.
 type FailureCounts struct {
 	// Since is when counting began.
 	Since    time.Time        `json:"since"`
 	Failures map[string]int64 `json:"failures"`
 }
 
-// Health is the answer of a store that works.
+// Health is the answer if the store works.
 type Health struct {
 	Healthy bool `json:"healthy"`
 }

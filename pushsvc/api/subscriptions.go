@@ -19,7 +19,7 @@ type Subscription struct {
 	Language   string    `json:"language,omitempty"`
 	TimeZone   string    `json:"timeZone,omitempty"`
 	Page       string    `json:"page,omitempty"`
-	// Topics are missing where there was never a choice.
+	// Topics are missing if the subscriber has never chosen.
 	Topics []string `json:"topics,omitzero"`
 }
 
@@ -30,22 +30,21 @@ type SubscriptionList struct {
 	Next string `json:"next,omitempty"`
 }
 
-// Imported is what became of the rows of a file. Each is counted once.
+// Imported is the result for the rows of a file. Each is counted once.
 type Imported struct {
-	// Format is what the file was read as.
+	// Format is the format as which the file was read.
 	Format transfer.Format `json:"format"`
 	DryRun bool            `json:"dryRun,omitempty"`
-	// Rows is how many there were.
+	// Rows is how many rows the file has.
 	Rows int64 `json:"rows"`
-	// Added are new; Known were there before; Conflicting have a known
-	// endpoint but other keys, and changed nothing. In a dry run, all that are
-	// good count as Added.
+	// Added are new; Known existed before; Conflicting have a known endpoint but other keys, and
+	// changed nothing. In a dry run, all valid ones count as Added.
 	Added       int64 `json:"added"`
 	Known       int64 `json:"known"`
 	Conflicting int64 `json:"conflicting"`
-	// Skipped are marked as unsubscribed, or are not web push at all.
+	// Skipped are marked as unsubscribed, or are not web push.
 	Skipped int64 `json:"skipped"`
-	// Refused are not fit for sending; Faults tells the first of them.
+	// Refused can't be sent to; Faults describes the first of them.
 	Refused int64         `json:"refused"`
 	Faults  []ImportFault `json:"faults"`
 }
