@@ -30,8 +30,8 @@ func (a *adminAPI) Routes() []caddy.AdminRoute {
 	return []caddy.AdminRoute{{Pattern: "/webpush/", Handler: caddy.AdminHandlerFunc(a.serve)}}
 }
 
-// serve looks the app up for each request: an app kept from Provision may be that
-// of a config that was never started.
+// serve looks up the app for each request: an app kept from Provision may belong to a config that
+// was never started.
 func (*adminAPI) serve(w http.ResponseWriter, r *http.Request) error {
 	app, err := caddy.ActiveContext().AppIfConfigured("webpush")
 	if err != nil {

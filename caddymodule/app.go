@@ -30,24 +30,22 @@ type App struct {
 	// Where subscriptions, messages and keys are kept. Default: bbolt.
 	StorageRaw json.RawMessage `json:"storage,omitempty" caddy:"namespace=webpush.storage inline_key=module"`
 
-	// Whom push services may turn to about your messages: a mailto: or https:
-	// URL, the VAPID "sub" claim. Default: the address of the site that sends,
-	// where it is a public host name; Apple's push service refuses messages
-	// of others.
+	// The contact for push services with questions about your messages: a mailto: or https: URL,
+	// the VAPID "sub" claim. Default: the address of the site that sends, if it is a public host
+	// name; Apple's push service refuses messages with any other.
 	Contact string `json:"contact,omitempty"`
 
-	// The push services that subscriptions may belong to: host names, or
-	// "*." and a suffix; "default" stands for the built-in list, those of the
-	// browsers in use. Nothing is ever sent anywhere else. Default:
-	// ["default"].
+	// The push services that subscriptions may belong to: host names, or "*." and a suffix;
+	// "default" means the built-in list, the services of the browsers in use. Pushes are sent only
+	// to these. Default: ["default"].
 	PushServices []string `json:"push_services,omitempty"`
 
 	// How connections to push services are opened. The default connects
 	// directly and refuses addresses that are not public.
 	DialerRaw json.RawMessage `json:"dialer,omitempty" caddy:"namespace=webpush.dialer inline_key=module"`
 
-	// How long messages are kept, with who saw and clicked them, after they
-	// have been sent or cancelled; negative for ever. Default: 90d.
+	// How long messages are kept, with their receipts, after they have been sent or cancelled;
+	// negative for ever. Default: 90d.
 	KeepMessages caddy.Duration `json:"keep_messages,omitempty"`
 
 	// How many subscriptions one client may post in a minute, by Caddy's
@@ -55,18 +53,17 @@ type App struct {
 	// limit. Default: 300.
 	SubscribeLimit int `json:"subscribe_limit,omitempty"`
 
-	// How many batches of events one client may post in a minute, likewise; a large
-	// one counts once for each 4 kB of it. Default: 3000.
+	// In the same way, how many batches of events one client may post in a minute; a large one
+	// counts once for each 4 kB. Default: 3000.
 	EventLimit int `json:"event_limit,omitempty"`
 
-	// How many bytes the store may take. From seven eighths of it on, visitors whom
-	// the store does not know are refused, then those it knows, and subscribers
-	// last; what operators store never is. Negative for no bound. Default: 16 GB.
+	// How many bytes the store may take. From seven eighths of it on, it refuses unknown visitors,
+	// then known ones, and subscribers last; it never refuses operators. Negative for no bound.
+	// Default: 16 GB.
 	MaxStoreSize int64 `json:"max_store_size,omitempty"`
 
-	// How long the events of visitors are kept one by one, and anonymous
-	// profiles of visitors who don't come back; negative for ever. Counts stay as
-	// long as the profile. Default: 90d.
+	// How long the single events of visitors are kept, and anonymous profiles of visitors who don't
+	// come back; negative for ever. Counts stay as long as the profile. Default: 90d.
 	RetainEvents caddy.Duration `json:"retain_events,omitempty"`
 
 	ctx      caddy.Context
@@ -81,9 +78,9 @@ type App struct {
 	run        atomic.Pointer[running] // nil while push is off
 	fault      atomic.Pointer[error]   // why, once Start has been tried
 	stop       context.CancelFunc      // ends the opening in the background
-	opened     chan struct{}           // closed when that has ended; nil before Start
-	publishing sync.Mutex              // held while run is set going
-	// proxies has the servers that warnProxy has told of: few.
+	opened     chan struct{}           // closed when the opening has ended; nil before Start
+	publishing sync.Mutex              // held while run starts
+	// proxies has the few servers that warnProxy has reported.
 	proxies sync.Map
 }
 
@@ -139,7 +136,7 @@ func (a *App) Provision(ctx caddy.Context) (err error) {
 		}
 		d, ok := mod.(Dialer)
 		if !ok {
-			return fmt.Errorf("dialer module %T is no webpush.dialer", mod)
+			return fmt.Errorf("dialer module %T is not a webpush.dialer", mod)
 		}
 		a.dial = d.DialContext
 	}
@@ -149,11 +146,11 @@ func (a *App) Provision(ctx caddy.Context) (err error) {
 // defaultKeep is how long messages and events are kept.
 const defaultKeep = caddy.Duration(90 * 24 * time.Hour)
 
-// errKeepShort says why there is a least time: a message that was paused or
-// looked at yesterday must not be gone today.
+// errKeepShort: the least time ensures that a message that was paused or viewed yesterday still
+// exists today.
 var errKeepShort = errors.New(`keep_messages must be a day or more, such as "90d", or "forever"`)
 
-// errRetainShort likewise: caps of pop-ups look at a day.
+// errRetainShort: the least time is a day because caps of pop-ups count over a day.
 var errRetainShort = errors.New(`retain_events must be a day or more, such as "90d", or "forever"`)
 
 func (a *App) checkKeep() error {
@@ -185,13 +182,13 @@ func parseServices(patterns []string) (webpush.Services, error) {
 // reopenAfter is how long to wait before trying again to open a store.
 const reopenAfter = 2 * time.Second
 
-// openPatience is how long Start waits for the store, and the end of a configuration
-// for the opening to end: its disk may not answer.
+// openPatience is how long Start waits for the store, and how long a configuration that ends waits
+// for the opening: the disk may not answer.
 const openPatience = 5 * time.Second
 
-// Start opens the store and sets the engine going. Where the store cannot be
-// opened, or its disk does not answer, it says so in the log and goes on trying in the
-// background: sites are served without push meanwhile.
+// Start opens the store and starts the engine. If the store cannot be opened, or its disk does not
+// answer, Start logs it and keeps trying in the background: sites are served without push
+// meanwhile.
 func (a *App) Start() error {
 	a.warnPlaces()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -225,7 +222,7 @@ func (a *App) Start() error {
 	return nil
 }
 
-// openSafely is open for a goroutine: a panic is an error.
+// openSafely calls open in a goroutine: a panic is an error.
 func (a *App) openSafely(ctx context.Context) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
@@ -235,7 +232,7 @@ func (a *App) openSafely(ctx context.Context) (err error) {
 	return a.open(ctx)
 }
 
-// open takes the store, makes sure of a key, and starts the engine.
+// open takes the store, ensures that it has a key, and starts the engine.
 func (a *App) open(ctx context.Context) (err error) {
 	defer func() {
 		if err != nil {
@@ -260,7 +257,7 @@ func (a *App) open(ctx context.Context) (err error) {
 	return nil
 }
 
-// publish sets going what has been assembled, unless the configuration has ended.
+// publish starts what open has made, unless the configuration has ended.
 func (a *App) publish(ctx context.Context, run *running) bool {
 	a.publishing.Lock()
 	defer a.publishing.Unlock()
@@ -278,26 +275,26 @@ func (a *App) publish(ctx context.Context, run *running) bool {
 	return true
 }
 
-// staleTold is how many stale sites the log names.
+// staleTold is the maximum number of stale sites in the log.
 const staleTold = 5
 
-// warnStale tells of sites whose visitors the configuration sends to another one, so
-// that their subscribers get nothing of what is sent there.
+// warnStale logs sites whose visitors the configuration sends to another one: their subscribers do
+// not get what is sent there.
 func (a *App) warnStale(svc *service.Service) {
 	stale, err := svc.StaleSites(context.Background())
 	if err != nil {
 		if !errors.Is(err, pushsvc.ErrClosed) {
-			a.logger.Error("looking for sites that have got another name", "error", err)
+			a.logger.Error("looking for renamed sites", "error", err)
 		}
 		return
 	}
 	for _, site := range stale[:min(len(stale), staleTold)] {
-		a.logger.Warn("subscribers are kept under a name that visitors do not come to any more: what is sent to the new one does not reach them; join them",
+		a.logger.Warn("subscribers are stored under a name that visitors no longer use: messages to the new name do not reach them; merge the sites",
 			"site", site.Site, "now", site.Now, "subscribers", site.Subscriptions, "cure", "caddy webpush sites merge "+site.Site+" "+site.Now)
 	}
 }
 
-// current is what runs, or nil and why.
+// current returns the running parts, or nil and the reason.
 func (a *App) current() (*running, error) {
 	if run := a.run.Load(); run != nil {
 		return run, nil
@@ -308,12 +305,11 @@ func (a *App) current() (*running, error) {
 	return nil, errors.New("push has not started yet")
 }
 
-// stopTimeout is how long pushes under way may take to end: longer than one
-// attempt may.
+// stopTimeout is how long pushes under way may take to end: longer than one attempt.
 const stopTimeout = 12 * time.Second
 
-// Stop ends the sending: pushes under way are finished and written down. What
-// answers requests goes on until Cleanup, because requests do.
+// Stop ends the sending: pushes under way are finished and written. Requests are answered until
+// Cleanup, because they arrive until then.
 func (a *App) Stop() error {
 	a.endOpening()
 	run, _ := a.current()
@@ -326,7 +322,7 @@ func (a *App) Stop() error {
 // eventsTimeout is how long subscribers of events may take at the end.
 const eventsTimeout = 2 * time.Second
 
-// stopWork ends what works in the background. It may be called again.
+// stopWork ends the work in the background. It may be called again.
 func (a *App) stopWork(run *running) error {
 	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
 	defer cancel()
@@ -339,8 +335,8 @@ func (a *App) stopWork(run *running) error {
 	return err
 }
 
-// endOpening ends the opening in the background. One that hangs ends by itself when the
-// disk answers, and gives back what it has taken.
+// endOpening ends the opening in the background. One that hangs ends by itself when the disk
+// answers, and releases what it has taken.
 func (a *App) endOpening() {
 	if a.stop == nil {
 		return
@@ -355,8 +351,8 @@ func (a *App) endOpening() {
 	}
 }
 
-// Cleanup gives the store back. It also runs where Start or Provision failed,
-// and then gives back nothing, because nothing was taken.
+// Cleanup releases the store. It also runs after Start or Provision has failed, and then has
+// nothing to release.
 func (a *App) Cleanup() error {
 	a.endOpening()
 	ended := errors.New("this configuration has ended")
@@ -365,7 +361,7 @@ func (a *App) Cleanup() error {
 	if run == nil {
 		return nil
 	}
-	// Stop was not called where another app failed to start.
+	// Stop was not called if another app failed to start.
 	err := a.stopWork(run)
 	run.pages.stop() // requests go on until now
 	run.client.Close()

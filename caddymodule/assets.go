@@ -11,8 +11,8 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/httpapi/exchange"
 )
 
-// answering is next in the form that the overlays take: a handler such as
-// file_server answers "not found" by an error that Caddy writes later.
+// answering returns next in the form that the overlays need: a handler such as file_server answers
+// "not found" by an error that Caddy writes later.
 func answering(next caddyhttp.Handler) httpapi.Next {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		err := next.ServeHTTP(w, r)
@@ -24,11 +24,11 @@ func answering(next caddyhttp.Handler) httpapi.Next {
 	}
 }
 
-// serveSite answers what the site may have as well: with what it has, and with
-// what is ours in it.
+// serveSite answers requests for files that the site may have too: with the site's file and ours in
+// it.
 func (h *Handler) serveSite(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, req request) error {
 	if req.varies {
-		httpapi.VaryWorker(w.Header()) // whatever comes of it
+		httpapi.VaryWorker(w.Header()) // for every answer
 	}
 	if req.kind == kindPage {
 		return h.servePage(w, r, next)
@@ -37,8 +37,8 @@ func (h *Handler) serveSite(w http.ResponseWriter, r *http.Request, next caddyht
 	if !ready {
 		return h.servePage(w, r, next)
 	}
-	// What isn't a worker or a manifest after all is answered as without the header
-	// that asked for one.
+	// A request that turns out not to be for a worker or a manifest is answered as if the header
+	// that asks for one were missing.
 	page := caddyhttp.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
 		return h.servePage(w, r, next)
 	})
@@ -62,7 +62,7 @@ func (h *Handler) serveSite(w http.ResponseWriter, r *http.Request, next caddyht
 	return nil
 }
 
-// serveBelow answers what lies below the prefix. Nothing of it reaches the site.
+// serveBelow answers requests below the prefix. None of them reaches the site.
 func (h *Handler) serveBelow(w http.ResponseWriter, r *http.Request, req request) error {
 	exchange.LimitReading(w, r)
 	w = newOwnAnswer(w)
@@ -86,7 +86,7 @@ func (h *Handler) serveBelow(w http.ResponseWriter, r *http.Request, req request
 	return nil
 }
 
-// serveScript answers the SDK, or the worker below the prefix.
+// serveScript answers with the SDK, or with the worker below the prefix.
 func (h *Handler) serveScript(w http.ResponseWriter, r *http.Request, req request) {
 	run, _ := h.app.current()
 	config, ready := h.ready(req)
@@ -100,8 +100,8 @@ func (h *Handler) serveScript(w http.ResponseWriter, r *http.Request, req reques
 		config.Popups = run.service.PopupsConfig(r.Context(), config.Site)
 		config.Watched = h.watches()
 		httpapi.ServeSDK(w, r, config)
-	// The worker comes without the settings that change at run time: every browser
-	// installs a worker that changes, with all that the site's own does then.
+	// The worker does not have the settings that change at run time: every browser installs a
+	// changed worker, and runs the install steps of the site's own.
 	case kindPrefixWorker:
 		httpapi.VaryWorker(w.Header())
 		httpapi.ServeWorker(w, r, config)
@@ -111,7 +111,7 @@ func (h *Handler) serveScript(w http.ResponseWriter, r *http.Request, req reques
 	}
 }
 
-// serveAction answers a public action, and what operators have uploaded.
+// serveAction answers a public action, or with an operator's upload.
 func (h *Handler) serveAction(w http.ResponseWriter, r *http.Request, req request) {
 	run, _ := h.app.current()
 	if run == nil {
@@ -123,14 +123,13 @@ func (h *Handler) serveAction(w http.ResponseWriter, r *http.Request, req reques
 		return
 	}
 	prompt := h.config.Prompt
-	if req.action == "subscribe" { // the only one that asks for topics
+	if req.action == "subscribe" { // the only one with topics
 		prompt = prompt.With(run.live.Prompt(req.site).Settings)
 	}
 	run.public.Serve(w, r, h.publicSite(r, req.site, prompt), req.action)
 }
 
-// ready returns the settings to serve with, and false where there is no store, no
-// key or no site.
+// ready returns the settings to serve with, and false if there is no store, no key or no site.
 func (h *Handler) ready(req request) (httpapi.SiteConfig, bool) {
 	run, _ := h.app.current()
 	if run == nil || req.siteErr != nil {

@@ -28,8 +28,8 @@ import (
 // damageEnv sets the number of trials of live damage.
 const damageEnv = "WEBPUSH_TEST_DAMAGE"
 
-// Limits of a trial. A Caddy without damage takes some 60 MB of memory that is not
-// the file's; the process gets no more than 1.5 GB, lest the machine pays.
+// Limits of a trial. A Caddy without damage takes about 60 MB of memory besides the file; the
+// process gets no more than 1.5 GB, to protect the machine.
 const (
 	memoryLimit = 400 << 20
 	answerLimit = 15 * time.Second

@@ -27,7 +27,7 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/caddymodule/caddytest"
 )
 
-// docSite answers for every host, so that each site that a page names is there.
+// docSite answers for every host, so that each site that a page names exists.
 const docSite = `http://:8080 {
 	bind 127.0.0.1
 	webpush {
@@ -44,8 +44,8 @@ const docSite = `http://:8080 {
 }
 `
 
-// reader is somebody who does what a page says: in a folder of their own, with a Caddy
-// that runs, subscribers, a visitor who has logged in, and a push service that accepts.
+// reader follows a page's instructions: in a folder of their own, with a running Caddy,
+// subscribers, a visitor who has logged in, and a push service that accepts.
 type reader struct {
 	*process
 	folder string // where commands run, with the files that pages name
@@ -87,8 +87,8 @@ func newReader(t *testing.T, page string, blocks []block) *reader {
 	return r
 }
 
-// files makes the files that pages name: those that a block shows, and those that only
-// somebody with subscribers, keys or pictures has.
+// files makes the files that pages name: those that a block shows, and those that only an operator
+// with subscribers, keys or pictures has.
 func (r *reader) files(blocks []block) {
 	r.T.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -152,7 +152,7 @@ func (r *reader) people(blocks []block) {
 	}
 }
 
-// here replaces the names of the machine that a page is about by this one's.
+// here replaces the machine's names in the page by those of this machine.
 func (r *reader) here(lines string) string {
 	return strings.NewReplacer(
 		"go run ./caddymodule/cmd/caddy ", "caddy ", "go run ../../caddymodule/cmd/caddy ", "caddy ",
@@ -161,7 +161,7 @@ func (r *reader) here(lines string) string {
 	).Replace(lines)
 }
 
-// run runs lines of a shell.
+// run runs lines in a shell.
 func (r *reader) run(lines string) (string, error) {
 	r.T.Helper()
 	cmd := exec.CommandContext(r.T.Context(), "sh", "-e", "-c", r.here(lines))
@@ -171,8 +171,8 @@ func (r *reader) run(lines string) (string, error) {
 	return string(out), err
 }
 
-// TestDocCommands runs the commands of each page in their order against a Caddy, and
-// has it take the page's pop-ups and settings. Everything must succeed.
+// TestDocCommands runs the commands of each page in their order against a Caddy, and sends it the
+// page's pop-ups and settings. Everything must succeed.
 func TestDocCommands(t *testing.T) {
 	ran := 0
 	for _, page := range docPages(t) {
@@ -188,7 +188,7 @@ func TestDocCommands(t *testing.T) {
 				ran++
 				switch {
 				case b.stopped:
-					// What has not ended when a store is restored is held.
+					// Messages that have not ended when a store is restored are held.
 					r.OK("send", "--site", "shop.example.com", "--title", "Later", "--at", "+1h")
 					if out, err := r.run("caddy webpush backup --force webpush.backup"); err != nil {
 						t.Fatalf("%v\n%s", err, out)
@@ -233,8 +233,8 @@ func (r *reader) prints(b block) {
 	r.T.Errorf("%s:%d: %v: %s printed\n%s\nand not the line %q", b.page, b.line, err, b.outputOf, out, want)
 }
 
-// takes sends JSON to the API, which refuses what it does not know; what the API
-// answers is compared with its members.
+// takes sends JSON to the API, which refuses unknown members; the API's answer is compared with its
+// members.
 func (r *reader) takes(b block) {
 	r.T.Helper()
 	send := func(method, path, body string) string {
@@ -290,7 +290,7 @@ var (
 	inlineFlag    = regexp.MustCompile(`--[a-z][a-z-]*`)
 )
 
-// TestDocInlineCommands: commands in the text and in tables are there, with their flags.
+// TestDocInlineCommands: commands in the text and in tables exist, with their flags.
 func TestDocInlineCommands(t *testing.T) {
 	bin, err := caddytest.Build()
 	if err != nil {
@@ -327,8 +327,7 @@ func TestDocInlineCommands(t *testing.T) {
 	}
 }
 
-// alternatives are the names of the commands that words begin with; `pause\|resume`
-// stands for two.
+// alternatives returns the names of the commands that words begin with; `pause\|resume` means both.
 func alternatives(words []string) (all [][]string) {
 	all = [][]string{nil}
 	for _, word := range words {

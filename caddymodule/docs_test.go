@@ -44,7 +44,7 @@ type block struct {
 
 var marker = regexp.MustCompile(`(not run|output of|file|json|stopped): ?(.+?)(?:, (json): (.+?))? -->$`)
 
-// docPages are all Markdown files of the project, as paths from its root.
+// docPages returns all Markdown files of the project, as paths from its root.
 func docPages(t *testing.T) []string {
 	t.Helper()
 	var pages []string
@@ -77,7 +77,7 @@ func docText(t *testing.T, page string) string {
 	return string(raw)
 }
 
-// docBlocks are the code blocks of a page in their order.
+// docBlocks returns the code blocks of a page in their order.
 func docBlocks(t *testing.T, page string) (blocks []block) {
 	t.Helper()
 	var b *block
@@ -163,7 +163,7 @@ func TestDocBlocks(t *testing.T) {
 	}
 }
 
-// adaptBlock adapts a Caddyfile; one that begins with the directive is put into a site.
+// adaptBlock adapts a Caddyfile; one that begins with the directive is put into a site block.
 func adaptBlock(t *testing.T, b block) []byte {
 	t.Helper()
 	text := b.text
@@ -228,7 +228,7 @@ func TestDeployCaddyfiles(t *testing.T) {
 	}
 }
 
-// TestDocOptions: the block of all options, and the tables, have each option.
+// TestDocOptions: the block of all options, and the tables, contain each option.
 func TestDocOptions(t *testing.T) {
 	const page = "caddymodule/README.md"
 	text := docText(t, page)
@@ -254,7 +254,7 @@ func TestDocOptions(t *testing.T) {
 	}
 }
 
-// TestDocRoutes: the reference of the API has each of its routes, and no others.
+// TestDocRoutes: the reference of the API contains each of its routes, and no others.
 func TestDocRoutes(t *testing.T) {
 	const page = "pushsvc/api/README.md"
 	listed := map[string]bool{}
@@ -275,7 +275,7 @@ func TestDocRoutes(t *testing.T) {
 	}
 }
 
-// TestDocMetrics: the reference has each metric.
+// TestDocMetrics: the reference contains each metric.
 func TestDocMetrics(t *testing.T) {
 	source, err := os.ReadFile("metrics.go")
 	if err != nil {
@@ -300,7 +300,7 @@ var (
 	notInSlug  = regexp.MustCompile(`[^\p{L}\p{N} _-]`)
 )
 
-// slugs are the anchors that GitHub gives a page's headings.
+// slugs returns the anchors that GitHub makes from a page's headings.
 func slugs(text string) map[string]bool {
 	all := map[string]bool{}
 	for _, m := range docHeading.FindAllStringSubmatch(fenced.ReplaceAllString(text, ""), -1) {
@@ -310,7 +310,7 @@ func slugs(text string) map[string]bool {
 	return all
 }
 
-// TestDocLinks: links between pages lead to files and headings that are there.
+// TestDocLinks: links between pages lead to files and headings that exist.
 func TestDocLinks(t *testing.T) {
 	links := 0
 	for _, page := range docPages(t) {
@@ -336,8 +336,8 @@ func TestDocLinks(t *testing.T) {
 	}
 }
 
-// TestDocSizes: the README is one that is read to its end, references can be looked
-// through, and each page is found: from the README, and by its own table of contents.
+// TestDocSizes: the README is short, references can be searched, and each page is linked: from the
+// README, and with its own table of contents.
 func TestDocSizes(t *testing.T) {
 	readme := docText(t, "README.md")
 	limits := map[string]int{
@@ -405,7 +405,7 @@ func TestContributing(t *testing.T) {
 	}
 }
 
-// TestWorkflow: CI runs the one list of checks, and no action can change under it.
+// TestWorkflow: CI runs the one list of checks, and its actions are pinned.
 func TestWorkflow(t *testing.T) {
 	raw, err := os.ReadFile("../.github/workflows/check.yml")
 	if err != nil {
@@ -425,7 +425,7 @@ func TestWorkflow(t *testing.T) {
 	}
 }
 
-// TestServiceUnit: systemd accepts the unit, where this machine has systemd.
+// TestServiceUnit: systemd accepts the unit, if this machine has systemd.
 func TestServiceUnit(t *testing.T) {
 	verify, err := exec.LookPath("systemd-analyze")
 	if err != nil {
@@ -435,7 +435,7 @@ func TestServiceUnit(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// systemd-analyze wants the program to be there.
+	// systemd-analyze requires the program to exist.
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)

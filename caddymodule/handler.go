@@ -24,86 +24,77 @@ func init() {
 	caddy.RegisterModule(new(Handler))
 }
 
-// Handler gives the sites behind it web push. Put it in front of what answers
-// with pages: it adds the manifest link and the SDK to their heads, answers
-// the SDK, the service worker and the manifest, and takes subscriptions. All
-// settings are optional.
+// Handler adds web push to the sites that it serves. Put it before the handler that answers with
+// pages: it adds the manifest link and the SDK to their heads, answers with the SDK, the service
+// worker and the manifest, and accepts subscriptions. All settings are optional.
 type Handler struct {
 	// The site's name in the store and in commands. Default: the request's
 	// host, so that each host is a site of its own.
 	Site string `json:"site,omitempty"`
 
-	// What notifications without a title of their own and the manifest call
-	// the site. Default: the site's name.
+	// The name of the site in the manifest and in notifications without a title. Default: the
+	// site's name.
 	Name string `json:"name,omitempty"`
 
-	// The icon of the prompt, of notifications that bring none and of the
-	// manifest: a path on the site or an https URL of a square picture,
-	// best 192 pixels wide.
+	// The icon of the prompt, of notifications without one and of the manifest: a path on the site
+	// or an https URL of a square picture, preferably 192 pixels wide.
 	Icon string `json:"icon,omitempty"`
 
-	// The path under which the SDK and the endpoints it posts to are.
-	// Default: /_webpush.
+	// The path of the SDK and of the endpoints it posts to. Default: /_webpush.
 	Prefix string `json:"prefix,omitempty"`
 
-	// The path of the service worker. Where the site has a worker there, ours
-	// is put behind it. Default: /sw.js.
+	// The path of the service worker. If the site has a worker there, ours is appended to it.
+	// Default: /sw.js.
 	Worker string `json:"worker,omitempty"`
 
-	// The path of the web app manifest. Where the site has one there, it is
-	// completed. Default: /manifest.json.
+	// The path of the web app manifest. If the site has one there, it is completed. Default:
+	// /manifest.json.
 	Manifest string `json:"manifest,omitempty"`
 
-	// What to do where a page's Content-Security-Policy keeps our parts from
-	// working: "keep" leaves the policy and the page as they are, "extend" adds
-	// the exact sources that are missing. Default: keep.
+	// What to do if a page's Content-Security-Policy blocks a part of webpush: "keep" leaves the
+	// policy and the page unchanged, "extend" adds exactly the missing sources. Default: keep.
 	CSP string `json:"csp,omitempty"`
 
 	// If true, pages in frames get the script as well.
 	Frames bool `json:"frames,omitempty"`
 
-	// If true, pages are changed although their Cache-Control says
-	// no-transform.
+	// If true, pages are changed even if their Cache-Control says no-transform.
 	IgnoreNoTransform bool `json:"ignore_no_transform,omitempty"`
 
-	// If true, push is given up: browsers that come by are unsubscribed and lose
-	// our worker, their subscriptions are removed, nobody is asked, and the
-	// site's own worker and manifest are what they were before. Leave it in for
-	// some weeks, then take webpush out.
+	// If true, push is given up: browsers that visit are unsubscribed and lose our worker, their
+	// subscriptions are removed, no visitor is asked, and the site's own worker and manifest are as
+	// they were before. Leave it in for some weeks, then remove webpush.
 	Retire bool `json:"retire,omitempty"`
 
-	// The provider whose page API the script speaks as well, so that pages need
-	// not be changed: "clevertap" or "onesignal". Its worker's place is taken as by
-	// migrate_from.
+	// The provider whose page API the script offers too, so that pages need not be changed:
+	// "clevertap" or "onesignal". Ours replaces that provider's worker, as with migrate_from.
 	// Default: none.
 	Compat string `json:"compat,omitempty"`
 
-	// The push providers that the site moves away from: names, or paths of
-	// service workers. Browsers that have a worker of theirs get ours in its
-	// place, and its subscriber is ours after the next visit, without a question.
+	// The push providers that the site moves away from: names, or paths of service workers.
+	// Browsers with one of these workers get ours instead, and the provider's subscriber becomes
+	// ours with the next visit, without being asked again.
 	MigrateFrom []string `json:"migrate_from,omitempty"`
 
-	// If true, another provider's worker and subscriptions stay as they are, and
-	// ours stands beside them in a registration of its own.
+	// If true, another provider's worker and subscriptions stay unchanged, and ours runs beside
+	// them in a registration of its own.
 	DualRun bool `json:"dual_run,omitempty"`
 
-	// The question that visitors are asked before the browser's own.
+	// The prompt that visitors see before the browser's own question.
 	Prompt *Prompt `json:"prompt,omitempty"`
 
-	// What signs the identities that pages log visitors in with: HMAC-SHA256 with
-	// this secret of kind, colon and identity, in hexadecimal. With it, logins
-	// that are not signed are not believed. May be a placeholder such as
-	// {env.IDENTITY_SECRET}. Default: none.
+	// The secret with which the identities in logins by pages are signed: HMAC-SHA256 of kind,
+	// colon and identity, in hexadecimal. With it, unsigned logins are claims only. May be a
+	// placeholder such as {env.IDENTITY_SECRET}. Default: none.
 	IdentitySecret string `json:"identity_secret,omitempty"`
 
-	// If true, pop-ups show a browser whose login is not signed all that is known of
-	// the person that it claims to be: anybody can claim that. By default it gets what
-	// it has told itself.
+	// If true, a browser with an unsigned login gets in pop-ups all that is known of the person
+	// that it claims to be: any visitor can claim that. By default it gets only what it has
+	// reported itself.
 	ShareUnsigned bool `json:"share_unsigned,omitempty"`
 
-	// Who the visitor is, by the proxy's own knowledge: a placeholder such as
-	// {http.auth.user.id}, or {http.response.header.X-User} for a header of the
-	// site's answer. Default: none.
+	// Who the visitor is, as the proxy knows: a placeholder such as {http.auth.user.id}, or
+	// {http.response.header.X-User} for a header of the site's answer. Default: none.
 	Identify string `json:"identify,omitempty"`
 
 	// Events that are counted without code in pages.
@@ -116,19 +107,18 @@ type Handler struct {
 	app      *App
 	logger   *zap.Logger
 	injector func() *injector.Injector
-	// strips has what is stripped off paths on the way.
+	// strips returns the prefixes that are removed from paths before us.
 	strips func() []string
 	config httpapi.SiteConfig
-	// paths are those that we answer at.
+	// paths are the paths that we answer.
 	paths paths
-	// outcomes has the reasons as the placeholder's values: to make one costs an
-	// allocation.
+	// outcomes has the reasons as values of the placeholder: to make one costs an allocation.
 	outcomes map[injector.Reason]any
-	// warned holds what warnBlocked has said: uses and directives, which are few.
+	// warned holds what warnBlocked has logged: uses and directives, which are few.
 	warned sync.Map
 }
 
-// defaultPrefix is where the endpoints are unless the site says otherwise.
+// defaultPrefix is the path of the endpoints unless the site sets another.
 const defaultPrefix = httpapi.DefaultPrefix
 
 // The values of the option csp.
@@ -161,7 +151,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	h.logger = ctx.Logger()
 	setDefault(&h.Prefix, defaultPrefix)
 	if h.DualRun {
-		// Not the site's own worker with ours behind it: the site has that already.
+		// Not the site's own worker with ours appended: that has a path already.
 		setDefault(&h.Worker, h.Prefix+"/sw.js")
 	}
 	setDefault(&h.Worker, "/sw.js")
@@ -188,11 +178,11 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	return nil
 }
 
-// provisionInjector makes the injectors for a site without a login and for one with.
+// provisionInjector makes the injectors for a site with a login and for one without.
 func (h *Handler) provisionInjector() error {
 	snippet := injector.Snippet{Manifest: h.Manifest, Script: h.Prefix + "/sdk.js"}
 	if h.Retire {
-		snippet.Manifest = "" // the pages are to have the links of their own only
+		snippet.Manifest = "" // pages keep only the links of their own
 	}
 	options := injector.Options{
 		Snippet:           snippet,
@@ -200,7 +190,7 @@ func (h *Handler) provisionInjector() error {
 		Frames:            h.Frames,
 		Decode:            true,
 		Modules:           true,
-		Blocking:          h.Compat != "", // the provider's embed snippet must find us there
+		Blocking:          h.Compat != "", // the provider's embed snippet must find ours loaded
 		Uses:              injector.Addresses{Worker: h.Worker, Connect: h.Prefix + "/", TrustedTypes: "webpush"},
 		CSPExtend:         h.CSP == cspExtend,
 	}
@@ -216,7 +206,7 @@ func (h *Handler) provisionInjector() error {
 	if err != nil {
 		return fmt.Errorf("preparing the injector: %w", err)
 	}
-	// Which it is, the routes say, once all are there.
+	// The routes decide which one is used, once all of them are known.
 	h.injector = sync.OnceValue(func() *injector.Injector {
 		if h.findLogin() {
 			return withLogin
@@ -246,7 +236,7 @@ func (h *Handler) siteConfig() httpapi.SiteConfig {
 	return c
 }
 
-// check says which option is wrong.
+// check returns an error that names the wrong option.
 func (h *Handler) check() error {
 	if h.Site != "" {
 		if _, err := pushsvc.SiteName(pushsvc.GivenSite(h.Site)); err != nil {
@@ -287,8 +277,8 @@ func (h *Handler) check() error {
 
 var pathPattern = regexp.MustCompile(`^(/[A-Za-z0-9._~-]+)+$`)
 
-// checkPath takes paths that mean the same to every browser and proxy: no
-// escapes, no dots alone, no query.
+// checkPath accepts paths that mean the same to every browser and proxy: no escapes, no "." or ".."
+// segments, no query.
 func checkPath(option, value, suggestion string) error {
 	if value != "" && (!pathPattern.MatchString(value) || path.Clean(value) != value) {
 		return &optionError{option, fmt.Sprintf("%q is not a plain path; write it like %q", value, suggestion)}
@@ -305,13 +295,12 @@ func checkIcon(icon string) error {
 	return nil
 }
 
-// ServeHTTP implements caddyhttp.MiddlewareHandler. Whatever is in doubt goes
-// to next untouched.
+// ServeHTTP implements caddyhttp.MiddlewareHandler. On any doubt, a request goes to next unchanged.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	if isError(r) {
-		return h.servePage(w, r, next) // what is ours has been answered, or is refused
+		return h.servePage(w, r, next) // requests for our paths are answered or refused
 	}
-	// Of several on the way the first one serves: two would be mixed.
+	// If several get a request, the first one serves it: two would be mixed.
 	if caddyhttp.GetVar(r.Context(), servedVar) != nil {
 		return next.ServeHTTP(w, r)
 	}
@@ -328,7 +317,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	}
 }
 
-// servedVar is the variable of a request that one of us serves.
+// servedVar is the variable of a request that a webpush handler serves.
 const servedVar = "webpush"
 
 // Interface guards

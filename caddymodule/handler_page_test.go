@@ -204,8 +204,7 @@ func TestAbortedPage(t *testing.T) {
 	}
 }
 
-// BenchmarkServePage serves a page that is not ours: what of it is decided is most of
-// the cost.
+// BenchmarkServePage serves a page that is not ours: most of the cost is the decision about it.
 func BenchmarkServePage(b *testing.B) {
 	h, next := pageHandler(b), fixedPage("<!DOCTYPE html><html><head></head><body>"+strings.Repeat("text ", 100), "Content-Type", "application/pdf")
 	r, w := pageRequest(), &nowhere{make(http.Header)}

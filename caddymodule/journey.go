@@ -86,7 +86,7 @@ func (a *App) warnPlaces() {
 			continue // whatever invokes it
 		}
 		if j, arrives := p.travel(http.MethodGet, "/"); arrives && j.encodes {
-			a.logger.Warn("encode stands inside of webpush, which asks for pages in the clear: they go out uncompressed",
+			a.logger.Warn("encode is inside of webpush, which requests pages uncompressed: they are sent uncompressed",
 				"host", p.host(), "cure", "write encode before webpush, or leave both to Caddy's own order of directives")
 		}
 		paths, stop := p.shutOut()
@@ -94,11 +94,11 @@ func (a *App) warnPlaces() {
 			continue
 		}
 		list := strings.Join(paths, " ")
-		cure := fmt.Sprintf("write webpush outside of handle and handle_path; or let its matcher match %s as well; or set prefix, worker and manifest to paths that come to it", list)
+		cure := fmt.Sprintf("write webpush outside of handle and handle_path; or let its matcher match %s as well; or set prefix, worker and manifest to paths that reach it", list)
 		if stop != "" {
 			cure = fmt.Sprintf("%s answers them before: %s", stop, cure)
 		}
-		a.logger.Warn("requests that are for webpush do not come to it: a matcher, handle or handle_path around it shuts them out, and nobody can subscribe",
+		a.logger.Warn("requests for webpush do not reach it: a matcher, handle or handle_path around it excludes them, and no visitor can subscribe",
 			"host", p.host(), "paths", list, "cure", cure)
 	}
 }

@@ -17,17 +17,16 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
 )
 
-// optionError is a fault in one option: its name as the Caddyfile has it, and
-// what would be right.
+// optionError is a fault in one option: its name in the Caddyfile, and what a right value is.
 type optionError struct{ option, problem string }
 
 func (e *optionError) Error() string { return e.option + ": " + e.problem }
 
-// option parses one option's arguments; the dispenser stands on its name.
+// option parses one option's arguments; the dispenser is at its name.
 type option func(d *caddyfile.Dispenser) error
 
-// parseBlock parses the options of a block. Each may be given once but for those
-// of repeated; an unknown one is refused with the nearest known name.
+// parseBlock parses the options of a block. Each may occur once, except those in repeated; an
+// unknown one is refused with the nearest known name.
 func parseBlock(d *caddyfile.Dispenser, options map[string]option, repeated ...string) error {
 	seen := make(map[string]bool)
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
@@ -50,8 +49,8 @@ func parseBlock(d *caddyfile.Dispenser, options map[string]option, repeated ...s
 	return nil
 }
 
-// checkFilled refuses an option with an empty value, as "{$NAME}" is for a variable
-// that is not set: left out unseen, such an option would open what it closes.
+// checkFilled refuses an option with an empty value, which "{$NAME}" is if the variable is not set:
+// if it were ignored, the option's default might open what the option closes.
 func checkFilled(d *caddyfile.Dispenser) error {
 	line := *d
 	for line.NextArg() {
@@ -62,7 +61,7 @@ func checkFilled(d *caddyfile.Dispenser) error {
 	return nil
 }
 
-// unknownOption says what could be written instead.
+// unknownOption returns an error that names the nearest option.
 func unknownOption(d *caddyfile.Dispenser, options map[string]option) error {
 	names := make([]string, 0, len(options))
 	for name := range options {
@@ -81,7 +80,7 @@ func unknownOption(d *caddyfile.Dispenser, options map[string]option) error {
 	}
 }
 
-// text is an option with one argument; example is a right one.
+// text is an option with one argument; example is a valid one.
 func text(field *string, example string) option {
 	return func(d *caddyfile.Dispenser) error {
 		name := d.Val()
@@ -104,7 +103,7 @@ func flag(field *bool) option {
 	}
 }
 
-// list is an option with one argument or more; example is a right one.
+// list is an option with one or more arguments; example is a valid one.
 func list(field *[]string, example string) option {
 	return func(d *caddyfile.Dispenser) error {
 		name := d.Val()
@@ -115,7 +114,7 @@ func list(field *[]string, example string) option {
 	}
 }
 
-// durations is an option with one duration or more.
+// durations is an option with one or more durations.
 func durations(field *AskAgain, example string) option {
 	return func(d *caddyfile.Dispenser) error {
 		var words []string
@@ -136,8 +135,8 @@ func durations(field *AskAgain, example string) option {
 	}
 }
 
-// color is an option with one colour. A Caddyfile takes "#" for the beginning
-// of a comment unless it is quoted, so the colour may come without.
+// color is an option with one colour. In a Caddyfile, "#" begins a comment unless it is quoted, so
+// the colour may be without it.
 func color(field *string) option {
 	return func(d *caddyfile.Dispenser) error {
 		name := d.Val()
@@ -168,7 +167,7 @@ func checked(parse option, check func() error) option {
 	}
 }
 
-// keep is an option that says for how long something is kept.
+// keep is an option for how long something is kept.
 func keep(field *caddy.Duration, check func() error) option {
 	return func(d *caddyfile.Dispenser) error {
 		var s string
@@ -188,17 +187,17 @@ func keep(field *caddy.Duration, check func() error) option {
 			return d.Err(err.Error())
 		}
 		if v == 0 {
-			*field = 1 // not the default; the check says what is wrong with it
+			*field = 1 // not the default; the check returns the error
 			return d.Err(check().Error())
 		}
 		return nil
 	}
 }
 
-// leastStoreSize is room for the store's own needs.
+// leastStoreSize covers the store's own needs.
 const leastStoreSize = 1_000_000
 
-// size is an option that says how many bytes something may take.
+// size is an option for how many bytes something may take.
 func size(field *int64) option {
 	return func(d *caddyfile.Dispenser) error {
 		var s string
@@ -219,7 +218,7 @@ func size(field *int64) option {
 	}
 }
 
-// perMinute is an option that says how many of something a client may post.
+// perMinute is an option for how many of something a client may post.
 func perMinute(field *int, what string) option {
 	return func(d *caddyfile.Dispenser) error {
 		var s string
@@ -239,8 +238,7 @@ func perMinute(field *int, what string) option {
 	}
 }
 
-// guest is an option that names a module of the namespace and passes the rest
-// on to it.
+// guest is an option that names a module of the namespace and passes the rest to it.
 func guest(namespace string, raw *json.RawMessage) option {
 	return func(d *caddyfile.Dispenser) error {
 		if !d.NextArg() {

@@ -11,10 +11,10 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/injector"
 )
 
-// placeholder is where other handlers and logs find what became of a page.
+// placeholder is where other handlers and logs find the result for a page.
 const placeholder = "http.webpush.inject"
 
-// reasonNotReady is the handler's own, beside the injector's.
+// reasonNotReady is the handler's own reason; the others are the injector's.
 const reasonNotReady injector.Reason = "not-ready"
 
 func newOutcomes() map[injector.Reason]any {
@@ -30,8 +30,8 @@ func (h *Handler) pass(w http.ResponseWriter, r *http.Request, next caddyhttp.Ha
 	return next.ServeHTTP(w, r)
 }
 
-// account tells the operator what became of a page: counter, placeholder, and a
-// line in the debug log for those that were left as they are.
+// account reports the result for a page: in the counter, the placeholder, and the debug log for a
+// page that was left unchanged.
 func (h *Handler) account(r *http.Request, why injector.Reason) {
 	h.app.metrics.page(why)
 	if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
@@ -59,8 +59,8 @@ func (h *Handler) servePage(w http.ResponseWriter, r *http.Request, next caddyht
 		iw.SetLater(l)
 	}
 	iw.PrepareRequest()
-	// A response that is aborted, which is a panic, counts as well. Nothing else
-	// may be done here: what was cut off must not be added to.
+	// A response that is aborted, which is a panic, counts as well. Nothing may be written here: an
+	// aborted answer must not get more bytes.
 	defer func() {
 		iw.RestoreRequest()
 		if why := iw.Reason(); why != "" {
@@ -79,8 +79,8 @@ func (h *Handler) servePage(w http.ResponseWriter, r *http.Request, next caddyht
 	return err
 }
 
-// warnBlocked says once which directive of a page's policy keeps what of ours
-// from working: it is the same on every page.
+// warnBlocked logs once which directive of a page's policy blocks a part of webpush: it is the same
+// on every page.
 func (h *Handler) warnBlocked(r *http.Request, findings []injector.Finding) {
 	for _, f := range findings {
 		if _, known := h.warned.LoadOrStore(string(f.Use)+" "+f.Directive, true); known {

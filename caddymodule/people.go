@@ -24,23 +24,23 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/service"
 )
 
-// Event is one that the proxy itself counts, without code in pages.
+// Event is an event that the proxy itself counts, without code in pages.
 type Event struct {
 	// The event's name, such as Charged.
 	Name string `json:"name"`
 
-	// Which requests it is counted for, once they have been answered with a page
-	// (2xx, HTML). Sets are or-ed, the matchers in one and-ed. Default: all.
+	// The requests for which it is counted, once they have been answered with a page (2xx, HTML).
+	// Sets are or-ed, the matchers in one and-ed. Default: all.
 	MatcherSetsRaw caddyhttp.RawMatcherSets `json:"match,omitempty" caddy:"namespace=http.matchers"`
 
-	// The event's properties: keys, and values in which placeholders are
-	// replaced once the page has been answered. Empty values are left out.
+	// The event's properties: keys, and values in which placeholders are replaced once the page has
+	// been answered. Empty values are left out.
 	Props map[string]string `json:"props,omitempty"`
 
 	matchers caddyhttp.MatcherSets
 }
 
-// Bounds of what a handler may be told to count.
+// Bounds of the events of a handler.
 const (
 	maxEventRules = 100
 	maxEventProps = 50
@@ -68,7 +68,7 @@ func (h *Handler) provisionPeople(ctx caddy.Context) error {
 	return nil
 }
 
-// checkPeople says which option is wrong.
+// checkPeople returns an error that names the wrong option.
 func (h *Handler) checkPeople() error {
 	if h.Identify != "" && !strings.Contains(h.Identify, "{") {
 		return &optionError{"identify", fmt.Sprintf("%q has no placeholder, so that everybody would be one person; write it like: identify {http.auth.user.id}", h.Identify)}
@@ -87,11 +87,11 @@ func (h *Handler) checkPeople() error {
 	return nil
 }
 
-// watches says whether pages themselves tell something of visitors.
+// watches reports whether answers with pages report something about visitors.
 func (h *Handler) watches() bool { return h.Identify != "" || len(h.Events) > 0 }
 
-// publicSite is the site that something is posted to. The cookie is for our own
-// endpoints alone, unless pages are to be watched.
+// publicSite returns the site that a post is for. The cookie is only for our own endpoints, unless
+// pages are watched.
 func (h *Handler) publicSite(r *http.Request, name string, prompt httpapi.PromptConfig) httpapi.PublicSite {
 	site := httpapi.PublicSite{Name: name, Topics: prompt.TopicIDs(), IdentitySecret: h.identitySecret, ShareUnsigned: h.ShareUnsigned, Secure: isSecure(r)}
 	switch {
@@ -104,8 +104,7 @@ func (h *Handler) publicSite(r *http.Request, name string, prompt httpapi.Prompt
 	return site
 }
 
-// isSecure reports whether the client came over https: to us, or to a proxy that is
-// trusted.
+// isSecure reports whether the client came over https: to us, or to a trusted proxy.
 func isSecure(r *http.Request) bool {
 	if r.TLS != nil {
 		return true
@@ -114,7 +113,7 @@ func isSecure(r *http.Request) bool {
 	return trusted && r.Header.Get("X-Forwarded-Proto") == "https"
 }
 
-// watched is a request whose page may tell something.
+// watched is a request whose page may report something.
 type watched struct {
 	h       *Handler
 	site    string
@@ -132,7 +131,7 @@ func (p *watched) WriteHeader(status int) {
 	p.ResponseWriterWrapper.WriteHeader(status)
 }
 
-// Write answers 200 where nothing else has been said.
+// Write answers 200 if no status was set.
 func (p *watched) Write(b []byte) (int, error) {
 	if p.status == 0 {
 		p.status = http.StatusOK
@@ -140,7 +139,7 @@ func (p *watched) Write(b []byte) (int, error) {
 	return p.ResponseWriterWrapper.Write(b)
 }
 
-// ReadFrom is Write for who copies.
+// ReadFrom is Write for io.Copy.
 func (p *watched) ReadFrom(from io.Reader) (int64, error) {
 	if p.status == 0 {
 		p.status = http.StatusOK
@@ -148,7 +147,7 @@ func (p *watched) ReadFrom(from io.Reader) (int64, error) {
 	return p.ResponseWriterWrapper.ReadFrom(from)
 }
 
-// serveWatched serves a site whose pages may tell something.
+// serveWatched serves a site whose pages may report something.
 func (h *Handler) serveWatched(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, req request) error {
 	p := h.watch(w, r, req)
 	defer withoutCookies(r, httpapi.SecureCookieName, httpapi.CookieName)()
@@ -162,14 +161,14 @@ func (h *Handler) serveWatched(w http.ResponseWriter, r *http.Request, next cadd
 	return nil
 }
 
-// isPrefetch says whether nobody has asked for the page yet (Fetch Metadata's
-// Sec-Purpose, and Purpose before it).
+// isPrefetch reports whether the browser loads the page before a visitor has opened it (Fetch
+// Metadata's Sec-Purpose, and Purpose before it).
 func isPrefetch(r *http.Request) bool {
 	return strings.HasPrefix(r.Header.Get("Sec-Purpose"), "prefetch") || r.Header.Get("Purpose") == "prefetch"
 }
 
-// mayTell reports whether the request's page may tell something of its visitor, as
-// far as that is known without the site.
+// mayTell reports whether the request's page may report something about its visitor, as far as that
+// is known without the site.
 func (h *Handler) mayTell(r *http.Request) bool {
 	if !h.watches() || h.Retire || len(r.Header["Cookie"]) == 0 {
 		return false
@@ -178,8 +177,8 @@ func (h *Handler) mayTell(r *http.Request) bool {
 	return run != nil
 }
 
-// watch finds the browser whose page may tell something; nil where there is none, or
-// where it asks to be left alone.
+// watch finds the browser whose page may report something; nil if there is no browser, or it asks
+// not to be tracked.
 func (h *Handler) watch(w http.ResponseWriter, r *http.Request, req request) *watched {
 	run, _ := h.app.current()
 	if !req.tells || req.siteErr != nil || run == nil {
@@ -200,10 +199,9 @@ func (h *Handler) watch(w http.ResponseWriter, r *http.Request, req request) *wa
 	return p
 }
 
-// asVisited calls f while r has the address that the visitor sees, whatever
-// try_files and other rewrites have made of it. What handle_path has stripped off
-// stays off; a query that a rewrite has added stays. The URL is changed in place,
-// because placeholders read it there.
+// asVisited calls f while r has the address that the visitor sees, whatever try_files and other
+// rewrites have made of it. A prefix that handle_path has removed stays removed; a query that a
+// rewrite has added stays. The URL is changed in place, because placeholders read it there.
 func (h *Handler) asVisited(r *http.Request, f func()) {
 	orig := originalURL(r)
 	if orig == nil || strings.HasSuffix(orig.Path, r.URL.Path) {
@@ -224,11 +222,11 @@ func (h *Handler) asVisited(r *http.Request, f func()) {
 	f()
 }
 
-// matching returns the events that the request is counted for.
+// matching returns the events for which the request is counted.
 func (h *Handler) matching(r *http.Request) (events []*Event) {
 	for _, e := range h.Events {
 		if len(e.matchers) > 0 {
-			// The page is more than its count.
+			// The page matters more than its count.
 			if match, err := e.matchers.AnyMatchWithError(r); err != nil || !match {
 				continue
 			}
@@ -238,8 +236,8 @@ func (h *Handler) matching(r *http.Request) (events []*Event) {
 	return events
 }
 
-// withoutCookies takes our cookie, which is a secret of ours and the browser's, out
-// of what the site gets; the result brings it back.
+// withoutCookies removes our cookie, which is a secret between us and the browser, from the request
+// for the site; the result restores it.
 func withoutCookies(r *http.Request, ours ...string) (restore func()) {
 	before := r.Header["Cookie"]
 	if !slices.ContainsFunc(before, func(line string) bool {
@@ -251,7 +249,7 @@ func withoutCookies(r *http.Request, ours ...string) (restore func()) {
 	for _, line := range before {
 		parts := slices.DeleteFunc(strings.Split(line, ";"), func(part string) bool {
 			name, _, _ := strings.Cut(strings.TrimSpace(part), "=")
-			// Other ports of the host have cookies of their own.
+			// The cookies of other ports of the host are removed too.
 			return slices.ContainsFunc(ours, func(our string) bool { return name == our || strings.HasPrefix(name, our+"_") })
 		})
 		if line = strings.TrimSpace(strings.Join(parts, ";")); line != "" {
@@ -266,8 +264,7 @@ func withoutCookies(r *http.Request, ours ...string) (restore func()) {
 	return func() { r.Header["Cookie"] = before }
 }
 
-// tell hands on what a page that has been answered tells. It never waits and
-// never fails.
+// tell queues what an answered page reports. It never waits and never fails.
 func (p *watched) tell(r *http.Request) {
 	if p.status < 200 || p.status > 299 || !strings.HasPrefix(p.Header().Get("Content-Type"), "text/html") {
 		return
@@ -285,7 +282,7 @@ func (p *watched) tell(r *http.Request) {
 	}
 	t := pageTold{site: site, batch: people.Batch{Device: device, Line: p.browser.Line(), At: now}}
 	if p.h.Identify != "" {
-		// What the placeholder stands for is never looked at for placeholders again.
+		// The placeholder's value is not searched for placeholders again.
 		id, ok := people.Identity{Kind: people.IdentityID, Value: repl.ReplaceAll(p.h.Identify, "")}.Clean()
 		if ok && run.pages.isNews(site, device, id.Value, now) {
 			t.batch.Entries = append(t.batch.Entries, people.Entry{Kind: people.EntryLogin, Time: now, Identities: []people.Identity{id}})
@@ -312,23 +309,22 @@ func (p *watched) tell(r *http.Request) {
 	run.pages.put(t)
 }
 
-// pageTold is what one page told.
+// pageTold is what one page reports.
 type pageTold struct {
 	site   string
-	client netip.Addr // as one by httpapi.ClientOf
+	client netip.Addr // from httpapi.ClientOf
 	batch  people.Batch
 }
 
-// How much may wait for the store, and how many write at a time: what a device's
-// pages told stays in order.
+// How many entries may wait for the store, and how many are written at a time: the entries of a
+// device stay in order.
 const (
 	pageQueues   = 8
 	pageQueueLen = 256
 	pagesTimeout = 3 * time.Second
 )
 
-// pages stores what pages tell, behind the visitors' backs: a page waits for
-// nothing.
+// pages stores what pages report, in the background: a page never waits for it.
 type pages struct {
 	service *service.Service
 	logger  *slog.Logger
@@ -337,7 +333,7 @@ type pages struct {
 	done    sync.WaitGroup
 	mu      sync.RWMutex // held for writing by stop
 	stopped bool
-	said    atomic.Int64 // Unix seconds of the last word on a full queue
+	said    atomic.Int64 // Unix seconds of the last log line about a full queue
 
 	seed maphash.Seed
 	seen [seenSlots]atomic.Uint64
@@ -366,25 +362,25 @@ func (p *pages) put(t pageTold) {
 	p.dropped()
 	now := time.Now().Unix()
 	if last := p.said.Load(); now-last >= 60 && p.said.CompareAndSwap(last, now) {
-		p.logger.Warn("events of pages are left out: the store is slower than visitors come")
+		p.logger.Warn("events of pages are dropped: the store is too slow for the number of visitors")
 	}
 }
 
 func (p *pages) store(t pageTold) {
 	defer func() {
 		if r := recover(); r != nil {
-			p.logger.Error("storing what a page told failed unexpectedly", "panic", fmt.Sprint(r))
+			p.logger.Error("storing the events of a page failed unexpectedly", "panic", fmt.Sprint(r))
 		}
 	}()
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	if err := p.service.RecordFromProxy(ctx, t.site, t.batch); err != nil && !errors.Is(err, pushsvc.ErrClosed) {
 		p.dropped()
-		p.logger.Error("storing what a page told", "error", err)
+		p.logger.Error("storing the events of a page", "error", err)
 	}
 }
 
-// stop ends it; what waits is stored, if that doesn't take long.
+// stop ends it; waiting entries are stored, if that doesn't take long.
 func (p *pages) stop() {
 	p.mu.Lock()
 	if !p.stopped {
@@ -402,15 +398,14 @@ func (p *pages) stop() {
 	}
 }
 
-// seenSlots is how many devices are remembered to have been identified lately,
-// so that not every page writes. A device that comes to another's slot takes it
-// over.
+// seenSlots is how many recently identified devices are remembered, so that not every page causes a
+// write. A device replaces another one in its slot.
 const seenSlots = 1 << 14
 
-// seenFor is how long that lasts, in seconds.
+// seenFor is how long a device is remembered, in seconds.
 const seenFor = 600
 
-// isNews reports whether the device has not told the identity lately.
+// isNews reports whether the device has not reported the identity recently.
 func (p *pages) isNews(site string, device pushsvc.DeviceID, value string, now time.Time) bool {
 	slot := &p.seen[maphash.Comparable(p.seed, device)%seenSlots]
 	period := now.Unix() / seenFor

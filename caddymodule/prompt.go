@@ -39,8 +39,7 @@ type Prompt struct {
 	// When to ask. Default: on the second page; with compat clevertap only when a
 	// page requests it, and with compat onesignal when its pages specify.
 	After *After `json:"after,omitempty"`
-	// Where to ask: patterns of whole paths, in which * stands for anything.
-	// Default: everywhere.
+	// Where to ask: patterns of whole paths, in which * matches anything. Default: everywhere.
 	Paths []string `json:"paths,omitempty"`
 	// Where not to ask, even if it is in paths.
 	NotPaths []string `json:"not_paths,omitempty"`
@@ -169,7 +168,7 @@ func optionOf(member string) string {
 
 var capital = regexp.MustCompile("[A-Z]")
 
-// check says which option is wrong.
+// check returns an error that names the wrong option.
 func (p *Prompt) check() error {
 	var field *pushsvc.FieldError
 	if err := p.settings().Validate(); errors.As(err, &field) {

@@ -63,7 +63,7 @@ func (p *pruner) stop() {
 func (p *pruner) prune(ctx context.Context) {
 	defer func() {
 		if r := recover(); r != nil {
-			p.logger.Error("removing what is old failed unexpectedly", "panic", fmt.Sprint(r))
+			p.logger.Error("removing old data failed unexpectedly", "panic", fmt.Sprint(r))
 		}
 	}()
 	if p.keep > 0 {

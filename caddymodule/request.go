@@ -13,45 +13,44 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/httpapi"
 )
 
-// request is what a request asks for, decided once by Handler.decide.
+// request is what a request is for, decided once by Handler.decide.
 type request struct {
 	kind requestKind
-	// action is what is asked for below the prefix: a file's name or an action.
+	// action is the part of the path below the prefix: a file's name or an action.
 	action string
-	// site is the site's name, and siteErr why the request names none. Both are
-	// empty where nothing needs the name.
+	// site is the site's name, and siteErr the reason if the request names none. Both are empty if
+	// the name is not needed.
 	site    string
 	siteErr error
-	// varies: the answer depends on the headers that tell a worker's script from
-	// other requests.
+	// varies: the answer depends on the headers that distinguish requests for a worker's script
+	// from others.
 	varies bool
-	// tells: the page may tell something of its visitor.
+	// tells: the page may report something about its visitor.
 	tells bool
 }
 
-// requestKind is whose request it is, and how it is answered.
+// requestKind is who answers a request, and how.
 type requestKind byte
 
 const (
-	// kindPage: the site answers alone; what turns out to be a page gets our parts.
+	// kindPage: only the site answers; if the answer is a page, our parts are added.
 	kindPage requestKind = iota
 
 	// kindWorker and kindManifest: a path of ours, where the site may have its own.
 	kindWorker
 	kindManifest
-	// kindSiteWorker and kindSiteManifest: another path that a browser fetches as
-	// such. The site's answer is completed, and where it has none, it stays so.
+	// kindSiteWorker and kindSiteManifest: another path that a browser fetches as a worker or
+	// manifest. The site's answer is completed; if the site has no such file, that stays so.
 	kindSiteWorker
 	kindSiteManifest
-	// kindWorkerAlone, kindManifestAlone and kindManifestRetired: the site is not
-	// asked, because it has nothing there, or another provider's worker that ours
-	// replaces.
+	// kindWorkerAlone, kindManifestAlone and kindManifestRetired: the site is not asked, because it
+	// has nothing there, or has another provider's worker that ours replaces.
 	kindWorkerAlone
 	kindManifestAlone
 	kindManifestRetired
 
-	// What follows lies below the prefix; nothing of it reaches the site.
-	kindUnknown        // nothing is there
+	// The rest is below the prefix; none of it reaches the site.
+	kindUnknown        // there is no such path
 	kindModule         // a module of the SDK
 	kindFrame          // a file of a frame
 	kindSDK            // the SDK
@@ -59,10 +58,10 @@ const (
 	kindImportedWorker // the same, imported by the site's own worker
 	kindUpload         // an operator's picture
 	kindAction         // a public action such as subscribe
-	kindActionRetired  // one that the option retire has ended
+	kindActionRetired  // an action that the option retire has ended
 )
 
-// belowPrefix reports whether nothing of the request reaches the site.
+// belowPrefix reports whether the site never gets the request.
 func (k requestKind) belowPrefix() bool { return k >= kindUnknown }
 
 // needsSite reports whether the answer depends on the site's name.
@@ -74,7 +73,7 @@ func (k requestKind) needsSite() bool {
 	return true
 }
 
-// paths are those that a handler answers at.
+// paths are the paths that a handler answers.
 type paths struct {
 	prefix, worker, manifest string
 	// vendors has other providers' workers that ours replaces (vendors.Workers).
@@ -82,11 +81,11 @@ type paths struct {
 	retire  bool
 }
 
-// importable is the worker below the prefix: for the site's own worker to import,
-// and for browsers that have it registered from the time of a dual run.
+// importable is the worker below the prefix: for the site's own worker to import, and for browsers
+// that registered it during a dual run.
 const importable = "sw.js"
 
-// own reports whether the path is our worker's or manifest's.
+// own reports whether the path is that of our worker or manifest.
 func (p *paths) own(path string) bool { return path == p.worker || path == p.manifest }
 
 // has reports whether we answer at the path.
@@ -94,10 +93,10 @@ func (p *paths) has(path string) bool {
 	return p.own(path) || strings.HasPrefix(path, p.prefix+"/") || vendors.IsWorker(p.vendors, path)
 }
 
-// sample is a request for one of our paths, and what its path is called.
+// sample is a request for one of our paths, with a description of the path.
 type sample struct{ method, path, name string }
 
-// samples has a request for each of our paths.
+// samples returns a request for each of our paths.
 func (p *paths) samples() []sample {
 	below := p.prefix + "/*"
 	all := []sample{
@@ -115,8 +114,8 @@ func (p *paths) samples() []sample {
 	return all
 }
 
-// classify decides what a request is for. Only the headers that Fetch Metadata
-// and Service Workers ("Update") define are looked at.
+// classify decides what a request is for. It reads only the headers that Fetch Metadata and Service
+// Workers ("Update") define.
 func (p *paths) classify(method, path string, h http.Header) request {
 	action, below := strings.CutPrefix(path, p.prefix+"/")
 	if below && !p.own(path) {
@@ -130,8 +129,8 @@ func (p *paths) classify(method, path string, h http.Header) request {
 	return req
 }
 
-// classifySite decides on what the site may have as well; worker: the header
-// Service-Worker is there.
+// classifySite decides about paths that the site may have too; worker: the request has the header
+// Service-Worker.
 func (p *paths) classifySite(path string, below, worker bool, h http.Header) requestKind {
 	switch {
 	case path == p.worker && below:
@@ -156,7 +155,7 @@ func (p *paths) classifySite(path string, below, worker bool, h http.Header) req
 	return kindPage
 }
 
-// classifyBelow decides on what lies below the prefix.
+// classifyBelow decides about paths below the prefix.
 func (p *paths) classifyBelow(action string, h http.Header) request {
 	image, isImage := httpapi.UploadName(action)
 	switch {
@@ -180,12 +179,12 @@ func (p *paths) classifyBelow(action string, h http.Header) request {
 	return request{kind: kindAction, action: action}
 }
 
-// isManifestRequest reports whether a browser fetches a web app manifest, wherever
-// the site has it (Fetch Metadata).
+// isManifestRequest reports whether a browser fetches a web app manifest, at any path (Fetch
+// Metadata).
 func isManifestRequest(h http.Header) bool { return h.Get("Sec-Fetch-Dest") == "manifest" }
 
-// isWorkerRequest reports whether a browser fetches a service worker's script
-// (Service Workers, "Update", sets the header), and not one that it imports.
+// isWorkerRequest reports whether a browser fetches a service worker's script (Service Workers,
+// "Update", sets the header), and not a script that it imports.
 func isWorkerRequest(h http.Header) bool {
 	if h.Get("Service-Worker") != "script" {
 		return false
@@ -194,7 +193,7 @@ func isWorkerRequest(h http.Header) bool {
 	return mode == "" || mode == "same-origin"
 }
 
-// decide finds out what a request asks for, and of which site where that matters.
+// decide finds out what a request is for, and, if it matters, of which site.
 func (h *Handler) decide(r *http.Request) request {
 	req := h.paths.classify(r.Method, h.path(r), r.Header)
 	req.tells = !req.kind.belowPrefix() && h.mayTell(r)
@@ -204,9 +203,9 @@ func (h *Handler) decide(r *http.Request) request {
 	return req
 }
 
-// path is what the browser asked for, where that is ours: Caddy runs try_files
-// and other rewrites before us, and they have a page for every path. Else it is
-// what the request has become, so that we also work behind handle_path.
+// path returns the path that the browser requested, if that is ours: Caddy runs try_files and other
+// rewrites before us, and they have a page for every path. Else it returns the path as rewritten,
+// so that we also work inside handle_path.
 func (h *Handler) path(r *http.Request) string {
 	if orig := originalURL(r); orig != nil && h.paths.has(orig.Path) {
 		return orig.Path
@@ -214,8 +213,7 @@ func (h *Handler) path(r *http.Request) string {
 	return r.URL.Path
 }
 
-// originalURL is the URL as the browser asked for it; nil where Caddy does not
-// tell.
+// originalURL returns the URL that the browser requested; nil if Caddy does not provide it.
 func originalURL(r *http.Request) *url.URL {
 	if orig, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request); ok {
 		return orig.URL
@@ -223,8 +221,8 @@ func originalURL(r *http.Request) *url.URL {
 	return nil
 }
 
-// siteName is the site that the request is for, by its present name: a former one
-// may be all that a browser knows.
+// siteName returns the present name of the site that the request is for: a browser may know only a
+// former one.
 func (h *Handler) siteName(r *http.Request) (string, error) {
 	name, err := h.givenName(r)
 	if run, _ := h.app.current(); err == nil && run != nil {
@@ -233,9 +231,9 @@ func (h *Handler) siteName(r *http.Request) (string, error) {
 	return name, err
 }
 
-// givenName is the site's name as the configuration or the request has it. A port
-// counts only where it is the one that the request came in by: the rest of the Host
-// header has been looked at by whoever routed the request here, its port has not.
+// givenName returns the site's name from the configuration or the request. A port counts only if
+// the request arrived at it: Caddy's routes have checked the rest of the Host header, but not its
+// port.
 func (h *Handler) givenName(r *http.Request) (string, error) {
 	if h.Site != "" {
 		return h.Site, nil

@@ -8,7 +8,7 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/httpapi"
 )
 
-// asWorker and the like are the headers of browsers that Handler decides by.
+// asWorker and the others are the headers of browsers that Handler reads.
 var (
 	asWorker   = http.Header{"Service-Worker": {"script"}, "Sec-Fetch-Mode": {"same-origin"}}
 	asImport   = http.Header{"Service-Worker": {"script"}, "Sec-Fetch-Mode": {"no-cors"}}
@@ -16,7 +16,7 @@ var (
 	asPage     = http.Header{"Sec-Fetch-Dest": {"document"}, "Sec-Fetch-Mode": {"navigate"}}
 )
 
-// TestClassify: whose a request is, by its method, path and headers alone.
+// TestClassify: what a request is for, by its method, path and headers alone.
 func TestClassify(t *testing.T) {
 	plain := paths{prefix: "/_webpush", worker: "/sw.js", manifest: "/manifest.json", vendors: []string{"*/OneSignalSDKWorker.js", "/clevertap_sw.js"}}
 	retired := plain
@@ -86,7 +86,7 @@ func TestClassify(t *testing.T) {
 	}
 }
 
-// TestSamples: each request that is to reach the handler is one that it answers.
+// TestSamples: each request that must reach the handler is one that it answers.
 func TestSamples(t *testing.T) {
 	for _, retire := range []bool{false, true} {
 		p := paths{prefix: "/_webpush", worker: "/sw.js", manifest: "/manifest.json", vendors: []string{"*/OneSignalSDKWorker.js", "/clevertap_sw.js"}, retire: retire}

@@ -28,7 +28,7 @@ type running struct {
 	live     *service.Live
 	client   *webpush.Client
 	engine   *delivery.Engine
-	pruner   *pruner // nil where all is kept for ever
+	pruner   *pruner // nil if everything is kept for ever
 	pages    *pages
 	health   *healthWatch
 	service  *service.Service
@@ -36,7 +36,7 @@ type running struct {
 	operator *operator.Operator
 }
 
-// hasKey says whether browsers can subscribe.
+// hasKey reports whether browsers can subscribe.
 func (r *running) hasKey() bool {
 	keys := r.live.Keys()
 	return len(keys) > 0 && keys[0].Current
@@ -44,16 +44,16 @@ func (r *running) hasKey() bool {
 
 func (a *App) assemble(ctx context.Context, store pooledStore) (*running, error) {
 	_, err := store.EnsureKey(ctx, func() (pushsvc.Key, error) { return service.NewKey(time.Now()) })
-	// A lost key is the operator's to bring back, by "keys import" on the
-	// running server; until then nobody can subscribe.
+	// The operator has to restore a lost key, with "keys import" on the running server; until then
+	// no visitor can subscribe.
 	if errors.Is(err, pushsvc.ErrKeyLost) {
-		a.logger.Error("nobody can subscribe or be sent to", "error", err)
+		a.logger.Error("no visitor can subscribe, and no message can be sent", "error", err)
 	} else if err != nil {
 		return nil, fmt.Errorf("reading the VAPID key: %w", err)
 	}
-	// Sites are served as the config has them until it can be read.
+	// Sites are served as the config specifies until the settings can be read.
 	if err := readInTime(ctx, store.live.Read); err != nil {
-		a.logger.Error("what operators have set is not known yet; prompts are as the configuration has them", "error", err)
+		a.logger.Error("operators' settings cannot be read yet; prompts are as configured", "error", err)
 	}
 	id, err := uuid.NewRandom()
 	if err != nil {
@@ -70,9 +70,9 @@ func (a *App) assemble(ctx context.Context, store pooledStore) (*running, error)
 		Live: store.live, Configured: a, Logger: a.logger, MaxStoreSize: cmp.Or(a.MaxStoreSize, defaultStoreSize),
 	}
 	svc.ResumeMoves()
-	svc.SweepSoon() // what a crash has left over
+	svc.SweepSoon() // removes what a crash has left
 	if _, err := store.live.Secret(ctx); err != nil {
-		a.logger.Warn("reading the secret of cookies", "error", err) // it is read again when it is needed
+		a.logger.Warn("reading the secret of cookies", "error", err) // it is read again when needed
 	}
 	svc.Conversions = svc.PopupConversions
 	failures := httpapi.NewFailures(time.Now(), a.metrics.failed)
@@ -94,19 +94,19 @@ func (a *App) assemble(ctx context.Context, store pooledStore) (*running, error)
 	}, nil
 }
 
-// The limits are generous: a whole office may have one address.
+// The limits are generous: a whole office may share one address.
 const (
 	defaultSubscribeLimit = 300
 	defaultEventLimit     = 3000
-	// newSiteLimit is how many sites that the configuration does not name one client
-	// may begin in a minute.
+	// newSiteLimit is how many sites that the configuration does not name one client may begin in a
+	// minute.
 	newSiteLimit = 30
 )
 
-// defaultStoreSize is far more than most stores ever take: 30 million subscriptions.
+// defaultStoreSize is far more than most stores ever need: 30 million subscriptions.
 const defaultStoreSize = 16_000_000_000
 
-// publicAPI is what browsers post to.
+// publicAPI returns the API that browsers post to.
 func (a *App) publicAPI(svc *service.Service) *httpapi.Public {
 	p := &httpapi.Public{
 		Service: svc, Logger: a.logger, Client: a.clientAddress,
@@ -117,13 +117,13 @@ func (a *App) publicAPI(svc *service.Service) *httpapi.Public {
 	p.Limited = func() {
 		now := time.Now().Unix()
 		if at := next.Load(); now >= at && next.CompareAndSwap(at, now+60) {
-			a.logger.Warn("a client posts more than subscribe_limit or event_limit allows; if it is a proxy of yours, name it in the servers option trusted_proxies, or give trusted_proxies_unix where it comes by a Unix socket")
+			a.logger.Warn("a client posts more than subscribe_limit or event_limit allows; if it is your proxy, name it in the servers option trusted_proxies, or set trusted_proxies_unix if it connects by a Unix socket")
 		}
 	}
 	return p
 }
 
-// clientLimit makes a limit; nil where there is to be none.
+// clientLimit makes a limit; nil for no limit.
 func clientLimit(perMinute, otherwise int) *httpapi.ClientLimit {
 	switch {
 	case perMinute < 0:
@@ -134,7 +134,7 @@ func clientLimit(perMinute, otherwise int) *httpapi.ClientLimit {
 	return httpapi.NewClientLimit(perMinute)
 }
 
-// clientAddress is who Caddy takes for the client, proxies it trusts aside.
+// clientAddress returns the address of the client, as Caddy determines it with its trusted proxies.
 func (a *App) clientAddress(r *http.Request) netip.Addr {
 	a.warnProxy(r)
 	ip, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)

@@ -158,7 +158,7 @@ func (b *BoltStorage) OpenStore(ctx context.Context) (store.Store, error) {
 
 // logHeld logs how many messages a restored store holds, once per opening.
 func logHeld(messages int) {
-	caddy.Log().Named("webpush").Warn("messages are held, because the store was restored from a backup, which knows nothing of what was sent since; 'caddy webpush messages' lists them, 'messages resume' sends one and 'messages cancel' ends it",
+	caddy.Log().Named("webpush").Warn("messages are held, because the store was restored from a backup, which does not show what was sent since; 'caddy webpush messages' lists them, 'messages resume' sends one and 'messages cancel' ends it",
 		zap.Int("messages", messages))
 }
 
@@ -219,7 +219,7 @@ func loadStorage(ctx caddy.Context, app *App) (StoreProvider, error) {
 	}
 	p, ok := mod.(StoreProvider)
 	if !ok {
-		return nil, fmt.Errorf("storage module %T is no webpush.storage", mod)
+		return nil, fmt.Errorf("storage module %T is not a webpush.storage", mod)
 	}
 	return p, nil
 }
