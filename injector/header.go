@@ -182,7 +182,8 @@ func (w *Writer) set(h http.Header, slot int, name, value string) {
 	h[name] = w.values[slot : slot+1 : slot+1]
 }
 
-// fixNotModified gives a 304 the client's entity tag, if PrepareRequest had turned ours into the upstream's.
+// fixNotModified sets the client's entity tag in a 304, if PrepareRequest had turned ours into the
+// upstream's.
 func (w *Writer) fixNotModified() {
 	h := w.Header()
 	clientTags := w.client[slotMatch]

@@ -243,7 +243,7 @@ func check(c comparison, p page, injects bool, coding string, body io.Reader) er
 // passes is the number of parts of a turn: the machine's other load changes within a round as well.
 const passes = 4
 
-// round gives every process its turns with every page.
+// round measures every process once with every page.
 func (b *bench) round(ctx context.Context) error {
 	b.rounds++
 	spent, requests := map[cell]time.Duration{}, map[cell]int{}

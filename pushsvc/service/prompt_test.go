@@ -60,8 +60,7 @@ func (s sites) Names() (names []string) {
 	return names
 }
 
-// withPrompts gives the service two sites and prompts; faults receives their
-// errors.
+// withPrompts adds two sites and prompts to the service; faults receives their errors.
 func (f *fixture) withPrompts(t *testing.T) (faults chan error) {
 	t.Helper()
 	faults = make(chan error, 100)

@@ -10,8 +10,8 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/service"
 )
 
-// TestSiteWithoutSubscribers: a configured site is a site before anybody subscribes; a
-// name that differs from it by the port is none, and is refused before anything is stored.
+// TestSiteWithoutSubscribers: a configured site is a site before it has subscribers; a name that
+// differs from it by the port is not, and is refused before anything is stored.
 func TestSiteWithoutSubscribers(t *testing.T) {
 	f := newFixture(t)
 	f.withKey(t)

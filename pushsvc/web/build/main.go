@@ -120,9 +120,9 @@ func bundle(dir string, e entry) ([]byte, error) {
 	return code, nil
 }
 
-// moduleOptions turns browserOptions into those of a module. Engines with push and
-// constructed style sheets know await at top level. ASCII here too: the standard
-// says that modules are UTF-8, but Chromium reads them as the server says.
+// moduleOptions turns browserOptions into those of a module. Engines with push and constructed
+// style sheets know await at top level. ASCII here too: by the standard modules are UTF-8, but
+// Chromium reads them with the server's charset.
 func moduleOptions(options *api.BuildOptions) {
 	options.Format = api.FormatESModule
 	options.Target = api.ES2022

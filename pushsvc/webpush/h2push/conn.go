@@ -338,7 +338,7 @@ func (c *Conn) failLocked(err error) {
 // frameGoAway frames GOAWAY; the peer never opened a stream. c.mu is held.
 func (c *Conn) frameGoAway(code http2.ErrCode) { _ = c.framer.WriteGoAway(0, code, nil) }
 
-// end gives every request its outcome and tells the writer to close. c.mu is held.
+// end ends every request with its outcome and tells the writer to close. c.mu is held.
 func (c *Conn) end(err error) {
 	c.err = err
 	c.health.stop()

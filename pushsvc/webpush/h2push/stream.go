@@ -187,7 +187,8 @@ func (c *Conn) unblock(st *stream) {
 	}
 }
 
-// finish gives a request its outcome: the answer if its status is known, err otherwise. c.mu is held.
+// finish ends a request with its outcome: the answer if its status is known, err otherwise. c.mu is
+// held.
 func (c *Conn) finish(st *stream, err error) {
 	c.release(st, err)
 	st.done <- struct{}{} // never blocks: it leaves the map only once
