@@ -251,7 +251,7 @@ func serveTo(w http.ResponseWriter, r *http.Request, body []byte, contentType, c
 	h := w.Header()
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		h.Set("Allow", "GET, HEAD")
-		exchange.WriteProblem(w, api.NewProblem(http.StatusMethodNotAllowed, "only GET is taken here"))
+		exchange.WriteProblem(w, api.NewProblem(http.StatusMethodNotAllowed, "only GET is accepted here"))
 		return
 	}
 	tag := etag(body)

@@ -16,20 +16,20 @@ import (
 // failureCures are the reasons why a browser could not be subscribed, as in web/src/sdk/failure.ts,
 // and the cure for each.
 var failureCures = map[string]string{
-	"push_timeout":       "the browsers' push services do not answer: the visitors' network lets nothing through to them (FCM: mtalk.google.com port 5228, android.clients.google.com; Firefox: push.services.mozilla.com). Who was asked is subscribed at a later visit",
-	"push_refused":       "the push service refuses, or the browser has push switched off, as Brave has at first (Settings, Privacy, \"Use Google services for push messaging\") and Chromium builds without Google's keys have for good. Nothing to do at the site",
-	"push_failed":        "the browser cannot subscribe; the console of a page has its words",
-	"not_allowed":        "the browser took the permission back, or does not give it in this kind of window. Nothing to do at the site",
-	"key_conflict":       "a subscription with another key is in the way: another push provider's code subscribes at the same worker. Take it out of the pages, or give dual_run",
-	"worker_timeout":     "the service worker takes more than half a minute: look at how long its address takes to answer, and at what the site's own worker waits for in its install event",
-	"worker_blocked":     "the pages' Content-Security-Policy blocks the worker: run 'caddy webpush doctor' on the page, or give csp extend",
+	"push_timeout":       "the browsers' push services do not answer: the visitors' network blocks them (FCM: mtalk.google.com port 5228, android.clients.google.com; Firefox: push.services.mozilla.com). A visitor who was asked is subscribed at a later visit",
+	"push_refused":       "the push service refuses, or push is switched off in the browser, as in Brave by default (Settings, Privacy, \"Use Google services for push messaging\") and always in Chromium builds without Google's keys. The site cannot change this",
+	"push_failed":        "the browser cannot subscribe; the console of a page has its error",
+	"not_allowed":        "the browser withdrew the permission, or does not grant it in this kind of window. The site cannot change this",
+	"key_conflict":       "a subscription with another key is in the way: another push provider's code subscribes at the same worker. Remove it from the pages, or set dual_run",
+	"worker_timeout":     "the service worker takes more than half a minute: check how long its address takes to answer, and what the site's own worker waits for in its install event",
+	"worker_blocked":     "the pages' Content-Security-Policy blocks the worker: run 'caddy webpush doctor' on the page, or set csp extend",
 	"worker_failed":      "the worker's address must answer 200 with JavaScript, over a trusted certificate and without a redirect, and the site's own part of it must not throw: run 'caddy webpush doctor' on the page",
-	"server_timeout":     "the site took more than half a minute to answer to a subscription: look at what is in front of it, and at the store's disk",
-	"server_unreachable": "the visitors were offline, or something on their side, such as an ad blocker, stops requests below the prefix. Who was asked is subscribed at a later visit; against ad blockers give another prefix",
-	"server_failed":      "the site answered 429 or 5xx to a subscription: look into Caddy's log, at subscribe_limit and at max_store_size",
-	"server_refused":     "something in front of webpush refuses posts below the prefix, such as a firewall or a login: let them through",
-	"script_failed":      "a module below the prefix does not load: the visitors were offline, an ad blocker stops it (give another prefix), or something in front of webpush does",
-	"unanswered":         "visitors leave the browser's own question open. Browsers show it quietly where many refuse it: ask later, with after",
+	"server_timeout":     "the site took more than half a minute to answer a subscription: check the servers in front of it, and the store's disk",
+	"server_unreachable": "the visitors were offline, or something on their side, such as an ad blocker, stops requests below the prefix. A visitor who was asked is subscribed at a later visit; against ad blockers set another prefix",
+	"server_failed":      "the site answered 429 or 5xx to a subscription: check Caddy's log, subscribe_limit and max_store_size",
+	"server_refused":     "something in front of webpush refuses posts below the prefix, such as a firewall or a login: allow them",
+	"script_failed":      "a module below the prefix does not load: the visitors were offline, an ad blocker stops it (set another prefix), or something in front of webpush does",
+	"unanswered":         "visitors do not answer the browser's own question. Browsers show it quietly on sites where many refuse it: ask later, with after",
 }
 
 // FailureOther replaces unknown codes.

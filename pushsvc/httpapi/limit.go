@@ -187,7 +187,7 @@ func (p *Public) limited(w http.ResponseWriter, r *http.Request, limit *ClientLi
 		return nil
 	}
 	w.Header().Set("Retry-After", strconv.Itoa(int(wait/time.Second)+1))
-	return api.NewProblem(http.StatusTooManyRequests, "too many "+what+" come from this address: try again later")
+	return api.NewProblem(http.StatusTooManyRequests, "too many "+what+" from this address: try again later")
 }
 
 // AllowPage charges the events that a page of the site reports to the client's limit of events. It

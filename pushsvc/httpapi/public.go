@@ -103,7 +103,7 @@ func (p *Public) serve(w http.ResponseWriter, r *http.Request, site PublicSite, 
 	}
 	if r.Method != http.MethodPost {
 		w.Header().Set("Allow", http.MethodPost)
-		return api.NewProblem(http.StatusMethodNotAllowed, "only POST is taken here")
+		return api.NewProblem(http.StatusMethodNotAllowed, "only POST is accepted here")
 	}
 	if err := p.cross.Check(r); err != nil || downgraded(r) {
 		return api.NewProblem(http.StatusForbidden, "only pages of this site may post here")

@@ -45,7 +45,7 @@ func ReadBody(w http.ResponseWriter, r *http.Request, limit int64, types ...stri
 		return nil, api.NewProblem(http.StatusUnsupportedMediaType, "Content-Type must be "+strings.Join(types, " or "))
 	}
 	if ce := r.Header.Get("Content-Encoding"); ce != "" && !strings.EqualFold(ce, "identity") {
-		return nil, api.NewProblem(http.StatusUnsupportedMediaType, "a body with a Content-Encoding is not taken")
+		return nil, api.NewProblem(http.StatusUnsupportedMediaType, "a body with a Content-Encoding is not accepted")
 	}
 	if r.ContentLength > limit {
 		return nil, tooLarge(limit)
@@ -81,7 +81,7 @@ func isMedia(contentType string, types []string) bool {
 }
 
 func tooLarge(limit int64) *api.Problem {
-	return api.NewProblem(http.StatusRequestEntityTooLarge, fmt.Sprintf("what is sent is larger than %d bytes, the most that is taken here", limit))
+	return api.NewProblem(http.StatusRequestEntityTooLarge, fmt.Sprintf("the body is larger than %d bytes, the maximum here", limit))
 }
 
 // maxDepth is how deep JSON may nest.

@@ -55,7 +55,7 @@ func AsProblem(err error) *api.Problem {
 	case errors.As(err, &unconfigured):
 		return coded(api.CodeUnknownSite, http.StatusNotFound, unconfigured.Error())
 	case errors.Is(err, pushsvc.ErrRevision):
-		return coded(api.CodeRevision, http.StatusPreconditionFailed, "somebody has changed this since you read it: read it again, and write with the ETag of that answer")
+		return coded(api.CodeRevision, http.StatusPreconditionFailed, "this has changed since you read it: read it again, and write with the ETag of that answer")
 	case errors.Is(err, service.ErrTooManySites):
 		return coded(api.CodeFull, http.StatusServiceUnavailable, service.ErrTooManySites.Error())
 	case errors.Is(err, service.ErrNoRoom):
@@ -75,7 +75,7 @@ func AsProblem(err error) *api.Problem {
 	case errors.Is(err, popup.ErrFull):
 		return fullProblem()
 	case errors.Is(err, service.ErrReplaced):
-		return coded(api.CodeUnavailable, http.StatusServiceUnavailable, service.ErrReplaced.Error()+": post the same again, with the new one")
+		return coded(api.CodeUnavailable, http.StatusServiceUnavailable, service.ErrReplaced.Error()+": post the same again, with the new cookie")
 	case errors.As(err, &state):
 		return coded(api.CodeState, http.StatusConflict, state.Error())
 	case errors.As(err, &format):
@@ -83,13 +83,13 @@ func AsProblem(err error) *api.Problem {
 	case errors.Is(err, service.ErrUnsupported):
 		return coded(api.CodeUnsupported, http.StatusNotImplemented, service.ErrUnsupported.Error())
 	case errors.Is(err, pushsvc.ErrNotFound):
-		return coded(api.CodeNotFound, http.StatusNotFound, "the site has nothing of that id: give the id as the list has it; commands also take 4 or more characters of the beginning or end of a message's, pop-up's or profile's")
+		return coded(api.CodeNotFound, http.StatusNotFound, "the site has nothing of that id: use an id from the list; for messages, pop-ups and profiles, commands also accept 4 or more characters of its beginning or end")
 	case errors.Is(err, pushsvc.ErrIdempotencyConflict):
 		return coded(api.CodeIdempotency, http.StatusUnprocessableEntity, "this Idempotency-Key was used with a different request: use a new key for a new request")
 	case isWaiting(err):
-		return coded(api.CodeUnavailable, http.StatusServiceUnavailable, "the store's disk does not answer in time; what was sent may still be stored: send it again later, which changes nothing where it was")
+		return coded(api.CodeUnavailable, http.StatusServiceUnavailable, "the store's disk does not answer in time; the request may still be stored: send it again later, which is safe if it was")
 	default:
-		return coded(api.CodeUnavailable, http.StatusServiceUnavailable, "the subscription store cannot be used at the moment; the server's log says why")
+		return coded(api.CodeUnavailable, http.StatusServiceUnavailable, "the subscription store cannot be used at the moment; the server's log has the reason")
 	}
 }
 
@@ -160,5 +160,5 @@ func encodePlain(w io.Writer, v any) error {
 
 // fullProblem names what the site has too many of.
 func fullProblem() *api.Problem {
-	return coded(api.CodeFull, http.StatusConflict, fmt.Sprintf("the site has as many as it may, which are %d pop-ups and %d images: delete some", popup.MaxPopups, popup.MaxUploads))
+	return coded(api.CodeFull, http.StatusConflict, fmt.Sprintf("the site has reached the maximum of %d pop-ups or %d images: delete some", popup.MaxPopups, popup.MaxUploads))
 }

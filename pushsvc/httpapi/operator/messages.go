@@ -21,14 +21,14 @@ func sendRequest(in api.SendRequest) (service.SendRequest, error) {
 	if in.SendAt != "" {
 		at, err := time.Parse(time.RFC3339, in.SendAt)
 		if err != nil {
-			return r, api.FieldProblem("sendAt", `is no time with a time zone as RFC 3339 writes it, such as "2026-11-24T09:00:00+01:00"`)
+			return r, api.FieldProblem("sendAt", `is not a time with a time zone in the form of RFC 3339, such as "2026-11-24T09:00:00+01:00"`)
 		}
 		r.SendAt = at.UTC()
 	}
 	if in.Subscription != "" {
 		id, err := strconv.ParseUint(in.Subscription, 10, 64)
 		if err != nil || id == 0 {
-			return r, api.FieldProblem("subscription", "is no id of a subscription as the site's list has it")
+			return r, api.FieldProblem("subscription", "is not the id of a subscription from the site's list")
 		}
 		r.Only = pushsvc.SubscriptionID(id)
 	}

@@ -75,11 +75,11 @@ func (o *Operator) listProfiles(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if r.URL.Query().Has("identity") {
-		return api.FieldProblem("identity", "is not taken in an address, which logs have: POST it to …/profiles/search")
+		return api.FieldProblem("identity", "is not accepted in an address, because logs contain addresses: POST it to …/profiles/search")
 	}
 	after, err := base64.RawURLEncoding.DecodeString(r.FormValue("cursor"))
 	if err != nil || len(after) != 0 && len(after) != 36 {
-		return api.FieldProblem("cursor", `is not one that an earlier page gave as "next"`)
+		return api.FieldProblem("cursor", `is not the "next" of an earlier page`)
 	}
 	page, err := o.service.ProfilePage(r.Context(), sum.Site, string(after), limit)
 	if err != nil {

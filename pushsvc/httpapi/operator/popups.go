@@ -69,7 +69,7 @@ var variantPart = regexp.MustCompile(`^variants\[\d+\]\.(content|click|theme)`)
 func (o *Operator) createPopup(w http.ResponseWriter, r *http.Request) error {
 	err := o.storePopup(w, r, "", 0)
 	if errors.Is(err, pushsvc.ErrRevision) {
-		return api.NewProblem(http.StatusConflict, "the site has a pop-up of that id already: PUT replaces it")
+		return api.NewProblem(http.StatusConflict, "the site already has a pop-up with this id: PUT replaces it")
 	}
 	return err
 }
@@ -100,7 +100,7 @@ func (o *Operator) storePopup(w http.ResponseWriter, r *http.Request, id string,
 		p.ID = id
 	}
 	if id != "" && p.ID != id {
-		return api.FieldProblem("id", "is another than the one in the path: leave it out of the body")
+		return api.FieldProblem("id", "differs from the one in the path: leave it out of the body")
 	}
 	row, err := o.service.PutPopup(r.Context(), r.PathValue("site"), p, expect)
 	if err != nil {
@@ -162,7 +162,7 @@ func (o *Operator) popupStats(w http.ResponseWriter, r *http.Request) error {
 		}
 		t, err := time.Parse(time.RFC3339, text)
 		if err != nil {
-			return api.FieldProblem(f.name, `is no time with a time zone as RFC 3339 writes it, such as "2026-11-24T09:00:00+01:00"`)
+			return api.FieldProblem(f.name, `is not a time with a time zone in the form of RFC 3339, such as "2026-11-24T09:00:00+01:00"`)
 		}
 		*f.to = t
 	}

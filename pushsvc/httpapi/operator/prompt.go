@@ -105,7 +105,7 @@ func ifMatch(r *http.Request) (pushsvc.Revision, error) {
 	tag, quoted := strings.CutPrefix(strings.TrimSuffix(header, `"`), `"`)
 	n, err := strconv.ParseInt(tag, 10, 64)
 	if strings.Contains(header, ",") {
-		return 0, api.FieldProblem("If-Match", "takes one ETag, as an earlier answer had it")
+		return 0, api.FieldProblem("If-Match", "must be one ETag from an earlier answer")
 	}
 	if !quoted || err != nil || n < 0 || revisionTag(pushsvc.Revision(n)) != header {
 		return 0, pushsvc.ErrRevision

@@ -42,7 +42,7 @@ func (o *Operator) purgeProfiles(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if in.After != "" && len(in.After) != 36 {
-		return api.FieldProblem("after", `is not one that an earlier answer gave as "next"`)
+		return api.FieldProblem("after", `is not the "next" of an earlier answer`)
 	}
 	out, err := o.service.PurgeProfiles(r.Context(), sum.Site, in)
 	if err != nil {
@@ -60,7 +60,7 @@ func (o *Operator) moveSite(merge bool) handler {
 			return err
 		}
 		if in.Into == "" {
-			return api.FieldProblem("into", `is missing: it is the name that the site gets, such as "shop.example.com"`)
+			return api.FieldProblem("into", `is missing: it is the new name of the site, such as "shop.example.com"`)
 		}
 		out, err := o.service.MoveSite(r.Context(), r.PathValue("site"), in.Into, merge, in.DryRun)
 		if err != nil {

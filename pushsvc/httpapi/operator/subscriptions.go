@@ -123,7 +123,7 @@ func importOptions(r *http.Request) (o service.ImportOptions, err error) {
 	}
 	// A packed file is unpacked by its first bytes, whatever the header says.
 	if ce := r.Header.Get("Content-Encoding"); ce != "" && !strings.EqualFold(ce, "identity") && !strings.EqualFold(ce, "gzip") {
-		return o, api.NewProblem(http.StatusUnsupportedMediaType, "a body with this Content-Encoding is not taken: use gzip, or unpack it first")
+		return o, api.NewProblem(http.StatusUnsupportedMediaType, "a body with this Content-Encoding is not accepted: use gzip, or unpack it first")
 	}
 	query := r.URL.Query()
 	if o.Format, err = transfer.ParseFormat(query.Get("format")); err != nil {
@@ -182,7 +182,7 @@ func (s *steadyBody) Read(p []byte) (int, error) {
 		_ = s.control.SetReadDeadline(time.Time{})
 		return n, err
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return n, api.NewProblem(http.StatusRequestTimeout, fmt.Sprintf("nothing came for %v", idleTimeout))
+		return n, api.NewProblem(http.StatusRequestTimeout, fmt.Sprintf("no data arrived for %v", idleTimeout))
 	default:
 		return n, api.NewProblem(http.StatusBadRequest, "the body ended early")
 	}
@@ -233,7 +233,7 @@ func parseCursor(s string) (pushsvc.SubscriptionID, error) {
 			return pushsvc.SubscriptionID(v), nil
 		}
 	}
-	return 0, api.FieldProblem("cursor", `is not one that an earlier page gave as "next"`)
+	return 0, api.FieldProblem("cursor", `is not the "next" of an earlier page`)
 }
 
 func (o *Operator) deleteSubscription(w http.ResponseWriter, r *http.Request) error {
