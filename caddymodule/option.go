@@ -127,7 +127,7 @@ func durations(field *AskAgain, example string) option {
 				return d.Errf(`%q is not a duration; write it like "30s", "12h" or "7d"`, s)
 			}
 			if v == 0 {
-				return d.Errf("%q is no time at all; leave the option out for its default", s)
+				return d.Errf("%q is not a duration; leave the option out for its default", s)
 			}
 			*field = append(*field, caddy.Duration(v))
 		}

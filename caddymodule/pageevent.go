@@ -32,7 +32,7 @@ func (h *Handler) parseEvent(d *caddyfile.Dispenser) error {
 		case err != nil:
 			return d.WrapErr(err)
 		case !ok:
-			return d.Errf("event: %q is no matcher; after the name write a path, @<name> or a block", given)
+			return d.Errf("event: %q is not a matcher; after the name write a path, @<name> or a block", given)
 		}
 		for name, raw := range named {
 			set[name] = raw

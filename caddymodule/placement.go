@@ -49,7 +49,7 @@ func once(h httpcaddyfile.Helper, match caddy.ModuleMap) error {
 	seen, _ := h.State[key].([]given)
 	for _, other := range seen {
 		if other.block == block && bytes.Equal(other.match, this.match) {
-			return h.Errf("this site has webpush twice, and first at %s; keep one of the two, or give each a matcher that shuts the other out", other.place)
+			return h.Errf("this site has webpush twice, and first at %s; keep one of the two, or give each a matcher that excludes the other", other.place)
 		}
 	}
 	h.State[key] = append(seen, this)
