@@ -96,7 +96,7 @@ func TestPromptCommands(t *testing.T) {
 
 	p.says(prompt("set", "--title", "Ω <b>", "--unset", "after,paths"), "Ω <b>", "Revision 2", "3 pages")
 	has(p.Host(), `"title":"Ω \u003cb\u003e"`, `"after":{"pages":3}`, `"kind":"bell"`)
-	p.refused("has changed this", prompt("set", "--revision", "1", "--title", "x")...)
+	p.refused("this has changed since you read it", prompt("set", "--revision", "1", "--title", "x")...)
 	p.refused("kind", prompt("set", "--kind", "telegram")...)
 	p.refused("--site is missing", "prompt", "reset")
 	p.refused("there is no site \"shop.example.net\"", "prompt", "--site", "shop.example.net")
