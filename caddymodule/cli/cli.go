@@ -23,7 +23,7 @@ func Command(storeFile func(configured string) (string, error)) caddycmd.Command
 	return caddycmd.Command{
 		Name:  "webpush",
 		Usage: "<command>",
-		Short: "Sends web pushes and manages sites, subscribers, profiles, messages, the question, pop-ups, keys and backups",
+		Short: "Sends web pushes and manages sites, subscribers, profiles, messages, the prompt, pop-ups, keys and backups",
 		Long: `
 Talks to the running Caddy's admin endpoint, whose address is taken from
 --address, or from the config given by --config, or is Caddy's default. Only

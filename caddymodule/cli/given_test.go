@@ -65,6 +65,31 @@ func runInstead(cmd *cobra.Command, run func()) {
 	}
 }
 
+// TestHelpSaysPrompt: help texts say "prompt", the glossary's word, for the module's own question.
+func TestHelpSaysPrompt(t *testing.T) {
+	webpush := Command(nil)
+	root := &cobra.Command{Use: "webpush", Short: webpush.Short, Long: webpush.Long}
+	webpush.CobraFunc(root)
+	flags := 0
+	var walk func(cmd *cobra.Command)
+	walk = func(cmd *cobra.Command) {
+		texts := []string{cmd.Short, cmd.Long, cmd.Example}
+		cmd.LocalFlags().VisitAll(func(f *pflag.Flag) { flags++; texts = append(texts, f.Usage, mustBe[f.Name]) })
+		for _, text := range texts {
+			if strings.Contains(text, "question") {
+				t.Errorf("%s: %q", cmd.CommandPath(), text)
+			}
+		}
+		for _, sub := range cmd.Commands() {
+			walk(sub)
+		}
+	}
+	walk(root)
+	if flags < 40 {
+		t.Errorf("only %d flags", flags)
+	}
+}
+
 // TestRequiredFlags: each required flag says what it must be.
 func TestRequiredFlags(t *testing.T) {
 	c := new(command)

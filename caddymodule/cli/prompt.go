@@ -25,11 +25,11 @@ func (c *command) prompt() *cobra.Command {
 	var site string
 	cmd := &cobra.Command{
 		Use:   "prompt [--site <site>]",
-		Short: "Shows the question that visitors are asked, and changes it without a reload",
-		Long: `Shows the question that a site's visitors are asked, and who says what of it: the
-Caddyfile, the API (which is what 'prompt set' uses), or the default. What the API
-says wins over the Caddyfile, setting by setting, and is kept in the store across
-restarts. Visitors see a change within a minute. Without --site it lists the sites.`,
+		Short: "Shows the prompt that visitors see, and changes it without a reload",
+		Long: `Shows the prompt that a site's visitors see, and where each setting comes from: the
+Caddyfile, the API (which 'prompt set' uses), or the default. A setting of the API
+takes precedence over the Caddyfile's, and stays in the store across restarts.
+Visitors see a change within a minute. Without --site it lists the sites.`,
 		Example: `  caddy webpush prompt --site shop.example.com
   caddy webpush prompt set --site shop.example.com --kind bar --after "2 pages" --title "Offers, first"
   caddy webpush prompt set --site shop.example.com --enabled=false
@@ -47,9 +47,9 @@ restarts. Visitors see a change within a minute. Without --site it lists the sit
 			return c.print(raw, func(w io.Writer) error { return printPrompt(w, view) })
 		},
 	}
-	cmd.PersistentFlags().StringVar(&site, "site", "", "Site of the question")
+	cmd.PersistentFlags().StringVar(&site, "site", "", "Site of the prompt")
 	cmd.AddCommand(c.setPrompt(&site), c.resetPrompt(&site))
-	needSite(&site, "question", cmd.Commands()...)
+	needSite(&site, "prompt", cmd.Commands()...)
 	return cmd
 }
 
@@ -84,13 +84,13 @@ func (c *command) setPrompt(site *string) *cobra.Command {
 	var f promptFlags
 	cmd := &cobra.Command{
 		Use:   "set --site <site> [<settings>]",
-		Short: "Changes settings of the question; the others stay",
-		Long: `Changes settings of the question that a site's visitors are asked. They are those
-of the Caddyfile's option prompt, and --enabled=false, after which only
-a page's own call asks visitors. Settings that are not named stay as they are; --unset
-returns some to the Caddyfile.
+		Short: "Changes settings of the prompt; the others stay",
+		Long: `Changes settings of the prompt that a site's visitors see. They are those of the
+Caddyfile's option prompt, and --enabled=false, after which only a page's own call
+shows the prompt. Settings that are not named stay as they are; --unset returns some
+to the Caddyfile.
 
---file takes the place of all that has been set before. The file is JSON, as
+--file replaces all settings from before. The file is JSON, as
 "override" in the output of 'prompt --json':
 
   {"kind": "bar", "title": "Offers, first", "after": {"pages": 2}, "askAgain": ["3d", "7d"]}`,
@@ -117,7 +117,7 @@ func (f *promptFlags) add(cmd *cobra.Command) {
 	flags.StringArrayVar(&f.notPaths, "not-paths", nil, "Where not to ask; may be repeated")
 	flags.StringArrayVar(&f.askAgain, "ask-again", nil, "How long a refusal is respected, such as 7d; may be repeated, for the second one and so on")
 	flags.StringVar(&f.consent, "consent", "", "A CSS selector of the site's consent banner")
-	flags.BoolVar(&f.enabled, "enabled", true, "Whether anybody is to be asked but by a page's own call")
+	flags.BoolVar(&f.enabled, "enabled", true, "Whether the prompt is shown by itself; a page's own call can always show it")
 	flags.StringSliceVar(&f.unset, "unset", nil, "Settings to return to the Caddyfile, such as title,after")
 	for _, name := range []string{"title", "body", "accept", "reject", "color", "text-color"} {
 		// It cannot fail: the flag has just been made.
@@ -163,7 +163,7 @@ func warnLiteral(s prompt.Settings) {
 			continue
 		}
 		if found := pushsvc.FindTemplate(*f.text); found != "" {
-			fmt.Fprintf(os.Stderr, "warning: --%s has the template %q, and the question is not filled in: visitors read it as it is\n", f.flag, found)
+			fmt.Fprintf(os.Stderr, "warning: --%s has the template %q, and templates in the prompt are not filled in: visitors see it as it is\n", f.flag, found)
 		}
 	}
 }
@@ -283,7 +283,7 @@ func withHash(color string) string {
 func (c *command) resetPrompt(site *string) *cobra.Command {
 	return &cobra.Command{
 		Use:   "reset --site <site>",
-		Short: "Returns all settings of the question to the Caddyfile",
+		Short: "Returns all settings of the prompt to the Caddyfile",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := c.client(nil).ResetPrompt(cmd.Context(), *site, pushsvc.AnyRevision); err != nil {
@@ -292,10 +292,10 @@ func (c *command) resetPrompt(site *string) *cobra.Command {
 			return c.printValue(struct {
 				Reset string `json:"reset"`
 			}{*site}, func(w io.Writer) error {
-				if _, err := fmt.Fprintln(w, "The question is as the Caddyfile has it."); err != nil {
+				if _, err := fmt.Fprintln(w, "The prompt is as the Caddyfile has it."); err != nil {
 					return err
 				}
-				// A site that the configuration does not name has no question to show.
+				// A site that the configuration does not name has no prompt to show.
 				if view, err := c.client(nil).ShowPrompt(cmd.Context(), *site); err == nil {
 					return printPrompt(w, view)
 				}

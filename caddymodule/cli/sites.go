@@ -56,7 +56,7 @@ func (c *command) sites() *cobra.Command {
 		Use:   "remove <site>",
 		Short: "Removes all that is kept of a site",
 		Long: `Removes all that is kept of a site: subscribers, messages and their results,
-visitors, events, counts, the question's settings, pop-ups and images.
+visitors, events, counts, the prompt's settings, pop-ups and images.
 
 A site that the configuration names, and one with messages that are not sent yet,
 is refused unless --force is given; its messages are cancelled then. The bytes stay
@@ -73,7 +73,7 @@ begins a site of its own.`,
 	remove.Flags().BoolVar(&force, "force", false, "Remove it although it is in use")
 	cmd.AddCommand(remove, c.moveSite("rename", (*api.Client).RenameSite, "Gives a site another name",
 		`Gives a site another name: subscribers, messages and their results, visitors,
-events, counts, the question's settings, pop-ups and images. Under the new name there
+events, counts, the prompt's settings, pop-ups and images. Under the new name there
 must be nothing yet; 'merge' joins two sites.
 
 `+moveHelp), c.moveSite("merge", (*api.Client).MergeSite, "Joins a site with another one",

@@ -106,7 +106,7 @@ func TestSetPrints(t *testing.T) {
 	p.says(prompt("set", "--after", "30s"), "after      30s            api")
 	p.says(prompt("set", "--after", "exit"), "after      exit           api")
 	if text := p.told(prompt("set", "--title", "Hi {{ name }}")...); !strings.Contains(text, `--title has the template "{{ name }}"`) {
-		t.Errorf("a template in the question: %q", text)
+		t.Errorf("a template in the prompt: %q", text)
 	}
 	p.says(prompt("reset"), "as the Caddyfile has it", "after      3 pages        caddyfile")
 	var ring struct{ Keys []struct{ ID string } }
