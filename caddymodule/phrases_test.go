@@ -13,9 +13,23 @@ import (
 // TestDidYouMeanOnce: one function writes the question at the end of errors about
 // unknown names, so that they all read alike.
 func TestDidYouMeanOnce(t *testing.T) {
-	var writers []string
+	if writers, want := sourcesWith(t, ".", "did you mean"), []string{"pushsvc/nearest.go"}; !slices.Equal(writers, want) {
+		t.Errorf("the question is written in %q, not in %q alone; call pushsvc.DidYouMean", writers, want)
+	}
+}
+
+// TestStoreBehindService: the HTTP API reads and writes only through the service, which holds the
+// rules about names.
+func TestStoreBehindService(t *testing.T) {
+	if users := sourcesWith(t, "pushsvc/httpapi", "ervice.Store"); len(users) > 0 {
+		t.Errorf("%q use the service's store; call a method of the service", users)
+	}
+}
+
+// sourcesWith returns the paths of the Go files below folder, other than tests, that contain text.
+func sourcesWith(t *testing.T, folder, text string) (paths []string) {
 	root := os.DirFS("..")
-	err := fs.WalkDir(root, ".", func(path string, d fs.DirEntry, err error) error {
+	err := fs.WalkDir(root, folder, func(path string, d fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
 			return err
@@ -25,15 +39,13 @@ func TestDidYouMeanOnce(t *testing.T) {
 			return nil
 		}
 		source, err := fs.ReadFile(root, path)
-		if bytes.Contains(source, []byte("did you mean")) {
-			writers = append(writers, path)
+		if bytes.Contains(source, []byte(text)) {
+			paths = append(paths, path)
 		}
 		return err
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := []string{"pushsvc/nearest.go"}; !slices.Equal(writers, want) {
-		t.Errorf("the question is written in %q, not in %q alone; call pushsvc.DidYouMean", writers, want)
-	}
+	return paths
 }

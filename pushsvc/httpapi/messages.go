@@ -63,7 +63,7 @@ func (p *Public) ServeUpload(w http.ResponseWriter, r *http.Request, site Public
 	ctx, cancel := context.WithTimeout(r.Context(), visitorTime)
 	defer cancel()
 	u, err := exchange.Timely(ctx, &p.calls, func(ctx context.Context) (popup.Upload, error) {
-		return p.Service.Store.Upload(ctx, site.Name, name)
+		return p.Service.Upload(ctx, site.Name, name)
 	})
 	if errors.Is(err, pushsvc.ErrNotFound) {
 		exchange.WriteProblem(w, api.NewProblem(http.StatusNotFound, "there is no such image"))

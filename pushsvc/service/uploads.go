@@ -72,6 +72,16 @@ func (s *Service) Uploads(ctx context.Context, site string) ([]popup.Upload, err
 	return s.Store.Uploads(ctx, name)
 }
 
+// Upload returns an image with its bytes. The error is [pushsvc.ErrNotFound] if the site has no such
+// upload.
+func (s *Service) Upload(ctx context.Context, site, upload string) (popup.Upload, error) {
+	name, err := siteName(site)
+	if err != nil {
+		return popup.Upload{}, err
+	}
+	return s.Store.Upload(ctx, name, upload)
+}
+
 // DeleteUpload removes an image.
 func (s *Service) DeleteUpload(ctx context.Context, site, upload string) error {
 	name, err := siteName(site)
