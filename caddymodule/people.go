@@ -185,10 +185,10 @@ func (h *Handler) watch(w http.ResponseWriter, r *http.Request, req request) *wa
 		return nil
 	}
 	site := httpapi.PublicSite{Name: req.site, Secure: isSecure(r)}
-	if httpapi.Anonymous(r, site) {
+	values, anonymous := httpapi.Cookies(r, site)
+	if anonymous {
 		return nil
 	}
-	values, _ := httpapi.Cookies(r, site)
 	b, ok, err := run.service.OpenCookies(r.Context(), req.site, values)
 	if err != nil || !ok {
 		return nil

@@ -361,6 +361,20 @@ func TestOldCookie(t *testing.T) {
 	if n := f.people(siteA); n != 0 || !httpapi.Anonymous(r, httpapi.PublicSite{}) {
 		t.Errorf("who has opted out is known by the older cookie: %d profiles", n)
 	}
+	for _, cookies := range []string{"__webpush=" + known, "__webpush=" + known + "; __webpush=0"} {
+		for _, signal := range []string{"", "Sec-GPC", "DNT"} {
+			r := httptest.NewRequest("GET", "/", nil)
+			r.Header.Set("Cookie", cookies)
+			r.Header.Set(signal, "1")
+			values, anonymous := httpapi.Cookies(r, httpapi.PublicSite{})
+			if want := signal != "" || strings.HasSuffix(cookies, "=0"); anonymous != want {
+				t.Errorf("%s, %q: anonymous is %v", cookies, signal, anonymous)
+			}
+			if (len(values) > 0) != (signal == "") {
+				t.Errorf("%s, %q: values %q", cookies, signal, values)
+			}
+		}
+	}
 	for path, other := range others {
 		leaving := f.cookieOf(siteA, 10+len(path))
 		set := post(path, "__webpush="+leaving+"; __webpush="+leaving, `{"type":"optout","value":true}`, 2)

@@ -57,23 +57,26 @@ type visitor struct {
 // Anonymous reports whether the request's sender must not be recognised: Global Privacy Control
 // (W3C GPC §3.1), Do Not Track, or the visitor's own choice.
 func Anonymous(r *http.Request, site PublicSite) bool {
-	_, out := Cookies(r, site)
-	return signalled(r) || out
+	_, anonymous := Cookies(r, site)
+	return anonymous
 }
 
-// Cookies returns the values of our cookie that count, and whether one of them is that of a visitor
-// who has opted out. Over plain http a browser may have several, at two paths if the site's has
-// moved, or because another host has set one.
-func Cookies(r *http.Request, site PublicSite) (values []string, out bool) {
+// Cookies returns the values of our cookie that count, and what [Anonymous] reports. A browser that
+// asks not to be tracked has no values. Over plain http a browser may have several, at two paths if
+// the site's has moved, or because another host has set one.
+func Cookies(r *http.Request, site PublicSite) (values []string, anonymous bool) {
+	if signalled(r) {
+		return nil, true
+	}
 	name := cookieName(site.Name, true)
 	if len(r.CookiesNamed(name)) == 0 && !isSecure(r, site) {
 		name = cookieName(site.Name, false)
 	}
 	for _, c := range r.CookiesNamed(name) {
-		out = out || c.Value == optedOut
+		anonymous = anonymous || c.Value == optedOut
 		values = append(values, c.Value)
 	}
-	return values, out
+	return values, anonymous
 }
 
 // isSecure reports whether the page came over https. A browser reports this with each post, even if
@@ -93,7 +96,7 @@ func (p *Public) visitor(r *http.Request, site PublicSite, seed string) (v visit
 	if site.CookiePath == "" || signalled(r) {
 		return v, nil
 	}
-	values, out := Cookies(r, site)
+	values, out := Cookies(r, site) // without a signal, only a visitor who has opted out is anonymous
 	if v = (visitor{out: out, twice: len(values) > 1, secure: isSecure(r, site)}); out {
 		return v, nil
 	}
