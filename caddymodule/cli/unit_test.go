@@ -193,3 +193,16 @@ func TestAdminOff(t *testing.T) {
 		t.Errorf("%q, %v", got, err)
 	}
 }
+
+// TestStatesDocumented: the reference explains each state that the list of pop-ups has.
+func TestStatesDocumented(t *testing.T) {
+	doc, err := os.ReadFile("../../.github/docs/popups.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range popupStates {
+		if !strings.Contains(string(doc), "\n| `"+string(s.state)+"` | ") {
+			t.Errorf("popups.md does not explain the state %s", s.state)
+		}
+	}
+}
