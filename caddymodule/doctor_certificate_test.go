@@ -86,10 +86,10 @@ func certified(t *testing.T, to string, leaf *authority, rest ...*authority) str
 // rest of the page is examined too.
 func TestDoctorCertificate(t *testing.T) {
 	s := start(t, site{upstream: upstream(t, nil)})
-	var nobody *authority
-	root := nobody.issue(t, "Root", isCA)
+	var selfSigned *authority
+	root := selfSigned.issue(t, "Root", isCA)
 	middle := root.issue(t, "Middle", isCA)
-	private := nobody.issue(t, "Private", isCA)
+	private := selfSigned.issue(t, "Private", isCA)
 	privateMiddle := private.issue(t, "Private Middle", isCA)
 	old := func(c *x509.Certificate) { c.NotAfter = time.Now().Add(-24 * time.Hour) }
 	early := func(c *x509.Certificate) { c.NotBefore = time.Now().Add(24 * time.Hour) }
@@ -101,7 +101,7 @@ func TestDoctorCertificate(t *testing.T) {
 		wants []string
 	}{
 		{"sound", middle.issue(t, "site", nil), []*authority{middle}, nil},
-		{"self-signed", nobody.issue(t, "site", nil), nil, []string{"self-signed"}},
+		{"self-signed", selfSigned.issue(t, "site", nil), nil, []string{"self-signed"}},
 		{"wrong name", middle.issue(t, "site", wrong), []*authority{middle}, []string{"wrong name: it is for other.example, not for 127.0.0.1"}},
 		{"expired", middle.issue(t, "site", old), []*authority{middle}, []string{"has expired on"}},
 		{"too early", middle.issue(t, "site", early), []*authority{middle}, []string{"is not valid before"}},
@@ -109,7 +109,7 @@ func TestDoctorCertificate(t *testing.T) {
 		{"incomplete further up", privateMiddle.issue(t, "site", nil), []*authority{privateMiddle}, []string{`chain ends at "Private"`}},
 		{"private authority", privateMiddle.issue(t, "site", nil), []*authority{privateMiddle, private}, []string{`issued by "Private"`}},
 		{"expired, of another name", middle.issue(t, "site", func(c *x509.Certificate) { old(c); wrong(c) }), []*authority{middle}, []string{"wrong name", "has expired"}},
-		{"expired and self-signed", nobody.issue(t, "site", old), nil, []string{"has expired", "self-signed"}},
+		{"expired and self-signed", selfSigned.issue(t, "site", old), nil, []string{"has expired", "self-signed"}},
 		{"issuer has expired", root.issue(t, "Old", func(c *x509.Certificate) { isCA(c); old(c) }).issue(t, "site", nil), nil, []string{"incomplete"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

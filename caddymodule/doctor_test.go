@@ -12,7 +12,7 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/caddymodule/doctor"
 )
 
-// examine runs the doctor on a page and gives its findings by check.
+// examine runs the doctor on a page and returns its findings by check.
 func examine(t *testing.T, address string) (doctor.Checkup, map[string]doctor.Diagnosis) {
 	t.Helper()
 	report, err := doctor.Examine(t.Context(), http.DefaultTransport, address)

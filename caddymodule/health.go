@@ -71,8 +71,8 @@ func readInTime(ctx context.Context, read func(context.Context) error) error {
 // read in the background.
 const startPatience = time.Second
 
-// publicKeys returns the key that browsers subscribe with, or "" if there is none
-// or the store has not been read yet, and the ring's other keys.
+// publicKeys returns the key that browsers subscribe with, and the ring's other keys.
+// The first is "" if the ring is empty or the store has not been read yet.
 func (r *running) publicKeys() (current string, old []string) {
 	for _, k := range r.live.Keys() {
 		if k.Current {

@@ -67,7 +67,7 @@ func (p place) host() string {
 }
 
 // shutOut returns our paths whose requests do not reach the handler, and the
-// module that answers one of them; "" if there is none.
+// module that answers one of them; "" if no module does.
 func (p place) shutOut() (paths []string, stop string) {
 	for _, q := range p.handler.paths.samples() {
 		if j, arrives := p.travel(q.method, q.path); !arrives && !slices.Contains(paths, q.name) {

@@ -200,16 +200,16 @@ func TestIdentify(t *testing.T) {
 			_, _ = io.WriteString(w, pageHTML)
 		}}),
 	})
-	ann, bob, nobody := s.visitor("01"), s.visitor("02"), s.visitor("03")
+	ann, bob, unknown := s.visitor("01"), s.visitor("02"), s.visitor("03")
 	for range 3 {
 		s.request("GET", peopleHost, "/me?user=ann", map[string]string{"Cookie": "__webpush=" + ann.Value}, "")
 	}
 	s.request("GET", peopleHost, "/me?user=bob", map[string]string{"Cookie": "__webpush=" + bob.Value}, "")
-	s.request("GET", peopleHost, "/me", map[string]string{"Cookie": "__webpush=" + nobody.Value}, "")
+	s.request("GET", peopleHost, "/me", map[string]string{"Cookie": "__webpush=" + unknown.Value}, "")
 	// A script in the page can't do that without a signature.
-	s.tell(nobody.Value, "04", `{"type":"login","identities":[{"kind":"identity","value":"ann"}]}`, nil)
+	s.tell(unknown.Value, "04", `{"type":"login","identities":[{"kind":"identity","value":"ann"}]}`, nil)
 	store := s.stopped()
-	for cookie, want := range map[string]string{ann.Value: "[{identity ann}]", bob.Value: "[{identity bob}]", nobody.Value: "[]"} {
+	for cookie, want := range map[string]string{ann.Value: "[{identity ann}]", bob.Value: "[{identity bob}]", unknown.Value: "[]"} {
 		if p, _ := person(t, store, cookie); fmt.Sprint(p.Identities) != want || p.Events["Hello"].Count != 1 {
 			t.Errorf("identities %v, want %s", p.Identities, want)
 		}

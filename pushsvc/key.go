@@ -55,7 +55,7 @@ type Key struct {
 // ErrRingEmpty means that the key ring has no current key, and that EnsureKey has to make one.
 var ErrRingEmpty = errors.New("the key ring is empty")
 
-// CurrentKey returns the key that EnsureKey returns. current is the ring's current key, zero if there is none.
+// CurrentKey returns the key that EnsureKey returns. current is the ring's current key, zero without one.
 // Then it returns ErrRingEmpty, or ErrKeyLost if subscribed reports that a site has a subscription: a new key
 // would not reach it.
 func CurrentKey(current Key, subscribed func() bool) (Key, error) {
@@ -69,7 +69,7 @@ func CurrentKey(current Key, subscribed func() bool) (Key, error) {
 }
 
 // AddKey returns the row that ImportKey stores for a pair. known is the ring's key of the same ID, which
-// keeps its date; zero if there is none that can be read. haveCurrent reports whether the ring has a readable
+// keeps its date; zero if the ring has no readable one. haveCurrent reports whether the ring has a readable
 // current key.
 func AddKey(key, known Key, current, haveCurrent bool, now time.Time) (Key, error) {
 	if known.ID != "" {

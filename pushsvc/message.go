@@ -169,7 +169,7 @@ type Message struct {
 	Topics []string
 	// Created, Started and Finished are zero until they happen.
 	Created, Started, Finished time.Time
-	// NextTry is when the first of Progress.Later is due; zero if there is none.
+	// NextTry is when the first of Progress.Later is due; zero if Later is empty.
 	NextTry time.Time
 
 	Progress Progress

@@ -51,7 +51,7 @@ func jsonText(raw json.RawMessage) string {
 // the braces may be percent-encoded.
 var templateText = regexp.MustCompile(`(?s)(?:\{|%7[bB]){2}.*?(?:\}|%7[dD]){2}|\{%.*?%\}|\{\{[^{}]{0,40}|\{%[^{}]{0,40}`)
 
-// FindTemplate returns the first template in a text that would be shown literally; "" if there is none.
+// FindTemplate returns the first template in a text that would be shown literally; "" if the text has no template.
 func FindTemplate(text string) string { return templateText.FindString(text) }
 
 // CheckLiteral returns a *FieldError if the message has a template: notifications are not filled in, so all

@@ -45,7 +45,7 @@ type SettingStore interface {
 	// whatever is expected, so that a call may be repeated. s.Revision is ignored.
 	PutSetting(ctx context.Context, s Setting, expect Revision) (Setting, error)
 	// DeleteSetting removes a setting if it has the expected revision, else it returns ErrRevision;
-	// ErrNotFound if there is none.
+	// ErrNotFound if it does not exist.
 	DeleteSetting(ctx context.Context, site, name string, expect Revision) error
 }
 
@@ -72,7 +72,7 @@ func (r Revision) Expect(present Revision) error {
 }
 
 // Put returns the row that PutSetting stores for s, without its new revision. known is the present row, zero
-// if there is none that can be read. ok is false if known already has the document, and stays.
+// if the store has no readable one. ok is false if known already has the document, and stays.
 func (s Setting) Put(known Setting, expect Revision) (row Setting, ok bool, err error) {
 	if known.Revision != 0 && bytes.Equal(known.Document, s.Document) {
 		return known, false, nil

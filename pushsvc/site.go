@@ -77,7 +77,7 @@ func isASCII(s string) bool {
 	return !strings.ContainsFunc(s, func(r rune) bool { return r >= utf8.RuneSelf })
 }
 
-// splitHostPort returns the port 0 if there is none.
+// splitHostPort returns the port 0 if the host has no port.
 func splitHostPort(host string) (name string, port int, err error) {
 	if strings.HasPrefix(host, "[") && strings.HasSuffix(host, "]") {
 		return host[1 : len(host)-1], 0, nil

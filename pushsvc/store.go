@@ -113,7 +113,7 @@ type MessageStore interface {
 	// the LaterRange if something in it is due, else one that is not done; never one whose lease, even the
 	// owner's own, has not run out (at its very end it has). A queued or scheduled message becomes sending.
 	//
-	//   - ErrNothingDue if there is none, or the message is paused, scheduled for later, or cancelling. The
+	//   - ErrNothingDue if no range can be claimed, or the message is paused, scheduled for later, or cancelling. The
 	//     message's row is returned with that error, so that a caller sees NextTry, and a message that this
 	//     call has made cancelled.
 	//   - ErrNotFound if it is gone or final.

@@ -73,7 +73,7 @@ func sameAuth(a, b [AuthSize]byte) bool { return subtle.ConstantTimeCompare(a[:]
 // ID is enough.
 //
 //   - A row with ID 0 is new: the store assigns the next id.
-//   - replaced is the row that it replaces; zero if there is none, and proven itself if only its keys change.
+//   - replaced is the row that it replaces; zero if it replaces no row, and proven itself if only its keys change.
 //   - ok is false if known stays as it is: its endpoint alone is no proof.
 func Resubscribe(sub, known, proven Subscription) (row, replaced Subscription, ok bool) {
 	sameKeys := known.Endpoint != "" && sameAuth(known.Auth, sub.Auth)

@@ -250,7 +250,7 @@ func TestTransferCommands(t *testing.T) {
 	}
 	to.refused("the key ring is as it was", "subscribers", "import", "--site", to.Host(), private, "--vapid-public", stranger.Public, "--vapid-private-file", private)
 	if out := to.OK("keys"); strings.Contains(out, stranger.ID) {
-		t.Errorf("a file that is none brought a key:\n%s", out)
+		t.Errorf("an invalid file imported a key:\n%s", out)
 	}
 
 	to.says([]string{"keys", "rotate"}, "is the current one now")

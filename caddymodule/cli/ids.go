@@ -13,8 +13,8 @@ import (
 // candidate is something that an id on the command line may stand for.
 type candidate struct{ id, what string }
 
-// pick returns the one id that given is or stands for. Where there is none it returns
-// given: the server says so. kind is in the plural.
+// pick returns the only id that equals given or that given abbreviates. If no id does, it
+// returns given: the server reports the error. kind is in the plural.
 func pick(kind, given string, all []candidate) (string, error) {
 	ids := make([]string, len(all))
 	for i, c := range all {

@@ -179,8 +179,8 @@ func (c *command) exportProfile(ctx context.Context, site, id string) error {
 	return c.print(raw, func(w io.Writer) error { _, err := w.Write(raw); return err })
 }
 
-// eraseBy erases who has the identity, and who claims it; where there is none, the one
-// whose id it is short for.
+// eraseBy erases the profiles that have or claim the identity. If no profile does, it erases
+// the profile whose id it abbreviates.
 func (c *command) eraseBy(ctx context.Context, site, identity string) error {
 	var raw []byte
 	out, err := c.client(&raw).EraseIdentity(ctx, site, api.IdentityRequest{Identity: identity})

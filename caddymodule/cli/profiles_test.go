@@ -20,7 +20,7 @@ func TestProfileCommands(t *testing.T) {
 		t.Fatalf("events: %d %s", resp.StatusCode, body)
 	}
 	p.says(with(), "ann@example.com", "KNOWN AS", "1 profile, 0 of them anonymous")
-	p.says(with("list", "--identity", "nobody"), `No profile has the identity "nobody".`)
+	p.says(with("list", "--identity", "unused"), `No profile has the identity "unused".`)
 	p.says(with("list", "--identity", "Ann@example.com"), "ann@example.com")
 	if out := p.says(with("show", "ann@example.com"), "ann@example.com", "Plan", `"pro"`, "Charged·[31m"); strings.Contains(out, "\x1b") {
 		t.Errorf("a visitor's text steers the terminal: %q", out)

@@ -133,7 +133,7 @@ func TestPromptCommands(t *testing.T) {
 	p.Terminate()
 }
 
-// reload gives the running process another Caddyfile.
+// reload loads another Caddyfile into the running process.
 func (p *process) reload(text string) {
 	p.T.Helper()
 	raw, err := os.ReadFile(p.File)

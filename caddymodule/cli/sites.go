@@ -181,7 +181,7 @@ func (c *command) allSites(ctx context.Context) error {
 	})
 }
 
-// named says whether the configuration names a site, and what else its name stands for.
+// named reports whether the configuration names a site, and the former names of the site.
 func named(s api.Site) string {
 	text := ""
 	switch {

@@ -28,7 +28,7 @@ func TestSiteCommands(t *testing.T) {
 	}
 	p.refused(`"where" not set`, with()...)
 	p.refused("--where is empty", with("--where", " ")...)
-	p.refused(`"nobody" is not known`, with("--where", "nobody")...)
+	p.refused(`"absent" is not known`, with("--where", "absent")...)
 	p.says(with("--where", "!known", "--dry-run"), "1 profile of 2 would be erased.")
 	p.refused("give --yes", with("--where", "!known")...)
 	p.says(with("--where", "!known", "--yes"), "1 profile of 2 erased.")

@@ -29,7 +29,7 @@ func fieldOf(line string) string {
 }
 
 // keptLong returns the header line by which caches keep an answer for more than longKept; "" if
-// there is none. Fields that are only for CDNs count too (RFC 9213, Surrogate-Control).
+// no line does. Fields that are only for CDNs count too (RFC 9213, Surrogate-Control).
 func keptLong(h http.Header, now time.Time) string {
 	lifetime := false
 	for field, values := range h {

@@ -26,7 +26,7 @@ func (d *doctor) script(ctx context.Context) bool {
 	}
 	if d.config.Retire {
 		d.say("script", Problem, "remove the option retire if the site should have push again",
-			"the site %q gives push up: its visitors are unsubscribed", d.config.Site)
+			"the site %q has the option retire: its visitors are unsubscribed", d.config.Site)
 		return false
 	}
 	d.say("script", OK, "", "the script loads, for the site %q", d.config.Site)

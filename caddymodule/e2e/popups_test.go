@@ -277,7 +277,7 @@ func formFaults(ctx context.Context, t *testing.T, page browser.Page) {
 	t.Helper()
 	for _, test := range []struct{ kind, value, problem, told string }{
 		{"email", "", "Please fill in this field.", ""},
-		{"email", "nobody", "Please enter a valid email address.", ""},
+		{"email", "no address", "Please enter a valid email address.", ""},
 		{"email", " me@example.com ", "", "submitted E me@example.com p1"},
 		{"text", "   ", "Please fill in this field.", ""},
 		{"text", "<b>7</b>", "", "submitted E <b>7</b> p1"},

@@ -92,7 +92,7 @@ func (r *row) put(j *job, first bool) {
 }
 
 // next returns the index of the first job that may start, as far as the gate is concerned; -1 if
-// there is none.
+// no job may.
 func (r *row) next(now time.Time) int {
 	if r.gate.admits(now, false) {
 		return 0

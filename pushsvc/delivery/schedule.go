@@ -65,7 +65,7 @@ type scheduler struct {
 	halted        bool
 	late          int       // pushes that hang
 	shortWaits    []*job    // to be tried again soon
-	nextShortWait time.Time // when the first of them is due; zero if there is none
+	nextShortWait time.Time // when the first of them is due; zero without one
 	free          int       // slots
 	unproven      int       // pushes under way to origins that have never answered
 	gates         map[gateKey]*gate

@@ -56,7 +56,7 @@ type SiteConfig struct {
 	DualRun bool `json:"dualRun,omitempty"`
 	// Standalone is true for a worker that we serve alone, not appended to the site's own.
 	Standalone bool `json:"standalone,omitempty"`
-	// Retire is true if the site gives push up: ServeSDK, ServeWorker and OverlayWorker then return
+	// Retire is true if the site ends its use of push: ServeSDK, ServeWorker and OverlayWorker then return
 	// scripts that undo what the others did.
 	Retire bool `json:"retire,omitempty"`
 }
@@ -144,7 +144,7 @@ func (c SiteConfig) worker() []byte {
 }
 
 // ServeWorkerPart answers with the service worker as a part that the site's own worker imports: it
-// handles only events that are ours. If the site gives push up, the part is empty.
+// handles only events that are ours. With Retire, the part is empty.
 func ServeWorkerPart(w http.ResponseWriter, r *http.Request, c SiteConfig) {
 	body := []byte("// webpush has been given up here\n")
 	if !c.Retire {
@@ -153,7 +153,7 @@ func ServeWorkerPart(w http.ResponseWriter, r *http.Request, c SiteConfig) {
 	serveAsset(w, r, body, javascript, workerCache)
 }
 
-// ServeRetired answers requests that no longer have a handler because the site gives push up, such
+// ServeRetired answers requests that no longer have a handler because the site is retired, such
 // as a subscription from a page that was open before.
 func ServeRetired(w http.ResponseWriter, _ *http.Request, c SiteConfig) {
 	exchange.WriteProblem(w, api.NewProblem(http.StatusGone, fmt.Sprintf("%s has given push up", c.Site)))

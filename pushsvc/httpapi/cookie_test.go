@@ -147,7 +147,7 @@ func TestCookieRestart(t *testing.T) {
 	}
 }
 
-// TestSessionIsNoSecret: a visitor's session gives access to neither cookie nor profile, and is
+// TestSessionIsNoSecret: with a visitor's session, a client gets neither cookie nor profile, and is
 // nowhere in the store or in an export.
 func TestSessionIsNoSecret(t *testing.T) {
 	f := newFixture(t)

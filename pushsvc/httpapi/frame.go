@@ -6,7 +6,7 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/web"
 )
 
-// framePolicy gives custom HTML of pop-ups an opaque origin (HTML, sandboxing), even if the
+// framePolicy makes the origin of custom HTML in pop-ups opaque (HTML, sandboxing), even if the
 // document is opened by itself, and lets only the site frame it. It forbids nothing else: what the
 // HTML loads is its author's decision, as in any other frame, and the site's own policy would stop
 // its inline scripts.

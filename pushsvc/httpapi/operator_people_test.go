@@ -128,7 +128,7 @@ func TestExportAndErase(t *testing.T) {
 		{"DELETE", base + id, 404, ""},
 		{"DELETE", base + "x", 404, ""},
 		{"PUT", base + id, 405, ""},
-		{"GET", strings.Replace(base, siteA, "nobody.example", 1) + id, 404, ""},
+		{"GET", strings.Replace(base, siteA, "unknown.example", 1) + id, 404, ""},
 		{"GET", strings.TrimSuffix(base, "/") + "?cursor=x", 400, "cursor"},
 		{"GET", strings.TrimSuffix(base, "/") + "?limit=0", 400, "limit"},
 		{"GET", strings.TrimSuffix(base, "/") + "?identity=42", 400, "identity"},

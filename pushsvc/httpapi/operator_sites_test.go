@@ -56,7 +56,7 @@ func TestOperatorPurge(t *testing.T) {
 	(&visit{fixture: f, site: siteA}).send(anEvent)
 	base := f.operator.URL + "/webpush/sites/" + siteA + "/profiles/purge"
 	post := func(body string) answer { return f.do("POST", base, body, "Content-Type", "application/json") }
-	for body, field := range map[string]string{`{}`: "where", `{"where":"nobody"}`: "where", `{"where":"known","after":"x"}`: "after", `{"where":"known","dryrun":true}`: "dryrun"} {
+	for body, field := range map[string]string{`{}`: "where", `{"where":"absent"}`: "where", `{"where":"known","after":"x"}`: "after", `{"where":"known","dryrun":true}`: "dryrun"} {
 		if a := post(body); a.status != 400 || a.problem(t).Field != field {
 			t.Errorf("%s: %d %s", body, a.status, a.body)
 		}

@@ -38,7 +38,7 @@ const maxManifest = 256 << 10
 //   - If the site has none, and ours is registered there (own is true), it is ours alone.
 //   - An answer that does not show whether the site has one (error, refusal, redirect) passes
 //     unchanged: ours alone would replace the site's worker in every browser.
-//   - If the site gives push up, its own script passes, with only the header added that lets
+//   - If the site is retired, its own script passes, with only the header added that lets
 //     browsers accept it for its present scope.
 func OverlayWorker(w http.ResponseWriter, r *http.Request, next Next, c SiteConfig, own bool) error {
 	o := newOverlay(w, func(status int, h http.Header) overlayMode {

@@ -140,7 +140,7 @@ func TestOverlayWorker(t *testing.T) {
 	}
 }
 
-// TestOverlayWorkerRetired: if the site gives push up, its own worker is untouched, and ours is
+// TestOverlayWorkerRetired: if the site is retired, its own worker is untouched, and ours is
 // replaced by one that removes itself.
 func TestOverlayWorkerRetired(t *testing.T) {
 	c := config()

@@ -317,7 +317,7 @@ func TestRecordLimit(t *testing.T) {
 	}
 }
 
-// TestSecureCookie: over TLS the cookie is for TLS; without a path there is none.
+// TestSecureCookie: over TLS the cookie is for TLS; without a path no cookie is set.
 func TestSecureCookie(t *testing.T) {
 	f := newFixture(t)
 	public := &httpapi.Public{Service: f.service, Logger: f.logger()}

@@ -112,7 +112,7 @@ func (p *Public) visitor(r *http.Request, site PublicSite, seed string) (v visit
 	return v, p.begin(r, site, seed, &v)
 }
 
-// begin gives the visitor a new cookie.
+// begin sets a new cookie for the visitor.
 func (p *Public) begin(r *http.Request, site PublicSite, seed string, v *visitor) (err error) {
 	v.browser, err = p.Service.NewBrowser(r.Context(), site.Name, seed)
 	v.out, v.set = false, true
@@ -202,7 +202,7 @@ func (p *Public) record(w http.ResponseWriter, r *http.Request, site PublicSite,
 }
 
 // optsIn returns the index of the entry by which the visitor opts in again, or a negative number if
-// the last choice is another one, or there is none.
+// the last choice is another one, or no entry is a choice.
 func optsIn(entries []service.EntryInput) int {
 	for i, e := range slices.Backward(entries) {
 		if e.Type != "optout" {

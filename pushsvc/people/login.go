@@ -274,7 +274,7 @@ func (a *applier) turnIntoClaim(p *person, i Identity) {
 	p.claim(i)
 }
 
-// grantIdentities gives the profile the identities that it may have, and keeps the others as claims. It never drops one
+// grantIdentities adds the identities that the profile may have, and keeps the others as claims. It never drops one
 // to make room.
 func (a *applier) grantIdentities(identities []Identity) error {
 	p := a.current

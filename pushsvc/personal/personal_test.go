@@ -32,7 +32,7 @@ func TestText(t *testing.T) {
 		"Hello { there }":    "Hello { there }",
 		"{{ profile.Name }}": "Anna",
 		`Hello {{ profile.Name | default: "friend" }}!`:                                                        "Hello Anna!",
-		`Hello {{ profile.Nobody | default: "friend | foe" }}!`:                                                "Hello friend | foe!",
+		`Hello {{ profile.Absent | default: "friend | foe" }}!`:                                                "Hello friend | foe!",
 		`{{ profile.empty | default: "friend" }}`:                                                              "friend",
 		"{{ profile.at.all }}":                                                                                 "",
 		"{{ profile.points }} {{ profile.price }}":                                                             "1234567 1234567.5",

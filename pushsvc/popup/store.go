@@ -36,7 +36,7 @@ type Store interface {
 	// PopupSites returns the sites that have or had a pop-up or an upload.
 	PopupSites(ctx context.Context) ([]string, error)
 	// DeletePopup removes a pop-up if it has the expected revision, else it returns ErrRevision; ErrNotFound
-	// if there is none.
+	// if it does not exist.
 	DeletePopup(ctx context.Context, site, id string, expect pushsvc.Revision) error
 
 	// PutUpload stores an image and returns its row. The name identifies the image: if it is stored already,
@@ -85,7 +85,7 @@ func CheckUpload(u Upload) error {
 }
 
 // Put returns the row that PutPopup stores for p, without its new revision. known is the present row, zero if
-// there is none that can be read; others is the number of the site's other pop-ups. ok is false if known has
+// the store has no readable one; others is the number of the site's other pop-ups. ok is false if known has
 // the same pop-up already, and stays.
 func (p Stored) Put(known Stored, others int, expect pushsvc.Revision) (row Stored, ok bool, err error) {
 	if known.Revision != 0 && same(known.Popup, p.Popup) {

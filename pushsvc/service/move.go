@@ -87,9 +87,8 @@ func (e *SiteTakenError) Error() string {
 		e.Into.Site, e.Into.Subscriptions, e.Into.Profiles, e.From.Site)
 }
 
-// MoveSite gives a site another name and waits until all its rows are moved. If
-// ctx
-// ends first, the move continues, also after a restart.
+// MoveSite renames a site and waits until all its rows are moved. If ctx ends
+// first, the move continues, also after a restart.
 //
 //   - Unless merge is true, the new name must have no data.
 //   - A dry run reports what would be merged, and changes nothing.

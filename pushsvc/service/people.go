@@ -38,7 +38,7 @@ func (s *Service) ProfilePage(ctx context.Context, site, after string, limit int
 	return page, nil
 }
 
-// FindProfiles returns the profile with an identity; if there is none, those
+// FindProfiles returns the profile with an identity; without such a profile, those
 // whose ids begin or end with the text.
 func (s *Service) FindProfiles(ctx context.Context, sum people.Summary, given string) ([]people.Profile, error) {
 	for _, clean := range identitiesOf(given) {

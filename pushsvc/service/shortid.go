@@ -57,7 +57,7 @@ func (s *Service) ProfilesByShortID(ctx context.Context, sum people.Summary, giv
 }
 
 // idBefore is the last UUID below all that begin with the hexadecimal digits; ""
-// if there is none.
+// if no UUID is below them.
 func idBefore(digits string) string {
 	digits = strings.ReplaceAll(digits, "-", "")
 	n, ok := new(big.Int).SetString(digits+strings.Repeat("0", max(32-len(digits), 0)), 16)

@@ -18,7 +18,7 @@ type UnknownSiteError struct {
 	Site string
 	// Known are some of the existing sites.
 	Known []string
-	// Near is the nearest existing name; "" if there is none.
+	// Near is the nearest existing name; "" if no name is near.
 	Near string
 }
 

@@ -302,7 +302,7 @@ func rank(name string) int {
 	return len(jsonNames)
 }
 
-// field returns the text of a member under one of the names in aliases; "" if there is none, or if it is not
+// field returns the text of a member under one of the names in aliases; "" if the member is missing, or is not
 // text, a number or a boolean.
 func (j *jsonRecord) field(what string) string {
 	for _, alias := range aliases[what] {

@@ -56,7 +56,7 @@ const (
 	ReasonCanceled       Reason = "canceled"        // the caller's context ended
 
 	ReasonTooLarge        Reason = "too_large"        // 413, or over PayloadLimit
-	ReasonRedirect        Reason = "redirect"         // 3xx; never followed (RFC 8030 gives it no meaning)
+	ReasonRedirect        Reason = "redirect"         // 3xx; never followed (it has no meaning in RFC 8030)
 	ReasonBadRequest      Reason = "bad_request"      // other 4xx
 	ReasonProtocol        Reason = "protocol"         // not a final HTTP status
 	ReasonEndpointRefused Reason = "endpoint_refused" // Services.Check; nothing was sent

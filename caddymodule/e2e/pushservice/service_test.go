@@ -110,7 +110,7 @@ func TestJudge(t *testing.T) {
 		{"subscription without key", body, to("/send/open"), 201},
 
 		{"too large", make([]byte, 4097), nil, 413},
-		{"unknown token", body, to("/send/nobody"), 404},
+		{"unknown token", body, to("/send/unknown"), 404},
 		{"ended token", body, to("/send/gone"), 410},
 		{"no token", body, to("/send/"), 404},
 		{"deeper path", body, to("/send/token/more"), 404},
@@ -234,7 +234,7 @@ func TestEndOfSubscriptions(t *testing.T) {
 	if _, ok := f.Lookup("token"); !ok {
 		t.Fatal("not registered")
 	}
-	if f.Expire("nobody") {
+	if f.Expire("unknown") {
 		t.Error("expired a subscription that never was")
 	}
 	f.ExpireDevice("another")

@@ -78,7 +78,7 @@ func fieldPath(pointer jsontext.Pointer) string {
 var isIndex = regexp.MustCompile(`^[0-9]+$`)
 
 // nearestPath returns the path that may have been meant: a name of the same object with a similar
-// spelling, or the same name elsewhere; "" if there is none.
+// spelling, or the same name elsewhere; "" if no name is similar.
 func nearestPath(path string, t reflect.Type) string {
 	object, name := "", path
 	if dot := strings.LastIndexByte(path, '.'); dot >= 0 {

@@ -78,7 +78,7 @@ func New(s *service.Service, log *slog.Logger) *Operator {
 }
 
 // untimed are the routes whose answers, or bodies, take a time that depends on the size of the
-// store. The store itself gives up on a disk that does not answer.
+// store. The store itself stops waiting for a disk that does not answer.
 var untimed = []string{
 	"backup", "compact", "listSubscriptions", "importSubscriptions", "removeSite", "renameSite", "mergeSite", "purgeProfiles",
 }

@@ -45,7 +45,7 @@ func (o *Operator) givenIdentity(w http.ResponseWriter, r *http.Request) (string
 	return in.Identity, nil
 }
 
-// searchProfiles finds the profile with an identity; if there is none, the profiles whose ids begin
+// searchProfiles finds the profile with an identity; without such a profile, the profiles whose ids begin
 // or end with the text.
 func (o *Operator) searchProfiles(w http.ResponseWriter, r *http.Request) error {
 	sum, err := o.service.People(r.Context(), r.PathValue("site"))

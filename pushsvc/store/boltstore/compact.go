@@ -30,7 +30,7 @@ func (s *Store) Compact(ctx context.Context) (before, after int64, err error) {
 		return 0, 0, fmt.Errorf("compacting the push store: %w", err)
 	}
 	defer s.gate.RUnlock()
-	ctx, cancel := context.WithCancel(ctx) // cancels the compaction when the caller gives up
+	ctx, cancel := context.WithCancel(ctx) // cancels the compaction when the caller's context ends
 	defer cancel()
 	o := &op{ctx: ctx, done: make(chan struct{}), alone: func() (err error) {
 		before, after, err = s.compact(ctx)

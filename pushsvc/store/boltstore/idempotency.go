@@ -25,7 +25,7 @@ func (r record) pack() []byte {
 	return append(p, r.message...)
 }
 
-// record reads the record of a key; false if there is none.
+// record reads the record of a key; false without a record.
 func (s site) record(key string) (record, bool, error) {
 	p, err := s.get(siteIdem, []byte(key))
 	if err != nil || p == nil {
@@ -40,7 +40,7 @@ func (s site) record(key string) (record, bool, error) {
 }
 
 // request returns the request that is kept for a key, and its message's id; zeros
-// if there is none.
+// without a request.
 func (s site) request(key string) (pushsvc.Idempotency, string, error) {
 	r, ok, err := s.record(key)
 	if err != nil || !ok {

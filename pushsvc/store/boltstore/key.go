@@ -195,7 +195,7 @@ func readKey(tx *bolt.Tx, id string) (pushsvc.Key, error) {
 	return pushsvc.Key{ID: id, Public: row.Public, Private: pushsvc.Secret(row.Private), Created: row.Created}, nil
 }
 
-// metaGet reads a row of bucket "meta"; nil if there is none.
+// metaGet reads a row of bucket "meta"; nil without a row.
 func metaGet(tx *bolt.Tx, name string) ([]byte, error) {
 	v := tx.Bucket([]byte(bucketMeta)).Get([]byte(name))
 	if v == nil {

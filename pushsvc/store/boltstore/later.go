@@ -50,7 +50,7 @@ func unpackRetry(payload []byte, r *pushsvc.Retry) error {
 	return nil
 }
 
-// retry reads a retry; false if there is none. For a damaged one it returns true,
+// retry reads a retry; false if the recipient has no retry. For a damaged one it returns true,
 // the id alone, and the error.
 func (mb messageBucket) retry(id pushsvc.SubscriptionID) (r pushsvc.Retry, there bool, err error) {
 	r.ID = id
@@ -84,7 +84,7 @@ func (mb messageBucket) putRetry(w *writeTx, r pushsvc.Retry) error {
 	return w.put(mb.b, dueKey(r.Due, r.ID), []byte{})
 }
 
-// dropRetry removes a retry and returns it; false if there is none. If its row is
+// dropRetry removes a retry and returns it; false if the recipient has no retry. If its row is
 // damaged, its time must be searched for, and its reason is unknown.
 func (mb messageBucket) dropRetry(w *writeTx, id pushsvc.SubscriptionID) (pushsvc.Retry, bool, error) {
 	r, there, err := mb.retry(id)
@@ -107,7 +107,7 @@ func (mb messageBucket) dropRetry(w *writeTx, id pushsvc.SubscriptionID) (pushsv
 	return r, true, w.delete(mb.b, laterKey(id))
 }
 
-// nextTry returns when the first retry is due; zero if there is none.
+// nextTry returns when the first retry is due; zero without retries.
 func (mb messageBucket) nextTry() time.Time {
 	if mb.b == nil {
 		return time.Time{}

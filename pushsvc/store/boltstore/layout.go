@@ -123,7 +123,7 @@ func eachIn(tx *bolt.Tx, bucket string, fn func(name string)) {
 	}
 }
 
-// get reads and checks a row of one of the site's buckets; nil if there is none.
+// get reads and checks a row of one of the site's buckets; nil without a row.
 // The result is valid only in the transaction.
 func (s site) get(bucket string, key []byte) ([]byte, error) {
 	b := s.b.Bucket([]byte(bucket))

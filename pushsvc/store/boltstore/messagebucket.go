@@ -46,7 +46,7 @@ func (mb messageBucket) drop(w *writeTx) error {
 	return nil
 }
 
-// get reads and checks a row; nil if there is none.
+// get reads and checks a row; nil without a row.
 func (mb messageBucket) get(key []byte) ([]byte, error) {
 	if mb.b == nil {
 		return nil, nil

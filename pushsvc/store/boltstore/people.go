@@ -60,7 +60,7 @@ func profileID(key []byte) string {
 
 func identityKey(i people.Identity) []byte { return []byte(string(i.Kind) + ":" + i.Value) }
 
-// getJSON reads a row; false if there is none.
+// getJSON reads a row; false without a row.
 func (s site) getJSON(bucket string, key []byte, v any) (bool, error) {
 	p, err := s.get(bucket, key)
 	if err != nil || p == nil {
@@ -93,7 +93,7 @@ func (s site) removeRow(w *writeTx, bucket string, key []byte) error {
 	return w.delete(b, key)
 }
 
-// profile reads a profile; nil if there is none.
+// profile reads a profile; nil if it does not exist.
 func (s site) profile(key []byte) (*people.Profile, error) {
 	var p people.Profile
 	there, err := s.getJSON(peopleProfiles, key, &p)

@@ -64,7 +64,7 @@ func openPopups(tx *bolt.Tx, name string) (site, bool) {
 // makePopups returns a site's pop-ups, and makes the bucket if it is missing.
 func (w *writeTx) makePopups(name string) (site, error) { return w.makeIn(bucketPopups, name) }
 
-// storedPopup reads a pop-up; pushsvc.ErrNotFound if there is none.
+// storedPopup reads a pop-up; pushsvc.ErrNotFound if it does not exist.
 func (s site) storedPopup(id string) (popup.Stored, error) {
 	var row popupRow
 	there, err := s.getJSON(popupRows, []byte(id), &row)

@@ -355,7 +355,7 @@ func copyFile(ctx context.Context, to *os.File, from string) error {
 	return to.Sync()
 }
 
-// keep gives the present store, if any, a second, unused name. The first one
+// keep links the present store, if any, to a second, unused name. The first one
 // stays until the backup takes it.
 func keep(path string) (kept string, err error) {
 	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {

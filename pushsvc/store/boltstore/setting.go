@@ -22,7 +22,7 @@ const bucketSettings = "settings" // site name → bucket of setting name → ro
 // time in milliseconds (8).
 const settingHeader = 16
 
-// settings returns the bucket of a site's settings; nil if there is none.
+// settings returns the bucket of a site's settings; nil if the site has no settings.
 func settings(tx *bolt.Tx, site string) *bolt.Bucket {
 	st, _ := openIn(tx, bucketSettings, site)
 	return st.b
@@ -100,7 +100,7 @@ func (w *writeTx) putSetting(row pushsvc.Setting, expect pushsvc.Revision) (push
 	return readSetting(w.tx, row.Site, row.Name)
 }
 
-// knownSetting reads a row for a write; the zero value if there is none. A
+// knownSetting reads a row for a write; the zero value without a row. A
 // damaged row counts as missing if any revision is expected.
 func knownSetting(tx *bolt.Tx, site, name string, expect pushsvc.Revision) (pushsvc.Setting, error) {
 	known, err := readSetting(tx, site, name)

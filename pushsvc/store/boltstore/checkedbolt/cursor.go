@@ -14,11 +14,11 @@ type Cursor struct {
 	way []step // for reading
 
 	// For writing: the key of the place, and the first key of the next leaf (nil
-	// if there is none), which has been checked.
+	// after the last leaf), which has been checked.
 	key, until []byte
 }
 
-// First moves to the first row; its key is nil if there is none.
+// First moves to the first row; its key is nil if the bucket is empty.
 func (c *Cursor) First() (key, value []byte) {
 	if c.c != nil {
 		c.ahead(toFirst, nil, 1)

@@ -42,7 +42,7 @@ export function fillHTML(kit: Kit, stage: Stage): void {
   stage.wait();
 }
 
-/** Loads the frame's document from the server, which gives it a policy of its own. If that
+/** Loads the frame's document from the server, which sends it with its own policy. If that
  * does not load (another handler's header forbids framing), a srcdoc replaces it, which
  * has the page's policy. Trusted HTML has the page's origin and therefore its policy. */
 function load({ ownURL }: Kit, stage: Stage, frame: HTMLIFrameElement, trusted: boolean): void {

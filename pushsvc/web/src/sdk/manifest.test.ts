@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { define } from "../testing/page";
 import { mendManifest } from "./manifest";
 
-/** A link before a script, with the address that the page's base gives it. */
+/** A link before a script, with its address relative to the page's base. */
 function page(link: { rel?: string; written?: string; leads: string } | null, src: string) {
   const previous = link && { rel: link.rel ?? "manifest", href: link.leads, getAttribute: () => link.written ?? "/manifest.json" };
   const script = { previousElementSibling: previous, getAttribute: () => src } as unknown as Element;

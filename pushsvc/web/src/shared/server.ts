@@ -40,8 +40,8 @@ export type SiteConfig = {
   dualRun?: boolean;
   /** standalone is true for a worker that we serve alone, not appended to the site's own. */
   standalone?: boolean;
-  /** retire is true if the site gives push up: ServeSDK, ServeWorker and OverlayWorker then
-   * return scripts that undo what the others did. */
+  /** retire is true if the site ends its use of push: ServeSDK, ServeWorker and
+   * OverlayWorker then return scripts that undo what the others did. */
   retire?: boolean;
 };
 

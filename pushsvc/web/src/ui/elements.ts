@@ -26,7 +26,7 @@ export function button(id: string, label: string, click: () => void): HTMLButton
   return node;
 }
 
-/** The site's icon, or a bell if there is none or it does not load. */
+/** The site's icon, or a bell if the site has no icon or it does not load. */
 export function siteIcon(address: string | undefined): Element {
   const url = webURL(address);
   if (!url) return bell();
