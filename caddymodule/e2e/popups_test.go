@@ -233,8 +233,8 @@ func TestPopupsActions(t *testing.T) {
 		{"subscribe closes", button(`{do: "subscribe"}`), "#button-1", `clicked b p1; run {"do":"subscribe"} {"sku":"7"} p1 true; closed action p1; gone`},
 		{"cross", button(`{do: "none"}`), "#close", "closed button p1; gone"},
 		{
-			"closeAfterClick", `{kind: "corner", closeAfterClick: true, click: {do: "open", url: "/elsewhere"}, content: {title: "T", body: "B"}}`, "#text",
-			`clicked body p1; run {"do":"open","url":"$SITE/elsewhere"} {} p1 true; closed action p1; gone`,
+			"a click on the body closes", `{kind: "corner", click: {do: "open", url: "/elsewhere", close: true}, content: {title: "T", body: "B"}}`, "#text",
+			`clicked body p1; run {"do":"open","close":true,"url":"$SITE/elsewhere"} {} p1 true; closed action p1; gone`,
 		},
 		{"the whole banner", `{kind: "banner", click: {do: "call", function: "f"}, content: {title: "T"}}`, "#whole", `clicked body p1; run {"do":"call","function":"f"} {} p1 true`},
 		{

@@ -59,7 +59,7 @@ export function perform(stage: Target, action: Action = {}, name: string, node?:
     root.querySelector("form")?.requestSubmit();
     return;
   }
-  let close = action.close || kind === "close" || (popup.closeAfterClick && kind !== "copy");
+  let close = action.close || kind === "close";
   if (kind === "copy") {
     const copied = copy(stage, action.text ?? "");
     if (node) void copied.then((ok) => ok && sayCopied(stage, node));

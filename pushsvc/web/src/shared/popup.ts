@@ -8,7 +8,6 @@ export type { PopupAction as Action, PopupButton, PopupContent, PopupInput, Popu
 /** One pop-up in the answer to POST {prefix}/messages, or kept by an earlier page. */
 export interface WirePopup extends Omit<SentPopup, "legacy"> {
   legacy?: SentPopup["legacy"];
-  closeAfterClick?: boolean;
 }
 
 /** What happened.
