@@ -12,7 +12,7 @@ import (
 
 // The rules of a message's course, which all stores share.
 
-// CheckMessage refuses what no store accepts. Stores call it.
+// CheckMessage refuses what no store accepts. Create calls it; a store may do so before it changes anything.
 func CheckMessage(m Message, idem Idempotency) error {
 	switch {
 	case m.ID == "" || len(m.ID) > MaxRowID:
@@ -53,6 +53,9 @@ type Creation struct {
 // Create returns what CreateMessage stores for m: the row and its ranges. Without ranges the row is a known
 // message, which the call repeats.
 func (m Message) Create(idem Idempotency, site Creation) (Message, []Range, error) {
+	if err := CheckMessage(m, idem); err != nil {
+		return Message{}, nil, err
+	}
 	ids := []string{m.ID}
 	if idem.Key != "" {
 		stored, id, err := site.Request(idem.Key)
@@ -274,8 +277,8 @@ func (m *Message) addAnswers(answers map[string]Answers) {
 // Known reports whether k is one of the kinds.
 func (k OutcomeKind) Known() bool { return k >= OutcomeAccepted && k <= OutcomePassed }
 
-// Validate returns an error if the checkpoint is invalid for any row.
-func (c *Checkpoint) Validate() error {
+// validate returns an error if the checkpoint is invalid for any row.
+func (c *Checkpoint) validate() error {
 	switch {
 	case len(c.Settled) > MaxSettled:
 		return fmt.Errorf("checkpoint: %d settled ids, the maximum is %d", len(c.Settled), MaxSettled)

@@ -55,14 +55,14 @@ type Key struct {
 // ErrRingEmpty means that the key ring has no current key, and that EnsureKey has to make one.
 var ErrRingEmpty = errors.New("the key ring is empty")
 
-// CurrentKey returns the key that EnsureKey returns. current is the ring's current key, zero without one.
-// Then it returns ErrRingEmpty, or ErrKeyLost if subscribed reports that a site has a subscription: a new key
+// CurrentKey returns the key that EnsureKey returns: the current one of the ring's readable keys. Without
+// one, it returns ErrRingEmpty, or ErrKeyLost if subscribed reports that a site has a subscription: a new key
 // would not reach it.
-func CurrentKey(current Key, subscribed func() bool) (Key, error) {
-	switch {
-	case current.ID != "":
-		return current, nil
-	case subscribed():
+func CurrentKey(ring []Key, subscribed func() bool) (Key, error) {
+	if i := slices.IndexFunc(ring, func(key Key) bool { return key.Current }); i >= 0 {
+		return ring[i], nil
+	}
+	if subscribed() {
 		return Key{}, ErrKeyLost
 	}
 	return Key{}, ErrRingEmpty
@@ -72,6 +72,9 @@ func CurrentKey(current Key, subscribed func() bool) (Key, error) {
 // keeps its date; zero if the ring has no readable one. haveCurrent reports whether the ring has a readable
 // current key.
 func AddKey(key, known Key, current, haveCurrent bool, now time.Time) (Key, error) {
+	if err := key.check(); err != nil {
+		return Key{}, err
+	}
 	if known.ID != "" {
 		if known.Public != key.Public || known.Private != key.Private {
 			return Key{}, errors.New("the ring has another key pair with this id")
@@ -85,8 +88,8 @@ func AddKey(key, known Key, current, haveCurrent bool, now time.Time) (Key, erro
 	return key, nil
 }
 
-// CheckKey refuses what no store accepts. Stores call it.
-func CheckKey(key Key) error {
+// check refuses what no store accepts.
+func (key Key) check() error {
 	if key.ID == "" || len(key.ID) > MaxRowID {
 		return fmt.Errorf("the key's id has %d bytes, not 1 to %d", len(key.ID), MaxRowID)
 	}

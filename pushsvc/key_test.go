@@ -38,21 +38,23 @@ func TestAddKey(t *testing.T) {
 }
 
 func TestCurrentKey(t *testing.T) {
-	key := pushsvc.Key{ID: "a", Public: "A", Current: true}
+	old, current := pushsvc.Key{ID: "a"}, pushsvc.Key{ID: "b", Current: true}
 	for name, c := range map[string]struct {
-		current    pushsvc.Key
+		ring       []pushsvc.Key
 		subscribed bool
-		want       error
+		want       string
+		err        error
 	}{
-		"a current key":                 {current: key},
-		"a current key, subscribers":    {current: key, subscribed: true},
-		"no current key":                {want: pushsvc.ErrRingEmpty},
-		"subscribers without their key": {subscribed: true, want: pushsvc.ErrKeyLost},
-		"a key that is lost":            {current: pushsvc.Key{Current: true}, want: pushsvc.ErrRingEmpty},
+		"a current key":                   {ring: []pushsvc.Key{old, current}, want: "b"},
+		"a current key, subscribers":      {ring: []pushsvc.Key{current, old}, subscribed: true, want: "b"},
+		"no key":                          {err: pushsvc.ErrRingEmpty},
+		"subscribers without their key":   {subscribed: true, err: pushsvc.ErrKeyLost},
+		"no current key":                  {ring: []pushsvc.Key{old}, err: pushsvc.ErrRingEmpty},
+		"no current key, but subscribers": {ring: []pushsvc.Key{old}, subscribed: true, err: pushsvc.ErrKeyLost},
 	} {
-		got, err := pushsvc.CurrentKey(c.current, func() bool { return c.subscribed })
-		if !errors.Is(err, c.want) || err == nil && got != c.current || err != nil && got.ID != "" {
-			t.Errorf("%s: %+v, %v; want %v", name, got, err, c.want)
+		got, err := pushsvc.CurrentKey(c.ring, func() bool { return c.subscribed })
+		if got.ID != c.want || !errors.Is(err, c.err) {
+			t.Errorf("%s: %+v, %v; want %q, %v", name, got, err, c.want, c.err)
 		}
 	}
 }

@@ -100,8 +100,11 @@ func (r *Range) Noting(m *Message, epoch int64) error {
 
 // Accept reports whether to apply a checkpoint, and makes it the last one. It returns false for a repetition
 // of the last applied one, and ErrLeaseLost if its epoch is not the range's or there is nothing left to
-// write.
+// write. An invalid checkpoint has another error.
 func (r *RangeRow) Accept(m *Message, c *Checkpoint) (bool, error) {
+	if err := c.validate(); err != nil {
+		return false, err
+	}
 	if r.Epoch != c.Epoch || r.Epoch == 0 {
 		return false, ErrLeaseLost
 	}

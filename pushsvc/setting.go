@@ -49,8 +49,8 @@ type SettingStore interface {
 	DeleteSetting(ctx context.Context, site, name string, expect Revision) error
 }
 
-// CheckSetting refuses what no store accepts. Stores call it.
-func CheckSetting(s Setting) error {
+// check refuses what no store accepts.
+func (s Setting) check() error {
 	switch {
 	case s.Site == "" || len(s.Site) > MaxSiteName:
 		return errors.New("the setting's site has no name, or too long a one")
@@ -71,9 +71,20 @@ func (r Revision) Expect(present Revision) error {
 	return nil
 }
 
+// Remove returns the error of a deletion that expects r: ErrNotFound if there is no row, else that of Expect.
+func (r Revision) Remove(present Revision) error {
+	if present == 0 {
+		return ErrNotFound
+	}
+	return r.Expect(present)
+}
+
 // Put returns the row that PutSetting stores for s, without its new revision. known is the present row, zero
 // if the store has no readable one. ok is false if known already has the document, and stays.
 func (s Setting) Put(known Setting, expect Revision) (row Setting, ok bool, err error) {
+	if err := s.check(); err != nil {
+		return Setting{}, false, err
+	}
 	if known.Revision != 0 && bytes.Equal(known.Document, s.Document) {
 		return known, false, nil
 	}

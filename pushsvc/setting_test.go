@@ -41,3 +41,22 @@ func TestPutSettingRule(t *testing.T) {
 		}
 	}
 }
+
+func TestRemoveRevision(t *testing.T) {
+	for _, c := range []struct {
+		expect, present pushsvc.Revision
+		want            error
+	}{
+		{4, 4, nil},
+		{pushsvc.AnyRevision, 4, nil},
+		{3, 4, pushsvc.ErrRevision},
+		{0, 4, pushsvc.ErrRevision},
+		{4, 0, pushsvc.ErrNotFound},
+		{0, 0, pushsvc.ErrNotFound},
+		{pushsvc.AnyRevision, 0, pushsvc.ErrNotFound},
+	} {
+		if err := c.expect.Remove(c.present); !errors.Is(err, c.want) {
+			t.Errorf("%d of %d: %v, want %v", c.expect, c.present, err, c.want)
+		}
+	}
+}

@@ -62,8 +62,8 @@ type Upload struct {
 	Data    []byte    `json:"-"`
 }
 
-// CheckID refuses what no store accepts. Stores call it.
-func CheckID(site, id string) error {
+// checkRow refuses what no store accepts.
+func checkRow(site, id string) error {
 	switch {
 	case site == "" || len(site) > pushsvc.MaxSiteName:
 		return errors.New("the pop-up's site has no name, or too long a one")
@@ -73,9 +73,9 @@ func CheckID(site, id string) error {
 	return nil
 }
 
-// CheckUpload refuses what no store accepts. Stores call it.
-func CheckUpload(u Upload) error {
-	if err := CheckID(u.Site, u.Name); err != nil {
+// check refuses what no store accepts.
+func (u Upload) check() error {
+	if err := checkRow(u.Site, u.Name); err != nil {
 		return err
 	}
 	if len(u.Data) > MaxUploadSize {
@@ -88,6 +88,9 @@ func CheckUpload(u Upload) error {
 // the store has no readable one; others is the number of the site's other pop-ups. ok is false if known has
 // the same pop-up already, and stays.
 func (p Stored) Put(known Stored, others int, expect pushsvc.Revision) (row Stored, ok bool, err error) {
+	if err := checkRow(p.Site, p.Popup.ID); err != nil {
+		return Stored{}, false, err
+	}
 	if known.Revision != 0 && same(known.Popup, p.Popup) {
 		return known, false, nil
 	}
@@ -107,6 +110,9 @@ func (p Stored) Put(known Stored, others int, expect pushsvc.Revision) (row Stor
 // Put returns the row that PutUpload stores for u. known is the present image of that name, zero if there is
 // none that can be read; others is the number of the site's other images. ok is false if known stays.
 func (u Upload) Put(known Upload, others int) (row Upload, ok bool, err error) {
+	if err := u.check(); err != nil {
+		return Upload{}, false, err
+	}
 	if known.Name != "" {
 		return known, false, nil
 	}

@@ -46,7 +46,7 @@ func TestPutRule(t *testing.T) {
 
 func TestPutUploadRule(t *testing.T) {
 	data := []byte("x")
-	u := popup.Upload{Name: "x.png", Data: data, Created: time.Unix(1, 1234567)}
+	u := popup.Upload{Site: "a", Name: "x.png", Data: data, Created: time.Unix(1, 1234567)}
 	row, ok, err := u.Put(popup.Upload{}, popup.MaxUploads-1)
 	if data[0] = 'y'; !ok || err != nil || row.Size != 1 || string(row.Data) != "x" || !row.Created.Equal(time.Unix(1, 1000000)) {
 		t.Errorf("%+v, %v, %v", row, ok, err)

@@ -10,9 +10,6 @@ import (
 
 // Checkpoint implements pushsvc.MessageStore.
 func (s *Store) Checkpoint(ctx context.Context, c pushsvc.Checkpoint) (pushsvc.Message, pushsvc.Range, error) {
-	if err := c.Validate(); err != nil {
-		return pushsvc.Message{}, pushsvc.Range{}, err
-	}
 	out, err := write(ctx, s, func(w *writeTx) (moved, error) { return w.checkpoint(c) })
 	if err != nil {
 		return pushsvc.Message{}, pushsvc.Range{}, fmt.Errorf("checkpoint of message %q of %s: %w", c.MessageID, c.Site, err)

@@ -51,16 +51,23 @@ func (s *Store) EnsureKey(ctx context.Context, generate func() (pushsvc.Key, err
 }
 
 // ensureKey returns the current key, or an error of pushsvc.CurrentKey.
-func (s *Store) ensureKey(tx *bolt.Tx) (key pushsvc.Key, err error) {
+func (s *Store) ensureKey(tx *bolt.Tx) (pushsvc.Key, error) {
 	id, err := metaGet(tx, metaCurrent)
-	if err == nil && id != nil {
-		key, err = readKey(tx, string(id))
-		key.Current = true
-	}
-	if err != nil && !errors.Is(err, pushsvc.ErrNotFound) {
+	if err != nil {
 		return pushsvc.Key{}, err
 	}
-	return pushsvc.CurrentKey(key, func() bool { return subscribed(tx, s.report) })
+	var ring []pushsvc.Key
+	if id != nil {
+		key, err := readKey(tx, string(id))
+		switch {
+		case err == nil:
+			key.Current = true
+			ring = []pushsvc.Key{key}
+		case !errors.Is(err, pushsvc.ErrNotFound):
+			return pushsvc.Key{}, err
+		}
+	}
+	return pushsvc.CurrentKey(ring, func() bool { return subscribed(tx, s.report) })
 }
 
 // subscribed reports whether any site has a subscription.
@@ -75,11 +82,7 @@ func subscribed(tx *bolt.Tx, report func(error)) bool {
 
 // ImportKey implements pushsvc.KeyStore.
 func (s *Store) ImportKey(ctx context.Context, key pushsvc.Key, current bool) (pushsvc.Key, error) {
-	err := pushsvc.CheckKey(key)
-	var row pushsvc.Key
-	if err == nil {
-		row, err = write(ctx, s, func(w *writeTx) (pushsvc.Key, error) { return w.putKey(key, current) })
-	}
+	row, err := write(ctx, s, func(w *writeTx) (pushsvc.Key, error) { return w.putKey(key, current) })
 	if err != nil {
 		return pushsvc.Key{}, fmt.Errorf("importing VAPID key %q: %w", key.ID, err)
 	}

@@ -80,10 +80,7 @@ func (s site) storedPopup(id string) (popup.Stored, error) {
 // PutPopup implements popup.Store. A damaged row is overwritten if any revision
 // is expected.
 func (s *Store) PutPopup(ctx context.Context, p popup.Stored, expect pushsvc.Revision) (popup.Stored, error) {
-	row, err := popup.Stored{}, popup.CheckID(p.Site, p.Popup.ID)
-	if err == nil {
-		row, err = write(ctx, s, func(w *writeTx) (popup.Stored, error) { return w.putPopup(p, expect) })
-	}
+	row, err := write(ctx, s, func(w *writeTx) (popup.Stored, error) { return w.putPopup(p, expect) })
 	if err != nil {
 		return row, fmt.Errorf("storing pop-up %q of %s: %w", p.Popup.ID, p.Site, err)
 	}
@@ -231,10 +228,7 @@ func (s site) upload(name string, whole bool) (popup.Upload, error) {
 
 // PutUpload implements popup.Store. A damaged image is overwritten.
 func (s *Store) PutUpload(ctx context.Context, u popup.Upload) (popup.Upload, error) {
-	row, err := popup.Upload{}, popup.CheckUpload(u)
-	if err == nil {
-		row, err = write(ctx, s, func(w *writeTx) (popup.Upload, error) { return w.putUpload(u) })
-	}
+	row, err := write(ctx, s, func(w *writeTx) (popup.Upload, error) { return w.putUpload(u) })
 	if err != nil {
 		return row, fmt.Errorf("storing an image of %s: %w", u.Site, err)
 	}

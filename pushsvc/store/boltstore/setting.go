@@ -61,11 +61,7 @@ func (s *Store) Settings(ctx context.Context, name string) ([]pushsvc.Setting, e
 // PutSetting implements pushsvc.SettingStore. A damaged row is overwritten if any
 // revision is expected.
 func (s *Store) PutSetting(ctx context.Context, row pushsvc.Setting, expect pushsvc.Revision) (pushsvc.Setting, error) {
-	var stored pushsvc.Setting
-	err := pushsvc.CheckSetting(row)
-	if err == nil {
-		stored, err = write(ctx, s, func(w *writeTx) (pushsvc.Setting, error) { return w.putSetting(row, expect) })
-	}
+	stored, err := write(ctx, s, func(w *writeTx) (pushsvc.Setting, error) { return w.putSetting(row, expect) })
 	if err != nil {
 		return pushsvc.Setting{}, fmt.Errorf("storing setting %q of %s: %w", row.Name, row.Site, err)
 	}

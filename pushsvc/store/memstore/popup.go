@@ -44,9 +44,6 @@ func (st *site) putPopup(row popup.Stored) error {
 
 // PutPopup implements popup.Store.
 func (s *Store) PutPopup(ctx context.Context, row popup.Stored, expect pushsvc.Revision) (popup.Stored, error) {
-	if err := popup.CheckID(row.Site, row.Popup.ID); err != nil {
-		return popup.Stored{}, fmt.Errorf("storing pop-up %q of %s: %w", row.Popup.ID, row.Site, err)
-	}
 	return on(ctx, s, row.Site, func(st *site) (popup.Stored, error) {
 		known, _ := st.popup(row.Popup.ID)
 		row, ok, err := row.Put(known, len(st.popups), expect)
@@ -93,9 +90,6 @@ func (s *Store) DeletePopup(ctx context.Context, name, id string, expect pushsvc
 
 // PutUpload implements popup.Store.
 func (s *Store) PutUpload(ctx context.Context, u popup.Upload) (popup.Upload, error) {
-	if err := popup.CheckUpload(u); err != nil {
-		return popup.Upload{}, fmt.Errorf("storing an image of %s: %w", u.Site, err)
-	}
 	return on(ctx, s, u.Site, func(st *site) (popup.Upload, error) {
 		row, ok, err := u.Put(st.uploads[u.Name], len(st.uploads))
 		if err != nil {

@@ -135,9 +135,6 @@ func (s *Store) Note(ctx context.Context, r pushsvc.Range, outcomes []pushsvc.Ou
 
 // Checkpoint implements pushsvc.MessageStore.
 func (s *Store) Checkpoint(ctx context.Context, c pushsvc.Checkpoint) (pushsvc.Message, pushsvc.Range, error) {
-	if err := c.Validate(); err != nil {
-		return pushsvc.Message{}, pushsvc.Range{}, err
-	}
 	out, err := onMessage(ctx, s, c.Site, c.MessageID, func(st *site, m *message) (moved, error) {
 		p, now := m.parts[c.Range], s.now()
 		if p == nil {

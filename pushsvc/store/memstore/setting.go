@@ -3,7 +3,6 @@ package memstore
 import (
 	"bytes"
 	"context"
-	"fmt"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
 )
@@ -30,9 +29,6 @@ func (s *Store) Settings(ctx context.Context, name string) ([]pushsvc.Setting, e
 
 // PutSetting implements pushsvc.SettingStore.
 func (s *Store) PutSetting(ctx context.Context, row pushsvc.Setting, expect pushsvc.Revision) (pushsvc.Setting, error) {
-	if err := pushsvc.CheckSetting(row); err != nil {
-		return pushsvc.Setting{}, fmt.Errorf("storing setting %q of %s: %w", row.Name, row.Site, err)
-	}
 	return on(ctx, s, row.Site, func(st *site) (pushsvc.Setting, error) {
 		known, _ := st.setting(row.Name)
 		row, ok, err := row.Put(known, expect)
