@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"slices"
 	"time"
 )
 
@@ -77,6 +78,16 @@ func (r Revision) Remove(present Revision) error {
 		return ErrNotFound
 	}
 	return r.Expect(present)
+}
+
+// JoinSettings returns the settings that a site takes over from another one; its own ones stay.
+func JoinSettings(have, incoming []Setting) (put []Setting) {
+	for _, row := range incoming {
+		if !slices.ContainsFunc(have, func(own Setting) bool { return own.Name == row.Name }) {
+			put = append(put, row)
+		}
+	}
+	return put
 }
 
 // Put returns the row that PutSetting stores for s, without its new revision. known is the present row, zero

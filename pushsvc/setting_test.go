@@ -60,3 +60,13 @@ func TestRemoveRevision(t *testing.T) {
 		}
 	}
 }
+
+func TestJoinSettings(t *testing.T) {
+	row := func(name, document string) pushsvc.Setting {
+		return pushsvc.Setting{Name: name, Document: []byte(document)}
+	}
+	put := pushsvc.JoinSettings([]pushsvc.Setting{row("a", "own")}, []pushsvc.Setting{row("a", "other"), row("b", "other")})
+	if len(put) != 1 || put[0].Name != "b" {
+		t.Errorf("%+v", put)
+	}
+}

@@ -137,14 +137,19 @@ func FreeMessageID(id string, taken func(string) bool) string {
 	}
 }
 
-// NewMove returns the move that BeginMove begins, if no other move prevents it. stored reports whether
-// anything is kept of from; unfinished are the messages of both sites that are not final.
-func NewMove(from, into string, at time.Time, stored bool, unfinished []Message) (SiteMove, error) {
-	if from == into || into == "" || len(into) > MaxSiteName {
-		return SiteMove{}, &SiteNameError{"the new name of a site must be different, and not empty"}
-	}
-	if !stored {
-		return SiteMove{}, ErrNotFound
+// NewMove returns the move that a store's BeginMove begins; begun is true for one that has begun already.
+// moves are all moves of the store. stored reports whether anything is kept of from; unfinished are the
+// messages of both sites that are not final.
+func NewMove(moves []SiteMove, from, into string, at time.Time, stored bool, unfinished []Message) (m SiteMove, begun bool, err error) {
+	switch there, err := BeginMove(moves, from, into); {
+	case err != nil:
+		return SiteMove{}, false, err
+	case there != nil:
+		return *there, true, nil
+	case from == into || into == "" || len(into) > MaxSiteName:
+		return SiteMove{}, false, &SiteNameError{"the new name of a site must be different, and not empty"}
+	case !stored:
+		return SiteMove{}, false, ErrNotFound
 	}
 	var busy []string
 	fromWaits, intoWaits := false, false
@@ -160,9 +165,9 @@ func NewMove(from, into string, at time.Time, stored bool, unfinished []Message)
 		}
 	}
 	if len(busy) > 0 {
-		return SiteMove{}, &SiteBusyError{Site: from, Messages: busy}
+		return SiteMove{}, false, &SiteBusyError{Site: from, Messages: busy}
 	}
-	return SiteMove{From: from, Into: into, Begun: kept(at, time.Millisecond), Running: true, KeepFrom: fromWaits && !intoWaits}, nil
+	return SiteMove{From: from, Into: into, Begun: kept(at, time.Millisecond), Running: true, KeepFrom: fromWaits && !intoWaits}, false, nil
 }
 
 // Redirect changes the record of another name when m begins, and reports whether it stays: a name of From
@@ -172,6 +177,14 @@ func (m *SiteMove) Redirect(other *SiteMove) (stays bool) {
 		other.Into = m.Into
 	}
 	return other.From != m.Into
+}
+
+// Unmoved returns ErrSiteMoving while rows are moving to the site.
+func Unmoved(moves []SiteMove, site string) error {
+	if slices.ContainsFunc(moves, func(m SiteMove) bool { return m.Into == site && m.Running }) {
+		return ErrSiteMoving
+	}
+	return nil
 }
 
 // ForgetMoves returns the moves that end when RemoveSite removes the names: those of a name that is only

@@ -14,6 +14,7 @@ func TestNewMove(t *testing.T) {
 	begun := pushsvc.Message{ID: "b", Site: "from", State: pushsvc.StateSending, Started: at(1)}
 	for name, c := range map[string]struct {
 		into       string
+		moves      []pushsvc.SiteMove
 		gone       bool
 		unfinished []pushsvc.Message
 		keepFrom   bool
@@ -28,8 +29,13 @@ func TestNewMove(t *testing.T) {
 		"nothing is there":    {into: "into", gone: true, err: pushsvc.ErrNotFound},
 		"the same name":       {into: "from", err: new(*pushsvc.SiteNameError)},
 		"no name":             {into: "", gone: true, err: new(*pushsvc.SiteNameError)},
+		"another name":        {into: "into", moves: []pushsvc.SiteMove{{From: "from", Into: "x"}}, err: new(*pushsvc.SiteNameError)},
+		"it is moving":        {into: "into", moves: []pushsvc.SiteMove{{From: "x", Into: "from", Running: true}}, gone: true, err: pushsvc.ErrSiteMoving},
 	} {
-		m, err := pushsvc.NewMove("from", c.into, at(1.2345), !c.gone, c.unfinished)
+		m, begun, err := pushsvc.NewMove(c.moves, "from", c.into, at(1.2345), !c.gone, c.unfinished)
+		if begun {
+			t.Errorf("%s: it has begun already", name)
+		}
 		switch want := c.err.(type) {
 		case nil:
 			if err != nil || m.KeepFrom != c.keepFrom || !m.Running || !m.Begun.Equal(at(1.234)) {
@@ -43,6 +49,25 @@ func TestNewMove(t *testing.T) {
 			if !errors.As(err, want) {
 				t.Errorf("%s: %v", name, err)
 			}
+		}
+	}
+}
+
+// TestNewMoveAgain: a repeated call continues the move, although the messages of the site have begun.
+func TestNewMoveAgain(t *testing.T) {
+	there := pushsvc.SiteMove{From: "from", Into: "into", Begun: at(1), Base: 7}
+	m, begun, err := pushsvc.NewMove([]pushsvc.SiteMove{{From: "x", Into: "into"}, there}, "from", "into", at(2), false, []pushsvc.Message{{Site: "from", State: pushsvc.StateSending}})
+	if err != nil || !begun || m.Base != 7 || !m.Begun.Equal(at(1)) {
+		t.Errorf("%+v, %v, %v", m, begun, err)
+	}
+}
+
+// TestUnmoved: only rows that are still moving to the site itself count.
+func TestUnmoved(t *testing.T) {
+	moves := []pushsvc.SiteMove{{From: "a", Into: "done"}, {From: "b", Into: "moving", Running: true}}
+	for site, want := range map[string]error{"done": nil, "moving": pushsvc.ErrSiteMoving, "b": nil, "other": nil} {
+		if err := pushsvc.Unmoved(moves, site); !errors.Is(err, want) {
+			t.Errorf("%s: %v", site, err)
 		}
 	}
 }

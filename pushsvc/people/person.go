@@ -266,6 +266,14 @@ func (p *Profile) device(id pushsvc.DeviceID) int {
 	return slices.IndexFunc(p.Devices, func(d Device) bool { return d.ID == id })
 }
 
+// DeviceIDs returns the ids of the person's devices.
+func (p *Profile) DeviceIDs() (ids []pushsvc.DeviceID) {
+	for _, d := range p.Devices {
+		ids = append(ids, d.ID)
+	}
+	return ids
+}
+
 // takeDevice removes a device and returns it.
 func (p *Profile) takeDevice(id pushsvc.DeviceID) (Device, bool) {
 	i := p.device(id)

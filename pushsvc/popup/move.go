@@ -42,16 +42,18 @@ func Join(have, incoming []Stored) (put []Stored, renamed map[string]string, err
 	return put, renamed, nil
 }
 
-// JoinUploads refuses more images, by name, than one site may have.
-func JoinUploads(have, incoming []string) error {
-	names := map[string]bool{}
-	for _, name := range slices.Concat(have, incoming) {
-		names[name] = true
+// JoinUploads returns the images, by name, that a site takes over from another one. It refuses more than one
+// site may have.
+func JoinUploads(have, incoming []string) (put []string, err error) {
+	for _, name := range incoming {
+		if !slices.Contains(have, name) {
+			put = append(put, name)
+		}
 	}
-	if len(names) > MaxUploads {
-		return fmt.Errorf("together they have %d images: %w", len(names), ErrFull)
+	if n := len(have) + len(put); n > MaxUploads {
+		return nil, fmt.Errorf("together they have %d images: %w", n, ErrFull)
 	}
-	return nil
+	return put, nil
 }
 
 // same compares what operators have written.

@@ -197,13 +197,12 @@ func (s *Store) BeginMove(ctx context.Context, from, into string, at time.Time) 
 }
 
 func (w *writeTx) beginMove(from, into string, at time.Time) (m moveRow, err error) {
-	if there, err := pushsvc.BeginMove(w.allMoves(), from, into); err != nil || there != nil {
-		if there != nil {
-			m, _, err = readMove(w.tx, from)
-		}
+	m, begun, err := w.newMove(from, into, at)
+	if err != nil {
 		return m, err
 	}
-	if m, err = w.newMove(from, into, at); err != nil {
+	if begun {
+		m, _, err = readMove(w.tx, from)
 		return m, err
 	}
 	for _, other := range moves(w.tx, w.s.report) {
@@ -223,8 +222,9 @@ func (w *writeTx) beginMove(from, into string, at time.Time) (m moveRow, err err
 }
 
 // newMove checks that the site exists, that no engine works on it, and that both
-// sites together are within the limits. It changes nothing.
-func (w *writeTx) newMove(from, into string, at time.Time) (m moveRow, err error) {
+// sites together are within the limits. It changes nothing. begun is true if the
+// move has begun already.
+func (w *writeTx) newMove(from, into string, at time.Time) (m moveRow, begun bool, err error) {
 	there := false
 	for _, top := range siteTops {
 		_, ok := rawIn(w.tx, top, from)
@@ -241,8 +241,8 @@ func (w *writeTx) newMove(from, into string, at time.Time) (m moveRow, err error
 		}
 		return true
 	})
-	if m.SiteMove, err = pushsvc.NewMove(from, into, at, there, unfinished); err != nil {
-		return m, err
+	if m.SiteMove, begun, err = pushsvc.NewMove(w.allMoves(), from, into, at, there, unfinished); err != nil || begun {
+		return m, begun, err
 	}
 	var uploads [2][]string
 	for i, name := range []string{into, from} {
@@ -250,28 +250,16 @@ func (w *writeTx) newMove(from, into string, at time.Time) (m moveRow, err error
 			st.each(popupUploads, func(k []byte) { uploads[i] = append(uploads[i], string(k)) })
 		}
 	}
+	_, errUploads := popup.JoinUploads(uploads[0], uploads[1])
 	_, _, err = w.joinPopups(&m)
-	return m, errors.Join(popup.JoinUploads(uploads[0], uploads[1]), err)
+	return m, false, errors.Join(errUploads, err)
 }
 
 // moveSettings copies the settings that the other name does not have.
 func (w *writeTx) moveSettings(m *moveRow) error {
-	from, ok := rawIn(w.tx, bucketSettings, m.From)
-	if !ok {
-		return nil
-	}
-	var rows []pushsvc.Setting
-	c := from.b.Cursor()
-	for k, _ := c.First(); k != nil; k, _ = c.Next() {
-		row, err := readSetting(w.tx, m.From, string(k))
-		if err != nil {
-			w.s.report(err)
-			continue
-		}
-		rows = append(rows, row)
-	}
-	for _, row := range rows {
-		if _, err := readSetting(w.tx, m.Into, row.Name); !errors.Is(err, pushsvc.ErrNotFound) {
+	have, incoming := w.settingsOf(m.Into), w.settingsOf(m.From)
+	for _, row := range pushsvc.JoinSettings(have, incoming) {
+		if row.Revision == 0 { // it is damaged
 			continue
 		}
 		row.Site = m.Into
@@ -281,6 +269,25 @@ func (w *writeTx) moveSettings(m *moveRow) error {
 		m.Moved.Settings++
 	}
 	return nil
+}
+
+// settingsOf returns the settings of a site; of a damaged one, which it reports,
+// only the name.
+func (w *writeTx) settingsOf(name string) (rows []pushsvc.Setting) {
+	st, ok := rawIn(w.tx, bucketSettings, name)
+	if !ok {
+		return nil
+	}
+	c := st.b.Cursor()
+	for k, _ := c.First(); k != nil; k, _ = c.Next() {
+		row, err := readSetting(w.tx, name, string(k))
+		if err != nil {
+			w.s.report(err)
+			row.Name = string(k)
+		}
+		rows = append(rows, row)
+	}
+	return rows
 }
 
 func (w *writeTx) joinPopups(m *moveRow) (put []popup.Stored, renamed map[string]string, err error) {

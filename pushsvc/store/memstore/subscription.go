@@ -8,20 +8,13 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
 )
 
-// PutSubscription implements pushsvc.SubscriptionStore.
 func (s *Store) PutSubscription(ctx context.Context, sub pushsvc.Subscription, replaces *pushsvc.Proof) (pushsvc.Subscription, error) {
 	if sub.Endpoint == "" || sub.Site == "" || len(sub.Site) > pushsvc.MaxSiteName {
 		return pushsvc.Subscription{}, errors.New("storing a subscription: no endpoint, or no valid site")
 	}
 	return on(ctx, s, sub.Site, func(st *site) (pushsvc.Subscription, error) {
-		st.pull(sub.Endpoint)
-		var proven pushsvc.Subscription
-		if replaces != nil {
-			st.pull(replaces.Endpoint)
-			proven = st.proven(*replaces)
-		}
 		sub.Site = st.name
-		row, former, ok := pushsvc.Resubscribe(sub, st.find(sub.Endpoint), proven)
+		row, former, ok := pushsvc.Resubscribe(sub, st.find(sub.Endpoint), st.proven(replaces))
 		if ok {
 			st.drop(former.ID)
 			row = st.put(row)
@@ -30,25 +23,22 @@ func (s *Store) PutSubscription(ctx context.Context, sub pushsvc.Subscription, r
 	})
 }
 
-// ImportSubscriptions implements pushsvc.SubscriptionStore.
-func (s *Store) ImportSubscriptions(ctx context.Context, name string, subs []pushsvc.Subscription) (n pushsvc.Imported, err error) {
+func (s *Store) ImportSubscriptions(ctx context.Context, name string, subs []pushsvc.Subscription) (pushsvc.Imported, error) {
 	if name == "" || len(name) > pushsvc.MaxSiteName || slices.ContainsFunc(subs, func(s pushsvc.Subscription) bool { return s.Endpoint == "" }) {
-		return n, errors.New("importing subscriptions: one has no endpoint, or the site is not valid")
+		return pushsvc.Imported{}, errors.New("importing subscriptions: one has no endpoint, or the site is not valid")
 	}
-	err = s.do(ctx, name, func(st *site) error {
-		for _, row := range subs {
-			st.pull(row.Endpoint)
-			row.Site = st.name
-			if row, ok := n.Merge(row, st.find(row.Endpoint)); ok {
+	return on(ctx, s, name, func(st *site) (n pushsvc.Imported, _ error) {
+		for _, sub := range copyOf(subs) {
+			sub.Site = st.name
+			if row, ok := n.Merge(sub, st.find(sub.Endpoint)); ok {
 				st.put(row)
 			}
 		}
-		return nil
+		return n, nil
 	})
-	return n, err
 }
 
-// put stores a row, with the next id if it has none.
+// put stores a row, with the next id where it has none.
 func (st *site) put(row pushsvc.Subscription) pushsvc.Subscription {
 	st.hasSubs = true
 	if row.ID == 0 {
@@ -62,57 +52,49 @@ func (st *site) put(row pushsvc.Subscription) pushsvc.Subscription {
 
 func (st *site) find(endpoint string) pushsvc.Subscription { return st.subs[st.ids[endpoint]] }
 
-func (st *site) proven(p pushsvc.Proof) pushsvc.Subscription {
-	if sub := st.find(p.Endpoint); p.Proves(sub) {
-		return sub
+// proven finds the one that the proof holds; the zero value if there is none.
+func (st *site) proven(p *pushsvc.Proof) pushsvc.Subscription {
+	if p == nil || !p.Proves(st.find(p.Endpoint)) {
+		return pushsvc.Subscription{}
 	}
-	return pushsvc.Subscription{}
+	return st.find(p.Endpoint)
 }
 
-// drop removes a subscription, and reports whether it existed.
-func (st *site) drop(id pushsvc.SubscriptionID) bool {
-	sub, ok := st.subs[id]
+// drop removes a subscription, if it is there.
+func (st *site) drop(id pushsvc.SubscriptionID) {
+	if endpoint := st.subs[id].Endpoint; st.ids[endpoint] == id {
+		delete(st.ids, endpoint)
+	}
 	delete(st.subs, id)
-	if ok && st.ids[sub.Endpoint] == id {
-		delete(st.ids, sub.Endpoint)
-	}
-	return ok
 }
 
-// linked returns the subscriptions of a device.
-func (st *site) linked(device pushsvc.DeviceID) (subs []pushsvc.Subscription) {
-	for _, id := range sortedKeys(st.subs) {
-		if sub := st.subs[id]; sub.Device == device && !device.IsZero() {
-			subs = append(subs, sub)
-		}
-	}
-	return subs
+// linked are the subscriptions of devices.
+func (st *site) linked(devices ...pushsvc.DeviceID) []pushsvc.Subscription {
+	return rows(st.subs, func(_ pushsvc.SubscriptionID, sub pushsvc.Subscription) (pushsvc.Subscription, bool) {
+		return sub, !sub.Device.IsZero() && slices.Contains(devices, sub.Device)
+	})
 }
 
-// DeleteSubscription implements pushsvc.SubscriptionStore.
 func (s *Store) DeleteSubscription(ctx context.Context, name string, id pushsvc.SubscriptionID) error {
 	return s.do(ctx, name, func(st *site) error {
-		if !st.drop(id) {
-			return pushsvc.ErrNotFound
-		}
-		return nil
+		_, err := find(st.subs, id)
+		st.drop(id)
+		return err
 	})
 }
 
-// DeleteProven implements pushsvc.SubscriptionStore.
 func (s *Store) DeleteProven(ctx context.Context, name string, proof pushsvc.Proof) (bool, error) {
 	return on(ctx, s, name, func(st *site) (bool, error) {
-		st.pull(proof.Endpoint)
-		return st.drop(st.proven(proof).ID), nil
+		id := st.proven(&proof).ID
+		st.drop(id)
+		return id != 0, nil
 	})
 }
 
-// SubscriptionPage implements pushsvc.SubscriptionStore.
 func (s *Store) SubscriptionPage(ctx context.Context, name string, after pushsvc.SubscriptionID, limit int) ([]pushsvc.Subscription, error) {
 	return s.RangePage(ctx, pushsvc.Range{Site: name, Until: ^pushsvc.SubscriptionID(0)}, after, limit)
 }
 
-// RangePage implements pushsvc.MessageStore.
 func (s *Store) RangePage(ctx context.Context, r pushsvc.Range, after pushsvc.SubscriptionID, limit int) ([]pushsvc.Subscription, error) {
 	return on(ctx, s, r.Site, func(st *site) (page []pushsvc.Subscription, _ error) {
 		for id := max(after, r.Cursor) + 1; id != 0 && id <= min(r.Until, st.lastID) && len(page) < limit; id++ {
@@ -124,21 +106,19 @@ func (s *Store) RangePage(ctx context.Context, r pushsvc.Range, after pushsvc.Su
 	})
 }
 
-func (st *site) summary() pushsvc.SiteSummary {
-	return pushsvc.SiteSummary{Site: st.name, Subscriptions: int64(len(st.subs)), Messages: int64(len(st.messages))}
+func (st *site) summary() (pushsvc.SiteSummary, bool) {
+	return pushsvc.SiteSummary{Site: st.name, Subscriptions: int64(len(st.subs)), Messages: int64(len(st.messages))}, st.hasSubs
 }
 
-// Sites implements pushsvc.SubscriptionStore.
 func (s *Store) Sites(ctx context.Context) ([]pushsvc.SiteSummary, error) {
-	return list(ctx, s, func(st *site) bool { return st.hasSubs }, (*site).summary)
+	return list(ctx, s, (*site).summary)
 }
 
-// Site implements pushsvc.SubscriptionStore.
 func (s *Store) Site(ctx context.Context, name string) (pushsvc.SiteSummary, error) {
 	return on(ctx, s, name, func(st *site) (pushsvc.SiteSummary, error) {
-		if !st.hasSubs {
-			return pushsvc.SiteSummary{}, pushsvc.ErrNotFound
+		if row, there := st.summary(); there {
+			return row, nil
 		}
-		return st.summary(), nil
+		return pushsvc.SiteSummary{}, pushsvc.ErrNotFound
 	})
 }
