@@ -52,7 +52,7 @@ func (st *site) put(row pushsvc.Subscription) pushsvc.Subscription {
 
 func (st *site) find(endpoint string) pushsvc.Subscription { return st.subs[st.ids[endpoint]] }
 
-// proven finds the one that the proof holds; the zero value if there is none.
+// proven finds the one that the proof holds; the zero value without one.
 func (st *site) proven(p *pushsvc.Proof) pushsvc.Subscription {
 	if p == nil || !p.Proves(st.find(p.Endpoint)) {
 		return pushsvc.Subscription{}

@@ -33,7 +33,8 @@ func testShared(h *harness) {
 	image := upload(siteA, "a.png", "image")
 	list := []any{"x", "y"}
 	batch := people.Batch{Device: device(1), ID: batchID(1), At: epoch, Entries: []people.Entry{
-		login("ann"), {Kind: people.EntryEvent, Time: epoch, Name: "E", Props: map[string]any{"p": "v"}},
+		login("ann"),
+		{Kind: people.EntryEvent, Time: epoch, Name: "E", Props: map[string]any{"p": "v"}},
 		{Kind: people.EntryProfile, Time: epoch, Set: map[string]any{"list": list}},
 	}}
 	h.putSub(s, nil)
