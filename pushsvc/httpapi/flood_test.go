@@ -139,7 +139,7 @@ func (g *genuine) subscribe() {
 // asks requests the site's pop-up.
 func (g *genuine) asks() {
 	status, _, body := g.f.do(g.site, "messages", g.client, g.cookie, `{"page":{"path":"/"},"device":"desktop"}`)
-	var answer service.MessagesAnswer
+	var answer service.PopupsAnswer
 	g.count("pop-ups", status == http.StatusOK && json.Unmarshal([]byte(body), &answer) == nil && len(answer.Popups) == 1)
 }
 

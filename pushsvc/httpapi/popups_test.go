@@ -32,10 +32,10 @@ func (f *fixture) putPopup(site, id, more string) {
 }
 
 // ask requests pop-ups as a page does.
-func (v *visit) ask(more string) service.MessagesAnswer {
+func (v *visit) ask(more string) service.PopupsAnswer {
 	v.Helper()
 	a := v.askRaw(`{"session":"` + random(1) + `","page":{"path":"/"},"device":"desktop","language":"en","timeZone":"UTC","visits":1` + more + `}`)
-	var out service.MessagesAnswer
+	var out service.PopupsAnswer
 	if err := json.Unmarshal([]byte(a.body), &out); err != nil || a.status != http.StatusOK {
 		v.Fatalf("%d %s", a.status, a.body)
 	}
@@ -55,7 +55,7 @@ func (v *visit) askRaw(body string) answer {
 	return a
 }
 
-func ids(answer service.MessagesAnswer) string {
+func ids(answer service.PopupsAnswer) string {
 	var all []string
 	for _, p := range answer.Popups {
 		all = append(all, p.ID)
@@ -269,7 +269,7 @@ func TestMessagesPage(t *testing.T) {
 		`{"page":{"path":"/"},"shown":{"high":-100}}`: "high",
 	} {
 		a := v.askRaw(body)
-		var out service.MessagesAnswer
+		var out service.PopupsAnswer
 		if err := json.Unmarshal([]byte(a.body), &out); err != nil || ids(out) != want {
 			t.Errorf("%s: %d %s; want %s", body, a.status, a.body, want)
 		}

@@ -75,7 +75,7 @@ var publicActions = map[string]func(*Public, http.ResponseWriter, *http.Request,
 	"subscribe":   (*Public).subscribe,
 	"unsubscribe": (*Public).unsubscribe,
 	"events":      (*Public).events,
-	"messages":    (*Public).messages,
+	"messages":    (*Public).popups, // the name is older than the glossary; open pages know it
 }
 
 // IsPublicAction reports whether Serve has the action.

@@ -25,7 +25,7 @@ var Routes = []api.Route{
 	},
 	{
 		Name: "askForPopups", Method: http.MethodPost, Path: DefaultPrefix + "/messages", Summary: "Lists the pop-ups that the visitor may see on a page",
-		Body: service.MessagesRequest{}, Media: beacon, Answers: []api.Answer{{Status: http.StatusOK, Body: service.MessagesAnswer{}}},
+		Body: service.PopupsRequest{}, Media: beacon, Answers: []api.Answer{{Status: http.StatusOK, Body: service.PopupsAnswer{}}},
 	},
 	{Name: "sdk", Method: http.MethodGet, Path: DefaultPrefix + "/sdk.js", Summary: "The script of the site's pages", Answers: file("text/javascript")},
 	{

@@ -41,7 +41,7 @@ func (b *asker) post(path, body string) *httptest.ResponseRecorder {
 const messagesBody = `{"page":{"path":"/"},"device":"desktop","language":"en","timeZone":"UTC","visits":1}`
 
 // messages requests pop-ups.
-func (b *asker) messages() (out service.MessagesAnswer) {
+func (b *asker) popups() (out service.PopupsAnswer) {
 	b.Helper()
 	w := b.post("/"+siteA+"/messages", messagesBody)
 	if err := json.Unmarshal(w.Body.Bytes(), &out); err != nil || w.Code != http.StatusOK {
@@ -51,7 +51,7 @@ func (b *asker) messages() (out service.MessagesAnswer) {
 }
 
 // groups returns the variants that an answer puts the visitor in, by pop-up.
-func groups(answer service.MessagesAnswer) map[string]string {
+func groups(answer service.PopupsAnswer) map[string]string {
 	in := map[string]string{}
 	for _, p := range answer.Popups {
 		in[p.ID] = p.Variant
@@ -78,7 +78,7 @@ func TestSplit(t *testing.T) {
 	counts, pairs := map[string]map[string]int{"sale": {}, "news": {}}, map[[2]string]int{}
 	for n := range visitors {
 		visitor := anybody.numbered(n)
-		in := groups(visitor.messages())
+		in := groups(visitor.popups())
 		if len(in) != 2 {
 			t.Fatalf("visitor %d is in %v", n, in)
 		}
@@ -86,7 +86,7 @@ func TestSplit(t *testing.T) {
 			counts[popup][group]++
 		}
 		pairs[[2]string{in["sale"], in["news"]}]++
-		if again := groups(visitor.messages()); again["sale"] != in["sale"] || again["news"] != in["news"] {
+		if again := groups(visitor.popups()); again["sale"] != in["sale"] || again["news"] != in["news"] {
 			t.Fatalf("visitor %d was in %v, then in %v", n, in, again)
 		}
 	}
@@ -117,7 +117,7 @@ func TestSplitStays(t *testing.T) {
 	anybody := asker{fixture: f, handler: f.publicHandler()}
 	for n := range 40 {
 		visitor := anybody.numbered(n)
-		first := visitor.messages()
+		first := visitor.popups()
 		token := ""
 		for _, p := range first.Popups {
 			token = p.Token
@@ -136,16 +136,16 @@ func TestSplitStays(t *testing.T) {
 			if w.Code != http.StatusNoContent {
 				t.Fatalf("%d %s", w.Code, w.Body)
 			}
-			if now := groups(visitor.messages())["sale"]; now != was {
+			if now := groups(visitor.popups())["sale"]; now != was {
 				t.Fatalf("visitor %d was in %q, and after %s in %q", n, was, entry, now)
 			}
 		}
 	}
 }
 
-// BenchmarkMessages is the cost of a request for pop-ups, from the request to the answer, with ten
+// BenchmarkPopups is the cost of a request for pop-ups, from the request to the answer, with ten
 // running ones that all apply.
-func BenchmarkMessages(b *testing.B) {
+func BenchmarkPopups(b *testing.B) {
 	f := newFixture(b)
 	for n := range 10 {
 		a := f.api("PUT", siteA, fmt.Sprintf("/popups/popup-%d", n), `{"state":"running","kind":"box","content":{"title":"Hello {{ profile.Name | default: \"friend\" }}","body":"10 % off","buttons":[{"id":"shop","text":"To the shop","action":{"do":"open","url":"/sale"}}]},`+
@@ -173,7 +173,7 @@ func BenchmarkMessages(b *testing.B) {
 			for b.Loop() {
 				of.who.post("/"+siteA+"/messages", body)
 			}
-			var out service.MessagesAnswer
+			var out service.PopupsAnswer
 			if err := json.Unmarshal(of.who.post("/"+siteA+"/messages", body).Body.Bytes(), &out); err != nil || len(groups(out)) != of.want {
 				b.Errorf("%d pop-ups, want %d: %v", len(groups(out)), of.want, err)
 			}

@@ -77,7 +77,7 @@ func device(n int) (d pushsvc.DeviceID) {
 // ids returns a device's pop-ups.
 func (s *shop) ids(d pushsvc.DeviceID, zone string) string {
 	s.Helper()
-	answer, err := s.Messages(s.Context(), shopSite, d, service.MessagesRequest{Page: service.PageInput{Path: "/"}, TimeZone: zone})
+	answer, err := s.PopupsFor(s.Context(), shopSite, d, service.PopupsRequest{Page: service.PageInput{Path: "/"}, TimeZone: zone})
 	if err != nil {
 		s.Fatal(err)
 	}
@@ -205,7 +205,7 @@ func TestPopupStoreDown(t *testing.T) {
 	if c := fresh.PopupsConfig(t.Context(), shopSite); c != nil {
 		t.Errorf("%+v", c)
 	}
-	if _, err := fresh.Messages(t.Context(), shopSite, device(1), service.MessagesRequest{}); err == nil {
+	if _, err := fresh.PopupsFor(t.Context(), shopSite, device(1), service.PopupsRequest{}); err == nil {
 		t.Error("no error of a store that is down")
 	}
 	store.down = false
@@ -241,7 +241,7 @@ func TestPopupWritesAreSeen(t *testing.T) {
 		})
 		wg.Go(func() {
 			for range 50 {
-				if _, err := s.Messages(t.Context(), shopSite, device(n), service.MessagesRequest{}); err != nil {
+				if _, err := s.PopupsFor(t.Context(), shopSite, device(n), service.PopupsRequest{}); err != nil {
 					t.Error(err)
 				}
 			}
@@ -272,7 +272,7 @@ func TestPopupChapter(t *testing.T) {
 	}}); err != nil {
 		t.Fatal(err)
 	}
-	answer, err := s.Messages(t.Context(), shopSite, device(1), service.MessagesRequest{Device: "desktop"})
+	answer, err := s.PopupsFor(t.Context(), shopSite, device(1), service.PopupsRequest{Device: "desktop"})
 	if err != nil || len(answer.Popups)+len(answer.Controls) != 1 {
 		t.Errorf("%+v, %v", answer, err)
 	}
@@ -306,7 +306,7 @@ func TestPopupCounting(t *testing.T) {
 	d := device(1)
 	in := func(shown map[string]int) string {
 		t.Helper()
-		answer, err := s.Messages(t.Context(), shopSite, d, service.MessagesRequest{Session: session, Shown: shown})
+		answer, err := s.PopupsFor(t.Context(), shopSite, d, service.PopupsRequest{Session: session, Shown: shown})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -350,7 +350,7 @@ func TestPopupControlCaps(t *testing.T) {
 		s.put(fmt.Sprintf(body, tt.caps, 90))
 		asked := func(d pushsvc.DeviceID, session string) (controls, popups int) {
 			t.Helper()
-			answer, err := s.Messages(t.Context(), shopSite, d, service.MessagesRequest{Session: session})
+			answer, err := s.PopupsFor(t.Context(), shopSite, d, service.PopupsRequest{Session: session})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -368,7 +368,7 @@ func TestPopupControlCaps(t *testing.T) {
 			t.Errorf("%s: kept from the visitor, and again at once", tt.caps)
 		}
 		s.put(`{"id":"other","state":"running","kind":"box","content":{"title":"T"}}`)
-		answer, err := s.Messages(t.Context(), shopSite, d, service.MessagesRequest{Session: session, Shown: map[string]int{"p": 1}})
+		answer, err := s.PopupsFor(t.Context(), shopSite, d, service.PopupsRequest{Session: session, Shown: map[string]int{"p": 1}})
 		if err != nil || len(answer.Popups) != 1 {
 			t.Errorf("%s: what was kept from the visitor counts among the pop-ups of the session: %+v, %v", tt.caps, answer, err)
 		}
@@ -478,7 +478,7 @@ func TestPreviewEnds(t *testing.T) {
 		good  bool
 	}{{time.Hour, true}, {time.Second, false}} {
 		s.advance(tt.after)
-		answer, err := s.Messages(t.Context(), shopSite, device(1), service.MessagesRequest{Preview: token})
+		answer, err := s.PopupsFor(t.Context(), shopSite, device(1), service.PopupsRequest{Preview: token})
 		if (err == nil && len(answer.Popups) == 1) != tt.good {
 			t.Errorf("after %v: %+v, %v", tt.after, answer, err)
 		}
@@ -522,7 +522,7 @@ func TestPopupsHangUp(t *testing.T) {
 	fresh := &service.Service{Store: s.Store, Clock: s.Clock}
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, _ = fresh.Messages(gone, shopSite, pushsvc.DeviceID{}, service.MessagesRequest{})
+	_, _ = fresh.PopupsFor(gone, shopSite, pushsvc.DeviceID{}, service.PopupsRequest{})
 	if c := fresh.PopupsConfig(t.Context(), shopSite); c == nil || len(c.List) != 1 {
 		t.Errorf("the next one gets %+v", c)
 	}

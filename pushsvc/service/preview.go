@@ -125,8 +125,8 @@ func openPreview(secret []byte, site, token string, now time.Time) (id, variant 
 
 // preview returns the one pop-up that a token is for, read from the store: it may
 // be a draft. It has no report token, so that nothing is counted.
-func (v *messagesVisit) preview(ctx context.Context) (MessagesAnswer, error) {
-	answer := MessagesAnswer{Popups: []WirePopup{}, Preview: true}
+func (v *popupsVisit) preview(ctx context.Context) (PopupsAnswer, error) {
+	answer := PopupsAnswer{Popups: []WirePopup{}, Preview: true}
 	id, variant, ok := openPreview(v.secret, v.site, v.r.Preview, v.now)
 	if !ok {
 		return answer, &pushsvc.FieldError{Field: "preview", Problem: "is invalid or has expired: make a new address"}

@@ -21,12 +21,12 @@ import (
 // contain follow.
 var (
 	sentToBrowsers = []reflect.Type{
-		reflect.TypeFor[httpapi.SiteConfig](), reflect.TypeFor[service.MessagesAnswer](), reflect.TypeFor[httpapi.SubscribeAnswer](),
+		reflect.TypeFor[httpapi.SiteConfig](), reflect.TypeFor[service.PopupsAnswer](), reflect.TypeFor[httpapi.SubscribeAnswer](),
 		reflect.TypeFor[pushsvc.Payload](),
 	}
 	readFromBrowsers = []reflect.Type{
 		reflect.TypeFor[service.SubscribeRequest](), reflect.TypeFor[service.ProofJSON](), reflect.TypeFor[service.RecordRequest](),
-		reflect.TypeFor[service.Report](), reflect.TypeFor[httpapi.FailureReport](), reflect.TypeFor[service.MessagesRequest](),
+		reflect.TypeFor[service.Report](), reflect.TypeFor[httpapi.FailureReport](), reflect.TypeFor[service.PopupsRequest](),
 	}
 )
 

@@ -5,7 +5,7 @@ import { shownNow } from "../sdk/place";
 import type { SDK } from "../sdk/sdk";
 import { local } from "../sdk/storage";
 import type * as Wait from "../sdk/wait";
-import type { WireControl } from "../shared/messages";
+import type { WireControl } from "../shared/popup_requests";
 import type { PageFacts, PopupRule } from "../shared/onsite";
 import type { Action, PopupEvent, PopupFace, PopupHost, Popups, WirePopup } from "../shared/popup";
 import { perform } from "./action";

@@ -169,8 +169,8 @@ export type PopupWhen = {
   click?: string;
 };
 
-/** MessagesAnswer tells the page what to do. */
-export type MessagesAnswer = {
+/** PopupsAnswer tells the page what to do. */
+export type PopupsAnswer = {
   /** popups may be shown, the most important first. */
   popups: WirePopup[];
   /** controls are pop-ups that this visitor does not see because of their control group.
@@ -498,8 +498,8 @@ export type FailureReport = {
   failure: string;
 };
 
-/** MessagesRequest is a page's request for pop-ups. */
-export type MessagesRequest = {
+/** PopupsRequest is a page's request for pop-ups. */
+export type PopupsRequest = {
   /** session is the id of the browser's session: 16 random bytes in base64url. */
   session?: string;
   page?: PageInput;

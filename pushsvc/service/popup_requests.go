@@ -14,15 +14,15 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/popup"
 )
 
-// Limits of a MessagesRequest.
+// Limits of a PopupsRequest.
 const (
 	maxCandidates = 200
 	maxAnswered   = 10
 	maxPage       = 8 << 10 // bytes of path, query and referrer
 )
 
-// MessagesRequest is a page's request for pop-ups.
-type MessagesRequest struct {
+// PopupsRequest is a page's request for pop-ups.
+type PopupsRequest struct {
 	// Session is the id of the browser's session: 16 random bytes in base64url.
 	Session  string    `json:"session"`
 	Page     PageInput `json:"page"`
@@ -55,8 +55,8 @@ type PageInput struct {
 	UTM      popup.UTM `json:"utm"`
 }
 
-// MessagesAnswer tells the page what to do.
-type MessagesAnswer struct {
+// PopupsAnswer tells the page what to do.
+type PopupsAnswer struct {
 	// Popups may be shown, the most important first.
 	Popups []WirePopup `json:"popups"`
 	// Controls are pop-ups that this visitor does not see because of their
@@ -105,7 +105,7 @@ type LegacyNames struct {
 	PivotID string `json:"pivotId,omitempty"`
 }
 
-func (r *MessagesRequest) check() error {
+func (r *PopupsRequest) check() error {
 	switch {
 	case r.Session != "" && !pushsvc.IsRandomID(r.Session):
 		return &pushsvc.FieldError{Field: "session", Problem: "is not 16 random bytes in base64url, which are 22 characters"}
@@ -119,11 +119,11 @@ func (r *MessagesRequest) check() error {
 	return nil
 }
 
-// Messages returns the pop-ups that a visitor may see on a page. device is zero
+// PopupsFor returns the pop-ups that a visitor may see on a page. device is zero
 // for a visitor who opts out of tracking: then only the page's own data counts.
 // Faults are *pushsvc.FieldError.
-func (s *Service) Messages(ctx context.Context, site string, device pushsvc.DeviceID, r MessagesRequest) (MessagesAnswer, error) {
-	answer := MessagesAnswer{Popups: []WirePopup{}}
+func (s *Service) PopupsFor(ctx context.Context, site string, device pushsvc.DeviceID, r PopupsRequest) (PopupsAnswer, error) {
+	answer := PopupsAnswer{Popups: []WirePopup{}}
 	if err := r.check(); err != nil {
 		return answer, err
 	}
@@ -138,7 +138,7 @@ func (s *Service) Messages(ctx context.Context, site string, device pushsvc.Devi
 	if err != nil {
 		return answer, err
 	}
-	v := &messagesVisit{service: s, site: site, st: st, device: device, r: r, now: s.Clock(), secret: secret}
+	v := &popupsVisit{service: s, site: site, st: st, device: device, r: r, now: s.Clock(), secret: secret}
 	if !device.IsZero() {
 		if v.facts, err = s.Store.Facts(ctx, site, device); err != nil {
 			return answer, fmt.Errorf("reading what is known of the visitor: %w", err)
@@ -158,15 +158,15 @@ func (s *Service) Messages(ctx context.Context, site string, device pushsvc.Devi
 	return answer, nil
 }
 
-// messagesVisit is one request for pop-ups.
-type messagesVisit struct {
+// popupsVisit is one request for pop-ups.
+type popupsVisit struct {
 	service *Service
 	site    string
 	st      *popupSite
 	device  pushsvc.DeviceID
 	line    pushsvc.DeviceID // of the browser; zero without a device
 	facts   people.Facts
-	r       MessagesRequest
+	r       PopupsRequest
 	now     time.Time
 	secret  []byte
 }
@@ -174,7 +174,7 @@ type messagesVisit struct {
 // assignmentKey returns the id that selects the visitor's variants. It is the person's, if
 // known, so that all of their devices show the same. It is the same before and
 // after there is a profile.
-func (v *messagesVisit) assignmentKey() string {
+func (v *popupsVisit) assignmentKey() string {
 	device := v.line
 	if profile := v.facts.Profile; profile != nil && !profile.Group.IsZero() {
 		device = profile.Group
@@ -186,14 +186,14 @@ func (v *messagesVisit) assignmentKey() string {
 	return string(text)
 }
 
-func (v *messagesVisit) visits() int64 {
+func (v *popupsVisit) visits() int64 {
 	if v.facts.Profile != nil {
 		return max(v.facts.Profile.Visits, v.r.Visits)
 	}
 	return v.r.Visits
 }
 
-func (v *messagesVisit) page() onsite.Page {
+func (v *popupsVisit) page() onsite.Page {
 	return onsite.Page{
 		Path: v.r.Page.Path, Query: v.r.Page.Query, Referrer: v.r.Page.Referrer, UTM: v.r.Page.UTM,
 		Device: v.r.Device, Language: v.r.Language, Visits: v.visits(),
@@ -204,7 +204,7 @@ func (v *messagesVisit) page() onsite.Page {
 // often they would have seen it, so that both are counted equally. The page and
 // the profile may each know of views that the other doesn't: reports may be in
 // transit, and storage may have been cleared.
-func (v *messagesVisit) seen(p *popup.Popup, variant string) onsite.Seen {
+func (v *popupsVisit) seen(p *popup.Popup, variant string) onsite.Seen {
 	n := onsite.Seen{Session: v.r.Shown[p.ID]}
 	if profile := v.facts.Profile; profile != nil {
 		in, since, ever := profile.ViewsIn, profile.ViewsSince, profile.Popups[p.ID].Viewed
@@ -220,7 +220,7 @@ func (v *messagesVisit) seen(p *popup.Popup, variant string) onsite.Seen {
 }
 
 // full reports whether the visitor has seen enough pop-ups of all counted kinds.
-func (v *messagesVisit) full() bool {
+func (v *popupsVisit) full() bool {
 	free, kept := map[string]bool{}, map[string]bool{}
 	for _, p := range v.st.running {
 		free[p.Popup.ID] = onsite.Uncounted(p.Popup.Kind)
@@ -252,7 +252,7 @@ func (v *messagesVisit) full() bool {
 }
 
 // visitor returns the visitor for the audience's expression.
-func (v *messagesVisit) visitor() audience.Visitor {
+func (v *popupsVisit) visitor() audience.Visitor {
 	profile := v.facts.Profile
 	if profile == nil {
 		profile = &people.Profile{Created: v.now, Seen: v.now}
@@ -263,7 +263,7 @@ func (v *messagesVisit) visitor() audience.Visitor {
 }
 
 // values returns the values for templates.
-func (v *messagesVisit) values() (plain, escaped personal.Values) {
+func (v *popupsVisit) values() (plain, escaped personal.Values) {
 	attributes := map[string]any{}
 	if v.facts.Profile != nil && v.facts.Profile.Attributes != nil {
 		attributes = v.facts.Profile.Attributes
@@ -276,7 +276,7 @@ func (v *messagesVisit) values() (plain, escaped personal.Values) {
 	return plain, escaped
 }
 
-func (v *messagesVisit) answer(ctx context.Context, out *MessagesAnswer) {
+func (v *popupsVisit) answer(ctx context.Context, out *PopupsAnswer) {
 	if onsite.HeldOut(v.site, v.assignmentKey(), v.st.settings.Holdout) {
 		return
 	}
@@ -316,11 +316,11 @@ func (v *messagesVisit) answer(ctx context.Context, out *MessagesAnswer) {
 	}
 }
 
-func (v *messagesVisit) token(p *runningPopup, variant string) string {
+func (v *popupsVisit) token(p *runningPopup, variant string) string {
 	return pushsvc.PopupToken(v.secret, v.site, p.Popup.ID, variant, v.line)
 }
 
-func (v *messagesVisit) wire(p *popup.Popup, variant, token string, m personal.Message) WirePopup {
+func (v *popupsVisit) wire(p *popup.Popup, variant, token string, m personal.Message) WirePopup {
 	return WirePopup{
 		ID: p.ID, Variant: variant, Token: token, Kind: p.Kind, Position: p.Position, Priority: p.Priority,
 		Content: m.Content, Click: m.Click, Theme: m.Theme, When: p.When, Caps: SessionCap{p.Caps.Session},
@@ -330,7 +330,7 @@ func (v *messagesVisit) wire(p *popup.Popup, variant, token string, m personal.M
 
 // complain logs once why a pop-up fails for a visitor. It does not log the
 // visitor's values.
-func (v *messagesVisit) complain(ctx context.Context, p *runningPopup, err error) {
+func (v *popupsVisit) complain(ctx context.Context, p *runningPopup, err error) {
 	if p.failureLogged.CompareAndSwap(false, true) {
 		v.service.log().WarnContext(ctx, "a pop-up can't be shown to a visitor; this is said once",
 			"site", v.site, "popup", p.Popup.ID, "error", err)

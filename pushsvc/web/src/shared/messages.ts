@@ -1,3 +1,0 @@
-// POST {prefix}/messages.
-
-export type { MessagesAnswer, MessagesRequest, WireControl } from "./server";
