@@ -111,24 +111,6 @@ func (h *Handler) serveScript(w http.ResponseWriter, r *http.Request, req reques
 	}
 }
 
-// serveAction answers a public action, or with an operator's upload.
-func (h *Handler) serveAction(w http.ResponseWriter, r *http.Request, req request) {
-	run, _ := h.app.current()
-	if run == nil {
-		exchange.WriteUnavailable(w)
-		return
-	}
-	if req.kind == kindUpload {
-		run.public.ServeUpload(w, r, httpapi.PublicSite{Name: req.site}, req.action)
-		return
-	}
-	prompt := h.config.Prompt
-	if req.action == "subscribe" { // the only one with topics
-		prompt = prompt.With(run.live.Prompt(req.site).Settings)
-	}
-	run.public.Serve(w, r, h.publicSite(r, req.site, prompt), req.action)
-}
-
 // ready returns the settings to serve with, and false if there is no store, no key or no site.
 func (h *Handler) ready(req request) (httpapi.SiteConfig, bool) {
 	run, _ := h.app.current()

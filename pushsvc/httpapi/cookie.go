@@ -1,17 +1,12 @@
 package httpapi
 
 import (
-	"context"
 	"net"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
-	"github.com/caddy-webpush/caddy-webpush/pushsvc/httpapi/exchange"
-	"github.com/caddy-webpush/caddy-webpush/pushsvc/people"
-	"github.com/caddy-webpush/caddy-webpush/pushsvc/service"
 )
 
 // The cookie by which a browser is recognised. Over https it has the prefix that keeps other hosts
@@ -154,66 +149,4 @@ func (p *Public) setCookie(w http.ResponseWriter, r *http.Request, site PublicSi
 		http.SetCookie(w, &c)
 	}
 	return nil
-}
-
-// record stores a batch of so many bytes.
-func (p *Public) record(w http.ResponseWriter, r *http.Request, site PublicSite, req service.RecordRequest, size int) error {
-	if err := p.limited(w, r, p.EventLimit, recordCost(&req, size), "events"); err != nil {
-		return err
-	}
-	// A batch's name is known only to its browser, and only until it is answered.
-	seed := req.Seed
-	if seed == "" {
-		seed = req.Batch
-	}
-	v, err := p.visitor(r, site, seed)
-	if err != nil {
-		return err
-	}
-	if from := optsIn(req.Events); v.out && from >= 0 {
-		req.Events = req.Events[from:] // not events from before the choice
-		if err := p.begin(r, site, req.Batch, &v); err != nil {
-			return err
-		}
-	}
-	if v.browser.IsZero() {
-		return nil // nothing about a visitor who must not be recognised
-	}
-	if err := p.mayBegin(w, r, site); err != nil {
-		return err
-	}
-	from := service.Sender{Device: v.browser.Device(), Browser: v.browser, Secret: site.IdentitySecret}
-	out, err := exchange.Timely(r.Context(), &p.calls, func(ctx context.Context) (people.Tracked, error) {
-		return p.Service.Record(ctx, site.Name, from, req)
-	})
-	switch {
-	case err != nil:
-		return err
-	case out.Forgotten:
-		v.out = true
-	case out.Replaced:
-		if v.browser, err = p.Service.NextBrowser(r.Context(), site.Name, v.browser, req.Batch); err != nil {
-			return err
-		}
-		v.set = true
-	}
-	p.charge(r, out.Work)
-	return p.setCookie(w, r, site, v)
-}
-
-// optsIn returns the index of the entry by which the visitor opts in again, or a negative number if
-// the last choice is another one, or no entry is a choice.
-func optsIn(entries []service.EntryInput) int {
-	for i, e := range slices.Backward(entries) {
-		if e.Type != "optout" {
-			continue
-		}
-		switch e.Value {
-		case false:
-			return i
-		case true:
-			return -1
-		}
-	}
-	return -1
 }
