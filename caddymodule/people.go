@@ -90,29 +90,6 @@ func (h *Handler) checkPeople() error {
 // watches reports whether answers with pages report something about visitors.
 func (h *Handler) watches() bool { return h.Identify != "" || len(h.Events) > 0 }
 
-// publicSite returns the site that a post is for. The cookie is only for our own endpoints, unless
-// pages are watched.
-func (h *Handler) publicSite(r *http.Request, name string, prompt httpapi.PromptConfig) httpapi.PublicSite {
-	site := httpapi.PublicSite{Name: name, Topics: prompt.TopicIDs(), IdentitySecret: h.identitySecret, ShareUnsigned: h.ShareUnsigned, Secure: isSecure(r)}
-	switch {
-	case h.Retire:
-	case h.watches():
-		site.CookiePath, site.OtherPath = "/", h.Prefix+"/"
-	default:
-		site.CookiePath, site.OtherPath = h.Prefix+"/", "/"
-	}
-	return site
-}
-
-// isSecure reports whether the client came over https: to us, or to a trusted proxy.
-func isSecure(r *http.Request) bool {
-	if r.TLS != nil {
-		return true
-	}
-	trusted, _ := caddyhttp.GetVar(r.Context(), caddyhttp.TrustedProxyVarKey).(bool)
-	return trusted && r.Header.Get("X-Forwarded-Proto") == "https"
-}
-
 // watched is a request whose page may report something.
 type watched struct {
 	h       *Handler
