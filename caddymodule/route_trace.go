@@ -14,10 +14,10 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/rewrite"
 )
 
-// journey follows a request through a server's routes to one of our handlers, as
+// routeTrace follows a request through a server's routes to one of our handlers, as
 // far as the configuration determines it: by host, path and method. It runs no
 // handler.
-type journey struct {
+type routeTrace struct {
 	to     *Handler
 	server *caddyhttp.Server
 	r      *http.Request
@@ -40,14 +40,14 @@ const (
 	yes
 )
 
-// travel follows a request for the path to the handler of p, and reports whether
+// trace follows a request for the path to the handler of p, and reports whether
 // it arrives.
-func (p place) travel(method, path string) (j *journey, arrives bool) {
+func (p place) trace(method, path string) (j *routeTrace, arrives bool) {
 	r := &http.Request{Method: method, URL: &url.URL{Path: path}, RequestURI: path, Host: p.host(), Header: http.Header{}, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, RemoteAddr: "127.0.0.1:1"}
-	j = &journey{to: p.handler, server: p.server, groups: map[string]bool{}}
+	j = &routeTrace{to: p.handler, server: p.server, groups: map[string]bool{}}
 	defer func() {
 		if recover() != nil { // a plug-in's matcher may need a real request
-			j, arrives = new(journey), true
+			j, arrives = new(routeTrace), true
 		}
 	}()
 	j.r = caddyhttp.PrepareRequest(r, caddy.NewReplacer(), nil, p.server)
@@ -70,7 +70,7 @@ func (p place) host() string {
 // module that answers one of them; "" if no module does.
 func (p place) shutOut() (paths []string, stop string) {
 	for _, q := range p.handler.paths.samples() {
-		if j, arrives := p.travel(q.method, q.path); !arrives && !slices.Contains(paths, q.name) {
+		if j, arrives := p.trace(q.method, q.path); !arrives && !slices.Contains(paths, q.name) {
 			paths = append(paths, q.name)
 			stop = cmp.Or(stop, j.stop)
 		}
@@ -85,7 +85,7 @@ func (a *App) warnPlaces() {
 		if p.named {
 			continue // whatever invokes it
 		}
-		if j, arrives := p.travel(http.MethodGet, "/"); arrives && j.encodes {
+		if j, arrives := p.trace(http.MethodGet, "/"); arrives && j.encodes {
 			a.logger.Warn("encode is inside of webpush, which requests pages uncompressed: they are sent uncompressed",
 				"host", p.host(), "cure", "write encode before webpush, or leave both to Caddy's own order of directives")
 		}
@@ -108,7 +108,7 @@ func (a *App) warnPlaces() {
 func (h *Handler) findLogin() bool {
 	for _, p := range h.app.places() {
 		if p.handler == h && !p.named {
-			j, arrives := p.travel(http.MethodGet, h.Manifest)
+			j, arrives := p.trace(http.MethodGet, h.Manifest)
 			return arrives && j.login
 		}
 	}
@@ -120,14 +120,14 @@ func (h *Handler) findLogin() bool {
 func (h *Handler) findStrips() []string {
 	for _, p := range h.app.places() {
 		if p.handler == h {
-			j := &journey{to: h, server: p.server}
+			j := &routeTrace{to: h, server: p.server}
 			return j.strips(p.server.Routes)
 		}
 	}
 	return nil
 }
 
-func (j *journey) strips(routes caddyhttp.RouteList) (prefixes []string) {
+func (j *routeTrace) strips(routes caddyhttp.RouteList) (prefixes []string) {
 	for _, route := range routes {
 		for _, handler := range route.Handlers {
 			switch h := handler.(type) {
@@ -151,7 +151,7 @@ func (j *journey) strips(routes caddyhttp.RouteList) (prefixes []string) {
 
 // routes goes through a list of routes. It reports whether the request arrives at
 // the handler, and if not, whether it ends in these routes.
-func (j *journey) routes(routes caddyhttp.RouteList) (arrives, ends bool) {
+func (j *routeTrace) routes(routes caddyhttp.RouteList) (arrives, ends bool) {
 	for i, route := range routes {
 		onTheWay := j.hasHandler(caddyhttp.RouteList{route})
 		if route.Group != "" && j.groups[route.Group] {
@@ -187,7 +187,7 @@ func (j *journey) routes(routes caddyhttp.RouteList) (arrives, ends bool) {
 }
 
 // handler goes through one handler.
-func (j *journey) handler(handler caddyhttp.MiddlewareHandler) (arrives, ends bool) {
+func (j *routeTrace) handler(handler caddyhttp.MiddlewareHandler) (arrives, ends bool) {
 	switch h := handler.(type) {
 	case *Handler:
 		return h == j.to, false
@@ -241,7 +241,7 @@ func answers(handler caddyhttp.MiddlewareHandler) bool {
 }
 
 // hasHandler reports whether the handler is in the routes.
-func (j *journey) hasHandler(routes caddyhttp.RouteList) bool {
+func (j *routeTrace) hasHandler(routes caddyhttp.RouteList) bool {
 	return slices.ContainsFunc(routes, func(route caddyhttp.Route) bool {
 		return slices.ContainsFunc(route.Handlers, func(handler caddyhttp.MiddlewareHandler) bool {
 			switch h := handler.(type) {
