@@ -192,7 +192,7 @@ func (r *rangeRun) takeWitnesses(p page) {
 	var jobs []*job
 	for i := range p.subs {
 		sub := &p.subs[i]
-		if !r.draining && r.campaign.first.IsFor(sub) && !r.campaign.expired(now) && r.window.take(sub.ID) {
+		if !r.draining && r.message.first.IsFor(sub) && !r.message.expired(now) && r.window.take(sub.ID) {
 			jobs = append(jobs, &job{run: r, sub: sub, summons: p.summons})
 		}
 	}

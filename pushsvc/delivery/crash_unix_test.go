@@ -85,7 +85,7 @@ func child(text string) error {
 	return store.Close()
 }
 
-// crashed is a campaign whose engine is a process that is killed.
+// crashed is a message whose engine is a process that is killed.
 type crashed struct {
 	testing.TB
 	push    *pushService

@@ -127,23 +127,23 @@ type Engine struct {
 	inFlight  atomic.Int64
 	oldestDue atomic.Pointer[time.Time]
 
-	mu        sync.Mutex
-	campaigns map[string]*campaign // those with a run, by message id
-	memories  map[string]*memory   // of messages not yet ended
-	plan      planner
+	mu       sync.Mutex
+	messages map[string]*messageRun // those with a run, by message id
+	memories map[string]*memory     // of messages not yet ended
+	plan     planner
 }
 
 // New makes an engine; Start sets it going.
 func New(cfg Config) *Engine {
 	cfg.setDefaults()
 	e := &Engine{
-		cfg:       cfg,
-		wake:      make(chan struct{}, 1),
-		freed:     make(chan struct{}, 1),
-		stop:      make(chan struct{}),
-		done:      make(chan struct{}),
-		campaigns: make(map[string]*campaign),
-		memories:  make(map[string]*memory),
+		cfg:      cfg,
+		wake:     make(chan struct{}, 1),
+		freed:    make(chan struct{}, 1),
+		stop:     make(chan struct{}),
+		done:     make(chan struct{}),
+		messages: make(map[string]*messageRun),
+		memories: make(map[string]*memory),
 	}
 	e.plan = planner{engine: e, retryAt: make(map[string]time.Time)}
 	e.sched = newScheduler(&e.cfg, e.launch)
@@ -199,7 +199,7 @@ func (e *Engine) Stats() Stats {
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	s.Running = len(e.campaigns)
+	s.Running = len(e.messages)
 	return s
 }
 

@@ -23,12 +23,12 @@ const (
 func few(a pushsvc.Answers) bool  { return a.Answers < massAnswers }
 func mass(a pushsvc.Answers) bool { return !few(a) && a.Gone*100 >= a.Answers*massShare }
 
-// count adds an answer to the campaign's sum and to the run's own sum since the last checkpoint.
+// count adds an answer to the message's sum and to the run's own sum since the last checkpoint.
 func (r *rangeRun) count(j *job) {
 	host := hostOf(j.sub.Endpoint)
-	r.campaign.mu.Lock()
-	addTo(r.campaign.sums.own, host, &j.result)
-	r.campaign.mu.Unlock()
+	r.message.mu.Lock()
+	addTo(r.message.sums.own, host, &j.result)
+	r.message.mu.Unlock()
 	addTo(r.recent, host, &j.result)
 }
 
@@ -80,7 +80,7 @@ func plus(a, b pushsvc.Answers) pushsvc.Answers {
 }
 
 // mayBeMass reports whether the message has enough recipients for a mass.
-func (c *campaign) mayBeMass() bool {
+func (c *messageRun) mayBeMass() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.row.Progress.Audience >= massAnswers
@@ -95,9 +95,9 @@ func (r *rangeRun) goneOutcome(j *job, now time.Time) (kind pushsvc.OutcomeKind,
 		return pushsvc.OutcomeGone, true
 	}
 	host := hostOf(j.sub.Endpoint)
-	r.campaign.mu.Lock()
-	defer r.campaign.mu.Unlock()
-	all := r.campaign.sums.of(host)
+	r.message.mu.Lock()
+	defer r.message.mu.Unlock()
+	all := r.message.sums.of(host)
 	if mass(all) || mass(r.recent[host]) {
 		return pushsvc.OutcomeQuarantined, true
 	}
@@ -121,7 +121,7 @@ func (r *rangeRun) recordGone(now time.Time, last bool) {
 		}
 		if kind == pushsvc.OutcomeQuarantined {
 			o.Reason = pushsvc.ReasonQuarantined
-			r.campaign.report(&webpush.Result{
+			r.message.report(&webpush.Result{
 				Verdict: webpush.Verdict{Class: webpush.ClassGone, Reason: pushsvc.ReasonQuarantined},
 				Service: j.result.Service, Err: errMass,
 			})

@@ -13,11 +13,11 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/store/boltstore"
 )
 
-// TestRestoredMidCampaign: from a store that was restored from a backup made in the middle of a
+// TestRestoredMidMessage: from a store that was restored from a backup made in the middle of a
 // message, no push is sent until the message is released. Then all who were pending in the backup
 // get it, even those who have had it since. A scheduled message, due meanwhile, waits too, and one
 // whose time to live is over is never sent.
-func TestRestoredMidCampaign(t *testing.T) {
+func TestRestoredMidMessage(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	bolt := func(name string, clock func() time.Time) *boltstore.Store {

@@ -10,7 +10,7 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/webpush"
 )
 
-// keyRing has the VAPID key pairs in memory for one campaign.
+// keyRing has the VAPID key pairs in memory for one message.
 type keyRing struct {
 	store   pushsvc.KeyStore
 	pairs   atomic.Pointer[map[string]*webpush.KeyPair] // by key id

@@ -159,7 +159,7 @@ func (p *planner) nextLook(messages []pushsvc.Message, wait time.Duration) time.
 func (p *planner) laterDue(id string, runs int, now time.Time) bool {
 	e := p.engine
 	e.mu.Lock()
-	c := e.campaigns[id]
+	c := e.messages[id]
 	e.mu.Unlock()
 	if c == nil || runs > e.cfg.Ranges {
 		return false
@@ -221,7 +221,7 @@ func (e *Engine) begin(ctx context.Context, m pushsvc.Message, rng pushsvc.Range
 	if err != nil {
 		return err
 	}
-	c := r.campaign
+	c := r.message
 	e.work.Add(1)
 	go func() {
 		defer e.work.Done()
@@ -236,31 +236,31 @@ func (e *Engine) begin(ctx context.Context, m pushsvc.Message, rng pushsvc.Range
 	return nil
 }
 
-// enlist makes the run, and, for the first run of a message, the campaign.
+// enlist makes the run, and, for the first run of a message, the messageRun.
 func (e *Engine) enlist(ctx context.Context, m pushsvc.Message, rng pushsvc.Range, now time.Time) (*rangeRun, error) {
 	if r := e.join(nil, rng, now); r != nil {
 		return r, nil
 	}
-	prepared, err := e.newCampaign(ctx, m)
+	prepared, err := e.newMessageRun(ctx, m)
 	if err != nil {
 		return nil, err
 	}
 	return e.join(prepared, rng, now), nil
 }
 
-// join makes the run as part of the campaign under way, or of the prepared one; it returns nil if
+// join makes the run as part of the messageRun under way, or of the prepared one; it returns nil if
 // there is neither.
-func (e *Engine) join(prepared *campaign, rng pushsvc.Range, now time.Time) *rangeRun {
+func (e *Engine) join(prepared *messageRun, rng pushsvc.Range, now time.Time) *rangeRun {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	c := e.campaigns[rng.MessageID]
+	c := e.messages[rng.MessageID]
 	if c == nil {
 		if prepared == nil {
 			return nil
 		}
 		c = prepared
 		c.lane = e.sched.newLane(c.first.Rate, rng.Engines)
-		e.campaigns[rng.MessageID] = c
+		e.messages[rng.MessageID] = c
 	}
 	r := e.newRun(c, rng, now)
 	c.mu.Lock()
@@ -270,14 +270,14 @@ func (e *Engine) join(prepared *campaign, rng pushsvc.Range, now time.Time) *ran
 }
 
 // end removes a run from the engine.
-func (e *Engine) end(c *campaign, r *rangeRun) {
+func (e *Engine) end(c *messageRun, r *rangeRun) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.runs, r)
-	if len(c.runs) == 0 && e.campaigns[c.first.ID] == c {
-		delete(e.campaigns, c.first.ID)
+	if len(c.runs) == 0 && e.messages[c.first.ID] == c {
+		delete(e.messages, c.first.ID)
 		e.sched.dropLane(c.lane)
 	}
 }
@@ -286,7 +286,7 @@ func (e *Engine) end(c *campaign, r *rangeRun) {
 func (e *Engine) runsOf(id string) (runs int, halted bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	c := e.campaigns[id]
+	c := e.messages[id]
 	if c == nil {
 		return 0, false
 	}
@@ -301,7 +301,7 @@ func (e *Engine) runsOf(id string) (runs int, halted bool) {
 func (e *Engine) overdue(id string, now time.Time) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	c := e.campaigns[id]
+	c := e.messages[id]
 	if c == nil {
 		return false
 	}
@@ -319,13 +319,13 @@ func (e *Engine) overdue(id string, now time.Time) bool {
 func (e *Engine) room() bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return len(e.campaigns) < e.cfg.Messages
+	return len(e.messages) < e.cfg.Messages
 }
 
 // nextTry returns when the message is due, as last read.
 func (e *Engine) nextTry(m *pushsvc.Message) time.Time {
 	e.mu.Lock()
-	c := e.campaigns[m.ID]
+	c := e.messages[m.ID]
 	e.mu.Unlock()
 	if c == nil {
 		return m.NextTry
@@ -344,15 +344,15 @@ func (e *Engine) nextTry(m *pushsvc.Message) time.Time {
 func (e *Engine) giveTurns(n int, now time.Time) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	var served []*campaign
-	for _, c := range e.campaigns {
+	var served []*messageRun
+	for _, c := range e.messages {
 		if c.halted.Load() {
 			n-- // its place comes free already
 		} else if now.Sub(c.begun) >= e.cfg.Turn {
 			served = append(served, c)
 		}
 	}
-	slices.SortFunc(served, func(a, b *campaign) int {
+	slices.SortFunc(served, func(a, b *messageRun) int {
 		return cmp.Or(a.begun.Compare(b.begun), cmp.Compare(a.first.ID, b.first.ID))
 	})
 	for _, c := range served[:max(min(n, len(served)), 0)] {
@@ -379,8 +379,8 @@ func (e *Engine) look() {
 	ctx, cancel := context.WithTimeout(context.Background(), e.cfg.Lease)
 	defer cancel()
 	e.mu.Lock()
-	var all []*campaign
-	for _, c := range e.campaigns {
+	var all []*messageRun
+	for _, c := range e.messages {
 		all = append(all, c)
 	}
 	e.mu.Unlock()

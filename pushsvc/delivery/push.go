@@ -44,10 +44,10 @@ func (e *Engine) push(j *job) {
 	defer e.inFlight.Add(-1)
 	begun := e.cfg.Clock()
 	j.end, j.result = endAttempted, failure(reasonInternal)
-	if j.run.campaign.expired(begun) {
+	if j.run.message.expired(begun) {
 		j.end = endExpired
 	} else {
-		e.guard("sending to a subscription", func() { j.result = j.run.campaign.send(j.ctx, j.sub, begun) })
+		e.guard("sending to a subscription", func() { j.result = j.run.message.send(j.ctx, j.sub, begun) })
 		cutShort(j.ctx, &j.result)
 	}
 	j.cancel()
@@ -61,7 +61,7 @@ func (e *Engine) push(j *job) {
 
 // send makes one attempt to reach one recipient. Only two things end it early: the sender's own
 // timeout, because the push may have arrived, and ctx, if the push hangs and its slot is needed.
-func (c *campaign) send(ctx context.Context, sub *pushsvc.Subscription, now time.Time) webpush.Result {
+func (c *messageRun) send(ctx context.Context, sub *pushsvc.Subscription, now time.Time) webpush.Result {
 	key, err := c.keys.pair(ctx, sub.KeyID)
 	if err != nil {
 		c.log.Error("a push waits for its VAPID key", "key", sub.KeyID, "error", err)
@@ -122,7 +122,7 @@ func (r *rangeRun) outcomeOf(j *job, now time.Time) (o pushsvc.Outcome, again bo
 // deferredOutcome makes the retry of a recipient that had no attempt.
 func (r *rangeRun) deferredOutcome(j *job, now time.Time) pushsvc.Outcome {
 	due := j.due
-	if left := r.campaign.deadline.Sub(now); j.why == reasonSlow && due.Sub(now) > left*3/4 {
+	if left := r.message.deadline.Sub(now); j.why == reasonSlow && due.Sub(now) > left*3/4 {
 		// The time of their place is an estimate: they may get another one before the message's
 		// time to live ends.
 		due = now.Add(left * 3 / 4)
@@ -133,7 +133,7 @@ func (r *rangeRun) deferredOutcome(j *job, now time.Time) pushsvc.Outcome {
 // laterOutcome makes o a retry at due, or expired if due is after the end of the message's time to
 // live.
 func (r *rangeRun) laterOutcome(o pushsvc.Outcome, attempt int, due time.Time) pushsvc.Outcome {
-	if r.campaign.expired(due) {
+	if r.message.expired(due) {
 		return pushsvc.Outcome{ID: o.ID, Kind: pushsvc.OutcomeExpired, Reason: o.Reason}
 	}
 	o.Kind, o.Attempt, o.Due = pushsvc.OutcomeLater, attempt, due

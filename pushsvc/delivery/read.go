@@ -91,9 +91,9 @@ func (r *rangeRun) take(p page) error {
 		switch {
 		case sub.ID == 0:
 			r.record(pushsvc.Outcome{ID: id, Kind: pushsvc.OutcomeLeft})
-		case !r.campaign.first.IsFor(sub):
+		case !r.message.first.IsFor(sub):
 			r.record(pushsvc.Outcome{ID: id, Kind: pushsvc.OutcomePassed})
-		case r.campaign.expired(now):
+		case r.message.expired(now):
 			r.record(pushsvc.Outcome{ID: id, Kind: pushsvc.OutcomeExpired})
 		default:
 			jobs = append(jobs, &job{run: r, sub: sub, attempt: attempt})

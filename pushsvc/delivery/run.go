@@ -57,10 +57,10 @@ func (b *inbox) close() []*job {
 
 // rangeRun is one claimed range under way. Its own goroutine owns the fields that have no lock.
 type rangeRun struct {
-	engine   *Engine
-	campaign *campaign
-	rng      pushsvc.Range
-	inbox    inbox
+	engine  *Engine
+	message *messageRun
+	rng     pushsvc.Range
+	inbox   inbox
 
 	waiting  atomic.Int64 // in the scheduler's queue
 	startEnd atomic.Int64 // no push is started after it; Unix ns
@@ -88,9 +88,9 @@ type rangeRun struct {
 	draining bool
 }
 
-func (e *Engine) newRun(c *campaign, rng pushsvc.Range, now time.Time) *rangeRun {
+func (e *Engine) newRun(c *messageRun, rng pushsvc.Range, now time.Time) *rangeRun {
 	r := &rangeRun{
-		engine: e, campaign: c, rng: rng, wrote: now,
+		engine: e, message: c, rng: rng, wrote: now,
 		inbox:  inbox{signal: make(chan struct{}, 1), free: e.sched.release},
 		recent: make(map[string]pushsvc.Answers), pages: make(chan page, 1),
 	}
@@ -123,7 +123,7 @@ func (r *rangeRun) leased(until time.Time) {
 
 // mayStart reports whether a push of the run may be started.
 func (r *rangeRun) mayStart(now time.Time) bool {
-	return now.UnixNano() < r.startEnd.Load() && !r.campaign.halted.Load()
+	return now.UnixNano() < r.startEnd.Load() && !r.message.halted.Load()
 }
 
 // crowded reports whether the run can't read on because of its waiting jobs.
@@ -159,7 +159,7 @@ func (r *rangeRun) run() error {
 
 // advance does what is due by the time or by what has arrived.
 func (r *rangeRun) advance() (finished bool, err error) {
-	if !r.draining && (r.engine.stopping() || r.campaign.halted.Load()) {
+	if !r.draining && (r.engine.stopping() || r.message.halted.Load()) {
 		r.draining = true
 		r.out -= len(r.engine.sched.withdraw(r))
 		r.idle = nil
@@ -190,7 +190,7 @@ func (r *rangeRun) advance() (finished bool, err error) {
 // gone are believed: so our answers are written first, and the sum is read.
 func (r *rangeRun) finish(now time.Time) error {
 	r.recordGone(now, false)
-	if len(r.saidGone) > 0 && r.campaign.mayBeMass() {
+	if len(r.saidGone) > 0 && r.message.mayBeMass() {
 		if err := r.checkpoint(now, r.engine.cfg.Lease, false); err != nil {
 			return err
 		}
@@ -211,7 +211,7 @@ func (r *rangeRun) due(now time.Time) bool {
 // handOut passes jobs to the scheduler.
 func (r *rangeRun) handOut(jobs []*job, first bool) {
 	r.out += len(jobs)
-	r.engine.sched.enqueue(r.campaign.lane, jobs, first)
+	r.engine.sched.enqueue(r.message.lane, jobs, first)
 }
 
 // collect takes the jobs that came back. Each attempt's outcome is noted before another job gets
@@ -261,7 +261,7 @@ func (r *rangeRun) collect() error {
 // none yet, because the job is tried once more.
 func (r *rangeRun) takeResult(j *job, now time.Time) (note pushsvc.Outcome, again bool) {
 	r.count(j)
-	r.campaign.report(&j.result)
+	r.message.report(&j.result)
 	o, again := r.outcomeOf(j, now)
 	if again {
 		return o, true
@@ -317,7 +317,7 @@ func (r *rangeRun) note(notes []pushsvc.Outcome) error {
 	return nil
 }
 
-// abandon withdraws what the run still has in the scheduler and the campaign.
+// abandon withdraws what the run still has in the scheduler and the messageRun.
 func (r *rangeRun) abandon() {
 	slots := r.holding + r.held
 	r.holding, r.held = 0, 0
@@ -349,9 +349,9 @@ func (r *rangeRun) checkpoint(now time.Time, lease time.Duration, done bool) err
 			c.Cursor, c.Settled = r.rng.Until, nil
 		}
 	}
-	r.campaign.mu.Lock()
-	r.campaign.sums.begin(r.recent)
-	r.campaign.mu.Unlock()
+	r.message.mu.Lock()
+	r.message.sums.begin(r.recent)
+	r.message.mu.Unlock()
 	for wait := 20 * time.Millisecond; ; wait = min(2*wait, time.Second) {
 		row, rng, err := r.engine.cfg.Store.Checkpoint(context.Background(), c)
 		if err == nil {
@@ -361,7 +361,7 @@ func (r *rangeRun) checkpoint(now time.Time, lease time.Duration, done bool) err
 		if lost(err) || r.engine.cfg.Clock().Add(wait).After(r.rng.Lease) {
 			return fmt.Errorf("writing a checkpoint: %w", err)
 		}
-		r.campaign.report(&webpush.Result{Verdict: webpush.Verdict{Reason: "store"}, Err: err})
+		r.message.report(&webpush.Result{Verdict: webpush.Verdict{Reason: "store"}, Err: err})
 		time.Sleep(wait)
 	}
 }
@@ -383,8 +383,8 @@ func (r *rangeRun) written(c pushsvc.Checkpoint, row pushsvc.Message, engines in
 	r.held = 0
 	r.engine.sched.release(slots)
 	r.recent = make(map[string]pushsvc.Answers)
-	r.campaign.update(row)
-	r.engine.sched.setEngines(r.campaign.lane, engines)
+	r.message.update(row)
+	r.engine.sched.setEngines(r.message.lane, engines)
 }
 
 // forgetWritten forgets recipients that are written; not while a page is being read, because the

@@ -257,7 +257,7 @@ func (s *scheduler) release(n int) {
 func (s *scheduler) withdraw(run *rangeRun) (out []*job) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, r := range run.campaign.lane.rows {
+	for _, r := range run.message.lane.rows {
 		out = append(out, r.filter(func(j *job) bool { return j.run != run })...)
 	}
 	s.shortWaits = slices.DeleteFunc(s.shortWaits, func(j *job) bool {

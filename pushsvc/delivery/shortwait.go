@@ -26,7 +26,7 @@ func (s *scheduler) endShortWaits(now time.Time) {
 		if j.ready.After(now) {
 			s.addShortWait(j)
 		} else {
-			s.admit(j.run.campaign.lane, j, true, now)
+			s.admit(j.run.message.lane, j, true, now)
 		}
 	}
 }

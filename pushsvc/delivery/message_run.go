@@ -20,8 +20,8 @@ import (
 // the push service, RFC 8030 §5.2) may wait in our own queue.
 const idleTTL = pushsvc.DefaultTTL * time.Second
 
-// campaign is a message that this engine works on: what all its runs share.
-type campaign struct {
+// messageRun is a message that this engine works on: what all its runs share.
+type messageRun struct {
 	engine *Engine
 	log    *slog.Logger
 	first  pushsvc.Message // the row as it was at the beginning: what never changes
@@ -46,7 +46,7 @@ type campaign struct {
 	*memory
 }
 
-// memory is what outlives a campaign between two of its retries. The campaign's lock guards it.
+// memory is what outlives a messageRun between two of its retries. The lock of messageRun guards it.
 type memory struct {
 	reported map[string]bool // kinds of failure that have been logged
 }
@@ -79,9 +79,9 @@ func (e *Engine) forget(id string) {
 	delete(e.memories, id)
 }
 
-// newCampaign prepares a claimed message.
-func (e *Engine) newCampaign(ctx context.Context, m pushsvc.Message) (*campaign, error) {
-	c := &campaign{
+// newMessageRun prepares a claimed message.
+func (e *Engine) newMessageRun(ctx context.Context, m pushsvc.Message) (*messageRun, error) {
+	c := &messageRun{
 		engine: e, log: e.cfg.Logger.With("message", m.ID, "site", m.Site), first: m,
 		topic: m.Content.Topic, row: m, seen: e.cfg.Clock(), begun: e.cfg.Clock(),
 		runs: make(map[*rangeRun]bool), memory: e.recall(m.ID),
@@ -136,7 +136,7 @@ func newForm(whole []byte, mark string) form {
 }
 
 // payload is the plaintext for one recipient.
-func (c *campaign) payload(sub *pushsvc.Subscription) []byte {
+func (c *messageRun) payload(sub *pushsvc.Subscription) []byte {
 	token := pushsvc.ReceiptToken(c.secret, c.first.Site, c.first.ID, sub.ID)
 	f, hasOwn := c.forms[webpush.ServiceOf(hostOf(sub.Endpoint))]
 	if !hasOwn {
@@ -149,12 +149,12 @@ func (c *campaign) payload(sub *pushsvc.Subscription) []byte {
 }
 
 // expired reports whether the message's time to live has ended at t.
-func (c *campaign) expired(t time.Time) bool { return !t.Before(c.deadline) }
+func (c *messageRun) expired(t time.Time) bool { return !t.Before(c.deadline) }
 
 // ttlAt returns what is left of the time to live in seconds. It is at least 1 if the message has a
 // time to live, and never more than the operator's: the clock may have been set back, and push
 // services refuse values above their bound.
-func (c *campaign) ttlAt(now time.Time) int {
+func (c *messageRun) ttlAt(now time.Time) int {
 	ttl := c.first.Content.TTLSeconds()
 	if ttl == 0 {
 		return 0
@@ -163,7 +163,7 @@ func (c *campaign) ttlAt(now time.Time) int {
 }
 
 // update stores the message's row as last read.
-func (c *campaign) update(m pushsvc.Message) {
+func (c *messageRun) update(m pushsvc.Message) {
 	c.mu.Lock()
 	ended := m.State.Final() && !c.row.State.Final()
 	c.row, c.seen = m, c.engine.cfg.Clock()
@@ -183,7 +183,7 @@ func (c *campaign) update(m pushsvc.Message) {
 
 // report logs the first failure of each kind: a million subscriptions that fail in the same way
 // make one line.
-func (c *campaign) report(r *webpush.Result) {
+func (c *messageRun) report(r *webpush.Result) {
 	if r.Err == nil {
 		return
 	}
