@@ -14,7 +14,7 @@ import (
 func BenchmarkCheckpoint(b *testing.B) {
 	const size = 500
 	s := open(b, filepath.Join(b.TempDir(), "webpush.db"))
-	if err := campaign(s, "m", 100_000); err != nil {
+	if err := storeMessage(s, "m", 100_000); err != nil {
 		b.Fatal(err)
 	}
 	_, r, err := s.Claim(b.Context(), noteSite, "m", "engine", time.Hour)

@@ -28,7 +28,7 @@ func TestCompactErases(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "webpush.db")
 	s := open(t, path)
 	const n = 2000
-	if err := campaign(s, "m", n); err != nil {
+	if err := storeMessage(s, "m", n); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := s.ImportKey(t.Context(), pushsvc.Key{ID: "id", Public: "p", Private: "q"}, true); err != nil {
@@ -130,7 +130,7 @@ func asBefore(t *testing.T, s *Store, path string, n int, want []pushsvc.Subscri
 func TestCompactInUse(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "webpush.db")
 	s := open(t, path)
-	if err := campaign(s, "m", 3000); err != nil {
+	if err := storeMessage(s, "m", 3000); err != nil {
 		t.Fatal(err)
 	}
 	var acked sync.Map
@@ -232,7 +232,7 @@ func useMeanwhile(t *testing.T, s *Store, acked *sync.Map) (end func() int64) {
 func TestCompactWaiting(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "webpush.db")
 	s := open(t, path)
-	if err := campaign(s, "m", 10); err != nil {
+	if err := storeMessage(s, "m", 10); err != nil {
 		t.Fatal(err)
 	}
 	opened := make(chan *Store, 4)
@@ -335,7 +335,7 @@ func TestRestore(t *testing.T) {
 	dir := t.TempDir()
 	path, backup := filepath.Join(dir, "data", "webpush.db"), filepath.Join(dir, "backup.db")
 	s := open(t, filepath.Join(dir, "first.db"))
-	if err := campaign(s, "m", 100); err != nil {
+	if err := storeMessage(s, "m", 100); err != nil {
 		t.Fatal(err)
 	}
 	file, err := os.Create(backup)

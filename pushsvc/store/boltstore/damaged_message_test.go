@@ -80,7 +80,7 @@ func damaged(t *testing.T, n int, use func(*Store), damage func(*bolt.Tx) error)
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "webpush.db")
 	s = open(t, path)
-	if err := campaign(s, "m", n); err != nil {
+	if err := storeMessage(s, "m", n); err != nil {
 		t.Fatal(err)
 	}
 	if use != nil {

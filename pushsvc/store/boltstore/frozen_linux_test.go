@@ -78,7 +78,7 @@ func TestFrozenDisk(t *testing.T) {
 		}
 		acked[realistic(n).Endpoint] = true
 	}
-	if err := campaign(s, "m", 10); err != nil {
+	if err := storeMessage(s, "m", 10); err != nil {
 		t.Fatal(err)
 	}
 	goroutines := runtime.NumGoroutine()

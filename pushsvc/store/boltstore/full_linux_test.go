@@ -151,7 +151,7 @@ func TestNotesNoRoom(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = syscall.Unmount(dir, syscall.MNT_DETACH) })
 	s := open(t, path)
-	if err := campaign(s, "m", 10); err != nil {
+	if err := storeMessage(s, "m", 10); err != nil {
 		t.Fatal(err)
 	}
 	r := claimAt(t, s, "m", noteDay)

@@ -154,7 +154,7 @@ func TestIndexWaits(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "webpush.db")
 	s := open(t, path)
 	const n = 20_000
-	if err := campaign(s, "m", n); err != nil {
+	if err := storeMessage(s, "m", n); err != nil {
 		t.Fatal(err)
 	}
 	stored := func() uint64 {
@@ -198,7 +198,7 @@ func TestIndexDamaged(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "webpush.db")
 	s := open(t, path)
 	const n = 30_000
-	if err := campaign(s, "m", n); err != nil {
+	if err := storeMessage(s, "m", n); err != nil {
 		t.Fatal(err)
 	}
 	// A crash, so that the page's entries are rebuilt.

@@ -21,8 +21,8 @@ var noteDay = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 
 const noteSite = "shop.example.com"
 
-// campaign stores n subscriptions and a message to them.
-func campaign(s *Store, id string, n int) error {
+// storeMessage stores n subscriptions and a message to them.
+func storeMessage(s *Store, id string, n int) error {
 	subs := make([]pushsvc.Subscription, n)
 	for i := range subs {
 		subs[i] = realistic(i)
@@ -82,7 +82,7 @@ func noteForever(path, _ string) error {
 func TestNotesKilled(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "webpush.db")
 	s := open(t, path)
-	if err := campaign(s, "m", 10); err != nil {
+	if err := storeMessage(s, "m", 10); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Close(); err != nil {
@@ -121,7 +121,7 @@ func TestNotesDamaged(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "webpush.db")
 			s := open(t, path)
-			if err := campaign(s, "m", 50); err != nil {
+			if err := storeMessage(s, "m", 50); err != nil {
 				t.Fatal(err)
 			}
 			r := claimAt(t, s, "m", noteDay)
@@ -164,7 +164,7 @@ func TestNotesDamaged(t *testing.T) {
 func TestNotesSwapped(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "webpush.db")
 	s := open(t, path)
-	if err := errors.Join(campaign(s, "m1", 5), campaign(s, "m2", 5)); err != nil {
+	if err := errors.Join(storeMessage(s, "m1", 5), storeMessage(s, "m2", 5)); err != nil {
 		t.Fatal(err)
 	}
 	for _, id := range []string{"m1", "m2"} {
@@ -192,7 +192,7 @@ func TestNotesSwapped(t *testing.T) {
 func TestNotesRemoved(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "webpush.db")
 	s := open(t, path)
-	if err := errors.Join(campaign(s, "m1", 6000), campaign(s, "m2", 10)); err != nil {
+	if err := errors.Join(storeMessage(s, "m1", 6000), storeMessage(s, "m2", 10)); err != nil {
 		t.Fatal(err)
 	}
 	one, two, other := claimAt(t, s, "m1", noteDay), claimAt(t, s, "m1", noteDay), claimAt(t, s, "m2", noteDay)
@@ -237,7 +237,7 @@ func TestNotesRemoved(t *testing.T) {
 func TestNotesShrink(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "webpush.db")
 	s := open(t, path)
-	if err := campaign(s, "m", 1); err != nil {
+	if err := storeMessage(s, "m", 1); err != nil {
 		t.Fatal(err)
 	}
 	r := claimAt(t, s, "m", noteDay)

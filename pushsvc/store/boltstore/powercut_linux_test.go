@@ -190,7 +190,7 @@ func TestDiskFails(t *testing.T) {
 	d := newDisk(t)
 	path := filepath.Join(d.dir, "webpush.db")
 	s := open(t, path)
-	if err := campaign(s, "m", 100); err != nil {
+	if err := storeMessage(s, "m", 100); err != nil {
 		t.Fatal(err)
 	}
 	r := claimAt(t, s, "m", noteDay)

@@ -27,7 +27,7 @@ import (
 // Run runs the suite. open makes an empty store for each test, whose clock, for
 // both handles, is the given one; the suite closes them.
 func Run(t *testing.T, open func(t *testing.T, clock func() time.Time) (first, second store.Store)) {
-	for _, group := range [][]test{subscriptionTests, replaceTests, importTests, topicTests, messageTests, rangeTests, progressTests, laterTests, noteTests, controlTests, campaignTests, keyTests, settingTests, changeTests, peopleTests, proofTests, popupTests, siteTests, moveTests, togetherTests, sharedTests, storeTests} {
+	for _, group := range [][]test{subscriptionTests, replaceTests, importTests, topicTests, messageTests, rangeTests, progressTests, laterTests, noteTests, controlTests, simulationTests, keyTests, settingTests, changeTests, peopleTests, proofTests, popupTests, siteTests, moveTests, togetherTests, sharedTests, storeTests} {
 		for _, tt := range group {
 			t.Run(tt.name, func(t *testing.T) {
 				t.Parallel()

@@ -13,19 +13,19 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
 )
 
-var campaignTests = []test{
-	{"campaign of one engine", func(h *harness) { runCampaign(h, 1, 600, false) }},
-	{"campaign of engines that crash", func(h *harness) { runCampaign(h, 1, 600, true) }},
-	{"campaign of several engines", func(h *harness) { runCampaign(h, 4, 8000, false) }},
-	{"campaign of several engines that crash", func(h *harness) { runCampaign(h, 4, 8000, true) }},
+var simulationTests = []test{
+	{"simulation of one engine", func(h *harness) { simulate(h, 1, 600, false) }},
+	{"simulation of engines that crash", func(h *harness) { simulate(h, 1, 600, true) }},
+	{"simulation of several engines", func(h *harness) { simulate(h, 4, 8000, false) }},
+	{"simulation of several engines that crash", func(h *harness) { simulate(h, 4, 8000, true) }},
 }
 
-// campaign is a message to an audience that comes and goes, sent by engines of
+// simulation is of a message to an audience that comes and goes, sent by engines of
 // which some crash. Its clock moves when no engine has work, and never during a
 // send: a lease that holds at the beginning of a push holds at its end. Sometimes
 // it also moves while another engine works, which may then lose its lease; if it
 // always did, idle engines could take the leases of working ones for ever.
-type campaign struct {
+type simulation struct {
 	*harness
 	keepsNotes bool
 	crashes    bool
@@ -47,10 +47,10 @@ type turn struct {
 	attempt int
 }
 
-// lease is the length of engines' leases, in the campaign's time.
+// lease is the length of engines' leases, in the simulation's time.
 const lease = 30 * time.Second
 
-func (c *campaign) tick(d time.Duration) time.Time {
+func (c *simulation) tick(d time.Duration) time.Time {
 	c.clock.Lock()
 	defer c.clock.Unlock()
 	c.now = c.now.Add(d)
@@ -58,10 +58,10 @@ func (c *campaign) tick(d time.Duration) time.Time {
 	return c.now
 }
 
-// runCampaign sends, and then compares the engines' results with the store's
+// simulate sends, and then compares the engines' results with the store's
 // counts.
-func runCampaign(h *harness, engines, audience int, crashes bool) {
-	c := &campaign{harness: h, crashes: crashes, now: epoch, turns: map[turn]int{}, last: map[pushsvc.SubscriptionID]int{}}
+func simulate(h *harness, engines, audience int, crashes bool) {
+	c := &simulation{harness: h, crashes: crashes, now: epoch, turns: map[turn]int{}, last: map[pushsvc.SubscriptionID]int{}}
 	c.keepsNotes = h.keepsNotes()
 	h.importAll(siteA, audience)
 	present := h.all(siteA)
@@ -85,8 +85,8 @@ func runCampaign(h *harness, engines, audience int, crashes bool) {
 	c.compare(present)
 }
 
-// comeAndGo subscribes and unsubscribes during the campaign.
-func (c *campaign) comeAndGo(stop chan struct{}, audience int) {
+// comeAndGo subscribes and unsubscribes during the simulation.
+func (c *simulation) comeAndGo(stop chan struct{}, audience int) {
 	r := rand.New(rand.NewPCG(5, 6))
 	for n := 0; ; n++ {
 		select {
@@ -103,11 +103,11 @@ func (c *campaign) comeAndGo(stop chan struct{}, audience int) {
 }
 
 // engine works until the message is done.
-func (c *campaign) engine(number int) error {
+func (c *simulation) engine(number int) error {
 	r := rand.New(rand.NewPCG(uint64(number), 77))
 	for steps := 0; ; steps++ {
 		if steps > 100_000 {
-			return errors.New("the campaign doesn't end")
+			return errors.New("the simulation doesn't end")
 		}
 		c.tick(time.Millisecond)
 		m, rng, err := c.handle(number).Claim(c.Context(), siteA, messageID(1), fmt.Sprint("engine ", number), lease)
@@ -135,7 +135,7 @@ func (c *campaign) engine(number int) error {
 }
 
 // work sends a range in random order, a page at a time.
-func (c *campaign) work(r *rand.Rand, rng pushsvc.Range) error {
+func (c *simulation) work(r *rand.Rand, rng pushsvc.Range) error {
 	taken := map[pushsvc.SubscriptionID]bool{}
 	for _, id := range rng.Settled {
 		taken[id] = true
@@ -182,7 +182,7 @@ func (c *campaign) work(r *rand.Rand, rng pushsvc.Range) error {
 }
 
 // page returns the next recipients and their attempt numbers.
-func (c *campaign) page(rng pushsvc.Range) (rows []pushsvc.Subscription, attempts []int, err error) {
+func (c *simulation) page(rng pushsvc.Range) (rows []pushsvc.Subscription, attempts []int, err error) {
 	if rng.N != pushsvc.LaterRange {
 		rows, err = c.RangePage(c.Context(), rng, rng.Cursor, 64)
 		return rows, slices.Repeat([]int{1}, len(rows)), err
@@ -198,7 +198,7 @@ func (c *campaign) page(rng pushsvc.Range) (rows []pushsvc.Subscription, attempt
 }
 
 // send notes a random outcome for one recipient.
-func (c *campaign) send(r *rand.Rand, rng pushsvc.Range, row pushsvc.Subscription, attempt int) (pushsvc.Outcome, error) {
+func (c *simulation) send(r *rand.Rand, rng pushsvc.Range, row pushsvc.Subscription, attempt int) (pushsvc.Outcome, error) {
 	c.clock.RLock()
 	defer c.clock.RUnlock()
 	o := pushsvc.Outcome{ID: row.ID, Kind: pushsvc.OutcomeAccepted}
@@ -225,7 +225,7 @@ func (c *campaign) send(r *rand.Rand, rng pushsvc.Range, row pushsvc.Subscriptio
 }
 
 // crash leaves a range unfinished; its lease expires.
-func (c *campaign) crash(unwritten int) {
+func (c *simulation) crash(unwritten int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.dead++
@@ -233,7 +233,7 @@ func (c *campaign) crash(unwritten int) {
 }
 
 // writeCheckpoint writes a checkpoint, and sometimes repeats it.
-func (c *campaign) writeCheckpoint(rng pushsvc.Range, ids []pushsvc.SubscriptionID, outcomes []pushsvc.Outcome, end bool) (pushsvc.Range, error) {
+func (c *simulation) writeCheckpoint(rng pushsvc.Range, ids []pushsvc.SubscriptionID, outcomes []pushsvc.Outcome, end bool) (pushsvc.Range, error) {
 	now := c.tick(time.Millisecond)
 	cp := on(rng, now, outcomes...)
 	cp.Lease = lease
@@ -273,7 +273,7 @@ func (c *campaign) writeCheckpoint(rng pushsvc.Range, ids []pushsvc.Subscription
 }
 
 // compare compares the engines' counts with the store's.
-func (c *campaign) compare(audience []pushsvc.Subscription) {
+func (c *simulation) compare(audience []pushsvc.Subscription) {
 	c.Helper()
 	m := c.message(siteA, 1)
 	p := m.Progress
