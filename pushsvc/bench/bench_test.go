@@ -155,7 +155,7 @@ func TestTooMany(t *testing.T) {
 	if _, err := b.fill(t.Context(), store, 5); err != nil {
 		t.Fatal(err)
 	}
-	for _, part := range []string{partCampaign, partLoop} {
+	for _, part := range []string{partMessage, partLoop} {
 		_, _, _, err := b.send(t.Context(), part, 6, func(k task) (*process, error) {
 			k.Store = store
 			return startPart(t.Context(), part, k)

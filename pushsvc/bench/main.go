@@ -1,6 +1,6 @@
 //go:build linux
 
-// Command bench sends a campaign to a million subscribers, on loopback, and compares the cost of a message
+// Command bench sends a message to a million subscribers, on loopback, and compares the cost of a message
 // with webpush-go's loop and with node's web-push.
 //
 //	go run ./pushsvc/bench
@@ -29,7 +29,7 @@ import (
 
 // options are the command line's.
 type options struct {
-	n         int    // of the large campaign
+	n         int    // of the large message
 	rounds    int    // in which all senders take turns
 	turn      int    // our messages in one round
 	turnPeer  int    // webpush-go's
@@ -43,14 +43,14 @@ func parseOptions(args []string, out io.Writer) (options, error) {
 	var o options
 	fs := flag.NewFlagSet("bench", flag.ContinueOnError)
 	fs.SetOutput(out)
-	fs.IntVar(&o.n, "n", 1_000_000, "subscribers of the large campaign")
+	fs.IntVar(&o.n, "n", 1_000_000, "subscribers of the large message")
 	fs.IntVar(&o.rounds, "rounds", 6, "how often all senders take turns")
 	fs.IntVar(&o.turn, "ours", 50_000, "our messages in one round, twice: the second time is the control")
 	fs.IntVar(&o.turnPeer, "webpush-go", 10_000, "webpush-go's messages in one round")
 	fs.IntVar(&o.turnNode, "web-push", 2000, "node web-push's messages in one round")
 	fs.StringVar(&o.node, "node", "node", "the node `program`, empty for none")
 	fs.StringVar(&o.npm, "npm", "npm", "the npm `program`, which fetches web-push")
-	fs.StringVar(&o.plot, "plot", "", "write the campaign's memory over time to this SVG `file`")
+	fs.StringVar(&o.plot, "plot", "", "write the message's memory over time to this SVG `file`")
 	fs.StringVar(&o.dir, "dir", "", "a `folder` for the stores, some 450 bytes a subscriber; by default the system's temporary folder")
 	if err := fs.Parse(args); err != nil {
 		return o, err

@@ -28,9 +28,9 @@ type results struct {
 	imported filling
 	fileSize int64
 
-	campaign outcome
-	arrived  arrivals
-	memory   []sample
+	message outcome
+	arrived arrivals
+	memory  []sample
 
 	cpu   map[string][]float64 // µs per message, by round
 	wire  map[string][]float64 // bytes per message that the push service received
@@ -92,9 +92,9 @@ func (b *bench) large(ctx context.Context) (err error) {
 	b.fileSize = info.Size()
 
 	b.say("sending to %s subscribers", thousands(b.options.n))
-	b.campaign, b.arrived, b.memory, err = b.send(ctx, ours, b.options.n, func(t task) (*process, error) {
+	b.message, b.arrived, b.memory, err = b.send(ctx, ours, b.options.n, func(t task) (*process, error) {
 		t.Store = path
-		return startPart(ctx, partCampaign, t)
+		return startPart(ctx, partMessage, t)
 	})
 	b.machine.middle()
 	return err
@@ -186,9 +186,9 @@ func (b *bench) contest(ctx context.Context) error {
 		}
 	}
 	all := []contestant{
-		{ours, b.options.turn, part(partCampaign)},
+		{ours, b.options.turn, part(partMessage)},
 		{byLoop, b.options.turnPeer, part(partLoop)},
-		{control, b.options.turn, part(partCampaign)},
+		{control, b.options.turn, part(partMessage)},
 	}
 	node, err := b.prepareNode(ctx, path)
 	if err != nil {

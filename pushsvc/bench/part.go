@@ -16,20 +16,20 @@ import (
 
 // The parts of this program that run as processes of their own: its first argument.
 const (
-	partSink     = "push-service"
-	partImport   = "import"
-	partCampaign = "campaign"
-	partLoop     = "webpush-go"
+	partSink    = "push-service"
+	partImport  = "import"
+	partMessage = "message"
+	partLoop    = "webpush-go"
 )
 
 // part is a process's main function. It answers in lines of JSON and ends with its standard input.
 type part func(ctx context.Context, t task, in io.Reader, answers *json.Encoder) error
 
 var parts = map[string]part{
-	partSink:     serveSink,
-	partImport:   importRows,
-	partCampaign: sender(sendCampaign),
-	partLoop:     sender(sendByLoop),
+	partSink:    serveSink,
+	partImport:  importRows,
+	partMessage: sender(sendMessage),
+	partLoop:    sender(sendByLoop),
 }
 
 // task is a process's task, JSON in its second argument.

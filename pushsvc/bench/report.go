@@ -18,7 +18,7 @@ import (
 // machine describes where and when the figures were taken.
 type machine struct {
 	cpu   string
-	loads [3]string // over one minute: before, after the large campaign, at the end
+	loads [3]string // over one minute: before, after the large message, at the end
 	begun time.Time
 	took  time.Duration
 }
@@ -104,21 +104,21 @@ const mib = 1 << 20
 
 // print writes both tables in Markdown.
 func (r *results) print(w io.Writer) {
-	fmt.Fprintf(w, "\n%s, %d cores, %s; load %s before, %s after the campaign, %s at the end; %.0f s in all.\n\n",
+	fmt.Fprintf(w, "\n%s, %d cores, %s; load %s before, %s after the message, %s at the end; %.0f s in all.\n\n",
 		r.machine.cpu, runtime.NumCPU(), runtime.Version(), r.machine.loads[0], r.machine.loads[1], r.machine.loads[2], r.machine.took.Seconds())
 	t := newTable(w, thousands(r.options.n)+" subscriptions", "")
 	n := float64(r.options.n)
 	t.row("import, rows/s", fmt.Sprintf("%s, %.0f µs of CPU each", thousands(int(n/r.imported.Wall.Seconds())), perMessage(r.imported.outcome)))
 	t.row("file, bytes per row", fmt.Sprintf("%.0f", float64(r.fileSize)/n))
 	t.row("maximum memory of the import without the file's", fmt.Sprintf("%.0f MiB; %.0f MiB while the store is closed", r.imported.importing/mib, r.imported.closing/mib))
-	t.row("from the campaign's start to the first push", fmt.Sprintf("%.0f ms", float64(r.arrived.First-r.campaign.Begun)/1e6))
-	t.row("messages/s, push service and all on this machine", fmt.Sprintf("%s, %.0f s in all", thousands(int(n/r.campaign.Wall.Seconds())), r.campaign.Wall.Seconds()))
-	t.row("CPU of the sender per message", fmt.Sprintf("%.1f µs", perMessage(r.campaign)))
-	t.row("messages/s per core", thousands(int(1e6/perMessage(r.campaign))))
+	t.row("from the message's start to the first push", fmt.Sprintf("%.0f ms", float64(r.arrived.First-r.message.Begun)/1e6))
+	t.row("messages/s, push service and all on this machine", fmt.Sprintf("%s, %.0f s in all", thousands(int(n/r.message.Wall.Seconds())), r.message.Wall.Seconds()))
+	t.row("CPU of the sender per message", fmt.Sprintf("%.1f µs", perMessage(r.message)))
+	t.row("messages/s per core", thousands(int(1e6/perMessage(r.message))))
 	anonymous, file := peaks(r.memory)
 	t.row("maximum memory without the file's", fmt.Sprintf("%.0f MiB", anonymous/mib))
 	t.row("maximum pages of the file in memory", fmt.Sprintf("%.0f MiB", file/mib))
-	t.row(fmt.Sprintf("bytes on the wire per message of %d bytes", r.campaign.Payload), fmt.Sprintf("%.0f, %.0f of them the encrypted message; back: %.0f",
+	t.row(fmt.Sprintf("bytes on the wire per message of %d bytes", r.message.Payload), fmt.Sprintf("%.0f, %.0f of them the encrypted message; back: %.0f",
 		float64(r.arrived.Received)/n, float64(r.arrived.Bodies)/n, float64(r.arrived.Sent)/n))
 	t.row("connections", strconv.FormatInt(r.arrived.Connections, 10))
 	t.row("subscribers that got it once", thousands(int(r.arrived.Distinct)))

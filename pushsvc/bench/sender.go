@@ -118,8 +118,8 @@ func sender(send func(ctx context.Context, t task, b between, answers *json.Enco
 	}
 }
 
-// sendCampaign is a server's sending half: store, engine, client, and one message to all.
-func sendCampaign(ctx context.Context, t task, b between, answers *json.Encoder) error {
+// sendMessage is a server's sending half: store, engine, client, and one message to all.
+func sendMessage(ctx context.Context, t task, b between, answers *json.Encoder) error {
 	client := webpush.NewClient(webpush.Config{RootCAs: b.roots, Dial: b.dial})
 	defer client.Close()
 	var words strings.Builder
