@@ -52,7 +52,7 @@ var entries = []entry{
 	{"dist/onsite.js", "src/onsite/main.ts", module},
 	{"dist/popup.js", "src/popup/main.ts", module},
 	{"dist/popup-more.js", "src/popup/more.ts", module},
-	{"dist/popup-words.js", "src/popup/words.ts", module},
+	{"dist/popup-words.js", "src/popup/texts.ts", module},
 	{"dist/frame.js", "src/frame/main.ts", plain},
 }
 

@@ -12,7 +12,7 @@ import { perform } from "./action";
 import { ask } from "./ask";
 import { byImportance, choose, isFree } from "./choose";
 import { clickMessage, message, messageId } from "./message";
-import { whenSeen } from "./seen";
+import { whenSeen } from "./visibility";
 import { due, type When } from "./when";
 
 const sleep = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { Events, triggered } from "../sdk/triggers";
 import { Clock, runPending } from "../testing/clock";
 import { define } from "../testing/page";
-import { inView } from "./seen";
+import { inView } from "./visibility";
 import { due, type When } from "./when";
 
 function page(when: When) {

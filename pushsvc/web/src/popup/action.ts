@@ -5,12 +5,12 @@ import type { Action, PopupHost, WirePopup } from "../shared/popup";
 import { element } from "../ui/elements";
 import { sign } from "./signs";
 import type { Reason } from "./stage";
-import type { Words } from "./wording";
+import type { Texts } from "./texts_english";
 
 /** Where a click is: on a stage, or on a message of the inbox. */
 export interface Target {
   options: PopupHost & { popup: WirePopup };
-  words: Words;
+  texts: Texts;
   root: ShadowRoot;
   element: HTMLElement;
   finish(reason: Reason): void;
@@ -98,13 +98,13 @@ async function copy(stage: Target, text: string): Promise<boolean> {
 /** Shows "Copied" on the button for a while, and announces it to screen readers. */
 function sayCopied(stage: Target, node: HTMLElement): void {
   const before = [...node.childNodes];
-  const announcement = element("span", "", "spoken", stage.words.copied);
+  const announcement = element("span", "", "spoken", stage.texts.copied);
   announcement.setAttribute("role", "status");
   stage.element.append(announcement);
   // The button keeps its size.
   const { width, height } = node.getBoundingClientRect();
   node.style.cssText = `flex:0 0 ${width}px;min-width:0;height:${height}px`;
-  node.replaceChildren(sign("done"), stage.words.copied);
+  node.replaceChildren(sign("done"), stage.texts.copied);
   setTimeout(() => {
     announcement.remove();
     node.style.cssText = "";

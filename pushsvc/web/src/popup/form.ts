@@ -18,7 +18,7 @@ export function fillForm(kit: Kit, stage: Stage, input: PopupInput): void {
   const problem = element("p", "problem");
   problem.setAttribute("role", "alert");
   problem.hidden = true;
-  const send = element("button", "submit", "button main", input.submit || stage.words.send);
+  const send = element("button", "submit", "button main", input.submit || stage.texts.send);
   send.type = "submit";
   const fields = input.kind === "choice" ? choice(kit, form, input, send) : line(kit, form, input, send);
   form.append(problem);
@@ -45,7 +45,7 @@ export function fillForm(kit: Kit, stage: Stage, input: PopupInput): void {
 
 /** Shows that the answer was taken, and closes a while later. */
 function thank({ element, feedbackTime }: Kit, stage: Stage, form: HTMLElement): void {
-  const thanks = element("p", "thanks", "thanks", stage.words.thanks);
+  const thanks = element("p", "thanks", "thanks", stage.texts.thanks);
   thanks.tabIndex = -1;
   thanks.setAttribute("role", "status");
   stage.root.querySelector("#buttons")?.remove();
@@ -95,7 +95,7 @@ function answerOf(fields: HTMLInputElement[]): string {
 }
 
 /** Returns what is wrong with the answer; "" for a valid one. */
-function problemOf({ words }: Stage, { kind }: PopupInput, fields: HTMLInputElement[], value: string): string {
-  if (!value) return kind === "choice" ? words.choose : words.required;
-  return kind === "email" && !fields[0]!.validity.valid ? words.email : "";
+function problemOf({ texts }: Stage, { kind }: PopupInput, fields: HTMLInputElement[], value: string): string {
+  if (!value) return kind === "choice" ? texts.choose : texts.required;
+  return kind === "email" && !fields[0]!.validity.valid ? texts.email : "";
 }

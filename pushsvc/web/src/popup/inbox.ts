@@ -9,7 +9,7 @@ import { inboxFunctions } from "./inbox_api";
 import { type Message, readMessages, withMessage } from "./inbox_messages";
 import type { Kit } from "./kit";
 import type { Stage } from "./stage";
-import type { Words } from "./wording";
+import type { Texts } from "./texts_english";
 
 const load = () => readMessages(local.get("inbox"), Date.now());
 const save = (list: Message[]) => local.set("inbox", JSON.stringify(list));
@@ -17,14 +17,14 @@ const save = (list: Message[]) => local.set("inbox", JSON.stringify(list));
 const bells = new WeakMap<ShadowRoot, Bell>();
 
 /** Puts the bell into its root, or updates it. first: a message to add. */
-export function fillInbox(kit: Kit, root: ShadowRoot, options: PopupHost, words: Words, first?: WirePopup): void {
+export function fillInbox(kit: Kit, root: ShadowRoot, options: PopupHost, texts: Texts, first?: WirePopup): void {
   if (first) save(withMessage(load(), first, Date.now()));
   const list = load();
   // Storage is blocked: the message lasts as long as the page.
   if (first && !list.length) list.push({ popup: first, at: Date.now() });
   const bell = bells.get(root);
   if (bell) bell.fill(list);
-  else if (list.length) bells.set(root, new Bell(kit, root, options, words, list));
+  else if (list.length) bells.set(root, new Bell(kit, root, options, texts, list));
 }
 
 class Bell {
@@ -37,7 +37,7 @@ class Bell {
     private readonly kit: Kit,
     private readonly root: ShadowRoot,
     private readonly options: PopupHost,
-    private readonly words: Words,
+    private readonly texts: Texts,
     private list: Message[],
   ) {
     addStyles(root);
@@ -78,7 +78,7 @@ class Bell {
     const unread = list.filter((message) => !message.read).length;
     this.count.textContent = String(unread);
     this.count.hidden = !unread;
-    const label = this.words.messages + (unread ? ", " + fill(this.words.unread, { n: String(unread) }) : "");
+    const label = this.texts.messages + (unread ? ", " + fill(this.texts.unread, { n: String(unread) }) : "");
     this.opener.setAttribute("aria-label", (this.opener.title = label));
   }
 
@@ -98,7 +98,7 @@ class Bell {
         opener.focus({ preventScroll: true });
       },
     };
-    const stage = (this.open = new kit.Stage(root, host, this.words, "corner inbox " + place, false));
+    const stage = (this.open = new kit.Stage(root, host, this.texts, "corner inbox " + place, false));
     this.fillList(stage);
     stage.open();
     // After the focus has moved to the list.
@@ -111,10 +111,10 @@ class Bell {
   }
 
   private fillList(stage: Stage): void {
-    const { kit, words, list } = this;
+    const { kit, texts, list } = this;
     const { element } = kit;
     const head = element("div", "", "head");
-    head.append(element("h2", "title", "", words.messages));
+    head.append(element("h2", "title", "", texts.messages));
     stage.element.setAttribute("aria-labelledby", "title");
     const rows = element("ul");
     const items = list.map((message) => this.item(stage, message));
@@ -123,7 +123,7 @@ class Bell {
       row.append(item);
       rows.append(row);
     }
-    const all = kit.button("all", words.readAll, () => {
+    const all = kit.button("all", texts.readAll, () => {
       for (const message of list) message.read = true;
       for (const item of items) item.classList.remove("unread");
       save(list);
@@ -137,12 +137,12 @@ class Bell {
   }
 
   private item(stage: Stage, message: Message): HTMLElement {
-    const { kit, options, words } = this;
+    const { kit, options, texts } = this;
     const { element } = kit;
     const { popup } = message;
     const { title, body, image, imageAlt, buttons } = popup.content;
     // Its clicks belong to the message; an action that closes closes the list.
-    const target = { options: { ...options, popup }, words, root: stage.root, element: stage.element, finish: () => stage.close() };
+    const target = { options: { ...options, popup }, texts, root: stage.root, element: stage.element, finish: () => stage.close() };
     const node = kit.control(target, "", popup.click ?? buttons?.[0]?.action, "body");
     node.className = "item" + (message.read ? "" : " unread");
     node.addEventListener("click", () => {

@@ -2,17 +2,17 @@
 
 import type { PopupFace, PopupHost, PopupOptions, WirePopup } from "../shared/popup";
 import { chooseLanguage } from "../ui/language";
-import { others } from "../ui/wording";
+import { others } from "../ui/texts_english";
 import { fillText } from "./content";
 import { kit } from "./kit";
 import { newRoot, Stage } from "./stage";
-import { wording, type Words } from "./wording";
+import { readTexts, type Texts } from "./texts_english";
 import type * as More from "./more";
 
 const languages = ["en", ...others];
 const choose = (tag: string): string => chooseLanguage([tag, ...navigator.languages], languages);
 
-/** The words besides English. They load before the module runs, so that show need not wait.
+/** The texts besides English. They load before the module runs, so that show need not wait.
  * Without them everything is in English. */
 const lines = await loadWords().catch(() => ({}) as Record<string, string>);
 
@@ -30,20 +30,20 @@ function load<T>(name: string): Promise<T> {
 
 const more = () => load<typeof More>("popup-more.js");
 
-function wordsOf(language: string): Words {
-  return wording(lines[choose(language)]);
+function textsOf(language: string): Texts {
+  return readTexts(lines[choose(language)]);
 }
 
 /** Shows a pop-up, see Popups. */
 export function show(options: PopupOptions): PopupFace | undefined {
   const { popup } = options;
-  const words = wordsOf(options.language);
+  const texts = textsOf(options.language);
   if (popup.kind === "custom") return undefined;
   if (popup.kind === "inbox") return showInbox(options, popup);
   const root = newRoot("");
   if (!root) return undefined;
   const layout = layoutOf(options);
-  const stage = new Stage(root, options, words, layout, isModal(options, layout));
+  const stage = new Stage(root, options, texts, layout, isModal(options, layout));
   fill(stage, layout);
   // A site that uses CleverTap's API may wait for CleverTap's event.
   if ("clevertap" in window) document.dispatchEvent(new Event("CT_campaign_rendered"));
@@ -66,7 +66,7 @@ function showInbox(host: PopupHost, popup?: WirePopup): PopupFace | undefined {
     bell = { root, face: { element, close: () => element.remove() } };
   }
   const { root, face } = bell;
-  more().then(({ fillInbox }) => root.host.isConnected && fillInbox(kit, root, host, wordsOf(host.language), popup), face.close);
+  more().then(({ fillInbox }) => root.host.isConnected && fillInbox(kit, root, host, textsOf(host.language), popup), face.close);
   return face;
 }
 

@@ -1,22 +1,22 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { WirePopup } from "../shared/popup";
-import { others } from "../ui/wording";
+import { others } from "../ui/texts_english";
 import { readMessages, withMessage } from "./inbox_messages";
-import { wording } from "./wording";
-import words from "./words";
+import { readTexts } from "./texts_english";
+import texts from "./texts";
 
 test("every language has every word with the same places to fill", () => {
-  assert.deepEqual(Object.keys(words), others);
-  const english = wording();
+  assert.deepEqual(Object.keys(texts), others);
+  const english = readTexts();
   for (const language of others) {
-    const own = wording(words[language]);
+    const own = readTexts(texts[language]);
     for (const [key, text] of Object.entries(english)) {
       const translated = own[key as keyof typeof own];
       assert.ok(translated && translated === translated.trim(), `${language}.${key}`);
       assert.equal(translated.includes("{n}"), text.includes("{n}"), `${language}.${key}`);
     }
-    assert.equal(words[language]!.split("|").length, Object.keys(english).length, language);
+    assert.equal(texts[language]!.split("|").length, Object.keys(english).length, language);
   }
 });
 

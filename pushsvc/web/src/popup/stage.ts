@@ -7,7 +7,7 @@ import { textOn } from "../ui/colour";
 import { button, element } from "../ui/elements";
 import { isTyping } from "../ui/typing";
 import { sign } from "./signs";
-import type { Words } from "./wording";
+import type { Texts } from "./texts_english";
 import styles from "./popup.css";
 
 /** Why a pop-up ends: the element of act "closed". */
@@ -90,7 +90,7 @@ export class Stage implements PopupFace {
   constructor(
     readonly root: ShadowRoot,
     readonly options: PopupOptions,
-    readonly words: Words,
+    readonly texts: Texts,
     layout: string,
     private readonly modal: boolean,
   ) {
@@ -134,7 +134,7 @@ export class Stage implements PopupFace {
   /** Returns the cross that closes it. */
   cross(): HTMLButtonElement {
     const cross = button("close", "", () => this.finish("button"));
-    cross.setAttribute("aria-label", this.words.close);
+    cross.setAttribute("aria-label", this.texts.close);
     cross.append(sign("close"));
     return cross;
   }

@@ -3,7 +3,7 @@ import { ownURL } from "../shared/address";
 import { batchBody, openTime, waitingBatches } from "../sdk/queue";
 import { local } from "../sdk/storage";
 import type { BatchName } from "../sdk/storage_keys";
-import { type Fate, fateOf, pauseAfter } from "./fate";
+import { type BatchResult, batchResult, pauseAfter } from "./batch_result";
 import { adoptEntry } from "./adopt";
 import { visitEntry, withoutQuery } from "./visit";
 
@@ -122,25 +122,25 @@ export class Sender {
     }
   }
 
-  /** Acts on the fate of a batch. Returns true to go on with the next one. */
-  private act([fate, retryAfter]: [Fate, string | null], name: BatchName): boolean {
-    if (fate === "taken" || fate === "refused") {
-      if (fate === "refused") console.warn("webpush: the server refused a batch of events; it was dropped");
+  /** Acts on the result of a batch. Returns true to go on with the next one. */
+  private act([result, retryAfter]: [BatchResult, string | null], name: BatchName): boolean {
+    if (result === "taken" || result === "refused") {
+      if (result === "refused") console.warn("webpush: the server refused a batch of events; it was dropped");
       this.forget(name);
       this.tries = 0;
       return true;
     }
-    if (fate === "later") {
+    if (result === "later") {
       this.pausing = true;
       this.flushIn(pauseAfter(++this.tries, retryAfter, Math.random()));
       return false;
     }
     this.stopped = true;
-    if (fate === "retired") waitingBatches().forEach((name) => this.forget(name));
+    if (result === "retired") waitingBatches().forEach((name) => this.forget(name));
     return false;
   }
 
-  private async post(body: string): Promise<[Fate, string | null]> {
+  private async post(body: string): Promise<[BatchResult, string | null]> {
     const { config } = this.sdk;
     try {
       const response = await fetch(ownURL(config.prefix + "/events"), {
@@ -152,7 +152,7 @@ export class Sender {
         keepalive: new Blob([body]).size < 60_000,
         signal: AbortSignal.timeout?.(answerLimit),
       });
-      return [fateOf(response.status), response.headers.get("Retry-After")];
+      return [batchResult(response.status), response.headers.get("Retry-After")];
     } catch {
       return ["later", null];
     }

@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { SDK } from "../sdk/sdk";
 import { define, storageArea } from "../testing/page";
-import { others } from "../ui/wording";
+import { others } from "../ui/texts_english";
 import { reportFault } from "./main";
-import { words } from "./words";
+import { texts } from "./texts";
 
 const sdk = { config: { prefix: "/_webpush" } } as SDK;
 
@@ -53,6 +53,6 @@ test("a site that has retired push, and faults without a code", async () => {
 });
 
 test("every language of the prompt has the message", () => {
-  assert.deepEqual(Object.keys(words).sort(), ["en", ...others].sort());
-  assert.equal(new Set(Object.values(words)).size, others.length + 1);
+  assert.deepEqual(Object.keys(texts).sort(), ["en", ...others].sort());
+  assert.equal(new Set(Object.values(texts)).size, others.length + 1);
 });

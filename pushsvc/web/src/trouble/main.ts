@@ -1,6 +1,6 @@
 // trouble.js: what follows if a browser cannot be subscribed. The server counts it, and a
 // visitor who wanted it sees a message. It is rare, so it is a file of its own, with its
-// words in all languages.
+// texts in all languages.
 
 import { faceOptions } from "../sdk/face";
 import type { Fault } from "../sdk/failure";
@@ -11,7 +11,7 @@ import { isPrivate } from "../sdk/visit";
 import type { UI } from "../shared/face";
 import { ownURL } from "../shared/address";
 import { chooseLanguage } from "../ui/language";
-import { words } from "./words";
+import { texts } from "./texts";
 
 /** Reports a fault to the server, and to the visitor if it prevents what they wanted. */
 export async function reportFault(sdk: SDK, error: Fault, wanted?: boolean): Promise<void> {
@@ -43,7 +43,7 @@ async function showMessage(sdk: SDK): Promise<void> {
   const { config } = sdk;
   const { show } = await load<UI>(config, "ui");
   const tags = [document.documentElement.lang || navigator.language, ...navigator.languages];
-  const body = words[chooseLanguage(tags, Object.keys(words))];
+  const body = texts[chooseLanguage(tags, Object.keys(texts))];
   shown?.close();
   const face = (shown = show(faceOptions(config, "failed", { body }, () => {})));
   // Subscribing worked after all.

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { placeOf, unblockSteps, type Place } from "./help";
-import { wording } from "./wording";
+import { readTexts } from "./texts_english";
 
 const mac = "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.4 Safari/605.1.15";
 
@@ -25,7 +25,7 @@ for (const [agent, touch, want] of agents) {
 }
 
 test("the steps of each place", () => {
-  const steps = (place: Place) => unblockSteps(place, wording(), "A $& shop");
+  const steps = (place: Place) => unblockSteps(place, readTexts(), "A $& shop");
   assert.deepEqual(steps("ios"), ["Open Settings › Notifications › A $& shop.", "Set “Notifications” to “Allow”."]);
   assert.equal(steps("safari")[0], "Open Safari › Settings › Websites › Notifications.");
   assert.equal(steps("samsung")[0], "Open ☰ › Settings › Websites… › Notifications.");

@@ -1,6 +1,6 @@
 // How to unblock a site. No browser asks twice, and each has the switch in another place.
 
-import type { Texts } from "./wording";
+import type { Texts } from "./texts_english";
 
 /** What decides where the switch is. */
 export type Place = "chromium" | "chromium-android" | "firefox" | "firefox-android" | "samsung" | "safari" | "ios";

@@ -2,10 +2,10 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { chooseLanguage, direction, fill } from "./language";
 import texts from "./texts";
-import { others, wording } from "./wording";
+import { others, readTexts } from "./texts_english";
 
 const languages = ["en", ...others];
-const textsOf = (language: string) => wording(texts[language]);
+const textsOf = (language: string) => readTexts(texts[language]);
 
 test("the page's language comes first, then the visitor's, then English", () => {
   const choose = (...wanted: (string | undefined)[]) => chooseLanguage(wanted, languages);

@@ -8,7 +8,7 @@ import { chooseLanguage } from "./language";
 import { applyColours } from "./look";
 import { buildPanel, type Finish, type PanelParts } from "./panel";
 import { showPreferences } from "./preferences";
-import { others, wording } from "./wording";
+import { others, readTexts } from "./texts_english";
 
 const languages = ["en", ...others];
 const choose = (tag: string): string => chooseLanguage([tag, ...navigator.languages], languages);
@@ -30,7 +30,7 @@ async function loadTexts(): Promise<Record<string, string>> {
 export function show(options: FaceOptions): Face | undefined {
   const wanted = choose(options.language);
   const language = texts[wanted] ? wanted : "en";
-  const parts: PanelParts = { options, language, texts: wording(texts[language]) };
+  const parts: PanelParts = { options, language, texts: readTexts(texts[language]) };
   if (options.kind === "preferences") return options.host && showPreferences(parts, options.host);
   return options.kind === "bell" ? showBell(parts) : showPanel(parts);
 }

@@ -5,7 +5,7 @@ import { button, element, mutedBell, shareSign, siteIcon } from "./elements";
 import { placeOf, unblockSteps } from "./help";
 import { direction, fill } from "./language";
 import { topicBoxes } from "./boxes";
-import type { Texts } from "./wording";
+import type { Texts } from "./texts_english";
 
 /** What a panel is made from. */
 export interface PanelParts {

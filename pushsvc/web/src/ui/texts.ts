@@ -1,5 +1,5 @@
 // The built-in texts except the English ones: a file of its own, which only pages
-// in these languages load. One string per language, in the order of wording.ts,
+// in these languages load. One string per language, in the order of texts_english.ts,
 // because it packs best. What menus of systems and browsers say is in their words.
 
 export default {

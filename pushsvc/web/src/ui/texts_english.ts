@@ -21,7 +21,7 @@ const english =
 export const others = ["de", "fr", "es", "pt", "it", "nl", "sv", "pl", "cs", "ru", "uk", "tr", "ar", "he", "hi", "id", "ja", "ko", "zh", "zh-Hant"];
 
 /** Reads a line of texts.ts; without one, the English texts. */
-export function wording(line = english): Texts {
+export function readTexts(line = english): Texts {
   const texts = line.split("|");
   return Object.fromEntries(order.map((key, index) => [key, texts[index]])) as Texts;
 }

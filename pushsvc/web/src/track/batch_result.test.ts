@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type Fate, fateOf, pauseAfter } from "./fate";
+import { type BatchResult, batchResult, pauseAfter } from "./batch_result";
 
-const rows: [number[], Fate][] = [
+const rows: [number[], BatchResult][] = [
   [[201, 204], "taken"],
   [[400, 413, 415, 422], "refused"],
   [[410], "retired"],
@@ -11,7 +11,7 @@ const rows: [number[], Fate][] = [
 ];
 
 for (const [statuses, want] of rows) {
-  for (const status of statuses) test("fateOf: " + status, () => assert.equal(fateOf(status), want));
+  for (const status of statuses) test("batchResult: " + status, () => assert.equal(batchResult(status), want));
 }
 
 test("pauseAfter: longer and longer, to five minutes", () => {

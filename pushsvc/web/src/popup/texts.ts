@@ -1,5 +1,5 @@
-// The built-in words of pop-ups except the English ones, in the order of
-// wording.ts: a file of its own, which only pages in these languages load.
+// The built-in texts of pop-ups except the English ones, in the order of
+// texts_english.ts: a file of its own, which only pages in these languages load.
 
 export default {
   de: "Schließen|Senden|Vielen Dank!|Kopiert|Bitte geben Sie eine gültige E-Mail-Adresse ein.|Bitte füllen Sie dieses Feld aus.|Bitte wählen Sie eine Antwort.|Nachrichten|{n} ungelesen|Alle als gelesen markieren|Keine Nachrichten",

@@ -5,9 +5,9 @@ import { backoff, isTaken, isTransient } from "../shared/post";
 /** taken: the server has it. refused: it never will. retired: the site no longer records.
  * later: try again. elsewhere: the answer is not our server's, or something stands before
  * the server; the next page tries again. */
-export type Fate = "taken" | "refused" | "retired" | "later" | "elsewhere";
+export type BatchResult = "taken" | "refused" | "retired" | "later" | "elsewhere";
 
-export function fateOf(status: number): Fate {
+export function batchResult(status: number): BatchResult {
   if (isTaken(status)) return "taken";
   if (isTransient(status)) return "later";
   if (status === 410) return "retired";

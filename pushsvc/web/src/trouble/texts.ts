@@ -1,6 +1,6 @@
 /** What a visitor is told who could not be subscribed: no fault of his, and nothing
  * that he could mend. */
-export const words: Record<string, string> = {
+export const texts: Record<string, string> = {
   en: "This isn’t possible right now. Please try again later.",
   de: "Das ist im Moment nicht möglich. Bitte versuchen Sie es später noch einmal.",
   fr: "Ce n’est pas possible pour le moment. Veuillez réessayer plus tard.",
