@@ -7,14 +7,6 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/popup"
 )
 
-// Seen is how often a visitor has seen a pop-up.
-type Seen struct {
-	Session int `json:"session,omitempty"`
-	// Today counts since DayStart in the pop-up's zone.
-	Today int `json:"today,omitempty"`
-	Ever  int `json:"ever,omitempty"`
-}
-
 // Zone returns the time zone that a pop-up goes by. visitor is the zone that the visitor's browser reported;
 // an unknown zone is UTC.
 func Zone(p *popup.Popup, visitor string) *time.Location {
@@ -70,7 +62,7 @@ func DayStart(now time.Time, zone *time.Location) time.Time {
 	return start
 }
 
-// Window checks that now is between from and until by the zone's clock.
+// Window returns NotYet or NotAnyMore if now is not between from and until by the zone's clock, else "".
 func Window(p *popup.Popup, now time.Time, zone *time.Location) Reason {
 	if t, err := popup.ParseWindow(p.From, zone); p.From != "" && (err != nil || now.Before(t)) {
 		return NotYet
@@ -81,21 +73,8 @@ func Window(p *popup.Popup, now time.Time, zone *time.Location) Reason {
 	return ""
 }
 
-// Caps checks that the visitor may see the pop-up once more.
-func Caps(c popup.Caps, seen Seen) Reason {
-	switch {
-	case c.Session > 0 && seen.Session >= c.Session:
-		return CapSession
-	case c.Day > 0 && seen.Today >= c.Day:
-		return CapDay
-	case c.Lifetime > 0 && seen.Ever >= c.Lifetime:
-		return CapAll
-	}
-	return ""
-}
-
-// Decide checks whether the pop-up applies to a visitor on the page, all but its audience and control group.
-// visitorZone is an IANA name.
+// Decide returns why the pop-up does not apply to a visitor on the page; "" if it applies. It does not look at
+// the audience and the control group. visitorZone is an IANA name.
 func Decide(p *popup.Popup, page Page, now time.Time, visitorZone string, seen Seen) Reason {
 	if p.State != popup.Running {
 		return NotRunning
@@ -107,10 +86,4 @@ func Decide(p *popup.Popup, page Page, now time.Time, visitorZone string, seen S
 		return why
 	}
 	return Caps(p.Caps, seen)
-}
-
-// Full reports whether a visitor has seen as many pop-ups as the site allows in one session or in one of the
-// visitor's days.
-func Full(s popup.Settings, session, today int) bool {
-	return s.PerSession > 0 && session >= s.PerSession || s.PerDay > 0 && today >= s.PerDay
 }

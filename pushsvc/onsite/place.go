@@ -44,7 +44,7 @@ const (
 	CapAll      Reason = "lifetime"
 )
 
-// Place checks a pop-up's conditions on the page and the visitor.
+// Place returns which of a pop-up's conditions the page or the visitor does not fulfil; "" if none.
 func Place(where *popup.Where, page Page) Reason {
 	query, _ := url.ParseQuery(strings.TrimPrefix(page.Query, "?"))
 	switch {
