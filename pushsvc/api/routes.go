@@ -72,6 +72,7 @@ var (
 )
 
 // Routes is the operator's API: its requests and answers, and their descriptions for its document.
+// handlers() of package httpapi/operator has the handler of each, by Name.
 var Routes = []Route{
 	{Name: "health", Method: get, Path: Base + "/health", Summary: "Reports whether push works", Answers: ok(Health{})},
 	{Name: "openapi", Method: get, Path: Base + "/openapi.json", Summary: "This document", Answers: []Answer{{http.StatusOK, nil, []string{"application/json"}}}},

@@ -80,7 +80,8 @@ func (c *messageRun) send(ctx context.Context, sub *pushsvc.Subscription, now ti
 }
 
 // outcomeOf makes the recipient's outcome from an attempt's result; again is true if the recipient
-// is tried once more without a write to the store.
+// is tried once more without a write to the store. A 404 or 410 is gone here; takeResult then asks
+// goneOutcome (gone.go) whether it is believed.
 func (r *rangeRun) outcomeOf(j *job, now time.Time) (o pushsvc.Outcome, again bool) {
 	o = pushsvc.Outcome{ID: j.sub.ID, Reason: string(j.result.Reason)}
 	j.attempt++

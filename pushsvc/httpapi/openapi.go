@@ -7,8 +7,9 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/service"
 )
 
-// Routes are the requests of browsers that a site's own origin answers, for the document
-// of the API. The paths are those of a site that sets no other prefix, worker or manifest.
+// Routes are the requests of browsers that a site's own origin answers, for the document of the API
+// only: publicActions has the handlers of posts, and caddymodule decides the rest. The paths are those
+// of a site that sets no other prefix, worker or manifest.
 var Routes = []api.Route{
 	{
 		Name: "subscribe", Method: http.MethodPost, Path: DefaultPrefix + "/subscribe", Summary: "Stores the browser's subscription",
