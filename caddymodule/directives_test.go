@@ -92,7 +92,7 @@ func TestShutOut(t *testing.T) {
 		{"route", "route {\n\t\twebpush\n\t\treverse_proxy UPSTREAM\n\t}", "", ""},
 		{"redir of other paths", "redir /old /new\n\twebpush\n\treverse_proxy UPSTREAM", "", ""},
 		{"matcher", "webpush /shop/*\n\treverse_proxy UPSTREAM", "/_webpush/* /sw.js /manifest.json", "matcher match"},
-		{"matcher with vendors", "webpush /shop/* {\n\t\tmigrate_from firebase\n\t}\n\treverse_proxy UPSTREAM", "/_webpush/* /sw.js /manifest.json /firebase-messaging-sw.js", ""},
+		{"matcher with providers", "webpush /shop/* {\n\t\tmigrate_from firebase\n\t}\n\treverse_proxy UPSTREAM", "/_webpush/* /sw.js /manifest.json /firebase-messaging-sw.js", ""},
 		{"matcher that lets ours through", "@p path /shop/* /_webpush/* /sw.js /manifest.json\n\twebpush @p\n\treverse_proxy UPSTREAM", "", ""},
 		{"handle_path", "handle_path /shop/* {\n\t\twebpush\n\t\treverse_proxy UPSTREAM\n\t}", "/_webpush/* /sw.js /manifest.json", "handle_path"},
 		{"handle_path with its own paths", "handle_path /shop/* {\n\t\twebpush {\n\t\t\tprefix /shop/_webpush\n\t\t\tworker /shop/sw.js\n\t\t\tmanifest /shop/manifest.json\n\t\t}\n\t\treverse_proxy UPSTREAM\n\t}", "", ""},

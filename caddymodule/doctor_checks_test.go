@@ -167,8 +167,8 @@ func TestDoctorLifetimes(t *testing.T) {
 	}
 }
 
-// TestDoctorVendors: other providers' workers and scripts, and the cure for each.
-func TestDoctorVendors(t *testing.T) {
+// TestDoctorProviders: other providers' workers and scripts, and the cure for each.
+func TestDoctorProviders(t *testing.T) {
 	const html, script, push = "text/html; charset=utf-8", "text/javascript", `self.addEventListener("push", () => {})`
 	page := func(more string) http.HandlerFunc {
 		return answerWith(html, "<!doctype html><title>x</title>"+more)
@@ -208,9 +208,9 @@ func TestDoctorVendors(t *testing.T) {
 			if !report.Healthy {
 				t.Error("not healthy")
 			}
-			wantDiagnosis(t, report, "vendors", tt.verdict, tt.finding, tt.cure)
+			wantDiagnosis(t, report, "providers", tt.verdict, tt.finding, tt.cure)
 			if tt.verdict == "ok" {
-				wantDiagnosis(t, report, "vendors", "", "", "")
+				wantDiagnosis(t, report, "providers", "", "", "")
 			}
 		})
 	}
@@ -295,7 +295,7 @@ func TestDoctorCompat(t *testing.T) {
 	for _, path := range []string{"/", "/ct"} {
 		report, _ := examine(t, s.url+path)
 		wantDiagnosis(t, report, "page", "ok", "/_webpush/sdk.js", "")
-		wantDiagnosis(t, report, "vendors", "ok", "no other", "")
+		wantDiagnosis(t, report, "providers", "ok", "no other", "")
 		if !report.Healthy {
 			t.Errorf("%s: not healthy", path)
 		}

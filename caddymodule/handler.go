@@ -13,7 +13,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
-	"github.com/caddy-webpush/caddy-webpush/caddymodule/vendors"
+	"github.com/caddy-webpush/caddy-webpush/caddymodule/providers"
 	"github.com/caddy-webpush/caddy-webpush/injector"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/httpapi"
@@ -172,7 +172,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		return err
 	}
 	h.config = h.siteConfig()
-	h.paths = paths{prefix: h.Prefix, worker: h.Worker, manifest: h.Manifest, vendors: h.config.VendorWorkers, retire: h.Retire}
+	h.paths = paths{prefix: h.Prefix, worker: h.Worker, manifest: h.Manifest, providers: h.config.ProviderWorkers, retire: h.Retire}
 	h.strips = sync.OnceValue(h.findStrips)
 	h.outcomes = newOutcomes()
 	return nil
@@ -194,7 +194,7 @@ func (h *Handler) provisionInjector() error {
 		Uses:              injector.Addresses{Worker: h.Worker, Connect: h.Prefix + "/", TrustedTypes: "webpush"},
 		CSPExtend:         h.CSP == cspExtend,
 	}
-	if scripts := vendors.Scripts[h.Compat]; scripts != "" && !h.Retire {
+	if scripts := providers.Scripts[h.Compat]; scripts != "" && !h.Retire {
 		options.Displaces = regexp.MustCompile(scripts)
 	}
 	plain, err := injector.New(options)
@@ -226,12 +226,12 @@ func (h *Handler) siteConfig() httpapi.SiteConfig {
 	c := httpapi.SiteConfig{
 		Version: web.Version(), Name: h.Name, Icon: h.Icon,
 		Prefix: h.Prefix, Worker: h.Worker, Manifest: h.Manifest, Scope: "/", Retire: h.Retire,
-		Compat: h.Compat, VendorScripts: vendors.Scripts[h.Compat], DualRun: h.DualRun, Prompt: h.Prompt.config(),
+		Compat: h.Compat, ProviderScripts: providers.Scripts[h.Compat], DualRun: h.DualRun, Prompt: h.Prompt.config(),
 	}
 	if h.DualRun {
 		c.Scope = h.Prefix + "/"
 	} else {
-		c.Migrate, c.VendorWorkers = h.MigrateFrom, vendors.Workers(append(slices.Clone(h.MigrateFrom), h.Compat))
+		c.Migrate, c.ProviderWorkers = h.MigrateFrom, providers.Workers(append(slices.Clone(h.MigrateFrom), h.Compat))
 	}
 	return c
 }
@@ -260,7 +260,7 @@ func (h *Handler) check() error {
 	default:
 		return &optionError{"compat", fmt.Sprintf("%q is not known here; write compat clevertap or compat onesignal", h.Compat)}
 	}
-	if err := checkVendors(h.MigrateFrom); err != nil {
+	if err := checkProviders(h.MigrateFrom); err != nil {
 		return err
 	}
 	if h.Worker != "" && h.Worker == h.Manifest {

@@ -8,7 +8,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
-	"github.com/caddy-webpush/caddy-webpush/caddymodule/vendors"
+	"github.com/caddy-webpush/caddy-webpush/caddymodule/providers"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/httpapi"
 )
@@ -76,9 +76,9 @@ func (k requestKind) needsSite() bool {
 // paths are the paths that a handler answers.
 type paths struct {
 	prefix, worker, manifest string
-	// vendors has other providers' workers that ours replaces (vendors.Workers).
-	vendors []string
-	retire  bool
+	// providers has other providers' workers that ours replaces (providers.Workers).
+	providers []string
+	retire    bool
 }
 
 // importable is the worker below the prefix: for the site's own worker to import, and for browsers
@@ -90,7 +90,7 @@ func (p *paths) own(path string) bool { return path == p.worker || path == p.man
 
 // has reports whether we answer at the path.
 func (p *paths) has(path string) bool {
-	return p.own(path) || strings.HasPrefix(path, p.prefix+"/") || vendors.IsWorker(p.vendors, path)
+	return p.own(path) || strings.HasPrefix(path, p.prefix+"/") || providers.IsWorker(p.providers, path)
 }
 
 // sample is a request for one of our paths, with a description of the path.
@@ -107,9 +107,9 @@ func (p *paths) samples() []sample {
 	if !p.retire {
 		all = append(all, sample{http.MethodGet, p.manifest, p.manifest})
 	}
-	for _, vendor := range p.vendors {
-		vendor = strings.TrimPrefix(vendor, "*") // of all folders, the site's root
-		all = append(all, sample{http.MethodGet, vendor, vendor})
+	for _, provider := range p.providers {
+		provider = strings.TrimPrefix(provider, "*") // of all folders, the site's root
+		all = append(all, sample{http.MethodGet, provider, provider})
 	}
 	return all
 }
@@ -141,7 +141,7 @@ func (p *paths) classifySite(path string, below, worker bool, h http.Header) req
 		return kindManifestRetired
 	case below:
 		return kindManifestAlone
-	case vendors.IsWorker(p.vendors, path):
+	case providers.IsWorker(p.providers, path):
 		return kindWorkerAlone
 	case p.retire:
 		return kindPage

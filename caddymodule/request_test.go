@@ -18,13 +18,13 @@ var (
 
 // TestClassify: what a request is for, by its method, path and headers alone.
 func TestClassify(t *testing.T) {
-	plain := paths{prefix: "/_webpush", worker: "/sw.js", manifest: "/manifest.json", vendors: []string{"*/OneSignalSDKWorker.js", "/clevertap_sw.js"}}
+	plain := paths{prefix: "/_webpush", worker: "/sw.js", manifest: "/manifest.json", providers: []string{"*/OneSignalSDKWorker.js", "/clevertap_sw.js"}}
 	retired := plain
 	retired.retire = true
 	dual := paths{prefix: "/_webpush", worker: "/_webpush/sw.js", manifest: "/_webpush/app.json"}
 	dualRetired := dual
 	dualRetired.retire = true
-	taken := paths{prefix: "/_webpush", worker: "/clevertap_sw.js", manifest: "/OneSignalSDKWorker.js", vendors: plain.vendors}
+	taken := paths{prefix: "/_webpush", worker: "/clevertap_sw.js", manifest: "/OneSignalSDKWorker.js", providers: plain.providers}
 
 	for _, tt := range []struct {
 		name         string
@@ -47,12 +47,12 @@ func TestClassify(t *testing.T) {
 		{"a script that a worker imports", &plain, "GET", "/js/part.js", asImport, request{kind: kindPage, varies: true}},
 		{"a post with a worker's header", &plain, "POST", "/js/own.js", asWorker, request{kind: kindPage, varies: true}},
 		{"another manifest", &plain, "GET", "/site.webmanifest", asManifest, request{kind: kindSiteManifest}},
-		{"a vendor's worker", &plain, "GET", "/push/onesignal/OneSignalSDKWorker.js", nil, request{kind: kindWorkerAlone}},
-		{"a vendor's worker, fetched as one", &plain, "GET", "/clevertap_sw.js", asWorker, request{kind: kindWorkerAlone, varies: true}},
-		{"a post to a vendor's worker", &plain, "POST", "/clevertap_sw.js", nil, request{kind: kindPage}},
+		{"a provider's worker", &plain, "GET", "/push/onesignal/OneSignalSDKWorker.js", nil, request{kind: kindWorkerAlone}},
+		{"a provider's worker, fetched as one", &plain, "GET", "/clevertap_sw.js", asWorker, request{kind: kindWorkerAlone, varies: true}},
+		{"a post to a provider's worker", &plain, "POST", "/clevertap_sw.js", nil, request{kind: kindPage}},
 
-		{"the worker at a vendor's path", &taken, "GET", "/clevertap_sw.js", asWorker, request{kind: kindWorker}},
-		{"the manifest at a vendor's path", &taken, "GET", "/OneSignalSDKWorker.js", asManifest, request{kind: kindWorkerAlone}},
+		{"the worker at a provider's path", &taken, "GET", "/clevertap_sw.js", asWorker, request{kind: kindWorker}},
+		{"the manifest at a provider's path", &taken, "GET", "/OneSignalSDKWorker.js", asManifest, request{kind: kindWorkerAlone}},
 
 		{"the worker below the prefix", &dual, "GET", "/_webpush/sw.js", asWorker, request{kind: kindWorkerAlone}},
 		{"the manifest below the prefix", &dual, "GET", "/_webpush/app.json", asManifest, request{kind: kindManifestAlone}},
@@ -62,7 +62,7 @@ func TestClassify(t *testing.T) {
 		{"the manifest, retired", &retired, "GET", "/manifest.json", asManifest, request{kind: kindPage}},
 		{"another worker, retired", &retired, "GET", "/js/own.js", asWorker, request{kind: kindPage, varies: true}},
 		{"another manifest, retired", &retired, "GET", "/site.webmanifest", asManifest, request{kind: kindPage}},
-		{"a vendor's worker, retired", &retired, "GET", "/clevertap_sw.js", nil, request{kind: kindWorkerAlone}},
+		{"a provider's worker, retired", &retired, "GET", "/clevertap_sw.js", nil, request{kind: kindWorkerAlone}},
 		{"the worker below the prefix, retired", &dualRetired, "GET", "/_webpush/sw.js", asWorker, request{kind: kindWorkerAlone}},
 		{"the manifest below the prefix, retired", &dualRetired, "GET", "/_webpush/app.json", asManifest, request{kind: kindManifestRetired}},
 
@@ -89,7 +89,7 @@ func TestClassify(t *testing.T) {
 // TestSamples: each request that must reach the handler is one that it answers.
 func TestSamples(t *testing.T) {
 	for _, retire := range []bool{false, true} {
-		p := paths{prefix: "/_webpush", worker: "/sw.js", manifest: "/manifest.json", vendors: []string{"*/OneSignalSDKWorker.js", "/clevertap_sw.js"}, retire: retire}
+		p := paths{prefix: "/_webpush", worker: "/sw.js", manifest: "/manifest.json", providers: []string{"*/OneSignalSDKWorker.js", "/clevertap_sw.js"}, retire: retire}
 		for _, s := range p.samples() {
 			if got := p.classify(s.method, s.path, nil); got.kind == kindPage || got.kind == kindUnknown {
 				t.Errorf("retire %t: %s %s is of kind %d", retire, s.method, s.path, got.kind)

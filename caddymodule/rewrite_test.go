@@ -40,9 +40,9 @@ func TestRewrites(t *testing.T) {
 	}
 }
 
-// TestRewritesVendors: providers' paths are recognised by the address that the
+// TestRewritesProviders: providers' paths are recognised by the address that the
 // browser requested, whatever a rewrite has made of it.
-func TestRewritesVendors(t *testing.T) {
+func TestRewritesProviders(t *testing.T) {
 	root := t.TempDir()
 	if err := os.WriteFile(filepath.Join(root, "index.html"), []byte(pageHTML), 0o600); err != nil {
 		t.Fatal(err)

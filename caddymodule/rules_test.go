@@ -79,8 +79,8 @@ var layers = map[string][]string{
 	},
 	"pushsvc/store/boltstore/checkedbolt": {},
 
-	"caddymodule/vendors": {},
-	"caddymodule/doctor":  {"caddymodule/vendors", "injector", "pushsvc/api", "pushsvc/httpapi"},
+	"caddymodule/providers": {},
+	"caddymodule/doctor":    {"caddymodule/providers", "injector", "pushsvc/api", "pushsvc/httpapi"},
 	"caddymodule/cli": {
 		"caddymodule/doctor", "pushsvc", "pushsvc/api", "pushsvc/httpapi", "pushsvc/onsite", "pushsvc/people", "pushsvc/popup", "pushsvc/prompt", "pushsvc/service",
 		"pushsvc/webpush", "pushsvc/store/boltstore",
@@ -125,7 +125,7 @@ var outside = map[string][]string{
 // withoutCaddy are the packages that do not depend on Caddy; underCaddymodule are
 // those below caddymodule, which never import it.
 var (
-	withoutCaddy     = []string{"./injector/...", "./pushsvc/...", "./caddymodule/doctor", "./caddymodule/vendors"}
+	withoutCaddy     = []string{"./injector/...", "./pushsvc/...", "./caddymodule/doctor", "./caddymodule/providers"}
 	underCaddymodule = []string{"./caddymodule/cli", "./caddymodule/caddytest"}
 )
 

@@ -80,7 +80,7 @@ var checks = []check{
 	{"page", "", "the page's own HTML: our script's tag in its head", func(d *doctor, _ context.Context) bool { return d.tagged() }},
 	{"script", "page", "the page script, and how long caches keep it", (*doctor).script},
 	{"worker", "script", "the service worker's script", done((*doctor).worker)},
-	{"vendors", "script", "scripts and workers of other push providers", done((*doctor).vendors)},
+	{"providers", "script", "scripts and workers of other push providers", done((*doctor).providers)},
 	{"manifest", "script", "the web app manifest and its icons", done((*doctor).manifest)},
 	{"endpoint", "script", "what takes subscriptions", done((*doctor).endpoint)},
 	{"policy", "script", "the page's Content-Security-Policy", told((*doctor).policy)},

@@ -13,37 +13,37 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/caddymodule/e2e/browser"
 )
 
-// vendor is a push provider that the site used before: the option's name for it,
+// provider is a push provider that the site used before: the option's name for it,
 // and its worker's address and scope.
-type vendor struct{ name, worker, scope string }
+type provider struct{ name, worker, scope string }
 
 var (
-	rootVendor = vendor{"onesignal", "/OneSignalSDKWorker.js", "/"}
+	rootProvider = provider{"onesignal", "/OneSignalSDKWorker.js", "/"}
 	// A provider whose scope is not the site's root.
-	asideVendor = vendor{"firebase", "/firebase-messaging-sw.js", "/firebase-cloud-messaging-push-scope"}
+	asideProvider = provider{"firebase", "/firebase-messaging-sw.js", "/firebase-cloud-messaging-push-scope"}
 )
 
-// vendorWorker shows every push, with its own mark.
-const vendorWorker = `
+// providerWorker shows every push, with its own mark.
+const providerWorker = `
 self.addEventListener("install", () => self.skipWaiting());
 self.addEventListener("push", (e) => {
 	const message = e.data.json();
-	if (message.title) e.waitUntil(self.registration.showNotification("Vendor: " + message.title));
+	if (message.title) e.waitUntil(self.registration.showNotification("Provider: " + message.title));
 });`
 
-// vendorSubscriber is a site without webpush whose visitor gets another
+// providerSubscriber is a site without webpush whose visitor gets another
 // provider's pushes.
-type vendorSubscriber struct {
+type providerSubscriber struct {
 	*product
-	site   *changingSite
-	origin string
-	vendor vendor
-	sender *sender
+	site     *changingSite
+	origin   string
+	provider provider
+	sender   *sender
 }
 
-// subscribeToVendor makes a vendorSubscriber and waits for one of the provider's
+// subscribeToProvider makes a providerSubscriber and waits for one of the provider's
 // pushes.
-func subscribeToVendor(ctx context.Context, t *testing.T, u *user, b browser.Browser, v vendor) *vendorSubscriber {
+func subscribeToProvider(ctx context.Context, t *testing.T, u *user, b browser.Browser, v provider) *providerSubscriber {
 	t.Helper()
 	site := newChangingSite()
 	site.answer(func(w http.ResponseWriter, r *http.Request) {
@@ -53,10 +53,10 @@ func subscribeToVendor(ctx context.Context, t *testing.T, u *user, b browser.Bro
 		}
 		w.Header().Set("Content-Type", "text/javascript")
 		w.Header().Set("Service-Worker-Allowed", "/")
-		_, _ = io.WriteString(w, vendorWorker)
+		_, _ = io.WriteString(w, providerWorker)
 	})
 	p := startProductBefore(t, site, "", "")
-	s := &vendorSubscriber{p, site, p.origins[1], v, newSender(t)}
+	s := &providerSubscriber{p, site, p.origins[1], v, newSender(t)}
 	s.reconfigure(s.origin, "")
 	must(t, b.SetPermission(ctx, s.origin, browser.Granted))
 	page, err := b.Open(ctx, s.origin+"/plain.txt")
@@ -69,12 +69,12 @@ func subscribeToVendor(ctx context.Context, t *testing.T, u *user, b browser.Bro
 	})()`, v.worker, v.scope, s.sender.public), &made))
 	must(t, json.Unmarshal(made, &s.sender.subscription))
 	must(t, page.Close(ctx))
-	s.vendorSends(ctx, t, u, "Before", "Vendor: ")
+	s.providerSends(ctx, t, u, "Before", "Provider: ")
 	return s
 }
 
-// vendorSends sends by the provider and waits for the notification.
-func (s *vendorSubscriber) vendorSends(ctx context.Context, t *testing.T, u *user, what, mark string) {
+// providerSends sends by the provider and waits for the notification.
+func (s *providerSubscriber) providerSends(ctx context.Context, t *testing.T, u *user, what, mark string) {
 	t.Helper()
 	title := what + " " + t.Name()
 	smokeSend(ctx, t, s.sender, what, title)
@@ -83,7 +83,7 @@ func (s *vendorSubscriber) vendorSends(ctx context.Context, t *testing.T, u *use
 }
 
 // weSend sends by our server and waits for the notification.
-func (s *vendorSubscriber) weSend(ctx context.Context, t *testing.T, u *user, what string) {
+func (s *providerSubscriber) weSend(ctx context.Context, t *testing.T, u *user, what string) {
 	t.Helper()
 	title := what + " " + t.Name()
 	if m := s.send(s.origin, "--title", title); m.Results.Audience != 1 || m.Results.Accepted != 1 {
@@ -103,7 +103,7 @@ func workers(ctx context.Context, t *testing.T, page browser.Page) map[string]st
 }
 
 // revisit opens a page of the site with a new SDK and waits for the row.
-func (s *vendorSubscriber) revisit(ctx context.Context, t *testing.T, b browser.Browser) browser.Page {
+func (s *providerSubscriber) revisit(ctx context.Context, t *testing.T, b browser.Browser) browser.Page {
 	t.Helper()
 	page, err := b.Open(ctx, s.origin+"/sale")
 	must(t, err)
@@ -120,10 +120,10 @@ func (s *vendorSubscriber) revisit(ctx context.Context, t *testing.T, b browser.
 // browser's own update check, its subscriber by the next visit, and its pushes
 // stop.
 func TestMigrate(t *testing.T) {
-	for _, v := range []vendor{rootVendor, asideVendor} {
+	for _, v := range []provider{rootProvider, asideProvider} {
 		t.Run(v.name, func(t *testing.T) {
 			forEachUser(t, func(ctx context.Context, t *testing.T, u *user, b browser.Browser) {
-				s := subscribeToVendor(ctx, t, u, b, v)
+				s := subscribeToProvider(ctx, t, u, b, v)
 				s.reconfigure(s.origin, "webpush {\n\t\tmigrate_from "+v.name+"\n\t}")
 
 				// Browsers check by themselves within a day, at visits and at
@@ -136,7 +136,7 @@ func TestMigrate(t *testing.T) {
 					while (r.installing || r.waiting) await new Promise((go) => setTimeout(go, 20));
 				})()`, v.scope), nil))
 				must(t, page.Close(ctx))
-				s.vendorSends(ctx, t, u, "Still theirs", "")
+				s.providerSends(ctx, t, u, "Still theirs", "")
 
 				page = s.revisit(ctx, t, b)
 				until(ctx, t, "the end of the provider's worker", func() bool {
@@ -158,35 +158,35 @@ func TestMigrate(t *testing.T) {
 // worker, subscriber and pushes unchanged.
 func TestNoMigration(t *testing.T) {
 	forEachUser(t, func(ctx context.Context, t *testing.T, u *user, b browser.Browser) {
-		s := subscribeToVendor(ctx, t, u, b, rootVendor)
+		s := subscribeToProvider(ctx, t, u, b, rootProvider)
 		s.reconfigure(s.origin, "webpush {\n\t\tmigrate_from clevertap\n\t}")
 		page, err := b.Open(ctx, "about:blank")
 		must(t, err)
 		synchronised(ctx, t, page, s.origin)
-		if all := workers(ctx, t, page); len(all) != 1 || all["/"] != rootVendor.worker {
+		if all := workers(ctx, t, page); len(all) != 1 || all["/"] != rootProvider.worker {
 			t.Errorf("the workers are %v", all)
 		}
 		must(t, page.Close(ctx))
 		if n := s.subscribers(s.origin); n != 0 {
 			t.Errorf("%d subscribers", n)
 		}
-		s.vendorSends(ctx, t, u, "After", "Vendor: ")
+		s.providerSends(ctx, t, u, "After", "Provider: ")
 	})
 }
 
 // TestDualRun runs both providers side by side, and then ours alone.
 func TestDualRun(t *testing.T) {
 	forEachUser(t, func(ctx context.Context, t *testing.T, u *user, b browser.Browser) {
-		s := subscribeToVendor(ctx, t, u, b, rootVendor)
+		s := subscribeToProvider(ctx, t, u, b, rootProvider)
 		s.reconfigure(s.origin, "webpush {\n\t\tmigrate_from onesignal\n\t\tdual_run\n\t}")
 		page := s.revisit(ctx, t, b)
 		all := workers(ctx, t, page)
-		if len(all) != 2 || all["/"] != rootVendor.worker || all["/_webpush/"] != "/_webpush/sw.js" {
+		if len(all) != 2 || all["/"] != rootProvider.worker || all["/_webpush/"] != "/_webpush/sw.js" {
 			t.Errorf("the workers are %v", all)
 		}
 		must(t, page.Close(ctx))
 		s.weSend(ctx, t, u, "Ours beside")
-		s.vendorSends(ctx, t, u, "Theirs beside", "Vendor: ")
+		s.providerSends(ctx, t, u, "Theirs beside", "Provider: ")
 
 		before := s.endpoint(s.origin)
 		s.reconfigure(s.origin, "webpush {\n\t\tmigrate_from onesignal\n\t}")

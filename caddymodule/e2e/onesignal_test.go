@@ -311,11 +311,11 @@ func TestOneSignalStorage(t *testing.T) {
 // oneSignalPlugin lists the WordPress plug-in's two generations: the code that
 // each puts into pages, and the address of its worker.
 var oneSignalPlugin = []struct {
-	vendor
+	provider
 	page string
 }{
 	{
-		vendor{"onesignal", pluginFolder + "OneSignalSDKWorker.js.php", "/"},
+		provider{"onesignal", pluginFolder + "OneSignalSDKWorker.js.php", "/"},
 		`<meta name="onesignal" content="wordpress-plugin"/>
 <link rel='dns-prefetch' href='//cdn.onesignal.com' />
 <script type='text/javascript' src='https://cdn.onesignal.com/sdks/OneSignalSDK.js?ver=1.0.0' async='async' id='remote_sdk-js'></script>
@@ -349,7 +349,7 @@ var oneSignalPlugin = []struct {
 </script>`,
 	},
 	{
-		vendor{"onesignal", pluginFolder + "OneSignalSDKWorker.js", pluginFolder + "push/onesignal/"},
+		provider{"onesignal", pluginFolder + "OneSignalSDKWorker.js", pluginFolder + "push/onesignal/"},
 		`<meta name="onesignal-plugin" content="wordpress-3.7.1">
 <script src="https://cdn.onesignal.com/sdks/web/v16/OneSignalSDK.page.js" defer></script>
 <script>
@@ -385,7 +385,7 @@ func TestOneSignalWordPress(t *testing.T) {
 	for i, plugin := range oneSignalPlugin {
 		t.Run([]string{"second generation", "third generation"}[i], func(t *testing.T) {
 			forEachUser(t, func(ctx context.Context, t *testing.T, u *user, b browser.Browser) {
-				s := subscribeToVendor(ctx, t, u, b, plugin.vendor)
+				s := subscribeToProvider(ctx, t, u, b, plugin.provider)
 				s.site.answer(func(w http.ResponseWriter, r *http.Request) {
 					if r.URL.Path != "/blog/" {
 						http.NotFound(w, r)

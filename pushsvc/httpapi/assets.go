@@ -40,14 +40,14 @@ type SiteConfig struct {
 	Popups *service.PopupsConfig `json:"popups,omitempty"`
 	// Compat names a provider whose page API the SDK offers too: "clevertap" or [CompatOneSignal].
 	Compat string `json:"compat,omitempty" api:"oneof=clevertap|onesignal"`
-	// VendorScripts is a regular expression for the addresses of that provider's page script, which
+	// ProviderScripts is a regular expression for the addresses of that provider's page script, which
 	// pages don't load.
-	VendorScripts string `json:"vendorScripts,omitempty"`
+	ProviderScripts string `json:"vendorScripts,omitempty"`
 	// Migrate names the providers that the site moves away from.
 	Migrate []string `json:"migrate,omitempty"`
-	// VendorWorkers are the paths of their workers, "*/name" for a file in any folder: browsers
+	// ProviderWorkers are the paths of their workers, "*/name" for a file in any folder: browsers
 	// that have one get ours instead.
-	VendorWorkers []string `json:"vendorWorkers,omitempty"`
+	ProviderWorkers []string `json:"vendorWorkers,omitempty"`
 	// Watched means that the pages themselves report events of a visitor who has the cookie: so
 	// visitors get it with the first page.
 	Watched bool `json:"watched,omitempty"`

@@ -5,7 +5,7 @@ import { Failure, pushFailure, serverFailure, withTimeLimit } from "./failure";
 import { trace } from "./log";
 import { local, session } from "./storage";
 import { checkedOf, choose, chosen } from "./topics";
-import { activeWorker, findWorker, isVendors, leaveConfigured, takeOver } from "./worker";
+import { activeWorker, findWorker, isProviders, leaveConfigured, takeOver } from "./worker";
 
 /** The browser's subscription at this site, whoever created it. */
 export async function currentSubscription(config: Config): Promise<PushSubscription | null> {
@@ -61,7 +61,7 @@ async function connectNow(config: Config, wanted: boolean, late: () => void): Pr
   const existing = await found?.pushManager.getSubscription();
   // If pages use CleverTap's API, its subscribers become ours, as CleverTap itself does
   // when its key changes.
-  const moves = isVendors(found, config) || (config.compat && !config.dualRun);
+  const moves = isProviders(found, config) || (config.compat && !config.dualRun);
   if (existing && !wanted && !moves && !ours(existing, config)) return null;
   const registration = await activeWorker(config, late);
   const { pushManager } = registration;

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Config } from "../shared/wire";
-import { findWorker, decidingDirective, isVendors, takeOver, tryWorker } from "./worker";
+import { findWorker, decidingDirective, isProviders, takeOver, tryWorker } from "./worker";
 
 const directives: [string, string, string][] = [
   ["worker-src", "default-src 'self'; worker-src 'none'", "worker-src"],
@@ -122,16 +122,16 @@ test("takeOver does not register over our own path, where the site's worker may 
   assert.deepEqual(await move(["/sw.js"], ["/", "/sw.js"]), []);
 });
 
-test("isVendors compares whole paths", () => {
+test("isProviders compares whole paths", () => {
   const with_ = (vendorWorkers?: string[]) => ({ ...config, vendorWorkers }) as Config;
-  assert.equal(isVendors(registration("/", "/a/OneSignalSDKWorker.js", []), with_(vendor)), false);
-  assert.equal(isVendors(registration("/", "/OneSignalSDKWorker.js", []), with_()), false);
-  assert.equal(isVendors(undefined, with_(vendor)), false);
+  assert.equal(isProviders(registration("/", "/a/OneSignalSDKWorker.js", []), with_(vendor)), false);
+  assert.equal(isProviders(registration("/", "/OneSignalSDKWorker.js", []), with_()), false);
+  assert.equal(isProviders(undefined, with_(vendor)), false);
 });
 
-test("isVendors: one that begins with an asterisk is a file in any folder", () => {
+test("isProviders: one that begins with an asterisk is a file in any folder", () => {
   const config_ = { ...config, vendorWorkers: ["*/OneSignalSDKWorker.js.php"] } as Config;
-  const is = (path: string) => isVendors(registration("/", path, []), config_);
+  const is = (path: string) => isProviders(registration("/", path, []), config_);
   const plugin = "/onesignal-free-web-push-notifications/sdk_files/OneSignalSDKWorker.js.php";
   assert.deepEqual([plugin, "/blog/wp-content/plugins" + plugin, "/OneSignalSDKWorker.js.php?appId=1"].map(is), [true, true, true]);
   assert.deepEqual(["/OneSignalSDKWorker.js", "/MyOneSignalSDKWorker.js.php", "/OneSignalSDKWorkerxjs.php"].map(is), [false, false, false]);

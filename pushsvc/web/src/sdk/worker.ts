@@ -50,7 +50,7 @@ export async function leaveConfigured(config: Config): Promise<void> {
 }
 
 /** Reports whether a registration belongs to a provider that the site moves away from. */
-export function isVendors(registration: ServiceWorkerRegistration | undefined, config: Config): boolean {
+export function isProviders(registration: ServiceWorkerRegistration | undefined, config: Config): boolean {
   const url = registration?.active?.scriptURL;
   return !!url && like(new URL(url).pathname, config.vendorWorkers ?? []);
 }
@@ -59,13 +59,13 @@ export function isVendors(registration: ServiceWorkerRegistration | undefined, c
  * subscriptions. kept: the registration with our subscription. */
 export async function takeOver(config: Config, kept: ServiceWorkerRegistration): Promise<void> {
   if (!config.vendorWorkers) return;
-  if (isVendors(kept, config) && kept.active?.scriptURL !== ownURL(config.worker)) {
+  if (isProviders(kept, config) && kept.active?.scriptURL !== ownURL(config.worker)) {
     await register(config, config.scope);
     await activation(kept, true);
   }
   for (const other of await navigator.serviceWorker.getRegistrations()) {
     // A registration below our prefix is left over from a dual run.
-    const old = isVendors(other, config) || other.scope === ownURL(config.prefix + "/");
+    const old = isProviders(other, config) || other.scope === ownURL(config.prefix + "/");
     if (old && other.scope !== kept.scope) await other.unregister();
   }
 }

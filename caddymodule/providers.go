@@ -5,12 +5,12 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/caddy-webpush/caddy-webpush/caddymodule/vendors"
+	"github.com/caddy-webpush/caddy-webpush/caddymodule/providers"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
 )
 
-// checkVendors returns an error that names the invalid entry of migrate_from.
-func checkVendors(from []string) error {
+// checkProviders returns an error that names the invalid entry of migrate_from.
+func checkProviders(from []string) error {
 	const option = "migrate_from"
 	for _, entry := range from {
 		if strings.HasPrefix(entry, "/") {
@@ -19,14 +19,14 @@ func checkVendors(from []string) error {
 			}
 			continue
 		}
-		if slices.Contains(vendors.Names(), entry) {
+		if slices.Contains(providers.Names(), entry) {
 			continue
 		}
-		if near := pushsvc.Nearest(entry, vendors.Names()); near != "" {
+		if near := pushsvc.Nearest(entry, providers.Names()); near != "" {
 			return &optionError{option, fmt.Sprintf("%q is not known%s", entry, pushsvc.DidYouMean("; ", near))}
 		}
 		return &optionError{option, fmt.Sprintf("%q is not known; known are: %s; for others write the path of their service worker, such as /js/worker.js",
-			entry, strings.Join(vendors.Names(), ", "))}
+			entry, strings.Join(providers.Names(), ", "))}
 	}
 	return nil
 }

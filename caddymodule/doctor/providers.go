@@ -9,12 +9,12 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/caddy-webpush/caddy-webpush/caddymodule/vendors"
+	"github.com/caddy-webpush/caddy-webpush/caddymodule/providers"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/httpapi"
 )
 
-// vendorMarks are words that identify a provider's code, besides its name.
-var vendorMarks = map[string][]string{
+// providerMarks are words that identify a provider's code, besides its name.
+var providerMarks = map[string][]string{
 	"airship":   {"urbanairship", "asnapieu.com", "aswpsdkus.com"},
 	"clevertap": {"wizrocket", "d2r1yp2w7bby2u.cloudfront.net"},
 	"firebase":  {"firebase-messaging", "firebase/messaging", "firebasejs"},
@@ -25,11 +25,11 @@ var vendorMarks = map[string][]string{
 // genericWorkers are providers' paths that many other workers use too.
 var genericWorkers = []string{"/service-worker.js", "/serviceworker.js", "/push-worker.js", "/sw.js"}
 
-// vendorIn returns the provider that a text is from, or that it loads; "" if none is known.
-func vendorIn(text string) string {
+// providerIn returns the provider that a text is from, or that it loads; "" if none is known.
+func providerIn(text string) string {
 	text = strings.ToLower(text)
-	for _, v := range vendors.Known {
-		marks := vendorMarks[v.Name]
+	for _, v := range providers.Known {
+		marks := providerMarks[v.Name]
 		if !slices.Contains([]string{"insider", "firebase", "webpushr"}, v.Name) { // their names occur in other words
 			marks = append([]string{v.Name}, marks...)
 		}
@@ -46,10 +46,10 @@ var registration = regexp.MustCompile("serviceWorker\\s*\\.\\s*register\\(\\s*[\
 // pushListener finds a worker that handles pushes.
 var pushListener = regexp.MustCompile("addEventListener\\(\\s*[\"'`]push[\"'`]|\\bonpush\\s*=")
 
-// vendors: another provider's worker beside ours must be configured.
-func (d *doctor) vendors(ctx context.Context) {
+// providers: another provider's worker beside ours must be configured.
+func (d *doctor) providers(ctx context.Context) {
 	if d.config.DualRun {
-		d.say("vendors", OK, "", "another provider may stay, by the option dual_run")
+		d.say("providers", OK, "", "another provider may stay, by the option dual_run")
 		return
 	}
 	found := map[string]bool{}
@@ -57,13 +57,13 @@ func (d *doctor) vendors(ctx context.Context) {
 		d.otherWorker(ctx, path, found)
 	}
 	for _, src := range d.tags.scripts {
-		if v := vendorIn(src); v != "" && !found[v] && !d.moved(v) {
+		if v := providerIn(src); v != "" && !found[v] && !d.moved(v) {
 			found[v] = true
-			d.say("vendors", Warning, migrateCure(v), "the page loads a script of %s: %s", v, src)
+			d.say("providers", Warning, migrateCure(v), "the page loads a script of %s: %s", v, src)
 		}
 	}
 	if len(found) == 0 {
-		d.say("vendors", OK, "", "no other push provider's worker is found")
+		d.say("providers", OK, "", "no other push provider's worker is found")
 	}
 }
 
@@ -85,9 +85,9 @@ func (d *doctor) workerPaths() (paths []string) {
 		}
 	}
 	paths = append(paths, d.config.Worker)
-	for _, v := range vendors.Known {
+	for _, v := range providers.Known {
 		for _, worker := range v.Workers {
-			name, any := strings.CutPrefix(worker, vendors.AnyFolder)
+			name, any := strings.CutPrefix(worker, providers.AnyFolder)
 			if !any {
 				paths = append(paths, worker)
 				continue
@@ -99,7 +99,7 @@ func (d *doctor) workerPaths() (paths []string) {
 	}
 	slices.Sort(paths)
 	return slices.DeleteFunc(slices.Compact(paths), func(p string) bool {
-		return vendors.IsWorker(d.config.VendorWorkers, p) || strings.HasPrefix(p, d.config.Prefix+"/")
+		return providers.IsWorker(d.config.ProviderWorkers, p) || strings.HasPrefix(p, d.config.Prefix+"/")
 	})
 }
 
@@ -119,9 +119,9 @@ func (d *doctor) otherWorker(ctx context.Context, path string, found map[string]
 	if ours && path != d.config.Worker {
 		return // migrate_from handles it
 	}
-	v := vendorIn(theirs)
-	if i := slices.IndexFunc(vendors.Known, func(v vendors.Vendor) bool { return vendors.IsWorker(v.Workers, path) }); v == "" && i >= 0 && !slices.Contains(genericWorkers, path) {
-		v = vendors.Known[i].Name
+	v := providerIn(theirs)
+	if i := slices.IndexFunc(providers.Known, func(v providers.Provider) bool { return providers.IsWorker(v.Workers, path) }); v == "" && i >= 0 && !slices.Contains(genericWorkers, path) {
+		v = providers.Known[i].Name
 	}
 	registered := strings.Contains(string(d.body), path)
 	takesPush := !ours && pushListener.MatchString(theirs)
@@ -129,16 +129,16 @@ func (d *doctor) otherWorker(ctx context.Context, path string, found map[string]
 	case v != "" && (found[v] || d.moved(v)):
 	case v != "" && path == d.config.Worker:
 		found[v] = true
-		d.say("vendors", Warning, fmt.Sprintf("remove the part of %s from the site's worker", v),
+		d.say("providers", Warning, fmt.Sprintf("remove the part of %s from the site's worker", v),
 			"the site's worker %s, to which ours is appended, has code of %s: both would show our messages", path, v)
 	case v != "":
 		found[v] = true
-		d.say("vendors", Warning, migrateCure(v), "a worker of %s is at %s", v, path)
+		d.say("providers", Warning, migrateCure(v), "a worker of %s is at %s", v, path)
 	case takesPush && path != d.config.Worker:
 		found[path] = true
-		d.say("vendors", Warning, migrateCure(path)+". If it is the site's own, nothing needs to be done", "the worker %s takes pushes, and is not ours", path)
+		d.say("providers", Warning, migrateCure(path)+". If it is the site's own, nothing needs to be done", "the worker %s takes pushes, and is not ours", path)
 	case registered && path != d.config.Worker:
-		d.say("vendors", OK, "", "the page registers a worker of the site's, %s%s; ours is appended to it", path, workbox(theirs))
+		d.say("providers", OK, "", "the page registers a worker of the site's, %s%s; ours is appended to it", path, workbox(theirs))
 	}
 }
 

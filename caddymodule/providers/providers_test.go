@@ -1,4 +1,4 @@
-package vendors_test
+package providers_test
 
 import (
 	"os"
@@ -7,13 +7,13 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/caddy-webpush/caddy-webpush/caddymodule/vendors"
+	"github.com/caddy-webpush/caddy-webpush/caddymodule/providers"
 )
 
-// TestVendorTable checks the table's form: names in order, each once; paths as
+// TestProviderTable checks the table's form: names in order, each once; paths as
 // the option takes them, none with two providers.
-func TestVendorTable(t *testing.T) {
-	names := vendors.Names()
+func TestProviderTable(t *testing.T) {
+	names := providers.Names()
 	if !slices.IsSorted(names) || len(slices.Compact(slices.Clone(names))) != len(names) {
 		t.Errorf("names %q", names)
 	}
@@ -23,7 +23,7 @@ func TestVendorTable(t *testing.T) {
 	}
 	owner := make(map[string]string)
 	for _, name := range names {
-		paths := vendors.Workers([]string{name})
+		paths := providers.Workers([]string{name})
 		_, row, _ := strings.Cut(string(table), "\n| `"+name+"` | ")
 		row, _, _ = strings.Cut(row, "\n")
 		if len(paths) == 0 || row == "" {
@@ -39,7 +39,7 @@ func TestVendorTable(t *testing.T) {
 			owner[p] = name
 		}
 	}
-	got := vendors.Workers([]string{"/z.js", "clevertap", "firebase", "/z.js", "clevertap"})
+	got := providers.Workers([]string{"/z.js", "clevertap", "firebase", "/z.js", "clevertap"})
 	if want := []string{"/clevertap_sw.js", "/firebase-messaging-sw.js", "/z.js"}; !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}

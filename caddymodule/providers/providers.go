@@ -1,15 +1,15 @@
-// Package vendors knows the push providers whose service workers may be on a site
+// Package providers knows the push providers whose service workers may be on a site
 // already: where they are, and how pages load their scripts.
-package vendors
+package providers
 
 import (
 	"slices"
 	"strings"
 )
 
-// Vendor is a push provider whose web SDK registers a service worker on the
+// Provider is a push provider whose web SDK registers a service worker on the
 // site's own origin.
-type Vendor struct {
+type Provider struct {
 	// Name is what the option migrate_from calls it.
 	Name string
 	// Workers are the paths where its worker is by the provider's own documentation
@@ -22,7 +22,7 @@ type Vendor struct {
 // SDKs (clevertap, onesignal, firebase, moengage), in their documentation (airship,
 // pushwoosh), or in their plug-ins and what many sites have (insider, pushengage,
 // sendpulse, webpushr).
-var Known = []Vendor{
+var Known = []Provider{
 	// The default of its option workerUrl.
 	{"airship", []string{"/push-worker.js"}},
 	// The default of its option serviceWorkerPath.
@@ -49,7 +49,7 @@ var Known = []Vendor{
 }
 
 // AnyFolder begins a path that stands for a file in any folder. The page script
-// reads it, too (pushsvc/web/src/sdk/worker.ts, isVendors).
+// reads it, too (pushsvc/web/src/sdk/worker.ts, isProviders).
 const AnyFolder = "*/"
 
 // IsWorker reports whether a path is one of those of Workers.
