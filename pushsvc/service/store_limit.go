@@ -13,12 +13,12 @@ import (
 // ErrNoRoom means that the store has reached its limit.
 var ErrNoRoom = errors.New("the store has as much as it may take: the server's log says what to do")
 
-// claim is the priority of a write: the lower, the sooner it is refused.
-type claim int
+// priority is how early a write is refused: the lower, the sooner.
+type priority int
 
 const (
 	// strangers have no data in the store yet, and need room for a profile.
-	strangers claim = iota
+	strangers priority = iota
 	// returning are visitors with a profile.
 	returning
 	// subscribing are strangers who subscribe.
@@ -28,7 +28,7 @@ const (
 	subscribed
 )
 
-// roomFor is how many 64ths of MaxStoreSize may be used before a claim is
+// roomFor is how many 64ths of MaxStoreSize may be used before a priority is
 // refused. Operators' data and removals are never refused.
 var roomFor = [...]int64{strangers: 56, returning: 60, subscribing: 62, subscribed: 64}
 
@@ -43,8 +43,8 @@ type storeRoom struct {
 	warned time.Time
 }
 
-// room returns ErrNoRoom if the used size exceeds the claim's share of the store.
-func (s *Service) room(ctx context.Context, c claim) error {
+// room returns ErrNoRoom if the used size exceeds the priority's share of the store.
+func (s *Service) room(ctx context.Context, p priority) error {
 	if s.MaxStoreSize <= 0 {
 		return nil
 	}
@@ -59,7 +59,7 @@ func (s *Service) room(ctx context.Context, c claim) error {
 		}
 		r.used, r.at = used, now
 	}
-	if r.used < s.MaxStoreSize/64*roomFor[c] {
+	if r.used < s.MaxStoreSize/64*roomFor[p] {
 		return nil
 	}
 	if now.Sub(r.warned) >= time.Hour {
@@ -75,8 +75,8 @@ func (s *Service) roomOf(ctx context.Context, site string, device pushsvc.Device
 	return s.roomBy(ctx, site, device, strangers, returning)
 }
 
-// roomBy is room with the claim for a stranger, or the one for a known device.
-func (s *Service) roomBy(ctx context.Context, site string, device pushsvc.DeviceID, stranger, known claim) error {
+// roomBy is room with the priority of a stranger, or the one for a known device.
+func (s *Service) roomBy(ctx context.Context, site string, device pushsvc.DeviceID, stranger, known priority) error {
 	err := s.room(ctx, stranger)
 	if !errors.Is(err, ErrNoRoom) || device.IsZero() {
 		return err

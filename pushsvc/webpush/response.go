@@ -16,6 +16,7 @@ const (
 	// ClassAccepted: the push service accepted the message. This does not promise delivery.
 	ClassAccepted Class = "accepted"
 	// ClassGone: the subscription has ended (404, 410). Only this class may remove a subscription.
+	// delivery/gone.go decides whether it does.
 	ClassGone Class = "gone"
 	// ClassWrongKey: the subscription belongs to another VAPID key pair. Keep
 	// it and mark it stale.
