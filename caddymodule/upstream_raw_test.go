@@ -157,15 +157,15 @@ func (r reply) plainBody() []byte {
 	return body
 }
 
-// fate is the result for an answer that passed through webpush.
-type fate string
+// passage is the result for an answer that passed through webpush.
+type passage string
 
 const (
-	injected fate = "injected" // our tags are added, and nothing else has changed
-	same     fate = "same"     // nothing has changed
-	padded   fate = "padded"   // ignored bytes at the end fill up a promised length
-	cut      fate = "cut"      // the upstream broke off, and so did both sites
-	either   fate = ""         // as without us: injected, same or cut
+	injected passage = "injected" // our tags are added, and nothing else has changed
+	same     passage = "same"     // nothing has changed
+	padded   passage = "padded"   // ignored bytes at the end fill up a promised length
+	cut      passage = "cut"      // the upstream broke off, and so did both sites
+	either   passage = ""         // as without us: injected, same or cut
 )
 
 var tagsPattern = regexp.MustCompile(`<link rel="manifest" href="/manifest\.json"/><script src="/_webpush/sdk\.js" defer="defer" *></script>`)
@@ -176,7 +176,7 @@ var fillPattern = regexp.MustCompile(`^( +|</(title|style|script) +|(-->)?</x +>
 
 // compare compares the answers with and without webpush. broken means that the
 // upstream broke off, which an HTTP/1.0 client may be unable to see.
-func (cl client) compare(plain, ours reply, broken bool) (fate, error) {
+func (cl client) compare(plain, ours reply, broken bool) (passage, error) {
 	broken = plain.cut || broken && cl.proto == "HTTP/1.0"
 	switch {
 	case plain.cut != ours.cut:
@@ -206,7 +206,7 @@ func (cl client) compare(plain, ours reply, broken bool) (fate, error) {
 	return what, cl.compareHeaders(plain.header, ours.header, ours.header.Get("X-Webpush") != plain.header.Get("X-Webpush"))
 }
 
-func compareBodies(was, is []byte) (fate, error) {
+func compareBodies(was, is []byte) (passage, error) {
 	without, tags := takeOut(is, was)
 	switch {
 	case tags && bytes.Equal(without, was):
@@ -222,7 +222,7 @@ func compareBodies(was, is []byte) (fate, error) {
 // compareBroken compares the bytes before a premature end: either may have lost
 // the last pieces, but none in the middle, and our tags are not added at such an
 // end.
-func compareBroken(was, is []byte) (fate, error) {
+func compareBroken(was, is []byte) (passage, error) {
 	without, tags := takeOut(is, was)
 	switch {
 	case !bytes.HasPrefix(was, without) && !bytes.HasPrefix(without, was):

@@ -23,7 +23,7 @@ import (
 // misdeed is one way in which an upstream misbehaves.
 type misdeed struct {
 	name   string
-	want   fate
+	want   passage
 	status int    // expected of both; 0 for any
 	method string // GET unless set
 	do     func(c net.Conn)
@@ -180,7 +180,7 @@ func TestUpstreamMisbehaves(t *testing.T) {
 }
 
 // check requests both sites at the same time, and compares the answers.
-func (m misdeed) check(t *testing.T, cl client, plain, ours, path string) (fate, error) {
+func (m misdeed) check(t *testing.T, cl client, plain, ours, path string) (passage, error) {
 	t.Helper()
 	method := m.method
 	if method == "" {

@@ -39,13 +39,13 @@ var displaced = []string{
 	`<base href="/"><script src="[//cdn.vendor.example/v.js]"></script>`,
 }
 
-var vendors = regexp.MustCompile(`^(https?:)?//([^/]*\.)?vendor\.example/`)
+var displacedScripts = regexp.MustCompile(`^(https?:)?//([^/]*\.)?vendor\.example/`)
 
 // TestDisplaces: displaced scripts become ours, in every cut of the page; nothing else of it changes, nor its
 // length.
 func TestDisplaces(t *testing.T) {
 	mark := regexp.MustCompile(`\[([^]]*)\]`)
-	with := newInjector(t, Options{Blocking: true, Displaces: vendors})
+	with := newInjector(t, Options{Blocking: true, Displaces: displacedScripts})
 	without := newInjector(t, Options{Blocking: true})
 	page := `<!doctype html><html><head><meta charset=utf-8><title>x</title><script>first()</script>` + strings.Join(displaced, "\n")
 	page = strings.NewReplacer("{/", "/", "{h", "h", "js}", "js", "css}", "css", "/}", "/").Replace(page)
@@ -88,7 +88,7 @@ func TestDisplaces(t *testing.T) {
 
 // TestDisplacesNothing: pages that we can't read reliably stay as they are.
 func TestDisplacesNothing(t *testing.T) {
-	in := newInjector(t, Options{Blocking: true, Displaces: vendors})
+	in := newInjector(t, Options{Blocking: true, Displaces: displacedScripts})
 	const tag = `<script src="//vendor.example/v.js"></script>`
 	for name, doc := range map[string]string{
 		"a base address after the first script":   `<!doctype html><meta charset=utf-8><script></script><base href="https://other.example/">` + tag,
@@ -111,7 +111,7 @@ func TestDisplacesNothing(t *testing.T) {
 
 // TestDisplacesTag: a page with other contents has another entity tag.
 func TestDisplacesTag(t *testing.T) {
-	if a, b := newInjector(t, Options{}), newInjector(t, Options{Displaces: vendors}); a.suffix == b.suffix {
+	if a, b := newInjector(t, Options{}), newInjector(t, Options{Displaces: displacedScripts}); a.suffix == b.suffix {
 		t.Error("the entity tag is the same")
 	}
 }
