@@ -156,6 +156,7 @@ func (r *reader) people(blocks []block) {
 func (r *reader) here(lines string) string {
 	return strings.NewReplacer(
 		"go run ./caddymodule/cmd/caddy ", "caddy ", "go run ../../caddymodule/cmd/caddy ", "caddy ",
+		"sudo -u caddy ", "", // the test's user is Caddy's
 		"localhost:2019", fmt.Sprintf("localhost:%d", r.Admin), "localhost:8080", r.Host(), "localhost:8082", r.Host(),
 		"https://shop.example.com/", "http://"+r.Host()+"/", "/var/lib/caddy-webpush/", r.Dir+"/", "/var/backups/", r.folder+"/",
 	).Replace(lines)

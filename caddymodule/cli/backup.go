@@ -8,6 +8,8 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"os/user"
+	"path/filepath"
 	"time"
 
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
@@ -129,89 +131,154 @@ served meanwhile; subscriptions and messages wait.`,
 	}
 }
 
+// restoreFlags are what restore may do.
+type restoreFlags struct {
+	storage             string
+	force, damaged, yes bool
+}
+
 func (c *command) restore() *cobra.Command {
-	var force, damaged bool
-	var storage string
+	var f restoreFlags
 	cmd := &cobra.Command{
 		Use:   "restore <file>",
 		Short: "Puts a backup in the place of the store; Caddy must not be running",
-		Long: `Checks a backup and puts it in the place of the bbolt store that the Caddyfile
-(--config) names, or of the default one, or of --storage. Stop Caddy first: a
-store that is in use is left alone. A store that is there already is replaced
-only with --force, and kept beside under another name. A backup that has damaged
-parts changes nothing, unless --damaged says that it is the best there is.
+		Long: `Checks a backup and puts it in the place of a bbolt store: the file that --storage
+names, or that the storage option of the configuration (--config) names. The command
+prints which file that is and how it was chosen before it writes.
+
+If neither names a file, the store is in the data directory of the user who runs the
+command. Caddy's own may be another one, so the command asks for --yes. It does the same
+if --config is not given, or names a path that depends on the folder or environment.
+
+Stop Caddy first: a store that is in use is left alone. A store that is there already
+is replaced only with --force, and kept beside under another name. A backup that has
+damaged parts changes nothing, unless --damaged says that it is the best there is.
 
 Run it as the user that Caddy runs as: the store has to be that user's.
 
 Messages that had not ended when the backup was made are held: the backup does not
 know who got them since. 'messages resume' sends one, also to who got it since;
 'messages cancel' ends it. The answer lists them.`,
-		Example: `  caddy webpush restore webpush.backup --config /etc/caddy/Caddyfile`,
-		Args:    cobra.ExactArgs(1),
+		Example: `  sudo -u caddy caddy webpush restore webpush.backup --storage /var/lib/caddy-webpush/caddy/webpush/webpush.db --force`,
+		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			target, err := c.storagePath(storage)
+			target, err := c.chooseStore(f.storage)
 			if err != nil {
 				return err
 			}
-			return c.runRestore(cmd.Context(), args[0], target, force, damaged)
+			return c.runRestore(cmd.Context(), args[0], target, f)
 		},
 	}
-	cmd.Flags().StringVar(&storage, "storage", "", "Path of the store's file, instead of the configured one")
-	cmd.Flags().BoolVarP(&force, "force", "f", false, "Replace a store that is there already")
-	cmd.Flags().BoolVar(&damaged, "damaged", false, "Restore a backup although parts of it can't be read")
+	cmd.Flags().StringVar(&f.storage, "storage", "", "Path of the store's file, instead of the configured one")
+	cmd.Flags().BoolVarP(&f.force, "force", "f", false, "Replace a store that is there already")
+	cmd.Flags().BoolVar(&f.damaged, "damaged", false, "Restore a backup although parts of it can't be read")
+	cmd.Flags().BoolVar(&f.yes, "yes", false, "Restore although neither --storage nor --config names a file")
 	return cmd
 }
 
-// storagePath is where the configuration says that the store is.
-func (c *command) storagePath(given string) (string, error) {
-	if given == "" {
-		raw, _, _, err := caddycmd.LoadConfig(c.config, c.adapter)
-		if err != nil {
-			return "", fmt.Errorf("reading the configuration: %w", err)
-		}
-		var config struct {
-			Apps struct {
-				Webpush struct {
-					Storage struct {
-						Module string `json:"module"`
-						Path   string `json:"path"`
-					} `json:"storage"`
-				} `json:"webpush"`
-			} `json:"apps"`
-		}
-		if len(raw) > 0 {
-			if err := json.Unmarshal(raw, &config); err != nil {
-				return "", fmt.Errorf("reading the configuration: %w", err)
-			}
-		}
-		storage := config.Apps.Webpush.Storage
-		if storage.Module != "" && storage.Module != "bbolt" {
-			return "", fmt.Errorf("the storage is %s, which restore knows nothing of: use its own means", storage.Module)
-		}
-		given = storage.Path
-	}
-	return c.storeFile(given)
+// chosenStore is the file that a backup is restored to.
+type chosenStore struct {
+	path, why string
+	// named is true if the operator named the file, or the configuration that names it.
+	named bool
 }
 
-func (c *command) runRestore(ctx context.Context, file, target string, force, damaged bool) error {
+// chooseStore picks the file: --storage, or what the configuration names, or the user's default.
+func (c *command) chooseStore(storage string) (chosenStore, error) {
+	if storage != "" {
+		path, err := c.storeFile(storage)
+		return chosenStore{path, "which --storage names", true}, err
+	}
+	raw, file, _, err := caddycmd.LoadConfig(c.config, c.adapter)
+	if err != nil {
+		return chosenStore{}, fmt.Errorf("reading the configuration: %w", err)
+	}
+	if storage, err = configuredPath(raw); err != nil {
+		return chosenStore{}, err
+	}
+	path, err := c.storeFile(storage)
+	chosen := chosenStore{path: path, named: c.config != "" && filepath.IsAbs(storage)}
+	configuration := file
+	if c.config == "" && file != "" {
+		configuration = file + " of the current folder"
+	}
+	switch {
+	case filepath.IsAbs(storage):
+		chosen.why = "which " + configuration + " names"
+	case storage != "":
+		chosen.why = fmt.Sprintf("which %s names as %s: Caddy's own folder or environment may differ", configuration, storage)
+	case file != "":
+		chosen.why = fmt.Sprintf("the default of %s, because %s names no storage path", userName(), configuration)
+	default:
+		chosen.why = fmt.Sprintf("the default of %s, because neither --storage nor --config is given", userName())
+	}
+	return chosen, err
+}
+
+// configuredPath returns the path of the bbolt store in a configuration; "" if it names none.
+func configuredPath(raw []byte) (string, error) {
+	var config struct {
+		Apps struct {
+			Webpush struct {
+				Storage struct {
+					Module string `json:"module"`
+					Path   string `json:"path"`
+				} `json:"storage"`
+			} `json:"webpush"`
+		} `json:"apps"`
+	}
+	if len(raw) > 0 {
+		if err := json.Unmarshal(raw, &config); err != nil {
+			return "", fmt.Errorf("reading the configuration: %w", err)
+		}
+	}
+	storage := config.Apps.Webpush.Storage
+	if storage.Module != "" && storage.Module != "bbolt" {
+		return "", fmt.Errorf("the storage is %s, which restore knows nothing of: use its own means", storage.Module)
+	}
+	return storage.Path, nil
+}
+
+// userName is the user whose data directory is the default.
+func userName() string {
+	if u, err := user.Current(); err == nil {
+		return "user " + u.Username
+	}
+	return "this user"
+}
+
+// checkTarget returns why a backup must not be restored to the store's file.
+func checkTarget(file string, store chosenStore, f restoreFlags) error {
 	info, err := os.Stat(file)
 	if err != nil {
 		return fmt.Errorf("looking for the backup: %w", err)
 	}
-	present, err := os.Stat(target)
+	if !store.named && !f.yes {
+		return fmt.Errorf("nothing was restored: the store would be %s, %s. Caddy's store may be another one: name its file with --storage, or confirm this one with --yes", store.path, store.why)
+	}
+	present, err := os.Stat(store.path)
 	switch {
 	case err == nil && os.SameFile(info, present):
 		return errors.New("the backup is the store itself")
-	case err == nil && !force:
+	case err == nil && !f.force:
 		// What comes first, first: with --force the next answer would be this.
-		if err := boltstore.CheckUnused(target); err != nil {
+		if err := boltstore.CheckUnused(store.path); err != nil {
 			return err
 		}
-		return fmt.Errorf("%s is there already; --force replaces it, and keeps it beside under another name", target)
+		return fmt.Errorf("%s is there already; --force replaces it, and keeps it beside under another name", store.path)
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("looking for the store: %w", err)
 	}
-	checked, err := boltstore.Restore(ctx, file, target, damaged)
+	return nil
+}
+
+func (c *command) runRestore(ctx context.Context, file string, store chosenStore, f restoreFlags) error {
+	if err := checkTarget(file, store, f); err != nil {
+		return err
+	}
+	target := store.path
+	fmt.Fprintf(os.Stderr, "Restoring to %s, %s.\n", printable(target), printable(store.why))
+	checked, err := boltstore.Restore(ctx, file, target, f.damaged)
 	if errors.Is(err, boltstore.ErrDamagedBackup) {
 		return fmt.Errorf("%s of the backup can't be read, so nothing was changed; take another backup, or --damaged for the rest of this one (%s): %w",
 			plural(int64(checked.Damaged), "part"), summary(checked), errors.Join(checked.Damage...))

@@ -282,7 +282,7 @@ func TestBackupCommands(t *testing.T) {
 	p.says([]string{"subscribers", "remove", "--site", p.Host(), "1"}, "Removed")
 
 	restore := func(args ...string) (string, error) {
-		out, err := p.Command(append([]string{"webpush", "restore", "--config", p.File}, args...)...).CombinedOutput()
+		out, err := p.Command(append([]string{"webpush", "restore", "--yes", "--config", p.File}, args...)...).CombinedOutput()
 		return string(out), err
 	}
 	if out, err := restore("--force", file); err == nil || !strings.Contains(out, "stop Caddy first") {

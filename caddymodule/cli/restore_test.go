@@ -1,6 +1,7 @@
 package cli_test
 
 import (
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -22,7 +23,7 @@ func TestRestoreHolds(t *testing.T) {
 
 	restore := func(args ...string) string {
 		t.Helper()
-		out, err := p.Command(append([]string{"webpush", "restore", "--force", "--config", p.File, file}, args...)...).CombinedOutput()
+		out, err := p.Command(append([]string{"webpush", "restore", "--force", "--yes", "--config", p.File, file}, args...)...).CombinedOutput()
 		if err != nil {
 			t.Fatalf("%v\n%s", err, out)
 		}
@@ -62,5 +63,65 @@ func TestRestoreHolds(t *testing.T) {
 	p.says(append([]string{"messages", "show", scheduled.ID}, site...), "scheduled")
 	if log := p.Log.String(); strings.Count(log, "messages are held") != 1 {
 		t.Errorf("nothing is held any more, and the log is\n%s", log)
+	}
+}
+
+// TestRestoreChoosesStore: restore names the file that it writes and how it was chosen, and asks
+// for --yes where neither --storage nor --config names it.
+func TestRestoreChoosesStore(t *testing.T) {
+	p := started(t, "")
+	p.readers(1)
+	backup := filepath.Join(t.TempDir(), "webpush.backup")
+	p.OK("backup", backup)
+	p.Terminate()
+	elsewhere, folder := t.TempDir(), t.TempDir()
+	configs := map[string]string{
+		"Caddyfile": "{\n\twebpush {\n\t\tstorage bbolt adjacent.db\n\t}\n}\n",
+		"absolute":  "{\n\twebpush {\n\t\tstorage bbolt " + filepath.Join(folder, "named.db") + "\n\t}\n}\n",
+		"relative":  "{\n\twebpush {\n\t\tstorage bbolt relative.db\n\t}\n}\n",
+	}
+	for name, text := range configs {
+		if err := os.WriteFile(filepath.Join(folder, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	empty := t.TempDir()
+	standard := filepath.Join(elsewhere, "caddy", "webpush", "webpush.db")
+	for _, tt := range []struct {
+		name, dir string
+		args      []string
+		path, why string
+		asks      bool
+	}{
+		{"nothing", empty, nil, standard, "the default of", true},
+		{"config without storage", empty, []string{"--config", p.File}, standard, p.File + " names no storage path", true},
+		{"the folder's Caddyfile", folder, nil, filepath.Join(folder, "adjacent.db"), "Caddyfile of the current folder", true},
+		{"relative", folder, []string{"--config", "relative", "--adapter", "caddyfile"}, filepath.Join(folder, "relative.db"), "which relative names as relative.db", true},
+		{"config", empty, []string{"--config", filepath.Join(folder, "absolute"), "--adapter", "caddyfile"}, filepath.Join(folder, "named.db"), filepath.Join(folder, "absolute") + " names", false},
+		{"storage", empty, []string{"--storage", filepath.Join(folder, "given.db")}, filepath.Join(folder, "given.db"), "which --storage names", false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			run := func(more ...string) (string, error) {
+				cmd := p.Command(append(append([]string{"webpush", "restore", backup}, tt.args...), more...)...)
+				cmd.Dir, cmd.Env = tt.dir, append(cmd.Env, "XDG_DATA_HOME="+elsewhere)
+				out, err := cmd.CombinedOutput()
+				return string(out), err
+			}
+			if tt.asks {
+				out, err := run()
+				if _, there := os.Stat(tt.path); err == nil || there == nil || !strings.Contains(out, tt.path) || !strings.Contains(out, tt.why) || !strings.Contains(out, "--yes") {
+					t.Errorf("without --yes: %v, the file: %v\n%s", err, there, out)
+				}
+				if out, err := run("--yes"); err != nil {
+					t.Errorf("%v\n%s", err, out)
+				}
+			} else if out, err := run(); err != nil || !strings.Contains(out, "Restoring to "+tt.path) || !strings.Contains(out, tt.why) {
+				t.Errorf("%v\n%s", err, out)
+			}
+			if _, err := os.Stat(tt.path); err != nil {
+				t.Error(err)
+			}
+			_ = os.Remove(tt.path)
+		})
 	}
 }
