@@ -208,7 +208,7 @@ func TestTransferCommands(t *testing.T) {
 		t.Fatal(err)
 	}
 	to.refused("import the pair first", "subscribers", "import", "--site", to.Host(), csv, "--key", "nonsense")
-	to.says([]string{"subscribers", "import", "--site", to.Host(), csv, "--key", "current", "--dry-run"}, "Nothing was stored", "(onesignal)", "usable       4")
+	to.says([]string{"subscribers", "import", "--site", to.Host(), csv, "--key", "current", "--dry-run"}, "Nothing was stored", "(onesignal)", "new          4")
 	to.says([]string{"subscribers", "import", "--site", to.Host(), csv, "--vapid-public", pair.Public, "--vapid-private-file", private}, "added        4", "skipped      1")
 	to.says([]string{"subscribers", "import", "--json", "--site", to.Host(), csv, "--key", pair.ID, "--format", "onesignal"}, `"added":0,"known":4`)
 	to.says([]string{"keys", "list", "--count"}, pair.ID, "SUBSCRIBERS", "4")
@@ -219,7 +219,7 @@ func TestTransferCommands(t *testing.T) {
 	if out := to.OK("keys"); !strings.Contains(strings.Split(out, "\n")[2], pair.ID) {
 		t.Errorf("the imported key is the current one:\n%s", out)
 	}
-	to.says([]string{"subscribers", "import", "--site", to.Host(), csv, "--vapid-public", pair.Public, "--dry-run"}, "usable       4")
+	to.says([]string{"subscribers", "import", "--site", to.Host(), csv, "--vapid-public", pair.Public, "--dry-run"}, "new          0", "known        4")
 	cut := filepath.Join(dir, "cut.gz")
 	if err := os.WriteFile(cut, packed.Bytes()[:packed.Len()-20], 0o600); err != nil {
 		t.Fatal(err)

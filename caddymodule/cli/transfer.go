@@ -292,7 +292,7 @@ func (c *command) bringKey(ctx context.Context, site string, in *importFile, f *
 	if err != nil {
 		return fmt.Errorf("%w; the key ring is as it was", err)
 	}
-	if tried.Added+tried.Skipped == 0 {
+	if tried.Added+tried.Known+tried.Skipped == 0 {
 		if err := printImported(os.Stderr, site, tried); err != nil {
 			return err
 		}
@@ -416,7 +416,7 @@ func (i *importFile) close() { _ = i.file.Close() }
 func printImported(w io.Writer, site string, r api.Imported) error {
 	added, note := "added", "to "+site
 	if r.DryRun {
-		added, note = "usable", "new or known"
+		added, note = "new", "would be added to "+site
 		fmt.Fprintln(w, "Nothing was stored.")
 	}
 	rows := [][]any{{"rows", r.Rows, "(" + r.Format + ")"}}

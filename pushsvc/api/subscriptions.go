@@ -38,7 +38,7 @@ type Imported struct {
 	// Rows is how many rows the file has.
 	Rows int64 `json:"rows"`
 	// Added are new; Known existed before; Conflicting have a known endpoint but other keys, and
-	// changed nothing. In a dry run, all valid ones count as Added.
+	// changed nothing. A dry run counts them as an import would.
 	Added       int64 `json:"added"`
 	Known       int64 `json:"known"`
 	Conflicting int64 `json:"conflicting"`

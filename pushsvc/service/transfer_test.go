@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -209,6 +210,20 @@ func TestImportDryRun(t *testing.T) {
 	got := f.importing(t, fileLine(1, key.Public)+"x\n", service.ImportOptions{DryRun: true})
 	if got.Added != 1 || got.Refused != 1 || !got.DryRun || len(f.rows(t)) != 0 {
 		t.Errorf("%+v, %d rows", got, len(f.rows(t)))
+	}
+}
+
+// TestImportDryRunCounts: a dry run counts new, known and conflicting rows as the import after it.
+func TestImportDryRunCounts(t *testing.T) {
+	f := newFixture(t)
+	key := f.withKey(t)
+	f.importing(t, fileLine(1, key.Public), service.ImportOptions{})
+	other := base64.RawURLEncoding.EncodeToString(make([]byte, pushsvc.AuthSize))
+	text := fileLine(1, key.Public) + fileLine(2, key.Public) + fileLine(2, key.Public) + strings.ReplaceAll(fileLine(1, key.Public)+fileLine(2, key.Public), auth, other)
+	dry := f.importing(t, text, service.ImportOptions{DryRun: true})
+	real := f.importing(t, text, service.ImportOptions{})
+	if dry.DryRun = false; !reflect.DeepEqual(dry, real) || real.Added != 1 || real.Known != 2 || real.Conflicting != 2 {
+		t.Errorf("the dry run has %+v, the import %+v", dry, real)
 	}
 }
 
