@@ -119,15 +119,15 @@ var Routes = []Route{
 	{Name: "cancelMessage", Method: post, Path: message + "/cancel", Summary: "Ends a message for good", Answers: ok(Message{})},
 
 	{Name: "listProfiles", Method: get, Path: site + "/profiles", Summary: "Lists the people that a site knows", Query: paged, Answers: ok(ProfileList{})},
-	{Name: "searchProfiles", Method: post, Path: site + "/profiles/search", Summary: "Finds who has an identity, or whose id begins or ends so", Body: IdentityRequest{}, Answers: ok(ProfileList{})},
-	{Name: "eraseIdentity", Method: post, Path: site + "/profiles/erase", Summary: "Erases all who have an identity or claim it", Body: IdentityRequest{}, Answers: ok(Erased{})},
-	{Name: "purgeProfiles", Method: post, Path: site + "/profiles/purge", Summary: "Erases whom an expression means, among the next 10,000", Body: PurgeRequest{}, Answers: ok(Purged{})},
+	{Name: "searchProfiles", Method: post, Path: site + "/profiles/search", Summary: "Finds the profiles that have an identity, or whose id begins or ends with the text", Body: IdentityRequest{}, Answers: ok(ProfileList{})},
+	{Name: "eraseIdentity", Method: post, Path: site + "/profiles/erase", Summary: "Erases all profiles that have an identity or claim it", Body: IdentityRequest{}, Answers: ok(Erased{})},
+	{Name: "purgeProfiles", Method: post, Path: site + "/profiles/purge", Summary: "Erases the profiles that an expression matches, among the next 10,000", Body: PurgeRequest{}, Answers: ok(Purged{})},
 	{Name: "exportProfile", Method: get, Path: site + "/profiles/{id}", Summary: "Exports all that is kept of a person", Answers: ok(ProfileExport{})},
 	{Name: "eraseProfile", Method: del, Path: site + "/profiles/{id}", Summary: "Erases a person", Answers: nothing()},
 	{Name: "listEvents", Method: get, Path: site + "/events", Summary: "Counts the events of a site", Answers: ok(EventList{})},
 
 	{Name: "listPrompts", Method: get, Path: Base + "/prompts", Summary: "Lists what is set of all sites' prompts", Answers: ok(PromptList{})},
-	{Name: "showPrompt", Method: get, Path: site + "/prompt", Summary: "Shows a site's prompt, and who says what of it", Answers: ok(Prompt{})},
+	{Name: "showPrompt", Method: get, Path: site + "/prompt", Summary: "Shows a site's prompt, and the source of each setting", Answers: ok(Prompt{})},
 	{Name: "setPrompt", Method: put, Path: site + "/prompt", Summary: "Replaces all that is set of a site's prompt", Header: ifMatch, Body: prompt.Settings{}, Answers: ok(Prompt{})},
 	{Name: "resetPrompt", Method: del, Path: site + "/prompt", Summary: "Removes what is set of a site's prompt", Header: ifMatch, Answers: nothing()},
 

@@ -79,7 +79,7 @@ func TestPromptAPI(t *testing.T) {
 	is("the method", do("POST", `{}`), 405, "", "")
 	url = f.operator.URL + "/webpush/sites/c.example/prompt"
 	for _, method := range []string{"GET", "PUT", "DELETE"} {
-		is("another site: "+method, do(method, `{}`), 404, "", `there is no site \"c.example\": the running configuration does not have it, and nothing is stored of it; there are: [\"a.example\" \"b.example\"]`)
+		is("another site: "+method, do(method, `{}`), 404, "", `there is no site \"c.example\": the running configuration does not have it, and nothing is stored of it; known sites: a.example, b.example`)
 	}
 	url = f.operator.URL + "/webpush/sites/c_%20d/prompt"
 	is("no site", do("GET", ""), 400, "", `"field":"site"`)

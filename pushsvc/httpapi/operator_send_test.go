@@ -122,11 +122,11 @@ func TestOperatorControl(t *testing.T) {
 		{"sites/a.example/messages/" + id + "/resume", 409, "only a paused one can be"},
 		{"sites/A.example/messages/" + id + "/pause", 200, `"state":"paused"`},
 		{"sites/a.example/messages/" + id + "/pause", 200, `"state":"paused"`},
-		{"sites/b.example/messages/" + id + "/resume", 404, "nothing of that id"},
+		{"sites/b.example/messages/" + id + "/resume", 404, "no message"},
 		{"sites/a.example/messages/" + id + "/resume", 200, `"state":"queued"`},
 		{"sites/a.example/messages/" + id + "/cancel", 200, `"state":"cancelled"`},
 		{"sites/a.example/messages/" + id + "/pause", 409, "it is cancelled"},
-		{"sites/a.example/messages/x/pause", 404, "nothing of that id"},
+		{"sites/a.example/messages/x/pause", 404, "no message"},
 		{"sites/a%20b/messages/x/pause", 400, "site"},
 	} {
 		a := f.operate("POST", tt.path, "")

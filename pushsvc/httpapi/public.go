@@ -99,7 +99,7 @@ func (p *Public) serve(w http.ResponseWriter, r *http.Request, site PublicSite, 
 	}
 	handle := publicActions[action]
 	if handle == nil {
-		return api.NewProblem(http.StatusNotFound, "there is no such endpoint")
+		return api.NewProblem(http.StatusNotFound, "there is no such path")
 	}
 	if r.Method != http.MethodPost {
 		w.Header().Set("Allow", http.MethodPost)

@@ -83,7 +83,7 @@ func (s *Service) popupNow(name, popup string) string {
 type SiteTakenError struct{ From, Into api.SiteContents }
 
 func (e *SiteTakenError) Error() string {
-	return fmt.Sprintf("site %[1]s is there already, with %[2]d subscribers and %[3]d profiles: 'caddy webpush sites merge %[4]s %[1]s' makes both one",
+	return fmt.Sprintf("site %[1]s is there already (subscribers: %[2]d, profiles: %[3]d): 'caddy webpush sites merge %[4]s %[1]s' makes both one",
 		e.Into.Site, e.Into.Subscriptions, e.Into.Profiles, e.From.Site)
 }
 

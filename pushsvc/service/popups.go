@@ -191,9 +191,15 @@ func (s *Service) PopupStats(ctx context.Context, site, id string, q StatsQuery)
 	if err != nil && (!errors.Is(err, pushsvc.ErrNotFound) || len(counters) == 0) {
 		return stats, err
 	}
-	// Variants without a view are in the result too.
+	// Variants without a view, and the control group, are in the result too.
 	for _, v := range row.Popup.Variants {
 		stats.Variants = append(stats.Variants, api.PopupResult{Variant: v.ID})
+	}
+	if err == nil && len(row.Popup.Variants) == 0 {
+		stats.Variants = append(stats.Variants, api.PopupResult{Variant: popup.Base})
+	}
+	if row.Popup.Control > 0 {
+		stats.Variants = append(stats.Variants, api.PopupResult{Variant: popup.Control})
 	}
 	for _, c := range counters {
 		countAct(result(&stats.Variants, c.Variant), c)

@@ -386,6 +386,23 @@ func TestPopupControlCaps(t *testing.T) {
 	}
 }
 
+// TestPopupStatsUnseen: all variants and the control group are in the counts before the first view.
+func TestPopupStatsUnseen(t *testing.T) {
+	s := newShop(t)
+	s.put(`{"id":"ab","kind":"box","content":{"title":"T"},"control":10,"variants":[{"id":"a","weight":1},{"id":"b","weight":1}]}`)
+	s.put(`{"id":"one","kind":"box","content":{"title":"T"}}`)
+	for id, want := range map[string]string{"ab": "a b control", "one": ""} {
+		stats, err := s.PopupStats(t.Context(), shopSite, id, service.StatsQuery{})
+		var names []string
+		for _, v := range stats.Variants {
+			names = append(names, v.Variant)
+		}
+		if err != nil || len(names) == 0 || strings.Join(names, " ") != want {
+			t.Errorf("%s: %q, %v", id, names, err)
+		}
+	}
+}
+
 // TestPopupStatsFolded: counters too old for hours are still in the sums.
 func TestPopupStatsFolded(t *testing.T) {
 	s := newShop(t)

@@ -5,6 +5,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -42,12 +43,14 @@ func (s *Service) Preview(ctx context.Context, site, id, variant, page string) (
 	if page == "" || strings.HasPrefix(page, "/") && !strings.HasPrefix(page, "//") {
 		page = s.origin(row.Site) + "/" + strings.TrimPrefix(page, "/")
 	}
+	// The page is the operator's own word, so the error can repeat it.
 	if err := pushsvc.CheckURL("page", page); err != nil {
-		return api.Preview{}, err
+		bad, _ := errors.AsType[*pushsvc.FieldError](err)
+		return api.Preview{}, &pushsvc.FieldError{Field: "page", Problem: fmt.Sprintf("%q %s", page, bad.Problem)}
 	}
 	u, err := url.Parse(page)
 	if err != nil {
-		return api.Preview{}, &pushsvc.FieldError{Field: "page", Problem: "is no URL: give a path such as \"/sale\", or a whole one"}
+		return api.Preview{}, &pushsvc.FieldError{Field: "page", Problem: fmt.Sprintf("%q is not a URL: give a path such as \"/sale\", or a full URL", page)}
 	}
 	secret, err := s.live().Secret(ctx)
 	if err != nil {

@@ -136,7 +136,7 @@ func TestPromptUnconfigured(t *testing.T) {
 	f := newFixture(t)
 	f.withPrompts(t)
 	var unknown *service.UnknownSiteError
-	if _, err := f.Prompt(t.Context(), "c.example"); !errors.As(err, &unknown) || !strings.Contains(err.Error(), `"a.example" "b.example"`) {
+	if _, err := f.Prompt(t.Context(), "c.example"); !errors.As(err, &unknown) || !strings.Contains(err.Error(), `known sites: a.example, b.example; did you mean`) {
 		t.Errorf("%v", err)
 	}
 	if _, err := f.SetPrompt(t.Context(), "c.example", prompt.Settings{}, 0); !errors.As(err, &unknown) {

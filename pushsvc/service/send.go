@@ -126,7 +126,7 @@ func (s *Service) Send(ctx context.Context, r SendRequest) (Sent, error) {
 	msg, created, err := s.Store.CreateMessage(ctx, m,
 		pushsvc.Idempotency{Key: r.IdempotencyKey, RequestHash: r.RequestHash, Expires: now.Add(idempotencyPeriod)})
 	if errors.Is(err, pushsvc.ErrNotFound) {
-		return Sent{}, errUnknownRecipient
+		return Sent{}, unknownRecipient(site, r.Only)
 	}
 	if err != nil {
 		return Sent{}, fmt.Errorf("storing the message: %w", err)
@@ -137,13 +137,15 @@ func (s *Service) Send(ctx context.Context, r SendRequest) (Sent, error) {
 	return Sent{Message: msg, Created: created, Warnings: warnings}, nil
 }
 
-// errUnknownRecipient means that the site does not have the subscription.
-var errUnknownRecipient = &pushsvc.FieldError{Field: "subscription", Problem: "does not belong to this site: take an id from its list of subscriptions"}
+// unknownRecipient returns the error of a subscription that the site does not have.
+func unknownRecipient(site string, id pushsvc.SubscriptionID) error {
+	return &pushsvc.FieldError{Field: "subscription", Problem: fmt.Sprintf("%d is not a subscriber of site %s: 'caddy webpush subscribers --site %[2]s' lists them", id, site)}
+}
 
 func (s *Service) warnings(m *pushsvc.Message) []string {
 	var w []string
 	if s.Contact == "" && webpush.SiteContact(m.Site) == "" {
-		w = append(w, `no contact is configured, and this site is no public host name that could stand for one: Apple's push service will refuse the message; add "contact mailto:you@your-domain" to the webpush options`)
+		w = append(w, `no contact is configured, and this site is no public host name that could stand for one: Apple's push service will refuse the message; write the contact into the global options block at the top of the Caddyfile: { webpush { contact mailto:you@your-domain } }`)
 	}
 	ttl := time.Duration(m.Content.TTLSeconds()) * time.Second
 	// The recipients of a stored message with topics are not counted yet.
@@ -259,7 +261,7 @@ func (s *Service) oneSubscription(ctx context.Context, site string, id pushsvc.S
 		return fmt.Errorf("reading subscriptions: %w", err)
 	}
 	if len(page) == 0 || page[0].ID != id {
-		return errUnknownRecipient
+		return unknownRecipient(site, id)
 	}
 	return fn(&page[0])
 }

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net"
 	"slices"
+	"strings"
 
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/api"
@@ -27,7 +28,10 @@ func (e *UnknownSiteError) Error() string {
 	if len(e.Known) == 0 {
 		return text + "; there is no site yet"
 	}
-	return text + fmt.Sprintf("; there are: %q", e.Known) + pushsvc.DidYouMean("; ", e.Near)
+	if len(e.Known) > 1 || e.Near == "" {
+		text += "; known sites: " + strings.Join(e.Known, ", ")
+	}
+	return text + pushsvc.DidYouMean("; ", e.Near)
 }
 
 // Unwrap makes the error a pushsvc.ErrNotFound.

@@ -110,9 +110,16 @@ func (e *SiteInUseError) Error() string {
 		why = append(why, "the configuration names it, so that visitors begin it again: take it out first")
 	}
 	if e.Contents.Unfinished > 0 {
-		why = append(why, fmt.Sprintf("%d of its messages are not sent yet: cancel them first", e.Contents.Unfinished))
+		why = append(why, unsent(e.Contents.Unfinished))
 	}
-	return fmt.Sprintf("site %s is in use: %s; or force it", e.Contents.Site, strings.Join(why, "; "))
+	return fmt.Sprintf("site %s is in use: %s; or give --force (in the API: force=true)", e.Contents.Site, strings.Join(why, "; "))
+}
+
+func unsent(messages int64) string {
+	if messages == 1 {
+		return "one of its messages is not sent yet: cancel it first"
+	}
+	return fmt.Sprintf("%d of its messages are not sent yet: cancel them first", messages)
 }
 
 // RemoveSite removes all stored data of a site, and returns what it was. It

@@ -49,7 +49,7 @@ func TestRemoveSite(t *testing.T) {
 	}
 	_, err = f.RemoveSite(t.Context(), site, false)
 	var inUse *service.SiteInUseError
-	if !errors.As(err, &inUse) || !strings.Contains(err.Error(), "the configuration names it") || !strings.Contains(err.Error(), "1 of its messages") {
+	if !errors.As(err, &inUse) || !strings.Contains(err.Error(), "the configuration names it") || !strings.Contains(err.Error(), "one of its messages is not sent yet: cancel it first; or give --force") {
 		t.Errorf("in use: %v", err)
 	}
 	delete(names, site)

@@ -147,7 +147,7 @@ func (im *importing) readRing(ctx context.Context) error {
 		im.ids[wanted] = im.fallback
 	}
 	if wanted != "" && im.fallback == "" {
-		return &pushsvc.FieldError{Field: "key", Problem: `is neither "current" nor a key of the ring: import the pair first`}
+		return &pushsvc.FieldError{Field: "key", Problem: `is neither "current" nor a key of the ring: import the pair first; 'caddy webpush keys' lists those there are`}
 	}
 	return nil
 }

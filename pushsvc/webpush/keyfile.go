@@ -205,7 +205,7 @@ func printedPair(text string) (public, private string) {
 func scalarKey(text string) (*ecdsa.PrivateKey, error) {
 	raw, ok := decodeAny(text, privateSize)
 	if !ok {
-		return nil, &KeyError{"private key", "is not a key: it is a scalar in base64url (43 characters), or a file in PEM, DER or JSON"}
+		return nil, &KeyError{"private key", "is not a key: it is a scalar in base64url (43 characters), base64 or hex, or a file in PEM, DER or JSON"}
 	}
 	if key := privateDER(raw); key != nil {
 		return key, nil
@@ -218,7 +218,7 @@ func scalarKey(text string) (*ecdsa.PrivateKey, error) {
 	case len(raw) == privateSize+1 && raw[0] == 0:
 		scalar = raw[1:]
 	case len(raw) != privateSize:
-		return nil, &KeyError{"private key", fmt.Sprintf("is %d bytes, not %d", len(raw), privateSize)}
+		return nil, &KeyError{"private key", fmt.Sprintf("is %d bytes, not %d: it is a scalar in base64url (43 characters), base64 or hex, or a file in PEM, DER or JSON", len(raw), privateSize)}
 	}
 	key, err := ecdsa.ParseRawPrivateKey(elliptic.P256(), scalar)
 	if err != nil {

@@ -83,7 +83,7 @@ func AsProblem(err error) *api.Problem {
 	case errors.Is(err, service.ErrUnsupported):
 		return coded(api.CodeUnsupported, http.StatusNotImplemented, service.ErrUnsupported.Error())
 	case errors.Is(err, pushsvc.ErrNotFound):
-		return coded(api.CodeNotFound, http.StatusNotFound, "the site has nothing of that id: use an id from the list; for messages, pop-ups and profiles, commands also accept 4 or more characters of its beginning or end")
+		return coded(api.CodeNotFound, http.StatusNotFound, "the site has nothing of that id")
 	case errors.Is(err, pushsvc.ErrIdempotencyConflict):
 		return coded(api.CodeIdempotency, http.StatusUnprocessableEntity, "this Idempotency-Key was used with a different request: use a new key for a new request")
 	case isWaiting(err):

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"maps"
 	"net/http"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -64,13 +65,13 @@ func New(s *service.Service, log *slog.Logger) *Operator {
 		if paths[r.Path] == nil {
 			paths[r.Path] = map[string]handler{}
 		}
-		paths[r.Path][r.Method] = o.prepared(r.Name, h)
+		paths[r.Path][r.Method] = o.prepared(r.Name, named(r.Path, h))
 	}
 	for path, methods := range paths {
 		o.mux.HandleFunc(path, o.dispatch(methods))
 	}
 	o.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		p := api.NewProblem(http.StatusNotFound, "there is no such endpoint: "+r.URL.Path)
+		p := api.NewProblem(http.StatusNotFound, "there is no such path: "+r.URL.Path+"; GET /webpush/openapi.json lists them")
 		p.Code = api.CodeNoRoute
 		exchange.WriteProblem(w, p)
 	})
@@ -97,6 +98,40 @@ func (o *Operator) given(site string, named bool) string {
 }
 
 type handler = exchange.Handler
+
+// listed are what the routes' collections have: what one is called, and the command that lists them.
+var listed = map[string]struct{ noun, command string }{
+	"subscriptions": {"subscriber", "subscribers"},
+	"messages":      {"message", "messages"},
+	"profiles":      {"profile", "profiles"},
+	"popups":        {"pop-up", "popups"},
+	"uploads":       {"image", "popups uploads"},
+}
+
+var ofOne = regexp.MustCompile(`^/webpush/sites/\{site\}/([a-z]+)/\{(id|name)\}`)
+
+// named wraps the handler of a path of one thing, such as a message: if the site does not have it,
+// the error names it and the command that lists those that it has.
+func named(path string, h handler) handler {
+	parts := ofOne.FindStringSubmatch(path)
+	if parts == nil {
+		return h
+	}
+	one := listed[parts[1]]
+	if one.noun == "" {
+		panic("operator: nothing lists what " + path + " names")
+	}
+	return func(w http.ResponseWriter, r *http.Request) error {
+		err := h(w, r)
+		if err == nil || exchange.AsProblem(err).Code != api.CodeNotFound {
+			return err
+		}
+		site := r.PathValue("site")
+		p := api.NewProblem(http.StatusNotFound, fmt.Sprintf("site %s has no %s %q; 'caddy webpush %s --site %[1]s' lists those that it has", site, one.noun, r.PathValue(parts[2]), one.command))
+		p.Code = api.CodeNotFound
+		return p
+	}
+}
 
 // handlers returns the routes' handlers, by name.
 func (o *Operator) handlers() map[string]handler {
