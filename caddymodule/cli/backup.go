@@ -157,10 +157,10 @@ damaged parts changes nothing, unless --damaged says that it is the best there i
 Run it as the user that Caddy runs as: the store has to be that user's.
 
 Messages that had not ended when the backup was made are held: the backup does not
-know who got them since. 'messages resume' sends one, also to who got it since;
+know which subscribers got them since. 'messages resume' sends one, also to those;
 'messages cancel' ends it. The answer lists them.`,
 		Example: `  sudo -u caddy caddy webpush restore webpush.backup --storage /var/lib/caddy-webpush/caddy/webpush/webpush.db --force`,
-		Args: cobra.ExactArgs(1),
+		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			target, err := c.chooseStore(f.storage)
 			if err != nil {
@@ -346,7 +346,7 @@ func (c *command) printHeld(w io.Writer, held []heldMessage) error {
 	if len(held) == 0 {
 		return nil
 	}
-	fmt.Fprintf(w, "%s held: the backup does not know who got them since.\n", pluralIs(int64(len(held)), "message"))
+	fmt.Fprintf(w, "%s held: the backup does not know which subscribers got them since.\n", pluralIs(int64(len(held)), "message"))
 	var rows [][]any
 	for _, h := range held[:min(len(held), heldShown)] {
 		at := "at once"

@@ -39,6 +39,10 @@ The exit status is 0 where the command did what it was asked to, else 1.`,
 			flags.BoolVar(&c.json, "json", false, "Print JSON for scripts")
 			cmd.AddCommand(c.send(), c.sites(), c.subscribers(), c.profiles(), c.messages(), c.prompt(), c.popups(), c.keys(), c.backup(), c.restore(), c.compact(), c.doctor())
 			sayUsage(cmd)
+			// cobra shows a line for the command alone and one for its subcommands; webpush has only these.
+			cmd.SetUsageTemplate(strings.NewReplacer(
+				"{{if .Runnable}}", `{{if and .Runnable (ne .Name "webpush")}}`, "{{.CommandPath}} [command]", "{{.CommandPath}} <command>",
+			).Replace(cmd.UsageTemplate()))
 			cmd.PersistentPreRunE = checkGiven
 			// A command that is spelled wrong is told before its flags, which are not known here.
 			cmd.FParseErrWhitelist.UnknownFlags = true
@@ -92,9 +96,14 @@ func sayUsage(parent *cobra.Command) {
 	}
 }
 
-// checkGiven refuses flags and arguments that are given and empty, as "$UNSET" is
-// in a script. Read as "not given", --to "" would send to everybody.
+// checkGiven refuses a command without a required flag, which cobra does without a cure, and
+// flags and arguments that are given and empty, as "$UNSET" is in a script. Read as "not given", --to "" would send to everybody.
 func checkGiven(cmd *cobra.Command, args []string) (err error) {
+	cmd.Flags().VisitAll(func(f *pflag.Flag) {
+		if _, required := f.Annotations[cobra.BashCompOneRequiredFlag]; err == nil && required && !f.Changed {
+			err = fmt.Errorf("--%s is missing: it must be %s", f.Name, mustBe[f.Name])
+		}
+	})
 	cmd.Flags().Visit(func(f *pflag.Flag) {
 		values := []string{f.Value.String()}
 		if list, ok := f.Value.(pflag.SliceValue); ok {

@@ -79,10 +79,10 @@ func TestMessageCommands(t *testing.T) {
 	p.says(append([]string{"messages", "cancel", m.ID}, site...), "is cancelled", "1 cancelled")
 	p.says(append([]string{"messages", m.ID, "--json"}, site...), `"state":"cancelled"`)
 	p.refused("can't be paused: it is cancelled", "messages", "pause", "--site", p.Host(), m.ID)
-	p.refused("nothing of that id", "messages", "cancel", "--site", p.Host(), "x")
-	p.refused("nothing of that id", "messages", "cancel", "--site", p.Host(), m.ID+"/cancel?")
-	p.refused("nothing of that id", "messages", "show", "--site", p.Host(), m.ID+"?limit=1")
-	p.refused("nothing of that id", "subscribers", "remove", "--site", p.Host(), "1?x")
+	p.refused("no message", "messages", "cancel", "--site", p.Host(), "x")
+	p.refused("no message", "messages", "cancel", "--site", p.Host(), m.ID+"/cancel?")
+	p.refused("no message", "messages", "show", "--site", p.Host(), m.ID+"?limit=1")
+	p.refused("no subscriber", "subscribers", "remove", "--site", p.Host(), "1?x")
 	p.refused(`"site"`, "messages", "cancel", m.ID)
 	for _, tt := range [][]string{{"--at", "tomorrow"}, {"--at", "2001-01-01 00:00"}, {"--rate", "fast"}, {"--to", "99"}, {"--to", "x"}} {
 		want := map[string]string{"--at": "--at", "--rate": "--rate", "--to": "--to"}[tt[0]]

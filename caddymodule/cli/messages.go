@@ -81,7 +81,7 @@ func (c *command) messages() *cobra.Command {
 	}{
 		{pushsvc.CommandPause, (*api.Client).PauseMessage, "Pauses a message; what is under way is finished"},
 		{pushsvc.CommandResume, (*api.Client).ResumeMessage, "Lets a paused or held message go on"},
-		{pushsvc.CommandCancel, (*api.Client).CancelMessage, "Ends a message for good; who has not had it will not get it"},
+		{pushsvc.CommandCancel, (*api.Client).CancelMessage, "Ends a message for good; the subscribers who have not had it do not get it"},
 	} {
 		var held bool
 		one := &cobra.Command{
@@ -127,7 +127,7 @@ func (c *command) controlHeld(ctx context.Context, site string, call messageCall
 		}
 	}
 	if !found {
-		return errors.New("no message of the site is held")
+		return errors.New("no message of the site is held: 'messages list' shows the states")
 	}
 	return nil
 }
@@ -247,7 +247,7 @@ func printMessage(w io.Writer, m api.Message, now time.Time) error {
 	row("title", m.Message.Title)
 	row("state", m.State)
 	if m.State == pushsvc.StateHeld {
-		row("", "restored from a backup: 'resume' sends it to all who are pending, also to who got it since the backup")
+		row("", "restored from a backup: 'resume' sends it to all pending subscribers, also to those that got it since the backup")
 		if !m.Expires.After(time.Now()) {
 			row("", "its time to live is over: no subscriber gets it after 'resume'")
 		}
@@ -344,7 +344,7 @@ func notReceived(m *api.Message, planned int64) error {
 			why = append(why, text)
 		}
 	}
-	add(planned == 0, fmt.Sprintf("%s has no subscriber", m.Site))
+	add(planned == 0, fmt.Sprintf("%s has no subscriber: open the site in a browser and accept the prompt first, or look for the right name with 'caddy webpush subscribers'", m.Site))
 	add(planned > 0 && p.Audience == 0 && len(m.Topics) > 0, fmt.Sprintf("none of its %s has chosen %s", plural(planned, "subscriber"), strings.Join(m.Topics, " or ")))
 	add(p.Gone > 0, fmt.Sprintf("%d gone", p.Gone))
 	add(p.Left > 0, fmt.Sprintf("%d left before their turn", p.Left))

@@ -19,13 +19,18 @@ func TestCommandMistakes(t *testing.T) {
 		args []string
 		want string
 	}{
-		{"no title", []string{"send", "--site", p.Host()}, `"title"`},
-		{"no site", []string{"send", "--title", "x"}, `"site"`},
+		{"no title", []string{"send", "--site", p.Host()}, "--title is missing: it must be the title of the notification"},
+		{"no site", []string{"send", "--title", "x"}, "--site is missing: it must be the name of a site, such as shop.example.com"},
 		{"wrong site", []string{"send", "--site", "shop.example.com", "--title", "x"}, p.Host()},
 		{"bad url", []string{"send", "--site", p.Host(), "--title", "x", "--url", "javascript:alert(1)"}, "url"},
 		{"bad urgency", []string{"send", "--site", p.Host(), "--title", "x", "--urgency", "now"}, "urgency"},
 		{"bad action", []string{"send", "--site", p.Host(), "--title", "x", "--action", "read"}, "id=Title"},
 		{"bad ttl", []string{"send", "--site", p.Host(), "--title", "x", "--ttl", "1.5s"}, "whole seconds"},
+		{"ttl without unit", []string{"send", "--site", p.Host(), "--title", "x", "--ttl", "5"}, "with their unit, such as 90s"},
+		{"rate without unit", []string{"send", "--site", p.Host(), "--title", "x", "--rate", "500"}, "with its unit, like 500/s"},
+		{"ask again without unit", []string{"prompt", "set", "--site", p.Host(), "--ask-again", "7"}, "ask"},
+		{"no colour", []string{"prompt", "set", "--site", p.Host(), "--color", "blue"}, `"blue" is not a colour`},
+		{"only site", []string{"send", "--site", "localhost", "--title", "x"}, "nothing is stored of it; did you mean"},
 		{"bad data", []string{"send", "--site", p.Host(), "--title", "x", "--data", "{"}, "--data"},
 		{"unknown command", []string{"sned"}, `"sned": did you mean "send"?`},
 		{"unknown command with flags", []string{"message", "--site", p.Host(), "--title", "x"}, `"message": did you mean "messages"?`},
@@ -35,9 +40,12 @@ func TestCommandMistakes(t *testing.T) {
 		{"nothing to put", []string{"popups", "put", "--site", p.Host()}, "popups put --site <site> <file>…"},
 		{"no such subcommand", []string{"popups", "bogus", "--site", p.Host()}, `"bogus" is no command here`},
 		{"no such flag", []string{"popups", "stats", "--site", p.Host(), "--hour", "a"}, "unknown flag: --hour"},
-		{"unknown message", []string{"messages", "--site", p.Host(), "no-such-id"}, "nothing of that id"},
+		{"unknown message", []string{"messages", "--site", p.Host(), "no-such-id"}, `has no message "no-such-id"; 'caddy webpush messages --site `},
 		{"bad key", []string{"keys", "import", "--public", "abc", "--private-file", os.DevNull}, "private key"},
-		{"missing subscriber", []string{"subscribers", "remove", "--site", p.Host(), "99"}, "nothing of that id"},
+		{"missing subscriber", []string{"subscribers", "remove", "--site", p.Host(), "99"}, `has no subscriber "99"; 'caddy webpush subscribers --site `},
+		{"missing image", []string{"popups", "uploads", "--site", p.Host(), "--remove", "none.png"}, `has no image "none.png"; 'caddy webpush popups uploads --site `},
+		{"missing recipient", []string{"send", "--site", p.Host(), "--title", "x", "--to", "99"}, `--to 99 is not a subscriber of site `},
+		{"missing recipient, dry run", []string{"send", "--site", p.Host(), "--title", "x", "--to", "99", "--dry-run"}, `--to 99 is not a subscriber of site `},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			_, stderr, err := p.CLI(tt.args...)

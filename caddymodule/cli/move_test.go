@@ -20,11 +20,11 @@ func TestSiteMoveCommands(t *testing.T) {
 	p.refused("own name", "sites", "rename", old, old, "--yes")
 	p.refused("nothing is kept of site none.example", "sites", "rename", "none.example", "new.example", "--yes")
 	p.refused("into", "sites", "rename", old, "no name", "--yes")
-	p.says([]string{"sites", "rename", old, "new.example", "--dry-run"}, "Subscribers", "not sent yet", "3 subscribers")
+	p.says([]string{"sites", "rename", old, "new.example", "--dry-run"}, "Subscribers", "not sent yet", "would be renamed to new.example, with 3 subscribers")
 	p.says([]string{"sites", "rename", old, "new.example", "--dry-run", "--json"}, `"dryRun":true`)
 	p.refused("give --yes", "sites", "rename", old, "new.example")
 	p.says([]string{"subscribers", "--site", old}, "Europe/Berlin")
-	p.says([]string{"sites", "rename", old, "münchen.example", "--yes"}, "All of "+old+" is at xn--mnchen-3ya.example now", "3 subscribers")
+	p.says([]string{"sites", "rename", old, "münchen.example", "--yes"}, old+" is renamed to xn--mnchen-3ya.example, with 3 subscribers")
 	p.says([]string{"sites"}, "xn--mnchen-3ya.example", "formerly "+old)
 	p.says([]string{"messages", "show", later.ID, "--site", "münchen.example"}, "scheduled")
 	p.says([]string{"messages", "show", later.ID, "--site", old}, "scheduled")
@@ -44,8 +44,8 @@ func TestSiteMoveCommands(t *testing.T) {
 	if resp, body := p.Subscribe(old, caddytest.Subscription(t, "https://push.webpush.test/secret/7")); resp.StatusCode != 201 {
 		t.Fatalf("%d %s", resp.StatusCode, body)
 	}
-	p.refused("is there already, with 1 subscribers", "sites", "rename", "münchen.example", old, "--yes")
-	p.says([]string{"sites", "merge", "münchen.example", old, "--dry-run"}, "4 subscribers, of whom 1 are at both")
+	p.refused("is there already (subscribers: 1, profiles: 0)", "sites", "rename", "münchen.example", old, "--yes")
+	p.says([]string{"sites", "merge", "münchen.example", old, "--dry-run"}, "4 subscribers; 1 of them is at both")
 	p.says([]string{"sites", "merge", "münchen.example", old, "--yes", "--json"}, `"joined":1`, `"subscriptions":4`, `"running":false`)
 	p.says([]string{"messages", "show", later.ID, "--site", old}, "scheduled")
 }

@@ -256,7 +256,7 @@ func (c *command) popupStats(site *string) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return c.print(raw, func(w io.Writer) error { return printPopupStats(w, stats, hours) })
+			return c.print(raw, func(w io.Writer) error { return printPopupStats(w, stats, hours, from+to != "") })
 		},
 	}
 	cmd.Flags().StringVar(&from, "from", "", `Count from this time on, such as "2026-12-01 09:00"`)
@@ -329,7 +329,7 @@ func (c *command) popupSettings(site *string) *cobra.Command {
 	}
 	cmd.Flags().IntVar(&perSession, "per-session", 0, "How many pop-ups a visitor sees in one session at most; 0 for no bound")
 	cmd.Flags().IntVar(&perDay, "per-day", 0, "How many in one day; 0 for no bound")
-	cmd.Flags().IntVar(&holdout, "holdout", 0, "Share of the visitors, in per cent, who never see any")
+	cmd.Flags().IntVar(&holdout, "holdout", 0, "Percentage of visitors that never see a pop-up")
 	return cmd
 }
 

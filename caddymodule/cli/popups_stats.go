@@ -21,7 +21,8 @@ func parseBound(flag, text string) (time.Time, error) {
 	return at, nil
 }
 
-func printPopupStats(w io.Writer, stats api.PopupStats, hours bool) error {
+// printPopupStats prints the counts. bounded is true if they are of a part of the time.
+func printPopupStats(w io.Writer, stats api.PopupStats, hours, bounded bool) error {
 	var rows [][]any
 	row := func(first string, r api.PopupResult) {
 		rows = append(rows, []any{
@@ -38,14 +39,19 @@ func printPopupStats(w io.Writer, stats api.PopupStats, hours bool) error {
 			}
 		}
 	}
+	seen := slices.ContainsFunc(stats.Variants, func(r api.PopupResult) bool { return r.Variant != popup.Control && r.Viewed > 0 })
 	if err := numbers(w, []string{"VARIANT", "VIEWED", "CLICKED", "", "CLOSED", "SUBMITTED", "CONVERTED", ""}, rows); err != nil {
 		return err
 	}
-	if len(stats.Variants) == 0 {
-		_, err := fmt.Fprintln(w, "No visitor has seen it yet.")
+	if err := printPopupParts(w, stats); err != nil || seen {
 		return err
 	}
-	return printPopupParts(w, stats)
+	text := "No visitor has seen it yet."
+	if bounded {
+		text = "No visitor has seen it in this time."
+	}
+	_, err := fmt.Fprintln(w, text)
+	return err
 }
 
 // printPopupParts prints what was clicked, and how often it failed.

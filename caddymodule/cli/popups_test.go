@@ -76,7 +76,7 @@ func TestPopupCommands(t *testing.T) {
 	p.says(popups("put", file("own.json", `{"id":"own","kind":"html","content":{"html":"<b>Tea & cake</b>"}}`)), "a draft")
 	p.says(popups("show", "own"), `"html": "<b>Tea & cake</b>"`) // to be edited: HTML stays readable
 	p.says(popups("delete", "own"), "Removed")
-	p.refused("nothing of that id", popups("show", "other")...)
+	p.refused("no pop-up", popups("show", "other")...)
 	p.refused(`did you mean "sale"?`, popups("run", "sael")...)
 	address := p.says(popups("preview", "sale", "--page", p.URL+"/x"), p.URL+"/x?webpush_preview=sale.a.")
 	_, token, _ := strings.Cut(strings.TrimSpace(address), "webpush_preview=")
@@ -142,6 +142,6 @@ func TestPopupCommands(t *testing.T) {
 	}
 	p.says(popups("uploads"), picture)
 	p.says(popups("delete", "sale"), "Removed")
-	p.refused("nothing of that id", popups("delete", "sale")...)
+	p.refused("no pop-up", popups("delete", "sale")...)
 	p.Terminate()
 }

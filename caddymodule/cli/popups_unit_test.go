@@ -14,7 +14,7 @@ func TestPrintPopupStats(t *testing.T) {
 		{Variant: "", Viewed: 2, Errors: 7},
 	}}
 	var out strings.Builder
-	if err := printPopupStats(&out, stats, false); err != nil {
+	if err := printPopupStats(&out, stats, false, false); err != nil {
 		t.Fatal(err)
 	}
 	want := "VARIANT  ELEMENT   CLICKED\na        pay·[31m  3\na        close     1\n– failed in visitors' browsers 7 times.\n"
@@ -22,7 +22,14 @@ func TestPrintPopupStats(t *testing.T) {
 		t.Errorf("%s\nwant the end\n%s", out.String(), want)
 	}
 	out.Reset()
-	if err := printPopupStats(&out, api.PopupStats{Variants: []api.PopupResult{{Variant: "a", Viewed: 1}}}, false); err != nil || strings.Count(out.String(), "\n") != 2 {
+	if err := printPopupStats(&out, api.PopupStats{Variants: []api.PopupResult{{Variant: "a", Viewed: 1}}}, false, false); err != nil || strings.Count(out.String(), "\n") != 2 {
 		t.Errorf("%v, nothing was clicked:\n%s", err, out.String())
+	}
+	unseen := api.PopupStats{Variants: []api.PopupResult{{Variant: "a"}, {Variant: "control", Viewed: 3}}}
+	for bounded, last := range map[bool]string{false: "No visitor has seen it yet.\n", true: "No visitor has seen it in this time.\n"} {
+		out.Reset()
+		if err := printPopupStats(&out, unseen, false, bounded); err != nil || strings.Count(out.String(), "\n") != 4 || !strings.HasSuffix(out.String(), last) {
+			t.Errorf("%v, without a view:\n%s", err, out.String())
+		}
 	}
 }

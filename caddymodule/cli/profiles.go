@@ -36,7 +36,7 @@ func (c *command) profiles() *cobra.Command {
 	_ = cmd.MarkPersistentFlagRequired("site")
 	listCmd := &cobra.Command{Use: "list --site <site>", Short: "Lists the visitors, from the oldest", Args: cobra.NoArgs, RunE: list}
 	for _, cmd := range []*cobra.Command{cmd, listCmd} {
-		cmd.Flags().StringVar(&identity, "identity", "", "Only who has this identity or e-mail address; or <kind>:<value>")
+		cmd.Flags().StringVar(&identity, "identity", "", "Only visitors with this identity or e-mail address; or <kind>:<value>")
 		cmd.Flags().StringVar(&cursor, "cursor", "", "Where an earlier list ended")
 		cmd.Flags().IntVar(&limit, "limit", 100, "How many to list, at most 1000")
 	}
@@ -217,11 +217,11 @@ func (c *command) purge(site *string) *cobra.Command {
 	var confirm confirmation
 	cmd := &cobra.Command{
 		Use:   "purge --site <site> --where <expression>",
-		Short: "Erases all visitors whom an expression means",
-		Long: `Erases all visitors whom an expression means: profile, events, devices and
+		Short: "Erases all visitors that an expression matches",
+		Long: `Erases all visitors that an expression matches: profile, events, devices and
 subscriptions. The expression is one as pop-ups have for their audience, in CEL, over
-profile, events, subscribed, visits, known, created, seen and now. Who comes while the
-command runs stays.`,
+profile, events, subscribed, visits, known, created, seen and now. A visitor who comes
+while the command runs stays.`,
 		Example: `  caddy webpush profiles purge --site shop.example.com --where '!known && !subscribed && seen - created < duration("1m")' --dry-run
   caddy webpush profiles purge --site shop.example.com --where 'seen < timestamp("2026-01-01T00:00:00Z")' --yes`,
 		Args: cobra.NoArgs,
@@ -229,7 +229,7 @@ command runs stays.`,
 			return c.purgeProfiles(cmd.Context(), *site, where, confirm)
 		},
 	}
-	cmd.Flags().StringVar(&where, "where", "", "Who is meant (required)")
+	cmd.Flags().StringVar(&where, "where", "", "Which visitors to erase, as a CEL expression (required)")
 	_ = cmd.MarkFlagRequired("where")
 	confirm.flags(cmd)
 	return cmd
@@ -260,5 +260,5 @@ func (c *command) purgeProfiles(ctx context.Context, site, where string, confirm
 			plural(sum.Erased, "profile"), sum.Looked)
 		return err
 	})
-	return errors.Join(err, confirm.end())
+	return errors.Join(err, confirm.end(false))
 }

@@ -36,7 +36,7 @@ func TestProfileCommands(t *testing.T) {
 	p.refused("has no profile with the id or identity", with("erase", "bob@example.com")...)
 	p.refused("has no profile with the id or identity", with("erase", "ffff")...)
 	p.says(with("erase", export.ID[24:]), "Erased.", export.ID)
-	p.refused("nothing of that id", with("show", export.ID)...)
+	p.refused("no profile", with("show", export.ID)...)
 	p.says(with(), "No profiles yet.")
 	// Caddy logs the address of each request to its admin endpoint: who asks for an
 	// erasure is not to be left in the log by it.

@@ -272,13 +272,16 @@ func (f promptFlags) parseTopics() []prompt.Topic {
 	return topics
 }
 
-// withHash takes colours as the Caddyfile does.
+// withHash takes colours as the Caddyfile does: hex digits may lack their "#". Another text stays as
+// it is, for the server's error to repeat.
 func withHash(color string) string {
-	if color == "" || strings.HasPrefix(color, "#") {
+	if !hexDigits.MatchString(color) {
 		return color
 	}
 	return "#" + color
 }
+
+var hexDigits = regexp.MustCompile("^[0-9A-Fa-f]+$")
 
 func (c *command) resetPrompt(site *string) *cobra.Command {
 	return &cobra.Command{

@@ -44,7 +44,7 @@ moment is tried again until --ttl has passed.
 
 With --wait it shows the progress until the message is done; Ctrl-C ends the
 waiting, not the message. The exit status is 1 if no subscriber got
-it. That includes a site without subscribers and a topic that none has chosen.`,
+it. That includes a site without subscribers and a topic that no subscriber has chosen.`,
 		Example: `  caddy webpush send --site shop.example.com --title "Sale" --body "Ends tonight" --url /sale
   caddy webpush send --site localhost:8080 --title "New post" --action "read=Read now=/post" --wait
   caddy webpush send --site shop.example.com --title "Sale" --dry-run
@@ -83,7 +83,7 @@ func (f *sendFlags) register(cmd *cobra.Command) {
 	fl.BoolVar(&content.RequireInteraction, "require-interaction", false, "Keep the notification until it is dealt with")
 	fl.StringVar(&f.ttl, "ttl", "1d", "How long the message is worth delivering, to devices that are away too, such as 90s, 12h or 7d")
 	fl.StringVar(&f.urgency, "urgency", "", "very-low, low, normal or high")
-	fl.StringArrayVar(&f.body.Topics, "topic", nil, "Send to those who have chosen this topic, by its id; may be repeated for those of any")
+	fl.StringArrayVar(&f.body.Topics, "topic", nil, "Send to the subscribers who have chosen this topic, by its id; may be repeated for several")
 	fl.StringVar(&content.Topic, "collapse-key", "", "Replace an undelivered message of the same key (topic of RFC 8030)")
 	fl.StringVar(&f.at, "at", "", `When to send: "2026-11-24 09:00" in local time, 2026-11-24T09:00:00Z, or +90m (default: now)`)
 	fl.StringVar(&f.rate, "rate", "", "At most so many pushes: 500/s, 30000/m or 1000000/h (default: as fast as goes)")
@@ -210,15 +210,12 @@ func (f *sendFlags) complete(ttlGiven bool, now time.Time) (err error) {
 	return nil
 }
 
-// parseTTL takes a duration as the Caddyfile does, or a number of seconds as the
-// API does.
+// parseTTL takes a duration as the Caddyfile does: with a unit, as all durations of the command
+// line have.
 func parseTTL(s string) (int, error) {
-	if n, err := strconv.Atoi(s); err == nil {
-		return n, nil
-	}
 	d, err := caddy.ParseDuration(s)
 	if err != nil || d%time.Second != 0 {
-		return 0, fmt.Errorf("--ttl %q: write whole seconds, such as 90s, 12h or 7d", s)
+		return 0, fmt.Errorf("--ttl %q: write whole seconds with their unit, such as 90s, 12h or 7d", s)
 	}
 	return int(d / time.Second), nil
 }
@@ -254,19 +251,16 @@ func parseTime(s string, now time.Time) (time.Time, error) {
 	return time.Time{}, fmt.Errorf(`%q: write it like "2026-11-24 09:00" (local time), 2026-11-24T09:00:00Z or +90m`, s)
 }
 
-// parseRate takes a number per second, or per minute or hour where it says so.
+// parseRate takes a number per second, minute or hour.
 func parseRate(s string) (*float64, error) {
 	if s == "" {
 		return nil, nil
 	}
-	number, unit, given := strings.Cut(s, "/")
+	number, unit, _ := strings.Cut(s, "/")
 	seconds, known := map[string]float64{"s": 1, "m": 60, "h": 3600}[unit]
-	if !given {
-		seconds, known = 1, true
-	}
 	n, err := strconv.ParseFloat(number, 64)
 	if err != nil || !known || !(n > 0) {
-		return nil, fmt.Errorf("--rate %q: write it like 500, 500/s, 30000/m or 1000000/h", s)
+		return nil, fmt.Errorf("--rate %q: write it with its unit, like 500/s, 30000/m or 1000000/h", s)
 	}
 	rate := n / seconds
 	return &rate, nil

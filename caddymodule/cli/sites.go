@@ -16,7 +16,10 @@ import (
 )
 
 // errNotConfirmed ends a command that would have removed something.
-var errNotConfirmed = errors.New("nothing was removed: give --yes to do it")
+var (
+	errNotConfirmed = errors.New("nothing was removed: give --yes to do it")
+	errNotForced    = errors.New("nothing was removed: give --yes and --force to do it")
+)
 
 // confirmation is what commands that remove much have.
 type confirmation struct{ dryRun, yes bool }
@@ -29,10 +32,14 @@ func (f *confirmation) flags(cmd *cobra.Command) {
 // trial is true where nothing is to be removed.
 func (f *confirmation) trial() bool { return f.dryRun || !f.yes }
 
-// end is the command's result after a trial or the removal.
-func (f *confirmation) end() error {
-	if f.dryRun || f.yes {
+// end is the command's result after a trial or the removal. needsForce is true if --yes alone would
+// be refused.
+func (f *confirmation) end(needsForce bool) error {
+	switch {
+	case f.dryRun || f.yes:
 		return nil
+	case needsForce:
+		return errNotForced
 	}
 	return errNotConfirmed
 }
@@ -62,8 +69,8 @@ A site that the configuration names, and one with messages that are not sent yet
 is refused unless --force is given; its messages are cancelled then. The bytes stay
 in backups made before, and in the store's file until 'caddy webpush compact'.
 
-Of a former name of a site (see rename) the name alone is removed: whoever comes by it
-begins a site of its own.`,
+Of a former name of a site (see rename) the name alone is removed: the next visitor under
+it begins a site of its own.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return c.removeSite(cmd.Context(), args[0], confirm, force)
@@ -78,8 +85,8 @@ must be nothing yet; 'merge' joins two sites.
 
 `+moveHelp), c.moveSite("merge", (*api.Client).MergeSite, "Joins a site with another one",
 		`Brings all that is kept of a site to another one, such as www.example.com to
-example.com. Who is subscribed at both with the same browser is one subscriber, with
-what was seen last: no subscriber gets anything twice. Profiles with the same identity
+example.com. A browser that is subscribed at both is one subscriber, with what was
+seen last: no subscriber gets anything twice. Profiles with the same identity
 become one, counts are added. The other site's settings stay; a pop-up of a known id
 gets another id and is paused, unless it is the same.
 
@@ -104,22 +111,60 @@ func (c *command) moveSite(verb string, move func(*api.Client, context.Context, 
 			if err != nil {
 				return err
 			}
-			err = c.print(raw, func(w io.Writer) error { return printMoving(w, out) })
+			err = c.print(raw, func(w io.Writer) error {
+				if verb == "rename" {
+					return printRenamed(w, out)
+				}
+				return printMerged(w, out)
+			})
 			if err == nil && !confirm.dryRun && !confirm.yes {
 				err = errNotMoved
 			}
 			return err
 		},
 	}
-	cmd.Flags().BoolVar(&confirm.dryRun, "dry-run", false, "Say what would come over, and change nothing")
-	cmd.Flags().BoolVar(&confirm.yes, "yes", false, "Do it; without, the command says what would come over and fails")
+	cmd.Flags().BoolVar(&confirm.dryRun, "dry-run", false, "Say what would change, and change nothing")
+	cmd.Flags().BoolVar(&confirm.yes, "yes", false, "Do it; without, the command says what would change and fails")
 	return cmd
 }
 
 // errNotMoved ends a command that would have renamed something.
 var errNotMoved = errors.New("nothing was changed: give --yes to do it")
 
-func printMoving(w io.Writer, m api.SiteMoving) error {
+// printRenamed prints a rename: nothing is under the new name before it.
+func printRenamed(w io.Writer, m api.SiteMoving) error {
+	rows, would := contents(m.From), "would be"
+	if !m.DryRun {
+		would = "is"
+		rows = rowsOf(
+			count{"Subscribers", m.Moved.Subscriptions},
+			count{"Messages", m.Moved.Messages},
+			count{"Profiles", m.Moved.Profiles},
+			count{"Pop-ups", m.Moved.Popups},
+			count{"Images", m.Moved.Uploads},
+			count{"Settings", m.Moved.Settings},
+		)
+	}
+	if err := table(w, nil, rows); err != nil {
+		return err
+	}
+	last, subscribers := "The old name leads there.", m.Into.Subscriptions
+	if m.DryRun {
+		last, subscribers = "Nothing was changed.", m.From.Subscriptions
+	}
+	_, err := fmt.Fprintf(w, "%s %s renamed to %s, with %s. %s\n%s", m.From.Site, would, m.Into.Site, plural(subscribers, "subscriber"), last, stillConfigured(m))
+	return err
+}
+
+// stillConfigured tells if the configuration has the old name only.
+func stillConfigured(m api.SiteMoving) string {
+	if m.DryRun || !m.From.Configured || m.Into.Configured {
+		return ""
+	}
+	return fmt.Sprintf("The configuration still names %[1]s: give its block the new name, or 'site %[2]s'. Until then visitors of %[1]s count for %[2]s all the same.\n", m.From.Site, m.Into.Site)
+}
+
+func printMerged(w io.Writer, m api.SiteMoving) error {
 	columns, rows := []string(nil), rowsOf(
 		count{"Subscribers", m.Moved.Subscriptions},
 		count{"  that were at both", m.Moved.Joined},
@@ -145,12 +190,13 @@ func printMoving(w io.Writer, m api.SiteMoving) error {
 	}
 	last := fmt.Sprintf("All of %s is at %s now, which has %s. The old name leads there.", m.From.Site, m.Into.Site, plural(m.Into.Subscriptions, "subscriber"))
 	if m.DryRun {
-		last = fmt.Sprintf("This would come together at %s: %s, of whom %d are at both now.", m.Into.Site, plural(m.From.Subscriptions+m.Into.Subscriptions-m.Shared, "subscriber"), m.Shared)
+		both := fmt.Sprintf("%d of them are at both now", m.Shared)
+		if m.Shared == 1 {
+			both = "1 of them is at both now"
+		}
+		last = fmt.Sprintf("This would come together at %s: %s; %s.", m.Into.Site, plural(m.From.Subscriptions+m.Into.Subscriptions-m.Shared, "subscriber"), both)
 	}
-	if !m.DryRun && m.From.Configured && !m.Into.Configured {
-		last += fmt.Sprintf("\nThe configuration still names %[1]s: give its block the new name, or 'site %[2]s'. Until then visitors of %[1]s count for %[2]s all the same.", m.From.Site, m.Into.Site)
-	}
-	_, err := fmt.Fprintln(w, last)
+	_, err := fmt.Fprintf(w, "%s\n%s", last, stillConfigured(m))
 	return err
 }
 
@@ -219,6 +265,7 @@ func (c *command) removeSite(ctx context.Context, site string, confirm confirmat
 	if err != nil {
 		return err
 	}
+	needsForce := !force && (kept.Configured || kept.Unfinished > 0)
 	err = c.print(raw, func(w io.Writer) error {
 		if kept.OtherNameOf != "" {
 			what := "would be removed"
@@ -234,12 +281,12 @@ func (c *command) removeSite(ctx context.Context, site string, confirm confirmat
 		last := "Removed. Backups made before have it still; 'caddy webpush compact' takes the last bytes out of the store's file."
 		if !kept.Removed {
 			last = "This would be removed."
-			if !force && (kept.Configured || kept.Unfinished > 0) {
+			if needsForce {
 				last = (&service.SiteInUseError{Contents: kept.SiteContents}).Error() + "."
 			}
 		}
 		_, err := fmt.Fprintln(w, last)
 		return err
 	})
-	return errors.Join(err, confirm.end())
+	return errors.Join(err, confirm.end(needsForce))
 }

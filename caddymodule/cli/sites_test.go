@@ -26,7 +26,7 @@ func TestSiteCommands(t *testing.T) {
 	with := func(args ...string) []string {
 		return append(append([]string{"profiles", "purge"}, args...), "--site", p.Host())
 	}
-	p.refused(`"where" not set`, with()...)
+	p.refused(`--where is missing`, with()...)
 	p.refused("--where is empty", with("--where", " ")...)
 	p.refused(`"absent" is not known`, with("--where", "absent")...)
 	p.says(with("--where", "!known", "--dry-run"), "1 profile of 2 would be erased.")
@@ -36,7 +36,9 @@ func TestSiteCommands(t *testing.T) {
 
 	p.refused("nothing", "sites", "remove", madeUp, "--yes")
 	p.says([]string{"sites", "remove", p.Host(), "--dry-run"}, "Profiles", "Names of events")
-	p.refused("give --yes", "sites", "remove", p.Host())
+	p.refused("give --yes and --force", "sites", "remove", p.Host())
+	p.refused("or give --force", "sites", "remove", p.Host(), "--yes")
+	p.says([]string{"sites", "remove", p.Host(), "--dry-run"}, "or give --force")
 	p.says([]string{"sites"}, p.Host())
 	p.says([]string{"sites", "remove", p.Host(), "--yes", "--force"}, "Removed.")
 	p.says([]string{"sites"}, p.Host()+"  0            0         0         by name")

@@ -125,7 +125,7 @@ func (c *command) exportFile(ctx context.Context, site, file string, f exportFla
 		Subscribers int64  `json:"subscribers"`
 		Bytes       int64  `json:"bytes"`
 	}{file, got.lines, got.bytes}, func(w io.Writer) error {
-		_, err := fmt.Fprintf(w, "%s of %s, %s, are in %s. Keep it safe: it holds their keys.\n", plural(got.lines, "subscriber"), site, megabytes(got.bytes), file)
+		_, err := fmt.Fprintf(w, "%s written to %s (%s), from %s. Keep it safe: it holds keys.\n", plural(got.lines, "subscriber"), file, megabytes(got.bytes), site)
 		return err
 	})
 }

@@ -58,7 +58,7 @@ func TestPrintSent(t *testing.T) {
 }
 
 func TestParseRate(t *testing.T) {
-	for in, want := range map[string]float64{"500": 500, "500/s": 500, "30000/m": 500, "3600/h": 1, "0.5": 0.5} {
+	for in, want := range map[string]float64{"500/s": 500, "30000/m": 500, "3600/h": 1, "0.5/s": 0.5} {
 		if got, err := parseRate(in); err != nil || *got != want {
 			t.Errorf("parseRate(%q) = %v, %v", in, got, err)
 		}
@@ -66,7 +66,7 @@ func TestParseRate(t *testing.T) {
 	if got, err := parseRate(""); got != nil || err != nil {
 		t.Errorf("%v, %v", got, err)
 	}
-	for _, in := range []string{"fast", "0", "-1", "5/d", "5/", "/s", "NaN"} {
+	for _, in := range []string{"fast", "500", "0.5", "0", "0/s", "-1/s", "5/d", "5/", "/s", "NaN/s"} {
 		if got, err := parseRate(in); err == nil {
 			t.Errorf("parseRate(%q) = %v, %v", in, got, err)
 		}

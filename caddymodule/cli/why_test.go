@@ -54,7 +54,7 @@ func TestMessageSaysWhy(t *testing.T) {
 	}
 	p.refused("stands for 3 messages", "messages", "pause", m.ID[:4], "--site", p.Host())
 	p.refused(later.ID, "messages", "show", m.ID[:4], "--site", p.Host())
-	p.refused("nothing of that id", "messages", "show", "ffff", "--site", p.Host())
+	p.refused("no message", "messages", "show", "ffff", "--site", p.Host())
 
 	_, stderr, err := p.CLI(append([]string{"send", "--title", "x", "--ttl", "2s", "--wait"}, site...)...)
 	if err == nil || !strings.Contains(stderr, "no subscriber got it: 3 expired before they could be reached; not reached: dns 3") {

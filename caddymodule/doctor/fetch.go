@@ -7,7 +7,9 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"strings"
+	"syscall"
 )
 
 // maxExamined bounds what is read of any answer.
@@ -66,9 +68,13 @@ func (d *doctor) fetchPage(ctx context.Context, address string) (err error) {
 	var unknown *net.DNSError
 	switch {
 	case errors.As(err, &unknown):
-		return fmt.Errorf("there is no host %s", unknown.Name)
+		return fmt.Errorf("there is no host %s: check the spelling, and the DNS settings of this machine", unknown.Name)
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return fmt.Errorf("fetching the page: %w; no server listens there: start Caddy, or correct the host and port in the URL", err)
+	case os.IsTimeout(err):
+		return fmt.Errorf("fetching the page: %w; no answer came: check the address, and firewalls on the way", err)
 	case err != nil:
-		return fmt.Errorf("fetching the page: %w", err)
+		return fmt.Errorf("fetching the page: %w; check the URL, and that a browser on this machine opens it", err)
 	}
 	d.tags = findTags(d.body)
 	return nil
