@@ -2,7 +2,10 @@ package caddymodule_test
 
 import (
 	"bufio"
+	"bytes"
+	"compress/gzip"
 	"encoding/json"
+	"fmt"
 	"io/fs"
 	"maps"
 	"os"
@@ -369,6 +372,28 @@ func TestDocSizes(t *testing.T) {
 			if m[1] != "Contents" && !strings.Contains(contents, "(#"+anchor+")") {
 				t.Errorf("%s: the contents lack %q", page, m[1])
 			}
+		}
+	}
+}
+
+// TestDocScriptSizes: the README has the sizes of the script and the worker, as gzip serves them.
+func TestDocScriptSizes(t *testing.T) {
+	m := regexp.MustCompile(`The script has (\d+) kB, the worker (\d+) kB \(gzip\)`).FindStringSubmatch(docText(t, "README.md"))
+	if m == nil {
+		t.Fatal("the README does not have the sizes")
+	}
+	for i, name := range []string{"sdk.js", "sw.js"} {
+		source, err := os.ReadFile(filepath.Join("..", "pushsvc", "web", "dist", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var packed bytes.Buffer
+		w := gzip.NewWriter(&packed)
+		if _, err := w.Write(source); err != nil || w.Close() != nil {
+			t.Fatal(err)
+		}
+		if kilobytes := fmt.Sprint((packed.Len() + 500) / 1000); kilobytes != m[i+1] {
+			t.Errorf("%s has %d bytes, so %s kB, and the README says %s", name, packed.Len(), kilobytes, m[i+1])
 		}
 	}
 }
