@@ -67,7 +67,7 @@ func TestMessageCommands(t *testing.T) {
 	p.says(append([]string{"send", "--title", "Dry", "--body", "Q&A <now>", "--dry-run", "--at", "+1h", "--rate", "10/m"}, site...), "Nothing was sent", "3 subscribers", "At 0.167/s that takes 18s", "other", `"title": "Dry"`, `"body": "Q&A <now>"`)
 	p.says(append([]string{"messages"}, site...), "No messages yet")
 	p.says(append([]string{"send", "--title", "Later", "--at", "+2h"}, site...), "will be sent at", "3 subscribers")
-	m := p.sent("--at", "+1h", "--rate", "0.5", "--to", "2", "--urgency", "high")
+	m := p.sent("--at", "+1h", "--rate", "0.5/s", "--to", "2", "--urgency", "high")
 	if m.State != "scheduled" {
 		t.Errorf("state %s", m.State)
 	}
@@ -83,7 +83,7 @@ func TestMessageCommands(t *testing.T) {
 	p.refused("no message", "messages", "cancel", "--site", p.Host(), m.ID+"/cancel?")
 	p.refused("no message", "messages", "show", "--site", p.Host(), m.ID+"?limit=1")
 	p.refused("no subscriber", "subscribers", "remove", "--site", p.Host(), "1?x")
-	p.refused(`"site"`, "messages", "cancel", m.ID)
+	p.refused("--site is missing", "messages", "cancel", m.ID)
 	for _, tt := range [][]string{{"--at", "tomorrow"}, {"--at", "2001-01-01 00:00"}, {"--rate", "fast"}, {"--to", "99"}, {"--to", "x"}} {
 		want := map[string]string{"--at": "--at", "--rate": "--rate", "--to": "--to"}[tt[0]]
 		p.refused(want, append([]string{"send", "--title", "x", "--site", p.Host()}, tt...)...)

@@ -125,7 +125,7 @@ func (c *command) exportFile(ctx context.Context, site, file string, f exportFla
 		Subscribers int64  `json:"subscribers"`
 		Bytes       int64  `json:"bytes"`
 	}{file, got.lines, got.bytes}, func(w io.Writer) error {
-		_, err := fmt.Fprintf(w, "%s written to %s (%s), from %s. Keep it safe: it holds keys.\n", plural(got.lines, "subscriber"), file, megabytes(got.bytes), site)
+		_, err := fmt.Fprintf(w, "Wrote %s of %s (%s) to %s. Keep it safe: it holds their keys.\n", plural(got.lines, "subscriber"), site, megabytes(got.bytes), file)
 		return err
 	})
 }
