@@ -28,7 +28,7 @@ type authority struct {
 
 // issue makes a certificate; change may change it before it is signed; a nil issuer makes it
 // self-signed.
-func (by *authority) issue(t *testing.T, name string, change func(*x509.Certificate)) *authority {
+func (issuer *authority) issue(t *testing.T, name string, change func(*x509.Certificate)) *authority {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -47,8 +47,8 @@ func (by *authority) issue(t *testing.T, name string, change func(*x509.Certific
 		change(c)
 	}
 	parent, signer := c, key
-	if by != nil {
-		parent, signer = by.cert, by.key
+	if issuer != nil {
+		parent, signer = issuer.cert, issuer.key
 	}
 	der, err := x509.CreateCertificate(rand.Reader, c, parent, &key.PublicKey, signer)
 	if err != nil {
@@ -63,7 +63,7 @@ func (by *authority) issue(t *testing.T, name string, change func(*x509.Certific
 func isCA(c *x509.Certificate) { c.IsCA, c.IPAddresses = true, nil }
 
 // certified is a page of ours over TLS with a certificate, and the chain sent after it.
-func certified(t *testing.T, to string, leaf *authority, rest ...*authority) string {
+func certified(t *testing.T, to string, leaf *authority, issuers ...*authority) string {
 	t.Helper()
 	target, err := url.Parse(to)
 	if err != nil {
@@ -72,7 +72,7 @@ func certified(t *testing.T, to string, leaf *authority, rest ...*authority) str
 	proxy := httputil.NewSingleHostReverseProxy(target)
 	front := httptest.NewUnstartedServer(proxy)
 	chain := tls.Certificate{PrivateKey: leaf.key, Certificate: [][]byte{leaf.cert.Raw}}
-	for _, c := range rest {
+	for _, c := range issuers {
 		chain.Certificate = append(chain.Certificate, c.cert.Raw)
 	}
 	front.TLS = &tls.Config{Certificates: []tls.Certificate{chain}}
@@ -95,10 +95,10 @@ func TestDoctorCertificate(t *testing.T) {
 	early := func(c *x509.Certificate) { c.NotBefore = time.Now().Add(24 * time.Hour) }
 	wrong := func(c *x509.Certificate) { c.IPAddresses, c.DNSNames = nil, []string{"other.example"} }
 	for _, tt := range []struct {
-		name  string
-		leaf  *authority
-		rest  []*authority
-		wants []string
+		name    string
+		leaf    *authority
+		issuers []*authority
+		wants   []string
 	}{
 		{"sound", middle.issue(t, "site", nil), []*authority{middle}, nil},
 		{"self-signed", selfSigned.issue(t, "site", nil), nil, []string{"self-signed"}},
@@ -113,7 +113,7 @@ func TestDoctorCertificate(t *testing.T) {
 		{"issuer has expired", root.issue(t, "Old", func(c *x509.Certificate) { isCA(c); old(c) }).issue(t, "site", nil), nil, []string{"incomplete"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			address := certified(t, s.url, tt.leaf, tt.rest...)
+			address := certified(t, s.url, tt.leaf, tt.issuers...)
 			pool := x509.NewCertPool()
 			pool.AddCert(root.cert)
 			for _, insecure := range []bool{false, true} {

@@ -86,11 +86,11 @@ func TestRewritesProviders(t *testing.T) {
 				t.Fatalf("the page: %d %s", resp.StatusCode, body)
 			}
 			_, history := person(t, s.stopped(), c.Value)
-			var told []string
+			var recorded []string
 			for _, e := range history {
-				told = append(told, fmt.Sprint(e.Name, e.Props["page"]))
+				recorded = append(recorded, fmt.Sprint(e.Name, e.Props["page"]))
 			}
-			if got := strings.Join(told, " "); !strings.Contains(got, "Charged/thank-you/a") || strings.Contains(got, "Never") || strings.Contains(got, "Other") {
+			if got := strings.Join(recorded, " "); !strings.Contains(got, "Charged/thank-you/a") || strings.Contains(got, "Never") || strings.Contains(got, "Other") {
 				t.Errorf("events %q", got)
 			}
 		})

@@ -51,7 +51,7 @@ func TestExamples(t *testing.T) {
 			defer func() { _ = caddy.Stop() }()
 			sites := 0
 			for block := range strings.SplitSeq(text, "\nhttp://") {
-				if host, rest, ok := strings.Cut(block, " {"); ok && strings.Contains(rest, "webpush") && strings.HasPrefix(host, "localhost") {
+				if host, body, ok := strings.Cut(block, " {"); ok && strings.Contains(body, "webpush") && strings.HasPrefix(host, "localhost") {
 					look(t, "http://"+host)
 					putPopups(t, admin, host)
 					sites++

@@ -84,7 +84,7 @@ func (c *command) messages() *cobra.Command {
 		{pushsvc.CommandCancel, (*api.Client).CancelMessage, "Ends a message for good; the subscribers who have not had it do not get it"},
 	} {
 		var held bool
-		one := &cobra.Command{
+		control := &cobra.Command{
 			Use: string(command.name) + " --site <site> <id>", Short: command.what, Args: cobra.MaximumNArgs(1),
 			RunE: func(cmd *cobra.Command, args []string) error {
 				switch {
@@ -99,10 +99,10 @@ func (c *command) messages() *cobra.Command {
 			},
 		}
 		if command.name != pushsvc.CommandPause {
-			one.Use += " | --held"
-			one.Flags().BoolVar(&held, "held", false, "All messages of the site that are held since a restore")
+			control.Use += " | --held"
+			control.Flags().BoolVar(&held, "held", false, "All messages of the site that are held since a restore")
 		}
-		cmd.AddCommand(one)
+		cmd.AddCommand(control)
 	}
 	return cmd
 }

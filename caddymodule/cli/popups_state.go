@@ -18,7 +18,7 @@ func timing(p popup.Popup, now time.Time) onsite.Reason {
 	if p.State != popup.Running {
 		return ""
 	}
-	if _, told := onsite.Public(&p, now); !told {
+	if _, public := onsite.Public(&p, now); !public {
 		return onsite.NotAnyMore
 	}
 	if onsite.Window(&p, now, onsite.Zone(&p, "")) == onsite.NotYet {

@@ -49,8 +49,8 @@ func TestPopupCommands(t *testing.T) {
 	}
 	good := file("sale.json", `{"id":"sale","name":"Sale","kind":"box","content":{"title":"Hello"},"caps":{"day":1},"variants":[{"id":"a","weight":1}]}`)
 	p.says(popups("list"), "No pop-ups yet")
-	if _, told, err := p.CLI("popups", "put", "--site", p.Host(), good); err != nil || told != "" {
-		t.Errorf("put: %v, told %q", err, told)
+	if _, stderr, err := p.CLI("popups", "put", "--site", p.Host(), good); err != nil || stderr != "" {
+		t.Errorf("put: %v, told %q", err, stderr)
 	}
 	p.OK("popups", "delete", "--site", p.Host(), "sale")
 	p.refused("there is no site \"wrong.example\"", "popups", "put", "--site", "wrong.example", good)

@@ -40,7 +40,7 @@ func (c *command) profiles() *cobra.Command {
 		cmd.Flags().StringVar(&cursor, "cursor", "", "Where an earlier list ended")
 		cmd.Flags().IntVar(&limit, "limit", 100, "How many to list, at most 1000")
 	}
-	one := func(use, short string, run func(ctx context.Context, site, id string) error) *cobra.Command {
+	profileCommand := func(use, short string, run func(ctx context.Context, site, id string) error) *cobra.Command {
 		return &cobra.Command{
 			Use: use + " --site <site> <id or identity>", Short: short, Args: cobra.ExactArgs(1),
 			RunE: func(cmd *cobra.Command, args []string) error {
@@ -53,8 +53,8 @@ func (c *command) profiles() *cobra.Command {
 		}
 	}
 	cmd.AddCommand(listCmd,
-		one("show", "Shows what is known of a visitor", c.showProfile),
-		one("export", "Prints all that is kept of a visitor, as JSON", c.exportProfile),
+		profileCommand("show", "Shows what is known of a visitor", c.showProfile),
+		profileCommand("export", "Prints all that is kept of a visitor, as JSON", c.exportProfile),
 		&cobra.Command{
 			Use: "erase --site <site> <id or identity>", Short: "Erases a visitor: profile, events, devices and subscriptions", Args: cobra.ExactArgs(1),
 			Long: "Erases a visitor: profile, events, devices and subscriptions. With an identity, also the visitors who claim it without proof.",

@@ -251,8 +251,8 @@ func (f promptFlags) parseAfter() (*prompt.After, error) {
 	var after prompt.After
 	for _, text := range f.after {
 		words := []string{strings.TrimSpace(text)}
-		if word, rest, more := strings.Cut(words[0], " "); more {
-			words = []string{word, strings.TrimSpace(rest)}
+		if word, argument, more := strings.Cut(words[0], " "); more {
+			words = []string{word, strings.TrimSpace(argument)}
 		}
 		if err := after.Add(caddy.ParseDuration, words...); err != nil {
 			return nil, fmt.Errorf("--%w", err)

@@ -10,8 +10,8 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/caddymodule/caddytest"
 )
 
-// told runs a command that must succeed and returns what it wrote to standard error.
-func (p *process) told(args ...string) string {
+// warnings runs a command that must succeed and returns what it wrote to standard error.
+func (p *process) warnings(args ...string) string {
 	p.T.Helper()
 	out, stderr, err := p.CLI(args...)
 	if err != nil {
@@ -76,7 +76,7 @@ func TestSendWarnings(t *testing.T) {
 	}
 	for _, args := range [][]string{{"--title", "Hi {{ name }}"}, {"--body", "{% if x %}"}, {"--url", "/?n={{name}}"}, {"--action", "a={{b}}"}, {"--data", `{"a":"{{b}}"}`}} {
 		p.refused("notifications are not filled in", send(args...)...)
-		if text := p.told(send(append(args, "--literal")...)...); text != "" && !strings.Contains(text, "no contact") {
+		if text := p.warnings(send(append(args, "--literal")...)...); text != "" && !strings.Contains(text, "no contact") {
 			t.Errorf("%q as it is: %s", args, text)
 		}
 	}
@@ -85,7 +85,7 @@ func TestSendWarnings(t *testing.T) {
 		`no subscriber has chosen the topic "event"; did you mean "events"?`: {"--topic", "event"},
 		`no subscriber has chosen the topic "offers"`:                        {"--topic", "offers", "--dry-run"},
 	} {
-		if text := p.told(send(args...)...); !strings.Contains(text, "warning: "+want) {
+		if text := p.warnings(send(args...)...); !strings.Contains(text, "warning: "+want) {
 			t.Errorf("%q: told %q, want %q", args, text, want)
 		}
 	}
@@ -105,7 +105,7 @@ func TestSetPrints(t *testing.T) {
 	p.says(prompt("set", "--after", "2 pages", "--after", "scroll 50%"), "after      2 pages, scroll 50%  api")
 	p.says(prompt("set", "--after", "30s"), "after      30s            api")
 	p.says(prompt("set", "--after", "exit"), "after      exit           api")
-	if text := p.told(prompt("set", "--title", "Hi {{ name }}")...); !strings.Contains(text, `--title has the template "{{ name }}"`) {
+	if text := p.warnings(prompt("set", "--title", "Hi {{ name }}")...); !strings.Contains(text, `--title has the template "{{ name }}"`) {
 		t.Errorf("a template in the prompt: %q", text)
 	}
 	p.says(prompt("reset"), "as the Caddyfile has it", "after      3 pages        caddyfile")

@@ -76,24 +76,24 @@ type check struct {
 
 // checks are all checks in their order, beginning with the page.
 var checks = []check{
-	{"secure", "", "how the page comes: HTTPS, and the certificate", told((*doctor).secure)},
+	{"secure", "", "how the page comes: HTTPS, and the certificate", offline((*doctor).secure)},
 	{"page", "", "the page's own HTML: our script's tag in its head", func(d *doctor, _ context.Context) bool { return d.tagged() }},
 	{"script", "page", "the page script, and how long caches keep it", (*doctor).script},
 	{"worker", "script", "the service worker's script", done((*doctor).worker)},
 	{"providers", "script", "scripts and workers of other push providers", done((*doctor).providers)},
 	{"manifest", "script", "the web app manifest and its icons", done((*doctor).manifest)},
 	{"endpoint", "script", "what takes subscriptions", done((*doctor).endpoint)},
-	{"policy", "script", "the page's Content-Security-Policy", told((*doctor).policy)},
+	{"policy", "script", "the page's Content-Security-Policy", offline((*doctor).policy)},
 	{"nonce", "script", "the nonce of our script's tag", done((*doctor).nonce)},
 	{"compression", "", "whether pages go out compressed", done((*doctor).compression)},
 }
 
-// done makes a check on which no other depends; told makes one of a function that fetches nothing.
+// done makes a check on which no other depends; offline makes one of a function that fetches nothing.
 func done(run func(*doctor, context.Context)) func(*doctor, context.Context) bool {
 	return func(d *doctor, ctx context.Context) bool { run(d, ctx); return true }
 }
 
-func told(run func(*doctor)) func(*doctor, context.Context) bool {
+func offline(run func(*doctor)) func(*doctor, context.Context) bool {
 	return done(func(d *doctor, _ context.Context) { run(d) })
 }
 

@@ -111,8 +111,8 @@ func (a cleverTapApp) use(ctx context.Context, t *testing.T, b browser.Browser, 
 	}
 	must(t, page.Eval(ctx, `void dispatchEvent(new PageTransitionEvent("pagehide"))`, nil))
 	until(ctx, t, "what the app told to be recorded", func() bool {
-		one := personWith(p.people(ctx, origin), "")
-		return one.Events["Opened"].Count == 1 && one.Events["Clicked"].Count == 1 && one.Attributes["Score"] == 2.0
+		profile := personWith(p.people(ctx, origin), "")
+		return profile.Events["Opened"].Count == 1 && profile.Events["Clicked"].Count == 1 && profile.Attributes["Score"] == 2.0
 	})
 	for _, line := range page.Console() {
 		if line.Level == "error" {

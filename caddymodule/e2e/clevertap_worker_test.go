@@ -78,11 +78,11 @@ func TestClevertapWorkerPath(t *testing.T) {
 		if got := evaluated[string](ctx, t, page, registered); got != "/sw.js /" {
 			t.Errorf("without a worker there are registered %q", got)
 		}
-		told := false
+		logged := false
 		for _, line := range page.Console() {
-			told = told || strings.Contains(line.Text, "/no-worker.js is not a service worker; /sw.js is used instead")
+			logged = logged || strings.Contains(line.Text, "/no-worker.js is not a service worker; /sw.js is used instead")
 		}
-		if !told {
+		if !logged {
 			t.Errorf("the console has %v", page.Console())
 		}
 		must(t, page.Close(ctx))

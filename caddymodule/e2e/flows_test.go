@@ -173,10 +173,10 @@ func TestProduct(t *testing.T) {
 		clock.done("click to page")
 		must(t, opened.Close(ctx))
 		p.waitResults(ctx, origin, m.ID, "the click", func(m results) bool { return m.Results.Clicked == 1 && m.Results.Shown == 1 })
-		var told results
-		p.cli(&told, "messages", "--site", host(origin), m.ID)
-		if told.Results.Clicked != 1 || told.Results.Shown != 1 {
-			t.Errorf("the command has %+v", told.Results)
+		var report results
+		p.cli(&report, "messages", "--site", host(origin), m.ID)
+		if report.Results.Clicked != 1 || report.Results.Shown != 1 {
+			t.Errorf("the command has %+v", report.Results)
 		}
 
 		productButton(ctx, t, u, b, p, origin)

@@ -137,8 +137,8 @@ func (x *onPage) enough() {
 	for _, path := range []string{"/next", "/other"} {
 		x.visit(path)
 		x.waitTold("shown bell")
-		if told := x.told(); !slices.Equal(told, []string{"shown bell"}) {
-			x.Errorf("on %s the page was told %q, although the session has had its pop-up", path, told)
+		if lines := x.pageLog(); !slices.Equal(lines, []string{"shown bell"}) {
+			x.Errorf("on %s the page was told %q, although the session has had its pop-up", path, lines)
 		}
 	}
 	x.counted("more", map[string]int64{"viewed": 1})

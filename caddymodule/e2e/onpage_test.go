@@ -179,11 +179,11 @@ func (x *onPage) everyTime() {
 func (x *onPage) wait(what, expression string) {
 	x.Helper()
 	if err := within(x.ctx, x.page, expression); err != nil {
-		x.Fatalf("%s: %v; told %q, console %v", what, err, x.told(), x.page.Console())
+		x.Fatalf("%s: %v; told %q, console %v", what, err, x.pageLog(), x.page.Console())
 	}
 }
 
-func (x *onPage) told() []string {
+func (x *onPage) pageLog() []string {
 	x.Helper()
 	return evaluated[[]string](x.ctx, x.T, x.page, "window.told ?? []")
 }
@@ -299,7 +299,7 @@ var onPageKinds = []struct {
 		func(x *onPage) {
 			until(x.ctx, x.T, "the pop-up of who leaves", func() bool {
 				must(x.T, x.page.LeaveTop(x.ctx))
-				return slices.Contains(x.told(), "shown corner")
+				return slices.Contains(x.pageLog(), "shown corner")
 			})
 		},
 		func(x *onPage) {
@@ -413,8 +413,8 @@ func (x *onPage) kinds() {
 		x.counted(kind.popup["id"].(string), kind.counts)
 	}
 	x.until("the answers", func(people []person) bool {
-		one := personWith(people, "")
-		return len(people) == 1 && one.Events["Newsletter"].Count == 1 && one.Events["Survey"].Count == 1
+		profile := personWith(people, "")
+		return len(people) == 1 && profile.Events["Newsletter"].Count == 1 && profile.Events["Survey"].Count == 1
 	})
 	var stats struct{ Variants []struct{ Viewed int } }
 	x.p.cli(&stats, "popups", "stats", "--site", host(x.origin), "box")
@@ -446,8 +446,8 @@ func (x *onPage) kind(id string, trigger, answer func(x *onPage)) {
 	}
 	x.waitTold("viewed " + id)
 	answer(x)
-	if told := x.told(); slices.ContainsFunc(told, func(line string) bool { return strings.HasPrefix(line, "violation") }) {
-		x.Errorf("%s: %q", id, told)
+	if lines := x.pageLog(); slices.ContainsFunc(lines, func(line string) bool { return strings.HasPrefix(line, "violation") }) {
+		x.Errorf("%s: %q", id, lines)
 	}
 }
 
@@ -474,7 +474,7 @@ func (x *onPage) busy() {
 	x.run(x.page, `webpush.event("go")`)
 	waits := func(why string) {
 		x.wait("a look at "+why, fmt.Sprintf("looks > %v", evaluated[float64](x.ctx, x.T, x.page, "looks")))
-		if slices.Contains(x.told(), "shown later") {
+		if slices.Contains(x.pageLog(), "shown later") {
 			x.Errorf("shown over %s", why)
 		}
 	}

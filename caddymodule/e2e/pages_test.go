@@ -139,11 +139,11 @@ func html5libInputs(t *testing.T) []comparedPage {
 		raw, err := os.ReadFile(f)
 		must(t, err)
 		for i, test := range bytes.Split(append([]byte("\n"), raw...), []byte("\n#data\n"))[1:] {
-			data, rest, ok := bytes.Cut(test, []byte("\n#errors"))
+			data, tail, ok := bytes.Cut(test, []byte("\n#errors"))
 			if !ok {
-				data, rest, _ = bytes.Cut(test, []byte("#errors")) // empty data
+				data, tail, _ = bytes.Cut(test, []byte("#errors")) // empty data
 			}
-			if bytes.Contains(rest, []byte("\n#document-fragment\n")) || seen[string(data)] {
+			if bytes.Contains(tail, []byte("\n#document-fragment\n")) || seen[string(data)] {
 				continue
 			}
 			seen[string(data)] = true

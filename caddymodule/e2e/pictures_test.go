@@ -176,8 +176,8 @@ func inFewColours(full *image.RGBA) *image.Paletted {
 			count[full.RGBAAt(x, y)]++
 		}
 	}
-	used := slices.SortedFunc(maps.Keys(count), func(one, other color.RGBA) int {
-		return cmp.Or(count[other]-count[one], bytes.Compare([]byte{one.R, one.G, one.B}, []byte{other.R, other.G, other.B}))
+	used := slices.SortedFunc(maps.Keys(count), func(a, b color.RGBA) int {
+		return cmp.Or(count[b]-count[a], bytes.Compare([]byte{a.R, a.G, a.B}, []byte{b.R, b.G, b.B}))
 	})
 	var palette color.Palette
 	for _, c := range used[:min(len(used), 256)] {

@@ -112,10 +112,10 @@ func TestPopupsGuide(t *testing.T) {
 			showPopup(ctx, t, page, options)
 			clickInFrame(ctx, t, page, "told.length > 0")
 			if err := within(ctx, page, `told.includes("gone")`); err != nil {
-				t.Errorf("%s: not closed: %v; told %s", snippet.name, err, told(ctx, t, page))
+				t.Errorf("%s: not closed: %v; told %s", snippet.name, err, pageLog(ctx, t, page))
 				continue
 			}
-			if got := told(ctx, t, page); got != "closed script 1439796272; gone" {
+			if got := pageLog(ctx, t, page); got != "closed script 1439796272; gone" {
 				t.Errorf("%s: told %q", snippet.name, got)
 			}
 		}
@@ -135,7 +135,7 @@ func customHTML(element string) string {
 // HTML's author, links lead the page and not the frame, and only some of the
 // page's functions can be called.
 func TestPopupsHTML(t *testing.T) {
-	tests := []struct{ name, element, told string }{
+	tests := []struct{ name, element, want string }{
 		{
 			"tracked link", `<a class="fill" wzrk_c2a="buy" id="cta" name="n" href="https://x.example/y">Buy now</a>`,
 			`clicked buy {"wzrk_click_innerText":"Buy now","wzrk_click_id":"cta","wzrk_click_name":"n","wzrk_click_url":"https://x.example/y","wzrk_click_c2a":"buy"} 77; ` +
@@ -186,12 +186,12 @@ func TestPopupsHTML(t *testing.T) {
 		for _, test := range tests {
 			showPopup(ctx, t, page, customHTML(test.element))
 			clickInFrame(ctx, t, page, "told.length > 0")
-			want := strings.ReplaceAll(test.told, "$SITE", site)
+			want := strings.ReplaceAll(test.want, "$SITE", site)
 			// wzrk_click_url has 20 characters; ours is only a part of the host.
 			want = strings.ReplaceAll(want, `"wzrk_click_url":"`+site+`/elsewhere?"`, `"wzrk_click_url":"`+(site + "/elsewhere")[:20]+`"`)
 			want = strings.ReplaceAll(want, `,"wzrk_click_url":""`, "")
 			err := within(ctx, page, `told.filter((line) => !line.startsWith("run")).length >= `+fmt.Sprint(strings.Count(want, "; ")+1-strings.Count(want, "run {")))
-			if got := strings.TrimSuffix(told(ctx, t, page), " true"); err != nil || got != strings.TrimSuffix(want, " true") {
+			if got := strings.TrimSuffix(pageLog(ctx, t, page), " true"); err != nil || got != strings.TrimSuffix(want, " true") {
 				t.Errorf("%s: told\n%s\nwant\n%s", test.name, got, want)
 			}
 		}
@@ -212,12 +212,12 @@ func frameFallsBack(ctx context.Context, t *testing.T, strict browser.Page, site
 	lax := openFaces(ctx, t, b, site+"/?lang=en&dir=ltr")
 	must(t, lax.Eval(ctx, `pop(`+customHTML(guide[0].html)+`, {prefix: "/unframed"})`, nil))
 	if err := within(ctx, lax, `root.querySelector("dialog:not(.waiting)")?.open`); err != nil {
-		t.Fatalf("custom HTML does not show where framing is forbidden: %v; told %q, console %v", err, told(ctx, t, lax), lax.Console())
+		t.Fatalf("custom HTML does not show where framing is forbidden: %v; told %q, console %v", err, pageLog(ctx, t, lax), lax.Console())
 	}
 	must(t, lax.Close(ctx))
 	must(t, strict.Eval(ctx, `pop(`+customHTML("x")+`, {prefix: "/unframed"})`, nil))
 	if err := within(ctx, strict, `told.join("; ") === "error frame 77; gone"`); err != nil {
-		t.Errorf("nothing tells that custom HTML could not be shown: %v; told %q", err, told(ctx, t, strict))
+		t.Errorf("nothing tells that custom HTML could not be shown: %v; told %q", err, pageLog(ctx, t, strict))
 	}
 }
 
@@ -245,7 +245,7 @@ func trustedHTML(ctx context.Context, t *testing.T, strict browser.Page) {
 	showPopup(ctx, t, strict, popup)
 	clickInFrame(ctx, t, strict, "told.length > 0")
 	if err := within(ctx, strict, `document.title === "changed"`); err != nil {
-		t.Errorf("trusted HTML has not the page's powers: %v; told %q", err, told(ctx, t, strict))
+		t.Errorf("trusted HTML has not the page's powers: %v; told %q", err, pageLog(ctx, t, strict))
 	}
 }
 

@@ -110,13 +110,13 @@ func showPopup(ctx context.Context, t *testing.T, page browser.Page, popup strin
 	err := within(ctx, page, `last && (atRest(), root.querySelector("dialog, #bell")?.matches(":not(.waiting)")) &&
 		(root.querySelector("#bell") || root.querySelector("dialog").open) && [...root.querySelectorAll("img")].every((i) => i.complete)`)
 	if err != nil {
-		t.Fatalf("not shown: %v; told %q, console %v; %s", err, told(ctx, t, page), page.Console(), popup)
+		t.Fatalf("not shown: %v; told %q, console %v; %s", err, pageLog(ctx, t, page), page.Console(), popup)
 	}
 	must(t, page.Eval(ctx, "atRest()", nil))
 }
 
-// told returns the pop-up's events since it was shown.
-func told(ctx context.Context, t *testing.T, page browser.Page) string {
+// pageLog returns the pop-up's events since it was shown.
+func pageLog(ctx context.Context, t *testing.T, page browser.Page) string {
 	t.Helper()
 	var lines []string
 	must(t, page.Eval(ctx, "told", &lines))
@@ -216,7 +216,7 @@ func TestPopupsActions(t *testing.T) {
 	button := func(action string) string {
 		return `{kind: "box", content: {title: "T", kv: {sku: "7"}, buttons: [{id: "b", text: "B", action: ` + action + `}]}}`
 	}
-	tests := []struct{ name, popup, selector, told string }{
+	tests := []struct{ name, popup, selector, want string }{
 		{"nothing", button(`{do: "none"}`), "#button-1", "clicked b p1"},
 		{"no action", button(`undefined`), "#button-1", "clicked b p1"},
 		{"close", button(`{do: "close"}`), "#button-1", "clicked b p1; closed action p1; gone"},
@@ -254,15 +254,15 @@ func TestPopupsActions(t *testing.T) {
 		for _, test := range tests {
 			showPopup(ctx, t, page, test.popup)
 			must(t, page.Click(ctx, test.selector))
-			want := strings.ReplaceAll(test.told, "$SITE", site)
-			if got := waitFor(t, want, func() string { return told(ctx, t, page) }); got != want {
+			want := strings.ReplaceAll(test.want, "$SITE", site)
+			if got := waitFor(t, want, func() string { return pageLog(ctx, t, page) }); got != want {
 				t.Errorf("%s: told %q, want %q", test.name, got, want)
 			}
 		}
 		// The last answer is marked, and sent.
 		must(t, page.Click(ctx, "#submit"))
 		if err := within(ctx, page, `told.join("; ") === "submitted E b p1; closed action p1; gone"`); err != nil {
-			t.Errorf("the answer: %v; told %q", err, told(ctx, t, page))
+			t.Errorf("the answer: %v; told %q", err, pageLog(ctx, t, page))
 		}
 		formFaults(ctx, t, page)
 		copied(ctx, t, page)
@@ -275,7 +275,7 @@ func TestPopupsActions(t *testing.T) {
 // language.
 func formFaults(ctx context.Context, t *testing.T, page browser.Page) {
 	t.Helper()
-	for _, test := range []struct{ kind, value, problem, told string }{
+	for _, test := range []struct{ kind, value, problem, log string }{
 		{"email", "", "Please fill in this field.", ""},
 		{"email", "no address", "Please enter a valid email address.", ""},
 		{"email", " me@example.com ", "", "submitted E me@example.com p1"},
@@ -286,14 +286,14 @@ func formFaults(ctx context.Context, t *testing.T, page browser.Page) {
 		showPopup(ctx, t, page, `{kind: "box", content: {title: "T", input: {kind: `+js(test.kind)+`, label: "L", options: ["a"], event: "E"}}}`)
 		must(t, page.Eval(ctx, `at("answer") && (at("answer").value = `+js(test.value)+`)`, nil))
 		must(t, page.Click(ctx, "#submit"))
-		type form struct{ Problem, Invalid, Thanks, Told string }
-		want := form{test.problem, "true", "", test.told}
+		type form struct{ Problem, Invalid, Thanks, Log string }
+		want := form{test.problem, "true", "", test.log}
 		if test.problem == "" {
 			want.Invalid, want.Thanks = "", "Thank you!"
 		}
 		got := waitFor(t, want, func() form {
 			return evaluated[form](ctx, t, page, `({problem: at("problem")?.hidden === false ? at("problem").textContent : "",
-				invalid: root.activeElement?.getAttribute("aria-invalid") ?? "", thanks: at("thanks")?.textContent ?? "", told: told.join("; ")})`)
+				invalid: root.activeElement?.getAttribute("aria-invalid") ?? "", thanks: at("thanks")?.textContent ?? "", log: told.join("; ")})`)
 		})
 		if got != want {
 			t.Errorf("%s %q: %+v, want %+v", test.kind, test.value, got, want)
@@ -310,7 +310,7 @@ func copied(ctx context.Context, t *testing.T, page browser.Page) {
 	if err := within(ctx, page, `at("button-1").textContent === "Copied" && root.querySelector("[role=status]").textContent === "Copied"`); err != nil {
 		t.Errorf("no report that the coupon was copied: %v", err)
 	}
-	if got := told(ctx, t, page); got != "clicked code p1" {
+	if got := pageLog(ctx, t, page); got != "clicked code p1" {
 		t.Errorf("a coupon told %q", got)
 	}
 	if err := within(ctx, page, `at("button-1").textContent === "Get it"`); err != nil {
@@ -327,10 +327,10 @@ func brokenImages(ctx context.Context, t *testing.T, page browser.Page) {
 	}
 	must(t, page.Eval(ctx, `pop({kind: "image", content: {image: "/missing.png"}})`, nil))
 	if err := within(ctx, page, `told.join("; ") === "error image p1; gone"`); err != nil {
-		t.Errorf("an image that is missing: %v; told %q", err, told(ctx, t, page))
+		t.Errorf("an image that is missing: %v; told %q", err, pageLog(ctx, t, page))
 	}
 	must(t, page.Eval(ctx, `pop({kind: "image", content: {image: "javascript:alert(1)"}})`, nil))
-	if got := told(ctx, t, page); got != "error image p1; gone" {
+	if got := pageLog(ctx, t, page); got != "error image p1; gone" {
 		t.Errorf("an image that is a script: told %q", got)
 	}
 }
@@ -349,7 +349,7 @@ func closedByScripts(ctx context.Context, t *testing.T, page browser.Page) {
 		showPopup(ctx, t, page, test.popup)
 		must(t, page.Eval(ctx, test.script+", 0", nil))
 		if err := within(ctx, page, `told.join("; ") === "closed script p1; gone" && !document.querySelector(".webpush-popup")`); err != nil {
-			t.Errorf("%s: %v; told %q", test.script, err, told(ctx, t, page))
+			t.Errorf("%s: %v; told %q", test.script, err, pageLog(ctx, t, page))
 		}
 	}
 }
@@ -362,7 +362,7 @@ func TestPopupsKeyboard(t *testing.T) {
 	tests := []struct {
 		name, popup string
 		keys        []browser.Key
-		told, focus string
+		log, focus  string
 	}{
 		{"Escape", `{kind: "box", ` + three + `}`, []browser.Key{browser.Escape}, "closed escape p1; gone", "link"},
 		{"Space answers nothing", `{kind: "box", ` + three + `}`, []browser.Key{browser.Space, browser.Enter}, "", "dialog"},
@@ -390,9 +390,9 @@ func TestPopupsKeyboard(t *testing.T) {
 			for _, key := range test.keys {
 				must(t, page.Press(ctx, key))
 			}
-			want := [2]string{test.told, test.focus}
+			want := [2]string{test.log, test.focus}
 			got := waitFor(t, want, func() [2]string {
-				return [2]string{told(ctx, t, page), evaluated[string](ctx, t, page, focus)}
+				return [2]string{pageLog(ctx, t, page), evaluated[string](ctx, t, page, focus)}
 			})
 			if got != want {
 				t.Errorf("%s: told, and focus on %q; want %q", test.name, got, want)
@@ -434,7 +434,7 @@ func inboxByKeyboard(ctx context.Context, t *testing.T, page browser.Page) {
 	}
 	const want = `viewed newer; viewed older; clicked body older; run {"do":"open","url":"`
 	must(t, within(ctx, page, "told.length > 3"))
-	if got := told(ctx, t, page); !strings.HasPrefix(got, want) || !strings.HasSuffix(got, `/elsewhere"} {} older true`) {
+	if got := pageLog(ctx, t, page); !strings.HasPrefix(got, want) || !strings.HasSuffix(got, `/elsewhere"} {} older true`) {
 		t.Errorf("the inbox told %q", got)
 	}
 	must(t, page.Press(ctx, browser.Escape))
@@ -453,7 +453,7 @@ func inboxByKeyboard(ctx context.Context, t *testing.T, page browser.Page) {
 	must(t, page.Click(ctx, "#all"))
 	must(t, page.Press(ctx, browser.Escape))
 	count("Messages")
-	if got := told(ctx, t, page); got != "" {
+	if got := pageLog(ctx, t, page); got != "" {
 		t.Errorf("seen before, the inbox told %q", got)
 	}
 }

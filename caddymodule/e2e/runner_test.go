@@ -147,10 +147,10 @@ func (x *tracker) atEvent() {
 	x.counted("greeting", map[string]int64{"viewed": 1})
 	must(x.T, page.Click(x.ctx, "#button-1"))
 	must(x.T, browser.WaitFor(x.ctx, page, "!"+"("+popupOpen+")"))
-	told := evaluated[[]string](x.ctx, x.T, page, "told")
+	lines := evaluated[[]string](x.ctx, x.T, page, "told")
 	for _, want := range []string{"shown greeting", "viewed greeting", "clicked greeting yes", `greet {"coupon":"X"}`, "closed greeting action"} {
-		if !slices.Contains(told, want) {
-			x.Errorf("the page was told %q, without %q", told, want)
+		if !slices.Contains(lines, want) {
+			x.Errorf("the page was told %q, without %q", lines, want)
 		}
 	}
 	x.counted("greeting", map[string]int64{"viewed": 1, "clicked": 1, "closed": 1})
@@ -185,8 +185,8 @@ func (x *tracker) onRoute() {
 	if evaluated[bool](x.ctx, x.T, page, `"navigation" in window`) {
 		x.run(page, `history.pushState(null, "", "/other")`)
 		must(x.T, browser.WaitFor(x.ctx, page, "!"+"("+popupOpen+")"))
-		if told := evaluated[[]string](x.ctx, x.T, page, "told"); slices.ContainsFunc(told, func(s string) bool { return s[:6] == "closed" }) {
-			x.Errorf("gone with its route, and told as closed: %q", told)
+		if lines := evaluated[[]string](x.ctx, x.T, page, "told"); slices.ContainsFunc(lines, func(s string) bool { return s[:6] == "closed" }) {
+			x.Errorf("gone with its route, and told as closed: %q", lines)
 		}
 	}
 	must(x.T, page.Close(x.ctx))

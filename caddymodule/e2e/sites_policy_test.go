@@ -19,7 +19,7 @@ import (
 // policySites have a strict Content-Security-Policy. In the policies below, NONCE
 // is the response's nonce, and HASHES are the hashes of the page's scripts.
 func policySites() []site {
-	const rest = "; object-src 'none'; base-uri 'none'; worker-src 'self'; connect-src 'self'"
+	const otherDirectives = "; object-src 'none'; base-uri 'none'; worker-src 'self'; connect-src 'self'"
 	const types = "; require-trusted-types-for 'script'"
 	sites := []site{
 		{name: "CSP nonce", with: (*visitor).wantPush},
@@ -34,19 +34,19 @@ func policySites() []site {
 		{name: "CSP report only", with: (*visitor).wantSubscription},
 	}
 	for i, policy := range []string{
-		"default-src 'none'; script-src 'nonce-NONCE'; img-src 'self'; manifest-src 'self'" + rest,
+		"default-src 'none'; script-src 'nonce-NONCE'; img-src 'self'; manifest-src 'self'" + otherDirectives,
 		"script-src 'nonce-NONCE' 'strict-dynamic' https: 'unsafe-inline'; object-src 'none'; base-uri 'none'",
-		"default-src 'self'; script-src HASHES" + rest,
-		"default-src 'self'; script-src HASHES" + rest,
-		"default-src 'self'; script-src HASHES 'strict-dynamic'" + rest,
-		"default-src 'self'; script-src 'nonce-NONCE' 'strict-dynamic'" + rest + types,
-		"default-src 'self'; script-src 'nonce-NONCE' 'strict-dynamic'" + rest + types + "; trusted-types site",
-		"default-src 'self'; script-src 'nonce-NONCE' 'strict-dynamic'" + rest + types + "; trusted-types site",
+		"default-src 'self'; script-src HASHES" + otherDirectives,
+		"default-src 'self'; script-src HASHES" + otherDirectives,
+		"default-src 'self'; script-src HASHES 'strict-dynamic'" + otherDirectives,
+		"default-src 'self'; script-src 'nonce-NONCE' 'strict-dynamic'" + otherDirectives + types,
+		"default-src 'self'; script-src 'nonce-NONCE' 'strict-dynamic'" + otherDirectives + types + "; trusted-types site",
+		"default-src 'self'; script-src 'nonce-NONCE' 'strict-dynamic'" + otherDirectives + types + "; trusted-types site",
 		"", // Content-Security-Policy-Report-Only
 	} {
 		header := "Content-Security-Policy"
 		if policy == "" {
-			header, policy = header+"-Report-Only", "default-src 'self'; script-src 'self' HASHES"+rest
+			header, policy = header+"-Report-Only", "default-src 'self'; script-src 'self' HASHES"+otherDirectives
 		}
 		sites[i].answer = func(t *testing.T) string { return proxied(t, underPolicy(t, header, policy)) }
 		sites[i].behave = usePolicy

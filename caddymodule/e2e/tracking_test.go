@@ -66,7 +66,7 @@ func (p *product) people(ctx context.Context, origin string) []person {
 }
 
 // personWith returns the person with an identity, or the only person if it is empty.
-func personWith(people []person, identity string) (one person) {
+func personWith(people []person, identity string) (found person) {
 	for _, p := range people {
 		if identity == "" {
 			return p
@@ -77,7 +77,7 @@ func personWith(people []person, identity string) (one person) {
 			}
 		}
 	}
-	return one
+	return found
 }
 
 // nothingWaits is true if everything recorded in the browser has been sent.
@@ -168,8 +168,8 @@ func (x *tracker) events(t *testing.T) {
 	page := x.open("/")
 	x.run(page, `webpush.event("Added", {sku: "A-1", price: 3.5}), webpush.profile({Name: "Ann", Gone: null})`)
 	x.until("an event and a profile", func(people []person) bool {
-		one := personWith(people, "")
-		return len(people) == 1 && one.Events["Added"].Count == 1 && one.Attributes["Name"] == "Ann" && one.Visits == 1
+		profile := personWith(people, "")
+		return len(people) == 1 && profile.Events["Added"].Count == 1 && profile.Attributes["Name"] == "Ann" && profile.Visits == 1
 	})
 	if cookie := evaluated[string](x.ctx, t, page, "document.cookie"); cookie != "" {
 		t.Errorf("scripts see the cookie: %q", cookie)
@@ -204,8 +204,8 @@ func (x *tracker) closed(t *testing.T) {
 	// arrived.
 	must(t, browser.WaitFor(x.ctx, page, nothingWaits))
 	x.until("pages that were left", func(people []person) bool {
-		one := personWith(people, "")
-		return one.Events["Closed"].Count == 1 && one.Events["Followed"].Count == 1
+		profile := personWith(people, "")
+		return profile.Events["Closed"].Count == 1 && profile.Events["Followed"].Count == 1
 	})
 	must(t, page.Close(x.ctx))
 }
@@ -215,8 +215,8 @@ func (x *tracker) login(t *testing.T) {
 	page := x.open("/")
 	x.run(page, `webpush.login({identity: "ann-7", email: "ann@example.com", set: {Plan: "gold"}})`)
 	x.until("a login", func(people []person) bool {
-		one := personWith(people, "ann-7")
-		return len(people) == 1 && one.Events["Added"].Count == 1 && one.Attributes["Plan"] == "gold" && personWith(people, "ann@example.com").ID == one.ID
+		profile := personWith(people, "ann-7")
+		return len(people) == 1 && profile.Events["Added"].Count == 1 && profile.Attributes["Plan"] == "gold" && personWith(people, "ann@example.com").ID == profile.ID
 	})
 	x.run(page, `webpush.logout().then(() => webpush.event("After"))`)
 	x.until("a log-out", func(people []person) bool {

@@ -184,15 +184,15 @@ func bellHelps(v *visitor, _ *line) {
 
 // preferencesSwitch uses the visitor's own settings in the page.
 func preferencesSwitch(v *visitor, _ *line) {
-	const one = `document.querySelector("webpush-preferences").shadowRoot?.querySelector("[role=switch]")`
-	const on = one + "?.checked"
+	const switchElement = `document.querySelector("webpush-preferences").shadowRoot?.querySelector("[role=switch]")`
+	const on = switchElement + "?.checked"
 	// The SDK fills the element again after a click: the next click must not hit
 	// the old switch.
 	press := func(want string) {
 		v.Helper()
-		v.eval("void (window.before = "+one+")", nil)
+		v.eval("void (window.before = "+switchElement+")", nil)
 		v.click("[role=switch]")
-		v.wait(one + " !== before && " + on + " === " + want)
+		v.wait(switchElement + " !== before && " + on + " === " + want)
 	}
 	v.goTo("/settings")
 	v.wait(on + " === false")

@@ -37,8 +37,8 @@ func TestWatchedPages(t *testing.T) {
 		must(t, page.Navigate(ctx, x.origin+"/articles/second"))
 		must(t, page.Navigate(ctx, x.origin+"/articles/mine"))
 		x.until("two articles and a name", func(people []person) bool {
-			one := personWith(people, "ann "+host(x.origin))
-			return len(people) == 1 && one.Events["Article Read"].Count == 2 && one.Visits == 1
+			profile := personWith(people, "ann "+host(x.origin))
+			return len(people) == 1 && profile.Events["Article Read"].Count == 2 && profile.Visits == 1
 		})
 		if n := evaluated[int](ctx, t, page, posts); n != 0 {
 			t.Errorf("%d requests on the third page of a visit", n)

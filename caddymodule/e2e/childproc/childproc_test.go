@@ -114,6 +114,6 @@ func isZombie(pid int) bool {
 	if err != nil {
 		return true
 	}
-	_, rest, _ := strings.Cut(string(stat), ") ")
-	return strings.HasPrefix(rest, "Z")
+	_, fields, _ := strings.Cut(string(stat), ") ")
+	return strings.HasPrefix(fields, "Z")
 }

@@ -54,11 +54,11 @@ func VerifyVAPID(header, audience string, now time.Time) (VAPID, error) {
 }
 
 func splitAuthorization(header string) (token, key string, err error) {
-	scheme, rest, _ := strings.Cut(header, " ")
+	scheme, params, _ := strings.Cut(header, " ")
 	if !strings.EqualFold(scheme, "vapid") {
 		return "", "", fmt.Errorf("authorization scheme is %q, not vapid", scheme)
 	}
-	for param := range strings.SplitSeq(rest, ",") {
+	for param := range strings.SplitSeq(params, ",") {
 		name, value, ok := strings.Cut(strings.TrimSpace(param), "=")
 		if !ok {
 			return "", "", fmt.Errorf("malformed parameter %q", param)
