@@ -118,7 +118,7 @@ func packSubscription(s *pushsvc.Subscription) []byte {
 // unpackSubscription reads into s what packSubscription made. s shares no memory
 // with the payload; all of its texts are parts of one string.
 func unpackSubscription(payload []byte, s *pushsvc.Subscription) error {
-	r := reader{rest: payload}
+	r := reader{unread: payload}
 	copy(s.P256DH[:], r.take(pushsvc.P256DHSize))
 	copy(s.Auth[:], r.take(pushsvc.AuthSize))
 	s.Created = r.time(time.Second)
@@ -143,20 +143,20 @@ func unpackSubscription(payload []byte, s *pushsvc.Subscription) error {
 		return errors.New("the row is malformed")
 	}
 	var all strings.Builder
-	all.Grow(len(endpointPrefixes[prefix]) + len(r.rest) + len(keyID) + len(language) + len(zone) + len(page))
+	all.Grow(len(endpointPrefixes[prefix]) + len(r.unread) + len(keyID) + len(language) + len(zone) + len(page))
 	all.WriteString(endpointPrefixes[prefix])
-	for _, text := range [...][]byte{r.rest, keyID, language, zone, page} {
+	for _, text := range [...][]byte{r.unread, keyID, language, zone, page} {
 		all.Write(text)
 	}
 	texts := all.String()
-	s.Endpoint, texts = cut(texts, len(endpointPrefixes[prefix])+len(r.rest))
+	s.Endpoint, texts = cut(texts, len(endpointPrefixes[prefix])+len(r.unread))
 	s.KeyID, texts = cut(texts, len(keyID))
 	s.Language, texts = cut(texts, len(language))
 	s.TimeZone, s.Page = cut(texts, len(zone))
 	return nil
 }
 
-func cut(s string, n int) (head, rest string) { return s[:n], s[n:] }
+func cut(s string, n int) (head, tail string) { return s[:n], s[n:] }
 
 // appendTime writes a time in whole units since 1970; zero has its own code.
 func appendTime(p []byte, t time.Time, unit time.Duration) []byte {
@@ -173,17 +173,17 @@ func appendTime(p []byte, t time.Time, unit time.Duration) []byte {
 
 // reader parses a payload; after a fault it returns zeros and is bad.
 type reader struct {
-	rest []byte
-	bad  bool
+	unread []byte
+	bad    bool
 }
 
 func (r *reader) take(n uint64) []byte {
-	if n > uint64(len(r.rest)) {
-		r.rest, r.bad = nil, true
+	if n > uint64(len(r.unread)) {
+		r.unread, r.bad = nil, true
 		return nil
 	}
-	p := r.rest[:n]
-	r.rest = r.rest[n:]
+	p := r.unread[:n]
+	r.unread = r.unread[n:]
 	return p
 }
 
@@ -197,8 +197,8 @@ func (r *reader) byte() byte {
 // texts returns an empty list, not nil, if the number is 0.
 func (r *reader) texts() []string {
 	n := r.uvarint()
-	if n > uint64(len(r.rest)) { // each has at least one byte for its length
-		r.rest, r.bad = nil, true
+	if n > uint64(len(r.unread)) { // each has at least one byte for its length
+		r.unread, r.bad = nil, true
 		return nil
 	}
 	all := make([]string, n)
@@ -211,12 +211,12 @@ func (r *reader) texts() []string {
 func (r *reader) text() []byte { return r.take(r.uvarint()) }
 
 func (r *reader) uvarint() uint64 {
-	n, size := binary.Uvarint(r.rest)
+	n, size := binary.Uvarint(r.unread)
 	if size <= 0 {
-		r.rest, r.bad = nil, true
+		r.unread, r.bad = nil, true
 		return 0
 	}
-	r.rest = r.rest[size:]
+	r.unread = r.unread[size:]
 	return n
 }
 

@@ -92,7 +92,7 @@ func write[T any](ctx context.Context, s *Store, fn func(*writeTx) (T, error)) (
 // writeWhen is write; patient allows a delay of some milliseconds.
 func writeWhen[T any](ctx context.Context, s *Store, patient bool, fn func(*writeTx) (T, error)) (T, error) {
 	var out, none T
-	if err := s.enter(); err != nil {
+	if err := s.takeGate(); err != nil {
 		return none, err
 	}
 	defer s.gate.RUnlock()
@@ -112,7 +112,7 @@ func writeWhen[T any](ctx context.Context, s *Store, patient bool, fn func(*writ
 // await passes an operation to the committer and waits for its end, the end of
 // the context, or a limit if the disk does not answer. The caller holds the gate.
 func (s *Store) await(o *op) error {
-	if !s.health.enter() {
+	if !s.health.admit() {
 		return pushsvc.ErrBusy
 	}
 	defer s.health.leave()

@@ -26,7 +26,7 @@ const compactBatch = 8 << 20
 //   - After an error, and after a crash at any moment, the store is unchanged or
 //     compacted.
 func (s *Store) Compact(ctx context.Context) (before, after int64, err error) {
-	if err := s.enter(); err != nil {
+	if err := s.takeGate(); err != nil {
 		return 0, 0, fmt.Errorf("compacting the push store: %w", err)
 	}
 	defer s.gate.RUnlock()

@@ -57,8 +57,8 @@ func (h *health) commitEnded(err error) {
 	}
 }
 
-// enter adds a waiting write, unless maxWaiting is reached.
-func (h *health) enter() bool {
+// admit adds a waiting write, unless maxWaiting is reached.
+func (h *health) admit() bool {
 	if h.waiting.Add(1) > maxWaiting {
 		h.waiting.Add(-1)
 		return false

@@ -133,13 +133,13 @@ func (s *Store) readSecret(ctx context.Context) ([]byte, error) {
 	}
 	secret, err := read(ctx, s, get)
 	if err == nil && secret == nil {
-		fresh := make([]byte, secretSize)
-		_, _ = rand.Read(fresh) // never fails (crypto/rand, Go 1.24)
+		generated := make([]byte, secretSize)
+		_, _ = rand.Read(generated) // never fails (crypto/rand, Go 1.24)
 		secret, err = write(ctx, s, func(w *writeTx) ([]byte, error) {
 			if there, err := get(w.tx); err != nil || there != nil {
 				return there, err
 			}
-			return fresh, w.metaPut(metaSecret, fresh)
+			return generated, w.metaPut(metaSecret, generated)
 		})
 	}
 	return secret, err

@@ -136,13 +136,13 @@ func packMessage(m pushsvc.Message) ([]byte, error) {
 }
 
 // unpackText splits a payload that begins with the length of its JSON.
-func unpackText(payload []byte, into any) (rest []byte, err error) {
-	r := reader{rest: payload}
+func unpackText(payload []byte, into any) (tail []byte, err error) {
+	r := reader{unread: payload}
 	text := r.text()
 	if r.bad || json.Unmarshal(text, into) != nil {
 		return nil, errors.New("the row is malformed")
 	}
-	return r.rest, nil
+	return r.unread, nil
 }
 
 func unpackMessage(payload []byte, m *pushsvc.Message) error {

@@ -162,7 +162,7 @@ func (w *writeTx) unmoved(name string) error {
 // between runs fn in the committer, in its own transaction: a bucket that has
 // been changed in the same transaction can't be moved.
 func (s *Store) between(ctx context.Context, fn func(w *writeTx) error) error {
-	if err := s.enter(); err != nil {
+	if err := s.takeGate(); err != nil {
 		return err
 	}
 	defer s.gate.RUnlock()

@@ -147,8 +147,8 @@ func checkMoved(t *testing.T, path string, n int) {
 	if err != nil || len(open) != 2*(n/10) || slices.ContainsFunc(open, func(m pushsvc.Message) bool { return m.Site != moveInto }) {
 		t.Errorf("%d messages wait, %v", len(open), err)
 	}
-	for rest := 1; rest > 0; {
-		if rest, err = s.Sweep(t.Context(), 1000); err != nil {
+	for remaining := 1; remaining > 0; {
+		if remaining, err = s.Sweep(t.Context(), 1000); err != nil {
 			t.Fatal(err)
 		}
 	}

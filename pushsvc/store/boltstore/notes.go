@@ -267,21 +267,21 @@ func (f *noteFile) load() {
 	if err != nil {
 		return
 	}
-	for rest := data; ; {
-		outcomes, next, ok := openRecord(f.seed, rest)
+	for unread := data; ; {
+		outcomes, next, ok := openRecord(f.seed, unread)
 		if !ok {
 			return
 		}
 		for _, o := range outcomes {
 			f.outcomes[o.ID] = o
 		}
-		f.size += int64(len(rest) - len(next))
-		rest = next
+		f.size += int64(len(unread) - len(next))
+		unread = next
 	}
 }
 
 // openRecord reads the first record.
-func openRecord(seed uint32, p []byte) (outcomes []pushsvc.Outcome, rest []byte, ok bool) {
+func openRecord(seed uint32, p []byte) (outcomes []pushsvc.Outcome, tail []byte, ok bool) {
 	if len(p) < 8 {
 		return nil, nil, false
 	}
@@ -386,8 +386,8 @@ func packOutcomes(p []byte, outcomes []pushsvc.Outcome) []byte {
 }
 
 func unpackOutcomes(payload []byte) (out []pushsvc.Outcome, err error) {
-	r := reader{rest: payload}
-	for len(r.rest) > 0 {
+	r := reader{unread: payload}
+	for len(r.unread) > 0 {
 		o := pushsvc.Outcome{Kind: pushsvc.OutcomeKind(r.byte()), ID: pushsvc.SubscriptionID(r.uvarint())}
 		o.Attempt = int(r.uvarint())
 		o.Due = r.time(time.Millisecond)

@@ -195,8 +195,8 @@ func TestNotesRemoved(t *testing.T) {
 	if err := errors.Join(storeMessage(s, "m1", 6000), storeMessage(s, "m2", 10)); err != nil {
 		t.Fatal(err)
 	}
-	one, two, other := claimAt(t, s, "m1", noteDay), claimAt(t, s, "m1", noteDay), claimAt(t, s, "m2", noteDay)
-	for _, r := range []pushsvc.Range{one, two, other} {
+	first, second, other := claimAt(t, s, "m1", noteDay), claimAt(t, s, "m1", noteDay), claimAt(t, s, "m2", noteDay)
+	for _, r := range []pushsvc.Range{first, second, other} {
 		if err := s.Note(t.Context(), r, accepted(int(r.Cursor)+1, int(r.Cursor)+5)); err != nil {
 			t.Fatal(err)
 		}
@@ -204,7 +204,7 @@ func TestNotesRemoved(t *testing.T) {
 	if n := len(noteFiles(t, path)); n != 3 {
 		t.Errorf("%d files for 3 ranges", n)
 	}
-	done := pushsvc.Checkpoint{Site: noteSite, MessageID: "m1", Range: one.N, Epoch: 1, Cursor: one.Until, Done: true, At: noteDay}
+	done := pushsvc.Checkpoint{Site: noteSite, MessageID: "m1", Range: first.N, Epoch: 1, Cursor: first.Until, Done: true, At: noteDay}
 	if _, _, err := s.Checkpoint(t.Context(), done); err != nil {
 		t.Fatal(err)
 	}

@@ -70,7 +70,7 @@ func (s site) oldHours(before int64, limit int) (old [][]byte) {
 // foldHours adds rows to their pop-ups' people.FoldedHour. A damaged row counts
 // as zero, as it does when it is read.
 func (w *writeTx) foldHours(st site, keys [][]byte) error {
-	total, of := people.PopupHour(nil), ""
+	total, current := people.PopupHour(nil), ""
 	load := func(key []byte) (hour people.PopupHour) {
 		if _, err := st.getJSON(peoplePopups, key, &hour); err != nil {
 			w.s.report(err)
@@ -80,8 +80,8 @@ func (w *writeTx) foldHours(st site, keys [][]byte) error {
 	}
 	for i, key := range keys {
 		popup, _, _ := popupOf(key)
-		if i == 0 || popup != of {
-			total, of = load(popupKey(popup, 0)), popup
+		if i == 0 || popup != current {
+			total, current = load(popupKey(popup, 0)), popup
 		}
 		total = total.Fold(load(key))
 		if err := st.removeRow(w, peoplePopups, key); err != nil {

@@ -150,13 +150,13 @@ func TestPowerCut(t *testing.T) {
 // TestPowerCutTeeth: the test detects a disk that ignores syncs.
 func TestPowerCutTeeth(t *testing.T) {
 	d := newDisk(t)
-	for round, told := 0, 0; told < 20 && round < 200; round++ {
+	for round, checked := 0, 0; checked < 20 && round < 200; round++ {
 		path, acked := filepath.Join(d.dir, fmt.Sprint(round, ".db")), map[string]string{}
 		d.outage("lying", path, 0, acked)
 		if len(acked) == 0 {
 			continue
 		}
-		told++
+		checked++
 		there := map[string]bool{}
 		if s, err := Open(t.Context(), path, Options{}); err == nil {
 			page, err := s.SubscriptionPage(t.Context(), realistic(0).Site, 0, 1<<20)

@@ -42,7 +42,7 @@ func packRange(p part) []byte {
 }
 
 func unpackRange(payload []byte, p *part) error {
-	r := reader{rest: payload}
+	r := reader{unread: payload}
 	p.Done = r.byte()&rangeDone != 0
 	copy(p.Last[:], r.take(8))
 	p.Lease = r.instant()

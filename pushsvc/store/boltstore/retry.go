@@ -40,10 +40,10 @@ func packRetry(r pushsvc.Retry) []byte {
 }
 
 func unpackRetry(payload []byte, r *pushsvc.Retry) error {
-	rd := reader{rest: payload}
+	rd := reader{unread: payload}
 	r.Attempt = int(rd.uvarint())
 	r.Due = rd.time(time.Millisecond)
-	r.Reason = string(rd.rest)
+	r.Reason = string(rd.unread)
 	if rd.bad {
 		return errors.New("the row is malformed")
 	}

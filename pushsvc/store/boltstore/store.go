@@ -143,16 +143,16 @@ func closeDB(db *bolt.DB, file *os.File, broken bool) error {
 // read runs fn in a read transaction. The result must not point into the
 // transaction's memory.
 func read[T any](ctx context.Context, s *Store, fn func(*bolt.Tx) (T, error)) (out T, err error) {
-	if err := s.enter(); err != nil {
+	if err := s.takeGate(); err != nil {
 		return out, err
 	}
 	defer s.gate.RUnlock()
 	return readOpen(ctx, s, fn)
 }
 
-// enter takes the gate for reading. It does not wait for a Close that waits for
+// takeGate takes the gate for reading. It does not wait for a Close that waits for
 // others.
-func (s *Store) enter() error {
+func (s *Store) takeGate() error {
 	select {
 	case <-s.closing:
 		return pushsvc.ErrClosed

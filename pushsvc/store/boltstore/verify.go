@@ -143,15 +143,15 @@ func (v *verifier) tree(id uint64, depth int) error {
 	if err != nil || !ok {
 		return err
 	}
-	err = v.elements(page, func(element, rest []byte) error {
+	err = v.elements(page, func(element, fromElement []byte) error {
 		if binary.NativeEndian.Uint16(page[8:]) == flagBranch {
 			pos, key := uint64(binary.NativeEndian.Uint32(element)), uint64(binary.NativeEndian.Uint32(element[4:]))
-			if pos+key > uint64(len(rest)) {
+			if pos+key > uint64(len(fromElement)) {
 				return errOutside
 			}
 			return v.tree(binary.NativeEndian.Uint64(element[8:]), depth+1)
 		}
-		return v.leaf(element, rest, depth)
+		return v.leaf(element, fromElement, depth)
 	})
 	if errors.Is(err, errOutside) {
 		return fmt.Errorf("page %d: %w", id, err)
@@ -164,14 +164,14 @@ var errOutside = errors.New("an element lies outside")
 
 // elements calls fn with each element of a page and the bytes from its start,
 // from which its offset counts.
-func (v *verifier) elements(page []byte, fn func(element, rest []byte) error) error {
+func (v *verifier) elements(page []byte, fn func(element, fromElement []byte) error) error {
 	count := int(binary.NativeEndian.Uint16(page[10:]))
 	if pageHeader+count*pageElement > len(page) {
 		return errOutside
 	}
 	for i := range count {
-		rest := page[pageHeader+i*pageElement:]
-		if err := fn(rest[:pageElement], rest); err != nil {
+		fromElement := page[pageHeader+i*pageElement:]
+		if err := fn(fromElement[:pageElement], fromElement); err != nil {
 			return err
 		}
 	}
@@ -179,17 +179,17 @@ func (v *verifier) elements(page []byte, fn func(element, rest []byte) error) er
 }
 
 // leaf checks one row, and its bucket if it is one.
-func (v *verifier) leaf(element, rest []byte, depth int) error {
+func (v *verifier) leaf(element, fromElement []byte, depth int) error {
 	flags := binary.NativeEndian.Uint32(element)
 	pos := uint64(binary.NativeEndian.Uint32(element[4:]))
 	key, value := uint64(binary.NativeEndian.Uint32(element[8:])), uint64(binary.NativeEndian.Uint32(element[12:]))
-	if pos+key+value > uint64(len(rest)) {
+	if pos+key+value > uint64(len(fromElement)) {
 		return errOutside
 	}
 	if flags&leafIsBucket == 0 {
 		return nil
 	}
-	bucket := rest[pos+key:][:value]
+	bucket := fromElement[pos+key:][:value]
 	if len(bucket) < 16 { // root 8, sequence 8
 		return errOutside
 	}
@@ -200,11 +200,11 @@ func (v *verifier) leaf(element, rest []byte, depth int) error {
 	if len(inline) < pageHeader || binary.NativeEndian.Uint16(inline[8:]) != flagLeaf {
 		return errOutside
 	}
-	return v.elements(inline, func(element, rest []byte) error {
+	return v.elements(inline, func(element, fromElement []byte) error {
 		if binary.NativeEndian.Uint32(element)&leafIsBucket != 0 {
 			return errOutside // bbolt puts no bucket into a bucket that is stored in a row
 		}
-		return v.leaf(element, rest, depth+1)
+		return v.leaf(element, fromElement, depth+1)
 	})
 }
 

@@ -164,23 +164,23 @@ func testCancelEarly(h *harness) {
 func testCancelLeased(h *harness) {
 	h.importAll(siteA, 6000)
 	h.create(message(siteA, 1))
-	one, two := h.claim(siteA, 1, epoch), h.claim(siteA, 1, epoch)
+	first, second := h.claim(siteA, 1, epoch), h.claim(siteA, 1, epoch)
 	h.control(siteA, 1, pushsvc.CommandCancel, epoch)
 	if m := h.idle(siteA, 1, epoch.Add(time.Second)); m.State != pushsvc.StateCancelling {
 		h.Errorf("after a claim it is %s", m.State)
 	}
 	h.same("unfinished", h.unfinished(epoch, "", 9), []string{messageID(1)})
-	rows, err := h.RangePage(h.Context(), one, one.Cursor, 10)
+	rows, err := h.RangePage(h.Context(), first, first.Cursor, 10)
 	if err != nil {
 		h.Fatal(err)
 	}
-	c := on(one, epoch.Add(time.Second), outcomes(pushsvc.OutcomeAccepted, rows[:8])...)
+	c := on(first, epoch.Add(time.Second), outcomes(pushsvc.OutcomeAccepted, rows[:8])...)
 	c.Outcomes = append(c.Outcomes, pushsvc.Outcome{ID: rows[8].ID, Kind: pushsvc.OutcomeLater, Attempt: 1, Due: epoch})
 	c.Cursor, c.Lease = rows[8].ID, 0
 	if m, _ := h.checkpoint(c); m.State != pushsvc.StateCancelling || m.Progress.Later != 1 {
 		h.Errorf("while the other is leased: %+v", m)
 	}
-	c = on(two, epoch.Add(2*time.Second))
+	c = on(second, epoch.Add(2*time.Second))
 	c.Lease = 0
 	m, _ := h.checkpoint(c)
 	h.same("progress", m.Progress, pushsvc.Progress{Audience: 6000, Accepted: 8, Cancelled: 5992})
@@ -189,7 +189,7 @@ func testCancelLeased(h *harness) {
 	}
 	again, _ := h.checkpoint(c)
 	h.same("repeated", again, m)
-	_, _, err = h.checkpointAt(on(one, epoch.Add(3*time.Second), outcomes(pushsvc.OutcomeAccepted, rows[9:])...))
+	_, _, err = h.checkpointAt(on(first, epoch.Add(3*time.Second), outcomes(pushsvc.OutcomeAccepted, rows[9:])...))
 	h.is("another checkpoint", err, pushsvc.ErrLeaseLost)
 	h.same("retries", h.retries(1, epoch.Add(time.Hour), 9), []pushsvc.SubscriptionID(nil))
 }

@@ -79,9 +79,9 @@ func testMessageTexts(h *harness) {
 }
 
 func testMessageWithoutRecipients(h *harness) {
-	one := message(siteA, 1)
-	one.Only = 7
-	_, _, err := h.CreateMessage(h.Context(), one, pushsvc.Idempotency{})
+	single := message(siteA, 1)
+	single.Only = 7
+	_, _, err := h.CreateMessage(h.Context(), single, pushsvc.Idempotency{})
 	h.is("to one of an unknown site", err, pushsvc.ErrNotFound)
 	_, err = h.Message(h.Context(), siteA, messageID(1))
 	h.is("message of an unknown site", err, pushsvc.ErrNotFound)

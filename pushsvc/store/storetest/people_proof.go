@@ -32,7 +32,7 @@ func (h *harness) proven(n int, entries ...people.Entry) {
 	h.trackBatch(siteA, people.Batch{Device: device(n), At: epoch, Entries: entries, Trusted: true})
 }
 
-func (h *harness) by(value string) people.Profile {
+func (h *harness) profileBy(value string) people.Profile {
 	h.Helper()
 	p, err := h.PersonBy(h.Context(), siteA, identity(value))
 	if err != nil {
@@ -55,7 +55,7 @@ func testProofEviction(h *harness) {
 		many.Identities = append(many.Identities, identity(fmt.Sprint("junk ", n)))
 	}
 	h.track(2, many)
-	ann := h.by("ann")
+	ann := h.profileBy("ann")
 	if ann.Attributes["Phone"] != "+49" || len(ann.Identities) != people.MaxIdentities || len(ann.Claims) != 2 {
 		h.Errorf("after many identities: %+v", ann)
 	}
@@ -67,7 +67,7 @@ func testProofEviction(h *harness) {
 	}
 	// A device that has been away longer than its cookie lives is evicted.
 	h.trackBatch(siteA, people.Batch{Device: device(500), At: epoch.AddDate(2, 0, 0), Entries: []people.Entry{login("ann")}})
-	if h.profile(500).ID != ann.ID || len(h.by("ann").Devices) != people.MaxDevices {
+	if h.profile(500).ID != ann.ID || len(h.profileBy("ann").Devices) != people.MaxDevices {
 		h.Error("a dead device makes no room")
 	}
 }
@@ -86,7 +86,7 @@ func testProofOwn(h *harness) {
 		h.Errorf("the first device sees %+v", s)
 	}
 	// The person's profile has the data of all devices.
-	if p := h.by("ann"); p.Attributes["Size"] != "L" || p.Attributes["Plan"] != "pro" || p.Events["F"].Count != 1 || p.Events["E"].Count != 2 {
+	if p := h.profileBy("ann"); p.Attributes["Size"] != "L" || p.Attributes["Plan"] != "pro" || p.Events["F"].Count != 1 || p.Events["E"].Count != 2 {
 		h.Errorf("the person: %+v", p)
 	}
 	// An address that was claimed before reveals nothing about a later claimant.
@@ -104,13 +104,13 @@ func testProofOwn(h *harness) {
 
 func testProofClosed(h *harness) {
 	h.proven(1, login("ann"), prop("Phone", "+49"), event("E", epoch))
-	ann := h.by("ann")
+	ann := h.profileBy("ann")
 	h.track(2, login("ann"), prop("Phone", "+1"), event("E", epoch))
 	p := h.profile(2)
 	if p.ID == ann.ID || p.Known() || !slices.Equal(p.Claims, []people.Identity{identity("ann")}) || p.Attributes["Phone"] != "+1" {
 		h.Errorf("an unproven login: %+v", p)
 	}
-	if now := h.by("ann"); now.Attributes["Phone"] != "+49" || now.Events["E"].Count != 1 || len(now.Devices) != 1 {
+	if now := h.profileBy("ann"); now.Attributes["Phone"] != "+49" || now.Events["E"].Count != 1 || len(now.Devices) != 1 {
 		h.Errorf("it changes the proven profile: %+v", now)
 	}
 	// The proven device's own page may log in again, and its additions are
@@ -127,7 +127,7 @@ func testProofClosed(h *harness) {
 	}
 	// A visitor who claims one identity and then another merges no profiles.
 	h.track(2, login("carl"))
-	if carl := h.by("carl"); carl.ID == p.ID || carl.Attributes["Phone"] != nil {
+	if carl := h.profileBy("carl"); carl.ID == p.ID || carl.Attributes["Phone"] != nil {
 		h.Errorf("after another login: %+v", carl)
 	}
 	if n := h.people(siteA); n.Profiles != 4 || n.Anonymous != 1 || n.RefusedLogins != 1 {
@@ -141,7 +141,7 @@ func testProofTakes(h *harness) {
 	h.track(1, both, prop("Name", "M"))
 	h.track(2, login("ann"))
 	h.proven(3, login("ann"), prop("Phone", "+49"))
-	ann := h.by("ann")
+	ann := h.profileBy("ann")
 	if !ann.Proven || ann.ID != h.profile(3).ID || len(ann.Devices) != 1 || !slices.Equal(ann.Identities, []people.Identity{identity("ann")}) || !slices.Equal(ann.Claims, []people.Identity{identity("mallory")}) {
 		h.Errorf("after the proof: %+v", ann)
 	}
@@ -153,7 +153,7 @@ func testProofTakes(h *harness) {
 	}
 	// It returns by its own proof.
 	h.proven(2, login("ann"))
-	if h.profile(2).ID != ann.ID || len(h.by("ann").Devices) != 2 {
+	if h.profile(2).ID != ann.ID || len(h.profileBy("ann").Devices) != 2 {
 		h.Error("a second device that proves to be hers is not hers")
 	}
 	h.same("numbers", h.people(siteA), people.Counts{Profiles: 2, Anonymous: 1})
@@ -166,7 +166,7 @@ func testProofTakes(h *harness) {
 	two := login("frank")
 	two.Identities = append(two.Identities, identity("dan"))
 	h.proven(6, two)
-	if dan := h.by("dan"); dan.ID != h.profile(6).ID || !slices.Equal(h.profile(5).Claims, []people.Identity{identity("dan")}) || len(h.profile(5).Identities) != 1 {
+	if dan := h.profileBy("dan"); dan.ID != h.profile(6).ID || !slices.Equal(h.profile(5).Claims, []people.Identity{identity("dan")}) || len(h.profile(5).Identities) != 1 {
 		h.Errorf("dan is %+v, eve %+v", dan, h.profile(5))
 	}
 }

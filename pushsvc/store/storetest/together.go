@@ -236,11 +236,11 @@ func testFactsOf(h *harness) {
 			h.Fatalf("%d of %d, %v", len(got), len(devices), err)
 		}
 		for i, d := range devices {
-			one, err := h.Facts(h.Context(), site, d)
+			facts, err := h.Facts(h.Context(), site, d)
 			if err != nil {
 				h.Fatal(err)
 			}
-			h.same(fmt.Sprint("visitor ", i, " of ", site), got[i], one)
+			h.same(fmt.Sprint("visitor ", i, " of ", site), got[i], facts)
 		}
 		if site == siteA && (got[0].Profile != nil || got[1].Profile == nil || !got[1].Subscribed || got[2].Profile == nil || got[2].Subscribed) {
 			h.Errorf("%+v", got)

@@ -142,9 +142,9 @@ func (c *Cursor) at(k, v []byte) (key, value []byte) {
 
 // ahead checks the leaf that a writer moves to, and the next one; it skips leaves
 // that may be empty.
-func (c *Cursor) ahead(to aim, key []byte, by int) {
+func (c *Cursor) ahead(to aim, key []byte, delta int) {
 	c.until = nil
-	if by < 0 {
+	if delta < 0 {
 		c.until = []byte{} // Next checks by itself
 	}
 	way := c.b.way(to, key)
@@ -159,6 +159,6 @@ func (c *Cursor) ahead(to aim, key []byte, by int) {
 				return
 			}
 		}
-		way, ok = c.b.tx.beside(way, by)
+		way, ok = c.b.tx.beside(way, delta)
 	}
 }

@@ -129,16 +129,16 @@ func (t *Tx) within(p page, from, until []byte) {
 
 // beside moves from a leaf to the next or the previous one; ok is false if there is no such leaf.
 // way is overwritten in either case.
-func (t *Tx) beside(way []step, by int) (_ []step, ok bool) {
+func (t *Tx) beside(way []step, delta int) (_ []step, ok bool) {
 	for i := len(way) - 2; i >= 0; i-- {
-		at := way[i].at + by
+		at := way[i].at + delta
 		if at < 0 || at >= way[i].page.count() {
 			continue
 		}
 		way = way[:i+1]
 		way[i].at = at
 		to := toFirst
-		if by < 0 {
+		if delta < 0 {
 			to = toLast
 		}
 		return t.child(way, at, to), true
