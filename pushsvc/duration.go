@@ -18,18 +18,18 @@ const maxDays = 10_000
 // ParseDuration is time.ParseDuration for durations from 0 to less than 10,000 days. It also accepts whole
 // days in front: "7d", "1d12h".
 func ParseDuration(s string) (time.Duration, error) {
-	days, rest, found := strings.Cut(s, "d")
+	days, shorter, found := strings.Cut(s, "d")
 	if !found {
-		days, rest = "0", s
+		days, shorter = "0", s
 	}
 	n, err := strconv.ParseUint(days, 10, 32)
 	if err != nil || n >= maxDays {
 		return 0, errDuration
 	}
 	d := time.Duration(n) * day
-	if rest != "" {
-		part, err := time.ParseDuration(rest)
-		if err != nil || part < 0 || part >= maxDays*day-d || found && strings.HasPrefix(rest, "+") {
+	if shorter != "" {
+		part, err := time.ParseDuration(shorter)
+		if err != nil || part < 0 || part >= maxDays*day-d || found && strings.HasPrefix(shorter, "+") {
 			return 0, errDuration
 		}
 		d += part

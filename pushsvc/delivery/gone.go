@@ -54,8 +54,8 @@ func newSums() sums {
 	return sums{make(map[string]pushsvc.Answers), make(map[string]pushsvc.Answers), make(map[string]pushsvc.Answers)}
 }
 
-// of returns a host's answers to all engines, as far as is known.
-func (s *sums) of(host string) pushsvc.Answers { return plus(s.own[host], s.others[host]) }
+// answers returns a host's answers to all engines, as far as is known.
+func (s *sums) answers(host string) pushsvc.Answers { return plus(s.own[host], s.others[host]) }
 
 // begin notes that some of our answers are being written.
 func (s *sums) begin(answers map[string]pushsvc.Answers) {
@@ -97,7 +97,7 @@ func (r *rangeRun) goneOutcome(j *job, now time.Time) (kind pushsvc.OutcomeKind,
 	host := hostOf(j.sub.Endpoint)
 	r.message.mu.Lock()
 	defer r.message.mu.Unlock()
-	all := r.message.sums.of(host)
+	all := r.message.sums.answers(host)
 	if mass(all) || mass(r.recent[host]) {
 		return pushsvc.OutcomeQuarantined, true
 	}

@@ -183,9 +183,9 @@ func TestSeed(t *testing.T) {
 	f := newFixture(t)
 	seed := fmt.Sprintf(`"seed":%q`, random(801))
 	asked := f.do("POST", f.public.URL+"/"+siteA+"/messages", `{`+seed+`}`, "Content-Type", "application/json")
-	told := f.do("POST", f.public.URL+"/"+siteA+"/events", `{`+seed+`,"batch":"`+random(1)+`","events":[`+anEvent+`]}`, "Content-Type", "application/json")
+	accepted := f.do("POST", f.public.URL+"/"+siteA+"/events", `{`+seed+`,"batch":"`+random(1)+`","events":[`+anEvent+`]}`, "Content-Type", "application/json")
 	malformed := f.do("POST", f.public.URL+"/"+siteA+"/events", `{`+seed+`,"batch":"`+random(2)+`","events":[`+anEvent+`,7]}`, "Content-Type", "application/json")
-	a, b, c := (&http.Response{Header: asked.header}).Cookies(), (&http.Response{Header: told.header}).Cookies(), (&http.Response{Header: malformed.header}).Cookies()
+	a, b, c := (&http.Response{Header: asked.header}).Cookies(), (&http.Response{Header: accepted.header}).Cookies(), (&http.Response{Header: malformed.header}).Cookies()
 	if len(a) != 1 || len(b) != 1 || len(c) != 1 || a[0].Value != b[0].Value || b[0].Value != c[0].Value || f.people(siteA) != 1 {
 		t.Errorf("%v, %v and %v; %d profiles", a, b, c, f.people(siteA))
 	}

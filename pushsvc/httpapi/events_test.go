@@ -67,8 +67,8 @@ func (f *fixture) receipts(site, id string) [3]int64 {
 
 func TestEvents(t *testing.T) {
 	f := newFixture(t)
-	_, one := f.subscribe(siteA, 1)
-	_, two := f.subscribe(siteA, 2)
+	_, firstID := f.subscribe(siteA, 1)
+	_, secondID := f.subscribe(siteA, 2)
 	_, stranger := f.subscribe(siteB, 3)
 	mine, other, theirs := f.message(siteA), f.message(siteA), f.message(siteB)
 	token := func(site, message, id string) string {
@@ -78,7 +78,7 @@ func TestEvents(t *testing.T) {
 		}
 		return pushsvc.ReceiptToken(f.secret(), site, message, pushsvc.SubscriptionID(n))
 	}
-	first, second := token(siteA, mine, one), token(siteA, mine, two)
+	first, second := token(siteA, mine, firstID), token(siteA, mine, secondID)
 	for _, tt := range []struct {
 		name, site, body string
 		want             [3]int64
@@ -91,11 +91,11 @@ func TestEvents(t *testing.T) {
 		{"forged", siteA, report("clicked", mine, flip(second)), [3]int64{2, 1, 1}},
 		{"made up", siteA, report("clicked", mine, "AAAAAAAAAAAAAAA"), [3]int64{2, 1, 1}},
 		{"no token", siteA, report("clicked", mine, ""), [3]int64{2, 1, 1}},
-		{"of another message", siteA, report("clicked", mine, token(siteA, other, two)), [3]int64{2, 1, 1}},
+		{"of another message", siteA, report("clicked", mine, token(siteA, other, secondID)), [3]int64{2, 1, 1}},
 		{"posted to another site", siteB, report("clicked", mine, second), [3]int64{2, 1, 1}},
-		{"of another site", siteA, report("clicked", mine, token(siteB, mine, two)), [3]int64{2, 1, 1}},
-		{"another site's message", siteA, report("clicked", theirs, token(siteB, theirs, two)), [3]int64{2, 1, 1}},
-		{"unknown message", siteA, report("clicked", "x", token(siteA, "x", two)), [3]int64{2, 1, 1}},
+		{"of another site", siteA, report("clicked", mine, token(siteB, mine, secondID)), [3]int64{2, 1, 1}},
+		{"another site's message", siteA, report("clicked", theirs, token(siteB, theirs, secondID)), [3]int64{2, 1, 1}},
+		{"unknown message", siteA, report("clicked", "x", token(siteA, "x", secondID)), [3]int64{2, 1, 1}},
 		{"nothing", siteA, `{"events":[]}`, [3]int64{2, 1, 1}},
 		{"good among forged", siteA, strings.Replace(report("clicked", mine, second), "[", `[{"type":"shown","message":"m","token":"t"},`, 1), [3]int64{2, 2, 1}},
 	} {
@@ -113,7 +113,7 @@ func TestEvents(t *testing.T) {
 	if got := f.receipts(siteB, theirs); got != [3]int64{0, 0, 1} {
 		t.Errorf("site B counts %v of its own", got)
 	}
-	a := f.do("POST", f.public.URL+"/"+siteA+"/events", report("shown", other, token(siteA, other, one)), "Content-Type", "text/plain;charset=UTF-8")
+	a := f.do("POST", f.public.URL+"/"+siteA+"/events", report("shown", other, token(siteA, other, firstID)), "Content-Type", "text/plain;charset=UTF-8")
 	if a.status != 204 || f.receipts(siteA, other) != [3]int64{1, 0, 0} {
 		t.Errorf("a beacon as text: %d, %v", a.status, f.receipts(siteA, other))
 	}

@@ -98,8 +98,8 @@ func (f *Failures) forgetLeast() {
 	delete(f.sites, name)
 }
 
-// Of returns a site's counts.
-func (f *Failures) Of(site string) api.FailureCounts {
+// Counts returns a site's counts.
+func (f *Failures) Counts(site string) api.FailureCounts {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	counts := maps.Clone(f.sites[site])

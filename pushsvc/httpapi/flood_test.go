@@ -96,7 +96,7 @@ func unique(kind byte, n int) string {
 	return base64.RawURLEncoding.EncodeToString(b[:])
 }
 
-func told(batch, name string) string {
+func eventBatch(batch, name string) string {
 	return fmt.Sprintf(`{"batch":%q,"events":[{"type":"event","name":%q}]}`, batch, name)
 }
 
@@ -119,7 +119,7 @@ func (g *genuine) count(kind string, ok bool) {
 
 func (g *genuine) event(name string) {
 	g.posts++
-	status, cookie, _ := g.f.do(g.site, "events", g.client, g.cookie, told(unique('g', g.n*1000+g.posts), name))
+	status, cookie, _ := g.f.do(g.site, "events", g.client, g.cookie, eventBatch(unique('g', g.n*1000+g.posts), name))
 	if cookie != "" {
 		g.cookie = cookie
 	}
@@ -150,7 +150,7 @@ func (f *flood) strange(n int) {
 	if n%10 == 0 {
 		site = fmt.Sprintf("made-up-%d.example", n/10)
 	}
-	status, _, _ := f.do(site, "events", client, "", told(unique('s', n), fmt.Sprint("junk ", n%5000)))
+	status, _, _ := f.do(site, "events", client, "", eventBatch(unique('s', n), fmt.Sprint("junk ", n%5000)))
 	f.mu.Lock()
 	f.made[status]++
 	f.mu.Unlock()
@@ -222,11 +222,11 @@ func TestFlood(t *testing.T) {
 	runtime.ReadMemStats(&before)
 	began := time.Now()
 	f.run(0, devices/2, returning)
-	fresh := make([]*genuine, len(returning))
-	for n := range fresh {
-		fresh[n] = &genuine{f: f, n: 1000 + n, site: floodSite, client: fmt.Sprintf("172.17.%d.1", n)}
+	newcomers := make([]*genuine, len(returning))
+	for n := range newcomers {
+		newcomers[n] = &genuine{f: f, n: 1000 + n, site: floodSite, client: fmt.Sprintf("172.17.%d.1", n)}
 	}
-	f.run(devices/2, devices, fresh)
+	f.run(devices/2, devices, newcomers)
 	took := time.Since(began)
 	f.served99(t, "during the flood")
 	f.bounded(t, before)

@@ -42,10 +42,10 @@ func TestOperatorSites(t *testing.T) {
 	if !slices.Equal(got.Sites, want) {
 		t.Errorf("%+v, want %+v", got.Sites, want)
 	}
-	var one pushsvc.SiteSummary
-	f.operate("GET", "sites/A.example.", "").read(t, 200, &one)
-	if one != want[0] {
-		t.Errorf("%+v", one)
+	var summary pushsvc.SiteSummary
+	f.operate("GET", "sites/A.example.", "").read(t, 200, &summary)
+	if summary != want[0] {
+		t.Errorf("%+v", summary)
 	}
 }
 

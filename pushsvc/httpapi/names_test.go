@@ -85,14 +85,14 @@ func TestFaults(t *testing.T) {
 			Flag   *bool    `json:"flag"`
 			Kinds  []string `json:"kinds"`
 		} `json:"list"`
-		Event pushsvc.ReceiptKind `json:"event"`
-		Of    pushsvc.DeviceID    `json:"of"`
-		Map   map[string]float64  `json:"map"`
+		Event  pushsvc.ReceiptKind `json:"event"`
+		Device pushsvc.DeviceID    `json:"device"`
+		Map    map[string]float64  `json:"map"`
 	}
 	for body, want := range map[string]string{
 		`{"text":1}`:                   `text is not a string`,
 		`{"event":{}}`:                 `event is not a string`,
-		`{"of":[1]}`:                   `of is not a string`,
+		`{"device":[1]}`:               `device is not a string`,
 		`{"list":{}}`:                  `list is not a list`,
 		`{"list":[{},{"number":1.5}]}`: `list[1].number is not a number of the right range`,
 		`{"list":[{"number":99999999999999999999}]}`: `list[0].number is not a number of the right range`,

@@ -18,8 +18,8 @@ const siteNew = "new.example"
 // under the old one belongs to the same site.
 func TestOperatorRenameSite(t *testing.T) {
 	f := newFixture(t)
-	one, id := f.subscribe(siteA, 1)
-	two, _ := f.subscribe(siteA, 2)
+	first, id := f.subscribe(siteA, 1)
+	second, _ := f.subscribe(siteA, 2)
 	f.subscribe(siteB, 3)
 	v := &visit{fixture: f, site: siteA}
 	v.send(anEvent, `{"type":"login","identities":[{"kind":"identity","value":"42"}]}`)
@@ -87,13 +87,13 @@ func TestOperatorRenameSite(t *testing.T) {
 	if sum, err := f.service.People(t.Context(), siteNew); err != nil || sum.Profiles != 1 {
 		t.Errorf("%+v, %v", sum, err)
 	}
-	f.subscribed(f.post(siteA, "subscribe", one.json("")))
+	f.subscribed(f.post(siteA, "subscribe", first.json("")))
 	changed := newBrowser(t, 5)
-	f.subscribed(f.post(siteA, "subscribe", changed.json(`,"replaces":`+one.proof())))
+	f.subscribed(f.post(siteA, "subscribe", changed.json(`,"replaces":`+first.proof())))
 	if f.count(siteNew) != 2 {
 		t.Errorf("%d subscriptions", f.count(siteNew))
 	}
-	if a := f.post(siteA, "unsubscribe", two.proof()); a.status != http.StatusNoContent || f.count(siteNew) != 1 {
+	if a := f.post(siteA, "unsubscribe", second.proof()); a.status != http.StatusNoContent || f.count(siteNew) != 1 {
 		t.Errorf("%d, %d subscriptions", a.status, f.count(siteNew))
 	}
 	// Scripts of operators.

@@ -183,7 +183,7 @@ func TestOperatorIdempotency(t *testing.T) {
 		}
 		return a, v
 	}
-	first, one := send("k", `{"site":"a.example","title":"x","data":{"a":1}}`)
+	first, sent := send("k", `{"site":"a.example","title":"x","data":{"a":1}}`)
 	if first.status != 202 {
 		t.Fatalf("%d %s", first.status, first.body)
 	}
@@ -193,17 +193,17 @@ func TestOperatorIdempotency(t *testing.T) {
 		`{"site":"A.example:443","title":"x","data":{"a":1}}`,
 	} {
 		a, again := send("k", body)
-		if a.status != 200 || again.ID != one.ID || a.header.Get("Location") != first.header.Get("Location") {
-			t.Errorf("repeated as %s: %d %s; the first was %s", body, a.status, a.body, one.ID)
+		if a.status != 200 || again.ID != sent.ID || a.header.Get("Location") != first.header.Get("Location") {
+			t.Errorf("repeated as %s: %d %s; the first was %s", body, a.status, a.body, sent.ID)
 		}
 	}
 	if a, _ := send("k", `{"site":"a.example","title":"y","data":{"a":1}}`); a.status != 422 || a.problem(t).Detail == "" {
 		t.Errorf("other body: %d %s", a.status, a.body)
 	}
-	if a, v := send("k", `{"site":"b.example","title":"y"}`); a.status != 202 || v.ID == one.ID {
+	if a, v := send("k", `{"site":"b.example","title":"y"}`); a.status != 202 || v.ID == sent.ID {
 		t.Errorf("other site: %d %s", a.status, a.body)
 	}
-	if a, v := send("k2", `{"site":"a.example","title":"x","data":{"a":1}}`); a.status != 202 || v.ID == one.ID {
+	if a, v := send("k2", `{"site":"a.example","title":"x","data":{"a":1}}`); a.status != 202 || v.ID == sent.ID {
 		t.Errorf("other key: %d %s", a.status, a.body)
 	}
 	if a, _ := send(strings.Repeat("k", service.MaxIdempotencyKey), `{"site":"a.example","title":"x"}`); a.status != 202 {

@@ -165,7 +165,7 @@ func (p *Public) subscribe(w http.ResponseWriter, r *http.Request, site PublicSi
 		return err
 	}
 	if req.SiteTopics = site.Topics; !v.browser.IsZero() {
-		req.Of = v.browser.Device()
+		req.Device = v.browser.Device()
 	}
 	if err := p.mayBegin(w, r, site); err != nil {
 		return err

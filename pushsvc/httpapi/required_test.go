@@ -62,11 +62,11 @@ func without(t *testing.T, text string) map[string]string {
 			for _, name := range slices.Sorted(maps.Keys(v)) {
 				value, at := v[name], strings.TrimPrefix(path+"."+name, ".")
 				delete(v, name)
-				rest, err := json.Marshal(root)
+				incomplete, err := json.Marshal(root)
 				if err != nil {
 					t.Fatal(err)
 				}
-				all[at], v[name] = string(rest), value
+				all[at], v[name] = string(incomplete), value
 				walk(at, value)
 			}
 		case []any:

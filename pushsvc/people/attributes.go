@@ -50,14 +50,14 @@ type step struct {
 // parsePath splits "A[0].b" into steps; nil if it is not a path.
 func parsePath(path string) (steps []step) {
 	for i, part := range strings.Split(path, ".") {
-		name, rest, _ := strings.Cut(part, "[")
+		name, indexes, _ := strings.Cut(part, "[")
 		name = cleanKey(name)
 		if name == "" || i >= maxPath {
 			return nil
 		}
 		steps = append(steps, step{key: name})
-		for rest != "" {
-			digits, after, closed := strings.Cut(rest, "]")
+		for indexes != "" {
+			digits, after, closed := strings.Cut(indexes, "]")
 			n, err := strconv.Atoi(digits)
 			if !closed || err != nil || n < 0 || n >= MaxList || len(steps) >= maxPath {
 				return nil
@@ -69,7 +69,7 @@ func parsePath(path string) (steps []step) {
 			if after[0] != '[' {
 				return nil
 			}
-			rest = after[1:]
+			indexes = after[1:]
 		}
 	}
 	return steps

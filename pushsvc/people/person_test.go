@@ -167,8 +167,8 @@ func TestIdentities(t *testing.T) {
 // TestOpsOverflow: a number that would become infinite stays, and the rest of the batch is applied.
 func TestOpsOverflow(t *testing.T) {
 	s := memstore.New()
-	incr := func(key string, by float64) people.Op {
-		return people.Op{Kind: people.OpIncrement, Key: key, Value: by}
+	incr := func(key string, amount float64) people.Op {
+		return people.Op{Kind: people.OpIncrement, Key: key, Value: amount}
 	}
 	for _, ops := range [][]people.Op{{incr("big", 1.7e308)}, {incr("big", 1.7e308), incr("n", 1)}} {
 		if _, err := s.Track(t.Context(), "a.example", people.Batch{Device: pushsvc.DeviceID{1}, At: day, Entries: []people.Entry{{Kind: people.EntryProfile, Time: day, Ops: ops}}}); err != nil {

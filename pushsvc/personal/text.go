@@ -79,9 +79,9 @@ func Compile(source string) (*Text, error) {
 		}
 	}
 	// The engine takes an opened but never closed {{ or {% for plain text.
-	rest := tagOrOutput.ReplaceAllString(source, " ")
+	plain := tagOrOutput.ReplaceAllString(source, " ")
 	for _, open := range []string{"{{", "{%"} {
-		if _, from, ok := strings.Cut(rest, open); ok {
+		if _, from, ok := strings.Cut(plain, open); ok {
 			return nil, fmt.Errorf("has a %s that is not closed, before %.20q", open, from)
 		}
 	}

@@ -108,7 +108,7 @@ func tagEnd(s string) int {
 }
 
 // rawLength returns the length of the text without tags after a tag, up to the element's end tag.
-func rawLength(tag, rest string) int {
+func rawLength(tag, text string) int {
 	name := strings.TrimRight(tag[1:], ">")
 	if i := strings.IndexAny(name, " \t\n\f\r/"); i >= 0 {
 		name = name[:i]
@@ -121,15 +121,15 @@ func rawLength(tag, rest string) int {
 		return 0
 	}
 	for from := 0; ; {
-		i := strings.Index(rest[from:], "</"+name)
+		i := strings.Index(text[from:], "</"+name)
 		if i < 0 {
-			return len(rest)
+			return len(text)
 		}
 		from += i
-		if name == "script" && strings.Contains(rest[:from], "<!--") {
-			return len(rest) // it may end elsewhere (HTML §13.2.5.20): no templates after it
+		if name == "script" && strings.Contains(text[:from], "<!--") {
+			return len(text) // it may end elsewhere (HTML §13.2.5.20): no templates after it
 		}
-		after := rest[from+2+len(name):]
+		after := text[from+2+len(name):]
 		if after == "" || strings.IndexByte(" \t\n\f\r/>", after[0]) >= 0 {
 			return from
 		}

@@ -26,8 +26,8 @@ const maxReplaced = 10_000
 
 // replacements are the devices whose cookies were replaced recently.
 type replacements struct {
-	mu sync.Mutex
-	by map[pushsvc.DeviceID]replacement
+	mu       sync.Mutex
+	byDevice map[pushsvc.DeviceID]replacement
 }
 
 type replacement struct {
@@ -40,17 +40,17 @@ type replacement struct {
 func (r *replacements) begin(device pushsvc.DeviceID, batch string, now time.Time) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if have, ok := r.by[device]; ok && now.Sub(have.at) < replacedFor {
+	if have, ok := r.byDevice[device]; ok && now.Sub(have.at) < replacedFor {
 		return have.batch == batch
 	}
 	if batch == "" {
 		return true
 	}
-	if r.by == nil {
-		r.by = map[pushsvc.DeviceID]replacement{}
+	if r.byDevice == nil {
+		r.byDevice = map[pushsvc.DeviceID]replacement{}
 	}
 	r.makeRoom(now)
-	r.by[device] = replacement{batch, now}
+	r.byDevice[device] = replacement{batch, now}
 	return true
 }
 
@@ -58,9 +58,9 @@ func (r *replacements) begin(device pushsvc.DeviceID, batch string, now time.Tim
 // and one in any case if there are too many.
 func (r *replacements) makeRoom(now time.Time) {
 	looked := 0
-	for d, have := range r.by {
-		if looked++; now.Sub(have.at) >= replacedFor || looked == 8 && len(r.by) >= maxReplaced {
-			delete(r.by, d)
+	for d, have := range r.byDevice {
+		if looked++; now.Sub(have.at) >= replacedFor || looked == 8 && len(r.byDevice) >= maxReplaced {
+			delete(r.byDevice, d)
 		}
 		if looked == 8 {
 			return
@@ -72,8 +72,8 @@ func (r *replacements) makeRoom(now time.Time) {
 func (r *replacements) undo(device pushsvc.DeviceID, batch string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.by[device].batch == batch {
-		delete(r.by, device)
+	if r.byDevice[device].batch == batch {
+		delete(r.byDevice, device)
 	}
 }
 

@@ -127,7 +127,7 @@ func TestSitesFull(t *testing.T) {
 		}
 		s.advance(time.Hour)
 	}
-	told := func(site string) error {
+	record := func(site string) error {
 		return s.RecordFromProxy(t.Context(), site, people.Batch{Device: device(900), At: s.now(), Entries: []people.Entry{{Kind: people.EntryEvent, Name: "x", Time: s.now()}}})
 	}
 	for range 3 {
@@ -135,7 +135,7 @@ func TestSitesFull(t *testing.T) {
 		if err := visits(t, s.Service, made(7), 7); !errors.Is(err, service.ErrTooManySites) {
 			t.Errorf("a fourth: %v", err)
 		}
-		if err := told(made(8)); !errors.Is(err, service.ErrTooManySites) {
+		if err := record(made(8)); !errors.Is(err, service.ErrTooManySites) {
 			t.Errorf("the proxy's own: %v", err)
 		}
 	}

@@ -27,10 +27,10 @@ func TestSiteWithoutSubscribers(t *testing.T) {
 	if rows, err := f.SubscriptionPage(t.Context(), "a.example:8443", 0, 9); err != nil || len(rows) != 0 {
 		t.Errorf("%+v, %v", rows, err)
 	}
-	one := popup.Popup{ID: "p", Kind: popup.Box, Content: popup.Content{Title: "T"}}
+	shared := popup.Popup{ID: "p", Kind: popup.Box, Content: popup.Content{Title: "T"}}
 	for _, name := range []string{"a.example", "other.example"} {
 		_, send := f.Send(t.Context(), service.SendRequest{Site: name, Content: content})
-		_, put := f.PutPopup(t.Context(), name, one, pushsvc.AnyRevision)
+		_, put := f.PutPopup(t.Context(), name, shared, pushsvc.AnyRevision)
 		_, settings := f.SetPopupSettings(t.Context(), name, popup.DefaultSettings(), pushsvc.AnyRevision)
 		_, set := f.SetPrompt(t.Context(), name, prompt.Settings{}, pushsvc.AnyRevision)
 		for what, err := range map[string]error{"send": send, "pop-up": put, "settings": settings} {

@@ -134,7 +134,7 @@ func TestRoom(t *testing.T) {
 	f.Logger = s.Logger
 	f.withKey(t)
 	known := request(1)
-	known.Of = device(1)
+	known.Device = device(1)
 	if _, err := f.Subscribe(t.Context(), shopSite, known); err != nil {
 		t.Fatal(err)
 	}
@@ -187,8 +187,8 @@ func TestRoom(t *testing.T) {
 	if err := f.Unsubscribe(t.Context(), shopSite, service.ProofJSON{}); fieldOf(err) == "" {
 		t.Errorf("no proof: %v", err)
 	}
-	if told := strings.Count(s.log.String(), "max_store_size"); told < 1 || told > 4 {
-		t.Errorf("told %d times: %s", told, fmt.Sprint(&s.log))
+	if warnings := strings.Count(s.log.String(), "max_store_size"); warnings < 1 || warnings > 4 {
+		t.Errorf("told %d times: %s", warnings, fmt.Sprint(&s.log))
 	}
 }
 

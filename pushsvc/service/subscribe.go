@@ -45,8 +45,8 @@ type SubscribeRequest struct {
 	SiteTopics []string `json:"-"`
 	// Replaces is the subscription that this one replaces.
 	Replaces *ProofJSON `json:"replaces"`
-	// Of is the device that posts; zero for a visitor who opts out of tracking.
-	Of pushsvc.DeviceID `json:"-"`
+	// Device is the device that posts; zero for a visitor who opts out of tracking.
+	Device pushsvc.DeviceID `json:"-"`
 }
 
 // ProofJSON proves that its sender holds a subscription.
@@ -75,10 +75,10 @@ func (s *Service) Subscribe(ctx context.Context, site string, req SubscribeReque
 	if err := s.admit(ctx, site); err != nil {
 		return Subscribed{}, err
 	}
-	if err := s.roomBy(ctx, site, req.Of, subscribing, subscribed); err != nil {
+	if err := s.roomBy(ctx, site, req.Device, subscribing, subscribed); err != nil {
 		return Subscribed{}, err
 	}
-	sub.Site, sub.Device, sub.Topics = site, req.Of, among(req.SiteTopics, req.Topics)
+	sub.Site, sub.Device, sub.Topics = site, req.Device, among(req.SiteTopics, req.Topics)
 	if sub.KeyID, err = s.keyID(ctx, req.ApplicationServerKey); err != nil {
 		return Subscribed{}, err
 	}

@@ -299,8 +299,8 @@ func TestExportImport(t *testing.T) {
 func TestRotation(t *testing.T) {
 	f := newFixture(t)
 	old := f.withKey(t)
-	var told []string
-	f.KeyChanged = func(k pushsvc.Key) { told = append(told, k.ID) }
+	var changed []string
+	f.KeyChanged = func(k pushsvc.Key) { changed = append(changed, k.ID) }
 	row, err := f.Subscribe(t.Context(), "a.example", request(1))
 	if err != nil {
 		t.Fatal(err)
@@ -330,8 +330,8 @@ func TestRotation(t *testing.T) {
 	if rows := f.rows(t); len(rows) != 1 || rows[0].KeyID != current.ID {
 		t.Errorf("%+v", rows)
 	}
-	if !slices.Equal(told, []string{current.ID}) {
-		t.Errorf("told of %v", told)
+	if !slices.Equal(changed, []string{current.ID}) {
+		t.Errorf("told of %v", changed)
 	}
 }
 

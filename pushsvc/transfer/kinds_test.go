@@ -16,7 +16,7 @@ import (
 // TestKinds reads files as other push software and database tools write them. Each has the records
 // https://a/1 and https://a/2 with the keys P and A.
 func TestKinds(t *testing.T) {
-	const one, two = `{"endpoint":"https://a/1","keys":{"p256dh":"P","auth":"A"}}`, `{"endpoint":"https://a/2","keys":{"p256dh":"P","auth":"A"}}`
+	const first, second = `{"endpoint":"https://a/1","keys":{"p256dh":"P","auth":"A"}}`, `{"endpoint":"https://a/2","keys":{"p256dh":"P","auth":"A"}}`
 	quote := func(s string) string { return `"` + strings.ReplaceAll(s, `"`, `""`) + `"` }
 	escape := func(s string) string { return `"` + strings.ReplaceAll(s, `"`, `\"`) + `"` }
 	for name, text := range map[string]string{
@@ -26,12 +26,12 @@ func TestKinds(t *testing.T) {
 		"Mastodon":             "id|endpoint|key_p256dh|key_auth|data\n1|https://a/1|P|A|{}\n2|https://a/2|P|A|{}\n",
 		"Rails":                "endpoint,p256dh_key,auth_key\nhttps://a/1,P,A\nhttps://a/2,P,A\n",
 		"Django":               "registration_id,p256dh,auth,browser,active\nhttps://a/1,P,A,CHROME,t\nhttps://a/2,P,A,FIREFOX,t\n",
-		"Discourse":            "id,user_id,data\n1,7," + quote(one) + "\n2,8," + quote(two) + "\n",
+		"Discourse":            "id,user_id,data\n1,7," + quote(first) + "\n2,8," + quote(second) + "\n",
 		"PHP":                  `{"endpoint":"https://a/1","publicKey":"P","authToken":"A","contentEncoding":"aes128gcm"}` + "\n" + `{"endpoint":"https://a/2","publicKey":"P","authToken":"A"}`,
-		"some column":          "id,note,payload_of_browser\n1,x," + quote(one) + "\n2,x," + quote(two) + "\n",
-		"JSON twice":           "id,subscription\n1," + quote(escape(one)) + "\n2," + quote(escape(two)) + "\n",
+		"some column":          "id,note,payload_of_browser\n1,x," + quote(first) + "\n2,x," + quote(second) + "\n",
+		"JSON twice":           "id,subscription\n1," + quote(escape(first)) + "\n2," + quote(escape(second)) + "\n",
 		"keys in a column":     "endpoint,keys\nhttps://a/1," + quote(`{"p256dh":"P","auth":"A"}`) + "\nhttps://a/2," + quote(`{"auth":"A","p256dh":"P"}`) + "\n",
-		"keys as text":         `{"endpoint":"https://a/1","keys":"{\"p256dh\":\"P\",\"auth\":\"A\"}"}` + "\n" + two,
+		"keys as text":         `{"endpoint":"https://a/1","keys":"{\"p256dh\":\"P\",\"auth\":\"A\"}"}` + "\n" + second,
 		"short rows":           "endpoint,p256dh,auth,language,page\nhttps://a/1,P,A\nhttps://a/2,P,A,de\n",
 		"blank rows":           "endpoint;p256dh;auth\n;;\nhttps://a/1;P;A\n;;;;\n \t;;\nhttps://a/2;P;A\n;;\n",
 		"too many empty":       "endpoint;p256dh;auth\nhttps://a/1;P;A;;;\nhttps://a/2;P;A;\n",
@@ -41,16 +41,16 @@ func TestKinds(t *testing.T) {
 		"pipes":                "endpoint|p256dh|auth\nhttps://a/1|P|A\nhttps://a/2|P|A\n",
 		"NULL":                 "endpoint,p256dh,auth,language\nhttps://a/1,P,A,NULL\nhttps://a/2,P,A,\\N\n",
 		"phpMyAdmin":           "[\n{\"type\":\"header\",\"version\":\"5.2.1\",\"comment\":\"Export to JSON plugin for PHPMyAdmin\"},\n{\"type\":\"database\",\"name\":\"shop\"},\n{\"type\":\"table\",\"name\":\"push_subscriptions\",\"database\":\"shop\",\"data\":\n[\n{\"id\":\"1\",\"endpoint\":\"https://a/1\",\"public_key\":\"P\",\"auth_token\":\"A\"},\n{\"id\":\"2\",\"endpoint\":\"https://a/2\",\"public_key\":\"P\",\"auth_token\":\"A\"}\n]\n}\n]\n",
-		"a page of an API":     `{"total":2,"page":1,"data":[` + one + `,` + two + `],"next":null}`,
-		"items within":         `{"result":{"items":[` + one + `,` + two + `]}}`,
-		"lists of lists":       `[[` + one + `],[` + two + `]]`,
-		"users with several":   `[{"user":7,"subscriptions":[` + one + `]},{"user":8,"subscriptions":[` + two + `]}]`,
-		"strings":              `[` + escape(one) + `,` + escape(two) + `]`,
-		"strings by name":      `{"k1":` + escape(one) + `,"k2":` + escape(two) + `}`,
-		"under push":           `[{"id":1,"name":"x","push":` + one + `},{"id":2,"push":` + two + `}]`,
-		"twice under":          `{"id":1,"user":{"device":` + one + `}}` + "\n" + `{"id":2,"user":{"device":` + two + `}}`,
-		"as text under":        `{"id":1,"sub":` + escape(one) + `}` + "\n" + `{"id":2,"sub":` + escape(two) + `}`,
-		"tags before endpoint": `[{"tags":[{"a":"b"}],"endpoint":"https://a/1","keys":{"p256dh":"P","auth":"A"}},` + two + `]`,
+		"a page of an API":     `{"total":2,"page":1,"data":[` + first + `,` + second + `],"next":null}`,
+		"items within":         `{"result":{"items":[` + first + `,` + second + `]}}`,
+		"lists of lists":       `[[` + first + `],[` + second + `]]`,
+		"users with several":   `[{"user":7,"subscriptions":[` + first + `]},{"user":8,"subscriptions":[` + second + `]}]`,
+		"strings":              `[` + escape(first) + `,` + escape(second) + `]`,
+		"strings by name":      `{"k1":` + escape(first) + `,"k2":` + escape(second) + `}`,
+		"under push":           `[{"id":1,"name":"x","push":` + first + `},{"id":2,"push":` + second + `}]`,
+		"twice under":          `{"id":1,"user":{"device":` + first + `}}` + "\n" + `{"id":2,"user":{"device":` + second + `}}`,
+		"as text under":        `{"id":1,"sub":` + escape(first) + `}` + "\n" + `{"id":2,"sub":` + escape(second) + `}`,
+		"tags before endpoint": `[{"tags":[{"a":"b"}],"endpoint":"https://a/1","keys":{"p256dh":"P","auth":"A"}},` + second + `]`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			records, faults, _, err := readAll(t, text, transfer.FormatAuto)

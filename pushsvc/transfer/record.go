@@ -345,8 +345,8 @@ func stringError(value []byte) error {
 
 // looksLikeToken reports whether s is a Firebase registration token, "<instance>:APA91b…".
 func looksLikeToken(s string) bool {
-	_, rest, found := strings.Cut(s, ":")
-	return found && strings.HasPrefix(rest, "APA91") || strings.HasPrefix(s, "APA91")
+	_, token, found := strings.Cut(s, ":")
+	return found && strings.HasPrefix(token, "APA91") || strings.HasPrefix(s, "APA91")
 }
 
 func (j *jsonRecord) record() (Record, Format) {

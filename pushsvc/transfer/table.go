@@ -95,12 +95,12 @@ func separatorLine(b *bufio.Reader) (comma rune, lines int, err error) {
 		return 0, 0, err
 	}
 	text, _, ended := bytes.Cut(head, []byte("\n"))
-	rest, found := bytes.CutPrefix(bytes.Trim(text, "\"\r"), []byte("sep="))
-	if !found || !ended || len(rest) != 1 || !slices.Contains(separators, rune(rest[0])) {
+	separator, found := bytes.CutPrefix(bytes.Trim(text, "\"\r"), []byte("sep="))
+	if !found || !ended || len(separator) != 1 || !slices.Contains(separators, rune(separator[0])) {
 		return 0, 0, nil
 	}
 	_, err = b.Discard(len(text) + 1)
-	return rune(rest[0]), 1, err
+	return rune(separator[0]), 1, err
 }
 
 // separators are the possible separators of a table's fields.

@@ -29,8 +29,8 @@ type packageDocs struct {
 
 func newDocs(root string) *docs { return &docs{root, map[string]*packageDocs{}} }
 
-// of returns those of the type's package; empty ones for a package that is not ours.
-func (d *docs) of(t reflect.Type) *packageDocs {
+// packageOf returns those of the type's package; empty ones for a package that is not ours.
+func (d *docs) packageOf(t reflect.Type) *packageDocs {
 	path := t.PkgPath()
 	if p := d.packages[path]; p != nil {
 		return p

@@ -93,8 +93,8 @@ export type part = {
 			t.Errorf("%v\n%s\nwant\n%s", err, text, head+tt.want)
 		}
 	}
-	one := []reflect.Type{reflect.TypeFor[sample]()}
-	if _, err := typeScript(one, one, sources); err == nil {
+	types := []reflect.Type{reflect.TypeFor[sample]()}
+	if _, err := typeScript(types, types, sources); err == nil {
 		t.Error("one name stands for two types")
 	}
 	if _, err := typeScript([]reflect.Type{reflect.TypeFor[chan int]()}, nil, sources); err == nil {

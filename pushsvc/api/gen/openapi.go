@@ -27,7 +27,7 @@ func openAPI(operators, visitors []api.Route, d *docs) ([]byte, error) {
 	paths := object{}
 	fault := object{
 		"description": "What failed",
-		"content":     object{"application/problem+json": object{"schema": s.of(reflect.TypeFor[api.Problem]())}},
+		"content":     object{"application/problem+json": object{"schema": s.schemaOf(reflect.TypeFor[api.Problem]())}},
 	}
 	// All answers first: what requests have in common with them gets another name.
 	answers := make([]object, len(routes))
@@ -42,17 +42,17 @@ func openAPI(operators, visitors []api.Route, d *docs) ([]byte, error) {
 			path = object{}
 			paths[r.Path] = path
 		}
-		one := object{"operationId": r.Name, "summary": r.Summary, "responses": answers[i], "tags": []string{tagOf(r.Path)}}
+		operation := object{"operationId": r.Name, "summary": r.Summary, "responses": answers[i], "tags": []string{tagOf(r.Path)}}
 		if i >= len(operators) {
-			one["tags"], one["servers"] = []string{visitor}, onSite
+			operation["tags"], operation["servers"] = []string{visitor}, onSite
 		}
 		if p := parameters(r); len(p) > 0 {
-			one["parameters"] = p
+			operation["parameters"] = p
 		}
 		if body := s.requestBody(r); body != nil {
-			one["requestBody"] = body
+			operation["requestBody"] = body
 		}
-		path[strings.ToLower(r.Method)] = one
+		path[strings.ToLower(r.Method)] = operation
 	}
 	document := object{
 		"openapi": "3.1.0",
@@ -117,11 +117,11 @@ func (s *schemas) requestBody(r api.Route) object {
 	case api.AnyOf:
 		all := make([]object, len(body))
 		for i, one := range body {
-			all[i] = s.of(reflect.TypeOf(one))
+			all[i] = s.schemaOf(reflect.TypeOf(one))
 		}
 		content["application/json"] = object{"schema": object{"anyOf": all}}
 	default:
-		content["application/json"] = object{"schema": s.of(reflect.TypeOf(body))}
+		content["application/json"] = object{"schema": s.schemaOf(reflect.TypeOf(body))}
 	}
 	for _, media := range r.Media {
 		content[media] = object{}
@@ -135,18 +135,18 @@ func (s *schemas) requestBody(r api.Route) object {
 func (s *schemas) responses(answers []api.Answer) object {
 	all := object{}
 	for _, a := range answers {
-		one := object{"description": http.StatusText(a.Status)}
+		response := object{"description": http.StatusText(a.Status)}
 		content := object{}
 		if a.Body != nil {
-			content["application/json"] = object{"schema": s.of(reflect.TypeOf(a.Body))}
+			content["application/json"] = object{"schema": s.schemaOf(reflect.TypeOf(a.Body))}
 		}
 		for _, media := range a.Media {
 			content[media] = object{}
 		}
 		if len(content) > 0 {
-			one["content"] = content
+			response["content"] = content
 		}
-		all[strconv.Itoa(a.Status)] = one
+		all[strconv.Itoa(a.Status)] = response
 	}
 	return all
 }

@@ -56,7 +56,7 @@ func (d *docs) members(t reflect.Type) (all []member) {
 		}
 		options = "," + options + ","
 		m := member{
-			name: name, doc: memberDoc(d.of(owner).fields[owner.Name()][f.Name], f.Name, name), typ: f.Type,
+			name: name, doc: memberDoc(d.packageOf(owner).fields[owner.Name()][f.Name], f.Name, name), typ: f.Type,
 			optional:   strings.Contains(options, ",omitempty,") || strings.Contains(options, ",omitzero,"),
 			typeScript: f.Tag.Get("ts"),
 		}
@@ -69,8 +69,8 @@ func (d *docs) members(t reflect.Type) (all []member) {
 // memberDoc is a field's doc comment. Where it begins with the field's name, it has the
 // member's in its place.
 func memberDoc(doc, field, name string) string {
-	if rest, ok := strings.CutPrefix(doc, field+" "); ok {
-		return name + " " + rest
+	if text, ok := strings.CutPrefix(doc, field+" "); ok {
+		return name + " " + text
 	}
 	return doc
 }
@@ -104,18 +104,18 @@ var (
 	jsonMarshaler = reflect.TypeFor[json.Marshaler]()
 )
 
-// of returns the schema of a type: a reference to a component for a struct that has a
+// packageOf returns the schema of a type: a reference to a component for a struct that has a
 // name.
-func (s *schemas) of(t reflect.Type) object {
+func (s *schemas) schemaOf(t reflect.Type) object {
 	switch {
 	case t.Kind() == reflect.Pointer:
-		return s.of(t.Elem())
+		return s.schemaOf(t.Elem())
 	case t == reflect.TypeFor[time.Time]():
 		return object{"type": "string", "format": "date-time"}
 	case t == reflect.TypeFor[json.RawMessage](), t.Kind() == reflect.Interface:
 		return object{}
 	case t.Implements(jsonMarshaler):
-		return s.ofTimes(t)
+		return s.timesSchema(t)
 	case t.Implements(textMarshaler):
 		return object{"type": "string"}
 	}
@@ -131,34 +131,34 @@ func (s *schemas) of(t reflect.Type) object {
 	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
 		return object{"type": "integer", "minimum": 0}
 	case reflect.Map:
-		return object{"type": "object", "additionalProperties": s.of(t.Elem())}
+		return object{"type": "object", "additionalProperties": s.schemaOf(t.Elem())}
 	case reflect.Slice:
 		if t.Elem().Kind() == reflect.Uint8 {
 			return object{"type": "string", "contentEncoding": "base64"}
 		}
-		return object{"type": "array", "items": s.of(t.Elem())}
+		return object{"type": "array", "items": s.schemaOf(t.Elem())}
 	case reflect.Struct:
 		return s.ofStruct(t)
 	}
 	panic(fmt.Sprintf("%s has no schema", t))
 }
 
-// ofTimes is for the types that write themselves, which are durations.
-func (s *schemas) ofTimes(t reflect.Type) object {
-	one := object{"type": "string", "examples": []string{"30s", "12h", "7d"}}
+// timesSchema is for the types that write themselves, which are durations.
+func (s *schemas) timesSchema(t reflect.Type) object {
+	schema := object{"type": "string", "examples": []string{"30s", "12h", "7d"}}
 	if t.Kind() != reflect.Slice {
-		return one
+		return schema
 	}
-	list := object{"type": "array", "items": one}
+	list := object{"type": "array", "items": schema}
 	if s.input {
-		return object{"anyOf": []object{one, list}}
+		return object{"anyOf": []object{schema, list}}
 	}
 	return list
 }
 
 func (s *schemas) ofText(t reflect.Type) object {
 	text := object{"type": "string"}
-	if values := s.docs.of(t).values[t.Name()]; len(values) > 0 {
+	if values := s.docs.packageOf(t).values[t.Name()]; len(values) > 0 {
 		text["enum"] = values
 	}
 	return text
@@ -181,14 +181,14 @@ func (s *schemas) ofStruct(t reflect.Type) object {
 			s.answers[t] = true
 		}
 		s.all[name] = nil // for a type that holds itself
-		one := s.union(t)
-		if one == nil {
-			one = s.properties(s.docs.members(t))
+		schema := s.union(t)
+		if schema == nil {
+			schema = s.properties(s.docs.members(t))
 		}
-		if doc := s.docs.of(t).types[t.Name()]; doc != "" {
-			one["description"] = doc
+		if doc := s.docs.packageOf(t).types[t.Name()]; doc != "" {
+			schema["description"] = doc
 		}
-		s.all[name] = one
+		s.all[name] = schema
 	}
 	return object{"$ref": "#/components/schemas/" + name}
 }
@@ -197,11 +197,11 @@ func (s *schemas) ofStruct(t reflect.Type) object {
 func (s *schemas) union(t reflect.Type) object {
 	var all []object
 	for _, v := range s.docs.variants(t) {
-		one := s.properties(v.members)
-		one["properties"].(object)["type"] = object{"const": v.kind}
-		required, _ := one["required"].([]string)
-		one["required"] = append([]string{"type"}, required...)
-		all = append(all, one)
+		variant := s.properties(v.members)
+		variant["properties"].(object)["type"] = object{"const": v.kind}
+		required, _ := variant["required"].([]string)
+		variant["required"] = append([]string{"type"}, required...)
+		all = append(all, variant)
 	}
 	if all == nil {
 		return nil
@@ -212,11 +212,11 @@ func (s *schemas) union(t reflect.Type) object {
 func (s *schemas) properties(members []member) object {
 	all, required := object{}, []string{}
 	for _, m := range members {
-		one := s.ofMember(m)
+		property := s.memberSchema(m)
 		if m.doc != "" {
-			one["description"] = m.doc
+			property["description"] = m.doc
 		}
-		all[m.name] = one
+		all[m.name] = property
 		if s.input && m.required || !s.input && !m.optional {
 			required = append(required, m.name)
 		}
@@ -229,20 +229,20 @@ func (s *schemas) properties(members []member) object {
 	return out
 }
 
-// ofMember is the schema of a member.
-func (s *schemas) ofMember(m member) object {
-	one := s.of(m.typ)
+// memberSchema is the schema of a member.
+func (s *schemas) memberSchema(m member) object {
+	schema := s.schemaOf(m.typ)
 	switch {
 	case m.values == nil:
 	case m.typ.Kind() == reflect.Slice:
-		one["items"] = object{"type": "string", "enum": m.values}
+		schema["items"] = object{"type": "string", "enum": m.values}
 	default:
-		one["enum"] = m.values
+		schema["enum"] = m.values
 	}
 	if m.typ.Kind() == reflect.Pointer && !m.optional {
-		return object{"anyOf": []object{one, {"type": "null"}}}
+		return object{"anyOf": []object{schema, {"type": "null"}}}
 	}
-	return one
+	return schema
 }
 
 // componentName is the type's name, with its subject where the package has one.

@@ -39,8 +39,8 @@ const operatorTime = 15 * time.Second
 type Operator struct {
 	// Failures are why browsers could not be subscribed; nil if they are not counted.
 	Failures interface {
-		// Of returns a site's counts.
-		Of(site string) api.FailureCounts
+		// Counts returns a site's counts.
+		Counts(site string) api.FailureCounts
 	}
 
 	// Idle is how long a client may stop reading a long answer.

@@ -79,7 +79,7 @@ func (o *Operator) failures(w http.ResponseWriter, r *http.Request) error {
 	}
 	counts := api.FailureCounts{Failures: map[string]int64{}}
 	if o.Failures != nil {
-		counts = o.Failures.Of(name)
+		counts = o.Failures.Counts(name)
 	}
 	exchange.WriteJSON(w, http.StatusOK, counts)
 	return nil

@@ -13,7 +13,7 @@ func window(n uint32) http2.Setting { return http2.Setting{ID: http2.SettingInit
 func TestFlow(t *testing.T) {
 	t.Parallel()
 	// rest reads the body of a request whose head was read.
-	rest := func(p *rawPeer, id uint32, want int) {
+	readBody := func(p *rawPeer, id uint32, want int) {
 		n := 0
 		for {
 			switch f := p.next().(type) {
@@ -38,7 +38,7 @@ func TestFlow(t *testing.T) {
 			time.Sleep(50 * time.Millisecond)
 			_ = p.WriteWindowUpdate(id, 60)
 			_ = p.WriteWindowUpdate(id, 40)
-			rest(p, id, 100)
+			readBody(p, id, 100)
 			p.drain()
 		}, want: "map[201:1]"},
 		{name: "closed, then opened by SETTINGS", n: 2, settings: []http2.Setting{window(0)}, serve: func(p *rawPeer) {
@@ -55,13 +55,13 @@ func TestFlow(t *testing.T) {
 			_ = p.WriteWindowUpdate(id, 40)
 			time.Sleep(30 * time.Millisecond)
 			_ = p.WriteWindowUpdate(id, 50)
-			rest(p, id, 100)
+			readBody(p, id, 100)
 			p.drain()
 		}, want: "map[201:1]"},
 		{name: "connection's used up", body: 100_000, settings: []http2.Setting{window(1 << 20)}, serve: func(p *rawPeer) {
 			id := p.head()
 			_ = p.WriteWindowUpdate(0, 100_000)
-			rest(p, id, 100_000)
+			readBody(p, id, 100_000)
 			p.drain()
 		}, want: "map[201:1]"},
 		{name: "opened too far", serve: func(p *rawPeer) {
