@@ -16,14 +16,14 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/api"
 )
 
-// client returns the client of the running Caddy's API. The answers' JSON goes to raw,
-// for --json, unless raw is nil.
+// client returns the client of the running Caddy's API. It writes the answers' JSON to
+// raw, for --json, unless raw is nil.
 func (c *command) client(raw *[]byte) *api.Client {
 	client := &api.Client{HTTP: endpoint{c.admin}, Explain: explain}
 	return client.KeepRaw(raw)
 }
 
-// admin is the address of the admin endpoint.
+// admin returns the address of the admin endpoint.
 func (c *command) admin() (string, error) {
 	var raw []byte
 	if c.address == "" && c.config != "" {
@@ -48,7 +48,7 @@ func (c *command) admin() (string, error) {
 }
 
 // endpoint is Caddy's admin endpoint. It sends requests to an address in one of Caddy's
-// forms, such as localhost:2019 or unix//run/caddy/admin.sock, whatever host they name.
+// forms, such as localhost:2019 or unix//run/caddy/admin.sock. It ignores the requests' hosts.
 type endpoint struct {
 	address func() (string, error)
 }
@@ -73,7 +73,7 @@ func (e endpoint) Do(r *http.Request) (*http.Response, error) {
 
 // sendTo sends a request as Caddy's own commands do: the admin endpoint compares Host and
 // Origin with its address. caddycmd.AdminAPIRequest cannot be used here: it has no context,
-// and of an answer that reports a failure it returns only a text.
+// and for a failed request it returns only a text.
 func sendTo(addr string, r *http.Request) (*http.Response, error) {
 	at, err := caddy.ParseNetworkAddress(addr)
 	if err != nil || at.PortRangeSize() > 1 {
@@ -120,7 +120,7 @@ func explain(err error) error {
 	return errors.New(p.Detail)
 }
 
-// flagOf names the flags whose fields the API calls otherwise.
+// flagOf names the flags whose fields have other names in the API.
 var flagOf = map[string]string{
 	"site": "--site", "sendAt": "--at", "subscription": "--to", "key": "--key", "format": "--format", "rate": "--rate", "ttl": "--ttl",
 	"Idempotency-Key": "--idempotency-key", "requireInteraction": "--require-interaction", "limit": "--limit", "where": "--where",

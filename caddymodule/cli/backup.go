@@ -25,24 +25,24 @@ func (c *command) backup() *cobra.Command {
 		Use:   "backup <file>",
 		Short: "Copies the whole store of the running server to a file",
 		Long: `Copies the whole store, as it is at this moment, to a file: the subscribers of
-all sites, the messages, and the VAPID keys. The server goes on working. The
-copy is checked, and is there whole or not at all. 'restore' brings it back. To
-standard output, where "-" is named, it goes unchecked.
+all sites, the messages, and the VAPID keys. The server continues to work. The
+command checks the copy, and writes it as a whole or not at all. 'restore' puts it
+back. With "-" the copy is written to standard output and is not checked.
 
-The file holds private keys and is readable by its owner only.`,
+The file contains private keys. Only its owner can read it.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if args[0] != "-" {
 				return c.runBackup(cmd.Context(), args[0], force)
 			}
 			if isTerminal(os.Stdout) {
-				return errors.New("standard output is a terminal: name a file, or send it on to a program")
+				return errors.New("standard output is a terminal: name a file, or pipe the output to a program")
 			}
 			_, err := c.downloadBackup(cmd.Context(), os.Stdout)
 			return err
 		},
 	}
-	cmd.Flags().BoolVarP(&force, "force", "f", false, "Replace the file if it is there already")
+	cmd.Flags().BoolVarP(&force, "force", "f", false, "Replace the file if it exists")
 	return cmd
 }
 
@@ -75,7 +75,7 @@ func (c *command) runBackup(ctx context.Context, file string, force bool) error 
 		Bytes int64  `json:"bytes"`
 		storeSummary
 	}{file, got.bytes, sum}, func(w io.Writer) error {
-		_, err := fmt.Fprintf(w, "%s: %s, read through: %s. Keep it safe: it holds private keys.\n", file, megabytes(got.bytes), sum)
+		_, err := fmt.Fprintf(w, "%s: %s, read through: %s. Keep it safe: it contains private keys.\n", file, megabytes(got.bytes), sum)
 		return err
 	}); err != nil {
 		return err
@@ -83,7 +83,7 @@ func (c *command) runBackup(ctx context.Context, file string, force bool) error 
 	return damage(checked)
 }
 
-// storeSummary is what is in a store.
+// storeSummary counts the contents of a store.
 type storeSummary struct {
 	Sites         int `json:"sites"`
 	Subscriptions int `json:"subscriptions"`
@@ -101,21 +101,21 @@ func (s storeSummary) String() string {
 		plural(int64(s.Messages), "message"), plural(int64(s.Keys), "key"))
 }
 
-// damage is an error where a store has rows that can't be read.
+// damage returns an error if a store has rows that can't be read.
 func damage(c boltstore.Checked) error {
 	if c.Damaged == 0 {
 		return nil
 	}
-	return fmt.Errorf("%s of the store can't be read any more, and went into the copy as they are: %w", plural(int64(c.Damaged), "part"), errors.Join(c.Damage...))
+	return fmt.Errorf("%s of the store can no longer be read, and were copied unchanged: %w", plural(int64(c.Damaged), "part"), errors.Join(c.Damage...))
 }
 
 func (c *command) compact() *cobra.Command {
 	return &cobra.Command{
 		Use:   "compact",
-		Short: "Erases what was removed from the store, and makes its file small",
-		Long: `Rewrites the store of the running server without what was removed from it:
-subscribers that have left are then nowhere in the file any more. Pages are
-served meanwhile; subscriptions and messages wait.`,
+		Short: "Erases removed data from the store's file, and makes the file small",
+		Long: `Rewrites the store of the running server without removed data: the file then no
+longer contains subscribers who have left. Meanwhile the server serves pages, and
+subscriptions and messages wait.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var raw []byte
@@ -154,7 +154,7 @@ Stop Caddy first: a store that is in use is left alone. A store that is there al
 is replaced only with --force, and kept beside under another name. A backup that has
 damaged parts changes nothing, unless --damaged says that it is the best there is.
 
-Run it as the user that Caddy runs as: the store has to be that user's.
+Run it as the user that Caddy runs as: the store must belong to that user.
 
 Messages that had not ended when the backup was made are held: the backup does not
 know which subscribers got them since. 'messages resume' sends one, also to those;
@@ -302,7 +302,7 @@ func (c *command) runRestore(ctx context.Context, file string, store chosenStore
 			fmt.Fprintf(w, "%s can't be read: %v.\n", plural(int64(checked.Damaged), "part"), errors.Join(checked.Damage...))
 		}
 		if kept != "" {
-			fmt.Fprintf(w, "What was there is kept as %s.\n", kept)
+			fmt.Fprintf(w, "The earlier store is kept as %s.\n", kept)
 		}
 		if err := c.printHeld(w, heldMessages(checked.Held)); err != nil {
 			return err
@@ -312,7 +312,7 @@ func (c *command) runRestore(ctx context.Context, file string, store chosenStore
 	})
 }
 
-// heldMessage is a message that a restored store holds.
+// heldMessage is a held message of a restored store.
 type heldMessage struct {
 	Site     string     `json:"site"`
 	ID       string     `json:"id"`
@@ -320,7 +320,7 @@ type heldMessage struct {
 	SendAt   *time.Time `json:"sendAt,omitempty"`
 	Accepted int64      `json:"accepted"`
 	Open     int64      `json:"open"`
-	// Expired is true where the time to live is over.
+	// Expired is true if the time to live is over.
 	Expired bool `json:"expired,omitempty"`
 }
 

@@ -17,19 +17,19 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc"
 )
 
-// Command is the command with all its subcommands. storeFile resolves the path of the
-// bbolt store as the configuration has it, which may be empty.
+// Command returns the command with all its subcommands. storeFile resolves the configured
+// path of the bbolt store, which may be empty.
 func Command(storeFile func(configured string) (string, error)) caddycmd.Command {
 	return caddycmd.Command{
 		Name:  "webpush",
 		Usage: "<command>",
 		Short: "Sends web pushes and manages sites, subscribers, profiles, messages, the prompt, pop-ups, keys and backups",
 		Long: `
-Talks to the running Caddy's admin endpoint, whose address is taken from
---address, or from the config given by --config, or is Caddy's default. Only
-doctor and restore need no running Caddy.
+Uses the admin endpoint of the running Caddy. The address comes from --address, or
+from the file of --config, or is Caddy's default. Only doctor and restore need no
+running Caddy.
 
-The exit status is 0 where the command did what it was asked to, else 1.`,
+The exit status is 0 if the command has succeeded, else 1.`,
 		CobraFunc: func(cmd *cobra.Command) {
 			c := &command{storeFile: storeFile}
 			flags := cmd.PersistentFlags()
@@ -44,7 +44,7 @@ The exit status is 0 where the command did what it was asked to, else 1.`,
 				"{{if .Runnable}}", `{{if and .Runnable (ne .Name "webpush")}}`, "{{.CommandPath}} [command]", "{{.CommandPath}} <command>",
 			).Replace(cmd.UsageTemplate()))
 			cmd.PersistentPreRunE = checkGiven
-			// A command that is spelled wrong is told before its flags, which are not known here.
+			// A misspelled command is reported before its flags, which are not known here.
 			cmd.FParseErrWhitelist.UnknownFlags = true
 			cmd.SetFlagErrorFunc(flagError)
 			cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -61,7 +61,7 @@ The exit status is 0 where the command did what it was asked to, else 1.`,
 	}
 }
 
-// flagError names the flag that is most like one that is not there.
+// flagError suggests the flag that is most similar to an unknown one.
 func flagError(cmd *cobra.Command, err error) error {
 	name, unknown := strings.CutPrefix(err.Error(), "unknown flag: --")
 	if !unknown {
@@ -75,8 +75,8 @@ func flagError(cmd *cobra.Command, err error) error {
 	return fmt.Errorf("%w; see '%s --help'", err, cmd.CommandPath())
 }
 
-// sayUsage has wrong arguments of all subcommands answered by how it is written:
-// what cobra says counts them only.
+// sayUsage adds the usage line to the errors about arguments of all subcommands:
+// cobra's errors only count the arguments.
 func sayUsage(parent *cobra.Command) {
 	for _, cmd := range parent.Commands() {
 		if check := cmd.Args; check != nil {
@@ -87,7 +87,7 @@ func sayUsage(parent *cobra.Command) {
 				}
 				use := strings.TrimSuffix(cmd.UseLine(), " [flags]")
 				if len(args) > 0 && cmd.HasSubCommands() {
-					return fmt.Errorf("%q is no command here; write it like: %s, or see '%s --help'", args[0], use, cmd.CommandPath())
+					return fmt.Errorf("%q is not a command here; write it like: %s, or see '%s --help'", args[0], use, cmd.CommandPath())
 				}
 				return fmt.Errorf("there are too many or too few arguments; write it like: %s", use)
 			}
@@ -121,14 +121,14 @@ func checkGiven(cmd *cobra.Command, args []string) (err error) {
 	return err
 }
 
-// mustBe says what a required flag must be. It cannot be left out.
+// mustBe describes the value of a required flag. The flag cannot be left out.
 var mustBe = map[string]string{
 	"site":  "the name of a site, such as shop.example.com",
 	"title": "the title of the notification",
 	"where": `an expression, such as !known && visits < 2`,
 }
 
-// cureEmpty is what to do about a flag that is given and empty.
+// cureEmpty returns the cure for a flag with an empty value.
 func cureEmpty(cmd *cobra.Command, f *pflag.Flag) string {
 	_, required := f.Annotations[cobra.BashCompOneRequiredFlag]
 	if required || f.Name == "site" && cmd.Annotations[needsSite] != "" {
@@ -137,7 +137,7 @@ func cureEmpty(cmd *cobra.Command, f *pflag.Flag) string {
 	return "leave it out"
 }
 
-// needsSite annotates commands that fail without --site, with what it is the site of.
+// needsSite annotates commands that fail without --site, with the noun for the error.
 const needsSite = "webpush_needs_site"
 
 // mayBeEmpty annotates flags whose empty value has a meaning.
@@ -145,16 +145,16 @@ const mayBeEmpty = "webpush_may_be_empty"
 
 func isBlank(s string) bool { return strings.TrimSpace(s) == "" }
 
-// command is what the subcommands share: how to reach the server and how to
-// print.
+// command has the flags that the subcommands share: how to reach the server and how
+// to print.
 type command struct {
 	config, adapter, address string
 	json                     bool
-	// storeFile resolves the path of the store as the configuration has it.
+	// storeFile resolves the configured path of the store.
 	storeFile func(configured string) (string, error)
 }
 
-// self is how to call this program for the same server again.
+// self returns the command line that calls this program for the same server again.
 func (c *command) self() string {
 	var b strings.Builder
 	b.WriteString("caddy webpush")
@@ -166,8 +166,7 @@ func (c *command) self() string {
 	return b.String()
 }
 
-// print writes raw JSON where --json asks for it, and what people returns
-// otherwise.
+// print writes raw with --json, and otherwise the output of people.
 func (c *command) print(raw []byte, people func(w io.Writer) error) error {
 	if c.json {
 		_, err := os.Stdout.Write(raw)
@@ -176,7 +175,7 @@ func (c *command) print(raw []byte, people func(w io.Writer) error) error {
 	return people(os.Stdout)
 }
 
-// printValue is print for what the API did not answer.
+// printValue is print for a value that is not an answer of the API.
 func (c *command) printValue(v any, people func(w io.Writer) error) error {
 	raw, err := json.Marshal(v)
 	if err != nil {
@@ -185,7 +184,7 @@ func (c *command) printValue(v any, people func(w io.Writer) error) error {
 	return c.print(append(raw, '\n'), people)
 }
 
-// removed prints that what has the name was removed, unless err is the removal's.
+// removed prints that the thing with the name was removed, or returns err.
 func (c *command) removed(name string, err error) error {
 	if err != nil {
 		return err

@@ -101,7 +101,7 @@ func TestMessageCommands(t *testing.T) {
 			t.Fatal(err)
 		}
 		err := wait.cmd.Wait()
-		if text := wait.stderr.String(); err == nil || !strings.Contains(text, "The message goes on") || !strings.Contains(text, "messages cancel --site "+p.Host()+" "+wait.id) {
+		if text := wait.stderr.String(); err == nil || !strings.Contains(text, "The message continues") || !strings.Contains(text, "messages cancel --site "+p.Host()+" "+wait.id) {
 			t.Errorf("%v, told %q", err, text)
 		}
 		p.says([]string{"messages", "show", "--site", p.Host(), wait.id}, "scheduled")
@@ -175,7 +175,7 @@ func TestTransferCommands(t *testing.T) {
 
 	// Without the key pair no message could be sent to them.
 	out, stderr, err := to.CLI("subscribers", "import", "--site", to.Host(), file)
-	if err == nil || !strings.Contains(stderr, "no row of the file could be used") || !strings.Contains(out, "line 5, row 5: applicationServerKey is not in the key ring") {
+	if err == nil || !strings.Contains(stderr, "the file has no valid row") || !strings.Contains(out, "line 5, row 5: applicationServerKey is not in the key ring") {
 		t.Errorf("%v, %q\n%s", err, stderr, out)
 	}
 	pair, err := service.NewKey(time.Now())
@@ -248,7 +248,7 @@ func TestTransferCommands(t *testing.T) {
 	if err := os.WriteFile(private, []byte(stranger.Private.Reveal()), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	to.refused("the key ring is as it was", "subscribers", "import", "--site", to.Host(), private, "--vapid-public", stranger.Public, "--vapid-private-file", private)
+	to.refused("the key ring is unchanged", "subscribers", "import", "--site", to.Host(), private, "--vapid-public", stranger.Public, "--vapid-private-file", private)
 	if out := to.OK("keys"); strings.Contains(out, stranger.ID) {
 		t.Errorf("an invalid file imported a key:\n%s", out)
 	}

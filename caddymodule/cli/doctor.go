@@ -24,17 +24,17 @@ func (c *command) doctor() *cobra.Command {
 	var insecure, services bool
 	cmd := &cobra.Command{
 		Use:   "doctor <URL>",
-		Short: "Says what would keep a site's visitors from subscribing, and the cure",
-		Long: `Fetches a page as a browser would, and what the page needs for push: script,
-certificate, worker, manifest, icons, endpoint, Content-Security-Policy and nonce, how
-long caches keep what is ours, other push providers. Says what works, what does not and
-how to mend it. With --push-services it also looks whether this machine can reach the
-push services of the browsers.
+		Short: "Finds out why a site's visitors cannot subscribe, and names the cure",
+		Long: `Fetches a page as a browser does, and all that the page needs for push. Checks the
+script, certificate, worker, manifest, icons, endpoint, Content-Security-Policy and
+nonce, how long caches keep our files, and other push providers. Prints the results,
+and a cure for each fault. With --push-services it also checks that this machine can
+reach the push services of the browsers.
 
-It needs no running Caddy of yours: any address will do. Where one runs, it also
-looks whether that knows its clients behind proxies and compresses pages, and has what
-browsers have told of why they could not be subscribed. The exit status is 0
-where visitors can subscribe, warnings or not, and 1 where they cannot.`,
+It works with any address and needs no running Caddy. If Caddy runs here, it also
+checks that Caddy knows its clients behind proxies and compresses pages, and it prints
+the failures that browsers have reported. The exit status is 0 if visitors can
+subscribe, also with warnings, and 1 if they cannot.`,
 		Example: `  caddy webpush doctor https://shop.example.com/
   caddy webpush doctor --json localhost:8080
   caddy webpush doctor --push-services https://shop.example.com/`,
@@ -45,8 +45,8 @@ where visitors can subscribe, warnings or not, and 1 where they cannot.`,
 			return c.runDoctor(ctx, args[0], insecure, services)
 		},
 	}
-	cmd.Flags().BoolVarP(&insecure, "insecure", "k", false, "Accept certificates that are not trusted here")
-	cmd.Flags().BoolVar(&services, "push-services", false, "Look whether this machine can reach the push services, in five seconds")
+	cmd.Flags().BoolVarP(&insecure, "insecure", "k", false, "Accept certificates that this machine does not trust")
+	cmd.Flags().BoolVar(&services, "push-services", false, "Check that this machine can reach the push services, within five seconds")
 	return cmd
 }
 
@@ -104,7 +104,7 @@ func printCheckup(w io.Writer, r doctor.Checkup) error {
 	return err
 }
 
-// maxAnswer bounds what is read of the running Caddy's configuration.
+// maxAnswer limits the size of the running Caddy's configuration.
 const maxAnswer = 16 << 20
 
 // configuredServers reads the HTTP servers of the running Caddy's configuration.

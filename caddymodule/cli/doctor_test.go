@@ -11,7 +11,7 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/caddymodule/doctor"
 )
 
-// TestDoctorOrder: the command finds it, and what browsers have told.
+// TestDoctorOrder: the command finds it, and the failures that browsers have reported.
 func TestDoctorOrder(t *testing.T) {
 	p := newProcess(t, "localhost:8080 {\n\troute {\n\t\twebpush\n\t\tencode\n\t\theader Content-Type text/html\n\t\trespond \"<!doctype html><title>x</title>\"\n\t}\n}\n", t.TempDir())
 	text, err := os.ReadFile(p.File)

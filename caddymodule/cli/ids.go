@@ -10,7 +10,7 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/api"
 )
 
-// candidate is something that an id on the command line may stand for.
+// candidate is a row that an id on the command line may mean.
 type candidate struct{ id, what string }
 
 // pick returns the only id that equals given or that given abbreviates. If no id does, it
@@ -33,7 +33,7 @@ func pick(kind, given string, all []candidate) (string, error) {
 			fmt.Fprintf(&lines, "\n  %s  %s", c.id, c.what)
 		}
 	}
-	return "", fmt.Errorf("%q stands for %d %s: write more of one of them%s", given, len(found), kind, &lines)
+	return "", fmt.Errorf("%q matches %d %s: write more of one of them%s", given, len(found), kind, &lines)
 }
 
 // messageID completes the id of a message.

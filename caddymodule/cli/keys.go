@@ -64,15 +64,15 @@ func (c *command) importKey() *cobra.Command {
 		Use:   "import [--public <key>] [--private-file <file>]",
 		Short: "Imports a VAPID key pair and makes it the current one",
 		Long: `Imports a VAPID key pair and makes it the current one, unless --keep-current is
-given: new subscriptions of all sites are made with the current one, and browsers
-that have another change over with their next visit. Until then they are sent to
-with that.
+set. New subscriptions of all sites use the current key. A browser with another key
+changes to the current one at its next visit; until then, messages to it are signed
+with the other key.
 
 The private key is read from --private-file, or from standard input, so that it
-shows in no process list and no shell history. It may be base64url, base64 or hex,
+appears in no process list and no shell history. It may be base64url, base64 or hex,
 PEM or DER (SEC 1 or PKCS #8), a JWK, or JSON with publicKey and privateKey.
---public makes sure that the pair is the expected one; without it the private key
-decides.`,
+--public checks that the pair is the expected one; without it any private key is
+accepted.`,
 		Example: `  caddy webpush keys import --public BNc… --private-file vapid.key
   caddy webpush keys import --private-file vapid-keys.json
   printf %s "$VAPID_PRIVATE_KEY" | caddy webpush keys import --public BNc…`,
@@ -92,15 +92,15 @@ decides.`,
 	}
 	cmd.Flags().StringVar(&public, "public", "", "The public key that the pair must have, such as 87 characters of base64url")
 	cmd.Flags().StringVar(&file, "private-file", "", "File with the private key, or with the pair")
-	cmd.Flags().BoolVar(&keep, "keep-current", false, "Put the pair into the ring only")
+	cmd.Flags().BoolVar(&keep, "keep-current", false, "Only add the pair to the ring")
 	return cmd
 }
 
-// maxKeyFile is the most that is read of a file with a key.
+// maxKeyFile limits the size of a file with a key.
 const maxKeyFile = 64 << 10
 
 // readPair reads the pair whose private half is in the file, or comes from
-// standard input where there is no file.
+// standard input if no file is named.
 func readPair(public, file string) (*webpush.KeyPair, error) {
 	in, name := os.Stdin, "standard input"
 	if file != "" {
@@ -148,11 +148,11 @@ func (c *command) printCurrent(ctx context.Context, w io.Writer, key api.Key) er
 func (c *command) rotateKey() *cobra.Command {
 	return &cobra.Command{
 		Use:   "rotate",
-		Short: "Makes a new VAPID key pair, the current one from then on",
-		Long: `Makes a new VAPID key pair and makes it the current one: new subscriptions are
-made with it. The earlier ones stay, and sign for the subscriptions made with
-them until the browsers have subscribed again, each with its next visit.
-'caddy webpush keys --count' shows how many still go by which key.`,
+		Short: "Makes a new VAPID key pair, which becomes the current one",
+		Long: `Makes a new VAPID key pair and makes it the current one: new subscriptions use it.
+The earlier pairs stay in the ring. They sign for the subscriptions that were made
+with them, until each browser subscribes again at its next visit.
+'caddy webpush keys --count' shows the number of subscriptions of each key.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var raw []byte

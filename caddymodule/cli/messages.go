@@ -32,7 +32,7 @@ func (c *command) messages() *cobra.Command {
 			if err := printMessages(w, list.Messages, time.Now()); err != nil || list.Next == "" {
 				return err
 			}
-			_, err := fmt.Fprintln(w, "There are older ones: raise --limit.")
+			_, err := fmt.Fprintln(w, "There are older messages: raise --limit.")
 			return err
 		})
 	}
@@ -64,7 +64,7 @@ func (c *command) messages() *cobra.Command {
 	cmd.PersistentFlags().StringVar(&site, "site", "", "Site of the messages (required)")
 	_ = cmd.MarkPersistentFlagRequired("site")
 	listCmd := &cobra.Command{
-		Use: "list --site <site>", Short: "Lists a site's messages: those to come, then from the latest to the oldest", Args: cobra.NoArgs,
+		Use: "list --site <site>", Short: "Lists a site's messages: scheduled ones, then from the latest to the oldest", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return list(cmd.Context()) },
 	}
 	for _, cmd := range []*cobra.Command{cmd, listCmd} {
@@ -79,7 +79,7 @@ func (c *command) messages() *cobra.Command {
 		call messageCall
 		what string
 	}{
-		{pushsvc.CommandPause, (*api.Client).PauseMessage, "Pauses a message; what is under way is finished"},
+		{pushsvc.CommandPause, (*api.Client).PauseMessage, "Pauses a message; pushes in transit are finished"},
 		{pushsvc.CommandResume, (*api.Client).ResumeMessage, "Lets a paused or held message go on"},
 		{pushsvc.CommandCancel, (*api.Client).CancelMessage, "Ends a message for good; the subscribers who have not had it do not get it"},
 	} {
@@ -110,7 +110,7 @@ func (c *command) messages() *cobra.Command {
 // messageCall pauses, resumes or cancels a message.
 type messageCall func(client *api.Client, ctx context.Context, site, id string) (api.Message, error)
 
-// controlHeld makes the call for all messages that a restored store holds.
+// controlHeld makes the call for all held messages of a restored store.
 func (c *command) controlHeld(ctx context.Context, site string, call messageCall) error {
 	messages, err := c.allMessages(ctx, site)
 	if err != nil {
@@ -149,8 +149,8 @@ func (c *command) control(ctx context.Context, site, given string, call messageC
 	})
 }
 
-// waitFor polls the message until it is done, and shows how far it is. An
-// interrupt ends the waiting alone.
+// waitFor polls the message until it is done, and shows its progress. An
+// interrupt ends only the waiting.
 func (c *command) waitFor(ctx context.Context, m *api.Message) (raw []byte, err error) {
 	waiting, stop := signal.NotifyContext(ctx, os.Interrupt)
 	defer stop()
@@ -181,9 +181,9 @@ func (c *command) waitFor(ctx context.Context, m *api.Message) (raw []byte, err 
 	}
 }
 
-// stillThere says what goes on without the one who waited.
+// stillThere is the hint after an interrupt: the message continues.
 func (c *command) stillThere(m *api.Message) string {
-	return fmt.Sprintf("The message goes on.\n  See it:    %[1]s messages show --site %[2]s %[3]s\n  Cancel it: %[1]s messages cancel --site %[2]s %[3]s", c.self(), m.Site, m.ID)
+	return fmt.Sprintf("The message continues.\n  See it:    %[1]s messages show --site %[2]s %[3]s\n  Cancel it: %[1]s messages cancel --site %[2]s %[3]s", c.self(), m.Site, m.ID)
 }
 
 func waitingLine(m *api.Message, elapsed time.Duration) string {
@@ -200,8 +200,8 @@ func waitingLine(m *api.Message, elapsed time.Duration) string {
 	return text
 }
 
-// timeOf is when a message ended, else when it began, else when it is to, else when it was
-// made.
+// timeOf returns the time at which a message ended, else began, else is scheduled to begin,
+// else was created.
 func timeOf(m api.Message) time.Time {
 	for _, at := range []time.Time{m.Finished, m.Started, m.SendAt} {
 		if !at.IsZero() {
@@ -211,7 +211,7 @@ func timeOf(m api.Message) time.Time {
 	return m.Created
 }
 
-// byTime orders messages: those to come, the latest first, then the others likewise.
+// byTime orders messages: first the scheduled ones, then the others; each from the latest.
 func byTime(a, b api.Message) int {
 	return cmp.Or(timeOf(b).Compare(timeOf(a)), b.Created.Compare(a.Created), strings.Compare(b.ID, a.ID))
 }
@@ -238,7 +238,7 @@ func printMessages(w io.Writer, messages []api.Message, now time.Time) error {
 	}, rows)
 }
 
-// printMessage is everything about one.
+// printMessage prints all about one message.
 func printMessage(w io.Writer, m api.Message, now time.Time) error {
 	var rows [][]any
 	row := func(name string, value any) { rows = append(rows, []any{name, value}) }
@@ -335,7 +335,7 @@ func total(reasons map[string]int64) (sum int64) {
 }
 
 // notReceived is the error of a message that has ended and was accepted for no subscriber.
-// It names the reasons; planned is how many it was for when it was made.
+// It names the reasons; planned is the number of recipients when it was created.
 func notReceived(m *api.Message, planned int64) error {
 	p := m.Results
 	why := make([]string, 0, 4)

@@ -38,7 +38,7 @@ func TestCommandMistakes(t *testing.T) {
 		{"nothing to show", []string{"popups", "show", "--site", p.Host()}, "write it like: caddy webpush popups show --site <site> <id>\n"},
 		{"two to show", []string{"profiles", "export", "--site", p.Host(), "a", "b"}, "write it like: caddy webpush profiles export --site <site> <id or identity>\n"},
 		{"nothing to put", []string{"popups", "put", "--site", p.Host()}, "popups put --site <site> <file>…"},
-		{"no such subcommand", []string{"popups", "bogus", "--site", p.Host()}, `"bogus" is no command here`},
+		{"no such subcommand", []string{"popups", "bogus", "--site", p.Host()}, `"bogus" is not a command here`},
 		{"no such flag", []string{"popups", "stats", "--site", p.Host(), "--hour", "a"}, "unknown flag: --hour"},
 		{"unknown message", []string{"messages", "--site", p.Host(), "no-such-id"}, `has no message "no-such-id"; 'caddy webpush messages --site `},
 		{"bad key", []string{"keys", "import", "--public", "abc", "--private-file", os.DevNull}, "private key"},

@@ -40,7 +40,7 @@ func TestSiteMoveCommands(t *testing.T) {
 	p.says([]string{"sites", "--json"}, `"subscriptions":4`)
 
 	p.says([]string{"sites", "remove", old, "--dry-run"}, "is another name of xn--mnchen-3ya.example")
-	p.says([]string{"sites", "remove", old, "--yes", "--force"}, "The name alone is removed")
+	p.says([]string{"sites", "remove", old, "--yes", "--force"}, "Only the name is removed")
 	if resp, body := p.Subscribe(old, caddytest.Subscription(t, "https://push.webpush.test/secret/7")); resp.StatusCode != 201 {
 		t.Fatalf("%d %s", resp.StatusCode, body)
 	}
@@ -69,7 +69,7 @@ func TestSiteGivenLater(t *testing.T) {
 	}
 	p.Start()
 	cure := fmt.Sprintf("sites merge %s shop", p.Host())
-	p.says([]string{"sites"}, "its visitors come to shop", cure)
+	p.says([]string{"sites"}, "its visitors belong to shop", cure)
 	if log := p.Log.String(); !strings.Contains(log, cure) {
 		t.Errorf("the log does not tell:\n%s", log)
 	}

@@ -25,8 +25,8 @@ func (c *command) popups() *cobra.Command {
 		Use:   "popups --site <site>",
 		Short: "Lists the pop-ups of a site; puts, runs, pauses, previews and counts them",
 		Long: `Pop-ups are JSON files: 'put' checks one and stores it, 'run' shows it to visitors,
-'pause' no longer does. All of it takes effect at once, without a reload; pages
-that are loaded from then on have it within a minute.
+'pause' hides it. Changes need no reload; pages that are loaded later have them
+within a minute.
 
 ` + statesHelp(),
 		Example: `  caddy webpush popups put --site shop.example.com sale.json
@@ -40,7 +40,7 @@ that are loaded from then on have it within a minute.
 	cmd.AddCommand(
 		&cobra.Command{Use: "list --site <site>", Short: "Lists the pop-ups", Long: "Lists the pop-ups of a site.\n\n" + statesHelp(), Args: cobra.NoArgs, RunE: list},
 		&cobra.Command{
-			Use: "show --site <site> <id>", Short: "Prints a pop-up as JSON, to be edited and put again", Args: cobra.ExactArgs(1),
+			Use: "show --site <site> <id>", Short: "Prints a pop-up as JSON, for editing and 'put'", Args: cobra.ExactArgs(1),
 			RunE: func(cmd *cobra.Command, args []string) error { return c.showPopup(cmd.Context(), site, args[0]) },
 		},
 		c.putPopups(&site),
@@ -101,7 +101,7 @@ func (c *command) showPopup(ctx context.Context, site, given string) error {
 	return c.print(raw, func(w io.Writer) error {
 		var out bytes.Buffer
 		if err := json.Indent(&out, raw, "", "  "); err != nil {
-			return fmt.Errorf("the server answered something that is not ours: %w", err)
+			return fmt.Errorf("the server's answer is not an answer of webpush: %w", err)
 		}
 		_, err := out.WriteTo(w)
 		return err
@@ -133,8 +133,8 @@ runs from now on.`,
 	return cmd
 }
 
-// warnUnconfigured tells where the running configuration lacks the site: pop-ups
-// may be stored before the site is there, but most often its name is misspelt.
+// warnUnconfigured warns if the running configuration lacks the site: pop-ups may be
+// stored before the site exists, but most often its name is misspelt.
 func (c *command) warnUnconfigured(ctx context.Context, site string) {
 	if _, err := c.client(nil).ShowPrompt(ctx, site); err != nil {
 		fmt.Fprintln(os.Stderr, "warning:", err)
@@ -170,7 +170,7 @@ func (c *command) putPopup(ctx context.Context, site, file string, run bool) err
 	})
 }
 
-// readPopup reads a file of at most four times what a pop-up may be.
+// readPopup reads a file of at most four times the size limit of pop-ups.
 func readPopup(file string) ([]byte, error) {
 	in := io.Reader(os.Stdin)
 	if file != "-" {
@@ -186,12 +186,12 @@ func readPopup(file string) ([]byte, error) {
 		return nil, fmt.Errorf("reading the file: %w", err)
 	}
 	if len(text) > 4*popup.MaxSize {
-		return nil, errors.New("the file is larger than any pop-up may be")
+		return nil, errors.New("the file is larger than the limit for pop-ups")
 	}
 	return bytes.TrimPrefix(text, []byte("\xef\xbb\xbf")), nil // as some editors begin UTF-8
 }
 
-// jsonFault says where a file is no JSON.
+// jsonFault describes the fault in a file that is not JSON, with its place.
 func jsonFault(text []byte, err error) string {
 	var syntax *json.SyntaxError
 	var typ *json.UnmarshalTypeError
@@ -260,7 +260,7 @@ func (c *command) popupStats(site *string) *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&from, "from", "", `Count from this time on, such as "2026-12-01 09:00"`)
-	cmd.Flags().StringVar(&to, "to", "", "Count what was before this time")
+	cmd.Flags().StringVar(&to, "to", "", "Count up to this time")
 	cmd.Flags().BoolVar(&hours, "hours", false, "Count hour by hour too")
 	return cmd
 }
@@ -269,7 +269,7 @@ func (c *command) previewPopup(site *string) *cobra.Command {
 	var page, variant string
 	cmd := &cobra.Command{
 		Use:   "preview --site <site> <id>",
-		Short: "Prints an address that shows a pop-up to whoever opens it, drafts too, for an hour",
+		Short: "Prints an address that shows a pop-up or draft to all who open it within an hour",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			id, err := c.popupID(cmd.Context(), *site, args[0])
@@ -287,8 +287,8 @@ func (c *command) previewPopup(site *string) *cobra.Command {
 			})
 		},
 	}
-	cmd.Flags().StringVar(&page, "page", "", "Page to show it on: a path, or a URL; the start page where it is left out")
-	cmd.Flags().StringVar(&variant, "variant", "", "Variant to show; the first one where it is left out")
+	cmd.Flags().StringVar(&page, "page", "", "Page to show it on: a path or a URL (default: the start page)")
+	cmd.Flags().StringVar(&variant, "variant", "", "Variant to show (default: the first one)")
 	return cmd
 }
 
@@ -296,7 +296,7 @@ func (c *command) popupSettings(site *string) *cobra.Command {
 	var perSession, perDay, holdout int
 	cmd := &cobra.Command{
 		Use:   "settings --site <site>",
-		Short: "Shows or changes what holds for all pop-ups of a site",
+		Short: "Shows or changes the settings of all pop-ups of a site",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var raw []byte
@@ -333,7 +333,7 @@ func (c *command) popupSettings(site *string) *cobra.Command {
 	return cmd
 }
 
-// bound is a cap in words.
+// bound returns a cap in words.
 func bound(n int) string {
 	if n == 0 {
 		return "no bound"
@@ -341,8 +341,8 @@ func bound(n int) string {
 	return fmt.Sprintf("%d at most", n)
 }
 
-// uploadAddress is where a site has an image: the default address where the server has no
-// such site yet.
+// uploadAddress returns an image's address on the site: the default address if the server
+// has no such site yet.
 func uploadAddress(u api.Upload) string {
 	if u.Address == "" {
 		return httpapi.DefaultPrefix + "/" + u.Path

@@ -11,9 +11,9 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/popup"
 )
 
-// timing is how a running pop-up's from and until are to now: empty between them.
-// By the visitors' own clocks, over is over for the last one on Earth, and waiting
-// is by UTC.
+// timing compares a running pop-up's from and until with now: empty between them. By the
+// visitors' own clocks, a pop-up is over when it is over in all time zones; waiting is
+// by UTC.
 func timing(p popup.Popup, now time.Time) onsite.Reason {
 	if p.State != popup.Running {
 		return ""
@@ -27,13 +27,13 @@ func timing(p popup.Popup, now time.Time) onsite.Reason {
 	return ""
 }
 
-// The states of a running pop-up that the list has besides those of pop-ups.
+// The states of a running pop-up that only the list has.
 const (
 	stateWaiting popup.State = "waiting"
 	stateOver    popup.State = "over"
 )
 
-// popupStates are what the list calls a pop-up's state, and what it means to visitors.
+// popupStates are the names of a pop-up's state in the list, and their meaning to visitors.
 var popupStates = []struct {
 	state popup.State
 	means string
@@ -65,7 +65,7 @@ func statesHelp() string {
 	return strings.TrimSuffix(text, "\n")
 }
 
-// explainStates explains those of the list's states that no command sets.
+// explainStates explains the states in the list that no command sets.
 func explainStates(w io.Writer, listed []popup.State) error {
 	for _, s := range popupStates {
 		if (s.state == stateWaiting || s.state == stateOver) && slices.Contains(listed, s.state) {
@@ -77,7 +77,7 @@ func explainStates(w io.Writer, listed []popup.State) error {
 	return nil
 }
 
-// stateWords say what a pop-up's state means to visitors.
+// stateWords describe the meaning of a pop-up's state to visitors.
 func stateWords(p popup.Popup, now time.Time) string {
 	switch timing(p, now) {
 	case onsite.NotAnyMore:

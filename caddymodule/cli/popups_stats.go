@@ -12,7 +12,7 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/popup"
 )
 
-// parseBound reads the time of a flag that bounds what is counted; zero where it is empty.
+// parseBound reads the time of a flag that limits the counted time; zero if it is empty.
 func parseBound(flag, text string) (time.Time, error) {
 	at, err := parseTime(text, time.Now())
 	if err != nil {
@@ -54,7 +54,7 @@ func printPopupStats(w io.Writer, stats api.PopupStats, hours, bounded bool) err
 	return err
 }
 
-// printPopupParts prints what was clicked, and how often it failed.
+// printPopupParts prints the clicks by element, and the failures.
 func printPopupParts(w io.Writer, stats api.PopupStats) error {
 	var rows [][]any
 	for _, r := range stats.Variants {

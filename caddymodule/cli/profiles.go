@@ -25,7 +25,7 @@ func (c *command) profiles() *cobra.Command {
 	}
 	cmd := &cobra.Command{
 		Use:   "profiles --site <site>",
-		Short: "Lists the visitors that a site knows; shows, exports and erases one, or many by what is known of them",
+		Short: "Lists the known visitors of a site; shows, exports and erases one; erases many by their attributes",
 		Example: `  caddy webpush profiles --site shop.example.com --identity ann@example.com
   caddy webpush profiles export --site shop.example.com ann@example.com > ann.json
   caddy webpush profiles erase --site shop.example.com 019f8b7c-2f3e-7d41-9a55-0c1d2e3f4a5b`,
@@ -53,8 +53,8 @@ func (c *command) profiles() *cobra.Command {
 		}
 	}
 	cmd.AddCommand(listCmd,
-		profileCommand("show", "Shows what is known of a visitor", c.showProfile),
-		profileCommand("export", "Prints all that is kept of a visitor, as JSON", c.exportProfile),
+		profileCommand("show", "Shows the data of a visitor", c.showProfile),
+		profileCommand("export", "Prints all stored data of a visitor, as JSON", c.exportProfile),
 		&cobra.Command{
 			Use: "erase --site <site> <id or identity>", Short: "Erases a visitor: profile, events, devices and subscriptions", Args: cobra.ExactArgs(1),
 			Long: "Erases a visitor: profile, events, devices and subscriptions. With an identity, also the visitors who claim it without proof.",
@@ -72,7 +72,7 @@ func (c *command) profiles() *cobra.Command {
 
 var profileIDPattern = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
 
-// profileID is the id, or that of the one who has the identity.
+// profileID returns the id, or the id of the profile with the identity.
 func (c *command) profileID(ctx context.Context, site, given string) (string, error) {
 	if profileIDPattern.MatchString(given) {
 		return given, nil
@@ -235,7 +235,7 @@ while the command runs stays.`,
 	return cmd
 }
 
-// purgeProfiles asks for part after part.
+// purgeProfiles erases in parts, one request for each.
 func (c *command) purgeProfiles(ctx context.Context, site, where string, confirm confirmation) error {
 	var sum api.Purged
 	for request := (api.PurgeRequest{Where: where, DryRun: confirm.trial()}); ; {

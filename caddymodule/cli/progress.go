@@ -16,7 +16,7 @@ const (
 	logPace      = 5 * time.Second
 )
 
-// progress shows how far a long work is: a line that is written over on a
+// progress shows the progress of a long operation: a line that is overwritten on a
 // terminal, or one line after another.
 type progress struct {
 	w        io.Writer
@@ -27,7 +27,7 @@ type progress struct {
 	text     string
 }
 
-// newProgress shows on standard error, so that output can be piped.
+// newProgress writes to standard error, so that output can be piped.
 func newProgress() *progress {
 	p := &progress{w: os.Stderr, terminal: isTerminal(os.Stderr), clock: time.Now}
 	p.started = p.clock()
@@ -44,7 +44,7 @@ func isTerminal(f *os.File) bool {
 	return err != nil || !os.SameFile(info, null)
 }
 
-// show shows text, where it is new and time to.
+// show shows text if it is new and the last line is old enough.
 func (p *progress) show(text string) {
 	pace := logPace
 	if p.terminal {
@@ -67,7 +67,7 @@ func (p *progress) finish(text string) {
 	p.text = ""
 }
 
-// abandon ends the line where one was begun, so that an error gets its own.
+// abandon ends an unfinished line, so that an error gets its own line.
 func (p *progress) abandon() {
 	if p.terminal && p.text != "" {
 		fmt.Fprintln(p.w)
@@ -78,14 +78,14 @@ func (p *progress) abandon() {
 func (p *progress) write(text string) {
 	p.text, p.shown = text, p.clock()
 	if p.terminal {
-		// \x1b[K clears what a longer line before left behind.
+		// \x1b[K clears the end of a longer earlier line.
 		fmt.Fprintf(p.w, "\r%s\x1b[K", text)
 		return
 	}
 	fmt.Fprintln(p.w, text)
 }
 
-// bar draws a share; the whole of nothing is all of it.
+// bar draws a share; with a whole of 0 the bar is full.
 func bar(done, total int64) string {
 	const width = 30
 	filled, percent := int64(width), int64(100)
@@ -96,7 +96,7 @@ func bar(done, total int64) string {
 	return fmt.Sprintf("[%s%s] %3d%%", strings.Repeat("█", int(filled)), strings.Repeat("░", width-int(filled)), percent)
 }
 
-// speed is how much a second, and how long the rest takes at that.
+// speed returns the amount per second, and the remaining time at that speed.
 func speed(done, total int64, elapsed time.Duration) string {
 	if done <= 0 || elapsed < 500*time.Millisecond {
 		return ""

@@ -25,11 +25,11 @@ func (c *command) prompt() *cobra.Command {
 	var site string
 	cmd := &cobra.Command{
 		Use:   "prompt [--site <site>]",
-		Short: "Shows the prompt that visitors see, and changes it without a reload",
-		Long: `Shows the prompt that a site's visitors see, and where each setting comes from: the
-Caddyfile, the API (which 'prompt set' uses), or the default. A setting of the API
-takes precedence over the Caddyfile's, and stays in the store across restarts.
-Visitors see a change within a minute. Without --site it lists the sites.`,
+		Short: "Shows the prompt of a site, and changes it without a reload",
+		Long: `Shows the settings of a site's prompt, and the source of each: the Caddyfile, the API
+(also used by 'prompt set'), or the default. A setting of the API overrides that of
+the Caddyfile, and is kept in the store across restarts. Visitors see a change within
+a minute. Without --site the command lists the sites.`,
 		Example: `  caddy webpush prompt --site shop.example.com
   caddy webpush prompt set --site shop.example.com --kind bar --after "2 pages" --title "Offers, first"
   caddy webpush prompt set --site shop.example.com --enabled=false
@@ -85,13 +85,12 @@ func (c *command) setPrompt(site *string) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "set --site <site> [<settings>]",
 		Short: "Changes settings of the prompt; the others stay",
-		Long: `Changes settings of the prompt that a site's visitors see. They are those of the
-Caddyfile's option prompt, and --enabled=false, after which only a page's own call
-shows the prompt. Settings that are not named stay as they are; --unset returns some
-to the Caddyfile.
+		Long: `Changes settings of a site's prompt. They are those of the Caddyfile's option prompt,
+and --enabled=false: then only a page's own call shows the prompt. Settings that are
+not named do not change; --unset resets some to those of the Caddyfile.
 
---file replaces all settings from before. The file is JSON, as
-"override" in the output of 'prompt --json':
+--file replaces all settings that were set before. The file is JSON, as "override" in
+the output of 'prompt --json':
 
   {"kind": "bar", "title": "Offers, first", "after": {"pages": 2}, "askAgain": ["3d", "7d"]}`,
 		Args: cobra.NoArgs,
@@ -106,24 +105,24 @@ func (f *promptFlags) add(cmd *cobra.Command) {
 	flags.StringVar(&f.file, "file", "", `JSON file with all settings; "-" is standard input`)
 	flags.StringVar(&f.kind, "kind", "", "dialog, bar or bell")
 	flags.StringVar(&f.title, "title", "", "The heading; empty texts are the built-in ones")
-	flags.StringVar(&f.body, "body", "", "What the visitor gets by agreeing")
+	flags.StringVar(&f.body, "body", "", "The text below the heading: the benefit for the visitor")
 	flags.StringVar(&f.accept, "accept", "", "The text of the button that agrees")
 	flags.StringVar(&f.reject, "reject", "", "The text of the button that refuses")
 	flags.StringVar(&f.color, "color", "", "The colour of the accept button, such as 0b6bcb")
 	flags.StringVar(&f.textColor, "text-color", "", "The colour of the text on it")
-	flags.StringArrayVar(&f.topics, "topics", nil, `What visitors can choose, such as news="Breaking news"; with "*" before the id it is checked at first; may be repeated`)
+	flags.StringArrayVar(&f.topics, "topics", nil, `Topics that visitors can choose, such as news="Breaking news"; with "*" before the id the topic is checked at first; may be repeated`)
 	flags.StringArrayVar(&f.after, "after", nil, `When to ask: "2 pages", "30s", "scroll 50%", "click <selector>", "event <name>", "exit" or "manual"; may be repeated`)
 	flags.StringArrayVar(&f.paths, "paths", nil, "Where to ask, such as /news/*, or /* for everywhere; may be repeated")
 	flags.StringArrayVar(&f.notPaths, "not-paths", nil, "Where not to ask; may be repeated")
 	flags.StringArrayVar(&f.askAgain, "ask-again", nil, "How long a refusal is respected, such as 7d; may be repeated, for the second one and so on")
 	flags.StringVar(&f.consent, "consent", "", "A CSS selector of the site's consent banner")
-	flags.BoolVar(&f.enabled, "enabled", true, "Whether the prompt is shown by itself; a page's own call can always show it")
+	flags.BoolVar(&f.enabled, "enabled", true, "Show the prompt by itself; with false, only a page's own call shows it")
 	flags.StringSliceVar(&f.unset, "unset", nil, "Settings to return to the Caddyfile, such as title,after")
 	for _, name := range []string{"title", "body", "accept", "reject", "color", "text-color"} {
 		// It cannot fail: the flag has just been made.
 		_ = flags.SetAnnotation(name, mayBeEmpty, nil)
 	}
-	flags.Int64Var(&f.revision, "revision", -1, "Change nothing unless this is still the revision, as 'prompt' shows it")
+	flags.Int64Var(&f.revision, "revision", -1, "Change nothing if the revision that 'prompt' shows is another one")
 }
 
 func (c *command) runSetPrompt(cmd *cobra.Command, site string, f promptFlags) error {
@@ -137,7 +136,7 @@ func (c *command) runSetPrompt(cmd *cobra.Command, site string, f promptFlags) e
 			return err
 		}
 		if n := cmd.LocalFlags(); slices.ContainsFunc(promptMembers(), func(m string) bool { return n.Changed(flagOfMember(m)) }) || len(f.unset) > 0 {
-			return errors.New("--file holds all settings; leave out the other flags")
+			return errors.New("--file contains all settings; leave out the other flags")
 		}
 	} else if settings, err = f.merge(view.Override, cmd.Flags().Changed); err != nil {
 		return err
@@ -153,7 +152,7 @@ func (c *command) runSetPrompt(cmd *cobra.Command, site string, f promptFlags) e
 	return c.print(raw, func(w io.Writer) error { return printPrompt(w, view) })
 }
 
-// warnLiteral tells of texts that visitors would read as they are.
+// warnLiteral warns of templates, which visitors would see literally.
 func warnLiteral(s prompt.Settings) {
 	for _, f := range []struct {
 		flag string
@@ -163,12 +162,12 @@ func warnLiteral(s prompt.Settings) {
 			continue
 		}
 		if found := pushsvc.FindTemplate(*f.text); found != "" {
-			fmt.Fprintf(os.Stderr, "warning: --%s has the template %q, and templates in the prompt are not filled in: visitors see it as it is\n", f.flag, found)
+			fmt.Fprintf(os.Stderr, "warning: --%s has the template %q, and prompts are not filled in: visitors see the template literally\n", f.flag, found)
 		}
 	}
 }
 
-// promptFile reads a file as it is: the server says what is wrong with it.
+// promptFile reads a file unchanged: the server reports its faults.
 func promptFile(name string) (json.RawMessage, error) {
 	read := func() ([]byte, error) { return os.ReadFile(name) }
 	if name == "-" {
@@ -193,8 +192,8 @@ func flagOfMember(member string) string {
 
 var capitals = regexp.MustCompile("[A-Z]")
 
-// memberOfFlag is the setting of a flag, also where it is spelled as in JSON or the
-// Caddyfile; false for no setting.
+// memberOfFlag returns the setting of a flag, also if it is spelled as in JSON or the
+// Caddyfile; false if no setting has the name.
 func memberOfFlag(name string) (string, bool) {
 	for _, member := range promptMembers() {
 		if name == member || strings.ReplaceAll(name, "_", "-") == flagOfMember(member) {
@@ -204,8 +203,8 @@ func memberOfFlag(name string) (string, bool) {
 	return "", false
 }
 
-// merge lays the flags that were given over what is set already. The result is JSON: the
-// server checks it.
+// merge changes the stored settings by the given flags. The result is JSON, which the
+// server checks.
 func (f promptFlags) merge(set prompt.Settings, given func(flag string) bool) (json.RawMessage, error) {
 	raw, err := json.Marshal(set)
 	if err != nil {
@@ -234,7 +233,7 @@ func (f promptFlags) merge(set prompt.Settings, given func(flag string) bool) (j
 	for _, name := range f.unset {
 		member, known := memberOfFlag(name)
 		if !known {
-			return nil, fmt.Errorf("--unset: %q is no setting; known are: %s", name, strings.Join(promptMembers(), ", "))
+			return nil, fmt.Errorf("--unset: %q is not a setting; known are: %s", name, strings.Join(promptMembers(), ", "))
 		}
 		delete(members, member)
 	}
@@ -286,7 +285,7 @@ var hexDigits = regexp.MustCompile("^[0-9A-Fa-f]+$")
 func (c *command) resetPrompt(site *string) *cobra.Command {
 	return &cobra.Command{
 		Use:   "reset --site <site>",
-		Short: "Returns all settings of the prompt to the Caddyfile",
+		Short: "Resets all settings of the prompt to those of the Caddyfile",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := c.client(nil).ResetPrompt(cmd.Context(), *site, pushsvc.AnyRevision); err != nil {
@@ -295,7 +294,7 @@ func (c *command) resetPrompt(site *string) *cobra.Command {
 			return c.printValue(struct {
 				Reset string `json:"reset"`
 			}{*site}, func(w io.Writer) error {
-				if _, err := fmt.Fprintln(w, "The prompt is as the Caddyfile has it."); err != nil {
+				if _, err := fmt.Fprintln(w, "The prompt has the settings of the Caddyfile."); err != nil {
 					return err
 				}
 				// A site that the configuration does not name has no prompt to show.
@@ -355,7 +354,7 @@ func printPrompt(w io.Writer, v api.Prompt) error {
 	return err
 }
 
-// describeAfter is in the words of the Caddyfile.
+// describeAfter uses the words of the Caddyfile.
 func describeAfter(a *prompt.After) string {
 	if a == nil {
 		return ""

@@ -126,7 +126,7 @@ func TestPromptCommands(t *testing.T) {
 	if tag := has(p.Host(), `"title":"From a file"`, `"after":{"manual":true}`); tag == third {
 		t.Error("the ETag is the same")
 	}
-	p.says(prompt("reset"), "as the Caddyfile has it")
+	p.says(prompt("reset"), "The prompt has the settings of the Caddyfile")
 	if tag := has(p.Host(), `"kind":"bar","title":"From the file"`, `"after":{"pages":3}`); tag != first {
 		t.Error("the ETag is not that of the beginning")
 	}

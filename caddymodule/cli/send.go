@@ -67,7 +67,7 @@ func (f *sendFlags) register(cmd *cobra.Command) {
 	fl.StringVar(&f.site, "site", "", "Site to send to, such as shop.example.com (required)")
 	fl.StringVar(&content.Title, "title", "", "Title of the notification (required)")
 	fl.StringVar(&content.Body, "body", "", "Text below the title")
-	fl.StringVar(&content.URL, "url", "", "What a click opens: a URL, or a path on the site")
+	fl.StringVar(&content.URL, "url", "", "Target of a click: a URL, or a path on the site")
 	fl.StringVar(&content.Icon, "icon", "", "URL or path of the icon")
 	fl.StringVar(&content.Image, "image", "", "URL or path of a large picture")
 	fl.StringVar(&content.Badge, "badge", "", "URL or path of the small monochrome badge")
@@ -80,17 +80,17 @@ func (f *sendFlags) register(cmd *cobra.Command) {
 	fl.Int64Var(&content.Timestamp, "timestamp", 0, "Time the notification is about, in ms since 1970")
 	fl.BoolVar(&content.Renotify, "renotify", false, "Alert again when replacing a notification of the same tag")
 	fl.BoolVar(&content.Silent, "silent", false, "No sound, no vibration")
-	fl.BoolVar(&content.RequireInteraction, "require-interaction", false, "Keep the notification until it is dealt with")
-	fl.StringVar(&f.ttl, "ttl", "1d", "How long the message is worth delivering, to devices that are away too, such as 90s, 12h or 7d")
+	fl.BoolVar(&content.RequireInteraction, "require-interaction", false, "Keep the notification until the visitor clicks or closes it")
+	fl.StringVar(&f.ttl, "ttl", "1d", "Time to live: how long push services try to deliver to offline devices, such as 90s, 12h or 7d")
 	fl.StringVar(&f.urgency, "urgency", "", "very-low, low, normal or high")
 	fl.StringArrayVar(&f.body.Topics, "topic", nil, "Send to the subscribers who have chosen this topic, by its id; may be repeated for several")
 	fl.StringVar(&content.Topic, "collapse-key", "", "Replace an undelivered message of the same key (topic of RFC 8030)")
 	fl.StringVar(&f.at, "at", "", `When to send: "2026-11-24 09:00" in local time, 2026-11-24T09:00:00Z, or +90m (default: now)`)
-	fl.StringVar(&f.rate, "rate", "", "At most so many pushes: 500/s, 30000/m or 1000000/h (default: as fast as goes)")
+	fl.StringVar(&f.rate, "rate", "", "At most so many pushes: 500/s, 30000/m or 1000000/h (default: as fast as possible)")
 	fl.StringVar(&f.body.Subscription, "to", "", "Send to this subscriber alone, by the id that 'caddy webpush subscribers' shows")
-	fl.BoolVar(&f.body.Literal, "literal", false, "Send texts with {{ … }} or {% … %} as they are; else they are refused, for notifications are not filled in")
+	fl.BoolVar(&f.body.Literal, "literal", false, "Send texts with {{ … }} or {% … %} literally; without it they are refused, because notifications are not filled in")
 	fl.BoolVar(&f.body.DryRun, "dry-run", false, "Check everything and count the audience, but send nothing")
-	fl.StringVar(&f.idempotencyKey, "idempotency-key", "", "Name of this request: repeating it within 30 days sends once (default: random)")
+	fl.StringVar(&f.idempotencyKey, "idempotency-key", "", "Name of this request: if it is repeated within 30 days, the message is sent once (default: random)")
 	fl.BoolVar(&f.wait, "wait", false, "Wait until the message has been sent to all, and show the progress")
 }
 
@@ -167,7 +167,7 @@ func printDryRun(w io.Writer, m api.Message) error {
 	return nil
 }
 
-// complete turns flags that are no plain fields into the request.
+// complete sets the request's fields from flags that need decoding.
 func (f *sendFlags) complete(ttlGiven bool, now time.Time) (err error) {
 	f.body.Urgency = pushsvc.Urgency(f.urgency)
 	if f.body.SendAt, err = parseAt(f.at, now); err != nil {
@@ -232,8 +232,8 @@ func parseAt(s string, now time.Time) (string, error) {
 	return at.Format(time.RFC3339), nil
 }
 
-// parseTime takes a time as people write it; zero where s is empty. Without a time zone it
-// is the one of now; after "+" it is counted from now.
+// parseTime parses a time as people write it; zero if s is empty. Without a time zone, the
+// zone is that of now; after "+" the time is relative to now.
 func parseTime(s string, now time.Time) (time.Time, error) {
 	if s == "" {
 		return time.Time{}, nil

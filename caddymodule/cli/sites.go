@@ -21,15 +21,15 @@ var (
 	errNotForced    = errors.New("nothing was removed: give --yes and --force to do it")
 )
 
-// confirmation is what commands that remove much have.
+// confirmation has the flags of commands that remove many rows.
 type confirmation struct{ dryRun, yes bool }
 
 func (f *confirmation) flags(cmd *cobra.Command) {
-	cmd.Flags().BoolVar(&f.dryRun, "dry-run", false, "Say what would be removed, and remove nothing")
-	cmd.Flags().BoolVar(&f.yes, "yes", false, "Remove it; without, the command says what it would remove and fails")
+	cmd.Flags().BoolVar(&f.dryRun, "dry-run", false, "Report the rows to remove, and remove nothing")
+	cmd.Flags().BoolVar(&f.yes, "yes", false, "Remove it; without this flag, the command reports the rows to remove, and fails")
 }
 
-// trial is true where nothing is to be removed.
+// trial is true if the command must not remove anything.
 func (f *confirmation) trial() bool { return f.dryRun || !f.yes }
 
 // end is the command's result after a trial or the removal. needsForce is true if --yes alone would
@@ -61,13 +61,13 @@ func (c *command) sites() *cobra.Command {
 	var force bool
 	remove := &cobra.Command{
 		Use:   "remove <site>",
-		Short: "Removes all that is kept of a site",
-		Long: `Removes all that is kept of a site: subscribers, messages and their results,
-visitors, events, counts, the prompt's settings, pop-ups and images.
+		Short: "Removes all stored data of a site",
+		Long: `Removes all stored data of a site: subscribers, messages and their results, visitors,
+events, counts, the prompt's settings, pop-ups and images.
 
-A site that the configuration names, and one with messages that are not sent yet,
-is refused unless --force is given; its messages are cancelled then. The bytes stay
-in backups made before, and in the store's file until 'caddy webpush compact'.
+A site that the configuration names, or one with unsent messages, is removed only with
+--force, which cancels its messages. The bytes stay in earlier backups, and in the
+store's file until 'caddy webpush compact'.
 
 Of a former name of a site (see rename) the name alone is removed: the next visitor under
 it begins a site of its own.`,
@@ -78,10 +78,10 @@ it begins a site of its own.`,
 	}
 	confirm.flags(remove)
 	remove.Flags().BoolVar(&force, "force", false, "Remove it although it is in use")
-	cmd.AddCommand(remove, c.moveSite("rename", (*api.Client).RenameSite, "Gives a site another name",
-		`Gives a site another name: subscribers, messages and their results, visitors,
-events, counts, the prompt's settings, pop-ups and images. Under the new name there
-must be nothing yet; 'merge' joins two sites.
+	cmd.AddCommand(remove, c.moveSite("rename", (*api.Client).RenameSite, "Renames a site",
+		`Renames a site, with its subscribers, messages and their results, visitors, events,
+counts, the prompt's settings, pop-ups and images. The store must have no data under
+the new name; 'merge' joins two sites.
 
 `+moveHelp), c.moveSite("merge", (*api.Client).MergeSite, "Joins a site with another one",
 		`Brings all that is kept of a site to another one, such as www.example.com to
@@ -94,11 +94,11 @@ gets another id and is paused, unless it is the same.
 	return cmd
 }
 
-// moveHelp is what rename and merge have in common.
-const moveHelp = `The old name stays known: what pages, workers and push services still send under
-it is taken for the new one. Change the Caddyfile too, before or after. Messages that
-have not begun come along; while one is being sent, the site is left alone. The server
-goes on meanwhile, and after a restart it goes on with the rest.`
+// moveHelp is the common part of the help of rename and merge.
+const moveHelp = `The old name stays valid: requests of pages, workers and push services under it count
+for the new one. Change the Caddyfile too, before or after the command. Scheduled
+messages move with the site; while a message is being sent, the site cannot be moved.
+The server continues to work, and continues the move after a restart.`
 
 // moveSite is the command that calls move, which renames or merges a site.
 func (c *command) moveSite(verb string, move func(*api.Client, context.Context, string, api.SiteMoveRequest) (api.SiteMoving, error), short, long string) *cobra.Command {
@@ -128,7 +128,7 @@ func (c *command) moveSite(verb string, move func(*api.Client, context.Context, 
 	return cmd
 }
 
-// errNotMoved ends a command that would have renamed something.
+// errNotMoved ends a command that was not confirmed.
 var errNotMoved = errors.New("nothing was changed: give --yes to do it")
 
 // printRenamed prints a rename: nothing is under the new name before it.
@@ -186,7 +186,7 @@ func printMerged(w io.Writer, m api.SiteMoving) error {
 		return err
 	}
 	for _, id := range slices.Sorted(maps.Keys(m.Popups)) {
-		fmt.Fprintf(w, "Pop-up %q of %s is %q now, and paused: %s has another of that id.\n", id, m.From.Site, m.Popups[id], m.Into.Site)
+		fmt.Fprintf(w, "Pop-up %q of %s is now %q, and paused: %s has another pop-up with that id.\n", id, m.From.Site, m.Popups[id], m.Into.Site)
 	}
 	last := fmt.Sprintf("All of %s is at %s now, which has %s. The old name leads there.", m.From.Site, m.Into.Site, plural(m.Into.Subscriptions, "subscriber"))
 	if m.DryRun {
@@ -220,7 +220,7 @@ func (c *command) allSites(ctx context.Context) error {
 		}
 		for _, s := range list.Sites {
 			if s.Now != "" && s.Subscriptions > 0 {
-				fmt.Fprintf(w, "What is sent to %s does not reach the subscribers of %s: '%s sites merge %s %s' joins them.\n", s.Now, s.Site, c.self(), s.Site, s.Now)
+				fmt.Fprintf(w, "Messages to %s do not reach the subscribers of %s: '%s sites merge %s %s' joins them.\n", s.Now, s.Site, c.self(), s.Site, s.Now)
 			}
 		}
 		return nil
@@ -234,18 +234,18 @@ func named(s api.Site) string {
 	case s.Configured:
 		text = "by name"
 	case s.Now != "":
-		text = "no: its visitors come to " + s.Now
+		text = "no: its visitors belong to " + s.Now
 	}
 	if len(s.OtherNames) > 0 {
 		text = strings.TrimSpace(text + " (formerly " + strings.Join(s.OtherNames, ", ") + ")")
 	}
 	if s.Coming {
-		text += " (more is coming)"
+		text += " (more data is being moved)"
 	}
 	return text
 }
 
-// contents are the rows of what is kept of a site.
+// contents are table rows that count the stored data of a site.
 func contents(s api.SiteContents) [][]any {
 	return rowsOf(
 		count{"Subscribers", s.Subscriptions},
@@ -272,7 +272,7 @@ func (c *command) removeSite(ctx context.Context, site string, confirm confirmat
 			if kept.Removed {
 				what = "is removed"
 			}
-			_, err := fmt.Fprintf(w, "%s is another name of %s. The name alone %s; all that is kept stays with %s.\n", kept.Site, kept.OtherNameOf, what, kept.OtherNameOf)
+			_, err := fmt.Fprintf(w, "%s is another name of %s. Only the name %s; all data stays with %s.\n", kept.Site, kept.OtherNameOf, what, kept.OtherNameOf)
 			return err
 		}
 		if err := table(w, nil, append([][]any{{"Site", kept.Site}}, contents(kept.SiteContents)...)); err != nil {

@@ -74,7 +74,7 @@ func (c *command) listSubscribers(ctx context.Context, site string, limit int) e
 		if err := table(w, columns, rows); err != nil || list.Next == "" {
 			return err
 		}
-		_, err := fmt.Fprintf(w, "There are more: raise --limit, or write all to a file with 'subscribers export'.\n")
+		_, err := fmt.Fprintf(w, "There are more subscribers: raise --limit, or write all to a file with 'subscribers export'.\n")
 		return err
 	})
 }

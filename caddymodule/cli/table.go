@@ -8,13 +8,13 @@ import (
 	"time"
 )
 
-// table writes rows below the names of the columns, or without names where columns is
-// nil. All cells go through cell: what others have written cannot steer the terminal.
+// table writes rows below the names of the columns, or without names if columns is nil.
+// All cells go through cell, so that the data's control characters cannot reach the terminal.
 func table(w io.Writer, columns []string, rows [][]any) error {
 	return align(w, 0, columns, rows)
 }
 
-// numbers is table with all cells aligned at the right.
+// numbers is table with all cells aligned right.
 func numbers(w io.Writer, columns []string, rows [][]any) error {
 	return align(w, tabwriter.AlignRight, columns, rows)
 }
@@ -51,7 +51,7 @@ func cell(v any) string {
 	return printable(fmt.Sprint(v))
 }
 
-// count is a row of a table: what is counted, and how many.
+// count is a row of a table: a name and its number.
 type count struct {
 	name string
 	n    int64
@@ -65,7 +65,7 @@ func rowsOf(counts ...count) (rows [][]any) {
 	return rows
 }
 
-// localTime is how tables show times: by this machine's clock, with its zone.
+// localTime formats times for tables: in this machine's time zone, with its name.
 func localTime(t time.Time) string {
 	if t.IsZero() {
 		return orNone("")
@@ -76,10 +76,10 @@ func localTime(t time.Time) string {
 // localHour is localTime of an hour, in a table that counts by hours.
 func localHour(t time.Time) string { return t.Local().Format("2006-01-02 15:04") }
 
-// when is a time, and how far it is from now.
+// when formats a time, and its distance from now.
 func when(t, now time.Time) string { return localTime(t) + ", " + relative(t, now) }
 
-// orNone is what a table shows of a text that may be empty.
+// orNone returns the text for a table, or a mark if it is empty.
 func orNone(text string) string {
 	if text == "" {
 		return "–"
@@ -87,7 +87,7 @@ func orNone(text string) string {
 	return text
 }
 
-// relative is how far a time is from now, as people say it: "5m ago", "in 3d".
+// relative formats a time's distance from now, such as "5m ago" or "in 3d".
 func relative(t, now time.Time) string {
 	d, say := now.Sub(t), func(n time.Duration, unit string) string { return fmt.Sprintf("%d%s ago", n, unit) }
 	if d < 0 {
@@ -115,7 +115,7 @@ func plural(n int64, thing string) string {
 	return fmt.Sprintf("%d %ss", n, thing)
 }
 
-// printable keeps somebody's text from steering the terminal.
+// printable removes control characters, so that no text controls the terminal.
 func printable(s string) string {
 	return strings.Map(func(r rune) rune {
 		if r < ' ' || r >= 0x7f && r < 0xa0 {

@@ -18,7 +18,7 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/webpush"
 )
 
-// exportFlags says how to write a file of subscribers.
+// exportFlags are the options of an export.
 type exportFlags struct {
 	format string
 	gzip   bool
@@ -30,13 +30,13 @@ func (c *command) export(site *string) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "export --site <site> [<file>]",
 		Short: "Writes all subscribers of a site, with their keys, to a file",
-		Long: `Writes all subscribers of a site to a file, or to standard output where none or
-"-" is named: one JSON object a line, each a browser's PushSubscription with a
-few members more, or a table (CSV). Most web push software can read one of them,
-and import reads both. A name that ends in .csv or .gz says so too.
+		Long: `Writes all subscribers of a site to a file, or to standard output if the file is left
+out or "-". The format is one JSON object per line, each a browser's PushSubscription
+with a few more members, or a table (CSV). Most web push software can read one of
+them, and import reads both. A file name that ends in .csv or .gz selects the format.
 
-The file holds secrets: with it and the VAPID keys anybody can send to your
-subscribers. It is readable by its owner only.`,
+The file contains secrets: with it and the VAPID keys, anyone can send to your
+subscribers. Only its owner can read it.`,
 		Example: `  caddy webpush subscribers export --site shop.example.com subscribers.ndjson
   caddy webpush subscribers export --site shop.example.com subscribers.csv.gz`,
 		Args: cobra.MaximumNArgs(1),
@@ -53,15 +53,15 @@ subscribers. It is readable by its owner only.`,
 		},
 	}
 	cmd.Flags().StringVar(&f.format, "format", "", "ndjson or csv (default: by the file's name, else ndjson)")
-	cmd.Flags().BoolVar(&f.gzip, "gzip", false, "Pack the file with gzip")
-	cmd.Flags().BoolVarP(&f.force, "force", "f", false, "Replace the file if it is there already")
+	cmd.Flags().BoolVar(&f.gzip, "gzip", false, "Compress the file with gzip")
+	cmd.Flags().BoolVarP(&f.force, "force", "f", false, "Replace the file if it exists")
 	return cmd
 }
 
 // exportMedia are the media types of the formats.
 var exportMedia = map[string]string{service.ExportNDJSON: api.NDJSON, service.ExportCSV: api.CSV}
 
-// complete reads what the file's name says.
+// complete sets the format and compression by the file's name.
 func (f *exportFlags) complete(name string) error {
 	name, packed := strings.CutSuffix(strings.ToLower(name), ".gz")
 	f.gzip = f.gzip || packed
@@ -72,13 +72,13 @@ func (f *exportFlags) complete(name string) error {
 		}
 	}
 	if exportMedia[f.format] == "" {
-		return fmt.Errorf("--format %q is not known; known are ndjson and csv", f.format)
+		return fmt.Errorf("--format %q is not known; write ndjson or csv", f.format)
 	}
 	return nil
 }
 
-// downloadSubscribers writes the export to w. rows is how many are expected, 0
-// where that is not known.
+// downloadSubscribers writes the export to w. rows is the expected number, 0 if it is
+// not known.
 func (c *command) downloadSubscribers(ctx context.Context, site string, f exportFlags, w io.Writer, rows int64) (received, error) {
 	headings := int64(0)
 	if f.format == service.ExportCSV {
@@ -130,11 +130,11 @@ func (c *command) exportFile(ctx context.Context, site, file string, f exportFla
 	})
 }
 
-// received is what came from the server.
+// received counts the data from the server.
 type received struct{ bytes, lines int64 }
 
-// download copies an answer to w, closes it, and shows how far it is: in lines, where it
-// is known how many are to come.
+// download copies an answer to w, closes it, and shows the progress, in lines if their
+// number is known.
 func download(answer io.ReadCloser, w io.Writer, lines int64) (got received, err error) {
 	defer answer.Close()
 	show := newProgress()
@@ -161,13 +161,13 @@ func download(answer io.ReadCloser, w io.Writer, lines int64) (got received, err
 			}
 			return got, nil
 		case err != nil:
-			return got, fmt.Errorf("the server broke off; its log says why: %w", err)
+			return got, fmt.Errorf("the server did not finish the answer; its log has the reason: %w", err)
 		}
 		show.show(text())
 	}
 }
 
-// importFlags says how to read a file of subscribers.
+// importFlags are the options of an import.
 type importFlags struct {
 	format, key            string
 	vapidPublic, vapidFile string
@@ -181,21 +181,20 @@ func (c *command) importSubscribers(site *string) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "import --site <site> <file>",
 		Short: "Reads subscribers from a file: our own export, or other push software's",
-		Long: `Reads subscribers from a file, or from standard input where "-" is named. It may
-be our own export; PushSubscriptions as JSON, one a line or in a list; a table
-(CSV) with the columns endpoint, p256dh and auth; OneSignal's export; or records
-of Firebase's client with the subscription in them. Files packed with gzip are
-unpacked.
+		Long: `Reads subscribers from a file, or with "-" from standard input. The file may be our
+own export; PushSubscriptions as JSON, one per line or in a list; a table (CSV) with
+the columns endpoint, p256dh and auth; OneSignal's export; or records of Firebase's
+client that contain the subscription. The file may be compressed with gzip.
 
-A subscription can only be sent to with the VAPID key pair that it was made
-with. Where the file does not name it, give --key; where it is not in the key
-ring yet, give --vapid-private-file: the pair is put into the ring once the beginning of the file has been found to be good. It does not become
-the current one, which all sites' new subscriptions are made with, unless
---make-current says so.
+A message to a subscription needs the VAPID key pair that the subscription was made
+with. If the file does not name the key, set --key. If the key ring does not have it
+yet, set --vapid-private-file: the pair is added to the ring after a check of the
+beginning of the file. The pair does not become the current key, which new
+subscriptions of all sites use, unless --make-current is set.
 
-Each row is checked as a browser's subscription is. One that can't be used is
-told with its line and row, and costs nothing else; importing a file again is
-harmless. The exit status is 1 where no row could be used.`,
+Each row is checked like a browser's subscription. The command reports the line and row
+of each invalid one, and imports the others; importing a file again is harmless. The
+exit status is 1 if no row is valid.`,
 		Example: `  caddy webpush subscribers import --site shop.example.com subscribers.ndjson
   caddy webpush subscribers import --site shop.example.com players.csv.gz --vapid-public BNc… --vapid-private-file onesignal.key
   caddy webpush subscribers import --site shop.example.com list.json --key current --dry-run`,
@@ -204,19 +203,19 @@ harmless. The exit status is 1 where no row could be used.`,
 	}
 	fl := cmd.Flags()
 	fl.StringVar(&f.format, "format", "auto", "auto, web-push, onesignal, firebase or csv")
-	fl.StringVar(&f.key, "key", "", `VAPID key of rows that name none: an id of 'caddy webpush keys', a public key, or "current"`)
-	fl.StringVar(&f.vapidPublic, "vapid-public", "", "Public half of a VAPID key pair; rows that name none are made with it")
+	fl.StringVar(&f.key, "key", "", `VAPID key of rows without a key: an id of 'caddy webpush keys', a public key, or "current"`)
+	fl.StringVar(&f.vapidPublic, "vapid-public", "", "Public half of a VAPID key pair, for rows without a key")
 	fl.StringVar(&f.vapidFile, "vapid-private-file", "", "File with the VAPID key pair, or its private key, to import first")
 	fl.BoolVar(&f.makeCurrent, "make-current", false, "Make that pair the current key of all sites")
 	fl.BoolVar(&f.dryRun, "dry-run", false, "Check the file, but store nothing")
 	return cmd
 }
 
-// check finds flags that do not go together.
+// check refuses flags that exclude each other.
 func (f *importFlags) check() error {
 	switch {
 	case f.vapidPublic+f.vapidFile != "" && f.key != "":
-		return errors.New("--key and the options of a VAPID key pair both say which key the rows belong to: give one of them")
+		return errors.New("--key and the options of a VAPID key pair both name the rows' key: use one of them")
 	case f.vapidPublic+f.vapidFile == "" && f.makeCurrent:
 		return errors.New("--vapid-private-file is missing: it names the file with the pair to make the current one")
 	case f.vapidPublic != "" && f.vapidFile == "" && !f.dryRun:
@@ -269,14 +268,14 @@ func (c *command) runImport(ctx context.Context, site, file string, f importFlag
 	case result.Rows == 0:
 		return errors.New("the file has no rows")
 	case result.Added+result.Known == 0:
-		return errors.New("no row of the file could be used")
+		return errors.New("the file has no valid row")
 	}
 	c.warnUnconfigured(ctx, site)
 	return nil
 }
 
-// bringKey puts the pair into the ring, or in a dry run only uses its public
-// half. The ring stays as it is where the file's beginning is of no use.
+// bringKey adds the pair to the ring, or in a dry run only uses its public half. The ring
+// does not change if the file's beginning has no valid row.
 func (c *command) bringKey(ctx context.Context, site string, in *importFile, f *importFlags) error {
 	f.key = strings.TrimSpace(f.vapidPublic)
 	if f.dryRun {
@@ -290,13 +289,13 @@ func (c *command) bringKey(ctx context.Context, site string, in *importFile, f *
 	trial.DryRun = true
 	tried, err := c.client(nil).ImportSubscriptions(ctx, site, trial, bytes.NewReader(head))
 	if err != nil {
-		return fmt.Errorf("%w; the key ring is as it was", err)
+		return fmt.Errorf("%w; the key ring is unchanged", err)
 	}
 	if tried.Added+tried.Known+tried.Skipped == 0 {
 		if err := printImported(os.Stderr, site, tried); err != nil {
 			return err
 		}
-		return errors.New("no row of the file's beginning could be used, so the key ring is as it was")
+		return errors.New("the file's beginning has no valid row, so the key ring is unchanged")
 	}
 	key, err := putInRing(ctx, c.client(nil), f.pair, f.makeCurrent)
 	if err != nil {
@@ -316,7 +315,7 @@ func (f *importFlags) options() api.ImportOptions {
 	return api.ImportOptions{Format: f.format, Key: f.key, DryRun: f.dryRun}
 }
 
-// importFile is a file on its way to the server. It shows how far it is.
+// importFile is a file that is sent to the server. It shows the progress.
 type importFile struct {
 	file   *os.File
 	in     io.Reader // unpacked
@@ -366,7 +365,7 @@ func (i *importFile) readPacked(p []byte) (int, error) {
 	return n, err
 }
 
-// Read implements io.Reader: it is as fast as the server takes it.
+// Read implements io.Reader. The server's reading limits the speed.
 func (i *importFile) Read(p []byte) (int, error) {
 	n, err := i.in.Read(p)
 	i.rows += int64(bytes.Count(p[:n], []byte("\n")))
@@ -377,10 +376,10 @@ func (i *importFile) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// sampleSize is how much of a file is tried before the key ring is changed.
+// sampleSize is the length of the file's beginning that is checked before the key ring changes.
 const sampleSize = 256 << 10
 
-// peek returns the beginning of the file, which is read again after that.
+// peek returns the beginning of the file; Read returns it again.
 func (i *importFile) peek() ([]byte, error) {
 	buffered := bufio.NewReaderSize(i.in, sampleSize)
 	i.in = buffered
@@ -392,13 +391,13 @@ func (i *importFile) peek() ([]byte, error) {
 	return head, nil
 }
 
-// broken says that the file could not be read to its end, and what is there
-// of it.
+// broken is the error of a file that could not be read to its end. It names the number of
+// stored rows.
 func (i *importFile) broken(nothingStored bool) error {
 	if nothingStored {
 		return fmt.Errorf("reading the subscribers: %w; nothing was stored", i.err)
 	}
-	return fmt.Errorf("reading the subscribers: %w; some of the %d rows before that are stored. Mend the file and import it whole: what is known already is passed over", i.err, i.rows)
+	return fmt.Errorf("reading the subscribers: %w; some of the %d rows before that are stored. Correct the file and import all of it again: stored rows are skipped", i.err, i.rows)
 }
 
 func (i *importFile) text() string {
@@ -445,7 +444,7 @@ func printImported(w io.Writer, site string, r api.Imported) error {
 		}
 		text := printable(field + fault.Reason)
 		if fault.Field == "applicationServerKey" && strings.HasPrefix(fault.Reason, "is missing") {
-			text = "names no VAPID key: say with --key, or --vapid-public, which one the subscriptions were made with"
+			text = "names no VAPID key: set --key or --vapid-public to the key that the subscriptions were made with"
 		}
 		fmt.Fprintf(w, "line %d, row %d: %s\n", fault.Line, fault.Row, text)
 	}

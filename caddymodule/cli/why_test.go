@@ -52,7 +52,7 @@ func TestMessageSaysWhy(t *testing.T) {
 	if !strings.HasPrefix(lines[1], later.ID+"  scheduled") || !strings.Contains(lines[1], ", in 2h") && !strings.Contains(lines[1], ", in 3h") || !strings.HasPrefix(lines[3], m.ID+"  cancelled") {
 		t.Errorf("the order, or the times:\n%s", list)
 	}
-	p.refused("stands for 3 messages", "messages", "pause", m.ID[:4], "--site", p.Host())
+	p.refused("matches 3 messages", "messages", "pause", m.ID[:4], "--site", p.Host())
 	p.refused(later.ID, "messages", "show", m.ID[:4], "--site", p.Host())
 	p.refused("no message", "messages", "show", "ffff", "--site", p.Host())
 
@@ -108,7 +108,7 @@ func TestSetPrints(t *testing.T) {
 	if text := p.warnings(prompt("set", "--title", "Hi {{ name }}")...); !strings.Contains(text, `--title has the template "{{ name }}"`) {
 		t.Errorf("a template in the prompt: %q", text)
 	}
-	p.says(prompt("reset"), "as the Caddyfile has it", "after      3 pages        caddyfile")
+	p.says(prompt("reset"), "The prompt has the settings of the Caddyfile", "after      3 pages        caddyfile")
 	var ring struct{ Keys []struct{ ID string } }
 	rotated := p.says([]string{"keys", "rotate"}, "is the current one now", "CURRENT")
 	if err := json.Unmarshal([]byte(p.OK("keys", "--json")), &ring); err != nil || len(ring.Keys) != 2 {

@@ -10,13 +10,12 @@ import (
 	"runtime"
 )
 
-// writeFile writes a file whole or not at all: write writes one beside it, and
-// may read that under the name it is given; then it is synced and renamed. It
-// is readable by its owner only. Where replace is false, a file that is there
-// already is an error.
+// writeFile writes a file as a whole or not at all: write fills a temporary file beside it,
+// and may read that under its name; then the file is synced and renamed. Only its owner
+// can read it. If replace is false, an existing file is an error.
 func writeFile(name string, replace bool, write func(w io.Writer, temp string) error) (err error) {
 	if _, err := os.Lstat(name); err == nil && !replace {
-		return fmt.Errorf("%s is there already; --force replaces it", name)
+		return fmt.Errorf("%s exists already; --force replaces it", name)
 	}
 	temp, err := createBeside(name)
 	if err != nil {
@@ -47,7 +46,7 @@ func writeFile(name string, replace bool, write func(w io.Writer, temp string) e
 func createBeside(name string) (*os.File, error) {
 	f, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".*")
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("the folder %s is not there", filepath.Dir(name))
+		return nil, fmt.Errorf("the folder %s does not exist", filepath.Dir(name))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("making a file beside %s: %w", name, err)
@@ -55,7 +54,7 @@ func createBeside(name string) (*os.File, error) {
 	return f, nil
 }
 
-// syncFolder makes a rename durable. Windows can't, and needs not.
+// syncFolder makes a rename durable. On Windows this is neither possible nor needed.
 func syncFolder(name string) error {
 	if runtime.GOOS == "windows" {
 		return nil
