@@ -240,7 +240,7 @@ func TestTransferCommands(t *testing.T) {
 	}
 	from.says([]string{"subscribers", "import", "--site", from.Host(), table}, "(csv)", "known        5")
 	from.says([]string{"subscribers", "export", "--site", from.Host(), "--format", "csv"}, "endpoint,p256dh,auth,")
-	from.refused("known are ndjson and csv", "subscribers", "export", "--site", from.Host(), "--format", "xml")
+	from.refused("write ndjson or csv", "subscribers", "export", "--site", from.Host(), "--format", "xml")
 	stranger, err := service.NewKey(time.Now())
 	if err != nil {
 		t.Fatal(err)
