@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// kind is what the request's headers reveal about a possible page.
+// kind describes the possible page, by the request's headers.
 type kind uint8
 
 const (
@@ -114,7 +114,7 @@ func isType(v, want string) bool {
 	return after == "" || after[0] == ';'
 }
 
-// hasToken reports whether a comma-separated header holds the token, in any case.
+// hasToken reports whether a comma-separated header contains the token, in any case.
 func hasToken(values []string, token string) bool {
 	for _, v := range values {
 		for part := range strings.SplitSeq(v, ",") {

@@ -24,7 +24,7 @@ const (
 
 var useNames = [numUses]Use{UseScript, UseWorker, UseManifest, UseConnect, UseImage}
 
-// Addresses are what a page with our tags requests, as root-relative URL paths at the page's own origin. An
+// Addresses are the requests of a page with our tags, as root-relative URL paths at the page's own origin. An
 // empty one isn't used.
 type Addresses struct {
 	Script   string
@@ -46,7 +46,7 @@ type Finding struct {
 	Cure      string // how to change the policy, for people
 }
 
-// CheckCSP returns what the policies would block of our tags in a page of the given origin
+// CheckCSP returns the uses of our tags that the policies block in a page of the given origin
 // ("https://shop.example:8443"). The headers are the values of Content-Security-Policy, each of them a list.
 // A nonce that all policies accept unblocks the script, because the Writer uses it.
 //
@@ -129,7 +129,7 @@ func (s *site) source(u use) string {
 	return host + escapeSource(s.paths[u])
 }
 
-// escapeSource encodes what a source's path can't contain, above all the separators of lists. Browsers
+// escapeSource encodes the characters that a source's path can't contain, above all the separators of lists. Browsers
 // compare decoded paths.
 func escapeSource(path string) string {
 	const plain = base64Chars + ".~!$&()*=:@%"
@@ -180,7 +180,7 @@ func (w *Writer) guard(headers []string) bool {
 	return blocking == 0 && !anyBlocks(ps, useConnect, &s)
 }
 
-// extend adds to the policies what is missing, and reports whether it changed them.
+// extend adds the missing sources to the policies, and reports whether it changed them.
 func (w *Writer) extend(headers []string) bool {
 	s := w.site()
 	e := extension{site: &s, nonce: w.csp.nonce}
@@ -238,7 +238,7 @@ func isLocal(host string) bool {
 		strings.HasPrefix(host, "127.") && only(host, "0123456789.")
 }
 
-// Blocked returns what the page's policies block of ours, in the header as sent and in <meta> elements before
+// Blocked returns the uses of ours that the page's policies block, in the header as sent and in <meta> elements before
 // the tags. It is for diagnosis, and takes a few microseconds.
 func (w *Writer) Blocked() []Finding {
 	if len(w.csp.headers) == 0 && !w.scan.metaCSP {

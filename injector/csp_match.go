@@ -181,7 +181,7 @@ const maxNonce = 256
 
 const base64Chars = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_"
 
-// hasKeyword reports whether a list holds the keyword, in any case.
+// hasKeyword reports whether a list contains the keyword, in any case.
 func hasKeyword(list, keyword string) bool {
 	for src := range strings.FieldsSeq(list) {
 		if strings.EqualFold(src, keyword) {

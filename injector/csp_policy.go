@@ -51,7 +51,7 @@ var fallbacks = [numUses][]directive{
 	useImage:    {dirImage, dirDefault},
 }
 
-// site is what policies are checked for: addresses at one origin.
+// site is the subject of a check of policies: addresses at one origin.
 type site struct {
 	origin
 	paths [numUses]string // without query; "" if unused

@@ -60,7 +60,7 @@ func codecOf(h http.Header) codec {
 }
 
 // decoder decodes a body that is pushed to it in pieces. The codecs pull, so they run in a coroutine, which
-// pauses when it needs input. It returns what it can decode of a piece at once, so flushes still work.
+// pauses when it needs input. It returns the decodable part of a piece at once, so flushes still work.
 type decoder struct {
 	mu      sync.Mutex // held while running: the request may end at any time
 	next    func() ([]byte, bool)

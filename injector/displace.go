@@ -52,7 +52,7 @@ func (d *displacer) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// finish passes on what is held back: the page has ended.
+// finish sends the bytes that were held back: the page has ended.
 func (d *displacer) finish() error {
 	if d == nil || len(d.held) == 0 {
 		return nil

@@ -41,7 +41,7 @@ func (in *Injector) judge(status int, h http.Header, decode bool) Reason {
 }
 
 // readable reports whether the body is plain or can be decoded. Clients without Fetch Metadata whose
-// Accept-Encoding was passed on get what they asked for.
+// Accept-Encoding was passed on get the coding that they asked for.
 func (in *Injector) readable(h http.Header, decode bool) bool {
 	values := h["Content-Encoding"]
 	if len(values) == 0 || len(values) == 1 && (values[0] == "" || strings.EqualFold(values[0], "identity")) {

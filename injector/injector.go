@@ -22,7 +22,7 @@ const (
 	markerSeen     = "seen"
 )
 
-// Snippet is what is added to a page. Both are root-relative URL paths in printable ASCII, percent-encoded as
+// Snippet has the two elements that are added to a page. Both are root-relative URL paths in printable ASCII, percent-encoded as
 // in a URL, with an optional query. They are the same on every page of a site, because client-side navigation
 // such as Turbo Drive compares them.
 type Snippet struct {

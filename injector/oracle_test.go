@@ -66,7 +66,7 @@ func run(doc []byte, s scanner, next func(left int) int) (outcome, error) {
 		case at < -held || at > n:
 			return outcome{}, fmt.Errorf("scan returned %d with %d held and a piece of %d", at, held, n)
 		case s.verdict == undecided && (n-at > maxHeld || n-at != int(s.pending)):
-			return outcome{}, fmt.Errorf("scan holds back %d, says %d", n-at, s.pending)
+			return outcome{}, fmt.Errorf("scan holds back %d, reports %d", n-at, s.pending)
 		case s.verdict == found:
 			return outcome{at: off + at, hasManifest: s.hasManifest, baseForeign: s.baseForeign, policies: string(s.text[:s.textLen]), policyLost: s.metaLost}, nil
 		}

@@ -3,7 +3,7 @@ package injector
 // A page rejected after its header promised space for our tags needs as many bytes of something else. An end
 // tag of no element has no effect: it is ignored wherever a head is open or about to be (HTML 13.2.6.4.1 to
 // .4), and the scanner goes on to the head's end for that reason. A document that ends inside an open
-// construct gets what its end would have been, or an end tag without its ">", which is dropped (HTML 13.2.5.9
+// construct gets its missing end, or an end tag without its ">", which is dropped (HTML 13.2.5.9
 // ff.).
 
 // filler appends n bytes that don't change the document: in the place of the tags, or at its end. n is at

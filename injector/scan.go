@@ -55,7 +55,7 @@ const (
 	stXMLDoctype                // XHTML: in the doctype
 )
 
-// verdict is what the scanner knows so far.
+// verdict is the scanner's result so far.
 type verdict uint8
 
 const (
@@ -125,7 +125,7 @@ type scanner struct {
 
 // scan reads the next piece and returns an offset in it, from -pending to len(p). While undecided, everything
 // before the offset can be sent, and the bytes from it on (at most maxHeld) must be held back. Once found,
-// the offset is the insertion point; a negative one lies before the bytes held back earlier. Once rejected it
+// the offset is the insertion point; a negative one is before the bytes held back earlier. Once rejected it
 // is len(p).
 func (s *scanner) scan(p []byte) int {
 	s.open = -int(s.pending)
@@ -177,7 +177,7 @@ func (s *scanner) checkEscapes(p []byte) {
 }
 
 // end is called after the last piece. It decides about a document that ended in its head, and returns the
-// insertion point relative to the document's end: 0, or negative if it lies before the held bytes.
+// insertion point relative to the document's end: 0, or negative if it is before the held bytes.
 func (s *scanner) end() int {
 	if s.verdict != undecided {
 		return 0

@@ -10,7 +10,7 @@ import (
 // unless the element has a name already or the content's first word isn't like a directive's: that would copy
 // every page's description.
 
-// metaFlags are what was seen in a <meta> tag.
+// metaFlags are the attributes seen in a <meta> tag.
 type metaFlags uint8
 
 const (

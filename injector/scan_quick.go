@@ -2,7 +2,7 @@ package injector
 
 import "bytes"
 
-// What is complete in one piece, like nearly all of a head, needs no state per byte. These shortcuts return
+// Constructs that are complete in one piece, as nearly all of a head, need no state per byte. These shortcuts return
 // the same as the states: TestSplits compares them with pieces of one byte, which can't take the shortcuts.
 
 // endsAttr are the bytes that end an attribute's name.

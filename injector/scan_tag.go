@@ -37,7 +37,7 @@ const (
 	inXML                    // an XHTML document's head: its children that matter
 )
 
-// holding is what follows an HTML element's start tag.
+// holding is the kind of content after an HTML element's start tag.
 type holding uint8
 
 const (
@@ -46,8 +46,8 @@ const (
 	holdsScript         // the same, with a script's rules
 )
 
-// elements has what the scanner knows about an element: its name, the modes in which its start tag matters,
-// and what follows it.
+// elements has the scanner's knowledge of an element: its name, the modes in which its start tag matters,
+// and the kind of its content.
 var elements = [...]struct {
 	name    string
 	matters modes

@@ -134,9 +134,9 @@ func TestProxyChain(t *testing.T) {
 				t.Errorf("%s: body %q", name, body)
 			}
 			reason := <-reasons
-			// What both leave alone late, the outer one may mark as seen by itself.
+			// The outer one may mark a page that both leave unchanged late.
 			if marker := resp.Header.Get(Marker); tt.want != "" && marker != "" && reason != ReasonAlready || tt.want == "" && marker == markerInjected {
-				t.Errorf("%s: marked %q, the outer one says %q", name, marker, reason)
+				t.Errorf("%s: marked %q, the outer one reports %q", name, marker, reason)
 			}
 		}
 	}

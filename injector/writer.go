@@ -9,7 +9,7 @@ import (
 // bytes of the body are known, and everything else as soon as it comes. It is for one request and one
 // goroutine.
 //
-// If a handler fails half way, don't call [Writer.Finish]: what was written has passed, and nothing is added.
+// If a handler fails half way, don't call [Writer.Finish]: the written bytes have been sent, and nothing is added.
 type Writer struct {
 	down      http.ResponseWriter
 	in        *Injector
@@ -34,7 +34,7 @@ type Writer struct {
 	flushed   bool  // a flush was requested while the header had to wait
 
 	// After the scanner, whose speed depends on its position.
-	vary   string            // what the decision about the request depended on
+	vary   string            // the headers that the decision about the request depended on
 	origin string            // in the tags' addresses, if a base address requires it
 	err    error             // why the phase is phaseBroken
 	values [numValues]string // backs the header values that set sets
@@ -153,7 +153,7 @@ func (w *Writer) judge() Reason {
 }
 
 // decodes reports whether a coded page may be changed. For a browser's script it always may: the answer must
-// not depend on what the script accepts, see varyFetch.
+// not depend on the types that the script accepts, see varyFetch.
 func (w *Writer) decodes() bool { return w.kind != kindUnlikely || w.vary == varyFetch }
 
 // allowed reports whether the page's policies allow our tags.

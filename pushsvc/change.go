@@ -89,7 +89,7 @@ func (l *ChangeLog) Changes(ctx context.Context, since int64) (ChangeKinds, int6
 	}
 }
 
-// look returns what has changed, or a channel that is closed at the next change. The first revision is 1, so
+// look returns the changes, or a channel that is closed at the next change. The first revision is 1, so
 // that 0 means unknown.
 func (l *ChangeLog) look(since int64) (kinds ChangeKinds, next int64, wake chan struct{}, err error) {
 	l.mu.Lock()

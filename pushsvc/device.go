@@ -128,7 +128,7 @@ func cookieMAC(secret []byte, texts ...string) []byte {
 	return mac.Sum(nil)
 }
 
-// SessionMark returns what is kept of a browser's session: 8 bytes of a digest, in hexadecimal.
+// SessionMark returns the stored mark of a browser's session: 8 bytes of a digest, in hexadecimal.
 func SessionMark(session string) string {
 	if session == "" {
 		return ""

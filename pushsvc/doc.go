@@ -10,7 +10,7 @@
 //   - service has the use cases that all front ends share.
 //   - httpapi speaks HTTP.
 //   - store/… keep the data.
-//   - web has what runs in the browser.
+//   - web has the browser side.
 //
 // # Names
 //
@@ -23,7 +23,7 @@
 // secrets: they appear in no log, metric or error. SubscriptionID is a number that means nothing outside the
 // store.
 //
-// A message is what an operator wants to show: the options of the Notifications API with RFC 8030's TTL,
+// A message is an operator's content for an audience: the options of the Notifications API with RFC 8030's TTL,
 // Urgency and Topic. It is durable before it is acknowledged. Its Progress counts each recipient in exactly
 // one state.
 package pushsvc

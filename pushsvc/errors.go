@@ -34,7 +34,7 @@ type FieldError struct {
 	// Field is the path of the field as the sender spelled it, such as
 	// "keys.p256dh" or "actions[1].url".
 	Field string
-	// Problem is what is wrong, and the cure.
+	// Problem is the fault and the cure.
 	Problem string
 }
 

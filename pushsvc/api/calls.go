@@ -198,7 +198,7 @@ func (c *Client) SetPrompt(ctx context.Context, site string, settings prompt.Set
 	return answer[Prompt](ctx, c, call{route: "setPrompt", path: []string{site}, header: expecting(expect), body: document(settings)})
 }
 
-// SetPromptJSON is SetPrompt for JSON that a person wrote: the server reports what is wrong with
+// SetPromptJSON is SetPrompt for JSON that a person wrote: the server reports the faults of
 // it.
 func (c *Client) SetPromptJSON(ctx context.Context, site string, settings json.RawMessage, expect pushsvc.Revision) (Prompt, error) {
 	return answer[Prompt](ctx, c, call{route: "setPrompt", path: []string{site}, header: expecting(expect), body: document(settings)})
@@ -229,7 +229,7 @@ func (c *Client) PutPopup(ctx context.Context, site, id string, p popup.Popup, e
 	return answer[StoredPopup](ctx, c, call{route: "putPopup", path: []string{site, id}, header: expecting(expect), body: document(p)})
 }
 
-// PutPopupJSON is PutPopup for JSON that a person wrote: the server reports what is wrong with it.
+// PutPopupJSON is PutPopup for JSON that a person wrote: the server reports its faults.
 func (c *Client) PutPopupJSON(ctx context.Context, site, id string, p json.RawMessage, expect pushsvc.Revision) (StoredPopup, error) {
 	return answer[StoredPopup](ctx, c, call{route: "putPopup", path: []string{site, id}, header: expecting(expect), body: document(p)})
 }

@@ -24,7 +24,7 @@ const (
 	CodeNotFound    Code = "notFound"      // the site has nothing with that id
 	CodeRevision    Code = "revision"      // it has changed since it was read
 	CodeState       Code = "state"         // the message's state does not allow it
-	CodeConflict    Code = "conflict"      // it contradicts what is stored
+	CodeConflict    Code = "conflict"      // it contradicts the stored data
 	CodeIdempotency Code = "idempotency"   // the key was used for another request
 	CodeFull        Code = "full"          // the maximum number is reached
 	CodeUnavailable Code = "unavailable"   // the store cannot be used at the moment

@@ -20,10 +20,10 @@ const (
 // Prompt is the prompt of one site.
 type Prompt struct {
 	Site string `json:"site"`
-	// Settings is what visitors get, Sources the source of each member.
+	// Settings are those that visitors get, Sources the source of each member.
 	Settings prompt.Settings          `json:"settings"`
 	Sources  map[string]SettingSource `json:"sources"`
-	// Override is what the API has set: the part that a PUT replaces.
+	// Override has the settings by the API: the part that a PUT replaces.
 	Override prompt.Settings `json:"override"`
 	// Revision is the override's revision; 0 if there is no override.
 	Revision pushsvc.Revision `json:"revision"`

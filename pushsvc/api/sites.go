@@ -24,7 +24,7 @@ type SiteList struct {
 	Sites []Site `json:"sites"`
 }
 
-// SiteContents is what is stored of a site.
+// SiteContents counts the stored data of a site.
 type SiteContents struct {
 	Site          string `json:"site"`
 	Subscriptions int64  `json:"subscriptions"`
@@ -65,14 +65,14 @@ type SiteMoving struct {
 	Shared int64 `json:"shared"`
 	// Popups are new ids of pop-ups of From; they are paused.
 	Popups map[string]string `json:"popups,omitempty"`
-	// Moved counts what has been moved so far.
+	// Moved counts the rows that have been moved so far.
 	Moved SiteMoved `json:"moved,omitzero"`
 	// Running is true while rows are still being moved.
 	Running bool `json:"running"`
 	DryRun  bool `json:"dryRun,omitempty"`
 }
 
-// SiteMoved counts what has been moved from one site to another.
+// SiteMoved counts the rows that were moved from one site to another.
 type SiteMoved struct {
 	Subscriptions int64 `json:"subscriptions"`
 	// Joined subscriptions have an endpoint that both sites had.

@@ -48,7 +48,7 @@ type Visitor struct {
 	Now           time.Time
 }
 
-// Event is what expressions see of an event. For a visitor who never had the event, Count is 0, and First and
+// Event is an event in expressions. For a visitor who never had the event, Count is 0, and First and
 // Last are in 1970.
 type Event struct {
 	Count int64     `cel:"count"`
@@ -168,7 +168,7 @@ func explain(issues *cel.Issues) error {
 	return e
 }
 
-// checkUse refuses expressions that compile but don't do what they seem to.
+// checkUse refuses expressions that compile but do not work as they seem to.
 func checkUse(checked *cel.Ast) error {
 	native := checked.NativeRep()
 	var fault *Error

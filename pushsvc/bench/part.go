@@ -170,7 +170,7 @@ func (p *process) end() error {
 	return nil
 }
 
-// tail keeps the end of what is written to it. exec calls it from one goroutine, which has ended when Wait
+// tail keeps the end of the written bytes. exec calls it from one goroutine, which has ended when Wait
 // returns.
 type tail struct{ b []byte }
 

@@ -135,7 +135,7 @@ func sendMessage(ctx context.Context, t task, b between, answers *json.Encoder) 
 		if err == nil {
 			err = w.wait(ctx, answers)
 		}
-		// Stopping early also tells the store what is in flight.
+		// An early stop also writes the pushes in transit to the store.
 		err = errors.Join(err, engine.Stop(context.WithoutCancel(ctx)))
 		if err != nil {
 			return err
@@ -166,7 +166,7 @@ func balanced(ctx context.Context, store store.Store, id string, n int) error {
 	}
 	p := m.Progress
 	if m.State != pushsvc.StateDone || p.Accepted != int64(n) || p.Audience != int64(n) || p.Pending+p.Later != 0 || p.Settled() != int64(n) {
-		return fmt.Errorf("of %d recipients, the row says %s and %+v", n, m.State, p)
+		return fmt.Errorf("of %d recipients, the row has %s and %+v", n, m.State, p)
 	}
 	return nil
 }

@@ -26,7 +26,7 @@ import (
 // streams is how many concurrent requests a connection accepts, like FCM's.
 const streams = 100
 
-// arrivals is what a push service has received since it was reset.
+// arrivals counts the messages that a push service has received since it was reset.
 type arrivals struct {
 	// Distinct is the number of subscribers that got a push, Repeated the pushes beyond one each, Malformed
 	// those that a push service would refuse.
@@ -59,7 +59,7 @@ type greeting struct {
 }
 
 // serveSink is a push service until the end of its input. A line with a number resets it to that many
-// subscribers. It answers each line, also an empty one, with what has arrived.
+// subscribers. It answers each line, also an empty one, with the arrivals.
 func serveSink(ctx context.Context, _ task, in io.Reader, answers *json.Encoder) error {
 	certificate, err := certtest.New(pushHost)
 	if err != nil {
@@ -219,7 +219,7 @@ func (s *pushService) expect(n int) error {
 	return err
 }
 
-// arrivals returns what has arrived.
+// arrivals returns the messages that have arrived.
 func (s *pushService) arrivals() (arrivals, error) { return s.ask("") }
 
 func (s *pushService) ask(line string) (a arrivals, err error) {
@@ -241,7 +241,7 @@ func (e *countError) Error() string {
 		e.sender, e.expected, e.got.Distinct, e.got.Repeated, e.got.Malformed)
 }
 
-// exactlyOnce returns what has arrived, or a *countError.
+// exactlyOnce returns the arrivals, or a *countError.
 func (s *pushService) exactlyOnce(sender string, n int) (arrivals, error) {
 	a, err := s.arrivals()
 	if err != nil {

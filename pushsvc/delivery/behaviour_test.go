@@ -197,7 +197,7 @@ func (b behaviour) run(t *testing.T) {
 	m := f.message(siteA, time.Now(), pushsvc.Content{})
 	if b.wait > 0 {
 		begun := time.Now()
-		f.eventually("it is to be tried again", func() bool {
+		f.eventually("it has a retry", func() bool {
 			p := f.state(m).Progress
 			return p.Later == 1 && p.Accepted == 5
 		})

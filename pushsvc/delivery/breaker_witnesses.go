@@ -114,7 +114,7 @@ func (s *scheduler) eachRow(g *gate, f func(*row)) {
 	}
 }
 
-// overdueWitnesses goes on without witnesses that have not been found or have not answered in time.
+// overdueWitnesses continues without witnesses that have not been found or have not answered in time.
 func (s *scheduler) overdueWitnesses(now time.Time) {
 	for _, g := range s.gates {
 		for _, b := range []*breaker{&g.origin.breaker, &g.key} {

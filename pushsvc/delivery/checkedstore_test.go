@@ -43,7 +43,7 @@ func (s *checkedStore) check(m pushsvc.Message) {
 	}
 	// The audience of a message with topics falls with each recipient who has chosen none of them.
 	if a, known := s.audience[m.ID]; known && a != p.Audience && len(m.Topics) == 0 {
-		s.tb.Errorf("the audience grows from %d to %d: somebody was counted twice", a, p.Audience)
+		s.tb.Errorf("the audience grows from %d to %d: a subscriber was counted twice", a, p.Audience)
 	}
 	s.audience[m.ID] = p.Audience
 }

@@ -54,7 +54,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// child runs an engine until it is killed, or told to stop.
+// child runs an engine until it is killed or gets a command to stop.
 func child(text string) error {
 	var o orders
 	if err := json.Unmarshal([]byte(text), &o); err != nil {
@@ -199,7 +199,7 @@ type looked struct {
 	// any.
 	open  []pushsvc.Range
 	noted map[pushsvc.SubscriptionID]pushsvc.Outcome
-	later map[pushsvc.SubscriptionID]bool // who is to be tried again
+	later map[pushsvc.SubscriptionID]bool // recipients with a retry
 }
 
 // look opens the store as the next process would when the leases have run out.

@@ -22,7 +22,7 @@ type Sender interface {
 	Send(ctx context.Context, req *webpush.Request) webpush.Result
 }
 
-// Observer receives what happens. Its methods are called from many goroutines and delay the work:
+// Observer receives events of the engine. Its methods are called from many goroutines and delay the work:
 // they must be quick.
 type Observer interface {
 	// Pushed reports one attempt and how long it took.
@@ -32,7 +32,7 @@ type Observer interface {
 	Changed(m pushsvc.Message)
 }
 
-// Stats is what the engine is doing.
+// Stats describes the present work of the engine.
 type Stats struct {
 	// InFlight is how many pushes are under way.
 	InFlight int
@@ -43,7 +43,7 @@ type Stats struct {
 	OldestDue time.Time
 }
 
-// Config is what an engine needs. All fields must be set, except Observer and those with a default.
+// Config configures an engine. All fields must be set, except Observer and those with a default.
 type Config struct {
 	Store  store.Store
 	Sender Sender
@@ -191,7 +191,7 @@ func (e *Engine) Stop(ctx context.Context) error {
 	}
 }
 
-// Stats returns what the engine is doing.
+// Stats returns the present work of the engine.
 func (e *Engine) Stats() Stats {
 	s := Stats{InFlight: int(e.inFlight.Load())}
 	if due := e.oldestDue.Load(); due != nil {

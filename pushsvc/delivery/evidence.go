@@ -10,12 +10,12 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/webpush"
 )
 
-// What it takes to believe that a push service's answer is meant for all recipients.
+// The evidence that a push service's answer is meant for all recipients.
 const (
 	// leastRun is how many different recipients in a row must be in trouble. It is large, because
 	// any visitor can subscribe with an endpoint that answers whatever they like.
 	leastRun = 16
-	// mostRun bounds what a service that has refused many may require.
+	// mostRun limits the number that a service that has refused many may require.
 	mostRun = 256
 	// mostOfRun is how much of one run counts for how common trouble is: a row of recipients in
 	// trouble is no coincidence.
@@ -41,7 +41,7 @@ const (
 // vote is one recipient's trouble: an answer that a push service returns either to all recipients
 // or only to this one.
 type vote struct {
-	recipient uint64        // stands for the recipient's endpoint
+	recipient uint64        // represents the recipient's endpoint
 	asked     time.Duration // Retry-After; 0 for none
 	witness   bool          // chosen because others were in trouble
 	why       webpush.Reason
@@ -206,7 +206,7 @@ func (e *evidence) addOwnTrouble(recipient uint64) {
 	e.ownTrouble[recipient] = struct{}{}
 }
 
-// expire forgets what is too old to count.
+// expire removes evidence that is too old.
 func (e *evidence) expire(now time.Time) {
 	if now.Sub(e.last) > forgetHistory {
 		e.past, e.known = [2]uint64{}, 0

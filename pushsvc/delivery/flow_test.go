@@ -13,7 +13,7 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/webpush"
 )
 
-// scripted is a sender that answers as a function says.
+// scripted is a sender whose answers come from a function.
 type scripted func(r *webpush.Request) webpush.Result
 
 func (s scripted) Send(_ context.Context, r *webpush.Request) webpush.Result { return s(r) }
@@ -129,7 +129,7 @@ func TestBreaker(t *testing.T) {
 			if took := time.Since(begun); n > mostProbes(took, 100*time.Millisecond, 300*time.Millisecond) {
 				t.Errorf("%d attempts at an origin that is down, in %v", n, took)
 			}
-			f.eventually("who is to be tried again says why", func() bool {
+			f.eventually("retries have a reason", func() bool {
 				p := f.state(m).Progress
 				var all int64
 				for _, n := range p.Reasons {
@@ -316,7 +316,7 @@ func TestRate(t *testing.T) {
 	}
 }
 
-// TestControl: a message is paused and goes on, or is cancelled, within about a second, and pushes
+// TestControl: a message is paused and continues, or is cancelled, within about a second, and pushes
 // under way are counted as usual.
 func TestControl(t *testing.T) {
 	t.Parallel()
@@ -363,14 +363,14 @@ func (f *fixture) atMostOnce(all []subscriber) {
 	}
 }
 
-// TestCancelWhileLater: those who were to be tried again are cancelled too.
+// TestCancelWhileLater: recipients with a retry are cancelled too.
 func TestCancelWhileLater(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	f.subscribeTo(apple, siteA, "broken", 3)
 	f.engine(func(c *delivery.Config) { c.RetryMin, c.RetryMax = time.Hour, time.Hour })
 	m := f.message(siteA, time.Now(), pushsvc.Content{})
-	f.eventually("they are to be tried again", func() bool { return f.state(m).Progress.Later == 3 })
+	f.eventually("they have retries", func() bool { return f.state(m).Progress.Later == 3 })
 	f.control(m, pushsvc.CommandCancel)
 	f.eventually("it is cancelled", func() bool { return f.state(m).State == pushsvc.StateCancelled })
 	if p := f.state(m).Progress; p.Cancelled != 3 {

@@ -86,7 +86,7 @@ func (c *messageRun) mayBeMass() bool {
 	return c.row.Progress.Audience >= massAnswers
 }
 
-// goneOutcome returns what a 404 or 410 means by what is known now: gone or quarantined; sure is
+// goneOutcome returns the meaning of a 404 or 410 by the present evidence: gone or quarantined; sure is
 // false while there are too few answers to decide. It counts all answers of the origin to this
 // message, those to other engines included, and separately ours since the last checkpoint, because
 // a mass may begin late.

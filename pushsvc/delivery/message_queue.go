@@ -7,7 +7,7 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// lane holds the waiting jobs of one message.
+// lane has the waiting jobs of one message.
 type lane struct {
 	perSecond float64 // of the message
 	engines   int     // that share it
@@ -18,7 +18,7 @@ type lane struct {
 	turn  int
 }
 
-// row holds the waiting jobs of one message at one gate.
+// row has the waiting jobs of one message at one gate.
 type row struct {
 	gate *gate
 	jobs []*job

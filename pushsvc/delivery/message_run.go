@@ -151,7 +151,7 @@ func (c *messageRun) payload(sub *pushsvc.Subscription) []byte {
 // expired reports whether the message's time to live has ended at t.
 func (c *messageRun) expired(t time.Time) bool { return !t.Before(c.deadline) }
 
-// ttlAt returns what is left of the time to live in seconds. It is at least 1 if the message has a
+// ttlAt returns the remaining time to live in seconds. It is at least 1 if the message has a
 // time to live, and never more than the operator's: the clock may have been set back, and push
 // services refuse values above their bound.
 func (c *messageRun) ttlAt(now time.Time) int {

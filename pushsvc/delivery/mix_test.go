@@ -204,7 +204,7 @@ func TestMadeUp(t *testing.T) {
 	}
 }
 
-// TestNowAndThen: a push service that refuses one of a hundred by chance holds no push up.
+// TestNowAndThen: a push service that refuses one of a hundred by chance delays no push.
 func TestNowAndThen(t *testing.T) {
 	t.Parallel()
 	m := newMix(t, 100, 0, nil, scattered)

@@ -196,7 +196,7 @@ type answer struct {
 	witness   bool
 }
 
-// meaning is what an answer shows.
+// meaning is the meaning of an answer.
 type meaning byte
 
 const (

@@ -360,7 +360,7 @@ func (e *Engine) giveTurns(n int, now time.Time) {
 	}
 }
 
-// watch reads the messages under way again, to see what operators have changed.
+// watch reads the messages in progress again, to see operators' changes.
 func (e *Engine) watch() {
 	defer e.work.Done()
 	tick := time.NewTicker(watchEvery)
@@ -397,7 +397,7 @@ func (e *Engine) look() {
 		case err == nil:
 			c.update(m)
 		case errors.Is(err, pushsvc.ErrNotFound):
-			c.halted.Store(true) // a checkpoint will say the same
+			c.halted.Store(true) // a checkpoint will report the same
 		}
 	}
 }

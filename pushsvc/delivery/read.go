@@ -19,11 +19,11 @@ const (
 type page struct {
 	subs    []pushsvc.Subscription
 	retries []pushsvc.Retry
-	summons *summons // what it was read for, where it is of witnesses
+	summons *summons // the reason for reading, if the page is one of witnesses
 	err     error
 }
 
-// read asks for the next page if there is room for it, in the background, so that sending goes on
+// read asks for the next page if there is room for it, in the background, so that sending continues
 // meanwhile.
 func (r *rangeRun) read() {
 	cfg := &r.engine.cfg

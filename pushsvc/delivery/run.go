@@ -14,7 +14,7 @@ import (
 
 var errMass = errors.New("the push service reports very many subscriptions as gone: they are kept, and each is removed if it is reported gone again after a day")
 
-// inbox is how jobs come back to their run. It holds at most the jobs that the run has handed out.
+// inbox returns jobs to their run. It has at most the jobs that the run has started.
 type inbox struct {
 	signal chan struct{}
 	free   func(slots int)
@@ -157,7 +157,7 @@ func (r *rangeRun) run() error {
 	}
 }
 
-// advance does what is due by the time or by what has arrived.
+// advance does the work that is due by the time or by new answers.
 func (r *rangeRun) advance() (finished bool, err error) {
 	if !r.draining && (r.engine.stopping() || r.message.halted.Load()) {
 		r.draining = true

@@ -119,7 +119,7 @@ func TestStopWhileLater(t *testing.T) {
 }
 
 // stall is an engine that stops in the middle of everything, like a process that a signal stops or
-// that is swapped out: neither its pushes nor its writes return until it goes on.
+// that is swapped out: neither its pushes nor its writes return until it continues.
 type stall struct {
 	delivery.Sender
 	on *atomic.Bool

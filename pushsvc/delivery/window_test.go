@@ -9,7 +9,7 @@ import (
 )
 
 // TestWindow compares the window with a plain list of who is settled, over random ranges, crashes
-// and removed rows: no one counts as settled who isn't, and no settled recipient that is still
+// and removed rows: no unsettled recipient counts as settled, and no settled recipient that is still
 // there is handled again.
 func TestWindow(t *testing.T) {
 	t.Parallel()

@@ -61,7 +61,7 @@ type SiteConfig struct {
 	Retire bool `json:"retire,omitempty"`
 }
 
-// Cache times of what we serve. The browser itself checks on each visit whether the worker has
+// Cache times of our files. The browser itself checks on each visit whether the worker has
 // changed.
 const (
 	sdkCache      = "public, max-age=60"
@@ -156,7 +156,7 @@ func ServeWorkerPart(w http.ResponseWriter, r *http.Request, c SiteConfig) {
 // ServeRetired answers requests that no longer have a handler because the site is retired, such
 // as a subscription from a page that was open before.
 func ServeRetired(w http.ResponseWriter, _ *http.Request, c SiteConfig) {
-	exchange.WriteProblem(w, api.NewProblem(http.StatusGone, fmt.Sprintf("%s has given push up", c.Site)))
+	exchange.WriteProblem(w, api.NewProblem(http.StatusGone, fmt.Sprintf("%s no longer has push", c.Site)))
 }
 
 // ServeManifest answers with a web app manifest of our own.
@@ -173,7 +173,7 @@ func serveManifest(w http.ResponseWriter, r *http.Request, c SiteConfig, cache s
 	serveAsset(w, r, body, "application/manifest+json", cache)
 }
 
-// manifest returns what a browser needs to install the site, which iOS requires before it lets a
+// manifest returns the data that a browser needs to install the site, which iOS requires before it lets a
 // site push.
 func (c SiteConfig) manifest() map[string]any {
 	name := c.Name
@@ -192,7 +192,7 @@ func (c SiteConfig) manifest() map[string]any {
 	return m
 }
 
-// completeManifest adds what the site's own manifest lacks. It returns false if nothing is missing
+// completeManifest adds the missing members to the site's own manifest. It returns false if nothing is missing
 // or the body is not a manifest. If known is false, the body must have a manifest's member to count
 // as one, because build tools have files of the same name. Members that the site has set stay as
 // they are.

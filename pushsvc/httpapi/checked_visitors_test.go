@@ -29,7 +29,7 @@ func checkedVisitors(t testing.TB, h http.Handler) http.Handler {
 			return
 		}
 		if err := readDocument().check(httpapi.DefaultPrefix+"/"+action, r.Method, seen.status, w.Header().Get("Content-Type"), seen.body.Bytes()); err != nil {
-			t.Errorf("%s %s: the answer is not what the document says: %v", r.Method, r.URL.Path, err)
+			t.Errorf("%s %s: the answer does not match the document: %v", r.Method, r.URL.Path, err)
 		}
 	})
 }

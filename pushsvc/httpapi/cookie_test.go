@@ -143,7 +143,7 @@ func TestCookieRestart(t *testing.T) {
 		t.Errorf("the cookie from before the login: %d, %+v", a.status, old.profile())
 	}
 	if p := w.profile(); p.Events["Viewed"].Count != 2 {
-		t.Errorf("it counts for who has logged in: %+v", p)
+		t.Errorf("it counts for the visitor who has logged in: %+v", p)
 	}
 }
 
@@ -169,7 +169,7 @@ func TestSessionIsNoSecret(t *testing.T) {
 		a := f.do("POST", f.public.URL+"/"+siteA+path, body, "Content-Type", "application/json")
 		thief := &visit{fixture: f, site: siteA, cookie: (&http.Response{Header: a.header}).Cookies()[0].Value}
 		if p := thief.profile(); thief.cookie == v.cookie || p != nil && p.ID == v.profile().ID {
-			t.Errorf("%s: who knows the session has the visitor's cookie", path)
+			t.Errorf("%s: a client that knows the session has the visitor's cookie", path)
 		}
 	}
 	a := f.api("GET", siteA, "/profiles/"+v.profile().ID, "")
@@ -248,7 +248,7 @@ func TestTwoCookies(t *testing.T) {
 	}
 	people := f.people(siteA)
 	if w := post(true, "__Host-webpush=0"); len(w.Result().Cookies()) != 0 || f.people(siteA) != people {
-		t.Error("who has opted out over https is known")
+		t.Error("a visitor who opted out over https is known")
 	}
 }
 

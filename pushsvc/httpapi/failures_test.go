@@ -77,7 +77,7 @@ func TestFailures(t *testing.T) {
 		t.Errorf("c.example: %v", got)
 	}
 	if !maps.Equal(each, map[string]int{"push_timeout": 2, "other": 1, "unanswered": 1}) {
-		t.Errorf("told of %v", each)
+		t.Errorf("reported: %v", each)
 	}
 	if sites, err := f.store.Sites(t.Context()); err != nil || len(sites) != 0 {
 		t.Errorf("sites have begun: %v, %v", sites, err)

@@ -82,7 +82,7 @@ func (l *ClientLimit) Take(client netip.Addr, now time.Time, cost int) (wait tim
 	return l.slot(client, 64, l.perMinute, now).take(cost)
 }
 
-// Charge takes what a post has cost beyond the amount that Take took for it. The rest may be
+// Charge takes the cost of a post beyond the amount that Take took for it. The rest may be
 // negative.
 func (l *ClientLimit) Charge(client netip.Addr, now time.Time, cost int) {
 	client = ClientOf(client)
@@ -173,7 +173,7 @@ func recordCost(req *service.RecordRequest, size int) int {
 // costs less.
 const workSize = 16 << 10
 
-// charge takes from the client's limit what its batch has cost the store.
+// charge subtracts the batch's cost for the store from the client's limit.
 func (p *Public) charge(r *http.Request, work int) {
 	if p.EventLimit != nil && work >= workSize {
 		p.EventLimit.Charge(p.client(r), p.Service.Clock(), work/workSize)

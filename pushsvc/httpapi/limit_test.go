@@ -189,7 +189,7 @@ func TestSubscribeLimit(t *testing.T) {
 		}
 	}
 	if limited != 2 || f.count(siteA) != 3 {
-		t.Errorf("%d told, %d stored", limited, f.count(siteA))
+		t.Errorf("%d reported, %d stored", limited, f.count(siteA))
 	}
 	// Other requests are not limited.
 	if a := f.post(siteA, "unsubscribe", newBrowser(t, 1).proof()); a.status != http.StatusNoContent {

@@ -21,7 +21,7 @@ var Routes = []api.Route{
 	},
 	{
 		Name: "reportEvents", Method: http.MethodPost, Path: DefaultPrefix + "/events", Media: beacon,
-		Summary: "Records what a page reports of its visitor and a worker of its notifications, or why a browser could not be subscribed",
+		Summary: "Records reports of a page on its visitor, of a worker on its notifications, or on a failed subscription",
 		Body:    api.AnyOf{service.RecordRequest{}, FailureReport{}}, Answers: []api.Answer{{Status: http.StatusNoContent}},
 	},
 	{
@@ -39,7 +39,7 @@ var Routes = []api.Route{
 		Answers: file("text/javascript"),
 	},
 	{
-		Name: "manifest", Method: http.MethodGet, Path: "/manifest.json", Summary: "The web app manifest: the site's own with what it lacks, or one for a site without",
+		Name: "manifest", Method: http.MethodGet, Path: "/manifest.json", Summary: "The web app manifest: the site's own with missing members added, or a new one",
 		Answers: file("application/manifest+json"),
 	},
 	{

@@ -159,7 +159,7 @@ func checked(t testing.TB, h http.Handler) http.Handler {
 			return // no route has it
 		}
 		if err := readDocument().check(path, r.Method, seen.status, w.Header().Get("Content-Type"), seen.body.Bytes()); err != nil {
-			t.Errorf("%s %s: the answer is not what the document says: %v", r.Method, r.URL.Path, err)
+			t.Errorf("%s %s: the answer does not match the document: %v", r.Method, r.URL.Path, err)
 		}
 	})
 }

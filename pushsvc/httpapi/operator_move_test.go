@@ -117,7 +117,7 @@ func TestOperatorRenameSite(t *testing.T) {
 	}
 	f.subscribe(siteA, 9)
 	if f.count(siteA) != 1 || f.count(siteNew) != 1 {
-		t.Error("the name does not begin a site of its own")
+		t.Error("the name does not start a new site")
 	}
 }
 

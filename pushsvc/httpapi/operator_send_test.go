@@ -98,7 +98,7 @@ func TestOperatorSendMistakes(t *testing.T) {
 				t.Errorf("%s: %+v", members, p)
 			}
 			if a := send(members + `,"literal":true`); a.status != http.StatusAccepted {
-				t.Errorf("%s as it is: %d %s", members, a.status, a.body)
+				t.Errorf("%s, literally: %d %s", members, a.status, a.body)
 			}
 		}
 		var v fullView

@@ -69,7 +69,7 @@ func TestOperatorSend(t *testing.T) {
 			t.Errorf("%s %s: %s", tt.path, tt.body, a.body)
 		}
 		if f.wakes.n.Load() != before+1 {
-			t.Error("the engine was not told")
+			t.Error("the engine was not notified")
 		}
 		row, err := f.store.Message(t.Context(), siteA, v.ID)
 		if err != nil || row.Content.Title != "Sale" {

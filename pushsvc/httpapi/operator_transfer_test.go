@@ -310,6 +310,6 @@ func TestOperatorDeafClient(t *testing.T) {
 			t.Errorf("the copy ended with %v", err)
 		}
 	case <-time.After(20 * time.Second):
-		t.Fatal("the copy goes on for a client that reads nothing")
+		t.Fatal("the copy continues for a client that reads nothing")
 	}
 }

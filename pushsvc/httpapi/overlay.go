@@ -75,7 +75,7 @@ func OverlayWorker(w http.ResponseWriter, r *http.Request, next Next, c SiteConf
 	return nil
 }
 
-// OverlayManifest answers a request for a manifest: the site's own, completed with what it lacks;
+// OverlayManifest answers a request for a manifest: the site's own, with the missing members added;
 // or ours if the site has none and the path is that of our own link (own is true).
 func OverlayManifest(w http.ResponseWriter, r *http.Request, next Next, c SiteConfig, own bool) error {
 	o := newOverlay(w, func(status int, h http.Header) overlayMode {
@@ -109,7 +109,7 @@ func OverlayManifest(w http.ResponseWriter, r *http.Request, next Next, c SiteCo
 	return nil
 }
 
-// complete adds to a manifest that is held what it lacks. Without a manifest's type, the file
+// complete adds the missing members to a held manifest. Without a manifest's type, the file
 // counts as one only for clients that fetch it as such: at any path but our own, no cache may give
 // our answer to others, because the URL may be the site's data.
 func (o *overlay) complete(r *http.Request, c SiteConfig, own bool) {
@@ -229,7 +229,7 @@ const (
 	replacing             // discarded
 )
 
-// overlay is a response writer that decides by the header what happens to the body.
+// overlay is a response writer whose header decides how the body is handled.
 type overlay struct {
 	w      http.ResponseWriter
 	decide func(status int, h http.Header) overlayMode
@@ -290,7 +290,7 @@ func (o *overlay) ReadFrom(r io.Reader) (int64, error) {
 	return io.Copy(struct{ io.Writer }{o}, r)
 }
 
-// FlushError flushes what is not held back.
+// FlushError flushes the bytes that are not held back.
 func (o *overlay) FlushError() error {
 	if o.mode == passing || o.mode == appending {
 		return http.NewResponseController(o.w).Flush()
@@ -317,7 +317,7 @@ func (o *overlay) ask(next Next, r *http.Request) error {
 	}
 }
 
-// passHeld sends what was held and passes the rest through.
+// passHeld sends the held bytes and passes the rest through.
 func (o *overlay) passHeld() error {
 	o.mode = passing
 	o.w.WriteHeader(o.status)

@@ -1,4 +1,4 @@
-// Package httpapi answers what browsers request from a site's own origin: their posts, and the
+// Package httpapi answers browsers' requests to a site's own origin: their posts, and the
 // scripts and manifests that they load. The operator's API is package operator.
 package httpapi
 
@@ -27,7 +27,7 @@ const (
 // waits for.
 const visitorTime = 4 * time.Second
 
-// Public answers what browsers post on a site's own origin.
+// Public answers browsers' posts on a site's own origin.
 type Public struct {
 	Service *service.Service
 	Logger  *slog.Logger
@@ -64,7 +64,7 @@ type PublicSite struct {
 	OtherPath string
 	// IdentitySecret, if set, is the secret with which logins must be signed.
 	IdentitySecret pushsvc.Secret
-	// ShareUnsigned means that unproven logins see what others have reported.
+	// ShareUnsigned means that unproven logins see other devices' reports.
 	ShareUnsigned bool
 	// Secure means that the request came over https, to us or to a trusted proxy.
 	Secure bool

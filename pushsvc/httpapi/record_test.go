@@ -359,7 +359,7 @@ func TestOldCookie(t *testing.T) {
 	r := httptest.NewRequest("GET", "/", nil)
 	r.Header.Set("Cookie", "__webpush="+known+"; __webpush=0")
 	if n := f.people(siteA); n != 0 || !httpapi.Anonymous(r, httpapi.PublicSite{}) {
-		t.Errorf("who has opted out is known by the older cookie: %d profiles", n)
+		t.Errorf("a visitor who opted out is known by the older cookie: %d profiles", n)
 	}
 	for _, cookies := range []string{"__webpush=" + known, "__webpush=" + known + "; __webpush=0"} {
 		for _, signal := range []string{"", "Sec-GPC", "DNT"} {

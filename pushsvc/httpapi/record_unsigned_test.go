@@ -47,7 +47,7 @@ func TestUnsignedReads(t *testing.T) {
 		t.Errorf("a second device, signed, sees %q", got)
 	}
 	if p := attacker.profile(); p == nil || p.Known() || titles(attacker) != "hi Hi Mallory" {
-		t.Errorf("who has signed nothing is %+v", p)
+		t.Errorf("a visitor without a signature is %+v", p)
 	}
 }
 

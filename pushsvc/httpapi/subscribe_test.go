@@ -219,7 +219,7 @@ func TestSubscribeKeysStay(t *testing.T) {
 	attacker := newBrowser(t, 1) // same endpoint, other keys
 	f.subscribed(f.post(siteA, "subscribe", attacker.json(`,"language":"xx"`)))
 	if got := f.newest(siteA); got != id {
-		t.Errorf("the answer tells: id %s, not %s", got, id)
+		t.Errorf("the answer reveals the id %s, not %s", got, id)
 	}
 	other := newBrowser(t, 2)
 	proof := strings.Replace(victim.proof(), victim.auth, attacker.auth, 1)
@@ -305,12 +305,12 @@ func TestStoreDown(t *testing.T) {
 			t.Errorf("%s: %d, Retry-After %q", name, a.status, a.header.Get("Retry-After"))
 		}
 		if strings.Contains(a.body, "closed") {
-			t.Errorf("%s tells of our insides: %s", name, a.body)
+			t.Errorf("%s reveals internals: %s", name, a.body)
 		}
 	}
 	log := f.log.String()
 	if !strings.Contains(log, "closed") {
-		t.Errorf("the log does not say why: %s", log)
+		t.Errorf("the log does not have the reason: %s", log)
 	}
 	for _, secret := range []string{b.endpoint, "browser-1", b.p256dh, b.auth, token} {
 		if strings.Contains(log, secret) {

@@ -92,7 +92,7 @@ func TestKnownByTime(t *testing.T) {
 			continue
 		}
 		if tv := welch(known, unknown); math.Abs(tv) > 4.5 {
-			t.Errorf("%s tells known from unknown endpoints by time: t is %.1f", tt.action, tv)
+			t.Errorf("the time of %s distinguishes known from unknown endpoints: t is %.1f", tt.action, tv)
 		} else {
 			t.Logf("%s: t is %.1f", tt.action, tv)
 		}

@@ -12,10 +12,10 @@ import (
 	"strings"
 )
 
-// module is what the import paths of our packages begin with.
+// module is the beginning of our packages' import paths.
 const module = "github.com/caddy-webpush/caddy-webpush/"
 
-// docs is what the sources say of types: comments, and the constants of a type.
+// docs has the sources' information on types: comments, and the constants of a type.
 type docs struct {
 	root     string // of the module
 	packages map[string]*packageDocs

@@ -1,7 +1,7 @@
 // Command gen makes two files of the server's types: openapi.json of package api, and
 // server.ts, the types that the scripts of pushsvc/web share with the server. Run it by
 // `go generate ./pushsvc/api`; with -check it writes nothing and fails if a committed file
-// differs from what the types give.
+// differs from the types.
 package main
 
 import (
@@ -46,7 +46,7 @@ func run(dir string, check bool) error {
 		} else if have, readErr := os.ReadFile(path); readErr != nil {
 			err = readErr
 		} else if !bytes.Equal(have, text) {
-			err = errors.New("is not what the types give: run go generate ./pushsvc/api")
+			err = errors.New("differs from the types: run go generate ./pushsvc/api")
 		}
 		if err != nil {
 			return fmt.Errorf("%s: %w", file.path, err)

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// TestCommitted: the committed files are what the types give, and what differs is found.
+// TestCommitted: the committed files match the types, and differences are found.
 func TestCommitted(t *testing.T) {
 	if err := run("..", true); err != nil {
 		t.Error(err)
@@ -95,7 +95,7 @@ export type part = {
 	}
 	types := []reflect.Type{reflect.TypeFor[sample]()}
 	if _, err := typeScript(types, types, sources); err == nil {
-		t.Error("one name stands for two types")
+		t.Error("one name for two types is accepted")
 	}
 	if _, err := typeScript([]reflect.Type{reflect.TypeFor[chan int]()}, nil, sources); err == nil {
 		t.Error("a channel has a type")

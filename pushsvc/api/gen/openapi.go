@@ -14,7 +14,7 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/api"
 )
 
-// visitor is the tag of what visitors' browsers ask for.
+// visitor is the tag of the requests of visitors' browsers.
 const visitor = "visitor"
 
 // onSite is where visitors' requests go.
@@ -29,7 +29,7 @@ func openAPI(operators, visitors []api.Route, d *docs) ([]byte, error) {
 		"description": "What failed",
 		"content":     object{"application/problem+json": object{"schema": s.schemaOf(reflect.TypeFor[api.Problem]())}},
 	}
-	// All answers first: what requests have in common with them gets another name.
+	// All answers first: a type that requests use too gets another name there.
 	answers := make([]object, len(routes))
 	for i, r := range routes {
 		answers[i] = s.responses(r.Answers)
@@ -80,7 +80,7 @@ func openAPI(operators, visitors []api.Route, d *docs) ([]byte, error) {
 	return out.Bytes(), nil
 }
 
-// tagOf is the subject of a path: what it names below a site, or else first.
+// tagOf returns the subject of a path: the name below a site, or else the first name.
 func tagOf(path string) string {
 	parts := strings.Split(strings.TrimPrefix(path, api.Base+"/"), "/")
 	if len(parts) > 2 && parts[0] == "sites" {

@@ -180,7 +180,7 @@ func (s *schemas) ofStruct(t reflect.Type) object {
 		if !s.input {
 			s.answers[t] = true
 		}
-		s.all[name] = nil // for a type that holds itself
+		s.all[name] = nil // for a type that contains itself
 		schema := s.union(t)
 		if schema == nil {
 			schema = s.properties(s.docs.members(t))

@@ -36,7 +36,7 @@ var unions = map[reflect.Type][]reflect.Type{
 	reflect.TypeFor[service.EntryInput](): {reflect.TypeFor[people.EntryKind](), reflect.TypeFor[pushsvc.ReceiptKind]()},
 }
 
-// variant is what a union has for one kind.
+// variant is the part of a union for one kind.
 type variant struct {
 	kind    string
 	members []member

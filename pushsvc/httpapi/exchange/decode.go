@@ -88,11 +88,11 @@ func tooLarge(limit int64) *api.Problem {
 const maxDepth = 17
 
 var (
-	// Lenient are the options for what browsers send: unknown members are ignored, and half of a
+	// Lenient are the options for requests of browsers: unknown members are ignored, and half of a
 	// surrogate pair, which a page's text may have, becomes U+FFFD. Other bytes that are not UTF-8
 	// are refused before.
 	Lenient = json.JoinOptions(jsontext.AllowInvalidUTF8(true))
-	// Strict are the options for what operators send.
+	// Strict are the options for requests of operators.
 	Strict = json.JoinOptions(Lenient, json.RejectUnknownMembers(true))
 )
 
@@ -135,7 +135,7 @@ func tooDeep(body []byte) bool {
 	return false
 }
 
-// DecodeFilled is Decode with Strict, for what operators send. It also refuses values that are
+// DecodeFilled is Decode with Strict, for requests of operators. It also refuses values that are
 // given and empty, see [CheckGiven].
 func DecodeFilled(body []byte, v any, mayBeEmpty ...string) error {
 	if err := Decode(body, v, Strict); err != nil {

@@ -134,7 +134,7 @@ func paths(t reflect.Type, path string, depth int, f func(string)) {
 
 var textDecoder = reflect.TypeFor[encoding.TextUnmarshaler]()
 
-// jsonKind returns JSON's name for what a Go type takes.
+// jsonKind returns JSON's name for the values of a Go type.
 func jsonKind(t reflect.Type) string {
 	for t.Kind() == reflect.Pointer {
 		t = t.Elem()

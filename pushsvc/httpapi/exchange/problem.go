@@ -31,7 +31,7 @@ const RetryAfter = "10"
 // retryFull is the same for a store that is full, because that lasts longer.
 const retryFull = "300"
 
-// AsProblem maps an error of the lower packages to what the client may know about it. An error that
+// AsProblem maps an error of the lower packages to the problem that the client may see. An error that
 // is not meant for the client becomes a 503 and is logged by Fail.
 func AsProblem(err error) *api.Problem {
 	var p *api.Problem
@@ -158,7 +158,7 @@ func encodePlain(w io.Writer, v any) error {
 	return encoder.Encode(v)
 }
 
-// fullProblem names what the site has too many of.
+// fullProblem names the rows of which the site has too many.
 func fullProblem() *api.Problem {
 	return coded(api.CodeFull, http.StatusConflict, fmt.Sprintf("the site has reached the maximum of %d pop-ups or %d images: delete some", popup.MaxPopups, popup.MaxUploads))
 }

@@ -74,7 +74,7 @@ func (o *Operator) createPopup(w http.ResponseWriter, r *http.Request) error {
 	return err
 }
 
-// putPopup stores a new pop-up, or replaces one. If-Match and If-None-Match limit what it may
+// putPopup stores a new pop-up, or replaces one. If-Match and If-None-Match limit which one it may
 // replace.
 func (o *Operator) putPopup(w http.ResponseWriter, r *http.Request) error {
 	expect, err := ifMatch(r)

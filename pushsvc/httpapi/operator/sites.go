@@ -8,7 +8,7 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/httpapi/exchange"
 )
 
-// removeSite removes everything that is stored of a site, or reports what that would be.
+// removeSite removes all stored data of a site, or in a dry run counts it.
 func (o *Operator) removeSite(w http.ResponseWriter, r *http.Request) error {
 	dryRun, err := queryFlag(r, "dryRun")
 	if err != nil {
@@ -52,7 +52,7 @@ func (o *Operator) purgeProfiles(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// moveSite renames a site, or reports what that would change.
+// moveSite renames a site, or in a dry run reports the changes.
 func (o *Operator) moveSite(merge bool) handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		var in api.SiteMoveRequest

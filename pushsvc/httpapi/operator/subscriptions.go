@@ -121,7 +121,7 @@ func importOptions(r *http.Request) (o service.ImportOptions, err error) {
 	if err != nil || !slices.Contains(api.ImportMedia, media) {
 		return o, api.NewProblem(http.StatusUnsupportedMediaType, "Content-Type must be one of "+strings.Join(api.ImportMedia, ", "))
 	}
-	// A packed file is unpacked by its first bytes, whatever the header says.
+	// The first bytes decide whether the file is compressed, not the header.
 	if ce := r.Header.Get("Content-Encoding"); ce != "" && !strings.EqualFold(ce, "identity") && !strings.EqualFold(ce, "gzip") {
 		return o, api.NewProblem(http.StatusUnsupportedMediaType, "a body with this Content-Encoding is not accepted: use gzip, or unpack it first")
 	}
