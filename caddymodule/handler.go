@@ -114,7 +114,7 @@ type Handler struct {
 	paths paths
 	// outcomes has the reasons as values of the placeholder: to make one costs an allocation.
 	outcomes map[injector.Reason]any
-	// warned holds what warnBlocked has logged: uses and directives, which are few.
+	// warned has the uses and directives that warnBlocked has logged, which are few.
 	warned sync.Map
 }
 

@@ -5,7 +5,7 @@ import (
 	"sync"
 )
 
-// pageQueue holds the data that pages report until the store accepts it, in order
+// pageQueue keeps the data that pages report until the store accepts it, in order
 // of arrival. If it is full, the client with the most entries loses its latest
 // one, so that one client's flood costs only that client.
 type pageQueue struct {

@@ -33,7 +33,7 @@ type StoreProvider interface {
 	OpenStore(ctx context.Context) (store.Store, error)
 }
 
-// stores holds the open stores of the process, by StoreKey. It must outlive
+// stores has the open stores of the process, by StoreKey. It must outlive
 // configs: two overlap during each reload, and a bbolt file can be opened once.
 var stores = caddy.NewUsagePool()
 
@@ -156,7 +156,7 @@ func (b *BoltStorage) OpenStore(ctx context.Context) (store.Store, error) {
 	return boltstore.Open(ctx, b.path, boltstore.Options{Timeout: lockTimeout, OnDamage: new(damageLog).report, OnHeld: logHeld})
 }
 
-// logHeld logs how many messages a restored store holds, once per opening.
+// logHeld logs the number of held messages of a restored store, once per opening.
 func logHeld(messages int) {
 	caddy.Log().Named("webpush").Warn("messages are held, because the store was restored from a backup, which does not show what was sent since; 'caddy webpush messages' lists them, 'messages resume' sends one and 'messages cancel' ends it",
 		zap.Int("messages", messages))

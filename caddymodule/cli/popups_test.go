@@ -84,7 +84,7 @@ func TestPopupCommands(t *testing.T) {
 		t.Errorf("the preview: %d %s", status, body)
 	}
 	if _, _, sdk := p.ask("GET", "/_webpush/sdk.js", ""); strings.Contains(sdk, `"popups":`) {
-		t.Error("pages are told of a draft")
+		t.Error("pages get a draft")
 	}
 	p.says(popups("run", "sale"), "is running.")
 	p.says(popups("put", "--run", file("old.json", `{"id":"old","kind":"inbox","content":{"title":"T"},"until":"2020-01-01T00:00"}`)), "no visitor sees it any more: it ended at 2020-01-01T00:00")
@@ -99,7 +99,7 @@ func TestPopupCommands(t *testing.T) {
 	p.Kill() // what was acknowledged is stored
 	p.Start()
 	if _, _, sdk := p.ask("GET", "/_webpush/sdk.js", ""); !strings.Contains(sdk, `"list":[{"id":"sale"}]`) {
-		t.Error("pages are not told of what is running")
+		t.Error("pages do not get a running pop-up")
 	}
 	if _, _, worker := p.ask("GET", "/sw.js", ""); strings.Contains(worker, `"list":[{"id":"sale"`) {
 		t.Error("the worker changes with the pop-ups")

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// TestRestoreHolds: restore says which messages it holds and how they are released;
+// TestRestoreHolds: restore lists the held messages and the commands that release them;
 // the lists say so too, and the log at the start.
 func TestRestoreHolds(t *testing.T) {
 	p := started(t, "")

@@ -97,7 +97,7 @@ func TestSendWarnings(t *testing.T) {
 	p.Terminate()
 }
 
-// TestSetPrints: what sets something prints what holds afterwards.
+// TestSetPrints: commands that change settings print the new settings.
 func TestSetPrints(t *testing.T) {
 	p := started(t, promptSites)
 	site := []string{"--site", p.Host()}

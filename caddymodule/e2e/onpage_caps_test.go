@@ -138,7 +138,7 @@ func (x *onPage) enough() {
 		x.visit(path)
 		x.waitTold("shown bell")
 		if lines := x.pageLog(); !slices.Equal(lines, []string{"shown bell"}) {
-			x.Errorf("on %s the page was told %q, although the session has had its pop-up", path, lines)
+			x.Errorf("on %s the page received %q, although the session has had its pop-up", path, lines)
 		}
 	}
 	x.counted("more", map[string]int64{"viewed": 1})

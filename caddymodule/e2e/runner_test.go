@@ -150,7 +150,7 @@ func (x *tracker) atEvent() {
 	lines := evaluated[[]string](x.ctx, x.T, page, "told")
 	for _, want := range []string{"shown greeting", "viewed greeting", "clicked greeting yes", `greet {"coupon":"X"}`, "closed greeting action"} {
 		if !slices.Contains(lines, want) {
-			x.Errorf("the page was told %q, without %q", lines, want)
+			x.Errorf("the page received %q, without %q", lines, want)
 		}
 	}
 	x.counted("greeting", map[string]int64{"viewed": 1, "clicked": 1, "closed": 1})

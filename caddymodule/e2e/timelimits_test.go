@@ -159,7 +159,7 @@ func TestPushServiceSilent(t *testing.T) {
 		must(t, browser.WaitFor(ctx, page, `failed.length > 0`))
 		must(t, browser.WaitFor(ctx, page, germanSay))
 		if got := evaluated[[]string](ctx, t, page, "failed"); !slices.Equal(got, []string{"push_timeout true"}) {
-			t.Errorf("the page was told of %q", got)
+			t.Errorf("the page received %q", got)
 		}
 		if focus := evaluated[string](ctx, t, page, "document.activeElement.localName"); focus != "body" {
 			t.Errorf("the word took the focus: it is on %s", focus)
@@ -205,7 +205,7 @@ func TestPushServiceSilent(t *testing.T) {
 		_, err = u.desktop.WaitTitle(ctx, u.name, title)
 		must(t, err)
 		if n := evaluated[int](ctx, t, page, "landed"); n != 1 {
-			t.Errorf("the page was told of %d subscriptions", n)
+			t.Errorf("the page received %d subscriptions", n)
 		}
 		if got := p.failures(origin); !maps.Equal(got, map[string]int64{"push_timeout": 1}) {
 			t.Errorf("counted %v", got)

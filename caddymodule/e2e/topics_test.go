@@ -111,7 +111,7 @@ func TestTopics(t *testing.T) {
 			got = slices.Delete(got, i, i+1)
 		}
 		if !slices.Equal(got, []string{"news,sport", "sport", "deals"}) {
-			t.Errorf("the page was told of %q", got)
+			t.Errorf("the page received %q", got)
 		}
 		p.waitTopics(ctx, origin, "deals")
 		must(t, browser.WaitFor(ctx, page, boxes("webpush-preferences")+` === "news deals+ sport"`))

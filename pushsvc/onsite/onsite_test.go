@@ -22,7 +22,7 @@ type tableCase struct {
 	Now   time.Time
 	Zone  string
 	Seen  onsite.Seen
-	// Rule is what pages are told, if anything.
+	// Rule is the rule that pages get, if any.
 	Rule json.RawMessage
 	// Reason is empty if the pop-up applies.
 	Reason onsite.Reason

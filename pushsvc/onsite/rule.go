@@ -9,7 +9,7 @@ import (
 	"github.com/caddy-webpush/caddy-webpush/pushsvc/popup"
 )
 
-// Rule is what every page is told about a running pop-up, so that the page asks the server only where one may
+// Rule is every page's information on a running pop-up, so that the page asks the server only where one may
 // apply. Anyone who loads a page can read it, so it contains neither the content
 // nor the audience.
 type Rule struct {

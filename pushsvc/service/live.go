@@ -29,7 +29,7 @@ type LiveStore interface {
 	pushsvc.ChangeStore
 }
 
-// Live holds operators' settings of a store in memory: prompts, pop-ups, the key
+// Live keeps operators' settings of a store in memory: prompts, pop-ups, the key
 // ring, and the other names of sites. Pages, posts and pushes need them all the
 // time and must not wait for the store.
 //

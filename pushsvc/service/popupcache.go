@@ -167,7 +167,7 @@ func shorten(c *PopupsConfig) (*PopupsConfig, error) {
 	for {
 		text, err := json.Marshal(c)
 		if err != nil {
-			return nil, fmt.Errorf("encoding what pages are told of pop-ups: %w", err)
+			return nil, fmt.Errorf("encoding the rules of pop-ups for pages: %w", err)
 		}
 		sum := sha256.Sum256(text)
 		c.V = base64.RawURLEncoding.EncodeToString(sum[:6])

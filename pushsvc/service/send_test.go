@@ -202,7 +202,7 @@ func TestControl(t *testing.T) {
 		}
 	}
 	if len(ended) != 1 || ended[0].ID != id || ended[0].State != pushsvc.StateCancelled || ended[0].Progress.Cancelled != 2 {
-		t.Errorf("of the end was told: %+v", ended)
+		t.Errorf("the reported end is %+v", ended)
 	}
 	for _, tt := range []struct{ site, id string }{{"b.example", id}, {"a.example", "x"}} {
 		if _, err := f.Control(t.Context(), tt.site, tt.id, pushsvc.CommandPause); !errors.Is(err, pushsvc.ErrNotFound) {

@@ -1,4 +1,4 @@
-// Package service holds the use cases of the push service: the requests of
+// Package service has the use cases of the push service: the requests of
 // visitors' browsers and of operators, through any front end. It checks input,
 // calls the store, and starts the delivery engine; it does not depend on HTTP.
 package service

@@ -63,7 +63,7 @@ func TestRemoveSite(t *testing.T) {
 		t.Errorf("its message: %v", err)
 	}
 	if f.PopupsConfig(t.Context(), site) != nil {
-		t.Error("its pop-up goes on")
+		t.Error("its pop-up still runs")
 	}
 	if err := visits(t, f.Service, site, 1); err != nil {
 		t.Errorf("it begins again: %v", err)

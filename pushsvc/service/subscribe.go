@@ -49,7 +49,7 @@ type SubscribeRequest struct {
 	Device pushsvc.DeviceID `json:"-"`
 }
 
-// ProofJSON proves that its sender holds a subscription.
+// ProofJSON proves that its sender has a subscription.
 type ProofJSON struct {
 	Endpoint string `json:"endpoint" api:"required"`
 	Keys     struct {
@@ -168,7 +168,7 @@ func (s *Service) keyID(ctx context.Context, public string) (string, error) {
 	return "", &pushsvc.FieldError{Field: "applicationServerKey", Problem: "is not a key of this server: unsubscribe, and subscribe with the server's own"}
 }
 
-// Unsubscribe removes the subscription that the proof holds, if there is one. The
+// Unsubscribe removes the subscription that the proof is for, if it exists. The
 // result does not reveal whether there was, so that it can't be used to probe for
 // endpoints.
 func (s *Service) Unsubscribe(ctx context.Context, site string, req ProofJSON) error {

@@ -331,7 +331,7 @@ func TestRotation(t *testing.T) {
 		t.Errorf("%+v", rows)
 	}
 	if !slices.Equal(changed, []string{current.ID}) {
-		t.Errorf("told of %v", changed)
+		t.Errorf("reported keys: %v", changed)
 	}
 }
 

@@ -68,7 +68,7 @@ var endpointPrefixes = [...]string{
 	"https://web.push.apple.com/",
 }
 
-// Flags in the byte that holds the index of the endpoint's prefix.
+// Flags in the byte with the index of the endpoint's prefix.
 const (
 	doubtedFlag = 0x80 // the time of the doubt follows
 	topicsFlag  = 0x40 // after that, the topics follow: their number, and each with its length

@@ -76,7 +76,7 @@ func TestRestoredIsHeld(t *testing.T) {
 				t.Fatal(err)
 			}
 			if held != told {
-				t.Errorf("%s: told of %d held messages, not %d", path, held, told)
+				t.Errorf("%s: reported %d held messages, not %d", path, held, told)
 			}
 			for id, want := range states {
 				if m, err := s.Message(t.Context(), site, id); err != nil || m.State != want {
@@ -131,7 +131,7 @@ func TestRestoreDamagedHolds(t *testing.T) {
 	}
 	defer s.Close()
 	if held != 1 {
-		t.Errorf("told of %d held messages", held)
+		t.Errorf("reported %d held messages", held)
 	}
 	if m, err := s.Message(t.Context(), site, "01-good"); err != nil || m.State != pushsvc.StateHeld {
 		t.Errorf("%s, %v", m.State, err)

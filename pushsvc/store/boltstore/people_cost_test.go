@@ -185,7 +185,7 @@ func TestWorstBatch(t *testing.T) {
 	for _, name := range []string{"ops", "logins", "all"} {
 		out, err := s.Track(t.Context(), costSite, heaviest(100)[name])
 		if err != nil || out.Work < 300<<10 {
-			t.Errorf("the batch %q is told to be %d of work, %v", name, out.Work, err)
+			t.Errorf("the batch %q has the reported work %d, %v", name, out.Work, err)
 		}
 	}
 }

@@ -13,7 +13,7 @@ import (
 )
 
 // bucketPopups is at the top of the file, like bucketSettings: a pop-up creates
-// no site. It holds a bucket per site, with those below, whose sequence is the
+// no site. It has a bucket per site, with those below, whose sequence is the
 // last revision. Older files have none; older programs ignore it.
 const bucketPopups = "popups"
 

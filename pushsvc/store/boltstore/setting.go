@@ -13,7 +13,7 @@ import (
 )
 
 // bucketSettings is at the top of the file, not in the sites' own buckets: a
-// setting makes no site. It holds a bucket per site, whose sequence is the last
+// setting makes no site. It has a bucket per site, whose sequence is the last
 // revision, and which therefore stays when it is empty. Files from before have
 // none; programs from before leave it alone.
 const bucketSettings = "settings" // site name → bucket of setting name → row

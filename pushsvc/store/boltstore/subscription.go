@@ -329,7 +329,7 @@ func (w *writeTx) findHash(st site, h hash, endpoint string) (pushsvc.Subscripti
 	return sub, nil
 }
 
-// proven returns the subscription that the proof holds, or the zero value.
+// proven returns the subscription that the proof is for, or the zero value.
 func (w *writeTx) proven(st site, p pushsvc.Proof) (pushsvc.Subscription, error) {
 	sub, err := w.find(st, p.Endpoint)
 	if err != nil || !p.Proves(sub) {

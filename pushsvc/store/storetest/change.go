@@ -12,8 +12,8 @@ import (
 )
 
 var changeTests = []test{
-	{"who knows nothing is told of everything", testChangesFirst},
-	{"each kind of change is told, and can be read then", testChangeKinds},
+	{"the first call reports all kinds", testChangesFirst},
+	{"each kind of change is reported, and can be read then", testChangeKinds},
 	{"what visitors do is no change", testChangesVisitors},
 	{"no follower misses one of many changes", testChangesRace},
 	{"waiting for changes ends with the context and the store", testChangesEnd},
@@ -32,7 +32,7 @@ func (h *harness) changes(since int64, kind pushsvc.ChangeKinds) (next int64) {
 		h.Fatalf("Changes after %d: %v", since, err)
 	}
 	if kinds&kind == 0 {
-		h.Errorf("Changes after %d tells of kinds %b, not of %b", since, kinds, kind)
+		h.Errorf("Changes after %d reports kinds %b, not %b", since, kinds, kind)
 	}
 	return next
 }
@@ -43,7 +43,7 @@ func (h *harness) quiet(since int64) {
 	ctx, cancel := context.WithTimeout(h.Context(), 50*time.Millisecond)
 	defer cancel()
 	if kinds, next, err := h.Changes(ctx, since); !errors.Is(err, context.DeadlineExceeded) {
-		h.Errorf("Changes after %d tells of kinds %b, up to %d, %v, although there were none", since, kinds, next, err)
+		h.Errorf("Changes after %d reports kinds %b, up to %d, %v, although there were none", since, kinds, next, err)
 	}
 }
 
@@ -150,7 +150,7 @@ func testChangesRace(h *harness) {
 	for at := int64(0); ; {
 		_, next, err := h.Changes(ctx, at)
 		if err != nil {
-			h.Fatalf("the last write was never told of: %v", err)
+			h.Fatalf("the last write was never reported: %v", err)
 		}
 		if at = next; whole() {
 			break

@@ -101,7 +101,7 @@ func testPause(h *harness) {
 	}
 	r = h.claim(siteA, 1, at)
 	if r.Cursor != rows[1].ID {
-		h.Errorf("it goes on after %d, not %d", r.Cursor, rows[1].ID)
+		h.Errorf("it continues after %d, not %d", r.Cursor, rows[1].ID)
 	}
 	h.control(siteA, 1, pushsvc.CommandPause, at) // the last checkpoint ends it anyway
 	if got := h.finish(r, at, pushsvc.OutcomeAccepted); got.State != pushsvc.StateDone || got.Progress.Accepted != 4 {
@@ -136,7 +136,7 @@ func testHold(h *harness) {
 	}
 	h.control(siteA, 2, pushsvc.CommandResume, later)
 	if r = h.claim(siteA, 2, later); r.Cursor != rows[1].ID {
-		h.Errorf("it goes on after %d, not %d", r.Cursor, rows[1].ID)
+		h.Errorf("it continues after %d, not %d", r.Cursor, rows[1].ID)
 	}
 	if got := h.finish(r, later, pushsvc.OutcomeAccepted); got.Progress.Accepted != 4 {
 		h.Errorf("at the end: %+v", got.Progress)

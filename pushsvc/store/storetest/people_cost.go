@@ -64,7 +64,7 @@ func testPeopleCost(h *harness) {
 	out := h.track(1, people.Entry{Kind: people.EntryProfile, Time: epoch, Ops: ops}, event("Last", epoch))
 	p := h.profile(1)
 	if p.Attributes["B"] != nil || p.Events["Last"].Count != 0 {
-		h.Error("a batch that has cost what it may goes on")
+		h.Error("a batch continues beyond its cost limit")
 	}
 	if got := p.Attributes["A"].([]any); len(got) != people.MaxList || got[people.MaxList-1] != 1.0 {
 		h.Error("what came before is not kept")

@@ -133,7 +133,7 @@ func (p page) layout() (end int, err error) {
 	return end, nil
 }
 
-// smallBucket checks a bucket's row, which holds the bucket if it is small.
+// smallBucket checks a bucket's row, which contains the bucket if it is small.
 func smallBucket(value []byte) error {
 	if len(value) < bucketSize {
 		return errBucket

@@ -114,7 +114,7 @@ export class People {
     return true;
   }
 
-  /** Records the site's own id of this browser, which becomes an alias of whoever is logged
+  /** Records the site's own id of this browser, which becomes an alias of the person who is logged
    * in. Returns false for an id that CleverTap does not accept. */
   recordAlias(id: unknown): boolean {
     const name = "_w_" + String(id).toLowerCase();

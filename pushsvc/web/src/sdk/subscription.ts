@@ -7,7 +7,7 @@ import { local, session } from "./storage";
 import { checkedOf, choose, chosen } from "./topics";
 import { activeWorker, findWorker, isProviders, leaveConfigured, takeOver } from "./worker";
 
-/** The browser's subscription at this site, whoever created it. */
+/** The browser's subscription at this site, also if other software created it. */
 export async function currentSubscription(config: Config): Promise<PushSubscription | null> {
   const registration = await findWorker(config);
   return registration ? registration.pushManager.getSubscription() : null;
@@ -150,7 +150,7 @@ export async function disconnect(config: Config, failed: (error: unknown) => voi
   forgetSent();
   if (!subscription) return;
   const body = proof(subscription);
-  // The server is told even if the push service does not answer.
+  // The server gets the request even if the push service does not answer.
   await Promise.race([subscription.unsubscribe(), new Promise((resolve) => setTimeout(resolve, endLimit))]);
   await send(config, "unsubscribe", body).catch(failed);
 }
@@ -159,7 +159,7 @@ export async function disconnect(config: Config, failed: (error: unknown) => voi
 export async function revoke(config: Config): Promise<void> {
   const gone = lastKnown();
   forgetSent();
-  // If this fails, the push service's 410 tells it.
+  // If this fails, the server learns it from the push service's 410.
   if (gone) await send(config, "unsubscribe", gone).catch(() => {});
 }
 

@@ -104,7 +104,7 @@ export type PopupsConfig = {
   perSession?: number;
 };
 
-/** Rule is what every page is told about a running pop-up, so that the page asks the server
+/** Rule is every page's information on a running pop-up, so that the page asks the server
  * only where one may apply. Anyone who loads a page can read it, so it contains neither the
  * content nor the audience. */
 export type Rule = {
@@ -359,7 +359,7 @@ export type KeysJSON = {
   auth: string;
 };
 
-/** ProofJSON proves that its sender holds a subscription. */
+/** ProofJSON proves that its sender has a subscription. */
 export type ProofJSON = {
   endpoint: string;
   keys: {

@@ -39,7 +39,7 @@ const text = (value: unknown): string => (typeof value === "string" ? value : ""
  * may reach openWindow or an icon. */
 export const webURL = (value: unknown, base: string): string => absolute(text(value), base) || "";
 
-/** Reads a push message, whoever sent it. Ours have an id. For others it looks for the text
+/** Reads a push message of any sender. Ours have an id. For others it looks for the text
  * in the usual places: the provider that the site comes from may still send to this
  * browser. */
 export function parsePayload(message: Message | null): Payload {

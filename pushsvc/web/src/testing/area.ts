@@ -1,4 +1,4 @@
-/** A storage area whose items are properties too, as in browsers. It holds so many
+/** A storage area whose items are properties too, as in browsers. It takes so many
  * characters; 0: none. */
 export function listedArea(room = 5_000_000): Storage {
   const items: Record<string, string> = {};
