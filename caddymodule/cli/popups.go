@@ -269,7 +269,7 @@ func (c *command) previewPopup(site *string) *cobra.Command {
 	var page, variant string
 	cmd := &cobra.Command{
 		Use:   "preview --site <site> <id>",
-		Short: "Prints an address that shows a pop-up or draft to all who open it within an hour",
+		Short: "Prints an address that shows a pop-up, drafts too, for an hour",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			id, err := c.popupID(cmd.Context(), *site, args[0])
