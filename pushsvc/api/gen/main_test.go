@@ -69,7 +69,7 @@ export type sample = {
   own: {
     deep: boolean;
   };
-  color: "red";
+  color: "` + string(red) + `";
 };
 
 export type part = {
