@@ -215,8 +215,11 @@ func TestIndexDamaged(t *testing.T) {
 	defer s.Close()
 	failed := 0
 	results := make(chan error, 1000)
+	atOnce := make(chan struct{}, 100) // a slow disk takes no more within a visitor's limit
 	for i := range cap(results) {
 		go func() {
+			atOnce <- struct{}{}
+			defer func() { <-atOnce }()
 			_, err := s.PutSubscription(t.Context(), realistic(n+i), nil)
 			results <- err
 		}()
