@@ -136,14 +136,7 @@ func printRenamed(w io.Writer, m api.SiteMoving) error {
 	rows, would := contents(m.From), "would be"
 	if !m.DryRun {
 		would = "is"
-		rows = rowsOf(
-			count{"Subscribers", m.Moved.Subscriptions},
-			count{"Messages", m.Moved.Messages},
-			count{"Profiles", m.Moved.Profiles},
-			count{"Pop-ups", m.Moved.Popups},
-			count{"Images", m.Moved.Uploads},
-			count{"Settings", m.Moved.Settings},
-		)
+		rows = movedRows(m, false)
 	}
 	if err := table(w, nil, rows); err != nil {
 		return err
@@ -164,17 +157,24 @@ func stillConfigured(m api.SiteMoving) string {
 	return fmt.Sprintf("The configuration still names %[1]s: give its block the new name, or 'site %[2]s'. Until then visitors of %[1]s count for %[2]s all the same.\n", m.From.Site, m.Into.Site)
 }
 
+// movedRows counts what has moved; joined adds what was at both sites.
+func movedRows(m api.SiteMoving, joined bool) [][]any {
+	subscribers := []count{{"Subscribers", m.Moved.Subscriptions}}
+	profiles := []count{{"Profiles", m.Moved.Profiles}}
+	if joined {
+		subscribers = append(subscribers, count{"  that were at both", m.Moved.Joined})
+		profiles = append(profiles, count{"  that became part of another", m.Moved.JoinedProfiles})
+	}
+	return rowsOf(slices.Concat(
+		subscribers,
+		[]count{{"Messages", m.Moved.Messages}},
+		profiles,
+		[]count{{"Pop-ups", m.Moved.Popups}, {"Images", m.Moved.Uploads}, {"Settings", m.Moved.Settings}},
+	)...)
+}
+
 func printMerged(w io.Writer, m api.SiteMoving) error {
-	columns, rows := []string(nil), rowsOf(
-		count{"Subscribers", m.Moved.Subscriptions},
-		count{"  that were at both", m.Moved.Joined},
-		count{"Messages", m.Moved.Messages},
-		count{"Profiles", m.Moved.Profiles},
-		count{"  that became part of another", m.Moved.JoinedProfiles},
-		count{"Pop-ups", m.Moved.Popups},
-		count{"Images", m.Moved.Uploads},
-		count{"Settings", m.Moved.Settings},
-	)
+	columns, rows := []string(nil), movedRows(m, true)
 	if m.DryRun {
 		into := contents(m.Into)
 		columns, rows = []string{"", m.From.Site, m.Into.Site}, contents(m.From)
