@@ -47,6 +47,9 @@ type (
 		kind
 	}
 	part struct{}
+	tree struct {
+		Below []tree `json:"below"`
+	}
 	kind struct {
 		Color color `json:"color" api:"required"`
 	}
@@ -87,6 +90,7 @@ export type part = {
 	}{
 		{[]reflect.Type{reflect.TypeFor[sample]()}, nil, sent},
 		{nil, []reflect.Type{reflect.TypeFor[sample]()}, read},
+		{[]reflect.Type{reflect.TypeFor[tree]()}, nil, "export type tree = {\n  below: tree[];\n};\n"},
 	} {
 		text, err := typeScript(tt.sent, tt.read, sources)
 		if err != nil || string(text) != head+tt.want {

@@ -102,7 +102,7 @@ type tsModule struct {
 	fault error
 }
 
-// packageOf returns a type's expression, and declares the struct that it names. Lines after the
+// typeOf returns a type's expression, and declares the struct that it names. Lines after the
 // first have the indent.
 func (m *tsModule) typeOf(t reflect.Type, indent string) string {
 	switch {
@@ -157,11 +157,12 @@ func oneOf(values []string) string {
 // declare declares a struct, once, and returns its name.
 func (m *tsModule) declare(t reflect.Type) string {
 	name := componentName(t)
-	place := len(m.names)
-	if _, has := m.texts[name]; !has {
-		m.names, m.texts[name] = append(m.names, name), "" // for a type that contains itself
-	} else {
-		place = -1
+	earlier, declared := m.texts[name]
+	switch {
+	case !declared:
+		m.names, m.texts[name] = append(m.names, name), ""
+	case earlier == "":
+		return name // it is being declared: the type contains itself
 	}
 	doc := comment(m.docs.packageOf(t).types[t.Name()], "")
 	text := doc + "export type " + name + " = " + m.body(m.docs.members(t), "") + ";\n"
@@ -172,7 +173,7 @@ func (m *tsModule) declare(t reflect.Type) string {
 		}
 		text += ";\n"
 	}
-	if place < 0 && m.texts[name] != "" && m.texts[name] != text {
+	if earlier != "" && earlier != text {
 		m.fault = fmt.Errorf("%s is another type, or differs as a request and as an answer: give it another name", t)
 	}
 	m.texts[name] = text
