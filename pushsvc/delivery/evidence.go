@@ -25,7 +25,7 @@ const (
 	// leastWitnesses is how many of the run must have been taken from elsewhere in the audience:
 	// subscriptions that one person made are next to each other.
 	leastWitnesses = 8
-	// A handful is believed if there are no others to ask, and only as long as there are none.
+	// A handful is believed if there are no others to ask, and only as long as that is so.
 	leastFew = 5
 	// leastConfirm, mostConfirm and chanceConfirm are the same for a service that was believed
 	// before and is asked again after a pause.

@@ -36,7 +36,7 @@ type SiteConfig struct {
 	Manifest string       `json:"manifest,omitempty"`
 	Scope    string       `json:"scope"`
 	Prompt   PromptConfig `json:"prompt"`
-	// Popups are the running pop-ups, in the SDK only; missing if there are none.
+	// Popups are the running pop-ups, in the SDK only; missing without running pop-ups.
 	Popups *service.PopupsConfig `json:"popups,omitempty"`
 	// Compat names a provider whose page API the SDK offers too: "clevertap" or [CompatOneSignal].
 	Compat string `json:"compat,omitempty" api:"oneof=clevertap|onesignal"`

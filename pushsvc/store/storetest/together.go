@@ -197,8 +197,8 @@ func testAnswersBound(h *harness) {
 	}
 }
 
-// testNewcomers: counts are everybody's, however many are new at the same time; a limit
-// is exceeded by those who come at once at the most.
+// testNewcomers: all changes count, however many devices are new at the same time; the
+// number of profiles differs from its limit by those that come at once at the most.
 func testNewcomers(h *harness) {
 	const n, most, atOnce = 300, 100, 64 // see harness.each
 	h.each(n, func(i int) error {
@@ -217,7 +217,7 @@ func testNewcomers(h *harness) {
 	if got.Profiles != int64(len(page)) || got.Anonymous != int64(len(page)) || got.EventNames != int64(len(events)) {
 		h.Errorf("the site counts %+v and has %d profiles and %d events", got, len(page), len(events))
 	}
-	// Each that comes at once may make room for itself.
+	// Each that comes at once drops up to two (people.maxPeopleOut) by the same count.
 	if len(page) < most-atOnce || len(page) > most+atOnce || len(events) < 50 || len(events) > 50+atOnce {
 		h.Errorf("%d profiles and %d events, where the limits are %d and 50", len(page), len(events), most)
 	}

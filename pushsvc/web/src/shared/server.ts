@@ -19,7 +19,7 @@ export type SiteConfig = {
   manifest?: string;
   scope: string;
   prompt: PromptConfig;
-  /** popups are the running pop-ups, in the SDK only; missing if there are none. */
+  /** popups are the running pop-ups, in the SDK only; missing without running pop-ups. */
   popups?: PopupsConfig;
   /** compat names a provider whose page API the SDK offers too: "clevertap" or
    * CompatOneSignal. */
